@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+# One folder is one library; its unit tests sit beside the code and become one test program.
+
+include(GoogleTest)
+find_package(GTest REQUIRED)
+
+set(FLANNEL_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual-dtor -Werror)
+
+# flannel_library(name SOURCES a.cc ... LINK flannel_base ... [PRIVATE libs...])
+#   -> target flannel_<name>
+function(flannel_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINK;PRIVATE" ${ARGN})
+  add_library(flannel_${name} STATIC ${ARG_SOURCES})
+  target_include_directories(flannel_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)
+  target_compile_options(flannel_${name} PRIVATE ${FLANNEL_WARNINGS})
+  target_link_libraries(flannel_${name} PUBLIC ${ARG_LINK} PRIVATE ${ARG_PRIVATE})
+endfunction()
+
+# flannel_test(name SOURCES a_test.cc ... LINK flannel_core ...)
+#   -> program <name>_test, each case a ctest of its own with the label "unit"
+function(flannel_test name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+  add_executable(${name}_test ${ARG_SOURCES})
+  target_include_directories(${name}_test PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+  target_compile_options(${name}_test PRIVATE ${FLANNEL_WARNINGS})
+  target_link_libraries(${name}_test PRIVATE ${ARG_LINK} GTest::gtest_main)
+  gtest_discover_tests(${name}_test PROPERTIES LABELS unit DISCOVERY_TIMEOUT 60)
+endfunction()
+
+# flannel_fuzz(name SOURCES x_fuzz.cc LINK ...): a libFuzzer program; its corpus is
+# tests/fuzz/corpus/<name>. Built only by the "fuzz" preset.
+function(flannel_fuzz name)
+  if(NOT FLANNEL_FUZZ)
+    return()
+  endif()
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+  add_executable(${name}_fuzz ${ARG_SOURCES})
+  target_compile_options(${name}_fuzz PRIVATE ${FLANNEL_WARNINGS})
+  target_link_libraries(${name}_fuzz PRIVATE ${ARG_LINK})
+  target_link_options(${name}_fuzz PRIVATE -fsanitize=fuzzer)
+endfunction()

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "base/result.h"
+
+namespace flannel {
+namespace {
+
+struct TemporaryFolder {
+  TemporaryFolder() {
+    char name[] = "/tmp/flannel-base-XXXXXX";
+    path = ::mkdtemp(name);
+  }
+  ~TemporaryFolder() { std::filesystem::remove_all(path); }
+  std::string path;
+};
+
+Result<int> twice(Result<int> number) { return 2 * TRY(std::move(number)); }
+
+TEST(ResultTest, TryPassesTheErrorOn) {
+  EXPECT_EQ(twice(21).value(), 42);
+  const auto failed = twice(fail(ErrorKind::conflict, "taken"));
+  EXPECT_EQ(failed.error().kind, ErrorKind::conflict);
+  EXPECT_EQ(failed.error().text, "taken");
+}
+
+TEST(ResultTest, AnErrorSaysWhatWasBeingDone) {
+  Error error = os_error("netlink RTM_NEWLINK", EPERM).value();
+  EXPECT_EQ(std::move(error).during("create flannel.1").text,
+            "create flannel.1: netlink RTM_NEWLINK: Operation not permitted");
+}
+
+TEST(ParseTest, DecimalTakesOnlyPlainNumbersThatFit) {
+  EXPECT_EQ(parse_decimal<std::uint8_t>("255"), 255);
+  EXPECT_EQ(parse_decimal<std::uint8_t>("0"), 0);
+  for (const char* bad : {"", "256", "-1", "+1", " 1", "1 ", "01", "1x", "0x1"}) {
+    EXPECT_FALSE(parse_decimal<std::uint8_t>(bad)) << bad;
+  }
+}
+
+TEST(ParseTest, SplitKeepsEmptyParts) {
+  EXPECT_EQ(split("a,,b", ','), (std::vector<std::string_view>{"a", "", "b"}));
+  EXPECT_EQ(split("", ','), (std::vector<std::string_view>{""}));
+}
+
+TEST(FdTest, MovesAndCloses) {
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  Fd reader{ends[0]};
+  {
+    Fd writer{ends[1]};
+    Fd moved = std::move(writer);
+    EXPECT_FALSE(writer);  // NOLINT(bugprone-use-after-move): the moved-from state is the point
+    EXPECT_TRUE(moved);
+  }
+  char byte;
+  EXPECT_EQ(::read(reader.get(), &byte, 1), 0) << "the write end is closed";
+}
+
+TEST(FileTest, AnAtomicWriteLeavesOneFileWithTheMode) {
+  TemporaryFolder folder;
+  const std::string path = folder.path + "/deep/down/subnet.env";
+  const mode_t old = ::umask(0077);
+  ASSERT_TRUE(write_file_atomically(path, "one\n", 0644));
+  ASSERT_TRUE(write_file_atomically(path, "two\n", 0644));
+  ::umask(old);
+  EXPECT_EQ(read_file(path).value(), "two\n");
+  struct stat status{};
+  ASSERT_EQ(::stat(path.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 07777, 0644U);
+  int entries = 0;
+  for ([[maybe_unused]] const auto& entry :
+       std::filesystem::directory_iterator(folder.path + "/deep/down")) {
+    ++entries;
+  }
+  EXPECT_EQ(entries, 1) << "no temporary file stays behind";
+}
+
+TEST(FileTest, AMissingFileIsNotFoundAndABigOneIsRefused) {
+  TemporaryFolder folder;
+  EXPECT_EQ(read_file(folder.path + "/none").error().kind, ErrorKind::not_found);
+  ASSERT_TRUE(write_file_atomically(folder.path + "/big", std::string(100, 'x'), 0600));
+  EXPECT_EQ(read_file(folder.path + "/big", 99).error().kind, ErrorKind::invalid);
+}
+
+TEST(LogTest, AForeignTextCannotForgeALine) {
+  ::testing::internal::CaptureStderr();
+  log::info("lease\nrenewed", {{"subnet", "10.5.1.0/24"}, {"value", "a\nE1122 \"b\""}, {"n", 7}});
+  const std::string line = ::testing::internal::GetCapturedStderr();
+  EXPECT_NE(line.find(
+                "] lease\\nrenewed subnet=10.5.1.0/24 value=\"a\\nE1122 \\\"b\\\"\" n=7\n"),
+            std::string::npos)
+      << line;
+  EXPECT_EQ(std::count(line.begin(), line.end(), '\n'), 1);
+  EXPECT_EQ(line[0], 'I');
+}
+
+}  // namespace
+}  // namespace flannel

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// One line per state change: a fixed message and its fields, on standard error, in the header
+// format that flannel operators grep for: "I1122 16:28:19.465649    4844 main.cc:475] text".
+// Usable from every thread.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <initializer_list>
+#include <source_location>
+#include <string>
+#include <string_view>
+
+namespace flannel::log {
+
+enum class Level { info, warning, error };
+
+// One `name=value` at the end of a line. A value with blanks, quotes or control characters is
+// printed quoted and escaped, so that a stranger's text cannot forge a line.
+struct Field {
+  std::string_view name;
+  std::string value;
+
+  Field(std::string_view field_name, std::string_view text) : name(field_name), value(text) {}
+  Field(std::string_view field_name, const char* text) : name(field_name), value(text) {}
+  Field(std::string_view field_name, const std::string& text) : name(field_name), value(text) {}
+  template <typename T>
+  Field(std::string_view field_name, const T& any) : name(field_name), value(fmt::to_string(any)) {}
+};
+
+using Fields = std::initializer_list<Field>;
+
+void info(std::string_view message, Fields fields = {},
+          std::source_location where = std::source_location::current());
+void warning(std::string_view message, Fields fields = {},
+             std::source_location where = std::source_location::current());
+void error(std::string_view message, Fields fields = {},
+           std::source_location where = std::source_location::current());
+// Printed only at `--v` of at least `level` (2: each peer, 4: each kernel object).
+void verbose(int level, std::string_view message, Fields fields = {},
+             std::source_location where = std::source_location::current());
+
+void set_verbosity(int level);
+
+}  // namespace flannel::log

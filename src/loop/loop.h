@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// The event loop: one thread owns all state, everything else posts to it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "base/clock.h"
+#include "base/result.h"
+
+namespace flannel {
+
+// Stops what it stands for when it is destroyed. Must not outlive its loop. Loop thread only.
+class Subscription {
+ public:
+  virtual ~Subscription() = default;
+};
+using SubscriptionPtr = std::unique_ptr<Subscription>;
+
+// Posts a closure to the loop from any thread; a closure posted after the loop has ended is
+// dropped. Copyable, and may outlive the loop: what a worker thread holds.
+class Poster {
+ public:
+  virtual ~Poster() = default;
+  virtual void post(std::function<void()> work) = 0;
+};
+
+class Loop {
+ public:
+  virtual ~Loop() = default;
+
+  // The time at which the current turn began: read once a turn, so that all that is decided in
+  // one turn is decided at one moment.
+  virtual TimePoint now() const = 0;
+
+  // Runs `ready` with the epoll events (EPOLLIN ...) of `fd` whenever it is ready. The caller
+  // keeps owning `fd` and must drop the subscription before closing it.
+  [[nodiscard]] virtual Result<SubscriptionPtr> watch_fd(
+      int fd, std::uint32_t events, std::function<void(std::uint32_t events)> ready) = 0;
+
+  // Runs `expired` once, in the first turn at or after `when`; time in suspend counts.
+  [[nodiscard]] virtual SubscriptionPtr at(TimePoint when, std::function<void()> expired) = 0;
+
+  // Thread-safe.
+  virtual std::shared_ptr<Poster> poster() = 0;
+};
+
+}  // namespace flannel
