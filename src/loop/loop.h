@@ -8,15 +8,9 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "base/subscription.h"
 
 namespace flannel {
-
-// Stops what it stands for when it is destroyed. Must not outlive its loop. Loop thread only.
-class Subscription {
- public:
-  virtual ~Subscription() = default;
-};
-using SubscriptionPtr = std::unique_ptr<Subscription>;
 
 // Posts a closure to the loop from any thread; a closure posted after the loop has ended is
 // dropped. Copyable, and may outlive the loop: what a worker thread holds.

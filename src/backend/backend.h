@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// A backend is a pure function from leases and host facts to kernel objects; it opens no socket.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "core/lease.h"
+#include "core/network_config.h"
+#include "core/node_id.h"
+#include "plan/host.h"
+#include "plan/kernel.h"
+#include "plan/net_state.h"
+
+namespace flannel {
+
+struct HostFacts {
+  Underlay underlay;
+  NodeId node_id;
+};
+
+// What is known of one peer besides its lease.
+struct PeerFacts {
+  // The peer's public IP is on the underlay's link: no gateway between. Filled in only if the
+  // backend asks for it (wants_on_link).
+  bool on_link = false;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  // The BackendType of our lease; empty for those that announce none (alloc, udp).
+  virtual std::string_view lease_type() const = 0;
+  // What we announce. `previous`: our own lease of an earlier run, or null.
+  virtual LeaseAttributes announce(const HostFacts& host, const Lease* previous) const = 0;
+  // MTU of the overlay, as written to subnet.env.
+  virtual std::uint32_t overlay_mtu(const HostFacts& host) const = 0;
+
+  virtual bool wants_on_link() const { return false; }
+
+  // What reading the kernel must look at to find what we left there earlier.
+  virtual Scope scope(const Cidr4& network) const = 0;
+  // The device and its addresses.
+  virtual NetState host_state(const Lease& own, const HostFacts& host) const = 0;
+  // What reaches this peer. An error sets this one peer aside, with the reason.
+  virtual Result<NetState> peer_state(const Lease& own, const Lease& peer, const HostFacts& host,
+                                      const PeerFacts& facts) const = 0;
+};
+
+struct MadeBackend {
+  std::unique_ptr<Backend> backend;
+  std::vector<std::string> warnings;  // options without effect, unknown options
+};
+
+// From the Backend object of the configuration. ErrorKind::unsupported: a type of a later release;
+// ErrorKind::invalid: an option is wrong, or the type is none.
+Result<MadeBackend> make_backend(const NetworkConfig& config, const Underlay& underlay);
+
+}  // namespace flannel

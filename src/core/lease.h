@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// A lease: who owns which subnet, and how to reach it. Formats: docs/etcd-keys.md.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "net/address.h"
+
+namespace flannel {
+
+// What one lease is about: the name of its key. IPv4 alone, or both families.
+struct SubnetKey {
+  Cidr4 v4;
+  std::optional<Cidr6> v6;
+
+  auto operator<=>(const SubnetKey&) const = default;
+};
+
+// "10.5.52.0-24" or "10.5.52.0-24&fd00:12::-56"; the decoder accepts nothing around it, host bits
+// set are an error.
+std::string encode_subnet_key(const SubnetKey& key);
+Result<SubnetKey> decode_subnet_key(std::string_view text);
+std::string to_string(const SubnetKey& key);  // for people: "10.5.52.0/24" (+ ",fd00:12::/56")
+
+// What a host announces under its key; the JSON value.
+struct LeaseAttributes {
+  Ip4 public_ip;                        // identity of the host, and where peers send to
+  std::optional<Ip6> public_ip6;
+  std::string backend_type;             // empty for udp and alloc: the member is omitted
+  std::string backend_data;             // compact JSON text; empty: omitted
+  std::string backend_v6_data;          // compact JSON text; empty: omitted
+
+  bool operator==(const LeaseAttributes&) const = default;
+};
+
+// Byte for byte what upstream flannel v0.15 and later write.
+std::string encode_lease_value(const LeaseAttributes& attributes);
+// Any member order, any case of names, unknown members ignored; only PublicIP is required.
+Result<LeaseAttributes> decode_lease_value(std::string_view json);
+
+struct Lease {
+  SubnetKey subnet;
+  LeaseAttributes attributes;
+
+  bool operator==(const Lease&) const = default;
+};
+
+}  // namespace flannel
+
+template <>
+struct std::hash<flannel::SubnetKey> {
+  std::size_t operator()(const flannel::SubnetKey& key) const noexcept {
+    return std::hash<flannel::Cidr4>{}(key.v4);  // the v4 part alone tells leases apart
+  }
+};

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// A name for this host that survives restarts and reboots: 16 random bytes in
+// /var/lib/flannel/node-id, as 32 hexadecimal digits and a newline.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "net/address.h"
+
+namespace flannel {
+
+struct NodeId {
+  std::array<std::uint8_t, 16> bytes{};
+  auto operator<=>(const NodeId&) const = default;
+};
+
+std::string to_string(const NodeId& id);
+Result<NodeId> decode_node_id(std::string_view text);
+
+// A locally administered unicast MAC (IEEE 802: second-least significant bit of the first byte
+// set, least significant clear) that is always the same for one node and VNI.
+Mac vtep_mac(const NodeId& id, std::uint32_t vni);
+
+}  // namespace flannel

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// The store as the rest of the program sees it: a directory of leases and one configuration,
+// with one history of revisions. Implementations: src/registry/*.
+//
+// All calls are made on the loop thread and return at once; each callback runs exactly once,
+// on the loop thread, in a later turn, unless the registry is destroyed first: then never.
+// Every implementation puts a deadline on every call to a remote side.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/result.h"
+#include "base/subscription.h"
+
+namespace flannel {
+
+// The store's own counter of changes; grows with each one. 0: nothing.
+using Revision = std::int64_t;
+
+template <typename T>
+using Reply = std::function<void(Result<T>)>;
+
+// How long a record lives without renewal. Nothing: for ever (a reservation).
+using Ttl = std::optional<std::chrono::seconds>;
+
+// One lease record as it is stored; texts are not parsed yet, whatever a stranger put there.
+struct Record {
+  std::string key;     // below <prefix>/subnets/: "10.5.52.0-24"
+  std::string value;   // JSON
+  Revision revision = 0;   // of the last change of this record
+  std::int64_t hold = 0;   // what keeps it alive: etcd's lease id, sqlite's expiry; 0: reservation
+
+  bool operator==(const Record&) const = default;
+};
+
+struct ConfigRecord {
+  std::string text;
+  Revision revision = 0;
+  bool operator==(const ConfigRecord&) const = default;
+};
+
+// Everything at one moment.
+struct Snapshot {
+  Revision revision = 0;  // a watch from here continues without a gap
+  std::optional<ConfigRecord> config;
+  std::vector<Record> records;  // sorted by key
+};
+
+// A change after the snapshot. The three kinds of news from a watch are three types: changes,
+// "your position is gone, list again", "the connection is gone, ask again from where you were".
+struct RecordPut {
+  Record record;
+};
+struct RecordGone {  // released, expired or deleted by hand
+  std::string key;
+  Revision revision = 0;
+};
+struct ConfigPut {
+  ConfigRecord config;
+};
+struct ConfigGone {
+  Revision revision = 0;
+};
+using Change = std::variant<RecordPut, RecordGone, ConfigPut, ConfigGone>;
+
+struct WatchListener {
+  // Changes in order; all changes of one store revision come in one call. `revision`: resume here.
+  std::function<void(const std::vector<Change>& changes, Revision revision)> on_changes;
+  // The history before now is gone (compacted, cleared, restored): take a snapshot and diff. Ends
+  // the watch.
+  std::function<void()> on_position_lost;
+  // The store cannot be reached or ended the watch. Ends the watch; resume from the last revision.
+  std::function<void(Error)> on_disconnected;
+};
+
+// Dropping it ends the watch: no listener is called afterwards.
+using WatchHandle = SubscriptionPtr;
+
+// Held and current: what a conditional write needs to name the record it is about.
+struct Held {
+  Revision revision = 0;
+  std::int64_t hold = 0;
+  Ttl ttl;  // what the store granted, counted from the moment of sending; nothing: reservation
+};
+
+class Registry {
+ public:
+  virtual ~Registry() = default;
+
+  // "etcd v3 at http://127.0.0.1:2379", for the log; no secrets.
+  virtual std::string describe() const = 0;
+
+  virtual void snapshot(Reply<Snapshot> reply) = 0;
+
+  // Everything after `from`, beginning with the very next revision.
+  [[nodiscard]] virtual WatchHandle watch(Revision from, WatchListener listener) = 0;
+
+  // Writes `value` if there is no such key. ErrorKind::exists: somebody has it.
+  virtual void create_if_absent(std::string key, std::string value, Ttl ttl, Reply<Held> reply) = 0;
+
+  // Writes `value` if the record is still at `revision`; `ttl` empty turns it into a reservation.
+  // The hold is kept if there is one and it still lives; a new one never leaves the old one behind.
+  // ErrorKind::conflict: somebody changed or removed it.
+  virtual void replace_if_unchanged(Record seen, std::string value, Ttl ttl, Reply<Held> reply) = 0;
+
+  // Extends the life of the record without changing it, if it is still at `seen.revision`.
+  // Watchers of other hosts see nothing. ErrorKind::conflict as above.
+  virtual void renew_if_unchanged(Record seen, Ttl ttl, Reply<Held> reply) = 0;
+
+  // Deletes the record if it is still at `revision`. ErrorKind::conflict as above.
+  virtual void release_if_unchanged(Record seen, Reply<void> reply) = 0;
+
+  // Writes the configuration if it is still at `revision` (0: if there is none yet).
+  // ErrorKind::conflict as above.
+  virtual void write_config(std::string text, Revision seen, Reply<Revision> reply) = 0;
+};
+
+}  // namespace flannel

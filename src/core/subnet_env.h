@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// The text of /run/flannel/subnet.env, which container engines read. Format: docs/subnet-env.md.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "net/address.h"
+
+namespace flannel {
+
+struct SubnetEnv {
+  std::optional<Cidr4> network;
+  std::optional<Cidr4> subnet;  // written as its first host address: 10.5.52.1/24
+  std::optional<Cidr6> network6;
+  std::optional<Cidr6> subnet6;
+  std::uint32_t mtu = 0;
+  bool ip_masq = false;  // the value of --ip-masq
+
+  bool operator==(const SubnetEnv&) const = default;
+};
+
+std::string encode_subnet_env(const SubnetEnv& env);
+
+// The subnet and network an earlier run had; values that make no sense are left out, never fatal.
+// dotenv syntax: comments, `export`, quotes.
+struct PreviousSubnet {
+  std::optional<Cidr4> network;
+  std::optional<Cidr4> subnet;
+  bool operator==(const PreviousSubnet&) const = default;
+};
+PreviousSubnet decode_previous_subnet(std::string_view text);
+
+}  // namespace flannel

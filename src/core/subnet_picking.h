@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which subnet this host should have: decided from one snapshot, without asking anybody.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include "core/lease.h"
+#include "core/network_config.h"
+#include "core/registry.h"
+
+namespace flannel {
+
+// A number in [0, bound), bound > 0; tests pass a fixed sequence.
+using Random = std::function<std::uint64_t(std::uint64_t bound)>;
+
+struct DecodedRecord {
+  Record record;
+  Lease lease;
+};
+
+// Our own record is there and fits the configuration: write our attributes into it.
+struct Reuse {
+  DecodedRecord own;
+};
+// Our own record does not fit the configuration any more: delete it, then decide again.
+struct Discard {
+  DecodedRecord own;
+};
+// Create a record for this subnet.
+struct Create {
+  Cidr4 subnet;
+  bool previous = false;  // the subnet that subnet.env named
+};
+using SubnetChoice = std::variant<Reuse, Discard, Create>;
+
+// Upstream's order: the own record (same public IP), the previous subnet if nobody's lease
+// overlaps it, else one of all free subnets at random. ErrorKind::exhausted: none is free.
+Result<SubnetChoice> choose_subnet(const NetworkConfig& config,
+                                   const std::vector<DecodedRecord>& leases, Ip4 public_ip,
+                                   std::optional<Cidr4> previous, const Random& random);
+
+}  // namespace flannel

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kernel as the reconciler sees it. The real one: kernel/linux_kernel.h; the fake for tests:
+// tests/support/fake_kernel.h.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "plan/net_state.h"
+
+namespace flannel {
+
+enum class Op {
+  put,       // make it so: add, or change what is there under the same identity
+  recreate,  // links only: delete and add, because the difference cannot be changed in place
+  remove,    // already gone counts as success
+};
+std::string_view to_string(Op op);
+
+struct KernelChange {
+  Op op = Op::put;
+  KernelObject object;
+  bool operator==(const KernelChange&) const = default;
+};
+
+// What belongs to us, so that reading returns that and nothing else: every device named here (if it
+// is of a kind we make) with its addresses, neighbours and FDB entries, and every route of our protocol in the main
+// table. Addresses that others put on our devices are not ours: only those inside `network`
+// (upstream's rule) are.
+struct Scope {
+  std::vector<std::string> link_names;
+  Cidr4 network;
+};
+
+class Kernel {
+ public:
+  virtual ~Kernel() = default;
+
+  virtual Result<NetState> read(const Scope& scope) = 0;
+
+  // Carries the changes out in their order, pipelined; one result for each, in the same order.
+  // A failed one does not stop those after it.
+  virtual std::vector<Result<void>> apply(std::span<const KernelChange> changes) = 0;
+};
+
+}  // namespace flannel

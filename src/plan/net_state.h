@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// Kernel objects as plain values: what a backend wants, what the kernel has, and the difference.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "net/address.h"
+
+namespace flannel {
+
+// The rtm_protocol and nh_protocol of everything we install, and the mark by which we know our
+// own again. Not among the values of <linux/rtnetlink.h> or iproute2's rt_protos. Upstream uses
+// boot(3). docs/kernel-objects.md
+inline constexpr std::uint8_t kRouteProtocol = 0xFA;  // 250
+
+struct VxlanSettings {
+  std::uint32_t vni = 1;           // 1..2^24-1
+  std::uint16_t port = 8472;       // UDP destination port; Linux's own default
+  std::string lower;               // underlay interface
+  Ip4 local;                       // its address: the outer source
+  bool learning = false;
+  bool gbp = false;
+  Mac mac;                         // the VTEP's own
+  bool operator==(const VxlanSettings&) const = default;
+};
+
+// A TUN device. The packet path makes it by opening it; the reconciler only sets it up.
+struct TunSettings {
+  std::uint32_t queue_len = 500;   // upstream's (and the kernel's TUN default)
+  bool operator==(const TunSettings&) const = default;
+};
+
+// A device of ours. Which differences can be changed in place and which need a new device is the
+// reconciler's knowledge.
+struct Link {
+  std::string name;
+  std::variant<VxlanSettings, TunSettings> kind;
+  std::uint32_t mtu = 0;
+  bool up = true;
+  bool operator==(const Link&) const = default;
+};
+
+struct Address {
+  std::string link;
+  Ip4 ip;
+  std::uint8_t bits = 32;
+  bool operator==(const Address&) const = default;
+};
+
+// A unicast route in the main table with our protocol, scope universe. Identity: `to`.
+struct Route {
+  Cidr4 to;
+  Ip4 via;
+  std::string link;
+  bool onlink = false;
+  bool operator==(const Route&) const = default;
+};
+
+// A permanent neighbour entry (ARP). Identity: link, ip.
+struct Neighbour {
+  std::string link;
+  Ip4 ip;
+  Mac mac;
+  bool operator==(const Neighbour&) const = default;
+};
+
+// A permanent `self` forwarding entry of a vxlan device. Identity: link, mac, remote.
+struct FdbEntry {
+  std::string link;
+  Mac mac;
+  Ip4 remote;
+  bool operator==(const FdbEntry&) const = default;
+};
+
+// In the order in which they can be put in place; removal goes the other way round.
+using KernelObject = std::variant<Link, Address, Neighbour, FdbEntry, Route>;
+
+struct NetState {
+  std::vector<Link> links;
+  std::vector<Address> addresses;
+  std::vector<Neighbour> neighbours;
+  std::vector<FdbEntry> fdb;
+  std::vector<Route> routes;
+  bool operator==(const NetState&) const = default;
+};
+
+// One line per object in the words of `ip` and `bridge`, sorted: what tests compare.
+//   link flannel.1 vxlan id 1 local 192.0.2.1 dev eth0 dstport 8472 nolearning mtu 1450 mac .. up
+//   addr 10.5.1.0/32 dev flannel.1
+//   neigh 10.5.2.0 dev flannel.1 lladdr .. nud permanent
+//   fdb .. dev flannel.1 dst 192.0.2.2 self permanent
+//   route 10.5.2.0/24 via 10.5.2.0 dev flannel.1 onlink
+std::string dump(const NetState& state);
+std::string to_string(const KernelObject& object);
+
+}  // namespace flannel

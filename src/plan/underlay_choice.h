@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// Chooses the underlay interface and address, and says why. Rules: docs/interface-selection.md.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "plan/host.h"
+
+namespace flannel {
+
+struct UnderlayRequest {
+  std::vector<std::string> interfaces;  // --iface: names or addresses, in order
+  std::vector<std::string> regexes;     // --iface-regex (RE2), in order
+  std::string can_reach;                // --iface-can-reach; empty: not given
+  std::string public_ip;                // --public-ip; empty: not given
+};
+
+struct HostView {
+  std::vector<Interface> interfaces;          // by index
+  std::vector<DefaultRoute> default_routes;   // of the main table, in dump order
+  std::function<Result<PathTo>(Ip4)> path_to; // a route lookup
+};
+
+struct UnderlayChoice {
+  Underlay underlay;
+  std::vector<std::string> reasons;  // one line each: what was tried, what was taken and why
+};
+
+Result<UnderlayChoice> choose_underlay(const UnderlayRequest& request, const HostView& host);
+
+}  // namespace flannel

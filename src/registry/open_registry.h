@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "core/registry.h"
+#include "loop/loop.h"
+
+namespace flannel {
+
+enum class StoreKind { etcd, sqlite, memory };
+
+struct StoreOptions {
+  StoreKind kind = StoreKind::etcd;
+  std::string sqlite_path;               // --store=sqlite:PATH
+  std::vector<std::string> endpoints;    // --etcd-endpoints
+  std::string prefix = "/coreos.com/network";  // --etcd-prefix, for every kind of store
+  std::string key_file, cert_file, ca_file;    // --etcd-keyfile, -certfile, -cafile
+  std::string username, password;              // --etcd-username, -password; never logged
+};
+
+// Opens the store; a remote one need not be reachable yet. `loop` outlives the registry. The
+// memory store lives as long as the process and is shared by all registries opened in it.
+Result<std::unique_ptr<Registry>> open_registry(const StoreOptions& options, Loop& loop);
+
+}  // namespace flannel
