@@ -3,19 +3,16 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <variant>
 #include <vector>
 
+#include "base/backoff.h"
 #include "core/lease.h"
 #include "core/network_config.h"
 #include "core/registry.h"
 
 namespace flannel {
-
-// A number in [0, bound), bound > 0; tests pass a fixed sequence.
-using Random = std::function<std::uint64_t(std::uint64_t bound)>;
 
 struct DecodedRecord {
   Record record;

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+
+#include "base/clock.h"
+
+namespace flannel {
+
+// A number in [0, bound), bound > 0. Tests pass a fixed sequence.
+using Random = std::function<std::uint64_t(std::uint64_t bound)>;
+
+// Pauses between tries: each twice the one before, up to `longest`, and of each the second half is
+// random, so that hosts which failed together do not come back together.
+class Backoff {
+ public:
+  Backoff(Duration shortest, Duration longest) : shortest_(shortest), longest_(longest) {}
+
+  Duration next(const Random& random) {
+    pause_ = pause_ == Duration::zero() ? shortest_ : std::min(pause_ * 2, longest_);
+    const auto half = static_cast<std::uint64_t>(pause_.count() / 2);
+    return pause_ / 2 + Duration(static_cast<Duration::rep>(random(half + 1)));
+  }
+  void reset() { pause_ = Duration::zero(); }
+
+ private:
+  Duration shortest_;
+  Duration longest_;
+  Duration pause_ = Duration::zero();
+};
+
+}  // namespace flannel
