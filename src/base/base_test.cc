@@ -24,7 +24,9 @@ struct TemporaryFolder {
   std::string path;
 };
 
-Result<int> twice(Result<int> number) { return 2 * TRY(std::move(number)); }
+Result<int> twice(Result<int> number) {
+  return 2 * TRY(std::move(number));
+}
 
 TEST(ResultTest, TryPassesTheErrorOn) {
   EXPECT_EQ(twice(21).value(), 42);
@@ -74,7 +76,7 @@ TEST(FileTest, AnAtomicWriteLeavesOneFileWithTheMode) {
   ASSERT_TRUE(write_file_atomically(path, "two\n", 0644));
   ::umask(old);
   EXPECT_EQ(read_file(path).value(), "two\n");
-  struct stat status{};
+  struct stat status {};
   ASSERT_EQ(::stat(path.c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 07777, 0644U);
   int entries = 0;
@@ -96,8 +98,7 @@ TEST(LogTest, AForeignTextCannotForgeALine) {
   ::testing::internal::CaptureStderr();
   log::info("lease\nrenewed", {{"subnet", "10.5.1.0/24"}, {"value", "a\nE1122 \"b\""}, {"n", 7}});
   const std::string line = ::testing::internal::GetCapturedStderr();
-  EXPECT_NE(line.find(
-                "] lease\\nrenewed subnet=10.5.1.0/24 value=\"a\\nE1122 \\\"b\\\"\" n=7\n"),
+  EXPECT_NE(line.find("] lease\\nrenewed subnet=10.5.1.0/24 value=\"a\\nE1122 \\\"b\\\"\" n=7\n"),
             std::string::npos)
       << line;
   EXPECT_EQ(std::count(line.begin(), line.end(), '\n'), 1);

@@ -10,7 +10,8 @@
 
 namespace flannel {
 
-// The whole file; ErrorKind::not_found if there is none, invalid if it is longer than `limit` bytes.
+// The whole file; ErrorKind::not_found if there is none, invalid if it is longer than `limit`
+// bytes.
 Result<std::string> read_file(const std::string& path, std::size_t limit = 1 << 20);
 
 // Replaces `path` in one step: a temporary file beside it, written, fsynced, renamed, and the

@@ -98,6 +98,8 @@ void verbose(int level, std::string_view message, Fields fields, std::source_loc
   if (verbosity.load(std::memory_order_relaxed) >= level) info(message, fields, where);
 }
 
-void set_verbosity(int level) { verbosity.store(level, std::memory_order_relaxed); }
+void set_verbosity(int level) {
+  verbosity.store(level, std::memory_order_relaxed);
+}
 
 }  // namespace flannel::log

@@ -27,11 +27,11 @@ std::string to_string(const SubnetKey& key);  // for people: "10.5.52.0/24" (+ "
 
 // What a host announces under its key; the JSON value.
 struct LeaseAttributes {
-  Ip4 public_ip;                        // identity of the host, and where peers send to
+  Ip4 public_ip;  // identity of the host, and where peers send to
   std::optional<Ip6> public_ip6;
-  std::string backend_type;             // empty for udp and alloc: the member is omitted
-  std::string backend_data;             // compact JSON text; empty: omitted
-  std::string backend_v6_data;          // compact JSON text; empty: omitted
+  std::string backend_type;     // empty for udp and alloc: the member is omitted
+  std::string backend_data;     // compact JSON text; empty: omitted
+  std::string backend_v6_data;  // compact JSON text; empty: omitted
 
   bool operator==(const LeaseAttributes&) const = default;
 };

@@ -29,8 +29,8 @@
 namespace flannel {
 
 struct KeeperOptions {
-  std::chrono::seconds ttl{86400};           // upstream: subnetTTL
-  std::chrono::seconds renew_margin{3600};   // --subnet-lease-renew-margin
+  std::chrono::seconds ttl{86400};          // upstream: subnetTTL
+  std::chrono::seconds renew_margin{3600};  // --subnet-lease-renew-margin
 };
 
 enum class LeasePhase { idle, listing, writing, held, renewing };

@@ -32,10 +32,10 @@ using Ttl = std::optional<std::chrono::seconds>;
 
 // One lease record as it is stored; texts are not parsed yet, whatever a stranger put there.
 struct Record {
-  std::string key;     // below <prefix>/subnets/: "10.5.52.0-24"
-  std::string value;   // JSON
-  Revision revision = 0;   // of the last change of this record
-  std::int64_t hold = 0;   // what keeps it alive: etcd's lease id, sqlite's expiry; 0: reservation
+  std::string key;        // below <prefix>/subnets/: "10.5.52.0-24"
+  std::string value;      // JSON
+  Revision revision = 0;  // of the last change of this record
+  std::int64_t hold = 0;  // what keeps it alive: etcd's lease id, sqlite's expiry; 0: reservation
 
   bool operator==(const Record&) const = default;
 };

@@ -125,11 +125,14 @@ Result<std::unique_ptr<EpollLoop>> EpollLoop::open() {
 EpollLoop::EpollLoop(Fd epoll, Fd timer, std::shared_ptr<Mailbox> mailbox)
     : epoll_(std::move(epoll)), timer_(std::move(timer)), mailbox_(std::move(mailbox)) {}
 
-EpollLoop::~EpollLoop() { mailbox_->close(); }
+EpollLoop::~EpollLoop() {
+  mailbox_->close();
+}
 
 Result<void> EpollLoop::run() {
   stopped_ = false;
-  while (!stopped_) TRY(turn());
+  while (!stopped_)
+    TRY(turn());
   return {};
 }
 
@@ -146,7 +149,8 @@ Result<void> EpollLoop::turn() {
       [[maybe_unused]] const ssize_t got = ::read(timer_.get(), &expirations, sizeof expirations);
       armed_for_ = kNever;
     } else if (event.data.u64 == kMailboxKey) {
-      for (auto& work : mailbox_->take()) work();
+      for (auto& work : mailbox_->take())
+        work();
     } else if (const auto found = handlers_.find(event.data.u64); found != handlers_.end()) {
       const auto ready = found->second;  // a copy: the handler may drop its own watch
       ready(event.events);
@@ -190,13 +194,16 @@ SubscriptionPtr EpollLoop::at(TimePoint when, std::function<void()> expired) {
   return std::make_unique<Timer>(*this, key);
 }
 
-std::shared_ptr<Poster> EpollLoop::poster() { return mailbox_; }
+std::shared_ptr<Poster> EpollLoop::poster() {
+  return mailbox_;
+}
 
 Result<SubscriptionPtr> EpollLoop::on_signals(std::initializer_list<int> signals,
                                               std::function<void(int)> received) {
   sigset_t set;
   ::sigemptyset(&set);
-  for (const int signal : signals) ::sigaddset(&set, signal);
+  for (const int signal : signals)
+    ::sigaddset(&set, signal);
   if (const int code = ::pthread_sigmask(SIG_BLOCK, &set, nullptr); code != 0) {
     return os_error("block signals", code);
   }

@@ -21,7 +21,10 @@ TEST(EpollLoopTest, TimersRunInOrderAndDroppedOnesDoNot) {
   auto loop = EpollLoop::open().value();
   std::string order;
   const TimePoint start = BootClock::now();
-  auto second = loop->at(start + milliseconds(4), [&] { order += "2"; loop->stop(); });
+  auto second = loop->at(start + milliseconds(4), [&] {
+    order += "2";
+    loop->stop();
+  });
   auto first = loop->at(start + milliseconds(2), [&] { order += "1"; });
   auto dropped = loop->at(start + milliseconds(3), [&] { order += "x"; });
   dropped.reset();
@@ -35,7 +38,10 @@ TEST(EpollLoopTest, PostsFromAnotherThreadRunHereInOrder) {
   int last = 0;
   std::thread other([poster = loop->poster(), &loop, &last] {
     for (int i = 1; i <= 1000; ++i) {
-      poster->post([&last, i] { EXPECT_EQ(last, i - 1); last = i; });
+      poster->post([&last, i] {
+        EXPECT_EQ(last, i - 1);
+        last = i;
+      });
     }
     poster->post([&loop] { loop->stop(); });
   });
@@ -62,10 +68,12 @@ TEST(EpollLoopTest, AHandlerMayDropItsOwnWatch) {
   const Fd writer{ends[1]};
   ASSERT_EQ(::write(writer.get(), "x", 1), 1);
   int calls = 0;
-  SubscriptionPtr watch = loop->watch_fd(reader.get(), EPOLLIN, [&](std::uint32_t) {
-    ++calls;
-    watch.reset();
-  }).value();
+  SubscriptionPtr watch = loop->watch_fd(reader.get(), EPOLLIN,
+                                         [&](std::uint32_t) {
+                                           ++calls;
+                                           watch.reset();
+                                         })
+                              .value();
   auto end = loop->at(BootClock::now() + milliseconds(10), [&] { loop->stop(); });
   ASSERT_TRUE(loop->run());
   EXPECT_EQ(calls, 1) << "the byte is still unread: only the dropped watch keeps it quiet";
@@ -74,7 +82,10 @@ TEST(EpollLoopTest, AHandlerMayDropItsOwnWatch) {
 TEST(EpollLoopTest, SignalsBecomeEvents) {
   auto loop = EpollLoop::open().value();
   int received = 0;
-  auto watch = loop->on_signals({SIGUSR1}, [&](int signal) { received = signal; loop->stop(); });
+  auto watch = loop->on_signals({SIGUSR1}, [&](int signal) {
+    received = signal;
+    loop->stop();
+  });
   ASSERT_TRUE(watch);
   ::kill(::getpid(), SIGUSR1);
   ASSERT_TRUE(loop->run());

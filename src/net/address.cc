@@ -102,7 +102,9 @@ Result<Cidr6> Cidr6::parse(std::string_view text) {
   return of(*ip, *bits);
 }
 
-bool Cidr6::contains(const Ip6& address) const { return of(address, bits).base == base; }
+bool Cidr6::contains(const Ip6& address) const {
+  return of(address, bits).base == base;
+}
 
 Result<Mac> Mac::parse(std::string_view text) {
   auto digits = mac_digits(text, ':', 2);
@@ -130,11 +132,17 @@ std::string to_string(const Ip6& ip) {
   return text;
 }
 
-std::string to_string(const Cidr4& net) { return fmt::format("{}/{}", to_string(net.base), net.bits); }
+std::string to_string(const Cidr4& net) {
+  return fmt::format("{}/{}", to_string(net.base), net.bits);
+}
 
-std::string to_string(const Cidr6& net) { return fmt::format("{}/{}", to_string(net.base), net.bits); }
+std::string to_string(const Cidr6& net) {
+  return fmt::format("{}/{}", to_string(net.base), net.bits);
+}
 
-std::string to_string(const Mac& mac) { return fmt::format("{:02x}", fmt::join(mac.bytes, ":")); }
+std::string to_string(const Mac& mac) {
+  return fmt::format("{:02x}", fmt::join(mac.bytes, ":"));
+}
 
 std::string to_string(const Endpoint4& endpoint) {
   return fmt::format("{}:{}", to_string(endpoint.ip), endpoint.port);

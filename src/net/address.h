@@ -48,16 +48,14 @@ struct Cidr4 {
   Ip4 base;
   std::uint8_t bits = 0;  // 0..32
 
-  static Cidr4 of(Ip4 address, std::uint8_t bits);          // clears the host bits
-  static Result<Cidr4> parse(std::string_view text);        // "10.5.0.0/16"; host bits are cleared
+  static Cidr4 of(Ip4 address, std::uint8_t bits);    // clears the host bits
+  static Result<Cidr4> parse(std::string_view text);  // "10.5.0.0/16"; host bits are cleared
   std::uint32_t mask() const { return bits == 0 ? 0 : ~std::uint32_t{0} << (32 - bits); }
   std::uint64_t size() const { return std::uint64_t{1} << (32 - bits); }
   Ip4 last() const { return {base.value | ~mask()}; }
   bool contains(Ip4 address) const { return (address.value & mask()) == base.value; }
   bool contains(const Cidr4& inner) const { return inner.bits >= bits && contains(inner.base); }
-  bool overlaps(const Cidr4& other) const {
-    return contains(other.base) || other.contains(base);
-  }
+  bool overlaps(const Cidr4& other) const { return contains(other.base) || other.contains(base); }
   auto operator<=>(const Cidr4&) const = default;
 };
 
@@ -89,11 +87,11 @@ struct Endpoint4 {
   auto operator<=>(const Endpoint4&) const = default;
 };
 
-std::string to_string(Ip4 ip);           // "10.5.0.1"
-std::string to_string(const Ip6& ip);    // RFC 5952: lower case, compressed
-std::string to_string(const Cidr4& net); // "10.5.0.0/16"
+std::string to_string(Ip4 ip);            // "10.5.0.1"
+std::string to_string(const Ip6& ip);     // RFC 5952: lower case, compressed
+std::string to_string(const Cidr4& net);  // "10.5.0.0/16"
 std::string to_string(const Cidr6& net);
-std::string to_string(const Mac& mac);   // "aa:bb:cc:dd:ee:ff"
+std::string to_string(const Mac& mac);  // "aa:bb:cc:dd:ee:ff"
 std::string to_string(const Endpoint4& endpoint);
 
 }  // namespace flannel

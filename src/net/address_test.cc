@@ -26,7 +26,8 @@ TEST(Cidr4Test, ClearsHostBits) {
   EXPECT_EQ(to_string(Cidr4::parse("10.5.52.1/24").value()), "10.5.52.0/24");
   EXPECT_EQ(to_string(Cidr4::parse("1.2.3.4/0").value()), "0.0.0.0/0");
   EXPECT_EQ(to_string(Cidr4::parse("1.2.3.4/32").value()), "1.2.3.4/32");
-  for (const char* bad : {"10.5.0.0", "10.5.0.0/33", "10.5.0.0/-1", "10.5.0.0/", "/16", "10.5/16"}) {
+  for (const char* bad :
+       {"10.5.0.0", "10.5.0.0/33", "10.5.0.0/-1", "10.5.0.0/", "/16", "10.5/16"}) {
     EXPECT_FALSE(Cidr4::parse(bad)) << bad;
   }
 }
@@ -53,7 +54,8 @@ TEST(MacTest, TakesGosForms) {
   EXPECT_EQ(Mac::parse("aa-bb-cc-dd-ee-0f").value(), mac);
   EXPECT_EQ(Mac::parse("aabb.ccdd.ee0f").value(), mac);
   EXPECT_EQ(to_string(mac), "aa:bb:cc:dd:ee:0f");
-  for (const char* bad : {"", "aa:bb:cc:dd:ee", "aa:bb:cc:dd:ee:ff:00", "aa:bb:cc:dd:ee:g0", "aabbccddeeff"}) {
+  for (const char* bad :
+       {"", "aa:bb:cc:dd:ee", "aa:bb:cc:dd:ee:ff:00", "aa:bb:cc:dd:ee:g0", "aabbccddeeff"}) {
     EXPECT_FALSE(Mac::parse(bad)) << bad;
   }
 }

@@ -32,7 +32,7 @@ struct Interface {
 // What a route lookup to an address answers.
 struct PathTo {
   int interface_index = 0;
-  Ip4 source;                // preferred source address
+  Ip4 source;                  // preferred source address
   std::optional<Ip4> gateway;  // nothing: the address is on the link
   bool operator==(const PathTo&) const = default;
 };
@@ -46,8 +46,8 @@ struct DefaultRoute {
 struct Underlay {
   std::string interface;
   int interface_index = 0;
-  Ip4 ip;                   // its address: source of what we send
-  Ip4 public_ip;            // what peers send to; differs from `ip` behind NAT
+  Ip4 ip;         // its address: source of what we send
+  Ip4 public_ip;  // what peers send to; differs from `ip` behind NAT
   std::uint32_t mtu = 0;
   bool operator==(const Underlay&) const = default;
 };

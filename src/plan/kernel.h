@@ -27,9 +27,9 @@ struct KernelChange {
 };
 
 // What belongs to us, so that reading returns that and nothing else: every device named here (if it
-// is of a kind we make) with its addresses, neighbours and FDB entries, and every route of our protocol in the main
-// table. Addresses that others put on our devices are not ours: only those inside `network`
-// (upstream's rule) are.
+// is of a kind we make) with its addresses, neighbours and FDB entries, and every route of our
+// protocol in the main table. Addresses that others put on our devices are not ours: only those
+// inside `network` (upstream's rule) are.
 struct Scope {
   std::vector<std::string> link_names;
   Cidr4 network;

@@ -18,19 +18,19 @@ namespace flannel {
 inline constexpr std::uint8_t kRouteProtocol = 0xFA;  // 250
 
 struct VxlanSettings {
-  std::uint32_t vni = 1;           // 1..2^24-1
-  std::uint16_t port = 8472;       // UDP destination port; Linux's own default
-  std::string lower;               // underlay interface
-  Ip4 local;                       // its address: the outer source
+  std::uint32_t vni = 1;      // 1..2^24-1
+  std::uint16_t port = 8472;  // UDP destination port; Linux's own default
+  std::string lower;          // underlay interface
+  Ip4 local;                  // its address: the outer source
   bool learning = false;
   bool gbp = false;
-  Mac mac;                         // the VTEP's own
+  Mac mac;  // the VTEP's own
   bool operator==(const VxlanSettings&) const = default;
 };
 
 // A TUN device. The packet path makes it by opening it; the reconciler only sets it up.
 struct TunSettings {
-  std::uint32_t queue_len = 500;   // upstream's (and the kernel's TUN default)
+  std::uint32_t queue_len = 500;  // upstream's (and the kernel's TUN default)
   bool operator==(const TunSettings&) const = default;
 };
 

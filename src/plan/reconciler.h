@@ -38,7 +38,8 @@ class Reconciler {
   // Reads the kernel and mends every difference. What failed is retried by tick().
   Result<void> sync(TimePoint now);
 
-  // Something changed that is not our doing (a notification, ENOBUFS): sync soon, many news at once.
+  // Something changed that is not our doing (a notification, ENOBUFS): sync soon, many news at
+  // once.
   void suspect(TimePoint now);
 
   void tick(TimePoint now);
@@ -46,6 +47,8 @@ class Reconciler {
 
   // Objects that are wished and not in place, with the reason; empty: all is well.
   std::map<std::string, std::string> unmet() const;
+  // A sync succeeded and every object of set_host() is in place.
+  bool host_in_place() const;
   const ReconcileCounters& counters() const;
 };
 

@@ -20,9 +20,9 @@ struct UnderlayRequest {
 };
 
 struct HostView {
-  std::vector<Interface> interfaces;          // by index
-  std::vector<DefaultRoute> default_routes;   // of the main table, in dump order
-  std::function<Result<PathTo>(Ip4)> path_to; // a route lookup
+  std::vector<Interface> interfaces;           // by index
+  std::vector<DefaultRoute> default_routes;    // of the main table, in dump order
+  std::function<Result<PathTo>(Ip4)> path_to;  // a route lookup
 };
 
 struct UnderlayChoice {

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/agent.h"
+
+#include <utility>
+
+#include "base/file.h"
+#include "base/log.h"
+
+namespace flannel {
+namespace {
+
+constexpr auto kFileRetry = std::chrono::seconds(5);
+
+}  // namespace
+
+Agent::Agent(AgentOptions options, Parts parts)
+    : options_(std::move(options)),
+      parts_(std::move(parts)),
+      follower_(parts_.registry, parts_.loop, parts_.random,
+                {.on_snapshot = [this](const Snapshot& snapshot) { on_snapshot(snapshot); },
+                 .on_changes = [this](const std::vector<Change>& changes) { on_changes(changes); },
+                 .on_connection = [this] { parts_.on_state(); }}) {}
+
+void Agent::start() {
+  follower_.start();
+}
+
+void Agent::suspect_kernel() {
+  if (session_ && session_->overlay_started) session_->overlay->suspect();
+}
+
+const Overlay* Agent::overlay() const {
+  return session_ ? session_->overlay.get() : nullptr;
+}
+const LeaseTable* Agent::table() const {
+  return session_ ? &session_->table : nullptr;
+}
+const LeaseKeeper* Agent::keeper() const {
+  return session_ ? &session_->lease->keeper() : nullptr;
+}
+const NetworkConfig* Agent::config() const {
+  return session_ ? &session_->config : nullptr;
+}
+const Underlay* Agent::underlay() const {
+  return session_ ? &session_->host.underlay : nullptr;
+}
+
+std::vector<std::string> Agent::troubles() const {
+  std::vector<std::string> all;
+  if (!follower_.connected()) {
+    const std::string& why = follower_.last_error();
+    all.push_back(why.empty() ? "store: not connected yet" : "store: " + why);
+  }
+  if (!config_trouble_.empty()) all.push_back("config: " + config_trouble_);
+  if (session_) {
+    const std::string& lease = session_->lease->trouble();
+    if (!lease.empty()) {
+      all.push_back("lease: " + lease);
+    } else if (!session_->lease->keeper().lease()) {
+      all.push_back("lease: none yet");
+    }
+    if (!kernel_trouble_.empty()) all.push_back("kernel: " + kernel_trouble_);
+    for (const auto& [object, why] : session_->overlay->unmet()) {
+      all.push_back("kernel: " + object + ": " + why);
+    }
+  }
+  if (!file_trouble_.empty()) all.push_back("subnet file: " + file_trouble_);
+  return all;
+}
+
+void Agent::on_snapshot(const Snapshot& snapshot) {
+  if (!session_) {
+    begin(snapshot);
+    return;
+  }
+  compare_config(snapshot.config);
+  const auto changes = session_->table.apply_snapshot(snapshot);
+  session_->lease->on_snapshot(snapshot);
+  if (session_->overlay_started) session_->overlay->apply(changes);
+  parts_.on_state();
+}
+
+void Agent::on_changes(const std::vector<Change>& changes) {
+  if (!session_) {
+    for (const Change& change : changes) {
+      if (std::holds_alternative<ConfigPut>(change)) follower_.list_again();
+    }
+    return;
+  }
+  std::vector<PeerChange> peers;
+  for (const Change& change : changes) {
+    if (const auto* put = std::get_if<ConfigPut>(&change)) {
+      compare_config(put->config);
+    } else if (std::holds_alternative<ConfigGone>(change)) {
+      compare_config(std::nullopt);
+    } else {
+      for (PeerChange& peer : session_->table.apply(change))
+        peers.push_back(std::move(peer));
+      session_->lease->on_change(change);
+    }
+  }
+  if (session_->overlay_started && !peers.empty()) session_->overlay->apply(peers);
+}
+
+// The first configuration that makes sense; until then the daemon waits and says why, once.
+void Agent::begin(const Snapshot& snapshot) {
+  if (!snapshot.config) {
+    set_config_trouble("there is none in the store yet; waiting for \"flannelctl config set\"");
+    return;
+  }
+  const auto parsed = parse_network_config(snapshot.config->text);
+  if (!parsed) {
+    set_config_trouble(parsed.error().text + "; waiting for it to be mended");
+    return;
+  }
+  set_config_trouble({});
+  for (const std::string& warning : parsed->warnings) {
+    log::warning("network config", {{"note", warning}});
+  }
+  auto session = open_session(*parsed);
+  if (!session) {
+    parts_.on_fatal(std::move(session).error());
+    return;
+  }
+  session_ = *std::move(session);
+  session_->table.apply_snapshot(snapshot);
+  session_->lease = std::make_unique<LeaseRunner>(
+      make_keeper(*session_), parts_.registry, parts_.loop,
+      LeaseRunner::Listener{.on_held = [this](const Lease& lease) { on_held(lease); },
+                            .on_state = [this] { parts_.on_state(); }});
+  session_->lease->start(snapshot);
+}
+
+Result<std::unique_ptr<Agent::Session>> Agent::open_session(const ParsedConfig& parsed) {
+  auto session = std::make_unique<Session>();
+  session->config = parsed.config;
+  log::info("Found network config", {{"network", to_string(parsed.config.network)},
+                                     {"subnets", parsed.config.subnet_count()},
+                                     {"backend", parsed.config.backend_type}});
+  session->host_view = TRY_DURING(parts_.look_at_host(), "look at the host's interfaces");
+  auto choice = TRY(choose_underlay(options_.underlay, session->host_view));
+  for (const std::string& reason : choice.reasons)
+    log::info(reason);
+  session->host = {std::move(choice.underlay), options_.node_id};
+  auto made =
+      TRY_DURING(make_backend(session->config, session->host.underlay), "network config: Backend");
+  for (const std::string& warning : made.warnings) {
+    log::warning("network config: Backend", {{"note", warning}});
+  }
+  session->backend = std::move(made.backend);
+  session->overlay = std::make_unique<Overlay>(Overlay::Parts{.loop = parts_.loop,
+                                                              .kernel = parts_.kernel,
+                                                              .backend = *session->backend,
+                                                              .path_to = session->host_view.path_to,
+                                                              .on_state = [this] { settle(); }},
+                                               session->host, session->config.network);
+  return session;
+}
+
+LeaseKeeper Agent::make_keeper(const Session& session) const {
+  auto announce = [&session](const Lease* previous) {
+    return session.backend->announce(session.host, previous);
+  };
+  return LeaseKeeper(options_.keeper, session.config, session.host.underlay.public_ip, announce,
+                     previous_subnet(), parts_.random);
+}
+
+std::optional<Cidr4> Agent::previous_subnet() const {
+  const auto text = read_file(options_.subnet_file);
+  if (!text) {
+    if (text.error().kind != ErrorKind::not_found) {
+      log::warning("subnet file of an earlier run not used", {{"why", text.error().text}});
+    }
+    return std::nullopt;
+  }
+  return decode_previous_subnet(*text).subnet;
+}
+
+// A running daemon keeps the configuration it started with; a differing one is reported.
+void Agent::compare_config(const std::optional<ConfigRecord>& record) {
+  if (!record) {
+    set_config_trouble("it was removed from the store; the running one stays in force");
+    return;
+  }
+  const auto parsed = parse_network_config(record->text);
+  if (!parsed) {
+    set_config_trouble(parsed.error().text + "; the running one stays in force");
+  } else if (parsed->config != session_->config) {
+    set_config_trouble("it changed; restart flanneld to take it");
+  } else {
+    set_config_trouble({});
+  }
+}
+
+void Agent::set_config_trouble(std::string text) {
+  if (text == config_trouble_) return;
+  config_trouble_ = std::move(text);
+  if (config_trouble_.empty()) {
+    log::info("network config is in order");
+  } else {
+    log::warning("network config", {{"note", config_trouble_}});
+  }
+  parts_.on_state();
+}
+
+void Agent::on_held(const Lease& lease) {
+  if (session_->overlay_started) {
+    session_->overlay->set_own(lease);
+  } else {
+    session_->overlay_started = true;
+    // A failure to read the kernel is retried by the reconciler; settle() sees when it is over.
+    auto started = session_->overlay->start(lease, session_->table.leases());
+    kernel_trouble_ = started ? std::string() : started.error().text;
+    if (!started) log::error("programming the kernel", {{"why", kernel_trouble_}});
+  }
+  settle();
+}
+
+// After every change of the kernel's state: is the data plane up, is subnet.env what it should be?
+void Agent::settle() {
+  if (session_->overlay->host_in_place()) {
+    kernel_trouble_.clear();
+    write_subnet_file();
+    if (!ready_ && file_trouble_.empty()) {
+      ready_ = true;
+      parts_.on_ready();
+    }
+  }
+  parts_.on_state();
+}
+
+void Agent::write_subnet_file() {
+  const Lease& lease = *session_->lease->keeper().lease();
+  const SubnetEnv env{.network = session_->config.network,
+                      .subnet = lease.subnet.v4,
+                      .network6 = std::nullopt,
+                      .subnet6 = std::nullopt,
+                      .mtu = session_->backend->overlay_mtu(session_->host),
+                      .ip_masq = options_.ip_masq};
+  if (session_->written == env) return;
+  if (auto done = write_file_atomically(options_.subnet_file, encode_subnet_env(env), 0644);
+      !done) {
+    if (file_trouble_.empty()) log::error("subnet file", {{"why", done.error().text}});
+    file_trouble_ = done.error().text;
+    retry_file_ = parts_.loop.at(parts_.loop.now() + kFileRetry, [this] { settle(); });
+    return;
+  }
+  file_trouble_.clear();
+  session_->written = env;
+  log::info("Wrote subnet file to " + options_.subnet_file, {{"mtu", env.mtu}});
+}
+
+}  // namespace flannel

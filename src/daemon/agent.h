@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// The agent of one host: waits for the network configuration, chooses the underlay, takes a
+// lease, programs the kernel, writes subnet.env, and then follows the store.
+//
+//   start ─▶ config? ─▶ underlay, backend ─▶ lease ─▶ kernel ─▶ subnet.env ─▶ ready ─▶ follow
+//              │ waits for it, said once        │ retried for ever
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "backend/backend.h"
+#include "core/lease_table.h"
+#include "core/subnet_env.h"
+#include "daemon/lease_runner.h"
+#include "daemon/overlay.h"
+#include "daemon/store_follower.h"
+#include "plan/underlay_choice.h"
+
+namespace flannel {
+
+struct AgentOptions {
+  UnderlayRequest underlay;
+  KeeperOptions keeper;
+  NodeId node_id;
+  std::string subnet_file;  // --subnet-file
+  bool ip_masq = false;     // only repeated in subnet.env
+};
+
+// Loop thread only.
+class Agent {
+ public:
+  // What the agent is lent; all of it outlives the agent.
+  struct Parts {
+    Loop& loop;
+    Kernel& kernel;
+    Registry& registry;
+    std::function<Result<HostView>()> look_at_host;
+    Random random;
+    std::function<void()> on_ready;       // once: the data plane is up and subnet.env is written
+    std::function<void(Error)> on_fatal;  // cannot go on; the program ends with a failure
+    std::function<void()> on_state;       // any accessor below may answer differently
+  };
+
+  Agent(AgentOptions options, Parts parts);
+
+  void start();
+
+  // The kernel told of foreign changes to our objects, or lost news.
+  void suspect_kernel();
+
+  bool ready() const { return ready_; }
+  // Why not ready, one sentence each; also what is wrong although ready. Empty: all is well.
+  std::vector<std::string> troubles() const;
+
+  const StoreFollower& follower() const { return follower_; }
+  // From the configuration on; null before.
+  const LeaseTable* table() const;
+  const Overlay* overlay() const;
+  const LeaseKeeper* keeper() const;
+  const NetworkConfig* config() const;
+  const Underlay* underlay() const;
+
+ private:
+  // All that exists once the configuration is known; made in this order, destroyed in reverse.
+  struct Session {
+    NetworkConfig config;
+    std::string config_text;
+    HostView host_view;
+    HostFacts host;
+    LeaseTable table;
+    std::unique_ptr<Backend> backend;
+    std::unique_ptr<Overlay> overlay;
+    std::unique_ptr<LeaseRunner> lease;
+    bool overlay_started = false;
+    std::optional<SubnetEnv> written;
+  };
+
+  void on_snapshot(const Snapshot& snapshot);
+  void on_changes(const std::vector<Change>& changes);
+  void begin(const Snapshot& snapshot);
+  Result<std::unique_ptr<Session>> open_session(const ParsedConfig& parsed);
+  LeaseKeeper make_keeper(const Session& session) const;
+  std::optional<Cidr4> previous_subnet() const;
+  void compare_config(const std::optional<ConfigRecord>& record);
+  void set_config_trouble(std::string text);
+  void on_held(const Lease& lease);
+  void settle();
+  void write_subnet_file();
+
+  AgentOptions options_;
+  Parts parts_;
+  StoreFollower follower_;
+  std::unique_ptr<Session> session_;
+  SubscriptionPtr retry_file_;
+  bool ready_ = false;
+  std::string config_trouble_;
+  std::string kernel_trouble_;
+  std::string file_trouble_;
+};
+
+}  // namespace flannel

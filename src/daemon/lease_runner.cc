@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/lease_runner.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+
+namespace flannel {
+namespace {
+
+auto seconds_until(TimePoint when, TimePoint now) {
+  return std::chrono::duration_cast<std::chrono::seconds>(when - now).count();
+}
+
+}  // namespace
+
+LeaseRunner::LeaseRunner(LeaseKeeper keeper, Registry& registry, Loop& loop, Listener listener)
+    : keeper_(std::move(keeper)),
+      registry_(registry),
+      loop_(loop),
+      listener_(std::move(listener)) {}
+
+void LeaseRunner::start(Snapshot fresh) {
+  fresh_ = std::move(fresh);
+  perform(keeper_.start(loop_.now()));
+}
+
+void LeaseRunner::on_change(const Change& change) {
+  perform(keeper_.on_change(loop_.now(), change));
+}
+
+void LeaseRunner::on_snapshot(const Snapshot& snapshot) {
+  if (!keeper_.lease()) return;
+  const std::string key = encode_subnet_key(keeper_.lease()->subnet);
+  const auto own = std::find_if(snapshot.records.begin(), snapshot.records.end(),
+                                [&](const Record& record) { return record.key == key; });
+  if (own != snapshot.records.end()) {
+    on_change(RecordPut{*own});
+  } else {
+    on_change(RecordGone{key, snapshot.revision});
+  }
+}
+
+void LeaseRunner::perform(std::vector<KeeperAct> acts) {
+  for (const KeeperAct& act : acts) {
+    std::visit([this](const auto& one) { perform(one); }, act);
+  }
+  arm_timer();
+}
+
+void LeaseRunner::perform(const TakeSnapshot&) {
+  if (fresh_) {
+    auto snapshot = std::exchange(fresh_, std::nullopt);
+    perform(keeper_.on_snapshot(loop_.now(), *std::move(snapshot)));
+    return;
+  }
+  registry_.snapshot([this](Result<Snapshot> snapshot) {
+    perform(keeper_.on_snapshot(loop_.now(), std::move(snapshot)));
+  });
+}
+
+void LeaseRunner::perform(const CreateRecord& act) {
+  log::verbose(1, "creating the lease", {{"key", act.key}});
+  registry_.create_if_absent(act.key, act.value, act.ttl,
+                             [this, sent = loop_.now()](Result<Held> held) {
+                               perform(keeper_.on_written(loop_.now(), sent, std::move(held)));
+                             });
+}
+
+void LeaseRunner::perform(const ReplaceRecord& act) {
+  log::verbose(1, "writing the lease", {{"key", act.seen.key}});
+  registry_.replace_if_unchanged(act.seen, act.value, act.ttl,
+                                 [this, sent = loop_.now()](Result<Held> held) {
+                                   perform(keeper_.on_written(loop_.now(), sent, std::move(held)));
+                                 });
+}
+
+void LeaseRunner::perform(const RenewRecord& act) {
+  registry_.renew_if_unchanged(act.seen, act.ttl, [this, sent = loop_.now()](Result<Held> held) {
+    const bool renewed = held.has_value();
+    if (!renewed) log::warning("renewing the lease failed", {{"why", held.error().text}});
+    perform(keeper_.on_renewed(loop_.now(), sent, std::move(held)));
+    if (renewed && keeper_.expires() != kNever) {
+      log::info("Lease renewed", {{"subnet", to_string(keeper_.lease()->subnet)},
+                                  {"valid_for_s", seconds_until(keeper_.expires(), loop_.now())}});
+    }
+  });
+}
+
+void LeaseRunner::perform(const ReleaseRecord& act) {
+  log::info("deleting our lease, it does not fit the network configuration",
+            {{"key", act.seen.key}});
+  registry_.release_if_unchanged(act.seen, [this](Result<void> released) {
+    perform(keeper_.on_released(loop_.now(), std::move(released)));
+  });
+}
+
+void LeaseRunner::perform(const AnnounceHeld& act) {
+  trouble_.clear();
+  const bool reservation = keeper_.expires() == kNever;
+  log::info(reservation ? "Subnet held, by a reservation" : "Subnet held, by a lease",
+            {{"subnet", to_string(act.lease.subnet)},
+             {"public_ip", to_string(act.lease.attributes.public_ip)},
+             {"valid_for_s", reservation ? 0 : seconds_until(keeper_.expires(), loop_.now())}});
+  listener_.on_held(act.lease);
+  listener_.on_state();
+}
+
+void LeaseRunner::perform(const ReportLost& act) {
+  trouble_ = "lease on " + to_string(act.lease.subnet) + " lost: " + act.reason;
+  log::error("the lease is lost; packets go on, taking it again",
+             {{"subnet", to_string(act.lease.subnet)}, {"why", act.reason}});
+  listener_.on_state();
+}
+
+void LeaseRunner::perform(const ReportError& act) {
+  if (trouble_ == act.error.text) return;  // the same again: said once
+  trouble_ = act.error.text;
+  log::error("no lease yet, trying again", {{"why", act.error.text}});
+  listener_.on_state();
+}
+
+void LeaseRunner::arm_timer() {
+  const TimePoint next = keeper_.next_wakeup();
+  if (next == armed_for_) return;
+  armed_for_ = next;
+  timer_.reset();
+  if (next == kNever) return;
+  timer_ = loop_.at(next, [this] {
+    armed_for_ = kNever;
+    perform(keeper_.tick(loop_.now()));
+  });
+}
+
+}  // namespace flannel

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// Carries out what the LeaseKeeper decides: calls the store, keeps its timer, logs each step.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "core/lease_keeper.h"
+#include "core/registry.h"
+#include "loop/loop.h"
+
+namespace flannel {
+
+// Loop thread only.
+class LeaseRunner {
+ public:
+  struct Listener {
+    // The lease is ours; again when its attributes change.
+    std::function<void(const Lease&)> on_held;
+    // Something about the lease changed that an operator should see: phase, trouble.
+    std::function<void()> on_state;
+  };
+
+  // `registry` and `loop` outlive the runner.
+  LeaseRunner(LeaseKeeper keeper, Registry& registry, Loop& loop, Listener listener);
+
+  // `fresh`: a snapshot taken just now, which saves the first question to the store.
+  void start(Snapshot fresh);
+
+  // What the follower sees: changes, and snapshots after the connection was lost.
+  void on_change(const Change& change);
+  void on_snapshot(const Snapshot& snapshot);
+
+  const LeaseKeeper& keeper() const { return keeper_; }
+  // The alarm that stands: the lease was lost, or cannot be had; empty when all is well.
+  const std::string& trouble() const { return trouble_; }
+
+ private:
+  void perform(std::vector<KeeperAct> acts);
+  void perform(const TakeSnapshot& act);
+  void perform(const CreateRecord& act);
+  void perform(const ReplaceRecord& act);
+  void perform(const RenewRecord& act);
+  void perform(const ReleaseRecord& act);
+  void perform(const AnnounceHeld& act);
+  void perform(const ReportLost& act);
+  void perform(const ReportError& act);
+  void arm_timer();
+
+  LeaseKeeper keeper_;
+  Registry& registry_;
+  Loop& loop_;
+  Listener listener_;
+  std::optional<Snapshot> fresh_;
+  SubscriptionPtr timer_;
+  TimePoint armed_for_ = kNever;
+  std::string trouble_;
+};
+
+}  // namespace flannel

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/overlay.h"
+
+#include <utility>
+
+#include "base/log.h"
+
+namespace flannel {
+
+Overlay::Overlay(Parts parts, HostFacts host, Cidr4 network)
+    : parts_(std::move(parts)),
+      host_(std::move(host)),
+      network_(network),
+      reconciler_(parts_.kernel) {}
+
+Result<void> Overlay::start(const Lease& own, const std::map<SubnetKey, DecodedRecord>& leases) {
+  own_ = own;
+  const TimePoint now = parts_.loop.now();
+  reconciler_.set_host(parts_.backend.scope(network_), parts_.backend.host_state(own, host_));
+  std::vector<std::pair<Cidr4, NetState>> peers;
+  peers.reserve(leases.size());
+  for (const auto& [key, decoded] : leases) {
+    if (auto state = plan(decoded.lease)) peers.emplace_back(key.v4, *std::move(state));
+  }
+  reconciler_.set_peers(std::move(peers), now);
+  auto synced = reconciler_.sync(now);
+  arm_timer();
+  return synced;
+}
+
+void Overlay::set_own(const Lease& own) {
+  if (own_ == own) return;
+  own_ = own;
+  reconciler_.set_host(parts_.backend.scope(network_), parts_.backend.host_state(own, host_));
+  suspect();
+}
+
+void Overlay::apply(const std::vector<PeerChange>& changes) {
+  std::vector<std::pair<Cidr4, NetState>> peers;
+  for (const PeerChange& change : changes) {
+    if (const auto* up = std::get_if<PeerUp>(&change)) {
+      if (auto state = plan(up->lease)) {
+        log::verbose(2, "Subnet added",
+                     {{"subnet", to_string(up->lease.subnet)},
+                      {"via", to_string(up->lease.attributes.public_ip)}});
+        peers.emplace_back(up->lease.subnet.v4, *std::move(state));
+      } else {
+        reconciler_.remove_peer(up->lease.subnet.v4, parts_.loop.now());
+      }
+    } else {
+      forget(std::get<PeerDown>(change).lease);
+    }
+  }
+  if (!peers.empty()) reconciler_.set_peers(std::move(peers), parts_.loop.now());
+  arm_timer();
+  parts_.on_state();
+}
+
+void Overlay::suspect() {
+  reconciler_.suspect(parts_.loop.now());
+  arm_timer();
+}
+
+// Nothing for our own lease, and for a peer that cannot be reached.
+std::optional<NetState> Overlay::plan(const Lease& peer) {
+  const std::string name = to_string(peer.subnet);
+  planned_.erase(peer.subnet.v4);
+  if (peer.subnet == own_->subnet) return std::nullopt;
+  PeerFacts facts;
+  if (parts_.backend.wants_on_link()) {
+    const auto path = parts_.path_to(peer.attributes.public_ip);
+    facts.on_link = path && !path->gateway;
+  }
+  auto state = parts_.backend.peer_state(*own_, peer, host_, facts);
+  if (!state) {
+    std::string& reason = set_aside_[name];
+    if (reason != state.error().text) {
+      reason = state.error().text;
+      log::warning("peer set aside", {{"subnet", name}, {"why", reason}});
+    }
+    return std::nullopt;
+  }
+  set_aside_.erase(name);
+  planned_.emplace(peer.subnet.v4, peer);
+  return *std::move(state);
+}
+
+void Overlay::forget(const Lease& peer) {
+  log::verbose(2, "Subnet removed", {{"subnet", to_string(peer.subnet)}});
+  planned_.erase(peer.subnet.v4);
+  set_aside_.erase(to_string(peer.subnet));
+  reconciler_.remove_peer(peer.subnet.v4, parts_.loop.now());
+}
+
+void Overlay::arm_timer() {
+  const TimePoint next = reconciler_.next_wakeup();
+  if (next == armed_for_) return;
+  armed_for_ = next;
+  timer_.reset();
+  if (next == kNever) return;
+  timer_ = parts_.loop.at(next, [this] {
+    armed_for_ = kNever;
+    reconciler_.tick(parts_.loop.now());
+    arm_timer();
+    parts_.on_state();
+  });
+}
+
+}  // namespace flannel

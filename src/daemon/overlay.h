@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// Turns leases into a wish for the kernel: asks the backend what each host needs, and hands the
+// answers to the reconciler. A peer that cannot be reached is set aside with its reason and
+// changes nothing for the others.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "backend/backend.h"
+#include "core/lease_table.h"
+#include "loop/loop.h"
+#include "plan/reconciler.h"
+
+namespace flannel {
+
+// Loop thread only.
+class Overlay {
+ public:
+  struct Parts {
+    Loop& loop;
+    Kernel& kernel;
+    const Backend& backend;  // outlives the overlay
+    std::function<Result<PathTo>(Ip4)> path_to;
+    std::function<void()> on_state;  // what is unmet or set aside may have changed
+  };
+
+  Overlay(Parts parts, HostFacts host, Cidr4 network);
+
+  // Our lease and all others as they stand: plans everything and makes the kernel equal to it.
+  // A failure is that of reading the kernel; objects that failed are in unmet() and retried.
+  Result<void> start(const Lease& own, const std::map<SubnetKey, DecodedRecord>& leases);
+
+  // Our lease has other attributes; the kernel follows.
+  void set_own(const Lease& own);
+
+  void apply(const std::vector<PeerChange>& changes);
+
+  // Others changed something of ours in the kernel, or news of it were lost.
+  void suspect();
+
+  // The device and its addresses stand: containers may be attached.
+  bool host_in_place() const { return reconciler_.host_in_place(); }
+  // Peers wished for in the kernel.
+  std::size_t peers() const { return planned_.size(); }
+  // Peers that cannot be reached, with the reason, by subnet.
+  const std::map<std::string, std::string>& set_aside() const { return set_aside_; }
+  std::map<std::string, std::string> unmet() const { return reconciler_.unmet(); }
+  const ReconcileCounters& counters() const { return reconciler_.counters(); }
+
+ private:
+  std::optional<NetState> plan(const Lease& peer);
+  void forget(const Lease& peer);
+  void arm_timer();
+
+  Parts parts_;
+  HostFacts host_;
+  Cidr4 network_;
+  std::optional<Lease> own_;
+  Reconciler reconciler_;
+  std::map<Cidr4, Lease> planned_;
+  std::map<std::string, std::string> set_aside_;
+  SubscriptionPtr timer_;
+  TimePoint armed_for_ = kNever;
+};
+
+}  // namespace flannel
