@@ -8,6 +8,8 @@
 #include <atomic>
 #include <memory>
 
+#include "base/printable.h"
+
 namespace flannel::log {
 namespace {
 
@@ -26,54 +28,13 @@ spdlog::logger& logger() {
   return *instance;
 }
 
-bool plain(std::string_view text) {
-  if (text.empty()) return false;
-  for (const char c : text) {
-    if (c <= ' ' || c == '"' || c == '\\' || c == 0x7f) return false;
-  }
-  return true;
-}
-
-void append_quoted(std::string& out, std::string_view text) {
-  out += '"';
-  for (const char c : text) {
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (c == '\n') {
-      out += "\\n";
-    } else if (static_cast<unsigned char>(c) < ' ' || c == 0x7f) {
-      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
-    } else {
-      out += c;
-    }
-  }
-  out += '"';
-}
-
-// The message is our own text, but it may quote an object's name: keep it on one line too.
-std::string one_line(std::string_view message) {
-  std::string line;
-  for (const char c : message) {
-    if (c == '\n') {
-      line += "\\n";
-    } else {
-      line += static_cast<unsigned char>(c) < ' ' || c == 0x7f ? '?' : c;
-    }
-  }
-  return line;
-}
-
 void write(spdlog::level::level_enum level, std::string_view message, Fields fields,
            const std::source_location& where) {
-  std::string line = one_line(message);
+  // The message is our own text, but it may quote an object's name: keep it on one line too.
+  std::string line = printable(message);
   for (const Field& field : fields) {
     line.append(" ").append(field.name).append("=");
-    if (plain(field.value)) {
-      line += field.value;
-    } else {
-      append_quoted(line, field.value);
-    }
+    line += word_or_quoted(field.value);
   }
   const spdlog::source_loc location{where.file_name(), static_cast<int>(where.line()),
                                     where.function_name()};

@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/flags.h"
+
+#include <algorithm>
+#include <cassert>
+#include <charconv>
+#include <limits>
+
+#include "base/nearest.h"
+#include "base/printable.h"
+
+namespace flannel {
+namespace {
+
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+bool is_hex_digit(char c) {
+  return is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
+}
+
+// The number without its sign, its base prefix taken off.
+struct Magnitude {
+  std::string_view digits;
+  int base = 10;
+  bool after_prefix = false;  // an underscore may come first
+};
+
+Magnitude split_base(std::string_view text) {
+  if (text.empty() || text[0] != '0') return {text, 10, false};
+  const char mark = text.size() >= 3 ? static_cast<char>(text[1] | 0x20) : ' ';
+  if (mark == 'x') return {text.substr(2), 16, true};
+  if (mark == 'o') return {text.substr(2), 8, true};
+  if (mark == 'b') return {text.substr(2), 2, true};
+  return {text, 8, false};
+}
+
+// Underscores stand between digits, or between the prefix and a digit. Nothing: they do not.
+std::optional<std::string> without_underscores(const Magnitude& number) {
+  std::string digits;
+  bool after_digit = number.after_prefix;
+  for (const char c : number.digits) {
+    if (c == '_') {
+      if (!after_digit) return std::nullopt;
+      after_digit = false;
+    } else {
+      if (!is_hex_digit(c)) return std::nullopt;
+      digits += c;
+      after_digit = true;
+    }
+  }
+  return after_digit && !digits.empty() ? std::optional(digits) : std::nullopt;
+}
+
+// As Go's strconv.ParseInt(text, 0, 64).
+Result<std::int64_t> parse_integer(std::string_view text) {
+  const bool negative = text.starts_with('-');
+  std::string_view rest = text;
+  if (negative || text.starts_with('+')) rest.remove_prefix(1);
+  const Magnitude number = split_base(rest);
+  const auto digits = without_underscores(number);
+  if (!digits) return fail(ErrorKind::invalid, quoted(text) + " is not a whole number");
+  std::uint64_t value = 0;
+  const char* const end = digits->data() + digits->size();
+  const auto read = std::from_chars(digits->data(), end, value, number.base);
+  if (read.ptr != end) return fail(ErrorKind::invalid, quoted(text) + " is not a whole number");
+  const std::uint64_t limit = std::uint64_t{std::numeric_limits<std::int64_t>::max()};
+  if (read.ec != std::errc{} || value > limit + (negative ? 1 : 0)) {
+    return fail(ErrorKind::invalid, quoted(text) + " does not fit into 64 bits");
+  }
+  return static_cast<std::int64_t>(negative ? 0 - value : value);
+}
+
+Result<bool> parse_bool(std::string_view text) {
+  for (const std::string_view word : {"1", "t", "T", "true", "TRUE", "True"}) {
+    if (text == word) return true;
+  }
+  for (const std::string_view word : {"0", "f", "F", "false", "FALSE", "False"}) {
+    if (text == word) return false;
+  }
+  return fail(ErrorKind::invalid, quoted(text) + " is neither true nor false");
+}
+
+Result<void> store(std::string* target, std::string_view text) {
+  *target = text;
+  return {};
+}
+Result<void> store(bool* target, std::string_view text) {
+  *target = TRY(parse_bool(text));
+  return {};
+}
+Result<void> store(std::int64_t* target, std::string_view text) {
+  *target = TRY(parse_integer(text));
+  return {};
+}
+Result<void> store(std::vector<std::string>* target, std::string_view text) {
+  target->emplace_back(text);
+  return {};
+}
+
+std::string_view kind_word(const std::string*) {
+  return " string";
+}
+std::string_view kind_word(const bool*) {
+  return "";
+}
+std::string_view kind_word(const std::int64_t*) {
+  return " int";
+}
+std::string_view kind_word(const std::vector<std::string>*) {
+  return " string (repeatable)";
+}
+
+std::string default_word(const std::string* value) {
+  return value->empty() ? "" : quoted(*value);
+}
+std::string default_word(const bool* value) {
+  return *value ? "true" : "";
+}
+std::string default_word(const std::int64_t* value) {
+  return *value == 0 ? "" : std::to_string(*value);
+}
+std::string default_word(const std::vector<std::string>*) {
+  return "";
+}
+
+std::vector<std::string> values_of(const std::string* value) {
+  return {*value};
+}
+std::vector<std::string> values_of(const bool* value) {
+  return {*value ? "true" : "false"};
+}
+std::vector<std::string> values_of(const std::int64_t* value) {
+  return {std::to_string(*value)};
+}
+std::vector<std::string> values_of(const std::vector<std::string>* value) {
+  return *value;
+}
+
+// A word split into name and value; `-` alone and words without a dash are no flags.
+struct FlagWord {
+  std::string_view name;
+  std::optional<std::string_view> value;
+};
+
+// Of a word that is no flag only this is printed: what follows may be a password.
+std::string_view without_value(std::string_view word) {
+  return word.substr(0, word.find('='));
+}
+
+Result<FlagWord> split_flag(std::string_view word) {
+  std::string_view rest = word.substr(word.starts_with("--") ? 2 : 1);
+  if (rest.empty() || rest[0] == '-' || rest[0] == '=') {
+    return fail(ErrorKind::invalid, quoted(without_value(word)) + " is not a flag");
+  }
+  const auto equals = rest.find('=');
+  if (equals == std::string_view::npos) return FlagWord{rest, std::nullopt};
+  return FlagWord{rest.substr(0, equals), rest.substr(equals + 1)};
+}
+
+std::string variable_name(std::string_view prefix, std::string_view name) {
+  std::string variable(prefix);
+  for (const char c : name) {
+    variable += c == '-' || c == '.' ? '_' : (c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c);
+  }
+  return variable;
+}
+
+}  // namespace
+
+void Flags::add(FlagInfo info, std::string& value) {
+  define(std::move(info), &value);
+}
+void Flags::add(FlagInfo info, bool& value) {
+  define(std::move(info), &value);
+}
+void Flags::add(FlagInfo info, std::int64_t& value) {
+  define(std::move(info), &value);
+}
+void Flags::add(FlagInfo info, std::vector<std::string>& value) {
+  define(std::move(info), &value);
+}
+
+void Flags::define(FlagInfo info, Target target) {
+  assert(find(info.name) == nullptr);
+  std::string text = std::visit([](const auto* value) { return default_word(value); }, target);
+  flags_.push_back({std::move(info), target, std::move(text), FlagSource::nowhere});
+}
+
+Flags::Flag* Flags::find(std::string_view name) {
+  const auto found =
+      std::ranges::find_if(flags_, [&](const Flag& flag) { return flag.info.name == name; });
+  return found == flags_.end() ? nullptr : &*found;
+}
+
+Result<void> Flags::take(Flag& flag, std::string_view label, std::string_view value,
+                         FlagSource source) {
+  auto stored = std::visit([&](auto* target) { return store(target, value); }, flag.target);
+  if (!stored) return Failure(std::move(stored).error().during(label));
+  flag.source = source;
+  return {};
+}
+
+Failure Flags::unknown(std::string_view word, std::string_view name) const {
+  std::vector<std::string> names;
+  for (const Flag& flag : flags_)
+    names.push_back(flag.info.name);
+  std::string text = "unknown flag " + quoted(without_value(word));
+  if (const auto near = nearest(name, names)) text += ", did you mean --" + *near + "?";
+  return fail(ErrorKind::invalid, text);
+}
+
+Result<ParsedWords> Flags::parse(std::span<const std::string> arguments) {
+  ParsedWords parsed;
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    const std::string& argument = arguments[i];
+    if (argument.size() < 2 || argument[0] != '-') {
+      parsed.words.push_back(argument);
+      continue;
+    }
+    if (argument == "--") {
+      parsed.words.insert(parsed.words.end(),
+                          arguments.begin() + static_cast<std::ptrdiff_t>(i) + 1, arguments.end());
+      break;
+    }
+    const FlagWord word = TRY(split_flag(argument));
+    Flag* const flag = find(word.name);
+    if (flag == nullptr && (word.name == "h" || word.name == "help")) {
+      parsed.help = true;
+      return parsed;
+    }
+    if (flag == nullptr) return unknown(argument, word.name);
+    const std::string label = "--" + flag->info.name;
+    if (word.value) {
+      TRY(take(*flag, label, *word.value, FlagSource::command_line));
+    } else if (std::holds_alternative<bool*>(flag->target)) {
+      TRY(take(*flag, label, "true", FlagSource::command_line));
+    } else {
+      if (++i == arguments.size()) return fail(ErrorKind::invalid, label + " needs a value");
+      TRY(take(*flag, label, arguments[i], FlagSource::command_line));
+    }
+  }
+  return parsed;
+}
+
+Result<void> Flags::read_environment(std::string_view prefix, const Environment& environment) {
+  for (Flag& flag : flags_) {
+    if (!flag.info.in_environment || flag.source == FlagSource::command_line) continue;
+    const std::string variable = variable_name(prefix, flag.info.name);
+    const char* const value = environment(variable);
+    if (value == nullptr || *value == '\0') continue;
+    TRY(take(flag, variable, value, FlagSource::environment));
+  }
+  return {};
+}
+
+FlagSource Flags::source(std::string_view name) const {
+  const auto found =
+      std::ranges::find_if(flags_, [&](const Flag& flag) { return flag.info.name == name; });
+  assert(found != flags_.end());
+  return found->source;
+}
+
+std::string Flags::usage() const {
+  std::string text;
+  for (const Flag& flag : flags_) {
+    const auto kind = std::visit([](const auto* value) { return kind_word(value); }, flag.target);
+    text.append("  --").append(flag.info.name).append(kind).append("\n        ");
+    text.append(flag.info.help);
+    if (!flag.default_text.empty()) text.append(" (default ").append(flag.default_text).append(")");
+    text += '\n';
+  }
+  return text;
+}
+
+std::string Flags::given_text() const {
+  std::string text;
+  for (const Flag& flag : flags_) {
+    if (flag.source == FlagSource::nowhere) continue;
+    for (const std::string& value :
+         std::visit([](const auto* target) { return values_of(target); }, flag.target)) {
+      text.append(text.empty() ? "--" : " --").append(flag.info.name).append("=");
+      text += flag.info.secret ? "(hidden)" : word_or_quoted(value);
+    }
+  }
+  return text;
+}
+
+}  // namespace flannel

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// Command-line flags with the habits of Go's `flag` package, which flannel's users have: one dash
+// or two, `-name value` or `-name=value`, booleans take a value only with `=`, whole numbers find
+// their base from 0x, 0o, 0b or 0, the last use of a flag wins, lists collect every use.
+// Stricter than Go: a mistake is an error that names the word, in one line.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/result.h"
+
+namespace flannel {
+
+struct FlagInfo {
+  std::string name;            // without dashes
+  std::string help;            // one line
+  bool secret = false;         // its value is never printed
+  bool in_environment = true;  // read_environment() looks for it
+};
+
+struct ParsedWords {
+  bool help = false;               // -h, -help or --help: nothing after it was looked at
+  std::vector<std::string> words;  // what is no flag, in order; all that follows `--`
+};
+
+enum class FlagSource { nowhere, command_line, environment };
+
+class Flags {
+ public:
+  // Binds a flag to a variable of the caller, which outlives these flags. The value it has now is
+  // the default. A list's default is empty.
+  void add(FlagInfo info, std::string& value);
+  void add(FlagInfo info, bool& value);
+  void add(FlagInfo info, std::int64_t& value);
+  void add(FlagInfo info, std::vector<std::string>& value);
+
+  // Sets the variables of the flags that are given; words between flags are collected.
+  Result<ParsedWords> parse(std::span<const std::string> arguments);
+
+  // For each flag that the command line did not give: the variable `prefix` + NAME, in upper case
+  // and with `_` for `-`. An empty variable counts as unset; one variable is one list element.
+  using Environment = std::function<const char*(const std::string& variable)>;  // null: unset
+  Result<void> read_environment(std::string_view prefix, const Environment& environment);
+
+  // Where a defined flag got its value from.
+  FlagSource source(std::string_view name) const;
+  bool given(std::string_view name) const { return source(name) != FlagSource::nowhere; }
+
+  // One paragraph for each flag: name, kind of value, help, default.
+  std::string usage() const;
+  // The flags that were given, with their values, for the log; secrets are hidden.
+  std::string given_text() const;
+
+ private:
+  using Target = std::variant<std::string*, bool*, std::int64_t*, std::vector<std::string>*>;
+  struct Flag {
+    FlagInfo info;
+    Target target;
+    std::string default_text;  // empty: the zero value
+    FlagSource source = FlagSource::nowhere;
+  };
+
+  void define(FlagInfo info, Target target);
+  Flag* find(std::string_view name);
+  Result<void> take(Flag& flag, std::string_view label, std::string_view value, FlagSource source);
+  Failure unknown(std::string_view word, std::string_view name) const;
+
+  std::vector<Flag> flags_;
+};
+
+}  // namespace flannel

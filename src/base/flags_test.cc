@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/flags.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "base/nearest.h"
+#include "base/printable.h"
+
+namespace flannel {
+namespace {
+
+using Words = std::vector<std::string>;
+
+class FlagsTest : public testing::Test {
+ protected:
+  FlagsTest() {
+    flags.add({.name = "etcd-prefix", .help = "key prefix"}, prefix);
+    flags.add({.name = "etcd-password", .help = "password", .secret = true}, password);
+    flags.add({.name = "ip-masq", .help = "masquerade"}, masquerade);
+    flags.add({.name = "iptables-forward-rules", .help = "accept"}, forward);
+    flags.add({.name = "healthz-port", .help = "port"}, port);
+    flags.add({.name = "iface", .help = "interface"}, interfaces);
+    flags.add({.name = "version", .help = "version", .in_environment = false}, version);
+  }
+
+  ParsedWords parse(const Words& arguments) {
+    auto parsed = flags.parse(arguments);
+    EXPECT_TRUE(parsed.has_value()) << parsed.error().text;
+    return parsed ? *parsed : ParsedWords{};
+  }
+  std::string mistake(const Words& arguments) {
+    const auto parsed = flags.parse(arguments);
+    return parsed ? "no mistake" : parsed.error().text;
+  }
+  Result<void> environment(const std::map<std::string, std::string>& variables) {
+    return flags.read_environment("FLANNELD_", [&](const std::string& name) {
+      const auto found = variables.find(name);
+      return found == variables.end() ? nullptr : found->second.c_str();
+    });
+  }
+
+  std::string prefix = "/coreos.com/network";
+  std::string password;
+  bool masquerade = false;
+  bool forward = true;
+  std::int64_t port = 0;
+  std::vector<std::string> interfaces;
+  bool version = false;
+  Flags flags;
+};
+
+TEST_F(FlagsTest, OneDashAndTwoDashesEqualsSignAndNextWordAreTheSame) {
+  for (const Words& form : {Words{"-etcd-prefix=/a"},
+                            {"--etcd-prefix=/a"},
+                            {"-etcd-prefix", "/a"},
+                            {"--etcd-prefix", "/a"}}) {
+    prefix.clear();
+    parse(form);
+    EXPECT_EQ(prefix, "/a") << form[0];
+  }
+}
+
+TEST_F(FlagsTest, AValueMayBeEmptyOrLookLikeAFlagOrHoldAnEqualsSign) {
+  parse({"--etcd-prefix="});
+  EXPECT_EQ(prefix, "");
+  parse({"--etcd-prefix", "--iface"});
+  EXPECT_EQ(prefix, "--iface");
+  parse({"--etcd-prefix=a=b"});
+  EXPECT_EQ(prefix, "a=b");
+  EXPECT_TRUE(interfaces.empty());
+}
+
+TEST_F(FlagsTest, ABooleanTakesAValueOnlyWithAnEqualsSign) {
+  for (const char* yes : {"1", "t", "T", "true", "TRUE", "True"}) {
+    masquerade = false;
+    parse({std::string("-ip-masq=") + yes});
+    EXPECT_TRUE(masquerade) << yes;
+  }
+  for (const char* no : {"0", "f", "F", "false", "FALSE", "False"}) {
+    forward = true;
+    parse({std::string("--iptables-forward-rules=") + no});
+    EXPECT_FALSE(forward) << no;
+  }
+  EXPECT_EQ(parse({"-ip-masq", "false"}).words, Words{"false"});
+  EXPECT_TRUE(masquerade);
+}
+
+TEST_F(FlagsTest, OtherWordsAreNoBooleans) {
+  EXPECT_EQ(mistake({"--ip-masq=yes"}), "--ip-masq: \"yes\" is neither true nor false");
+  EXPECT_EQ(mistake({"-ip-masq="}), "--ip-masq: \"\" is neither true nor false");
+  EXPECT_EQ(mistake({"-ip-masq=tRUE"}), "--ip-masq: \"tRUE\" is neither true nor false");
+}
+
+TEST_F(FlagsTest, WholeNumbersFindTheirBase) {
+  const std::map<std::string, std::int64_t> forms = {{"0", 0},
+                                                     {"42", 42},
+                                                     {"-1", -1},
+                                                     {"+7", 7},
+                                                     {"0x10", 16},
+                                                     {"0X1f", 31},
+                                                     {"0o17", 15},
+                                                     {"0O17", 15},
+                                                     {"017", 15},
+                                                     {"0b101", 5},
+                                                     {"0B1", 1},
+                                                     {"1_000", 1000},
+                                                     {"0x_1_0", 16},
+                                                     {"0_7", 7},
+                                                     {"-0x10", -16},
+                                                     {"00", 0},
+                                                     {"9223372036854775807", INT64_MAX},
+                                                     {"-9223372036854775808", INT64_MIN}};
+  for (const auto& [text, value] : forms) {
+    parse({"--healthz-port=" + text});
+    EXPECT_EQ(port, value) << text;
+  }
+}
+
+TEST_F(FlagsTest, OtherWordsAreNoWholeNumbers) {
+  for (const char* text : {"",    "x",  "1.5", "1e3", " 1", "1 ",   "--1",  "+-1", "-",  "0x",
+                           "0b2", "08", "0o8", "_1",  "1_", "1__0", "0x1_", "0b",  "1a", "0_x1"}) {
+    EXPECT_EQ(mistake({std::string("--healthz-port=") + text}),
+              "--healthz-port: " + quoted(text) + " is not a whole number");
+  }
+  for (const char* text : {"9223372036854775808", "-9223372036854775809", "0x10000000000000000",
+                           "99999999999999999999999"}) {
+    EXPECT_EQ(mistake({std::string("--healthz-port=") + text}),
+              "--healthz-port: " + quoted(text) + " does not fit into 64 bits");
+  }
+}
+
+TEST_F(FlagsTest, TheLastUseWinsAndListsCollectEveryUse) {
+  parse({"-etcd-prefix=/a", "-iface", "eth0", "--iface=eth1", "-etcd-prefix", "/b"});
+  EXPECT_EQ(prefix, "/b");
+  EXPECT_EQ(interfaces, (Words{"eth0", "eth1"}));
+}
+
+TEST_F(FlagsTest, WordsBetweenFlagsAreCollectedAndTwoDashesEndTheFlags) {
+  EXPECT_EQ(parse({"config", "-iface=a", "-", "set", "--", "--iface", "-h"}).words,
+            (Words{"config", "-", "set", "--iface", "-h"}));
+  EXPECT_EQ(interfaces, Words{"a"});
+}
+
+TEST_F(FlagsTest, HelpIsFoundWhereverItStandsUnlessItIsAValue) {
+  for (const char* word : {"-h", "--h", "-help", "--help", "--help=x"}) {
+    EXPECT_TRUE(parse({"--ip-masq", word, "--nonsense"}).help) << word;
+  }
+  EXPECT_FALSE(parse({"--etcd-prefix", "-h"}).help);
+}
+
+TEST_F(FlagsTest, AMistakeNamesTheWord) {
+  EXPECT_EQ(mistake({"--ifcae=eth0"}), "unknown flag \"--ifcae\", did you mean --iface?");
+  EXPECT_EQ(mistake({"-nothing-like-it"}), "unknown flag \"-nothing-like-it\"");
+  EXPECT_EQ(mistake({"--iface"}), "--iface needs a value");
+  EXPECT_EQ(mistake({"---iface"}), "\"---iface\" is not a flag");
+  EXPECT_EQ(mistake({"-=x"}), "\"-\" is not a flag");
+  EXPECT_EQ(mistake({"--x\ny"}), "unknown flag \"--x\\ny\"");
+}
+
+TEST_F(FlagsTest, AMistypedPasswordFlagDoesNotPrintThePassword) {
+  EXPECT_EQ(mistake({"--etcd-pasword=secret"}),
+            "unknown flag \"--etcd-pasword\", did you mean --etcd-password?");
+  EXPECT_EQ(mistake({"---etcd-password=secret"}), "\"---etcd-password\" is not a flag");
+}
+
+TEST_F(FlagsTest, TheEnvironmentFillsInWhatTheCommandLineLeftOut) {
+  parse({"--iface=eth0"});
+  ASSERT_TRUE(environment({{"FLANNELD_IFACE", "eth1"},
+                           {"FLANNELD_IP_MASQ", "T"},
+                           {"FLANNELD_HEALTHZ_PORT", "0x50"},
+                           {"FLANNELD_ETCD_PREFIX", ""},
+                           {"FLANNELD_VERSION", "v1.2.3"}}));
+  EXPECT_EQ(interfaces, Words{"eth0"});
+  EXPECT_TRUE(masquerade);
+  EXPECT_EQ(port, 80);
+  EXPECT_EQ(prefix, "/coreos.com/network");
+  EXPECT_EQ(flags.source("iface"), FlagSource::command_line);
+  EXPECT_EQ(flags.source("ip-masq"), FlagSource::environment);
+  EXPECT_EQ(flags.source("etcd-prefix"), FlagSource::nowhere);
+  EXPECT_FALSE(flags.given("version"));
+}
+
+TEST_F(FlagsTest, OneVariableIsOneElementOfAList) {
+  ASSERT_TRUE(environment({{"FLANNELD_IFACE", "eth0,eth1"}}));
+  EXPECT_EQ(interfaces, Words{"eth0,eth1"});
+}
+
+TEST_F(FlagsTest, ABadVariableIsAMistakeThatNamesIt) {
+  const auto read = environment({{"FLANNELD_HEALTHZ_PORT", "http"}});
+  ASSERT_FALSE(read.has_value());
+  EXPECT_EQ(read.error().text, "FLANNELD_HEALTHZ_PORT: \"http\" is not a whole number");
+  EXPECT_EQ(read.error().kind, ErrorKind::invalid);
+}
+
+TEST_F(FlagsTest, UsageListsEveryFlagWithItsDefaultEvenAfterParsing) {
+  parse({"--etcd-prefix=/other"});
+  EXPECT_EQ(flags.usage(),
+            "  --etcd-prefix string\n        key prefix (default \"/coreos.com/network\")\n"
+            "  --etcd-password string\n        password\n"
+            "  --ip-masq\n        masquerade\n"
+            "  --iptables-forward-rules\n        accept (default true)\n"
+            "  --healthz-port int\n        port\n"
+            "  --iface string (repeatable)\n        interface\n"
+            "  --version\n        version\n");
+}
+
+TEST_F(FlagsTest, TheLogShowsWhatWasGivenButNoSecret) {
+  parse({"--iface=eth0", "--iface", "two words", "--etcd-password=secret"});
+  ASSERT_TRUE(environment({{"FLANNELD_HEALTHZ_PORT", "80"}}));
+  EXPECT_EQ(flags.given_text(),
+            "--etcd-password=(hidden) --healthz-port=80 --iface=eth0 --iface=\"two words\"");
+}
+
+TEST(NearestTest, FindsTheWordThatWasMeant) {
+  const Words commands = {"config", "leases", "version", "help"};
+  EXPECT_EQ(nearest("confg", commands), "config");
+  EXPECT_EQ(nearest("elases", commands), "leases");
+  EXPECT_EQ(nearest("hepl", commands), "help");
+  EXPECT_EQ(nearest("verison", commands), "version");
+  EXPECT_EQ(nearest("status", commands), std::nullopt);
+  EXPECT_EQ(nearest("", commands), std::nullopt);
+}
+
+TEST(PrintableTest, ControlCharactersDoNotReachTheTerminal) {
+  EXPECT_EQ(printable("a\nb\x1b[31m\x7f"), "a\\nb\\x1b[31m\\x7f");
+  EXPECT_EQ(printable("\xc2\x9b"
+                      "31m"),
+            "\\x9b31m");
+  EXPECT_EQ(printable("Z\xc3\xbcrich \"x\""), "Z\xc3\xbcrich \"x\"");
+  EXPECT_EQ(quoted("a\"b\\"), "\"a\\\"b\\\\\"");
+  EXPECT_EQ(word_or_quoted("10.5.0.0/16"), "10.5.0.0/16");
+  EXPECT_EQ(word_or_quoted(""), "\"\"");
+}
+
+}  // namespace
+}  // namespace flannel
