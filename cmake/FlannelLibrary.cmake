@@ -16,15 +16,18 @@ function(flannel_library name)
   target_link_libraries(flannel_${name} PUBLIC ${ARG_LINK} PRIVATE ${ARG_PRIVATE})
 endfunction()
 
-# flannel_test(name SOURCES a_test.cc ... LINK flannel_core ...)
-#   -> program <name>_test, each case a ctest of its own with the label "unit"
+# flannel_test(name SOURCES a_test.cc ... LINK flannel_core ... [LABEL store])
+#   -> program <name>_test, each case a ctest of its own with the label "unit" or the one given
 function(flannel_test name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+  cmake_parse_arguments(ARG "" "LABEL" "SOURCES;LINK" ${ARGN})
+  if(NOT ARG_LABEL)
+    set(ARG_LABEL unit)
+  endif()
   add_executable(${name}_test ${ARG_SOURCES})
   target_include_directories(${name}_test PRIVATE ${PROJECT_SOURCE_DIR}/tests)
   target_compile_options(${name}_test PRIVATE ${FLANNEL_WARNINGS})
   target_link_libraries(${name}_test PRIVATE ${ARG_LINK} GTest::gtest_main)
-  gtest_discover_tests(${name}_test PROPERTIES LABELS unit DISCOVERY_TIMEOUT 60)
+  gtest_discover_tests(${name}_test PROPERTIES LABELS ${ARG_LABEL} DISCOVERY_TIMEOUT 60)
 endfunction()
 
 # flannel_fuzz(name SOURCES x_fuzz.cc LINK ...): a libFuzzer program; its corpus is
