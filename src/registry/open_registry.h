@@ -15,8 +15,8 @@ enum class StoreKind { etcd, sqlite, memory };
 
 struct StoreOptions {
   StoreKind kind = StoreKind::etcd;
-  std::string sqlite_path;               // --store=sqlite:PATH
-  std::vector<std::string> endpoints;    // --etcd-endpoints
+  std::string sqlite_path;                     // --store=sqlite:PATH
+  std::vector<std::string> endpoints;          // --etcd-endpoints
   std::string prefix = "/coreos.com/network";  // --etcd-prefix, for every kind of store
   std::string key_file, cert_file, ca_file;    // --etcd-keyfile, -certfile, -cafile
   std::string username, password;              // --etcd-username, -password; never logged

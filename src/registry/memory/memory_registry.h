@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "core/registry.h"
+#include "loop/loop.h"
+#include "registry/memory/memory_store.h"
+
+namespace flannel {
+
+// One network in `store`. `loop` outlives it. Works with the manual loop: records expire by the
+// loop's clock, answers come through its poster.
+std::unique_ptr<Registry> open_memory_registry(std::shared_ptr<MemoryStore> store,
+                                               std::string prefix, Loop& loop);
+
+}  // namespace flannel

@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/memory/memory_store.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace flannel {
+namespace {
+
+// Enough for every test and for a day of a small cluster; older positions are lost.
+constexpr std::size_t kHistoryKept = 10000;
+
+Error unreachable() {
+  return {ErrorKind::unavailable, "memory store: unreachable"};
+}
+
+}  // namespace
+
+std::shared_ptr<MemoryStore> MemoryStore::process_wide() {
+  static const auto store = std::make_shared<MemoryStore>();
+  return store;
+}
+
+Revision MemoryStore::put(const std::string& prefix, const std::string& key,
+                          const std::string& value, Ttl ttl, TimePoint now) {
+  const std::lock_guard lock(mutex_);
+  return store(networks_[prefix], prefix, Record{key, value, 0, 0}, ttl, now).revision;
+}
+
+void MemoryStore::remove(const std::string& prefix, const std::string& key) {
+  const std::lock_guard lock(mutex_);
+  if (networks_[prefix].records.contains(key)) drop(prefix, key);
+}
+
+void MemoryStore::put_config(const std::string& prefix, const std::string& text) {
+  const std::lock_guard lock(mutex_);
+  set_config(prefix, text);
+}
+
+void MemoryStore::remove_config(const std::string& prefix) {
+  const std::lock_guard lock(mutex_);
+  if (networks_[prefix].config) set_config(prefix, std::nullopt);
+}
+
+void MemoryStore::compact() {
+  const std::lock_guard lock(mutex_);
+  history_.clear();
+  compacted_ = revision_;
+}
+
+void MemoryStore::lose_positions() {
+  const std::lock_guard lock(mutex_);
+  history_.clear();
+  compacted_ = ++revision_;
+  for (const auto& [token, watch] : std::exchange(watches_, {})) {
+    watch.sender.post([listener = watch.listener] { listener->on_position_lost(); });
+  }
+}
+
+void MemoryStore::disconnect_watches() {
+  const std::lock_guard lock(mutex_);
+  disconnect_all();
+}
+
+void MemoryStore::set_reachable(bool reachable) {
+  const std::lock_guard lock(mutex_);
+  reachable_ = reachable;
+  if (!reachable) disconnect_all();
+}
+
+void MemoryStore::fail_next(Error error) {
+  const std::lock_guard lock(mutex_);
+  failure_before_ = std::move(error);
+}
+
+void MemoryStore::lose_next_answer(Error error) {
+  const std::lock_guard lock(mutex_);
+  failure_after_ = std::move(error);
+}
+
+void MemoryStore::hold_answers() {
+  const std::lock_guard lock(mutex_);
+  if (!held_answers_) held_answers_.emplace();
+}
+
+void MemoryStore::release_answers() {
+  const std::lock_guard lock(mutex_);
+  const auto held = std::exchange(held_answers_, std::nullopt);
+  if (!held) return;
+  for (const auto& [sender, work] : *held)
+    sender.post(work);
+}
+
+std::uint64_t MemoryStore::attach(LoopGate::Sender sender, Work moved) {
+  const std::lock_guard lock(mutex_);
+  attached_.emplace(next_token_, Attached{std::move(sender), std::move(moved)});
+  return next_token_++;
+}
+
+void MemoryStore::detach(std::uint64_t token) {
+  const std::lock_guard lock(mutex_);
+  attached_.erase(token);
+}
+
+TimePoint MemoryStore::next_expiry() const {
+  const std::lock_guard lock(mutex_);
+  TimePoint next = kNever;
+  for (const auto& [prefix, network] : networks_) {
+    for (const auto& [key, entry] : network.records)
+      next = std::min(next, entry.expires);
+  }
+  return next;
+}
+
+void MemoryStore::expire(TimePoint now) {
+  const std::lock_guard lock(mutex_);
+  for (auto& [prefix, network] : networks_) {
+    std::vector<std::string> expired;
+    for (const auto& [key, entry] : network.records) {
+      if (entry.expires <= now) expired.push_back(key);
+    }
+    for (const std::string& key : expired)
+      drop(prefix, key);
+  }
+}
+
+std::optional<Error> MemoryStore::failure_before() {
+  const std::lock_guard lock(mutex_);
+  if (!reachable_) return unreachable();
+  return std::exchange(failure_before_, std::nullopt);
+}
+
+std::optional<Error> MemoryStore::failure_after() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(failure_after_, std::nullopt);
+}
+
+void MemoryStore::answer(const LoopGate::Sender& sender, Work work) {
+  const std::lock_guard lock(mutex_);
+  if (held_answers_) {
+    held_answers_->emplace_back(sender, std::move(work));
+  } else {
+    sender.post(std::move(work));
+  }
+}
+
+Snapshot MemoryStore::snapshot(const std::string& prefix) const {
+  const std::lock_guard lock(mutex_);
+  Snapshot all{.revision = revision_, .config = {}, .records = {}};
+  const auto found = networks_.find(prefix);
+  if (found == networks_.end()) return all;
+  all.config = found->second.config;
+  for (const auto& [key, entry] : found->second.records)
+    all.records.push_back(entry.record);
+  return all;
+}
+
+std::uint64_t MemoryStore::watch(const std::string& prefix, Revision from, LoopGate::Sender sender,
+                                 WatchListener listener) {
+  const std::lock_guard lock(mutex_);
+  const std::uint64_t token = next_token_++;
+  Watch watch{prefix, std::move(sender), std::make_shared<WatchListener>(std::move(listener))};
+  if (!reachable_) {
+    watch.sender.post([to = watch.listener] { to->on_disconnected(unreachable()); });
+    return token;
+  }
+  if (from < compacted_ || from > revision_) {
+    watch.sender.post([to = watch.listener] { to->on_position_lost(); });
+    return token;
+  }
+  for (const Event& event : history_) {
+    if (event.revision > from && event.prefix == prefix) {
+      send_changes(watch, event.change, event.revision);
+    }
+  }
+  watches_.emplace(token, std::move(watch));
+  return token;
+}
+
+void MemoryStore::end_watch(std::uint64_t token) {
+  const std::lock_guard lock(mutex_);
+  watches_.erase(token);
+}
+
+Result<Held> MemoryStore::create(const std::string& prefix, const std::string& key,
+                                 std::string value, Ttl ttl, TimePoint now) {
+  const std::lock_guard lock(mutex_);
+  Network& network = networks_[prefix];
+  if (network.records.contains(key)) {
+    return fail(ErrorKind::exists, "create " + key + ": there already");
+  }
+  return store(network, prefix, Record{key, std::move(value), 0, 0}, ttl, now);
+}
+
+Result<Held> MemoryStore::replace(const std::string& prefix, const Record& seen, std::string value,
+                                  Ttl ttl, TimePoint now) {
+  const std::lock_guard lock(mutex_);
+  const Entry* entry = TRY_DURING(unchanged(prefix, seen), "replace " + seen.key);
+  const std::int64_t hold = entry->record.hold;
+  return store(networks_[prefix], prefix, Record{seen.key, std::move(value), 0, hold}, ttl, now);
+}
+
+Result<Held> MemoryStore::renew(const std::string& prefix, const Record& seen, Ttl ttl,
+                                TimePoint now) {
+  const std::lock_guard lock(mutex_);
+  Entry* entry = TRY_DURING(unchanged(prefix, seen), "renew " + seen.key);
+  if (entry->ttl) {  // a reservation has nothing to extend
+    if (ttl) entry->ttl = ttl;
+    entry->expires = now + *entry->ttl;
+    expiry_moved();
+  }
+  return Held{entry->record.revision, entry->record.hold, entry->ttl};
+}
+
+Result<void> MemoryStore::release(const std::string& prefix, const Record& seen) {
+  const std::lock_guard lock(mutex_);
+  TRY_DURING(unchanged(prefix, seen), "release " + seen.key);
+  drop(prefix, seen.key);
+  return {};
+}
+
+Result<Revision> MemoryStore::write_config(const std::string& prefix, std::string text,
+                                           Revision seen) {
+  const std::lock_guard lock(mutex_);
+  const auto& config = networks_[prefix].config;
+  if ((config ? config->revision : 0) != seen) {
+    return fail(ErrorKind::conflict, "write the configuration: changed since it was read");
+  }
+  set_config(prefix, std::move(text));
+  return revision_;
+}
+
+Held MemoryStore::store(Network& network, const std::string& prefix, Record record, Ttl ttl,
+                        TimePoint now) {
+  record.revision = ++revision_;
+  if (!ttl) {
+    record.hold = 0;
+  } else if (record.hold == 0) {
+    record.hold = next_hold_++;
+  }
+  const Held held{record.revision, record.hold, ttl};
+  network.records[record.key] = Entry{record, ttl, ttl ? now + *ttl : kNever};
+  publish(prefix, RecordPut{std::move(record)});
+  expiry_moved();
+  return held;
+}
+
+Result<MemoryStore::Entry*> MemoryStore::unchanged(const std::string& prefix, const Record& seen) {
+  Network& network = networks_[prefix];
+  const auto found = network.records.find(seen.key);
+  if (found == network.records.end()) return fail(ErrorKind::conflict, "it is gone");
+  if (found->second.record.revision != seen.revision) {
+    return fail(ErrorKind::conflict, "changed since it was read");
+  }
+  return &found->second;
+}
+
+void MemoryStore::drop(const std::string& prefix, const std::string& key) {
+  networks_[prefix].records.erase(key);
+  ++revision_;
+  publish(prefix, RecordGone{key, revision_});
+}
+
+void MemoryStore::set_config(const std::string& prefix, std::optional<std::string> text) {
+  ++revision_;
+  auto& config = networks_[prefix].config;
+  if (text) {
+    config = ConfigRecord{*std::move(text), revision_};
+    publish(prefix, ConfigPut{*config});
+  } else {
+    config.reset();
+    publish(prefix, ConfigGone{revision_});
+  }
+}
+
+void MemoryStore::publish(const std::string& prefix, Change change) {
+  for (const auto& [token, watch] : watches_) {
+    if (watch.prefix == prefix) send_changes(watch, change, revision_);
+  }
+  history_.push_back(Event{prefix, std::move(change), revision_});
+  if (history_.size() > kHistoryKept) {
+    compacted_ = history_.front().revision;
+    history_.pop_front();
+  }
+}
+
+void MemoryStore::send_changes(const Watch& watch, const Change& change, Revision revision) const {
+  watch.sender.post([listener = watch.listener, changes = std::vector{change}, revision] {
+    listener->on_changes(changes, revision);
+  });
+}
+
+void MemoryStore::disconnect_all() {
+  for (const auto& [token, watch] : std::exchange(watches_, {})) {
+    watch.sender.post([listener = watch.listener] { listener->on_disconnected(unreachable()); });
+  }
+}
+
+void MemoryStore::expiry_moved() {
+  for (const auto& [token, client] : attached_)
+    client.sender.post(client.expiry_moved);
+}
+
+}  // namespace flannel

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/store_keys.h"
+
+#include <gtest/gtest.h>
+
+namespace flannel {
+namespace {
+
+TEST(StoreKeysTest, PathsAreCleanedAsGoDoes) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"", ""},
+      {"/", "/"},
+      {"a", "a"},
+      {"/a/b", "/a/b"},
+      {"//a///b//", "/a/b"},
+      {"a/./b", "a/b"},
+      {"/a/../b", "/b"},
+      {"/../a", "/a"},
+      {"../a", "../a"},
+      {"../../a", "../../a"},
+      {"a/..", ""},
+      {"a/../../b", "../b"},
+  };
+  for (const auto& [given, clean] : cases)
+    EXPECT_EQ(clean_path(given), clean) << given;
+}
+
+TEST(StoreKeysTest, KeysLieBelowThePrefix) {
+  const StoreKeys keys("/coreos.com//network/");
+  EXPECT_EQ(keys.config, "/coreos.com/network/config");
+  EXPECT_EQ(keys.subnet("10.5.1.0-24"), "/coreos.com/network/subnets/10.5.1.0-24");
+  EXPECT_EQ(StoreKeys("").config, "config");
+  EXPECT_EQ(StoreKeys("/").subnets, "/subnets/");
+  EXPECT_EQ(StoreKeys("net").subnets, "net/subnets/");
+}
+
+TEST(StoreKeysTest, OnlyWhatLiesBelowSubnetsIsARecord) {
+  const StoreKeys keys("/net");
+  EXPECT_EQ(keys.below_subnets("/net/subnets/10.5.1.0-24"), "10.5.1.0-24");
+  EXPECT_EQ(keys.below_subnets("/net/subnets/a/b"), "a/b");
+  for (const char* other : {"/net/subnets", "/net/subnets-lock", "/net/config", "net/subnets/x"}) {
+    EXPECT_FALSE(keys.below_subnets(other)) << other;
+  }
+}
+
+}  // namespace
+}  // namespace flannel
