@@ -1,0 +1,90 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Installs the Debian 12 packages that are missing, and nothing else; does nothing where all are
+# there.
+#
+#   scripts/install-deps.sh [build|run|etcd|check|test|all]...     (default: all)
+#
+#   build   compile both programs        run    what a host needs, and the demo
+#   etcd    a real etcd for demo, tests  check  the checks of ./test.sh unit
+#   test    run, etcd, check and the rest of ./test.sh
+set -eu
+
+build="g++ cmake ninja-build pkg-config ccache libgrpc++-dev protobuf-compiler
+  protobuf-compiler-grpc libprotobuf-dev libcpp-httplib-dev libssl-dev libsqlite3-dev
+  libexpected-dev libfmt-dev libspdlog-dev nlohmann-json3-dev libre2-dev libgtest-dev"
+run="iproute2 iputils-ping nftables"
+etcd="etcd-server etcd-client"
+check="python3 clang-format-16"
+test="$run $etcd $check python3-pytest ethtool procps clang-16 libclang-rt-16-dev openssl sqlite3
+  iperf3"
+
+wanted=
+for set in "${@:-all}"; do
+  case $set in
+    build) wanted="$wanted $build" ;;
+    run) wanted="$wanted $run" ;;
+    etcd) wanted="$wanted $etcd" ;;
+    check) wanted="$wanted $check" ;;
+    test) wanted="$wanted $test" ;;
+    all) wanted="$wanted $build $test" ;;
+    *) echo "usage: $0 [build|run|etcd|check|test|all]..." >&2; exit 2 ;;
+  esac
+done
+
+# The names that dpkg does not show as installed.
+missing_of() {
+  # shellcheck disable=SC2086
+  dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null |
+    awk -v wanted="$*" '
+      $1 == "installed" { have[$2] = 1 }
+      END { n = split(wanted, w, " "); for (i = 1; i <= n; i++) if (!(w[i] in have)) print w[i] }'
+}
+
+# shellcheck disable=SC2086
+missing=$(missing_of $wanted | sort -u | tr '\n' ' ')
+[ -n "$missing" ] || exit 0
+
+as_root=
+if [ "$(id -u)" != 0 ]; then
+  if ! command -v sudo >/dev/null; then
+    echo "missing packages, and only root can install them: apt-get install $missing" >&2
+    exit 1
+  fi
+  as_root=sudo
+fi
+
+echo "installing: $missing"
+
+# Debian starts a service as soon as its package is unpacked. An etcd that nobody asked for would
+# hold port 2379 and confuse whoever looks for the real one, so none is started, now or at boot.
+policy=/usr/sbin/policy-rc.d
+made_policy=
+if [ ! -e "$policy" ]; then
+  printf '#!/bin/sh\nexit 101\n' | $as_root tee "$policy" >/dev/null
+  $as_root chmod 755 "$policy"
+  made_policy=yes
+fi
+log=$(mktemp)
+finish() {
+  status=$?
+  [ -z "$made_policy" ] || $as_root rm -f "$policy"
+  [ "$status" = 0 ] || tail -n 30 "$log" >&2
+  rm -f "$log"
+}
+trap finish EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+$as_root apt-get update -qq >"$log" 2>&1
+# shellcheck disable=SC2086
+$as_root env DEBIAN_FRONTEND=noninteractive \
+  apt-get install -y -qq --no-install-recommends $missing >>"$log" 2>&1 </dev/null
+
+case " $missing " in
+  *" etcd-server "*)
+    if command -v systemctl >/dev/null; then
+      $as_root systemctl disable etcd >>"$log" 2>&1 || true
+    fi ;;
+esac
