@@ -1,0 +1,110 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Walks src/ and fails on an #include that points the wrong way.
+
+A folder of src/ is a library. Which other folders it may include, and which third-party header
+is at home where, stands in the two tables below; ARCHITECTURE.md says why.
+"""
+
+import pathlib
+import re
+import sys
+
+EVERYTHING = None
+
+# folder -> folders whose headers it may include (its own always)
+MAY_INCLUDE = {
+    "base": [],
+    "net": ["base"],
+    "loop": ["base"],
+    "core": ["net", "base"],
+    "plan": ["net", "base"],
+    "backend": ["core", "plan", "net", "base"],
+    "rules": ["core", "plan", "net", "base"],
+    "kernel": ["plan", "dataplane", "loop", "net", "base"],
+    "dataplane": ["loop", "net", "base"],
+    "http": ["loop", "net", "base"],
+    "registry": ["core", "http", "loop", "net", "base"],
+    "docker": ["core", "net", "base"],
+    "status": ["plan", "core", "http", "net", "base"],
+    "ctl": ["core", "registry", "backend", "plan", "loop", "net", "base"],
+    "daemon": EVERYTHING,
+}
+
+# header, as a regular expression -> the folders at home with it
+THIRD_PARTY = {
+    r"spdlog/": ["base"],
+    r"tl/": ["base"],
+    r"(grpc|grpcpp|google/protobuf)/": ["registry/etcd3"],
+    r".*\.(pb|grpc\.pb)\.h$": ["registry/etcd3"],
+    r"sqlite3\.h$": ["registry/sqlite"],
+    r"httplib\.h$": ["http", "registry/etcd2"],
+    r"re2/": ["plan"],
+    r"nlohmann/": ["core", "backend", "registry", "status", "ctl"],
+    r"nftables/": ["kernel"],
+    r"(linux|asm)/": ["kernel"],
+}
+
+# Linux headers outside kernel/ need the reason in a comment on the same line.
+LINUX_WITH_REASON = ["loop", "dataplane"]
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]\s*(//.*)?$')
+
+
+def inside(path, folders):
+    return any(path == folder or path.startswith(folder + "/") for folder in folders)
+
+
+def third_party_complaint(folder, header, comment):
+    for pattern, homes in THIRD_PARTY.items():
+        if not re.match(pattern, header) or inside(folder, homes):
+            continue
+        if header.startswith(("linux/", "asm/")) and inside(folder, LINUX_WITH_REASON):
+            return None if comment else "needs its reason in a comment on the line"
+        return f"belongs to {' and '.join(homes)} only"
+    return None
+
+
+def complaint(path, header, comment, is_ours):
+    """Why the file `path` (relative to src/) may not include `header`; None if it may."""
+    folder = str(path.parent)
+    top = path.parts[0]
+    if top not in MAY_INCLUDE:
+        return f"{top}/ is not in the table of tests/check_includes.py"
+    target = header.split("/")[0]
+    if is_ours and target in MAY_INCLUDE:
+        allowed = MAY_INCLUDE[top]
+        if target == top or allowed is EVERYTHING or target in allowed:
+            return None
+        return f"{top}/ may include {', '.join(allowed) or 'no other folder'}"
+    if is_ours and target == "support":
+        return None if path.stem.endswith(("_test", "_fuzz")) else "is for tests"
+    return third_party_complaint(folder, header, comment)
+
+
+def check(src):
+    found = []
+    files = sorted(p for p in src.rglob("*") if p.suffix in (".h", ".cc"))
+    for file in files:
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+            match = INCLUDE.match(line)
+            if not match:
+                continue
+            path = file.relative_to(src)
+            why = complaint(path, match[2], match[3], match[1] == '"')
+            if why:
+                found.append(f"src/{path}:{number}: {match[2]}: {why}")
+    return files, found
+
+
+def main():
+    src = pathlib.Path(__file__).resolve().parent.parent / "src"
+    files, found = check(src)
+    for line in found:
+        print(line)
+    print(f"{len(files)} files, {len(found)} includes in a wrong direction")
+    return 1 if found or not files else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
