@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The two programs under test."""
+
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+
+from .shell import CommandFailed, run, wait_until
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
+
+
+def binary(name):
+    folder = os.environ.get("FLANNEL_BIN_DIR") or REPOSITORY / "build/release/bin"
+    return pathlib.Path(folder) / name
+
+
+class DaemonDied(AssertionError):
+    """The daemon ended while something was expected of it."""
+
+
+class Flanneld:
+    """The daemon of one host; it may be started again and again.
+
+    It is told of readiness by a NOTIFY_SOCKET of its own, as systemd would give it."""
+
+    def __init__(self, host, store, *flags, iface="eth0", healthz_port=8081, margin=None):
+        self.host = host
+        self.store = store
+        self.subnet_file = host.folder / "subnet.env"
+        self.state_dir = host.folder / "state"
+        self.healthz_port = healthz_port
+        self.flags = [
+            *store.flags(),
+            f"--subnet-file={self.subnet_file}",
+            f"--state-dir={self.state_dir}",
+            f"--healthz-port={healthz_port}",
+        ]
+        if iface:
+            self.flags.append(f"--iface={iface}")
+        self.flags += flags
+        self._process = None
+        self._log = host.folder / "flanneld.log"
+        self._starts = 0
+        self._log_from = 0
+        self._notify = None
+        self._told = ""
+
+    # ---- life
+
+    def start(self):
+        assert not self.running(), "it runs already"
+        self._open_notify_socket()
+        self._starts += 1
+        with open(self._log, "ab") as log:
+            self._log_from = log.tell()
+            self._process = self.host.ns.start(
+                binary("flanneld"),
+                *self.flags,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "NOTIFY_SOCKET": str(self.host.folder / "notify")},
+            )
+        return self
+
+    def _open_notify_socket(self):
+        path = self.host.folder / "notify"
+        if self._notify:
+            self._notify.close()
+            path.unlink()
+        self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self._notify.bind(str(path))
+        self._told = ""
+
+    def started(self):
+        return self._starts > 0
+
+    def running(self):
+        return self._process is not None and self._process.poll() is None
+
+    def pid(self):
+        return self._process.pid
+
+    def signal(self, signum):
+        self._process.send_signal(signum)
+
+    def wait_exit(self, within=15):
+        """The exit code; negative: the signal that ended it."""
+        try:
+            return self._process.wait(within)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"flanneld on {self.host.name} did not end in {within} s") from None
+
+    def stop(self):
+        self.signal(signal.SIGTERM)
+        return self.wait_exit()
+
+    def kill9(self):
+        self.signal(signal.SIGKILL)
+        return self.wait_exit()
+
+    def reap(self):
+        """After the lab was torn down: nothing is left of the process."""
+        if self._process:
+            if self._process.poll() is None:
+                self._process.kill()
+            self._process.wait()
+        if self._notify:
+            self._notify.close()
+
+    # ---- what it says
+
+    def told(self):
+        """Everything it told its service manager since it was started."""
+        while True:
+            try:
+                self._told += self._notify.recv(4096).decode() + "\n"
+            except BlockingIOError:
+                return self._told
+
+    def ready(self):
+        return "READY=1" in self.told().split("\n")
+
+    def must_run(self):
+        if not self.running():
+            raise DaemonDied(f"flanneld on {self.host.name} ended, {self._process.poll()}:\n{self.log()}")
+
+    def wait_ready(self, within=20):
+        wait_until(self.ready, f"READY=1 of {self.host.name}", within, unless=self.must_run)
+        return self
+
+    def log(self, all_starts=True):
+        """What it wrote; optionally only since the latest start."""
+        if not self._log.exists():
+            return ""
+        return self._log.read_bytes()[0 if all_starts else self._log_from :].decode(errors="replace")
+
+    def wait_log(self, text, within=20):
+        wait_until(
+            lambda: text in self.log(all_starts=False),
+            lambda: f"{text!r} in the log of {self.host.name}",
+            within,
+            unless=self.must_run,
+        )
+
+    def subnet_env(self):
+        """The subnet file as a dictionary; None as long as there is none."""
+        if not self.subnet_file.exists():
+            return None
+        lines = self.subnet_file.read_text(encoding="ascii").split("\n")
+        return dict(line.split("=", 1) for line in lines if line)
+
+    def health(self, path):
+        return self.host.ns.get(path, self.healthz_port)
+
+
+def flannelctl(*words, namespace=None, input=None, check=True):
+    """Runs flannelctl, inside a namespace where the store is only reached from there."""
+    argv = [binary("flannelctl"), *words]
+    try:
+        return run(*(namespace.command(*argv) if namespace else argv), input=input, check=check)
+    except subprocess.TimeoutExpired as late:
+        raise CommandFailed(f"flannelctl {' '.join(map(str, words))}: no answer") from late
+
+
+def leases_of(store):
+    """What `flannelctl leases --json` says, parsed."""
+    return json.loads(flannelctl("leases", "--json", *store.flags(), namespace=store.namespace))

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cleans up after a test run, however the run ended.
+
+A process of its own that waits for the end of a pipe whose writing end only the test run holds.
+The kernel closes that when the run ends, be it by the last test, Ctrl-C or kill -9; then every
+process in the run's namespaces, the namespaces and the run's folder go.
+
+    python3 reaper.py PREFIX FOLDER < pipe
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+
+def remove_namespaces(prefix):
+    if not os.path.isdir("/run/netns"):
+        return
+    for name in sorted(os.listdir("/run/netns")):
+        if not name.startswith(prefix):
+            continue
+        found = subprocess.run(["ip", "netns", "pids", name], capture_output=True, text=True)
+        for pid in found.stdout.split():
+            try:
+                os.kill(int(pid), signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        subprocess.run(["ip", "netns", "del", name], capture_output=True)
+
+
+def main():
+    prefix, folder = sys.argv[1:]
+    # The terminal's Ctrl-C, and whoever ends the run's process group, are not for this one.
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, signal.SIG_IGN)
+    while sys.stdin.buffer.read(4096):
+        pass
+    remove_namespaces(prefix)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

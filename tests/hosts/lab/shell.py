@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Commands, and waiting for a state instead of for a time."""
+
+import subprocess
+import time
+
+
+class CommandFailed(AssertionError):
+    """A command that must succeed did not; the text has its whole output."""
+
+
+class NotReached(AssertionError):
+    """A state that was waited for did not come."""
+
+
+def run(*argv, input=None, timeout=60, check=True, env=None):
+    """The standard output of a command."""
+    argv = [str(word) for word in argv]
+    done = subprocess.run(
+        argv, input=input, capture_output=True, text=True, timeout=timeout, check=False, env=env
+    )
+    if check and done.returncode != 0:
+        raise CommandFailed(
+            f"{' '.join(argv)}: exit code {done.returncode}\n{input or ''}{done.stdout}{done.stderr}"
+        )
+    return done.stdout
+
+
+def wait_until(question, what, within=20, every=0.02, unless=None):
+    """Asks `question` until its answer is true, and returns that answer.
+
+    `what` names the state in the failure, a text or a function that makes one. `unless` is asked
+    too, and ends the waiting with an exception of its own (a daemon that died)."""
+    deadline = time.monotonic() + within
+    while True:
+        answer = question()
+        if answer:
+            return answer
+        if unless:
+            unless()
+        if time.monotonic() > deadline:
+            text = what() if callable(what) else what
+            raise NotReached(f"not within {within} s: {text}")
+        time.sleep(every)

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Machines made of network namespaces.
+
+    ┌ lan ──────────────── bridge lan0, 192.0.2.254/24 ───────────────┐
+    │        │                     │                        │         │
+    │     h1 │                  h2 │                   etcd │         │
+    └────────┼─────────────────────┼────────────────────────┼─────────┘
+    ┌ h1 ────┴───────────┐ ┌ h2 ───┴────────────┐ ┌ etcd ───┴─────────┐
+    │ eth0 192.0.2.1/24  │ │ eth0 192.0.2.2/24  │ │ eth0 192.0.2.250  │
+    │ cni0 10.5.1.1/24   │ │ cni0 10.5.2.1/24   │ └───────────────────┘
+    │  │ c1              │ │  │ c2              │
+    └──┼─────────────────┘ └──┼─────────────────┘
+    ┌ h1c ─────────────────┐ ┌ h2c ─────────────────┐
+    │ eth0 10.5.1.10/24    │ │ eth0 10.5.2.10/24    │
+    └──────────────────────┘ └──────────────────────┘
+
+Nothing is made in the namespace of the caller. All names begin with the lab's prefix.
+"""
+
+import ipaddress
+
+from .flanneld import Flanneld
+from .namespace import Namespace, names_with, pids_in
+from .reaper import remove_namespaces
+from .stores import Etcd, Sqlite
+
+LAN = "192.0.2"
+
+
+class Container:
+    """A namespace behind the bridge cni0 of its host, in the subnet that the host leased."""
+
+    def __init__(self, host, env):
+        gateway = ipaddress.ip_interface(env["FLANNEL_SUBNET"])
+        mtu = env["FLANNEL_MTU"]
+        bits = gateway.network.prefixlen
+        self.host = host
+        self.address = str(gateway.network.network_address + 10)
+        self.ns = Namespace(host.ns.name + "c")
+        host.ns.ip_all(
+            f"link add cni0 mtu {mtu} type bridge\n"
+            f"addr add {gateway} dev cni0\n"
+            f"link set cni0 up\n"
+            f"link add c1 mtu {mtu} type veth peer name eth0 mtu {mtu} netns {self.ns}\n"
+            f"link set c1 master cni0 up\n"
+        )
+        self.ns.ip_all(
+            f"addr add {self.address}/{bits} dev eth0\n"
+            f"link set eth0 up\n"
+            f"route add default via {gateway.ip}\n"
+        )
+
+
+class Host:
+    """A machine: eth0 on the LAN, a default route, forwarding on; and its daemon, once started."""
+
+    def __init__(self, lab, name, number):
+        self.lab = lab
+        self.name = name
+        self.address = f"{LAN}.{number}"
+        self.folder = lab.folder / name
+        self.folder.mkdir()
+        self.ns = Namespace(lab.prefix + name)
+        lab.lan.ip_all(
+            f"link add {name} type veth peer name eth0 netns {self.ns}\n"
+            f"link set {name} master lan0 up\n"
+        )
+        self.ns.ip_all(
+            f"addr add {self.address}/24 dev eth0\n"
+            f"link set eth0 up\n"
+            f"route add default via {LAN}.254\n"
+        )
+        self.ns.sysctl(net_ipv4_ip_forward=1)
+        self.container = None
+        self.daemon = None
+
+    def flanneld(self, store, *flags, **options):
+        """A daemon for this host, not started yet."""
+        self.daemon = Flanneld(self, store, *flags, **options)
+        self.lab.daemons.append(self.daemon)
+        return self.daemon
+
+    def start_container(self):
+        self.container = Container(self, self.daemon.subnet_env())
+        return self.container
+
+    def plug(self, up):
+        """Puts the cable of eth0 in, or pulls it out."""
+        self.lab.lan.ip("link", "set", self.name, "up" if up else "down")
+
+
+class Lab:
+    def __init__(self, run):
+        self.prefix, self.folder = run.next_lab()
+        self.daemons = []
+        self.lan = Namespace(self.prefix + "lan")
+        self.lan.ip_all(f"link add lan0 type bridge\naddr add {LAN}.254/24 dev lan0\nlink set lan0 up\n")
+        self.hosts = []
+        self._etcd = None
+
+    def host(self):
+        number = len(self.hosts) + 1
+        self.hosts.append(Host(self, f"h{number}", number))
+        return self.hosts[-1]
+
+    def etcd(self, running=True):
+        """The lab's own etcd, on a machine of its own."""
+        if not self._etcd:
+            self._etcd = Etcd(Host(self, "etcd", 250))
+        if running and not self._etcd.running():
+            self._etcd.start()
+        return self._etcd
+
+    def sqlite(self):
+        return Sqlite(self.folder / "flannel.db")
+
+    def store(self, kind):
+        return self.etcd() if kind == "etcd" else self.sqlite()
+
+    def logs(self):
+        """(title, text) of every program that the lab started."""
+        parts = [(f"flanneld on {d.host.name}", d.log()) for d in self.daemons if d.started()]
+        if self._etcd:
+            parts.append(("etcd", self._etcd.log()[-4000:]))
+        return parts
+
+    def close(self):
+        remove_namespaces(self.prefix)
+        for daemon in self.daemons:
+            daemon.reap()
+        if self._etcd:
+            self._etcd.reap()
+
+    def left_behind(self):
+        """Names of namespaces that are still there, and how many processes each has."""
+        return {name: len(pids_in(name)) for name in names_with(self.prefix)}

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One TCP stream of random bytes; both ends print the SHA-256 of what passed them.
+
+python3 transfer.py receive ADDRESS           prints its port, then the checksum
+python3 transfer.py send ADDRESS PORT MEGABYTES
+"""
+
+import hashlib
+import os
+import socket
+import sys
+
+BLOCK = 1 << 20
+
+
+def receive(address):
+    with socket.create_server((address, 0)) as server:
+        server.settimeout(60)
+        print(server.getsockname()[1], flush=True)
+        stream, _ = server.accept()
+    digest = hashlib.sha256()
+    with stream:
+        stream.settimeout(60)
+        while block := stream.recv(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def send(address, port, megabytes):
+    digest = hashlib.sha256()
+    with socket.create_connection((address, int(port)), timeout=60) as stream:
+        for _ in range(int(megabytes)):
+            block = os.urandom(BLOCK)
+            digest.update(block)
+            stream.sendall(block)
+    return digest.hexdigest()
+
+
+if __name__ == "__main__":
+    act = {"receive": receive, "send": send}[sys.argv[1]]
+    print(act(*sys.argv[2:]))

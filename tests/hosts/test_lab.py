@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The laboratory itself: what the other tests stand on, with routes made by hand."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from lab import CommandFailed, wait_until
+from lab.namespace import names_with
+from lab.overlay import rows, vxlan_rows
+from lab.topology import Container
+from lab.traffic import EchoStream, answers, ping, transfer
+
+SUBNETS = {"h1": "10.5.1.0/24", "h2": "10.5.2.0/24"}
+
+
+@pytest.fixture
+def pair(lab):
+    """Two hosts with a container each, and routes in neither."""
+    hosts = [lab.host(), lab.host()]
+    for host in hosts:
+        gateway = SUBNETS[host.name].replace(".0/", ".1/")
+        host.container = Container(host, {"FLANNEL_SUBNET": gateway, "FLANNEL_MTU": "1450"})
+    return hosts
+
+
+def add_route(host, peer):
+    host.ns.ip("route", "add", SUBNETS[peer.name], "via", peer.address)
+
+
+def test_containers_reach_each_other_exactly_when_both_hosts_have_the_route(pair):
+    one, two = pair
+    ping(one, two)
+    add_route(one, two)
+    assert not answers(one.container, two.container.address), "there is no way back"
+    add_route(two, one)
+    ping(one.container, two.container)
+    sent, received = transfer(one.container, two.container, megabytes=5)
+    assert sent == received and len(sent) == 64
+
+
+def test_an_echo_stream_knows_which_echoes_were_lost(pair, lab):
+    one, two = pair
+    with EchoStream(one, two, lab.folder) as echoes:
+        assert echoes.lost() == []
+        two.plug(False)
+        wait_until(lambda: not answers(one, two.address), "the cable to be out")
+        two.plug(True)
+        wait_until(lambda: answers(one, two.address), "the cable to be in")
+        echoes.more()
+    assert len(echoes.lost()) > 1
+
+
+def test_rows_are_read_as_the_kernel_has_them(pair):
+    one, _ = pair
+    mac = "02:00:00:00:00:07"
+    one.ns.ip_all(
+        "link add flannel.1 type vxlan id 1 dev eth0 dstport 8472 nolearning\n"
+        "link set flannel.1 up\n"
+        f"neigh add 10.5.7.0 lladdr {mac} dev flannel.1 nud permanent\n"
+        "route add 10.5.7.0/24 via 10.5.7.0 dev flannel.1 onlink\n"
+    )
+    one.ns.bridge("fdb", "add", mac, "dev", "flannel.1", "dst", "192.0.2.7")
+    assert vxlan_rows("10.5.7.0/24", mac, "192.0.2.7") <= rows(one)
+
+
+def test_etcd_is_reached_from_every_host(lab):
+    host, etcd = lab.host(), lab.etcd()
+    etcd.set_config({"Network": "10.5.0.0/16"})
+    stored = host.ns.run("etcdctl", f"--endpoints={etcd.url}", "get", "/coreos.com/network/config")
+    assert '{"Network": "10.5.0.0/16"}' in stored
+
+
+def test_a_failed_command_tells_what_it_was(lab):
+    host = lab.host()
+    with pytest.raises(CommandFailed, match="(?s)link show flannel.1.*does not exist"):
+        host.ns.ip("link", "show", "flannel.1")
+
+
+ENDLESS_RUN = """
+import signal, sys
+sys.path.insert(0, sys.argv[1])
+from lab import Lab, Run
+lab = Lab(Run())
+lab.etcd()
+print(lab.prefix, lab.folder.parent, flush=True)
+signal.pause()
+"""
+
+
+@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM])
+def test_a_killed_test_run_leaves_nothing_behind(signum):
+    here = pathlib.Path(__file__).parent
+    inner = subprocess.Popen(
+        [sys.executable, "-c", ENDLESS_RUN, here], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        prefix, folder = inner.stdout.readline().split()
+        assert len(names_with(prefix)) == 2 and os.path.isdir(folder)
+    finally:
+        inner.send_signal(signum)
+        inner.communicate()
+    wait_until(
+        lambda: not names_with(prefix) and not os.path.isdir(folder), f"{prefix}* to be gone"
+    )
