@@ -1,0 +1,128 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Installs what is missing, builds, tests.
+#
+#   ./test.sh [unit|store|kernel|hosts|tsan|fuzz|all]...     (default: all)
+#
+#   unit    format, include directions, file sizes; every unit test under ASan and UBSan.
+#           Needs no root, no network, no kernel feature.
+#   store   the conformance suite of every store, against a real etcd and real files
+#   kernel  real netlink in network namespaces                                    (root)
+#   hosts   real daemons on hosts made of network namespaces, release build       (root)
+#   all     the four above
+#   tsan    the threads of base, loop, registry and dataplane under ThreadSanitizer
+#   fuzz    every fuzz target over its corpus for FUZZ_SECONDS (20) each
+#
+# One test alone: see CONTRIBUTING.md.
+set -uo pipefail
+cd "$(dirname "$0")" || exit 2
+
+jobs=$(nproc)
+failed=()
+
+say() { printf '\n== %s\n' "$*"; }
+
+# build PRESET TARGET...: without targets everything.
+build() {
+  local preset=$1
+  shift
+  local log=build/$preset-configure.log
+  mkdir -p build
+  if ! cmake --preset "$preset" >"$log" 2>&1; then
+    cat "$log"
+    return 1
+  fi
+  cmake --build --preset "$preset" -j "$jobs" ${1:+--target "$@"} -- --quiet
+}
+
+# Targets of PRESET whose names match, one a line.
+targets() {
+  cmake --preset "$1" >/dev/null && ninja -C "build/$1" -t targets all |
+    sed -n "s/^\([a-z0-9_]*$2\): phony$/\1/p" | sort -u
+}
+
+labelled() {
+  build dev && ctest --preset dev -j "$jobs" --no-tests=error -L "^$1\$"
+}
+
+run_unit() { labelled unit; }
+run_store() { labelled store; }
+run_kernel() { labelled kernel; }
+
+run_hosts() {
+  build release flanneld flannelctl || return 1
+  # The distribution's Python: others on the path need not have pytest.
+  FLANNEL_BIN_DIR=$PWD/build/release/bin /usr/bin/python3 -m pytest -q tests/hosts
+}
+
+run_tsan() {
+  local tests
+  mapfile -t tests < <(targets tsan '_test' | grep -E '^(base|loop|registry|sqlite|etcd|memory|dataplane)')
+  [ "${#tests[@]}" -gt 0 ] || { echo "no test program to run under ThreadSanitizer" >&2; return 1; }
+  build tsan "${tests[@]}" || return 1
+  local pattern
+  pattern=$(IFS='|'; echo "${tests[*]}")
+  TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp halt_on_error=1" \
+    ctest --preset tsan -j "$jobs" --no-tests=error -L '^(unit|store)$' -R "$pattern"
+}
+
+run_fuzz() {
+  local target name corpora found failures=0 count=0
+  mapfile -t found < <(targets fuzz '_fuzz')
+  [ "${#found[@]}" -gt 0 ] || { echo "no fuzz targets" >&2; return 1; }
+  build fuzz "${found[@]}" || return 1
+  for target in "${found[@]}"; do
+    name=${target%_fuzz}
+    # New inputs go to the first folder, so the committed corpus stays as it is.
+    corpora=("build/fuzz/corpus/$name" "tests/fuzz/corpus/$name")
+    mkdir -p "${corpora[0]}" build/fuzz/crashes
+    [ -d "${corpora[1]}" ] || unset "corpora[1]"
+    count=$((count + 1))
+    printf '%-24s ' "$target"
+    if "build/fuzz/bin/$target" -max_total_time="${FUZZ_SECONDS:-20}" -max_len=4096 -timeout=5 \
+      -rss_limit_mb=2048 -artifact_prefix="build/fuzz/crashes/$name-" \
+      "${corpora[@]}" >"build/fuzz/$name.log" 2>&1; then
+      grep -a 'stat::number_of_executed_units\|^Done' "build/fuzz/$name.log" | tail -n 1
+    else
+      failures=$((failures + 1))
+      echo FAILED
+      tail -n 40 "build/fuzz/$name.log"
+    fi
+  done
+  echo "$((count - failures)) passed, $failures failed"
+  [ "$failures" = 0 ]
+}
+
+main() {
+  local parts=() part
+  for part in "${@:-all}"; do
+    case $part in
+      unit | store | kernel | hosts | tsan | fuzz) parts+=("$part") ;;
+      all) parts+=(unit store kernel hosts) ;;
+      *) sed -n '3,17s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    esac
+  done
+
+  if [ "${parts[*]}" = unit ]; then
+    scripts/install-deps.sh build check || exit 1
+  else
+    scripts/install-deps.sh build test || exit 1
+  fi
+
+  local started
+  for part in "${parts[@]}"; do
+    say "$part"
+    started=$SECONDS
+    "run_$part" || failed+=("$part")
+    times+="$part $((SECONDS - started)) s, "
+  done
+  mkdir -p build
+  echo "${times%, }" >build/test-times.txt
+  if [ "${#failed[@]}" -gt 0 ]; then
+    say "FAILED: ${failed[*]}"
+    exit 1
+  fi
+}
+
+times=
+main "$@"
