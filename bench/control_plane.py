@@ -1,0 +1,266 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""How fast flanneld follows the store, and what it costs to stand by.
+
+One network namespace of its own:
+
+    flanneld ── lo ── etcd            eth0 ══ veth ══ wire   (the underlay, nobody at the far end)
+
+Figures, each over --runs fresh starts (medians):
+  cold start   exec of flanneld until READY=1, with N leases already in etcd; at READY the routes,
+               neighbours and FDB rows are counted, and all must be there
+  put to route one more lease is written; the time until the kernel announces its route
+  memory       VmRSS after all peers are in place
+  idle         CPU time used while nothing happens, and the number of child processes
+
+Run as root: bench/control_plane.py [--build build/release] [--peers 1000,5000] [--runs 5]
+"""
+
+import argparse
+import base64
+import contextlib
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+INSIDE = "FLANNEL_BENCH_INSIDE"
+ETCD_PORT = 23790
+PREFIX = "/coreos.com/network"
+RTMGRP_IPV4_ROUTE = 0x40  # linux/rtnetlink.h
+RTM_NEWROUTE = 24
+RTA_DST = 1
+
+
+def run(*command):
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+class EtcdApi:
+    """etcd's HTTP gateway over one kept connection."""
+
+    def __init__(self):
+        self.connection = http.client.HTTPConnection("127.0.0.1", ETCD_PORT, timeout=10)
+
+    def call(self, path, body):
+        self.connection.request("POST", path, json.dumps(body))
+        reply = self.connection.getresponse()
+        text = reply.read()
+        if reply.status != 200:
+            raise RuntimeError(f"{path}: {reply.status} {text[:200]}")
+        return json.loads(text)
+
+    def put(self, pairs):
+        operations = [{"requestPut": put_body(key, value)} for key, value in pairs]
+        for start in range(0, len(operations), 100):
+            self.call("/v3/kv/txn", {"success": operations[start : start + 100]})
+
+    def put_one(self, key, value):
+        self.call("/v3/kv/put", put_body(key, value))
+
+
+def put_body(key, value):
+    return {"key": base64.b64encode(key.encode()).decode(),
+            "value": base64.b64encode(value.encode()).decode()}
+
+
+def lease(number, backend):
+    """The n-th peer of 10.0.0.0/8 in /24s, as upstream flannel writes it."""
+    subnet = f"10.{number >> 8}.{number & 255}.0"
+    value = {"PublicIP": f"192.168.{number >> 8}.{number & 255}", "PublicIPv6": None,
+             "BackendType": backend}
+    if backend == "vxlan":
+        mac = f"02:00:00:00:{number >> 8:02x}:{number & 255:02x}"
+        value["BackendData"] = {"VNI": 1, "VtepMAC": mac}
+    return f"{PREFIX}/subnets/{subnet}-24", json.dumps(value, separators=(",", ":"))
+
+
+@contextlib.contextmanager
+def etcd(folder):
+    data = os.path.join(folder, "etcd")
+    process = subprocess.Popen(
+        ["etcd", "--data-dir", data, "--log-level", "error",
+         "--listen-client-urls", f"http://127.0.0.1:{ETCD_PORT}",
+         "--advertise-client-urls", f"http://127.0.0.1:{ETCD_PORT}",
+         "--listen-peer-urls", "http://127.0.0.1:0"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(200):
+            with contextlib.suppress(OSError, RuntimeError):
+                EtcdApi().call("/v3/maintenance/status", {})
+                break
+            time.sleep(0.05)
+        yield
+    finally:
+        process.terminate()
+        process.wait(10)
+        shutil.rmtree(data, ignore_errors=True)
+
+
+class Daemon:
+    """One flanneld, from exec to READY=1."""
+
+    def __init__(self, arguments, folder):
+        path = os.path.join(folder, "notify")
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+        self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.notify.bind(path)
+        self.notify.settimeout(120)
+        self.log = open(os.path.join(folder, "flanneld.log"), "ab")
+        self.started = time.monotonic()
+        self.process = subprocess.Popen(arguments, stderr=self.log, stdout=self.log,
+                                        env=dict(os.environ, NOTIFY_SOCKET=path))
+
+    def wait_ready(self):
+        while b"READY=1" not in self.notify.recv(4096):
+            pass
+        return time.monotonic() - self.started
+
+    def rss_mb(self):
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:
+            return next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) / 1024
+
+    def cpu_seconds(self):
+        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as stat:
+            fields = stat.read().rsplit(") ", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def children(self):
+        found = subprocess.run(["pgrep", "-P", str(self.process.pid)], capture_output=True,
+                               check=False)
+        return found.stdout.split()
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(20)
+        self.notify.close()
+        self.log.close()
+
+
+def rows(backend):
+    """Routes, neighbours and FDB rows of ours that are in the kernel."""
+    device = "flannel.1" if backend == "vxlan" else "eth0"
+    routes = len(run("ip", "route", "show", "proto", "250", "dev", device).splitlines())
+    if backend != "vxlan":
+        return [routes]
+    return [routes,
+            len(run("ip", "neigh", "show", "dev", device, "nud", "permanent").splitlines()),
+            run("bridge", "fdb", "show", "dev", device).count("permanent")]
+
+
+def route_monitor():
+    monitor = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+    monitor.bind((0, RTMGRP_IPV4_ROUTE))
+    monitor.settimeout(10)
+    return monitor
+
+
+def wait_for_route(monitor, subnet):
+    wanted = socket.inet_aton(subnet)
+    while True:
+        packet = monitor.recv(65536)
+        while len(packet) >= 16:
+            length, kind = struct.unpack_from("IH", packet)
+            if kind == RTM_NEWROUTE and wanted in packet[28:length]:
+                return time.monotonic()
+            packet = packet[(length + 3) & ~3 :]
+
+
+def clean_kernel():
+    subprocess.run(["ip", "link", "del", "flannel.1"], capture_output=True, check=False)
+    subprocess.run(["ip", "route", "flush", "proto", "250"], capture_output=True, check=False)
+    subprocess.run(["ip", "nexthop", "flush", "proto", "250"], capture_output=True, check=False)
+
+
+def measure(options, peers, backend, folder):
+    api = EtcdApi()
+    api.put_one(f"{PREFIX}/config", json.dumps(
+        {"Network": "10.0.0.0/8", "SubnetLen": 24, "SubnetMin": "10.200.0.0",
+         "Backend": {"Type": backend}}))
+    api.put([lease(number, backend) for number in range(1, peers + 1)])
+    arguments = [os.path.join(options.build, "bin/flanneld"), "--iface=eth0",
+                 f"--etcd-endpoints=http://127.0.0.1:{ETCD_PORT}",
+                 f"--subnet-file={folder}/subnet.env", f"--state-dir={folder}/state"]
+    cold, warm, rss, latency = [], [], [], []
+    for _ in range(options.runs):
+        clean_kernel()
+        daemon = Daemon(arguments, folder)
+        cold.append(daemon.wait_ready())
+        counted = rows(backend)
+        if any(count != peers for count in counted):
+            raise RuntimeError(f"at READY the kernel has {counted}, wanted {peers} of each")
+        rss.append(daemon.rss_mb())
+        daemon.stop()
+        daemon = Daemon(arguments, folder)
+        warm.append(daemon.wait_ready())
+        daemon.stop()
+    daemon = Daemon(arguments, folder)
+    daemon.wait_ready()
+    monitor = route_monitor()
+    for number in range(peers + 1, peers + 1 + options.puts):
+        key, value = lease(number, backend)
+        begin = time.monotonic()
+        api.put_one(key, value)
+        latency.append(wait_for_route(monitor, f"10.{number >> 8}.{number & 255}.0") - begin)
+    before = daemon.cpu_seconds()
+    time.sleep(options.idle)
+    idle = (daemon.cpu_seconds() - before) / options.idle * 100
+    children = len(daemon.children())
+    daemon.stop()
+    latency.sort()
+    return {"backend": backend, "peers": peers, "cold_s": statistics.median(cold),
+            "warm_s": statistics.median(warm), "rss_mb": statistics.median(rss),
+            "put_p50_ms": latency[len(latency) // 2] * 1e3,
+            "put_p99_ms": latency[int(len(latency) * 0.99)] * 1e3,
+            "idle_cpu_percent": idle, "children": children}
+
+
+def inside(options):
+    run("ip", "link", "set", "lo", "up")
+    run("ip", "link", "add", "eth0", "type", "veth", "peer", "name", "wire")
+    run("ip", "addr", "add", "192.168.0.1/16", "dev", "eth0")
+    run("ip", "link", "set", "eth0", "up")
+    run("ip", "link", "set", "wire", "up")
+    print("| backend | peers | cold start s | warm start s | put to route p50 / p99 ms "
+          "| RSS MB | idle CPU % | children |")
+    print("|---|---|---|---|---|---|---|---|")
+    for backend in options.backends.split(","):
+        for peers in [int(count) for count in options.peers.split(",")]:
+            with tempfile.TemporaryDirectory(dir=options.tmp) as folder, etcd(folder):
+                got = measure(options, peers, backend, folder)
+                clean_kernel()
+            print("| {backend} | {peers} | {cold_s:.3f} | {warm_s:.3f} | {put_p50_ms:.1f} / "
+                  "{put_p99_ms:.1f} | {rss_mb:.1f} | {idle_cpu_percent:.2f} | {children} |"
+                  .format(**got), flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", default="build/release", help="folder with bin/flanneld")
+    parser.add_argument("--peers", default="1000,5000")
+    parser.add_argument("--backends", default="vxlan,host-gw")
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--puts", type=int, default=200, help="leases written one by one")
+    parser.add_argument("--idle", type=float, default=30, help="seconds to stand by")
+    parser.add_argument("--tmp", default="/dev/shm", help="where etcd keeps its data")
+    options = parser.parse_args()
+    if os.environ.get(INSIDE):
+        inside(options)
+        return
+    # A namespace without a name goes with its last process, however that ends.
+    os.execvpe("unshare", ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child",
+                           "--mount-proc", sys.executable, *sys.argv], dict(os.environ, **{INSIDE: "1"}))
+
+
+if __name__ == "__main__":
+    main()
