@@ -3,9 +3,9 @@
 // tests/support/fake_kernel.h.
 #pragma once
 
-#include <functional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -29,7 +29,9 @@ struct KernelChange {
 // What belongs to us, so that reading returns that and nothing else: every device named here (if it
 // is of a kind we make) with its addresses, neighbours and FDB entries, and every route of our
 // protocol in the main table. Addresses that others put on our devices are not ours: only those
-// inside `network` (upstream's rule) are.
+// inside `network` (upstream's rule) are. Another daemon on this host may have routes of our
+// protocol too: the reconciler leaves alone what neither leaves by a device named here nor leads
+// into `network`, so a reader need not tell them apart.
 struct Scope {
   std::vector<std::string> link_names;
   Cidr4 network;

@@ -2,6 +2,8 @@
 // Kernel objects as plain values: what a backend wants, what the kernel has, and the difference.
 #pragma once
 
+#include <compare>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -51,10 +53,11 @@ struct Address {
   bool operator==(const Address&) const = default;
 };
 
-// A unicast route in the main table with our protocol, scope universe. Identity: `to`.
+// A unicast route in the main table with our protocol, scope universe. Identity: `to`; putting one
+// replaces another to the same destination, removing one removes exactly this one.
 struct Route {
   Cidr4 to;
-  Ip4 via;
+  Ip4 via{};  // 0.0.0.0: no gateway
   std::string link;
   bool onlink = false;
   bool operator==(const Route&) const = default;
@@ -68,7 +71,9 @@ struct Neighbour {
   bool operator==(const Neighbour&) const = default;
 };
 
-// A permanent `self` forwarding entry of a vxlan device. Identity: link, mac, remote.
+// A permanent `self` forwarding entry of a vxlan device. Identity: link, mac: the kernel keeps one
+// remote for a unicast MAC, and putting an entry replaces it (an append it ignores without a word).
+// Removing one whose remote is another by now removes nothing.
 struct FdbEntry {
   std::string link;
   Mac mac;
@@ -88,7 +93,23 @@ struct NetState {
   bool operator==(const NetState&) const = default;
 };
 
-// One line per object in the words of `ip` and `bridge`, sorted: what tests compare.
+// What tells one object from another. Ordered as objects can be put in place.
+struct ObjectKey {
+  std::size_t kind = 0;  // index in KernelObject
+  std::string link{};    // empty for a route, which may change its device
+  Ip4 ip{};
+  std::uint8_t bits = 0;
+  Mac mac{};
+  auto operator<=>(const ObjectKey&) const = default;
+};
+ObjectKey key_of(const KernelObject& object);
+
+// All objects of a state, by kind.
+std::vector<KernelObject> objects_of(const NetState& state);
+void add(NetState& state, KernelObject object);
+
+// One line per object in the words of `ip` and `bridge`, in the order of their keys: what tests
+// compare.
 //   link flannel.1 vxlan id 1 local 192.0.2.1 dev eth0 dstport 8472 nolearning mtu 1450 mac .. up
 //   addr 10.5.1.0/32 dev flannel.1
 //   neigh 10.5.2.0 dev flannel.1 lladdr .. nud permanent

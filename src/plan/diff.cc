@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plan/diff.h"
+
+#include <algorithm>
+#include <set>
+#include <string>
+#include <utility>
+
+namespace flannel {
+namespace {
+
+struct Keyed {
+  ObjectKey key;
+  KernelObject object;
+};
+
+std::vector<Keyed> by_key(const NetState& state) {
+  std::vector<Keyed> sorted;
+  for (KernelObject& object : objects_of(state)) {
+    ObjectKey key = key_of(object);
+    sorted.push_back({std::move(key), std::move(object)});
+  }
+  std::stable_sort(sorted.begin(), sorted.end(),
+                   [](const Keyed& a, const Keyed& b) { return a.key < b.key; });
+  return sorted;
+}
+
+const std::string& device_of(const KernelObject& object) {
+  if (const auto* link = std::get_if<Link>(&object)) return link->name;
+  if (const auto* address = std::get_if<Address>(&object)) return address->link;
+  if (const auto* neighbour = std::get_if<Neighbour>(&object)) return neighbour->link;
+  if (const auto* entry = std::get_if<FdbEntry>(&object)) return entry->link;
+  return std::get<Route>(object).link;
+}
+
+const Link* find(const std::vector<Link>& links, const std::string& name) {
+  const auto at = std::find_if(links.begin(), links.end(),
+                               [&name](const Link& link) { return link.name == name; });
+  return at == links.end() ? nullptr : &*at;
+}
+
+bool changes_mac(const Link& have, const Link& want) {
+  const auto* before = std::get_if<VxlanSettings>(&have.kind);
+  const auto* after = std::get_if<VxlanSettings>(&want.kind);
+  return before && after && before->mac != after->mac;
+}
+
+// What becomes of the objects on a device when the device itself is changed.
+struct Losses {
+  std::set<std::string> emptied;        // recreated or removed: everything on them goes
+  std::set<std::string> no_neighbours;  // Linux flushes even permanent ones on a change of MAC
+
+  Losses(const NetState& have, const NetState& want) {
+    for (const Link& link : have.links) {
+      const Link* wanted = find(want.links, link.name);
+      if (!wanted || needs_new_device(link, *wanted)) {
+        emptied.insert(link.name);
+      } else if (changes_mac(link, *wanted)) {
+        no_neighbours.insert(link.name);
+      }
+    }
+  }
+
+  bool loses(const KernelObject& object) const {
+    if (std::holds_alternative<Link>(object)) return false;
+    const std::string& device = device_of(object);
+    if (emptied.contains(device)) return true;
+    return std::holds_alternative<Neighbour>(object) && no_neighbours.contains(device);
+  }
+};
+
+Op op_for(const KernelObject& have, const KernelObject& want) {
+  const auto* before = std::get_if<Link>(&have);
+  const auto* after = std::get_if<Link>(&want);
+  return before && after && needs_new_device(*before, *after) ? Op::recreate : Op::put;
+}
+
+struct Changes {
+  std::vector<KernelChange> puts;
+  std::vector<KernelChange> removals;
+
+  // `there`: all that the kernel has under the identity of `want`; several only for routes, which
+  // others can have doubled.
+  void settle(const std::vector<const KernelObject*>& there, const KernelObject* want) {
+    const bool right = want && std::any_of(there.begin(), there.end(),
+                                           [want](const auto* one) { return *one == *want; });
+    if (want && !right) puts.push_back({there.empty() ? Op::put : op_for(*there[0], *want), *want});
+    // Putting replaces one of them; which one is the kernel's choice.
+    if (want && !right && there.size() == 1) return;
+    for (const KernelObject* one : there) {
+      if (!want || *one != *want) removals.push_back({Op::remove, *one});
+    }
+  }
+};
+
+}  // namespace
+
+std::string_view to_string(Op op) {
+  switch (op) {
+    case Op::put:
+      return "put";
+    case Op::recreate:
+      return "recreate";
+    case Op::remove:
+      return "remove";
+  }
+  return "unknown";
+}
+
+bool needs_new_device(const Link& have, const Link& want) {
+  const auto* before = std::get_if<VxlanSettings>(&have.kind);
+  const auto* after = std::get_if<VxlanSettings>(&want.kind);
+  // A TUN device is made by the packet path alone: there is no other way than to try and to say
+  // that it failed.
+  if (!after) return false;
+  if (!before) return true;
+  return before->vni != after->vni || before->port != after->port ||
+         before->lower != after->lower || before->local != after->local ||
+         before->gbp != after->gbp;
+}
+
+std::vector<KernelChange> diff(const NetState& have, const NetState& want) {
+  const Losses losses(have, want);
+  const std::vector<Keyed> there = by_key(have);
+  const std::vector<Keyed> wanted = by_key(want);
+  Changes changes;
+  auto in_kernel = there.begin();
+  auto wish = wanted.begin();
+  while (in_kernel != there.end() || wish != wanted.end()) {
+    const bool kernel_first =
+        wish == wanted.end() || (in_kernel != there.end() && in_kernel->key < wish->key);
+    const ObjectKey& key = kernel_first ? in_kernel->key : wish->key;
+    std::vector<const KernelObject*> same;
+    for (; in_kernel != there.end() && in_kernel->key == key; ++in_kernel) {
+      if (!losses.loses(in_kernel->object)) same.push_back(&in_kernel->object);
+    }
+    const KernelObject* object = nullptr;
+    for (; wish != wanted.end() && wish->key == key; ++wish) {
+      if (!object) object = &wish->object;
+    }
+    changes.settle(same, object);
+  }
+  std::vector<KernelChange> ordered = std::move(changes.puts);
+  ordered.insert(ordered.end(), std::make_move_iterator(changes.removals.rbegin()),
+                 std::make_move_iterator(changes.removals.rend()));
+  return ordered;
+}
+
+}  // namespace flannel

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plan/net_state.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace flannel {
+namespace {
+
+template <typename... Cases>
+struct Overloaded : Cases... {
+  using Cases::operator()...;
+};
+
+std::string words(const VxlanSettings& vxlan) {
+  return fmt::format("vxlan id {} local {} dev {} dstport {} {}{}", vxlan.vni,
+                     to_string(vxlan.local), vxlan.lower, vxlan.port,
+                     vxlan.learning ? "learning" : "nolearning", vxlan.gbp ? " gbp" : "");
+}
+
+std::string words(const Link& link) {
+  const std::string tail = fmt::format("mtu {}", link.mtu);
+  const char* const state = link.up ? "up" : "down";
+  if (const auto* vxlan = std::get_if<VxlanSettings>(&link.kind)) {
+    return fmt::format("link {} {} {} mac {} {}", link.name, words(*vxlan), tail,
+                       to_string(vxlan->mac), state);
+  }
+  const auto& tun = std::get<TunSettings>(link.kind);
+  return fmt::format("link {} tun txqueuelen {} {} {}", link.name, tun.queue_len, tail, state);
+}
+
+std::string words(const Address& address) {
+  return fmt::format("addr {}/{} dev {}", to_string(address.ip), address.bits, address.link);
+}
+
+std::string words(const Neighbour& neighbour) {
+  return fmt::format("neigh {} dev {} lladdr {} nud permanent", to_string(neighbour.ip),
+                     neighbour.link, to_string(neighbour.mac));
+}
+
+std::string words(const FdbEntry& entry) {
+  return fmt::format("fdb {} dev {} dst {} self permanent", to_string(entry.mac), entry.link,
+                     to_string(entry.remote));
+}
+
+std::string words(const Route& route) {
+  const std::string via =
+      route.via.is_unspecified() ? std::string() : fmt::format("via {} ", to_string(route.via));
+  return fmt::format("route {} {}dev {}{}", to_string(route.to), via, route.link,
+                     route.onlink ? " onlink" : "");
+}
+
+ObjectKey identity(const Link& link) {
+  return {.link = link.name};
+}
+ObjectKey identity(const Address& address) {
+  return {.link = address.link, .ip = address.ip, .bits = address.bits};
+}
+ObjectKey identity(const Neighbour& neighbour) {
+  return {.link = neighbour.link, .ip = neighbour.ip};
+}
+ObjectKey identity(const FdbEntry& entry) {
+  return {.link = entry.link, .mac = entry.mac};
+}
+ObjectKey identity(const Route& route) {
+  return {.ip = route.to.base, .bits = route.to.bits};
+}
+
+}  // namespace
+
+ObjectKey key_of(const KernelObject& object) {
+  ObjectKey key = std::visit([](const auto& any) { return identity(any); }, object);
+  key.kind = object.index();
+  return key;
+}
+
+std::vector<KernelObject> objects_of(const NetState& state) {
+  std::vector<KernelObject> objects;
+  objects.reserve(state.links.size() + state.addresses.size() + state.neighbours.size() +
+                  state.fdb.size() + state.routes.size());
+  const auto append = [&objects](const auto& some) {
+    objects.insert(objects.end(), some.begin(), some.end());
+  };
+  append(state.links);
+  append(state.addresses);
+  append(state.neighbours);
+  append(state.fdb);
+  append(state.routes);
+  return objects;
+}
+
+void add(NetState& state, KernelObject object) {
+  std::visit(Overloaded{
+                 [&](Link&& link) { state.links.push_back(std::move(link)); },
+                 [&](Address&& address) { state.addresses.push_back(std::move(address)); },
+                 [&](Neighbour&& neighbour) { state.neighbours.push_back(std::move(neighbour)); },
+                 [&](FdbEntry&& entry) { state.fdb.push_back(std::move(entry)); },
+                 [&](Route&& route) { state.routes.push_back(std::move(route)); },
+             },
+             std::move(object));
+}
+
+std::string to_string(const KernelObject& object) {
+  return std::visit([](const auto& any) { return words(any); }, object);
+}
+
+std::string dump(const NetState& state) {
+  std::vector<std::pair<ObjectKey, std::string>> lines;
+  for (const KernelObject& object : objects_of(state)) {
+    lines.emplace_back(key_of(object), to_string(object));
+  }
+  std::sort(lines.begin(), lines.end());
+  std::string text;
+  for (const auto& [key, line] : lines)
+    text.append(line).append("\n");
+  return text;
+}
+
+}  // namespace flannel

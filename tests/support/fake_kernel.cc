@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "support/fake_kernel.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include "plan/diff.h"
+
+namespace flannel {
+namespace {
+
+Failure no_device(const std::string& name) {
+  return fail(ErrorKind::not_found, "no device " + name);
+}
+
+bool is_ours(const Scope& scope, const std::string& device) {
+  return std::find(scope.link_names.begin(), scope.link_names.end(), device) !=
+         scope.link_names.end();
+}
+
+template <typename Object, typename Keep>
+void copy_if(const std::vector<Object>& from, std::vector<Object>& into, Keep keep) {
+  std::copy_if(from.begin(), from.end(), std::back_inserter(into), keep);
+}
+
+}  // namespace
+
+Result<NetState> FakeKernel::read(const Scope& scope) {
+  ++reads_;
+  if (read_error_) return Failure(*read_error_);
+  const auto ours = [&scope](const auto& object) { return is_ours(scope, object.link); };
+  NetState seen;
+  copy_if(state_.links, seen.links, [&](const Link& link) { return is_ours(scope, link.name); });
+  copy_if(state_.addresses, seen.addresses, [&](const Address& address) {
+    return ours(address) && scope.network.contains(address.ip);
+  });
+  copy_if(state_.neighbours, seen.neighbours, ours);
+  copy_if(state_.fdb, seen.fdb, ours);
+  seen.routes = state_.routes;
+  if (backwards_) {
+    std::reverse(seen.addresses.begin(), seen.addresses.end());
+    std::reverse(seen.neighbours.begin(), seen.neighbours.end());
+    std::reverse(seen.fdb.begin(), seen.fdb.end());
+    std::reverse(seen.routes.begin(), seen.routes.end());
+  }
+  return seen;
+}
+
+std::vector<Result<void>> FakeKernel::apply(std::span<const KernelChange> changes) {
+  ++batches_;
+  std::vector<Result<void>> results;
+  for (const KernelChange& change : changes) {
+    log_.append(to_string(change.op)).append(" ").append(to_string(change.object)).append("\n");
+    results.push_back(carry_out(change));
+  }
+  return results;
+}
+
+Result<void> FakeKernel::carry_out(const KernelChange& change) {
+  const std::string line = to_string(change.object);
+  const auto touched = [&line](const std::string& words) { return line.find(words) != line.npos; };
+  for (const auto& [words, error] : failures_) {
+    if (touched(words)) return Failure(error);
+  }
+  if (std::any_of(lost_.begin(), lost_.end(), touched)) return {};
+  if (change.op == Op::remove) {
+    remove(change.object);
+    return {};
+  }
+  if (change.op == Op::recreate) remove(change.object);
+  return std::visit([this](const auto& object) { return put(object); }, change.object);
+}
+
+Result<void> FakeKernel::put(const Link& link) {
+  if (foreign_.contains(link.name)) {
+    return fail(ErrorKind::exists, link.name + " is a device of another kind");
+  }
+  const auto* vxlan = std::get_if<VxlanSettings>(&link.kind);
+  Link* there = find(link.name);
+  if (!there) {
+    if (!vxlan) return no_device(link.name);
+    if (!foreign_.contains(vxlan->lower)) return no_device(vxlan->lower);
+    state_.links.push_back(link);
+    return {};
+  }
+  if (needs_new_device(*there, link) || there->kind.index() != link.kind.index()) {
+    return fail(ErrorKind::unsupported, "cannot be changed in place");
+  }
+  if (vxlan && vxlan->mac != std::get<VxlanSettings>(there->kind).mac) {
+    std::erase_if(state_.neighbours, [&](const Neighbour& n) { return n.link == link.name; });
+  }
+  if (!link.up) drop_for_down(link.name);
+  *there = link;
+  return {};
+}
+
+Result<void> FakeKernel::put(const Address& address) {
+  if (auto device = need_device(address.link); !device) return device;
+  const auto& all = state_.addresses;
+  if (std::find(all.begin(), all.end(), address) == all.end()) state_.addresses.push_back(address);
+  return {};
+}
+
+Result<void> FakeKernel::put(const Neighbour& neighbour) {
+  if (auto device = need_device(neighbour.link); !device) return device;
+  std::erase_if(state_.neighbours, [&](const Neighbour& other) {
+    return other.link == neighbour.link && other.ip == neighbour.ip;
+  });
+  state_.neighbours.push_back(neighbour);
+  return {};
+}
+
+Result<void> FakeKernel::put(const FdbEntry& entry) {
+  if (auto device = need_device(entry.link); !device) return device;
+  std::erase_if(state_.fdb, [&](const FdbEntry& other) {
+    return other.link == entry.link && other.mac == entry.mac;
+  });
+  state_.fdb.push_back(entry);
+  return {};
+}
+
+Result<void> FakeKernel::put(const Route& route) {
+  const auto up = is_up(route.link);
+  if (!up) return Failure(up.error());
+  if (!*up) return fail(ErrorKind::unavailable, "Nexthop device is not up");
+  if (!route.via.is_unspecified() && !route.onlink && !reaches(route.link, route.via)) {
+    return fail(ErrorKind::unavailable, "Nexthop has invalid gateway");
+  }
+  const auto same = std::find_if(state_.routes.begin(), state_.routes.end(),
+                                 [&](const Route& other) { return other.to == route.to; });
+  if (same != state_.routes.end()) {
+    *same = route;
+  } else {
+    state_.routes.push_back(route);
+  }
+  return {};
+}
+
+void FakeKernel::remove(const KernelObject& object) {
+  if (const auto* link = std::get_if<Link>(&object)) {
+    if (find(link->name)) delete_device(link->name);
+    return;
+  }
+  if (const auto* neighbour = std::get_if<Neighbour>(&object)) {
+    std::erase_if(state_.neighbours, [neighbour](const Neighbour& other) {
+      return other.link == neighbour->link && other.ip == neighbour->ip;
+    });
+    return;
+  }
+  if (const auto* address = std::get_if<Address>(&object)) std::erase(state_.addresses, *address);
+  if (const auto* entry = std::get_if<FdbEntry>(&object)) std::erase(state_.fdb, *entry);
+  if (const auto* route = std::get_if<Route>(&object)) std::erase(state_.routes, *route);
+}
+
+void FakeKernel::add_foreign_device(const std::string& name, std::string_view address) {
+  Foreign device;
+  if (!address.empty()) device.network = Cidr4::parse(address).value();
+  foreign_.insert_or_assign(name, device);
+}
+
+void FakeKernel::open_tun(const std::string& name, std::uint32_t mtu) {
+  state_.links.push_back({.name = name, .kind = TunSettings{}, .mtu = mtu, .up = false});
+}
+
+void FakeKernel::set_up(const std::string& name, bool up) {
+  if (const auto at = foreign_.find(name); at != foreign_.end()) at->second.up = up;
+  if (Link* link = find(name)) link->up = up;
+  if (!up) drop_for_down(name);
+}
+
+void FakeKernel::delete_device(const std::string& name) {
+  foreign_.erase(name);
+  drop_all_on(name);
+  std::erase_if(state_.links, [&name](const Link& link) { return link.name == name; });
+}
+
+void FakeKernel::erase(std::string_view line) {
+  for (const KernelObject& object : objects_of(state_)) {
+    if (to_string(object).starts_with(line)) remove(object);
+  }
+}
+
+void FakeKernel::drop_for_down(const std::string& name) {
+  std::erase_if(state_.neighbours, [&name](const Neighbour& n) { return n.link == name; });
+  std::erase_if(state_.routes, [&name](const Route& route) { return route.link == name; });
+}
+
+void FakeKernel::drop_all_on(const std::string& name) {
+  drop_for_down(name);
+  std::erase_if(state_.addresses, [&name](const Address& address) { return address.link == name; });
+  std::erase_if(state_.fdb, [&name](const FdbEntry& entry) { return entry.link == name; });
+}
+
+Link* FakeKernel::find(const std::string& name) {
+  const auto at = std::find_if(state_.links.begin(), state_.links.end(),
+                               [&name](const Link& link) { return link.name == name; });
+  return at == state_.links.end() ? nullptr : &*at;
+}
+
+Result<void> FakeKernel::need_device(const std::string& name) {
+  if (!find(name) && !foreign_.contains(name)) return no_device(name);
+  return {};
+}
+
+Result<bool> FakeKernel::is_up(const std::string& name) {
+  if (const Link* link = find(name)) return link->up;
+  const auto at = foreign_.find(name);
+  if (at == foreign_.end()) return no_device(name);
+  return at->second.up;
+}
+
+bool FakeKernel::reaches(const std::string& device, Ip4 gateway) const {
+  const auto at = foreign_.find(device);
+  if (at != foreign_.end() && at->second.network) return at->second.network->contains(gateway);
+  return std::any_of(state_.addresses.begin(), state_.addresses.end(), [&](const Address& address) {
+    return address.link == device && Cidr4::of(address.ip, address.bits).contains(gateway);
+  });
+}
+
+}  // namespace flannel
