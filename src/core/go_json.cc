@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/go_json.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/parse.h"
+
+namespace flannel {
+namespace {
+
+// Values in errors come from strangers and may be long.
+constexpr std::size_t kMaxValueInError = 80;
+
+std::string shortened(std::string_view text) {
+  if (text.size() <= kMaxValueInError) return std::string(text);
+  std::size_t end = kMaxValueInError;
+  while (end > 0 && (text[end] & 0xc0) == 0x80)
+    --end;  // not inside a UTF-8 character
+  return fmt::format("{}...", text.substr(0, end));
+}
+
+// "line 3, column 12", for people who wrote the text by hand.
+std::string place(std::string_view text, std::size_t position) {
+  const std::string_view before = text.substr(0, std::min(position, text.size()));
+  const auto lines = std::count(before.begin(), before.end(), '\n');
+  const auto start = before.rfind('\n');
+  const std::size_t column = start == before.npos ? before.size() : before.size() - start - 1;
+  return fmt::format("line {}, column {}", lines + 1, std::max<std::size_t>(column, 1));
+}
+
+}  // namespace
+
+std::string json_quote(std::string_view text) {
+  std::string quoted = "\"";
+  for (const char c : text) {
+    switch (c) {
+      case '"':
+        quoted += "\\\"";
+        break;
+      case '\\':
+        quoted += "\\\\";
+        break;
+      case '\n':
+        quoted += "\\n";
+        break;
+      case '\r':
+        quoted += "\\r";
+        break;
+      case '\t':
+        quoted += "\\t";
+        break;
+      default:
+        if (static_cast<unsigned char>(c) < 0x20) {
+          quoted += fmt::format("\\u{:04x}", c);
+        } else {
+          quoted += c;
+        }
+    }
+  }
+  quoted += '"';
+  return quoted;
+}
+
+// Writes the values of the outermost object down as compact text while they are read. The parser
+// keeps its own stack on the heap and so do we: nesting costs no stack.
+class JsonObject::Builder final : public nlohmann::json_sax<nlohmann::json> {
+ public:
+  explicit Builder(std::vector<Member>& members) : members_(members) {}
+
+  bool null() override { return scalar(Kind::null, "null"); }
+  bool boolean(bool value) override { return scalar(Kind::boolean, value ? "true" : "false"); }
+  bool number_integer(number_integer_t value) override {
+    return scalar(Kind::number, fmt::to_string(value)) && whole(value);
+  }
+  bool number_unsigned(number_unsigned_t value) override {
+    if (!scalar(Kind::number, fmt::to_string(value))) return false;
+    return !std::in_range<std::int64_t>(value) || whole(static_cast<std::int64_t>(value));
+  }
+  bool number_float(number_float_t, const string_t& text) override {
+    return scalar(Kind::number, text);
+  }
+  bool string(string_t& value) override {
+    if (!scalar(Kind::string, json_quote(value))) return false;
+    if (depth_ == 1) members_.back().string = std::move(value);
+    return true;
+  }
+  bool binary(binary_t&) override { return false; }
+  bool start_object(std::size_t) override { return open('{'); }
+  bool start_array(std::size_t) override { return open('['); }
+  bool end_object() override { return close('}'); }
+  bool end_array() override { return close(']'); }
+  bool key(string_t& name) override {
+    if (depth_ == 1) {
+      members_.emplace_back().name = std::move(name);
+    } else {
+      append(json_quote(name));
+      members_.back().json += ':';
+    }
+    return true;
+  }
+  bool parse_error(std::size_t position, const std::string&,
+                   const nlohmann::detail::exception&) override {
+    position_ = position;
+    return false;
+  }
+
+  bool not_an_object() const { return not_an_object_; }
+  bool too_deep() const { return depth_ > kMaxJsonDepth; }
+  std::size_t position() const { return position_; }
+
+ private:
+  bool scalar(Kind kind, std::string_view text) {
+    if (depth_ == 0) return !(not_an_object_ = true);
+    if (depth_ == 1) members_.back().kind = kind;
+    append(text);
+    return true;
+  }
+  bool whole(std::int64_t value) {
+    if (depth_ == 1) members_.back().integer = value;
+    return true;
+  }
+  bool open(char bracket) {
+    if (depth_ == 0 && bracket == '[') return !(not_an_object_ = true);
+    if (++depth_ > kMaxJsonDepth) return false;
+    if (depth_ == 1) return true;
+    if (depth_ == 2) members_.back().kind = Kind::structure;
+    append({&bracket, 1});
+    return true;
+  }
+  bool close(char bracket) {
+    if (--depth_ >= 1) members_.back().json += bracket;
+    return true;
+  }
+  // Compact text tells by its last character whether another value came before.
+  void append(std::string_view text) {
+    std::string& json = members_.back().json;
+    if (!json.empty() && std::string_view("{[:").find(json.back()) == std::string_view::npos) {
+      json += ',';
+    }
+    json += text;
+  }
+
+  std::vector<Member>& members_;
+  std::size_t depth_ = 0;
+  std::size_t position_ = 0;
+  bool not_an_object_ = false;
+};
+
+Result<JsonObject> JsonObject::parse(std::string_view text, std::string what) {
+  const auto bad = [&](std::string why) {
+    return fail(ErrorKind::invalid, fmt::format("{}: {}", what, why));
+  };
+  if (text.size() > kMaxJsonText) {
+    return bad(fmt::format("{} bytes, more than {}", text.size(), kMaxJsonText));
+  }
+  // The parser ends at a NUL and skips a byte order mark; Go takes neither.
+  if (text.find('\0') != text.npos) return bad("not JSON: has a NUL byte");
+  if (text.starts_with("\xef\xbb\xbf")) return bad("not JSON: begins with a byte order mark");
+
+  JsonObject object(what);
+  Builder builder(object.members_);
+  if (nlohmann::json::sax_parse(text.begin(), text.end(), &builder)) return object;
+  if (builder.not_an_object()) return bad("must be a JSON object, like {\"name\": value}");
+  if (builder.too_deep()) return bad(fmt::format("nested deeper than {}", kMaxJsonDepth));
+  return bad(fmt::format("not JSON: error at {}", place(text, builder.position())));
+}
+
+template <typename Read>
+Result<void> JsonObject::each(std::string_view key, std::string_view rule, Read read) {
+  for (Member& member : members_) {
+    if (!equal_ignoring_case(member.name, key)) continue;
+    member.asked = true;
+    if (member.kind != Kind::null && !read(member)) return refuse(key, member, rule);
+  }
+  return {};
+}
+
+Result<std::optional<std::string>> JsonObject::string(std::string_view key) {
+  std::optional<std::string> value;
+  TRY(each(key, "must be a string", [&](const Member& member) {
+    value = member.string;
+    return member.kind == Kind::string;
+  }));
+  return value;
+}
+
+Result<std::optional<bool>> JsonObject::boolean(std::string_view key) {
+  std::optional<bool> value;
+  TRY(each(key, "must be true or false", [&](const Member& member) {
+    value = member.json == "true";
+    return member.kind == Kind::boolean;
+  }));
+  return value;
+}
+
+Result<std::optional<std::int64_t>> JsonObject::integer(std::string_view key, std::int64_t min,
+                                                        std::int64_t max) {
+  std::optional<std::int64_t> value;
+  TRY(each(key, "must be a whole number", [&](const Member& member) {
+    value = member.integer;
+    return value.has_value();
+  }));
+  if (value && (*value < min || *value > max)) {
+    return refuse(key, fmt::format("must be from {} to {}", min, max));
+  }
+  return value;
+}
+
+std::optional<std::string> JsonObject::json(std::string_view key) {
+  std::optional<std::string> value;
+  for (Member& member : members_) {
+    if (!equal_ignoring_case(member.name, key)) continue;
+    member.asked = true;
+    value = member.json;
+  }
+  return value;
+}
+
+bool JsonObject::is_null(std::string_view key) const {
+  const Member* member = find_last(key);
+  return member != nullptr && member->kind == Kind::null;
+}
+
+std::vector<std::string> JsonObject::unknown_keys() const {
+  std::vector<std::string> names;
+  for (const Member& member : members_) {
+    if (!member.asked) names.push_back(member.name);
+  }
+  return names;
+}
+
+const JsonObject::Member* JsonObject::find_last(std::string_view key) const {
+  for (auto member = members_.rbegin(); member != members_.rend(); ++member) {
+    if (equal_ignoring_case(member->name, key)) return &*member;
+  }
+  return nullptr;
+}
+
+Failure JsonObject::refuse(std::string_view key, std::string_view rule) const {
+  const Member* member = find_last(key);
+  if (member != nullptr) return refuse(key, *member, rule);
+  return fail(ErrorKind::invalid, fmt::format("{} in {}: {}", key, what_, rule));
+}
+
+Failure JsonObject::refuse(std::string_view key, const Member& member,
+                           std::string_view rule) const {
+  return fail(ErrorKind::invalid,
+              fmt::format("{} {} in {}: {}", key, shortened(member.json), what_, rule));
+}
+
+}  // namespace flannel
