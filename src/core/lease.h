@@ -19,8 +19,8 @@ struct SubnetKey {
   auto operator<=>(const SubnetKey&) const = default;
 };
 
-// "10.5.52.0-24" or "10.5.52.0-24&fd00:12::-56"; the decoder accepts nothing around it, host bits
-// set are an error.
+// "10.5.52.0-24" or "10.5.52.0-24&fd00:12::-56". The decoder accepts exactly what the encoder
+// writes, so keys and subnets stand for each other; host bits that are set are an error.
 std::string encode_subnet_key(const SubnetKey& key);
 Result<SubnetKey> decode_subnet_key(std::string_view text);
 std::string to_string(const SubnetKey& key);  // for people: "10.5.52.0/24" (+ ",fd00:12::/56")
@@ -28,10 +28,10 @@ std::string to_string(const SubnetKey& key);  // for people: "10.5.52.0/24" (+ "
 // What a host announces under its key; the JSON value.
 struct LeaseAttributes {
   Ip4 public_ip;  // identity of the host, and where peers send to
-  std::optional<Ip6> public_ip6;
-  std::string backend_type;     // empty for udp and alloc: the member is omitted
-  std::string backend_data;     // compact JSON text; empty: omitted
-  std::string backend_v6_data;  // compact JSON text; empty: omitted
+  std::optional<Ip6> public_ip6{};
+  std::string backend_type{};     // empty for udp and alloc: the member is omitted
+  std::string backend_data{};     // compact JSON text; empty: omitted
+  std::string backend_v6_data{};  // compact JSON text; empty: omitted
 
   bool operator==(const LeaseAttributes&) const = default;
 };

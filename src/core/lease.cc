@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/lease.h"
+
+#include <fmt/format.h>
+
+#include "base/parse.h"
+#include "base/printable.h"
+#include "core/go_json.h"
+
+namespace flannel {
+namespace {
+
+constexpr std::size_t kMaxKey = 64;  // both families at their longest: 62
+
+Failure bad_key(std::string_view text, std::string_view why) {
+  return fail(ErrorKind::invalid,
+              fmt::format("subnet key {}: {}", quoted(text.substr(0, kMaxKey)), why));
+}
+
+// "BASE-LEN" -> "BASE/LEN", which Cidr4 and Cidr6 read; nothing if it is not of that form.
+std::optional<std::string> with_slash(std::string_view part) {
+  const auto dash = part.rfind('-');
+  if (dash == std::string_view::npos) return std::nullopt;
+  return fmt::format("{}/{}", part.substr(0, dash), part.substr(dash + 1));
+}
+
+std::string key_part(std::string cidr) {
+  cidr[cidr.rfind('/')] = '-';
+  return cidr;
+}
+
+// Reads one family's part. It must say the same as what we would write: host bits, upper case or
+// another spelling of an IPv6 address would give one subnet several keys.
+template <typename Cidr>
+Result<Cidr> read_part(std::string_view key, std::string_view part, std::string_view example) {
+  const auto text = with_slash(part);
+  const auto cidr = text ? Cidr::parse(*text) : Result<Cidr>(fail(ErrorKind::invalid, ""));
+  if (!cidr || cidr->bits >= 8 * sizeof(cidr->base)) {
+    return bad_key(key, fmt::format("{} is not like {}", quoted(part), example));
+  }
+  const std::string exact = key_part(to_string(*cidr));
+  if (part != exact) return bad_key(key, fmt::format("must be written as {}", exact));
+  return *cidr;
+}
+
+// What Go's encoder writes in place of these characters, also inside of raw JSON. In valid JSON
+// they occur in strings alone.
+std::string html_escaped(std::string_view json) {
+  static constexpr std::string_view line_separators = "\xe2\x80";  // then a8 or a9
+  std::string escaped;
+  escaped.reserve(json.size());
+  for (std::size_t i = 0; i < json.size(); ++i) {
+    const char c = json[i];
+    const std::string_view rest = json.substr(i);
+    if (c == '<' || c == '>' || c == '&') {
+      escaped += fmt::format("\\u{:04x}", c);
+    } else if (rest.size() >= 3 && rest.starts_with(line_separators) &&
+               (rest[2] == '\xa8' || rest[2] == '\xa9')) {
+      escaped += rest[2] == '\xa8' ? "\\u2028" : "\\u2029";
+      i += 2;
+    } else {
+      escaped += c;
+    }
+  }
+  return escaped;
+}
+
+std::string unless_null(std::optional<std::string> json) {
+  return !json || *json == "null" ? std::string() : *std::move(json);
+}
+
+}  // namespace
+
+std::string encode_subnet_key(const SubnetKey& key) {
+  std::string text = key_part(to_string(key.v4));
+  if (key.v6) text.append("&").append(key_part(to_string(*key.v6)));
+  return text;
+}
+
+Result<SubnetKey> decode_subnet_key(std::string_view text) {
+  if (text.size() > kMaxKey) return bad_key(text, "too long");
+  const auto both = text.find('&');
+  SubnetKey key;
+  key.v4 = TRY(read_part<Cidr4>(text, text.substr(0, both), "10.5.52.0-24"));
+  if (both != text.npos) {
+    key.v6 = TRY(read_part<Cidr6>(text, text.substr(both + 1), "fd00:12::-56"));
+  }
+  return key;
+}
+
+std::string to_string(const SubnetKey& key) {
+  std::string text = to_string(key.v4);
+  if (key.v6) text.append(",").append(to_string(*key.v6));
+  return text;
+}
+
+std::string encode_lease_value(const LeaseAttributes& attributes) {
+  const auto& ip6 = attributes.public_ip6;
+  std::string json =
+      fmt::format("{{\"PublicIP\":\"{}\",\"PublicIPv6\":{}", to_string(attributes.public_ip),
+                  ip6 ? json_quote(to_string(*ip6)) : "null");
+  const auto member = [&](std::string_view name, std::string_view value) {
+    json.append(fmt::format(",\"{}\":", name)).append(html_escaped(value));
+  };
+  if (!attributes.backend_type.empty()) member("BackendType", json_quote(attributes.backend_type));
+  if (!attributes.backend_data.empty()) member("BackendData", attributes.backend_data);
+  if (!attributes.backend_v6_data.empty()) member("BackendV6Data", attributes.backend_v6_data);
+  json += '}';
+  return json;
+}
+
+Result<LeaseAttributes> decode_lease_value(std::string_view json) {
+  JsonObject object = TRY(JsonObject::parse(json, "the lease"));
+  LeaseAttributes attributes;
+  const auto public_ip = TRY(object.parsed<Ip4>("PublicIP"));
+  if (!public_ip) return object.refuse("PublicIP", "is missing");
+  attributes.public_ip = *public_ip;
+  if (!object.is_null("PublicIPv6")) attributes.public_ip6 = TRY(object.parsed<Ip6>("PublicIPv6"));
+  attributes.backend_type = TRY(object.string("BackendType")).value_or("");
+  attributes.backend_data = unless_null(object.json("BackendData"));
+  attributes.backend_v6_data = unless_null(object.json("BackendV6Data"));
+  return attributes;
+}
+
+}  // namespace flannel

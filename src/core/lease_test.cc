@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/lease.h"
+
+#include <gtest/gtest.h>
+
+namespace flannel {
+namespace {
+
+std::string key_error(std::string_view text) {
+  const auto key = decode_subnet_key(text);
+  return key ? "no error" : key.error().text;
+}
+
+std::string value_error(std::string_view json) {
+  const auto value = decode_lease_value(json);
+  return value ? "no error" : value.error().text;
+}
+
+TEST(SubnetKeyTest, RoundTripsOneFamilyAndBoth) {
+  const SubnetKey v4 = decode_subnet_key("10.12.13.0-24").value();
+  EXPECT_EQ(v4.v4, Cidr4::parse("10.12.13.0/24").value());
+  EXPECT_EQ(v4.v6, std::nullopt);
+  EXPECT_EQ(encode_subnet_key(v4), "10.12.13.0-24");
+  EXPECT_EQ(to_string(v4), "10.12.13.0/24");
+
+  const SubnetKey both = decode_subnet_key("10.12.13.0-24&fd00:12:13::-56").value();
+  EXPECT_EQ(both.v4, v4.v4);
+  EXPECT_EQ(both.v6, Cidr6::parse("fd00:12:13::/56").value());
+  EXPECT_EQ(encode_subnet_key(both), "10.12.13.0-24&fd00:12:13::-56");
+  EXPECT_EQ(to_string(both), "10.12.13.0/24,fd00:12:13::/56");
+}
+
+TEST(SubnetKeyTest, TakesTheLongestAndShortestKeys) {
+  EXPECT_EQ(key_error("0.0.0.0-0"), "no error");
+  EXPECT_EQ(key_error("255.255.255.254-31&ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe-127"),
+            "no error");
+}
+
+TEST(SubnetKeyTest, RefusesEverythingElse) {
+  for (const char* bad : {"",
+                          "-",
+                          "10",
+                          "10.12.13.0",
+                          "10.12.13-24",
+                          "10.12.13.300-24",
+                          "10.12.13.0-24hi",
+                          "hi10.12.13.0-24",
+                          " 10.12.13.0-24",
+                          "10.12.13.0-24 ",
+                          "10.12.13.0-24\n",
+                          "10.12.13.0-",
+                          "10.12.13.0-33",
+                          "10.12.13.0-32",
+                          "10.12.13.0-024",
+                          "010.12.13.0-24",
+                          "10.12.13.0--24",
+                          "10.12.13.0/24",
+                          "10.12.13.0-24-24",
+                          "10.12.13.0-24/x",
+                          "x/10.12.13.0-24",
+                          "10.12.13.0-24&",
+                          "&2001::-56",
+                          "10.12.13.0-24&:12:13:-56",
+                          "10.12.13.0-24&20011::-56",
+                          "10.12.13.0-24&2001-56",
+                          "10.12.13.0-24&2001::",
+                          "10.12.13.0-24&2001::-56hi",
+                          "10.12.13.0-24&2001::-128",
+                          "10.12.13.0-24&2001::-56&2002::-56",
+                          "10.12.13.0-24&10.12.14.0-24",
+                          "fd00::-56"}) {
+    EXPECT_NE(key_error(bad), "no error") << bad;
+  }
+  EXPECT_NE(key_error(std::string_view("10.12.13.0-24\0", 14)), "no error");
+}
+
+TEST(SubnetKeyTest, OneSubnetHasOneKey) {
+  EXPECT_EQ(key_error("10.12.13.1-24"),
+            R"(subnet key "10.12.13.1-24": must be written as 10.12.13.0-24)");
+  EXPECT_NE(key_error("10.12.13.0-24&FD00::-56"), "no error");
+  EXPECT_NE(key_error("10.12.13.0-24&fd00:0:0::-56"), "no error");
+  EXPECT_NE(key_error("10.12.13.0-24&fd00::1-56"), "no error") << "host bits";
+}
+
+TEST(SubnetKeyTest, ErrorsQuoteStrangersTextsAndCutThem) {
+  EXPECT_EQ(key_error("a\nb"), R"(subnet key "a\nb": "a\nb" is not like 10.5.52.0-24)");
+  const std::string error = key_error(std::string(100000, 'x'));
+  EXPECT_LT(error.size(), 100U);
+}
+
+TEST(LeaseValueTest, WritesWhatUpstreamWrites) {
+  LeaseAttributes lease{.public_ip = Ip4::of(1, 2, 3, 4)};
+  EXPECT_EQ(encode_lease_value(lease), R"({"PublicIP":"1.2.3.4","PublicIPv6":null})");
+
+  lease = {.public_ip = Ip4::of(192, 168, 64, 3),
+           .backend_type = "vxlan",
+           .backend_data = R"({"VNI":1,"VtepMAC":"c6:d2:32:6f:8f:44"})"};
+  EXPECT_EQ(encode_lease_value(lease),
+            R"({"PublicIP":"192.168.64.3","PublicIPv6":null,"BackendType":"vxlan",)"
+            R"("BackendData":{"VNI":1,"VtepMAC":"c6:d2:32:6f:8f:44"}})");
+
+  lease.public_ip6 = Ip6::parse("FD00:0::1").value();
+  lease.backend_v6_data = R"({"VNI":1})";
+  EXPECT_EQ(encode_lease_value(lease),
+            R"({"PublicIP":"192.168.64.3","PublicIPv6":"fd00::1","BackendType":"vxlan",)"
+            R"("BackendData":{"VNI":1,"VtepMAC":"c6:d2:32:6f:8f:44"},"BackendV6Data":{"VNI":1}})");
+  EXPECT_EQ(decode_lease_value(encode_lease_value(lease)).value(), lease);
+}
+
+TEST(LeaseValueTest, ReadsWhatEveryReleaseWrites) {
+  const LeaseAttributes v10 =
+      decode_lease_value(R"({"PublicIP":"192.168.77.12","BackendType":"vxlan",)"
+                         R"("BackendData":{"VtepMAC":"7a:90:55:c2:b7:c7"}})")
+          .value();
+  EXPECT_EQ(v10.public_ip, Ip4::of(192, 168, 77, 12));
+  EXPECT_EQ(v10.public_ip6, std::nullopt);
+  EXPECT_EQ(v10.backend_type, "vxlan");
+  EXPECT_EQ(v10.backend_data, R"({"VtepMAC":"7a:90:55:c2:b7:c7"})");
+  EXPECT_EQ(v10.backend_v6_data, "");
+
+  const LeaseAttributes udp{.public_ip = Ip4::of(192, 168, 77, 11)};
+  EXPECT_EQ(decode_lease_value(R"({"PublicIP":"192.168.77.11"})").value(), udp);
+  EXPECT_EQ(decode_lease_value(R"({"PublicIP":"192.168.77.11","PublicIPv6":null})").value(), udp);
+}
+
+TEST(LeaseValueTest, ReadsAnyOrderAnyCaseAndUnknownMembers) {
+  const LeaseAttributes lease = decode_lease_value(
+                                    " { \"backenddata\" : { \"a\" : [ 1 ] } , \"new\": {\"x\":1},"
+                                    " \"BACKENDTYPE\":\"udp\", \"publicip\":\"1.2.3.4\","
+                                    " \"PublicIPv6\":\"fd00::1\", \"BackendV6Data\":null } ")
+                                    .value();
+  EXPECT_EQ(lease.public_ip, Ip4::of(1, 2, 3, 4));
+  EXPECT_EQ(lease.public_ip6, Ip6::parse("fd00::1").value());
+  EXPECT_EQ(lease.backend_type, "udp");
+  EXPECT_EQ(lease.backend_data, R"({"a":[1]})");
+  EXPECT_EQ(lease.backend_v6_data, "");
+}
+
+TEST(LeaseValueTest, BackendDataMayBeAnyJson) {
+  const auto data = [](std::string_view json) {
+    return decode_lease_value(R"({"PublicIP":"1.2.3.4","BackendData":)" + std::string(json) + "}")
+        .value()
+        .backend_data;
+  };
+  EXPECT_EQ(data(R"("a key")"), R"("a key")");
+  EXPECT_EQ(data("17"), "17");
+  EXPECT_EQ(data("[1, 2]"), "[1,2]");
+  EXPECT_EQ(data("null"), "");
+}
+
+TEST(LeaseValueTest, MarkupIsEscapedAsGoDoesAndReadInBothForms) {
+  const LeaseAttributes lease{.public_ip = Ip4::of(1, 2, 3, 4),
+                              .backend_type = "a&b",
+                              .backend_data = "{\"k\":\"<&>\\n\xe2\x80\xa8\xe2\x80\xaa\"}"};
+  const std::string json = encode_lease_value(lease);
+  EXPECT_EQ(json, R"({"PublicIP":"1.2.3.4","PublicIPv6":null,"BackendType":"a\u0026b",)"
+                  "\"BackendData\":{\"k\":\"\\u003c\\u0026\\u003e\\n\\u2028\xe2\x80\xaa\"}}");
+  EXPECT_EQ(decode_lease_value(json).value(), lease);
+  EXPECT_EQ(decode_lease_value(R"({"PublicIP":"1.2.3.4","BackendData":"<"})")->backend_data,
+            decode_lease_value(R"({"PublicIP":"1.2.3.4","BackendData":"\u003C"})")->backend_data);
+}
+
+TEST(LeaseValueTest, ReadsAddressesThatMakeNoSense) {
+  EXPECT_EQ(value_error(R"({"PublicIP":"127.0.0.1"})"), "no error");
+  EXPECT_EQ(value_error(R"({"PublicIP":"224.0.0.1"})"), "no error");
+  EXPECT_EQ(value_error(R"({"PublicIP":"0.0.0.0"})"), "no error");
+}
+
+TEST(LeaseValueTest, RefusesWhatIsNoLease) {
+  EXPECT_EQ(value_error("{}"), "PublicIP in the lease: is missing");
+  EXPECT_EQ(value_error(R"({"PublicIP":"1.2.3"})"),
+            R"(PublicIP "1.2.3" in the lease: "1.2.3" is not an IPv4 address)");
+  EXPECT_EQ(value_error(R"({"PublicIP":null})"), "PublicIP null in the lease: must not be null");
+  EXPECT_EQ(value_error(R"({"PublicIP":"1.2.3.4","BackendType":7})"),
+            "BackendType 7 in the lease: must be a string");
+  EXPECT_EQ(value_error(R"({"PublicIP":"1.2.3.4","PublicIPv6":"1.2.3.4"})"),
+            R"(PublicIPv6 "1.2.3.4" in the lease: "1.2.3.4" is not an IPv6 address)");
+  for (const char* bad : {"", "hello", "null", "[]", "{\"PublicIP\":\"1.2.3.4\"", "\"1.2.3.4\""}) {
+    EXPECT_NE(value_error(bad), "no error") << bad;
+  }
+}
+
+}  // namespace
+}  // namespace flannel
