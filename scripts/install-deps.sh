@@ -15,8 +15,8 @@ build="g++ cmake ninja-build pkg-config ccache libgrpc++-dev protobuf-compiler
   libexpected-dev libfmt-dev libspdlog-dev nlohmann-json3-dev libre2-dev libgtest-dev"
 run="iproute2 iputils-ping nftables"
 etcd="etcd-server etcd-client"
-check="python3 clang-format-16"
-test="$run $etcd $check python3-pytest ethtool procps clang-16 libclang-rt-16-dev openssl sqlite3
+check="python3 clang-format-16 python3-pytest dash bash busybox"
+test="$run $etcd $check ethtool procps clang-16 libclang-rt-16-dev openssl sqlite3
   iperf3"
 
 wanted=
