@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+// Netlink messages as bytes: a writer for requests and readers that never leave their span. Both
+// copy fixed headers out and in; nothing is cast onto a buffer.
+#pragma once
+
+#include <array>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "net/address.h"
+
+namespace flannel {
+
+using NetlinkBytes = std::span<const std::byte>;
+
+// Requests, one after the other, in one buffer: what one sendmsg carries. The socket numbers them.
+class NetlinkBatch {
+ public:
+  // Begins the next request. NLM_F_REQUEST is added; `header` is the fixed part that follows the
+  // message header (rtmsg, ifinfomsg, ..).
+  template <typename Header>
+  void begin(std::uint16_t type, std::uint16_t flags, const Header& header) {
+    static_assert(std::is_trivially_copyable_v<Header> && sizeof(Header) % 4 == 0);
+    begin(type, flags);
+    append(std::as_bytes(std::span(&header, 1)));
+  }
+
+  // Attributes of the request begun last.
+  template <std::integral Number>
+  void put(std::uint16_t attribute, Number host_order) {
+    put_bytes(attribute, std::as_bytes(std::span(&host_order, 1)));
+  }
+  void put(std::uint16_t attribute, Ip4 ip);  // network order, as everywhere
+  void put(std::uint16_t attribute, const Mac& mac);
+  void put(std::uint16_t attribute, std::string_view text);  // with its NUL
+  void put_big_endian(std::uint16_t attribute, std::uint16_t number);
+  void put_flag(std::uint16_t attribute) { put_bytes(attribute, {}); }
+
+  // Attributes put by `fill` become the contents of `attribute`.
+  template <std::invocable Fill>
+  void nest(std::uint16_t attribute, Fill fill) {
+    const std::size_t start = open_nest(attribute);
+    fill();
+    close_nest(start);
+  }
+
+  std::size_t size() const { return starts_.size(); }
+  bool empty() const { return starts_.empty(); }
+  void clear();
+
+  // The bytes of requests [first, last).
+  NetlinkBytes bytes(std::size_t first, std::size_t last) const;
+  std::uint16_t type(std::size_t request) const;
+  // Gives one request its number and adds `flags` to its own.
+  void stamp(std::size_t request, std::uint32_t sequence, std::uint16_t flags);
+
+ private:
+  void begin(std::uint16_t type, std::uint16_t flags);
+  void put_bytes(std::uint16_t attribute, NetlinkBytes payload);
+  std::size_t open_nest(std::uint16_t attribute);
+  void close_nest(std::size_t start);
+  void append(NetlinkBytes bytes);  // padded to four, counted in the request's length
+
+  std::vector<std::byte> bytes_;
+  std::vector<std::size_t> starts_;  // where each request begins
+};
+
+struct NetlinkMessage {
+  std::uint16_t type = 0;
+  std::uint16_t flags = 0;
+  std::uint32_t sequence = 0;
+  std::uint32_t port = 0;
+  NetlinkBytes payload;
+  NetlinkBytes whole;  // with the header
+};
+
+// The messages of one datagram or of a whole dump.
+class NetlinkReader {
+ public:
+  explicit NetlinkReader(NetlinkBytes bytes) : rest_(bytes) {}
+  // Nothing: the end, or a length that does not fit; the rest is then given up.
+  std::optional<NetlinkMessage> next();
+
+ private:
+  NetlinkBytes rest_;
+};
+
+// Takes a fixed header off the front of `bytes`; nothing if they are too short.
+template <typename Header>
+std::optional<Header> take_header(NetlinkBytes& bytes) {
+  static_assert(std::is_trivially_copyable_v<Header>);
+  if (bytes.size() < sizeof(Header)) return std::nullopt;
+  Header header;
+  std::memcpy(&header, bytes.data(), sizeof header);
+  bytes = bytes.subspan(sizeof header);
+  return header;
+}
+
+// Finds attributes by type. A damaged one ends the list; of equal ones the last counts; types
+// beyond `Last` are skipped. What `at` returns points into the bytes given.
+void index_attributes(NetlinkBytes bytes, std::span<std::optional<NetlinkBytes>> by_type);
+
+template <std::size_t Last>
+class NetlinkAttributes {
+ public:
+  explicit NetlinkAttributes(NetlinkBytes bytes) { index_attributes(bytes, by_type_); }
+
+  bool has(std::size_t type) const { return by_type_.at(type).has_value(); }
+  NetlinkBytes at(std::size_t type) const { return by_type_.at(type).value_or(NetlinkBytes{}); }
+
+  // Nothing if the attribute is missing or shorter than the value.
+  template <std::integral Number>
+  std::optional<Number> number(std::size_t type) const {
+    NetlinkBytes bytes = at(type);
+    return take_header<Number>(bytes);
+  }
+  std::optional<std::uint16_t> big_endian(std::size_t type) const {
+    const auto bytes = number_bytes<2>(type);
+    if (!bytes) return std::nullopt;
+    return static_cast<std::uint16_t>((*bytes)[0] << 8 | (*bytes)[1]);
+  }
+  std::optional<Ip4> ip4(std::size_t type) const {  // exactly four bytes: not an IPv6 address
+    const auto bytes = number_bytes<4>(type);
+    if (!bytes || at(type).size() != 4) return std::nullopt;
+    return Ip4::of((*bytes)[0], (*bytes)[1], (*bytes)[2], (*bytes)[3]);
+  }
+  std::optional<Mac> mac(std::size_t type) const {
+    const auto bytes = number_bytes<6>(type);
+    if (!bytes || at(type).size() != 6) return std::nullopt;
+    return Mac{*bytes};
+  }
+  // Up to the first NUL, if there is one.
+  std::string_view text(std::size_t type) const {
+    const NetlinkBytes bytes = at(type);
+    const std::string_view whole(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    return whole.substr(0, whole.find('\0'));
+  }
+
+ private:
+  template <std::size_t Size>
+  std::optional<std::array<std::uint8_t, Size>> number_bytes(std::size_t type) const {
+    NetlinkBytes bytes = at(type);
+    return take_header<std::array<std::uint8_t, Size>>(bytes);
+  }
+
+  std::array<std::optional<NetlinkBytes>, Last + 1> by_type_{};
+};
+
+}  // namespace flannel
