@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// The request side of netlink: many requests a system call, and a certain outcome for each.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "base/fd.h"
+#include "base/result.h"
+#include "kernel/netlink_message.h"
+
+namespace flannel {
+
+// What a dump or a question brought: whole messages, acks and end marks left out.
+class NetlinkReply {
+ public:
+  NetlinkReader messages() const { return NetlinkReader(bytes_); }
+
+ private:
+  friend class NetlinkSocket;
+  std::vector<std::byte> bytes_;
+};
+
+// A NETLINK_ROUTE socket of the network namespace that the opening thread is in. Not thread-safe.
+class NetlinkSocket {
+ public:
+  struct Options {
+    int receive_buffer = 4 << 20;  // bytes; privileged callers are not capped by rmem_max
+    std::chrono::milliseconds timeout{5000};  // for one answer; the kernel answers at once
+    std::size_t requests_per_send = 128;
+    int dump_tries = 20;  // of a dump that races with changes
+  };
+  static Result<NetlinkSocket> open(Options options);
+  static Result<NetlinkSocket> open() { return open(Options{}); }
+
+  // Carries out every request of `batch` in its order; one outcome for each, in the same order. A
+  // failed one does not stop those after it. Only failures are answered, and the last of each
+  // chunk; when the kernel says that answers were lost, the unanswered requests are carried out
+  // once more one by one, so each must mean the same the second time.
+  // An error reads "netlink RTM_NEWROUTE: Invalid argument (Nexthop has invalid gateway)".
+  std::vector<Result<void>> transact(NetlinkBatch& batch);
+
+  // The one request of `request` as a dump, without a gap: repeated while changes interrupt it.
+  // ErrorKind::unavailable: they kept doing so.
+  Result<NetlinkReply> dump(NetlinkBatch& request);
+
+  // The one request of `request`, answered by at most a few messages.
+  Result<NetlinkReply> ask(NetlinkBatch& request);
+
+  // By this number the kernel names us in the notifications of what we changed.
+  std::uint32_t port() const { return port_; }
+
+ private:
+  enum class Arrival { datagram, nothing, lost };
+  enum class Collected { all, some_lost, timed_out };
+
+  NetlinkSocket(Fd fd, std::uint32_t port, Options options);
+
+  // False: the kernel has stopped answering; what is unanswered has failed.
+  bool transact_chunk(NetlinkBatch& batch, std::size_t first, std::size_t last,
+                      std::vector<Result<void>>& outcomes);
+  Result<Collected> collect(const NetlinkBatch& batch, std::size_t first, std::size_t last,
+                            std::vector<Result<void>>& outcomes, std::vector<bool>& answered);
+  // `gap`: something of the answer may be missing.
+  Result<NetlinkReply> exchange(NetlinkBatch& request, std::uint16_t flags, bool& gap);
+  Result<void> send(NetlinkBytes bytes);
+  // The next datagram from the kernel, valid until the next call; `wait`: up to the timeout.
+  Result<Arrival> receive(bool wait, NetlinkBytes& datagram);
+
+  Fd fd_;
+  std::uint32_t port_ = 0;
+  Options options_;
+  std::uint32_t next_sequence_ = 1;
+  std::vector<std::byte> buffer_;
+};
+
+}  // namespace flannel
