@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/subnet_env.h"
+
+#include <fmt/format.h>
+
+#include "base/parse.h"
+
+namespace flannel {
+namespace {
+
+// The first host's address with the subnet's length: what a bridge on this host gets.
+template <typename Cidr>
+std::string first_host(Cidr subnet) {
+  if constexpr (std::is_same_v<Cidr, Cidr4>) {
+    ++subnet.base.value;
+  } else {
+    subnet.base.bytes.back() |= 1;
+  }
+  return to_string(subnet);
+}
+
+struct Assignment {
+  std::string_view key, value;
+};
+
+// The text between quotes, or up to a comment. Escapes are left alone: no address has one.
+std::string_view unquoted(std::string_view value) {
+  if (!value.empty() && (value[0] == '"' || value[0] == '\'')) {
+    const auto end = value.find(value[0], 1);
+    if (end != value.npos) return value.substr(1, end - 1);
+  }
+  for (std::size_t i = 0; i < value.size(); ++i) {
+    if (value[i] == '#' && (i == 0 || value[i - 1] == ' ' || value[i - 1] == '\t')) {
+      return trim(value.substr(0, i));
+    }
+  }
+  return value;
+}
+
+// "KEY=value", "export KEY=value" or "KEY: value".
+std::optional<Assignment> read_line(std::string_view line) {
+  line = trim(line);
+  if (line.starts_with('#')) return std::nullopt;
+  if (line.starts_with("export ") || line.starts_with("export\t")) line = trim(line.substr(6));
+  const auto end = line.find_first_of("=:");
+  if (end == line.npos) return std::nullopt;
+  return Assignment{trim(line.substr(0, end)), unquoted(trim(line.substr(end + 1)))};
+}
+
+// One network out of a list with commas; none if there are several.
+std::optional<Cidr4> only_network(std::string_view list) {
+  std::optional<Cidr4> found;
+  for (const std::string_view item : split(list, ',')) {
+    const auto net = Cidr4::parse(trim(item));
+    if (!net) continue;
+    if (found) return std::nullopt;
+    found = *net;
+  }
+  return found;
+}
+
+}  // namespace
+
+std::string encode_subnet_env(const SubnetEnv& env) {
+  std::string text;
+  const auto line = [&](std::string_view key, const std::string& value) {
+    text.append(key).append("=").append(value).append("\n");
+  };
+  if (env.network) line("FLANNEL_NETWORK", to_string(*env.network));
+  if (env.subnet) line("FLANNEL_SUBNET", first_host(*env.subnet));
+  if (env.network6) line("FLANNEL_IPV6_NETWORK", to_string(*env.network6));
+  if (env.subnet6) line("FLANNEL_IPV6_SUBNET", first_host(*env.subnet6));
+  line("FLANNEL_MTU", fmt::to_string(env.mtu));
+  line("FLANNEL_IPMASQ", env.ip_masq ? "true" : "false");
+  return text;
+}
+
+PreviousSubnet decode_previous_subnet(std::string_view text) {
+  PreviousSubnet previous;
+  for (const std::string_view line : split(text, '\n')) {
+    const auto assignment = read_line(line);
+    if (!assignment) continue;
+    if (assignment->key == "FLANNEL_NETWORK") previous.network = only_network(assignment->value);
+    if (assignment->key == "FLANNEL_SUBNET") previous.subnet = only_network(assignment->value);
+  }
+  return previous;
+}
+
+}  // namespace flannel
