@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <variant>
 #include <vector>
 
@@ -18,6 +19,13 @@ struct DecodedRecord {
   Record record;
   Lease lease;
 };
+
+// The records of one moment. Keys that are no subnet keys concern nobody here.
+struct DecodedRecords {
+  std::vector<DecodedRecord> leases;  // by key
+  std::vector<Cidr4> unreadable;      // whose they are cannot be told; not to be taken
+};
+DecodedRecords decode_records(std::span<const Record> records);
 
 // Our own record is there and fits the configuration: write our attributes into it.
 struct Reuse {
@@ -34,10 +42,14 @@ struct Create {
 };
 using SubnetChoice = std::variant<Reuse, Discard, Create>;
 
-// Upstream's order: the own record (same public IP), the previous subnet if nobody's lease
-// overlaps it, else one of all free subnets at random. ErrorKind::exhausted: none is free.
-Result<SubnetChoice> choose_subnet(const NetworkConfig& config,
-                                   const std::vector<DecodedRecord>& leases, Ip4 public_ip,
-                                   std::optional<Cidr4> previous, const Random& random);
+// Upstream's order: the own record (same public IP; of several one that fits, best the previous
+// subnet), the previous subnet if no record overlaps it, else one of all free subnets at random.
+// Records on subnets outside of the network hinder nobody. ErrorKind::exhausted: none is free.
+Result<SubnetChoice> choose_subnet(const NetworkConfig& config, const DecodedRecords& records,
+                                   Ip4 public_ip, std::optional<Cidr4> previous,
+                                   const Random& random);
+
+// A lease on `key` may be kept under this configuration.
+bool fits(const NetworkConfig& config, const SubnetKey& key);
 
 }  // namespace flannel

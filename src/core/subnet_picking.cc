@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/subnet_picking.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace flannel {
+namespace {
+
+// Subnets first..last of the configured range, by number.
+struct Stretch {
+  std::uint64_t first = 0, last = 0;
+  auto operator<=>(const Stretch&) const = default;
+};
+
+// All subnets of records that bind us: those inside the network.
+std::vector<Cidr4> taken_subnets(const NetworkConfig& config, const DecodedRecords& records) {
+  std::vector<Cidr4> taken;
+  const auto add = [&](const Cidr4& subnet) {
+    if (config.network.contains(subnet)) taken.push_back(subnet);
+  };
+  for (const DecodedRecord& record : records.leases)
+    add(record.lease.subnet.v4);
+  for (const Cidr4& subnet : records.unreadable)
+    add(subnet);
+  return taken;
+}
+
+// What is taken of the configured range: sorted stretches, some may overlap.
+std::vector<Stretch> taken_stretches(const NetworkConfig& config, std::span<const Cidr4> taken) {
+  const std::uint64_t size = config.subnet_at(0).size();
+  const std::uint64_t begin = config.subnet_min.value;
+  const std::uint64_t last = config.subnet_max.value + size - 1;  // 64 bits: nothing wraps
+  std::vector<Stretch> stretches;
+  stretches.reserve(taken.size());
+  for (const Cidr4& subnet : taken) {
+    const std::uint64_t from = std::max<std::uint64_t>(subnet.base.value, begin);
+    const std::uint64_t to = std::min<std::uint64_t>(subnet.last().value, last);
+    if (from <= to) stretches.push_back({(from - begin) / size, (to - begin) / size});
+  }
+  std::sort(stretches.begin(), stretches.end());
+  return stretches;
+}
+
+// The gaps between `taken`, which is sorted, up to the `count`-th subnet.
+std::vector<Stretch> gaps_between(std::span<const Stretch> taken, std::uint64_t count) {
+  std::vector<Stretch> gaps;
+  std::uint64_t next = 0;  // the first subnet that may still be free
+  for (const Stretch& stretch : taken) {
+    if (stretch.first > next) gaps.push_back({next, stretch.first - 1});
+    next = std::max(next, stretch.last + 1);
+  }
+  if (next < count) gaps.push_back({next, count - 1});
+  return gaps;
+}
+
+Result<Cidr4> pick_free(const NetworkConfig& config, std::span<const Cidr4> taken,
+                        const Random& random) {
+  const auto stretches = taken_stretches(config, taken);
+  const auto gaps = gaps_between(stretches, config.subnet_count());
+  std::uint64_t free = 0;
+  for (const Stretch& gap : gaps)
+    free += gap.last - gap.first + 1;
+  if (free == 0) {
+    return fail(
+        ErrorKind::exhausted,
+        fmt::format("out of subnets: all {} of /{} from {} to {} are taken", config.subnet_count(),
+                    config.subnet_len, to_string(config.subnet_min), to_string(config.subnet_max)));
+  }
+  std::uint64_t n = random(free);
+  for (const Stretch& gap : gaps) {
+    const std::uint64_t length = gap.last - gap.first + 1;
+    if (n < length) return config.subnet_at(gap.first + n);
+    n -= length;
+  }
+  return config.subnet_at(gaps.back().last);  // not reached: n < free
+}
+
+// Of the records with our public IP the one to go on with; null if there is none.
+const DecodedRecord* own_record(const NetworkConfig& config, const DecodedRecords& records,
+                                Ip4 public_ip, std::optional<Cidr4> previous) {
+  const DecodedRecord* best = nullptr;
+  int best_rank = -1;
+  for (const DecodedRecord& record : records.leases) {
+    if (record.lease.attributes.public_ip != public_ip) continue;
+    const bool good = fits(config, record.lease.subnet);
+    const int rank = !good ? 0 : record.lease.subnet.v4 == previous ? 2 : 1;
+    if (rank > best_rank) {
+      best = &record;
+      best_rank = rank;
+    }
+  }
+  return best;
+}
+
+}  // namespace
+
+DecodedRecords decode_records(std::span<const Record> records) {
+  DecodedRecords decoded;
+  decoded.leases.reserve(records.size());
+  for (const Record& record : records) {
+    const auto subnet = decode_subnet_key(record.key);
+    if (!subnet) continue;
+    auto attributes = decode_lease_value(record.value);
+    if (attributes) {
+      decoded.leases.push_back({record, {*subnet, *std::move(attributes)}});
+    } else {
+      decoded.unreadable.push_back(subnet->v4);
+    }
+  }
+  return decoded;
+}
+
+bool fits(const NetworkConfig& config, const SubnetKey& key) {
+  return config.allows(key.v4) && (!key.v6 || config.enable_ipv6);
+}
+
+Result<SubnetChoice> choose_subnet(const NetworkConfig& config, const DecodedRecords& records,
+                                   Ip4 public_ip, std::optional<Cidr4> previous,
+                                   const Random& random) {
+  if (!config.enable_ipv4) {
+    return fail(ErrorKind::unsupported, "a lease without IPv4: EnableIPv4 is false");
+  }
+  if (const DecodedRecord* own = own_record(config, records, public_ip, previous)) {
+    if (fits(config, own->lease.subnet)) return Reuse{*own};
+    return Discard{*own};
+  }
+  const std::vector<Cidr4> taken = taken_subnets(config, records);
+  if (previous && config.allows(*previous) &&
+      std::none_of(taken.begin(), taken.end(),
+                   [&](const Cidr4& subnet) { return subnet.overlaps(*previous); })) {
+    return Create{*previous, true};
+  }
+  return Create{TRY(pick_free(config, taken, random)), false};
+}
+
+}  // namespace flannel

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/subnet_picking.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <random>
+
+namespace flannel {
+namespace {
+
+const Ip4 kUs = Ip4::of(192, 0, 2, 1);
+
+NetworkConfig config(const std::string& text) {
+  return parse_network_config(text).value().config;
+}
+
+Record record(const std::string& key, const std::string& public_ip) {
+  return {key, "{\"PublicIP\":\"" + public_ip + "\"}", 1, 7};
+}
+
+Random always(std::uint64_t n) {
+  return [n](std::uint64_t bound) { return std::min(n, bound - 1); };
+}
+
+// "create 10.5.1.0/24", "reuse ...", "discard ...", or the error's text.
+std::string chosen(const NetworkConfig& network, const std::vector<Record>& records,
+                   std::optional<const char*> previous = std::nullopt, Random random = always(0)) {
+  std::optional<Cidr4> before;
+  if (previous) before = Cidr4::parse(*previous).value();
+  const auto choice = choose_subnet(network, decode_records(records), kUs, before, random);
+  if (!choice) return choice.error().text;
+  if (const auto* reuse = std::get_if<Reuse>(&*choice)) return "reuse " + reuse->own.record.key;
+  if (const auto* gone = std::get_if<Discard>(&*choice)) return "discard " + gone->own.record.key;
+  const auto& create = std::get<Create>(*choice);
+  return (create.previous ? "previous " : "create ") + to_string(create.subnet);
+}
+
+class SubnetPickingTest : public ::testing::Test {
+ protected:
+  NetworkConfig net = config(R"({"Network":"10.5.0.0/16"})");
+  NetworkConfig small = config(R"({"Network":"10.5.0.0/28"})");  // three /30: .4 .8 .12
+};
+
+TEST_F(SubnetPickingTest, OwnRecordIsReused) {
+  EXPECT_EQ(chosen(net, {record("10.5.7.0-24", "192.0.2.9"), record("10.5.9.0-24", "192.0.2.1")},
+                   "10.5.30.0/24"),
+            "reuse 10.5.9.0-24");
+}
+
+TEST_F(SubnetPickingTest, OwnRecordThatDoesNotFitIsDiscarded) {
+  EXPECT_EQ(chosen(net, {record("10.6.9.0-24", "192.0.2.1")}), "discard 10.6.9.0-24");
+  EXPECT_EQ(chosen(net, {record("10.5.9.0-25", "192.0.2.1")}), "discard 10.5.9.0-25");
+  EXPECT_EQ(chosen(net, {record("10.5.0.0-24", "192.0.2.1")}), "discard 10.5.0.0-24")
+      << "before SubnetMin";
+  EXPECT_EQ(chosen(net, {record("10.5.9.0-24&fd00::-64", "192.0.2.1")}),
+            "discard 10.5.9.0-24&fd00::-64")
+      << "IPv6 is not enabled";
+}
+
+TEST_F(SubnetPickingTest, OfSeveralOwnRecordsOneThatFitsIsTakenBestThePreviousOne) {
+  const std::vector<Record> three{record("10.4.1.0-24", "192.0.2.1"),
+                                  record("10.5.8.0-24", "192.0.2.1"),
+                                  record("10.5.9.0-24", "192.0.2.1")};
+  EXPECT_EQ(chosen(net, three), "reuse 10.5.8.0-24");
+  EXPECT_EQ(chosen(net, three, "10.5.9.0/24"), "reuse 10.5.9.0-24");
+  EXPECT_EQ(chosen(net, three, "10.4.1.0/24"), "reuse 10.5.8.0-24");
+}
+
+TEST_F(SubnetPickingTest, PreviousSubnetIsTakenAgainIfNothingOverlapsIt) {
+  EXPECT_EQ(chosen(net, {record("10.5.7.0-24", "192.0.2.9")}, "10.5.30.0/24"),
+            "previous 10.5.30.0/24");
+  EXPECT_EQ(chosen(net, {record("10.5.30.0-24", "192.0.2.9")}, "10.5.30.0/24"),
+            "create 10.5.1.0/24")
+      << "somebody else's now; never taken over";
+  EXPECT_EQ(chosen(net, {record("10.5.30.128-25", "192.0.2.9")}, "10.5.30.0/24"),
+            "create 10.5.1.0/24");
+  EXPECT_EQ(chosen(net, {record("10.5.24.0-21", "192.0.2.9")}, "10.5.30.0/24"),
+            "create 10.5.1.0/24");
+}
+
+TEST_F(SubnetPickingTest, PreviousSubnetThatDoesNotFitIsIgnored) {
+  EXPECT_EQ(chosen(net, {}, "10.6.30.0/24"), "create 10.5.1.0/24");
+  EXPECT_EQ(chosen(net, {}, "10.5.30.0/25"), "create 10.5.1.0/24");
+  EXPECT_EQ(chosen(net, {}, "10.5.0.0/24"), "create 10.5.1.0/24");
+}
+
+TEST_F(SubnetPickingTest, TheWholeRangeIsDrawnFrom) {
+  EXPECT_EQ(chosen(net, {}, std::nullopt, always(0)), "create 10.5.1.0/24");
+  EXPECT_EQ(chosen(net, {}, std::nullopt, always(150)), "create 10.5.151.0/24");
+  EXPECT_EQ(chosen(net, {}, std::nullopt, always(254)), "create 10.5.255.0/24");
+  const NetworkConfig bounded =
+      config(R"({"Network":"10.5.0.0/16","SubnetMin":"10.5.0.0","SubnetMax":"10.5.3.0"})");
+  EXPECT_EQ(chosen(bounded, {}, std::nullopt, always(0)), "create 10.5.0.0/24");
+  EXPECT_EQ(chosen(bounded, {}, std::nullopt, always(3)), "create 10.5.3.0/24");
+}
+
+TEST_F(SubnetPickingTest, LastSubnetIsFoundAndThenThereIsNone) {
+  std::vector<Record> records{record("10.5.0.4-30", "192.0.2.4"),
+                              record("10.5.0.8-30", "192.0.2.8")};
+  EXPECT_EQ(chosen(small, records), "create 10.5.0.12/30");
+  records.push_back(record("10.5.0.12-30", "192.0.2.12"));
+  EXPECT_EQ(chosen(small, records),
+            "out of subnets: all 3 of /30 from 10.5.0.4 to 10.5.0.12 are taken");
+  const auto choice = choose_subnet(small, decode_records(records), kUs, std::nullopt, always(0));
+  EXPECT_EQ(choice.error().kind, ErrorKind::exhausted);
+}
+
+TEST_F(SubnetPickingTest, RecordsOfAnyLengthBlockWhatTheyOverlap) {
+  EXPECT_EQ(chosen(small, {record("10.5.0.0-29", "192.0.2.4"), record("10.5.0.13-32", "x")}),
+            "create 10.5.0.8/30")
+      << "the second key is none";
+  EXPECT_EQ(chosen(small, {record("10.5.0.0-29", "192.0.2.4"), record("10.5.0.8-31", "192.0.2.5")}),
+            "create 10.5.0.12/30");
+  EXPECT_EQ(chosen(net, {record("10.5.0.0-17", "192.0.2.4"), record("10.5.1.0-24", "192.0.2.5")}),
+            "create 10.5.128.0/24")
+      << "one inside the other";
+}
+
+TEST_F(SubnetPickingTest, RecordWithAnUnreadableValueBlocksItsSubnet) {
+  EXPECT_EQ(chosen(small, {{"10.5.0.4-30", "garbage", 1, 0}, {"junk", "{}", 1, 0}}),
+            "create 10.5.0.8/30");
+  EXPECT_EQ(chosen(small, {{"10.5.0.8-30", "{}", 1, 0}}, "10.5.0.8/30"), "create 10.5.0.4/30");
+}
+
+TEST_F(SubnetPickingTest, RecordOutsideOfTheNetworkHindersNobody) {
+  EXPECT_EQ(chosen(small, {record("0.0.0.0-0", "192.0.2.4"), record("10.0.0.0-8", "192.0.2.5"),
+                           record("10.6.0.0-24", "192.0.2.6")}),
+            "create 10.5.0.4/30");
+}
+
+TEST_F(SubnetPickingTest, NetworksAtTheEndOfTheAddressSpaceDoNotWrap) {
+  const NetworkConfig top = config(R"({"Network":"255.255.255.0/24"})");  // .64 .128 .192 of /26
+  EXPECT_EQ(chosen(top, {}, std::nullopt, always(2)), "create 255.255.255.192/26");
+  EXPECT_EQ(chosen(top, {record("255.255.255.192-26", "192.0.2.4"),
+                         record("255.255.255.64-26", "192.0.2.5")}),
+            "create 255.255.255.128/26");
+  EXPECT_NE(chosen(top, {record("255.255.255.0-24", "192.0.2.4")}).find("out of subnets"),
+            std::string::npos);
+}
+
+TEST_F(SubnetPickingTest, EveryFreeSubnetIsEquallyLikely) {
+  const NetworkConfig eight = config(
+      R"({"Network":"10.5.0.0/26","SubnetLen":30,"SubnetMin":"10.5.0.0","SubnetMax":"10.5.0.60"})");
+  const std::vector<Record> records{record("10.5.0.0-29", "192.0.2.4"),
+                                    record("10.5.0.16-28", "192.0.2.5"),
+                                    record("10.5.0.60-30", "192.0.2.6")};
+  std::mt19937_64 engine{1};
+  std::map<std::string, int> times;
+  for (int i = 0; i < 9000; ++i) {
+    ++times[chosen(eight, records, std::nullopt, [&](std::uint64_t bound) {
+      return std::uniform_int_distribution<std::uint64_t>(0, bound - 1)(engine);
+    })];
+  }
+  EXPECT_EQ(times.size(), 9U) << "16 subnets, 7 of them taken";
+  for (const auto& [subnet, count] : times) {
+    EXPECT_GT(count, 850) << subnet;
+    EXPECT_LT(count, 1150) << subnet;
+  }
+}
+
+TEST_F(SubnetPickingTest, PicksAmongSixtyFiveThousandSubnetsThatAreAlmostAllTaken) {
+  const NetworkConfig big = config(R"({"Network":"10.0.0.0/8"})");
+  DecodedRecords records;
+  for (std::uint64_t n = 0; n < big.subnet_count(); ++n) {
+    if (n == 40000) continue;
+    records.unreadable.push_back(big.subnet_at(n));
+  }
+  const auto choice = choose_subnet(big, records, kUs, std::nullopt, always(0));
+  EXPECT_EQ(to_string(std::get<Create>(choice.value()).subnet), "10.156.65.0/24");
+}
+
+TEST_F(SubnetPickingTest, WithoutIPv4NothingIsChosen) {
+  const NetworkConfig v6 =
+      config(R"({"EnableIPv4":false,"EnableIPv6":true,"IPv6Network":"fc00::/48"})");
+  const auto choice = choose_subnet(v6, {}, kUs, std::nullopt, always(0));
+  EXPECT_EQ(choice.error().kind, ErrorKind::unsupported);
+}
+
+}  // namespace
+}  // namespace flannel
