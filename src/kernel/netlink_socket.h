@@ -5,6 +5,8 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "base/fd.h"
@@ -75,5 +77,27 @@ class NetlinkSocket {
   std::uint32_t next_sequence_ = 1;
   std::vector<std::byte> buffer_;
 };
+
+// The rows of a dump that `decode` knows; the others are of another family.
+template <typename Row>
+Result<std::vector<Row>> dump_rows(NetlinkSocket& socket, NetlinkBatch& request,
+                                   std::optional<Row> (*decode)(NetlinkBytes)) {
+  const NetlinkReply reply = TRY(socket.dump(request));
+  std::vector<Row> rows;
+  NetlinkReader reader = reply.messages();
+  while (const auto message = reader.next()) {
+    if (auto row = decode(message->payload)) rows.push_back(*std::move(row));
+  }
+  return rows;
+}
+
+// The first row of an answer.
+template <typename Row>
+Result<std::optional<Row>> ask_row(NetlinkSocket& socket, NetlinkBatch& request,
+                                   std::optional<Row> (*decode)(NetlinkBytes)) {
+  const NetlinkReply reply = TRY(socket.ask(request));
+  const auto message = reply.messages().next();
+  return message ? decode(message->payload) : std::nullopt;
+}
 
 }  // namespace flannel

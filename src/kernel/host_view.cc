@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/host_view.h"
+
+#include <linux/if_addr.h>
+#include <linux/rtnetlink.h>
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "kernel/netlink_socket.h"
+#include "kernel/rtnetlink.h"
+
+namespace flannel {
+namespace {
+
+InterfaceAddress as_value(const AddressRow& row) {
+  return {.ip = row.ip,
+          .bits = row.bits,
+          .permanent = (row.flags & IFA_F_PERMANENT) != 0,
+          .temporary = (row.flags & IFA_F_SECONDARY) != 0,
+          .deprecated = (row.flags & IFA_F_DEPRECATED) != 0};
+}
+
+Result<std::vector<Interface>> read_interfaces(NetlinkSocket& socket) {
+  NetlinkBatch links;
+  dump_links(links);
+  std::vector<Interface> interfaces;
+  const auto link_rows = TRY(dump_rows(socket, links, decode_link));
+  for (const LinkRow& row : link_rows) {
+    interfaces.push_back(
+        {.index = row.index, .name = row.name, .mtu = row.mtu, .up = row.up, .addresses = {}});
+  }
+  std::ranges::sort(interfaces, {}, &Interface::index);
+
+  NetlinkBatch addresses;
+  dump_addresses(addresses, 0);
+  const auto address_rows = TRY(dump_rows(socket, addresses, decode_address));
+  for (const AddressRow& row : address_rows) {
+    const auto at = std::ranges::lower_bound(interfaces, row.link, {}, &Interface::index);
+    if (at != interfaces.end() && at->index == row.link) at->addresses.push_back(as_value(row));
+  }
+  return interfaces;
+}
+
+Result<std::vector<DefaultRoute>> read_default_routes(NetlinkSocket& socket) {
+  NetlinkBatch request;
+  dump_routes(request, RTPROT_UNSPEC);
+  std::vector<DefaultRoute> routes;
+  const auto rows = TRY(dump_rows(socket, request, decode_route));
+  for (const RouteRow& row : rows) {
+    if (row.to != Cidr4{} || row.table != RT_TABLE_MAIN || row.type != RTN_UNICAST) continue;
+    DefaultRoute route;
+    if (row.link != 0) route.interface_index = row.link;
+    routes.push_back(route);
+  }
+  return routes;
+}
+
+Result<PathTo> find_path(NetlinkSocket& socket, Ip4 to) {
+  NetlinkBatch request;
+  get_path(request, to);
+  const std::string what = "find the route to " + to_string(to);
+  const auto row = TRY_DURING(ask_row(socket, request, decode_route), what);
+  if (!row || row->link == 0) {
+    return fail(ErrorKind::system, what + ": the kernel's answer names no interface");
+  }
+  if (row->via_ip6) {
+    return fail(ErrorKind::unsupported, what + ": it leads via an IPv6 gateway");
+  }
+  return PathTo{row->link, row->source.value_or(Ip4{}), row->via};
+}
+
+}  // namespace
+
+Result<HostView> look_at_host() {
+  auto socket = std::make_shared<NetlinkSocket>(TRY(NetlinkSocket::open()));
+  HostView view;
+  view.interfaces = TRY_DURING(read_interfaces(*socket), "list interfaces");
+  view.default_routes = TRY_DURING(read_default_routes(*socket), "list default routes");
+  view.path_to = [socket](Ip4 to) { return find_path(*socket, to); };
+  return view;
+}
+
+}  // namespace flannel
