@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// The flags that name the store, the same for flanneld and flannelctl.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/flags.h"
+#include "registry/open_registry.h"
+
+namespace flannel {
+
+// The texts of the flags. After define() the object does not move and outlives `flags`.
+struct StoreFlags {
+  std::string store = "etcd";
+  std::string endpoints = "http://127.0.0.1:4001,http://127.0.0.1:2379";
+  std::string prefix = "/coreos.com/network";
+  std::string key_file, cert_file, ca_file;
+  std::string username, password;
+
+  void define(Flags& flags);
+};
+
+struct ParsedStore {
+  StoreOptions options;
+  std::vector<std::string> warnings;  // flags without effect, a password that everybody can see
+};
+
+// After `flags` has parsed the command line and the environment.
+Result<ParsedStore> parse_store(const StoreFlags& texts, const Flags& flags);
+
+}  // namespace flannel

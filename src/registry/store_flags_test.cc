@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/store_flags.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+
+namespace flannel {
+namespace {
+
+using Words = std::vector<std::string>;
+
+Result<ParsedStore> parse(const Words& arguments,
+                          const std::map<std::string, std::string>& variables = {}) {
+  StoreFlags texts;
+  Flags flags;
+  texts.define(flags);
+  TRY(flags.parse(arguments));
+  TRY(flags.read_environment("FLANNELD_", [&](const std::string& name) {
+    const auto found = variables.find(name);
+    return found == variables.end() ? nullptr : found->second.c_str();
+  }));
+  return parse_store(texts, flags);
+}
+
+std::string mistake(const Words& arguments) {
+  const auto parsed = parse(arguments);
+  return parsed ? "no mistake" : parsed.error().text;
+}
+
+TEST(StoreFlagsTest, WithoutFlagsItIsEtcdOnThisHost) {
+  const auto parsed = parse({});
+  ASSERT_TRUE(parsed.has_value());
+  EXPECT_EQ(parsed->options.kind, StoreKind::etcd);
+  EXPECT_EQ(parsed->options.prefix, "/coreos.com/network");
+  EXPECT_EQ(parsed->options.endpoints, (Words{"http://127.0.0.1:4001", "http://127.0.0.1:2379"}));
+  EXPECT_TRUE(parsed->warnings.empty());
+}
+
+TEST(StoreFlagsTest, EveryEtcdFlagArrives) {
+  const auto parsed =
+      parse({"-etcd-endpoints", " https://a:2379 , b:2379,", "-etcd-prefix=/x", "-etcd-keyfile=k",
+             "-etcd-certfile=c", "-etcd-cafile=ca", "-etcd-username=u"},
+            {{"FLANNELD_ETCD_PASSWORD", "p"}});
+  ASSERT_TRUE(parsed.has_value()) << parsed.error().text;
+  const StoreOptions& options = parsed->options;
+  EXPECT_EQ(options.endpoints, (Words{"https://a:2379", "b:2379"}));
+  EXPECT_EQ(options.prefix, "/x");
+  EXPECT_EQ((Words{options.key_file, options.cert_file, options.ca_file}), (Words{"k", "c", "ca"}));
+  EXPECT_EQ(options.username + ":" + options.password, "u:p");
+  EXPECT_TRUE(parsed->warnings.empty());
+}
+
+TEST(StoreFlagsTest, APasswordOnTheCommandLineIsWarnedOf) {
+  const auto parsed = parse({"--etcd-username=u", "--etcd-password=hunter2"});
+  ASSERT_TRUE(parsed.has_value());
+  ASSERT_EQ(parsed->warnings.size(), 1U);
+  EXPECT_NE(parsed->warnings[0].find("FLANNELD_ETCD_PASSWORD"), std::string::npos);
+  EXPECT_EQ(parsed->warnings[0].find("hunter2"), std::string::npos);
+}
+
+TEST(StoreFlagsTest, OtherStoresTakeAPathOrNothing) {
+  const auto sqlite = parse({"--store=sqlite:/var/lib/flannel/flannel.db", "--etcd-prefix=/p"});
+  ASSERT_TRUE(sqlite.has_value());
+  EXPECT_EQ(sqlite->options.kind, StoreKind::sqlite);
+  EXPECT_EQ(sqlite->options.sqlite_path, "/var/lib/flannel/flannel.db");
+  EXPECT_EQ(sqlite->options.prefix, "/p");
+  EXPECT_TRUE(sqlite->warnings.empty());
+  EXPECT_EQ(parse({"--store", "memory"})->options.kind, StoreKind::memory);
+}
+
+TEST(StoreFlagsTest, EtcdFlagsBesideAnotherStoreAreWarnedOf) {
+  const auto parsed = parse({"--store=memory", "--etcd-endpoints=http://a:1"});
+  ASSERT_TRUE(parsed.has_value());
+  EXPECT_EQ(parsed->warnings, Words{"--etcd-endpoints has no effect with --store=memory"});
+}
+
+TEST(StoreFlagsTest, MistakesNameTheFlag) {
+  for (const char* store : {"", "consul", "sqlite", "sqlite:", "Etcd", "memory:x"}) {
+    EXPECT_EQ(mistake({std::string("--store=") + store}),
+              "--store: \"" + std::string(store) + "\" is none of etcd, sqlite:PATH, memory");
+  }
+  EXPECT_EQ(mistake({"--etcd-endpoints= , "}), "--etcd-endpoints: names no endpoint");
+  for (const char* endpoint : {"ftp://a:1", "http://", "http:///a", "/run/etcd", "a b:1"}) {
+    EXPECT_EQ(mistake({std::string("--etcd-endpoints=http://fine:1,") + endpoint}),
+              "--etcd-endpoints: \"" + std::string(endpoint) +
+                  "\" is not of the form http://HOST:PORT or https://HOST:PORT");
+  }
+  EXPECT_EQ(mistake({"--etcd-endpoints=http://root:hunter2@a:1"}),
+            "--etcd-endpoints: user and password do not belong into an endpoint but into "
+            "--etcd-username and --etcd-password");
+  EXPECT_EQ(mistake({"--etcd-keyfile=k"}),
+            "--etcd-certfile and --etcd-keyfile go together, only one is given");
+  EXPECT_EQ(mistake({"--etcd-password=p"}), "--etcd-password is given without --etcd-username");
+}
+
+}  // namespace
+}  // namespace flannel
