@@ -63,6 +63,7 @@ work=$(mktemp -d "/tmp/$run-XXXXXX")
 clean_up() {
   local status=$? path name pids
   trap '' INT TERM HUP
+  exec 2>/dev/null
   for path in "/run/netns/$run"-*; do
     [ -e "$path" ] || continue
     name=${path##*/}
@@ -157,7 +158,7 @@ open_store() {
 }
 
 ctl() {
-  in_ns h1 build/release/bin/flannelctl "$@" "${store_flags[@]}"
+  in_ns h1 build/release/bin/flannelctl "${store_flags[@]}" "$@"
 }
 
 start_daemons() {

@@ -147,7 +147,7 @@ def test_two_daemons_of_one_address_do_not_both_take_its_lease(lab):
 @pytest.mark.parametrize("store", ["sqlite", "etcd"])
 def test_flannelctl_shows_the_leases_that_the_daemons_took(lab, store):
     cluster = Cluster(lab, store).start()
-    text = flannelctl("leases", *cluster.store.flags(), namespace=cluster.store.namespace)
+    text = flannelctl(cluster.store, "leases")
     for host in cluster.hosts:
         line, = [line for line in text.splitlines() if subnet(host) in line]
         assert host.address in line and "vxlan" in line
@@ -158,17 +158,17 @@ def test_flannelctl_shows_the_leases_that_the_daemons_took(lab, store):
 def test_flannelctl_reads_back_the_configuration_it_set(lab, store):
     store = lab.store(store)
     config = '{"Network":"10.5.0.0/16","Backend":{"Type":"host-gw"}}'
-    flannelctl("config", "set", *store.flags(), config, namespace=store.namespace)
-    got = flannelctl("config", "get", *store.flags(), namespace=store.namespace)
+    flannelctl(store, "config", "set", config)
+    got = flannelctl(store, "config", "get")
     assert json.loads(got) == json.loads(config)
 
 
 def test_flannelctl_refuses_a_configuration_that_makes_no_sense(lab):
     store = lab.sqlite()
     with pytest.raises(CommandFailed, match="10.5.0.0/31"):
-        flannelctl("config", "set", *store.flags(), '{"Network":"10.5.0.0/31"}')
+        flannelctl(store, "config", "set", '{"Network":"10.5.0.0/31"}')
     with pytest.raises(CommandFailed):
-        flannelctl("config", "get", *store.flags())
+        flannelctl(store, "config", "get")
 
 
 def test_the_subnet_of_a_lease_names_its_key(lab):

@@ -125,7 +125,7 @@ class Sqlite:
         return [f"--store=sqlite:{self.path}"]
 
     def set_config(self, config):
-        flannelctl("config", "set", *self.flags(), json.dumps(config))
+        flannelctl(self, "config", "set", json.dumps(config))
 
     def forget_everything(self):
         for path in self.path.parent.glob(self.path.name + "*"):
