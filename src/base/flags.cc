@@ -184,8 +184,7 @@ void Flags::add(FlagInfo info, std::vector<std::string>& value) {
 void Flags::define(FlagInfo info, Target target) {
   assert(find(info.name) == nullptr);
   std::string text = std::visit([](const auto* value) { return default_word(value); }, target);
-  std::string label = "--" + info.name;
-  flags_.push_back({std::move(info), target, std::move(label), std::move(text)});
+  flags_.push_back({std::move(info), target, std::move(text), FlagSource::nowhere});
 }
 
 Flags::Flag* Flags::find(std::string_view name) {
@@ -194,9 +193,10 @@ Flags::Flag* Flags::find(std::string_view name) {
   return found == flags_.end() ? nullptr : &*found;
 }
 
-Result<void> Flags::take(Flag& flag, std::string_view value, FlagSource source) {
+Result<void> Flags::take(Flag& flag, std::string_view label, std::string_view value,
+                         FlagSource source) {
   auto stored = std::visit([&](auto* target) { return store(target, value); }, flag.target);
-  if (!stored) return Failure(std::move(stored).error().during(flag.label));
+  if (!stored) return Failure(std::move(stored).error().during(label));
   flag.source = source;
   return {};
 }
@@ -230,13 +230,14 @@ Result<ParsedWords> Flags::parse(std::span<const std::string> arguments) {
       return parsed;
     }
     if (flag == nullptr) return unknown(argument, word.name);
+    const std::string label = "--" + flag->info.name;
     if (word.value) {
-      TRY(take(*flag, *word.value, FlagSource::command_line));
+      TRY(take(*flag, label, *word.value, FlagSource::command_line));
     } else if (std::holds_alternative<bool*>(flag->target)) {
-      TRY(take(*flag, "true", FlagSource::command_line));
+      TRY(take(*flag, label, "true", FlagSource::command_line));
     } else {
-      if (++i == arguments.size()) return fail(ErrorKind::invalid, flag->label + " needs a value");
-      TRY(take(*flag, arguments[i], FlagSource::command_line));
+      if (++i == arguments.size()) return fail(ErrorKind::invalid, label + " needs a value");
+      TRY(take(*flag, label, arguments[i], FlagSource::command_line));
     }
   }
   return parsed;
@@ -245,20 +246,19 @@ Result<ParsedWords> Flags::parse(std::span<const std::string> arguments) {
 Result<void> Flags::read_environment(std::string_view prefix, const Environment& environment) {
   for (Flag& flag : flags_) {
     if (!flag.info.in_environment || flag.source == FlagSource::command_line) continue;
-    std::string variable = variable_name(prefix, flag.info.name);
+    const std::string variable = variable_name(prefix, flag.info.name);
     const char* const value = environment(variable);
     if (value == nullptr || *value == '\0') continue;
-    flag.label = std::move(variable);
-    TRY(take(flag, value, FlagSource::environment));
+    TRY(take(flag, variable, value, FlagSource::environment));
   }
   return {};
 }
 
-const Flags::Flag& Flags::get(std::string_view name) const {
+FlagSource Flags::source(std::string_view name) const {
   const auto found =
       std::ranges::find_if(flags_, [&](const Flag& flag) { return flag.info.name == name; });
   assert(found != flags_.end());
-  return *found;
+  return found->source;
 }
 
 std::string Flags::usage() const {

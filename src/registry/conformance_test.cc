@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: Apache-2.0
+// What core/registry.h promises, asked of every kind of store.
+#include <gtest/gtest.h>
+
+#include <fmt/format.h>
+#include <string>
+
+#include "support/etcd_server.h"
+#include "support/store_session.h"
+#include "support/store_under_test.h"
+
+namespace flannel {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr seconds kDay{86400};
+const std::string kOne = "10.5.1.0-24";
+const std::string kTwo = "10.5.2.0-24";
+
+enum class Kind { memory, etcd };
+
+std::string to_string(Kind kind) {
+  return kind == Kind::memory ? "Memory" : "Etcd";
+}
+
+class StoreTest : public ::testing::TestWithParam<Kind> {
+ protected:
+  void SetUp() override {
+    if (GetParam() == Kind::etcd && !EtcdServer::installed()) {
+      GTEST_SKIP() << "etcd and etcdctl are not installed: etcd v3 IS NOT TESTED";
+    }
+    store = GetParam() == Kind::memory ? memory_store_under_test() : etcd_store_under_test();
+    session = open();
+  }
+
+  std::unique_ptr<StoreSession> open(const std::string& prefix = "/coreos.com/network") {
+    return std::make_unique<StoreSession>(store->open(prefix, loop.loop()), loop);
+  }
+
+  Revision now() { return session->snapshot().value().revision; }
+
+  PatientLoop loop;  // outlives the registries
+  std::unique_ptr<StoreUnderTest> store;
+  std::unique_ptr<StoreSession> session;
+};
+
+INSTANTIATE_TEST_SUITE_P(Every, StoreTest, ::testing::Values(Kind::memory, Kind::etcd),
+                         [](const auto& param) { return to_string(param.param); });
+
+TEST_P(StoreTest, AnEmptyStoreHasAPositionAndNothingElse) {
+  const Snapshot empty = session->snapshot().value();
+  EXPECT_FALSE(empty.config);
+  EXPECT_TRUE(empty.records.empty());
+  EXPECT_GT(empty.revision, 0);
+}
+
+TEST_P(StoreTest, ACreatedRecordIsInTheSnapshotAsItWasAnswered) {
+  const Held held = session->create(kOne, "one", kDay).value();
+  const Snapshot all = session->snapshot().value();
+  ASSERT_EQ(all.records.size(), 1U);
+  EXPECT_EQ(all.records[0], record_of(kOne, "one", held));
+  EXPECT_NE(held.hold, 0);
+  EXPECT_EQ(held.ttl, kDay);
+  EXPECT_EQ(held.revision, all.revision);
+}
+
+TEST_P(StoreTest, ARecordWithoutTtlIsAReservation) {
+  const Held held = session->create(kOne, "one", {}).value();
+  EXPECT_EQ(held.hold, 0);
+  EXPECT_FALSE(held.ttl);
+  EXPECT_EQ(session->snapshot().value().records[0].hold, 0);
+}
+
+TEST_P(StoreTest, TheSnapshotIsSortedByKey) {
+  for (const char* key : {"10.5.20.0-24", "10.5.3.0-24", "10.5.100.0-24"}) {
+    ASSERT_TRUE(session->create(key, "x", {}));
+  }
+  std::string keys;
+  const Snapshot all = session->snapshot().value();
+  for (const Record& record : all.records) keys += record.key + " ";
+  EXPECT_EQ(keys, "10.5.100.0-24 10.5.20.0-24 10.5.3.0-24 ");
+}
+
+TEST_P(StoreTest, OfManyWhoCreateAtOnceOneWins) {
+  const auto rival = open();
+  for (const Ttl ttl : {Ttl(kDay), Ttl()}) {
+    const std::string key = ttl ? kOne : kTwo;
+    int won = 0, exists = 0;
+    const Reply<Held> count = [&](const Result<Held>& held) {
+      if (held) ++won;
+      if (!held && held.error().kind == ErrorKind::exists) ++exists;
+      loop.look();
+    };
+    // The same value: what tells the winner from the others must not be the value.
+    for (int i = 0; i < 8; ++i) {
+      (i % 2 == 0 ? session : rival)->registry().create_if_absent(key, "same", ttl, count);
+    }
+    EXPECT_TRUE(loop.until([&] { return won + exists == 8; }));
+    EXPECT_EQ(won, 1);
+  }
+}
+
+TEST_P(StoreTest, ReplacingKeepsTheHoldAndMovesTheRevision) {
+  const Held created = session->create(kOne, "one", kDay).value();
+  const Held replaced = session->replace(record_of(kOne, "one", created), "new", kDay).value();
+  EXPECT_EQ(replaced.ttl, kDay);
+  EXPECT_GT(replaced.revision, created.revision);
+  const Snapshot all = session->snapshot().value();
+  EXPECT_EQ(all.records.at(0), record_of(kOne, "new", replaced));
+}
+
+TEST_P(StoreTest, AStaleReplaceIsAConflictAndChangesNothing) {
+  const Held created = session->create(kOne, "one", kDay).value();
+  const Held replaced = session->replace(record_of(kOne, "one", created), "two", kDay).value();
+  for (const Ttl ttl : {Ttl(kDay), Ttl()}) {
+    const auto stale = session->replace(record_of(kOne, "one", created), "three", ttl);
+    EXPECT_EQ(stale.error().kind, ErrorKind::conflict);
+    EXPECT_NE(stale.error().text.find(kOne), std::string::npos) << stale.error().text;
+  }
+  EXPECT_EQ(session->snapshot().value().records.at(0), record_of(kOne, "two", replaced));
+}
+
+TEST_P(StoreTest, WhatIsGoneCannotBeReplacedRenewedOrReleased) {
+  const Record record = record_of(kOne, "one", session->create(kOne, "one", kDay).value());
+  ASSERT_TRUE(session->release(record));
+  EXPECT_EQ(session->replace(record, "two", kDay).error().kind, ErrorKind::conflict);
+  EXPECT_EQ(session->renew(record, kDay).error().kind, ErrorKind::conflict);
+  EXPECT_EQ(session->release(record).error().kind, ErrorKind::conflict);
+  EXPECT_TRUE(session->snapshot().value().records.empty());
+}
+
+TEST_P(StoreTest, ALeaseBecomesAReservationAndALeaseAgain) {
+  Held held = session->create(kOne, "one", kDay).value();
+  held = session->replace(record_of(kOne, "one", held), "reserved", {}).value();
+  EXPECT_EQ(held.hold, 0);
+  EXPECT_FALSE(held.ttl);
+  EXPECT_EQ(session->snapshot().value().records.at(0).hold, 0);
+  held = session->replace(record_of(kOne, "reserved", held), "leased", kDay).value();
+  EXPECT_NE(held.hold, 0);
+  EXPECT_EQ(held.ttl, kDay);
+  EXPECT_EQ(session->snapshot().value().records.at(0), record_of(kOne, "leased", held));
+}
+
+TEST_P(StoreTest, RenewingIsSeenByNobody) {
+  const Held held = session->create(kOne, "one", kDay).value();
+  const auto other = open();
+  WatchLog watch(*other, held.revision, loop);
+  const Held renewed = session->renew(record_of(kOne, "one", held), kDay).value();
+  EXPECT_EQ(renewed.revision, held.revision);
+  EXPECT_EQ(renewed.ttl, kDay);
+  ASSERT_TRUE(session->create(kTwo, "two", {}));
+  EXPECT_TRUE(watch.hears("put " + kTwo));
+  EXPECT_EQ(watch.text(), "put " + kTwo + "=two\n|\n");
+}
+
+TEST_P(StoreTest, AStaleRenewIsAConflict) {
+  const Held held = session->create(kOne, "one", kDay).value();
+  ASSERT_TRUE(session->replace(record_of(kOne, "one", held), "two", kDay));
+  EXPECT_EQ(session->renew(record_of(kOne, "one", held), kDay).error().kind, ErrorKind::conflict);
+}
+
+TEST_P(StoreTest, RenewingAReservationLeavesItOne) {
+  const Held held = session->create(kOne, "one", {}).value();
+  const Held renewed = session->renew(record_of(kOne, "one", held), kDay).value();
+  EXPECT_EQ(renewed.revision, held.revision);
+  EXPECT_EQ(renewed.hold, 0);
+  EXPECT_FALSE(renewed.ttl);
+}
+
+TEST_P(StoreTest, AStaleReleaseIsAConflict) {
+  const Held held = session->create(kOne, "one", kDay).value();
+  ASSERT_TRUE(session->replace(record_of(kOne, "one", held), "two", kDay));
+  EXPECT_EQ(session->release(record_of(kOne, "one", held)).error().kind, ErrorKind::conflict);
+  EXPECT_EQ(session->snapshot().value().records.size(), 1U);
+}
+
+TEST_P(StoreTest, TheConfigurationIsWrittenOnlyOverWhatWasSeen) {
+  const Revision first = session->write_config("{1}", 0).value();
+  EXPECT_EQ(session->write_config("{2}", 0).error().kind, ErrorKind::conflict);
+  const Snapshot all = session->snapshot().value();
+  EXPECT_EQ(all.config, (ConfigRecord{"{1}", first}));
+  const Revision second = session->write_config("{2}", first).value();
+  EXPECT_EQ(session->write_config("{3}", first).error().kind, ErrorKind::conflict);
+  EXPECT_EQ(session->snapshot().value().config, (ConfigRecord{"{2}", second}));
+}
+
+TEST_P(StoreTest, AWatchHearsEverythingAfterItsRevisionInOrder) {
+  const Revision before = now();
+  Held held = session->create(kOne, "one", kDay).value();
+  const auto other = open();
+  WatchLog watch(*other, before, loop);  // from the past
+  ASSERT_TRUE(watch.hears("put"));
+  held = session->replace(record_of(kOne, "one", held), "two", kDay).value();
+  ASSERT_TRUE(session->write_config("{}", 0));
+  ASSERT_TRUE(session->release(record_of(kOne, "two", held)));
+  ASSERT_TRUE(watch.hears("gone"));
+  EXPECT_EQ(watch.text(), "put " + kOne + "=one\n|\nput " + kOne + "=two\n|\nconfig {}\n|\ngone " +
+                              kOne + "\n|\n");
+  EXPECT_EQ(watch.reached(), now());
+}
+
+TEST_P(StoreTest, ASnapshotAndAWatchFromItLeaveNoGap) {
+  const auto writer = open();
+  int written = 0;
+  const Reply<Held> count = [&](const Result<Held>& held) {
+    EXPECT_TRUE(held);
+    ++written;
+    loop.look();
+  };
+  for (int i = 0; i < 200; ++i) {
+    writer->registry().create_if_absent(fmt::format("10.5.{}.0-24", i), "x", {}, count);
+  }
+  const Snapshot middle = session->snapshot().value();
+  WatchLog watch(*session, middle.revision, loop);
+  ASSERT_TRUE(loop.until([&] { return written == 200; }));
+  const int rest = 200 - static_cast<int>(middle.records.size());
+  ASSERT_TRUE(watch.hears("put", rest));
+  for (const Record& record : middle.records) {
+    EXPECT_EQ(watch.count("put " + record.key), 0) << "heard what the snapshot had";
+  }
+  EXPECT_EQ(watch.reached(), now());
+}
+
+TEST_P(StoreTest, AWatchResumesWhereAnotherStopped) {
+  WatchLog first(*session, now(), loop);
+  ASSERT_TRUE(session->create(kOne, "one", {}));
+  ASSERT_TRUE(first.hears("put"));
+  first.drop();
+  ASSERT_TRUE(session->create(kTwo, "two", {}));
+  WatchLog second(*session, first.reached(), loop);
+  ASSERT_TRUE(second.hears("put"));
+  EXPECT_EQ(second.text(), "put " + kTwo + "=two\n|\n");
+  EXPECT_EQ(first.count("put"), 1) << "a dropped watch is silent";
+}
+
+TEST_P(StoreTest, AnExpiredRecordIsSeenGoing) {
+  const auto other = open();
+  WatchLog watch(*other, now(), loop);
+  const Held held = session->create(kOne, "one", store->shortest_ttl()).value();
+  session->close();  // expiry does not depend on the daemon that died
+  ASSERT_TRUE(watch.hears("gone " + kOne));
+  EXPECT_TRUE(other->snapshot().value().records.empty());
+  EXPECT_EQ(other->renew(record_of(kOne, "one", held), kDay).error().kind, ErrorKind::conflict);
+  EXPECT_EQ(other->replace(record_of(kOne, "one", held), "x", kDay).error().kind,
+            ErrorKind::conflict);
+  EXPECT_TRUE(other->create(kOne, "next", kDay));
+}
+
+TEST_P(StoreTest, ARenewedRecordOutlivesItsFirstTtl) {
+  const seconds ttl = store->shortest_ttl();
+  const Record kept = record_of(kOne, "one", session->create(kOne, "one", ttl).value());
+  ASSERT_TRUE(session->create(kTwo, "two", ttl));
+  WatchLog watch(*session, now(), loop);
+  while (watch.count("gone") == 0) {
+    ASSERT_TRUE(session->renew(kept, ttl));
+    loop.pass(milliseconds(200));
+  }
+  EXPECT_EQ(watch.text(), "gone " + kTwo + "\n|\n");
+  ASSERT_TRUE(watch.hears("gone " + kOne)) << "and goes when it is not renewed any more";
+}
+
+TEST_P(StoreTest, AReservationMadeOfALeaseDoesNotExpireWithIt) {
+  const seconds ttl = store->shortest_ttl();
+  const Held held = session->create(kOne, "one", ttl).value();
+  ASSERT_TRUE(session->replace(record_of(kOne, "one", held), "kept", {}));
+  ASSERT_TRUE(session->create(kTwo, "two", ttl));
+  WatchLog watch(*session, now(), loop);
+  ASSERT_TRUE(watch.hears("gone " + kTwo));
+  EXPECT_EQ(session->snapshot().value().records.at(0).value, "kept");
+}
+
+TEST_P(StoreTest, AWatchFromForgottenHistoryLosesItsPosition) {
+  const Revision before = now();
+  ASSERT_TRUE(session->create(kOne, "one", {}));
+  ASSERT_TRUE(session->create(kTwo, "two", {}));
+  store->compact();
+  WatchLog old(*session, before, loop);
+  ASSERT_TRUE(old.hears("position lost"));
+  EXPECT_EQ(old.text(), "position lost\n");
+  WatchLog current(*session, now(), loop);
+  ASSERT_TRUE(session->write_config("{}", 0));
+  EXPECT_TRUE(current.hears("config {}"));
+}
+
+TEST_P(StoreTest, AWatchFromARevisionThatNeverWasLosesItsPosition) {
+  WatchLog watch(*session, now() + 1000, loop);
+  EXPECT_TRUE(watch.hears("position lost"));
+}
+
+TEST_P(StoreTest, StrangeKeysArePassedOnAsTheyAre) {
+  WatchLog watch(*session, now(), loop);
+  ASSERT_TRUE(session->create("not/a subnet", "not JSON", {}));
+  ASSERT_TRUE(watch.hears("put not/a subnet=not JSON\n"));
+  const Record record = session->snapshot().value().records.at(0);
+  EXPECT_EQ(record.key, "not/a subnet");
+  EXPECT_TRUE(session->release(record));
+}
+
+TEST_P(StoreTest, NetworksInOneStoreDoNotSeeEachOther) {
+  const auto other = open("/other/network");
+  const auto nested = open("/coreos.com/network/nested");
+  WatchLog watch(*session, now(), loop);
+  ASSERT_TRUE(other->create(kOne, "other", kDay));
+  ASSERT_TRUE(other->write_config("{other}", 0));
+  ASSERT_TRUE(nested->create(kOne, "nested", {}));
+  ASSERT_TRUE(nested->write_config("{nested}", 0));
+  ASSERT_TRUE(session->create(kTwo, "mine", {}));
+  ASSERT_TRUE(watch.hears("put"));
+  EXPECT_EQ(watch.text(), "put " + kTwo + "=mine\n|\n");
+  EXPECT_EQ(session->snapshot().value().records.size(), 1U);
+  EXPECT_FALSE(session->snapshot().value().config);
+}
+
+TEST_P(StoreTest, NobodyIsCalledAfterTheRegistryIsGone) {
+  bool called = false;
+  session->registry().snapshot([&](const Result<Snapshot>&) { called = true; });
+  session->registry().create_if_absent(kOne, "one", kDay,
+                                       [&](const Result<Held>&) { called = true; });
+  session->close();
+  const auto other = open();
+  ASSERT_TRUE(other->snapshot());
+  EXPECT_FALSE(called);
+}
+
+TEST_P(StoreTest, ACallbackMayCloseTheRegistry) {
+  bool closed = false;
+  session->registry().snapshot([&](const Result<Snapshot>&) {
+    session->close();
+    closed = true;
+    loop.look();
+  });
+  EXPECT_TRUE(loop.until([&] { return closed; }));
+}
+
+TEST_P(StoreTest, AListenerMayDropItsWatch) {
+  WatchHandle watch;
+  int calls = 0;
+  watch =
+      session->registry().watch(now(), {.on_changes =
+                                            [&](const std::vector<Change>& changes, Revision) {
+                                              if (changes.empty()) return;
+                                              ++calls;
+                                              watch.reset();
+                                              loop.look();
+                                            },
+                                        .on_position_lost = [] { ADD_FAILURE(); },
+                                        .on_disconnected = [](const Error&) { ADD_FAILURE(); }});
+  ASSERT_TRUE(session->create(kOne, "one", {}));
+  ASSERT_TRUE(session->create(kTwo, "two", {}));
+  EXPECT_TRUE(loop.until([&] { return calls == 1; }));
+  ASSERT_TRUE(session->snapshot());
+  EXPECT_EQ(calls, 1);
+}
+
+TEST_P(StoreTest, ValuesOfAnyBytesSurvive) {
+  const std::string bytes = std::string("a\0b", 3) + "\xff\xfe'\"\n";
+  ASSERT_TRUE(session->create(kOne, bytes, {}));
+  ASSERT_TRUE(session->write_config(bytes, 0));
+  const Snapshot all = session->snapshot().value();
+  EXPECT_EQ(all.records.at(0).value, bytes);
+  EXPECT_EQ(all.config->text, bytes);
+}
+
+}  // namespace
+}  // namespace flannel

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// The way to etcd: one channel per endpoint, the token, deadlines. Knows bytes and method names;
+// what they mean is in calls.h. Loop thread only.
+#pragma once
+
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+#include <grpcpp/generic/generic_stub.h>
+
+#include <algorithm>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "base/result.h"
+#include "registry/etcd3/completion_thread.h"
+#include "registry/etcd3/endpoint.h"
+#include "registry/loop_gate.h"
+
+namespace flannel {
+
+inline constexpr std::chrono::milliseconds kCallDeadline{5000};
+
+struct EtcdAccess {
+  std::vector<EtcdEndpoint> endpoints;  // at least one
+  TlsFiles tls_files;                   // read again for every new connection
+  std::string username, password;       // empty: no authentication
+};
+
+// The two ends of one stream: what was received, and why it ended. Both stop when the handle that
+// open_stream() gave out is dropped.
+struct StreamListener {
+  std::function<void(grpc::ByteBuffer)> on_message;
+  std::function<void(Error)> on_end;
+};
+
+class EtcdConnection {
+ public:
+  using Bytes = grpc::ByteBuffer;
+  using Done = std::function<void(Result<Bytes>)>;
+
+  // Fails if the TLS files cannot be read. Connects when first used.
+  static Result<std::unique_ptr<EtcdConnection>> open(EtcdAccess access, Loop& loop);
+  // Cancels what is under way; none of the callbacks runs any more.
+  ~EtcdConnection();
+  EtcdConnection(const EtcdConnection&) = delete;
+  EtcdConnection& operator=(const EtcdConnection&) = delete;
+
+  // So many that every endpoint is asked; two for a single one, whose connection may have broken
+  // unnoticed since it was last used.
+  std::size_t all_attempts() const { return std::max<std::size_t>(2, endpoints_.size()); }
+
+  // `done` in a later turn. Each of at most `attempts` goes to the current endpoint and has
+  // `deadline`; a failure of kind unavailable makes the next endpoint current. A token that etcd
+  // no longer takes is renewed once on the way.
+  void call(std::string method, Bytes request, std::chrono::milliseconds deadline,
+            std::size_t attempts, Done done);
+
+  // Opens a stream and sends `request` as its first and only message.
+  [[nodiscard]] SubscriptionPtr open_stream(std::string method, Bytes request,
+                                            StreamListener listener);
+
+ private:
+  class Attempt;
+  class Stream;
+  class StreamHandle;
+  struct Endpoint {
+    EtcdEndpoint at;
+    std::shared_ptr<grpc::Channel> channel;  // nothing until used, and again after a failure
+  };
+  struct Request {
+    std::string method;
+    Bytes bytes;
+    std::chrono::milliseconds deadline;
+    std::size_t attempts;  // left, with the one under way
+    Done done;
+    bool token_renewed = false;
+  };
+
+  EtcdConnection(EtcdAccess access, TlsMaterial material, Loop& loop);
+  std::shared_ptr<grpc::Channel> channel();
+  // The endpoint behind `used` failed: its channel is not used again, and the next one is current.
+  void move_on(const std::shared_ptr<grpc::Channel>& used);
+  void attempt(Request request);
+  void attempted(Attempt& attempt);
+  void with_token_attempt(Request request);
+  // Runs `ready` when there is a token or none is needed; maybe at once.
+  void with_token(std::function<void(Result<void>)> ready);
+  void authenticate();
+  void on_token(const Result<Bytes>& answer);
+  void add_token(grpc::ClientContext& context) const;
+  void forget_token();
+
+  EtcdAccess access_;
+  TlsMaterial material_;
+  std::vector<Endpoint> endpoints_;
+  std::size_t current_ = 0;
+  std::string token_;
+  bool authentication_off_ = false;  // etcd said so
+  std::vector<std::function<void(Result<void>)>> waiting_for_token_;
+  std::unordered_set<grpc::ClientContext*> active_;
+  LoopGate gate_;
+  CompletionThread completions_;
+};
+
+}  // namespace flannel

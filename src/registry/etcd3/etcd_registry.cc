@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/etcd3/etcd_registry.h"
+
+#include <unordered_set>
+#include <utility>
+
+#include "registry/etcd3/calls.h"
+#include "registry/etcd3/etcd_watch.h"
+#include "registry/etcd3/snapshot_call.h"
+#include "registry/store_keys.h"
+
+namespace flannel {
+namespace {
+
+using std::chrono::seconds;
+
+// What the next put of a record is attached to.
+struct Hold {
+  std::int64_t lease = 0;  // 0: nothing, a reservation
+  Ttl ttl;
+  bool fresh = false;  // granted for this put: of no use if the put does not happen
+};
+
+template <typename T>
+Reply<T> naming(std::string what, Reply<T> reply) {
+  return [what = std::move(what), reply = std::move(reply)](Result<T> result) {
+    if (!result) return reply(Failure(std::move(result.error()).during(what)));
+    reply(std::move(result));
+  };
+}
+
+class EtcdRegistry final : public Registry {
+ public:
+  EtcdRegistry(std::unique_ptr<EtcdConnection> connection, std::string urls,
+               const std::string& prefix, Loop& loop)
+      : loop_(loop), keys_(prefix), urls_(std::move(urls)), connection_(std::move(connection)) {}
+
+  std::string describe() const override { return "etcd v3 at " + urls_; }
+
+  void snapshot(Reply<Snapshot> reply) override {
+    take_etcd_snapshot(*connection_, keys_,
+                       [this, answer = naming("read " + keys_.prefix, std::move(reply))](
+                           Result<EtcdSnapshot> taken) {
+                         if (!taken) return answer(Failure(std::move(taken.error())));
+                         cluster_ = taken->cluster;
+                         answer(std::move(taken->all));
+                       });
+  }
+
+  WatchHandle watch(Revision from, WatchListener listener) override {
+    return start_etcd_watch(*connection_, loop_, keys_, from, cluster_, std::move(listener));
+  }
+
+  void create_if_absent(std::string key, std::string value, Ttl ttl, Reply<Held> reply) override {
+    EtcdCommit commit{.key = keys_.subnet(key), .value = std::move(value)};
+    auto answer =
+        naming<Held>("create " + commit.key, [reply = std::move(reply)](Result<Held> held) {
+          const bool taken = !held && held.error().kind == ErrorKind::conflict;
+          if (taken) held = fail(ErrorKind::exists, "there already");
+          reply(std::move(held));
+        });
+    new_hold(ttl, [this, commit = std::move(commit), answer = std::move(answer)](
+                      const Result<Hold>& hold) { put(commit, hold, answer); });
+  }
+
+  void replace_if_unchanged(Record seen, std::string value, Ttl ttl, Reply<Held> reply) override {
+    EtcdCommit commit{
+        .key = keys_.subnet(seen.key), .seen = seen.revision, .value = std::move(value)};
+    auto answer = naming("replace " + commit.key, std::move(reply));
+    kept_hold(seen.hold, ttl,
+              [this, commit = std::move(commit), answer = std::move(answer),
+               old = seen.hold](const Result<Hold>& hold) {
+                put(commit, hold, [this, answer, old](Result<Held> held) {
+                  if (held && held->hold != old) drop_own_lease(old);
+                  answer(std::move(held));
+                });
+              });
+  }
+
+  void renew_if_unchanged(Record seen, Ttl, Reply<Held> reply) override {
+    EtcdCommit look{
+        .deed = EtcdCommit::Deed::look, .key = keys_.subnet(seen.key), .seen = seen.revision};
+    auto answer = naming("renew " + look.key, std::move(reply));
+    etcd_commit(*connection_, std::move(look),
+                [this, seen, answer = std::move(answer)](const Result<Revision>& unchanged) {
+                  if (!unchanged) return answer(Failure(unchanged.error()));
+                  if (seen.hold == 0) return answer(Held{seen.revision, 0, {}});
+                  extend(seen, answer);
+                });
+  }
+
+  void release_if_unchanged(Record seen, Reply<void> reply) override {
+    EtcdCommit commit{
+        .deed = EtcdCommit::Deed::remove, .key = keys_.subnet(seen.key), .seen = seen.revision};
+    auto answer = naming("release " + commit.key, std::move(reply));
+    etcd_commit(*connection_, std::move(commit),
+                [this, hold = seen.hold, answer = std::move(answer)](const Result<Revision>& gone) {
+                  if (!gone) return answer(Failure(gone.error()));
+                  drop_own_lease(hold);
+                  answer({});
+                });
+  }
+
+  void write_config(std::string text, Revision seen, Reply<Revision> reply) override {
+    etcd_commit(*connection_, {.key = keys_.config, .seen = seen, .value = std::move(text)},
+                naming("write " + keys_.config, std::move(reply)));
+  }
+
+ private:
+  void new_hold(Ttl ttl, std::function<void(Result<Hold>)> done) {
+    if (!ttl) return done(Hold{});
+    grant_lease(*connection_, *ttl, [this, done = std::move(done)](const Result<EtcdLease>& lease) {
+      if (!lease) return done(Failure(lease.error()));
+      own_leases_.insert(lease->id);
+      done(Hold{lease->id, lease->ttl, true});
+    });
+  }
+
+  // `hold` if it is there and lives, else a new one.
+  void kept_hold(std::int64_t hold, Ttl ttl, std::function<void(Result<Hold>)> done) {
+    if (hold == 0 || !ttl) return new_hold(ttl, std::move(done));
+    keep_lease_alive(*connection_, hold,
+                     [this, hold, ttl, done = std::move(done)](const Result<seconds>& left) {
+                       if (!left) return done(Failure(left.error()));
+                       if (left->count() == 0) return new_hold(ttl, done);
+                       done(Hold{hold, *left, false});
+                     });
+  }
+
+  void put(EtcdCommit commit, const Result<Hold>& hold, Reply<Held> answer) {
+    if (!hold) return answer(Failure(hold.error()));
+    commit.lease = hold->lease;
+    etcd_commit(*connection_, std::move(commit),
+                [this, hold = *hold, answer = std::move(answer)](const Result<Revision>& at) {
+                  if (at) return answer(Held{*at, hold.lease, hold.ttl});
+                  // After an unknown outcome the record may live by this lease: then it must stay.
+                  const bool known = at.error().kind != ErrorKind::unavailable;
+                  if (known && hold.fresh) drop_own_lease(hold.lease);
+                  Error error = at.error();
+                  // not_found: the lease ended meanwhile. The next try gets another one.
+                  if (error.kind == ErrorKind::not_found) error.kind = ErrorKind::unavailable;
+                  answer(Failure(std::move(error)));
+                });
+  }
+
+  void extend(const Record& seen, const Reply<Held>& answer) {
+    keep_lease_alive(*connection_, seen.hold, [seen, answer](const Result<seconds>& left) {
+      if (!left) return answer(Failure(left.error()));
+      if (left->count() == 0) return answer(fail(ErrorKind::conflict, "it has expired"));
+      answer(Held{seen.revision, seen.hold, *left});
+    });
+  }
+
+  // Only a lease granted here: nobody can have attached anything else to it. Those of an earlier
+  // run or of upstream's flannel lapse by themselves.
+  void drop_own_lease(std::int64_t lease) {
+    if (own_leases_.erase(lease) > 0) revoke_lease(*connection_, lease);
+  }
+
+  Loop& loop_;
+  StoreKeys keys_;
+  std::string urls_;
+  std::uint64_t cluster_ = 0;  // as the last snapshot told
+  std::unordered_set<std::int64_t> own_leases_;
+  std::unique_ptr<EtcdConnection> connection_;  // the last member: its callbacks use the others
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Registry>> open_etcd_registry(EtcdAccess access, const std::string& prefix,
+                                                     Loop& loop) {
+  std::string urls;
+  for (const EtcdEndpoint& endpoint : access.endpoints) {
+    urls += (urls.empty() ? "" : ", ") + endpoint.url;
+  }
+  auto connection = TRY(EtcdConnection::open(std::move(access), loop));
+  return std::make_unique<EtcdRegistry>(std::move(connection), std::move(urls), prefix, loop);
+}
+
+}  // namespace flannel

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// A watch from request to end:
+//
+//   asked ──created──▶ running ──changes, progress──▶ running
+//     │ └─created, the node is behind `from`──▶ running, while the cluster's revision is looked up
+//     │         (a lagging node is no harm; a cluster that is behind has lost our history)
+//     └──no answer in 5 s, cancelled, compacted, stream ended──▶ over: the listener hears why
+#include "registry/etcd3/etcd_watch.h"
+
+#include <memory>
+#include <utility>
+
+#include "registry/etcd3/calls.h"
+#include "registry/etcd3/watch_reader.h"
+
+namespace flannel {
+namespace {
+
+namespace pb = etcdserverpb;
+
+// Every call of the listener is the last thing a member does: it may drop the watch.
+class EtcdWatch final : public Subscription {
+ public:
+  EtcdWatch(EtcdConnection& connection, Loop& loop, const StoreKeys& keys, Revision from,
+            std::uint64_t cluster, WatchListener listener)
+      : connection_(connection),
+        keys_(keys),
+        from_(from),
+        reader_(keys, from, cluster),
+        listener_(std::move(listener)) {
+    unanswered_ = loop.at(loop.now() + kCallDeadline, [this] {
+      end({ErrorKind::unavailable, "etcd does not answer the watch request"});
+    });
+    stream_ = connection_.open_stream(
+        "/etcdserverpb.Watch/Watch", to_bytes(reader_.request()),
+        {.on_message = [this](const grpc::ByteBuffer& bytes) { on_message(bytes); },
+         .on_end = [this](Error error) { end(std::move(error)); }});
+  }
+
+ private:
+  void on_message(const grpc::ByteBuffer& bytes) {
+    pb::WatchResponse response;
+    if (auto parsed = parse_bytes(bytes, response); !parsed) return end(parsed.error());
+    WatchNews news = reader_.read(response);
+    if (const auto* created = std::get_if<WatchCreated>(&news)) {
+      unanswered_.reset();
+      if (created->revision < from_) look_up_revision();
+    } else if (auto* changes = std::get_if<WatchChanges>(&news)) {
+      const auto on_changes = listener_.on_changes;
+      on_changes(changes->changes, changes->revision);
+    } else if (std::holds_alternative<WatchPositionLost>(news)) {
+      lose_position();
+    } else if (auto* cancelled = std::get_if<WatchCancelled>(&news)) {
+      end(std::move(cancelled->error));
+    }
+  }
+
+  void look_up_revision() {
+    pb::RangeRequest request;
+    request.set_key(keys_.config);
+    request.set_count_only(true);
+    etcd_range(connection_, request, kCallDeadline,
+               [this, watching = std::weak_ptr(watching_)](const Result<pb::RangeResponse>& got) {
+                 if (watching.expired() || !got) return;
+                 if (got->header().revision() < from_) lose_position();
+               });
+  }
+
+  void lose_position() {
+    stop();
+    const auto on_position_lost = listener_.on_position_lost;
+    on_position_lost();
+  }
+
+  void end(Error error) {
+    stop();
+    const auto on_disconnected = listener_.on_disconnected;
+    on_disconnected(std::move(error).during("watch etcd"));
+  }
+
+  void stop() {
+    unanswered_.reset();
+    stream_.reset();  // etcd leaves the stream of a cancelled watch open
+    watching_.reset();
+  }
+
+  EtcdConnection& connection_;
+  StoreKeys keys_;
+  Revision from_;
+  WatchReader reader_;
+  WatchListener listener_;
+  SubscriptionPtr unanswered_, stream_;
+  std::shared_ptr<int> watching_ = std::make_shared<int>(0);
+};
+
+}  // namespace
+
+WatchHandle start_etcd_watch(EtcdConnection& connection, Loop& loop, const StoreKeys& keys,
+                             Revision from, std::uint64_t cluster, WatchListener listener) {
+  return std::make_unique<EtcdWatch>(connection, loop, keys, from, cluster, std::move(listener));
+}
+
+}  // namespace flannel

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/etcd3/snapshot_call.h"
+
+#include <memory>
+#include <utility>
+
+#include "registry/etcd3/calls.h"
+
+namespace flannel {
+namespace {
+
+namespace pb = etcdserverpb;
+
+constexpr std::chrono::milliseconds kSnapshotDeadline{30000};
+constexpr std::int64_t kPage = 10000;
+
+// The first key that is not below `prefix`, which ends in a slash: '0' comes after '/'.
+std::string end_of(std::string prefix) {
+  prefix.back() = '0';
+  return prefix;
+}
+
+class SnapshotCall : public std::enable_shared_from_this<SnapshotCall> {
+ public:
+  SnapshotCall(EtcdConnection& connection, StoreKeys keys,
+               std::function<void(Result<EtcdSnapshot>)> done)
+      : connection_(connection), keys_(std::move(keys)), done_(std::move(done)) {}
+
+  void start() {
+    pb::TxnRequest request;
+    request.add_success()->mutable_request_range()->set_key(keys_.config);
+    *request.add_success()->mutable_request_range() = page(keys_.subnets, 0);
+    etcd_txn(connection_, request, kSnapshotDeadline, connection_.all_attempts(),
+             [self = shared_from_this()](const Result<pb::TxnResponse>& answer) {
+               self->on_first(answer);
+             });
+  }
+
+ private:
+  pb::RangeRequest page(const std::string& first, Revision revision) const {
+    pb::RangeRequest request;
+    request.set_key(first);
+    request.set_range_end(end_of(keys_.subnets));
+    request.set_limit(kPage);
+    request.set_revision(revision);
+    return request;
+  }
+
+  void on_first(const Result<pb::TxnResponse>& answer) {
+    if (!answer) return done_(Failure(answer.error()));
+    if (answer->responses_size() != 2 || !answer->responses(0).has_response_range() ||
+        !answer->responses(1).has_response_range()) {
+      return done_(fail(ErrorKind::unavailable, "etcd left out a part of the answer"));
+    }
+    taken_.cluster = answer->header().cluster_id();
+    taken_.all.revision = answer->header().revision();
+    const pb::RangeResponse& config = answer->responses(0).response_range();
+    if (config.kvs_size() > 0) {
+      taken_.all.config = ConfigRecord{config.kvs(0).value(), config.kvs(0).mod_revision()};
+    }
+    add(answer->responses(1).response_range());
+  }
+
+  void add(const pb::RangeResponse& range) {
+    for (const pb::KeyValue& kv : range.kvs()) {
+      if (keys_.below_subnets(kv.key())) taken_.all.records.push_back(to_record(keys_, kv));
+    }
+    if (!range.more() || range.kvs_size() == 0) return done_(std::move(taken_));
+    const std::string next = range.kvs(range.kvs_size() - 1).key() + '\0';
+    etcd_range(connection_, page(next, taken_.all.revision), kSnapshotDeadline,
+               [self = shared_from_this()](const Result<pb::RangeResponse>& answer) {
+                 if (answer) return self->add(*answer);
+                 // Maybe compacted between two pages; whatever it is, a new snapshot may work.
+                 self->done_(fail(ErrorKind::unavailable, answer.error().text));
+               });
+  }
+
+  EtcdConnection& connection_;
+  StoreKeys keys_;
+  EtcdSnapshot taken_;
+  std::function<void(Result<EtcdSnapshot>)> done_;
+};
+
+}  // namespace
+
+void take_etcd_snapshot(EtcdConnection& connection, const StoreKeys& keys,
+                        std::function<void(Result<EtcdSnapshot>)> done) {
+  std::make_shared<SnapshotCall>(connection, keys, std::move(done))->start();
+}
+
+Record to_record(const StoreKeys& keys, const pb::KeyValue& kv) {
+  return {std::string(keys.below_subnets(kv.key()).value_or("")), kv.value(), kv.mod_revision(),
+          kv.lease()};
+}
+
+}  // namespace flannel

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// A program that a test starts; it is killed and waited for when the owner goes, and by the
+// kernel when the test dies.
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace flannel {
+
+class ChildProcess {
+ public:
+  // `command`: program (looked up in PATH) and arguments. Output goes to the file `log`.
+  static Result<ChildProcess> start(const std::vector<std::string>& command,
+                                    const std::string& log);
+  ChildProcess(ChildProcess&& other) noexcept : pid_(std::exchange(other.pid_, -1)) {}
+  ChildProcess& operator=(ChildProcess&& other) noexcept;
+  ~ChildProcess() { kill(); }
+
+  void signal(int number) const;
+  void kill();  // SIGKILL, and waits for the end
+  // Waits for the end: the exit status, or -1 if it ended by a signal.
+  int wait();
+
+ private:
+  explicit ChildProcess(pid_t pid) : pid_(pid) {}
+  pid_t pid_ = -1;
+};
+
+// Runs a command to its end; its output if it exited with 0.
+Result<std::string> run_command(const std::vector<std::string>& command);
+
+// A folder below /tmp that goes with its owner.
+class TemporaryFolder {
+ public:
+  TemporaryFolder();
+  ~TemporaryFolder();
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+bool program_installed(const std::string& name);
+
+}  // namespace flannel

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "support/etcd_server.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <thread>
+
+#include "base/fd.h"
+
+namespace flannel {
+namespace {
+
+sockaddr_in loopback(std::uint16_t port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  return address;
+}
+
+}  // namespace
+
+std::uint16_t free_port() {
+  const Fd socket{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  sockaddr_in address = loopback(0);
+  socklen_t size = sizeof address;
+  ::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), size);
+  ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &size);
+  return ntohs(address.sin_port);
+}
+
+Result<std::unique_ptr<EtcdServer>> EtcdServer::start(std::optional<EtcdTls> tls) {
+  std::unique_ptr<EtcdServer> server(new EtcdServer(std::move(tls)));
+  server->port_ = free_port();
+  server->peer_port_ = free_port();
+  if (server->tls_) {
+    const EtcdTls& files = *server->tls_;
+    server->ctl_flags_ = {"--cacert", files.ca, "--cert", files.cert, "--key", files.key};
+  }
+  TRY(server->start_again());
+  return server;
+}
+
+std::string EtcdServer::url() const {
+  return (tls_ ? "https://127.0.0.1:" : "http://127.0.0.1:") + std::to_string(port_);
+}
+
+void EtcdServer::stop() {
+  process_.reset();
+}
+
+Result<void> EtcdServer::start_again() {
+  const std::string peer = "http://127.0.0.1:" + std::to_string(peer_port_);
+  std::vector<std::string> command = {"etcd",
+                                      "--data-dir",
+                                      folder_.path() + "/data",
+                                      "--listen-client-urls",
+                                      url(),
+                                      "--advertise-client-urls",
+                                      url(),
+                                      "--listen-peer-urls",
+                                      peer,
+                                      "--initial-advertise-peer-urls",
+                                      peer,
+                                      "--initial-cluster",
+                                      "default=" + peer,
+                                      "--log-level",
+                                      "error",
+                                      "--logger",
+                                      "zap"};
+  if (tls_) {
+    for (const std::string& word :
+         {std::string("--trusted-ca-file"), tls_->ca, std::string("--cert-file"), tls_->cert,
+          std::string("--key-file"), tls_->key}) {
+      command.push_back(word);
+    }
+    if (tls_->client_certificates) command.push_back("--client-cert-auth");
+  }
+  process_ = TRY(ChildProcess::start(command, folder_.path() + "/log"));
+  Result<std::string> answer;
+  for (int tries = 0; tries < 100; ++tries) {
+    answer = ctl({"member", "list"});
+    // With authentication on, the refusal comes from an etcd that runs.
+    if (answer || answer.error().text.find("user name is empty") != std::string::npos) return {};
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  return Failure(std::move(answer.error()).during("wait for etcd"));
+}
+
+void EtcdServer::wipe() {
+  stop();
+  std::filesystem::remove_all(folder_.path() + "/data");
+}
+
+void EtcdServer::freeze() {
+  process_->signal(SIGSTOP);
+}
+void EtcdServer::thaw() {
+  process_->signal(SIGCONT);
+}
+
+Result<std::string> EtcdServer::ctl(std::vector<std::string> arguments) const {
+  std::vector<std::string> command = {"env", "ETCDCTL_API=3",     "etcdctl", "--endpoints",
+                                      url(), "--command-timeout", "5s"};
+  command.insert(command.end(), ctl_flags_.begin(), ctl_flags_.end());
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  return run_command(command);
+}
+
+}  // namespace flannel

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// A real etcd on free loopback ports with its data in a temporary folder.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "support/child_process.h"
+
+namespace flannel {
+
+struct EtcdTls {
+  std::string ca, cert, key;         // the server's
+  bool client_certificates = false;  // asks for certificates of the same CA
+};
+
+class EtcdServer {
+ public:
+  // etcd and etcdctl are there; if not, a test has to say loudly that it skips.
+  static bool installed() { return program_installed("etcd") && program_installed("etcdctl"); }
+
+  // Returns when it answers.
+  static Result<std::unique_ptr<EtcdServer>> start(std::optional<EtcdTls> tls = {});
+
+  std::string url() const;  // "http://127.0.0.1:port"
+  std::uint16_t port() const { return port_; }
+
+  void stop();  // SIGKILL; the data stays
+  Result<void> start_again();
+  void wipe();    // the data too
+  void freeze();  // SIGSTOP
+  void thaw();
+
+  // Runs etcdctl (v3) against it. `ctl_flags` of this server: with_user().
+  Result<std::string> ctl(std::vector<std::string> arguments) const;
+  void with_ctl_flags(std::vector<std::string> flags) { ctl_flags_ = std::move(flags); }
+
+ private:
+  explicit EtcdServer(std::optional<EtcdTls> tls) : tls_(std::move(tls)) {}
+
+  TemporaryFolder folder_;
+  std::optional<EtcdTls> tls_;
+  std::vector<std::string> ctl_flags_;
+  std::uint16_t port_ = 0;
+  std::uint16_t peer_port_ = 0;
+  std::optional<ChildProcess> process_;
+};
+
+// A TCP port of 127.0.0.1 that nobody listens on right now.
+std::uint16_t free_port();
+
+}  // namespace flannel

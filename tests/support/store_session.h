@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+// A store seen by a test that wants to read like a story: each call waits for its answer, turning
+// the real loop meanwhile; what a watch hears is a text.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/registry.h"
+#include "loop/epoll_loop.h"
+
+namespace flannel {
+
+// The real loop, with a patience: what takes longer is a failure of the test.
+class PatientLoop {
+ public:
+  static constexpr std::chrono::seconds kPatience{30};
+
+  EpollLoop& loop() { return *loop_; }
+  // What a callback calls when it has something that until() may wait for.
+  void look() { loop_->stop(); }
+
+  // Turns until `reached`; false if that does not come.
+  bool until(const std::function<bool()>& reached) {
+    bool patient = true;
+    const auto guard = loop_->at(BootClock::now() + kPatience, [&] {
+      patient = false;
+      look();
+    });
+    while (!reached() && patient) {
+      if (!loop_->run()) return false;
+    }
+    return reached();
+  }
+
+  void pass(Duration time) {
+    bool over = false;
+    const auto timer = loop_->at(BootClock::now() + time, [&] {
+      over = true;
+      look();
+    });
+    until([&] { return over; });
+  }
+
+ private:
+  std::unique_ptr<EpollLoop> loop_ = EpollLoop::open().value();
+};
+
+// A registry whose calls wait.
+class StoreSession {
+ public:
+  StoreSession(std::unique_ptr<Registry> registry, PatientLoop& loop)
+      : registry_(std::move(registry)), loop_(loop) {}
+
+  Registry& registry() { return *registry_; }
+  void close() { registry_.reset(); }
+
+  Result<Snapshot> snapshot() {
+    return answer<Snapshot>([&](auto reply) { registry_->snapshot(reply); });
+  }
+  Result<Held> create(const std::string& key, const std::string& value, Ttl ttl) {
+    return answer<Held>([&](auto reply) { registry_->create_if_absent(key, value, ttl, reply); });
+  }
+  Result<Held> replace(const Record& seen, const std::string& value, Ttl ttl) {
+    return answer<Held>(
+        [&](auto reply) { registry_->replace_if_unchanged(seen, value, ttl, reply); });
+  }
+  Result<Held> renew(const Record& seen, Ttl ttl) {
+    return answer<Held>([&](auto reply) { registry_->renew_if_unchanged(seen, ttl, reply); });
+  }
+  Result<void> release(const Record& seen) {
+    return answer<void>([&](auto reply) { registry_->release_if_unchanged(seen, reply); });
+  }
+  Result<Revision> write_config(const std::string& text, Revision seen) {
+    return answer<Revision>([&](auto reply) { registry_->write_config(text, seen, reply); });
+  }
+
+  template <typename T>
+  Result<T> answer(const std::function<void(Reply<T>)>& ask) {
+    // Shared, because an impatient test goes on while the answer may still come.
+    auto got = std::make_shared<std::optional<Result<T>>>();
+    ask([got, &loop = loop_](Result<T> result) {
+      got->emplace(std::move(result));
+      loop.look();
+    });
+    if (!loop_.until([&] { return got->has_value(); })) {
+      return fail(ErrorKind::system, "the test ran out of patience");
+    }
+    return **std::move(got);
+  }
+
+ private:
+  std::unique_ptr<Registry> registry_;
+  PatientLoop& loop_;
+};
+
+inline Record record_of(const std::string& key, const std::string& value, const Held& held) {
+  return {key, value, held.revision, held.hold};
+}
+
+// What a watch heard: "put KEY=VALUE", "gone KEY", "config TEXT", "no config", "position lost",
+// "disconnected", each with a newline; "|\n" ends one call of on_changes that had changes.
+class WatchLog {
+ public:
+  WatchLog(StoreSession& session, Revision from, PatientLoop& loop) : loop_(loop), reached_(from) {
+    watch_ = session.registry().watch(from, listener());
+  }
+
+  const std::string& text() const { return text_; }
+  Revision reached() const { return reached_; }
+  const Error& error() const { return error_; }
+  void drop() { watch_.reset(); }
+
+  // Waits until `what` has been heard `times`.
+  bool hears(const std::string& what, int times = 1) {
+    return loop_.until([&] { return count(what) >= times; });
+  }
+  int count(const std::string& what) const {
+    int found = 0;
+    for (auto at = text_.find(what); at != std::string::npos; at = text_.find(what, at + 1)) {
+      ++found;
+    }
+    return found;
+  }
+
+ private:
+  WatchListener listener() {
+    return {.on_changes =
+                [this](const std::vector<Change>& changes, Revision revision) {
+                  for (const Change& change : changes)
+                    write(change);
+                  if (!changes.empty()) text_ += "|\n";
+                  reached_ = revision;
+                  loop_.look();
+                },
+            .on_position_lost =
+                [this] {
+                  text_ += "position lost\n";
+                  loop_.look();
+                },
+            .on_disconnected =
+                [this](Error error) {
+                  text_ += "disconnected\n";
+                  error_ = std::move(error);
+                  loop_.look();
+                }};
+  }
+
+  void write(const Change& change) {
+    if (const auto* put = std::get_if<RecordPut>(&change)) {
+      text_ += "put " + put->record.key + "=" + put->record.value + "\n";
+    } else if (const auto* gone = std::get_if<RecordGone>(&change)) {
+      text_ += "gone " + gone->key + "\n";
+    } else if (const auto* config = std::get_if<ConfigPut>(&change)) {
+      text_ += "config " + config->config.text + "\n";
+    } else {
+      text_ += "no config\n";
+    }
+  }
+
+  PatientLoop& loop_;
+  std::string text_;
+  Revision reached_;
+  Error error_;
+  WatchHandle watch_;
+};
+
+}  // namespace flannel
