@@ -10,7 +10,7 @@
 #   kernel  real netlink in network namespaces                                    (root)
 #   hosts   real daemons on hosts made of network namespaces, release build       (root)
 #   all     the four above
-#   tsan    the threads of base, loop, registry and dataplane under ThreadSanitizer
+#   tsan    the threads of base, loop, http, registry and dataplane under ThreadSanitizer
 #   fuzz    every fuzz target over its corpus for FUZZ_SECONDS (20) each
 #
 # One test alone: see CONTRIBUTING.md.
@@ -57,7 +57,7 @@ run_hosts() {
 
 run_tsan() {
   local tests
-  mapfile -t tests < <(targets tsan '_test' | grep -E '^(base|loop|registry|sqlite|etcd|memory|dataplane)')
+  mapfile -t tests < <(targets tsan '_test' | grep -E '^(base|loop|http|registry|sqlite|etcd|memory|dataplane)')
   [ "${#tests[@]}" -gt 0 ] || { echo "no test program to run under ThreadSanitizer" >&2; return 1; }
   build tsan "${tests[@]}" || return 1
   local pattern

@@ -38,7 +38,7 @@ THIRD_PARTY = {
     r"(grpc|grpcpp|google/protobuf)/": ["registry/etcd3"],
     r".*\.(pb|grpc\.pb)\.h$": ["registry/etcd3"],
     r"sqlite3\.h$": ["registry/sqlite"],
-    r"httplib\.h$": ["http", "registry/etcd2"],
+    r"httplib\.h$": ["http"],
     r"re2/": ["plan"],
     r"nlohmann/": ["core", "backend", "registry", "status", "ctl"],
     r"nftables/": ["kernel"],

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// How answers come home: what is posted through a gate runs on the loop thread in a later turn,
+// unless the gate has been destroyed by then.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <utility>
+
+#include "loop/loop.h"
+
+namespace flannel {
+
+class LoopGate {
+ public:
+  // What other threads hold: copyable, usable from any thread, may outlive the gate and the loop.
+  class Sender {
+   public:
+    // `work` is destroyed on the loop thread, run or not, as long as the loop lives.
+    void post(std::function<void()> work) const {
+      poster_->post([open = open_, work = std::move(work)] {
+        if (const auto still = open.lock()) work();
+      });
+    }
+
+   private:
+    friend class LoopGate;
+    Sender(std::shared_ptr<Poster> poster, std::weak_ptr<int> open)
+        : poster_(std::move(poster)), open_(std::move(open)) {}
+
+    std::shared_ptr<Poster> poster_;
+    std::weak_ptr<int> open_;
+  };
+
+  // Made and destroyed on the loop thread.
+  explicit LoopGate(Loop& loop) : poster_(loop.poster()) {}
+
+  Sender sender() const { return {poster_, open_}; }
+
+ private:
+  std::shared_ptr<Poster> poster_;
+  std::shared_ptr<int> open_ = std::make_shared<int>(0);
+};
+
+}  // namespace flannel
