@@ -31,36 +31,42 @@ std::string place(std::string_view text, std::size_t position) {
   return fmt::format("line {}, column {}", lines + 1, std::max<std::size_t>(column, 1));
 }
 
-}  // namespace
-
-std::string json_quote(std::string_view text) {
-  std::string quoted = "\"";
+void append_quoted(std::string& json, std::string_view text) {
+  json += '"';
   for (const char c : text) {
     switch (c) {
       case '"':
-        quoted += "\\\"";
+        json += "\\\"";
         break;
       case '\\':
-        quoted += "\\\\";
+        json += "\\\\";
         break;
       case '\n':
-        quoted += "\\n";
+        json += "\\n";
         break;
       case '\r':
-        quoted += "\\r";
+        json += "\\r";
         break;
       case '\t':
-        quoted += "\\t";
+        json += "\\t";
         break;
       default:
         if (static_cast<unsigned char>(c) < 0x20) {
-          quoted += fmt::format("\\u{:04x}", c);
+          json += fmt::format("\\u{:04x}", c);
         } else {
-          quoted += c;
+          json += c;
         }
     }
   }
-  quoted += '"';
+  json += '"';
+}
+
+}  // namespace
+
+std::string json_quote(std::string_view text) {
+  std::string quoted;
+  quoted.reserve(text.size() + 2);
+  append_quoted(quoted, text);
   return quoted;
 }
 
@@ -68,7 +74,7 @@ std::string json_quote(std::string_view text) {
 // keeps its own stack on the heap and so do we: nesting costs no stack.
 class JsonObject::Builder final : public nlohmann::json_sax<nlohmann::json> {
  public:
-  explicit Builder(std::vector<Member>& members) : members_(members) {}
+  explicit Builder(std::vector<Member>& members) : members_(members) { members_.reserve(8); }
 
   bool null() override { return scalar(Kind::null, "null"); }
   bool boolean(bool value) override { return scalar(Kind::boolean, value ? "true" : "false"); }
@@ -83,7 +89,8 @@ class JsonObject::Builder final : public nlohmann::json_sax<nlohmann::json> {
     return scalar(Kind::number, text);
   }
   bool string(string_t& value) override {
-    if (!scalar(Kind::string, json_quote(value))) return false;
+    if (!begin_scalar(Kind::string)) return false;
+    append_quoted(members_.back().json, value);
     if (depth_ == 1) members_.back().string = std::move(value);
     return true;
   }
@@ -96,7 +103,8 @@ class JsonObject::Builder final : public nlohmann::json_sax<nlohmann::json> {
     if (depth_ == 1) {
       members_.emplace_back().name = std::move(name);
     } else {
-      append(json_quote(name));
+      begin_value();
+      append_quoted(members_.back().json, name);
       members_.back().json += ':';
     }
     return true;
@@ -112,10 +120,15 @@ class JsonObject::Builder final : public nlohmann::json_sax<nlohmann::json> {
   std::size_t position() const { return position_; }
 
  private:
-  bool scalar(Kind kind, std::string_view text) {
+  bool begin_scalar(Kind kind) {
     if (depth_ == 0) return !(not_an_object_ = true);
     if (depth_ == 1) members_.back().kind = kind;
-    append(text);
+    begin_value();
+    return true;
+  }
+  bool scalar(Kind kind, std::string_view text) {
+    if (!begin_scalar(kind)) return false;
+    members_.back().json += text;
     return true;
   }
   bool whole(std::int64_t value) {
@@ -127,7 +140,8 @@ class JsonObject::Builder final : public nlohmann::json_sax<nlohmann::json> {
     if (++depth_ > kMaxJsonDepth) return false;
     if (depth_ == 1) return true;
     if (depth_ == 2) members_.back().kind = Kind::structure;
-    append({&bracket, 1});
+    begin_value();
+    members_.back().json += bracket;
     return true;
   }
   bool close(char bracket) {
@@ -135,12 +149,11 @@ class JsonObject::Builder final : public nlohmann::json_sax<nlohmann::json> {
     return true;
   }
   // Compact text tells by its last character whether another value came before.
-  void append(std::string_view text) {
+  void begin_value() {
     std::string& json = members_.back().json;
-    if (!json.empty() && std::string_view("{[:").find(json.back()) == std::string_view::npos) {
+    if (!json.empty() && json.back() != '{' && json.back() != '[' && json.back() != ':') {
       json += ',';
     }
-    json += text;
   }
 
   std::vector<Member>& members_;

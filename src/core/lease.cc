@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/parse.h"
 #include "base/printable.h"
 #include "core/go_json.h"
@@ -17,30 +19,28 @@ Failure bad_key(std::string_view text, std::string_view why) {
               fmt::format("subnet key {}: {}", quoted(text.substr(0, kMaxKey)), why));
 }
 
-// "BASE-LEN" -> "BASE/LEN", which Cidr4 and Cidr6 read; nothing if it is not of that form.
-std::optional<std::string> with_slash(std::string_view part) {
-  const auto dash = part.rfind('-');
-  if (dash == std::string_view::npos) return std::nullopt;
-  return fmt::format("{}/{}", part.substr(0, dash), part.substr(dash + 1));
-}
-
 std::string key_part(std::string cidr) {
   cidr[cidr.rfind('/')] = '-';
   return cidr;
 }
 
-// Reads one family's part. It must say the same as what we would write: host bits, upper case or
-// another spelling of an IPv6 address would give one subnet several keys.
+// Reads one family's part, "BASE-LEN". It must say the same as what we would write: host bits,
+// upper case or another spelling of an IPv6 address would give one subnet several keys.
 template <typename Cidr>
 Result<Cidr> read_part(std::string_view key, std::string_view part, std::string_view example) {
-  const auto text = with_slash(part);
-  const auto cidr = text ? Cidr::parse(*text) : Result<Cidr>(fail(ErrorKind::invalid, ""));
-  if (!cidr || cidr->bits >= 8 * sizeof(cidr->base)) {
+  using Ip = decltype(Cidr::base);
+  const auto dash = std::min(part.rfind('-'), part.size());
+  const auto base = Ip::parse(part.substr(0, dash));
+  const auto bits = parse_decimal<std::uint8_t>(part.substr(std::min(dash + 1, part.size())));
+  if (!base || !bits || *bits >= 8 * sizeof(Ip)) {
     return bad_key(key, fmt::format("{} is not like {}", quoted(part), example));
   }
-  const std::string exact = key_part(to_string(*cidr));
-  if (part != exact) return bad_key(key, fmt::format("must be written as {}", exact));
-  return *cidr;
+  const Cidr cidr = Cidr::of(*base, *bits);
+  // IPv4 texts and numbers have one spelling each.
+  if (cidr.base != *base || (sizeof(Ip) > 4 && part.substr(0, dash) != to_string(cidr.base))) {
+    return bad_key(key, fmt::format("must be written as {}", key_part(to_string(cidr))));
+  }
+  return cidr;
 }
 
 // What Go's encoder writes in place of these characters, also inside of raw JSON. In valid JSON
