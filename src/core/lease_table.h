@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The leases of all hosts as this host knows them. Records that cannot be read are set aside one
+// The leases of all hosts as this host knows them. Records that cannot be used are set aside one
 // by one, named with the reason; they never change what is known of any other.
 #pragma once
 
@@ -31,22 +31,37 @@ struct QuarantinedRecord {
   bool operator==(const QuarantinedRecord&) const = default;
 };
 
+// What is in the table depends on the records alone, not on the order in which they were heard
+// of, so all hosts with one view of the store agree on it.
 class LeaseTable {
  public:
+  // Leases outside of `network` are set aside; without one, none is.
+  explicit LeaseTable(std::optional<Cidr4> network = std::nullopt) : network_(network) {}
+
   // Makes the table equal to the snapshot and tells the difference; downs come before ups.
   std::vector<PeerChange> apply_snapshot(const Snapshot& snapshot);
-  // One record changed or went; other kinds of change are none of the table's business.
+  // One record changed or went; other kinds of change are none of the table's business. Costs
+  // work for the leases that overlap this one, not for the others.
   std::vector<PeerChange> apply(const Change& change);
 
-  // Ordered by subnet; our own lease is among them.
+  // Ordered by subnet, none overlaps another; our own lease is among them.
   const std::map<SubnetKey, DecodedRecord>& leases() const { return leases_; }
-  // Ordered by key.
+  // Ordered by key: not a subnet key, not a lease, outside of the network, a public IP that is no
+  // host's, or overlapping a lease of an older revision (of the same one: of a smaller key).
   const std::map<std::string, QuarantinedRecord>& quarantined() const { return quarantined_; }
-  // Leases outside of, or overlapping others in, `network` are for the reader to judge.
 
  private:
-  std::map<SubnetKey, DecodedRecord> leases_;
-  std::map<std::string, QuarantinedRecord> quarantined_;
+  using Leases = std::map<SubnetKey, DecodedRecord>;
+
+  std::optional<DecodedRecord> judge(const Record& record);
+  void settle(std::vector<DecodedRecord> candidates);
+  Cidr4 widest_around(const Cidr4& subnet) const;
+  std::vector<PeerChange> change_subnet(const SubnetKey& subnet, const Record* now);
+
+  std::optional<Cidr4> network_;
+  Leases leases_;
+  Leases outranked_;  // in order by themselves, but they overlap an older one
+  std::map<std::string, QuarantinedRecord> quarantined_;  // the outranked ones too
 };
 
 }  // namespace flannel

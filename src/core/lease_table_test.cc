@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/lease_table.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+namespace flannel {
+namespace {
+
+std::string value(const std::string& public_ip, const std::string& more = "") {
+  return "{\"PublicIP\":\"" + public_ip + "\"" + more + "}";
+}
+
+std::string line(const Lease& lease) {
+  return to_string(lease.subnet) + "@" + to_string(lease.attributes.public_ip);
+}
+
+// "-10.5.1.0/24@192.0.2.1 +10.5.2.0/24@192.0.2.2"
+std::string dump(const std::vector<PeerChange>& changes) {
+  std::string text;
+  for (const PeerChange& change : changes) {
+    if (!text.empty()) text += ' ';
+    if (const auto* up = std::get_if<PeerUp>(&change)) text += "+" + line(up->lease);
+    if (const auto* down = std::get_if<PeerDown>(&change)) text += "-" + line(down->lease);
+  }
+  return text;
+}
+
+class LeaseTableTest : public ::testing::Test {
+ protected:
+  LeaseTable table{Cidr4::parse("10.5.0.0/16").value()};
+  Revision revision = 0;
+
+  static Record record(const std::string& key, const std::string& text, Revision at) {
+    return {key, text, at, 1};
+  }
+  std::string put(const std::string& key, const std::string& text) {
+    return dump(table.apply(RecordPut{record(key, text, ++revision)}));
+  }
+  std::string gone(const std::string& key) {
+    return dump(table.apply(RecordGone{key, ++revision}));
+  }
+  std::string snapshot(std::vector<Record> records) {
+    Snapshot all;
+    all.records = std::move(records);
+    return dump(table.apply_snapshot(all));
+  }
+  std::string leases() const {
+    std::string text;
+    for (const auto& [subnet, record] : table.leases())
+      text += line(record.lease) + " ";
+    return text;
+  }
+  std::string reason(const std::string& key) const {
+    const auto found = table.quarantined().find(key);
+    return found == table.quarantined().end() ? "in order" : found->second.reason;
+  }
+};
+
+TEST_F(LeaseTableTest, TellsWhatASnapshotChanged) {
+  EXPECT_EQ(snapshot({record("10.5.1.0-24", value("192.0.2.1"), 1),
+                      record("10.5.2.0-24", value("192.0.2.2"), 2)}),
+            "+10.5.1.0/24@192.0.2.1 +10.5.2.0/24@192.0.2.2");
+  EXPECT_EQ(snapshot({record("10.5.2.0-24", value("192.0.2.2"), 2),
+                      record("10.5.3.0-24", value("192.0.2.3"), 3)}),
+            "-10.5.1.0/24@192.0.2.1 +10.5.3.0/24@192.0.2.3");
+  EXPECT_EQ(snapshot({}), "-10.5.2.0/24@192.0.2.2 -10.5.3.0/24@192.0.2.3");
+}
+
+TEST_F(LeaseTableTest, SnapshotTellsOfChangedAttributes) {
+  snapshot({record("10.5.1.0-24", value("192.0.2.1", R"(,"BackendData":{"a":1})"), 1)});
+  EXPECT_EQ(snapshot({record("10.5.1.0-24", value("192.0.2.1", R"(,"BackendData":{"a":2})"), 2)}),
+            "+10.5.1.0/24@192.0.2.1");
+  EXPECT_EQ(table.leases().begin()->second.lease.attributes.backend_data, R"({"a":2})");
+  EXPECT_EQ(snapshot({record("10.5.1.0-24", value("192.0.2.9"), 3)}), "+10.5.1.0/24@192.0.2.9");
+}
+
+TEST_F(LeaseTableTest, RenewalThatSaysTheSameIsNoChange) {
+  put("10.5.1.0-24", value("192.0.2.1", R"(,"BackendData":{"a":1})"));
+  EXPECT_EQ(put("10.5.1.0-24", value("192.0.2.1", R"(, "backendData": {"a": 1})")), "");
+  EXPECT_EQ(table.leases().begin()->second.record.revision, 2) << "but the record is the new one";
+  EXPECT_EQ(snapshot({record("10.5.1.0-24", value("192.0.2.1", R"(,"BackendData":{"a":1})"), 9)}),
+            "");
+}
+
+TEST_F(LeaseTableTest, FollowsSingleChanges) {
+  EXPECT_EQ(put("10.5.1.0-24", value("192.0.2.1")), "+10.5.1.0/24@192.0.2.1");
+  EXPECT_EQ(put("10.5.1.0-24", value("192.0.2.7")), "+10.5.1.0/24@192.0.2.7");
+  EXPECT_EQ(gone("10.5.1.0-24"), "-10.5.1.0/24@192.0.2.7");
+  EXPECT_EQ(gone("10.5.1.0-24"), "");
+  EXPECT_EQ(dump(table.apply(ConfigPut{})), "");
+  EXPECT_EQ(dump(table.apply(ConfigGone{})), "");
+}
+
+TEST_F(LeaseTableTest, KeysAreExact) {
+  put("10.5.1.0-24", value("192.0.2.1"));
+  put("10.5.10.0-24", value("192.0.2.10"));
+  EXPECT_EQ(gone("10.5.1.0-24&fd00::-56"), "") << "a longer key is another record";
+  EXPECT_EQ(gone("10.5.1.0-2"), "");
+  EXPECT_EQ(gone("10.5.1.0-24 "), "");
+  EXPECT_EQ(leases(), "10.5.1.0/24@192.0.2.1 10.5.10.0/24@192.0.2.10 ");
+}
+
+TEST_F(LeaseTableTest, RecordsThatCannotBeReadAreSetAsideOneByOne) {
+  EXPECT_EQ(snapshot({record("10.5.1.0-24", value("192.0.2.1"), 1),
+                      record("10.5.2.0-24", "garbage", 2), record("lock", value("192.0.2.3"), 3),
+                      record("10.5.4.0-24", value("192.0.2.4"), 4)}),
+            "+10.5.1.0/24@192.0.2.1 +10.5.4.0/24@192.0.2.4");
+  EXPECT_EQ(reason("lock"), R"(subnet key "lock": "lock" is not like 10.5.52.0-24)");
+  EXPECT_EQ(reason("10.5.2.0-24"), "the lease: not JSON: error at line 1, column 1");
+  EXPECT_EQ(table.quarantined().at("lock").revision, 3);
+
+  EXPECT_EQ(put("tmp", ""), "") << "an event that cannot be read removes nobody";
+  EXPECT_EQ(gone("lock"), "");
+  EXPECT_EQ(reason("lock"), "in order");
+  EXPECT_EQ(put("10.5.2.0-24", value("192.0.2.2")), "+10.5.2.0/24@192.0.2.2") << "mended";
+  EXPECT_EQ(reason("10.5.2.0-24"), "in order");
+  EXPECT_EQ(table.quarantined().size(), 1U);
+}
+
+TEST_F(LeaseTableTest, LeaseThatBecomesUnreadableGoesAndNoOther) {
+  put("10.5.1.0-24", value("192.0.2.1"));
+  put("10.5.2.0-24", value("192.0.2.2"));
+  EXPECT_EQ(put("10.5.1.0-24", "{"), "-10.5.1.0/24@192.0.2.1");
+  EXPECT_EQ(leases(), "10.5.2.0/24@192.0.2.2 ");
+  EXPECT_EQ(put("10.5.1.0-24", value("192.0.2.1")), "+10.5.1.0/24@192.0.2.1");
+}
+
+TEST_F(LeaseTableTest, LeasesThatMakeNoSenseAreSetAside) {
+  for (const char* ip : {"0.0.0.0", "127.0.0.1", "224.0.0.5", "255.255.255.255"}) {
+    EXPECT_EQ(put("10.5.1.0-24", value(ip)), "");
+    EXPECT_EQ(reason("10.5.1.0-24"),
+              std::string("PublicIP ") + ip + " is not the address of a host");
+  }
+  EXPECT_EQ(put("10.6.1.0-24", value("192.0.2.1")), "");
+  EXPECT_EQ(reason("10.6.1.0-24"), "10.6.1.0/24 is outside of the network 10.5.0.0/16");
+  EXPECT_EQ(put("10.4.0.0-15", value("192.0.2.1")), "");
+  EXPECT_EQ(put("0.0.0.0-0", value("192.0.2.1")), "");
+  EXPECT_EQ(put("10.5.0.0-16", value("192.0.2.1")), "+10.5.0.0/16@192.0.2.1");
+}
+
+TEST_F(LeaseTableTest, WithoutANetworkEveryLeaseIsTaken) {
+  LeaseTable everywhere;
+  EXPECT_EQ(dump(everywhere.apply(RecordPut{record("172.16.0.0-24", value("192.0.2.1"), 1)})),
+            "+172.16.0.0/24@192.0.2.1");
+}
+
+TEST_F(LeaseTableTest, OfOverlappingLeasesTheOldestStands) {
+  put("10.5.1.0-24", value("192.0.2.1"));
+  put("10.5.9.0-24", value("192.0.2.9"));
+  EXPECT_EQ(put("10.5.0.0-20", value("192.0.2.2")), "");
+  EXPECT_EQ(reason("10.5.0.0-20"), "overlaps 10.5.1.0/24 of 192.0.2.1, which is older");
+  EXPECT_EQ(put("10.5.1.128-25", value("192.0.2.3")), "");
+  EXPECT_EQ(put("10.5.1.0-24&fd00::-56", value("192.0.2.4")), "") << "the same IPv4 subnet";
+  EXPECT_EQ(table.quarantined().size(), 3U);
+
+  EXPECT_EQ(gone("10.5.1.0-24"), "-10.5.1.0/24@192.0.2.1 +10.5.1.128/25@192.0.2.3")
+      << "10.5.9.0/24 still keeps the /20 out, and that keeps nobody out";
+  EXPECT_EQ(gone("10.5.9.0-24"),
+            "-10.5.1.128/25@192.0.2.3 -10.5.9.0/24@192.0.2.9 +10.5.0.0/20@192.0.2.2");
+  EXPECT_EQ(reason("10.5.1.128-25"), "overlaps 10.5.0.0/20 of 192.0.2.2, which is older");
+  EXPECT_EQ(gone("10.5.0.0-20"), "-10.5.0.0/20@192.0.2.2 +10.5.1.128/25@192.0.2.3");
+}
+
+TEST_F(LeaseTableTest, OverlapInASnapshotIsResolvedByRevisionNotByOrder) {
+  EXPECT_EQ(snapshot({record("10.5.0.0-20", value("192.0.2.2"), 7),
+                      record("10.5.1.0-24", value("192.0.2.1"), 3),
+                      record("10.5.1.0-24&fd00::-56", value("192.0.2.1"), 3)}),
+            "+10.5.1.0/24@192.0.2.1");
+  EXPECT_EQ(table.quarantined().size(), 2U);
+}
+
+TEST_F(LeaseTableTest, LeasesAtTheEndOfTheAddressSpace) {
+  LeaseTable everywhere;
+  const auto put_there = [&](const char* key, Revision at) {
+    return dump(everywhere.apply(RecordPut{record(key, value("192.0.2.1"), at)}));
+  };
+  EXPECT_EQ(put_there("255.255.255.254-31", 1), "+255.255.255.254/31@192.0.2.1");
+  EXPECT_EQ(put_there("255.255.255.0-24", 2), "");
+  EXPECT_EQ(put_there("0.0.0.0-0", 3), "");
+  EXPECT_EQ(dump(everywhere.apply(RecordGone{"255.255.255.254-31", 4})),
+            "-255.255.255.254/31@192.0.2.1 +255.255.255.0/24@192.0.2.1");
+}
+
+// However the news arrive, the table is what a fresh one would make of the records, and who
+// follows the changes alone has the same leases.
+TEST_F(LeaseTableTest, TableDependsOnTheRecordsAlone) {
+  const std::vector<std::string> keys{
+      "10.5.0.0-20",   "10.5.1.0-24",          "10.5.1.0-24&fd00::-56", "10.5.1.128-25",
+      "10.5.1.192-26", "10.5.2.0-24",          "10.5.16.0-20",          "10.5.0.0-16",
+      "10.5.17.0-24",  "10.5.31.0-24",         "10.6.0.0-24",           "junk",
+      "10.5.0.0-19",   "10.5.1.0-24&fd01::-56"};
+  const std::vector<std::string> values{value("192.0.2.1"), value("192.0.2.2"), value("127.0.0.1"),
+                                        "junk"};
+  std::mt19937 engine{7};
+  const auto draw = [&](std::size_t bound) { return engine() % bound; };
+  std::map<std::string, Record> stored;
+  std::map<SubnetKey, Lease> followed;
+  for (Revision at = 1; at < 1500; ++at) {
+    const std::string& key = keys[draw(keys.size())];
+    std::vector<PeerChange> changes;
+    if (draw(3) == 0) {
+      stored.erase(key);
+      changes = table.apply(RecordGone{key, at});
+    } else {
+      stored[key] = record(key, values[draw(10) < 8 ? draw(2) : draw(4)], at);
+      changes = table.apply(RecordPut{stored[key]});
+    }
+    for (const PeerChange& change : changes) {
+      if (const auto* up = std::get_if<PeerUp>(&change)) followed[up->lease.subnet] = up->lease;
+      if (const auto* down = std::get_if<PeerDown>(&change)) followed.erase(down->lease.subnet);
+    }
+    LeaseTable fresh{Cidr4::parse("10.5.0.0/16").value()};
+    Snapshot all;
+    for (const auto& [name, one] : stored)
+      all.records.push_back(one);
+    fresh.apply_snapshot(all);
+    ASSERT_EQ(fresh.quarantined(), table.quarantined()) << "at " << at;
+    ASSERT_EQ(fresh.leases().size(), table.leases().size()) << "at " << at;
+    ASSERT_EQ(followed.size(), table.leases().size()) << "at " << at;
+    for (const auto& [subnet, one] : fresh.leases()) {
+      ASSERT_EQ(one.record, table.leases().at(subnet).record) << "at " << at;
+      ASSERT_EQ(one.lease, followed.at(subnet)) << "at " << at;
+    }
+    ASSERT_EQ(dump(table.apply_snapshot(all)), "") << "at " << at;
+  }
+}
+
+}  // namespace
+}  // namespace flannel
