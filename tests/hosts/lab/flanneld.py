@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 
-from .shell import CommandFailed, run, wait_until
+from .shell import run, wait_until
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
 
@@ -158,15 +158,12 @@ class Flanneld:
         return self.host.ns.get(path, self.healthz_port)
 
 
-def flannelctl(*words, namespace=None, input=None, check=True):
-    """Runs flannelctl, inside a namespace where the store is only reached from there."""
-    argv = [binary("flannelctl"), *words]
-    try:
-        return run(*(namespace.command(*argv) if namespace else argv), input=input, check=check)
-    except subprocess.TimeoutExpired as late:
-        raise CommandFailed(f"flannelctl {' '.join(map(str, words))}: no answer") from late
+def flannelctl(store, *words, check=True):
+    """Runs flannelctl where the store is reached from."""
+    argv = [binary("flannelctl"), *store.flags(), *words]
+    return run(*(store.namespace.command(*argv) if store.namespace else argv), check=check)
 
 
 def leases_of(store):
     """What `flannelctl leases --json` says, parsed."""
-    return json.loads(flannelctl("leases", "--json", *store.flags(), namespace=store.namespace))
+    return json.loads(flannelctl(store, "leases", "--json"))

@@ -93,11 +93,24 @@ class Etcd:
         text = lambda word: base64.b64decode(word).decode()  # noqa: E731
         return {text(kv["key"]).rsplit("/", 1)[1]: text(kv["value"]) for kv in answer.get("kvs", [])}
 
+    def reserve(self, key, value):
+        """A lease record that never expires."""
+        self.etcdctl("put", f"{PREFIX}/subnets/{key}", value)
+
+    def hold(self, key):
+        """The etcd lease that a record hangs on; 0: a reservation."""
+        answer = json.loads(self.etcdctl("get", f"{PREFIX}/subnets/{key}", "-w", "json"))
+        return answer["kvs"][0].get("lease", 0)
+
+    def ttl_granted(self, hold):
+        answer = json.loads(self.etcdctl("lease", "timetolive", f"{hold:x}", "-w", "json"))
+        return answer["granted-ttl"]
+
     def delete_lease(self, key):
         assert self.etcdctl("del", f"{PREFIX}/subnets/{key}").strip() == "1", f"no lease {key}"
 
-    def delete_leases(self):
-        self.etcdctl("del", "--prefix", f"{PREFIX}/subnets/")
+    def forget_everything(self):
+        self.etcdctl("del", "--prefix", PREFIX)
 
 
 class Sqlite:
@@ -112,4 +125,8 @@ class Sqlite:
         return [f"--store=sqlite:{self.path}"]
 
     def set_config(self, config):
-        flannelctl("config", "set", *self.flags(), json.dumps(config))
+        flannelctl(self, "config", "set", json.dumps(config))
+
+    def forget_everything(self):
+        for path in self.path.parent.glob(self.path.name + "*"):
+            path.unlink()

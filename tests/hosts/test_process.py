@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The program as its service manager, its operator and his probes see it: one host, one store."""
+
+import json
+
+import pytest
+
+from lab import CommandFailed, binary, flannelctl, leases_of, run, wait_until
+from lab.cluster import Cluster
+from lab.overlay import lease_key, rows, subnet
+from lab.traffic import ping
+
+
+def end_of(host, store, *flags, **options):
+    """(exit code, log) of a daemon that is expected to end by itself."""
+    daemon = host.flanneld(store, *flags, **options).start()
+    return daemon.wait_exit(), daemon.log()
+
+
+# ---- ends
+
+
+def test_sigterm_ends_with_0_and_leaves_the_data_plane_in_place(lab):
+    cluster = Cluster(lab).start(containers=True)
+    one, two = cluster.hosts
+    had, env = rows(one), one.daemon.subnet_env()
+    assert one.daemon.stop() == 0
+    assert rows(one) == had and one.daemon.subnet_env() == env
+    assert len(leases_of(cluster.store)) == 2
+    ping(one.container, two.container)
+    ping(two.container, one.container)
+
+
+def test_sigterm_ends_with_0_while_waiting_for_the_configuration(lab):
+    host = lab.host()
+    host.flanneld(lab.sqlite()).start().wait_log("config")
+    assert host.daemon.stop() == 0
+
+
+def test_sigterm_ends_with_0_while_waiting_for_the_store(lab):
+    etcd, host = lab.etcd(running=False), lab.host()
+    host.flanneld(etcd).start().wait_log(etcd.url)
+    assert host.daemon.stop() == 0
+
+
+@pytest.mark.parametrize(
+    "flag, named",
+    [
+        ("--no-such-flag", "no-such-flag"),
+        ("--subnet-lease-renew-margin=1440", "renew-margin"),
+        ("--subnet-lease-renew-margin=much", "renew-margin"),
+        ("--store=paper", "paper"),
+        ("--iface=nosuch0", "nosuch0"),
+        ("--public-ip=nonsense", "nonsense"),
+    ],
+)
+def test_what_cannot_work_ends_with_a_failure_that_names_it(lab, flag, named):
+    store = lab.sqlite()
+    store.set_config({"Network": "10.5.0.0/16", "Backend": {"Type": "vxlan"}})
+    code, log = end_of(lab.host(), store, flag, iface=None)
+    assert code > 0
+    assert named in log
+
+
+def test_an_unknown_backend_ends_with_a_failure_that_names_it(lab):
+    store = lab.sqlite()
+    store.set_config({"Network": "10.5.0.0/16", "Backend": {"Type": "host-gw"}})
+    etcd = lab.etcd()
+    etcd.set_config({"Network": "10.5.0.0/16", "Backend": {"Type": "pigeon"}})
+    code, log = end_of(lab.host(), etcd)
+    assert code > 0 and "pigeon" in log
+
+
+def test_a_health_port_that_is_taken_ends_with_a_failure_that_names_it(lab):
+    host = lab.host()
+    taken = host.ns.socket()
+    taken.bind(("0.0.0.0", 8081))
+    taken.listen()
+    with taken:
+        code, log = end_of(host, lab.sqlite())
+    assert code > 0 and "8081" in log
+
+
+def test_a_store_file_in_no_folder_ends_with_a_failure_or_is_made(lab):
+    """Whatever is done, the operator hears of the path."""
+    store = lab.sqlite()
+    store.path = lab.folder / "file" / "flannel.db"
+    (lab.folder / "file").write_text("in the way")
+    code, log = end_of(lab.host(), store)
+    assert code > 0 and str(store.path) in log
+
+
+def test_version_and_help_end_with_0():
+    assert run(binary("flanneld"), "--help") is not None
+    run(binary("flanneld"), "--version")
+    run(binary("flannelctl"), "--help")
+
+
+# ---- what it tells
+
+
+def test_readiness_is_told_to_the_service_manager_after_the_subnet_file_is_written(lab):
+    cluster = Cluster(lab, hosts=1)
+    daemon = cluster.hosts[0].daemon.start()
+    daemon.wait_log("config")
+    assert "READY=1" not in daemon.told()
+    cluster.store.set_config(cluster.config)
+    daemon.wait_ready()
+    assert list(daemon.subnet_env()) == [
+        "FLANNEL_NETWORK", "FLANNEL_SUBNET", "FLANNEL_MTU", "FLANNEL_IPMASQ",
+    ]
+    assert daemon.told().count("READY=1") == 1
+
+
+def test_readyz_tells_why_the_host_is_not_ready(lab):
+    cluster = Cluster(lab, hosts=1)
+    daemon = cluster.hosts[0].daemon.start()
+    wait_until(lambda: "config" in _try(daemon, "/readyz"), "a reason", unless=daemon.must_run)
+    assert daemon.health("/readyz")[0] == 503
+    assert daemon.health("/healthz")[0] == 200
+    cluster.store.set_config(cluster.config)
+    daemon.wait_ready()
+    assert daemon.health("/readyz")[0] == 200
+    assert daemon.health("/nothing-here")[0] == 404
+
+
+def _try(daemon, path):
+    try:
+        return daemon.health(path)[1]
+    except ConnectionError:
+        return ""
+
+
+def test_two_daemons_of_one_address_do_not_both_take_its_lease(lab):
+    """The same public IP on two hosts is a mistake that must be heard, not a shared subnet."""
+    cluster = Cluster(lab, hosts=2, flags=["--public-ip=192.0.2.1"], iface="eth0")
+    cluster.store.set_config(cluster.config)
+    for host in cluster.hosts:
+        host.daemon.start()
+    cluster.hosts[0].daemon.wait_ready()
+    assert len(leases_of(cluster.store)) == 1
+
+
+# ---- flannelctl
+
+
+@pytest.mark.parametrize("store", ["sqlite", "etcd"])
+def test_flannelctl_shows_the_leases_that_the_daemons_took(lab, store):
+    cluster = Cluster(lab, store).start()
+    text = flannelctl(cluster.store, "leases")
+    for host in cluster.hosts:
+        line, = [line for line in text.splitlines() if subnet(host) in line]
+        assert host.address in line and "vxlan" in line
+    assert len(leases_of(cluster.store)) == 2
+
+
+@pytest.mark.parametrize("store", ["sqlite", "etcd"])
+def test_flannelctl_reads_back_the_configuration_it_set(lab, store):
+    store = lab.store(store)
+    config = '{"Network":"10.5.0.0/16","Backend":{"Type":"host-gw"}}'
+    flannelctl(store, "config", "set", config)
+    got = flannelctl(store, "config", "get")
+    assert json.loads(got) == json.loads(config)
+
+
+def test_flannelctl_refuses_a_configuration_that_makes_no_sense(lab):
+    store = lab.sqlite()
+    with pytest.raises(CommandFailed, match="10.5.0.0/31"):
+        flannelctl(store, "config", "set", '{"Network":"10.5.0.0/31"}')
+    with pytest.raises(CommandFailed):
+        flannelctl(store, "config", "get")
+
+
+def test_the_subnet_of_a_lease_names_its_key(lab):
+    cluster = Cluster(lab, "etcd", hosts=1).start()
+    assert list(cluster.store.lease_values()) == [lease_key(subnet(cluster.hosts[0]))]

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A cluster shared with upstream flannel, which speaks through etcd and the kernel alone.
+
+    h1c ── cni0 ─ h1 (our daemon) ─ eth0 ──┬── lan ──┬── eth0 ─ h2 (as upstream sets it up) ── h2c
+                                         etcd
+
+h2 runs no daemon: its lease is written and its kernel programmed by hand, word for word as
+flanneld v0.20 does it.
+"""
+
+import json
+
+import pytest
+
+from lab import wait_until
+from lab.cluster import NETWORK, Cluster, wait_rows_gone
+from lab.overlay import base, lease_key, rows, rows_about, subnet, vtep_mac, vxlan_rows
+from lab.topology import Container
+from lab.traffic import ping, transfer
+
+SUBNET = "10.5.77.0/24"
+MAC = "c6:d2:32:6f:8f:44"
+VXLAN_VALUE = (
+    '{"PublicIP":"192.0.2.2","PublicIPv6":null,"BackendType":"vxlan",'
+    f'"BackendData":{{"VNI":1,"VtepMAC":"{MAC}"}}}}'
+)
+HOSTGW_VALUE = '{"PublicIP":"192.0.2.2","PublicIPv6":null,"BackendType":"host-gw"}'
+
+
+def upstream_vxlan_host(host):
+    """Device and address as v0.20 makes them."""
+    host.ns.ip_all(
+        f"link add flannel.1 address {MAC} mtu 1450 type vxlan id 1 dev eth0 local {host.address} "
+        "dstport 8472 nolearning\n"
+        f"addr add {base(SUBNET)}/32 dev flannel.1\n"
+        "link set flannel.1 up\n"
+    )
+    host.container = Container(
+        host, {"FLANNEL_SUBNET": SUBNET.replace(".0/", ".1/"), "FLANNEL_MTU": "1450"}
+    )
+
+
+def upstream_adds_peer(host, key, value):
+    """What upstream does with a lease that it sees in etcd: neighbour, FDB row, route."""
+    lease = json.loads(value)
+    peer_subnet = key.replace("-", "/")
+    mac = lease["BackendData"]["VtepMAC"]
+    host.ns.ip("neigh", "replace", base(peer_subnet), "lladdr", mac, "dev", "flannel.1",
+               "nud", "permanent")
+    host.ns.bridge("fdb", "replace", mac, "dev", "flannel.1", "dst", lease["PublicIP"], "self",
+                   "permanent")
+    host.ns.ip("route", "replace", peer_subnet, "via", base(peer_subnet), "dev", "flannel.1",
+               "onlink")
+
+
+@pytest.fixture
+def ours(lab):
+    """A cluster of one host of ours on etcd."""
+    cluster = Cluster(lab, "etcd", hosts=1).start(containers=True)
+    return cluster, cluster.hosts[0]
+
+
+def test_a_host_of_upstream_is_reached_and_reaches_us_over_vxlan(lab, ours):
+    cluster, one = ours
+    two = lab.host()
+    upstream_vxlan_host(two)
+    cluster.store.put_lease(lease_key(SUBNET), VXLAN_VALUE)
+    wanted = vxlan_rows(SUBNET, MAC, two.address)
+    wait_until(lambda: wanted <= rows(one), lambda: f"{wanted - rows(one)}")
+    key = lease_key(subnet(one))
+    upstream_adds_peer(two, key, cluster.store.lease_values()[key])
+    for source, target in ((one, two), (two, one)):
+        ping(source.container, target.container)
+        sent, received = transfer(source.container, target.container, megabytes=20)
+        assert sent == received
+
+
+def test_a_lease_of_upstream_that_is_deleted_takes_its_rows_along(lab, ours):
+    cluster, one = ours
+    cluster.store.put_lease(lease_key(SUBNET), VXLAN_VALUE)
+    wait_until(lambda: rows_about(one, SUBNET, "192.0.2.2"), "the peer")
+    cluster.store.delete_lease(lease_key(SUBNET))
+    wait_rows_gone(one, lambda: rows_about(one, SUBNET, "192.0.2.2"), "the peer")
+
+
+def test_a_peer_of_upstream_that_comes_back_with_another_mac_leaves_no_old_row(lab, ours):
+    cluster, one = ours
+    cluster.store.put_lease(lease_key(SUBNET), VXLAN_VALUE)
+    wait_until(lambda: vxlan_rows(SUBNET, MAC, "192.0.2.2") <= rows(one), "the peer")
+    other = "c6:d2:32:6f:8f:45"
+    cluster.store.put_lease(lease_key(SUBNET), VXLAN_VALUE.replace(MAC, other))
+    wanted = vxlan_rows(SUBNET, other, "192.0.2.2")
+    wait_until(lambda: rows_about(one, SUBNET, "192.0.2.2") == wanted,
+               lambda: f"{rows_about(one, SUBNET, '192.0.2.2') ^ wanted}")
+
+
+def test_a_host_of_upstream_is_reached_over_host_gw(lab):
+    cluster = Cluster(lab, "etcd", "host-gw", hosts=1).start(containers=True)
+    one, two = cluster.hosts[0], lab.host()
+    two.container = Container(two, {"FLANNEL_SUBNET": "10.5.77.1/24", "FLANNEL_MTU": "1500"})
+    two.ns.ip("route", "add", subnet(one), "via", one.address, "dev", "eth0")
+    cluster.store.put_lease(lease_key(SUBNET), HOSTGW_VALUE)
+    wanted = {f"route {SUBNET} via {two.address} dev eth0"}
+    wait_until(lambda: wanted <= rows(one), lambda: f"{wanted - rows(one)}")
+    ping(one.container, two.container)
+    ping(two.container, one.container)
+
+
+@pytest.mark.parametrize("backend", ["vxlan", "host-gw"])
+def test_our_lease_is_stored_byte_for_byte_as_upstream_writes_it(lab, backend):
+    cluster = Cluster(lab, "etcd", backend, hosts=1).start()
+    one = cluster.hosts[0]
+    value = f'{{"PublicIP":"{one.address}","PublicIPv6":null,"BackendType":"{backend}"'
+    if backend == "vxlan":
+        value += f',"BackendData":{{"VNI":1,"VtepMAC":"{vtep_mac(one)}"}}'
+    assert cluster.store.lease_values() == {lease_key(subnet(one)): value + "}"}
+    hold = cluster.store.hold(lease_key(subnet(one)))
+    assert cluster.store.ttl_granted(hold) == 86400
+
+
+def test_a_reservation_made_by_hand_is_taken_and_stays_a_reservation(lab):
+    cluster = Cluster(lab, "etcd", hosts=1)
+    cluster.store.reserve(lease_key(SUBNET), '{"PublicIP":"192.0.2.1"}')
+    cluster.start()
+    one = cluster.hosts[0]
+    assert subnet(one) == SUBNET
+    assert cluster.store.hold(lease_key(SUBNET)) == 0
+    one.daemon.stop()
+    one.daemon.start().wait_ready()
+    assert cluster.store.hold(lease_key(SUBNET)) == 0
+
+
+def test_rubbish_among_the_leases_costs_nobody_a_route(lab):
+    cluster = Cluster(lab, "etcd", hosts=2).start()
+    put = cluster.store.put_lease
+    put("lock", "mine")
+    put("10.5.300.0-24", VXLAN_VALUE)
+    put("10.5.88.0-24", "{not json")
+    put("10.5.89.0-24", '{"PublicIP":"nonsense"}')
+    put("../subnets-tmp/x", "y")
+    # A good record after the bad ones has arrived: so have they.
+    put(lease_key(SUBNET), VXLAN_VALUE.replace("192.0.2.2", "192.0.2.9"))
+    for host in cluster.hosts:
+        wait_until(lambda h=host: rows_about(h, SUBNET, "192.0.2.9"), "the good record",
+                   unless=host.daemon.must_run)
+    assert not cluster.missing()
+    for host in cluster.hosts:
+        host.daemon.stop()
+        host.daemon.start().wait_ready()
+    assert not cluster.missing()
+
+
+def test_a_subnet_file_of_upstream_names_the_subnet_that_is_taken_over(lab):
+    """A node that is migrated by swapping the binary, after its lease ran out."""
+    cluster = Cluster(lab, hosts=1)
+    cluster.hosts[0].daemon.subnet_file.write_text(
+        f"FLANNEL_NETWORK={NETWORK}\nFLANNEL_SUBNET=10.5.77.1/24\nFLANNEL_MTU=1450\n"
+        "FLANNEL_IPMASQ=true\n"
+    )
+    cluster.start()
+    assert subnet(cluster.hosts[0]) == SUBNET
+
+
+def test_a_device_of_upstream_is_taken_over_with_its_mac(lab):
+    """Peers know that MAC from the lease; changing it would cut them off for a moment."""
+    cluster = Cluster(lab, "etcd", hosts=1)
+    one = cluster.hosts[0]
+    value = VXLAN_VALUE.replace("192.0.2.2", one.address)
+    one.ns.ip_all(
+        f"link add flannel.1 address {MAC} mtu 1450 type vxlan id 1 dev eth0 local {one.address} "
+        "dstport 8472 nolearning\n"
+        f"addr add {base(SUBNET)}/32 dev flannel.1\n"
+        "link set flannel.1 up\n"
+    )
+    cluster.store.put_lease(lease_key(SUBNET), value)
+    before = one.ns.ask("link", "show", "flannel.1")[0]["ifindex"]
+    cluster.start()
+    assert cluster.store.lease_values() == {lease_key(SUBNET): value}
+    after = one.ns.ask("link", "show", "flannel.1")[0]
+    assert (after["ifindex"], after["address"]) == (before, MAC)
