@@ -184,7 +184,8 @@ void Flags::add(FlagInfo info, std::vector<std::string>& value) {
 void Flags::define(FlagInfo info, Target target) {
   assert(find(info.name) == nullptr);
   std::string text = std::visit([](const auto* value) { return default_word(value); }, target);
-  flags_.push_back({std::move(info), target, std::move(text), FlagSource::nowhere});
+  std::string label = "--" + info.name;
+  flags_.push_back({std::move(info), target, std::move(label), std::move(text)});
 }
 
 Flags::Flag* Flags::find(std::string_view name) {
@@ -193,10 +194,9 @@ Flags::Flag* Flags::find(std::string_view name) {
   return found == flags_.end() ? nullptr : &*found;
 }
 
-Result<void> Flags::take(Flag& flag, std::string_view label, std::string_view value,
-                         FlagSource source) {
+Result<void> Flags::take(Flag& flag, std::string_view value, FlagSource source) {
   auto stored = std::visit([&](auto* target) { return store(target, value); }, flag.target);
-  if (!stored) return Failure(std::move(stored).error().during(label));
+  if (!stored) return Failure(std::move(stored).error().during(flag.label));
   flag.source = source;
   return {};
 }
@@ -230,14 +230,13 @@ Result<ParsedWords> Flags::parse(std::span<const std::string> arguments) {
       return parsed;
     }
     if (flag == nullptr) return unknown(argument, word.name);
-    const std::string label = "--" + flag->info.name;
     if (word.value) {
-      TRY(take(*flag, label, *word.value, FlagSource::command_line));
+      TRY(take(*flag, *word.value, FlagSource::command_line));
     } else if (std::holds_alternative<bool*>(flag->target)) {
-      TRY(take(*flag, label, "true", FlagSource::command_line));
+      TRY(take(*flag, "true", FlagSource::command_line));
     } else {
-      if (++i == arguments.size()) return fail(ErrorKind::invalid, label + " needs a value");
-      TRY(take(*flag, label, arguments[i], FlagSource::command_line));
+      if (++i == arguments.size()) return fail(ErrorKind::invalid, flag->label + " needs a value");
+      TRY(take(*flag, arguments[i], FlagSource::command_line));
     }
   }
   return parsed;
@@ -246,19 +245,20 @@ Result<ParsedWords> Flags::parse(std::span<const std::string> arguments) {
 Result<void> Flags::read_environment(std::string_view prefix, const Environment& environment) {
   for (Flag& flag : flags_) {
     if (!flag.info.in_environment || flag.source == FlagSource::command_line) continue;
-    const std::string variable = variable_name(prefix, flag.info.name);
+    std::string variable = variable_name(prefix, flag.info.name);
     const char* const value = environment(variable);
     if (value == nullptr || *value == '\0') continue;
-    TRY(take(flag, variable, value, FlagSource::environment));
+    flag.label = std::move(variable);
+    TRY(take(flag, value, FlagSource::environment));
   }
   return {};
 }
 
-FlagSource Flags::source(std::string_view name) const {
+const Flags::Flag& Flags::get(std::string_view name) const {
   const auto found =
       std::ranges::find_if(flags_, [&](const Flag& flag) { return flag.info.name == name; });
   assert(found != flags_.end());
-  return found->source;
+  return *found;
 }
 
 std::string Flags::usage() const {

@@ -50,8 +50,10 @@ class Flags {
   Result<void> read_environment(std::string_view prefix, const Environment& environment);
 
   // Where a defined flag got its value from.
-  FlagSource source(std::string_view name) const;
+  FlagSource source(std::string_view name) const { return get(name).source; }
   bool given(std::string_view name) const { return source(name) != FlagSource::nowhere; }
+  // How an error about its value names it: "--iface", or "FLANNELD_IFACE" if it came from there.
+  const std::string& label(std::string_view name) const { return get(name).label; }
 
   // One paragraph for each flag: name, kind of value, help, default.
   std::string usage() const;
@@ -63,13 +65,15 @@ class Flags {
   struct Flag {
     FlagInfo info;
     Target target;
+    std::string label;
     std::string default_text;  // empty: the zero value
     FlagSource source = FlagSource::nowhere;
   };
 
   void define(FlagInfo info, Target target);
   Flag* find(std::string_view name);
-  Result<void> take(Flag& flag, std::string_view label, std::string_view value, FlagSource source);
+  const Flag& get(std::string_view name) const;
+  Result<void> take(Flag& flag, std::string_view value, FlagSource source);
   Failure unknown(std::string_view word, std::string_view name) const;
 
   std::vector<Flag> flags_;

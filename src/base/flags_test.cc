@@ -180,6 +180,8 @@ TEST_F(FlagsTest, TheEnvironmentFillsInWhatTheCommandLineLeftOut) {
   EXPECT_EQ(flags.source("ip-masq"), FlagSource::environment);
   EXPECT_EQ(flags.source("etcd-prefix"), FlagSource::nowhere);
   EXPECT_FALSE(flags.given("version"));
+  EXPECT_EQ(flags.label("iface"), "--iface");
+  EXPECT_EQ(flags.label("ip-masq"), "FLANNELD_IP_MASQ");
 }
 
 TEST_F(FlagsTest, OneVariableIsOneElementOfAList) {

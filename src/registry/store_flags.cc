@@ -13,14 +13,13 @@ Result<StoreKind> parse_kind(const std::string& store) {
   if (store == "etcd") return StoreKind::etcd;
   if (store == "memory") return StoreKind::memory;
   if (store.starts_with(kSqlite) && store.size() > kSqlite.size()) return StoreKind::sqlite;
-  return fail(ErrorKind::invalid,
-              "--store: " + quoted(store) + " is none of etcd, sqlite:PATH, memory");
+  return fail(ErrorKind::invalid, quoted(store) + " is none of etcd, sqlite:PATH, memory");
 }
 
 Result<void> check_endpoint(std::string_view endpoint) {
   if (endpoint.find('@') != std::string_view::npos) {  // not printed: it holds a password
     return fail(ErrorKind::invalid,
-                "--etcd-endpoints: user and password do not belong into an endpoint but into "
+                "user and password do not belong into an endpoint but into "
                 "--etcd-username and --etcd-password");
   }
   const auto scheme_end = endpoint.find("://");
@@ -31,8 +30,8 @@ Result<void> check_endpoint(std::string_view endpoint) {
   if (known && !rest.empty() && rest[0] != '/' && rest.find(' ') == std::string_view::npos) {
     return {};
   }
-  return fail(ErrorKind::invalid, "--etcd-endpoints: " + quoted(endpoint) +
-                                      " is not of the form http://HOST:PORT or https://HOST:PORT");
+  return fail(ErrorKind::invalid,
+              quoted(endpoint) + " is not of the form http://HOST:PORT or https://HOST:PORT");
 }
 
 Result<std::vector<std::string>> parse_endpoints(const std::string& list) {
@@ -43,7 +42,7 @@ Result<std::vector<std::string>> parse_endpoints(const std::string& list) {
     TRY(check_endpoint(endpoint));
     endpoints.emplace_back(endpoint);
   }
-  if (endpoints.empty()) return fail(ErrorKind::invalid, "--etcd-endpoints: names no endpoint");
+  if (endpoints.empty()) return fail(ErrorKind::invalid, "names no endpoint");
   return endpoints;
 }
 
@@ -99,11 +98,11 @@ void StoreFlags::define(Flags& flags) {
 Result<ParsedStore> parse_store(const StoreFlags& texts, const Flags& flags) {
   ParsedStore parsed;
   StoreOptions& options = parsed.options;
-  options.kind = TRY(parse_kind(texts.store));
+  options.kind = TRY_DURING(parse_kind(texts.store), flags.label("store"));
   options.prefix = texts.prefix;
   if (options.kind == StoreKind::sqlite) options.sqlite_path = texts.store.substr(kSqlite.size());
   if (options.kind == StoreKind::etcd) {
-    options.endpoints = TRY(parse_endpoints(texts.endpoints));
+    options.endpoints = TRY_DURING(parse_endpoints(texts.endpoints), flags.label("etcd-endpoints"));
     TRY(check_pairs(texts));
     options.key_file = texts.key_file;
     options.cert_file = texts.cert_file;

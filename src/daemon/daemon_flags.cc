@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/daemon_flags.h"
+
+namespace flannel {
+
+void DaemonFlags::define(Flags& flags) {
+  store.define(flags);
+  define_network(flags);
+  define_rules(flags);
+  define_kube(flags);
+  define_process(flags);
+}
+
+void DaemonFlags::define_network(Flags& flags) {
+  flags.add({.name = "iface",
+             .help = "interface for traffic between hosts, by name or address; the first usable "
+                     "one of several is taken"},
+            iface);
+  flags.add({.name = "iface-regex",
+             .help = "the same by a regular expression over addresses, then names; tried after "
+                     "every --iface"},
+            iface_regex);
+  flags.add(
+      {.name = "iface-can-reach", .help = "the interface that reaches this address; tried last"},
+      iface_can_reach);
+  flags.add({.name = "public-ip", .help = "address that other hosts send to"}, public_ip);
+  flags.add({.name = "public-ipv6", .help = "not supported yet"}, public_ipv6);
+  flags.add({.name = "subnet-file", .help = "file for the subnet, MTU and masquerade setting"},
+            subnet_file);
+  flags.add({.name = "subnet-lease-renew-margin",
+             .help = "minutes before its end at which the lease is renewed, 1 to 1439"},
+            renew_margin_minutes);
+  flags.add({.name = "subnet-lease-ttl",
+             .help = "seconds that the lease lives without renewal, 10 to 31536000; mostly for "
+                     "tests"},
+            lease_ttl_seconds);
+  flags.add({.name = "state-dir", .help = "folder for what must outlive a reboot: the node id"},
+            state_dir);
+}
+
+void DaemonFlags::define_rules(Flags& flags) {
+  flags.add({.name = "ip-masq", .help = "not supported yet"}, ip_masq);
+  flags.add({.name = "ip-masq-fully-random-disable", .help = "not supported yet"},
+            ip_masq_fully_random_disable);
+  flags.add({.name = "iptables-resync", .help = "accepted, not yet in effect"},
+            iptables_resync_seconds);
+  flags.add({.name = "iptables-forward-rules", .help = "accepted, not yet in effect"},
+            iptables_forward_rules);
+  flags.add({.name = "ip-blackhole-route", .help = "not supported yet"}, ip_blackhole_route);
+}
+
+void DaemonFlags::define_kube(Flags& flags) {
+  flags.add({.name = "kube-subnet-mgr", .help = "not supported yet"}, kube_subnet_mgr);
+  flags.add({.name = "kube-api-url", .help = "not supported yet"}, kube_api_url);
+  flags.add({.name = "kubeconfig-file", .help = "not supported yet"}, kubeconfig_file);
+  flags.add({.name = "kube-annotation-prefix", .help = "only with --kube-subnet-mgr"},
+            kube_annotation_prefix);
+  flags.add({.name = "net-config-path", .help = "only with --kube-subnet-mgr"}, net_config_path);
+  flags.add({.name = "set-node-network-unavailable", .help = "only with --kube-subnet-mgr"},
+            set_node_network_unavailable);
+}
+
+void DaemonFlags::define_process(Flags& flags) {
+  flags.add({.name = "healthz-ip", .help = "address of the health server"}, healthz_ip);
+  flags.add({.name = "healthz-port", .help = "port of the health server; 0: none"}, healthz_port);
+  flags.add({.name = "v", .help = "verbosity of the log; 2: each peer, 4: each kernel object"},
+            verbosity);
+  flags.add({.name = "vmodule", .help = "not supported yet"}, vmodule);
+  flags.add({.name = "log_backtrace_at", .help = "not supported yet"}, log_backtrace_at);
+  // Not in the environment: upstream never read it there, and service managers set such names.
+  flags.add({.name = "version", .help = "print the version and exit", .in_environment = false},
+            version);
+}
+
+}  // namespace flannel

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/options.h"
+
+#include <algorithm>
+
+#include "base/printable.h"
+#include "base/version.h"
+#include "daemon/daemon_flags.h"
+#include "net/address.h"
+#include "registry/store_flags.h"
+
+namespace flannel {
+namespace {
+
+Failure bad(const Flags& flags, std::string_view name, std::string text) {
+  return fail(ErrorKind::invalid, flags.label(name) + ": " + std::move(text));
+}
+
+Result<void> check_range(const Flags& flags, std::string_view name, std::int64_t value,
+                         std::int64_t least, std::int64_t most) {
+  if (value >= least && value <= most) return {};
+  return bad(flags, name,
+             std::to_string(value) + " is not between " + std::to_string(least) + " and " +
+                 std::to_string(most));
+}
+
+// Nothing given here may be dropped silently: the operator counts on it.
+Result<void> refuse_what_is_not_there(const DaemonFlags& texts, const Flags& flags) {
+  struct Refusal {
+    std::string_view name;
+    bool refused;
+    std::string_view why;
+  };
+  constexpr std::string_view kube =
+      "this release has no Kubernetes mode yet, leases are in --store";
+  constexpr std::string_view log =
+      "this release sets the verbosity for the whole program, with --v";
+  const Refusal refusals[] = {
+      {"ip-masq", texts.ip_masq,
+       "this release makes no masquerade rules yet; leave them to the container engine"},
+      {"ip-masq-fully-random-disable", texts.ip_masq_fully_random_disable,
+       "this release makes no masquerade rules yet"},
+      {"ip-blackhole-route", texts.ip_blackhole_route, "this release keeps no blackhole route yet"},
+      {"public-ipv6", !texts.public_ipv6.empty(), "this release speaks IPv4 only"},
+      {"kube-subnet-mgr", texts.kube_subnet_mgr, kube},
+      {"kube-api-url", !texts.kube_api_url.empty(), kube},
+      {"kubeconfig-file", !texts.kubeconfig_file.empty(), kube},
+      {"kube-annotation-prefix", flags.given("kube-annotation-prefix"), kube},
+      {"net-config-path", flags.given("net-config-path"), kube},
+      {"set-node-network-unavailable", flags.given("set-node-network-unavailable"), kube},
+      {"vmodule", !texts.vmodule.empty(), log},
+      {"log_backtrace_at", !texts.log_backtrace_at.empty() && texts.log_backtrace_at != ":0",
+       "this release prints no backtraces"},
+  };
+  for (const Refusal& refusal : refusals) {
+    if (refusal.refused) return bad(flags, refusal.name, std::string(refusal.why));
+  }
+  return {};
+}
+
+// Scripts write --iface=$IFACE with nothing in it; upstream takes that as not given.
+std::vector<std::string> without_empty(std::vector<std::string> list) {
+  std::erase(list, std::string());
+  return list;
+}
+
+Result<void> check_address(const Flags& flags, std::string_view name, const std::string& text) {
+  if (text.empty() || Ip4::parse(text)) return {};
+  return bad(flags, name, quoted(text) + " is not an IPv4 address");
+}
+
+Result<UnderlayRequest> underlay_request(const DaemonFlags& texts, const Flags& flags) {
+  TRY(check_address(flags, "public-ip", texts.public_ip));
+  TRY(check_address(flags, "iface-can-reach", texts.iface_can_reach));
+  return UnderlayRequest{.interfaces = without_empty(texts.iface),
+                         .regexes = without_empty(texts.iface_regex),
+                         .can_reach = texts.iface_can_reach,
+                         .public_ip = texts.public_ip};
+}
+
+Result<KeeperOptions> keeper_options(const DaemonFlags& texts, const Flags& flags) {
+  TRY(check_range(flags, "subnet-lease-ttl", texts.lease_ttl_seconds, 10, 31'536'000));
+  TRY(check_range(flags, "subnet-lease-renew-margin", texts.renew_margin_minutes, 1, 1439));
+  KeeperOptions options{.ttl = std::chrono::seconds(texts.lease_ttl_seconds),
+                        .renew_margin = std::chrono::minutes(texts.renew_margin_minutes)};
+  if (options.renew_margin < options.ttl) return options;
+  if (flags.given("subnet-lease-renew-margin")) {
+    return bad(flags, "subnet-lease-renew-margin",
+               std::to_string(texts.renew_margin_minutes) + " minutes is not less than the " +
+                   std::to_string(texts.lease_ttl_seconds) + " seconds of the lease");
+  }
+  options.renew_margin = options.ttl / 2;
+  return options;
+}
+
+Result<std::optional<ListenAddress>> health_address(const DaemonFlags& texts, const Flags& flags) {
+  const std::string& ip = texts.healthz_ip;
+  if (!ip.empty() && !Ip4::parse(ip) && !Ip6::parse(ip)) {
+    return bad(flags, "healthz-ip", quoted(ip) + " is not an IP address");
+  }
+  if (texts.healthz_port > 65535) {
+    return bad(flags, "healthz-port", std::to_string(texts.healthz_port) + " is not a TCP port");
+  }
+  if (texts.healthz_port <= 0) return std::nullopt;
+  return ListenAddress{ip.empty() ? "0.0.0.0" : ip, static_cast<std::uint16_t>(texts.healthz_port)};
+}
+
+Result<Options> judge(const DaemonFlags& texts, const Flags& flags) {
+  TRY(refuse_what_is_not_there(texts, flags));
+  ParsedStore store = TRY(parse_store(texts.store, flags));
+  Options options;
+  options.store = std::move(store.options);
+  options.warnings = std::move(store.warnings);
+  options.underlay = TRY(underlay_request(texts, flags));
+  options.keeper = TRY(keeper_options(texts, flags));
+  options.healthz = TRY(health_address(texts, flags));
+  TRY(check_range(flags, "iptables-resync", texts.iptables_resync_seconds, 1, 86'400));
+  if (texts.subnet_file.empty()) return bad(flags, "subnet-file", "names no file");
+  if (texts.state_dir.empty()) return bad(flags, "state-dir", "names no folder");
+  options.subnet_file = texts.subnet_file;
+  options.state_dir = texts.state_dir;
+  options.verbosity = static_cast<int>(std::clamp<std::int64_t>(texts.verbosity, 0, 100));
+  options.given = flags.given_text();
+  return options;
+}
+
+std::string usage(const Flags& flags) {
+  return "Usage: flanneld [OPTION]...\n"
+         "The agent of one host: takes a subnet for its containers and makes those of all other\n"
+         "hosts reachable.\n\n" +
+         flags.usage() +
+         "\nA flag that is not given is looked for in the environment: FLANNELD_ETCD_ENDPOINTS "
+         "for\n"
+         "--etcd-endpoints, and so on.\n";
+}
+
+}  // namespace
+
+Result<CommandLine> parse_command_line(std::span<const std::string> arguments,
+                                       const Flags::Environment& environment) {
+  DaemonFlags texts;
+  Flags flags;
+  texts.define(flags);
+  const ParsedWords parsed = TRY(flags.parse(arguments));
+  if (parsed.help) return PrintAndExit{usage(flags)};
+  if (!parsed.words.empty()) {
+    return fail(ErrorKind::invalid, "unexpected word " + quoted(parsed.words[0]) +
+                                        " (a flag that is true or false takes its value as "
+                                        "--flag=false)");
+  }
+  if (texts.version) return PrintAndExit{std::string(version()) + "\n"};
+  TRY(flags.read_environment("FLANNELD_", environment));
+  return TRY(judge(texts, flags));
+}
+
+}  // namespace flannel

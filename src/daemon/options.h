@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line and environment of flanneld, parsed into values. Everything that upstream
+// flannel takes is known here; what this release cannot do yet is refused in words, never ignored.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/flags.h"
+#include "core/lease_keeper.h"
+#include "plan/underlay_choice.h"
+#include "registry/open_registry.h"
+
+namespace flannel {
+
+struct ListenAddress {
+  std::string ip;
+  std::uint16_t port = 0;
+  bool operator==(const ListenAddress&) const = default;
+};
+
+struct Options {
+  StoreOptions store;
+  UnderlayRequest underlay;
+  KeeperOptions keeper;
+  std::string subnet_file;               // --subnet-file
+  std::string state_dir;                 // --state-dir
+  std::optional<ListenAddress> healthz;  // --healthz-ip, --healthz-port; nothing: no server
+  int verbosity = 0;                     // --v
+  std::string given;                     // what was given, for the log; no secrets
+  std::vector<std::string> warnings;     // for the log, once
+};
+
+// --help, --version: print this on standard output and exit with 0.
+struct PrintAndExit {
+  std::string text;
+};
+
+using CommandLine = std::variant<Options, PrintAndExit>;
+
+// `arguments` without the program's name. An error is one line that names the word or variable;
+// the program exits with 2.
+Result<CommandLine> parse_command_line(std::span<const std::string> arguments,
+                                       const Flags::Environment& environment);
+
+}  // namespace flannel

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/options.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+
+namespace flannel {
+namespace {
+
+using Words = std::vector<std::string>;
+using Variables = std::map<std::string, std::string>;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+Result<CommandLine> parse(const Words& arguments, const Variables& variables = {}) {
+  return parse_command_line(arguments, [&](const std::string& name) {
+    const auto found = variables.find(name);
+    return found == variables.end() ? nullptr : found->second.c_str();
+  });
+}
+
+Options options(const Words& arguments, const Variables& variables = {}) {
+  const auto parsed = parse(arguments, variables);
+  EXPECT_TRUE(parsed.has_value()) << parsed.error().text;
+  return parsed ? std::get<Options>(*parsed) : Options{};
+}
+
+std::string printed(const Words& arguments, const Variables& variables = {}) {
+  const auto parsed = parse(arguments, variables);
+  EXPECT_TRUE(parsed.has_value()) << parsed.error().text;
+  return parsed ? std::get<PrintAndExit>(*parsed).text : "";
+}
+
+std::string mistake(const Words& arguments, const Variables& variables = {}) {
+  const auto parsed = parse(arguments, variables);
+  return parsed ? "no mistake" : parsed.error().text;
+}
+
+TEST(OptionsTest, WithoutFlagsEverythingHasUpstreamsDefault) {
+  const Options given = options({});
+  EXPECT_EQ(given.store.kind, StoreKind::etcd);
+  EXPECT_EQ(given.store.endpoints, (Words{"http://127.0.0.1:4001", "http://127.0.0.1:2379"}));
+  EXPECT_EQ(given.subnet_file, "/run/flannel/subnet.env");
+  EXPECT_EQ(given.state_dir, "/var/lib/flannel");
+  EXPECT_EQ(given.keeper.ttl, seconds(86400));
+  EXPECT_EQ(given.keeper.renew_margin, minutes(60));
+  EXPECT_EQ(given.healthz, std::nullopt);
+  EXPECT_EQ(given.verbosity, 0);
+  EXPECT_EQ(given.given, "");
+  EXPECT_TRUE(given.warnings.empty());
+}
+
+TEST(OptionsTest, WhatANodeOfUpstreamHasOnItsCommandLineIsUnderstood) {
+  const Options given = options({"-etcd-endpoints=http://a:1,http://b:2",
+                                 "-etcd-prefix",
+                                 "/vxlan/network",
+                                 "-iface",
+                                 "eth0",
+                                 "--iface=192.0.2.1",
+                                 "-iface-regex=^eth",
+                                 "--iface-can-reach=192.0.2.254",
+                                 "--public-ip=203.0.113.7",
+                                 "-subnet-file=/vxlan.env",
+                                 "--v=2",
+                                 "-ip-masq=false",
+                                 "-kube-subnet-mgr=false",
+                                 "--iptables-forward-rules=true",
+                                 "--iptables-resync=5",
+                                 "--subnet-lease-renew-margin=0x3c",
+                                 "-healthz-ip=127.0.0.1",
+                                 "-healthz-port=8471",
+                                 "--log_backtrace_at=:0",
+                                 "--vmodule="});
+  EXPECT_EQ(given.store.prefix, "/vxlan/network");
+  EXPECT_EQ(given.underlay.interfaces, (Words{"eth0", "192.0.2.1"}));
+  EXPECT_EQ(given.underlay.regexes, Words{"^eth"});
+  EXPECT_EQ(given.underlay.can_reach, "192.0.2.254");
+  EXPECT_EQ(given.underlay.public_ip, "203.0.113.7");
+  EXPECT_EQ(given.subnet_file, "/vxlan.env");
+  EXPECT_EQ(given.healthz, (ListenAddress{"127.0.0.1", 8471}));
+  EXPECT_EQ(given.verbosity, 2);
+}
+
+TEST(OptionsTest, AnInterfaceWithoutANameIsTakenAsNotGiven) {
+  EXPECT_TRUE(options({"--iface=", "--iface-regex="}).underlay.interfaces.empty());
+}
+
+TEST(OptionsTest, VersionAndHelpArePrinted) {
+  EXPECT_EQ(printed({"--version"}), "v0.1.0\n");
+  EXPECT_EQ(printed({"-version", "--ip-masq"}, {{"FLANNELD_IFACE_REGEX", "x"}}), "v0.1.0\n");
+  for (const char* word : {"-h", "-help", "--help"}) {
+    EXPECT_EQ(printed({word}).find("Usage: flanneld [OPTION]...\n"), 0U) << word;
+  }
+}
+
+TEST(OptionsTest, TheEnvironmentDoesNotAskForTheVersion) {
+  EXPECT_EQ(options({}, {{"FLANNELD_VERSION", "v0.28.9"}}).given, "");
+}
+
+TEST(OptionsTest, HelpNamesEveryFlagOfUpstream) {
+  const std::string help = printed({"--help"});
+  for (const char* name : {"etcd-endpoints",
+                           "etcd-prefix",
+                           "etcd-keyfile",
+                           "etcd-certfile",
+                           "etcd-cafile",
+                           "etcd-username",
+                           "etcd-password",
+                           "iface",
+                           "iface-regex",
+                           "iface-can-reach",
+                           "public-ip",
+                           "public-ipv6",
+                           "subnet-file",
+                           "subnet-lease-renew-margin",
+                           "ip-masq",
+                           "ip-masq-fully-random-disable",
+                           "iptables-resync",
+                           "iptables-forward-rules",
+                           "ip-blackhole-route",
+                           "kube-subnet-mgr",
+                           "kube-api-url",
+                           "kubeconfig-file",
+                           "kube-annotation-prefix",
+                           "net-config-path",
+                           "set-node-network-unavailable",
+                           "healthz-ip",
+                           "healthz-port",
+                           "version",
+                           "v",
+                           "vmodule",
+                           "log_backtrace_at",
+                           "store",
+                           "subnet-lease-ttl",
+                           "state-dir"}) {
+    const std::string line = std::string("\n  --") + name;
+    EXPECT_TRUE(help.find(line + "\n") != std::string::npos ||
+                help.find(line + " ") != std::string::npos)
+        << name;
+  }
+}
+
+TEST(OptionsTest, WhatIsNotThereYetIsRefusedInWords) {
+  const Words refused[] = {
+      {"--ip-masq",
+       "--ip-masq: this release makes no masquerade rules yet; leave them to the "
+       "container engine"},
+      {"--ip-masq-fully-random-disable",
+       "--ip-masq-fully-random-disable: this release makes no "
+       "masquerade rules yet"},
+      {"--ip-blackhole-route", "--ip-blackhole-route: this release keeps no blackhole route yet"},
+      {"--public-ipv6=fd00::1", "--public-ipv6: this release speaks IPv4 only"},
+      {"--vmodule=a=1",
+       "--vmodule: this release sets the verbosity for the whole program, with "
+       "--v"},
+      {"--log_backtrace_at=main.go:1", "--log_backtrace_at: this release prints no backtraces"}};
+  for (const Words& pair : refused)
+    EXPECT_EQ(mistake({pair[0]}), pair[1]);
+  for (const char* name :
+       {"kube-subnet-mgr", "kube-api-url=x", "kubeconfig-file=x", "kube-annotation-prefix=x",
+        "net-config-path=/etc/kube-flannel/net-conf.json", "set-node-network-unavailable=false"}) {
+    const std::string flag = std::string("--") + name;
+    EXPECT_EQ(mistake({flag}),
+              flag.substr(0, flag.find('=')) +
+                  ": this release has no Kubernetes mode yet, leases are in --store");
+  }
+  EXPECT_EQ(mistake({}, {{"FLANNELD_IP_BLACKHOLE_ROUTE", "true"}}),
+            "FLANNELD_IP_BLACKHOLE_ROUTE: this release keeps no blackhole route yet");
+}
+
+TEST(OptionsTest, TheRenewMarginLiesWithinADayAndWithinTheLease) {
+  EXPECT_EQ(options({"--subnet-lease-renew-margin=1"}).keeper.renew_margin, minutes(1));
+  EXPECT_EQ(options({"--subnet-lease-renew-margin=1439"}).keeper.renew_margin, minutes(1439));
+  for (const char* margin : {"0", "1440", "-1"}) {
+    EXPECT_EQ(mistake({std::string("--subnet-lease-renew-margin=") + margin}),
+              "--subnet-lease-renew-margin: " + std::string(margin) + " is not between 1 and 1439");
+  }
+  EXPECT_EQ(mistake({"--subnet-lease-ttl=60", "--subnet-lease-renew-margin=1"}),
+            "--subnet-lease-renew-margin: 1 minutes is not less than the 60 seconds of the lease");
+}
+
+TEST(OptionsTest, AShortLeaseIsRenewedAtItsHalfUnlessTheMarginIsGiven) {
+  EXPECT_EQ(options({"--subnet-lease-ttl=10"}).keeper.ttl, seconds(10));
+  EXPECT_EQ(options({"--subnet-lease-ttl=10"}).keeper.renew_margin, seconds(5));
+  EXPECT_EQ(options({"--subnet-lease-ttl=61", "--subnet-lease-renew-margin=1"}).keeper.renew_margin,
+            minutes(1));
+  EXPECT_EQ(mistake({"--subnet-lease-ttl=9"}),
+            "--subnet-lease-ttl: 9 is not between 10 and 31536000");
+}
+
+TEST(OptionsTest, AddressesAndPortsAreJudgedBeforeAnythingStarts) {
+  EXPECT_EQ(mistake({"--public-ip=host.example"}),
+            "--public-ip: \"host.example\" is not an IPv4 address");
+  EXPECT_EQ(mistake({"--iface-can-reach=fd00::1"}),
+            "--iface-can-reach: \"fd00::1\" is not an IPv4 address");
+  EXPECT_EQ(mistake({"--healthz-ip=localhost"}),
+            "--healthz-ip: \"localhost\" is not an IP address");
+  EXPECT_EQ(mistake({"--healthz-port=65536"}), "--healthz-port: 65536 is not a TCP port");
+  EXPECT_EQ(options({"--healthz-port=-1"}).healthz, std::nullopt);
+  EXPECT_EQ(options({"--healthz-port=80", "--healthz-ip="}).healthz,
+            (ListenAddress{"0.0.0.0", 80}));
+  EXPECT_EQ(options({"--healthz-port=80", "--healthz-ip=::1"}).healthz, (ListenAddress{"::1", 80}));
+  EXPECT_EQ(mistake({"--iptables-resync=0"}), "--iptables-resync: 0 is not between 1 and 86400");
+  EXPECT_EQ(mistake({"--subnet-file="}), "--subnet-file: names no file");
+  EXPECT_EQ(mistake({"--state-dir="}), "--state-dir: names no folder");
+}
+
+TEST(OptionsTest, MistakesAreErrorsThatNameTheWord) {
+  EXPECT_EQ(mistake({"--ip-masq", "false"}).find("unexpected word \"false\""), 0U);
+  EXPECT_EQ(mistake({"foo", "--version"}).find("unexpected word \"foo\""), 0U);
+  EXPECT_EQ(mistake({"--", "foo"}).find("unexpected word \"foo\""), 0U);
+  EXPECT_EQ(mistake({"--etcd-endpoint=x"}),
+            "unknown flag \"--etcd-endpoint\", did you mean --etcd-endpoints?");
+  EXPECT_EQ(mistake({}, {{"FLANNELD_HEALTHZ_PORT", "http"}}),
+            "FLANNELD_HEALTHZ_PORT: \"http\" is not a whole number");
+}
+
+TEST(OptionsTest, TheLogShowsWhatWasGivenButNotThePassword) {
+  const Options given = options({"--etcd-username=u", "--etcd-password=hunter2", "--iface=eth0"},
+                                {{"FLANNELD_SUBNET_FILE", "/s"}});
+  EXPECT_EQ(given.given,
+            "--etcd-username=u --etcd-password=(hidden) --iface=eth0 --subnet-file=/s");
+  EXPECT_EQ(given.warnings.size(), 1U);
+  EXPECT_EQ(given.store.password, "hunter2");
+}
+
+}  // namespace
+}  // namespace flannel

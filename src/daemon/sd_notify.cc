@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/sd_notify.h"
+
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdlib>
+
+#include "base/log.h"
+#include "base/printable.h"
+#include "base/result.h"
+
+namespace flannel {
+namespace {
+
+// A manager that reads no more must not hold the loop for longer.
+constexpr timeval kLongestSend{.tv_sec = 0, .tv_usec = 200'000};
+
+Result<void> send_to(const Fd& socket, const std::string& address, const std::string& message) {
+  sockaddr_un to{};
+  to.sun_family = AF_UNIX;
+  std::copy(address.begin(), address.end(), to.sun_path);
+  const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + address.size());
+  const ssize_t sent = ::sendto(socket.get(), message.data(), message.size(), MSG_NOSIGNAL,
+                                reinterpret_cast<const sockaddr*>(&to), length);
+  if (sent < 0) return os_error("tell the service manager");
+  return {};
+}
+
+}  // namespace
+
+ServiceNotifier ServiceNotifier::from_environment() {
+  const char* const address = std::getenv("NOTIFY_SOCKET");
+  ServiceNotifier notifier(address == nullptr ? "" : address);
+  ::unsetenv("NOTIFY_SOCKET");
+  return notifier;
+}
+
+ServiceNotifier::ServiceNotifier(std::string_view address) {
+  if (address.empty()) return;
+  const bool known = address[0] == '/' || address[0] == '@';
+  // One byte less than there is: a path wants its zero at the end.
+  if (!known || address.size() >= sizeof(sockaddr_un::sun_path)) {
+    log::warning("NOTIFY_SOCKET is no address of a unix socket, the service manager hears nothing",
+                 {{"address", address}});
+    return;
+  }
+  socket_ = Fd{::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+  if (!socket_) return;
+  ::setsockopt(socket_.get(), SOL_SOCKET, SO_SNDTIMEO, &kLongestSend, sizeof kLongestSend);
+  address_ = address;
+  if (address_[0] == '@') address_[0] = '\0';
+}
+
+void ServiceNotifier::ready(std::string_view status) {
+  last_status_ = printable(status);
+  send("READY=1\nSTATUS=" + last_status_);
+}
+
+void ServiceNotifier::stopping() {
+  send("STOPPING=1\nSTATUS=stopping; the data plane stays");
+}
+
+void ServiceNotifier::status(std::string_view text) {
+  std::string line = printable(text);
+  if (line == last_status_) return;
+  last_status_ = std::move(line);
+  send("STATUS=" + last_status_);
+}
+
+void ServiceNotifier::send(const std::string& message) {
+  if (address_.empty()) return;
+  const auto sent = send_to(socket_, address_, message);
+  if (!sent && heard_) log::warning("service manager", {{"why", sent.error().text}});
+  heard_ = sent.has_value();
+}
+
+}  // namespace flannel
