@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// alloc: only leases the subnet and writes subnet.env; somebody else carries the packets.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "backend/backend.h"
+
+namespace flannel {
+
+class AllocBackend final : public Backend {
+ public:
+  static constexpr std::string_view kType = "alloc";
+  static Result<MadeBackend> make(std::string_view options_json);
+
+  std::string_view lease_type() const override { return {}; }
+  LeaseAttributes announce(const HostFacts& host, const Lease* previous) const override;
+  std::uint32_t overlay_mtu(const HostFacts& host) const override { return host.underlay.mtu; }
+  Scope scope(const Cidr4& network) const override { return {{}, network}; }
+  NetState host_state(const Lease&, const HostFacts&) const override { return {}; }
+  Result<NetState> peer_state(const Lease&, const Lease&, const HostFacts&,
+                              const PeerFacts&) const override {
+    return NetState{};
+  }
+};
+
+}  // namespace flannel

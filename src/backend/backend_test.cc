@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backend/backend.h"
+
+#include <gtest/gtest.h>
+
+#include "backend/vxlan.h"
+
+namespace flannel {
+namespace {
+
+constexpr const char* kMacOf2 = "02:00:00:00:00:02";
+
+HostFacts host() {
+  HostFacts facts;
+  facts.underlay = {.interface = "eth0",
+                    .interface_index = 2,
+                    .ip = Ip4::of(192, 0, 2, 1),
+                    .public_ip = Ip4::of(192, 0, 2, 1),
+                    .mtu = 1500};
+  facts.node_id.bytes[3] = 9;
+  return facts;
+}
+
+NetworkConfig config(const std::string& backend) {
+  return parse_network_config(R"({"Network":"10.5.0.0/16","Backend":)" + backend + "}")
+      .value()
+      .config;
+}
+
+Result<MadeBackend> made(const std::string& backend) {
+  return make_backend(config(backend), host().underlay);
+}
+
+Lease lease(const char* subnet, const char* ip, const char* type, std::string data = {}) {
+  Lease made_lease;
+  made_lease.subnet.v4 = Cidr4::parse(subnet).value();
+  made_lease.attributes.public_ip = Ip4::parse(ip).value();
+  made_lease.attributes.backend_type = type;
+  made_lease.attributes.backend_data = std::move(data);
+  return made_lease;
+}
+
+Lease vxlan_peer(std::string data = R"({"VNI":1,"VtepMAC":"02:00:00:00:00:02"})") {
+  return lease("10.5.2.0/24", "192.0.2.2", "vxlan", std::move(data));
+}
+
+Lease own(const Backend& backend) {
+  return {{Cidr4::parse("10.5.1.0/24").value(), {}}, backend.announce(host(), nullptr)};
+}
+
+std::string planned(const std::string& backend_json, const Lease& peer, bool on_link = false) {
+  const auto backend = made(backend_json).value().backend;
+  const auto state = backend->peer_state(own(*backend), peer, host(), {.on_link = on_link});
+  return state ? dump(*state) : "refused: " + state.error().text;
+}
+
+TEST(VxlanTest, MakesADeviceOnTheUnderlayWithTheBaseOfTheLease) {
+  const auto backend = made(R"({"Type":"vxlan"})").value().backend;
+  const Lease mine = own(*backend);
+  const std::string mac = to_string(vtep_mac(host().node_id, 1));
+  EXPECT_EQ(dump(backend->host_state(mine, host())),
+            "link flannel.1 vxlan id 1 local 192.0.2.1 dev eth0 dstport 8472 nolearning mtu 1450 "
+            "mac " +
+                mac +
+                " up\n"
+                "addr 10.5.1.0/32 dev flannel.1\n");
+  EXPECT_EQ(mine.attributes.backend_data, R"({"VNI":1,"VtepMAC":")" + mac + "\"}");
+  EXPECT_EQ(backend->overlay_mtu(host()), 1450U);
+}
+
+TEST(VxlanTest, OptionsReachTheDevice) {
+  const auto backend = made(R"({"Type":"VXLAN","vni":42,"PORT":4789,"GBP":true,"Learning":true,
+                                "MTU":1400})")
+                           .value()
+                           .backend;
+  const std::string text = dump(backend->host_state(own(*backend), host()));
+  for (const char* part : {"link flannel.42 vxlan id 42", "dstport 4789", "gbp", "mtu 1350"}) {
+    EXPECT_NE(text.find(part), std::string::npos) << part << " in " << text;
+  }
+  EXPECT_EQ(text.find("nolearning"), std::string::npos) << text;
+}
+
+TEST(VxlanTest, TheOuterSourceIsTheInterfaceAddressAlsoBehindNat) {
+  HostFacts natted = host();
+  natted.underlay.public_ip = Ip4::of(203, 0, 113, 5);
+  const auto backend = make_backend(config(R"({"Type":"vxlan"})"), natted.underlay).value().backend;
+  const LeaseAttributes announced = backend->announce(natted, nullptr);
+  EXPECT_EQ(to_string(announced.public_ip), "203.0.113.5");
+  const std::string text =
+      dump(backend->host_state({{Cidr4::parse("10.5.1.0/24").value(), {}}, announced}, natted));
+  EXPECT_NE(text.find("local 192.0.2.1 "), std::string::npos) << text;
+}
+
+TEST(VxlanTest, APeerIsANeighbourAnFdbEntryAndAnOnlinkRoute) {
+  EXPECT_EQ(planned(R"({"Type":"vxlan"})", vxlan_peer()),
+            "neigh 10.5.2.0 dev flannel.1 lladdr 02:00:00:00:00:02 nud permanent\n"
+            "fdb 02:00:00:00:00:02 dev flannel.1 dst 192.0.2.2 self permanent\n"
+            "route 10.5.2.0/24 via 10.5.2.0 dev flannel.1 onlink\n");
+}
+
+TEST(VxlanTest, OlderReleasesWriteNoVniAndOtherMacForms) {
+  EXPECT_EQ(planned(R"({"Type":"vxlan"})", vxlan_peer(R"({"VtepMAC":"02-00-00-00-00-02"})")),
+            planned(R"({"Type":"vxlan"})", vxlan_peer()));
+}
+
+TEST(VxlanTest, DirectRoutingNeedsThePeerOnTheLink) {
+  const std::string direct = R"({"Type":"vxlan","DirectRouting":true})";
+  EXPECT_EQ(planned(direct, vxlan_peer(), true), "route 10.5.2.0/24 via 192.0.2.2 dev eth0\n");
+  EXPECT_EQ(planned(direct, vxlan_peer(), false), planned(R"({"Type":"vxlan"})", vxlan_peer()));
+  EXPECT_EQ(planned(R"({"Type":"vxlan"})", vxlan_peer(), true),
+            planned(R"({"Type":"vxlan"})", vxlan_peer()));
+}
+
+TEST(VxlanTest, AnnouncesTheMacThatPeersAlreadyKnow) {
+  const auto backend = made(R"({"Type":"vxlan"})").value().backend;
+  Lease earlier = vxlan_peer();
+  EXPECT_NE(backend->announce(host(), &earlier).backend_data.find(kMacOf2), std::string::npos);
+  earlier.attributes.backend_data = R"({"VtepMAC":"02:00:00:00:00:02"})";
+  EXPECT_NE(backend->announce(host(), &earlier).backend_data.find(kMacOf2), std::string::npos);
+  for (const char* other : {R"({"VNI":2,"VtepMAC":"02:00:00:00:00:02"})",
+                            R"({"VNI":1,"VtepMAC":"03:00:00:00:00:02"})", "nonsense", ""}) {
+    earlier.attributes.backend_data = other;
+    EXPECT_EQ(backend->announce(host(), &earlier), backend->announce(host(), nullptr)) << other;
+  }
+}
+
+TEST(VxlanTest, APeerThatCannotBeReachedIsRefusedWithTheReason) {
+  const std::string vxlan = R"({"Type":"vxlan"})";
+  const auto reason = [&](const Lease& peer) { return planned(vxlan, peer); };
+  EXPECT_NE(reason(lease("10.5.2.0/24", "192.0.2.2", "host-gw")).find("non-vxlan"),
+            std::string::npos);
+  EXPECT_NE(reason(lease("10.5.2.0/24", "192.0.2.1", "vxlan")).find("our own public IP"),
+            std::string::npos);
+  EXPECT_NE(reason(lease("10.5.0.0/20", "192.0.2.2", "vxlan")).find("our own subnet"),
+            std::string::npos);
+  EXPECT_NE(reason(lease("10.5.2.0/24", "127.0.0.1", "vxlan")).find("127.0.0.1"),
+            std::string::npos);
+  for (const char* data : {"", "{}", "[]", R"({"VtepMAC":"00:00:00:00:00:00"})",
+                           R"({"VtepMAC":"01:00:00:00:00:01"})", R"({"VtepMAC":7})"}) {
+    EXPECT_EQ(reason(vxlan_peer(data)).find("refused: "), 0U) << data;
+  }
+  EXPECT_NE(reason(vxlan_peer(R"({"VNI":7,"VtepMAC":"02:00:00:00:00:02"})")).find("VNI is 7"),
+            std::string::npos);
+}
+
+TEST(VxlanTest, OptionsOutOfRangeAreRefusedByName) {
+  const std::pair<const char*, const char*> cases[] = {
+      {R"({"Type":"vxlan","VNI":0})", "VNI"},    {R"({"Type":"vxlan","VNI":16777216})", "VNI"},
+      {R"({"Type":"vxlan","VNI":"1"})", "VNI"},  {R"({"Type":"vxlan","Port":65536})", "Port"},
+      {R"({"Type":"vxlan","Port":-1})", "Port"}, {R"({"Type":"vxlan","MTU":100})", "MTU"},
+      {R"({"Type":"vxlan","GBP":1})", "GBP"}};
+  for (const auto& [json, key] : cases) {
+    const auto backend = made(json);
+    ASSERT_FALSE(backend) << json;
+    EXPECT_EQ(backend.error().kind, ErrorKind::invalid);
+    EXPECT_NE(backend.error().text.find(key), std::string::npos) << backend.error().text;
+  }
+}
+
+TEST(VxlanTest, OptionsWithoutEffectWarn) {
+  const auto backend = made(R"({"Type":"vxlan","MacPrefix":"0E-2A","Name":"x","Colour":1})");
+  ASSERT_TRUE(backend);
+  EXPECT_EQ(backend->warnings.size(), 3U);
+  EXPECT_EQ(backend->warnings[2], "unknown option Colour has no effect");
+}
+
+TEST(HostGwTest, APeerIsARouteViaItsPublicIp) {
+  EXPECT_EQ(planned(R"({"Type":"host-gw"})", lease("10.5.2.0/24", "192.0.2.2", "host-gw")),
+            "route 10.5.2.0/24 via 192.0.2.2 dev eth0\n");
+  EXPECT_EQ(planned(R"({"Type":"host-gw"})", vxlan_peer()).find("refused: "), 0U);
+  const auto backend = made(R"({"Type":"host-gw"})").value().backend;
+  EXPECT_EQ(encode_lease_value(backend->announce(host(), nullptr)),
+            R"({"PublicIP":"192.0.2.1","PublicIPv6":null,"BackendType":"host-gw"})");
+  EXPECT_EQ(backend->overlay_mtu(host()), 1500U);
+  EXPECT_EQ(dump(backend->host_state(own(*backend), host())), "");
+}
+
+TEST(HostGwTest, RefusesToAnnounceAnAddressThatIsNotItsOwn) {
+  Underlay natted = host().underlay;
+  natted.public_ip = Ip4::of(203, 0, 113, 5);
+  const auto backend = make_backend(config(R"({"Type":"host-gw"})"), natted);
+  ASSERT_FALSE(backend);
+  EXPECT_NE(backend.error().text.find("your PublicIP differs from interface IP"),
+            std::string::npos);
+}
+
+TEST(AllocTest, OnlyLeases) {
+  const auto backend = made(R"({"Type":"alloc"})").value().backend;
+  EXPECT_EQ(encode_lease_value(backend->announce(host(), nullptr)),
+            R"({"PublicIP":"192.0.2.1","PublicIPv6":null})");
+  EXPECT_EQ(dump(backend->host_state(own(*backend), host())), "");
+  EXPECT_EQ(planned(R"({"Type":"alloc"})", vxlan_peer()), "");
+}
+
+TEST(MakeBackendTest, SaysWhatIsNotThere) {
+  const auto udp = make_backend(parse_network_config(R"({"Network":"10.5.0.0/16"})").value().config,
+                                host().underlay);
+  ASSERT_FALSE(udp);
+  EXPECT_EQ(udp.error().kind, ErrorKind::unsupported);
+  EXPECT_NE(udp.error().text.find("udp"), std::string::npos);
+  EXPECT_EQ(made(R"({"Type":"wireguard"})").error().kind, ErrorKind::unsupported);
+  EXPECT_EQ(made(R"({"Type":"teleport"})").error().kind, ErrorKind::invalid);
+  EXPECT_EQ(made("{}").error().kind, ErrorKind::invalid);
+}
+
+}  // namespace
+}  // namespace flannel

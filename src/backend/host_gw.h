@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// host-gw: no device; a route via each peer's public IP, which must be on the underlay's link.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "backend/backend.h"
+
+namespace flannel {
+
+class HostGwBackend final : public Backend {
+ public:
+  static constexpr std::string_view kType = "host-gw";
+  static Result<MadeBackend> make(std::string_view options_json, const Underlay& underlay);
+
+  std::string_view lease_type() const override { return kType; }
+  LeaseAttributes announce(const HostFacts& host, const Lease* previous) const override;
+  std::uint32_t overlay_mtu(const HostFacts& host) const override { return host.underlay.mtu; }
+  Scope scope(const Cidr4& network) const override { return {{}, network}; }
+  NetState host_state(const Lease&, const HostFacts&) const override { return {}; }
+  Result<NetState> peer_state(const Lease& own, const Lease& peer, const HostFacts& host,
+                              const PeerFacts& facts) const override;
+};
+
+}  // namespace flannel

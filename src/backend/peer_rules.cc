@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backend/peer_rules.h"
+
+#include <fmt/format.h>
+
+#include "base/printable.h"
+
+namespace flannel {
+
+Result<void> check_peer(const Lease& own, const Lease& peer, std::string_view type) {
+  const LeaseAttributes& announced = peer.attributes;
+  if (announced.backend_type != type) {
+    return fail(ErrorKind::unsupported,
+                fmt::format("ignoring non-{} subnet: it announces the backend \"{}\"", type,
+                            printable(announced.backend_type)));
+  }
+  if (peer.subnet.v4.overlaps(own.subnet.v4)) {
+    return fail(ErrorKind::conflict, "it overlaps our own subnet " + to_string(own.subnet));
+  }
+  const Ip4 ip = announced.public_ip;
+  if (ip == own.attributes.public_ip) {
+    return fail(ErrorKind::conflict, "it announces our own public IP " + to_string(ip));
+  }
+  if (!ip.is_global_unicast() && !ip.is_link_local()) {
+    return fail(ErrorKind::invalid, "its PublicIP " + to_string(ip) + " is no address of a host");
+  }
+  return {};
+}
+
+void append_unknown_options(const JsonObject& json, std::vector<std::string>& warnings) {
+  for (const std::string& key : json.unknown_keys()) {
+    warnings.push_back(fmt::format("unknown option {} has no effect", printable(key)));
+  }
+}
+
+}  // namespace flannel

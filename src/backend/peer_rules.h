@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// What several backends ask of a peer and of their options.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "core/go_json.h"
+#include "core/lease.h"
+
+namespace flannel {
+
+// The peer announces `type`, and does not claim our own subnet or public IP, nor an address that
+// no packet can be sent to.
+Result<void> check_peer(const Lease& own, const Lease& peer, std::string_view type);
+
+// A warning for each option that no getter of `json` has asked for.
+void append_unknown_options(const JsonObject& json, std::vector<std::string>& warnings);
+
+}  // namespace flannel

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backend/vxlan.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "backend/peer_rules.h"
+#include "core/go_json.h"
+
+namespace flannel {
+namespace {
+
+constexpr std::uint32_t kMaxVni = (1U << 24) - 1;           // RFC 7348, section 5
+constexpr std::int64_t kMinBaseMtu = 576 + kVxlanOverhead;  // RFC 791: every host takes 576 bytes
+constexpr std::int64_t kMaxBaseMtu = 65535;
+
+}  // namespace
+
+Result<MadeBackend> VxlanBackend::make(std::string_view options_json) {
+  auto json = TRY(JsonObject::parse(options_json, "the vxlan backend's options"));
+  MadeBackend made;
+  VxlanOptions options;
+  TRY(json.string("Type"));
+  options.vni = static_cast<std::uint32_t>(TRY(json.integer("VNI", 1, kMaxVni)).value_or(1));
+  if (const auto port = TRY(json.integer("Port", 0, 65535)); port && *port != 0) {
+    options.port = static_cast<std::uint16_t>(*port);
+  }
+  options.gbp = TRY(json.boolean("GBP")).value_or(false);
+  options.learning = TRY(json.boolean("Learning")).value_or(false);
+  options.direct_routing = TRY(json.boolean("DirectRouting")).value_or(false);
+  // 0 is upstream's default and means: as the interface.
+  if (const auto mtu = TRY(json.integer("MTU", 0, kMaxBaseMtu)); mtu && *mtu != 0) {
+    if (*mtu < kMinBaseMtu) {
+      return json.refuse("MTU", fmt::format("must be at least {}, or 0 for that of the underlay "
+                                            "interface",
+                                            kMinBaseMtu));
+    }
+    options.base_mtu = static_cast<std::uint32_t>(*mtu);
+  }
+  for (const char* windows : {"MacPrefix", "Name"}) {
+    if (json.json(windows)) {
+      made.warnings.push_back(fmt::format("{} has no effect on Linux", windows));
+    }
+  }
+  append_unknown_options(json, made.warnings);
+  made.backend = std::make_unique<VxlanBackend>(options);
+  return made;
+}
+
+std::string VxlanBackend::device() const {
+  return fmt::format("flannel.{}", options_.vni);
+}
+
+LeaseAttributes VxlanBackend::announce(const HostFacts& host, const Lease* previous) const {
+  // Peers that know a MAC of ours keep sending to it, so what an earlier run, also one of another
+  // flannel, announced for this VNI stays.
+  Mac mac = vtep_mac(host.node_id, options_.vni);
+  if (previous != nullptr && previous->attributes.backend_type == kType) {
+    const auto data = decode_vxlan_data(previous->attributes.backend_data);
+    if (data && data->vni.value_or(options_.vni) == options_.vni) mac = data->vtep_mac;
+  }
+  LeaseAttributes attributes;
+  attributes.public_ip = host.underlay.public_ip;
+  attributes.backend_type = kType;
+  attributes.backend_data = encode_vxlan_data({options_.vni, mac});
+  return attributes;
+}
+
+std::uint32_t VxlanBackend::overlay_mtu(const HostFacts& host) const {
+  return options_.base_mtu.value_or(host.underlay.mtu) - kVxlanOverhead;
+}
+
+Scope VxlanBackend::scope(const Cidr4& network) const {
+  return {{device()}, network};
+}
+
+NetState VxlanBackend::host_state(const Lease& own, const HostFacts& host) const {
+  VxlanSettings vxlan;
+  vxlan.vni = options_.vni;
+  vxlan.port = options_.port;
+  vxlan.lower = host.underlay.interface;
+  vxlan.local = host.underlay.ip;  // not the public IP: behind NAT that is not ours to send from
+  vxlan.learning = options_.learning;
+  vxlan.gbp = options_.gbp;
+  const auto data = decode_vxlan_data(own.attributes.backend_data);
+  vxlan.mac = data ? data->vtep_mac : vtep_mac(host.node_id, options_.vni);
+  NetState state;
+  state.links.push_back({.name = device(), .kind = vxlan, .mtu = overlay_mtu(host), .up = true});
+  state.addresses.push_back({.link = device(), .ip = own.subnet.v4.base, .bits = 32});
+  return state;
+}
+
+Result<NetState> VxlanBackend::peer_state(const Lease& own, const Lease& peer,
+                                          const HostFacts& host, const PeerFacts& facts) const {
+  TRY(check_peer(own, peer, kType));
+  const auto data = TRY(decode_vxlan_data(peer.attributes.backend_data));
+  if (data.vni.value_or(options_.vni) != options_.vni) {
+    return fail(ErrorKind::invalid,
+                fmt::format("its VNI is {}, ours is {}", *data.vni, options_.vni));
+  }
+  const Cidr4& subnet = peer.subnet.v4;
+  NetState state;
+  if (options_.direct_routing && facts.on_link) {
+    state.routes.push_back(
+        {.to = subnet, .via = peer.attributes.public_ip, .link = host.underlay.interface});
+    return state;
+  }
+  state.neighbours.push_back({.link = device(), .ip = subnet.base, .mac = data.vtep_mac});
+  state.fdb.push_back(
+      {.link = device(), .mac = data.vtep_mac, .remote = peer.attributes.public_ip});
+  state.routes.push_back({.to = subnet, .via = subnet.base, .link = device(), .onlink = true});
+  return state;
+}
+
+std::string encode_vxlan_data(const VxlanData& data) {
+  return fmt::format(R"({{"VNI":{},"VtepMAC":"{}"}})", data.vni.value_or(1),
+                     to_string(data.vtep_mac));
+}
+
+Result<VxlanData> decode_vxlan_data(std::string_view text) {
+  auto json = TRY(JsonObject::parse(text, "BackendData"));
+  VxlanData data;
+  if (const auto vni = TRY(json.integer("VNI", 0, kMaxVni))) {
+    data.vni = static_cast<std::uint32_t>(*vni);
+  }
+  const auto mac = TRY(json.parsed<Mac>("VtepMAC"));
+  if (!mac) return fail(ErrorKind::invalid, "BackendData has no VtepMAC");
+  if (mac->is_zero() || mac->is_multicast()) {
+    return json.refuse("VtepMAC", "must be a unicast address");
+  }
+  data.vtep_mac = *mac;
+  return data;
+}
+
+}  // namespace flannel
