@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "status/pages.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/printable.h"
+#include "base/version.h"
+
+namespace flannel {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::int64_t whole_seconds(Duration duration) {
+  return std::chrono::duration_cast<std::chrono::seconds>(duration).count();
+}
+
+Json to_json(const StoreStatus& store, TimePoint now) {
+  return {{"name", store.name},
+          {"connected", store.connected},
+          {"for_s", whole_seconds(now - store.since)}};
+}
+
+Json to_json(const std::optional<LeaseStatus>& status, TimePoint now) {
+  if (!status) return nullptr;
+  const Lease& lease = status->lease;
+  Json json = {{"subnet", to_string(lease.subnet)},
+               {"public_ip", to_string(lease.attributes.public_ip)},
+               {"phase", status->phase},
+               {"reservation", status->ends == kNever}};
+  if (status->ends != kNever) json["ends_in_s"] = whole_seconds(status->ends - now);
+  return json;
+}
+
+Json to_json(const std::optional<Underlay>& underlay) {
+  if (!underlay) return nullptr;
+  return {{"interface", underlay->interface},
+          {"ip", to_string(underlay->ip)},
+          {"public_ip", to_string(underlay->public_ip)},
+          {"mtu", underlay->mtu}};
+}
+
+Json to_json(const PeerStatus& peers) {
+  Json quarantined = Json::array();
+  for (const QuarantinedRecord& record : peers.quarantined) {
+    quarantined.push_back({{"key", record.key}, {"why", record.reason}});
+  }
+  return {{"up", peers.up}, {"set_aside", peers.set_aside}, {"quarantined", quarantined}};
+}
+
+Json to_json(const KernelStatus& kernel) {
+  return {{"unmet", kernel.unmet},
+          {"full_syncs", kernel.counters.full_syncs},
+          {"changes", kernel.counters.changes},
+          {"corrections", kernel.counters.corrections},
+          {"failures", kernel.counters.failures}};
+}
+
+std::string verbose_text(const StatusSnapshot& status, TimePoint now) {
+  const Json json = {{"version", version()},
+                     {"ready", status.ready},
+                     {"troubles", status.troubles},
+                     {"store", to_json(status.store, now)},
+                     {"lease", to_json(status.lease, now)},
+                     {"backend", status.backend},
+                     {"underlay", to_json(status.underlay)},
+                     {"peers", to_json(status.peers)},
+                     {"kernel", to_json(status.kernel)}};
+  // Keys and reasons come from the store: what is no UTF-8 must not throw.
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string short_text(const StatusSnapshot& status) {
+  std::string text = status.ready ? "flanneld is ready" : "flanneld is not ready yet";
+  for (const std::string& trouble : status.troubles)
+    text += "\n" + printable(trouble);
+  return text;
+}
+
+}  // namespace
+
+HttpResponse status_page(const HttpRequest& request, const StatusSnapshot& status, TimePoint now) {
+  if (request.path == "/healthz") return {200, "flanneld is running"};
+  if (request.path != "/readyz") return {404, "404 page not found"};
+  const int code = status.ready ? 200 : 503;
+  if (request.asks("verbose")) return {code, verbose_text(status, now), "application/json"};
+  return {code, short_text(status)};
+}
+
+}  // namespace flannel

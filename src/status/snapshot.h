@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "core/lease.h"
+#include "core/lease_table.h"
+#include "plan/host.h"
+#include "plan/reconciler.h"
+
+namespace flannel {
+
+struct StoreStatus {
+  std::string name;  // "etcd v3 at http://127.0.0.1:2379"
+  bool connected = false;
+  TimePoint since;  // when that last changed
+};
+
+struct LeaseStatus {
+  Lease lease;
+  std::string phase;        // "held"
+  TimePoint ends = kNever;  // kNever: a reservation
+};
+
+struct PeerStatus {
+  std::size_t up = 0;                            // peers whose objects are wished for
+  std::map<std::string, std::string> set_aside;  // subnet -> why it cannot be reached
+  std::vector<QuarantinedRecord> quarantined;    // records that cannot be read
+};
+
+struct KernelStatus {
+  std::map<std::string, std::string> unmet;  // object -> why it is not in place
+  ReconcileCounters counters;
+};
+
+// What the daemon is doing, at one moment, as a value: the loop makes one after each change,
+// other threads only read it.
+struct StatusSnapshot {
+  bool ready = false;                 // containers may be attached
+  std::vector<std::string> troubles;  // why not, or what is wrong all the same; a sentence each
+  StoreStatus store;
+  std::optional<LeaseStatus> lease;  // nothing before the first one
+  std::string backend;               // "vxlan"; empty before there is a configuration
+  std::optional<Underlay> underlay;  // the same
+  PeerStatus peers;
+  KernelStatus kernel;
+};
+
+}  // namespace flannel

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "status/board.h"
+#include "status/pages.h"
+
+namespace flannel {
+namespace {
+
+using std::chrono::seconds;
+
+constexpr TimePoint kNow{std::chrono::hours(1)};
+
+HttpResponse page(const std::string& path, const StatusSnapshot& status,
+                  std::map<std::string, std::string> query = {}) {
+  return status_page({"GET", path, std::move(query)}, status, kNow);
+}
+
+nlohmann::json verbose(const StatusSnapshot& status) {
+  const HttpResponse response = page("/readyz", status, {{"verbose", ""}});
+  EXPECT_EQ(response.content_type, "application/json");
+  return nlohmann::json::parse(response.body);
+}
+
+TEST(StatusPageTest, HealthzSaysThatTheProcessRuns) {
+  const auto response = page("/healthz", {});
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(response.body, "flanneld is running");
+}
+
+TEST(StatusPageTest, ReadyzSaysWhyNot) {
+  StatusSnapshot status;
+  status.troubles = {"store: not connected yet", "config: bad \nkey"};
+  const auto response = page("/readyz", status);
+  EXPECT_EQ(response.status, 503);
+  EXPECT_EQ(response.body,
+            "flanneld is not ready yet\nstore: not connected yet\nconfig: bad \\nkey");
+}
+
+TEST(StatusPageTest, ReadyzStaysReadyWhileTheStoreIsAwayAndSaysSo) {
+  StatusSnapshot status;
+  status.ready = true;
+  EXPECT_EQ(page("/readyz", status).body, "flanneld is ready");
+  status.troubles = {"store: connection refused"};
+  const auto response = page("/readyz", status);
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(response.body, "flanneld is ready\nstore: connection refused");
+}
+
+TEST(StatusPageTest, OtherPathsAreNotFound) {
+  for (const char* path : {"/", "/healthz/", "/readyzz", "", "/metrics"}) {
+    EXPECT_EQ(page(path, {}).status, 404) << path;
+  }
+}
+
+TEST(StatusPageTest, VerboseTellsEverythingOfARunningHost) {
+  StatusSnapshot status;
+  status.ready = true;
+  status.store = {"sqlite at /x", true, kNow - seconds(90)};
+  status.lease = LeaseStatus{
+      .lease = {{Cidr4::of(Ip4::of(10, 5, 1, 0), 24), std::nullopt}, {Ip4::of(192, 0, 2, 1)}},
+      .phase = "held",
+      .ends = kNow + seconds(3600)};
+  status.backend = "vxlan";
+  status.underlay = Underlay{"eth0", 2, Ip4::of(192, 0, 2, 1), Ip4::of(203, 0, 113, 1), 1500};
+  status.peers.up = 2;
+  status.peers.set_aside = {{"10.5.9.0/24", "no VtepMAC"}};
+  status.kernel.unmet = {{"route 10.5.2.0/24", "No route to host"}};
+  status.kernel.counters.corrections = 4;
+  const auto json = verbose(status);
+  EXPECT_EQ(json["store"],
+            (nlohmann::json{{"name", "sqlite at /x"}, {"connected", true}, {"for_s", 90}}));
+  EXPECT_EQ(json["lease"], (nlohmann::json{{"subnet", "10.5.1.0/24"},
+                                           {"public_ip", "192.0.2.1"},
+                                           {"phase", "held"},
+                                           {"reservation", false},
+                                           {"ends_in_s", 3600}}));
+  EXPECT_EQ(json["underlay"]["public_ip"], "203.0.113.1");
+  EXPECT_EQ(json["peers"]["up"], 2);
+  EXPECT_EQ(json["peers"]["set_aside"]["10.5.9.0/24"], "no VtepMAC");
+  EXPECT_EQ(json["kernel"]["unmet"]["route 10.5.2.0/24"], "No route to host");
+  EXPECT_EQ(json["kernel"]["corrections"], 4);
+  EXPECT_EQ(json["version"], "v0.1.0");
+}
+
+TEST(StatusPageTest, VerboseBeforeTheFirstLeaseAndOfAReservation) {
+  StatusSnapshot status;
+  EXPECT_TRUE(verbose(status)["lease"].is_null());
+  EXPECT_TRUE(verbose(status)["underlay"].is_null());
+  status.lease = LeaseStatus{.lease = {}, .phase = "held", .ends = kNever};
+  EXPECT_EQ(verbose(status)["lease"]["reservation"], true);
+  EXPECT_FALSE(verbose(status)["lease"].contains("ends_in_s"));
+}
+
+TEST(StatusPageTest, BytesOfAStrangerThatAreNoTextAreShownAllTheSame) {
+  StatusSnapshot status;
+  status.peers.quarantined = {{.key = "x\xff\n", .reason = "not a subnet key"}};
+  const auto json = verbose(status);
+  EXPECT_EQ(json["peers"]["quarantined"][0]["key"], "x\xef\xbf\xbd\n");
+  EXPECT_EQ(json["peers"]["quarantined"][0]["why"], "not a subnet key");
+}
+
+TEST(StatusBoardTest, AReaderKeepsItsSnapshotWhileTheNextIsPutUp) {
+  StatusBoard board;
+  const auto before = board.current();
+  EXPECT_FALSE(before->ready);
+  std::thread writer([&] {
+    StatusSnapshot next;
+    next.ready = true;
+    board.publish(std::move(next));
+  });
+  writer.join();
+  EXPECT_FALSE(before->ready);
+  EXPECT_TRUE(board.current()->ready);
+}
+
+}  // namespace
+}  // namespace flannel
