@@ -13,10 +13,10 @@
 namespace flannel {
 
 struct UnderlayRequest {
-  std::vector<std::string> interfaces;  // --iface: names or addresses, in order
-  std::vector<std::string> regexes;     // --iface-regex (RE2), in order
-  std::string can_reach;                // --iface-can-reach; empty: not given
-  std::string public_ip;                // --public-ip; empty: not given
+  std::vector<std::string> interfaces = {};  // --iface: names or addresses, in order
+  std::vector<std::string> regexes = {};     // --iface-regex (RE2), in order
+  std::string can_reach = {};                // --iface-can-reach; empty: not given
+  std::string public_ip = {};                // --public-ip; empty: not given
 };
 
 struct HostView {

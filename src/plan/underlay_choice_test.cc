@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plan/underlay_choice.h"
+
+#include <gtest/gtest.h>
+
+namespace flannel {
+namespace {
+
+InterfaceAddress address(const char* ip, bool permanent = true) {
+  return {.ip = Ip4::parse(ip).value(), .bits = 24, .permanent = permanent};
+}
+
+// eth0 with two addresses and the default route, eth1 with one leased by DHCP, lo.
+HostView two_nics() {
+  HostView view;
+  view.interfaces = {
+      {.index = 1, .name = "lo", .mtu = 65536, .up = true, .addresses = {address("127.0.0.1")}},
+      {.index = 2,
+       .name = "eth0",
+       .mtu = 1500,
+       .up = true,
+       .addresses = {address("169.254.3.4"), address("192.0.2.9", false), address("192.0.2.1")}},
+      {.index = 3,
+       .name = "eth1",
+       .mtu = 9000,
+       .up = true,
+       .addresses = {address("198.51.100.1", false)}}};
+  view.default_routes = {{.interface_index = 2}, {.interface_index = 3}};
+  view.path_to = [](Ip4 to) -> Result<PathTo> {
+    if (to == Ip4::of(203, 0, 113, 1)) {
+      return PathTo{.interface_index = 3,
+                    .source = Ip4::of(198, 51, 100, 1),
+                    .gateway = Ip4::of(198, 51, 100, 254)};
+    }
+    return fail(ErrorKind::unavailable, "no route");
+  };
+  return view;
+}
+
+std::string chosen(const UnderlayRequest& request, const HostView& host = two_nics()) {
+  const auto choice = choose_underlay(request, host);
+  if (!choice) return "error: " + choice.error().text;
+  const Underlay& underlay = choice->underlay;
+  return underlay.interface + " " + to_string(underlay.ip) + " as " +
+         to_string(underlay.public_ip) + " mtu " + std::to_string(underlay.mtu);
+}
+
+TEST(UnderlayTest, TheDefaultRouteDecidesWhenNothingIsAsked) {
+  EXPECT_EQ(chosen({}), "eth0 192.0.2.1 as 192.0.2.1 mtu 1500")
+      << "permanent before leased, global before link-local";
+}
+
+TEST(UnderlayTest, SaysWhyItChose) {
+  const auto choice = choose_underlay({.interfaces = {"eth9", "eth1"}}, two_nics()).value();
+  EXPECT_EQ(choice.reasons,
+            (std::vector<std::string>{
+                "Could not find valid interface matching eth9: there is no interface called "
+                "\"eth9\"",
+                "Using interface with name eth1 and address 198.51.100.1: --iface=eth1",
+                "Defaulting external address to interface address (198.51.100.1)"}));
+}
+
+TEST(UnderlayTest, InterfacesAreTriedInOrderByNameOrAddress) {
+  EXPECT_EQ(chosen({.interfaces = {"eth1", "eth0"}}), "eth1 198.51.100.1 as 198.51.100.1 mtu 9000");
+  EXPECT_EQ(chosen({.interfaces = {"192.0.2.9"}}), "eth0 192.0.2.9 as 192.0.2.9 mtu 1500");
+  EXPECT_EQ(chosen({.interfaces = {"10.9.9.9"}})
+                .find("error: Failed to find interface to use that matches"),
+            0U);
+}
+
+TEST(UnderlayTest, RegexesMatchAddressesThenNamesAfterAllInterfaces) {
+  EXPECT_EQ(chosen({.regexes = {"198\\.51"}}), "eth1 198.51.100.1 as 198.51.100.1 mtu 9000");
+  EXPECT_EQ(chosen({.regexes = {"^eth1$"}}), "eth1 198.51.100.1 as 198.51.100.1 mtu 9000");
+  EXPECT_EQ(chosen({.interfaces = {"eth0"}, .regexes = {"eth1"}}),
+            "eth0 192.0.2.1 as 192.0.2.1 mtu 1500");
+  EXPECT_EQ(chosen({.regexes = {"(", "192.0.2.9"}}), "eth0 192.0.2.9 as 192.0.2.9 mtu 1500")
+      << "a broken one is skipped";
+}
+
+TEST(UnderlayTest, ReachIsAskedOfTheRoutesAndTriedLast) {
+  EXPECT_EQ(chosen({.can_reach = "203.0.113.1"}), "eth1 198.51.100.1 as 198.51.100.1 mtu 9000");
+  EXPECT_EQ(chosen({.interfaces = {"eth0"}, .can_reach = "203.0.113.1"}),
+            "eth0 192.0.2.1 as 192.0.2.1 mtu 1500");
+  EXPECT_NE(chosen({.can_reach = "example.org"}).find("not an IPv4 address"), std::string::npos);
+  EXPECT_NE(chosen({.can_reach = "203.0.113.9"}).find("no route"), std::string::npos);
+}
+
+TEST(UnderlayTest, APublicIpAloneMustBeLocalAndWithAnInterfaceNeedNot) {
+  EXPECT_EQ(chosen({.public_ip = "192.0.2.9"}), "eth0 192.0.2.9 as 192.0.2.9 mtu 1500");
+  EXPECT_EQ(
+      chosen({.public_ip = "203.0.113.7"}).find("error: Failed to find any valid interface to use"),
+      0U);
+  EXPECT_EQ(chosen({.interfaces = {"eth1"}, .public_ip = "203.0.113.7"}),
+            "eth1 198.51.100.1 as 203.0.113.7 mtu 9000");
+  EXPECT_NE(chosen({.public_ip = "nonsense"}).find("--public-ip"), std::string::npos);
+}
+
+TEST(UnderlayTest, AHostWithoutAUsableDefaultRouteIsToldWhatToDo) {
+  HostView host = two_nics();
+  host.default_routes = {{.interface_index = std::nullopt}};
+  EXPECT_NE(chosen({}, host).find("several next hops"), std::string::npos);
+  host.default_routes.clear();
+  EXPECT_NE(chosen({}, host).find("--iface"), std::string::npos);
+  host = two_nics();
+  host.interfaces[1].addresses.clear();
+  EXPECT_NE(chosen({}, host).find("eth0 has no usable IPv4 address"), std::string::npos);
+}
+
+TEST(UnderlayTest, DeprecatedAndForeignAddressesAreNoCandidates) {
+  HostView host = two_nics();
+  host.interfaces[1].addresses = {address("192.0.2.5"), address("192.0.2.6")};
+  host.interfaces[1].addresses[0].deprecated = true;
+  EXPECT_EQ(chosen({}, host), "eth0 192.0.2.6 as 192.0.2.6 mtu 1500");
+}
+
+}  // namespace
+}  // namespace flannel
