@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <vector>
+
+#include "dataplane/counters.h"
+#include "dataplane/ports.h"
+#include "net/ip4_header.h"
+
+namespace flannel {
+
+// Joins consecutive packets of a TCP or UDP flow into super-packets for the host, which then walks
+// its stack once for many. Cut again, a super-packet gives the same packets, byte for byte; only
+// the identification of packets that must not be fragmented may be renumbered where they all had
+// the same one (it means nothing there, RFC 6864). The order within a flow never changes.
+class Coalescer {
+ public:
+  // `tun` and `tallies` outlive the coalescer.
+  Coalescer(TunPort& tun, PathTallies& tallies);
+
+  // `ip` is the header of `packet` and right in all its parts. The bytes are the coalescer's, to
+  // change too, until the next flush().
+  void add(ByteSpan packet, const Ip4Header& ip);
+
+  // Writes everything that is still held.
+  void flush();
+
+ private:
+  // A packet that may begin or continue a super-packet.
+  struct Candidate {
+    ByteSpan packet;
+    Offload::Cut cut = Offload::Cut::none;
+    std::size_t header_length = 0;  // IP and transport
+    std::uint16_t id = 0;
+    std::uint32_t sequence = 0;  // TCP
+    bool push = false;
+
+    std::size_t payload() const { return packet.size() - header_length; }
+  };
+  struct Flow {
+    Candidate first;
+    std::size_t total = 0;  // length of the super-packet
+    std::size_t last_payload = 0;
+    std::uint16_t id_step = 0;  // between the first two packets: 0 or 1
+    bool pushed = false;
+    std::vector<ByteView> parts;  // the first packet, then payloads; empty: not in use
+
+    bool is_same_flow(const Candidate& next) const;
+    bool takes(const Candidate& next) const;
+    bool continues_ids(const Candidate& next) const;
+    bool continues_headers(const Candidate& next) const;
+    void begin(const Candidate& candidate);
+    void append(const Candidate& next);
+  };
+
+  Candidate examine(ByteSpan packet, const Ip4Header& ip) const;
+  Flow* find(const Candidate& candidate);
+  Flow& open();
+  void flush_pair(const Ip4Header& ip);
+  void write(Flow& flow);
+  void write_super(Flow& flow);
+  void write_parts_singly(const Flow& flow, const Offload& offload);
+  void write_plain(ByteView packet);
+
+  TunPort& tun_;
+  PathTallies& tallies_;
+  std::array<Flow, 8> flows_;
+  std::size_t last_ = 0;
+  std::size_t victim_ = 0;
+  bool joins_tcp_;
+  bool joins_udp_;
+};
+
+}  // namespace flannel

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the packet path counts. docs/dataplane.md says what each means for an operator.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace flannel {
+
+// Why a packet went no further.
+enum class Drop : std::uint8_t {
+  // from this host to a peer
+  out_not_ip4,    // IPv6 router solicitations and the like
+  out_malformed,  // lengths or offload claims that do not fit the packet
+  out_no_peer,    // nobody owns the destination
+  out_ttl_expired,
+  out_no_buffer,    // the underlay device's queue is full
+  out_denied,       // a firewall of this host
+  out_unreachable,  // the underlay has no route to the peer
+  out_failed,
+  // from a peer to this host
+  in_not_ip4,          // shorter than a header, another version, a broken header length
+  in_length_mismatch,  // the datagram is not as long as the packet says it is
+  in_bad_checksum,     // of the IP header
+  in_too_big,          // longer than the device's MTU
+  in_unknown_source,   // no peer owns the inner source
+  in_wrong_sender,     // a peer owns it, but somebody else sent it
+  in_not_for_us,       // the inner destination is not ours
+  in_ttl_expired,
+  in_write_failed,  // the device is down
+};
+inline constexpr std::size_t kDropReasons = static_cast<std::size_t>(Drop::in_write_failed) + 1;
+std::string_view to_string(Drop reason);  // "out_not_ip4"
+
+// A number that one thread counts and others read.
+class Tally {
+ public:
+  void add(std::uint64_t n = 1) {
+    value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  }
+  std::uint64_t get() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::uint64_t> value_ = 0;
+};
+
+// `Count` is Tally for the thread that counts and std::uint64_t for those who read.
+template <typename Count>
+struct BasicPathCounters {
+  Count out_packets{};  // datagrams handed to the underlay
+  Count out_bytes{};
+  Count out_sends{};   // system calls it took
+  Count out_uncut{};   // runs that had to be sent one datagram at a time
+  Count in_packets{};  // datagrams accepted
+  Count in_bytes{};
+  Count in_writes{};  // packets and super-packets written to the device
+  Count icmp_sent{};
+  Count icmp_suppressed{};  // by the rate limit
+  std::array<Count, kDropReasons> drops{};
+
+  const Count& operator[](Drop reason) const { return drops[static_cast<std::size_t>(reason)]; }
+  Count& operator[](Drop reason) { return drops[static_cast<std::size_t>(reason)]; }
+};
+
+using PathTallies = BasicPathCounters<Tally>;  // one for each packet thread, written by it alone
+
+struct PathCounters : BasicPathCounters<std::uint64_t> {
+  void add(const PathTallies& thread);
+  std::uint64_t dropped() const;
+};
+
+}  // namespace flannel

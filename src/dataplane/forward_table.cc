@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/forward_table.h"
+
+#include <bit>
+#include <cassert>
+#include <functional>
+#include <map>
+
+namespace flannel {
+
+std::size_t ForwardTable::home(const Level& level, std::uint32_t base) {
+  // Subnet bases differ in few, regular bits; multiplying by the golden ratio spreads them.
+  return static_cast<std::size_t>((base * 0x9e3779b97f4a7c15ULL) >> level.shift);
+}
+
+bool ForwardTable::insert(Level& level, const OverlayPeer& peer) {
+  assert(peer.endpoint.port != 0);
+  std::size_t at = home(level, peer.subnet.base.value);
+  while (level.slots[at].endpoint.port != 0) {
+    if (level.slots[at].base == peer.subnet.base.value) {
+      level.slots[at].endpoint = peer.endpoint;
+      return false;
+    }
+    at = (at + 1) % level.slots.size();
+  }
+  level.slots[at] = {peer.subnet.base.value, peer.endpoint};
+  return true;
+}
+
+ForwardTable::ForwardTable(OverlayHost host, const std::vector<OverlayPeer>& peers) : host_(host) {
+  std::map<std::uint8_t, std::size_t, std::greater<>> counts;  // by prefix length, longest first
+  for (const OverlayPeer& peer : peers)
+    ++counts[peer.subnet.bits];
+  for (const auto& [bits, count] : counts) {
+    const std::size_t slots = std::bit_ceil(2 * count);
+    levels_.push_back({.mask = Cidr4{{}, bits}.mask(),
+                       .shift = 64 - std::countr_zero(slots),
+                       .slots = std::vector<Slot>(slots)});
+  }
+  for (const OverlayPeer& peer : peers) {
+    const auto level = std::distance(counts.begin(), counts.find(peer.subnet.bits));
+    if (insert(levels_[static_cast<std::size_t>(level)], peer)) ++size_;
+  }
+}
+
+const Endpoint4* ForwardTable::find(Ip4 address) const {
+  for (const Level& level : levels_) {
+    const std::uint32_t base = address.value & level.mask;
+    for (std::size_t at = home(level, base); level.slots[at].endpoint.port != 0;
+         at = (at + 1) & (level.slots.size() - 1)) {
+      if (level.slots[at].base == base) return &level.slots[at].endpoint;
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace flannel

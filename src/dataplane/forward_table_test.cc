@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/forward_table.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+namespace flannel {
+namespace {
+
+OverlayPeer peer(const char* subnet, const char* ip) {
+  return {*Cidr4::parse(subnet), {*Ip4::parse(ip), 8285}};
+}
+
+std::string owner(const ForwardTable& table, const char* address) {
+  const Endpoint4* found = table.find(*Ip4::parse(address));
+  return found == nullptr ? "nobody" : to_string(found->ip);
+}
+
+TEST(ForwardTable, WithoutPeersKnowsNobody) {
+  EXPECT_EQ(owner(ForwardTable({}, {}), "10.5.2.1"), "nobody");
+}
+
+TEST(ForwardTable, FindsTheOwnerOfASubnet) {
+  const ForwardTable table({},
+                           {peer("10.5.2.0/24", "192.0.2.2"), peer("10.5.3.0/24", "192.0.2.3")});
+  EXPECT_EQ(owner(table, "10.5.2.0"), "192.0.2.2");
+  EXPECT_EQ(owner(table, "10.5.2.255"), "192.0.2.2");
+  EXPECT_EQ(owner(table, "10.5.3.7"), "192.0.2.3");
+  EXPECT_EQ(owner(table, "10.5.4.1"), "nobody");
+  EXPECT_EQ(table.size(), 2u);
+}
+
+TEST(ForwardTable, TheLongestPrefixWins) {
+  const ForwardTable table({}, {peer("10.5.0.0/16", "192.0.2.1"), peer("10.5.2.0/24", "192.0.2.2"),
+                                peer("10.5.2.9/32", "192.0.2.3"), peer("0.0.0.0/0", "192.0.2.4")});
+  EXPECT_EQ(owner(table, "10.5.2.9"), "192.0.2.3");
+  EXPECT_EQ(owner(table, "10.5.2.8"), "192.0.2.2");
+  EXPECT_EQ(owner(table, "10.5.3.8"), "192.0.2.1");
+  EXPECT_EQ(owner(table, "10.6.3.8"), "192.0.2.4");
+}
+
+TEST(ForwardTable, OfTwoPeersWithOneSubnetTheLaterCounts) {
+  const ForwardTable table({},
+                           {peer("10.5.2.0/24", "192.0.2.2"), peer("10.5.2.0/24", "192.0.2.9")});
+  EXPECT_EQ(owner(table, "10.5.2.1"), "192.0.2.9");
+  EXPECT_EQ(table.size(), 1u);
+}
+
+TEST(ForwardTable, AgreesWithALinearSearch) {
+  std::mt19937 random(7);
+  for (int round = 0; round < 20; ++round) {
+    std::vector<OverlayPeer> peers;
+    for (std::uint32_t i = 0; i < 500; ++i) {
+      const auto bits = static_cast<std::uint8_t>(20 + random() % 9);
+      peers.push_back({Cidr4::of({0x0a050000 + static_cast<std::uint32_t>(random() % 65536)}, bits),
+                       {{0xc0000200 + i}, 8285}});
+    }
+    const ForwardTable table({}, peers);
+    for (std::uint32_t i = 0; i < 2000; ++i) {
+      const Ip4 address{0x0a050000 + static_cast<std::uint32_t>(random() % 65536)};
+      const OverlayPeer* best = nullptr;
+      for (const OverlayPeer& one : peers) {
+        if (!one.subnet.contains(address)) continue;
+        if (best == nullptr || one.subnet.bits >= best->subnet.bits) best = &one;
+      }
+      const Endpoint4* found = table.find(address);
+      ASSERT_EQ(found != nullptr, best != nullptr) << to_string(address);
+      if (best == nullptr) continue;
+      ASSERT_EQ(*found, best->endpoint) << to_string(address);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace flannel

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+// The packet path's two edges as arrays of bytes. Usable from several threads.
+#pragma once
+
+#include <algorithm>
+#include <cassert>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <vector>
+
+#include "dataplane/ports.h"
+
+namespace flannel {
+
+// wait() and wake() by a condition variable; `waiting_` says whether there is something to read.
+class FakeSleep {
+ public:
+  template <typename Waiting>
+  Wake wait(std::unique_lock<std::mutex>& lock, Waiting waiting) {
+    changed_.wait(lock, [&] { return asked_ || gone_ || waiting(); });
+    if (gone_) return Wake::gone;
+    return std::exchange(asked_, false) ? Wake::asked : Wake::ready;
+  }
+  void wake() {
+    asked_ = true;
+    changed_.notify_all();
+  }
+  void arrive() { changed_.notify_all(); }
+  void vanish() {
+    gone_ = true;
+    changed_.notify_all();
+  }
+
+ private:
+  std::condition_variable changed_;
+  bool asked_ = false;
+  bool gone_ = false;
+};
+
+class FakeTun final : public TunPort {
+ public:
+  using Bytes = std::vector<std::uint8_t>;
+  struct Frame {
+    Bytes bytes;
+    Offload offload;
+  };
+
+  // What the test does and sees.
+  void host_sends(Bytes bytes, Offload offload = {}) {
+    const std::lock_guard lock(mutex_);
+    to_read_.push_back({std::move(bytes), offload});
+    sleep_.arrive();
+  }
+  std::vector<Frame> take_written() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(written_, {});
+  }
+  void vanish() {
+    const std::lock_guard lock(mutex_);
+    sleep_.vanish();
+  }
+  bool takes_tcp = true;
+  bool takes_udp = true;
+  TunWrite super_result = TunWrite::done;  // of writes of super-packets
+  TunWrite plain_result = TunWrite::done;
+  int super_writes = 0;  // tried
+
+  std::optional<Packet> read(ByteSpan into) override {
+    const std::lock_guard lock(mutex_);
+    if (to_read_.empty()) return std::nullopt;
+    const Frame frame = std::move(to_read_.front());
+    to_read_.pop_front();
+    std::ranges::copy(frame.bytes, into.begin());
+    return Packet{frame.bytes.size(), frame.offload};
+  }
+  TunWrite write(const Offload& offload, std::span<const ByteView> parts) override {
+    const std::lock_guard lock(mutex_);
+    const bool is_super = offload.cut != Offload::Cut::none;
+    if (is_super) ++super_writes;
+    const TunWrite result = is_super ? super_result : plain_result;
+    if (result != TunWrite::done) return result;
+    Frame frame{{}, offload};
+    for (const ByteView part : parts) {
+      frame.bytes.insert(frame.bytes.end(), part.begin(), part.end());
+    }
+    written_.push_back(std::move(frame));
+    return result;
+  }
+  bool takes(Offload::Cut cut) const override {
+    return cut == Offload::Cut::tcp4 ? takes_tcp : takes_udp;
+  }
+  Wake wait() override {
+    std::unique_lock lock(mutex_);
+    return sleep_.wait(lock, [&] { return !to_read_.empty(); });
+  }
+  void wake() override {
+    const std::lock_guard lock(mutex_);
+    sleep_.wake();
+  }
+
+ private:
+  std::mutex mutex_;
+  FakeSleep sleep_;
+  std::deque<Frame> to_read_;
+  std::vector<Frame> written_;
+};
+
+class FakeUdp final : public UdpPort {
+ public:
+  using Bytes = std::vector<std::uint8_t>;
+  struct Datagram {
+    Endpoint4 to;
+    Bytes bytes;
+    bool operator==(const Datagram&) const = default;
+  };
+  struct Arrival {
+    Ip4 from;
+    Bytes bytes;
+    std::size_t segment_size = 0;
+  };
+
+  void arrives(Ip4 from, Bytes bytes, std::size_t segment_size) {
+    const std::lock_guard lock(mutex_);
+    arriving_.push_back({from, std::move(bytes), segment_size});
+    sleep_.arrive();
+  }
+  void arrives(Ip4 from, const Bytes& datagram) { arrives(from, datagram, datagram.size()); }
+  std::vector<Datagram> take_sent() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(sent_, {});
+  }
+  Sent run_result = Sent::done;     // of send() with more than one datagram
+  Sent single_result = Sent::done;  // of everything else
+  int sends = 0;                    // calls of send()
+  int sends_each = 0;               // calls of send_each()
+
+  std::span<const Run> receive() override {
+    const std::lock_guard lock(mutex_);
+    received_ = std::exchange(arriving_, {});
+    runs_.clear();
+    for (Arrival& one : received_)
+      runs_.push_back({one.from, one.bytes, one.segment_size});
+    return runs_;
+  }
+  Sent send(Endpoint4 to, ByteView bytes, std::size_t segment_size) override {
+    const std::lock_guard lock(mutex_);
+    assert(bytes.size() <= kMaxUdpPayload);
+    assert(bytes.size() <= segment_size * kMaxSegmentsPerSend);
+    ++sends;
+    const Sent result = bytes.size() > segment_size ? run_result : single_result;
+    if (result == Sent::done) keep(to, bytes, segment_size);
+    return result;
+  }
+  Sent send_each(Endpoint4 to, ByteView bytes, std::size_t segment_size,
+                 std::size_t& lost) override {
+    const std::lock_guard lock(mutex_);
+    ++sends_each;
+    lost = 0;
+    if (single_result == Sent::done) {
+      keep(to, bytes, segment_size);
+    } else {
+      lost = (bytes.size() + segment_size - 1) / segment_size;
+    }
+    return single_result;
+  }
+  Wake wait() override {
+    std::unique_lock lock(mutex_);
+    return sleep_.wait(lock, [&] { return !arriving_.empty(); });
+  }
+  void wake() override {
+    const std::lock_guard lock(mutex_);
+    sleep_.wake();
+  }
+
+ private:
+  void keep(Endpoint4 to, ByteView bytes, std::size_t segment_size) {
+    for (ByteView rest = bytes; !rest.empty();) {
+      const ByteView one = rest.first(std::min(rest.size(), segment_size));
+      sent_.push_back({to, {one.begin(), one.end()}});
+      rest = rest.subspan(one.size());
+    }
+  }
+
+  std::mutex mutex_;
+  FakeSleep sleep_;
+  std::vector<Arrival> arriving_;
+  std::vector<Arrival> received_;
+  std::vector<Run> runs_;
+  std::vector<Datagram> sent_;
+};
+
+}  // namespace flannel

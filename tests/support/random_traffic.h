@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// Traffic of several flows between two overlay subnets, made from any source of numbers.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <vector>
+
+#include "support/slow_packets.h"
+
+namespace flannel::slow {
+
+struct Sent {
+  Bytes packet;  // as the host hands it out
+  Offload offload;
+};
+
+class RandomTraffic {
+ public:
+  explicit RandomTraffic(std::function<std::uint32_t()> number) : number_(std::move(number)) {
+    for (unsigned n = 0; n < flows_.size(); ++n)
+      flows_[n] = new_flow(n);
+  }
+
+  // The next packet or super-packet of some flow.
+  Sent next() {
+    Flow& flow = flows_[number_() % flows_.size()];
+    return flow.is_tcp ? next_tcp(flow) : next_udp(flow);
+  }
+
+ private:
+  struct Flow {
+    bool is_tcp = false;
+    bool counts_ids = false;
+    std::size_t segment = 0;
+    Fields fields;
+  };
+
+  bool chance(unsigned one_in) { return number_() % one_in == 0; }
+
+  Flow new_flow(unsigned n) {
+    Flow flow{.is_tcp = number_() % 3 != 0,
+              .counts_ids = !chance(4),
+              .segment = 1 + number_() % 1424,
+              .fields = {.source = 0x0a050100 + number_() % 4, .source_port = 1000 + n}};
+    flow.fields.destination = 0x0a050200 + number_() % 4;
+    flow.fields.id = flow.counts_ids ? number_() % 65536 : 0;
+    flow.fields.sequence = number_();
+    flow.fields.tcp_options = Bytes(number_() % 4 * 4, 1);
+    flow.segment = std::min<std::size_t>(flow.segment, 1424 - flow.fields.tcp_options.size());
+    return flow;
+  }
+
+  Bytes payload(std::size_t size) {
+    Bytes bytes(size);
+    std::uint32_t state = number_();
+    for (auto& byte : bytes)
+      byte = static_cast<std::uint8_t>((state = state * 1664525 + 1) >> 24);
+    return bytes;
+  }
+
+  std::size_t payload_size(const Flow& flow) {
+    switch (number_() % 4) {
+      case 0:
+        return flow.segment * (1 + number_() % 46);
+      case 1:
+        return number_() % (flow.segment + 1);
+      default:
+        return flow.segment;
+    }
+  }
+
+  Sent next_tcp(Flow& flow) {
+    Fields& f = flow.fields;
+    if (chance(10)) f.acknowledgement += 100;
+    if (chance(20)) f.window += 1;
+    if (chance(30)) f.sequence += 7;
+    f.flags = 0x10 | (chance(4) ? 0x08u : 0) | (chance(40) ? 1u << number_() % 8 : 0);
+    const auto size = std::min<std::size_t>(payload_size(flow), 65000);
+    Bytes packet = tcp_packet(f, payload(size));
+    f.sequence += static_cast<std::uint32_t>(size);
+    return undone(flow, std::move(packet), size, Offload::Cut::tcp4);
+  }
+
+  Sent next_udp(Flow& flow) {
+    const auto size = std::min<std::size_t>(payload_size(flow), 65000);
+    if (!chance(15)) {
+      return undone(flow, udp_packet(flow.fields, payload(size)), size, Offload::Cut::udp4);
+    }
+    Fields fields = flow.fields;  // a first fragment
+    fields.dont_fragment = false;
+    Bytes packet = udp_packet(fields, payload(std::min<std::size_t>(size, 1400) / 8 * 8));
+    packet[6] = 0x20;
+    put16(packet, 10, 0);
+    put16(packet, 10, 0xffff - sum(packet, 0, 20));
+    advance(flow, 1);
+    return {packet, {}};
+  }
+
+  Sent undone(Flow& flow, Bytes packet, std::size_t size, Offload::Cut cut) {
+    const std::size_t segments = std::max<std::size_t>(1, (size + flow.segment - 1) / flow.segment);
+    // A super-packet numbers its packets; a host that numbers none sends none.
+    advance(flow, segments);
+    if (segments > 1) return {packet, leave_undone(packet, cut, flow.segment)};
+    if (chance(2)) return {packet, leave_undone(packet, Offload::Cut::none, 0)};
+    return {packet, {}};
+  }
+
+  void advance(Flow& flow, std::size_t segments) {
+    if (flow.counts_ids) {
+      flow.fields.id = (flow.fields.id + static_cast<unsigned>(segments)) % 65536;
+    }
+  }
+
+  std::function<std::uint32_t()> number_;
+  std::array<Flow, 12> flows_;
+};
+
+// The packets of each flow in their order. A flow is told by addresses, protocol and, where there
+// are ports, ports. The identification of packets that cannot be fragmented is blanked: it means
+// nothing.
+using Flows = std::map<std::string, std::vector<Bytes>>;
+
+inline void add_to_flow(Flows& flows, Bytes packet) {
+  if (packet[6] == 0x40) {
+    put16(packet, 4, 0);
+    put16(packet, 10, 0);
+    put16(packet, 10, 0xffff - sum(packet, 0, 20));
+  }
+  const std::string key(packet.begin() + 12, packet.begin() + 24);
+  flows[key + static_cast<char>(packet[9])].push_back(std::move(packet));
+}
+
+inline Bytes with_ttl(Bytes packet, unsigned ttl) {
+  packet[8] = static_cast<std::uint8_t>(ttl);
+  put16(packet, 10, 0);
+  put16(packet, 10, 0xffff - sum(packet, 0, ip_length(packet)));
+  return packet;
+}
+
+}  // namespace flannel::slow
