@@ -23,6 +23,7 @@ struct VxlanRow {
   bool learning = false;
   bool gbp = false;
   bool plain = true;  // no group, miss notification, proxy, short circuit or collected metadata
+  bool operator==(const VxlanRow&) const = default;
 };
 
 struct LinkRow {
@@ -35,6 +36,7 @@ struct LinkRow {
   Mac mac;          // zero where a device has none
   std::optional<VxlanRow> vxlan;
   bool layer3_tun = false;  // a TUN device that carries IP packets (not TAP)
+  bool operator==(const LinkRow&) const = default;
 };
 
 struct AddressRow {
@@ -95,7 +97,6 @@ struct LinkChange {
   std::optional<std::uint32_t> mtu;
   std::optional<std::uint32_t> queue_len;
   std::optional<Mac> mac;
-  std::optional<bool> learning;  // vxlan
   std::optional<bool> up;
 };
 
@@ -103,6 +104,8 @@ struct LinkChange {
 // ip link add NAME address MAC mtu MTU txqueuelen 0 type vxlan id .. local .. dev .. dstport ..
 void create_vxlan(NetlinkBatch& batch, const Link& link, const VxlanSettings& vxlan, int lower);
 void change_link(NetlinkBatch& batch, int index, const LinkChange& change);  // ip link set
+// ip link set DEV type vxlan learning; the kernel takes no MTU along with it.
+void change_learning(NetlinkBatch& batch, int index, bool learning);
 void delete_link(NetlinkBatch& batch, int index);
 void get_link(NetlinkBatch& batch, const std::string& name);
 void get_link(NetlinkBatch& batch, int index);

@@ -105,11 +105,13 @@ void change_link(NetlinkBatch& batch, int index, const LinkChange& change) {
   if (change.mac) batch.put(IFLA_ADDRESS, *change.mac);
   if (change.mtu) batch.put(IFLA_MTU, *change.mtu);
   if (change.queue_len) batch.put(IFLA_TXQLEN, *change.queue_len);
-  if (!change.learning) return;
+}
+
+void change_learning(NetlinkBatch& batch, int index, bool learning) {
+  batch.begin(RTM_NEWLINK, 0, link_header(index));
   batch.nest(IFLA_LINKINFO, [&] {
     batch.put(IFLA_INFO_KIND, std::string_view("vxlan"));
-    batch.nest(IFLA_INFO_DATA,
-               [&] { batch.put(IFLA_VXLAN_LEARNING, std::uint8_t{*change.learning}); });
+    batch.nest(IFLA_INFO_DATA, [&] { batch.put(IFLA_VXLAN_LEARNING, std::uint8_t{learning}); });
   });
 }
 

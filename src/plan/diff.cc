@@ -25,14 +25,6 @@ std::vector<Keyed> by_key(const NetState& state) {
   return sorted;
 }
 
-const std::string& device_of(const KernelObject& object) {
-  if (const auto* link = std::get_if<Link>(&object)) return link->name;
-  if (const auto* address = std::get_if<Address>(&object)) return address->link;
-  if (const auto* neighbour = std::get_if<Neighbour>(&object)) return neighbour->link;
-  if (const auto* entry = std::get_if<FdbEntry>(&object)) return entry->link;
-  return std::get<Route>(object).link;
-}
-
 const Link* find(const std::vector<Link>& links, const std::string& name) {
   const auto at = std::find_if(links.begin(), links.end(),
                                [&name](const Link& link) { return link.name == name; });
@@ -105,6 +97,15 @@ std::string_view to_string(Op op) {
       return "remove";
   }
   return "unknown";
+}
+
+void put_in_safe_order(std::vector<KernelChange>& changes) {
+  std::stable_sort(changes.begin(), changes.end(), [](const auto& a, const auto& b) {
+    const bool a_removes = a.op == Op::remove;
+    const bool b_removes = b.op == Op::remove;
+    if (a_removes != b_removes) return b_removes;
+    return a_removes ? key_of(b.object) < key_of(a.object) : key_of(a.object) < key_of(b.object);
+  });
 }
 
 bool needs_new_device(const Link& have, const Link& want) {

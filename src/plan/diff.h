@@ -16,6 +16,9 @@ namespace flannel {
 // again, and nothing is removed one by one from a device that goes as a whole.
 std::vector<KernelChange> diff(const NetState& have, const NetState& want);
 
+// Brings changes, one for an identity, into that order.
+void put_in_safe_order(std::vector<KernelChange>& changes);
+
 // The kernel cannot turn `have` into `want` by changing it: another VNI, port, lower device, local
 // address or GBP flag, or another kind of device.
 bool needs_new_device(const Link& have, const Link& want);

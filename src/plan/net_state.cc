@@ -76,6 +76,14 @@ ObjectKey key_of(const KernelObject& object) {
   return key;
 }
 
+const std::string& device_of(const KernelObject& object) {
+  if (const auto* link = std::get_if<Link>(&object)) return link->name;
+  if (const auto* address = std::get_if<Address>(&object)) return address->link;
+  if (const auto* neighbour = std::get_if<Neighbour>(&object)) return neighbour->link;
+  if (const auto* entry = std::get_if<FdbEntry>(&object)) return entry->link;
+  return std::get<Route>(object).link;
+}
+
 std::vector<KernelObject> objects_of(const NetState& state) {
   std::vector<KernelObject> objects;
   objects.reserve(state.links.size() + state.addresses.size() + state.neighbours.size() +

@@ -103,6 +103,8 @@ struct ObjectKey {
   auto operator<=>(const ObjectKey&) const = default;
 };
 ObjectKey key_of(const KernelObject& object);
+// The device that an object is, or is on; for a route the one by which it leaves.
+const std::string& device_of(const KernelObject& object);
 
 // All objects of a state, by kind.
 std::vector<KernelObject> objects_of(const NetState& state);

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/in_place.h"
+
+namespace flannel {
+namespace {
+
+template <typename Map, typename Key>
+std::optional<typename Map::mapped_type> value_at(const Map& map, const Key& key) {
+  const auto at = map.find(key);
+  if (at == map.end()) return std::nullopt;
+  return at->second;
+}
+
+}  // namespace
+
+void InPlace::clear() {
+  links.clear();
+  routes.clear();
+  on_link_.clear();
+}
+
+std::optional<Mac> InPlace::mac(int link, Ip4 neighbour) const {
+  const auto at = on_link_.find(link);
+  return at == on_link_.end() ? std::nullopt : value_at(at->second.macs, neighbour);
+}
+
+std::optional<Ip4> InPlace::remote(int link, const Mac& mac) const {
+  const auto at = on_link_.find(link);
+  return at == on_link_.end() ? std::nullopt : value_at(at->second.remotes, number(mac));
+}
+
+std::uint64_t InPlace::number(const Mac& mac) {
+  std::uint64_t number = 0;
+  for (const std::uint8_t byte : mac.bytes)
+    number = number << 8 | byte;
+  return number;
+}
+
+}  // namespace flannel

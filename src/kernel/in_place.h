@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <unordered_map>
+
+#include "kernel/route_placement.h"
+#include "kernel/rtnetlink.h"
+
+namespace flannel {
+
+// The kernel's part that is ours, as we left it: by the last read and every change since that
+// succeeded. By this the monitor tells others' doings from our own where a notification does not
+// say whose it is. Devices are known by index: what was on one that is gone is forgotten with it.
+class InPlace {
+ public:
+  explicit InPlace(std::size_t plain_routes) : routes(plain_routes) {}
+
+  void put(int link, const Neighbour& neighbour) {
+    on_link_[link].macs.insert_or_assign(neighbour.ip, neighbour.mac);
+  }
+  void remove(int link, const Neighbour& neighbour) { on_link_[link].macs.erase(neighbour.ip); }
+  void put(int link, const FdbEntry& entry) {
+    on_link_[link].remotes.insert_or_assign(number(entry.mac), entry.remote);
+  }
+  void remove(int link, const FdbEntry& entry) {
+    if (remote(link, entry.mac) == entry.remote) on_link_[link].remotes.erase(number(entry.mac));
+  }
+  void forget_neighbours(int link) { on_link_[link].macs.clear(); }
+  void forget_all_on(int link) { on_link_.erase(link); }
+  void clear();
+
+  // Null or nothing: we left none.
+  std::optional<Mac> mac(int link, Ip4 neighbour) const;
+  std::optional<Ip4> remote(int link, const Mac& mac) const;
+
+  std::map<std::string, LinkRow> links;
+  RoutePlacement routes;
+
+ private:
+  struct OnLink {
+    std::unordered_map<Ip4, Mac> macs;
+    std::unordered_map<std::uint64_t, Ip4> remotes;
+  };
+  static std::uint64_t number(const Mac& mac);
+
+  std::map<int, OnLink> on_link_;
+};
+
+}  // namespace flannel

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "kernel/devices.h"
+#include "kernel/in_place.h"
+#include "kernel/netlink_socket.h"
+#include "plan/kernel.h"
+
+namespace flannel {
+
+// The kernel of the network namespace that the opening thread is in, over one request socket. Loop
+// thread only. docs/kernel-objects.md
+//
+// A device that has the name of one of ours and is of no kind we make is not read, and every change
+// of it or of something on it is ErrorKind::conflict. Putting a route takes over one that somebody
+// else has to the same destination (upstream's, at a migration); removing one never does.
+class LinuxKernel final : public Kernel {
+ public:
+  struct Options {
+    std::size_t plain_routes = 256;  // beyond: next-hop objects, see route_placement.h
+    NetlinkSocket::Options socket{};
+  };
+  static Result<std::unique_ptr<LinuxKernel>> open(Options options);
+  static Result<std::unique_ptr<LinuxKernel>> open() { return open(Options{}); }
+
+  // Also removes next-hop objects of ours that no route names.
+  Result<NetState> read(const Scope& scope) override;
+  std::vector<Result<void>> apply(std::span<const KernelChange> changes) override;
+
+  // Our number in notifications of what we did.
+  std::uint32_t port() const { return socket_.port(); }
+  const InPlace& in_place() const { return in_place_; }
+  // A device of this name is as we left it, or is as little there.
+  bool is_as_left(const std::string& link);
+
+ private:
+  LinuxKernel(NetlinkSocket socket, const Options& options);
+
+  Result<void> apply_link(const KernelChange& change, Devices& devices);
+  void note_link(const std::string& name, Devices& devices);
+
+  Result<void> read_link(const std::string& name, const Scope& scope, Devices& devices,
+                         NetState& state);
+  Result<void> read_addresses(const LinkRow& row, const Scope& scope, NetState& state);
+  Result<void> read_neighbours(const LinkRow& row, NetState& state);
+  Result<void> read_fdb(const LinkRow& row, NetState& state);
+  Result<void> read_routes(Devices& devices, NetState& state);
+  Result<std::vector<NexthopRow>> read_nexthops();
+  void delete_orphans(std::span<const NexthopRow> nexthops);
+
+  NetlinkSocket socket_;
+  InPlace in_place_;
+};
+
+}  // namespace flannel

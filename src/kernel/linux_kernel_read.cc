@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is ours, out of everything that the kernel has.
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
+
+#include <set>
+#include <utility>
+
+#include "base/log.h"
+#include "kernel/linux_kernel.h"
+
+namespace flannel {
+namespace {
+
+bool is_ours(const RouteRow& row) {
+  return row.table == RT_TABLE_MAIN && row.protocol == kRouteProtocol && row.type == RTN_UNICAST &&
+         row.metric == 0 && row.tos == 0 && !row.multipath && !row.via_ip6;
+}
+
+// One of several remotes that share a MAC (flooding) is not ours: we give each MAC one.
+bool is_ours(const FdbRow& row) {
+  return (row.state & NUD_PERMANENT) != 0 && (row.flags & NTF_SELF) != 0 && row.remote &&
+         !row.mac.is_zero() && !row.mac.is_multicast();
+}
+
+}  // namespace
+
+Result<NetState> LinuxKernel::read(const Scope& scope) {
+  in_place_.clear();
+  NetState state;
+  Devices devices(socket_);
+  for (const std::string& name : std::set(scope.link_names.begin(), scope.link_names.end())) {
+    TRY_DURING(read_link(name, scope, devices, state), "read " + name);
+  }
+  TRY_DURING(read_routes(devices, state), "read our routes");
+  return state;
+}
+
+Result<void> LinuxKernel::read_link(const std::string& name, const Scope& scope, Devices& devices,
+                                    NetState& state) {
+  const LinkRow* row = TRY(devices.find(name));
+  if (!row || !is_of_our_kind(*row)) return {};
+  in_place_.links.emplace(name, *row);
+  auto link = TRY(devices.as_link(*row));
+  state.links.push_back(std::move(link));
+  TRY(read_addresses(*row, scope, state));
+  TRY(read_neighbours(*row, state));
+  if (row->vxlan) TRY(read_fdb(*row, state));
+  return {};
+}
+
+Result<void> LinuxKernel::read_addresses(const LinkRow& link, const Scope& scope, NetState& state) {
+  NetlinkBatch request;
+  dump_addresses(request, link.index);
+  const auto rows = TRY(dump_rows(socket_, request, decode_address));
+  for (const AddressRow& row : rows) {
+    if (row.link != link.index || !scope.network.contains(row.ip)) continue;
+    state.addresses.push_back({.link = link.name, .ip = row.ip, .bits = row.bits});
+  }
+  return {};
+}
+
+Result<void> LinuxKernel::read_neighbours(const LinkRow& link, NetState& state) {
+  NetlinkBatch request;
+  dump_neighbours(request, link.index);
+  const auto rows = TRY(dump_rows(socket_, request, decode_neighbour));
+  for (const NeighbourRow& row : rows) {
+    if (row.link != link.index || (row.state & NUD_PERMANENT) == 0) continue;
+    state.neighbours.push_back({.link = link.name, .ip = row.ip, .mac = row.mac});
+    in_place_.put(link.index, state.neighbours.back());
+  }
+  return {};
+}
+
+Result<void> LinuxKernel::read_fdb(const LinkRow& link, NetState& state) {
+  NetlinkBatch request;
+  dump_fdb(request, link.index);
+  const auto rows = TRY(dump_rows(socket_, request, decode_fdb));
+  for (const FdbRow& row : rows) {
+    if (row.link != link.index || !is_ours(row)) continue;
+    state.fdb.push_back({.link = link.name, .mac = row.mac, .remote = *row.remote});
+    in_place_.put(link.index, state.fdb.back());
+  }
+  return {};
+}
+
+Result<void> LinuxKernel::read_routes(Devices& devices, NetState& state) {
+  const auto nexthops = TRY(read_nexthops());
+  std::map<std::uint32_t, const NexthopRow*> by_id;
+  for (const NexthopRow& row : nexthops)
+    by_id.emplace(row.id, &row);
+
+  NetlinkBatch request;
+  dump_routes(request, kRouteProtocol);
+  const auto rows = TRY(dump_rows(socket_, request, decode_route));
+  for (RouteRow row : rows) {
+    if (!is_ours(row)) continue;
+    // With net.ipv4.nexthop_compat_mode=0 the route has its object's id and nothing else.
+    const auto nexthop = by_id.find(row.nexthop);
+    if (row.link == 0 && nexthop != by_id.end()) {
+      row.link = nexthop->second->link;
+      row.via = nexthop->second->via;
+      row.onlink = nexthop->second->onlink;
+    }
+    auto link = TRY(devices.name_of(row.link));
+    if (link.empty()) continue;  // gone with its device by now
+    Route route{.to = row.to,
+                .via = row.via.value_or(Ip4{}),
+                .link = std::move(link),
+                .onlink = row.onlink};
+    const bool object_is_ours =
+        nexthop != by_id.end() && nexthop->second->protocol == kRouteProtocol;
+    in_place_.routes.found(route, row.nexthop, object_is_ours);
+    state.routes.push_back(std::move(route));
+  }
+  delete_orphans(nexthops);
+  return {};
+}
+
+Result<std::vector<NexthopRow>> LinuxKernel::read_nexthops() {
+  NetlinkBatch request;
+  dump_nexthops(request);
+  auto rows = dump_rows(socket_, request, decode_nexthop);
+  if (!rows && rows.error().kind == ErrorKind::unsupported) {
+    in_place_.routes.use_plain_only();
+    return std::vector<NexthopRow>{};
+  }
+  return rows;
+}
+
+void LinuxKernel::delete_orphans(std::span<const NexthopRow> nexthops) {
+  NetlinkBatch batch;
+  for (const NexthopRow& row : nexthops) {
+    if (row.protocol == kRouteProtocol && !in_place_.routes.owns(row.id)) {
+      delete_nexthop(batch, row.id);
+    }
+  }
+  if (batch.empty()) return;
+  log::verbose(4, "removing next hops that no route names", {{"count", batch.size()}});
+  socket_.transact(batch);
+}
+
+}  // namespace flannel

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plan/pending_changes.h"
+
+#include <algorithm>
+
+#include "plan/diff.h"
+
+namespace flannel {
+namespace {
+
+constexpr Duration kShortestPause = std::chrono::milliseconds(100);
+constexpr Duration kLongestPause = std::chrono::seconds(30);
+
+}  // namespace
+
+Duration longer_pause(Duration pause) {
+  return pause == Duration::zero() ? kShortestPause : std::min(pause * 2, kLongestPause);
+}
+
+void PendingChanges::enter(PendingChange pending) {
+  ObjectKey key = key_of(pending.change.object);
+  erase(key);
+  const TimePoint due = pending.due;
+  const auto at = all_.emplace(std::move(key), std::move(pending)).first;
+  by_time_.emplace(due, &at->first);
+}
+
+void PendingChanges::mark(KernelChange change, TimePoint now) {
+  enter({std::move(change), "not tried yet", Duration::zero(), now});
+}
+
+bool PendingChanges::failed(const KernelChange& change, const Error& error, TimePoint now) {
+  const PendingChange* before = find(key_of(change.object));
+  const bool again = before && before->change == change;
+  const bool news = !again || before->reason != error.text;
+  const Duration pause = longer_pause(again ? before->pause : Duration::zero());
+  enter({change, error.text, pause, now + pause});
+  return news;
+}
+
+void PendingChanges::erase(const ObjectKey& key) {
+  const auto at = all_.find(key);
+  if (at == all_.end()) return;
+  by_time_.erase({at->second.due, &at->first});
+  all_.erase(at);
+}
+
+const PendingChange* PendingChanges::find(const ObjectKey& key) const {
+  const auto at = all_.find(key);
+  return at == all_.end() ? nullptr : &at->second;
+}
+
+std::vector<KernelChange> PendingChanges::due(TimePoint now) const {
+  std::vector<KernelChange> changes;
+  for (const auto& [when, key] : by_time_) {
+    if (when > now) break;
+    changes.push_back(all_.at(*key).change);
+  }
+  put_in_safe_order(changes);
+  return changes;
+}
+
+}  // namespace flannel

@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plan/reconciler.h"
+
+#include <algorithm>
+#include <cassert>
+#include <functional>
+#include <iterator>
+#include <span>
+
+#include "base/log.h"
+#include "plan/diff.h"
+
+namespace flannel {
+namespace {
+
+constexpr Duration kSuspicion = std::chrono::milliseconds(20);  // more news come with the first
+constexpr Duration kShortestGap = std::chrono::milliseconds(100);
+constexpr Duration kLongestGap = std::chrono::seconds(30);
+constexpr Duration kSlowSync = std::chrono::seconds(60);
+constexpr int kPatience = 10;           // corrective syncs in a row before the gap grows
+constexpr std::size_t kLoggedEach = 8;  // objects of one batch that get a line of their own
+
+bool contains(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+bool is_link(const KernelChange& change) {
+  return std::holds_alternative<Link>(change.object);
+}
+
+bool any_link(const std::vector<KernelChange>& changes) {
+  return std::any_of(changes.begin(), changes.end(), is_link);
+}
+
+std::string in_words(const KernelChange& change) {
+  const std::string object = to_string(change.object);
+  return change.op == Op::remove ? "remove " + object : object;
+}
+
+// Says the first few of many.
+class LimitedLog {
+ public:
+  explicit LimitedLog(std::string_view total) : total_(total) {}
+  ~LimitedLog() {
+    if (count_ > kLoggedEach) log::info(total_, {{"count", count_}});
+  }
+  LimitedLog(const LimitedLog&) = delete;
+  LimitedLog& operator=(const LimitedLog&) = delete;
+  bool next() { return ++count_ <= kLoggedEach; }
+
+ private:
+  std::string_view total_;
+  std::size_t count_ = 0;
+};
+
+void log_corrections(const std::vector<KernelChange>& changes) {
+  LimitedLog limit("kernel objects corrected");
+  for (const KernelChange& change : changes) {
+    if (!limit.next()) continue;
+    const bool route = change.op == Op::put && std::holds_alternative<Route>(change.object);
+    log::info(route ? "Route recovered" : "kernel object corrected", {{"what", in_words(change)}});
+  }
+}
+
+}  // namespace
+
+void Reconciler::set_host(Scope scope, NetState host) {
+  if (started_) {
+    for (const std::string& name : scope_.link_names) {
+      if (!contains(scope.link_names, name)) retired_links_.insert(name);
+    }
+  }
+  for (const std::string& name : scope.link_names)
+    retired_links_.erase(name);
+  scope_ = std::move(scope);
+  const auto changes = wish_.replace({{std::nullopt, std::move(host)}});
+  if (!started_) return;
+  for (const KernelChange& change : changes)
+    pending_.mark(change, last_sync_);
+}
+
+void Reconciler::set_peer(const Cidr4& peer, NetState state, TimePoint now) {
+  change_peers({{peer, std::move(state)}}, now);
+}
+
+void Reconciler::remove_peer(const Cidr4& peer, TimePoint now) {
+  change_peers({{peer, {}}}, now);
+}
+
+void Reconciler::set_peers(std::vector<std::pair<Cidr4, NetState>> peers, TimePoint now) {
+  Wish::Claims claims;
+  claims.reserve(peers.size());
+  for (auto& [peer, state] : peers)
+    claims.emplace_back(peer, std::move(state));
+  change_peers(std::move(claims), now);
+}
+
+void Reconciler::change_peers(Wish::Claims claims, TimePoint now) {
+  const auto changes = wish_.replace(std::move(claims));
+  if (!started_) return;
+  // What a put that failed has left under its identity is not known: look.
+  const bool unsure = std::any_of(changes.begin(), changes.end(), [this](const auto& change) {
+    return change.op == Op::remove && pending_.find(key_of(change.object));
+  });
+  if (any_link(changes)) {
+    for (const KernelChange& change : changes)
+      pending_.mark(change, now);
+  } else {
+    carry_out(changes, now);
+  }
+  if (unsure) suspect(now);
+}
+
+Scope Reconciler::reading_scope() const {
+  Scope scope = scope_;
+  scope.link_names.insert(scope.link_names.end(), retired_links_.begin(), retired_links_.end());
+  return scope;
+}
+
+// Another daemon on this host may have routes of our protocol, into its own network.
+NetState Reconciler::only_ours(NetState have, const Scope& scope) const {
+  std::erase_if(have.routes, [&](const Route& route) {
+    return !scope.network.contains(route.to) && !contains(scope.link_names, route.link) &&
+           !wish_.contains(key_of(route));
+  });
+  return have;
+}
+
+Result<void> Reconciler::reading_failed(Error error, TimePoint now) {
+  read_pause_ = longer_pause(read_pause_);
+  sync_at_ = now + read_pause_;
+  error = std::move(error).during("read the kernel's state");
+  read_error_ = error.text;
+  return Failure(std::move(error));
+}
+
+Result<void> Reconciler::sync(TimePoint now) {
+  last_sync_ = now;
+  const Scope scope = reading_scope();
+  auto have = kernel_.read(scope);
+  if (!have) return reading_failed(std::move(have).error(), now);
+  read_pause_ = Duration::zero();
+  read_error_.clear();
+  sync_at_ = now + kSlowSync;
+  std::erase_if(retired_links_, [&have](const std::string& name) {
+    return std::none_of(have->links.begin(), have->links.end(),
+                        [&name](const Link& link) { return link.name == name; });
+  });
+  const NetState wanted = wish_.state();
+  find_missing_links(*have, wanted);
+  auto changes = diff(only_ours(*std::move(have), scope), wanted);
+  auto unexpected = not_our_doing(changes);
+  settle_pending(changes);
+  started_ = true;
+  ++counters_.full_syncs;
+  carry_out(changes, now);
+  count_corrections(std::move(unexpected));
+  return {};
+}
+
+// The differences that somebody else made.
+std::vector<KernelChange> Reconciler::not_our_doing(
+    const std::vector<KernelChange>& changes) const {
+  const auto pending = [this](const KernelChange& change) {
+    return pending_.find(key_of(change.object)) != nullptr;
+  };
+  // A device that we change may have cost all that was on it.
+  const bool our_device = std::any_of(changes.begin(), changes.end(), [&](const auto& change) {
+    return is_link(change) && pending(change);
+  });
+  if (!started_ || our_device) return {};
+  std::vector<KernelChange> unexpected;
+  std::copy_if(changes.begin(), changes.end(), std::back_inserter(unexpected),
+               std::not_fn(pending));
+  return unexpected;
+}
+
+void Reconciler::count_corrections(std::vector<KernelChange> unexpected) {
+  std::erase_if(unexpected, [this](const KernelChange& change) {
+    return pending_.find(key_of(change.object)) || is_on_missing_link(change.object);
+  });
+  counters_.corrections += unexpected.size();
+  corrective_syncs_ = unexpected.empty() ? 0 : corrective_syncs_ + 1;
+  log_corrections(unexpected);
+}
+
+// Whatever is pending and no difference is in place by now; except that a removal may be of
+// something outside of the scope, which reading does not show.
+void Reconciler::settle_pending(std::vector<KernelChange>& changes) {
+  std::set<ObjectKey> different;
+  for (const KernelChange& change : changes)
+    different.insert(key_of(change.object));
+  std::vector<ObjectKey> in_place;
+  for (const auto& [key, pending] : pending_.all()) {
+    if (different.contains(key)) continue;
+    if (pending.change.op == Op::remove && !is_link(pending.change)) {
+      changes.push_back(pending.change);
+    } else {
+      in_place.push_back(key);
+    }
+  }
+  for (const ObjectKey& key : in_place)
+    pending_.erase(key);
+}
+
+void Reconciler::find_missing_links(const NetState& have, const NetState& wanted) {
+  missing_links_.clear();
+  for (const Link& wished : wanted.links) {
+    const bool there = std::any_of(have.links.begin(), have.links.end(), [&](const Link& link) {
+      return link.name == wished.name && !needs_new_device(link, wished);
+    });
+    if (!there) missing_links_.insert(wished.name);
+  }
+}
+
+bool Reconciler::is_on_missing_link(const KernelObject& object) const {
+  return !std::holds_alternative<Link>(object) && missing_links_.contains(device_of(object));
+}
+
+void Reconciler::carry_out(const std::vector<KernelChange>& changes, TimePoint now) {
+  const auto after_links = std::find_if_not(changes.begin(), changes.end(), [](const auto& change) {
+    return is_link(change) && change.op != Op::remove;
+  });
+  apply({changes.begin(), after_links}, now);
+  // A device of another kind may have the name: nothing is put on that.
+  std::vector<KernelChange> possible;
+  for (const KernelChange& change : std::span(after_links, changes.end())) {
+    if (is_on_missing_link(change.object)) {
+      pending_.erase(key_of(change.object));
+    } else {
+      possible.push_back(change);
+    }
+  }
+  apply(possible, now);
+}
+
+void Reconciler::apply(const std::vector<KernelChange>& changes, TimePoint now) {
+  if (changes.empty()) return;
+  const auto results = kernel_.apply(changes);
+  assert(results.size() == changes.size());
+  LimitedLog limit("kernel changes failed");
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    const KernelChange& change = changes[i];
+    if (results[i]) {
+      done(change);
+      continue;
+    }
+    ++counters_.failures;
+    const Error& error = results[i].error();
+    if (!is_surplus(change) && !pending_.failed(change, error, now)) continue;
+    if (!limit.next()) continue;
+    log::warning("kernel change failed, will be retried",
+                 {{"what", in_words(change)}, {"why", error.text}});
+  }
+}
+
+void Reconciler::done(const KernelChange& change) {
+  ++counters_.changes;
+  log::verbose(4, "kernel change done", {{"what", in_words(change)}});
+  if (is_link(change)) missing_links_.erase(device_of(change.object));
+  const ObjectKey key = key_of(change.object);
+  const PendingChange* pending = pending_.find(key);
+  if (!pending || is_surplus(change)) return;
+  if (pending->pause != Duration::zero() && pending->change == change) {
+    log::info("kernel change done after failures", {{"what", in_words(change)}});
+  }
+  pending_.erase(key);
+}
+
+// One of several routes to a destination goes and the wished one stays: nothing that is pending
+// under their common identity is settled by that. The next sync sees whether it is gone.
+bool Reconciler::is_surplus(const KernelChange& change) const {
+  return change.op == Op::remove && wish_.contains(key_of(change.object));
+}
+
+// A sync whose corrections do not last (another program undoes them, or the kernel reads back
+// something else than it was given) must not repeat ten times a second for ever.
+Duration Reconciler::shortest_gap() const {
+  if (corrective_syncs_ <= kPatience) return kShortestGap;
+  const int doublings = std::min(corrective_syncs_ - kPatience, 16);
+  return std::min(kShortestGap * (1 << doublings), kLongestGap);
+}
+
+void Reconciler::suspect(TimePoint now) {
+  if (!started_ || read_pause_ != Duration::zero()) return;
+  sync_at_ = std::min(sync_at_, std::max(now + kSuspicion, last_sync_ + shortest_gap()));
+}
+
+void Reconciler::tick(TimePoint now) {
+  if (now < sync_at_) {
+    if (started_ && read_pause_ == Duration::zero()) retry(now);
+    return;
+  }
+  const std::string known = read_error_;
+  if (const auto synced = sync(now); !synced && synced.error().text != known) {
+    log::error("sync of kernel state failed, will be retried", {{"why", synced.error().text}});
+  }
+}
+
+// What is on a device depends on it, so with a device the whole is looked at.
+void Reconciler::retry(TimePoint now) {
+  const auto due = pending_.due(now);
+  if (any_link(due)) {
+    sync_at_ = now;
+    tick(now);
+  } else {
+    carry_out(due, now);
+  }
+}
+
+TimePoint Reconciler::next_wakeup() const {
+  if (!started_ || read_pause_ != Duration::zero()) return sync_at_;
+  return std::min(sync_at_, pending_.next_due());
+}
+
+std::map<std::string, std::string> Reconciler::unmet() const {
+  auto unmet = wish_.conflicts();
+  for (const auto& [key, pending] : pending_.all())
+    unmet[in_words(pending.change)] = pending.reason;
+  if (!read_error_.empty()) unmet["kernel state"] = read_error_;
+  return unmet;
+}
+
+bool Reconciler::host_in_place() const {
+  const auto keys = wish_.keys_of(std::nullopt);
+  return started_ && std::none_of(keys.begin(), keys.end(),
+                                  [this](const ObjectKey& key) { return pending_.find(key); });
+}
+
+}  // namespace flannel

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// For the reconciler's tests only: a host with eth0 192.0.2.1/24 and flannel.1, peers by number.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "plan/reconciler.h"
+#include "support/fake_kernel.h"
+
+namespace flannel {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+inline const Scope kScope{.link_names = {"flannel.1"},
+                          .network = Cidr4::of(Ip4::of(10, 5, 0, 0), 16)};
+inline const Error kRefused{ErrorKind::denied, "Operation not permitted"};
+
+inline Cidr4 subnet(std::uint32_t n) {
+  return Cidr4::of({Ip4::of(10, 5, 0, 0).value + n * 256}, 24);
+}
+inline Mac mac(std::uint8_t n) {
+  return {{2, 0, 0, 0, 0, n}};
+}
+inline Ip4 host_ip(std::uint8_t n) {
+  return Ip4::of(192, 0, 2, n);
+}
+
+inline NetState device(std::uint32_t mtu = 1450) {
+  NetState state;
+  state.links.push_back(
+      {.name = "flannel.1",
+       .kind = VxlanSettings{.vni = 1, .lower = "eth0", .local = host_ip(1), .mac = mac(1)},
+       .mtu = mtu});
+  state.addresses.push_back({.link = "flannel.1", .ip = subnet(1).base, .bits = 32});
+  return state;
+}
+
+// The peer with subnet number `n` on host number `host`.
+inline NetState peer(std::uint8_t n, std::uint8_t host) {
+  NetState state;
+  state.neighbours.push_back({.link = "flannel.1", .ip = subnet(n).base, .mac = mac(host)});
+  state.fdb.push_back({.link = "flannel.1", .mac = mac(host), .remote = host_ip(host)});
+  state.routes.push_back(
+      {.to = subnet(n), .via = subnet(n).base, .link = "flannel.1", .onlink = true});
+  return state;
+}
+inline NetState peer(std::uint8_t n) {
+  return peer(n, n);
+}
+
+inline NetState direct_route(std::uint8_t n, Ip4 via) {
+  NetState state;
+  state.routes.push_back({.to = subnet(n), .via = via, .link = "eth0"});
+  return state;
+}
+
+inline NetState together(const std::vector<NetState>& parts) {
+  NetState whole;
+  for (const NetState& part : parts) {
+    for (KernelObject& object : objects_of(part))
+      add(whole, std::move(object));
+  }
+  return whole;
+}
+
+class ReconcilerTest : public testing::Test {
+ protected:
+  ReconcilerTest() { kernel.add_foreign_device("eth0", "192.0.2.1/24"); }
+
+  void start(const std::vector<std::uint8_t>& peers) {
+    reconciler.set_host(kScope, device());
+    for (const auto n : peers)
+      reconciler.set_peer(subnet(n), peer(n), now);
+    ASSERT_TRUE(reconciler.sync(now));
+    kernel.take_log();
+  }
+
+  // Lets time pass; the reconciler is woken whenever it asked to be.
+  void pass(Duration time) {
+    const TimePoint end = now + time;
+    int turns = 0;
+    while (reconciler.next_wakeup() <= end) {
+      ASSERT_LT(++turns, 10'000) << "the reconciler spins";
+      now = std::max(now, reconciler.next_wakeup());
+      reconciler.tick(now);
+    }
+    now = end;
+  }
+
+  FakeKernel kernel;
+  Reconciler reconciler{kernel};
+  TimePoint now{std::chrono::hours(1)};
+};
+
+}  // namespace flannel
