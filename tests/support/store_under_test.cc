@@ -48,6 +48,31 @@ class EtcdUnderTest final : public StoreUnderTest {
   std::unique_ptr<EtcdServer> server_;
 };
 
+class Etcd2UnderTest final : public StoreUnderTest {
+ public:
+  explicit Etcd2UnderTest(EtcdProgram program)
+      : server_(EtcdServer::start({}, std::move(program)).value()) {}
+
+  std::unique_ptr<Registry> open(const std::string& prefix, Loop& loop) override {
+    StoreOptions options;
+    options.etcd_api = EtcdApi::v2;
+    options.endpoints = {server_->url()};
+    options.prefix = prefix;
+    return open_registry(options, loop).value();
+  }
+
+  // It remembers the last 1,000 changes, whoever made them.
+  void compact() override {
+    const std::string urls = server_->url() + "/v2/keys/elsewhere?n=[1-1010]";
+    run_command({"curl", "-s", "-o", "/dev/null", "-X", "PUT", "-d", "value=x", urls}).value();
+  }
+
+  bool keeps_bytes() const override { return false; }
+
+ private:
+  std::unique_ptr<EtcdServer> server_;
+};
+
 }  // namespace
 
 std::unique_ptr<StoreUnderTest> memory_store_under_test() {
@@ -56,6 +81,12 @@ std::unique_ptr<StoreUnderTest> memory_store_under_test() {
 
 std::unique_ptr<StoreUnderTest> etcd_store_under_test() {
   return std::make_unique<EtcdUnderTest>();
+}
+
+std::unique_ptr<StoreUnderTest> etcd2_store_under_test(const std::string& old_etcd) {
+  EtcdProgram program{.v2 = true};
+  if (!old_etcd.empty()) program = {old_etcd, true, true};
+  return std::make_unique<Etcd2UnderTest>(program);
 }
 
 }  // namespace flannel
