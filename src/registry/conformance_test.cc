@@ -3,10 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <fmt/format.h>
-#include <cstdlib>
 #include <string>
 
-#include "support/etcd_server.h"
 #include "support/store_session.h"
 #include "support/store_under_test.h"
 
@@ -20,51 +18,11 @@ constexpr seconds kDay{86400};
 const std::string kOne = "10.5.1.0-24";
 const std::string kTwo = "10.5.2.0-24";
 
-enum class Kind { memory, etcd, etcd2, etcd2_old };
-
-std::string to_string(Kind kind) {
-  switch (kind) {
-    case Kind::memory:
-      return "Memory";
-    case Kind::etcd:
-      return "Etcd";
-    case Kind::etcd2:
-      return "EtcdV2";
-    case Kind::etcd2_old:
-      return "EtcdV2Of33";
-  }
-  return {};
-}
-
-// Debian 12 has no etcd 3.3, the last that speaks v2 unasked; scripts/fetch-etcd33.sh has.
-std::string old_etcd() {
-  const char* path = std::getenv("FLANNEL_ETCD33");
-  return path ? path : "";
-}
-
-std::unique_ptr<StoreUnderTest> store_under_test(Kind kind) {
-  switch (kind) {
-    case Kind::memory:
-      return memory_store_under_test();
-    case Kind::etcd:
-      return etcd_store_under_test();
-    case Kind::etcd2:
-      return etcd2_store_under_test();
-    case Kind::etcd2_old:
-      return etcd2_store_under_test(old_etcd());
-  }
-  return nullptr;
-}
-
-class StoreTest : public ::testing::TestWithParam<Kind> {
+class StoreTest : public ::testing::TestWithParam<StoreUnderTestKind> {
  protected:
   void SetUp() override {
-    if (GetParam() != Kind::memory && !EtcdServer::installed()) {
-      GTEST_SKIP() << "etcd and etcdctl are not installed: etcd IS NOT TESTED";
-    }
-    if (GetParam() == Kind::etcd2_old && old_etcd().empty()) {
-      GTEST_SKIP() << "FLANNEL_ETCD33 names no etcd 3.3: it IS NOT TESTED";
-    }
+    const std::string missing = missing_for(GetParam());
+    if (!missing.empty()) GTEST_SKIP() << missing << ": " << name(GetParam()) << " IS NOT TESTED";
     store = store_under_test(GetParam());
     session = open();
   }
@@ -80,9 +38,8 @@ class StoreTest : public ::testing::TestWithParam<Kind> {
   std::unique_ptr<StoreSession> session;
 };
 
-INSTANTIATE_TEST_SUITE_P(Every, StoreTest,
-                         ::testing::Values(Kind::memory, Kind::etcd, Kind::etcd2, Kind::etcd2_old),
-                         [](const auto& param) { return to_string(param.param); });
+INSTANTIATE_TEST_SUITE_P(Every, StoreTest, ::testing::ValuesIn(kStoresUnderTest),
+                         [](const auto& param) { return name(param.param); });
 
 TEST_P(StoreTest, AnEmptyStoreHasAPositionAndNothingElse) {
   const Snapshot empty = session->snapshot().value();

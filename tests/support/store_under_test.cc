@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "support/store_under_test.h"
 
+#include <cstdlib>
 #include <string_view>
 #include <utility>
 
@@ -73,20 +74,48 @@ class Etcd2UnderTest final : public StoreUnderTest {
   std::unique_ptr<EtcdServer> server_;
 };
 
+std::string old_etcd() {
+  const char* path = std::getenv("FLANNEL_ETCD33");
+  return path ? path : "";
+}
+
 }  // namespace
 
-std::unique_ptr<StoreUnderTest> memory_store_under_test() {
-  return std::make_unique<MemoryUnderTest>();
+std::string name(StoreUnderTestKind kind) {
+  switch (kind) {
+    case StoreUnderTestKind::memory:
+      return "Memory";
+    case StoreUnderTestKind::etcd:
+      return "Etcd";
+    case StoreUnderTestKind::etcd2:
+      return "EtcdV2";
+    case StoreUnderTestKind::etcd2_old:
+      return "EtcdV2Of33";
+  }
+  return {};
 }
 
-std::unique_ptr<StoreUnderTest> etcd_store_under_test() {
-  return std::make_unique<EtcdUnderTest>();
+std::string missing_for(StoreUnderTestKind kind) {
+  if (kind == StoreUnderTestKind::memory) return {};
+  if (!EtcdServer::installed()) return "etcd and etcdctl are not installed";
+  if (kind == StoreUnderTestKind::etcd2_old && old_etcd().empty()) {
+    return "FLANNEL_ETCD33 names no etcd 3.3";
+  }
+  return {};
 }
 
-std::unique_ptr<StoreUnderTest> etcd2_store_under_test(const std::string& old_etcd) {
-  EtcdProgram program{.v2 = true};
-  if (!old_etcd.empty()) program = {old_etcd, true, true};
-  return std::make_unique<Etcd2UnderTest>(program);
+std::unique_ptr<StoreUnderTest> store_under_test(StoreUnderTestKind kind) {
+  switch (kind) {
+    case StoreUnderTestKind::memory:
+      return std::make_unique<MemoryUnderTest>();
+    case StoreUnderTestKind::etcd:
+      return std::make_unique<EtcdUnderTest>();
+    case StoreUnderTestKind::etcd2:
+      return std::make_unique<Etcd2UnderTest>(EtcdProgram{.v2 = true});
+    case StoreUnderTestKind::etcd2_old:
+      return std::make_unique<Etcd2UnderTest>(EtcdProgram{old_etcd(), true, true});
+  }
+  return nullptr;
 }
 
 }  // namespace flannel

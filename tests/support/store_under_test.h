@@ -23,9 +23,15 @@ class StoreUnderTest {
   virtual bool keeps_bytes() const { return true; }
 };
 
-std::unique_ptr<StoreUnderTest> memory_store_under_test();
-std::unique_ptr<StoreUnderTest> etcd_store_under_test();
-// The v2 API of the etcd that is installed, or of the one at `old_etcd`, of version 3.3.
-std::unique_ptr<StoreUnderTest> etcd2_store_under_test(const std::string& old_etcd = {});
+// etcd2_old: etcd 3.3, the last that speaks v2 unasked; see scripts/fetch-etcd33.sh.
+enum class StoreUnderTestKind { memory, etcd, etcd2, etcd2_old };
+inline constexpr StoreUnderTestKind kStoresUnderTest[] = {
+    StoreUnderTestKind::memory, StoreUnderTestKind::etcd, StoreUnderTestKind::etcd2,
+    StoreUnderTestKind::etcd2_old};
+
+std::string name(StoreUnderTestKind kind);  // for the name of a test
+// What has to be there first; empty: nothing.
+std::string missing_for(StoreUnderTestKind kind);
+std::unique_ptr<StoreUnderTest> store_under_test(StoreUnderTestKind kind);
 
 }  // namespace flannel
