@@ -35,9 +35,8 @@ std::uint16_t free_port() {
   return ntohs(address.sin_port);
 }
 
-Result<std::unique_ptr<EtcdServer>> EtcdServer::start(std::optional<EtcdTls> tls,
-                                                      EtcdProgram program) {
-  std::unique_ptr<EtcdServer> server(new EtcdServer(std::move(tls), std::move(program)));
+Result<std::unique_ptr<EtcdServer>> EtcdServer::start(std::optional<EtcdTls> tls) {
+  std::unique_ptr<EtcdServer> server(new EtcdServer(std::move(tls)));
   server->port_ = free_port();
   server->peer_port_ = free_port();
   if (server->tls_) {
@@ -58,7 +57,7 @@ void EtcdServer::stop() {
 
 Result<void> EtcdServer::start_again() {
   const std::string peer = "http://127.0.0.1:" + std::to_string(peer_port_);
-  std::vector<std::string> command = {program_.path,
+  std::vector<std::string> command = {"etcd",
                                       "--data-dir",
                                       folder_.path() + "/data",
                                       "--listen-client-urls",
@@ -70,20 +69,17 @@ Result<void> EtcdServer::start_again() {
                                       "--initial-advertise-peer-urls",
                                       peer,
                                       "--initial-cluster",
-                                      "default=" + peer};
-  if (!program_.before_3_4) {
-    for (const char* word : {"--log-level", "error", "--logger", "zap"}) {
-      command.emplace_back(word);
-    }
-    if (program_.v2) command.emplace_back("--enable-v2");
-  }
+                                      "default=" + peer,
+                                      "--log-level",
+                                      "error",
+                                      "--logger",
+                                      "zap"};
   if (tls_) {
-    for (const std::string& word :
-         {std::string("--trusted-ca-file"), tls_->ca, std::string("--cert-file"), tls_->cert,
-          std::string("--key-file"), tls_->key}) {
-      command.push_back(word);
+    command.insert(command.end(), {"--cert-file", tls_->cert, "--key-file", tls_->key});
+    // A CA file alone makes etcd ask for client certificates too.
+    if (tls_->client_certificates) {
+      command.insert(command.end(), {"--client-cert-auth", "--trusted-ca-file", tls_->ca});
     }
-    if (tls_->client_certificates) command.push_back("--client-cert-auth");
   }
   process_ = TRY(ChildProcess::start(command, folder_.path() + "/log"));
   Result<std::string> answer;

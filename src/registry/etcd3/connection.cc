@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/etcd3/connection.h"
 
+#include <grpc/support/log.h>
 #include <grpc/support/time.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 
+#include <cstdlib>
 #include <utility>
 
 #include "registry/etcd3/call_error.h"
@@ -79,6 +81,9 @@ class EtcdConnection::Attempt final : public Completion {
 };
 
 Result<std::unique_ptr<EtcdConnection>> EtcdConnection::open(EtcdAccess access, Loop& loop) {
+  // gRPC writes to standard error by itself, past our log. What goes wrong comes back as an error
+  // of a call; who debugs gRPC sets its own variable.
+  if (std::getenv("GRPC_VERBOSITY") == nullptr) gpr_set_log_function([](gpr_log_func_args*) {});
   TlsMaterial material;
   for (const EtcdEndpoint& endpoint : access.endpoints) {
     if (endpoint.tls) material = TRY(read_tls_files(access.tls_files));

@@ -2,6 +2,7 @@
 #include "registry/etcd3/endpoint.h"
 
 #include <cstdint>
+#include <utility>
 
 #include "base/file.h"
 #include "base/parse.h"
@@ -76,7 +77,8 @@ Result<EtcdEndpoint> parse_endpoint(std::string_view url, bool have_tls_files) {
   if (authority.find_first_of("/?# \t") != std::string_view::npos) {
     return bad(url, "something follows the port");
   }
-  return EtcdEndpoint{std::string(url), TRY(grpc_target(authority, url)), tls};
+  std::string target = TRY(grpc_target(authority, url));
+  return EtcdEndpoint{std::string(url), std::move(target), tls};
 }
 
 Result<std::vector<EtcdEndpoint>> parse_endpoints(const std::vector<std::string>& urls,

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+// TLS, and users with passwords, against a real etcd.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "registry/open_registry.h"
+#include "support/etcd_server.h"
+#include "support/store_session.h"
+
+namespace flannel {
+namespace {
+
+using std::chrono::seconds;
+
+constexpr seconds kDay{86400};
+const std::string kOne = "10.5.1.0-24";
+
+// A CA, and a certificate of it for 127.0.0.1, made by the openssl command.
+class Certificates {
+ public:
+  Certificates() { make(); }
+
+  void make() {
+    run({"req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days",
+         "2", "-subj", "/CN=test CA", "-keyout", path("ca.key"), "-out", ca()});
+    run({"req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
+         "/CN=flannel", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key(), "-out",
+         path("request")});
+    run({"x509", "-req", "-in", path("request"), "-CA", ca(), "-CAkey", path("ca.key"),
+         "-CAcreateserial", "-days", "2", "-copy_extensions", "copy", "-out", cert()});
+  }
+
+  std::string ca() const { return path("ca.pem"); }
+  std::string cert() const { return path("cert.pem"); }
+  std::string key() const { return path("key.pem"); }
+
+ private:
+  std::string path(const std::string& name) const { return folder_.path() + "/" + name; }
+
+  static void run(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), "openssl");
+    const auto done = run_command(arguments);
+    ASSERT_TRUE(done) << done.error().text;
+  }
+
+  TemporaryFolder folder_;
+};
+
+class EtcdAccessTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!EtcdServer::installed() || !program_installed("openssl")) {
+      GTEST_SKIP() << "etcd, etcdctl and openssl are not all installed: TLS IS NOT TESTED";
+    }
+  }
+
+  void start(std::optional<EtcdTls> tls = {}) {
+    etcd = EtcdServer::start(std::move(tls)).value();
+    options.endpoints = {etcd->url()};
+  }
+
+  void start_with_tls(bool client_certificates) {
+    start(EtcdTls{certificates.ca(), certificates.cert(), certificates.key(), client_certificates});
+  }
+
+  std::unique_ptr<StoreSession> open() {
+    return std::make_unique<StoreSession>(open_registry(options, loop.loop()).value(), loop);
+  }
+
+  PatientLoop loop;
+  std::unique_ptr<EtcdServer> etcd;
+  StoreOptions options;
+  Certificates certificates;
+};
+
+TEST_F(EtcdAccessTest, ALoneCaIsEnoughForTls) {
+  start_with_tls(false);
+  options.ca_file = certificates.ca();
+  const auto session = open();
+  const auto empty = session->snapshot();
+  ASSERT_TRUE(empty) << empty.error().text;
+  WatchLog watch(*session, empty->revision, loop);
+  ASSERT_TRUE(session->create(kOne, "one", kDay));
+  EXPECT_TRUE(watch.hears("put"));
+}
+
+TEST_F(EtcdAccessTest, ABareEndpointUsesTlsIfThereAreFilesForIt) {
+  start_with_tls(false);
+  options.endpoints = {fmt::format("127.0.0.1:{}", etcd->port())};
+  EXPECT_FALSE(open()->snapshot());
+  options.ca_file = certificates.ca();
+  EXPECT_TRUE(open()->snapshot());
+}
+
+TEST_F(EtcdAccessTest, AServerOfAnUnknownCaIsNotTrusted) {
+  start_with_tls(false);
+  const Certificates others;
+  for (const std::string& ca : {std::string(), others.ca()}) {
+    options.ca_file = ca;
+    const auto refused = open()->snapshot();
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().kind, ErrorKind::unavailable);
+    EXPECT_NE(refused.error().text.find("certificate verify failed"), std::string::npos)
+        << refused.error().text;
+  }
+}
+
+TEST_F(EtcdAccessTest, ACertificateForAnotherNameIsNotTrusted) {
+  start_with_tls(false);
+  options.ca_file = certificates.ca();
+  options.endpoints = {fmt::format("https://localhost:{}", etcd->port())};
+  EXPECT_FALSE(open()->snapshot());
+}
+
+TEST_F(EtcdAccessTest, AClientCertificateIsShownToWhoAsksForOne) {
+  start_with_tls(true);
+  options.ca_file = certificates.ca();
+  EXPECT_EQ(open()->snapshot().error().kind, ErrorKind::unavailable);
+  options.cert_file = certificates.cert();
+  options.key_file = certificates.key();
+  const auto all = open()->snapshot();
+  EXPECT_TRUE(all) << all.error().text;
+}
+
+TEST_F(EtcdAccessTest, RenewedCertificatesAreTakenUpWithoutARestart) {
+  start_with_tls(true);
+  options.ca_file = certificates.ca();
+  options.cert_file = certificates.cert();
+  options.key_file = certificates.key();
+  const auto session = open();
+  ASSERT_TRUE(session->snapshot());
+  etcd->stop();
+  certificates.make();  // another CA too
+  ASSERT_TRUE(etcd->start_again());
+  const auto all = session->snapshot();
+  EXPECT_TRUE(all) << all.error().text;
+}
+
+TEST_F(EtcdAccessTest, PlaintextIsSpokenToHttpWhateverFilesAreGiven) {
+  start();
+  options.ca_file = certificates.ca();
+  options.cert_file = certificates.cert();  // and no key
+  const auto all = open()->snapshot();
+  EXPECT_TRUE(all) << all.error().text;
+}
+
+TEST_F(EtcdAccessTest, FilesThatCannotBeReadAreSaidAtOnce) {
+  options.endpoints = {"https://127.0.0.1:2379"};
+  options.ca_file = "/nonexistent/ca.pem";
+  const auto opened = open_registry(options, loop.loop());
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().text,
+            "read the etcd CA certificate: open /nonexistent/ca.pem: No such file or directory");
+}
+
+class EtcdUserTest : public EtcdAccessTest {
+ protected:
+  void SetUp() override {
+    EtcdAccessTest::SetUp();
+    if (IsSkipped()) return;
+    start();
+    ctl({"user", "add", "root:rootpw"});
+    ctl({"user", "grant-role", "root", "root"});
+    ctl({"user", "add", "flannel:s3cret"});
+    ctl({"role", "add", "flannel"});
+    ctl({"role", "grant-permission", "flannel", "--prefix=true", "readwrite",
+         "/coreos.com/network"});
+    ctl({"user", "grant-role", "flannel", "flannel"});
+  }
+
+  void enable() {
+    ctl({"auth", "enable"});
+    etcd->with_ctl_flags({"--user", "root:rootpw"});
+  }
+
+  void ctl(const std::vector<std::string>& arguments) {
+    const auto done = etcd->ctl(arguments);
+    ASSERT_TRUE(done) << done.error().text;
+  }
+
+  std::unique_ptr<StoreSession> open_as(const std::string& user, const std::string& password) {
+    options.username = user;
+    options.password = password;
+    return open();
+  }
+};
+
+TEST_F(EtcdUserTest, AUserWithThePasswordMayDoEverything) {
+  enable();
+  const auto session = open_as("flannel", "s3cret");
+  WatchLog early(*session, 1, loop);  // the token is fetched for a watch too
+  const Held held = session->create(kOne, "one", kDay).value();
+  EXPECT_TRUE(session->renew(record_of(kOne, "one", held), kDay));
+  EXPECT_TRUE(session->write_config("{}", 0));
+  EXPECT_TRUE(session->release(record_of(kOne, "one", held)));
+  EXPECT_TRUE(early.hears("gone"));
+  EXPECT_TRUE(session->snapshot());
+}
+
+TEST_F(EtcdUserTest, AWrongPasswordIsDeniedAndNotRepeated) {
+  enable();
+  const auto session = open_as("flannel", "wr0ng");
+  const auto refused = session->snapshot();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::denied);
+  EXPECT_NE(refused.error().text.find("authenticate as flannel"), std::string::npos)
+      << refused.error().text;
+  EXPECT_EQ(refused.error().text.find("wr0ng"), std::string::npos) << refused.error().text;
+  WatchLog watch(*session, 1, loop);
+  ASSERT_TRUE(watch.hears("disconnected"));
+  EXPECT_EQ(watch.error().kind, ErrorKind::denied);
+}
+
+TEST_F(EtcdUserTest, NobodyIsDeniedWhereUsersAreAsked) {
+  enable();
+  EXPECT_EQ(open()->snapshot().error().kind, ErrorKind::denied);
+}
+
+TEST_F(EtcdUserTest, WithoutPermissionAWatchIsDeniedToo) {
+  enable();
+  options.prefix = "/other/network";
+  const auto session = open_as("flannel", "s3cret");
+  EXPECT_EQ(session->snapshot().error().kind, ErrorKind::denied);
+  WatchLog watch(*session, 1, loop);
+  ASSERT_TRUE(watch.hears("disconnected"));
+  EXPECT_EQ(watch.error().kind, ErrorKind::denied) << watch.error().text;
+}
+
+TEST_F(EtcdUserTest, ATokenThatEtcdForgotIsFetchedAnew) {
+  enable();
+  const auto session = open_as("flannel", "s3cret");
+  const Snapshot all = session->snapshot().value();
+  etcd->stop();  // its tokens are in its memory only
+  ASSERT_TRUE(etcd->start_again());
+  // The first may still meet the broken connection; none is left waiting with a dead token.
+  ASSERT_TRUE(session->create(kOne, "one", kDay));
+  WatchLog watch(*session, all.revision, loop);
+  EXPECT_TRUE(watch.hears("put"));
+}
+
+TEST_F(EtcdUserTest, AuthenticationMayBeSwitchedOnUnderARunningRegistry) {
+  const auto session = open_as("flannel", "s3cret");
+  ASSERT_TRUE(session->snapshot()) << "a user is given, though etcd asks for none";
+  enable();
+  const auto all = session->snapshot();
+  EXPECT_TRUE(all) << all.error().text;
+}
+
+}  // namespace
+}  // namespace flannel

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is special about etcd: leases, an etcd that goes away, answers that get lost. What every
+// store promises is in conformance_test.cc, TLS and users are in etcd_access_test.cc.
+#include "registry/etcd3/etcd_registry.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "registry/open_registry.h"
+#include "support/etcd_server.h"
+#include "support/store_session.h"
+#include "support/tcp_relay.h"
+
+namespace flannel {
+namespace {
+
+using std::chrono::seconds;
+
+constexpr seconds kDay{86400};
+const std::string kOne = "10.5.1.0-24";
+const std::string kTwo = "10.5.2.0-24";
+const std::string kSubnets = "/coreos.com/network/subnets/";
+
+std::string url_of(std::uint16_t port) {
+  return fmt::format("http://127.0.0.1:{}", port);
+}
+
+class EtcdTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!EtcdServer::installed()) {
+      GTEST_SKIP() << "etcd and etcdctl are not installed: etcd v3 IS NOT TESTED";
+    }
+    etcd = EtcdServer::start().value();
+    session = open({etcd->url()});
+  }
+
+  std::unique_ptr<StoreSession> open(const std::vector<std::string>& urls) {
+    StoreOptions options;
+    options.endpoints = urls;
+    return std::make_unique<StoreSession>(open_registry(options, loop.loop()).value(), loop);
+  }
+
+  Revision now() { return session->snapshot().value().revision; }
+
+  int lease_count() {
+    const std::string list = etcd->ctl({"lease", "list"}).value();  // "found 2 leases\n..."
+    return std::stoi(list.substr(list.find(' ')));
+  }
+
+  PatientLoop loop;
+  std::unique_ptr<EtcdServer> etcd;
+  std::unique_ptr<StoreSession> session;
+};
+
+TEST_F(EtcdTest, KeysAreWhereFlannelHasThem) {
+  ASSERT_TRUE(session->create(kOne, "{\"PublicIP\":\"192.0.2.1\"}", kDay));
+  ASSERT_TRUE(session->write_config("{}", 0));
+  EXPECT_EQ(
+      etcd->ctl({"get", "--prefix", "/coreos.com/network/"}).value(),
+      "/coreos.com/network/config\n{}\n" + kSubnets + kOne + "\n{\"PublicIP\":\"192.0.2.1\"}\n");
+}
+
+TEST_F(EtcdTest, WhatIsOutsideOfConfigAndSubnetsIsIgnored) {
+  WatchLog watch(*session, now(), loop);
+  for (const char* key : {"/coreos.com/network/subnets-lock", "/coreos.com/network/subnets",
+                          "/coreos.com/network/configuration", "/coreos.com/network/foo"}) {
+    ASSERT_TRUE(etcd->ctl({"put", key, "x"}));
+  }
+  ASSERT_TRUE(etcd->ctl({"put", kSubnets + "not-a-subnet", "x"}));
+  ASSERT_TRUE(watch.hears("put"));
+  EXPECT_EQ(watch.text(), "put not-a-subnet=x\n|\n");
+  EXPECT_EQ(session->snapshot().value().records.size(), 1U);
+}
+
+TEST_F(EtcdTest, OneLeasePerRecordAndNoneLeftBehind) {
+  const Record one = record_of(kOne, "one", session->create(kOne, "one", kDay).value());
+  EXPECT_EQ(lease_count(), 1);
+  EXPECT_EQ(session->create(kOne, "late", kDay).error().kind, ErrorKind::exists);
+  const Held kept = session->replace(one, "again", kDay).value();
+  EXPECT_EQ(kept.hold, one.hold);
+  EXPECT_EQ(session->replace(one, "stale", kDay).error().kind, ErrorKind::conflict);
+  ASSERT_TRUE(session->renew(record_of(kOne, "again", kept), kDay));
+  ASSERT_TRUE(session->snapshot());  // a revocation that nobody waited for has been sent before
+  EXPECT_EQ(lease_count(), 1);
+  ASSERT_TRUE(session->replace(record_of(kOne, "again", kept), "reserved", {}));
+  ASSERT_TRUE(session->create(kTwo, "two", kDay));
+  EXPECT_EQ(lease_count(), 1);
+  const Record two = session->snapshot().value().records.at(1);
+  ASSERT_TRUE(session->release(two));
+  ASSERT_TRUE(session->snapshot());
+  EXPECT_EQ(lease_count(), 0);
+}
+
+TEST_F(EtcdTest, ALeaseThatUpstreamGrantedIsKeptAlive) {
+  const std::string granted = etcd->ctl({"lease", "grant", "600"}).value();  // "lease ID granted..
+  const std::string id = granted.substr(6, granted.find(' ', 6) - 6);
+  ASSERT_TRUE(etcd->ctl({"put", "--lease", id, kSubnets + kOne, "theirs"}));
+  const Record theirs = session->snapshot().value().records.at(0);
+  EXPECT_EQ(fmt::format("{:x}", theirs.hold), id);
+  const Held renewed = session->renew(theirs, kDay).value();
+  EXPECT_EQ(renewed.ttl, seconds(600)) << "its own time, not what we would have asked for";
+  const Held replaced = session->replace(theirs, "ours", kDay).value();
+  EXPECT_EQ(replaced.hold, theirs.hold);
+  ASSERT_TRUE(session->release(record_of(kOne, "ours", replaced)));
+  ASSERT_TRUE(session->snapshot());
+  EXPECT_EQ(lease_count(), 1) << "another key may be attached to it";
+}
+
+TEST_F(EtcdTest, AllChangesOfOneRevisionComeInOneCall) {
+  WatchLog watch(*session, now(), loop);
+  const std::string granted = etcd->ctl({"lease", "grant", "600"}).value();
+  const std::string id = granted.substr(6, granted.find(' ', 6) - 6);
+  ASSERT_TRUE(etcd->ctl({"put", "--lease", id, kSubnets + kOne, "1"}));
+  ASSERT_TRUE(etcd->ctl({"put", "--lease", id, kSubnets + kTwo, "2"}));
+  ASSERT_TRUE(watch.hears("put", 2));
+  ASSERT_TRUE(etcd->ctl({"lease", "revoke", id}));
+  ASSERT_TRUE(watch.hears("gone", 2));
+  EXPECT_TRUE(watch.text().ends_with("|\ngone " + kOne + "\ngone " + kTwo + "\n|\n"))
+      << watch.text();
+}
+
+TEST_F(EtcdTest, AnAnswerInFragmentsIsPutTogether) {
+  const Revision before = now();
+  const std::string big(1 << 20, 'x');  // etcd breaks answers at 1.5 MiB
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_TRUE(session->create(fmt::format("10.5.{}.0-24", i), big, {}));
+  }
+  WatchLog watch(*session, before, loop);
+  ASSERT_TRUE(watch.hears("put", 5));
+  EXPECT_EQ(watch.reached(), now());
+}
+
+TEST_F(EtcdTest, ASnapshotOfMoreThanOnePageIsOfOneRevision) {
+  int written = 0;
+  constexpr int kMany = 10050;
+  for (int i = 0; i < kMany; ++i) {
+    session->registry().create_if_absent(fmt::format("10.{}.{}.0-24", i / 256, i % 256), "x", {},
+                                         [&](const Result<Held>& held) {
+                                           EXPECT_TRUE(held);
+                                           if (++written % 1000 == 0 || written == kMany)
+                                             loop.look();
+                                         });
+  }
+  while (written < kMany)
+    ASSERT_TRUE(loop.until([&, so_far = written] { return written > so_far; }));
+  const Snapshot all = session->snapshot().value();
+  EXPECT_EQ(all.records.size(), static_cast<std::size_t>(kMany));
+  EXPECT_TRUE(std::is_sorted(all.records.begin(), all.records.end(),
+                             [](const Record& a, const Record& b) { return a.key < b.key; }));
+}
+
+TEST_F(EtcdTest, AnEtcdThatWasKilledIsMissedAndTakenUpAgain) {
+  ASSERT_TRUE(session->create(kOne, "one", kDay));
+  WatchLog watch(*session, now(), loop);
+  const Revision before = now();
+  etcd->stop();
+  ASSERT_TRUE(watch.hears("disconnected"));
+  EXPECT_EQ(watch.error().kind, ErrorKind::unavailable);
+  const auto away = session->snapshot();
+  EXPECT_EQ(away.error().kind, ErrorKind::unavailable);
+  EXPECT_NE(away.error().text.find("read /coreos.com/network: " + etcd->url()), std::string::npos)
+      << away.error().text;
+  WatchLog none(*session, before, loop);
+  ASSERT_TRUE(none.hears("disconnected"));
+
+  ASSERT_TRUE(etcd->start_again());
+  ASSERT_TRUE(etcd->ctl({"put", kSubnets + kTwo, "meanwhile"}));
+  WatchLog resumed(*session, watch.reached(), loop);
+  ASSERT_TRUE(resumed.hears("put " + kTwo + "=meanwhile"));
+  EXPECT_EQ(session->snapshot().value().records.size(), 2U);
+}
+
+TEST_F(EtcdTest, AFrozenEtcdIsNoticed) {
+  WatchLog watch(*session, now(), loop);
+  etcd->freeze();
+  EXPECT_EQ(session->create(kOne, "one", {}).error().kind, ErrorKind::unavailable);
+  EXPECT_TRUE(watch.hears("disconnected"));
+  etcd->thaw();
+  // Whatever became of the lost write, the next look tells, and it was done at most once.
+  const Snapshot all = session->snapshot().value();
+  for (const Record& record : all.records)
+    EXPECT_EQ(record.value, "one");
+}
+
+TEST_F(EtcdTest, ClosingDoesNotWaitForAFrozenEtcd) {
+  WatchLog watch(*session, now(), loop);
+  etcd->freeze();
+  session->registry().snapshot([](const Result<Snapshot>&) { ADD_FAILURE(); });
+  watch.drop();
+  session->close();
+  etcd->thaw();
+}
+
+TEST_F(EtcdTest, AnEtcdThatLostItsDataHasLostOurPosition) {
+  for (int i = 0; i < 5; ++i)
+    ASSERT_TRUE(session->create(fmt::format("10.5.{}.0-24", i), "x", {}));
+  const Revision before = now();
+  etcd->wipe();
+  ASSERT_TRUE(etcd->start_again());
+  WatchLog watch(*session, before, loop);
+  ASSERT_TRUE(watch.hears("position lost"));
+  EXPECT_TRUE(session->snapshot().value().records.empty());
+}
+
+TEST_F(EtcdTest, ADeadEndpointIsPassedOver) {
+  const auto both = open({url_of(free_port()), etcd->url()});
+  WatchLog early(*both, now(), loop);  // the first thing it does may be to watch
+  EXPECT_TRUE(early.hears("disconnected"));
+  EXPECT_TRUE(both->create(kOne, "one", kDay));
+  WatchLog watch(*both, now(), loop);
+  ASSERT_TRUE(both->write_config("{}", 0));
+  EXPECT_TRUE(watch.hears("config"));
+}
+
+TEST_F(EtcdTest, AFrozenEndpointIsPassedOver) {
+  const auto frozen = EtcdServer::start().value();
+  frozen->freeze();
+  const auto both = open({frozen->url(), etcd->url()});
+  EXPECT_TRUE(both->create(kOne, "one", kDay));
+}
+
+// The write reaches etcd, its answer does not reach us, and the connection breaks.
+class LostAnswerTest : public EtcdTest {
+ protected:
+  void SetUp() override {
+    EtcdTest::SetUp();
+    if (IsSkipped()) return;
+    relay = std::make_unique<TcpRelay>(etcd->port());
+    through = open({url_of(relay->port())});
+    ASSERT_TRUE(through->snapshot());
+  }
+
+  template <typename T>
+  Result<T> lose_answer(const std::string& seen, const std::function<void(Reply<T>)>& ask) {
+    WatchLog watch(*session, now(), loop);
+    relay->swallow_answers();
+    std::optional<Result<T>> got;
+    ask([&](Result<T> result) {
+      got = std::move(result);
+      loop.look();
+    });
+    EXPECT_TRUE(watch.hears(seen));
+    EXPECT_FALSE(got);
+    relay->cut();
+    EXPECT_TRUE(loop.until([&] { return got.has_value(); }));
+    EXPECT_EQ(watch.count("|"), 1) << "done twice:\n" << watch.text();
+    return *std::move(got);
+  }
+
+  std::unique_ptr<TcpRelay> relay;
+  std::unique_ptr<StoreSession> through;
+};
+
+TEST_F(LostAnswerTest, OfACreateWithoutLeaseIsFoundOut) {
+  const auto held = lose_answer<Held>("put", [&](const Reply<Held>& reply) {
+    through->registry().create_if_absent(kOne, "one", {}, reply);
+  });
+  ASSERT_TRUE(held) << held.error().text;
+  EXPECT_EQ(session->snapshot().value().records.at(0), record_of(kOne, "one", *held));
+}
+
+TEST_F(LostAnswerTest, OfAReplaceIsFoundOut) {
+  const Record one = record_of(kOne, "one", session->create(kOne, "one", {}).value());
+  const auto held = lose_answer<Held>("put", [&](const Reply<Held>& reply) {
+    through->registry().replace_if_unchanged(one, "two", {}, reply);
+  });
+  ASSERT_TRUE(held) << held.error().text;
+  EXPECT_EQ(session->snapshot().value().records.at(0), record_of(kOne, "two", *held));
+}
+
+TEST_F(LostAnswerTest, OfAReleaseIsFoundOut) {
+  const Record one = record_of(kOne, "one", session->create(kOne, "one", {}).value());
+  EXPECT_TRUE(lose_answer<void>("gone", [&](const Reply<void>& reply) {
+    through->registry().release_if_unchanged(one, reply);
+  }));
+}
+
+TEST_F(LostAnswerTest, OfAConfigurationIsFoundOut) {
+  const auto written = lose_answer<Revision>("config", [&](const Reply<Revision>& reply) {
+    through->registry().write_config("{}", 0, reply);
+  });
+  ASSERT_TRUE(written) << written.error().text;
+  EXPECT_EQ(session->snapshot().value().config->revision, *written);
+}
+
+}  // namespace
+}  // namespace flannel
