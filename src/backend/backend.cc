@@ -19,13 +19,12 @@ namespace {
 constexpr auto kOthers = std::to_array<std::string_view>(
     {"ipip", "wireguard", "ipsec", "extension", "tencent-vpc", "ali-vpc", "aws-vpc", "gce"});
 
+constexpr std::string_view kTypes = "the types are alloc, host-gw and vxlan";
 constexpr std::string_view kChoices = R"(set Backend to {"Type":"vxlan"} or {"Type":"host-gw"})";
 
-}  // namespace
-
-Result<MadeBackend> make_backend(const NetworkConfig& config, const Underlay& underlay) {
+Result<MadeBackend> make_by_type(const NetworkConfig& config, const Underlay& underlay) {
   const std::string& type = config.backend_type;
-  if (type == VxlanBackend::kType) return VxlanBackend::make(config.backend_options);
+  if (type == VxlanBackend::kType) return VxlanBackend::make(config.backend_options, underlay);
   if (type == HostGwBackend::kType) return HostGwBackend::make(config.backend_options, underlay);
   if (type == AllocBackend::kType) return AllocBackend::make(config.backend_options);
   if (type == "udp") {
@@ -39,7 +38,21 @@ Result<MadeBackend> make_backend(const NetworkConfig& config, const Underlay& un
                 fmt::format("the {} backend is not part of this release: {}", type, kChoices));
   }
   return fail(ErrorKind::invalid,
-              fmt::format("unknown backend \"{}\": {}", printable(type), kChoices));
+              fmt::format("unknown backend \"{}\": {}; {}", printable(type), kTypes, kChoices));
+}
+
+}  // namespace
+
+Result<MadeBackend> make_backend(const NetworkConfig& config, const Underlay& underlay) {
+  if (!config.enable_ipv4) {
+    return fail(ErrorKind::unsupported,
+                "EnableIPv4 is false: a network of IPv6 alone is not part of this release");
+  }
+  auto made = TRY(make_by_type(config, underlay));
+  if (config.enable_ipv6) {
+    made.warnings.push_back("EnableIPv6 has no effect: this release sets up IPv4 alone");
+  }
+  return made;
 }
 
 }  // namespace flannel

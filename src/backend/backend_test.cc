@@ -80,6 +80,20 @@ TEST(VxlanTest, OptionsReachTheDevice) {
   EXPECT_EQ(text.find("nolearning"), std::string::npos) << text;
 }
 
+TEST(VxlanTest, ZeroMeansTheDefaultOfPortAndMtu) {
+  const auto zero = made(R"({"Type":"vxlan","Port":0,"MTU":0})").value().backend;
+  const auto absent = made(R"({"Type":"vxlan"})").value().backend;
+  EXPECT_EQ(zero->host_state(own(*zero), host()), absent->host_state(own(*absent), host()));
+}
+
+TEST(VxlanTest, TheDeviceHasTheMacThatItsLeaseAnnounces) {
+  const auto backend = made(R"({"Type":"vxlan"})").value().backend;
+  Lease mine = own(*backend);
+  mine.attributes = vxlan_peer().attributes;
+  const std::string text = dump(backend->host_state(mine, host()));
+  EXPECT_NE(text.find(std::string("mac ") + kMacOf2), std::string::npos) << text;
+}
+
 TEST(VxlanTest, TheOuterSourceIsTheInterfaceAddressAlsoBehindNat) {
   HostFacts natted = host();
   natted.underlay.public_ip = Ip4::of(203, 0, 113, 5);
@@ -122,6 +136,21 @@ TEST(VxlanTest, AnnouncesTheMacThatPeersAlreadyKnow) {
     earlier.attributes.backend_data = other;
     EXPECT_EQ(backend->announce(host(), &earlier), backend->announce(host(), nullptr)) << other;
   }
+  earlier = vxlan_peer();
+  earlier.attributes.backend_type = "host-gw";
+  EXPECT_EQ(backend->announce(host(), &earlier), backend->announce(host(), nullptr));
+}
+
+TEST(VxlanTest, APeerBehindAnotherNatWithOurInterfacesAddressIsRefused) {
+  HostFacts natted = host();
+  natted.underlay.public_ip = Ip4::of(203, 0, 113, 5);
+  const auto backend = make_backend(config(R"({"Type":"vxlan"})"), natted.underlay).value().backend;
+  const Lease mine{{Cidr4::parse("10.5.1.0/24").value(), {}}, backend->announce(natted, nullptr)};
+  Lease peer = vxlan_peer();
+  peer.attributes.public_ip = natted.underlay.ip;
+  const auto state = backend->peer_state(mine, peer, natted, {});
+  ASSERT_FALSE(state);
+  EXPECT_EQ(state.error().text, "it announces our interface's address 192.0.2.1");
 }
 
 TEST(VxlanTest, APeerThatCannotBeReachedIsRefusedWithTheReason) {
@@ -132,6 +161,10 @@ TEST(VxlanTest, APeerThatCannotBeReachedIsRefusedWithTheReason) {
   EXPECT_NE(reason(lease("10.5.2.0/24", "192.0.2.1", "vxlan")).find("our own public IP"),
             std::string::npos);
   EXPECT_NE(reason(lease("10.5.0.0/20", "192.0.2.2", "vxlan")).find("our own subnet"),
+            std::string::npos);
+  EXPECT_NE(reason(lease("128.0.0.0/1", "192.0.2.2", "vxlan")).find("subnet contains 192.0.2.2"),
+            std::string::npos);
+  EXPECT_NE(reason(lease("192.0.2.0/31", "192.0.2.2", "vxlan")).find("subnet contains 192.0.2.1"),
             std::string::npos);
   EXPECT_NE(reason(lease("10.5.2.0/24", "127.0.0.1", "vxlan")).find("127.0.0.1"),
             std::string::npos);
@@ -155,6 +188,20 @@ TEST(VxlanTest, OptionsOutOfRangeAreRefusedByName) {
     EXPECT_EQ(backend.error().kind, ErrorKind::invalid);
     EXPECT_NE(backend.error().text.find(key), std::string::npos) << backend.error().text;
   }
+}
+
+TEST(VxlanTest, TheMtuNeverExceedsWhatTheUnderlayCarries) {
+  auto backend = made(R"({"Type":"vxlan","MTU":9000})");
+  ASSERT_TRUE(backend);
+  EXPECT_EQ(backend->backend->overlay_mtu(host()), 1450U);
+  EXPECT_EQ(backend->warnings,
+            (std::vector<std::string>{"MTU 9000 is more than eth0 has; 1500 is used"}));
+  Underlay narrow = host().underlay;
+  narrow.mtu = 100;
+  const auto refused = make_backend(config(R"({"Type":"vxlan"})"), narrow);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().text, "vxlan adds 50 bytes to a packet, and eth0 takes only 100");
+  EXPECT_TRUE(made(R"({"Type":"vxlan","MTU":626,"Port":0,"VNI":16777215})"));
 }
 
 TEST(VxlanTest, OptionsWithoutEffectWarn) {
@@ -201,6 +248,21 @@ TEST(MakeBackendTest, SaysWhatIsNotThere) {
   EXPECT_EQ(made(R"({"Type":"wireguard"})").error().kind, ErrorKind::unsupported);
   EXPECT_EQ(made(R"({"Type":"teleport"})").error().kind, ErrorKind::invalid);
   EXPECT_EQ(made("{}").error().kind, ErrorKind::invalid);
+  EXPECT_NE(made(R"({"Type":"teleport"})").error().text.find("alloc, host-gw and vxlan"),
+            std::string::npos);
+}
+
+TEST(MakeBackendTest, SaysWhatBecomesOfIpv6) {
+  const auto with_ipv4 = [](bool ipv4) {
+    NetworkConfig both = config(R"({"Type":"host-gw"})");
+    both.enable_ipv4 = ipv4;
+    both.enable_ipv6 = true;
+    return make_backend(both, host().underlay);
+  };
+  EXPECT_EQ(with_ipv4(false).error().kind, ErrorKind::unsupported);
+  const auto dual = with_ipv4(true);
+  ASSERT_TRUE(dual);
+  EXPECT_EQ(dual->warnings.size(), 1U);
 }
 
 }  // namespace

@@ -32,7 +32,7 @@ LeaseAttributes HostGwBackend::announce(const HostFacts& host, const Lease*) con
 
 Result<NetState> HostGwBackend::peer_state(const Lease& own, const Lease& peer,
                                            const HostFacts& host, const PeerFacts&) const {
-  TRY(check_peer(own, peer, kType));
+  TRY(check_peer(own, peer, host, kType));
   NetState state;
   state.routes.push_back(
       {.to = peer.subnet.v4, .via = peer.attributes.public_ip, .link = host.underlay.interface});

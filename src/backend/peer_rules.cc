@@ -7,7 +7,8 @@
 
 namespace flannel {
 
-Result<void> check_peer(const Lease& own, const Lease& peer, std::string_view type) {
+Result<void> check_peer(const Lease& own, const Lease& peer, const HostFacts& host,
+                        std::string_view type) {
   const LeaseAttributes& announced = peer.attributes;
   if (announced.backend_type != type) {
     return fail(ErrorKind::unsupported,
@@ -21,8 +22,18 @@ Result<void> check_peer(const Lease& own, const Lease& peer, std::string_view ty
   if (ip == own.attributes.public_ip) {
     return fail(ErrorKind::conflict, "it announces our own public IP " + to_string(ip));
   }
+  if (ip == host.underlay.ip) {
+    return fail(ErrorKind::conflict, "it announces our interface's address " + to_string(ip));
+  }
   if (!ip.is_global_unicast() && !ip.is_link_local()) {
     return fail(ErrorKind::invalid, "its PublicIP " + to_string(ip) + " is no address of a host");
+  }
+  // The route would take along the very packets that carry what it takes.
+  for (const Ip4 carrier : {ip, host.underlay.ip}) {
+    if (peer.subnet.v4.contains(carrier)) {
+      return fail(ErrorKind::invalid, "its subnet contains " + to_string(carrier) +
+                                          ", which is an address of the underlay");
+    }
   }
   return {};
 }

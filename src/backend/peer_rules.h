@@ -6,15 +6,17 @@
 #include <string_view>
 #include <vector>
 
+#include "backend/backend.h"
 #include "base/result.h"
 #include "core/go_json.h"
 #include "core/lease.h"
 
 namespace flannel {
 
-// The peer announces `type`, and does not claim our own subnet or public IP, nor an address that
-// no packet can be sent to.
-Result<void> check_peer(const Lease& own, const Lease& peer, std::string_view type);
+// The peer announces `type`; it claims neither our own subnet nor an address of ours, nor one that
+// no packet can be sent to; and its subnet does not swallow the addresses over which it is reached.
+Result<void> check_peer(const Lease& own, const Lease& peer, const HostFacts& host,
+                        std::string_view type);
 
 // A warning for each option that no getter of `json` has asked for.
 void append_unknown_options(const JsonObject& json, std::vector<std::string>& warnings);

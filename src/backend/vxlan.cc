@@ -3,9 +3,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "backend/peer_rules.h"
+#include "base/log.h"
 #include "core/go_json.h"
 
 namespace flannel {
@@ -14,12 +16,9 @@ namespace {
 constexpr std::uint32_t kMaxVni = (1U << 24) - 1;           // RFC 7348, section 5
 constexpr std::int64_t kMinBaseMtu = 576 + kVxlanOverhead;  // RFC 791: every host takes 576 bytes
 constexpr std::int64_t kMaxBaseMtu = 65535;
+constexpr std::uint32_t kMinDeviceMtu = 68;  // RFC 791; with less Linux takes IPv4 off a device
 
-}  // namespace
-
-Result<MadeBackend> VxlanBackend::make(std::string_view options_json) {
-  auto json = TRY(JsonObject::parse(options_json, "the vxlan backend's options"));
-  MadeBackend made;
+Result<VxlanOptions> read_options(JsonObject& json) {
   VxlanOptions options;
   TRY(json.string("Type"));
   options.vni = static_cast<std::uint32_t>(TRY(json.integer("VNI", 1, kMaxVni)).value_or(1));
@@ -38,12 +37,33 @@ Result<MadeBackend> VxlanBackend::make(std::string_view options_json) {
     }
     options.base_mtu = static_cast<std::uint32_t>(*mtu);
   }
+  return options;
+}
+
+}  // namespace
+
+Result<MadeBackend> VxlanBackend::make(std::string_view options_json, const Underlay& underlay) {
+  auto json = TRY(JsonObject::parse(options_json, "the vxlan backend's options"));
+  MadeBackend made;
+  const VxlanOptions options = TRY(read_options(json));
+  if (options.base_mtu && *options.base_mtu > underlay.mtu) {
+    made.warnings.push_back(fmt::format("MTU {} is more than {} has; {} is used", *options.base_mtu,
+                                        underlay.interface, underlay.mtu));
+  }
+  if (underlay.mtu < kVxlanOverhead + kMinDeviceMtu) {
+    return fail(ErrorKind::unsupported,
+                fmt::format("vxlan adds {} bytes to a packet, and {} takes only {}", kVxlanOverhead,
+                            underlay.interface, underlay.mtu));
+  }
   for (const char* windows : {"MacPrefix", "Name"}) {
     if (json.json(windows)) {
       made.warnings.push_back(fmt::format("{} has no effect on Linux", windows));
     }
   }
   append_unknown_options(json, made.warnings);
+  log::info(fmt::format("VXLAN config: VNI={} Port={} GBP={} Learning={} DirectRouting={}",
+                        options.vni, options.port, options.gbp, options.learning,
+                        options.direct_routing));
   made.backend = std::make_unique<VxlanBackend>(options);
   return made;
 }
@@ -68,7 +88,10 @@ LeaseAttributes VxlanBackend::announce(const HostFacts& host, const Lease* previ
 }
 
 std::uint32_t VxlanBackend::overlay_mtu(const HostFacts& host) const {
-  return options_.base_mtu.value_or(host.underlay.mtu) - kVxlanOverhead;
+  // Never more than fits the underlay: Linux makes such a device with less, and then refuses to set
+  // the MTU that subnet.env tells the containers.
+  return std::min(options_.base_mtu.value_or(host.underlay.mtu), host.underlay.mtu) -
+         kVxlanOverhead;
 }
 
 Scope VxlanBackend::scope(const Cidr4& network) const {
@@ -93,7 +116,7 @@ NetState VxlanBackend::host_state(const Lease& own, const HostFacts& host) const
 
 Result<NetState> VxlanBackend::peer_state(const Lease& own, const Lease& peer,
                                           const HostFacts& host, const PeerFacts& facts) const {
-  TRY(check_peer(own, peer, kType));
+  TRY(check_peer(own, peer, host, kType));
   const auto data = TRY(decode_vxlan_data(peer.attributes.backend_data));
   if (data.vni.value_or(options_.vni) != options_.vni) {
     return fail(ErrorKind::invalid,

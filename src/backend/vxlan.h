@@ -31,7 +31,7 @@ class VxlanBackend final : public Backend {
  public:
   static constexpr std::string_view kType = "vxlan";
   // From the Backend object.
-  static Result<MadeBackend> make(std::string_view options_json);
+  static Result<MadeBackend> make(std::string_view options_json, const Underlay& underlay);
 
   explicit VxlanBackend(VxlanOptions options) : options_(options) {}
 

@@ -5,6 +5,7 @@
 #include <re2/re2.h>
 
 #include <algorithm>
+#include <set>
 #include <tuple>
 #include <utility>
 
@@ -57,8 +58,12 @@ Result<Candidate> owner_of(const HostView& host, Ip4 ip) {
   return fail(ErrorKind::not_found, fmt::format("no interface has the address {}", to_string(ip)));
 }
 
-// --iface: a local address, or an interface's exact name.
+Result<Candidate> by_default_route(const HostView& host);
+
+// --iface: a local address, or an interface's exact name; empty, as from an unset variable in a
+// manifest, is upstream's word for the default route.
 Result<Candidate> by_name_or_address(const HostView& host, const std::string& text) {
+  if (text.empty()) return by_default_route(host);
   if (Ip6::parse(text)) {
     return fail(ErrorKind::unsupported, "an IPv6 underlay is not part of this release");
   }
@@ -91,6 +96,9 @@ Result<Candidate> by_regex(const HostView& host, const std::string& text) {
 // --iface-can-reach: where a packet to that address would leave.
 Result<Candidate> by_reach(const HostView& host, const std::string& text) {
   const Ip4 target = TRY(Ip4::parse(text));
+  // One manifest names one address for all hosts, also for the host that has it: the route there
+  // leaves by the loopback interface, which is no underlay.
+  if (const auto own = owner_of(host, target)) return *own;
   const PathTo path = TRY(host.path_to(target));
   const Interface* const interface = by_index(host, path.interface_index);
   if (interface == nullptr || path.source.is_unspecified()) {
@@ -137,6 +145,7 @@ class Search {
         found_ = *candidate;
         chose(fmt::format("{}={}", flag, printable(text)));
       } else {
+        failures_.insert(candidate.error().kind);
         reasons_.push_back(fmt::format("Could not find valid interface matching {}: {}",
                                        printable(text), candidate.error().text));
       }
@@ -144,17 +153,23 @@ class Search {
   }
 
   void chose(std::string_view why) {
-    reasons_.push_back(fmt::format("Using interface with name {} and address {}: {}",
-                                   found_->interface->name, to_string(found_->ip), why));
+    reasons_.push_back(fmt::format("Using interface with name {} and address {}: {}{}",
+                                   found_->interface->name, to_string(found_->ip), why,
+                                   found_->interface->up ? "" : " (it is down)"));
   }
 
   const std::optional<Candidate>& found() const { return found_; }
+  // The kind in which all tries failed; a mixture is not_found: another time it may be there.
+  ErrorKind failure() const {
+    return failures_.size() == 1 ? *failures_.begin() : ErrorKind::not_found;
+  }
   void take(const Candidate& candidate) { found_ = candidate; }
 
  private:
   const HostView& host_;
   std::vector<std::string>& reasons_;
   std::optional<Candidate> found_;
+  std::set<ErrorKind> failures_;
 };
 
 Result<Candidate> find(const UnderlayRequest& request, const HostView& host,
@@ -169,7 +184,7 @@ Result<Candidate> find(const UnderlayRequest& request, const HostView& host,
       search.try_each({request.can_reach}, "--iface-can-reach", by_reach);
     }
     if (search.found()) return *search.found();
-    return fail(ErrorKind::not_found,
+    return fail(search.failure(),
                 fmt::format("Failed to find interface to use that matches the interfaces and/or "
                             "regexes provided: {}",
                             fmt::join(reasons, "; ")));
@@ -193,6 +208,10 @@ Result<Candidate> find(const UnderlayRequest& request, const HostView& host,
 Result<UnderlayChoice> choose_underlay(const UnderlayRequest& request, const HostView& host) {
   UnderlayChoice choice;
   std::optional<Ip4> announced;
+  if (Ip6::parse(request.public_ip)) {
+    return fail(ErrorKind::unsupported,
+                "--public-ip: an IPv6 address is not part of this release; give an IPv4 address");
+  }
   if (!request.public_ip.empty()) {
     announced = TRY_DURING(Ip4::parse(request.public_ip), "--public-ip");
   }

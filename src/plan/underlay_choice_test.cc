@@ -83,6 +83,56 @@ TEST(UnderlayTest, ReachIsAskedOfTheRoutesAndTriedLast) {
             "eth0 192.0.2.1 as 192.0.2.1 mtu 1500");
   EXPECT_NE(chosen({.can_reach = "example.org"}).find("not an IPv4 address"), std::string::npos);
   EXPECT_NE(chosen({.can_reach = "203.0.113.9"}).find("no route"), std::string::npos);
+  HostView host = two_nics();
+  host.path_to = [](Ip4) -> Result<PathTo> {
+    return PathTo{.interface_index = 3, .source = {}, .gateway = {}};
+  };
+  EXPECT_NE(chosen({.can_reach = "203.0.113.1"}, host).find("no source address"),
+            std::string::npos);
+}
+
+TEST(UnderlayTest, TheHostThatHasTheAddressToReachUsesItAndNotLoopback) {
+  HostView host = two_nics();
+  host.path_to = [](Ip4 to) -> Result<PathTo> {
+    return PathTo{.interface_index = 1, .source = to, .gateway = {}};
+  };
+  EXPECT_EQ(chosen({.can_reach = "198.51.100.1"}, host),
+            "eth1 198.51.100.1 as 198.51.100.1 mtu 9000");
+}
+
+TEST(UnderlayTest, AnEmptyNameMeansTheDefaultRoute) {
+  EXPECT_EQ(chosen({.interfaces = {""}}), "eth0 192.0.2.1 as 192.0.2.1 mtu 1500");
+}
+
+TEST(UnderlayTest, Ipv6IsSaidToBeUnsupported) {
+  for (const UnderlayRequest& request :
+       {UnderlayRequest{.interfaces = {"fd00::1"}, .regexes = {}, .can_reach = {}, .public_ip = {}},
+        UnderlayRequest{
+            .interfaces = {}, .regexes = {}, .can_reach = {}, .public_ip = "fd00::1"}}) {
+    const auto choice = choose_underlay(request, two_nics());
+    ASSERT_FALSE(choice);
+    EXPECT_EQ(choice.error().kind, ErrorKind::unsupported) << choice.error().text;
+    EXPECT_NE(choice.error().text.find("IPv6"), std::string::npos) << choice.error().text;
+  }
+  EXPECT_EQ(choose_underlay({.interfaces = {"fd00::1"}, .regexes = {"("}}, two_nics()).error().kind,
+            ErrorKind::not_found)
+      << "one of several may be there another time";
+}
+
+TEST(UnderlayTest, AnInterfaceThatIsDownIsTakenAndSaidToBeDown) {
+  HostView host = two_nics();
+  host.interfaces[1].up = false;
+  EXPECT_EQ(choose_underlay({}, host).value().reasons[0],
+            "Using interface with name eth0 and address 192.0.2.1: it has the default route (it is "
+            "down)");
+}
+
+TEST(UnderlayTest, AnInterfaceWithoutMtuIsNone) {
+  HostView host = two_nics();
+  host.interfaces[1].mtu = 0;
+  EXPECT_NE(chosen({}, host).find("interface eth0 has no MTU"), std::string::npos);
+  EXPECT_EQ(chosen({.interfaces = {"eth0", "eth1"}}, host),
+            "eth1 198.51.100.1 as 198.51.100.1 mtu 9000");
 }
 
 TEST(UnderlayTest, APublicIpAloneMustBeLocalAndWithAnInterfaceNeedNot) {
@@ -110,6 +160,9 @@ TEST(UnderlayTest, DeprecatedAndForeignAddressesAreNoCandidates) {
   HostView host = two_nics();
   host.interfaces[1].addresses = {address("192.0.2.5"), address("192.0.2.6")};
   host.interfaces[1].addresses[0].deprecated = true;
+  EXPECT_EQ(chosen({}, host), "eth0 192.0.2.6 as 192.0.2.6 mtu 1500");
+  host.interfaces[1].addresses = {address("192.0.2.5"), address("192.0.2.6")};
+  host.interfaces[1].addresses[0].temporary = true;
   EXPECT_EQ(chosen({}, host), "eth0 192.0.2.6 as 192.0.2.6 mtu 1500");
 }
 
