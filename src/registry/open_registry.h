@@ -12,9 +12,11 @@
 namespace flannel {
 
 enum class StoreKind { etcd, sqlite, memory };
+enum class EtcdApi { v2, v3 };
 
 struct StoreOptions {
   StoreKind kind = StoreKind::etcd;
+  EtcdApi etcd_api = EtcdApi::v3;              // --etcd-api
   std::string sqlite_path;                     // --store=sqlite:PATH
   std::vector<std::string> endpoints;          // --etcd-endpoints
   std::string prefix = "/coreos.com/network";  // --etcd-prefix, for every kind of store

@@ -35,8 +35,9 @@ std::uint16_t free_port() {
   return ntohs(address.sin_port);
 }
 
-Result<std::unique_ptr<EtcdServer>> EtcdServer::start(std::optional<EtcdTls> tls) {
-  std::unique_ptr<EtcdServer> server(new EtcdServer(std::move(tls)));
+Result<std::unique_ptr<EtcdServer>> EtcdServer::start(std::optional<EtcdTls> tls,
+                                                      EtcdProgram program) {
+  std::unique_ptr<EtcdServer> server(new EtcdServer(std::move(tls), std::move(program)));
   server->port_ = free_port();
   server->peer_port_ = free_port();
   if (server->tls_) {
@@ -57,7 +58,7 @@ void EtcdServer::stop() {
 
 Result<void> EtcdServer::start_again() {
   const std::string peer = "http://127.0.0.1:" + std::to_string(peer_port_);
-  std::vector<std::string> command = {"etcd",
+  std::vector<std::string> command = {program_.path,
                                       "--data-dir",
                                       folder_.path() + "/data",
                                       "--listen-client-urls",
@@ -69,11 +70,13 @@ Result<void> EtcdServer::start_again() {
                                       "--initial-advertise-peer-urls",
                                       peer,
                                       "--initial-cluster",
-                                      "default=" + peer,
-                                      "--log-level",
-                                      "error",
-                                      "--logger",
-                                      "zap"};
+                                      "default=" + peer};
+  if (!program_.before_3_4) {
+    for (const char* word : {"--log-level", "error", "--logger", "zap"}) {
+      command.emplace_back(word);
+    }
+    if (program_.v2) command.emplace_back("--enable-v2");
+  }
   if (tls_) {
     command.insert(command.end(), {"--cert-file", tls_->cert, "--key-file", tls_->key});
     // A CA file alone makes etcd ask for client certificates too.

@@ -18,13 +18,21 @@ struct EtcdTls {
   bool client_certificates = false;  // asks for certificates of the same CA
 };
 
+struct EtcdProgram {
+  std::string path = "etcd";
+  // Speaks the v2 API too; etcd 3.3 always does, and knows fewer flags.
+  bool v2 = false;
+  bool before_3_4 = false;
+};
+
 class EtcdServer {
  public:
   // etcd and etcdctl are there; if not, a test has to say loudly that it skips.
   static bool installed() { return program_installed("etcd") && program_installed("etcdctl"); }
 
   // Returns when it answers.
-  static Result<std::unique_ptr<EtcdServer>> start(std::optional<EtcdTls> tls = {});
+  static Result<std::unique_ptr<EtcdServer>> start(std::optional<EtcdTls> tls = {},
+                                                   EtcdProgram program = {});
 
   std::string url() const;  // "http://127.0.0.1:port"
   std::uint16_t port() const { return port_; }
@@ -40,10 +48,12 @@ class EtcdServer {
   void with_ctl_flags(std::vector<std::string> flags) { ctl_flags_ = std::move(flags); }
 
  private:
-  explicit EtcdServer(std::optional<EtcdTls> tls) : tls_(std::move(tls)) {}
+  EtcdServer(std::optional<EtcdTls> tls, EtcdProgram program)
+      : tls_(std::move(tls)), program_(std::move(program)) {}
 
   TemporaryFolder folder_;
   std::optional<EtcdTls> tls_;
+  EtcdProgram program_;
   std::vector<std::string> ctl_flags_;
   std::uint16_t port_ = 0;
   std::uint16_t peer_port_ = 0;

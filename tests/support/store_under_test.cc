@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "support/store_under_test.h"
 
+#include <cstdlib>
 #include <string_view>
 #include <utility>
 
@@ -48,14 +49,73 @@ class EtcdUnderTest final : public StoreUnderTest {
   std::unique_ptr<EtcdServer> server_;
 };
 
-}  // namespace
+class Etcd2UnderTest final : public StoreUnderTest {
+ public:
+  explicit Etcd2UnderTest(EtcdProgram program)
+      : server_(EtcdServer::start({}, std::move(program)).value()) {}
 
-std::unique_ptr<StoreUnderTest> memory_store_under_test() {
-  return std::make_unique<MemoryUnderTest>();
+  std::unique_ptr<Registry> open(const std::string& prefix, Loop& loop) override {
+    StoreOptions options;
+    options.etcd_api = EtcdApi::v2;
+    options.endpoints = {server_->url()};
+    options.prefix = prefix;
+    return open_registry(options, loop).value();
+  }
+
+  // It remembers the last 1,000 changes, whoever made them.
+  void compact() override {
+    const std::string urls = server_->url() + "/v2/keys/elsewhere?n=[1-1010]";
+    run_command({"curl", "-s", "-o", "/dev/null", "-X", "PUT", "-d", "value=x", urls}).value();
+  }
+
+  bool keeps_bytes() const override { return false; }
+
+ private:
+  std::unique_ptr<EtcdServer> server_;
+};
+
+std::string old_etcd() {
+  const char* path = std::getenv("FLANNEL_ETCD33");
+  return path ? path : "";
 }
 
-std::unique_ptr<StoreUnderTest> etcd_store_under_test() {
-  return std::make_unique<EtcdUnderTest>();
+}  // namespace
+
+std::string name(StoreUnderTestKind kind) {
+  switch (kind) {
+    case StoreUnderTestKind::memory:
+      return "Memory";
+    case StoreUnderTestKind::etcd:
+      return "Etcd";
+    case StoreUnderTestKind::etcd2:
+      return "EtcdV2";
+    case StoreUnderTestKind::etcd2_old:
+      return "EtcdV2Of33";
+  }
+  return {};
+}
+
+std::string missing_for(StoreUnderTestKind kind) {
+  if (kind == StoreUnderTestKind::memory) return {};
+  if (!EtcdServer::installed()) return "etcd and etcdctl are not installed";
+  if (kind == StoreUnderTestKind::etcd2_old && old_etcd().empty()) {
+    return "FLANNEL_ETCD33 names no etcd 3.3";
+  }
+  return {};
+}
+
+std::unique_ptr<StoreUnderTest> store_under_test(StoreUnderTestKind kind) {
+  switch (kind) {
+    case StoreUnderTestKind::memory:
+      return std::make_unique<MemoryUnderTest>();
+    case StoreUnderTestKind::etcd:
+      return std::make_unique<EtcdUnderTest>();
+    case StoreUnderTestKind::etcd2:
+      return std::make_unique<Etcd2UnderTest>(EtcdProgram{.v2 = true});
+    case StoreUnderTestKind::etcd2_old:
+      return std::make_unique<Etcd2UnderTest>(EtcdProgram{old_etcd(), true, true});
+  }
+  return nullptr;
 }
 
 }  // namespace flannel

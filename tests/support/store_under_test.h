@@ -19,9 +19,19 @@ class StoreUnderTest {
   virtual void compact() = 0;
   // What the store grants when asked for so little.
   virtual std::chrono::seconds shortest_ttl() const { return std::chrono::seconds(1); }
+  // Values may be any bytes; if not, any text.
+  virtual bool keeps_bytes() const { return true; }
 };
 
-std::unique_ptr<StoreUnderTest> memory_store_under_test();
-std::unique_ptr<StoreUnderTest> etcd_store_under_test();
+// etcd2_old: etcd 3.3, the last that speaks v2 unasked; see scripts/fetch-etcd33.sh.
+enum class StoreUnderTestKind { memory, etcd, etcd2, etcd2_old };
+inline constexpr StoreUnderTestKind kStoresUnderTest[] = {
+    StoreUnderTestKind::memory, StoreUnderTestKind::etcd, StoreUnderTestKind::etcd2,
+    StoreUnderTestKind::etcd2_old};
+
+std::string name(StoreUnderTestKind kind);  // for the name of a test
+// What has to be there first; empty: nothing.
+std::string missing_for(StoreUnderTestKind kind);
+std::unique_ptr<StoreUnderTest> store_under_test(StoreUnderTestKind kind);
 
 }  // namespace flannel

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/monitor.h"
+
+#include <fmt/format.h>
+#include <linux/neighbour.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "base/log.h"
+#include "kernel/monitor_filter.h"
+
+namespace flannel {
+namespace {
+
+constexpr int kNewsATurn = 1024;
+
+constexpr auto kGroups = std::to_array<int>(
+    {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_NEIGH, RTNLGRP_NEXTHOP});
+
+template <typename Value>
+bool set_option(const Fd& fd, int level, int option, const Value& value) {
+  return ::setsockopt(fd.get(), level, option, &value, sizeof value) == 0;
+}
+
+Result<Fd> open_socket(int receive_buffer) {
+  Fd fd{::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE)};
+  if (!fd) return os_error("netlink: open a socket");
+  if (!set_option(fd, SOL_SOCKET, SO_RCVBUFFORCE, receive_buffer) &&
+      !set_option(fd, SOL_SOCKET, SO_RCVBUF, receive_buffer)) {
+    return os_error("netlink: set the receive buffer");
+  }
+  sockaddr_nl address{};
+  address.nl_family = AF_NETLINK;
+  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    return os_error("netlink: bind");
+  }
+  return fd;
+}
+
+Result<void> join_groups(const Fd& fd) {
+  for (const int group : kGroups) {
+    if (set_option(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)) continue;
+    // Kernels before 5.3 have no next hops to tell of.
+    if (group != RTNLGRP_NEXTHOP) return os_error("netlink: listen to changes");
+  }
+  return {};
+}
+
+bool is_deletion(const NetlinkMessage& message) {
+  return message.type == RTM_DELADDR || message.type == RTM_DELROUTE ||
+         message.type == RTM_DELNEIGH || message.type == RTM_DELNEXTHOP;
+}
+
+const char* verb(const NetlinkMessage& message) {
+  return is_deletion(message) ? "deleted" : "changed";
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Monitor>> Monitor::open(Loop& loop, LinuxKernel& kernel, Events events,
+                                               Options options) {
+  Fd fd = TRY(open_socket(options.receive_buffer));
+  auto questions = TRY(NetlinkSocket::open());
+  std::unique_ptr<Monitor> monitor(
+      new Monitor(std::move(fd), std::move(questions), kernel, std::move(events)));
+  // The filter first: what is queued before it is there is queued for good.
+  TRY(filter_notifications(monitor->fd_, kernel.port(), {}));
+  TRY(join_groups(monitor->fd_));
+  monitor->watch_ = TRY(loop.watch_fd(
+      monitor->fd_.get(), EPOLLIN, [self = monitor.get()](std::uint32_t) { self->on_readable(); }));
+  return monitor;
+}
+
+Monitor::Monitor(Fd fd, NetlinkSocket questions, LinuxKernel& kernel, Events events)
+    : fd_(std::move(fd)),
+      questions_(std::move(questions)),
+      kernel_(kernel),
+      events_(std::move(events)),
+      buffer_(64 << 10) {}
+
+Result<void> Monitor::watch(Scope scope, std::string underlay) {
+  scope_ = std::move(scope);
+  underlay_name_ = std::move(underlay);
+  underlay_ = TRY(read_underlay());
+  return refresh_filter();
+}
+
+void Monitor::on_readable() {
+  for (int news = 0; news < kNewsATurn; ++news) {
+    if (receive_one()) continue;
+    look_again();
+    return;
+  }
+}
+
+bool Monitor::receive_one() {
+  sockaddr_nl from{};
+  socklen_t length = sizeof from;
+  const auto size = ::recvfrom(fd_.get(), buffer_.data(), buffer_.size(), MSG_TRUNC,
+                               reinterpret_cast<sockaddr*>(&from), &length);
+  if (size < 0 && errno == EINTR) return true;
+  if (size < 0 && errno == EAGAIN) return false;
+  if (size < 0 || static_cast<std::size_t>(size) > buffer_.size()) {
+    // ENOBUFS: the queue was full, and what is in it is still to be had.
+    const bool goes_on = size >= 0 || errno == ENOBUFS;
+    links_suspect_ = underlay_suspect_ = true;
+    events_.on_lost();
+    return goes_on;
+  }
+  if (from.nl_pid != 0) return true;  // not from the kernel
+  NetlinkReader reader(NetlinkBytes(buffer_).first(static_cast<std::size_t>(size)));
+  while (const auto message = reader.next())
+    on_message(*message);
+  return true;
+}
+
+void Monitor::on_message(const NetlinkMessage& message) {
+  switch (message.type) {
+    case RTM_NEWLINK:
+    case RTM_DELLINK:
+      return on_link(message.payload);
+    case RTM_NEWADDR:
+    case RTM_DELADDR:
+      return on_address(message);
+    case RTM_NEWROUTE:
+    case RTM_DELROUTE:
+      return on_route(message);
+    case RTM_NEWNEXTHOP:
+    case RTM_DELNEXTHOP:
+      return on_nexthop(message);
+    case RTM_NEWNEIGH:
+    case RTM_DELNEIGH:
+      on_neighbour(message);
+      return on_fdb(message);
+    default:
+      return;
+  }
+}
+
+void Monitor::on_link(NetlinkBytes payload) {
+  const auto row = decode_link(payload);
+  if (!row) return;
+  const bool has_our_name = std::ranges::find(scope_.link_names, row->name) !=
+                            scope_.link_names.end();  // renamed to it, too
+  if (has_our_name || is_our_link(row->index)) links_suspect_ = true;
+  if (row->name == underlay_name_ || row->index == underlay_.index) underlay_suspect_ = true;
+}
+
+void Monitor::on_address(const NetlinkMessage& message) {
+  const auto row = decode_address(message.payload);
+  if (!row) return;
+  if (row->link == underlay_.index) underlay_suspect_ = true;
+  if (!is_our_link(row->link) || !scope_.network.contains(row->ip)) return;
+  foreign(fmt::format("address {}/{} {}", to_string(row->ip), row->bits, verb(message)));
+}
+
+void Monitor::on_route(const NetlinkMessage& message) {
+  const auto row = decode_route(message.payload);
+  if (!row || row->table != RT_TABLE_MAIN) return;
+  const bool is_marked = row->protocol == kRouteProtocol &&
+                         (is_our_link(row->link) || scope_.network.contains(row->to));
+  if (!is_marked && !kernel_.in_place().routes.has(row->to)) return;
+  foreign(fmt::format("route {} {}", to_string(row->to), verb(message)));
+}
+
+// With its next hop a route goes without a word of its own.
+void Monitor::on_nexthop(const NetlinkMessage& message) {
+  const auto row = decode_nexthop(message.payload);
+  if (!row || !kernel_.in_place().routes.owns(row->id)) return;
+  foreign(fmt::format("next hop {} {}", row->id, verb(message)));
+}
+
+void Monitor::on_neighbour(const NetlinkMessage& message) {
+  const auto row = decode_neighbour(message.payload);
+  if (!row || !is_our_link(row->link)) return;
+  const auto left = kernel_.in_place().mac(row->link, row->ip);
+  const bool is_permanent = !is_deletion(message) && (row->state & NUD_PERMANENT) != 0;
+  const bool as_left = left ? is_permanent && row->mac == *left : !is_permanent;
+  if (!as_left) foreign(fmt::format("neighbour {} {}", to_string(row->ip), verb(message)));
+}
+
+void Monitor::on_fdb(const NetlinkMessage& message) {
+  const auto row = decode_fdb(message.payload);
+  if (!row || !is_our_link(row->link) || !row->remote) return;
+  const bool there = !is_deletion(message) && (row->state & NUD_PERMANENT) != 0;
+  const bool left = kernel_.in_place().remote(row->link, row->mac) == row->remote;
+  if (there != left) foreign(fmt::format("FDB entry {} {}", to_string(row->mac), verb(message)));
+}
+
+void Monitor::foreign(std::string what) {
+  log::verbose(4, "foreign change", {{"what", what}});
+  events_.on_foreign_change(what);
+}
+
+bool Monitor::is_our_link(int index) const {
+  return std::ranges::any_of(kernel_.in_place().links,
+                             [index](const auto& link) { return link.second.index == index; });
+}
+
+void Monitor::look_again() {
+  if (std::exchange(links_suspect_, false)) {
+    for (const std::string& name : scope_.link_names) {
+      if (!kernel_.is_as_left(name)) foreign("device " + name + " changed");
+    }
+    if (const auto done = refresh_filter(); !done) {
+      log::warning("watching the kernel", {{"why", done.error().text}});
+    }
+  }
+  if (std::exchange(underlay_suspect_, false)) {
+    auto now = read_underlay();
+    // Whoever is told looks for himself; a failure to look is his to meet.
+    if (now && *now == underlay_) return;
+    underlay_ = now ? *std::move(now) : UnderlayState{};
+    events_.on_underlay_change();
+  }
+}
+
+Result<void> Monitor::refresh_filter() {
+  std::vector<int> links;
+  for (const auto& [name, row] : kernel_.in_place().links)
+    links.push_back(row.index);
+  if (links == filtered_links_) return {};
+  TRY(filter_notifications(fd_, kernel_.port(), links));
+  filtered_links_ = std::move(links);
+  return {};
+}
+
+Result<Monitor::UnderlayState> Monitor::read_underlay() {
+  UnderlayState state;
+  if (underlay_name_.empty()) return state;
+  Devices devices(questions_);
+  const LinkRow* row = TRY(devices.find(underlay_name_));
+  if (!row) return state;
+  state.index = row->index;
+  state.mtu = row->mtu;
+  state.up = row->up;
+  NetlinkBatch request;
+  dump_addresses(request, row->index);
+  const auto addresses = TRY(dump_rows(questions_, request, decode_address));
+  for (const AddressRow& address : addresses) {
+    if (address.link == row->index) state.addresses.emplace_back(address.ip, address.bits);
+  }
+  std::ranges::sort(state.addresses);
+  return state;
+}
+
+}  // namespace flannel

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/fd.h"
+#include "base/result.h"
+#include "kernel/linux_kernel.h"
+#include "kernel/netlink_socket.h"
+#include "loop/loop.h"
+#include "plan/kernel.h"
+
+namespace flannel {
+
+// Hears from the kernel what others do to our objects and to the underlay. Loop thread only.
+//
+// What our own request socket did says so in most notifications and is not even queued; FDB
+// entries, the second news of a deleted neighbour, and changes of devices do not say whose they
+// are, and are compared with how the LinuxKernel left them. In doubt a change counts as foreign.
+class Monitor {
+ public:
+  // None of these may destroy the monitor.
+  struct Events {
+    // An object of ours was changed, taken away or added by others: "route 10.5.2.0/24 deleted".
+    std::function<void(const std::string& what)> on_foreign_change;
+    // News were lost; anything may have changed.
+    std::function<void()> on_lost;
+    // The underlay interface came, went, or has another MTU, state or IPv4 address.
+    std::function<void()> on_underlay_change;
+  };
+  struct Options {
+    int receive_buffer = 8 << 20;  // bytes; 20,000 changes of others at once fit
+  };
+
+  // `loop` and `kernel` outlive the monitor. The events may be called from the first turn on.
+  static Result<std::unique_ptr<Monitor>> open(Loop& loop, LinuxKernel& kernel, Events events,
+                                               Options options);
+  static Result<std::unique_ptr<Monitor>> open(Loop& loop, LinuxKernel& kernel, Events events) {
+    return open(loop, kernel, std::move(events), Options{});
+  }
+
+  // What to look at, from now on; call it after the LinuxKernel has read the same scope. An empty
+  // `underlay` is none.
+  Result<void> watch(Scope scope, std::string underlay);
+
+ private:
+  struct UnderlayState {
+    int index = 0;  // 0: there is none
+    std::uint32_t mtu = 0;
+    bool up = false;
+    std::vector<std::pair<Ip4, std::uint8_t>> addresses;  // sorted
+    bool operator==(const UnderlayState&) const = default;
+  };
+
+  Monitor(Fd fd, NetlinkSocket questions, LinuxKernel& kernel, Events events);
+
+  void on_readable();
+  bool receive_one();  // false: nothing is left
+  void on_message(const NetlinkMessage& message);
+  void on_link(NetlinkBytes payload);
+  void on_address(const NetlinkMessage& message);
+  void on_route(const NetlinkMessage& message);
+  void on_nexthop(const NetlinkMessage& message);
+  void on_neighbour(const NetlinkMessage& message);
+  void on_fdb(const NetlinkMessage& message);
+  void foreign(std::string what);
+  bool is_our_link(int index) const;
+
+  void look_again();
+  Result<void> refresh_filter();
+  Result<UnderlayState> read_underlay();
+
+  Fd fd_;
+  NetlinkSocket questions_;
+  LinuxKernel& kernel_;
+  Events events_;
+  Scope scope_;
+  std::string underlay_name_;
+  UnderlayState underlay_;
+  std::vector<int> filtered_links_;
+  std::vector<std::byte> buffer_;
+  // Set by news, answered once the queue is empty: then it is the last state that counts.
+  bool links_suspect_ = false;
+  bool underlay_suspect_ = false;
+  SubscriptionPtr watch_;
+};
+
+}  // namespace flannel

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/etcd2/etcd2_registry.h"
+
+#include <unordered_map>
+#include <utility>
+
+#include "http/target.h"
+#include "registry/etcd2/etcd2_watch.h"
+#include "registry/etcd2/keys_api.h"
+#include "registry/etcd2/keys_client.h"
+#include "registry/etcd2/keys_events.h"
+
+namespace flannel {
+namespace {
+
+// As short as etcd v2 counts.
+constexpr std::chrono::seconds kDoomed{1};
+
+std::string ttl_field(Ttl ttl) {
+  return ttl ? "&ttl=" + std::to_string(ttl->count()) : std::string();
+}
+
+template <typename T>
+Reply<T> naming(std::string what, Reply<T> reply) {
+  return [what = std::move(what), reply = std::move(reply)](Result<T> result) {
+    if (!result) return reply(Failure(std::move(result.error()).during(what)));
+    reply(std::move(result));
+  };
+}
+
+// The node of a successful answer; `refused` is what an error of etcd's about the key means.
+Result<KeysNode> node_of(const Result<KeysReply>& reply, ErrorKind refused) {
+  if (!reply) return Failure(reply.error());
+  if (reply->error == keys_error::kNotFound) return fail(refused, "it is gone");
+  if (reply->error != 0) return fail(refused, reply->error_text);
+  return TRY(decode_keys_answer(reply->body)).node;
+}
+
+class Etcd2Registry final : public Registry {
+ public:
+  Etcd2Registry(std::vector<HttpAccess> endpoints, std::string urls, const std::string& prefix,
+                Loop& loop)
+      : loop_(loop),
+        keys_(keys_below(prefix)),
+        urls_(std::move(urls)),
+        client_(std::move(endpoints), loop) {}
+
+  std::string describe() const override { return "etcd v2 at " + urls_; }
+
+  void snapshot(Reply<Snapshot> reply) override {
+    client_.call({"GET", keys_path(keys_.prefix) + "?recursive=true&quorum=true", {}},
+                 [this, answer = naming("read " + keys_.prefix, std::move(reply))](
+                     const Result<KeysReply>& got) { answer(snapshot_in(got)); });
+  }
+
+  WatchHandle watch(Revision from, WatchListener listener) override {
+    return start_etcd2_watch(client_, loop_, keys_, {from, cluster_}, std::move(listener));
+  }
+
+  void create_if_absent(std::string key, std::string value, Ttl ttl, Reply<Held> reply) override {
+    refreshed_.erase(key);
+    write(key, "prevExist=false&value=" + percent_encode(value) + ttl_field(ttl), ErrorKind::exists,
+          ttl, naming("create " + keys_.subnet(key), std::move(reply)));
+  }
+
+  void replace_if_unchanged(Record seen, std::string value, Ttl ttl, Reply<Held> reply) override {
+    write(seen.key, if_at(index_of(seen)) + "&value=" + percent_encode(value) + ttl_field(ttl),
+          ErrorKind::conflict, ttl, naming("replace " + keys_.subnet(seen.key), std::move(reply)));
+  }
+
+  void renew_if_unchanged(Record seen, Ttl ttl, Reply<Held> reply) override {
+    auto answer = naming("renew " + keys_.subnet(seen.key), std::move(reply));
+    if (seen.hold == 0 || !ttl) return look(seen, std::move(answer));
+    refresh(seen, *ttl,
+            [this, seen, ttl, answer = std::move(answer)](const Result<Revision>& index) {
+              if (!index) return answer(Failure(index.error()));
+              // A key that was refreshed has another index, though nobody was told of a change.
+              refreshed_[seen.key] = {seen.revision, *index};
+              answer(Held{seen.revision, kHeldByTtl, ttl});
+            });
+  }
+
+  // By letting it expire: compareAndDelete is an event that flannel v0.10 stops at for ever, and a
+  // plain delete might hit what somebody else has put there meanwhile.
+  void release_if_unchanged(Record seen, Reply<void> reply) override {
+    auto answer = naming("release " + keys_.subnet(seen.key), std::move(reply));
+    refresh(seen, kDoomed,
+            [this, key = seen.key, answer = std::move(answer)](const Result<Revision>& index) {
+              if (!index) return answer(Failure(index.error()));
+              refreshed_.erase(key);
+              wait_until_gone(key, *index, answer);
+            });
+  }
+
+  void write_config(std::string text, Revision seen, Reply<Revision> reply) override {
+    const std::string condition = seen == 0 ? "prevExist=false" : if_at(seen);
+    client_.call(
+        {"PUT", keys_path(keys_.config), condition + "&value=" + percent_encode(text)},
+        [answer = naming("write " + keys_.config, std::move(reply))](const Result<KeysReply>& got) {
+          const auto node = node_of(got, ErrorKind::conflict);
+          if (!node) return answer(Failure(node.error()));
+          answer(node->modified);
+        });
+  }
+
+ private:
+  // The revision that is told, and the index that it has by now.
+  struct Refreshed {
+    Revision told = 0;
+    Revision index = 0;
+  };
+
+  static std::string if_at(Revision index) {
+    return "prevExist=true&prevIndex=" + std::to_string(index);
+  }
+
+  Revision index_of(const Record& seen) const {
+    const auto found = refreshed_.find(seen.key);
+    return found != refreshed_.end() && found->second.told == seen.revision ? found->second.index
+                                                                            : seen.revision;
+  }
+
+  Result<Snapshot> snapshot_in(const Result<KeysReply>& got) {
+    if (!got) return Failure(got.error());
+    cluster_ = got->cluster;
+    if (got->index == 0) return fail(ErrorKind::invalid, "the answer has no X-Etcd-Index");
+    // Nothing was ever written: the store has a position all the same.
+    if (got->error == keys_error::kNotFound) return Snapshot{got->index, {}, {}};
+    if (got->error != 0) return fail(ErrorKind::invalid, got->error_text);
+    const KeysAnswer answer = TRY(decode_keys_answer(got->body));
+    Snapshot all = TRY(snapshot_of(answer, got->index, keys_));
+    for (Record& record : all.records) {
+      const auto found = refreshed_.find(record.key);
+      if (found != refreshed_.end() && found->second.index == record.revision) {
+        record.revision = found->second.told;
+      }
+    }
+    return all;
+  }
+
+  void write(const std::string& key, std::string form, ErrorKind refused, Ttl ttl,
+             Reply<Held> answer) {
+    client_.call(
+        {"PUT", keys_path(keys_.subnet(key)), std::move(form)},
+        [this, key, refused, ttl, answer = std::move(answer)](const Result<KeysReply>& got) {
+          const auto node = node_of(got, refused);
+          if (!node) return answer(Failure(node.error()));
+          refreshed_.erase(key);
+          answer(Held{node->modified, ttl ? kHeldByTtl : 0, ttl});
+        });
+  }
+
+  // Gives the record another TTL if it is still at `seen`; watchers are told nothing. The index
+  // that it has then.
+  void refresh(const Record& seen, std::chrono::seconds ttl, Reply<Revision> answer) {
+    if (refresh_known_) return send_refresh(seen, ttl, "refresh=true", std::move(answer));
+    client_.call({"GET", "/version", {}}, [this, seen, ttl, answer = std::move(answer)](
+                                              const Result<KeysReply>& got) {
+      if (!got) return answer(Failure(got.error()));
+      refresh_known_ = knows_refresh(got->body);
+      // An old etcd can only write the same again, which all watchers see and nobody minds.
+      send_refresh(seen, ttl,
+                   refresh_known_ ? "refresh=true" : "value=" + percent_encode(seen.value), answer);
+    });
+  }
+
+  void send_refresh(const Record& seen, std::chrono::seconds ttl, const std::string& what,
+                    Reply<Revision> answer) {
+    client_.call({"PUT", keys_path(keys_.subnet(seen.key)),
+                  if_at(index_of(seen)) + ttl_field(ttl) + "&" + what},
+                 [answer = std::move(answer)](const Result<KeysReply>& got) {
+                   const auto node = node_of(got, ErrorKind::conflict);
+                   if (!node) return answer(Failure(node.error()));
+                   answer(node->modified);
+                 });
+  }
+
+  // Whether the record is still at `seen`.
+  void look(const Record& seen, Reply<Held> answer) {
+    client_.call({"GET", keys_path(keys_.subnet(seen.key)) + "?quorum=true", {}},
+                 [this, seen, answer = std::move(answer)](const Result<KeysReply>& got) {
+                   const auto node = node_of(got, ErrorKind::conflict);
+                   if (!node) return answer(Failure(node.error()));
+                   if (node->modified != index_of(seen)) {
+                     return answer(fail(ErrorKind::conflict, "changed since it was read"));
+                   }
+                   answer(Held{seen.revision, node->expires ? kHeldByTtl : 0, {}});
+                 });
+  }
+
+  // Whatever happens to the key next: the record that was to go is gone by then.
+  void wait_until_gone(const std::string& key, Revision index, const Reply<void>& answer) {
+    client_.call(
+        {"GET",
+         keys_path(keys_.subnet(key)) + "?wait=true&waitIndex=" + std::to_string(index + 1),
+         {}},
+        [answer](const Result<KeysReply>& got) {
+          if (!got) return answer(Failure(got.error()));
+          answer({});
+        });
+  }
+
+  Loop& loop_;
+  const StoreKeys keys_;
+  const std::string urls_;
+  std::string cluster_;                                   // as the last snapshot told
+  bool refresh_known_ = false;                            // this etcd has been seen to know it
+  std::unordered_map<std::string, Refreshed> refreshed_;  // our own records: few
+  KeysClient client_;  // the last member: its callbacks use the others
+};
+
+}  // namespace
+
+std::unique_ptr<Registry> open_etcd2_registry(std::vector<HttpAccess> endpoints,
+                                              const std::string& prefix, Loop& loop) {
+  std::string urls;
+  for (const HttpAccess& endpoint : endpoints) {
+    urls += (urls.empty() ? "" : ", ") + endpoint.target.url;
+  }
+  return std::make_unique<Etcd2Registry>(std::move(endpoints), std::move(urls), prefix, loop);
+}
+
+}  // namespace flannel

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "core/registry.h"
+#include "http/client.h"
+#include "loop/loop.h"
+
+namespace flannel {
+
+// The network below `prefix` in an etcd that is spoken to by its v2 API: what flannel up to v0.17
+// uses. Values are text: etcd v2 keeps no other bytes. `loop` outlives the registry.
+std::unique_ptr<Registry> open_etcd2_registry(std::vector<HttpAccess> endpoints,
+                                              const std::string& prefix, Loop& loop);
+
+}  // namespace flannel

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+// A watch, poll after poll:
+//
+//   asked ──head──▶ waiting ──event──▶ asked, from behind the event
+//     │               └──a minute without one──▶ asked, from where the store was at the head
+//     │ no head in 5 s, broken: disconnected
+//     └ index cleared, store behind us or another one, a directory gone: position lost
+//
+// The head comes at once and tells the store's index at that moment; etcd has looked through its
+// history by then, so a poll that stays without an event says that there was none up to there. The
+// minute is what notices an etcd that has stopped answering.
+#include "registry/etcd2/etcd2_watch.h"
+
+#include <utility>
+
+#include "registry/etcd2/keys_api.h"
+#include "registry/etcd2/keys_events.h"
+
+namespace flannel {
+namespace {
+
+constexpr std::chrono::seconds kLongestPoll{60};
+
+// Every call of the listener is the last thing a member does: it may drop the watch.
+class Etcd2Watch final : public Subscription {
+ public:
+  Etcd2Watch(KeysClient& client, Loop& loop, const StoreKeys& keys, KeysPosition position,
+             WatchListener listener)
+      : client_(client),
+        loop_(loop),
+        keys_(keys),
+        position_(std::move(position)),
+        listener_(std::move(listener)),
+        url_(client.current().target.url),
+        connection_(std::make_unique<HttpConnection>(client.current(), true, loop)) {
+    poll();
+  }
+
+ private:
+  void poll() {
+    head_ = {};
+    head_seen_ = idle_ = false;
+    timer_ = loop_.at(loop_.now() + kKeysDeadline, [this] {
+      connection_->cut({ErrorKind::unavailable, url_ + ": no answer within 5 s"});
+    });
+    connection_->send({.method = "GET",
+                       .path = keys_path(keys_.prefix) + "?wait=true&recursive=true&waitIndex=" +
+                               std::to_string(position_.from + 1),
+                       .body = {},
+                       .content_type = {}},
+                      {.on_head = [this](const HttpHead& head) { on_head(head); },
+                       .on_end = [this](HttpEnd end) { on_end(std::move(end)); }});
+  }
+
+  void on_head(const HttpHead& head) {
+    Result<KeysReply> reply = read_keys_reply(head, {});
+    if (head.status != 200 || !reply) return;  // the body tells more
+    head_ = *std::move(reply);
+    head_seen_ = true;
+    const bool other = !position_.cluster.empty() && head_.cluster != position_.cluster;
+    if (other || head_.index < position_.from) return lose_position();
+    timer_ = loop_.at(loop_.now() + kLongestPoll, [this] {
+      idle_ = true;
+      connection_->cut({ErrorKind::unavailable, url_ + ": no event"});
+    });
+  }
+
+  void on_end(HttpEnd end) {
+    timer_.reset();
+    if (!end.body && idle_ && head_seen_) return nothing_happened();
+    if (!end.body) return disconnect(end.body.error());
+    const Result<KeysReply> reply = read_keys_reply(end.head, *std::move(end.body));
+    if (!reply) return disconnect(reply.error());
+    if (reply->error == keys_error::kIndexCleared) return lose_position();
+    if (reply->error != 0) return disconnect({ErrorKind::unavailable, reply->error_text});
+    on_event(decode_keys_answer(reply->body));
+  }
+
+  void nothing_happened() {
+    position_.from = head_.index;
+    poll();
+    const auto on_changes = listener_.on_changes;
+    on_changes({}, position_.from);
+  }
+
+  void on_event(const Result<KeysAnswer>& event) {
+    if (!event) return disconnect(event.error());
+    const Revision at = event->node.modified;
+    if (at <= position_.from) {
+      return disconnect({ErrorKind::invalid, "etcd sent an event from before the one asked for"});
+    }
+    const auto changes = changes_of(*event, keys_);
+    if (!changes) return lose_position();
+    position_.from = at;
+    poll();
+    const auto on_changes = listener_.on_changes;
+    on_changes(*changes, at);
+  }
+
+  void lose_position() {
+    stop();
+    const auto on_position_lost = listener_.on_position_lost;
+    on_position_lost();
+  }
+
+  void disconnect(Error error) {
+    stop();
+    if (error.kind == ErrorKind::unavailable) client_.move_on(url_);
+    const auto on_disconnected = listener_.on_disconnected;
+    on_disconnected(std::move(error).during("watch " + keys_.prefix));
+  }
+
+  void stop() {
+    timer_.reset();
+    connection_.reset();
+  }
+
+  KeysClient& client_;
+  Loop& loop_;
+  const StoreKeys keys_;
+  KeysPosition position_;
+  WatchListener listener_;
+  const std::string url_;
+  KeysReply head_;  // of the poll under way
+  bool head_seen_ = false;
+  bool idle_ = false;  // cut because nothing happened for so long
+  SubscriptionPtr timer_;
+  std::unique_ptr<HttpConnection> connection_;
+};
+
+}  // namespace
+
+WatchHandle start_etcd2_watch(KeysClient& client, Loop& loop, const StoreKeys& keys,
+                              KeysPosition position, WatchListener listener) {
+  return std::make_unique<Etcd2Watch>(client, loop, keys, std::move(position), std::move(listener));
+}
+
+}  // namespace flannel

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/etcd2/keys_api.h"
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+
+#include "base/parse.h"
+
+namespace flannel {
+namespace {
+
+using Json = nlohmann::json;
+
+// Directories below the prefix; ours are one deep.
+constexpr int kDeepest = 32;
+
+Failure bad(std::string_view what) {
+  return fail(ErrorKind::invalid,
+              "an answer of etcd is not what the keys API says: " + std::string(what));
+}
+
+Result<std::string> text_member(const Json& object, const char* name) {
+  const auto found = object.find(name);
+  if (found == object.end()) return std::string();
+  if (!found->is_string()) return bad(std::string(name) + " is no text");
+  return found->get<std::string>();
+}
+
+Result<KeysNode> decode_node(const Json& json, int depth) {
+  if (!json.is_object()) return bad("a node is no object");
+  if (depth > kDeepest) return bad("too many directories in one another");
+  KeysNode node;
+  node.key = TRY(text_member(json, "key"));
+  node.value = TRY(text_member(json, "value"));
+  const auto dir = json.find("dir");
+  node.dir = dir != json.end() && dir->is_boolean() && dir->get<bool>();
+  node.expires = json.contains("expiration") || json.contains("ttl");
+  const auto modified = json.find("modifiedIndex");
+  if (modified != json.end()) {
+    if (!modified->is_number_unsigned()) return bad("modifiedIndex is no index");
+    node.modified = modified->get<std::int64_t>();
+    if (node.modified < 0) return bad("modifiedIndex is too big");
+  }
+  if (const auto nodes = json.find("nodes"); nodes != json.end()) {
+    if (!nodes->is_array()) return bad("nodes is no array");
+    for (const Json& one : *nodes)
+      node.nodes.push_back(TRY(decode_node(one, depth + 1)));
+  }
+  return node;
+}
+
+// "3.4.23" -> 3, 4
+std::optional<std::pair<unsigned, unsigned>> parse_version(std::string_view text) {
+  const auto parts = split(text, '.');
+  if (parts.size() < 2) return std::nullopt;
+  const auto major = parse_decimal<unsigned>(parts[0]);
+  const auto minor = parse_decimal<unsigned>(parts[1]);
+  if (!major || !minor) return std::nullopt;
+  return std::pair{*major, *minor};
+}
+
+}  // namespace
+
+Result<KeysAnswer> decode_keys_answer(std::string_view text) {
+  const Json json = Json::parse(text, nullptr, false);
+  if (!json.is_object()) return bad("no JSON object");
+  const auto node = json.find("node");
+  if (node == json.end()) return bad("there is no node");
+  KeysAnswer answer;
+  answer.action = TRY(text_member(json, "action"));
+  answer.node = TRY(decode_node(*node, 0));
+  return answer;
+}
+
+Result<KeysError> decode_keys_error(std::string_view text) {
+  const Json json = Json::parse(text, nullptr, false);
+  if (!json.is_object()) return bad("no JSON object");
+  const auto code = json.find("errorCode");
+  if (code == json.end() || !code->is_number_unsigned() || code->get<std::uint64_t>() > 9999) {
+    return bad("errorCode is no code");
+  }
+  KeysError error{code->get<int>(), TRY(text_member(json, "message"))};
+  const std::string cause = TRY(text_member(json, "cause"));
+  if (!cause.empty()) error.text += " " + cause;
+  return error;
+}
+
+bool knows_refresh(std::string_view version_json) {
+  const Json json = Json::parse(version_json, nullptr, false);
+  if (!json.is_object()) return false;
+  // Every member of a cluster carries a write out, so the cluster's version counts.
+  for (const char* name : {"etcdcluster", "etcdserver"}) {
+    const auto text = json.find(name);
+    if (text == json.end() || !text->is_string()) continue;
+    const auto version = parse_version(text->get<std::string>());
+    if (version) return *version >= std::pair{2U, 3U};
+  }
+  return false;
+}
+
+}  // namespace flannel

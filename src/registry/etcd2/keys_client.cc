@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/etcd2/keys_client.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/parse.h"
+#include "registry/etcd2/keys_api.h"
+
+namespace flannel {
+namespace {
+
+// Each has a thread and a connection.
+constexpr std::size_t kMostAtOnce = 4;
+
+std::int64_t index_of(const HttpHead& head) {
+  const auto text = head.headers.find("x-etcd-index");
+  if (text == head.headers.end()) return 0;
+  const auto index = parse_decimal<std::uint64_t>(text->second);
+  return index && *index <= INT64_MAX ? static_cast<std::int64_t>(*index) : 0;
+}
+
+std::string cluster_of(const HttpHead& head) {
+  const auto id = head.headers.find("x-etcd-cluster-id");
+  return id == head.headers.end() ? std::string() : id->second;
+}
+
+HttpCall http_call(const KeysCall& call) {
+  return {.method = call.method,
+          .path = call.path,
+          .body = call.form,
+          .content_type = call.form.empty() ? "" : "application/x-www-form-urlencoded"};
+}
+
+}  // namespace
+
+Result<KeysReply> read_keys_reply(const HttpHead& head, std::string body) {
+  KeysReply reply{.error_text = {},
+                  .index = index_of(head),
+                  .cluster = cluster_of(head),
+                  .body = std::move(body)};
+  if (head.status >= 200 && head.status < 300) return reply;
+  const auto told = decode_keys_error(reply.body);
+  if (head.status == 401 || head.status == 403) {
+    return fail(ErrorKind::denied, told ? told->text : "etcd wants a user and a password");
+  }
+  if (!told && head.status == 404) {
+    return fail(ErrorKind::unsupported,
+                "there is no v2 API here: etcd 3.4 and 3.5 need --enable-v2, later ones have none");
+  }
+  if (!told) {
+    return fail(ErrorKind::unavailable, "HTTP status " + std::to_string(head.status));
+  }
+  // 3xx: raft, 4xx other than the cleared index: etcd itself.
+  if (told->code >= 300 && told->code != keys_error::kIndexCleared) {
+    return fail(ErrorKind::unavailable, told->text);
+  }
+  reply.error = told->code;
+  reply.error_text = told->text;
+  return reply;
+}
+
+KeysClient::KeysClient(std::vector<HttpAccess> endpoints, Loop& loop)
+    : endpoints_(std::move(endpoints)), loop_(loop) {}
+
+KeysClient::~KeysClient() = default;
+
+void KeysClient::call(KeysCall call, Done done) {
+  // Two for a single one, which may have been restarted this very moment.
+  const std::size_t attempts = std::max<std::size_t>(2, endpoints_.size());
+  waiting_.push_back({std::move(call), attempts, std::move(done)});
+  start_next();
+}
+
+void KeysClient::move_on(const std::string& url) {
+  if (endpoints_[current_].target.url == url) current_ = (current_ + 1) % endpoints_.size();
+}
+
+void KeysClient::start_next() {
+  if (waiting_.empty() || running_.size() >= kMostAtOnce) return;
+  const auto running = running_.insert(
+      running_.end(), {std::move(waiting_.front()), current().target.url,
+                       std::make_unique<HttpConnection>(current(), false, loop_), nullptr});
+  waiting_.pop_front();
+  running->deadline = loop_.at(loop_.now() + kKeysDeadline, [running] {
+    running->connection->cut({ErrorKind::unavailable, running->url + ": no answer within 5 s"});
+  });
+  running->connection->send(
+      http_call(running->pending.call),
+      {.on_head = {}, .on_end = [this, running](HttpEnd end) { ended(running, std::move(end)); }});
+}
+
+void KeysClient::ended(RunningAt running, HttpEnd end) {
+  const std::string url = running->url;
+  Pending pending = std::move(running->pending);
+  running_.erase(running);
+  Result<KeysReply> reply = end.body ? read_keys_reply(end.head, *std::move(end.body))
+                                     : Result<KeysReply>(Failure(end.body.error()));
+  if (!reply && reply.error().kind == ErrorKind::unavailable) {
+    move_on(url);
+    if (--pending.attempts > 0 && (pending.call.read() || !end.sent)) {
+      waiting_.push_front(std::move(pending));
+      return start_next();
+    }
+  }
+  start_next();
+  pending.done(std::move(reply));
+}
+
+}  // namespace flannel

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/etcd2/keys_events.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/parse.h"
+#include "http/target.h"
+
+namespace flannel {
+namespace {
+
+Record record_of(const KeysNode& node, std::string_view key) {
+  return {std::string(key), node.value, node.modified, node.expires ? kHeldByTtl : 0};
+}
+
+void collect(const KeysNode& node, const StoreKeys& keys, Snapshot& all) {
+  if (node.dir) {
+    for (const KeysNode& one : node.nodes)
+      collect(one, keys, all);
+  } else if (node.key == keys.config) {
+    all.config = ConfigRecord{node.value, node.modified};
+  } else if (const auto key = keys.below_subnets(node.key)) {
+    all.records.push_back(record_of(node, *key));
+  }
+}
+
+bool removes(const std::string& action) {
+  return action == "delete" || action == "expire" || action == "compareAndDelete";
+}
+
+bool writes(const std::string& action) {
+  return action == "set" || action == "create" || action == "update" || action == "compareAndSwap";
+}
+
+// Whether `key` is, or lies above or below, something of ours.
+bool concerns(const std::string& key, const StoreKeys& keys) {
+  const std::string below = key.ends_with('/') ? key : key + "/";
+  return keys.config.starts_with(below) || keys.subnets.starts_with(below) ||
+         key.starts_with(keys.subnets) || key == keys.config;
+}
+
+}  // namespace
+
+std::string keys_path(std::string_view key) {
+  std::string path = "/v2/keys";
+  for (const std::string_view part : split(key, '/')) {
+    if (!part.empty()) path += "/" + percent_encode(part);
+  }
+  return path;
+}
+
+StoreKeys keys_below(std::string_view prefix) {
+  return StoreKeys("/" + std::string(prefix));
+}
+
+Result<Snapshot> snapshot_of(const KeysAnswer& answer, Revision revision, const StoreKeys& keys) {
+  if (!answer.node.dir) {
+    return fail(ErrorKind::invalid, "there is a value where the directory should be");
+  }
+  Snapshot all{.revision = revision, .config = {}, .records = {}};
+  collect(answer.node, keys, all);
+  std::sort(all.records.begin(), all.records.end(),
+            [](const Record& a, const Record& b) { return a.key < b.key; });
+  return all;
+}
+
+std::optional<std::vector<Change>> changes_of(const KeysAnswer& event, const StoreKeys& keys) {
+  const KeysNode& node = event.node;
+  if (!concerns(node.key, keys)) return std::vector<Change>();
+  const bool gone = removes(event.action);
+  if (!gone && !writes(event.action)) return std::nullopt;
+  // Nobody is told what went with a directory; that one is made or kept changes nothing.
+  if (node.dir && gone) return std::nullopt;
+  if (node.dir) return std::vector<Change>();
+  if (node.key == keys.config) {
+    if (gone) return std::vector<Change>{ConfigGone{node.modified}};
+    return std::vector<Change>{ConfigPut{{node.value, node.modified}}};
+  }
+  const auto key = keys.below_subnets(node.key);
+  if (!key || key->empty()) return std::nullopt;
+  if (gone) return std::vector<Change>{RecordGone{std::string(*key), node.modified}};
+  return std::vector<Change>{RecordPut{record_of(node, *key)}};
+}
+
+}  // namespace flannel
