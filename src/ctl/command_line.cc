@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ctl/command_line.h"
+
+#include <algorithm>
+#include <array>
+#include <ostream>
+
+#include "base/parse.h"
+#include "base/printable.h"
+#include "ctl/config_text.h"
+#include "registry/store_flags.h"
+
+namespace flannel {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::uint32_t kLeastMtu = 576;
+constexpr std::uint32_t kMostMtu = 65535;
+constexpr std::array<std::string_view, 3> kOwnFlags = {"json", "bad", "underlay-mtu"};
+
+// After define() the object does not move and outlives `flags`.
+struct CtlFlags {
+  StoreFlags store;
+  std::string timeout = "10s";
+  bool json = false;
+  bool bad = false;
+  std::int64_t underlay_mtu = 1500;
+  bool version = false;
+
+  void define(Flags& flags) {
+    store.define(flags);
+    const auto add = [&flags](const char* name, const char* help, auto& value) {
+      flags.add({.name = name, .help = help, .in_environment = false}, value);
+    };
+    add("timeout", "longest wait for the store, as 500ms, 10s or 1m", timeout);
+    add("json", "leases: print JSON", json);
+    add("bad", "leases: list the records that were set aside, with the reasons", bad);
+    add("underlay-mtu", "config: MTU of the interface between the hosts", underlay_mtu);
+    add("version", "print the version", version);
+  }
+};
+
+Result<milliseconds> parse_timeout(std::string_view text) {
+  const auto unit_at = std::min(text.find_first_not_of("0123456789"), text.size());
+  const auto number = parse_decimal<std::uint32_t>(text.substr(0, unit_at));
+  const std::string_view unit = text.substr(unit_at);
+  const int factor = unit == "ms"                  ? 1
+                     : unit == "s" || unit.empty() ? 1000
+                     : unit == "m"                 ? 60'000
+                                                   : 0;
+  if (!number || *number == 0 || factor == 0) {
+    return fail(ErrorKind::invalid, quoted(text) + " is no time such as 500ms, 10s or 1m");
+  }
+  return milliseconds(std::int64_t{*number} * factor);
+}
+
+Result<void> check_flags_fit(const Command& command, const Flags& flags) {
+  for (const std::string_view name : kOwnFlags) {
+    if (!flags.given(name) || std::ranges::count(command.own_flags, name) > 0) continue;
+    return fail(ErrorKind::invalid,
+                flags.label(name) + " means nothing to `" + std::string(command.name) + "`");
+  }
+  return {};
+}
+
+Result<void> check_words_fit(const Command& command, const std::vector<std::string>& words) {
+  const std::string call = "`flannelctl " + call_of(command) + "`";
+  if (words.size() < command.fewest_words)
+    return fail(ErrorKind::invalid, "a word is missing: " + call);
+  if (words.size() > command.most_words) {
+    return fail(ErrorKind::invalid, "unexpected word " + quoted(words[command.most_words]) +
+                                        ", the command is " + call);
+  }
+  return {};
+}
+
+Result<CtlOptions> judge(const CtlFlags& texts, const Flags& flags, StoreOptions store) {
+  CtlOptions options;
+  options.store = std::move(store);
+  options.timeout = TRY_DURING(parse_timeout(texts.timeout), flags.label("timeout"));
+  options.json = texts.json;
+  options.bad = texts.bad;
+  if (texts.underlay_mtu < kLeastMtu || texts.underlay_mtu > kMostMtu) {
+    return fail(ErrorKind::invalid, flags.label("underlay-mtu") + ": " +
+                                        std::to_string(texts.underlay_mtu) +
+                                        " is not between 576 and 65535");
+  }
+  options.underlay_mtu = static_cast<std::uint32_t>(texts.underlay_mtu);
+  return options;
+}
+
+// --help and --version become the commands of that name.
+std::vector<std::string> command_words(ParsedWords parsed, bool version) {
+  if (parsed.help) parsed.words.insert(parsed.words.begin(), "help");
+  if (version && parsed.words.empty()) return {"version"};
+  return std::move(parsed.words);
+}
+
+// What an operator can do about a failure, where the text of it does not say so already.
+std::string_view advice(ErrorKind kind, StoreKind store) {
+  if (kind == ErrorKind::unavailable && store == StoreKind::etcd) {
+    return "; is --etcd-endpoints right, and does etcd run?";
+  }
+  if (kind == ErrorKind::denied && store == StoreKind::etcd) {
+    return "; look at --etcd-username, --etcd-password and the certificates";
+  }
+  if (kind == ErrorKind::denied) return "; run it as the user that flanneld runs as";
+  return "";
+}
+
+}  // namespace
+
+std::string ctl_flags_usage() {
+  CtlFlags texts;
+  Flags flags;
+  texts.define(flags);
+  return flags.usage();
+}
+
+Result<CtlRun> parse_ctl_command_line(std::span<const std::string> arguments,
+                                      const Flags::Environment& environment) {
+  CtlFlags texts;
+  Flags flags;
+  texts.define(flags);
+  ParsedWords parsed = TRY(flags.parse(arguments));
+  const auto words = command_words(std::move(parsed), texts.version);
+  const FoundCommand found = TRY(find_command(words));
+  TRY(check_flags_fit(*found.command, flags));
+  TRY(flags.read_environment("FLANNELD_", environment));
+  ParsedStore store = TRY(parse_store(texts.store, flags));
+
+  CtlRun run{found.command, TRY(judge(texts, flags, std::move(store.options))),
+             std::move(store.warnings)};
+  run.options.words.assign(words.begin() + static_cast<std::ptrdiff_t>(found.name_words),
+                           words.end());
+  TRY(check_words_fit(*run.command, run.options.words));
+  return run;
+}
+
+int run_ctl(std::span<const std::string> arguments, const Flags::Environment& environment,
+            const Terminal& terminal) {
+  const auto run = parse_ctl_command_line(arguments, environment);
+  if (!run) {
+    terminal.err << "flannelctl: " << printable(run.error().text) << "\n";
+    return 2;
+  }
+  print_warnings(run->warnings, terminal);
+  const auto done = run->command->run(run->options, terminal);
+  terminal.out.flush();
+  if (!done) {
+    terminal.err << "flannelctl: " << printable(done.error().text)
+                 << advice(done.error().kind, run->options.store.kind) << "\n";
+    return 1;
+  }
+  if (!terminal.out) {
+    terminal.err << "flannelctl: write the output: the other end is closed or full\n";
+    return 1;
+  }
+  return 0;
+}
+
+}  // namespace flannel

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/nearest.h"
+#include "base/parse.h"
+#include "base/printable.h"
+#include "ctl/command.h"
+
+namespace flannel {
+namespace {
+
+Failure unknown(const std::string& typed, std::span<const std::string> known) {
+  std::string text = "unknown command " + quoted(typed);
+  const auto near = nearest(typed, known);
+  text += near ? ", did you mean " + quoted(*near) + "?" : "; `flannelctl help` lists them";
+  return fail(ErrorKind::invalid, text);
+}
+
+// "config" alone, or "config gte".
+Failure unknown_second_word(std::span<const std::string> words,
+                            const std::vector<std::string>& siblings) {
+  if (words.size() > 1) return unknown(words[0] + " " + words[1], siblings);
+  std::string text = quoted(words[0]) + " needs a second word:";
+  for (const std::string& name : siblings)
+    text += " `" + name + "`";
+  return fail(ErrorKind::invalid, text);
+}
+
+}  // namespace
+
+std::span<const Command> commands() {
+  static constexpr Command table[] = {
+      {"config get", "", "print the configuration of the network", 0, 0, {}, run_config_get},
+      {"config set",
+       "FILE|-|JSON",
+       "check a configuration and write it, unless somebody else did meanwhile",
+       1,
+       1,
+       {"underlay-mtu"},
+       run_config_set},
+      {"config check",
+       "[FILE|-|JSON]",
+       "show what the network would look like; without a word, the one in the store",
+       0,
+       1,
+       {"underlay-mtu"},
+       run_config_check},
+      {"leases", "", "list the subnets that hosts hold", 0, 0, {"json", "bad"}, run_leases},
+      {"version", "", "print the version", 0, 0, {}, run_version},
+      {"help", "[COMMAND]", "explain the commands, or one of them", 0, 2, {}, run_help},
+  };
+  return table;
+}
+
+std::string call_of(const Command& command) {
+  std::string call(command.name);
+  if (!command.arguments.empty()) call.append(" ").append(command.arguments);
+  return call;
+}
+
+Result<FoundCommand> find_command(std::span<const std::string> words) {
+  if (words.empty()) {
+    return fail(ErrorKind::invalid, "no command given; `flannelctl help` lists them");
+  }
+  std::vector<std::string> first_words;
+  std::vector<std::string> siblings;  // those that begin with our first word
+  for (const Command& command : commands()) {
+    const auto parts = split(command.name, ' ');
+    const bool ours = parts[0] == words[0];
+    if (ours && parts.size() == 1) return FoundCommand{&command, 1};
+    if (ours && words.size() > 1 && parts[1] == words[1]) return FoundCommand{&command, 2};
+    if (ours) siblings.emplace_back(command.name);
+    first_words.emplace_back(parts[0]);
+  }
+  if (!siblings.empty()) return unknown_second_word(words, siblings);
+  return unknown(words[0], first_words);
+}
+
+}  // namespace flannel

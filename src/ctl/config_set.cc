@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <ostream>
+
+#include "base/parse.h"
+#include "core/lease_table.h"
+#include "ctl/command.h"
+#include "ctl/config_text.h"
+#include "ctl/network_report.h"
+#include "ctl/store_session.h"
+
+namespace flannel {
+namespace {
+
+// Leases that hosts hold now and could not keep under the new configuration.
+std::vector<std::string> leases_in_the_way(const NetworkConfig& config, const Snapshot& snapshot) {
+  LeaseTable table;
+  table.apply_snapshot(snapshot);
+  std::size_t count = 0;
+  std::string first;
+  for (const auto& [subnet, decoded] : table.leases()) {
+    if (config.allows(subnet.v4)) continue;
+    if (++count == 1) first = to_string(subnet);
+  }
+  if (count == 0) return {};
+  return {
+      fmt::format("{} of the hosts' subnets do not fit, {} is the first: these hosts get others "
+                  "when their flanneld is restarted",
+                  count, first)};
+}
+
+}  // namespace
+
+Result<void> run_config_set(const CtlOptions& options, const Terminal& terminal) {
+  const std::string text = TRY(read_config_text(options.words[0], terminal));
+  const NetworkReport report =
+      TRY_DURING(report_on(text, options.underlay_mtu), "not written, the configuration is wrong");
+  print_warnings(report.warnings, terminal);
+
+  StoreSession store = TRY(StoreSession::open(options));
+  const Snapshot snapshot = TRY(store.snapshot());
+  if (snapshot.config && trim(snapshot.config->text) == text) {
+    terminal.out << "unchanged, the store has this configuration already\n";
+    return {};
+  }
+  print_warnings(leases_in_the_way(report.config, snapshot), terminal);
+  const Revision seen = snapshot.config ? snapshot.config->revision : 0;
+  if (auto written = store.write_config(text, seen); !written) {
+    if (written.error().kind != ErrorKind::conflict) return tl::unexpected(written.error());
+    return fail(ErrorKind::conflict,
+                "not written, somebody else changed the configuration at the same moment; look at "
+                "it with `flannelctl config get`");
+  }
+  terminal.out << to_text(report);
+  if (seen != 0) terminal.out << "A flanneld that runs keeps the old one until it is restarted.\n";
+  return {};
+}
+
+}  // namespace flannel

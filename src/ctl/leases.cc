@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+#include <ostream>
+
+#include "core/lease_table.h"
+#include "ctl/command.h"
+#include "ctl/store_session.h"
+#include "ctl/text_table.h"
+
+namespace flannel {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Rows = std::vector<std::vector<std::string>>;
+
+std::string or_dash(const std::string& text) {
+  return text.empty() ? "-" : text;
+}
+
+std::string_view kind(const DecodedRecord& decoded) {
+  return decoded.record.hold == 0 ? "reservation" : "lease";
+}
+
+std::string print(const Json& json) {
+  // Texts come from the store: what is no UTF-8 must not throw.
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+Json data_as_json(const std::string& text) {
+  if (text.empty()) return nullptr;
+  Json parsed = Json::parse(text, nullptr, false);
+  return parsed.is_discarded() ? Json(text) : parsed;
+}
+
+std::string leases_as_json(const LeaseTable& table) {
+  Json list = Json::array();
+  for (const auto& [subnet, decoded] : table.leases()) {
+    const LeaseAttributes& attributes = decoded.lease.attributes;
+    list.push_back({{"subnet", to_string(subnet)},
+                    {"public_ip", to_string(attributes.public_ip)},
+                    {"backend", attributes.backend_type},
+                    {"backend_data", data_as_json(attributes.backend_data)},
+                    {"kind", kind(decoded)},
+                    {"revision", decoded.record.revision}});
+  }
+  return print(list);
+}
+
+std::string leases_as_text(const LeaseTable& table) {
+  Rows rows = {{"SUBNET", "PUBLIC-IP", "BACKEND", "BACKEND-DATA", "KIND"}};
+  for (const auto& [subnet, decoded] : table.leases()) {
+    const LeaseAttributes& attributes = decoded.lease.attributes;
+    rows.push_back({to_string(subnet), to_string(attributes.public_ip),
+                    or_dash(attributes.backend_type), or_dash(attributes.backend_data),
+                    std::string(kind(decoded))});
+  }
+  return text_table(rows);
+}
+
+std::string bad_as_json(const LeaseTable& table) {
+  Json list = Json::array();
+  for (const auto& [key, record] : table.quarantined()) {
+    list.push_back({{"key", key}, {"why", record.reason}, {"revision", record.revision}});
+  }
+  return print(list);
+}
+
+std::string bad_as_text(const LeaseTable& table) {
+  Rows rows = {{"KEY", "WHY"}};
+  for (const auto& [key, record] : table.quarantined())
+    rows.push_back({key, record.reason});
+  return text_table(rows);
+}
+
+// Where leases must lie, as flanneld sees it; nothing while there is no configuration to go by.
+std::optional<Cidr4> network_of(const Snapshot& snapshot) {
+  if (!snapshot.config) return std::nullopt;
+  const auto parsed = parse_network_config(snapshot.config->text);
+  if (!parsed || !parsed->config.enable_ipv4) return std::nullopt;
+  return parsed->config.network;
+}
+
+}  // namespace
+
+Result<void> run_leases(const CtlOptions& options, const Terminal& terminal) {
+  StoreSession store = TRY(StoreSession::open(options));
+  const Snapshot snapshot = TRY(store.snapshot());
+  LeaseTable table(network_of(snapshot));
+  table.apply_snapshot(snapshot);
+  if (options.bad) {
+    terminal.out << (options.json ? bad_as_json(table) : bad_as_text(table));
+    return {};
+  }
+  terminal.out << (options.json ? leases_as_json(table) : leases_as_text(table));
+  if (const std::size_t bad = table.quarantined().size(); bad > 0) {
+    terminal.err << fmt::format(
+        "flannelctl: {} more set aside; `flannelctl leases --bad` says which and why\n", bad);
+  }
+  return {};
+}
+
+}  // namespace flannel

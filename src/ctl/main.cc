@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <csignal>
+#include <cstdlib>
+#include <iostream>
+
+#include "ctl/command_line.h"
+
+int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);  // a closed connection or pager is an error, not our end
+  const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
+  return flannel::run_ctl(arguments,
+                          [](const std::string& name) { return std::getenv(name.c_str()); },
+                          {std::cin, std::cout, std::cerr});
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ctl/network_report.h"
+
+#include <fmt/format.h>
+
+#include "backend/backend.h"
+
+namespace flannel {
+namespace {
+
+// A host like any other: the backends only want its MTU here.
+HostFacts some_host(std::uint32_t mtu) {
+  HostFacts host;
+  host.underlay = {.interface = "eth0",
+                   .interface_index = 2,
+                   .ip = Ip4::of(192, 0, 2, 1),
+                   .public_ip = Ip4::of(192, 0, 2, 1),
+                   .mtu = mtu};
+  return host;
+}
+
+void append(std::vector<std::string>& all, std::vector<std::string> more) {
+  for (std::string& text : more)
+    all.push_back(std::move(text));
+}
+
+}  // namespace
+
+Result<NetworkReport> report_on(std::string_view config_text, std::uint32_t underlay_mtu) {
+  ParsedConfig parsed = TRY(parse_network_config(config_text));
+  if (!parsed.config.enable_ipv4) {
+    return fail(ErrorKind::unsupported, "EnableIPv4: false: this release cannot do without IPv4");
+  }
+  const HostFacts host = some_host(underlay_mtu);
+  MadeBackend made = TRY_DURING(make_backend(parsed.config, host.underlay), "Backend");
+  NetworkReport report{.config = parsed.config,
+                       .underlay_mtu = underlay_mtu,
+                       .overlay_mtu = made.backend->overlay_mtu(host),
+                       .warnings = std::move(parsed.warnings)};
+  append(report.warnings, std::move(made.warnings));
+  if (report.config.enable_ipv6) {
+    report.warnings.emplace_back("EnableIPv6: this release carries IPv4 only");
+  }
+  if (report.config.enable_nftables) {
+    report.warnings.emplace_back("EnableNFTables: this release makes no firewall rules");
+  }
+  return report;
+}
+
+std::string to_text(const NetworkReport& report) {
+  const NetworkConfig& config = report.config;
+  const std::uint64_t count = config.subnet_count();
+  const Cidr4 first = config.subnet_at(0);
+  std::string text = fmt::format("network    {}\n", to_string(config.network));
+  text += fmt::format("subnets    {}, one for each host: {} to {}\n", count, to_string(first),
+                      to_string(config.subnet_at(count - 1)));
+  text += fmt::format("addresses  {} on each host, one of them the bridge's\n", first.size() - 2);
+  text += fmt::format("backend    {}\n", config.backend_type);
+  text += fmt::format("mtu        {} where the interface between the hosts has {}\n",
+                      report.overlay_mtu, report.underlay_mtu);
+  return text;
+}
+
+}  // namespace flannel

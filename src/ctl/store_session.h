@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "core/registry.h"
+#include "ctl/command.h"
+#include "loop/epoll_loop.h"
+
+namespace flannel {
+
+// The store for a program that asks a question and waits: runs a loop of its own until the answer
+// is there. One deadline for everything that is asked.
+class StoreSession {
+ public:
+  static Result<StoreSession> open(const CtlOptions& options);
+
+  Result<Snapshot> snapshot();
+  // As Registry::write_config().
+  Result<Revision> write_config(std::string text, Revision seen);
+
+  std::string describe() const { return registry_->describe(); }
+
+ private:
+  StoreSession(std::unique_ptr<EpollLoop> loop, std::unique_ptr<Registry> registry,
+               std::chrono::milliseconds timeout);
+
+  template <typename T>
+  Result<T> wait_for(const std::function<void(Reply<T>)>& call);
+
+  std::unique_ptr<EpollLoop> loop_;
+  std::unique_ptr<Registry> registry_;  // destroyed before the loop
+  std::chrono::milliseconds timeout_;
+  TimePoint deadline_;
+};
+
+}  // namespace flannel
