@@ -41,8 +41,9 @@ targets() {
     sed -n "s/^\([a-z0-9_]*$2\): phony$/\1/p" | sort -u
 }
 
+# labelled LABEL [PARALLEL]
 labelled() {
-  build dev && ctest --preset dev -j "$jobs" --no-tests=error -L "^$1\$"
+  build dev && ctest --preset dev -j "${2:-$jobs}" --no-tests=error -L "^$1\$"
 }
 
 run_unit() { labelled unit; }
@@ -62,7 +63,7 @@ run_hosts() {
 # Only what has threads; test programs that are not built count as no test here.
 run_tsan() {
   local tests
-  mapfile -t tests < <(targets tsan _test | grep -xE '(base|loop|http|registry|store|dataplane)_test')
+  mapfile -t tests < <(targets tsan _test | grep -xE '(base|loop|http|registry|etcd2|store|dataplane)_test')
   build tsan "${tests[@]}" || return 1
   TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp halt_on_error=1" \
     ctest --preset tsan -j "$jobs" --no-tests=error -L '^(unit|store)$' -E '^(source|dist)\.|_NOT_BUILT$'
