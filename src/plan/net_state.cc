@@ -13,6 +13,9 @@ template <typename... Cases>
 struct Overloaded : Cases... {
   using Cases::operator()...;
 };
+// clang 16 deduces none for an aggregate.
+template <typename... Cases>
+Overloaded(Cases...) -> Overloaded<Cases...>;
 
 std::string words(const VxlanSettings& vxlan) {
   return fmt::format("vxlan id {} local {} dev {} dstport {} {}{}", vxlan.vni,
