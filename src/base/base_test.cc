@@ -105,5 +105,18 @@ TEST(LogTest, AForeignTextCannotForgeALine) {
   EXPECT_EQ(line[0], 'I');
 }
 
+TEST(LogTest, LinesBelowTheLeastLevelAreDropped) {
+  ::testing::internal::CaptureStderr();
+  log::set_least_level(log::Level::warning);
+  log::info("dropped");
+  log::warning("kept");
+  log::set_least_level(log::Level::info);
+  log::info("back");
+  const std::string lines = ::testing::internal::GetCapturedStderr();
+  EXPECT_EQ(lines.find("dropped"), std::string::npos);
+  EXPECT_NE(lines.find("kept"), std::string::npos);
+  EXPECT_NE(lines.find("back"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace flannel

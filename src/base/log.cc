@@ -59,6 +59,12 @@ void verbose(int level, std::string_view message, Fields fields, std::source_loc
   if (verbosity.load(std::memory_order_relaxed) >= level) info(message, fields, where);
 }
 
+void set_least_level(Level least) {
+  logger().set_level(least == Level::info      ? spdlog::level::info
+                     : least == Level::warning ? spdlog::level::warn
+                                               : spdlog::level::err);
+}
+
 void set_verbosity(int level) {
   verbosity.store(level, std::memory_order_relaxed);
 }

@@ -41,5 +41,7 @@ void verbose(int level, std::string_view message, Fields fields = {},
              std::source_location where = std::source_location::current());
 
 void set_verbosity(int level);
+// Lines below it are dropped: what a program does whose output is an answer, not a log.
+void set_least_level(Level least);
 
 }  // namespace flannel::log

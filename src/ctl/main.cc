@@ -3,10 +3,12 @@
 #include <cstdlib>
 #include <iostream>
 
+#include "base/log.h"
 #include "ctl/command_line.h"
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);  // a closed connection or pager is an error, not our end
+  flannel::log::set_least_level(flannel::log::Level::warning);
   const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
   return flannel::run_ctl(arguments,
                           [](const std::string& name) { return std::getenv(name.c_str()); },
