@@ -1,27 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keeps this host's lease: a step machine without I/O. The runner in src/daemon feeds it events
-// and carries out the acts; time is an argument.
+// Keeps this host's lease: a step machine (lease_phase.h) without I/O. The runner in src/daemon
+// feeds it events and carries out the acts; time is an argument.
 //
-//            start                chosen Create/Reuse/Discard
-//   idle ────────────▶ listing ───────────────────────────────▶ writing ──written──▶ held
-//                        ▲  ▲            lost race / conflict      │                 │  ▲
-//                        │  └─────────────────────────────────────┘       due, or   │  │ renewed
-//                        │                                                 changed   ▼  │
-//                        └──────── conflict: not ours any more ◀──────────────── renewing
-//
-//   A failed call (store away) is retried after a jittered pause that doubles from 0.5 s to 30 s;
-//   the phase stays. In `held` and `renewing` the data plane runs on, whatever the store does.
+// A failed call is retried after a jittered pause that doubles from 0.5 s to 30 s, for ever; the
+// phase stays. Whatever the store does, the data plane runs on, and a subnet that was ours once is
+// never exchanged for another: if it is gone it is taken again, if somebody else has it that is
+// reported and tried again.
 #pragma once
 
 #include <chrono>
-#include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
-#include <variant>
 #include <vector>
 
+#include "base/backoff.h"
 #include "base/clock.h"
+#include "core/keeper_acts.h"
 #include "core/lease.h"
+#include "core/lease_phase.h"
 #include "core/network_config.h"
 #include "core/registry.h"
 #include "core/subnet_picking.h"
@@ -32,40 +30,6 @@ struct KeeperOptions {
   std::chrono::seconds ttl{86400};          // upstream: subnetTTL
   std::chrono::seconds renew_margin{3600};  // --subnet-lease-renew-margin
 };
-
-enum class LeasePhase { idle, listing, writing, held, renewing };
-std::string_view to_string(LeasePhase phase);
-
-// What the runner has to do next. At most one call to the store is under way at a time.
-struct TakeSnapshot {};
-struct CreateRecord {
-  std::string key, value;
-  Ttl ttl;
-};
-struct ReplaceRecord {
-  Record seen;
-  std::string value;
-  Ttl ttl;
-};
-struct RenewRecord {
-  Record seen;
-  Ttl ttl;
-};
-struct ReleaseRecord {  // an own record that does not fit the configuration any more
-  Record seen;
-};
-struct AnnounceHeld {  // the lease is ours, newly or on another subnet, or with other attributes
-  Lease lease;
-};
-struct ReportLost {  // the record was removed or taken by somebody: alarm; acquiring goes on
-  Lease lease;
-  std::string reason;
-};
-struct ReportError {  // could not acquire: out of subnets, store away ...; retried
-  Error error;
-};
-using KeeperAct = std::variant<TakeSnapshot, CreateRecord, ReplaceRecord, RenewRecord,
-                               ReleaseRecord, AnnounceHeld, ReportLost, ReportError>;
 
 class LeaseKeeper {
  public:
@@ -85,18 +49,84 @@ class LeaseKeeper {
   std::vector<KeeperAct> on_released(TimePoint now, Result<void> released);
 
   // The watch saw this change of any record; those of other keys are ignored. A put that is our
-  // own write coming back changes nothing; a removed TTL turns the lease into a reservation.
+  // own write coming back, before or after the answer to it, changes nothing; a removed TTL turns
+  // the lease into a reservation; what somebody else wrote under our public IP is written back.
   std::vector<KeeperAct> on_change(TimePoint now, const Change& change);
 
   // Renewals and retries that are due.
   std::vector<KeeperAct> tick(TimePoint now);
   TimePoint next_wakeup() const;
 
-  LeasePhase phase() const;
+  // What `announce` returns has changed (the public IP, say): make the record say so.
+  std::vector<KeeperAct> reannounce(TimePoint now);
+  // An orderly leave: ends with the phase idle. A reservation is the operator's and stays.
+  std::vector<KeeperAct> release(TimePoint now);
+
+  LeasePhase phase() const { return phase_; }
   // The lease we hold or last held; nothing before the first success.
-  const std::optional<Lease>& lease() const;
+  const std::optional<Lease>& lease() const { return lease_; }
   // When it ends if the store never answers again; kNever for a reservation or none.
-  TimePoint expires() const;
+  TimePoint expires() const { return expires_; }
+
+ private:
+  using Acts = std::vector<KeeperAct>;
+  enum class Call { none, snapshot, create, replace, renew, release };
+
+  // lease_keeper.cc: what every phase does
+  void enter(LeaseEvent event) { phase_ = step(phase_, event); }
+  void list(Acts& acts);
+  void pause(TimePoint now);
+  void report(Error error, Acts& acts);
+  void refused(TimePoint now, Acts& acts);
+  void granted(TimePoint sent, const Held& held);
+  void confirm(TimePoint now, Acts& acts);
+  void refresh(TimePoint now, Acts& acts);
+  void leave(Acts& acts);
+  Ttl ttl_for(const Record& record) const;
+
+  // lease_acquiring.cc: from a list to a record
+  void acquire(TimePoint now, const Snapshot& snapshot, Acts& acts);
+  void choose(TimePoint now, const DecodedRecords& records, Acts& acts);
+  void take_again(TimePoint now, const Snapshot& snapshot, Acts& acts);
+  void take_up(TimePoint now, const Record& record, const Lease* seen, Acts& acts);
+  void create(const SubnetKey& subnet, const Lease* seen, Acts& acts);
+  void taken(TimePoint now, const std::string& by, Acts& acts);
+  void lose(const std::string& reason, Acts& acts);
+  void aim(const SubnetKey& subnet, const Lease* seen);
+  bool is_ours(Ip4 public_ip) const;
+
+  // lease_watching.cc: what others do to our record
+  void hear(TimePoint now, Acts& acts);
+  void own_put(TimePoint now, const Record& record, Acts& acts);
+  void own_gone(TimePoint now, Revision revision, Acts& acts);
+  void verify(TimePoint now, Acts& acts);
+  void write_back(TimePoint now, Acts& acts);
+
+  KeeperOptions options_;
+  NetworkConfig config_;
+  Ip4 public_ip_;
+  Announce announce_;
+  std::optional<Cidr4> previous_;
+  Random random_;
+
+  LeasePhase phase_ = LeasePhase::idle;
+  Call call_ = Call::none;
+  TimePoint wake_at_ = kNever;  // when to go on while no call is under way
+  std::optional<Lease> lease_;
+  std::optional<Lease> target_;   // what the record shall be
+  std::string target_value_;      // its text
+  std::optional<Record> record_;  // ours, as the store had it last; nothing while that is unknown
+  TimePoint expires_ = kNever;
+  std::map<std::string, Change> heard_;  // last changes while a call was under way, by key
+
+  Backoff backoff_;
+  unsigned races_ = 0;  // refusals in a row
+  Backoff write_back_pause_;
+  std::optional<TimePoint> last_write_back_;
+  bool reannounce_ = false;  // once the call that is under way is answered
+  bool leaving_ = false;
+  bool lost_ = false;      // ReportLost stands
+  bool reported_ = false;  // ReportLost or ReportError stands
 };
 
 }  // namespace flannel

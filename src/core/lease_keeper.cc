@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/lease_keeper.h"
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+#include "core/renewal_time.h"
+
+namespace flannel {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// So many lost races in a row are answered at once; later ones after a short pause.
+constexpr unsigned kRacesAtOnce = 3;
+
+// The store did not do it, because the record is not as we thought.
+bool is_refusal(ErrorKind kind) {
+  return kind == ErrorKind::exists || kind == ErrorKind::conflict || kind == ErrorKind::not_found;
+}
+
+}  // namespace
+
+LeaseKeeper::LeaseKeeper(KeeperOptions options, NetworkConfig config, Ip4 public_ip,
+                         Announce announce, std::optional<Cidr4> previous, Random random)
+    : options_(options),
+      config_(std::move(config)),
+      public_ip_(public_ip),
+      announce_(std::move(announce)),
+      previous_(previous),
+      random_(std::move(random)),
+      backoff_(seconds(1), seconds(30)),
+      write_back_pause_(seconds(1), seconds(30)) {}
+
+std::vector<KeeperAct> LeaseKeeper::start(TimePoint) {
+  Acts acts;
+  if (phase_ != LeasePhase::idle) return acts;
+  leaving_ = false;
+  enter(LeaseEvent::started);
+  list(acts);
+  return acts;
+}
+
+std::vector<KeeperAct> LeaseKeeper::on_snapshot(TimePoint now, Result<Snapshot> snapshot) {
+  assert(call_ == Call::snapshot);
+  call_ = Call::none;
+  Acts acts;
+  if (!snapshot) {
+    report(std::move(snapshot.error()).during("list the leases"), acts);
+    pause(now);
+  } else {
+    acquire(now, *snapshot, acts);
+  }
+  return acts;
+}
+
+std::vector<KeeperAct> LeaseKeeper::on_written(TimePoint now, TimePoint sent, Result<Held> held) {
+  assert(call_ == Call::create || call_ == Call::replace);
+  const bool created = std::exchange(call_, Call::none) == Call::create;
+  Acts acts;
+  if (held) {
+    const std::string key = encode_subnet_key(target_->subnet);
+    record_ = Record{key, target_value_, held->revision, held->hold};
+    granted(sent, *held);
+    confirm(now, acts);
+  } else if (is_refusal(held.error().kind)) {
+    refused(now, acts);
+  } else {
+    const std::string what = (created ? "create " : "write ") + encode_subnet_key(target_->subnet);
+    report(std::move(held.error()).during(what), acts);
+    pause(now);
+    hear(now, acts);
+  }
+  return acts;
+}
+
+std::vector<KeeperAct> LeaseKeeper::on_renewed(TimePoint now, TimePoint sent, Result<Held> held) {
+  assert(call_ == Call::renew);
+  call_ = Call::none;
+  Acts acts;
+  if (held) {
+    record_->revision = held->revision;
+    record_->hold = held->hold;
+    granted(sent, *held);
+    confirm(now, acts);
+  } else if (is_refusal(held.error().kind)) {
+    refused(now, acts);
+  } else {
+    // The runner logs each failed renewal; an alarm it is only while we hold nothing yet.
+    if (phase_ == LeasePhase::writing) {
+      report(std::move(held.error()).during("renew " + record_->key), acts);
+    }
+    pause(now);
+    hear(now, acts);
+  }
+  return acts;
+}
+
+std::vector<KeeperAct> LeaseKeeper::on_released(TimePoint now, Result<void> released) {
+  assert(call_ == Call::release);
+  call_ = Call::none;
+  Acts acts;
+  if (!released && !is_refusal(released.error().kind)) {
+    report(std::move(released.error()).during("release the lease"), acts);
+    pause(now);
+    return acts;
+  }
+  record_.reset();
+  if (leaving_) {
+    if (released) target_.reset();
+    leave(acts);
+  } else if (released) {
+    list(acts);
+  } else {
+    refused(now, acts);
+  }
+  return acts;
+}
+
+std::vector<KeeperAct> LeaseKeeper::tick(TimePoint now) {
+  Acts acts;
+  if (call_ != Call::none || now < wake_at_) return acts;
+  wake_at_ = kNever;
+  if (leaving_) {
+    leave(acts);
+  } else if (phase_ == LeasePhase::held || phase_ == LeasePhase::renewing) {
+    refresh(now, acts);
+  } else if (phase_ != LeasePhase::idle) {
+    // A write that failed may still have been done: only a list can tell.
+    enter(LeaseEvent::doubted);
+    list(acts);
+  }
+  return acts;
+}
+
+TimePoint LeaseKeeper::next_wakeup() const {
+  return call_ == Call::none ? wake_at_ : kNever;
+}
+
+std::vector<KeeperAct> LeaseKeeper::reannounce(TimePoint now) {
+  Acts acts;
+  public_ip_ = announce_(lease_ ? &*lease_ : nullptr).public_ip;
+  if (call_ != Call::none) {
+    reannounce_ = true;
+  } else if (phase_ == LeasePhase::held || phase_ == LeasePhase::renewing) {
+    aim(lease_->subnet, &*lease_);
+    if (target_value_ != record_->value) refresh(now, acts);
+  }
+  return acts;
+}
+
+std::vector<KeeperAct> LeaseKeeper::release(TimePoint) {
+  Acts acts;
+  leaving_ = true;
+  if (call_ == Call::none) leave(acts);
+  return acts;
+}
+
+void LeaseKeeper::list(Acts& acts) {
+  record_.reset();
+  heard_.clear();
+  wake_at_ = kNever;
+  call_ = Call::snapshot;
+  acts.emplace_back(TakeSnapshot{});
+}
+
+// A lease that is about to end is not given away to politeness.
+void LeaseKeeper::pause(TimePoint now) {
+  Duration wait = backoff_.next(random_);
+  if (expires_ != kNever && expires_ > now) {
+    wait = std::min(wait, std::max<Duration>(milliseconds(250), (expires_ - now) / 4));
+  }
+  wake_at_ = now + wait;
+}
+
+void LeaseKeeper::report(Error error, Acts& acts) {
+  reported_ = true;
+  acts.emplace_back(ReportError{std::move(error)});
+}
+
+// A lost race, or the record is not what we thought: look again, at once unless that repeats.
+void LeaseKeeper::refused(TimePoint now, Acts& acts) {
+  enter(LeaseEvent::doubted);
+  record_.reset();
+  if (leaving_) {
+    leave(acts);
+  } else if (++races_ <= kRacesAtOnce) {
+    list(acts);
+  } else {
+    const auto most = milliseconds(100) * std::min(races_, 10U);
+    wake_at_ =
+        now + milliseconds(10) + milliseconds(random_(static_cast<std::uint64_t>(most.count())));
+  }
+}
+
+void LeaseKeeper::granted(TimePoint sent, const Held& held) {
+  if (held.ttl) {
+    expires_ = lease_end(sent, *held.ttl);
+    wake_at_ = renewal_time(sent, *held.ttl, options_.renew_margin, random_);
+  } else {
+    expires_ = kNever;
+    wake_at_ = kNever;
+  }
+}
+
+// The record is ours and says `target_`.
+void LeaseKeeper::confirm(TimePoint now, Acts& acts) {
+  enter(LeaseEvent::confirmed);
+  backoff_.reset();
+  races_ = 0;
+  if (leaving_) {
+    leave(acts);
+    return;
+  }
+  if (!lease_ || *lease_ != *target_ || reported_) acts.emplace_back(AnnounceHeld{*target_});
+  lease_ = target_;
+  lost_ = false;
+  reported_ = false;
+  hear(now, acts);
+  if (std::exchange(reannounce_, false) && call_ == Call::none) {
+    aim(lease_->subnet, &*lease_);
+    if (target_value_ != record_->value) refresh(now, acts);
+  }
+}
+
+// Makes the record that is ours say what we announce, or else live on.
+void LeaseKeeper::refresh(TimePoint now, Acts& acts) {
+  enter(LeaseEvent::due);
+  aim(lease_->subnet, &*lease_);
+  wake_at_ = kNever;
+  if (target_value_ != record_->value) {
+    call_ = Call::replace;
+    acts.emplace_back(ReplaceRecord{*record_, target_value_, ttl_for(*record_)});
+  } else if (record_->hold != 0) {
+    call_ = Call::renew;
+    acts.emplace_back(RenewRecord{*record_, ttl_for(*record_)});
+  } else {
+    confirm(now, acts);
+  }
+}
+
+void LeaseKeeper::leave(Acts& acts) {
+  wake_at_ = kNever;
+  if (record_ && record_->hold != 0) {
+    call_ = Call::release;
+    acts.emplace_back(ReleaseRecord{*record_});
+    return;
+  }
+  if (!record_ && target_) {  // what was asked for last may have been done
+    list(acts);
+    return;
+  }
+  enter(LeaseEvent::left);
+  record_.reset();
+  expires_ = kNever;
+}
+
+Ttl LeaseKeeper::ttl_for(const Record& record) const {
+  return record.hold == 0 ? Ttl() : Ttl(options_.ttl);
+}
+
+}  // namespace flannel

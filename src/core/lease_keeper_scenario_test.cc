@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: Apache-2.0
+// What happens to a lease that is held: renewals, losses, edits by others, the end.
+#include <gtest/gtest.h>
+
+#include "core/lease_keeper.h"
+#include "support/keeper_host.h"
+
+namespace flannel {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+using Fate = KeeperHost::Fate;
+
+constexpr const char* kKey = "10.5.0.32-27";
+constexpr const char* kStranger = R"({"PublicIP":"192.0.2.9"})";
+
+class HeldLeaseTest : public ::testing::Test {
+ protected:
+  SimulatedStore store;
+  LeaseAttributes announced{.public_ip = Ip4::of(192, 0, 2, 1), .backend_type = "vxlan"};
+  KeeperHost us{store,
+                LeaseKeeper(
+                    {}, config(), announced.public_ip, [this](const Lease*) { return announced; },
+                    std::nullopt, [](std::uint64_t) { return std::uint64_t{0}; })};
+
+  static NetworkConfig config() {
+    return parse_network_config(R"({"Network":"10.5.0.0/24","SubnetLen":27})")->config;
+  }
+  void SetUp() override {
+    store.now = TimePoint(hours(1000));
+    us.start();
+    us.settle();
+    ASSERT_EQ(us.said(), "list | create 10.5.0.32-27 | held 10.5.0.32/27@192.0.2.1");
+  }
+  void TearDown() override { EXPECT_TRUE(us.one_call_at_a_time); }
+  // All changes so far are heard, all calls are answered; what was said meanwhile.
+  std::string settled() {
+    us.settle();
+    return us.said();
+  }
+  std::string ours() const { return encode_lease_value(announced); }
+  const Record& record() { return store.records.at(kKey); }
+};
+
+TEST_F(HeldLeaseTest, IsRenewedAgainAndAgainWithoutAWrite) {
+  const auto changes = store.log.size();
+  for (int i = 0; i < 5; ++i) {
+    const TimePoint before = us.keeper.expires();
+    us.wait();
+    EXPECT_EQ(us.keeper.phase(), LeasePhase::renewing);
+    EXPECT_EQ(settled(), "renew 10.5.0.32-27");
+    EXPECT_EQ(us.keeper.phase(), LeasePhase::held);
+    EXPECT_EQ(us.keeper.expires(), before + hours(8));
+  }
+  EXPECT_EQ(store.log.size(), changes);
+}
+
+TEST_F(HeldLeaseTest, FailedRenewalIsRetriedForEverWithoutAlarm) {
+  const TimePoint end = us.keeper.expires();
+  us.wait();
+  us.said();
+  for (int i = 0; i < 5000; ++i) {
+    us.answer(Fate::away);
+    EXPECT_EQ(us.keeper.phase(), LeasePhase::renewing);
+    EXPECT_EQ(us.keeper.expires(), end);
+    ASSERT_LE(us.keeper.next_wakeup(), store.now + seconds(30));
+    ASSERT_GE(us.keeper.next_wakeup(), store.now + milliseconds(250));
+    store.now = us.keeper.next_wakeup();  // the store is away, so nobody removes the record
+    us.tick();
+    ASSERT_EQ(us.said(), "renew 10.5.0.32-27");
+  }
+  EXPECT_GT(store.now, end) << "the lease is long over as far as we know";
+  us.answer();
+  EXPECT_EQ(settled(), "");
+  EXPECT_EQ(us.keeper.phase(), LeasePhase::held);
+  EXPECT_EQ(us.keeper.expires(), store.now + hours(24));
+}
+
+TEST_F(HeldLeaseTest, RetriesGetDenserTowardsTheEnd) {
+  us.wait();
+  store.now = us.keeper.expires() - seconds(2);
+  us.answer(Fate::away);
+  EXPECT_LE(us.keeper.next_wakeup(), store.now + milliseconds(500));
+}
+
+TEST_F(HeldLeaseTest, OwnWriteComingBackIsNoEvent) {
+  us.hear_all();
+  EXPECT_EQ(us.said(), "");
+  announced.backend_data = R"({"VNI":1})";
+  us.reannounce();
+  us.carry_out();
+  us.hear_all();  // before the reply
+  EXPECT_EQ(us.said(), "replace 10.5.0.32-27");
+  us.reply();
+  EXPECT_EQ(us.said(), "held 10.5.0.32/27@192.0.2.1");
+  EXPECT_EQ(settled(), "");
+}
+
+TEST_F(HeldLeaseTest, RemovedRecordIsReportedAndCreatedAgain) {
+  store.remove(kKey);
+  us.hear_all();
+  EXPECT_EQ(us.said(), "lost: its record was removed | list");
+  EXPECT_EQ(us.keeper.phase(), LeasePhase::listing);
+  EXPECT_EQ(to_string(us.keeper.lease()->subnet), "10.5.0.32/27") << "the data plane goes on";
+  EXPECT_EQ(us.keeper.expires(), kNever);
+  EXPECT_EQ(settled(), "create 10.5.0.32-27 | held 10.5.0.32/27@192.0.2.1");
+}
+
+TEST_F(HeldLeaseTest, RecordThatExpiredWhileWeWereAwayIsCreatedAgain) {
+  store.pass(hours(25));  // suspended, or cut off; the watch told nothing
+  us.tick();
+  us.answer();
+  EXPECT_EQ(us.said(), "renew 10.5.0.32-27 | list");
+  EXPECT_EQ(settled(),
+            "lost: its record is gone from the store | create 10.5.0.32-27 | "
+            "held 10.5.0.32/27@192.0.2.1");
+}
+
+TEST_F(HeldLeaseTest, TakenSubnetIsAConflictNeverAnotherSubnet) {
+  store.remove(kKey);
+  store.put(kKey, kStranger, hours(24));
+  EXPECT_EQ(settled(),
+            "lost: its record was removed | list | "
+            "error: cannot take 10.5.0.32/27 again: 192.0.2.9 has 10.5.0.32-27");
+  EXPECT_EQ(us.keeper.phase(), LeasePhase::listing);
+  for (int i = 0; i < 20; ++i) {
+    us.wait();
+    EXPECT_EQ(settled(),
+              "list | error: cannot take 10.5.0.32/27 again: 192.0.2.9 has 10.5.0.32-27");
+  }
+  EXPECT_EQ(record().value, kStranger) << "never written over";
+  EXPECT_EQ(store.records.size(), 1U);
+
+  store.remove(kKey);
+  us.wait();
+  EXPECT_EQ(settled(), "list | create 10.5.0.32-27 | held 10.5.0.32/27@192.0.2.1");
+}
+
+TEST_F(HeldLeaseTest, ForeignWriteOnOurKeyIsAConflict) {
+  store.put(kKey, kStranger, hours(24));
+  EXPECT_EQ(settled(),
+            "lost: taken by 192.0.2.9 | list | "
+            "error: cannot take 10.5.0.32/27 again: 192.0.2.9 has 10.5.0.32-27");
+}
+
+TEST_F(HeldLeaseTest, ForeignWriteIsFoundByTheRenewalIfTheWatchIsSilent) {
+  store.put(kKey, kStranger, hours(24));
+  us.wait();
+  us.answer();
+  us.answer();
+  EXPECT_EQ(us.said(),
+            "renew 10.5.0.32-27 | list | lost: taken: 192.0.2.9 has 10.5.0.32-27 | "
+            "error: cannot take 10.5.0.32/27 again: 192.0.2.9 has 10.5.0.32-27");
+}
+
+TEST_F(HeldLeaseTest, OverlapByAnotherLengthIsAConflictToo) {
+  store.remove(kKey);
+  store.put("10.5.0.32-28", kStranger, hours(1));
+  EXPECT_EQ(settled(),
+            "lost: its record was removed | list | "
+            "error: cannot take 10.5.0.32/27 again: 192.0.2.9 has 10.5.0.32-28");
+  store.put("10.5.0.32-28", "garbage", hours(1));
+  us.wait();
+  EXPECT_EQ(settled(),
+            "list | error: cannot take 10.5.0.32/27 again: a record that is no lease has "
+            "10.5.0.32-28");
+}
+
+TEST_F(HeldLeaseTest, RecordsBesideOrAroundTheNetworkAreNoConflict) {
+  store.put("0.0.0.0-0", kStranger, hours(24));
+  store.put("10.5.0.32-27&fd00::-64", ours(), hours(24));
+  store.remove(kKey);
+  EXPECT_EQ(settled(),
+            "lost: its record was removed | list | create 10.5.0.32-27 | "
+            "held 10.5.0.32/27@192.0.2.1");
+}
+
+TEST_F(HeldLeaseTest, ChangesOfOtherKeysAreIgnored) {
+  store.put("10.5.0.32-27&fd00::-64", kStranger, hours(24));
+  store.put("10.5.0.32-2", kStranger, hours(24));
+  store.remove("10.5.0.32-27&fd00::-64");
+  EXPECT_EQ(settled(), "");
+  EXPECT_EQ(us.keeper.phase(), LeasePhase::held);
+  EXPECT_TRUE(us.keeper.on_change(store.now, ConfigGone{99}).empty());
+}
+
+TEST_F(HeldLeaseTest, RemovedLifetimeMakesItAReservation) {
+  store.put(kKey, ours(), std::nullopt);
+  EXPECT_EQ(settled(), "");
+  EXPECT_EQ(us.keeper.phase(), LeasePhase::held);
+  EXPECT_EQ(us.keeper.expires(), kNever);
+  EXPECT_EQ(us.keeper.next_wakeup(), kNever);
+
+  store.put(kKey, ours(), hours(2));
+  EXPECT_EQ(settled(), "renew 10.5.0.32-27") << "and back; only the store knows how long it lives";
+  EXPECT_EQ(us.keeper.expires(), store.now + hours(24));
+}
+
+TEST_F(HeldLeaseTest, RemovedLifetimeAndValueAreWrittenBackAsAReservation) {
+  store.put(kKey, R"({"PublicIP":"192.0.2.1"})", std::nullopt);
+  EXPECT_EQ(settled(), "replace 10.5.0.32-27 for ever");
+  EXPECT_EQ(record().value, ours());
+  EXPECT_EQ(us.keeper.expires(), kNever);
+}
+
+TEST_F(HeldLeaseTest, UpstreamStyleRenewalIsTakenOver) {
+  store.put(kKey, ours(), hours(24));
+  EXPECT_EQ(settled(), "renew 10.5.0.32-27");
+  us.wait();
+  EXPECT_EQ(settled(), "renew 10.5.0.32-27") << "at the new revision";
+}
+
+TEST_F(HeldLeaseTest, EditsOfOurValueAreWrittenBack) {
+  store.put(kKey, R"({"PublicIP":"192.0.2.1","BackendType":"host-gw"})", hours(24));
+  EXPECT_EQ(settled(), "replace 10.5.0.32-27");
+  EXPECT_EQ(record().value, ours());
+  store.pass(minutes(10));
+  store.put(kKey, "garbage", hours(24));
+  EXPECT_EQ(settled(), "replace 10.5.0.32-27") << "nobody else claims it";
+  EXPECT_EQ(record().value, ours());
+}
+
+TEST_F(HeldLeaseTest, TwoHostsWithOnePublicIpDoNotWriteInACircle) {
+  LeaseAttributes other = announced;
+  other.backend_type = "host-gw";
+  KeeperHost twin{store, LeaseKeeper(
+                             {}, config(), other.public_ip, [&](const Lease*) { return other; },
+                             std::nullopt, [](std::uint64_t) { return std::uint64_t{0}; })};
+  const auto before = store.log.size();
+  const TimePoint end = store.now + minutes(10);
+  twin.start();
+  std::string said;
+  while (store.now < end) {
+    us.settle();
+    twin.settle();
+    us.settle();
+    said += us.said();
+    store.pass(milliseconds(100));
+    us.tick();
+    twin.tick();
+  }
+  EXPECT_LT(store.log.size() - before, 120U);
+  EXPECT_NE(said.find("is 192.0.2.1 the public IP of two hosts?"), std::string::npos);
+}
+
+TEST_F(HeldLeaseTest, NewPublicIpIsAnnouncedUnderTheSameSubnet) {
+  announced.public_ip = Ip4::of(198, 51, 100, 7);
+  us.reannounce();
+  EXPECT_EQ(settled(), "replace 10.5.0.32-27 | held 10.5.0.32/27@198.51.100.7");
+  EXPECT_EQ(record().value, ours());
+  us.reannounce();
+  EXPECT_EQ(settled(), "") << "nothing new";
+  us.wait();
+  EXPECT_EQ(settled(), "renew 10.5.0.32-27");
+}
+
+TEST_F(HeldLeaseTest, NewPublicIpWhileTheStoreIsAwayOrACallIsUnderWay) {
+  announced.public_ip = Ip4::of(198, 51, 100, 7);
+  us.reannounce();
+  us.answer(Fate::reply_lost);
+  EXPECT_EQ(us.said(), "replace 10.5.0.32-27 | error: write 10.5.0.32-27: store away");
+  us.wait();
+  EXPECT_EQ(settled(),
+            "replace 10.5.0.32-27 | list | renew 10.5.0.32-27 | "
+            "held 10.5.0.32/27@198.51.100.7")
+      << "no loss is reported: the record says our new address";
+
+  us.wait();
+  announced.public_ip = Ip4::of(198, 51, 100, 8);
+  us.reannounce();
+  EXPECT_EQ(us.said(), "renew 10.5.0.32-27") << "one call at a time";
+  EXPECT_EQ(settled(), "replace 10.5.0.32-27 | held 10.5.0.32/27@198.51.100.8");
+}
+
+TEST_F(HeldLeaseTest, LostReplyExplainedByTheWatchNeedsNoList) {
+  announced.public_ip = Ip4::of(198, 51, 100, 7);
+  us.reannounce();
+  us.carry_out(Fate::reply_lost);
+  us.hear_all();
+  us.reply();
+  us.wait();
+  EXPECT_EQ(settled(),
+            "replace 10.5.0.32-27 | error: write 10.5.0.32-27: store away | "
+            "renew 10.5.0.32-27 | held 10.5.0.32/27@198.51.100.7");
+}
+
+TEST_F(HeldLeaseTest, LossHeardBeforeTheAnswerToARenewalIsNotForgotten) {
+  us.wait();
+  us.carry_out();
+  store.put(kKey, kStranger, hours(24));
+  us.hear_all();
+  us.reply();
+  EXPECT_EQ(us.said(), "renew 10.5.0.32-27 | lost: taken by 192.0.2.9 | list");
+}
+
+TEST_F(HeldLeaseTest, OldNewsOfALaggingWatchAreCheckedNotBelieved) {
+  const Revision old = record().revision;
+  store.put("10.5.0.64-27", kStranger, hours(24));
+  announced.backend_data = "{}";
+  us.reannounce();
+  settled();
+  us.keeper.on_change(store.now, RecordPut{record()});
+  EXPECT_TRUE(us.keeper.on_change(store.now, RecordPut{{kKey, ours(), old, 1}}).empty());
+  const auto acts = us.keeper.on_change(store.now, RecordGone{kKey, old});
+  ASSERT_EQ(acts.size(), 1U);
+  EXPECT_EQ(std::get<RenewRecord>(acts[0]).seen, record());
+}
+
+TEST_F(HeldLeaseTest, StoreThatWentBackToAnEarlierStateIsWrittenAgain) {
+  store.put("10.5.0.64-27", kStranger, hours(24));
+  announced.backend_data = "{}";
+  us.reannounce();
+  settled();
+  store = SimulatedStore();  // restored from a backup before our time
+  store.now = TimePoint(hours(1001));
+  const auto acts = us.keeper.on_change(store.now, RecordGone{kKey, 1});
+  ASSERT_EQ(acts.size(), 1U);
+  const auto& renew = std::get<RenewRecord>(acts[0]);
+  const auto next = us.keeper.on_renewed(store.now, store.now, store.renew(renew.seen, renew.ttl));
+  ASSERT_EQ(next.size(), 1U);
+  const auto last = us.keeper.on_snapshot(store.now, store.snapshot());
+  ASSERT_EQ(last.size(), 2U);
+  EXPECT_EQ(std::get<ReportLost>(last[0]).reason, "its record is gone from the store");
+  EXPECT_EQ(std::get<CreateRecord>(last[1]).key, kKey);
+}
+
+TEST_F(HeldLeaseTest, OrderlyLeaveDeletesTheRecordIfItIsStillOurs) {
+  us.release();
+  EXPECT_EQ(settled(), "release 10.5.0.32-27");
+  EXPECT_EQ(us.keeper.phase(), LeasePhase::idle);
+  EXPECT_EQ(us.keeper.next_wakeup(), kNever);
+  EXPECT_TRUE(store.records.empty());
+}
+
+TEST_F(HeldLeaseTest, LeaveWhileOthersChangedTheRecordLooksFirst) {
+  store.put(kKey, R"({"PublicIP":"192.0.2.1","x":1})", hours(1));
+  us.release();
+  EXPECT_EQ(settled(), "release 10.5.0.32-27 | list | release 10.5.0.32-27");
+  EXPECT_TRUE(store.records.empty());
+}
+
+TEST_F(HeldLeaseTest, LeaveNeverDeletesSomebodyElsesRecord) {
+  store.put(kKey, kStranger, hours(1));
+  us.release();
+  EXPECT_EQ(settled(), "release 10.5.0.32-27 | list");
+  EXPECT_EQ(record().value, kStranger);
+  EXPECT_EQ(us.keeper.phase(), LeasePhase::idle);
+}
+
+TEST_F(HeldLeaseTest, LeaveKeepsAReservation) {
+  store.put(kKey, ours(), std::nullopt);
+  settled();
+  us.release();
+  EXPECT_EQ(settled(), "");
+  EXPECT_EQ(us.keeper.phase(), LeasePhase::idle);
+  EXPECT_TRUE(store.records.contains(kKey));
+}
+
+TEST_F(HeldLeaseTest, LeaveWaitsForTheCallThatIsUnderWayAndForTheStore) {
+  us.wait();
+  us.release();
+  EXPECT_EQ(us.said(), "renew 10.5.0.32-27");
+  us.answer();
+  EXPECT_EQ(us.said(), "release 10.5.0.32-27");
+  us.answer(Fate::away);
+  EXPECT_EQ(us.said(), "error: release the lease: store away");
+  us.wait();
+  EXPECT_EQ(settled(), "release 10.5.0.32-27");
+  EXPECT_EQ(us.keeper.phase(), LeasePhase::idle);
+}
+
+TEST_F(HeldLeaseTest, LeaveDuringTheFirstWriteTakesItBack) {
+  KeeperHost late{
+      store, LeaseKeeper(
+                 {}, config(), Ip4::of(192, 0, 2, 3),
+                 [](const Lease*) { return LeaseAttributes{.public_ip = Ip4::of(192, 0, 2, 3)}; },
+                 std::nullopt, [](std::uint64_t) { return std::uint64_t{0}; })};
+  late.start();
+  late.answer();
+  late.release();
+  late.answer(Fate::reply_lost);
+  late.wait();
+  late.settle();
+  EXPECT_EQ(late.said(),
+            "list | create 10.5.0.64-27 | error: create 10.5.0.64-27: store away | list | "
+            "release 10.5.0.64-27");
+  EXPECT_EQ(late.keeper.phase(), LeasePhase::idle);
+  EXPECT_EQ(store.records.size(), 1U);
+}
+
+}  // namespace
+}  // namespace flannel

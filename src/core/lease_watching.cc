@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// LeaseKeeper: what others do to our record.
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "core/lease_keeper.h"
+
+namespace flannel {
+namespace {
+
+constexpr auto kPeace = std::chrono::minutes(5);
+
+}  // namespace
+
+std::vector<KeeperAct> LeaseKeeper::on_change(TimePoint now, const Change& change) {
+  Acts acts;
+  const auto* put = std::get_if<RecordPut>(&change);
+  const auto* gone = std::get_if<RecordGone>(&change);
+  if ((put == nullptr && gone == nullptr) || phase_ == LeasePhase::idle) return acts;
+  const std::string& key = put != nullptr ? put->record.key : gone->key;
+  // Before the first choice any record may turn out to be ours.
+  if (target_ && key != encode_subnet_key(target_->subnet)) return acts;
+  heard_.insert_or_assign(key, change);
+  hear(now, acts);
+  return acts;
+}
+
+// Acts on what was heard of our record, unless a call is under way: its answer may explain it.
+void LeaseKeeper::hear(TimePoint now, Acts& acts) {
+  if (call_ != Call::none) return;
+  const auto heard = std::exchange(heard_, {});
+  const bool ours = phase_ == LeasePhase::held || phase_ == LeasePhase::renewing;
+  if (!ours || leaving_) return;  // a list or the release will tell
+  const auto own = heard.find(record_->key);
+  if (own == heard.end()) return;
+  if (const auto* put = std::get_if<RecordPut>(&own->second)) own_put(now, put->record, acts);
+  if (const auto* gone = std::get_if<RecordGone>(&own->second)) own_gone(now, gone->revision, acts);
+}
+
+void LeaseKeeper::own_put(TimePoint now, const Record& record, Acts& acts) {
+  if (record.revision == record_->revision) return;
+  if (record.revision < record_->revision) {
+    if (record.value != record_->value) verify(now, acts);
+    return;
+  }
+  const auto attributes = decode_lease_value(record.value);
+  if (attributes && !is_ours(attributes->public_ip)) {
+    lose(fmt::format("taken by {}", to_string(attributes->public_ip)), acts);
+    enter(LeaseEvent::doubted);
+    list(acts);
+    return;
+  }
+  const bool other_hold = record.hold != record_->hold;
+  record_ = record;
+  aim(lease_->subnet, &*lease_);
+  if (target_value_ != record.value) {
+    write_back(now, acts);
+  } else if (record.hold == 0) {
+    expires_ = kNever;
+    wake_at_ = kNever;
+    confirm(now, acts);
+  } else if (other_hold) {
+    refresh(now, acts);  // nobody else can tell how long it lives
+  }
+}
+
+void LeaseKeeper::own_gone(TimePoint now, Revision revision, Acts& acts) {
+  if (revision != 0 && revision < record_->revision) {
+    verify(now, acts);
+    return;
+  }
+  lose("its record was removed", acts);
+  enter(LeaseEvent::doubted);
+  list(acts);
+}
+
+// Old news that contradict what we know: the watch lags behind our own write, or the store went
+// back to an earlier state. A renewal asks whether the record is still ours; of a reservation only
+// a list can tell.
+void LeaseKeeper::verify(TimePoint now, Acts& acts) {
+  if (record_->hold != 0) {
+    refresh(now, acts);
+    return;
+  }
+  enter(LeaseEvent::doubted);
+  list(acts);
+}
+
+// Somebody else wrote our record under our name. The first time that may be an operator; again and
+// again it is a second host with our public IP, and then the two must not write in a circle.
+void LeaseKeeper::write_back(TimePoint now, Acts& acts) {
+  if (last_write_back_ && now - *last_write_back_ > kPeace) {
+    last_write_back_.reset();
+    write_back_pause_.reset();
+  }
+  if (!std::exchange(last_write_back_, now)) {
+    refresh(now, acts);
+    return;
+  }
+  report({ErrorKind::conflict,
+          fmt::format("somebody else keeps writing {}: is {} the public IP of two hosts?",
+                      record_->key, to_string(public_ip_))},
+         acts);
+  wake_at_ = now + write_back_pause_.next(random_);
+}
+
+}  // namespace flannel

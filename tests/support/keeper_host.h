@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// A host with nothing but a lease keeper, in front of a simulated store. Each call to the store is
+// two steps, so that anything may happen between the store's doing and the host's hearing of it.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/lease_keeper.h"
+#include "support/simulated_store.h"
+
+namespace flannel {
+
+class KeeperHost {
+ public:
+  KeeperHost(SimulatedStore& store, LeaseKeeper lease_keeper)
+      : keeper(std::move(lease_keeper)), store_(store), heard_(store.log.size()) {}
+  KeeperHost(const KeeperHost&) = delete;
+
+  LeaseKeeper keeper;
+
+  void start() { perform(keeper.start(store_.now)); }
+  void tick() { perform(keeper.tick(store_.now)); }
+  void reannounce() { perform(keeper.reannounce(store_.now)); }
+  void release() { perform(keeper.release(store_.now)); }
+
+  bool calls() const { return static_cast<bool>(call_); }
+  bool answered() const { return static_cast<bool>(answer_); }
+  // The store does what was asked; `away`: it does not, `reply_lost`: it does, but says it failed.
+  enum class Fate { done, reply_lost, away };
+  void carry_out(Fate fate = Fate::done) { answer_ = std::exchange(call_, nullptr)(fate); }
+  void reply() { perform(std::exchange(answer_, nullptr)()); }
+  void answer(Fate fate = Fate::done) {
+    carry_out(fate);
+    reply();
+  }
+
+  bool has_news() const { return heard_ < store_.log.size(); }
+  void hear_one() { perform(keeper.on_change(store_.now, store_.log[heard_++])); }
+  void hear_all() {
+    while (has_news())
+      hear_one();
+  }
+  // All calls answered, all changes heard.
+  void settle() {
+    hear_all();
+    while (calls() || answered()) {
+      if (calls()) carry_out();
+      hear_all();
+      reply();
+    }
+  }
+  // Lets time pass until the keeper wants to go on, and lets it.
+  void wait() {
+    const TimePoint next = keeper.next_wakeup();
+    if (next == kNever) return say("waits for ever");
+    if (next > store_.now) store_.pass(next - store_.now);
+    tick();
+  }
+
+  // What the keeper asked for and reported since the last question.
+  std::string said() { return std::exchange(said_, {}); }
+
+ private:
+  using Answer = std::function<std::vector<KeeperAct>()>;
+
+  void perform(std::vector<KeeperAct> acts) {
+    for (KeeperAct& act : acts) {
+      if (call_ || answer_) one_call_at_a_time = false;
+      std::visit([this](auto& one) { act_on(one); }, act);
+    }
+  }
+  void say(const std::string& text) { said_ += (said_.empty() ? "" : " | ") + text; }
+  static std::string lasting(const Ttl& ttl) { return ttl ? "" : " for ever"; }
+
+  void act_on(const TakeSnapshot&) {
+    say("list");
+    call_ = [this](Fate fate) -> Answer {
+      if (fate != Fate::done) {
+        return [this] { return keeper.on_snapshot(store_.now, away()); };
+      }
+      return [this, all = store_.snapshot()] { return keeper.on_snapshot(store_.now, all); };
+    };
+  }
+  void act_on(const CreateRecord& act) {
+    say("create " + act.key + lasting(act.ttl));
+    write([this, act] { return store_.create(act.key, act.value, act.ttl); },
+          &LeaseKeeper::on_written);
+  }
+  void act_on(const ReplaceRecord& act) {
+    say("replace " + act.seen.key + lasting(act.ttl));
+    write([this, act] { return store_.replace(act.seen, act.value, act.ttl); },
+          &LeaseKeeper::on_written);
+  }
+  void act_on(const RenewRecord& act) {
+    say("renew " + act.seen.key);
+    write([this, act] { return store_.renew(act.seen, act.ttl); }, &LeaseKeeper::on_renewed);
+  }
+  void act_on(const ReleaseRecord& act) {
+    say("release " + act.seen.key);
+    call_ = [this, act](Fate fate) -> Answer {
+      Result<void> done = fate == Fate::away ? away() : store_.release(act.seen);
+      if (fate == Fate::reply_lost) done = away();
+      return [this, done] { return keeper.on_released(store_.now, done); };
+    };
+  }
+  void act_on(const AnnounceHeld& act) {
+    say("held " + to_string(act.lease.subnet) + "@" + to_string(act.lease.attributes.public_ip));
+  }
+  void act_on(const ReportLost& act) { say("lost: " + act.reason); }
+  void act_on(const ReportError& act) { say("error: " + act.error.text); }
+
+  using OnDone = std::vector<KeeperAct> (LeaseKeeper::*)(TimePoint, TimePoint, Result<Held>);
+  void write(std::function<Result<Held>()> call, OnDone on_done) {
+    call_ = [this, call, on_done, sent = store_.now](Fate fate) -> Answer {
+      Result<Held> held = fate == Fate::away ? away() : call();
+      if (fate == Fate::reply_lost) held = away();
+      return [this, on_done, sent, held] { return (keeper.*on_done)(store_.now, sent, held); };
+    };
+  }
+  static Failure away() { return fail(ErrorKind::unavailable, "store away"); }
+
+ public:
+  bool one_call_at_a_time = true;  // false once the keeper broke its word
+
+ private:
+  SimulatedStore& store_;
+  std::size_t heard_;
+  std::function<Answer(Fate)> call_;
+  Answer answer_;
+  std::string said_;
+};
+
+}  // namespace flannel

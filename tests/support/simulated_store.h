@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// A store of lease records as a value: what a Registry promises, without callbacks or threads.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "core/registry.h"
+
+namespace flannel {
+
+class SimulatedStore {
+ public:
+  TimePoint now{};
+  std::map<std::string, Record> records;
+  std::vector<Change> log;  // every change so far
+
+  Snapshot snapshot() const {
+    Snapshot all;
+    all.revision = revision_;
+    for (const auto& [key, record] : records)
+      all.records.push_back(record);
+    return all;
+  }
+  Result<Held> create(const std::string& key, const std::string& value, Ttl ttl) {
+    if (records.contains(key)) return fail(ErrorKind::exists, key + " exists");
+    return put(key, value, ttl);
+  }
+  Result<Held> replace(const Record& seen, const std::string& value, Ttl ttl) {
+    if (!is_current(seen)) return changed(seen);
+    const std::int64_t hold = records[seen.key].hold;
+    return put(seen.key, value, ttl, ttl ? hold : 0);
+  }
+  Result<Held> renew(const Record& seen, Ttl ttl) {
+    if (!is_current(seen)) return changed(seen);
+    ends_[seen.key] = now + *ttl;
+    return Held{seen.revision, seen.hold, ttl};
+  }
+  Result<void> release(const Record& seen) {
+    if (!is_current(seen)) return tl::unexpected(changed(seen).value());
+    remove(seen.key);
+    return {};
+  }
+  // Without any condition and, unless told, under a new hold: as an operator or an old release
+  // writes.
+  Held put(const std::string& key, const std::string& value, Ttl ttl, std::int64_t hold = 0) {
+    if (ttl && hold == 0) hold = ++holds_;
+    const Record record{key, value, ++revision_, hold};
+    records[key] = record;
+    ends_[key] = ttl ? now + *ttl : kNever;
+    log.emplace_back(RecordPut{record});
+    return {record.revision, record.hold, ttl};
+  }
+  void remove(const std::string& key) {
+    ends_.erase(key);
+    if (records.erase(key) != 0) log.emplace_back(RecordGone{key, ++revision_});
+  }
+  void pass(Duration time) {
+    now += time;
+    for (const auto& [key, end] : std::map(ends_)) {
+      if (end <= now) remove(key);
+    }
+  }
+
+ private:
+  bool is_current(const Record& seen) const {
+    const auto found = records.find(seen.key);
+    return found != records.end() && found->second.revision == seen.revision;
+  }
+  static Failure changed(const Record& seen) {
+    return fail(ErrorKind::conflict, seen.key + " was changed by somebody");
+  }
+
+  Revision revision_ = 0;
+  std::int64_t holds_ = 0;
+  std::map<std::string, TimePoint> ends_;
+};
+
+}  // namespace flannel
