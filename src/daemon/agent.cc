@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/agent.h"
 
+#include <fmt/format.h>
+
 #include <utility>
 
 #include "base/file.h"
@@ -29,6 +31,29 @@ void Agent::suspect_kernel() {
   if (session_ && session_->overlay_started) session_->overlay->suspect();
 }
 
+void Agent::check_underlay() {
+  if (!session_) return;
+  const Underlay& used = session_->host.underlay;
+  const auto view = parts_.look_at_host();
+  const auto choice = view ? choose_underlay(options_.underlay, *view)
+                           : Result<UnderlayChoice>(tl::unexpected(view.error()));
+  std::string trouble;
+  if (!choice) {
+    trouble = choice.error().text;
+  } else if (choice->underlay != used) {
+    trouble = fmt::format("{} changed, it would be {} with MTU {} now; restart flanneld to take it",
+                          used.interface, to_string(choice->underlay.ip), choice->underlay.mtu);
+  }
+  if (trouble != underlay_trouble_) {
+    underlay_trouble_ = std::move(trouble);
+    log::warning("underlay", {{"note", underlay_trouble_.empty() ? "as it was at the start"
+                                                                 : underlay_trouble_}});
+    parts_.on_state();
+  }
+  // The kernel drops routes with the interface; they come back with it.
+  suspect_kernel();
+}
+
 const Overlay* Agent::overlay() const {
   return session_ ? session_->overlay.get() : nullptr;
 }
@@ -52,6 +77,7 @@ std::vector<std::string> Agent::troubles() const {
     all.push_back(why.empty() ? "store: not connected yet" : "store: " + why);
   }
   if (!config_trouble_.empty()) all.push_back("config: " + config_trouble_);
+  if (!underlay_trouble_.empty()) all.push_back("underlay: " + underlay_trouble_);
   if (session_) {
     const std::string& lease = session_->lease->trouble();
     if (!lease.empty()) {
@@ -75,6 +101,7 @@ void Agent::on_snapshot(const Snapshot& snapshot) {
   }
   compare_config(snapshot.config);
   const auto changes = session_->table.apply_snapshot(snapshot);
+  name_quarantined();
   session_->lease->on_snapshot(snapshot);
   if (session_->overlay_started) session_->overlay->apply(changes);
   parts_.on_state();
@@ -99,7 +126,22 @@ void Agent::on_changes(const std::vector<Change>& changes) {
       session_->lease->on_change(change);
     }
   }
+  name_quarantined();
   if (session_->overlay_started && !peers.empty()) session_->overlay->apply(peers);
+}
+
+// Each record that cannot be used is named once, and again when it changes.
+void Agent::name_quarantined() {
+  const auto& quarantined = session_->table.quarantined();
+  if (quarantined == session_->named) return;
+  for (const auto& [key, record] : quarantined) {
+    const auto known = session_->named.find(key);
+    if (known != session_->named.end() && known->second == record) continue;
+    log::warning("lease record set aside, the others are not affected",
+                 {{"key", key}, {"why", record.reason}});
+  }
+  session_->named = quarantined;
+  parts_.on_state();
 }
 
 // The first configuration that makes sense; until then the daemon waits and says why, once.
@@ -124,6 +166,7 @@ void Agent::begin(const Snapshot& snapshot) {
   }
   session_ = *std::move(session);
   session_->table.apply_snapshot(snapshot);
+  name_quarantined();
   session_->lease = std::make_unique<LeaseRunner>(
       make_keeper(*session_), parts_.registry, parts_.loop,
       LeaseRunner::Listener{.on_held = [this](const Lease& lease) { on_held(lease); },
@@ -134,6 +177,7 @@ void Agent::begin(const Snapshot& snapshot) {
 Result<std::unique_ptr<Agent::Session>> Agent::open_session(const ParsedConfig& parsed) {
   auto session = std::make_unique<Session>();
   session->config = parsed.config;
+  session->table = LeaseTable(parsed.config.network);
   log::info("Found network config", {{"network", to_string(parsed.config.network)},
                                      {"subnets", parsed.config.subnet_count()},
                                      {"backend", parsed.config.backend_type}});
@@ -212,6 +256,8 @@ void Agent::on_held(const Lease& lease) {
     auto started = session_->overlay->start(lease, session_->table.leases());
     kernel_trouble_ = started ? std::string() : started.error().text;
     if (!started) log::error("programming the kernel", {{"why", kernel_trouble_}});
+    parts_.on_programmed(session_->backend->scope(session_->config.network),
+                         session_->host.underlay);
   }
   settle();
 }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -40,6 +41,8 @@ class Agent {
     Registry& registry;
     std::function<Result<HostView>()> look_at_host;
     Random random;
+    // The kernel was programmed for the first time: this is what to keep an eye on.
+    std::function<void(const Scope&, const Underlay&)> on_programmed;
     std::function<void()> on_ready;       // once: the data plane is up and subnet.env is written
     std::function<void(Error)> on_fatal;  // cannot go on; the program ends with a failure
     std::function<void()> on_state;       // any accessor below may answer differently
@@ -51,6 +54,8 @@ class Agent {
 
   // The kernel told of foreign changes to our objects, or lost news.
   void suspect_kernel();
+  // The underlay interface came, went, or has another address, MTU or state.
+  void check_underlay();
 
   bool ready() const { return ready_; }
   // Why not ready, one sentence each; also what is wrong although ready. Empty: all is well.
@@ -72,6 +77,7 @@ class Agent {
     HostView host_view;
     HostFacts host;
     LeaseTable table;
+    std::map<std::string, QuarantinedRecord> named;  // those the log has named already
     std::unique_ptr<Backend> backend;
     std::unique_ptr<Overlay> overlay;
     std::unique_ptr<LeaseRunner> lease;
@@ -88,6 +94,7 @@ class Agent {
   void compare_config(const std::optional<ConfigRecord>& record);
   void set_config_trouble(std::string text);
   void on_held(const Lease& lease);
+  void name_quarantined();
   void settle();
   void write_subnet_file();
 
@@ -98,6 +105,7 @@ class Agent {
   SubscriptionPtr retry_file_;
   bool ready_ = false;
   std::string config_trouble_;
+  std::string underlay_trouble_;
   std::string kernel_trouble_;
   std::string file_trouble_;
 };

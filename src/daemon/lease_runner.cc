@@ -1,20 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/lease_runner.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
 #include "base/log.h"
 
 namespace flannel {
-namespace {
-
-auto seconds_until(TimePoint when, TimePoint now) {
-  return std::chrono::duration_cast<std::chrono::seconds>(when - now).count();
-}
-
-}  // namespace
-
 LeaseRunner::LeaseRunner(LeaseKeeper keeper, Registry& registry, Loop& loop, Listener listener)
     : keeper_(std::move(keeper)),
       registry_(registry),
@@ -62,6 +56,7 @@ void LeaseRunner::perform(const TakeSnapshot&) {
 
 void LeaseRunner::perform(const CreateRecord& act) {
   log::verbose(1, "creating the lease", {{"key", act.key}});
+  created_ = true;
   registry_.create_if_absent(act.key, act.value, act.ttl,
                              [this, sent = loop_.now()](Result<Held> held) {
                                perform(keeper_.on_written(loop_.now(), sent, std::move(held)));
@@ -70,6 +65,7 @@ void LeaseRunner::perform(const CreateRecord& act) {
 
 void LeaseRunner::perform(const ReplaceRecord& act) {
   log::verbose(1, "writing the lease", {{"key", act.seen.key}});
+  created_ = false;
   registry_.replace_if_unchanged(act.seen, act.value, act.ttl,
                                  [this, sent = loop_.now()](Result<Held> held) {
                                    perform(keeper_.on_written(loop_.now(), sent, std::move(held)));
@@ -82,8 +78,8 @@ void LeaseRunner::perform(const RenewRecord& act) {
     if (!renewed) log::warning("renewing the lease failed", {{"why", held.error().text}});
     perform(keeper_.on_renewed(loop_.now(), sent, std::move(held)));
     if (renewed && keeper_.expires() != kNever) {
-      log::info("Lease renewed", {{"subnet", to_string(keeper_.lease()->subnet)},
-                                  {"valid_for_s", seconds_until(keeper_.expires(), loop_.now())}});
+      log::info("Lease renewed",
+                {{"subnet", to_string(keeper_.lease()->subnet)}, {"valid", validity()}});
     }
   });
 }
@@ -98,13 +94,20 @@ void LeaseRunner::perform(const ReleaseRecord& act) {
 
 void LeaseRunner::perform(const AnnounceHeld& act) {
   trouble_.clear();
-  const bool reservation = keeper_.expires() == kNever;
-  log::info(reservation ? "Subnet held, by a reservation" : "Subnet held, by a lease",
-            {{"subnet", to_string(act.lease.subnet)},
-             {"public_ip", to_string(act.lease.attributes.public_ip)},
-             {"valid_for_s", reservation ? 0 : seconds_until(keeper_.expires(), loop_.now())}});
+  // Upstream's words, which operators grep for.
+  const std::string subnet = to_string(act.lease.subnet);
+  const std::string ip = to_string(act.lease.attributes.public_ip);
+  log::info(created_ ? fmt::format("Allocated lease ({}) to current node ({})", subnet, ip)
+                     : fmt::format("Found lease ({}) for current IP ({}), reusing", subnet, ip),
+            {{"valid", validity()}});
   listener_.on_held(act.lease);
   listener_.on_state();
+}
+
+std::string LeaseRunner::validity() const {
+  if (keeper_.expires() == kNever) return "for ever (a reservation)";
+  const auto left = keeper_.expires() - loop_.now();
+  return fmt::format("for {} s", std::chrono::duration_cast<std::chrono::seconds>(left).count());
 }
 
 void LeaseRunner::perform(const ReportLost& act) {

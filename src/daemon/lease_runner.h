@@ -46,6 +46,7 @@ class LeaseRunner {
   void perform(const AnnounceHeld& act);
   void perform(const ReportLost& act);
   void perform(const ReportError& act);
+  std::string validity() const;
   void arm_timer();
 
   LeaseKeeper keeper_;
@@ -55,6 +56,7 @@ class LeaseRunner {
   std::optional<Snapshot> fresh_;
   SubscriptionPtr timer_;
   TimePoint armed_for_ = kNever;
+  bool created_ = false;  // the last write made a new record
   std::string trouble_;
 };
 

@@ -100,7 +100,11 @@ void Overlay::arm_timer() {
   if (next == kNever) return;
   timer_ = parts_.loop.at(next, [this] {
     armed_for_ = kNever;
+    const auto before = reconciler_.counters().corrections;
     reconciler_.tick(parts_.loop.now());
+    if (const auto mended = reconciler_.counters().corrections - before; mended > 0) {
+      log::warning("mended what others changed in the kernel", {{"objects", mended}});
+    }
     arm_timer();
     parts_.on_state();
   });

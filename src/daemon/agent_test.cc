@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/agent.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "base/file.h"
+#include "registry/memory/memory_registry.h"
+#include "support/fake_kernel.h"
+#include "support/manual_loop.h"
+
+namespace flannel {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr const char* kPrefix = "/coreos.com/network";
+constexpr const char* kHostGw = R"({"Network":"10.5.0.0/16","Backend":{"Type":"host-gw"}})";
+constexpr const char* kVxlan = R"({"Network":"10.5.0.0/16","Backend":{"Type":"vxlan"}})";
+
+std::string peer_value(const std::string& public_ip, const std::string& type = "host-gw") {
+  return R"({"PublicIP":")" + public_ip + R"(","PublicIPv6":null,"BackendType":")" + type + "\"}";
+}
+
+// One host, 192.0.2.1 on eth0, with a store and a kernel that keep state.
+class AgentTest : public ::testing::Test {
+ protected:
+  AgentTest() {
+    char name[] = "/tmp/flannel-agent-XXXXXX";
+    folder_ = ::mkdtemp(name);
+    kernel_.add_foreign_device("eth0", "192.0.2.1/24");
+    start_agent();
+  }
+  ~AgentTest() override { std::filesystem::remove_all(folder_); }
+
+  // A fresh process on the same host; begun_ counts what each of them reports.
+  void start_agent() {
+    agent_.reset();
+    registry_ = open_memory_registry(store_, kPrefix, loop_);
+    ready_ = 0;
+    fatal_.clear();
+    AgentOptions options;
+    options.node_id.bytes[0] = 7;
+    options.subnet_file = subnet_file();
+    agent_.emplace(options, Agent::Parts{.loop = loop_,
+                                         .kernel = kernel_,
+                                         .registry = *registry_,
+                                         .look_at_host = [this] { return Result<HostView>(host_); },
+                                         .random = [](std::uint64_t) { return std::uint64_t{0}; },
+                                         .on_programmed = [](const Scope&, const Underlay&) {},
+                                         .on_ready = [this] { ++ready_; },
+                                         .on_fatal = [this](const Error& e) { fatal_ = e.text; },
+                                         .on_state = [] {}});
+    agent_->start();
+    loop_.settle();
+  }
+
+  static HostView host() {
+    HostView view;
+    view.interfaces = {{.index = 2,
+                        .name = "eth0",
+                        .mtu = 1500,
+                        .up = true,
+                        .addresses = {{.ip = Ip4::of(192, 0, 2, 1), .bits = 24}}}};
+    view.default_routes = {{.interface_index = 2}};
+    view.path_to = [](Ip4) {
+      return Result<PathTo>(
+          PathTo{.interface_index = 2, .source = Ip4::of(192, 0, 2, 1), .gateway = std::nullopt});
+    };
+    return view;
+  }
+
+  void put(const std::string& key, const std::string& value, Ttl ttl = {}) {
+    store_->put(kPrefix, key, value, ttl, loop_.now());
+    loop_.settle();
+  }
+  void configure(const std::string& text) {
+    store_->put_config(kPrefix, text);
+    loop_.settle();
+  }
+  void remove(const std::string& key) {
+    store_->remove(kPrefix, key);
+    loop_.settle();
+  }
+  std::string own_key() const { return encode_subnet_key(agent_->keeper()->lease()->subnet); }
+  std::string subnet_file() const { return folder_ + "/run/subnet.env"; }
+  std::string only_trouble() const {
+    const auto all = agent_->troubles();
+    return all.size() == 1 ? all[0] : std::to_string(all.size()) + " troubles";
+  }
+
+  std::string folder_;
+  ManualLoop loop_;
+  std::shared_ptr<MemoryStore> store_ = std::make_shared<MemoryStore>();
+  FakeKernel kernel_;
+  HostView host_ = host();
+  std::unique_ptr<Registry> registry_;
+  std::optional<Agent> agent_;
+  int ready_ = 0;
+  std::string fatal_;
+};
+
+TEST_F(AgentTest, WaitsForTheConfigurationAndStartsWhenItComes) {
+  EXPECT_EQ(agent_->config(), nullptr);
+  EXPECT_NE(only_trouble().find("config: there is none"), std::string::npos) << only_trouble();
+  configure(kHostGw);
+  EXPECT_EQ(ready_, 1);
+  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+}
+
+TEST_F(AgentTest, WaitsForABrokenConfigurationToBeMended) {
+  configure(R"({"Network":"10.5.0.0/31"})");
+  EXPECT_EQ(ready_, 0);
+  EXPECT_EQ(fatal_, "");
+  EXPECT_NE(only_trouble().find("Network"), std::string::npos) << only_trouble();
+  configure(kHostGw);
+  EXPECT_EQ(ready_, 1);
+}
+
+TEST_F(AgentTest, ABackendThatIsNotThereIsFatalAndNamed) {
+  configure(R"({"Network":"10.5.0.0/16","Backend":{"Type":"teleport"}})");
+  EXPECT_NE(fatal_.find("teleport"), std::string::npos) << fatal_;
+  EXPECT_EQ(kernel_.dump(), "");
+}
+
+TEST_F(AgentTest, LeasesASubnetProgramsTheDeviceAndWritesTheFile) {
+  configure(kVxlan);
+  ASSERT_EQ(ready_, 1);
+  EXPECT_EQ(own_key(), "10.5.1.0-24");
+  EXPECT_EQ(read_file(subnet_file()).value(),
+            "FLANNEL_NETWORK=10.5.0.0/16\nFLANNEL_SUBNET=10.5.1.1/24\nFLANNEL_MTU=1450\n"
+            "FLANNEL_IPMASQ=false\n");
+  EXPECT_NE(kernel_.dump().find("addr 10.5.1.0/32 dev flannel.1"), std::string::npos)
+      << kernel_.dump();
+}
+
+TEST_F(AgentTest, APeerComesChangesAndGoes) {
+  configure(kHostGw);
+  put("10.5.9.0-24", peer_value("192.0.2.9"));
+  EXPECT_EQ(kernel_.dump(), "route 10.5.9.0/24 via 192.0.2.9 dev eth0\n");
+  put("10.5.9.0-24", peer_value("192.0.2.10"));
+  EXPECT_EQ(kernel_.dump(), "route 10.5.9.0/24 via 192.0.2.10 dev eth0\n");
+  remove("10.5.9.0-24");
+  EXPECT_EQ(kernel_.dump(), "");
+}
+
+TEST_F(AgentTest, ABadRecordChangesNothingForTheOthers) {
+  configure(kHostGw);
+  put("10.5.9.0-24", peer_value("192.0.2.9"));
+  put("not-a-subnet", "{}");
+  put("10.5.10.0-24", "no json");
+  put("10.5.11.0-24", peer_value("192.0.2.11", "vxlan"));
+  EXPECT_EQ(kernel_.dump(), "route 10.5.9.0/24 via 192.0.2.9 dev eth0\n");
+  EXPECT_EQ(agent_->table()->quarantined().size(), 2U);
+  EXPECT_EQ(agent_->overlay()->set_aside().count("10.5.11.0/24"), 1U);
+  put("10.5.11.0-24", peer_value("192.0.2.11"));
+  EXPECT_EQ(agent_->overlay()->set_aside().size(), 0U);
+  EXPECT_EQ(agent_->overlay()->peers(), 2U);
+}
+
+TEST_F(AgentTest, WhenAPeerBecomesUnreachableItsRouteGoes) {
+  configure(kHostGw);
+  put("10.5.9.0-24", peer_value("192.0.2.9"));
+  put("10.5.9.0-24", peer_value("192.0.2.9", "vxlan"));
+  EXPECT_EQ(kernel_.dump(), "");
+}
+
+TEST_F(AgentTest, RoutesStayWhileTheStoreIsAwayAndFollowWhenItIsBack) {
+  configure(kHostGw);
+  put("10.5.8.0-24", peer_value("192.0.2.8"));
+  put("10.5.9.0-24", peer_value("192.0.2.9"));
+  store_->set_reachable(false);
+  store_->disconnect_watches();
+  loop_.advance(hours(2));
+  EXPECT_EQ(kernel_.dump(),
+            "route 10.5.8.0/24 via 192.0.2.8 dev eth0\nroute 10.5.9.0/24 via 192.0.2.9 dev eth0\n");
+  EXPECT_NE(only_trouble().find("store: "), std::string::npos);
+  store_->remove(kPrefix, "10.5.8.0-24");
+  store_->compact();
+  store_->set_reachable(true);
+  loop_.advance(seconds(30));
+  EXPECT_EQ(kernel_.dump(), "route 10.5.9.0/24 via 192.0.2.9 dev eth0\n");
+  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+}
+
+TEST_F(AgentTest, ALostPositionIsListedAgain) {
+  configure(kHostGw);
+  store_->lose_positions();
+  put("10.5.9.0-24", peer_value("192.0.2.9"));
+  loop_.advance(seconds(1));
+  EXPECT_EQ(kernel_.dump(), "route 10.5.9.0/24 via 192.0.2.9 dev eth0\n");
+  EXPECT_EQ(agent_->follower().counters().positions_lost, 1U);
+}
+
+TEST_F(AgentTest, ALeaseDeletedByHandIsTakenAgain) {
+  configure(kHostGw);
+  const std::string key = own_key();
+  put("10.5.9.0-24", peer_value("192.0.2.9"));
+  remove(key);
+  loop_.advance(seconds(5));
+  EXPECT_EQ(own_key(), key);
+  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+  EXPECT_EQ(kernel_.dump(), "route 10.5.9.0/24 via 192.0.2.9 dev eth0\n");
+}
+
+TEST_F(AgentTest, ASubnetTakenBySomebodyElseIsReportedAndNotOverwritten) {
+  configure(kHostGw);
+  const std::string key = own_key();
+  const std::string before = read_file(subnet_file()).value();
+  put(key, peer_value("192.0.2.77"));
+  loop_.advance(hours(30));
+  EXPECT_NE(only_trouble().find("192.0.2.77"), std::string::npos) << only_trouble();
+  EXPECT_EQ(read_file(subnet_file()).value(), before);
+  remove(key);
+  loop_.advance(seconds(60));
+  EXPECT_EQ(own_key(), key);
+  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+}
+
+TEST_F(AgentTest, ARestartKeepsTheSubnetAndTouchesNothingThatIsRight) {
+  configure(kVxlan);
+  put("10.5.9.0-24",
+      R"({"PublicIP":"192.0.2.9","BackendType":"vxlan","BackendData":{"VtepMAC":"02:00:00:00:00:09"}})");
+  const std::string before = kernel_.dump();
+  const std::string key = own_key();
+  kernel_.take_log();
+  start_agent();
+  EXPECT_EQ(ready_, 1);
+  EXPECT_EQ(own_key(), key);
+  EXPECT_EQ(kernel_.dump(), before);
+  EXPECT_EQ(kernel_.take_log(), "");
+}
+
+TEST_F(AgentTest, WhatAnEarlierProcessLeftIsRemovedAtStart) {
+  configure(kHostGw);
+  put("10.5.9.0-24", peer_value("192.0.2.9"));
+  agent_.reset();
+  store_->remove(kPrefix, "10.5.9.0-24");
+  start_agent();
+  EXPECT_EQ(kernel_.dump(), "");
+}
+
+TEST_F(AgentTest, AForeignDeletionIsRepairedWhenTheKernelTells) {
+  configure(kHostGw);
+  put("10.5.9.0-24", peer_value("192.0.2.9"));
+  kernel_.erase("route 10.5.9.0/24");
+  agent_->suspect_kernel();
+  loop_.advance(seconds(1));
+  EXPECT_EQ(kernel_.dump(), "route 10.5.9.0/24 via 192.0.2.9 dev eth0\n");
+}
+
+TEST_F(AgentTest, AChangedUnderlayIsReportedAndTheOldOneStays) {
+  configure(kHostGw);
+  agent_->check_underlay();
+  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+  host_.interfaces[0].mtu = 1400;
+  agent_->check_underlay();
+  EXPECT_NE(only_trouble().find("MTU 1400"), std::string::npos) << only_trouble();
+  host_.interfaces.clear();
+  agent_->check_underlay();
+  EXPECT_NE(only_trouble().find("underlay: "), std::string::npos) << only_trouble();
+  host_ = host();
+  agent_->check_underlay();
+  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+}
+
+TEST_F(AgentTest, ADeviceThatCannotBeMadeIsSaidAndTriedAgain) {
+  kernel_.refuse("link flannel.1", {ErrorKind::denied, "create flannel.1: not permitted"});
+  configure(kVxlan);
+  EXPECT_EQ(ready_, 0);
+  EXPECT_FALSE(agent_->troubles().empty());
+  EXPECT_FALSE(std::filesystem::exists(subnet_file()));
+  kernel_.heal();
+  loop_.advance(seconds(60));
+  EXPECT_EQ(ready_, 1);
+  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+}
+
+TEST_F(AgentTest, ASubnetFileThatCannotBeWrittenKeepsUsUnready) {
+  ASSERT_TRUE(write_file_atomically(folder_ + "/run", "a file in the way", 0644));
+  configure(kHostGw);
+  EXPECT_EQ(ready_, 0);
+  EXPECT_NE(only_trouble().find("subnet file: "), std::string::npos) << only_trouble();
+  std::filesystem::remove(folder_ + "/run");
+  loop_.advance(seconds(10));
+  EXPECT_EQ(ready_, 1);
+}
+
+TEST_F(AgentTest, AChangedConfigurationIsReportedAndTheRunningOneStays) {
+  configure(kHostGw);
+  put("10.5.9.0-24", peer_value("192.0.2.9"));
+  configure(kVxlan);
+  EXPECT_NE(only_trouble().find("restart"), std::string::npos) << only_trouble();
+  EXPECT_EQ(kernel_.dump(), "route 10.5.9.0/24 via 192.0.2.9 dev eth0\n");
+  configure(kHostGw);
+  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+}
+
+}  // namespace
+}  // namespace flannel

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstdlib>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "daemon/options.h"
+#include "daemon/run.h"
+
+int main(int argc, char** argv) {
+  const std::vector<std::string> arguments(argv + 1, argv + argc);
+  const auto parsed = flannel::parse_command_line(
+      arguments, [](const std::string& name) { return std::getenv(name.c_str()); });
+  if (!parsed) {
+    std::cerr << "flanneld: " << parsed.error().text << '\n';
+    return 2;
+  }
+  if (const auto* print = std::get_if<flannel::PrintAndExit>(&*parsed)) {
+    std::cout << print->text;
+    return 0;
+  }
+  return flannel::run(std::get<flannel::Options>(*parsed));
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/run.h"
+
+#include <signal.h>
+
+#include <memory>
+#include <random>
+#include <utility>
+
+#include "base/log.h"
+#include "base/version.h"
+#include "daemon/agent.h"
+#include "daemon/node_id_file.h"
+#include "daemon/sd_notify.h"
+#include "daemon/status_of.h"
+#include "http/server.h"
+#include "kernel/host_view.h"
+#include "kernel/linux_kernel.h"
+#include "kernel/monitor.h"
+#include "loop/epoll_loop.h"
+#include "registry/open_registry.h"
+#include "status/board.h"
+#include "status/pages.h"
+
+namespace flannel {
+namespace {
+
+Random make_random() {
+  auto engine = std::make_shared<std::mt19937_64>(std::random_device{}());
+  return [engine](std::uint64_t bound) {
+    return std::uniform_int_distribution<std::uint64_t>(0, bound - 1)(*engine);
+  };
+}
+
+Result<std::unique_ptr<HttpServer>> serve_health(const std::optional<ListenAddress>& address,
+                                                 const StatusBoard& board) {
+  if (!address) return nullptr;
+  return HttpServer::open(address->ip, address->port, [&board](const HttpRequest& request) {
+    return status_page(request, *board.current(), BootClock::now());
+  });
+}
+
+// Tells the outside how the agent is: the service manager and the health pages. Many changes of
+// one turn are told once.
+class Publisher {
+ public:
+  Publisher(Loop& loop, const Registry& registry, StatusBoard& board, ServiceNotifier& notifier)
+      : loop_(loop), registry_(registry), board_(board), notifier_(notifier) {}
+
+  void changed(const Agent& agent) {
+    if (due_) return;
+    due_ = loop_.at(loop_.now(), [this, &agent] {
+      due_.reset();
+      publish(agent);
+    });
+  }
+
+  void publish(const Agent& agent) {
+    if (std::exchange(connected_, agent.follower().connected()) != agent.follower().connected()) {
+      since_ = loop_.now();
+    }
+    StatusSnapshot status = status_of(agent, registry_, since_);
+    notifier_.status(one_line(status));
+    board_.publish(std::move(status));
+  }
+
+ private:
+  Loop& loop_;
+  const Registry& registry_;
+  StatusBoard& board_;
+  ServiceNotifier& notifier_;
+  SubscriptionPtr due_;
+  bool connected_ = false;
+  TimePoint since_ = BootClock::now();
+};
+
+Result<void> run_agent(const Options& options, ServiceNotifier& notifier) {
+  // ---- from here on we touch the machine ----------------------------------------------------
+  auto loop = TRY(EpollLoop::open());
+  // Before any thread is started, so that all of them have these signals blocked.
+  auto signals = TRY(loop->on_signals({SIGTERM, SIGINT}, [&](int signal) {
+    log::info("asked to stop; devices, routes and the lease stay", {{"signal", signal}});
+    notifier.stopping();
+    loop->stop();
+  }));
+  const NodeId node_id = TRY(load_or_make_node_id(options.state_dir + "/node-id"));
+  auto kernel = TRY(LinuxKernel::open());
+  auto registry = TRY(open_registry(options.store, *loop));
+
+  StatusBoard board;
+  auto health = TRY(serve_health(options.healthz, board));
+  Publisher publisher(*loop, *registry, board, notifier);
+  std::optional<Error> fatal;
+  std::optional<Agent> agent;
+  auto monitor = TRY(Monitor::open(*loop, *kernel,
+                                   {.on_foreign_change =
+                                        [&](const std::string& what) {
+                                          log::verbose(1, "changed by others", {{"what", what}});
+                                          agent->suspect_kernel();
+                                        },
+                                    .on_lost = [&] { agent->suspect_kernel(); },
+                                    .on_underlay_change = [&] { agent->check_underlay(); }}));
+  agent.emplace(
+      AgentOptions{.underlay = options.underlay,
+                   .keeper = options.keeper,
+                   .node_id = node_id,
+                   .subnet_file = options.subnet_file,
+                   .ip_masq = false},
+      Agent::Parts{.loop = *loop,
+                   .kernel = *kernel,
+                   .registry = *registry,
+                   .look_at_host = look_at_host,
+                   .random = make_random(),
+                   .on_programmed =
+                       [&](const Scope& scope, const Underlay& underlay) {
+                         if (auto watched = monitor->watch(scope, underlay.interface); !watched) {
+                           log::error("watching the kernel", {{"why", watched.error().text}});
+                         }
+                       },
+                   .on_ready =
+                       [&] {
+                         log::info("flannel is ready");
+                         publisher.publish(*agent);
+                         notifier.ready(one_line(*board.current()));
+                       },
+                   .on_fatal =
+                       [&](Error error) {
+                         fatal = std::move(error);
+                         loop->stop();
+                       },
+                   .on_state = [&] { publisher.changed(*agent); }});
+  agent->start();
+  TRY(loop->run());
+  if (fatal) return tl::unexpected(*std::move(fatal));
+  return {};
+}
+
+}  // namespace
+
+int run(const Options& options) {
+  // A peer that closes its connection is an error of that call, not the end of the daemon.
+  ::signal(SIGPIPE, SIG_IGN);
+  log::set_verbosity(options.verbosity);
+  log::info("flanneld starts", {{"version", version()}, {"given", options.given}});
+  for (const std::string& warning : options.warnings)
+    log::warning(warning);
+  ServiceNotifier notifier = ServiceNotifier::from_environment();
+  const auto ended = run_agent(options, notifier);
+  if (!ended) {
+    log::error(ended.error().text);
+    notifier.status(ended.error().text);
+    return 1;
+  }
+  log::info("stopped");
+  return 0;
+}
+
+}  // namespace flannel

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/status_of.h"
+
+#include <fmt/format.h>
+
+namespace flannel {
+
+StatusSnapshot status_of(const Agent& agent, const Registry& registry, TimePoint since) {
+  StatusSnapshot status;
+  status.ready = agent.ready();
+  status.troubles = agent.troubles();
+  status.store = {registry.describe(), agent.follower().connected(), since};
+  if (agent.keeper() == nullptr) return status;
+  const LeaseKeeper& keeper = *agent.keeper();
+  if (keeper.lease()) {
+    status.lease =
+        LeaseStatus{*keeper.lease(), std::string(to_string(keeper.phase())), keeper.expires()};
+  }
+  status.backend = agent.config()->backend_type;
+  status.underlay = *agent.underlay();
+  status.peers.up = agent.overlay()->peers();
+  status.peers.set_aside = agent.overlay()->set_aside();
+  for (const auto& [key, record] : agent.table()->quarantined()) {
+    status.peers.quarantined.push_back(record);
+  }
+  status.kernel = {agent.overlay()->unmet(), agent.overlay()->counters()};
+  return status;
+}
+
+std::string one_line(const StatusSnapshot& status) {
+  if (!status.ready) {
+    return "not ready: " + (status.troubles.empty() ? "starting" : status.troubles.front());
+  }
+  const std::string what = fmt::format("{} on {} over {}, {} peers", status.backend,
+                                       to_string(status.lease->lease.subnet),
+                                       status.underlay->interface, status.peers.up);
+  return status.troubles.empty() ? what : what + "; " + status.troubles.front();
+}
+
+}  // namespace flannel

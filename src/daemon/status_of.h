@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "base/clock.h"
+#include "core/registry.h"
+#include "daemon/agent.h"
+#include "status/snapshot.h"
+
+namespace flannel {
+
+// What the agent is doing, as a value for other threads. `since`: when the connection to the store
+// last changed.
+StatusSnapshot status_of(const Agent& agent, const Registry& registry, TimePoint since);
+
+// The same in one line, for `systemctl status`.
+std::string one_line(const StatusSnapshot& status);
+
+}  // namespace flannel
