@@ -38,7 +38,7 @@ build() {
 # Targets of PRESET whose names match, one a line.
 targets() {
   cmake --preset "$1" >/dev/null && ninja -C "build/$1" -t targets all |
-    sed -n "s/^\([a-z0-9_]*$2\): phony$/\1/p" | sort -u
+    sed -n "s/^\([a-z0-9_]*$2\): phony$/\1/p" | grep -v '^cmake_' | sort -u
 }
 
 # labelled LABEL [PARALLEL]
