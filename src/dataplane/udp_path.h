@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// The threads of the udp backend's packet path.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "base/result.h"
+#include "dataplane/counters.h"
+#include "dataplane/forward_table.h"
+#include "dataplane/ports.h"
+#include "dataplane/table_slot.h"
+
+namespace flannel {
+
+// Carries packets between the queues of one TUN device and the sockets of one UDP port. Each lane
+// has two threads, one for each direction; they sleep while nothing comes. The host's kernel keeps
+// a flow on one queue and a peer on one socket, so the order within a flow holds.
+class UdpPath {
+ public:
+  struct Lane {
+    std::unique_ptr<TunPort> tun;
+    std::unique_ptr<UdpPort> udp;
+  };
+  struct Options {
+    // CPUs that the threads are bound to, in turns: out and in of the first lane, of the second ..
+    // Empty: wherever the scheduler puts them.
+    std::vector<int> cpus;
+    // Called once, on a packet thread, when a device or socket has gone for good (somebody deleted
+    // the device). The lane's threads have then ended.
+    std::function<void()> on_gone;
+  };
+
+  UdpPath(std::vector<Lane> lanes, std::shared_ptr<const ForwardTable> table, Options options);
+  ~UdpPath();  // stops
+  UdpPath(const UdpPath&) = delete;
+  UdpPath& operator=(const UdpPath&) = delete;
+
+  Result<void> start();
+  // Ends the threads. What the device and the socket have queued stays there.
+  void stop();
+
+  // Holds from the next burst on. Any one thread.
+  void publish(std::shared_ptr<const ForwardTable> table) { slot_.publish(std::move(table)); }
+
+  // Of all threads since the path was made. Any thread.
+  PathCounters counters() const;
+
+ private:
+  struct Worker {
+    PathTallies tallies;
+    std::thread thread;
+  };
+
+  template <typename Path, typename Port>
+  void run(Path path, Port& port);
+  template <typename Path, typename From, typename To>
+  Result<void> start_worker(std::size_t number, const char* name, From& from, To& to);
+  void tell_gone();
+
+  std::vector<Lane> lanes_;
+  TableSlot slot_;
+  Options options_;
+  std::vector<std::unique_ptr<Worker>> workers_;  // out and in of the first lane, of the second ..
+  std::atomic<bool> stopping_ = false;
+  std::atomic<bool> told_gone_ = false;
+};
+
+}  // namespace flannel

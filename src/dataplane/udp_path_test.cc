@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/udp_path.h"
+
+#include <gtest/gtest.h>
+
+#include <future>
+
+#include "support/fake_ports.h"
+#include "support/slow_packets.h"
+
+namespace flannel {
+namespace {
+
+using slow::Bytes;
+
+std::shared_ptr<const ForwardTable> table(std::uint8_t peer) {
+  return std::make_shared<ForwardTable>(
+      OverlayHost{.subnet = *Cidr4::parse("10.5.1.0/24"),
+                  .tunnel_address = Ip4::of(10, 5, 1, 0),
+                  .mtu = 1472,
+                  .accept_any = false},
+      std::vector<OverlayPeer>{{*Cidr4::parse("10.5.2.0/24"), {Ip4::of(192, 0, 2, peer), 8285}}});
+}
+
+class UdpPathTest : public testing::Test {
+ protected:
+  void open(UdpPath::Options options = {}) {
+    auto tun = std::make_unique<FakeTun>();
+    auto udp = std::make_unique<FakeUdp>();
+    tun_ = tun.get();
+    udp_ = udp.get();
+    std::vector<UdpPath::Lane> lanes;
+    lanes.push_back({std::move(tun), std::move(udp)});
+    path_ = std::make_unique<UdpPath>(std::move(lanes), table(2), std::move(options));
+  }
+  // Waits until `count` datagrams were sent.
+  std::vector<FakeUdp::Datagram> sent(std::size_t count) {
+    std::vector<FakeUdp::Datagram> all;
+    while (all.size() < count) {
+      for (auto& one : udp_->take_sent())
+        all.push_back(std::move(one));
+      std::this_thread::yield();
+    }
+    return all;
+  }
+
+  FakeTun* tun_ = nullptr;
+  FakeUdp* udp_ = nullptr;
+  std::unique_ptr<UdpPath> path_;
+};
+
+TEST_F(UdpPathTest, CarriesPacketsBothWays) {
+  open();
+  ASSERT_TRUE(path_->start());
+  tun_->host_sends(slow::udp_packet({}, Bytes(100)));
+  EXPECT_EQ(sent(1)[0].to, (Endpoint4{Ip4::of(192, 0, 2, 2), 8285}));
+  udp_->arrives(Ip4::of(192, 0, 2, 2),
+                slow::udp_packet({.source = 0x0a050203, .destination = 0x0a050102}, Bytes(50)));
+  while (path_->counters().in_writes == 0)
+    std::this_thread::yield();
+  EXPECT_EQ(tun_->take_written().size(), 1u);
+  path_->stop();
+  EXPECT_EQ(path_->counters().out_packets, 1u);
+  EXPECT_EQ(path_->counters().in_packets, 1u);
+}
+
+TEST_F(UdpPathTest, StopsAndStartsAgainAndLosesNothingThatWaits) {
+  open();
+  for (int n = 0; n < 20; ++n) {
+    ASSERT_TRUE(path_->start());
+    path_->stop();
+    tun_->host_sends(slow::udp_packet({}, Bytes(8)));
+  }
+  ASSERT_TRUE(path_->start());
+  EXPECT_EQ(sent(20).size(), 20u);
+}
+
+TEST_F(UdpPathTest, ANewTableHoldsAndNothingIsLostWhileTablesChange) {
+  open();
+  ASSERT_TRUE(path_->start());
+  auto all = std::async(std::launch::async, [this] { return sent(5000); });
+  for (unsigned n = 0; n < 5000; ++n) {
+    if (n % 5 == 0) path_->publish(table(static_cast<std::uint8_t>(2 + n / 5 % 100)));
+    tun_->host_sends(slow::udp_packet({.id = n}, Bytes(8)));
+  }
+  std::map<Ip4, unsigned> last;  // identification, by peer
+  for (const auto& one : all.get()) {
+    const unsigned id = slow::get16(one.bytes, 4);
+    const auto [previous, is_first] = last.try_emplace(one.to.ip, id);
+    EXPECT_TRUE(is_first || previous->second < id || previous->second - id > 400) << id;
+    previous->second = id;
+  }
+  path_->publish(table(200));
+  tun_->host_sends(slow::udp_packet({}, Bytes(8)));
+  EXPECT_EQ(sent(1)[0].to.ip, Ip4::of(192, 0, 2, 200));
+  path_->stop();
+  EXPECT_EQ(path_->counters().dropped(), 0u);
+}
+
+TEST_F(UdpPathTest, SaysOnceThatTheDeviceHasGone) {
+  std::promise<void> gone;
+  open({.cpus = {}, .on_gone = [&] { gone.set_value(); }});
+  ASSERT_TRUE(path_->start());
+  tun_->vanish();
+  gone.get_future().wait();
+  path_->stop();
+}
+
+TEST_F(UdpPathTest, RefusesACpuThatDoesNotExist) {
+  open({.cpus = {100000}, .on_gone = {}});
+  const auto started = path_->start();
+  ASSERT_FALSE(started);
+  EXPECT_EQ(started.error().text, "no CPU has the number 100000");
+}
+
+}  // namespace
+}  // namespace flannel

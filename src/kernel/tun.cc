@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/tun.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/if.h>
+#include <linux/if_link.h>
+#include <linux/if_tun.h>
+#include <linux/rtnetlink.h>
+#include <sys/ioctl.h>
+
+#include <cerrno>
+#include <cstring>
+#include <optional>
+
+#include "base/log.h"
+#include "kernel/netlink_socket.h"
+#include "kernel/rtnetlink.h"
+
+// Newer than the headers of Debian 12; Linux 6.2.
+#ifndef TUN_F_USO4
+#define TUN_F_USO4 0x20
+#define TUN_F_USO6 0x40
+#endif
+
+namespace flannel {
+namespace {
+
+constexpr int kHeaderSize = 10;  // virtio_net_hdr
+constexpr int kMostDevices = 64;
+
+ifreq request_for(const std::string& name, unsigned flags) {
+  ifreq request{};
+  std::strncpy(request.ifr_name, name.c_str(), IFNAMSIZ - 1);
+  request.ifr_flags = static_cast<short>(flags);
+  return request;
+}
+
+unsigned flags_of(const ifreq& request) {
+  return static_cast<std::uint16_t>(request.ifr_flags);
+}
+
+// What the kernel says of a device by this name, as far as TUN devices are concerned.
+struct Found {
+  bool is_tun = false;
+  bool persistent = false;
+  bool multi_queue = false;
+  std::uint32_t queues = 0;  // in use; always 0 for a device with one queue
+};
+
+Found decode_tun(NetlinkBytes payload) {
+  if (!take_header<ifinfomsg>(payload)) return {};
+  const NetlinkAttributes<IFLA_LINKINFO> attributes(payload);
+  const NetlinkAttributes<IFLA_INFO_MAX> info(attributes.at(IFLA_LINKINFO));
+  if (info.text(IFLA_INFO_KIND) != "tun") return {};
+  const NetlinkAttributes<IFLA_TUN_MAX> tun(info.at(IFLA_INFO_DATA));
+  const auto flag = [&](std::size_t type) {
+    return tun.number<std::uint8_t>(type).value_or(0) != 0;
+  };
+  return {.is_tun = tun.number<std::uint8_t>(IFLA_TUN_TYPE) == IFF_TUN,
+          .persistent = flag(IFLA_TUN_PERSIST),
+          .multi_queue = flag(IFLA_TUN_MULTI_QUEUE),
+          .queues = tun.number<std::uint32_t>(IFLA_TUN_NUM_QUEUES).value_or(0)};
+}
+
+Result<std::optional<Found>> find_device(NetlinkSocket& socket, const std::string& name) {
+  NetlinkBatch request;
+  get_link(request, name);
+  const auto reply = socket.ask(request);
+  if (!reply && reply.error().kind == ErrorKind::not_found) return std::nullopt;
+  if (!reply) return tl::unexpected(reply.error());
+  const auto message = reply->messages().next();
+  if (!message) return std::nullopt;
+  return decode_tun(message->payload);
+}
+
+Result<Fd> open_queue(const std::string& name, unsigned flags) {
+  Fd fd{::open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK)};
+  if (!fd) return os_error("open /dev/net/tun");
+  ifreq request = request_for(name, flags);
+  if (::ioctl(fd.get(), TUNSETIFF, &request) != 0) {
+    if (errno == EBUSY) {
+      return fail(ErrorKind::exists, fmt::format("the TUN device {} is in use", name));
+    }
+    return os_error(fmt::format("attach to the TUN device {}", name));
+  }
+  return fd;
+}
+
+bool set_offloads(int fd, unsigned offloads) {
+  return ::ioctl(fd, TUNSETOFFLOAD, offloads) == 0;
+}
+
+// The steps down from everything; the kernel refuses what it does not know as a whole.
+TunAbilities ask_offloads(int fd, bool wanted) {
+  constexpr unsigned kTcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO_ECN;
+  constexpr unsigned kUdp = TUN_F_USO4 | TUN_F_USO6;  // only both together
+  int size = kHeaderSize;
+  ifreq request{};
+  if (::ioctl(fd, TUNGETIFF, &request) != 0 || (flags_of(request) & IFF_VNET_HDR) == 0 ||
+      ::ioctl(fd, TUNSETVNETHDRSZ, &size) != 0) {
+    return {};
+  }
+  if (!wanted) {
+    set_offloads(fd, 0);
+    return {.header = true};
+  }
+  if (set_offloads(fd, kTcp | kUdp)) return {.header = true, .tcp = true, .udp = true};
+  if (set_offloads(fd, kTcp)) return {.header = true, .tcp = true};
+  set_offloads(fd, 0);
+  return {.header = true};
+}
+
+void log_missing(const TunDevice& device, const TunOptions& options) {
+  if (!options.offloads || device.abilities == TunAbilities{true, true, true}) return;
+  log::warning("TUN device without some offloads, packets will cost more",
+               {{"device", device.name}, {"has", to_string(device.abilities)}});
+}
+
+unsigned wanted_flags(const TunOptions& options) {
+  return IFF_TUN | IFF_NO_PI | (options.queues > 1 ? IFF_MULTI_QUEUE : 0u);
+}
+
+// All queues of one device whose name is settled.
+Result<TunDevice> attach(const std::string& name, const TunOptions& options, bool adopted) {
+  TunDevice device{.name = name, .adopted = adopted, .abilities = {}, .queues = {}};
+  const unsigned flags = wanted_flags(options);
+  for (int i = 0; i < options.queues; ++i) {
+    auto queue = open_queue(name, flags | IFF_VNET_HDR);
+    // A kernel without virtio headers (before 2.6.27) or a device that cannot change to them.
+    if (!queue && queue.error().kind == ErrorKind::invalid) queue = open_queue(name, flags);
+    if (!queue) return tl::unexpected(std::move(queue).error());
+    device.queues.push_back(*std::move(queue));
+  }
+  device.abilities = ask_offloads(device.queues.front().get(), options.offloads);
+  const auto persistent = set_persistent(device, options.persistent);
+  if (!persistent) return tl::unexpected(persistent.error());
+  log_missing(device, options);
+  return device;
+}
+
+// Nothing: somebody else's, or in use; try the next name.
+Result<std::optional<TunDevice>> try_device(NetlinkSocket& socket, const std::string& name,
+                                            const TunOptions& options) {
+  const auto found = TRY(find_device(socket, name));
+  if (found) {
+    const bool is_left_to_us = found->is_tun && found->persistent && found->queues == 0 &&
+                               found->multi_queue == (options.queues > 1);
+    if (!is_left_to_us) return std::nullopt;
+  }
+  auto device = attach(name, options, found.has_value());
+  if (device) return *std::move(device);
+  // In use, or taken since we looked.
+  if (device.error().kind == ErrorKind::exists) return std::nullopt;
+  return tl::unexpected(std::move(device).error());
+}
+
+}  // namespace
+
+std::string to_string(const TunAbilities& abilities) {
+  if (!abilities.header) return "none";
+  if (!abilities.tcp) return "checksum";
+  return abilities.udp ? "tcp udp" : "tcp";
+}
+
+Result<TunDevice> open_tun(const TunOptions& options) {
+  NetlinkSocket socket = TRY(NetlinkSocket::open());
+  const std::size_t number_at = options.name.find("%d");
+  const int names = number_at == std::string::npos ? 1 : kMostDevices;
+  for (int number = 0; number < names; ++number) {
+    std::string name = options.name;
+    if (number_at != std::string::npos) name.replace(number_at, 2, std::to_string(number));
+    auto device = TRY(try_device(socket, name, options));
+    if (device) return *std::move(device);
+  }
+  return fail(ErrorKind::exists, fmt::format("every device {} is in use", options.name));
+}
+
+Result<TunDevice> resume_tun(std::vector<Fd> queues, const TunOptions& options) {
+  if (queues.empty()) return fail(ErrorKind::invalid, "resume a TUN device: no queue was kept");
+  ifreq request{};
+  if (::ioctl(queues.front().get(), TUNGETIFF, &request) != 0) {
+    return os_error("resume a TUN device");
+  }
+  TunDevice device{
+      .name = request.ifr_name, .adopted = true, .abilities = {}, .queues = std::move(queues)};
+  for (const Fd& queue : device.queues) {
+    ifreq other{};
+    if (::ioctl(queue.get(), TUNGETIFF, &other) != 0) {
+      return os_error("resume the TUN device " + device.name);
+    }
+    if (device.name != other.ifr_name) {
+      return fail(ErrorKind::invalid,
+                  fmt::format("resume the TUN device {}: a queue of {} is among", device.name,
+                              other.ifr_name));
+    }
+    if (::fcntl(queue.get(), F_SETFL, O_NONBLOCK) != 0) {
+      return os_error("resume the TUN device " + device.name);
+    }
+  }
+  device.abilities = ask_offloads(device.queues.front().get(), options.offloads);
+  const auto persistent = set_persistent(device, options.persistent);
+  if (!persistent) return tl::unexpected(persistent.error());
+  log_missing(device, options);
+  return device;
+}
+
+Result<void> set_persistent(const TunDevice& device, bool persistent) {
+  if (::ioctl(device.queues.front().get(), TUNSETPERSIST, persistent ? 1UL : 0UL) != 0) {
+    return os_error(
+        fmt::format("make {} {}", device.name, persistent ? "persistent" : "temporary"));
+  }
+  return {};
+}
+
+}  // namespace flannel

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// Makes, finds again and takes over the TUN device of the udp backend. docs/dataplane.md
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/fd.h"
+#include "base/result.h"
+
+namespace flannel {
+
+struct TunOptions {
+  // "flannel%d": the first number that is free, or whose device an earlier run left to us: it is
+  // persistent and nobody has it open. A name without %d: that device alone.
+  std::string name = "flannel%d";
+  int queues = 1;
+  // The device stays when its last queue is closed, with its addresses and routes; what is sent to
+  // it meanwhile is lost, unless somebody holds a queue.
+  bool persistent = false;
+  // Ask the kernel for super-packets and unfinished checksums.
+  bool offloads = true;
+};
+
+// What the kernel granted.
+struct TunAbilities {
+  bool header = false;  // packets come and go with a virtio header
+  bool tcp = false;     // super-packets of TCP
+  bool udp = false;     // of UDP (Linux 6.2)
+  bool operator==(const TunAbilities&) const = default;
+};
+std::string to_string(const TunAbilities& abilities);  // "tcp udp", "checksum", "none"
+
+struct TunDevice {
+  std::string name;
+  bool adopted = false;  // it was there before
+  TunAbilities abilities;
+  std::vector<Fd> queues;  // not blocking
+};
+
+// In the network namespace of the calling thread. Less than full offloads is logged once.
+// ErrorKind::exists: the one device named is in use or not a TUN device.
+Result<TunDevice> open_tun(const TunOptions& options);
+
+// Goes on with queues that an earlier process of ours left open (kept by systemd's FDSTORE): no
+// packet that waits in them is lost. All of one device; its name is the device's, whatever
+// `options` says.
+Result<TunDevice> resume_tun(std::vector<Fd> queues, const TunOptions& options);
+
+// Whether the device outlives its queues; false before closing them removes it.
+Result<void> set_persistent(const TunDevice& device, bool persistent);
+
+}  // namespace flannel

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "base/fd.h"
+#include "base/result.h"
+#include "dataplane/ports.h"
+#include "kernel/sleeper.h"
+
+namespace flannel {
+
+struct UdpSocketOptions {
+  Endpoint4 local;
+  int sockets = 1;  // more than one share the port; the kernel keeps a peer on one of them
+  int receive_buffer = 4 << 20;  // bytes
+  int send_buffer = 4 << 20;
+  bool offloads = true;  // let the kernel cut and join runs of datagrams
+};
+
+struct UdpAbilities {
+  bool cut = false;   // UDP_SEGMENT, Linux 4.18
+  bool join = false;  // UDP_GRO, Linux 5.0
+  bool operator==(const UdpAbilities&) const = default;
+};
+
+struct UdpSockets {
+  UdpAbilities abilities;
+  std::vector<Fd> sockets;
+};
+
+// Bound sockets, in the network namespace of the calling thread. Less than full offloads is logged
+// once. ErrorKind::exists: the port is taken; not_found: the address is none of this host's.
+Result<UdpSockets> open_udp(const UdpSocketOptions& options);
+
+// Goes on with sockets that an earlier process of ours left open: no datagram that waits in them
+// is lost. ErrorKind::conflict: one is bound elsewhere than `options.local`.
+Result<UdpSockets> resume_udp(std::vector<Fd> sockets, const UdpSocketOptions& options);
+
+// One UDP socket.
+class UdpSocketPort final : public UdpPort {
+ public:
+  static Result<std::unique_ptr<UdpSocketPort>> open(Fd socket, UdpAbilities abilities);
+  ~UdpSocketPort() override;
+
+  std::span<const Run> receive() override;
+  Sent send(Endpoint4 to, ByteView bytes, std::size_t segment_size) override;
+  Sent send_each(Endpoint4 to, ByteView bytes, std::size_t segment_size,
+                 std::size_t& lost) override;
+  Wake wait() override { return sleeper_.wait(socket_.get()); }
+  void wake() override { sleeper_.wake(); }
+
+ private:
+  struct Arrivals;  // where the kernel puts what it received
+
+  UdpSocketPort(Fd socket, UdpAbilities abilities, Sleeper sleeper);
+
+  Fd socket_;
+  UdpAbilities abilities_;
+  Sleeper sleeper_;
+  std::unique_ptr<Arrivals> arrivals_;
+};
+
+}  // namespace flannel
