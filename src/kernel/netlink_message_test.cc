@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/netlink_message.h"
+#include "kernel/netlink_batch.h"
 
 #include <gtest/gtest.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 
+#include <cerrno>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -100,6 +103,47 @@ TEST(NetlinkAttributesTest, ADamagedAttributeEndsTheList) {
     EXPECT_EQ(attributes().number<std::uint32_t>(1), 1U);
     EXPECT_FALSE(attributes().has(2)) << length;
   }
+}
+
+// An ack of `code` to a request, with the kernel's words in the attributes behind it.
+NetlinkBatch ack_of(std::int32_t code) {
+  NetlinkBatch batch;
+  batch.begin(NLMSG_ERROR, NLM_F_CAPPED | NLM_F_ACK_TLVS, code);
+  return batch;
+}
+
+TEST(NetlinkAckTest, SaysWhy) {
+  struct Echo {
+    std::int32_t code = -EINVAL;
+    nlmsghdr request{};
+  } echo;
+  echo.request.nlmsg_len = 5000;  // capped: the rest of it is not there
+  NetlinkBatch batch;
+  batch.begin(NLMSG_ERROR, NLM_F_CAPPED | NLM_F_ACK_TLVS, echo);
+  batch.put(NLMSGERR_ATTR_MSG, std::string_view("Nexthop has invalid gateway"));
+  const NetlinkAck ack = decode_ack(all(batch.bytes(0, 1)).at(0));
+  EXPECT_EQ(ack.code, EINVAL);
+  EXPECT_EQ(ack.reason, "Nexthop has invalid gateway");
+
+  NetlinkBatch whole;
+  echo.request.nlmsg_len = sizeof(nlmsghdr) + 4;
+  struct {
+    Echo echo;
+    std::uint32_t payload = 0;
+  } uncapped{echo};
+  whole.begin(NLMSG_ERROR, NLM_F_ACK_TLVS, uncapped);
+  whole.put(NLMSGERR_ATTR_MSG, std::string_view("words"));
+  EXPECT_EQ(decode_ack(all(whole.bytes(0, 1)).at(0)).reason, "words");
+}
+
+TEST(NetlinkAckTest, ADamagedOneIsNoSuccess) {
+  EXPECT_EQ(decode_ack(all(ack_of(0).bytes(0, 1)).at(0)).code, 0);
+  EXPECT_EQ(decode_ack(all(ack_of(-ENOENT).bytes(0, 1)).at(0)).code, ENOENT);
+  const auto lowest = std::numeric_limits<std::int32_t>::min();
+  EXPECT_NE(decode_ack(all(ack_of(lowest).bytes(0, 1)).at(0)).code, 0);
+  NetlinkMessage empty;
+  empty.type = NLMSG_ERROR;
+  EXPECT_NE(decode_ack(empty).code, 0);
 }
 
 TEST(NetlinkAttributesTest, AValueOfTheWrongSizeIsNoValue) {

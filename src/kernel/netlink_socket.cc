@@ -50,32 +50,6 @@ Failure unanswered(std::uint16_t request) {
   return fail(ErrorKind::unavailable, name_of(request) + ": the kernel did not answer");
 }
 
-struct Ack {
-  int code = 0;  // positive errno, 0: done
-  std::string_view reason;
-};
-
-std::string_view extended_reason(const NetlinkMessage& message, NetlinkBytes attributes) {
-  if ((message.flags & NLM_F_ACK_TLVS) == 0) return {};
-  return NetlinkAttributes<NLMSGERR_ATTR_MSG>(attributes).text(NLMSGERR_ATTR_MSG);
-}
-
-// What NLMSG_ERROR and NLMSG_DONE say; a damaged one is an error of ours to make up.
-Ack read_ack(const NetlinkMessage& message) {
-  NetlinkBytes bytes = message.payload;
-  const auto code = take_header<std::int32_t>(bytes);
-  if (!code) return {message.type == NLMSG_DONE ? 0 : EBADMSG, {}};
-  if (message.type == NLMSG_ERROR) {
-    const NetlinkBytes echoed = bytes;
-    const auto header = take_header<nlmsghdr>(bytes);
-    if (!header) return {-*code, {}};
-    if ((message.flags & NLM_F_CAPPED) == 0) {
-      bytes = echoed.subspan(std::min<std::size_t>(NLMSG_ALIGN(header->nlmsg_len), echoed.size()));
-    }
-  }
-  return {-*code, extended_reason(message, bytes)};
-}
-
 template <typename Value>
 bool set_option(const Fd& fd, int level, int option, const Value& value) {
   return ::setsockopt(fd.get(), level, option, &value, sizeof value) == 0;
@@ -179,7 +153,7 @@ Result<NetlinkSocket::Collected> NetlinkSocket::collect(const NetlinkBatch& batc
     while (const auto message = reader.next()) {
       const std::size_t index = message->sequence - next_sequence_;
       if (message->type != NLMSG_ERROR || index >= answered.size()) continue;
-      const Ack ack = read_ack(*message);
+      const NetlinkAck ack = decode_ack(*message);
       answered[index] = true;
       if (ack.code != 0) {
         outcomes[first + index] = refused(batch.type(first + index), ack.code, ack.reason);
@@ -225,7 +199,7 @@ Result<NetlinkReply> NetlinkSocket::exchange(NetlinkBatch& request, std::uint16_
       if (message->sequence != sequence) continue;
       gap = gap || (message->flags & NLM_F_DUMP_INTR) != 0;
       if (message->type == NLMSG_ERROR || message->type == NLMSG_DONE) {
-        const Ack ack = read_ack(*message);
+        const NetlinkAck ack = decode_ack(*message);
         if (ack.code != 0 && ack.code != EINTR) return refused(type, ack.code, ack.reason);
         gap = gap || ack.code == EINTR;
         return reply;

@@ -11,6 +11,7 @@
 
 #include "base/fd.h"
 #include "base/result.h"
+#include "kernel/netlink_batch.h"
 #include "kernel/netlink_message.h"
 
 namespace flannel {

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "kernel/netlink_batch.h"
 #include "kernel/netlink_message.h"
 #include "net/address.h"
 #include "plan/net_state.h"

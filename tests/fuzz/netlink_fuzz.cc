@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the kernel says: every message of a datagram through every decoder.
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "kernel/netlink_message.h"
+#include "kernel/rtnetlink.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace flannel;
+  NetlinkReader reader(std::as_bytes(std::span(data, size)));
+  while (const auto message = reader.next()) {
+    decode_link(message->payload);
+    decode_address(message->payload);
+    decode_route(message->payload);
+    decode_nexthop(message->payload);
+    decode_neighbour(message->payload);
+    decode_fdb(message->payload);
+    decode_ack(*message);
+  }
+  return 0;
+}
