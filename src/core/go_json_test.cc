@@ -135,6 +135,8 @@ TEST(GoJsonTest, HostileTextsCostNeitherStackNorMuchMemory) {
             "the test: 1048577 bytes, more than 1048576");
   const std::string just_in = "{\"a\":" + std::string(63, '[') + std::string(63, ']') + "}";
   EXPECT_EQ(object(just_in).json("a")->size(), 126U);
+  const std::string too_deep = "{\"a\":" + std::string(64, '[') + std::string(64, ']') + "}";
+  EXPECT_EQ(error_of(too_deep), "the test: nested deeper than 64");
 }
 
 TEST(GoJsonTest, ErrorsShowOnlyTheBeginningOfLongValues) {

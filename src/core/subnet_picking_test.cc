@@ -112,7 +112,7 @@ TEST_F(SubnetPickingTest, RecordsOfAnyLengthBlockWhatTheyOverlap) {
       << "the second key is none";
   EXPECT_EQ(chosen(small, {record("10.5.0.0-29", "192.0.2.4"), record("10.5.0.8-31", "192.0.2.5")}),
             "create 10.5.0.12/30");
-  EXPECT_EQ(chosen(net, {record("10.5.0.0-17", "192.0.2.4"), record("10.5.1.0-24", "192.0.2.5")}),
+  EXPECT_EQ(chosen(net, {record("10.5.0.0-17", "192.0.2.4"), record("10.5.6.0-24", "192.0.2.5")}),
             "create 10.5.128.0/24")
       << "one inside the other";
 }
