@@ -210,14 +210,15 @@ void LeaseKeeper::confirm(TimePoint now, Acts& acts) {
   enter(LeaseEvent::confirmed);
   backoff_.reset();
   races_ = 0;
+  const bool news = !lease_ || *lease_ != *target_ || reported_;
+  lease_ = target_;
+  lost_ = false;
+  reported_ = false;
   if (leaving_) {
     leave(acts);
     return;
   }
-  if (!lease_ || *lease_ != *target_ || reported_) acts.emplace_back(AnnounceHeld{*target_});
-  lease_ = target_;
-  lost_ = false;
-  reported_ = false;
+  if (news) acts.emplace_back(AnnounceHeld{*lease_});
   hear(now, acts);
   if (std::exchange(reannounce_, false) && call_ == Call::none) {
     aim(lease_->subnet, &*lease_);

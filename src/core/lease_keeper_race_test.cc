@@ -119,7 +119,7 @@ bool holds(const KeeperHost& host) {
 
 TEST(LeaseRaceTest, TwoHostsNeverEndUpHoldingOneSubnet) {
   int both_held = 0;
-  for (unsigned seed = 0; seed < 400; ++seed) {
+  for (unsigned seed = 0; seed < 200; ++seed) {
     World world(seed, false);
     for (int i = 0; i < 300; ++i)
       world.happen();
@@ -144,11 +144,11 @@ TEST(LeaseRaceTest, TwoHostsNeverEndUpHoldingOneSubnet) {
           << "seed " << seed;
     }
   }
-  EXPECT_GT(both_held, 200) << "else this test says little";
+  EXPECT_GT(both_held, 100) << "else this test says little";
 }
 
 TEST(LeaseRaceTest, TwoHostsWithOneIdentityAreSlowedDown) {
-  for (unsigned seed = 0; seed < 50; ++seed) {
+  for (unsigned seed = 0; seed < 25; ++seed) {
     World world(seed, true);
     for (int i = 0; i < 300; ++i)
       world.happen();

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What happens to a lease that is held: renewals, losses, edits by others, the end.
+// What happens to a lease that is held: renewals, losses, edits by others.
 #include <gtest/gtest.h>
 
-#include "core/lease_keeper.h"
-#include "support/keeper_host.h"
+#include "support/held_lease.h"
 
 namespace flannel {
 namespace {
@@ -13,37 +12,6 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 using Fate = KeeperHost::Fate;
-
-constexpr const char* kKey = "10.5.0.32-27";
-constexpr const char* kStranger = R"({"PublicIP":"192.0.2.9"})";
-
-class HeldLeaseTest : public ::testing::Test {
- protected:
-  SimulatedStore store;
-  LeaseAttributes announced{.public_ip = Ip4::of(192, 0, 2, 1), .backend_type = "vxlan"};
-  KeeperHost us{store,
-                LeaseKeeper(
-                    {}, config(), announced.public_ip, [this](const Lease*) { return announced; },
-                    std::nullopt, [](std::uint64_t) { return std::uint64_t{0}; })};
-
-  static NetworkConfig config() {
-    return parse_network_config(R"({"Network":"10.5.0.0/24","SubnetLen":27})")->config;
-  }
-  void SetUp() override {
-    store.now = TimePoint(hours(1000));
-    us.start();
-    us.settle();
-    ASSERT_EQ(us.said(), "list | create 10.5.0.32-27 | held 10.5.0.32/27@192.0.2.1");
-  }
-  void TearDown() override { EXPECT_TRUE(us.one_call_at_a_time); }
-  // All changes so far are heard, all calls are answered; what was said meanwhile.
-  std::string settled() {
-    us.settle();
-    return us.said();
-  }
-  std::string ours() const { return encode_lease_value(announced); }
-  const Record& record() { return store.records.at(kKey); }
-};
 
 TEST_F(HeldLeaseTest, IsRenewedAgainAndAgainWithoutAWrite) {
   const auto changes = store.log.size();
@@ -228,7 +196,7 @@ TEST_F(HeldLeaseTest, TwoHostsWithOnePublicIpDoNotWriteInACircle) {
   other.backend_type = "host-gw";
   KeeperHost twin{store, LeaseKeeper(
                              {}, config(), other.public_ip, [&](const Lease*) { return other; },
-                             std::nullopt, [](std::uint64_t) { return std::uint64_t{0}; })};
+                             std::nullopt, draw_first)};
   const auto before = store.log.size();
   const TimePoint end = store.now + minutes(10);
   twin.start();
@@ -273,6 +241,15 @@ TEST_F(HeldLeaseTest, NewPublicIpWhileTheStoreIsAwayOrACallIsUnderWay) {
   us.reannounce();
   EXPECT_EQ(us.said(), "renew 10.5.0.32-27") << "one call at a time";
   EXPECT_EQ(settled(), "replace 10.5.0.32-27 | held 10.5.0.32/27@198.51.100.8");
+}
+
+TEST_F(HeldLeaseTest, RecordWithOurOldPublicIpIsStillOurs) {
+  store.put(kKey, ours(), hours(24));
+  announced.public_ip = Ip4::of(198, 51, 100, 7);
+  us.reannounce();
+  us.answer();
+  EXPECT_EQ(us.said(), "replace 10.5.0.32-27 | list");
+  EXPECT_EQ(settled(), "replace 10.5.0.32-27 | held 10.5.0.32/27@198.51.100.7");
 }
 
 TEST_F(HeldLeaseTest, LostReplyExplainedByTheWatchNeedsNoList) {
@@ -325,70 +302,6 @@ TEST_F(HeldLeaseTest, StoreThatWentBackToAnEarlierStateIsWrittenAgain) {
   ASSERT_EQ(last.size(), 2U);
   EXPECT_EQ(std::get<ReportLost>(last[0]).reason, "its record is gone from the store");
   EXPECT_EQ(std::get<CreateRecord>(last[1]).key, kKey);
-}
-
-TEST_F(HeldLeaseTest, OrderlyLeaveDeletesTheRecordIfItIsStillOurs) {
-  us.release();
-  EXPECT_EQ(settled(), "release 10.5.0.32-27");
-  EXPECT_EQ(us.keeper.phase(), LeasePhase::idle);
-  EXPECT_EQ(us.keeper.next_wakeup(), kNever);
-  EXPECT_TRUE(store.records.empty());
-}
-
-TEST_F(HeldLeaseTest, LeaveWhileOthersChangedTheRecordLooksFirst) {
-  store.put(kKey, R"({"PublicIP":"192.0.2.1","x":1})", hours(1));
-  us.release();
-  EXPECT_EQ(settled(), "release 10.5.0.32-27 | list | release 10.5.0.32-27");
-  EXPECT_TRUE(store.records.empty());
-}
-
-TEST_F(HeldLeaseTest, LeaveNeverDeletesSomebodyElsesRecord) {
-  store.put(kKey, kStranger, hours(1));
-  us.release();
-  EXPECT_EQ(settled(), "release 10.5.0.32-27 | list");
-  EXPECT_EQ(record().value, kStranger);
-  EXPECT_EQ(us.keeper.phase(), LeasePhase::idle);
-}
-
-TEST_F(HeldLeaseTest, LeaveKeepsAReservation) {
-  store.put(kKey, ours(), std::nullopt);
-  settled();
-  us.release();
-  EXPECT_EQ(settled(), "");
-  EXPECT_EQ(us.keeper.phase(), LeasePhase::idle);
-  EXPECT_TRUE(store.records.contains(kKey));
-}
-
-TEST_F(HeldLeaseTest, LeaveWaitsForTheCallThatIsUnderWayAndForTheStore) {
-  us.wait();
-  us.release();
-  EXPECT_EQ(us.said(), "renew 10.5.0.32-27");
-  us.answer();
-  EXPECT_EQ(us.said(), "release 10.5.0.32-27");
-  us.answer(Fate::away);
-  EXPECT_EQ(us.said(), "error: release the lease: store away");
-  us.wait();
-  EXPECT_EQ(settled(), "release 10.5.0.32-27");
-  EXPECT_EQ(us.keeper.phase(), LeasePhase::idle);
-}
-
-TEST_F(HeldLeaseTest, LeaveDuringTheFirstWriteTakesItBack) {
-  KeeperHost late{
-      store, LeaseKeeper(
-                 {}, config(), Ip4::of(192, 0, 2, 3),
-                 [](const Lease*) { return LeaseAttributes{.public_ip = Ip4::of(192, 0, 2, 3)}; },
-                 std::nullopt, [](std::uint64_t) { return std::uint64_t{0}; })};
-  late.start();
-  late.answer();
-  late.release();
-  late.answer(Fate::reply_lost);
-  late.wait();
-  late.settle();
-  EXPECT_EQ(late.said(),
-            "list | create 10.5.0.64-27 | error: create 10.5.0.64-27: store away | list | "
-            "release 10.5.0.64-27");
-  EXPECT_EQ(late.keeper.phase(), LeasePhase::idle);
-  EXPECT_EQ(store.records.size(), 1U);
 }
 
 }  // namespace

@@ -243,6 +243,7 @@ TEST_F(LeaseKeeperTest, WriteWhoseReplyWasLostIsFoundAgainNotDoneTwice) {
   EXPECT_EQ(us.keeper.phase(), LeasePhase::writing);
   us.hear_all();
   us.wait();
+  EXPECT_EQ(us.keeper.phase(), LeasePhase::listing);
   us.settle();
   EXPECT_EQ(us.said(), "list | renew 10.5.0.32-27 | held 10.5.0.32/27@192.0.2.1");
   EXPECT_EQ(store.records.size(), 1U);

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// A host that holds 10.5.0.32/27, where the tests of a keeper's later life begin.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include "support/keeper_host.h"
+
+namespace flannel {
+
+inline constexpr const char* kKey = "10.5.0.32-27";
+inline constexpr const char* kStranger = R"({"PublicIP":"192.0.2.9"})";
+
+// The chance that always draws the first one.
+inline std::uint64_t draw_first(std::uint64_t) {
+  return 0;
+}
+
+class HeldLeaseTest : public ::testing::Test {
+ protected:
+  SimulatedStore store;
+  LeaseAttributes announced{.public_ip = Ip4::of(192, 0, 2, 1), .backend_type = "vxlan"};
+  KeeperHost us{store, LeaseKeeper(
+                           {}, config(), announced.public_ip,
+                           [this](const Lease*) { return announced; }, std::nullopt, draw_first)};
+
+  static NetworkConfig config() {
+    return parse_network_config(R"({"Network":"10.5.0.0/24","SubnetLen":27})")->config;
+  }
+  void SetUp() override {
+    store.now = TimePoint(std::chrono::hours(1000));
+    us.start();
+    us.settle();
+    ASSERT_EQ(us.said(), "list | create 10.5.0.32-27 | held 10.5.0.32/27@192.0.2.1");
+  }
+  void TearDown() override { EXPECT_TRUE(us.one_call_at_a_time); }
+  // All changes so far are heard, all calls are answered; what was said meanwhile.
+  std::string settled() {
+    us.settle();
+    return us.said();
+  }
+  std::string ours() const { return encode_lease_value(announced); }
+  const Record& record() { return store.records.at(kKey); }
+};
+
+}  // namespace flannel
