@@ -201,7 +201,7 @@ class HttpConnection::Worker {
       case httplib::Error::ConnectionTimeout:
         return {ErrorKind::unavailable, at + "cannot connect"};
       case httplib::Error::SSLServerVerification:
-        return {ErrorKind::unavailable, at + "its certificate is not to be trusted: " + distrust()};
+        return {ErrorKind::unavailable, at + "certificate verify failed: " + distrust()};
       case httplib::Error::SSLLoadingCerts:
         return {ErrorKind::unavailable, at + "cannot read the CA file " + access_.ca_file};
       case httplib::Error::SSLConnection:

@@ -12,7 +12,7 @@
 namespace flannel {
 
 enum class StoreKind { etcd, sqlite, memory };
-enum class EtcdApi { v2, v3 };
+enum class EtcdApi { automatic, v2, v3 };
 
 struct StoreOptions {
   StoreKind kind = StoreKind::etcd;

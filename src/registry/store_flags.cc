@@ -16,6 +16,13 @@ Result<StoreKind> parse_kind(const std::string& store) {
   return fail(ErrorKind::invalid, quoted(store) + " is none of etcd, sqlite:PATH, memory");
 }
 
+Result<EtcdApi> parse_etcd_api(const std::string& api) {
+  if (api == "auto") return EtcdApi::automatic;
+  if (api == "2") return EtcdApi::v2;
+  if (api == "3") return EtcdApi::v3;
+  return fail(ErrorKind::invalid, quoted(api) + " is none of auto, 2, 3");
+}
+
 Result<void> check_endpoint(std::string_view endpoint) {
   if (endpoint.find('@') != std::string_view::npos) {  // not printed: it holds a password
     return fail(ErrorKind::invalid,
@@ -66,7 +73,7 @@ std::vector<std::string> warnings_about(const std::string& store, StoreKind kind
         "the variable FLANNELD_ETCD_PASSWORD can not");
   }
   if (kind == StoreKind::etcd) return warnings;
-  for (const std::string_view name : {"etcd-endpoints", "etcd-keyfile", "etcd-certfile",
+  for (const std::string_view name : {"etcd-api", "etcd-endpoints", "etcd-keyfile", "etcd-certfile",
                                       "etcd-cafile", "etcd-username", "etcd-password"}) {
     if (!flags.given(name)) continue;
     warnings.push_back("--" + std::string(name) + " has no effect with --store=" + store);
@@ -81,6 +88,10 @@ void StoreFlags::define(Flags& flags) {
              .help = "where leases and the configuration are: etcd, sqlite:PATH (the daemons of "
                      "one machine) or memory (tests)"},
             store);
+  flags.add(
+      {.name = "etcd-api",
+       .help = "API of etcd: 3, 2 (as flannel up to v0.17) or auto, where the configuration is"},
+      etcd_api);
   flags.add({.name = "etcd-endpoints", .help = "comma-separated list of etcd endpoints"},
             endpoints);
   flags.add({.name = "etcd-prefix", .help = "prefix of all keys, in every kind of store"}, prefix);
@@ -102,6 +113,7 @@ Result<ParsedStore> parse_store(const StoreFlags& texts, const Flags& flags) {
   options.prefix = texts.prefix;
   if (options.kind == StoreKind::sqlite) options.sqlite_path = texts.store.substr(kSqlite.size());
   if (options.kind == StoreKind::etcd) {
+    options.etcd_api = TRY_DURING(parse_etcd_api(texts.etcd_api), flags.label("etcd-api"));
     options.endpoints = TRY_DURING(parse_endpoints(texts.endpoints), flags.label("etcd-endpoints"));
     TRY(check_pairs(texts));
     options.key_file = texts.key_file;

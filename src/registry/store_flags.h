@@ -13,6 +13,7 @@ namespace flannel {
 // The texts of the flags. After define() the object does not move and outlives `flags`.
 struct StoreFlags {
   std::string store = "etcd";
+  std::string etcd_api = "auto";
   std::string endpoints = "http://127.0.0.1:4001,http://127.0.0.1:2379";
   std::string prefix = "/coreos.com/network";
   std::string key_file, cert_file, ca_file;

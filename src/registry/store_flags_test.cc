@@ -32,6 +32,7 @@ TEST(StoreFlagsTest, WithoutFlagsItIsEtcdOnThisHost) {
   const auto parsed = parse({});
   ASSERT_TRUE(parsed.has_value());
   EXPECT_EQ(parsed->options.kind, StoreKind::etcd);
+  EXPECT_EQ(parsed->options.etcd_api, EtcdApi::automatic);
   EXPECT_EQ(parsed->options.prefix, "/coreos.com/network");
   EXPECT_EQ(parsed->options.endpoints, (Words{"http://127.0.0.1:4001", "http://127.0.0.1:2379"}));
   EXPECT_TRUE(parsed->warnings.empty());
@@ -40,11 +41,12 @@ TEST(StoreFlagsTest, WithoutFlagsItIsEtcdOnThisHost) {
 TEST(StoreFlagsTest, EveryEtcdFlagArrives) {
   const auto parsed =
       parse({"-etcd-endpoints", " https://a:2379 , b:2379,", "-etcd-prefix=/x", "-etcd-keyfile=k",
-             "-etcd-certfile=c", "-etcd-cafile=ca", "-etcd-username=u"},
+             "-etcd-certfile=c", "-etcd-cafile=ca", "-etcd-username=u", "-etcd-api=2"},
             {{"FLANNELD_ETCD_PASSWORD", "p"}});
   ASSERT_TRUE(parsed.has_value()) << parsed.error().text;
   const StoreOptions& options = parsed->options;
   EXPECT_EQ(options.endpoints, (Words{"https://a:2379", "b:2379"}));
+  EXPECT_EQ(options.etcd_api, EtcdApi::v2);
   EXPECT_EQ(options.prefix, "/x");
   EXPECT_EQ((Words{options.key_file, options.cert_file, options.ca_file}), (Words{"k", "c", "ca"}));
   EXPECT_EQ(options.username + ":" + options.password, "u:p");
@@ -89,6 +91,7 @@ TEST(StoreFlagsTest, MistakesNameTheFlag) {
   EXPECT_EQ(mistake({"--etcd-endpoints=http://root:hunter2@a:1"}),
             "--etcd-endpoints: user and password do not belong into an endpoint but into "
             "--etcd-username and --etcd-password");
+  EXPECT_EQ(mistake({"--etcd-api=v2"}), "--etcd-api: \"v2\" is none of auto, 2, 3");
   EXPECT_EQ(mistake({"--etcd-keyfile=k"}),
             "--etcd-certfile and --etcd-keyfile go together, only one is given");
   EXPECT_EQ(mistake({"--etcd-password=p"}), "--etcd-password is given without --etcd-username");

@@ -220,4 +220,11 @@ std::unique_ptr<Registry> open_etcd2_registry(std::vector<HttpAccess> endpoints,
   return std::make_unique<Etcd2Registry>(std::move(endpoints), std::move(urls), prefix, loop);
 }
 
+void ask_before_v3(KeysClient& client, Reply<bool> reply) {
+  client.call({"GET", "/version", {}}, [reply = std::move(reply)](const Result<KeysReply>& got) {
+    if (!got) return reply(Failure(got.error()));
+    reply(is_before_v3(got->body));
+  });
+}
+
 }  // namespace flannel

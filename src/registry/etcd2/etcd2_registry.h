@@ -9,6 +9,7 @@
 #include "core/registry.h"
 #include "http/client.h"
 #include "loop/loop.h"
+#include "registry/etcd2/keys_client.h"
 
 namespace flannel {
 
@@ -16,5 +17,8 @@ namespace flannel {
 // uses. Values are text: etcd v2 keeps no other bytes. `loop` outlives the registry.
 std::unique_ptr<Registry> open_etcd2_registry(std::vector<HttpAccess> endpoints,
                                               const std::string& prefix, Loop& loop);
+
+// Whether the servers are from before etcd 3. `client` outlives the answer or ends it.
+void ask_before_v3(KeysClient& client, Reply<bool> reply);
 
 }  // namespace flannel

@@ -60,6 +60,19 @@ std::optional<std::pair<unsigned, unsigned>> parse_version(std::string_view text
   return std::pair{*major, *minor};
 }
 
+// The version in the answer to GET /version.
+std::optional<std::pair<unsigned, unsigned>> version_in(std::string_view text) {
+  const Json json = Json::parse(text, nullptr, false);
+  if (!json.is_object()) return std::nullopt;
+  // Every member of a cluster carries a write out, so the cluster's version counts.
+  for (const char* name : {"etcdcluster", "etcdserver"}) {
+    const auto found = json.find(name);
+    if (found == json.end() || !found->is_string()) continue;
+    if (const auto version = parse_version(found->get<std::string>())) return version;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 Result<KeysAnswer> decode_keys_answer(std::string_view text) {
@@ -87,16 +100,13 @@ Result<KeysError> decode_keys_error(std::string_view text) {
 }
 
 bool knows_refresh(std::string_view version_json) {
-  const Json json = Json::parse(version_json, nullptr, false);
-  if (!json.is_object()) return false;
-  // Every member of a cluster carries a write out, so the cluster's version counts.
-  for (const char* name : {"etcdcluster", "etcdserver"}) {
-    const auto text = json.find(name);
-    if (text == json.end() || !text->is_string()) continue;
-    const auto version = parse_version(text->get<std::string>());
-    if (version) return *version >= std::pair{2U, 3U};
-  }
-  return false;
+  const auto version = version_in(version_json);
+  return version && *version >= std::pair{2U, 3U};
+}
+
+bool is_before_v3(std::string_view version_json) {
+  const auto version = version_in(version_json);
+  return version && version->first < 3;
 }
 
 }  // namespace flannel

@@ -47,5 +47,7 @@ Result<KeysError> decode_keys_error(std::string_view json);
 // Whether an etcd that gives this answer to GET /version knows refresh=true, which came with 2.3.
 // An older one would ignore it, and store an empty value.
 bool knows_refresh(std::string_view version_json);
+// Whether it is from before etcd 3, and has no v3 API.
+bool is_before_v3(std::string_view version_json);
 
 }  // namespace flannel

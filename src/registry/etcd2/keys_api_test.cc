@@ -77,6 +77,12 @@ TEST(KeysErrorTest, RefreshCameWithTwoThree) {
   EXPECT_FALSE(knows_refresh(R"({"etcdserver":7})"));
 }
 
+TEST(KeysErrorTest, AnEtcdOfOldHasNoV3) {
+  EXPECT_TRUE(is_before_v3(R"({"etcdserver":"2.3.8","etcdcluster":"2.3.0"})"));
+  EXPECT_FALSE(is_before_v3(R"({"etcdserver":"3.0.1","etcdcluster":"3.0.0"})"));
+  EXPECT_FALSE(is_before_v3("404 page not found")) << "an etcd that does not say so";
+}
+
 // What the answer means, by status and body.
 Result<KeysReply> reply(int status, std::string body) {
   return read_keys_reply({status, {{"x-etcd-index", "7"}, {"x-etcd-cluster-id", "abc"}}},

@@ -3,9 +3,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include <filesystem>
-
 #include "registry/open_registry.h"
+#include "support/certificates.h"
 #include "support/etcd_server.h"
 #include "support/store_session.h"
 
@@ -17,38 +16,7 @@ using std::chrono::seconds;
 constexpr seconds kDay{86400};
 const std::string kOne = "10.5.1.0-24";
 
-// A CA, and a certificate of it for 127.0.0.1, made by the openssl command.
-class Certificates {
- public:
-  Certificates() { make(); }
-
-  void make() {
-    run({"req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days",
-         "2", "-subj", "/CN=test CA", "-keyout", path("ca.key"), "-out", ca()});
-    run({"req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
-         "/CN=flannel", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key(), "-out",
-         path("request")});
-    run({"x509", "-req", "-in", path("request"), "-CA", ca(), "-CAkey", path("ca.key"),
-         "-CAcreateserial", "-days", "2", "-copy_extensions", "copy", "-out", cert()});
-  }
-
-  std::string ca() const { return path("ca.pem"); }
-  std::string cert() const { return path("cert.pem"); }
-  std::string key() const { return path("key.pem"); }
-
- private:
-  std::string path(const std::string& name) const { return folder_.path() + "/" + name; }
-
-  static void run(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), "openssl");
-    const auto done = run_command(arguments);
-    ASSERT_TRUE(done) << done.error().text;
-  }
-
-  TemporaryFolder folder_;
-};
-
-class EtcdAccessTest : public ::testing::Test {
+class EtcdAccess : public ::testing::Test {
  protected:
   void SetUp() override {
     if (!EtcdServer::installed() || !program_installed("openssl")) {
@@ -57,7 +25,7 @@ class EtcdAccessTest : public ::testing::Test {
   }
 
   void start(std::optional<EtcdTls> tls = {}) {
-    etcd = EtcdServer::start(std::move(tls)).value();
+    etcd = EtcdServer::start(std::move(tls), {.v2 = true}).value();
     options.endpoints = {etcd->url()};
   }
 
@@ -75,7 +43,19 @@ class EtcdAccessTest : public ::testing::Test {
   Certificates certificates;
 };
 
-TEST_F(EtcdAccessTest, ALoneCaIsEnoughForTls) {
+// Both APIs of etcd, of which each is another client of ours.
+class EtcdAccessTest : public EtcdAccess, public ::testing::WithParamInterface<EtcdApi> {
+ protected:
+  void SetUp() override {
+    EtcdAccess::SetUp();
+    options.etcd_api = GetParam();
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Both, EtcdAccessTest, ::testing::Values(EtcdApi::v3, EtcdApi::v2),
+                         [](const auto& api) { return api.param == EtcdApi::v2 ? "V2" : "V3"; });
+
+TEST_P(EtcdAccessTest, ALoneCaIsEnoughForTls) {
   start_with_tls(false);
   options.ca_file = certificates.ca();
   const auto session = open();
@@ -86,7 +66,7 @@ TEST_F(EtcdAccessTest, ALoneCaIsEnoughForTls) {
   EXPECT_TRUE(watch.hears("put"));
 }
 
-TEST_F(EtcdAccessTest, ABareEndpointUsesTlsIfThereAreFilesForIt) {
+TEST_P(EtcdAccessTest, ABareEndpointUsesTlsIfThereAreFilesForIt) {
   start_with_tls(false);
   options.endpoints = {fmt::format("127.0.0.1:{}", etcd->port())};
   EXPECT_FALSE(open()->snapshot());
@@ -94,7 +74,7 @@ TEST_F(EtcdAccessTest, ABareEndpointUsesTlsIfThereAreFilesForIt) {
   EXPECT_TRUE(open()->snapshot());
 }
 
-TEST_F(EtcdAccessTest, AServerOfAnUnknownCaIsNotTrusted) {
+TEST_P(EtcdAccessTest, AServerOfAnUnknownCaIsNotTrusted) {
   start_with_tls(false);
   const Certificates others;
   for (const std::string& ca : {std::string(), others.ca()}) {
@@ -107,14 +87,14 @@ TEST_F(EtcdAccessTest, AServerOfAnUnknownCaIsNotTrusted) {
   }
 }
 
-TEST_F(EtcdAccessTest, ACertificateForAnotherNameIsNotTrusted) {
+TEST_P(EtcdAccessTest, ACertificateForAnotherNameIsNotTrusted) {
   start_with_tls(false);
   options.ca_file = certificates.ca();
   options.endpoints = {fmt::format("https://localhost:{}", etcd->port())};
   EXPECT_FALSE(open()->snapshot());
 }
 
-TEST_F(EtcdAccessTest, AClientCertificateIsShownToWhoAsksForOne) {
+TEST_P(EtcdAccessTest, AClientCertificateIsShownToWhoAsksForOne) {
   start_with_tls(true);
   options.ca_file = certificates.ca();
   EXPECT_EQ(open()->snapshot().error().kind, ErrorKind::unavailable);
@@ -124,7 +104,7 @@ TEST_F(EtcdAccessTest, AClientCertificateIsShownToWhoAsksForOne) {
   EXPECT_TRUE(all) << all.error().text;
 }
 
-TEST_F(EtcdAccessTest, RenewedCertificatesAreTakenUpWithoutARestart) {
+TEST_P(EtcdAccessTest, RenewedCertificatesAreTakenUpWithoutARestart) {
   start_with_tls(true);
   options.ca_file = certificates.ca();
   options.cert_file = certificates.cert();
@@ -138,7 +118,7 @@ TEST_F(EtcdAccessTest, RenewedCertificatesAreTakenUpWithoutARestart) {
   EXPECT_TRUE(all) << all.error().text;
 }
 
-TEST_F(EtcdAccessTest, PlaintextIsSpokenToHttpWhateverFilesAreGiven) {
+TEST_P(EtcdAccessTest, PlaintextIsSpokenToHttpWhateverFilesAreGiven) {
   start();
   options.ca_file = certificates.ca();
   options.cert_file = certificates.cert();  // and no key
@@ -146,7 +126,7 @@ TEST_F(EtcdAccessTest, PlaintextIsSpokenToHttpWhateverFilesAreGiven) {
   EXPECT_TRUE(all) << all.error().text;
 }
 
-TEST_F(EtcdAccessTest, FilesThatCannotBeReadAreSaidAtOnce) {
+TEST_P(EtcdAccessTest, FilesThatCannotBeReadAreSaidAtOnce) {
   options.endpoints = {"https://127.0.0.1:2379"};
   options.ca_file = "/nonexistent/ca.pem";
   const auto opened = open_registry(options, loop.loop());
@@ -155,10 +135,10 @@ TEST_F(EtcdAccessTest, FilesThatCannotBeReadAreSaidAtOnce) {
             "read the etcd CA certificate: open /nonexistent/ca.pem: No such file or directory");
 }
 
-class EtcdUserTest : public EtcdAccessTest {
+class EtcdUserTest : public EtcdAccess {
  protected:
   void SetUp() override {
-    EtcdAccessTest::SetUp();
+    EtcdAccess::SetUp();
     if (IsSkipped()) return;
     start();
     ctl({"user", "add", "root:rootpw"});
