@@ -100,7 +100,7 @@ def test_a_host_whose_key_is_deleted_disappears_from_all_others(lab, backend):
 
 @pytest.mark.parametrize("store", STORES)
 def test_a_host_that_died_disappears_when_its_lease_expires(lab, store):
-    cluster = Cluster(lab, store, hosts=3, flags=["--subnet-lease-ttl=4"]).start()
+    cluster = Cluster(lab, store, hosts=3, flags=["--subnet-lease-ttl=10"]).start()
     *stay, dead = cluster.hosts
     left = subnet(dead)
     kept = [subnet(host) for host in stay]

@@ -53,10 +53,16 @@ def upstream_adds_peer(host, key, value):
                "onlink")
 
 
+def on_etcd(lab, backend="vxlan", hosts=1):
+    """A cluster on etcd whose hosts never choose SUBNET by themselves."""
+    cluster = Cluster(lab, "etcd", backend, hosts)
+    cluster.config["SubnetMax"] = "10.5.63.0"
+    return cluster.start(containers=True)
+
+
 @pytest.fixture
 def ours(lab):
-    """A cluster of one host of ours on etcd."""
-    cluster = Cluster(lab, "etcd", hosts=1).start(containers=True)
+    cluster = on_etcd(lab)
     return cluster, cluster.hosts[0]
 
 
@@ -95,7 +101,7 @@ def test_a_peer_of_upstream_that_comes_back_with_another_mac_leaves_no_old_row(l
 
 
 def test_a_host_of_upstream_is_reached_over_host_gw(lab):
-    cluster = Cluster(lab, "etcd", "host-gw", hosts=1).start(containers=True)
+    cluster = on_etcd(lab, "host-gw")
     one, two = cluster.hosts[0], lab.host()
     two.container = Container(two, {"FLANNEL_SUBNET": "10.5.77.1/24", "FLANNEL_MTU": "1500"})
     two.ns.ip("route", "add", subnet(one), "via", one.address, "dev", "eth0")
@@ -130,8 +136,24 @@ def test_a_reservation_made_by_hand_is_taken_and_stays_a_reservation(lab):
     assert cluster.store.hold(lease_key(SUBNET)) == 0
 
 
+def test_a_subnet_that_another_host_takes_is_an_alarm_and_never_taken_back_by_force(ours):
+    """Upstream's daemons overwrite a key whose owner is somebody else; ours does not."""
+    cluster, one = ours
+    mine, key = subnet(one), lease_key(subnet(one))
+    was = cluster.store.lease_values()[key]
+    theirs = VXLAN_VALUE.replace("192.0.2.2", "192.0.2.9")
+    cluster.store.put_lease(key, theirs)
+    wait_until(lambda: "192.0.2.9" in one.daemon.health("/readyz")[1], "the alarm")
+    assert cluster.store.lease_values()[key] == theirs
+    assert subnet(one) == mine, "the containers keep their addresses"
+    cluster.store.delete_lease(key)
+    wait_until(lambda: cluster.store.lease_values().get(key) == was, "the lease to be ours again",
+               within=40)
+    wait_until(lambda: "192.0.2.9" not in one.daemon.health("/readyz")[1], "the end of the alarm")
+
+
 def test_rubbish_among_the_leases_costs_nobody_a_route(lab):
-    cluster = Cluster(lab, "etcd", hosts=2).start()
+    cluster = on_etcd(lab, hosts=2)
     put = cluster.store.put_lease
     put("lock", "mine")
     put("10.5.300.0-24", VXLAN_VALUE)

@@ -71,7 +71,7 @@ class Cluster:
         self.store.forget_everything()
 
 
-def wait_rows_gone(host, rows_left, what, within=20):
+def wait_rows_gone(host, rows_left, what, within=30):
     """Until `rows_left()` is empty."""
     wait_until(
         lambda: not rows_left(),

@@ -121,7 +121,7 @@ class Lab:
         """(title, text) of every program that the lab started."""
         parts = [(f"flanneld on {d.host.name}", d.log()) for d in self.daemons if d.started()]
         if self._etcd:
-            parts.append(("etcd", self._etcd.log()[-4000:]))
+            parts.append(("etcd", self._etcd.log()[-1500:]))
         return parts
 
     def close(self):
