@@ -131,16 +131,6 @@ def _try(daemon, path):
         return ""
 
 
-def test_two_daemons_of_one_address_do_not_both_take_its_lease(lab):
-    """The same public IP on two hosts is a mistake that must be heard, not a shared subnet."""
-    cluster = Cluster(lab, hosts=2, flags=["--public-ip=192.0.2.1"], iface="eth0")
-    cluster.store.set_config(cluster.config)
-    for host in cluster.hosts:
-        host.daemon.start()
-    cluster.hosts[0].daemon.wait_ready()
-    assert len(leases_of(cluster.store)) == 1
-
-
 # ---- flannelctl
 
 

@@ -92,5 +92,6 @@ def test_rows_of_peers_that_went_meanwhile_are_removed_and_foreign_ones_stay(lab
 
 
 def _all_rows(host):
-    foreign = host.ns.ip("neigh", "show", "nud", "permanent") + host.ns.bridge("fdb", "show", "dev", "vx9")
+    foreign = host.ns.ip("neigh", "show", "dev", "eth0", "nud", "permanent")
+    foreign += host.ns.bridge("fdb", "show", "dev", "vx9")
     return rows(host) | set(foreign.splitlines())
