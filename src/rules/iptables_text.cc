@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "rules/iptables_text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "base/parse.h"
+
+namespace flannel {
+namespace {
+
+using Rules = std::vector<std::string>;
+
+// A chain of ours and how it is reached.
+struct OwnChain {
+  const char* table;
+  const char* name;
+  const char* comment;
+  const char* parent;
+  const char* docker_parent;  // if it is there
+
+  std::string jump() const {
+    return fmt::format("-m comment --comment \"{}\" -j {}", comment, name);
+  }
+};
+
+constexpr OwnChain kMasquerade{"nat", "FLANNEL-POSTRTG", "flanneld masq", "POSTROUTING", nullptr};
+constexpr OwnChain kForward{"filter", "FLANNEL-FWD", "flanneld forward", "FORWARD", "DOCKER-USER"};
+
+std::string address(const char* option, const std::optional<AddressMatch>& match) {
+  if (!match) return {};
+  return fmt::format("{}{} {} ", match->inverted ? "! " : "", option, to_string(match->net));
+}
+
+std::string target(Verdict verdict, bool fully_random) {
+  switch (verdict) {
+    case Verdict::accept:
+      return "-j ACCEPT";
+    case Verdict::leave:
+      return "-j RETURN";
+    case Verdict::masquerade:
+      return fully_random ? "-j MASQUERADE --random-fully" : "-j MASQUERADE";
+  }
+  return {};
+}
+
+// In the order in which iptables-save prints: addresses, mark, comment, target.
+std::string render(const Rule& rule, const char* comment, bool fully_random) {
+  std::string text = address("-s", rule.from) + address("-d", rule.to);
+  if (rule.marked) text += fmt::format("-m mark --mark {0:#x}/{0:#x} ", kForeignMasqueradeMark);
+  if (comment) text += fmt::format("-m comment --comment \"{}\" ", comment);
+  return text + target(rule.verdict, fully_random);
+}
+
+Rules render_all(const std::vector<Rule>& rules, const char* comment, bool fully_random) {
+  Rules texts;
+  for (const Rule& rule : rules)
+    texts.push_back(render(rule, comment, fully_random));
+  return texts;
+}
+
+Rules rules_in(const IptablesTable& table, const std::string& chain) {
+  const auto found = table.rules.find(chain);
+  return found == table.rules.end() ? Rules() : found->second;
+}
+
+bool contains(const Rules& rules, const std::string& rule) {
+  return std::find(rules.begin(), rules.end(), rule) != rules.end();
+}
+
+// All of `wanted`, in this order, with whatever between them.
+bool contains_in_order(const Rules& have, const Rules& wanted) {
+  auto next = wanted.begin();
+  for (const std::string& rule : have) {
+    if (next != wanted.end() && rule == *next) ++next;
+  }
+  return next == wanted.end();
+}
+
+// What flannel v0.10 … v0.19 put straight into the parent, in its two forms: up to v0.16 without
+// a comment, and with and without random ports.
+Rules rules_of_old(const OwnChain& chain, std::vector<Rule> rules, const Cidr4& network) {
+  if (chain.parent == kMasquerade.parent) {
+    const AddressMatch inside{network, false};
+    rules.push_back({inside, inside, false, Verdict::leave});
+  }
+  Rules old;
+  for (const Rule& rule : rules) {
+    if (rule.marked) continue;  // not known then
+    for (const char* comment : {static_cast<const char*>(nullptr), chain.comment}) {
+      for (const bool fully_random : {false, true})
+        old.push_back(render(rule, comment, fully_random));
+    }
+  }
+  return old;
+}
+
+// Where in `parent` the jump belongs: before a RETURN for everything, which ends DOCKER-USER;
+// else at the end. Counted from 1, as iptables does.
+std::size_t place_of_jump(const Rules& parent) {
+  const auto end = std::find(parent.begin(), parent.end(), "-j RETURN");
+  return static_cast<std::size_t>(end - parent.begin()) + 1;
+}
+
+// The lines that make `parent` lead to our chain once, and free of what old releases left.
+std::string parent_lines(const OwnChain& chain, const std::string& parent, const Rules& have,
+                         const Rules& old) {
+  std::string lines;
+  Rules rest;
+  std::size_t jumps = 0;
+  for (const std::string& rule : have) {
+    if (contains(old, rule)) {
+      lines += fmt::format("-D {} {}\n", parent, rule);
+    } else {
+      rest.push_back(rule);
+      jumps += rule == chain.jump() ? 1 : 0;
+    }
+  }
+  const std::size_t place = place_of_jump(rest);
+  const auto jump = std::find(rest.begin(), rest.end(), chain.jump());
+  if (jumps == 1 && static_cast<std::size_t>(jump - rest.begin()) < place) return lines;
+  for (; jumps > 0; --jumps)
+    lines += fmt::format("-D {} {}\n", parent, chain.jump());
+  std::erase(rest, chain.jump());
+  const std::size_t again = place_of_jump(rest);
+  if (again > rest.size()) return lines + fmt::format("-A {} {}\n", parent, chain.jump());
+  return lines + fmt::format("-I {} {} {}\n", parent, again, chain.jump());
+}
+
+std::string change(const OwnChain& chain, const IptablesTable& table, const std::vector<Rule>& list,
+                   const RuleSet& rules, IptablesMoment moment) {
+  if (list.empty()) return {};
+  const Rules wanted = render_all(list, chain.comment, rules.fully_random);
+  const Rules have = rules_in(table, chain.name);
+  const bool fresh = moment == IptablesMoment::start;
+  const Rules old = fresh ? rules_of_old(chain, list, rules.network) : Rules();
+  const bool filled =
+      table.has(chain.name) && (fresh ? have == wanted : contains_in_order(have, wanted));
+  std::string lines;
+  if (!filled) {
+    lines += fmt::format(":{} - [0:0]\n", chain.name);  // makes the chain, or empties it
+    for (const std::string& rule : have) {
+      if (!fresh && !contains(wanted, rule)) lines += fmt::format("-A {} {}\n", chain.name, rule);
+    }
+    for (const std::string& rule : wanted)
+      lines += fmt::format("-A {} {}\n", chain.name, rule);
+  }
+  lines += parent_lines(chain, chain.parent, rules_in(table, chain.parent), old);
+  if (chain.docker_parent && table.has(chain.docker_parent)) {
+    lines += parent_lines(chain, chain.docker_parent, rules_in(table, chain.docker_parent), {});
+  }
+  return lines.empty() ? lines : fmt::format("*{}\n{}COMMIT\n", chain.table, lines);
+}
+
+std::string removal(const OwnChain& chain, const IptablesTable& table) {
+  std::string lines;
+  for (const auto& [parent, rules] : table.rules) {
+    for (const std::string& rule : rules) {
+      const bool leads_there = rule.ends_with(std::string("-j ") + chain.name);
+      if (leads_there || (rule.find(chain.comment) != std::string::npos && parent != chain.name)) {
+        lines += fmt::format("-D {} {}\n", parent, rule);
+      }
+    }
+  }
+  if (table.has(chain.name)) lines += fmt::format("-F {0}\n-X {0}\n", chain.name);
+  return lines.empty() ? lines : fmt::format("*{}\n{}COMMIT\n", chain.table, lines);
+}
+
+}  // namespace
+
+IptablesTable parse_iptables(std::string_view saved, std::string_view name) {
+  IptablesTable table;
+  bool inside = false;
+  for (const std::string_view line : split(saved, '\n')) {
+    if (line.starts_with('*')) inside = line.substr(1) == name;
+    if (!inside || line.size() < 2) continue;
+    if (line.starts_with(':')) {  // ":FORWARD DROP [0:0]"
+      const auto words = split(line.substr(1), ' ');
+      if (words.size() >= 2) table.policies[std::string(words[0])] = words[1];
+    } else if (line.starts_with("-A ")) {
+      const std::string_view rest = line.substr(3);
+      const auto blank = rest.find(' ');
+      if (blank == std::string_view::npos) continue;
+      table.rules[std::string(rest.substr(0, blank))].emplace_back(trim(rest.substr(blank)));
+    }
+  }
+  return table;
+}
+
+bool forward_may_drop(const IptablesTable& filter) {
+  const auto policy = filter.policies.find("FORWARD");
+  return filter.has("DOCKER-USER") || (policy != filter.policies.end() && policy->second == "DROP");
+}
+
+std::string nat_change(const RuleSet& rules, const IptablesTable& nat, IptablesMoment moment) {
+  return change(kMasquerade, nat, rules.masquerade, rules, moment);
+}
+
+std::string filter_change(const RuleSet& rules, const IptablesTable& filter,
+                          IptablesMoment moment) {
+  return change(kForward, filter, rules.forward, rules, moment);
+}
+
+std::string nat_removal(const IptablesTable& nat) {
+  return removal(kMasquerade, nat);
+}
+
+std::string filter_removal(const IptablesTable& filter) {
+  return removal(kForward, filter);
+}
+
+}  // namespace flannel

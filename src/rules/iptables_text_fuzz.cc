@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstddef>
+#include <cstdint>
+
+#include "rules/iptables_text.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace flannel;
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  static const RuleSet rules =
+      plan_rules(Cidr4::of(Ip4::of(10, 5, 0, 0), 16), Cidr4::of(Ip4::of(10, 5, 1, 0), 24),
+                 {.masquerade = true});
+  for (const char* name : {"nat", "filter"}) {
+    const IptablesTable table = parse_iptables(text, name);
+    for (const auto moment : {IptablesMoment::start, IptablesMoment::resync}) {
+      (void)nat_change(rules, table, moment);
+      (void)filter_change(rules, table, moment);
+    }
+    (void)nat_removal(table);
+    (void)filter_removal(table);
+    (void)forward_may_drop(table);
+  }
+  return 0;
+}

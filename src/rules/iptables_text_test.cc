@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "rules/iptables_text.h"
+
+#include <gtest/gtest.h>
+
+namespace flannel {
+namespace {
+
+const Cidr4 kNetwork = Cidr4::parse("10.42.0.0/16").value();
+const Cidr4 kSubnet = Cidr4::parse("10.42.1.0/24").value();
+const RuleSet kRules = plan_rules(kNetwork, kSubnet, {.masquerade = true});
+
+// Chain by chain what flannel upstream's own tests compare with.
+const std::string kMasqueradeRules =
+    R"(-A FLANNEL-POSTRTG -m mark --mark 0x4000/0x4000 -m comment --comment "flanneld masq" -j RETURN
+-A FLANNEL-POSTRTG -s 10.42.1.0/24 -d 10.42.0.0/16 -m comment --comment "flanneld masq" -j RETURN
+-A FLANNEL-POSTRTG -s 10.42.0.0/16 -d 10.42.1.0/24 -m comment --comment "flanneld masq" -j RETURN
+-A FLANNEL-POSTRTG ! -s 10.42.0.0/16 -d 10.42.1.0/24 -m comment --comment "flanneld masq" -j RETURN
+-A FLANNEL-POSTRTG -s 10.42.0.0/16 ! -d 224.0.0.0/4 -m comment --comment "flanneld masq" -j MASQUERADE --random-fully
+-A FLANNEL-POSTRTG ! -s 10.42.0.0/16 -d 10.42.0.0/16 -m comment --comment "flanneld masq" -j MASQUERADE --random-fully
+)";
+const std::string kForwardRules =
+    R"(-A FLANNEL-FWD -s 10.42.0.0/16 -m comment --comment "flanneld forward" -j ACCEPT
+-A FLANNEL-FWD -d 10.42.0.0/16 -m comment --comment "flanneld forward" -j ACCEPT
+)";
+const std::string kMasqueradeJump = R"(-m comment --comment "flanneld masq" -j FLANNEL-POSTRTG)";
+const std::string kForwardJump = R"(-m comment --comment "flanneld forward" -j FLANNEL-FWD)";
+
+IptablesTable nat(const std::string& rules, bool with_chain = true) {
+  return parse_iptables("*nat\n:POSTROUTING ACCEPT [0:0]\n" +
+                            std::string(with_chain ? ":FLANNEL-POSTRTG - [0:0]\n" : "") + rules +
+                            "COMMIT\n",
+                        "nat");
+}
+IptablesTable filter(const std::string& chains, const std::string& rules) {
+  return parse_iptables("*filter\n:FORWARD DROP [0:0]\n" + chains + rules + "COMMIT\n", "filter");
+}
+std::string filter_start(const std::string& chains, const std::string& rules) {
+  return filter_change(kRules, filter(chains, rules), IptablesMoment::start);
+}
+
+TEST(IptablesTextTest, OnAHostWithoutAnythingBothChainsAreMade) {
+  EXPECT_EQ(nat_change(kRules, {}, IptablesMoment::start),
+            "*nat\n:FLANNEL-POSTRTG - [0:0]\n" + kMasqueradeRules + "-A POSTROUTING " +
+                kMasqueradeJump + "\nCOMMIT\n");
+  EXPECT_EQ(filter_change(kRules, {}, IptablesMoment::start), "*filter\n:FLANNEL-FWD - [0:0]\n" +
+                                                                  kForwardRules + "-A FORWARD " +
+                                                                  kForwardJump + "\nCOMMIT\n");
+}
+
+TEST(IptablesTextTest, WhatIsThereIsLeftAlone) {
+  for (const auto moment : {IptablesMoment::start, IptablesMoment::resync}) {
+    EXPECT_EQ(nat_change(kRules,
+                         nat("-A POSTROUTING -s 172.17.0.0/16 -j MASQUERADE\n-A POSTROUTING " +
+                             kMasqueradeJump + "\n" + kMasqueradeRules),
+                         moment),
+              "");
+  }
+  EXPECT_EQ(filter_start(":FLANNEL-FWD - [0:0]\n",
+                         "-A FORWARD " + kForwardJump + "\n-A FORWARD -j X\n" + kForwardRules),
+            "");
+}
+
+TEST(IptablesTextTest, WhatAnEarlierRunLeftGoesAtTheStart) {
+  const std::string old = "-A FLANNEL-POSTRTG -s 10.9.0.0/16 -j RETURN\n";
+  const auto have = nat("-A POSTROUTING " + kMasqueradeJump + "\n" + old + kMasqueradeRules);
+  EXPECT_EQ(nat_change(kRules, have, IptablesMoment::start),
+            "*nat\n:FLANNEL-POSTRTG - [0:0]\n" + kMasqueradeRules + "COMMIT\n");
+  EXPECT_EQ(nat_change(kRules, have, IptablesMoment::resync), "") << "it may be another flannel's";
+}
+
+TEST(IptablesTextTest, ADeletedRuleComesBackInItsPlaceAndOthersStay) {
+  const std::string other = "-A FLANNEL-POSTRTG -s 10.9.0.0/16 -j RETURN\n";
+  const auto line_end = kMasqueradeRules.find('\n') + 1;
+  const auto have =
+      nat("-A POSTROUTING " + kMasqueradeJump + "\n" + other + kMasqueradeRules.substr(line_end));
+  EXPECT_EQ(nat_change(kRules, have, IptablesMoment::resync),
+            "*nat\n:FLANNEL-POSTRTG - [0:0]\n" + other + kMasqueradeRules + "COMMIT\n");
+}
+
+TEST(IptablesTextTest, ADeletedJumpComesBackAndADoubleOneGoes) {
+  const std::string line = "-A POSTROUTING " + kMasqueradeJump + "\n";
+  const std::string gone = "-D POSTROUTING " + kMasqueradeJump + "\n";
+  EXPECT_EQ(nat_change(kRules, nat(kMasqueradeRules), IptablesMoment::resync),
+            "*nat\n" + line + "COMMIT\n");
+  EXPECT_EQ(nat_change(kRules, nat(line + line + kMasqueradeRules), IptablesMoment::resync),
+            "*nat\n" + gone + gone + line + "COMMIT\n");
+}
+
+TEST(IptablesTextTest, DockerIsPassedByItsOwnChain) {
+  EXPECT_EQ(filter_start(":DOCKER-USER - [0:0]\n", ""),
+            "*filter\n:FLANNEL-FWD - [0:0]\n" + kForwardRules + "-A FORWARD " + kForwardJump +
+                "\n-A DOCKER-USER " + kForwardJump + "\nCOMMIT\n");
+}
+
+TEST(IptablesTextTest, WhatTheOperatorPutIntoDockersChainIsAskedFirst) {
+  const std::string own = ":FLANNEL-FWD - [0:0]\n:DOCKER-USER - [0:0]\n";
+  const std::string done = "-A FORWARD " + kForwardJump + "\n" + kForwardRules;
+  const std::string operators = "-A DOCKER-USER -s 10.42.9.9/32 -j DROP\n";
+  EXPECT_EQ(filter_start(own, done + operators + "-A DOCKER-USER -j RETURN\n"),
+            "*filter\n-I DOCKER-USER 2 " + kForwardJump + "\nCOMMIT\n");
+  EXPECT_EQ(filter_start(own, done + operators + "-A DOCKER-USER " + kForwardJump +
+                                  "\n-A DOCKER-USER -j RETURN\n"),
+            "");
+  EXPECT_EQ(
+      filter_start(own, done + "-A DOCKER-USER -j RETURN\n-A DOCKER-USER " + kForwardJump + "\n"),
+      "*filter\n-D DOCKER-USER " + kForwardJump + "\n-I DOCKER-USER 1 " + kForwardJump +
+          "\nCOMMIT\n")
+      << "after the RETURN nobody comes there";
+}
+
+TEST(IptablesTextTest, RulesOfVersion010GoOnce) {
+  const std::string old =
+      "-A POSTROUTING -s 10.42.0.0/16 -d 10.42.0.0/16 -j RETURN\n"
+      "-A POSTROUTING -s 10.42.0.0/16 ! -d 224.0.0.0/4 -j MASQUERADE\n"
+      "-A POSTROUTING ! -s 10.42.0.0/16 -d 10.42.1.0/24 -j RETURN\n"
+      "-A POSTROUTING ! -s 10.42.0.0/16 -d 10.42.0.0/16 -j MASQUERADE\n";
+  const std::string others = "-A POSTROUTING -s 10.42.0.0/16 -d 10.43.0.0/16 -j RETURN\n";
+  const auto have =
+      nat(others + old + "-A POSTROUTING " + kMasqueradeJump + "\n" + kMasqueradeRules);
+  std::string deletes = old;
+  for (auto at = deletes.find("-A "); at != std::string::npos; at = deletes.find("-A ", at))
+    deletes.replace(at, 3, "-D ");
+  EXPECT_EQ(nat_change(kRules, have, IptablesMoment::start), "*nat\n" + deletes + "COMMIT\n");
+  EXPECT_EQ(nat_change(kRules, have, IptablesMoment::resync), "");
+}
+
+TEST(IptablesTextTest, RulesWithCommentButWithoutChainGoToo) {
+  const std::string rule =
+      "FORWARD -d 10.42.0.0/16 -m comment --comment \"flanneld forward\" -j ACCEPT\n";
+  EXPECT_EQ(filter_start(":FLANNEL-FWD - [0:0]\n",
+                         "-A " + rule + "-A FORWARD " + kForwardJump + "\n" + kForwardRules),
+            "*filter\n-D " + rule + "COMMIT\n");
+}
+
+TEST(IptablesTextTest, WithoutRulesNothingIsTouched) {
+  const RuleSet none = plan_rules(kNetwork, kSubnet, {.forward = false});
+  EXPECT_EQ(nat_change(none, {}, IptablesMoment::start), "");
+  EXPECT_EQ(filter_change(none, {}, IptablesMoment::start), "");
+}
+
+TEST(IptablesTextTest, ARemovalBeginsWithTheJumpsSoThatTheChainIsFree) {
+  EXPECT_EQ(nat_removal(nat("-A POSTROUTING " + kMasqueradeJump + "\n" + kMasqueradeRules)),
+            "*nat\n-D POSTROUTING " + kMasqueradeJump +
+                "\n-F FLANNEL-POSTRTG\n-X FLANNEL-POSTRTG\nCOMMIT\n");
+  EXPECT_EQ(filter_removal(filter(":FLANNEL-FWD - [0:0]\n:DOCKER-USER - [0:0]\n",
+                                  "-A FORWARD -j ACCEPT\n-A FORWARD " + kForwardJump +
+                                      "\n-A DOCKER-USER " + kForwardJump + "\n" + kForwardRules)),
+            "*filter\n-D DOCKER-USER " + kForwardJump + "\n-D FORWARD " + kForwardJump +
+                "\n-F FLANNEL-FWD\n-X FLANNEL-FWD\nCOMMIT\n");
+  EXPECT_EQ(nat_removal({}), "");
+  EXPECT_EQ(filter_removal(filter("", "-A FORWARD -j ACCEPT\n")), "");
+}
+
+TEST(IptablesTextTest, AHostThatDropsWhatItForwardsIsRecognised) {
+  EXPECT_TRUE(forward_may_drop(filter("", "")));
+  EXPECT_TRUE(forward_may_drop(
+      parse_iptables("*filter\n:FORWARD ACCEPT [0:0]\n:DOCKER-USER - [0:0]\n", "filter")));
+  EXPECT_FALSE(forward_may_drop(parse_iptables("*filter\n:FORWARD ACCEPT [0:0]\n", "filter")));
+  EXPECT_FALSE(forward_may_drop({}));
+}
+
+TEST(IptablesTextTest, OnlyTheTableThatWasAskedForIsRead) {
+  const IptablesTable table = parse_iptables(
+      "# made by\n*raw\n:X - [0:0]\n-A X -j DROP\nCOMMIT\n*filter\n:FORWARD ACCEPT [7:9]\n"
+      "-A FORWARD -j X\n-A\n-A FORWARD\nnonsense\nCOMMIT\n",
+      "filter");
+  EXPECT_EQ(table.policies, (std::map<std::string, std::string>{{"FORWARD", "ACCEPT"}}));
+  EXPECT_EQ(table.rules.at("FORWARD"), std::vector<std::string>{"-j X"});
+  EXPECT_EQ(table.rules.size(), 1U);
+}
+
+}  // namespace
+}  // namespace flannel
