@@ -60,16 +60,32 @@ class Publisher {
       since_ = loop_.now();
     }
     StatusSnapshot status = status_of(agent, registry_, since_);
-    notifier_.status(one_line(status));
+    line_ = one_line(status);
     board_.publish(std::move(status));
+    if (!rest_) tell_manager();
   }
 
+  const std::string& line() const { return line_; }
+
  private:
+  static constexpr auto kRest = std::chrono::seconds(1);
+
+  // At most once in kRest: each line wakes the manager.
+  void tell_manager() {
+    notifier_.status(line_);
+    rest_ = loop_.at(loop_.now() + kRest, [this] {
+      rest_.reset();
+      notifier_.status(line_);
+    });
+  }
+
   Loop& loop_;
   const Registry& registry_;
   StatusBoard& board_;
   ServiceNotifier& notifier_;
   SubscriptionPtr due_;
+  SubscriptionPtr rest_;
+  std::string line_;
   bool connected_ = false;
   TimePoint since_ = BootClock::now();
 };
@@ -121,7 +137,7 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier) {
                        [&] {
                          log::info("flannel is ready");
                          publisher.publish(*agent);
-                         notifier.ready(one_line(*board.current()));
+                         notifier.ready(publisher.line());
                        },
                    .on_fatal =
                        [&](Error error) {

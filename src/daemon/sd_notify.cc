@@ -19,12 +19,13 @@ namespace {
 // A manager that reads no more must not hold the loop for longer.
 constexpr timeval kLongestSend{.tv_sec = 0, .tv_usec = 200'000};
 
-Result<void> send_to(const Fd& socket, const std::string& address, const std::string& message) {
+Result<void> send_to(const Fd& socket, const std::string& address, const std::string& message,
+                     int flags) {
   sockaddr_un to{};
   to.sun_family = AF_UNIX;
   std::copy(address.begin(), address.end(), to.sun_path);
   const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + address.size());
-  const ssize_t sent = ::sendto(socket.get(), message.data(), message.size(), MSG_NOSIGNAL,
+  const ssize_t sent = ::sendto(socket.get(), message.data(), message.size(), flags | MSG_NOSIGNAL,
                                 reinterpret_cast<const sockaddr*>(&to), length);
   if (sent < 0) return os_error("tell the service manager");
   return {};
@@ -57,23 +58,24 @@ ServiceNotifier::ServiceNotifier(std::string_view address) {
 
 void ServiceNotifier::ready(std::string_view status) {
   last_status_ = printable(status);
-  send("READY=1\nSTATUS=" + last_status_);
+  send("READY=1\nSTATUS=" + last_status_, 0);
 }
 
 void ServiceNotifier::stopping() {
-  send("STOPPING=1\nSTATUS=stopping; the data plane stays");
+  send("STOPPING=1\nSTATUS=stopping; the data plane stays", 0);
 }
 
 void ServiceNotifier::status(std::string_view text) {
   std::string line = printable(text);
   if (line == last_status_) return;
   last_status_ = std::move(line);
-  send("STATUS=" + last_status_);
+  // The next one says more: a manager that is behind does not hold up the loop.
+  send("STATUS=" + last_status_, MSG_DONTWAIT);
 }
 
-void ServiceNotifier::send(const std::string& message) {
+void ServiceNotifier::send(const std::string& message, int flags) {
   if (address_.empty()) return;
-  const auto sent = send_to(socket_, address_, message);
+  const auto sent = send_to(socket_, address_, message, flags);
   if (!sent && heard_) log::warning("service manager", {{"why", sent.error().text}});
   heard_ = sent.has_value();
 }

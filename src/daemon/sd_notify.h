@@ -22,10 +22,11 @@ class ServiceNotifier {
 
   void ready(std::string_view status);  // start-up is complete
   void stopping();                      // shutdown has begun
-  void status(std::string_view text);   // one line for `systemctl status`; sent when it changes
+  // One line for `systemctl status`; sent when it changes, dropped when the manager is behind.
+  void status(std::string_view text);
 
  private:
-  void send(const std::string& message);
+  void send(const std::string& message, int flags);
 
   std::string address_;  // as the kernel wants it: a leading zero byte for an abstract one
   std::string last_status_;
