@@ -56,7 +56,8 @@ Result<Link> Devices::as_link(const LinkRow& row) {
                             .local = row.vxlan->local,
                             .learning = row.vxlan->learning,
                             .gbp = row.vxlan->gbp,
-                            .mac = row.mac};
+                            .mac = row.mac,
+                            .plain = row.vxlan->plain};
   return link;
 }
 

@@ -13,12 +13,6 @@ std::optional<typename Map::mapped_type> value_at(const Map& map, const Key& key
 
 }  // namespace
 
-void InPlace::clear() {
-  links.clear();
-  routes.clear();
-  on_link_.clear();
-}
-
 std::optional<Mac> InPlace::mac(int link, Ip4 neighbour) const {
   const auto at = on_link_.find(link);
   return at == on_link_.end() ? std::nullopt : value_at(at->second.macs, neighbour);

@@ -30,7 +30,6 @@ class InPlace {
   }
   void forget_neighbours(int link) { on_link_[link].macs.clear(); }
   void forget_all_on(int link) { on_link_.erase(link); }
-  void clear();
 
   // Null or nothing: we left none.
   std::optional<Mac> mac(int link, Ip4 neighbour) const;

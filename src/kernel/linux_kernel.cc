@@ -23,7 +23,9 @@ Result<std::unique_ptr<LinuxKernel>> LinuxKernel::open(Options options) {
 }
 
 LinuxKernel::LinuxKernel(NetlinkSocket socket, const Options& options)
-    : socket_(std::move(socket)), in_place_(options.plain_routes) {}
+    : socket_(std::move(socket)),
+      plain_routes_(options.plain_routes),
+      in_place_(options.plain_routes) {}
 
 std::vector<Result<void>> LinuxKernel::apply(std::span<const KernelChange> changes) {
   std::vector<Result<void>> results(changes.size());

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -28,7 +30,7 @@ class LinuxKernel final : public Kernel {
   static Result<std::unique_ptr<LinuxKernel>> open(Options options);
   static Result<std::unique_ptr<LinuxKernel>> open() { return open(Options{}); }
 
-  // Also removes next-hop objects of ours that no route names.
+  // Also removes next-hop objects of our protocol that no route named this time and the last time.
   Result<NetState> read(const Scope& scope) override;
   std::vector<Result<void>> apply(std::span<const KernelChange> changes) override;
 
@@ -44,17 +46,20 @@ class LinuxKernel final : public Kernel {
   Result<void> apply_link(const KernelChange& change, Devices& devices);
   void note_link(const std::string& name, Devices& devices);
 
+  Result<NetState> read_all(const Scope& scope);
   Result<void> read_link(const std::string& name, const Scope& scope, Devices& devices,
                          NetState& state);
   Result<void> read_addresses(const LinkRow& row, const Scope& scope, NetState& state);
   Result<void> read_neighbours(const LinkRow& row, NetState& state);
   Result<void> read_fdb(const LinkRow& row, NetState& state);
-  Result<void> read_routes(Devices& devices, NetState& state);
+  Result<void> read_routes(const Scope& scope, Devices& devices, NetState& state);
   Result<std::vector<NexthopRow>> read_nexthops();
-  void delete_orphans(std::span<const NexthopRow> nexthops);
+  void delete_orphans(std::set<std::uint32_t> orphans);
 
   NetlinkSocket socket_;
+  std::size_t plain_routes_;
   InPlace in_place_;
+  std::set<std::uint32_t> orphans_seen_;
 };
 
 }  // namespace flannel

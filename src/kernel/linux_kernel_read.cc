@@ -3,7 +3,9 @@
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 
+#include <algorithm>
 #include <set>
+#include <unordered_map>
 #include <utility>
 
 #include "base/log.h"
@@ -23,16 +25,40 @@ bool is_ours(const FdbRow& row) {
          !row.mac.is_zero() && !row.mac.is_multicast();
 }
 
+bool is_ours(const NexthopRow& row) {
+  return row.protocol == kRouteProtocol;
+}
+
+// With net.ipv4.nexthop_compat_mode=0 a route has its object's id and nothing else.
+void fill_in(RouteRow& row, const NexthopRow& nexthop) {
+  if (row.link != 0) return;
+  row.link = nexthop.link;
+  row.via = nexthop.via;
+  row.onlink = nexthop.onlink;
+}
+
+// Routes of our protocol that are neither are another daemon's.
+bool concerns(const Route& route, const Scope& scope) {
+  return scope.network.contains(route.to) ||
+         std::ranges::find(scope.link_names, route.link) != scope.link_names.end();
+}
+
 }  // namespace
 
 Result<NetState> LinuxKernel::read(const Scope& scope) {
-  in_place_.clear();
+  InPlace before = std::exchange(in_place_, InPlace(plain_routes_));
+  auto state = read_all(scope);
+  if (!state) in_place_ = std::move(before);
+  return state;
+}
+
+Result<NetState> LinuxKernel::read_all(const Scope& scope) {
   NetState state;
   Devices devices(socket_);
   for (const std::string& name : std::set(scope.link_names.begin(), scope.link_names.end())) {
     TRY_DURING(read_link(name, scope, devices, state), "read " + name);
   }
-  TRY_DURING(read_routes(devices, state), "read our routes");
+  TRY_DURING(read_routes(scope, devices, state), "read our routes");
   return state;
 }
 
@@ -84,36 +110,34 @@ Result<void> LinuxKernel::read_fdb(const LinkRow& link, NetState& state) {
   return {};
 }
 
-Result<void> LinuxKernel::read_routes(Devices& devices, NetState& state) {
+Result<void> LinuxKernel::read_routes(const Scope& scope, Devices& devices, NetState& state) {
   const auto nexthops = TRY(read_nexthops());
-  std::map<std::uint32_t, const NexthopRow*> by_id;
-  for (const NexthopRow& row : nexthops)
-    by_id.emplace(row.id, &row);
+  std::unordered_map<std::uint32_t, NexthopRow> by_id;
+  std::set<std::uint32_t> unnamed;  // of ours
+  for (const NexthopRow& row : nexthops) {
+    by_id.emplace(row.id, row);
+    if (is_ours(row)) unnamed.insert(row.id);
+  }
 
   NetlinkBatch request;
   dump_routes(request, kRouteProtocol);
-  const auto rows = TRY(dump_rows(socket_, request, decode_route));
-  for (RouteRow row : rows) {
-    if (!is_ours(row)) continue;
-    // With net.ipv4.nexthop_compat_mode=0 the route has its object's id and nothing else.
+  auto rows = TRY(dump_rows(socket_, request, decode_route));
+  for (RouteRow& row : rows) {
     const auto nexthop = by_id.find(row.nexthop);
-    if (row.link == 0 && nexthop != by_id.end()) {
-      row.link = nexthop->second->link;
-      row.via = nexthop->second->via;
-      row.onlink = nexthop->second->onlink;
-    }
+    const bool object_is_ours = nexthop != by_id.end() && is_ours(nexthop->second);
+    if (nexthop != by_id.end()) fill_in(row, nexthop->second);
+    unnamed.erase(row.nexthop);
+    if (!is_ours(row)) continue;
     auto link = TRY(devices.name_of(row.link));
     if (link.empty()) continue;  // gone with its device by now
     Route route{.to = row.to,
                 .via = row.via.value_or(Ip4{}),
                 .link = std::move(link),
                 .onlink = row.onlink};
-    const bool object_is_ours =
-        nexthop != by_id.end() && nexthop->second->protocol == kRouteProtocol;
-    in_place_.routes.found(route, row.nexthop, object_is_ours);
+    if (concerns(route, scope)) in_place_.routes.found(route, row.nexthop, object_is_ours);
     state.routes.push_back(std::move(route));
   }
-  delete_orphans(nexthops);
+  delete_orphans(std::move(unnamed));
   return {};
 }
 
@@ -128,13 +152,14 @@ Result<std::vector<NexthopRow>> LinuxKernel::read_nexthops() {
   return rows;
 }
 
-void LinuxKernel::delete_orphans(std::span<const NexthopRow> nexthops) {
+// Another daemon on this host may be about to put the route for an object that it has just made, so
+// only what was an orphan the last time, too, is deleted.
+void LinuxKernel::delete_orphans(std::set<std::uint32_t> orphans) {
   NetlinkBatch batch;
-  for (const NexthopRow& row : nexthops) {
-    if (row.protocol == kRouteProtocol && !in_place_.routes.owns(row.id)) {
-      delete_nexthop(batch, row.id);
-    }
+  for (const std::uint32_t id : orphans) {
+    if (orphans_seen_.contains(id)) delete_nexthop(batch, id);
   }
+  orphans_seen_ = std::move(orphans);
   if (batch.empty()) return;
   log::verbose(4, "removing next hops that no route names", {{"count", batch.size()}});
   socket_.transact(batch);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "kernel/sysctl.h"
+#include "plan/diff.h"
 #include "support/kernel_test.h"
 
 namespace flannel {
@@ -133,6 +134,16 @@ TEST_F(LinuxKernelTest, RecreatesWhatCannotBeChanged) {
   EXPECT_EQ(dump(read()),
             "link flannel.1 vxlan id 7 local 192.0.2.1 dev eth0 dstport 4789 nolearning gbp mtu "
             "1450 mac 02:00:00:00:00:01 up\n");
+}
+
+TEST_F(LinuxKernelTest, RecreatesAVxlanThatHasFeaturesWeNeverSet) {
+  shell(
+      "ip link add flannel.1 address 02:00:00:00:00:01 mtu 1450 txqueuelen 0 type vxlan id 1 "
+      "local 192.0.2.1 dev eth0 dstport 8472 nolearning group 239.0.0.1; ip link set flannel.1 up");
+  EXPECT_TRUE(needs_new_device(read().links.at(0), device(vxlan())));
+  EXPECT_EQ(outcome(Op::put, device(vxlan())), "change flannel.1: this needs a new device");
+  recreate(device(vxlan()));
+  EXPECT_EQ(dump(read()), kDevice);
 }
 
 TEST_F(LinuxKernelTest, AForeignDeviceOfOurNameIsNeverTouched) {

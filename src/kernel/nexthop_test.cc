@@ -113,11 +113,26 @@ TEST_F(NexthopTest, ARouteThatOthersPutOnAnObjectOfTheirsIsReplacedAndItsObjectK
   EXPECT_EQ(shell("ip nexthop show"), foreign);
 }
 
-TEST_F(NexthopTest, ObjectsThatNoRouteNamesAreRemovedByReading) {
+TEST_F(NexthopTest, ObjectsThatNoRouteNamesAreRemovedByReadingTwice) {
   shell("ip nexthop add id 5 via 192.0.2.9 dev eth0 proto 250");
   shell("ip nexthop add id 6 via 192.0.2.9 dev eth0 proto static");
+  const std::string both = shell("ip nexthop show");
+  read();
+  EXPECT_EQ(shell("ip nexthop show"), both) << "another daemon may be about to put the route";
   read();
   EXPECT_EQ(shell("ip nexthop show"), "id 6 via 192.0.2.9 dev eth0 scope link proto static \n");
+}
+
+TEST_F(NexthopTest, AnotherDaemonsRoutesAndObjectsAreNotCountedAsOurs) {
+  open_with(1);
+  shell("ip nexthop add id 5 via 192.0.2.9 dev eth0 proto 250");
+  shell("ip route add 172.16.0.0/24 nhid 5 proto 250");
+  EXPECT_EQ(read().routes.size(), 1U) << "the reconciler sets it aside";
+  read();
+  put({route(2)});
+  EXPECT_EQ(shell("ip route show proto 250"),
+            "10.5.2.0/24 via 10.5.2.0 dev flannel.1 onlink \n"
+            "172.16.0.0/24 nhid 5 via 192.0.2.9 dev eth0 \n");
 }
 
 TEST_F(NexthopTest, ABadRouteLeavesNoObjectBehind) {

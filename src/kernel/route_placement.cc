@@ -3,11 +3,6 @@
 
 namespace flannel {
 
-void RoutePlacement::clear() {
-  placed_.clear();
-  owners_.clear();
-}
-
 void RoutePlacement::found(const Route& route, std::uint32_t nexthop, bool nexthop_is_ours) {
   const Placed placed{route.via, nexthop, nexthop != 0 && nexthop_is_ours};
   const auto [at, is_new] = placed_.try_emplace(route.to, placed);

@@ -29,7 +29,6 @@ class RoutePlacement {
   // A route read from the kernel, with the id of the object that it names and whether that is ours.
   // Of two routes to the same destination the one with an object counts.
   void found(const Route& route, std::uint32_t nexthop, bool nexthop_is_ours);
-  void clear();
 
   // The form for a route that is about to be put, counted as in place from now on.
   Form place(const Route& route);

@@ -20,7 +20,7 @@ std::vector<KernelChange> diff(const NetState& have, const NetState& want);
 void put_in_safe_order(std::vector<KernelChange>& changes);
 
 // The kernel cannot turn `have` into `want` by changing it: another VNI, port, lower device, local
-// address or GBP flag, or another kind of device.
+// address GBP flag or foreign features, or another kind of device.
 bool needs_new_device(const Link& have, const Link& want);
 
 }  // namespace flannel

@@ -18,9 +18,10 @@ template <typename... Cases>
 Overloaded(Cases...) -> Overloaded<Cases...>;
 
 std::string words(const VxlanSettings& vxlan) {
-  return fmt::format("vxlan id {} local {} dev {} dstport {} {}{}", vxlan.vni,
+  return fmt::format("vxlan id {} local {} dev {} dstport {} {}{}{}", vxlan.vni,
                      to_string(vxlan.local), vxlan.lower, vxlan.port,
-                     vxlan.learning ? "learning" : "nolearning", vxlan.gbp ? " gbp" : "");
+                     vxlan.learning ? "learning" : "nolearning", vxlan.gbp ? " gbp" : "",
+                     vxlan.plain ? "" : " with foreign features");
 }
 
 std::string words(const Link& link) {

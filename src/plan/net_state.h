@@ -26,7 +26,8 @@ struct VxlanSettings {
   Ip4 local;                  // its address: the outer source
   bool learning = false;
   bool gbp = false;
-  Mac mac;  // the VTEP's own
+  Mac mac;            // the VTEP's own
+  bool plain = true;  // without what nobody here asks for: a group, miss notifications, a proxy
   bool operator==(const VxlanSettings&) const = default;
 };
 
