@@ -85,8 +85,7 @@ void LeaseRunner::perform(const RenewRecord& act) {
 }
 
 void LeaseRunner::perform(const ReleaseRecord& act) {
-  log::info("deleting our lease, it does not fit the network configuration",
-            {{"key", act.seen.key}});
+  log::info("deleting our lease record", {{"key", act.seen.key}});
   registry_.release_if_unchanged(act.seen, [this](Result<void> released) {
     perform(keeper_.on_released(loop_.now(), std::move(released)));
   });

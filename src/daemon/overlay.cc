@@ -36,22 +36,23 @@ void Overlay::set_own(const Lease& own) {
 }
 
 void Overlay::apply(const std::vector<PeerChange>& changes) {
+  // One batch; a peer with an empty state is none.
   std::vector<std::pair<Cidr4, NetState>> peers;
   for (const PeerChange& change : changes) {
     if (const auto* up = std::get_if<PeerUp>(&change)) {
-      if (auto state = plan(up->lease)) {
-        log::verbose(2, "Subnet added",
-                     {{"subnet", to_string(up->lease.subnet)},
-                      {"via", to_string(up->lease.attributes.public_ip)}});
-        peers.emplace_back(up->lease.subnet.v4, *std::move(state));
-      } else {
-        reconciler_.remove_peer(up->lease.subnet.v4, parts_.loop.now());
-      }
+      log::verbose(2, "Subnet added",
+                   {{"subnet", to_string(up->lease.subnet)},
+                    {"via", to_string(up->lease.attributes.public_ip)}});
+      peers.emplace_back(up->lease.subnet.v4, plan(up->lease).value_or(NetState{}));
     } else {
-      forget(std::get<PeerDown>(change).lease);
+      const Lease& gone = std::get<PeerDown>(change).lease;
+      log::verbose(2, "Subnet removed", {{"subnet", to_string(gone.subnet)}});
+      planned_.erase(gone.subnet.v4);
+      set_aside_.erase(to_string(gone.subnet));
+      peers.emplace_back(gone.subnet.v4, NetState{});
     }
   }
-  if (!peers.empty()) reconciler_.set_peers(std::move(peers), parts_.loop.now());
+  reconciler_.set_peers(std::move(peers), parts_.loop.now());
   arm_timer();
   parts_.on_state();
 }
@@ -81,15 +82,8 @@ std::optional<NetState> Overlay::plan(const Lease& peer) {
     return std::nullopt;
   }
   set_aside_.erase(name);
-  planned_.emplace(peer.subnet.v4, peer);
+  planned_.insert(peer.subnet.v4);
   return *std::move(state);
-}
-
-void Overlay::forget(const Lease& peer) {
-  log::verbose(2, "Subnet removed", {{"subnet", to_string(peer.subnet)}});
-  planned_.erase(peer.subnet.v4);
-  set_aside_.erase(to_string(peer.subnet));
-  reconciler_.remove_peer(peer.subnet.v4, parts_.loop.now());
 }
 
 void Overlay::arm_timer() {

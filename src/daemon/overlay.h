@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -53,7 +54,6 @@ class Overlay {
 
  private:
   std::optional<NetState> plan(const Lease& peer);
-  void forget(const Lease& peer);
   void arm_timer();
 
   Parts parts_;
@@ -61,7 +61,7 @@ class Overlay {
   Cidr4 network_;
   std::optional<Lease> own_;
   Reconciler reconciler_;
-  std::map<Cidr4, Lease> planned_;
+  std::set<Cidr4> planned_;
   std::map<std::string, std::string> set_aside_;
   SubscriptionPtr timer_;
   TimePoint armed_for_ = kNever;

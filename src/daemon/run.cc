@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/run.h"
 
+#include <malloc.h>
 #include <signal.h>
 
 #include <memory>
@@ -135,6 +136,8 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier) {
                        },
                    .on_ready =
                        [&] {
+                         // The first list, and the batch made of it, were several megabytes.
+                         ::malloc_trim(0);
                          log::info("flannel is ready");
                          publisher.publish(*agent);
                          notifier.ready(publisher.line());
