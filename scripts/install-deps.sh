@@ -16,7 +16,7 @@ build="g++ cmake ninja-build pkg-config ccache libgrpc++-dev protobuf-compiler
 run="iproute2 iputils-ping nftables"
 etcd="etcd-server etcd-client"
 check="python3 clang-format-16 python3-pytest dash bash busybox"
-test="$run $etcd $check ethtool procps clang-16 libclang-rt-16-dev curl openssl sqlite3
+test="$run $etcd $check ethtool procps clang-16 libclang-rt-16-dev curl iptables openssl sqlite3
   iperf3"
 
 wanted=

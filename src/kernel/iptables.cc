@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/iptables.h"
+
+#include <cassert>
+#include <utility>
+
+#include "kernel/program.h"
+
+namespace flannel {
+
+std::string_view to_string(IptablesKind kind) {
+  switch (kind) {
+    case IptablesKind::system:
+      return "iptables";
+    case IptablesKind::nft:
+      return "iptables-nft";
+    case IptablesKind::legacy:
+      return "iptables-legacy";
+  }
+  return {};
+}
+
+Result<std::unique_ptr<Iptables>> Iptables::find(IptablesKind kind, Loop& loop) {
+  std::string name(to_string(kind));
+  auto save = find_program(name + "-save");
+  auto restore = find_program(name + "-restore");
+  if (!save || !restore) {
+    return fail(ErrorKind::not_found, name + "-save and -restore are not installed");
+  }
+  return std::unique_ptr<Iptables>(
+      new Iptables(std::move(name), *std::move(save), *std::move(restore), loop));
+}
+
+Iptables::Iptables(std::string name, std::string save, std::string restore, Loop& loop)
+    : name_(std::move(name)), save_(std::move(save)), restore_(std::move(restore)), loop_(loop) {}
+
+void Iptables::save(Reply<std::string> reply) {
+  start({save_}, {}, std::move(reply));
+}
+
+void Iptables::restore(std::string text, Reply<void> reply) {
+  start({restore_, "--noflush", "--wait"}, std::move(text),
+        [reply = std::move(reply)](const Result<std::string>& done) {
+          if (!done) return reply(Failure(done.error()));
+          reply({});
+        });
+}
+
+void Iptables::start(std::vector<std::string> words, std::string input, Reply<std::string> reply) {
+  assert(!busy());
+  auto running = run_program(loop_, {.words = std::move(words), .input = std::move(input)},
+                             [this, reply](Result<std::string> done) {
+                               // Kept to the end of this call: it is the program that is calling.
+                               const SubscriptionPtr ended = std::move(running_);
+                               reply(std::move(done));
+                             });
+  if (running) {
+    running_ = *std::move(running);
+    return;
+  }
+  running_ = loop_.at(loop_.now(), [this, reply, error = running.error()] {
+    const SubscriptionPtr ended = std::move(running_);
+    reply(Failure(error));
+  });
+}
+
+}  // namespace flannel

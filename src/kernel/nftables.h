@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// nftables by its text language, through libnftables, which is loaded when it is first needed: who
+// has no rules in nft needs no such library. Loop thread only; a call takes about a millisecond.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+
+namespace flannel {
+
+class Nftables {
+ public:
+  // For the network namespace that the thread is in. ErrorKind::unsupported: the library is not
+  // installed.
+  static Result<std::unique_ptr<Nftables>> open();
+  ~Nftables();
+  Nftables(const Nftables&) = delete;
+  Nftables& operator=(const Nftables&) = delete;
+
+  // All commands or none. The error has what nft says, on one line.
+  Result<void> run(const std::string& commands);
+
+  // The table ("ip flannel") as nft lists it: the same text for the same rules, whatever their
+  // handles. ErrorKind::not_found: there is no such table.
+  Result<std::string> list_table(const std::string& table);
+
+ private:
+  struct Library;
+  Nftables(std::shared_ptr<const Library> library, void* context);
+  Result<std::string> output_of(const std::string& commands);
+
+  std::shared_ptr<const Library> library_;
+  void* context_;
+};
+
+}  // namespace flannel

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/program.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <utility>
+
+#include "base/fd.h"
+#include "base/parse.h"
+
+extern char** environ;
+
+namespace flannel {
+namespace {
+
+constexpr std::size_t kLongestOutput = 64U << 20;
+
+// A file in memory with this text, to be read from its beginning.
+Result<Fd> memory_file(const std::string& text) {
+  Fd file{::memfd_create("program", MFD_CLOEXEC)};
+  if (!file) return os_error("memfd_create");
+  std::size_t written = 0;
+  while (written < text.size()) {
+    const ssize_t now = ::write(file.get(), text.data() + written, text.size() - written);
+    if (now < 0) return os_error("write the input");
+    written += static_cast<std::size_t>(now);
+  }
+  if (::lseek(file.get(), 0, SEEK_SET) != 0) return os_error("lseek");
+  return file;
+}
+
+// The beginning of what was written to it, without line ends.
+std::string words_in(const Fd& file) {
+  std::array<char, 2000> buffer{};
+  const ssize_t size = ::pread(file.get(), buffer.data(), buffer.size(), 0);
+  std::string text;
+  for (const std::string_view line : split(
+           std::string_view(buffer.data(), size > 0 ? static_cast<std::size_t>(size) : 0), '\n')) {
+    if (!trim(line).empty()) text += (text.empty() ? "" : "; ") + std::string(trim(line));
+  }
+  return text;
+}
+
+struct Pipes {
+  Fd input, output, errors;  // the program's
+};
+
+// Signals as a program expects them, not as the loop has them.
+Result<pid_t> spawn(const std::vector<std::string>& words, const Pipes& pipes) {
+  posix_spawn_file_actions_t files;
+  posix_spawnattr_t attributes;
+  ::posix_spawn_file_actions_init(&files);
+  ::posix_spawnattr_init(&attributes);
+  ::posix_spawn_file_actions_adddup2(&files, pipes.input.get(), STDIN_FILENO);
+  ::posix_spawn_file_actions_adddup2(&files, pipes.output.get(), STDOUT_FILENO);
+  ::posix_spawn_file_actions_adddup2(&files, pipes.errors.get(), STDERR_FILENO);
+  sigset_t none;
+  sigset_t all;
+  ::sigemptyset(&none);
+  ::sigfillset(&all);
+  ::posix_spawnattr_setsigmask(&attributes, &none);
+  ::posix_spawnattr_setsigdefault(&attributes, &all);
+  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  std::vector<char*> arguments;
+  for (const std::string& word : words)
+    arguments.push_back(const_cast<char*>(word.c_str()));  // posix_spawn leaves them alone
+  arguments.push_back(nullptr);
+  pid_t pid = -1;
+  const int failed =
+      ::posix_spawn(&pid, arguments[0], &files, &attributes, arguments.data(), environ);
+  ::posix_spawn_file_actions_destroy(&files);
+  ::posix_spawnattr_destroy(&attributes);
+  if (failed != 0) return os_error("run " + words[0], failed);
+  return pid;
+}
+
+class RunningProgram final : public Subscription {
+ public:
+  using Done = std::function<void(Result<std::string>)>;
+
+  RunningProgram(std::string name, pid_t pid, Fd output, Fd errors, Done done)
+      : name_(std::move(name)),
+        pid_(pid),
+        output_(std::move(output)),
+        errors_(std::move(errors)),
+        done_(std::move(done)) {}
+  ~RunningProgram() override { kill(); }
+
+  Result<void> follow(Loop& loop, Duration deadline) {
+    readable_ = TRY(loop.watch_fd(output_.get(), EPOLLIN, [this](std::uint32_t) { read(); }));
+    timer_ = loop.at(loop.now() + deadline, [this] {
+      kill();
+      finish(fail(ErrorKind::unavailable, name_ + ": killed, it did not end in time"));
+    });
+    return {};
+  }
+
+ private:
+  void read() {
+    std::array<char, 65536> buffer{};
+    for (;;) {
+      const ssize_t size = ::read(output_.get(), buffer.data(), buffer.size());
+      if (size < 0 && errno == EINTR) continue;
+      if (size < 0 && errno == EAGAIN) return;
+      if (size <= 0) break;
+      if (text_.size() > kLongestOutput) {
+        kill();
+        return finish(fail(ErrorKind::invalid, name_ + ": it writes without end"));
+      }
+      text_.append(buffer.data(), static_cast<std::size_t>(size));
+    }
+    ended();
+  }
+
+  // Its output is closed, so it is about to end or has.
+  void ended() {
+    const int status = wait();
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return finish(std::move(text_));
+    const std::string why = words_in(errors_);
+    const std::string how = WIFEXITED(status)
+                                ? "exit status " + std::to_string(WEXITSTATUS(status))
+                                : "ended by signal " + std::to_string(WTERMSIG(status));
+    finish(fail(ErrorKind::system, name_ + ": " + how + (why.empty() ? "" : ": " + why)));
+  }
+
+  // The last thing a member does: the receiver may drop this.
+  void finish(Result<std::string> result) {
+    readable_.reset();
+    timer_.reset();
+    const auto done = std::exchange(done_, nullptr);
+    done(std::move(result));
+  }
+
+  void kill() {
+    if (pid_ <= 0) return;
+    ::kill(pid_, SIGKILL);
+    wait();
+  }
+
+  int wait() {
+    const pid_t pid = std::exchange(pid_, -1);
+    int status = 0;
+    while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    return status;
+  }
+
+  const std::string name_;
+  pid_t pid_;
+  Fd output_, errors_;
+  Done done_;
+  std::string text_;
+  SubscriptionPtr readable_, timer_;
+};
+
+}  // namespace
+
+std::optional<std::string> find_program(const std::string& name) {
+  const char* path = std::getenv("PATH");
+  const std::string folders = std::string(path ? path : "") + ":/usr/local/sbin:/usr/sbin:/sbin";
+  for (const std::string_view folder : split(folders, ':')) {
+    if (!folder.starts_with('/')) continue;
+    const std::string file = std::string(folder) + "/" + name;
+    if (::access(file.c_str(), X_OK) == 0) return file;
+  }
+  return std::nullopt;
+}
+
+Result<SubscriptionPtr> run_program(Loop& loop, ProgramCall call,
+                                    std::function<void(Result<std::string>)> done) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return os_error("pipe");
+  Fd output{ends[0]};
+  Pipes pipes{.input = {}, .output = Fd{ends[1]}, .errors = {}};
+  pipes.input = TRY(memory_file(call.input));
+  pipes.errors = TRY(memory_file({}));
+  if (::fcntl(output.get(), F_SETFL, O_NONBLOCK) != 0) return os_error("fcntl");
+  const pid_t pid = TRY(spawn(call.words, pipes));
+  auto running = std::make_unique<RunningProgram>(call.words[0], pid, std::move(output),
+                                                  std::move(pipes.errors), std::move(done));
+  TRY(running->follow(loop, call.deadline));
+  return running;
+}
+
+}  // namespace flannel
