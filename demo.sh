@@ -43,6 +43,7 @@ fail() { printf '\n%s%s%s\n' "$bad" "$*" "$plain" >&2; exit 1; }
 build() {
   # shellcheck disable=SC2046
   scripts/install-deps.sh build run $([ "$store" = etcd ] && echo etcd)
+  [ -x build/release/bin/flanneld ] || echo "building, a few minutes the first time"
   mkdir -p build
   local log=build/demo-build.log line
   {

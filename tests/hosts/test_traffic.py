@@ -18,8 +18,16 @@ from lab.traffic import ping, transfer
 MTU = {"vxlan": "1450", "host-gw": "1500"}
 
 
-@pytest.mark.parametrize("backend", ["vxlan", "host-gw"])
-@pytest.mark.parametrize("store", ["sqlite", "etcd"])
+@pytest.mark.parametrize(
+    "store, backend",
+    [
+        ("sqlite", "vxlan"),
+        ("sqlite", "host-gw"),
+        ("etcd", "vxlan"),
+        ("etcd", "host-gw"),
+        ("etcd-v2", "vxlan"),
+    ],
+)
 def test_containers_ping_and_move_100_mb_unharmed_in_all_pairs(lab, store, backend):
     cluster = Cluster(lab, store, backend, hosts=3).start(containers=True)
     assert len({subnet(host) for host in cluster.hosts}) == 3

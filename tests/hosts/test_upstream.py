@@ -124,6 +124,16 @@ def test_our_lease_is_stored_byte_for_byte_as_upstream_writes_it(lab, backend):
     assert cluster.store.ttl_granted(hold) == 86400
 
 
+def test_the_same_bytes_are_stored_through_the_v2_api(lab):
+    cluster = Cluster(lab, "etcd-v2", hosts=1).start()
+    one = cluster.hosts[0]
+    value = (
+        f'{{"PublicIP":"{one.address}","PublicIPv6":null,"BackendType":"vxlan",'
+        f'"BackendData":{{"VNI":1,"VtepMAC":"{vtep_mac(one)}"}}}}'
+    )
+    assert cluster.store.lease_values() == {lease_key(subnet(one)): value}
+
+
 def test_a_reservation_made_by_hand_is_taken_and_stays_a_reservation(lab):
     cluster = Cluster(lab, "etcd", hosts=1)
     cluster.store.reserve(lease_key(SUBNET), '{"PublicIP":"192.0.2.1"}')

@@ -8,13 +8,16 @@ import signal
 import subprocess
 
 from .flanneld import flannelctl
-from .shell import CommandFailed, wait_until
+from .shell import wait_until
 
 PREFIX = "/coreos.com/network"
 
 
 class Etcd:
     """etcd as the distribution ships it, reached over the LAN."""
+
+    server_flags = ()
+    api = 3
 
     def __init__(self, host, port=2379):
         self.host = host
@@ -40,6 +43,7 @@ class Etcd:
                 "--initial-cluster=lab=http://127.0.0.1:2380",
                 "--heartbeat-interval=50",
                 "--election-timeout=250",
+                *self.server_flags,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -50,9 +54,8 @@ class Etcd:
 
     def _answers(self):
         try:
-            self.etcdctl("get", "/", "--command-timeout=1s")
-            return True
-        except CommandFailed:
+            return self.namespace.get("/health", 2379)[0] == 200
+        except OSError:
             return False
 
     def _must_run(self):
@@ -74,7 +77,7 @@ class Etcd:
 
     def etcdctl(self, *words, input=None):
         return self.namespace.run(
-            "env", "ETCDCTL_API=3", "etcdctl", *words, input=input, timeout=20
+            "env", f"ETCDCTL_API={self.api}", "etcdctl", *words, input=input, timeout=20
         )
 
     # ---- what upstream's operators do by hand
@@ -111,6 +114,29 @@ class Etcd:
 
     def forget_everything(self):
         self.etcdctl("del", "--prefix", PREFIX)
+
+
+class EtcdV2(Etcd):
+    """etcd as flannel up to v0.17 used it: directories over HTTP."""
+
+    server_flags = ("--enable-v2",)
+    api = 2
+
+    def set_config(self, config):
+        self.etcdctl("set", f"{PREFIX}/config", json.dumps(config))
+
+    def lease_values(self):
+        keys = self.etcdctl("ls", f"{PREFIX}/subnets").split()
+        return {key.rsplit("/", 1)[1]: self.etcdctl("get", key).strip() for key in keys}
+
+    def put_lease(self, key, value, ttl=86400):
+        self.etcdctl("set", "--ttl", ttl, f"{PREFIX}/subnets/{key}", value)
+
+    def delete_lease(self, key):
+        self.etcdctl("rm", f"{PREFIX}/subnets/{key}")
+
+    def forget_everything(self):
+        self.etcdctl("rm", "--recursive", PREFIX)
 
 
 class Sqlite:

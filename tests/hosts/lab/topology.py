@@ -22,7 +22,7 @@ import ipaddress
 from .flanneld import Flanneld
 from .namespace import Namespace, names_with, pids_in
 from .reaper import remove_namespaces
-from .stores import Etcd, Sqlite
+from .stores import Etcd, EtcdV2, Sqlite
 
 LAN = "192.0.2"
 
@@ -103,10 +103,10 @@ class Lab:
         self.hosts.append(Host(self, f"h{number}", number))
         return self.hosts[-1]
 
-    def etcd(self, running=True):
+    def etcd(self, running=True, kind=Etcd):
         """The lab's own etcd, on a machine of its own."""
         if not self._etcd:
-            self._etcd = Etcd(Host(self, "etcd", 250))
+            self._etcd = kind(Host(self, "etcd", 250))
         if running and not self._etcd.running():
             self._etcd.start()
         return self._etcd
@@ -115,7 +115,10 @@ class Lab:
         return Sqlite(self.folder / "flannel.db")
 
     def store(self, kind):
-        return self.etcd() if kind == "etcd" else self.sqlite()
+        """A store by its name: etcd, etcd-v2 or sqlite."""
+        if kind == "sqlite":
+            return self.sqlite()
+        return self.etcd(kind=EtcdV2 if kind == "etcd-v2" else Etcd)
 
     def logs(self):
         """(title, text) of every program that the lab started."""
