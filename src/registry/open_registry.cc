@@ -7,6 +7,7 @@
 #include "registry/etcd3/etcd_registry.h"
 #include "registry/etcd_choice.h"
 #include "registry/memory/memory_registry.h"
+#include "registry/sqlite/sqlite_registry.h"
 #include "registry/store_keys.h"
 
 namespace flannel {
@@ -63,9 +64,9 @@ Result<std::unique_ptr<Registry>> open_registry(const StoreOptions& options, Loo
     case StoreKind::etcd:
       return open_etcd(options, loop);
     case StoreKind::sqlite:
-      break;
+      return open_sqlite_registry(options.sqlite_path, clean_path(options.prefix), loop);
   }
-  return fail(ErrorKind::unsupported, "open the store: this build has no such kind of store");
+  return fail(ErrorKind::invalid, "open the store: no such kind");
 }
 
 }  // namespace flannel

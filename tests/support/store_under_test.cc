@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "support/store_under_test.h"
 
+#include <gtest/gtest.h>
+#include <sqlite3.h>
+
 #include <cstdlib>
 #include <string_view>
 #include <utility>
@@ -21,6 +24,28 @@ class MemoryUnderTest final : public StoreUnderTest {
 
  private:
   std::shared_ptr<MemoryStore> store_ = std::make_shared<MemoryStore>();
+};
+
+class SqliteUnderTest final : public StoreUnderTest {
+ public:
+  std::unique_ptr<Registry> open(const std::string& prefix, Loop& loop) override {
+    StoreOptions options;
+    options.kind = StoreKind::sqlite;
+    options.sqlite_path = path_;
+    options.prefix = prefix;
+    return open_registry(options, loop).value();
+  }
+
+  void compact() override {
+    sqlite3* file = nullptr;
+    ASSERT_EQ(sqlite3_open(path_.c_str(), &file), SQLITE_OK);
+    EXPECT_EQ(sqlite3_exec(file, "DELETE FROM history", nullptr, nullptr, nullptr), SQLITE_OK);
+    sqlite3_close(file);
+  }
+
+ private:
+  TemporaryFolder folder_;
+  std::string path_ = folder_.path() + "/flannel.db";
 };
 
 class EtcdUnderTest final : public StoreUnderTest {
@@ -85,6 +110,8 @@ std::string name(StoreUnderTestKind kind) {
   switch (kind) {
     case StoreUnderTestKind::memory:
       return "Memory";
+    case StoreUnderTestKind::sqlite:
+      return "Sqlite";
     case StoreUnderTestKind::etcd:
       return "Etcd";
     case StoreUnderTestKind::etcd2:
@@ -96,7 +123,7 @@ std::string name(StoreUnderTestKind kind) {
 }
 
 std::string missing_for(StoreUnderTestKind kind) {
-  if (kind == StoreUnderTestKind::memory) return {};
+  if (kind == StoreUnderTestKind::memory || kind == StoreUnderTestKind::sqlite) return {};
   if (!EtcdServer::installed()) return "etcd and etcdctl are not installed";
   if (kind == StoreUnderTestKind::etcd2_old && old_etcd().empty()) {
     return "FLANNEL_ETCD33 names no etcd 3.3";
@@ -108,6 +135,8 @@ std::unique_ptr<StoreUnderTest> store_under_test(StoreUnderTestKind kind) {
   switch (kind) {
     case StoreUnderTestKind::memory:
       return std::make_unique<MemoryUnderTest>();
+    case StoreUnderTestKind::sqlite:
+      return std::make_unique<SqliteUnderTest>();
     case StoreUnderTestKind::etcd:
       return std::make_unique<EtcdUnderTest>();
     case StoreUnderTestKind::etcd2:

@@ -24,10 +24,10 @@ class StoreUnderTest {
 };
 
 // etcd2_old: etcd 3.3, the last that speaks v2 unasked; see scripts/fetch-etcd33.sh.
-enum class StoreUnderTestKind { memory, etcd, etcd2, etcd2_old };
+enum class StoreUnderTestKind { memory, sqlite, etcd, etcd2, etcd2_old };
 inline constexpr StoreUnderTestKind kStoresUnderTest[] = {
-    StoreUnderTestKind::memory, StoreUnderTestKind::etcd, StoreUnderTestKind::etcd2,
-    StoreUnderTestKind::etcd2_old};
+    StoreUnderTestKind::memory, StoreUnderTestKind::sqlite, StoreUnderTestKind::etcd,
+    StoreUnderTestKind::etcd2, StoreUnderTestKind::etcd2_old};
 
 std::string name(StoreUnderTestKind kind);  // for the name of a test
 // What has to be there first; empty: nothing.

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// The little of SQLite's C interface that the store needs, with owners and errors. One thread.
+#pragma once
+
+#include <sqlite3.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace flannel {
+
+// One prepared statement. Parameters count from 1, columns from 0.
+class Statement {
+ public:
+  Statement& number(int parameter, std::optional<std::int64_t> value);  // nothing: NULL
+  Statement& text(int parameter, std::string_view value);               // copied
+  Statement& blob(int parameter, std::string_view value);               // copied; any bytes
+
+  // True: there is a row.
+  Result<bool> step();
+
+  bool is_null(int column) const;
+  std::int64_t integer(int column) const;
+  std::string bytes(int column) const;
+
+ private:
+  friend class Database;
+  struct Finalizer {
+    void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+  };
+  Statement(sqlite3* database, sqlite3_stmt* statement)
+      : database_(database), statement_(statement) {}
+
+  sqlite3* database_;
+  std::unique_ptr<sqlite3_stmt, Finalizer> statement_;
+};
+
+class Database {
+ public:
+  // Creates the file if it is not there. While another process holds the lock, `patience` is asked
+  // before every further try; when it says no, the call fails with ErrorKind::unavailable.
+  static Result<Database> open(const std::string& path, std::function<bool()> patience);
+
+  Result<void> execute(const char* sql);
+  Result<Statement> prepare(const char* sql);
+  // The first column of the only row of a query; nothing if there is no row or it is NULL.
+  Result<std::optional<std::int64_t>> number(const char* sql);
+  // How many rows the last statement changed.
+  int changes() const { return sqlite3_changes(handle_.get()); }
+  // And all statements together, since the file was opened.
+  std::int64_t change_count() const { return sqlite3_total_changes64(handle_.get()); }
+
+  // The file at our path is not ours any more: deleted, or another one is there.
+  bool moved() const;
+
+ private:
+  struct Closer {
+    void operator()(sqlite3* handle) const { sqlite3_close_v2(handle); }
+  };
+  Database(std::unique_ptr<sqlite3, Closer> handle, std::unique_ptr<std::function<bool()>> patience)
+      : patience_(std::move(patience)), handle_(std::move(handle)) {}
+
+  std::unique_ptr<std::function<bool()>> patience_;  // outlives the handle that calls it
+  std::unique_ptr<sqlite3, Closer> handle_;
+};
+
+// BEGIN IMMEDIATE ... COMMIT; rolls back if it goes without commit().
+class WriteTransaction {
+ public:
+  static Result<WriteTransaction> begin(Database& database);
+  WriteTransaction(WriteTransaction&& other) noexcept
+      : database_(std::exchange(other.database_, nullptr)) {}
+  WriteTransaction& operator=(WriteTransaction&&) = delete;
+  ~WriteTransaction();
+  Result<void> commit();
+
+ private:
+  explicit WriteTransaction(Database& database) : database_(&database) {}
+  Database* database_;
+};
+
+}  // namespace flannel

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/sqlite/folder_watch.h"
+
+#include <fcntl.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <filesystem>
+#include <utility>
+
+namespace flannel {
+
+// SQLite writes the log first and makes it visible in shared memory afterwards, which inotify does
+// not see. So a written log is only a hint, and whoever has committed changes the file's times.
+Result<FolderWatch> FolderWatch::open(const std::string& database_path) {
+  const std::filesystem::path path(database_path);
+  const std::string folder = path.has_parent_path() ? path.parent_path().string() : ".";
+  Fd fd{::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)};
+  if (!fd) return os_error("create inotify");
+  const std::uint32_t events = IN_MODIFY | IN_ATTRIB | IN_CLOSE_WRITE | IN_CREATE | IN_DELETE |
+                               IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF;
+  if (::inotify_add_watch(fd.get(), folder.c_str(), events) < 0) {
+    return os_error("watch folder " + folder);
+  }
+  return FolderWatch(std::move(fd), path.filename().string());
+}
+
+FolderWatch::Touched FolderWatch::take() {
+  Touched touched;
+  alignas(inotify_event) char buffer[4096];
+  for (;;) {
+    const ssize_t got = ::read(fd_.get(), buffer, sizeof buffer);
+    if (got <= 0) return touched;
+    for (ssize_t at = 0; at < got;) {
+      inotify_event event{};
+      std::memcpy(&event, buffer + at, sizeof event);
+      const std::string_view name(event.len > 0 ? buffer + at + sizeof event : "");
+      at += static_cast<ssize_t>(sizeof event + event.len);
+      // An overflown queue, or the folder itself: anything may have happened.
+      const bool anything = event.len == 0;
+      if (!anything && name != file_ && name != file_ + "-wal") continue;
+      if (anything || (event.mask & IN_MODIFY) != 0) touched.written = true;
+      if (anything || (event.mask & (IN_ATTRIB | IN_CLOSE_WRITE)) != 0) touched.told = true;
+      if (anything || (event.mask & (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO)) != 0) {
+        touched.moved = true;
+      }
+    }
+  }
+}
+
+void tell_others(const std::string& database_path) {
+  // A failure costs the others a moment: the next thing they notice makes them look.
+  ::utimensat(AT_FDCWD, database_path.c_str(), nullptr, 0);
+}
+
+}  // namespace flannel

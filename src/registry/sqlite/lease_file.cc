@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/sqlite/lease_file.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <utility>
+
+#include "base/fd.h"
+#include "registry/sqlite/schema.h"
+
+namespace flannel {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// Of a record that somebody wrote with an end but without a TTL: upstream's.
+constexpr std::int64_t kHandWrittenTtl_s = 86400;
+
+std::int64_t to_number(WallTime when) {
+  return when.time_since_epoch().count();
+}
+
+std::optional<std::int64_t> expiry(Ttl ttl, WallTime now) {
+  if (!ttl) return std::nullopt;
+  return to_number(now + *ttl);
+}
+
+std::optional<std::int64_t> in_seconds(Ttl ttl) {
+  if (!ttl) return std::nullopt;
+  return ttl->count();
+}
+
+Record read_record(const Statement& row) {  // key, value, revision, expires
+  return {row.bytes(0), row.bytes(1), row.integer(2), row.is_null(3) ? 0 : row.integer(3)};
+}
+
+bool is_there(const std::string& path) {
+  return ::access(path.c_str(), F_OK) == 0;
+}
+
+bool is_same_file(const Fd& fd, const std::string& path) {
+  struct stat one {};
+  struct stat other {};
+  return fd && ::fstat(fd.get(), &one) == 0 && ::stat(path.c_str(), &other) == 0 &&
+         one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
+Result<void> make_folder(const std::filesystem::path& folder) {
+  if (folder.empty() || is_there(folder.string())) return {};
+  TRY(make_folder(folder.parent_path()));
+  if (::mkdir(folder.c_str(), 0750) != 0 && errno != EEXIST) {
+    return os_error("make folder " + folder.string());
+  }
+  return {};
+}
+
+Result<Fd> lock_folder(const std::string& folder, const std::function<bool()>& patience) {
+  Fd fd{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  if (!fd) return os_error("open " + folder);
+  while (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK && errno != EINTR) return os_error("lock " + folder);
+    if (!patience())
+      return fail(ErrorKind::unavailable, folder + " stays locked by another process");
+  }
+  return fd;
+}
+
+}  // namespace
+
+Result<void> LeaseFile::prepare() {
+  // A small cache: the whole store of a large network is some hundred kilobytes.
+  TRY(database_.execute("PRAGMA cache_size = -256"));
+  TRY(database_.execute("PRAGMA synchronous = FULL"));
+  TRY(use_log());
+  TRY(make_schema());
+  Statement query = TRY(database_.prepare("SELECT id FROM store"));
+  TRY(query.step());
+  id_ = query.bytes(0);
+  return {};
+}
+
+// Write-ahead logging: readers and one writer at the same time, and a file that inotify sees.
+Result<void> LeaseFile::use_log() {
+  Statement journal = TRY(database_.prepare("PRAGMA journal_mode = WAL"));
+  TRY(journal.step());
+  if (journal.bytes(0) == "wal") return {};
+  return fail(ErrorKind::unsupported, "its file system cannot be shared by several processes");
+}
+
+Result<void> LeaseFile::make_schema() {
+  if (TRY(database_.number("PRAGMA user_version")) == kSqliteSchema) return {};
+  WriteTransaction transaction = TRY(WriteTransaction::begin(database_));
+  const auto version = TRY(database_.number("PRAGMA user_version"));
+  if (version == kSqliteSchema) return {};  // another process has just made it
+  if (version > kSqliteSchema) {
+    return fail(ErrorKind::unsupported, "it was written by a newer flannel");
+  }
+  if (TRY(database_.number("SELECT count(*) FROM sqlite_master")) != 0) {
+    return fail(ErrorKind::invalid, "it is a database of something else");
+  }
+  TRY(database_.execute(kSqliteTables));
+  return transaction.commit();
+}
+
+Result<LeaseFile> LeaseFile::open(const std::string& path, std::function<bool()> patience,
+                                  const Fd& before_log) {
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  TRY(make_folder(folder));
+  // One at a time, so that nobody clears away the log that another has just begun.
+  const Fd lock = TRY(lock_folder(folder.empty() ? "." : folder.string(), patience));
+  const std::string log = path + "-wal";
+  const bool there = is_there(path);
+  if (!there || is_same_file(before_log, log)) {
+    ::unlink(log.c_str());
+    ::unlink((path + "-shm").c_str());
+  }
+  Database database = TRY(Database::open(path, std::move(patience)));
+  // By name: SQLite's locks on the file would go if another descriptor of it were closed.
+  if (!there && ::chmod(path.c_str(), 0640) != 0) return os_error("chmod " + path);
+  LeaseFile file(std::move(database));
+  TRY(file.prepare());
+  file.log_ = Fd{::open(log.c_str(), O_PATH | O_CLOEXEC)};
+  return file;
+}
+
+Result<Snapshot> LeaseFile::snapshot(std::string_view prefix, WallTime now) {
+  TRY(expire(now));
+  TRY(database_.execute("BEGIN"));  // one view for all that follows
+  auto taken = [&]() -> Result<Snapshot> {
+    Snapshot all;
+    all.revision = TRY(revision());
+    Statement config = TRY(database_.prepare("SELECT text, revision FROM config WHERE prefix = ?"));
+    config.text(1, prefix);
+    if (TRY(config.step())) all.config = ConfigRecord{config.bytes(0), config.integer(1)};
+    Statement records = TRY(database_.prepare(
+        "SELECT key, value, revision, expires FROM record WHERE prefix = ? ORDER BY key"));
+    records.text(1, prefix);
+    while (TRY(records.step()))
+      all.records.push_back(read_record(records));
+    return all;
+  }();
+  TRY(database_.execute("COMMIT"));
+  return taken;
+}
+
+Result<Held> LeaseFile::create(std::string_view prefix, const std::string& key,
+                               std::string_view value, Ttl ttl, WallTime now) {
+  WriteTransaction transaction = TRY(WriteTransaction::begin(database_));
+  TRY(forget_expired(now));
+  Statement insert =
+      TRY(database_.prepare("INSERT INTO record (prefix, key, value, ttl, expires) "
+                            "VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"));
+  insert.text(1, prefix).text(2, key).blob(3, value);
+  insert.number(4, in_seconds(ttl)).number(5, expiry(ttl, now));
+  TRY(insert.step());
+  if (database_.changes() == 0) return fail(ErrorKind::exists, "there already");
+  Held created = TRY(held(prefix, key, ttl));
+  TRY(transaction.commit());
+  return created;
+}
+
+Result<Held> LeaseFile::replace(std::string_view prefix, const Record& seen, std::string_view value,
+                                Ttl ttl, WallTime now) {
+  WriteTransaction transaction = TRY(WriteTransaction::begin(database_));
+  TRY(forget_expired(now));
+  TRY(unchanged(prefix, seen));
+  Statement update = TRY(database_.prepare(
+      "UPDATE record SET value = ?, ttl = ?, expires = ? WHERE prefix = ? AND key = ?"));
+  update.blob(1, value).number(2, in_seconds(ttl)).number(3, expiry(ttl, now));
+  update.text(4, prefix).text(5, seen.key);
+  TRY(update.step());
+  Held replaced = TRY(held(prefix, seen.key, ttl));
+  TRY(transaction.commit());
+  return replaced;
+}
+
+Result<Held> LeaseFile::renew(std::string_view prefix, const Record& seen, Ttl ttl, WallTime now) {
+  WriteTransaction transaction = TRY(WriteTransaction::begin(database_));
+  TRY(forget_expired(now));
+  const Ttl granted = TRY(unchanged(prefix, seen));
+  if (!granted || !ttl) ttl = granted;       // a reservation has nothing to extend
+  Statement update = TRY(database_.prepare(  // not the value: nobody is told
+      "UPDATE record SET ttl = ?, expires = ? WHERE prefix = ? AND key = ?"));
+  update.number(1, in_seconds(ttl)).number(2, expiry(ttl, now)).text(3, prefix).text(4, seen.key);
+  TRY(update.step());
+  Held renewed = TRY(held(prefix, seen.key, ttl));
+  TRY(transaction.commit());
+  return renewed;
+}
+
+Result<void> LeaseFile::release(std::string_view prefix, const Record& seen, WallTime now) {
+  WriteTransaction transaction = TRY(WriteTransaction::begin(database_));
+  TRY(forget_expired(now));
+  TRY(unchanged(prefix, seen));
+  Statement remove = TRY(database_.prepare("DELETE FROM record WHERE prefix = ? AND key = ?"));
+  remove.text(1, prefix).text(2, seen.key);
+  TRY(remove.step());
+  return transaction.commit();
+}
+
+Result<Revision> LeaseFile::write_config(std::string_view prefix, std::string_view text,
+                                         Revision seen) {
+  WriteTransaction transaction = TRY(WriteTransaction::begin(database_));
+  Statement query = TRY(database_.prepare("SELECT revision FROM config WHERE prefix = ?"));
+  query.text(1, prefix);
+  const Revision there = TRY(query.step()) ? query.integer(0) : 0;
+  if (there != seen) return fail(ErrorKind::conflict, "changed since it was read");
+  Statement write =
+      TRY(database_.prepare("INSERT INTO config (prefix, text) VALUES (?, ?) "
+                            "ON CONFLICT DO UPDATE SET text = excluded.text"));
+  write.text(1, prefix).blob(2, text);
+  TRY(write.step());
+  const Revision written = TRY(revision());
+  TRY(transaction.commit());
+  return written;
+}
+
+Result<bool> LeaseFile::expire(WallTime now) {
+  const auto next = TRY(next_expiry());
+  if (!next || *next > now) return false;
+  WriteTransaction transaction = TRY(WriteTransaction::begin(database_));
+  const bool any = TRY(forget_expired(now));
+  TRY(transaction.commit());
+  return any;
+}
+
+Result<std::optional<WallTime>> LeaseFile::next_expiry() {
+  const auto next =
+      TRY(database_.number("SELECT min(expires) FROM record WHERE expires IS NOT NULL"));
+  if (!next) return std::nullopt;
+  return WallTime(milliseconds(*next));
+}
+
+Result<Revision> LeaseFile::revision() {
+  const auto last = TRY(database_.number("SELECT seq FROM sqlite_sequence WHERE name = 'history'"));
+  return last.value_or(0);
+}
+
+Result<bool> LeaseFile::remembers(Revision from) {
+  const Revision last = TRY(revision());
+  const auto oldest = TRY(database_.number("SELECT min(revision) FROM history"));
+  return from == last || (from < last && oldest && *oldest <= from + 1);
+}
+
+Result<std::vector<LeaseFile::HistoricChange>> LeaseFile::history(std::string_view prefix,
+                                                                  Revision from, int limit) {
+  Statement query =
+      TRY(database_.prepare("SELECT key, value, revision, expires, change FROM history "
+                            "WHERE revision > ? AND prefix = ? ORDER BY revision LIMIT ?"));
+  query.number(1, from).text(2, prefix).number(3, limit);
+  std::vector<HistoricChange> changes;
+  while (TRY(query.step())) {
+    Record row = read_record(query);
+    const Revision revision = row.revision;
+    const std::string kind = query.bytes(4);
+    if (kind == "put") {
+      changes.push_back({revision, RecordPut{std::move(row)}});
+    } else if (kind == "gone") {
+      changes.push_back({revision, RecordGone{std::move(row.key), revision}});
+    } else if (kind == "config") {
+      changes.push_back({revision, ConfigPut{{std::move(row.value), revision}}});
+    } else if (kind == "no config") {
+      changes.push_back({revision, ConfigGone{revision}});
+    }
+  }
+  return changes;
+}
+
+Result<bool> LeaseFile::forget_expired(WallTime now) {
+  Statement remove = TRY(database_.prepare("DELETE FROM record WHERE expires <= ?"));
+  remove.number(1, to_number(now));
+  TRY(remove.step());
+  return database_.changes() > 0;
+}
+
+Result<Held> LeaseFile::held(std::string_view prefix, const std::string& key, Ttl ttl) {
+  Statement query =
+      TRY(database_.prepare("SELECT revision, expires FROM record WHERE prefix = ? AND key = ?"));
+  query.text(1, prefix).text(2, key);
+  TRY(query.step());
+  return Held{query.integer(0), query.is_null(1) ? 0 : query.integer(1), ttl};
+}
+
+Result<Ttl> LeaseFile::unchanged(std::string_view prefix, const Record& seen) {
+  Statement query = TRY(
+      database_.prepare("SELECT revision, ttl, expires FROM record WHERE prefix = ? AND key = ?"));
+  query.text(1, prefix).text(2, seen.key);
+  if (!TRY(query.step())) return fail(ErrorKind::conflict, "it is gone");
+  if (query.integer(0) != seen.revision) {
+    return fail(ErrorKind::conflict, "changed since it was read");
+  }
+  if (query.is_null(2)) return Ttl();
+  return Ttl(seconds(query.is_null(1) ? kHandWrittenTtl_s : query.integer(1)));
+}
+
+}  // namespace flannel

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/sqlite/lease_file.h"
+
+#include <gtest/gtest.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "support/child_process.h"
+
+namespace flannel {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr std::string_view kNet = "/coreos.com/network";
+const std::string kOne = "10.5.1.0-24";
+const std::string kTwo = "10.5.2.0-24";
+constexpr WallTime kNow{hours(24 * 365 * 50)};
+
+class LeaseFileTest : public ::testing::Test {
+ protected:
+  Result<LeaseFile> open() {
+    return LeaseFile::open(path, [] { return false; });
+  }
+
+  // What a tool of the operator does.
+  void sql(const std::string& statement) {
+    sqlite3* other = nullptr;
+    ASSERT_EQ(sqlite3_open(path.c_str(), &other), SQLITE_OK);
+    char* error = nullptr;
+    EXPECT_EQ(sqlite3_exec(other, statement.c_str(), nullptr, nullptr, &error), SQLITE_OK) << error;
+    sqlite3_free(error);
+    sqlite3_close(other);
+  }
+
+  std::string keys(LeaseFile& file, WallTime now) {
+    const Snapshot all = file.snapshot(kNet, now).value();
+    std::string text;
+    for (const Record& record : all.records)
+      text += record.key + " ";
+    return text;
+  }
+
+  TemporaryFolder folder;
+  std::string path = folder.path() + "/deep/down/flannel.db";
+};
+
+TEST_F(LeaseFileTest, FolderAndFileAreNotForEverybody) {
+  const mode_t old = ::umask(0);
+  ASSERT_TRUE(open());
+  ::umask(old);
+  struct stat status {};
+  ASSERT_EQ(::stat(path.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 07777, 0640U);
+  ASSERT_EQ(::stat((folder.path() + "/deep").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 07777, 0750U);
+}
+
+TEST_F(LeaseFileTest, AFileKeepsItsIdentityAndItsRecords) {
+  auto first = open().value();
+  ASSERT_TRUE(first.create(kNet, kOne, "one", hours(24), kNow));
+  auto second = open().value();
+  EXPECT_EQ(second.id(), first.id());
+  EXPECT_EQ(keys(second, kNow), kOne + " ");
+}
+
+TEST_F(LeaseFileTest, ARecordLivesUntilItsExpiryAndNotLonger) {
+  auto file = open().value();
+  const Held held = file.create(kNet, kOne, "one", seconds(60), kNow).value();
+  ASSERT_TRUE(file.create(kNet, kTwo, "two", {}, kNow));
+  EXPECT_EQ(file.next_expiry().value(), kNow + seconds(60));
+  EXPECT_EQ(held.hold, (kNow + seconds(60)).time_since_epoch().count());
+  EXPECT_FALSE(file.expire(kNow + seconds(60) - milliseconds(1)).value());
+  EXPECT_TRUE(file.expire(kNow + seconds(60)).value());
+  EXPECT_EQ(keys(file, kNow), kTwo + " ") << "a reservation stays";
+  EXPECT_FALSE(file.next_expiry().value());
+  EXPECT_EQ(file.history(kNet, held.revision + 1, 10)->size(), 1U);
+}
+
+TEST_F(LeaseFileTest, AnExpiredRecordIsNoObstacleThoughNobodyHasDeletedIt) {
+  auto file = open().value();
+  const Held held = file.create(kNet, kOne, "one", seconds(60), kNow).value();
+  const WallTime later = kNow + hours(1);
+  const Record seen{kOne, "one", held.revision, held.hold};
+  EXPECT_EQ(file.renew(kNet, seen, seconds(60), later).error().kind, ErrorKind::conflict);
+  ASSERT_TRUE(file.create(kNet, kOne, "next", seconds(60), later));
+  EXPECT_EQ(file.release(kNet, seen, later).error().kind, ErrorKind::conflict);
+}
+
+TEST_F(LeaseFileTest, RenewingMovesTheExpiryAndNothingElse) {
+  auto file = open().value();
+  const Held held = file.create(kNet, kOne, "one", seconds(60), kNow).value();
+  const Record seen{kOne, "one", held.revision, held.hold};
+  const Held renewed = file.renew(kNet, seen, {}, kNow + seconds(30)).value();
+  EXPECT_EQ(renewed.ttl, seconds(60)) << "as granted before";
+  EXPECT_EQ(file.next_expiry().value(), kNow + seconds(90));
+  EXPECT_EQ(file.revision().value(), held.revision);
+}
+
+TEST_F(LeaseFileTest, WhatAToolWritesHasARevisionAndAHistory) {
+  auto file = open().value();
+  const Revision before = file.revision().value();
+  sql("INSERT INTO record (prefix, key, value) VALUES ('/coreos.com/network', '10.5.1.0-24', "
+      "'{}')");
+  sql("INSERT OR REPLACE INTO config (prefix, text) VALUES ('/coreos.com/network', '{1}')");
+  sql("UPDATE record SET value = '{2}'");
+  sql("DELETE FROM record");
+  sql("UPDATE config SET text = '{2}'");
+  sql("DELETE FROM config");
+  std::string heard;
+  const auto history = file.history(kNet, before, 10).value();
+  for (const auto& [revision, change] : history) {
+    heard += std::to_string(revision - before) + ":" + std::to_string(change.index()) + " ";
+  }
+  EXPECT_EQ(heard, "1:0 2:2 3:0 4:1 5:2 6:3 ");
+}
+
+TEST_F(LeaseFileTest, ARecordOfAToolHasTheRevisionOfItsHistory) {
+  auto file = open().value();
+  sql("INSERT INTO record (prefix, key, value) VALUES ('/coreos.com/network', '10.5.1.0-24', "
+      "'{}')");
+  const Snapshot all = file.snapshot(kNet, kNow).value();
+  EXPECT_EQ(all.records.at(0), (Record{kOne, "{}", all.revision, 0}));
+  EXPECT_TRUE(file.replace(kNet, all.records[0], "ours", hours(1), kNow));
+}
+
+TEST_F(LeaseFileTest, TheHistoryHasAnEnd) {
+  auto file = open().value();
+  const Revision before = file.revision().value();
+  sql("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10001) "
+      "INSERT INTO record (prefix, key, value) SELECT '/other', i, 'x' FROM n");
+  EXPECT_FALSE(file.remembers(before).value());
+  EXPECT_TRUE(file.remembers(before + 1).value());
+  EXPECT_TRUE(file.remembers(before + 10001).value());
+  EXPECT_FALSE(file.remembers(before + 10002).value()) << "it has not been yet";
+}
+
+TEST_F(LeaseFileTest, ANewerFlannelsFileIsLeftAlone) {
+  ASSERT_TRUE(open());
+  sql("PRAGMA user_version = 99");
+  const auto refused = open();
+  EXPECT_EQ(refused.error().kind, ErrorKind::unsupported);
+}
+
+TEST_F(LeaseFileTest, SomebodyElsesDatabaseIsLeftAlone) {
+  path = folder.path() + "/other.db";
+  sql("CREATE TABLE other (x)");
+  EXPECT_EQ(open().error().text, "it is a database of something else");
+}
+
+TEST_F(LeaseFileTest, WhatIsNoDatabaseIsLeftAlone) {
+  path = folder.path() + "/text";
+  ASSERT_TRUE(write_file_atomically(path, std::string(8192, 'x'), 0600));
+  EXPECT_EQ(open().error().kind, ErrorKind::invalid);
+  EXPECT_EQ(read_file(path).value(), std::string(8192, 'x'));
+}
+
+TEST_F(LeaseFileTest, ALockThatStaysIsUnavailable) {
+  auto file = open().value();
+  auto other = Database::open(path, [] { return false; }).value();
+  ASSERT_TRUE(other.execute("BEGIN IMMEDIATE"));
+  EXPECT_EQ(file.create(kNet, kOne, "one", {}, kNow).error().kind, ErrorKind::unavailable);
+  EXPECT_TRUE(file.snapshot(kNet, kNow)) << "readers do not wait for writers";
+  ASSERT_TRUE(other.execute("COMMIT"));
+  EXPECT_TRUE(file.create(kNet, kOne, "one", {}, kNow));
+}
+
+}  // namespace
+}  // namespace flannel

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tables of docs/sqlite-schema.md. A change of them needs a new number and a way from the old.
+#pragma once
+
+namespace flannel {
+
+inline constexpr int kSqliteSchema = 1;  // PRAGMA user_version
+
+// Triggers keep the history, so that what an operator writes with another tool is seen as well.
+inline constexpr const char* kSqliteTables = R"sql(
+CREATE TABLE store (id BLOB NOT NULL);
+INSERT INTO store VALUES (randomblob(16));
+
+CREATE TABLE record (
+  prefix TEXT NOT NULL,
+  key TEXT NOT NULL,
+  value BLOB NOT NULL,
+  ttl INTEGER,
+  expires INTEGER,
+  revision INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (prefix, key)
+) WITHOUT ROWID;
+CREATE INDEX record_by_expiry ON record (expires) WHERE expires IS NOT NULL;
+
+CREATE TABLE config (
+  prefix TEXT NOT NULL PRIMARY KEY,
+  text BLOB NOT NULL,
+  revision INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+
+CREATE TABLE history (
+  revision INTEGER PRIMARY KEY AUTOINCREMENT,
+  prefix TEXT NOT NULL,
+  change TEXT NOT NULL,
+  key TEXT,
+  value BLOB,
+  expires INTEGER
+);
+INSERT INTO history (prefix, change) VALUES ('', 'created');
+
+CREATE TRIGGER history_is_kept_short AFTER INSERT ON history BEGIN
+  DELETE FROM history WHERE revision <= NEW.revision - 10000;
+END;
+CREATE TRIGGER record_is_inserted AFTER INSERT ON record BEGIN
+  INSERT INTO history (prefix, change, key, value, expires)
+    VALUES (NEW.prefix, 'put', NEW.key, NEW.value, NEW.expires);
+  UPDATE record SET revision = (SELECT max(revision) FROM history)
+    WHERE prefix = NEW.prefix AND key = NEW.key;
+END;
+CREATE TRIGGER record_is_updated AFTER UPDATE OF value ON record BEGIN
+  INSERT INTO history (prefix, change, key, value, expires)
+    VALUES (NEW.prefix, 'put', NEW.key, NEW.value, NEW.expires);
+  UPDATE record SET revision = (SELECT max(revision) FROM history)
+    WHERE prefix = NEW.prefix AND key = NEW.key;
+END;
+CREATE TRIGGER record_is_deleted AFTER DELETE ON record BEGIN
+  INSERT INTO history (prefix, change, key) VALUES (OLD.prefix, 'gone', OLD.key);
+END;
+CREATE TRIGGER config_is_inserted AFTER INSERT ON config BEGIN
+  INSERT INTO history (prefix, change, value) VALUES (NEW.prefix, 'config', NEW.text);
+  UPDATE config SET revision = (SELECT max(revision) FROM history)
+    WHERE prefix = NEW.prefix;
+END;
+CREATE TRIGGER config_is_updated AFTER UPDATE OF text ON config BEGIN
+  INSERT INTO history (prefix, change, value) VALUES (NEW.prefix, 'config', NEW.text);
+  UPDATE config SET revision = (SELECT max(revision) FROM history)
+    WHERE prefix = NEW.prefix;
+END;
+CREATE TRIGGER config_is_deleted AFTER DELETE ON config BEGIN
+  INSERT INTO history (prefix, change) VALUES (OLD.prefix, 'no config');
+END;
+
+PRAGMA user_version = 1;
+)sql";
+
+}  // namespace flannel
