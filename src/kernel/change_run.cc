@@ -58,16 +58,17 @@ void ChangeRun::look_at(std::size_t i) {
   const KernelChange& change = changes_[i];
   Todo& todo = todos_[i];
   const auto [name, ours_only] = place_of(change.object);
+  const auto* route = std::get_if<Route>(&change.object);
   const auto link = link_of(name, ours_only);
   if (!link) {
     todo.skip = true;
     // What was on a device that is gone is gone with it.
     const bool gone = is_removal(change) && link.error().kind == ErrorKind::not_found;
+    if (gone && route) in_place_.routes.take(*route);
     if (!gone) settle(i, Failure(link.error()));
     return;
   }
   todo.link = *link;
-  const auto* route = std::get_if<Route>(&change.object);
   if (!route) return;
   todo.form = is_removal(change) ? in_place_.routes.take(*route) : in_place_.routes.place(*route);
 }

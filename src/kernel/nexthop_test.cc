@@ -166,6 +166,16 @@ TEST_F(NexthopTest, RoutesThatWentWithTheirObjectComeBack) {
   EXPECT_EQ(objects(), "2");
 }
 
+TEST_F(NexthopTest, RoutesThatWentWithTheirDeviceMakeRoomForPlainOnes) {
+  open_with(2);
+  put(peers(2, 2));
+  remove({device(vxlan())});
+  remove(objects_of(peers(2, 2)));
+  put_device();
+  put({route(4)});
+  EXPECT_EQ(shell("ip route show proto 250"), "10.5.4.0/24 via 10.5.4.0 dev flannel.1 onlink \n");
+}
+
 TEST_F(NexthopTest, RoutesAreReadInFullWhereTheKernelLeavesOutWhatTheObjectSays) {
   open_with(0);
   ASSERT_TRUE(write_sysctl("net/ipv4/nexthop_compat_mode", "0"));
