@@ -50,8 +50,6 @@ void Agent::check_underlay() {
                                                                  : underlay_trouble_}});
     parts_.on_state();
   }
-  // The kernel drops routes with the interface; they come back with it.
-  suspect_kernel();
 }
 
 const Overlay* Agent::overlay() const {

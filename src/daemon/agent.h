@@ -54,7 +54,7 @@ class Agent {
 
   // The kernel told of foreign changes to our objects, or lost news.
   void suspect_kernel();
-  // The underlay interface came, went, or has another address, MTU or state.
+  // The underlay interface may have come, gone, or have another address, MTU or state.
   void check_underlay();
 
   bool ready() const { return ready_; }

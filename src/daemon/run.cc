@@ -116,7 +116,12 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier) {
                                           agent->suspect_kernel();
                                         },
                                     .on_lost = [&] { agent->suspect_kernel(); },
-                                    .on_underlay_change = [&] { agent->check_underlay(); }}));
+                                    .on_underlay_change =
+                                        [&] {
+                                          agent->check_underlay();
+                                          // The kernel drops routes with the interface.
+                                          agent->suspect_kernel();
+                                        }}));
   agent.emplace(
       AgentOptions{.underlay = options.underlay,
                    .keeper = options.keeper,
@@ -133,6 +138,8 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier) {
                          if (auto watched = monitor->watch(scope, underlay.interface); !watched) {
                            log::error("watching the kernel", {{"why", watched.error().text}});
                          }
+                         // What changed between looking and watching.
+                         agent->check_underlay();
                        },
                    .on_ready =
                        [&] {
