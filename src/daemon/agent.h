@@ -57,7 +57,8 @@ class Agent {
   // The underlay interface may have come, gone, or have another address, MTU or state.
   void check_underlay();
 
-  bool ready() const { return ready_; }
+  // The data plane is up: containers may be attached. False again if the device goes.
+  bool ready() const { return ready_ && session_->overlay->host_in_place(); }
   // Why not ready, one sentence each; also what is wrong although ready. Empty: all is well.
   std::vector<std::string> troubles() const;
 

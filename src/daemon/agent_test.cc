@@ -268,6 +268,20 @@ TEST_F(AgentTest, AChangedUnderlayIsReportedAndTheOldOneStays) {
   EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
 }
 
+TEST_F(AgentTest, ADeviceThatGoesAndCannotBePutBackEndsReadiness) {
+  configure(kVxlan);
+  EXPECT_TRUE(agent_->ready());
+  kernel_.delete_device("flannel.1");
+  kernel_.refuse("link flannel.1", {ErrorKind::denied, "create flannel.1: not permitted"});
+  agent_->suspect_kernel();
+  loop_.advance(seconds(5));
+  EXPECT_FALSE(agent_->ready());
+  kernel_.heal();
+  loop_.advance(seconds(60));
+  EXPECT_TRUE(agent_->ready());
+  EXPECT_EQ(ready_, 1) << "systemd hears READY=1 once";
+}
+
 TEST_F(AgentTest, ADeviceThatCannotBeMadeIsSaidAndTriedAgain) {
   kernel_.refuse("link flannel.1", {ErrorKind::denied, "create flannel.1: not permitted"});
   configure(kVxlan);
