@@ -26,20 +26,20 @@ sockaddr_in loopback(std::uint16_t port) {
 
 }  // namespace
 
-std::uint16_t free_port() {
-  const Fd socket{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+ReservedPort::ReservedPort() : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  // With this on both sides a server may listen on the port that is bound here.
+  const int yes = 1;
+  ::setsockopt(socket_.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
   sockaddr_in address = loopback(0);
   socklen_t size = sizeof address;
-  ::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), size);
-  ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &size);
-  return ntohs(address.sin_port);
+  ::bind(socket_.get(), reinterpret_cast<sockaddr*>(&address), size);
+  ::getsockname(socket_.get(), reinterpret_cast<sockaddr*>(&address), &size);
+  number_ = ntohs(address.sin_port);
 }
 
 Result<std::unique_ptr<EtcdServer>> EtcdServer::start(std::optional<EtcdTls> tls,
                                                       EtcdProgram program) {
   std::unique_ptr<EtcdServer> server(new EtcdServer(std::move(tls), std::move(program)));
-  server->port_ = free_port();
-  server->peer_port_ = free_port();
   if (server->tls_) {
     const EtcdTls& files = *server->tls_;
     server->ctl_flags_ = {"--cacert", files.ca, "--cert", files.cert, "--key", files.key};
@@ -49,7 +49,7 @@ Result<std::unique_ptr<EtcdServer>> EtcdServer::start(std::optional<EtcdTls> tls
 }
 
 std::string EtcdServer::url() const {
-  return (tls_ ? "https://127.0.0.1:" : "http://127.0.0.1:") + std::to_string(port_);
+  return (tls_ ? "https://127.0.0.1:" : "http://127.0.0.1:") + std::to_string(port());
 }
 
 void EtcdServer::stop() {
@@ -57,7 +57,7 @@ void EtcdServer::stop() {
 }
 
 Result<void> EtcdServer::start_again() {
-  const std::string peer = "http://127.0.0.1:" + std::to_string(peer_port_);
+  const std::string peer = "http://127.0.0.1:" + std::to_string(peer_port_.number());
   std::vector<std::string> command = {program_.path,
                                       "--data-dir",
                                       folder_.path() + "/data",

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/fd.h"
 #include "base/result.h"
 #include "support/child_process.h"
 
@@ -25,6 +26,18 @@ struct EtcdProgram {
   bool before_3_4 = false;
 };
 
+// A TCP port of 127.0.0.1 that is nobody else's while this lives: no other test and no outgoing
+// connection gets it. Nobody listens there until somebody does so on purpose.
+class ReservedPort {
+ public:
+  ReservedPort();
+  std::uint16_t number() const { return number_; }
+
+ private:
+  Fd socket_;
+  std::uint16_t number_ = 0;
+};
+
 class EtcdServer {
  public:
   // etcd and etcdctl are there; if not, a test has to say loudly that it skips.
@@ -35,7 +48,7 @@ class EtcdServer {
                                                    EtcdProgram program = {});
 
   std::string url() const;  // "http://127.0.0.1:port"
-  std::uint16_t port() const { return port_; }
+  std::uint16_t port() const { return port_.number(); }
 
   void stop();  // SIGKILL; the data stays
   Result<void> start_again();
@@ -55,12 +68,8 @@ class EtcdServer {
   std::optional<EtcdTls> tls_;
   EtcdProgram program_;
   std::vector<std::string> ctl_flags_;
-  std::uint16_t port_ = 0;
-  std::uint16_t peer_port_ = 0;
+  ReservedPort port_, peer_port_;
   std::optional<ChildProcess> process_;
 };
-
-// A TCP port of 127.0.0.1 that nobody listens on right now.
-std::uint16_t free_port();
 
 }  // namespace flannel

@@ -169,7 +169,8 @@ TEST_F(Etcd2Test, AnEtcdThatLostItsDataHasLostOurPosition) {
 }
 
 TEST_F(Etcd2Test, ADeadEndpointIsPassedOver) {
-  const auto both = open({url_of(free_port()), etcd->url()});
+  const ReservedPort dead;
+  const auto both = open({url_of(dead.number()), etcd->url()});
   EXPECT_TRUE(both->create(kOne, kValue, kDay)) << "nothing reached the dead one";
   WatchLog watch(*both, now(), loop);
   ASSERT_TRUE(both->create(kTwo, kValue, kDay));

@@ -217,7 +217,8 @@ TEST_F(EtcdTest, AnEtcdThatLostItsDataHasLostOurPosition) {
 }
 
 TEST_F(EtcdTest, ADeadEndpointIsPassedOver) {
-  const auto both = open({url_of(free_port()), etcd->url()});
+  const ReservedPort dead;
+  const auto both = open({url_of(dead.number()), etcd->url()});
   WatchLog early(*both, now(), loop);  // the first thing it does may be to watch
   EXPECT_TRUE(early.hears("disconnected"));
   EXPECT_TRUE(both->create(kOne, "one", kDay));
