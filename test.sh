@@ -55,7 +55,7 @@ run_store() {
 run_kernel() { labelled kernel; }
 
 run_hosts() {
-  build release flanneld flannelctl || return 1
+  build release flanneld flannelctl reference_forwarder || return 1
   # The distribution's Python: others on the path need not have pytest.
   FLANNEL_BIN_DIR=$PWD/build/release/bin /usr/bin/python3 -m pytest -q tests/hosts
 }

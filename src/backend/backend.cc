@@ -9,6 +9,7 @@
 
 #include "backend/alloc.h"
 #include "backend/host_gw.h"
+#include "backend/udp.h"
 #include "backend/vxlan.h"
 #include "base/printable.h"
 
@@ -19,7 +20,7 @@ namespace {
 constexpr auto kOthers = std::to_array<std::string_view>(
     {"ipip", "wireguard", "ipsec", "extension", "tencent-vpc", "ali-vpc", "aws-vpc", "gce"});
 
-constexpr std::string_view kTypes = "the types are alloc, host-gw and vxlan";
+constexpr std::string_view kTypes = "the types are alloc, host-gw, udp and vxlan";
 constexpr std::string_view kChoices = R"(set Backend to {"Type":"vxlan"} or {"Type":"host-gw"})";
 
 Result<MadeBackend> make_by_type(const NetworkConfig& config, const Underlay& underlay) {
@@ -27,11 +28,8 @@ Result<MadeBackend> make_by_type(const NetworkConfig& config, const Underlay& un
   if (type == VxlanBackend::kType) return VxlanBackend::make(config.backend_options, underlay);
   if (type == HostGwBackend::kType) return HostGwBackend::make(config.backend_options, underlay);
   if (type == AllocBackend::kType) return AllocBackend::make(config.backend_options);
-  if (type == "udp") {
-    return fail(ErrorKind::unsupported,
-                fmt::format("the udp backend, which a configuration without Backend means, is not "
-                            "part of this release yet: {}",
-                            kChoices));
+  if (type == UdpBackend::kType) {
+    return UdpBackend::make(config.backend_options, config.network, underlay);
   }
   if (std::ranges::find(kOthers, type) != kOthers.end()) {
     return fail(ErrorKind::unsupported,

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,19 @@ namespace flannel {
 struct HostFacts {
   Underlay underlay;
   NodeId node_id;
+  std::string tun_device = {};  // of the packet path, once it is open
+};
+
+// What a backend that carries packets in user space needs besides kernel objects.
+struct PacketPathSettings {
+  std::string device;           // "flannel%d": the first free number
+  Endpoint4 local;              // where the socket is bound
+  std::uint16_t peer_port = 0;  // peers are sent to PublicIP:peer_port
+  std::uint32_t mtu = 0;        // of the device
+  int queues = 1;
+  bool persistent = false;
+  bool accept_any = false;  // peers may send from another address than the one they announce
+  bool operator==(const PacketPathSettings&) const = default;
 };
 
 // What is known of one peer besides its lease.
@@ -42,6 +56,10 @@ class Backend {
   virtual std::uint32_t overlay_mtu(const HostFacts& host) const = 0;
 
   virtual bool wants_on_link() const { return false; }
+  // Nothing: the kernel carries the packets by itself.
+  virtual std::optional<PacketPathSettings> packet_path(const HostFacts&) const {
+    return std::nullopt;
+  }
 
   // What reading the kernel must look at to find what we left there earlier.
   virtual Scope scope(const Cidr4& network) const = 0;

@@ -239,16 +239,69 @@ TEST(AllocTest, OnlyLeases) {
   EXPECT_EQ(planned(R"({"Type":"alloc"})", vxlan_peer()), "");
 }
 
+class UdpTest : public ::testing::Test {
+ protected:
+  static HostFacts with_device() {
+    HostFacts facts = host();
+    facts.tun_device = "flannel0";
+    return facts;
+  }
+  static PacketPathSettings path(const std::string& options) {
+    return made(options).value().backend->packet_path(host()).value();
+  }
+};
+
+TEST_F(UdpTest, IsWhatAConfigurationWithoutBackendMeans) {
+  const auto backend =
+      make_backend(parse_network_config(R"({"Network":"10.5.0.0/16"})").value().config,
+                   host().underlay)
+          .value()
+          .backend;
+  EXPECT_EQ(backend->packet_path(host())->local, (Endpoint4{Ip4::of(192, 0, 2, 1), 8285}));
+}
+
+TEST_F(UdpTest, PutsTheWholeNetworkBehindItsDevice) {
+  const auto backend = made(R"({"Type":"udp"})").value().backend;
+  EXPECT_EQ(dump(backend->host_state(own(*backend), with_device())),
+            "link flannel0 tun txqueuelen 500 mtu 1472 up\n"
+            "addr 10.5.1.0/16 dev flannel0\n");
+  EXPECT_EQ(backend->overlay_mtu(host()), 1472U);
+}
+
+TEST_F(UdpTest, AnnouncesNoBackend) {
+  const auto backend = made(R"({"Type":"udp"})").value().backend;
+  EXPECT_EQ(encode_lease_value(backend->announce(host(), nullptr)),
+            R"({"PublicIP":"192.0.2.1","PublicIPv6":null})");
+}
+
+TEST_F(UdpTest, OptionsReachThePacketPath) {
+  EXPECT_EQ(path(R"({"Type":"udp","Port":9000,"AcceptAny":true,"Persistent":true,"Queues":2})"),
+            (PacketPathSettings{.device = "flannel%d",
+                                .local = {Ip4::of(192, 0, 2, 1), 9000},
+                                .peer_port = 9000,
+                                .mtu = 1472,
+                                .queues = 2,
+                                .persistent = true,
+                                .accept_any = true}));
+  EXPECT_EQ(path(R"({"Type":"udp","Port":0})").peer_port, 8285);
+  for (const char* bad : {R"({"Type":"udp","Port":65536})", R"({"Type":"udp","Queues":0})",
+                          R"({"Type":"udp","Port":"x"})"}) {
+    EXPECT_FALSE(made(bad)) << bad;
+  }
+}
+
+TEST_F(UdpTest, TakesPeersOfEveryBackendButNoImpossibleOnes) {
+  EXPECT_EQ(planned(R"({"Type":"udp"})", vxlan_peer()), "");
+  EXPECT_EQ(planned(R"({"Type":"udp"})", lease("10.5.2.0/24", "192.0.2.2", "")), "");
+  EXPECT_EQ(planned(R"({"Type":"udp"})", lease("10.5.2.0/24", "192.0.2.1", "")),
+            "refused: it announces our own public IP 192.0.2.1");
+}
+
 TEST(MakeBackendTest, SaysWhatIsNotThere) {
-  const auto udp = make_backend(parse_network_config(R"({"Network":"10.5.0.0/16"})").value().config,
-                                host().underlay);
-  ASSERT_FALSE(udp);
-  EXPECT_EQ(udp.error().kind, ErrorKind::unsupported);
-  EXPECT_NE(udp.error().text.find("udp"), std::string::npos);
   EXPECT_EQ(made(R"({"Type":"wireguard"})").error().kind, ErrorKind::unsupported);
   EXPECT_EQ(made(R"({"Type":"teleport"})").error().kind, ErrorKind::invalid);
   EXPECT_EQ(made("{}").error().kind, ErrorKind::invalid);
-  EXPECT_NE(made(R"({"Type":"teleport"})").error().text.find("alloc, host-gw and vxlan"),
+  EXPECT_NE(made(R"({"Type":"teleport"})").error().text.find("alloc, host-gw, udp and vxlan"),
             std::string::npos);
 }
 

@@ -64,6 +64,9 @@ const LeaseKeeper* Agent::keeper() const {
 const NetworkConfig* Agent::config() const {
   return session_ ? &session_->config : nullptr;
 }
+const PacketPath* Agent::packet_path() const {
+  return session_ ? session_->path.get() : nullptr;
+}
 const Underlay* Agent::underlay() const {
   return session_ ? &session_->host.underlay : nullptr;
 }
@@ -84,6 +87,9 @@ std::vector<std::string> Agent::troubles() const {
       all.push_back("lease: none yet");
     }
     if (!kernel_trouble_.empty()) all.push_back("kernel: " + kernel_trouble_);
+    if (session_->path && !session_->path->trouble().empty()) {
+      all.push_back("packet path: " + session_->path->trouble());
+    }
     for (const auto& [object, why] : session_->overlay->unmet()) {
       all.push_back("kernel: " + object + ": " + why);
     }
@@ -190,13 +196,27 @@ Result<std::unique_ptr<Agent::Session>> Agent::open_session(const ParsedConfig& 
     log::warning("network config: Backend", {{"note", warning}});
   }
   session->backend = std::move(made.backend);
+  TRY(open_packet_path(*session));
   session->overlay = std::make_unique<Overlay>(Overlay::Parts{.loop = parts_.loop,
                                                               .kernel = parts_.kernel,
                                                               .backend = *session->backend,
                                                               .path_to = session->host_view.path_to,
-                                                              .on_state = [this] { settle(); }},
+                                                              .on_state = [this] { settle(); },
+                                                              .path = session->path.get()},
                                                session->host, session->config.network);
   return session;
+}
+
+// The device must be there before it can be set up; it carries nothing before there is a lease.
+Result<void> Agent::open_packet_path(Session& session) {
+  const auto settings = session.backend->packet_path(session.host);
+  if (!settings) return {};
+  session.path = TRY(parts_.open_packet_path(*settings, [this] {
+    suspect_kernel();  // a device made again has neither address nor MTU
+    parts_.on_state();
+  }));
+  session.host.tun_device = session.path->device();
+  return {};
 }
 
 LeaseKeeper Agent::make_keeper(const Session& session) const {
@@ -254,8 +274,7 @@ void Agent::on_held(const Lease& lease) {
     auto started = session_->overlay->start(lease, session_->table.leases());
     kernel_trouble_ = started ? std::string() : started.error().text;
     if (!started) log::error("programming the kernel", {{"why", kernel_trouble_}});
-    parts_.on_programmed(session_->backend->scope(session_->config.network),
-                         session_->host.underlay);
+    parts_.on_programmed(session_->overlay->scope(), session_->host.underlay);
   }
   settle();
 }

@@ -46,6 +46,10 @@ class Agent {
     std::function<void()> on_ready;       // once: the data plane is up and subnet.env is written
     std::function<void(Error)> on_fatal;  // cannot go on; the program ends with a failure
     std::function<void()> on_state;       // any accessor below may answer differently
+    // For backends that carry packets in user space; `on_state` as above.
+    std::function<Result<std::unique_ptr<PacketPath>>(const PacketPathSettings&,
+                                                      std::function<void()> on_state)>
+        open_packet_path = {};
   };
 
   Agent(AgentOptions options, Parts parts);
@@ -68,6 +72,7 @@ class Agent {
   const Overlay* overlay() const;
   const LeaseKeeper* keeper() const;
   const NetworkConfig* config() const;
+  const PacketPath* packet_path() const;  // null also where the kernel carries the packets
   const Underlay* underlay() const;
 
  private:
@@ -80,6 +85,7 @@ class Agent {
     LeaseTable table;
     std::map<std::string, QuarantinedRecord> named;  // those the log has named already
     std::unique_ptr<Backend> backend;
+    std::unique_ptr<PacketPath> path;
     std::unique_ptr<Overlay> overlay;
     std::unique_ptr<LeaseRunner> lease;
     bool overlay_started = false;
@@ -90,6 +96,7 @@ class Agent {
   void on_changes(const std::vector<Change>& changes);
   void begin(const Snapshot& snapshot);
   Result<std::unique_ptr<Session>> open_session(const ParsedConfig& parsed);
+  Result<void> open_packet_path(Session& session);
   LeaseKeeper make_keeper(const Session& session) const;
   std::optional<Cidr4> previous_subnet() const;
   void compare_config(const std::optional<ConfigRecord>& record);

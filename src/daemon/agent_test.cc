@@ -26,6 +26,28 @@ std::string peer_value(const std::string& public_ip, const std::string& type = "
   return R"({"PublicIP":")" + public_ip + R"(","PublicIPv6":null,"BackendType":")" + type + "\"}";
 }
 
+// Keeps the tables it was given.
+class FakePacketPath final : public PacketPath {
+ public:
+  struct Seen {
+    PacketPathSettings settings;
+    std::vector<std::shared_ptr<const ForwardTable>> tables;
+    std::string trouble;
+    std::function<void()> on_state;
+  };
+  explicit FakePacketPath(Seen& seen) : seen_(seen) {}
+  const std::string& device() const override { return device_; }
+  void publish(std::shared_ptr<const ForwardTable> table) override {
+    seen_.tables.push_back(std::move(table));
+  }
+  const std::string& trouble() const override { return seen_.trouble; }
+  PathCounters counters() const override { return {}; }
+
+ private:
+  Seen& seen_;
+  std::string device_ = "flannel3";
+};
+
 // One host, 192.0.2.1 on eth0, with a store and a kernel that keep state.
 class AgentTest : public ::testing::Test {
  protected:
@@ -54,7 +76,14 @@ class AgentTest : public ::testing::Test {
                                          .on_programmed = [](const Scope&, const Underlay&) {},
                                          .on_ready = [this] { ++ready_; },
                                          .on_fatal = [this](const Error& e) { fatal_ = e.text; },
-                                         .on_state = [] {}});
+                                         .on_state = [] {},
+                                         .open_packet_path =
+                                             [this](const PacketPathSettings& settings,
+                                                    std::function<void()> on_state) {
+                                               path_.settings = settings;
+                                               path_.on_state = std::move(on_state);
+                                               return open_path();
+                                             }});
     agent_->start();
     loop_.settle();
   }
@@ -72,6 +101,12 @@ class AgentTest : public ::testing::Test {
           PathTo{.interface_index = 2, .source = Ip4::of(192, 0, 2, 1), .gateway = std::nullopt});
     };
     return view;
+  }
+
+  Result<std::unique_ptr<PacketPath>> open_path() {
+    if (!path_fails_.empty()) return fail(ErrorKind::exists, path_fails_);
+    kernel_.open_tun("flannel3");
+    return std::make_unique<FakePacketPath>(path_);
   }
 
   void put(const std::string& key, const std::string& value, Ttl ttl = {}) {
@@ -102,7 +137,53 @@ class AgentTest : public ::testing::Test {
   std::optional<Agent> agent_;
   int ready_ = 0;
   std::string fatal_;
+  FakePacketPath::Seen path_;
+  std::string path_fails_;
 };
+
+constexpr const char* kUdp = R"({"Network":"10.5.0.0/16","Backend":{"Type":"udp"}})";
+
+TEST_F(AgentTest, AUdpPacketPathGetsADeviceAndTheTableOfPeers) {
+  put("10.5.9.0-24", R"({"PublicIP":"192.0.2.9"})");
+  configure(kUdp);
+  EXPECT_EQ(ready_, 1);
+  const Lease own = *agent_->keeper()->lease();
+  EXPECT_EQ(dump(kernel_.read(agent_->overlay()->scope()).value()),
+            "link flannel3 tun txqueuelen 500 mtu 1472 up\n"
+            "addr " +
+                to_string(own.subnet.v4.base) + "/16 dev flannel3\n");
+  EXPECT_EQ(path_.settings.local, (Endpoint4{Ip4::of(192, 0, 2, 1), 8285}));
+  ASSERT_EQ(path_.tables.size(), 1U);
+  EXPECT_EQ(path_.tables[0]->host(), (OverlayHost{.subnet = own.subnet.v4,
+                                                  .tunnel_address = own.subnet.v4.base,
+                                                  .mtu = 1472,
+                                                  .accept_any = false}));
+  EXPECT_EQ(*path_.tables[0]->find(Ip4::of(10, 5, 9, 1)), (Endpoint4{Ip4::of(192, 0, 2, 9), 8285}));
+  EXPECT_EQ(path_.tables[0]->find(own.subnet.v4.base), nullptr) << "we are no peer of ours";
+}
+
+TEST_F(AgentTest, AUdpPacketPathFollowsThePeers) {
+  configure(kUdp);
+  put("10.5.9.0-24", R"({"PublicIP":"192.0.2.9"})");
+  put("10.5.8.0-24", peer_value("192.0.2.8", "vxlan"));
+  ASSERT_EQ(path_.tables.size(), 3U);
+  EXPECT_EQ(path_.tables.back()->size(), 2U) << "whatever backend a lease names";
+  remove("10.5.9.0-24");
+  EXPECT_EQ(path_.tables.back()->find(Ip4::of(10, 5, 9, 1)), nullptr);
+}
+
+TEST_F(AgentTest, APacketPathThatCannotBeOpenedIsFatal) {
+  path_fails_ = "open UDP port 192.0.2.1:8285: Address already in use";
+  configure(kUdp);
+  EXPECT_EQ(fatal_, path_fails_);
+}
+
+TEST_F(AgentTest, APacketPathInTroubleIsSaid) {
+  configure(kUdp);
+  path_.trouble = "flannel3 was deleted";
+  path_.on_state();
+  EXPECT_EQ(only_trouble(), "packet path: flannel3 was deleted");
+}
 
 TEST_F(AgentTest, WaitsForTheConfigurationAndStartsWhenItComes) {
   EXPECT_EQ(agent_->config(), nullptr);

@@ -13,16 +13,23 @@ Overlay::Overlay(Parts parts, HostFacts host, Cidr4 network)
       network_(network),
       reconciler_(parts_.kernel) {}
 
+Scope Overlay::scope() const {
+  Scope scope = parts_.backend.scope(network_);
+  if (parts_.path != nullptr) scope.link_names.push_back(host_.tun_device);
+  return scope;
+}
+
 Result<void> Overlay::start(const Lease& own, const std::map<SubnetKey, DecodedRecord>& leases) {
   own_ = own;
   const TimePoint now = parts_.loop.now();
-  reconciler_.set_host(parts_.backend.scope(network_), parts_.backend.host_state(own, host_));
+  reconciler_.set_host(scope(), parts_.backend.host_state(own, host_));
   std::vector<std::pair<Cidr4, NetState>> peers;
   peers.reserve(leases.size());
   for (const auto& [key, decoded] : leases) {
     if (auto state = plan(decoded.lease)) peers.emplace_back(key.v4, *std::move(state));
   }
   reconciler_.set_peers(std::move(peers), now);
+  publish_table();
   auto synced = reconciler_.sync(now);
   arm_timer();
   return synced;
@@ -31,7 +38,8 @@ Result<void> Overlay::start(const Lease& own, const std::map<SubnetKey, DecodedR
 void Overlay::set_own(const Lease& own) {
   if (own_ == own) return;
   own_ = own;
-  reconciler_.set_host(parts_.backend.scope(network_), parts_.backend.host_state(own, host_));
+  reconciler_.set_host(scope(), parts_.backend.host_state(own, host_));
+  publish_table();
   suspect();
 }
 
@@ -53,6 +61,7 @@ void Overlay::apply(const std::vector<PeerChange>& changes) {
     }
   }
   reconciler_.set_peers(std::move(peers), parts_.loop.now());
+  publish_table();
   arm_timer();
   parts_.on_state();
 }
@@ -82,8 +91,28 @@ std::optional<NetState> Overlay::plan(const Lease& peer) {
     return std::nullopt;
   }
   set_aside_.erase(name);
-  planned_.insert(peer.subnet.v4);
+  planned_.emplace(peer.subnet.v4, peer.attributes.public_ip);
   return *std::move(state);
+}
+
+// Many changes of one turn are one table.
+void Overlay::publish_table() {
+  if (parts_.path == nullptr || publication_) return;
+  publication_ = parts_.loop.at(parts_.loop.now(), [this] {
+    publication_.reset();
+    const PacketPathSettings settings = *parts_.backend.packet_path(host_);
+    std::vector<OverlayPeer> peers;
+    peers.reserve(planned_.size());
+    for (const auto& [subnet, public_ip] : planned_) {
+      peers.push_back({subnet, {public_ip, settings.peer_port}});
+    }
+    parts_.path->publish(
+        std::make_shared<ForwardTable>(OverlayHost{.subnet = own_->subnet.v4,
+                                                   .tunnel_address = own_->subnet.v4.base,
+                                                   .mtu = settings.mtu,
+                                                   .accept_any = settings.accept_any},
+                                       peers));
+  });
 }
 
 void Overlay::arm_timer() {

@@ -7,12 +7,12 @@
 #include <functional>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "backend/backend.h"
 #include "core/lease_table.h"
+#include "daemon/packet_path.h"
 #include "loop/loop.h"
 #include "plan/reconciler.h"
 
@@ -27,6 +27,7 @@ class Overlay {
     const Backend& backend;  // outlives the overlay
     std::function<Result<PathTo>(Ip4)> path_to;
     std::function<void()> on_state;  // what is unmet or set aside may have changed
+    PacketPath* path = nullptr;      // outlives the overlay; null: the backend needs none
   };
 
   Overlay(Parts parts, HostFacts host, Cidr4 network);
@@ -39,6 +40,9 @@ class Overlay {
   void set_own(const Lease& own);
 
   void apply(const std::vector<PeerChange>& changes);
+
+  // What is ours in the kernel.
+  Scope scope() const;
 
   // Others changed something of ours in the kernel, or news of it were lost.
   void suspect();
@@ -55,16 +59,18 @@ class Overlay {
  private:
   std::optional<NetState> plan(const Lease& peer);
   void arm_timer();
+  void publish_table();
 
   Parts parts_;
   HostFacts host_;
   Cidr4 network_;
   std::optional<Lease> own_;
   Reconciler reconciler_;
-  std::set<Cidr4> planned_;
+  std::map<Cidr4, Ip4> planned_;  // and their public IPs
   std::map<std::string, std::string> set_aside_;
   SubscriptionPtr timer_;
   TimePoint armed_for_ = kNever;
+  SubscriptionPtr publication_;  // due in this turn
 };
 
 }  // namespace flannel

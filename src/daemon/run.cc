@@ -14,6 +14,7 @@
 #include "daemon/node_id_file.h"
 #include "daemon/sd_notify.h"
 #include "daemon/status_of.h"
+#include "daemon/udp_packet_path.h"
 #include "http/server.h"
 #include "kernel/host_view.h"
 #include "kernel/linux_kernel.h"
@@ -154,7 +155,13 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier) {
                          fatal = std::move(error);
                          loop->stop();
                        },
-                   .on_state = [&] { publisher.changed(*agent); }});
+                   .on_state = [&] { publisher.changed(*agent); },
+                   .open_packet_path = [&loop](const PacketPathSettings& settings,
+                                               std::function<void()> on_state)
+                       -> Result<std::unique_ptr<PacketPath>> {
+                     return TRY(UdpPacketPath::open(
+                         settings, {.loop = *loop, .on_state = std::move(on_state)}));
+                   }});
   agent->start();
   TRY(loop->run());
   if (fatal) return tl::unexpected(*std::move(fatal));

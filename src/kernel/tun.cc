@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "kernel/netlink_socket.h"
 #include "kernel/rtnetlink.h"
+#include "kernel/sysctl.h"
 
 // Newer than the headers of Debian 12; Linux 6.2.
 #ifndef TUN_F_USO4
@@ -117,6 +118,17 @@ void log_missing(const TunDevice& device, const TunOptions& options) {
                {{"device", device.name}, {"has", to_string(device.abilities)}});
 }
 
+// An ICMP error of ours comes out of the device with the device's own address as its source, which
+// Linux takes for forged (seen on 6.18: no answer to an expired TTL, and none of upstream's "net
+// unreachable" ever arrived). The packet path lets nobody else send from that address.
+void accept_own_answers(const std::string& name) {
+  const auto done = write_sysctl("net/ipv4/conf/" + name + "/accept_local", "1");
+  if (!done) {
+    log::warning("ICMP errors of the packet path will not reach this host's containers",
+                 {{"why", done.error().text}});
+  }
+}
+
 unsigned wanted_flags(const TunOptions& options) {
   return IFF_TUN | IFF_NO_PI | (options.queues > 1 ? IFF_MULTI_QUEUE : 0u);
 }
@@ -135,6 +147,7 @@ Result<TunDevice> attach(const std::string& name, const TunOptions& options, boo
   device.abilities = ask_offloads(device.queues.front().get(), options.offloads);
   const auto persistent = set_persistent(device, options.persistent);
   if (!persistent) return tl::unexpected(persistent.error());
+  accept_own_answers(name);
   log_missing(device, options);
   return device;
 }

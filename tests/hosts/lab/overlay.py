@@ -62,6 +62,8 @@ def wanted_rows(peer, backend):
     cidr = subnet(peer)
     if not cidr:
         return {f"the subnet file of {peer.name}"}
+    if backend == "udp":  # peers are in the daemon's table, which nobody sees
+        return {f"route {ipaddress.ip_network(cidr).supernet(new_prefix=16)} dev flannel0"}
     if backend == "host-gw":
         return {f"route {cidr} via {peer.address} dev eth0"}
     return vxlan_rows(cidr, vtep_mac(peer), peer.address)

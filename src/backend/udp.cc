@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backend/udp.h"
+
+#include <fmt/format.h>
+
+#include "backend/peer_rules.h"
+#include "core/go_json.h"
+
+namespace flannel {
+namespace {
+
+constexpr std::uint32_t kMinDeviceMtu = 68;  // RFC 791; with less Linux takes IPv4 off a device
+constexpr int kMostQueues = 64;
+
+Result<UdpOptions> read_options(JsonObject& json) {
+  UdpOptions options;
+  TRY(json.string("Type"));
+  // 0 is upstream's way to say nothing.
+  if (const auto port = TRY(json.integer("Port", 0, 65535)); port && *port != 0) {
+    options.port = static_cast<std::uint16_t>(*port);
+  }
+  options.accept_any = TRY(json.boolean("AcceptAny")).value_or(false);
+  options.persistent = TRY(json.boolean("Persistent")).value_or(false);
+  options.queues = static_cast<int>(TRY(json.integer("Queues", 1, kMostQueues)).value_or(1));
+  return options;
+}
+
+}  // namespace
+
+Result<MadeBackend> UdpBackend::make(std::string_view options_json, const Cidr4& network,
+                                     const Underlay& underlay) {
+  auto json = TRY(
+      JsonObject::parse(options_json.empty() ? "{}" : options_json, "the udp backend's options"));
+  MadeBackend made;
+  const UdpOptions options = TRY(read_options(json));
+  if (underlay.mtu < kUdpOverhead + kMinDeviceMtu) {
+    return fail(ErrorKind::unsupported,
+                fmt::format("udp adds {} bytes to a packet, and {} takes only {}", kUdpOverhead,
+                            underlay.interface, underlay.mtu));
+  }
+  append_unknown_options(json, made.warnings);
+  made.backend = std::make_unique<UdpBackend>(options, network);
+  return made;
+}
+
+LeaseAttributes UdpBackend::announce(const HostFacts& host, const Lease*) const {
+  LeaseAttributes attributes;
+  attributes.public_ip = host.underlay.public_ip;
+  return attributes;
+}
+
+std::optional<PacketPathSettings> UdpBackend::packet_path(const HostFacts& host) const {
+  return PacketPathSettings{.device = "flannel%d",
+                            .local = {host.underlay.ip, options_.port},
+                            .peer_port = options_.port,
+                            .mtu = overlay_mtu(host),
+                            .queues = options_.queues,
+                            .persistent = options_.persistent,
+                            .accept_any = options_.accept_any};
+}
+
+// With the network's prefix length on the address the kernel makes the route to the network.
+NetState UdpBackend::host_state(const Lease& own, const HostFacts& host) const {
+  NetState state;
+  state.links.push_back(
+      {.name = host.tun_device, .kind = TunSettings{}, .mtu = overlay_mtu(host), .up = true});
+  state.addresses.push_back(
+      {.link = host.tun_device, .ip = own.subnet.v4.base, .bits = network_.bits});
+  return state;
+}
+
+// No kernel object: a peer is an entry of the packet path's table. Whatever backend it announces,
+// as in every flannel.
+Result<NetState> UdpBackend::peer_state(const Lease& own, const Lease& peer, const HostFacts& host,
+                                        const PeerFacts&) const {
+  TRY(check_peer(own, peer, host, peer.attributes.backend_type));
+  return NetState{};
+}
+
+}  // namespace flannel

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// udp: one TUN device a host, with the whole network behind it; packets travel as the payload of
+// UDP datagrams, carried by our own packet path. The backend of a configuration that names none.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "backend/backend.h"
+
+namespace flannel {
+
+// Bytes that encapsulation adds to a packet: outer IPv4 20, UDP 8.
+inline constexpr std::uint32_t kUdpOverhead = 28;
+
+struct UdpOptions {
+  std::uint16_t port = 8285;  // of all hosts: nobody announces its own
+  // Ours, unknown to other flannel releases:
+  bool accept_any = false;  // peers may send from another address than the one they announce
+  bool persistent = false;  // the device stays when the daemon ends
+  int queues = 1;           // of the device, each with two threads
+
+  bool operator==(const UdpOptions&) const = default;
+};
+
+class UdpBackend final : public Backend {
+ public:
+  static constexpr std::string_view kType = "udp";
+  // From the Backend object; `network` is the configuration's.
+  static Result<MadeBackend> make(std::string_view options_json, const Cidr4& network,
+                                  const Underlay& underlay);
+
+  UdpBackend(UdpOptions options, const Cidr4& network) : options_(options), network_(network) {}
+
+  std::string_view lease_type() const override { return {}; }
+  LeaseAttributes announce(const HostFacts& host, const Lease* previous) const override;
+  std::uint32_t overlay_mtu(const HostFacts& host) const override {
+    return host.underlay.mtu - kUdpOverhead;
+  }
+  std::optional<PacketPathSettings> packet_path(const HostFacts& host) const override;
+  // The device has a name only once it is open: whoever opened it adds it.
+  Scope scope(const Cidr4& network) const override { return {{}, network}; }
+  NetState host_state(const Lease& own, const HostFacts& host) const override;
+  Result<NetState> peer_state(const Lease& own, const Lease& peer, const HostFacts& host,
+                              const PeerFacts& facts) const override;
+
+ private:
+  UdpOptions options_;
+  Cidr4 network_;
+};
+
+}  // namespace flannel

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/udp_packet_path.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "base/log.h"
+#include "kernel/tun_port.h"
+
+namespace flannel {
+namespace {
+
+constexpr Duration kRetry = std::chrono::seconds(1);
+
+}  // namespace
+
+UdpPacketPath::UdpPacketPath(PacketPathSettings settings, Parts parts)
+    : settings_(std::move(settings)),
+      parts_(std::move(parts)),
+      self_(std::make_shared<UdpPacketPath*>(this)) {}
+
+UdpPacketPath::~UdpPacketPath() = default;
+
+Result<std::unique_ptr<UdpPacketPath>> UdpPacketPath::open(PacketPathSettings settings,
+                                                           Parts parts) {
+  std::unique_ptr<UdpPacketPath> path(new UdpPacketPath(std::move(settings), std::move(parts)));
+  TRY_DURING(path->open_edges(path->settings_.device), "open the packet path");
+  return path;
+}
+
+Result<void> UdpPacketPath::open_edges(const std::string& device) {
+  TunDevice tun = TRY(
+      open_tun({.name = device, .queues = settings_.queues, .persistent = settings_.persistent}));
+  UdpSockets udp = TRY(open_udp({.local = settings_.local, .sockets = settings_.queues}));
+  std::vector<UdpPath::Lane> lanes;
+  for (std::size_t i = 0; i < tun.queues.size(); ++i) {
+    auto tun_port = TRY(TunQueuePort::open(std::move(tun.queues[i]), tun.abilities));
+    auto udp_port = TRY(UdpSocketPort::open(std::move(udp.sockets[i]), udp.abilities));
+    lanes.push_back({std::move(tun_port), std::move(udp_port)});
+  }
+  log::info("packet path", {{"device", tun.name},
+                            {"adopted", tun.adopted},
+                            {"offloads", to_string(tun.abilities)},
+                            {"socket", to_string(settings_.local)},
+                            {"queues", settings_.queues}});
+  lanes_ = std::move(lanes);
+  device_ = tun.name;
+  return {};
+}
+
+void UdpPacketPath::publish(std::shared_ptr<const ForwardTable> table) {
+  table_ = std::move(table);
+  if (path_) {
+    path_->publish(table_);
+  } else if (!lanes_.empty()) {
+    start();
+  }
+}
+
+void UdpPacketPath::start() {
+  auto on_gone = [poster = parts_.loop.poster(), self = std::weak_ptr(self_)] {
+    poster->post([self] {
+      if (const auto path = self.lock()) (*path)->gone();
+    });
+  };
+  path_ = std::make_unique<UdpPath>(std::move(lanes_), table_,
+                                    UdpPath::Options{.cpus = {}, .on_gone = std::move(on_gone)});
+  lanes_.clear();
+  if (const auto started = path_->start(); !started) set_trouble(started.error().text);
+}
+
+// Somebody deleted the device. Its sockets go as well: they are bound again with it.
+void UdpPacketPath::gone() {
+  path_.reset();
+  set_trouble(fmt::format("{} was deleted", device_));
+  try_again();
+}
+
+void UdpPacketPath::try_again() {
+  retry_.reset();
+  if (const auto opened = open_edges(device_); !opened) {
+    set_trouble(opened.error().text);
+    retry_ = parts_.loop.at(parts_.loop.now() + kRetry, [this] { try_again(); });
+    return;
+  }
+  start();
+  set_trouble({});
+}
+
+void UdpPacketPath::set_trouble(std::string text) {
+  if (text == trouble_) return;
+  trouble_ = std::move(text);
+  if (trouble_.empty()) {
+    log::info("packets are carried again", {{"device", device_}});
+  } else {
+    log::error("no packets are carried", {{"why", trouble_}});
+  }
+  parts_.on_state();
+}
+
+PathCounters UdpPacketPath::counters() const {
+  return path_ ? path_->counters() : PathCounters{};
+}
+
+}  // namespace flannel

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The udp backend: packets travel through the daemon itself.
+
+    h1c ── cni0 ─ h1 ─ flannel0, eth0 ── lan ── eth0, flannel0 ─ h2 ─ cni0 ── h2c
+"""
+
+import subprocess
+
+import pytest
+
+from lab import Container, binary, wait_until
+from lab.cluster import NETWORK, Cluster
+from lab.overlay import base, lease_key, subnet
+from lab.traffic import EchoStream, answers, ping, transfer
+
+OTHER = "10.5.77.0/24"
+
+
+def reached(source, target):
+    wait_until(lambda: answers(source, target.address), f"{source.ns} to reach {target.address}")
+
+
+@pytest.fixture
+def pair(lab):
+    one, two = Cluster(lab, "etcd", "udp").start(containers=True).hosts
+    reached(one.container, two.container)
+    return one, two
+
+
+def test_packets_pass_unharmed_up_to_the_announced_mtu(pair):
+    one, two = pair
+    assert one.daemon.subnet_env()["FLANNEL_MTU"] == "1472"
+    for source, target in ((one, two), (two, one)):
+        ping(source.container, target.container)
+        ping(source, target.container)
+        sent, received = transfer(source.container, target.container, megabytes=100)
+        assert sent == received
+    whole = ["ping", "-n", "-c", "3", "-i", "0.05", "-W", "3", "-M", "do", "-s"]
+    one.container.ns.run(*whole, 1472 - 28, two.container.address)
+    refused = one.container.ns.run(*whole, 1473 - 28, two.container.address, check=False)
+    assert "100% packet loss" in refused
+    one.container.ns.run("ping", "-n", "-c", "3", "-i", "0.05", "-s", 20000, two.container.address)
+
+
+def test_the_device_is_the_one_of_upstream(pair):
+    one, _ = pair
+    link = one.ns.ask("-d", "link", "show", "flannel0")[0]
+    assert {"POINTOPOINT", "NOARP", "UP"} <= set(link["flags"])
+    assert (link["mtu"], link["txqlen"], link["linkinfo"]["info_kind"]) == (1472, 500, "tun")
+    address = base(subnet(one))
+    routes = one.ns.ip("route", "show", NETWORK)
+    assert f"dev flannel0 proto kernel scope link src {address}" in routes
+
+
+def test_every_hop_answers_an_expired_packet(pair):
+    one, two = pair
+    said = [
+        one.container.ns.run("ping", "-n", "-c1", "-W2", "-t", ttl, two.container.address, check=False)
+        for ttl in (2, 3)
+    ]
+    assert f"From {base(subnet(one))} " in said[0] and "Time to live exceeded" in said[0]
+    assert f"From {base(subnet(two))} " in said[1] and "Time to live exceeded" in said[1]
+
+
+def test_a_subnet_that_nobody_leased_is_unreachable(pair):
+    one, _ = pair
+    said = one.container.ns.run("ping", "-n", "-c1", "-W2", "10.5.77.1", check=False)
+    assert f"From {base(subnet(one))} " in said and "Net Unreachable" in said
+
+
+def test_a_deleted_device_comes_back_and_carries_packets(pair):
+    one, two = pair
+    one.ns.ip("link", "del", "flannel0")
+    reached(one.container, two.container)
+    reached(two.container, one.container)
+
+
+def test_a_daemon_that_is_killed_goes_on_where_it_was(pair):
+    one, two = pair
+    one.daemon.kill9()
+    one.daemon.start().wait_ready()
+    reached(one.container, two.container)
+    ping(two.container, one.container)
+
+
+def test_peers_come_and_go_without_a_lost_packet(lab, pair):
+    one, two = pair
+    with EchoStream(one.container, two.container, lab.folder) as echoes:
+        three = lab.host()
+        three.flanneld(two.daemon.store)
+        three.daemon.start().wait_ready()
+        three.start_container()
+        reached(one.container, three.container)
+        three.daemon.stop()
+        echoes.more()
+    assert echoes.lost() == []
+
+
+def test_a_host_of_upstream_is_reached_and_reaches_us(lab):
+    """h2 does what flannel v0.10 does with packets; its lease is written by hand."""
+    cluster = Cluster(lab, "etcd", "udp", hosts=1)
+    cluster.config["SubnetMax"] = "10.5.63.0"
+    one = cluster.start(containers=True).hosts[0]
+    two = lab.host()
+    forwarder = two.ns.start(
+        binary("reference_forwarder"),
+        *["--subnet", OTHER, "--local", f"{two.address}:8285", "--mtu", "1472"],
+        *["--peer", f"{subnet(one)}={one.address}:8285"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert forwarder.stdout.readline() == "ready\n"
+        two.ns.ip_all(f"link set flannel0 mtu 1472 up\naddr add {base(OTHER)}/16 dev flannel0\n")
+        env = {"FLANNEL_SUBNET": OTHER.replace(".0/", ".1/"), "FLANNEL_MTU": "1472"}
+        two.container = Container(two, env)
+        cluster.store.put_lease(lease_key(OTHER), f'{{"PublicIP":"{two.address}"}}')
+        reached(one.container, two.container)
+        for source, target in ((one, two), (two, one)):
+            ping(source.container, target.container)
+            sent, received = transfer(source.container, target.container, megabytes=20)
+            assert sent == received
+    finally:
+        forwarder.kill()
+        forwarder.communicate()
