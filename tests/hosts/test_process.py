@@ -81,15 +81,6 @@ def test_a_health_port_that_is_taken_ends_with_a_failure_that_names_it(lab):
     assert code > 0 and "8081" in log
 
 
-def test_a_store_file_in_no_folder_ends_with_a_failure_or_is_made(lab):
-    """Whatever is done, the operator hears of the path."""
-    store = lab.sqlite()
-    store.path = lab.folder / "file" / "flannel.db"
-    (lab.folder / "file").write_text("in the way")
-    code, log = end_of(lab.host(), store)
-    assert code > 0 and str(store.path) in log
-
-
 def test_version_and_help_end_with_0():
     assert run(binary("flanneld"), "--help") is not None
     run(binary("flanneld"), "--version")

@@ -136,6 +136,24 @@ def test_an_etcd_that_is_down_is_waited_for_and_said_once(lab):
     daemon.wait_ready(within=40)
 
 
+def test_a_store_file_that_cannot_be_opened_is_waited_for_and_said_once(lab):
+    store, host = lab.sqlite(), lab.host()
+    folder = lab.folder / "in-the-way"
+    store.path = folder / "flannel.db"
+    folder.write_text("no folder")
+    daemon = host.flanneld(store).start()
+    daemon.wait_log("store away")
+    assert str(store.path) in daemon.log().split("store away")[1]
+    # It waits 0.2 s after the first try and doubles that.
+    wait_until(lambda: daemon.status()["store"]["for_s"] >= 3, "the daemon to try again and again",
+               unless=daemon.must_run)
+    assert daemon.log().count("store away") == 1
+    folder.unlink()
+    folder.mkdir()
+    store.set_config({"Network": "10.5.0.0/16", "Backend": {"Type": "vxlan"}})
+    daemon.wait_ready()
+
+
 def test_an_etcd_that_goes_and_comes_back_costs_no_connection(lab):
     cluster = Cluster(lab, "etcd", hosts=2).start(containers=True)
     one, two = cluster.hosts

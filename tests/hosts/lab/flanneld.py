@@ -155,7 +155,12 @@ class Flanneld:
         return dict(line.split("=", 1) for line in lines if line)
 
     def health(self, path):
+        """(status, body) of a health page."""
         return self.host.ns.get(path, self.healthz_port)
+
+    def status(self):
+        """Everything it says about itself, parsed."""
+        return json.loads(self.health("/readyz?verbose")[1])
 
 
 def flannelctl(store, *words, check=True):
