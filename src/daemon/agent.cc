@@ -52,6 +52,10 @@ void Agent::check_underlay() {
   }
 }
 
+void Agent::rules_changed() {
+  if (session_ && session_->overlay_started) settle();
+}
+
 const Overlay* Agent::overlay() const {
   return session_ ? session_->overlay.get() : nullptr;
 }
@@ -93,6 +97,9 @@ std::vector<std::string> Agent::troubles() const {
     for (const auto& [object, why] : session_->overlay->unmet()) {
       all.push_back("kernel: " + object + ": " + why);
     }
+  }
+  if (parts_.rules && !parts_.rules->trouble().empty()) {
+    all.push_back("packet filter: " + parts_.rules->trouble());
   }
   if (!file_trouble_.empty()) all.push_back("subnet file: " + file_trouble_);
   return all;
@@ -266,6 +273,7 @@ void Agent::set_config_trouble(std::string text) {
 }
 
 void Agent::on_held(const Lease& lease) {
+  if (parts_.rules) parts_.rules->want(session_->config, lease.subnet.v4);
   if (session_->overlay_started) {
     session_->overlay->set_own(lease);
   } else {
@@ -283,6 +291,7 @@ void Agent::on_held(const Lease& lease) {
 void Agent::settle() {
   if (session_->overlay->host_in_place()) {
     kernel_trouble_.clear();
+    if (parts_.rules && !parts_.rules->in_place()) return parts_.on_state();
     write_subnet_file();
     if (!ready_ && file_trouble_.empty()) {
       ready_ = true;

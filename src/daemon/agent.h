@@ -18,6 +18,7 @@
 #include "core/subnet_env.h"
 #include "daemon/lease_runner.h"
 #include "daemon/overlay.h"
+#include "daemon/packet_rules.h"
 #include "daemon/store_follower.h"
 #include "plan/underlay_choice.h"
 
@@ -50,6 +51,7 @@ class Agent {
     std::function<Result<std::unique_ptr<PacketPath>>(const PacketPathSettings&,
                                                       std::function<void()> on_state)>
         open_packet_path = {};
+    PacketRules* rules = nullptr;  // null: there are none
   };
 
   Agent(AgentOptions options, Parts parts);
@@ -58,6 +60,8 @@ class Agent {
 
   // The kernel told of foreign changes to our objects, or lost news.
   void suspect_kernel();
+  // The packet rules are in place, or are not any more.
+  void rules_changed();
   // The underlay interface may have come, gone, or have another address, MTU or state.
   void check_underlay();
 

@@ -2,14 +2,11 @@
 #include "daemon/agent.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 
 #include "base/file.h"
-#include "registry/memory/memory_registry.h"
-#include "support/fake_kernel.h"
-#include "support/manual_loop.h"
+#include "support/agent_fixture.h"
 
 namespace flannel {
 namespace {
@@ -17,131 +14,6 @@ namespace {
 using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-
-constexpr const char* kPrefix = "/coreos.com/network";
-constexpr const char* kHostGw = R"({"Network":"10.5.0.0/16","Backend":{"Type":"host-gw"}})";
-constexpr const char* kVxlan = R"({"Network":"10.5.0.0/16","Backend":{"Type":"vxlan"}})";
-
-std::string peer_value(const std::string& public_ip, const std::string& type = "host-gw") {
-  return R"({"PublicIP":")" + public_ip + R"(","PublicIPv6":null,"BackendType":")" + type + "\"}";
-}
-
-// Keeps the tables it was given.
-class FakePacketPath final : public PacketPath {
- public:
-  struct Seen {
-    PacketPathSettings settings;
-    std::vector<std::shared_ptr<const ForwardTable>> tables;
-    std::string trouble;
-    std::function<void()> on_state;
-  };
-  explicit FakePacketPath(Seen& seen) : seen_(seen) {}
-  const std::string& device() const override { return device_; }
-  void publish(std::shared_ptr<const ForwardTable> table) override {
-    seen_.tables.push_back(std::move(table));
-  }
-  const std::string& trouble() const override { return seen_.trouble; }
-  PathCounters counters() const override { return {}; }
-
- private:
-  Seen& seen_;
-  std::string device_ = "flannel3";
-};
-
-// One host, 192.0.2.1 on eth0, with a store and a kernel that keep state.
-class AgentTest : public ::testing::Test {
- protected:
-  AgentTest() {
-    char name[] = "/tmp/flannel-agent-XXXXXX";
-    folder_ = ::mkdtemp(name);
-    kernel_.add_foreign_device("eth0", "192.0.2.1/24");
-    start_agent();
-  }
-  ~AgentTest() override { std::filesystem::remove_all(folder_); }
-
-  // A fresh process on the same host; begun_ counts what each of them reports.
-  void start_agent() {
-    agent_.reset();
-    registry_ = open_memory_registry(store_, kPrefix, loop_);
-    ready_ = 0;
-    fatal_.clear();
-    AgentOptions options;
-    options.node_id.bytes[0] = 7;
-    options.subnet_file = subnet_file();
-    agent_.emplace(options, Agent::Parts{.loop = loop_,
-                                         .kernel = kernel_,
-                                         .registry = *registry_,
-                                         .look_at_host = [this] { return Result<HostView>(host_); },
-                                         .random = [](std::uint64_t) { return std::uint64_t{0}; },
-                                         .on_programmed = [](const Scope&, const Underlay&) {},
-                                         .on_ready = [this] { ++ready_; },
-                                         .on_fatal = [this](const Error& e) { fatal_ = e.text; },
-                                         .on_state = [] {},
-                                         .open_packet_path =
-                                             [this](const PacketPathSettings& settings,
-                                                    std::function<void()> on_state) {
-                                               path_.settings = settings;
-                                               path_.on_state = std::move(on_state);
-                                               return open_path();
-                                             }});
-    agent_->start();
-    loop_.settle();
-  }
-
-  static HostView host() {
-    HostView view;
-    view.interfaces = {{.index = 2,
-                        .name = "eth0",
-                        .mtu = 1500,
-                        .up = true,
-                        .addresses = {{.ip = Ip4::of(192, 0, 2, 1), .bits = 24}}}};
-    view.default_routes = {{.interface_index = 2}};
-    view.path_to = [](Ip4) {
-      return Result<PathTo>(
-          PathTo{.interface_index = 2, .source = Ip4::of(192, 0, 2, 1), .gateway = std::nullopt});
-    };
-    return view;
-  }
-
-  Result<std::unique_ptr<PacketPath>> open_path() {
-    if (!path_fails_.empty()) return fail(ErrorKind::exists, path_fails_);
-    kernel_.open_tun("flannel3");
-    return std::make_unique<FakePacketPath>(path_);
-  }
-
-  void put(const std::string& key, const std::string& value, Ttl ttl = {}) {
-    store_->put(kPrefix, key, value, ttl, loop_.now());
-    loop_.settle();
-  }
-  void configure(const std::string& text) {
-    store_->put_config(kPrefix, text);
-    loop_.settle();
-  }
-  void remove(const std::string& key) {
-    store_->remove(kPrefix, key);
-    loop_.settle();
-  }
-  std::string own_key() const { return encode_subnet_key(agent_->keeper()->lease()->subnet); }
-  std::string subnet_file() const { return folder_ + "/run/subnet.env"; }
-  std::string only_trouble() const {
-    const auto all = agent_->troubles();
-    return all.size() == 1 ? all[0] : std::to_string(all.size()) + " troubles";
-  }
-
-  std::string folder_;
-  ManualLoop loop_;
-  std::shared_ptr<MemoryStore> store_ = std::make_shared<MemoryStore>();
-  FakeKernel kernel_;
-  HostView host_ = host();
-  std::unique_ptr<Registry> registry_;
-  std::optional<Agent> agent_;
-  int ready_ = 0;
-  std::string fatal_;
-  FakePacketPath::Seen path_;
-  std::string path_fails_;
-};
-
-constexpr const char* kUdp = R"({"Network":"10.5.0.0/16","Backend":{"Type":"udp"}})";
 
 TEST_F(AgentTest, AUdpPacketPathGetsADeviceAndTheTableOfPeers) {
   put("10.5.9.0-24", R"({"PublicIP":"192.0.2.9"})");
@@ -200,6 +72,22 @@ TEST_F(AgentTest, WaitsForABrokenConfigurationToBeMended) {
   EXPECT_NE(only_trouble().find("Network"), std::string::npos) << only_trouble();
   configure(kHostGw);
   EXPECT_EQ(ready_, 1);
+}
+
+TEST_F(AgentTest, ReadyAndTheFileWaitForTheRules) {
+  rules_.there = false;
+  rules_.wrong = "no iptables";
+  configure(kHostGw);
+  EXPECT_EQ(rules_.wanted, "10.5.0.0/16 " + to_string(agent_->keeper()->lease()->subnet.v4));
+  EXPECT_EQ(ready_, 0);
+  EXPECT_FALSE(std::filesystem::exists(subnet_file()));
+  EXPECT_EQ(only_trouble(), "packet filter: no iptables");
+  rules_.there = true;
+  rules_.wrong.clear();
+  agent_->rules_changed();
+  loop_.settle();
+  EXPECT_EQ(ready_, 1);
+  EXPECT_TRUE(std::filesystem::exists(subnet_file()));
 }
 
 TEST_F(AgentTest, ABackendThatIsNotThereIsFatalAndNamed) {

@@ -39,13 +39,22 @@ void DaemonFlags::define_network(Flags& flags) {
 }
 
 void DaemonFlags::define_rules(Flags& flags) {
-  flags.add({.name = "ip-masq", .help = "not supported yet"}, ip_masq);
-  flags.add({.name = "ip-masq-fully-random-disable", .help = "not supported yet"},
+  flags.add({.name = "ip-masq",
+             .help = "let containers reach what is outside of the network by this host's address"},
+            ip_masq);
+  flags.add({.name = "ip-masq-fully-random-disable",
+             .help = "masquerade without ports that nobody can foresee"},
             ip_masq_fully_random_disable);
-  flags.add({.name = "iptables-resync", .help = "accepted, not yet in effect"},
+  flags.add({.name = "iptables-resync",
+             .help = "seconds between looks at the rules, of nftables too, 1 to 86400"},
             iptables_resync_seconds);
-  flags.add({.name = "iptables-forward-rules", .help = "accepted, not yet in effect"},
+  flags.add({.name = "iptables-forward-rules",
+             .help = "accept what is forwarded from and to the network"},
             iptables_forward_rules);
+  flags.add({.name = "firewall",
+             .help = "where rules are put: nftables, iptables, or auto, by EnableNFTables in the "
+                     "configuration"},
+            firewall);
   flags.add({.name = "ip-blackhole-route", .help = "not supported yet"}, ip_blackhole_route);
 }
 

@@ -36,10 +36,6 @@ Result<void> refuse_what_is_not_there(const DaemonFlags& texts, const Flags& fla
   constexpr std::string_view log =
       "this release sets the verbosity for the whole program, with --v";
   const Refusal refusals[] = {
-      {"ip-masq", texts.ip_masq,
-       "this release makes no masquerade rules yet; leave them to the container engine"},
-      {"ip-masq-fully-random-disable", texts.ip_masq_fully_random_disable,
-       "this release makes no masquerade rules yet"},
       {"ip-blackhole-route", texts.ip_blackhole_route, "this release keeps no blackhole route yet"},
       {"public-ipv6", !texts.public_ipv6.empty(), "this release speaks IPv4 only"},
       {"kube-subnet-mgr", texts.kube_subnet_mgr, kube},
@@ -93,6 +89,23 @@ Result<KeeperOptions> keeper_options(const DaemonFlags& texts, const Flags& flag
   return options;
 }
 
+Result<FirewallOptions> firewall_options(const DaemonFlags& texts, const Flags& flags) {
+  TRY(check_range(flags, "iptables-resync", texts.iptables_resync_seconds, 1, 86'400));
+  FirewallOptions options{.mode = FirewallMode::automatic,
+                          .rules = {.masquerade = texts.ip_masq,
+                                    .forward = texts.iptables_forward_rules,
+                                    .fully_random = !texts.ip_masq_fully_random_disable},
+                          .resync = std::chrono::seconds(texts.iptables_resync_seconds)};
+  if (texts.firewall == "nftables") {
+    options.mode = FirewallMode::nftables;
+  } else if (texts.firewall == "iptables") {
+    options.mode = FirewallMode::iptables;
+  } else if (texts.firewall != "auto") {
+    return bad(flags, "firewall", quoted(texts.firewall) + " is none of auto, nftables, iptables");
+  }
+  return options;
+}
+
 Result<std::optional<ListenAddress>> health_address(const DaemonFlags& texts, const Flags& flags) {
   const std::string& ip = texts.healthz_ip;
   if (!ip.empty() && !Ip4::parse(ip) && !Ip6::parse(ip)) {
@@ -114,7 +127,7 @@ Result<Options> judge(const DaemonFlags& texts, const Flags& flags) {
   options.underlay = TRY(underlay_request(texts, flags));
   options.keeper = TRY(keeper_options(texts, flags));
   options.healthz = TRY(health_address(texts, flags));
-  TRY(check_range(flags, "iptables-resync", texts.iptables_resync_seconds, 1, 86'400));
+  options.firewall = TRY(firewall_options(texts, flags));
   if (texts.subnet_file.empty()) return bad(flags, "subnet-file", "names no file");
   if (texts.state_dir.empty()) return bad(flags, "state-dir", "names no folder");
   options.subnet_file = texts.subnet_file;

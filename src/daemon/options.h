@@ -12,6 +12,7 @@
 
 #include "base/flags.h"
 #include "core/lease_keeper.h"
+#include "daemon/firewall_options.h"
 #include "plan/underlay_choice.h"
 #include "registry/open_registry.h"
 
@@ -27,6 +28,7 @@ struct Options {
   StoreOptions store;
   UnderlayRequest underlay;
   KeeperOptions keeper;
+  FirewallOptions firewall;              // --firewall, --ip-masq, --iptables-…
   std::string subnet_file;               // --subnet-file
   std::string state_dir;                 // --state-dir
   std::optional<ListenAddress> healthz;  // --healthz-ip, --healthz-port; nothing: no server

@@ -100,39 +100,23 @@ TEST(OptionsTest, TheEnvironmentDoesNotAskForTheVersion) {
 
 TEST(OptionsTest, HelpNamesEveryFlagOfUpstream) {
   const std::string help = printed({"--help"});
-  for (const char* name : {"etcd-endpoints",
-                           "etcd-prefix",
-                           "etcd-keyfile",
-                           "etcd-certfile",
-                           "etcd-cafile",
-                           "etcd-username",
-                           "etcd-password",
-                           "iface",
-                           "iface-regex",
-                           "iface-can-reach",
-                           "public-ip",
-                           "public-ipv6",
-                           "subnet-file",
-                           "subnet-lease-renew-margin",
-                           "ip-masq",
-                           "ip-masq-fully-random-disable",
-                           "iptables-resync",
-                           "iptables-forward-rules",
-                           "ip-blackhole-route",
-                           "kube-subnet-mgr",
-                           "kube-api-url",
-                           "kubeconfig-file",
-                           "kube-annotation-prefix",
-                           "net-config-path",
-                           "set-node-network-unavailable",
-                           "healthz-ip",
-                           "healthz-port",
-                           "version",
-                           "v",
-                           "vmodule",
-                           "log_backtrace_at",
-                           "store",
-                           "subnet-lease-ttl",
+  for (const char* name : {"etcd-endpoints",  "etcd-prefix",
+                           "etcd-keyfile",    "etcd-certfile",
+                           "etcd-cafile",     "etcd-username",
+                           "etcd-password",   "iface",
+                           "iface-regex",     "iface-can-reach",
+                           "public-ip",       "public-ipv6",
+                           "subnet-file",     "subnet-lease-renew-margin",
+                           "ip-masq",         "ip-masq-fully-random-disable",
+                           "iptables-resync", "iptables-forward-rules",
+                           "firewall",        "ip-blackhole-route",
+                           "kube-subnet-mgr", "kube-api-url",
+                           "kubeconfig-file", "kube-annotation-prefix",
+                           "net-config-path", "set-node-network-unavailable",
+                           "healthz-ip",      "healthz-port",
+                           "version",         "v",
+                           "vmodule",         "log_backtrace_at",
+                           "store",           "subnet-lease-ttl",
                            "state-dir"}) {
     const std::string line = std::string("\n  --") + name;
     EXPECT_TRUE(help.find(line + "\n") != std::string::npos ||
@@ -143,12 +127,6 @@ TEST(OptionsTest, HelpNamesEveryFlagOfUpstream) {
 
 TEST(OptionsTest, WhatIsNotThereYetIsRefusedInWords) {
   const Words refused[] = {
-      {"--ip-masq",
-       "--ip-masq: this release makes no masquerade rules yet; leave them to the "
-       "container engine"},
-      {"--ip-masq-fully-random-disable",
-       "--ip-masq-fully-random-disable: this release makes no "
-       "masquerade rules yet"},
       {"--ip-blackhole-route", "--ip-blackhole-route: this release keeps no blackhole route yet"},
       {"--public-ipv6=fd00::1", "--public-ipv6: this release speaks IPv4 only"},
       {"--vmodule=a=1",
@@ -167,6 +145,22 @@ TEST(OptionsTest, WhatIsNotThereYetIsRefusedInWords) {
   }
   EXPECT_EQ(mistake({}, {{"FLANNELD_IP_BLACKHOLE_ROUTE", "true"}}),
             "FLANNELD_IP_BLACKHOLE_ROUTE: this release keeps no blackhole route yet");
+}
+
+TEST(OptionsTest, RulesAreThoseThatAreAskedFor) {
+  EXPECT_FALSE(options({}).firewall.rules.masquerade);
+  EXPECT_TRUE(options({}).firewall.rules.forward);
+  EXPECT_EQ(options({}).firewall.mode, FirewallMode::automatic);
+  const FirewallOptions given =
+      options({"--ip-masq", "--ip-masq-fully-random-disable", "--iptables-forward-rules=false",
+               "--iptables-resync=7", "--firewall=nftables"})
+          .firewall;
+  EXPECT_EQ(given.rules,
+            (RuleOptions{.masquerade = true, .forward = false, .fully_random = false}));
+  EXPECT_EQ(given.resync, seconds(7));
+  EXPECT_EQ(given.mode, FirewallMode::nftables);
+  EXPECT_EQ(options({"--firewall=iptables"}).firewall.mode, FirewallMode::iptables);
+  EXPECT_EQ(mistake({"--firewall=ufw"}), "--firewall: \"ufw\" is none of auto, nftables, iptables");
 }
 
 TEST(OptionsTest, TheRenewMarginLiesWithinADayAndWithinTheLease) {

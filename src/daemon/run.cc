@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/version.h"
 #include "daemon/agent.h"
+#include "daemon/firewall.h"
 #include "daemon/node_id_file.h"
 #include "daemon/sd_notify.h"
 #include "daemon/status_of.h"
@@ -110,6 +111,7 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier) {
   Publisher publisher(*loop, *registry, board, notifier);
   std::optional<Error> fatal;
   std::optional<Agent> agent;
+  Firewall firewall(options.firewall, *loop, [&] { agent->rules_changed(); });
   auto monitor = TRY(Monitor::open(*loop, *kernel,
                                    {.on_foreign_change =
                                         [&](const std::string& what) {
@@ -128,7 +130,7 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier) {
                    .keeper = options.keeper,
                    .node_id = node_id,
                    .subnet_file = options.subnet_file,
-                   .ip_masq = false},
+                   .ip_masq = options.firewall.rules.masquerade},
       Agent::Parts{.loop = *loop,
                    .kernel = *kernel,
                    .registry = *registry,
@@ -161,7 +163,8 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier) {
                        -> Result<std::unique_ptr<PacketPath>> {
                      return TRY(UdpPacketPath::open(
                          settings, {.loop = *loop, .on_state = std::move(on_state)}));
-                   }});
+                   },
+                   .rules = &firewall});
   agent->start();
   TRY(loop->run());
   if (fatal) return tl::unexpected(*std::move(fatal));

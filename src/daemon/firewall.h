@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// Keeps masquerade and forward rules in the packet filter: looks at them from time to time and puts
+// back what is missing. docs/firewall.md.
+//
+//   want ─▶ which iptables? ─▶ nftables or iptables? ─▶ look ─▶ change, if needed ─▶ wait ─▶ look
+//
+// In the mode nftables what masquerades is a table of our own; iptables gets only the accepts, and
+// only where it would drop: an accept in a table of ours overrules no drop in another.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/firewall_options.h"
+#include "daemon/packet_rules.h"
+#include "kernel/iptables.h"
+#include "kernel/nftables.h"
+#include "loop/loop.h"
+#include "rules/iptables_text.h"
+#include "rules/rule_set.h"
+
+namespace flannel {
+
+class Firewall final : public PacketRules {
+ public:
+  // `loop` outlives it; `on_state`: an accessor may answer differently.
+  Firewall(FirewallOptions options, Loop& loop, std::function<void()> on_state);
+
+  void want(const NetworkConfig& config, const Cidr4& subnet) override;
+  // Without masquerading containers do not reach the world; without accepts they do on hosts that
+  // drop nothing, so those do not count.
+  bool in_place() const override;
+  const std::string& trouble() const override { return trouble_; }
+
+ private:
+  void begin();
+  void find_iptables(std::vector<IptablesKind> kinds);
+  void decide();
+  Result<void> open_nft();
+  void look();
+  Result<void> keep_nft();
+  void remove_nft();
+  void on_saved(const std::string& text);
+  std::string iptables_change(const std::string& text) const;
+  bool give_up_random_ports(const Error& error);
+  void finish(Result<void> result);
+
+  const FirewallOptions options_;
+  Loop& loop_;
+  const std::function<void()> on_state_;
+
+  std::optional<RuleSet> rules_;  // wanted
+  bool config_wants_nft_ = false;
+  bool fresh_ = true;  // not put there yet as they are wanted now
+  bool busy_ = false;
+  bool again_ = false;  // wanted differently meanwhile
+  bool done_once_ = false;
+  std::string trouble_;
+
+  std::optional<FirewallMode> mode_;  // decided
+  std::unique_ptr<Nftables> nft_;
+  std::string nft_listing_;  // of our table, as it was made
+  std::unique_ptr<Iptables> iptables_;
+  SubscriptionPtr timer_;
+  std::unique_ptr<Iptables> trying_;
+};
+
+}  // namespace flannel

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// The keeper of rules over a real packet filter, in a namespace of its own.
+#include "daemon/firewall.h"
+
+#include <gtest/gtest.h>
+
+#include "loop/epoll_loop.h"
+#include "support/fresh_netns.h"
+
+namespace flannel {
+namespace {
+
+using std::chrono::seconds;
+
+class FirewallKeeperTest : public NetnsTest {
+ protected:
+  void start(FirewallOptions options, const char* subnet = "10.5.1.0/24") {
+    options.resync = seconds(1);
+    firewall.emplace(options, *loop, [this] { loop->stop(); });
+    EXPECT_FALSE(firewall->in_place()) << "nothing has been done yet";
+    want(subnet);
+  }
+  void want(const char* subnet) {
+    config.network = Cidr4::parse("10.5.0.0/16").value();
+    firewall->want(config, Cidr4::parse(subnet).value());
+    next_look();
+    EXPECT_TRUE(firewall->in_place()) << firewall->trouble();
+    EXPECT_EQ(firewall->trouble(), "");
+  }
+  void next_look() { EXPECT_TRUE(loop->run()); }
+
+  // How often `text` is in what the command prints.
+  static int count(const std::string& command, const std::string& text) {
+    const std::string all = shell(command);
+    int found = 0;
+    for (auto at = all.find(text); at != std::string::npos; at = all.find(text, at + 1))
+      ++found;
+    return found;
+  }
+  static int nft(const std::string& text) { return count("nft list ruleset", text); }
+  static int iptables(const std::string& text) { return count("iptables-nft-save", text); }
+
+  std::unique_ptr<EpollLoop> loop = EpollLoop::open().value();
+  NetworkConfig config;
+  std::optional<Firewall> firewall;
+};
+
+constexpr RuleOptions kAll{.masquerade = true};
+
+TEST_F(FirewallKeeperTest, TheConfigurationChoosesThePacketFilter) {
+  start({.rules = kAll});
+  EXPECT_EQ(iptables("-A FLANNEL-POSTRTG"), 6);
+  EXPECT_EQ(iptables("-A FLANNEL-FWD"), 2);
+  EXPECT_EQ(nft("table ip flannel "), 0);
+}
+
+TEST_F(FirewallKeeperTest, WhatTheOtherPacketFilterHadGoes) {
+  start({.rules = kAll});
+  config.enable_nftables = true;
+  start({.rules = kAll});
+  EXPECT_EQ(iptables("FLANNEL"), 0);
+  EXPECT_EQ(nft("masquerade fully-random"), 2);
+  shell("nft add table ip flannel-ipv4");
+  start({.mode = FirewallMode::iptables, .rules = kAll});
+  EXPECT_EQ(nft("table ip flannel"), 0) << "of upstream too";
+  EXPECT_EQ(iptables("-A FLANNEL-POSTRTG"), 6);
+}
+
+TEST_F(FirewallKeeperTest, DeletedRulesComeBack) {
+  start({.mode = FirewallMode::iptables, .rules = kAll});
+  shell("iptables-nft -t nat -F FLANNEL-POSTRTG; iptables-nft -F FORWARD");
+  next_look();
+  EXPECT_EQ(iptables("-A FLANNEL-POSTRTG"), 6);
+  EXPECT_EQ(iptables("-A FORWARD"), 1);
+}
+
+TEST_F(FirewallKeeperTest, ADeletedTableComesBack) {
+  start({.mode = FirewallMode::nftables, .rules = kAll});
+  shell("nft delete table ip flannel");
+  next_look();
+  EXPECT_EQ(nft("masquerade"), 2);
+  shell("nft add rule ip flannel forward drop");
+  next_look();
+  EXPECT_EQ(nft("drop"), 0);
+}
+
+TEST_F(FirewallKeeperTest, AnotherSubnetReplacesTheRules) {
+  for (const auto mode : {FirewallMode::iptables, FirewallMode::nftables}) {
+    start({.mode = mode, .rules = kAll});
+    want("10.5.9.0/24");
+    EXPECT_EQ(iptables("10.5.1.0") + nft("10.5.1.0"), 0);
+  }
+}
+
+// Docker comes after us, and sets the policy.
+TEST_F(FirewallKeeperTest, NftablesPassesAnIptablesThatBeginsToDrop) {
+  start({.mode = FirewallMode::nftables, .rules = kAll});
+  EXPECT_EQ(iptables("FLANNEL"), 0) << "not touched as long as it drops nothing";
+  shell(
+      "iptables-nft -N DOCKER-USER; iptables-nft -A DOCKER-USER -j RETURN; "
+      "iptables-nft -P FORWARD DROP; iptables-nft -I FORWARD -j DOCKER-USER");
+  next_look();
+  EXPECT_EQ(iptables("-A FLANNEL-FWD"), 2);
+  EXPECT_EQ(iptables("-j FLANNEL-FWD"), 2) << "from FORWARD and DOCKER-USER";
+  EXPECT_EQ(iptables("FLANNEL-POSTRTG"), 0);
+}
+
+TEST_F(FirewallKeeperTest, TheIptablesThatDropsIsTheOneToAsk) {
+  shell("iptables-legacy -P FORWARD DROP");
+  start({.mode = FirewallMode::nftables, .rules = kAll});
+  EXPECT_EQ(count("iptables-legacy-save", "-A FLANNEL-FWD"), 2);
+  EXPECT_EQ(iptables("FLANNEL"), 0);
+}
+
+TEST_F(FirewallKeeperTest, NothingIsTouchedWhereNothingIsAskedFor) {
+  firewall.emplace(FirewallOptions{.rules = {.forward = false}}, *loop, [] { ADD_FAILURE(); });
+  config.network = Cidr4::parse("10.5.0.0/16").value();
+  firewall->want(config, Cidr4::parse("10.5.1.0/24").value());
+  EXPECT_TRUE(firewall->in_place());
+  EXPECT_EQ(shell("nft list ruleset"), "");
+}
+
+}  // namespace
+}  // namespace flannel

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+// An agent on a host with a store and a kernel that keep state, and time that stands still.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "daemon/agent.h"
+#include "registry/memory/memory_registry.h"
+#include "support/fake_kernel.h"
+#include "support/manual_loop.h"
+
+namespace flannel {
+
+inline constexpr const char* kPrefix = "/coreos.com/network";
+inline constexpr const char* kHostGw = R"({"Network":"10.5.0.0/16","Backend":{"Type":"host-gw"}})";
+inline constexpr const char* kVxlan = R"({"Network":"10.5.0.0/16","Backend":{"Type":"vxlan"}})";
+
+inline std::string peer_value(const std::string& public_ip, const std::string& type = "host-gw") {
+  return R"({"PublicIP":")" + public_ip + R"(","PublicIPv6":null,"BackendType":")" + type + "\"}";
+}
+
+// Keeps the tables it was given.
+class FakePacketPath final : public PacketPath {
+ public:
+  struct Seen {
+    PacketPathSettings settings;
+    std::vector<std::shared_ptr<const ForwardTable>> tables;
+    std::string trouble;
+    std::function<void()> on_state;
+  };
+  explicit FakePacketPath(Seen& seen) : seen_(seen) {}
+  const std::string& device() const override { return device_; }
+  void publish(std::shared_ptr<const ForwardTable> table) override {
+    seen_.tables.push_back(std::move(table));
+  }
+  const std::string& trouble() const override { return seen_.trouble; }
+  PathCounters counters() const override { return {}; }
+
+ private:
+  Seen& seen_;
+  std::string device_ = "flannel3";
+};
+
+// One host, 192.0.2.1 on eth0, with a store and a kernel that keep state.
+class AgentTest : public ::testing::Test {
+ protected:
+  AgentTest() {
+    char name[] = "/tmp/flannel-agent-XXXXXX";
+    folder_ = ::mkdtemp(name);
+    kernel_.add_foreign_device("eth0", "192.0.2.1/24");
+    start_agent();
+  }
+  ~AgentTest() override { std::filesystem::remove_all(folder_); }
+
+  // Rules that are in place when the test says so.
+  struct TestRules final : PacketRules {
+    void want(const NetworkConfig& config, const Cidr4& own) override {
+      wanted = to_string(config.network) + " " + to_string(own);
+    }
+    bool in_place() const override { return there; }
+    const std::string& trouble() const override { return wrong; }
+    std::string wanted, wrong;
+    bool there = true;
+  };
+
+  // A fresh process on the same host; begun_ counts what each of them reports.
+  void start_agent() {
+    agent_.reset();
+    registry_ = open_memory_registry(store_, kPrefix, loop_);
+    ready_ = 0;
+    fatal_.clear();
+    AgentOptions options;
+    options.node_id.bytes[0] = 7;
+    options.subnet_file = subnet_file();
+    agent_.emplace(options, Agent::Parts{.loop = loop_,
+                                         .kernel = kernel_,
+                                         .registry = *registry_,
+                                         .look_at_host = [this] { return Result<HostView>(host_); },
+                                         .random = [](std::uint64_t) { return std::uint64_t{0}; },
+                                         .on_programmed = [](const Scope&, const Underlay&) {},
+                                         .on_ready = [this] { ++ready_; },
+                                         .on_fatal = [this](const Error& e) { fatal_ = e.text; },
+                                         .on_state = [] {},
+                                         .open_packet_path =
+                                             [this](const PacketPathSettings& settings,
+                                                    std::function<void()> on_state) {
+                                               path_.settings = settings;
+                                               path_.on_state = std::move(on_state);
+                                               return open_path();
+                                             },
+                                         .rules = &rules_});
+    agent_->start();
+    loop_.settle();
+  }
+
+  static HostView host() {
+    HostView view;
+    view.interfaces = {{.index = 2,
+                        .name = "eth0",
+                        .mtu = 1500,
+                        .up = true,
+                        .addresses = {{.ip = Ip4::of(192, 0, 2, 1), .bits = 24}}}};
+    view.default_routes = {{.interface_index = 2}};
+    view.path_to = [](Ip4) {
+      return Result<PathTo>(
+          PathTo{.interface_index = 2, .source = Ip4::of(192, 0, 2, 1), .gateway = std::nullopt});
+    };
+    return view;
+  }
+
+  Result<std::unique_ptr<PacketPath>> open_path() {
+    if (!path_fails_.empty()) return fail(ErrorKind::exists, path_fails_);
+    kernel_.open_tun("flannel3");
+    return std::make_unique<FakePacketPath>(path_);
+  }
+
+  void put(const std::string& key, const std::string& value, Ttl ttl = {}) {
+    store_->put(kPrefix, key, value, ttl, loop_.now());
+    loop_.settle();
+  }
+  void configure(const std::string& text) {
+    store_->put_config(kPrefix, text);
+    loop_.settle();
+  }
+  void remove(const std::string& key) {
+    store_->remove(kPrefix, key);
+    loop_.settle();
+  }
+  std::string own_key() const { return encode_subnet_key(agent_->keeper()->lease()->subnet); }
+  std::string subnet_file() const { return folder_ + "/run/subnet.env"; }
+  std::string only_trouble() const {
+    const auto all = agent_->troubles();
+    return all.size() == 1 ? all[0] : std::to_string(all.size()) + " troubles";
+  }
+
+  std::string folder_;
+  ManualLoop loop_;
+  std::shared_ptr<MemoryStore> store_ = std::make_shared<MemoryStore>();
+  FakeKernel kernel_;
+  TestRules rules_;
+  HostView host_ = host();
+  std::unique_ptr<Registry> registry_;
+  std::optional<Agent> agent_;
+  int ready_ = 0;
+  std::string fatal_;
+  FakePacketPath::Seen path_;
+  std::string path_fails_;
+};
+
+inline constexpr const char* kUdp = R"({"Network":"10.5.0.0/16","Backend":{"Type":"udp"}})";
+
+}  // namespace flannel
