@@ -8,7 +8,7 @@ cd "$(dirname "$0")"
 
 usage() {
   cat <<'USAGE'
-usage: ./demo.sh [--store=sqlite|etcd] [--backend=vxlan|host-gw] [--hosts=N] [--once]
+usage: ./demo.sh [--store=sqlite|etcd] [--backend=vxlan|host-gw|udp] [--hosts=N] [--once]
 
   --store     where the hosts agree on who has which subnet     (sqlite: one shared file)
   --backend   how packets travel between hosts                  (vxlan)

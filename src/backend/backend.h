@@ -72,7 +72,8 @@ class Backend {
 
 struct MadeBackend {
   std::unique_ptr<Backend> backend;
-  std::vector<std::string> warnings;  // options without effect, unknown options
+  std::vector<std::string> warnings = {};  // options without effect, unknown options
+  std::string options = {};                // as understood, one line for the log
 };
 
 // From the Backend object of the configuration. ErrorKind::unsupported: a type of a later release;

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "backend/peer_rules.h"
-#include "base/log.h"
 #include "core/go_json.h"
 
 namespace flannel {
@@ -61,9 +60,9 @@ Result<MadeBackend> VxlanBackend::make(std::string_view options_json, const Unde
     }
   }
   append_unknown_options(json, made.warnings);
-  log::info(fmt::format("VXLAN config: VNI={} Port={} GBP={} Learning={} DirectRouting={}",
-                        options.vni, options.port, options.gbp, options.learning,
-                        options.direct_routing));
+  made.options =
+      fmt::format("VXLAN config: VNI={} Port={} GBP={} Learning={} DirectRouting={}", options.vni,
+                  options.port, options.gbp, options.learning, options.direct_routing);
   made.backend = std::make_unique<VxlanBackend>(options);
   return made;
 }

@@ -86,7 +86,6 @@ TEST_F(CtlTest, AWrongConfigurationIsNotWritten) {
       {R"({"Network":"10.5.0.0/31"})", "10.5.0.0/31"},
       {R"({"Network":"10.5.0.0/16","Backend":{"Type":"pigeon"}})", "pigeon"},
       {R"({"Network":"10.5.0.0/16","Backend":{"Type":"vxlan","VNI":-1}})", "VNI"},
-      {R"({"Network":"10.5.0.0/16"})", "udp"},
       {R"({"EnableIPv4":false,"EnableIPv6":true,"IPv6Network":"fd00::/48"})", "without IPv4"}};
   for (const Words& pair : wrong) {
     const Said said = ctl({"config", "set", pair[0]});

@@ -202,6 +202,7 @@ Result<std::unique_ptr<Agent::Session>> Agent::open_session(const ParsedConfig& 
   for (const std::string& warning : made.warnings) {
     log::warning("network config: Backend", {{"note", warning}});
   }
+  if (!made.options.empty()) log::info(made.options);
   session->backend = std::move(made.backend);
   TRY(open_packet_path(*session));
   session->overlay = std::make_unique<Overlay>(Overlay::Parts{.loop = parts_.loop,
