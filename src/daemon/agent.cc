@@ -12,6 +12,7 @@ namespace flannel {
 namespace {
 
 constexpr auto kFileRetry = std::chrono::seconds(5);
+constexpr auto kUnderlayRetry = std::chrono::seconds(5);
 
 }  // namespace
 
@@ -49,6 +50,12 @@ void Agent::check_underlay() {
     log::warning("underlay", {{"note", underlay_trouble_.empty() ? "as it was at the start"
                                                                  : underlay_trouble_}});
     parts_.on_state();
+  }
+  // Nobody tells when what else the choice depends on, a default route say, is back.
+  retry_underlay_.reset();
+  if (!underlay_trouble_.empty()) {
+    retry_underlay_ =
+        parts_.loop.at(parts_.loop.now() + kUnderlayRetry, [this] { check_underlay(); });
   }
 }
 
@@ -111,11 +118,26 @@ void Agent::on_snapshot(const Snapshot& snapshot) {
     return;
   }
   compare_config(snapshot.config);
-  const auto changes = session_->table.apply_snapshot(snapshot);
+  const auto changes = compare_leases(snapshot);
   name_quarantined();
   session_->lease->on_snapshot(snapshot);
   if (session_->overlay_started) session_->overlay->apply(changes);
   parts_.on_state();
+}
+
+// A store that has lost even the configuration, as one started with an empty data directory, tells
+// nothing of the hosts that are not in it yet: they take their leases again as they find it.
+std::vector<PeerChange> Agent::compare_leases(const Snapshot& snapshot) {
+  leases_unsure_ = !snapshot.config;
+  if (!leases_unsure_) return session_->table.apply_snapshot(snapshot);
+  log::warning("the store has lost the configuration; peers that it does not list stay",
+               {{"listed", snapshot.records.size()}, {"known", session_->table.leases().size()}});
+  std::vector<PeerChange> peers;
+  for (const Record& record : snapshot.records) {
+    for (PeerChange& peer : session_->table.apply(RecordPut{record}))
+      peers.push_back(std::move(peer));
+  }
+  return peers;
 }
 
 void Agent::on_changes(const std::vector<Change>& changes) {
@@ -129,6 +151,7 @@ void Agent::on_changes(const std::vector<Change>& changes) {
   for (const Change& change : changes) {
     if (const auto* put = std::get_if<ConfigPut>(&change)) {
       compare_config(put->config);
+      if (leases_unsure_) follower_.list_again();
     } else if (std::holds_alternative<ConfigGone>(change)) {
       compare_config(std::nullopt);
     } else {
@@ -249,7 +272,7 @@ std::optional<Cidr4> Agent::previous_subnet() const {
 // A running daemon keeps the configuration it started with; a differing one is reported.
 void Agent::compare_config(const std::optional<ConfigRecord>& record) {
   if (!record) {
-    set_config_trouble("it was removed from the store; the running one stays in force");
+    set_config_trouble("it is gone from the store; the running one stays in force");
     return;
   }
   const auto parsed = parse_network_config(record->text);

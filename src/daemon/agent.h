@@ -97,6 +97,7 @@ class Agent {
   };
 
   void on_snapshot(const Snapshot& snapshot);
+  std::vector<PeerChange> compare_leases(const Snapshot& snapshot);
   void on_changes(const std::vector<Change>& changes);
   void begin(const Snapshot& snapshot);
   Result<std::unique_ptr<Session>> open_session(const ParsedConfig& parsed);
@@ -115,6 +116,8 @@ class Agent {
   StoreFollower follower_;
   std::unique_ptr<Session> session_;
   SubscriptionPtr retry_file_;
+  SubscriptionPtr retry_underlay_;
+  bool leases_unsure_ = false;  // the last list was without a configuration: nobody was dropped
   bool ready_ = false;
   std::string config_trouble_;
   std::string underlay_trouble_;

@@ -165,6 +165,31 @@ TEST_F(AgentTest, ALostPositionIsListedAgain) {
   EXPECT_EQ(agent_->follower().counters().positions_lost, 1U);
 }
 
+// As etcd started with an empty data directory: who is not in it has not left the network.
+TEST_F(AgentTest, PeersStayWhenTheStoreHasLostAllUntilItHasAConfigurationAgain) {
+  configure(kHostGw);
+  const std::string own = own_key();
+  put("10.5.8.0-24", peer_value("192.0.2.8"));
+  put("10.5.9.0-24", peer_value("192.0.2.9"));
+  store_->set_reachable(false);
+  store_->disconnect_watches();
+  store_->remove(kPrefix, own);
+  store_->remove(kPrefix, "10.5.8.0-24");
+  store_->remove(kPrefix, "10.5.9.0-24");
+  store_->remove_config(kPrefix);
+  store_->compact();
+  store_->set_reachable(true);
+  loop_.advance(seconds(30));
+  EXPECT_EQ(kernel_.dump(),
+            "route 10.5.8.0/24 via 192.0.2.8 dev eth0\nroute 10.5.9.0/24 via 192.0.2.9 dev eth0\n");
+  EXPECT_NE(only_trouble().find("gone from the store"), std::string::npos) << only_trouble();
+  EXPECT_EQ(own_key(), own);
+  put("10.5.9.0-24", peer_value("192.0.2.99"));
+  configure(kHostGw);
+  EXPECT_EQ(kernel_.dump(), "route 10.5.9.0/24 via 192.0.2.99 dev eth0\n");
+  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+}
+
 TEST_F(AgentTest, ALeaseDeletedByHandIsTakenAgain) {
   configure(kHostGw);
   const std::string key = own_key();
@@ -234,6 +259,17 @@ TEST_F(AgentTest, AChangedUnderlayIsReportedAndTheOldOneStays) {
   EXPECT_NE(only_trouble().find("underlay: "), std::string::npos) << only_trouble();
   host_ = host();
   agent_->check_underlay();
+  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+}
+
+// The kernel tells of the interface; the default route may come back a while after it.
+TEST_F(AgentTest, AnUnderlayInTroubleIsLookedAtAgainUntilItIsAsItWas) {
+  configure(kHostGw);
+  host_.default_routes.clear();
+  agent_->check_underlay();
+  EXPECT_NE(only_trouble().find("default route"), std::string::npos) << only_trouble();
+  host_ = host();
+  loop_.advance(seconds(10));
   EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
 }
 
