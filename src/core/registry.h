@@ -72,6 +72,7 @@ using Change = std::variant<RecordPut, RecordGone, ConfigPut, ConfigGone>;
 
 struct WatchListener {
   // Changes in order; all changes of one store revision come in one call. `revision`: resume here.
+  // Without changes only the position has moved, by what happened elsewhere in the store.
   std::function<void(const std::vector<Change>& changes, Revision revision)> on_changes;
   // The history before now is gone (compacted, cleared, restored): take a snapshot and diff. Ends
   // the watch.

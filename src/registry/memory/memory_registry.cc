@@ -14,12 +14,14 @@ class MemoryWatch final : public Subscription {
               Loop& loop, WatchListener listener)
       : store_(std::move(store)),
         gate_(loop),
-        token_(store_->watch(prefix, from, gate_.sender(), std::move(listener))) {}
+        listener_(std::make_shared<WatchListener>(std::move(listener))),
+        token_(store_->watch(prefix, from, gate_.sender(), listener_)) {}
   ~MemoryWatch() override { store_->end_watch(token_); }
 
  private:
   std::shared_ptr<MemoryStore> store_;
   LoopGate gate_;
+  std::shared_ptr<WatchListener> listener_;
   std::uint64_t token_;
 };
 

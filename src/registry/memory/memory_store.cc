@@ -10,8 +10,23 @@ namespace {
 // Enough for every test and for a day of a small cluster; older positions are lost.
 constexpr std::size_t kHistoryKept = 10000;
 
+template <typename Watch, typename Call>
+void post_to(const Watch& watch, Call call) {
+  watch.sender.post([listener = watch.listener, call = std::move(call)] {
+    if (const auto still = listener.lock()) call(*still);
+  });
+}
+
+void post_lost(const auto& watch) {
+  post_to(watch, [](WatchListener& listener) { listener.on_position_lost(); });
+}
+
 Error unreachable() {
   return {ErrorKind::unavailable, "memory store: unreachable"};
+}
+
+void post_disconnected(const auto& watch) {
+  post_to(watch, [](WatchListener& listener) { listener.on_disconnected(unreachable()); });
 }
 
 }  // namespace
@@ -53,7 +68,7 @@ void MemoryStore::lose_positions() {
   history_.clear();
   compacted_ = ++revision_;
   for (const auto& [token, watch] : std::exchange(watches_, {})) {
-    watch.sender.post([listener = watch.listener] { listener->on_position_lost(); });
+    post_lost(watch);
   }
 }
 
@@ -156,16 +171,16 @@ Snapshot MemoryStore::snapshot(const std::string& prefix) const {
 }
 
 std::uint64_t MemoryStore::watch(const std::string& prefix, Revision from, LoopGate::Sender sender,
-                                 WatchListener listener) {
+                                 std::weak_ptr<WatchListener> listener) {
   const std::lock_guard lock(mutex_);
   const std::uint64_t token = next_token_++;
-  Watch watch{prefix, std::move(sender), std::make_shared<WatchListener>(std::move(listener))};
+  Watch watch{prefix, std::move(sender), std::move(listener)};
   if (!reachable_) {
-    watch.sender.post([to = watch.listener] { to->on_disconnected(unreachable()); });
+    post_disconnected(watch);
     return token;
   }
   if (from < compacted_ || from > revision_) {
-    watch.sender.post([to = watch.listener] { to->on_position_lost(); });
+    post_lost(watch);
     return token;
   }
   for (const Event& event : history_) {
@@ -285,14 +300,14 @@ void MemoryStore::publish(const std::string& prefix, Change change) {
 }
 
 void MemoryStore::send_changes(const Watch& watch, const Change& change, Revision revision) const {
-  watch.sender.post([listener = watch.listener, changes = std::vector{change}, revision] {
-    listener->on_changes(changes, revision);
+  post_to(watch, [changes = std::vector{change}, revision](WatchListener& listener) {
+    listener.on_changes(changes, revision);
   });
 }
 
 void MemoryStore::disconnect_all() {
   for (const auto& [token, watch] : std::exchange(watches_, {})) {
-    watch.sender.post([listener = watch.listener] { listener->on_disconnected(unreachable()); });
+    post_disconnected(watch);
   }
 }
 

@@ -64,8 +64,9 @@ class MemoryStore {
   void answer(const LoopGate::Sender& sender, Work work);
 
   Snapshot snapshot(const std::string& prefix) const;
+  // The listener stays the caller's, who ends the watch before it lets go of it.
   std::uint64_t watch(const std::string& prefix, Revision from, LoopGate::Sender sender,
-                      WatchListener listener);
+                      std::weak_ptr<WatchListener> listener);
   void end_watch(std::uint64_t token);
   Result<Held> create(const std::string& prefix, const std::string& key, std::string value, Ttl ttl,
                       TimePoint now);
@@ -93,7 +94,7 @@ class MemoryStore {
   struct Watch {
     std::string prefix;
     LoopGate::Sender sender;
-    std::shared_ptr<WatchListener> listener;  // used on the loop thread only
+    std::weak_ptr<WatchListener> listener;  // used and destroyed on its loop's thread
   };
   struct Attached {
     LoopGate::Sender sender;
