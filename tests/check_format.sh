@@ -4,7 +4,7 @@
 # To mend: clang-format-16 -i FILE...
 set -eu
 cd "$(dirname "$0")/.."
-files=$(find src tests -name '*.cc' -o -name '*.h')
+files=$(find src tests bench -name '*.cc' -o -name '*.h')
 # shellcheck disable=SC2086
 if ! complaints=$(clang-format-16 --dry-run -Werror $files 2>&1); then
   echo "$complaints" | grep 'error:' || echo "$complaints"
