@@ -39,7 +39,7 @@ def test_sigterm_ends_with_0_while_waiting_for_the_configuration(lab):
 
 def test_sigterm_ends_with_0_while_waiting_for_the_store(lab):
     etcd, host = lab.etcd(running=False), lab.host()
-    host.flanneld(etcd).start().wait_log(etcd.url)
+    host.flanneld(etcd).start().wait_log("store away")
     assert host.daemon.stop() == 0
 
 
