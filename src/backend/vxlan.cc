@@ -141,6 +141,7 @@ std::string encode_vxlan_data(const VxlanData& data) {
 }
 
 Result<VxlanData> decode_vxlan_data(std::string_view text) {
+  if (text.empty()) return fail(ErrorKind::invalid, "it announces no BackendData");
   auto json = TRY(JsonObject::parse(text, "BackendData"));
   VxlanData data;
   if (const auto vni = TRY(json.integer("VNI", 0, kMaxVni))) {

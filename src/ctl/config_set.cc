@@ -38,7 +38,7 @@ Result<void> run_config_set(const CtlOptions& options, const Terminal& terminal)
       TRY_DURING(report_on(text, options.underlay_mtu), "not written, the configuration is wrong");
   print_warnings(report.warnings, terminal);
 
-  StoreSession store = TRY(StoreSession::open(options));
+  StoreSession store = TRY(StoreSession::open_or_make(options));
   const Snapshot snapshot = TRY(store.snapshot());
   if (snapshot.config && trim(snapshot.config->text) == text) {
     terminal.out << "unchanged, the store has this configuration already\n";

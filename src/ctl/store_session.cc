@@ -2,10 +2,19 @@
 #include "ctl/store_session.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 namespace flannel {
 
 Result<StoreSession> StoreSession::open(const CtlOptions& options) {
+  const std::string& path = options.store.sqlite_path;
+  if (options.store.kind == StoreKind::sqlite && ::access(path.c_str(), F_OK) != 0) {
+    return os_error("open " + path + " (\"flannelctl config set\" makes it)");
+  }
+  return open_or_make(options);
+}
+
+Result<StoreSession> StoreSession::open_or_make(const CtlOptions& options) {
   auto loop = TRY(EpollLoop::open());
   auto registry = TRY(open_registry(options.store, *loop));
   return StoreSession(std::move(loop), std::move(registry), options.timeout);

@@ -15,7 +15,11 @@ namespace flannel {
 // is there. One deadline for everything that is asked.
 class StoreSession {
  public:
+  // To look at what is there: a SQLite file that does not exist is ErrorKind::not_found, since a
+  // wrong path must not look like an empty network.
   static Result<StoreSession> open(const CtlOptions& options);
+  // To write: the file is made if need be.
+  static Result<StoreSession> open_or_make(const CtlOptions& options);
 
   Result<Snapshot> snapshot();
   // As Registry::write_config().

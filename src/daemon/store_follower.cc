@@ -24,6 +24,7 @@ void StoreFollower::list_again() {
 
 void StoreFollower::list() {
   retry_.reset();
+  watch_.reset();
   registry_.snapshot([this](Result<Snapshot> snapshot) { listed(std::move(snapshot)); });
 }
 

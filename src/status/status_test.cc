@@ -93,6 +93,8 @@ TEST(StatusPageTest, VerboseBeforeTheFirstLeaseAndOfAReservation) {
   status.lease = LeaseStatus{.lease = {}, .phase = "held", .ends = kNever};
   EXPECT_EQ(verbose(status)["lease"]["reservation"], true);
   EXPECT_FALSE(verbose(status)["lease"].contains("ends_in_s"));
+  status.lease->phase = "listing";
+  EXPECT_EQ(verbose(status)["lease"]["reservation"], false) << "lost, not held for ever";
 }
 
 TEST(StatusPageTest, BytesOfAStrangerThatAreNoTextAreShownAllTheSame) {
