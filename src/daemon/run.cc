@@ -12,6 +12,7 @@
 #include "base/version.h"
 #include "daemon/agent.h"
 #include "daemon/firewall.h"
+#include "daemon/kept_fds.h"
 #include "daemon/node_id_file.h"
 #include "daemon/sd_notify.h"
 #include "daemon/status_of.h"
@@ -93,7 +94,14 @@ class Publisher {
   TimePoint since_ = BootClock::now();
 };
 
-Result<void> run_agent(const Options& options, ServiceNotifier& notifier) {
+// An earlier run had the udp backend, this one has another: its device goes.
+void forget_packet_path(ServiceNotifier& notifier, KeptFds& kept) {
+  for (const std::string_view name : {UdpPacketPath::kQueues, UdpPacketPath::kSockets}) {
+    if (!kept.take(name).empty()) notifier.keep(name, {});
+  }
+}
+
+Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFds& kept) {
   // ---- from here on we touch the machine ----------------------------------------------------
   auto loop = TRY(EpollLoop::open());
   // Before any thread is started, so that all of them have these signals blocked.
@@ -148,6 +156,7 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier) {
                        [&] {
                          // The first list, and the batch made of it, were several megabytes.
                          ::malloc_trim(0);
+                         if (agent->packet_path() == nullptr) forget_packet_path(notifier, kept);
                          log::info("flannel is ready");
                          publisher.publish(*agent);
                          notifier.ready(publisher.line());
@@ -158,11 +167,16 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier) {
                          loop->stop();
                        },
                    .on_state = [&] { publisher.changed(*agent); },
-                   .open_packet_path = [&loop](const PacketPathSettings& settings,
-                                               std::function<void()> on_state)
-                       -> Result<std::unique_ptr<PacketPath>> {
+                   .open_packet_path =
+                       [&](const PacketPathSettings& settings,
+                           std::function<void()> on_state) -> Result<std::unique_ptr<PacketPath>> {
                      return TRY(UdpPacketPath::open(
-                         settings, {.loop = *loop, .on_state = std::move(on_state)}));
+                         settings,
+                         {.loop = *loop,
+                          .on_state = std::move(on_state),
+                          .take_kept = [&](std::string_view name) { return kept.take(name); },
+                          .keep = [&](std::string_view name,
+                                      std::span<const Fd> fds) { notifier.keep(name, fds); }}));
                    },
                    .rules = &firewall});
   agent->start();
@@ -180,8 +194,9 @@ int run(const Options& options) {
   log::info("flanneld starts", {{"version", version()}, {"given", options.given}});
   for (const std::string& warning : options.warnings)
     log::warning(warning);
+  KeptFds kept = KeptFds::from_environment();
   ServiceNotifier notifier = ServiceNotifier::from_environment();
-  const auto ended = run_agent(options, notifier);
+  const auto ended = run_agent(options, notifier, kept);
   if (!ended) {
     log::error(ended.error().text);
     notifier.status(ended.error().text);

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/sd_notify.h"
 
+#include <fmt/format.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdlib>
+#include <cstring>
 
 #include "base/log.h"
 #include "base/printable.h"
@@ -19,15 +22,36 @@ namespace {
 // A manager that reads no more must not hold the loop for longer.
 constexpr timeval kLongestSend{.tv_sec = 0, .tv_usec = 200'000};
 
+constexpr std::size_t kMostFds = 64;
+
 Result<void> send_to(const Fd& socket, const std::string& address, const std::string& message,
-                     int flags) {
+                     int flags, std::span<const Fd> fds = {}) {
   sockaddr_un to{};
   to.sun_family = AF_UNIX;
   std::copy(address.begin(), address.end(), to.sun_path);
-  const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + address.size());
-  const ssize_t sent = ::sendto(socket.get(), message.data(), message.size(), flags | MSG_NOSIGNAL,
-                                reinterpret_cast<const sockaddr*>(&to), length);
-  if (sent < 0) return os_error("tell the service manager");
+  iovec text{const_cast<char*>(message.data()), message.size()};
+  msghdr header{};
+  header.msg_name = &to;
+  header.msg_namelen = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + address.size());
+  header.msg_iov = &text;
+  header.msg_iovlen = 1;
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(kMostFds * sizeof(int))> control{};
+  if (!fds.empty()) {
+    std::array<int, kMostFds> numbers{};
+    const std::size_t count = std::min(fds.size(), kMostFds);
+    for (std::size_t i = 0; i < count; ++i)
+      numbers[i] = fds[i].get();
+    header.msg_control = control.data();
+    header.msg_controllen = CMSG_SPACE(count * sizeof(int));
+    cmsghdr* const rights = CMSG_FIRSTHDR(&header);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(count * sizeof(int));
+    std::memcpy(CMSG_DATA(rights), numbers.data(), count * sizeof(int));
+  }
+  if (::sendmsg(socket.get(), &header, flags | MSG_NOSIGNAL) < 0) {
+    return os_error("tell the service manager");
+  }
   return {};
 }
 
@@ -73,9 +97,14 @@ void ServiceNotifier::status(std::string_view text) {
   send("STATUS=" + last_status_, MSG_DONTWAIT);
 }
 
-void ServiceNotifier::send(const std::string& message, int flags) {
+void ServiceNotifier::keep(std::string_view name, std::span<const Fd> fds) {
+  send(fmt::format("FDSTOREREMOVE=1\nFDNAME={}", name), 0);
+  if (!fds.empty()) send(fmt::format("FDSTORE=1\nFDNAME={}", name), 0, fds);
+}
+
+void ServiceNotifier::send(const std::string& message, int flags, std::span<const Fd> fds) {
   if (address_.empty()) return;
-  const auto sent = send_to(socket_, address_, message, flags);
+  const auto sent = send_to(socket_, address_, message, flags, fds);
   if (!sent && heard_) log::warning("service manager", {{"why", sent.error().text}});
   heard_ = sent.has_value();
 }

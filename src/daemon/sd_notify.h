@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -23,10 +24,14 @@ class ServiceNotifier {
   void ready(std::string_view status);  // start-up is complete
   void stopping();                      // shutdown has begun
   // One line for `systemctl status`; sent when it changes, dropped when the manager is behind.
+  // The manager keeps copies of these open for our next run (FDSTORE) in place of what it had under
+  // this name; none: it keeps nothing. Needs FileDescriptorStoreMax= in the unit, else it refuses
+  // in silence.
+  void keep(std::string_view name, std::span<const Fd> fds);
   void status(std::string_view text);
 
  private:
-  void send(const std::string& message, int flags);
+  void send(const std::string& message, int flags, std::span<const Fd> fds = {});
 
   std::string address_;  // as the kernel wants it: a leading zero byte for an abstract one
   std::string last_status_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/sd_notify.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -8,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <string>
 
@@ -25,6 +27,32 @@ class Manager {
     if (at.sun_path[0] == '@') at.sun_path[0] = '\0';
     const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + address.size());
     EXPECT_EQ(::bind(socket_.get(), reinterpret_cast<sockaddr*>(&at), length), 0);
+  }
+
+  // The next message and how many descriptors came with it: "FDSTORE=1\nFDNAME=x +2".
+  std::string heard_with_fds() {
+    char text[512];
+    alignas(cmsghdr) char control[CMSG_SPACE(8 * sizeof(int))];
+    iovec part{text, sizeof text};
+    msghdr header{};
+    header.msg_iov = &part;
+    header.msg_iovlen = 1;
+    header.msg_control = control;
+    header.msg_controllen = sizeof control;
+    const ssize_t got = ::recvmsg(socket_.get(), &header, 0);
+    if (got < 0) return "none";
+    const cmsghdr* const rights = CMSG_FIRSTHDR(&header);
+    std::size_t count = 0;
+    if (rights != nullptr) {
+      count = (rights->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+      for (std::size_t i = 0; i < count; ++i) {
+        int fd = -1;
+        std::memcpy(&fd, CMSG_DATA(rights) + i * sizeof fd, sizeof fd);
+        EXPECT_EQ(::fcntl(fd, F_GETFD), 0) << "a copy that is open";
+        ::close(fd);
+      }
+    }
+    return std::string(text, static_cast<std::size_t>(got)) + " +" + std::to_string(count);
   }
 
   // The next message, "none" if there is none.
@@ -57,6 +85,20 @@ TEST_F(ServiceNotifierTest, TheManagerHearsReadyStatusAndStopping) {
   EXPECT_EQ(manager.heard(), "READY=1\nSTATUS=10.5.1.0/24");
   notifier.stopping();
   EXPECT_EQ(manager.heard(), "STOPPING=1\nSTATUS=stopping; the data plane stays");
+}
+
+TEST_F(ServiceNotifierTest, TheManagerKeepsDescriptorsInPlaceOfEarlierOnes) {
+  Manager manager(folder + "/notify");
+  ServiceNotifier notifier(folder + "/notify");
+  std::vector<Fd> fds;
+  for (int n = 0; n < 2; ++n)
+    fds.emplace_back(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  notifier.keep("udp-queues", fds);
+  EXPECT_EQ(manager.heard_with_fds(), "FDSTOREREMOVE=1\nFDNAME=udp-queues +0");
+  EXPECT_EQ(manager.heard_with_fds(), "FDSTORE=1\nFDNAME=udp-queues +2");
+  notifier.keep("udp-queues", {});
+  EXPECT_EQ(manager.heard_with_fds(), "FDSTOREREMOVE=1\nFDNAME=udp-queues +0");
+  EXPECT_EQ(manager.heard_with_fds(), "none");
 }
 
 TEST_F(ServiceNotifierTest, TheSameStatusIsSentOnceAndCannotForgeAnotherLine) {

@@ -30,9 +30,11 @@ Result<std::unique_ptr<UdpPacketPath>> UdpPacketPath::open(PacketPathSettings se
 }
 
 Result<void> UdpPacketPath::open_edges(const std::string& device) {
-  TunDevice tun = TRY(
-      open_tun({.name = device, .queues = settings_.queues, .persistent = settings_.persistent}));
-  UdpSockets udp = TRY(open_udp({.local = settings_.local, .sockets = settings_.queues}));
+  TunDevice tun = TRY(open_or_resume_tun(device));
+  UdpSockets udp = TRY(open_or_resume_udp());
+  sockets_ = TRY(duplicate(udp.sockets));
+  parts_.keep(kQueues, tun.queues);
+  parts_.keep(kSockets, udp.sockets);
   std::vector<UdpPath::Lane> lanes;
   for (std::size_t i = 0; i < tun.queues.size(); ++i) {
     auto tun_port = TRY(TunQueuePort::open(std::move(tun.queues[i]), tun.abilities));
@@ -47,6 +49,34 @@ Result<void> UdpPacketPath::open_edges(const std::string& device) {
   lanes_ = std::move(lanes);
   device_ = tun.name;
   return {};
+}
+
+Result<TunDevice> UdpPacketPath::open_or_resume_tun(const std::string& device) {
+  const TunOptions options{
+      .name = device, .queues = settings_.queues, .persistent = settings_.persistent};
+  std::vector<Fd> kept = parts_.take_kept(kQueues);
+  if (kept.size() == static_cast<std::size_t>(settings_.queues)) {
+    auto resumed = resume_tun(std::move(kept), options);
+    if (resumed) return resumed;
+    log::warning("queues of the earlier run not used", {{"why", resumed.error().text}});
+  }
+  kept.clear();
+  parts_.keep(kQueues, {});
+  return open_tun(options);
+}
+
+Result<UdpSockets> UdpPacketPath::open_or_resume_udp() {
+  const UdpSocketOptions options{.local = settings_.local, .sockets = settings_.queues};
+  std::vector<Fd> kept = std::exchange(sockets_, {});
+  if (kept.empty()) kept = parts_.take_kept(kSockets);
+  if (kept.size() == static_cast<std::size_t>(settings_.queues)) {
+    auto resumed = resume_udp(std::move(kept), options);
+    if (resumed) return resumed;
+    log::warning("sockets of the earlier run not used", {{"why", resumed.error().text}});
+  }
+  kept.clear();
+  parts_.keep(kSockets, {});
+  return open_udp(options);
 }
 
 void UdpPacketPath::publish(std::shared_ptr<const ForwardTable> table) {
@@ -70,7 +100,7 @@ void UdpPacketPath::start() {
   if (const auto started = path_->start(); !started) set_trouble(started.error().text);
 }
 
-// Somebody deleted the device. Its sockets go as well: they are bound again with it.
+// Somebody deleted the device.
 void UdpPacketPath::gone() {
   path_.reset();
   set_trouble(fmt::format("{} was deleted", device_));

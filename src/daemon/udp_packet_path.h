@@ -4,7 +4,9 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 
 #include "daemon/packet_path.h"
 #include "dataplane/udp_path.h"
@@ -22,7 +24,13 @@ class UdpPacketPath final : public PacketPath {
     Loop& loop;
     // The device was made again, or cannot be: trouble() answers differently.
     std::function<void()> on_state;
+    // Queues and sockets that an earlier run left open under a name, and leaving ours for the
+    // next one.
+    std::function<std::vector<Fd>(std::string_view name)> take_kept;
+    std::function<void(std::string_view name, std::span<const Fd>)> keep;
   };
+  static constexpr std::string_view kQueues = "udp-queues";
+  static constexpr std::string_view kSockets = "udp-sockets";
 
   // Opens device and sockets; no packet is carried before the first table.
   static Result<std::unique_ptr<UdpPacketPath>> open(PacketPathSettings settings, Parts parts);
@@ -37,6 +45,8 @@ class UdpPacketPath final : public PacketPath {
   UdpPacketPath(PacketPathSettings settings, Parts parts);
 
   Result<void> open_edges(const std::string& device);
+  Result<TunDevice> open_or_resume_tun(const std::string& device);
+  Result<UdpSockets> open_or_resume_udp();
   void start();
   void gone();
   void try_again();
@@ -46,6 +56,8 @@ class UdpPacketPath final : public PacketPath {
   Parts parts_;
   std::string device_;
   std::string trouble_;
+  // Copies: the port is ours also while the device is being made again.
+  std::vector<Fd> sockets_;
   std::vector<UdpPath::Lane> lanes_;  // until the first table comes
   std::shared_ptr<const ForwardTable> table_;
   std::unique_ptr<UdpPath> path_;

@@ -38,6 +38,9 @@ Result<UdpSockets> open_udp(const UdpSocketOptions& options);
 // is lost. ErrorKind::conflict: one is bound elsewhere than `options.local`.
 Result<UdpSockets> resume_udp(std::vector<Fd> sockets, const UdpSocketOptions& options);
 
+// The same sockets once more: they live until both are closed.
+Result<std::vector<Fd>> duplicate(const std::vector<Fd>& sockets);
+
 // One UDP socket.
 class UdpSocketPort final : public UdpPort {
  public:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opens and takes over the sockets of udp_port.h.
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
@@ -75,6 +76,15 @@ Result<UdpSockets> open_udp(const UdpSocketOptions& options) {
     opened.sockets.push_back(TRY(open_socket(options)));
   opened.abilities = ask_offloads(opened.sockets, options.offloads);
   return opened;
+}
+
+Result<std::vector<Fd>> duplicate(const std::vector<Fd>& sockets) {
+  std::vector<Fd> copies;
+  for (const Fd& socket : sockets) {
+    copies.emplace_back(::fcntl(socket.get(), F_DUPFD_CLOEXEC, 0));
+    if (!copies.back()) return os_error("duplicate a UDP socket");
+  }
+  return copies;
 }
 
 Result<UdpSockets> resume_udp(std::vector<Fd> sockets, const UdpSocketOptions& options) {

@@ -83,6 +83,17 @@ def test_a_daemon_that_is_killed_goes_on_where_it_was(pair):
     ping(two.container, one.container)
 
 
+def test_a_restart_with_what_the_service_manager_kept_loses_nothing(lab, pair):
+    one, two = pair
+    with EchoStream(one.container, two.container, lab.folder) as echoes:
+        one.daemon.told()
+        assert one.daemon.fd_store.names() == ["udp-queues", "udp-sockets"]
+        one.daemon.stop()
+        one.daemon.start(with_kept_fds=True).wait_ready()
+        echoes.more()
+    assert echoes.lost() == []
+
+
 def test_peers_come_and_go_without_a_lost_packet(lab, pair):
     one, two = pair
     with EchoStream(one.container, two.container, lab.folder) as echoes:

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 
+from .fd_store import FdStore
 from .shell import run, wait_until
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
@@ -48,18 +49,25 @@ class Flanneld:
         self._log_from = 0
         self._notify = None
         self._told = ""
+        self.fd_store = FdStore()
 
     # ---- life
 
-    def start(self):
+    def start(self, with_kept_fds=False):
+        """With what an earlier run left with its service manager, or without."""
         assert not self.running(), "it runs already"
         self._open_notify_socket()
         self._starts += 1
+        words, fds = [binary("flanneld"), *self.flags], ()
+        if with_kept_fds:
+            words, fds = self.fd_store.hand_over(words)
+        else:
+            self.fd_store.close()
         with open(self._log, "ab") as log:
             self._log_from = log.tell()
             self._process = self.host.ns.start(
-                binary("flanneld"),
-                *self.flags,
+                *words,
+                pass_fds=fds,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -111,6 +119,7 @@ class Flanneld:
             self._process.wait()
         if self._notify:
             self._notify.close()
+        self.fd_store.close()
 
     # ---- what it says
 
@@ -118,7 +127,9 @@ class Flanneld:
         """Everything it told its service manager since it was started."""
         while True:
             try:
-                self._told += self._notify.recv(4096).decode() + "\n"
+                said, fds, _, _ = socket.recv_fds(self._notify, 4096, 64)
+                self.fd_store.hear(said.decode(), fds)
+                self._told += said.decode() + "\n"
             except BlockingIOError:
                 return self._told
 
