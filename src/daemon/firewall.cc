@@ -131,6 +131,7 @@ void Firewall::remove_nft() {
   }
   for (const char* text : kNftRemoveUpstream)
     (void)nft_->run(text);
+  nft_.reset();  // and the library with it
 }
 
 std::string Firewall::iptables_change(const std::string& text) const {
