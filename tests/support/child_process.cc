@@ -56,6 +56,13 @@ void ChildProcess::signal(int number) const {
   if (pid_ > 0) ::kill(pid_, number);
 }
 
+void ChildProcess::stop() {
+  signal(SIGSTOP);
+  int status = 0;
+  while (::waitpid(pid_, &status, WUNTRACED) < 0 && errno == EINTR) {
+  }
+}
+
 void ChildProcess::kill() {
   signal(SIGKILL);
   wait();
@@ -84,8 +91,9 @@ Result<std::string> run_command(const std::vector<std::string>& command) {
 }
 
 TemporaryFolder::TemporaryFolder() {
-  char name[] = "/tmp/flannel-test-XXXXXX";
-  path_ = ::mkdtemp(name);
+  const char* parent = ::access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+  path_ = std::string(parent) + "/flannel-test-XXXXXX";
+  ::mkdtemp(path_.data());
 }
 
 TemporaryFolder::~TemporaryFolder() {

@@ -23,6 +23,7 @@ class ChildProcess {
   ~ChildProcess() { kill(); }
 
   void signal(int number) const;
+  void stop();  // SIGSTOP; returns when every thread has stopped
   void kill();  // SIGKILL, and waits for the end
   // Waits for the end: the exit status, or -1 if it ended by a signal.
   int wait();
@@ -35,7 +36,8 @@ class ChildProcess {
 // Runs a command to its end; its output if it exited with 0.
 Result<std::string> run_command(const std::vector<std::string>& command);
 
-// A folder below /tmp that goes with its owner.
+// A folder that goes with its owner; below /dev/shm if there is one, so that what is synced in a
+// test does not wait for a disk.
 class TemporaryFolder {
  public:
   TemporaryFolder();

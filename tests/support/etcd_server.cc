@@ -101,7 +101,7 @@ void EtcdServer::wipe() {
 }
 
 void EtcdServer::freeze() {
-  process_->signal(SIGSTOP);
+  process_->stop();
 }
 void EtcdServer::thaw() {
   process_->signal(SIGCONT);

@@ -148,7 +148,7 @@ TEST_F(EtcdTest, ASnapshotOfMoreThanOnePageIsOfOneRevision) {
     const std::string key = fmt::format("10.{}.{}.0-24", begun / 256, begun % 256);
     ++begun;
     session->registry().create_if_absent(key, "x", {}, [&](const Result<Held>& held) {
-      EXPECT_TRUE(held);
+      EXPECT_TRUE(held) << held.error().text;
       if (++written % 1000 == 0 || written == kMany) loop.look();
       write_next();
     });
@@ -187,7 +187,9 @@ TEST_F(EtcdTest, AnEtcdThatWasKilledIsMissedAndTakenUpAgain) {
 TEST_F(EtcdTest, AFrozenEtcdIsNoticed) {
   WatchLog watch(*session, now(), loop);
   etcd->freeze();
-  EXPECT_EQ(session->create(kOne, "one", {}).error().kind, ErrorKind::unavailable);
+  const auto lost = session->create(kOne, "one", {});
+  ASSERT_FALSE(lost);
+  EXPECT_EQ(lost.error().kind, ErrorKind::unavailable) << lost.error().text;
   EXPECT_TRUE(watch.hears("disconnected"));
   etcd->thaw();
   // Whatever became of the lost write, the next look tells, and it was done at most once.
