@@ -51,6 +51,7 @@ void Agent::check_underlay() {
                                                                  : underlay_trouble_}});
     parts_.on_state();
   }
+  if (session_->overlay_started) session_->overlay->paths_changed(session_->table.leases());
   // Nobody tells when what else the choice depends on, a default route say, is back.
   retry_underlay_.reset();
   if (!underlay_trouble_.empty()) {
@@ -227,6 +228,7 @@ Result<std::unique_ptr<Agent::Session>> Agent::open_session(const ParsedConfig& 
   }
   if (!made.options.empty()) log::info(made.options);
   session->backend = std::move(made.backend);
+  TRY(claim_objects(*session));
   TRY(open_packet_path(*session));
   session->overlay = std::make_unique<Overlay>(Overlay::Parts{.loop = parts_.loop,
                                                               .kernel = parts_.kernel,
@@ -236,6 +238,16 @@ Result<std::unique_ptr<Agent::Session>> Agent::open_session(const ParsedConfig& 
                                                               .path = session->path.get()},
                                                session->host, session->config.network);
   return session;
+}
+
+// Two daemons with the same network or device would each undo what the other does, for ever.
+Result<void> Agent::claim_objects(Session& session) {
+  const Scope scope = session.backend->scope(session.config.network);
+  session.claims.push_back(TRY(parts_.claim(to_string(scope.network))));
+  for (const std::string& device : scope.link_names) {
+    session.claims.push_back(TRY(parts_.claim(device)));
+  }
+  return {};
 }
 
 // The device must be there before it can be set up; it carries nothing before there is a lease.

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "base/fd.h"
 #include "core/lease_table.h"
 #include "core/subnet_env.h"
 #include "daemon/lease_runner.h"
@@ -51,6 +52,8 @@ class Agent {
     std::function<Result<std::unique_ptr<PacketPath>>(const PacketPathSettings&,
                                                       std::function<void()> on_state)>
         open_packet_path = {};
+    // Keeps a second daemon of this host away from `what` for as long as the descriptor is open.
+    std::function<Result<Fd>(std::string_view what)> claim = [](auto) { return Fd(); };
     PacketRules* rules = nullptr;  // null: there are none
   };
 
@@ -89,6 +92,7 @@ class Agent {
     LeaseTable table;
     std::map<std::string, QuarantinedRecord> named;  // those the log has named already
     std::unique_ptr<Backend> backend;
+    std::vector<Fd> claims;  // the network and the devices are this process's
     std::unique_ptr<PacketPath> path;
     std::unique_ptr<Overlay> overlay;
     std::unique_ptr<LeaseRunner> lease;
@@ -101,6 +105,7 @@ class Agent {
   void on_changes(const std::vector<Change>& changes);
   void begin(const Snapshot& snapshot);
   Result<std::unique_ptr<Session>> open_session(const ParsedConfig& parsed);
+  Result<void> claim_objects(Session& session);
   Result<void> open_packet_path(Session& session);
   LeaseKeeper make_keeper(const Session& session) const;
   std::optional<Cidr4> previous_subnet() const;

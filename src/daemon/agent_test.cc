@@ -50,6 +50,34 @@ TEST_F(AgentTest, APacketPathThatCannotBeOpenedIsFatal) {
   EXPECT_EQ(fatal_, path_fails_);
 }
 
+TEST_F(AgentTest, ANetworkOfAnotherDaemonOfThisHostIsLeftAlone) {
+  taken_ = "10.5.0.0/16";
+  configure(kHostGw);
+  EXPECT_EQ(fatal_, "10.5.0.0/16 is taken");
+  EXPECT_EQ(agent_->keeper(), nullptr) << "and no lease is asked for";
+}
+
+TEST_F(AgentTest, ADeviceOfAnotherDaemonOfThisHostIsLeftAlone) {
+  taken_ = "flannel.1";
+  configure(kVxlan);
+  EXPECT_EQ(fatal_, "flannel.1 is taken");
+}
+
+TEST_F(AgentTest, DirectRoutingFollowsTheWayToAPeer) {
+  host_.path_to = [this](Ip4) {
+    return Result<PathTo>(PathTo{.interface_index = 2, .source = {}, .gateway = router_});
+  };
+  put("10.5.9.0-24",
+      R"({"PublicIP":"192.0.2.9","BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"02:00:00:00:00:09"}})");
+  configure(R"({"Network":"10.5.0.0/16","Backend":{"Type":"vxlan","DirectRouting":true}})");
+  const auto kernel = [this] { return dump(kernel_.read(agent_->overlay()->scope()).value()); };
+  EXPECT_NE(kernel().find("10.5.9.0/24 via 192.0.2.9 dev eth0"), std::string::npos) << kernel();
+  router_ = Ip4::of(192, 0, 2, 254);
+  agent_->check_underlay();
+  loop_.settle();
+  EXPECT_NE(kernel().find("10.5.9.0/24 via 10.5.9.0 dev flannel.1"), std::string::npos) << kernel();
+}
+
 TEST_F(AgentTest, APacketPathInTroubleIsSaid) {
   configure(kUdp);
   path_.trouble = "flannel3 was deleted";

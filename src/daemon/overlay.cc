@@ -23,16 +23,27 @@ Result<void> Overlay::start(const Lease& own, const std::map<SubnetKey, DecodedR
   own_ = own;
   const TimePoint now = parts_.loop.now();
   reconciler_.set_host(scope(), parts_.backend.host_state(own, host_));
+  reconciler_.set_peers(plan_all(leases), now);
+  publish_table();
+  auto synced = reconciler_.sync(now);
+  arm_timer();
+  return synced;
+}
+
+void Overlay::paths_changed(const std::map<SubnetKey, DecodedRecord>& leases) {
+  if (!parts_.backend.wants_on_link()) return;
+  reconciler_.set_peers(plan_all(leases), parts_.loop.now());
+  arm_timer();
+}
+
+std::vector<std::pair<Cidr4, NetState>> Overlay::plan_all(
+    const std::map<SubnetKey, DecodedRecord>& leases) {
   std::vector<std::pair<Cidr4, NetState>> peers;
   peers.reserve(leases.size());
   for (const auto& [key, decoded] : leases) {
     if (auto state = plan(decoded.lease)) peers.emplace_back(key.v4, *std::move(state));
   }
-  reconciler_.set_peers(std::move(peers), now);
-  publish_table();
-  auto synced = reconciler_.sync(now);
-  arm_timer();
-  return synced;
+  return peers;
 }
 
 void Overlay::set_own(const Lease& own) {

@@ -41,6 +41,9 @@ class Overlay {
 
   void apply(const std::vector<PeerChange>& changes);
 
+  // The way to any public IP may be another: plans all peers again, if the backend looks at that.
+  void paths_changed(const std::map<SubnetKey, DecodedRecord>& leases);
+
   // What is ours in the kernel.
   Scope scope() const;
 
@@ -58,6 +61,8 @@ class Overlay {
 
  private:
   std::optional<NetState> plan(const Lease& peer);
+  std::vector<std::pair<Cidr4, NetState>> plan_all(
+      const std::map<SubnetKey, DecodedRecord>& leases);
   void arm_timer();
   void publish_table();
 

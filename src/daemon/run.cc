@@ -8,6 +8,7 @@
 #include <random>
 #include <utility>
 
+#include "base/claim.h"
 #include "base/log.h"
 #include "base/version.h"
 #include "daemon/agent.h"
@@ -178,6 +179,7 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFd
                           .keep = [&](std::string_view name,
                                       std::span<const Fd> fds) { notifier.keep(name, fds); }}));
                    },
+                   .claim = claim,
                    .rules = &firewall});
   agent->start();
   TRY(loop->run());

@@ -62,6 +62,21 @@ def test_what_cannot_work_ends_with_a_failure_that_names_it(lab, flag, named):
     assert named in log
 
 
+def test_a_second_daemon_with_the_network_or_device_of_a_running_one_ends_and_names_it(lab):
+    """The same prefix twice, and another network on the same flannel.1."""
+    cluster = Cluster(lab).start()
+    first, had = cluster.hosts[0].daemon, rows(cluster.hosts[0])
+    other = lab.etcd()
+    other.set_config({"Network": "10.9.0.0/16", "Backend": {"Type": "vxlan"}})
+    ports = iter((8082, 8083))
+    for store, taken in ((cluster.store, "10.5.0.0/16"), (other, "flannel.1")):
+        code, log = end_of(cluster.hosts[0], store, healthz_port=next(ports))
+        assert code == 1
+        assert f"{taken} belongs to another flanneld of this host, process {first.pid()}" in log
+    assert rows(cluster.hosts[0]) == had
+    first.must_run()
+
+
 def test_an_unknown_backend_ends_with_a_failure_that_names_it(lab):
     store = lab.sqlite()
     store.set_config({"Network": "10.5.0.0/16", "Backend": {"Type": "host-gw"}})

@@ -91,6 +91,12 @@ class AgentTest : public ::testing::Test {
                                                path_.on_state = std::move(on_state);
                                                return open_path();
                                              },
+                                         .claim = [this](std::string_view what) -> Result<Fd> {
+                                           if (what == taken_) {
+                                             return fail(ErrorKind::exists, taken_ + " is taken");
+                                           }
+                                           return Fd();
+                                         },
                                          .rules = &rules_});
     agent_->start();
     loop_.settle();
@@ -137,6 +143,8 @@ class AgentTest : public ::testing::Test {
   }
 
   std::string folder_;
+  std::optional<Ip4> router_;  // between us and the peers, where a test has one
+  std::string taken_;          // by another daemon of this host
   ManualLoop loop_;
   std::shared_ptr<MemoryStore> store_ = std::make_shared<MemoryStore>();
   FakeKernel kernel_;

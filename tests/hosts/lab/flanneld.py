@@ -31,7 +31,10 @@ class Flanneld:
     def __init__(self, host, store, *flags, iface="eth0", healthz_port=8081, margin=None):
         self.host = host
         self.store = store
-        self.subnet_file = host.folder / "subnet.env"
+        # A second daemon of the host is told by its health port.
+        folder = host.folder if healthz_port == 8081 else host.folder / str(healthz_port)
+        folder.mkdir(exist_ok=True)
+        self.subnet_file = folder / "subnet.env"
         self.state_dir = host.folder / "state"
         self.healthz_port = healthz_port
         self.flags = [
@@ -44,7 +47,8 @@ class Flanneld:
             self.flags.append(f"--iface={iface}")
         self.flags += flags
         self._process = None
-        self._log = host.folder / "flanneld.log"
+        self._log = folder / "flanneld.log"
+        self._notify_path = folder / "notify"
         self._starts = 0
         self._log_from = 0
         self._notify = None
@@ -71,17 +75,16 @@ class Flanneld:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "NOTIFY_SOCKET": str(self.host.folder / "notify")},
+                env={**os.environ, "NOTIFY_SOCKET": str(self._notify_path)},
             )
         return self
 
     def _open_notify_socket(self):
-        path = self.host.folder / "notify"
         if self._notify:
             self._notify.close()
-            path.unlink()
+            self._notify_path.unlink()
         self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        self._notify.bind(str(path))
+        self._notify.bind(str(self._notify_path))
         self._told = ""
 
     def started(self):
