@@ -28,6 +28,12 @@ void Agent::start() {
   follower_.start();
 }
 
+void Agent::look_again() {
+  follower_.list_again();
+  suspect_kernel();
+  check_underlay();
+}
+
 void Agent::suspect_kernel() {
   if (session_ && session_->overlay_started) session_->overlay->suspect();
 }
@@ -230,13 +236,15 @@ Result<std::unique_ptr<Agent::Session>> Agent::open_session(const ParsedConfig& 
   session->backend = std::move(made.backend);
   TRY(claim_objects(*session));
   TRY(open_packet_path(*session));
-  session->overlay = std::make_unique<Overlay>(Overlay::Parts{.loop = parts_.loop,
-                                                              .kernel = parts_.kernel,
-                                                              .backend = *session->backend,
-                                                              .path_to = session->host_view.path_to,
-                                                              .on_state = [this] { settle(); },
-                                                              .path = session->path.get()},
-                                               session->host, session->config.network);
+  session->overlay =
+      std::make_unique<Overlay>(Overlay::Parts{.loop = parts_.loop,
+                                               .kernel = parts_.kernel,
+                                               .backend = *session->backend,
+                                               .path_to = session->host_view.path_to,
+                                               .on_state = [this] { settle(); },
+                                               .path = session->path.get(),
+                                               .blackhole_own_subnet = options_.ip_blackhole_route},
+                                session->host, session->config.network);
   return session;
 }
 

@@ -31,6 +31,7 @@ struct AgentOptions {
   NodeId node_id;
   std::string subnet_file;  // --subnet-file
   bool ip_masq = false;     // only repeated in subnet.env
+  bool ip_blackhole_route = false;
 };
 
 // Loop thread only.
@@ -61,6 +62,9 @@ class Agent {
 
   void start();
 
+  // The operator asks for it: lists the store again at once, and compares kernel and underlay with
+  // what they should be.
+  void look_again();
   // The kernel told of foreign changes to our objects, or lost news.
   void suspect_kernel();
   // The packet rules are in place, or are not any more.

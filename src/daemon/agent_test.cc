@@ -193,6 +193,44 @@ TEST_F(AgentTest, ALostPositionIsListedAgain) {
   EXPECT_EQ(agent_->follower().counters().positions_lost, 1U);
 }
 
+TEST_F(AgentTest, AskedToLookAgainItListsTheStoreAtOnceAndMendsTheKernel) {
+  configure(kHostGw);
+  put("10.5.9.0-24", peer_value("192.0.2.9"));
+  store_->set_reachable(false);
+  store_->disconnect_watches();
+  loop_.advance(hours(1));
+  store_->set_reachable(true);
+  kernel_.erase("route 10.5.9.0/24");
+  host_.interfaces[0].mtu = 1400;
+  agent_->look_again();
+  loop_.advance(milliseconds(150));  // the store would be tried only seconds later
+  EXPECT_TRUE(agent_->follower().connected());
+  EXPECT_EQ(kernel_.dump(), "route 10.5.9.0/24 via 192.0.2.9 dev eth0\n");
+  EXPECT_NE(only_trouble().find("underlay: "), std::string::npos) << only_trouble();
+}
+
+TEST_F(AgentTest, AskedToLookAgainBeforeThereIsAConfigurationItWaitsOn) {
+  agent_->look_again();
+  loop_.settle();
+  configure(kHostGw);
+  EXPECT_EQ(ready_, 1);
+}
+
+TEST_F(AgentTest, ABlackholeRouteIsKeptIfAskedForAndGoesWithTheNextStartWithout) {
+  ip_blackhole_route_ = true;
+  start_agent();
+  configure(kHostGw);
+  const std::string own = "blackhole " + to_string(agent_->keeper()->lease()->subnet.v4);
+  EXPECT_EQ(kernel_.dump(), own + "\n");
+  kernel_.erase(own);
+  agent_->suspect_kernel();
+  loop_.advance(seconds(1));
+  EXPECT_EQ(kernel_.dump(), own + "\n");
+  ip_blackhole_route_ = false;
+  start_agent();
+  EXPECT_EQ(kernel_.dump(), "");
+}
+
 // As etcd started with an empty data directory: who is not in it has not left the network.
 TEST_F(AgentTest, PeersStayWhenTheStoreHasLostAllUntilItHasAConfigurationAgain) {
   configure(kHostGw);

@@ -55,7 +55,10 @@ void DaemonFlags::define_rules(Flags& flags) {
              .help = "where rules are put: nftables, iptables, or auto, by EnableNFTables in the "
                      "configuration"},
             firewall);
-  flags.add({.name = "ip-blackhole-route", .help = "not supported yet"}, ip_blackhole_route);
+  flags.add({.name = "ip-blackhole-route",
+             .help = "drop what goes to this host's subnet and no other route takes, instead of "
+                     "sending it on by the default route"},
+            ip_blackhole_route);
 }
 
 void DaemonFlags::define_kube(Flags& flags) {

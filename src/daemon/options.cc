@@ -36,7 +36,6 @@ Result<void> refuse_what_is_not_there(const DaemonFlags& texts, const Flags& fla
   constexpr std::string_view log =
       "this release sets the verbosity for the whole program, with --v";
   const Refusal refusals[] = {
-      {"ip-blackhole-route", texts.ip_blackhole_route, "this release keeps no blackhole route yet"},
       {"public-ipv6", !texts.public_ipv6.empty(), "this release speaks IPv4 only"},
       {"kube-subnet-mgr", texts.kube_subnet_mgr, kube},
       {"kube-api-url", !texts.kube_api_url.empty(), kube},
@@ -132,6 +131,7 @@ Result<Options> judge(const DaemonFlags& texts, const Flags& flags) {
   if (texts.state_dir.empty()) return bad(flags, "state-dir", "names no folder");
   options.subnet_file = texts.subnet_file;
   options.state_dir = texts.state_dir;
+  options.ip_blackhole_route = texts.ip_blackhole_route;
   options.verbosity = static_cast<int>(std::clamp<std::int64_t>(texts.verbosity, 0, 100));
   options.given = flags.given_text();
   return options;

@@ -31,6 +31,7 @@ struct Options {
   FirewallOptions firewall;              // --firewall, --ip-masq, --iptables-…
   std::string subnet_file;               // --subnet-file
   std::string state_dir;                 // --state-dir
+  bool ip_blackhole_route = false;       // --ip-blackhole-route
   std::optional<ListenAddress> healthz;  // --healthz-ip, --healthz-port; nothing: no server
   int verbosity = 0;                     // --v
   std::string given;                     // what was given, for the log; no secrets

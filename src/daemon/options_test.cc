@@ -127,7 +127,6 @@ TEST(OptionsTest, HelpNamesEveryFlagOfUpstream) {
 
 TEST(OptionsTest, WhatIsNotThereYetIsRefusedInWords) {
   const Words refused[] = {
-      {"--ip-blackhole-route", "--ip-blackhole-route: this release keeps no blackhole route yet"},
       {"--public-ipv6=fd00::1", "--public-ipv6: this release speaks IPv4 only"},
       {"--vmodule=a=1",
        "--vmodule: this release sets the verbosity for the whole program, with "
@@ -143,8 +142,14 @@ TEST(OptionsTest, WhatIsNotThereYetIsRefusedInWords) {
               flag.substr(0, flag.find('=')) +
                   ": this release has no Kubernetes mode yet, leases are in --store");
   }
-  EXPECT_EQ(mistake({}, {{"FLANNELD_IP_BLACKHOLE_ROUTE", "true"}}),
-            "FLANNELD_IP_BLACKHOLE_ROUTE: this release keeps no blackhole route yet");
+  EXPECT_EQ(mistake({}, {{"FLANNELD_PUBLIC_IPV6", "fd00::1"}}),
+            "FLANNELD_PUBLIC_IPV6: this release speaks IPv4 only");
+}
+
+TEST(OptionsTest, ABlackholeRouteIsKeptOnlyIfItIsAskedFor) {
+  EXPECT_FALSE(options({}).ip_blackhole_route);
+  EXPECT_TRUE(options({"-ip-blackhole-route"}).ip_blackhole_route);
+  EXPECT_TRUE(options({}, {{"FLANNELD_IP_BLACKHOLE_ROUTE", "true"}}).ip_blackhole_route);
 }
 
 TEST(OptionsTest, RulesAreThoseThatAreAskedFor) {

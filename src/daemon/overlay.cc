@@ -19,10 +19,18 @@ Scope Overlay::scope() const {
   return scope;
 }
 
+NetState Overlay::host_state(const Lease& own) const {
+  NetState state = parts_.backend.host_state(own, host_);
+  if (parts_.blackhole_own_subnet) {
+    state.routes.push_back({.to = own.subnet.v4, .link = {}, .blackhole = true});
+  }
+  return state;
+}
+
 Result<void> Overlay::start(const Lease& own, const std::map<SubnetKey, DecodedRecord>& leases) {
   own_ = own;
   const TimePoint now = parts_.loop.now();
-  reconciler_.set_host(scope(), parts_.backend.host_state(own, host_));
+  reconciler_.set_host(scope(), host_state(own));
   reconciler_.set_peers(plan_all(leases), now);
   publish_table();
   auto synced = reconciler_.sync(now);
@@ -49,7 +57,7 @@ std::vector<std::pair<Cidr4, NetState>> Overlay::plan_all(
 void Overlay::set_own(const Lease& own) {
   if (own_ == own) return;
   own_ = own;
-  reconciler_.set_host(scope(), parts_.backend.host_state(own, host_));
+  reconciler_.set_host(scope(), host_state(own));
   publish_table();
   suspect();
 }

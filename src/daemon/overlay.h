@@ -26,8 +26,9 @@ class Overlay {
     Kernel& kernel;
     const Backend& backend;  // outlives the overlay
     std::function<Result<PathTo>(Ip4)> path_to;
-    std::function<void()> on_state;  // what is unmet or set aside may have changed
-    PacketPath* path = nullptr;      // outlives the overlay; null: the backend needs none
+    std::function<void()> on_state;     // what is unmet or set aside may have changed
+    PacketPath* path = nullptr;         // outlives the overlay; null: the backend needs none
+    bool blackhole_own_subnet = false;  // what no other route of this host takes is dropped
   };
 
   Overlay(Parts parts, HostFacts host, Cidr4 network);
@@ -60,6 +61,7 @@ class Overlay {
   const ReconcileCounters& counters() const { return reconciler_.counters(); }
 
  private:
+  NetState host_state(const Lease& own) const;
   std::optional<NetState> plan(const Lease& peer);
   std::vector<std::pair<Cidr4, NetState>> plan_all(
       const std::map<SubnetKey, DecodedRecord>& leases);

@@ -4,6 +4,7 @@
 #include <malloc.h>
 #include <signal.h>
 
+#include <functional>
 #include <memory>
 #include <random>
 #include <utility>
@@ -106,7 +107,12 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFd
   // ---- from here on we touch the machine ----------------------------------------------------
   auto loop = TRY(EpollLoop::open());
   // Before any thread is started, so that all of them have these signals blocked.
-  auto signals = TRY(loop->on_signals({SIGTERM, SIGINT}, [&](int signal) {
+  std::function<void()> look_again;
+  auto signals = TRY(loop->on_signals({SIGTERM, SIGINT, SIGHUP}, [&](int signal) {
+    if (signal == SIGHUP) {
+      log::info("asked to look again at store, kernel and interfaces", {{"signal", signal}});
+      return look_again();
+    }
     log::info("asked to stop; devices, routes and the lease stay", {{"signal", signal}});
     notifier.stopping();
     loop->stop();
@@ -139,7 +145,8 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFd
                    .keeper = options.keeper,
                    .node_id = node_id,
                    .subnet_file = options.subnet_file,
-                   .ip_masq = options.firewall.rules.masquerade},
+                   .ip_masq = options.firewall.rules.masquerade,
+                   .ip_blackhole_route = options.ip_blackhole_route},
       Agent::Parts{.loop = *loop,
                    .kernel = *kernel,
                    .registry = *registry,
@@ -181,6 +188,7 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFd
                    },
                    .claim = claim,
                    .rules = &firewall});
+  look_again = [&] { agent->look_again(); };
   agent->start();
   TRY(loop->run());
   if (fatal) return tl::unexpected(*std::move(fatal));

@@ -59,6 +59,7 @@ void ChangeRun::look_at(std::size_t i) {
   Todo& todo = todos_[i];
   const auto [name, ours_only] = place_of(change.object);
   const auto* route = std::get_if<Route>(&change.object);
+  if (route && route->blackhole) return;  // by no device, and by no next hop
   const auto link = link_of(name, ours_only);
   if (!link) {
     todo.skip = true;
@@ -123,7 +124,9 @@ void ChangeRun::write(NetlinkBatch& batch, std::size_t i) {
     removal ? delete_fdb(batch, link, *entry) : put_fdb(batch, link, *entry);
   } else {
     const auto& route = std::get<Route>(change.object);
-    if (form.nexthop == 0) {
+    if (route.blackhole) {
+      removal ? delete_blackhole(batch, route.to) : put_blackhole(batch, route.to);
+    } else if (form.nexthop == 0) {
       removal ? delete_route(batch, link, route) : put_route(batch, link, route);
     } else {
       removal ? delete_route_by_nexthop(batch, route.to, form.nexthop)

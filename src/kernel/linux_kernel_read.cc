@@ -14,19 +14,10 @@
 namespace flannel {
 namespace {
 
-bool is_ours(const RouteRow& row) {
-  return row.table == RT_TABLE_MAIN && row.protocol == kRouteProtocol && row.type == RTN_UNICAST &&
-         row.metric == 0 && row.tos == 0 && !row.multipath && !row.via_ip6;
-}
-
 // One of several remotes that share a MAC (flooding) is not ours: we give each MAC one.
 bool is_ours(const FdbRow& row) {
   return (row.state & NUD_PERMANENT) != 0 && (row.flags & NTF_SELF) != 0 && row.remote &&
          !row.mac.is_zero() && !row.mac.is_multicast();
-}
-
-bool is_ours(const NexthopRow& row) {
-  return row.protocol == kRouteProtocol;
 }
 
 // With net.ipv4.nexthop_compat_mode=0 a route has its object's id and nothing else.
@@ -128,6 +119,10 @@ Result<void> LinuxKernel::read_routes(const Scope& scope, Devices& devices, NetS
     if (nexthop != by_id.end()) fill_in(row, nexthop->second);
     unnamed.erase(row.nexthop);
     if (!is_ours(row)) continue;
+    if (row.type == RTN_BLACKHOLE) {
+      state.routes.push_back({.to = row.to, .link = {}, .blackhole = true});
+      continue;
+    }
     auto link = TRY(devices.name_of(row.link));
     if (link.empty()) continue;  // gone with its device by now
     Route route{.to = row.to,

@@ -255,6 +255,23 @@ TEST_F(LinuxKernelTest, WhatOthersHaveIsNeitherReadNorRemoved) {
   EXPECT_EQ(count_lines(), before);
 }
 
+TEST_F(LinuxKernelTest, ABlackholeIsTheLastResortBesideTheBridgesOwnRoute) {
+  const Route hole{.to = {base(1), 24}, .link = {}, .blackhole = true};
+  put({hole});
+  put({hole});
+  EXPECT_EQ(shell("ip route show 10.5.1.0/24"),
+            "blackhole 10.5.1.0/24 proto 250 metric 4294967295 \n");
+  EXPECT_EQ(dump(read()), "blackhole 10.5.1.0/24\n");
+  shell("ip link add cni0 type bridge; ip link set cni0 up; ip address add 10.5.1.1/24 dev cni0");
+  EXPECT_NE(shell("ip route get 10.5.1.9").find("dev cni0"), std::string::npos);
+  put({hole});
+  remove({hole});
+  remove({hole});
+  EXPECT_EQ(shell("ip route show 10.5.1.0/24 | cut -d' ' -f1-3"), "10.5.1.0/24 dev cni0\n");
+  shell("ip route add blackhole 10.5.1.0/24 proto 250 metric 7");
+  EXPECT_EQ(dump(read()), "") << "somebody else's";
+}
+
 TEST_F(LinuxKernelTest, OfTwoRoutesToOneSubnetExactlyTheNamedOneGoes) {
   put_device();
   put({route(2)});

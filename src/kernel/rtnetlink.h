@@ -71,6 +71,11 @@ struct NexthopRow {
   bool onlink = false;
 };
 
+// What carries our mark, of every run and for every network.
+inline constexpr std::uint32_t kLastMetric = 0xffffffff;  // of a blackhole route
+bool is_ours(const RouteRow& row);
+bool is_ours(const NexthopRow& row);
+
 struct NeighbourRow {
   int link = 0;
   Ip4 ip;
@@ -120,6 +125,9 @@ void dump_addresses(NetlinkBatch& batch, int link);  // IPv4; link 0: of all dev
 void put_route(NetlinkBatch& batch, int link, const Route& route);
 // ip route replace TO nhid ID proto 250
 void put_route_by_nexthop(NetlinkBatch& batch, const Cidr4& to, std::uint32_t nexthop);
+// ip route replace blackhole TO metric 4294967295 proto 250
+void put_blackhole(NetlinkBatch& batch, const Cidr4& to);
+void delete_blackhole(NetlinkBatch& batch, const Cidr4& to);
 // Only one of our protocol, by this device and gateway, or by this next-hop object.
 void delete_route(NetlinkBatch& batch, int link, const Route& route);
 void delete_route_by_nexthop(NetlinkBatch& batch, const Cidr4& to, std::uint32_t nexthop);

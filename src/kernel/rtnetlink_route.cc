@@ -29,6 +29,14 @@ void put_path(NetlinkBatch& batch, int link, const Route& route) {
   batch.put(RTA_OIF, static_cast<std::uint32_t>(link));
 }
 
+void blackhole(NetlinkBatch& batch, std::uint16_t type, std::uint16_t flags, const Cidr4& to) {
+  rtmsg header = route_header(to);
+  header.rtm_type = RTN_BLACKHOLE;
+  batch.begin(type, flags, header);
+  batch.put(RTA_DST, to.base);
+  batch.put(RTA_PRIORITY, kLastMetric);
+}
+
 }  // namespace
 
 std::optional<RouteRow> decode_route(NetlinkBytes payload) {
@@ -78,12 +86,29 @@ void delete_route_by_nexthop(NetlinkBatch& batch, const Cidr4& to, std::uint32_t
   batch.put(RTA_NH_ID, nexthop);
 }
 
+void put_blackhole(NetlinkBatch& batch, const Cidr4& to) {
+  blackhole(batch, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, to);
+}
+
+void delete_blackhole(NetlinkBatch& batch, const Cidr4& to) {
+  blackhole(batch, RTM_DELROUTE, 0, to);
+}
+
+bool is_ours(const RouteRow& row) {
+  if (row.table != RT_TABLE_MAIN || row.protocol != kRouteProtocol || row.tos != 0) return false;
+  if (row.type == RTN_BLACKHOLE) return row.metric == kLastMetric;
+  return row.type == RTN_UNICAST && row.metric == 0 && !row.multipath && !row.via_ip6;
+}
+
+bool is_ours(const NexthopRow& row) {
+  return row.protocol == kRouteProtocol;
+}
+
 void dump_routes(NetlinkBatch& batch, std::uint8_t protocol) {
   rtmsg header{};
   header.rtm_family = AF_INET;
   header.rtm_table = RT_TABLE_MAIN;
   header.rtm_protocol = protocol;
-  header.rtm_type = RTN_UNICAST;
   batch.begin(RTM_GETROUTE, 0, header);
 }
 

@@ -50,6 +50,7 @@ std::string words(const FdbEntry& entry) {
 }
 
 std::string words(const Route& route) {
+  if (route.blackhole) return fmt::format("blackhole {}", to_string(route.to));
   const std::string via =
       route.via.is_unspecified() ? std::string() : fmt::format("via {} ", to_string(route.via));
   return fmt::format("route {} {}dev {}{}", to_string(route.to), via, route.link,

@@ -61,6 +61,7 @@ struct Route {
   Ip4 via{};  // 0.0.0.0: no gateway
   std::string link;
   bool onlink = false;
+  bool blackhole = false;  // by no device, and with the last metric: every other route goes before
   bool operator==(const Route&) const = default;
 };
 
@@ -118,6 +119,7 @@ void add(NetState& state, KernelObject object);
 //   neigh 10.5.2.0 dev flannel.1 lladdr .. nud permanent
 //   fdb .. dev flannel.1 dst 192.0.2.2 self permanent
 //   route 10.5.2.0/24 via 10.5.2.0 dev flannel.1 onlink
+//   blackhole 10.5.1.0/24
 std::string dump(const NetState& state);
 std::string to_string(const KernelObject& object);
 

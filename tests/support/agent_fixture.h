@@ -75,6 +75,7 @@ class AgentTest : public ::testing::Test {
     AgentOptions options;
     options.node_id.bytes[0] = 7;
     options.subnet_file = subnet_file();
+    options.ip_blackhole_route = ip_blackhole_route_;
     agent_.emplace(options, Agent::Parts{.loop = loop_,
                                          .kernel = kernel_,
                                          .registry = *registry_,
@@ -156,6 +157,7 @@ class AgentTest : public ::testing::Test {
   std::string fatal_;
   FakePacketPath::Seen path_;
   std::string path_fails_;
+  bool ip_blackhole_route_ = false;  // of the next start_agent()
 };
 
 inline constexpr const char* kUdp = R"({"Network":"10.5.0.0/16","Backend":{"Type":"udp"}})";

@@ -120,11 +120,12 @@ Result<void> FakeKernel::put(const FdbEntry& entry) {
 }
 
 Result<void> FakeKernel::put(const Route& route) {
-  const auto up = is_up(route.link);
-  if (!up) return Failure(up.error());
-  if (!*up) return fail(ErrorKind::unavailable, "Nexthop device is not up");
-  if (!route.via.is_unspecified() && !route.onlink && !reaches(route.link, route.via)) {
-    return fail(ErrorKind::unavailable, "Nexthop has invalid gateway");
+  if (!route.blackhole) {
+    const bool up = TRY(is_up(route.link));
+    if (!up) return fail(ErrorKind::unavailable, "Nexthop device is not up");
+    if (!route.via.is_unspecified() && !route.onlink && !reaches(route.link, route.via)) {
+      return fail(ErrorKind::unavailable, "Nexthop has invalid gateway");
+    }
   }
   const auto same = std::find_if(state_.routes.begin(), state_.routes.end(),
                                  [&](const Route& other) { return other.to == route.to; });
