@@ -27,7 +27,7 @@ MAY_INCLUDE = {
     "registry": ["core", "http", "loop", "net", "base"],
     "docker": ["core", "net", "base"],
     "status": ["plan", "core", "http", "net", "base"],
-    "ctl": ["core", "registry", "backend", "plan", "loop", "net", "base"],
+    "ctl": ["core", "registry", "backend", "rules", "kernel", "plan", "loop", "net", "base"],
     "daemon": EVERYTHING,
 }
 

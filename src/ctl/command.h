@@ -31,6 +31,9 @@ struct CtlOptions {
   bool json = false;
   bool bad = false;
   std::uint32_t underlay_mtu = 1500;
+  std::string backend = "all";  // cleanup
+  bool dry_run = false;
+  bool force = false;
   std::vector<std::string> words;
 };
 
@@ -40,7 +43,7 @@ struct Command {
   std::string_view summary;
   std::size_t fewest_words = 0;
   std::size_t most_words = 0;
-  std::array<std::string_view, 2> own_flags;  // besides those that every command takes
+  std::array<std::string_view, 3> own_flags;  // besides those that every command takes
   Result<void> (*run)(const CtlOptions& options, const Terminal& terminal);
 };
 
@@ -59,7 +62,9 @@ Result<void> run_config_get(const CtlOptions& options, const Terminal& terminal)
 Result<void> run_config_set(const CtlOptions& options, const Terminal& terminal);
 Result<void> run_config_check(const CtlOptions& options, const Terminal& terminal);
 Result<void> run_leases(const CtlOptions& options, const Terminal& terminal);
+Result<void> run_cleanup(const CtlOptions& options, const Terminal& terminal);
 Result<void> run_version(const CtlOptions& options, const Terminal& terminal);
+Result<void> check_help_words(std::span<const std::string> words);
 Result<void> run_help(const CtlOptions& options, const Terminal& terminal);
 
 }  // namespace flannel

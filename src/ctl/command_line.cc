@@ -17,7 +17,9 @@ using std::chrono::milliseconds;
 
 constexpr std::uint32_t kLeastMtu = 576;
 constexpr std::uint32_t kMostMtu = 65535;
-constexpr std::array<std::string_view, 3> kOwnFlags = {"json", "bad", "underlay-mtu"};
+constexpr auto kOwnFlags =
+    std::to_array<std::string_view>({"json", "bad", "underlay-mtu", "backend", "dry-run", "force"});
+constexpr auto kBackends = std::to_array<std::string_view>({"all", "udp", "vxlan", "host-gw"});
 
 // After define() the object does not move and outlives `flags`.
 struct CtlFlags {
@@ -26,6 +28,9 @@ struct CtlFlags {
   bool json = false;
   bool bad = false;
   std::int64_t underlay_mtu = 1500;
+  std::string backend = "all";
+  bool dry_run = false;
+  bool force = false;
   bool version = false;
 
   void define(Flags& flags) {
@@ -37,6 +42,9 @@ struct CtlFlags {
     add("json", "leases: print JSON", json);
     add("bad", "leases: list the records that were set aside, with the reasons", bad);
     add("underlay-mtu", "config: MTU of the interface between the hosts", underlay_mtu);
+    add("backend", "cleanup: only what this backend made: udp, vxlan, host-gw or all", backend);
+    add("dry-run", "cleanup: only say what would be removed", dry_run);
+    add("force", "cleanup: also while a flanneld runs", force);
     add("version", "print the version", version);
   }
 };
@@ -87,6 +95,13 @@ Result<CtlOptions> judge(const CtlFlags& texts, const Flags& flags, StoreOptions
                                         " is not between 576 and 65535");
   }
   options.underlay_mtu = static_cast<std::uint32_t>(texts.underlay_mtu);
+  if (std::ranges::count(kBackends, texts.backend) == 0) {
+    return fail(ErrorKind::invalid, flags.label("backend") + ": " + quoted(texts.backend) +
+                                        " is none of all, udp, vxlan, host-gw");
+  }
+  options.backend = texts.backend;
+  options.dry_run = texts.dry_run;
+  options.force = texts.force;
   return options;
 }
 
@@ -95,18 +110,6 @@ std::vector<std::string> command_words(ParsedWords parsed, bool version) {
   if (parsed.help) parsed.words.insert(parsed.words.begin(), "help");
   if (version && parsed.words.empty()) return {"version"};
   return std::move(parsed.words);
-}
-
-// What an operator can do about a failure, where the text of it does not say so already.
-std::string_view advice(ErrorKind kind, StoreKind store) {
-  if (kind == ErrorKind::unavailable && store == StoreKind::etcd) {
-    return "; is --etcd-endpoints right, and does etcd run?";
-  }
-  if (kind == ErrorKind::denied && store == StoreKind::etcd) {
-    return "; look at --etcd-username, --etcd-password and the certificates";
-  }
-  if (kind == ErrorKind::denied) return "; run it as the user that flanneld runs as";
-  return "";
 }
 
 }  // namespace
@@ -135,6 +138,7 @@ Result<CtlRun> parse_ctl_command_line(std::span<const std::string> arguments,
   run.options.words.assign(words.begin() + static_cast<std::ptrdiff_t>(found.name_words),
                            words.end());
   TRY(check_words_fit(*run.command, run.options.words));
+  if (run.command->run == run_help) TRY(check_help_words(run.options.words));
   return run;
 }
 
@@ -149,8 +153,7 @@ int run_ctl(std::span<const std::string> arguments, const Flags::Environment& en
   const auto done = run->command->run(run->options, terminal);
   terminal.out.flush();
   if (!done) {
-    terminal.err << "flannelctl: " << printable(done.error().text)
-                 << advice(done.error().kind, run->options.store.kind) << "\n";
+    terminal.err << "flannelctl: " << printable(done.error().text) << "\n";
     return 1;
   }
   if (!terminal.out) {

@@ -44,6 +44,13 @@ std::span<const Command> commands() {
        {"underlay-mtu"},
        run_config_check},
       {"leases", "", "list the subnets that hosts hold", 0, 0, {"json", "bad"}, run_leases},
+      {"cleanup",
+       "",
+       "remove the devices, routes and packet filter rules that flanneld made on this host",
+       0,
+       0,
+       {"backend", "dry-run", "force"},
+       run_cleanup},
       {"version", "", "print the version", 0, 0, {}, run_version},
       {"help", "[COMMAND]", "explain the commands, or one of them", 0, 2, {}, run_help},
   };

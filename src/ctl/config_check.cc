@@ -14,7 +14,7 @@ Result<std::string> text_in_store(const CtlOptions& options) {
   Snapshot snapshot = TRY(store.snapshot());
   if (snapshot.config) return std::move(snapshot.config->text);
   return fail(ErrorKind::not_found, "there is no configuration in " + store.describe() +
-                                        " yet; name a file, or - or the JSON text to check that");
+                                        "; name a file, or - or the JSON text to check that");
 }
 
 }  // namespace

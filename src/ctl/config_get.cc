@@ -13,7 +13,7 @@ Result<void> run_config_get(const CtlOptions& options, const Terminal& terminal)
   const Snapshot snapshot = TRY(store.snapshot());
   if (!snapshot.config) {
     return fail(ErrorKind::not_found, "there is no configuration in " + store.describe() +
-                                          " yet; write one with `flannelctl config set`");
+                                          "; write one with `flannelctl config set`");
   }
   // Line by line: the text is whatever was stored, and it goes to a terminal.
   for (const std::string_view line : split(trim(snapshot.config->text), '\n')) {

@@ -166,7 +166,9 @@ TEST_F(CtlTest, CheckWarnsOfWhatHasNoEffect) {
 TEST_F(CtlTest, WithoutAConfigurationTheNextStepIsNamed) {
   const Said get = ctl({"config", "get"});
   EXPECT_EQ(get.code, 1);
-  EXPECT_NE(get.err.find("`flannelctl config set`"), std::string::npos);
+  EXPECT_EQ(get.err,
+            "flannelctl: there is no configuration in memory; write one with `flannelctl config "
+            "set`\n");
   EXPECT_EQ(ctl({"config", "check"}).code, 1);
 }
 
@@ -230,6 +232,32 @@ TEST_F(CtlTest, AStoreThatFailsIsToldOfInOneLine) {
   EXPECT_EQ(said.err, "flannelctl: connection\\nrefused\n");
 }
 
+TEST_F(CtlTest, AdviceAboutTheStoreIsGivenWhereTheStoreFailed) {
+  store->fail_next({ErrorKind::denied, "permission denied"});
+  EXPECT_EQ(ctl({"leases"}).err,
+            "flannelctl: permission denied; run it as the user that flanneld runs as\n");
+  if (::geteuid() == 0) return;  // root may read everything
+  char path[] = "/tmp/flannel-ctl-XXXXXX";
+  ::close(::mkstemp(path));
+  std::filesystem::permissions(path, std::filesystem::perms::none);
+  EXPECT_EQ(ctl({"config", "check", path}).err,
+            "flannelctl: open " + std::string(path) + ": Permission denied\n");
+  std::filesystem::remove(path);
+}
+
+TEST_F(CtlTest, CleanupTakesTheNameOfABackend) {
+  EXPECT_EQ(mistake({"cleanup", "--backend=wireguard"}),
+            "--backend: \"wireguard\" is none of all, udp, vxlan, host-gw");
+  EXPECT_EQ(mistake({"cleanup", "all"}),
+            "unexpected word \"all\", the command is `flannelctl cleanup`");
+  EXPECT_EQ(mistake({"leases", "--force"}), "--force means nothing to `leases`");
+  const auto run = parse_ctl_command_line(
+      Words{"cleanup", "--backend", "host-gw", "--dry-run", "--force"}, no_environment);
+  ASSERT_TRUE(run) << run.error().text;
+  EXPECT_EQ(run->options.backend, "host-gw");
+  EXPECT_TRUE(run->options.dry_run && run->options.force);
+}
+
 TEST_F(CtlTest, OutputThatNobodyTakesIsAFailure) {
   std::istringstream in;
   std::ostringstream out, err;
@@ -250,7 +278,10 @@ TEST_F(CtlTest, VersionAndHelpAreCommandsAndFlags) {
   EXPECT_NE(about.find("config check"), std::string::npos);
   EXPECT_EQ(about.find("leases"), std::string::npos);
   EXPECT_EQ(ctl({"config", "get", "--help"}).out, ctl({"help", "config", "get"}).out);
-  EXPECT_EQ(ctl({"help", "leses"}).code, 1);
+  EXPECT_EQ(ctl({"help", "leses"}).code, 2);
+  EXPECT_EQ(mistake({"help", "leses"}), "unknown command \"leses\", did you mean \"leases\"?");
+  EXPECT_EQ(mistake({"config", "gte", "--help"}),
+            "unknown command \"config gte\", did you mean \"config get\"?");
 }
 
 TEST_F(CtlTest, ACommandLineThatIsNotUnderstoodSuggestsWhatWasMeant) {

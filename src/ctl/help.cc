@@ -24,12 +24,22 @@ std::string everything() {
 }
 
 // "config" means all that begin with it.
-bool is_about(const Command& command, const std::vector<std::string>& words) {
+bool is_about(const Command& command, std::span<const std::string> words) {
   const auto parts = split(command.name, ' ');
   return parts[0] == words[0] && (words.size() == 1 || (parts.size() == 2 && parts[1] == words[1]));
 }
 
 }  // namespace
+
+// That there is something to be said about them.
+Result<void> check_help_words(std::span<const std::string> words) {
+  if (words.empty()) return {};
+  for (const Command& command : commands()) {
+    if (is_about(command, words)) return {};
+  }
+  TRY(find_command(words));
+  return {};
+}
 
 Result<void> run_help(const CtlOptions& options, const Terminal& terminal) {
   if (options.words.empty()) {
@@ -41,7 +51,6 @@ Result<void> run_help(const CtlOptions& options, const Terminal& terminal) {
     if (!is_about(command, options.words)) continue;
     text += fmt::format("flannelctl [FLAG]... {}\n    {}\n", call_of(command), command.summary);
   }
-  if (text.empty()) TRY(find_command(options.words));
   terminal.out << text;
   return {};
 }

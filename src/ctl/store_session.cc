@@ -5,27 +5,50 @@
 #include <unistd.h>
 
 namespace flannel {
+namespace {
+
+// What an operator can do about a failure, where the text of it does not say so already.
+std::string_view advice(ErrorKind kind, StoreKind store) {
+  if (kind == ErrorKind::unavailable && store == StoreKind::etcd) {
+    return "; is --etcd-endpoints right, and does etcd run?";
+  }
+  if (kind == ErrorKind::denied && store == StoreKind::etcd) {
+    return "; look at --etcd-username, --etcd-password and the certificates";
+  }
+  if (kind == ErrorKind::denied) return "; run it as the user that flanneld runs as";
+  return "";
+}
+
+Failure advised(Error error, StoreKind store) {
+  error.text += advice(error.kind, store);
+  return Failure(std::move(error));
+}
+
+}  // namespace
 
 Result<StoreSession> StoreSession::open(const CtlOptions& options) {
   const std::string& path = options.store.sqlite_path;
   if (options.store.kind == StoreKind::sqlite && ::access(path.c_str(), F_OK) != 0) {
-    return os_error("open " + path + " (\"flannelctl config set\" makes it)");
+    return advised(os_error("open " + path + " (\"flannelctl config set\" makes it)").value(),
+                   options.store.kind);
   }
   return open_or_make(options);
 }
 
 Result<StoreSession> StoreSession::open_or_make(const CtlOptions& options) {
   auto loop = TRY(EpollLoop::open());
-  auto registry = TRY(open_registry(options.store, *loop));
-  return StoreSession(std::move(loop), std::move(registry), options.timeout);
+  auto registry = open_registry(options.store, *loop);
+  if (!registry) return advised(std::move(registry).error(), options.store.kind);
+  return StoreSession(std::move(loop), *std::move(registry), options);
 }
 
 StoreSession::StoreSession(std::unique_ptr<EpollLoop> loop, std::unique_ptr<Registry> registry,
-                           std::chrono::milliseconds timeout)
+                           const CtlOptions& options)
     : loop_(std::move(loop)),
       registry_(std::move(registry)),
-      timeout_(timeout),
-      deadline_(BootClock::now() + timeout) {}
+      kind_(options.store.kind),
+      timeout_(options.timeout),
+      deadline_(BootClock::now() + timeout_) {}
 
 template <typename T>
 Result<T> StoreSession::wait_for(const std::function<void(Reply<T>)>& call) {
@@ -37,9 +60,13 @@ Result<T> StoreSession::wait_for(const std::function<void(Reply<T>)>& call) {
   });
   const auto timer = loop_->at(deadline_, [this] { loop_->stop(); });
   TRY(loop_->run());
-  if (answer->has_value()) return **std::move(answer);
-  return fail(ErrorKind::unavailable, fmt::format("no answer from {} within {} ms (--timeout)",
-                                                  describe(), timeout_.count()));
+  if (!answer->has_value()) {
+    *answer = fail(ErrorKind::unavailable, fmt::format("no answer from {} within {} ms (--timeout)",
+                                                       describe(), timeout_.count()));
+  }
+  Result<T>& result = **answer;
+  if (!result) return advised(std::move(result).error(), kind_);
+  return std::move(result);
 }
 
 Result<Snapshot> StoreSession::snapshot() {

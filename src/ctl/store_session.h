@@ -12,7 +12,8 @@
 namespace flannel {
 
 // The store for a program that asks a question and waits: runs a loop of its own until the answer
-// is there. One deadline for everything that is asked.
+// is there. One deadline for everything that is asked. Errors say what an operator can do about
+// them.
 class StoreSession {
  public:
   // To look at what is there: a SQLite file that does not exist is ErrorKind::not_found, since a
@@ -29,13 +30,14 @@ class StoreSession {
 
  private:
   StoreSession(std::unique_ptr<EpollLoop> loop, std::unique_ptr<Registry> registry,
-               std::chrono::milliseconds timeout);
+               const CtlOptions& options);
 
   template <typename T>
   Result<T> wait_for(const std::function<void(Reply<T>)>& call);
 
   std::unique_ptr<EpollLoop> loop_;
   std::unique_ptr<Registry> registry_;  // destroyed before the loop
+  StoreKind kind_;
   std::chrono::milliseconds timeout_;
   TimePoint deadline_;
 };

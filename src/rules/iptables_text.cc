@@ -211,4 +211,9 @@ std::string filter_removal(const IptablesTable& filter) {
   return removal(kForward, filter);
 }
 
+std::string removal_of_all(std::string_view saved) {
+  return nat_removal(parse_iptables(saved, "nat")) +
+         filter_removal(parse_iptables(saved, "filter"));
+}
+
 }  // namespace flannel

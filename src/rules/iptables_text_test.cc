@@ -148,6 +148,11 @@ TEST(IptablesTextTest, ARemovalBeginsWithTheJumpsSoThatTheChainIsFree) {
                                       "\n-A DOCKER-USER " + kForwardJump + "\n" + kForwardRules)),
             "*filter\n-D DOCKER-USER " + kForwardJump + "\n-D FORWARD " + kForwardJump +
                 "\n-F FLANNEL-FWD\n-X FLANNEL-FWD\nCOMMIT\n");
+  const std::string both =
+      "*filter\n:FLANNEL-FWD - [0:0]\nCOMMIT\n*nat\n:FLANNEL-POSTRTG - [0:0]\nCOMMIT\n";
+  EXPECT_EQ(removal_of_all(both),
+            "*nat\n-F FLANNEL-POSTRTG\n-X FLANNEL-POSTRTG\nCOMMIT\n"
+            "*filter\n-F FLANNEL-FWD\n-X FLANNEL-FWD\nCOMMIT\n");
   EXPECT_EQ(nat_removal({}), "");
   EXPECT_EQ(filter_removal(filter("", "-A FORWARD -j ACCEPT\n")), "");
 }

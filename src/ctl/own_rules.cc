@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ctl/own_rules.h"
+
+#include <fmt/format.h>
+
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "base/parse.h"
+#include "kernel/iptables.h"
+#include "kernel/nftables.h"
+#include "loop/epoll_loop.h"
+#include "rules/iptables_text.h"
+#include "rules/nft_text.h"
+
+namespace flannel {
+namespace {
+
+// Waits for the programs of one iptables.
+class WaitingIptables {
+ public:
+  static Result<std::shared_ptr<WaitingIptables>> open(IptablesKind kind) {
+    auto loop = TRY(EpollLoop::open());
+    auto iptables = TRY(Iptables::find(kind, *loop));
+    return std::shared_ptr<WaitingIptables>(
+        new WaitingIptables(std::move(loop), std::move(iptables)));
+  }
+
+  const std::string& name() const { return iptables_->name(); }
+  Result<std::string> save() {
+    return wait_for<std::string>([this](auto reply) { iptables_->save(std::move(reply)); });
+  }
+  Result<void> restore(const std::string& text) {
+    return wait_for<void>([&](auto reply) { iptables_->restore(text, std::move(reply)); });
+  }
+
+ private:
+  WaitingIptables(std::unique_ptr<EpollLoop> loop, std::unique_ptr<Iptables> iptables)
+      : loop_(std::move(loop)), iptables_(std::move(iptables)) {}
+
+  template <typename T>
+  Result<T> wait_for(const std::function<void(Iptables::Reply<T>)>& call) {
+    std::optional<Result<T>> answer;
+    call([&](Result<T> result) {
+      answer = std::move(result);
+      loop_->stop();
+    });
+    TRY(loop_->run());
+    return *std::move(answer);
+  }
+
+  std::unique_ptr<EpollLoop> loop_;
+  std::unique_ptr<Iptables> iptables_;  // destroyed before the loop
+};
+
+// Input of iptables-restore that only removes, in words.
+std::vector<std::string> in_words(const std::string& removal, const std::string& name) {
+  std::vector<std::string> lines;
+  std::string_view table;
+  for (const std::string_view line : split(removal, '\n')) {
+    if (line.starts_with('*')) table = line.substr(1);
+    if (line.starts_with("-D ")) {
+      lines.push_back(fmt::format("{} {}: rule {}", name, table, line.substr(3)));
+    } else if (line.starts_with("-X ")) {
+      lines.push_back(fmt::format("{} {}: chain {} with its rules", name, table, line.substr(3)));
+    }
+  }
+  return lines;
+}
+
+void add_nftables(std::vector<OwnRules>& found, std::vector<std::string>& unseen) {
+  auto opened = Nftables::open();
+  if (!opened) {
+    // Without the library flanneld makes no rules there.
+    if (opened.error().kind != ErrorKind::unsupported) unseen.push_back(opened.error().text);
+    return;
+  }
+  const std::shared_ptr<Nftables> nft = *std::move(opened);
+  const auto table = nft->list_table(kNftTable);
+  if (!table && table.error().kind != ErrorKind::not_found) unseen.push_back(table.error().text);
+  if (!table) return;
+  found.push_back(
+      {{fmt::format("nftables: table {}", kNftTable)}, [nft] { return nft->run(render_nft({})); }});
+}
+
+// False: it is not installed.
+bool add_iptables(IptablesKind kind, std::vector<OwnRules>& found,
+                  std::vector<std::string>& unseen) {
+  const auto opened = WaitingIptables::open(kind);
+  if (!opened) return false;
+  const auto& iptables = *opened;
+  const auto saved = iptables->save();
+  if (!saved) {
+    unseen.push_back(iptables->name() + ": " + saved.error().text);
+    return true;
+  }
+  const std::string removal = removal_of_all(*saved);
+  if (removal.empty()) return true;
+  found.push_back({in_words(removal, iptables->name()),
+                   [iptables, removal] { return iptables->restore(removal); }});
+  return true;
+}
+
+}  // namespace
+
+std::vector<OwnRules> find_own_rules(std::vector<std::string>& unseen) {
+  std::vector<OwnRules> found;
+  add_nftables(found, unseen);
+  const bool nft = add_iptables(IptablesKind::nft, found, unseen);
+  const bool legacy = add_iptables(IptablesKind::legacy, found, unseen);
+  if (!nft && !legacy) add_iptables(IptablesKind::system, found, unseen);
+  return found;
+}
+
+}  // namespace flannel

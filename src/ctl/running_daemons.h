@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <filesystem>
+#include <vector>
+
+namespace flannel {
+
+// The processes named flanneld, upstream's too, that have this process's network namespace,
+// whatever other namespaces they are in: what is removed under them would come back, or be missed.
+// Ascending. `proc`: where the kernel shows its processes.
+std::vector<int> running_daemons(const std::filesystem::path& proc = "/proc");
+
+}  // namespace flannel

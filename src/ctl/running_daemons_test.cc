@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ctl/running_daemons.h"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <fstream>
+#include <string>
+
+namespace flannel {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Processes as /proc shows them.
+class RunningDaemonsTest : public testing::Test {
+ protected:
+  RunningDaemonsTest() {
+    char name[] = "/tmp/flannel-proc-XXXXXX";
+    proc = ::mkdtemp(name);
+    process("self", "flannelctl", "net:[1]");
+  }
+  ~RunningDaemonsTest() override { fs::remove_all(proc); }
+
+  void process(const std::string& pid, const std::string& name, const std::string& netns) {
+    fs::create_directories(proc / pid / "ns");
+    std::ofstream(proc / pid / "comm") << name << "\n";
+    fs::create_symlink(netns, proc / pid / "ns/net");
+  }
+
+  fs::path proc;
+};
+
+TEST_F(RunningDaemonsTest, AreThoseOfOurNetworkNamespace) {
+  process("1", "systemd", "net:[1]");
+  process("20", "flanneld", "net:[1]");
+  process("3", "flanneld", "net:[1]");
+  process("4", "flanneld", "net:[2]");
+  process("5", "flanneld-helper", "net:[1]");
+  fs::create_directories(proc / "6");  // has just ended
+  fs::create_directories(proc / "net");
+  EXPECT_EQ(running_daemons(proc), (std::vector{3, 20}));
+}
+
+TEST_F(RunningDaemonsTest, AreNoneWhereNothingCanBeSeen) {
+  EXPECT_EQ(running_daemons(proc / "nothing"), std::vector<int>{});
+}
+
+}  // namespace
+}  // namespace flannel

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What flannelctl cleanup removes from a host, what it leaves, and when it refuses.
+
+    h1c ── cni0 ─ h1 ─ eth0 ──┬── lan ──┬── eth0 ─ h2 ── cni0 ── h2c
+"""
+
+import re
+import signal
+
+import pytest
+
+from lab import CommandFailed, binary, wait_until
+from lab.cluster import Cluster
+from lab.overlay import subnet
+from lab.traffic import ping
+
+LOOK = (
+    ("ip", "-o", "link", "show"),
+    ("ip", "-4", "route", "show", "table", "all"),
+    ("ip", "nexthop", "show"),
+    ("ip", "neigh", "show", "nud", "permanent"),
+    ("nft", "list", "ruleset"),
+    ("iptables-nft-save",),
+    ("iptables-legacy-save",),
+)
+
+
+def picture(host):
+    """The host's kernel as a set of lines, without numbers that others would get again."""
+    text = "\n".join(host.ns.run(*words) for words in LOOK)
+    lines = (re.sub(r"^[0-9]+: | qlen.*", "", line) for line in text.split("\n"))
+    return {line.rstrip() for line in lines if line.strip() and not line.startswith("#")}
+
+
+def cleanup(host, *flags, check=True):
+    return host.ns.run(binary("flannelctl"), "cleanup", *flags, check=check)
+
+
+def marks(host):
+    """Whatever has our name or number."""
+    return {line for line in picture(host) if "flannel" in line.lower() or "proto 250" in line}
+
+
+@pytest.mark.parametrize("backend", ["vxlan", "host-gw", "udp"])
+@pytest.mark.parametrize("filter", ["iptables", "nftables"])
+def test_cleanup_leaves_nothing_of_ours_and_all_of_others(lab, backend, filter):
+    flags = ["--ip-masq", f"--firewall={filter}", "--ip-blackhole-route"]
+    cluster = Cluster(lab, "etcd", backend, flags=flags)
+    if backend == "udp":
+        cluster.config["Backend"]["Persistent"] = True
+    one = cluster.hosts[0]
+    one.ns.run("iptables-nft", "-A", "FORWARD", "-s", "10.9.0.0/16", "-j", "ACCEPT")
+    one.ns.run("nft", "add table ip mine; add chain ip mine c; add rule ip mine c accept")
+    one.ns.ip("route", "add", "10.9.0.0/16", "via", cluster.hosts[1].address)
+    one.ns.ip("link", "add", "vxlan9", "type", "vxlan", "id", "9", "dstport", "4789")
+    before = picture(one)
+    cluster.start()
+    own = subnet(one)
+    one.daemon.stop()
+    # A device of an earlier configuration; a persistent TUN device stays only if nobody holds it.
+    one.ns.ip("link", "add", "flannel.77", "type", "vxlan", "id", "77", "dstport", "8473")
+    had = marks(one)
+    would = cleanup(one, "--dry-run")
+    assert marks(one) == had
+    said = cleanup(one)
+    assert said == would.replace("would remove", "removed")
+    assert marks(one) == set()
+    assert before <= picture(one)
+    assert f"removed blackhole {own}\n" in said
+    assert "removed device flannel.77\n" in said
+    wanted = {"iptables": "iptables-nft nat: chain FLANNEL-POSTRTG with its rules",
+              "nftables": "nftables: table ip flannel"}[filter]
+    assert f"removed {wanted}\n" in said
+    assert cleanup(one) == "nothing of flanneld is here\n"
+
+
+def test_cleanup_refuses_under_a_running_daemon_unless_it_is_forced(lab):
+    one, two = Cluster(lab).start().hosts
+    had = marks(one)
+    with pytest.raises(CommandFailed, match=rf"process {one.daemon.pid()}.*--force"):
+        cleanup(one)
+    assert marks(one) == had
+    two.daemon.stop()
+    assert "removed device flannel.1" in cleanup(two), "the daemon of another host is no obstacle"
+    assert "removed device flannel.1" in cleanup(one, "--force")
+    wait_until(lambda: marks(one) == had, "the daemon to put it back", unless=one.daemon.must_run)
+
+
+def test_cleanup_of_one_backend_leaves_what_the_others_need(lab):
+    one, two = Cluster(lab, backend="host-gw", flags=["--ip-masq"]).start(containers=True).hosts
+    one.daemon.stop()
+    one.ns.ip_all(
+        "link add flannel.1 type vxlan id 1 dstport 8472\n"
+        "link set flannel.1 up\n"
+        "route add 10.5.99.0/24 via 10.5.99.0 dev flannel.1 onlink proto 250\n"
+    )
+    assert cleanup(one, "--backend=vxlan") == (
+        "removed route 10.5.99.0/24 via 10.5.99.0 dev flannel.1 onlink\n"
+        "removed device flannel.1\n"
+    )
+    ping(one.container, two.container)
+    assert "FLANNEL-POSTRTG" in one.ns.run("iptables-save")
+
+
+def test_after_cleanup_the_next_start_brings_everything_back(lab):
+    cluster = Cluster(lab, flags=["--ip-masq"]).start(containers=True)
+    one, two = cluster.hosts
+    own = subnet(one)
+    one.daemon.stop()
+    cleanup(one)
+    one.daemon.start().wait_ready()
+    cluster.wait_complete()
+    assert subnet(one) == own
+    ping(one.container, two.container)
+
+
+def test_sighup_lists_again_and_ends_nothing(lab):
+    cluster = Cluster(lab, "etcd").start(containers=True)
+    one, two = cluster.hosts
+    for _ in range(3):
+        one.daemon.signal(signal.SIGHUP)
+    one.daemon.wait_log("asked to look again")
+    one.daemon.must_run()
+    ping(one.container, two.container)
+    assert one.daemon.stop() == 0
