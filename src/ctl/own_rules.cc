@@ -11,7 +11,7 @@
 #include "kernel/iptables.h"
 #include "kernel/nftables.h"
 #include "loop/epoll_loop.h"
-#include "rules/iptables_text.h"
+#include "rules/docker_rules.h"
 #include "rules/nft_text.h"
 
 namespace flannel {

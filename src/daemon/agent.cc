@@ -333,6 +333,7 @@ void Agent::on_held(const Lease& lease) {
 
 // After every change of the kernel's state: is the data plane up, is subnet.env what it should be?
 void Agent::settle() {
+  if (parts_.rules) parts_.rules->admit(session_->overlay->ingress());
   if (session_->overlay->host_in_place()) {
     kernel_trouble_.clear();
     if (parts_.rules && !parts_.rules->in_place()) return parts_.on_state();

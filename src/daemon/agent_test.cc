@@ -102,22 +102,6 @@ TEST_F(AgentTest, WaitsForABrokenConfigurationToBeMended) {
   EXPECT_EQ(ready_, 1);
 }
 
-TEST_F(AgentTest, ReadyAndTheFileWaitForTheRules) {
-  rules_.there = false;
-  rules_.wrong = "no iptables";
-  configure(kHostGw);
-  EXPECT_EQ(rules_.wanted, "10.5.0.0/16 " + to_string(agent_->keeper()->lease()->subnet.v4));
-  EXPECT_EQ(ready_, 0);
-  EXPECT_FALSE(std::filesystem::exists(subnet_file()));
-  EXPECT_EQ(only_trouble(), "packet filter: no iptables");
-  rules_.there = true;
-  rules_.wrong.clear();
-  agent_->rules_changed();
-  loop_.settle();
-  EXPECT_EQ(ready_, 1);
-  EXPECT_TRUE(std::filesystem::exists(subnet_file()));
-}
-
 TEST_F(AgentTest, ABackendThatIsNotThereIsFatalAndNamed) {
   configure(R"({"Network":"10.5.0.0/16","Backend":{"Type":"teleport"}})");
   EXPECT_NE(fatal_.find("teleport"), std::string::npos) << fatal_;

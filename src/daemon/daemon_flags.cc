@@ -45,9 +45,11 @@ void DaemonFlags::define_rules(Flags& flags) {
   flags.add({.name = "ip-masq-fully-random-disable",
              .help = "masquerade without ports that nobody can foresee"},
             ip_masq_fully_random_disable);
-  flags.add({.name = "iptables-resync",
-             .help = "seconds between looks at the rules, of nftables too, 1 to 86400"},
-            iptables_resync_seconds);
+  flags.add(
+      {.name = "iptables-resync",
+       .help = "seconds between looks at the rules where the kernel tells of no changes, 1 to "
+               "86400"},
+      iptables_resync_seconds);
   flags.add({.name = "iptables-forward-rules",
              .help = "accept what is forwarded from and to the network"},
             iptables_forward_rules);
@@ -59,6 +61,11 @@ void DaemonFlags::define_rules(Flags& flags) {
              .help = "drop what goes to this host's subnet and no other route takes, instead of "
                      "sending it on by the default route"},
             ip_blackhole_route);
+  flags.add(
+      {.name = "docker-rules",
+       .help = "auto: where Docker's rules are, let the overlay reach this host's containers; "
+               "or off"},
+      docker_rules);
 }
 
 void DaemonFlags::define_kube(Flags& flags) {

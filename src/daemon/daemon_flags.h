@@ -24,6 +24,7 @@ struct DaemonFlags {
   std::int64_t lease_ttl_seconds = 86400;
 
   std::string firewall = "auto";
+  std::string docker_rules = "auto";
   bool ip_masq = false;
   bool ip_masq_fully_random_disable = false;
   bool ip_blackhole_route = false;

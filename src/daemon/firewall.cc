@@ -1,12 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/firewall.h"
 
+#include <algorithm>
+#include <initializer_list>
 #include <utility>
 
 #include "base/log.h"
 #include "rules/nft_text.h"
 
 namespace flannel {
+namespace {
+
+// Docker and others change rules in many small steps: one look for a handful of them.
+constexpr auto kSettle = std::chrono::milliseconds(20);
+// Against somebody who undoes what we do, looking at once so often is enough.
+constexpr int kMendsATimer = 10;
+
+// The chains that have rules of ours, that lead to them, or that say whether we are needed.
+bool may_be_about_us(const RuleChange& change) {
+  using Names = std::initializer_list<std::string_view>;
+  auto is_one_of = [&](Names names) {
+    return change.chain.empty() || change.chain.starts_with("FLANNEL-") ||
+           std::ranges::find(names, change.chain) != names.end();
+  };
+  if (change.table == "filter") return is_one_of({"FORWARD", "DOCKER-USER", "DOCKER-FORWARD"});
+  if (change.table == "nat") return is_one_of({"POSTROUTING"});
+  if (change.table == "raw") return is_one_of({"PREROUTING"});
+  return "ip " + std::string(change.table) == kNftTable;
+}
+
+}  // namespace
 
 Firewall::Firewall(FirewallOptions options, Loop& loop, std::function<void()> on_state)
     : options_(options), loop_(loop), on_state_(std::move(on_state)) {}
@@ -15,10 +38,11 @@ void Firewall::want(const NetworkConfig& config, const Cidr4& subnet) {
   const bool random = !rules_ || rules_->fully_random;  // given up before: this kernel has none
   RuleSet rules = plan_rules(config.network, subnet, options_.rules);
   rules.fully_random = rules.fully_random && random;
-  if (rules_ == rules) return;
+  if (rules_ == rules && subnet_ == subnet) return;
   rules_ = std::move(rules);
+  subnet_ = subnet;
   config_wants_nft_ = config.enable_nftables;
-  if (rules_->masquerade.empty() && rules_->forward.empty()) return;
+  if (rules_->masquerade.empty() && rules_->forward.empty() && !options_.docker) return;
   fresh_ = true;
   done_once_ = false;
   if (busy_) {
@@ -28,23 +52,71 @@ void Firewall::want(const NetworkConfig& config, const Cidr4& subnet) {
   }
 }
 
+void Firewall::admit(const OverlayIngress& ingress) {
+  if (!options_.docker || ingress_ == ingress) return;
+  ingress_ = ingress;
+  if (rules_) look_soon();
+}
+
 bool Firewall::in_place() const {
   return !options_.rules.masquerade || done_once_;
 }
 
 void Firewall::begin() {
   busy_ = true;
+  changed_ = false;
   timer_.reset();
+  soon_.reset();
   if (mode_) return look();
+  open_watch();
+  if (auto chosen = choose_nft(); !chosen) return finish(std::move(chosen));
   find_iptables({IptablesKind::system, IptablesKind::nft, IptablesKind::legacy});
+}
+
+void Firewall::choose(FirewallMode mode, std::string_view kind, std::string_view why) {
+  mode_ = mode;
+  log::info("packet filter chosen", {{"kind", std::string(kind)}, {"why", std::string(why)}});
+}
+
+// Where nftables is asked for, what masquerades need not wait for the programs of iptables.
+Result<void> Firewall::choose_nft() {
+  const bool open_choice = options_.mode == FirewallMode::automatic;
+  if (open_choice ? !config_wants_nft_ : options_.mode != FirewallMode::nftables) return {};
+  if (auto opened = open_nft(); !opened) {
+    if (!open_choice) return opened;
+    log::warning("no nftables", {{"why", opened.error().text}});
+    return {};
+  }
+  choose(FirewallMode::nftables, "nftables",
+         open_choice ? "the network configuration says so" : "--firewall says so");
+  TRY(keep_nft());
+  log::info("our rules stand", {{"in", kNftTable}});
+  done_once_ = true;
+  return {};
+}
+
+void Firewall::open_watch() {
+  if (watch_) return;
+  auto opened = RuleWatch::open(loop_, may_be_about_us, [this] { on_rules_changed(); });
+  if (opened) {
+    watch_ = *std::move(opened);
+  } else {
+    log::info("changes of rules are looked for",
+              {{"every_s", options_.resync.count()}, {"why", opened.error().text}});
+  }
 }
 
 // The first that is installed, unless it has nothing to do with what drops and a later one has.
 void Firewall::find_iptables(std::vector<IptablesKind> kinds) {
   while (!kinds.empty()) {
-    auto found = Iptables::find(kinds.front(), loop_);
+    const IptablesKind kind = kinds.front();
     kinds.erase(kinds.begin());
-    if (!found) continue;
+    auto found = Iptables::find(kind, loop_);
+    // To ask iptables-legacy would make tables for it.
+    if (!found || (iptables_ && iptables_->is_same(**found)) ||
+        (kind == IptablesKind::legacy && iptables_ && !legacy_tables_exist())) {
+      continue;
+    }
     trying_ = *std::move(found);
     trying_->save([this, kinds](const Result<std::string>& text) {
       auto tried = std::move(trying_);
@@ -53,7 +125,10 @@ void Firewall::find_iptables(std::vector<IptablesKind> kinds) {
         log::warning("the rules that drop forwarded packets are not in the system's iptables",
                      {{"system", iptables_->name()}, {"used", tried->name()}});
       }
-      if (text && (drops || !iptables_)) iptables_ = std::move(tried);
+      if (text && (drops || !iptables_)) {
+        iptables_ = std::move(tried);
+        saved_ = *text;
+      }
       find_iptables(drops ? std::vector<IptablesKind>() : kinds);
     });
     return;
@@ -62,26 +137,20 @@ void Firewall::find_iptables(std::vector<IptablesKind> kinds) {
 }
 
 void Firewall::decide() {
-  const bool open_choice = options_.mode == FirewallMode::automatic;
-  bool want_nft = open_choice ? config_wants_nft_ : options_.mode == FirewallMode::nftables;
-  const char* why = open_choice ? "the network configuration says so" : "--firewall says so";
-  if (!want_nft && !iptables_) {
-    if (!open_choice) return finish(fail(ErrorKind::not_found, "iptables is not installed"));
-    want_nft = true;
-    why = "iptables is not installed";
+  if (mode_) return iptables_ ? look_at_iptables() : finish({});
+  if (iptables_) {
+    const bool asked = options_.mode == FirewallMode::iptables;
+    const char* why = asked               ? "--firewall says so"
+                      : config_wants_nft_ ? "nftables cannot be used"
+                                          : "the network configuration says so";
+    choose(FirewallMode::iptables, iptables_->name(), why);
+    return look();
   }
-  if (want_nft) {
-    const auto opened = open_nft();
-    if (!opened && (!open_choice || !iptables_)) return finish(opened);
-    if (!opened) {
-      log::warning("no nftables", {{"why", opened.error().text}});
-      want_nft = false;
-      why = "nftables cannot be used";
-    }
+  if (options_.mode == FirewallMode::iptables) {
+    return finish(fail(ErrorKind::not_found, "iptables is not installed"));
   }
-  mode_ = want_nft ? FirewallMode::nftables : FirewallMode::iptables;
-  log::info("packet filter chosen",
-            {{"kind", want_nft ? "nftables" : iptables_->name()}, {"why", why}});
+  if (auto opened = open_nft(); !opened) return finish(std::move(opened));
+  choose(FirewallMode::nftables, "nftables", "iptables is not installed");
   look();
 }
 
@@ -98,6 +167,14 @@ void Firewall::look() {
   } else if (fresh_) {
     remove_nft();
   }
+  look_at_iptables();
+}
+
+void Firewall::look_at_iptables() {
+  if (saved_) {
+    const std::string text = *std::exchange(saved_, std::nullopt);
+    return on_saved(text);
+  }
   iptables_->save([this](const Result<std::string>& text) {
     if (!text) return finish(Failure(text.error()));
     on_saved(*text);
@@ -110,6 +187,7 @@ Result<void> Firewall::keep_nft() {
     if (listing && *listing == nft_listing_) return {};
     if (!listing && listing.error().kind != ErrorKind::not_found) return Failure(listing.error());
     log::warning("our rules were changed by others, putting them back", {{"in", kNftTable}});
+    ++mended_;
   }
   auto done = nft_->run(render_nft(*rules_));
   if (!done && give_up_random_ports(done.error())) done = nft_->run(render_nft(*rules_));
@@ -134,27 +212,39 @@ void Firewall::remove_nft() {
   nft_.reset();  // and the library with it
 }
 
-std::string Firewall::iptables_change(const std::string& text) const {
-  const IptablesTable nat = parse_iptables(text, "nat");
-  const IptablesTable filter = parse_iptables(text, "filter");
+// What masquerades and accepts.
+std::string Firewall::own_change(const IptablesTables& have) const {
   const auto moment = fresh_ ? IptablesMoment::start : IptablesMoment::resync;
   if (*mode_ == FirewallMode::iptables) {
-    return nat_change(*rules_, nat, moment) + filter_change(*rules_, filter, moment);
+    return nat_change(*rules_, have.nat, moment) + filter_change(*rules_, have.filter, moment);
   }
-  std::string change = fresh_ ? nat_removal(nat) : std::string();
-  if (forward_may_drop(filter)) return change + filter_change(*rules_, filter, moment);
-  return change + (fresh_ ? filter_removal(filter) : std::string());
+  const std::string removal = fresh_ ? nat_removal(have.nat) : std::string();
+  if (forward_may_drop(have.filter)) return removal + filter_change(*rules_, have.filter, moment);
+  return removal + (fresh_ ? filter_removal(have.filter) : std::string());
+}
+
+std::string Firewall::docker_lines(const IptablesTables& have) const {
+  if (options_.docker) return docker_change({rules_->network, subnet_, ingress_}, have);
+  return fresh_ ? docker_removal(have) : std::string();
 }
 
 void Firewall::on_saved(const std::string& text) {
-  std::string change = iptables_change(text);
-  if (change.empty()) return finish({});
-  if (!fresh_) {
+  const IptablesTables have = parse_iptables_tables(text);
+  const std::string own = own_change(have);
+  const std::string docker = docker_lines(have);
+  if (own.empty() && docker.empty()) return finish({});
+  ++mended_;
+  if (!fresh_ && !own.empty()) {
     log::warning("Some iptables rules are missing; putting them back", {{"in", iptables_->name()}});
   }
-  iptables_->restore(std::move(change), [this, text](Result<void> restored) {
+  if (!docker.empty()) {
+    log::info(options_.docker ? "letting the overlay through Docker's rules"
+                              : "our rules in Docker's tables removed");
+  }
+  iptables_->restore(own + docker, [this, have](Result<void> restored) {
     if (restored || !give_up_random_ports(restored.error())) return finish(std::move(restored));
-    iptables_->restore(iptables_change(text), [this](Result<void> plain) { finish(plain); });
+    iptables_->restore(own_change(have) + docker_lines(have),
+                       [this](Result<void> plain) { finish(std::move(plain)); });
   });
 }
 
@@ -182,8 +272,30 @@ void Firewall::finish(Result<void> result) {
     fresh_ = false;
     done_once_ = true;
   }
-  timer_ = loop_.at(loop_.now() + options_.resync, [this] { begin(); });
+  timer_ = loop_.at(loop_.now() + options_.resync, [this] { on_timer(); });
+  if (changed_) on_rules_changed();
   on_state_();
+}
+
+void Firewall::on_rules_changed() {
+  changed_ = true;
+  if (mended_ < kMendsATimer) look_soon();
+}
+
+void Firewall::look_soon() {
+  if (busy_) {
+    changed_ = true;
+    return;
+  }
+  if (!soon_) soon_ = loop_.at(loop_.now() + kSettle, [this] { begin(); });
+}
+
+// Where the kernel tells of every change there is nothing to look for.
+void Firewall::on_timer() {
+  mended_ = 0;
+  const bool is_told = watch_ && (!iptables_ || !iptables_->is_legacy());
+  if (!is_told || changed_ || fresh_ || !trouble_.empty()) return begin();
+  timer_ = loop_.at(loop_.now() + options_.resync, [this] { on_timer(); });
 }
 
 }  // namespace flannel

@@ -1,24 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keeps masquerade and forward rules in the packet filter: looks at them from time to time and puts
+// Keeps our rules in the packet filter: looks at them when the kernel tells of a change, and puts
 // back what is missing. docs/firewall.md.
 //
-//   want ─▶ which iptables? ─▶ nftables or iptables? ─▶ look ─▶ change, if needed ─▶ wait ─▶ look
+//   want ─▶ nftables? ─▶ which iptables? ─▶ look ─▶ change, if needed ─▶ wait ─▶ look
 //
 // In the mode nftables what masquerades is a table of our own; iptables gets only the accepts, and
-// only where it would drop: an accept in a table of ours overrules no drop in another.
+// only where it would drop: an accept in a table of ours overrules no drop in another. What
+// Docker's own rules need goes into Docker's tables, in either mode.
 #pragma once
 
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "daemon/firewall_options.h"
 #include "daemon/packet_rules.h"
 #include "kernel/iptables.h"
 #include "kernel/nftables.h"
+#include "kernel/rule_watch.h"
 #include "loop/loop.h"
+#include "rules/docker_rules.h"
 #include "rules/iptables_text.h"
 #include "rules/rule_set.h"
 
@@ -30,6 +34,7 @@ class Firewall final : public PacketRules {
   Firewall(FirewallOptions options, Loop& loop, std::function<void()> on_state);
 
   void want(const NetworkConfig& config, const Cidr4& subnet) override;
+  void admit(const OverlayIngress& ingress) override;
   // Without masquerading containers do not reach the world; without accepts they do on hosts that
   // drop nothing, so those do not count.
   bool in_place() const override;
@@ -37,22 +42,32 @@ class Firewall final : public PacketRules {
 
  private:
   void begin();
+  void open_watch();
+  void choose(FirewallMode mode, std::string_view kind, std::string_view why);
+  Result<void> choose_nft();
   void find_iptables(std::vector<IptablesKind> kinds);
   void decide();
   Result<void> open_nft();
   void look();
   Result<void> keep_nft();
   void remove_nft();
+  void look_at_iptables();
   void on_saved(const std::string& text);
-  std::string iptables_change(const std::string& text) const;
+  std::string own_change(const IptablesTables& have) const;
+  std::string docker_lines(const IptablesTables& have) const;
   bool give_up_random_ports(const Error& error);
   void finish(Result<void> result);
+  void on_rules_changed();
+  void look_soon();
+  void on_timer();
 
   const FirewallOptions options_;
   Loop& loop_;
   const std::function<void()> on_state_;
 
   std::optional<RuleSet> rules_;  // wanted
+  Cidr4 subnet_;
+  OverlayIngress ingress_;
   bool config_wants_nft_ = false;
   bool fresh_ = true;  // not put there yet as they are wanted now
   bool busy_ = false;
@@ -64,8 +79,14 @@ class Firewall final : public PacketRules {
   std::unique_ptr<Nftables> nft_;
   std::string nft_listing_;  // of our table, as it was made
   std::unique_ptr<Iptables> iptables_;
-  SubscriptionPtr timer_;
+  std::optional<std::string> saved_;  // what the iptables that was found has said just now
   std::unique_ptr<Iptables> trying_;
+
+  std::unique_ptr<RuleWatch> watch_;  // null: this kernel tells nothing
+  bool changed_ = false;              // by anybody, since the look that was begun last
+  int mended_ = 0;                    // looks since the last timer that had to change something
+  SubscriptionPtr timer_;
+  SubscriptionPtr soon_;
 };
 
 }  // namespace flannel

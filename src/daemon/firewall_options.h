@@ -13,7 +13,8 @@ enum class FirewallMode { automatic, nftables, iptables };
 struct FirewallOptions {
   FirewallMode mode = FirewallMode::automatic;
   RuleOptions rules;
-  std::chrono::seconds resync{5};  // between looks
+  std::chrono::seconds resync{5};  // between looks where the kernel tells of no changes
+  bool docker = true;              // --docker-rules
 };
 
 }  // namespace flannel

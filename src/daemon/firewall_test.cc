@@ -101,8 +101,47 @@ TEST_F(FirewallKeeperTest, NftablesPassesAnIptablesThatBeginsToDrop) {
       "iptables-nft -P FORWARD DROP; iptables-nft -I FORWARD -j DOCKER-USER");
   next_look();
   EXPECT_EQ(iptables("-A FLANNEL-FWD"), 2);
-  EXPECT_EQ(iptables("-j FLANNEL-FWD"), 2) << "from FORWARD and DOCKER-USER";
+  EXPECT_EQ(iptables("-j FLANNEL-FWD"), 1);
   EXPECT_EQ(iptables("FLANNEL-POSTRTG"), 0);
+}
+
+const OverlayIngress kVxlan{.devices = {"flannel.1"}};
+constexpr const char* kDocker28 =
+    "iptables-nft -N DOCKER-USER; iptables-nft -N DOCKER-FORWARD; "
+    "iptables-nft -A FORWARD -j DOCKER-USER; iptables-nft -A FORWARD -j DOCKER-FORWARD";
+constexpr const char* kContainer =
+    "iptables-nft -t raw -A PREROUTING -d 10.5.1.2/32 ! -i docker0 -j DROP";
+
+TEST_F(FirewallKeeperTest, DockerIsPassedInBothModesWhoeverIsFirst) {
+  for (const auto mode : {FirewallMode::iptables, FirewallMode::nftables}) {
+    shell("nft flush ruleset");
+    start({.mode = mode, .rules = kAll});
+    firewall->admit(kVxlan);
+    shell(kDocker28);
+    next_look();
+    EXPECT_EQ(iptables("-j FLANNEL-DOCKER"), 2);
+    shell("nft flush ruleset");
+    shell(kDocker28);
+    shell(kContainer);
+    start({.mode = mode, .rules = kAll});
+    firewall->admit(kVxlan);
+    next_look();
+    EXPECT_EQ(iptables("-A PREROUTING -m comment --comment \"flanneld docker\" -j FLANNEL-DOCKER\n"
+                       "-A PREROUTING -d 10.5.1.2/32 ! -i docker0 -j DROP"),
+              1);
+  }
+}
+
+TEST_F(FirewallKeeperTest, SwitchedOffDockersTablesAreFreedOfUs) {
+  shell(kDocker28);
+  start({.rules = kAll});
+  firewall->admit(kVxlan);
+  next_look();
+  EXPECT_EQ(iptables("-j FLANNEL-DOCKER"), 2);
+  start({.rules = kAll, .docker = false});
+  firewall->admit(kVxlan);
+  EXPECT_EQ(iptables("FLANNEL-DOCKER"), 0);
+  EXPECT_EQ(iptables("-A FLANNEL-FWD"), 2) << "the rest stays";
 }
 
 TEST_F(FirewallKeeperTest, TheIptablesThatDropsIsTheOneToAsk) {
@@ -113,7 +152,8 @@ TEST_F(FirewallKeeperTest, TheIptablesThatDropsIsTheOneToAsk) {
 }
 
 TEST_F(FirewallKeeperTest, NothingIsTouchedWhereNothingIsAskedFor) {
-  firewall.emplace(FirewallOptions{.rules = {.forward = false}}, *loop, [] { ADD_FAILURE(); });
+  firewall.emplace(FirewallOptions{.rules = {.forward = false}, .docker = false}, *loop,
+                   [] { ADD_FAILURE(); });
   config.network = Cidr4::parse("10.5.0.0/16").value();
   firewall->want(config, Cidr4::parse("10.5.1.0/24").value());
   EXPECT_TRUE(firewall->in_place());

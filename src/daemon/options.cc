@@ -102,6 +102,10 @@ Result<FirewallOptions> firewall_options(const DaemonFlags& texts, const Flags& 
   } else if (texts.firewall != "auto") {
     return bad(flags, "firewall", quoted(texts.firewall) + " is none of auto, nftables, iptables");
   }
+  options.docker = texts.docker_rules == "auto";
+  if (!options.docker && texts.docker_rules != "off") {
+    return bad(flags, "docker-rules", quoted(texts.docker_rules) + " is neither auto nor off");
+  }
   return options;
 }
 

@@ -165,6 +165,9 @@ TEST(OptionsTest, RulesAreThoseThatAreAskedFor) {
   EXPECT_EQ(given.resync, seconds(7));
   EXPECT_EQ(given.mode, FirewallMode::nftables);
   EXPECT_EQ(options({"--firewall=iptables"}).firewall.mode, FirewallMode::iptables);
+  EXPECT_TRUE(options({}).firewall.docker);
+  EXPECT_FALSE(options({"--docker-rules=off"}).firewall.docker);
+  EXPECT_EQ(mistake({"--docker-rules=no"}), "--docker-rules: \"no\" is neither auto nor off");
   EXPECT_EQ(mistake({"--firewall=ufw"}), "--firewall: \"ufw\" is none of auto, nftables, iptables");
 }
 

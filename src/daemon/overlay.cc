@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/overlay.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/log.h"
@@ -42,6 +43,7 @@ void Overlay::paths_changed(const std::map<SubnetKey, DecodedRecord>& leases) {
   if (!parts_.backend.wants_on_link()) return;
   reconciler_.set_peers(plan_all(leases), parts_.loop.now());
   arm_timer();
+  parts_.on_state();
 }
 
 std::vector<std::pair<Cidr4, NetState>> Overlay::plan_all(
@@ -74,7 +76,7 @@ void Overlay::apply(const std::vector<PeerChange>& changes) {
     } else {
       const Lease& gone = std::get<PeerDown>(change).lease;
       log::verbose(2, "Subnet removed", {{"subnet", to_string(gone.subnet)}});
-      planned_.erase(gone.subnet.v4);
+      forget(gone.subnet.v4);
       set_aside_.erase(to_string(gone.subnet));
       peers.emplace_back(gone.subnet.v4, NetState{});
     }
@@ -93,7 +95,7 @@ void Overlay::suspect() {
 // Nothing for our own lease, and for a peer that cannot be reached.
 std::optional<NetState> Overlay::plan(const Lease& peer) {
   const std::string name = to_string(peer.subnet);
-  planned_.erase(peer.subnet.v4);
+  forget(peer.subnet.v4);
   if (peer.subnet == own_->subnet) return std::nullopt;
   PeerFacts facts;
   if (parts_.backend.wants_on_link()) {
@@ -111,7 +113,25 @@ std::optional<NetState> Overlay::plan(const Lease& peer) {
   }
   set_aside_.erase(name);
   planned_.emplace(peer.subnet.v4, peer.attributes.public_ip);
+  const bool unwrapped = std::ranges::any_of(
+      state->routes, [this](const Route& route) { return route.link == host_.underlay.interface; });
+  if (unwrapped) unwrapped_.emplace(peer.subnet.v4, peer.attributes.public_ip);
   return *std::move(state);
+}
+
+void Overlay::forget(const Cidr4& subnet) {
+  planned_.erase(subnet);
+  unwrapped_.erase(subnet);
+}
+
+OverlayIngress Overlay::ingress() const {
+  OverlayIngress ingress{.devices = scope().link_names, .underlay = host_.underlay.interface};
+  for (const auto& [subnet, public_ip] : unwrapped_)
+    ingress.neighbours.push_back(public_ip);
+  std::ranges::sort(ingress.neighbours);
+  const auto twice = std::ranges::unique(ingress.neighbours);
+  ingress.neighbours.erase(twice.begin(), twice.end());
+  return ingress;
 }
 
 // Many changes of one turn are one table.

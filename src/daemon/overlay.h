@@ -15,6 +15,7 @@
 #include "daemon/packet_path.h"
 #include "loop/loop.h"
 #include "plan/reconciler.h"
+#include "rules/docker_rules.h"
 
 namespace flannel {
 
@@ -48,6 +49,9 @@ class Overlay {
   // What is ours in the kernel.
   Scope scope() const;
 
+  // How packets of other hosts come in.
+  OverlayIngress ingress() const;
+
   // Others changed something of ours in the kernel, or news of it were lost.
   void suspect();
 
@@ -65,6 +69,7 @@ class Overlay {
   std::optional<NetState> plan(const Lease& peer);
   std::vector<std::pair<Cidr4, NetState>> plan_all(
       const std::map<SubnetKey, DecodedRecord>& leases);
+  void forget(const Cidr4& subnet);
   void arm_timer();
   void publish_table();
 
@@ -73,7 +78,8 @@ class Overlay {
   Cidr4 network_;
   std::optional<Lease> own_;
   Reconciler reconciler_;
-  std::map<Cidr4, Ip4> planned_;  // and their public IPs
+  std::map<Cidr4, Ip4> planned_;    // and their public IPs
+  std::map<Cidr4, Ip4> unwrapped_;  // of these, those reached by the underlay itself
   std::map<std::string, std::string> set_aside_;
   SubscriptionPtr timer_;
   TimePoint armed_for_ = kNever;

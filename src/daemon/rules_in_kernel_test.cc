@@ -13,6 +13,7 @@
 #include "kernel/iptables.h"
 #include "kernel/nftables.h"
 #include "loop/epoll_loop.h"
+#include "rules/docker_rules.h"
 #include "rules/iptables_text.h"
 #include "rules/nft_text.h"
 #include "support/child_process.h"
@@ -267,35 +268,83 @@ TEST_P(IptablesFirewallTest, ATableOfNftDoesNotHelpAgainstThatPolicy) {
   EXPECT_TRUE(forward_may_drop(parse_iptables(saved(*iptables), "filter")));
 }
 
-// As Docker 28 has it: what comes from elsewhere for a container is dropped before the end.
-TEST_P(IptablesFirewallTest, ForwardsWhereDockerDropsInChainsOfItsOwn) {
-  command("-N DOCKER-USER");
-  command("-N DOCKER");
-  command("-A DOCKER-USER -d 10.5.1.3 -j DROP");
-  command("-A DOCKER-USER -j RETURN");
-  command("-A FORWARD -j DOCKER-USER");
-  command("-A FORWARD -o to-inside -j DOCKER");
-  command("-A DOCKER ! -i to-inside -o to-inside -j DROP");
-  command("-P FORWARD DROP");
+// As Docker 28 has it, with the inside for its bridge.
+class DockerFirewallTest : public IptablesFirewallTest {
+ protected:
+  void SetUp() override {
+    IptablesFirewallTest::SetUp();
+    if (IsSkipped()) return;
+    for (const char* words :
+         {"-N DOCKER-USER", "-N DOCKER-FORWARD", "-N DOCKER", "-A FORWARD -j DOCKER-USER",
+          "-A FORWARD -j DOCKER-FORWARD", "-A DOCKER-FORWARD -o to-inside -j DOCKER",
+          "-A DOCKER-FORWARD -i to-inside -j ACCEPT",
+          "-A DOCKER ! -i to-inside -o to-inside -j DROP", "-P FORWARD DROP",
+          "-t raw -A PREROUTING -d 10.5.1.2/32 ! -i to-inside -j DROP",
+          "-t nat -A POSTROUTING -s 10.5.1.0/24 ! -o to-inside -j MASQUERADE"}) {
+      command(words);
+    }
+  }
+  // The input it took.
+  std::string let_the_overlay_in() {
+    const std::string change = docker_change(wish, parse_iptables_tables(saved(*iptables)));
+    if (!change.empty()) {
+      const auto done = restore(*iptables, change);
+      EXPECT_TRUE(done) << done.error().text << "\n" << change;
+    }
+    return change;
+  }
+
+  // As with host-gw: the peer speaks unwrapped.
+  DockerWish wish{kNetwork,
+                  kSubnet,
+                  {.underlay = "to-outside", .neighbours = {Ip4::parse("192.0.2.9").value()}}};
+};
+
+INSTANTIATE_TEST_SUITE_P(Both, DockerFirewallTest,
+                         ::testing::Values(IptablesKind::nft, IptablesKind::legacy),
+                         [](const auto& kind) {
+                           return kind.param == IptablesKind::nft ? "Nft" : "Legacy";
+                         });
+
+TEST_P(DockerFirewallTest, WithoutUsNobodyComesInAndWhoGoesOutIsHidden) {
   EXPECT_EQ(seen_inside("10.5.2.2"), "nothing\n");
-  make_so(*iptables, rules(), IptablesMoment::start);
-  EXPECT_EQ(make_so(*iptables, rules(), IptablesMoment::start), "");
-  expect_masquerade();
-  inside->in("ip address add 10.5.1.3/24 dev eth0");
-  EXPECT_EQ(
-      seen(*inside, "nsenter -n -t " + outside->pid() + " " + datagram("10.5.2.2", "10.5.1.3"),
-           "10.5.1.3"),
-      "nothing\n")
-      << "what the operator forbids stays forbidden";
+  EXPECT_EQ(seen_outside("10.5.2.2"), "192.0.2.1\n");
 }
 
-TEST_P(IptablesFirewallTest, NothingIsLeftAfterARemoval) {
-  command("-N DOCKER-USER");
+TEST_P(DockerFirewallTest, LetsInTheOverlayAndNobodyElse) {
+  EXPECT_NE(let_the_overlay_in(), "");
+  EXPECT_EQ(let_the_overlay_in(), "") << "what it prints is what was meant";
+  EXPECT_EQ(seen_inside("10.5.2.2"), "10.5.2.2\n") << "a peer's container";
+  EXPECT_EQ(seen_inside("192.0.2.9"), "192.0.2.9\n") << "the peer itself";
+  EXPECT_EQ(seen_inside("198.51.100.1"), "nothing\n") << "not a peer";
+  EXPECT_EQ(seen_outside("10.5.2.2"), "10.5.1.2\n") << "seen by its own address";
+  EXPECT_EQ(seen_outside("198.51.100.1"), "192.0.2.1\n") << "away from the network";
+}
+
+TEST_P(DockerFirewallTest, WhatTheOperatorForbidsStaysForbidden) {
+  command("-I DOCKER-USER -s 10.5.2.2 -j DROP");
+  let_the_overlay_in();
+  EXPECT_EQ(seen_inside("10.5.2.2"), "nothing\n");
+  EXPECT_EQ(seen_inside("192.0.2.9"), "192.0.2.9\n");
+}
+
+TEST_P(DockerFirewallTest, DockerTakesItsOwnRulesAwayAsEver) {
+  let_the_overlay_in();
+  command("-t raw -D PREROUTING -d 10.5.1.2/32 ! -i to-inside -j DROP");
+  command("-t nat -D POSTROUTING -s 10.5.1.0/24 ! -o to-inside -j MASQUERADE");
+  command("-F DOCKER-USER");
+  EXPECT_NE(let_the_overlay_in(), "");
+  EXPECT_EQ(let_the_overlay_in(), "");
+}
+
+TEST_P(DockerFirewallTest, NothingIsLeftAfterARemoval) {
   make_so(*iptables, rules(), IptablesMoment::start);
-  const std::string text = saved(*iptables);
-  ASSERT_TRUE(restore(*iptables, nat_removal(parse_iptables(text, "nat")) +
-                                     filter_removal(parse_iptables(text, "filter"))));
-  EXPECT_EQ(saved(*iptables).find("FLANNEL"), std::string::npos) << saved(*iptables);
+  let_the_overlay_in();
+  ASSERT_TRUE(restore(*iptables, removal_of_all(saved(*iptables))));
+  const std::string left = saved(*iptables);
+  EXPECT_EQ(left.find("FLANNEL"), std::string::npos) << left;
+  EXPECT_EQ(left.find("flanneld"), std::string::npos) << left;
+  EXPECT_NE(left.find("-A DOCKER ! -i to-inside"), std::string::npos) << "Docker's own stay";
 }
 
 TEST_P(IptablesFirewallTest, InputThatMakesNoSenseIsAnErrorWithWhatItSays) {

@@ -2,8 +2,10 @@
 #include "kernel/iptables.h"
 
 #include <cassert>
+#include <filesystem>
 #include <utility>
 
+#include "base/file.h"
 #include "kernel/program.h"
 
 namespace flannel {
@@ -20,6 +22,11 @@ std::string_view to_string(IptablesKind kind) {
   return {};
 }
 
+bool legacy_tables_exist() {
+  const auto names = read_file("/proc/thread-self/net/ip_tables_names");
+  return names && !names->empty();
+}
+
 Result<std::unique_ptr<Iptables>> Iptables::find(IptablesKind kind, Loop& loop) {
   std::string name(to_string(kind));
   auto save = find_program(name + "-save");
@@ -32,7 +39,15 @@ Result<std::unique_ptr<Iptables>> Iptables::find(IptablesKind kind, Loop& loop) 
 }
 
 Iptables::Iptables(std::string name, std::string save, std::string restore, Loop& loop)
-    : name_(std::move(name)), save_(std::move(save)), restore_(std::move(restore)), loop_(loop) {}
+    : name_(std::move(name)), save_(std::move(save)), restore_(std::move(restore)), loop_(loop) {
+  std::error_code failed;
+  program_ = std::filesystem::canonical(save_, failed).string();
+  if (failed) program_ = save_;
+}
+
+bool Iptables::is_legacy() const {
+  return program_.find("legacy") != std::string::npos;
+}
 
 void Iptables::save(Reply<std::string> reply) {
   start({save_}, {}, std::move(reply));

@@ -19,6 +19,9 @@ namespace flannel {
 enum class IptablesKind { system, nft, legacy };
 std::string_view to_string(IptablesKind kind);  // "iptables", "iptables-nft", "iptables-legacy"
 
+// Something has made tables of iptables-legacy in this network namespace.
+bool legacy_tables_exist();
+
 class Iptables {
  public:
   template <typename T>
@@ -28,6 +31,10 @@ class Iptables {
   // what is under way, and no reply comes any more.
   static Result<std::unique_ptr<Iptables>> find(IptablesKind kind, Loop& loop);
   const std::string& name() const { return name_; }
+  // Both run the same program, so they have the same rules.
+  bool is_same(const Iptables& other) const { return program_ == other.program_; }
+  // Of its rules' changes the kernel does not tell.
+  bool is_legacy() const;
 
   // One call at a time: the next when its reply has come.
   bool busy() const { return running_ != nullptr; }
@@ -42,6 +49,7 @@ class Iptables {
   void start(std::vector<std::string> words, std::string input, Reply<std::string> reply);
 
   std::string name_, save_, restore_;
+  std::string program_;  // what `save_` is a link to
   Loop& loop_;
   SubscriptionPtr running_;
 };

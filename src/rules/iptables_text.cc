@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "base/parse.h"
+#include "rules/iptables_jump.h"
 
 namespace flannel {
 namespace {
@@ -19,15 +20,14 @@ struct OwnChain {
   const char* name;
   const char* comment;
   const char* parent;
-  const char* docker_parent;  // if it is there
 
   std::string jump() const {
     return fmt::format("-m comment --comment \"{}\" -j {}", comment, name);
   }
 };
 
-constexpr OwnChain kMasquerade{"nat", "FLANNEL-POSTRTG", "flanneld masq", "POSTROUTING", nullptr};
-constexpr OwnChain kForward{"filter", "FLANNEL-FWD", "flanneld forward", "FORWARD", "DOCKER-USER"};
+constexpr OwnChain kMasquerade{"nat", "FLANNEL-POSTRTG", "flanneld masq", "POSTROUTING"};
+constexpr OwnChain kForward{"filter", "FLANNEL-FWD", "flanneld forward", "FORWARD"};
 
 std::string address(const char* option, const std::optional<AddressMatch>& match) {
   if (!match) return {};
@@ -97,36 +97,14 @@ Rules rules_of_old(const OwnChain& chain, std::vector<Rule> rules, const Cidr4& 
   return old;
 }
 
-// Where in `parent` the jump belongs: before a RETURN for everything, which ends DOCKER-USER;
-// else at the end. Counted from 1, as iptables does.
-std::size_t place_of_jump(const Rules& parent) {
-  const auto end = std::find(parent.begin(), parent.end(), "-j RETURN");
-  return static_cast<std::size_t>(end - parent.begin()) + 1;
-}
-
 // The lines that make `parent` lead to our chain once, and free of what old releases left.
-std::string parent_lines(const OwnChain& chain, const std::string& parent, const Rules& have,
-                         const Rules& old) {
-  std::string lines;
-  Rules rest;
-  std::size_t jumps = 0;
-  for (const std::string& rule : have) {
-    if (contains(old, rule)) {
-      lines += fmt::format("-D {} {}\n", parent, rule);
-    } else {
-      rest.push_back(rule);
-      jumps += rule == chain.jump() ? 1 : 0;
-    }
-  }
-  const std::size_t place = place_of_jump(rest);
-  const auto jump = std::find(rest.begin(), rest.end(), chain.jump());
-  if (jumps == 1 && static_cast<std::size_t>(jump - rest.begin()) < place) return lines;
-  for (; jumps > 0; --jumps)
-    lines += fmt::format("-D {} {}\n", parent, chain.jump());
-  std::erase(rest, chain.jump());
-  const std::size_t again = place_of_jump(rest);
-  if (again > rest.size()) return lines + fmt::format("-A {} {}\n", parent, chain.jump());
-  return lines + fmt::format("-I {} {} {}\n", parent, again, chain.jump());
+std::string parent_lines(const OwnChain& chain, const Rules& have, const Rules& old) {
+  auto is_old = [&](std::string_view rule) { return contains(old, std::string(rule)); };
+  Rules rest = have;
+  std::erase_if(rest, is_old);
+  return delete_rules(chain.parent, have, is_old) +
+         keep_ahead(chain.parent, chain.jump(), std::move(rest),
+                    [](std::string_view rule) { return rule == "-j RETURN"; });
 }
 
 std::string change(const OwnChain& chain, const IptablesTable& table, const std::vector<Rule>& list,
@@ -147,10 +125,7 @@ std::string change(const OwnChain& chain, const IptablesTable& table, const std:
     for (const std::string& rule : wanted)
       lines += fmt::format("-A {} {}\n", chain.name, rule);
   }
-  lines += parent_lines(chain, chain.parent, rules_in(table, chain.parent), old);
-  if (chain.docker_parent && table.has(chain.docker_parent)) {
-    lines += parent_lines(chain, chain.docker_parent, rules_in(table, chain.docker_parent), {});
-  }
+  lines += parent_lines(chain, rules_in(table, chain.parent), old);
   return lines.empty() ? lines : fmt::format("*{}\n{}COMMIT\n", chain.table, lines);
 }
 
@@ -209,11 +184,6 @@ std::string nat_removal(const IptablesTable& nat) {
 
 std::string filter_removal(const IptablesTable& filter) {
   return removal(kForward, filter);
-}
-
-std::string removal_of_all(std::string_view saved) {
-  return nat_removal(parse_iptables(saved, "nat")) +
-         filter_removal(parse_iptables(saved, "filter"));
 }
 
 }  // namespace flannel

@@ -3,8 +3,7 @@
 //
 //   nat     POSTROUTING ──▶ FLANNEL-POSTRTG
 //   filter  FORWARD ──▶ FLANNEL-FWD
-//           DOCKER-USER ──▶ FLANNEL-FWD     where Docker is: its drops come before the end of
-//           FORWARD
+// What Docker's chains need besides: docker_rules.h.
 #pragma once
 
 #include <map>
@@ -44,7 +43,5 @@ std::string filter_change(const RuleSet& rules, const IptablesTable& filter, Ipt
 // Input that removes our chains and all that leads to them; empty: there is nothing.
 std::string nat_removal(const IptablesTable& nat);
 std::string filter_removal(const IptablesTable& filter);
-// The same for every table that flanneld puts something into, out of what iptables-save printed.
-std::string removal_of_all(std::string_view saved);
 
 }  // namespace flannel

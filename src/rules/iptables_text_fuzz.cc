@@ -2,6 +2,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "rules/docker_rules.h"
 #include "rules/iptables_text.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -10,6 +11,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static const RuleSet rules =
       plan_rules(Cidr4::of(Ip4::of(10, 5, 0, 0), 16), Cidr4::of(Ip4::of(10, 5, 1, 0), 24),
                  {.masquerade = true});
+  const DockerWish wish{rules.network,
+                        Cidr4::of(Ip4::of(10, 5, 1, 0), 24),
+                        {.devices = {"flannel.1"}, .underlay = "eth0"}};
+  (void)docker_change(wish, parse_iptables_tables(text));
+  (void)removal_of_all(text);
   for (const char* name : {"nat", "filter"}) {
     const IptablesTable table = parse_iptables(text, name);
     for (const auto moment : {IptablesMoment::start, IptablesMoment::resync}) {

@@ -87,26 +87,12 @@ TEST(IptablesTextTest, ADeletedJumpComesBackAndADoubleOneGoes) {
             "*nat\n" + gone + gone + line + "COMMIT\n");
 }
 
-TEST(IptablesTextTest, DockerIsPassedByItsOwnChain) {
-  EXPECT_EQ(filter_start(":DOCKER-USER - [0:0]\n", ""),
-            "*filter\n:FLANNEL-FWD - [0:0]\n" + kForwardRules + "-A FORWARD " + kForwardJump +
-                "\n-A DOCKER-USER " + kForwardJump + "\nCOMMIT\n");
-}
-
-TEST(IptablesTextTest, WhatTheOperatorPutIntoDockersChainIsAskedFirst) {
-  const std::string own = ":FLANNEL-FWD - [0:0]\n:DOCKER-USER - [0:0]\n";
-  const std::string done = "-A FORWARD " + kForwardJump + "\n" + kForwardRules;
-  const std::string operators = "-A DOCKER-USER -s 10.42.9.9/32 -j DROP\n";
-  EXPECT_EQ(filter_start(own, done + operators + "-A DOCKER-USER -j RETURN\n"),
-            "*filter\n-I DOCKER-USER 2 " + kForwardJump + "\nCOMMIT\n");
-  EXPECT_EQ(filter_start(own, done + operators + "-A DOCKER-USER " + kForwardJump +
-                                  "\n-A DOCKER-USER -j RETURN\n"),
-            "");
+TEST(IptablesTextTest, BehindARefusalForAllNobodyComesToTheJump) {
+  const std::string own = ":FLANNEL-FWD - [0:0]\n";
+  const std::string ours = "-A FORWARD " + kForwardJump + "\n";
   EXPECT_EQ(
-      filter_start(own, done + "-A DOCKER-USER -j RETURN\n-A DOCKER-USER " + kForwardJump + "\n"),
-      "*filter\n-D DOCKER-USER " + kForwardJump + "\n-I DOCKER-USER 1 " + kForwardJump +
-          "\nCOMMIT\n")
-      << "after the RETURN nobody comes there";
+      filter_start(own, "-A FORWARD -j RETURN\n" + ours + kForwardRules),
+      "*filter\n-D FORWARD " + kForwardJump + "\n-I FORWARD 1 " + kForwardJump + "\nCOMMIT\n");
 }
 
 TEST(IptablesTextTest, RulesOfVersion010GoOnce) {
@@ -148,11 +134,6 @@ TEST(IptablesTextTest, ARemovalBeginsWithTheJumpsSoThatTheChainIsFree) {
                                       "\n-A DOCKER-USER " + kForwardJump + "\n" + kForwardRules)),
             "*filter\n-D DOCKER-USER " + kForwardJump + "\n-D FORWARD " + kForwardJump +
                 "\n-F FLANNEL-FWD\n-X FLANNEL-FWD\nCOMMIT\n");
-  const std::string both =
-      "*filter\n:FLANNEL-FWD - [0:0]\nCOMMIT\n*nat\n:FLANNEL-POSTRTG - [0:0]\nCOMMIT\n";
-  EXPECT_EQ(removal_of_all(both),
-            "*nat\n-F FLANNEL-POSTRTG\n-X FLANNEL-POSTRTG\nCOMMIT\n"
-            "*filter\n-F FLANNEL-FWD\n-X FLANNEL-FWD\nCOMMIT\n");
   EXPECT_EQ(nat_removal({}), "");
   EXPECT_EQ(filter_removal(filter("", "-A FORWARD -j ACCEPT\n")), "");
 }

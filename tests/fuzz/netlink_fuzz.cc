@@ -6,6 +6,7 @@
 
 #include "kernel/netlink_message.h"
 #include "kernel/rtnetlink.h"
+#include "kernel/rule_watch.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace flannel;
@@ -18,6 +19,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     decode_neighbour(message->payload);
     decode_fdb(message->payload);
     decode_ack(*message);
+    decode_rule_change(*message);
   }
   return 0;
 }

@@ -60,9 +60,11 @@ class AgentTest : public ::testing::Test {
     void want(const NetworkConfig& config, const Cidr4& own) override {
       wanted = to_string(config.network) + " " + to_string(own);
     }
+    void admit(const OverlayIngress& ingress) override { admitted = ingress; }
     bool in_place() const override { return there; }
     const std::string& trouble() const override { return wrong; }
     std::string wanted, wrong;
+    OverlayIngress admitted;
     bool there = true;
   };
 

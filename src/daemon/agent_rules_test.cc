@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the agent tells the packet filter, and what it waits for.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "support/agent_fixture.h"
+
+namespace flannel {
+namespace {
+
+TEST_F(AgentTest, ReadyAndTheFileWaitForTheRules) {
+  rules_.there = false;
+  rules_.wrong = "no iptables";
+  configure(kHostGw);
+  EXPECT_EQ(rules_.wanted, "10.5.0.0/16 " + to_string(agent_->keeper()->lease()->subnet.v4));
+  EXPECT_EQ(ready_, 0);
+  EXPECT_FALSE(std::filesystem::exists(subnet_file()));
+  EXPECT_EQ(only_trouble(), "packet filter: no iptables");
+  rules_.there = true;
+  rules_.wrong.clear();
+  agent_->rules_changed();
+  loop_.settle();
+  EXPECT_EQ(ready_, 1);
+  EXPECT_TRUE(std::filesystem::exists(subnet_file()));
+}
+
+TEST_F(AgentTest, TheRulesLearnHowTheOverlayComesIn) {
+  put("10.5.9.0-24", peer_value("192.0.2.9", "vxlan"));
+  configure(kVxlan);
+  EXPECT_EQ(rules_.admitted, (OverlayIngress{.devices = {"flannel.1"}, .underlay = "eth0"}));
+}
+
+TEST_F(AgentTest, PeersThatSendUnwrappedAreNamedToTheRules) {
+  configure(kHostGw);
+  const std::string peer = R"({"PublicIP":"192.0.2.9","BackendType":"host-gw"})";
+  put("10.5.9.0-24", peer);
+  put("10.5.8.0-24", peer);
+  EXPECT_EQ(rules_.admitted,
+            (OverlayIngress{.underlay = "eth0", .neighbours = {Ip4::of(192, 0, 2, 9)}}));
+  remove("10.5.9.0-24");
+  remove("10.5.8.0-24");
+  EXPECT_EQ(rules_.admitted, (OverlayIngress{.underlay = "eth0"}));
+}
+
+}  // namespace
+}  // namespace flannel

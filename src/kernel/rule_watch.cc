@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/rule_watch.h"
+
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netlink.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <utility>
+
+namespace flannel {
+namespace {
+
+constexpr int kNewsATurn = 1024;
+constexpr int kReceiveBuffer = 1 << 20;  // a Kubernetes node rewrites thousands of rules at once
+
+Result<Fd> open_socket() {
+  Fd fd{::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_NETFILTER)};
+  if (!fd) return os_error("netlink: open a socket for netfilter");
+  // Without the privilege it stays as it is, and news are lost sooner, which is said.
+  (void)::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUFFORCE, &kReceiveBuffer, sizeof kReceiveBuffer);
+  sockaddr_nl address{};
+  address.nl_family = AF_NETLINK;
+  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    return os_error("netlink: bind for netfilter");
+  }
+  constexpr int kGroup = NFNLGRP_NFTABLES;
+  if (::setsockopt(fd.get(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &kGroup, sizeof kGroup) != 0) {
+    return os_error("netlink: listen to changes of nftables");
+  }
+  return fd;
+}
+
+}  // namespace
+
+std::optional<RuleChange> decode_rule_change(const NetlinkMessage& message) {
+  if (message.type >> 8 != NFNL_SUBSYS_NFTABLES) return std::nullopt;
+  NetlinkBytes payload = message.payload;
+  const auto header = take_header<nfgenmsg>(payload);
+  if (!header || header->nfgen_family != NFPROTO_IPV4) return std::nullopt;
+  const NetlinkAttributes<NFTA_CHAIN_MAX> attributes(payload);
+  switch (message.type & 0xff) {
+    case NFT_MSG_NEWTABLE:
+    case NFT_MSG_DELTABLE:
+      return RuleChange{attributes.text(NFTA_TABLE_NAME), {}};
+    case NFT_MSG_NEWCHAIN:
+    case NFT_MSG_DELCHAIN:
+      return RuleChange{attributes.text(NFTA_CHAIN_TABLE), attributes.text(NFTA_CHAIN_NAME)};
+    case NFT_MSG_NEWRULE:
+    case NFT_MSG_DELRULE:
+      return RuleChange{attributes.text(NFTA_RULE_TABLE), attributes.text(NFTA_RULE_CHAIN)};
+    default:
+      return std::nullopt;
+  }
+}
+
+Result<std::unique_ptr<RuleWatch>> RuleWatch::open(Loop& loop, Question is_ours,
+                                                   std::function<void()> on_change) {
+  std::unique_ptr<RuleWatch> watch(
+      new RuleWatch(TRY(open_socket()), std::move(is_ours), std::move(on_change)));
+  watch->watch_ = TRY(loop.watch_fd(watch->fd_.get(), EPOLLIN,
+                                    [self = watch.get()](std::uint32_t) { self->on_readable(); }));
+  return watch;
+}
+
+RuleWatch::RuleWatch(Fd fd, Question is_ours, std::function<void()> on_change)
+    : fd_(std::move(fd)),
+      is_ours_(std::move(is_ours)),
+      on_change_(std::move(on_change)),
+      buffer_(64 << 10) {}
+
+void RuleWatch::on_readable() {
+  bool changed = false;
+  for (int news = 0; news < kNewsATurn && receive_one(changed);)
+    ++news;
+  if (changed) on_change_();
+}
+
+bool RuleWatch::receive_one(bool& changed) {
+  sockaddr_nl from{};
+  socklen_t length = sizeof from;
+  const auto size = ::recvfrom(fd_.get(), buffer_.data(), buffer_.size(), MSG_TRUNC,
+                               reinterpret_cast<sockaddr*>(&from), &length);
+  if (size < 0 && errno == EINTR) return true;
+  if (size < 0 && errno == EAGAIN) return false;
+  if (size < 0 || static_cast<std::size_t>(size) > buffer_.size()) {
+    changed = true;  // ENOBUFS: the queue was full, and what is in it is still to be had
+    return size >= 0 || errno == ENOBUFS;
+  }
+  if (changed || from.nl_pid != 0) return true;
+  NetlinkReader reader(NetlinkBytes(buffer_).first(static_cast<std::size_t>(size)));
+  while (const auto message = reader.next()) {
+    const auto change = decode_rule_change(*message);
+    changed = changed || (change && is_ours_(*change));
+  }
+  return true;
+}
+
+}  // namespace flannel

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/rule_watch.h"
+
+#include <gtest/gtest.h>
+
+#include "loop/epoll_loop.h"
+#include "support/fresh_netns.h"
+
+namespace flannel {
+namespace {
+
+class RuleWatchTest : public NetnsTest {
+ protected:
+  void SetUp() override {
+    NetnsTest::SetUp();
+    if (IsSkipped()) return;
+    shell("iptables-nft -P FORWARD ACCEPT; iptables-nft -N X");
+    auto opened = RuleWatch::open(
+        *loop_,
+        [this](const RuleChange& change) {
+          heard_ += std::string(change.table) + "/" + std::string(change.chain) + "\n";
+          return change.chain == ours_;  // from then on nobody is asked this turn
+        },
+        [this] { ++changes_; });
+    if (!opened) throw std::runtime_error(opened.error().text);
+    watch_ = *std::move(opened);
+  }
+
+  // What was told of `command`, which changes rules.
+  std::string told_of(const std::string& command) {
+    heard_.clear();
+    changes_ = 0;
+    shell(command);
+    // News are queued by the time a change returns: one turn is enough.
+    const auto stop = loop_->at(loop_->now(), [this] { loop_->stop(); });
+    EXPECT_TRUE(loop_->run());
+    return heard_;
+  }
+
+  std::unique_ptr<EpollLoop> loop_ = EpollLoop::open().value();
+  std::unique_ptr<RuleWatch> watch_;
+  std::string ours_ = "FORWARD";
+  std::string heard_;
+  int changes_ = 0;
+};
+
+TEST_F(RuleWatchTest, TellsWhereARuleCameAndWent) {
+  EXPECT_EQ(told_of("nft add rule ip filter FORWARD drop"), "filter/FORWARD\n");
+  EXPECT_EQ(changes_, 1);
+  EXPECT_EQ(told_of("nft flush chain ip filter FORWARD"), "filter/FORWARD\n");
+  EXPECT_EQ(changes_, 1);
+}
+
+TEST_F(RuleWatchTest, IptablesOverNftablesIsHeardToo) {
+  told_of("iptables-nft -t nat -A POSTROUTING -j ACCEPT");
+  EXPECT_NE(heard_.find("nat/POSTROUTING\n"), std::string::npos) << heard_;
+  EXPECT_EQ(told_of("iptables-nft -P FORWARD DROP"), "filter/FORWARD\n")
+      << "a policy is a change of its chain";
+}
+
+TEST_F(RuleWatchTest, AFlushOfEverythingIsHeard) {
+  ours_ = "nothing";
+  told_of("nft flush ruleset");
+  EXPECT_NE(heard_.find("filter/\n"), std::string::npos) << heard_;
+  EXPECT_NE(heard_.find("filter/FORWARD\n"), std::string::npos) << heard_;
+}
+
+TEST_F(RuleWatchTest, WhatIsNotOursWakesNobody) {
+  EXPECT_EQ(told_of("nft add rule ip filter X drop"), "filter/X\n");
+  EXPECT_EQ(changes_, 0);
+  EXPECT_EQ(told_of("nft add table ip6 filter; nft add table inet filter"), "");
+}
+
+// More than the queue holds, as a Kubernetes node does when it starts.
+TEST_F(RuleWatchTest, NewsThatAreLostCountAsAChange) {
+  const std::string many =
+      "for i in $(seq 20000); do echo \"add rule ip filter X tcp dport $i accept\"; done";
+  told_of("(" + many + ") | nft -f -");
+  EXPECT_EQ(changes_, 1);
+}
+
+}  // namespace
+}  // namespace flannel

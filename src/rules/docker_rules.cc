@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "rules/docker_rules.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "rules/iptables_jump.h"
+#include "rules/rule_set.h"
+
+namespace flannel {
+namespace {
+
+using Rules = std::vector<std::string>;
+
+constexpr const char* kChain = "FLANNEL-DOCKER";
+constexpr const char* kComment = "-m comment --comment \"flanneld docker\"";
+
+const std::string& jump() {
+  static const std::string text = fmt::format("{} -j {}", kComment, kChain);
+  return text;
+}
+
+bool is_ours(std::string_view rule) {
+  return rule.find(kComment) != std::string_view::npos;
+}
+
+const Rules& rules_in(const IptablesTable& table, const std::string& chain) {
+  static const Rules none;
+  const auto found = table.rules.find(chain);
+  return found == table.rules.end() ? none : found->second;
+}
+
+// The network behind `option` ("-d ") if the rule begins with it, or has it after "-s NET ".
+std::optional<Cidr4> net_of(std::string_view rule, std::string_view option) {
+  if (!rule.starts_with(option)) {
+    if (!rule.starts_with("-s ")) return std::nullopt;
+    rule.remove_prefix(3);
+    rule.remove_prefix(std::min(rule.size(), rule.find(' ') + 1));
+    if (!rule.starts_with(option)) return std::nullopt;
+  }
+  rule.remove_prefix(option.size());
+  const auto net = Cidr4::parse(rule.substr(0, rule.find(' ')));
+  return net ? std::optional(*net) : std::nullopt;
+}
+
+bool is_inside(const Cidr4& outer, const std::optional<Cidr4>& inner) {
+  return inner && outer.contains(*inner);
+}
+
+// "-d 10.5.1.2/32 ! -i docker0 -j DROP": a container is for its own bridge only.
+bool is_raw_drop(std::string_view rule, const Cidr4& subnet) {
+  return rule.find(" ! -i ") != std::string_view::npos && rule.ends_with(" -j DROP") &&
+         is_inside(subnet, net_of(rule, "-d "));
+}
+
+// "-s 10.5.1.0/24 ! -o docker0 -j MASQUERADE": --ip-masq of Docker.
+bool is_masquerade(std::string_view rule, const Cidr4& subnet) {
+  return rule.find(" ! -o ") != std::string_view::npos && rule.ends_with(" -j MASQUERADE") &&
+         is_inside(subnet, net_of(rule, "-s "));
+}
+
+Rules accepts(const DockerWish& wish) {
+  Rules rules;
+  auto accept = [&](const Cidr4& from, const std::string& device) {
+    rules.push_back(fmt::format("-s {} -d {} -i {} {} -j ACCEPT", to_string(from),
+                                to_string(wish.subnet), device, kComment));
+  };
+  for (const std::string& device : wish.ingress.devices)
+    accept(wish.network, device);
+  if (wish.ingress.neighbours.empty()) return rules;
+  accept(wish.network, wish.ingress.underlay);
+  // The peers themselves, who speak by their addresses on the underlay.
+  for (const Ip4 ip : wish.ingress.neighbours)
+    accept({ip, 32}, wish.ingress.underlay);
+  return rules;
+}
+
+// Our chain with exactly `wanted` of this network; another flannel on this host has its own there.
+std::string chain_lines(const IptablesTable& table, const Cidr4& network, const Rules& wanted) {
+  Rules own, others;
+  for (const std::string& rule : rules_in(table, kChain))
+    (is_inside(network, net_of(rule, "-d ")) ? own : others).push_back(rule);
+  if (own == wanted) return {};
+  std::string lines = fmt::format(":{} - [0:0]\n", kChain);  // makes the chain, or empties it
+  others.insert(others.end(), wanted.begin(), wanted.end());
+  for (const std::string& rule : others)
+    lines += fmt::format("-A {} {}\n", kChain, rule);
+  return lines;
+}
+
+std::string in_table(const char* name, const std::string& lines) {
+  return lines.empty() ? lines : fmt::format("*{}\n{}COMMIT\n", name, lines);
+}
+
+std::string remove_chain(const IptablesTable& table) {
+  std::string lines;
+  for (const auto& [parent, rules] : table.rules) {
+    if (parent != kChain) lines += delete_rules(parent, rules, is_ours);
+  }
+  if (table.has(kChain)) lines += fmt::format("-F {0}\n-X {0}\n", kChain);
+  return lines;
+}
+
+// Gone for this network, and altogether unless another flannel is in it.
+std::string leave_chain(const IptablesTable& table, const Cidr4& network) {
+  const Rules& rules = rules_in(table, kChain);
+  const bool shared = std::ranges::any_of(
+      rules, [&](const std::string& rule) { return !is_inside(network, net_of(rule, "-d ")); });
+  return shared ? chain_lines(table, network, {}) : remove_chain(table);
+}
+
+// Docker 28 puts its drops behind what is there when a container starts: being there before it is
+// better than coming after it.
+std::string raw_lines(const DockerWish& wish, const IptablesTables& have, const Rules& wanted) {
+  const Rules& rules = rules_in(have.raw, "PREROUTING");
+  auto drops = [&](std::string_view rule) { return is_raw_drop(rule, wish.subnet); };
+  const bool may_drop = have.filter.has("DOCKER-FORWARD") || std::ranges::any_of(rules, drops);
+  if (!may_drop || wanted.empty()) return leave_chain(have.raw, wish.network);
+  return chain_lines(have.raw, wish.network, wanted) +
+         keep_ahead("PREROUTING", jump(), rules, drops);
+}
+
+// Behind what the operator forbids there, and before the RETURN at its end.
+std::string filter_lines(const DockerWish& wish, const IptablesTable& filter, const Rules& wanted) {
+  const std::string user = "DOCKER-USER";
+  if (!filter.has(user) || wanted.empty()) return leave_chain(filter, wish.network);
+  return chain_lines(filter, wish.network, wanted) +
+         keep_ahead(user, jump(), rules_in(filter, user),
+                    [](std::string_view rule) { return rule == "-j RETURN"; });
+}
+
+std::string nat_lines(const DockerWish& wish, const IptablesTable& nat) {
+  const std::string chain = "POSTROUTING";
+  const Rules& rules = rules_in(nat, chain);
+  const std::string wanted = fmt::format("-s {} -d {} -m mark ! --mark {:#x}/{:#x} {} -j ACCEPT",
+                                         to_string(wish.subnet), to_string(wish.network),
+                                         kForeignMasqueradeMark, kForeignMasqueradeMark, kComment);
+  auto masquerades = [&](std::string_view rule) { return is_masquerade(rule, wish.subnet); };
+  const bool needed = std::ranges::any_of(rules, masquerades);
+  const std::string stale = delete_rules(chain, rules, [&](std::string_view rule) {
+    return is_ours(rule) && is_inside(wish.network, net_of(rule, "-s ")) &&
+           (!needed || rule != wanted);
+  });
+  if (!needed) return stale;
+  Rules rest = rules;
+  std::erase_if(rest, [&](const std::string& rule) {
+    return is_ours(rule) && is_inside(wish.network, net_of(rule, "-s ")) && rule != wanted;
+  });
+  return stale + keep_ahead(chain, wanted, std::move(rest), masquerades);
+}
+
+}  // namespace
+
+IptablesTables parse_iptables_tables(std::string_view saved) {
+  return {.nat = parse_iptables(saved, "nat"),
+          .filter = parse_iptables(saved, "filter"),
+          .raw = parse_iptables(saved, "raw")};
+}
+
+std::string docker_change(const DockerWish& wish, const IptablesTables& have) {
+  const Rules wanted = accepts(wish);
+  return in_table("raw", raw_lines(wish, have, wanted)) +
+         in_table("filter", filter_lines(wish, have.filter, wanted)) +
+         in_table("nat", nat_lines(wish, have.nat));
+}
+
+std::string docker_removal(const IptablesTables& have) {
+  return in_table("raw", remove_chain(have.raw)) + in_table("filter", remove_chain(have.filter)) +
+         in_table("nat", remove_chain(have.nat));
+}
+
+std::string removal_of_all(std::string_view saved) {
+  const IptablesTables have = parse_iptables_tables(saved);
+  return nat_removal(have.nat) + filter_removal(have.filter) + docker_removal(have);
+}
+
+}  // namespace flannel

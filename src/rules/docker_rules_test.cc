@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "rules/docker_rules.h"
+
+#include <gtest/gtest.h>
+
+namespace flannel {
+namespace {
+
+const Cidr4 kNetwork = Cidr4::parse("10.42.0.0/16").value();
+const Cidr4 kSubnet = Cidr4::parse("10.42.1.0/24").value();
+const DockerWish kVxlan{kNetwork, kSubnet, {.devices = {"flannel.1"}, .underlay = "eth0"}};
+
+const std::string kJump = R"(-m comment --comment "flanneld docker" -j FLANNEL-DOCKER)";
+const std::string kAccept =
+    R"(-A FLANNEL-DOCKER -s 10.42.0.0/16 -d 10.42.1.0/24 -i flannel.1 -m comment --comment "flanneld docker" -j ACCEPT
+)";
+const std::string kUnmasked =
+    R"(-s 10.42.1.0/24 -d 10.42.0.0/16 -m mark ! --mark 0x4000/0x4000 -m comment --comment "flanneld docker" -j ACCEPT)";
+const std::string kChain = ":FLANNEL-DOCKER - [0:0]\n";
+const std::string kDrop = "-A PREROUTING -d 10.42.1.2/32 ! -i docker0 -j DROP\n";
+const std::string kMasquerade = "-A POSTROUTING -s 10.42.1.0/24 ! -o docker0 -j MASQUERADE\n";
+
+std::string raw(const std::string& rules, const std::string& chains = "") {
+  return "*raw\n:PREROUTING ACCEPT [0:0]\n" + chains + rules + "COMMIT\n";
+}
+std::string filter(const std::string& chains, const std::string& rules = "") {
+  return "*filter\n:FORWARD ACCEPT [0:0]\n" + chains + rules + "COMMIT\n";
+}
+std::string nat(const std::string& rules) {
+  return "*nat\n:POSTROUTING ACCEPT [0:0]\n" + rules + "COMMIT\n";
+}
+std::string change(const std::string& saved, const DockerWish& wish = kVxlan) {
+  return docker_change(wish, parse_iptables_tables(saved));
+}
+
+const std::string kDocker28 = ":DOCKER-USER - [0:0]\n:DOCKER-FORWARD - [0:0]\n";
+const std::string kDocker20 = ":DOCKER-USER - [0:0]\n";
+const std::string kFilterDone = "-A DOCKER-USER " + kJump + "\n" + kAccept;
+
+TEST(DockerRulesTest, WithoutDockerNothingIsTouched) {
+  EXPECT_EQ(change(""), "");
+  EXPECT_EQ(change(raw("-A PREROUTING -d 10.42.1.2/32 -p tcp -j DROP\n") + filter("") +
+                   nat("-A POSTROUTING -s 10.42.0.0/16 ! -d 224.0.0.0/4 -j MASQUERADE\n")),
+            "");
+}
+
+TEST(DockerRulesTest, Docker28IsPassedBeforeAContainerIsThere) {
+  EXPECT_EQ(change(filter(kDocker28)), "*raw\n" + kChain + kAccept + "-A PREROUTING " + kJump +
+                                           "\nCOMMIT\n" + "*filter\n" + kChain + kAccept +
+                                           "-A DOCKER-USER " + kJump + "\nCOMMIT\n");
+}
+
+TEST(DockerRulesTest, Docker20DropsNothingInRaw) {
+  EXPECT_EQ(change(filter(kDocker20)),
+            "*filter\n" + kChain + kAccept + "-A DOCKER-USER " + kJump + "\nCOMMIT\n");
+}
+
+TEST(DockerRulesTest, WhatIsThereIsLeftAlone) {
+  EXPECT_EQ(change(raw("-A PREROUTING " + kJump + "\n" + kDrop + kAccept, kChain) +
+                   filter(kDocker28 + kChain, kFilterDone) +
+                   nat("-A POSTROUTING " + kUnmasked + "\n" + kMasquerade)),
+            "");
+}
+
+TEST(DockerRulesTest, TheAcceptComesAheadOfTheDropsAndBehindTheOperatorsOwn) {
+  const std::string operators = "-A PREROUTING -s 10.42.9.9/32 -j DROP\n";
+  const std::string done = filter(kDocker28 + kChain, kFilterDone);
+  EXPECT_EQ(change(raw(operators + kDrop + kAccept, kChain) + done),
+            "*raw\n-I PREROUTING 2 " + kJump + "\nCOMMIT\n");
+  EXPECT_EQ(change(raw(kDrop + "-A PREROUTING " + kJump + "\n" + kAccept, kChain) + done),
+            "*raw\n-D PREROUTING " + kJump + "\n-I PREROUTING 1 " + kJump + "\nCOMMIT\n");
+}
+
+TEST(DockerRulesTest, WhatTheOperatorPutIntoDockersChainIsAskedFirst) {
+  const std::string refusal = "-A DOCKER-USER -s 10.42.9.9/32 -j DROP\n";
+  EXPECT_EQ(change(filter(kDocker20 + kChain, refusal + "-A DOCKER-USER -j RETURN\n" + kAccept)),
+            "*filter\n-I DOCKER-USER 2 " + kJump + "\nCOMMIT\n");
+  EXPECT_EQ(change(filter(kDocker20 + kChain,
+                          "-A DOCKER-USER -j RETURN\n-A DOCKER-USER " + kJump + "\n" + kAccept)),
+            "*filter\n-D DOCKER-USER " + kJump + "\n-I DOCKER-USER 1 " + kJump + "\nCOMMIT\n")
+      << "after the RETURN nobody comes there";
+}
+
+TEST(DockerRulesTest, DropsForAddressesOfAnotherNetworkAreNoneOfOurs) {
+  EXPECT_EQ(change(raw("-A PREROUTING -d 172.17.0.2/32 ! -i docker0 -j DROP\n")), "");
+}
+
+// With host-gw peers and their containers come in by the underlay; the peers speak by their own
+// addresses.
+TEST(DockerRulesTest, UnwrappedPeersComeInByTheUnderlay) {
+  const DockerWish host_gw{
+      kNetwork, kSubnet, {.underlay = "eth0", .neighbours = {Ip4::of(192, 0, 2, 2)}}};
+  const std::string tail =
+      " -d 10.42.1.0/24 -i eth0 -m comment --comment \"flanneld docker\" -j ACCEPT\n";
+  EXPECT_EQ(change(filter(kDocker20), host_gw), "*filter\n" + kChain +
+                                                    "-A FLANNEL-DOCKER -s 10.42.0.0/16" + tail +
+                                                    "-A FLANNEL-DOCKER -s 192.0.2.2/32" + tail +
+                                                    "-A DOCKER-USER " + kJump + "\nCOMMIT\n");
+}
+
+TEST(DockerRulesTest, WithoutUnwrappedPeersTheUnderlayStaysShut) {
+  EXPECT_EQ(change(filter(kDocker28), {kNetwork, kSubnet, {.underlay = "eth0"}}), "");
+}
+
+TEST(DockerRulesTest, AnotherSubnetReplacesTheAcceptsAndLeavesThoseOfAnotherNetwork) {
+  const std::string other =
+      "-A FLANNEL-DOCKER -s 10.9.0.0/16 -d 10.9.3.0/24 -i flannel.9 -m comment --comment "
+      "\"flanneld docker\" -j ACCEPT\n";
+  std::string earlier = kAccept;
+  earlier.replace(earlier.find("10.42.1.0"), 9, "10.42.7.0");
+  EXPECT_EQ(change(filter(kDocker20 + kChain, "-A DOCKER-USER " + kJump + "\n" + earlier + other)),
+            "*filter\n" + kChain + other + kAccept + "COMMIT\n");
+  EXPECT_EQ(change(raw("-A PREROUTING " + kJump + "\n" + kAccept + other, kChain)),
+            "*raw\n" + kChain + other + "COMMIT\n")
+      << "Docker's drops are gone, the other network's accepts are not ours to judge";
+}
+
+TEST(DockerRulesTest, WhereDockersRulesAreGoneOursGo) {
+  EXPECT_EQ(change(raw("-A PREROUTING " + kJump + "\n" + kAccept, kChain) +
+                   filter(kChain, kAccept) + nat("-A POSTROUTING " + kUnmasked + "\n")),
+            "*raw\n-D PREROUTING " + kJump +
+                "\n-F FLANNEL-DOCKER\n-X FLANNEL-DOCKER\nCOMMIT\n"
+                "*filter\n-F FLANNEL-DOCKER\n-X FLANNEL-DOCKER\nCOMMIT\n"
+                "*nat\n-D POSTROUTING " +
+                kUnmasked + "\nCOMMIT\n");
+}
+
+TEST(DockerRulesTest, DockerMasqueradesNothingThatStaysInTheNetwork) {
+  EXPECT_EQ(change(nat("-A POSTROUTING -j X\n" + kMasquerade)),
+            "*nat\n-I POSTROUTING 2 " + kUnmasked + "\nCOMMIT\n");
+  EXPECT_EQ(change(nat(kMasquerade + "-A POSTROUTING " + kUnmasked + "\n")),
+            "*nat\n-D POSTROUTING " + kUnmasked + "\n-I POSTROUTING 1 " + kUnmasked + "\nCOMMIT\n")
+      << "Docker puts its own first when it starts again";
+  EXPECT_EQ(change(nat("-A POSTROUTING -s 172.18.0.0/16 ! -o br-1 -j MASQUERADE\n")), "");
+}
+
+TEST(DockerRulesTest, AnEarlierSubnetIsForgottenInNat) {
+  std::string earlier = kUnmasked;
+  earlier.replace(earlier.find("10.42.1.0"), 9, "10.42.7.0");
+  EXPECT_EQ(change(nat("-A POSTROUTING " + earlier + "\n" + kMasquerade)),
+            "*nat\n-D POSTROUTING " + earlier + "\n-I POSTROUTING 1 " + kUnmasked + "\nCOMMIT\n");
+}
+
+TEST(DockerRulesTest, ARemovalLeavesNothing) {
+  const std::string forward_jump = R"(-m comment --comment "flanneld forward" -j FLANNEL-FWD)";
+  const std::string saved = raw("-A PREROUTING " + kJump + "\n" + kDrop + kAccept, kChain) +
+                            filter(kDocker20 + kChain + ":FLANNEL-FWD - [0:0]\n",
+                                   kFilterDone + "-A FORWARD " + forward_jump + "\n") +
+                            nat("-A POSTROUTING " + kUnmasked + "\n" + kMasquerade);
+  EXPECT_EQ(removal_of_all(saved),
+            "*filter\n-D FORWARD " + forward_jump + "\n-F FLANNEL-FWD\n-X FLANNEL-FWD\nCOMMIT\n" +
+                "*raw\n-D PREROUTING " + kJump +
+                "\n-F FLANNEL-DOCKER\n-X FLANNEL-DOCKER\nCOMMIT\n*filter\n-D DOCKER-USER " + kJump +
+                "\n-F FLANNEL-DOCKER\n-X FLANNEL-DOCKER\nCOMMIT\n*nat\n-D POSTROUTING " +
+                kUnmasked + "\nCOMMIT\n");
+  EXPECT_EQ(removal_of_all(raw(kDrop) + nat(kMasquerade)), "");
+}
+
+}  // namespace
+}  // namespace flannel
