@@ -17,7 +17,7 @@ run="iproute2 iputils-ping nftables"
 etcd="etcd-server etcd-client"
 check="python3 clang-format-16 python3-pytest dash bash busybox"
 test="$run $etcd $check ethtool procps clang-16 libclang-rt-16-dev curl iptables openssl sqlite3
-  iperf3"
+  iperf3 docker.io nginx-light"
 
 wanted=
 for set in "${@:-all}"; do
@@ -57,7 +57,8 @@ fi
 echo "installing: $missing"
 
 # Debian starts a service as soon as its package is unpacked. An etcd that nobody asked for would
-# hold port 2379 and confuse whoever looks for the real one, so none is started, now or at boot.
+# hold port 2379 and confuse whoever looks for the real one, and a Docker would change the rules of
+# this machine's packet filter: none is started.
 policy=/usr/sbin/policy-rc.d
 made_policy=
 if [ ! -e "$policy" ]; then
@@ -82,9 +83,16 @@ $as_root apt-get update -qq >"$log" 2>&1
 $as_root env DEBIAN_FRONTEND=noninteractive \
   apt-get install -y -qq --no-install-recommends $missing >>"$log" 2>&1 </dev/null
 
-case " $missing " in
-  *" etcd-server "*)
-    if command -v systemctl >/dev/null; then
-      $as_root systemctl disable etcd >>"$log" 2>&1 || true
-    fi ;;
-esac
+# Nor at the next boot.
+disable() {
+  case " $missing " in
+    *" $1 "*)
+      shift
+      if command -v systemctl >/dev/null; then
+        $as_root systemctl disable "$@" >>"$log" 2>&1 || true
+      fi ;;
+  esac
+}
+disable etcd-server etcd
+disable docker.io docker.service docker.socket containerd
+disable nginx-light nginx

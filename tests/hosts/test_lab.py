@@ -107,3 +107,50 @@ def test_a_killed_test_run_leaves_nothing_behind(signum):
     wait_until(
         lambda: not names_with(prefix) and not os.path.isdir(folder), f"{prefix}* to be gone"
     )
+
+
+ENDLESS_ENGINE = """
+import signal, sys
+sys.path.insert(0, sys.argv[1])
+from lab import Lab, Run
+from lab.docker import Engine
+lab = Lab(Run())
+engine = Engine(lab.host(), "20.10").start("--bip=10.5.1.1/24").load_image()
+engine.container("busy", "sleep", "2718")
+print(lab.prefix, flush=True)
+signal.pause()
+"""
+
+
+def cgroups_with(prefix):
+    return [*pathlib.Path("/sys/fs/cgroup").glob(f"{prefix}*"),
+            *pathlib.Path("/sys/fs/cgroup").glob(f"*/{prefix}*")]  # fmt: skip
+
+
+def command_lines():
+    for folder in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            yield (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            pass  # it has ended
+
+
+def test_a_docker_engine_of_a_killed_run_leaves_nothing_behind():
+    here = pathlib.Path(__file__).parent
+    inner = subprocess.Popen(
+        [sys.executable, "-c", ENDLESS_ENGINE, here], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        prefix = inner.stdout.readline().strip()
+        assert prefix and cgroups_with(prefix)
+        assert any("sleep 2718" in line for line in command_lines())
+    finally:
+        inner.kill()
+        inner.communicate()
+
+    def left():
+        ours = [line for line in command_lines() if prefix in line or "sleep 2718" in line]
+        return [*ours, *map(str, cgroups_with(prefix)), *names_with(prefix)]
+
+    wait_until(lambda: not left(), lambda: f"these to be gone: {left()}")
+    assert prefix not in pathlib.Path("/proc/mounts").read_text(encoding="utf-8")

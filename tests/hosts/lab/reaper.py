@@ -3,16 +3,19 @@
 
 A process of its own that waits for the end of a pipe whose writing end only the test run holds.
 The kernel closes that when the run ends, be it by the last test, Ctrl-C or kill -9; then every
-process in the run's namespaces, the namespaces and the run's folder go.
+process in the run's namespaces, the namespaces, the cgroups of its Docker engines and the run's
+folder go.
 
     python3 reaper.py PREFIX FOLDER < pipe
 """
 
+import glob
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import time
 
 
 def remove_namespaces(prefix):
@@ -30,6 +33,22 @@ def remove_namespaces(prefix):
         subprocess.run(["ip", "netns", "del", name], capture_output=True)
 
 
+def remove_cgroups(prefix, within=5):
+    """Those that a Docker engine made; a cgroup can go when its last process has."""
+    deadline = time.monotonic() + within
+    while True:
+        # v2 has one tree, v1 one for each controller.
+        tops = [*glob.glob(f"/sys/fs/cgroup/{prefix}*"), *glob.glob(f"/sys/fs/cgroup/*/{prefix}*")]
+        if not tops or time.monotonic() > deadline:
+            return
+        for top in tops:
+            for folder, _, _ in os.walk(top, topdown=False):
+                try:
+                    os.rmdir(folder)
+                except OSError:
+                    time.sleep(0.02)
+
+
 def main():
     prefix, folder = sys.argv[1:]
     # The terminal's Ctrl-C, and whoever ends the run's process group, are not for this one.
@@ -38,6 +57,7 @@ def main():
     while sys.stdin.buffer.read(4096):
         pass
     remove_namespaces(prefix)
+    remove_cgroups(prefix)
     shutil.rmtree(folder, ignore_errors=True)
 
 

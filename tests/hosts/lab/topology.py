@@ -21,7 +21,7 @@ import ipaddress
 
 from .flanneld import Flanneld
 from .namespace import Namespace, names_with, pids_in
-from .reaper import remove_namespaces
+from .reaper import remove_cgroups, remove_namespaces
 from .stores import Etcd, EtcdV2, Sqlite
 
 LAN = "192.0.2"
@@ -93,6 +93,7 @@ class Lab:
     def __init__(self, run):
         self.prefix, self.folder = run.next_lab()
         self.daemons = []
+        self.engines = []
         self.lan = Namespace(self.prefix + "lan")
         self.lan.ip_all(f"link add lan0 type bridge\naddr add {LAN}.254/24 dev lan0\nlink set lan0 up\n")
         self.hosts = []
@@ -123,16 +124,18 @@ class Lab:
     def logs(self):
         """(title, text) of every program that the lab started."""
         parts = [(f"flanneld on {d.host.name}", d.log()) for d in self.daemons if d.started()]
+        parts += [(f"dockerd on {e.host.name}", e.log()[-3000:]) for e in self.engines]
         if self._etcd:
             parts.append(("etcd", self._etcd.log()[-1500:]))
         return parts
 
     def close(self):
         remove_namespaces(self.prefix)
-        for daemon in self.daemons:
-            daemon.reap()
+        for program in [*self.daemons, *self.engines]:
+            program.reap()
         if self._etcd:
             self._etcd.reap()
+        remove_cgroups(self.prefix)
 
     def left_behind(self):
         """Names of namespaces that are still there, and how many processes each has."""

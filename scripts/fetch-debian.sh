@@ -1,0 +1,26 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Unpacks a package of another Debian suite into a folder of build/, for tests that need a release
+# of a program that Debian 12 does not have. Installs nothing, and leaves the package lists of the
+# system alone.
+#
+#   scripts/fetch-debian.sh SUITE PACKAGE FOLDER      (does nothing where the folder is there)
+set -eu
+cd "$(dirname "$0")/.."
+suite=$1 package=$2 folder=$3
+[ ! -d "build/$folder" ] || exit 0
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir -p "$work/lists/partial" "$work/archives/partial"
+keys=/usr/share/keyrings/debian-archive-keyring.gpg
+echo "deb [signed-by=$keys] http://deb.debian.org/debian $suite main" >"$work/sources.list"
+apt() {
+  apt-get -qq -o Dir::Etc::sourcelist="$work/sources.list" -o Dir::Etc::sourceparts=/dev/null \
+    -o Dir::State::lists="$work/lists" -o Dir::State::status=/dev/null \
+    -o Dir::Cache::archives="$work/archives" -o Dir::Cache::pkgcache= \
+    -o Dir::Cache::srcpkgcache= -o APT::Sandbox::User=root "$@" >&2
+}
+apt update
+(cd "$work" && apt download "$package" && dpkg -x "$package"_*.deb unpacked)
+mkdir -p build
+mv "$work/unpacked" "build/$folder"
