@@ -33,4 +33,38 @@ std::uint64_t PathCounters::dropped() const {
   return std::accumulate(drops.begin(), drops.end(), std::uint64_t{0});
 }
 
+PathCounters::Named PathCounters::work() const {
+  return {{"out_packets", out_packets},
+          {"out_bytes", out_bytes},
+          {"out_sends", out_sends},
+          {"out_uncut", out_uncut},
+          {"in_packets", in_packets},
+          {"in_bytes", in_bytes},
+          {"in_writes", in_writes},
+          {"icmp_sent", icmp_sent},
+          {"icmp_suppressed", icmp_suppressed}};
+}
+
+PathCounters::Named PathCounters::drops_by_reason() const {
+  Named named;
+  for (std::size_t i = 0; i < kDropReasons; ++i)
+    named.emplace_back(to_string(static_cast<Drop>(i)), drops[i]);
+  return named;
+}
+
+PathTallies& PathMeter::tallies(std::size_t n) {
+  const std::lock_guard lock(mutex_);
+  while (tallies_.size() <= n)
+    tallies_.emplace_back();
+  return tallies_[n];
+}
+
+PathCounters PathMeter::read() const {
+  const std::lock_guard lock(mutex_);
+  PathCounters all;
+  for (const PathTallies& thread : tallies_)
+    all.add(thread);
+  return all;
+}
+
 }  // namespace flannel

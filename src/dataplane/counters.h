@@ -6,7 +6,11 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
+#include <mutex>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace flannel {
 
@@ -70,6 +74,23 @@ using PathTallies = BasicPathCounters<Tally>;  // one for each packet thread, wr
 struct PathCounters : BasicPathCounters<std::uint64_t> {
   void add(const PathTallies& thread);
   std::uint64_t dropped() const;
+
+  using Named = std::vector<std::pair<std::string_view, std::uint64_t>>;
+  Named work() const;  // "out_packets" and the like
+  Named drops_by_reason() const;
+};
+
+// The tallies of all packet threads of a device; they outlive the threads and go on counting when
+// the device is made again. Any thread.
+class PathMeter {
+ public:
+  // Of the n-th thread, which alone writes it.
+  PathTallies& tallies(std::size_t n);
+  PathCounters read() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::deque<PathTallies> tallies_;
 };
 
 }  // namespace flannel

@@ -22,6 +22,8 @@ class RxPath {
 
   // Handles what has arrived; false: nothing had.
   bool step(const ForwardTable& table, TimePoint now);
+  // A step leaves nothing behind.
+  void finish(const ForwardTable&, TimePoint) {}
 
  private:
   void accept(ByteSpan datagram, Ip4 from, const ForwardTable& table, TimePoint now);

@@ -15,23 +15,50 @@ constexpr std::uint8_t kIcmpTtl = 8;
 }  // namespace
 
 TxPath::TxPath(TunPort& tun, UdpPort& udp, PathTallies& tallies)
-    : tun_(tun),
-      tallies_(tallies),
-      batcher_(udp, tallies),
-      buffer_(std::make_unique_for_overwrite<std::uint8_t[]>(kTunReadSize)) {}
+    : tun_(tun), tallies_(tallies), batcher_(udp, tallies) {}
 
 bool TxPath::step(const ForwardTable& table, TimePoint now) {
-  int packets = 0;
-  while (packets < kReadBudget) {
-    const auto read = tun_.read({buffer_.get(), kTunReadSize});
-    if (!read) break;
-    ++packets;
-    forward({buffer_.get(), read->size}, read->offload, table, now);
+  const int sent_on = read_what_waits(table, now);
+  const bool has_backlog = !backlog_.empty();
+  if (has_backlog) {
+    // What need not wait for the backlog does not wait for the next of it either.
+    if (sent_on > 0) batcher_.flush(now);
+    send_next(table, now);
   }
-  batcher_.flush(now);
-  return packets > 0;
+  if (backlog_.empty()) batcher_.flush(now);
+  return sent_on > 0 || has_backlog;
 }
 
+// Sends on what need not wait and keeps the rest; how many were sent on.
+int TxPath::read_what_waits(const ForwardTable& table, TimePoint now) {
+  int sent_on = 0;
+  for (int n = 0; n < kReadBudget && !backlog_.full(); ++n) {
+    const ByteSpan place = backlog_.place();
+    const auto read = tun_.read(place);
+    if (!read) break;
+    const ByteSpan packet = place.first(read->size);
+    const auto ip = Ip4Header::parse(packet);
+    const bool is_super = read->offload.cut != Offload::Cut::none;
+    if (ip && (is_super || backlog_.holds_flow_of(packet, *ip))) {
+      backlog_.keep(packet.size(), read->offload, *ip);
+    } else {
+      forward(packet, read->offload, table, now);
+      ++sent_on;
+    }
+  }
+  return sent_on;
+}
+
+void TxPath::send_next(const ForwardTable& table, TimePoint now) {
+  const Backlog::Waiting next = backlog_.take();
+  forward(next.packet, next.offload, table, now);
+}
+
+void TxPath::finish(const ForwardTable& table, TimePoint now) {
+  while (!backlog_.empty())
+    send_next(table, now);
+  batcher_.flush(now);
+}
 void TxPath::forward(ByteSpan packet, const Offload& offload, const ForwardTable& table,
                      TimePoint now) {
   const auto ip = Ip4Header::parse(packet);

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "base/clock.h"
+#include "dataplane/backlog.h"
 #include "dataplane/counters.h"
 #include "dataplane/forward_table.h"
 #include "dataplane/ports.h"
@@ -20,10 +21,15 @@ class TxPath {
   // The arguments outlive the path; `tallies` is written by this path alone.
   TxPath(TunPort& tun, UdpPort& udp, PathTallies& tallies);
 
-  // Handles what waits, up to a budget, and sends it; false: nothing waited.
+  // Reads what waits, up to a budget, and sends it; of super-packets one, the others wait for the
+  // next step. False: nothing waited.
   bool step(const ForwardTable& table, TimePoint now);
+  // Sends what was read and still waits.
+  void finish(const ForwardTable& table, TimePoint now);
 
  private:
+  int read_what_waits(const ForwardTable& table, TimePoint now);
+  void send_next(const ForwardTable& table, TimePoint now);
   void forward(ByteSpan packet, const Offload& offload, const ForwardTable& table, TimePoint now);
   void answer(IcmpError error, ByteView offender, const ForwardTable& table, TimePoint now);
 
@@ -31,7 +37,7 @@ class TxPath {
   PathTallies& tallies_;
   SendBatcher batcher_;
   RateLimit icmp_limit_ = icmp_error_limit();
-  std::unique_ptr<std::uint8_t[]> buffer_;
+  Backlog backlog_;
 };
 
 }  // namespace flannel

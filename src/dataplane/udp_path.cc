@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "dataplane/rx_path.h"
+#include "dataplane/thread_priority.h"
 #include "dataplane/tx_path.h"
 
 namespace flannel {
@@ -29,8 +30,8 @@ Result<void> bind_to_cpu(std::thread& thread, int cpu) {
 UdpPath::UdpPath(std::vector<Lane> lanes, std::shared_ptr<const ForwardTable> table,
                  Options options)
     : lanes_(std::move(lanes)), slot_(std::move(table)), options_(std::move(options)) {
-  for (std::size_t i = 0; i < 2 * lanes_.size(); ++i)
-    workers_.push_back(std::make_unique<Worker>());
+  if (!options_.meter) options_.meter = std::make_shared<PathMeter>();
+  threads_.resize(2 * lanes_.size());
 }
 
 UdpPath::~UdpPath() {
@@ -53,17 +54,18 @@ Result<void> UdpPath::start() {
 
 template <typename Path, typename From, typename To>
 Result<void> UdpPath::start_worker(std::size_t number, const char* name, From& from, To& to) {
-  Worker& worker = *workers_[number];
-  worker.thread = std::thread(
-      [this, &worker, &from, &to] { run(std::make_unique<Path>(from, to, worker.tallies), from); });
-  ::pthread_setname_np(worker.thread.native_handle(),
-                       fmt::format("{}/{}", name, number / 2).c_str());
+  PathTallies& tallies = options_.meter->tallies(number);
+  std::thread& thread = threads_[number];
+  thread = std::thread(
+      [this, &tallies, &from, &to] { run(std::make_unique<Path>(from, to, tallies), from); });
+  ::pthread_setname_np(thread.native_handle(), fmt::format("{}/{}", name, number / 2).c_str());
   if (options_.cpus.empty()) return {};
-  return bind_to_cpu(worker.thread, options_.cpus[number % options_.cpus.size()]);
+  return bind_to_cpu(thread, options_.cpus[number % options_.cpus.size()]);
 }
 
 template <typename Path, typename Port>
 void UdpPath::run(Path path, Port& port) {
+  go_before_others();
   TableSlot::Reader table(slot_);
   while (!stopping_.load(std::memory_order_relaxed)) {
     // One look more than needed: under load something has come meanwhile, and a read that finds
@@ -71,6 +73,7 @@ void UdpPath::run(Path path, Port& port) {
     if (path->step(table.get(), BootClock::now())) continue;
     if (port.wait() == Wake::gone) return tell_gone();
   }
+  path->finish(table.get(), BootClock::now());
 }
 
 void UdpPath::tell_gone() {
@@ -83,16 +86,9 @@ void UdpPath::stop() {
     lane.tun->wake();
     lane.udp->wake();
   }
-  for (auto& worker : workers_) {
-    if (worker->thread.joinable()) worker->thread.join();
+  for (std::thread& thread : threads_) {
+    if (thread.joinable()) thread.join();
   }
-}
-
-PathCounters UdpPath::counters() const {
-  PathCounters all;
-  for (const auto& worker : workers_)
-    all.add(worker->tallies);
-  return all;
 }
 
 }  // namespace flannel

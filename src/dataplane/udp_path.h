@@ -32,6 +32,8 @@ class UdpPath {
     // Called once, on a packet thread, when a device or socket has gone for good (somebody deleted
     // the device). The lane's threads have then ended.
     std::function<void()> on_gone;
+    // Where the threads count; null: in a meter of the path's own.
+    std::shared_ptr<PathMeter> meter = {};
   };
 
   UdpPath(std::vector<Lane> lanes, std::shared_ptr<const ForwardTable> table, Options options);
@@ -46,15 +48,10 @@ class UdpPath {
   // Holds from the next burst on. Any one thread.
   void publish(std::shared_ptr<const ForwardTable> table) { slot_.publish(std::move(table)); }
 
-  // Of all threads since the path was made. Any thread.
-  PathCounters counters() const;
+  // Of all threads since the meter was made. Any thread.
+  PathCounters counters() const { return options_.meter->read(); }
 
  private:
-  struct Worker {
-    PathTallies tallies;
-    std::thread thread;
-  };
-
   template <typename Path, typename Port>
   void run(Path path, Port& port);
   template <typename Path, typename From, typename To>
@@ -64,7 +61,7 @@ class UdpPath {
   std::vector<Lane> lanes_;
   TableSlot slot_;
   Options options_;
-  std::vector<std::unique_ptr<Worker>> workers_;  // out and in of the first lane, of the second ..
+  std::vector<std::thread> threads_;  // out and in of the first lane, of the second ..
   std::atomic<bool> stopping_ = false;
   std::atomic<bool> told_gone_ = false;
 };

@@ -106,6 +106,18 @@ TEST_F(UdpPathTest, SaysOnceThatTheDeviceHasGone) {
   path_->stop();
 }
 
+TEST_F(UdpPathTest, AMeterGoesOnCountingWhenThePathIsMadeAgain) {
+  const auto meter = std::make_shared<PathMeter>();
+  for (std::uint64_t run = 1; run <= 2; ++run) {
+    open({.cpus = {}, .on_gone = {}, .meter = meter});
+    ASSERT_TRUE(path_->start());
+    tun_->host_sends(slow::udp_packet({}, Bytes(100)));
+    sent(1);
+    path_.reset();
+    EXPECT_EQ(meter->read().out_packets, run);
+  }
+}
+
 TEST_F(UdpPathTest, RefusesACpuThatDoesNotExist) {
   open({.cpus = {100000}, .on_gone = {}});
   const auto started = path_->start();

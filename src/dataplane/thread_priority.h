@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+namespace flannel {
+
+// The calling thread goes before what else the CPU has to do, as the kernel's own forwarding does,
+// and asks for little of it at a time, so that it is let in soon when packets come. False: we may
+// not, or the kernel cannot; nothing has changed then.
+bool go_before_others();
+
+}  // namespace flannel
