@@ -19,9 +19,20 @@
 
 namespace flannel {
 
+// What the operator of this host asks of a packet path, beside the configuration of the cluster.
+struct PacketPathWishes {
+  bool accept_any = false;
+  int queues = 0;  // 0: as the configuration says
+  std::vector<int> cpus = {};
+  int receive_buffer = 4 << 20;  // bytes, of each socket
+  int send_buffer = 4 << 20;
+  bool operator==(const PacketPathWishes&) const = default;
+};
+
 struct HostFacts {
   Underlay underlay;
   NodeId node_id;
+  PacketPathWishes packet_path = {};
   std::string tun_device = {};  // of the packet path, once it is open
 };
 
@@ -31,8 +42,12 @@ struct PacketPathSettings {
   Endpoint4 local;              // where the socket is bound
   std::uint16_t peer_port = 0;  // peers are sent to PublicIP:peer_port
   std::uint32_t mtu = 0;        // of the device
-  int queues = 1;
-  bool persistent = false;
+  Cidr4 network = {};           // the device's address is in it
+  int queues = 0;               // of the device, two threads each; 0: by the number of CPUs
+  std::vector<int> cpus = {};   // that the threads are bound to, in turns; empty: none
+  int receive_buffer = 4 << 20;
+  int send_buffer = 4 << 20;
+  bool persistent = true;
   bool accept_any = false;  // peers may send from another address than the one they announce
   bool operator==(const PacketPathSettings&) const = default;
 };

@@ -275,19 +275,36 @@ TEST_F(UdpTest, AnnouncesNoBackend) {
 }
 
 TEST_F(UdpTest, OptionsReachThePacketPath) {
-  EXPECT_EQ(path(R"({"Type":"udp","Port":9000,"AcceptAny":true,"Persistent":true,"Queues":2})"),
+  EXPECT_EQ(path(R"({"Type":"udp","Port":9000,"AcceptAny":true,"Persistent":false,"Queues":2})"),
             (PacketPathSettings{.device = "flannel%d",
                                 .local = {Ip4::of(192, 0, 2, 1), 9000},
                                 .peer_port = 9000,
                                 .mtu = 1472,
+                                .network = *Cidr4::parse("10.5.0.0/16"),
                                 .queues = 2,
-                                .persistent = true,
+                                .persistent = false,
                                 .accept_any = true}));
+  EXPECT_TRUE(path(R"({"Type":"udp"})").persistent);
   EXPECT_EQ(path(R"({"Type":"udp","Port":0})").peer_port, 8285);
   for (const char* bad : {R"({"Type":"udp","Port":65536})", R"({"Type":"udp","Queues":0})",
                           R"({"Type":"udp","Port":"x"})"}) {
     EXPECT_FALSE(made(bad)) << bad;
   }
+}
+
+TEST_F(UdpTest, WhatTheHostWantsGoesBeforeTheConfiguration) {
+  HostFacts facts = host();
+  facts.packet_path = {
+      .accept_any = true, .queues = 3, .cpus = {1}, .receive_buffer = 5000, .send_buffer = 6000};
+  const auto backend = made(R"({"Type":"udp","Queues":2})").value().backend;
+  const PacketPathSettings settings = backend->packet_path(facts).value();
+  EXPECT_TRUE(settings.accept_any);
+  EXPECT_EQ(settings.queues, 3);
+  EXPECT_EQ(settings.cpus, std::vector<int>{1});
+  EXPECT_EQ(settings.receive_buffer, 5000);
+  EXPECT_EQ(settings.send_buffer, 6000);
+  facts.packet_path.queues = 0;
+  EXPECT_EQ(backend->packet_path(facts)->queues, 2);
 }
 
 TEST_F(UdpTest, TakesPeersOfEveryBackendButNoImpossibleOnes) {

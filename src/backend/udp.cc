@@ -20,8 +20,8 @@ Result<UdpOptions> read_options(JsonObject& json) {
     options.port = static_cast<std::uint16_t>(*port);
   }
   options.accept_any = TRY(json.boolean("AcceptAny")).value_or(false);
-  options.persistent = TRY(json.boolean("Persistent")).value_or(false);
-  options.queues = static_cast<int>(TRY(json.integer("Queues", 1, kMostQueues)).value_or(1));
+  options.persistent = TRY(json.boolean("Persistent")).value_or(true);
+  options.queues = static_cast<int>(TRY(json.integer("Queues", 1, kMostQueues)).value_or(0));
   return options;
 }
 
@@ -50,13 +50,18 @@ LeaseAttributes UdpBackend::announce(const HostFacts& host, const Lease*) const 
 }
 
 std::optional<PacketPathSettings> UdpBackend::packet_path(const HostFacts& host) const {
+  const PacketPathWishes& wishes = host.packet_path;
   return PacketPathSettings{.device = "flannel%d",
                             .local = {host.underlay.ip, options_.port},
                             .peer_port = options_.port,
                             .mtu = overlay_mtu(host),
-                            .queues = options_.queues,
+                            .network = network_,
+                            .queues = wishes.queues != 0 ? wishes.queues : options_.queues,
+                            .cpus = wishes.cpus,
+                            .receive_buffer = wishes.receive_buffer,
+                            .send_buffer = wishes.send_buffer,
                             .persistent = options_.persistent,
-                            .accept_any = options_.accept_any};
+                            .accept_any = options_.accept_any || wishes.accept_any};
 }
 
 // With the network's prefix length on the address the kernel makes the route to the network.

@@ -18,8 +18,8 @@ struct UdpOptions {
   std::uint16_t port = 8285;  // of all hosts: nobody announces its own
   // Ours, unknown to other flannel releases:
   bool accept_any = false;  // peers may send from another address than the one they announce
-  bool persistent = false;  // the device stays when the daemon ends
-  int queues = 1;           // of the device, each with two threads
+  bool persistent = true;   // the device stays when the daemon ends
+  int queues = 0;           // of the device, each with two threads; 0: by the number of CPUs
 
   bool operator==(const UdpOptions&) const = default;
 };

@@ -226,7 +226,7 @@ Result<std::unique_ptr<Agent::Session>> Agent::open_session(const ParsedConfig& 
   auto choice = TRY(choose_underlay(options_.underlay, session->host_view));
   for (const std::string& reason : choice.reasons)
     log::info(reason);
-  session->host = {std::move(choice.underlay), options_.node_id};
+  session->host = {std::move(choice.underlay), options_.node_id, options_.packet_path};
   auto made =
       TRY_DURING(make_backend(session->config, session->host.underlay), "network config: Backend");
   for (const std::string& warning : made.warnings) {

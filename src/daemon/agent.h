@@ -32,6 +32,7 @@ struct AgentOptions {
   std::string subnet_file;  // --subnet-file
   bool ip_masq = false;     // only repeated in subnet.env
   bool ip_blackhole_route = false;
+  PacketPathWishes packet_path = {};
 };
 
 // Loop thread only.

@@ -7,6 +7,7 @@ void DaemonFlags::define(Flags& flags) {
   store.define(flags);
   define_network(flags);
   define_rules(flags);
+  define_udp(flags);
   define_kube(flags);
   define_process(flags);
 }
@@ -66,6 +67,24 @@ void DaemonFlags::define_rules(Flags& flags) {
        .help = "auto: where Docker's rules are, let the overlay reach this host's containers; "
                "or off"},
       docker_rules);
+}
+
+void DaemonFlags::define_udp(Flags& flags) {
+  flags.add({.name = "udp-accept-any",
+             .help = "backend udp: take packets of a peer from any address; unsafe, for NAT with "
+                     "two ways only"},
+            udp_accept_any);
+  flags.add({.name = "udp-queues",
+             .help = "backend udp: queues of the device, two threads each, up to 64; 0: what the "
+                     "configuration says, else one for every four CPUs, up to 4"},
+            udp_queues);
+  flags.add({.name = "udp-cpus",
+             .help = "backend udp: CPUs that the packet threads are bound to, in turns, as 0,1,2"},
+            udp_cpus);
+  flags.add({.name = "udp-receive-buffer", .help = "backend udp: bytes, of each socket"},
+            udp_receive_buffer);
+  flags.add({.name = "udp-send-buffer", .help = "backend udp: bytes, of each socket"},
+            udp_send_buffer);
 }
 
 void DaemonFlags::define_kube(Flags& flags) {

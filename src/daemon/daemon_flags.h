@@ -31,6 +31,12 @@ struct DaemonFlags {
   bool iptables_forward_rules = true;
   std::int64_t iptables_resync_seconds = 5;
 
+  bool udp_accept_any = false;
+  std::int64_t udp_queues = 0;
+  std::string udp_cpus;
+  std::int64_t udp_receive_buffer = 4 << 20;
+  std::int64_t udp_send_buffer = 4 << 20;
+
   bool kube_subnet_mgr = false;
   std::string kube_api_url, kubeconfig_file;
   std::string kube_annotation_prefix = "flannel.alpha.coreos.com";
@@ -50,6 +56,7 @@ struct DaemonFlags {
  private:
   void define_network(Flags& flags);
   void define_rules(Flags& flags);
+  void define_udp(Flags& flags);
   void define_kube(Flags& flags);
   void define_process(Flags& flags);
 };

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/parse.h"
 #include "base/printable.h"
 #include "base/version.h"
 #include "daemon/daemon_flags.h"
@@ -109,6 +110,29 @@ Result<FirewallOptions> firewall_options(const DaemonFlags& texts, const Flags& 
   return options;
 }
 
+Result<PacketPathWishes> packet_path_wishes(const DaemonFlags& texts, const Flags& flags) {
+  constexpr std::int64_t kLeastBuffer = 4096;
+  constexpr std::int64_t kMostBuffer = 1 << 30;  // the kernel doubles it, in an int
+  constexpr int kMostCpus = 1024;
+  TRY(check_range(flags, "udp-queues", texts.udp_queues, 0, 64));
+  TRY(check_range(flags, "udp-receive-buffer", texts.udp_receive_buffer, kLeastBuffer,
+                  kMostBuffer));
+  TRY(check_range(flags, "udp-send-buffer", texts.udp_send_buffer, kLeastBuffer, kMostBuffer));
+  PacketPathWishes wishes{.accept_any = texts.udp_accept_any,
+                          .queues = static_cast<int>(texts.udp_queues),
+                          .receive_buffer = static_cast<int>(texts.udp_receive_buffer),
+                          .send_buffer = static_cast<int>(texts.udp_send_buffer)};
+  if (texts.udp_cpus.empty()) return wishes;
+  for (const std::string_view word : split(texts.udp_cpus, ',')) {
+    const auto cpu = parse_decimal<unsigned>(word);
+    if (!cpu || *cpu >= kMostCpus) {
+      return bad(flags, "udp-cpus", quoted(word) + " is no number of a CPU");
+    }
+    wishes.cpus.push_back(static_cast<int>(*cpu));
+  }
+  return wishes;
+}
+
 Result<std::optional<ListenAddress>> health_address(const DaemonFlags& texts, const Flags& flags) {
   const std::string& ip = texts.healthz_ip;
   if (!ip.empty() && !Ip4::parse(ip) && !Ip6::parse(ip)) {
@@ -131,6 +155,7 @@ Result<Options> judge(const DaemonFlags& texts, const Flags& flags) {
   options.keeper = TRY(keeper_options(texts, flags));
   options.healthz = TRY(health_address(texts, flags));
   options.firewall = TRY(firewall_options(texts, flags));
+  options.packet_path = TRY(packet_path_wishes(texts, flags));
   if (texts.subnet_file.empty()) return bad(flags, "subnet-file", "names no file");
   if (texts.state_dir.empty()) return bad(flags, "state-dir", "names no folder");
   options.subnet_file = texts.subnet_file;

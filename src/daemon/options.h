@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "backend/backend.h"
 #include "base/flags.h"
 #include "core/lease_keeper.h"
 #include "daemon/firewall_options.h"
@@ -29,6 +30,7 @@ struct Options {
   UnderlayRequest underlay;
   KeeperOptions keeper;
   FirewallOptions firewall;              // --firewall, --ip-masq, --iptables-…
+  PacketPathWishes packet_path;          // --udp-…
   std::string subnet_file;               // --subnet-file
   std::string state_dir;                 // --state-dir
   bool ip_blackhole_route = false;       // --ip-blackhole-route

@@ -171,6 +171,23 @@ TEST(OptionsTest, RulesAreThoseThatAreAskedFor) {
   EXPECT_EQ(mistake({"--firewall=ufw"}), "--firewall: \"ufw\" is none of auto, nftables, iptables");
 }
 
+TEST(OptionsTest, ThePacketPathIsAsTheOperatorOfTheHostWantsIt) {
+  EXPECT_EQ(options({}).packet_path, PacketPathWishes{});
+  EXPECT_EQ(options({"--udp-accept-any", "--udp-queues=2", "--udp-cpus=1,3",
+                     "--udp-receive-buffer=65536", "--udp-send-buffer=4096"})
+                .packet_path,
+            (PacketPathWishes{.accept_any = true,
+                              .queues = 2,
+                              .cpus = {1, 3},
+                              .receive_buffer = 65536,
+                              .send_buffer = 4096}));
+  EXPECT_EQ(mistake({"--udp-queues=65"}), "--udp-queues: 65 is not between 0 and 64");
+  EXPECT_EQ(mistake({"--udp-cpus=0,"}), "--udp-cpus: \"\" is no number of a CPU");
+  EXPECT_EQ(mistake({"--udp-cpus=1024"}), "--udp-cpus: \"1024\" is no number of a CPU");
+  EXPECT_EQ(mistake({"--udp-receive-buffer=0"}),
+            "--udp-receive-buffer: 0 is not between 4096 and 1073741824");
+}
+
 TEST(OptionsTest, TheRenewMarginLiesWithinADayAndWithinTheLease) {
   EXPECT_EQ(options({"--subnet-lease-renew-margin=1"}).keeper.renew_margin, minutes(1));
   EXPECT_EQ(options({"--subnet-lease-renew-margin=1439"}).keeper.renew_margin, minutes(1439));

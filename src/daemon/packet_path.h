@@ -22,7 +22,7 @@ class PacketPath {
   virtual void publish(std::shared_ptr<const ForwardTable> table) = 0;
   // Why no packet is carried; empty: all is well.
   virtual const std::string& trouble() const = 0;
-  virtual PathCounters counters() const = 0;
+  virtual std::shared_ptr<const PathMeter> meter() const = 0;
 };
 
 }  // namespace flannel

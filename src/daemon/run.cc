@@ -21,6 +21,7 @@
 #include "daemon/udp_packet_path.h"
 #include "http/server.h"
 #include "kernel/host_view.h"
+#include "kernel/left_tun.h"
 #include "kernel/linux_kernel.h"
 #include "kernel/monitor.h"
 #include "loop/epoll_loop.h"
@@ -97,9 +98,16 @@ class Publisher {
 };
 
 // An earlier run had the udp backend, this one has another: its device goes.
-void forget_packet_path(ServiceNotifier& notifier, KeptFds& kept) {
+void forget_packet_path(ServiceNotifier& notifier, KeptFds& kept, const Cidr4& network) {
   for (const std::string_view name : {UdpPacketPath::kQueues, UdpPacketPath::kSockets}) {
     if (!kept.take(name).empty()) notifier.keep(name, {});
+  }
+  const auto removed = remove_left_tuns(network);
+  if (!removed) {
+    log::warning("removing the device of the udp backend", {{"why", removed.error().text}});
+  } else if (!removed->empty()) {
+    log::info("device of the udp backend removed, the backend is another now",
+              {{"device", *removed}});
   }
 }
 
@@ -146,7 +154,8 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFd
                    .node_id = node_id,
                    .subnet_file = options.subnet_file,
                    .ip_masq = options.firewall.rules.masquerade,
-                   .ip_blackhole_route = options.ip_blackhole_route},
+                   .ip_blackhole_route = options.ip_blackhole_route,
+                   .packet_path = options.packet_path},
       Agent::Parts{.loop = *loop,
                    .kernel = *kernel,
                    .registry = *registry,
@@ -164,7 +173,9 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFd
                        [&] {
                          // The first list, and the batch made of it, were several megabytes.
                          ::malloc_trim(0);
-                         if (agent->packet_path() == nullptr) forget_packet_path(notifier, kept);
+                         if (agent->packet_path() == nullptr) {
+                           forget_packet_path(notifier, kept, agent->config()->network);
+                         }
                          log::info("flannel is ready");
                          publisher.publish(*agent);
                          notifier.ready(publisher.line());

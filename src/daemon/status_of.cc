@@ -24,6 +24,12 @@ StatusSnapshot status_of(const Agent& agent, const Registry& registry, TimePoint
     status.peers.quarantined.push_back(record);
   }
   status.kernel = {agent.overlay()->unmet(), agent.overlay()->counters()};
+  if (const PacketPath* path = agent.packet_path()) {
+    status.packet_path = {path->device(), path->trouble(), [meter = path->meter()] {
+                            const PathCounters now = meter->read();
+                            return PacketPathStatus::Counters{now.work(), now.drops_by_reason()};
+                          }};
+  }
   return status;
 }
 

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <thread>
 #include <utility>
 
 #include "base/log.h"
@@ -13,17 +15,36 @@ namespace {
 
 constexpr Duration kRetry = std::chrono::seconds(1);
 
+Result<void> check_cpus(const std::vector<int>& cpus) {
+  const auto count = static_cast<int>(std::thread::hardware_concurrency());
+  for (const int cpu : cpus) {
+    if (cpu >= count) {
+      return fail(
+          ErrorKind::invalid,
+          fmt::format("bind packet threads: there is no CPU {}, only 0 to {}", cpu, count - 1));
+    }
+  }
+  return {};
+}
+
 }  // namespace
+
+int queues_for(unsigned cpus) {
+  return static_cast<int>(std::clamp(cpus / 4, 1u, 4u));
+}
 
 UdpPacketPath::UdpPacketPath(PacketPathSettings settings, Parts parts)
     : settings_(std::move(settings)),
       parts_(std::move(parts)),
-      self_(std::make_shared<UdpPacketPath*>(this)) {}
+      self_(std::make_shared<UdpPacketPath*>(this)) {
+  if (settings_.queues == 0) settings_.queues = queues_for(std::thread::hardware_concurrency());
+}
 
 UdpPacketPath::~UdpPacketPath() = default;
 
 Result<std::unique_ptr<UdpPacketPath>> UdpPacketPath::open(PacketPathSettings settings,
                                                            Parts parts) {
+  TRY(check_cpus(settings.cpus));
   std::unique_ptr<UdpPacketPath> path(new UdpPacketPath(std::move(settings), std::move(parts)));
   TRY_DURING(path->open_edges(path->settings_.device), "open the packet path");
   return path;
@@ -52,8 +73,10 @@ Result<void> UdpPacketPath::open_edges(const std::string& device) {
 }
 
 Result<TunDevice> UdpPacketPath::open_or_resume_tun(const std::string& device) {
-  const TunOptions options{
-      .name = device, .queues = settings_.queues, .persistent = settings_.persistent};
+  const TunOptions options{.name = device,
+                           .network = settings_.network,
+                           .queues = settings_.queues,
+                           .persistent = settings_.persistent};
   std::vector<Fd> kept = parts_.take_kept(kQueues);
   if (kept.size() == static_cast<std::size_t>(settings_.queues)) {
     auto resumed = resume_tun(std::move(kept), options);
@@ -66,7 +89,10 @@ Result<TunDevice> UdpPacketPath::open_or_resume_tun(const std::string& device) {
 }
 
 Result<UdpSockets> UdpPacketPath::open_or_resume_udp() {
-  const UdpSocketOptions options{.local = settings_.local, .sockets = settings_.queues};
+  const UdpSocketOptions options{.local = settings_.local,
+                                 .sockets = settings_.queues,
+                                 .receive_buffer = settings_.receive_buffer,
+                                 .send_buffer = settings_.send_buffer};
   std::vector<Fd> kept = std::exchange(sockets_, {});
   if (kept.empty()) kept = parts_.take_kept(kSockets);
   if (kept.size() == static_cast<std::size_t>(settings_.queues)) {
@@ -94,8 +120,9 @@ void UdpPacketPath::start() {
       if (const auto path = self.lock()) (*path)->gone();
     });
   };
-  path_ = std::make_unique<UdpPath>(std::move(lanes_), table_,
-                                    UdpPath::Options{.cpus = {}, .on_gone = std::move(on_gone)});
+  path_ = std::make_unique<UdpPath>(
+      std::move(lanes_), table_,
+      UdpPath::Options{.cpus = settings_.cpus, .on_gone = std::move(on_gone), .meter = meter_});
   lanes_.clear();
   if (const auto started = path_->start(); !started) set_trouble(started.error().text);
 }
@@ -128,9 +155,4 @@ void UdpPacketPath::set_trouble(std::string text) {
   }
   parts_.on_state();
 }
-
-PathCounters UdpPacketPath::counters() const {
-  return path_ ? path_->counters() : PathCounters{};
-}
-
 }  // namespace flannel

@@ -16,6 +16,11 @@
 
 namespace flannel {
 
+// Queues of a device that nobody asked a number of: with few CPUs one is best (two threads carry as
+// much as the containers' own stacks leave them); each needs a CPU for each direction, and as much
+// again for those it serves.
+int queues_for(unsigned cpus);
+
 // The packet path over a real TUN device and real sockets. A device that others delete is made
 // again.
 class UdpPacketPath final : public PacketPath {
@@ -39,7 +44,7 @@ class UdpPacketPath final : public PacketPath {
   const std::string& device() const override { return device_; }
   void publish(std::shared_ptr<const ForwardTable> table) override;
   const std::string& trouble() const override { return trouble_; }
-  PathCounters counters() const override;
+  std::shared_ptr<const PathMeter> meter() const override { return meter_; }
 
  private:
   UdpPacketPath(PacketPathSettings settings, Parts parts);
@@ -60,6 +65,7 @@ class UdpPacketPath final : public PacketPath {
   std::vector<Fd> sockets_;
   std::vector<UdpPath::Lane> lanes_;  // until the first table comes
   std::shared_ptr<const ForwardTable> table_;
+  std::shared_ptr<PathMeter> meter_ = std::make_shared<PathMeter>();
   std::unique_ptr<UdpPath> path_;
   SubscriptionPtr retry_;
   // Packet threads post to the loop; what arrives after our end finds this gone.

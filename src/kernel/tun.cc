@@ -4,9 +4,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/if.h>
-#include <linux/if_link.h>
 #include <linux/if_tun.h>
-#include <linux/rtnetlink.h>
 #include <sys/ioctl.h>
 
 #include <cerrno>
@@ -14,9 +12,10 @@
 #include <optional>
 
 #include "base/log.h"
+#include "kernel/left_tun.h"
 #include "kernel/netlink_socket.h"
-#include "kernel/rtnetlink.h"
 #include "kernel/sysctl.h"
+#include "kernel/tun_queue.h"
 
 // Newer than the headers of Debian 12; Linux 6.2.
 #ifndef TUN_F_USO4
@@ -28,7 +27,6 @@ namespace flannel {
 namespace {
 
 constexpr int kHeaderSize = 10;  // virtio_net_hdr
-constexpr int kMostDevices = 64;
 
 ifreq request_for(const std::string& name, unsigned flags) {
   ifreq request{};
@@ -41,59 +39,12 @@ unsigned flags_of(const ifreq& request) {
   return static_cast<std::uint16_t>(request.ifr_flags);
 }
 
-// What the kernel says of a device by this name, as far as TUN devices are concerned.
-struct Found {
-  bool is_tun = false;
-  bool persistent = false;
-  bool multi_queue = false;
-  std::uint32_t queues = 0;  // in use; always 0 for a device with one queue
-};
-
-Found decode_tun(NetlinkBytes payload) {
-  if (!take_header<ifinfomsg>(payload)) return {};
-  const NetlinkAttributes<IFLA_LINKINFO> attributes(payload);
-  const NetlinkAttributes<IFLA_INFO_MAX> info(attributes.at(IFLA_LINKINFO));
-  if (info.text(IFLA_INFO_KIND) != "tun") return {};
-  const NetlinkAttributes<IFLA_TUN_MAX> tun(info.at(IFLA_INFO_DATA));
-  const auto flag = [&](std::size_t type) {
-    return tun.number<std::uint8_t>(type).value_or(0) != 0;
-  };
-  return {.is_tun = tun.number<std::uint8_t>(IFLA_TUN_TYPE) == IFF_TUN,
-          .persistent = flag(IFLA_TUN_PERSIST),
-          .multi_queue = flag(IFLA_TUN_MULTI_QUEUE),
-          .queues = tun.number<std::uint32_t>(IFLA_TUN_NUM_QUEUES).value_or(0)};
-}
-
-Result<std::optional<Found>> find_device(NetlinkSocket& socket, const std::string& name) {
-  NetlinkBatch request;
-  get_link(request, name);
-  const auto reply = socket.ask(request);
-  if (!reply && reply.error().kind == ErrorKind::not_found) return std::nullopt;
-  if (!reply) return tl::unexpected(reply.error());
-  const auto message = reply->messages().next();
-  if (!message) return std::nullopt;
-  return decode_tun(message->payload);
-}
-
-Result<Fd> open_queue(const std::string& name, unsigned flags) {
-  Fd fd{::open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK)};
-  if (!fd) return os_error("open /dev/net/tun");
-  ifreq request = request_for(name, flags);
-  if (::ioctl(fd.get(), TUNSETIFF, &request) != 0) {
-    if (errno == EBUSY) {
-      return fail(ErrorKind::exists, fmt::format("the TUN device {} is in use", name));
-    }
-    return os_error(fmt::format("attach to the TUN device {}", name));
-  }
-  return fd;
-}
-
 bool set_offloads(int fd, unsigned offloads) {
   return ::ioctl(fd, TUNSETOFFLOAD, offloads) == 0;
 }
 
-// The steps down from everything; the kernel refuses what it does not know as a whole.
-TunAbilities ask_offloads(int fd, bool wanted) {
+// The steps down from what is wanted; the kernel refuses what it does not know as a whole.
+TunAbilities ask_offloads(int fd, const TunAbilities& wanted) {
   constexpr unsigned kTcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO_ECN;
   constexpr unsigned kUdp = TUN_F_USO4 | TUN_F_USO6;  // only both together
   int size = kHeaderSize;
@@ -102,18 +53,16 @@ TunAbilities ask_offloads(int fd, bool wanted) {
       ::ioctl(fd, TUNSETVNETHDRSZ, &size) != 0) {
     return {};
   }
-  if (!wanted) {
-    set_offloads(fd, 0);
-    return {.header = true};
+  if (wanted.udp && set_offloads(fd, kTcp | kUdp)) {
+    return {.header = true, .tcp = true, .udp = true};
   }
-  if (set_offloads(fd, kTcp | kUdp)) return {.header = true, .tcp = true, .udp = true};
-  if (set_offloads(fd, kTcp)) return {.header = true, .tcp = true};
+  if (wanted.tcp && set_offloads(fd, kTcp)) return {.header = true, .tcp = true};
   set_offloads(fd, 0);
   return {.header = true};
 }
 
-void log_missing(const TunDevice& device, const TunOptions& options) {
-  if (!options.offloads || device.abilities == TunAbilities{true, true, true}) return;
+void log_missing(const TunDevice& device) {
+  if (device.abilities == TunAbilities{true, true, true}) return;
   log::warning("TUN device without some offloads, packets will cost more",
                {{"device", device.name}, {"has", to_string(device.abilities)}});
 }
@@ -138,28 +87,45 @@ Result<TunDevice> attach(const std::string& name, const TunOptions& options, boo
   TunDevice device{.name = name, .adopted = adopted, .abilities = {}, .queues = {}};
   const unsigned flags = wanted_flags(options);
   for (int i = 0; i < options.queues; ++i) {
-    auto queue = open_queue(name, flags | IFF_VNET_HDR);
+    auto queue = attach_tun_queue(name, flags | (options.wanted.header ? IFF_VNET_HDR : 0u));
     // A kernel without virtio headers (before 2.6.27) or a device that cannot change to them.
-    if (!queue && queue.error().kind == ErrorKind::invalid) queue = open_queue(name, flags);
+    if (!queue && queue.error().kind == ErrorKind::invalid) queue = attach_tun_queue(name, flags);
     if (!queue) return tl::unexpected(std::move(queue).error());
     device.queues.push_back(*std::move(queue));
   }
-  device.abilities = ask_offloads(device.queues.front().get(), options.offloads);
+  device.abilities = ask_offloads(device.queues.front().get(), options.wanted);
   const auto persistent = set_persistent(device, options.persistent);
   if (!persistent) return tl::unexpected(persistent.error());
   accept_own_answers(name);
-  log_missing(device, options);
+  log_missing(device);
   return device;
 }
 
-// Nothing: somebody else's, or in use; try the next name.
+// Queues cannot be added to a device that was made for one, and the other way round.
+bool make_way(const std::string& name, const TunFacts& found) {
+  if (!remove_left_tun(name, found)) return false;
+  log::info("device of the earlier run removed, its queues are of another kind",
+            {{"device", name}});
+  return true;
+}
+
+enum class Look { only_ours, any };  // devices with an address in our network; any that we may take
+
+// Nothing: somebody else's, in use, or none of those looked for; try the next name.
 Result<std::optional<TunDevice>> try_device(NetlinkSocket& socket, const std::string& name,
-                                            const TunOptions& options) {
-  const auto found = TRY(find_device(socket, name));
+                                            const TunOptions& options, Look look) {
+  auto found = TRY(look_at_tun(socket, name));
+  if (!found && look == Look::only_ours) return std::nullopt;
   if (found) {
-    const bool is_left_to_us = found->is_tun && found->persistent && found->queues == 0 &&
-                               found->multi_queue == (options.queues > 1);
-    if (!is_left_to_us) return std::nullopt;
+    if (!found->may_be_left()) return std::nullopt;
+    auto address = AddressIn::nowhere;
+    if (options.network) address = TRY(find_address(socket, *found, *options.network));
+    if (address == AddressIn::elsewhere) return std::nullopt;
+    if (look == Look::only_ours && address != AddressIn::network) return std::nullopt;
+    if (found->multi_queue != (options.queues > 1)) {
+      if (address != AddressIn::network || !make_way(name, *found)) return std::nullopt;
+      found.reset();
+    }
   }
   auto device = attach(name, options, found.has_value());
   if (device) return *std::move(device);
@@ -170,6 +136,19 @@ Result<std::optional<TunDevice>> try_device(NetlinkSocket& socket, const std::st
 
 }  // namespace
 
+Result<Fd> attach_tun_queue(const std::string& name, unsigned flags) {
+  Fd fd{::open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK)};
+  if (!fd) return os_error("open /dev/net/tun");
+  ifreq request = request_for(name, flags);
+  if (::ioctl(fd.get(), TUNSETIFF, &request) != 0) {
+    if (errno == EBUSY) {
+      return fail(ErrorKind::exists, fmt::format("the TUN device {} is in use", name));
+    }
+    return os_error(fmt::format("attach to the TUN device {}", name));
+  }
+  return fd;
+}
+
 std::string to_string(const TunAbilities& abilities) {
   if (!abilities.header) return "none";
   if (!abilities.tcp) return "checksum";
@@ -179,12 +158,16 @@ std::string to_string(const TunAbilities& abilities) {
 Result<TunDevice> open_tun(const TunOptions& options) {
   NetlinkSocket socket = TRY(NetlinkSocket::open());
   const std::size_t number_at = options.name.find("%d");
-  const int names = number_at == std::string::npos ? 1 : kMostDevices;
-  for (int number = 0; number < names; ++number) {
-    std::string name = options.name;
-    if (number_at != std::string::npos) name.replace(number_at, 2, std::to_string(number));
-    auto device = TRY(try_device(socket, name, options));
-    if (device) return *std::move(device);
+  const int names = number_at == std::string::npos ? 1 : kMostTunDevices;
+  // What an earlier run of this network left comes first, whatever its number.
+  for (const Look look : {Look::only_ours, Look::any}) {
+    if (look == Look::only_ours && !options.network) continue;
+    for (int number = 0; number < names; ++number) {
+      std::string name = options.name;
+      if (number_at != std::string::npos) name.replace(number_at, 2, std::to_string(number));
+      auto device = TRY(try_device(socket, name, options, look));
+      if (device) return *std::move(device);
+    }
   }
   return fail(ErrorKind::exists, fmt::format("every device {} is in use", options.name));
 }
@@ -211,10 +194,10 @@ Result<TunDevice> resume_tun(std::vector<Fd> queues, const TunOptions& options) 
       return os_error("resume the TUN device " + device.name);
     }
   }
-  device.abilities = ask_offloads(device.queues.front().get(), options.offloads);
+  device.abilities = ask_offloads(device.queues.front().get(), options.wanted);
   const auto persistent = set_persistent(device, options.persistent);
   if (!persistent) return tl::unexpected(persistent.error());
-  log_missing(device, options);
+  log_missing(device);
   return device;
 }
 

@@ -2,27 +2,17 @@
 // Makes, finds again and takes over the TUN device of the udp backend. docs/dataplane.md
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/fd.h"
 #include "base/result.h"
+#include "net/address.h"
 
 namespace flannel {
 
-struct TunOptions {
-  // "flannel%d": the first number that is free, or whose device an earlier run left to us: it is
-  // persistent and nobody has it open. A name without %d: that device alone.
-  std::string name = "flannel%d";
-  int queues = 1;
-  // The device stays when its last queue is closed, with its addresses and routes; what is sent to
-  // it meanwhile is lost, unless somebody holds a queue.
-  bool persistent = false;
-  // Ask the kernel for super-packets and unfinished checksums.
-  bool offloads = true;
-};
-
-// What the kernel granted.
+// What the kernel does for us; each needs those before it.
 struct TunAbilities {
   bool header = false;  // packets come and go with a virtio header
   bool tcp = false;     // super-packets of TCP
@@ -30,6 +20,21 @@ struct TunAbilities {
   bool operator==(const TunAbilities&) const = default;
 };
 std::string to_string(const TunAbilities& abilities);  // "tcp udp", "checksum", "none"
+
+struct TunOptions {
+  // "flannel%d": the first number that is free, or whose device an earlier run left to us: it is
+  // persistent and nobody has it open. A name without %d: that device alone.
+  // A device with an address in `network` is taken before others, one with an address elsewhere is
+  // somebody else's.
+  std::string name = "flannel%d";
+  std::optional<Cidr4> network = {};
+  int queues = 1;
+  // The device stays when its last queue is closed, with its addresses and routes; what is sent to
+  // it meanwhile is lost, unless somebody holds a queue.
+  bool persistent = false;
+  // What is asked for; the kernel may grant less. Less than all is for tests.
+  TunAbilities wanted = {.header = true, .tcp = true, .udp = true};
+};
 
 struct TunDevice {
   std::string name;

@@ -11,6 +11,7 @@
 #include "dataplane/rx_path.h"
 #include "dataplane/segmenter.h"
 #include "dataplane/udp_path.h"
+#include "kernel/left_tun.h"
 #include "kernel/tun_port.h"
 #include "kernel/udp_port.h"
 #include "support/fresh_netns.h"
@@ -73,6 +74,44 @@ TEST_F(TunTest, AdoptsThePersistentDeviceOfAnEarlierRun) {
   ASSERT_TRUE(set_persistent(device, false));
   device.queues.clear();
   EXPECT_THROW(shell("ip link show flannel0"), std::runtime_error);
+}
+
+TEST_F(TunTest, OfWhatEarlierRunsLeftTakesTheDeviceOfItsNetwork) {
+  const Cidr4 network = *Cidr4::parse("10.5.0.0/16");
+  must(open_tun({.persistent = true}));
+  shell("ip addr add 10.6.1.0/16 dev flannel0");
+  const TunOptions options{.network = network, .persistent = true};
+  EXPECT_EQ(must(open_tun(options)).name, "flannel1") << "flannel0 is of another network";
+  shell("ip addr add 10.5.1.0/16 dev flannel1; ip tuntap add flannel2 mode tun");
+  must(open_tun({.name = "flannel3", .persistent = true}));
+  shell("ip link del flannel0");
+  const TunDevice again = must(open_tun(options));
+  EXPECT_EQ(again.name, "flannel1") << "though the number 0 is free";
+  EXPECT_TRUE(again.adopted);
+}
+
+TEST_F(TunTest, ADeviceWithTheOtherKindOfQueuesIsMadeAnew) {
+  const Cidr4 network = *Cidr4::parse("10.5.0.0/16");
+  for (const int queues : {1, 2, 1}) {
+    const TunDevice device =
+        must(open_tun({.network = network, .queues = queues, .persistent = true}));
+    EXPECT_EQ(device.name, "flannel0");
+    EXPECT_FALSE(device.adopted);
+    shell("ip addr add 10.5.1.0/16 dev flannel0");
+  }
+}
+
+TEST_F(TunTest, RemovesWhatWasLeftOfANetworkAndNothingElse) {
+  must(open_tun({.persistent = true}));
+  must(open_tun({.name = "flannel1", .queues = 2, .persistent = true}));
+  must(open_tun({.name = "flannel2", .persistent = true}));
+  const TunDevice in_use = must(open_tun({.name = "flannel3", .persistent = true}));
+  shell("ip addr add 10.5.1.0/16 dev flannel0; ip addr add 10.5.2.0/16 dev flannel1");
+  shell("ip addr add 10.6.1.0/16 dev flannel2; ip addr add 10.5.3.0/16 dev flannel3");
+  EXPECT_EQ(must(remove_left_tuns(*Cidr4::parse("10.5.0.0/16"))), "flannel0 flannel1");
+  EXPECT_THROW(shell("ip link show flannel0"), std::runtime_error);
+  EXPECT_THROW(shell("ip link show flannel1"), std::runtime_error);
+  shell("ip link show flannel2; ip link show flannel3");
 }
 
 TEST_F(TunTest, HasSeveralQueuesWhereAsked) {

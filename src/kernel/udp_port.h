@@ -11,18 +11,19 @@
 
 namespace flannel {
 
+struct UdpAbilities {
+  bool cut = false;   // UDP_SEGMENT, Linux 4.18
+  bool join = false;  // UDP_GRO, Linux 5.0
+  bool operator==(const UdpAbilities&) const = default;
+};
+
 struct UdpSocketOptions {
   Endpoint4 local;
   int sockets = 1;  // more than one share the port; the kernel keeps a peer on one of them
   int receive_buffer = 4 << 20;  // bytes
   int send_buffer = 4 << 20;
-  bool offloads = true;  // let the kernel cut and join runs of datagrams
-};
-
-struct UdpAbilities {
-  bool cut = false;   // UDP_SEGMENT, Linux 4.18
-  bool join = false;  // UDP_GRO, Linux 5.0
-  bool operator==(const UdpAbilities&) const = default;
+  // What is asked for; the kernel may grant less. Less than all is for tests.
+  UdpAbilities wanted = {.cut = true, .join = true};
 };
 
 struct UdpSockets {

@@ -27,13 +27,13 @@ void set_buffers(const Fd& socket, const UdpSocketOptions& options) {
   }
 }
 
-UdpAbilities ask_offloads(const std::vector<Fd>& sockets, bool wanted) {
-  UdpAbilities abilities{.cut = wanted, .join = wanted};
+UdpAbilities ask_offloads(const std::vector<Fd>& sockets, const UdpAbilities& wanted) {
+  UdpAbilities abilities = wanted;
   for (const Fd& socket : sockets) {
     abilities.cut = abilities.cut && set(socket, SOL_UDP, UDP_SEGMENT, 0);
-    abilities.join = set(socket, SOL_UDP, UDP_GRO, wanted ? 1 : 0) && abilities.join;
+    abilities.join = set(socket, SOL_UDP, UDP_GRO, wanted.join ? 1 : 0) && abilities.join;
   }
-  if (wanted && abilities != UdpAbilities{true, true}) {
+  if (abilities != UdpAbilities{true, true}) {
     log::warning("UDP socket without some offloads, packets will cost more",
                  {{"cuts", abilities.cut}, {"joins", abilities.join}});
   }
@@ -74,7 +74,7 @@ Result<UdpSockets> open_udp(const UdpSocketOptions& options) {
   UdpSockets opened;
   for (int i = 0; i < options.sockets; ++i)
     opened.sockets.push_back(TRY(open_socket(options)));
-  opened.abilities = ask_offloads(opened.sockets, options.offloads);
+  opened.abilities = ask_offloads(opened.sockets, options.wanted);
   return opened;
 }
 
@@ -97,7 +97,7 @@ Result<UdpSockets> resume_udp(std::vector<Fd> sockets, const UdpSocketOptions& o
     }
     set_buffers(socket, options);
   }
-  UdpSockets resumed{.abilities = ask_offloads(sockets, options.offloads), .sockets = {}};
+  UdpSockets resumed{.abilities = ask_offloads(sockets, options.wanted), .sockets = {}};
   resumed.sockets = std::move(sockets);
   return resumed;
 }

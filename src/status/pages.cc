@@ -56,6 +56,22 @@ Json to_json(const KernelStatus& kernel) {
           {"failures", kernel.counters.failures}};
 }
 
+Json to_json(const PacketPathStatus::Numbers& numbers) {
+  Json json = Json::object();
+  for (const auto& [name, number] : numbers)
+    json[std::string(name)] = number;
+  return json;
+}
+
+Json to_json(const std::optional<PacketPathStatus>& path) {
+  if (!path) return nullptr;
+  const auto counters = path->read();
+  return {{"device", path->device},
+          {"trouble", path->trouble},
+          {"counters", to_json(counters.work)},
+          {"drops", to_json(counters.drops)}};
+}
+
 std::string verbose_text(const StatusSnapshot& status, TimePoint now) {
   const Json json = {{"version", version()},
                      {"ready", status.ready},
@@ -65,7 +81,8 @@ std::string verbose_text(const StatusSnapshot& status, TimePoint now) {
                      {"backend", status.backend},
                      {"underlay", to_json(status.underlay)},
                      {"peers", to_json(status.peers)},
-                     {"kernel", to_json(status.kernel)}};
+                     {"kernel", to_json(status.kernel)},
+                     {"packet_path", to_json(status.packet_path)}};
   // Keys and reasons come from the store: what is no UTF-8 must not throw.
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

@@ -2,9 +2,13 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -38,6 +42,19 @@ struct KernelStatus {
   ReconcileCounters counters;
 };
 
+// Of a backend that carries packets in user space.
+struct PacketPathStatus {
+  using Numbers = std::vector<std::pair<std::string_view, std::uint64_t>>;
+  struct Counters {
+    Numbers work;
+    Numbers drops;  // by reason
+  };
+
+  std::string device;
+  std::string trouble;               // why it carries nothing; empty: all is well
+  std::function<Counters()> read{};  // as they stand when called; any thread
+};
+
 // What the daemon is doing, at one moment, as a value: the loop makes one after each change,
 // other threads only read it.
 struct StatusSnapshot {
@@ -49,6 +66,7 @@ struct StatusSnapshot {
   std::optional<Underlay> underlay;  // the same
   PeerStatus peers;
   KernelStatus kernel;
+  std::optional<PacketPathStatus> packet_path;  // nothing where the kernel carries the packets
 };
 
 }  // namespace flannel

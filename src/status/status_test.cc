@@ -97,6 +97,22 @@ TEST(StatusPageTest, VerboseBeforeTheFirstLeaseAndOfAReservation) {
   EXPECT_EQ(verbose(status)["lease"]["reservation"], false) << "lost, not held for ever";
 }
 
+TEST(StatusPageTest, CountersOfThePacketPathAreThoseOfTheMoment) {
+  StatusSnapshot status;
+  EXPECT_TRUE(verbose(status)["packet_path"].is_null()) << "the kernel carries the packets";
+  std::uint64_t count = 7;
+  status.packet_path = {
+      "flannel0", "flannel0 was deleted", [&count] {
+        return PacketPathStatus::Counters{{{"in_packets", count}}, {{"in_wrong_sender", 3}}};
+      }};
+  EXPECT_EQ(verbose(status)["packet_path"], (nlohmann::json{{"device", "flannel0"},
+                                                            {"trouble", "flannel0 was deleted"},
+                                                            {"counters", {{"in_packets", 7}}},
+                                                            {"drops", {{"in_wrong_sender", 3}}}}));
+  count = 8;
+  EXPECT_EQ(verbose(status)["packet_path"]["counters"]["in_packets"], 8);
+}
+
 TEST(StatusPageTest, BytesOfAStrangerThatAreNoTextAreShownAllTheSame) {
   StatusSnapshot status;
   status.peers.quarantined = {{.key = "x\xff\n", .reason = "not a subnet key"}};

@@ -37,7 +37,7 @@ class FakePacketPath final : public PacketPath {
     seen_.tables.push_back(std::move(table));
   }
   const std::string& trouble() const override { return seen_.trouble; }
-  PathCounters counters() const override { return {}; }
+  std::shared_ptr<const PathMeter> meter() const override { return std::make_shared<PathMeter>(); }
 
  private:
   Seen& seen_;

@@ -33,10 +33,10 @@ T must(Result<T> result) {
 
 std::vector<UdpPath::Lane> open_lanes(const StaticOverlay& overlay, int queues, bool offloads,
                                       UdpSocketOptions sockets) {
-  TunDevice device =
-      must(open_tun({.name = overlay.device, .queues = queues, .offloads = offloads}));
+  TunDevice device = must(open_tun(
+      {.name = overlay.device, .queues = queues, .wanted = {offloads, offloads, offloads}}));
   sockets.sockets = queues;
-  sockets.offloads = offloads;
+  sockets.wanted = {offloads, offloads};
   UdpSockets opened = must(open_udp(sockets));
   std::vector<UdpPath::Lane> lanes;
   for (std::size_t i = 0; i < device.queues.size(); ++i) {

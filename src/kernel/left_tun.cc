@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/left_tun.h"
+
+#include <linux/if_link.h>
+#include <linux/if_tun.h>
+#include <linux/rtnetlink.h>
+#include <sys/ioctl.h>
+
+#include "kernel/rtnetlink.h"
+#include "kernel/tun.h"
+#include "kernel/tun_queue.h"
+
+namespace flannel {
+namespace {
+
+TunFacts decode_tun(NetlinkBytes payload) {
+  const auto header = take_header<ifinfomsg>(payload);
+  if (!header) return {};
+  TunFacts facts{.index = header->ifi_index};
+  const NetlinkAttributes<IFLA_LINKINFO> attributes(payload);
+  const NetlinkAttributes<IFLA_INFO_MAX> info(attributes.at(IFLA_LINKINFO));
+  if (info.text(IFLA_INFO_KIND) != "tun") return facts;
+  const NetlinkAttributes<IFLA_TUN_MAX> tun(info.at(IFLA_INFO_DATA));
+  const auto flag = [&](std::size_t type) {
+    return tun.number<std::uint8_t>(type).value_or(0) != 0;
+  };
+  facts.is_tun = tun.number<std::uint8_t>(IFLA_TUN_TYPE) == IFF_TUN;
+  facts.persistent = flag(IFLA_TUN_PERSIST);
+  facts.multi_queue = flag(IFLA_TUN_MULTI_QUEUE);
+  facts.queues = tun.number<std::uint32_t>(IFLA_TUN_NUM_QUEUES).value_or(0);
+  return facts;
+}
+
+}  // namespace
+
+Result<std::optional<TunFacts>> look_at_tun(NetlinkSocket& socket, const std::string& name) {
+  NetlinkBatch request;
+  get_link(request, name);
+  const auto reply = socket.ask(request);
+  if (!reply && reply.error().kind == ErrorKind::not_found) return std::nullopt;
+  if (!reply) return tl::unexpected(reply.error());
+  const auto message = reply->messages().next();
+  if (!message) return std::nullopt;
+  return decode_tun(message->payload);
+}
+
+Result<AddressIn> find_address(NetlinkSocket& socket, const TunFacts& device,
+                               const Cidr4& network) {
+  NetlinkBatch request;
+  dump_addresses(request, 0);
+  const auto reply = TRY(socket.dump(request));
+  auto found = AddressIn::nowhere;
+  NetlinkReader messages = reply.messages();
+  while (const auto message = messages.next()) {
+    const auto row = decode_address(message->payload);
+    if (!row || row->link != device.index) continue;
+    if (network.contains(row->ip)) return AddressIn::network;
+    found = AddressIn::elsewhere;
+  }
+  return found;
+}
+
+Result<void> remove_left_tun(const std::string& name, const TunFacts& device) {
+  const unsigned flags = IFF_TUN | IFF_NO_PI | (device.multi_queue ? IFF_MULTI_QUEUE : 0u);
+  const Fd queue = TRY(attach_tun_queue(name, flags));
+  if (::ioctl(queue.get(), TUNSETPERSIST, 0UL) != 0) return os_error("make " + name + " temporary");
+  return {};  // and it goes with this queue
+}
+
+Result<std::string> remove_left_tuns(const Cidr4& network) {
+  NetlinkSocket socket = TRY(NetlinkSocket::open());
+  std::string removed;
+  for (int number = 0; number < kMostTunDevices; ++number) {
+    const std::string name = "flannel" + std::to_string(number);
+    const auto device = TRY(look_at_tun(socket, name));
+    if (!device || !device->may_be_left()) continue;
+    const auto address = TRY(find_address(socket, *device, network));
+    if (address != AddressIn::network || !remove_left_tun(name, *device)) continue;
+    removed += (removed.empty() ? "" : " ") + name;
+  }
+  return removed;
+}
+
+}  // namespace flannel
