@@ -107,6 +107,23 @@ def test_peers_come_and_go_without_a_lost_packet(lab, pair):
     assert echoes.lost() == []
 
 
+def assert_hops_as_with_upstream(one, two):
+    """Four take one off the TTL, of which upstream's is silent; packets as wide as the overlay."""
+    for source, target in ((one, two), (two, one)):
+        ask = lambda *words: source.container.ns.run(  # noqa: E731
+            *["ping", "-n", "-c1", "-W2", *words, target.container.address], check=False
+        )
+        assert "ttl=60 " in ask()
+        assert "1 received" in ask("-t", 5)
+        assert "Time to live exceeded" in ask("-t", 4), "the far host's kernel"
+        ours = "Time to live exceeded" in ask("-t", 2 if source is one else 3)
+        theirs = "Time to live exceeded" in ask("-t", 3 if source is one else 2)
+        assert (ours, theirs) == (True, False)
+        assert "1 received" in ask("-M", "do", "-s", 1472 - 28)
+        assert "0 received" in ask("-M", "do", "-s", 1473 - 28)
+        assert "1 received" in ask("-s", 20000)
+
+
 def test_a_host_of_upstream_is_reached_and_reaches_us(lab):
     """h2 does what flannel v0.10 does with packets; its lease is written by hand."""
     cluster = Cluster(lab, "etcd", "udp", hosts=1)
@@ -131,6 +148,7 @@ def test_a_host_of_upstream_is_reached_and_reaches_us(lab):
             ping(source.container, target.container)
             sent, received = transfer(source.container, target.container, megabytes=20)
             assert sent == received
+        assert_hops_as_with_upstream(one, two)
     finally:
         forwarder.kill()
         forwarder.communicate()

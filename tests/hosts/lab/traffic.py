@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Traffic between containers, and what became of it."""
 
+import contextlib
 import pathlib
 import re
 import signal
@@ -38,6 +39,36 @@ def transfer(source, target, megabytes=100):
     return sent.strip(), received.strip()
 
 
+class Stream:
+    """What passed a TCP connection: checksums, known when it has ended."""
+
+    sent = received = None
+
+
+@contextlib.contextmanager
+def transfer_during(source, target):
+    """A TCP connection that sends for as long as the `with` block lasts."""
+    program = pathlib.Path(__file__).with_name("transfer.py")
+    argv = [sys.executable, program]
+    stream = Stream()
+    receiver = target.ns.start(*argv, "receive", target.address, stdout=subprocess.PIPE, text=True)
+    sender = None
+    try:
+        port = receiver.stdout.readline().strip()
+        sender = source.ns.start(
+            *argv, "send-on", target.address, port,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        yield stream
+        stream.sent = sender.communicate(timeout=60)[0].strip()  # closes its input: it ends
+        stream.received = receiver.communicate(timeout=60)[0].strip()
+        assert stream.sent, "the sender failed"
+    finally:
+        for process in filter(None, (sender, receiver)):
+            process.kill()
+            process.communicate()
+
+
 class EchoStream:
     """A ping every 5 ms, for as long as the `with` block lasts.
 
@@ -48,6 +79,7 @@ class EchoStream:
     """
 
     REPLY = re.compile(r"icmp_seq=(\d+) ttl")
+    MOMENT = re.compile(r"^\[([\d.]+)\] .* ttl=", re.MULTILINE)
 
     def __init__(self, source, target, folder):
         self._target = target
@@ -75,6 +107,11 @@ class EchoStream:
         """Sequence numbers, up to the last that came back, of the echoes that did not."""
         came = set(self.replies())
         return [seq for seq in range(1, max(came) + 1) if seq not in came]
+
+    def longest_gap(self):
+        """Seconds between two replies in a row."""
+        moments = [float(word) for word in self.MOMENT.findall(self._path.read_text(errors="replace"))]
+        return max(later - sooner for sooner, later in zip(moments, moments[1:]))
 
     def __exit__(self, *_):
         self._process.send_signal(signal.SIGINT)

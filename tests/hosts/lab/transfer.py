@@ -3,10 +3,12 @@
 
 python3 transfer.py receive ADDRESS           prints its port, then the checksum
 python3 transfer.py send ADDRESS PORT MEGABYTES
+python3 transfer.py send-on ADDRESS PORT       until its standard input ends
 """
 
 import hashlib
 import os
+import select
 import socket
 import sys
 
@@ -36,6 +38,17 @@ def send(address, port, megabytes):
     return digest.hexdigest()
 
 
+def send_on(address, port):
+    """A megabyte every 20 ms at the most: a connection for others to disturb, not to fill a link."""
+    digest = hashlib.sha256()
+    with socket.create_connection((address, int(port)), timeout=60) as stream:
+        while not select.select([sys.stdin], [], [], 0.02)[0]:
+            block = os.urandom(BLOCK)
+            digest.update(block)
+            stream.sendall(block)
+    return digest.hexdigest()
+
+
 if __name__ == "__main__":
-    act = {"receive": receive, "send": send}[sys.argv[1]]
+    act = {"receive": receive, "send": send, "send-on": send_on}[sys.argv[1]]
     print(act(*sys.argv[2:]))
