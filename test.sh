@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 # Installs what is missing, builds, tests.
 #
-#   ./test.sh [unit|store|kernel|hosts|tsan|fuzz|all]...     (default: all)
+#   ./test.sh [unit|store|kernel|hosts|package|tsan|fuzz|all]...     (default: all)
 #
 #   unit    format, include directions, file sizes; every unit test under ASan and UBSan.
 #           Needs no root, no network, no kernel feature.
 #   store   the conformance suite of every store, against a real etcd and real files
 #   kernel  real netlink in network namespaces                                    (root)
 #   hosts   real daemons on hosts made of network namespaces, release build       (root)
-#   all     the four above
+#   package the Debian package installed, upgraded and removed on a booted machine (root)
+#   all     the five above
 #   tsan    the threads of base, loop, http, registry and dataplane under ThreadSanitizer
 #   fuzz    every fuzz target over its corpus for FUZZ_SECONDS (20) each
 #
@@ -62,6 +63,8 @@ run_hosts() {
   FLANNEL_BIN_DIR=$PWD/build/release/bin /usr/bin/python3 -m pytest -q tests/hosts
 }
 
+run_package() { /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/package; }
+
 # Only what has threads; test programs that are not built count as no test here.
 run_tsan() {
   local tests
@@ -102,9 +105,9 @@ main() {
   local parts=() part
   for part in "${@:-all}"; do
     case $part in
-      unit | store | kernel | hosts | tsan | fuzz) parts+=("$part") ;;
-      all) parts+=(unit store kernel hosts) ;;
-      *) sed -n '3,17s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+      unit | store | kernel | hosts | package | tsan | fuzz) parts+=("$part") ;;
+      all) parts+=(unit store kernel hosts package) ;;
+      *) sed -n '3,18s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
     esac
   done
 

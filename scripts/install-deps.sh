@@ -3,11 +3,12 @@
 # Installs the Debian 12 packages that are missing, and nothing else; does nothing where all are
 # there.
 #
-#   scripts/install-deps.sh [build|run|etcd|check|test|all]...     (default: all)
+#   scripts/install-deps.sh [build|run|etcd|check|package|test|all]...     (default: all)
 #
 #   build   compile both programs        run    what a host needs, and the demo
 #   etcd    a real etcd for demo, tests  check  the checks of ./test.sh unit
-#   test    run, etcd, check and the rest of ./test.sh
+#   package make the Debian package
+#   test    run, etcd, check, package and the rest of ./test.sh
 set -eu
 
 build="g++ cmake ninja-build pkg-config ccache libgrpc++-dev protobuf-compiler
@@ -15,9 +16,11 @@ build="g++ cmake ninja-build pkg-config ccache libgrpc++-dev protobuf-compiler
   libexpected-dev libfmt-dev libspdlog-dev nlohmann-json3-dev libre2-dev libgtest-dev"
 run="iproute2 iputils-ping nftables"
 etcd="etcd-server etcd-client"
-check="python3 clang-format-16 python3-pytest dash bash busybox"
-test="$run $etcd $check ethtool procps clang-16 libclang-rt-16-dev curl iptables openssl sqlite3
-  iperf3 docker.io nginx-light"
+check="python3 clang-format-16 python3-pytest dash bash busybox zsh fish mandoc systemd"
+package="dpkg-dev binutils"
+test="$run $etcd $check $package debootstrap systemd-container ethtool procps clang-16
+  libclang-rt-16-dev curl iptables openssl sqlite3 iperf3
+  docker.io nginx-light"
 
 wanted=
 for set in "${@:-all}"; do
@@ -26,9 +29,10 @@ for set in "${@:-all}"; do
     run) wanted="$wanted $run" ;;
     etcd) wanted="$wanted $etcd" ;;
     check) wanted="$wanted $check" ;;
+    package) wanted="$wanted $package" ;;
     test) wanted="$wanted $test" ;;
     all) wanted="$wanted $build $test" ;;
-    *) echo "usage: $0 [build|run|etcd|check|test|all]..." >&2; exit 2 ;;
+    *) echo "usage: $0 [build|run|etcd|check|package|test|all]..." >&2; exit 2 ;;
   esac
 done
 

@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
+# Flags with their explanations are asked of the program.
+function __flannel_flags --argument-names program
+    $program --help 2>/dev/null | string match --regex '^  --.*|^        .*' | string replace --regex '^  (--[a-z0-9_-]+).*' '$1' | string trim | paste - -
+end
+
+complete --command flanneld --long-option firewall --exclusive --arguments 'auto nftables iptables'
+complete --command flanneld --long-option etcd-api --exclusive --arguments 'auto 2 3'
+complete --command flanneld --long-option iface --exclusive --arguments '(command ls /sys/class/net)'
+complete --command flanneld --arguments '(__flannel_flags flanneld)'

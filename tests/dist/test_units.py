@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The units and snippets as systemd's own programs read them; tests/package runs them."""
+
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+DIST = pathlib.Path(__file__).resolve().parents[2] / "dist"
+UNITS = ["flanneld.service", "flannel-docker.service"]
+
+
+@pytest.fixture
+def units(tmp_path):
+    """Copies whose programs exist here, so that only the units are judged."""
+    for name in UNITS:
+        text = (DIST / name).read_text(encoding="ascii")
+        text = re.sub(r"(?m)^ExecStart=\S+", "ExecStart=/bin/true", text)
+        text = re.sub(r"(?m)^Documentation=.*\n", "", text)
+        (tmp_path / name).write_text(text, encoding="ascii")
+    return tmp_path
+
+
+def analyze(*words):
+    done = subprocess.run(
+        ["systemd-analyze", *[str(word) for word in words]],
+        capture_output=True, text=True, timeout=60, check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_systemd_finds_nothing_wrong(units, name):
+    assert analyze("verify", units / name) == (0, "")
+
+
+def test_the_exposure_of_flanneld_is_below_3(units):
+    code, said = analyze("security", "--offline=true", "--threshold=30", units / "flanneld.service")
+    assert code == 0, said
+    assert float(re.search(r"exposure level for \S+: ([0-9.]+)", said)[1]) < 3.0
+
+
+@pytest.mark.parametrize("name, section", [("70-flannel.network", "Match"), ("70-flannel.link", "Match")])
+def test_snippets_match_our_devices_by_name(name, section):
+    text = (DIST / name).read_text(encoding="ascii")
+    assert f"[{section}]" in text
+    globs = re.search(r"Name=(.*)", text)[1].split()
+    assert globs == ["flannel.*", "flannel[0-9]*"]
+
+
+def test_no_two_files_of_the_package_disagree_about_a_path():
+    unit = (DIST / "flannel-docker.service").read_text(encoding="ascii")
+    cmake = (DIST / "CMakeLists.txt").read_text(encoding="ascii")
+    assert "ExecStart=/usr/libexec/flannel/mk-docker-opts.sh -c" in unit
+    assert "install(PROGRAMS mk-docker-opts.sh DESTINATION libexec/flannel)" in cmake

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Debian package installed, upgraded and removed, in a bare tree and on a booted machine."""
+
+import json
+import re
+
+import pytest
+
+from machine import run, wait_until
+
+VXLAN = '{"Network": "10.5.0.0/16", "Backend": {"Type": "vxlan"}}'
+UDP = '{"Network": "10.5.0.0/16", "Backend": {"Type": "udp"}}'
+STORE = "sqlite:/var/lib/flannel/flannel.db"
+SETTINGS = f"FLANNELD_STORE={STORE}\nFLANNELD_IP_MASQ=true\n"
+# As Debian's docker.io has it, as far as its start is concerned.
+DOCKER = """
+[Service]
+EnvironmentFile=-/etc/default/docker
+ExecStart=/bin/sh -c 'echo dockerd $DOCKER_OPTS; exec sleep infinity'
+"""
+
+
+# ---- a bare tree, in which nothing runs
+
+
+def dpkg(root, *words):
+    return run("unshare", "--net", "chroot", root.path, "dpkg", *words)
+
+
+def files(root):
+    said = run("find", root.path, "-xdev", "(", "-path", "*/var/lib/dpkg", "-o", "-path",
+               "*/var/log", "-o", "-path", "*/var/cache", ")", "-prune", "-o", "-print")
+    return set(said.split("\n"))
+
+
+def test_purging_leaves_the_tree_as_it_was(root):
+    before = files(root)
+    dpkg(root, "--install", "/root/flannel.deb")
+    new = {path.removeprefix(str(root.path)) for path in files(root) - before}
+    assert {"/usr/sbin/flanneld", "/usr/sbin/flannelctl", "/etc/default/flanneld",
+            "/usr/libexec/flannel/mk-docker-opts.sh"} <= new
+    assert not [path for path in new if path.endswith(".wants/flanneld.service")], "not enabled"
+    dpkg(root, "--install", "/root/next.deb")
+    dpkg(root, "--remove", "flannel-cpp")
+    left = {path.removeprefix(str(root.path)) for path in files(root) - before}
+    assert left == {"/etc/default/flanneld"}, "a setting of the operator's stays"
+    dpkg(root, "--purge", "flannel-cpp")
+    assert files(root) == before
+
+
+def test_settings_survive_an_upgrade(root):
+    dpkg(root, "--install", "/root/flannel.deb")
+    root.write("/etc/default/flanneld", SETTINGS)
+    dpkg(root, "--install", "/root/next.deb")
+    assert (root.path / "etc/default/flanneld").read_text(encoding="utf-8") == SETTINGS
+
+
+def test_the_programs_are_stripped_and_run(root):
+    dpkg(root, "--install", "/root/flannel.deb")
+    for program in ("flanneld", "flannelctl"):
+        path = root.path / "usr/sbin" / program
+        assert ".symtab" not in run("readelf", "--sections", "--wide", path)
+        assert run("chroot", root.path, program, "--version").startswith("v")
+
+
+# ---- a booted machine
+
+
+def installed(machine, config=VXLAN):
+    machine("dpkg", "--install", "/root/flannel.deb")
+    machine("sh", "-c", f"cat >/etc/default/flanneld <<'END'\n{SETTINGS}END")
+    machine("mkdir", "-p", "/var/lib/flannel")
+    if config:
+        machine("flannelctl", f"--store={STORE}", "config", "set", config)
+    return machine
+
+
+def marks(machine):
+    """Whatever in the kernel has our name or number."""
+    text = "".join(machine(*words.split()) for words in (
+        "ip -o link show", "ip route show table all", "ip nexthop show", "nft list ruleset",
+        "iptables-nft-save", "iptables-legacy-save"))
+    return [line for line in text.split("\n") if "flannel" in line.lower() or "proto 250" in line]
+
+
+def link(machine, name="flannel.1"):
+    return json.loads(machine("ip", "-j", "link", "show", name))[0]["ifindex"]
+
+
+@pytest.mark.parametrize("filter", ["nftables", "iptables", "iptables-legacy"])
+def test_the_unit_has_all_that_flanneld_needs_and_no_more(machine, filter):
+    installed(machine)
+    kind = filter.removesuffix("-legacy")
+    machine("sh", "-c", f"echo FLANNELD_FIREWALL={kind} >>/etc/default/flanneld")
+    if filter != kind:
+        machine("update-alternatives", "--set", "iptables", f"/usr/sbin/{filter}")
+    machine("systemctl", "start", "flanneld")
+    assert machine.property("flanneld", "ActiveState") == "active"
+    wait_until(lambda: "packet filter in order masquerade=true forward=true" in machine.log("flanneld"),
+               lambda: machine.log("flanneld"))
+    log = machine.log("flanneld")
+    assert not re.search(r"^[EW][0-9]{4} ", log, re.M), log
+    pid = machine.property("flanneld", "MainPID")
+    status = machine("cat", f"/proc/{pid}/status")
+    wanted = 1 << 12 | 1 << 13  # CAP_NET_ADMIN, CAP_NET_RAW
+    assert int(re.search(r"CapEff:\s*(\w+)", status)[1], 16) == wanted
+    assert re.search(r"Seccomp:\s*2", status) and re.search(r"NoNewPrivs:\s*1", status)
+    assert machine("cat", "/proc/sys/net/ipv6/conf/flannel.1/accept_ra") == "0\n"
+    assert machine("stat", "-c", "%a %U", "/run/flannel/subnet.env") == "644 root\n"
+    machine("systemctl", "reload", "flanneld")
+    wait_until(lambda: "asked to look again" in machine.log("flanneld"), "the reload")
+    assert machine.property("flanneld", "MainPID") == pid
+
+
+def test_an_upgrade_keeps_the_data_plane_and_a_removal_leaves_nothing(machine):
+    installed(machine)
+    machine("systemctl", "start", "flanneld")
+    device, pid = link(machine), machine.property("flanneld", "MainPID")
+    env = machine("cat", "/run/flannel/subnet.env")
+    machine("dpkg", "--install", "/root/next.deb")
+    wait_until(lambda: machine.property("flanneld", "MainPID") not in ("0", pid), "the new process")
+    wait_until(lambda: machine.property("flanneld", "ActiveState") == "active", "its readiness")
+    assert link(machine) == device
+    assert machine("cat", "/run/flannel/subnet.env") == env
+    machine("iptables-nft", "-A", "FORWARD", "-s", "10.9.0.0/16", "-j", "ACCEPT")
+    assert "removed device flannel.1" in machine("dpkg", "--remove", "flannel-cpp")
+    assert marks(machine) == []
+    assert "10.9.0.0/16" in machine("iptables-nft-save"), "an operator's rule"
+    assert machine("pgrep", "-c", "flanneld", check=False) == "0\n"
+
+
+def test_a_restart_hands_the_packet_path_of_udp_on(machine):
+    installed(machine, UDP)
+    machine("systemctl", "start", "flanneld")
+    device = link(machine, "flannel0")
+    assert machine.property("flanneld", "NFileDescriptorStore") == "2"
+    machine("systemctl", "restart", "flanneld")
+    assert link(machine, "flannel0") == device
+    assert "adopted=true" in machine.log("flanneld")
+
+
+def test_docker_gets_the_subnet_and_never_waits_for_good(machine):
+    installed(machine, config=None)
+    for path, text in (("docker.service", DOCKER),
+                       ("flanneld.service.d/soon.conf", "[Service]\nTimeoutStartSec=3\n")):
+        machine("sh", "-c", f"mkdir -p /etc/systemd/system/{path}; rmdir /etc/systemd/system/{path};"
+                f"cat >/etc/systemd/system/{path} <<'END'\n{text}END")
+    machine("sh", "-c", "echo 'DOCKER_OPTS=\"--debug\"' >/etc/default/docker")
+    machine("systemctl", "daemon-reload")
+    machine("systemctl", "start", "--no-block", "flanneld")
+    machine("systemctl", "start", "docker", timeout=60)
+    assert machine.log("docker").split("\n")[-2] == "dockerd --debug"
+    machine("flannelctl", f"--store={STORE}", "config", "set", VXLAN)
+    wait_until(lambda: machine.property("flanneld", "ActiveState") == "active", "flanneld")
+    for _ in range(2):  # the second one does not say everything twice
+        machine("systemctl", "restart", "docker")
+        said = wait_until(lambda: re.findall(r"dockerd (.* --mtu=1450)", machine.log("docker")), "Docker")
+        env = dict(line.split("=") for line in machine("cat", "/run/flannel/subnet.env").split())
+        assert said[-1] == f"--debug --bip={env['FLANNEL_SUBNET']} --ip-masq=false --mtu=1450"
