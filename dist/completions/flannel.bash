@@ -14,6 +14,7 @@ _flannel_commands() {
 _flannel_values() {
   case $1 in
     --firewall) echo auto nftables iptables ;;
+    --docker-rules) echo auto off ;;
     --etcd-api) echo auto 2 3 ;;
     --backend) echo all udp vxlan host-gw ;;
     --store) echo etcd sqlite:/var/lib/flannel/flannel.db ;;

@@ -8,13 +8,11 @@ h2 runs no daemon: its lease is written and its kernel programmed by hand, word 
 flanneld v0.20 does it.
 """
 
-import json
-
 import pytest
 
-from lab import wait_until
+from lab import upstream, wait_until
 from lab.cluster import NETWORK, Cluster, wait_rows_gone
-from lab.overlay import base, lease_key, rows, rows_about, subnet, vtep_mac, vxlan_rows
+from lab.overlay import lease_key, rows, rows_about, subnet, vtep_mac, vxlan_rows
 from lab.topology import Container
 from lab.traffic import ping, transfer
 
@@ -25,32 +23,6 @@ VXLAN_VALUE = (
     f'"BackendData":{{"VNI":1,"VtepMAC":"{MAC}"}}}}'
 )
 HOSTGW_VALUE = '{"PublicIP":"192.0.2.2","PublicIPv6":null,"BackendType":"host-gw"}'
-
-
-def upstream_vxlan_host(host):
-    """Device and address as v0.20 makes them."""
-    host.ns.ip_all(
-        f"link add flannel.1 address {MAC} mtu 1450 type vxlan id 1 dev eth0 local {host.address} "
-        "dstport 8472 nolearning\n"
-        f"addr add {base(SUBNET)}/32 dev flannel.1\n"
-        "link set flannel.1 up\n"
-    )
-    host.container = Container(
-        host, {"FLANNEL_SUBNET": SUBNET.replace(".0/", ".1/"), "FLANNEL_MTU": "1450"}
-    )
-
-
-def upstream_adds_peer(host, key, value):
-    """What upstream does with a lease that it sees in etcd: neighbour, FDB row, route."""
-    lease = json.loads(value)
-    peer_subnet = key.replace("-", "/")
-    mac = lease["BackendData"]["VtepMAC"]
-    host.ns.ip("neigh", "replace", base(peer_subnet), "lladdr", mac, "dev", "flannel.1",
-               "nud", "permanent")
-    host.ns.bridge("fdb", "replace", mac, "dev", "flannel.1", "dst", lease["PublicIP"], "self",
-                   "permanent")
-    host.ns.ip("route", "replace", peer_subnet, "via", base(peer_subnet), "dev", "flannel.1",
-               "onlink")
 
 
 def on_etcd(lab, backend="vxlan", hosts=1):
@@ -69,12 +41,12 @@ def ours(lab):
 def test_a_host_of_upstream_is_reached_and_reaches_us_over_vxlan(lab, ours):
     cluster, one = ours
     two = lab.host()
-    upstream_vxlan_host(two)
+    upstream.make_vxlan_host(two, SUBNET, MAC)
     cluster.store.put_lease(lease_key(SUBNET), VXLAN_VALUE)
     wanted = vxlan_rows(SUBNET, MAC, two.address)
     wait_until(lambda: wanted <= rows(one), lambda: f"{wanted - rows(one)}")
     key = lease_key(subnet(one))
-    upstream_adds_peer(two, key, cluster.store.lease_values()[key])
+    upstream.add_peer(two, key, cluster.store.lease_values()[key])
     for source, target in ((one, two), (two, one)):
         ping(source.container, target.container)
         sent, received = transfer(source.container, target.container, megabytes=20)
@@ -198,12 +170,7 @@ def test_a_device_of_upstream_is_taken_over_with_its_mac(lab):
     cluster = Cluster(lab, "etcd", hosts=1)
     one = cluster.hosts[0]
     value = VXLAN_VALUE.replace("192.0.2.2", one.address)
-    one.ns.ip_all(
-        f"link add flannel.1 address {MAC} mtu 1450 type vxlan id 1 dev eth0 local {one.address} "
-        "dstport 8472 nolearning\n"
-        f"addr add {base(SUBNET)}/32 dev flannel.1\n"
-        "link set flannel.1 up\n"
-    )
+    upstream.make_device(one, SUBNET, MAC)
     cluster.store.put_lease(lease_key(SUBNET), value)
     before = one.ns.ask("link", "show", "flannel.1")[0]["ifindex"]
     cluster.start()

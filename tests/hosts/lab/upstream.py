@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What releases of flannel upstream leave on a host, word for word, without their programs."""
+
+import json
+
+from .overlay import base
+from .topology import Container
+
+MASQ = '-m comment --comment "flanneld masq"'
+FORWARD = '-m comment --comment "flanneld forward"'
+
+
+def rules(release, network, subnet):
+    """Input of iptables-restore: v0.10 puts rules straight into the parents, v0.28 has chains."""
+    if release == "v0.10":
+        return f"""*nat
+-A POSTROUTING -s {network} -d {network} -j RETURN
+-A POSTROUTING -s {network} ! -d 224.0.0.0/4 -j MASQUERADE
+-A POSTROUTING ! -s {network} -d {subnet} -j RETURN
+-A POSTROUTING ! -s {network} -d {network} -j MASQUERADE
+COMMIT
+*filter
+-A FORWARD -s {network} -j ACCEPT
+-A FORWARD -d {network} -j ACCEPT
+COMMIT
+"""
+    return f"""*nat
+:FLANNEL-POSTRTG - [0:0]
+-A POSTROUTING {MASQ} -j FLANNEL-POSTRTG
+-A FLANNEL-POSTRTG -m mark --mark 0x4000/0x4000 {MASQ} -j RETURN
+-A FLANNEL-POSTRTG -s {subnet} -d {network} {MASQ} -j RETURN
+-A FLANNEL-POSTRTG -s {network} -d {subnet} {MASQ} -j RETURN
+-A FLANNEL-POSTRTG ! -s {network} -d {subnet} {MASQ} -j RETURN
+-A FLANNEL-POSTRTG -s {network} ! -d 224.0.0.0/4 {MASQ} -j MASQUERADE --random-fully
+-A FLANNEL-POSTRTG ! -s {network} -d {network} {MASQ} -j MASQUERADE --random-fully
+COMMIT
+*filter
+:FLANNEL-FWD - [0:0]
+-A FORWARD {FORWARD} -j FLANNEL-FWD
+-A FLANNEL-FWD -s {network} {FORWARD} -j ACCEPT
+-A FLANNEL-FWD -d {network} {FORWARD} -j ACCEPT
+COMMIT
+"""
+
+
+def lease(release, address, mac):
+    """The value of a vxlan lease."""
+    if release == "v0.10":
+        return f'{{"PublicIP":"{address}","BackendType":"vxlan","BackendData":{{"VtepMAC":"{mac}"}}}}'
+    return (f'{{"PublicIP":"{address}","PublicIPv6":null,"BackendType":"vxlan",'
+            f'"BackendData":{{"VNI":1,"VtepMAC":"{mac}"}}}}')
+
+
+def subnet_env(network, subnet):
+    return (f"FLANNEL_NETWORK={network}\nFLANNEL_SUBNET={subnet.replace('.0/', '.1/')}\n"
+            "FLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n")
+
+
+def make_device(host, subnet, mac):
+    """Device and address."""
+    host.ns.ip_all(
+        f"link add flannel.1 address {mac} mtu 1450 type vxlan id 1 dev eth0 local {host.address} "
+        "dstport 8472 nolearning\n"
+        f"addr add {base(subnet)}/32 dev flannel.1\n"
+        "link set flannel.1 up\n"
+    )
+
+
+def make_vxlan_host(host, subnet, mac):
+    make_device(host, subnet, mac)
+    host.container = Container(
+        host, {"FLANNEL_SUBNET": subnet.replace(".0/", ".1/"), "FLANNEL_MTU": "1450"}
+    )
+
+
+def add_peer(host, key, value):
+    """What it does with a lease that it sees in etcd: neighbour, FDB row, route."""
+    attributes = json.loads(value)
+    subnet = key.replace("-", "/")
+    mac = attributes["BackendData"]["VtepMAC"]
+    host.ns.ip("neigh", "replace", base(subnet), "lladdr", mac, "dev", "flannel.1", "nud", "permanent")
+    host.ns.bridge("fdb", "replace", mac, "dev", "flannel.1", "dst", attributes["PublicIP"], "self",
+                   "permanent")
+    host.ns.ip("route", "replace", subnet, "via", base(subnet), "dev", "flannel.1", "onlink")
