@@ -36,6 +36,8 @@ gzip -9n "$tree"/usr/share/man/man8/*
 
 same_time() { find "$1" -exec touch -hd "@$SOURCE_DATE_EPOCH" {} +; }
 
+doc=$tree/usr/share/doc/$name
+cp LICENSE "$doc"
 same_time "$tree"
 tarball=$out/flannel-$version-linux-$architecture.tar.gz
 tar -C "$work" --sort=name --owner=0 --group=0 --numeric-owner -cf - "${tree##*/}" |
@@ -48,7 +50,7 @@ fill() {
     -e "s|@DEPENDS@|${depends:-}|" -e "s|@DATE@|$(date -uRd "@$SOURCE_DATE_EPOCH")|" "$1"
 }
 
-doc=$tree/usr/share/doc/$name
+rm "$doc/LICENSE"  # every Debian has it
 cp dist/debian/copyright "$doc/copyright"
 fill dist/debian/changelog.in | gzip -9n >"$doc/changelog.gz"
 mkdir -p "$tree/usr/share/lintian/overrides"

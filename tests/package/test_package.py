@@ -63,6 +63,15 @@ def test_the_programs_are_stripped_and_run(root):
         assert run("chroot", root.path, program, "--version").startswith("v")
 
 
+def test_the_tarball_has_the_same_programs_and_the_licence(root, package, tmp_path):
+    dpkg(root, "--install", "/root/flannel.deb")
+    tarball, = package.parent.glob("flannel-*-linux-*.tar.gz")
+    run("tar", "--strip-components=1", "-C", tmp_path, "-xzf", tarball)
+    for name in ("usr/sbin/flanneld", "usr/sbin/flannelctl", "usr/lib/systemd/system/flanneld.service"):
+        assert (tmp_path / name).read_bytes() == (root.path / name).read_bytes()
+    assert list(tmp_path.glob("usr/share/doc/*/LICENSE"))
+
+
 # ---- a booted machine
 
 
@@ -127,6 +136,17 @@ def test_an_upgrade_keeps_the_data_plane_and_a_removal_leaves_nothing(machine):
     assert marks(machine) == []
     assert "10.9.0.0/16" in machine("iptables-nft-save"), "an operator's rule"
     assert machine("pgrep", "-c", "flanneld", check=False) == "0\n"
+
+
+def test_networkd_leaves_our_devices_alone(machine):
+    installed(machine)
+    # Somebody's file for whatever there is.
+    machine("sh", "-c", "printf '[Match]\\nName=*\\n[Network]\\nDHCP=yes\\n' >/etc/systemd/network/99-all.network")
+    machine("systemctl", "start", "flanneld")
+    machine("systemctl", "start", "systemd-networkd")
+    told = lambda name: machine("networkctl", "--no-pager", "--no-legend", "list", name).split()  # noqa: E731
+    wait_until(lambda: told("eth0")[-1] not in ("pending", "initialized"), "networkd to have looked")
+    assert told("flannel.1")[-1] == "unmanaged" != told("eth0")[-1]
 
 
 def test_a_restart_hands_the_packet_path_of_udp_on(machine):
