@@ -69,6 +69,14 @@ std::string unless_null(std::optional<std::string> json) {
   return !json || *json == "null" ? std::string() : *std::move(json);
 }
 
+// Of a form that is not ours: some later flannel's, and no reason to lose the peer.
+std::optional<NodeTag> node_in(JsonObject& object) {
+  const auto text = object.string("NodeID");
+  if (!text || !*text) return std::nullopt;
+  const auto tag = decode_node_tag(**text);
+  return tag ? std::optional(*tag) : std::nullopt;
+}
+
 }  // namespace
 
 std::string encode_subnet_key(const SubnetKey& key) {
@@ -105,6 +113,7 @@ std::string encode_lease_value(const LeaseAttributes& attributes) {
   if (!attributes.backend_type.empty()) member("BackendType", json_quote(attributes.backend_type));
   if (!attributes.backend_data.empty()) member("BackendData", attributes.backend_data);
   if (!attributes.backend_v6_data.empty()) member("BackendV6Data", attributes.backend_v6_data);
+  if (attributes.node) member("NodeID", json_quote(to_string(*attributes.node)));
   json += '}';
   return json;
 }
@@ -119,7 +128,20 @@ Result<LeaseAttributes> decode_lease_value(std::string_view json) {
   attributes.backend_type = TRY(object.string("BackendType")).value_or("");
   attributes.backend_data = unless_null(object.json("BackendData"));
   attributes.backend_v6_data = unless_null(object.json("BackendV6Data"));
+  attributes.node = node_in(object);
   return attributes;
+}
+
+bool HostIdentity::wrote(const LeaseAttributes& record) const {
+  const bool same_ip = record.public_ip == public_ip;
+  if (!node || !record.node) return same_ip;
+  const bool same_id = record.node->id == node->id;
+  const bool same_boot = record.node->boot == node->boot;
+  return (same_id && same_boot) || (same_id && same_ip) || (same_boot && same_ip);
+}
+
+bool HostIdentity::is_copy(const LeaseAttributes& record) const {
+  return node && record.node && record.node->id == node->id && !wrote(record);
 }
 
 }  // namespace flannel

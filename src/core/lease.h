@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "core/node_id.h"
 #include "net/address.h"
 
 namespace flannel {
@@ -32,14 +33,32 @@ struct LeaseAttributes {
   std::string backend_type{};     // empty for udp and alloc: the member is omitted
   std::string backend_data{};     // compact JSON text; empty: omitted
   std::string backend_v6_data{};  // compact JSON text; empty: omitted
+  std::optional<NodeTag> node{};  // who wrote it; nothing: another flannel, or an operator
 
   bool operator==(const LeaseAttributes&) const = default;
 };
 
-// Byte for byte what upstream flannel v0.15 and later write.
+// Byte for byte what upstream flannel v0.15 and later write, and then "NodeID", which they ignore.
 std::string encode_lease_value(const LeaseAttributes& attributes);
 // Any member order, any case of names, unknown members ignored; only PublicIP is required.
 Result<LeaseAttributes> decode_lease_value(std::string_view json);
+
+// This host, as it recognises what it wrote itself.
+struct HostIdentity {
+  // NOLINTNEXTLINE(google-explicit-constructor): an address alone is how upstream knows a host
+  HostIdentity(Ip4 ip, std::optional<NodeTag> tag = std::nullopt) : public_ip(ip), node(tag) {}
+
+  // The record is this host's own. Without a tag, the public IP decides, as for upstream. With one,
+  // two of three must be ours: node id, boot, public IP. So a host keeps its lease over a reboot,
+  // over a change of its address and over the loss of its node id, each by itself; and neither a
+  // copy of it nor somebody with its address is taken for it.
+  bool wrote(const LeaseAttributes& record) const;
+  // The record is of a host with our node id that is not us: one of the two is a copy.
+  bool is_copy(const LeaseAttributes& record) const;
+
+  Ip4 public_ip;
+  std::optional<NodeTag> node;
+};
 
 struct Lease {
   SubnetKey subnet;

@@ -14,7 +14,7 @@ void LeaseKeeper::acquire(TimePoint now, const Snapshot& snapshot, Acts& acts) {
     for (const Record& record : snapshot.records) {
       if (record.key != key) continue;
       const auto attributes = decode_lease_value(record.value);
-      if (attributes && is_ours(attributes->public_ip)) record_ = record;
+      if (attributes && is_ours(*attributes)) record_ = record;
     }
     if (!record_) target_.reset();
     leave(acts);
@@ -26,7 +26,8 @@ void LeaseKeeper::acquire(TimePoint now, const Snapshot& snapshot, Acts& acts) {
 }
 
 void LeaseKeeper::choose(TimePoint now, const DecodedRecords& records, Acts& acts) {
-  auto choice = choose_subnet(config_, records, public_ip_, previous_, random_);
+  auto choice =
+      choose_subnet(config_, records, HostIdentity(public_ip_, options_.node), previous_, random_);
   if (!choice) {
     report(std::move(choice).error(), acts);
     pause(now);
@@ -43,7 +44,7 @@ void LeaseKeeper::choose(TimePoint now, const DecodedRecords& records, Acts& act
   }
 }
 
-// We held this subnet, and the store may think differently now. Another one is never taken.
+// We held this subnet, and the store may think differently now.
 void LeaseKeeper::take_again(TimePoint now, const Snapshot& snapshot, Acts& acts) {
   const SubnetKey subnet = lease_->subnet;
   const std::string key = encode_subnet_key(subnet);
@@ -53,7 +54,7 @@ void LeaseKeeper::take_again(TimePoint now, const Snapshot& snapshot, Acts& acts
     const auto other = decode_subnet_key(record.key);
     if (!other || !other->v4.overlaps(subnet.v4) || !config_.network.contains(other->v4)) continue;
     const auto attributes = decode_lease_value(record.value);
-    const bool ours = attributes ? is_ours(attributes->public_ip) : record.key == key;
+    const bool ours = attributes ? is_ours(*attributes) : record.key == key;
     if (ours && record.key == key) own = &record;
     if (ours || !by.empty()) continue;
     by = fmt::format("{} has {}",
@@ -62,6 +63,9 @@ void LeaseKeeper::take_again(TimePoint now, const Snapshot& snapshot, Acts& acts
   }
   if (own != nullptr) {
     take_up(now, *own, &*lease_, acts);
+  } else if (!by.empty() && options_.renumber) {
+    lose("taken: " + by, acts);
+    choose(now, decode_records(snapshot.records), acts);
   } else if (!by.empty()) {
     taken(now, by, acts);
   } else {
@@ -114,14 +118,16 @@ void LeaseKeeper::lose(const std::string& reason, Acts& acts) {
 
 void LeaseKeeper::aim(const SubnetKey& subnet, const Lease* seen) {
   Lease lease{subnet, announce_(seen)};
+  lease.attributes.node = options_.node;
   public_ip_ = lease.attributes.public_ip;
   target_value_ = encode_lease_value(lease.attributes);
   target_ = std::move(lease);
 }
 
 // After a change of the public IP the record has the old one until it is written again.
-bool LeaseKeeper::is_ours(Ip4 public_ip) const {
-  return public_ip == public_ip_ || (lease_ && public_ip == lease_->attributes.public_ip);
+bool LeaseKeeper::is_ours(const LeaseAttributes& record) const {
+  return HostIdentity(public_ip_, options_.node).wrote(record) ||
+         (lease_ && HostIdentity(lease_->attributes.public_ip, options_.node).wrote(record));
 }
 
 }  // namespace flannel

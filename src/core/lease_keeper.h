@@ -4,8 +4,8 @@
 //
 // A failed call is retried after a jittered pause that doubles from 0.5 s to 30 s, for ever; the
 // phase stays. Whatever the store does, the data plane runs on, and a subnet that was ours once is
-// never exchanged for another: if it is gone it is taken again, if somebody else has it that is
-// reported and tried again.
+// never exchanged for another, unless that was asked for (KeeperOptions::renumber): if it is gone
+// it is taken again, if somebody else has it that is reported and tried again.
 #pragma once
 
 #include <chrono>
@@ -29,12 +29,14 @@ namespace flannel {
 struct KeeperOptions {
   std::chrono::seconds ttl{86400};          // upstream: subnetTTL
   std::chrono::seconds renew_margin{3600};  // --subnet-lease-renew-margin
+  std::optional<NodeTag> node = {};         // put into every record; nothing: as upstream
+  bool renumber = false;                    // --on-subnet-loss=renumber
 };
 
 class LeaseKeeper {
  public:
-  // What to announce, given the own record of an earlier run if there is one (a VTEP MAC that
-  // peers already know is kept).
+  // What to announce, but for the node, given the own record of an earlier run if there is one (a
+  // VTEP MAC that peers already know is kept).
   using Announce = std::function<LeaseAttributes(const Lease* previous)>;
 
   LeaseKeeper(KeeperOptions options, NetworkConfig config, Ip4 public_ip, Announce announce,
@@ -93,7 +95,7 @@ class LeaseKeeper {
   void taken(TimePoint now, const std::string& by, Acts& acts);
   void lose(const std::string& reason, Acts& acts);
   void aim(const SubnetKey& subnet, const Lease* seen);
-  bool is_ours(Ip4 public_ip) const;
+  bool is_ours(const LeaseAttributes& record) const;
 
   // lease_watching.cc: what others do to our record
   void hear(TimePoint now, Acts& acts);

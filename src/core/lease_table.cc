@@ -57,7 +57,7 @@ std::vector<PeerChange> difference(const Leases& before, Leases::const_iterator 
 // The record as a lease that may enter the table, or else its reason in the quarantine.
 std::optional<DecodedRecord> LeaseTable::judge(const Record& record) {
   const auto refuse = [&](std::string reason) {
-    quarantined_[record.key] = {record.key, std::move(reason), record.revision};
+    quarantined_[record.key] = {record.key, std::move(reason), record.revision, false};
     return std::nullopt;
   };
   const auto subnet = decode_subnet_key(record.key);
@@ -72,13 +72,21 @@ std::optional<DecodedRecord> LeaseTable::judge(const Record& record) {
     return refuse(
         fmt::format("PublicIP {} is not the address of a host", to_string(attributes->public_ip)));
   }
+  if (host_ && attributes->public_ip == host_->public_ip && !host_->wrote(*attributes)) {
+    quarantined_[record.key] = {
+        record.key,
+        fmt::format("PublicIP {} is our own, but node {} wrote it",
+                    to_string(attributes->public_ip), to_string(*attributes->node)),
+        record.revision, true};
+    return std::nullopt;
+  }
   return DecodedRecord{record, {*subnet, *std::move(attributes)}};
 }
 
 // Takes in the candidates that overlap nobody older; no lease outside of them overlaps any.
 void LeaseTable::settle(std::vector<DecodedRecord> candidates) {
   std::sort(candidates.begin(), candidates.end(), [](const auto& a, const auto& b) {
-    return std::tie(a.record.revision, a.record.key) < std::tie(b.record.revision, b.record.key);
+    return std::tie(a.record.created, a.record.key) < std::tie(b.record.created, b.record.key);
   });
   for (DecodedRecord& candidate : candidates) {
     const SubnetKey subnet = candidate.lease.subnet;
@@ -91,7 +99,7 @@ void LeaseTable::settle(std::vector<DecodedRecord> candidates) {
         candidate.record.key,
         fmt::format("overlaps {} of {}, which is older", to_string(older->lease.subnet),
                     to_string(older->lease.attributes.public_ip)),
-        candidate.record.revision};
+        candidate.record.revision, false};
     outranked_.insert_or_assign(subnet, std::move(candidate));
   }
 }

@@ -28,6 +28,7 @@ struct QuarantinedRecord {
   std::string key;
   std::string reason;
   Revision revision = 0;
+  bool claims_us = false;  // another node says that our public IP is its own
   bool operator==(const QuarantinedRecord&) const = default;
 };
 
@@ -35,8 +36,11 @@ struct QuarantinedRecord {
 // of, so all hosts with one view of the store agree on it.
 class LeaseTable {
  public:
-  // Leases outside of `network` are set aside; without one, none is.
-  explicit LeaseTable(std::optional<Cidr4> network = std::nullopt) : network_(network) {}
+  // Leases outside of `network` are set aside; without one, none is. Those with the public IP of
+  // `host` that another node wrote are set aside as well.
+  explicit LeaseTable(std::optional<Cidr4> network = std::nullopt,
+                      std::optional<HostIdentity> host = std::nullopt)
+      : network_(network), host_(host) {}
 
   // Makes the table equal to the snapshot and tells the difference; downs come before ups.
   std::vector<PeerChange> apply_snapshot(const Snapshot& snapshot);
@@ -47,7 +51,8 @@ class LeaseTable {
   // Ordered by subnet, none overlaps another; our own lease is among them.
   const std::map<SubnetKey, DecodedRecord>& leases() const { return leases_; }
   // Ordered by key: not a subnet key, not a lease, outside of the network, a public IP that is no
-  // host's, or overlapping a lease of an older revision (of the same one: of a smaller key).
+  // host's or our own, or overlapping a lease that was created before (in the same revision: of a
+  // smaller key).
   const std::map<std::string, QuarantinedRecord>& quarantined() const { return quarantined_; }
 
  private:
@@ -59,6 +64,7 @@ class LeaseTable {
   std::vector<PeerChange> change_subnet(const SubnetKey& subnet, const Record* now);
 
   std::optional<Cidr4> network_;
+  std::optional<HostIdentity> host_;
   Leases leases_;
   Leases outranked_;  // in order by themselves, but they overlap an older one
   std::map<std::string, QuarantinedRecord> quarantined_;  // the outranked ones too

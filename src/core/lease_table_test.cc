@@ -31,14 +31,18 @@ class LeaseTableTest : public ::testing::Test {
  protected:
   LeaseTable table{Cidr4::parse("10.5.0.0/16").value()};
   Revision revision = 0;
+  std::map<std::string, Revision> created;
 
   static Record record(const std::string& key, const std::string& text, Revision at) {
-    return {key, text, at, 1};
+    return {key, text, at, 1, at};
   }
   std::string put(const std::string& key, const std::string& text) {
-    return dump(table.apply(RecordPut{record(key, text, ++revision)}));
+    Record now = record(key, text, ++revision);
+    now.created = created.try_emplace(key, revision).first->second;
+    return dump(table.apply(RecordPut{std::move(now)}));
   }
   std::string gone(const std::string& key) {
+    created.erase(key);
     return dump(table.apply(RecordGone{key, ++revision}));
   }
   std::string snapshot(std::vector<Record> records) {
@@ -163,7 +167,31 @@ TEST_F(LeaseTableTest, OfOverlappingLeasesTheOldestStands) {
   EXPECT_EQ(gone("10.5.0.0-20"), "-10.5.0.0/20@192.0.2.2 +10.5.1.128/25@192.0.2.3");
 }
 
-TEST_F(LeaseTableTest, OverlapInASnapshotIsResolvedByRevisionNotByOrder) {
+TEST_F(LeaseTableTest, WhoIsOlderStaysOlderWhateverItWrites) {
+  put("10.5.1.0-24", value("192.0.2.1"));
+  put("10.5.0.0-20", value("192.0.2.2"));
+  EXPECT_EQ(put("10.5.1.0-24", value("192.0.2.3")), "+10.5.1.0/24@192.0.2.3");
+  EXPECT_EQ(reason("10.5.0.0-20"), "overlaps 10.5.1.0/24 of 192.0.2.3, which is older");
+}
+
+TEST_F(LeaseTableTest, OurPublicIPInTheRecordOfAnotherNodeIsSetAside) {
+  const auto node = [](const char* digit, int boot) {
+    std::string id;
+    for (int i = 0; i < 32; ++i)
+      id += digit;
+    return ",\"NodeID\":\"" + id + "/0000000" + std::to_string(boot) + "\"";
+  };
+  const NodeTag us = decode_node_tag(std::string(32, '1') + "/00000001").value();
+  table = LeaseTable(Cidr4::parse("10.5.0.0/16").value(), HostIdentity(Ip4::of(192, 0, 2, 1), us));
+  EXPECT_EQ(put("10.5.1.0-24", value("192.0.2.1", node("1", 1))), "+10.5.1.0/24@192.0.2.1");
+  EXPECT_EQ(put("10.5.2.0-24", value("192.0.2.1", node("2", 2))), "");
+  EXPECT_EQ(reason("10.5.2.0-24"), "PublicIP 192.0.2.1 is our own, but node " +
+                                       std::string(32, '2') + "/00000002 wrote it");
+  EXPECT_TRUE(table.quarantined().at("10.5.2.0-24").claims_us);
+  EXPECT_EQ(put("10.5.3.0-24", value("192.0.2.3", node("2", 2))), "+10.5.3.0/24@192.0.2.3");
+}
+
+TEST_F(LeaseTableTest, OverlapInASnapshotIsResolvedByAgeNotByOrder) {
   EXPECT_EQ(snapshot({record("10.5.0.0-20", value("192.0.2.2"), 7),
                       record("10.5.1.0-24", value("192.0.2.1"), 3),
                       record("10.5.1.0-24&fd00::-56", value("192.0.2.1"), 3)}),

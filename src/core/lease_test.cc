@@ -160,6 +160,26 @@ TEST(LeaseValueTest, MarkupIsEscapedAsGoDoesAndReadInBothForms) {
             decode_lease_value(R"({"PublicIP":"1.2.3.4","BackendData":"\u003C"})")->backend_data);
 }
 
+TEST(LeaseValueTest, TheNodeComesLastAndIsReadBack) {
+  LeaseAttributes lease{.public_ip = Ip4::of(1, 2, 3, 4), .backend_type = "udp"};
+  lease.node = decode_node_tag("00112233445566778899aabbccddeeff/0000000f").value();
+  const std::string json = encode_lease_value(lease);
+  EXPECT_EQ(json, R"({"PublicIP":"1.2.3.4","PublicIPv6":null,"BackendType":"udp",)"
+                  R"("NodeID":"00112233445566778899aabbccddeeff/0000000f"})");
+  EXPECT_EQ(decode_lease_value(json).value(), lease);
+}
+
+TEST(LeaseValueTest, ANodeOfAnotherFormIsNone) {
+  for (const char* node :
+       {"7", "null", "\"\"", "\"x/1\"", "{}", "\"00112233445566778899aabbccddeeff/0000000f/1\"",
+        "\"00112233445566778899aabbccddeeff\""}) {
+    const auto lease =
+        decode_lease_value(R"({"PublicIP":"1.2.3.4","NodeID":)" + std::string(node) + "}");
+    ASSERT_TRUE(lease) << node;
+    EXPECT_FALSE(lease->node) << node;
+  }
+}
+
 TEST(LeaseValueTest, ReadsAddressesThatMakeNoSense) {
   EXPECT_EQ(value_error(R"({"PublicIP":"127.0.0.1"})"), "no error");
   EXPECT_EQ(value_error(R"({"PublicIP":"224.0.0.1"})"), "no error");

@@ -45,7 +45,7 @@ void LeaseKeeper::own_put(TimePoint now, const Record& record, Acts& acts) {
     return;
   }
   const auto attributes = decode_lease_value(record.value);
-  if (attributes && !is_ours(attributes->public_ip)) {
+  if (attributes && !is_ours(*attributes)) {
     lose(fmt::format("taken by {}", to_string(attributes->public_ip)), acts);
     enter(LeaseEvent::doubted);
     list(acts);

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+
 #include "base/parse.h"
 #include "base/printable.h"
 
@@ -37,6 +39,33 @@ Result<NodeId> decode_node_id(std::string_view text) {
     std::from_chars(pair, pair + 2, id.bytes[i], 16);
   }
   return id;
+}
+
+// FNV-1a, folded by the mixer: the same boot id gives the same number in every release.
+std::uint32_t boot_number(std::string_view boot_id) {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (const char c : trim(boot_id)) {
+    hash = (hash ^ static_cast<std::uint8_t>(c)) * 0x100000001b3;
+  }
+  return static_cast<std::uint32_t>(mixed(hash));
+}
+
+std::string to_string(const NodeTag& tag) {
+  return fmt::format("{}/{:08x}", to_string(tag.id), tag.boot);
+}
+
+Result<NodeTag> decode_node_tag(std::string_view text) {
+  const auto slash = text.find('/');
+  const std::string_view digits = slash == text.npos ? "" : text.substr(slash + 1);
+  NodeTag tag;
+  const auto [end, error] =
+      std::from_chars(digits.data(), digits.data() + digits.size(), tag.boot, 16);
+  if (digits.size() != 8 || error != std::errc() || end != digits.data() + digits.size()) {
+    return fail(ErrorKind::invalid,
+                fmt::format("{} is not a node id and a boot", quoted(text.substr(0, 60))));
+  }
+  tag.id = TRY(decode_node_id(text.substr(0, slash)));
+  return tag;
 }
 
 // Peers remember this address: the same input gives the same output in every release.

@@ -21,6 +21,18 @@ struct NodeId {
 std::string to_string(const NodeId& id);
 Result<NodeId> decode_node_id(std::string_view text);
 
+// Who wrote a lease: which host, and in which of its lives. A host that is copied disk and all has
+// the node id of the original, but it was booted by itself.
+struct NodeTag {
+  NodeId id;
+  std::uint32_t boot = 0;  // boot_number() of /proc/sys/kernel/random/boot_id
+  auto operator<=>(const NodeTag&) const = default;
+};
+
+std::uint32_t boot_number(std::string_view boot_id);
+std::string to_string(const NodeTag& tag);  // the id, a slash, the boot as 8 hexadecimal digits
+Result<NodeTag> decode_node_tag(std::string_view text);
+
 // A locally administered unicast MAC (IEEE 802: second-least significant bit of the first byte
 // set, least significant clear) that is always the same for one node and VNI.
 Mac vtep_mac(const NodeId& id, std::uint32_t vni);

@@ -36,8 +36,13 @@ struct Record {
   std::string value;      // JSON
   Revision revision = 0;  // of the last change of this record
   std::int64_t hold = 0;  // what keeps it alive: etcd's lease id, sqlite's expiry; 0: reservation
+  Revision created = 0;   // when the record came to be; changes of its value leave it; 0: not known
 
-  bool operator==(const Record&) const = default;
+  // When it was created follows from key and revision, which tell all states of all records apart.
+  bool operator==(const Record& other) const {
+    return key == other.key && value == other.value && revision == other.revision &&
+           hold == other.hold;
+  }
 };
 
 struct ConfigRecord {
@@ -91,12 +96,25 @@ struct Held {
   Ttl ttl;  // what the store granted, counted from the moment of sending; nothing: reservation
 };
 
+// What went wrong between us and a remote store, each failed attempt by its cause.
+struct StoreFailures {
+  std::uint64_t transport = 0;  // refused, broken, no route
+  std::uint64_t silence = 0;    // no answer in time, on a connection that stands
+  std::uint64_t cancelled = 0;  // a watch that the store ended
+  std::uint64_t denied = 0;     // credentials, permissions, a token that expired
+
+  bool operator==(const StoreFailures&) const = default;
+};
+
 class Registry {
  public:
   virtual ~Registry() = default;
 
   // "etcd v3 at http://127.0.0.1:2379", for the log; no secrets.
   virtual std::string describe() const = 0;
+
+  // Counted since the registry was opened; a local store has none.
+  virtual StoreFailures failures() const { return {}; }
 
   virtual void snapshot(Reply<Snapshot> reply) = 0;
 

@@ -77,13 +77,13 @@ Result<Cidr4> pick_free(const NetworkConfig& config, std::span<const Cidr4> take
   return config.subnet_at(gaps.back().last);  // not reached: n < free
 }
 
-// Of the records with our public IP the one to go on with; null if there is none.
+// Of the records that are ours the one to go on with; null if there is none.
 const DecodedRecord* own_record(const NetworkConfig& config, const DecodedRecords& records,
-                                Ip4 public_ip, std::optional<Cidr4> previous) {
+                                const HostIdentity& host, std::optional<Cidr4> previous) {
   const DecodedRecord* best = nullptr;
   int best_rank = -1;
   for (const DecodedRecord& record : records.leases) {
-    if (record.lease.attributes.public_ip != public_ip) continue;
+    if (!host.wrote(record.lease.attributes)) continue;
     const bool good = fits(config, record.lease.subnet);
     const int rank = !good ? 0 : record.lease.subnet.v4 == previous ? 2 : 1;
     if (rank > best_rank) {
@@ -117,12 +117,12 @@ bool fits(const NetworkConfig& config, const SubnetKey& key) {
 }
 
 Result<SubnetChoice> choose_subnet(const NetworkConfig& config, const DecodedRecords& records,
-                                   Ip4 public_ip, std::optional<Cidr4> previous,
+                                   const HostIdentity& host, std::optional<Cidr4> previous,
                                    const Random& random) {
   if (!config.enable_ipv4) {
     return fail(ErrorKind::unsupported, "a lease without IPv4: EnableIPv4 is false");
   }
-  if (const DecodedRecord* own = own_record(config, records, public_ip, previous)) {
+  if (const DecodedRecord* own = own_record(config, records, host, previous)) {
     if (fits(config, own->lease.subnet)) return Reuse{*own};
     return Discard{*own};
   }

@@ -42,11 +42,12 @@ struct Create {
 };
 using SubnetChoice = std::variant<Reuse, Discard, Create>;
 
-// Upstream's order: the own record (same public IP; of several one that fits, best the previous
-// subnet), the previous subnet if no record overlaps it, else one of all free subnets at random.
-// Records on subnets outside of the network hinder nobody. ErrorKind::exhausted: none is free.
+// Upstream's order: the own record (HostIdentity::wrote; of several one that fits, best the
+// previous subnet), the previous subnet if no record overlaps it, else one of all free subnets at
+// random. Records on subnets outside of the network hinder nobody. ErrorKind::exhausted: none is
+// free.
 Result<SubnetChoice> choose_subnet(const NetworkConfig& config, const DecodedRecords& records,
-                                   Ip4 public_ip, std::optional<Cidr4> previous,
+                                   const HostIdentity& host, std::optional<Cidr4> previous,
                                    const Random& random);
 
 // A lease on `key` may be kept under this configuration.

@@ -116,6 +116,22 @@ TEST_P(StoreTest, AStaleReplaceIsAConflictAndChangesNothing) {
   EXPECT_EQ(session->snapshot().value().records.at(0), record_of(kOne, "two", replaced));
 }
 
+TEST_P(StoreTest, ARecordIsAsOldAsItsFirstWriteWhateverIsWrittenLater) {
+  WatchLog watch(*session, now(), loop);
+  const Held first = session->create(kOne, "one", kDay).value();
+  const auto created = [&] { return session->snapshot().value().records.at(0).created; };
+  EXPECT_EQ(created(), first.revision);
+  Held held = session->replace(record_of(kOne, "one", first), "two", kDay).value();
+  held = session->renew(record_of(kOne, "two", held), kDay).value();
+  held = session->replace(record_of(kOne, "two", held), "three", {}).value();
+  EXPECT_EQ(created(), first.revision);
+  ASSERT_TRUE(watch.hears("three"));
+  EXPECT_EQ(watch.created(), std::vector<Revision>(3, first.revision)) << "by the watch, too";
+  ASSERT_TRUE(session->release(record_of(kOne, "three", held)));
+  const Held second = session->create(kOne, "one", kDay).value();
+  EXPECT_EQ(created(), second.revision);
+}
+
 TEST_P(StoreTest, WhatIsGoneCannotBeReplacedRenewedOrReleased) {
   const Record record = record_of(kOne, "one", session->create(kOne, "one", kDay).value());
   ASSERT_TRUE(session->release(record));

@@ -23,6 +23,10 @@ class EtcdChoice final : public Registry {
     return chosen_ ? chosen_->describe() : v3_->describe() + " (or v2, nothing is there yet)";
   }
 
+  StoreFailures failures() const override {
+    return chosen_ ? chosen_->failures() : v3_->failures();
+  }
+
   void snapshot(Reply<Snapshot> reply) override {
     if (chosen_) return chosen_->snapshot(std::move(reply));
     v3_->snapshot([this, reply = std::move(reply)](Result<Snapshot> of_v3) {

@@ -47,7 +47,10 @@ class SimulatedStore {
   // writes.
   Held put(const std::string& key, const std::string& value, Ttl ttl, std::int64_t hold = 0) {
     if (ttl && hold == 0) hold = ++holds_;
-    const Record record{key, value, ++revision_, hold};
+    const Revision at = ++revision_;
+    const auto before = records.find(key);
+    const Record record{key, value, at, hold,
+                        before == records.end() ? at : before->second.created};
     records[key] = record;
     ends_[key] = ttl ? now + *ttl : kNever;
     log.emplace_back(RecordPut{record});

@@ -114,6 +114,8 @@ class WatchLog {
   const std::string& text() const { return text_; }
   Revision reached() const { return reached_; }
   const Error& error() const { return error_; }
+  // Of each put.
+  const std::vector<Revision>& created() const { return created_; }
   void drop() { watch_.reset(); }
 
   // Waits until `what` has been heard `times`.
@@ -153,6 +155,7 @@ class WatchLog {
 
   void write(const Change& change) {
     if (const auto* put = std::get_if<RecordPut>(&change)) {
+      created_.push_back(put->record.created);
       text_ += "put " + put->record.key + "=" + put->record.value + "\n";
     } else if (const auto* gone = std::get_if<RecordGone>(&change)) {
       text_ += "gone " + gone->key + "\n";
@@ -167,6 +170,7 @@ class WatchLog {
   std::string text_;
   Revision reached_;
   Error error_;
+  std::vector<Revision> created_;
   WatchHandle watch_;
 };
 

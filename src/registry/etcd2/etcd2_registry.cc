@@ -47,6 +47,8 @@ class Etcd2Registry final : public Registry {
 
   std::string describe() const override { return "etcd v2 at " + urls_; }
 
+  StoreFailures failures() const override { return client_.failures(); }
+
   void snapshot(Reply<Snapshot> reply) override {
     client_.call({"GET", keys_path(keys_.prefix) + "?recursive=true&quorum=true", {}},
                  [this, answer = naming("read " + keys_.prefix, std::move(reply))](

@@ -39,8 +39,9 @@ class Etcd2Watch final : public Subscription {
  private:
   void poll() {
     head_ = {};
-    head_seen_ = idle_ = false;
+    head_seen_ = idle_ = silent_ = false;
     timer_ = loop_.at(loop_.now() + kKeysDeadline, [this] {
+      silent_ = true;
       connection_->cut({ErrorKind::unavailable, url_ + ": no answer within 5 s"});
     });
     connection_->send({.method = "GET",
@@ -105,6 +106,7 @@ class Etcd2Watch final : public Subscription {
 
   void disconnect(Error error) {
     stop();
+    client_.count_failure(error, silent_);
     if (error.kind == ErrorKind::unavailable) client_.move_on(url_);
     const auto on_disconnected = listener_.on_disconnected;
     on_disconnected(std::move(error).during("watch " + keys_.prefix));
@@ -123,7 +125,8 @@ class Etcd2Watch final : public Subscription {
   const std::string url_;
   KeysReply head_;  // of the poll under way
   bool head_seen_ = false;
-  bool idle_ = false;  // cut because nothing happened for so long
+  bool silent_ = false;  // cut because not even a head came
+  bool idle_ = false;    // cut because nothing happened for so long
   SubscriptionPtr timer_;
   std::unique_ptr<HttpConnection> connection_;
 };

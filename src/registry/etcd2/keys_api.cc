@@ -27,6 +27,15 @@ Result<std::string> text_member(const Json& object, const char* name) {
   return found->get<std::string>();
 }
 
+Result<std::int64_t> index_member(const Json& object, const char* name) {
+  const auto found = object.find(name);
+  if (found == object.end()) return 0;
+  if (!found->is_number_unsigned()) return bad(std::string(name) + " is no index");
+  const auto index = found->get<std::int64_t>();
+  if (index < 0) return bad(std::string(name) + " is too big");
+  return index;
+}
+
 Result<KeysNode> decode_node(const Json& json, int depth) {
   if (!json.is_object()) return bad("a node is no object");
   if (depth > kDeepest) return bad("too many directories in one another");
@@ -36,12 +45,8 @@ Result<KeysNode> decode_node(const Json& json, int depth) {
   const auto dir = json.find("dir");
   node.dir = dir != json.end() && dir->is_boolean() && dir->get<bool>();
   node.expires = json.contains("expiration") || json.contains("ttl");
-  const auto modified = json.find("modifiedIndex");
-  if (modified != json.end()) {
-    if (!modified->is_number_unsigned()) return bad("modifiedIndex is no index");
-    node.modified = modified->get<std::int64_t>();
-    if (node.modified < 0) return bad("modifiedIndex is too big");
-  }
+  node.created = TRY(index_member(json, "createdIndex"));
+  node.modified = TRY(index_member(json, "modifiedIndex"));
   if (const auto nodes = json.find("nodes"); nodes != json.end()) {
     if (!nodes->is_array()) return bad("nodes is no array");
     for (const Json& one : *nodes)

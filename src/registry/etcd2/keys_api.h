@@ -16,6 +16,7 @@ struct KeysNode {
   std::string value = {};
   bool dir = false;
   bool expires = false;       // it has a TTL
+  std::int64_t created = 0;   // index of its first write, kept by conditional ones
   std::int64_t modified = 0;  // index of the last change
   std::vector<KeysNode> nodes = {};
 };

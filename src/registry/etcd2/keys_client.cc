@@ -76,13 +76,24 @@ void KeysClient::move_on(const std::string& url) {
   if (endpoints_[current_].target.url == url) current_ = (current_ + 1) % endpoints_.size();
 }
 
+void KeysClient::count_failure(const Error& error, bool silent) {
+  if (silent) {
+    ++failures_.silence;
+  } else if (error.kind == ErrorKind::denied) {
+    ++failures_.denied;
+  } else if (error.kind == ErrorKind::unavailable) {
+    ++failures_.transport;
+  }
+}
+
 void KeysClient::start_next() {
   if (waiting_.empty() || running_.size() >= kMostAtOnce) return;
   const auto running = running_.insert(
       running_.end(), {std::move(waiting_.front()), current().target.url,
-                       std::make_unique<HttpConnection>(current(), false, loop_), nullptr});
+                       std::make_unique<HttpConnection>(current(), false, loop_), nullptr, false});
   waiting_.pop_front();
   running->deadline = loop_.at(loop_.now() + kKeysDeadline, [running] {
+    running->silent = true;
     running->connection->cut({ErrorKind::unavailable, running->url + ": no answer within 5 s"});
   });
   running->connection->send(
@@ -92,10 +103,12 @@ void KeysClient::start_next() {
 
 void KeysClient::ended(RunningAt running, HttpEnd end) {
   const std::string url = running->url;
+  const bool silent = running->silent;
   Pending pending = std::move(running->pending);
   running_.erase(running);
   Result<KeysReply> reply = end.body ? read_keys_reply(end.head, *std::move(end.body))
                                      : Result<KeysReply>(Failure(end.body.error()));
+  if (!reply) count_failure(reply.error(), silent);
   if (!reply && reply.error().kind == ErrorKind::unavailable) {
     move_on(url);
     if (--pending.attempts > 0 && (pending.call.read() || !end.sent)) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "core/registry.h"
 #include "http/client.h"
 #include "loop/loop.h"
 
@@ -55,6 +56,9 @@ class KeysClient {
   // `done` in a later turn. An endpoint that does not answer makes the next one current.
   void call(KeysCall call, Done done);
 
+  const StoreFailures& failures() const { return failures_; }
+  void count_failure(const Error& error, bool silent);
+
   // For a connection of the caller's own.
   const HttpAccess& current() const { return endpoints_[current_]; }
   // The endpoint `url` did not answer.
@@ -71,6 +75,7 @@ class KeysClient {
     std::string url;
     std::unique_ptr<HttpConnection> connection;
     SubscriptionPtr deadline;
+    bool silent = false;  // cut because no answer came
   };
   using RunningAt = std::list<Running>::iterator;
 
@@ -82,6 +87,7 @@ class KeysClient {
   std::size_t current_ = 0;
   std::deque<Pending> waiting_;
   std::list<Running> running_;
+  StoreFailures failures_;
 };
 
 }  // namespace flannel

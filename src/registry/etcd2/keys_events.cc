@@ -11,7 +11,7 @@ namespace flannel {
 namespace {
 
 Record record_of(const KeysNode& node, std::string_view key) {
-  return {std::string(key), node.value, node.modified, node.expires ? kHeldByTtl : 0};
+  return {std::string(key), node.value, node.modified, node.expires ? kHeldByTtl : 0, node.created};
 }
 
 void collect(const KeysNode& node, const StoreKeys& keys, Snapshot& all) {

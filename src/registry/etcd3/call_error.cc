@@ -47,6 +47,12 @@ Error to_error(const grpc::Status& status) {
   return {kind_of(status), std::move(text)};
 }
 
+bool is_silence(const grpc::Status& status) {
+  // The text is gRPC's when a ping stays without an answer.
+  return status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED ||
+         says(status.error_message(), "keepalive watchdog timeout");
+}
+
 bool wants_authentication(const grpc::Status& status) {
   return status.error_code() == grpc::StatusCode::UNAUTHENTICATED ||
          says(status.error_message(), "invalid auth token") ||

@@ -8,7 +8,7 @@
 #include <memory>
 #include <thread>
 
-#include "registry/loop_gate.h"
+#include "loop/loop_gate.h"
 
 namespace flannel {
 

@@ -151,6 +151,7 @@ void EtcdConnection::attempted(Attempt& attempt) {
   active_.erase(&attempt.context);
   Request request = std::move(attempt.request);
   if (attempt.status.ok()) return request.done(std::move(attempt.answer));
+  count_failure(attempt.status);
   if (wants_authentication(attempt.status) && !access_.username.empty()) {
     forget_token();
     if (!std::exchange(request.token_renewed, true)) return with_token_attempt(std::move(request));
@@ -165,6 +166,17 @@ void EtcdConnection::attempted(Attempt& attempt) {
     }
   }
   request.done(Failure(std::move(error).during(attempt.url)));
+}
+
+void EtcdConnection::count_failure(const grpc::Status& status) {
+  const ErrorKind kind = to_error(status).kind;
+  if (kind == ErrorKind::denied || wants_authentication(status)) {
+    ++failures_.denied;
+  } else if (is_silence(status)) {
+    ++failures_.silence;
+  } else if (kind == ErrorKind::unavailable) {
+    ++failures_.transport;
+  }
 }
 
 void EtcdConnection::with_token(std::function<void(Result<void>)> ready) {

@@ -17,9 +17,10 @@
 #include <vector>
 
 #include "base/result.h"
+#include "core/registry.h"
+#include "loop/loop_gate.h"
 #include "registry/etcd3/completion_thread.h"
 #include "registry/etcd3/endpoint.h"
-#include "registry/loop_gate.h"
 
 namespace flannel {
 
@@ -60,6 +61,10 @@ class EtcdConnection {
   void call(std::string method, Bytes request, std::chrono::milliseconds deadline,
             std::size_t attempts, Done done);
 
+  // What went wrong so far; of a watch that etcd cancelled only its reader knows.
+  const StoreFailures& failures() const { return failures_; }
+  void count_cancelled_watch() { ++failures_.cancelled; }
+
   // Opens a stream and sends `request` as its first and only message.
   [[nodiscard]] SubscriptionPtr open_stream(std::string method, Bytes request,
                                             StreamListener listener);
@@ -94,6 +99,7 @@ class EtcdConnection {
   void on_token(const Result<Bytes>& answer);
   void add_token(grpc::ClientContext& context) const;
   void forget_token();
+  void count_failure(const grpc::Status& status);
 
   EtcdAccess access_;
   TlsMaterial material_;
@@ -103,6 +109,7 @@ class EtcdConnection {
   bool authentication_off_ = false;  // etcd said so
   std::vector<std::function<void(Result<void>)>> waiting_for_token_;
   std::unordered_set<grpc::ClientContext*> active_;
+  StoreFailures failures_;
   LoopGate gate_;
   CompletionThread completions_;
 };

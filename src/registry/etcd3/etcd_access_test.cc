@@ -175,7 +175,7 @@ TEST_F(EtcdUserTest, AUserWithThePasswordMayDoEverything) {
   EXPECT_TRUE(session->renew(record_of(kOne, "one", held), kDay));
   EXPECT_TRUE(session->write_config("{}", 0));
   EXPECT_TRUE(session->release(record_of(kOne, "one", held)));
-  EXPECT_TRUE(early.hears("gone"));
+  EXPECT_TRUE(early.hears("gone")) << early.text() << early.error().text;
   EXPECT_TRUE(session->snapshot());
 }
 

@@ -37,14 +37,18 @@ class EtcdRegistry final : public Registry {
 
   std::string describe() const override { return "etcd v3 at " + urls_; }
 
+  StoreFailures failures() const override { return connection_->failures(); }
+
   void snapshot(Reply<Snapshot> reply) override {
-    take_etcd_snapshot(*connection_, keys_,
-                       [this, answer = naming("read " + keys_.prefix, std::move(reply))](
-                           Result<EtcdSnapshot> taken) {
-                         if (!taken) return answer(Failure(std::move(taken.error())));
-                         cluster_ = taken->cluster;
-                         answer(std::move(taken->all));
-                       });
+    take_etcd_snapshot(
+        *connection_, keys_,
+        [this, quiet_at = quiet() ? grants_ : 0,
+         answer = naming("read " + keys_.prefix, std::move(reply))](Result<EtcdSnapshot> taken) {
+          if (!taken) return answer(Failure(std::move(taken.error())));
+          cluster_ = taken->cluster;
+          if (quiet() && quiet_at == grants_) drop_idle_leases(taken->all);
+          answer(std::move(taken->all));
+        });
   }
 
   WatchHandle watch(Revision from, WatchListener listener) override {
@@ -109,7 +113,10 @@ class EtcdRegistry final : public Registry {
  private:
   void new_hold(Ttl ttl, std::function<void(Result<Hold>)> done) {
     if (!ttl) return done(Hold{});
+    ++grants_;
+    ++writing_;
     grant_lease(*connection_, *ttl, [this, done = std::move(done)](const Result<EtcdLease>& lease) {
+      --writing_;
       if (!lease) return done(Failure(lease.error()));
       own_leases_.insert(lease->id);
       done(Hold{lease->id, lease->ttl, true});
@@ -130,8 +137,10 @@ class EtcdRegistry final : public Registry {
   void put(EtcdCommit commit, const Result<Hold>& hold, Reply<Held> answer) {
     if (!hold) return answer(Failure(hold.error()));
     commit.lease = hold->lease;
+    ++writing_;
     etcd_commit(*connection_, std::move(commit),
                 [this, hold = *hold, answer = std::move(answer)](const Result<Revision>& at) {
+                  --writing_;
                   if (at) return answer(Held{*at, hold.lease, hold.ttl});
                   // After an unknown outcome the record may live by this lease: then it must stay.
                   const bool known = at.error().kind != ErrorKind::unavailable;
@@ -157,11 +166,27 @@ class EtcdRegistry final : public Registry {
     if (own_leases_.erase(lease) > 0) revoke_lease(*connection_, lease);
   }
 
+  bool quiet() const { return writing_ == 0; }
+
+  // Those of writes whose outcome was unknown, and of a record that became a reservation, are found
+  // by the next list: nothing lives by them. A late write under one of them fails, which is what
+  // its sender took for granted.
+  void drop_idle_leases(const Snapshot& all) {
+    if (own_leases_.empty()) return;
+    std::unordered_set<std::int64_t> idle = own_leases_;
+    for (const Record& record : all.records)
+      idle.erase(record.hold);
+    for (const std::int64_t lease : idle)
+      drop_own_lease(lease);
+  }
+
   Loop& loop_;
   StoreKeys keys_;
   std::string urls_;
   std::uint64_t cluster_ = 0;  // as the last snapshot told
   std::unordered_set<std::int64_t> own_leases_;
+  std::uint64_t grants_ = 1;                    // asked for so far, plus one
+  std::uint64_t writing_ = 0;                   // grants and puts under way
   std::unique_ptr<EtcdConnection> connection_;  // the last member: its callbacks use the others
 };
 

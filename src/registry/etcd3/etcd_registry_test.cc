@@ -101,6 +101,28 @@ TEST_F(EtcdTest, OneLeasePerRecordAndNoneLeftBehind) {
   EXPECT_EQ(lease_count(), 0);
 }
 
+// Each process finds the record of the one before; every other one has something else to say.
+TEST_F(EtcdTest, AfterTwentyRestartsThereIsOneLease) {
+  Record record = record_of(kOne, "0", session->create(kOne, "0", kDay).value());
+  for (int i = 1; i <= 20; ++i) {
+    session = open({etcd->url()});
+    record = session->snapshot().value().records.at(0);
+    ASSERT_TRUE(session->renew(record, kDay));
+    if (i % 2 != 0) continue;
+    ASSERT_TRUE(session->replace(record, std::to_string(i), kDay));
+  }
+  EXPECT_EQ(lease_count(), 1);
+}
+
+TEST_F(EtcdTest, ALeaseThatNothingLivesByIsFoundByTheNextList) {
+  const Record one = record_of(kOne, "one", session->create(kOne, "one", kDay).value());
+  ASSERT_TRUE(etcd->ctl({"put", kSubnets + kOne, "reserved by hand"}));
+  EXPECT_EQ(lease_count(), 1);
+  ASSERT_TRUE(session->snapshot());
+  ASSERT_TRUE(session->snapshot()) << "by then the revocation has been sent";
+  EXPECT_EQ(lease_count(), 0);
+}
+
 TEST_F(EtcdTest, ALeaseThatUpstreamGrantedIsKeptAlive) {
   const std::string granted = etcd->ctl({"lease", "grant", "600"}).value();  // "lease ID granted..
   const std::string id = granted.substr(6, granted.find(' ', 6) - 6);

@@ -51,6 +51,7 @@ class EtcdWatch final : public Subscription {
     } else if (std::holds_alternative<WatchPositionLost>(news)) {
       lose_position();
     } else if (auto* cancelled = std::get_if<WatchCancelled>(&news)) {
+      connection_.count_cancelled_watch();
       end(std::move(cancelled->error));
     }
   }

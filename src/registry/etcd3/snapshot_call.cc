@@ -90,7 +90,7 @@ void take_etcd_snapshot(EtcdConnection& connection, const StoreKeys& keys,
 
 Record to_record(const StoreKeys& keys, const pb::KeyValue& kv) {
   return {std::string(keys.below_subnets(kv.key()).value_or("")), kv.value(), kv.mod_revision(),
-          kv.lease()};
+          kv.lease(), kv.create_revision()};
 }
 
 }  // namespace flannel

@@ -86,6 +86,11 @@ class EtcdConnection::Stream final : public std::enable_shared_from_this<Stream>
     if (dropped_) return;
     connection_.active_.erase(&context_);
     if (wants_authentication(status_)) connection_.forget_token();
+    if (status_.ok()) {
+      connection_.count_cancelled_watch();
+    } else {
+      connection_.count_failure(status_);
+    }
     const Error error =
         status_.ok() ? Error{ErrorKind::unavailable, "etcd ended the stream"} : to_error(status_);
     if (error.kind == ErrorKind::unavailable) connection_.move_on(used_);

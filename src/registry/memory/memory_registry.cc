@@ -3,7 +3,7 @@
 
 #include <utility>
 
-#include "registry/loop_gate.h"
+#include "loop/loop_gate.h"
 
 namespace flannel {
 namespace {

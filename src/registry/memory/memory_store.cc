@@ -39,7 +39,7 @@ std::shared_ptr<MemoryStore> MemoryStore::process_wide() {
 Revision MemoryStore::put(const std::string& prefix, const std::string& key,
                           const std::string& value, Ttl ttl, TimePoint now) {
   const std::lock_guard lock(mutex_);
-  return store(networks_[prefix], prefix, Record{key, value, 0, 0}, ttl, now).revision;
+  return store(networks_[prefix], prefix, Record{.key = key, .value = value}, ttl, now).revision;
 }
 
 void MemoryStore::remove(const std::string& prefix, const std::string& key) {
@@ -204,7 +204,7 @@ Result<Held> MemoryStore::create(const std::string& prefix, const std::string& k
   if (network.records.contains(key)) {
     return fail(ErrorKind::exists, "create " + key + ": there already");
   }
-  return store(network, prefix, Record{key, std::move(value), 0, 0}, ttl, now);
+  return store(network, prefix, Record{.key = key, .value = std::move(value)}, ttl, now);
 }
 
 Result<Held> MemoryStore::replace(const std::string& prefix, const Record& seen, std::string value,
@@ -212,7 +212,8 @@ Result<Held> MemoryStore::replace(const std::string& prefix, const Record& seen,
   const std::lock_guard lock(mutex_);
   const Entry* entry = TRY_DURING(unchanged(prefix, seen), "replace " + seen.key);
   const std::int64_t hold = entry->record.hold;
-  return store(networks_[prefix], prefix, Record{seen.key, std::move(value), 0, hold}, ttl, now);
+  return store(networks_[prefix], prefix,
+               Record{.key = seen.key, .value = std::move(value), .hold = hold}, ttl, now);
 }
 
 Result<Held> MemoryStore::renew(const std::string& prefix, const Record& seen, Ttl ttl,
@@ -248,6 +249,9 @@ Result<Revision> MemoryStore::write_config(const std::string& prefix, std::strin
 Held MemoryStore::store(Network& network, const std::string& prefix, Record record, Ttl ttl,
                         TimePoint now) {
   record.revision = ++revision_;
+  const auto before = network.records.find(record.key);
+  record.created =
+      before == network.records.end() ? record.revision : before->second.record.created;
   if (!ttl) {
     record.hold = 0;
   } else if (record.hold == 0) {

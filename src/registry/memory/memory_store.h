@@ -15,7 +15,7 @@
 
 #include "base/clock.h"
 #include "core/registry.h"
-#include "registry/loop_gate.h"
+#include "loop/loop_gate.h"
 
 namespace flannel {
 

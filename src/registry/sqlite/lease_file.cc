@@ -36,8 +36,11 @@ std::optional<std::int64_t> in_seconds(Ttl ttl) {
   return ttl->count();
 }
 
-Record read_record(const Statement& row) {  // key, value, revision, expires
-  return {row.bytes(0), row.bytes(1), row.integer(2), row.is_null(3) ? 0 : row.integer(3)};
+// Columns: key, value, revision, expires, created. A row of the history has no `created` when the
+// change itself created the record.
+Record read_record(const Statement& row) {
+  return {row.bytes(0), row.bytes(1), row.integer(2), row.is_null(3) ? 0 : row.integer(3),
+          row.is_null(4) ? row.integer(2) : row.integer(4)};
 }
 
 bool is_there(const std::string& path) {
@@ -101,10 +104,12 @@ Result<void> LeaseFile::make_schema() {
   if (version > kSqliteSchema) {
     return fail(ErrorKind::unsupported, "it was written by a newer flannel");
   }
-  if (TRY(database_.number("SELECT count(*) FROM sqlite_master")) != 0) {
+  const bool first = version == 1;
+  if (!first && TRY(database_.number("SELECT count(*) FROM sqlite_master")) != 0) {
     return fail(ErrorKind::invalid, "it is a database of something else");
   }
-  TRY(database_.execute(kSqliteTables));
+  TRY(database_.execute(first ? kSqliteFromVersion1 : kSqliteTables));
+  TRY(database_.execute(kSqliteRecordTriggers));
   return transaction.commit();
 }
 
@@ -139,7 +144,8 @@ Result<Snapshot> LeaseFile::snapshot(std::string_view prefix, WallTime now) {
     config.text(1, prefix);
     if (TRY(config.step())) all.config = ConfigRecord{config.bytes(0), config.integer(1)};
     Statement records = TRY(database_.prepare(
-        "SELECT key, value, revision, expires FROM record WHERE prefix = ? ORDER BY key"));
+        "SELECT key, value, revision, expires, created FROM record WHERE prefix = ? "
+        "ORDER BY key"));
     records.text(1, prefix);
     while (TRY(records.step()))
       all.records.push_back(read_record(records));
@@ -251,14 +257,14 @@ Result<bool> LeaseFile::remembers(Revision from) {
 Result<std::vector<LeaseFile::HistoricChange>> LeaseFile::history(std::string_view prefix,
                                                                   Revision from, int limit) {
   Statement query =
-      TRY(database_.prepare("SELECT key, value, revision, expires, change FROM history "
+      TRY(database_.prepare("SELECT key, value, revision, expires, created, change FROM history "
                             "WHERE revision > ? AND prefix = ? ORDER BY revision LIMIT ?"));
   query.number(1, from).text(2, prefix).number(3, limit);
   std::vector<HistoricChange> changes;
   while (TRY(query.step())) {
     Record row = read_record(query);
     const Revision revision = row.revision;
-    const std::string kind = query.bytes(4);
+    const std::string kind = query.bytes(5);
     if (kind == "put") {
       changes.push_back({revision, RecordPut{std::move(row)}});
     } else if (kind == "gone") {

@@ -4,7 +4,7 @@
 
 namespace flannel {
 
-inline constexpr int kSqliteSchema = 1;  // PRAGMA user_version
+inline constexpr int kSqliteSchema = 2;  // PRAGMA user_version
 
 // Triggers keep the history, so that what an operator writes with another tool is seen as well.
 inline constexpr const char* kSqliteTables = R"sql(
@@ -18,6 +18,7 @@ CREATE TABLE record (
   ttl INTEGER,
   expires INTEGER,
   revision INTEGER NOT NULL DEFAULT 0,
+  created INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (prefix, key)
 ) WITHOUT ROWID;
 CREATE INDEX record_by_expiry ON record (expires) WHERE expires IS NOT NULL;
@@ -34,24 +35,13 @@ CREATE TABLE history (
   change TEXT NOT NULL,
   key TEXT,
   value BLOB,
-  expires INTEGER
+  expires INTEGER,
+  created INTEGER
 );
 INSERT INTO history (prefix, change) VALUES ('', 'created');
 
 CREATE TRIGGER history_is_kept_short AFTER INSERT ON history BEGIN
   DELETE FROM history WHERE revision <= NEW.revision - 10000;
-END;
-CREATE TRIGGER record_is_inserted AFTER INSERT ON record BEGIN
-  INSERT INTO history (prefix, change, key, value, expires)
-    VALUES (NEW.prefix, 'put', NEW.key, NEW.value, NEW.expires);
-  UPDATE record SET revision = (SELECT max(revision) FROM history)
-    WHERE prefix = NEW.prefix AND key = NEW.key;
-END;
-CREATE TRIGGER record_is_updated AFTER UPDATE OF value ON record BEGIN
-  INSERT INTO history (prefix, change, key, value, expires)
-    VALUES (NEW.prefix, 'put', NEW.key, NEW.value, NEW.expires);
-  UPDATE record SET revision = (SELECT max(revision) FROM history)
-    WHERE prefix = NEW.prefix AND key = NEW.key;
 END;
 CREATE TRIGGER record_is_deleted AFTER DELETE ON record BEGIN
   INSERT INTO history (prefix, change, key) VALUES (OLD.prefix, 'gone', OLD.key);
@@ -70,7 +60,34 @@ CREATE TRIGGER config_is_deleted AFTER DELETE ON config BEGIN
   INSERT INTO history (prefix, change) VALUES (OLD.prefix, 'no config');
 END;
 
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
+)sql";
+
+// Of both, after either of the two texts.
+inline constexpr const char* kSqliteRecordTriggers = R"sql(
+CREATE TRIGGER record_is_inserted AFTER INSERT ON record BEGIN
+  INSERT INTO history (prefix, change, key, value, expires)
+    VALUES (NEW.prefix, 'put', NEW.key, NEW.value, NEW.expires);
+  UPDATE record SET (revision, created) = (SELECT max(revision), max(revision) FROM history)
+    WHERE prefix = NEW.prefix AND key = NEW.key;
+END;
+CREATE TRIGGER record_is_updated AFTER UPDATE OF value ON record BEGIN
+  INSERT INTO history (prefix, change, key, value, expires, created)
+    VALUES (NEW.prefix, 'put', NEW.key, NEW.value, NEW.expires, NEW.created);
+  UPDATE record SET revision = (SELECT max(revision) FROM history)
+    WHERE prefix = NEW.prefix AND key = NEW.key;
+END;
+)sql";
+
+// From version 1, which did not keep when a record was created: what is known of it is its last
+// change.
+inline constexpr const char* kSqliteFromVersion1 = R"sql(
+ALTER TABLE record ADD COLUMN created INTEGER NOT NULL DEFAULT 0;
+UPDATE record SET created = revision;
+ALTER TABLE history ADD COLUMN created INTEGER;
+DROP TRIGGER record_is_inserted;
+DROP TRIGGER record_is_updated;
+PRAGMA user_version = 2;
 )sql";
 
 }  // namespace flannel

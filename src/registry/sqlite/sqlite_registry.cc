@@ -3,7 +3,7 @@
 
 #include <utility>
 
-#include "registry/loop_gate.h"
+#include "loop/loop_gate.h"
 #include "registry/sqlite/sqlite_worker.h"
 
 namespace flannel {

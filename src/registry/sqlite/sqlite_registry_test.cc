@@ -4,9 +4,12 @@
 #include "registry/sqlite/sqlite_registry.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sqlite3.h>
+#include <sys/resource.h>
 
 #include <filesystem>
+#include <thread>
 
 #include "support/child_process.h"
 #include "support/store_session.h"
@@ -19,6 +22,31 @@ using std::chrono::hours;
 const std::string kNet = "/coreos.com/network";
 const std::string kOne = "10.5.1.0-24";
 const std::string kTwo = "10.5.2.0-24";
+
+// As the first release made it, with a configuration and a record.
+constexpr const char* kFirstVersion = R"sql(
+CREATE TABLE store (id BLOB NOT NULL);
+INSERT INTO store VALUES (randomblob(16));
+CREATE TABLE record (
+  prefix TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, ttl INTEGER, expires INTEGER,
+  revision INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (prefix, key)) WITHOUT ROWID;
+CREATE INDEX record_by_expiry ON record (expires) WHERE expires IS NOT NULL;
+CREATE TABLE config (
+  prefix TEXT NOT NULL PRIMARY KEY, text BLOB NOT NULL, revision INTEGER NOT NULL DEFAULT 0)
+  WITHOUT ROWID;
+CREATE TABLE history (
+  revision INTEGER PRIMARY KEY AUTOINCREMENT, prefix TEXT NOT NULL, change TEXT NOT NULL, key TEXT,
+  value BLOB, expires INTEGER);
+INSERT INTO history (prefix, change) VALUES ('', 'created');
+CREATE TRIGGER record_is_inserted AFTER INSERT ON record BEGIN SELECT 1; END;
+CREATE TRIGGER record_is_updated AFTER UPDATE OF value ON record BEGIN SELECT 1; END;
+INSERT INTO history (prefix, change, value) VALUES ('/coreos.com/network', 'config', '{}');
+INSERT INTO config VALUES ('/coreos.com/network', '{}', 2);
+INSERT INTO history (prefix, change, key, value)
+  VALUES ('/coreos.com/network', 'put', '10.5.1.0-24', 'old');
+INSERT INTO record VALUES ('/coreos.com/network', '10.5.1.0-24', 'old', NULL, NULL, 3);
+PRAGMA user_version = 1;
+)sql";
 
 class SqliteTest : public ::testing::Test {
  protected:
@@ -145,6 +173,100 @@ TEST_F(SqliteTest, APlaceThatCannotBeAFileIsSaid) {
             "/dev/null: Not a directory");
   WatchLog watch(*nowhere, 1, loop);
   EXPECT_TRUE(watch.hears("disconnected"));
+}
+
+// As after a power failure: at any moment of a write the process ends. SQLite's log keeps what was
+// committed, and nothing of what was not.
+TEST_F(SqliteTest, AWriterKilledInTheMiddleLeavesAFileThatIsWhole) {
+  session->close();
+  for (int i = 0; i < 40; ++i) {
+    auto process = writer("10.5." + std::to_string(i) + ".0-24", std::string(20000, 'x'));
+    ASSERT_TRUE(process);
+    std::this_thread::sleep_for(std::chrono::milliseconds(i));  // how far it gets is by chance
+    process->kill();
+  }
+  session = open();
+  const auto all = session->snapshot();
+  ASSERT_TRUE(all) << all.error().text;
+  for (const Record& record : all->records)
+    EXPECT_EQ(record.value, std::string(20000, 'x'));
+  EXPECT_TRUE(session->create("10.5.99.0-24", "after", hours(1)));
+  sqlite3* tool = nullptr;
+  ASSERT_EQ(sqlite3_open(path.c_str(), &tool), SQLITE_OK);
+  std::string verdict;
+  sqlite3_exec(
+      tool, "PRAGMA integrity_check",
+      [](void* text, int, char** columns, char**) {
+        *static_cast<std::string*>(text) += columns[0];
+        return 0;
+      },
+      &verdict, nullptr);
+  sqlite3_close(tool);
+  EXPECT_EQ(verdict, "ok");
+}
+
+// The limit of the file's size stands for a full disk: the same error on the same calls.
+TEST_F(SqliteTest, AFullDiskIsSaidAndNothingIsLostWhenThereIsRoomAgain) {
+  Held held = session->create(kOne, "one", hours(1)).value();
+  WatchLog watch(*session, now(), loop);
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  ::signal(SIGXFSZ, SIG_IGN);
+  const rlimit full{64 * 1024, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &full), 0);
+  const auto refused = session->create(kTwo, std::string(200'000, 'x'), hours(1));
+  const auto read = session->snapshot();
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().text.find(path), std::string::npos) << refused.error().text;
+  ASSERT_TRUE(read) << "what is there can be read";
+  EXPECT_EQ(read->records.size(), 1U);
+  EXPECT_TRUE(session->renew(record_of(kOne, "one", held), hours(1)));
+  EXPECT_TRUE(session->create(kTwo, "two", hours(1)));
+  EXPECT_TRUE(watch.hears("put " + kTwo + "=two"));
+}
+
+// For as long as it takes: each call ends within its five seconds, watches stay, and the first call
+// after the lock is gone succeeds.
+TEST_F(SqliteTest, AFileThatIsLockedForLongIsWaitedFor) {
+  const Held held = session->create(kOne, "one", hours(1)).value();
+  WatchLog watch(*session, now(), loop);
+  sqlite3* tool = nullptr;
+  ASSERT_EQ(sqlite3_open(path.c_str(), &tool), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(tool, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr), SQLITE_OK);
+  for (int i = 0; i < 2; ++i) {  // longer is the same again
+    const auto renewed = session->renew(record_of(kOne, "one", held), hours(1));
+    ASSERT_FALSE(renewed);
+    EXPECT_EQ(renewed.error().kind, ErrorKind::unavailable) << "perhaps later";
+  }
+  EXPECT_TRUE(session->snapshot()) << "reading needs no lock";
+  sqlite3_close(tool);
+  EXPECT_TRUE(session->renew(record_of(kOne, "one", held), hours(1)));
+  ASSERT_TRUE(session->create(kTwo, "two", hours(1)));
+  EXPECT_TRUE(watch.hears("put " + kTwo)) << watch.text();
+  EXPECT_EQ(watch.count("disconnected"), 0);
+}
+
+TEST_F(SqliteTest, AFileOfTheFirstVersionIsBroughtForward) {
+  session->close();
+  std::filesystem::remove_all(folder.path() + "/store");
+  std::filesystem::create_directories(folder.path() + "/store");
+  sqlite3* tool = nullptr;
+  ASSERT_EQ(sqlite3_open(path.c_str(), &tool), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(tool, kFirstVersion, nullptr, nullptr, nullptr), SQLITE_OK)
+      << sqlite3_errmsg(tool);
+  sqlite3_close(tool);
+  session = open();
+  const auto all = session->snapshot();
+  ASSERT_TRUE(all) << all.error().text;
+  EXPECT_EQ(all->config, (ConfigRecord{"{}", 2}));
+  ASSERT_EQ(all->records.size(), 1U);
+  EXPECT_EQ(all->records[0].created, 3) << "its last change is what is known";
+  WatchLog watch(*session, all->revision, loop);
+  ASSERT_TRUE(session->replace(all->records[0], "new", hours(1)));
+  ASSERT_TRUE(session->create(kTwo, "two", hours(1)));
+  ASSERT_TRUE(watch.hears("put " + kTwo));
+  EXPECT_EQ(watch.created(), (std::vector<Revision>{3, 5}));
 }
 
 TEST_F(SqliteTest, ClosingDoesNotWaitForALock) {

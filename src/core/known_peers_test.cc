@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/known_peers.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+namespace flannel {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::seconds;
+
+constexpr Ip4 kUs = Ip4::of(192, 0, 2, 1);
+
+// Host n has 10.5.n.0/24 and 192.0.2.n; we are host 1.
+class KnownPeersTest : public ::testing::Test {
+ protected:
+  static std::string key(int host) { return fmt::format("10.5.{}.0-24", host); }
+  Record record(int host, int address = 0) {
+    const int last = address == 0 ? host : address;
+    return {key(host), fmt::format(R"({{"PublicIP":"192.0.2.{}"}})", last), ++revision, 1};
+  }
+  static std::string line(const Lease& lease) { return to_string(lease.subnet.v4.base); }
+  static std::string dump(const std::vector<PeerChange>& changes) {
+    std::string text;
+    for (const PeerChange& change : changes) {
+      const auto* up = std::get_if<PeerUp>(&change);
+      text += up != nullptr ? "+" + line(up->lease) : "-" + line(std::get<PeerDown>(change).lease);
+      text += ' ';
+    }
+    return text;
+  }
+
+  // Lists hosts first..last, and ourselves.
+  std::string list(int first, int last, bool config = true) {
+    Snapshot all;
+    if (config) all.config = ConfigRecord{"{}", 1};
+    all.records.push_back(record(1));
+    for (int host = first; host <= last; ++host)
+      all.records.push_back(record(host));
+    return dump(peers.on_snapshot(now, all));
+  }
+  std::string gone(int first, int last) {
+    std::vector<Change> changes;
+    for (int host = first; host <= last; ++host)
+      changes.emplace_back(RecordGone{key(host), ++revision});
+    return dump(peers.on_changes(now, changes));
+  }
+  std::string put(Record what) { return dump(peers.on_changes(now, {RecordPut{std::move(what)}})); }
+  void wait_for_second_look() {
+    ASSERT_NE(peers.second_look(), kNever);
+    now = peers.second_look();
+  }
+
+  TimePoint now{hours(1)};
+  Revision revision = 0;
+  KnownPeers peers{LeaseTable(Cidr4::parse("10.5.0.0/16").value()), kUs,
+                   [](std::uint64_t) { return std::uint64_t{0}; }};
+};
+
+TEST(UnquestionedRemovalsTest, ThreeOrAFifth) {
+  EXPECT_EQ(unquestioned_removals(2), 3U);
+  EXPECT_EQ(unquestioned_removals(19), 3U);
+  EXPECT_EQ(unquestioned_removals(20), 4U);
+  EXPECT_EQ(unquestioned_removals(5000), 1000U);
+}
+
+TEST_F(KnownPeersTest, AFewThatGoAreGone) {
+  list(2, 10);
+  EXPECT_EQ(gone(2, 4), "-10.5.2.0 -10.5.3.0 -10.5.4.0 ");
+  EXPECT_EQ(peers.second_look(), kNever);
+}
+
+TEST_F(KnownPeersTest, ManyThatGoAtOnceStayUntilASecondListHasNotGotThemEither) {
+  list(2, 10);
+  EXPECT_EQ(gone(2, 5), "");
+  EXPECT_EQ(peers.doubted().size(), 4U);
+  EXPECT_EQ(peers.leases().size(), 10U);
+  EXPECT_EQ(peers.second_look(), now + KnownPeers::kSecondLook);
+  EXPECT_EQ(list(6, 10), "") << "the same moment again is no second look";
+  wait_for_second_look();
+  EXPECT_EQ(list(6, 10), "-10.5.2.0 -10.5.3.0 -10.5.4.0 -10.5.5.0 ");
+  EXPECT_EQ(peers.second_look(), kNever);
+  EXPECT_EQ(peers.leases().size(), 6U);
+}
+
+TEST_F(KnownPeersTest, AListThatLacksManyIsDoubtedTheSame) {
+  list(2, 30);
+  EXPECT_EQ(list(2, 20), "");
+  EXPECT_EQ(peers.doubted().size(), 10U);
+  wait_for_second_look();
+  EXPECT_EQ(list(2, 27),
+            "-10.5.28.0 -10.5.29.0 -10.5.30.0 +10.5.21.0 +10.5.22.0 +10.5.23.0 "
+            "+10.5.24.0 +10.5.25.0 +10.5.26.0 +10.5.27.0 ");
+}
+
+TEST_F(KnownPeersTest, ABurstInManyChangesIsOneBurst) {
+  list(2, 10);
+  EXPECT_EQ(gone(2, 2) + gone(3, 3) + gone(4, 4), "-10.5.2.0 -10.5.3.0 -10.5.4.0 ");
+  EXPECT_EQ(gone(5, 5) + gone(6, 6), "");
+  now += hours(1);
+  EXPECT_EQ(list(7, 10), "-10.5.5.0 -10.5.6.0 ");
+  EXPECT_EQ(gone(7, 7), "-10.5.7.0 ") << "an hour later is another matter";
+}
+
+TEST_F(KnownPeersTest, WhoComesBackIsInDoubtNoMore) {
+  list(2, 10);
+  gone(2, 10);
+  for (int host = 2; host <= 10; ++host)
+    put(record(host));
+  EXPECT_TRUE(peers.doubted().empty());
+  EXPECT_EQ(peers.second_look(), kNever);
+}
+
+TEST_F(KnownPeersTest, ADoubtedPeerMakesWayForWhoHasItsSubnetOrItsAddress) {
+  list(2, 10);
+  gone(2, 10);
+  EXPECT_EQ(put(record(2, 77)), "+10.5.2.0 ") << "the subnet has another host";
+  EXPECT_EQ(put(record(50, 3)), "-10.5.3.0 +10.5.50.0 ") << "the host has another subnet";
+  EXPECT_EQ(put({"10.5.4.128-25", R"({"PublicIP":"192.0.2.99"})", ++revision, 1}),
+            "-10.5.4.0 +10.5.4.128 ");
+  EXPECT_EQ(peers.doubted().size(), 6U);
+}
+
+TEST_F(KnownPeersTest, EverybodyIsManyInASmallNetworkToo) {
+  list(2, 3);
+  EXPECT_EQ(gone(2, 2), "-10.5.2.0 ");
+  EXPECT_EQ(gone(3, 3), "");
+  EXPECT_EQ(peers.doubted().size(), 1U);
+}
+
+TEST_F(KnownPeersTest, WhatGoesTogetherWithOurOwnRecordIsDoubted) {
+  list(2, 10);
+  EXPECT_EQ(gone(1, 2), "-10.5.1.0 ");
+  EXPECT_EQ(gone(3, 3), "");
+  EXPECT_EQ(peers.doubted().size(), 2U);
+}
+
+TEST_F(KnownPeersTest, AStoreThatLostItsConfigurationConfirmsNothing) {
+  list(2, 10);
+  EXPECT_EQ(list(3, 10, false), "");
+  for (int i = 0; i < 5; ++i) {
+    wait_for_second_look();
+    EXPECT_EQ(list(3, 10, false), "");
+  }
+  EXPECT_EQ(list(3, 10), "") << "no second look yet";
+  wait_for_second_look();
+  EXPECT_EQ(list(3, 10), "-10.5.2.0 ");
+}
+
+TEST_F(KnownPeersTest, LossesWhileOthersAreInDoubtWaitAsLong) {
+  list(2, 10);
+  gone(2, 5);
+  now += seconds(20);
+  EXPECT_EQ(gone(6, 6), "");
+  wait_for_second_look();
+  EXPECT_EQ(list(7, 10), "-10.5.2.0 -10.5.3.0 -10.5.4.0 -10.5.5.0 ");
+  wait_for_second_look();
+  EXPECT_EQ(list(7, 10), "-10.5.6.0 ");
+}
+
+}  // namespace
+}  // namespace flannel
