@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/store_flags.h"
 
+#include <sys/stat.h>
+
+#include "base/file.h"
 #include "base/parse.h"
 #include "base/printable.h"
 
@@ -58,25 +61,62 @@ Result<void> check_pairs(const StoreFlags& texts) {
     return fail(ErrorKind::invalid,
                 "--etcd-certfile and --etcd-keyfile go together, only one is given");
   }
-  if (texts.username.empty() && !texts.password.empty()) {
-    return fail(ErrorKind::invalid, "--etcd-password is given without --etcd-username");
+  if (!texts.password.empty() && !texts.password_file.empty()) {
+    return fail(ErrorKind::invalid, "--etcd-password and --etcd-password-file are both given");
+  }
+  for (const auto* given : {&texts.password, &texts.password_file}) {
+    if (!texts.username.empty() || given->empty()) continue;
+    return fail(ErrorKind::invalid, std::string("--etcd-password") +
+                                        (given == &texts.password_file ? "-file" : "") +
+                                        " is given without --etcd-username");
   }
   return {};
 }
 
-std::vector<std::string> warnings_about(const std::string& store, StoreKind kind,
+// The text of the file but for one newline at its end, as editors leave it.
+Result<std::string> read_password(const std::string& path) {
+  std::string text = TRY_DURING(read_file(path, 4096), "read the etcd password");
+  if (text.ends_with('\n')) text.pop_back();
+  if (text.ends_with('\r')) text.pop_back();
+  if (text.empty() || text.find('\n') != std::string::npos) {
+    return fail(ErrorKind::invalid,
+                "read the etcd password: " + path + " does not hold one line with a password");
+  }
+  return text;
+}
+
+Result<std::string> password_of(const StoreFlags& texts, const Flags::Environment& environment) {
+  if (!texts.password_file.empty()) return read_password(texts.password_file);
+  if (!texts.password.empty() || texts.username.empty() || !environment) return texts.password;
+  const char* folder = environment("CREDENTIALS_DIRECTORY");
+  if (folder == nullptr || *folder == '\0') return texts.password;
+  auto password = read_password(std::string(folder) + "/etcd-password");
+  if (!password && password.error().kind == ErrorKind::not_found) return texts.password;
+  return password;
+}
+
+bool is_for_everybody(const std::string& path) {
+  struct stat file {};
+  return !path.empty() && ::stat(path.c_str(), &file) == 0 && (file.st_mode & 0007) != 0;
+}
+
+std::vector<std::string> warnings_about(const StoreFlags& texts, StoreKind kind,
                                         const Flags& flags) {
   std::vector<std::string> warnings;
   if (flags.source("etcd-password") == FlagSource::command_line) {
     warnings.emplace_back(
         "--etcd-password on the command line can be seen by every user of this host; "
-        "the variable FLANNELD_ETCD_PASSWORD can not");
+        "--etcd-password-file and the variable FLANNELD_ETCD_PASSWORD can not");
+  }
+  if (is_for_everybody(texts.password_file)) {
+    warnings.push_back("every user of this host can read " + texts.password_file);
   }
   if (kind == StoreKind::etcd) return warnings;
-  for (const std::string_view name : {"etcd-api", "etcd-endpoints", "etcd-keyfile", "etcd-certfile",
-                                      "etcd-cafile", "etcd-username", "etcd-password"}) {
+  for (const std::string_view name :
+       {"etcd-api", "etcd-endpoints", "etcd-keyfile", "etcd-certfile", "etcd-cafile",
+        "etcd-username", "etcd-password", "etcd-password-file"}) {
     if (!flags.given(name)) continue;
-    warnings.push_back("--" + std::string(name) + " has no effect with --store=" + store);
+    warnings.push_back("--" + std::string(name) + " has no effect with --store=" + texts.store);
   }
   return warnings;
 }
@@ -101,12 +141,15 @@ void StoreFlags::define(Flags& flags) {
             ca_file);
   flags.add({.name = "etcd-username", .help = "user name for etcd"}, username);
   flags.add({.name = "etcd-password",
-             .help = "password for etcd; better given as FLANNELD_ETCD_PASSWORD",
+             .help = "password for etcd; better given by --etcd-password-file",
              .secret = true},
             password);
+  flags.add({.name = "etcd-password-file", .help = "file that holds the password for etcd"},
+            password_file);
 }
 
-Result<ParsedStore> parse_store(const StoreFlags& texts, const Flags& flags) {
+Result<ParsedStore> parse_store(const StoreFlags& texts, const Flags& flags,
+                                const Flags::Environment& environment) {
   ParsedStore parsed;
   StoreOptions& options = parsed.options;
   options.kind = TRY_DURING(parse_kind(texts.store), flags.label("store"));
@@ -120,9 +163,9 @@ Result<ParsedStore> parse_store(const StoreFlags& texts, const Flags& flags) {
     options.cert_file = texts.cert_file;
     options.ca_file = texts.ca_file;
     options.username = texts.username;
-    options.password = texts.password;
+    options.password = TRY(password_of(texts, environment));
   }
-  parsed.warnings = warnings_about(texts.store, options.kind, flags);
+  parsed.warnings = warnings_about(texts, options.kind, flags);
   return parsed;
 }
 

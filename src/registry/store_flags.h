@@ -17,7 +17,7 @@ struct StoreFlags {
   std::string endpoints = "http://127.0.0.1:4001,http://127.0.0.1:2379";
   std::string prefix = "/coreos.com/network";
   std::string key_file, cert_file, ca_file;
-  std::string username, password;
+  std::string username, password, password_file;
 
   void define(Flags& flags);
 };
@@ -27,7 +27,10 @@ struct ParsedStore {
   std::vector<std::string> warnings;  // flags without effect, a password that everybody can see
 };
 
-// After `flags` has parsed the command line and the environment.
-Result<ParsedStore> parse_store(const StoreFlags& texts, const Flags& flags);
+// After `flags` has parsed the command line and the environment. Reads the password from its file,
+// or else from the credential "etcd-password" that the service manager has put into the folder
+// CREDENTIALS_DIRECTORY.
+Result<ParsedStore> parse_store(const StoreFlags& texts, const Flags& flags,
+                                const Flags::Environment& environment = {});
 
 }  // namespace flannel

@@ -3,7 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <map>
+
+#include "base/file.h"
 
 namespace flannel {
 namespace {
@@ -16,11 +19,12 @@ Result<ParsedStore> parse(const Words& arguments,
   Flags flags;
   texts.define(flags);
   TRY(flags.parse(arguments));
-  TRY(flags.read_environment("FLANNELD_", [&](const std::string& name) {
+  const auto environment = [&](const std::string& name) {
     const auto found = variables.find(name);
     return found == variables.end() ? nullptr : found->second.c_str();
-  }));
-  return parse_store(texts, flags);
+  };
+  TRY(flags.read_environment("FLANNELD_", environment));
+  return parse_store(texts, flags, environment);
 }
 
 std::string mistake(const Words& arguments) {
@@ -51,6 +55,58 @@ TEST(StoreFlagsTest, EveryEtcdFlagArrives) {
   EXPECT_EQ((Words{options.key_file, options.cert_file, options.ca_file}), (Words{"k", "c", "ca"}));
   EXPECT_EQ(options.username + ":" + options.password, "u:p");
   EXPECT_TRUE(parsed->warnings.empty());
+}
+
+class PasswordFileTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    char name[] = "/tmp/flannel-password-XXXXXX";
+    folder = ::mkdtemp(name);
+  }
+  void TearDown() override { std::filesystem::remove_all(folder); }
+  std::string write(const std::string& text, mode_t mode = 0600) const {
+    EXPECT_TRUE(write_file_atomically(folder + "/etcd-password", text, mode));
+    return "--etcd-password-file=" + folder + "/etcd-password";
+  }
+  std::string folder;
+};
+
+TEST_F(PasswordFileTest, HoldsThePasswordAndMaybeANewline) {
+  for (const char* text : {"s3cret", "s3cret\n", "s3cret\r\n"}) {
+    const auto parsed = parse({"--etcd-username=u", write(text)});
+    ASSERT_TRUE(parsed) << parsed.error().text;
+    EXPECT_EQ(parsed->options.password, "s3cret");
+    EXPECT_TRUE(parsed->warnings.empty());
+  }
+}
+
+TEST_F(PasswordFileTest, IsWarnedOfIfEverybodyCanReadIt) {
+  const auto parsed = parse({"--etcd-username=u", write("s3cret", 0644)});
+  ASSERT_EQ(parsed->warnings.size(), 1U);
+  EXPECT_NE(parsed->warnings[0].find("every user of this host can read"), std::string::npos);
+}
+
+TEST_F(PasswordFileTest, ThatCannotServeIsNamedAndNotPrinted) {
+  EXPECT_NE(mistake({"--etcd-username=u", "--etcd-password-file=/no/such"}).find("/no/such"),
+            std::string::npos);
+  for (const char* text : {"", "\n", "s3cret\nmore"}) {
+    const std::string said = mistake({"--etcd-username=u", write(text)});
+    EXPECT_NE(said.find("does not hold one line"), std::string::npos) << said;
+    EXPECT_EQ(said.find("s3cret"), std::string::npos);
+  }
+  EXPECT_NE(mistake({write("s3cret")}).find("without --etcd-username"), std::string::npos);
+  EXPECT_NE(mistake({"--etcd-username=u", "--etcd-password=p", write("s3cret")}).find("both given"),
+            std::string::npos);
+}
+
+TEST_F(PasswordFileTest, MayBeACredentialOfTheServiceManager) {
+  write("s3cret\n");
+  const std::map<std::string, std::string> variables{{"CREDENTIALS_DIRECTORY", folder}};
+  EXPECT_EQ(parse({"--etcd-username=u"}, variables)->options.password, "s3cret");
+  EXPECT_EQ(parse({"--etcd-username=u", "--etcd-password=p"}, variables)->options.password, "p");
+  EXPECT_EQ(parse({}, variables)->options.password, "") << "nobody asked for it";
+  std::filesystem::remove(folder + "/etcd-password");
+  EXPECT_EQ(parse({"--etcd-username=u"}, variables)->options.password, "");
 }
 
 TEST(StoreFlagsTest, APasswordOnTheCommandLineIsWarnedOf) {
