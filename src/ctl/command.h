@@ -34,6 +34,7 @@ struct CtlOptions {
   std::string backend = "all";  // cleanup
   bool dry_run = false;
   bool force = false;
+  std::string node;  // public IP of a host
   std::vector<std::string> words;
 };
 
@@ -63,6 +64,8 @@ Result<void> run_config_set(const CtlOptions& options, const Terminal& terminal)
 Result<void> run_config_check(const CtlOptions& options, const Terminal& terminal);
 Result<void> run_leases(const CtlOptions& options, const Terminal& terminal);
 Result<void> run_cleanup(const CtlOptions& options, const Terminal& terminal);
+Result<void> run_reserve(const CtlOptions& options, const Terminal& terminal);
+Result<void> run_unreserve(const CtlOptions& options, const Terminal& terminal);
 Result<void> run_version(const CtlOptions& options, const Terminal& terminal);
 Result<void> check_help_words(std::span<const std::string> words);
 Result<void> run_help(const CtlOptions& options, const Terminal& terminal);

@@ -8,6 +8,7 @@
 #include "base/parse.h"
 #include "base/printable.h"
 #include "ctl/config_text.h"
+#include "net/address.h"
 #include "registry/store_flags.h"
 
 namespace flannel {
@@ -17,8 +18,8 @@ using std::chrono::milliseconds;
 
 constexpr std::uint32_t kLeastMtu = 576;
 constexpr std::uint32_t kMostMtu = 65535;
-constexpr auto kOwnFlags =
-    std::to_array<std::string_view>({"json", "bad", "underlay-mtu", "backend", "dry-run", "force"});
+constexpr auto kOwnFlags = std::to_array<std::string_view>(
+    {"json", "bad", "node", "underlay-mtu", "backend", "dry-run", "force"});
 constexpr auto kBackends = std::to_array<std::string_view>({"all", "udp", "vxlan", "host-gw"});
 
 // After define() the object does not move and outlives `flags`.
@@ -27,6 +28,7 @@ struct CtlFlags {
   std::string timeout = "10s";
   bool json = false;
   bool bad = false;
+  std::string node;
   std::int64_t underlay_mtu = 1500;
   std::string backend = "all";
   bool dry_run = false;
@@ -41,6 +43,7 @@ struct CtlFlags {
     add("timeout", "longest wait for the store, as 500ms, 10s or 1m", timeout);
     add("json", "leases: print JSON", json);
     add("bad", "leases: list the records that were set aside, with the reasons", bad);
+    add("node", "reserve, unreserve: the public IP of the host it is about", node);
     add("underlay-mtu", "config: MTU of the interface between the hosts", underlay_mtu);
     add("backend", "cleanup: only what this backend made: udp, vxlan, host-gw or all", backend);
     add("dry-run", "cleanup: only say what would be removed", dry_run);
@@ -89,6 +92,11 @@ Result<CtlOptions> judge(const CtlFlags& texts, const Flags& flags, StoreOptions
   options.timeout = TRY_DURING(parse_timeout(texts.timeout), flags.label("timeout"));
   options.json = texts.json;
   options.bad = texts.bad;
+  options.node = texts.node;
+  if (!options.node.empty() && !Ip4::parse(options.node)) {
+    return fail(ErrorKind::invalid,
+                flags.label("node") + ": " + quoted(options.node) + " is not an IPv4 address");
+  }
   if (texts.underlay_mtu < kLeastMtu || texts.underlay_mtu > kMostMtu) {
     return fail(ErrorKind::invalid, flags.label("underlay-mtu") + ": " +
                                         std::to_string(texts.underlay_mtu) +
@@ -131,7 +139,7 @@ Result<CtlRun> parse_ctl_command_line(std::span<const std::string> arguments,
   const FoundCommand found = TRY(find_command(words));
   TRY(check_flags_fit(*found.command, flags));
   TRY(flags.read_environment("FLANNELD_", environment));
-  ParsedStore store = TRY(parse_store(texts.store, flags));
+  ParsedStore store = TRY(parse_store(texts.store, flags, environment));
 
   CtlRun run{found.command, TRY(judge(texts, flags, std::move(store.options))),
              std::move(store.warnings)};

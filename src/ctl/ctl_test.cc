@@ -71,6 +71,67 @@ TEST_F(CtlTest, AConfigurationThatIsSetIsReadBack) {
   EXPECT_EQ(ctl({"config", "get"}).out, std::string(kVxlan) + "\n");
 }
 
+TEST_F(CtlTest, TwoNodesWithOnePublicIPAreBad) {
+  ctl({"config", "set", kVxlan});
+  const auto value = [](char node, const char* boot) {
+    return R"({"PublicIP":"192.0.2.7","NodeID":")" + std::string(32, node) + "/" + boot + "\"}";
+  };
+  lease("10.5.52.0-24", value('a', "00000001"));
+  lease("10.5.3.0-24", value('b', "00000002"));
+  EXPECT_EQ(ctl({"leases", "--bad"}).out,
+            "KEY          WHY\n"
+            "10.5.3.0-24  PublicIP 192.0.2.7 is also that of 10.5.52.0/24, which another node "
+            "wrote\n");
+  lease("10.5.3.0-24", value('a', "00000002"));
+  EXPECT_EQ(ctl({"leases", "--bad"}).out, "KEY  WHY\n") << "its own, from before a reboot";
+}
+
+TEST_F(CtlTest, AFreeSubnetIsReservedForAHost) {
+  ctl({"config", "set", kVxlan});
+  keys.push_back("10.5.52.0-24");
+  EXPECT_NE(ctl({"reserve", "10.5.52.0/24"}).err.find("--node=ADDRESS says whom"),
+            std::string::npos);
+  const Said done = ctl({"reserve", "10.5.52.0/24", "--node=192.0.2.7"});
+  EXPECT_EQ(done.out, "10.5.52.0/24 is reserved for 192.0.2.7\n") << done.err;
+  EXPECT_NE(ctl({"leases"}).out.find("10.5.52.0/24  192.0.2.7  -        -             reservation"),
+            std::string::npos)
+      << ctl({"leases"}).out;
+  EXPECT_EQ(ctl({"reserve", "10.5.52.0-24"}).code, 0) << "again, and by its key";
+  EXPECT_EQ(ctl({"reserve", "10.5.52.0/24", "--node=192.0.2.8"}).err,
+            "flannelctl: 192.0.2.7 has 10.5.52.0/24\n");
+}
+
+TEST_F(CtlTest, ALeaseBecomesAReservationAndALeaseAgainWithTheSameText) {
+  ctl({"config", "set", kVxlan});
+  const std::string text = R"({"PublicIP":"192.0.2.7","More":1})";
+  lease("10.5.52.0-24", text);
+  const auto record = [&] { return store->snapshot(kPrefix).records.at(0); };
+  EXPECT_EQ(ctl({"unreserve", "10.5.52.0/24"}).out,
+            "10.5.52.0/24 is no reservation but a lease of 192.0.2.7\n");
+  EXPECT_EQ(ctl({"reserve", "10.5.52.0/24"}).code, 0);
+  EXPECT_EQ(record().hold, 0);
+  EXPECT_EQ(ctl({"unreserve", "10.5.52.0/24"}).code, 0);
+  EXPECT_NE(record().hold, 0);
+  EXPECT_EQ(record().value, text);
+  EXPECT_EQ(ctl({"unreserve", "10.5.53.0/24"}).err, "flannelctl: nobody has 10.5.53.0/24\n");
+}
+
+TEST_F(CtlTest, WhatNoHostCouldHaveIsNotReserved) {
+  ctl({"config", "set", kVxlan});
+  lease("10.5.52.0-24", R"({"PublicIP":"192.0.2.7"})");
+  const auto why = [&](const char* subnet) {
+    return ctl({"reserve", subnet, "--node=192.0.2.9"}).err;
+  };
+  EXPECT_EQ(why("10.6.52.0/24"),
+            "flannelctl: no host could have 10.6.52.0/24: subnets are /24 from 10.5.1.0 to "
+            "10.5.255.0\n");
+  EXPECT_NE(why("10.5.52.0/25").find("no host could have"), std::string::npos);
+  EXPECT_NE(why("ten").find("ten is no subnet"), std::string::npos);
+  EXPECT_EQ(mistake({"reserve", "10.5.1.0/24", "--node=me"}),
+            "--node: \"me\" is not an IPv4 address");
+  EXPECT_EQ(mistake({"leases", "--node=192.0.2.1"}), "--node means nothing to `leases`");
+}
+
 TEST_F(CtlTest, SettingAgainSaysUnchangedAndAnotherNeedsARestart) {
   ctl({"config", "set", kVxlan});
   EXPECT_EQ(ctl({"config", "set", "-"}, std::string(kVxlan) + "\n").out,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <ostream>
 
@@ -59,9 +61,34 @@ std::string leases_as_text(const LeaseTable& table) {
   return text_table(rows);
 }
 
+// What every host sets aside, and what one host does: a record with its public IP, but of another
+// node. Of two such records nobody here can tell which is the wrong one; the younger one is named.
+std::map<std::string, QuarantinedRecord> bad_records(const LeaseTable& table) {
+  auto bad = table.quarantined();
+  std::map<Ip4, const DecodedRecord*> oldest;
+  std::vector<const DecodedRecord*> by_age;
+  for (const auto& [subnet, decoded] : table.leases())
+    by_age.push_back(&decoded);
+  std::ranges::sort(by_age, {}, [](const DecodedRecord* one) { return one->record.created; });
+  for (const DecodedRecord* one : by_age) {
+    const LeaseAttributes& attributes = one->lease.attributes;
+    const auto [first, is_first] = oldest.emplace(attributes.public_ip, one);
+    const Lease& before = first->second->lease;
+    if (is_first ||
+        HostIdentity(before.attributes.public_ip, before.attributes.node).wrote(attributes)) {
+      continue;
+    }
+    bad[one->record.key] = {one->record.key,
+                            fmt::format("PublicIP {} is also that of {}, which another node wrote",
+                                        to_string(attributes.public_ip), to_string(before.subnet)),
+                            one->record.revision, false};
+  }
+  return bad;
+}
+
 std::string bad_as_json(const LeaseTable& table) {
   Json list = Json::array();
-  for (const auto& [key, record] : table.quarantined()) {
+  for (const auto& [key, record] : bad_records(table)) {
     list.push_back({{"key", key}, {"why", record.reason}, {"revision", record.revision}});
   }
   return print(list);
@@ -69,7 +96,7 @@ std::string bad_as_json(const LeaseTable& table) {
 
 std::string bad_as_text(const LeaseTable& table) {
   Rows rows = {{"KEY", "WHY"}};
-  for (const auto& [key, record] : table.quarantined())
+  for (const auto& [key, record] : bad_records(table))
     rows.push_back({key, record.reason});
   return text_table(rows);
 }

@@ -26,6 +26,10 @@ class StoreSession {
   // As Registry::write_config().
   Result<Revision> write_config(std::string text, Revision seen);
 
+  // As Registry::create_if_absent() and replace_if_unchanged().
+  Result<Held> create(std::string key, std::string value, Ttl ttl);
+  Result<Held> replace(Record seen, std::string value, Ttl ttl);
+
   std::string describe() const { return registry_->describe(); }
 
  private:

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// A record that never expires is a reservation, one that does is a lease: these commands turn the
+// one into the other, or write a reservation for a host that is not there yet.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <ostream>
+
+#include "core/lease.h"
+#include "core/network_config.h"
+#include "ctl/command.h"
+#include "ctl/store_session.h"
+
+namespace flannel {
+namespace {
+
+// What a lease gets that was a reservation; a flanneld that runs gives it its own time at once.
+constexpr std::chrono::seconds kLeaseTime{86400};
+
+struct Wanted {
+  SubnetKey subnet;
+  std::string key;
+  const Record* there = nullptr;  // in the snapshot
+};
+
+// "10.5.52.0/24", or the form of a key, which may name an IPv6 subnet too.
+Result<Wanted> find(const std::string& word, const Snapshot& snapshot) {
+  Wanted wanted;
+  if (const auto subnet = Cidr4::parse(word)) {
+    wanted.subnet.v4 = *subnet;
+  } else {
+    const auto key = decode_subnet_key(word);
+    if (!key) {
+      return fail(ErrorKind::invalid, fmt::format("{} is no subnet such as 10.5.52.0/24", word));
+    }
+    wanted.subnet = *key;
+  }
+  wanted.key = encode_subnet_key(wanted.subnet);
+  for (const Record& record : snapshot.records) {
+    if (record.key == wanted.key) wanted.there = &record;
+  }
+  return wanted;
+}
+
+Result<void> check_fits(const Wanted& wanted, const Snapshot& snapshot) {
+  if (!snapshot.config) {
+    return fail(ErrorKind::not_found, "there is no configuration yet (\"flannelctl config set\")");
+  }
+  const auto parsed = TRY(parse_network_config(snapshot.config->text));
+  if (!parsed.config.allows(wanted.subnet.v4)) {
+    return fail(
+        ErrorKind::invalid,
+        fmt::format("no host could have {}: subnets are /{} from {} to {}",
+                    to_string(wanted.subnet.v4), parsed.config.subnet_len,
+                    to_string(parsed.config.subnet_min), to_string(parsed.config.subnet_max)));
+  }
+  for (const Record& record : snapshot.records) {
+    const auto other = decode_subnet_key(record.key);
+    if (!other || record.key == wanted.key || !other->v4.overlaps(wanted.subnet.v4)) continue;
+    return fail(ErrorKind::conflict, fmt::format("{} overlaps {}, which is there already",
+                                                 to_string(wanted.subnet), record.key));
+  }
+  return {};
+}
+
+Result<void> reserve_free(const CtlOptions& options, const Wanted& wanted, StoreSession& store) {
+  if (options.node.empty()) {
+    return fail(ErrorKind::not_found,
+                fmt::format("no host has {}; --node=ADDRESS says whom to keep it for",
+                            to_string(wanted.subnet)));
+  }
+  const LeaseAttributes attributes{.public_ip = TRY(Ip4::parse(options.node))};
+  TRY(store.create(wanted.key, encode_lease_value(attributes), {}));
+  return {};
+}
+
+Result<void> reserve_held(const CtlOptions& options, const Wanted& wanted, StoreSession& store) {
+  const LeaseAttributes holder =
+      TRY_DURING(decode_lease_value(wanted.there->value), "read " + wanted.key);
+  if (!options.node.empty() && to_string(holder.public_ip) != options.node) {
+    return fail(ErrorKind::conflict,
+                fmt::format("{} has {}", to_string(holder.public_ip), to_string(wanted.subnet)));
+  }
+  if (wanted.there->hold == 0) return {};
+  TRY(store.replace(*wanted.there, wanted.there->value, {}));
+  return {};
+}
+
+std::string holder_of(const Record& record) {
+  const auto holder = decode_lease_value(record.value);
+  return holder ? to_string(holder->public_ip) : "a record that is no lease";
+}
+
+}  // namespace
+
+Result<void> run_reserve(const CtlOptions& options, const Terminal& terminal) {
+  StoreSession store = TRY(StoreSession::open(options));
+  const Snapshot snapshot = TRY(store.snapshot());
+  const Wanted wanted = TRY(find(options.words[0], snapshot));
+  TRY(check_fits(wanted, snapshot));
+  if (wanted.there == nullptr) {
+    TRY(reserve_free(options, wanted, store));
+    terminal.out << to_string(wanted.subnet) << " is reserved for " << options.node << "\n";
+    return {};
+  }
+  TRY(reserve_held(options, wanted, store));
+  terminal.out << to_string(wanted.subnet) << " is reserved for " << holder_of(*wanted.there)
+               << "\n";
+  return {};
+}
+
+Result<void> run_unreserve(const CtlOptions& options, const Terminal& terminal) {
+  StoreSession store = TRY(StoreSession::open(options));
+  const Snapshot snapshot = TRY(store.snapshot());
+  const Wanted wanted = TRY(find(options.words[0], snapshot));
+  if (wanted.there == nullptr) {
+    return fail(ErrorKind::not_found, fmt::format("nobody has {}", to_string(wanted.subnet)));
+  }
+  const std::string holder = holder_of(*wanted.there);
+  if (!options.node.empty() && options.node != holder) {
+    return fail(ErrorKind::conflict, fmt::format("{} has {}", holder, to_string(wanted.subnet)));
+  }
+  if (wanted.there->hold != 0) {
+    terminal.out << to_string(wanted.subnet) << " is no reservation but a lease of " << holder
+                 << "\n";
+    return {};
+  }
+  TRY(store.replace(*wanted.there, wanted.there->value, kLeaseTime));
+  terminal.out << to_string(wanted.subnet) << " is a lease of " << holder
+               << " now: it ends after 24 hours, unless that host renews it\n";
+  return {};
+}
+
+}  // namespace flannel
