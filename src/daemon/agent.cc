@@ -57,7 +57,7 @@ void Agent::check_underlay() {
                                                                  : underlay_trouble_}});
     parts_.on_state();
   }
-  if (session_->overlay_started) session_->overlay->paths_changed(session_->table.leases());
+  if (session_->overlay_started) session_->overlay->paths_changed(session_->peers->leases());
   // Nobody tells when what else the choice depends on, a default route say, is back.
   retry_underlay_.reset();
   if (!underlay_trouble_.empty()) {
@@ -73,8 +73,11 @@ void Agent::rules_changed() {
 const Overlay* Agent::overlay() const {
   return session_ ? session_->overlay.get() : nullptr;
 }
+const KnownPeers* Agent::peers() const {
+  return session_ ? &*session_->peers : nullptr;
+}
 const LeaseTable* Agent::table() const {
-  return session_ ? &session_->table : nullptr;
+  return session_ ? &session_->peers->table() : nullptr;
 }
 const LeaseKeeper* Agent::keeper() const {
   return session_ ? &session_->lease->keeper() : nullptr;
@@ -89,62 +92,63 @@ const Underlay* Agent::underlay() const {
   return session_ ? &session_->host.underlay : nullptr;
 }
 
-std::vector<std::string> Agent::troubles() const {
-  std::vector<std::string> all;
-  if (!follower_.connected()) {
-    const std::string& why = follower_.last_error();
-    all.push_back(why.empty() ? "store: not connected yet" : "store: " + why);
-  }
-  if (!config_trouble_.empty()) all.push_back("config: " + config_trouble_);
-  if (!underlay_trouble_.empty()) all.push_back("underlay: " + underlay_trouble_);
-  if (session_) {
-    const std::string& lease = session_->lease->trouble();
-    if (!lease.empty()) {
-      all.push_back("lease: " + lease);
-    } else if (!session_->lease->keeper().lease()) {
-      all.push_back("lease: none yet");
-    }
-    if (!kernel_trouble_.empty()) all.push_back("kernel: " + kernel_trouble_);
-    if (session_->path && !session_->path->trouble().empty()) {
-      all.push_back("packet path: " + session_->path->trouble());
-    }
-    for (const auto& [object, why] : session_->overlay->unmet()) {
-      all.push_back("kernel: " + object + ": " + why);
-    }
-  }
-  if (parts_.rules && !parts_.rules->trouble().empty()) {
-    all.push_back("packet filter: " + parts_.rules->trouble());
-  }
-  if (!file_trouble_.empty()) all.push_back("subnet file: " + file_trouble_);
-  return all;
-}
-
 void Agent::on_snapshot(const Snapshot& snapshot) {
   if (!session_) {
     begin(snapshot);
     return;
   }
   compare_config(snapshot.config);
-  const auto changes = compare_leases(snapshot);
-  name_quarantined();
+  const auto changes = session_->peers->on_snapshot(parts_.loop.now(), snapshot);
   session_->lease->on_snapshot(snapshot);
-  if (session_->overlay_started) session_->overlay->apply(changes);
+  on_peers(changes);
   parts_.on_state();
 }
 
-// A store that has lost even the configuration, as one started with an empty data directory, tells
-// nothing of the hosts that are not in it yet: they take their leases again as they find it.
-std::vector<PeerChange> Agent::compare_leases(const Snapshot& snapshot) {
-  leases_unsure_ = !snapshot.config;
-  if (!leases_unsure_) return session_->table.apply_snapshot(snapshot);
-  log::warning("the store has lost the configuration; peers that it does not list stay",
-               {{"listed", snapshot.records.size()}, {"known", session_->table.leases().size()}});
-  std::vector<PeerChange> peers;
-  for (const Record& record : snapshot.records) {
-    for (PeerChange& peer : session_->table.apply(RecordPut{record}))
-      peers.push_back(std::move(peer));
+void Agent::on_peers(const std::vector<PeerChange>& changes) {
+  name_quarantined();
+  look_for_copies(changes);
+  arm_second_look();
+  if (session_->overlay_started && !changes.empty()) session_->overlay->apply(changes);
+}
+
+// Two hosts with one node id have one VTEP MAC as well: the operator has to hear of it at once.
+void Agent::look_for_copies(const std::vector<PeerChange>& changes) {
+  const HostIdentity us(session_->host.underlay.public_ip, options_.node);
+  auto& copies = session_->copies;
+  const bool before = !copies.empty();
+  for (const PeerChange& change : changes) {
+    const auto* up = std::get_if<PeerUp>(&change);
+    const Lease& lease = up != nullptr ? up->lease : std::get<PeerDown>(change).lease;
+    const bool copy = up != nullptr && us.is_copy(lease.attributes);
+    if (copy && copies.insert_or_assign(lease.subnet, lease).second) {
+      log::error("another host has our node id; neither takes the other's subnet",
+                 {{"its_public_ip", to_string(lease.attributes.public_ip)},
+                  {"its_subnet", to_string(lease.subnet)},
+                  {"node_id", to_string(options_.node.id)},
+                  {"cure", "if its disk is a copy of ours: delete its node-id file"}});
+    }
+    if (!copy) copies.erase(lease.subnet);
   }
-  return peers;
+  if (before != !copies.empty()) parts_.on_state();
+}
+
+void Agent::arm_second_look() {
+  const std::size_t doubted = session_->peers->doubted().size();
+  if (std::exchange(doubted_, doubted) != doubted) {
+    if (doubted > 0) {
+      log::warning("peers went from the store all at once; they stay until a second list says so",
+                   {{"peers", doubted}, {"listed", session_->peers->table().leases().size()}});
+    } else {
+      log::info("no peer is in doubt any more",
+                {{"listed", session_->peers->table().leases().size()}});
+    }
+    parts_.on_state();
+  }
+  const TimePoint at = session_->peers->second_look();
+  if (std::exchange(second_look_at_, at) == at) return;
+  second_look_.reset();
+  // A list that comes sooner, after a break, is no second one; a later one does it as well.
+  if (at != kNever) second_look_ = parts_.loop.at(at, [this] { follower_.list_again(); });
 }
 
 void Agent::on_changes(const std::vector<Change>& changes) {
@@ -154,26 +158,22 @@ void Agent::on_changes(const std::vector<Change>& changes) {
     }
     return;
   }
-  std::vector<PeerChange> peers;
+  const auto peers = session_->peers->on_changes(parts_.loop.now(), changes);
   for (const Change& change : changes) {
     if (const auto* put = std::get_if<ConfigPut>(&change)) {
       compare_config(put->config);
-      if (leases_unsure_) follower_.list_again();
     } else if (std::holds_alternative<ConfigGone>(change)) {
       compare_config(std::nullopt);
     } else {
-      for (PeerChange& peer : session_->table.apply(change))
-        peers.push_back(std::move(peer));
       session_->lease->on_change(change);
     }
   }
-  name_quarantined();
-  if (session_->overlay_started && !peers.empty()) session_->overlay->apply(peers);
+  on_peers(peers);
 }
 
 // Each record that cannot be used is named once, and again when it changes.
 void Agent::name_quarantined() {
-  const auto& quarantined = session_->table.quarantined();
+  const auto& quarantined = session_->peers->table().quarantined();
   if (quarantined == session_->named) return;
   for (const auto& [key, record] : quarantined) {
     const auto known = session_->named.find(key);
@@ -206,8 +206,9 @@ void Agent::begin(const Snapshot& snapshot) {
     return;
   }
   session_ = *std::move(session);
-  session_->table.apply_snapshot(snapshot);
-  name_quarantined();
+  const HostIdentity us(session_->host.underlay.public_ip, options_.node);
+  session_->peers.emplace(LeaseTable(session_->config.network, us), us, parts_.random);
+  on_peers(session_->peers->on_snapshot(parts_.loop.now(), snapshot));
   session_->lease = std::make_unique<LeaseRunner>(
       make_keeper(*session_), parts_.registry, parts_.loop,
       LeaseRunner::Listener{.on_held = [this](const Lease& lease) { on_held(lease); },
@@ -218,7 +219,6 @@ void Agent::begin(const Snapshot& snapshot) {
 Result<std::unique_ptr<Agent::Session>> Agent::open_session(const ParsedConfig& parsed) {
   auto session = std::make_unique<Session>();
   session->config = parsed.config;
-  session->table = LeaseTable(parsed.config.network);
   log::info("Found network config", {{"network", to_string(parsed.config.network)},
                                      {"subnets", parsed.config.subnet_count()},
                                      {"backend", parsed.config.backend_type}});
@@ -226,7 +226,7 @@ Result<std::unique_ptr<Agent::Session>> Agent::open_session(const ParsedConfig& 
   auto choice = TRY(choose_underlay(options_.underlay, session->host_view));
   for (const std::string& reason : choice.reasons)
     log::info(reason);
-  session->host = {std::move(choice.underlay), options_.node_id, options_.packet_path};
+  session->host = {std::move(choice.underlay), options_.node.id, options_.packet_path};
   auto made =
       TRY_DURING(make_backend(session->config, session->host.underlay), "network config: Backend");
   for (const std::string& warning : made.warnings) {
@@ -274,7 +274,9 @@ LeaseKeeper Agent::make_keeper(const Session& session) const {
   auto announce = [&session](const Lease* previous) {
     return session.backend->announce(session.host, previous);
   };
-  return LeaseKeeper(options_.keeper, session.config, session.host.underlay.public_ip, announce,
+  KeeperOptions options = options_.keeper;
+  options.node = options_.node;
+  return LeaseKeeper(options, session.config, session.host.underlay.public_ip, announce,
                      previous_subnet(), parts_.random);
 }
 
@@ -318,12 +320,15 @@ void Agent::set_config_trouble(std::string text) {
 
 void Agent::on_held(const Lease& lease) {
   if (parts_.rules) parts_.rules->want(session_->config, lease.subnet.v4);
-  if (session_->overlay_started) {
+  if (session_->overlay_started && session_->own.subnet == lease.subnet) {
+    session_->own = lease;
     session_->overlay->set_own(lease);
   } else {
+    // The first one, or another subnet: then what was ours is a peer's now.
+    session_->own = lease;
     session_->overlay_started = true;
     // A failure to read the kernel is retried by the reconciler; settle() sees when it is over.
-    auto started = session_->overlay->start(lease, session_->table.leases());
+    auto started = session_->overlay->start(lease, session_->peers->leases());
     kernel_trouble_ = started ? std::string() : started.error().text;
     if (!started) log::error("programming the kernel", {{"why", kernel_trouble_}});
     parts_.on_programmed(session_->overlay->scope(), session_->host.underlay);

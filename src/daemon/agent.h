@@ -15,6 +15,7 @@
 
 #include "backend/backend.h"
 #include "base/fd.h"
+#include "core/known_peers.h"
 #include "core/lease_table.h"
 #include "core/subnet_env.h"
 #include "daemon/lease_runner.h"
@@ -28,7 +29,7 @@ namespace flannel {
 struct AgentOptions {
   UnderlayRequest underlay;
   KeeperOptions keeper;
-  NodeId node_id;
+  NodeTag node;
   std::string subnet_file;  // --subnet-file
   bool ip_masq = false;     // only repeated in subnet.env
   bool ip_blackhole_route = false;
@@ -79,6 +80,7 @@ class Agent {
   std::vector<std::string> troubles() const;
 
   const StoreFollower& follower() const { return follower_; }
+  const KnownPeers* peers() const;
   // From the configuration on; null before.
   const LeaseTable* table() const;
   const Overlay* overlay() const;
@@ -94,7 +96,8 @@ class Agent {
     std::string config_text;
     HostView host_view;
     HostFacts host;
-    LeaseTable table;
+    std::optional<KnownPeers> peers;
+    std::map<SubnetKey, Lease> copies;               // leases of hosts that have our node id
     std::map<std::string, QuarantinedRecord> named;  // those the log has named already
     std::unique_ptr<Backend> backend;
     std::vector<Fd> claims;  // the network and the devices are this process's
@@ -102,11 +105,15 @@ class Agent {
     std::unique_ptr<Overlay> overlay;
     std::unique_ptr<LeaseRunner> lease;
     bool overlay_started = false;
+    Lease own;  // as the overlay has it
     std::optional<SubnetEnv> written;
   };
 
   void on_snapshot(const Snapshot& snapshot);
-  std::vector<PeerChange> compare_leases(const Snapshot& snapshot);
+  void lease_troubles(std::vector<std::string>& all) const;
+  void on_peers(const std::vector<PeerChange>& changes);
+  void look_for_copies(const std::vector<PeerChange>& changes);
+  void arm_second_look();
   void on_changes(const std::vector<Change>& changes);
   void begin(const Snapshot& snapshot);
   Result<std::unique_ptr<Session>> open_session(const ParsedConfig& parsed);
@@ -127,7 +134,9 @@ class Agent {
   std::unique_ptr<Session> session_;
   SubscriptionPtr retry_file_;
   SubscriptionPtr retry_underlay_;
-  bool leases_unsure_ = false;  // the last list was without a configuration: nobody was dropped
+  SubscriptionPtr second_look_;
+  TimePoint second_look_at_ = kNever;
+  std::size_t doubted_ = 0;  // peers, as the log has told
   bool ready_ = false;
   std::string config_trouble_;
   std::string underlay_trouble_;

@@ -40,6 +40,7 @@ TEST_F(AgentTest, PeersThatSendUnwrappedAreNamedToTheRules) {
             (OverlayIngress{.underlay = "eth0", .neighbours = {Ip4::of(192, 0, 2, 9)}}));
   remove("10.5.9.0-24");
   remove("10.5.8.0-24");
+  loop_.advance(std::chrono::minutes(2));  // the last peer of all is looked for twice
   EXPECT_EQ(rules_.admitted, (OverlayIngress{.underlay = "eth0"}));
 }
 

@@ -35,6 +35,11 @@ void DaemonFlags::define_network(Flags& flags) {
              .help = "seconds that the lease lives without renewal, 10 to 31536000; mostly for "
                      "tests"},
             lease_ttl_seconds);
+  flags.add(
+      {.name = "on-subnet-loss",
+       .help = "when another host has taken our subnet: keep (packets go on, it is taken again "
+               "when it is free) or renumber (take another one)"},
+      on_subnet_loss);
   flags.add({.name = "state-dir", .help = "folder for what must outlive a reboot: the node id"},
             state_dir);
 }

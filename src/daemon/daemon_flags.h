@@ -22,6 +22,7 @@ struct DaemonFlags {
   std::string state_dir = "/var/lib/flannel";
   std::int64_t renew_margin_minutes = 60;
   std::int64_t lease_ttl_seconds = 86400;
+  std::string on_subnet_loss = "keep";
 
   std::string firewall = "auto";
   std::string docker_rules = "auto";

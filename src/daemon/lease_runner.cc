@@ -41,6 +41,18 @@ void LeaseRunner::perform(std::vector<KeeperAct> acts) {
     std::visit([this](const auto& one) { perform(one); }, act);
   }
   arm_timer();
+  note_kind();
+}
+
+// An operator turns a lease into a reservation and back while we hold it.
+void LeaseRunner::note_kind() {
+  if (keeper_.phase() != LeasePhase::held) return;
+  const bool reservation = keeper_.expires() == kNever;
+  const auto before = std::exchange(reservation_, reservation);
+  if (!before || *before == reservation) return;
+  log::info(reservation ? "the lease is a reservation now" : "the reservation is a lease now",
+            {{"subnet", to_string(keeper_.lease()->subnet)}, {"valid", validity()}});
+  listener_.on_state();
 }
 
 void LeaseRunner::perform(const TakeSnapshot&) {

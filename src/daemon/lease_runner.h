@@ -47,6 +47,7 @@ class LeaseRunner {
   void perform(const ReportLost& act);
   void perform(const ReportError& act);
   std::string validity() const;
+  void note_kind();
   void arm_timer();
 
   LeaseKeeper keeper_;
@@ -56,7 +57,8 @@ class LeaseRunner {
   std::optional<Snapshot> fresh_;
   SubscriptionPtr timer_;
   TimePoint armed_for_ = kNever;
-  bool created_ = false;  // the last write made a new record
+  bool created_ = false;             // the last write made a new record
+  std::optional<bool> reservation_;  // what the held lease is
   std::string trouble_;
 };
 

@@ -6,11 +6,13 @@
 
 #include "daemon/options.h"
 #include "daemon/run.h"
+#include "daemon/scrub.h"
 
 int main(int argc, char** argv) {
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   const auto parsed = flannel::parse_command_line(
       arguments, [](const std::string& name) { return std::getenv(name.c_str()); });
+  flannel::scrub_password(argc, argv);
   if (!parsed) {
     std::cerr << "flanneld: " << parsed.error().text << '\n';
     return 2;

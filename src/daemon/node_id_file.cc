@@ -24,4 +24,10 @@ Result<NodeId> load_or_make_node_id(const std::string& path) {
   return id;
 }
 
+Result<NodeTag> load_or_make_node_tag(const std::string& path) {
+  const NodeId id = TRY(load_or_make_node_id(path));
+  const std::string boot = TRY(read_file("/proc/sys/kernel/random/boot_id"));
+  return NodeTag{id, boot_number(boot)};
+}
+
 }  // namespace flannel

@@ -13,4 +13,7 @@ namespace flannel {
 // change the MAC that all peers know.
 Result<NodeId> load_or_make_node_id(const std::string& path);
 
+// The id with the boot of this machine, /proc/sys/kernel/random/boot_id.
+Result<NodeTag> load_or_make_node_tag(const std::string& path);
+
 }  // namespace flannel

@@ -79,6 +79,11 @@ Result<KeeperOptions> keeper_options(const DaemonFlags& texts, const Flags& flag
   TRY(check_range(flags, "subnet-lease-renew-margin", texts.renew_margin_minutes, 1, 1439));
   KeeperOptions options{.ttl = std::chrono::seconds(texts.lease_ttl_seconds),
                         .renew_margin = std::chrono::minutes(texts.renew_margin_minutes)};
+  if (texts.on_subnet_loss != "keep" && texts.on_subnet_loss != "renumber") {
+    return bad(flags, "on-subnet-loss",
+               quoted(texts.on_subnet_loss) + " is none of keep, renumber");
+  }
+  options.renumber = texts.on_subnet_loss == "renumber";
   if (options.renew_margin < options.ttl) return options;
   if (flags.given("subnet-lease-renew-margin")) {
     return bad(flags, "subnet-lease-renew-margin",
@@ -145,9 +150,10 @@ Result<std::optional<ListenAddress>> health_address(const DaemonFlags& texts, co
   return ListenAddress{ip.empty() ? "0.0.0.0" : ip, static_cast<std::uint16_t>(texts.healthz_port)};
 }
 
-Result<Options> judge(const DaemonFlags& texts, const Flags& flags) {
+Result<Options> judge(const DaemonFlags& texts, const Flags& flags,
+                      const Flags::Environment& environment) {
   TRY(refuse_what_is_not_there(texts, flags));
-  ParsedStore store = TRY(parse_store(texts.store, flags));
+  ParsedStore store = TRY(parse_store(texts.store, flags, environment));
   Options options;
   options.store = std::move(store.options);
   options.warnings = std::move(store.warnings);
@@ -192,7 +198,7 @@ Result<CommandLine> parse_command_line(std::span<const std::string> arguments,
   }
   if (texts.version) return PrintAndExit{std::string(version()) + "\n"};
   TRY(flags.read_environment("FLANNELD_", environment));
-  return TRY(judge(texts, flags));
+  return TRY(judge(texts, flags, environment));
 }
 
 }  // namespace flannel

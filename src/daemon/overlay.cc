@@ -97,6 +97,10 @@ std::optional<NetState> Overlay::plan(const Lease& peer) {
   const std::string name = to_string(peer.subnet);
   forget(peer.subnet.v4);
   if (peer.subnet == own_->subnet) return std::nullopt;
+  if (peer.attributes.public_ip == own_->attributes.public_ip) {
+    set_aside(name, "its public IP is our own");
+    return std::nullopt;
+  }
   PeerFacts facts;
   if (parts_.backend.wants_on_link()) {
     const auto path = parts_.path_to(peer.attributes.public_ip);
@@ -104,11 +108,7 @@ std::optional<NetState> Overlay::plan(const Lease& peer) {
   }
   auto state = parts_.backend.peer_state(*own_, peer, host_, facts);
   if (!state) {
-    std::string& reason = set_aside_[name];
-    if (reason != state.error().text) {
-      reason = state.error().text;
-      log::warning("peer set aside", {{"subnet", name}, {"why", reason}});
-    }
+    set_aside(name, state.error().text);
     return std::nullopt;
   }
   set_aside_.erase(name);
@@ -132,6 +132,13 @@ OverlayIngress Overlay::ingress() const {
   const auto twice = std::ranges::unique(ingress.neighbours);
   ingress.neighbours.erase(twice.begin(), twice.end());
   return ingress;
+}
+
+void Overlay::set_aside(const std::string& subnet, const std::string& why) {
+  std::string& reason = set_aside_[subnet];
+  if (reason == why) return;
+  reason = why;
+  log::warning("peer set aside", {{"subnet", subnet}, {"why", why}});
 }
 
 // Many changes of one turn are one table.

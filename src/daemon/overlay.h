@@ -70,6 +70,7 @@ class Overlay {
   std::vector<std::pair<Cidr4, NetState>> plan_all(
       const std::map<SubnetKey, DecodedRecord>& leases);
   void forget(const Cidr4& subnet);
+  void set_aside(const std::string& subnet, const std::string& why);
   void arm_timer();
   void publish_table();
 

@@ -16,6 +16,7 @@
 #include "daemon/firewall.h"
 #include "daemon/kept_fds.h"
 #include "daemon/node_id_file.h"
+#include "daemon/scrub.h"
 #include "daemon/sd_notify.h"
 #include "daemon/status_of.h"
 #include "daemon/udp_packet_path.h"
@@ -125,7 +126,7 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFd
     notifier.stopping();
     loop->stop();
   }));
-  const NodeId node_id = TRY(load_or_make_node_id(options.state_dir + "/node-id"));
+  const NodeTag node = TRY(load_or_make_node_tag(options.state_dir + "/node-id"));
   auto kernel = TRY(LinuxKernel::open());
   auto registry = TRY(open_registry(options.store, *loop));
 
@@ -151,7 +152,7 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFd
   agent.emplace(
       AgentOptions{.underlay = options.underlay,
                    .keeper = options.keeper,
-                   .node_id = node_id,
+                   .node = node,
                    .subnet_file = options.subnet_file,
                    .ip_masq = options.firewall.rules.masquerade,
                    .ip_blackhole_route = options.ip_blackhole_route,
@@ -215,6 +216,9 @@ int run(const Options& options) {
   log::info("flanneld starts", {{"version", version()}, {"given", options.given}});
   for (const std::string& warning : options.warnings)
     log::warning(warning);
+  if (!options.store.password.empty() || !options.store.key_file.empty()) {
+    keep_memory_to_ourselves();
+  }
   KeptFds kept = KeptFds::from_environment();
   ServiceNotifier notifier = ServiceNotifier::from_environment();
   const auto ended = run_agent(options, notifier, kept);

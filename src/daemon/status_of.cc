@@ -9,7 +9,9 @@ StatusSnapshot status_of(const Agent& agent, const Registry& registry, TimePoint
   StatusSnapshot status;
   status.ready = agent.ready();
   status.troubles = agent.troubles();
-  status.store = {registry.describe(), agent.follower().connected(), since};
+  const FollowerCounters& followed = agent.follower().counters();
+  status.store = {registry.describe(), agent.follower().connected(), since,
+                  followed.snapshots,  followed.positions_lost,      registry.failures()};
   if (agent.keeper() == nullptr) return status;
   const LeaseKeeper& keeper = *agent.keeper();
   if (keeper.lease()) {
@@ -19,6 +21,7 @@ StatusSnapshot status_of(const Agent& agent, const Registry& registry, TimePoint
   status.backend = agent.config()->backend_type;
   status.underlay = *agent.underlay();
   status.peers.up = agent.overlay()->peers();
+  status.peers.doubted = agent.peers()->doubted().size();
   status.peers.set_aside = agent.overlay()->set_aside();
   for (const auto& [key, record] : agent.table()->quarantined()) {
     status.peers.quarantined.push_back(record);

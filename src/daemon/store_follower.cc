@@ -6,6 +6,14 @@
 #include "base/log.h"
 
 namespace flannel {
+namespace {
+
+// A watch that stood for so long was good, whether it had news or not.
+constexpr auto kStood = std::chrono::seconds(5);
+// So many different reasons are told of one outage; endpoints that take turns have a few.
+constexpr std::size_t kReasonsTold = 16;
+
+}  // namespace
 
 StoreFollower::StoreFollower(Registry& registry, Loop& loop, Random random, Listener listener)
     : registry_(registry),
@@ -24,8 +32,11 @@ void StoreFollower::list_again() {
 
 void StoreFollower::list() {
   retry_.reset();
+  standing_.reset();
   watch_.reset();
-  registry_.snapshot([this](Result<Snapshot> snapshot) { listed(std::move(snapshot)); });
+  registry_.snapshot([this, turn = ++turn_](Result<Snapshot> snapshot) {
+    if (turn == turn_) listed(std::move(snapshot));
+  });
 }
 
 void StoreFollower::listed(Result<Snapshot> snapshot) {
@@ -34,38 +45,66 @@ void StoreFollower::listed(Result<Snapshot> snapshot) {
     return;
   }
   ++counters_.snapshots;
-  backoff_.reset();
-  if (!connected_) {
-    connected_ = true;
-    const bool was_away = !std::exchange(last_error_, {}).empty();
-    log::info(was_away ? "store is back" : "connected to the store",
-              {{"store", registry_.describe()}, {"leases", snapshot->records.size()}});
-    listener_.on_connection();
-  }
+  listed_ = snapshot->records.size();
+  // Where the last watch broke before it was of any use, a list alone proves nothing.
+  if (!watch_in_doubt_) come_back();
   watch(snapshot->revision);
   listener_.on_snapshot(*snapshot);
+}
+
+void StoreFollower::come_back() {
+  if (std::exchange(connected_, true)) return;
+  const bool was_away = !std::exchange(last_error_, {}).empty();
+  told_.clear();
+  log::info(was_away ? "store is back" : "connected to the store",
+            {{"store", registry_.describe()}, {"leases", listed_}});
+  listener_.on_connection();
+}
+
+// Only a watch that works is a reason to be quick again after the next failure: a store that lists
+// and does not watch would be asked for everything, again and again.
+void StoreFollower::watch_works() {
+  standing_.reset();
+  watch_in_doubt_ = false;
+  backoff_.reset();
+  come_back();
 }
 
 void StoreFollower::watch(Revision from) {
   WatchListener listener;
   listener.on_changes = [this](const std::vector<Change>& changes, Revision) {
-    listener_.on_changes(changes);
+    watch_works();
+    if (!changes.empty()) listener_.on_changes(changes);
   };
-  listener.on_position_lost = [this] {
-    ++counters_.positions_lost;
-    log::info("the store's history before now is gone, listing again",
-              {{"store", registry_.describe()}});
-    list_again();
+  listener.on_position_lost = [this] { position_lost(); };
+  listener.on_disconnected = [this](const Error& error) {
+    ++counters_.watches_ended;
+    watch_in_doubt_ = standing_ != nullptr;
+    disconnected(error);
   };
-  listener.on_disconnected = [this](const Error& error) { disconnected(error); };
+  standing_ = loop_.at(loop_.now() + kStood, [this] { watch_works(); });
   watch_ = registry_.watch(from, std::move(listener));
+}
+
+void StoreFollower::position_lost() {
+  ++counters_.positions_lost;
+  log::info("the store's history before now is gone, listing again",
+            {{"store", registry_.describe()}});
+  // The first time at once; a store that loses each position at once is asked with pauses.
+  if (standing_ == nullptr) return list_again();
+  retry_ = loop_.at(loop_.now() + backoff_.next(random_), [this] { list(); });
 }
 
 void StoreFollower::disconnected(const Error& error) {
   ++counters_.failures;
+  standing_.reset();
   const bool news = connected_ || last_error_ != error.text;
   if (connected_ || last_error_.empty()) {
     log::warning("store away, trying again; the data plane goes on",
+                 {{"store", registry_.describe()}, {"why", error.text}});
+    told_ = {error.text};
+  } else if (told_.size() < kReasonsTold && told_.insert(error.text).second) {
+    log::warning("store still away, for another reason",
                  {{"store", registry_.describe()}, {"why", error.text}});
   }
   connected_ = false;

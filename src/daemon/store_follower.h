@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Follows the store for as long as the daemon lives: list at a revision, watch from the next one,
-// and whenever that ends, for whatever reason, list again. A list is compared with what is known,
+// and whenever that ends, for whatever reason, list again, after a pause that grows until a watch
+// has worked. A list is compared with what is known,
 // so nothing that happened in between is missed, also when the store came back with an older
 // history. Nothing is ever concluded from a failure.
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -18,6 +21,7 @@ namespace flannel {
 struct FollowerCounters {
   std::uint64_t snapshots = 0;
   std::uint64_t failures = 0;        // calls that failed and watches that broke
+  std::uint64_t watches_ended = 0;   // those of them that were watches
   std::uint64_t positions_lost = 0;  // compacted or cleared history
 };
 
@@ -37,7 +41,8 @@ class StoreFollower {
   // Lists again now: what was heard so far is to be compared with the whole.
   void list_again();
 
-  // The last list succeeded and the watch after it stands.
+  // The last list succeeded and the watch after it stands; after a watch that broke at once, the
+  // next has to have had news or stood for some seconds.
   bool connected() const { return connected_; }
   // Why not; empty when connected.
   const std::string& last_error() const { return last_error_; }
@@ -46,7 +51,10 @@ class StoreFollower {
  private:
   void list();
   void listed(Result<Snapshot> snapshot);
+  void come_back();
   void watch(Revision from);
+  void watch_works();
+  void position_lost();
   void disconnected(const Error& error);
 
   Registry& registry_;
@@ -56,8 +64,13 @@ class StoreFollower {
   Backoff backoff_{std::chrono::milliseconds(200), std::chrono::seconds(10)};
   WatchHandle watch_;
   SubscriptionPtr retry_;
+  SubscriptionPtr standing_;  // until the watch has worked
+  std::uint64_t turn_ = 0;    // of lists; the answer to an earlier one is of no interest
+  std::size_t listed_ = 0;
+  bool watch_in_doubt_ = false;  // the last one broke before it had worked
   bool connected_ = false;
   std::string last_error_;
+  std::set<std::string> told_;  // reasons of this outage that the log has
   FollowerCounters counters_;
 };
 

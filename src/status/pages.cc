@@ -18,7 +18,14 @@ std::int64_t whole_seconds(Duration duration) {
 Json to_json(const StoreStatus& store, TimePoint now) {
   return {{"name", store.name},
           {"connected", store.connected},
-          {"for_s", whole_seconds(now - store.since)}};
+          {"for_s", whole_seconds(now - store.since)},
+          {"lists", store.lists},
+          {"positions_lost", store.positions_lost},
+          {"failures",
+           {{"transport", store.failures.transport},
+            {"silence", store.failures.silence},
+            {"cancelled", store.failures.cancelled},
+            {"denied", store.failures.denied}}}};
 }
 
 Json to_json(const std::optional<LeaseStatus>& status, TimePoint now) {
@@ -45,7 +52,10 @@ Json to_json(const PeerStatus& peers) {
   for (const QuarantinedRecord& record : peers.quarantined) {
     quarantined.push_back({{"key", record.key}, {"why", record.reason}});
   }
-  return {{"up", peers.up}, {"set_aside", peers.set_aside}, {"quarantined", quarantined}};
+  return {{"up", peers.up},
+          {"doubted", peers.doubted},
+          {"set_aside", peers.set_aside},
+          {"quarantined", quarantined}};
 }
 
 Json to_json(const KernelStatus& kernel) {

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "core/lease.h"
 #include "core/lease_table.h"
+#include "core/registry.h"
 #include "plan/host.h"
 #include "plan/reconciler.h"
 
@@ -22,7 +23,10 @@ namespace flannel {
 struct StoreStatus {
   std::string name;  // "etcd v3 at http://127.0.0.1:2379"
   bool connected = false;
-  TimePoint since;  // when that last changed
+  TimePoint since;                   // when that last changed
+  std::uint64_t lists = 0;           // taken
+  std::uint64_t positions_lost = 0;  // compacted, cleared or restored under us
+  StoreFailures failures;
 };
 
 struct LeaseStatus {
@@ -35,6 +39,7 @@ struct PeerStatus {
   std::size_t up = 0;                            // peers whose objects are wished for
   std::map<std::string, std::string> set_aside;  // subnet -> why it cannot be reached
   std::vector<QuarantinedRecord> quarantined;    // records that cannot be read
+  std::size_t doubted = 0;                       // of those up: gone from the store, many at once
 };
 
 struct KernelStatus {

@@ -59,7 +59,7 @@ TEST(StatusPageTest, OtherPathsAreNotFound) {
 TEST(StatusPageTest, VerboseTellsEverythingOfARunningHost) {
   StatusSnapshot status;
   status.ready = true;
-  status.store = {"sqlite at /x", true, kNow - seconds(90)};
+  status.store = {"sqlite at /x", true, kNow - seconds(90), 3, 1, {4, 5, 6, 7}};
   status.lease = LeaseStatus{
       .lease = {{Cidr4::of(Ip4::of(10, 5, 1, 0), 24), std::nullopt}, {Ip4::of(192, 0, 2, 1)}},
       .phase = "held",
@@ -71,8 +71,15 @@ TEST(StatusPageTest, VerboseTellsEverythingOfARunningHost) {
   status.kernel.unmet = {{"route 10.5.2.0/24", "No route to host"}};
   status.kernel.counters.corrections = 4;
   const auto json = verbose(status);
-  EXPECT_EQ(json["store"],
-            (nlohmann::json{{"name", "sqlite at /x"}, {"connected", true}, {"for_s", 90}}));
+  EXPECT_EQ(
+      json["store"],
+      (nlohmann::json{
+          {"name", "sqlite at /x"},
+          {"connected", true},
+          {"for_s", 90},
+          {"lists", 3},
+          {"positions_lost", 1},
+          {"failures", {{"transport", 4}, {"silence", 5}, {"cancelled", 6}, {"denied", 7}}}}));
   EXPECT_EQ(json["lease"], (nlohmann::json{{"subnet", "10.5.1.0/24"},
                                            {"public_ip", "192.0.2.1"},
                                            {"phase", "held"},

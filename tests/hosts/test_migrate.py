@@ -57,7 +57,8 @@ def test_a_host_of_upstream_becomes_ours_and_no_packet_is_lost(lab, release):
     assert (subnet(one), device(one)) == (SUBNET, before)
     values = cluster.store.lease_values()
     assert set(values) == {lease_key(SUBNET), lease_key(subnet(two))}
-    assert values[lease_key(SUBNET)] == upstream.lease("v0.28", one.address, MAC)
+    ours = upstream.as_upstream(values[lease_key(SUBNET)])
+    assert ours == upstream.lease("v0.28", one.address, MAC)
     peer = one.ns.ask("route", "show", subnet(two))
     assert [route["protocol"] for route in peer] == ["250"], "upstream's route is taken over"
     wait_until(lambda: "packet filter in order" in one.daemon.log(), "the rules")
@@ -70,8 +71,8 @@ def test_our_host_goes_back_to_upstream_and_no_packet_is_lost(lab):
     before = device(one)
     one.daemon.start().wait_ready()
     cluster.wait_complete()
-    value = cluster.store.lease_values()[lease_key(SUBNET)]
-    assert value == upstream.lease("v0.28", one.address, MAC), "upstream finds its own lease"
+    ours = upstream.as_upstream(cluster.store.lease_values()[lease_key(SUBNET)])
+    assert ours == upstream.lease("v0.28", one.address, MAC), "upstream finds its own lease"
     with EchoStream(one.container, two.container, lab.folder) as echoes:
         one.daemon.stop()
         key = lease_key(subnet(two))

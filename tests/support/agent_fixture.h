@@ -75,7 +75,9 @@ class AgentTest : public ::testing::Test {
     ready_ = 0;
     fatal_.clear();
     AgentOptions options;
-    options.node_id.bytes[0] = 7;
+    options.node.id.bytes[0] = 7;
+    options.node.boot = boot_;
+    options.keeper.renumber = renumber_;
     options.subnet_file = subnet_file();
     options.ip_blackhole_route = ip_blackhole_route_;
     agent_.emplace(options, Agent::Parts{.loop = loop_,
@@ -157,6 +159,8 @@ class AgentTest : public ::testing::Test {
   std::optional<Agent> agent_;
   int ready_ = 0;
   std::string fatal_;
+  std::uint32_t boot_ = 1;
+  bool renumber_ = false;
   FakePacketPath::Seen path_;
   std::string path_fails_;
   bool ip_blackhole_route_ = false;  // of the next start_agent()

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// The agent in front of a store that loses things, breaks off, or holds what others have written.
+#include <gtest/gtest.h>
+
+#include "base/file.h"
+#include "daemon/agent.h"
+#include "support/agent_fixture.h"
+
+namespace flannel {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+TEST_F(AgentTest, RoutesStayWhenAllLeasesGoAtOnceAndTheHostsPutThemBack) {
+  configure(kHostGw);
+  const std::string own = own_key();
+  put("10.5.8.0-24", peer_value("192.0.2.8"));
+  put("10.5.9.0-24", peer_value("192.0.2.9"));
+  const std::string before = kernel_.dump();
+  kernel_.take_log();
+  store_->remove(kPrefix, own);
+  store_->remove(kPrefix, "10.5.8.0-24");
+  store_->remove(kPrefix, "10.5.9.0-24");
+  loop_.advance(seconds(1));
+  EXPECT_EQ(kernel_.dump(), before);
+  EXPECT_EQ(only_trouble().substr(0, 34), "peers: 2 went from the store at on") << only_trouble();
+  put("10.5.8.0-24", peer_value("192.0.2.8"));
+  put("10.5.9.0-24", peer_value("192.0.2.9"));
+  loop_.advance(minutes(2));
+  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+  EXPECT_EQ(kernel_.dump(), before);
+  EXPECT_EQ(kernel_.take_log(), "");
+  EXPECT_EQ(own_key(), own);
+}
+
+TEST_F(AgentTest, PeersThatASecondListHasNotGotEitherAreGone) {
+  configure(kHostGw);
+  for (int host = 10; host < 20; ++host) {
+    const std::string n = std::to_string(host);
+    put("10.5." + n + ".0-24", peer_value("192.0.2." + n));
+  }
+  store_->set_reachable(false);
+  for (int host = 11; host < 20; ++host)
+    store_->remove(kPrefix, "10.5." + std::to_string(host) + ".0-24");
+  store_->compact();
+  loop_.advance(hours(1));
+  store_->set_reachable(true);
+  loop_.advance(seconds(29));
+  EXPECT_EQ(agent_->overlay()->peers(), 10U) << "one list is not enough, however late";
+  loop_.advance(minutes(1));
+  EXPECT_EQ(kernel_.dump(), "route 10.5.10.0/24 via 192.0.2.10 dev eth0\n");
+  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+}
+
+TEST_F(AgentTest, OurPublicIPInTheLeaseOfAnotherNodeIsAnAlarmAndNoRoute) {
+  configure(kHostGw);
+  put("10.5.9.0-24", R"({"PublicIP":"192.0.2.1","BackendType":"host-gw","NodeID":")" +
+                         std::string(32, 'a') + R"(/0000000b"})");
+  EXPECT_EQ(only_trouble(), "lease: 10.5.9.0-24: PublicIP 192.0.2.1 is our own, but node " +
+                                std::string(32, 'a') + "/0000000b wrote it");
+  EXPECT_EQ(kernel_.dump(), "");
+  remove("10.5.9.0-24");
+  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+}
+
+TEST_F(AgentTest, ACopyOfThisHostIsAnAlarmAndOtherwiseAPeer) {
+  configure(kHostGw);
+  NodeTag copy;
+  copy.boot = 99;
+  copy.id.bytes[0] = 7;
+  put("10.5.9.0-24",
+      R"({"PublicIP":"192.0.2.9","BackendType":"host-gw","NodeID":")" + to_string(copy) + "\"}");
+  EXPECT_EQ(
+      only_trouble(),
+      "lease: 192.0.2.9 at 10.5.9.0/24 has our node id: one of the two is a copy of the other");
+  EXPECT_EQ(kernel_.dump(), "route 10.5.9.0/24 via 192.0.2.9 dev eth0\n");
+  remove("10.5.9.0-24");
+  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+}
+
+TEST_F(AgentTest, ATakenSubnetIsExchangedWhereThatWasAskedFor) {
+  renumber_ = true;
+  start_agent();
+  configure(kHostGw);
+  const std::string first = own_key();
+  put("10.5.9.0-24", peer_value("192.0.2.9"));
+  put(first, peer_value("192.0.2.77"));
+  loop_.advance(seconds(5));
+  EXPECT_EQ(own_key(), "10.5.2.0-24");
+  EXPECT_EQ(
+      kernel_.dump(),
+      "route 10.5.1.0/24 via 192.0.2.77 dev eth0\nroute 10.5.9.0/24 via 192.0.2.9 dev eth0\n");
+  EXPECT_NE(read_file(subnet_file()).value().find("FLANNEL_SUBNET=10.5.2.1/24"), std::string::npos);
+  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+}
+
+TEST_F(AgentTest, AStoreWhoseWatchesBreakAtOnceIsNotAskedForEverythingAgainAndAgain) {
+  configure(kHostGw);
+  loop_.advance(minutes(1));
+  const auto before = agent_->follower().counters();
+  for (int i = 0; i < 600; ++i) {
+    store_->disconnect_watches();
+    loop_.advance(milliseconds(100));
+  }
+  const auto after = agent_->follower().counters();
+  EXPECT_LE(after.snapshots - before.snapshots, 16U);
+  EXPECT_FALSE(agent_->follower().connected());
+  loop_.advance(seconds(20));
+  EXPECT_TRUE(agent_->follower().connected()) << "a watch stands again";
+}
+
+TEST_F(AgentTest, ALeaseDeletedByHandIsTakenAgain) {
+  configure(kHostGw);
+  const std::string key = own_key();
+  put("10.5.9.0-24", peer_value("192.0.2.9"));
+  remove(key);
+  loop_.advance(seconds(5));
+  EXPECT_EQ(own_key(), key);
+  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+  EXPECT_EQ(kernel_.dump(), "route 10.5.9.0/24 via 192.0.2.9 dev eth0\n");
+}
+
+TEST_F(AgentTest, ASubnetTakenBySomebodyElseIsReportedAndNotOverwritten) {
+  configure(kHostGw);
+  const std::string key = own_key();
+  const std::string before = read_file(subnet_file()).value();
+  put(key, peer_value("192.0.2.77"));
+  loop_.advance(hours(30));
+  EXPECT_NE(only_trouble().find("192.0.2.77"), std::string::npos) << only_trouble();
+  EXPECT_EQ(read_file(subnet_file()).value(), before);
+  remove(key);
+  loop_.advance(seconds(60));
+  EXPECT_EQ(own_key(), key);
+  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+}
+
+}  // namespace
+}  // namespace flannel

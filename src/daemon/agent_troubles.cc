@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// Agent: what is wrong, in sentences for /readyz and the service manager.
+#include <fmt/format.h>
+
+#include "daemon/agent.h"
+
+namespace flannel {
+
+std::vector<std::string> Agent::troubles() const {
+  std::vector<std::string> all;
+  if (!follower_.connected()) {
+    const std::string& why = follower_.last_error();
+    all.push_back(why.empty() ? "store: not connected yet" : "store: " + why);
+  }
+  if (!config_trouble_.empty()) all.push_back("config: " + config_trouble_);
+  if (!underlay_trouble_.empty()) all.push_back("underlay: " + underlay_trouble_);
+  if (session_) {
+    lease_troubles(all);
+    if (!kernel_trouble_.empty()) all.push_back("kernel: " + kernel_trouble_);
+    if (session_->path && !session_->path->trouble().empty()) {
+      all.push_back("packet path: " + session_->path->trouble());
+    }
+    for (const auto& [object, why] : session_->overlay->unmet()) {
+      all.push_back("kernel: " + object + ": " + why);
+    }
+  }
+  if (parts_.rules && !parts_.rules->trouble().empty()) {
+    all.push_back("packet filter: " + parts_.rules->trouble());
+  }
+  if (!file_trouble_.empty()) all.push_back("subnet file: " + file_trouble_);
+  return all;
+}
+
+void Agent::lease_troubles(std::vector<std::string>& all) const {
+  const std::string& lease = session_->lease->trouble();
+  if (!lease.empty()) {
+    all.push_back("lease: " + lease);
+  } else if (!session_->lease->keeper().lease()) {
+    all.emplace_back("lease: none yet");
+  }
+  for (const auto& [subnet, copy] : session_->copies) {
+    all.push_back(
+        fmt::format("lease: {} at {} has our node id: one of the two is a copy of the other",
+                    to_string(copy.attributes.public_ip), to_string(subnet)));
+  }
+  for (const auto& [key, record] : session_->peers->table().quarantined()) {
+    if (record.claims_us) all.push_back("lease: " + key + ": " + record.reason);
+  }
+  if (const auto& doubted = session_->peers->doubted(); !doubted.empty()) {
+    all.push_back(fmt::format("peers: {} went from the store at once and stay until a second list",
+                              doubted.size()));
+  }
+}
+
+}  // namespace flannel
