@@ -14,7 +14,7 @@
 namespace flannel {
 namespace {
 
-constexpr std::size_t kReceiveSlots = 8;
+constexpr std::size_t kReceiveSlots = 32;
 constexpr std::size_t kSlotSize = 65536;  // a joined run is at most one IPv4 packet
 
 sockaddr_in to_sockaddr(Endpoint4 endpoint) {
