@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/thread_priority.h"
 
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -25,11 +26,16 @@ static_assert(sizeof(SchedulingAttributes) == 48);
 constexpr std::int32_t kNice = -10;
 constexpr std::uint64_t kSlice = 100'000;  // the least that Linux grants
 
+bool set_scheduling(std::int32_t nice) {
+  const SchedulingAttributes attributes{.nice = nice, .runtime = kSlice};
+  return ::syscall(SYS_sched_setattr, 0, &attributes, 0u) == 0;
+}
+
 }  // namespace
 
+// Short slices need no right.
 bool go_before_others() {
-  SchedulingAttributes attributes{.nice = kNice, .runtime = kSlice};
-  return ::syscall(SYS_sched_setattr, 0, &attributes, 0u) == 0;
+  return set_scheduling(kNice) || set_scheduling(::getpriority(PRIO_PROCESS, 0));
 }
 
 }  // namespace flannel
