@@ -4,7 +4,7 @@
 //   asked ──created──▶ running ──changes, progress──▶ running
 //     │ └─created, the node is behind `from`──▶ running, while the cluster's revision is looked up
 //     │         (a lagging node is no harm; a cluster that is behind has lost our history)
-//     └──no answer in 5 s, cancelled, compacted, stream ended──▶ over: the listener hears why
+//     └──no answer in 10 s, cancelled, compacted, stream ended──▶ over: the listener hears why
 #include "registry/etcd3/etcd_watch.h"
 
 #include <memory>
@@ -28,7 +28,8 @@ class EtcdWatch final : public Subscription {
         from_(from),
         reader_(keys, from, cluster),
         listener_(std::move(listener)) {
-    unanswered_ = loop.at(loop.now() + kCallDeadline, [this] {
+    // Twice: a token may have to be fetched first, and etcd takes its time over passwords.
+    unanswered_ = loop.at(loop.now() + 2 * kCallDeadline, [this] {
       end({ErrorKind::unavailable, "etcd does not answer the watch request"});
     });
     stream_ = connection_.open_stream(
