@@ -58,6 +58,15 @@ std::string quoted(std::string_view text) {
   return '"' + escaped(text, "\"\\") + '"';
 }
 
+std::string shortened(std::string_view text) {
+  constexpr std::size_t kMost = 80;
+  if (text.size() <= kMost) return std::string(text);
+  std::size_t end = kMost;
+  while (end > 0 && (text[end] & 0xc0) == 0x80)
+    --end;
+  return fmt::format("{}...", text.substr(0, end));
+}
+
 std::string word_or_quoted(std::string_view text) {
   return is_plain_word(text) ? std::string(text) : quoted(text);
 }

@@ -17,4 +17,7 @@ std::string quoted(std::string_view text);
 // As it is if it is one plain word, else quoted.
 std::string word_or_quoted(std::string_view text);
 
+// Its first 80 bytes and "...", if it is longer; never a part of a UTF-8 character.
+std::string shortened(std::string_view text);
+
 }  // namespace flannel

@@ -7,20 +7,10 @@
 #include <nlohmann/json.hpp>
 
 #include "base/parse.h"
+#include "base/printable.h"
 
 namespace flannel {
 namespace {
-
-// Values in errors come from strangers and may be long.
-constexpr std::size_t kMaxValueInError = 80;
-
-std::string shortened(std::string_view text) {
-  if (text.size() <= kMaxValueInError) return std::string(text);
-  std::size_t end = kMaxValueInError;
-  while (end > 0 && (text[end] & 0xc0) == 0x80)
-    --end;  // not inside a UTF-8 character
-  return fmt::format("{}...", text.substr(0, end));
-}
 
 // "line 3, column 12", for people who wrote the text by hand.
 std::string place(std::string_view text, std::size_t position) {

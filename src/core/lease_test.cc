@@ -123,6 +123,13 @@ TEST(LeaseValueTest, ReadsWhatEveryReleaseWrites) {
   EXPECT_EQ(decode_lease_value(R"({"PublicIP":"192.168.77.11","PublicIPv6":null})").value(), udp);
 }
 
+TEST(LeaseValueTest, ALongValueIsNamedByItsBeginning) {
+  const auto refused = decode_lease_value(R"({"PublicIP":")" + std::string(100'000, '7') + "\"}");
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().text.find("777..."), std::string::npos) << refused.error().text;
+  EXPECT_LT(refused.error().text.size(), 300U);
+}
+
 TEST(LeaseValueTest, ReadsAnyOrderAnyCaseAndUnknownMembers) {
   const LeaseAttributes lease = decode_lease_value(
                                     " { \"backenddata\" : { \"a\" : [ 1 ] } , \"new\": {\"x\":1},"

@@ -9,12 +9,13 @@
 #include <string>
 
 #include "base/parse.h"
+#include "base/printable.h"
 
 namespace flannel {
 namespace {
 
 Failure bad(std::string_view what, std::string_view text) {
-  return fail(ErrorKind::invalid, fmt::format("\"{}\" is not {}", text, what));
+  return fail(ErrorKind::invalid, fmt::format("\"{}\" is not {}", shortened(text), what));
 }
 
 std::optional<std::pair<std::string_view, std::string_view>> cut(std::string_view text, char at) {
