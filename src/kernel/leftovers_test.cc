@@ -47,7 +47,7 @@ TEST_F(LeftoversTest, AllThatTheBackendsMadeIsFoundAndGoes) {
   put(peers(2, 2));
   put({Route{.to = {base(9), 24}, .via = Ip4::of(192, 0, 2, 9), .link = "eth0"},
        Route{.to = {base(1), 24}, .link = {}, .blackhole = true}});
-  open_tun({.persistent = true, .offloads = false}).value();
+  open_tun({.persistent = true, .wanted = {}}).value();
   EXPECT_EQ(found(),
             ": blackhole 10.5.1.0/24\n"
             "vxlan: route 10.5.2.0/24 via 10.5.2.0 dev flannel.1 onlink\n"
