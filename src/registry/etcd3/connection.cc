@@ -152,7 +152,11 @@ void EtcdConnection::attempted(Attempt& attempt) {
   Request request = std::move(attempt.request);
   if (attempt.status.ok()) return request.done(std::move(attempt.answer));
   count_failure(attempt.status);
-  if (wants_authentication(attempt.status) && !access_.username.empty()) {
+  // Where authentication has been switched on meanwhile, a call without a token is taken for one of
+  // the user that the client's certificate names.
+  const bool mistaken =
+      authentication_off_ && attempt.status.error_code() == grpc::StatusCode::PERMISSION_DENIED;
+  if ((wants_authentication(attempt.status) || mistaken) && !access_.username.empty()) {
     forget_token();
     if (!std::exchange(request.token_renewed, true)) return with_token_attempt(std::move(request));
   }
