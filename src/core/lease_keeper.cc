@@ -31,7 +31,7 @@ LeaseKeeper::LeaseKeeper(KeeperOptions options, NetworkConfig config, Ip4 public
       announce_(std::move(announce)),
       previous_(previous),
       random_(std::move(random)),
-      backoff_(seconds(1), seconds(30)),
+      backoff_(seconds(1), std::clamp<Duration>(options.ttl / 10, seconds(2), seconds(30))),
       write_back_pause_(seconds(1), seconds(30)) {}
 
 std::vector<KeeperAct> LeaseKeeper::start(TimePoint) {
@@ -117,6 +117,11 @@ std::vector<KeeperAct> LeaseKeeper::on_released(TimePoint now, Result<void> rele
     refused(now, acts);
   }
   return acts;
+}
+
+std::vector<KeeperAct> LeaseKeeper::try_now(TimePoint now) {
+  if (wake_at_ != kNever) wake_at_ = std::min(wake_at_, now);
+  return tick(now);
 }
 
 std::vector<KeeperAct> LeaseKeeper::tick(TimePoint now) {

@@ -2,10 +2,11 @@
 // Keeps this host's lease: a step machine (lease_phase.h) without I/O. The runner in src/daemon
 // feeds it events and carries out the acts; time is an argument.
 //
-// A failed call is retried after a jittered pause that doubles from 0.5 s to 30 s, for ever; the
-// phase stays. Whatever the store does, the data plane runs on, and a subnet that was ours once is
-// never exchanged for another, unless that was asked for (KeeperOptions::renumber): if it is gone
-// it is taken again, if somebody else has it that is reported and tried again.
+// A failed call is retried after a jittered pause that doubles from 0.5 s to 30 s or a tenth of the
+// lease's life, for ever; the phase stays. Whatever the store does, the data plane runs on, and a
+// subnet that was ours once is never exchanged for another, unless that was asked for
+// (KeeperOptions::renumber): if it is gone it is taken again, if somebody else has it that is
+// reported and tried again.
 #pragma once
 
 #include <chrono>
@@ -55,6 +56,9 @@ class LeaseKeeper {
   // the lease into a reservation; what somebody else wrote under our public IP is written back.
   std::vector<KeeperAct> on_change(TimePoint now, const Change& change);
 
+  // The store is there again: a retry that waits is due, and so is a renewal, since nobody knows
+  // for how long we were away (the clock of a machine that its hypervisor stops stands still).
+  std::vector<KeeperAct> try_now(TimePoint now);
   // Renewals and retries that are due.
   std::vector<KeeperAct> tick(TimePoint now);
   TimePoint next_wakeup() const;

@@ -47,6 +47,30 @@ TEST_F(HeldLeaseTest, FailedRenewalIsRetriedForEverWithoutAlarm) {
   EXPECT_EQ(us.keeper.expires(), store.now + hours(24));
 }
 
+TEST_F(HeldLeaseTest, IsRenewedWhenTheStoreIsThereAgainAndNoPauseIsWaitedFor) {
+  us.wait();
+  us.answer(Fate::away);
+  us.said();
+  us.try_now();
+  EXPECT_EQ(settled(), "renew 10.5.0.32-27");
+  EXPECT_EQ(us.keeper.phase(), LeasePhase::held);
+  us.try_now();
+  EXPECT_EQ(settled(), "renew 10.5.0.32-27") << "we may have slept";
+  store.put(kKey, ours(), std::nullopt);
+  us.settle();
+  us.said();
+  us.try_now();
+  EXPECT_EQ(settled(), "") << "a reservation";
+}
+
+TEST_F(HeldLeaseTest, ARecordOfTheSameRevisionInAStoreThatBeganAnewIsAnothers) {
+  Record other = record();
+  other.value = kStranger;
+  const auto acts = us.keeper.on_change(store.now, RecordPut{other});
+  ASSERT_EQ(acts.size(), 2U);
+  EXPECT_EQ(std::get<ReportLost>(acts[0]).reason, "taken by 192.0.2.9");
+}
+
 TEST_F(HeldLeaseTest, RetriesGetDenserTowardsTheEnd) {
   us.wait();
   store.now = us.keeper.expires() - seconds(2);
@@ -165,6 +189,15 @@ TEST_F(HeldLeaseTest, RemovedLifetimeMakesItAReservation) {
   store.put(kKey, ours(), hours(2));
   EXPECT_EQ(settled(), "renew 10.5.0.32-27") << "and back; only the store knows how long it lives";
   EXPECT_EQ(us.keeper.expires(), store.now + hours(24));
+}
+
+TEST_F(HeldLeaseTest, AReservationThatIsALeaseAgainInAnOlderStateOfTheStoreIsRenewed) {
+  const Record before = record();
+  store.put(kKey, ours(), std::nullopt);
+  EXPECT_EQ(settled(), "");
+  store.put(kKey, ours(), hours(24), before.hold);
+  us.keeper.on_change(store.now, RecordPut{before});  // its revision of then: a backup
+  EXPECT_EQ(us.keeper.phase(), LeasePhase::listing) << "its life would end without a renewal";
 }
 
 TEST_F(HeldLeaseTest, RemovedLifetimeAndValueAreWrittenBackAsAReservation) {

@@ -39,9 +39,11 @@ void LeaseKeeper::hear(TimePoint now, Acts& acts) {
 }
 
 void LeaseKeeper::own_put(TimePoint now, const Record& record, Acts& acts) {
-  if (record.revision == record_->revision) return;
+  // An equal revision with other content is of another history: the store began anew.
+  if (record == *record_) return;
   if (record.revision < record_->revision) {
-    if (record.value != record_->value) verify(now, acts);
+    const bool differs = record.value != record_->value || record.hold != record_->hold;
+    if (differs) verify(now, acts);
     return;
   }
   const auto attributes = decode_lease_value(record.value);

@@ -25,15 +25,17 @@ void LeaseRunner::on_change(const Change& change) {
 }
 
 void LeaseRunner::on_snapshot(const Snapshot& snapshot) {
-  if (!keeper_.lease()) return;
-  const std::string key = encode_subnet_key(keeper_.lease()->subnet);
-  const auto own = std::find_if(snapshot.records.begin(), snapshot.records.end(),
-                                [&](const Record& record) { return record.key == key; });
-  if (own != snapshot.records.end()) {
-    on_change(RecordPut{*own});
-  } else {
-    on_change(RecordGone{key, snapshot.revision});
+  if (keeper_.lease()) {
+    const std::string key = encode_subnet_key(keeper_.lease()->subnet);
+    const auto own = std::find_if(snapshot.records.begin(), snapshot.records.end(),
+                                  [&](const Record& record) { return record.key == key; });
+    if (own != snapshot.records.end()) {
+      on_change(RecordPut{*own});
+    } else {
+      on_change(RecordGone{key, snapshot.revision});
+    }
   }
+  perform(keeper_.try_now(loop_.now()));
 }
 
 void LeaseRunner::perform(std::vector<KeeperAct> acts) {

@@ -24,6 +24,7 @@ class KeeperHost {
 
   void start() { perform(keeper.start(store_.now)); }
   void tick() { perform(keeper.tick(store_.now)); }
+  void try_now() { perform(keeper.try_now(store_.now)); }
   void reannounce() { perform(keeper.reannounce(store_.now)); }
   void release() { perform(keeper.release(store_.now)); }
 
