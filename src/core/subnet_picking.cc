@@ -122,16 +122,19 @@ Result<SubnetChoice> choose_subnet(const NetworkConfig& config, const DecodedRec
   if (!config.enable_ipv4) {
     return fail(ErrorKind::unsupported, "a lease without IPv4: EnableIPv4 is false");
   }
+  const std::vector<Cidr4> taken = taken_subnets(config, records);
+  const bool previous_is_free = previous && config.allows(*previous) &&
+                                std::none_of(taken.begin(), taken.end(), [&](const Cidr4& subnet) {
+                                  return subnet.overlaps(*previous);
+                                });
   if (const DecodedRecord* own = own_record(config, records, host, previous)) {
-    if (fits(config, own->lease.subnet)) return Reuse{*own};
+    // A lease elsewhere, while the containers of this host are in the previous subnet, is what a
+    // store that went back in time remembers of us. A reservation elsewhere is an operator's wish.
+    const bool outdated = previous_is_free && own->record.hold != 0;
+    if (fits(config, own->lease.subnet) && !outdated) return Reuse{*own};
     return Discard{*own};
   }
-  const std::vector<Cidr4> taken = taken_subnets(config, records);
-  if (previous && config.allows(*previous) &&
-      std::none_of(taken.begin(), taken.end(),
-                   [&](const Cidr4& subnet) { return subnet.overlaps(*previous); })) {
-    return Create{*previous, true};
-  }
+  if (previous_is_free) return Create{*previous, true};
   return Create{TRY(pick_free(config, taken, random)), false};
 }
 

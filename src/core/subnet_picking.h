@@ -44,8 +44,9 @@ using SubnetChoice = std::variant<Reuse, Discard, Create>;
 
 // Upstream's order: the own record (HostIdentity::wrote; of several one that fits, best the
 // previous subnet), the previous subnet if no record overlaps it, else one of all free subnets at
-// random. Records on subnets outside of the network hinder nobody. ErrorKind::exhausted: none is
-// free.
+// random. But for an own lease (no reservation) elsewhere while the previous subnet is free: that
+// is discarded. Records on subnets outside of the network hinder nobody. ErrorKind::exhausted: none
+// is free.
 Result<SubnetChoice> choose_subnet(const NetworkConfig& config, const DecodedRecords& records,
                                    const HostIdentity& host, std::optional<Cidr4> previous,
                                    const Random& random);

@@ -43,9 +43,19 @@ class SubnetPickingTest : public ::testing::Test {
 };
 
 TEST_F(SubnetPickingTest, OwnRecordIsReused) {
-  EXPECT_EQ(chosen(net, {record("10.5.7.0-24", "192.0.2.9"), record("10.5.9.0-24", "192.0.2.1")},
-                   "10.5.30.0/24"),
+  EXPECT_EQ(chosen(net, {record("10.5.7.0-24", "192.0.2.9"), record("10.5.9.0-24", "192.0.2.1")}),
             "reuse 10.5.9.0-24");
+}
+
+TEST_F(SubnetPickingTest, OwnLeaseOfATimeBeforeThePreviousSubnetIsDiscardedIfThatOneIsFree) {
+  const Record own = record("10.5.9.0-24", "192.0.2.1");
+  const Record other = record("10.5.30.0-24", "192.0.2.9");
+  Record reservation = own;
+  reservation.hold = 0;
+  EXPECT_EQ(chosen(net, {own}, "10.5.30.0/24"), "discard 10.5.9.0-24");
+  EXPECT_EQ(chosen(net, {own, other}, "10.5.30.0/24"), "reuse 10.5.9.0-24");
+  EXPECT_EQ(chosen(net, {own}, "10.6.30.0/24"), "reuse 10.5.9.0-24");
+  EXPECT_EQ(chosen(net, {reservation}, "10.5.30.0/24"), "reuse 10.5.9.0-24");
 }
 
 TEST_F(SubnetPickingTest, OwnRecordThatDoesNotFitIsDiscarded) {
