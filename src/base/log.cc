@@ -14,6 +14,7 @@ namespace flannel::log {
 namespace {
 
 std::atomic<int> verbosity{0};
+std::function<void(std::string_view)> captured;
 
 spdlog::logger& logger() {
   // Leaked on purpose: threads may log until the very end of the process.
@@ -30,12 +31,14 @@ spdlog::logger& logger() {
 
 void write(spdlog::level::level_enum level, std::string_view message, Fields fields,
            const std::source_location& where) {
+  if (!logger().should_log(level)) return;
   // The message is our own text, but it may quote an object's name: keep it on one line too.
   std::string line = printable(message);
   for (const Field& field : fields) {
     line.append(" ").append(field.name).append("=");
     line += word_or_quoted(field.value);
   }
+  if (captured) return captured(line);
   const spdlog::source_loc location{where.file_name(), static_cast<int>(where.line()),
                                     where.function_name()};
   logger().log(location, level, spdlog::string_view_t(line));
@@ -62,7 +65,12 @@ void verbose(int level, std::string_view message, Fields fields, std::source_loc
 void set_least_level(Level least) {
   logger().set_level(least == Level::info      ? spdlog::level::info
                      : least == Level::warning ? spdlog::level::warn
-                                               : spdlog::level::err);
+                     : least == Level::error   ? spdlog::level::err
+                                               : spdlog::level::off);
+}
+
+void capture(std::function<void(std::string_view line)> reader) {
+  captured = std::move(reader);
 }
 
 void set_verbosity(int level) {

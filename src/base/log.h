@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include <functional>
 #include <initializer_list>
 #include <source_location>
 #include <string>
@@ -13,7 +14,7 @@
 
 namespace flannel::log {
 
-enum class Level { info, warning, error };
+enum class Level { info, warning, error, nothing };
 
 // One `name=value` at the end of a line. A value with blanks, quotes or control characters is
 // printed quoted and escaped, so that a stranger's text cannot forge a line.
@@ -43,5 +44,8 @@ void verbose(int level, std::string_view message, Fields fields = {},
 void set_verbosity(int level);
 // Lines below it are dropped: what a program does whose output is an answer, not a log.
 void set_least_level(Level least);
+// Lines go there instead, without their header; an empty function: back to standard error. For
+// tests with one thread.
+void capture(std::function<void(std::string_view line)> reader);
 
 }  // namespace flannel::log
