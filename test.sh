@@ -2,15 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 # Installs what is missing, builds, tests.
 #
-#   ./test.sh [unit|store|kernel|hosts|package|tsan|fuzz|all]...     (default: all)
+#   ./test.sh [unit|simulation|store|kernel|hosts|package|tsan|fuzz|all]...     (default: all)
 #
 #   unit    format, include directions, file sizes; every unit test under ASan and UBSan.
 #           Needs no root, no network, no kernel feature.
+#   simulation  whole clusters in one process, SEEDS (500) of them, from faults drawn by chance;
+#           nightly: SEEDS=10000 CROWD=5000
 #   store   the conformance suite of every store, against a real etcd and real files
 #   kernel  real netlink in network namespaces                                    (root)
 #   hosts   real daemons on hosts made of network namespaces, release build       (root)
 #   package the Debian package installed, upgraded and removed on a booted machine (root)
-#   all     the five above
+#   all     the six above
 #   tsan    the threads of base, loop, http, registry and dataplane under ThreadSanitizer
 #   fuzz    every fuzz target over its corpus for FUZZ_SECONDS (20) each
 #
@@ -48,6 +50,10 @@ labelled() {
 }
 
 run_unit() { labelled unit; }
+run_simulation() {
+  build release simulation_test &&
+    ctest --preset release -j "$jobs" --no-tests=error -L '^simulation$'
+}
 run_store() {
   # Without it those tests say that they skip.
   FLANNEL_ETCD33=$(scripts/fetch-etcd33.sh) && export FLANNEL_ETCD33
@@ -105,9 +111,9 @@ main() {
   local parts=() part
   for part in "${@:-all}"; do
     case $part in
-      unit | store | kernel | hosts | package | tsan | fuzz) parts+=("$part") ;;
-      all) parts+=(unit store kernel hosts package) ;;
-      *) sed -n '3,18s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+      unit | simulation | store | kernel | hosts | package | tsan | fuzz) parts+=("$part") ;;
+      all) parts+=(unit simulation store kernel hosts package) ;;
+      *) sed -n '3,20s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
     esac
   done
 

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a daemon is to its store and to the other hosts, without backend and kernel: for crowds.
+#include "daemon/lease_runner.h"
+#include "daemon/store_follower.h"
+#include "simulation/host.h"
+
+namespace flannel::simulation {
+namespace {
+
+class CoreProcess final : public Process {
+ public:
+  CoreProcess(Host& host, bool with_table)
+      : host_(host),
+        loop_(host.service.timeline, host.machine),
+        registry_(host.service, host.link, host.machine, loop_, host.writer()),
+        follower_(registry_, loop_, host.service.chance.random(),
+                  {.on_snapshot = [this](const Snapshot& all) { on_snapshot(all); },
+                   .on_changes = [this](const auto& changes) { on_changes(changes); },
+                   .on_connection = [] {}}) {
+    if (with_table) table_.emplace();
+  }
+
+  void start() override { follower_.start(); }
+  const LeaseKeeper* keeper() const override { return runner_ ? &runner_->keeper() : nullptr; }
+  const LeaseTable* table() const override { return table_ ? &*table_ : nullptr; }
+  Peers peers() const override { return table_ ? table_->leases() : Peers(); }
+  bool connected() const override { return follower_.connected(); }
+  std::vector<std::string> troubles() const override {
+    if (!runner_ || runner_->trouble().empty()) return {};
+    return {runner_->trouble()};
+  }
+  SimulatedRegistry& registry() override { return registry_; }
+
+ private:
+  void on_snapshot(const Snapshot& all) {
+    if (table_) table_->apply_snapshot(all);
+    if (runner_) return runner_->on_snapshot(all);
+    if (!all.config) return follower_.list_again();
+    const auto announce = [ip = host_.public_ip](const Lease*) {
+      return LeaseAttributes{.public_ip = ip, .backend_type = "host-gw"};
+    };
+    runner_.emplace(
+        LeaseKeeper(host_.keeper_options, parse_network_config(all.config->text)->config,
+                    host_.public_ip, announce, std::nullopt, host_.service.chance.random()),
+        registry_, loop_, LeaseRunner::Listener{.on_held = [](const Lease&) {}, .on_state = [] {}});
+    runner_->start(all);
+  }
+  void on_changes(const std::vector<Change>& changes) {
+    for (const Change& change : changes) {
+      if (table_) table_->apply(change);
+      if (runner_) runner_->on_change(change);
+    }
+  }
+
+  Host& host_;
+  HostLoop loop_;
+  SimulatedRegistry registry_;
+  StoreFollower follower_;
+  std::optional<LeaseTable> table_;
+  std::optional<LeaseRunner> runner_;
+};
+
+}  // namespace
+
+std::unique_ptr<Process> make_core_process(Host& host, bool with_table) {
+  return std::make_unique<CoreProcess>(host, with_table);
+}
+
+}  // namespace flannel::simulation

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: Apache-2.0
+// The catalogue of what befalls a cluster. Each entry draws its own victims and lengths.
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "core/lease.h"
+#include "simulation/world.h"
+
+namespace flannel::simulation {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+// Mostly short, sometimes longer than a lease lives.
+Duration some_while(World& world) {
+  if (world.chance_.percent(25)) {
+    return world.chance_.between(world.plan_.ttl, 2 * world.plan_.ttl);
+  }
+  return world.chance_.between(milliseconds(1), seconds(20));
+}
+
+double in_seconds(Duration time) {
+  return std::chrono::duration<double>(time).count();
+}
+
+void cut_host(World& world) {
+  Host& host = world.any_host();
+  if (host.link.cut) return;
+  const Duration time = some_while(world);
+  world.say(fmt::format("{} is cut off for {:.3f} s", host.name(), in_seconds(time)));
+  host.cut(true);
+  world.in(time, [&host] { host.cut(false); });
+}
+
+void stop_store(World& world) {
+  const Duration time = some_while(world);
+  world.say(fmt::format("the store is down for {:.3f} s", in_seconds(time)));
+  world.stop_serving(time);
+}
+
+void change_leader(World& world) {
+  world.say("the store changes its leader");
+  world.stop_serving(world.chance_.between(milliseconds(50), seconds(3)));
+  world.store_.extend_all();
+}
+
+void compact(World& world) {
+  world.say("the store is compacted");
+  world.store_.compact();
+}
+
+void break_streams(World& world) {
+  world.say("all streams break");
+  for (const auto& host : world.hosts_)
+    host->break_streams();
+}
+
+void crash(World& world) {
+  Host& host = world.any_host();
+  if (!host.running() || !host.machine.runs()) return;
+  const Duration time = some_while(world);
+  world.say(fmt::format("{} crashes, starts again in {:.3f} s", host.name(), in_seconds(time)));
+  host.crash();
+  world.in(time, [&host] {
+    if (!host.running() && !host.gone) host.start();
+  });
+}
+
+void reboot(World& world) {
+  Host& host = world.any_host();
+  if (!host.machine.runs()) return;
+  world.say(host.name() + " boots anew");
+  host.unsure_until = world.timeline_.now() + minutes(60);
+  host.reboot();
+  world.in(seconds(5), [&host] {
+    if (!host.running() && !host.gone) host.start();
+  });
+}
+
+void pause(World& world) {
+  Host& host = world.any_host();
+  if (!host.machine.runs()) return;
+  const Duration time = some_while(world);
+  const bool asleep = world.chance_.percent(60);
+  world.say(fmt::format("{} {} for {:.3f} s", host.name(), asleep ? "sleeps" : "is frozen",
+                        in_seconds(time)));
+  host.machine.pause(asleep ? Machine::Pause::asleep : Machine::Pause::frozen);
+  world.in(time, [&world, &host, asleep] {
+    if (host.machine.runs()) return;
+    host.machine.resume();
+    host.disturb();
+    if (!asleep) host.unsure_until = std::max(host.unsure_until, world.timeline_.now());
+  });
+}
+
+void lose_messages(World& world) {
+  Host& host = world.any_host();
+  host.link.loss = static_cast<unsigned>(10 + world.chance_.below(60));
+  host.link.slowest = world.chance_.between(milliseconds(20), seconds(7));
+  world.say(fmt::format("the link of {} loses {} %, takes up to {:.3f} s", host.name(),
+                        host.link.loss, in_seconds(host.link.slowest)));
+  world.in(some_while(world), [&host] {
+    host.disturb();
+    host.link.loss = 0;
+    host.link.slowest = milliseconds(20);
+  });
+}
+
+void lag(World& world) {
+  Host& host = world.any_host();
+  host.link.watch_lag = world.chance_.between(seconds(1), seconds(30));
+  world.say(fmt::format("{} hears of changes {:.3f} s late", host.name(),
+                        in_seconds(host.link.watch_lag)));
+  world.in(some_while(world), [&host] { host.link.watch_lag = {}; });
+}
+
+void join(World& world) {
+  if (world.hosts_.size() >= 14) return;
+  Host& host = world.add_host();
+  world.say(host.name() + " joins");
+  host.start();
+}
+
+void leave(World& world) {
+  Host& host = world.any_host();
+  if (host.number <= 2) return;
+  world.say(host.name() + " leaves for ever");
+  host.crash();
+  host.gone = true;
+}
+
+void join_as_a_copy(World& world) {
+  if (world.hosts_.size() >= 14) return;
+  Host& original = world.any_host();
+  Host& copy = world.add_host();
+  world.say(fmt::format("{} is a copy of {}", copy.name(), original.name()));
+  copy.node_id = original.node_id;
+  std::error_code none;
+  std::filesystem::copy_file(original.subnet_file(), copy.subnet_file(), none);
+  copy.start();
+}
+
+void lose_subnet_file(World& world) {
+  Host& host = world.any_host();
+  world.say("the subnet file of " + host.name() + " is lost");
+  host.unsure_until = world.timeline_.now() + minutes(60);
+  std::filesystem::remove(host.subnet_file());
+}
+
+std::string some_victim(World& world) {
+  const auto lease = world.any_host().lease();
+  if (lease && world.chance_.percent(70)) return encode_subnet_key(lease->subnet);
+  return world.some_key();
+}
+
+Ttl some_ttl(World& world) {
+  if (world.chance_.percent(20)) return std::nullopt;
+  return world.plan_.ttl;
+}
+
+void write_over(World& world) {
+  const std::string key = some_victim(world);
+  const auto last = static_cast<std::uint8_t>(1 + world.chance_.below(250));
+  const Ttl ttl = some_ttl(world);
+  world.say(fmt::format("a stranger takes {}{}", key, ttl ? "" : " for ever"));
+  world.store_.put(key, world.some_value(Ip4::of(192, 168, 9, last)), ttl);
+}
+
+void write_nonsense(World& world) {
+  constexpr const char* kNonsense[] = {"", "nonsense", "{\"PublicIP\":\"127.0.0.1\"}",
+                                       "{\"PublicIP\":null}", "[]"};
+  const std::string key = some_victim(world);
+  world.say("somebody writes nonsense into " + key);
+  world.store_.put(key, kNonsense[world.chance_.below(5)], some_ttl(world));
+}
+
+void edit_own(World& world) {
+  const Host& host = world.any_host();
+  const auto lease = host.lease();
+  if (!lease) return;
+  const std::string key = encode_subnet_key(lease->subnet);
+  const Record* record = world.store_.find(key);
+  if (record == nullptr) return;
+  const bool same = world.chance_.percent(50);
+  world.say(fmt::format("somebody edits {}{}", key, same ? ", its lifetime alone" : ""));
+  world.store_.put(key,
+                   same ? record->value : "{\"PublicIP\":\"" + to_string(host.public_ip) + "\"}",
+                   some_ttl(world));
+}
+
+void remove_record(World& world) {
+  const std::string key = some_victim(world);
+  world.say(key + " is removed by hand");
+  world.store_.remove(key);
+}
+
+void back_up(World& world) {
+  world.say("the store is backed up");
+  world.store_.back_up();
+}
+
+void restore(World& world) {
+  if (!world.store_.restore()) return;
+  world.say("the store goes back to its backup");
+  world.stop_serving(world.chance_.between(seconds(1), seconds(10)));
+}
+
+void wipe(World& world) {
+  world.say("the store comes back empty");
+  world.store_.wipe();
+  world.stop_serving(world.chance_.between(seconds(1), seconds(10)));
+  world.in(world.chance_.between(seconds(1), seconds(60)),
+           [&world] { world.store_.set_config(world.plan_.config); });
+}
+
+void lose_config(World& world) {
+  world.say("the configuration is removed");
+  world.store_.set_config(std::nullopt);
+  world.in(some_while(world), [&world] { world.store_.set_config(world.plan_.config); });
+}
+
+void lie(World& world) {
+  // One alone: what two lists say, half a minute apart, is believed. And not to a host that knows
+  // nothing yet.
+  Host& host = world.any_host();
+  const bool recently = world.timeline_.now() < world.last_lie_ + minutes(3);
+  if (recently || !host.running() || host.process().peers().size() < 8) return;
+  world.last_lie_ = world.timeline_.now();
+  world.say("the next list that " + host.name() + " gets lacks most records");
+  host.link.lies = true;
+  host.break_streams();
+}
+
+struct Entry {
+  unsigned weight;
+  void (*befall)(World&);
+};
+
+constexpr Entry kCatalogue[] = {
+    {12, cut_host},
+    {6, stop_store},
+    {6, change_leader},
+    {4, compact},
+    {6, break_streams},
+    {12, crash},
+    {4, reboot},
+    {12, pause},
+    {10, lose_messages},
+    {6, lag},
+    {3, join},
+    {2, leave},
+    {2, join_as_a_copy},
+    {2, write_over},
+    {2, write_nonsense},
+    {3, edit_own},
+    {4, remove_record},
+    {2, back_up},
+    {1, restore},
+    {1, wipe},
+    {2, lose_subnet_file},
+    {1, lose_config},
+    {4, lie},
+};
+
+}  // namespace
+
+void befall(World& world) {
+  unsigned sum = 0;
+  for (const Entry& entry : kCatalogue)
+    sum += entry.weight;
+  auto drawn = static_cast<unsigned>(world.chance_.below(sum));
+  for (const Entry& entry : kCatalogue) {
+    if (drawn < entry.weight) return entry.befall(world);
+    drawn -= entry.weight;
+  }
+}
+
+}  // namespace flannel::simulation

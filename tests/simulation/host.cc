@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "simulation/host.h"
+
+#include <filesystem>
+
+#include "daemon/agent.h"
+
+namespace flannel::simulation {
+namespace {
+
+HostView view_of(Ip4 public_ip) {
+  HostView view;
+  view.interfaces = {{.index = 2,
+                      .name = "eth0",
+                      .mtu = 1500,
+                      .up = true,
+                      .addresses = {{.ip = public_ip, .bits = 16}}}};
+  view.default_routes = {{.interface_index = 2}};
+  view.path_to = [public_ip](Ip4) {
+    return Result<PathTo>(
+        PathTo{.interface_index = 2, .source = public_ip, .gateway = std::nullopt});
+  };
+  return view;
+}
+
+// The daemon's agent, whole.
+class AgentProcess final : public Process {
+ public:
+  explicit AgentProcess(Host& host)
+      : loop_(host.service.timeline, host.machine),
+        registry_(host.service, host.link, host.machine, loop_, host.writer()),
+        agent_(options(host), parts(host)) {}
+
+  void start() override { agent_.start(); }
+  const LeaseKeeper* keeper() const override { return agent_.keeper(); }
+  const LeaseTable* table() const override { return agent_.table(); }
+  Peers peers() const override { return agent_.peers() ? agent_.peers()->leases() : Peers(); }
+  bool connected() const override { return agent_.follower().connected(); }
+  std::vector<std::string> troubles() const override { return agent_.troubles(); }
+  SimulatedRegistry& registry() override { return registry_; }
+
+ private:
+  static AgentOptions options(const Host& host) {
+    AgentOptions options;
+    options.keeper = host.keeper_options;
+    options.node = {host.node_id, host.boot};
+    options.keeper.node = options.node;
+    options.subnet_file = host.subnet_file();
+    return options;
+  }
+  Agent::Parts parts(Host& host) {
+    return {.loop = loop_,
+            .kernel = host.kernel,
+            .registry = registry_,
+            .look_at_host = [view = view_of(host.public_ip)] { return Result<HostView>(view); },
+            .random = host.service.chance.random(),
+            .on_programmed = [](const Scope&, const Underlay&) {},
+            .on_ready = [] {},
+            .on_fatal = [](const Error&) {},
+            .on_state = [] {}};
+  }
+
+  HostLoop loop_;
+  SimulatedRegistry registry_;
+  Agent agent_;
+};
+
+}  // namespace
+
+std::unique_ptr<Process> make_agent_process(Host& host) {
+  return std::make_unique<AgentProcess>(host);
+}
+
+Host::Host(Service& of_service, int of_number, KeeperOptions keeper, std::string of_folder)
+    : number(of_number),
+      public_ip{Ip4::of(192, 168, 0, 0).value + static_cast<std::uint32_t>(of_number)},
+      folder(std::move(of_folder)),
+      keeper_options(keeper),
+      service(of_service),
+      machine(of_service.timeline) {
+  for (std::uint8_t& byte : node_id.bytes)
+    byte = static_cast<std::uint8_t>(service.chance.below(256));
+  boot = static_cast<std::uint32_t>(service.chance.below(1U << 31));
+  kernel.add_foreign_device("eth0", to_string(public_ip) + "/16");
+}
+
+void Host::start() {
+  started_at = service.timeline.now();
+  disturb();
+  known_peers.clear();
+  link.lies = false;
+  process_ = daemon == Daemon::whole ? make_agent_process(*this)
+                                     : make_core_process(*this, daemon == Daemon::without_kernel);
+  process_->start();
+}
+
+void Host::crash() {
+  process_.reset();
+}
+
+void Host::turn_done() {
+  if (turns_left_ >= 0 && turns_left_-- == 0) crash();
+}
+
+void Host::reboot() {
+  crash();
+  machine.boot();
+  boot = static_cast<std::uint32_t>(service.chance.below(1U << 31));
+  std::filesystem::remove(subnet_file());
+  kernel = FakeKernel();
+  kernel.add_foreign_device("eth0", to_string(public_ip) + "/16");
+}
+
+void Host::cut(bool off) {
+  disturb();
+  link.cut = off;
+  if (off && running()) process_->registry().on_cut();
+}
+
+void Host::break_streams() {
+  disturb();
+  if (running()) process_->registry().break_streams();
+}
+
+bool Host::is_undisturbed() const {
+  return running() && machine.runs() && !link.cut && link.loss == 0 &&
+         link.slowest <= std::chrono::milliseconds(20) && service.serving;
+}
+
+std::optional<Lease> Host::lease() const {
+  if (!running() || process_->keeper() == nullptr) return std::nullopt;
+  return process_->keeper()->lease();
+}
+
+bool Host::believes_to_hold() const {
+  if (!running() || !machine.runs()) return false;
+  const LeaseKeeper* keeper = process_->keeper();
+  if (keeper == nullptr || !keeper->lease()) return false;
+  const bool held = keeper->phase() == LeasePhase::held || keeper->phase() == LeasePhase::renewing;
+  return held && keeper->expires() > machine.clock();
+}
+
+}  // namespace flannel::simulation

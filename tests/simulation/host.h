@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// A host: a machine with a disk and a kernel that outlive its daemon, and the daemon.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/lease_keeper.h"
+#include "core/lease_table.h"
+#include "core/node_id.h"
+#include "simulation/network.h"
+#include "support/fake_kernel.h"
+
+namespace flannel::simulation {
+
+// What runs on a host, whole or in part.
+class Process {
+ public:
+  virtual ~Process() = default;
+  virtual void start() = 0;
+  virtual const LeaseKeeper* keeper() const = 0;  // null before the configuration is known
+  // What the store says, as it has been heard; and those that packets are sent to.
+  virtual const LeaseTable* table() const = 0;
+  using Peers = std::map<SubnetKey, DecodedRecord>;
+  virtual Peers peers() const = 0;
+  virtual bool connected() const = 0;
+  virtual std::vector<std::string> troubles() const = 0;
+  virtual SimulatedRegistry& registry() = 0;
+};
+
+class Host {
+ public:
+  enum class Daemon { whole, without_kernel, without_table };
+
+  // `folder` is its disk, and exists.
+  Host(Service& service, int number, KeeperOptions keeper, std::string folder);
+  Host(const Host&) = delete;
+
+  const int number;
+  const Ip4 public_ip;
+  NodeId node_id;
+  std::uint32_t boot = 0;
+  const std::string folder;
+  const KeeperOptions keeper_options;
+  Service& service;
+  Link link;
+  Machine machine;
+  FakeKernel kernel;
+  Daemon daemon = Daemon::whole;
+  bool gone = false;  // for ever
+
+  std::string name() const { return "h" + std::to_string(number); }
+  std::string subnet_file() const { return folder + "/subnet.env"; }
+  Writer writer() const { return {number, public_ip}; }
+
+  void start();
+  void crash();
+  // After so many more turns; negative: not.
+  void crash_after(int turns) { turns_left_ = turns; }
+  void turn_done();
+  // Memory, clock, kernel and /run are new.
+  void reboot();
+  bool running() const { return process_ != nullptr; }
+  const Process& process() const { return *process_; }
+  void cut(bool off);
+  void break_streams();
+
+  // It runs, and so does its way to the store.
+  bool is_undisturbed() const;
+  void disturb() { disturbed_at = service.timeline.now(); }
+
+  // The lease as its keeper has it; nothing if it is not running or has none.
+  std::optional<Lease> lease() const;
+  // The keeper holds it, as far as it can know.
+  bool believes_to_hold() const;
+
+  // ---- what its judge remembers of it
+  std::optional<SubnetKey> last_subnet;
+  TimePoint started_at{};
+  TimePoint disturbed_at{};  // the last time that anything befell it, or ended
+  TimePoint unsure_until{};  // its clock stood still, its disk was lost: other rules hold
+  std::map<SubnetKey, Revision> known_peers;
+
+ private:
+  std::unique_ptr<Process> process_;
+  int turns_left_ = -1;
+};
+
+std::unique_ptr<Process> make_agent_process(Host& host);
+std::unique_ptr<Process> make_core_process(Host& host, bool with_table);
+
+}  // namespace flannel::simulation

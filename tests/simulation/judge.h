@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// What must hold while hosts and store go through whatever befalls them, and once it is quiet.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/network_config.h"
+#include "simulation/host.h"
+#include "simulation/store.h"
+
+namespace flannel::simulation {
+
+class Judge {
+ public:
+  using Hosts = std::vector<std::unique_ptr<Host>>;
+  using Violation = Store::Violation;
+
+  Judge(const Timeline& timeline, const Store& store, const Hosts& hosts, NetworkConfig config,
+        Violation violation)
+      : timeline_(timeline),
+        store_(store),
+        hosts_(hosts),
+        config_(std::move(config)),
+        violation_(std::move(violation)) {}
+
+  // After each turn of a host: its subnet and its peers change for a cause only.
+  void after_turn(Host& host) const;
+  // A lease ended by itself: its host was not there, or could not reach the store.
+  void after_expiry(const Record& record) const;
+  // Now and then: no two hosts believe that one subnet is theirs.
+  void compare_beliefs() const;
+  // Once nothing has happened for long enough: hosts, tables and kernels agree with the store.
+  void when_quiet() const;
+
+ private:
+  void judge_subnet(Host& host) const;
+  void judge_peers(Host& host) const;
+  bool is_copied(const Host& host) const;
+  void judge_lease(const Host& host) const;
+  void judge_kernel(const Host& host, const LeaseTable& wanted) const;
+
+  const Timeline& timeline_;
+  const Store& store_;
+  const Hosts& hosts_;
+  NetworkConfig config_;
+  Violation violation_;
+};
+
+}  // namespace flannel::simulation

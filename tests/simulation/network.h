@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// The way of one host to the store, and the Registry at its end: every message takes its time, may
+// be lost, and may be overtaken by those of other calls. A watch is a stream: its changes come in
+// order, late, or not at all until the break is noticed.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/registry.h"
+#include "simulation/chance.h"
+#include "simulation/machine.h"
+#include "simulation/store.h"
+
+namespace flannel::simulation {
+
+// What all hosts share.
+struct Service {
+  Timeline& timeline;
+  Chance& chance;
+  Store& store;
+  bool serving = true;
+  std::uint64_t connections = 0;  // grows when all connections of before are cut
+  std::uint64_t calls = 0;        // that arrived
+};
+
+struct Link {
+  bool cut = false;
+  unsigned loss = 0;  // percent of the messages
+  Duration slowest = std::chrono::milliseconds(20);
+  Duration watch_lag{};  // by how much changes come later than answers
+  bool lies = false;     // the next list lacks most of the records
+  std::uint64_t calls = 0;
+};
+
+// What a message needs on its way; it may be under way longer than its process lives.
+struct Wire {
+  Service& service;
+  Link& link;
+  Machine& machine;
+  std::weak_ptr<int> process;
+
+  bool loses() const { return link.cut || service.chance.percent(link.loss); }
+  void send(Timeline::Work arrival, Duration extra = {}) const {
+    const auto travel = service.chance.between(std::chrono::microseconds(100), link.slowest);
+    service.timeline.after(travel + extra, std::move(arrival));
+  }
+  void deliver(Machine::Work work) const { machine.deliver(process, std::move(work)); }
+};
+
+struct WatchStream;
+
+// A registry of one process. What it is given outlives it.
+class SimulatedRegistry final : public Registry {
+ public:
+  SimulatedRegistry(Service& service, Link& link, Machine& machine, HostLoop& loop, Writer who)
+      : wire_{service, link, machine, loop.process()}, loop_(loop), who_(who) {}
+
+  std::string describe() const override { return "simulated"; }
+  void snapshot(Reply<Snapshot> reply) override;
+  WatchHandle watch(Revision from, WatchListener listener) override;
+  void create_if_absent(std::string key, std::string value, Ttl ttl, Reply<Held> reply) override;
+  void replace_if_unchanged(Record seen, std::string value, Ttl ttl, Reply<Held> reply) override;
+  void renew_if_unchanged(Record seen, Ttl ttl, Reply<Held> reply) override;
+  void release_if_unchanged(Record seen, Reply<void> reply) override;
+  void write_config(std::string text, Revision seen, Reply<Revision> reply) override;
+
+  // The link has been cut: streams that stay silent are given up.
+  void on_cut();
+  // Every stream breaks, as when its server goes.
+  void break_streams();
+
+ private:
+  template <typename T>
+  void call(std::function<Result<T>(Store&)> deed, Reply<T> reply);
+
+  Wire wire_;
+  HostLoop& loop_;
+  Writer who_;
+  std::uint64_t history_ = 0;  // of the store, as the last list told
+  std::vector<std::weak_ptr<WatchStream>> streams_;
+};
+
+}  // namespace flannel::simulation

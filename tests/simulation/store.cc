@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "simulation/store.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "core/lease.h"
+
+namespace flannel::simulation {
+namespace {
+
+std::optional<Ip4> owner_of(const std::string& value) {
+  const auto attributes = decode_lease_value(value);
+  if (!attributes) return std::nullopt;
+  return attributes->public_ip;
+}
+
+}  // namespace
+
+Snapshot Store::snapshot() const {
+  Snapshot all{.revision = revision_, .config = config_, .records = {}};
+  all.records.reserve(records_.size());
+  for (const auto& [key, entry] : records_)
+    all.records.push_back(entry.record);
+  return all;
+}
+
+Result<Held> Store::create(const Writer&, const std::string& key, std::string value, Ttl ttl) {
+  if (records_.contains(key)) return fail(ErrorKind::exists, "create " + key + ": there already");
+  return write(key, std::move(value), ttl, 0);
+}
+
+Result<Held> Store::replace(const Writer& who, const Record& seen, std::string value, Ttl ttl) {
+  const Entry* entry = TRY_DURING(unchanged(seen), "replace " + seen.key);
+  judge_writer(who, *entry, "wrote over");
+  return write(seen.key, std::move(value), ttl, ttl ? entry->record.hold : 0);
+}
+
+Result<Held> Store::look(const Record& seen) const {
+  const Entry* entry = TRY_DURING(unchanged(seen), "renew " + seen.key);
+  return Held{entry->record.revision, entry->record.hold, entry->ttl};
+}
+
+// A keep-alive: it knows the hold, not the record.
+Result<Held> Store::extend(const Writer& who, const Record& seen, Ttl ttl) {
+  const auto found = records_.find(seen.key);
+  if (found == records_.end() || found->second.record.hold != seen.hold) {
+    return fail(ErrorKind::conflict, "renew " + seen.key + ": it has expired");
+  }
+  if (found->second.record.revision == seen.revision) {
+    judge_writer(who, found->second, "renewed");
+  }
+  Entry& entry = found->second;
+  if (ttl) entry.ttl = ttl;
+  entry.expires = timeline_.now() + *entry.ttl;
+  watch_expiry(seen.key, entry.expires);
+  return Held{seen.revision, seen.hold, entry.ttl};
+}
+
+Result<void> Store::release(const Writer& who, const Record& seen) {
+  const Entry* entry = TRY_DURING(unchanged(seen), "release " + seen.key);
+  judge_writer(who, *entry, "released");
+  drop(seen.key);
+  return {};
+}
+
+std::optional<std::uint64_t> Store::watch(std::uint64_t history, Revision from,
+                                          const OnChange& on_change) {
+  if (history != number_of_history_ || from < compacted_ || from > revision_) return std::nullopt;
+  for (const Event& event : history_) {
+    if (event.revision > from) on_change(event.batch, event.revision);
+  }
+  watches_.emplace(next_watch_, on_change);
+  return next_watch_++;
+}
+
+void Store::put(const std::string& key, const std::string& value, Ttl ttl) {
+  Fate& fate = fates_[key];
+  fate.robbed = timeline_.now();
+  write(key, value, ttl, 0);
+  fate.gone = revision_;
+}
+
+void Store::remove(const std::string& key) {
+  if (!records_.contains(key)) return;
+  fates_[key].robbed = timeline_.now();
+  drop(key);
+}
+
+void Store::set_config(std::optional<std::string> text) {
+  if (!text && !config_) return;
+  ++revision_;
+  if (text) {
+    config_ = ConfigRecord{*std::move(text), revision_};
+    publish(ConfigPut{*config_});
+  } else {
+    config_.reset();
+    publish(ConfigGone{revision_});
+  }
+}
+
+void Store::compact() {
+  history_.clear();
+  compacted_ = revision_;
+}
+
+void Store::forget_history() {
+  while (history_.size() > 200) {
+    compacted_ = history_.front().revision;
+    history_.pop_front();
+  }
+}
+
+void Store::extend_all() {
+  for (auto& [key, entry] : records_) {
+    if (!entry.ttl) continue;
+    entry.expires = timeline_.now() + *entry.ttl;
+    watch_expiry(key, entry.expires);
+  }
+}
+
+void Store::back_up() {
+  backup_ = Kept{records_, config_, revision_};
+}
+
+bool Store::restore() {
+  if (!backup_) return false;
+  all_robbed();
+  records_ = backup_->records;
+  config_ = backup_->config;
+  revision_ = backup_->revision;
+  compacted_ = revision_;
+  history_.clear();
+  watches_.clear();
+  extend_all();
+  for (const auto& [key, entry] : records_) {
+    fates_[key].held_until[owner_of(entry.record.value).value_or(Ip4{})] = kNever;
+  }
+  return true;
+}
+
+void Store::wipe() {
+  all_robbed();
+  records_.clear();
+  config_.reset();
+  backup_.reset();
+  revision_ = compacted_ = 1;
+  history_.clear();
+  watches_.clear();
+}
+
+const Record* Store::find(const std::string& key) const {
+  const auto found = records_.find(key);
+  return found == records_.end() ? nullptr : &found->second.record;
+}
+
+bool Store::gave_cause_to_drop(const std::string& key, Revision known) const {
+  if (known <= back_in_time_) return true;
+  const auto fate = fates_.find(key);
+  return fate != fates_.end() && fate->second.gone >= known;
+}
+
+TimePoint Store::robbed_at(const std::string& key) const {
+  const auto fate = fates_.find(key);
+  return fate == fates_.end() ? TimePoint{} : fate->second.robbed;
+}
+
+TimePoint Store::foreign_at(const std::string& key, Ip4 public_ip) const {
+  const auto fate = fates_.find(key);
+  TimePoint last{};
+  if (fate == fates_.end()) return last;
+  for (const auto& [owner, until] : fate->second.held_until) {
+    if (owner != public_ip) last = std::max(last, until);
+  }
+  return last;
+}
+
+Held Store::write(const std::string& key, std::string value, Ttl ttl, std::int64_t hold) {
+  if (ttl && hold == 0) hold = ++holds_;
+  owner_ends(key);
+  const Record record{key, std::move(value), ++revision_, ttl ? hold : 0};
+  const TimePoint expires = ttl ? timeline_.now() + *ttl : kNever;
+  records_[key] = Entry{record, ttl, expires};
+  fates_[key].held_until[owner_of(record.value).value_or(Ip4{})] = kNever;
+  if (ttl) watch_expiry(key, expires);
+  publish(RecordPut{record});
+  return {record.revision, record.hold, ttl};
+}
+
+void Store::drop(const std::string& key) {
+  owner_ends(key);
+  records_.erase(key);
+  ++revision_;
+  fates_[key].gone = revision_;
+  publish(RecordGone{key, revision_});
+}
+
+void Store::owner_ends(const std::string& key) {
+  for (auto& [owner, until] : fates_[key].held_until) {
+    if (until == kNever) until = timeline_.now();
+  }
+}
+
+void Store::all_robbed() {
+  ++number_of_history_;
+  back_in_time_ = std::max(back_in_time_, revision_ + 1'000'000);
+  for (const auto& [key, entry] : records_)
+    owner_ends(key);
+  for (auto& [key, fate] : fates_)
+    fate.robbed = timeline_.now();
+}
+
+void Store::publish(Change change) {
+  auto batch = std::make_shared<const std::vector<Change>>(1, std::move(change));
+  history_.push_back({batch, revision_});
+  for (const auto& [number, on_change] : watches_)
+    on_change(batch, revision_);
+}
+
+Result<const Store::Entry*> Store::unchanged(const Record& seen) const {
+  const auto found = records_.find(seen.key);
+  if (found == records_.end()) return fail(ErrorKind::conflict, "it is gone");
+  if (found->second.record.revision != seen.revision) {
+    return fail(ErrorKind::conflict, "changed since it was read");
+  }
+  return &found->second;
+}
+
+// Nobody touches a record that says it is another host's.
+void Store::judge_writer(const Writer& who, const Entry& entry, const char* deed) {
+  const auto owner = owner_of(entry.record.value);
+  if (owner && *owner != who.public_ip) {
+    violation_(fmt::format("h{} {} the record of {} on {}", who.host, deed, to_string(*owner),
+                           entry.record.key));
+  }
+}
+
+void Store::watch_expiry(const std::string& key, TimePoint when) {
+  timeline_.at(when, [this, key, when] {
+    const auto found = records_.find(key);
+    if (found == records_.end() || found->second.expires != when) return;
+    on_expired(found->second.record);
+    drop(key);
+  });
+}
+
+}  // namespace flannel::simulation

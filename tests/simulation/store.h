@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// The store of a simulated cluster: what every Registry promises, done at one moment each; with its
+// history, its expiries, and all that can befall it. It watches over who writes what.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/registry.h"
+#include "net/address.h"
+#include "simulation/timeline.h"
+
+namespace flannel::simulation {
+
+// A host that writes: who it is, whatever its records say.
+struct Writer {
+  int host = 0;
+  Ip4 public_ip;
+};
+
+class Store {
+ public:
+  using Violation = std::function<void(const std::string&)>;
+  using Batch = std::shared_ptr<const std::vector<Change>>;
+  using OnChange = std::function<void(Batch, Revision)>;
+
+  Store(Timeline& timeline, Violation violation)
+      : timeline_(timeline), violation_(std::move(violation)) {}
+
+  // A record ended because nobody renewed it.
+  std::function<void(const Record&)> on_expired = [](const Record&) {};
+
+  // ---- what a registry asks
+  Snapshot snapshot() const;
+  Result<Held> create(const Writer& who, const std::string& key, std::string value, Ttl ttl);
+  Result<Held> replace(const Writer& who, const Record& seen, std::string value, Ttl ttl);
+  Result<Held> look(const Record& seen) const;
+  Result<Held> extend(const Writer& who, const Record& seen, Ttl ttl);
+  Result<void> release(const Writer& who, const Record& seen);
+  // Nothing if `from` is no place in the history that is kept; else a number to end it with.
+  std::optional<std::uint64_t> watch(std::uint64_t history, Revision from,
+                                     const OnChange& on_change);
+  // Another one after the store went back in time.
+  std::uint64_t history() const { return number_of_history_; }
+  void end_watch(std::uint64_t number) { watches_.erase(number); }
+
+  // ---- what an operator or a stranger does
+  void put(const std::string& key, const std::string& value, Ttl ttl);
+  void remove(const std::string& key);
+  void set_config(std::optional<std::string> text);
+
+  // ---- what befalls it
+  void compact();
+  void extend_all();  // a new leader gives every lease its whole life again
+  void back_up();
+  bool restore();  // to the last backup; false: there is none
+  void wipe();
+
+  // ---- what a judge asks
+  Revision revision() const { return revision_; }
+  const Record* find(const std::string& key) const;
+  // Whether readers who knew this record may rightly have dropped it since: it was gone, or was no
+  // host's lease, or the store went back in time.
+  bool gave_cause_to_drop(const std::string& key, Revision known) const;
+  // Since when, at the earliest, a host may rightly have another opinion of what it holds.
+  TimePoint robbed_at(const std::string& key) const;
+  // When the key was last somebody's with another address than this.
+  TimePoint foreign_at(const std::string& key, Ip4 public_ip) const;
+  std::size_t history_length() const { return history_.size(); }
+  void forget_history();  // as etcd's automatic compaction does
+
+ private:
+  struct Entry {
+    Record record;
+    Ttl ttl;
+    TimePoint expires = kNever;
+  };
+  struct Event {
+    Batch batch;
+    Revision revision = 0;
+  };
+  struct Kept {
+    std::map<std::string, Entry> records;
+    std::optional<ConfigRecord> config;
+    Revision revision = 0;
+  };
+  struct Fate {
+    Revision gone = 0;
+    TimePoint robbed{};
+    std::map<Ip4, TimePoint> held_until;  // by others' addresses; kNever: still
+  };
+
+  Held write(const std::string& key, std::string value, Ttl ttl, std::int64_t hold);
+  void drop(const std::string& key);
+  void publish(Change change);
+  Result<const Entry*> unchanged(const Record& seen) const;
+  void judge_writer(const Writer& who, const Entry& entry, const char* deed);
+  void owner_ends(const std::string& key);
+  void all_robbed();
+  void watch_expiry(const std::string& key, TimePoint when);
+
+  Timeline& timeline_;
+  Violation violation_;
+  std::map<std::string, Entry> records_;
+  std::optional<ConfigRecord> config_;
+  Revision revision_ = 1;
+  Revision compacted_ = 0;
+  std::uint64_t number_of_history_ = 0;
+  Revision back_in_time_ = 0;  // records up to this revision may be of another history
+  std::int64_t holds_ = 0;
+  std::uint64_t next_watch_ = 1;
+  std::map<std::uint64_t, OnChange> watches_;
+  std::deque<Event> history_;
+  std::optional<Kept> backup_;
+  std::map<std::string, Fate> fates_;
+};
+
+}  // namespace flannel::simulation

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "simulation/world.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+
+#include "base/log.h"
+
+namespace flannel::simulation {
+namespace {
+
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+constexpr std::size_t kNumberOfSubnets = 31;
+
+// In memory: the daemons sync what they write.
+std::string make_folder() {
+  char name[] = "/dev/shm/flannel-simulation-XXXXXX";
+  return ::mkdtemp(name) != nullptr ? name : std::filesystem::temp_directory_path().string();
+}
+
+Plan filled(Plan plan, Chance& chance) {
+  constexpr seconds kLives[] = {seconds(20), seconds(60), seconds(300)};
+  if (plan.hosts == 0) plan.hosts = 2 + static_cast<int>(chance.below(7));
+  if (plan.ttl == seconds(0)) plan.ttl = kLives[chance.below(3)];
+  if (plan.chaos == Duration::zero()) plan.chaos = chance.between(minutes(5), minutes(20));
+  if (plan.between_faults == Duration::zero()) {
+    plan.between_faults = chance.between(seconds(2), seconds(30));
+  }
+  return plan;
+}
+
+}  // namespace
+
+World::World(Plan plan)
+    : chance_(plan.seed),
+      plan_(filled(plan, chance_)),
+      store_(timeline_, [this](const std::string& what) { violated(what); }),
+      service_{timeline_, chance_, store_},
+      folder_(make_folder()),
+      judge_(timeline_, store_, hosts_, parse_network_config(plan_.config)->config,
+             [this](const std::string& what) { violated(what); }) {}
+
+World::~World() {
+  store_.on_expired = [](const Record&) {};
+  if (plan_.trace) log::capture({});
+  hosts_.clear();
+  std::filesystem::remove_all(folder_);
+}
+
+const std::vector<std::string>& World::run() {
+  if (plan_.trace) {
+    log::capture([this](std::string_view line) {
+      say((turn_of_ != nullptr ? turn_of_->name() + " | " : "| ") + std::string(line));
+    });
+  }
+  begin();
+  next_fault();
+  let_pass(plan_.chaos);
+  calm_down();
+  // The longest pause of a retry, a lease that lapses, and the last one renewed.
+  let_pass(plan_.ttl + minutes(3));
+  judge_when_quiet();
+  return violations_;
+}
+
+void World::begin() {
+  store_.on_expired = [this](const Record& record) { judge_.after_expiry(record); };
+  store_.set_config(plan_.config);
+  for (int i = 0; i < plan_.hosts; ++i) {
+    Host& host = add_host();
+    in(chance_.between(seconds(0), seconds(2)), [&host] { host.start(); });
+  }
+  judge_beliefs();
+}
+
+Host& World::add_host() {
+  const int number = static_cast<int>(hosts_.size()) + 1;
+  const std::string folder = folder_ + "/h" + std::to_string(number);
+  std::filesystem::create_directory(folder);
+  const KeeperOptions keeper{.ttl = plan_.ttl, .renew_margin = plan_.ttl / 2};
+  hosts_.push_back(std::make_unique<Host>(service_, number, keeper, folder));
+  Host& host = *hosts_.back();
+  host.daemon = plan_.daemon;
+  host.machine.before_turn = [this, &host] { turn_of_ = &host; };
+  host.machine.on_turn = [this, &host] {
+    judge_.after_turn(host);
+    host.turn_done();
+  };
+  return host;
+}
+
+Host& World::any_host() {
+  return *hosts_[chance_.below(hosts_.size())];
+}
+
+void World::in(Duration wait, std::function<void()> work) {
+  timeline_.after(wait, std::move(work));
+}
+
+void World::next_fault() {
+  in(chance_.between(Duration::zero(), 2 * plan_.between_faults), [this] {
+    if (calm_) return;
+    ++faults_;
+    befall(*this);
+    next_fault();
+  });
+}
+
+void World::judge_beliefs() {
+  judge_.compare_beliefs();
+  store_.forget_history();
+  in(seconds(1), [this] { judge_beliefs(); });
+}
+
+void World::stop_serving(Duration outage) {
+  service_.serving = false;
+  cut_connections();
+  in(outage, [this] {
+    service_.serving = true;
+    for (const auto& host : hosts_)
+      host->disturb();
+  });
+}
+
+void World::cut_connections() {
+  ++service_.connections;
+  for (const auto& host : hosts_)
+    host->break_streams();
+}
+
+// Whatever is broken is mended, by people too. What a stranger has taken he keeps.
+void World::calm_down() {
+  say("---- from here on nothing happens");
+  calm_ = true;
+  service_.serving = true;
+  if (!store_.snapshot().config || store_.snapshot().config->text != plan_.config) {
+    store_.set_config(plan_.config);
+  }
+  for (const auto& host : hosts_) {
+    host->cut(false);
+    host->link = Link{};
+    if (host->gone) continue;
+    if (!host->machine.runs()) host->machine.resume();
+    host->unsure_until = std::max(host->unsure_until, timeline_.now());
+    host->disturb();
+    if (!host->running()) host->start();
+  }
+}
+
+void World::judge_when_quiet() {
+  if (!violations_.empty()) return;
+  judge_.when_quiet();
+  if (violations_.empty()) count_calls_at_rest();
+}
+
+// A host that is well asks the store for nothing but its renewals: two calls each.
+void World::count_calls_at_rest() {
+  for (const auto& host : hosts_)
+    host->link.calls = 0;
+  let_pass(5 * plan_.ttl);
+  for (const auto& host : hosts_) {
+    if (host->gone || !host->process().troubles().empty()) continue;
+    if (host->link.calls > 40) {
+      violated(fmt::format("{} made {} calls in five lives of its lease, in quiet times",
+                           host->name(), host->link.calls));
+    }
+  }
+}
+
+void World::violated(const std::string& what) {
+  say("VIOLATED: " + what);
+  violations_.push_back(
+      fmt::format("{:.3f} s: {}",
+                  std::chrono::duration<double>(timeline_.now().time_since_epoch()).count(), what));
+  timeline_.stop();
+}
+
+void World::say(const std::string& what) const {
+  if (!plan_.trace) return;
+  fmt::print(stderr, "{:12.3f} {}\n",
+             std::chrono::duration<double>(timeline_.now().time_since_epoch()).count(), what);
+}
+
+std::string World::some_key() {
+  const auto subnet =
+      parse_network_config(plan_.config)->config.subnet_at(chance_.below(kNumberOfSubnets));
+  return encode_subnet_key({subnet, std::nullopt});
+}
+
+std::string World::some_value(Ip4 public_ip) const {
+  return encode_lease_value({.public_ip = public_ip, .backend_type = "host-gw"});
+}
+
+}  // namespace flannel::simulation

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// One simulated run: some hosts, a store, a while of faults, then quiet. Everything follows from
+// the seed.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "simulation/host.h"
+#include "simulation/judge.h"
+#include "simulation/network.h"
+#include "simulation/store.h"
+
+namespace flannel::simulation {
+
+inline constexpr const char* kConfig = R"({"Network":"10.5.0.0/19","Backend":{"Type":"host-gw"}})";
+
+struct Plan {
+  std::uint64_t seed = 0;
+  bool trace = false;  // every fault and every line of every log goes to standard error
+  Host::Daemon daemon = Host::Daemon::whole;
+  std::string config = kConfig;
+  // Chosen by the seed where they are nought.
+  int hosts = 0;
+  std::chrono::seconds ttl{};
+  Duration chaos{};           // how long things happen
+  Duration between_faults{};  // on average
+};
+
+class World {
+ public:
+  explicit World(Plan plan);
+  ~World();
+  World(const World&) = delete;
+
+  // What was wrong; empty: nothing. The run ends with the first turn in which something is.
+  const std::vector<std::string>& run();
+
+  const std::vector<std::string>& violations() const { return violations_; }
+  std::uint64_t events() const { return timeline_.events(); }
+  std::uint64_t faults() const { return faults_; }
+  // A line of the trace.
+  void say(const std::string& what) const;
+
+  // ---- what a test may do itself instead of run()
+  void begin();
+  void let_pass(Duration time) { timeline_.run_until(timeline_.now() + time); }
+  void calm_down();
+  void judge_when_quiet();
+
+  Timeline timeline_;
+  Chance chance_;
+  Plan plan_;
+  Store store_;
+  Service service_;
+  std::vector<std::unique_ptr<Host>> hosts_;
+  std::uint64_t faults_ = 0;
+  bool calm_ = false;
+  TimePoint last_lie_{};
+
+  Host& add_host();
+  Host& any_host();
+  void stop_serving(Duration outage);
+  // All connections of all hosts are cut; what was under way is lost.
+  void cut_connections();
+  void in(Duration wait, std::function<void()> work);
+  std::string some_key();
+  std::string some_value(Ip4 public_ip) const;
+
+ private:
+  void next_fault();
+  void judge_beliefs();
+  void count_calls_at_rest();
+  void violated(const std::string& what);
+
+  std::string folder_;
+  const Host* turn_of_ = nullptr;
+  Judge judge_;
+  std::vector<std::string> violations_;
+};
+
+// One fault of the catalogue, drawn by chance, with its end if it has one.
+void befall(World& world);
+
+}  // namespace flannel::simulation
