@@ -19,6 +19,7 @@ Nothing is made in the namespace of the caller. All names begin with the lab's p
 
 import ipaddress
 
+from .etcd_cluster import EtcdCluster
 from .flanneld import Flanneld
 from .namespace import Namespace, names_with, pids_in
 from .reaper import remove_cgroups, remove_namespaces
@@ -98,11 +99,19 @@ class Lab:
         self.lan.ip_all(f"link add lan0 type bridge\naddr add {LAN}.254/24 dev lan0\nlink set lan0 up\n")
         self.hosts = []
         self._etcd = None
+        self._etcd_cluster = None
 
     def host(self):
         number = len(self.hosts) + 1
         self.hosts.append(Host(self, f"h{number}", number))
         return self.hosts[-1]
+
+    def etcd_cluster(self, certificates=None):
+        """Three etcd members, on machines of their own, not started."""
+        self._etcd_cluster = EtcdCluster(
+            lambda name, number: Host(self, name, number), certificates
+        )
+        return self._etcd_cluster
 
     def etcd(self, running=True, kind=Etcd):
         """The lab's own etcd, on a machine of its own."""
@@ -116,7 +125,9 @@ class Lab:
         return Sqlite(self.folder / "flannel.db")
 
     def store(self, kind):
-        """A store by its name: etcd, etcd-v2 or sqlite."""
+        """A store by its name: etcd, etcd-v2 or sqlite; or one that was made before."""
+        if not isinstance(kind, str):
+            return kind
         if kind == "sqlite":
             return self.sqlite()
         return self.etcd(kind=EtcdV2 if kind == "etcd-v2" else Etcd)
@@ -127,6 +138,8 @@ class Lab:
         parts += [(f"dockerd on {e.host.name}", e.log()[-3000:]) for e in self.engines]
         if self._etcd:
             parts.append(("etcd", self._etcd.log()[-1500:]))
+        if self._etcd_cluster:
+            parts.append(("etcd", self._etcd_cluster.log()))
         return parts
 
     def close(self):
@@ -135,6 +148,8 @@ class Lab:
             program.reap()
         if self._etcd:
             self._etcd.reap()
+        if self._etcd_cluster:
+            self._etcd_cluster.reap()
         remove_cgroups(self.prefix)
 
     def left_behind(self):

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 
 from .shell import wait_until
 
@@ -69,8 +70,26 @@ def transfer_during(source, target):
             process.communicate()
 
 
+def unanswered(source, within=5):
+    """How many echoes that a namespace has sent are still without their answer, as its kernel counts
+    them: what `ping` misses because it got no time to read is no loss. None may be under way."""
+
+    def now():
+        names, counts = [
+            line.split() for line in source.ns.run("cat", "/proc/net/snmp").splitlines()
+            if line.startswith("IcmpMsg:")
+        ]
+        count = dict(zip(names[1:], map(int, counts[1:])))
+        return count.get("OutType8", 0) - count.get("InType0", 0)
+
+    least, deadline = now(), time.monotonic() + within
+    while least > 0 and time.monotonic() < deadline:
+        least = min(least, now())
+    return least
+
+
 class EchoStream:
-    """A ping every 5 ms, for as long as the `with` block lasts.
+    """A ping every 5 ms, or `every` so many seconds, for as long as the `with` block lasts.
 
         with EchoStream(container, peer) as echoes:
             ... restart something ...
@@ -81,8 +100,9 @@ class EchoStream:
     REPLY = re.compile(r"icmp_seq=(\d+) ttl")
     MOMENT = re.compile(r"^\[([\d.]+)\] .* ttl=", re.MULTILINE)
 
-    def __init__(self, source, target, folder):
+    def __init__(self, source, target, folder, every=0.005):
         self._target = target
+        self._every = every
         self._source = source
         self._path = folder / "echoes.log"
         self._process = None
@@ -90,7 +110,7 @@ class EchoStream:
     def __enter__(self):
         with open(self._path, "wb") as log:
             self._process = self._source.ns.start(
-                *["ping", "-n", "-D", "-i", "0.005", self._target.address], stdout=log, stderr=log
+                *["ping", "-n", "-D", "-i", self._every, self._target.address], stdout=log, stderr=log
             )
         self.more()
         return self

@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Three etcd members, each on a machine of its own, and what an operator or the world does to them."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+
+from .shell import NotReached, wait_until
+from .stores import Etcd
+
+QUOTA = 16 * 1024 * 1024
+NUMBERS = (241, 242, 243)
+
+
+class Member:
+    def __init__(self, cluster, host):
+        self.cluster = cluster
+        self.host = host
+        self.data = host.folder / "data"
+        self.peer_url = f"http://{host.address}:2380"
+        self._log = host.folder / "etcd.log"
+        self._process = None
+
+    @property
+    def client_url(self):
+        return f"{self.cluster.scheme}://{self.host.address}:2379"
+
+    def start(self):
+        with open(self._log, "ab") as log:
+            self._process = self.host.ns.start(
+                "etcd",
+                f"--name={self.host.name}",
+                f"--data-dir={self.data}",
+                f"--listen-client-urls={self.client_url},http://127.0.0.1:2379",
+                f"--advertise-client-urls={self.client_url}",
+                f"--listen-peer-urls={self.peer_url}",
+                f"--initial-advertise-peer-urls={self.peer_url}",
+                f"--initial-cluster={self.cluster.initial()}",
+                "--heartbeat-interval=50",
+                "--election-timeout=500",
+                f"--quota-backend-bytes={QUOTA}",
+                "--logger=zap",
+                "--log-level=error",
+                *self.cluster.tls_flags,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "ETCD_UNSUPPORTED_ARCH": os.uname().machine},
+            )
+
+    def running(self):
+        return self._process is not None and self._process.poll() is None
+
+    def kill(self):
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait()
+
+    def reap(self):
+        if self._process:
+            self._process.wait()
+
+    def log(self):
+        return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+    def status(self):
+        """What it says of itself; None if it does not answer."""
+        done = self.cluster.on(self, "endpoint", "status", "-w", "json", check=False)
+        return json.loads(done)[0]["Status"] if done.startswith("[") else None
+
+    def leads(self):
+        status = self.status()
+        return status is not None and status.get("leader") == status["header"]["member_id"]
+
+    def cut_off(self, *others):
+        """Nothing passes between it and these machines, by an nft rule, until join()."""
+        them = ", ".join(other.host.address for other in others)
+        rules = "".join(
+            f"add chain inet cut {hook} {{ type filter hook {hook} priority 0; }}\n"
+            f"add rule inet cut {hook} ip {side} {{ {them} }} drop\n"
+            for hook, side in (("input", "saddr"), ("output", "daddr"))
+        )
+        self.host.ns.run("nft", "-f", "-", input="add table inet cut\n" + rules)
+
+    def join(self):
+        self.host.ns.run("nft", "delete", "table", "inet", "cut")
+
+
+class EtcdCluster(Etcd):
+    """A store like the lab's single etcd; `etcdctl` speaks with a member that answers."""
+
+    def __init__(self, make_host, certificates=None):  # pylint: disable=super-init-not-called
+        self.scheme = "https" if certificates else "http"
+        self.certificates = certificates
+        self.tls_flags = certificates.server_flags() if certificates else []
+        self.root = None  # "user:password" once authentication is on
+        self.members = [Member(self, make_host(f"e{n - 240}", n)) for n in NUMBERS]
+        self.namespace = self.members[0].host.ns
+
+    def initial(self):
+        return ",".join(f"{member.host.name}={member.peer_url}" for member in self.members)
+
+    def flags(self):
+        urls = ",".join(member.client_url for member in self.members)
+        tls = self.certificates.client_flags() if self.certificates else []
+        return ["--store=etcd", f"--etcd-endpoints={urls}", *tls]
+
+    def start(self):
+        for member in self.members:
+            if not member.running():
+                member.start()
+        return self.wait_healthy()
+
+    def wait_healthy(self):
+        wait_until(
+            lambda: all(member.running() and self._healthy(member) for member in self.members),
+            lambda: "an etcd cluster:\n" + self.log(),
+            within=40,
+        )
+        return self
+
+    def _healthy(self, member):
+        return "is healthy" in self.on(member, "endpoint", "health", check=False, both=True)
+
+    def on(self, member, *words, check=True, both=False, timeout="3s"):
+        """etcdctl on one member's machine."""
+        user = [f"--user={self.root}"] if self.root else []
+        argv = ["env", "ETCDCTL_API=3", "etcdctl", f"--command-timeout={timeout}", *user, *words]
+        command = " ".join(f"'{word}'" for word in argv) + (" 2>&1" if both else "")
+        return member.host.ns.run("sh", "-c", command, check=check)
+
+    def etcdctl(self, *words, input=None):
+        for member in self.members:
+            if member.running() and member.status() is not None:
+                return self.on(member, *words, timeout="20s")
+        raise NotReached("no member of the etcd cluster answers")
+
+    def leader(self):
+        return wait_until(
+            lambda: next((m for m in self.members if m.running() and m.leads()), None), "a leader"
+        )
+
+    def followers(self):
+        leader = self.leader()
+        return [member for member in self.members if member is not leader]
+
+    def stop(self):
+        for member in self.members:
+            if member.running():
+                member.kill()
+
+    def leases(self):
+        """Ids of all etcd leases that live."""
+        return sorted(self.etcdctl("lease", "list").split()[3:])
+
+    def save(self, path):
+        self.on(self.members[0], "snapshot", "save", path, timeout="20s")
+
+    def restore(self, path):
+        """The whole cluster goes back to what was saved."""
+        self.stop()
+        for member in self.members:
+            shutil.rmtree(member.data)
+            self.on(
+                member, "snapshot", "restore", path, f"--name={member.host.name}",
+                f"--initial-cluster={self.initial()}", f"--data-dir={member.data}",
+                f"--initial-advertise-peer-urls={member.peer_url}",
+            )  # fmt: skip
+        return self.start()
+
+    def fill_up(self):
+        """Until a member raises the alarm that it has no space."""
+        big = "x" * 100_000
+
+        def full():
+            self.on(self.members[0], "put", "/filler", big, check=False)
+            return "NOSPACE" in self.on(self.members[0], "alarm", "list", check=False)
+
+        wait_until(full, "the NOSPACE alarm", within=60, every=0)
+
+    def make_room(self):
+        revision = self.leader().status()["header"]["revision"]
+        self.etcdctl("compact", revision)
+        for member in self.members:
+            self.on(member, "defrag", timeout="20s")
+        self.etcdctl("alarm", "disarm")
+
+    def log(self):
+        return "".join(f"{m.host.name}:\n{m.log()[-1500:]}\n" for m in self.members)
+
+    def reap(self):
+        for member in self.members:
+            member.reap()
+
+
+class Certificates:
+    """A CA, and certificates of it for the members and for the daemons, made by openssl."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        folder.mkdir()
+        self.renew()
+
+    def renew(self):
+        """All anew, the CA too: who still has the old one is trusted by nobody."""
+        self._openssl("req", "-x509", *self.KEY, "-days", "2", "-subj", "/CN=lab CA",
+                      "-keyout", "ca.key", "-out", "ca.new")  # fmt: skip
+        names = ",".join(f"IP:192.0.2.{n}" for n in NUMBERS) + ",IP:127.0.0.1"
+        for who in ("server", "client"):
+            self._openssl("req", *self.KEY, "-subj", f"/CN={who}", "-addext",
+                          f"subjectAltName={names}", "-keyout", f"{who}.key.new",
+                          "-out", "request")  # fmt: skip
+            self._openssl("x509", "-req", "-in", "request", "-CA", "ca.new", "-CAkey", "ca.key",
+                          "-CAcreateserial", "-days", "2", "-copy_extensions", "copy",
+                          "-out", f"{who}.pem.new")  # fmt: skip
+        for name in ("ca", "server.key", "server.pem", "client.key", "client.pem"):
+            (self.folder / f"{name}.new").rename(self.folder / name)
+
+    KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+
+    def _openssl(self, *words):
+        subprocess.run(["openssl", *words], cwd=self.folder, check=True, capture_output=True)
+
+    def server_flags(self):
+        return [
+            f"--cert-file={self.folder}/server.pem",
+            f"--key-file={self.folder}/server.key",
+            f"--trusted-ca-file={self.folder}/ca",
+            "--client-cert-auth",
+        ]
+
+    def client_flags(self):
+        return [
+            f"--etcd-cafile={self.folder}/ca",
+            f"--etcd-certfile={self.folder}/client.pem",
+            f"--etcd-keyfile={self.folder}/client.key",
+        ]
+

@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What befalls a cluster of three etcd members, while packets flow between all hosts.
+
+    h1c ─ h1 ─ eth0 ──┬───────── lan ─────────┬──── eth0 ─ e1
+    h2c ─ h2 ─ eth0 ──┤                       ├──── eth0 ─ e2
+    h3c ─ h3 ─ eth0 ──┘                       └──── eth0 ─ e3
+
+A lease lives 15 s. Each container pings the next one every 10 ms. After each fault of the cluster: no echo was
+lost, no route, neighbour or FDB row was ever removed, each host has the subnet that it had, and its
+record is in the store under one etcd lease.
+"""
+
+import contextlib
+import json
+import time
+
+from lab import wait_until
+from lab.cluster import Cluster
+from lab.etcd_cluster import Certificates
+from lab.overlay import lease_key, rows, subnet
+from lab.stores import PREFIX
+from lab.traffic import EchoStream, unanswered
+
+TTL = 15
+
+
+class Witness:
+    """Sees every echo, and every row that a kernel loses."""
+
+    def __init__(self, cluster):
+        self.cluster = cluster
+        self.hosts = cluster.hosts
+        self.had = {host.name: rows(host) for host in self.hosts}
+        self.none = {host.name: 0 for host in self.hosts}
+        self.subnets = {host.name: subnet(host) for host in self.hosts}
+        self._stack = contextlib.ExitStack()
+        self._streams = []
+        self._monitors = []
+
+    def __enter__(self):
+        for host in self.hosts:
+            path = host.folder / "removed.log"
+            with open(path, "wb") as log:
+                monitor = host.ns.start("ip", "-o", "monitor", "route", "neigh", stdout=log)
+            self._monitors.append((host, path, monitor))
+        for host, peer in zip(self.hosts, [*self.hosts[1:], self.hosts[0]]):
+            stream = EchoStream(host.container, peer.container, host.folder, every=0.01)
+            self._streams.append(self._stack.enter_context(stream))
+        return self
+
+    def __exit__(self, *_):
+        self._stack.close()
+        for _, _, monitor in self._monitors:
+            monitor.terminate()
+            monitor.wait(10)
+
+    def removed(self):
+        return {
+            host.name: lines
+            for host, path, _ in self._monitors
+            if (lines := [l for l in path.read_text().splitlines() if l.startswith("Deleted 10.5.")])
+        }
+
+    def nothing_happened(self, during):
+        assert {h.name: rows(h) for h in self.hosts} == self.had, during
+        assert self.removed() == {}, during
+        for stream in self._streams:
+            stream.more(20)
+        assert {h.name: unanswered(h.container) for h in self.hosts} == self.none, during
+
+    def all_is_well_again(self, after):
+        def is_well():
+            return all(
+                host.daemon.ready()
+                and host.daemon.health("/readyz")[1].strip() == "flanneld is ready"
+                for host in self.hosts
+            )
+
+        wait_until(
+            is_well,
+            lambda: f"{after}: " + "; ".join(h.daemon.health("/readyz")[1] for h in self.hosts),
+            within=60,
+            every=0.2,
+        )
+        self.nothing_happened(after)
+        assert {h.name: subnet(h) for h in self.hosts} == self.subnets, after
+        values = self.cluster.store.lease_values()
+        for host in self.hosts:
+            key = lease_key(self.subnets[host.name])
+            assert json.loads(values[key])["PublicIP"] == host.address, after
+
+
+def started(lab, store, hosts=3, flags=(), backend="vxlan"):
+    store.start()
+    flags = [f"--subnet-lease-ttl={TTL}", *flags]
+    return Cluster(lab, store, backend, hosts=hosts, flags=flags).start(containers=True)
+
+
+def kill_the_leader(store, witness):
+    leader = store.leader()
+    leader.kill()
+    store.leader()
+    witness.nothing_happened("without the old leader")
+    leader.start()
+
+
+def cut_off_a_minority(store, witness):
+    leader = store.leader()
+    others = store.followers()
+    leader.cut_off(*others)
+    wait_until(lambda: any(other.leads() for other in others), "a leader of the majority")
+    witness.nothing_happened("with the old leader cut off")
+    leader.join()
+
+
+def cut_off_a_majority(store, witness):
+    leader = store.leader()
+    one, two = store.followers()
+    leader.cut_off(one, two)
+    one.cut_off(two)
+    wait_until(lambda: not any(m.leads() for m in store.members), "no leader any more")
+    time.sleep(TTL / 2)  # what is shown is that nothing happens meanwhile
+    witness.nothing_happened("without a majority")
+    leader.join()
+    one.join()
+
+
+def stop_all_for_longer_than_a_lease_lives(store, witness):
+    store.stop()
+    time.sleep(TTL + 3)
+    witness.nothing_happened("without any etcd")
+    store.start()
+
+
+def compact_and_defragment_under_load(store, witness):
+    for number in range(150):
+        store.on(store.members[0], "put", f"/load/{number % 7}", "x" * 1000)
+        if number % 30 == 0:
+            store.make_room()
+    witness.nothing_happened("under load")
+
+
+def fill_the_quota(store, witness):
+    store.fill_up()
+    time.sleep(TTL / 2)  # a renewal falls into it: it is no write
+    witness.nothing_happened("with the NOSPACE alarm")
+    store.on(store.members[0], "del", "/filler")
+    store.make_room()
+
+
+FAULTS = [
+    kill_the_leader,
+    cut_off_a_minority,
+    cut_off_a_majority,
+    stop_all_for_longer_than_a_lease_lives,
+    compact_and_defragment_under_load,
+    fill_the_quota,
+]
+
+
+def test_no_fault_of_the_cluster_costs_a_packet(lab):
+    store = lab.etcd_cluster()
+    with Witness(started(lab, store)) as witness:
+        for fault in FAULTS:
+            fault(store, witness)
+            store.wait_healthy()
+            witness.all_is_well_again(fault.__name__.replace("_", " "))
+            assert len(store.leases()) == len(witness.hosts), "one etcd lease a host"
+
+
+def test_a_prefix_that_is_deleted_and_restored_costs_no_packet(lab):
+    store = lab.etcd_cluster()
+    with Witness(started(lab, store)) as witness:
+        saved = lab.folder / "saved.db"
+        store.save(saved)
+        for number in range(30):
+            store.on(store.members[0], "put", "/elsewhere", number)
+        before = store.leader().status()["header"]["revision"]
+        store.etcdctl("del", "--prefix", PREFIX)
+        wait_until(lambda: len(store.lease_values()) == 3, "the hosts to take their leases again")
+        witness.nothing_happened("after the prefix was deleted")
+        store.restore(saved)
+        assert store.leader().status()["header"]["revision"] < before, "it went back"
+        witness.all_is_well_again("the restored cluster")
+
+
+def test_what_is_done_to_one_lease_by_hand_is_mended_by_its_host(lab):
+    """The others believe the store meanwhile: for some milliseconds they have no route to it."""
+    store = lab.etcd_cluster()
+    cluster = started(lab, store)
+    host = cluster.hosts[0]
+    before = {h.name: (subnet(h), rows(h)) for h in cluster.hosts}
+    key = lease_key(subnet(host))
+    store.etcdctl("lease", "revoke", f"{store.hold(key):x}")
+    wait_until(lambda: key in store.lease_values(), "the lease to be taken again")
+    cluster.wait_complete()
+    store.etcdctl("put", f"{PREFIX}/subnets/{key}", "nonsense")
+    wait_until(lambda: store.lease_values()[key] != "nonsense", "the value to be written back")
+    cluster.wait_complete()
+    assert {h.name: (subnet(h), rows(h)) for h in cluster.hosts} == before
+
+
+def test_authentication_and_new_certificates_come_while_it_runs(lab):
+    certificates = Certificates(lab.folder / "pki")
+    store = lab.etcd_cluster(certificates)
+    flags = ["--etcd-username=flannel", "--etcd-password=secret"]
+    with Witness(started(lab, store, flags=flags)) as witness:
+        one = store.members[0]
+        store.on(one, "user", "add", "root:root")
+        store.on(one, "user", "add", "flannel:secret")
+        store.on(one, "role", "add", "network")
+        store.on(one, "role", "grant-permission", "network", "--prefix=true", "readwrite", PREFIX)
+        store.on(one, "user", "grant-role", "flannel", "network")
+        store.on(one, "user", "grant-role", "root", "root", check=False)
+        store.on(one, "auth", "enable")
+        store.root = "root:root"
+        time.sleep(TTL / 2)  # a renewal falls into it
+        witness.all_is_well_again("authentication")
+        certificates.renew()
+        for member in store.members:
+            member.kill()
+            member.start()
+        store.wait_healthy()
+        witness.all_is_well_again("the new certificates")
+        time.sleep(TTL)
+        witness.all_is_well_again("the life of a lease under the new certificates")
+
+
+def test_a_key_taken_by_a_stranger_is_an_alarm_and_touches_no_other_host(lab):
+    store = lab.etcd_cluster()
+    cluster = started(lab, store)
+    robbed, *others = cluster.hosts
+    key = lease_key(subnet(robbed))
+    had = rows(robbed)
+    with EchoStream(others[0].container, others[1].container, lab.folder) as echoes:
+        store.put_lease(key, '{"PublicIP":"192.0.2.99","BackendType":"vxlan"}', 300)
+        wait_until(lambda: "192.0.2.99" in robbed.daemon.health("/readyz")[1], "the alarm")
+        assert rows(robbed) == had, "its own packets go on"
+        assert json.loads(store.lease_values()[key])["PublicIP"] == "192.0.2.99"
+        store.delete_lease(key)
+        wait_until(lambda: key in store.lease_values(), "the subnet to be taken again", within=60)
+        cluster.wait_complete()
+        echoes.more()
+    assert echoes.lost() == []
