@@ -55,8 +55,9 @@ run_simulation() {
     ctest --preset release -j "$jobs" --no-tests=error -L '^simulation$'
 }
 run_store() {
-  # Without it those tests say that they skip.
-  FLANNEL_ETCD33=$(scripts/fetch-etcd33.sh) && export FLANNEL_ETCD33
+  # Without them those tests say that they skip.
+  FLANNEL_ETCD33=$(scripts/fetch-etcd33.sh) && FLANNEL_ETCD35=$(scripts/fetch-etcd35.sh) || return 1
+  export FLANNEL_ETCD33 FLANNEL_ETCD35
   labelled store
 }
 run_kernel() { labelled kernel; }

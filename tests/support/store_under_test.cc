@@ -50,10 +50,12 @@ class SqliteUnderTest final : public StoreUnderTest {
 
 class EtcdUnderTest final : public StoreUnderTest {
  public:
-  EtcdUnderTest() : server_(EtcdServer::start().value()) {}
+  explicit EtcdUnderTest(EtcdProgram program)
+      : server_(EtcdServer::start({}, std::move(program)).value()) {}
 
   std::unique_ptr<Registry> open(const std::string& prefix, Loop& loop) override {
     StoreOptions options;
+    options.etcd_api = EtcdApi::v3;
     options.endpoints = {server_->url()};
     options.prefix = prefix;
     return open_registry(options, loop).value();
@@ -99,9 +101,16 @@ class Etcd2UnderTest final : public StoreUnderTest {
   std::unique_ptr<EtcdServer> server_;
 };
 
-std::string old_etcd() {
-  const char* path = std::getenv("FLANNEL_ETCD33");
+// Where a program of another release is; empty: nobody has said.
+std::string program_in(const char* variable) {
+  const char* path = std::getenv(variable);
   return path ? path : "";
+}
+std::string old_etcd() {
+  return program_in("FLANNEL_ETCD33");
+}
+std::string new_etcd() {
+  return program_in("FLANNEL_ETCD35");
 }
 
 }  // namespace
@@ -114,6 +123,10 @@ std::string name(StoreUnderTestKind kind) {
       return "Sqlite";
     case StoreUnderTestKind::etcd:
       return "Etcd";
+    case StoreUnderTestKind::etcd_old:
+      return "EtcdOf33";
+    case StoreUnderTestKind::etcd_new:
+      return "EtcdOf35";
     case StoreUnderTestKind::etcd2:
       return "EtcdV2";
     case StoreUnderTestKind::etcd2_old:
@@ -125,8 +138,10 @@ std::string name(StoreUnderTestKind kind) {
 std::string missing_for(StoreUnderTestKind kind) {
   if (kind == StoreUnderTestKind::memory || kind == StoreUnderTestKind::sqlite) return {};
   if (!EtcdServer::installed()) return "etcd and etcdctl are not installed";
-  if (kind == StoreUnderTestKind::etcd2_old && old_etcd().empty()) {
-    return "FLANNEL_ETCD33 names no etcd 3.3";
+  const bool of33 = kind == StoreUnderTestKind::etcd_old || kind == StoreUnderTestKind::etcd2_old;
+  if (of33 && old_etcd().empty()) return "FLANNEL_ETCD33 names no etcd 3.3";
+  if (kind == StoreUnderTestKind::etcd_new && new_etcd().empty()) {
+    return "FLANNEL_ETCD35 names no etcd 3.5";
   }
   return {};
 }
@@ -138,7 +153,11 @@ std::unique_ptr<StoreUnderTest> store_under_test(StoreUnderTestKind kind) {
     case StoreUnderTestKind::sqlite:
       return std::make_unique<SqliteUnderTest>();
     case StoreUnderTestKind::etcd:
-      return std::make_unique<EtcdUnderTest>();
+      return std::make_unique<EtcdUnderTest>(EtcdProgram{});
+    case StoreUnderTestKind::etcd_old:
+      return std::make_unique<EtcdUnderTest>(EtcdProgram{old_etcd(), true, true});
+    case StoreUnderTestKind::etcd_new:
+      return std::make_unique<EtcdUnderTest>(EtcdProgram{.path = new_etcd()});
     case StoreUnderTestKind::etcd2:
       return std::make_unique<Etcd2UnderTest>(EtcdProgram{.v2 = true});
     case StoreUnderTestKind::etcd2_old:

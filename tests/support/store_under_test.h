@@ -23,11 +23,13 @@ class StoreUnderTest {
   virtual bool keeps_bytes() const { return true; }
 };
 
-// etcd2_old: etcd 3.3, the last that speaks v2 unasked; see scripts/fetch-etcd33.sh.
-enum class StoreUnderTestKind { memory, sqlite, etcd, etcd2, etcd2_old };
+// etcd, etcd2: the installed one. etcd_old, etcd2_old: etcd 3.3, the last that speaks v2 unasked;
+// etcd_new: etcd 3.5. See scripts/fetch-etcd33.sh and fetch-etcd35.sh.
+enum class StoreUnderTestKind { memory, sqlite, etcd, etcd_old, etcd_new, etcd2, etcd2_old };
 inline constexpr StoreUnderTestKind kStoresUnderTest[] = {
-    StoreUnderTestKind::memory, StoreUnderTestKind::sqlite, StoreUnderTestKind::etcd,
-    StoreUnderTestKind::etcd2, StoreUnderTestKind::etcd2_old};
+    StoreUnderTestKind::memory,   StoreUnderTestKind::sqlite,   StoreUnderTestKind::etcd,
+    StoreUnderTestKind::etcd_old, StoreUnderTestKind::etcd_new, StoreUnderTestKind::etcd2,
+    StoreUnderTestKind::etcd2_old};
 
 std::string name(StoreUnderTestKind kind);  // for the name of a test
 // What has to be there first; empty: nothing.
