@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "kernel/legacy_rules.h"
 #include "rules/nft_text.h"
 
 namespace flannel {
@@ -171,6 +172,10 @@ void Firewall::look() {
 }
 
 void Firewall::look_at_iptables() {
+  legacy_seen_.reset();
+  if (iptables_->is_legacy()) {
+    if (const auto now = legacy_rules_fingerprint()) legacy_seen_ = *now;
+  }
   if (saved_) {
     const std::string text = *std::exchange(saved_, std::nullopt);
     return on_saved(text);
@@ -290,12 +295,18 @@ void Firewall::look_soon() {
   if (!soon_) soon_ = loop_.at(loop_.now() + kSettle, [this] { begin(); });
 }
 
-// Where the kernel tells of every change there is nothing to look for.
 void Firewall::on_timer() {
   mended_ = 0;
-  const bool is_told = watch_ && (!iptables_ || !iptables_->is_legacy());
-  if (!is_told || changed_ || fresh_ || !trouble_.empty()) return begin();
+  if (may_have_changed()) return begin();
   timer_ = loop_.at(loop_.now() + options_.resync, [this] { on_timer(); });
+}
+
+// Where the kernel tells of every change there is nothing to look for.
+bool Firewall::may_have_changed() const {
+  if (!watch_ || changed_ || fresh_ || !trouble_.empty()) return true;
+  if (!iptables_ || !iptables_->is_legacy()) return false;
+  const auto now = legacy_rules_fingerprint();
+  return !now || legacy_seen_ != *now;
 }
 
 }  // namespace flannel

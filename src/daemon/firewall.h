@@ -9,6 +9,7 @@
 // Docker's own rules need goes into Docker's tables, in either mode.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -60,6 +61,7 @@ class Firewall final : public PacketRules {
   void on_rules_changed();
   void look_soon();
   void on_timer();
+  bool may_have_changed() const;
 
   const FirewallOptions options_;
   Loop& loop_;
@@ -82,9 +84,10 @@ class Firewall final : public PacketRules {
   std::optional<std::string> saved_;  // what the iptables that was found has said just now
   std::unique_ptr<Iptables> trying_;
 
-  std::unique_ptr<RuleWatch> watch_;  // null: this kernel tells nothing
-  bool changed_ = false;              // by anybody, since the look that was begun last
-  int mended_ = 0;                    // looks since the last timer that had to change something
+  std::unique_ptr<RuleWatch> watch_;          // null: this kernel tells nothing
+  bool changed_ = false;                      // by anybody, since the look that was begun last
+  std::optional<std::uint64_t> legacy_seen_;  // the rules of iptables-legacy at the latest look
+  int mended_ = 0;  // looks since the last timer that had to change something
   SubscriptionPtr timer_;
   SubscriptionPtr soon_;
 };

@@ -151,6 +151,15 @@ TEST_F(FirewallKeeperTest, TheIptablesThatDropsIsTheOneToAsk) {
   EXPECT_EQ(iptables("FLANNEL"), 0);
 }
 
+TEST_F(FirewallKeeperTest, ARuleOfIptablesLegacyComesBackWithTheTimer) {
+  shell("iptables-legacy -P FORWARD DROP");
+  start({.mode = FirewallMode::nftables, .rules = kAll});
+  next_look();  // our own change was one
+  shell("iptables-legacy -F FLANNEL-FWD");
+  next_look();
+  EXPECT_EQ(count("iptables-legacy-save", "-A FLANNEL-FWD"), 2);
+}
+
 TEST_F(FirewallKeeperTest, NothingIsTouchedWhereNothingIsAskedFor) {
   firewall.emplace(FirewallOptions{.rules = {.forward = false}, .docker = false}, *loop,
                    [] { ADD_FAILURE(); });

@@ -5,7 +5,6 @@
 #include <filesystem>
 #include <utility>
 
-#include "base/file.h"
 #include "kernel/program.h"
 
 namespace flannel {
@@ -20,11 +19,6 @@ std::string_view to_string(IptablesKind kind) {
       return "iptables-legacy";
   }
   return {};
-}
-
-bool legacy_tables_exist() {
-  const auto names = read_file("/proc/thread-self/net/ip_tables_names");
-  return names && !names->empty();
 }
 
 Result<std::unique_ptr<Iptables>> Iptables::find(IptablesKind kind, Loop& loop) {

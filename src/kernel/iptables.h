@@ -19,9 +19,6 @@ namespace flannel {
 enum class IptablesKind { system, nft, legacy };
 std::string_view to_string(IptablesKind kind);  // "iptables", "iptables-nft", "iptables-legacy"
 
-// Something has made tables of iptables-legacy in this network namespace.
-bool legacy_tables_exist();
-
 class Iptables {
  public:
   template <typename T>
