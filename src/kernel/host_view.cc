@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "kernel/netlink_socket.h"
+#include "kernel/route_dump.h"
 #include "kernel/rtnetlink.h"
 
 namespace flannel {
@@ -44,10 +45,8 @@ Result<std::vector<Interface>> read_interfaces(NetlinkSocket& socket) {
 }
 
 Result<std::vector<DefaultRoute>> read_default_routes(NetlinkSocket& socket) {
-  NetlinkBatch request;
-  dump_routes(request, RTPROT_UNSPEC);
   std::vector<DefaultRoute> routes;
-  const auto rows = TRY(dump_rows(socket, request, decode_route));
+  const auto rows = TRY(route_rows(socket, RTPROT_UNSPEC));
   for (const RouteRow& row : rows) {
     if (row.to != Cidr4{} || row.table != RT_TABLE_MAIN || row.type != RTN_UNICAST) continue;
     DefaultRoute route;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/leftovers.h"
+#include "kernel/route_dump.h"
 
 #include <fmt/format.h>
 #include <linux/rtnetlink.h>
@@ -72,7 +73,7 @@ void write_removal(NetlinkBatch& batch, const Leftover& leftover) {
 }  // namespace
 
 Result<std::vector<Leftover>> find_leftovers(NetlinkSocket& socket) {
-  NetlinkBatch ask_links, ask_routes, ask_nexthops;
+  NetlinkBatch ask_links, ask_nexthops;
   dump_links(ask_links);
   Links links;
   for (LinkRow& row : TRY_DURING(dump_rows(socket, ask_links, decode_link), "list the devices"))
@@ -90,8 +91,7 @@ Result<std::vector<Leftover>> find_leftovers(NetlinkSocket& socket) {
   }
 
   std::vector<Leftover> found;
-  dump_routes(ask_routes, kRouteProtocol);
-  for (RouteRow& row : TRY_DURING(dump_rows(socket, ask_routes, decode_route), "list our routes")) {
+  for (RouteRow& row : TRY_DURING(route_rows(socket, kRouteProtocol), "list our routes")) {
     if (is_ours(row)) found.push_back(leftover_of(std::move(row), links, ids));
   }
   for (const auto& [id, row] : ids) {

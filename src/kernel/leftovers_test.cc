@@ -40,6 +40,14 @@ TEST_F(LeftoversTest, AHostWithoutFlanneldHasNone) {
   EXPECT_EQ(found(), "");
 }
 
+TEST_F(LeftoversTest, ANamespaceThatNeverHadAnAddressHasNone) {
+  const FreshNetns fresh;
+  NetlinkSocket socket = open_socket();
+  const auto none = find_leftovers(socket);
+  ASSERT_TRUE(none) << none.error().text;
+  EXPECT_TRUE(none->empty());
+}
+
 TEST_F(LeftoversTest, AllThatTheBackendsMadeIsFoundAndGoes) {
   const std::string before = everything();
   open({.plain_routes = 1});

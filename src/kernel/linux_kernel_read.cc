@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "kernel/linux_kernel.h"
+#include "kernel/route_dump.h"
 
 namespace flannel {
 namespace {
@@ -110,9 +111,7 @@ Result<void> LinuxKernel::read_routes(const Scope& scope, Devices& devices, NetS
     if (is_ours(row)) unnamed.insert(row.id);
   }
 
-  NetlinkBatch request;
-  dump_routes(request, kRouteProtocol);
-  auto rows = TRY(dump_rows(socket_, request, decode_route));
+  auto rows = TRY(route_rows(socket_, kRouteProtocol));
   for (RouteRow& row : rows) {
     const auto nexthop = by_id.find(row.nexthop);
     const bool object_is_ours = nexthop != by_id.end() && is_ours(nexthop->second);
