@@ -42,7 +42,10 @@ Result<NetworkReport> report_on(std::string_view config_text, std::uint32_t unde
     report.warnings.emplace_back("EnableIPv6: this release carries IPv4 only");
   }
   if (report.config.enable_nftables) {
-    report.warnings.emplace_back("EnableNFTables: this release makes no firewall rules");
+    report.warnings.emplace_back(
+        "EnableNFTables: not needed: nftables is used wherever the kernel has it, and iptables "
+        "where "
+        "--firewall=iptables says so");
   }
   return report;
 }

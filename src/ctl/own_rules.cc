@@ -77,11 +77,15 @@ void add_nftables(std::vector<OwnRules>& found, std::vector<std::string>& unseen
     return;
   }
   const std::shared_ptr<Nftables> nft = *std::move(opened);
-  const auto table = nft->list_table(kNftTable);
-  if (!table && table.error().kind != ErrorKind::not_found) unseen.push_back(table.error().text);
-  if (!table) return;
-  found.push_back(
-      {{fmt::format("nftables: table {}", kNftTable)}, [nft] { return nft->run(render_nft({})); }});
+  auto tables = nft->tables();
+  if (!tables) return unseen.push_back(tables.error().text);
+  std::erase_if(*tables, [](const std::string& table) { return !is_own_nft_table(table); });
+  if (tables->empty()) return;
+  std::vector<std::string> lines;
+  for (const std::string& table : *tables)
+    lines.push_back(fmt::format("nftables: table {}", table));
+  found.push_back({std::move(lines),
+                   [nft, removal = remove_nft_tables(*tables)] { return nft->run(removal); }});
 }
 
 // False: it is not installed.

@@ -11,7 +11,7 @@
 namespace flannel {
 
 struct OwnRules {
-  std::vector<std::string> lines;  // "table ip flannel in nftables", what is there, for people
+  std::vector<std::string> lines;  // "nftables: table ip flannel-10.5.0.0-16", what is there
   std::function<Result<void>()> remove;
 };
 

@@ -59,10 +59,11 @@ void DaemonFlags::define_rules(Flags& flags) {
   flags.add({.name = "iptables-forward-rules",
              .help = "accept what is forwarded from and to the network"},
             iptables_forward_rules);
-  flags.add({.name = "firewall",
-             .help = "where rules are put: nftables, iptables, or auto, by EnableNFTables in the "
-                     "configuration"},
-            firewall);
+  flags.add(
+      {.name = "firewall",
+       .help = "where rules are put: nftables, iptables, or auto: nftables wherever the kernel has "
+               "it"},
+      firewall);
   flags.add({.name = "ip-blackhole-route",
              .help = "drop what goes to this host's subnet and no other route takes, instead of "
                      "sending it on by the default route"},

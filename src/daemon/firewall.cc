@@ -17,19 +17,6 @@ constexpr auto kSettle = std::chrono::milliseconds(20);
 // Against somebody who undoes what we do, looking at once so often is enough.
 constexpr int kMendsATimer = 10;
 
-// The chains that have rules of ours, that lead to them, or that say whether we are needed.
-bool may_be_about_us(const RuleChange& change) {
-  using Names = std::initializer_list<std::string_view>;
-  auto is_one_of = [&](Names names) {
-    return change.chain.empty() || change.chain.starts_with("FLANNEL-") ||
-           std::ranges::find(names, change.chain) != names.end();
-  };
-  if (change.table == "filter") return is_one_of({"FORWARD", "DOCKER-USER", "DOCKER-FORWARD"});
-  if (change.table == "nat") return is_one_of({"POSTROUTING"});
-  if (change.table == "raw") return is_one_of({"PREROUTING"});
-  return "ip " + std::string(change.table) == kNftTable;
-}
-
 }  // namespace
 
 Firewall::Firewall(FirewallOptions options, Loop& loop, std::function<void()> on_state)
@@ -70,35 +57,15 @@ void Firewall::begin() {
   soon_.reset();
   if (mode_) return look();
   open_watch();
-  if (auto chosen = choose_nft(); !chosen) return finish(std::move(chosen));
-  find_iptables({IptablesKind::system, IptablesKind::nft, IptablesKind::legacy});
-}
-
-void Firewall::choose(FirewallMode mode, std::string_view kind, std::string_view why) {
-  mode_ = mode;
-  log::info("packet filter chosen", {{"kind", std::string(kind)}, {"why", std::string(why)}});
-}
-
-// Where nftables is asked for, what masquerades need not wait for the programs of iptables.
-Result<void> Firewall::choose_nft() {
-  const bool open_choice = options_.mode == FirewallMode::automatic;
-  if (open_choice ? !config_wants_nft_ : options_.mode != FirewallMode::nftables) return {};
-  if (auto opened = open_nft(); !opened) {
-    if (!open_choice) return opened;
-    log::warning("no nftables", {{"why", opened.error().text}});
-    return {};
-  }
-  choose(FirewallMode::nftables, "nftables",
-         open_choice ? "the network configuration says so" : "--firewall says so");
-  TRY(keep_nft());
-  log::info("our rules stand", {{"in", kNftTable}});
-  done_once_ = true;
-  return {};
+  if (auto tried = try_nftables(); !tried) return finish(std::move(tried));
+  look_at_others();
 }
 
 void Firewall::open_watch() {
   if (watch_) return;
-  auto opened = RuleWatch::open(loop_, may_be_about_us, [this] { on_rules_changed(); });
+  auto opened = RuleWatch::open(
+      loop_, [this](const RuleChange& change) { return may_be_about_us(change); },
+      [this] { on_rules_changed(); });
   if (opened) {
     watch_ = *std::move(opened);
   } else {
@@ -107,75 +74,109 @@ void Firewall::open_watch() {
   }
 }
 
-// The first that is installed, unless it has nothing to do with what drops and a later one has.
-void Firewall::find_iptables(std::vector<IptablesKind> kinds) {
-  while (!kinds.empty()) {
-    const IptablesKind kind = kinds.front();
-    kinds.erase(kinds.begin());
-    auto found = Iptables::find(kind, loop_);
-    // To ask iptables-legacy would make tables for it.
-    if (!found || (iptables_ && iptables_->is_same(**found)) ||
-        (kind == IptablesKind::legacy && iptables_ && !legacy_tables_exist())) {
-      continue;
-    }
-    trying_ = *std::move(found);
-    trying_->save([this, kinds](const Result<std::string>& text) {
-      auto tried = std::move(trying_);
-      const bool drops = text && forward_may_drop(parse_iptables(*text, "filter"));
-      if (drops && iptables_) {
-        log::warning("the rules that drop forwarded packets are not in the system's iptables",
-                     {{"system", iptables_->name()}, {"used", tried->name()}});
-      }
-      if (text && (drops || !iptables_)) {
-        iptables_ = std::move(tried);
-        saved_ = *text;
-      }
-      find_iptables(drops ? std::vector<IptablesKind>() : kinds);
-    });
-    return;
-  }
-  decide();
+// The chains that have rules of ours, that lead to them, or that say whether we are needed.
+bool Firewall::may_be_about_us(const RuleChange& change) const {
+  using Names = std::initializer_list<std::string_view>;
+  auto is_one_of = [&](Names names) {
+    return change.chain.empty() || change.chain.starts_with("FLANNEL-") ||
+           std::ranges::find(names, change.chain) != names.end();
+  };
+  if (change.table == "filter") return is_one_of({"FORWARD", "DOCKER-USER", "DOCKER-FORWARD"});
+  if (change.table == "nat") return is_one_of({"POSTROUTING"});
+  if (change.table == "raw") return is_one_of({"PREROUTING"});
+  return rules_ && "ip " + std::string(change.table) == nft_table(rules_->network);
 }
 
-void Firewall::decide() {
-  if (mode_) return iptables_ ? look_at_iptables() : finish({});
-  if (iptables_) {
-    const bool asked = options_.mode == FirewallMode::iptables;
-    const char* why = asked               ? "--firewall says so"
-                      : config_wants_nft_ ? "nftables cannot be used"
-                                          : "the network configuration says so";
-    choose(FirewallMode::iptables, iptables_->name(), why);
-    return look();
+// Its rules stand before anything is removed that did their work until now.
+Result<void> Firewall::try_nftables() {
+  if (options_.mode == FirewallMode::iptables) return {};
+  const bool asked = options_.mode == FirewallMode::nftables;
+  auto put = [&]() -> Result<void> {
+    table_ = TRY(OwnTable::open());
+    return keep_table();
+  }();
+  if (!put) {
+    table_.reset();
+    if (asked) return put;
+    why_no_nftables_ = put.error().text;
+    return {};
   }
-  if (options_.mode == FirewallMode::iptables) {
-    return finish(fail(ErrorKind::not_found, "iptables is not installed"));
-  }
-  if (auto opened = open_nft(); !opened) return finish(std::move(opened));
-  choose(FirewallMode::nftables, "nftables", "iptables is not installed");
-  look();
-}
-
-Result<void> Firewall::open_nft() {
-  if (!nft_) nft_ = TRY(Nftables::open());
+  mode_ = FirewallMode::nftables;
+  done_once_ = true;
+  log::info("packet filter chosen",
+            {{"kind", "nftables"}, {"why", asked ? "--firewall says so" : "the kernel has it"}});
+  log::info("our rules stand", {{"in", nft_table(rules_->network)}});
   return {};
 }
 
 void Firewall::look() {
   if (*mode_ == FirewallMode::nftables) {
-    if (auto kept = keep_nft(); !kept) return finish(std::move(kept));
+    if (auto kept = keep_table(); !kept) return finish(std::move(kept));
     done_once_ = true;  // what iptables is asked for besides are accepts
-    if (!iptables_) return finish({});
-  } else if (fresh_) {
-    remove_nft();
+  }
+  look_at_others();
+}
+
+Result<void> Firewall::keep_table() {
+  if (!fresh_) {
+    if (TRY(table_->mend(*rules_))) ++mended_;
+    return {};
+  }
+  auto done = table_->put(*rules_);
+  if (!done && give_up_random_ports(done.error())) done = table_->put(*rules_);
+  return done;
+}
+
+void Firewall::look_at_others() {
+  const auto fingerprint = legacy_rules_fingerprint();
+  legacy_seen_ = fingerprint ? std::optional(*fingerprint) : std::nullopt;
+  auto places = iptables_places();
+  if (!places) return finish(Failure(places.error()));
+  if (!iptables_ || *places != places_) return search_iptables(*places);
+  look_at_iptables();
+}
+
+// Without programs: on a host that has no rules of iptables none is run.
+Result<IptablesPlaces> Firewall::iptables_places() {
+  if (mode_ != FirewallMode::nftables) return IptablesPlaces{true, true};
+  return IptablesPlaces{TRY(table_->has_iptables_rules()), legacy_tables_exist()};
+}
+
+void Firewall::search_iptables(IptablesPlaces places) {
+  iptables_.reset();
+  const bool news = !(std::exchange(places_, places) == places);
+  if (!places.any()) return finish({});
+  search_ = std::make_unique<IptablesSearch>(loop_, places);
+  search_->start([this, news](std::optional<IptablesSearch::Found> found) {
+    if (!found && news && mode_) {
+      log::warning("there are rules of iptables here, and its programs cannot be used");
+    }
+    on_found(std::move(found));
+  });
+}
+
+void Firewall::on_found(std::optional<IptablesSearch::Found> found) {
+  if (!found && mode_) return finish({});
+  if (!found) {
+    const std::string also = why_no_nftables_.empty() ? "" : "; " + why_no_nftables_;
+    return finish(fail(ErrorKind::not_found, "iptables is not installed" + also));
+  }
+  iptables_ = std::move(found->iptables);
+  saved_ = std::move(found->saved);
+  if (!mode_) {
+    mode_ = FirewallMode::iptables;
+    const std::string why = options_.mode == FirewallMode::iptables
+                                ? "--firewall says so"
+                                : "nftables cannot be used: " + why_no_nftables_;
+    log::info("packet filter chosen", {{"kind", iptables_->name()}, {"why", why}});
+    if (config_wants_nft_) {
+      log::warning("EnableNFTables of the network configuration is not followed", {{"why", why}});
+    }
   }
   look_at_iptables();
 }
 
 void Firewall::look_at_iptables() {
-  legacy_seen_.reset();
-  if (iptables_->is_legacy()) {
-    if (const auto now = legacy_rules_fingerprint()) legacy_seen_ = *now;
-  }
   if (saved_) {
     const std::string text = *std::exchange(saved_, std::nullopt);
     return on_saved(text);
@@ -186,46 +187,15 @@ void Firewall::look_at_iptables() {
   });
 }
 
-Result<void> Firewall::keep_nft() {
-  if (!fresh_) {
-    const auto listing = nft_->list_table(kNftTable);
-    if (listing && *listing == nft_listing_) return {};
-    if (!listing && listing.error().kind != ErrorKind::not_found) return Failure(listing.error());
-    log::warning("our rules were changed by others, putting them back", {{"in", kNftTable}});
-    ++mended_;
-  }
-  auto done = nft_->run(render_nft(*rules_));
-  if (!done && give_up_random_ports(done.error())) done = nft_->run(render_nft(*rules_));
-  if (!done) return done;
-  if (fresh_) {
-    for (const char* text : kNftRemoveUpstream)
-      (void)nft_->run(text);  // fails where the kernel has no such family: nothing to remove
-  }
-  nft_listing_ = TRY(nft_->list_table(kNftTable));
-  return {};
-}
-
-// What an earlier run in the other mode, or upstream, has left. Its absence is no trouble.
-void Firewall::remove_nft() {
-  if (!open_nft()) return;
-  if (nft_->list_table(kNftTable)) {
-    (void)nft_->run(render_nft({}));
-    log::info("removed the rules of an earlier run", {{"from", kNftTable}});
-  }
-  for (const char* text : kNftRemoveUpstream)
-    (void)nft_->run(text);
-  nft_.reset();  // and the library with it
-}
-
 // What masquerades and accepts.
 std::string Firewall::own_change(const IptablesTables& have) const {
   const auto moment = fresh_ ? IptablesMoment::start : IptablesMoment::resync;
   if (*mode_ == FirewallMode::iptables) {
     return nat_change(*rules_, have.nat, moment) + filter_change(*rules_, have.filter, moment);
   }
-  const std::string removal = fresh_ ? nat_removal(have.nat) : std::string();
-  if (forward_may_drop(have.filter)) return removal + filter_change(*rules_, have.filter, moment);
-  return removal + (fresh_ ? filter_removal(have.filter) : std::string());
+  const std::string nat = fresh_ ? nat_handover(*rules_, have.nat) : std::string();
+  if (forward_may_drop(have.filter)) return nat + filter_change(*rules_, have.filter, moment);
+  return nat + (fresh_ ? filter_handover(*rules_, have.filter) : std::string());
 }
 
 std::string Firewall::docker_lines(const IptablesTables& have) const {
@@ -237,7 +207,7 @@ void Firewall::on_saved(const std::string& text) {
   const IptablesTables have = parse_iptables_tables(text);
   const std::string own = own_change(have);
   const std::string docker = docker_lines(have);
-  if (own.empty() && docker.empty()) return finish({});
+  if (own.empty() && docker.empty()) return on_changed({});
   ++mended_;
   if (!fresh_ && !own.empty()) {
     log::warning("Some iptables rules are missing; putting them back", {{"in", iptables_->name()}});
@@ -247,10 +217,31 @@ void Firewall::on_saved(const std::string& text) {
                               : "our rules in Docker's tables removed");
   }
   iptables_->restore(own + docker, [this, have](Result<void> restored) {
-    if (restored || !give_up_random_ports(restored.error())) return finish(std::move(restored));
+    if (restored || !give_up_random_ports(restored.error())) return on_changed(std::move(restored));
     iptables_->restore(own_change(have) + docker_lines(have),
-                       [this](Result<void> plain) { finish(std::move(plain)); });
+                       [this](Result<void> plain) { on_changed(std::move(plain)); });
   });
+}
+
+// Ours stand: what an earlier run, or upstream, has elsewhere goes.
+void Firewall::on_changed(Result<void> changed) {
+  if (!changed) return finish(std::move(changed));
+  if (fresh_ && *mode_ == FirewallMode::iptables) remove_table();
+  if (!search_) return finish({});
+  search_->free_others([this] {
+    const auto done = std::move(search_);
+    finish({});
+  });
+}
+
+// That there is no nftables here is no trouble.
+void Firewall::remove_table() {
+  auto table = OwnTable::open();
+  const auto removed =
+      table ? (*table)->remove(rules_->network) : Failure(std::move(table.error()));
+  if (!removed) return;
+  for (const std::string& name : *removed)
+    log::info("removed the rules of an earlier run", {{"from", name}});
 }
 
 // Old kernels and old iptables know no random ports; the rules matter more.
@@ -304,9 +295,11 @@ void Firewall::on_timer() {
 // Where the kernel tells of every change there is nothing to look for.
 bool Firewall::may_have_changed() const {
   if (!watch_ || changed_ || fresh_ || !trouble_.empty()) return true;
-  if (!iptables_ || !iptables_->is_legacy()) return false;
+  const bool uses_legacy = iptables_ && iptables_->is_legacy();
+  // Docker may come by it at any time.
+  if (!uses_legacy && *mode_ == FirewallMode::iptables) return false;
   const auto now = legacy_rules_fingerprint();
-  return !now || legacy_seen_ != *now;
+  return now ? legacy_seen_ != *now : uses_legacy;
 }
 
 }  // namespace flannel

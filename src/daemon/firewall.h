@@ -2,11 +2,12 @@
 // Keeps our rules in the packet filter: looks at them when the kernel tells of a change, and puts
 // back what is missing. docs/firewall.md.
 //
-//   want ─▶ nftables? ─▶ which iptables? ─▶ look ─▶ change, if needed ─▶ wait ─▶ look
+//   want ─▶ nftables? ─▶ is iptables used here? ─▶ look ─▶ change, if needed ─▶ wait ─▶ look
 //
-// In the mode nftables what masquerades is a table of our own; iptables gets only the accepts, and
-// only where it would drop: an accept in a table of ours overrules no drop in another. What
-// Docker's own rules need goes into Docker's tables, in either mode.
+// In the mode nftables what masquerades is a table of our own, and no program is run on a host
+// without rules of iptables. Where it has some, those that did our work before are removed, and it
+// gets the accepts where it would drop: an accept in a table of ours overrules no drop in another.
+// What Docker's own rules need goes into Docker's tables, in either mode.
 #pragma once
 
 #include <cstdint>
@@ -14,13 +15,13 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "daemon/firewall_options.h"
+#include "daemon/iptables_search.h"
+#include "daemon/own_table.h"
 #include "daemon/packet_rules.h"
 #include "kernel/iptables.h"
-#include "kernel/nftables.h"
 #include "kernel/rule_watch.h"
 #include "loop/loop.h"
 #include "rules/docker_rules.h"
@@ -44,18 +45,20 @@ class Firewall final : public PacketRules {
  private:
   void begin();
   void open_watch();
-  void choose(FirewallMode mode, std::string_view kind, std::string_view why);
-  Result<void> choose_nft();
-  void find_iptables(std::vector<IptablesKind> kinds);
-  void decide();
-  Result<void> open_nft();
+  bool may_be_about_us(const RuleChange& change) const;
+  Result<void> try_nftables();
   void look();
-  Result<void> keep_nft();
-  void remove_nft();
+  Result<void> keep_table();
+  void look_at_others();
+  Result<IptablesPlaces> iptables_places();
+  void search_iptables(IptablesPlaces places);
+  void on_found(std::optional<IptablesSearch::Found> found);
   void look_at_iptables();
   void on_saved(const std::string& text);
   std::string own_change(const IptablesTables& have) const;
   std::string docker_lines(const IptablesTables& have) const;
+  void on_changed(Result<void> changed);
+  void remove_table();
   bool give_up_random_ports(const Error& error);
   void finish(Result<void> result);
   void on_rules_changed();
@@ -78,11 +81,12 @@ class Firewall final : public PacketRules {
   std::string trouble_;
 
   std::optional<FirewallMode> mode_;  // decided
-  std::unique_ptr<Nftables> nft_;
-  std::string nft_listing_;  // of our table, as it was made
-  std::unique_ptr<Iptables> iptables_;
-  std::optional<std::string> saved_;  // what the iptables that was found has said just now
-  std::unique_ptr<Iptables> trying_;
+  std::unique_ptr<OwnTable> table_;   // in the mode nftables
+  std::string why_no_nftables_;
+  IptablesPlaces places_;  // at the latest search
+  std::unique_ptr<IptablesSearch> search_;
+  std::unique_ptr<Iptables> iptables_;  // that has to be looked at
+  std::optional<std::string> saved_;    // what it has said just now
 
   std::unique_ptr<RuleWatch> watch_;          // null: this kernel tells nothing
   bool changed_ = false;                      // by anybody, since the look that was begun last

@@ -7,7 +7,7 @@
 
 namespace flannel {
 
-// automatic: what the network configuration says, the other one where that is not installed.
+// automatic: nftables, and iptables where that cannot be used.
 enum class FirewallMode { automatic, nftables, iptables };
 
 struct FirewallOptions {

@@ -3,6 +3,7 @@
 #include "daemon/firewall.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include "loop/epoll_loop.h"
 #include "support/fresh_netns.h"
@@ -47,23 +48,76 @@ class FirewallKeeperTest : public NetnsTest {
 
 constexpr RuleOptions kAll{.masquerade = true};
 
-TEST_F(FirewallKeeperTest, TheConfigurationChoosesThePacketFilter) {
+int faults_of_children() {
+  rusage used{};
+  ::getrusage(RUSAGE_CHILDREN, &used);
+  return static_cast<int>(used.ru_minflt);
+}
+
+TEST_F(FirewallKeeperTest, NftablesIsTheDefaultAndNeedsNoProgram) {
+  const int before = faults_of_children();
   start({.rules = kAll});
+  EXPECT_EQ(faults_of_children(), before) << "any child has some";
+  EXPECT_EQ(nft("table ip flannel-10.5.0.0-16 "), 1);
+  EXPECT_EQ(nft("masquerade fully-random"), 2);
+  EXPECT_EQ(shell("iptables-nft-save; iptables-legacy-save"), "");
+}
+
+TEST_F(FirewallKeeperTest, TheFlagOfTheHostOverrulesTheConfiguration) {
+  config.enable_nftables = true;
+  start({.mode = FirewallMode::iptables, .rules = kAll});
   EXPECT_EQ(iptables("-A FLANNEL-POSTRTG"), 6);
   EXPECT_EQ(iptables("-A FLANNEL-FWD"), 2);
-  EXPECT_EQ(nft("table ip flannel "), 0);
+  EXPECT_EQ(nft("table ip flannel"), 0);
 }
 
 TEST_F(FirewallKeeperTest, WhatTheOtherPacketFilterHadGoes) {
-  start({.rules = kAll});
-  config.enable_nftables = true;
+  start({.mode = FirewallMode::iptables, .rules = kAll});
   start({.rules = kAll});
   EXPECT_EQ(iptables("FLANNEL"), 0);
   EXPECT_EQ(nft("masquerade fully-random"), 2);
-  shell("nft add table ip flannel-ipv4");
+  shell("nft 'add table ip flannel-ipv4; add table ip flannel'");
   start({.mode = FirewallMode::iptables, .rules = kAll});
   EXPECT_EQ(nft("table ip flannel"), 0) << "of upstream too";
   EXPECT_EQ(iptables("-A FLANNEL-POSTRTG"), 6);
+}
+
+// As the node's flannel was, whose "iptables" was another one than the system has now.
+TEST_F(FirewallKeeperTest, WhatAnyIptablesHadGoes) {
+  for (const char* program : {"iptables-nft-restore", "iptables-legacy-restore"}) {
+    shell(std::string(program) + R"( <<END
+*nat
+:FLANNEL-POSTRTG - [0:0]
+-A POSTROUTING -m comment --comment "flanneld masq" -j FLANNEL-POSTRTG
+-A POSTROUTING -s 10.5.0.0/16 ! -d 224.0.0.0/4 -j MASQUERADE
+COMMIT
+*filter
+-A FORWARD -s 10.5.0.0/16 -j ACCEPT
+COMMIT
+END
+)");
+  }
+  for (const auto mode : {FirewallMode::automatic, FirewallMode::iptables}) {
+    start({.mode = mode, .rules = kAll});
+    EXPECT_EQ(count("iptables-legacy-save", "FLANNEL"), 0);
+    EXPECT_EQ(iptables("-A POSTROUTING -s 10.5.0.0/16"), 0) << "v0.10 had no chains";
+    EXPECT_EQ(iptables("-A FORWARD -s 10.5.0.0/16"), 0);
+    EXPECT_EQ(iptables("FLANNEL") > 0, mode == FirewallMode::iptables);
+  }
+}
+
+TEST_F(FirewallKeeperTest, AnotherNetworkOnTheHostKeepsItsRules) {
+  for (const auto mode : {FirewallMode::nftables, FirewallMode::iptables}) {
+    start({.mode = mode, .rules = kAll});
+    Firewall other({.mode = mode, .rules = kAll}, *loop, [this] { loop->stop(); });
+    NetworkConfig others;
+    others.network = Cidr4::parse("10.9.0.0/16").value();
+    other.want(others, Cidr4::parse("10.9.1.0/24").value());
+    while (!other.in_place())
+      next_look();
+    EXPECT_EQ(iptables("10.5.1.0/24") + nft("10.5.1.0/24"), mode == FirewallMode::nftables ? 3 : 6);
+    EXPECT_EQ(iptables("10.9.1.0/24") + nft("10.9.1.0/24"), mode == FirewallMode::nftables ? 3 : 6);
+  }
 }
 
 TEST_F(FirewallKeeperTest, DeletedRulesComeBack) {
@@ -76,10 +130,10 @@ TEST_F(FirewallKeeperTest, DeletedRulesComeBack) {
 
 TEST_F(FirewallKeeperTest, ADeletedTableComesBack) {
   start({.mode = FirewallMode::nftables, .rules = kAll});
-  shell("nft delete table ip flannel");
+  shell("nft delete table ip flannel-10.5.0.0-16");
   next_look();
   EXPECT_EQ(nft("masquerade"), 2);
-  shell("nft add rule ip flannel forward drop");
+  shell("nft add rule ip flannel-10.5.0.0-16 forward drop");
   next_look();
   EXPECT_EQ(nft("drop"), 0);
 }
@@ -147,6 +201,15 @@ TEST_F(FirewallKeeperTest, SwitchedOffDockersTablesAreFreedOfUs) {
 TEST_F(FirewallKeeperTest, TheIptablesThatDropsIsTheOneToAsk) {
   shell("iptables-legacy -P FORWARD DROP");
   start({.mode = FirewallMode::nftables, .rules = kAll});
+  EXPECT_EQ(count("iptables-legacy-save", "-A FLANNEL-FWD"), 2);
+  EXPECT_EQ(iptables("FLANNEL"), 0);
+}
+
+// Of which the kernel does not tell.
+TEST_F(FirewallKeeperTest, IptablesLegacyThatBeginsToDropIsSeenByTheTimer) {
+  start({.rules = kAll});
+  shell("iptables-legacy -P FORWARD DROP");
+  next_look();
   EXPECT_EQ(count("iptables-legacy-save", "-A FLANNEL-FWD"), 2);
   EXPECT_EQ(iptables("FLANNEL"), 0);
 }

@@ -24,6 +24,7 @@ namespace {
 
 const Cidr4 kNetwork = Cidr4::parse("10.5.0.0/16").value();
 const Cidr4 kSubnet = Cidr4::parse("10.5.1.0/24").value();
+const std::string kTable = nft_table(kNetwork);
 
 // A namespace that a process holds; addressed by its pid.
 class Neighbour {
@@ -183,17 +184,17 @@ TEST_F(FirewallTest, NftMasqueradesWhatLeavesTheNetworkAndNothingElse) {
 
 TEST_F(FirewallTest, NftSeesWhetherItsTableIsAsItWas) {
   auto nft = Nftables::open().value();
-  EXPECT_EQ(nft->list_table(kNftTable).error().kind, ErrorKind::not_found);
+  EXPECT_EQ(nft->list_table(kTable).error().kind, ErrorKind::not_found);
   ASSERT_TRUE(nft->run(render_nft(rules())));
-  const std::string fresh = nft->list_table(kNftTable).value();
+  const std::string fresh = nft->list_table(kTable).value();
   ASSERT_TRUE(nft->run(render_nft(rules())));
-  EXPECT_EQ(nft->list_table(kNftTable).value(), fresh) << "twice is as once";
-  shell("nft flush chain ip flannel postrouting");
-  EXPECT_NE(nft->list_table(kNftTable).value(), fresh);
+  EXPECT_EQ(nft->list_table(kTable).value(), fresh) << "twice is as once";
+  shell("nft flush chain ip flannel-10.5.0.0-16 postrouting");
+  EXPECT_NE(nft->list_table(kTable).value(), fresh);
   ASSERT_TRUE(nft->run(render_nft(rules())));
-  EXPECT_EQ(nft->list_table(kNftTable).value(), fresh);
+  EXPECT_EQ(nft->list_table(kTable).value(), fresh);
   ASSERT_TRUE(nft->run(render_nft(rules({.forward = false}))));
-  EXPECT_EQ(nft->list_table(kNftTable).error().kind, ErrorKind::not_found);
+  EXPECT_EQ(nft->list_table(kTable).error().kind, ErrorKind::not_found);
 }
 
 TEST_F(FirewallTest, AnNftTransactionIsAllOrNothing) {
@@ -206,12 +207,15 @@ TEST_F(FirewallTest, AnNftTransactionIsAllOrNothing) {
   EXPECT_EQ(nft->list_table("ip one").error().kind, ErrorKind::not_found);
 }
 
-TEST_F(FirewallTest, TablesOfUpstreamGoAndThoseOfOthersStay) {
+TEST_F(FirewallTest, WhatOursTakesThePlaceOfGoesInTheSameTransactionAndOthersStay) {
   auto nft = Nftables::open().value();
-  shell("nft add table ip flannel-ipv4; nft add table ip6 flannel-ipv6; nft add table ip mine");
-  for (const char* text : kNftRemoveUpstream)
-    EXPECT_TRUE(nft->run(text));
-  EXPECT_EQ(shell("nft list tables"), "table ip mine\n");
+  shell(
+      "nft 'add table ip flannel; add table ip flannel-ipv4; add table ip6 flannel-ipv6; "
+      "add table ip flannel-10.4.0.0-15; add table ip flannel-10.9.0.0-16; add table ip mine'");
+  const auto tables = nft->tables().value();
+  ASSERT_TRUE(nft->run(render_nft(rules(), nft_tables_before(tables, kNetwork))));
+  EXPECT_EQ(shell("nft list tables | sort"),
+            "table ip flannel-10.5.0.0-16\ntable ip flannel-10.9.0.0-16\ntable ip mine\n");
 }
 
 // By a real iptables over nftables, and by the one from before.

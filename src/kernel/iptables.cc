@@ -40,7 +40,8 @@ Iptables::Iptables(std::string name, std::string save, std::string restore, Loop
 }
 
 bool Iptables::is_legacy() const {
-  return program_.find("legacy") != std::string::npos;
+  // Before there were two the program had no such word in its name.
+  return program_.find("nft") == std::string::npos;
 }
 
 void Iptables::save(Reply<std::string> reply) {

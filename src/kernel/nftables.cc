@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <utility>
 
@@ -90,11 +91,22 @@ Result<void> Nftables::run(const std::string& commands) {
   return {};
 }
 
-Result<std::string> Nftables::list_table(const std::string& table) {
-  const std::string tables = TRY(output_of("list tables"));
-  for (const std::string_view line : split(tables, '\n')) {
-    if (trim(line) == "table " + table) return output_of("list table " + table);
+Result<std::vector<std::string>> Nftables::tables() {
+  const std::string listing = TRY(output_of("list tables"));
+  std::vector<std::string> names;
+  for (std::string_view line : split(listing, '\n')) {
+    constexpr std::string_view kWord = "table ";
+    line = trim(line);
+    if (line.starts_with(kWord)) names.emplace_back(line.substr(kWord.size()));
   }
+  return names;
+}
+
+Result<std::string> Nftables::list_table(const std::string& table) {
+  auto listing = output_of("list table " + table);
+  if (listing) return listing;
+  const auto names = TRY(tables());
+  if (std::ranges::find(names, table) != names.end()) return listing;
   return fail(ErrorKind::not_found, "there is no table " + table + " in nftables");
 }
 

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 
@@ -22,8 +23,11 @@ class Nftables {
   // All commands or none. The error has what nft says, on one line.
   Result<void> run(const std::string& commands);
 
-  // The table ("ip flannel") as nft lists it: the same text for the same rules, whatever their
-  // handles. ErrorKind::not_found: there is no such table.
+  // The names of all tables, "ip filter".
+  Result<std::vector<std::string>> tables();
+
+  // A table as nft lists it: the same text for the same rules, whatever their handles.
+  // ErrorKind::not_found: there is no such table.
   Result<std::string> list_table(const std::string& table);
 
  private:

@@ -107,40 +107,85 @@ std::string parent_lines(const OwnChain& chain, const Rules& have, const Rules& 
                     [](std::string_view rule) { return rule == "-j RETURN"; });
 }
 
+// A rule of another flannel on this host, in the chain that all of them use: it has networks, and
+// none of them is of ours.
+bool is_of_another(std::string_view rule, const Cidr4& network) {
+  bool others = false;
+  for (const std::string_view word : split(rule, ' ')) {
+    const auto net = Cidr4::parse(word);
+    if (net && net->overlaps(network)) return false;
+    others = others || net;
+  }
+  return others;
+}
+
+Rules rules_of_another(const IptablesTable& table, const OwnChain& chain, const Cidr4& network) {
+  Rules rules = rules_in(table, chain.name);
+  std::erase_if(rules, [&](const std::string& rule) { return !is_of_another(rule, network); });
+  return rules;
+}
+
+// The chain with `wanted`, and behind it with `others`: of a rule that several have, which is the
+// one about the mark, everybody needs it ahead of his own.
+std::string fill(const OwnChain& chain, const Rules& wanted, const Rules& others) {
+  std::string lines = fmt::format(":{} - [0:0]\n", chain.name);  // makes the chain, or empties it
+  for (const Rules* rules : {&wanted, &others}) {
+    for (const std::string& rule : *rules)
+      lines += fmt::format("-A {} {}\n", chain.name, rule);
+  }
+  return lines;
+}
+
+std::string in_table(const OwnChain& chain, const std::string& lines) {
+  return lines.empty() ? lines : fmt::format("*{}\n{}COMMIT\n", chain.table, lines);
+}
+
 std::string change(const OwnChain& chain, const IptablesTable& table, const std::vector<Rule>& list,
                    const RuleSet& rules, IptablesMoment moment) {
   if (list.empty()) return {};
   const Rules wanted = render_all(list, chain.comment, rules.fully_random);
-  const Rules have = rules_in(table, chain.name);
   const bool fresh = moment == IptablesMoment::start;
+  Rules own = rules_in(table, chain.name);
+  Rules others = fresh ? rules_of_another(table, chain, rules.network) : own;
+  std::erase_if(others, [&](const std::string& rule) { return contains(wanted, rule); });
+  const bool in_order = contains_in_order(own, wanted);
+  std::erase_if(own, [&](const std::string& rule) { return contains(others, rule); });
+  const bool filled = table.has(chain.name) && in_order && (!fresh || own == wanted);
   const Rules old = fresh ? rules_of_old(chain, list, rules.network) : Rules();
-  const bool filled =
-      table.has(chain.name) && (fresh ? have == wanted : contains_in_order(have, wanted));
-  std::string lines;
-  if (!filled) {
-    lines += fmt::format(":{} - [0:0]\n", chain.name);  // makes the chain, or empties it
-    for (const std::string& rule : have) {
-      if (!fresh && !contains(wanted, rule)) lines += fmt::format("-A {} {}\n", chain.name, rule);
-    }
-    for (const std::string& rule : wanted)
-      lines += fmt::format("-A {} {}\n", chain.name, rule);
-  }
-  lines += parent_lines(chain, rules_in(table, chain.parent), old);
-  return lines.empty() ? lines : fmt::format("*{}\n{}COMMIT\n", chain.table, lines);
+  return in_table(chain, (filled ? std::string() : fill(chain, wanted, others)) +
+                             parent_lines(chain, rules_in(table, chain.parent), old));
 }
 
-std::string removal(const OwnChain& chain, const IptablesTable& table) {
+// All that leads to the chain or has its comment, the chain itself, and `old`.
+std::string removal_lines(const OwnChain& chain, const IptablesTable& table, const Rules& old) {
   std::string lines;
   for (const auto& [parent, rules] : table.rules) {
-    for (const std::string& rule : rules) {
-      const bool leads_there = rule.ends_with(std::string("-j ") + chain.name);
-      if (leads_there || (rule.find(chain.comment) != std::string::npos && parent != chain.name)) {
-        lines += fmt::format("-D {} {}\n", parent, rule);
-      }
-    }
+    if (parent == chain.name) continue;
+    lines += delete_rules(parent, rules, [&, is_parent = parent == chain.parent](auto rule) {
+      return rule.ends_with(std::string("-j ") + chain.name) ||
+             rule.find(chain.comment) != std::string_view::npos ||
+             (is_parent && contains(old, std::string(rule)));
+    });
   }
   if (table.has(chain.name)) lines += fmt::format("-F {0}\n-X {0}\n", chain.name);
-  return lines.empty() ? lines : fmt::format("*{}\n{}COMMIT\n", chain.table, lines);
+  return lines;
+}
+
+// Another flannel's rules stay, and so does the way to them.
+std::string handover(const OwnChain& chain, const IptablesTable& table,
+                     const std::vector<Rule>& list, const RuleSet& rules) {
+  const Rules old = rules_of_old(chain, list, rules.network);
+  const Rules others = rules_of_another(table, chain, rules.network);
+  if (others.empty()) return in_table(chain, removal_lines(chain, table, old));
+  Rules kept = rules_in(table, chain.name);
+  std::erase_if(kept, [&](const std::string& rule) {
+    return !contains(others, rule) && rule.find("--mark") == std::string::npos;
+  });
+  const bool has_ours = kept != rules_in(table, chain.name);
+  return in_table(chain,
+                  (has_ours ? fill(chain, kept, {}) : std::string()) +
+                      delete_rules(chain.parent, rules_in(table, chain.parent),
+                                   [&](auto rule) { return contains(old, std::string(rule)); }));
 }
 
 }  // namespace
@@ -178,12 +223,20 @@ std::string filter_change(const RuleSet& rules, const IptablesTable& filter,
   return change(kForward, filter, rules.forward, rules, moment);
 }
 
+std::string nat_handover(const RuleSet& rules, const IptablesTable& nat) {
+  return handover(kMasquerade, nat, rules.masquerade, rules);
+}
+
+std::string filter_handover(const RuleSet& rules, const IptablesTable& filter) {
+  return handover(kForward, filter, rules.forward, rules);
+}
+
 std::string nat_removal(const IptablesTable& nat) {
-  return removal(kMasquerade, nat);
+  return in_table(kMasquerade, removal_lines(kMasquerade, nat, {}));
 }
 
 std::string filter_removal(const IptablesTable& filter) {
-  return removal(kForward, filter);
+  return in_table(kForward, removal_lines(kForward, filter, {}));
 }
 
 }  // namespace flannel

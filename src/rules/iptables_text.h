@@ -30,8 +30,9 @@ IptablesTable parse_iptables(std::string_view saved, std::string_view name);
 bool forward_may_drop(const IptablesTable& filter);
 
 enum class IptablesMoment {
-  start,   // our chain is filled anew: what an earlier run left in it goes
-  resync,  // what is missing is added: another flannel on this host may use the chain too
+  start,   // our chain is filled anew: what an earlier run left in it goes, for another network
+           // stays
+  resync,  // what is missing is added
 };
 
 // Input for `iptables-restore --noflush` that makes the table as `rules` wants it, in one step;
@@ -40,7 +41,12 @@ enum class IptablesMoment {
 std::string nat_change(const RuleSet& rules, const IptablesTable& nat, IptablesMoment moment);
 std::string filter_change(const RuleSet& rules, const IptablesTable& filter, IptablesMoment moment);
 
-// Input that removes our chains and all that leads to them; empty: there is nothing.
+// Input that makes the table free of what does the same as `rules`, which stand elsewhere now: our
+// chains, and those rules of flannel before v0.20; empty: there is nothing.
+std::string nat_handover(const RuleSet& rules, const IptablesTable& nat);
+std::string filter_handover(const RuleSet& rules, const IptablesTable& filter);
+
+// Input that removes our chains and all that leads to them, whatever network it was for.
 std::string nat_removal(const IptablesTable& nat);
 std::string filter_removal(const IptablesTable& filter);
 

@@ -62,11 +62,11 @@ TEST(IptablesTextTest, WhatIsThereIsLeftAlone) {
 }
 
 TEST(IptablesTextTest, WhatAnEarlierRunLeftGoesAtTheStart) {
-  const std::string old = "-A FLANNEL-POSTRTG -s 10.9.0.0/16 -j RETURN\n";
+  const std::string old = "-A FLANNEL-POSTRTG ! -s 10.42.0.0/16 -d 10.42.9.0/24 -j RETURN\n";
   const auto have = nat("-A POSTROUTING " + kMasqueradeJump + "\n" + old + kMasqueradeRules);
   EXPECT_EQ(nat_change(kRules, have, IptablesMoment::start),
             "*nat\n:FLANNEL-POSTRTG - [0:0]\n" + kMasqueradeRules + "COMMIT\n");
-  EXPECT_EQ(nat_change(kRules, have, IptablesMoment::resync), "") << "it may be another flannel's";
+  EXPECT_EQ(nat_change(kRules, have, IptablesMoment::resync), "");
 }
 
 TEST(IptablesTextTest, ADeletedRuleComesBackInItsPlaceAndOthersStay) {
@@ -74,8 +74,44 @@ TEST(IptablesTextTest, ADeletedRuleComesBackInItsPlaceAndOthersStay) {
   const auto line_end = kMasqueradeRules.find('\n') + 1;
   const auto have =
       nat("-A POSTROUTING " + kMasqueradeJump + "\n" + other + kMasqueradeRules.substr(line_end));
-  EXPECT_EQ(nat_change(kRules, have, IptablesMoment::resync),
-            "*nat\n:FLANNEL-POSTRTG - [0:0]\n" + other + kMasqueradeRules + "COMMIT\n");
+  for (const auto moment : {IptablesMoment::start, IptablesMoment::resync}) {
+    EXPECT_EQ(nat_change(kRules, have, moment),
+              "*nat\n:FLANNEL-POSTRTG - [0:0]\n" + kMasqueradeRules + other + "COMMIT\n");
+  }
+}
+
+TEST(IptablesTextTest, FlannelsForTwoNetworksShareTheChainAndComeToRest) {
+  const RuleSet others = plan_rules(Cidr4::parse("10.9.0.0/16").value(),
+                                    Cidr4::parse("10.9.1.0/24").value(), {.masquerade = true});
+  std::string now = nat_change(others, {}, IptablesMoment::start);
+  std::string change = nat_change(kRules, parse_iptables(now, "nat"), IptablesMoment::start);
+  now = change + "*nat\n-A POSTROUTING " + kMasqueradeJump + "\n";
+  for (const RuleSet& rules : {others, kRules}) {
+    for (const auto moment : {IptablesMoment::resync, IptablesMoment::start}) {
+      const std::string more = nat_change(rules, parse_iptables(now, "nat"), moment);
+      if (!more.empty()) now = more + "*nat\n-A POSTROUTING " + kMasqueradeJump + "\n";
+    }
+  }
+  const IptablesTable rest = parse_iptables(now, "nat");
+  EXPECT_EQ(rest.rules.at("FLANNEL-POSTRTG").size(), 11U) << now;
+  EXPECT_EQ(nat_change(others, rest, IptablesMoment::resync), "");
+  EXPECT_EQ(nat_change(kRules, rest, IptablesMoment::resync), "");
+}
+
+TEST(IptablesTextTest, WhatNftablesHasTakenOverGoesAndAnotherNetworksStays) {
+  const std::string jump = "-A POSTROUTING " + kMasqueradeJump + "\n";
+  EXPECT_EQ(nat_handover(kRules, nat(jump + kMasqueradeRules)),
+            nat_removal(nat(jump + kMasqueradeRules)));
+  const std::string mark = kMasqueradeRules.substr(0, kMasqueradeRules.find('\n') + 1);
+  const std::string other = "-A FLANNEL-POSTRTG -s 10.9.0.0/16 -j RETURN\n";
+  EXPECT_EQ(nat_handover(kRules, nat(jump + kMasqueradeRules + other)),
+            "*nat\n:FLANNEL-POSTRTG - [0:0]\n" + mark + other + "COMMIT\n");
+  EXPECT_EQ(nat_handover(kRules, nat(jump + mark + other)), "");
+  EXPECT_EQ(filter_handover(kRules, filter("",
+                                           "-A FORWARD -s 10.42.0.0/16 -j ACCEPT\n"
+                                           "-A FORWARD -s 10.9.0.0/16 -j ACCEPT\n")),
+            "*filter\n-D FORWARD -s 10.42.0.0/16 -j ACCEPT\nCOMMIT\n")
+      << "of v0.10";
 }
 
 TEST(IptablesTextTest, ADeletedJumpComesBackAndADoubleOneGoes) {

@@ -3,7 +3,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
+#include <optional>
 #include <string_view>
+
+#include "base/parse.h"
 
 namespace flannel {
 namespace {
@@ -37,13 +42,59 @@ std::string chain(const char* name, const char* hook, const std::vector<Rule>& r
   return text + "  }\n";
 }
 
+constexpr std::string_view kPrefix = "ip flannel-";
+constexpr std::string_view kEarlier = "ip flannel";
+constexpr std::string_view kUpstream[] = {"ip flannel-ipv4", "ip6 flannel-ipv6"};
+
+// Of "ip flannel-10.5.0.0-16"; nothing: the table is another.
+std::optional<Cidr4> network_of(std::string_view table) {
+  if (!table.starts_with(kPrefix)) return std::nullopt;
+  std::string text(table.substr(kPrefix.size()));
+  const auto dash = text.find('-');
+  if (dash == std::string::npos) return std::nullopt;
+  text[dash] = '/';
+  const auto network = Cidr4::parse(text);
+  // One that we would name so ourselves.
+  if (!network || nft_table(*network) != table) return std::nullopt;
+  return *network;
+}
+
 }  // namespace
 
-std::string render_nft(const RuleSet& rules) {
+std::string nft_table(const Cidr4& network) {
+  return fmt::format("{}{}-{}", kPrefix, to_string(network.base), network.bits);
+}
+
+bool is_own_nft_table(std::string_view table) {
+  return table == kEarlier || network_of(table);
+}
+
+std::vector<std::string> nft_tables_before(std::span<const std::string> tables,
+                                           const Cidr4& network) {
+  std::vector<std::string> before;
+  std::ranges::copy_if(tables, std::back_inserter(before), [&](std::string_view table) {
+    if (table == kEarlier || std::ranges::find(kUpstream, table) != std::end(kUpstream)) {
+      return true;
+    }
+    const auto other = network_of(table);
+    return other && *other != network && other->overlaps(network);
+  });
+  return before;
+}
+
+std::string remove_nft_tables(std::span<const std::string> tables) {
+  std::string text;
   // A table that is not there cannot be deleted, one that is can be added.
-  std::string text = fmt::format("add table {0}\ndelete table {0}\n", kNftTable);
+  for (const std::string& table : tables)
+    text += fmt::format("add table {0}\ndelete table {0}\n", table);
+  return text;
+}
+
+std::string render_nft(const RuleSet& rules, std::span<const std::string> gone) {
+  const std::string table = nft_table(rules.network);
+  std::string text = remove_nft_tables({&table, 1}) + remove_nft_tables(gone);
   if (rules.masquerade.empty() && rules.forward.empty()) return text;
-  text += fmt::format("table {} {{\n", kNftTable);
+  text += fmt::format("table {} {{\n", table);
   if (!rules.masquerade.empty()) {
     text += chain("postrouting", "type nat hook postrouting priority 100", rules.masquerade,
                   rules.fully_random);

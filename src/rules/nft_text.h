@@ -1,26 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
-// A rule set in the language of nft.
+// A rule set in the language of nft, in a table of its own for each network: several daemons on a
+// host have one each. No other table is touched, but for those that ours replaces.
 #pragma once
 
+#include <span>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "rules/rule_set.h"
 
 namespace flannel {
 
-// Our table; nothing in any other is touched, except that those which flannel upstream made are
-// removed.
-inline constexpr const char* kNftTable = "ip flannel";
+std::string nft_table(const Cidr4& network);  // "ip flannel-10.5.0.0-16"
 
-// Commands for one transaction that make our table be exactly this, whatever it was. No rules: that
-// make it go.
-std::string render_nft(const RuleSet& rules);
+// Made by flanneld, for whatever network; "ip flannel" by an earlier release.
+bool is_own_nft_table(std::string_view table);
 
-// Commands that remove the tables of flannel upstream, a text for each; one fails where the kernel
-// has no such family.
-inline constexpr const char* kNftRemoveUpstream[] = {
-    "add table ip flannel-ipv4\ndelete table ip flannel-ipv4\n",
-    "add table ip6 flannel-ipv6\ndelete table ip6 flannel-ipv6\n",
-};
+// Of all tables of the host those that the table of `network` takes the place of: an earlier
+// release's, one for a network that overlaps it, those of flannel upstream. A host has no two
+// networks that overlap, so such a one is from before the network was changed.
+std::vector<std::string> nft_tables_before(std::span<const std::string> tables,
+                                           const Cidr4& network);
+
+// Commands for one transaction that make our table be exactly this, whatever it was, and `gone` go.
+// No rules: ours goes too.
+std::string render_nft(const RuleSet& rules, std::span<const std::string> gone = {});
+
+// Commands that make these tables go, whether they are there or not.
+std::string remove_nft_tables(std::span<const std::string> tables);
 
 }  // namespace flannel

@@ -83,9 +83,9 @@ TEST_F(RuleSetTest, WhatIsNotAskedForIsNotThere) {
 
 TEST(NftTextTest, OneTransactionReplacesTheTable) {
   const RuleSet rules = plan_rules(kNetwork, kSubnet, {.masquerade = true});
-  EXPECT_EQ(render_nft(rules), R"(add table ip flannel
-delete table ip flannel
-table ip flannel {
+  EXPECT_EQ(render_nft(rules), R"(add table ip flannel-10.5.0.0-16
+delete table ip flannel-10.5.0.0-16
+table ip flannel-10.5.0.0-16 {
   chain postrouting {
     type nat hook postrouting priority 100; policy accept;
     meta mark & 0x4000 == 0x4000 return
@@ -106,7 +106,26 @@ table ip flannel {
 
 TEST(NftTextTest, WithoutRulesTheTableGoes) {
   EXPECT_EQ(render_nft(plan_rules(kNetwork, kSubnet, {.forward = false})),
-            "add table ip flannel\ndelete table ip flannel\n");
+            "add table ip flannel-10.5.0.0-16\ndelete table ip flannel-10.5.0.0-16\n");
+}
+
+TEST(NftTextTest, OfAllTablesThoseGoThatOursTakesThePlaceOf) {
+  const std::vector<std::string> gone = {"ip flannel", "ip flannel-10.0.0.0-8", "ip flannel-ipv4",
+                                         "ip flannel-10.5.7.0-24", "ip6 flannel-ipv6"};
+  std::vector<std::string> all = gone;
+  for (const char* other :
+       {"ip flannel-10.5.0.0-16", "ip flannel-10.6.0.0-16", "ip flannel-10.5.0.1-16", "ip filter",
+        "inet flannel", "ip flannel-", "ip flannel-x-16", "ip flannel-10.5.0.0"}) {
+    all.emplace_back(other);
+  }
+  EXPECT_EQ(nft_tables_before(all, kNetwork), gone);
+}
+
+TEST(NftTextTest, FlanneldsTablesAreKnownByTheirName) {
+  EXPECT_TRUE(is_own_nft_table("ip flannel"));
+  EXPECT_TRUE(is_own_nft_table(nft_table(kNetwork)));
+  EXPECT_FALSE(is_own_nft_table("ip flannel-ipv4")) << "upstream's";
+  EXPECT_FALSE(is_own_nft_table("ip flannel-10.5.0.1-16")) << "no network";
 }
 
 TEST(NftTextTest, PortsNeedNotBeRandom) {

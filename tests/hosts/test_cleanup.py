@@ -69,7 +69,7 @@ def test_cleanup_leaves_nothing_of_ours_and_all_of_others(lab, backend, filter):
     assert f"removed blackhole {own}\n" in said
     assert "removed device flannel.77\n" in said
     wanted = {"iptables": "iptables-nft nat: chain FLANNEL-POSTRTG with its rules",
-              "nftables": "nftables: table ip flannel"}[filter]
+              "nftables": "nftables: table ip flannel-10.5.0.0-16"}[filter]
     assert f"removed {wanted}\n" in said
     assert cleanup(one) == "nothing of flanneld is here\n"
 
@@ -99,7 +99,7 @@ def test_cleanup_of_one_backend_leaves_what_the_others_need(lab):
         "removed device flannel.1\n"
     )
     ping(one.container, two.container)
-    assert "FLANNEL-POSTRTG" in one.ns.run("iptables-save")
+    assert "table ip flannel-10.5.0.0-16" in one.ns.run("nft", "list", "ruleset")
 
 
 def test_after_cleanup_the_next_start_brings_everything_back(lab):

@@ -7,13 +7,16 @@
 
 import pytest
 
+from lab import binary
 from lab.cluster import Cluster
 from lab.shell import wait_until
+from lab.stores import Sqlite
 from lab.topology import LAN
 from lab.traffic import answers, ping
 
 WORLD = f"{LAN}.254"
 FILTERS = ["iptables", "nftables"]
+TABLE = "table ip flannel-10.5.0.0-16"
 
 SEE = """
 import socket, sys
@@ -43,8 +46,16 @@ def seen_by(target, source, address):
         receiver.wait()
 
 
-def rules(host, command="iptables-save"):
-    return host.ns.run(command)
+IPTABLES = ("iptables-save",)
+NFT = ("nft", "list", "ruleset")
+
+
+def rules(host, command=IPTABLES):
+    return host.ns.run(*command)
+
+
+def tables(host):
+    return set(rules(host, ("nft", "list", "tables")).splitlines())
 
 
 @pytest.mark.parametrize("kind", FILTERS)
@@ -64,7 +75,7 @@ def test_without_the_flag_nothing_is_masqueraded(lab):
     one, two = Cluster(lab, "etcd").start(containers=True).hosts
     assert one.daemon.subnet_env()["FLANNEL_IPMASQ"] == "false"
     assert not answers(one.container, WORLD)
-    assert "FLANNEL-POSTRTG" not in rules(one)
+    assert "masquerade" not in rules(one, NFT)
     ping(one.container, two.container)
 
 
@@ -95,14 +106,17 @@ def test_rules_that_somebody_deletes_come_back(lab, kind):
     assert "putting them back" in one.daemon.log()
 
 
-def test_rules_stay_when_the_daemon_ends_and_a_restart_makes_no_second_set(lab):
-    one, _ = Cluster(lab, "etcd", flags=["--ip-masq"]).start(containers=True).hosts
+@pytest.mark.parametrize("kind", FILTERS)
+def test_rules_stay_when_the_daemon_ends_and_a_restart_makes_no_second_set(lab, kind):
+    flags = ["--ip-masq", f"--firewall={kind}"]
+    one, _ = Cluster(lab, "etcd", flags=flags).start(containers=True).hosts
 
     def own():
-        return [line for line in rules(one).splitlines() if "FLANNEL" in line]
+        said = rules(one, NFT if kind == "nftables" else IPTABLES)
+        return [line for line in said.splitlines() if "10.5." in line or "FLANNEL" in line]
 
     before = own()
-    assert len(before) == 12, before
+    assert len(before) == {"nftables": 8, "iptables": 12}[kind], before
     assert one.daemon.stop() == 0
     assert own() == before
     assert answers(one.container, WORLD)
@@ -110,10 +124,57 @@ def test_rules_stay_when_the_daemon_ends_and_a_restart_makes_no_second_set(lab):
     assert own() == before
 
 
-def test_the_configuration_chooses_nftables(lab):
-    cluster = Cluster(lab, "etcd", flags=["--ip-masq"])
-    cluster.config["EnableNFTables"] = True
-    one, _ = cluster.start(containers=True).hosts
+def faults_of_children(pid):
+    """Page faults of all children that ended: any child has some."""
+    with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+        return int(stat.read().rsplit(")", 1)[1].split()[8])
+
+
+def test_by_default_one_table_of_nftables_does_it_and_no_program_is_run(lab):
+    one, _ = Cluster(lab, flags=["--ip-masq"]).start(containers=True).hosts
     assert answers(one.container, WORLD)
-    assert "FLANNEL" not in rules(one)
-    assert "masquerade" in one.ns.run("nft", "list", "table", "ip", "flannel")
+    assert rules(one) == ""
+    assert tables(one) == {TABLE}
+    one.ns.run("nft", "flush", "ruleset")
+    wait_until(lambda: answers(one.container, WORLD), "the rules to come back")
+    assert faults_of_children(one.daemon.pid()) == 0
+
+
+def test_the_flag_of_the_host_overrules_the_configuration(lab):
+    cluster = Cluster(lab, hosts=1, flags=["--ip-masq", "--firewall=iptables"])
+    cluster.config["EnableNFTables"] = True
+    one, = cluster.start().hosts
+    wait_until(lambda: "EnableNFTables of the network configuration is not followed" in one.daemon.log(),
+               one.daemon.log)
+    assert "FLANNEL-POSTRTG" in rules(one)
+
+
+def test_two_networks_on_one_host_have_a_table_each(lab):
+    """h1 is in two networks, by a daemon for each, and 10.6.0.0/16 has a container there too."""
+    one, two = Cluster(lab, flags=["--ip-masq"]).start(containers=True).hosts
+    other = Sqlite(lab.folder / "other.db")
+    other.set_config({"Network": "10.6.0.0/16", "Backend": {"Type": "vxlan", "VNI": 2}})
+    first, second = one.daemon, one.flanneld(other, "--ip-masq", healthz_port=8082)
+    second.start().wait_ready()
+    inside = second.subnet_env()["FLANNEL_SUBNET"]
+    one.ns.ip_all(f"link add cni1 type bridge\naddr add {inside} dev cni1\nlink set cni1 up\n")
+    ping_by_second = ["ping", "-n", "-q", "-c1", "-W1", "-I", inside.split("/")[0], WORLD]
+
+    def masqueraded():
+        by_second = one.ns.run(*ping_by_second, check=False)
+        return answers(one.container, WORLD) and " 0% packet loss" in by_second
+
+    other_table = TABLE.replace("10.5", "10.6")
+    assert tables(one) == {TABLE, other_table}
+    assert masqueraded()
+    ping(one.container, two.container)
+    one.ns.run("nft", "delete", *TABLE.split())
+    wait_until(masqueraded, "the table to come back")
+    first.stop()
+    first.start().wait_ready()
+    assert tables(one) == {TABLE, other_table}
+    first.stop()
+    second.stop()
+    said = one.ns.run(binary("flannelctl"), "cleanup")
+    assert f"removed nftables: {TABLE}\n" in said and f"removed nftables: {other_table}\n" in said
+    assert tables(one) == set()

@@ -17,14 +17,17 @@ MAC = "c6:d2:32:6f:8f:44"
 STORES = {"v0.10": "etcd-v2", "v0.28": "etcd"}
 
 
-def make_pair(lab, release):
+def make_pair(lab, release, filter="iptables", flags=("--ip-masq",)):
     """h1 as upstream of that release left it while its daemon ends; h2 with ours."""
-    cluster = Cluster(lab, STORES[release], flags=["--ip-masq"])
+    cluster = Cluster(lab, STORES[release], flags=flags)
     one, two = cluster.hosts
     cluster.store.set_config(cluster.config)
     cluster.store.put_lease(lease_key(SUBNET), upstream.lease(release, one.address, MAC))
     upstream.make_vxlan_host(one, SUBNET, MAC)
-    one.ns.run("iptables-restore", input=upstream.rules(release, NETWORK, SUBNET))
+    if filter == "iptables":
+        one.ns.run("iptables-restore", input=upstream.rules(release, NETWORK, SUBNET))
+    else:
+        one.ns.run("nft", "-f", "-", input=upstream.nft_rules(NETWORK, SUBNET))
     one.daemon.subnet_file.write_text(upstream.subnet_env(NETWORK, SUBNET), encoding="ascii")
     two.daemon.start().wait_ready()
     two.start_container()
@@ -45,9 +48,10 @@ def own_rules(host):
     return [line for line in said if line.startswith("-A") and ("10.5." in line or "FLANNEL" in line)]
 
 
-@pytest.mark.parametrize("release", STORES)
-def test_a_host_of_upstream_becomes_ours_and_no_packet_is_lost(lab, release):
-    cluster, one, two = make_pair(lab, release)
+@pytest.mark.parametrize(("release", "filter"), [("v0.10", "iptables"), ("v0.28", "iptables"),
+                                                 ("v0.28", "nftables")])  # fmt: skip
+def test_a_host_of_upstream_becomes_ours_and_no_packet_is_lost(lab, release, filter):
+    cluster, one, two = make_pair(lab, release, filter)
     before = device(one)
     with EchoStream(one.container, two.container, lab.folder) as echoes:
         one.daemon.start().wait_ready()
@@ -62,8 +66,20 @@ def test_a_host_of_upstream_becomes_ours_and_no_packet_is_lost(lab, release):
     peer = one.ns.ask("route", "show", subnet(two))
     assert [route["protocol"] for route in peer] == ["250"], "upstream's route is taken over"
     wait_until(lambda: "packet filter in order" in one.daemon.log(), "the rules")
+    assert own_rules(one) == [], "taken over, not doubled"
+    said = one.ns.run("nft", "list", "tables").splitlines()
+    assert [line for line in said if "flannel" in line] == [f"table ip flannel-{NETWORK.replace('/', '-')}"]
+
+
+@pytest.mark.parametrize("release", STORES)
+def test_with_iptables_upstreams_rules_are_kept_each_once(lab, release):
+    cluster, one, _ = make_pair(lab, release, flags=["--ip-masq", "--firewall=iptables"])
+    one.daemon.start().wait_ready()
+    cluster.wait_complete()
+    wait_until(lambda: "packet filter in order" in one.daemon.log(), "the rules")
     wanted = [line for line in upstream.rules("v0.28", NETWORK, SUBNET).split("\n") if line[:2] == "-A"]
-    assert sorted(own_rules(one)) == sorted(wanted), "each rule once"
+    assert sorted(own_rules(one)) == sorted(wanted)
+    assert one.ns.run("iptables-save").count("FLANNEL-FWD") == 4, "chain, jump, two rules"
 
 
 def test_our_host_goes_back_to_upstream_and_no_packet_is_lost(lab):

@@ -51,6 +51,29 @@ COMMIT
 """
 
 
+def nft_rules(network, subnet):
+    """What v0.28 has with EnableNFTables, as nft lists it."""
+    return f"""table ip flannel-ipv4 {{
+  chain postrtg {{
+    type nat hook postrouting priority srcnat; policy accept;
+    meta mark 0x4000 return
+    ip saddr {subnet} ip daddr {network} return
+    ip saddr {network} ip daddr {subnet} return
+    ip saddr != {network} ip daddr {subnet} return
+    ip saddr {network} ip daddr != 224.0.0.0/4 masquerade fully-random
+    ip saddr != {network} ip daddr {network} masquerade fully-random
+  }}
+  chain forward {{
+    type filter hook forward priority filter; policy accept;
+    ip saddr {network} accept
+    ip daddr {network} accept
+  }}
+}}
+table ip6 flannel-ipv6 {{
+}}
+"""
+
+
 def lease(release, address, mac):
     """The value of a vxlan lease."""
     if release == "v0.10":

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/iptables_search.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+#include "kernel/legacy_rules.h"
+#include "rules/docker_rules.h"
+#include "rules/iptables_text.h"
+
+namespace flannel {
+namespace {
+
+bool drops(const IptablesSearch::Found& found) {
+  return forward_may_drop(parse_iptables(found.saved, "filter"));
+}
+
+}  // namespace
+
+IptablesSearch::IptablesSearch(Loop& loop, IptablesPlaces places)
+    : loop_(loop),
+      places_(places),
+      kinds_{IptablesKind::legacy, IptablesKind::nft, IptablesKind::system} {}
+
+void IptablesSearch::start(std::function<void(std::optional<Found>)> found) {
+  found_ = std::move(found);
+  next();
+}
+
+void IptablesSearch::next() {
+  while (!kinds_.empty()) {
+    const IptablesKind kind = kinds_.back();
+    kinds_.pop_back();
+    auto found = Iptables::find(kind, loop_);
+    if (!found || !((*found)->is_legacy() ? places_.legacy : places_.nft)) continue;
+    const bool known = std::ranges::any_of(
+        candidates_, [&](const Found& one) { return one.iptables->is_same(**found); });
+    // To ask iptables-legacy would make tables for it.
+    const bool pointless =
+        kind == IptablesKind::legacy && !candidates_.empty() && !legacy_tables_exist();
+    if (known || pointless) continue;
+    trying_ = *std::move(found);
+    trying_->save([this](const Result<std::string>& text) {
+      auto tried = std::move(trying_);
+      if (text) candidates_.push_back({std::move(tried), *text});
+      next();
+    });
+    return;
+  }
+  choose();
+}
+
+void IptablesSearch::choose() {
+  const auto found = std::move(found_);
+  if (candidates_.empty()) return found(std::nullopt);
+  auto best = std::ranges::find_if(candidates_, drops);
+  if (best == candidates_.end()) best = candidates_.begin();
+  if (best != candidates_.begin()) {
+    log::warning(
+        "the rules that drop forwarded packets are not in the system's iptables",
+        {{"system", candidates_.front().iptables->name()}, {"used", best->iptables->name()}});
+  }
+  Found chosen = std::move(*best);
+  candidates_.erase(best);
+  found(std::move(chosen));
+}
+
+void IptablesSearch::free_others(std::function<void()> done) {
+  freed_ = std::move(done);
+  while (!candidates_.empty()) {
+    Found other = std::move(candidates_.back());
+    candidates_.pop_back();
+    std::string removal = removal_of_all(other.saved);
+    if (removal.empty()) continue;
+    log::info("removed the rules of an earlier run", {{"from", other.iptables->name()}});
+    trying_ = std::move(other.iptables);
+    trying_->restore(std::move(removal), [this](const Result<void>& freed) {
+      const auto tried = std::move(trying_);
+      if (!freed) log::warning("packet filter", {{"why", freed.error().text}});
+      free_others(std::move(freed_));
+    });
+    return;
+  }
+  const auto freed = std::move(freed_);
+  freed();
+}
+
+}  // namespace flannel

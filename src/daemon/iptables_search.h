@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kernel/iptables.h"
+#include "loop/loop.h"
+
+namespace flannel {
+
+// Where a host has rules of iptables, or tables for them.
+struct IptablesPlaces {
+  bool nft = false, legacy = false;
+  bool any() const { return nft || legacy; }
+  bool operator==(const IptablesPlaces&) const = default;
+};
+
+// Looks through the iptables of a host for the one that our rules belong into: the first that is
+// installed, unless it has nothing to do with what drops and a later one has. Loop thread only.
+class IptablesSearch {
+ public:
+  struct Found {
+    std::unique_ptr<Iptables> iptables;
+    std::string saved;  // what it has said
+  };
+  // Of what is not in `places` no program is run. `loop` outlives it.
+  IptablesSearch(Loop& loop, IptablesPlaces places);
+
+  // Replies come once, later or at once, and may destroy it.
+  void start(std::function<void(std::optional<Found>)> found);
+  // Then: rules of ours go from those that were not chosen.
+  void free_others(std::function<void()> done);
+
+ private:
+  void next();
+  void choose();
+
+  Loop& loop_;
+  const IptablesPlaces places_;
+  std::function<void(std::optional<Found>)> found_;
+  std::function<void()> freed_;
+  std::vector<IptablesKind> kinds_;
+  std::unique_ptr<Iptables> trying_;
+  std::vector<Found> candidates_;
+};
+
+}  // namespace flannel

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/own_table.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+#include "rules/nft_text.h"
+
+namespace flannel {
+
+Result<std::unique_ptr<OwnTable>> OwnTable::open() {
+  return std::unique_ptr<OwnTable>(new OwnTable(TRY(Nftables::open())));
+}
+
+OwnTable::OwnTable(std::unique_ptr<Nftables> nft) : nft_(std::move(nft)) {}
+
+Result<std::vector<std::string>> OwnTable::replaced_by(const Cidr4& network) {
+  const auto tables = TRY(nft_->tables());
+  auto replaced = nft_tables_before(tables, network);
+  const bool is_new = std::ranges::find(replaced, name_) == replaced.end();
+  if (!name_.empty() && name_ != nft_table(network) && is_new) replaced.push_back(name_);
+  return replaced;
+}
+
+Result<void> OwnTable::put(const RuleSet& rules) {
+  const auto gone = TRY(replaced_by(rules.network));
+  TRY(nft_->run(render_nft(rules, gone)));
+  for (const std::string& table : gone)
+    log::info("ours takes the place of another table", {{"of", table}});
+  name_ = nft_table(rules.network);
+  const bool empty = rules.masquerade.empty() && rules.forward.empty();
+  listing_ = empty ? std::string() : TRY(nft_->list_table(name_));
+  return {};
+}
+
+Result<bool> OwnTable::mend(const RuleSet& rules) {
+  const auto listing = nft_->list_table(name_);
+  if (!listing && listing.error().kind != ErrorKind::not_found) return Failure(listing.error());
+  if ((listing ? *listing : std::string()) == listing_) return false;
+  log::warning("our rules were changed by others, putting them back", {{"in", name_}});
+  TRY(put(rules));
+  return true;
+}
+
+Result<std::vector<std::string>> OwnTable::remove(const Cidr4& network) {
+  auto gone = TRY(replaced_by(network));
+  const auto tables = TRY(nft_->tables());
+  const std::string own = nft_table(network);
+  if (std::ranges::find(tables, own) != tables.end()) gone.push_back(own);
+  if (!gone.empty()) TRY(nft_->run(remove_nft_tables(gone)));
+  return gone;
+}
+
+Result<bool> OwnTable::has_iptables_rules() {
+  const auto tables = TRY(nft_->tables());
+  return std::ranges::any_of(tables, [](const std::string& table) {
+    return table == "ip filter" || table == "ip nat" || table == "ip raw";
+  });
+}
+
+}  // namespace flannel
