@@ -5,21 +5,19 @@
 #include <iterator>
 #include <utility>
 
+#include "core/lease_ranges.h"
+
 namespace flannel {
-
-struct KnownPeers::News {
-  std::size_t peers = 0;         // known before
-  std::vector<Lease> gone;       // peers of which nothing is left
-  std::vector<Lease> displaced;  // those that somebody or something else takes the place of
-  std::vector<Lease> up;
-};
-
 namespace {
 
-// `up` says that the host of `gone` lives elsewhere, or that its subnet is somebody else's now.
-bool settles(const Lease& up, const Lease& gone) {
-  return up.subnet.v4.overlaps(gone.subnet.v4) ||
-         up.attributes.public_ip == gone.attributes.public_ip;
+bool same_host(const LeaseAttributes& one, const LeaseAttributes& other) {
+  return HostIdentity(one.public_ip, one.node).wrote(other);
+}
+
+// The host of `before` itself says so: it has another address or MAC. What names no node, where
+// there was one, was written by hand.
+bool is_its_own_word(const LeaseAttributes& before, const LeaseAttributes& now) {
+  return same_host(before, now) && (now.node || !before.node);
 }
 
 template <typename Kind>
@@ -35,124 +33,190 @@ KnownPeers::KnownPeers(LeaseTable table, HostIdentity host, Random random)
 
 std::vector<PeerChange> KnownPeers::on_snapshot(TimePoint now, const Snapshot& snapshot) {
   config_there_ = snapshot.config.has_value();
-  const std::size_t before = table_.leases().size();
-  News news = sorted(now, before, table_.apply_snapshot(snapshot));
-  std::vector<PeerChange> all = confirm(now);
-  auto some = judge(now, std::move(news));
-  std::move(some.begin(), some.end(), std::back_inserter(all));
-  return all;
-}
-
-// The table is that of a list taken now: those who were lost long enough ago and are not in it have
-// left. What it has got again is for judge(), being among the ups.
-std::vector<PeerChange> KnownPeers::confirm(TimePoint now) {
-  std::vector<PeerChange> left;
-  if (now < second_look_) return left;
-  for (auto it = doubted_.begin(); config_there_ && it != doubted_.end();) {
-    const bool old = now - it->second.since >= kSecondLook;
-    if (!old || table_.leases().contains(it->first)) {
-      ++it;
-      continue;
-    }
-    left.emplace_back(PeerDown{std::move(it->second.lease)});
-    it = doubted_.erase(it);
-  }
-  look_later(now);  // for the others; judge() takes that back if there are none
-  return left;
+  const std::size_t before = peers();
+  Changes result;
+  Lost lost;
+  const Changes news = table_.apply_snapshot(snapshot);
+  confirm(now, result);
+  take_in(now, news, result, lost);
+  judge(now, before, lost);
+  return result;
 }
 
 std::vector<PeerChange> KnownPeers::on_changes(TimePoint now, const std::vector<Change>& changes) {
   if (has<ConfigGone>(changes)) config_there_ = false;
   if (has<ConfigPut>(changes)) config_there_ = true;
-  const std::size_t before = table_.leases().size();
-  std::vector<PeerChange> all;
-  for (const Change& change : changes) {
-    auto some = table_.apply(change);
-    std::move(some.begin(), some.end(), std::back_inserter(all));
-  }
-  return judge(now, sorted(now, before, std::move(all)));
+  const std::size_t before = peers();
+  Changes result;
+  Lost lost;
+  for (const Change& change : changes)
+    take_in(now, table_.apply(change), result, lost);
+  judge(now, before, lost);
+  return result;
 }
 
 std::map<SubnetKey, DecodedRecord> KnownPeers::leases() const {
   auto all = table_.leases();
-  for (const auto& [subnet, doubted] : doubted_)
-    all.try_emplace(subnet, DecodedRecord{{}, doubted.lease});
+  for (const auto& [subnet, kept] : kept_) {
+    const auto [first, last] = entries_overlapping(all, subnet.v4);
+    all.erase(first, last);
+    all.emplace(subnet, DecodedRecord{{}, kept.lease});
+  }
   return all;
 }
 
-// Of several changes of one subnet the last counts.
-KnownPeers::News KnownPeers::sorted(TimePoint now, std::size_t before,
-                                    std::vector<PeerChange> changes) {
-  std::map<SubnetKey, PeerChange> last;
-  for (PeerChange& change : changes) {
-    const auto* up = std::get_if<PeerUp>(&change);
-    const SubnetKey subnet =
-        up != nullptr ? up->lease.subnet : std::get<PeerDown>(change).lease.subnet;
-    last.insert_or_assign(subnet, std::move(change));
-  }
-  News news;
-  news.peers = before - (own_there_ ? 1 : 0);
-  for (auto& [subnet, change] : last) {
-    auto* up = std::get_if<PeerUp>(&change);
-    if (up == nullptr) continue;
-    if (host_.wrote(up->lease.attributes)) own_there_ = true;
-    news.up.push_back(std::move(up->lease));
-  }
-  for (auto& [subnet, change] : last) {
-    auto* down = std::get_if<PeerDown>(&change);
-    if (down == nullptr) continue;
-    const Lease& lease = down->lease;
-    const bool own = host_.wrote(lease.attributes);
-    const bool settled = std::any_of(news.up.begin(), news.up.end(),
-                                     [&](const Lease& up) { return settles(up, lease); });
-    if (own && !settled) {
-      own_there_ = false;
-      own_lost_ = now;
-    }
-    (own || settled ? news.displaced : news.gone).push_back(std::move(down->lease));
-  }
-  return news;
+std::size_t KnownPeers::doubted() const {
+  return static_cast<std::size_t>(std::count_if(
+      kept_.begin(), kept_.end(), [](const auto& entry) { return entry.second.doubted; }));
 }
 
-std::vector<PeerChange> KnownPeers::judge(TimePoint now, News news) {
-  std::vector<PeerChange> result;
-  for (Lease& lease : news.displaced)
-    result.emplace_back(PeerDown{std::move(lease)});
-  if (!doubted_.empty()) {
-    for (const Lease& lease : news.up)
-      settle_by(lease, result);
+void KnownPeers::take_in(TimePoint now, const Changes& news, Changes& result, Lost& lost) {
+  for (const PeerChange& change : news) {
+    if (const auto* up = std::get_if<PeerUp>(&change)) {
+      come_up(now, *up, result);
+    } else {
+      go_down(now, std::get<PeerDown>(change).lease, result, lost);
+    }
   }
-  if (!news.gone.empty() && is_doubtful(now, news)) {
-    doubt(now, std::move(news.gone));
+}
+
+void KnownPeers::go_down(TimePoint now, const Lease& lease, Changes& result, Lost& lost) {
+  if (host_.wrote(lease.attributes)) {
+    own_there_ = false;
+    own_lost_ = now;
+    result.emplace_back(PeerDown{lease});
+    return;
+  }
+  if (any_overlaps(kept_, lease.subnet.v4)) return;  // it has waited in vain
+  keep(now, lease);
+  lost.push_back(lease.subnet);
+}
+
+void KnownPeers::come_up(TimePoint now, const PeerUp& up, Changes& result) {
+  const Lease& lease = up.lease;
+  const bool own = host_.wrote(lease.attributes);
+  const bool was_own = up.before && host_.wrote(*up.before);
+  own_there_ = own || (own_there_ && !was_own);
+
+  std::vector<SubnetKey> moved;  // its host lived there before
+  std::vector<SubnetKey> in_the_way;
+  bool all_make_way = true;
+  for (auto& [subnet, kept] : kept_) {
+    const bool its_word = is_its_own_word(kept.lease.attributes, lease.attributes);
+    if (subnet.v4.overlaps(lease.subnet.v4)) {
+      in_the_way.push_back(subnet);
+      if (own || its_word || kept.lease == lease) continue;
+      all_make_way = false;
+      if (now >= kept.lingers_until) linger(now, kept);
+    } else if (its_word) {
+      moved.push_back(subnet);
+    }
+  }
+  for (const SubnetKey& subnet : moved)
+    let_go(subnet, result);
+  if (!in_the_way.empty()) {
+    for (std::size_t i = 0; all_make_way && i < in_the_way.size(); ++i)
+      let_go(in_the_way[i], result);
+  } else if (own || was_own || !up.before || is_its_own_word(*up.before, lease.attributes)) {
+    result.emplace_back(PeerUp{lease});
   } else {
-    for (Lease& lease : news.gone)
-      result.emplace_back(PeerDown{std::move(lease)});
+    keep(now, {lease.subnet, *up.before});
   }
-  if (doubted_.empty()) second_look_ = kNever;
-  for (Lease& lease : news.up)
-    result.emplace_back(PeerUp{std::move(lease)});
+}
+
+void KnownPeers::keep(TimePoint now, Lease lease) {
+  const SubnetKey subnet = lease.subnet;
+  const auto kept = kept_.insert_or_assign(subnet, Kept{std::move(lease), now, now}).first;
+  linger(now, kept->second);
+}
+
+void KnownPeers::linger(TimePoint now, Kept& kept) {
+  kept.lingers_until = now + kLinger;
+  linger_end_ = std::min(linger_end_, kept.lingers_until);
+}
+
+// And those who have waited for it come up.
+void KnownPeers::let_go(const SubnetKey& subnet, Changes& result) {
+  const auto kept = kept_.extract(subnet);
+  if (!table_.leases().contains(subnet)) result.emplace_back(PeerDown{kept.mapped().lease});
+  const auto [first, last] = entries_overlapping(table_.leases(), subnet.v4);
+  for (auto waiting = first; waiting != last; ++waiting) {
+    if (any_overlaps(kept_, waiting->first.v4)) continue;
+    result.emplace_back(PeerUp{waiting->second.lease});
+  }
+}
+
+std::vector<PeerChange> KnownPeers::tick(TimePoint now) {
+  Changes result;
+  if (now < linger_end_) return result;
+  // The machine slept, or this process had no time: what the store has said is still to be heard.
+  if (now - linger_end_ > kLinger) {
+    linger_end_ = now + kLinger;
+    return result;
+  }
+  linger_end_ = kNever;
+  if (is_suspicious(now)) doubt_kept(now);
+  std::vector<SubnetKey> over;
+  for (const auto& [subnet, kept] : kept_) {
+    if (now < kept.lingers_until) {
+      linger_end_ = std::min(linger_end_, kept.lingers_until);
+    } else if (!kept.doubted || is_wanted(subnet)) {
+      over.push_back(subnet);
+    }
+  }
+  for (const SubnetKey& subnet : over)
+    let_go(subnet, result);
+  settle_second_look();
   return result;
 }
 
-bool KnownPeers::is_doubtful(TimePoint now, const News& news) {
-  if (now - losses_began_ > kAtOnce || lost_since_ == 0) {
-    losses_began_ = now;
-    peers_then_ = news.peers;
-    lost_since_ = 0;
-  }
-  lost_since_ += news.gone.size();
-  const bool everybody = peers_then_ > 1 && table_.leases().size() == (own_there_ ? 1 : 0);
-  const bool we_too = own_lost_ && now - *own_lost_ <= kAtOnce;
-  return lost_since_ > unquestioned_removals(peers_then_) || everybody || we_too ||
-         !config_there_ || !doubted_.empty();
+// Another lease waits for it.
+bool KnownPeers::is_wanted(const SubnetKey& subnet) const {
+  return any_overlaps(table_.leases(), subnet.v4);
 }
 
-void KnownPeers::doubt(TimePoint now, std::vector<Lease> gone) {
-  for (Lease& lease : gone) {
-    const SubnetKey subnet = lease.subnet;
-    doubted_.insert_or_assign(subnet, Doubted{std::move(lease), now});
+void KnownPeers::judge(TimePoint now, std::size_t peers_before, const Lost& lost) {
+  const auto still_lost = std::count_if(
+      lost.begin(), lost.end(), [&](const SubnetKey& subnet) { return kept_.contains(subnet); });
+  settle_second_look();
+  if (still_lost > 0) {
+    if (now - losses_began_ > kAtOnce || lost_since_ == 0) {
+      losses_began_ = now;
+      peers_then_ = peers_before;
+      lost_since_ = 0;
+    }
+    lost_since_ += static_cast<std::size_t>(still_lost);
+    if (is_suspicious(now)) doubt_kept(now);
   }
+}
+
+bool KnownPeers::is_suspicious(TimePoint now) const {
+  const bool many =
+      lost_since_ > unquestioned_removals(peers_then_) && now - losses_began_ <= kAtOnce;
+  const bool everybody = peers_then_ > 1 && peers() == 0;
+  const bool we_too = own_lost_ && now - *own_lost_ <= kAtOnce;
+  return many || everybody || we_too || !config_there_ || second_look_ != kNever;
+}
+
+void KnownPeers::doubt_kept(TimePoint now) {
+  for (auto& [subnet, kept] : kept_)
+    kept.doubted = true;
   if (second_look_ == kNever) look_later(now);
+}
+
+// The table is that of a list taken now: those who were lost long enough ago and are not in it have
+// left.
+void KnownPeers::confirm(TimePoint now, Changes& result) {
+  if (now < second_look_) return;
+  std::vector<SubnetKey> left;
+  for (const auto& [subnet, kept] : kept_) {
+    const bool long_ago = now - kept.since >= kSecondLook;
+    if (config_there_ && kept.doubted && long_ago && !is_wanted(subnet)) left.push_back(subnet);
+  }
+  for (const SubnetKey& subnet : left)
+    let_go(subnet, result);
+  look_later(now);       // for the others,
+  settle_second_look();  // if there are any
 }
 
 void KnownPeers::look_later(TimePoint now) {
@@ -161,16 +225,10 @@ void KnownPeers::look_later(TimePoint now) {
   second_look_ = now + wait + Duration(static_cast<Duration::rep>(random_(more)));
 }
 
-// The subnet itself is back, or it cannot come back as it was.
-void KnownPeers::settle_by(const Lease& up, std::vector<PeerChange>& result) {
-  for (auto it = doubted_.begin(); it != doubted_.end();) {
-    if (!settles(up, it->second.lease)) {
-      ++it;
-      continue;
-    }
-    if (it->first != up.subnet) result.emplace_back(PeerDown{std::move(it->second.lease)});
-    it = doubted_.erase(it);
-  }
+void KnownPeers::settle_second_look() {
+  const bool any = std::any_of(kept_.begin(), kept_.end(),
+                               [](const auto& entry) { return entry.second.doubted; });
+  if (!any) second_look_ = kNever;
 }
 
 }  // namespace flannel

@@ -1,8 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// The peers that this host sends packets to. They follow the lease table, but one: when many leases
-// go at once it is more likely that the store has lost them than that so many hosts have left. Then
-// the peers stay until a second list, taken for that purpose a while later, has not got them
-// either.
+// The peers that this host sends packets to. They follow the lease table, but not at once where the
+// table tells of a loss: what is done to a lease by hand its host undoes within milliseconds, and
+// when many leases go together it is more likely that the store has lost them than that so many
+// hosts have left.
+//
+//             lease gone, or a stranger's         many others gone too
+//   follows ───────────────────────────▶ lingers ──────────────────────▶ doubted
+//      ▲            kLinger later, Down ◀───┘│                              │└──▶ Down: a second
+//      └──────── its host has put it back ───┴──────────────────────────────┘     list lacks it too
+//
+// Of two leases that overlap one is a peer: a lease waits while it overlaps one that lingers.
 #pragma once
 
 #include <chrono>
@@ -26,6 +33,10 @@ constexpr std::size_t unquestioned_removals(std::size_t peers) {
 // Without I/O; time is an argument.
 class KnownPeers {
  public:
+  // A host that lost its lease puts it back as soon as it hears of it: two messages, and after a
+  // failure a pause of 0.2 s and then of 0.4 s. Whoever has not done so by then has left; until
+  // then packets are sent to it in vain, and who was given its subnet waits for them.
+  static constexpr std::chrono::milliseconds kLinger{1500};
   // The second list is due this long after the first loss, and up to as long again by chance. Hosts
   // that live are back in the store by then, whatever it had lost: they try at least every 10 s.
   static constexpr std::chrono::seconds kSecondLook{30};
@@ -35,39 +46,56 @@ class KnownPeers {
   // `host` tells our own lease from the peers'.
   KnownPeers(LeaseTable table, HostIdentity host, Random random);
 
-  // The whole, or what changed. What to do about it: downs come before ups.
+  // The whole, or what changed. What to do about it, in this order.
   std::vector<PeerChange> on_snapshot(TimePoint now, const Snapshot& snapshot);
   std::vector<PeerChange> on_changes(TimePoint now, const std::vector<Change>& changes);
+
+  // When to call tick() next, provided that the store is heard then; kNever: no need to. Where it
+  // is not, nobody knows whether those who linger are back: after the next list will do.
+  TimePoint linger_end() const { return linger_end_; }
+  std::vector<PeerChange> tick(TimePoint now);
 
   // When to take the second list, the next on_snapshot() at or after this; kNever: no need to.
   TimePoint second_look() const { return second_look_; }
   // Peers that the table has lost and that stay until then.
-  struct Doubted {
-    Lease lease;
-    TimePoint since;
-  };
-  const std::map<SubnetKey, Doubted>& doubted() const { return doubted_; }
+  std::size_t doubted() const;
 
   // What the store says.
   const LeaseTable& table() const { return table_; }
-  // What holds: the table and the doubted ones, our own lease among them.
+  // What holds, our own lease among them. Those that the table has lost have no record.
   std::map<SubnetKey, DecodedRecord> leases() const;
 
  private:
-  struct News;  // changes by what they mean
+  // A peer that the table has lost, or has another host's lease for.
+  struct Kept {
+    Lease lease;
+    TimePoint since;
+    TimePoint lingers_until;  // who is doubted lingers when somebody else comes for its subnet
+    bool doubted = false;
+  };
+  using Changes = std::vector<PeerChange>;
+  using Lost = std::vector<SubnetKey>;
 
-  News sorted(TimePoint now, std::size_t before, std::vector<PeerChange> changes);
-  std::vector<PeerChange> judge(TimePoint now, News news);
-  bool is_doubtful(TimePoint now, const News& news);
-  void doubt(TimePoint now, std::vector<Lease> gone);
-  std::vector<PeerChange> confirm(TimePoint now);
+  std::size_t peers() const { return table_.leases().size() - (own_there_ ? 1 : 0); }
+  void take_in(TimePoint now, const Changes& news, Changes& result, Lost& lost);
+  void go_down(TimePoint now, const Lease& lease, Changes& result, Lost& lost);
+  void come_up(TimePoint now, const PeerUp& up, Changes& result);
+  void keep(TimePoint now, Lease lease);
+  void linger(TimePoint now, Kept& kept);
+  void let_go(const SubnetKey& subnet, Changes& result);
+  void judge(TimePoint now, std::size_t peers_before, const Lost& lost);
+  bool is_suspicious(TimePoint now) const;
+  bool is_wanted(const SubnetKey& subnet) const;
+  void confirm(TimePoint now, Changes& result);
+  void doubt_kept(TimePoint now);
   void look_later(TimePoint now);
-  void settle_by(const Lease& up, std::vector<PeerChange>& result);
+  void settle_second_look();
 
   LeaseTable table_;
   HostIdentity host_;
   Random random_;
-  std::map<SubnetKey, Doubted> doubted_;
+  std::map<SubnetKey, Kept> kept_;  // no two overlap
+  TimePoint linger_end_ = kNever;
   TimePoint second_look_ = kNever;
   bool config_there_ = true;                // a store without one has lost more than that
   bool own_there_ = false;                  // our own lease, in the table

@@ -7,6 +7,8 @@
 #include <tuple>
 #include <utility>
 
+#include "core/lease_ranges.h"
+
 namespace flannel {
 namespace {
 
@@ -18,18 +20,8 @@ bool can_be_a_host(Ip4 ip) {
 
 // The lease among `disjoint` ones that overlaps `subnet`; null if none does.
 const DecodedRecord* overlapping(const Leases& disjoint, const Cidr4& subnet) {
-  auto next = disjoint.lower_bound({subnet, std::nullopt});
-  if (next != disjoint.end() && next->first.v4.overlaps(subnet)) return &next->second;
-  if (next == disjoint.begin()) return nullptr;
-  --next;
-  return next->first.v4.overlaps(subnet) ? &next->second : nullptr;
-}
-
-// Leases inside `range`; whoever begins in it lies in it, or contains it and begins where it does.
-template <typename Map>
-auto inside(Map& leases, const Cidr4& range) {
-  return std::pair{leases.lower_bound({range, std::nullopt}),
-                   leases.upper_bound({{range.last(), 33}, std::nullopt})};
+  const auto [first, last] = entries_overlapping(disjoint, subnet);
+  return first == last ? nullptr : &first->second;
 }
 
 std::vector<PeerChange> difference(const Leases& before, Leases::const_iterator after,
@@ -43,7 +35,9 @@ std::vector<PeerChange> difference(const Leases& before, Leases::const_iterator 
     } else if (old == before.end() || after->first < old->first) {
       ups.emplace_back(PeerUp{after++->second.lease});
     } else {
-      if (after->second.lease != old->second.lease) ups.emplace_back(PeerUp{after->second.lease});
+      if (after->second.lease != old->second.lease) {
+        ups.emplace_back(PeerUp{after->second.lease, old->second.lease.attributes});
+      }
       ++old;
       ++after;
     }
@@ -136,12 +130,12 @@ std::vector<PeerChange> LeaseTable::change_subnet(const SubnetKey& subnet, const
   const Cidr4 range = widest_around(subnet.v4);
   std::vector<DecodedRecord> candidates;
   Leases before;
-  const auto [first, last] = inside(leases_, range);
+  const auto [first, last] = entries_inside(leases_, range);
   for (auto lease = first; lease != last;) {
     if (lease->first != subnet) candidates.push_back(lease->second);
     before.insert(leases_.extract(lease++));
   }
-  const auto [first_out, last_out] = inside(outranked_, range);
+  const auto [first_out, last_out] = entries_inside(outranked_, range);
   for (auto lease = first_out; lease != last_out; lease = outranked_.erase(lease)) {
     quarantined_.erase(lease->second.record.key);
     if (lease->first != subnet) candidates.push_back(std::move(lease->second));
@@ -150,7 +144,7 @@ std::vector<PeerChange> LeaseTable::change_subnet(const SubnetKey& subnet, const
     if (auto lease = judge(*now)) candidates.push_back(*std::move(lease));
   }
   settle(std::move(candidates));
-  const auto [begin, end] = inside(std::as_const(leases_), range);
+  const auto [begin, end] = entries_inside(std::as_const(leases_), range);
   return difference(before, begin, end);
 }
 

@@ -16,8 +16,9 @@
 namespace flannel {
 
 // What changed for the reader of the table. A renewal that says the same is no change.
-struct PeerUp {  // new, or its attributes changed
+struct PeerUp {
   Lease lease;
+  std::optional<LeaseAttributes> before{};  // what they were; nothing: the lease is new
 };
 struct PeerDown {
   Lease lease;

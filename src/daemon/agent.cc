@@ -22,7 +22,11 @@ Agent::Agent(AgentOptions options, Parts parts)
       follower_(parts_.registry, parts_.loop, parts_.random,
                 {.on_snapshot = [this](const Snapshot& snapshot) { on_snapshot(snapshot); },
                  .on_changes = [this](const std::vector<Change>& changes) { on_changes(changes); },
-                 .on_connection = [this] { parts_.on_state(); }}) {}
+                 .on_connection =
+                     [this] {
+                       if (session_) arm_linger();
+                       parts_.on_state();
+                     }}) {}
 
 void Agent::start() {
   follower_.start();
@@ -108,6 +112,7 @@ void Agent::on_peers(const std::vector<PeerChange>& changes) {
   name_quarantined();
   look_for_copies(changes);
   arm_second_look();
+  arm_linger();
   if (session_->overlay_started && !changes.empty()) session_->overlay->apply(changes);
 }
 
@@ -133,7 +138,7 @@ void Agent::look_for_copies(const std::vector<PeerChange>& changes) {
 }
 
 void Agent::arm_second_look() {
-  const std::size_t doubted = session_->peers->doubted().size();
+  const std::size_t doubted = session_->peers->doubted();
   if (std::exchange(doubted_, doubted) != doubted) {
     if (doubted > 0) {
       log::warning("peers went from the store all at once; they stay until a second list says so",
@@ -149,6 +154,17 @@ void Agent::arm_second_look() {
   second_look_.reset();
   // A list that comes sooner, after a break, is no second one; a later one does it as well.
   if (at != kNever) second_look_ = parts_.loop.at(at, [this] { follower_.list_again(); });
+}
+
+void Agent::arm_linger() {
+  const TimePoint at = follower_.connected() ? session_->peers->linger_end() : kNever;
+  if (std::exchange(linger_at_, at) == at) return;
+  linger_.reset();
+  if (at == kNever) return;
+  linger_ = parts_.loop.at(at, [this] {
+    linger_at_ = kNever;
+    on_peers(session_->peers->tick(parts_.loop.now()));
+  });
 }
 
 void Agent::on_changes(const std::vector<Change>& changes) {

@@ -114,6 +114,7 @@ class Agent {
   void on_peers(const std::vector<PeerChange>& changes);
   void look_for_copies(const std::vector<PeerChange>& changes);
   void arm_second_look();
+  void arm_linger();
   void on_changes(const std::vector<Change>& changes);
   void begin(const Snapshot& snapshot);
   Result<std::unique_ptr<Session>> open_session(const ParsedConfig& parsed);
@@ -136,6 +137,8 @@ class Agent {
   SubscriptionPtr retry_underlay_;
   SubscriptionPtr second_look_;
   TimePoint second_look_at_ = kNever;
+  SubscriptionPtr linger_;
+  TimePoint linger_at_ = kNever;
   std::size_t doubted_ = 0;  // peers, as the log has told
   bool ready_ = false;
   std::string config_trouble_;

@@ -55,6 +55,43 @@ TEST_F(AgentTest, PeersThatASecondListHasNotGotEitherAreGone) {
   EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
 }
 
+TEST_F(AgentTest, WhatAHostPutsBackInTimeHasTouchedNoRoute) {
+  configure(kHostGw);
+  put("10.5.8.0-24", peer_value("192.0.2.8"));
+  put("10.5.9.0-24", peer_value("192.0.2.9"));
+  kernel_.take_log();
+  for (const char* meanwhile : {"", "nonsense", R"({"PublicIP":"192.0.2.77"})"}) {
+    if (*meanwhile == '\0') {
+      remove("10.5.9.0-24");
+    } else {
+      put("10.5.9.0-24", meanwhile);
+    }
+    loop_.advance(milliseconds(700));
+    put("10.5.9.0-24", peer_value("192.0.2.9"));
+    loop_.advance(minutes(1));
+    EXPECT_EQ(kernel_.take_log(), "") << meanwhile;
+  }
+}
+
+TEST_F(AgentTest, NobodyIsLetGoWhoMayBeBackInAStoreThatIsNotHeard) {
+  configure(kHostGw);
+  put("10.5.8.0-24", peer_value("192.0.2.8"));
+  put("10.5.9.0-24", peer_value("192.0.2.9"));
+  put("10.5.7.0-24", peer_value("192.0.2.7"));
+  remove("10.5.8.0-24");
+  remove("10.5.9.0-24");
+  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+  store_->set_reachable(false);
+  store_->disconnect_watches();
+  store_->put(kPrefix, "10.5.9.0-24", peer_value("192.0.2.9"), {}, loop_.now());
+  kernel_.take_log();
+  loop_.advance(hours(1));
+  EXPECT_EQ(agent_->overlay()->peers(), 3U);
+  store_->set_reachable(true);
+  loop_.advance(minutes(1));
+  EXPECT_EQ(kernel_.take_log(), "remove route 10.5.8.0/24 via 192.0.2.8 dev eth0\n");
+}
+
 TEST_F(AgentTest, OurPublicIPInTheLeaseOfAnotherNodeIsAnAlarmAndNoRoute) {
   configure(kHostGw);
   put("10.5.9.0-24", R"({"PublicIP":"192.0.2.1","BackendType":"host-gw","NodeID":")" +
@@ -78,6 +115,7 @@ TEST_F(AgentTest, ACopyOfThisHostIsAnAlarmAndOtherwiseAPeer) {
       "lease: 192.0.2.9 at 10.5.9.0/24 has our node id: one of the two is a copy of the other");
   EXPECT_EQ(kernel_.dump(), "route 10.5.9.0/24 via 192.0.2.9 dev eth0\n");
   remove("10.5.9.0-24");
+  loop_.advance(seconds(2));
   EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
 }
 

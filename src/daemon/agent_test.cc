@@ -42,6 +42,7 @@ TEST_F(AgentTest, AUdpPacketPathFollowsThePeers) {
   ASSERT_EQ(path_.tables.size(), 3U);
   EXPECT_EQ(path_.tables.back()->size(), 2U) << "whatever backend a lease names";
   remove("10.5.9.0-24");
+  loop_.advance(seconds(2));
   EXPECT_EQ(path_.tables.back()->find(Ip4::of(10, 5, 9, 1)), nullptr);
 }
 
@@ -125,8 +126,10 @@ TEST_F(AgentTest, APeerComesChangesAndGoes) {
   put("10.5.9.0-24", peer_value("192.0.2.9"));
   EXPECT_EQ(kernel_.dump(), "route 10.5.9.0/24 via 192.0.2.9 dev eth0\n");
   put("10.5.9.0-24", peer_value("192.0.2.10"));
+  loop_.advance(seconds(2));
   EXPECT_EQ(kernel_.dump(), "route 10.5.9.0/24 via 192.0.2.10 dev eth0\n");
   remove("10.5.9.0-24");
+  loop_.advance(seconds(2));
   EXPECT_EQ(kernel_.dump(), "");
 }
 

@@ -46,9 +46,9 @@ void Agent::lease_troubles(std::vector<std::string>& all) const {
   for (const auto& [key, record] : session_->peers->table().quarantined()) {
     if (record.claims_us) all.push_back("lease: " + key + ": " + record.reason);
   }
-  if (const auto& doubted = session_->peers->doubted(); !doubted.empty()) {
-    all.push_back(fmt::format("peers: {} went from the store at once and stay until a second list",
-                              doubted.size()));
+  if (const std::size_t doubted = session_->peers->doubted(); doubted > 0) {
+    all.push_back(
+        fmt::format("peers: {} went from the store at once and stay until a second list", doubted));
   }
 }
 

@@ -21,7 +21,7 @@ StatusSnapshot status_of(const Agent& agent, const Registry& registry, TimePoint
   status.backend = agent.config()->backend_type;
   status.underlay = *agent.underlay();
   status.peers.up = agent.overlay()->peers();
-  status.peers.doubted = agent.peers()->doubted().size();
+  status.peers.doubted = agent.peers()->doubted();
   status.peers.set_aside = agent.overlay()->set_aside();
   for (const auto& [key, record] : agent.table()->quarantined()) {
     status.peers.quarantined.push_back(record);

@@ -185,19 +185,31 @@ def test_a_prefix_that_is_deleted_and_restored_costs_no_packet(lab):
 
 
 def test_what_is_done_to_one_lease_by_hand_is_mended_by_its_host(lab):
-    """The others believe the store meanwhile: for some milliseconds they have no route to it."""
+    """Before anybody has let go of its route."""
     store = lab.etcd_cluster()
-    cluster = started(lab, store)
-    host = cluster.hosts[0]
-    before = {h.name: (subnet(h), rows(h)) for h in cluster.hosts}
-    key = lease_key(subnet(host))
-    store.etcdctl("lease", "revoke", f"{store.hold(key):x}")
-    wait_until(lambda: key in store.lease_values(), "the lease to be taken again")
-    cluster.wait_complete()
-    store.etcdctl("put", f"{PREFIX}/subnets/{key}", "nonsense")
-    wait_until(lambda: store.lease_values()[key] != "nonsense", "the value to be written back")
-    cluster.wait_complete()
-    assert {h.name: (subnet(h), rows(h)) for h in cluster.hosts} == before
+    with Witness(started(lab, store)) as witness:
+        key = lease_key(witness.subnets[witness.hosts[0].name])
+        path = f"{PREFIX}/subnets/{key}"
+        value = store.lease_values()[key]
+
+        def is_back():
+            return store.lease_values().get(key) == value
+
+        stranger = json.dumps({"PublicIP": "192.0.2.99"})
+        bare = json.dumps({"PublicIP": witness.hosts[0].address})
+        for by_hand in (
+            ("lease", "revoke", f"{store.hold(key):x}"),
+            ("del", path),
+            ("put", path, "nonsense"),
+            ("put", path, bare),
+        ):
+            store.etcdctl(*by_hand)
+            wait_until(is_back, f"the lease to be as before: {by_hand}")
+            witness.nothing_happened(by_hand)
+        store.etcdctl("put", path, stranger)
+        store.etcdctl("del", path)
+        wait_until(is_back, "the lease to be taken again")
+        witness.all_is_well_again("all that was done by hand")
 
 
 def test_authentication_and_new_certificates_come_while_it_runs(lab):

@@ -114,7 +114,10 @@ void lag(World& world) {
   host.link.watch_lag = world.chance_.between(seconds(1), seconds(30));
   world.say(fmt::format("{} hears of changes {:.3f} s late", host.name(),
                         in_seconds(host.link.watch_lag)));
-  world.in(some_while(world), [&host] { host.link.watch_lag = {}; });
+  world.in(some_while(world), [&host] {
+    host.disturb();
+    host.link.watch_lag = {};
+  });
 }
 
 void join(World& world) {

@@ -81,7 +81,11 @@ class Host {
   TimePoint started_at{};
   TimePoint disturbed_at{};  // the last time that anything befell it, or ended
   TimePoint unsure_until{};  // its clock stood still, its disk was lost: other rules hold
-  std::map<SubnetKey, Revision> known_peers;
+  struct KnownPeer {
+    Revision revision = 0;
+    Ip4 public_ip;
+  };
+  std::map<SubnetKey, KnownPeer> known_peers;
 
  private:
   std::unique_ptr<Process> process_;

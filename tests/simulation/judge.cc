@@ -7,6 +7,8 @@
 #include <map>
 #include <set>
 
+#include "core/known_peers.h"
+
 namespace flannel::simulation {
 namespace {
 
@@ -60,27 +62,47 @@ void Judge::judge_subnet(Host& host) const {
   host.last_subnet = lease->subnet;
 }
 
-// A peer goes only if the store has been without it since.
 void Judge::judge_peers(Host& host) const {
   if (!host.running() || host.process().table() == nullptr) return;
   const auto leases = host.process().peers();
-  for (auto known = host.known_peers.begin(); known != host.known_peers.end();) {
-    if (leases.contains(known->first)) {
-      ++known;
-      continue;
-    }
-    const std::string key = encode_subnet_key(known->first);
-    const bool own = host.lease() && host.lease()->subnet == known->first;
-    if (!own && !store_.gave_cause_to_drop(key, known->second)) {
+  for (const auto& [subnet, known] : host.known_peers) {
+    const auto found = leases.find(subnet);
+    const bool there = found != leases.end();
+    const std::string key = encode_subnet_key(subnet);
+    const bool own = host.lease() && host.lease()->subnet == subnet;
+    if (own || (there && found->second.lease.attributes.public_ip == known.public_ip)) continue;
+    judge_lost_peer(host, subnet, known);
+    // It goes only if the store has been without it since.
+    if (!there && !store_.gave_cause_to_drop(key, known.revision)) {
       violation_(
           fmt::format("{} dropped its peer {}, which was there all the time", host.name(), key));
     }
-    known = host.known_peers.erase(known);
   }
+  std::map<SubnetKey, Host::KnownPeer> known;
   for (const auto& [subnet, decoded] : leases) {
     // Those that stay though the store has not got them come without their record.
-    if (decoded.record.revision != 0) host.known_peers[subnet] = decoded.record.revision;
+    const Revision revision =
+        decoded.record.revision != 0 ? decoded.record.revision : host.known_peers[subnet].revision;
+    known[subnet] = {revision, decoded.lease.attributes.public_ip};
   }
+  host.known_peers = std::move(known);
+}
+
+// Nobody goes, or makes way for another, before it was away for as long as peers linger.
+void Judge::judge_lost_peer(const Host& host, const SubnetKey& subnet,
+                            const Host::KnownPeer& peer) const {
+  if (host.daemon != Host::Daemon::whole || peer.public_ip == host.public_ip) return;
+  const std::string key = encode_subnet_key(subnet);
+  const TimePoint held_until = store_.held_until(key, peer.public_ip);
+  if (timeline_.now() - held_until >= KnownPeers::kLinger) return;
+  // What a list did not tell of was away for this host since then.
+  if (timeline_.now() - host.link.lied_at < 2 * KnownPeers::kSecondLook + kInFlight) return;
+  // That it was back may not have been heard.
+  const bool deaf = !host.is_undisturbed() || host.link.watch_lag != Duration::zero() ||
+                    timeline_.now() - host.disturbed_at < kBackByThen;
+  if (deaf || store_.lives_elsewhere(key, peer.public_ip)) return;
+  violation_(fmt::format("{} did not wait for its peer {} at {}", host.name(),
+                         to_string(peer.public_ip), key));
 }
 
 void Judge::after_expiry(const Record& record) const {

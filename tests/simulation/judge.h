@@ -26,7 +26,8 @@ class Judge {
         config_(std::move(config)),
         violation_(std::move(violation)) {}
 
-  // After each turn of a host: its subnet and its peers change for a cause only.
+  // After each turn of a host: its subnet and its peers change for a cause only, and no peer goes
+  // because of what its host has put right in time.
   void after_turn(Host& host) const;
   // A lease ended by itself: its host was not there, or could not reach the store.
   void after_expiry(const Record& record) const;
@@ -38,6 +39,8 @@ class Judge {
  private:
   void judge_subnet(Host& host) const;
   void judge_peers(Host& host) const;
+  void judge_lost_peer(const Host& host, const SubnetKey& subnet,
+                       const Host::KnownPeer& peer) const;
   bool is_copied(const Host& host) const;
   void judge_lease(const Host& host) const;
   void judge_kernel(const Host& host, const LeaseTable& wanted) const;

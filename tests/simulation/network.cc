@@ -71,7 +71,10 @@ void SimulatedRegistry::snapshot(Reply<Snapshot> reply) {
       [wire = wire_, history](Store& store) {
         Snapshot all = store.snapshot();
         *history = store.history();
-        if (std::exchange(wire.link.lies, false)) withhold_most(all);
+        if (std::exchange(wire.link.lies, false)) {
+          wire.link.lied_at = wire.service.timeline.now();
+          withhold_most(all);
+        }
         return Result<Snapshot>(std::move(all));
       },
       [this, history, reply = std::move(reply)](Result<Snapshot> all) {

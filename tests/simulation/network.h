@@ -32,6 +32,7 @@ struct Link {
   Duration slowest = std::chrono::milliseconds(20);
   Duration watch_lag{};  // by how much changes come later than answers
   bool lies = false;     // the next list lacks most of the records
+  TimePoint lied_at{};   // the last time that it did
   std::uint64_t calls = 0;
 };
 

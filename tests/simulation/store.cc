@@ -11,6 +11,9 @@
 namespace flannel::simulation {
 namespace {
 
+// What takes no time to happen takes this long to be heard of.
+constexpr auto kHeardBy = std::chrono::milliseconds(100);
+
 std::optional<Ip4> owner_of(const std::string& value) {
   const auto attributes = decode_lease_value(value);
   if (!attributes) return std::nullopt;
@@ -136,7 +139,7 @@ bool Store::restore() {
   watches_.clear();
   extend_all();
   for (const auto& [key, entry] : records_) {
-    fates_[key].held_until[owner_of(entry.record.value).value_or(Ip4{})] = kNever;
+    owner_begins(entry.record);
   }
   return true;
 }
@@ -177,13 +180,29 @@ TimePoint Store::foreign_at(const std::string& key, Ip4 public_ip) const {
   return last;
 }
 
+TimePoint Store::held_until(const std::string& key, Ip4 public_ip) const {
+  const auto fate = fates_.find(key);
+  if (fate == fates_.end()) return {};
+  const auto owner = fate->second.held_until.find(public_ip);
+  if (owner == fate->second.held_until.end()) return {};
+  const bool just_back = timeline_.now() - fate->second.held_since.at(public_ip) < kHeardBy;
+  if (owner->second == kNever && just_back) return fate->second.held_before.at(public_ip);
+  return std::min(owner->second, timeline_.now());
+}
+
+bool Store::lives_elsewhere(const std::string& key, Ip4 public_ip) const {
+  return std::any_of(records_.begin(), records_.end(), [&](const auto& entry) {
+    return entry.first != key && owner_of(entry.second.record.value) == public_ip;
+  });
+}
+
 Held Store::write(const std::string& key, std::string value, Ttl ttl, std::int64_t hold) {
   if (ttl && hold == 0) hold = ++holds_;
   owner_ends(key);
   const Record record{key, std::move(value), ++revision_, ttl ? hold : 0};
   const TimePoint expires = ttl ? timeline_.now() + *ttl : kNever;
   records_[key] = Entry{record, ttl, expires};
-  fates_[key].held_until[owner_of(record.value).value_or(Ip4{})] = kNever;
+  owner_begins(record);
   if (ttl) watch_expiry(key, expires);
   publish(RecordPut{record});
   return {record.revision, record.hold, ttl};
@@ -195,6 +214,15 @@ void Store::drop(const std::string& key) {
   ++revision_;
   fates_[key].gone = revision_;
   publish(RecordGone{key, revision_});
+}
+
+void Store::owner_begins(const Record& record) {
+  Fate& fate = fates_[record.key];
+  const Ip4 owner = owner_of(record.value).value_or(Ip4{});
+  TimePoint& until = fate.held_until[owner];
+  fate.held_before[owner] = until;
+  fate.held_since[owner] = timeline_.now();
+  until = kNever;
 }
 
 void Store::owner_ends(const std::string& key) {

@@ -71,6 +71,10 @@ class Store {
   TimePoint robbed_at(const std::string& key) const;
   // When the key was last somebody's with another address than this.
   TimePoint foreign_at(const std::string& key, Ip4 public_ip) const;
+  // Until when the key was this address's; now, if it is still, and has been for a moment.
+  TimePoint held_until(const std::string& key, Ip4 public_ip) const;
+  // The address has a record elsewhere.
+  bool lives_elsewhere(const std::string& key, Ip4 public_ip) const;
   std::size_t history_length() const { return history_.size(); }
   void forget_history();  // as etcd's automatic compaction does
 
@@ -92,7 +96,9 @@ class Store {
   struct Fate {
     Revision gone = 0;
     TimePoint robbed{};
-    std::map<Ip4, TimePoint> held_until;  // by others' addresses; kNever: still
+    std::map<Ip4, TimePoint> held_until;   // by others' addresses; kNever: still
+    std::map<Ip4, TimePoint> held_before;  // until when before that,
+    std::map<Ip4, TimePoint> held_since;   // and from when on again
   };
 
   Held write(const std::string& key, std::string value, Ttl ttl, std::int64_t hold);
@@ -100,6 +106,7 @@ class Store {
   void publish(Change change);
   Result<const Entry*> unchanged(const Record& seen) const;
   void judge_writer(const Writer& who, const Entry& entry, const char* deed);
+  void owner_begins(const Record& record);
   void owner_ends(const std::string& key);
   void all_robbed();
   void watch_expiry(const std::string& key, TimePoint when);

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "core/known_peers.h"
+#include "core/lease_ranges.h"
+
+namespace flannel {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+
+// Whatever happens to leases of all sizes: who carries out the changes has what leases() says, no
+// two that overlap, and in the end what the store says.
+class KnownPeersAtRandomTest : public ::testing::Test {
+ protected:
+  std::uint64_t below(std::uint64_t bound) {
+    return std::uniform_int_distribution<std::uint64_t>(0, bound - 1)(chance);
+  }
+  // Hosts a to e, some of which share an address or do not name their node.
+  Record any_record() {
+    const auto bits = static_cast<std::uint8_t>(26 + below(3));
+    const auto net = Cidr4::of(Ip4::of(10, 5, 0, static_cast<std::uint8_t>(below(256))), bits);
+    const auto host = static_cast<unsigned>(below(5));
+    LeaseAttributes attributes{
+        .public_ip = Ip4::of(192, 0, 2, static_cast<std::uint8_t>(1 + host + below(2)))};
+    if (below(3) > 0) {
+      attributes.node.emplace();
+      attributes.node->id.bytes[0] = static_cast<std::uint8_t>(host);
+      attributes.node->boot = host;
+    }
+    ++revision;
+    return {encode_subnet_key({net, std::nullopt}), encode_lease_value(attributes), revision, 1,
+            revision};
+  }
+  void carry_out(const std::vector<PeerChange>& changes) {
+    for (const PeerChange& change : changes) {
+      if (const auto* up = std::get_if<PeerUp>(&change)) {
+        carried.erase(up->lease.subnet);
+        ASSERT_FALSE(any_overlaps(carried, up->lease.subnet.v4)) << to_string(up->lease.subnet);
+        carried.emplace(up->lease.subnet, up->lease);
+      } else {
+        ASSERT_EQ(carried.erase(std::get<PeerDown>(change).lease.subnet), 1U);
+      }
+    }
+    std::map<SubnetKey, Lease> leases;
+    for (const auto& [subnet, decoded] : peers.leases())
+      leases.emplace(subnet, decoded.lease);
+    ASSERT_EQ(carried, leases);
+  }
+  void happen() {
+    if (store.empty() || below(3) > 0) {
+      Record put = any_record();
+      store.insert_or_assign(put.key, put);
+      carry_out(peers.on_changes(now, {RecordPut{std::move(put)}}));
+    } else {
+      const auto victim =
+          std::next(store.begin(), static_cast<std::ptrdiff_t>(below(store.size())));
+      const std::string key = victim->first;
+      store.erase(victim);
+      carry_out(peers.on_changes(now, {RecordGone{key, ++revision}}));
+    }
+  }
+  void list_all() {
+    Snapshot all;
+    all.config = ConfigRecord{"{}", 1};
+    for (const auto& [key, record] : store)
+      all.records.push_back(record);
+    carry_out(peers.on_snapshot(now, all));
+  }
+
+  std::mt19937 chance{1};
+  TimePoint now{hours(1)};
+  Revision revision = 0;
+  KnownPeers peers{LeaseTable(Cidr4::parse("10.5.0.0/16").value()), Ip4::of(192, 0, 2, 1),
+                   [](std::uint64_t) { return std::uint64_t{0}; }};
+  std::map<std::string, Record> store;
+  std::map<SubnetKey, Lease> carried;
+};
+
+TEST_F(KnownPeersAtRandomTest, TheChangesAddUpToWhatHolds) {
+  for (int run = 0; run < 300 && !HasFatalFailure(); ++run) {
+    for (int i = 0; i < 40 && !HasFatalFailure(); ++i) {
+      happen();
+      if (below(3) == 0) now += milliseconds(below(2000));
+      if (below(20) == 0) list_all();
+      carry_out(peers.tick(now));
+    }
+    while (peers.linger_end() != kNever || peers.second_look() != kNever) {
+      now = std::min(peers.linger_end(), peers.second_look());
+      if (now == peers.second_look()) list_all();
+      carry_out(peers.tick(now));
+    }
+    std::map<SubnetKey, Lease> stored;
+    for (const auto& [subnet, decoded] : peers.table().leases())
+      stored.emplace(subnet, decoded.lease);
+    ASSERT_EQ(carried, stored) << "run " << run;
+  }
+}
+
+}  // namespace
+}  // namespace flannel

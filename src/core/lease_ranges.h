@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// Looking for what overlaps in maps that are ordered by SubnetKey and hold no two that overlap.
+#pragma once
+
+#include <utility>
+
+#include "core/lease.h"
+
+namespace flannel {
+
+// The entries inside `range`; whoever begins in it lies in it, or contains it and begins where it
+// does.
+template <typename Map>
+auto entries_inside(Map& disjoint, const Cidr4& range) {
+  return std::pair{disjoint.lower_bound({range, std::nullopt}),
+                   disjoint.upper_bound({{range.last(), 33}, std::nullopt})};
+}
+
+// All that overlap `subnet`: those inside of it, or the one around it.
+template <typename Map>
+auto entries_overlapping(Map& disjoint, const Cidr4& subnet) {
+  auto [first, last] = entries_inside(disjoint, subnet);
+  if (first != disjoint.begin()) {
+    const auto wider = std::prev(first);
+    if (wider->first.v4.overlaps(subnet)) first = wider;
+  }
+  return std::pair{first, last};
+}
+
+template <typename Map>
+bool any_overlaps(Map& disjoint, const Cidr4& subnet) {
+  const auto [first, last] = entries_overlapping(disjoint, subnet);
+  return first != last;
+}
+
+}  // namespace flannel
