@@ -9,6 +9,7 @@
 
 #include "base/parse.h"
 #include "kernel/iptables.h"
+#include "kernel/nft_tables.h"
 #include "kernel/nftables.h"
 #include "loop/epoll_loop.h"
 #include "rules/docker_rules.h"
@@ -70,20 +71,18 @@ std::vector<std::string> in_words(const std::string& removal, const std::string&
 }
 
 void add_nftables(std::vector<OwnRules>& found, std::vector<std::string>& unseen) {
-  auto opened = Nftables::open();
-  if (!opened) {
-    // Without the library flanneld makes no rules there.
-    if (opened.error().kind != ErrorKind::unsupported) unseen.push_back(opened.error().text);
-    return;
-  }
-  const std::shared_ptr<Nftables> nft = *std::move(opened);
-  auto tables = nft->tables();
+  auto netfilter = open_netfilter();
+  if (!netfilter) return;  // a kernel without nftables
+  auto tables = nft_tables(*netfilter);
   if (!tables) return unseen.push_back(tables.error().text);
   std::erase_if(*tables, [](const std::string& table) { return !is_own_nft_table(table); });
   if (tables->empty()) return;
+  auto opened = Nftables::open();
+  if (!opened) return unseen.push_back(opened.error().text);
   std::vector<std::string> lines;
   for (const std::string& table : *tables)
     lines.push_back(fmt::format("nftables: table {}", table));
+  const std::shared_ptr<Nftables> nft = *std::move(opened);
   found.push_back({std::move(lines),
                    [nft, removal = remove_nft_tables(*tables)] { return nft->run(removal); }});
 }

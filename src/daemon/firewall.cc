@@ -17,10 +17,23 @@ constexpr auto kSettle = std::chrono::milliseconds(20);
 // Against somebody who undoes what we do, looking at once so often is enough.
 constexpr int kMendsATimer = 10;
 
+bool wants_something(const FirewallOptions& options) {
+  return options.rules.masquerade || options.rules.forward || options.docker;
+}
+
 }  // namespace
 
 Firewall::Firewall(FirewallOptions options, Loop& loop, std::function<void()> on_state)
-    : options_(options), loop_(loop), on_state_(std::move(on_state)) {}
+    : options_(options), loop_(loop), on_state_(std::move(on_state)) {
+  if (wants_something(options_)) soon_ = loop_.at(loop_.now(), [this] { prepare(); });
+}
+
+// What takes most of the time, while the store is asked. What fails is tried again when needed.
+void Firewall::prepare() {
+  open_watch();
+  if (options_.mode == FirewallMode::iptables) return;
+  if (auto opened = OwnTable::open()) table_ = *std::move(opened);
+}
 
 void Firewall::want(const NetworkConfig& config, const Cidr4& subnet) {
   const bool random = !rules_ || rules_->fully_random;  // given up before: this kernel has none
@@ -30,7 +43,7 @@ void Firewall::want(const NetworkConfig& config, const Cidr4& subnet) {
   rules_ = std::move(rules);
   subnet_ = subnet;
   config_wants_nft_ = config.enable_nftables;
-  if (rules_->masquerade.empty() && rules_->forward.empty() && !options_.docker) return;
+  if (!wants_something(options_)) return;
   fresh_ = true;
   done_once_ = false;
   if (busy_) {
@@ -92,7 +105,7 @@ Result<void> Firewall::try_nftables() {
   if (options_.mode == FirewallMode::iptables) return {};
   const bool asked = options_.mode == FirewallMode::nftables;
   auto put = [&]() -> Result<void> {
-    table_ = TRY(OwnTable::open());
+    if (!table_) table_ = TRY(OwnTable::open());
     return keep_table();
   }();
   if (!put) {
@@ -139,7 +152,11 @@ void Firewall::look_at_others() {
 // Without programs: on a host that has no rules of iptables none is run.
 Result<IptablesPlaces> Firewall::iptables_places() {
   if (mode_ != FirewallMode::nftables) return IptablesPlaces{true, true};
-  return IptablesPlaces{TRY(table_->has_iptables_rules()), legacy_tables_exist()};
+  const auto tables = TRY(table_->tables());
+  const bool nft = std::ranges::any_of(tables, [](const std::string& table) {
+    return table == "ip filter" || table == "ip nat" || table == "ip raw";
+  });
+  return IptablesPlaces{nft, legacy_tables_exist()};
 }
 
 void Firewall::search_iptables(IptablesPlaces places) {
@@ -275,7 +292,7 @@ void Firewall::finish(Result<void> result) {
 
 void Firewall::on_rules_changed() {
   changed_ = true;
-  if (mended_ < kMendsATimer) look_soon();
+  if (rules_ && mended_ < kMendsATimer) look_soon();
 }
 
 void Firewall::look_soon() {

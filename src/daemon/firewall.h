@@ -43,6 +43,7 @@ class Firewall final : public PacketRules {
   const std::string& trouble() const override { return trouble_; }
 
  private:
+  void prepare();
   void begin();
   void open_watch();
   bool may_be_about_us(const RuleChange& change) const;

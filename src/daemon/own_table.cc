@@ -16,8 +16,8 @@ Result<std::unique_ptr<OwnTable>> OwnTable::open() {
 OwnTable::OwnTable(std::unique_ptr<Nftables> nft) : nft_(std::move(nft)) {}
 
 Result<std::vector<std::string>> OwnTable::replaced_by(const Cidr4& network) {
-  const auto tables = TRY(nft_->tables());
-  auto replaced = nft_tables_before(tables, network);
+  const auto all = TRY(tables());
+  auto replaced = nft_tables_before(all, network);
   const bool is_new = std::ranges::find(replaced, name_) == replaced.end();
   if (!name_.empty() && name_ != nft_table(network) && is_new) replaced.push_back(name_);
   return replaced;
@@ -45,18 +45,11 @@ Result<bool> OwnTable::mend(const RuleSet& rules) {
 
 Result<std::vector<std::string>> OwnTable::remove(const Cidr4& network) {
   auto gone = TRY(replaced_by(network));
-  const auto tables = TRY(nft_->tables());
+  const auto all = TRY(tables());
   const std::string own = nft_table(network);
-  if (std::ranges::find(tables, own) != tables.end()) gone.push_back(own);
+  if (std::ranges::find(all, own) != all.end()) gone.push_back(own);
   if (!gone.empty()) TRY(nft_->run(remove_nft_tables(gone)));
   return gone;
-}
-
-Result<bool> OwnTable::has_iptables_rules() {
-  const auto tables = TRY(nft_->tables());
-  return std::ranges::any_of(tables, [](const std::string& table) {
-    return table == "ip filter" || table == "ip nat" || table == "ip raw";
-  });
 }
 
 }  // namespace flannel

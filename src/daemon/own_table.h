@@ -22,8 +22,7 @@ class OwnTable {
   Result<bool> mend(const RuleSet& rules);
   // Ours and what it would take the place of; the names of those that were there.
   Result<std::vector<std::string>> remove(const Cidr4& network);
-  // Of any table that iptables over nftables would have its rules in.
-  Result<bool> has_iptables_rules();
+  Result<std::vector<std::string>> tables() { return nft_->tables(); }  // of the host
 
  private:
   explicit OwnTable(std::unique_ptr<Nftables> nft);

@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "kernel/iptables.h"
+#include "kernel/nft_tables.h"
 #include "kernel/nftables.h"
 #include "loop/epoll_loop.h"
 #include "rules/docker_rules.h"
@@ -195,6 +196,17 @@ TEST_F(FirewallTest, NftSeesWhetherItsTableIsAsItWas) {
   EXPECT_EQ(nft->list_table(kTable).value(), fresh);
   ASSERT_TRUE(nft->run(render_nft(rules({.forward = false}))));
   EXPECT_EQ(nft->list_table(kTable).error().kind, ErrorKind::not_found);
+}
+
+TEST_F(FirewallTest, TablesAreNamedAsNftNamesThem) {
+  auto netfilter = open_netfilter().value();
+  EXPECT_TRUE(nft_tables(netfilter).value().empty());
+  shell(
+      "nft 'add table ip filter; add table ip6 a; add table inet b; add table arp c; "
+      "add table bridge d; add table netdev e'");
+  EXPECT_EQ(
+      nft_tables(netfilter).value(),
+      (std::vector<std::string>{"ip filter", "ip6 a", "inet b", "arp c", "bridge d", "netdev e"}));
 }
 
 TEST_F(FirewallTest, AnNftTransactionIsAllOrNothing) {

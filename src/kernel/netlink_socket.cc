@@ -76,7 +76,7 @@ Result<void> set_up(const Fd& fd, const NetlinkSocket::Options& options) {
 }  // namespace
 
 Result<NetlinkSocket> NetlinkSocket::open(Options options) {
-  Fd fd{::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE)};
+  Fd fd{::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, options.protocol)};
   if (!fd) return os_error("netlink: open a socket");
   TRY(set_up(fd, options));
   sockaddr_nl address{};

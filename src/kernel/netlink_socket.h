@@ -26,13 +26,14 @@ class NetlinkReply {
   std::vector<std::byte> bytes_;
 };
 
-// A NETLINK_ROUTE socket of the network namespace that the opening thread is in. Not thread-safe.
+// A socket of the network namespace that the opening thread is in. Not thread-safe.
 class NetlinkSocket {
  public:
   struct Options {
     int receive_buffer = 4 << 20;  // bytes; privileged callers are not capped by rmem_max
     std::chrono::milliseconds timeout{5000};  // for one answer; the kernel answers at once
     std::size_t requests_per_send = 128;
+    int protocol = 0;     // NETLINK_ROUTE
     int dump_tries = 20;  // of a dump that races with changes
   };
   static Result<NetlinkSocket> open(Options options);

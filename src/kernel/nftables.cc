@@ -69,9 +69,11 @@ struct Nftables::Library {
 
 Result<std::unique_ptr<Nftables>> Nftables::open() {
   auto library = TRY(Library::load());
+  auto netfilter = TRY(open_netfilter());
   void* context = library->ctx_new(0);
   if (!context) return fail(ErrorKind::system, "open nftables: no context");
-  std::unique_ptr<Nftables> nftables(new Nftables(std::move(library), context));
+  std::unique_ptr<Nftables> nftables(
+      new Nftables(std::move(library), context, std::move(netfilter)));
   if (nftables->library_->buffer_output(context) != 0 ||
       nftables->library_->buffer_error(context) != 0) {
     return fail(ErrorKind::exhausted, "open nftables: no memory for its output");
@@ -79,8 +81,8 @@ Result<std::unique_ptr<Nftables>> Nftables::open() {
   return nftables;
 }
 
-Nftables::Nftables(std::shared_ptr<const Library> library, void* context)
-    : library_(std::move(library)), context_(context) {}
+Nftables::Nftables(std::shared_ptr<const Library> library, void* context, NetlinkSocket netfilter)
+    : library_(std::move(library)), context_(context), netfilter_(std::move(netfilter)) {}
 
 Nftables::~Nftables() {
   library_->ctx_free(context_);
@@ -89,17 +91,6 @@ Nftables::~Nftables() {
 Result<void> Nftables::run(const std::string& commands) {
   TRY(output_of(commands));
   return {};
-}
-
-Result<std::vector<std::string>> Nftables::tables() {
-  const std::string listing = TRY(output_of("list tables"));
-  std::vector<std::string> names;
-  for (std::string_view line : split(listing, '\n')) {
-    constexpr std::string_view kWord = "table ";
-    line = trim(line);
-    if (line.starts_with(kWord)) names.emplace_back(line.substr(kWord.size()));
-  }
-  return names;
 }
 
 Result<std::string> Nftables::list_table(const std::string& table) {

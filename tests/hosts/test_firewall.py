@@ -63,8 +63,7 @@ def test_containers_reach_the_world_by_the_hosts_address_and_each_other_by_their
     flags = ["--ip-masq", f"--firewall={kind}"]
     one, two = Cluster(lab, "etcd", flags=flags).start(containers=True).hosts
     assert one.daemon.subnet_env()["FLANNEL_IPMASQ"] == "true"
-    ping_world = answers(one.container, WORLD)
-    assert ping_world, rules(one)
+    wait_until(lambda: answers(one.container, WORLD), lambda: rules(one))
     assert seen_by(lab.lan, one.container.ns, WORLD) == one.address
     for source, target in ((one, two), (two, one)):
         seen = seen_by(target.container.ns, source.container.ns, target.container.address)
@@ -100,7 +99,7 @@ def test_containers_reach_each_other_where_docker_made_the_policy_drop(lab, kind
 def test_rules_that_somebody_deletes_come_back(lab, kind):
     flags = ["--ip-masq", f"--firewall={kind}", "--iptables-resync=1"]
     one, _ = Cluster(lab, "etcd", flags=flags).start(containers=True).hosts
-    assert answers(one.container, WORLD)
+    wait_until(lambda: answers(one.container, WORLD), "the world to answer")
     one.ns.run("nft", "flush", "ruleset")
     wait_until(lambda: answers(one.container, WORLD), "the rules to come back")
     assert "putting them back" in one.daemon.log()
@@ -119,7 +118,7 @@ def test_rules_stay_when_the_daemon_ends_and_a_restart_makes_no_second_set(lab, 
     assert len(before) == {"nftables": 8, "iptables": 12}[kind], before
     assert one.daemon.stop() == 0
     assert own() == before
-    assert answers(one.container, WORLD)
+    wait_until(lambda: answers(one.container, WORLD), "the world to answer")
     one.daemon.start().wait_ready()
     assert own() == before
 
@@ -132,7 +131,7 @@ def faults_of_children(pid):
 
 def test_by_default_one_table_of_nftables_does_it_and_no_program_is_run(lab):
     one, _ = Cluster(lab, flags=["--ip-masq"]).start(containers=True).hosts
-    assert answers(one.container, WORLD)
+    wait_until(lambda: answers(one.container, WORLD), "the world to answer")
     assert rules(one) == ""
     assert tables(one) == {TABLE}
     one.ns.run("nft", "flush", "ruleset")
@@ -166,7 +165,7 @@ def test_two_networks_on_one_host_have_a_table_each(lab):
 
     other_table = TABLE.replace("10.5", "10.6")
     assert tables(one) == {TABLE, other_table}
-    assert masqueraded()
+    wait_until(masqueraded, "both to be masqueraded")
     ping(one.container, two.container)
     one.ns.run("nft", "delete", *TABLE.split())
     wait_until(masqueraded, "the table to come back")
