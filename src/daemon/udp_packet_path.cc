@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "base/log.h"
-#include "kernel/tun_port.h"
+#include "kernel/lane.h"
 
 namespace flannel {
 namespace {
@@ -58,9 +58,8 @@ Result<void> UdpPacketPath::open_edges(const std::string& device) {
   parts_.keep(kSockets, udp.sockets);
   std::vector<UdpPath::Lane> lanes;
   for (std::size_t i = 0; i < tun.queues.size(); ++i) {
-    auto tun_port = TRY(TunQueuePort::open(std::move(tun.queues[i]), tun.abilities));
-    auto udp_port = TRY(UdpSocketPort::open(std::move(udp.sockets[i]), udp.abilities));
-    lanes.push_back({std::move(tun_port), std::move(udp_port)});
+    lanes.push_back(TRY(open_lane(std::move(tun.queues[i]), tun.abilities,
+                                  std::move(udp.sockets[i]), udp.abilities)));
   }
   log::info("packet path", {{"device", tun.name},
                             {"adopted", tun.adopted},

@@ -37,7 +37,7 @@ struct Offload {
   bool operator==(const Offload&) const = default;
 };
 
-// Why a thread that slept on a port is awake.
+// Why a thread that slept is awake.
 enum class Wake {
   ready,  // there may be something to read
   asked,  // somebody called wake()
@@ -50,7 +50,7 @@ enum class TunWrite {
   lost,     // for example because the device is down
 };
 
-// The overlay's side: one queue of a TUN device. One thread reads and sleeps; any may write.
+// The overlay's side: one queue of a TUN device. One thread at a time reads; any may write.
 class TunPort {
  public:
   virtual ~TunPort() = default;
@@ -67,9 +67,6 @@ class TunPort {
 
   // Which super-packets write() takes.
   virtual bool takes(Offload::Cut cut) const = 0;
-
-  virtual Wake wait() = 0;
-  virtual void wake() = 0;  // thread-safe; the next wait() returns, if none is under way
 };
 
 enum class Sent {
@@ -81,7 +78,7 @@ enum class Sent {
   failed,
 };
 
-// The underlay's side: a UDP socket. One thread receives and sleeps; any may send.
+// The underlay's side: a UDP socket. One thread receives; any may send.
 class UdpPort {
  public:
   virtual ~UdpPort() = default;
@@ -102,9 +99,17 @@ class UdpPort {
   // fragments of one) for each datagram. `lost` counts the datagrams that did not leave.
   virtual Sent send_each(Endpoint4 to, ByteView bytes, std::size_t segment_size,
                          std::size_t& lost) = 0;
+};
 
-  virtual Wake wait() = 0;
-  virtual void wake() = 0;  // thread-safe
+// Sleeps on the two ports of a lane.
+class LaneSleeper {
+ public:
+  virtual ~LaneSleeper() = default;
+
+  // Until one of them has something to read, of the TUN device only if `tun_too`. One thread.
+  virtual Wake wait(bool tun_too) = 0;
+  // Thread-safe; the next wait() returns at once, if none is under way.
+  virtual void wake() = 0;
 };
 
 }  // namespace flannel

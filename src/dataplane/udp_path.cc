@@ -5,6 +5,8 @@
 #include <pthread.h>
 #include <sched.h>
 
+#include <semaphore>
+
 #include "base/clock.h"
 #include "dataplane/rx_path.h"
 #include "dataplane/thread_priority.h"
@@ -12,6 +14,10 @@
 
 namespace flannel {
 namespace {
+
+// How long the carrier is awake before it calls the helper: more than a burst takes, and less than
+// the queue of the device (500 packets) and the socket's buffer (4 MB) hold on a fast network.
+constexpr Duration kAlone = std::chrono::milliseconds(1);
 
 Result<void> bind_to_cpu(std::thread& thread, int cpu) {
   cpu_set_t set;
@@ -27,6 +33,20 @@ Result<void> bind_to_cpu(std::thread& thread, int cpu) {
 
 }  // namespace
 
+// The carrier carries both ways, as long as it can keep up: what comes in often has its answer at
+// once, and one thread that is awake costs less than two that wake each other up. When it does not
+// get to sleep, the helper takes what goes out, until nothing waits there.
+struct UdpPath::Traffic {
+  Traffic(Lane& lane, PathTallies& out, PathTallies& in)
+      : sleeper(*lane.sleeper), rx(*lane.udp, *lane.tun, in), tx(*lane.tun, *lane.udp, out) {}
+
+  LaneSleeper& sleeper;
+  RxPath rx;                            // the carrier's
+  TxPath tx;                            // the carrier's, or the helper's while is_helped
+  std::atomic<bool> is_helped = false;  // the carrier sets it, the helper takes it back
+  std::counting_semaphore<2> call{0};   // the helper: once for help and once to end
+};
+
 UdpPath::UdpPath(std::vector<Lane> lanes, std::shared_ptr<const ForwardTable> table,
                  Options options)
     : lanes_(std::move(lanes)), slot_(std::move(table)), options_(std::move(options)) {
@@ -41,39 +61,72 @@ UdpPath::~UdpPath() {
 Result<void> UdpPath::start() {
   stopping_ = false;
   for (std::size_t i = 0; i < lanes_.size(); ++i) {
-    Lane& lane = lanes_[i];
-    const auto out = start_worker<TxPath>(2 * i, "flannel-out", *lane.tun, *lane.udp);
-    const auto in = start_worker<RxPath>(2 * i + 1, "flannel-in", *lane.udp, *lane.tun);
-    if (!out || !in) {
+    PathMeter& meter = *options_.meter;
+    Traffic& traffic = *traffic_.emplace_back(
+        std::make_unique<Traffic>(lanes_[i], meter.tallies(2 * i), meter.tallies(2 * i + 1)));
+    const auto first = start_thread(2 * i, "flannel-carry", [this, &traffic] { carry(traffic); });
+    const auto second =
+        start_thread(2 * i + 1, "flannel-help", [this, &traffic] { help(traffic); });
+    if (!first || !second) {
       stop();
-      return out ? in : out;
+      return first ? second : first;
     }
   }
   return {};
 }
 
-template <typename Path, typename From, typename To>
-Result<void> UdpPath::start_worker(std::size_t number, const char* name, From& from, To& to) {
-  PathTallies& tallies = options_.meter->tallies(number);
+Result<void> UdpPath::start_thread(std::size_t number, const char* name,
+                                   std::function<void()> work) {
   std::thread& thread = threads_[number];
-  thread = std::thread(
-      [this, &tallies, &from, &to] { run(std::make_unique<Path>(from, to, tallies), from); });
+  thread = std::thread(std::move(work));
   ::pthread_setname_np(thread.native_handle(), fmt::format("{}/{}", name, number / 2).c_str());
   if (options_.cpus.empty()) return {};
   return bind_to_cpu(thread, options_.cpus[number % options_.cpus.size()]);
 }
 
-template <typename Path, typename Port>
-void UdpPath::run(Path path, Port& port) {
+void UdpPath::carry(Traffic& traffic) {
   go_before_others();
   TableSlot::Reader table(slot_);
+  bool was_helped = false;
+  TimePoint alone_since = BootClock::now();  // and awake
   while (!stopping_.load(std::memory_order_relaxed)) {
+    const TimePoint now = BootClock::now();
+    const bool is_helped = traffic.is_helped.load(std::memory_order_acquire);
+    if (was_helped && !is_helped) alone_since = now;
+    was_helped = is_helped;
     // One look more than needed: under load something has come meanwhile, and a read that finds
     // nothing costs less than a sleep.
-    if (path->step(table.get(), BootClock::now())) continue;
-    if (port.wait() == Wake::gone) return tell_gone();
+    if (step(traffic, table.get(), is_helped, now)) {
+      if (!is_helped && now - alone_since > kAlone) call_helper(traffic);
+      continue;
+    }
+    if (traffic.sleeper.wait(!is_helped) == Wake::gone) return tell_gone();
+    alone_since = BootClock::now();
   }
-  path->finish(table.get(), BootClock::now());
+}
+
+// False: nothing waited.
+bool UdpPath::step(Traffic& traffic, const ForwardTable& table, bool is_helped, TimePoint now) {
+  const bool has_received = traffic.rx.step(table, now);
+  return (!is_helped && traffic.tx.step(table, now)) || has_received;
+}
+
+void UdpPath::call_helper(Traffic& traffic) {
+  traffic.is_helped.store(true, std::memory_order_release);
+  traffic.call.release();
+}
+
+void UdpPath::help(Traffic& traffic) {
+  go_before_others();
+  TableSlot::Reader table(slot_);
+  for (;;) {
+    traffic.call.acquire();
+    do {
+      if (stopping_.load(std::memory_order_relaxed)) return;
+    } while (traffic.tx.step(table.get(), BootClock::now()));
+    traffic.is_helped.store(false, std::memory_order_release);
+    traffic.sleeper.wake();  // which may sleep without an eye on the device
+  }
 }
 
 void UdpPath::tell_gone() {
@@ -82,13 +135,17 @@ void UdpPath::tell_gone() {
 
 void UdpPath::stop() {
   stopping_ = true;
-  for (Lane& lane : lanes_) {
-    lane.tun->wake();
-    lane.udp->wake();
+  for (const auto& traffic : traffic_) {
+    traffic->sleeper.wake();
+    traffic->call.release();
   }
   for (std::thread& thread : threads_) {
     if (thread.joinable()) thread.join();
   }
+  TableSlot::Reader table(slot_);
+  for (const auto& traffic : traffic_)
+    traffic->tx.finish(table.get(), BootClock::now());
+  traffic_.clear();
 }
 
 }  // namespace flannel

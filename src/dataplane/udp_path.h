@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/result.h"
 #include "dataplane/counters.h"
 #include "dataplane/forward_table.h"
@@ -17,20 +18,22 @@
 namespace flannel {
 
 // Carries packets between the queues of one TUN device and the sockets of one UDP port. Each lane
-// has two threads, one for each direction; they sleep while nothing comes. The host's kernel keeps
-// a flow on one queue and a peer on one socket, so the order within a flow holds.
+// has two threads, of which the second one works only while the first cannot keep up; they sleep
+// while nothing comes. The host's kernel keeps a flow on one queue and a peer on one socket, so the
+// order within a flow holds.
 class UdpPath {
  public:
   struct Lane {
     std::unique_ptr<TunPort> tun;
     std::unique_ptr<UdpPort> udp;
+    std::unique_ptr<LaneSleeper> sleeper;
   };
   struct Options {
-    // CPUs that the threads are bound to, in turns: out and in of the first lane, of the second ..
+    // CPUs that the threads are bound to, in turns: the two of the first lane, of the second ..
     // Empty: wherever the scheduler puts them.
     std::vector<int> cpus;
     // Called once, on a packet thread, when a device or socket has gone for good (somebody deleted
-    // the device). The lane's threads have then ended.
+    // the device). The lane carries nothing from then on.
     std::function<void()> on_gone;
     // Where the threads count; null: in a meter of the path's own.
     std::shared_ptr<PathMeter> meter = {};
@@ -52,16 +55,20 @@ class UdpPath {
   PathCounters counters() const { return options_.meter->read(); }
 
  private:
-  template <typename Path, typename Port>
-  void run(Path path, Port& port);
-  template <typename Path, typename From, typename To>
-  Result<void> start_worker(std::size_t number, const char* name, From& from, To& to);
+  struct Traffic;  // what the two threads of a lane work on
+
+  void carry(Traffic& traffic);
+  static bool step(Traffic& traffic, const ForwardTable& table, bool is_helped, TimePoint now);
+  static void call_helper(Traffic& traffic);
+  void help(Traffic& traffic);
+  Result<void> start_thread(std::size_t number, const char* name, std::function<void()> work);
   void tell_gone();
 
   std::vector<Lane> lanes_;
   TableSlot slot_;
   Options options_;
-  std::vector<std::thread> threads_;  // out and in of the first lane, of the second ..
+  std::vector<std::unique_ptr<Traffic>> traffic_;  // of each lane
+  std::vector<std::thread> threads_;  // carrier and helper of the first lane, of the second ..
   std::atomic<bool> stopping_ = false;
   std::atomic<bool> told_gone_ = false;
 };

@@ -29,8 +29,10 @@ class UdpPathTest : public testing::Test {
     auto udp = std::make_unique<FakeUdp>();
     tun_ = tun.get();
     udp_ = udp.get();
+    sleep_ = tun->sleep = udp->sleep = std::make_shared<FakeSleep>();
+    auto sleeper = std::make_unique<FakeLaneSleeper>(*tun, *udp, sleep_);
     std::vector<UdpPath::Lane> lanes;
-    lanes.push_back({std::move(tun), std::move(udp)});
+    lanes.push_back({std::move(tun), std::move(udp), std::move(sleeper)});
     path_ = std::make_unique<UdpPath>(std::move(lanes), table(2), std::move(options));
   }
   // Waits until `count` datagrams were sent.
@@ -46,6 +48,7 @@ class UdpPathTest : public testing::Test {
 
   FakeTun* tun_ = nullptr;
   FakeUdp* udp_ = nullptr;
+  std::shared_ptr<FakeSleep> sleep_;
   std::unique_ptr<UdpPath> path_;
 };
 
@@ -100,11 +103,39 @@ TEST_F(UdpPathTest, ANewTableHoldsAndNothingIsLostWhileTablesChange) {
   EXPECT_EQ(path_->counters().dropped(), 0u);
 }
 
+TEST_F(UdpPathTest, OneThreadCarriesBothWaysWhileThereIsLittleToDo) {
+  open();
+  ASSERT_TRUE(path_->start());
+  for (int n = 0; n < 20; ++n) {
+    tun_->host_sends(slow::udp_packet({}, Bytes(8)));
+    sent(1);
+  }
+  EXPECT_EQ(tun_->readers().size(), 1u);
+}
+
+TEST_F(UdpPathTest, OrderHoldsAndNothingIsLostWhileTheHelperComesAndGoes) {
+  open();
+  ASSERT_TRUE(path_->start());
+  constexpr unsigned kBurst = 3000;
+  unsigned first = 0;
+  while (tun_->readers().size() < 2 || first < 20 * kBurst) {  // the helper has come
+    auto all = std::async(std::launch::async, [this] { return sent(kBurst); });
+    for (unsigned n = 0; n < kBurst; ++n)
+      tun_->host_sends(slow::udp_packet({.id = (first + n) & 0xffff}, Bytes(8)));
+    unsigned expected = first;
+    for (const auto& one : all.get())
+      ASSERT_EQ(slow::get16(one.bytes, 4), expected++ & 0xffff);
+    first += kBurst;  // and all was sent, so it has gone
+  }
+  path_->stop();
+  EXPECT_EQ(path_->counters().out_packets, first);
+}
+
 TEST_F(UdpPathTest, SaysOnceThatTheDeviceHasGone) {
   std::promise<void> gone;
   open({.cpus = {}, .on_gone = [&] { gone.set_value(); }});
   ASSERT_TRUE(path_->start());
-  tun_->vanish();
+  sleep_->vanish();
   gone.get_future().wait();
   path_->stop();
 }

@@ -9,9 +9,7 @@
 #include <unistd.h>
 
 #include "dataplane/udp_path.h"
-#include "kernel/tun.h"
-#include "kernel/tun_port.h"
-#include "kernel/udp_port.h"
+#include "kernel/lane.h"
 #include "support/fresh_netns.h"
 #include "support/slow_packets.h"
 
@@ -43,8 +41,8 @@ class OffloadSteps : public NetnsTest, public testing::WithParamInterface<Step> 
         must(open_udp({.local = {Ip4::of(192, 0, 2, 1), 8285}, .wanted = GetParam().udp}));
     EXPECT_EQ(ours.abilities, GetParam().udp);
     std::vector<UdpPath::Lane> lanes;
-    lanes.push_back({must(TunQueuePort::open(std::move(device.queues[0]), device.abilities)),
-                     must(UdpSocketPort::open(std::move(ours.sockets[0]), ours.abilities))});
+    lanes.push_back(must(open_lane(std::move(device.queues[0]), device.abilities,
+                                   std::move(ours.sockets[0]), ours.abilities)));
     path_ = std::make_unique<UdpPath>(
         std::move(lanes),
         std::make_shared<ForwardTable>(

@@ -69,12 +69,6 @@ VirtioHeader to_header(const Offload& offload) {
 
 }  // namespace
 
-Result<std::unique_ptr<TunQueuePort>> TunQueuePort::open(Fd queue, TunAbilities abilities) {
-  Sleeper sleeper = TRY(Sleeper::open());
-  return std::unique_ptr<TunQueuePort>(
-      new TunQueuePort(std::move(queue), abilities, std::move(sleeper)));
-}
-
 std::optional<TunPort::Packet> TunQueuePort::read(ByteSpan into) {
   VirtioHeader header;
   const std::size_t header_size = abilities_.header ? sizeof header : 0;

@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/udp.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <thread>
@@ -11,6 +12,7 @@
 #include "dataplane/rx_path.h"
 #include "dataplane/segmenter.h"
 #include "dataplane/udp_path.h"
+#include "kernel/lane.h"
 #include "kernel/left_tun.h"
 #include "kernel/tun_port.h"
 #include "kernel/udp_port.h"
@@ -134,9 +136,9 @@ TEST_F(TunTest, AQueueKeptOpenLosesNothing) {
   TunDevice after = must(resume_tun(std::move(kept), {}));
   EXPECT_EQ(after.name, "flannel0");
   EXPECT_TRUE(after.abilities.header);
-  const auto port = must(TunQueuePort::open(std::move(after.queues[0]), after.abilities));
+  TunQueuePort port(std::move(after.queues[0]), after.abilities);
   Bytes packet(kTunReadSize);
-  while (const auto read = port->read(packet)) {
+  while (const auto read = port.read(packet)) {
     if (packet[0] >> 4 != 4) continue;  // the device's IPv6 solicitations
     EXPECT_EQ(read->size, 33u);
     EXPECT_EQ(std::string(packet.begin() + 28, packet.begin() + 33), "waits");
@@ -162,11 +164,12 @@ class PacketPathTest : public TunTest {
     shell("ip addr add 192.0.2.2/32 dev lo");
     TunDevice device = must(open_tun({}));
     shell("ip addr add 10.5.1.0/16 dev flannel0; ip link set flannel0 mtu 1472 up");
-    tun_ = must(TunQueuePort::open(std::move(device.queues[0]), device.abilities));
     UdpSockets ours = must(open_udp({.local = {Ip4::of(192, 0, 2, 1), 8285}}));
-    udp_ = must(UdpSocketPort::open(std::move(ours.sockets[0]), ours.abilities));
+    lane_ = must(open_lane(std::move(device.queues[0]), device.abilities,
+                           std::move(ours.sockets[0]), ours.abilities));
     UdpSockets peers = must(open_udp({.local = {Ip4::of(192, 0, 2, 2), 8285}}));
-    peer_ = must(UdpSocketPort::open(std::move(peers.sockets[0]), peers.abilities));
+    peer_socket_ = peers.sockets[0].get();
+    peer_ = std::make_unique<UdpSocketPort>(std::move(peers.sockets[0]), peers.abilities);
   }
   static std::shared_ptr<const ForwardTable> table() {
     return std::make_shared<ForwardTable>(
@@ -178,7 +181,7 @@ class PacketPathTest : public TunTest {
   }
   std::unique_ptr<UdpPath> start() {
     std::vector<UdpPath::Lane> lanes;
-    lanes.push_back({std::move(tun_), std::move(udp_)});
+    lanes.push_back(std::move(lane_));
     auto path = std::make_unique<UdpPath>(std::move(lanes), table(), UdpPath::Options{});
     const auto started = path->start();
     if (!started) throw std::runtime_error(started.error().text);
@@ -201,11 +204,16 @@ class PacketPathTest : public TunTest {
     ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     return socket;
   }
+  static void wait_for(int socket) {
+    pollfd one{socket, POLLIN, 0};
+    while (::poll(&one, 1, -1) < 0) {
+    }
+  }
   // The datagrams that arrive at the peer, `count` of them.
   std::vector<Bytes> at_peer(std::size_t count) {
     std::vector<Bytes> datagrams;
     while (datagrams.size() < count) {
-      peer_->wait();
+      wait_for(peer_socket_);
       for (const UdpPort::Run& run : peer_->receive()) {
         for (ByteSpan rest = run.bytes; !rest.empty();) {
           const ByteSpan one = rest.first(std::min(rest.size(), run.segment_size));
@@ -224,13 +232,13 @@ class PacketPathTest : public TunTest {
             .id = id};
   }
 
-  std::unique_ptr<TunQueuePort> tun_;
-  std::unique_ptr<UdpSocketPort> udp_;
+  UdpPath::Lane lane_;
   std::unique_ptr<UdpSocketPort> peer_;
+  int peer_socket_ = -1;
 };
 
 TEST_F(PacketPathTest, AHostsSuperPacketReachesThePeerAsPacketsOfTheWire) {
-  if (!tun_->takes(Offload::Cut::udp4)) GTEST_SKIP() << "this kernel has no USO";
+  if (!lane_.tun->takes(Offload::Cut::udp4)) GTEST_SKIP() << "this kernel has no USO";
   const auto path = start();
   const Fd socket = overlay_socket(500);
   const Bytes payload(2300, 'x');
@@ -292,7 +300,7 @@ TEST_F(PacketPathTest, StartsStopsAndSwapsTablesUnderTraffic) {
 
 TEST_F(PacketPathTest, ADeletedDeviceIsNoticed) {
   std::vector<UdpPath::Lane> lanes;
-  lanes.push_back({std::move(tun_), std::move(udp_)});
+  lanes.push_back(std::move(lane_));
   std::atomic<bool> gone = false;
   UdpPath path(std::move(lanes), table(), {.cpus = {}, .on_gone = [&] { gone = true; }});
   ASSERT_TRUE(path.start());
@@ -305,16 +313,17 @@ TEST_F(PacketPathTest, ARunThatThePathCannotCarryIsRefusedAndGoesSingly) {
   shell("ip route add 192.0.2.9 dev lo mtu lock 1000; ip addr add 192.0.2.9 dev lo");
   shell("ip route replace local 192.0.2.9 dev lo table local mtu lock 1000");
   UdpSockets sockets = must(open_udp({.local = {Ip4::of(192, 0, 2, 9), 8285}}));
-  const auto narrow = must(UdpSocketPort::open(std::move(sockets.sockets[0]), sockets.abilities));
+  const int socket = sockets.sockets[0].get();
+  UdpSocketPort narrow(std::move(sockets.sockets[0]), sockets.abilities);
   const Bytes run(3 * 1400, 'x');
-  EXPECT_EQ(udp_->send({Ip4::of(192, 0, 2, 9), 8285}, run, 1400), Sent::cannot_cut);
+  EXPECT_EQ(lane_.udp->send({Ip4::of(192, 0, 2, 9), 8285}, run, 1400), Sent::cannot_cut);
   std::size_t lost = 0;
-  EXPECT_EQ(udp_->send_each({Ip4::of(192, 0, 2, 9), 8285}, run, 1400, lost), Sent::done);
+  EXPECT_EQ(lane_.udp->send_each({Ip4::of(192, 0, 2, 9), 8285}, run, 1400, lost), Sent::done);
   EXPECT_EQ(lost, 0u);
   std::size_t received = 0;
   while (received < run.size()) {
-    narrow->wait();
-    for (const UdpPort::Run& one : narrow->receive())
+    wait_for(socket);
+    for (const UdpPort::Run& one : narrow.receive())
       received += one.bytes.size();
   }
   EXPECT_EQ(received, run.size());
@@ -322,7 +331,7 @@ TEST_F(PacketPathTest, ARunThatThePathCannotCarryIsRefusedAndGoesSingly) {
 
 TEST_F(PacketPathTest, AnUnreachablePeerIsSaidToBe) {
   const Bytes packet(100);
-  EXPECT_EQ(udp_->send({Ip4::of(203, 0, 113, 1), 8285}, packet, 100), Sent::unreachable);
+  EXPECT_EQ(lane_.udp->send({Ip4::of(203, 0, 113, 1), 8285}, packet, 100), Sent::unreachable);
 }
 
 TEST_F(PacketPathTest, ThePortMustBeFreeAndTheAddressOurs) {

@@ -97,19 +97,10 @@ struct UdpSocketPort::Arrivals {
   }
 };
 
-UdpSocketPort::UdpSocketPort(Fd socket, UdpAbilities abilities, Sleeper sleeper)
-    : socket_(std::move(socket)),
-      abilities_(abilities),
-      sleeper_(std::move(sleeper)),
-      arrivals_(std::make_unique<Arrivals>()) {}
+UdpSocketPort::UdpSocketPort(Fd socket, UdpAbilities abilities)
+    : socket_(std::move(socket)), abilities_(abilities), arrivals_(std::make_unique<Arrivals>()) {}
 
 UdpSocketPort::~UdpSocketPort() = default;
-
-Result<std::unique_ptr<UdpSocketPort>> UdpSocketPort::open(Fd socket, UdpAbilities abilities) {
-  Sleeper sleeper = TRY(Sleeper::open());
-  return std::unique_ptr<UdpSocketPort>(
-      new UdpSocketPort(std::move(socket), abilities, std::move(sleeper)));
-}
 
 std::span<const UdpPort::Run> UdpSocketPort::receive() {
   arrivals_->prepare();

@@ -7,7 +7,6 @@
 #include "base/fd.h"
 #include "base/result.h"
 #include "dataplane/ports.h"
-#include "kernel/sleeper.h"
 
 namespace flannel {
 
@@ -45,24 +44,19 @@ Result<std::vector<Fd>> duplicate(const std::vector<Fd>& sockets);
 // One UDP socket.
 class UdpSocketPort final : public UdpPort {
  public:
-  static Result<std::unique_ptr<UdpSocketPort>> open(Fd socket, UdpAbilities abilities);
+  UdpSocketPort(Fd socket, UdpAbilities abilities);
   ~UdpSocketPort() override;
 
   std::span<const Run> receive() override;
   Sent send(Endpoint4 to, ByteView bytes, std::size_t segment_size) override;
   Sent send_each(Endpoint4 to, ByteView bytes, std::size_t segment_size,
                  std::size_t& lost) override;
-  Wake wait() override { return sleeper_.wait(socket_.get()); }
-  void wake() override { sleeper_.wake(); }
 
  private:
   struct Arrivals;  // where the kernel puts what it received
 
-  UdpSocketPort(Fd socket, UdpAbilities abilities, Sleeper sleeper);
-
   Fd socket_;
   UdpAbilities abilities_;
-  Sleeper sleeper_;
   std::unique_ptr<Arrivals> arrivals_;
 };
 

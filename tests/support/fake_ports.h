@@ -6,33 +6,42 @@
 #include <cassert>
 #include <condition_variable>
 #include <deque>
+#include <functional>
+#include <memory>
 #include <mutex>
+#include <set>
+#include <thread>
 #include <vector>
 
 #include "dataplane/ports.h"
 
 namespace flannel {
 
-// wait() and wake() by a condition variable; `waiting_` says whether there is something to read.
+// What sleeps and who wakes it, for the ports of one lane.
 class FakeSleep {
  public:
-  template <typename Waiting>
-  Wake wait(std::unique_lock<std::mutex>& lock, Waiting waiting) {
+  Wake wait(const std::function<bool()>& waiting) {
+    std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return asked_ || gone_ || waiting(); });
     if (gone_) return Wake::gone;
     return std::exchange(asked_, false) ? Wake::asked : Wake::ready;
   }
-  void wake() {
-    asked_ = true;
-    changed_.notify_all();
-  }
-  void arrive() { changed_.notify_all(); }
-  void vanish() {
-    gone_ = true;
+  void wake() { set(asked_); }
+  void vanish() { set(gone_); }
+  // Something has arrived: waiting() may say something else now.
+  void arrive() {
+    const std::lock_guard lock(mutex_);
     changed_.notify_all();
   }
 
  private:
+  void set(bool& what) {
+    const std::lock_guard lock(mutex_);
+    what = true;
+    changed_.notify_all();
+  }
+
+  std::mutex mutex_;
   std::condition_variable changed_;
   bool asked_ = false;
   bool gone_ = false;
@@ -48,17 +57,20 @@ class FakeTun final : public TunPort {
 
   // What the test does and sees.
   void host_sends(Bytes bytes, Offload offload = {}) {
-    const std::lock_guard lock(mutex_);
-    to_read_.push_back({std::move(bytes), offload});
-    sleep_.arrive();
+    {
+      const std::lock_guard lock(mutex_);
+      to_read_.push_back({std::move(bytes), offload});
+    }
+    if (sleep) sleep->arrive();
   }
+  bool has_something() {
+    const std::lock_guard lock(mutex_);
+    return !to_read_.empty();
+  }
+  std::shared_ptr<FakeSleep> sleep = {};
   std::vector<Frame> take_written() {
     const std::lock_guard lock(mutex_);
     return std::exchange(written_, {});
-  }
-  void vanish() {
-    const std::lock_guard lock(mutex_);
-    sleep_.vanish();
   }
   bool takes_tcp = true;
   bool takes_udp = true;
@@ -66,11 +78,18 @@ class FakeTun final : public TunPort {
   TunWrite plain_result = TunWrite::done;
   int super_writes = 0;  // tried
 
+  // The threads that have read something.
+  std::set<std::thread::id> readers() {
+    const std::lock_guard lock(mutex_);
+    return readers_;
+  }
+
   std::optional<Packet> read(ByteSpan into) override {
     const std::lock_guard lock(mutex_);
     if (to_read_.empty()) return std::nullopt;
     const Frame frame = std::move(to_read_.front());
     to_read_.pop_front();
+    readers_.insert(std::this_thread::get_id());
     std::ranges::copy(frame.bytes, into.begin());
     return Packet{frame.bytes.size(), frame.offload};
   }
@@ -90,19 +109,11 @@ class FakeTun final : public TunPort {
   bool takes(Offload::Cut cut) const override {
     return cut == Offload::Cut::tcp4 ? takes_tcp : takes_udp;
   }
-  Wake wait() override {
-    std::unique_lock lock(mutex_);
-    return sleep_.wait(lock, [&] { return !to_read_.empty(); });
-  }
-  void wake() override {
-    const std::lock_guard lock(mutex_);
-    sleep_.wake();
-  }
 
  private:
   std::mutex mutex_;
-  FakeSleep sleep_;
   std::deque<Frame> to_read_;
+  std::set<std::thread::id> readers_;
   std::vector<Frame> written_;
 };
 
@@ -121,10 +132,17 @@ class FakeUdp final : public UdpPort {
   };
 
   void arrives(Ip4 from, Bytes bytes, std::size_t segment_size) {
-    const std::lock_guard lock(mutex_);
-    arriving_.push_back({from, std::move(bytes), segment_size});
-    sleep_.arrive();
+    {
+      const std::lock_guard lock(mutex_);
+      arriving_.push_back({from, std::move(bytes), segment_size});
+    }
+    if (sleep) sleep->arrive();
   }
+  bool has_something() {
+    const std::lock_guard lock(mutex_);
+    return !arriving_.empty();
+  }
+  std::shared_ptr<FakeSleep> sleep = {};
   void arrives(Ip4 from, const Bytes& datagram) { arrives(from, datagram, datagram.size()); }
   std::vector<Datagram> take_sent() {
     const std::lock_guard lock(mutex_);
@@ -164,14 +182,6 @@ class FakeUdp final : public UdpPort {
     }
     return single_result;
   }
-  Wake wait() override {
-    std::unique_lock lock(mutex_);
-    return sleep_.wait(lock, [&] { return !arriving_.empty(); });
-  }
-  void wake() override {
-    const std::lock_guard lock(mutex_);
-    sleep_.wake();
-  }
 
  private:
   void keep(Endpoint4 to, ByteView bytes, std::size_t segment_size) {
@@ -183,11 +193,27 @@ class FakeUdp final : public UdpPort {
   }
 
   std::mutex mutex_;
-  FakeSleep sleep_;
   std::vector<Arrival> arriving_;
   std::vector<Arrival> received_;
   std::vector<Run> runs_;
   std::vector<Datagram> sent_;
+};
+
+// Of a FakeTun and a FakeUdp with that `sleep`, which outlive it.
+class FakeLaneSleeper final : public LaneSleeper {
+ public:
+  FakeLaneSleeper(FakeTun& tun, FakeUdp& udp, std::shared_ptr<FakeSleep> sleep)
+      : tun_(tun), udp_(udp), sleep_(std::move(sleep)) {}
+
+  Wake wait(bool tun_too) override {
+    return sleep_->wait([&] { return udp_.has_something() || (tun_too && tun_.has_something()); });
+  }
+  void wake() override { sleep_->wake(); }
+
+ private:
+  FakeTun& tun_;
+  FakeUdp& udp_;
+  std::shared_ptr<FakeSleep> sleep_;
 };
 
 }  // namespace flannel

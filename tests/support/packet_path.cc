@@ -16,7 +16,7 @@
 #include <memory>
 
 #include "dataplane/udp_path.h"
-#include "kernel/tun_port.h"
+#include "kernel/lane.h"
 #include "kernel/udp_port.h"
 #include "support/static_peers.h"
 
@@ -40,8 +40,8 @@ std::vector<UdpPath::Lane> open_lanes(const StaticOverlay& overlay, int queues, 
   UdpSockets opened = must(open_udp(sockets));
   std::vector<UdpPath::Lane> lanes;
   for (std::size_t i = 0; i < device.queues.size(); ++i) {
-    lanes.push_back({must(TunQueuePort::open(std::move(device.queues[i]), device.abilities)),
-                     must(UdpSocketPort::open(std::move(opened.sockets[i]), opened.abilities))});
+    lanes.push_back(must(open_lane(std::move(device.queues[i]), device.abilities,
+                                   std::move(opened.sockets[i]), opened.abilities)));
   }
   return lanes;
 }
