@@ -45,6 +45,11 @@ std::shared_ptr<grpc::ChannelCredentials> credentials(bool tls, const TlsMateria
   return grpc::SslCredentials(options);
 }
 
+// Of anything else in a header gRPC makes an end of the program.
+bool fits_header(std::string_view text) {
+  return std::ranges::all_of(text, [](char c) { return c >= ' ' && c <= '~'; });
+}
+
 }  // namespace
 
 // One unary call to one endpoint.
@@ -207,6 +212,9 @@ void EtcdConnection::on_token(const Result<Bytes>& answer) {
   if (answer) {
     etcdserverpb::AuthenticateResponse response;
     outcome = parse_bytes(*answer, response);
+    if (outcome && !fits_header(response.token())) {
+      outcome = fail(ErrorKind::unavailable, "etcd gave out a token of unprintable bytes");
+    }
     if (outcome) token_ = response.token();
   } else if (!authentication_off_) {
     outcome = Failure(Error(answer.error()).during("authenticate as " + access_.username));
