@@ -141,22 +141,6 @@ void revoke_lease(EtcdConnection& connection, std::int64_t id) {
                                      [](const Result<pb::LeaseRevokeResponse>&) {});
 }
 
-void keep_lease_alive(EtcdConnection& connection, std::int64_t id,
-                      std::function<void(Result<seconds>)> done) {
-  pb::LeaseKeepAliveRequest request;
-  request.set_id(id);
-  // A stream by its definition; on the wire, a call that sends one message and takes one answer
-  // is the same.
-  etcd_call<pb::LeaseKeepAliveResponse>(
-      connection, "/etcdserverpb.Lease/LeaseKeepAlive", request, kCallDeadline,
-      connection.all_attempts(),
-      [done = std::move(done)](const Result<pb::LeaseKeepAliveResponse>& answer) {
-        if (!answer && answer.error().kind == ErrorKind::not_found) return done(seconds(0));
-        if (!answer) return done(Failure(Error(answer.error()).during("keep the lease alive")));
-        done(seconds(std::max<std::int64_t>(0, answer->ttl())));
-      });
-}
-
 void etcd_commit(EtcdConnection& connection, EtcdCommit commit,
                  std::function<void(Result<Revision>)> done) {
   std::make_shared<Committing>(connection, std::move(commit), std::move(done))->send();

@@ -48,9 +48,6 @@ void grant_lease(EtcdConnection& connection, std::chrono::seconds ttl,
                  std::function<void(Result<EtcdLease>)> done);
 // A last kindness: nobody waits for it, and an etcd that never hears it lets the lease lapse.
 void revoke_lease(EtcdConnection& connection, std::int64_t id);
-// Starts the lease's time again; 0 s: there is no such lease any more.
-void keep_lease_alive(EtcdConnection& connection, std::int64_t id,
-                      std::function<void(Result<std::chrono::seconds>)> done);
 
 // One change on condition that the key was last changed at `seen` (0: that there is no such key).
 struct EtcdCommit {

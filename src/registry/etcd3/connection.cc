@@ -168,9 +168,8 @@ void EtcdConnection::attempted(Attempt& attempt) {
   Error error = to_error(attempt.status);
   if (error.kind == ErrorKind::unavailable) {
     move_on(attempt.used);
-    // The same endpoint once more would only be another wait.
     const bool waited = attempt.status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED;
-    if (--request.attempts > 0 && (endpoints_.size() > 1 || !waited)) {
+    if (--request.attempts > 0 && worth_another(waited)) {
       return this->attempt(std::move(request));
     }
   }

@@ -32,11 +32,23 @@ struct EtcdAccess {
   std::string username, password;       // empty: no authentication
 };
 
-// The two ends of one stream: what was received, and why it ended. Both stop when the handle that
-// open_stream() gave out is dropped.
+// What was received, and why the stream ended. Nothing is called once the stream is dropped.
 struct StreamListener {
   std::function<void(grpc::ByteBuffer)> on_message;
   std::function<void(Error)> on_end;
+};
+
+// Messages both ways. Dropping it ends it; the listener may do so.
+class EtcdStream {
+ public:
+  virtual ~EtcdStream() = default;
+  // In the order of the calls; after the end, into the void.
+  virtual void send(grpc::ByteBuffer message) = 0;
+  // Calls still go where this stream goes to.
+  virtual bool is_current() const = 0;
+  // What had to come has not: counts as silence, and the next endpoint becomes current. The
+  // listener hears nothing more.
+  virtual void give_up() = 0;
 };
 
 class EtcdConnection {
@@ -54,6 +66,8 @@ class EtcdConnection {
   // So many that every endpoint is asked; two for a single one, whose connection may have broken
   // unnoticed since it was last used.
   std::size_t all_attempts() const { return std::max<std::size_t>(2, endpoints_.size()); }
+  // Whether asking again is of use: the same endpoint once more would only be another wait.
+  bool worth_another(bool waited) const { return endpoints_.size() > 1 || !waited; }
 
   // `done` in a later turn. Each of at most `attempts` goes to the current endpoint and has
   // `deadline`; a failure of kind unavailable makes the next endpoint current. A token that etcd
@@ -65,9 +79,9 @@ class EtcdConnection {
   const StoreFailures& failures() const { return failures_; }
   void count_cancelled_watch() { ++failures_.cancelled; }
 
-  // Opens a stream and sends `request` as its first and only message.
-  [[nodiscard]] SubscriptionPtr open_stream(std::string method, Bytes request,
-                                            StreamListener listener);
+  // To the current endpoint, with a token if one is needed. Must not outlive the connection.
+  [[nodiscard]] std::unique_ptr<EtcdStream> open_stream(std::string method,
+                                                        StreamListener listener);
 
  private:
   class Attempt;

@@ -6,6 +6,7 @@
 
 #include "registry/etcd3/calls.h"
 #include "registry/etcd3/etcd_watch.h"
+#include "registry/etcd3/keep_alive.h"
 #include "registry/etcd3/snapshot_call.h"
 #include "registry/store_keys.h"
 
@@ -33,7 +34,11 @@ class EtcdRegistry final : public Registry {
  public:
   EtcdRegistry(std::unique_ptr<EtcdConnection> connection, std::string urls,
                const std::string& prefix, Loop& loop)
-      : loop_(loop), keys_(prefix), urls_(std::move(urls)), connection_(std::move(connection)) {}
+      : loop_(loop),
+        keys_(prefix),
+        urls_(std::move(urls)),
+        connection_(std::move(connection)),
+        keep_alive_(*connection_, loop) {}
 
   std::string describe() const override { return "etcd v3 at " + urls_; }
 
@@ -126,12 +131,11 @@ class EtcdRegistry final : public Registry {
   // `hold` if it is there and lives, else a new one.
   void kept_hold(std::int64_t hold, Ttl ttl, std::function<void(Result<Hold>)> done) {
     if (hold == 0 || !ttl) return new_hold(ttl, std::move(done));
-    keep_lease_alive(*connection_, hold,
-                     [this, hold, ttl, done = std::move(done)](const Result<seconds>& left) {
-                       if (!left) return done(Failure(left.error()));
-                       if (left->count() == 0) return new_hold(ttl, done);
-                       done(Hold{hold, *left, false});
-                     });
+    keep_alive_.keep(hold, [this, hold, ttl, done = std::move(done)](const Result<seconds>& left) {
+      if (!left) return done(Failure(left.error()));
+      if (left->count() == 0) return new_hold(ttl, done);
+      done(Hold{hold, *left, false});
+    });
   }
 
   void put(EtcdCommit commit, const Result<Hold>& hold, Reply<Held> answer) {
@@ -153,7 +157,7 @@ class EtcdRegistry final : public Registry {
   }
 
   void extend(const Record& seen, const Reply<Held>& answer) {
-    keep_lease_alive(*connection_, seen.hold, [seen, answer](const Result<seconds>& left) {
+    keep_alive_.keep(seen.hold, [seen, answer](const Result<seconds>& left) {
       if (!left) return answer(Failure(left.error()));
       if (left->count() == 0) return answer(fail(ErrorKind::conflict, "it has expired"));
       answer(Held{seen.revision, seen.hold, *left});
@@ -187,7 +191,8 @@ class EtcdRegistry final : public Registry {
   std::unordered_set<std::int64_t> own_leases_;
   std::uint64_t grants_ = 1;                    // asked for so far, plus one
   std::uint64_t writing_ = 0;                   // grants and puts under way
-  std::unique_ptr<EtcdConnection> connection_;  // the last member: its callbacks use the others
+  std::unique_ptr<EtcdConnection> connection_;  // the last but one: its callbacks use the others
+  EtcdKeepAlive keep_alive_;
 };
 
 }  // namespace

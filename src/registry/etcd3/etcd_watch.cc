@@ -4,7 +4,8 @@
 //   asked ──created──▶ running ──changes, progress──▶ running
 //     │ └─created, the node is behind `from`──▶ running, while the cluster's revision is looked up
 //     │         (a lagging node is no harm; a cluster that is behind has lost our history)
-//     └──no answer in 10 s, cancelled, compacted, stream ended──▶ over: the listener hears why
+//     └──no answer in 10 s, no word for long, cancelled, compacted, stream ended──▶ over: the
+//        listener hears why
 #include "registry/etcd3/etcd_watch.h"
 
 #include <memory>
@@ -22,29 +23,37 @@ namespace pb = etcdserverpb;
 class EtcdWatch final : public Subscription {
  public:
   EtcdWatch(EtcdConnection& connection, Loop& loop, const StoreKeys& keys, Revision from,
-            std::uint64_t cluster, WatchListener listener)
+            std::uint64_t cluster, Duration longest_silence, WatchListener listener)
       : connection_(connection),
+        loop_(loop),
+        longest_silence_(longest_silence),
         keys_(keys),
         from_(from),
         reader_(keys, from, cluster),
         listener_(std::move(listener)) {
     // Twice: a token may have to be fetched first, and etcd takes its time over passwords.
-    unanswered_ = loop.at(loop.now() + 2 * kCallDeadline, [this] {
-      end({ErrorKind::unavailable, "etcd does not answer the watch request"});
-    });
+    expect_word(2 * kCallDeadline, "no answer to the request");
     stream_ = connection_.open_stream(
-        "/etcdserverpb.Watch/Watch", to_bytes(reader_.request()),
+        "/etcdserverpb.Watch/Watch",
         {.on_message = [this](const grpc::ByteBuffer& bytes) { on_message(bytes); },
          .on_end = [this](Error error) { end(std::move(error)); }});
+    stream_->send(to_bytes(reader_.request()));
   }
 
  private:
+  void expect_word(Duration within, const char* missing) {
+    silence_ = loop_.at(loop_.now() + within, [this, missing] {
+      stream_->give_up();
+      end({ErrorKind::unavailable, missing});
+    });
+  }
+
   void on_message(const grpc::ByteBuffer& bytes) {
     pb::WatchResponse response;
     if (auto parsed = parse_bytes(bytes, response); !parsed) return end(parsed.error());
+    expect_word(longest_silence_, "etcd says nothing of the watch any more");
     WatchNews news = reader_.read(response);
     if (const auto* created = std::get_if<WatchCreated>(&news)) {
-      unanswered_.reset();
       if (created->revision < from_) look_up_revision();
     } else if (auto* changes = std::get_if<WatchChanges>(&news)) {
       const auto on_changes = listener_.on_changes;
@@ -81,25 +90,30 @@ class EtcdWatch final : public Subscription {
   }
 
   void stop() {
-    unanswered_.reset();
+    silence_.reset();
     stream_.reset();  // etcd leaves the stream of a cancelled watch open
     watching_.reset();
   }
 
   EtcdConnection& connection_;
+  Loop& loop_;
+  Duration longest_silence_;
   StoreKeys keys_;
   Revision from_;
   WatchReader reader_;
   WatchListener listener_;
-  SubscriptionPtr unanswered_, stream_;
+  SubscriptionPtr silence_;
+  std::unique_ptr<EtcdStream> stream_;
   std::shared_ptr<int> watching_ = std::make_shared<int>(0);
 };
 
 }  // namespace
 
 WatchHandle start_etcd_watch(EtcdConnection& connection, Loop& loop, const StoreKeys& keys,
-                             Revision from, std::uint64_t cluster, WatchListener listener) {
-  return std::make_unique<EtcdWatch>(connection, loop, keys, from, cluster, std::move(listener));
+                             Revision from, std::uint64_t cluster, WatchListener listener,
+                             Duration longest_silence) {
+  return std::make_unique<EtcdWatch>(connection, loop, keys, from, cluster, longest_silence,
+                                     std::move(listener));
 }
 
 }  // namespace flannel

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // A stream of EtcdConnection:
 //
-//   start ──▶ write the request ──▶ read ──▶ read ──▶ ... ──▶ finish ──▶ on_end
-//     └───────────────┴── failed ────┴────────┴───────────────▲
+//   start ──▶ read ──▶ read ──▶ ... ──▶ read failed ──▶ finish ──▶ on_end
+//     │ └──▶ write ──▶ ...                                ▲
+//     └── failed ─────────────────────────────────────────┘
 //
-// Each arrow is one operation of gRPC, at most one is under way. A dropped handle cancels the
-// call, so that the operation under way ends at once, and nothing follows it.
+// Each arrow is one operation of gRPC; at most one read and one write are under way. A write that
+// fails says nothing: then the read fails too. A dropped stream cancels the call, so that the
+// operations under way end at once, and nothing follows them.
+#include <deque>
 #include <utility>
 
 #include "registry/etcd3/call_error.h"
@@ -15,15 +18,13 @@ namespace flannel {
 
 class EtcdConnection::Stream final : public std::enable_shared_from_this<Stream> {
  public:
-  Stream(EtcdConnection& connection, std::string method, Bytes request, StreamListener listener)
-      : connection_(connection),
-        method_(std::move(method)),
-        request_(std::move(request)),
-        listener_(std::move(listener)) {}
+  Stream(EtcdConnection& connection, std::string method, StreamListener listener)
+      : connection_(connection), method_(std::move(method)), listener_(std::move(listener)) {}
 
   void start() {
     if (dropped_) return;
     used_ = connection_.channel();
+    url_ = connection_.endpoints_[connection_.current_].at.url;
     connection_.add_token(context_);
     // etcd then ends the stream when its node has lost the leader, instead of falling silent.
     context_.AddMetadata("hasleader", "true");
@@ -35,6 +36,22 @@ class EtcdConnection::Stream final : public std::enable_shared_from_this<Stream>
 
   void refuse(const Error& error) {
     if (!dropped_) end(error);
+  }
+
+  void send(Bytes message) {
+    unsent_.push_back(std::move(message));
+    write_next();
+  }
+
+  bool is_current() const {
+    return !dropped_ && (!used_ || used_ == connection_.endpoints_[connection_.current_].channel);
+  }
+
+  void give_up() {
+    if (dropped_) return;
+    ++connection_.failures_.silence;
+    if (used_) connection_.move_on(used_);
+    drop();
   }
 
   // After this the connection is not touched again: it may be gone when the cancelled operation
@@ -62,12 +79,21 @@ class EtcdConnection::Stream final : public std::enable_shared_from_this<Stream>
 
   void on_started(bool ok) {
     if (!ok || dropped_) return finish();
-    call_->Write(request_, operation(&Stream::on_written));
+    started_ = true;
+    call_->Read(&message_, operation(&Stream::on_read));
+    write_next();
+  }
+
+  void write_next() {
+    if (!started_ || dropped_ || writing_ || unsent_.empty()) return;
+    writing_ = true;
+    call_->Write(unsent_.front(), operation(&Stream::on_written));
+    unsent_.pop_front();
   }
 
   void on_written(bool ok) {
-    if (!ok || dropped_) return finish();
-    call_->Read(&message_, operation(&Stream::on_read));
+    writing_ = false;
+    if (ok) write_next();
   }
 
   void on_read(bool ok) {
@@ -94,7 +120,7 @@ class EtcdConnection::Stream final : public std::enable_shared_from_this<Stream>
     const Error error =
         status_.ok() ? Error{ErrorKind::unavailable, "etcd ended the stream"} : to_error(status_);
     if (error.kind == ErrorKind::unavailable) connection_.move_on(used_);
-    end(error);
+    end(Error(error).during(url_));
   }
 
   void end(const Error& error) {
@@ -105,29 +131,35 @@ class EtcdConnection::Stream final : public std::enable_shared_from_this<Stream>
 
   EtcdConnection& connection_;
   std::string method_;
-  Bytes request_;
+  std::string url_;
   StreamListener listener_;
+  std::deque<Bytes> unsent_;
   std::shared_ptr<grpc::Channel> used_;
   grpc::ClientContext context_;
   std::unique_ptr<grpc::ClientAsyncReaderWriter<Bytes, Bytes>> call_;
   Bytes message_;
   grpc::Status status_;
+  bool started_ = false;
+  bool writing_ = false;
   bool dropped_ = false;  // or ended: the listener hears nothing more
 };
 
-class EtcdConnection::StreamHandle final : public Subscription {
+class EtcdConnection::StreamHandle final : public EtcdStream {
  public:
   explicit StreamHandle(std::shared_ptr<Stream> stream) : stream_(std::move(stream)) {}
   ~StreamHandle() override { stream_->drop(); }
+
+  void send(Bytes message) override { stream_->send(std::move(message)); }
+  bool is_current() const override { return stream_->is_current(); }
+  void give_up() override { stream_->give_up(); }
 
  private:
   std::shared_ptr<Stream> stream_;
 };
 
-SubscriptionPtr EtcdConnection::open_stream(std::string method, Bytes request,
-                                            StreamListener listener) {
-  auto stream =
-      std::make_shared<Stream>(*this, std::move(method), std::move(request), std::move(listener));
+std::unique_ptr<EtcdStream> EtcdConnection::open_stream(std::string method,
+                                                        StreamListener listener) {
+  auto stream = std::make_shared<Stream>(*this, std::move(method), std::move(listener));
   with_token([stream](const Result<void>& ready) {
     if (ready) {
       stream->start();

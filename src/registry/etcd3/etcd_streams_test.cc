@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+// The two streams to etcd, the keep-alives and the watch: what they cost, and what becomes of them
+// when the other side falls silent or breaks.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "registry/etcd3/etcd_watch.h"
+#include "registry/open_registry.h"
+#include "support/etcd_server.h"
+#include "support/store_session.h"
+#include "support/tcp_relay.h"
+
+namespace flannel {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr seconds kDay{86400};
+const std::string kOne = "10.5.1.0-24";
+const std::string kSubnets = "/coreos.com/network/subnets/";
+
+std::string url_of(std::uint16_t port) {
+  return fmt::format("http://127.0.0.1:{}", port);
+}
+
+class EtcdStreamsTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!EtcdServer::installed()) {
+      GTEST_SKIP() << "etcd and etcdctl are not installed: ITS STREAMS ARE NOT TESTED";
+    }
+    etcd = EtcdServer::start().value();
+  }
+
+  std::unique_ptr<StoreSession> open(const std::vector<std::string>& urls) {
+    StoreOptions options;
+    options.endpoints = urls;
+    return std::make_unique<StoreSession>(open_registry(options, loop.loop()).value(), loop);
+  }
+
+  // "started" calls and "msg_received", of etcd's own counters.
+  int count(const std::string& what, const std::string& method) const {
+    const std::string all = run_command({"curl", "-s", etcd->url() + "/metrics"}).value();
+    const auto line =
+        all.find(fmt::format("grpc_server_{}_total{{grpc_method=\"{}\"", what, method));
+    return line == std::string::npos ? 0 : std::stoi(all.substr(all.find("} ", line) + 2));
+  }
+
+  PatientLoop loop;
+  std::unique_ptr<EtcdServer> etcd;
+};
+
+using KeepAliveTest = EtcdStreamsTest;
+
+TEST_F(KeepAliveTest, AllRenewalsGoOverOneStream) {
+  const auto session = open({etcd->url()});
+  const Record one = record_of(kOne, "one", session->create(kOne, "one", kDay).value());
+  for (int i = 0; i < 5; ++i)
+    ASSERT_EQ(session->renew(one, kDay).value().ttl, kDay);
+  EXPECT_EQ(count("started", "LeaseKeepAlive"), 1);
+  EXPECT_EQ(count("msg_received", "LeaseKeepAlive"), 5);
+}
+
+TEST_F(KeepAliveTest, ManyAtOnceAreAnsweredEachForItsLease) {
+  const auto session = open({etcd->url()});
+  std::vector<Record> records;
+  std::vector<seconds> heard;
+  for (int i = 0; i < 5; ++i) {
+    const std::string key = fmt::format("10.5.{}.0-24", i);
+    records.push_back(record_of(key, "x", session->create(key, "x", seconds(600 + i)).value()));
+  }
+  for (const Record& record : records) {
+    session->registry().renew_if_unchanged(record, kDay, [&](const Result<Held>& held) {
+      heard.push_back(held ? held->ttl.value_or(seconds(0)) : seconds(-1));
+      loop.look();
+    });
+  }
+  ASSERT_TRUE(loop.until([&] { return heard.size() == records.size(); }));
+  std::ranges::sort(heard);
+  EXPECT_EQ(heard,
+            (std::vector{seconds(600), seconds(601), seconds(602), seconds(603), seconds(604)}));
+  EXPECT_EQ(count("started", "LeaseKeepAlive"), 1);
+}
+
+TEST_F(KeepAliveTest, ABrokenStreamIsOpenedAgainByTheNextRenewal) {
+  TcpRelay relay(etcd->port());
+  const auto session = open({url_of(relay.port())});
+  const Record one = record_of(kOne, "one", session->create(kOne, "one", kDay).value());
+  ASSERT_TRUE(session->renew(one, kDay));
+  relay.cut();
+  const auto renewed = session->renew(one, kDay);
+  EXPECT_TRUE(renewed) << renewed.error().text;
+}
+
+TEST_F(KeepAliveTest, ASilentStreamIsGivenUpForTheOtherEndpoint) {
+  TcpRelay relay(etcd->port());
+  const auto session = open({url_of(relay.port()), etcd->url()});
+  const Record one = record_of(kOne, "one", session->create(kOne, "one", kDay).value());
+  ASSERT_TRUE(session->renew(one, kDay));
+  relay.swallow_answers();
+  // This one asks for the lease's life first, so it is the stream that meets the silence.
+  const auto replaced = session->replace(one, "two", kDay);
+  ASSERT_TRUE(replaced) << replaced.error().text;
+  EXPECT_EQ(replaced->hold, one.hold);
+  EXPECT_GE(session->registry().failures().silence, 1U);
+}
+
+TEST_F(KeepAliveTest, AHoldThatIsGoneGivesWayToANewOne) {
+  const auto session = open({etcd->url()});
+  Record one = record_of(kOne, "one", session->create(kOne, "one", kDay).value());
+  one.hold = 4711;
+  const auto replaced = session->replace(one, "two", kDay);
+  ASSERT_TRUE(replaced) << replaced.error().text;
+  EXPECT_NE(replaced->hold, one.hold);
+}
+
+TEST_F(KeepAliveTest, AnEtcdThatIsGoneFailsTheRenewal) {
+  const auto session = open({etcd->url()});
+  const Record one = record_of(kOne, "one", session->create(kOne, "one", kDay).value());
+  ASSERT_TRUE(session->renew(one, kDay));
+  etcd->stop();
+  const auto lost = session->replace(one, "two", kDay);
+  ASSERT_FALSE(lost);
+  EXPECT_EQ(lost.error().kind, ErrorKind::unavailable);
+  EXPECT_NE(lost.error().text.find("keep the lease alive: " + etcd->url()), std::string::npos)
+      << lost.error().text;
+  ASSERT_TRUE(etcd->start_again());
+  const auto renewed = session->renew(one, kDay);
+  EXPECT_TRUE(renewed) << renewed.error().text;
+}
+
+// Of a connection that stands, and answers pings, and of which etcd says nothing.
+class QuietWatchTest : public EtcdStreamsTest {
+ protected:
+  void SetUp() override {
+    EtcdStreamsTest::SetUp();
+    if (IsSkipped()) return;
+    connection = EtcdConnection::open({.endpoints = {parse_endpoint(etcd->url(), false).value()},
+                                       .tls_files = {},
+                                       .username = {},
+                                       .password = {}},
+                                      loop.loop())
+                     .value();
+    watch = start_etcd_watch(
+        *connection, loop.loop(), StoreKeys("/coreos.com/network"), 1, 0,
+        {.on_changes = [&](const std::vector<Change>& changes,
+                           Revision) { changes_heard += static_cast<int>(changes.size()); },
+         .on_position_lost = [] { ADD_FAILURE(); },
+         .on_disconnected =
+             [&](Error error) {
+               why = std::move(error);
+               loop.look();
+             }},
+        kLongest);
+  }
+
+  static constexpr seconds kLongest{2};
+  std::unique_ptr<EtcdConnection> connection;
+  WatchHandle watch;
+  int changes_heard = 0;
+  std::optional<Error> why;
+};
+
+TEST_F(QuietWatchTest, IsEndedAndCountedAsSilence) {
+  ASSERT_TRUE(loop.until([&] { return why.has_value(); }));
+  EXPECT_EQ(why->kind, ErrorKind::unavailable);
+  EXPECT_EQ(why->text, "watch etcd: etcd says nothing of the watch any more");
+  EXPECT_EQ(connection->failures(), (StoreFailures{.silence = 1}));
+}
+
+TEST_F(QuietWatchTest, StandsForAsLongAsEtcdSpeaksOfIt) {
+  const TimePoint enough = BootClock::now() + 2 * kLongest;
+  int put = 0;
+  while (BootClock::now() < enough) {
+    ASSERT_TRUE(etcd->ctl({"put", kSubnets + kOne, std::to_string(++put)}));
+    ASSERT_TRUE(loop.until([&] {
+      loop.pass(milliseconds(100));
+      return changes_heard == put || why;
+    }));
+    ASSERT_FALSE(why) << why->text;
+  }
+}
+
+}  // namespace
+}  // namespace flannel
