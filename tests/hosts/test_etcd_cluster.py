@@ -14,10 +14,11 @@ import contextlib
 import json
 import time
 
+import pytest
 from lab import wait_until
 from lab.cluster import Cluster
 from lab.etcd_cluster import Certificates
-from lab.overlay import lease_key, rows, subnet
+from lab.overlay import lease_key, route_rows, rows, subnet
 from lab.stores import PREFIX
 from lab.traffic import EchoStream, unanswered
 
@@ -236,6 +237,35 @@ def test_authentication_and_new_certificates_come_while_it_runs(lab):
         witness.all_is_well_again("the new certificates")
         time.sleep(TTL)
         witness.all_is_well_again("the life of a lease under the new certificates")
+
+
+def without_a_quorum(member, others, host):
+    member.cut_off(*others)
+
+
+def frozen(member, others, host):
+    member.freeze()
+
+
+def swallowed_by_the_network(member, others, host):
+    member.cut_off_clients(host)
+
+
+@pytest.mark.parametrize("silenced", [without_a_quorum, frozen, swallowed_by_the_network])
+def test_a_member_that_falls_silent_hides_no_change(lab, silenced):
+    """Its TCP connections stay open. What changes in the cluster is heard of from another member."""
+    store = lab.etcd_cluster()
+    host = started(lab, store, hosts=1, backend="host-gw").hosts[0]
+    silent, *others = store.members
+    peers = host.ns.run("ss", "-Htn", "state", "established", "dport = :2379")
+    assert silent.host.address in peers, f"not with the first member but with {peers}"
+    silenced(silent, others, host)
+    wait_until(lambda: any(other.leads() for other in others), "a leader of the others")
+    value = '{"PublicIP":"192.0.2.99","BackendType":"host-gw"}'
+    store.on(others[0], "put", f"{PREFIX}/subnets/10.5.200.0-24", value)
+    wait_until(lambda: "10.5.200.0/24" in str(route_rows(host)), "the new peer's route", within=40)
+    assert "store away" in host.daemon.log()
+    wait_until(lambda: "store is back" in host.daemon.log(), "the other member")
 
 
 def test_a_key_taken_by_a_stranger_is_an_alarm_and_touches_no_other_host(lab):

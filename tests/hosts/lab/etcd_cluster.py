@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+from types import SimpleNamespace
 
 from .shell import NotReached, wait_until
 from .stores import Etcd
@@ -57,6 +58,9 @@ class Member:
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
 
+    def freeze(self):
+        self._process.send_signal(signal.SIGSTOP)
+
     def reap(self):
         if self._process:
             self._process.wait()
@@ -82,6 +86,10 @@ class Member:
             for hook, side in (("input", "saddr"), ("output", "daddr"))
         )
         self.host.ns.run("nft", "-f", "-", input="add table inet cut\n" + rules)
+
+    def cut_off_clients(self, *hosts):
+        """The same for daemons; the members go on with one another."""
+        self.cut_off(*(SimpleNamespace(host=host) for host in hosts))
 
     def join(self):
         self.host.ns.run("nft", "delete", "table", "inet", "cut")
