@@ -241,7 +241,7 @@ TEST(OptionsTest, TheLogShowsWhatWasGivenButNotThePassword) {
   EXPECT_EQ(given.given,
             "--etcd-username=u --etcd-password=(hidden) --iface=eth0 --subnet-file=/s");
   EXPECT_EQ(given.warnings.size(), 1U);
-  EXPECT_EQ(given.store.password, "hunter2");
+  EXPECT_EQ(given.store.password.text, "hunter2");
 }
 
 }  // namespace

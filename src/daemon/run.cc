@@ -216,7 +216,7 @@ int run(const Options& options) {
   log::info("flanneld starts", {{"version", version()}, {"given", options.given}});
   for (const std::string& warning : options.warnings)
     log::warning(warning);
-  if (!options.store.password.empty() || !options.store.key_file.empty()) {
+  if (!options.store.password.text.empty() || !options.store.key_file.empty()) {
     keep_memory_to_ourselves();
   }
   KeptFds kept = KeptFds::from_environment();

@@ -30,8 +30,8 @@ Result<std::vector<HttpAccess>> v2_endpoints(const StoreOptions& options) {
   for (const std::string& url : options.endpoints) {
     HttpTarget target = TRY_DURING(parse_http_target(url, tls_files.any()), "etcd");
     tls = tls || target.tls;
-    endpoints.push_back({std::move(target), tls_files.ca, tls_files.cert, tls_files.key,
-                         options.username, options.password});
+    endpoints.push_back(
+        {std::move(target), tls_files.ca, tls_files.cert, tls_files.key, options.username, {}});
   }
   if (endpoints.empty()) return fail(ErrorKind::invalid, "etcd endpoints: none given");
   if (tls) TRY(read_tls_files(tls_files));  // what is wrong with them is said now
@@ -39,7 +39,7 @@ Result<std::vector<HttpAccess>> v2_endpoints(const StoreOptions& options) {
 }
 
 Result<std::unique_ptr<Registry>> open_v2(const StoreOptions& options, Loop& loop) {
-  return open_etcd2_registry(TRY(v2_endpoints(options)), options.prefix, loop);
+  return open_etcd2_registry(TRY(v2_endpoints(options)), options.password, options.prefix, loop);
 }
 
 Result<std::unique_ptr<Registry>> open_etcd(const StoreOptions& options, Loop& loop) {
@@ -48,7 +48,7 @@ Result<std::unique_ptr<Registry>> open_etcd(const StoreOptions& options, Loop& l
   if (options.etcd_api == EtcdApi::v3) return v3;
   auto v2 = open_v2(options, loop);
   if (!v2) return v3;  // an endpoint that only gRPC can reach, a socket
-  auto asking = std::make_shared<KeysClient>(TRY(v2_endpoints(options)), loop);
+  auto asking = std::make_shared<KeysClient>(TRY(v2_endpoints(options)), options.password, loop);
   return open_etcd_choice(
       {std::move(v3), *std::move(v2),
        [asking](Reply<bool> reply) { ask_before_v3(*asking, std::move(reply)); }},

@@ -8,6 +8,7 @@
 #include "base/result.h"
 #include "core/registry.h"
 #include "loop/loop.h"
+#include "registry/password.h"
 
 namespace flannel {
 
@@ -21,7 +22,8 @@ struct StoreOptions {
   std::vector<std::string> endpoints;          // --etcd-endpoints
   std::string prefix = "/coreos.com/network";  // --etcd-prefix, for every kind of store
   std::string key_file, cert_file, ca_file;    // --etcd-keyfile, -certfile, -cafile
-  std::string username, password;              // --etcd-username, -password; never logged
+  std::string username;                        // --etcd-username
+  Password password;                           // --etcd-password, -password-file; never logged
 };
 
 // Opens the store; a remote one need not be reachable yet. `loop` outlives the registry. The

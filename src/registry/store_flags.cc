@@ -3,7 +3,6 @@
 
 #include <sys/stat.h>
 
-#include "base/file.h"
 #include "base/parse.h"
 #include "base/printable.h"
 
@@ -73,25 +72,14 @@ Result<void> check_pairs(const StoreFlags& texts) {
   return {};
 }
 
-// The text of the file but for one newline at its end, as editors leave it.
-Result<std::string> read_password(const std::string& path) {
-  std::string text = TRY_DURING(read_file(path, 4096), "read the etcd password");
-  if (text.ends_with('\n')) text.pop_back();
-  if (text.ends_with('\r')) text.pop_back();
-  if (text.empty() || text.find('\n') != std::string::npos) {
-    return fail(ErrorKind::invalid,
-                "read the etcd password: " + path + " does not hold one line with a password");
-  }
-  return text;
-}
-
-Result<std::string> password_of(const StoreFlags& texts, const Flags::Environment& environment) {
-  if (!texts.password_file.empty()) return read_password(texts.password_file);
-  if (!texts.password.empty() || texts.username.empty() || !environment) return texts.password;
+Result<Password> password_of(const StoreFlags& texts, const Flags::Environment& environment) {
+  if (!texts.password_file.empty()) return Password::read(texts.password_file);
+  const Password given{texts.password, {}};
+  if (!texts.password.empty() || texts.username.empty() || !environment) return given;
   const char* folder = environment("CREDENTIALS_DIRECTORY");
-  if (folder == nullptr || *folder == '\0') return texts.password;
-  auto password = read_password(std::string(folder) + "/etcd-password");
-  if (!password && password.error().kind == ErrorKind::not_found) return texts.password;
+  if (folder == nullptr || *folder == '\0') return given;
+  auto password = Password::read(std::string(folder) + "/etcd-password");
+  if (!password && password.error().kind == ErrorKind::not_found) return given;
   return password;
 }
 

@@ -53,7 +53,7 @@ TEST(StoreFlagsTest, EveryEtcdFlagArrives) {
   EXPECT_EQ(options.etcd_api, EtcdApi::v2);
   EXPECT_EQ(options.prefix, "/x");
   EXPECT_EQ((Words{options.key_file, options.cert_file, options.ca_file}), (Words{"k", "c", "ca"}));
-  EXPECT_EQ(options.username + ":" + options.password, "u:p");
+  EXPECT_EQ(options.username + ":" + options.password.text, "u:p");
   EXPECT_TRUE(parsed->warnings.empty());
 }
 
@@ -75,7 +75,7 @@ TEST_F(PasswordFileTest, HoldsThePasswordAndMaybeANewline) {
   for (const char* text : {"s3cret", "s3cret\n", "s3cret\r\n"}) {
     const auto parsed = parse({"--etcd-username=u", write(text)});
     ASSERT_TRUE(parsed) << parsed.error().text;
-    EXPECT_EQ(parsed->options.password, "s3cret");
+    EXPECT_EQ(parsed->options.password.text, "s3cret");
     EXPECT_TRUE(parsed->warnings.empty());
   }
 }
@@ -102,11 +102,12 @@ TEST_F(PasswordFileTest, ThatCannotServeIsNamedAndNotPrinted) {
 TEST_F(PasswordFileTest, MayBeACredentialOfTheServiceManager) {
   write("s3cret\n");
   const std::map<std::string, std::string> variables{{"CREDENTIALS_DIRECTORY", folder}};
-  EXPECT_EQ(parse({"--etcd-username=u"}, variables)->options.password, "s3cret");
-  EXPECT_EQ(parse({"--etcd-username=u", "--etcd-password=p"}, variables)->options.password, "p");
-  EXPECT_EQ(parse({}, variables)->options.password, "") << "nobody asked for it";
+  EXPECT_EQ(parse({"--etcd-username=u"}, variables)->options.password.text, "s3cret");
+  EXPECT_EQ(parse({"--etcd-username=u", "--etcd-password=p"}, variables)->options.password.text,
+            "p");
+  EXPECT_EQ(parse({}, variables)->options.password.text, "") << "nobody asked for it";
   std::filesystem::remove(folder + "/etcd-password");
-  EXPECT_EQ(parse({"--etcd-username=u"}, variables)->options.password, "");
+  EXPECT_EQ(parse({"--etcd-username=u"}, variables)->options.password.text, "");
 }
 
 TEST(StoreFlagsTest, APasswordOnTheCommandLineIsWarnedOf) {

@@ -84,6 +84,7 @@ Result<void> EtcdServer::start_again() {
       command.insert(command.end(), {"--client-cert-auth", "--trusted-ca-file", tls_->ca});
     }
   }
+  command.insert(command.end(), program_.flags.begin(), program_.flags.end());
   process_ = TRY(ChildProcess::start(command, folder_.path() + "/log"));
   Result<std::string> answer;
   for (int tries = 0; tries < 100; ++tries) {

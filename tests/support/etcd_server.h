@@ -24,6 +24,7 @@ struct EtcdProgram {
   // Speaks the v2 API too; etcd 3.3 always does, and knows fewer flags.
   bool v2 = false;
   bool before_3_4 = false;
+  std::vector<std::string> flags = {};  // more of them
 };
 
 // A TCP port of 127.0.0.1 that is nobody else's while this lives: no other test and no outgoing

@@ -38,12 +38,12 @@ Result<KeysNode> node_of(const Result<KeysReply>& reply, ErrorKind refused) {
 
 class Etcd2Registry final : public Registry {
  public:
-  Etcd2Registry(std::vector<HttpAccess> endpoints, std::string urls, const std::string& prefix,
-                Loop& loop)
+  Etcd2Registry(std::vector<HttpAccess> endpoints, Password password, std::string urls,
+                const std::string& prefix, Loop& loop)
       : loop_(loop),
         keys_(keys_below(prefix)),
         urls_(std::move(urls)),
-        client_(std::move(endpoints), loop) {}
+        client_(std::move(endpoints), std::move(password), loop) {}
 
   std::string describe() const override { return "etcd v2 at " + urls_; }
 
@@ -213,13 +213,14 @@ class Etcd2Registry final : public Registry {
 
 }  // namespace
 
-std::unique_ptr<Registry> open_etcd2_registry(std::vector<HttpAccess> endpoints,
+std::unique_ptr<Registry> open_etcd2_registry(std::vector<HttpAccess> endpoints, Password password,
                                               const std::string& prefix, Loop& loop) {
   std::string urls;
   for (const HttpAccess& endpoint : endpoints) {
     urls += (urls.empty() ? "" : ", ") + endpoint.target.url;
   }
-  return std::make_unique<Etcd2Registry>(std::move(endpoints), std::move(urls), prefix, loop);
+  return std::make_unique<Etcd2Registry>(std::move(endpoints), std::move(password), std::move(urls),
+                                         prefix, loop);
 }
 
 void ask_before_v3(KeysClient& client, Reply<bool> reply) {

@@ -15,7 +15,7 @@ namespace flannel {
 
 // The network below `prefix` in an etcd that is spoken to by its v2 API: what flannel up to v0.17
 // uses. Values are text: etcd v2 keeps no other bytes. `loop` outlives the registry.
-std::unique_ptr<Registry> open_etcd2_registry(std::vector<HttpAccess> endpoints,
+std::unique_ptr<Registry> open_etcd2_registry(std::vector<HttpAccess> endpoints, Password password,
                                               const std::string& prefix, Loop& loop);
 
 // Whether the servers are from before etcd 3. `client` outlives the answer or ends it.

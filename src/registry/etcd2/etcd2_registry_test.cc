@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "base/file.h"
 #include "registry/open_registry.h"
 #include "support/etcd_server.h"
 #include "support/store_session.h"
@@ -203,13 +204,18 @@ TEST_F(Etcd2Test, UsersAndPasswordsAreChecked) {
                              R"({"role":"guest","revoke":{"kv":{"read":["/*"],"write":["/*"]}}})"});
   EXPECT_EQ(session->snapshot().error().kind, ErrorKind::denied);
   options.username = "root";
-  options.password = "wr0ng";
+  options.password.text = "wr0ng";
   const auto refused = open({etcd->url()})->snapshot();
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().kind, ErrorKind::denied);
   EXPECT_EQ(refused.error().text.find("wr0ng"), std::string::npos) << refused.error().text;
-  options.password = "rootpw";
+  const TemporaryFolder folder;
+  const std::string file = folder.path() + "/password";
+  ASSERT_TRUE(write_file_atomically(file, "wr0ng", 0600));
+  options.password = Password::read(file).value();
   const auto root = open({etcd->url()});
+  EXPECT_EQ(root->snapshot().error().kind, ErrorKind::denied);
+  ASSERT_TRUE(write_file_atomically(file, "rootpw", 0600));
   const auto all = root->snapshot();
   ASSERT_TRUE(all) << all.error().text;
   WatchLog watch(*root, all->revision, loop);

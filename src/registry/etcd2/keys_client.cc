@@ -60,8 +60,15 @@ Result<KeysReply> read_keys_reply(const HttpHead& head, std::string body) {
   return reply;
 }
 
-KeysClient::KeysClient(std::vector<HttpAccess> endpoints, Loop& loop)
-    : endpoints_(std::move(endpoints)), loop_(loop) {}
+KeysClient::KeysClient(std::vector<HttpAccess> endpoints, Password password, Loop& loop)
+    : endpoints_(std::move(endpoints)), password_(std::move(password)), loop_(loop) {
+  use_password();
+}
+
+void KeysClient::use_password() {
+  for (HttpAccess& endpoint : endpoints_)
+    endpoint.password = password_.text;
+}
 
 KeysClient::~KeysClient() = default;
 
@@ -109,6 +116,11 @@ void KeysClient::ended(RunningAt running, HttpEnd end) {
   Result<KeysReply> reply = end.body ? read_keys_reply(end.head, *std::move(end.body))
                                      : Result<KeysReply>(Failure(end.body.error()));
   if (!reply) count_failure(reply.error(), silent);
+  if (!reply && reply.error().kind == ErrorKind::denied && password_.refresh()) {
+    use_password();
+    waiting_.push_front(std::move(pending));
+    return start_next();
+  }
   if (!reply && reply.error().kind == ErrorKind::unavailable) {
     move_on(url);
     if (--pending.attempts > 0 && (pending.call.read() || !end.sent)) {

@@ -15,6 +15,7 @@
 #include "core/registry.h"
 #include "http/client.h"
 #include "loop/loop.h"
+#include "registry/password.h"
 
 namespace flannel {
 
@@ -46,8 +47,9 @@ class KeysClient {
  public:
   using Done = std::function<void(Result<KeysReply>)>;
 
-  // At least one endpoint; `loop` outlives the client.
-  KeysClient(std::vector<HttpAccess> endpoints, Loop& loop);
+  // At least one endpoint, all with this password; `loop` outlives the client. Whenever etcd
+  // refuses the password its file is asked for another one.
+  KeysClient(std::vector<HttpAccess> endpoints, Password password, Loop& loop);
   // Cuts what is under way; no callback runs any more.
   ~KeysClient();
   KeysClient(const KeysClient&) = delete;
@@ -80,9 +82,11 @@ class KeysClient {
   using RunningAt = std::list<Running>::iterator;
 
   void start_next();
+  void use_password();
   void ended(RunningAt running, HttpEnd end);
 
   std::vector<HttpAccess> endpoints_;
+  Password password_;
   Loop& loop_;
   std::size_t current_ = 0;
   std::deque<Pending> waiting_;

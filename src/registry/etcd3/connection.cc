@@ -194,9 +194,10 @@ void EtcdConnection::with_token(std::function<void(Result<void>)> ready) {
 }
 
 void EtcdConnection::authenticate() {
+  access_.password.refresh();
   etcdserverpb::AuthenticateRequest request;
   request.set_name(access_.username);
-  request.set_password(access_.password);
+  request.set_password(access_.password.text);
   attempt({.method = "/etcdserverpb.Auth/Authenticate",
            .bytes = to_bytes(request),
            .deadline = kCallDeadline,

@@ -21,6 +21,7 @@
 #include "loop/loop_gate.h"
 #include "registry/etcd3/completion_thread.h"
 #include "registry/etcd3/endpoint.h"
+#include "registry/password.h"
 
 namespace flannel {
 
@@ -29,7 +30,8 @@ inline constexpr std::chrono::milliseconds kCallDeadline{5000};
 struct EtcdAccess {
   std::vector<EtcdEndpoint> endpoints;  // at least one
   TlsFiles tls_files;                   // read again for every new connection
-  std::string username, password;       // empty: no authentication
+  std::string username;                 // empty: no authentication
+  Password password;                    // read again for every token
 };
 
 // What was received, and why the stream ended. Nothing is called once the stream is dropped.

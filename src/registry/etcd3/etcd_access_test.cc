@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "base/file.h"
 #include "registry/open_registry.h"
 #include "support/certificates.h"
 #include "support/etcd_server.h"
@@ -24,8 +25,8 @@ class EtcdAccess : public ::testing::Test {
     }
   }
 
-  void start(std::optional<EtcdTls> tls = {}) {
-    etcd = EtcdServer::start(std::move(tls), {.v2 = true}).value();
+  void start(std::optional<EtcdTls> tls = {}, std::vector<std::string> flags = {}) {
+    etcd = EtcdServer::start(std::move(tls), {.v2 = true, .flags = std::move(flags)}).value();
     options.endpoints = {etcd->url()};
   }
 
@@ -140,7 +141,7 @@ class EtcdUserTest : public EtcdAccess {
   void SetUp() override {
     EtcdAccess::SetUp();
     if (IsSkipped()) return;
-    start();
+    start({}, {"--auth-token-ttl", "2"});
     ctl({"user", "add", "root:rootpw"});
     ctl({"user", "grant-role", "root", "root"});
     ctl({"user", "add", "flannel:s3cret"});
@@ -160,10 +161,13 @@ class EtcdUserTest : public EtcdAccess {
     ASSERT_TRUE(done) << done.error().text;
   }
 
-  std::unique_ptr<StoreSession> open_as(const std::string& user, const std::string& password) {
+  std::unique_ptr<StoreSession> open_as(const std::string& user) {
     options.username = user;
-    options.password = password;
     return open();
+  }
+  std::unique_ptr<StoreSession> open_as(const std::string& user, const std::string& password) {
+    options.password = {password, {}};
+    return open_as(user);
   }
 };
 
@@ -218,6 +222,44 @@ TEST_F(EtcdUserTest, ATokenThatEtcdForgotIsFetchedAnew) {
   ASSERT_TRUE(session->create(kOne, "one", kDay));
   WatchLog watch(*session, all.revision, loop);
   EXPECT_TRUE(watch.hears("put"));
+}
+
+TEST_F(EtcdUserTest, ATokenThatExpiredIsFetchedAnew) {
+  enable();
+  const auto session = open_as("flannel", "s3cret");
+  const Record one = record_of(kOne, "one", session->create(kOne, "one", kDay).value());
+  WatchLog watch(*session, one.revision, loop);
+  ASSERT_TRUE(session->renew(one, kDay));  // its stream keeps the token that it began with
+  for (int tries = 0; tries < 5 && session->registry().failures().denied == 0; ++tries) {
+    loop.pass(seconds(3));
+    const auto renewed = session->renew(one, kDay);
+    ASSERT_TRUE(renewed) << renewed.error().text;
+  }
+  EXPECT_GE(session->registry().failures().denied, 1U) << "no token has expired";
+  ASSERT_TRUE(session->write_config("{}", 0));
+  EXPECT_TRUE(watch.hears("config"));
+  EXPECT_EQ(watch.count("disconnected"), 0) << watch.error().text;
+}
+
+TEST_F(EtcdUserTest, APasswordThatChangesInItsFileIsTakenUpWithoutARestart) {
+  enable();
+  const TemporaryFolder folder;
+  const std::string file = folder.path() + "/password";
+  ASSERT_TRUE(write_file_atomically(file, "s3cret\n", 0600));
+  options.password = Password::read(file).value();
+  const auto session = open_as("flannel");
+  ASSERT_TRUE(session->snapshot());
+  ctl({"user", "delete", "flannel"});
+  ctl({"user", "add", "flannel:changed"});
+  ctl({"user", "grant-role", "flannel", "flannel"});
+  EXPECT_EQ(session->snapshot().error().kind, ErrorKind::denied) << "the file has the old one";
+  ASSERT_TRUE(write_file_atomically(file, "", 0600));
+  EXPECT_EQ(session->snapshot().error().kind, ErrorKind::denied) << "and now none";
+  ASSERT_TRUE(write_file_atomically(file, "changed\n", 0600));
+  const auto all = session->snapshot();
+  EXPECT_TRUE(all) << all.error().text;
+  // What etcd refused each time: the token of before, then twice the password.
+  EXPECT_GE(session->registry().failures().denied, 3U);
 }
 
 TEST_F(EtcdUserTest, AuthenticationMayBeSwitchedOnUnderARunningRegistry) {

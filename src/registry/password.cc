@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/password.h"
+
+#include <utility>
+
+#include "base/file.h"
+
+namespace flannel {
+
+Result<Password> Password::read(const std::string& file) {
+  std::string text = TRY_DURING(read_file(file, 4096), "read the etcd password");
+  // As editors leave it.
+  if (text.ends_with('\n')) text.pop_back();
+  if (text.ends_with('\r')) text.pop_back();
+  if (text.empty() || text.find('\n') != std::string::npos) {
+    return fail(ErrorKind::invalid,
+                "read the etcd password: " + file + " does not hold one line with a password");
+  }
+  return Password{std::move(text), file};
+}
+
+bool Password::refresh() {
+  if (file.empty()) return false;
+  auto now = read(file);
+  if (!now || now->text == text) return false;
+  text = std::move(now->text);
+  return true;
+}
+
+}  // namespace flannel
