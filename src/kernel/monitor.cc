@@ -9,16 +9,14 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <utility>
 
 #include "base/log.h"
 #include "kernel/monitor_filter.h"
+#include "kernel/news.h"
 
 namespace flannel {
 namespace {
-
-constexpr int kNewsATurn = 1024;
 
 constexpr auto kGroups = std::to_array<int>(
     {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_NEIGH, RTNLGRP_NEXTHOP});
@@ -92,32 +90,13 @@ Result<void> Monitor::watch(Scope scope, std::string underlay) {
 }
 
 void Monitor::on_readable() {
-  for (int news = 0; news < kNewsATurn; ++news) {
-    if (receive_one()) continue;
-    look_again();
-    return;
-  }
-}
-
-bool Monitor::receive_one() {
-  sockaddr_nl from{};
-  socklen_t length = sizeof from;
-  const auto size = ::recvfrom(fd_.get(), buffer_.data(), buffer_.size(), MSG_TRUNC,
-                               reinterpret_cast<sockaddr*>(&from), &length);
-  if (size < 0 && errno == EINTR) return true;
-  if (size < 0 && errno == EAGAIN) return false;
-  if (size < 0 || static_cast<std::size_t>(size) > buffer_.size()) {
-    // ENOBUFS: the queue was full, and what is in it is still to be had.
-    const bool goes_on = size >= 0 || errno == ENOBUFS;
-    links_suspect_ = underlay_suspect_ = true;
-    events_.on_lost();
-    return goes_on;
-  }
-  if (from.nl_pid != 0) return true;  // not from the kernel
-  NetlinkReader reader(NetlinkBytes(buffer_).first(static_cast<std::size_t>(size)));
-  while (const auto message = reader.next())
-    on_message(*message);
-  return true;
+  const bool nothing_left = receive_news(
+      fd_, buffer_, [this](const NetlinkMessage& message) { on_message(message); },
+      [this] {
+        links_suspect_ = underlay_suspect_ = true;
+        events_.on_lost();
+      });
+  if (nothing_left) look_again();
 }
 
 void Monitor::on_message(const NetlinkMessage& message) {

@@ -60,7 +60,6 @@ class Monitor {
   Monitor(Fd fd, NetlinkSocket questions, LinuxKernel& kernel, Events events);
 
   void on_readable();
-  bool receive_one();  // false: nothing is left
   void on_message(const NetlinkMessage& message);
   void on_link(NetlinkBytes payload);
   void on_address(const NetlinkMessage& message);

@@ -8,13 +8,13 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-#include <cerrno>
 #include <utility>
+
+#include "kernel/news.h"
 
 namespace flannel {
 namespace {
 
-constexpr int kNewsATurn = 1024;
 constexpr int kReceiveBuffer = 1 << 20;  // a Kubernetes node rewrites thousands of rules at once
 
 Result<Fd> open_socket() {
@@ -74,29 +74,15 @@ RuleWatch::RuleWatch(Fd fd, Question is_ours, std::function<void()> on_change)
 
 void RuleWatch::on_readable() {
   bool changed = false;
-  for (int news = 0; news < kNewsATurn && receive_one(changed);)
-    ++news;
+  receive_news(
+      fd_, buffer_,
+      [&](const NetlinkMessage& message) {
+        if (changed) return;
+        const auto change = decode_rule_change(message);
+        changed = change && is_ours_(*change);
+      },
+      [&] { changed = true; });
   if (changed) on_change_();
-}
-
-bool RuleWatch::receive_one(bool& changed) {
-  sockaddr_nl from{};
-  socklen_t length = sizeof from;
-  const auto size = ::recvfrom(fd_.get(), buffer_.data(), buffer_.size(), MSG_TRUNC,
-                               reinterpret_cast<sockaddr*>(&from), &length);
-  if (size < 0 && errno == EINTR) return true;
-  if (size < 0 && errno == EAGAIN) return false;
-  if (size < 0 || static_cast<std::size_t>(size) > buffer_.size()) {
-    changed = true;  // ENOBUFS: the queue was full, and what is in it is still to be had
-    return size >= 0 || errno == ENOBUFS;
-  }
-  if (changed || from.nl_pid != 0) return true;
-  NetlinkReader reader(NetlinkBytes(buffer_).first(static_cast<std::size_t>(size)));
-  while (const auto message = reader.next()) {
-    const auto change = decode_rule_change(*message);
-    changed = changed || (change && is_ours_(*change));
-  }
-  return true;
 }
 
 }  // namespace flannel

@@ -36,7 +36,6 @@ class RuleWatch {
  private:
   RuleWatch(Fd fd, Question is_ours, std::function<void()> on_change);
   void on_readable();
-  bool receive_one(bool& changed);  // false: nothing is left
 
   Fd fd_;
   const Question is_ours_;
