@@ -178,13 +178,16 @@ def test_the_walkthrough_of_2018(lab, release, firewall):
 # ---- Docker 28, which drops what it does not know
 
 
-def drop_our_docker_rules(host):
+def drop_our_rules(host):
     """As if no flanneld had ever run beside this Docker."""
-    for table, parent in (("raw", "PREROUTING"), ("filter", "DOCKER-USER")):
-        jump = ["-m", "comment", "--comment", "flanneld docker", "-j", "FLANNEL-DOCKER"]
+    jumps = [("raw", "PREROUTING", "docker", "FLANNEL-DOCKER")] if host.engine.release == "28" else []
+    jumps += [("filter", "DOCKER-USER", "docker", "FLANNEL-DOCKER"),
+              ("filter", "FORWARD", "forward", "FLANNEL-FWD")]
+    for table, parent, comment, chain in jumps:
+        jump = ["-m", "comment", "--comment", f"flanneld {comment}", "-j", chain]
         host.run("iptables", "-t", table, "-D", parent, *jump)
-        host.run("iptables", "-t", table, "-F", "FLANNEL-DOCKER")
-        host.run("iptables", "-t", table, "-X", "FLANNEL-DOCKER")
+        host.run("iptables", "-t", table, "-F", chain)
+        host.run("iptables", "-t", table, "-X", chain)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -198,15 +201,20 @@ def test_nobody_but_the_overlay_is_let_in(lab, docker28, backend):
     assert not fetched(lab.lan, web.address), one.docker_rules()
 
 
-@pytest.mark.parametrize("firewall", ["nftables", "iptables"])
-def test_whatever_starts_first_and_whoever_flushes(lab, docker28, firewall):
-    _, one, two = two_hosts(lab, docker28, f"--firewall={firewall}", backend="vxlan")
+@pytest.mark.parametrize(("release", "firewall"), [("28", "nftables"), ("28", "iptables"),
+                                                   ("20.10", "nftables")])  # fmt: skip
+def test_whatever_starts_first_and_whoever_flushes(lab, release, firewall):
+    _, one, two = two_hosts(lab, need(release), f"--firewall={firewall}", backend="vxlan")
+
+    def check_dockers_drops():
+        assert release != "28" or "-j DROP" in one.run("iptables-save", "-t", "raw")
+
     web, client = start_dockers(one, two)
     reaches(client, web)
 
     # Docker first.
     one.daemon.stop()
-    drop_our_docker_rules(one)
+    drop_our_rules(one)
     assert not fetched(client, web.address), "the test can tell the difference"
     one.daemon.start().wait_ready()
     reaches(client, web)
@@ -220,7 +228,7 @@ def test_whatever_starts_first_and_whoever_flushes(lab, docker28, firewall):
     one.start_docker()
     web = nginx(one.engine)
     reaches(client, web)
-    assert "-j DROP" in one.run("iptables-save", "-t", "raw")
+    check_dockers_drops()
 
     # What a firewall that reloads does.
     one.run("nft", "flush", "ruleset")
@@ -233,7 +241,8 @@ def test_whatever_starts_first_and_whoever_flushes(lab, docker28, firewall):
     one.daemon.stop()
     one.run(binary("flannelctl"), "cleanup")
     assert one.docker_rules() == []
-    assert "-j DROP" in one.run("iptables-save", "-t", "raw"), "Docker's own stay"
+    check_dockers_drops()
+    assert "DOCKER-USER" in one.run("iptables-save"), "Docker's own stay"
 
 
 def test_switched_off_docker_has_its_way(lab, docker28):
