@@ -149,6 +149,26 @@ def test_networkd_leaves_our_devices_alone(machine):
     assert told("flannel.1")[-1] == "unmanaged" != told("eth0")[-1]
 
 
+def test_networkmanager_leaves_our_devices_alone(machine):
+    installed(machine, UDP)
+    machine("systemctl", "start", "flanneld")
+    for name, vni in (("flannel.1", "1"), ("other.1", "2")):
+        machine("ip", "link", "add", name, "type", "vxlan", "id", vni, "dstport", "8472")
+    machine("ip", "tuntap", "add", "other0", "mode", "tun")
+    for name in ("flannel.1", "other.1", "other0"):
+        machine("ip", "address", "add", f"10.9.{len(name)}.1/32", "dev", name)
+        machine("ip", "link", "set", name, "up")
+    machine("systemctl", "start", "NetworkManager")
+
+    def told(*names):
+        return {machine("nmcli", "-g", "GENERAL.STATE", "device", "show", name, check=False).strip()
+                for name in names}  # fmt: skip
+
+    wait_until(lambda: told("other.1", "other0") == {"100 (connected (externally))"},
+               lambda: f"NetworkManager to take what is not ours: {told('other.1', 'other0')}")
+    assert told("flannel0", "flannel.1") == {"10 (unmanaged)"}
+
+
 def test_a_restart_hands_the_packet_path_of_udp_on(machine):
     installed(machine, UDP)
     machine("systemctl", "start", "flanneld")
@@ -169,7 +189,8 @@ def test_docker_gets_the_subnet_and_never_waits_for_good(machine):
     machine("systemctl", "daemon-reload")
     machine("systemctl", "start", "--no-block", "flanneld")
     machine("systemctl", "start", "docker", timeout=60)
-    assert machine.log("docker").split("\n")[-2] == "dockerd --debug"
+    wait_until(lambda: re.findall(r"^dockerd .*$", machine.log("docker"), re.M) == ["dockerd --debug"],
+               lambda: machine.log("docker"))
     machine("flannelctl", f"--store={STORE}", "config", "set", VXLAN)
     wait_until(lambda: machine.property("flanneld", "ActiveState") == "active", "flanneld")
     for _ in range(2):  # the second one does not say everything twice
