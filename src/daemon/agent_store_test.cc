@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "daemon/agent.h"
 #include "support/agent_fixture.h"
 
@@ -148,6 +149,23 @@ TEST_F(AgentTest, AStoreWhoseWatchesBreakAtOnceIsNotAskedForEverythingAgainAndAg
   EXPECT_FALSE(agent_->follower().connected());
   loop_.advance(seconds(20));
   EXPECT_TRUE(agent_->follower().connected()) << "a watch stands again";
+}
+
+TEST_F(AgentTest, RenewalsThatFailForHoursAreSaidOnce) {
+  configure(kHostGw);
+  int said = 0;
+  log::capture([&](std::string_view line) {
+    if (line.find("renewing the lease failed") != std::string_view::npos) ++said;
+  });
+  for (const int outages : {1, 2}) {
+    store_->set_reachable(false);
+    store_->disconnect_watches();
+    loop_.advance(hours(20));
+    EXPECT_EQ(said, outages);
+    store_->set_reachable(true);
+    loop_.advance(minutes(1));
+  }
+  log::capture({});
 }
 
 TEST_F(AgentTest, ALeaseDeletedByHandIsTakenAgain) {

@@ -9,6 +9,13 @@
 #include "base/log.h"
 
 namespace flannel {
+namespace {
+
+// Endpoints that take turns have a few.
+constexpr std::size_t kReasonsTold = 16;
+
+}  // namespace
+
 LeaseRunner::LeaseRunner(LeaseKeeper keeper, Registry& registry, Loop& loop, Listener listener)
     : keeper_(std::move(keeper)),
       registry_(registry),
@@ -89,13 +96,21 @@ void LeaseRunner::perform(const ReplaceRecord& act) {
 void LeaseRunner::perform(const RenewRecord& act) {
   registry_.renew_if_unchanged(act.seen, act.ttl, [this, sent = loop_.now()](Result<Held> held) {
     const bool renewed = held.has_value();
-    if (!renewed) log::warning("renewing the lease failed", {{"why", held.error().text}});
+    note_renewal(held);
     perform(keeper_.on_renewed(loop_.now(), sent, std::move(held)));
     if (renewed && keeper_.expires() != kNever) {
       log::info("Lease renewed",
                 {{"subnet", to_string(keeper_.lease()->subnet)}, {"valid", validity()}});
     }
   });
+}
+
+// Tried again every half minute for as long as the store is away: each reason is said once.
+void LeaseRunner::note_renewal(const Result<Held>& held) {
+  if (held) return renewal_failures_.clear();
+  if (renewal_failures_.size() >= kReasonsTold) return;
+  if (!renewal_failures_.insert(held.error().text).second) return;
+  log::warning("renewing the lease failed, trying again", {{"why", held.error().text}});
 }
 
 void LeaseRunner::perform(const ReleaseRecord& act) {

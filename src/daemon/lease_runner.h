@@ -4,6 +4,8 @@
 
 #include <functional>
 #include <optional>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "core/lease_keeper.h"
@@ -48,6 +50,7 @@ class LeaseRunner {
   void perform(const ReportError& act);
   std::string validity() const;
   void note_kind();
+  void note_renewal(const Result<Held>& held);
   void arm_timer();
 
   LeaseKeeper keeper_;
@@ -57,8 +60,9 @@ class LeaseRunner {
   std::optional<Snapshot> fresh_;
   SubscriptionPtr timer_;
   TimePoint armed_for_ = kNever;
-  bool created_ = false;             // the last write made a new record
-  std::optional<bool> reservation_;  // what the held lease is
+  bool created_ = false;                    // the last write made a new record
+  std::optional<bool> reservation_;         // what the held lease is
+  std::set<std::string> renewal_failures_;  // told of since the last renewal
   std::string trouble_;
 };
 
