@@ -30,7 +30,7 @@ Result<FolderWatch> FolderWatch::open(const std::string& database_path) {
 FolderWatch::Touched FolderWatch::take() {
   Touched touched;
   alignas(inotify_event) char buffer[4096];
-  for (;;) {
+  for (int reads = 0; reads < kMostReads; ++reads) {
     const ssize_t got = ::read(fd_.get(), buffer, sizeof buffer);
     if (got <= 0) return touched;
     for (ssize_t at = 0; at < got;) {
@@ -48,6 +48,7 @@ FolderWatch::Touched FolderWatch::take() {
       }
     }
   }
+  return touched;
 }
 
 void tell_others(const std::string& database_path) {

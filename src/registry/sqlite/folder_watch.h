@@ -21,9 +21,13 @@ class FolderWatch {
     bool told = false;     // another flannel has committed something, or a tool has closed the file
     bool moved = false;    // a file came or went; maybe ours
   };
+  // Of what came since, as much as can be looked at at once: whoever writes to another file of the
+  // folder without end must not keep us here.
   Touched take();
 
  private:
+  static constexpr int kMostReads = 16;  // of a hundred events
+
   FolderWatch(Fd fd, std::string file) : fd_(std::move(fd)), file_(std::move(file)) {}
   Fd fd_;
   std::string file_;  // without its folder

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/sqlite/folder_watch.h"
+
+#include <gtest/gtest.h>
+#include <poll.h>
+
+#include <filesystem>
+#include <fstream>
+
+namespace flannel {
+namespace {
+
+class FolderWatchTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = testing::TempDir() + "folder-watch-XXXXXX";
+    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+    folder_ = pattern;
+    write("leases.db");
+    auto opened = FolderWatch::open(folder_ / "leases.db");
+    ASSERT_TRUE(opened) << opened.error().text;
+    watch_.emplace(std::move(*opened));
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  void write(const char* name) { std::ofstream(folder_ / name) << "something"; }
+  bool has_news() {
+    pollfd one{watch_->fd(), POLLIN, 0};
+    return ::poll(&one, 1, 0) > 0;
+  }
+
+  std::filesystem::path folder_;
+  std::optional<FolderWatch> watch_;
+};
+
+TEST_F(FolderWatchTest, TellsOfItsFileAndOfNoOther) {
+  write("another");
+  const auto other = watch_->take();
+  EXPECT_FALSE(other.written || other.told || other.moved);
+  write("leases.db");
+  EXPECT_TRUE(watch_->take().written);
+  EXPECT_FALSE(has_news());
+}
+
+TEST_F(FolderWatchTest, ManyChangesOfOtherFilesAreLookedAtInTurns) {
+  for (int n = 0; n < 3000; ++n)
+    write(n % 2 == 0 ? "another" : "one more");
+  write("leases.db");
+  EXPECT_FALSE(watch_->take().written) << "it has not come that far";
+  int turns = 1;
+  while (has_news() && !watch_->take().written)
+    ++turns;
+  EXPECT_GT(turns, 1);
+  EXPECT_FALSE(has_news());
+}
+
+}  // namespace
+}  // namespace flannel
