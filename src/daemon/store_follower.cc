@@ -90,9 +90,15 @@ void StoreFollower::position_lost() {
   ++counters_.positions_lost;
   log::info("the store's history before now is gone, listing again",
             {{"store", registry_.describe()}});
-  // The first time at once; a store that loses each position at once is asked with pauses.
-  if (standing_ == nullptr) return list_again();
-  retry_ = loop_.at(loop_.now() + backoff_.next(random_), [this] { list(); });
+  // A store that loses each position at once is asked with pauses.
+  list_after(standing_ == nullptr ? Duration::zero() : backoff_.next(random_));
+}
+
+void StoreFollower::list_after(Duration pause) {
+  const Duration spread = kSpreadForEachLease * listed_;
+  const auto bound = static_cast<std::uint64_t>(spread.count()) + 1;
+  const auto more = Duration(static_cast<Duration::rep>(random_(bound)));
+  retry_ = loop_.at(loop_.now() + pause + more, [this] { list(); });
 }
 
 void StoreFollower::disconnected(const Error& error) {
@@ -109,7 +115,7 @@ void StoreFollower::disconnected(const Error& error) {
   }
   connected_ = false;
   last_error_ = error.text;
-  retry_ = loop_.at(loop_.now() + backoff_.next(random_), [this] { list(); });
+  list_after(backoff_.next(random_));
   if (news) listener_.on_connection();
 }
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Follows the store for as long as the daemon lives: list at a revision, watch from the next one,
 // and whenever that ends, for whatever reason, list again, after a pause that grows until a watch
-// has worked. A list is compared with what is known,
-// so nothing that happened in between is missed, also when the store came back with an older
+// has worked, and with the number of hosts that do so together. A list is compared with what is
+// known, so nothing that happened in between is missed, also when the store came back with an older
 // history. Nothing is ever concluded from a failure.
 #pragma once
 
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <set>
@@ -34,6 +36,10 @@ class StoreFollower {
     std::function<void()> on_connection;  // connected() or last_error() changed
   };
 
+  // Each pause is longer by a random share of this for each lease that was listed: hosts whose
+  // watches end together take no more than 250 lists a second together. docs/scale.md
+  static constexpr std::chrono::milliseconds kSpreadForEachLease{4};
+
   // `registry` and `loop` outlive the follower.
   StoreFollower(Registry& registry, Loop& loop, Random random, Listener listener);
 
@@ -50,6 +56,7 @@ class StoreFollower {
 
  private:
   void list();
+  void list_after(Duration pause);
   void listed(Result<Snapshot> snapshot);
   void come_back();
   void watch(Revision from);

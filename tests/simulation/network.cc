@@ -69,6 +69,7 @@ void SimulatedRegistry::snapshot(Reply<Snapshot> reply) {
   const auto history = std::make_shared<std::uint64_t>(0);
   call<Snapshot>(
       [wire = wire_, history](Store& store) {
+        ++wire.service.lists;
         Snapshot all = store.snapshot();
         *history = store.history();
         if (std::exchange(wire.link.lies, false)) {

@@ -23,7 +23,8 @@ struct Service {
   Store& store;
   bool serving = true;
   std::uint64_t connections = 0;  // grows when all connections of before are cut
-  std::uint64_t calls = 0;        // that arrived
+  std::uint64_t calls = 0;        // that arrived,
+  std::uint64_t lists = 0;        // and those of them that were for everything
 };
 
 struct Link {

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/store_follower.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "registry/memory/memory_registry.h"
+#include "support/manual_loop.h"
+
+namespace flannel {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr const char* kPrefix = "/coreos.com/network";
+
+// Of all chances the last one: the longest pause.
+std::uint64_t last_chance(std::uint64_t bound) {
+  return bound - 1;
+}
+
+class StoreFollowerTest : public ::testing::Test {
+ protected:
+  void follow(int leases) {
+    for (int i = 0; i < leases; ++i) {
+      const std::string key = fmt::format("10.{}.{}.0-24", i / 256, i % 256);
+      store_->put(kPrefix, key, "{}", std::nullopt, loop_.now());
+    }
+    follower_.start();
+    loop_.advance(seconds(10));  // the watch has stood
+    lists_ = follower_.counters().snapshots;
+  }
+  // So long it took until the next list was there.
+  Duration listed_after() {
+    Duration waited{};
+    while (follower_.counters().snapshots == lists_ && waited < seconds(60)) {
+      loop_.advance(milliseconds(10));
+      waited += milliseconds(10);
+    }
+    lists_ = follower_.counters().snapshots;
+    return waited;
+  }
+
+  ManualLoop loop_;
+  std::shared_ptr<MemoryStore> store_ = std::make_shared<MemoryStore>();
+  std::unique_ptr<Registry> registry_ = open_memory_registry(store_, kPrefix, loop_);
+  StoreFollower follower_{*registry_,
+                          loop_,
+                          last_chance,
+                          {.on_snapshot = [](const Snapshot&) {},
+                           .on_changes = [](const std::vector<Change>&) {},
+                           .on_connection = [] {}}};
+  std::uint64_t lists_ = 0;
+};
+
+TEST_F(StoreFollowerTest, AFewHostsAreBackAtOnce) {
+  follow(3);
+  store_->disconnect_watches();
+  EXPECT_LE(listed_after(), milliseconds(220));
+}
+
+TEST_F(StoreFollowerTest, ManyHostsShareTheTimeBetweenThem) {
+  follow(5000);
+  store_->disconnect_watches();
+  const Duration waited = listed_after();
+  EXPECT_GT(waited, seconds(20));
+  EXPECT_LT(waited, seconds(21));
+}
+
+TEST_F(StoreFollowerTest, ALostHistoryIsNoRushEither) {
+  follow(5000);
+  store_->lose_positions();
+  EXPECT_GT(listed_after(), seconds(19));
+}
+
+}  // namespace
+}  // namespace flannel
