@@ -124,16 +124,17 @@ class Registry {
   // Writes `value` if there is no such key. ErrorKind::exists: somebody has it.
   virtual void create_if_absent(std::string key, std::string value, Ttl ttl, Reply<Held> reply) = 0;
 
-  // Writes `value` if the record is still at `revision`; `ttl` empty turns it into a reservation.
-  // The hold is kept if there is one and it still lives; a new one never leaves the old one behind.
-  // ErrorKind::conflict: somebody changed or removed it.
+  // Writes `value` if the record still has the revision and the value of `seen`: a store that went
+  // back to a backup may come to the same revision with another record. `ttl` empty turns it into a
+  // reservation. The hold is kept if there is one and it still lives; a new one never leaves the
+  // old one behind. ErrorKind::conflict: somebody changed or removed it.
   virtual void replace_if_unchanged(Record seen, std::string value, Ttl ttl, Reply<Held> reply) = 0;
 
-  // Extends the life of the record without changing it, if it is still at `seen.revision`.
+  // Extends the life of the record without changing it, if it is still as it was seen.
   // Watchers of other hosts see nothing. ErrorKind::conflict as above.
   virtual void renew_if_unchanged(Record seen, Ttl ttl, Reply<Held> reply) = 0;
 
-  // Deletes the record if it is still at `revision`. ErrorKind::conflict as above.
+  // Deletes the record if it is still as it was seen. ErrorKind::conflict as above.
   virtual void release_if_unchanged(Record seen, Reply<void> reply) = 0;
 
   // Writes the configuration if it is still at `revision` (0: if there is none yet).

@@ -116,6 +116,27 @@ TEST_P(StoreTest, AStaleReplaceIsAConflictAndChangesNothing) {
   EXPECT_EQ(session->snapshot().value().records.at(0), record_of(kOne, "two", replaced));
 }
 
+// As a store may hold that went back to a backup and has grown again.
+TEST_P(StoreTest, AnotherRecordOfTheSameRevisionIsAConflict) {
+  const Held created = session->create(kOne, "one", kDay).value();
+  const Record other = record_of(kOne, "another", created);
+  EXPECT_EQ(session->replace(other, "two", kDay).error().kind, ErrorKind::conflict);
+  EXPECT_EQ(session->replace(other, "two", {}).error().kind, ErrorKind::conflict);
+  EXPECT_EQ(session->renew(other, kDay).error().kind, ErrorKind::conflict);
+  EXPECT_EQ(session->release(other).error().kind, ErrorKind::conflict);
+  EXPECT_EQ(session->snapshot().value().records.at(0), record_of(kOne, "one", created));
+}
+
+// Those that no text can hold, too.
+TEST_P(StoreTest, WhateverAValueIsItCanBeReplaced) {
+  for (const std::string value : {"", "=&%+ \n", "\xff\xfe", "\xef\xbf\xbd"}) {
+    Held held = session->create(kOne, value, kDay).value();
+    const Record seen = session->snapshot().value().records.at(0);
+    held = session->replace(seen, "new", kDay).value();
+    ASSERT_TRUE(session->release(record_of(kOne, "new", held)));
+  }
+}
+
 TEST_P(StoreTest, ARecordIsAsOldAsItsFirstWriteWhateverIsWrittenLater) {
   WatchLog watch(*session, now(), loop);
   const Held first = session->create(kOne, "one", kDay).value();

@@ -17,7 +17,7 @@ constexpr auto kHeardBy = std::chrono::milliseconds(100);
 std::optional<Ip4> owner_of(const std::string& value) {
   const auto attributes = decode_lease_value(value);
   if (!attributes) return std::nullopt;
-  return attributes->public_ip;
+  return first_address(attributes->public_ip);
 }
 
 }  // namespace
@@ -170,29 +170,29 @@ TimePoint Store::robbed_at(const std::string& key) const {
   return fate == fates_.end() ? TimePoint{} : fate->second.robbed;
 }
 
-TimePoint Store::foreign_at(const std::string& key, Ip4 public_ip) const {
+TimePoint Store::foreign_at(const std::string& key, Ip4 first_ip) const {
   const auto fate = fates_.find(key);
   TimePoint last{};
   if (fate == fates_.end()) return last;
   for (const auto& [owner, until] : fate->second.held_until) {
-    if (owner != public_ip) last = std::max(last, until);
+    if (owner != first_ip) last = std::max(last, until);
   }
   return last;
 }
 
-TimePoint Store::held_until(const std::string& key, Ip4 public_ip) const {
+TimePoint Store::held_until(const std::string& key, Ip4 first_ip) const {
   const auto fate = fates_.find(key);
   if (fate == fates_.end()) return {};
-  const auto owner = fate->second.held_until.find(public_ip);
+  const auto owner = fate->second.held_until.find(first_ip);
   if (owner == fate->second.held_until.end()) return {};
-  const bool just_back = timeline_.now() - fate->second.held_since.at(public_ip) < kHeardBy;
-  if (owner->second == kNever && just_back) return fate->second.held_before.at(public_ip);
+  const bool just_back = timeline_.now() - fate->second.held_since.at(first_ip) < kHeardBy;
+  if (owner->second == kNever && just_back) return fate->second.held_before.at(first_ip);
   return std::min(owner->second, timeline_.now());
 }
 
-bool Store::lives_elsewhere(const std::string& key, Ip4 public_ip) const {
+bool Store::lives_elsewhere(const std::string& key, Ip4 first_ip) const {
   return std::any_of(records_.begin(), records_.end(), [&](const auto& entry) {
-    return entry.first != key && owner_of(entry.second.record.value) == public_ip;
+    return entry.first != key && owner_of(entry.second.record.value) == first_ip;
   });
 }
 
@@ -250,7 +250,8 @@ void Store::publish(Change change) {
 Result<const Store::Entry*> Store::unchanged(const Record& seen) const {
   const auto found = records_.find(seen.key);
   if (found == records_.end()) return fail(ErrorKind::conflict, "it is gone");
-  if (found->second.record.revision != seen.revision) {
+  const Record& there = found->second.record;
+  if (there.revision != seen.revision || there.value != seen.value) {
     return fail(ErrorKind::conflict, "changed since it was read");
   }
   return &found->second;
@@ -259,7 +260,7 @@ Result<const Store::Entry*> Store::unchanged(const Record& seen) const {
 // Nobody touches a record that says it is another host's.
 void Store::judge_writer(const Writer& who, const Entry& entry, const char* deed) {
   const auto owner = owner_of(entry.record.value);
-  if (owner && *owner != who.public_ip) {
+  if (owner && *owner != who.first_ip) {
     violation_(fmt::format("h{} {} the record of {} on {}", who.host, deed, to_string(*owner),
                            entry.record.key));
   }

@@ -17,10 +17,17 @@
 
 namespace flannel::simulation {
 
+// A host may come to have other addresses; the first one tells who it is. Later ones of host n are
+// 192.168.100.n and so on.
+constexpr Ip4 first_address(Ip4 ip) {
+  const bool later = ((ip.value >> 8) & 0xff) >= 100;
+  return later ? Ip4{(ip.value & 0xffff00ff)} : ip;
+}
+
 // A host that writes: who it is, whatever its records say.
 struct Writer {
   int host = 0;
-  Ip4 public_ip;
+  Ip4 first_ip;
 };
 
 class Store {
@@ -69,12 +76,12 @@ class Store {
   bool gave_cause_to_drop(const std::string& key, Revision known) const;
   // Since when, at the earliest, a host may rightly have another opinion of what it holds.
   TimePoint robbed_at(const std::string& key) const;
-  // When the key was last somebody's with another address than this.
-  TimePoint foreign_at(const std::string& key, Ip4 public_ip) const;
-  // Until when the key was this address's; now, if it is still, and has been for a moment.
-  TimePoint held_until(const std::string& key, Ip4 public_ip) const;
-  // The address has a record elsewhere.
-  bool lives_elsewhere(const std::string& key, Ip4 public_ip) const;
+  // When the key was last somebody else's than the host's of this first address.
+  TimePoint foreign_at(const std::string& key, Ip4 first_ip) const;
+  // Until when the key was this host's; now, if it is still, and has been for a moment.
+  TimePoint held_until(const std::string& key, Ip4 first_ip) const;
+  // The host has a record elsewhere.
+  bool lives_elsewhere(const std::string& key, Ip4 first_ip) const;
   std::size_t history_length() const { return history_.size(); }
   void forget_history();  // as etcd's automatic compaction does
 

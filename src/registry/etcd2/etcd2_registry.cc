@@ -66,7 +66,7 @@ class Etcd2Registry final : public Registry {
   }
 
   void replace_if_unchanged(Record seen, std::string value, Ttl ttl, Reply<Held> reply) override {
-    write(seen.key, if_at(index_of(seen)) + "&value=" + percent_encode(value) + ttl_field(ttl),
+    write(seen.key, if_as(seen) + "&value=" + percent_encode(value) + ttl_field(ttl),
           ErrorKind::conflict, ttl, naming("replace " + keys_.subnet(seen.key), std::move(reply)));
   }
 
@@ -114,6 +114,12 @@ class Etcd2Registry final : public Registry {
 
   static std::string if_at(Revision index) {
     return "prevExist=true&prevIndex=" + std::to_string(index);
+  }
+
+  // etcd refuses an empty prevValue, and tells what is no UTF-8 as U+FFFD.
+  std::string if_as(const Record& seen) const {
+    const bool untold = seen.value.empty() || seen.value.find("\xef\xbf\xbd") != std::string::npos;
+    return if_at(index_of(seen)) + (untold ? "" : "&prevValue=" + percent_encode(seen.value));
   }
 
   Revision index_of(const Record& seen) const {
@@ -168,13 +174,13 @@ class Etcd2Registry final : public Registry {
 
   void send_refresh(const Record& seen, std::chrono::seconds ttl, const std::string& what,
                     Reply<Revision> answer) {
-    client_.call({"PUT", keys_path(keys_.subnet(seen.key)),
-                  if_at(index_of(seen)) + ttl_field(ttl) + "&" + what},
-                 [answer = std::move(answer)](const Result<KeysReply>& got) {
-                   const auto node = node_of(got, ErrorKind::conflict);
-                   if (!node) return answer(Failure(node.error()));
-                   answer(node->modified);
-                 });
+    client_.call(
+        {"PUT", keys_path(keys_.subnet(seen.key)), if_as(seen) + ttl_field(ttl) + "&" + what},
+        [answer = std::move(answer)](const Result<KeysReply>& got) {
+          const auto node = node_of(got, ErrorKind::conflict);
+          if (!node) return answer(Failure(node.error()));
+          answer(node->modified);
+        });
   }
 
   // Whether the record is still at `seen`.
@@ -183,7 +189,7 @@ class Etcd2Registry final : public Registry {
                  [this, seen, answer = std::move(answer)](const Result<KeysReply>& got) {
                    const auto node = node_of(got, ErrorKind::conflict);
                    if (!node) return answer(Failure(node.error()));
-                   if (node->modified != index_of(seen)) {
+                   if (node->modified != index_of(seen) || node->value != seen.value) {
                      return answer(fail(ErrorKind::conflict, "changed since it was read"));
                    }
                    answer(Held{seen.revision, node->expires ? kHeldByTtl : 0, {}});

@@ -23,6 +23,12 @@ pb::TxnRequest to_txn(const EtcdCommit& commit) {
   condition->set_target(pb::Compare::MOD);
   condition->set_key(commit.key);
   condition->set_mod_revision(commit.seen);
+  if (commit.seen_value) {
+    pb::Compare* same = request.add_compare();
+    same->set_target(pb::Compare::VALUE);
+    same->set_key(commit.key);
+    same->set_value(*commit.seen_value);
+  }
   if (commit.deed == EtcdCommit::Deed::put) {
     pb::PutRequest* put = request.add_success()->mutable_request_put();
     put->set_key(commit.key);

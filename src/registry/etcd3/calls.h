@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -49,14 +50,16 @@ void grant_lease(EtcdConnection& connection, std::chrono::seconds ttl,
 // A last kindness: nobody waits for it, and an etcd that never hears it lets the lease lapse.
 void revoke_lease(EtcdConnection& connection, std::int64_t id);
 
-// One change on condition that the key was last changed at `seen` (0: that there is no such key).
+// One change on condition that the key was last changed at `seen` (0: that there is no such key),
+// and to that value.
 struct EtcdCommit {
   enum class Deed { put, remove, look };
   Deed deed = Deed::put;
   std::string key;  // in full
   Revision seen = 0;
-  std::string value = {};  // of a put
-  std::int64_t lease = 0;  // of a put; 0: none
+  std::optional<std::string> seen_value = {};  // nothing: whatever it is
+  std::string value = {};                      // of a put
+  std::int64_t lease = 0;                      // of a put; 0: none
 };
 // The revision at which it holds. ErrorKind::conflict: the condition does not. When an answer is
 // lost, the same commit is sent again: the condition keeps it from being done twice, and what is

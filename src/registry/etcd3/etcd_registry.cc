@@ -73,8 +73,10 @@ class EtcdRegistry final : public Registry {
   }
 
   void replace_if_unchanged(Record seen, std::string value, Ttl ttl, Reply<Held> reply) override {
-    EtcdCommit commit{
-        .key = keys_.subnet(seen.key), .seen = seen.revision, .value = std::move(value)};
+    EtcdCommit commit{.key = keys_.subnet(seen.key),
+                      .seen = seen.revision,
+                      .seen_value = std::move(seen.value),
+                      .value = std::move(value)};
     auto answer = naming("replace " + commit.key, std::move(reply));
     kept_hold(seen.hold, ttl,
               [this, commit = std::move(commit), answer = std::move(answer),
@@ -87,8 +89,10 @@ class EtcdRegistry final : public Registry {
   }
 
   void renew_if_unchanged(Record seen, Ttl, Reply<Held> reply) override {
-    EtcdCommit look{
-        .deed = EtcdCommit::Deed::look, .key = keys_.subnet(seen.key), .seen = seen.revision};
+    EtcdCommit look{.deed = EtcdCommit::Deed::look,
+                    .key = keys_.subnet(seen.key),
+                    .seen = seen.revision,
+                    .seen_value = seen.value};
     auto answer = naming("renew " + look.key, std::move(reply));
     etcd_commit(*connection_, std::move(look),
                 [this, seen, answer = std::move(answer)](const Result<Revision>& unchanged) {
@@ -99,8 +103,10 @@ class EtcdRegistry final : public Registry {
   }
 
   void release_if_unchanged(Record seen, Reply<void> reply) override {
-    EtcdCommit commit{
-        .deed = EtcdCommit::Deed::remove, .key = keys_.subnet(seen.key), .seen = seen.revision};
+    EtcdCommit commit{.deed = EtcdCommit::Deed::remove,
+                      .key = keys_.subnet(seen.key),
+                      .seen = seen.revision,
+                      .seen_value = std::move(seen.value)};
     auto answer = naming("release " + commit.key, std::move(reply));
     etcd_commit(*connection_, std::move(commit),
                 [this, hold = seen.hold, answer = std::move(answer)](const Result<Revision>& gone) {

@@ -268,7 +268,8 @@ Result<MemoryStore::Entry*> MemoryStore::unchanged(const std::string& prefix, co
   Network& network = networks_[prefix];
   const auto found = network.records.find(seen.key);
   if (found == network.records.end()) return fail(ErrorKind::conflict, "it is gone");
-  if (found->second.record.revision != seen.revision) {
+  const Record& there = found->second.record;
+  if (there.revision != seen.revision || there.value != seen.value) {
     return fail(ErrorKind::conflict, "changed since it was read");
   }
   return &found->second;

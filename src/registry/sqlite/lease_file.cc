@@ -294,11 +294,12 @@ Result<Held> LeaseFile::held(std::string_view prefix, const std::string& key, Tt
 }
 
 Result<Ttl> LeaseFile::unchanged(std::string_view prefix, const Record& seen) {
-  Statement query = TRY(
-      database_.prepare("SELECT revision, ttl, expires FROM record WHERE prefix = ? AND key = ?"));
-  query.text(1, prefix).text(2, seen.key);
+  Statement query =
+      TRY(database_.prepare("SELECT revision, ttl, expires, CAST(value AS BLOB) = ? FROM record "
+                            "WHERE prefix = ? AND key = ?"));
+  query.blob(1, seen.value).text(2, prefix).text(3, seen.key);
   if (!TRY(query.step())) return fail(ErrorKind::conflict, "it is gone");
-  if (query.integer(0) != seen.revision) {
+  if (query.integer(0) != seen.revision || query.integer(3) != 1) {
     return fail(ErrorKind::conflict, "changed since it was read");
   }
   if (query.is_null(2)) return Ttl();
