@@ -120,6 +120,18 @@ void lag(World& world) {
   });
 }
 
+void change_address(World& world) {
+  Host& host = world.any_host();
+  if (!host.machine.runs() || host.gone) return;
+  host.crash();
+  host.change_address();
+  world.say(
+      fmt::format("{} has the address {} from now on", host.name(), to_string(host.public_ip)));
+  world.in(world.chance_.between(milliseconds(1), seconds(10)), [&host] {
+    if (!host.running() && !host.gone) host.start();
+  });
+}
+
 void join(World& world) {
   if (world.hosts_.size() >= 14) return;
   Host& host = world.add_host();
@@ -243,29 +255,18 @@ struct Entry {
 };
 
 constexpr Entry kCatalogue[] = {
-    {12, cut_host},
-    {6, stop_store},
-    {6, change_leader},
-    {4, compact},
-    {6, break_streams},
-    {12, crash},
-    {4, reboot},
-    {12, pause},
-    {10, lose_messages},
-    {6, lag},
-    {3, join},
-    {2, leave},
-    {2, join_as_a_copy},
-    {2, write_over},
-    {2, write_nonsense},
-    {3, edit_own},
-    {4, remove_record},
-    {2, back_up},
-    {1, restore},
-    {1, wipe},
-    {2, lose_subnet_file},
-    {1, lose_config},
-    {4, lie},
+    {12, cut_host},      {6, stop_store},
+    {6, change_leader},  {4, compact},
+    {6, break_streams},  {12, crash},
+    {4, reboot},         {12, pause},
+    {10, lose_messages}, {6, lag},
+    {3, change_address}, {3, join},
+    {2, leave},          {2, join_as_a_copy},
+    {2, write_over},     {2, write_nonsense},
+    {3, edit_own},       {4, remove_record},
+    {2, back_up},        {1, restore},
+    {1, wipe},           {2, lose_subnet_file},
+    {1, lose_config},    {4, lie},
 };
 
 }  // namespace

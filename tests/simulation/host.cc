@@ -102,6 +102,12 @@ void Host::turn_done() {
   if (turns_left_ >= 0 && turns_left_-- == 0) crash();
 }
 
+void Host::change_address() {
+  constexpr std::uint32_t kFirstOfOthers = 100;
+  const auto net = kFirstOfOthers + static_cast<std::uint32_t>(addresses++ % 100);
+  public_ip.value = first_ip().value | (net << 8);
+}
+
 void Host::reboot() {
   crash();
   machine.boot();

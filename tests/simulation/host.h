@@ -39,7 +39,7 @@ class Host {
   Host(const Host&) = delete;
 
   const int number;
-  const Ip4 public_ip;
+  Ip4 public_ip;
   NodeId node_id;
   std::uint32_t boot = 0;
   const std::string folder;
@@ -50,16 +50,20 @@ class Host {
   FakeKernel kernel;
   Daemon daemon = Daemon::whole;
   bool gone = false;  // for ever
+  int addresses = 1;  // that it has had
 
   std::string name() const { return "h" + std::to_string(number); }
   std::string subnet_file() const { return folder + "/subnet.env"; }
-  Writer writer() const { return {number, public_ip}; }
+  Writer writer() const { return {number, first_ip()}; }
 
   void start();
   void crash();
   // After so many more turns; negative: not.
   void crash_after(int turns) { turns_left_ = turns; }
   void turn_done();
+  Ip4 first_ip() const { return first_address(public_ip); }
+  // The next start is with another address; the daemon is not running.
+  void change_address();
   // Memory, clock, kernel and /run are new.
   void reboot();
   bool running() const { return process_ != nullptr; }
@@ -83,7 +87,7 @@ class Host {
   TimePoint unsure_until{};  // its clock stood still, its disk was lost: other rules hold
   struct KnownPeer {
     Revision revision = 0;
-    Ip4 public_ip;
+    Ip4 first_ip;
   };
   std::map<SubnetKey, KnownPeer> known_peers;
 

@@ -53,8 +53,11 @@ void Judge::judge_subnet(Host& host) const {
   if (!lease) return;
   if (host.last_subnet && *host.last_subnet != lease->subnet) {
     const std::string key = encode_subnet_key(*host.last_subnet);
-    const bool taken = store_.foreign_at(key, host.public_ip) >= host.started_at - kInFlight;
-    if (!taken && host.unsure_until < host.started_at) {
+    const bool taken = store_.foreign_at(key, host.first_ip()) >= host.started_at - kInFlight;
+    // A record without a node, as people write it, is not known to be of a host that changed its
+    // address.
+    const bool edited = host.addresses > 1 && store_.robbed_at(key) != TimePoint{};
+    if (!taken && !edited && host.unsure_until < host.started_at) {
       violation_(fmt::format("{} had {} and has {} now, though nobody took it", host.name(),
                              to_string(*host.last_subnet), to_string(lease->subnet)));
     }
@@ -70,7 +73,9 @@ void Judge::judge_peers(Host& host) const {
     const bool there = found != leases.end();
     const std::string key = encode_subnet_key(subnet);
     const bool own = host.lease() && host.lease()->subnet == subnet;
-    if (own || (there && found->second.lease.attributes.public_ip == known.public_ip)) continue;
+    const bool same =
+        there && first_address(found->second.lease.attributes.public_ip) == known.first_ip;
+    if (own || same) continue;
     judge_lost_peer(host, subnet, known);
     // It goes only if the store has been without it since.
     if (!there && !store_.gave_cause_to_drop(key, known.revision)) {
@@ -83,7 +88,7 @@ void Judge::judge_peers(Host& host) const {
     // Those that stay though the store has not got them come without their record.
     const Revision revision =
         decoded.record.revision != 0 ? decoded.record.revision : host.known_peers[subnet].revision;
-    known[subnet] = {revision, decoded.lease.attributes.public_ip};
+    known[subnet] = {revision, first_address(decoded.lease.attributes.public_ip)};
   }
   host.known_peers = std::move(known);
 }
@@ -91,18 +96,18 @@ void Judge::judge_peers(Host& host) const {
 // Nobody goes, or makes way for another, before it was away for as long as peers linger.
 void Judge::judge_lost_peer(const Host& host, const SubnetKey& subnet,
                             const Host::KnownPeer& peer) const {
-  if (host.daemon != Host::Daemon::whole || peer.public_ip == host.public_ip) return;
+  if (host.daemon != Host::Daemon::whole || peer.first_ip == host.first_ip()) return;
   const std::string key = encode_subnet_key(subnet);
-  const TimePoint held_until = store_.held_until(key, peer.public_ip);
+  const TimePoint held_until = store_.held_until(key, peer.first_ip);
   if (timeline_.now() - held_until >= KnownPeers::kLinger) return;
   // What a list did not tell of was away for this host since then.
   if (timeline_.now() - host.link.lied_at < 2 * KnownPeers::kSecondLook + kInFlight) return;
   // That it was back may not have been heard.
   const bool deaf = !host.is_undisturbed() || host.link.watch_lag != Duration::zero() ||
                     timeline_.now() - host.disturbed_at < kBackByThen;
-  if (deaf || store_.lives_elsewhere(key, peer.public_ip)) return;
+  if (deaf || store_.lives_elsewhere(key, peer.first_ip)) return;
   violation_(fmt::format("{} did not wait for its peer {} at {}", host.name(),
-                         to_string(peer.public_ip), key));
+                         to_string(peer.first_ip), key));
 }
 
 void Judge::after_expiry(const Record& record) const {
@@ -110,7 +115,7 @@ void Judge::after_expiry(const Record& record) const {
     const auto lease = host->lease();
     if (!lease || encode_subnet_key(lease->subnet) != record.key) continue;
     const auto says = decode_lease_value(record.value);
-    if (!says || says->public_ip != host->public_ip) continue;
+    if (!says || first_address(says->public_ip) != host->first_ip()) continue;
     if (!host->is_undisturbed() || timeline_.now() - host->disturbed_at < kBackByThen) continue;
     // A clock that stood still does not know how old the lease is.
     if (timeline_.now() < host->unsure_until + host->keeper_options.ttl) continue;
@@ -163,9 +168,10 @@ bool Judge::is_copied(const Host& host) const {
 
 void Judge::judge_lease(const Host& host) const {
   auto troubles = host.process().troubles();
-  // It says so rightly, if it is.
+  // It says so rightly, if it is, or had another address and boot before.
   std::erase_if(troubles, [&](const std::string& line) {
-    return is_copied(host) && line.find("is a copy of the other") != std::string::npos;
+    return (is_copied(host) || host.addresses > 1) &&
+           line.find("is a copy of the other") != std::string::npos;
   });
   const LeaseKeeper* keeper = host.process().keeper();
   if (keeper == nullptr || !keeper->lease()) {
