@@ -10,7 +10,6 @@ lost, no route, neighbour or FDB row was ever removed, each host has the subnet 
 record is in the store under one etcd lease.
 """
 
-import contextlib
 import json
 import time
 
@@ -20,75 +19,10 @@ from lab.cluster import Cluster
 from lab.etcd_cluster import Certificates
 from lab.overlay import lease_key, route_rows, rows, subnet
 from lab.stores import PREFIX
-from lab.traffic import EchoStream, unanswered
+from lab.traffic import EchoStream
+from lab.witness import Witness
 
 TTL = 15
-
-
-class Witness:
-    """Sees every echo, and every row that a kernel loses."""
-
-    def __init__(self, cluster):
-        self.cluster = cluster
-        self.hosts = cluster.hosts
-        self.had = {host.name: rows(host) for host in self.hosts}
-        self.none = {host.name: 0 for host in self.hosts}
-        self.subnets = {host.name: subnet(host) for host in self.hosts}
-        self._stack = contextlib.ExitStack()
-        self._streams = []
-        self._monitors = []
-
-    def __enter__(self):
-        for host in self.hosts:
-            path = host.folder / "removed.log"
-            with open(path, "wb") as log:
-                monitor = host.ns.start("ip", "-o", "monitor", "route", "neigh", stdout=log)
-            self._monitors.append((host, path, monitor))
-        for host, peer in zip(self.hosts, [*self.hosts[1:], self.hosts[0]]):
-            stream = EchoStream(host.container, peer.container, host.folder, every=0.01)
-            self._streams.append(self._stack.enter_context(stream))
-        return self
-
-    def __exit__(self, *_):
-        self._stack.close()
-        for _, _, monitor in self._monitors:
-            monitor.terminate()
-            monitor.wait(10)
-
-    def removed(self):
-        return {
-            host.name: lines
-            for host, path, _ in self._monitors
-            if (lines := [l for l in path.read_text().splitlines() if l.startswith("Deleted 10.5.")])
-        }
-
-    def nothing_happened(self, during):
-        assert {h.name: rows(h) for h in self.hosts} == self.had, during
-        assert self.removed() == {}, during
-        for stream in self._streams:
-            stream.more(20)
-        assert {h.name: unanswered(h.container) for h in self.hosts} == self.none, during
-
-    def all_is_well_again(self, after):
-        def is_well():
-            return all(
-                host.daemon.ready()
-                and host.daemon.health("/readyz")[1].strip() == "flanneld is ready"
-                for host in self.hosts
-            )
-
-        wait_until(
-            is_well,
-            lambda: f"{after}: " + "; ".join(h.daemon.health("/readyz")[1] for h in self.hosts),
-            within=60,
-            every=0.2,
-        )
-        self.nothing_happened(after)
-        assert {h.name: subnet(h) for h in self.hosts} == self.subnets, after
-        values = self.cluster.store.lease_values()
-        for host in self.hosts:
-            key = lease_key(self.subnets[host.name])
-            assert json.loads(values[key])["PublicIP"] == host.address, after
 
 
 def started(lab, store, hosts=3, flags=(), backend="vxlan"):

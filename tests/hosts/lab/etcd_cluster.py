@@ -2,71 +2,32 @@
 """Three etcd members, each on a machine of its own, and what an operator or the world does to them."""
 
 import json
-import os
 import shutil
-import signal
 import subprocess
 from types import SimpleNamespace
 
 from .shell import NotReached, wait_until
-from .stores import Etcd
+from .stores import EtcdProcess, EtcdStore
 
 QUOTA = 16 * 1024 * 1024
 NUMBERS = (241, 242, 243)
 
 
-class Member:
+class Member(EtcdProcess):
     def __init__(self, cluster, host):
+        super().__init__(host, host.name)
         self.cluster = cluster
-        self.host = host
-        self.data = host.folder / "data"
         self.peer_url = f"http://{host.address}:2380"
-        self._log = host.folder / "etcd.log"
-        self._process = None
 
     @property
     def client_url(self):
         return f"{self.cluster.scheme}://{self.host.address}:2379"
 
     def start(self):
-        with open(self._log, "ab") as log:
-            self._process = self.host.ns.start(
-                "etcd",
-                f"--name={self.host.name}",
-                f"--data-dir={self.data}",
-                f"--listen-client-urls={self.client_url},http://127.0.0.1:2379",
-                f"--advertise-client-urls={self.client_url}",
-                f"--listen-peer-urls={self.peer_url}",
-                f"--initial-advertise-peer-urls={self.peer_url}",
-                f"--initial-cluster={self.cluster.initial()}",
-                "--heartbeat-interval=50",
-                "--election-timeout=500",
-                f"--quota-backend-bytes={QUOTA}",
-                "--logger=zap",
-                "--log-level=error",
-                *self.cluster.tls_flags,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env={**os.environ, "ETCD_UNSUPPORTED_ARCH": os.uname().machine},
-            )
-
-    def running(self):
-        return self._process is not None and self._process.poll() is None
-
-    def kill(self):
-        self._process.send_signal(signal.SIGKILL)
-        self._process.wait()
-
-    def freeze(self):
-        self._process.send_signal(signal.SIGSTOP)
-
-    def reap(self):
-        if self._process:
-            self._process.wait()
-
-    def log(self):
-        return self._log.read_text(errors="replace") if self._log.exists() else ""
+        flags = [f"--quota-backend-bytes={QUOTA}", "--logger=zap", "--log-level=error"]
+        self.launch(
+            self.client_url, self.peer_url, self.cluster.initial(), 500, flags + self.cluster.tls_flags
+        )
 
     def status(self):
         """What it says of itself; None if it does not answer."""
@@ -95,10 +56,10 @@ class Member:
         self.host.ns.run("nft", "delete", "table", "inet", "cut")
 
 
-class EtcdCluster(Etcd):
+class EtcdCluster(EtcdStore):
     """A store like the lab's single etcd; `etcdctl` speaks with a member that answers."""
 
-    def __init__(self, make_host, certificates=None):  # pylint: disable=super-init-not-called
+    def __init__(self, make_host, certificates=None):
         self.scheme = "https" if certificates else "http"
         self.certificates = certificates
         self.tls_flags = certificates.server_flags() if certificates else []
@@ -107,7 +68,7 @@ class EtcdCluster(Etcd):
         self.namespace = self.members[0].host.ns
 
     def initial(self):
-        return ",".join(f"{member.host.name}={member.peer_url}" for member in self.members)
+        return ",".join(f"{member.name}={member.peer_url}" for member in self.members)
 
     def flags(self):
         urls = ",".join(member.client_url for member in self.members)
@@ -171,7 +132,7 @@ class EtcdCluster(Etcd):
         for member in self.members:
             shutil.rmtree(member.data)
             self.on(
-                member, "snapshot", "restore", path, f"--name={member.host.name}",
+                member, "snapshot", "restore", path, f"--name={member.name}",
                 f"--initial-cluster={self.initial()}", f"--data-dir={member.data}",
                 f"--initial-advertise-peer-urls={member.peer_url}",
             )  # fmt: skip

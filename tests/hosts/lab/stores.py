@@ -2,9 +2,11 @@
 """The stores that daemons share: a real etcd on a machine of its own, a SQLite file."""
 
 import base64
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 
 from .flanneld import flannelctl
@@ -13,60 +15,46 @@ from .shell import wait_until
 PREFIX = "/coreos.com/network"
 
 
-class Etcd:
-    """etcd as the distribution ships it, reached over the LAN."""
+class EtcdProcess:
+    """One etcd as the distribution ships it, on a machine of its own."""
 
-    server_flags = ()
-    api = 3
-
-    def __init__(self, host, port=2379):
+    def __init__(self, host, name):
         self.host = host
-        self.namespace = host.ns
-        self.url = f"http://{host.address}:{port}"
-        self._data = host.folder / "data"
+        self.name = name
+        self.data = host.folder / "data"
         self._log = host.folder / "etcd.log"
         self._process = None
 
-    def flags(self):
-        return ["--store=etcd", f"--etcd-endpoints={self.url}"]
-
-    def start(self):
+    def launch(self, clients, peers, cluster, election_ms, flags=()):
+        """`clients` and `peers`: the URLs that it is reached at; `cluster`: NAME=PEER_URL,..."""
         with open(self._log, "ab") as log:
-            self._process = self.namespace.start(
+            self._process = self.host.ns.start(
                 "etcd",
-                "--name=lab",
-                f"--data-dir={self._data}",
-                f"--listen-client-urls={self.url},http://127.0.0.1:2379",
-                f"--advertise-client-urls={self.url}",
-                "--listen-peer-urls=http://127.0.0.1:2380",
-                "--initial-advertise-peer-urls=http://127.0.0.1:2380",
-                "--initial-cluster=lab=http://127.0.0.1:2380",
+                f"--name={self.name}",
+                f"--data-dir={self.data}",
+                f"--listen-client-urls={clients},http://127.0.0.1:2379",
+                f"--advertise-client-urls={clients}",
+                f"--listen-peer-urls={peers}",
+                f"--initial-advertise-peer-urls={peers}",
+                f"--initial-cluster={cluster}",
                 "--heartbeat-interval=50",
-                "--election-timeout=250",
-                *self.server_flags,
+                f"--election-timeout={election_ms}",
+                *flags,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 env={**os.environ, "ETCD_UNSUPPORTED_ARCH": os.uname().machine},
             )
-        wait_until(self._answers, "an answer of etcd", within=30, unless=self._must_run)
-        return self
-
-    def _answers(self):
-        try:
-            return self.namespace.get("/health", 2379)[0] == 200
-        except OSError:
-            return False
-
-    def _must_run(self):
-        assert self.running(), f"etcd ended:\n{self.log()}"
 
     def running(self):
         return self._process is not None and self._process.poll() is None
 
-    def stop(self):
+    def kill(self):
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
+
+    def freeze(self):
+        self._process.send_signal(signal.SIGSTOP)
 
     def reap(self):
         if self._process:
@@ -75,10 +63,14 @@ class Etcd:
     def log(self):
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
+
+class EtcdStore:
+    """What is in an etcd, by etcdctl."""
+
+    namespace = None
+
     def etcdctl(self, *words, input=None):
-        return self.namespace.run(
-            "env", f"ETCDCTL_API={self.api}", "etcdctl", *words, input=input, timeout=20
-        )
+        raise NotImplementedError
 
     # ---- what upstream's operators do by hand
 
@@ -114,6 +106,54 @@ class Etcd:
 
     def forget_everything(self):
         self.etcdctl("del", "--prefix", PREFIX)
+
+
+class Etcd(EtcdStore):
+    """A single etcd, reached over the LAN."""
+
+    server_flags = ()
+    api = 3
+
+    def __init__(self, host, port=2379):
+        self.host = host
+        self.namespace = host.ns
+        self.url = f"http://{host.address}:{port}"
+        self._process = EtcdProcess(host, "lab")
+
+    def flags(self):
+        return ["--store=etcd", f"--etcd-endpoints={self.url}"]
+
+    def start(self):
+        peers = "http://127.0.0.1:2380"
+        self._process.launch(self.url, peers, f"lab={peers}", 250, self.server_flags)
+        wait_until(self._answers, "an answer of etcd", within=30, unless=self._must_run)
+        return self
+
+    def _answers(self):
+        try:
+            return self.namespace.get("/health", 2379)[0] == 200
+        except OSError:
+            return False
+
+    def _must_run(self):
+        assert self.running(), f"etcd ended:\n{self.log()}"
+
+    def running(self):
+        return self._process.running()
+
+    def stop(self):
+        self._process.kill()
+
+    def reap(self):
+        self._process.reap()
+
+    def log(self):
+        return self._process.log()
+
+    def etcdctl(self, *words, input=None):
+        return self.namespace.run(
+            "env", f"ETCDCTL_API={self.api}", "etcdctl", *words, input=input, timeout=20
+        )
 
 
 class EtcdV2(Etcd):
@@ -152,6 +192,10 @@ class Sqlite:
 
     def set_config(self, config):
         flannelctl(self, "config", "set", json.dumps(config))
+
+    def lease_values(self):
+        with contextlib.closing(sqlite3.connect(self.path)) as file:
+            return {key: bytes(value).decode() for key, value in file.execute("SELECT key, value FROM record")}
 
     def forget_everything(self):
         for path in self.path.parent.glob(self.path.name + "*"):
