@@ -228,11 +228,6 @@ def measure(options, peers, backend, folder):
 
 
 def inside(options):
-    run("ip", "link", "set", "lo", "up")
-    run("ip", "link", "add", "eth0", "type", "veth", "peer", "name", "wire")
-    run("ip", "addr", "add", "192.168.255.1/16", "dev", "eth0")
-    run("ip", "link", "set", "eth0", "up")
-    run("ip", "link", "set", "wire", "up")
     print("| backend | peers | cold start s | warm start s | put to route p50 / p99 ms "
           "| RSS MB | idle CPU % | children |")
     print("|---|---|---|---|---|---|---|---|")
@@ -246,23 +241,39 @@ def inside(options):
                   .format(**got), flush=True)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__,
+def options_of(doc, peers):
+    """A parser with what the benchmarks of this folder have in common."""
+    parser = argparse.ArgumentParser(description=doc,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", default="build/release", help="folder with bin/flanneld")
-    parser.add_argument("--peers", default="1000,5000")
-    parser.add_argument("--backends", default="vxlan,host-gw")
+    parser.add_argument("--peers", default=peers)
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--puts", type=int, default=200, help="leases written one by one")
     parser.add_argument("--idle", type=float, default=30, help="seconds to stand by")
     parser.add_argument("--tmp", default="/dev/shm", help="where etcd keeps its data")
+    return parser
+
+
+def within_a_namespace(inside_of_it):
+    """Starts the program again in namespaces of its own; there, has a wire and calls this."""
+    if not os.environ.get(INSIDE):
+        # A namespace without a name goes with its last process, however that ends.
+        os.execvpe("unshare", ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child",
+                               "--mount-proc", sys.executable, *sys.argv],
+                   dict(os.environ, **{INSIDE: "1"}))
+    run("ip", "link", "set", "lo", "up")
+    run("ip", "link", "add", "eth0", "type", "veth", "peer", "name", "wire")
+    run("ip", "addr", "add", "192.168.255.1/16", "dev", "eth0")
+    run("ip", "link", "set", "eth0", "up")
+    run("ip", "link", "set", "wire", "up")
+    inside_of_it()
+
+
+def main():
+    parser = options_of(__doc__, peers="1000,5000")
+    parser.add_argument("--backends", default="vxlan,host-gw")
+    parser.add_argument("--puts", type=int, default=200, help="leases written one by one")
     options = parser.parse_args()
-    if os.environ.get(INSIDE):
-        inside(options)
-        return
-    # A namespace without a name goes with its last process, however that ends.
-    os.execvpe("unshare", ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child",
-                           "--mount-proc", sys.executable, *sys.argv], dict(os.environ, **{INSIDE: "1"}))
+    within_a_namespace(lambda: inside(options))
 
 
 if __name__ == "__main__":
