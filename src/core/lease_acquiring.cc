@@ -34,9 +34,10 @@ void LeaseKeeper::choose(TimePoint now, const DecodedRecords& records, Acts& act
   } else if (const auto* reuse = std::get_if<Reuse>(&*choice)) {
     take_up(now, reuse->own.record, &reuse->own.lease, acts);
   } else if (const auto* discard = std::get_if<Discard>(&*choice)) {
-    // A change of the key's form, to one family only for example, need not cost the subnet.
-    const Cidr4& subnet = discard->own.lease.subnet.v4;
-    if (config_.allows(subnet)) previous_ = subnet;
+    // A change of the key's form, to one family only for example, need not cost the subnet. What
+    // fits goes because the previous subnet is better.
+    const SubnetKey& subnet = discard->own.lease.subnet;
+    if (config_.allows(subnet.v4) && !fits(config_, subnet)) previous_ = subnet.v4;
     call_ = Call::release;
     acts.emplace_back(ReleaseRecord{discard->own.record});
   } else {

@@ -122,6 +122,16 @@ TEST_F(LeaseKeeperTest, PreviousSubnetIsAskedForAgain) {
   EXPECT_EQ(us.said(), "list | create 10.5.0.96-27 | held 10.5.0.96/27@192.0.2.1");
 }
 
+TEST_F(LeaseKeeperTest, PreviousSubnetIsTakenRatherThanWhatARestoredStoreRemembers) {
+  store.put("10.5.0.64-27", ours(), hours(2));
+  KeeperHost us = host("10.5.0.96/27");
+  us.start();
+  us.settle();
+  EXPECT_EQ(us.said(),
+            "list | release 10.5.0.64-27 | list | create 10.5.0.96-27 | "
+            "held 10.5.0.96/27@192.0.2.1");
+}
+
 TEST_F(LeaseKeeperTest, OwnRecordThatSaysTheSameIsRenewedWithoutAWrite) {
   store.put("10.5.0.64-27", ours(), hours(2));
   const auto changes = store.log.size();

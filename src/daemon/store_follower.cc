@@ -45,7 +45,7 @@ void StoreFollower::listed(Result<Snapshot> snapshot) {
     return;
   }
   ++counters_.snapshots;
-  listed_ = snapshot->records.size();
+  leases_ = snapshot->records.size();
   // Where the last watch broke before it was of any use, a list alone proves nothing.
   if (!watch_in_doubt_) come_back();
   watch(snapshot->revision);
@@ -57,7 +57,7 @@ void StoreFollower::come_back() {
   const bool was_away = !std::exchange(last_error_, {}).empty();
   told_.clear();
   log::info(was_away ? "store is back" : "connected to the store",
-            {{"store", registry_.describe()}, {"leases", listed_}});
+            {{"store", registry_.describe()}, {"leases", leases_}});
   listener_.on_connection();
 }
 
@@ -74,6 +74,7 @@ void StoreFollower::watch(Revision from) {
   WatchListener listener;
   listener.on_changes = [this](const std::vector<Change>& changes, Revision) {
     watch_works();
+    count(changes);
     if (!changes.empty()) listener_.on_changes(changes);
   };
   listener.on_position_lost = [this] { position_lost(); };
@@ -94,8 +95,21 @@ void StoreFollower::position_lost() {
   list_after(standing_ == nullptr ? Duration::zero() : backoff_.next(random_));
 }
 
+// Not exactly: a change of a record that does not tell its age counts as a new one.
+void StoreFollower::count(const std::vector<Change>& changes) {
+  for (const Change& change : changes) {
+    const auto* put = std::get_if<RecordPut>(&change);
+    if (put != nullptr) {
+      const Revision created = put->record.created;
+      leases_ += created == 0 || created == put->record.revision ? 1 : 0;
+    } else if (std::holds_alternative<RecordGone>(change) && leases_ > 0) {
+      --leases_;
+    }
+  }
+}
+
 void StoreFollower::list_after(Duration pause) {
-  const Duration spread = kSpreadForEachLease * listed_;
+  const Duration spread = kSpreadForEachLease * leases_;
   const auto bound = static_cast<std::uint64_t>(spread.count()) + 1;
   const auto more = Duration(static_cast<Duration::rep>(random_(bound)));
   retry_ = loop_.at(loop_.now() + pause + more, [this] { list(); });

@@ -56,6 +56,7 @@ class StoreFollower {
 
  private:
   void list();
+  void count(const std::vector<Change>& changes);
   void list_after(Duration pause);
   void listed(Result<Snapshot> snapshot);
   void come_back();
@@ -71,9 +72,9 @@ class StoreFollower {
   Backoff backoff_{std::chrono::milliseconds(200), std::chrono::seconds(10)};
   WatchHandle watch_;
   SubscriptionPtr retry_;
-  SubscriptionPtr standing_;  // until the watch has worked
-  std::uint64_t turn_ = 0;    // of lists; the answer to an earlier one is of no interest
-  std::size_t listed_ = 0;
+  SubscriptionPtr standing_;     // until the watch has worked
+  std::uint64_t turn_ = 0;       // of lists; the answer to an earlier one is of no interest
+  std::size_t leases_ = 0;       // listed, and come or gone since
   bool watch_in_doubt_ = false;  // the last one broke before it had worked
   bool connected_ = false;
   std::string last_error_;

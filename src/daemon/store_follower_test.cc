@@ -22,11 +22,14 @@ std::uint64_t last_chance(std::uint64_t bound) {
 
 class StoreFollowerTest : public ::testing::Test {
  protected:
-  void follow(int leases) {
+  void put(int leases) {
     for (int i = 0; i < leases; ++i) {
       const std::string key = fmt::format("10.{}.{}.0-24", i / 256, i % 256);
       store_->put(kPrefix, key, "{}", std::nullopt, loop_.now());
     }
+  }
+  void follow(int leases) {
+    put(leases);
     follower_.start();
     loop_.advance(seconds(10));  // the watch has stood
     lists_ = follower_.counters().snapshots;
@@ -66,6 +69,14 @@ TEST_F(StoreFollowerTest, ManyHostsShareTheTimeBetweenThem) {
   const Duration waited = listed_after();
   EXPECT_GT(waited, seconds(20));
   EXPECT_LT(waited, seconds(21));
+}
+
+TEST_F(StoreFollowerTest, HostsThatCameSinceTheListCount) {
+  follow(0);
+  put(1000);
+  loop_.settle();
+  store_->disconnect_watches();
+  EXPECT_GT(listed_after(), seconds(4));
 }
 
 TEST_F(StoreFollowerTest, ALostHistoryIsNoRushEither) {
