@@ -75,7 +75,7 @@ void Judge::judge_peers(Host& host) const {
     const bool own = host.lease() && host.lease()->subnet == subnet;
     const bool same =
         there && first_address(found->second.lease.attributes.public_ip) == known.first_ip;
-    if (own || same) continue;
+    if (own || same || known.first_ip == host.first_ip()) continue;
     judge_lost_peer(host, subnet, known);
     // It goes only if the store has been without it since.
     if (!there && !store_.gave_cause_to_drop(key, known.revision)) {
