@@ -3,7 +3,8 @@
 # Makes a Debian package and a tarball of both programs, stripped, by CPack:
 #
 #   build/dist/flannel-cpp_VERSION_ARCH.deb
-#   build/dist/flannel-VERSION-linux-ARCH.tar.gz    tar -xzf it --strip-components=1 -C /
+#   build/dist/flannel-VERSION-linux-ARCH.tar.gz
+#       unpacked with: tar --no-same-owner --strip-components=1 -C / -xzf
 set -eu
 cd "$(dirname "$0")/.."
 

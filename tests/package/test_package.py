@@ -2,11 +2,13 @@
 """The Debian package installed, upgraded and removed, in a bare tree and on a booted machine."""
 
 import json
+import os
 import re
+import tarfile
 
 import pytest
 
-from machine import run, wait_until
+from machine import REPOSITORY, run, wait_until
 
 VXLAN = '{"Network": "10.5.0.0/16", "Backend": {"Type": "vxlan"}}'
 UDP = '{"Network": "10.5.0.0/16", "Backend": {"Type": "udp"}}'
@@ -70,6 +72,20 @@ def test_the_tarball_has_the_same_programs_and_the_licence(root, package, tmp_pa
     for name in ("usr/sbin/flanneld", "usr/sbin/flannelctl", "usr/lib/systemd/system/flanneld.service"):
         assert (tmp_path / name).read_bytes() == (root.path / name).read_bytes()
     assert list(tmp_path.glob("usr/share/doc/*/LICENSE"))
+
+
+def test_the_tarball_is_of_roots_files_whoever_makes_it(package, tmp_path):
+    by_root, = package.parent.glob("flannel-*-linux-*.tar.gz")
+    # In a namespace in which the files of the build, and whoever packs them, are of uid 1000.
+    with tarfile.open(by_root) as made:
+        environment = {**os.environ, "SOURCE_DATE_EPOCH": str(made.next().mtime)}
+    run("unshare", "--user", "--map-user=1000", "--map-group=1000",
+        "cpack", "--preset", "release", "-G", "TGZ", "-B", tmp_path,
+        cwd=REPOSITORY, env=environment, umask=0o022)
+    by_another, = tmp_path.glob("*.tar.gz")
+    with tarfile.open(by_another) as made:
+        assert {(entry.uid, entry.gid) for entry in made} == {(0, 0)}
+    assert by_another.read_bytes() == by_root.read_bytes()
 
 
 # ---- a booted machine
