@@ -14,7 +14,7 @@ namespace flannel {
 
 // Super-packets that were read and wait to be cut and sent, first come, first served, so that small
 // packets of other flows need not wait behind them: a super-packet takes as long to send as forty
-// small ones to read. One thread.
+// small ones to read. One thread at a time.
 class Backlog {
  public:
   // Four megabytes, what Linux lets one TCP connection have under way by default: with fewer places

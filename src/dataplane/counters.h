@@ -69,7 +69,7 @@ struct BasicPathCounters {
   Count& operator[](Drop reason) { return drops[static_cast<std::size_t>(reason)]; }
 };
 
-using PathTallies = BasicPathCounters<Tally>;  // one for each packet thread, written by it alone
+using PathTallies = BasicPathCounters<Tally>;  // of one direction of a lane; one thread at a time
 
 struct PathCounters : BasicPathCounters<std::uint64_t> {
   void add(const PathTallies& thread);
@@ -80,11 +80,11 @@ struct PathCounters : BasicPathCounters<std::uint64_t> {
   Named drops_by_reason() const;
 };
 
-// The tallies of all packet threads of a device; they outlive the threads and go on counting when
+// The tallies of all packet threads of a device; they outlive those and go on counting when
 // the device is made again. Any thread.
 class PathMeter {
  public:
-  // Of the n-th thread, which alone writes it.
+  // Of the out direction of lane n / 2, or, if n is odd, of its in direction.
   PathTallies& tallies(std::size_t n);
   PathCounters read() const;
 

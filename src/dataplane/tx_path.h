@@ -15,7 +15,7 @@
 namespace flannel {
 
 // From the host to its peers: read packets, find the owner of each destination, take one off the
-// TTL, cut super-packets, send. One thread.
+// TTL, cut super-packets, send. One thread at a time.
 class TxPath {
  public:
   // The arguments outlive the path; `tallies` is written by this path alone.

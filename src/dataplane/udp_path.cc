@@ -64,7 +64,7 @@ Result<void> UdpPath::start() {
     PathMeter& meter = *options_.meter;
     Traffic& traffic = *traffic_.emplace_back(
         std::make_unique<Traffic>(lanes_[i], meter.tallies(2 * i), meter.tallies(2 * i + 1)));
-    const auto first = start_thread(2 * i, "flannel-carry", [this, &traffic] { carry(traffic); });
+    const auto first = start_thread(2 * i, "flannel-both", [this, &traffic] { carry(traffic); });
     const auto second =
         start_thread(2 * i + 1, "flannel-help", [this, &traffic] { help(traffic); });
     if (!first || !second) {
@@ -118,9 +118,9 @@ void UdpPath::call_helper(Traffic& traffic) {
 
 void UdpPath::help(Traffic& traffic) {
   go_before_others();
-  TableSlot::Reader table(slot_);
   for (;;) {
     traffic.call.acquire();
+    TableSlot::Reader table(slot_);  // it may have slept for days
     do {
       if (stopping_.load(std::memory_order_relaxed)) return;
     } while (traffic.tx.step(table.get(), BootClock::now()));

@@ -107,6 +107,7 @@ TEST_F(UdpPathTest, OneThreadCarriesBothWaysWhileThereIsLittleToDo) {
   open();
   ASSERT_TRUE(path_->start());
   for (int n = 0; n < 20; ++n) {
+    sleep_->wait_until_asleep_on_both();
     tun_->host_sends(slow::udp_packet({}, Bytes(8)));
     sent(1);
   }

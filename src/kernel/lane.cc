@@ -18,12 +18,13 @@ class PollSleeper final : public LaneSleeper {
   // The descriptors of the ports outlive the sleeper.
   PollSleeper(int tun, int udp, Fd event) : tun_(tun), udp_(udp), event_(std::move(event)) {}
 
-  // `gone`: a descriptor reports an error that reading will not clear.
+  // `gone`: a descriptor reports an error that reading will not clear, whatever else there is.
   Wake wait(bool tun_too) override {
     pollfd fds[3] = {{event_.get(), POLLIN, 0}, {udp_, POLLIN, 0}, {tun_, POLLIN, 0}};
     while (::poll(fds, tun_too ? 3 : 2, -1) < 0) {
       if (errno != EINTR) return Wake::gone;
     }
+    if ((fds[2].revents & ~POLLIN) != 0) return Wake::gone;
     if (fds[0].revents != 0) {
       std::uint64_t count = 0;
       [[maybe_unused]] const ssize_t size = ::read(event_.get(), &count, sizeof count);

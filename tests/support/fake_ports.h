@@ -20,13 +20,20 @@ namespace flannel {
 // What sleeps and who wakes it, for the ports of one lane.
 class FakeSleep {
  public:
-  Wake wait(const std::function<bool()>& waiting) {
+  Wake wait(bool tun_too, const std::function<bool()>& waiting) {
     std::unique_lock lock(mutex_);
+    is_asleep_on_both_ = tun_too;
+    changed_.notify_all();
     changed_.wait(lock, [&] { return asked_ || gone_ || waiting(); });
+    is_asleep_on_both_ = false;
     if (gone_) return Wake::gone;
     return std::exchange(asked_, false) ? Wake::asked : Wake::ready;
   }
   void wake() { set(asked_); }
+  void wait_until_asleep_on_both() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return is_asleep_on_both_; });
+  }
   void vanish() { set(gone_); }
   // Something has arrived: waiting() may say something else now.
   void arrive() {
@@ -45,6 +52,7 @@ class FakeSleep {
   std::condition_variable changed_;
   bool asked_ = false;
   bool gone_ = false;
+  bool is_asleep_on_both_ = false;
 };
 
 class FakeTun final : public TunPort {
@@ -206,7 +214,8 @@ class FakeLaneSleeper final : public LaneSleeper {
       : tun_(tun), udp_(udp), sleep_(std::move(sleep)) {}
 
   Wake wait(bool tun_too) override {
-    return sleep_->wait([&] { return udp_.has_something() || (tun_too && tun_.has_something()); });
+    return sleep_->wait(tun_too,
+                        [&] { return udp_.has_something() || (tun_too && tun_.has_something()); });
   }
   void wake() override { sleep_->wake(); }
 
