@@ -36,9 +36,8 @@ std::vector<PeerChange> KnownPeers::on_snapshot(TimePoint now, const Snapshot& s
   const std::size_t before = peers();
   Changes result;
   Lost lost;
-  const Changes news = table_.apply_snapshot(snapshot);
-  confirm(now, result);
-  take_in(now, news, result, lost);
+  take_in(now, table_.apply_snapshot(snapshot), result, lost);
+  confirm(now, result);  // not before: who has waited for them and is gone as well was no peer
   judge(now, before, lost);
   return result;
 }
@@ -70,7 +69,12 @@ std::size_t KnownPeers::doubted() const {
       kept_.begin(), kept_.end(), [](const auto& entry) { return entry.second.doubted; }));
 }
 
-void KnownPeers::take_in(TimePoint now, const Changes& news, Changes& result, Lost& lost) {
+void KnownPeers::take_in(TimePoint now, Changes news, Changes& result, Lost& lost) {
+  // Who has waited was no peer, and is not kept, whichever of the news frees its place.
+  for (PeerChange& change : news) {
+    auto* up = std::get_if<PeerUp>(&change);
+    if (up != nullptr && any_overlaps(kept_, up->lease.subnet.v4)) up->before.reset();
+  }
   for (const PeerChange& change : news) {
     if (const auto* up = std::get_if<PeerUp>(&change)) {
       come_up(now, *up, result);

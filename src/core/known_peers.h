@@ -77,7 +77,7 @@ class KnownPeers {
   using Lost = std::vector<SubnetKey>;
 
   std::size_t peers() const { return table_.leases().size() - (own_there_ ? 1 : 0); }
-  void take_in(TimePoint now, const Changes& news, Changes& result, Lost& lost);
+  void take_in(TimePoint now, Changes news, Changes& result, Lost& lost);
   void go_down(TimePoint now, const Lease& lease, Changes& result, Lost& lost);
   void come_up(TimePoint now, const PeerUp& up, Changes& result);
   void keep(TimePoint now, Lease lease);

@@ -39,6 +39,13 @@ class KnownPeersTest : public ::testing::Test {
     return text;
   }
 
+  std::string listed(std::vector<Record> records) {
+    records.push_back(record(1));
+    Snapshot all;
+    all.config = ConfigRecord{"{}", 1};
+    all.records = std::move(records);
+    return dump(peers.on_snapshot(now, all));
+  }
   // Lists hosts first..last, and ourselves.
   std::string list(int first, int last, bool config = true) {
     Snapshot all;
@@ -162,6 +169,26 @@ TEST_F(KnownPeersTest, SubnetsThatOverlapAreNeverPeersTogether) {
   EXPECT_EQ(later(), "-10.5.3.0 +10.5.2.0 ");
 }
 
+TEST_F(KnownPeersTest, WhoHasWaitedIsNoPeerWhenAListHasTheNextInItsPlace) {
+  list(3, 4);
+  put(record(3, 77));
+  listed({record(2, 3), record(3, 88), record(4)});
+  const std::string expected =
+      "10.5.1.0/24@192.0.2.1 10.5.2.0/24@192.0.2.3 10.5.3.0/24@192.0.2.88 10.5.4.0/24@192.0.2.4 ";
+  EXPECT_EQ(in_force(), expected) << "host 3 has moved, 77 has never been there";
+  EXPECT_EQ(later(), "");
+  EXPECT_EQ(in_force(), expected);
+}
+
+TEST_F(KnownPeersTest, WhoHasWaitedIsNoPeerWhenItsPlaceIsFreedByALeaseThatWaitsItself) {
+  list(2, 3);
+  put(record(3, 77));
+  listed({record(2, 3), record(3, 88)});
+  EXPECT_EQ(in_force(), "10.5.1.0/24@192.0.2.1 10.5.2.0/24@192.0.2.2 10.5.3.0/24@192.0.2.88 ");
+  EXPECT_EQ(later(), "+10.5.2.0 ");
+  EXPECT_EQ(in_force(), "10.5.1.0/24@192.0.2.1 10.5.2.0/24@192.0.2.3 10.5.3.0/24@192.0.2.88 ");
+}
+
 TEST_F(KnownPeersTest, WhatAHostSaysOfItselfIsBelievedAtOnce) {
   list(2, 3);
   EXPECT_EQ(put(tagged(2, "192.0.2.2", 'a')), "+10.5.2.0 ") << "the same address";
@@ -231,14 +258,25 @@ TEST_F(KnownPeersTest, ManyThatGoAtOnceStayUntilASecondListHasNotGotThemEither) 
   EXPECT_EQ(peers.leases().size(), 6U);
 }
 
+TEST_F(KnownPeersTest, WhoHasWaitedForADoubtedPeerGoesWithItUnseen) {
+  list(2, 10);
+  gone(2, 5);
+  now = peers.second_look() - milliseconds(5);
+  EXPECT_EQ(put(record(2, 77)), "");
+  now = peers.second_look();
+  EXPECT_EQ(list(6, 10), "-10.5.2.0 -10.5.3.0 -10.5.4.0 -10.5.5.0 ");
+  EXPECT_EQ(peers.leases().size(), 6U);
+  EXPECT_EQ(later(), "");
+}
+
 TEST_F(KnownPeersTest, AListThatLacksManyIsDoubtedTheSame) {
   list(2, 30);
   EXPECT_EQ(list(2, 20), "");
   EXPECT_EQ(peers.doubted(), 10U);
   wait_for_second_look();
   EXPECT_EQ(list(2, 27),
-            "-10.5.28.0 -10.5.29.0 -10.5.30.0 +10.5.21.0 +10.5.22.0 +10.5.23.0 "
-            "+10.5.24.0 +10.5.25.0 +10.5.26.0 +10.5.27.0 ");
+            "+10.5.21.0 +10.5.22.0 +10.5.23.0 +10.5.24.0 +10.5.25.0 +10.5.26.0 +10.5.27.0 "
+            "-10.5.28.0 -10.5.29.0 -10.5.30.0 ");
 }
 
 TEST_F(KnownPeersTest, ABurstInManyChangesIsOneBurst) {

@@ -157,12 +157,13 @@ void Agent::arm_second_look() {
 }
 
 void Agent::arm_linger() {
-  const TimePoint at = follower_.connected() ? session_->peers->linger_end() : kNever;
+  const TimePoint at = follower_.hears() ? session_->peers->linger_end() : kNever;
   if (std::exchange(linger_at_, at) == at) return;
   linger_.reset();
   if (at == kNever) return;
   linger_ = parts_.loop.at(at, [this] {
     linger_at_ = kNever;
+    if (!follower_.hears()) return;  // it is armed anew after the list that is due
     on_peers(session_->peers->tick(parts_.loop.now()));
   });
 }

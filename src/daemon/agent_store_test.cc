@@ -93,6 +93,26 @@ TEST_F(AgentTest, NobodyIsLetGoWhoMayBeBackInAStoreThatIsNotHeard) {
   EXPECT_EQ(kernel_.take_log(), "remove route 10.5.8.0/24 via 192.0.2.8 dev eth0\n");
 }
 
+TEST_F(AgentTest, NobodyIsLetGoBeforeTheListThatTellsWhoIsBack) {
+  configure(kHostGw);
+  for (int net = 8; net < 208; ++net)  // their list waits for 0.8 s
+    put("10.5." + std::to_string(net) + ".0-24", peer_value("192.0.2." + std::to_string(net)));
+  loop_.advance(minutes(1));
+  last_chance_ = true;
+  remove("10.5.8.0-24");
+  remove("10.5.9.0-24");
+  loop_.advance(seconds(1));
+  kernel_.take_log();
+  store_->lose_positions();
+  loop_.settle();
+  store_->put(kPrefix, "10.5.9.0-24", peer_value("192.0.2.9"), {}, loop_.now());
+  loop_.advance(milliseconds(700));
+  EXPECT_TRUE(agent_->follower().connected());
+  EXPECT_EQ(kernel_.take_log(), "") << "neither may go before the list";
+  loop_.advance(minutes(1));
+  EXPECT_EQ(kernel_.take_log(), "remove route 10.5.8.0/24 via 192.0.2.8 dev eth0\n");
+}
+
 TEST_F(AgentTest, OurPublicIPInTheLeaseOfAnotherNodeIsAnAlarmAndNoRoute) {
   configure(kHostGw);
   put("10.5.9.0-24", R"({"PublicIP":"192.0.2.1","BackendType":"host-gw","NodeID":")" +

@@ -31,6 +31,7 @@ void StoreFollower::list_again() {
 }
 
 void StoreFollower::list() {
+  listed_ = false;
   retry_.reset();
   standing_.reset();
   watch_.reset();
@@ -45,6 +46,7 @@ void StoreFollower::listed(Result<Snapshot> snapshot) {
     return;
   }
   ++counters_.snapshots;
+  listed_ = true;
   leases_ = snapshot->records.size();
   // Where the last watch broke before it was of any use, a list alone proves nothing.
   if (!watch_in_doubt_) come_back();
@@ -109,6 +111,7 @@ void StoreFollower::count(const std::vector<Change>& changes) {
 }
 
 void StoreFollower::list_after(Duration pause) {
+  listed_ = false;
   const Duration spread = kSpreadForEachLease * leases_;
   const auto bound = static_cast<std::uint64_t>(spread.count()) + 1;
   const auto more = Duration(static_cast<Duration::rep>(random_(bound)));

@@ -50,6 +50,9 @@ class StoreFollower {
   // The last list succeeded and the watch after it stands; after a watch that broke at once, the
   // next has to have had news or stood for some seconds.
   bool connected() const { return connected_; }
+  // Connected, and no list is due or out: what happens in the store is heard as it happens. Its end
+  // is not told; on_snapshot tells that it may be so again, on_connection too.
+  bool hears() const { return connected_ && listed_; }
   // Why not; empty when connected.
   const std::string& last_error() const { return last_error_; }
   const FollowerCounters& counters() const { return counters_; }
@@ -76,6 +79,7 @@ class StoreFollower {
   std::uint64_t turn_ = 0;       // of lists; the answer to an earlier one is of no interest
   std::size_t leases_ = 0;       // listed, and come or gone since
   bool watch_in_doubt_ = false;  // the last one broke before it had worked
+  bool listed_ = false;          // and no other list is due since
   bool connected_ = false;
   std::string last_error_;
   std::set<std::string> told_;  // reasons of this outage that the log has

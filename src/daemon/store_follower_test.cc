@@ -85,5 +85,23 @@ TEST_F(StoreFollowerTest, ALostHistoryIsNoRushEither) {
   EXPECT_GT(listed_after(), seconds(19));
 }
 
+TEST_F(StoreFollowerTest, TheStoreIsHeardFromAListUntilTheNextIsDue) {
+  follow(1000);
+  EXPECT_TRUE(follower_.hears());
+  store_->lose_positions();
+  loop_.settle();
+  EXPECT_FALSE(follower_.hears());
+  EXPECT_TRUE(follower_.connected()) << "that is no failure";
+  listed_after();
+  EXPECT_TRUE(follower_.hears());
+  follower_.start();
+  EXPECT_FALSE(follower_.hears()) << "the answer is out";
+  loop_.settle();
+  EXPECT_TRUE(follower_.hears());
+  store_->disconnect_watches();
+  loop_.settle();
+  EXPECT_FALSE(follower_.hears());
+}
+
 }  // namespace
 }  // namespace flannel

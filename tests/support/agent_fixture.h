@@ -84,7 +84,7 @@ class AgentTest : public ::testing::Test {
                                          .kernel = kernel_,
                                          .registry = *registry_,
                                          .look_at_host = [this] { return Result<HostView>(host_); },
-                                         .random = [](std::uint64_t) { return std::uint64_t{0}; },
+                                         .random = [this](std::uint64_t n) { return chance(n); },
                                          .on_programmed = [](const Scope&, const Underlay&) {},
                                          .on_ready = [this] { ++ready_; },
                                          .on_fatal = [this](const Error& e) { fatal_ = e.text; },
@@ -106,6 +106,8 @@ class AgentTest : public ::testing::Test {
     agent_->start();
     loop_.settle();
   }
+
+  std::uint64_t chance(std::uint64_t bound) const { return last_chance_ ? bound - 1 : 0; }
 
   static HostView host() {
     HostView view;
@@ -161,6 +163,7 @@ class AgentTest : public ::testing::Test {
   std::string fatal_;
   std::uint32_t boot_ = 1;
   bool renumber_ = false;
+  bool last_chance_ = false;  // of all chances; otherwise the first
   FakePacketPath::Seen path_;
   std::string path_fails_;
   bool ip_blackhole_route_ = false;  // of the next start_agent()
