@@ -171,15 +171,19 @@ TEST_F(QuietWatchTest, IsEndedAndCountedAsSilence) {
 
 TEST_F(QuietWatchTest, StandsForAsLongAsEtcdSpeaksOfIt) {
   const TimePoint enough = BootClock::now() + 2 * kLongest;
+  TimePoint last_word{};  // no earlier than this
   int put = 0;
-  while (BootClock::now() < enough) {
+  while (BootClock::now() < enough && !why) {
+    const TimePoint now = BootClock::now();
     ASSERT_TRUE(etcd->ctl({"put", kSubnets + kOne, std::to_string(++put)}));
     ASSERT_TRUE(loop.until([&] {
       loop.pass(milliseconds(100));
       return changes_heard == put || why;
     }));
-    ASSERT_FALSE(why) << why->text;
+    if (!why) last_word = now;
   }
+  // On a machine with no time for etcd it may end, but not before its time.
+  EXPECT_TRUE(!why || BootClock::now() - last_word >= kLongest) << why->text;
 }
 
 }  // namespace
