@@ -36,15 +36,15 @@ void Firewall::prepare() {
 }
 
 void Firewall::want(const NetworkConfig& config, const Cidr4& subnet) {
-  const bool random = !rules_ || rules_->fully_random;  // given up before: this kernel has none
   RuleSet rules = plan_rules(config.network, subnet, options_.rules);
-  rules.fully_random = rules.fully_random && random;
+  rules.fully_random = rules.fully_random && random_ports_;
   if (rules_ == rules && subnet_ == subnet) return;
   rules_ = std::move(rules);
   subnet_ = subnet;
   config_wants_nft_ = config.enable_nftables;
   if (!wants_something(options_)) return;
   fresh_ = true;
+  table_stands_ = false;
   done_once_ = false;
   if (busy_) {
     again_ = true;
@@ -115,6 +115,7 @@ Result<void> Firewall::try_nftables() {
     return {};
   }
   mode_ = FirewallMode::nftables;
+  why_no_nftables_.clear();
   done_once_ = true;
   log::info("packet filter chosen",
             {{"kind", "nftables"}, {"why", asked ? "--firewall says so" : "the kernel has it"}});
@@ -131,13 +132,17 @@ void Firewall::look() {
 }
 
 Result<void> Firewall::keep_table() {
-  if (!fresh_) {
+  if (table_stands_) {
     if (TRY(table_->mend(*rules_))) ++mended_;
     return {};
   }
-  auto done = table_->put(*rules_);
-  if (!done && give_up_random_ports(done.error())) done = table_->put(*rules_);
-  return done;
+  auto put = table_->put(*rules_);
+  if (!put && asks_for_random_ports()) {
+    rules_->fully_random = false;
+    put = without_random_ports(put.error(), table_->put(*rules_));
+  }
+  table_stands_ = put.has_value();
+  return put;
 }
 
 void Firewall::look_at_others() {
@@ -164,22 +169,25 @@ void Firewall::search_iptables(IptablesPlaces places) {
   const bool news = !(std::exchange(places_, places) == places);
   if (!places.any()) return finish({});
   search_ = std::make_unique<IptablesSearch>(loop_, places);
-  search_->start([this, news](std::optional<IptablesSearch::Found> found) {
-    if (!found && news && mode_) {
-      log::warning("there are rules of iptables here, and its programs cannot be used");
-    }
-    on_found(std::move(found));
+  search_->start([this, news](Result<IptablesSearch::Found> found) {
+    if (!found) return on_none_found(found.error(), news);
+    on_found(*std::move(found));
   });
 }
 
-void Firewall::on_found(std::optional<IptablesSearch::Found> found) {
-  if (!found && mode_) return finish({});
-  if (!found) {
+void Firewall::on_none_found(const Error& error, bool news) {
+  const bool installed = error.kind != ErrorKind::not_found;
+  if (!mode_ || installed) {
     const std::string also = why_no_nftables_.empty() ? "" : "; " + why_no_nftables_;
-    return finish(fail(ErrorKind::not_found, "iptables is not installed" + also));
+    return finish(fail(error.kind, error.text + also));
   }
-  iptables_ = std::move(found->iptables);
-  saved_ = std::move(found->saved);
+  if (news) log::warning("there are rules of iptables here, and its programs cannot be used");
+  finish({});
+}
+
+void Firewall::on_found(IptablesSearch::Found found) {
+  iptables_ = std::move(found.iptables);
+  saved_ = std::move(found.saved);
   if (!mode_) {
     mode_ = FirewallMode::iptables;
     const std::string why = options_.mode == FirewallMode::iptables
@@ -234,9 +242,13 @@ void Firewall::on_saved(const std::string& text) {
                               : "our rules in Docker's tables removed");
   }
   iptables_->restore(own + docker, [this, have](Result<void> restored) {
-    if (restored || !give_up_random_ports(restored.error())) return on_changed(std::move(restored));
+    const bool may_be_for_ports = *mode_ == FirewallMode::iptables && asks_for_random_ports();
+    if (restored || !may_be_for_ports) return on_changed(std::move(restored));
+    rules_->fully_random = false;
     iptables_->restore(own_change(have) + docker_lines(have),
-                       [this](Result<void> plain) { on_changed(std::move(plain)); });
+                       [this, why = restored.error()](Result<void> plain) {
+                         on_changed(without_random_ports(why, std::move(plain)));
+                       });
   });
 }
 
@@ -261,12 +273,17 @@ void Firewall::remove_table() {
     log::info("removed the rules of an earlier run", {{"from", name}});
 }
 
-// Old kernels and old iptables know no random ports; the rules matter more.
-bool Firewall::give_up_random_ports(const Error& error) {
-  if (rules_->masquerade.empty() || !rules_->fully_random) return false;
-  log::warning("masquerading without random ports", {{"why", error.text}});
-  rules_->fully_random = false;
-  return true;
+bool Firewall::asks_for_random_ports() const {
+  return !rules_->masquerade.empty() && rules_->fully_random;
+}
+
+// Old kernels and old iptables know no random ports, and the rules matter more. What fails without
+// them too fails for something else.
+Result<void> Firewall::without_random_ports(const Error& why, Result<void> done) {
+  random_ports_ = !done;
+  rules_->fully_random = random_ports_;
+  if (done) log::warning("masquerading without random ports", {{"why", why.text}});
+  return done;
 }
 
 void Firewall::finish(Result<void> result) {

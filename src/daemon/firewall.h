@@ -53,14 +53,16 @@ class Firewall final : public PacketRules {
   void look_at_others();
   Result<IptablesPlaces> iptables_places();
   void search_iptables(IptablesPlaces places);
-  void on_found(std::optional<IptablesSearch::Found> found);
+  void on_found(IptablesSearch::Found found);
+  void on_none_found(const Error& error, bool news);
   void look_at_iptables();
   void on_saved(const std::string& text);
   std::string own_change(const IptablesTables& have) const;
   std::string docker_lines(const IptablesTables& have) const;
   void on_changed(Result<void> changed);
   void remove_table();
-  bool give_up_random_ports(const Error& error);
+  bool asks_for_random_ports() const;
+  Result<void> without_random_ports(const Error& why, Result<void> done);
   void finish(Result<void> result);
   void on_rules_changed();
   void look_soon();
@@ -75,7 +77,8 @@ class Firewall final : public PacketRules {
   Cidr4 subnet_;
   OverlayIngress ingress_;
   bool config_wants_nft_ = false;
-  bool fresh_ = true;  // not put there yet as they are wanted now
+  bool random_ports_ = true;  // false: they were tried, and only without them the rules were taken
+  bool fresh_ = true;         // not all put there yet as they are wanted now
   bool busy_ = false;
   bool again_ = false;  // wanted differently meanwhile
   bool done_once_ = false;
@@ -83,6 +86,7 @@ class Firewall final : public PacketRules {
 
   std::optional<FirewallMode> mode_;  // decided
   std::unique_ptr<OwnTable> table_;   // in the mode nftables
+  bool table_stands_ = false;         // as it is wanted now
   std::string why_no_nftables_;
   IptablesPlaces places_;  // at the latest search
   std::unique_ptr<IptablesSearch> search_;

@@ -5,6 +5,11 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "kernel/nftables.h"
 #include "loop/epoll_loop.h"
 #include "support/fresh_netns.h"
 
@@ -221,6 +226,99 @@ TEST_F(FirewallKeeperTest, ARuleOfIptablesLegacyComesBackWithTheTimer) {
   shell("iptables-legacy -F FLANNEL-FWD");
   next_look();
   EXPECT_EQ(count("iptables-legacy-save", "-A FLANNEL-FWD"), 2);
+}
+
+// Programs in front of the real ones, which refuse some of what they are told.
+class RefusingPrograms {
+ public:
+  RefusingPrograms() : path_(std::getenv("PATH")) {
+    char name[] = "/tmp/refusing-XXXXXX";
+    folder_ = ::mkdtemp(name);
+    ::setenv("PATH", (folder_.string() + ":" + path_).c_str(), 1);
+  }
+  ~RefusingPrograms() {
+    ::setenv("PATH", path_.c_str(), 1);
+    std::filesystem::remove_all(folder_);
+  }
+  // `condition`: of its standard input, in the language of the shell.
+  void add(const std::string& program, const std::string& condition) {
+    const auto file = folder_ / program;
+    std::ofstream(file) << "#!/bin/sh\ncat >$0.input\nif " << condition
+                        << " <$0.input; then echo refused >&2; exit 1; fi\nexec /usr/sbin/"
+                        << program << " \"$@\" <$0.input\n";
+    std::filesystem::permissions(file, std::filesystem::perms::owner_all);
+  }
+  void link(const std::string& name, const std::string& program) {
+    std::filesystem::create_symlink(program, folder_ / name);
+  }
+  // The condition of those that refuse everything until relent().
+  std::string stubborn() {
+    std::ofstream(folder_ / "stubborn") << "yes\n";
+    return "test -e " + (folder_ / "stubborn").string();
+  }
+  void relent() { std::filesystem::remove(folder_ / "stubborn"); }
+
+ private:
+  const std::string path_;
+  std::filesystem::path folder_;
+};
+
+class FirewallTroubleTest : public FirewallKeeperTest {
+ protected:
+  void try_to_start(FirewallOptions options) {
+    options.resync = seconds(1);
+    firewall.emplace(options, *loop, [this] { loop->stop(); });
+    config.network = Cidr4::parse("10.5.0.0/16").value();
+    firewall->want(config, Cidr4::parse("10.5.1.0/24").value());
+    next_look();
+  }
+
+  RefusingPrograms programs;
+};
+
+TEST_F(FirewallTroubleTest, AnIptablesWithoutRandomPortsMasqueradesWithoutThem) {
+  programs.add("iptables-restore", "grep -q random-fully");
+  start({.mode = FirewallMode::iptables, .rules = kAll});
+  EXPECT_EQ(iptables("-j MASQUERADE"), 2);
+  EXPECT_EQ(iptables("--random-fully"), 0);
+  want("10.5.9.0/24");
+  EXPECT_EQ(iptables("-j MASQUERADE"), 2);
+}
+
+TEST_F(FirewallTroubleTest, AnIptablesThatFailsForAnythingElseCostsNoRandomPorts) {
+  programs.add("iptables-restore", programs.stubborn());
+  try_to_start({.mode = FirewallMode::iptables, .rules = kAll});
+  EXPECT_NE(firewall->trouble(), "");
+  EXPECT_FALSE(firewall->in_place());
+  programs.relent();
+  next_look();
+  EXPECT_EQ(firewall->trouble(), "");
+  EXPECT_EQ(iptables("-j MASQUERADE --random-fully"), 2);
+}
+
+TEST_F(FirewallTroubleTest, AnNftablesThatFailsCostsNoRandomPortsInIptables) {
+  const auto somebody = Nftables::open().value();
+  ASSERT_TRUE(somebody->run("table ip flannel-10.5.0.0-16 { flags owner; }"));
+  start({.rules = kAll});
+  EXPECT_EQ(iptables("-j MASQUERADE --random-fully"), 2);
+  EXPECT_EQ(nft("masquerade"), 2) << "those of iptables-nft";
+}
+
+TEST_F(FirewallTroubleTest, AnIptablesThatDoesNotAnswerIsTroubleAndAskedAgain) {
+  const std::string stubborn = programs.stubborn();
+  programs.add("iptables-nft-save", stubborn);
+  programs.add("iptables-legacy-save", stubborn);
+  programs.link("iptables-save", "iptables-nft-save");
+  shell("iptables-nft -P FORWARD DROP");
+  for (const auto mode : {FirewallMode::nftables, FirewallMode::iptables}) {
+    programs.stubborn();
+    try_to_start({.mode = mode, .rules = kAll});
+    EXPECT_NE(firewall->trouble().find("refused"), std::string::npos) << firewall->trouble();
+    programs.relent();
+    while (!firewall->trouble().empty())
+      next_look();
+    EXPECT_EQ(iptables("-A FLANNEL-FWD"), 2);
+  }
 }
 
 TEST_F(FirewallKeeperTest, NothingIsTouchedWhereNothingIsAskedFor) {

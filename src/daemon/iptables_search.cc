@@ -23,7 +23,7 @@ IptablesSearch::IptablesSearch(Loop& loop, IptablesPlaces places)
       places_(places),
       kinds_{IptablesKind::legacy, IptablesKind::nft, IptablesKind::system} {}
 
-void IptablesSearch::start(std::function<void(std::optional<Found>)> found) {
+void IptablesSearch::start(std::function<void(Result<Found>)> found) {
   found_ = std::move(found);
   next();
 }
@@ -43,7 +43,11 @@ void IptablesSearch::next() {
     trying_ = *std::move(found);
     trying_->save([this](const Result<std::string>& text) {
       auto tried = std::move(trying_);
-      if (text) candidates_.push_back({std::move(tried), *text});
+      if (text) {
+        candidates_.push_back({std::move(tried), *text});
+      } else {
+        why_none_ = text.error();
+      }
       next();
     });
     return;
@@ -53,13 +57,13 @@ void IptablesSearch::next() {
 
 void IptablesSearch::choose() {
   const auto found = std::move(found_);
-  if (candidates_.empty()) return found(std::nullopt);
+  if (candidates_.empty()) return found(Failure(why_none_));
   auto best = std::ranges::find_if(candidates_, drops);
   if (best == candidates_.end()) best = candidates_.begin();
   if (best != candidates_.begin()) {
     log::warning(
-        "the rules that drop forwarded packets are not in the system's iptables",
-        {{"system", candidates_.front().iptables->name()}, {"used", best->iptables->name()}});
+        "what drops forwarded packets is not in the first iptables",
+        {{"first", candidates_.front().iptables->name()}, {"used", best->iptables->name()}});
   }
   Found chosen = std::move(*best);
   candidates_.erase(best);
@@ -73,11 +77,14 @@ void IptablesSearch::free_others(std::function<void()> done) {
     candidates_.pop_back();
     std::string removal = removal_of_all(other.saved);
     if (removal.empty()) continue;
-    log::info("removed the rules of an earlier run", {{"from", other.iptables->name()}});
     trying_ = std::move(other.iptables);
     trying_->restore(std::move(removal), [this](const Result<void>& freed) {
       const auto tried = std::move(trying_);
-      if (!freed) log::warning("packet filter", {{"why", freed.error().text}});
+      if (freed) {
+        log::info("removed the rules of an earlier run", {{"from", tried->name()}});
+      } else {
+        log::warning("packet filter", {{"why", freed.error().text}, {"left_in", tried->name()}});
+      }
       free_others(std::move(freed_));
     });
     return;

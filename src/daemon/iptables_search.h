@@ -3,10 +3,10 @@
 
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
+#include "base/result.h"
 #include "kernel/iptables.h"
 #include "loop/loop.h"
 
@@ -30,8 +30,9 @@ class IptablesSearch {
   // Of what is not in `places` no program is run. `loop` outlives it.
   IptablesSearch(Loop& loop, IptablesPlaces places);
 
-  // Replies come once, later or at once, and may destroy it.
-  void start(std::function<void(std::optional<Found>)> found);
+  // Replies come once, later or at once, and may destroy it. ErrorKind::not_found: none is
+  // installed; any other: none of those that are says what rules it has.
+  void start(std::function<void(Result<Found>)> found);
   // Then: rules of ours go from those that were not chosen.
   void free_others(std::function<void()> done);
 
@@ -41,11 +42,12 @@ class IptablesSearch {
 
   Loop& loop_;
   const IptablesPlaces places_;
-  std::function<void(std::optional<Found>)> found_;
+  std::function<void(Result<Found>)> found_;
   std::function<void()> freed_;
   std::vector<IptablesKind> kinds_;
   std::unique_ptr<Iptables> trying_;
   std::vector<Found> candidates_;
+  Error why_none_{ErrorKind::not_found, "iptables is not installed"};
 };
 
 }  // namespace flannel
