@@ -29,6 +29,7 @@ class WaitingIptables {
   }
 
   const std::string& name() const { return iptables_->name(); }
+  bool is_legacy() const { return iptables_->is_legacy(); }
   Result<std::string> save() {
     return wait_for<std::string>([this](auto reply) { iptables_->save(std::move(reply)); });
   }
@@ -70,28 +71,32 @@ std::vector<std::string> in_words(const std::string& removal, const std::string&
   return lines;
 }
 
-void add_nftables(std::vector<OwnRules>& found, std::vector<std::string>& unseen) {
+Result<std::vector<std::string>> tables_of_kernel() {
   auto netfilter = open_netfilter();
-  if (!netfilter) return;  // a kernel without nftables
-  auto tables = nft_tables(*netfilter);
-  if (!tables) return unseen.push_back(tables.error().text);
-  std::erase_if(*tables, [](const std::string& table) { return !is_own_nft_table(table); });
-  if (tables->empty()) return;
+  // A kernel without what nftables is a part of.
+  if (!netfilter) return fail(ErrorKind::unsupported, netfilter.error().text);
+  return nft_tables(*netfilter);
+}
+
+void add_nftables(std::vector<std::string>& tables, std::vector<OwnRules>& found,
+                  std::vector<std::string>& unseen) {
+  std::erase_if(tables, [](const std::string& table) { return !is_own_nft_table(table); });
+  if (tables.empty()) return;
   auto opened = Nftables::open();
   if (!opened) return unseen.push_back(opened.error().text);
   std::vector<std::string> lines;
-  for (const std::string& table : *tables)
+  for (const std::string& table : tables)
     lines.push_back(fmt::format("nftables: table {}", table));
   const std::shared_ptr<Nftables> nft = *std::move(opened);
-  found.push_back({std::move(lines),
-                   [nft, removal = remove_nft_tables(*tables)] { return nft->run(removal); }});
+  found.push_back(
+      {std::move(lines), [nft, removal = remove_nft_tables(tables)] { return nft->run(removal); }});
 }
 
-// False: it is not installed.
-bool add_iptables(IptablesKind kind, std::vector<OwnRules>& found,
+// False: it is not installed, or its rules would be in nftables, which this kernel has not.
+bool add_iptables(IptablesKind kind, bool has_nftables, std::vector<OwnRules>& found,
                   std::vector<std::string>& unseen) {
   const auto opened = WaitingIptables::open(kind);
-  if (!opened) return false;
+  if (!opened || !(has_nftables || (*opened)->is_legacy())) return false;
   const auto& iptables = *opened;
   const auto saved = iptables->save();
   if (!saved) {
@@ -109,10 +114,17 @@ bool add_iptables(IptablesKind kind, std::vector<OwnRules>& found,
 
 std::vector<OwnRules> find_own_rules(std::vector<std::string>& unseen) {
   std::vector<OwnRules> found;
-  add_nftables(found, unseen);
-  const bool nft = add_iptables(IptablesKind::nft, found, unseen);
-  const bool legacy = add_iptables(IptablesKind::legacy, found, unseen);
-  if (!nft && !legacy) add_iptables(IptablesKind::system, found, unseen);
+  auto tables = tables_of_kernel();
+  const bool has_nftables = tables || tables.error().kind != ErrorKind::unsupported;
+  if (tables) {
+    add_nftables(*tables, found, unseen);
+  } else if (has_nftables) {
+    unseen.push_back(tables.error().text);
+  }
+  auto add = [&](IptablesKind kind) { return add_iptables(kind, has_nftables, found, unseen); };
+  const bool nft = add(IptablesKind::nft);
+  const bool legacy = add(IptablesKind::legacy);
+  if (!nft && !legacy) add(IptablesKind::system);
   return found;
 }
 

@@ -7,6 +7,7 @@
 #include <linux/netlink.h>
 
 #include <string_view>
+#include <utility>
 
 #include "kernel/netlink_batch.h"
 
@@ -46,7 +47,12 @@ Result<NetlinkSocket> open_netfilter() {
 Result<std::vector<std::string>> nft_tables(NetlinkSocket& netfilter) {
   NetlinkBatch request;
   request.begin(message_type(NFT_MSG_GETTABLE), 0, nfgenmsg{NFPROTO_UNSPEC, NFNETLINK_V0, 0});
-  const auto reply = TRY_DURING(netfilter.dump(request), "list the tables of nftables");
+  auto dumped = netfilter.dump(request);
+  // So answers a kernel to a question about what it has not.
+  if (!dumped && dumped.error().kind == ErrorKind::invalid) {
+    return fail(ErrorKind::unsupported, "this kernel has no nftables");
+  }
+  const NetlinkReply reply = TRY_DURING(std::move(dumped), "list the tables of nftables");
   std::vector<std::string> tables;
   NetlinkReader messages = reply.messages();
   while (const auto message = messages.next()) {

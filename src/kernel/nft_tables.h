@@ -14,7 +14,7 @@ namespace flannel {
 Result<NetlinkSocket> open_netfilter();
 
 // The names of all tables of nftables, "ip filter". One question to the kernel: libnftables reads
-// every rule of the host before it answers.
+// every rule of the host before it answers. ErrorKind::unsupported: a kernel without nftables.
 Result<std::vector<std::string>> nft_tables(NetlinkSocket& netfilter);
 
 }  // namespace flannel
