@@ -26,12 +26,6 @@ bool is_ours(std::string_view rule) {
   return rule.find(kComment) != std::string_view::npos;
 }
 
-const Rules& rules_in(const IptablesTable& table, const std::string& chain) {
-  static const Rules none;
-  const auto found = table.rules.find(chain);
-  return found == table.rules.end() ? none : found->second;
-}
-
 // The network behind `option` ("-d ") if the rule begins with it, or has it after "-s NET ".
 std::optional<Cidr4> net_of(std::string_view rule, std::string_view option) {
   if (!rule.starts_with(option)) {
@@ -80,7 +74,7 @@ Rules accepts(const DockerWish& wish) {
 // Our chain with exactly `wanted` of this network; another flannel on this host has its own there.
 std::string chain_lines(const IptablesTable& table, const Cidr4& network, const Rules& wanted) {
   Rules own, others;
-  for (const std::string& rule : rules_in(table, kChain))
+  for (const std::string& rule : table.in(kChain))
     (is_inside(network, net_of(rule, "-d ")) ? own : others).push_back(rule);
   if (own == wanted) return {};
   std::string lines = fmt::format(":{} - [0:0]\n", kChain);  // makes the chain, or empties it
@@ -88,10 +82,6 @@ std::string chain_lines(const IptablesTable& table, const Cidr4& network, const 
   for (const std::string& rule : others)
     lines += fmt::format("-A {} {}\n", kChain, rule);
   return lines;
-}
-
-std::string in_table(const char* name, const std::string& lines) {
-  return lines.empty() ? lines : fmt::format("*{}\n{}COMMIT\n", name, lines);
 }
 
 std::string remove_chain(const IptablesTable& table) {
@@ -105,7 +95,7 @@ std::string remove_chain(const IptablesTable& table) {
 
 // Gone for this network, and altogether unless another flannel is in it.
 std::string leave_chain(const IptablesTable& table, const Cidr4& network) {
-  const Rules& rules = rules_in(table, kChain);
+  const Rules& rules = table.in(kChain);
   const bool shared = std::ranges::any_of(
       rules, [&](const std::string& rule) { return !is_inside(network, net_of(rule, "-d ")); });
   return shared ? chain_lines(table, network, {}) : remove_chain(table);
@@ -114,7 +104,7 @@ std::string leave_chain(const IptablesTable& table, const Cidr4& network) {
 // Docker 28 puts its drops behind what is there when a container starts: being there before it is
 // better than coming after it.
 std::string raw_lines(const DockerWish& wish, const IptablesTables& have, const Rules& wanted) {
-  const Rules& rules = rules_in(have.raw, "PREROUTING");
+  const Rules& rules = have.raw.in("PREROUTING");
   auto drops = [&](std::string_view rule) { return is_raw_drop(rule, wish.subnet); };
   const bool may_drop = have.filter.has("DOCKER-FORWARD") || std::ranges::any_of(rules, drops);
   if (!may_drop || wanted.empty()) return leave_chain(have.raw, wish.network);
@@ -127,13 +117,13 @@ std::string filter_lines(const DockerWish& wish, const IptablesTable& filter, co
   const std::string user = "DOCKER-USER";
   if (!filter.has(user) || wanted.empty()) return leave_chain(filter, wish.network);
   return chain_lines(filter, wish.network, wanted) +
-         keep_ahead(user, jump(), rules_in(filter, user),
+         keep_ahead(user, jump(), filter.in(user),
                     [](std::string_view rule) { return rule == "-j RETURN"; });
 }
 
 std::string nat_lines(const DockerWish& wish, const IptablesTable& nat) {
   const std::string chain = "POSTROUTING";
-  const Rules& rules = rules_in(nat, chain);
+  const Rules& rules = nat.in(chain);
   const std::string wanted = fmt::format("-s {} -d {} -m mark ! --mark {:#x}/{:#x} {} -j ACCEPT",
                                          to_string(wish.subnet), to_string(wish.network),
                                          kForeignMasqueradeMark, kForeignMasqueradeMark, kComment);

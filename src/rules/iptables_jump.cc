@@ -33,4 +33,8 @@ std::string delete_rules(const std::string& chain, const std::vector<std::string
   return lines;
 }
 
+std::string in_table(std::string_view table, const std::string& lines) {
+  return lines.empty() ? lines : fmt::format("*{}\n{}COMMIT\n", table, lines);
+}
+
 }  // namespace flannel

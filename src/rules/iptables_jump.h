@@ -20,4 +20,7 @@ std::string keep_ahead(const std::string& chain, const std::string& rule,
 std::string delete_rules(const std::string& chain, const std::vector<std::string>& have,
                          const std::function<bool(std::string_view)>& is_ours);
 
+// `lines` as one change of `table` ("nat"); none are none.
+std::string in_table(std::string_view table, const std::string& lines);
+
 }  // namespace flannel

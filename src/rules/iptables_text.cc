@@ -61,11 +61,6 @@ Rules render_all(const std::vector<Rule>& rules, const char* comment, bool fully
   return texts;
 }
 
-Rules rules_in(const IptablesTable& table, const std::string& chain) {
-  const auto found = table.rules.find(chain);
-  return found == table.rules.end() ? Rules() : found->second;
-}
-
 bool contains(const Rules& rules, const std::string& rule) {
   return std::find(rules.begin(), rules.end(), rule) != rules.end();
 }
@@ -120,7 +115,7 @@ bool is_of_another(std::string_view rule, const Cidr4& network) {
 }
 
 Rules rules_of_another(const IptablesTable& table, const OwnChain& chain, const Cidr4& network) {
-  Rules rules = rules_in(table, chain.name);
+  Rules rules = table.in(chain.name);
   std::erase_if(rules, [&](const std::string& rule) { return !is_of_another(rule, network); });
   return rules;
 }
@@ -136,24 +131,20 @@ std::string fill(const OwnChain& chain, const Rules& wanted, const Rules& others
   return lines;
 }
 
-std::string in_table(const OwnChain& chain, const std::string& lines) {
-  return lines.empty() ? lines : fmt::format("*{}\n{}COMMIT\n", chain.table, lines);
-}
-
 std::string change(const OwnChain& chain, const IptablesTable& table, const std::vector<Rule>& list,
                    const RuleSet& rules, IptablesMoment moment) {
   if (list.empty()) return {};
   const Rules wanted = render_all(list, chain.comment, rules.fully_random);
   const bool fresh = moment == IptablesMoment::start;
-  Rules own = rules_in(table, chain.name);
+  Rules own = table.in(chain.name);
   Rules others = fresh ? rules_of_another(table, chain, rules.network) : own;
   std::erase_if(others, [&](const std::string& rule) { return contains(wanted, rule); });
   const bool in_order = contains_in_order(own, wanted);
   std::erase_if(own, [&](const std::string& rule) { return contains(others, rule); });
   const bool filled = table.has(chain.name) && in_order && (!fresh || own == wanted);
   const Rules old = fresh ? rules_of_old(chain, list, rules.network) : Rules();
-  return in_table(chain, (filled ? std::string() : fill(chain, wanted, others)) +
-                             parent_lines(chain, rules_in(table, chain.parent), old));
+  return in_table(chain.table, (filled ? std::string() : fill(chain, wanted, others)) +
+                                   parent_lines(chain, table.in(chain.parent), old));
 }
 
 // All that leads to the chain or has its comment, the chain itself, and `old`.
@@ -176,19 +167,25 @@ std::string handover(const OwnChain& chain, const IptablesTable& table,
                      const std::vector<Rule>& list, const RuleSet& rules) {
   const Rules old = rules_of_old(chain, list, rules.network);
   const Rules others = rules_of_another(table, chain, rules.network);
-  if (others.empty()) return in_table(chain, removal_lines(chain, table, old));
-  Rules kept = rules_in(table, chain.name);
+  if (others.empty()) return in_table(chain.table, removal_lines(chain, table, old));
+  Rules kept = table.in(chain.name);
   std::erase_if(kept, [&](const std::string& rule) {
     return !contains(others, rule) && rule.find("--mark") == std::string::npos;
   });
-  const bool has_ours = kept != rules_in(table, chain.name);
-  return in_table(chain,
+  const bool has_ours = kept != table.in(chain.name);
+  return in_table(chain.table,
                   (has_ours ? fill(chain, kept, {}) : std::string()) +
-                      delete_rules(chain.parent, rules_in(table, chain.parent),
+                      delete_rules(chain.parent, table.in(chain.parent),
                                    [&](auto rule) { return contains(old, std::string(rule)); }));
 }
 
 }  // namespace
+
+const std::vector<std::string>& IptablesTable::in(const std::string& chain) const {
+  static const Rules none;
+  const auto found = rules.find(chain);
+  return found == rules.end() ? none : found->second;
+}
 
 IptablesTable parse_iptables(std::string_view saved, std::string_view name) {
   IptablesTable table;
@@ -232,11 +229,11 @@ std::string filter_handover(const RuleSet& rules, const IptablesTable& filter) {
 }
 
 std::string nat_removal(const IptablesTable& nat) {
-  return in_table(kMasquerade, removal_lines(kMasquerade, nat, {}));
+  return in_table(kMasquerade.table, removal_lines(kMasquerade, nat, {}));
 }
 
 std::string filter_removal(const IptablesTable& filter) {
-  return in_table(kForward, removal_lines(kForward, filter, {}));
+  return in_table(kForward.table, removal_lines(kForward, filter, {}));
 }
 
 }  // namespace flannel

@@ -21,6 +21,8 @@ struct IptablesTable {
   std::map<std::string, std::vector<std::string>> rules;  // without the leading "-A CHAIN "
 
   bool has(const std::string& chain) const { return policies.contains(chain); }
+  // The rules of the chain; none if it is not there.
+  const std::vector<std::string>& in(const std::string& chain) const;
 };
 
 // The table `name` ("nat") in what iptables-save printed; lines that make no sense are skipped.
