@@ -43,9 +43,8 @@ Result<NetworkReport> report_on(std::string_view config_text, std::uint32_t unde
   }
   if (report.config.enable_nftables) {
     report.warnings.emplace_back(
-        "EnableNFTables: not needed: nftables is used wherever the kernel has it, and iptables "
-        "where "
-        "--firewall=iptables says so");
+        "EnableNFTables: not needed: nftables is used wherever the kernel has it; iptables where "
+        "its table cannot be made, or --firewall=iptables says so");
   }
   return report;
 }

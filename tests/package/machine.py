@@ -36,7 +36,7 @@ def wait_until(question, what, within=60):
 
 
 def build_package():
-    run(REPOSITORY / "dist" / "package.sh", OUT, timeout=3000)
+    run(REPOSITORY / "dist" / "package.sh", timeout=3000)
     return max(OUT.glob("flannel-cpp_*.deb"), key=lambda path: path.stat().st_mtime)
 
 
