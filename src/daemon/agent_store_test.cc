@@ -188,6 +188,24 @@ TEST_F(AgentTest, RenewalsThatFailForHoursAreSaidOnce) {
   log::capture({});
 }
 
+TEST_F(AgentTest, RenewalsThatFailAreSaidOfANewLeaseToo) {
+  configure(kHostGw);
+  int said = 0;
+  log::capture([&](std::string_view line) {
+    EXPECT_EQ(line.find("Lease renewed"), std::string_view::npos) << line;
+    if (line.find("renewing the lease failed") == std::string_view::npos) return;
+    ++said;
+    store_->remove(kPrefix, own_key());  // before it is tried again
+  });
+  for (const int leases : {1, 2}) {
+    loop_.advance(hours(1));
+    store_->fail_next({ErrorKind::unavailable, "away"});
+    loop_.advance(hours(8));
+    EXPECT_EQ(said, leases);
+  }
+  log::capture({});
+}
+
 TEST_F(AgentTest, ALeaseDeletedByHandIsTakenAgain) {
   configure(kHostGw);
   const std::string key = own_key();

@@ -9,12 +9,6 @@
 #include "base/log.h"
 
 namespace flannel {
-namespace {
-
-// Endpoints that take turns have a few.
-constexpr std::size_t kReasonsTold = 16;
-
-}  // namespace
 
 LeaseRunner::LeaseRunner(LeaseKeeper keeper, Registry& registry, Loop& loop, Listener listener)
     : keeper_(std::move(keeper)),
@@ -78,19 +72,22 @@ void LeaseRunner::perform(const TakeSnapshot&) {
 void LeaseRunner::perform(const CreateRecord& act) {
   log::verbose(1, "creating the lease", {{"key", act.key}});
   created_ = true;
-  registry_.create_if_absent(act.key, act.value, act.ttl,
-                             [this, sent = loop_.now()](Result<Held> held) {
-                               perform(keeper_.on_written(loop_.now(), sent, std::move(held)));
-                             });
+  registry_.create_if_absent(
+      act.key, act.value, act.ttl,
+      [this, sent = loop_.now()](Result<Held> held) { on_written(sent, std::move(held)); });
 }
 
 void LeaseRunner::perform(const ReplaceRecord& act) {
   log::verbose(1, "writing the lease", {{"key", act.seen.key}});
   created_ = false;
-  registry_.replace_if_unchanged(act.seen, act.value, act.ttl,
-                                 [this, sent = loop_.now()](Result<Held> held) {
-                                   perform(keeper_.on_written(loop_.now(), sent, std::move(held)));
-                                 });
+  registry_.replace_if_unchanged(
+      act.seen, act.value, act.ttl,
+      [this, sent = loop_.now()](Result<Held> held) { on_written(sent, std::move(held)); });
+}
+
+void LeaseRunner::on_written(TimePoint sent, Result<Held> held) {
+  if (held) renewal_failures_.clear();  // what failed before was about another lease
+  perform(keeper_.on_written(loop_.now(), sent, std::move(held)));
 }
 
 void LeaseRunner::perform(const RenewRecord& act) {
@@ -108,8 +105,7 @@ void LeaseRunner::perform(const RenewRecord& act) {
 // Tried again every half minute for as long as the store is away: each reason is said once.
 void LeaseRunner::note_renewal(const Result<Held>& held) {
   if (held) return renewal_failures_.clear();
-  if (renewal_failures_.size() >= kReasonsTold) return;
-  if (!renewal_failures_.insert(held.error().text).second) return;
+  if (!renewal_failures_.is_news(held.error().text)) return;
   log::warning("renewing the lease failed, trying again", {{"why", held.error().text}});
 }
 

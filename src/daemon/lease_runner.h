@@ -4,12 +4,12 @@
 
 #include <functional>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "core/lease_keeper.h"
 #include "core/registry.h"
+#include "daemon/told_reasons.h"
 #include "loop/loop.h"
 
 namespace flannel {
@@ -49,6 +49,7 @@ class LeaseRunner {
   void perform(const ReportLost& act);
   void perform(const ReportError& act);
   std::string validity() const;
+  void on_written(TimePoint sent, Result<Held> held);
   void note_kind();
   void note_renewal(const Result<Held>& held);
   void arm_timer();
@@ -60,9 +61,9 @@ class LeaseRunner {
   std::optional<Snapshot> fresh_;
   SubscriptionPtr timer_;
   TimePoint armed_for_ = kNever;
-  bool created_ = false;                    // the last write made a new record
-  std::optional<bool> reservation_;         // what the held lease is
-  std::set<std::string> renewal_failures_;  // told of since the last renewal
+  bool created_ = false;             // the last write made a new record
+  std::optional<bool> reservation_;  // what the held lease is
+  ToldReasons renewal_failures_;     // since the lease was last renewed or written
   std::string trouble_;
 };
 

@@ -10,8 +10,6 @@ namespace {
 
 // A watch that stood for so long was good, whether it had news or not.
 constexpr auto kStood = std::chrono::seconds(5);
-// So many different reasons are told of one outage; endpoints that take turns have a few.
-constexpr std::size_t kReasonsTold = 16;
 
 }  // namespace
 
@@ -125,8 +123,9 @@ void StoreFollower::disconnected(const Error& error) {
   if (connected_ || last_error_.empty()) {
     log::warning("store away, trying again; the data plane goes on",
                  {{"store", registry_.describe()}, {"why", error.text}});
-    told_ = {error.text};
-  } else if (told_.size() < kReasonsTold && told_.insert(error.text).second) {
+    told_.clear();
+    told_.is_news(error.text);
+  } else if (told_.is_news(error.text)) {
     log::warning("store still away, for another reason",
                  {{"store", registry_.describe()}, {"why", error.text}});
   }

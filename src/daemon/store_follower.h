@@ -10,12 +10,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "base/backoff.h"
 #include "core/registry.h"
+#include "daemon/told_reasons.h"
 #include "loop/loop.h"
 
 namespace flannel {
@@ -82,7 +82,7 @@ class StoreFollower {
   bool listed_ = false;          // and no other list is due since
   bool connected_ = false;
   std::string last_error_;
-  std::set<std::string> told_;  // reasons of this outage that the log has
+  ToldReasons told_;  // of this outage
   FollowerCounters counters_;
 };
 
