@@ -223,6 +223,27 @@ TEST_F(Etcd2Test, UsersAndPasswordsAreChecked) {
   EXPECT_TRUE(watch.hears("put"));
 }
 
+TEST_F(Etcd2Test, AllCallsUnderWayGetTheNewPassword) {
+  curl("/auth/users/root", {"-XPUT", "-d", R"({"user":"root","password":"rootpw"})"});
+  curl("/auth/enable", {"-XPUT"});
+  const TemporaryFolder folder;
+  const std::string file = folder.path() + "/password";
+  ASSERT_TRUE(write_file_atomically(file, "wr0ng", 0600));
+  options.username = "root";
+  options.password = Password::read(file).value();
+  const auto root = open({etcd->url()});
+  ASSERT_TRUE(write_file_atomically(file, "rootpw", 0600));
+  std::vector<std::string> heard;
+  for (const std::string& key : {kOne, kTwo}) {
+    root->registry().create_if_absent(key, kValue, kDay, [&](const Result<Held>& held) {
+      heard.push_back(held ? "made" : held.error().text);
+      loop.look();
+    });
+  }
+  ASSERT_TRUE(loop.until([&] { return heard.size() == 2; }));
+  EXPECT_EQ(heard, (std::vector<std::string>{"made", "made"}));
+}
+
 TEST_F(Etcd2Test, WithoutChoiceTheConfigurationDecides) {
   options.etcd_api = EtcdApi::automatic;
   options.endpoints = {etcd->url()};

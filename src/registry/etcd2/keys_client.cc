@@ -72,6 +72,12 @@ void KeysClient::use_password() {
 
 KeysClient::~KeysClient() = default;
 
+// Another call may have been refused before and have found the new one.
+bool KeysClient::other_password(const std::string& refused) {
+  if (password_.refresh()) use_password();
+  return password_.text != refused;
+}
+
 void KeysClient::call(KeysCall call, Done done) {
   // Two for a single one, which may have been restarted this very moment.
   const std::size_t attempts = std::max<std::size_t>(2, endpoints_.size());
@@ -96,7 +102,7 @@ void KeysClient::count_failure(const Error& error, bool silent) {
 void KeysClient::start_next() {
   if (waiting_.empty() || running_.size() >= kMostAtOnce) return;
   const auto running = running_.insert(
-      running_.end(), {std::move(waiting_.front()), current().target.url,
+      running_.end(), {std::move(waiting_.front()), current().target.url, password_.text,
                        std::make_unique<HttpConnection>(current(), false, loop_), nullptr, false});
   waiting_.pop_front();
   running->deadline = loop_.at(loop_.now() + kKeysDeadline, [running] {
@@ -111,13 +117,13 @@ void KeysClient::start_next() {
 void KeysClient::ended(RunningAt running, HttpEnd end) {
   const std::string url = running->url;
   const bool silent = running->silent;
+  const std::string password = std::move(running->password);
   Pending pending = std::move(running->pending);
   running_.erase(running);
   Result<KeysReply> reply = end.body ? read_keys_reply(end.head, *std::move(end.body))
                                      : Result<KeysReply>(Failure(end.body.error()));
   if (!reply) count_failure(reply.error(), silent);
-  if (!reply && reply.error().kind == ErrorKind::denied && password_.refresh()) {
-    use_password();
+  if (!reply && reply.error().kind == ErrorKind::denied && other_password(password)) {
     waiting_.push_front(std::move(pending));
     return start_next();
   }

@@ -74,7 +74,7 @@ class KeysClient {
   };
   struct Running {
     Pending pending;
-    std::string url;
+    std::string url, password;  // that it was sent to and with
     std::unique_ptr<HttpConnection> connection;
     SubscriptionPtr deadline;
     bool silent = false;  // cut because no answer came
@@ -83,6 +83,8 @@ class KeysClient {
 
   void start_next();
   void use_password();
+  // Than `refused`; true if there is one now.
+  bool other_password(const std::string& refused);
   void ended(RunningAt running, HttpEnd end);
 
   std::vector<HttpAccess> endpoints_;
