@@ -26,6 +26,9 @@
 namespace flannel {
 
 inline constexpr std::chrono::milliseconds kCallDeadline{5000};
+// Of a stream, until the first answer on it: a token may have to be fetched before, and etcd takes
+// its time over passwords.
+inline constexpr std::chrono::milliseconds kStreamDeadline = 2 * kCallDeadline;
 
 struct EtcdAccess {
   std::vector<EtcdEndpoint> endpoints;  // at least one
@@ -46,6 +49,8 @@ class EtcdStream {
   virtual ~EtcdStream() = default;
   // In the order of the calls; after the end, into the void.
   virtual void send(grpc::ByteBuffer message) = 0;
+  // Of the endpoint; empty as long as nothing has gone there.
+  virtual const std::string& url() const = 0;
   // Calls still go where this stream goes to.
   virtual bool is_current() const = 0;
   // What had to come has not: counts as silence, and the next endpoint becomes current. The

@@ -31,8 +31,7 @@ class EtcdWatch final : public Subscription {
         from_(from),
         reader_(keys, from, cluster),
         listener_(std::move(listener)) {
-    // Twice: a token may have to be fetched first, and etcd takes its time over passwords.
-    expect_word(2 * kCallDeadline, "no answer to the request");
+    expect_word(kStreamDeadline, "no answer to the request");
     stream_ = connection_.open_stream(
         "/etcdserverpb.Watch/Watch",
         {.on_message = [this](const grpc::ByteBuffer& bytes) { on_message(bytes); },

@@ -21,14 +21,16 @@ void EtcdKeepAlive::keep(std::int64_t lease, Done done) {
 }
 
 void EtcdKeepAlive::open() {
+  answered_ = false;
+  in_place_of_.clear();
+  stream_.reset();  // before the next: the proxy joins those of one lease
   stream_ = connection_.open_stream(
       "/etcdserverpb.Lease/LeaseKeepAlive",
       {.on_message = [this](const grpc::ByteBuffer& bytes) { on_message(bytes); },
        .on_end = [this](const Error& error) { on_end(error, false); }});
   for (const Waiting& waiting : waiting_)
     ask(waiting);
-  // Twice: a token may have to be fetched first, and etcd takes its time over passwords.
-  wait_for_answer(2 * kCallDeadline);
+  wait_for_answer(kStreamDeadline);
 }
 
 void EtcdKeepAlive::ask(const Waiting& waiting) {
@@ -49,11 +51,29 @@ void EtcdKeepAlive::on_message(const grpc::ByteBuffer& bytes) {
   const Done done = std::move(asked->done);
   waiting_.erase(asked);
   unanswered_.reset();
-  if (!waiting_.empty()) wait_for_answer(kCallDeadline);
+  note_answer();
+  if (!waiting_.empty()) {
+    wait_for_answer(kCallDeadline);
+  } else if (answers_once_.contains(stream_->url())) {
+    stream_.reset();
+  }
   done(seconds(std::max<std::int64_t>(0, response.ttl())));
 }
 
+void EtcdKeepAlive::note_answer() {
+  answered_ = true;
+  if (in_place_of_ == stream_->url()) answers_once_.insert(in_place_of_);
+}
+
+// etcd's gRPC proxy answers the first request for a lease on a stream, and later ones when it has
+// itself renewed the lease, hours later.
 void EtcdKeepAlive::on_silence() {
+  if (answered_) {
+    const std::string url = stream_->url();
+    open();
+    in_place_of_ = url;
+    return;
+  }
   stream_->give_up();
   on_end({ErrorKind::unavailable, "no answer in time"}, true);
 }

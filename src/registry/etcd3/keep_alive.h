@@ -7,13 +7,17 @@
 //       └── asked often enough: they hear why                  somebody waits: open again ◀─┘
 //
 // A stream that breaks while nobody waits is opened again by the next renewal, so the pauses
-// between two tries are those of whoever renews. Loop thread only.
+// between two tries are those of whoever renews. One that has answered before and falls silent
+// counts for nothing: another one is opened at once. Where that helps, each stream ends from then
+// on as soon as nobody waits. Loop thread only.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "base/result.h"
@@ -45,6 +49,7 @@ class EtcdKeepAlive {
   void ask(const Waiting& waiting);
   void wait_for_answer(std::chrono::milliseconds patience);
   void on_message(const grpc::ByteBuffer& bytes);
+  void note_answer();
   void on_silence();
   void on_end(const Error& error, bool waited);
 
@@ -53,6 +58,9 @@ class EtcdKeepAlive {
   std::vector<Waiting> waiting_;  // in the order in which they were asked
   SubscriptionPtr unanswered_;
   std::unique_ptr<EtcdStream> stream_;
+  bool answered_ = false;               // something, by stream_
+  std::string in_place_of_;             // the endpoint whose silence made us open stream_, if so
+  std::set<std::string> answers_once_;  // endpoints of which only a fresh stream gets an answer
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);
 };
 

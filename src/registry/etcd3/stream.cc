@@ -43,6 +43,8 @@ class EtcdConnection::Stream final : public std::enable_shared_from_this<Stream>
     write_next();
   }
 
+  const std::string& url() const { return url_; }
+
   bool is_current() const {
     return !dropped_ && (!used_ || used_ == connection_.endpoints_[connection_.current_].channel);
   }
@@ -150,6 +152,7 @@ class EtcdConnection::StreamHandle final : public EtcdStream {
   ~StreamHandle() override { stream_->drop(); }
 
   void send(Bytes message) override { stream_->send(std::move(message)); }
+  const std::string& url() const override { return stream_->url(); }
   bool is_current() const override { return stream_->is_current(); }
   void give_up() override { stream_->give_up(); }
 
