@@ -138,6 +138,10 @@ std::optional<Lease> Host::lease() const {
   return process_->keeper()->lease();
 }
 
+bool Host::holds_without_end() const {
+  return lease() && process_->keeper()->expires() == kNever;
+}
+
 bool Host::believes_to_hold() const {
   if (!running() || !machine.runs()) return false;
   const LeaseKeeper* keeper = process_->keeper();

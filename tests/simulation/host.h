@@ -77,6 +77,8 @@ class Host {
 
   // The lease as its keeper has it; nothing if it is not running or has none.
   std::optional<Lease> lease() const;
+  // It has no end of which it could learn that it is lost: a reservation.
+  bool holds_without_end() const;
   // The keeper holds it, as far as it can know.
   bool believes_to_hold() const;
 

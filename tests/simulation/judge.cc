@@ -123,6 +123,13 @@ void Judge::after_expiry(const Record& record) const {
   }
 }
 
+// That its reservation is lost only the store can tell it, if it reaches it.
+bool Judge::cannot_learn(const Host& host) const {
+  const bool undisturbed =
+      host.is_undisturbed() && timeline_.now() - host.disturbed_at >= kBackByThen;
+  return host.holds_without_end() && !undisturbed;
+}
+
 void Judge::compare_beliefs() const {
   std::map<SubnetKey, const Host*> owners;
   for (const auto& host : hosts_) {
@@ -135,7 +142,7 @@ void Judge::compare_beliefs() const {
     const TimePoint excused = std::max({store_.robbed_at(encode_subnet_key(subnet)),
                                         host->unsure_until, first->second->unsure_until}) +
                               host->keeper_options.ttl + kInFlight;
-    if (timeline_.now() <= excused) continue;
+    if (timeline_.now() <= excused || cannot_learn(*host) || cannot_learn(*first->second)) continue;
     violation_(fmt::format("{} and {} both believe to hold {}", first->second->name(), host->name(),
                            to_string(subnet)));
   }

@@ -32,6 +32,7 @@ class Judge {
   // A lease ended by itself: its host was not there, or could not reach the store.
   void after_expiry(const Record& record) const;
   // Now and then: no two hosts believe that one subnet is theirs.
+  bool cannot_learn(const Host& host) const;
   void compare_beliefs() const;
   // Once nothing has happened for long enough: hosts, tables and kernels agree with the store.
   void when_quiet() const;
