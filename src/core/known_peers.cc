@@ -118,10 +118,11 @@ void KnownPeers::come_up(TimePoint now, const PeerUp& up, Changes& result) {
   }
   for (const SubnetKey& subnet : moved)
     let_go(subnet, result);
-  if (!in_the_way.empty()) {
-    for (std::size_t i = 0; all_make_way && i < in_the_way.size(); ++i)
-      let_go(in_the_way[i], result);
-  } else if (own || was_own || !up.before || is_its_own_word(*up.before, lease.attributes)) {
+  if (!all_make_way) return;
+  for (const SubnetKey& subnet : in_the_way)
+    let_go(subnet, result);
+  if (!in_the_way.empty()) return;
+  if (own || was_own || !up.before || is_its_own_word(*up.before, lease.attributes)) {
     result.emplace_back(PeerUp{lease});
   } else {
     keep(now, {lease.subnet, *up.before});
@@ -230,9 +231,7 @@ void KnownPeers::look_later(TimePoint now) {
 }
 
 void KnownPeers::settle_second_look() {
-  const bool any = std::any_of(kept_.begin(), kept_.end(),
-                               [](const auto& entry) { return entry.second.doubted; });
-  if (!any) second_look_ = kNever;
+  if (doubted() == 0) second_look_ = kNever;
 }
 
 }  // namespace flannel
