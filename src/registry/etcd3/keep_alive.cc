@@ -12,8 +12,12 @@ namespace flannel {
 namespace pb = etcdserverpb;
 using std::chrono::seconds;
 
+// For a proxy to forget a stream. It joins those of one lease: an earlier one would stay silent.
+constexpr seconds kPause{1};
+
 void EtcdKeepAlive::keep(std::int64_t lease, Done done) {
   waiting_.push_back({lease, connection_.all_attempts(), std::move(done)});
+  if (opening_) return;
   // One to an endpoint that has been passed over would cost its deadline.
   if (!stream_ || !stream_->is_current()) return open();
   ask(waiting_.back());
@@ -21,9 +25,12 @@ void EtcdKeepAlive::keep(std::int64_t lease, Done done) {
 }
 
 void EtcdKeepAlive::open() {
+  opening_.reset();
+  if (loop_.now() < not_before_) {
+    opening_ = loop_.at(not_before_, [this] { open(); });
+    return;
+  }
   answered_ = false;
-  in_place_of_.clear();
-  stream_.reset();  // before the next: the proxy joins those of one lease
   stream_ = connection_.open_stream(
       "/etcdserverpb.Lease/LeaseKeepAlive",
       {.on_message = [this](const grpc::ByteBuffer& bytes) { on_message(bytes); },
@@ -31,6 +38,11 @@ void EtcdKeepAlive::open() {
   for (const Waiting& waiting : waiting_)
     ask(waiting);
   wait_for_answer(kStreamDeadline);
+}
+
+void EtcdKeepAlive::close() {
+  stream_.reset();
+  not_before_ = loop_.now() + kPause;
 }
 
 void EtcdKeepAlive::ask(const Waiting& waiting) {
@@ -55,7 +67,7 @@ void EtcdKeepAlive::on_message(const grpc::ByteBuffer& bytes) {
   if (!waiting_.empty()) {
     wait_for_answer(kCallDeadline);
   } else if (answers_once_.contains(stream_->url())) {
-    stream_.reset();
+    close();
   }
   done(seconds(std::max<std::int64_t>(0, response.ttl())));
 }
@@ -63,16 +75,16 @@ void EtcdKeepAlive::on_message(const grpc::ByteBuffer& bytes) {
 void EtcdKeepAlive::note_answer() {
   answered_ = true;
   if (in_place_of_ == stream_->url()) answers_once_.insert(in_place_of_);
+  in_place_of_.clear();
 }
 
 // etcd's gRPC proxy answers the first request for a lease on a stream, and later ones when it has
 // itself renewed the lease, hours later.
 void EtcdKeepAlive::on_silence() {
   if (answered_) {
-    const std::string url = stream_->url();
-    open();
-    in_place_of_ = url;
-    return;
+    in_place_of_ = stream_->url();
+    close();
+    return open();
   }
   stream_->give_up();
   on_end({ErrorKind::unavailable, "no answer in time"}, true);
@@ -81,6 +93,7 @@ void EtcdKeepAlive::on_silence() {
 void EtcdKeepAlive::on_end(const Error& error, bool waited) {
   stream_.reset();
   unanswered_.reset();
+  in_place_of_.clear();
   // denied: with a token that etcd no longer takes. The next stream fetches another one.
   const bool again = (error.kind == ErrorKind::unavailable || error.kind == ErrorKind::denied) &&
                      connection_.worth_another(waited);

@@ -8,7 +8,7 @@
 //
 // A stream that breaks while nobody waits is opened again by the next renewal, so the pauses
 // between two tries are those of whoever renews. One that has answered before and falls silent
-// counts for nothing: another one is opened at once. Where that helps, each stream ends from then
+// counts for nothing: another one is opened soon. Where that helps, each stream ends from then
 // on as soon as nobody waits. Loop thread only.
 #pragma once
 
@@ -46,6 +46,7 @@ class EtcdKeepAlive {
   };
 
   void open();
+  void close();
   void ask(const Waiting& waiting);
   void wait_for_answer(std::chrono::milliseconds patience);
   void on_message(const grpc::ByteBuffer& bytes);
@@ -57,6 +58,8 @@ class EtcdKeepAlive {
   Loop& loop_;
   std::vector<Waiting> waiting_;  // in the order in which they were asked
   SubscriptionPtr unanswered_;
+  SubscriptionPtr opening_;  // while a stream that shall be opened has to wait
+  TimePoint not_before_{};   // the next stream
   std::unique_ptr<EtcdStream> stream_;
   bool answered_ = false;               // something, by stream_
   std::string in_place_of_;             // the endpoint whose silence made us open stream_, if so
