@@ -106,12 +106,21 @@ TEST_F(UdpPathTest, ANewTableHoldsAndNothingIsLostWhileTablesChange) {
 TEST_F(UdpPathTest, OneThreadCarriesBothWaysWhileThereIsLittleToDo) {
   open();
   ASSERT_TRUE(path_->start());
-  for (int n = 0; n < 20; ++n) {
+  constexpr unsigned kPackets = 100;
+  for (unsigned n = 0; n < kPackets; ++n) {
     sleep_->wait_until_asleep_on_both();
     tun_->host_sends(slow::udp_packet({}, Bytes(8)));
     sent(1);
   }
-  EXPECT_EQ(tun_->readers().size(), 1u);
+  sleep_->wait_until_asleep_on_both();
+  unsigned looks = 0;
+  unsigned carriers = 0;
+  for (const auto& [thread, count] : tun_->looks()) {
+    looks += count;
+    carriers = std::max(carriers, count);
+  }
+  // A carrier that lost its CPU in the middle may have called for help.
+  EXPECT_LT(looks - carriers, kPackets / 2);
 }
 
 TEST_F(UdpPathTest, OrderHoldsAndNothingIsLostWhileTheHelperComesAndGoes) {

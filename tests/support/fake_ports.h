@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -92,8 +93,15 @@ class FakeTun final : public TunPort {
     return readers_;
   }
 
+  // How often each has tried to.
+  std::map<std::thread::id, unsigned> looks() {
+    const std::lock_guard lock(mutex_);
+    return looks_;
+  }
+
   std::optional<Packet> read(ByteSpan into) override {
     const std::lock_guard lock(mutex_);
+    ++looks_[std::this_thread::get_id()];
     if (to_read_.empty()) return std::nullopt;
     const Frame frame = std::move(to_read_.front());
     to_read_.pop_front();
@@ -122,6 +130,7 @@ class FakeTun final : public TunPort {
   std::mutex mutex_;
   std::deque<Frame> to_read_;
   std::set<std::thread::id> readers_;
+  std::map<std::thread::id, unsigned> looks_;
   std::vector<Frame> written_;
 };
 
