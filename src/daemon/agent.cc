@@ -227,7 +227,7 @@ void Agent::begin(const Snapshot& snapshot) {
   session_->peers.emplace(LeaseTable(session_->config.network, us), us, parts_.random);
   on_peers(session_->peers->on_snapshot(parts_.loop.now(), snapshot));
   session_->lease = std::make_unique<LeaseRunner>(
-      make_keeper(*session_), parts_.registry, parts_.loop,
+      make_keeper(*session_), parts_.registry, follower_, parts_.loop,
       LeaseRunner::Listener{.on_held = [this](const Lease& lease) { on_held(lease); },
                             .on_state = [this] { parts_.on_state(); }});
   session_->lease->start(snapshot);

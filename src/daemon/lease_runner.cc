@@ -10,15 +10,18 @@
 
 namespace flannel {
 
-LeaseRunner::LeaseRunner(LeaseKeeper keeper, Registry& registry, Loop& loop, Listener listener)
+LeaseRunner::LeaseRunner(LeaseKeeper keeper, Registry& registry, const StoreFollower& follower,
+                         Loop& loop, Listener listener)
     : keeper_(std::move(keeper)),
       registry_(registry),
+      follower_(follower),
       loop_(loop),
       listener_(std::move(listener)) {}
 
-void LeaseRunner::start(Snapshot fresh) {
-  fresh_ = std::move(fresh);
+void LeaseRunner::start(const Snapshot& fresh) {
+  at_hand_ = &fresh;
   perform(keeper_.start(loop_.now()));
+  at_hand_ = nullptr;
 }
 
 void LeaseRunner::on_change(const Change& change) {
@@ -26,7 +29,13 @@ void LeaseRunner::on_change(const Change& change) {
 }
 
 void LeaseRunner::on_snapshot(const Snapshot& snapshot) {
+  if (std::exchange(awaits_list_, false)) {
+    return perform(keeper_.on_snapshot(loop_.now(), snapshot));
+  }
   if (keeper_.lease()) {
+    // If it shows that the lease is gone, it shows as well what to do. Not to a retry: the write
+    // that failed may have been done since.
+    at_hand_ = &snapshot;
     const std::string key = encode_subnet_key(keeper_.lease()->subnet);
     const auto own = std::find_if(snapshot.records.begin(), snapshot.records.end(),
                                   [&](const Record& record) { return record.key == key; });
@@ -35,6 +44,7 @@ void LeaseRunner::on_snapshot(const Snapshot& snapshot) {
     } else {
       on_change(RecordGone{key, snapshot.revision});
     }
+    at_hand_ = nullptr;
   }
   perform(keeper_.try_now(loop_.now()));
 }
@@ -59,9 +69,12 @@ void LeaseRunner::note_kind() {
 }
 
 void LeaseRunner::perform(const TakeSnapshot&) {
-  if (fresh_) {
-    auto snapshot = std::exchange(fresh_, std::nullopt);
-    perform(keeper_.on_snapshot(loop_.now(), *std::move(snapshot)));
+  if (const Snapshot* snapshot = std::exchange(at_hand_, nullptr)) {
+    return perform(keeper_.on_snapshot(loop_.now(), *snapshot));
+  }
+  // After a long outage a crowd of hosts finds its leases expired, and each would list twice.
+  if (keeper_.lease() && follower_.list_is_due()) {
+    awaits_list_ = true;
     return;
   }
   registry_.snapshot([this](Result<Snapshot> snapshot) {

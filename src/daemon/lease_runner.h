@@ -9,6 +9,7 @@
 
 #include "core/lease_keeper.h"
 #include "core/registry.h"
+#include "daemon/store_follower.h"
 #include "daemon/told_reasons.h"
 #include "loop/loop.h"
 
@@ -24,13 +25,14 @@ class LeaseRunner {
     std::function<void()> on_state;
   };
 
-  // `registry` and `loop` outlive the runner.
-  LeaseRunner(LeaseKeeper keeper, Registry& registry, Loop& loop, Listener listener);
+  // `registry`, `follower` and `loop` outlive the runner.
+  LeaseRunner(LeaseKeeper keeper, Registry& registry, const StoreFollower& follower, Loop& loop,
+              Listener listener);
 
   // `fresh`: a snapshot taken just now, which saves the first question to the store.
-  void start(Snapshot fresh);
+  void start(const Snapshot& fresh);
 
-  // What the follower sees: changes, and snapshots after the connection was lost.
+  // What `follower` sees: changes, and snapshots after the connection was lost.
   void on_change(const Change& change);
   void on_snapshot(const Snapshot& snapshot);
 
@@ -56,9 +58,11 @@ class LeaseRunner {
 
   LeaseKeeper keeper_;
   Registry& registry_;
+  const StoreFollower& follower_;
   Loop& loop_;
   Listener listener_;
-  std::optional<Snapshot> fresh_;
+  const Snapshot* at_hand_ = nullptr;  // taken just now: saves the keeper's question to the store
+  bool awaits_list_ = false;           // the keeper's question is the follower's, too
   SubscriptionPtr timer_;
   TimePoint armed_for_ = kNever;
   bool created_ = false;             // the last write made a new record

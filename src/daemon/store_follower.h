@@ -53,7 +53,9 @@ class StoreFollower {
   // Connected, and no list is due or out: what happens in the store is heard as it happens. Its end
   // is not told; on_snapshot tells that it may be so again, on_connection too.
   bool hears() const { return connected_ && listed_; }
-  // Why not; empty when connected.
+  // A list will be taken later than now, and told if it succeeds, or else the next.
+  bool list_is_due() const { return retry_ != nullptr; }
+  // Why not connected; empty when connected.
   const std::string& last_error() const { return last_error_; }
   const FollowerCounters& counters() const { return counters_; }
 

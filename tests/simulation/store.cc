@@ -187,7 +187,8 @@ TimePoint Store::held_until(const std::string& key, Ip4 first_ip) const {
   if (owner == fate->second.held_until.end()) return {};
   const bool just_back = timeline_.now() - fate->second.held_since.at(first_ip) < kHeardBy;
   if (owner->second == kNever && just_back) return fate->second.held_before.at(first_ip);
-  return std::min(owner->second, timeline_.now());
+  // What names no node was written by hand: its host may have been gone since.
+  return std::min({owner->second, timeline_.now(), fate->second.bare_since});
 }
 
 bool Store::lives_elsewhere(const std::string& key, Ip4 first_ip) const {
@@ -223,6 +224,12 @@ void Store::owner_begins(const Record& record) {
   fate.held_before[owner] = until;
   fate.held_since[owner] = timeline_.now();
   until = kNever;
+  const auto says = decode_lease_value(record.value);
+  if (says && says->node) {
+    fate.bare_since = kNever;
+  } else {
+    fate.bare_since = std::min(fate.bare_since, timeline_.now());
+  }
 }
 
 void Store::owner_ends(const std::string& key) {

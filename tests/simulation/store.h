@@ -106,6 +106,7 @@ class Store {
     std::map<Ip4, TimePoint> held_until;   // by others' addresses; kNever: still
     std::map<Ip4, TimePoint> held_before;  // until when before that,
     std::map<Ip4, TimePoint> held_since;   // and from when on again
+    TimePoint bare_since = kNever;         // the last record, since when it has named no node
   };
 
   Held write(const std::string& key, std::string value, Ttl ttl, std::int64_t hold);

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+// How often the keeper's questions go to the store.
+#include "daemon/lease_runner.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "base/log.h"
+#include "registry/memory/memory_registry.h"
+#include "support/manual_loop.h"
+
+namespace flannel {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+constexpr const char* kPrefix = "/coreos.com/network";
+
+// Of all chances the last one: the longest pause.
+std::uint64_t last_chance(std::uint64_t bound) {
+  return bound - 1;
+}
+
+class CountedRegistry final : public Registry {
+ public:
+  explicit CountedRegistry(std::unique_ptr<Registry> real) : real_(std::move(real)) {}
+  int lists = 0;
+
+  std::string describe() const override { return real_->describe(); }
+  void snapshot(Reply<Snapshot> reply) override {
+    ++lists;
+    real_->snapshot(std::move(reply));
+  }
+  WatchHandle watch(Revision from, WatchListener listener) override {
+    return real_->watch(from, std::move(listener));
+  }
+  void create_if_absent(std::string key, std::string value, Ttl ttl, Reply<Held> reply) override {
+    real_->create_if_absent(std::move(key), std::move(value), ttl, std::move(reply));
+  }
+  void replace_if_unchanged(Record seen, std::string value, Ttl ttl, Reply<Held> reply) override {
+    real_->replace_if_unchanged(std::move(seen), std::move(value), ttl, std::move(reply));
+  }
+  void renew_if_unchanged(Record seen, Ttl ttl, Reply<Held> reply) override {
+    real_->renew_if_unchanged(std::move(seen), ttl, std::move(reply));
+  }
+  void release_if_unchanged(Record seen, Reply<void> reply) override {
+    real_->release_if_unchanged(std::move(seen), std::move(reply));
+  }
+  void write_config(std::string text, Revision seen, Reply<Revision> reply) override {
+    real_->write_config(std::move(text), seen, std::move(reply));
+  }
+
+ private:
+  std::unique_ptr<Registry> real_;
+};
+
+// One host that holds its lease, among `kPeers` others.
+class LeaseRunnerTest : public ::testing::Test {
+ protected:
+  static constexpr int kPeers = 1000;  // a list after a break waits for 4.2 s
+
+  void SetUp() override {
+    log::set_least_level(log::Level::nothing);
+    for (int i = 0; i < kPeers; ++i) {
+      const std::string key = fmt::format("10.{}.{}.0-24", 100 + i / 256, i % 256);
+      store_->put(kPrefix, key, R"({"PublicIP":"192.0.2.2"})");
+    }
+    follower_.start();
+    loop_.advance(minutes(1));
+    ASSERT_TRUE(holds());
+    registry_.lists = 0;
+  }
+  void TearDown() override { log::set_least_level(log::Level::info); }
+
+  void on_snapshot(const Snapshot& all) {
+    if (runner_) return runner_->on_snapshot(all);
+    const NetworkConfig config = parse_network_config(R"({"Network":"10.0.0.0/8"})")->config;
+    const auto announce = [](const Lease*) {
+      return LeaseAttributes{.public_ip = Ip4::of(192, 0, 2, 1), .backend_type = "udp"};
+    };
+    runner_.emplace(LeaseKeeper({.ttl = minutes(30), .renew_margin = minutes(10)}, config,
+                                Ip4::of(192, 0, 2, 1), announce, std::nullopt, last_chance),
+                    registry_, follower_, loop_,
+                    LeaseRunner::Listener{.on_held = [](const Lease&) {}, .on_state = [] {}});
+    runner_->start(all);
+  }
+  bool holds() const { return runner_->keeper().phase() == LeasePhase::held; }
+  std::string key() const { return encode_subnet_key(runner_->keeper().lease()->subnet); }
+  bool is_in_store() const {
+    const Snapshot all = store_->snapshot(kPrefix);
+    return std::ranges::find(all.records, key(), &Record::key) != all.records.end();
+  }
+
+  ManualLoop loop_;
+  std::shared_ptr<MemoryStore> store_ = std::make_shared<MemoryStore>();
+  CountedRegistry registry_{open_memory_registry(store_, kPrefix, loop_)};
+  StoreFollower follower_{registry_,
+                          loop_,
+                          last_chance,
+                          {.on_snapshot = [this](const Snapshot& all) { on_snapshot(all); },
+                           .on_changes =
+                               [this](const std::vector<Change>& changes) {
+                                 for (const Change& change : changes)
+                                   runner_->on_change(change);
+                               },
+                           .on_connection = [] {}}};
+  std::optional<LeaseRunner> runner_;
+};
+
+TEST_F(LeaseRunnerTest, TheListThatShowsThatTheLeaseIsGoneIsTheOneToTakeItAgainFrom) {
+  store_->disconnect_watches();
+  store_->remove(kPrefix, key());
+  loop_.advance(minutes(1));
+  EXPECT_EQ(registry_.lists, 1);
+  EXPECT_TRUE(holds());
+  EXPECT_TRUE(is_in_store());
+}
+
+TEST_F(LeaseRunnerTest, ARenewalThatFindsNoLeaseWaitsForTheListThatIsDue) {
+  loop_.advance(runner_->keeper().next_wakeup() - loop_.now() - seconds(1));
+  store_->disconnect_watches();
+  store_->remove(kPrefix, key());
+  loop_.advance(seconds(4));
+  EXPECT_FALSE(holds()) << "not renewed: this test shows nothing";
+  EXPECT_EQ(registry_.lists, 0);
+  loop_.advance(seconds(1));
+  EXPECT_EQ(registry_.lists, 1);
+  EXPECT_TRUE(holds());
+  EXPECT_TRUE(is_in_store());
+}
+
+TEST_F(LeaseRunnerTest, ALeaseThatGoesWhileTheWatchStandsIsTakenAgainFromAListOfItsOwn) {
+  store_->remove(kPrefix, key());
+  loop_.advance(milliseconds(100));
+  EXPECT_EQ(registry_.lists, 1);
+  EXPECT_TRUE(holds());
+  EXPECT_TRUE(is_in_store());
+}
+
+TEST_F(LeaseRunnerTest, AStoreThatIsAwayWhenTheListIsDueIsWaitedFor) {
+  loop_.advance(runner_->keeper().next_wakeup() - loop_.now() - seconds(1));
+  store_->disconnect_watches();
+  store_->remove(kPrefix, key());
+  loop_.advance(seconds(2));
+  store_->set_reachable(false);
+  loop_.advance(minutes(10));
+  EXPECT_FALSE(holds());
+  store_->set_reachable(true);
+  loop_.advance(minutes(1));
+  EXPECT_TRUE(holds());
+  EXPECT_TRUE(is_in_store());
+}
+
+}  // namespace
+}  // namespace flannel
