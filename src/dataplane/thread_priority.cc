@@ -23,7 +23,7 @@ struct SchedulingAttributes {
 };
 static_assert(sizeof(SchedulingAttributes) == 48);
 
-constexpr std::int32_t kNice = -10;
+constexpr std::int32_t kNice = -5;
 constexpr std::uint64_t kSlice = 100'000;  // the least that Linux grants
 
 bool set_scheduling(std::int32_t nice) {

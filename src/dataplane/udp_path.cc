@@ -19,6 +19,29 @@ namespace {
 // the queue of the device (500 packets) and the socket's buffer (4 MB) hold on a fast network.
 constexpr Duration kAlone = std::chrono::milliseconds(1);
 
+// Where a thread would sleep so often, it lets others go first and looks again, so many times: that
+// mostly finds something, and costs less than to sleep and be woken up.
+constexpr int kManySleeps = 4;  // since at least a millisecond
+constexpr int kLooks = 2;
+
+class SleepRate {
+ public:
+  void count() { ++sleeps_; }
+  bool is_high(TimePoint now) {
+    if (now - since_ > std::chrono::milliseconds(1)) {
+      is_high_ = sleeps_ >= kManySleeps;
+      sleeps_ = 0;
+      since_ = now;
+    }
+    return is_high_;
+  }
+
+ private:
+  TimePoint since_{};
+  int sleeps_ = 0;
+  bool is_high_ = false;
+};
+
 Result<void> bind_to_cpu(std::thread& thread, int cpu) {
   cpu_set_t set;
   CPU_ZERO(&set);
@@ -89,6 +112,7 @@ void UdpPath::carry(Traffic& traffic) {
   TableSlot::Reader table(slot_);
   bool was_helped = false;
   TimePoint alone_since = BootClock::now();  // and awake
+  SleepRate sleeps;
   while (!stopping_.load(std::memory_order_relaxed)) {
     const TimePoint now = BootClock::now();
     const bool is_helped = traffic.is_helped.load(std::memory_order_acquire);
@@ -100,6 +124,8 @@ void UdpPath::carry(Traffic& traffic) {
       if (!is_helped && now - alone_since > kAlone) call_helper(traffic);
       continue;
     }
+    if (sleeps.is_high(now) && look_again(traffic, table.get(), is_helped, now)) continue;
+    sleeps.count();
     if (traffic.sleeper.wait(!is_helped) == Wake::gone) return tell_gone();
     alone_since = BootClock::now();
   }
@@ -109,6 +135,15 @@ void UdpPath::carry(Traffic& traffic) {
 bool UdpPath::step(Traffic& traffic, const ForwardTable& table, bool is_helped, TimePoint now) {
   const bool has_received = traffic.rx.step(table, now);
   return (!is_helped && traffic.tx.step(table, now)) || has_received;
+}
+
+bool UdpPath::look_again(Traffic& traffic, const ForwardTable& table, bool is_helped,
+                         TimePoint now) {
+  for (int n = 0; n < kLooks; ++n) {
+    ::sched_yield();
+    if (step(traffic, table, is_helped, now)) return true;
+  }
+  return false;
 }
 
 void UdpPath::call_helper(Traffic& traffic) {

@@ -59,6 +59,8 @@ class UdpPath {
 
   void carry(Traffic& traffic);
   static bool step(Traffic& traffic, const ForwardTable& table, bool is_helped, TimePoint now);
+  static bool look_again(Traffic& traffic, const ForwardTable& table, bool is_helped,
+                         TimePoint now);
   static void call_helper(Traffic& traffic);
   void help(Traffic& traffic);
   Result<void> start_thread(std::size_t number, const char* name, std::function<void()> work);
