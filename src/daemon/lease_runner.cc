@@ -72,8 +72,9 @@ void LeaseRunner::perform(const TakeSnapshot&) {
   if (const Snapshot* snapshot = std::exchange(at_hand_, nullptr)) {
     return perform(keeper_.on_snapshot(loop_.now(), *snapshot));
   }
-  // After a long outage a crowd of hosts finds its leases expired, and each would list twice.
-  if (keeper_.lease() && follower_.list_is_due()) {
+  // After a long outage a crowd of hosts finds its leases expired, and each would list twice. Who
+  // has lost its lease otherwise has no time to wait.
+  if (keeper_.lease() && keeper_.expires() <= loop_.now() && follower_.list_is_due()) {
     awaits_list_ = true;
     return;
   }
