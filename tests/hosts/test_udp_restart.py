@@ -39,13 +39,22 @@ def test_a_restart_keeps_the_device_and_cuts_no_connection(lab, how):
     one, two = Cluster(lab, "etcd", "udp").start(containers=True).hosts
     reached(one.container, two.container)
     before, routes = device(one), network_routes(one)
+
+    def end():
+        one.daemon.told()
+        one.daemon.kill9() if how == "kill -9" else one.daemon.stop()
+
+    def begin():
+        one.daemon.start(with_kept_fds="kept" in how).wait_ready()
+
+    end()
+    assert device(one) == before and network_routes(one) == routes
+    begin()
     with EchoStream(one.container, two.container, lab.folder) as echoes:
         with transfer_during(two.container, one.container) as stream:
-            for _ in range(3):
-                one.daemon.told()
-                one.daemon.kill9() if how == "kill -9" else one.daemon.stop()
-                assert device(one) == before and network_routes(one) == routes
-                one.daemon.start(with_kept_fds="kept" in how).wait_ready()
+            for _ in range(3):  # at once, as a service manager does it
+                end()
+                begin()
                 echoes.more(50)
         assert stream.sent == stream.received
     assert device(one) == before and network_routes(one) == routes
