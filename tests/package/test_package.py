@@ -152,6 +152,33 @@ def test_an_upgrade_keeps_the_data_plane_and_a_removal_leaves_nothing(machine):
     assert marks(machine) == []
     assert "10.9.0.0/16" in machine("iptables-nft-save"), "an operator's rule"
     assert machine("pgrep", "-c", "flanneld", check=False) == "0\n"
+    assert machine("ls", "/run/flannel", check=False) == ""
+
+
+# Stands for upstream's flanneld in a unit of the operator's, which hides ours.
+OLD_UNIT = """
+[Service]
+ExecStart=/opt/flanneld infinity
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def test_a_removal_leaves_the_daemon_alone_that_has_taken_over(machine):
+    installed(machine)
+    machine("systemctl", "start", "flanneld")
+    device = link(machine)
+    machine("systemctl", "stop", "flanneld")
+    machine("cp", "/usr/bin/sleep", "/opt/flanneld")
+    machine("sh", "-c", f"cat >/etc/systemd/system/flanneld.service <<'END'\n{OLD_UNIT}END")
+    machine("systemctl", "enable", "--now", "flanneld")
+    machine("sh", "-c", "for file in flannel/subnet docker_opts; do echo theirs >/run/$file.env; done")
+    pid, before = machine.property("flanneld", "MainPID"), marks(machine)
+    machine("dpkg", "--purge", "flannel-cpp")
+    assert machine.property("flanneld", "MainPID") == pid != "0"
+    assert (link(machine), marks(machine)) == (device, before)
+    assert machine("cat", "/run/flannel/subnet.env", "/run/docker_opts.env") == "theirs\n" * 2
+    assert machine("systemctl", "is-enabled", "flanneld") == "enabled\n"
 
 
 def test_networkd_leaves_our_devices_alone(machine):
