@@ -225,7 +225,7 @@ std::string Firewall::own_change(const IptablesTables& have) const {
 
 std::string Firewall::docker_lines(const IptablesTables& have) const {
   if (options_.docker) return docker_change({rules_->network, subnet_, ingress_}, have);
-  return fresh_ ? docker_removal(have) : std::string();
+  return fresh_ ? docker_removal(rules_->network, have) : std::string();
 }
 
 void Firewall::on_saved(const std::string& text) {
@@ -257,7 +257,7 @@ void Firewall::on_changed(Result<void> changed) {
   if (!changed) return finish(std::move(changed));
   if (fresh_ && *mode_ == FirewallMode::iptables) remove_table();
   if (!search_) return finish({});
-  search_->free_others([this] {
+  search_->free_others(*rules_, [this] {
     const auto done = std::move(search_);
     finish({});
   });

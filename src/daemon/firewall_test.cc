@@ -125,6 +125,23 @@ TEST_F(FirewallKeeperTest, AnotherNetworkOnTheHostKeepsItsRules) {
   }
 }
 
+TEST_F(FirewallKeeperTest, AnotherNetworkKeepsItsRulesInAnIptablesThatIsNotUsed) {
+  shell(R"(iptables-nft -A FORWARD -j ACCEPT
+iptables-legacy-restore <<END
+*nat
+:FLANNEL-POSTRTG - [0:0]
+-A POSTROUTING -m comment --comment "flanneld masq" -j FLANNEL-POSTRTG
+-A FLANNEL-POSTRTG -s 10.9.0.0/16 ! -d 224.0.0.0/4 -j MASQUERADE
+-A FLANNEL-POSTRTG -s 10.5.0.0/16 ! -d 224.0.0.0/4 -j MASQUERADE
+COMMIT
+END
+)");
+  start({.rules = kAll});
+  EXPECT_EQ(count("iptables-legacy-save -t nat", "10.5.0.0/16"), 0);
+  EXPECT_EQ(count("iptables-legacy-save -t nat", "10.9.0.0/16"), 1);
+  EXPECT_EQ(count("iptables-legacy-save -t nat", "-j FLANNEL-POSTRTG"), 1);
+}
+
 TEST_F(FirewallKeeperTest, DeletedRulesComeBack) {
   start({.mode = FirewallMode::iptables, .rules = kAll});
   shell("iptables-nft -t nat -F FLANNEL-POSTRTG; iptables-nft -F FORWARD");
@@ -201,6 +218,21 @@ TEST_F(FirewallKeeperTest, SwitchedOffDockersTablesAreFreedOfUs) {
   firewall->admit(kVxlan);
   EXPECT_EQ(iptables("FLANNEL-DOCKER"), 0);
   EXPECT_EQ(iptables("-A FLANNEL-FWD"), 2) << "the rest stays";
+}
+
+TEST_F(FirewallKeeperTest, SwitchedOffWhatAnotherDaemonHasInDockersTablesStays) {
+  shell(kDocker28);
+  start({.rules = kAll});
+  firewall->admit(kVxlan);
+  next_look();
+  firewall.reset();  // it would put them back
+  Firewall other({.rules = kAll, .docker = false}, *loop, [this] { loop->stop(); });
+  NetworkConfig others;
+  others.network = Cidr4::parse("10.9.0.0/16").value();
+  other.want(others, Cidr4::parse("10.9.1.0/24").value());
+  next_look();
+  EXPECT_EQ(iptables("-d 10.5.1.0/24 -i flannel.1"), 2);
+  EXPECT_EQ(iptables("-j FLANNEL-DOCKER"), 2);
 }
 
 TEST_F(FirewallKeeperTest, TheIptablesThatDropsIsTheOneToAsk) {

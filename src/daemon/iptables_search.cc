@@ -70,12 +70,17 @@ void IptablesSearch::choose() {
   found(std::move(chosen));
 }
 
-void IptablesSearch::free_others(std::function<void()> done) {
+void IptablesSearch::free_others(RuleSet rules, std::function<void()> done) {
+  rules_ = std::move(rules);
   freed_ = std::move(done);
+  free_next();
+}
+
+void IptablesSearch::free_next() {
   while (!candidates_.empty()) {
     Found other = std::move(candidates_.back());
     candidates_.pop_back();
-    std::string removal = removal_of_all(other.saved);
+    std::string removal = removal_of_network(rules_, other.saved);
     if (removal.empty()) continue;
     trying_ = std::move(other.iptables);
     trying_->restore(std::move(removal), [this](const Result<void>& freed) {
@@ -85,7 +90,7 @@ void IptablesSearch::free_others(std::function<void()> done) {
       } else {
         log::warning("packet filter", {{"why", freed.error().text}, {"left_in", tried->name()}});
       }
-      free_others(std::move(freed_));
+      free_next();
     });
     return;
   }

@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "kernel/iptables.h"
 #include "loop/loop.h"
+#include "rules/rule_set.h"
 
 namespace flannel {
 
@@ -33,16 +34,18 @@ class IptablesSearch {
   // Replies come once, later or at once, and may destroy it. ErrorKind::not_found: none is
   // installed; any other: none of those that are says what rules it has.
   void start(std::function<void(Result<Found>)> found);
-  // Then: rules of ours go from those that were not chosen.
-  void free_others(std::function<void()> done);
+  // Then: what does the same as `rules` goes from those that were not chosen.
+  void free_others(RuleSet rules, std::function<void()> done);
 
  private:
   void next();
   void choose();
+  void free_next();
 
   Loop& loop_;
   const IptablesPlaces places_;
   std::function<void(Result<Found>)> found_;
+  RuleSet rules_;
   std::function<void()> freed_;
   std::vector<IptablesKind> kinds_;
   std::unique_ptr<Iptables> trying_;

@@ -15,6 +15,7 @@ namespace {
 using Rules = std::vector<std::string>;
 
 constexpr const char* kChain = "FLANNEL-DOCKER";
+constexpr const char* kPostrouting = "POSTROUTING";
 constexpr const char* kComment = "-m comment --comment \"flanneld docker\"";
 
 const std::string& jump() {
@@ -85,10 +86,10 @@ std::string chain_lines(const IptablesTable& table, const Cidr4& network, const 
 }
 
 std::string remove_chain(const IptablesTable& table) {
+  const std::string target = fmt::format("-j {}", kChain);
   std::string lines;
-  for (const auto& [parent, rules] : table.rules) {
-    if (parent != kChain) lines += delete_rules(parent, rules, is_ours);
-  }
+  for (const auto& [parent, rules] : table.rules)
+    lines += delete_rules(parent, rules, [&](auto rule) { return rule.ends_with(target); });
   if (table.has(kChain)) lines += fmt::format("-F {0}\n-X {0}\n", kChain);
   return lines;
 }
@@ -99,6 +100,16 @@ std::string leave_chain(const IptablesTable& table, const Cidr4& network) {
   const bool shared = std::ranges::any_of(
       rules, [&](const std::string& rule) { return !is_inside(network, net_of(rule, "-d ")); });
   return shared ? chain_lines(table, network, {}) : remove_chain(table);
+}
+
+// Ours for that network.
+bool is_nat_accept(std::string_view rule, const Cidr4& network) {
+  return is_ours(rule) && is_inside(network, net_of(rule, "-s "));
+}
+
+std::string leave_nat(const IptablesTable& nat, const Cidr4& network) {
+  return delete_rules(kPostrouting, nat.in(kPostrouting),
+                      [&](auto rule) { return is_nat_accept(rule, network); });
 }
 
 // Docker 28 puts its drops behind what is there when a container starts: being there before it is
@@ -122,23 +133,19 @@ std::string filter_lines(const DockerWish& wish, const IptablesTable& filter, co
 }
 
 std::string nat_lines(const DockerWish& wish, const IptablesTable& nat) {
-  const std::string chain = "POSTROUTING";
-  const Rules& rules = nat.in(chain);
+  const Rules& rules = nat.in(kPostrouting);
   const std::string wanted = fmt::format("-s {} -d {} -m mark ! --mark {:#x}/{:#x} {} -j ACCEPT",
                                          to_string(wish.subnet), to_string(wish.network),
                                          kForeignMasqueradeMark, kForeignMasqueradeMark, kComment);
   auto masquerades = [&](std::string_view rule) { return is_masquerade(rule, wish.subnet); };
-  const bool needed = std::ranges::any_of(rules, masquerades);
-  const std::string stale = delete_rules(chain, rules, [&](std::string_view rule) {
-    return is_ours(rule) && is_inside(wish.network, net_of(rule, "-s ")) &&
-           (!needed || rule != wanted);
-  });
-  if (!needed) return stale;
+  if (std::ranges::none_of(rules, masquerades)) return leave_nat(nat, wish.network);
+  auto is_stale = [&](std::string_view rule) {
+    return is_nat_accept(rule, wish.network) && rule != wanted;
+  };
   Rules rest = rules;
-  std::erase_if(rest, [&](const std::string& rule) {
-    return is_ours(rule) && is_inside(wish.network, net_of(rule, "-s ")) && rule != wanted;
-  });
-  return stale + keep_ahead(chain, wanted, std::move(rest), masquerades);
+  std::erase_if(rest, is_stale);
+  return delete_rules(kPostrouting, rules, is_stale) +
+         keep_ahead(kPostrouting, wanted, std::move(rest), masquerades);
 }
 
 }  // namespace
@@ -156,14 +163,23 @@ std::string docker_change(const DockerWish& wish, const IptablesTables& have) {
          in_table("nat", nat_lines(wish, have.nat));
 }
 
-std::string docker_removal(const IptablesTables& have) {
-  return in_table("raw", remove_chain(have.raw)) + in_table("filter", remove_chain(have.filter)) +
-         in_table("nat", remove_chain(have.nat));
+std::string docker_removal(const Cidr4& network, const IptablesTables& have) {
+  return in_table("raw", leave_chain(have.raw, network)) +
+         in_table("filter", leave_chain(have.filter, network)) +
+         in_table("nat", leave_nat(have.nat, network));
+}
+
+std::string removal_of_network(const RuleSet& rules, std::string_view saved) {
+  const IptablesTables have = parse_iptables_tables(saved);
+  return nat_handover(rules, have.nat) + filter_handover(rules, have.filter) +
+         docker_removal(rules.network, have);
 }
 
 std::string removal_of_all(std::string_view saved) {
   const IptablesTables have = parse_iptables_tables(saved);
-  return nat_removal(have.nat) + filter_removal(have.filter) + docker_removal(have);
+  return nat_removal(have.nat) + filter_removal(have.filter) +
+         in_table("raw", remove_chain(have.raw)) + in_table("filter", remove_chain(have.filter)) +
+         in_table("nat", delete_rules(kPostrouting, have.nat.in(kPostrouting), is_ours));
 }
 
 }  // namespace flannel

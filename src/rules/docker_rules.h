@@ -16,6 +16,7 @@
 
 #include "net/address.h"
 #include "rules/iptables_text.h"
+#include "rules/rule_set.h"
 
 namespace flannel {
 
@@ -41,11 +42,15 @@ IptablesTables parse_iptables_tables(std::string_view saved);
 // else; empty: they do already, or have no rules of Docker. Where Docker's rules are gone, ours go.
 std::string docker_change(const DockerWish& wish, const IptablesTables& have);
 
-// Input that removes all of it, whatever network it was for; empty: there is nothing.
-std::string docker_removal(const IptablesTables& have);
+// Input that removes what is for `network`; empty: there is nothing. What another flannel on this
+// host has there stays.
+std::string docker_removal(const Cidr4& network, const IptablesTables& have);
 
-// Everything of ours in every table, masquerading and forwarding too, out of what iptables-save
-// printed.
+// Input that makes every table free of what does the same as `rules`, which stand elsewhere, and of
+// what docker_change() puts there for their network. `saved`: what iptables-save printed.
+std::string removal_of_network(const RuleSet& rules, std::string_view saved);
+
+// The same for whatever network it was.
 std::string removal_of_all(std::string_view saved);
 
 }  // namespace flannel

@@ -141,6 +141,28 @@ TEST(DockerRulesTest, AnEarlierSubnetIsForgottenInNat) {
             "*nat\n-D POSTROUTING " + earlier + "\n-I POSTROUTING 1 " + kUnmasked + "\nCOMMIT\n");
 }
 
+// A second daemon on the host, of another network, has its own there.
+TEST(DockerRulesTest, ARemovalForOneNetworkLeavesTheOthers) {
+  const std::string other =
+      "-A FLANNEL-DOCKER -s 10.9.0.0/16 -d 10.9.3.0/24 -i flannel.9 -m comment --comment "
+      "\"flanneld docker\" -j ACCEPT\n";
+  const std::string others_unmasked =
+      "-A POSTROUTING -s 10.9.3.0/24 -d 10.9.0.0/16 -m comment --comment \"flanneld docker\" -j "
+      "ACCEPT\n";
+  auto removal = [](const std::string& saved) {
+    return docker_removal(kNetwork, parse_iptables_tables(saved));
+  };
+  const std::string jump = "-A PREROUTING " + kJump + "\n";
+  EXPECT_EQ(removal(raw(jump + kAccept + other, kChain) +
+                    filter(kDocker28 + kChain, kFilterDone + other) +
+                    nat("-A POSTROUTING " + kUnmasked + "\n" + others_unmasked)),
+            "*raw\n" + kChain + other + "COMMIT\n*filter\n" + kChain + other +
+                "COMMIT\n*nat\n-D POSTROUTING " + kUnmasked + "\nCOMMIT\n");
+  EXPECT_EQ(removal(raw(jump + other, kChain) + nat(others_unmasked)), "");
+  EXPECT_EQ(removal(raw(jump + kAccept, kChain)),
+            "*raw\n-D PREROUTING " + kJump + "\n-F FLANNEL-DOCKER\n-X FLANNEL-DOCKER\nCOMMIT\n");
+}
+
 TEST(DockerRulesTest, ARemovalLeavesNothing) {
   const std::string forward_jump = R"(-m comment --comment "flanneld forward" -j FLANNEL-FWD)";
   const std::string saved = raw("-A PREROUTING " + kJump + "\n" + kDrop + kAccept, kChain) +

@@ -15,6 +15,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                         Cidr4::of(Ip4::of(10, 5, 1, 0), 24),
                         {.devices = {"flannel.1"}, .underlay = "eth0"}};
   (void)docker_change(wish, parse_iptables_tables(text));
+  (void)removal_of_network(rules, text);
   (void)removal_of_all(text);
   for (const char* name : {"nat", "filter"}) {
     const IptablesTable table = parse_iptables(text, name);
