@@ -175,7 +175,11 @@ TEST(DockerRulesTest, ARemovalLeavesNothing) {
                 "\n-F FLANNEL-DOCKER\n-X FLANNEL-DOCKER\nCOMMIT\n*filter\n-D DOCKER-USER " + kJump +
                 "\n-F FLANNEL-DOCKER\n-X FLANNEL-DOCKER\nCOMMIT\n*nat\n-D POSTROUTING " +
                 kUnmasked + "\nCOMMIT\n");
-  EXPECT_EQ(removal_of_all(raw(kDrop) + nat(kMasquerade)), "");
+  const std::string operators = R"(-m comment --comment "not \"flanneld docker\"" -j ACCEPT)";
+  EXPECT_EQ(removal_of_all(raw(kDrop + "-A PREROUTING " + operators + "\n") +
+                           nat(kMasquerade + "-A POSTROUTING " + operators + "\n" +
+                               "-A OUTPUT -m comment --comment \"flanneld docker\" -j X\n")),
+            "");
 }
 
 }  // namespace

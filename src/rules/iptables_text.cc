@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <optional>
 
 #include "base/parse.h"
@@ -147,36 +148,50 @@ std::string change(const OwnChain& chain, const IptablesTable& table, const std:
                                    parent_lines(chain, table.in(chain.parent), old));
 }
 
-// All that leads to the chain or has its comment, the chain itself, and `old`.
-std::string removal_lines(const OwnChain& chain, const IptablesTable& table, const Rules& old) {
+// As v0.16.2 … v0.19 put it straight into the parent.
+bool has_comment(const OwnChain& chain, std::string_view rule) {
+  return rule.find(fmt::format("--comment \"{}\" ", chain.comment)) != std::string_view::npos;
+}
+
+// All that leads to the chain, the chain itself, and what `is_old` names in the parent.
+std::string removal_lines(const OwnChain& chain, const IptablesTable& table,
+                          const std::function<bool(std::string_view)>& is_old) {
+  const std::string target = fmt::format("-j {}", chain.name);
   std::string lines;
   for (const auto& [parent, rules] : table.rules) {
-    if (parent == chain.name) continue;
     lines += delete_rules(parent, rules, [&, is_parent = parent == chain.parent](auto rule) {
-      return rule.ends_with(std::string("-j ") + chain.name) ||
-             rule.find(chain.comment) != std::string_view::npos ||
-             (is_parent && contains(old, std::string(rule)));
+      return rule.ends_with(target) || (is_parent && is_old(rule));
     });
   }
   if (table.has(chain.name)) lines += fmt::format("-F {0}\n-X {0}\n", chain.name);
   return lines;
 }
 
+std::string removal(const OwnChain& chain, const IptablesTable& table) {
+  return in_table(chain.table, removal_lines(chain, table, [&](std::string_view rule) {
+                    return has_comment(chain, rule);
+                  }));
+}
+
 // Another flannel's rules stay, and so does the way to them.
 std::string handover(const OwnChain& chain, const IptablesTable& table,
                      const std::vector<Rule>& list, const RuleSet& rules) {
   const Rules old = rules_of_old(chain, list, rules.network);
+  auto is_old = [&](std::string_view rule) { return contains(old, std::string(rule)); };
   const Rules others = rules_of_another(table, chain, rules.network);
-  if (others.empty()) return in_table(chain.table, removal_lines(chain, table, old));
+  if (others.empty()) {
+    return in_table(chain.table, removal_lines(chain, table, [&](std::string_view rule) {
+                      return is_old(rule) ||
+                             (has_comment(chain, rule) && !is_of_another(rule, rules.network));
+                    }));
+  }
   Rules kept = table.in(chain.name);
   std::erase_if(kept, [&](const std::string& rule) {
     return !contains(others, rule) && rule.find("--mark") == std::string::npos;
   });
   const bool has_ours = kept != table.in(chain.name);
-  return in_table(chain.table,
-                  (has_ours ? fill(chain, kept, {}) : std::string()) +
-                      delete_rules(chain.parent, table.in(chain.parent),
-                                   [&](auto rule) { return contains(old, std::string(rule)); }));
+  return in_table(chain.table, (has_ours ? fill(chain, kept, {}) : std::string()) +
+                                   delete_rules(chain.parent, table.in(chain.parent), is_old));
 }
 
 }  // namespace
@@ -229,11 +244,11 @@ std::string filter_handover(const RuleSet& rules, const IptablesTable& filter) {
 }
 
 std::string nat_removal(const IptablesTable& nat) {
-  return in_table(kMasquerade.table, removal_lines(kMasquerade, nat, {}));
+  return removal(kMasquerade, nat);
 }
 
 std::string filter_removal(const IptablesTable& filter) {
-  return in_table(kForward.table, removal_lines(kForward, filter, {}));
+  return removal(kForward, filter);
 }
 
 }  // namespace flannel

@@ -174,6 +174,29 @@ TEST(IptablesTextTest, ARemovalBeginsWithTheJumpsSoThatTheChainIsFree) {
   EXPECT_EQ(filter_removal(filter("", "-A FORWARD -j ACCEPT\n")), "");
 }
 
+// As v0.16.2 … v0.19 wrote them; of an operator's rule the comment may speak of us.
+TEST(IptablesTextTest, ARemovalKnowsARuleByItsWholeCommentWhereFlannelPutIt) {
+  const std::string old = "-s 10.42.0.0/16 -m comment --comment \"flanneld masq\" -j RETURN\n";
+  const std::string operators =
+      "-A POSTROUTING -s 10.42.7.7/32 -m comment --comment \"exempt from flanneld masq\" -j "
+      "ACCEPT\n"
+      "-A POSTROUTING -s 10.42.7.7/32 -m comment --comment \"flanneld masq: not here\" -j ACCEPT\n"
+      "-A POSTROUTING -m comment --comment \"no \\\"flanneld masq\\\" here\" -j ACCEPT\n"
+      "-A PREROUTING " +
+      old;
+  const auto have = nat(operators + "-A POSTROUTING " + old, false);
+  const std::string removal = "*nat\n-D POSTROUTING " + old + "COMMIT\n";
+  EXPECT_EQ(nat_removal(have), removal);
+  EXPECT_EQ(nat_handover(kRules, have), removal);
+}
+
+TEST(IptablesTextTest, AHandoverLeavesWhatWasPutIntoTheParentForAnotherNetwork) {
+  const auto have = nat(
+      "-A POSTROUTING -s 10.9.0.0/16 -m comment --comment \"flanneld masq\" -j RETURN\n", false);
+  EXPECT_EQ(nat_handover(kRules, have), "");
+  EXPECT_NE(nat_removal(have), "");
+}
+
 TEST(IptablesTextTest, AHostThatDropsWhatItForwardsIsRecognised) {
   EXPECT_TRUE(forward_may_drop(filter("", "")));
   EXPECT_TRUE(forward_may_drop(
