@@ -8,6 +8,7 @@
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);  // a closed connection or pager is an error, not our end
+  std::signal(SIGCHLD, SIG_DFL);  // ignored, programs that we run end without a status
   flannel::log::set_least_level(flannel::log::Level::warning);
   const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
   return flannel::run_ctl(arguments,

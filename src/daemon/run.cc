@@ -212,6 +212,8 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFd
 int run(const Options& options) {
   // A peer that closes its connection is an error of that call, not the end of the daemon.
   ::signal(SIGPIPE, SIG_IGN);
+  // Where whoever started us ignores it, programs that we run end without a status.
+  ::signal(SIGCHLD, SIG_DFL);
   log::set_verbosity(options.verbosity);
   log::info("flanneld starts", {{"version", version()}, {"given", options.given}});
   for (const std::string& warning : options.warnings)

@@ -123,7 +123,9 @@ class RunningProgram final : public Subscription {
 
   // Its output is closed, so it is about to end or has.
   void ended() {
-    const int status = wait();
+    const auto ending = wait();
+    if (!ending) return finish(fail(ErrorKind::system, name_ + ": " + ending.error().text));
+    const int status = *ending;
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return finish(std::move(text_));
     const std::string why = words_in(errors_);
     const std::string how = WIFEXITED(status)
@@ -143,13 +145,17 @@ class RunningProgram final : public Subscription {
   void kill() {
     if (pid_ <= 0) return;
     ::kill(pid_, SIGKILL);
-    wait();
+    (void)wait();
   }
 
-  int wait() {
+  // How it ended, as waitpid() says it.
+  Result<int> wait() {
     const pid_t pid = std::exchange(pid_, -1);
     int status = 0;
-    while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    while (::waitpid(pid, &status, 0) < 0) {
+      if (errno == EINTR) continue;
+      // Of a child that nobody waits for, as with SIGCHLD ignored, the kernel keeps no status.
+      return fail(ErrorKind::system, "its exit status was taken by somebody else");
     }
     return status;
   }

@@ -47,6 +47,14 @@ TEST_F(ProgramTest, AFailureSaysWhatTheProgramSaid) {
   EXPECT_EQ(run("kill -9 $$").error().text, "/bin/sh: ended by signal 9");
 }
 
+TEST_F(ProgramTest, AnEndThatNobodyCanSeeIsNoSuccess) {
+  const auto before = ::signal(SIGCHLD, SIG_IGN);  // as whoever starts us may have it
+  const auto end = run("exit 3");
+  ::signal(SIGCHLD, before);
+  ASSERT_FALSE(end);
+  EXPECT_EQ(end.error().text, "/bin/sh: its exit status was taken by somebody else");
+}
+
 TEST_F(ProgramTest, OneThatDoesNotEndIsKilled) {
   EXPECT_EQ(run("exec sleep 600", {}, milliseconds(50)).error().text,
             "/bin/sh: killed, it did not end in time");
