@@ -217,6 +217,11 @@ for name in $(option_names); do
 done
 [ -z "$combined" ] || text="$text$key=\"$(quoted "$all")\"$newline"
 
+# A name may begin with "-"; it is no option of the programs below.
+case $docker_env in
+  /*) ;;
+  *) docker_env=./$docker_env ;;
+esac
 # What is no file (a pipe, /dev/stdout) cannot be replaced, only written to.
 if [ -e "$docker_env" ] && ! [ -f "$docker_env" ]; then
   printf '%s' "$text" >"$docker_env" || die "cannot write $docker_env"
@@ -224,10 +229,7 @@ if [ -e "$docker_env" ] && ! [ -f "$docker_env" ]; then
 fi
 [ ! -L "$docker_env" ] || docker_env=$(readlink -f "$docker_env")
 
-case $docker_env in
-  */*) folder=${docker_env%/*}/ ;;
-  *) folder=./ ;;
-esac
+folder=${docker_env%/*}/
 temporary=$folder.${docker_env##*/}.$$
 (set -C && : >"$temporary") || die "cannot write in $folder"
 trap 'rm -f "$temporary"' EXIT

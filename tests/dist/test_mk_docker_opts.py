@@ -254,6 +254,18 @@ def test_a_pipe_is_written_to(host):
     assert (done.returncode, done.stdout) == (0, combined())
 
 
+@pytest.mark.parametrize("name", ["-opts.env", "-d/opts.env"])
+def test_a_name_that_begins_with_a_dash_is_a_name(host, name):
+    path = host.folder / name
+    path.parent.mkdir(exist_ok=True)
+    for _ in range(2):  # made, and replaced
+        done = host.run("-c", "-d", name)
+        assert (done.returncode, done.stderr, path.read_text()) == (0, "", combined())
+    (host.folder / "-link").symlink_to(name)
+    assert host.run("-m", "-d", "-link").returncode == 0
+    assert path.read_text() == BIP + MTU + combined(options="--bip=10.1.74.1/24 --mtu=1472")
+
+
 def test_a_folder_that_is_not_there_is_an_error(host):
     done = host.run("-d", "nowhere/docker.env")
     assert done.returncode == 1 and "nowhere/" in done.stderr
