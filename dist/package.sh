@@ -11,9 +11,6 @@ cd "$(dirname "$0")/.."
 scripts/install-deps.sh build package
 cmake --preset release >/dev/null
 cmake --build --preset release --target flanneld flannelctl -- --quiet
-# One time for all files, that of the source, so that a package can be made again byte for byte.
-SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || date +%s)}
-export SOURCE_DATE_EPOCH
 umask 022
 log=build/release/cpack.log
 cpack --preset release >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
