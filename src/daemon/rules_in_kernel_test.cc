@@ -211,11 +211,14 @@ TEST_F(FirewallTest, TablesAreNamedAsNftNamesThem) {
 
 TEST_F(FirewallTest, AnNftTransactionIsAllOrNothing) {
   auto nft = Nftables::open().value();
-  const auto done = nft->run("add table ip one\nadd rule ip one nowhere accept\n");
+  const auto done = nft->run(
+      "add table ip one\nadd rule ip one nowhere accept\nadd rule ip one nowhere accept\n");
   ASSERT_FALSE(done);
-  EXPECT_NE(done.error().text.find("No such file or directory"), std::string::npos)
-      << done.error().text;
-  EXPECT_EQ(done.error().text.find('\n'), std::string::npos);
+  const std::string& text = done.error().text;
+  const auto reason = text.find("No such file or directory");
+  EXPECT_NE(reason, std::string::npos) << text;
+  EXPECT_EQ(text.find("No such file or directory", reason + 1), std::string::npos) << text;
+  EXPECT_EQ(text.find('\n'), std::string::npos);
   EXPECT_EQ(nft->list_table("ip one").error().kind, ErrorKind::not_found);
 }
 

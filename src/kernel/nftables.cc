@@ -2,6 +2,7 @@
 #include "kernel/nftables.h"
 
 #include <dlfcn.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -12,15 +13,16 @@
 namespace flannel {
 namespace {
 
-// Said by the library in several lines: what is wrong, the command, and arrows under the place.
+// Said by the library in several lines: what is wrong, the command, and arrows under the place; the
+// same once more for each command that the kernel refused.
 std::string on_one_line(std::string_view text) {
-  std::string line;
+  std::vector<std::string_view> lines;
   for (const std::string_view part : split(text, '\n')) {
     const std::string_view words = trim(part);
-    if (words.empty() || words.find_first_not_of("^~ \t") == std::string_view::npos) continue;
-    line += (line.empty() ? "" : ": ") + std::string(words);
+    if (words.find_first_not_of("^~ \t") == std::string_view::npos) continue;
+    if (std::ranges::find(lines, words) == lines.end()) lines.push_back(words);
   }
-  return line.empty() ? "no reason given" : line;
+  return lines.empty() ? "no reason given" : fmt::format("{}", fmt::join(lines, ": "));
 }
 
 }  // namespace
