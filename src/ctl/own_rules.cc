@@ -4,14 +4,13 @@
 #include <fmt/format.h>
 
 #include <memory>
-#include <optional>
 #include <utility>
 
 #include "base/parse.h"
+#include "ctl/wait_for_answer.h"
 #include "kernel/iptables.h"
 #include "kernel/nft_tables.h"
 #include "kernel/nftables.h"
-#include "loop/epoll_loop.h"
 #include "rules/docker_rules.h"
 #include "rules/nft_text.h"
 
@@ -31,26 +30,17 @@ class WaitingIptables {
   const std::string& name() const { return iptables_->name(); }
   bool is_legacy() const { return iptables_->is_legacy(); }
   Result<std::string> save() {
-    return wait_for<std::string>([this](auto reply) { iptables_->save(std::move(reply)); });
+    return *wait_for_answer<std::string>(*loop_,
+                                         [&](auto reply) { iptables_->save(std::move(reply)); });
   }
   Result<void> restore(const std::string& text) {
-    return wait_for<void>([&](auto reply) { iptables_->restore(text, std::move(reply)); });
+    return *wait_for_answer<void>(*loop_,
+                                  [&](auto reply) { iptables_->restore(text, std::move(reply)); });
   }
 
  private:
   WaitingIptables(std::unique_ptr<EpollLoop> loop, std::unique_ptr<Iptables> iptables)
       : loop_(std::move(loop)), iptables_(std::move(iptables)) {}
-
-  template <typename T>
-  Result<T> wait_for(const std::function<void(Iptables::Reply<T>)>& call) {
-    std::optional<Result<T>> answer;
-    call([&](Result<T> result) {
-      answer = std::move(result);
-      loop_->stop();
-    });
-    TRY(loop_->run());
-    return *std::move(answer);
-  }
 
   std::unique_ptr<EpollLoop> loop_;
   std::unique_ptr<Iptables> iptables_;  // destroyed before the loop

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "ctl/wait_for_answer.h"
+
 namespace flannel {
 namespace {
 
@@ -52,21 +54,13 @@ StoreSession::StoreSession(std::unique_ptr<EpollLoop> loop, std::unique_ptr<Regi
 
 template <typename T>
 Result<T> StoreSession::wait_for(const std::function<void(Reply<T>)>& call) {
-  // Shared with the reply, which may come, to nobody, after the deadline.
-  const auto answer = std::make_shared<std::optional<Result<T>>>();
-  call([answer, loop = loop_.get()](Result<T> result) {
-    *answer = std::move(result);
-    loop->stop();
-  });
-  const auto timer = loop_->at(deadline_, [this] { loop_->stop(); });
-  TRY(loop_->run());
-  if (!answer->has_value()) {
-    *answer = fail(ErrorKind::unavailable, fmt::format("no answer from {} within {} ms (--timeout)",
-                                                       describe(), timeout_.count()));
+  auto answer = wait_for_answer<T>(*loop_, call, deadline_);
+  if (!answer) {
+    answer = fail(ErrorKind::unavailable, fmt::format("no answer from {} within {} ms (--timeout)",
+                                                      describe(), timeout_.count()));
   }
-  Result<T>& result = **answer;
-  if (!result) return advised(std::move(result).error(), kind_);
-  return std::move(result);
+  if (!*answer) return advised(std::move(*answer).error(), kind_);
+  return *std::move(answer);
 }
 
 Result<Snapshot> StoreSession::snapshot() {
