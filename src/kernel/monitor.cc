@@ -21,29 +21,9 @@ namespace {
 constexpr auto kGroups = std::to_array<int>(
     {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_NEIGH, RTNLGRP_NEXTHOP});
 
-template <typename Value>
-bool set_option(const Fd& fd, int level, int option, const Value& value) {
-  return ::setsockopt(fd.get(), level, option, &value, sizeof value) == 0;
-}
-
-Result<Fd> open_socket(int receive_buffer) {
-  Fd fd{::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE)};
-  if (!fd) return os_error("netlink: open a socket");
-  if (!set_option(fd, SOL_SOCKET, SO_RCVBUFFORCE, receive_buffer) &&
-      !set_option(fd, SOL_SOCKET, SO_RCVBUF, receive_buffer)) {
-    return os_error("netlink: set the receive buffer");
-  }
-  sockaddr_nl address{};
-  address.nl_family = AF_NETLINK;
-  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-    return os_error("netlink: bind");
-  }
-  return fd;
-}
-
 Result<void> join_groups(const Fd& fd) {
   for (const int group : kGroups) {
-    if (set_option(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)) continue;
+    if (join_netlink_group(fd, group)) continue;
     // Kernels before 5.3 have no next hops to tell of.
     if (group != RTNLGRP_NEXTHOP) return os_error("netlink: listen to changes");
   }
@@ -63,7 +43,7 @@ const char* verb(const NetlinkMessage& message) {
 
 Result<std::unique_ptr<Monitor>> Monitor::open(Loop& loop, LinuxKernel& kernel, Events events,
                                                Options options) {
-  Fd fd = TRY(open_socket(options.receive_buffer));
+  Fd fd = TRY(open_netlink(NETLINK_ROUTE, SOCK_NONBLOCK, options.receive_buffer));
   auto questions = TRY(NetlinkSocket::open());
   std::unique_ptr<Monitor> monitor(
       new Monitor(std::move(fd), std::move(questions), kernel, std::move(events)));

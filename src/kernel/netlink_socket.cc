@@ -56,10 +56,6 @@ bool set_option(const Fd& fd, int level, int option, const Value& value) {
 }
 
 Result<void> set_up(const Fd& fd, const NetlinkSocket::Options& options) {
-  if (!set_option(fd, SOL_SOCKET, SO_RCVBUFFORCE, options.receive_buffer) &&
-      !set_option(fd, SOL_SOCKET, SO_RCVBUF, options.receive_buffer)) {
-    return os_error("netlink: set the receive buffer");
-  }
   const timeval timeout{options.timeout.count() / 1000, options.timeout.count() % 1000 * 1000};
   if (!set_option(fd, SOL_SOCKET, SO_RCVTIMEO, timeout)) {
     return os_error("netlink: set the timeout");
@@ -75,16 +71,32 @@ Result<void> set_up(const Fd& fd, const NetlinkSocket::Options& options) {
 
 }  // namespace
 
-Result<NetlinkSocket> NetlinkSocket::open(Options options) {
-  Fd fd{::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, options.protocol)};
+Result<Fd> open_netlink(int protocol, int flags, int receive_buffer) {
+  Fd fd{::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | flags, protocol)};
   if (!fd) return os_error("netlink: open a socket");
-  TRY(set_up(fd, options));
+  if (!set_option(fd, SOL_SOCKET, SO_RCVBUFFORCE, receive_buffer) &&
+      !set_option(fd, SOL_SOCKET, SO_RCVBUF, receive_buffer)) {
+    return os_error("netlink: set the receive buffer");
+  }
   sockaddr_nl address{};
   address.nl_family = AF_NETLINK;
-  socklen_t length = sizeof address;
-  auto* const generic = reinterpret_cast<sockaddr*>(&address);
-  if (::bind(fd.get(), generic, length) != 0 || ::getsockname(fd.get(), generic, &length) != 0) {
+  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     return os_error("netlink: bind");
+  }
+  return fd;
+}
+
+bool join_netlink_group(const Fd& socket, int group) {
+  return set_option(socket, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group);
+}
+
+Result<NetlinkSocket> NetlinkSocket::open(Options options) {
+  Fd fd = TRY(open_netlink(options.protocol, 0, options.receive_buffer));
+  TRY(set_up(fd, options));
+  sockaddr_nl address{};
+  socklen_t length = sizeof address;
+  if (::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &length) != 0) {
+    return os_error("netlink: ask for the port");
   }
   return NetlinkSocket(std::move(fd), address.nl_pid, options);
 }

@@ -16,6 +16,12 @@
 
 namespace flannel {
 
+// A netlink socket with a port of its own, of the network namespace that the thread is in. `flags`:
+// SOCK_NONBLOCK, or 0. `receive_buffer`: bytes; privileged callers are not capped by rmem_max.
+Result<Fd> open_netlink(int protocol, int flags, int receive_buffer);
+// From now on the kernel tells this socket what concerns the group; false: errno says why not.
+bool join_netlink_group(const Fd& socket, int group);
+
 // What a dump or a question brought: whole messages, acks and end marks left out.
 class NetlinkReply {
  public:
@@ -30,7 +36,7 @@ class NetlinkReply {
 class NetlinkSocket {
  public:
   struct Options {
-    int receive_buffer = 4 << 20;  // bytes; privileged callers are not capped by rmem_max
+    int receive_buffer = 4 << 20;             // as open_netlink()
     std::chrono::milliseconds timeout{5000};  // for one answer; the kernel answers at once
     std::size_t requests_per_send = 128;
     int protocol = 0;     // NETLINK_ROUTE

@@ -10,6 +10,7 @@
 
 #include <utility>
 
+#include "kernel/netlink_socket.h"
 #include "kernel/news.h"
 
 namespace flannel {
@@ -18,17 +19,8 @@ namespace {
 constexpr int kReceiveBuffer = 1 << 20;  // a Kubernetes node rewrites thousands of rules at once
 
 Result<Fd> open_socket() {
-  Fd fd{::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_NETFILTER)};
-  if (!fd) return os_error("netlink: open a socket for netfilter");
-  // Without the privilege it stays as it is, and news are lost sooner, which is said.
-  (void)::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUFFORCE, &kReceiveBuffer, sizeof kReceiveBuffer);
-  sockaddr_nl address{};
-  address.nl_family = AF_NETLINK;
-  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-    return os_error("netlink: bind for netfilter");
-  }
-  constexpr int kGroup = NFNLGRP_NFTABLES;
-  if (::setsockopt(fd.get(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &kGroup, sizeof kGroup) != 0) {
+  Fd fd = TRY(open_netlink(NETLINK_NETFILTER, SOCK_NONBLOCK, kReceiveBuffer));
+  if (!join_netlink_group(fd, NFNLGRP_NFTABLES)) {
     return os_error("netlink: listen to changes of nftables");
   }
   return fd;
