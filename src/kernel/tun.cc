@@ -6,6 +6,7 @@
 #include <linux/if.h>
 #include <linux/if_tun.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -78,6 +79,16 @@ void accept_own_answers(const std::string& name) {
   }
 }
 
+// The kernel asks for CAP_NET_ADMIN only where a device has an owner and he is another: without one
+// everybody who may open /dev/net/tun, all users as udev makes it, could attach to it, while we run
+// (a queue more: a share of the packets) or when we are down (the only queue: we could not start).
+Result<void> own(const std::string& name, const Fd& queue) {
+  if (::ioctl(queue.get(), TUNSETOWNER, static_cast<unsigned long>(::geteuid())) != 0) {
+    return os_error("own the TUN device " + name);
+  }
+  return {};
+}
+
 unsigned wanted_flags(const TunOptions& options) {
   return IFF_TUN | IFF_NO_PI | (options.queues > 1 ? IFF_MULTI_QUEUE : 0u);
 }
@@ -91,6 +102,7 @@ Result<TunDevice> attach(const std::string& name, const TunOptions& options, boo
     // A kernel without virtio headers (before 2.6.27) or a device that cannot change to them.
     if (!queue && queue.error().kind == ErrorKind::invalid) queue = attach_tun_queue(name, flags);
     if (!queue) return tl::unexpected(std::move(queue).error());
+    if (i == 0) TRY(own(name, *queue));
     device.queues.push_back(*std::move(queue));
   }
   device.abilities = ask_offloads(device.queues.front().get(), options.wanted);
@@ -194,6 +206,7 @@ Result<TunDevice> resume_tun(std::vector<Fd> queues, const TunOptions& options) 
       return os_error("resume the TUN device " + device.name);
     }
   }
+  TRY(own(device.name, device.queues.front()));
   device.abilities = ask_offloads(device.queues.front().get(), options.wanted);
   const auto persistent = set_persistent(device, options.persistent);
   if (!persistent) return tl::unexpected(persistent.error());

@@ -43,7 +43,8 @@ struct TunDevice {
   std::vector<Fd> queues;  // not blocking
 };
 
-// In the network namespace of the calling thread. Less than full offloads is logged once.
+// In the network namespace of the calling thread. The device belongs to the caller's effective
+// user: others may attach to it only with CAP_NET_ADMIN. Less than full offloads is logged once.
 // ErrorKind::exists: the one device named is in use or not a TUN device.
 Result<TunDevice> open_tun(const TunOptions& options);
 
