@@ -113,7 +113,16 @@ void UdpPacketPath::publish(std::shared_ptr<const ForwardTable> table) {
   }
 }
 
+// Again and again, until it works: the queues stay ours meanwhile.
 void UdpPacketPath::start() {
+  retry_.reset();
+  if (!path_) make_path();
+  const auto started = path_->start();
+  if (!started) retry_ = parts_.loop.at(parts_.loop.now() + kRetry, [this] { start(); });
+  set_trouble(started ? std::string() : started.error().text);
+}
+
+void UdpPacketPath::make_path() {
   auto on_gone = [poster = parts_.loop.poster(), self = std::weak_ptr(self_)] {
     poster->post([self] {
       if (const auto path = self.lock()) (*path)->gone();
@@ -123,7 +132,6 @@ void UdpPacketPath::start() {
       std::move(lanes_), table_,
       UdpPath::Options{.cpus = settings_.cpus, .on_gone = std::move(on_gone), .meter = meter_});
   lanes_.clear();
-  if (const auto started = path_->start(); !started) set_trouble(started.error().text);
 }
 
 // Somebody deleted the device.
@@ -141,7 +149,6 @@ void UdpPacketPath::try_again() {
     return;
   }
   start();
-  set_trouble({});
 }
 
 void UdpPacketPath::set_trouble(std::string text) {

@@ -22,12 +22,12 @@ namespace flannel {
 int queues_for(unsigned cpus);
 
 // The packet path over a real TUN device and real sockets. A device that others delete is made
-// again.
+// again; threads that cannot be started are tried again every second.
 class UdpPacketPath final : public PacketPath {
  public:
   struct Parts {
     Loop& loop;
-    // The device was made again, or cannot be: trouble() answers differently.
+    // The device was made again, or cannot be, or has no threads: trouble() answers differently.
     std::function<void()> on_state;
     // Queues and sockets that an earlier run left open under a name, and leaving ours for the
     // next one.
@@ -53,6 +53,7 @@ class UdpPacketPath final : public PacketPath {
   Result<TunDevice> open_or_resume_tun(const std::string& device);
   Result<UdpSockets> open_or_resume_udp();
   void start();
+  void make_path();
   void gone();
   void try_again();
   void set_trouble(std::string text);

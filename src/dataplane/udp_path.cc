@@ -6,6 +6,7 @@
 #include <sched.h>
 
 #include <semaphore>
+#include <system_error>
 
 #include "base/clock.h"
 #include "dataplane/rx_path.h"
@@ -101,7 +102,11 @@ Result<void> UdpPath::start() {
 Result<void> UdpPath::start_thread(std::size_t number, const char* name,
                                    std::function<void()> work) {
   std::thread& thread = threads_[number];
-  thread = std::thread(std::move(work));
+  try {
+    thread = std::thread(std::move(work));
+  } catch (const std::system_error& error) {  // as many as we may have, or no memory
+    return os_error("start a packet thread", error.code().value());
+  }
   ::pthread_setname_np(thread.native_handle(), fmt::format("{}/{}", name, number / 2).c_str());
   if (options_.cpus.empty()) return {};
   return bind_to_cpu(thread, options_.cpus[number % options_.cpus.size()]);

@@ -44,6 +44,7 @@ class UdpPath {
   UdpPath(const UdpPath&) = delete;
   UdpPath& operator=(const UdpPath&) = delete;
 
+  // After a failure no thread runs, and it can be called again.
   Result<void> start();
   // Ends the threads. What the device and the socket have queued stays there.
   void stop();

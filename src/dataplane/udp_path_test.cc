@@ -6,6 +6,7 @@
 #include <future>
 
 #include "support/fake_ports.h"
+#include "support/no_threads.h"
 #include "support/slow_packets.h"
 
 namespace flannel {
@@ -160,6 +161,19 @@ TEST_F(UdpPathTest, AMeterGoesOnCountingWhenThePathIsMadeAgain) {
     path_.reset();
     EXPECT_EQ(meter->read().out_packets, run);
   }
+}
+
+TEST_F(UdpPathTest, WithoutThreadsItSaysSoAndCanBeStartedLater) {
+  open();
+  {
+    const NoThreads none;
+    const auto started = path_->start();
+    ASSERT_FALSE(started);
+    EXPECT_EQ(started.error().text, "start a packet thread: Resource temporarily unavailable");
+  }
+  tun_->host_sends(slow::udp_packet({}, Bytes(100)));
+  ASSERT_TRUE(path_->start());
+  sent(1);
 }
 
 TEST_F(UdpPathTest, RefusesACpuThatDoesNotExist) {

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// The packet path as a whole, in a network namespace of its own.
+#include "daemon/udp_packet_path.h"
+
+#include "support/fresh_netns.h"
+#include "support/manual_loop.h"
+#include "support/no_threads.h"
+
+namespace flannel {
+namespace {
+
+class UdpPacketPathTest : public NetnsTest {
+ protected:
+  void SetUp() override {
+    NetnsTest::SetUp();
+    if (IsSkipped()) return;
+    if (::access("/dev/net/tun", R_OK | W_OK) != 0) {
+      GTEST_SKIP() << "SKIPPED, NOTHING WAS TESTED: no /dev/net/tun";
+    }
+    auto opened =
+        UdpPacketPath::open({.device = "flannel%d",
+                             .local = {Ip4::of(192, 0, 2, 1), 8285},
+                             .network = *Cidr4::parse("10.5.0.0/16"),
+                             .queues = 1},
+                            {.loop = loop_,
+                             .on_state = [this] { ++told_; },
+                             .take_kept = [](std::string_view) { return std::vector<Fd>(); },
+                             .keep = [](std::string_view, std::span<const Fd>) {}});
+    ASSERT_TRUE(opened) << opened.error().text;
+    path_ = *std::move(opened);
+  }
+  void publish() {
+    path_->publish(std::make_shared<ForwardTable>(
+        OverlayHost{.subnet = *Cidr4::parse("10.5.1.0/24"), .mtu = 1472},
+        std::vector<OverlayPeer>{}));
+  }
+
+  ManualLoop loop_;
+  int told_ = 0;
+  std::unique_ptr<UdpPacketPath> path_;
+};
+
+TEST_F(UdpPacketPathTest, WithoutThreadsItIsInTroubleUntilTheyCanBeHad) {
+  {
+    const NoThreads none;
+    publish();
+    EXPECT_EQ(path_->trouble(), "start a packet thread: Resource temporarily unavailable");
+    publish();
+    loop_.advance(std::chrono::seconds(5));
+    EXPECT_NE(path_->trouble(), "");
+  }
+  EXPECT_EQ(told_, 1);
+  loop_.advance(std::chrono::seconds(1));
+  EXPECT_EQ(path_->trouble(), "");
+  EXPECT_EQ(told_, 2);
+}
+
+TEST_F(UdpPacketPathTest, ADeletedDeviceThatComesBackWithoutThreadsIsNoHealthyPath) {
+  publish();
+  EXPECT_EQ(path_->trouble(), "");
+  {
+    const NoThreads none;
+    shell("ip link del flannel0");
+    while (told_ < 2) {  // that it was deleted, and what is wrong with the new one
+      loop_.settle();
+      std::this_thread::yield();
+    }
+    shell("ip link show flannel0");
+    EXPECT_EQ(path_->trouble(), "start a packet thread: Resource temporarily unavailable");
+  }
+  loop_.advance(std::chrono::seconds(1));
+  EXPECT_EQ(path_->trouble(), "");
+}
+
+}  // namespace
+}  // namespace flannel
