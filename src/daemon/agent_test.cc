@@ -80,6 +80,18 @@ TEST_F(AgentTest, DirectRoutingFollowsTheWayToAPeer) {
   EXPECT_NE(kernel().find("10.5.9.0/24 via 10.5.9.0 dev flannel.1"), std::string::npos) << kernel();
 }
 
+// The kernel takes no route by eth0 via an address that is on the link of eth1.
+TEST_F(AgentTest, DirectRoutingIsForTheLinkOfTheUnderlayAlone) {
+  host_.path_to = [](Ip4) {
+    return Result<PathTo>(PathTo{.interface_index = 3, .source = {}, .gateway = {}});
+  };
+  put("10.5.9.0-24",
+      R"({"PublicIP":"198.51.100.9","BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"02:00:00:00:00:09"}})");
+  configure(R"({"Network":"10.5.0.0/16","Backend":{"Type":"vxlan","DirectRouting":true}})");
+  const std::string kernel = dump(kernel_.read(agent_->overlay()->scope()).value());
+  EXPECT_NE(kernel.find("10.5.9.0/24 via 10.5.9.0 dev flannel.1"), std::string::npos) << kernel;
+}
+
 TEST_F(AgentTest, APacketPathInTroubleIsSaid) {
   configure(kUdp);
   path_.trouble = "flannel3 was deleted";

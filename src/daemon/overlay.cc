@@ -104,7 +104,8 @@ std::optional<NetState> Overlay::plan(const Lease& peer) {
   PeerFacts facts;
   if (parts_.backend.wants_on_link()) {
     const auto path = parts_.path_to(peer.attributes.public_ip);
-    facts.on_link = path && !path->gateway;
+    facts.on_link =
+        path && !path->gateway && path->interface_index == host_.underlay.interface_index;
   }
   auto state = parts_.backend.peer_state(*own_, peer, host_, facts);
   if (!state) {
