@@ -201,7 +201,15 @@ TEST(VxlanTest, TheMtuNeverExceedsWhatTheUnderlayCarries) {
   const auto refused = make_backend(config(R"({"Type":"vxlan"})"), narrow);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().text, "vxlan adds 50 bytes to a packet, and eth0 takes only 100");
-  EXPECT_TRUE(made(R"({"Type":"vxlan","MTU":626,"Port":0,"VNI":16777215})"));
+  EXPECT_TRUE(made(R"({"Type":"vxlan","MTU":626,"Port":0,"VNI":9999999})"));
+}
+
+TEST(VxlanTest, AVniThatMakesTheNameOfTheDeviceTooLongIsRefused) {
+  const auto backend = made(R"({"Type":"vxlan","VNI":10000000})");
+  ASSERT_FALSE(backend);
+  EXPECT_EQ(backend.error().text,
+            "VNI 10000000 in the vxlan backend's options: must be at most 9999999: "
+            "the name of the device, flannel.10000000, may have 15 characters");
 }
 
 TEST(VxlanTest, OptionsWithoutEffectWarn) {

@@ -12,7 +12,8 @@
 namespace flannel {
 namespace {
 
-constexpr std::uint32_t kMaxVni = (1U << 24) - 1;           // RFC 7348, section 5
+constexpr std::uint32_t kMaxVni = (1U << 24) - 1;  // RFC 7348, section 5
+constexpr std::uint32_t kMaxNamedVni = 9'999'999;
 constexpr std::int64_t kMinBaseMtu = 576 + kVxlanOverhead;  // RFC 791: every host takes 576 bytes
 constexpr std::int64_t kMaxBaseMtu = 65535;
 constexpr std::uint32_t kMinDeviceMtu = 68;  // RFC 791; with less Linux takes IPv4 off a device
@@ -21,6 +22,11 @@ Result<VxlanOptions> read_options(JsonObject& json) {
   VxlanOptions options;
   TRY(json.string("Type"));
   options.vni = static_cast<std::uint32_t>(TRY(json.integer("VNI", 1, kMaxVni)).value_or(1));
+  if (options.vni > kMaxNamedVni) {
+    return json.refuse("VNI", fmt::format("must be at most {}: the name of the device, flannel.{}, "
+                                          "may have 15 characters",
+                                          kMaxNamedVni, options.vni));
+  }
   if (const auto port = TRY(json.integer("Port", 0, 65535)); port && *port != 0) {
     options.port = static_cast<std::uint16_t>(*port);
   }

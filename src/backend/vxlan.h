@@ -17,7 +17,7 @@ namespace flannel {
 inline constexpr std::uint32_t kVxlanOverhead = 50;
 
 struct VxlanOptions {
-  std::uint32_t vni = 1;      // 1..2^24-1
+  std::uint32_t vni = 1;      // 1..9999999, as the device's name allows
   std::uint16_t port = 8472;  // the kernel's default; 0 in the configuration means that
   bool gbp = false;
   bool learning = false;
