@@ -146,6 +146,21 @@ TEST(DiffTest, AnotherMacReplacesTheNeighbourAndLeavesNoFdbEntryBehind) {
             "remove fdb 02:00:00:00:00:02 dev flannel.1 dst 192.0.2.2 self permanent\n");
 }
 
+// Their metrics differ, so the kernel keeps both.
+TEST(DiffTest, ABlackholeReplacesNoRouteAndNoRouteABlackhole) {
+  NetState hole = device();
+  const Cidr4 subnet = device_and_peer().routes[0].to;
+  hole.routes.push_back({.to = subnet, .link = {}, .blackhole = true});
+  NetState route = device();
+  route.routes = device_and_peer().routes;
+  EXPECT_EQ(text(diff(route, hole)),
+            "put blackhole 10.5.2.0/24\n"
+            "remove route 10.5.2.0/24 via 10.5.2.0 dev flannel.1 onlink\n");
+  EXPECT_EQ(text(diff(hole, route)),
+            "put route 10.5.2.0/24 via 10.5.2.0 dev flannel.1 onlink\n"
+            "remove blackhole 10.5.2.0/24\n");
+}
+
 TEST(DiffTest, DoubledRoutesAreReducedToTheWishedOne) {
   NetState have = device_and_peer();
   have.routes.push_back(
@@ -216,7 +231,10 @@ TEST(DiffTest, CarriedOutInItsOrderItReachesTheWishFromAnywhere) {
   vxlan(other_vni).vni = 7;
   NetState other_mac = device_and_peer();
   vxlan(other_mac).mac = kPeerMac;
-  const std::vector<NetState> states{{}, device(), device_and_peer(), direct, other_vni, other_mac};
+  NetState hole = device();
+  hole.routes.push_back({.to = direct.routes[0].to, .link = {}, .blackhole = true});
+  const std::vector<NetState> states{{},        device(), device_and_peer(), direct, other_vni,
+                                     other_mac, hole};
   const Scope scope{.link_names = {"flannel.1"}, .network = Cidr4::of(Ip4::of(10, 5, 0, 0), 16)};
   for (const NetState& from : states) {
     for (const NetState& to : states) {

@@ -70,7 +70,7 @@ ObjectKey identity(const FdbEntry& entry) {
   return {.link = entry.link, .mac = entry.mac};
 }
 ObjectKey identity(const Route& route) {
-  return {.ip = route.to.base, .bits = route.to.bits};
+  return {.ip = route.to.base, .bits = route.to.bits, .blackhole = route.blackhole};
 }
 
 }  // namespace

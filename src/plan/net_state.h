@@ -54,14 +54,14 @@ struct Address {
   bool operator==(const Address&) const = default;
 };
 
-// A unicast route in the main table with our protocol, scope universe. Identity: `to`; putting one
-// replaces another to the same destination, removing one removes exactly this one.
+// A route in the main table with our protocol, scope universe. Identity: `to` and `blackhole`;
+// putting one replaces another of that identity, removing one removes exactly this one.
 struct Route {
   Cidr4 to;
   Ip4 via{};  // 0.0.0.0: no gateway
   std::string link;
   bool onlink = false;
-  bool blackhole = false;  // by no device, and with the last metric: every other route goes before
+  bool blackhole = false;  // by no device, and with the last metric: a unicast route goes before it
   bool operator==(const Route&) const = default;
 };
 
@@ -101,6 +101,7 @@ struct ObjectKey {
   std::string link{};    // empty for a route, which may change its device
   Ip4 ip{};
   std::uint8_t bits = 0;
+  bool blackhole = false;
   Mac mac{};
   auto operator<=>(const ObjectKey&) const = default;
 };

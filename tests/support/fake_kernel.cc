@@ -127,8 +127,10 @@ Result<void> FakeKernel::put(const Route& route) {
       return fail(ErrorKind::unavailable, "Nexthop has invalid gateway");
     }
   }
-  const auto same = std::find_if(state_.routes.begin(), state_.routes.end(),
-                                 [&](const Route& other) { return other.to == route.to; });
+  const auto same =
+      std::find_if(state_.routes.begin(), state_.routes.end(), [&](const Route& other) {
+        return other.to == route.to && other.blackhole == route.blackhole;
+      });
   if (same != state_.routes.end()) {
     *same = route;
   } else {
