@@ -83,7 +83,7 @@ void Monitor::on_message(const NetlinkMessage& message) {
   switch (message.type) {
     case RTM_NEWLINK:
     case RTM_DELLINK:
-      return on_link(message.payload);
+      return on_link(message);
     case RTM_NEWADDR:
     case RTM_DELADDR:
       return on_address(message);
@@ -102,19 +102,24 @@ void Monitor::on_message(const NetlinkMessage& message) {
   }
 }
 
-void Monitor::on_link(NetlinkBytes payload) {
-  const auto row = decode_link(payload);
+void Monitor::on_link(const NetlinkMessage& message) {
+  const auto row = decode_link(message.payload);
   if (!row) return;
   const bool has_our_name = std::ranges::find(scope_.link_names, row->name) !=
                             scope_.link_names.end();  // renamed to it, too
   if (has_our_name || is_our_link(row->index)) links_suspect_ = true;
-  if (row->name == underlay_name_ || row->index == underlay_.index) underlay_suspect_ = true;
+  if (row->name != underlay_name_ && row->index != underlay_.index) return;
+  underlay_suspect_ = true;
+  if (message.type == RTM_DELLINK || !row->up) underlay_bounced_ = true;
 }
 
 void Monitor::on_address(const NetlinkMessage& message) {
   const auto row = decode_address(message.payload);
   if (!row) return;
-  if (row->link == underlay_.index) underlay_suspect_ = true;
+  if (row->link == underlay_.index) {
+    underlay_suspect_ = true;
+    if (is_deletion(message)) underlay_bounced_ = true;
+  }
   if (!is_our_link(row->link) || !scope_.network.contains(row->ip)) return;
   foreign(fmt::format("address {}/{} {}", to_string(row->ip), row->bits, verb(message)));
 }
@@ -172,9 +177,10 @@ void Monitor::look_again() {
     }
   }
   if (std::exchange(underlay_suspect_, false)) {
+    const bool bounced = std::exchange(underlay_bounced_, false);
     auto now = read_underlay();
     // Whoever is told looks for himself; a failure to look is his to meet.
-    if (now && *now == underlay_) return;
+    if (now && *now == underlay_ && !bounced) return;
     underlay_ = now ? *std::move(now) : UnderlayState{};
     events_.on_underlay_change();
   }

@@ -30,7 +30,8 @@ class Monitor {
     std::function<void(const std::string& what)> on_foreign_change;
     // News were lost; anything may have changed.
     std::function<void()> on_lost;
-    // The underlay interface came, went, or has another MTU, state or IPv4 address.
+    // The underlay interface came, went, or has another MTU, state or IPv4 address; also if it is
+    // as it was by now: with state or address the kernel dropped routes, and told nobody.
     std::function<void()> on_underlay_change;
   };
   struct Options {
@@ -61,7 +62,7 @@ class Monitor {
 
   void on_readable();
   void on_message(const NetlinkMessage& message);
-  void on_link(NetlinkBytes payload);
+  void on_link(const NetlinkMessage& message);
   void on_address(const NetlinkMessage& message);
   void on_route(const NetlinkMessage& message);
   void on_nexthop(const NetlinkMessage& message);
@@ -86,6 +87,7 @@ class Monitor {
   // Set by news, answered once the queue is empty: then it is the last state that counts.
   bool links_suspect_ = false;
   bool underlay_suspect_ = false;
+  bool underlay_bounced_ = false;  // it was down, gone or without an address
   SubscriptionPtr watch_;
 };
 

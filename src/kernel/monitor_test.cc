@@ -167,6 +167,14 @@ TEST_F(MonitorTest, HearsOfTheUnderlay) {
   EXPECT_EQ(heard_of("ip link set eth0 up"), "underlay\n");
 }
 
+// The kernel has dropped its routes.
+TEST_F(MonitorTest, HearsThatTheUnderlayWasAwayThoughItIsAsItWas) {
+  EXPECT_EQ(heard_of("ip link set eth0 down; ip link set eth0 up"), "underlay\n");
+  EXPECT_EQ(heard_of("ip address del 192.0.2.1/24 dev eth0; ip address add 192.0.2.1/24 dev eth0"),
+            "underlay\n");
+  EXPECT_EQ(heard_of("ip link set eth0 mtu 1300; ip link set eth0 mtu 1500"), "");
+}
+
 TEST_F(MonitorTest, HearsThatTheUnderlayIsGoneAndBack) {
   remove({device(vxlan())});
   heard();

@@ -105,6 +105,22 @@ def test_an_underlay_that_goes_down_and_up_costs_only_the_time_it_was_down(lab):
     ping(one.container, two.container)
 
 
+def test_an_underlay_that_is_up_again_before_anybody_looks_costs_no_route(lab):
+    cluster = Cluster(lab, backend="host-gw").start(containers=True)
+    one, _ = cluster.hosts
+    had = rows(one)
+    for bounce in (
+        ("link set eth0 down", "link set eth0 up"),
+        (f"addr del {one.address}/24 dev eth0", f"addr add {one.address}/24 dev eth0"),
+    ):
+        one.daemon.signal(signal.SIGSTOP)
+        for words in (*bounce, "route replace default via 192.0.2.254"):
+            one.ns.ip(*words.split())
+        assert rows(one) != had, "the kernel dropped no route"
+        one.daemon.signal(signal.SIGCONT)
+        wait_until(lambda: had <= rows(one), lambda: f"{bounce}: {had - rows(one)}", within=WITHIN)
+
+
 def test_a_repair_does_not_repeat_itself(cluster):
     """A row that is mended once is not written again and again: the kernel stays silent."""
     one, _ = cluster.hosts
