@@ -21,7 +21,7 @@ enum class Drop : std::uint8_t {
   out_malformed,  // lengths or offload claims that do not fit the packet
   out_no_peer,    // nobody owns the destination
   out_ttl_expired,
-  out_no_buffer,    // the underlay device's queue is full
+  out_no_buffer,    // the underlay device's queue is full, or stands still
   out_denied,       // a firewall of this host
   out_unreachable,  // the underlay has no route to the peer
   out_failed,

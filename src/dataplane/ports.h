@@ -72,7 +72,7 @@ class TunPort {
 enum class Sent {
   done,
   cannot_cut,   // path MTU, or a device that cannot: send the datagrams one by one
-  no_buffer,    // the device's queue is full
+  no_buffer,    // the device's queue is full, or stands still
   denied,       // by a firewall of this host
   unreachable,  // the underlay has no route
   failed,

@@ -9,8 +9,8 @@
 
 namespace flannel {
 
-// A lane over one queue of a TUN device and one UDP socket, which are not blocking and have the
-// abilities that open_tun and open_udp found.
+// A lane over one queue of a TUN device, which is not blocking, and one UDP socket, whose sends
+// wait for a tenth of a second at most; they have the abilities that open_tun and open_udp found.
 Result<UdpPath::Lane> open_lane(Fd queue, TunAbilities tun, Fd socket, UdpAbilities udp);
 
 }  // namespace flannel

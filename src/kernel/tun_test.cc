@@ -340,6 +340,18 @@ TEST_F(PacketPathTest, ThePortMustBeFreeAndTheAddressOurs) {
   EXPECT_EQ(open_udp({.local = {Ip4::of(192, 0, 2, 77), 8285}}).error().kind, ErrorKind::not_found);
 }
 
+// What waits for an answer to ARP, which nobody gives, fills the buffer for seconds.
+TEST_F(TunTest, ASendThatFindsNoRoomIsGivenUpSoon) {
+  const UdpSocketOptions options{.local = {Ip4::of(192, 0, 2, 1), 8285}, .send_buffer = 1};
+  UdpSockets opened = must(open_udp(options));
+  UdpSocketPort port(std::move(opened.sockets[0]), opened.abilities);
+  const Bytes packet(1400);
+  Sent sent = Sent::done;
+  for (int n = 0; n < 10 && sent == Sent::done; ++n)
+    sent = port.send({Ip4::of(192, 0, 2, 77), 8285}, packet, packet.size());
+  EXPECT_EQ(sent, Sent::no_buffer);
+}
+
 TEST_F(TunTest, SocketsOfAnEarlierRunAreTakenOverIfTheyAreTheRightOnes) {
   const UdpSocketOptions here{.local = {Ip4::of(192, 0, 2, 1), 8285}, .sockets = 2};
   UdpSockets sockets = must(open_udp(here));

@@ -30,7 +30,8 @@ struct UdpSockets {
   std::vector<Fd> sockets;
 };
 
-// Bound sockets, in the network namespace of the calling thread. Less than full offloads is logged
+// Bound sockets, in the network namespace of the calling thread. A send waits while the buffer is
+// full; one that finds no room within 100 ms is Sent::no_buffer. Less than full offloads is logged
 // once. ErrorKind::exists: the port is taken; not_found: the address is none of this host's.
 Result<UdpSockets> open_udp(const UdpSocketOptions& options);
 

@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 
 #include "base/log.h"
 #include "kernel/udp_port.h"
@@ -17,14 +18,19 @@ bool set(const Fd& socket, int level, int option, int value) {
   return ::setsockopt(socket.get(), level, option, &value, sizeof value) == 0;
 }
 
+// A full buffer holds the sender up, and so the queue of the device. But where the underlay stands
+// still (a switch that pauses us, a virtual host that stalls), a thread must come back to be ended.
+constexpr timeval kLongestSend{.tv_sec = 0, .tv_usec = 100'000};
+
 // Beyond the limits of net.core.*mem_max where we may; the kernel doubles what it is given.
-void set_buffers(const Fd& socket, const UdpSocketOptions& options) {
+void set_limits(const Fd& socket, const UdpSocketOptions& options) {
   if (!set(socket, SOL_SOCKET, SO_RCVBUFFORCE, options.receive_buffer)) {
     set(socket, SOL_SOCKET, SO_RCVBUF, options.receive_buffer);
   }
   if (!set(socket, SOL_SOCKET, SO_SNDBUFFORCE, options.send_buffer)) {
     set(socket, SOL_SOCKET, SO_SNDBUF, options.send_buffer);
   }
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &kLongestSend, sizeof kLongestSend);
 }
 
 UdpAbilities ask_offloads(const std::vector<Fd>& sockets, const UdpAbilities& wanted) {
@@ -52,7 +58,7 @@ Result<Fd> open_socket(const UdpSocketOptions& options) {
   if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     return os_error(what);
   }
-  set_buffers(socket, options);
+  set_limits(socket, options);
   return socket;
 }
 
@@ -95,7 +101,7 @@ Result<UdpSockets> resume_udp(std::vector<Fd> sockets, const UdpSocketOptions& o
                   fmt::format("resume UDP port {}: the socket kept is bound to {}",
                               to_string(options.local), to_string(local)));
     }
-    set_buffers(socket, options);
+    set_limits(socket, options);
   }
   UdpSockets resumed{.abilities = ask_offloads(sockets, options.wanted), .sockets = {}};
   resumed.sockets = std::move(sockets);
