@@ -51,6 +51,7 @@ void ChangeRun::carry_out() {
   auto outcomes = socket_.transact(batch);
   for (std::size_t request = 0; request < asked.size(); ++request)
     settle(asked[request], std::move(outcomes[request]));
+  route_networks();
   delete_unused_nexthops();
 }
 
@@ -160,6 +161,25 @@ void ChangeRun::note(const KernelChange& change, const Todo& todo) {
     removal ? in_place_.remove(todo.link, *entry) : in_place_.put(todo.link, *entry);
   } else if (std::holds_alternative<Route>(change.object)) {
     if (todo.form.unused != 0) unused_nexthops_.push_back(todo.form.unused);
+  }
+}
+
+// The kernel makes the route of an address with a new one alone. Where the same network is on
+// another device as well, its route goes before ours, which is there all the same (`exists`).
+void ChangeRun::route_networks() {
+  NetlinkBatch batch;
+  std::vector<std::size_t> asked;
+  for (std::size_t i = 0; i < changes_.size(); ++i) {
+    const auto* address = std::get_if<Address>(&changes_[i].object);
+    if (!address || address->bits == 32 || is_removal(changes_[i]) || !results_[i]) continue;
+    put_network_route(batch, todos_[i].link, *address);
+    asked.push_back(i);
+  }
+  auto outcomes = socket_.transact(batch);
+  for (std::size_t request = 0; request < asked.size(); ++request) {
+    if (outcomes[request] || outcomes[request].error().kind == ErrorKind::exists) continue;
+    const std::string what = "route the network of " + to_string(changes_[asked[request]].object);
+    results_[asked[request]] = Failure(std::move(outcomes[request].error()).during(what));
   }
 }
 

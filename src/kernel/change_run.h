@@ -16,8 +16,8 @@ namespace flannel {
 
 // Carries out changes between which nothing has to be waited for: addresses alone, or neighbours,
 // FDB entries and routes. Next-hop objects come first, in one batch, since the form of a route
-// depends on whether its object could be had; then everything in its order; then the objects that
-// no route names any more.
+// depends on whether its object could be had; then everything in its order; then the routes to the
+// networks of addresses, and the objects that no route names any more.
 class ChangeRun {
  public:
   // All outlive the run. One result for each change.
@@ -39,6 +39,7 @@ class ChangeRun {
   void write(NetlinkBatch& batch, std::size_t i);
   void settle(std::size_t i, Result<void> outcome);
   void note(const KernelChange& change, const Todo& todo);
+  void route_networks();
   void delete_unused_nexthops();
 
   NetlinkSocket& socket_;

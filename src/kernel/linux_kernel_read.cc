@@ -4,6 +4,7 @@
 #include <linux/rtnetlink.h>
 
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <unordered_map>
 #include <utility>
@@ -27,6 +28,13 @@ void fill_in(RouteRow& row, const NexthopRow& nexthop) {
   row.link = nexthop.link;
   row.via = nexthop.via;
   row.onlink = nexthop.onlink;
+}
+
+// The kernel's own route to the network of an address.
+bool is_route_of(const AddressRow& address, const RouteRow& route) {
+  return route.protocol == RTPROT_KERNEL && route.type == RTN_UNICAST &&
+         route.table == RT_TABLE_MAIN && route.to == Cidr4::of(address.ip, address.bits) &&
+         route.link == address.link && route.source == address.ip && !route.via;
 }
 
 // Routes of our protocol that are neither are another daemon's.
@@ -71,9 +79,16 @@ Result<void> LinuxKernel::read_addresses(const LinkRow& link, const Scope& scope
   NetlinkBatch request;
   dump_addresses(request, link.index);
   const auto rows = TRY(dump_rows(socket_, request, decode_address));
+  std::optional<std::vector<RouteRow>> kernels_own;
   for (const AddressRow& row : rows) {
     if (row.link != link.index || !scope.network.contains(row.ip)) continue;
-    state.addresses.push_back({.link = link.name, .ip = row.ip, .bits = row.bits});
+    Address address{.link = link.name, .ip = row.ip, .bits = row.bits};
+    if (row.bits != 32) {
+      if (!kernels_own) kernels_own = TRY(route_rows(socket_, RTPROT_KERNEL));
+      address.routed = std::ranges::any_of(
+          *kernels_own, [&row](const RouteRow& route) { return is_route_of(row, route); });
+    }
+    state.addresses.push_back(std::move(address));
   }
   return {};
 }

@@ -192,6 +192,26 @@ TEST_F(LinuxKernelTest, SetsUpATunDeviceButDoesNotMakeIt) {
   EXPECT_EQ(shell("ip route show dev flannel0"), "10.5.0.0/16 proto 250 linkdown \n");
 }
 
+TEST_F(LinuxKernelTest, TheRouteOfAnAddressComesBackAsTheKernelMadeIt) {
+  shell("ip tuntap add flannel0 mode tun");
+  const Address address{.link = "flannel0", .ip = Ip4::of(10, 5, 1, 0), .bits = 16};
+  put({Link{.name = "flannel0", .kind = TunSettings{}, .mtu = 1472}, address});
+  EXPECT_EQ(read({"flannel0"}).addresses, std::vector{address});
+  const std::string route = shell("ip -d route show 10.5.0.0/16");
+  for (const char* const harm :
+       {"ip route del 10.5.0.0/16", "ip route replace 10.5.0.0/16 via 192.0.2.9",
+        "ip route replace 10.5.0.0/16 dev flannel0 proto kernel scope link src 192.0.2.1"}) {
+    shell(harm);
+    EXPECT_FALSE(read({"flannel0"}).addresses.at(0).routed) << harm;
+    put({address});
+    EXPECT_EQ(shell("ip -d route show 10.5.0.0/16"), route) << harm;
+    EXPECT_TRUE(read({"flannel0"}).addresses.at(0).routed) << harm;
+  }
+  remove({address});
+  shell("ip address add 10.5.9.9/16 dev eth0");
+  EXPECT_EQ(outcome(Op::put, address), "ok") << "the same network on another device";
+}
+
 TEST_F(LinuxKernelTest, ATapDeviceIsNotATunDevice) {
   shell("ip tuntap add flannel0 mode tap");
   EXPECT_EQ(dump(read({"flannel0"})), "");

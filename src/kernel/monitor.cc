@@ -129,7 +129,10 @@ void Monitor::on_route(const NetlinkMessage& message) {
   if (!row || row->table != RT_TABLE_MAIN) return;
   const bool is_marked = row->protocol == kRouteProtocol &&
                          (is_our_link(row->link) || scope_.network.contains(row->to));
-  if (!is_marked && !kernel_.in_place().routes.has(row->to)) return;
+  // That of the udp device's address, which the kernel makes by itself.
+  const bool is_kernels_own = message.type == RTM_NEWROUTE && row->protocol == RTPROT_KERNEL;
+  const bool is_to_network = row->to == scope_.network && !is_kernels_own;
+  if (!is_marked && !is_to_network && !kernel_.in_place().routes.has(row->to)) return;
   foreign(fmt::format("route {} {}", to_string(row->to), verb(message)));
 }
 

@@ -65,6 +65,15 @@ constexpr std::size_t kFlags = offsetof(nlmsghdr, nlmsg_flags);
 constexpr std::size_t kPort = offsetof(nlmsghdr, nlmsg_pid);
 constexpr std::size_t kPayload = sizeof(nlmsghdr);
 
+// They come and go with the addresses of the host.
+void take_if_the_kernels_own(Program& program) {
+  program.load_byte(kPayload + offsetof(rtmsg, rtm_table));
+  program.if_equal(RT_TABLE_MAIN, [&] {
+    program.load_byte(kPayload + offsetof(rtmsg, rtm_protocol));
+    program.if_equal(RTPROT_KERNEL, [&] { program.answer(true); });
+  });
+}
+
 void take_if_ours_or_replacing(Program& program, std::size_t protocol) {
   program.load_byte(kPayload + protocol);
   program.if_equal(kRouteProtocol, [&] { program.answer(true); });
@@ -87,8 +96,10 @@ Result<void> filter_notifications(const Fd& socket, std::uint32_t own_port,
   for (const std::uint16_t type : {RTM_NEWADDR, RTM_DELADDR})
     program.if_equal(htons(type), [&] { program.answer(true); });
   for (const std::uint16_t type : {RTM_NEWROUTE, RTM_DELROUTE}) {
-    program.if_equal(htons(type),
-                     [&] { take_if_ours_or_replacing(program, offsetof(rtmsg, rtm_protocol)); });
+    program.if_equal(htons(type), [&] {
+      take_if_the_kernels_own(program);
+      take_if_ours_or_replacing(program, offsetof(rtmsg, rtm_protocol));
+    });
   }
   for (const std::uint16_t type : {RTM_NEWNEXTHOP, RTM_DELNEXTHOP}) {
     program.if_equal(htons(type),

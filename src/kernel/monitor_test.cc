@@ -77,6 +77,19 @@ TEST_F(MonitorTest, HearsWhatOthersDoToOurRoutes) {
             "route 10.5.9.0/24 changed\n");
 }
 
+TEST_F(MonitorTest, HearsThatTheRouteOfOurAddressIsGone) {
+  shell("ip tuntap add flannel0 mode tun");
+  const Address tun_address{.link = "flannel0", .ip = base(1), .bits = 16};
+  read({"flannel0"});
+  ASSERT_TRUE(monitor_->watch({.link_names = {"flannel0"}, .network = {base(0), 16}}, "eth0"));
+  put({Link{.name = "flannel0", .kind = TunSettings{}, .mtu = 1472}, tun_address});
+  EXPECT_EQ(heard(), "");
+  EXPECT_EQ(heard_of("ip route del 10.5.0.0/16"), "route 10.5.0.0/16 deleted\n");
+  put({tun_address});
+  EXPECT_EQ(heard(), "");
+  EXPECT_EQ(heard_of("ip route replace 10.5.0.0/16 via 192.0.2.9"), "route 10.5.0.0/16 changed\n");
+}
+
 TEST_F(MonitorTest, HearsThatANextHopIsGone) {
   open({.plain_routes = 0});
   listen({});

@@ -119,6 +119,8 @@ void dump_links(NetlinkBatch& batch);
 
 void put_address(NetlinkBatch& batch, int link, const Address& address);  // ip addr replace
 void delete_address(NetlinkBatch& batch, int link, const Address& address);
+// ip route replace NETWORK dev LINK proto kernel scope link src IP, as the kernel makes it
+void put_network_route(NetlinkBatch& batch, int link, const Address& address);
 void dump_addresses(NetlinkBatch& batch, int link);  // IPv4; link 0: of all devices
 
 // ip route replace TO via VIA dev LINK proto 250 [onlink]

@@ -68,6 +68,17 @@ void put_route(NetlinkBatch& batch, int link, const Route& route) {
   put_path(batch, link, route);
 }
 
+void put_network_route(NetlinkBatch& batch, int link, const Address& address) {
+  const Cidr4 network = Cidr4::of(address.ip, address.bits);
+  rtmsg header = route_header(network);
+  header.rtm_protocol = RTPROT_KERNEL;
+  header.rtm_scope = RT_SCOPE_LINK;
+  batch.begin(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, header);
+  batch.put(RTA_DST, network.base);
+  batch.put(RTA_OIF, static_cast<std::uint32_t>(link));
+  batch.put(RTA_PREFSRC, address.ip);
+}
+
 void put_route_by_nexthop(NetlinkBatch& batch, const Cidr4& to, std::uint32_t nexthop) {
   batch.begin(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, route_header(to));
   batch.put(RTA_DST, to.base);

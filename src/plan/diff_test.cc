@@ -175,6 +175,16 @@ TEST(DiffTest, DoubledRoutesAreReducedToTheWishedOne) {
             "remove route 10.5.2.0/24 via 10.5.2.0 dev flannel.1 onlink\n");
 }
 
+TEST(DiffTest, AnAddressWithoutItsRouteIsPutAgain) {
+  NetState have;
+  have.addresses.push_back(
+      {.link = "flannel0", .ip = Ip4::of(10, 5, 1, 0), .bits = 16, .routed = false});
+  NetState want = have;
+  want.addresses[0].routed = true;
+  EXPECT_EQ(text(diff(have, want)), "put addr 10.5.1.0/16 dev flannel0\n");
+  EXPECT_EQ(text(diff(have, {})), "remove addr 10.5.1.0/16 dev flannel0 without its route\n");
+}
+
 TEST(DiffTest, MtuStateAndLearningAreChangedInPlace) {
   for (const auto& change : std::vector<std::function<void(NetState&)>>{
            [](NetState& s) { s.links[0].mtu = 1400; }, [](NetState& s) { s.links[0].up = false; },

@@ -36,7 +36,8 @@ std::string words(const Link& link) {
 }
 
 std::string words(const Address& address) {
-  return fmt::format("addr {}/{} dev {}", to_string(address.ip), address.bits, address.link);
+  return fmt::format("addr {}/{} dev {}{}", to_string(address.ip), address.bits, address.link,
+                     address.routed ? "" : " without its route");
 }
 
 std::string words(const Neighbour& neighbour) {

@@ -51,6 +51,9 @@ struct Address {
   std::string link;
   Ip4 ip;
   std::uint8_t bits = 32;
+  // With the route to its network that Linux makes along with it (none for a /32), and which others
+  // can take away alone.
+  bool routed = true;
   bool operator==(const Address&) const = default;
 };
 

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from lab import wait_until
-from lab.cluster import Cluster
+from lab.cluster import NETWORK, Cluster
 from lab.overlay import base, rows, subnet, vtep_mac
 from lab.traffic import ping
 
@@ -81,6 +81,22 @@ def test_a_deleted_host_gw_route_is_mended_within_two_seconds(lab):
         one.daemon.signal(signal.SIGCONT)
         wait_until(lambda: rows(one) == had, lambda: f"{damage}: {rows(one)}", within=WITHIN)
         ping(one.container, two.container)
+
+
+def test_the_route_of_the_udp_device_is_mended_within_two_seconds(lab):
+    one, two = Cluster(lab, backend="udp").start(containers=True).hosts
+    had = one.ns.ip("route", "show", NETWORK)
+    for damage in ("del {}", "replace {} via 192.0.2.200"):
+        one.daemon.signal(signal.SIGSTOP)
+        one.ns.ip("route", *damage.format(NETWORK).split())
+        assert one.ns.ip("route", "show", NETWORK) != had
+        one.daemon.signal(signal.SIGCONT)
+        wait_until(lambda: one.ns.ip("route", "show", NETWORK) == had, damage, within=WITHIN)
+        ping(one.container, two.container)
+    one.daemon.stop()
+    one.ns.ip("route", "del", NETWORK)
+    one.daemon.start().wait_ready()
+    assert one.ns.ip("route", "show", NETWORK) == had
 
 
 def test_a_foreign_route_for_another_subnet_is_left_alone(cluster):

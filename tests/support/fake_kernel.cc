@@ -96,8 +96,14 @@ Result<void> FakeKernel::put(const Link& link) {
 
 Result<void> FakeKernel::put(const Address& address) {
   if (auto device = need_device(address.link); !device) return device;
-  const auto& all = state_.addresses;
-  if (std::find(all.begin(), all.end(), address) == all.end()) state_.addresses.push_back(address);
+  auto& all = state_.addresses;
+  const auto there =
+      std::ranges::find(all, key_of(address), [](const Address& other) { return key_of(other); });
+  if (there == all.end()) {
+    all.push_back(address);
+  } else {
+    *there = address;
+  }
   return {};
 }
 
