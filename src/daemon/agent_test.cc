@@ -30,6 +30,7 @@ TEST_F(AgentTest, AUdpPacketPathGetsADeviceAndTheTableOfPeers) {
   EXPECT_EQ(path_.tables[0]->host(), (OverlayHost{.subnet = own.subnet.v4,
                                                   .tunnel_address = own.subnet.v4.base,
                                                   .mtu = 1472,
+                                                  .network = *Cidr4::parse("10.5.0.0/16"),
                                                   .accept_any = false}));
   EXPECT_EQ(*path_.tables[0]->find(Ip4::of(10, 5, 9, 1)), (Endpoint4{Ip4::of(192, 0, 2, 9), 8285}));
   EXPECT_EQ(path_.tables[0]->find(own.subnet.v4.base), nullptr) << "we are no peer of ours";

@@ -157,6 +157,7 @@ void Overlay::publish_table() {
         std::make_shared<ForwardTable>(OverlayHost{.subnet = own_->subnet.v4,
                                                    .tunnel_address = own_->subnet.v4.base,
                                                    .mtu = settings.mtu,
+                                                   .network = network_,
                                                    .accept_any = settings.accept_any},
                                        peers));
   });

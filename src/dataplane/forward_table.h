@@ -13,6 +13,7 @@ struct OverlayHost {
   Cidr4 subnet;             // what is ours to receive
   Ip4 tunnel_address = {};  // of the TUN device; ICMP errors come from it
   std::uint32_t mtu = 0;    // of the TUN device
+  Cidr4 network = {};       // of all hosts; they all hear its first and last address
   bool accept_any = false;  // peers may send from another address than the one they announce (NAT)
 
   bool operator==(const OverlayHost&) const = default;

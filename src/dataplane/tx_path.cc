@@ -12,6 +12,11 @@ constexpr int kReadBudget = 64;
 // Upstream's for "net unreachable". It only has to reach a container of this host.
 constexpr std::uint8_t kIcmpTtl = 8;
 
+// RFC 1122, 3.2.2: no error answers a broadcast.
+bool is_to_all(Ip4 destination, const Cidr4& network) {
+  return destination == network.base || destination == network.last();
+}
+
 }  // namespace
 
 TxPath::TxPath(TunPort& tun, UdpPort& udp, PathTallies& tallies)
@@ -59,6 +64,7 @@ void TxPath::finish(const ForwardTable& table, TimePoint now) {
     send_next(table, now);
   batcher_.flush(now);
 }
+
 void TxPath::forward(ByteSpan packet, const Offload& offload, const ForwardTable& table,
                      TimePoint now) {
   const auto ip = Ip4Header::parse(packet);
@@ -67,6 +73,7 @@ void TxPath::forward(ByteSpan packet, const Offload& offload, const ForwardTable
   const Endpoint4* peer = table.find(ip->destination);
   if (peer == nullptr) {
     tallies_[Drop::out_no_peer].add();
+    if (is_to_all(ip->destination, table.host().network)) return;
     return answer(IcmpError::net_unreachable, packet, table, now);
   }
   if (ip->ttl <= 1) {

@@ -51,6 +51,7 @@ class TxPathTest : public testing::Test {
       {.subnet = *Cidr4::parse("10.5.1.0/24"),
        .tunnel_address = Ip4::of(10, 5, 1, 0),
        .mtu = 1472,
+       .network = *Cidr4::parse("10.5.0.0/16"),
        .accept_any = false},
       {{*Cidr4::parse("10.5.2.0/24"), kPeer2}, {*Cidr4::parse("10.5.3.0/24"), kPeer3}}};
   std::vector<Bytes> datagrams_;
@@ -183,6 +184,15 @@ TEST_F(TxPathTest, AnUnknownDestinationIsUnreachable) {
   EXPECT_EQ(slow::get16(answer, 20), 0x0300u) << "destination unreachable, net";
   EXPECT_TRUE(std::equal(answer.begin() + 28, answer.end(), packet.begin()));
   EXPECT_EQ(answer.size(), 56u);
+}
+
+TEST_F(TxPathTest, WhatIsForAllHostsOfTheNetworkIsNotAnswered) {
+  for (const std::uint32_t all : {0x0a05ffffu, 0x0a050000u}) {
+    tun_.host_sends(slow::udp_packet({.destination = all}, Bytes(8)));
+  }
+  EXPECT_EQ(sent(), "");
+  EXPECT_EQ(dropped(Drop::out_no_peer), 2u);
+  EXPECT_TRUE(tun_.take_written().empty());
 }
 
 TEST_F(TxPathTest, TheLastHopIsAnswered) {
