@@ -40,9 +40,7 @@ std::optional<Drop> refuse_datagram(ByteView datagram, const Ip4Header& ip, Ip4 
   const Endpoint4* owner = table.find(ip.source);
   if (owner == nullptr || host.subnet.contains(ip.source)) return Drop::in_unknown_source;
   if (owner->ip != from && !host.accept_any) return Drop::in_wrong_sender;
-  if (!host.subnet.contains(ip.destination) && ip.destination != host.tunnel_address) {
-    return Drop::in_not_for_us;
-  }
+  if (!host.subnet.contains(ip.destination)) return Drop::in_not_for_us;
   if (ip.ttl <= 1) return Drop::in_ttl_expired;
   return std::nullopt;
 }

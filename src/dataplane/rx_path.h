@@ -20,10 +20,8 @@ class RxPath {
   // The arguments outlive the path; `tallies` is written by this path alone.
   RxPath(UdpPort& udp, TunPort& tun, PathTallies& tallies);
 
-  // Handles what has arrived; false: nothing had.
+  // Handles what has arrived and leaves nothing behind; false: nothing had.
   bool step(const ForwardTable& table, TimePoint now);
-  // A step leaves nothing behind.
-  void finish(const ForwardTable&, TimePoint) {}
 
  private:
   void accept(ByteSpan datagram, Ip4 from, const ForwardTable& table, TimePoint now);

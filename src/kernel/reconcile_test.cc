@@ -92,7 +92,7 @@ TEST_F(ReconcileTest, PeersLeaveNothingBehind) {
   wish_peers(2, 300);
   expect_mended();
   for (unsigned number = 2; number < 302; ++number)
-    reconciler_->remove_peer(route(number).to, now_);
+    reconciler_->set_peers({{route(number).to, {}}}, now_);
   peers_ = {};
   EXPECT_EQ(shell("ip route show proto 250; ip nexthop; ip neigh show dev flannel.1; bridge fdb "
                   "show dev flannel.1"),

@@ -7,25 +7,11 @@
 #include <cerrno>
 
 #include "base/fd.h"
-#include "base/file.h"
-#include "base/parse.h"
 
 namespace flannel {
-namespace {
-
-std::string path_of(const std::string& name) {
-  return "/proc/sys/" + name;
-}
-
-}  // namespace
-
-Result<std::string> read_sysctl(const std::string& name) {
-  const std::string text = TRY(read_file(path_of(name)));
-  return std::string(trim(text));
-}
 
 Result<void> write_sysctl(const std::string& name, std::string_view value) {
-  const std::string path = path_of(name);
+  const std::string path = "/proc/sys/" + name;
   const Fd fd{::open(path.c_str(), O_WRONLY | O_CLOEXEC)};
   if (!fd) return os_error("open " + path);
   ssize_t written = 0;

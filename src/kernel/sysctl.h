@@ -11,7 +11,6 @@ namespace flannel {
 
 // `name` with slashes, since device names have dots: "net/ipv4/conf/flannel.1/forwarding".
 // ErrorKind::not_found: this kernel or device has no such value.
-Result<std::string> read_sysctl(const std::string& name);  // without its newline
 Result<void> write_sysctl(const std::string& name, std::string_view value);
 
 }  // namespace flannel

@@ -79,14 +79,6 @@ void Reconciler::set_host(Scope scope, NetState host) {
     pending_.mark(change, last_sync_);
 }
 
-void Reconciler::set_peer(const Cidr4& peer, NetState state, TimePoint now) {
-  change_peers({{peer, std::move(state)}}, now);
-}
-
-void Reconciler::remove_peer(const Cidr4& peer, TimePoint now) {
-  change_peers({{peer, {}}}, now);
-}
-
 void Reconciler::set_peers(std::vector<std::pair<Cidr4, NetState>> peers, TimePoint now) {
   Wish::Claims claims;
   claims.reserve(peers.size());

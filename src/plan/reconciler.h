@@ -31,12 +31,10 @@ class Reconciler {
   // `kernel` outlives the reconciler.
   explicit Reconciler(Kernel& kernel) : kernel_(kernel) {}
 
-  // The wish. Nothing touches the kernel before the first sync(); afterwards set_peer and
-  // remove_peer apply their own difference at once, and set_host needs a sync() or tick().
-  // A device that is no longer in the scope of set_host() is removed if it was in it before.
+  // The wish. Nothing touches the kernel before the first sync(); afterwards set_peers applies its
+  // own difference at once, and set_host needs a sync() or tick(). A device that is no longer in
+  // the scope of set_host() is removed if it was in it before.
   void set_host(Scope scope, NetState host);
-  void set_peer(const Cidr4& peer, NetState state, TimePoint now);
-  void remove_peer(const Cidr4& peer, TimePoint now);
   // Many at once, one batch; an empty state is none.
   void set_peers(std::vector<std::pair<Cidr4, NetState>> peers, TimePoint now);
 

@@ -122,7 +122,7 @@ TEST_F(ReconcilerTest, AnAddressOutsideOfTheNewNetworkGoesAlthoughReadingDoesNot
 TEST_F(ReconcilerTest, AChangeOfBackendRemovesTheDeviceThatIsWishedNoLonger) {
   start({2});
   reconciler.set_host({.link_names = {}, .network = kScope.network}, {});
-  reconciler.set_peer(subnet(2), direct_route(2, host_ip(2)), now);
+  set_peer(subnet(2), direct_route(2, host_ip(2)));
   pass(milliseconds(100));
   EXPECT_EQ(kernel.dump(), "route 10.5.2.0/24 via 192.0.2.2 dev eth0\n");
   EXPECT_TRUE(reconciler.unmet().empty());
@@ -157,7 +157,7 @@ TEST_F(ReconcilerTest, AFailedObjectOfADeviceThatVanishedIsNotTriedWithoutIt) {
 TEST_F(ReconcilerTest, ADeviceOfAnotherKindWithOurNameIsNamedAndNothingIsPutOnIt) {
   kernel.add_foreign_device("flannel.1");
   start({2});
-  reconciler.set_peer(subnet(3), peer(3), now);
+  set_peer(subnet(3), peer(3));
   pass(seconds(60));
   EXPECT_EQ(kernel.dump(), "");
   EXPECT_EQ(reconciler.unmet(),
@@ -249,7 +249,7 @@ TEST_F(ReconcilerTest, AFailedFirstReadIsRetriedToo) {
   kernel.refuse_reads({ErrorKind::exhausted, "No buffer space available"});
   reconciler.set_host(kScope, device());
   EXPECT_FALSE(reconciler.sync(now));
-  reconciler.set_peer(subnet(2), peer(2), now);
+  set_peer(subnet(2), peer(2));
   EXPECT_EQ(kernel.batches(), 0);
   kernel.heal();
   pass(milliseconds(100));

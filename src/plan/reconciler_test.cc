@@ -10,8 +10,8 @@ namespace {
 
 TEST_F(ReconcilerTest, NothingTouchesTheKernelBeforeTheFirstSync) {
   reconciler.set_host(kScope, device());
-  reconciler.set_peer(subnet(2), peer(2), now);
-  reconciler.remove_peer(subnet(3), now);
+  set_peer(subnet(2), peer(2));
+  remove_peer(subnet(3));
   reconciler.suspect(now);
   reconciler.tick(now);
   EXPECT_EQ(reconciler.next_wakeup(), kNever);
@@ -45,14 +45,14 @@ TEST_F(ReconcilerTest, ARestartAdoptsWhatIsRightAndRemovesPeersThatVanished) {
 TEST_F(ReconcilerTest, AnEventForOnePeerTouchesOnlyItsObjectsAndReadsNothing) {
   start({2, 3, 4, 5});
   const int reads = kernel.reads();
-  reconciler.set_peer(subnet(6), peer(6), now);
+  set_peer(subnet(6), peer(6));
   EXPECT_EQ(kernel.take_log(),
             "put neigh 10.5.6.0 dev flannel.1 lladdr 02:00:00:00:00:06 nud permanent\n"
             "put fdb 02:00:00:00:00:06 dev flannel.1 dst 192.0.2.6 self permanent\n"
             "put route 10.5.6.0/24 via 10.5.6.0 dev flannel.1 onlink\n");
-  reconciler.set_peer(subnet(6), peer(6), now);
+  set_peer(subnet(6), peer(6));
   EXPECT_EQ(kernel.take_log(), "") << "a renewal is no change";
-  reconciler.remove_peer(subnet(6), now);
+  remove_peer(subnet(6));
   EXPECT_EQ(kernel.take_log(),
             "remove route 10.5.6.0/24 via 10.5.6.0 dev flannel.1 onlink\n"
             "remove fdb 02:00:00:00:00:06 dev flannel.1 dst 192.0.2.6 self permanent\n"
@@ -75,32 +75,32 @@ TEST_F(ReconcilerTest, ManyPeersAreOneBatch) {
 
 TEST_F(ReconcilerTest, APeerWithANewMacLeavesNothingOfTheOldOne) {
   start({2, 3});
-  reconciler.set_peer(subnet(2), peer(2, 9), now);
+  set_peer(subnet(2), peer(2, 9));
   EXPECT_EQ(kernel.dump(), dump(together({device(), peer(2, 9), peer(3)})));
 }
 
 TEST_F(ReconcilerTest, APeerThatBecomesDirectlyReachableIsReroutedBeforeTheTunnelGoes) {
   start({2});
-  reconciler.set_peer(subnet(2), direct_route(2, host_ip(2)), now);
+  set_peer(subnet(2), direct_route(2, host_ip(2)));
   EXPECT_EQ(kernel.take_log(),
             "put route 10.5.2.0/24 via 192.0.2.2 dev eth0\n"
             "remove fdb 02:00:00:00:00:02 dev flannel.1 dst 192.0.2.2 self permanent\n"
             "remove neigh 10.5.2.0 dev flannel.1 lladdr 02:00:00:00:00:02 nud permanent\n");
-  reconciler.set_peer(subnet(2), peer(2), now);
+  set_peer(subnet(2), peer(2));
   EXPECT_EQ(kernel.dump(), dump(together({device(), peer(2)})));
 }
 
 TEST_F(ReconcilerTest, WhatTwoSubnetsOfOneHostShareStaysUntilTheLastIsGone) {
   start({});
-  reconciler.set_peer(subnet(2), peer(2, 9), now);
-  reconciler.set_peer(subnet(3), peer(3, 9), now);
+  set_peer(subnet(2), peer(2, 9));
+  set_peer(subnet(3), peer(3, 9));
   EXPECT_EQ(kernel.state().fdb.size(), 1u);
   kernel.take_log();
-  reconciler.remove_peer(subnet(2), now);
+  remove_peer(subnet(2));
   EXPECT_EQ(kernel.take_log(),
             "remove route 10.5.2.0/24 via 10.5.2.0 dev flannel.1 onlink\n"
             "remove neigh 10.5.2.0 dev flannel.1 lladdr 02:00:00:00:00:09 nud permanent\n");
-  reconciler.remove_peer(subnet(3), now);
+  remove_peer(subnet(3));
   EXPECT_EQ(kernel.dump(), dump(device()));
 }
 
@@ -108,8 +108,8 @@ TEST_F(ReconcilerTest, OfTwoHostsWithOneMacTheLowerSubnetHasItAndTheOtherIsNamed
   start({});
   NetState clone = peer(3, 9);
   clone.fdb[0].remote = host_ip(77);
-  reconciler.set_peer(subnet(3), clone, now);
-  reconciler.set_peer(subnet(2), peer(2, 9), now);
+  set_peer(subnet(3), clone);
+  set_peer(subnet(2), peer(2, 9));
   EXPECT_EQ(kernel.state().fdb, peer(2, 9).fdb);
   EXPECT_EQ(reconciler.unmet().at(to_string(KernelObject(clone.fdb[0]))),
             "wished by 10.5.3.0/24, but 10.5.2.0/24 wishes fdb 02:00:00:00:00:09 dev flannel.1 dst "
@@ -117,7 +117,7 @@ TEST_F(ReconcilerTest, OfTwoHostsWithOneMacTheLowerSubnetHasItAndTheOtherIsNamed
   kernel.take_log();
   ASSERT_TRUE(reconciler.sync(now));
   EXPECT_EQ(kernel.take_log(), "") << "the two must not replace each other for ever";
-  reconciler.remove_peer(subnet(2), now);
+  remove_peer(subnet(2));
   EXPECT_EQ(kernel.state().fdb, clone.fdb);
   EXPECT_TRUE(reconciler.unmet().empty());
 }
@@ -146,7 +146,7 @@ TEST_F(ReconcilerTest, AFailedObjectIsNamedAndBlocksNoOther) {
 TEST_F(ReconcilerTest, AFailedObjectIsTriedAfterDoublingPausesUpToHalfAMinute) {
   start({2});
   kernel.refuse("route 10.5.3.0", kRefused);
-  reconciler.set_peer(subnet(3), peer(3), now);
+  set_peer(subnet(3), peer(3));
   std::vector<Duration> pauses;
   TimePoint last = now;
   for (int i = 0; i < 9; ++i) {
@@ -171,14 +171,14 @@ TEST_F(ReconcilerTest, AFailedObjectIsTriedAfterDoublingPausesUpToHalfAMinute) {
 
 TEST_F(ReconcilerTest, AnotherWishForAFailedObjectIsTriedAtOnceWithShortPausesAgain) {
   start({});
-  reconciler.set_peer(subnet(2), direct_route(2, Ip4::of(203, 0, 113, 9)), now);
+  set_peer(subnet(2), direct_route(2, Ip4::of(203, 0, 113, 9)));
   EXPECT_EQ(reconciler.unmet(),
             (std::map<std::string, std::string>{
                 {"route 10.5.2.0/24 via 203.0.113.9 dev eth0", "Nexthop has invalid gateway"}}));
   pass(seconds(20));
-  reconciler.set_peer(subnet(2), direct_route(2, Ip4::of(203, 0, 113, 8)), now);
+  set_peer(subnet(2), direct_route(2, Ip4::of(203, 0, 113, 8)));
   EXPECT_EQ(reconciler.next_wakeup(), now + milliseconds(100));
-  reconciler.set_peer(subnet(2), direct_route(2, host_ip(2)), now);
+  set_peer(subnet(2), direct_route(2, host_ip(2)));
   EXPECT_TRUE(reconciler.unmet().empty());
   EXPECT_EQ(kernel.state().routes, direct_route(2, host_ip(2)).routes);
 }
@@ -186,7 +186,7 @@ TEST_F(ReconcilerTest, AnotherWishForAFailedObjectIsTriedAtOnceWithShortPausesAg
 TEST_F(ReconcilerTest, AFailedRemovalIsNamedAndRetried) {
   start({2});
   kernel.refuse("route 10.5.2.0", kRefused);
-  reconciler.remove_peer(subnet(2), now);
+  remove_peer(subnet(2));
   EXPECT_EQ(reconciler.unmet().count("remove route 10.5.2.0/24 via 10.5.2.0 dev flannel.1 onlink"),
             1u);
   kernel.heal();
@@ -197,10 +197,10 @@ TEST_F(ReconcilerTest, AFailedRemovalIsNamedAndRetried) {
 TEST_F(ReconcilerTest, APeerThatGoesAfterItsNewRouteFailedLeavesNotTheOldOne) {
   start({2});
   kernel.refuse("via 203.0.113.9", kRefused);
-  reconciler.set_peer(subnet(2), direct_route(2, Ip4::of(203, 0, 113, 9)), now);
+  set_peer(subnet(2), direct_route(2, Ip4::of(203, 0, 113, 9)));
   EXPECT_EQ(kernel.state().routes, peer(2).routes) << "the old route serves until the new one is";
   kernel.heal();
-  reconciler.remove_peer(subnet(2), now);
+  remove_peer(subnet(2));
   pass(milliseconds(100));
   EXPECT_EQ(kernel.dump(), dump(device()));
 }

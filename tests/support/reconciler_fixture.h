@@ -75,10 +75,15 @@ class ReconcilerTest : public testing::Test {
   void start(const std::vector<std::uint8_t>& peers) {
     reconciler.set_host(kScope, device());
     for (const auto n : peers)
-      reconciler.set_peer(subnet(n), peer(n), now);
+      set_peer(subnet(n), peer(n));
     ASSERT_TRUE(reconciler.sync(now));
     kernel.take_log();
   }
+
+  void set_peer(const Cidr4& peer, NetState state) {
+    reconciler.set_peers({{peer, std::move(state)}}, now);
+  }
+  void remove_peer(const Cidr4& peer) { set_peer(peer, {}); }
 
   // Lets time pass; the reconciler is woken whenever it asked to be.
   void pass(Duration time) {
