@@ -68,15 +68,20 @@ void log_missing(const TunDevice& device) {
                {{"device", device.name}, {"has", to_string(device.abilities)}});
 }
 
-// An ICMP error of ours comes out of the device with the device's own address as its source, which
-// Linux takes for forged (seen on 6.18: no answer to an expired TTL, and none of upstream's "net
-// unreachable" ever arrived). The packet path lets nobody else send from that address.
-void accept_own_answers(const std::string& name) {
-  const auto done = write_sysctl("net/ipv4/conf/" + name + "/accept_local", "1");
-  if (!done) {
-    log::warning("ICMP errors of the packet path will not reach this host's containers",
-                 {{"why", done.error().text}});
-  }
+void allow(const std::string& name, const std::string& setting, const char* otherwise) {
+  const auto done = write_sysctl("net/ipv4/conf/" + name + "/" + setting, "1");
+  if (!done) log::warning(otherwise, {{"why", done.error().text}});
+}
+
+void allow_what_we_need(const std::string& name) {
+  // An ICMP error of ours comes out of the device with the device's own address as its source,
+  // which Linux takes for forged (seen on 6.18: no answer to an expired TTL, and none of upstream's
+  // "net unreachable" ever arrived). The packet path lets nobody else send from that address.
+  allow(name, "accept_local",
+        "ICMP errors of the packet path will not reach this host's containers");
+  // The address of a new lease lies in the network of the old one's, and would go with it.
+  allow(name, "promote_secondaries",
+        "a change of the subnet will cost the device its address for up to a minute");
 }
 
 // The kernel asks for CAP_NET_ADMIN only where a device has an owner and he is another: without one
@@ -108,7 +113,7 @@ Result<TunDevice> attach(const std::string& name, const TunOptions& options, boo
   device.abilities = ask_offloads(device.queues.front().get(), options.wanted);
   const auto persistent = set_persistent(device, options.persistent);
   if (!persistent) return tl::unexpected(persistent.error());
-  accept_own_answers(name);
+  allow_what_we_need(name);
   log_missing(device);
   return device;
 }

@@ -78,6 +78,13 @@ TEST_F(TunTest, AdoptsThePersistentDeviceOfAnEarlierRun) {
   EXPECT_THROW(shell("ip link show flannel0"), std::runtime_error);
 }
 
+TEST_F(TunTest, AnAddressStaysWhenTheOneBeforeItGoes) {
+  const TunDevice device = must(open_tun({}));
+  shell("ip addr add 10.5.7.0/16 dev flannel0; ip addr add 10.5.1.0/16 dev flannel0");
+  shell("ip addr del 10.5.7.0/16 dev flannel0");
+  EXPECT_NE(shell("ip addr show flannel0").find("10.5.1.0/16"), std::string::npos);
+}
+
 TEST_F(TunTest, OfWhatEarlierRunsLeftTakesTheDeviceOfItsNetwork) {
   const Cidr4 network = *Cidr4::parse("10.5.0.0/16");
   must(open_tun({.persistent = true}));
