@@ -130,8 +130,9 @@ class Registry {
   // old one behind. ErrorKind::conflict: somebody changed or removed it.
   virtual void replace_if_unchanged(Record seen, std::string value, Ttl ttl, Reply<Held> reply) = 0;
 
-  // Extends the life of the record without changing it, if it is still as it was seen.
-  // Watchers of other hosts see nothing. ErrorKind::conflict as above.
+  // Extends the life of the record to `ttl` without changing it, if it is still as it was seen.
+  // Watchers of other hosts see nothing; of a record from an earlier run that had another TTL they
+  // may see it put once more as it was. ErrorKind::conflict as above.
   virtual void renew_if_unchanged(Record seen, Ttl ttl, Reply<Held> reply) = 0;
 
   // Deletes the record if it is still as it was seen. ErrorKind::conflict as above.

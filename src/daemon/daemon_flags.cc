@@ -32,8 +32,7 @@ void DaemonFlags::define_network(Flags& flags) {
              .help = "minutes before its end at which the lease is renewed, 1 to 1439"},
             renew_margin_minutes);
   flags.add({.name = "subnet-lease-ttl",
-             .help = "seconds that the lease lives without renewal, 10 to 31536000; mostly for "
-                     "tests"},
+             .help = "seconds that the lease lives without renewal, 10 to 31536000"},
             lease_ttl_seconds);
   flags.add(
       {.name = "on-subnet-loss",

@@ -4,6 +4,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "base/log.h"
 #include "registry/etcd3/calls.h"
 #include "registry/etcd3/etcd_watch.h"
 #include "registry/etcd3/keep_alive.h"
@@ -88,17 +89,17 @@ class EtcdRegistry final : public Registry {
               });
   }
 
-  void renew_if_unchanged(Record seen, Ttl, Reply<Held> reply) override {
+  void renew_if_unchanged(Record seen, Ttl ttl, Reply<Held> reply) override {
     EtcdCommit look{.deed = EtcdCommit::Deed::look,
                     .key = keys_.subnet(seen.key),
                     .seen = seen.revision,
                     .seen_value = seen.value};
     auto answer = naming("renew " + look.key, std::move(reply));
     etcd_commit(*connection_, std::move(look),
-                [this, seen, answer = std::move(answer)](const Result<Revision>& unchanged) {
+                [this, seen, ttl, answer = std::move(answer)](const Result<Revision>& unchanged) {
                   if (!unchanged) return answer(Failure(unchanged.error()));
                   if (seen.hold == 0) return answer(Held{seen.revision, 0, {}});
-                  extend(seen, answer);
+                  extend(seen, ttl, answer);
                 });
   }
 
@@ -134,14 +135,21 @@ class EtcdRegistry final : public Registry {
     });
   }
 
-  // `hold` if it is there and lives, else a new one.
+  // `hold` if it is there, lives and has the TTL that is wanted, else a new one.
   void kept_hold(std::int64_t hold, Ttl ttl, std::function<void(Result<Hold>)> done) {
     if (hold == 0 || !ttl) return new_hold(ttl, std::move(done));
     keep_alive_.keep(hold, [this, hold, ttl, done = std::move(done)](const Result<seconds>& left) {
       if (!left) return done(Failure(left.error()));
-      if (left->count() == 0) return new_hold(ttl, done);
+      if (left->count() == 0 || has_another_ttl(hold, *left, *ttl)) return new_hold(ttl, done);
       done(Hold{hold, *left, false});
     });
+  }
+
+  // The TTL of an etcd lease is settled when it is granted. One of an earlier run, of upstream's or
+  // of flannelctl's may have another than what this run is to use. For one granted here etcd may
+  // have raised it, and would again.
+  bool has_another_ttl(std::int64_t hold, seconds granted, seconds wanted) const {
+    return !own_leases_.contains(hold) && std::chrono::abs(granted - wanted) > seconds(1);
   }
 
   void put(EtcdCommit commit, const Result<Hold>& hold, Reply<Held> answer) {
@@ -162,11 +170,30 @@ class EtcdRegistry final : public Registry {
                 });
   }
 
-  void extend(const Record& seen, const Reply<Held>& answer) {
-    keep_alive_.keep(seen.hold, [seen, answer](const Result<seconds>& left) {
+  void extend(const Record& seen, Ttl ttl, const Reply<Held>& answer) {
+    keep_alive_.keep(seen.hold, [this, seen, ttl, answer](const Result<seconds>& left) {
       if (!left) return answer(Failure(left.error()));
       if (left->count() == 0) return answer(fail(ErrorKind::conflict, "it has expired"));
-      answer(Held{seen.revision, seen.hold, *left});
+      const Held kept{seen.revision, seen.hold, *left};
+      if (!ttl || !has_another_ttl(seen.hold, *left, *ttl)) return answer(kept);
+      change_ttl(seen, ttl, kept, answer);
+    });
+  }
+
+  // The same value under a new lease, in one step: the record is never without one. If that fails
+  // it still lives by the old one, which has just been kept alive.
+  void change_ttl(const Record& seen, Ttl ttl, const Held& kept, const Reply<Held>& answer) {
+    EtcdCommit commit{.key = keys_.subnet(seen.key),
+                      .seen = seen.revision,
+                      .seen_value = seen.value,
+                      .value = seen.value};
+    new_hold(ttl, [this, commit = std::move(commit), kept, answer](const Result<Hold>& hold) {
+      put(commit, hold, [key = commit.key, kept, answer](Result<Held> moved) {
+        if (moved || moved.error().kind == ErrorKind::conflict) return answer(std::move(moved));
+        log::warning("the lease keeps the TTL that it was created with",
+                     {{"key", key}, {"why", moved.error().text}});
+        answer(kept);
+      });
     });
   }
 

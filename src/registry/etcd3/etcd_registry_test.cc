@@ -52,6 +52,12 @@ class EtcdTest : public ::testing::Test {
     return session->snapshot().value();
   }
 
+  // As upstream or an operator would; the id as etcdctl writes it.
+  std::string grant(int ttl) {
+    const std::string granted = etcd->ctl({"lease", "grant", std::to_string(ttl)}).value();
+    return granted.substr(6, granted.find(' ', 6) - 6);  // "lease ID granted with..."
+  }
+
   int lease_count() {
     const std::string list = etcd->ctl({"lease", "list"}).value();  // "found 2 leases\n..."
     return std::stoi(list.substr(list.find(' ')));
@@ -124,24 +130,52 @@ TEST_F(EtcdTest, ALeaseThatNothingLivesByIsFoundByTheNextList) {
 }
 
 TEST_F(EtcdTest, ALeaseThatUpstreamGrantedIsKeptAlive) {
-  const std::string granted = etcd->ctl({"lease", "grant", "600"}).value();  // "lease ID granted..
-  const std::string id = granted.substr(6, granted.find(' ', 6) - 6);
+  const std::string id = grant(600);
   ASSERT_TRUE(etcd->ctl({"put", "--lease", id, kSubnets + kOne, "theirs"}));
   const Record theirs = session->snapshot().value().records.at(0);
   EXPECT_EQ(fmt::format("{:016x}", theirs.hold), id);
-  const Held renewed = session->renew(theirs, kDay).value();
-  EXPECT_EQ(renewed.ttl, seconds(600)) << "its own time, not what we would have asked for";
-  const Held replaced = session->replace(theirs, "ours", kDay).value();
+  const Held renewed = session->renew(theirs, seconds(600)).value();
+  EXPECT_EQ(renewed.revision, theirs.revision);
+  EXPECT_EQ(renewed.hold, theirs.hold);
+  const Held replaced = session->replace(theirs, "ours", seconds(600)).value();
   EXPECT_EQ(replaced.hold, theirs.hold);
   ASSERT_TRUE(session->release(record_of(kOne, "ours", replaced)));
   ASSERT_TRUE(session->snapshot());
   EXPECT_EQ(lease_count(), 1) << "another key may be attached to it";
 }
 
+// --subnet-lease-ttl was changed, and the agent started again.
+TEST_F(EtcdTest, ARecordOfAnEarlierRunTakesTheTtlOfThisOne) {
+  const Held first = session->create(kOne, "one", seconds(600)).value();
+  WatchLog watch(*session, first.revision, loop);
+  const auto second_run = open({etcd->url()});
+  const Held renewed = second_run->renew(record_of(kOne, "one", first), kDay).value();
+  EXPECT_EQ(renewed.ttl, kDay);
+  EXPECT_NE(renewed.hold, first.hold);
+  EXPECT_EQ(second_run->renew(record_of(kOne, "one", renewed), kDay)->revision, renewed.revision);
+  ASSERT_TRUE(etcd->ctl({"lease", "revoke", fmt::format("{:x}", first.hold)}));
+  EXPECT_EQ(session->snapshot().value().records.at(0), record_of(kOne, "one", renewed));
+
+  const auto third_run = open({etcd->url()});
+  const Held replaced =
+      third_run->replace(record_of(kOne, "one", renewed), "two", seconds(600)).value();
+  EXPECT_EQ(replaced.ttl, seconds(600));
+  ASSERT_TRUE(watch.hears("two"));
+  EXPECT_EQ(watch.text(), "put " + kOne + "=one\n|\nput " + kOne + "=two\n|\n");
+}
+
+// Asked for no time at all, etcd grants its shortest.
+TEST_F(EtcdTest, ATtlThatEtcdRaisedIsNotAskedForAtEachRenewal) {
+  const Held held = session->create(kOne, "one", seconds(600)).value();
+  session = open({etcd->url()});
+  const Held raised = session->renew(record_of(kOne, "one", held), seconds(0)).value();
+  EXPECT_GT(raised.ttl, seconds(1));
+  EXPECT_EQ(session->renew(record_of(kOne, "one", raised), seconds(0))->revision, raised.revision);
+}
+
 TEST_F(EtcdTest, AllChangesOfOneRevisionComeInOneCall) {
   WatchLog watch(*session, now(), loop);
-  const std::string granted = etcd->ctl({"lease", "grant", "600"}).value();
-  const std::string id = granted.substr(6, granted.find(' ', 6) - 6);
+  const std::string id = grant(600);
   ASSERT_TRUE(etcd->ctl({"put", "--lease", id, kSubnets + kOne, "1"}));
   ASSERT_TRUE(etcd->ctl({"put", "--lease", id, kSubnets + kTwo, "2"}));
   ASSERT_TRUE(watch.hears("put", 2));
