@@ -11,12 +11,6 @@ namespace {
 namespace pb = etcdserverpb;
 using std::chrono::seconds;
 
-std::int64_t random_lease_id() {
-  std::random_device device;
-  std::uniform_int_distribution<std::int64_t> ids(1);
-  return ids(device);
-}
-
 pb::TxnRequest to_txn(const EtcdCommit& commit) {
   pb::TxnRequest request;
   pb::Compare* condition = request.add_compare();
@@ -120,22 +114,28 @@ void etcd_range(EtcdConnection& connection, const pb::RangeRequest& request,
             std::move(done));
 }
 
-void grant_lease(EtcdConnection& connection, seconds ttl,
-                 std::function<void(Result<EtcdLease>)> done) {
+std::int64_t new_lease_id() {
+  std::random_device device;
+  std::uniform_int_distribution<std::int64_t> ids(1);
+  return ids(device);
+}
+
+void grant_lease(EtcdConnection& connection, std::int64_t id, seconds ttl,
+                 std::function<void(Result<seconds>)> done) {
   pb::LeaseGrantRequest request;
   request.set_ttl(ttl.count());
-  request.set_id(random_lease_id());
+  request.set_id(id);
   etcd_call<pb::LeaseGrantResponse>(
       connection, "/etcdserverpb.Lease/LeaseGrant", request, kCallDeadline,
       connection.all_attempts(),
-      [ttl, id = request.id(), done = std::move(done)](const Result<pb::LeaseGrantResponse>& got) {
+      [ttl, done = std::move(done)](const Result<pb::LeaseGrantResponse>& got) {
         // Nobody else draws the same number: the answer to the first attempt was lost.
-        if (!got && got.error().kind == ErrorKind::exists) return done(EtcdLease{id, ttl});
+        if (!got && got.error().kind == ErrorKind::exists) return done(ttl);
         if (!got) return done(Failure(Error(got.error()).during("grant a lease")));
         if (!got->error().empty()) {
           return done(fail(ErrorKind::system, "grant a lease: " + got->error()));
         }
-        done(EtcdLease{got->id(), seconds(got->ttl())});
+        done(seconds(got->ttl()));
       });
 }
 

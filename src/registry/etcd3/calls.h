@@ -40,13 +40,12 @@ void etcd_range(EtcdConnection& connection, const etcdserverpb::RangeRequest& re
                 std::chrono::milliseconds deadline,
                 std::function<void(Result<etcdserverpb::RangeResponse>)> done);
 
-struct EtcdLease {
-  std::int64_t id = 0;
-  std::chrono::seconds ttl{0};  // as granted
-};
-// The id is chosen here, so that a grant whose answer got lost is known by its name.
-void grant_lease(EtcdConnection& connection, std::chrono::seconds ttl,
-                 std::function<void(Result<EtcdLease>)> done);
+// Nobody else draws the same one.
+std::int64_t new_lease_id();
+// The TTL as granted. The id is the caller's, so that a grant whose answer got lost is known by its
+// name: unavailable means: perhaps granted.
+void grant_lease(EtcdConnection& connection, std::int64_t id, std::chrono::seconds ttl,
+                 std::function<void(Result<std::chrono::seconds>)> done);
 // A last kindness: nobody waits for it, and an etcd that never hears it lets the lease lapse.
 void revoke_lease(EtcdConnection& connection, std::int64_t id);
 

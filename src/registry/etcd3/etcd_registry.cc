@@ -125,14 +125,18 @@ class EtcdRegistry final : public Registry {
  private:
   void new_hold(Ttl ttl, std::function<void(Result<Hold>)> done) {
     if (!ttl) return done(Hold{});
+    const std::int64_t id = new_lease_id();
     ++grants_;
     ++writing_;
-    grant_lease(*connection_, *ttl, [this, done = std::move(done)](const Result<EtcdLease>& lease) {
-      --writing_;
-      if (!lease) return done(Failure(lease.error()));
-      own_leases_.insert(lease->id);
-      done(Hold{lease->id, lease->ttl, true});
-    });
+    grant_lease(*connection_, id, *ttl,
+                [this, id, done = std::move(done)](const Result<seconds>& granted) {
+                  --writing_;
+                  // Perhaps it was granted all the same; then the next list finds it idle.
+                  const bool perhaps = granted || granted.error().kind == ErrorKind::unavailable;
+                  if (perhaps) own_leases_.insert(id);
+                  if (!granted) return done(Failure(granted.error()));
+                  done(Hold{id, *granted, true});
+                });
   }
 
   // `hold` if it is there, lives and has the TTL that is wanted, else a new one.
@@ -205,9 +209,9 @@ class EtcdRegistry final : public Registry {
 
   bool quiet() const { return writing_ == 0; }
 
-  // Those of writes whose outcome was unknown, and of a record that became a reservation, are found
-  // by the next list: nothing lives by them. A late write under one of them fails, which is what
-  // its sender took for granted.
+  // Those of grants and writes whose outcome was unknown, and of a record that became a
+  // reservation, are found by the next list: nothing lives by them. A late write under one of them
+  // fails, which is what its sender took for granted.
   void drop_idle_leases(const Snapshot& all) {
     if (own_leases_.empty()) return;
     std::unordered_set<std::int64_t> idle = own_leases_;

@@ -332,6 +332,19 @@ TEST_F(LostAnswerTest, OfACreateWithoutLeaseIsFoundOut) {
   EXPECT_EQ(session->snapshot().value().records.at(0), record_of(kOne, "one", *held));
 }
 
+TEST_F(LostAnswerTest, OfAGrantLeavesNoLeaseBehind) {
+  relay->swallow_answers();
+  const auto lost = through->create(kOne, "one", kDay);
+  ASSERT_FALSE(lost);
+  EXPECT_EQ(lost.error().kind, ErrorKind::unavailable) << lost.error().text;
+  EXPECT_EQ(lease_count(), 1) << "granted, though nobody was told";
+  relay->cut();
+  ASSERT_TRUE(through->snapshot());
+  ASSERT_TRUE(through->snapshot()) << "by then the revocation has been sent";
+  EXPECT_EQ(lease_count(), 0);
+  EXPECT_TRUE(through->create(kOne, "one", kDay)) << "under another lease";
+}
+
 TEST_F(LostAnswerTest, OfAReplaceIsFoundOut) {
   const Record one = record_of(kOne, "one", session->create(kOne, "one", {}).value());
   const auto held = lose_answer<Held>("put", [&](const Reply<Held>& reply) {
