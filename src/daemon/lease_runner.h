@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "base/told_reasons.h"
 #include "core/lease_keeper.h"
 #include "core/registry.h"
 #include "daemon/store_follower.h"
-#include "daemon/told_reasons.h"
 #include "loop/loop.h"
 
 namespace flannel {

@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "base/backoff.h"
+#include "base/told_reasons.h"
 #include "core/registry.h"
-#include "daemon/told_reasons.h"
 #include "loop/loop.h"
 
 namespace flannel {
