@@ -135,7 +135,6 @@ Result<LeaseFile> LeaseFile::open(const std::string& path, std::function<bool()>
 }
 
 Result<Snapshot> LeaseFile::snapshot(std::string_view prefix, WallTime now) {
-  TRY(expire(now));
   TRY(database_.execute("BEGIN"));  // one view for all that follows
   auto taken = [&]() -> Result<Snapshot> {
     Snapshot all;
@@ -145,8 +144,8 @@ Result<Snapshot> LeaseFile::snapshot(std::string_view prefix, WallTime now) {
     if (TRY(config.step())) all.config = ConfigRecord{config.bytes(0), config.integer(1)};
     Statement records = TRY(database_.prepare(
         "SELECT key, value, revision, expires, created FROM record WHERE prefix = ? "
-        "ORDER BY key"));
-    records.text(1, prefix);
+        "AND (expires IS NULL OR expires > ?) ORDER BY key"));
+    records.text(1, prefix).number(2, to_number(now));
     while (TRY(records.step()))
       all.records.push_back(read_record(records));
     return all;

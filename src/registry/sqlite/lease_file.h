@@ -33,6 +33,7 @@ class LeaseFile {
   // The -wal file, to be recognised: as long as this is open, its inode is no other file's.
   Fd take_log() { return std::move(log_); }
 
+  // Without what has expired by `now`, deleted or not. Writes nothing and waits for no lock.
   Result<Snapshot> snapshot(std::string_view prefix, WallTime now);
   Result<Held> create(std::string_view prefix, const std::string& key, std::string_view value,
                       Ttl ttl, WallTime now);

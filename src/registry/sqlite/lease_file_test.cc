@@ -90,6 +90,16 @@ TEST_F(LeaseFileTest, AnExpiredRecordIsNoObstacleThoughNobodyHasDeletedIt) {
   EXPECT_EQ(file.release(kNet, seen, later).error().kind, ErrorKind::conflict);
 }
 
+TEST_F(LeaseFileTest, AnExpiredRecordThatNobodyCanDeleteIsNotListed) {
+  auto file = open().value();
+  ASSERT_TRUE(file.create(kNet, kOne, "one", seconds(60), kNow));
+  ASSERT_TRUE(file.create(kNet, kTwo, "two", seconds(61), kNow));
+  auto other = Database::open(path, [] { return false; }).value();
+  ASSERT_TRUE(other.execute("BEGIN IMMEDIATE"));
+  EXPECT_FALSE(file.expire(kNow + seconds(60)));
+  EXPECT_EQ(keys(file, kNow + seconds(60)), kTwo + " ");
+}
+
 TEST_F(LeaseFileTest, RenewingMovesTheExpiryAndNothingElse) {
   auto file = open().value();
   const Held held = file.create(kNet, kOne, "one", seconds(60), kNow).value();

@@ -8,6 +8,7 @@
 #include <sqlite3.h>
 #include <sys/resource.h>
 
+#include <ctime>
 #include <filesystem>
 #include <thread>
 
@@ -18,6 +19,7 @@ namespace flannel {
 namespace {
 
 using std::chrono::hours;
+using std::chrono::milliseconds;
 
 const std::string kNet = "/coreos.com/network";
 const std::string kOne = "10.5.1.0-24";
@@ -182,7 +184,7 @@ TEST_F(SqliteTest, AWriterKilledInTheMiddleLeavesAFileThatIsWhole) {
   for (int i = 0; i < 40; ++i) {
     auto process = writer("10.5." + std::to_string(i) + ".0-24", std::string(20000, 'x'));
     ASSERT_TRUE(process);
-    std::this_thread::sleep_for(std::chrono::milliseconds(i));  // how far it gets is by chance
+    std::this_thread::sleep_for(milliseconds(i));  // how far it gets is by chance
     process->kill();
   }
   session = open();
@@ -224,6 +226,35 @@ TEST_F(SqliteTest, AFullDiskIsSaidAndNothingIsLostWhenThereIsRoomAgain) {
   EXPECT_TRUE(session->renew(record_of(kOne, "one", held), hours(1)));
   EXPECT_TRUE(session->create(kTwo, "two", hours(1)));
   EXPECT_TRUE(watch.hears("put " + kTwo + "=two"));
+}
+
+// The least limit of the file's size stands for a disk that takes nothing any more. What is counted
+// is the time that this process works: a worker that turns in circles takes all of it.
+TEST_F(SqliteTest, AnExpiredRecordThatCannotBeDeletedIsTriedWithPauses) {
+  testing::internal::CaptureStderr();
+  WatchLog watch(*session, now(), loop);
+  const Held held = session->create(kOne, "one", std::chrono::seconds(1)).value();
+  ASSERT_TRUE(watch.hears("put"));
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  ::signal(SIGXFSZ, SIG_IGN);
+  const rlimit full{4096, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &full), 0);
+  while (std::chrono::system_clock::now().time_since_epoch() < milliseconds(held.hold))
+    loop.pass(milliseconds(50));
+  const std::clock_t begin = std::clock();
+  loop.pass(std::chrono::seconds(1));
+  const double worked_s = static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
+  const auto all = session->snapshot();
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+  EXPECT_LT(worked_s, 0.5);
+  ASSERT_TRUE(all) << all.error().text;
+  EXPECT_TRUE(all->records.empty());
+  EXPECT_TRUE(watch.hears("gone")) << "when there is room again";
+  const std::string log = testing::internal::GetCapturedStderr();
+  const auto warning = log.find("expired records cannot be deleted");
+  EXPECT_NE(warning, std::string::npos) << log;
+  EXPECT_EQ(warning, log.rfind("expired records cannot be deleted")) << log;
 }
 
 // For as long as it takes: each call ends within its five seconds, watches stay, and the first call

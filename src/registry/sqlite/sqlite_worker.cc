@@ -114,6 +114,7 @@ bool SqliteWorker::run_next_task() {
 void SqliteWorker::wait() {
   arm_timer();
   TimePoint until = looks_.empty() ? kNever : looks_.back();
+  if (file_) until = std::min(until, expire_again_);
   if (file_ && !folder_) until = std::min(until, BootClock::now() + kLookWithoutInotify);
   int timeout_ms = -1;
   if (until != kNever) {
@@ -137,7 +138,8 @@ void SqliteWorker::wait() {
 
 void SqliteWorker::arm_timer() {
   itimerspec spec{};
-  if (file_) {
+  // After a failure the next expiry lies in the past: a timer for it would go off at once.
+  if (file_ && expire_again_ == kNever) {
     const auto next = file_->next_expiry();
     if (next && *next) {
       const auto since_epoch = (*next)->time_since_epoch();
@@ -189,14 +191,17 @@ bool SqliteWorker::patient() const {
 
 void SqliteWorker::expire() {
   const TimePoint now = BootClock::now();
-  if (now < expire_again_) return;
-  patient_until_ = now + kPatience;
-  if (const auto expired = file_->expire(wall_now()); !expired) {
-    expire_again_ = now + kExpireAgain;
-    looks_.insert(looks_.begin(), expire_again_);
-    log::warning("expired records cannot be deleted",
-                 {{"path", path_}, {"reason", expired.error().text}});
-  }
+  const bool failed_before = expire_again_ != kNever;
+  if (failed_before && now < expire_again_) return;
+  expire_again_ = kNever;
+  // A lock that stayed once may stay for long, and calls would wait behind this one.
+  patient_until_ = failed_before ? now : now + kPatience;
+  const auto expired = file_->expire(wall_now());
+  if (expired) return expire_failures_.clear();
+  expire_again_ = BootClock::now() + kExpireAgain;
+  if (!expire_failures_.is_news(expired.error().text)) return;
+  log::warning("expired records cannot be deleted",
+               {{"path", path_}, {"reason", expired.error().text}});
 }
 
 void SqliteWorker::share_own_changes() {

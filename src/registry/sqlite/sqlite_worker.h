@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/told_reasons.h"
 #include "core/registry.h"
 #include "loop/loop.h"
 #include "registry/sqlite/folder_watch.h"
@@ -84,7 +85,9 @@ class SqliteWorker {
   std::map<std::uint64_t, SqliteWatcher> watches_;
   std::int64_t shared_changes_ = 0;
   std::vector<TimePoint> looks_;  // when to look again after a hint, latest first
-  TimePoint patient_until_, expire_again_;
+  TimePoint patient_until_;
+  TimePoint expire_again_ = kNever;  // when to try it again, after a failure
+  ToldReasons expire_failures_;
 
   std::thread thread_;
 };
