@@ -150,6 +150,11 @@ Result<Snapshot> LeaseFile::snapshot(std::string_view prefix, WallTime now) {
       all.records.push_back(read_record(records));
     return all;
   }();
+  // After some failures SQLite has rolled back by itself: what it says of this one is of no use.
+  if (!taken) {
+    (void)database_.execute("ROLLBACK");
+    return taken;
+  }
   TRY(database_.execute("COMMIT"));
   return taken;
 }

@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
 
 #include "base/file.h"
 #include "support/child_process.h"
@@ -146,6 +149,20 @@ TEST_F(LeaseFileTest, TheHistoryHasAnEnd) {
   EXPECT_TRUE(file.remembers(before + 1).value());
   EXPECT_TRUE(file.remembers(before + 10001).value());
   EXPECT_FALSE(file.remembers(before + 10002).value()) << "it has not been yet";
+}
+
+// The end of the log is missing, where a big record is: as a disk that cannot read it.
+TEST_F(LeaseFileTest, WhatCannotBeReadIsSaidAsSuch) {
+  auto writer = open().value();
+  auto reader = open().value();
+  const std::string log = path + "-wal";
+  const auto before = std::filesystem::file_size(log);
+  ASSERT_TRUE(writer.create(kNet, kOne, std::string(100'000, 'x'), {}, kNow));
+  ASSERT_EQ(::truncate(log.c_str(), static_cast<off_t>(before) + 15 * 4120), 0);
+  const auto failed = reader.snapshot(kNet, kNow);
+  ASSERT_FALSE(failed);
+  EXPECT_NE(failed.error().text.find("disk I/O error"), std::string::npos) << failed.error().text;
+  EXPECT_EQ(reader.snapshot(kNet, kNow).error().text, failed.error().text) << "and again";
 }
 
 TEST_F(LeaseFileTest, ANewerFlannelsFileIsLeftAlone) {
