@@ -2,9 +2,15 @@
 // The two streams to etcd, the keep-alives and the watch: what they cost, and what becomes of them
 // when the other side falls silent or breaks.
 #include <fmt/format.h>
+#include <grpcpp/generic/async_generic_service.h>
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
 #include <gtest/gtest.h>
 
 #include "registry/etcd3/etcd_watch.h"
+#include "registry/etcd3/etcdserver.pb.h"
+#include "registry/etcd3/message_bytes.h"
 #include "registry/open_registry.h"
 #include "support/etcd_server.h"
 #include "support/store_session.h"
@@ -50,6 +56,67 @@ class EtcdStreamsTest : public ::testing::Test {
   PatientLoop loop;
   std::unique_ptr<EtcdServer> etcd;
 };
+
+// A node that lags behind, in a cluster without a leader: it opens watches and answers nothing
+// else.
+class LaggingNode final : public grpc::CallbackGenericService {
+ public:
+  static constexpr Revision kRevision = 5;
+
+  LaggingNode() {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
+    builder.RegisterCallbackGenericService(this);
+    running_ = builder.BuildAndStart();
+  }
+  ~LaggingNode() override { running_->Shutdown(gpr_now(GPR_CLOCK_REALTIME)); }
+
+  std::string url() const { return url_of(static_cast<std::uint16_t>(port_)); }
+
+ private:
+  class Call final : public grpc::ServerGenericBidiReactor {
+   public:
+    explicit Call(bool watch) : watch_(watch) {
+      if (!watch_) {
+        Finish({grpc::StatusCode::UNAVAILABLE, "etcdserver: no leader"});
+        return;
+      }
+      etcdserverpb::WatchResponse created;
+      created.set_created(true);
+      created.mutable_header()->set_revision(kRevision);
+      created_ = to_bytes(created);
+      StartWrite(&created_);
+    }
+    void OnCancel() override {
+      if (watch_) Finish(grpc::Status::CANCELLED);
+    }
+    void OnDone() override { delete this; }
+
+   private:
+    const bool watch_;
+    grpc::ByteBuffer created_;
+  };
+
+  grpc::ServerGenericBidiReactor* CreateReactor(
+      grpc::GenericCallbackServerContext* context) override {
+    return new Call(context->method() == "/etcdserverpb.Watch/Watch");
+  }
+
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> running_;
+};
+
+// Whether the node lags or the cluster went back: without an answer nobody knows.
+TEST(LaggingNodeTest, AWatchFromBeyondItEndsIfNobodyTellsTheRevision) {
+  const LaggingNode node;
+  PatientLoop loop;
+  StoreOptions options;
+  options.endpoints = {node.url()};
+  StoreSession session(open_registry(options, loop.loop()).value(), loop);
+  WatchLog watch(session, LaggingNode::kRevision + 1, loop);
+  EXPECT_TRUE(watch.hears("disconnected")) << watch.text();
+  EXPECT_NE(watch.error().text.find("no leader"), std::string::npos) << watch.error().text;
+}
 
 using KeepAliveTest = EtcdStreamsTest;
 

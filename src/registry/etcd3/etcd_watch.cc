@@ -71,7 +71,9 @@ class EtcdWatch final : public Subscription {
     request.set_count_only(true);
     etcd_range(connection_, request, kCallDeadline,
                [this, watching = std::weak_ptr(watching_)](const Result<pb::RangeResponse>& got) {
-                 if (watching.expired() || !got) return;
+                 if (watching.expired()) return;
+                 // Unanswered, the watch might begin in a future that never comes.
+                 if (!got) return end(got.error());
                  if (got->header().revision() < from_) lose_position();
                });
   }
