@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/file.h"
+#include "base/log.h"
 
 namespace flannel {
 
@@ -22,7 +23,14 @@ Result<Password> Password::read(const std::string& file) {
 bool Password::refresh() {
   if (file.empty()) return false;
   auto now = read(file);
-  if (!now || now->text == text) return false;
+  if (!now) {
+    if (unreadable.is_news(now.error().text)) {
+      log::warning("the password stays the old one", {{"why", now.error().text}});
+    }
+    return false;
+  }
+  unreadable.clear();
+  if (now->text == text) return false;
   text = std::move(now->text);
   return true;
 }

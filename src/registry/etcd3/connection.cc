@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "base/log.h"
 #include "registry/etcd3/call_error.h"
 #include "registry/etcd3/etcdserver.pb.h"
 #include "registry/etcd3/message_bytes.h"
@@ -114,14 +115,23 @@ EtcdConnection::~EtcdConnection() {
 std::shared_ptr<grpc::Channel> EtcdConnection::channel() {
   Endpoint& endpoint = endpoints_[current_];
   if (!endpoint.channel) {
-    if (endpoint.at.tls) {
-      // Certificates are renewed under a running daemon; half-written ones are tried next time.
-      if (auto fresh = read_tls_files(access_.tls_files)) material_ = *std::move(fresh);
-    }
+    if (endpoint.at.tls) read_tls_again();
     endpoint.channel = grpc::CreateCustomChannel(
         endpoint.at.target, credentials(endpoint.at.tls, material_), channel_arguments());
   }
   return endpoint.channel;
+}
+
+// Certificates are renewed under a running daemon; half-written ones are tried next time.
+void EtcdConnection::read_tls_again() {
+  auto fresh = read_tls_files(access_.tls_files);
+  if (fresh) {
+    material_ = *std::move(fresh);
+    return unreadable_tls_.clear();
+  }
+  if (!unreadable_tls_.is_news(fresh.error().text)) return;
+  log::warning("connecting with the TLS files as they were read before",
+               {{"why", fresh.error().text}});
 }
 
 void EtcdConnection::move_on(const std::shared_ptr<grpc::Channel>& used) {

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/told_reasons.h"
 #include "core/registry.h"
 #include "loop/loop_gate.h"
 #include "registry/etcd3/completion_thread.h"
@@ -109,6 +110,7 @@ class EtcdConnection {
 
   EtcdConnection(EtcdAccess access, TlsMaterial material, Loop& loop);
   std::shared_ptr<grpc::Channel> channel();
+  void read_tls_again();
   // The endpoint behind `used` failed: its channel is not used again, and the next one is current.
   void move_on(const std::shared_ptr<grpc::Channel>& used);
   void attempt(Request request);
@@ -124,6 +126,7 @@ class EtcdConnection {
 
   EtcdAccess access_;
   TlsMaterial material_;
+  ToldReasons unreadable_tls_;  // since its files were read last
   std::vector<Endpoint> endpoints_;
   std::size_t current_ = 0;
   std::string token_;

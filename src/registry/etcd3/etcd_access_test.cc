@@ -136,6 +136,26 @@ TEST_P(EtcdAccessTest, FilesThatCannotBeReadAreSaidAtOnce) {
             "read the etcd CA certificate: open /nonexistent/ca.pem: No such file or directory");
 }
 
+TEST_F(EtcdAccess, TlsFilesThatCannotBeReadAnyMoreAreWarnedOfOnce) {
+  start_with_tls(false);
+  const TemporaryFolder folder;
+  options.ca_file = folder.path() + "/ca.pem";
+  ASSERT_TRUE(write_file_atomically(options.ca_file, read_file(certificates.ca()).value(), 0600));
+  const auto session = open();
+  ASSERT_TRUE(session->snapshot());
+  ASSERT_TRUE(write_file_atomically(options.ca_file, "", 0600));
+  etcd->stop();
+  testing::internal::CaptureStderr();
+  EXPECT_FALSE(session->snapshot());
+  EXPECT_FALSE(session->snapshot());
+  const std::string log = testing::internal::GetCapturedStderr();
+  const auto warning = log.find(options.ca_file + " is not a PEM file");
+  EXPECT_NE(warning, std::string::npos) << log;
+  EXPECT_EQ(warning, log.rfind(options.ca_file)) << log;
+  ASSERT_TRUE(etcd->start_again());
+  EXPECT_TRUE(session->snapshot()) << "with the old ones";
+}
+
 class EtcdUserTest : public EtcdAccess {
  protected:
   void SetUp() override {
@@ -254,7 +274,12 @@ TEST_F(EtcdUserTest, APasswordThatChangesInItsFileIsTakenUpWithoutARestart) {
   ctl({"user", "grant-role", "flannel", "flannel"});
   EXPECT_EQ(session->snapshot().error().kind, ErrorKind::denied) << "the file has the old one";
   ASSERT_TRUE(write_file_atomically(file, "", 0600));
+  testing::internal::CaptureStderr();
   EXPECT_EQ(session->snapshot().error().kind, ErrorKind::denied) << "and now none";
+  EXPECT_EQ(session->snapshot().error().kind, ErrorKind::denied);
+  const std::string log = testing::internal::GetCapturedStderr();
+  EXPECT_NE(log.find(file), std::string::npos) << log;
+  EXPECT_EQ(log.find(file), log.rfind(file)) << "said twice: " << log;
   ASSERT_TRUE(write_file_atomically(file, "changed\n", 0600));
   const auto all = session->snapshot();
   EXPECT_TRUE(all) << all.error().text;
