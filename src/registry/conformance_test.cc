@@ -15,10 +15,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr seconds kDay{86400};
-const std::string kOne = "10.5.1.0-24";
-const std::string kTwo = "10.5.2.0-24";
-
 class StoreTest : public ::testing::TestWithParam<StoreUnderTestKind> {
  protected:
   void SetUp() override {

@@ -49,7 +49,7 @@ Result<std::unique_ptr<EtcdServer>> EtcdServer::start(std::optional<EtcdTls> tls
 }
 
 std::string EtcdServer::url() const {
-  return (tls_ ? "https://127.0.0.1:" : "http://127.0.0.1:") + std::to_string(port());
+  return tls_ ? "https://127.0.0.1:" + std::to_string(port()) : url_of(port());
 }
 
 void EtcdServer::stop() {

@@ -39,6 +39,11 @@ class ReservedPort {
   std::uint16_t number_ = 0;
 };
 
+// Of a server without TLS: "http://127.0.0.1:port".
+inline std::string url_of(std::uint16_t port) {
+  return "http://127.0.0.1:" + std::to_string(port);
+}
+
 class EtcdServer {
  public:
   // etcd and etcdctl are there; if not, a test has to say loudly that it skips.
@@ -48,7 +53,7 @@ class EtcdServer {
   static Result<std::unique_ptr<EtcdServer>> start(std::optional<EtcdTls> tls = {},
                                                    EtcdProgram program = {});
 
-  std::string url() const;  // "http://127.0.0.1:port"
+  std::string url() const;
   std::uint16_t port() const { return port_.number(); }
 
   void stop();  // SIGKILL; the data stays

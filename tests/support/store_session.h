@@ -99,6 +99,10 @@ class StoreSession {
   PatientLoop& loop_;
 };
 
+inline constexpr std::chrono::seconds kDay{86400};
+inline const std::string kOne = "10.5.1.0-24";
+inline const std::string kTwo = "10.5.2.0-24";
+
 inline Record record_of(const std::string& key, const std::string& value, const Held& held) {
   return {key, value, held.revision, held.hold};
 }

@@ -14,9 +14,6 @@ namespace {
 
 using std::chrono::seconds;
 
-constexpr seconds kDay{86400};
-const std::string kOne = "10.5.1.0-24";
-
 class EtcdAccess : public ::testing::Test {
  protected:
   void SetUp() override {

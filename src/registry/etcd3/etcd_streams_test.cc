@@ -22,13 +22,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr seconds kDay{86400};
-const std::string kOne = "10.5.1.0-24";
 const std::string kSubnets = "/coreos.com/network/subnets/";
-
-std::string url_of(std::uint16_t port) {
-  return fmt::format("http://127.0.0.1:{}", port);
-}
 
 class EtcdStreamsTest : public ::testing::Test {
  protected:

@@ -22,8 +22,6 @@ using std::chrono::hours;
 using std::chrono::milliseconds;
 
 const std::string kNet = "/coreos.com/network";
-const std::string kOne = "10.5.1.0-24";
-const std::string kTwo = "10.5.2.0-24";
 
 // As the first release made it, with a configuration and a record.
 constexpr const char* kFirstVersion = R"sql(
