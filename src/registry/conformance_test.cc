@@ -182,6 +182,11 @@ TEST_P(StoreTest, RenewingIsSeenByNobody) {
   EXPECT_EQ(watch.text(), "put " + kTwo + "=two\n|\n");
 }
 
+TEST_P(StoreTest, ARecordOfAnEarlierRunTakesTheTtlOfItsRenewal) {
+  const Record one = record_of(kOne, "one", session->create(kOne, "one", kDay).value());
+  EXPECT_EQ(open()->renew(one, 7 * kDay)->ttl, 7 * kDay);
+}
+
 TEST_P(StoreTest, AStaleRenewIsAConflict) {
   const Held held = session->create(kOne, "one", kDay).value();
   ASSERT_TRUE(session->replace(record_of(kOne, "one", held), "two", kDay));
