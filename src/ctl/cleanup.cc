@@ -12,7 +12,7 @@ namespace flannel {
 namespace {
 
 Result<void> refuse_under_a_daemon() {
-  const auto daemons = running_daemons();
+  const auto daemons = TRY_DURING(running_daemons(), "cleanup without --force");
   if (daemons.empty()) return {};
   return fail(ErrorKind::conflict,
               fmt::format("a flanneld runs here (process {}) and would put it back; stop it first, "

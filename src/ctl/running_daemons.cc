@@ -25,9 +25,13 @@ bool is_flanneld(const std::filesystem::path& process) {
 
 }  // namespace
 
-std::vector<int> running_daemons(const std::filesystem::path& proc) {
+Result<std::vector<int>> running_daemons(const std::filesystem::path& proc) {
   std::vector<int> found;
   const std::string own = network_namespace(proc / "self");
+  if (own.empty()) {
+    return fail(ErrorKind::unavailable, "whether a flanneld runs here cannot be seen: " +
+                                            proc.string() + " does not show this process");
+  }
   std::error_code failed;
   for (const auto& entry : std::filesystem::directory_iterator(proc, failed)) {
     const auto pid = parse_decimal<std::uint32_t>(entry.path().filename().string());

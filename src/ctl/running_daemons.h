@@ -4,11 +4,14 @@
 #include <filesystem>
 #include <vector>
 
+#include "base/result.h"
+
 namespace flannel {
 
 // The processes named flanneld, upstream's too, that have this process's network namespace,
 // whatever other namespaces they are in: what is removed under them would come back, or be missed.
-// Ascending. `proc`: where the kernel shows its processes.
-std::vector<int> running_daemons(const std::filesystem::path& proc = "/proc");
+// Ascending. `proc`: where the kernel shows its processes; where it does not, as in a chroot, that
+// is an error.
+Result<std::vector<int>> running_daemons(const std::filesystem::path& proc = "/proc");
 
 }  // namespace flannel
