@@ -91,8 +91,10 @@ void StoreFollower::position_lost() {
   ++counters_.positions_lost;
   log::info("the store's history before now is gone, listing again",
             {{"store", registry_.describe()}});
+  const bool stood = standing_ == nullptr;
+  standing_.reset();
   // A store that loses each position at once is asked with pauses.
-  list_after(standing_ == nullptr ? Duration::zero() : backoff_.next(random_));
+  list_after(stood ? Duration::zero() : backoff_.next(random_));
 }
 
 // Not exactly: a change of a record that does not tell its age counts as a new one.

@@ -85,6 +85,21 @@ TEST_F(StoreFollowerTest, ALostHistoryIsNoRushEither) {
   EXPECT_GT(listed_after(), seconds(19));
 }
 
+TEST_F(StoreFollowerTest, AWatchThatLostItsPositionDoesNotGoOnStanding) {
+  follow(2000);  // a list after a break waits for 8 s
+  for (int breaks = 0; breaks < 2; ++breaks) {
+    store_->disconnect_watches();
+    loop_.settle();
+    listed_after();
+  }
+  EXPECT_FALSE(follower_.connected()) << "the watch before broke at once, this one has to stand";
+  store_->lose_positions();
+  loop_.advance(seconds(7));
+  EXPECT_FALSE(follower_.connected()) << "there is no watch";
+  loop_.advance(seconds(10));
+  EXPECT_TRUE(follower_.connected());
+}
+
 TEST_F(StoreFollowerTest, TheStoreIsHeardFromAListUntilTheNextIsDue) {
   follow(1000);
   EXPECT_TRUE(follower_.hears());
