@@ -93,7 +93,6 @@ class Agent {
   // All that exists once the configuration is known; made in this order, destroyed in reverse.
   struct Session {
     NetworkConfig config;
-    std::string config_text;
     HostView host_view;
     HostFacts host;
     std::optional<KnownPeers> peers;
