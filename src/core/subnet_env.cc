@@ -75,13 +75,13 @@ std::string encode_subnet_env(const SubnetEnv& env) {
   return text;
 }
 
-PreviousSubnet decode_previous_subnet(std::string_view text) {
-  PreviousSubnet previous;
+std::optional<Cidr4> decode_previous_subnet(std::string_view text) {
+  std::optional<Cidr4> previous;
   for (const std::string_view line : split(text, '\n')) {
     const auto assignment = read_line(line);
-    if (!assignment) continue;
-    if (assignment->key == "FLANNEL_NETWORK") previous.network = only_network(assignment->value);
-    if (assignment->key == "FLANNEL_SUBNET") previous.subnet = only_network(assignment->value);
+    if (assignment && assignment->key == "FLANNEL_SUBNET") {
+      previous = only_network(assignment->value);
+    }
   }
   return previous;
 }

@@ -24,13 +24,8 @@ struct SubnetEnv {
 
 std::string encode_subnet_env(const SubnetEnv& env);
 
-// The subnet and network an earlier run had; values that make no sense are left out, never fatal.
+// The subnet an earlier run had; a value that makes no sense counts as none and is never fatal.
 // dotenv syntax: comments, `export`, quotes.
-struct PreviousSubnet {
-  std::optional<Cidr4> network;
-  std::optional<Cidr4> subnet;
-  bool operator==(const PreviousSubnet&) const = default;
-};
-PreviousSubnet decode_previous_subnet(std::string_view text);
+std::optional<Cidr4> decode_previous_subnet(std::string_view text);
 
 }  // namespace flannel

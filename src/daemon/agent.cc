@@ -305,7 +305,7 @@ std::optional<Cidr4> Agent::previous_subnet() const {
     }
     return std::nullopt;
   }
-  return decode_previous_subnet(*text).subnet;
+  return decode_previous_subnet(*text);
 }
 
 // A running daemon keeps the configuration it started with; a differing one is reported.
