@@ -27,12 +27,12 @@ Result<FolderWatch> FolderWatch::open(const std::string& database_path) {
   return FolderWatch(std::move(fd), path.filename().string());
 }
 
-FolderWatch::Touched FolderWatch::take() {
-  Touched touched;
+bool FolderWatch::take() {
+  bool written = false;
   alignas(inotify_event) char buffer[4096];
   for (int reads = 0; reads < kMostReads; ++reads) {
     const ssize_t got = ::read(fd_.get(), buffer, sizeof buffer);
-    if (got <= 0) return touched;
+    if (got <= 0) return written;
     for (ssize_t at = 0; at < got;) {
       inotify_event event{};
       std::memcpy(&event, buffer + at, sizeof event);
@@ -41,14 +41,10 @@ FolderWatch::Touched FolderWatch::take() {
       // An overflown queue, or the folder itself: anything may have happened.
       const bool anything = event.len == 0;
       if (!anything && name != file_ && name != file_ + "-wal") continue;
-      if (anything || (event.mask & IN_MODIFY) != 0) touched.written = true;
-      if (anything || (event.mask & (IN_ATTRIB | IN_CLOSE_WRITE)) != 0) touched.told = true;
-      if (anything || (event.mask & (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO)) != 0) {
-        touched.moved = true;
-      }
+      if (anything || (event.mask & IN_MODIFY) != 0) written = true;
     }
   }
-  return touched;
+  return written;
 }
 
 void tell_others(const std::string& database_path) {

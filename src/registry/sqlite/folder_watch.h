@@ -16,14 +16,10 @@ class FolderWatch {
 
   int fd() const { return fd_.get(); }  // readable: take() has something
 
-  struct Touched {
-    bool written = false;  // something is being written; it may be visible only a moment later
-    bool told = false;     // another flannel has committed something, or a tool has closed the file
-    bool moved = false;    // a file came or went; maybe ours
-  };
-  // Of what came since, as much as can be looked at at once: whoever writes to another file of the
-  // folder without end must not keep us here.
-  Touched take();
+  // Takes what came since, as much as can be looked at at once: whoever writes to another file of
+  // the folder without end must not keep us here. True: the file or its log is being written, which
+  // may be visible only a moment later.
+  bool take();
 
  private:
   static constexpr int kMostReads = 16;  // of a hundred events

@@ -130,8 +130,7 @@ void SqliteWorker::wait() {
   for (const Fd* fd : {&wake_, &timer_})
     (void)!::read(fd->get(), &ignored, sizeof ignored);
   const TimePoint now = BootClock::now();
-  if (folder_ && folder_->take().written)
-    looks_ = {now + milliseconds(200), now + milliseconds(20)};
+  if (folder_ && folder_->take()) looks_ = {now + milliseconds(200), now + milliseconds(20)};
   while (!looks_.empty() && looks_.back() <= now)
     looks_.pop_back();
 }
