@@ -134,8 +134,8 @@ Result<SubnetChoice> choose_subnet(const NetworkConfig& config, const DecodedRec
     if (fits(config, own->lease.subnet) && !outdated) return Reuse{*own};
     return Discard{*own};
   }
-  if (previous_is_free) return Create{*previous, true};
-  return Create{TRY(pick_free(config, taken, random)), false};
+  if (previous_is_free) return Create{*previous};
+  return Create{TRY(pick_free(config, taken, random))};
 }
 
 }  // namespace flannel

@@ -38,7 +38,6 @@ struct Discard {
 // Create a record for this subnet.
 struct Create {
   Cidr4 subnet;
-  bool previous = false;  // the subnet that subnet.env named
 };
 using SubnetChoice = std::variant<Reuse, Discard, Create>;
 

@@ -32,8 +32,7 @@ std::string chosen(const NetworkConfig& network, const std::vector<Record>& reco
   if (!choice) return choice.error().text;
   if (const auto* reuse = std::get_if<Reuse>(&*choice)) return "reuse " + reuse->own.record.key;
   if (const auto* gone = std::get_if<Discard>(&*choice)) return "discard " + gone->own.record.key;
-  const auto& create = std::get<Create>(*choice);
-  return (create.previous ? "previous " : "create ") + to_string(create.subnet);
+  return "create " + to_string(std::get<Create>(*choice).subnet);
 }
 
 class SubnetPickingTest : public ::testing::Test {
@@ -79,7 +78,7 @@ TEST_F(SubnetPickingTest, OfSeveralOwnRecordsOneThatFitsIsTakenBestThePreviousOn
 
 TEST_F(SubnetPickingTest, PreviousSubnetIsTakenAgainIfNothingOverlapsIt) {
   EXPECT_EQ(chosen(net, {record("10.5.7.0-24", "192.0.2.9")}, "10.5.30.0/24"),
-            "previous 10.5.30.0/24");
+            "create 10.5.30.0/24");
   EXPECT_EQ(chosen(net, {record("10.5.30.0-24", "192.0.2.9")}, "10.5.30.0/24"),
             "create 10.5.1.0/24")
       << "somebody else's now; never taken over";
