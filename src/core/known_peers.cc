@@ -56,7 +56,7 @@ std::vector<PeerChange> KnownPeers::on_changes(TimePoint now, const std::vector<
 
 std::map<SubnetKey, DecodedRecord> KnownPeers::leases() const {
   auto all = table_.leases();
-  for (const auto& [subnet, kept] : kept_) {
+  for (const auto& [subnet, kept] : kept_.all()) {
     const auto [first, last] = entries_overlapping(all, subnet.v4);
     all.erase(first, last);
     all.emplace(subnet, DecodedRecord{{}, kept.lease});
@@ -64,16 +64,11 @@ std::map<SubnetKey, DecodedRecord> KnownPeers::leases() const {
   return all;
 }
 
-std::size_t KnownPeers::doubted() const {
-  return static_cast<std::size_t>(std::count_if(
-      kept_.begin(), kept_.end(), [](const auto& entry) { return entry.second.doubted; }));
-}
-
 void KnownPeers::take_in(TimePoint now, Changes news, Changes& result, Lost& lost) {
   // Who has waited was no peer, and is not kept, whichever of the news frees its place.
   for (PeerChange& change : news) {
     auto* up = std::get_if<PeerUp>(&change);
-    if (up != nullptr && any_overlaps(kept_, up->lease.subnet.v4)) up->before.reset();
+    if (up != nullptr && any_overlaps(kept_.all(), up->lease.subnet.v4)) up->before.reset();
   }
   for (const PeerChange& change : news) {
     if (const auto* up = std::get_if<PeerUp>(&change)) {
@@ -91,7 +86,7 @@ void KnownPeers::go_down(TimePoint now, const Lease& lease, Changes& result, Los
     result.emplace_back(PeerDown{lease});
     return;
   }
-  if (any_overlaps(kept_, lease.subnet.v4)) return;  // it has waited in vain
+  if (any_overlaps(kept_.all(), lease.subnet.v4)) return;  // it has waited in vain
   keep(now, lease);
   lost.push_back(lease.subnet);
 }
@@ -102,23 +97,27 @@ void KnownPeers::come_up(TimePoint now, const PeerUp& up, Changes& result) {
   const bool was_own = up.before && host_.wrote(*up.before);
   own_there_ = own || (own_there_ && !was_own);
 
-  std::vector<SubnetKey> moved;  // its host lived there before
+  for (const SubnetKey& subnet : kept_.resembling(lease.attributes)) {
+    const LeaseAttributes& kept = kept_.all().at(subnet).lease.attributes;
+    const bool elsewhere = !subnet.v4.overlaps(lease.subnet.v4);
+    if (elsewhere && is_its_own_word(kept, lease.attributes)) let_go(subnet, result);
+  }
   std::vector<SubnetKey> in_the_way;
   bool all_make_way = true;
-  for (auto& [subnet, kept] : kept_) {
-    const bool its_word = is_its_own_word(kept.lease.attributes, lease.attributes);
-    if (subnet.v4.overlaps(lease.subnet.v4)) {
-      in_the_way.push_back(subnet);
-      if (own || its_word || kept.lease == lease) continue;
-      all_make_way = false;
-      if (now >= kept.lingers_until) linger(now, kept);
-    } else if (its_word) {
-      moved.push_back(subnet);
-    }
+  const auto [first, last] = entries_overlapping(kept_.all(), lease.subnet.v4);
+  for (auto entry = first; entry != last; ++entry) {
+    const auto& [subnet, kept] = *entry;
+    in_the_way.push_back(subnet);
+    if (own || kept.lease == lease) continue;
+    if (is_its_own_word(kept.lease.attributes, lease.attributes)) continue;
+    all_make_way = false;
+    if (now >= kept.lingers_until) linger(now, subnet);
   }
-  for (const SubnetKey& subnet : moved)
-    let_go(subnet, result);
-  if (!all_make_way) return;
+  if (!all_make_way) {
+    for (const SubnetKey& subnet : in_the_way)
+      kept_.take_again(subnet);  // who would make way alone does it with the others
+    return;
+  }
   for (const SubnetKey& subnet : in_the_way)
     let_go(subnet, result);
   if (!in_the_way.empty()) return;
@@ -130,23 +129,24 @@ void KnownPeers::come_up(TimePoint now, const PeerUp& up, Changes& result) {
 }
 
 void KnownPeers::keep(TimePoint now, Lease lease) {
-  const SubnetKey subnet = lease.subnet;
-  const auto kept = kept_.insert_or_assign(subnet, Kept{std::move(lease), now, now}).first;
-  linger(now, kept->second);
+  const TimePoint end = now + kLinger;
+  kept_.keep(std::move(lease), now, end);
+  linger_end_ = std::min(linger_end_, end);
 }
 
-void KnownPeers::linger(TimePoint now, Kept& kept) {
-  kept.lingers_until = now + kLinger;
-  linger_end_ = std::min(linger_end_, kept.lingers_until);
+void KnownPeers::linger(TimePoint now, const SubnetKey& subnet) {
+  const TimePoint end = now + kLinger;
+  kept_.linger(subnet, end);
+  linger_end_ = std::min(linger_end_, end);
 }
 
 // And those who have waited for it come up.
 void KnownPeers::let_go(const SubnetKey& subnet, Changes& result) {
-  const auto kept = kept_.extract(subnet);
-  if (!table_.leases().contains(subnet)) result.emplace_back(PeerDown{kept.mapped().lease});
+  Lease lease = kept_.let_go(subnet);
+  if (!table_.leases().contains(subnet)) result.emplace_back(PeerDown{std::move(lease)});
   const auto [first, last] = entries_overlapping(table_.leases(), subnet.v4);
   for (auto waiting = first; waiting != last; ++waiting) {
-    if (any_overlaps(kept_, waiting->first.v4)) continue;
+    if (any_overlaps(kept_.all(), waiting->first.v4)) continue;
     result.emplace_back(PeerUp{waiting->second.lease});
   }
 }
@@ -159,16 +159,12 @@ std::vector<PeerChange> KnownPeers::tick(TimePoint now) {
     linger_end_ = now + kLinger;
     return result;
   }
-  linger_end_ = kNever;
   if (is_suspicious(now)) doubt_kept(now);
   std::vector<SubnetKey> over;
-  for (const auto& [subnet, kept] : kept_) {
-    if (now < kept.lingers_until) {
-      linger_end_ = std::min(linger_end_, kept.lingers_until);
-    } else if (!kept.doubted || is_wanted(subnet)) {
-      over.push_back(subnet);
-    }
+  for (const SubnetKey& subnet : kept_.take_ended(now)) {
+    if (!kept_.all().at(subnet).doubted || is_wanted(subnet)) over.push_back(subnet);
   }
+  linger_end_ = kept_.first_end();
   for (const SubnetKey& subnet : over)
     let_go(subnet, result);
   settle_second_look();
@@ -181,8 +177,9 @@ bool KnownPeers::is_wanted(const SubnetKey& subnet) const {
 }
 
 void KnownPeers::judge(TimePoint now, std::size_t peers_before, const Lost& lost) {
-  const auto still_lost = std::count_if(
-      lost.begin(), lost.end(), [&](const SubnetKey& subnet) { return kept_.contains(subnet); });
+  const auto still_lost = std::count_if(lost.begin(), lost.end(), [&](const SubnetKey& subnet) {
+    return kept_.all().contains(subnet);
+  });
   settle_second_look();
   if (still_lost > 0) {
     if (now - losses_began_ > kAtOnce || lost_since_ == 0) {
@@ -204,8 +201,7 @@ bool KnownPeers::is_suspicious(TimePoint now) const {
 }
 
 void KnownPeers::doubt_kept(TimePoint now) {
-  for (auto& [subnet, kept] : kept_)
-    kept.doubted = true;
+  kept_.doubt_all();
   if (second_look_ == kNever) look_later(now);
 }
 
@@ -214,7 +210,7 @@ void KnownPeers::doubt_kept(TimePoint now) {
 void KnownPeers::confirm(TimePoint now, Changes& result) {
   if (now < second_look_) return;
   std::vector<SubnetKey> left;
-  for (const auto& [subnet, kept] : kept_) {
+  for (const auto& [subnet, kept] : kept_.all()) {
     const bool long_ago = now - kept.since >= kSecondLook;
     if (config_there_ && kept.doubted && long_ago && !is_wanted(subnet)) left.push_back(subnet);
   }

@@ -20,6 +20,7 @@
 
 #include "base/backoff.h"
 #include "base/clock.h"
+#include "core/kept_peers.h"
 #include "core/lease_table.h"
 #include "core/registry.h"
 
@@ -58,7 +59,7 @@ class KnownPeers {
   // When to take the second list, the next on_snapshot() at or after this; kNever: no need to.
   TimePoint second_look() const { return second_look_; }
   // Peers that the table has lost and that stay until then.
-  std::size_t doubted() const;
+  std::size_t doubted() const { return kept_.doubted(); }
 
   // What the store says.
   const LeaseTable& table() const { return table_; }
@@ -66,13 +67,6 @@ class KnownPeers {
   std::map<SubnetKey, DecodedRecord> leases() const;
 
  private:
-  // A peer that the table has lost, or has another host's lease for.
-  struct Kept {
-    Lease lease;
-    TimePoint since;
-    TimePoint lingers_until;  // who is doubted lingers when somebody else comes for its subnet
-    bool doubted = false;
-  };
   using Changes = std::vector<PeerChange>;
   using Lost = std::vector<SubnetKey>;
 
@@ -81,7 +75,7 @@ class KnownPeers {
   void go_down(TimePoint now, const Lease& lease, Changes& result, Lost& lost);
   void come_up(TimePoint now, const PeerUp& up, Changes& result);
   void keep(TimePoint now, Lease lease);
-  void linger(TimePoint now, Kept& kept);
+  void linger(TimePoint now, const SubnetKey& subnet);
   void let_go(const SubnetKey& subnet, Changes& result);
   void judge(TimePoint now, std::size_t peers_before, const Lost& lost);
   bool is_suspicious(TimePoint now) const;
@@ -94,7 +88,7 @@ class KnownPeers {
   LeaseTable table_;
   HostIdentity host_;
   Random random_;
-  std::map<SubnetKey, Kept> kept_;  // no two overlap
+  KeptPeers kept_;
   TimePoint linger_end_ = kNever;
   TimePoint second_look_ = kNever;
   bool config_there_ = true;                // a store without one has lost more than that

@@ -318,6 +318,16 @@ TEST_F(KnownPeersTest, ADoubtedPeerMakesWayForWhoHasItsSubnetOrItsAddress) {
   EXPECT_EQ(later(), "+10.5.5.0 ");
 }
 
+TEST_F(KnownPeersTest, WhoWouldMakeWayAloneGoesTogetherWithTheOtherInTheWay) {
+  list(2, 10);
+  gone(2, 10);
+  EXPECT_EQ(later(), "");
+  EXPECT_EQ(put({"10.5.2.0-23", R"({"PublicIP":"192.0.2.2"})", ++revision, 1}), "")
+      << "host 2 takes the subnet of host 3, too";
+  EXPECT_EQ(later(), "-10.5.2.0 -10.5.3.0 +10.5.2.0 ");
+  EXPECT_EQ(peers.doubted(), 7U);
+}
+
 TEST_F(KnownPeersTest, EverybodyIsManyInASmallNetworkToo) {
   list(2, 3);
   gone(2, 2);

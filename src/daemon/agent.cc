@@ -139,15 +139,15 @@ void Agent::look_for_copies(const std::vector<PeerChange>& changes) {
 
 void Agent::arm_second_look() {
   const std::size_t doubted = session_->peers->doubted();
-  if (std::exchange(doubted_, doubted) != doubted) {
-    if (doubted > 0) {
-      log::warning("peers went from the store all at once; they stay until a second list says so",
-                   {{"peers", doubted}, {"listed", session_->peers->table().leases().size()}});
-    } else {
-      log::info("no peer is in doubt any more",
-                {{"listed", session_->peers->table().leases().size()}});
-    }
-    parts_.on_state();
+  const std::size_t listed = session_->peers->table().leases().size();
+  if (std::exchange(doubted_, doubted) != doubted) parts_.on_state();
+  // They go, and come back, one by one.
+  if (doubted > 2 * doubted_told_) {
+    doubted_told_ = doubted;
+    log::warning("peers went from the store all at once; they stay until a second list says so",
+                 {{"peers", doubted}, {"listed", listed}});
+  } else if (doubted == 0 && std::exchange(doubted_told_, 0) > 0) {
+    log::info("no peer is in doubt any more", {{"listed", listed}});
   }
   const TimePoint at = session_->peers->second_look();
   if (std::exchange(second_look_at_, at) == at) return;

@@ -138,7 +138,8 @@ class Agent {
   TimePoint second_look_at_ = kNever;
   SubscriptionPtr linger_;
   TimePoint linger_at_ = kNever;
-  std::size_t doubted_ = 0;  // peers, as the log has told
+  std::size_t doubted_ = 0;       // peers
+  std::size_t doubted_told_ = 0;  // the most, as the log has told
   bool ready_ = false;
   std::string config_trouble_;
   std::string underlay_trouble_;

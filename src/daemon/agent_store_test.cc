@@ -37,6 +37,24 @@ TEST_F(AgentTest, RoutesStayWhenAllLeasesGoAtOnceAndTheHostsPutThemBack) {
   EXPECT_EQ(own_key(), own);
 }
 
+TEST_F(AgentTest, PeersThatGoAndComeBackOneByOneDoNotFillTheLog) {
+  configure(kHostGw);
+  const auto peer = [](int host) { return "10.5." + std::to_string(host) + ".0-24"; };
+  const auto put_all = [&] {
+    for (int host = 10; host < 30; ++host)
+      put(peer(host), peer_value("192.0.2." + std::to_string(host)));
+  };
+  put_all();
+  int said = 0;
+  log::capture([&](std::string_view) { ++said; });
+  for (int host = 10; host < 30; ++host)
+    remove(peer(host));
+  EXPECT_EQ(said, 2) << "of 5, and of 11";
+  put_all();
+  log::capture({});
+  EXPECT_EQ(said, 3) << "that it is over";
+}
+
 TEST_F(AgentTest, PeersThatASecondListHasNotGotEitherAreGone) {
   configure(kHostGw);
   for (int host = 10; host < 20; ++host) {
