@@ -159,7 +159,7 @@ std::vector<PeerChange> KnownPeers::tick(TimePoint now) {
     linger_end_ = now + kLinger;
     return result;
   }
-  if (is_suspicious(now)) doubt_kept(now);
+  doubt_suspicious(now);
   std::vector<SubnetKey> over;
   for (const SubnetKey& subnet : kept_.take_ended(now)) {
     if (!kept_.all().at(subnet).doubted || is_wanted(subnet)) over.push_back(subnet);
@@ -188,7 +188,7 @@ void KnownPeers::judge(TimePoint now, std::size_t peers_before, const Lost& lost
       lost_since_ = 0;
     }
     lost_since_ += static_cast<std::size_t>(still_lost);
-    if (is_suspicious(now)) doubt_kept(now);
+    doubt_suspicious(now);
   }
 }
 
@@ -197,10 +197,14 @@ bool KnownPeers::is_suspicious(TimePoint now) const {
       lost_since_ > unquestioned_removals(peers_then_) && now - losses_began_ <= kAtOnce;
   const bool everybody = peers_then_ > 1 && peers() == 0;
   const bool we_too = own_lost_ && now - *own_lost_ <= kAtOnce;
-  return many || everybody || we_too || !config_there_ || second_look_ != kNever;
+  return many || everybody || we_too || !config_there_;
 }
 
-void KnownPeers::doubt_kept(TimePoint now) {
+// What goes after suspicious losses is doubted as well, until these have been looked for. If it was
+// doubted for as long as anybody is in doubt, peers that come and go would keep that up for ever.
+void KnownPeers::doubt_suspicious(TimePoint now) {
+  if (is_suspicious(now)) suspicious_ = losses_began_;
+  if (!suspicious_) return;
   kept_.doubt_all();
   if (second_look_ == kNever) look_later(now);
 }
@@ -216,6 +220,7 @@ void KnownPeers::confirm(TimePoint now, Changes& result) {
   }
   for (const SubnetKey& subnet : left)
     let_go(subnet, result);
+  if (config_there_ && suspicious_ && now - *suspicious_ >= kSecondLook) suspicious_.reset();
   look_later(now);       // for the others,
   settle_second_look();  // if there are any
 }
@@ -227,7 +232,9 @@ void KnownPeers::look_later(TimePoint now) {
 }
 
 void KnownPeers::settle_second_look() {
-  if (doubted() == 0) second_look_ = kNever;
+  if (doubted() > 0) return;
+  second_look_ = kNever;
+  suspicious_.reset();
 }
 
 }  // namespace flannel

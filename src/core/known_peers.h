@@ -81,7 +81,7 @@ class KnownPeers {
   bool is_suspicious(TimePoint now) const;
   bool is_wanted(const SubnetKey& subnet) const;
   void confirm(TimePoint now, Changes& result);
-  void doubt_kept(TimePoint now);
+  void doubt_suspicious(TimePoint now);
   void look_later(TimePoint now);
   void settle_second_look();
 
@@ -91,12 +91,13 @@ class KnownPeers {
   KeptPeers kept_;
   TimePoint linger_end_ = kNever;
   TimePoint second_look_ = kNever;
-  bool config_there_ = true;                // a store without one has lost more than that
-  bool own_there_ = false;                  // our own lease, in the table
-  std::optional<TimePoint> own_lost_ = {};  // when it went last
-  TimePoint losses_began_{};                // of those that count as one,
-  std::size_t peers_then_ = 0;              // how many peers there were when they began
-  std::size_t lost_since_ = 0;              // and how many went
+  std::optional<TimePoint> suspicious_ = {};  // losses of then were; they are to be looked for yet
+  bool config_there_ = true;                  // a store without one has lost more than that
+  bool own_there_ = false;                    // our own lease, in the table
+  std::optional<TimePoint> own_lost_ = {};    // when it went last
+  TimePoint losses_began_{};                  // of those that count as one,
+  std::size_t peers_then_ = 0;                // how many peers there were when they began
+  std::size_t lost_since_ = 0;                // and how many went
 };
 
 }  // namespace flannel

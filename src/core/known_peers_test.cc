@@ -366,5 +366,31 @@ TEST_F(KnownPeersTest, LossesWhileOthersAreInDoubtWaitAsLong) {
   EXPECT_EQ(list(7, 10), "-10.5.6.0 ");
 }
 
+TEST_F(KnownPeersTest, PeersThatComeAndGoOneByOneAreLookedForOnceMoreNotForEver) {
+  list(2, 30);
+  gone(2, 10);
+  int there = 11;
+  for (int looks = 0; looks < 2; ++looks) {
+    for (; now + seconds(6) < peers.second_look(); now += seconds(6), ++there)
+      EXPECT_EQ(gone(there, there), "");
+    wait_for_second_look();
+    list(there, 30);
+    EXPECT_EQ(peers.doubted(), looks == 0 ? 3U : 0U) << "who went too late for the first list";
+  }
+  EXPECT_EQ(peers.second_look(), kNever);
+}
+
+TEST_F(KnownPeersTest, ManyThatGoWhileOthersAreLookedForAreManyAgain) {
+  list(2, 30);
+  gone(2, 10);
+  now = peers.second_look() - seconds(2);
+  gone(11, 13);
+  now += seconds(2);
+  list(14, 30);
+  EXPECT_EQ(gone(14, 17), "");
+  EXPECT_EQ(later(), "");
+  EXPECT_EQ(peers.doubted(), 7U);
+}
+
 }  // namespace
 }  // namespace flannel
