@@ -13,7 +13,8 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// So many lost races in a row are answered at once; later ones after a short pause.
+// So many lost races in a row are answered at once. What is refused more often may be refused for
+// ever, by what no list shows: it is a failure.
 constexpr unsigned kRacesAtOnce = 3;
 
 // The store did not do it, because the record is not as we thought.
@@ -60,16 +61,18 @@ std::vector<KeeperAct> LeaseKeeper::on_written(TimePoint now, TimePoint sent, Re
   assert(call_ == Call::create || call_ == Call::replace);
   const bool created = std::exchange(call_, Call::none) == Call::create;
   Acts acts;
+  const std::string key = encode_subnet_key(target_->subnet);
   if (held) {
-    const std::string key = encode_subnet_key(target_->subnet);
     record_ = Record{key, target_value_, held->revision, held->hold};
     granted(sent, *held);
     confirm(now, acts);
-  } else if (is_refusal(held.error().kind)) {
-    refused(now, acts);
+    return acts;
+  }
+  Error error = std::move(held.error()).during((created ? "create " : "write ") + key);
+  if (is_refusal(error.kind)) {
+    refused(now, std::move(error), acts);
   } else {
-    const std::string what = (created ? "create " : "write ") + encode_subnet_key(target_->subnet);
-    report(std::move(held.error()).during(what), acts);
+    report(std::move(error), acts);
     pause(now);
     hear(now, acts);
   }
@@ -85,13 +88,14 @@ std::vector<KeeperAct> LeaseKeeper::on_renewed(TimePoint now, TimePoint sent, Re
     record_->hold = held->hold;
     granted(sent, *held);
     confirm(now, acts);
-  } else if (is_refusal(held.error().kind)) {
-    refused(now, acts);
+    return acts;
+  }
+  Error error = std::move(held.error()).during("renew " + record_->key);
+  if (is_refusal(error.kind)) {
+    refused(now, std::move(error), acts);
   } else {
     // The runner logs each failed renewal; an alarm it is only while we hold nothing yet.
-    if (phase_ == LeasePhase::writing) {
-      report(std::move(held.error()).during("renew " + record_->key), acts);
-    }
+    if (phase_ == LeasePhase::writing) report(std::move(error), acts);
     pause(now);
     hear(now, acts);
   }
@@ -102,19 +106,21 @@ std::vector<KeeperAct> LeaseKeeper::on_released(TimePoint now, Result<void> rele
   assert(call_ == Call::release);
   call_ = Call::none;
   Acts acts;
-  if (!released && !is_refusal(released.error().kind)) {
-    report(std::move(released.error()).during("release the lease"), acts);
+  std::optional<Error> error;
+  if (!released) error = std::move(released.error()).during("release the lease");
+  if (error && !is_refusal(error->kind)) {
+    report(*std::move(error), acts);
     pause(now);
     return acts;
   }
   record_.reset();
   if (leaving_) {
-    if (released) target_.reset();
+    if (!error) target_.reset();
     leave(acts);
-  } else if (released) {
+  } else if (!error) {
     list(acts);
   } else {
-    refused(now, acts);
+    refused(now, *std::move(error), acts);
   }
   return acts;
 }
@@ -186,7 +192,7 @@ void LeaseKeeper::report(Error error, Acts& acts) {
 }
 
 // A lost race, or the record is not what we thought: look again, at once unless that repeats.
-void LeaseKeeper::refused(TimePoint now, Acts& acts) {
+void LeaseKeeper::refused(TimePoint now, Error error, Acts& acts) {
   enter(LeaseEvent::doubted);
   record_.reset();
   if (leaving_) {
@@ -194,9 +200,8 @@ void LeaseKeeper::refused(TimePoint now, Acts& acts) {
   } else if (++races_ <= kRacesAtOnce) {
     list(acts);
   } else {
-    const auto most = milliseconds(100) * std::min(races_, 10U);
-    wake_at_ =
-        now + milliseconds(10) + milliseconds(random_(static_cast<std::uint64_t>(most.count())));
+    report(std::move(error), acts);
+    pause(now);
   }
 }
 

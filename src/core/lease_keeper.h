@@ -3,10 +3,11 @@
 // feeds it events and carries out the acts; time is an argument.
 //
 // A failed call is retried after a jittered pause that doubles from 0.5 s to 30 s or a tenth of the
-// lease's life, for ever; the phase stays. Whatever the store does, the data plane runs on, and a
-// subnet that was ours once is never exchanged for another, unless that was asked for
-// (KeeperOptions::renumber): if it is gone it is taken again, if somebody else has it that is
-// reported and tried again.
+// lease's life, for ever; the phase stays. A refused one, a lost race, is answered at once by
+// another list; refused for the fourth time in a row it has failed. Whatever the store does, the
+// data plane runs on, and a subnet that was ours once is never exchanged for another, unless that
+// was asked for (KeeperOptions::renumber): if it is gone it is taken again, if somebody else has it
+// that is reported and tried again.
 #pragma once
 
 #include <chrono>
@@ -83,7 +84,7 @@ class LeaseKeeper {
   void list(Acts& acts);
   void pause(TimePoint now);
   void report(Error error, Acts& acts);
-  void refused(TimePoint now, Acts& acts);
+  void refused(TimePoint now, Error error, Acts& acts);
   void granted(TimePoint sent, const Held& held);
   void confirm(TimePoint now, Acts& acts);
   void refresh(TimePoint now, Acts& acts);

@@ -221,6 +221,26 @@ TEST_F(LeaseKeeperTest, RacesLostAgainAndAgainAreRunAfterShortPauses) {
   EXPECT_EQ(us.keeper.phase(), LeasePhase::held);
 }
 
+TEST_F(LeaseKeeperTest, AKeyThatIsRefusedForEverIsSaidAndAskedForEverMoreSeldom) {
+  store.hidden = "10.5.0.96-27";
+  KeeperHost us = host("10.5.0.96/27", std::numeric_limits<std::uint64_t>::max());
+  us.start();
+  us.settle();
+  const std::string once = "list | create 10.5.0.96-27";
+  const std::string failed = once + " | error: create 10.5.0.96-27: 10.5.0.96-27 exists";
+  EXPECT_EQ(us.said(), once + " | " + once + " | " + once + " | " + failed);
+  for (const int expected : {1, 2, 4, 8, 16, 30, 30}) {
+    EXPECT_EQ(us.keeper.next_wakeup(), store.now + seconds(expected));
+    us.wait();
+    us.settle();
+    EXPECT_EQ(us.said(), failed);
+  }
+  store.hidden.clear();
+  us.wait();
+  us.settle();
+  EXPECT_EQ(us.said(), once + " | held 10.5.0.96/27@192.0.2.1");
+}
+
 TEST_F(LeaseKeeperTest, StoreAwayIsAskedAgainAfterPausesThatGrowToHalfAMinute) {
   KeeperHost us = host(std::nullopt, std::numeric_limits<std::uint64_t>::max());
   us.start();

@@ -16,6 +16,7 @@ class SimulatedStore {
   TimePoint now{};
   std::map<std::string, Record> records;
   std::vector<Change> log;  // every change so far
+  std::string hidden;       // a key that nobody can have, though no list shows why
 
   Snapshot snapshot() const {
     Snapshot all;
@@ -25,7 +26,7 @@ class SimulatedStore {
     return all;
   }
   Result<Held> create(const std::string& key, const std::string& value, Ttl ttl) {
-    if (records.contains(key)) return fail(ErrorKind::exists, key + " exists");
+    if (records.contains(key) || key == hidden) return fail(ErrorKind::exists, key + " exists");
     return put(key, value, ttl);
   }
   Result<Held> replace(const Record& seen, const std::string& value, Ttl ttl) {
