@@ -224,6 +224,18 @@ TEST_F(AgentTest, RenewalsThatFailAreSaidOfANewLeaseToo) {
   log::capture({});
 }
 
+TEST_F(AgentTest, TroubleWithALeaseThatIsHeldIsNotCalledNoLease) {
+  configure(kHostGw);
+  std::string said;
+  log::capture([&](std::string_view line) { said.append(line).append("\n"); });
+  for (int i = 0; i < 2; ++i)
+    put(own_key(), peer_value("192.0.2.1", "somebody's"));
+  log::capture({});
+  EXPECT_NE(said.find("trouble with the lease, trying again"), std::string::npos) << said;
+  EXPECT_NE(said.find("somebody else keeps writing"), std::string::npos) << said;
+  EXPECT_EQ(said.find("no lease yet"), std::string::npos) << said;
+}
+
 TEST_F(AgentTest, ALeaseDeletedByHandIsTakenAgain) {
   configure(kHostGw);
   const std::string key = own_key();

@@ -158,7 +158,9 @@ void LeaseRunner::perform(const ReportLost& act) {
 void LeaseRunner::perform(const ReportError& act) {
   if (trouble_ == act.error.text) return;  // the same again: said once
   trouble_ = act.error.text;
-  log::error("no lease yet, trying again", {{"why", act.error.text}});
+  log::error(
+      keeper_.lease() ? "trouble with the lease, trying again" : "no lease yet, trying again",
+      {{"why", act.error.text}});
   listener_.on_state();
 }
 
