@@ -35,8 +35,8 @@ constexpr std::size_t unquestioned_removals(std::size_t peers) {
 class KnownPeers {
  public:
   // A host that lost its lease puts it back as soon as it hears of it: two messages, and after a
-  // failure a pause of 0.2 s and then of 0.4 s. Whoever has not done so by then has left; until
-  // then packets are sent to it in vain, and who was given its subnet waits for them.
+  // failure a pause of up to 0.2 s and then of up to 0.4 s. Whoever has not done so by then has
+  // left; until then packets are sent to it in vain, and who was given its subnet waits for them.
   static constexpr std::chrono::milliseconds kLinger{1500};
   // The second list is due this long after the first loss, and up to as long again by chance. Hosts
   // that live are back in the store by then, whatever it had lost: they try at least every 10 s.

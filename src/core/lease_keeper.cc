@@ -22,6 +22,10 @@ bool is_refusal(ErrorKind kind) {
   return kind == ErrorKind::exists || kind == ErrorKind::conflict || kind == ErrorKind::not_found;
 }
 
+Duration longest_pause(const KeeperOptions& options) {
+  return std::clamp<Duration>(options.ttl / 10, seconds(2), seconds(30));
+}
+
 }  // namespace
 
 LeaseKeeper::LeaseKeeper(KeeperOptions options, NetworkConfig config, Ip4 public_ip,
@@ -32,7 +36,8 @@ LeaseKeeper::LeaseKeeper(KeeperOptions options, NetworkConfig config, Ip4 public
       announce_(std::move(announce)),
       previous_(previous),
       random_(std::move(random)),
-      backoff_(seconds(1), std::clamp<Duration>(options.ttl / 10, seconds(2), seconds(30))),
+      backoff_(seconds(1), longest_pause(options)),
+      lost_backoff_(milliseconds(200), longest_pause(options)),
       write_back_pause_(seconds(1), seconds(30)) {}
 
 std::vector<KeeperAct> LeaseKeeper::start(TimePoint) {
@@ -179,7 +184,7 @@ void LeaseKeeper::list(Acts& acts) {
 
 // A lease that is about to end is not given away to politeness.
 void LeaseKeeper::pause(TimePoint now) {
-  Duration wait = backoff_.next(random_);
+  Duration wait = (lost_ ? lost_backoff_ : backoff_).next(random_);
   if (expires_ != kNever && expires_ > now) {
     wait = std::min(wait, std::max<Duration>(milliseconds(250), (expires_ - now) / 4));
   }
@@ -219,6 +224,7 @@ void LeaseKeeper::granted(TimePoint sent, const Held& held) {
 void LeaseKeeper::confirm(TimePoint now, Acts& acts) {
   enter(LeaseEvent::confirmed);
   backoff_.reset();
+  lost_backoff_.reset();
   races_ = 0;
   const bool news = !lease_ || *lease_ != *target_ || reported_;
   lease_ = target_;

@@ -3,11 +3,11 @@
 // feeds it events and carries out the acts; time is an argument.
 //
 // A failed call is retried after a jittered pause that doubles from 0.5 s to 30 s or a tenth of the
-// lease's life, for ever; the phase stays. A refused one, a lost race, is answered at once by
-// another list; refused for the fourth time in a row it has failed. Whatever the store does, the
-// data plane runs on, and a subnet that was ours once is never exchanged for another, unless that
-// was asked for (KeeperOptions::renumber): if it is gone it is taken again, if somebody else has it
-// that is reported and tried again.
+// lease's life, for ever, and from 0.1 s while the lease is lost; the phase stays. A refused one, a
+// lost race, is answered at once by another list; refused for the fourth time in a row it has
+// failed. Whatever the store does, the data plane runs on, and a subnet that was ours once is never
+// exchanged for another, unless that was asked for (KeeperOptions::renumber): if it is gone it is
+// taken again, if somebody else has it that is reported and tried again.
 #pragma once
 
 #include <chrono>
@@ -127,7 +127,8 @@ class LeaseKeeper {
   std::map<std::string, Change> heard_;  // last changes while a call was under way, by key
 
   Backoff backoff_;
-  unsigned races_ = 0;  // refusals in a row
+  Backoff lost_backoff_;  // while peers wait for a lost lease to be put back
+  unsigned races_ = 0;    // refusals in a row
   Backoff write_back_pause_;
   std::optional<TimePoint> last_write_back_;
   bool reannounce_ = false;  // once the call that is under way is answered

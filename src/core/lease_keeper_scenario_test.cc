@@ -2,6 +2,7 @@
 // What happens to a lease that is held: renewals, losses, edits by others.
 #include <gtest/gtest.h>
 
+#include "core/known_peers.h"
 #include "support/held_lease.h"
 
 namespace flannel {
@@ -99,6 +100,20 @@ TEST_F(HeldLeaseTest, RemovedRecordIsReportedAndCreatedAgain) {
   EXPECT_EQ(to_string(us.keeper.lease()->subnet), "10.5.0.32/27") << "the data plane goes on";
   EXPECT_EQ(us.keeper.expires(), kNever);
   EXPECT_EQ(settled(), "create 10.5.0.32-27 | held 10.5.0.32/27@192.0.2.1");
+}
+
+TEST_F(HeldLeaseTest, ALostLeaseIsTakenAgainWhilePeersWaitThoughTheStoreFailsTwice) {
+  const TimePoint lost = store.now;
+  store.remove(kKey);
+  us.hear_all();
+  us.answer(Fate::away);
+  us.wait();
+  us.answer();
+  us.answer(Fate::away);
+  us.wait();
+  us.settle();
+  EXPECT_EQ(us.keeper.phase(), LeasePhase::held);
+  EXPECT_LT(store.now - lost, KnownPeers::kLinger);
 }
 
 TEST_F(HeldLeaseTest, RecordThatExpiredWhileWeWereAwayIsCreatedAgain) {
