@@ -213,6 +213,7 @@ void LeaseKeeper::refused(TimePoint now, Error error, Acts& acts) {
 void LeaseKeeper::granted(TimePoint sent, const Held& held) {
   if (held.ttl) {
     expires_ = lease_end(sent, *held.ttl);
+    life_ = expires_ - sent;
     wake_at_ = renewal_time(sent, *held.ttl, options_.renew_margin, random_);
   } else {
     expires_ = kNever;

@@ -74,6 +74,8 @@ class LeaseKeeper {
   const std::optional<Lease>& lease() const { return lease_; }
   // When it ends if the store never answers again; kNever for a reservation or none.
   TimePoint expires() const { return expires_; }
+  // For how long it was granted last.
+  Duration life() const { return life_; }
 
  private:
   using Acts = std::vector<KeeperAct>;
@@ -124,6 +126,7 @@ class LeaseKeeper {
   std::string target_value_;      // its text
   std::optional<Record> record_;  // ours, as the store had it last; nothing while that is unknown
   TimePoint expires_ = kNever;
+  Duration life_{};
   std::map<std::string, Change> heard_;  // last changes while a call was under way, by key
 
   Backoff backoff_;

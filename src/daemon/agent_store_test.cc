@@ -224,6 +224,32 @@ TEST_F(AgentTest, RenewalsThatFailAreSaidOfANewLeaseToo) {
   log::capture({});
 }
 
+TEST_F(AgentTest, ALeaseThatCannotBeRenewedThoughTheStoreIsThereIsATroubleFromHalfOfItsLifeOn) {
+  configure(kHostGw);
+  int said = 0;
+  log::capture([&](std::string_view line) {
+    if (line.find("the lease cannot be renewed") != std::string_view::npos) ++said;
+  });
+  const auto renewals_fail = [this](Duration time, Duration step) {
+    for (const TimePoint end = loop_.now() + time; loop_.now() < end; loop_.advance(step))
+      store_->fail_next({ErrorKind::unavailable, "no stream"});
+  };
+  loop_.advance(hours(8) - minutes(1));
+  renewals_fail(minutes(2), milliseconds(100));
+  renewals_fail(hours(4) - minutes(2), seconds(10));
+  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+  renewals_fail(minutes(2), seconds(10));
+  EXPECT_EQ(only_trouble(), "lease: cannot be renewed, ends in 43140 s: no stream");
+  EXPECT_EQ(said, 1);
+  store_->set_reachable(false);
+  loop_.advance(minutes(1));
+  EXPECT_EQ(only_trouble().substr(0, 6), "store:");
+  store_->set_reachable(true);
+  loop_.advance(minutes(1));
+  log::capture({});
+  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+}
+
 TEST_F(AgentTest, TroubleWithALeaseThatIsHeldIsNotCalledNoLease) {
   configure(kHostGw);
   std::string said;

@@ -33,10 +33,13 @@ std::vector<std::string> Agent::troubles() const {
 
 void Agent::lease_troubles(std::vector<std::string>& all) const {
   const std::string& lease = session_->lease->trouble();
+  const std::string renewal = session_->lease->renewal_trouble();
   if (!lease.empty()) {
     all.push_back("lease: " + lease);
   } else if (!session_->lease->keeper().lease()) {
     all.emplace_back("lease: none yet");
+  } else if (!renewal.empty()) {
+    all.push_back("lease: " + renewal);
   }
   for (const auto& [subnet, copy] : session_->copies) {
     all.push_back(

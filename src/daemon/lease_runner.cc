@@ -100,7 +100,7 @@ void LeaseRunner::perform(const ReplaceRecord& act) {
 }
 
 void LeaseRunner::on_written(TimePoint sent, Result<Held> held) {
-  if (held) renewal_failures_.clear();  // what failed before was about another lease
+  if (held) renewals_work();  // what failed before was about another lease
   perform(keeper_.on_written(loop_.now(), sent, std::move(held)));
 }
 
@@ -109,6 +109,7 @@ void LeaseRunner::perform(const RenewRecord& act) {
     const bool renewed = held.has_value();
     note_renewal(held);
     perform(keeper_.on_renewed(loop_.now(), sent, std::move(held)));
+    alarm_of_renewal();
     if (renewed && keeper_.expires() != kNever) {
       log::info("Lease renewed",
                 {{"subnet", to_string(keeper_.lease()->subnet)}, {"valid", validity()}});
@@ -118,9 +119,33 @@ void LeaseRunner::perform(const RenewRecord& act) {
 
 // Tried again every half minute for as long as the store is away: each reason is said once.
 void LeaseRunner::note_renewal(const Result<Held>& held) {
-  if (held) return renewal_failures_.clear();
+  if (held) return renewals_work();
+  renewal_failure_ = follower_.connected() ? held.error().text : std::string();
   if (!renewal_failures_.is_news(held.error().text)) return;
   log::warning("renewing the lease failed, trying again", {{"why", held.error().text}});
+}
+
+void LeaseRunner::renewals_work() {
+  renewal_failures_.clear();
+  renewal_alarm_ = false;
+  if (!std::exchange(renewal_failure_, {}).empty()) listener_.on_state();
+}
+
+std::string LeaseRunner::renewal_trouble() const {
+  const bool fails = keeper_.phase() == LeasePhase::renewing && !renewal_failure_.empty();
+  if (!fails || !follower_.connected() || time_left() > keeper_.life() / 2) return {};
+  return fmt::format("cannot be renewed, ends in {} s: {}", time_left().count(), renewal_failure_);
+}
+
+void LeaseRunner::alarm_of_renewal() {
+  if (renewal_trouble().empty()) return;
+  if (!std::exchange(renewal_alarm_, true)) {
+    log::error("the lease cannot be renewed, though the store is there",
+               {{"subnet", to_string(keeper_.lease()->subnet)},
+                {"valid", validity()},
+                {"why", renewal_failure_}});
+  }
+  listener_.on_state();  // the time that is left
 }
 
 void LeaseRunner::perform(const ReleaseRecord& act) {
@@ -144,8 +169,12 @@ void LeaseRunner::perform(const AnnounceHeld& act) {
 
 std::string LeaseRunner::validity() const {
   if (keeper_.expires() == kNever) return "for ever (a reservation)";
-  const auto left = keeper_.expires() - loop_.now();
-  return fmt::format("for {} s", std::chrono::duration_cast<std::chrono::seconds>(left).count());
+  return fmt::format("for {} s", time_left().count());
+}
+
+std::chrono::seconds LeaseRunner::time_left() const {
+  const Duration left = std::max(Duration::zero(), keeper_.expires() - loop_.now());
+  return std::chrono::duration_cast<std::chrono::seconds>(left);
 }
 
 void LeaseRunner::perform(const ReportLost& act) {

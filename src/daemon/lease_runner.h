@@ -39,6 +39,9 @@ class LeaseRunner {
   const LeaseKeeper& keeper() const { return keeper_; }
   // The alarm that stands: the lease was lost, or cannot be had; empty when all is well.
   const std::string& trouble() const { return trouble_; }
+  // The lease is ours, but half of its life is over and the store, though it is there, does not
+  // renew it; empty when that is not so.
+  std::string renewal_trouble() const;
 
  private:
   void perform(std::vector<KeeperAct> acts);
@@ -51,9 +54,12 @@ class LeaseRunner {
   void perform(const ReportLost& act);
   void perform(const ReportError& act);
   std::string validity() const;
+  std::chrono::seconds time_left() const;
   void on_written(TimePoint sent, Result<Held> held);
   void note_kind();
   void note_renewal(const Result<Held>& held);
+  void alarm_of_renewal();
+  void renewals_work();
   void arm_timer();
 
   LeaseKeeper keeper_;
@@ -68,6 +74,8 @@ class LeaseRunner {
   bool created_ = false;             // the last write made a new record
   std::optional<bool> reservation_;  // what the held lease is
   ToldReasons renewal_failures_;     // since the lease was last renewed or written
+  std::string renewal_failure_;      // the last of them; empty: the store was away
+  bool renewal_alarm_ = false;       // renewal_trouble() has been logged
   std::string trouble_;
 };
 
