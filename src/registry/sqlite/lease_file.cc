@@ -134,7 +134,7 @@ Result<LeaseFile> LeaseFile::open(const std::string& path, std::function<bool()>
   return file;
 }
 
-Result<Snapshot> LeaseFile::snapshot(std::string_view prefix, WallTime now) {
+Result<Snapshot> LeaseFile::snapshot(std::string_view prefix) {
   TRY(database_.execute("BEGIN"));  // one view for all that follows
   auto taken = [&]() -> Result<Snapshot> {
     Snapshot all;
@@ -144,8 +144,8 @@ Result<Snapshot> LeaseFile::snapshot(std::string_view prefix, WallTime now) {
     if (TRY(config.step())) all.config = ConfigRecord{config.bytes(0), config.integer(1)};
     Statement records = TRY(database_.prepare(
         "SELECT key, value, revision, expires, created FROM record WHERE prefix = ? "
-        "AND (expires IS NULL OR expires > ?) ORDER BY key"));
-    records.text(1, prefix).number(2, to_number(now));
+        "ORDER BY key"));
+    records.text(1, prefix);
     while (TRY(records.step()))
       all.records.push_back(read_record(records));
     return all;

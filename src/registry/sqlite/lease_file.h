@@ -33,8 +33,9 @@ class LeaseFile {
   // The -wal file, to be recognised: as long as this is open, its inode is no other file's.
   Fd take_log() { return std::move(log_); }
 
-  // Without what has expired by `now`, deleted or not. Writes nothing and waits for no lock.
-  Result<Snapshot> snapshot(std::string_view prefix, WallTime now);
+  // Writes nothing and waits for no lock: what has expired is in it until expire() has deleted it,
+  // since until then the history does not say that it is gone.
+  Result<Snapshot> snapshot(std::string_view prefix);
   Result<Held> create(std::string_view prefix, const std::string& key, std::string_view value,
                       Ttl ttl, WallTime now);
   Result<Held> replace(std::string_view prefix, const Record& seen, std::string_view value, Ttl ttl,

@@ -51,7 +51,7 @@ class SqliteRegistry final : public Registry {
           reply(std::move(taken->all));
         },
         [prefix = prefix_](LeaseFile& file) -> Result<IdentifiedSnapshot> {
-          Snapshot all = TRY(file.snapshot(prefix, wall_now()));
+          Snapshot all = TRY(file.snapshot(prefix));
           return IdentifiedSnapshot{std::move(all), file.id()};
         });
   }

@@ -18,6 +18,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr seconds kPatience{5};  // for a lock that another process holds
+constexpr seconds kPatienceToExpire{1};
 constexpr seconds kLookWithoutInotify{1};
 constexpr seconds kExpireAgain{5};  // after a failure
 constexpr int kHistoryPage = 500;
@@ -61,7 +62,12 @@ SqliteWorker::~SqliteWorker() {
 }
 
 void SqliteWorker::run(Job job) {
-  submit([this, job = std::move(job)]() mutable { job(file()); });
+  submit([this, job = std::move(job)]() mutable {
+    const Result<LeaseFile*> open = file();
+    if (open) expire();  // of what ended while nobody was awake nothing shall be read
+    patient_until_ = BootClock::now() + kPatience;
+    job(open);
+  });
 }
 
 std::uint64_t SqliteWorker::watch(SqliteWatcher watcher) {
@@ -194,7 +200,7 @@ void SqliteWorker::expire() {
   if (failed_before && now < expire_again_) return;
   expire_again_ = kNever;
   // A lock that stayed once may stay for long, and calls would wait behind this one.
-  patient_until_ = failed_before ? now : now + kPatience;
+  patient_until_ = failed_before ? now : now + kPatienceToExpire;
   const auto expired = file_->expire(wall_now());
   if (expired) return expire_failures_.clear();
   expire_again_ = BootClock::now() + kExpireAgain;
