@@ -14,14 +14,19 @@ struct Stretch {
   auto operator<=>(const Stretch&) const = default;
 };
 
-// All subnets of records that bind us: those inside the network.
-std::vector<Cidr4> taken_subnets(const NetworkConfig& config, const DecodedRecords& records) {
+// What nobody may take any more, inside the network: subnets of records, and addresses of the
+// underlay, whose hosts a route to a subnet around them would cut off.
+std::vector<Cidr4> taken_subnets(const NetworkConfig& config, const DecodedRecords& records,
+                                 Ip4 public_ip) {
   std::vector<Cidr4> taken;
   const auto add = [&](const Cidr4& subnet) {
     if (config.network.contains(subnet)) taken.push_back(subnet);
   };
-  for (const DecodedRecord& record : records.leases)
+  add(Cidr4::of(public_ip, 32));
+  for (const DecodedRecord& record : records.leases) {
     add(record.lease.subnet.v4);
+    add(Cidr4::of(record.lease.attributes.public_ip, 32));
+  }
   for (const Cidr4& subnet : records.unreadable)
     add(subnet);
   return taken;
@@ -122,7 +127,7 @@ Result<SubnetChoice> choose_subnet(const NetworkConfig& config, const DecodedRec
   if (!config.enable_ipv4) {
     return fail(ErrorKind::unsupported, "a lease without IPv4: EnableIPv4 is false");
   }
-  const std::vector<Cidr4> taken = taken_subnets(config, records);
+  const std::vector<Cidr4> taken = taken_subnets(config, records, host.public_ip);
   const bool previous_is_free = previous && config.allows(*previous) &&
                                 std::none_of(taken.begin(), taken.end(), [&](const Cidr4& subnet) {
                                   return subnet.overlaps(*previous);

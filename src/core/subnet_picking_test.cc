@@ -57,6 +57,16 @@ TEST_F(SubnetPickingTest, OwnLeaseOfATimeBeforeThePreviousSubnetIsDiscardedIfTha
   EXPECT_EQ(chosen(net, {reservation}, "10.5.30.0/24"), "reuse 10.5.9.0-24");
 }
 
+TEST_F(SubnetPickingTest, ASubnetAroundAnAddressOfTheUnderlayIsNobodys) {
+  const NetworkConfig wide = config(R"({"Network":"192.0.0.0/16"})");
+  const std::vector<Record> others{record("192.0.7.0-24", "192.0.4.9")};
+  EXPECT_EQ(chosen(wide, others, {}, always(0)), "create 192.0.1.0/24");
+  EXPECT_EQ(chosen(wide, others, {}, always(1)), "create 192.0.3.0/24");
+  EXPECT_EQ(chosen(wide, others, {}, always(2)), "create 192.0.5.0/24");
+  EXPECT_EQ(chosen(wide, others, "192.0.2.0/24"), "create 192.0.1.0/24");
+  EXPECT_EQ(chosen(wide, {record("192.0.2.0-24", "192.0.2.1")}), "reuse 192.0.2.0-24");
+}
+
 TEST_F(SubnetPickingTest, OwnRecordThatDoesNotFitIsDiscarded) {
   EXPECT_EQ(chosen(net, {record("10.6.9.0-24", "192.0.2.1")}), "discard 10.6.9.0-24");
   EXPECT_EQ(chosen(net, {record("10.5.9.0-25", "192.0.2.1")}), "discard 10.5.9.0-25");
