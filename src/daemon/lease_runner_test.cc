@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "registry/memory/memory_registry.h"
+#include "support/chances.h"
 #include "support/manual_loop.h"
 
 namespace flannel {
@@ -17,11 +18,6 @@ using std::chrono::minutes;
 using std::chrono::seconds;
 
 constexpr const char* kPrefix = "/coreos.com/network";
-
-// Of all chances the last one: the longest pause.
-std::uint64_t last_chance(std::uint64_t bound) {
-  return bound - 1;
-}
 
 class CountedRegistry final : public Registry {
  public:
@@ -86,6 +82,17 @@ class LeaseRunnerTest : public ::testing::Test {
                     LeaseRunner::Listener{.on_held = [](const Lease&) {}, .on_state = [] {}});
     runner_->start(all);
   }
+  // The lease expires meanwhile, and the renewal finds that out before the list that is due.
+  void renew_after_an_outage() {
+    store_->set_reachable(false);
+    loop_.advance(minutes(40));
+    loop_.advance(runner_->keeper().next_wakeup() - loop_.now() - milliseconds(1));
+    ASSERT_TRUE(follower_.list_is_due());
+    store_->set_reachable(true);
+    registry_.lists = 0;
+    loop_.advance(milliseconds(2));
+    ASSERT_FALSE(holds()) << "it was not the renewal: this test shows nothing";
+  }
   bool holds() const { return runner_->keeper().phase() == LeasePhase::held; }
   std::string key() const { return encode_subnet_key(runner_->keeper().lease()->subnet); }
   bool is_in_store() const {
@@ -119,15 +126,7 @@ TEST_F(LeaseRunnerTest, TheListThatShowsThatTheLeaseIsGoneIsTheOneToTakeItAgainF
 }
 
 TEST_F(LeaseRunnerTest, ARenewalThatFindsAnExpiredLeaseWaitsForTheListThatIsDue) {
-  store_->set_reachable(false);
-  loop_.advance(minutes(40));
-  // So that the renewal comes first.
-  loop_.advance(runner_->keeper().next_wakeup() - loop_.now() - milliseconds(1));
-  ASSERT_TRUE(follower_.list_is_due());
-  store_->set_reachable(true);
-  registry_.lists = 0;
-  loop_.advance(milliseconds(2));
-  EXPECT_FALSE(holds()) << "it was not the renewal: this test shows nothing";
+  renew_after_an_outage();
   EXPECT_EQ(registry_.lists, 0);
   loop_.advance(minutes(1));
   EXPECT_EQ(registry_.lists, 1);
@@ -154,12 +153,7 @@ TEST_F(LeaseRunnerTest, ALeaseThatGoesWhileTheWatchStandsIsTakenAgainFromAListOf
 }
 
 TEST_F(LeaseRunnerTest, AStoreThatIsAwayAgainWhenTheListIsDueIsWaitedFor) {
-  store_->set_reachable(false);
-  loop_.advance(minutes(40));
-  loop_.advance(runner_->keeper().next_wakeup() - loop_.now() - milliseconds(1));
-  ASSERT_TRUE(follower_.list_is_due());
-  store_->set_reachable(true);
-  loop_.advance(milliseconds(2));
+  renew_after_an_outage();
   store_->set_reachable(false);
   loop_.advance(minutes(10));
   EXPECT_FALSE(holds());

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "registry/memory/memory_registry.h"
+#include "support/chances.h"
 #include "support/manual_loop.h"
 
 namespace flannel {
@@ -14,11 +15,6 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr const char* kPrefix = "/coreos.com/network";
-
-// Of all chances the last one: the longest pause.
-std::uint64_t last_chance(std::uint64_t bound) {
-  return bound - 1;
-}
 
 class StoreFollowerTest : public ::testing::Test {
  protected:
