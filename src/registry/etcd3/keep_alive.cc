@@ -31,6 +31,7 @@ void EtcdKeepAlive::open() {
     return;
   }
   answered_ = false;
+  stream_.reset();  // before the next, which may go through the same proxy
   stream_ = connection_.open_stream(
       "/etcdserverpb.Lease/LeaseKeepAlive",
       {.on_message = [this](const grpc::ByteBuffer& bytes) { on_message(bytes); },
