@@ -38,9 +38,6 @@ Result<NetworkReport> report_on(std::string_view config_text, std::uint32_t unde
                        .overlay_mtu = made.backend->overlay_mtu(host),
                        .warnings = std::move(parsed.warnings)};
   append(report.warnings, std::move(made.warnings));
-  if (report.config.enable_ipv6) {
-    report.warnings.emplace_back("EnableIPv6: this release carries IPv4 only");
-  }
   if (report.config.enable_nftables) {
     report.warnings.emplace_back(
         "EnableNFTables: not needed: nftables is used wherever the kernel has it; iptables where "
