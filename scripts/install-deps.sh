@@ -11,7 +11,7 @@
 #   test    run, etcd, check, package and the rest of ./test.sh
 set -eu
 
-build="g++ cmake ninja-build pkg-config ccache libgrpc++-dev protobuf-compiler
+build="g++ mold cmake ninja-build pkg-config ccache libgrpc++-dev protobuf-compiler
   protobuf-compiler-grpc libprotobuf-dev libcpp-httplib-dev libssl-dev libsqlite3-dev
   libexpected-dev libfmt-dev libspdlog-dev nlohmann-json3-dev libre2-dev libgtest-dev"
 run="iproute2 iputils-ping nftables"
