@@ -12,7 +12,6 @@ namespace flannel {
 namespace {
 
 constexpr auto kFileRetry = std::chrono::seconds(5);
-constexpr auto kUnderlayRetry = std::chrono::seconds(5);
 
 }  // namespace
 
@@ -24,7 +23,7 @@ Agent::Agent(AgentOptions options, Parts parts)
                  .on_changes = [this](const std::vector<Change>& changes) { on_changes(changes); },
                  .on_connection =
                      [this] {
-                       if (session_) arm_linger();
+                       if (session_) session_->feed->on_connection();
                        parts_.on_state();
                      }}) {}
 
@@ -43,31 +42,7 @@ void Agent::suspect_kernel() {
 }
 
 void Agent::check_underlay() {
-  if (!session_) return;
-  const Underlay& used = session_->host.underlay;
-  const auto view = parts_.look_at_host();
-  const auto choice = view ? choose_underlay(options_.underlay, *view)
-                           : Result<UnderlayChoice>(tl::unexpected(view.error()));
-  std::string trouble;
-  if (!choice) {
-    trouble = choice.error().text;
-  } else if (choice->underlay != used) {
-    trouble = fmt::format("{} changed, it would be {} with MTU {} now; restart flanneld to take it",
-                          used.interface, to_string(choice->underlay.ip), choice->underlay.mtu);
-  }
-  if (trouble != underlay_trouble_) {
-    underlay_trouble_ = std::move(trouble);
-    log::warning("underlay", {{"note", underlay_trouble_.empty() ? "as it was at the start"
-                                                                 : underlay_trouble_}});
-    parts_.on_state();
-  }
-  if (session_->overlay_started) session_->overlay->paths_changed(session_->peers->leases());
-  // Nobody tells when what else the choice depends on, a default route say, is back.
-  retry_underlay_.reset();
-  if (!underlay_trouble_.empty()) {
-    retry_underlay_ =
-        parts_.loop.at(parts_.loop.now() + kUnderlayRetry, [this] { check_underlay(); });
-  }
+  if (session_) session_->underlay_check->check();
 }
 
 void Agent::rules_changed() {
@@ -78,10 +53,10 @@ const Overlay* Agent::overlay() const {
   return session_ ? session_->overlay.get() : nullptr;
 }
 const KnownPeers* Agent::peers() const {
-  return session_ ? &*session_->peers : nullptr;
+  return session_ ? &session_->feed->peers() : nullptr;
 }
 const LeaseTable* Agent::table() const {
-  return session_ ? &session_->peers->table() : nullptr;
+  return session_ ? &session_->feed->peers().table() : nullptr;
 }
 const LeaseKeeper* Agent::keeper() const {
   return session_ ? &session_->lease->keeper() : nullptr;
@@ -102,70 +77,14 @@ void Agent::on_snapshot(const Snapshot& snapshot) {
     return;
   }
   compare_config(snapshot.config);
-  const auto changes = session_->peers->on_snapshot(parts_.loop.now(), snapshot);
+  const auto changes = session_->feed->on_snapshot(snapshot);
   session_->lease->on_snapshot(snapshot);
-  on_peers(changes);
+  follow(changes);
   parts_.on_state();
 }
 
-void Agent::on_peers(const std::vector<PeerChange>& changes) {
-  name_quarantined();
-  look_for_copies(changes);
-  arm_second_look();
-  arm_linger();
+void Agent::follow(const std::vector<PeerChange>& changes) {
   if (session_->overlay_started && !changes.empty()) session_->overlay->apply(changes);
-}
-
-// Two hosts with one node id have one VTEP MAC as well: the operator has to hear of it at once.
-void Agent::look_for_copies(const std::vector<PeerChange>& changes) {
-  const HostIdentity us(session_->host.underlay.public_ip, options_.node);
-  auto& copies = session_->copies;
-  const bool before = !copies.empty();
-  for (const PeerChange& change : changes) {
-    const auto* up = std::get_if<PeerUp>(&change);
-    const Lease& lease = up != nullptr ? up->lease : std::get<PeerDown>(change).lease;
-    const bool copy = up != nullptr && us.is_copy(lease.attributes);
-    if (copy && copies.insert_or_assign(lease.subnet, lease).second) {
-      log::error("another host has our node id; neither takes the other's subnet",
-                 {{"its_public_ip", to_string(lease.attributes.public_ip)},
-                  {"its_subnet", to_string(lease.subnet)},
-                  {"node_id", to_string(options_.node.id)},
-                  {"cure", "if its disk is a copy of ours: delete its node-id file"}});
-    }
-    if (!copy) copies.erase(lease.subnet);
-  }
-  if (before != !copies.empty()) parts_.on_state();
-}
-
-void Agent::arm_second_look() {
-  const std::size_t doubted = session_->peers->doubted();
-  const std::size_t listed = session_->peers->table().leases().size();
-  if (std::exchange(doubted_, doubted) != doubted) parts_.on_state();
-  // They go, and come back, one by one.
-  if (doubted > 2 * doubted_told_) {
-    doubted_told_ = doubted;
-    log::warning("peers went from the store all at once; they stay until a second list says so",
-                 {{"peers", doubted}, {"listed", listed}});
-  } else if (doubted == 0 && std::exchange(doubted_told_, 0) > 0) {
-    log::info("no peer is in doubt any more", {{"listed", listed}});
-  }
-  const TimePoint at = session_->peers->second_look();
-  if (std::exchange(second_look_at_, at) == at) return;
-  second_look_.reset();
-  // A list that comes sooner, after a break, is no second one; a later one does it as well.
-  if (at != kNever) second_look_ = parts_.loop.at(at, [this] { follower_.list_again(); });
-}
-
-void Agent::arm_linger() {
-  const TimePoint at = follower_.hears() ? session_->peers->linger_end() : kNever;
-  if (std::exchange(linger_at_, at) == at) return;
-  linger_.reset();
-  if (at == kNever) return;
-  linger_ = parts_.loop.at(at, [this] {
-    linger_at_ = kNever;
-    if (!follower_.hears()) return;  // it is armed anew after the list that is due
-    on_peers(session_->peers->tick(parts_.loop.now()));
-  });
 }
 
 void Agent::on_changes(const std::vector<Change>& changes) {
@@ -175,7 +94,7 @@ void Agent::on_changes(const std::vector<Change>& changes) {
     }
     return;
   }
-  const auto peers = session_->peers->on_changes(parts_.loop.now(), changes);
+  const auto peers = session_->feed->on_changes(changes);
   for (const Change& change : changes) {
     if (const auto* put = std::get_if<ConfigPut>(&change)) {
       compare_config(put->config);
@@ -185,21 +104,7 @@ void Agent::on_changes(const std::vector<Change>& changes) {
       session_->lease->on_change(change);
     }
   }
-  on_peers(peers);
-}
-
-// Each record that cannot be used is named once, and again when it changes.
-void Agent::name_quarantined() {
-  const auto& quarantined = session_->peers->table().quarantined();
-  if (quarantined == session_->named) return;
-  for (const auto& [key, record] : quarantined) {
-    const auto known = session_->named.find(key);
-    if (known != session_->named.end() && known->second == record) continue;
-    log::warning("lease record set aside, the others are not affected",
-                 {{"key", key}, {"why", record.reason}});
-  }
-  session_->named = quarantined;
-  parts_.on_state();
+  follow(peers);
 }
 
 // The first configuration that makes sense; until then the daemon waits and says why, once.
@@ -223,14 +128,37 @@ void Agent::begin(const Snapshot& snapshot) {
     return;
   }
   session_ = *std::move(session);
-  const HostIdentity us(session_->host.underlay.public_ip, options_.node);
-  session_->peers.emplace(LeaseTable(session_->config.network, us), us, parts_.random);
-  on_peers(session_->peers->on_snapshot(parts_.loop.now(), snapshot));
+  session_->feed.emplace(make_feed());
+  session_->underlay_check.emplace(make_underlay_check());
+  session_->feed->on_snapshot(snapshot);
   session_->lease = std::make_unique<LeaseRunner>(
       make_keeper(*session_), parts_.registry, follower_, parts_.loop,
       LeaseRunner::Listener{.on_held = [this](const Lease& lease) { on_held(lease); },
                             .on_state = [this] { parts_.on_state(); }});
   session_->lease->start(snapshot);
+}
+
+PeerFeed Agent::make_feed() {
+  const HostIdentity us(session_->host.underlay.public_ip, options_.node);
+  return PeerFeed({.loop = parts_.loop,
+                   .follower = follower_,
+                   .host = us,
+                   .on_peers = [this](const std::vector<PeerChange>& changes) { follow(changes); },
+                   .on_state = [this] { parts_.on_state(); }},
+                  KnownPeers(LeaseTable(session_->config.network, us), us, parts_.random));
+}
+
+UnderlayCheck Agent::make_underlay_check() {
+  return UnderlayCheck({.loop = parts_.loop,
+                        .look_at_host = parts_.look_at_host,
+                        .request = options_.underlay,
+                        .used = session_->host.underlay,
+                        .on_checked =
+                            [this] {
+                              if (!session_->overlay_started) return;
+                              session_->overlay->paths_changed(session_->feed->peers().leases());
+                            },
+                        .on_state = [this] { parts_.on_state(); }});
 }
 
 Result<std::unique_ptr<Agent::Session>> Agent::open_session(const ParsedConfig& parsed) {
@@ -345,7 +273,7 @@ void Agent::on_held(const Lease& lease) {
     session_->own = lease;
     session_->overlay_started = true;
     // A failure to read the kernel is retried by the reconciler; settle() sees when it is over.
-    auto started = session_->overlay->start(lease, session_->peers->leases());
+    auto started = session_->overlay->start(lease, session_->feed->peers().leases());
     kernel_trouble_ = started ? std::string() : started.error().text;
     if (!started) log::error("programming the kernel", {{"why", kernel_trouble_}});
     parts_.on_programmed(session_->overlay->scope(), session_->host.underlay);

@@ -21,7 +21,9 @@
 #include "daemon/lease_runner.h"
 #include "daemon/overlay.h"
 #include "daemon/packet_rules.h"
+#include "daemon/peer_feed.h"
 #include "daemon/store_follower.h"
+#include "daemon/underlay_check.h"
 #include "plan/underlay_choice.h"
 
 namespace flannel {
@@ -95,9 +97,8 @@ class Agent {
     NetworkConfig config;
     HostView host_view;
     HostFacts host;
-    std::optional<KnownPeers> peers;
-    std::map<SubnetKey, Lease> copies;               // leases of hosts that have our node id
-    std::map<std::string, QuarantinedRecord> named;  // those the log has named already
+    std::optional<PeerFeed> feed;
+    std::optional<UnderlayCheck> underlay_check;
     std::unique_ptr<Backend> backend;
     std::vector<Fd> claims;  // the network and the devices are this process's
     std::unique_ptr<PacketPath> path;
@@ -110,12 +111,11 @@ class Agent {
 
   void on_snapshot(const Snapshot& snapshot);
   void lease_troubles(std::vector<std::string>& all) const;
-  void on_peers(const std::vector<PeerChange>& changes);
-  void look_for_copies(const std::vector<PeerChange>& changes);
-  void arm_second_look();
-  void arm_linger();
+  void follow(const std::vector<PeerChange>& changes);
   void on_changes(const std::vector<Change>& changes);
   void begin(const Snapshot& snapshot);
+  PeerFeed make_feed();
+  UnderlayCheck make_underlay_check();
   Result<std::unique_ptr<Session>> open_session(const ParsedConfig& parsed);
   Result<void> claim_objects(Session& session);
   Result<void> open_packet_path(Session& session);
@@ -124,7 +124,6 @@ class Agent {
   void compare_config(const std::optional<ConfigRecord>& record);
   void set_config_trouble(std::string text);
   void on_held(const Lease& lease);
-  void name_quarantined();
   void settle();
   void write_subnet_file();
 
@@ -133,16 +132,8 @@ class Agent {
   StoreFollower follower_;
   std::unique_ptr<Session> session_;
   SubscriptionPtr retry_file_;
-  SubscriptionPtr retry_underlay_;
-  SubscriptionPtr second_look_;
-  TimePoint second_look_at_ = kNever;
-  SubscriptionPtr linger_;
-  TimePoint linger_at_ = kNever;
-  std::size_t doubted_ = 0;       // peers
-  std::size_t doubted_told_ = 0;  // the most, as the log has told
   bool ready_ = false;
   std::string config_trouble_;
-  std::string underlay_trouble_;
   std::string kernel_trouble_;
   std::string file_trouble_;
 };

@@ -13,8 +13,9 @@ std::vector<std::string> Agent::troubles() const {
     all.push_back(why.empty() ? "store: not connected yet" : "store: " + why);
   }
   if (!config_trouble_.empty()) all.push_back("config: " + config_trouble_);
-  if (!underlay_trouble_.empty()) all.push_back("underlay: " + underlay_trouble_);
   if (session_) {
+    const std::string& underlay = session_->underlay_check->trouble();
+    if (!underlay.empty()) all.push_back("underlay: " + underlay);
     lease_troubles(all);
     if (!kernel_trouble_.empty()) all.push_back("kernel: " + kernel_trouble_);
     if (session_->path && !session_->path->trouble().empty()) {
@@ -41,15 +42,15 @@ void Agent::lease_troubles(std::vector<std::string>& all) const {
   } else if (!renewal.empty()) {
     all.push_back("lease: " + renewal);
   }
-  for (const auto& [subnet, copy] : session_->copies) {
+  for (const auto& [subnet, copy] : session_->feed->copies()) {
     all.push_back(
         fmt::format("lease: {} at {} has our node id: one of the two is a copy of the other",
                     to_string(copy.attributes.public_ip), to_string(subnet)));
   }
-  for (const auto& [key, record] : session_->peers->table().quarantined()) {
+  for (const auto& [key, record] : session_->feed->peers().table().quarantined()) {
     if (record.claims_us) all.push_back("lease: " + key + ": " + record.reason);
   }
-  if (const std::size_t doubted = session_->peers->doubted(); doubted > 0) {
+  if (const std::size_t doubted = session_->feed->peers().doubted(); doubted > 0) {
     all.push_back(
         fmt::format("peers: {} went from the store at once and stay until a second list", doubted));
   }

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/peer_feed.h"
+
+#include <utility>
+
+#include "base/log.h"
+
+namespace flannel {
+
+PeerFeed::PeerFeed(Parts parts, KnownPeers peers)
+    : parts_(std::move(parts)), peers_(std::move(peers)) {}
+
+std::vector<PeerChange> PeerFeed::on_snapshot(const Snapshot& snapshot) {
+  auto changes = peers_.on_snapshot(parts_.loop.now(), snapshot);
+  look_into(changes);
+  return changes;
+}
+
+std::vector<PeerChange> PeerFeed::on_changes(const std::vector<Change>& changes) {
+  auto peers = peers_.on_changes(parts_.loop.now(), changes);
+  look_into(peers);
+  return peers;
+}
+
+void PeerFeed::look_into(const std::vector<PeerChange>& changes) {
+  name_quarantined();
+  look_for_copies(changes);
+  arm_second_look();
+  arm_linger();
+}
+
+// Each record that cannot be used is named once, and again when it changes.
+void PeerFeed::name_quarantined() {
+  const auto& quarantined = peers_.table().quarantined();
+  if (quarantined == named_) return;
+  for (const auto& [key, record] : quarantined) {
+    const auto known = named_.find(key);
+    if (known != named_.end() && known->second == record) continue;
+    log::warning("lease record set aside, the others are not affected",
+                 {{"key", key}, {"why", record.reason}});
+  }
+  named_ = quarantined;
+  parts_.on_state();
+}
+
+// Two hosts with one node id have one VTEP MAC as well: the operator has to hear of it at once.
+void PeerFeed::look_for_copies(const std::vector<PeerChange>& changes) {
+  const bool before = !copies_.empty();
+  for (const PeerChange& change : changes) {
+    const auto* up = std::get_if<PeerUp>(&change);
+    const Lease& lease = up != nullptr ? up->lease : std::get<PeerDown>(change).lease;
+    const bool copy = up != nullptr && parts_.host.is_copy(lease.attributes);
+    if (copy && copies_.insert_or_assign(lease.subnet, lease).second) {
+      log::error("another host has our node id; neither takes the other's subnet",
+                 {{"its_public_ip", to_string(lease.attributes.public_ip)},
+                  {"its_subnet", to_string(lease.subnet)},
+                  {"node_id", to_string(lease.attributes.node->id)},
+                  {"cure", "if its disk is a copy of ours: delete its node-id file"}});
+    }
+    if (!copy) copies_.erase(lease.subnet);
+  }
+  if (before != !copies_.empty()) parts_.on_state();
+}
+
+void PeerFeed::arm_second_look() {
+  const std::size_t doubted = peers_.doubted();
+  const std::size_t listed = peers_.table().leases().size();
+  if (std::exchange(doubted_, doubted) != doubted) parts_.on_state();
+  // They go, and come back, one by one.
+  if (doubted > 2 * doubted_told_) {
+    doubted_told_ = doubted;
+    log::warning("peers went from the store all at once; they stay until a second list says so",
+                 {{"peers", doubted}, {"listed", listed}});
+  } else if (doubted == 0 && std::exchange(doubted_told_, 0) > 0) {
+    log::info("no peer is in doubt any more", {{"listed", listed}});
+  }
+  const TimePoint at = peers_.second_look();
+  if (std::exchange(second_look_at_, at) == at) return;
+  second_look_.reset();
+  // A list that comes sooner, after a break, is no second one; a later one does it as well.
+  if (at != kNever) {
+    second_look_ = parts_.loop.at(at, [this] { parts_.follower.list_again(); });
+  }
+}
+
+void PeerFeed::arm_linger() {
+  const TimePoint at = parts_.follower.hears() ? peers_.linger_end() : kNever;
+  if (std::exchange(linger_at_, at) == at) return;
+  linger_.reset();
+  if (at == kNever) return;
+  linger_ = parts_.loop.at(at, [this] {
+    linger_at_ = kNever;
+    if (!parts_.follower.hears()) return;  // it is armed anew after the list that is due
+    const auto changes = peers_.tick(parts_.loop.now());
+    look_into(changes);
+    parts_.on_peers(changes);
+  });
+}
+
+}  // namespace flannel
