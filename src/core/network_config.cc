@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <span>
 
 #include "base/nearest.h"
 #include "base/parse.h"
@@ -24,6 +25,24 @@ struct FamilyRules {
 constexpr FamilyRules kRules4{"Network", "SubnetLen", "SubnetMin", "SubnetMax", 32, 24};
 constexpr FamilyRules kRules6{
     "IPv6Network", "IPv6SubnetLen", "IPv6SubnetMin", "IPv6SubnetMax", 128, 64};
+
+// No container can have an address of these: Linux keeps them for itself, or sends and takes no
+// packet of theirs by a route.
+struct UnusableRange {
+  std::string_view network, why;
+};
+constexpr std::array<UnusableRange, 5> kUnusable4{{
+    {"0.0.0.0/8", "has no addresses of hosts"},
+    {"127.0.0.0/8", "is each host's own loopback"},
+    {"169.254.0.0/16", "is for link-local addresses, which are not routed"},
+    {"224.0.0.0/4", "is for multicast"},
+    {"240.0.0.0/4", "is reserved, up to the broadcast address"},
+}};
+constexpr std::array<UnusableRange, 3> kUnusable6{{
+    {"::/8", "has the unspecified and the loopback address"},
+    {"fe80::/10", "is for link-local addresses, which are not routed"},
+    {"ff00::/8", "is for multicast"},
+}};
 
 // What the text says about one family; nothing: absent.
 template <typename Ip, typename Cidr>
@@ -117,9 +136,25 @@ Result<void> check_bound(const JsonObject& json, std::string_view key, const Fam
   return {};
 }
 
+template <typename Cidr>
+Result<void> check_usable(const JsonObject& json, const FamilyRules& rules, const Cidr& network,
+                          std::span<const UnusableRange> unusable) {
+  for (const auto& [text, why] : unusable) {
+    const Cidr range = TRY(Cidr::parse(text));
+    const bool lies_in_it = network.bits >= range.bits && range.contains(network.base);
+    const bool contains_it = network.bits < range.bits && network.contains(range.base);
+    if (!lies_in_it && !contains_it) continue;
+    return json.refuse(rules.network,
+                       fmt::format("{} {}, which {}: containers cannot have such addresses",
+                                   lies_in_it ? "lies in" : "contains", text, why));
+  }
+  return {};
+}
+
 template <typename Ip, typename Cidr>
 Result<Range<Ip, Cidr>> settle(const JsonObject& json, const FamilyRules& rules,
-                               const Given<Ip, Cidr>& given) {
+                               const Given<Ip, Cidr>& given,
+                               std::span<const UnusableRange> unusable) {
   if (!given.network || *given.network == Cidr{}) {
     return json.refuse(rules.network, fmt::format("please define a correct {} parameter in the "
                                                   "flannel config",
@@ -127,6 +162,7 @@ Result<Range<Ip, Cidr>> settle(const JsonObject& json, const FamilyRules& rules,
   }
   Range<Ip, Cidr> range;
   range.network = *given.network;
+  TRY(check_usable(json, rules, range.network, unusable));
   const int network_bits = range.network.bits;
   range.subnet_len = TRY(choose_subnet_len(json, rules, range.network.bits, given.subnet_len));
   // The first subnet is not handed out: its base is the network's own address.
@@ -194,7 +230,7 @@ Result<void> settle_v4(JsonObject& json, ParsedConfig& parsed) {
     warn_if_given(given, kRules4, "EnableIPv4", parsed.warnings);
     return {};
   }
-  const auto range = TRY(settle(json, kRules4, given));
+  const auto range = TRY((settle<Ip4, Cidr4>(json, kRules4, given, kUnusable4)));
   config.network = range.network;
   config.subnet_len = range.subnet_len;
   config.subnet_min = range.min;
@@ -209,7 +245,7 @@ Result<void> settle_v6(JsonObject& json, ParsedConfig& parsed) {
     warn_if_given(given, kRules6, "EnableIPv6", parsed.warnings);
     return {};
   }
-  const auto range = TRY(settle(json, kRules6, given));
+  const auto range = TRY((settle<Ip6, Cidr6>(json, kRules6, given, kUnusable6)));
   config.network6 = range.network;
   config.subnet6_len = range.subnet_len;
   config.subnet6_min = range.min;

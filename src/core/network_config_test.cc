@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/network_config.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 namespace flannel {
@@ -43,13 +44,45 @@ TEST(NetworkConfigTest, DerivesWhatIsNotGiven) {
   EXPECT_EQ(range(R"({"Network":"10.3.0.0/16","SubnetLen":0})"), "10.3.1.0 10.3.255.0 /24 255");
 }
 
-TEST(NetworkConfigTest, NetworksAtTheEndOfTheAddressSpaceDoNotWrap) {
-  EXPECT_EQ(range(R"({"Network":"255.255.0.0/16"})"), "255.255.1.0 255.255.255.0 /24 255");
-  EXPECT_EQ(to_string(config(R"({"Network":"255.255.255.0/24"})").subnet_at(2)),
-            "255.255.255.192/26");
-  EXPECT_EQ(range(R"({"Network":"128.0.0.0/1","SubnetLen":30})"),
-            "128.0.0.4 255.255.255.252 /30 536870911");
-  EXPECT_EQ(range(R"({"Network":"0.0.0.0/1","SubnetLen":3})"), "32.0.0.0 96.0.0.0 /3 3");
+TEST(NetworkConfigTest, WideAndHighNetworksDoNotWrap) {
+  EXPECT_EQ(range(R"({"Network":"192.0.0.0/3","SubnetLen":30})"),
+            "192.0.0.4 223.255.255.252 /30 134217727");
+  EXPECT_EQ(range(R"({"Network":"223.255.0.0/16"})"), "223.255.1.0 223.255.255.0 /24 255");
+  EXPECT_EQ(to_string(config(R"({"Network":"223.255.255.0/24"})").subnet_at(2)),
+            "223.255.255.192/26");
+}
+
+// The kernel routes no packet of these, or takes it for its own: no container could be reached.
+TEST(NetworkConfigTest, RefusesNetworksInWhichNoContainerCanBe) {
+  for (const char* network : {"0.0.0.0/1", "0.0.0.0/8", "0.5.0.0/16", "127.0.0.0/8", "127.5.0.0/16",
+                              "126.0.0.0/7", "169.254.0.0/16", "169.254.7.0/24", "168.0.0.0/5",
+                              "224.0.0.0/8", "224.0.0.0/16", "239.1.0.0/16", "192.0.0.0/2",
+                              "128.0.0.0/1", "240.0.0.0/4", "250.1.0.0/16", "255.255.0.0/16"}) {
+    const std::string said = refusal(fmt::format(R"({{"Network":"{}"}})", network));
+    EXPECT_TRUE(said.ends_with(": containers cannot have such addresses")) << network << said;
+    EXPECT_TRUE(said.starts_with(fmt::format("Network \"{}\"", network))) << said;
+  }
+  EXPECT_EQ(refusal(R"({"Network":"127.5.0.0/16"})"),
+            R"(Network "127.5.0.0/16" in the network config: lies in 127.0.0.0/8, which is each )"
+            "host's own loopback: containers cannot have such addresses");
+  EXPECT_EQ(refusal(R"({"Network":"168.0.0.0/5"})"),
+            R"(Network "168.0.0.0/5" in the network config: contains 169.254.0.0/16, which is for )"
+            "link-local addresses, which are not routed: containers cannot have such addresses");
+  for (const char* network :
+       {"10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16", "198.18.0.0/15",
+        "1.0.0.0/8", "126.0.0.0/8", "128.0.0.0/8", "169.253.0.0/16", "169.255.0.0/16",
+        "203.0.113.0/24", "223.0.0.0/8"}) {
+    EXPECT_EQ(refusal(fmt::format(R"({{"Network":"{}"}})", network)), "no error") << network;
+  }
+}
+
+TEST(NetworkConfigTest, RefusesSuchNetworksOfIpv6Too) {
+  for (const char* network :
+       {"::/64", "::/1", "fe80::/48", "fe80:1::/64", "ff02::/48", "f000::/4"}) {
+    const std::string said = refusal(fmt::format(
+        R"({{"Network":"10.5.0.0/16","EnableIPv6":true,"IPv6Network":"{}"}})", network));
+    EXPECT_TRUE(said.ends_with(": containers cannot have such addresses")) << network << said;
+  }
 }
 
 TEST(NetworkConfigTest, TakesWhatIsGiven) {
@@ -173,7 +206,7 @@ TEST(NetworkConfigTest, DerivesIPv6Ranges) {
   EXPECT_EQ(range6(head + R"("fc00::/48","IPv6SubnetLen":56,"IPv6SubnetMin":"fc00::",
                               "IPv6SubnetMax":null})"),
             "fc00:: fc00:0:0:ff00:: /56");
-  EXPECT_EQ(range6(head + R"("ffff::/16"})"), "ffff:0:0:1:: ffff:ffff:ffff:ffff:: /64");
+  EXPECT_EQ(range6(head + R"("fdff::/16"})"), "fdff:0:0:1:: fdff:ffff:ffff:ffff:: /64");
   EXPECT_EQ(config(head + R"("fc00::/48"})").subnet_count(), 0U) << "counts IPv4 subnets";
 }
 

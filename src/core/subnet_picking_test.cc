@@ -149,7 +149,11 @@ TEST_F(SubnetPickingTest, RecordOutsideOfTheNetworkHindersNobody) {
 }
 
 TEST_F(SubnetPickingTest, NetworksAtTheEndOfTheAddressSpaceDoNotWrap) {
-  const NetworkConfig top = config(R"({"Network":"255.255.255.0/24"})");  // .64 .128 .192 of /26
+  NetworkConfig top;  // that no text gives; .64 .128 .192 of /26
+  top.network = Cidr4::parse("255.255.255.0/24").value();
+  top.subnet_len = 26;
+  top.subnet_min = Ip4::of(255, 255, 255, 64);
+  top.subnet_max = Ip4::of(255, 255, 255, 192);
   EXPECT_EQ(chosen(top, {}, std::nullopt, always(2)), "create 255.255.255.192/26");
   EXPECT_EQ(chosen(top, {record("255.255.255.192-26", "192.0.2.4"),
                          record("255.255.255.64-26", "192.0.2.5")}),
