@@ -20,6 +20,7 @@ enum class Drop : std::uint8_t {
   out_not_ip4,    // IPv6 router solicitations and the like
   out_malformed,  // lengths or offload claims that do not fit the packet
   out_no_peer,    // nobody owns the destination
+  out_circle,     // for a host of a peer: what we sent, and the host's routes led back to us
   out_ttl_expired,
   out_no_buffer,    // the underlay device's queue is full, or stands still
   out_denied,       // a firewall of this host

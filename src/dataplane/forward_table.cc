@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/forward_table.h"
 
+#include <algorithm>
 #include <bit>
 #include <cassert>
 #include <functional>
+#include <iterator>
 #include <map>
 
 namespace flannel {
@@ -28,6 +30,25 @@ bool ForwardTable::insert(Level& level, const OverlayPeer& peer) {
 }
 
 ForwardTable::ForwardTable(OverlayHost host, const std::vector<OverlayPeer>& peers) : host_(host) {
+  fill(peers);
+  std::vector<OverlayPeer> outside;
+  outside.reserve(peers.size());
+  std::ranges::copy_if(peers, std::back_inserter(outside), [this](const OverlayPeer& peer) {
+    return find(peer.endpoint.ip) == nullptr && !host_.subnet.contains(peer.endpoint.ip);
+  });
+  if (outside.size() != peers.size()) fill(outside);
+  for (const OverlayPeer& peer : outside)
+    endpoints_.push_back(peer.endpoint.ip);
+  std::ranges::sort(endpoints_);
+}
+
+bool ForwardTable::is_endpoint(Ip4 address) const {
+  return std::ranges::binary_search(endpoints_, address);
+}
+
+void ForwardTable::fill(const std::vector<OverlayPeer>& peers) {
+  levels_.clear();
+  size_ = 0;
   std::map<std::uint8_t, std::size_t, std::greater<>> counts;  // by prefix length, longest first
   for (const OverlayPeer& peer : peers)
     ++counts[peer.subnet.bits];

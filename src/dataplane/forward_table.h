@@ -28,13 +28,20 @@ struct OverlayPeer {
 
 // Who owns which part of the overlay. Immutable; packet threads share it. A look-up costs one
 // cache line for each prefix length that occurs, and there is usually one: the SubnetLen.
+//
+// No endpoint in it has an owner in it. So a datagram of ours that the host's routes lead back into
+// the device is found to be for nobody and goes no further: packets cannot travel in a circle,
+// whatever the routes are.
 class ForwardTable {
  public:
-  // Of two peers with the same subnet the later one counts.
+  // Of two peers with the same subnet the later one counts. Peers whose endpoint lies in a peer's
+  // subnet, or in our own, are left out.
   ForwardTable(OverlayHost host, const std::vector<OverlayPeer>& peers);
 
   // The owner of the longest prefix that holds `address`; null if nobody's.
   const Endpoint4* find(Ip4 address) const;
+  // Packets of ours are sent there. Costs more than find().
+  bool is_endpoint(Ip4 address) const;
 
   const OverlayHost& host() const { return host_; }
   std::size_t size() const { return size_; }
@@ -52,10 +59,12 @@ class ForwardTable {
   };
 
   static std::size_t home(const Level& level, std::uint32_t base);
+  void fill(const std::vector<OverlayPeer>& peers);
   bool insert(Level& level, const OverlayPeer& peer);
 
   OverlayHost host_;
-  std::vector<Level> levels_;  // longest prefix first
+  std::vector<Level> levels_;   // longest prefix first
+  std::vector<Ip4> endpoints_;  // sorted
   std::size_t size_ = 0;
 };
 

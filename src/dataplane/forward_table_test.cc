@@ -8,6 +8,8 @@
 namespace flannel {
 namespace {
 
+const OverlayHost kHost{.subnet = *Cidr4::parse("10.5.1.0/24")};
+
 OverlayPeer peer(const char* subnet, const char* ip) {
   return {*Cidr4::parse(subnet), {*Ip4::parse(ip), 8285}};
 }
@@ -22,7 +24,7 @@ TEST(ForwardTable, WithoutPeersKnowsNobody) {
 }
 
 TEST(ForwardTable, FindsTheOwnerOfASubnet) {
-  const ForwardTable table({},
+  const ForwardTable table(kHost,
                            {peer("10.5.2.0/24", "192.0.2.2"), peer("10.5.3.0/24", "192.0.2.3")});
   EXPECT_EQ(owner(table, "10.5.2.0"), "192.0.2.2");
   EXPECT_EQ(owner(table, "10.5.2.255"), "192.0.2.2");
@@ -32,8 +34,9 @@ TEST(ForwardTable, FindsTheOwnerOfASubnet) {
 }
 
 TEST(ForwardTable, TheLongestPrefixWins) {
-  const ForwardTable table({}, {peer("10.5.0.0/16", "192.0.2.1"), peer("10.5.2.0/24", "192.0.2.2"),
-                                peer("10.5.2.9/32", "192.0.2.3"), peer("0.0.0.0/0", "192.0.2.4")});
+  const ForwardTable table(kHost,
+                           {peer("10.5.0.0/16", "192.0.2.1"), peer("10.5.2.0/24", "192.0.2.2"),
+                            peer("10.5.2.9/32", "192.0.2.3"), peer("10.0.0.0/8", "192.0.2.4")});
   EXPECT_EQ(owner(table, "10.5.2.9"), "192.0.2.3");
   EXPECT_EQ(owner(table, "10.5.2.8"), "192.0.2.2");
   EXPECT_EQ(owner(table, "10.5.3.8"), "192.0.2.1");
@@ -41,10 +44,24 @@ TEST(ForwardTable, TheLongestPrefixWins) {
 }
 
 TEST(ForwardTable, OfTwoPeersWithOneSubnetTheLaterCounts) {
-  const ForwardTable table({},
+  const ForwardTable table(kHost,
                            {peer("10.5.2.0/24", "192.0.2.2"), peer("10.5.2.0/24", "192.0.2.9")});
   EXPECT_EQ(owner(table, "10.5.2.1"), "192.0.2.9");
   EXPECT_EQ(table.size(), 1u);
+}
+
+TEST(ForwardTable, NoEndpointHasAnOwner) {
+  const ForwardTable table(kHost,
+                           {peer("10.5.2.0/24", "192.0.2.2"), peer("10.5.8.0/24", "10.5.9.5"),
+                            peer("10.5.9.0/24", "10.5.8.5"), peer("10.5.10.0/24", "10.5.10.5"),
+                            peer("10.5.11.0/24", "10.5.1.5"), peer("10.5.12.0/24", "10.5.77.1")});
+  EXPECT_EQ(owner(table, "10.5.2.1"), "192.0.2.2");
+  EXPECT_EQ(owner(table, "10.5.12.1"), "10.5.77.1") << "in the network, but nobody's";
+  for (const char* left_out : {"10.5.8.1", "10.5.9.1", "10.5.10.1", "10.5.11.1"})
+    EXPECT_EQ(owner(table, left_out), "nobody") << left_out;
+  EXPECT_EQ(table.size(), 2U);
+  EXPECT_TRUE(table.is_endpoint(*Ip4::parse("10.5.77.1")));
+  EXPECT_FALSE(table.is_endpoint(*Ip4::parse("10.5.9.5")));
 }
 
 TEST(ForwardTable, AgreesWithALinearSearch) {
@@ -56,7 +73,7 @@ TEST(ForwardTable, AgreesWithALinearSearch) {
       peers.push_back({Cidr4::of({0x0a050000 + static_cast<std::uint32_t>(random() % 65536)}, bits),
                        {{0xc0000200 + i}, 8285}});
     }
-    const ForwardTable table({}, peers);
+    const ForwardTable table(kHost, peers);
     for (std::uint32_t i = 0; i < 2000; ++i) {
       const Ip4 address{0x0a050000 + static_cast<std::uint32_t>(random() % 65536)};
       const OverlayPeer* best = nullptr;

@@ -72,6 +72,7 @@ void TxPath::forward(ByteSpan packet, const Offload& offload, const ForwardTable
   if (ip->total_length != packet.size()) return tallies_[Drop::out_malformed].add();
   const Endpoint4* peer = table.find(ip->destination);
   if (peer == nullptr) {
+    if (table.is_endpoint(ip->destination)) return tallies_[Drop::out_circle].add();
     tallies_[Drop::out_no_peer].add();
     if (is_to_all(ip->destination, table.host().network)) return;
     return answer(IcmpError::net_unreachable, packet, table, now);

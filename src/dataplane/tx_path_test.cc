@@ -64,6 +64,28 @@ TEST_F(TxPathTest, SendsTheBarePacketOneHopOlder) {
   EXPECT_EQ(datagrams_, std::vector<Bytes>{with_ttl(packet, 63)});
 }
 
+// Two records that name each other's subnets, or a route of the host: what was sent comes back in.
+TEST_F(TxPathTest, WhatWeSentAndTheHostLeadsBackGoesNoFurther) {
+  for (const auto& [endpoint_of_8, endpoint_of_9] :
+       {std::pair{Ip4::of(10, 5, 9, 5), Ip4::of(10, 5, 8, 5)},
+        std::pair{Ip4::of(10, 5, 77, 5), Ip4::of(10, 5, 8, 5)},
+        std::pair{Ip4::of(192, 0, 2, 8), Ip4::of(192, 0, 2, 9)}}) {
+    table_ = {{.subnet = *Cidr4::parse("10.5.1.0/24"), .mtu = 1472},
+              {{*Cidr4::parse("10.5.8.0/24"), {endpoint_of_8, 8285}},
+               {*Cidr4::parse("10.5.9.0/24"), {endpoint_of_9, 8285}}}};
+    tun_.host_sends(slow::udp_packet({.destination = 0x0a050805}, Bytes(100, 'x')));
+    for (int turn = 0; turn < 5; ++turn) {
+      step();
+      for (const FakeUdp::Datagram& one : udp_.take_sent())
+        tun_.host_sends(slow::udp_packet({.destination = one.to.ip.value}, one.bytes));
+    }
+    EXPECT_LE(tallies_.out_packets.get(), 2U);
+  }
+  EXPECT_EQ(tallies_.out_packets.get(), 2U) << "one to an endpoint in nobody's subnet, one outside";
+  EXPECT_EQ(dropped(Drop::out_circle), 2U);
+  EXPECT_EQ(dropped(Drop::out_no_peer), 1U);
+}
+
 TEST_F(TxPathTest, CutsASuperPacketIntoOneSend) {
   Bytes packet = slow::tcp_packet(to_peer(2), Bytes(400, 'x'));
   const Offload offload = slow::leave_undone(packet, Cut::tcp4, 100);
