@@ -87,6 +87,60 @@ TEST(FileTest, AnAtomicWriteLeavesOneFileWithTheMode) {
   EXPECT_EQ(entries, 1) << "no temporary file stays behind";
 }
 
+struct stat status_of(const std::string& path) {
+  struct stat status {};
+  EXPECT_EQ(::lstat(path.c_str(), &status), 0) << path;
+  return status;
+}
+
+TEST(FileTest, ALinkOfOurOwnStaysAndItsTargetIsReplaced) {
+  TemporaryFolder folder;
+  std::filesystem::create_directory(folder.path + "/real");
+  ASSERT_TRUE(write_file_atomically(folder.path + "/real/file", "old\n", 0644));
+  std::filesystem::create_symlink("real/file", folder.path + "/second");
+  std::filesystem::create_symlink(folder.path + "/second", folder.path + "/first");
+  const auto before = status_of(folder.path + "/real/file").st_ino;
+  EXPECT_EQ(write_file_atomically(folder.path + "/first", "new\n", 0644), Written::replaced);
+  EXPECT_TRUE(S_ISLNK(status_of(folder.path + "/first").st_mode));
+  EXPECT_TRUE(S_ISLNK(status_of(folder.path + "/second").st_mode));
+  EXPECT_EQ(read_file(folder.path + "/real/file").value(), "new\n");
+  EXPECT_NE(status_of(folder.path + "/real/file").st_ino, before) << "in one step";
+}
+
+TEST(FileTest, ALinkToAFileThatIsNotThereYetMakesIt) {
+  TemporaryFolder folder;
+  std::filesystem::create_symlink("there/file", folder.path + "/link");
+  EXPECT_TRUE(write_file_atomically(folder.path + "/link", "new\n", 0644));
+  EXPECT_EQ(read_file(folder.path + "/there/file").value(), "new\n");
+}
+
+TEST(FileTest, LinksInACircleAreAnErrorThatSaysSo) {
+  TemporaryFolder folder;
+  std::filesystem::create_symlink("b", folder.path + "/a");
+  std::filesystem::create_symlink("a", folder.path + "/b");
+  const auto done = write_file_atomically(folder.path + "/a", "new\n", 0644);
+  EXPECT_NE(done.error().text.find("its symbolic links go in a circle"), std::string::npos)
+      << done.error().text;
+}
+
+TEST(FileTest, WhatIsInTheWayIsSaidWithWhatToDo) {
+  TemporaryFolder folder;
+  const std::string at = folder.path;
+  std::filesystem::create_directory(at + "/subnet.env");
+  std::filesystem::create_symlink("nowhere", at + "/run");
+  ASSERT_TRUE(write_file_atomically(at + "/plain", "", 0644));
+  EXPECT_EQ(write_file_atomically(at + "/subnet.env", "", 0644).error().text,
+            "write " + at +
+                "/subnet.env: it is a directory; remove it, or name another file (a "
+                "container engine makes one where the file to mount is missing)");
+  EXPECT_EQ(write_file_atomically(at + "/run/flannel/subnet.env", "", 0644).error().text,
+            "create directory " + at +
+                "/run: it is a symbolic link to nowhere, which is no "
+                "directory; make that directory or remove the link");
+  EXPECT_EQ(write_file_atomically(at + "/plain/subnet.env", "", 0644).error().text,
+            "create directory " + at + "/plain: there is a file of that name");
+}
+
 TEST(FileTest, AMissingFileIsNotFoundAndABigOneIsRefused) {
   TemporaryFolder folder;
   EXPECT_EQ(read_file(folder.path + "/none").error().kind, ErrorKind::not_found);

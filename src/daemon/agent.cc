@@ -5,7 +5,6 @@
 
 #include <utility>
 
-#include "base/file.h"
 #include "base/log.h"
 
 namespace flannel {
@@ -18,6 +17,7 @@ constexpr auto kFileRetry = std::chrono::seconds(5);
 Agent::Agent(AgentOptions options, Parts parts)
     : options_(std::move(options)),
       parts_(std::move(parts)),
+      subnet_file_(options_.subnet_file),
       follower_(parts_.registry, parts_.loop, parts_.random,
                 {.on_snapshot = [this](const Snapshot& snapshot) { on_snapshot(snapshot); },
                  .on_changes = [this](const std::vector<Change>& changes) { on_changes(changes); },
@@ -222,18 +222,7 @@ LeaseKeeper Agent::make_keeper(const Session& session) const {
   KeeperOptions options = options_.keeper;
   options.node = options_.node;
   return LeaseKeeper(options, session.config, session.host.underlay.public_ip, announce,
-                     previous_subnet(), parts_.random);
-}
-
-std::optional<Cidr4> Agent::previous_subnet() const {
-  const auto text = read_file(options_.subnet_file);
-  if (!text) {
-    if (text.error().kind != ErrorKind::not_found) {
-      log::warning("subnet file of an earlier run not used", {{"why", text.error().text}});
-    }
-    return std::nullopt;
-  }
-  return decode_previous_subnet(*text);
+                     subnet_file_.previous_subnet(), parts_.random);
 }
 
 // A running daemon keeps the configuration it started with; a differing one is reported.
@@ -304,17 +293,13 @@ void Agent::write_subnet_file() {
                       .subnet6 = std::nullopt,
                       .mtu = session_->backend->overlay_mtu(session_->host),
                       .ip_masq = options_.ip_masq};
-  if (session_->written == env) return;
-  if (auto done = write_file_atomically(options_.subnet_file, encode_subnet_env(env), 0644);
-      !done) {
+  if (auto done = subnet_file_.write(env); !done) {
     if (file_trouble_.empty()) log::error("subnet file", {{"why", done.error().text}});
     file_trouble_ = done.error().text;
     retry_file_ = parts_.loop.at(parts_.loop.now() + kFileRetry, [this] { settle(); });
     return;
   }
   file_trouble_.clear();
-  session_->written = env;
-  log::info("Wrote subnet file to " + options_.subnet_file, {{"mtu", env.mtu}});
 }
 
 }  // namespace flannel

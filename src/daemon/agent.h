@@ -17,12 +17,12 @@
 #include "base/fd.h"
 #include "core/known_peers.h"
 #include "core/lease_table.h"
-#include "core/subnet_env.h"
 #include "daemon/lease_runner.h"
 #include "daemon/overlay.h"
 #include "daemon/packet_rules.h"
 #include "daemon/peer_feed.h"
 #include "daemon/store_follower.h"
+#include "daemon/subnet_file.h"
 #include "daemon/underlay_check.h"
 #include "plan/underlay_choice.h"
 
@@ -106,7 +106,6 @@ class Agent {
     std::unique_ptr<LeaseRunner> lease;
     bool overlay_started = false;
     Lease own;  // as the overlay has it
-    std::optional<SubnetEnv> written;
   };
 
   void on_snapshot(const Snapshot& snapshot);
@@ -120,7 +119,6 @@ class Agent {
   Result<void> claim_objects(Session& session);
   Result<void> open_packet_path(Session& session);
   LeaseKeeper make_keeper(const Session& session) const;
-  std::optional<Cidr4> previous_subnet() const;
   void compare_config(const std::optional<ConfigRecord>& record);
   void set_config_trouble(std::string text);
   void on_held(const Lease& lease);
@@ -129,6 +127,7 @@ class Agent {
 
   AgentOptions options_;
   Parts parts_;
+  SubnetFile subnet_file_;
   StoreFollower follower_;
   std::unique_ptr<Session> session_;
   SubscriptionPtr retry_file_;

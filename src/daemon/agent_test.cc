@@ -353,6 +353,19 @@ TEST_F(AgentTest, ASubnetFileThatCannotBeWrittenKeepsUsUnready) {
   EXPECT_EQ(ready_, 1);
 }
 
+TEST_F(AgentTest, ADirectoryInPlaceOfTheSubnetFileIsSaidWithWhatToDo) {
+  std::filesystem::create_directories(subnet_file());
+  configure(kHostGw);
+  EXPECT_EQ(ready_, 0);
+  EXPECT_EQ(only_trouble(), "subnet file: write " + subnet_file() +
+                                ": it is a directory; remove it, or name another file (a "
+                                "container engine makes one where the file to mount is missing); "
+                                "--subnet-file= can name a file elsewhere");
+  std::filesystem::remove(subnet_file());
+  loop_.advance(seconds(10));
+  EXPECT_EQ(ready_, 1);
+}
+
 TEST_F(AgentTest, AChangedConfigurationIsReportedAndTheRunningOneStays) {
   configure(kHostGw);
   put("10.5.9.0-24", peer_value("192.0.2.9"));

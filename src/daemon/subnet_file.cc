@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/subnet_file.h"
+
+#include <utility>
+
+#include "base/file.h"
+#include "base/log.h"
+
+namespace flannel {
+
+std::optional<Cidr4> SubnetFile::previous_subnet() const {
+  const auto text = read_file(path_);
+  if (text) return decode_previous_subnet(*text);
+  if (text.error().kind != ErrorKind::not_found) {
+    log::warning("subnet file of an earlier run not used", {{"why", text.error().text}});
+  }
+  return std::nullopt;
+}
+
+Result<void> SubnetFile::write(const SubnetEnv& env) {
+  if (written_ == env) return {};
+  const auto done = write_file_atomically(path_, encode_subnet_env(env), 0644);
+  if (!done) {
+    return fail(done.error().kind,
+                done.error().text + "; --subnet-file= can name a file elsewhere");
+  }
+  if (*done == Written::in_place && !std::exchange(in_place_, true)) {
+    log::warning("the subnet file is written where it is, for it cannot be replaced",
+                 {{"file", path_},
+                  {"why", "it is a mount of its own, or its folder is read-only"},
+                  {"better", "mount its folder, not the file"}});
+  }
+  written_ = env;
+  log::info("Wrote subnet file to " + path_, {{"mtu", env.mtu}});
+  return {};
+}
+
+}  // namespace flannel
