@@ -43,9 +43,10 @@ Random make_random() {
 Result<std::unique_ptr<HttpServer>> serve_health(const std::optional<ListenAddress>& address,
                                                  const StatusBoard& board) {
   if (!address) return nullptr;
-  return HttpServer::open(address->ip, address->port, [&board](const HttpRequest& request) {
+  TcpListener listener = TRY(listen_tcp(address->ip, address->port));
+  return TRY(HttpServer::open(std::move(listener.fd), [&board](const HttpRequest& request) {
     return status_page(request, *board.current(), BootClock::now());
-  });
+  }));
 }
 
 // Tells the outside how the agent is: the service manager and the health pages. Many changes of

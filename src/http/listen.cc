@@ -10,6 +10,9 @@
 namespace flannel {
 namespace {
 
+// Many may connect at once while the thread that accepts them waits for its turn.
+constexpr int kBacklog = 1024;
+
 union SocketAddress {
   sockaddr any;
   sockaddr_in v4;
@@ -48,7 +51,7 @@ Result<TcpListener> listen_on(const BindTo& to) {
   // the port would start without an error and answer half of the checks.
   ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (::bind(fd, &to.address.any, to.length) != 0) return os_error("bind");
-  if (::listen(fd, 64) != 0) return os_error("listen");
+  if (::listen(fd, kBacklog) != 0) return os_error("listen");
   SocketAddress bound{};
   socklen_t length = sizeof bound;
   if (::getsockname(fd, &bound.any, &length) != 0) return os_error("getsockname");

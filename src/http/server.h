@@ -1,34 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
-// A small HTTP/1.1 server for health checks: one request a connection, two threads, and an
-// end to each connection, however slowly it talks.
+// An HTTP/1.1 server with a thread of its own, so that it answers while the daemon's loop is busy:
+// one request a connection, and an end to each connection, however slowly it talks.
 #pragma once
 
-#include <cstdint>
-#include <functional>
 #include <memory>
-#include <string>
+#include <thread>
 
-#include "base/clock.h"
 #include "base/result.h"
-#include "http/message.h"
+#include "http/connections.h"
+#include "http/listen.h"
+#include "loop/epoll_loop.h"
 
 namespace flannel {
 
-// Called on the server's threads, two at a time: it may look at immutable snapshots only.
-using HttpHandler = std::function<HttpResponse(const HttpRequest&)>;
-
 class HttpServer {
  public:
-  // Listens on `ip` (IPv4 or IPv6) and `port`; port 0 takes a free one. The error names both.
-  // A connection is cut after `for_connection`. The threads inherit the caller's signal mask.
+  // The handler is called on the server's thread, so it may look at immutable snapshots only. The
+  // thread inherits the caller's signal mask.
   static Result<std::unique_ptr<HttpServer>> open(
-      const std::string& ip, std::uint16_t port, HttpHandler handler,
-      Duration for_connection = std::chrono::seconds(2));
-  virtual ~HttpServer() = default;  // stops
+      Fd listener, HttpHandler handler, const HttpLimits& limits = HttpLimits::for_this_process());
+  ~HttpServer();  // stops
+  HttpServer(const HttpServer&) = delete;
+  HttpServer& operator=(const HttpServer&) = delete;
 
-  virtual std::uint16_t port() const = 0;
   // Ends within milliseconds: connections under way are cut. No handler runs afterwards.
-  virtual void stop() = 0;
+  void stop();
+
+ private:
+  HttpServer(std::unique_ptr<EpollLoop> loop, std::unique_ptr<HttpConnections> connections);
+
+  std::unique_ptr<EpollLoop> loop_;
+  std::unique_ptr<HttpConnections> connections_;
+  std::thread thread_;
 };
 
 }  // namespace flannel

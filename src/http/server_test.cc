@@ -4,9 +4,14 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <memory>
+#include <string>
 #include <vector>
 
 #include "base/fd.h"
@@ -35,6 +40,17 @@ std::string receive_all(const Fd& fd) {
   }
 }
 
+void put(const Fd& fd, std::string_view text) {
+  ASSERT_EQ(::send(fd.get(), text.data(), text.size(), MSG_NOSIGNAL),
+            static_cast<ssize_t>(text.size()));
+}
+
+// The other side has closed, or has sent something.
+bool hears_within(const Fd& fd, std::chrono::milliseconds patience) {
+  pollfd wait{fd.get(), POLLIN, 0};
+  return ::poll(&wait, 1, static_cast<int>(patience.count())) == 1;
+}
+
 std::string ask(std::uint16_t port, const std::string& request) {
   const Fd fd = connect_to(port);
   EXPECT_EQ(::send(fd.get(), request.data(), request.size(), MSG_NOSIGNAL),
@@ -61,38 +77,59 @@ HttpResponse echo(const HttpRequest& request) {
 
 class HttpServerTest : public testing::Test {
  protected:
-  void start(Duration for_connection = std::chrono::hours(1)) {
-    auto opened = HttpServer::open("127.0.0.1", 0, echo, for_connection);
+  void start(HttpLimits limits = {.lifetime = std::chrono::hours(1)}, HttpHandler handler = echo) {
+    auto listener = listen_tcp("127.0.0.1", 0);
+    ASSERT_TRUE(listener.has_value()) << listener.error().text;
+    port = listener->port;
+    auto opened = HttpServer::open(std::move(listener->fd), std::move(handler), limits);
     ASSERT_TRUE(opened.has_value()) << opened.error().text;
     server = *std::move(opened);
   }
+  std::string ask_for(const std::string& path) const {
+    return body(ask(port, "GET " + path + " HTTP/1.1\r\n\r\n"));
+  }
+
   std::unique_ptr<HttpServer> server;
+  std::uint16_t port = 0;
+};
+
+// The soft limit of descriptors while it lives.
+class DescriptorLimit {
+ public:
+  explicit DescriptorLimit(rlim_t wanted) {
+    ::getrlimit(RLIMIT_NOFILE, &before_);
+    const rlimit now{std::min(wanted, before_.rlim_max), before_.rlim_max};
+    ::setrlimit(RLIMIT_NOFILE, &now);
+  }
+  ~DescriptorLimit() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_{};
 };
 
 TEST_F(HttpServerTest, AnswersWhatTheHandlerSays) {
   start();
-  const auto fine = ask(server->port(), "GET /a%20b?verbose&x=1 HTTP/1.1\r\nHost: a\r\n\r\n");
+  const auto fine = ask(port, "GET /a%20b?verbose&x=1 HTTP/1.1\r\nHost: a\r\n\r\n");
   EXPECT_EQ(status_line(fine), "HTTP/1.1 200 OK");
   EXPECT_EQ(body(fine), "GET /a b verbose= x=1");
   EXPECT_NE(fine.find("Content-Type: text/plain; charset=utf-8\r\n"), std::string::npos);
-  const auto busy = ask(server->port(), "GET /busy HTTP/1.0\r\n\r\n");
+  const auto busy = ask(port, "GET /busy HTTP/1.0\r\n\r\n");
   EXPECT_EQ(status_line(busy), "HTTP/1.1 503 Service Unavailable");
   EXPECT_EQ(body(busy), "wait\n");
 }
 
 TEST_F(HttpServerTest, AnyMethodIsAnswered) {
   start();
-  EXPECT_EQ(body(ask(server->port(), "POST /p HTTP/1.1\r\nContent-Length: 2\r\n\r\nhi")),
-            "POST /p");
-  EXPECT_EQ(body(ask(server->port(), "OPTIONS /p HTTP/1.1\r\n\r\n")), "OPTIONS /p");
-  const auto head = ask(server->port(), "HEAD /p HTTP/1.1\r\n\r\n");
+  EXPECT_EQ(body(ask(port, "POST /p HTTP/1.1\r\nContent-Length: 2\r\n\r\nhi")), "POST /p");
+  EXPECT_EQ(body(ask(port, "OPTIONS /p HTTP/1.1\r\n\r\n")), "OPTIONS /p");
+  const auto head = ask(port, "HEAD /p HTTP/1.1\r\n\r\n");
   EXPECT_EQ(status_line(head), "HTTP/1.1 200 OK");
   EXPECT_EQ(body(head), "");
 }
 
 TEST_F(HttpServerTest, ARangeDoesNotCutTheAnswer) {
   start();
-  const auto ranged = ask(server->port(), "GET /abc HTTP/1.1\r\nRange: bytes=0-1\r\n\r\n");
+  const auto ranged = ask(port, "GET /abc HTTP/1.1\r\nRange: bytes=0-1\r\n\r\n");
   EXPECT_EQ(body(ranged), "GET /abc");
 }
 
@@ -112,49 +149,151 @@ TEST_F(HttpServerTest, NonsenseEndsItsConnectionAndNothingElse) {
       "GET / HTTP/1.1\r\nX: " + std::string(9000, 'b') + "\r\n\r\n",
   };
   for (const std::string& request : nonsense) {
-    const Fd fd = connect_to(server->port());
+    const Fd fd = connect_to(port);
     ::send(fd.get(), request.data(), request.size(), MSG_NOSIGNAL);
     ::shutdown(fd.get(), SHUT_WR);
     receive_all(fd);
   }
-  EXPECT_EQ(body(ask(server->port(), "GET /alive HTTP/1.1\r\n\r\n")), "GET /alive");
+  EXPECT_EQ(body(ask(port, "GET /alive HTTP/1.1\r\n\r\n")), "GET /alive");
 }
 
-TEST_F(HttpServerTest, SlowTalkersAreCutSoThatOthersAreServed) {
-  start(std::chrono::milliseconds(200));
-  const Fd silent = connect_to(server->port());
-  const Fd slow = connect_to(server->port());
-  ASSERT_EQ(::send(slow.get(), "GET /", 5, MSG_NOSIGNAL), 5);
-  EXPECT_EQ(body(ask(server->port(), "GET /third HTTP/1.1\r\n\r\n")), "GET /third");
+TEST_F(HttpServerTest, AHeadThatIsCutShortIsABadRequest) {
+  start();
+  const Fd fd = connect_to(port);
+  put(fd, "GET /half HTTP/1.1\r\nX: ");
+  ::shutdown(fd.get(), SHUT_WR);
+  EXPECT_EQ(status_line(receive_all(fd)), "HTTP/1.1 400 Bad Request");
+}
+
+TEST_F(HttpServerTest, ARequestMayComeInSingleBytes) {
+  start();
+  const Fd fd = connect_to(port);
+  for (const char byte : std::string("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")) {
+    put(fd, {&byte, 1});
+    ::usleep(1000);
+  }
+  EXPECT_EQ(body(receive_all(fd)), "GET /slow");
+}
+
+TEST_F(HttpServerTest, ABodyThatNobodyReadsDoesNotCostTheAnswer) {
+  start();
+  const std::string big(32 << 20, 'b');  // more than the kernel buffers
+  const Fd fd = connect_to(port);
+  put(fd, "POST /p HTTP/1.1\r\nContent-Length: 33554432\r\n\r\n");
+  put(fd, big);
+  ::shutdown(fd.get(), SHUT_WR);
+  EXPECT_EQ(body(receive_all(fd)), "POST /p");
+}
+
+TEST_F(HttpServerTest, SlowTalkersAreCut) {
+  start({.lifetime = std::chrono::milliseconds(200)});
+  const Fd silent = connect_to(port);
+  const Fd slow = connect_to(port);
+  put(slow, "GET /");
   EXPECT_EQ(receive_all(silent), "");
+  EXPECT_EQ(receive_all(slow), "");
+}
+
+TEST_F(HttpServerTest, AThousandSlowConnectionsHoldUpNobodyAndAreAnsweredThemselves) {
+  const DescriptorLimit enough(4096);
+  start({.lifetime = std::chrono::hours(1), .connections = 1024});
+  std::vector<Fd> slow;
+  for (int i = 0; i < 1000; ++i) {
+    slow.push_back(connect_to(port));
+    put(slow.back(), "GET /slow HTTP/1.1\r\n");
+  }
+  const auto before = std::chrono::steady_clock::now();
+  EXPECT_EQ(ask_for("/fast"), "GET /fast");
+  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(1));
+  for (const Fd& fd : slow)
+    put(fd, "\r\n");
+  for (const Fd& fd : slow)
+    ASSERT_EQ(body(receive_all(fd)), "GET /slow");
+}
+
+TEST_F(HttpServerTest, TheOldestConnectionMakesRoomForANewOne) {
+  start({.lifetime = std::chrono::hours(1), .connections = 3});
+  std::vector<Fd> waiting;
+  for (int i = 0; i < 3; ++i) {
+    waiting.push_back(connect_to(port));
+    put(waiting.back(), "GET /" + std::to_string(i) + " HTTP/1.1\r\n");
+  }
+  EXPECT_EQ(ask_for("/new"), "GET /new");
+  EXPECT_EQ(receive_all(waiting[0]), "");
+  EXPECT_FALSE(hears_within(waiting[2], std::chrono::milliseconds(50)));
+  put(waiting[2], "\r\n");
+  EXPECT_EQ(body(receive_all(waiting[2])), "GET /2");
+}
+
+TEST_F(HttpServerTest, WithoutDescriptorsTheOldestConnectionMakesRoom) {
+  const DescriptorLimit few(64);
+  start();
+  std::vector<Fd> waiting;
+  for (int i = 0; i < 3; ++i)
+    waiting.push_back(connect_to(port));
+  EXPECT_EQ(ask_for("/before"), "GET /before");  // so all are accepted
+  const Fd client{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  std::vector<Fd> all_others;
+  while (const int fd = ::dup(client.get()) + 1)
+    all_others.emplace_back(fd - 1);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(port);
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ASSERT_EQ(::connect(client.get(), reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
+  put(client, "GET /after HTTP/1.1\r\n\r\n");
+  EXPECT_TRUE(receive_all(waiting[0]).empty());
+  // Its own copies keep the connection open after the answer.
+  ASSERT_TRUE(hears_within(client, std::chrono::seconds(10)));
+  EXPECT_EQ(body(receive_all(client)), "GET /after");
+}
+
+TEST_F(HttpServerTest, AnswersThatNobodyReadsHoldUpNobodyAndAreBounded) {
+  constexpr std::size_t kSize = 16 << 20;  // more than the kernel buffers
+  start({.lifetime = std::chrono::hours(1), .unsent = 2 * kSize}, [](const HttpRequest& request) {
+    return HttpResponse{200, request.path == "/big" ? std::string(kSize, 'x') : "small"};
+  });
+  std::vector<Fd> deaf;
+  for (int i = 0; i < 4; ++i) {
+    deaf.push_back(connect_to(port));
+    put(deaf.back(), "GET /big HTTP/1.1\r\n\r\n");
+    ASSERT_TRUE(hears_within(deaf.back(), std::chrono::seconds(10)));
+  }
+  EXPECT_EQ(ask_for("/small"), "small");
+  EXPECT_LT(receive_all(deaf[0]).size(), kSize);  // the oldest was cut
+  EXPECT_GT(receive_all(deaf[3]).size(), kSize);
 }
 
 TEST_F(HttpServerTest, StopCutsConnectionsThatWouldLastAnHourAndThoseThatWait) {
-  start(std::chrono::hours(1));
+  start();
   std::vector<Fd> silent;
   for (int i = 0; i < 5; ++i)
-    silent.push_back(connect_to(server->port()));
+    silent.push_back(connect_to(port));
   server->stop();
   for (const Fd& fd : silent)
     EXPECT_EQ(receive_all(fd), "");
   server->stop();  // again, to no effect
 }
 
-TEST_F(HttpServerTest, ATakenPortIsAnErrorThatNamesIt) {
-  start();
-  const auto second = HttpServer::open("127.0.0.1", server->port(), echo);
+TEST(HttpLimitsTest, FewDescriptorsAreLeftToOthers) {
+  const DescriptorLimit few(400);
+  EXPECT_EQ(HttpLimits::for_this_process().connections, 100U);
+}
+
+TEST(ListenTest, ATakenPortIsAnErrorThatNamesIt) {
+  const auto first = listen_tcp("127.0.0.1", 0);
+  ASSERT_TRUE(first.has_value());
+  const auto second = listen_tcp("127.0.0.1", first->port);
   ASSERT_FALSE(second.has_value());
-  EXPECT_EQ(second.error().text, "listen on 127.0.0.1:" + std::to_string(server->port()) +
+  EXPECT_EQ(second.error().text, "listen on 127.0.0.1:" + std::to_string(first->port) +
                                      ": bind: Address already in use");
   EXPECT_EQ(second.error().kind, ErrorKind::exists);
 }
 
-TEST_F(HttpServerTest, AForeignAddressIsAnErrorThatNamesIt) {
-  const auto foreign = HttpServer::open("192.0.2.1", 8080, echo);
-  ASSERT_FALSE(foreign.has_value());
-  EXPECT_EQ(foreign.error().text,
+TEST(ListenTest, AForeignAddressIsAnErrorThatNamesIt) {
+  EXPECT_EQ(listen_tcp("192.0.2.1", 8080).error().text,
             "listen on 192.0.2.1:8080: bind: Cannot assign requested address");
-  EXPECT_EQ(HttpServer::open("localhost", 8080, echo).error().text,
+  EXPECT_EQ(listen_tcp("localhost", 8080).error().text,
             "listen on localhost:8080: not an IP address");
 }
 
