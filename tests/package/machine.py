@@ -63,8 +63,8 @@ def base_tree(depends):
     if tree.exists() and stamp.exists() and stamp.read_text(encoding="ascii") == wanted:
         return tree
     shutil.rmtree(tree, ignore_errors=True)
-    run("debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", "bookworm", tree,
-        "http://deb.debian.org/debian")
+    mirror = run(REPOSITORY / "scripts" / "debian-mirror.sh").strip()
+    run("debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", "bookworm", tree, mirror)
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     run("chroot", tree, "apt-get", "install", "-y", "-qq", "--no-install-recommends", *names, env=env)
     run("chroot", tree, "apt-get", "clean")
