@@ -46,7 +46,7 @@ targets() {
 
 # labelled LABEL [PARALLEL]
 labelled() {
-  build dev && ctest --preset dev -j "${2:-$jobs}" --no-tests=error -L "^$1\$"
+  build dev "$1_tests" && ctest --preset dev -j "${2:-$jobs}" --no-tests=error -L "^$1\$"
 }
 
 run_unit() { labelled unit; }

@@ -17,7 +17,8 @@ function(flannel_library name)
 endfunction()
 
 # flannel_test(name SOURCES a_test.cc ... LINK flannel_core ... [LABEL store])
-#   -> program <name>_test, each case a ctest of its own with the label "unit" or the one given
+#   -> program <name>_test, each case a ctest of its own with the label "unit" or the one given;
+#      the target <label>_tests builds all programs of one label
 function(flannel_test name)
   cmake_parse_arguments(ARG "" "LABEL" "SOURCES;LINK" ${ARGN})
   if(NOT ARG_LABEL)
@@ -27,6 +28,10 @@ function(flannel_test name)
   target_include_directories(${name}_test PRIVATE ${PROJECT_SOURCE_DIR}/tests)
   target_compile_options(${name}_test PRIVATE ${FLANNEL_WARNINGS})
   target_link_libraries(${name}_test PRIVATE ${ARG_LINK} GTest::gtest_main)
+  if(NOT TARGET ${ARG_LABEL}_tests)
+    add_custom_target(${ARG_LABEL}_tests)
+  endif()
+  add_dependencies(${ARG_LABEL}_tests ${name}_test)
   gtest_discover_tests(${name}_test PROPERTIES LABELS ${ARG_LABEL} DISCOVERY_TIMEOUT 60)
 endfunction()
 
