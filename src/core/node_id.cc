@@ -31,8 +31,8 @@ Result<NodeId> decode_node_id(std::string_view text) {
   NodeId id;
   if (digits.size() != 2 * id.bytes.size() ||
       digits.find_first_not_of("0123456789abcdef") != std::string::npos) {
-    return fail(ErrorKind::invalid, fmt::format("{} is not a node id of 32 hexadecimal digits",
-                                                quoted(trim(text).substr(0, 40))));
+    // The text stays out of the message: the file may be a link to one that is nobody's business.
+    return fail(ErrorKind::invalid, "it is not a node id of 32 hexadecimal digits");
   }
   for (std::size_t i = 0; i < id.bytes.size(); ++i) {
     const char* pair = digits.data() + 2 * i;
@@ -41,13 +41,13 @@ Result<NodeId> decode_node_id(std::string_view text) {
   return id;
 }
 
-// FNV-1a, folded by the mixer: the same boot id gives the same number in every release.
-std::uint32_t boot_number(std::string_view boot_id) {
+// FNV-1a, folded by the mixer: the same input gives the same number in every release.
+std::uint32_t boot_number(std::string_view boot_id, std::uint64_t network_namespace) {
   std::uint64_t hash = 0xcbf29ce484222325;
   for (const char c : trim(boot_id)) {
     hash = (hash ^ static_cast<std::uint8_t>(c)) * 0x100000001b3;
   }
-  return static_cast<std::uint32_t>(mixed(hash));
+  return static_cast<std::uint32_t>(mixed(hash ^ mixed(network_namespace)));
 }
 
 std::string to_string(const NodeTag& tag) {

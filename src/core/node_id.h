@@ -22,14 +22,16 @@ std::string to_string(const NodeId& id);
 Result<NodeId> decode_node_id(std::string_view text);
 
 // Who wrote a lease: which host, and in which of its lives. A host that is copied disk and all has
-// the node id of the original, but it was booted by itself.
+// the node id of the original, but it was booted by itself, or has a network namespace of its own.
 struct NodeTag {
   NodeId id;
-  std::uint32_t boot = 0;  // boot_number() of /proc/sys/kernel/random/boot_id
+  std::uint32_t boot = 0;  // boot_number() of this boot and namespace
   auto operator<=>(const NodeTag&) const = default;
 };
 
-std::uint32_t boot_number(std::string_view boot_id);
+// From /proc/sys/kernel/random/boot_id, which all containers of one machine share, and a number
+// that tells the network namespaces of one boot apart.
+std::uint32_t boot_number(std::string_view boot_id, std::uint64_t network_namespace);
 std::string to_string(const NodeTag& tag);  // the id, a slash, the boot as 8 hexadecimal digits
 Result<NodeTag> decode_node_tag(std::string_view text);
 

@@ -36,6 +36,18 @@ TEST(NodeIdTest, IsThirtyTwoHexadecimalDigits) {
   }
 }
 
+TEST(BootNumberTest, TellsNetworkNamespacesOfOneBootApart) {
+  constexpr const char* kBoot = "4e1f0c3a-93b6-4a0d-8d0c-0f3f7c9f2a11\n";
+  EXPECT_NE(boot_number(kBoot, 1), boot_number(kBoot, 2));
+  EXPECT_NE(boot_number(kBoot, 1), boot_number("00000000-93b6-4a0d-8d0c-0f3f7c9f2a11", 1));
+  EXPECT_EQ(boot_number(kBoot, 1), boot_number("4e1f0c3a-93b6-4a0d-8d0c-0f3f7c9f2a11", 1));
+}
+
+TEST(NodeIdTest, WhatIsNoNodeIdIsNotRepeated) {
+  EXPECT_EQ(decode_node_id("root:x:0:0").error().text,
+            "it is not a node id of 32 hexadecimal digits");
+}
+
 TEST(VtepMacTest, IsTheSameInEveryRelease) {
   EXPECT_EQ(to_string(vtep_mac(NodeId{}, 0)), "a6:06:dd:2f:4d:19");
   EXPECT_EQ(to_string(vtep_mac(counting(), 1)), "22:a1:db:62:25:4d");

@@ -2,11 +2,46 @@
 #include "daemon/node_id_file.h"
 
 #include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 
+#include "base/fd.h"
 #include "base/file.h"
 #include "base/log.h"
 
 namespace flannel {
+namespace {
+
+Result<NodeId> random_node_id() {
+  NodeId id;
+  if (::getrandom(id.bytes.data(), id.bytes.size(), 0) != static_cast<ssize_t>(id.bytes.size())) {
+    return os_error("make a node id");
+  }
+  return id;
+}
+
+// Linux counts its network namespaces since 5.14 and never uses a number twice in one boot; the
+// inode that older kernels have for one may be another's later.
+Result<std::uint64_t> this_network_namespace() {
+  const Fd any{::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+  std::uint64_t cookie = 0;
+  socklen_t size = sizeof(cookie);
+  if (any && ::getsockopt(any.get(), SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) == 0) {
+    return cookie;
+  }
+  struct ::stat status {};
+  if (::stat("/proc/self/ns/net", &status) != 0) return os_error("look at /proc/self/ns/net");
+  return static_cast<std::uint64_t>(status.st_ino);
+}
+
+void warn_that_it_is_not_kept(const std::string& path, const Error& why) {
+  log::warning(
+      "the node id cannot be kept and is another after the next start; the lease is known "
+      "by PublicIP, subnet file and boot then",
+      {{"file", path}, {"why", why.text}, {"cure", "give a writable --state-dir"}});
+}
+
+}  // namespace
 
 Result<NodeId> load_or_make_node_id(const std::string& path) {
   const auto text = read_file(path);
@@ -14,20 +49,25 @@ Result<NodeId> load_or_make_node_id(const std::string& path) {
     return TRY_DURING(decode_node_id(*text),
                       "read the node id from " + path + " (delete the file to get a new id)");
   }
-  if (text.error().kind != ErrorKind::not_found) return tl::unexpected(text.error());
-  NodeId id;
-  if (::getrandom(id.bytes.data(), id.bytes.size(), 0) != static_cast<ssize_t>(id.bytes.size())) {
-    return os_error("make a node id");
-  }
-  TRY(write_file_atomically(path, to_string(id) + "\n", 0644));
-  log::info("made a node id for this host", {{"file", path}, {"id", to_string(id)}});
+  if (text.error().kind == ErrorKind::not_found) return replace_node_id(path);
+  const NodeId id = TRY(random_node_id());
+  warn_that_it_is_not_kept(path, text.error());
   return id;
 }
 
-Result<NodeTag> load_or_make_node_tag(const std::string& path) {
-  const NodeId id = TRY(load_or_make_node_id(path));
+Result<NodeId> replace_node_id(const std::string& path) {
+  const NodeId id = TRY(random_node_id());
+  if (const auto kept = write_file_atomically(path, to_string(id) + "\n", 0644); !kept) {
+    warn_that_it_is_not_kept(path, kept.error());
+  } else {
+    log::info("made a node id for this host", {{"file", path}, {"id", to_string(id)}});
+  }
+  return id;
+}
+
+Result<std::uint32_t> this_boot() {
   const std::string boot = TRY(read_file("/proc/sys/kernel/random/boot_id"));
-  return NodeTag{id, boot_number(boot)};
+  return boot_number(boot, TRY(this_network_namespace()));
 }
 
 }  // namespace flannel

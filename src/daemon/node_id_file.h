@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The node id as the state folder keeps it, and what tells this life of the host from others.
 #pragma once
 
 #include <string>
@@ -9,11 +10,15 @@
 namespace flannel {
 
 // The node id kept in `path`; on the first start a random one is made and written (0644; its
-// directory 0755). A file that is not a node id is an error and is left as it is: a new id would
-// change the MAC that all peers know.
+// directory 0755). Where it cannot be read or written (a read-only root, no folder) the random one
+// holds for as long as the process lives, and a warning says so. A file that is not a node id is an
+// error and is left as it is.
 Result<NodeId> load_or_make_node_id(const std::string& path);
 
-// The id with the boot of this machine, /proc/sys/kernel/random/boot_id.
-Result<NodeTag> load_or_make_node_tag(const std::string& path);
+// Another random node id in place of the one in `path`; written, or a warning, as above.
+Result<NodeId> replace_node_id(const std::string& path);
+
+// Of this boot of the machine and of the network namespace that we are in.
+Result<std::uint32_t> this_boot();
 
 }  // namespace flannel

@@ -127,7 +127,8 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFd
     notifier.stopping();
     loop->stop();
   }));
-  const NodeTag node = TRY(load_or_make_node_tag(options.state_dir + "/node-id"));
+  const std::string node_id_file = options.state_dir + "/node-id";
+  const NodeTag node{TRY(load_or_make_node_id(node_id_file)), TRY(this_boot())};
   auto kernel = TRY(LinuxKernel::open());
   auto registry = TRY(open_registry(options.store, *loop));
 
