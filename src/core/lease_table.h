@@ -12,6 +12,7 @@
 #include "core/lease.h"
 #include "core/registry.h"
 #include "core/subnet_picking.h"
+#include "core/vtep_owners.h"
 
 namespace flannel {
 
@@ -29,7 +30,9 @@ struct QuarantinedRecord {
   std::string key;
   std::string reason;
   Revision revision = 0;
-  bool claims_us = false;  // another node says that our public IP is its own
+  // Two hosts cannot be told apart: another node says that our public IP is its own, or two of
+  // different addresses announce one VTEP MAC.
+  bool alarm = false;
   bool operator==(const QuarantinedRecord&) const = default;
 };
 
@@ -46,29 +49,36 @@ class LeaseTable {
   // Makes the table equal to the snapshot and tells the difference; downs come before ups.
   std::vector<PeerChange> apply_snapshot(const Snapshot& snapshot);
   // One record changed or went; other kinds of change are none of the table's business. Costs
-  // work for the leases that overlap this one, not for the others.
+  // work for the leases that overlap this one or share its VTEP MAC, not for the others.
   std::vector<PeerChange> apply(const Change& change);
 
   // Ordered by subnet, none overlaps another; our own lease is among them.
   const std::map<SubnetKey, DecodedRecord>& leases() const { return leases_; }
   // Ordered by key: not a subnet key, not a lease, outside of the network, a public IP that is no
   // host's or our own, or overlapping a lease that was created before (in the same revision: of a
-  // smaller key).
+  // smaller key), or announcing a VTEP MAC that such a lease leads to another public IP.
   const std::map<std::string, QuarantinedRecord>& quarantined() const { return quarantined_; }
 
  private:
   using Leases = std::map<SubnetKey, DecodedRecord>;
 
   std::optional<DecodedRecord> judge(const Record& record);
-  void settle(std::vector<DecodedRecord> candidates);
+  Leases settle(std::vector<DecodedRecord> candidates);
+  void take_out(Leases& from, const Cidr4& range, const SubnetKey& but,
+                std::vector<DecodedRecord>& candidates);
+  void settle_vtep(const SubnetKey& subnet);
   Cidr4 widest_around(const Cidr4& subnet) const;
   std::vector<PeerChange> change_subnet(const SubnetKey& subnet, const Record* now);
 
   std::optional<Cidr4> network_;
   std::optional<HostIdentity> host_;
+  // Of those in order by themselves: leases_ and doubles_ overlap nobody older, and keep their
+  // subnets from others; doubles_ announce the VTEP MAC of another.
   Leases leases_;
-  Leases outranked_;  // in order by themselves, but they overlap an older one
-  std::map<std::string, QuarantinedRecord> quarantined_;  // the outranked ones too
+  Leases doubles_;
+  Leases outranked_;                                      // they overlap an older one
+  VtepOwners vteps_;                                      // of leases_ and doubles_
+  std::map<std::string, QuarantinedRecord> quarantined_;  // the latter two as well
 };
 
 }  // namespace flannel

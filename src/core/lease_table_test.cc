@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <random>
 
 namespace flannel {
@@ -10,6 +11,17 @@ namespace {
 
 std::string value(const std::string& public_ip, const std::string& more = "") {
   return "{\"PublicIP\":\"" + public_ip + "\"" + more + "}";
+}
+
+// Of vxlan; `mac6`: one of IPv6, too.
+std::string with_mac(const std::string& public_ip, int mac, int mac6 = 0) {
+  const auto data = [](int last) {
+    return R"({"VNI":1,"VtepMAC":")" +
+           to_string(Mac{{2, 0, 0, 0, 0, static_cast<std::uint8_t>(last)}}) + "\"}";
+  };
+  std::string more = R"(,"BackendType":"vxlan","BackendData":)" + data(mac);
+  if (mac6 != 0) more += R"(,"BackendV6Data":)" + data(mac6);
+  return value(public_ip, more);
 }
 
 std::string line(const Lease& lease) {
@@ -132,7 +144,8 @@ TEST_F(LeaseTableTest, LeaseThatBecomesUnreadableGoesAndNoOther) {
 }
 
 TEST_F(LeaseTableTest, LeasesThatMakeNoSenseAreSetAside) {
-  for (const char* ip : {"0.0.0.0", "127.0.0.1", "224.0.0.5", "255.255.255.255"}) {
+  for (const char* ip : {"0.0.0.0", "0.0.0.1", "127.0.0.1", "224.0.0.5", "239.255.255.255",
+                         "240.0.0.1", "255.255.255.254", "255.255.255.255"}) {
     EXPECT_EQ(put("10.5.1.0-24", value(ip)), "");
     EXPECT_EQ(reason("10.5.1.0-24"),
               std::string("PublicIP ") + ip + " is not the address of a host");
@@ -187,8 +200,79 @@ TEST_F(LeaseTableTest, OurPublicIPInTheRecordOfAnotherNodeIsSetAside) {
   EXPECT_EQ(put("10.5.2.0-24", value("192.0.2.1", node("2", 2))), "");
   EXPECT_EQ(reason("10.5.2.0-24"), "PublicIP 192.0.2.1 is our own, but node " +
                                        std::string(32, '2') + "/00000002 wrote it");
-  EXPECT_TRUE(table.quarantined().at("10.5.2.0-24").claims_us);
+  EXPECT_TRUE(table.quarantined().at("10.5.2.0-24").alarm);
   EXPECT_EQ(put("10.5.3.0-24", value("192.0.2.3", node("2", 2))), "+10.5.3.0/24@192.0.2.3");
+}
+
+TEST_F(LeaseTableTest, AVtepMacBelongsToTheOldestLeaseWhateverTheSubnets) {
+  EXPECT_EQ(put("10.5.161.0-24", with_mac("192.0.2.2", 2)), "+10.5.161.0/24@192.0.2.2");
+  EXPECT_EQ(put("10.5.50.0-24", with_mac("192.0.2.66", 2)), "");
+  EXPECT_EQ(reason("10.5.50.0-24"),
+            "192.0.2.66 announces the VTEP MAC 02:00:00:00:00:02 of 10.5.161.0/24 at 192.0.2.2, "
+            "whose lease is older: is one of the two a copy of the other?");
+  EXPECT_TRUE(table.quarantined().at("10.5.50.0-24").alarm);
+  EXPECT_EQ(put("10.5.200.0-24", with_mac("192.0.2.66", 2)), "");
+
+  EXPECT_EQ(put("10.5.50.0-24", with_mac("192.0.2.66", 3)), "+10.5.50.0/24@192.0.2.66")
+      << "another MAC";
+  EXPECT_EQ(reason("10.5.50.0-24"), "in order");
+  EXPECT_EQ(gone("10.5.161.0-24"), "-10.5.161.0/24@192.0.2.2 +10.5.200.0/24@192.0.2.66")
+      << "the MAC is free for who comes next";
+}
+
+TEST_F(LeaseTableTest, AnOlderLeaseThatTakesUpAMacHasIt) {
+  put("10.5.1.0-24", with_mac("192.0.2.1", 1));
+  put("10.5.2.0-24", with_mac("192.0.2.2", 2));
+  EXPECT_EQ(put("10.5.1.0-24", with_mac("192.0.2.1", 2)),
+            "-10.5.2.0/24@192.0.2.2 +10.5.1.0/24@192.0.2.1");
+  EXPECT_EQ(put("10.5.1.0-24", with_mac("192.0.2.1", 1)),
+            "+10.5.1.0/24@192.0.2.1 +10.5.2.0/24@192.0.2.2");
+}
+
+TEST_F(LeaseTableTest, OneHostMayHaveOneMacInTwoLeases) {
+  put("10.5.1.0-24", with_mac("192.0.2.1", 1));
+  EXPECT_EQ(put("10.5.2.0-24", with_mac("192.0.2.1", 1)), "+10.5.2.0/24@192.0.2.1");
+  EXPECT_EQ(put("10.5.3.0-24", with_mac("192.0.2.3", 1)), "");
+  EXPECT_EQ(gone("10.5.1.0-24"), "-10.5.1.0/24@192.0.2.1") << "it is the second one's still";
+  EXPECT_NE(reason("10.5.3.0-24").find("of 10.5.2.0/24 at 192.0.2.1"), std::string::npos);
+}
+
+TEST_F(LeaseTableTest, MacsAreComparedInWhateverWayTheyAreWritten) {
+  put("10.5.1.0-24", with_mac("192.0.2.1", 1));
+  EXPECT_EQ(put("10.5.2.0-24", value("192.0.2.2", R"(,"backendtype":"vxlan",)"
+                                                  R"("backenddata":{"vtepMac":"0200.0000.0001"})")),
+            "");
+  EXPECT_EQ(put("10.5.3.0-24", with_mac("192.0.2.3", 3, 1)), "+10.5.3.0/24@192.0.2.3")
+      << "that of IPv6 is another device's";
+  EXPECT_EQ(put("10.5.4.0-24", with_mac("192.0.2.4", 4, 1)), "");
+  EXPECT_EQ(put("10.5.5.0-24", value("192.0.2.5", R"(,"BackendType":"vxlan","BackendData":)"
+                                                  R"({"VtepMAC":"00:00:00:00:00:00"})")),
+            "+10.5.5.0/24@192.0.2.5");
+  EXPECT_EQ(put("10.5.6.0-24", value("192.0.2.6", R"(,"BackendType":"vxlan","BackendData":)"
+                                                  R"({"VtepMAC":"00:00:00:00:00:00"})")),
+            "+10.5.6.0/24@192.0.2.6")
+      << "no MAC of a host: each is refused by itself";
+}
+
+// A lease that waits for its MAC keeps its subnet from younger ones, as it did before.
+TEST_F(LeaseTableTest, WhoSharesAMacKeepsItsSubnet) {
+  put("10.5.1.0-24", with_mac("192.0.2.1", 1));
+  put("10.5.2.0-24", with_mac("192.0.2.2", 1));
+  EXPECT_EQ(put("10.5.2.0-25", value("192.0.2.3")), "");
+  EXPECT_EQ(gone("10.5.1.0-24"), "-10.5.1.0/24@192.0.2.1 +10.5.2.0/24@192.0.2.2");
+}
+
+TEST_F(LeaseTableTest, AChangeAmongManyWhoShareAMacCostsItsOwnLeaseAlone) {
+  table = LeaseTable(Cidr4::parse("10.0.0.0/8").value());
+  constexpr int kMany = 3000;
+  for (int n = 0; n < kMany; ++n) {
+    const auto net = Cidr4::of(Ip4{Ip4::of(10, 6, 0, 0).value + 4 * static_cast<unsigned>(n)}, 30);
+    put(encode_subnet_key({net, std::nullopt}), with_mac(n == 0 ? "192.0.2.1" : "192.0.2.2", 1));
+  }
+  const auto began = std::chrono::steady_clock::now();
+  for (int n = 0; n < 300; ++n)
+    put("10.6.0.0-30", with_mac("192.0.2.1", 1, n % 200));
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(3));
 }
 
 TEST_F(LeaseTableTest, OverlapInASnapshotIsResolvedByAgeNotByOrder) {
@@ -219,8 +303,10 @@ TEST_F(LeaseTableTest, TableDependsOnTheRecordsAlone) {
       "10.5.1.192-26", "10.5.2.0-24",          "10.5.16.0-20",          "10.5.0.0-16",
       "10.5.17.0-24",  "10.5.31.0-24",         "10.6.0.0-24",           "junk",
       "10.5.0.0-19",   "10.5.1.0-24&fd01::-56"};
-  const std::vector<std::string> values{value("192.0.2.1"), value("192.0.2.2"), value("127.0.0.1"),
-                                        "junk"};
+  const std::vector<std::string> values{
+      value("192.0.2.1"),          value("192.0.2.2"),       with_mac("192.0.2.1", 1),
+      with_mac("192.0.2.2", 1),    with_mac("192.0.2.1", 2), with_mac("192.0.2.3", 2),
+      with_mac("192.0.2.3", 1, 2), value("127.0.0.1"),       "junk"};
   std::mt19937 engine{7};
   const auto draw = [&](std::size_t bound) { return engine() % bound; };
   std::map<std::string, Record> stored;
@@ -232,7 +318,9 @@ TEST_F(LeaseTableTest, TableDependsOnTheRecordsAlone) {
       stored.erase(key);
       changes = table.apply(RecordGone{key, at});
     } else {
-      stored[key] = record(key, values[draw(10) < 8 ? draw(2) : draw(4)], at);
+      const Revision born = stored.contains(key) ? stored[key].created : at;
+      stored[key] = record(key, values[draw(10) < 8 ? draw(7) : draw(9)], at);
+      stored[key].created = born;
       changes = table.apply(RecordPut{stored[key]});
     }
     for (const PeerChange& change : changes) {

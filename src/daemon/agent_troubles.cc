@@ -48,7 +48,7 @@ void Agent::lease_troubles(std::vector<std::string>& all) const {
                     to_string(copy.attributes.public_ip), to_string(subnet)));
   }
   for (const auto& [key, record] : session_->feed->peers().table().quarantined()) {
-    if (record.claims_us) all.push_back("lease: " + key + ": " + record.reason);
+    if (record.alarm) all.push_back("lease: " + key + ": " + record.reason);
   }
   if (const std::size_t doubted = session_->feed->peers().doubted(); doubted > 0) {
     all.push_back(
