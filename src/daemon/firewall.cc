@@ -56,6 +56,12 @@ void Firewall::want(const NetworkConfig& config, const Cidr4& subnet) {
 void Firewall::admit(const OverlayIngress& ingress) {
   if (!options_.docker || ingress_ == ingress) return;
   ingress_ = ingress;
+  for (const std::string& name : unmatched(ingress)) {
+    log::warning(
+        "no packet is let through Docker's rules from an interface whose name ends with +, "
+        "which iptables takes for every name that begins so; rename it",
+        {{"interface", name}});
+  }
   if (rules_) look_soon();
 }
 

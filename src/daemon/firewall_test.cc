@@ -220,6 +220,15 @@ TEST_F(FirewallKeeperTest, SwitchedOffDockersTablesAreFreedOfUs) {
   EXPECT_EQ(iptables("-A FLANNEL-FWD"), 2) << "the rest stays";
 }
 
+TEST_F(FirewallKeeperTest, AnUnderlayOfAnyNameIsLetIn) {
+  shell(kDocker28);
+  start({.rules = kAll});
+  firewall->admit({.underlay = R"(e"x\)", .neighbours = {Ip4::of(192, 0, 2, 2)}});
+  next_look();
+  EXPECT_EQ(firewall->trouble(), "");
+  EXPECT_EQ(iptables(R"( -i e"x\ -m comment)"), 4) << "the network and the peer, in two tables";
+}
+
 TEST_F(FirewallKeeperTest, SwitchedOffWhatAnotherDaemonHasInDockersTablesStays) {
   shell(kDocker28);
   start({.rules = kAll});

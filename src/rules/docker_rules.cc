@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "rules/iptables_jump.h"
+#include "rules/iptables_names.h"
 #include "rules/rule_set.h"
 
 namespace flannel {
@@ -59,6 +60,7 @@ bool is_masquerade(std::string_view rule, const Cidr4& subnet) {
 Rules accepts(const DockerWish& wish) {
   Rules rules;
   auto accept = [&](const Cidr4& from, const std::string& device) {
+    if (!iptables_can_match(device)) return;
     rules.push_back(fmt::format("-s {} -d {} -i {} {} -j ACCEPT", to_string(from),
                                 to_string(wish.subnet), device, kComment));
   };
@@ -81,7 +83,7 @@ std::string chain_lines(const IptablesTable& table, const Cidr4& network, const 
   std::string lines = fmt::format(":{} - [0:0]\n", kChain);  // makes the chain, or empties it
   others.insert(others.end(), wanted.begin(), wanted.end());
   for (const std::string& rule : others)
-    lines += fmt::format("-A {} {}\n", kChain, rule);
+    lines += fmt::format("-A {} {}\n", kChain, restorable(rule));
   return lines;
 }
 
@@ -149,6 +151,13 @@ std::string nat_lines(const DockerWish& wish, const IptablesTable& nat) {
 }
 
 }  // namespace
+
+std::vector<std::string> unmatched(const OverlayIngress& ingress) {
+  std::vector<std::string> names = ingress.devices;
+  if (!ingress.neighbours.empty()) names.push_back(ingress.underlay);
+  std::erase_if(names, [](const std::string& name) { return iptables_can_match(name); });
+  return names;
+}
 
 IptablesTables parse_iptables_tables(std::string_view saved) {
   return {.nat = parse_iptables(saved, "nat"),

@@ -33,6 +33,9 @@ struct DockerWish {
   OverlayIngress ingress;
 };
 
+// The interfaces for which no rule can be written: iptables takes their names for many.
+std::vector<std::string> unmatched(const OverlayIngress& ingress);
+
 struct IptablesTables {
   IptablesTable nat, filter, raw;
 };

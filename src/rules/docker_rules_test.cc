@@ -98,6 +98,57 @@ TEST(DockerRulesTest, UnwrappedPeersComeInByTheUnderlay) {
                                                     "-A DOCKER-USER " + kJump + "\nCOMMIT\n");
 }
 
+TEST(DockerRulesTest, AnUnderlayOfAnyNameIsMatchedAlone) {
+  const struct {
+    const char* name;
+    const char* written;
+  } names[] = {
+      {R"(e"x)", R"("e\"x")"}, {R"(e\x)", R"("e\\x")"}, {"e*", "e*"}, {"e+x", "e+x"}, {"!", "!"}};
+  for (const auto& name : names) {
+    const DockerWish wish{
+        kNetwork, kSubnet, {.underlay = name.name, .neighbours = {Ip4::of(192, 0, 2, 2)}}};
+    const auto rules = [](const std::string& interface) {
+      const std::string tail = " -d 10.42.1.0/24 -i " + interface +
+                               " -m comment --comment \"flanneld docker\" -j ACCEPT\n";
+      return "-A FLANNEL-DOCKER -s 10.42.0.0/16" + tail + "-A FLANNEL-DOCKER -s 192.0.2.2/32" +
+             tail;
+    };
+    EXPECT_EQ(change(filter(kDocker20), wish), "*filter\n" + kChain + rules(name.written) +
+                                                   "-A DOCKER-USER " + kJump + "\nCOMMIT\n");
+    EXPECT_EQ(
+        change(filter(kDocker20 + kChain, "-A DOCKER-USER " + kJump + "\n" + rules(name.name)),
+               wish),
+        "")
+        << "as iptables-save prints it";
+    EXPECT_EQ(unmatched(wish.ingress), std::vector<std::string>{});
+  }
+}
+
+TEST(DockerRulesTest, AnInterfaceWhoseNameStandsForManyLetsNobodyIn) {
+  const DockerWish wish{
+      kNetwork, kSubnet, {.underlay = "e+", .neighbours = {Ip4::of(192, 0, 2, 2)}}};
+  EXPECT_EQ(change(filter(kDocker20), wish), "");
+  EXPECT_EQ(unmatched(wish.ingress), std::vector<std::string>{"e+"});
+  EXPECT_EQ(unmatched({.devices = {"flannel.1"}, .underlay = "e+"}), std::vector<std::string>{})
+      << "nothing comes in by it unwrapped";
+}
+
+TEST(DockerRulesTest, RulesOfOthersWithAnyNameAreWrittenBackAndDeletedAsTheyAre) {
+  const std::string saved = R"(-A FLANNEL-DOCKER -s 10.9.0.0/16 -d 10.9.3.0/24 -i e"x -j ACCEPT)"
+                            "\n";
+  const std::string written =
+      R"(-A FLANNEL-DOCKER -s 10.9.0.0/16 -d 10.9.3.0/24 -i "e\"x" -j ACCEPT)"
+      "\n";
+  EXPECT_EQ(change(filter(kDocker20 + kChain, "-A DOCKER-USER " + kJump + "\n" + saved)),
+            "*filter\n" + kChain + written + kAccept + "COMMIT\n");
+  EXPECT_EQ(
+      removal_of_all(nat(R"(-A POSTROUTING -o e"x -m comment --comment "flanneld docker" -j X)"
+                         "\n")),
+      "*nat\n"
+      R"(-D POSTROUTING -o "e\"x" -m comment --comment "flanneld docker" -j X)"
+      "\nCOMMIT\n");
+}
+
 TEST(DockerRulesTest, WithoutUnwrappedPeersTheUnderlayStaysShut) {
   EXPECT_EQ(change(filter(kDocker28), {kNetwork, kSubnet, {.underlay = "eth0"}}), "");
 }

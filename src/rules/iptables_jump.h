@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A rule of ours in a chain of others, once and in its place: in the language of iptables-restore.
+// Rules are given and compared as iptables-save prints them.
 #pragma once
 
 #include <functional>

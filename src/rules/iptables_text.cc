@@ -9,6 +9,7 @@
 
 #include "base/parse.h"
 #include "rules/iptables_jump.h"
+#include "rules/iptables_names.h"
 
 namespace flannel {
 namespace {
@@ -127,7 +128,7 @@ std::string fill(const OwnChain& chain, const Rules& wanted, const Rules& others
   std::string lines = fmt::format(":{} - [0:0]\n", chain.name);  // makes the chain, or empties it
   for (const Rules* rules : {&wanted, &others}) {
     for (const std::string& rule : *rules)
-      lines += fmt::format("-A {} {}\n", chain.name, rule);
+      lines += fmt::format("-A {} {}\n", chain.name, restorable(rule));
   }
   return lines;
 }
