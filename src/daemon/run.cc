@@ -13,9 +13,11 @@
 #include "base/log.h"
 #include "base/version.h"
 #include "daemon/agent.h"
+#include "daemon/exit_guard.h"
 #include "daemon/firewall.h"
 #include "daemon/kept_fds.h"
 #include "daemon/node_id_file.h"
+#include "daemon/process_limits.h"
 #include "daemon/scrub.h"
 #include "daemon/sd_notify.h"
 #include "daemon/status_of.h"
@@ -40,11 +42,14 @@ Random make_random() {
   };
 }
 
-Result<std::unique_ptr<HttpServer>> serve_health(const std::optional<ListenAddress>& address,
-                                                 const StatusBoard& board) {
-  if (!address) return nullptr;
-  TcpListener listener = TRY(listen_tcp(address->ip, address->port));
-  return TRY(HttpServer::open(std::move(listener.fd), [&board](const HttpRequest& request) {
+Result<Fd> listen_for_health(const std::optional<ListenAddress>& address) {
+  if (!address) return Fd();
+  return TRY(listen_tcp(address->ip, address->port)).fd;
+}
+
+Result<std::unique_ptr<HttpServer>> serve_health(Fd listener, const StatusBoard& board) {
+  if (!listener) return nullptr;
+  return TRY(HttpServer::open(std::move(listener), [&board](const HttpRequest& request) {
     return status_page(request, *board.current(), BootClock::now());
   }));
 }
@@ -115,6 +120,7 @@ void forget_packet_path(ServiceNotifier& notifier, KeptFds& kept, const Cidr4& n
 
 Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFds& kept) {
   // ---- from here on we touch the machine ----------------------------------------------------
+  TRY(raise_descriptor_limit());
   auto loop = TRY(EpollLoop::open());
   // Before any thread is started, so that all of them have these signals blocked.
   std::function<void()> look_again;
@@ -127,13 +133,14 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFd
     notifier.stopping();
     loop->stop();
   }));
+  Fd health_listener = TRY(listen_for_health(options.healthz));
   const std::string node_id_file = options.state_dir + "/node-id";
   const NodeTag node{TRY(load_or_make_node_id(node_id_file)), TRY(this_boot())};
   auto kernel = TRY(LinuxKernel::open());
   auto registry = TRY(open_registry(options.store, *loop));
 
   StatusBoard board;
-  auto health = TRY(serve_health(options.healthz, board));
+  auto health = TRY(serve_health(std::move(health_listener), board));
   Publisher publisher(*loop, *registry, board, notifier);
   std::optional<Error> fatal;
   std::optional<Agent> agent;
@@ -218,6 +225,7 @@ int run(const Options& options) {
   ::signal(SIGCHLD, SIG_DFL);
   log::set_verbosity(options.verbosity);
   log::info("flanneld starts", {{"version", version()}, {"given", options.given}});
+  const ExitGuard guard;
   for (const std::string& warning : options.warnings)
     log::warning(warning);
   if (!options.store.password.text.empty() || !options.store.key_file.empty()) {
