@@ -13,7 +13,8 @@ set -eu
 
 build="g++ mold cmake ninja-build pkg-config ccache libgrpc++-dev protobuf-compiler
   protobuf-compiler-grpc libprotobuf-dev libcpp-httplib-dev libssl-dev libsqlite3-dev
-  libexpected-dev libfmt-dev libspdlog-dev nlohmann-json3-dev libre2-dev libgtest-dev"
+  libexpected-dev libfmt-dev libseccomp-dev libspdlog-dev nlohmann-json3-dev libre2-dev
+  libgtest-dev"
 run="iproute2 iputils-ping nftables"
 etcd="etcd-server etcd-client"
 check="python3 clang-format-16 python3-pytest dash bash busybox zsh fish mandoc systemd"

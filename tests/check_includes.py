@@ -42,6 +42,7 @@ THIRD_PARTY = {
     r"re2/": ["plan"],
     r"nlohmann/": ["core", "backend", "registry", "status", "ctl"],
     r"nftables/": ["kernel"],
+    r"seccomp\.h$": ["kernel"],
     r"(linux|asm)/": ["kernel"],
 }
 

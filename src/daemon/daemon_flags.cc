@@ -106,6 +106,9 @@ void DaemonFlags::define_kube(Flags& flags) {
 void DaemonFlags::define_process(Flags& flags) {
   flags.add({.name = "healthz-ip", .help = "address of the health server"}, healthz_ip);
   flags.add({.name = "healthz-port", .help = "port of the health server; 0: none"}, healthz_port);
+  flags.add({.name = "keep-privileges",
+             .help = "keep every capability and system call that the process was started with"},
+            keep_privileges);
   flags.add({.name = "v", .help = "verbosity of the log; 2: each peer, 4: each kernel object"},
             verbosity);
   flags.add({.name = "vmodule", .help = "not supported yet"}, vmodule);

@@ -47,6 +47,8 @@ struct DaemonFlags {
   std::string healthz_ip = "0.0.0.0";
   std::int64_t healthz_port = 0;
 
+  bool keep_privileges = false;
+
   std::int64_t verbosity = 0;
   std::string vmodule;
   std::string log_backtrace_at = ":0";

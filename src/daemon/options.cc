@@ -167,6 +167,7 @@ Result<Options> judge(const DaemonFlags& texts, const Flags& flags,
   options.subnet_file = texts.subnet_file;
   options.state_dir = texts.state_dir;
   options.ip_blackhole_route = texts.ip_blackhole_route;
+  options.keep_privileges = texts.keep_privileges;
   options.verbosity = static_cast<int>(std::clamp<std::int64_t>(texts.verbosity, 0, 100));
   options.given = flags.given_text();
   return options;

@@ -35,6 +35,7 @@ struct Options {
   std::string state_dir;                 // --state-dir
   bool ip_blackhole_route = false;       // --ip-blackhole-route
   std::optional<ListenAddress> healthz;  // --healthz-ip, --healthz-port; nothing: no server
+  bool keep_privileges = false;          // --keep-privileges
   int verbosity = 0;                     // --v
   std::string given;                     // what was given, for the log; no secrets
   std::vector<std::string> warnings;     // for the log, once

@@ -82,6 +82,12 @@ TEST(OptionsTest, WhatANodeOfUpstreamHasOnItsCommandLineIsUnderstood) {
   EXPECT_EQ(given.verbosity, 2);
 }
 
+TEST(OptionsTest, PrivilegesAreKeptOnlyWhereItIsSaid) {
+  EXPECT_FALSE(options({}).keep_privileges);
+  EXPECT_TRUE(options({"--keep-privileges"}).keep_privileges);
+  EXPECT_TRUE(options({}, {{"FLANNELD_KEEP_PRIVILEGES", "true"}}).keep_privileges);
+}
+
 TEST(OptionsTest, AnInterfaceWithoutANameIsTakenAsNotGiven) {
   EXPECT_TRUE(options({"--iface=", "--iface-regex="}).underlay.interfaces.empty());
 }

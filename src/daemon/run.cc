@@ -16,6 +16,7 @@
 #include "daemon/exit_guard.h"
 #include "daemon/firewall.h"
 #include "daemon/kept_fds.h"
+#include "daemon/least_privilege.h"
 #include "daemon/node_id_file.h"
 #include "daemon/process_limits.h"
 #include "daemon/scrub.h"
@@ -136,6 +137,7 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFd
   Fd health_listener = TRY(listen_for_health(options.healthz));
   const std::string node_id_file = options.state_dir + "/node-id";
   const NodeTag node{TRY(load_or_make_node_id(node_id_file)), TRY(this_boot())};
+  give_up_privileges(options);
   auto kernel = TRY(LinuxKernel::open());
   auto registry = TRY(open_registry(options.store, *loop));
 

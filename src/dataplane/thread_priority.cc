@@ -23,7 +23,6 @@ struct SchedulingAttributes {
 };
 static_assert(sizeof(SchedulingAttributes) == 48);
 
-constexpr std::int32_t kNice = -5;
 constexpr std::uint64_t kSlice = 100'000;  // the least that Linux grants
 
 bool set_scheduling(std::int32_t nice) {
@@ -35,7 +34,7 @@ bool set_scheduling(std::int32_t nice) {
 
 // Short slices need no right.
 bool go_before_others() {
-  return set_scheduling(kNice) || set_scheduling(::getpriority(PRIO_PROCESS, 0));
+  return set_scheduling(kPacketThreadNice) || set_scheduling(::getpriority(PRIO_PROCESS, 0));
 }
 
 }  // namespace flannel

@@ -56,7 +56,11 @@ Result<Fd> open_socket(const UdpSocketOptions& options) {
   address.sin_port = htons(options.local.port);
   address.sin_addr.s_addr = htonl(options.local.ip.value);
   if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-    return os_error(what);
+    const auto failed = os_error(what);
+    if (failed.value().kind != ErrorKind::denied) return failed;
+    return fail(ErrorKind::denied, failed.value().text +
+                                       " (a port below 1024 needs CAP_NET_BIND_SERVICE and "
+                                       "--keep-privileges)");
   }
   set_limits(socket, options);
   return socket;

@@ -54,3 +54,28 @@ def test_no_two_files_of_the_package_disagree_about_a_path():
     cmake = (DIST / "CMakeLists.txt").read_text(encoding="ascii")
     assert "ExecStart=/usr/libexec/flannel/mk-docker-opts.sh -c" in unit
     assert "install(PROGRAMS mk-docker-opts.sh DESTINATION libexec/flannel)" in cmake
+
+
+def calls_of(name):
+    """The system calls of a set of systemd's, sets in it included."""
+    code, said = analyze("syscall-filter", name)
+    assert code == 0, said
+    words = [line.split("#")[0].strip() for line in said.splitlines()[1:]]
+    found = set()
+    for word in filter(None, words):
+        found |= calls_of(word) if word.startswith("@") else {word}
+    return found
+
+
+def test_the_daemon_allows_itself_no_system_call_that_its_unit_forbids():
+    """But a further filter of system calls, which takes away only."""
+    unit = (DIST / "flanneld.service").read_text(encoding="ascii")
+    allowed = set()
+    for filters in re.findall(r"(?m)^SystemCallFilter=(.*)", unit):
+        for word in filters.removeprefix("~").split():
+            calls = calls_of(word) if word.startswith("@") else {word}
+            allowed = allowed - calls if filters.startswith("~") else allowed | calls
+    source = (DIST.parent / "src/kernel/system_calls.cc").read_text(encoding="ascii")
+    own = set(re.findall(r'"(\w+)"', re.search(r"kAllowed\[\] = \{(.*?)\};", source, re.S)[1]))
+    assert len(own) > 200
+    assert own - allowed == {"seccomp"}

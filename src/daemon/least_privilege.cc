@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/least_privilege.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/log.h"
+#include "daemon/process_limits.h"
+#include "dataplane/thread_priority.h"
+#include "kernel/privileges.h"
+
+namespace flannel {
+namespace {
+
+void add(std::vector<std::string>& files, const std::string& file) {
+  if (!file.empty()) files.push_back(file);
+}
+
+NeededLater needs_of(const Options& options) {
+  const StoreOptions& store = options.store;
+  NeededLater needs;
+  for (const std::string* file :
+       {&store.ca_file, &store.cert_file, &store.key_file, &store.password.file})
+    add(needs.read, *file);
+  needs.write = {options.state_dir + "/node-id", options.subnet_file};
+  if (store.kind == StoreKind::sqlite) needs.write.push_back(store.sqlite_path);
+  return needs;
+}
+
+std::string joined(const std::vector<std::string>& list, std::string_view with,
+                   std::string_view otherwise) {
+  return list.empty() ? std::string(otherwise) : fmt::format("{}", fmt::join(list, with));
+}
+
+}  // namespace
+
+void give_up_privileges(const Options& options) {
+  const bool may_be_nice = allow_niceness(kPacketThreadNice);
+  if (options.keep_privileges) {
+    log::warning("all privileges are kept, as --keep-privileges says");
+    return;
+  }
+  NeededLater needs = needs_of(options);
+  needs.niceness = !may_be_nice;
+  const Privileges kept = drop_privileges(needs);
+  log::info("privileges given up",
+            {{"kept", joined(kept.capabilities, " ", "none")},
+             {"because", joined(kept.reasons, "; ", "the network needs them")},
+             {"no_new_privs", kept.no_new},
+             {"system_calls", kept.filtered ? "filtered" : "all"}});
+  if (!kept.failures.empty()) {
+    log::info("some privileges could not be given up", {{"why", joined(kept.failures, "; ", "")}});
+  }
+}
+
+}  // namespace flannel
