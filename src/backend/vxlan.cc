@@ -107,7 +107,7 @@ NetState VxlanBackend::host_state(const Lease& own, const HostFacts& host) const
   VxlanSettings vxlan;
   vxlan.vni = options_.vni;
   vxlan.port = options_.port;
-  vxlan.lower = host.underlay.interface;
+  vxlan.lower = {host.underlay.interface, host.underlay.interface_index};
   vxlan.local = host.underlay.ip;  // not the public IP: behind NAT that is not ours to send from
   vxlan.learning = options_.learning;
   vxlan.gbp = options_.gbp;

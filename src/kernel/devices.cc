@@ -52,7 +52,7 @@ Result<Link> Devices::as_link(const LinkRow& row) {
   auto lower = TRY(name_of(row.vxlan->lower));
   link.kind = VxlanSettings{.vni = row.vxlan->vni,
                             .port = row.vxlan->port,
-                            .lower = std::move(lower),
+                            .lower = {std::move(lower), row.vxlan->lower},
                             .local = row.vxlan->local,
                             .learning = row.vxlan->learning,
                             .gbp = row.vxlan->gbp,

@@ -60,8 +60,25 @@ Result<void> LinkSetup::recreate(const Link& link) {
     return fail(ErrorKind::unsupported,
                 fmt::format("recreate {}: only the packet path makes such a device", link.name));
   }
+  const LinkRow* row = TRY(find_ours(link.name));
+  TRY(lower_of(link));
+  if (row) TRY(try_port(*row, link));
   TRY(remove(link.name));
   return create(link);
+}
+
+// With another port a second device may have our VNI for a moment. With the same port it may not,
+// and need not be tried: the port is ours.
+Result<void> LinkSetup::try_port(const LinkRow& row, const Link& link) {
+  const auto& vxlan = std::get<VxlanSettings>(link.kind);
+  if (!row.vxlan || row.vxlan->port == vxlan.port) return {};
+  Link trial = link;
+  trial.name = fmt::format("fl-try.{}", vxlan.vni);  // at most 15 characters
+  trial.up = true;
+  const auto made = create(trial);
+  TRY(remove(trial.name));
+  if (made) return {};
+  return Failure(Error(made.error()).during(fmt::format("{} stays as it was", link.name)));
 }
 
 Result<void> LinkSetup::remove(const std::string& name) {
@@ -85,19 +102,23 @@ Result<const LinkRow*> LinkSetup::find_ours(const std::string& name) {
   return row;
 }
 
+// By its index, whatever it is called now; one that was made anew by its name. 0: none is asked
+// for.
+Result<int> LinkSetup::lower_of(const Link& link) {
+  const LowerDevice& lower = std::get<VxlanSettings>(link.kind).lower;
+  if (lower.name.empty() && lower.index == 0) return 0;
+  const std::string now = TRY(devices_.name_of(lower.index));
+  if (!now.empty()) return lower.index;
+  const LinkRow* row = TRY(devices_.find(lower.name));
+  if (row) return row->index;
+  return fail(ErrorKind::not_found,
+              fmt::format("create {}: there is no interface {}", link.name, lower.name));
+}
+
 Result<void> LinkSetup::create(const Link& link) {
-  const auto& vxlan = std::get<VxlanSettings>(link.kind);
-  int lower = 0;
-  if (!vxlan.lower.empty()) {
-    const LinkRow* row = TRY(devices_.find(vxlan.lower));
-    if (!row) {
-      return fail(ErrorKind::not_found,
-                  fmt::format("create {}: there is no interface {}", link.name, vxlan.lower));
-    }
-    lower = row->index;
-  }
+  const int lower = TRY(lower_of(link));
   NetlinkBatch batch;
-  create_vxlan(batch, link, vxlan, lower);
+  create_vxlan(batch, link, std::get<VxlanSettings>(link.kind), lower);
   TRY_DURING(carry_out(batch), "create " + link.name);
   // Made down, so that nothing happens on it before it is quiet; the rest, and what the kernel did
   // otherwise than asked, is a change.
@@ -124,8 +145,35 @@ Result<void> LinkSetup::change(const LinkRow& row, const Link& link) {
   const LinkChange differing = difference(row, link);
   if (has_changes(differing)) change_link(batch, row.index, differing);
   devices_.forget(link.name);
-  TRY_DURING(carry_out(batch), "change " + link.name);
+  auto done = carry_out(batch);
+  // Going up is what binds the port.
+  if (!done && done.error().kind == ErrorKind::exists && vxlan && differing.up) {
+    return fail(ErrorKind::exists, fmt::format("set {} up: UDP port {} is taken by {}", link.name,
+                                               vxlan->port, holder_of(link)));
+  }
+  TRY_DURING(std::move(done), "change " + link.name);
   return {};
+}
+
+// Devices share a port among themselves only if all have the same features.
+std::string LinkSetup::holder_of(const Link& link) {
+  const std::uint16_t port = std::get<VxlanSettings>(link.kind).port;
+  const std::string program = fmt::format(
+      "a program (\"ss -lnup sport = {}\" names it): end it, or set another Port in the "
+      "Backend of the network's configuration",
+      port);
+  NetlinkBatch request;
+  dump_links(request);
+  const auto rows = dump_rows(socket_, request, decode_link);
+  if (!rows) return program;
+  for (const LinkRow& row : *rows) {
+    if (!row.vxlan || row.vxlan->port != port || !row.up || row.name == link.name) continue;
+    return fmt::format(
+        "the vxlan device {}, which has other features: give one of the two another "
+        "port (Port in the Backend of the network's configuration)",
+        row.name);
+  }
+  return program;
 }
 
 Result<void> LinkSetup::carry_out(NetlinkBatch& batch) {

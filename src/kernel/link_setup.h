@@ -18,14 +18,19 @@ class LinkSetup {
   // or makes the device. What needs a new device is ErrorKind::invalid. A TUN device is made by
   // whoever carries its packets, so a missing one is ErrorKind::not_found.
   Result<void> put(const Link& link);
+  // The old device goes only when nothing that can be known keeps the new one from being made: its
+  // lower device is there, and its UDP port can be had.
   Result<void> recreate(const Link& link);
   Result<void> remove(const std::string& name);
 
  private:
   // Null: none of this name.
   Result<const LinkRow*> find_ours(const std::string& name);
+  Result<int> lower_of(const Link& link);
+  Result<void> try_port(const LinkRow& row, const Link& link);
   Result<void> create(const Link& link);
   Result<void> change(const LinkRow& row, const Link& link);
+  std::string holder_of(const Link& link);
   Result<void> carry_out(NetlinkBatch& batch);  // the first failure
 
   NetlinkSocket& socket_;

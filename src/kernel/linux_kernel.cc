@@ -86,7 +86,10 @@ bool LinuxKernel::is_as_left(const std::string& link) {
   if (!now) return false;
   const auto left = in_place_.links.find(link);
   if (left == in_place_.links.end()) return *now == nullptr || !is_of_our_kind(**now);
-  return *now != nullptr && **now == left->second;
+  if (*now == nullptr) return false;
+  LinkRow row = **now;
+  row.carrier = left->second.carrier;  // nothing of ours depends on it
+  return row == left->second;
 }
 
 }  // namespace flannel

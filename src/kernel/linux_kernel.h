@@ -53,6 +53,7 @@ class LinuxKernel final : public Kernel {
   Result<void> read_neighbours(const LinkRow& row, NetState& state);
   Result<void> read_fdb(const LinkRow& row, NetState& state);
   Result<void> read_routes(const Scope& scope, Devices& devices, NetState& state);
+  Result<void> read_left_routes(const Scope& scope, Devices& devices, NetState& state);
   Result<std::vector<NexthopRow>> read_nexthops();
   void delete_orphans(std::set<std::uint32_t> orphans);
 

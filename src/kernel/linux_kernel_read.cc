@@ -59,6 +59,7 @@ Result<NetState> LinuxKernel::read_all(const Scope& scope) {
     TRY_DURING(read_link(name, scope, devices, state), "read " + name);
   }
   TRY_DURING(read_routes(scope, devices, state), "read our routes");
+  TRY_DURING(read_left_routes(scope, devices, state), "read routes of upstream flannel");
   return state;
 }
 
@@ -147,6 +148,24 @@ Result<void> LinuxKernel::read_routes(const Scope& scope, Devices& devices, NetS
     state.routes.push_back(std::move(route));
   }
   delete_orphans(std::move(unnamed));
+  return {};
+}
+
+// Upstream's have the protocol of routes made by hand.
+Result<void> LinuxKernel::read_left_routes(const Scope& scope, Devices& devices, NetState& state) {
+  if (!scope.own_subnet) return {};
+  const auto rows = TRY(route_rows(socket_, RTPROT_BOOT));
+  for (const RouteRow& row : rows) {
+    const bool is_to_us = row.to == scope.own_subnet && row.table == RT_TABLE_MAIN;
+    if (!is_to_us || row.type != RTN_UNICAST || row.via_ip6 || row.nexthop != 0) continue;
+    auto link = TRY(devices.name_of(row.link));
+    if (std::ranges::find(scope.link_names, link) == scope.link_names.end()) continue;
+    state.routes.push_back({.to = row.to,
+                            .via = row.via.value_or(Ip4{}),
+                            .link = std::move(link),
+                            .onlink = row.onlink,
+                            .foreign = true});
+  }
   return {};
 }
 

@@ -2,6 +2,8 @@
 #include "kernel/linux_kernel.h"
 
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 #include "plan/diff.h"
 #include "support/kernel_test.h"
@@ -168,7 +170,7 @@ TEST_F(LinuxKernelTest, AForeignDeviceOfOurNameIsNeverTouched) {
 
 TEST_F(LinuxKernelTest, SaysWhyADeviceCannotBeMade) {
   VxlanSettings nowhere = vxlan();
-  nowhere.lower = "eth7";
+  nowhere.lower = {"eth7"};
   EXPECT_EQ(outcome(Op::put, device(nowhere)), "create flannel.1: there is no interface eth7");
   put_device();
   Link same = device(vxlan());
@@ -176,6 +178,86 @@ TEST_F(LinuxKernelTest, SaysWhyADeviceCannotBeMade) {
   EXPECT_EQ(outcome(Op::put, same),
             "create flannel.2: netlink RTM_NEWLINK: File exists (A VXLAN device with the "
             "specified VNI already exists)");
+}
+
+// The way of "ip link set eth0 name": cloud-init and udev do so while all is running.
+TEST_F(LinuxKernelTest, ADeviceStaysOnTheInterfaceItIsOnWhateverThatIsCalled) {
+  VxlanSettings on_eth0 = vxlan();
+  on_eth0.lower.index = std::stoi(shell("ip -o link show eth0"));
+  put({device(on_eth0), address(), neighbour(2), fdb(2), route(2)});
+  const std::string index = shell("ip -o link show flannel.1 | cut -d: -f1");
+  shell("ip link set eth0 down; ip link set eth0 name wan; ip link set wan up");
+  const NetState now = read();
+  EXPECT_EQ(now.links.at(0), device(on_eth0)) << dump(now);
+  put({device(on_eth0)});
+  EXPECT_EQ(shell("ip -o link show flannel.1 | cut -d: -f1"), index);
+
+  shell("ip link del flannel.1");
+  put({device(on_eth0)});
+  EXPECT_NE(shell("ip -d link show flannel.1").find("dev wan"), std::string::npos)
+      << "by its index";
+  shell("ip link del wan; ip link add eth0 index 77 type veth peer name other");
+  put({device(on_eth0)});
+  EXPECT_NE(shell("ip -d link show flannel.1").find("dev eth0"), std::string::npos)
+      << "by its name";
+  EXPECT_EQ(read().links.at(0), device(on_eth0)) << "made anew, it is the same";
+}
+
+TEST_F(LinuxKernelTest, ADeviceGoesOnlyIfTheOneInItsPlaceCanBeMade) {
+  put_device();
+  put(peers(2, 2));
+  const auto all = [] {
+    return shell("ip -d link show flannel.1; ip route; ip neigh; bridge fdb");
+  };
+  const std::string before = all();
+  VxlanSettings other = vxlan();
+  other.lower = {"eth7"};
+  EXPECT_EQ(outcome(Op::recreate, device(other)), "create flannel.1: there is no interface eth7");
+  EXPECT_EQ(all(), before);
+
+  shell("ip link add cilium_vxlan type vxlan external dstport 4789; ip link set cilium_vxlan up");
+  other = vxlan();
+  other.port = 4789;
+  EXPECT_EQ(
+      outcome(Op::recreate, device(other)),
+      "flannel.1 stays as it was: set fl-try.1 up: UDP port 4789 is taken by the vxlan device "
+      "cilium_vxlan, which has other features: give one of the two another port (Port in the "
+      "Backend of the network's configuration)");
+  EXPECT_EQ(shell("ip -o link | grep -c fl-try || true"), "0\n");
+  EXPECT_EQ(shell("ip route show dev flannel.1 | wc -l"), "2\n");
+  shell("ip link del cilium_vxlan");
+  EXPECT_EQ(outcome(Op::recreate, device(other)), "ok");
+  EXPECT_EQ(read().links.at(0), device(other));
+}
+
+TEST_F(LinuxKernelTest, SaysWhoHasThePort) {
+  const int squatter = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  const Fd closes{squatter};
+  sockaddr_in any{};
+  any.sin_family = AF_INET;
+  any.sin_port = htons(8472);
+  ASSERT_EQ(::bind(squatter, reinterpret_cast<const sockaddr*>(&any), sizeof any), 0);
+  EXPECT_EQ(
+      outcome(Op::put, device(vxlan())),
+      "set flannel.1 up: UDP port 8472 is taken by a program (\"ss -lnup sport = 8472\" names "
+      "it): end it, or set another Port in the Backend of the network's configuration");
+}
+
+// Upstream's: a subnet was a peer's before it became ours.
+TEST_F(LinuxKernelTest, ARouteByOurDeviceToOurOwnSubnetIsNobodysWish) {
+  put({device(vxlan())});
+  shell("ip route add 10.5.1.0/24 via 10.5.1.0 dev flannel.1 onlink");
+  shell("ip route add 10.5.9.0/24 via 10.5.9.0 dev flannel.1 onlink");
+  shell("ip route add 10.5.1.0/24 dev eth0 metric 7");
+  const auto left = kernel_->read(
+      {.link_names = {"flannel.1"}, .network = {base(0), 16}, .own_subnet = Cidr4{base(1), 24}});
+  ASSERT_TRUE(left);
+  ASSERT_EQ(left->routes.size(), 1U) << dump(*left);
+  EXPECT_TRUE(left->routes[0].foreign);
+  EXPECT_TRUE(read().routes.empty()) << "who asks for no own subnet sees none";
+  remove({left->routes[0]});
+  EXPECT_EQ(shell("ip route | grep 10.5 | cut -d' ' -f1-5"),
+            "10.5.1.0/24 dev eth0 scope link\n10.5.9.0/24 via 10.5.9.0 dev flannel.1\n");
 }
 
 TEST_F(LinuxKernelTest, SetsUpATunDeviceButDoesNotMakeIt) {

@@ -33,8 +33,9 @@ struct LinkRow {
   std::string kind;  // "vxlan", "tun", "bridge"; empty: a hardware device
   std::uint32_t mtu = 0;
   std::uint32_t queue_len = 0;
-  bool up = false;  // administratively
-  Mac mac;          // zero where a device has none
+  bool up = false;       // administratively
+  bool carrier = false;  // IFF_LOWER_UP
+  Mac mac;               // zero where a device has none
   std::optional<VxlanRow> vxlan;
   bool layer3_tun = false;  // a TUN device that carries IP packets (not TAP)
   bool operator==(const LinkRow&) const = default;
@@ -130,7 +131,8 @@ void put_route_by_nexthop(NetlinkBatch& batch, const Cidr4& to, std::uint32_t ne
 // ip route replace blackhole TO metric 4294967295 proto 250
 void put_blackhole(NetlinkBatch& batch, const Cidr4& to);
 void delete_blackhole(NetlinkBatch& batch, const Cidr4& to);
-// Only one of our protocol, by this device and gateway, or by this next-hop object.
+// Only one of our protocol (of that of routes made by hand, if it is foreign), by this device and
+// gateway, or by this next-hop object.
 void delete_route(NetlinkBatch& batch, int link, const Route& route);
 void delete_route_by_nexthop(NetlinkBatch& batch, const Cidr4& to, std::uint32_t nexthop);
 void dump_routes(NetlinkBatch& batch, std::uint8_t protocol);  // main table; 0: any protocol

@@ -70,6 +70,7 @@ std::optional<LinkRow> decode_link(NetlinkBytes payload) {
   row.mtu = attributes.number<std::uint32_t>(IFLA_MTU).value_or(0);
   row.queue_len = attributes.number<std::uint32_t>(IFLA_TXQLEN).value_or(0);
   row.up = (header->ifi_flags & IFF_UP) != 0;
+  row.carrier = (header->ifi_flags & IFF_LOWER_UP) != 0;
   row.mac = attributes.mac(IFLA_ADDRESS).value_or(Mac{});
   decode_link_info(attributes.at(IFLA_LINKINFO), row);
   return row;

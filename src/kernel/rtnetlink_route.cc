@@ -86,7 +86,12 @@ void put_route_by_nexthop(NetlinkBatch& batch, const Cidr4& to, std::uint32_t ne
 }
 
 void delete_route(NetlinkBatch& batch, int link, const Route& route) {
-  batch.begin(RTM_DELROUTE, 0, route_header(route.to));
+  rtmsg header = route_header(route.to);
+  if (route.foreign) {
+    header.rtm_protocol = RTPROT_BOOT;
+    header.rtm_scope = RT_SCOPE_NOWHERE;  // of any
+  }
+  batch.begin(RTM_DELROUTE, 0, header);
   batch.put(RTA_DST, route.to.base);
   put_path(batch, link, route);
 }

@@ -28,7 +28,7 @@ TEST(RtnetlinkTest, Vxlan) {
   NetlinkBatch batch;
   const VxlanSettings vxlan{.vni = 42,
                             .port = 4789,
-                            .lower = "eth0",
+                            .lower = {"eth0"},
                             .local = Ip4::of(192, 0, 2, 1),
                             .learning = true,
                             .gbp = true,

@@ -18,7 +18,7 @@ NetState device() {
   state.links.push_back({.name = "flannel.1",
                          .kind = VxlanSettings{.vni = 1,
                                                .port = 8472,
-                                               .lower = "eth0",
+                                               .lower = {"eth0"},
                                                .local = Ip4::of(192, 0, 2, 1),
                                                .mac = kOwnMac},
                          .mtu = 1450});
@@ -213,7 +213,9 @@ TEST(DiffTest, AnotherMacOfTheDeviceCostsTheNeighboursAndThoseArePutAgain) {
 TEST(DiffTest, WhatCannotBeChangedRecreatesTheDeviceAndPutsAllOnItAgain) {
   for (const auto& change : std::vector<std::function<void(VxlanSettings&)>>{
            [](VxlanSettings& v) { v.vni = 2; }, [](VxlanSettings& v) { v.port = 4789; },
-           [](VxlanSettings& v) { v.lower = "eth1"; },
+           [](VxlanSettings& v) {
+             v.lower = {"eth1", 3};
+           },
            [](VxlanSettings& v) { v.local = Ip4::of(192, 0, 2, 9); },
            [](VxlanSettings& v) { v.gbp = true; }}) {
     NetState want = device_and_peer();

@@ -3,6 +3,7 @@
 // tests/support/fake_kernel.h.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -32,9 +33,13 @@ struct KernelChange {
 // inside `network` (upstream's rule) are. Another daemon on this host may have routes of our
 // protocol too: the reconciler leaves alone what neither leaves by a device named here nor leads
 // into `network`, so a reader need not tell them apart.
+//
+// A route to `own_subnet` by a device named here is nobody's wish: that subnet was a peer's once,
+// and upstream flannel has left it. It is read as `foreign`, so that it is removed.
 struct Scope {
   std::vector<std::string> link_names;
   Cidr4 network;
+  std::optional<Cidr4> own_subnet = {};
 };
 
 class Kernel {

@@ -19,7 +19,7 @@ Overloaded(Cases...) -> Overloaded<Cases...>;
 
 std::string words(const VxlanSettings& vxlan) {
   return fmt::format("vxlan id {} local {} dev {} dstport {} {}{}{}", vxlan.vni,
-                     to_string(vxlan.local), vxlan.lower, vxlan.port,
+                     to_string(vxlan.local), vxlan.lower.name, vxlan.port,
                      vxlan.learning ? "learning" : "nolearning", vxlan.gbp ? " gbp" : "",
                      vxlan.plain ? "" : " with foreign features");
 }
@@ -54,8 +54,8 @@ std::string words(const Route& route) {
   if (route.blackhole) return fmt::format("blackhole {}", to_string(route.to));
   const std::string via =
       route.via.is_unspecified() ? std::string() : fmt::format("via {} ", to_string(route.via));
-  return fmt::format("route {} {}dev {}{}", to_string(route.to), via, route.link,
-                     route.onlink ? " onlink" : "");
+  return fmt::format("route {} {}dev {}{}{}", to_string(route.to), via, route.link,
+                     route.onlink ? " onlink" : "", route.foreign ? " of another program" : "");
 }
 
 ObjectKey identity(const Link& link) {

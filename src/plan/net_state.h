@@ -19,10 +19,20 @@ namespace flannel {
 // boot(3). docs/kernel-objects.md
 inline constexpr std::uint8_t kRouteProtocol = 0xFA;  // 250
 
+// The interface below a device. Its index survives a new name, and its name survives that the
+// interface is made anew, so two are the same if either agrees.
+struct LowerDevice {
+  std::string name;
+  int index = 0;  // 0: not known
+  bool operator==(const LowerDevice& other) const {
+    return name == other.name || (index != 0 && index == other.index);
+  }
+};
+
 struct VxlanSettings {
   std::uint32_t vni = 1;      // 1..2^24-1
   std::uint16_t port = 8472;  // UDP destination port; Linux's own default
-  std::string lower;          // underlay interface
+  LowerDevice lower;          // underlay interface
   Ip4 local;                  // its address: the outer source
   bool learning = false;
   bool gbp = false;
@@ -65,6 +75,7 @@ struct Route {
   std::string link;
   bool onlink = false;
   bool blackhole = false;  // by no device, and with the last metric: a unicast route goes before it
+  bool foreign = false;    // of another protocol; never wished, so only removed (Scope)
   bool operator==(const Route&) const = default;
 };
 

@@ -36,7 +36,9 @@ Result<NetState> FakeKernel::read(const Scope& scope) {
   });
   copy_if(state_.neighbours, seen.neighbours, ours);
   copy_if(state_.fdb, seen.fdb, ours);
-  seen.routes = state_.routes;
+  copy_if(state_.routes, seen.routes, [&](const Route& route) {
+    return !route.foreign || (route.to == scope.own_subnet && ours(route));
+  });
   if (backwards_) {
     std::reverse(seen.addresses.begin(), seen.addresses.end());
     std::reverse(seen.neighbours.begin(), seen.neighbours.end());
@@ -79,7 +81,7 @@ Result<void> FakeKernel::put(const Link& link) {
   Link* there = find(link.name);
   if (!there) {
     if (!vxlan) return no_device(link.name);
-    if (!foreign_.contains(vxlan->lower)) return no_device(vxlan->lower);
+    if (!foreign_.contains(vxlan->lower.name)) return no_device(vxlan->lower.name);
     state_.links.push_back(link);
     return {};
   }
@@ -165,6 +167,19 @@ void FakeKernel::add_foreign_device(const std::string& name, std::string_view ad
   Foreign device;
   if (!address.empty()) device.network = Cidr4::parse(address).value();
   foreign_.insert_or_assign(name, device);
+}
+
+void FakeKernel::rename_device(const std::string& name, const std::string& to) {
+  auto device = foreign_.extract(name);
+  device.key() = to;
+  foreign_.insert(std::move(device));
+  for (Route& route : state_.routes) {
+    if (route.link == name) route.link = to;
+  }
+  for (Link& link : state_.links) {
+    auto* vxlan = std::get_if<VxlanSettings>(&link.kind);
+    if (vxlan != nullptr && vxlan->lower.name == name) vxlan->lower.name = to;
+  }
 }
 
 void FakeKernel::open_tun(const std::string& name, std::uint32_t mtu) {

@@ -28,6 +28,8 @@ class FakeKernel final : public Kernel {
   // A device of any owner goes down, up, or away, with all that the kernel drops then.
   void set_up(const std::string& name, bool up);
   void delete_device(const std::string& name);
+  // One that is none of ours has another name, also in what leads through it.
+  void rename_device(const std::string& name, const std::string& to);
   // Somebody else's `ip` or `bridge`: puts an object, or deletes what dump() says begins so.
   void meddle(KernelObject object) { add(state_, std::move(object)); }
   void erase(std::string_view line);

@@ -34,7 +34,7 @@ class LinuxKernelTest : public NetnsTest {
     return {.name = "flannel.1", .kind = std::move(vxlan), .mtu = 1450};
   }
   static VxlanSettings vxlan() {
-    return {.vni = 1, .lower = "eth0", .local = Ip4::of(192, 0, 2, 1), .mac = mac(1)};
+    return {.vni = 1, .lower = {"eth0"}, .local = Ip4::of(192, 0, 2, 1), .mac = mac(1)};
   }
   static Address address() { return {.link = "flannel.1", .ip = Ip4::of(10, 5, 1, 0)}; }
 
