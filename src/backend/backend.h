@@ -57,6 +57,9 @@ struct PeerFacts {
   // The peer's public IP is on the underlay's link: no gateway between. Filled in only if the
   // backend asks for it (wants_on_link).
   bool on_link = false;
+  // A route leads to it, but by a gateway or by another interface. Neither: no route at all, as
+  // while the underlay is down.
+  bool off_link = false;
 };
 
 class Backend {

@@ -219,6 +219,15 @@ TEST(VxlanTest, OptionsWithoutEffectWarn) {
   EXPECT_EQ(backend->warnings[2], "unknown option Colour has no effect");
 }
 
+TEST(HostGwTest, APeerThatIsNotOnTheLinkIsSetAsideAndOneWithoutAnyRouteIsNot) {
+  const auto backend = made(R"({"Type":"host-gw"})").value().backend;
+  const Lease peer = lease("10.5.2.0/24", "192.0.2.2", "host-gw");
+  EXPECT_EQ(backend->peer_state(own(*backend), peer, host(), {.off_link = true}).error().text,
+            "192.0.2.2 is not on the link of eth0, so host-gw cannot reach it; vxlan could");
+  // The underlay may be down just now.
+  EXPECT_TRUE(backend->peer_state(own(*backend), peer, host(), {}));
+}
+
 TEST(HostGwTest, APeerIsARouteViaItsPublicIp) {
   EXPECT_EQ(planned(R"({"Type":"host-gw"})", lease("10.5.2.0/24", "192.0.2.2", "host-gw")),
             "route 10.5.2.0/24 via 192.0.2.2 dev eth0\n");

@@ -31,8 +31,13 @@ LeaseAttributes HostGwBackend::announce(const HostFacts& host, const Lease*) con
 }
 
 Result<NetState> HostGwBackend::peer_state(const Lease& own, const Lease& peer,
-                                           const HostFacts& host, const PeerFacts&) const {
+                                           const HostFacts& host, const PeerFacts& facts) const {
   TRY(check_peer(own, peer, host, kType));
+  if (facts.off_link) {
+    return fail(ErrorKind::unsupported,
+                fmt::format("{} is not on the link of {}, so host-gw cannot reach it; vxlan could",
+                            to_string(peer.attributes.public_ip), host.underlay.interface));
+  }
   NetState state;
   state.routes.push_back(
       {.to = peer.subnet.v4, .via = peer.attributes.public_ip, .link = host.underlay.interface});

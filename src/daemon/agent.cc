@@ -35,6 +35,7 @@ void Agent::look_again() {
   follower_.list_again();
   suspect_kernel();
   check_underlay();
+  if (session_ && session_->overlay_started) session_->host_check->check();
 }
 
 void Agent::suspect_kernel() {
@@ -43,6 +44,10 @@ void Agent::suspect_kernel() {
 
 void Agent::check_underlay() {
   if (session_) session_->underlay_check->check();
+}
+
+void Agent::suspect_host() {
+  if (session_ && session_->overlay_started) session_->host_check->suspect();
 }
 
 void Agent::rules_changed() {
@@ -130,6 +135,7 @@ void Agent::begin(const Snapshot& snapshot) {
   session_ = *std::move(session);
   session_->feed.emplace(make_feed());
   session_->underlay_check.emplace(make_underlay_check());
+  session_->host_check.emplace(make_host_check());
   session_->feed->on_snapshot(snapshot);
   session_->lease = std::make_unique<LeaseRunner>(
       make_keeper(*session_), parts_.registry, follower_, parts_.loop,
@@ -153,12 +159,34 @@ UnderlayCheck Agent::make_underlay_check() {
                         .look_at_host = parts_.look_at_host,
                         .request = options_.underlay,
                         .used = session_->host.underlay,
+                        .on_renamed = [this](const Underlay& underlay) { rename(underlay); },
                         .on_checked =
                             [this] {
                               if (!session_->overlay_started) return;
                               session_->overlay->paths_changed(session_->feed->peers().leases());
                             },
                         .on_state = [this] { parts_.on_state(); }});
+}
+
+void Agent::rename(const Underlay& underlay) {
+  session_->host.underlay = underlay;
+  session_->overlay->set_underlay(underlay, session_->feed->peers().leases());
+  if (session_->overlay_started) parts_.on_programmed(session_->overlay->scope(), underlay);
+}
+
+HostCheck Agent::make_host_check() {
+  return HostCheck({.loop = parts_.loop,
+                    .look =
+                        [this] {
+                          // The kernel does not notify of every route by which a peer is on the
+                          // link.
+                          if (!session_->overlay->set_aside().empty()) {
+                            session_->overlay->paths_changed(session_->feed->peers().leases());
+                          }
+                          return parts_.look_at_traffic(session_->overlay->host_query());
+                        },
+                    .overlay = [this] { return session_->overlay->view(); },
+                    .on_state = [this] { parts_.on_state(); }});
 }
 
 Result<std::unique_ptr<Agent::Session>> Agent::open_session(const ParsedConfig& parsed) {
@@ -266,6 +294,7 @@ void Agent::on_held(const Lease& lease) {
     kernel_trouble_ = started ? std::string() : started.error().text;
     if (!started) log::error("programming the kernel", {{"why", kernel_trouble_}});
     parts_.on_programmed(session_->overlay->scope(), session_->host.underlay);
+    session_->host_check->check();
   }
   settle();
 }

@@ -17,6 +17,7 @@
 #include "base/fd.h"
 #include "core/known_peers.h"
 #include "core/lease_table.h"
+#include "daemon/host_check.h"
 #include "daemon/lease_runner.h"
 #include "daemon/overlay.h"
 #include "daemon/packet_rules.h"
@@ -48,7 +49,8 @@ class Agent {
     Registry& registry;
     std::function<Result<HostView>()> look_at_host;
     Random random;
-    // The kernel was programmed for the first time: this is what to keep an eye on.
+    // The kernel was programmed for the first time, or the underlay has another name or index: this
+    // is what to keep an eye on.
     std::function<void(const Scope&, const Underlay&)> on_programmed;
     std::function<void()> on_ready;       // once: the data plane is up and subnet.env is written
     std::function<void(Error)> on_fatal;  // cannot go on; the program ends with a failure
@@ -60,6 +62,9 @@ class Agent {
     // Keeps a second daemon of this host away from `what` for as long as the descriptor is open.
     std::function<Result<Fd>(std::string_view what)> claim = [](auto) { return Fd(); };
     PacketRules* rules = nullptr;  // null: there are none
+    std::function<Result<HostState>(const HostQuery&)> look_at_traffic = [](const HostQuery&) {
+      return HostState{};
+    };
   };
 
   Agent(AgentOptions options, Parts parts);
@@ -73,11 +78,14 @@ class Agent {
   void suspect_kernel();
   // The packet rules are in place, or are not any more.
   void rules_changed();
-  // The underlay interface may have come, gone, or have another address, MTU or state.
+  // The underlay interface may have come, gone, or have another name, address, MTU or state.
   void check_underlay();
+  // Whether devices forward, or routes of others inside of the network, may have changed.
+  void suspect_host();
 
-  // The data plane is up: containers may be attached. False again if the device goes.
-  bool ready() const { return ready_ && session_->overlay->host_in_place(); }
+  // The data plane is up: containers may be attached. False again if the device goes, or if the
+  // host is in a state in which nothing of the overlay can pass.
+  bool ready() const;
   // Why not ready, one sentence each; also what is wrong although ready. Empty: all is well.
   std::vector<std::string> troubles() const;
 
@@ -99,6 +107,7 @@ class Agent {
     HostFacts host;
     std::optional<PeerFeed> feed;
     std::optional<UnderlayCheck> underlay_check;
+    std::optional<HostCheck> host_check;
     std::unique_ptr<Backend> backend;
     std::vector<Fd> claims;  // the network and the devices are this process's
     std::unique_ptr<PacketPath> path;
@@ -110,11 +119,14 @@ class Agent {
 
   void on_snapshot(const Snapshot& snapshot);
   void lease_troubles(std::vector<std::string>& all) const;
+  void peer_troubles(std::vector<std::string>& all) const;
   void follow(const std::vector<PeerChange>& changes);
   void on_changes(const std::vector<Change>& changes);
   void begin(const Snapshot& snapshot);
   PeerFeed make_feed();
   UnderlayCheck make_underlay_check();
+  void rename(const Underlay& underlay);
+  HostCheck make_host_check();
   Result<std::unique_ptr<Session>> open_session(const ParsedConfig& parsed);
   Result<void> claim_objects(Session& session);
   Result<void> open_packet_path(Session& session);

@@ -298,6 +298,7 @@ TEST_F(AgentTest, AChangedUnderlayIsReportedAndTheOldOneStays) {
   host_.interfaces[0].mtu = 1400;
   agent_->check_underlay();
   EXPECT_NE(only_trouble().find("MTU 1400"), std::string::npos) << only_trouble();
+  EXPECT_TRUE(agent_->ready()) << "small packets pass";
   host_.interfaces.clear();
   agent_->check_underlay();
   EXPECT_NE(only_trouble().find("underlay: "), std::string::npos) << only_trouble();

@@ -3,8 +3,15 @@
 #include <fmt/format.h>
 
 #include "daemon/agent.h"
+#include "daemon/trouble_log.h"
 
 namespace flannel {
+
+bool Agent::ready() const {
+  return ready_ && session_->overlay->host_in_place() &&
+         !nothing_passes(session_->underlay_check->troubles()) &&
+         !nothing_passes(session_->host_check->troubles());
+}
 
 std::vector<std::string> Agent::troubles() const {
   std::vector<std::string> all;
@@ -14,9 +21,12 @@ std::vector<std::string> Agent::troubles() const {
   }
   if (!config_trouble_.empty()) all.push_back("config: " + config_trouble_);
   if (session_) {
-    const std::string& underlay = session_->underlay_check->trouble();
-    if (!underlay.empty()) all.push_back("underlay: " + underlay);
+    for (const HostTrouble& trouble : session_->underlay_check->troubles())
+      all.push_back("underlay: " + trouble.text);
+    for (const HostTrouble& trouble : session_->host_check->troubles())
+      all.push_back("host: " + trouble.text);
     lease_troubles(all);
+    peer_troubles(all);
     if (!kernel_trouble_.empty()) all.push_back("kernel: " + kernel_trouble_);
     if (session_->path && !session_->path->trouble().empty()) {
       all.push_back("packet path: " + session_->path->trouble());
@@ -30,6 +40,21 @@ std::vector<std::string> Agent::troubles() const {
   }
   if (!file_trouble_.empty()) all.push_back("subnet file: " + file_trouble_);
   return all;
+}
+
+// One sentence, however many they are; /readyz?verbose has all of them.
+void Agent::peer_troubles(std::vector<std::string>& all) const {
+  const auto& set_aside = session_->overlay->set_aside();
+  std::size_t count = 0;
+  const std::pair<const std::string, std::string>* first = nullptr;
+  for (const auto& peer : set_aside) {
+    if (peer.second == Overlay::kOurOwn) continue;
+    if (++count == 1) first = &peer;
+  }
+  if (count == 0) return;
+  const std::string more = count > 1 ? fmt::format(", and {} more", count - 1) : std::string();
+  all.push_back(
+      fmt::format("peers: {} cannot be reached: {}{}", first->first, first->second, more));
 }
 
 void Agent::lease_troubles(std::vector<std::string>& all) const {

@@ -17,6 +17,7 @@ Overlay::Overlay(Parts parts, HostFacts host, Cidr4 network)
 Scope Overlay::scope() const {
   Scope scope = parts_.backend.scope(network_);
   if (parts_.path != nullptr) scope.link_names.push_back(host_.tun_device);
+  if (own_) scope.own_subnet = own_->subnet.v4;
   return scope;
 }
 
@@ -64,6 +65,16 @@ void Overlay::set_own(const Lease& own) {
   suspect();
 }
 
+void Overlay::set_underlay(const Underlay& underlay,
+                           const std::map<SubnetKey, DecodedRecord>& leases) {
+  host_.underlay = underlay;
+  if (!own_) return;
+  reconciler_.set_host(scope(), host_state(*own_));
+  reconciler_.set_peers(plan_all(leases), parts_.loop.now());
+  suspect();
+  parts_.on_state();
+}
+
 void Overlay::apply(const std::vector<PeerChange>& changes) {
   // One batch; a peer with an empty state is none.
   std::vector<std::pair<Cidr4, NetState>> peers;
@@ -98,7 +109,7 @@ std::optional<NetState> Overlay::plan(const Lease& peer) {
   forget(peer.subnet.v4);
   if (peer.subnet == own_->subnet) return std::nullopt;
   if (peer.attributes.public_ip == own_->attributes.public_ip) {
-    set_aside(name, "its public IP is our own");
+    set_aside(name, kOurOwn);
     return std::nullopt;
   }
   PeerFacts facts;
@@ -106,6 +117,7 @@ std::optional<NetState> Overlay::plan(const Lease& peer) {
     const auto path = parts_.path_to(peer.attributes.public_ip);
     facts.on_link =
         path && !path->gateway && path->interface_index == host_.underlay.interface_index;
+    facts.off_link = path && !facts.on_link;
   }
   auto state = parts_.backend.peer_state(*own_, peer, host_, facts);
   if (!state) {
@@ -133,6 +145,26 @@ OverlayIngress Overlay::ingress() const {
   const auto twice = std::ranges::unique(ingress.neighbours);
   ingress.neighbours.erase(twice.begin(), twice.end());
   return ingress;
+}
+
+HostQuery Overlay::host_query() const {
+  HostQuery query{
+      .network = network_, .own_subnet = own_->subnet.v4, .devices = scope().link_names};
+  if (query.devices.empty() || !unwrapped_.empty()) {
+    query.devices.push_back(host_.underlay.interface);
+  }
+  return query;
+}
+
+OverlayView Overlay::view() const {
+  OverlayView view{.network = network_,
+                   .own_subnet = own_->subnet.v4,
+                   .device = host_query().devices.front(),
+                   .route_to_network = parts_.path != nullptr};
+  view.peers.reserve(planned_.size());
+  for (const auto& [subnet, public_ip] : planned_)
+    view.peers.push_back(subnet);
+  return view;
 }
 
 void Overlay::set_aside(const std::string& subnet, const std::string& why) {

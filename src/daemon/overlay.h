@@ -14,6 +14,7 @@
 #include "core/lease_table.h"
 #include "daemon/packet_path.h"
 #include "loop/loop.h"
+#include "plan/host_troubles.h"
 #include "plan/reconciler.h"
 #include "rules/docker_rules.h"
 
@@ -41,6 +42,9 @@ class Overlay {
   // Our lease has other attributes; the kernel follows.
   void set_own(const Lease& own);
 
+  // The underlay interface has another name or index; before start() it is taken down only.
+  void set_underlay(const Underlay& underlay, const std::map<SubnetKey, DecodedRecord>& leases);
+
   void apply(const std::vector<PeerChange>& changes);
 
   // The way to any public IP may be another: plans all peers again, if the backend looks at that.
@@ -52,6 +56,11 @@ class Overlay {
   // How packets of other hosts come in.
   OverlayIngress ingress() const;
 
+  // What to look at on this host for the packets of the overlay, and what matters of what is seen;
+  // both after start().
+  HostQuery host_query() const;
+  OverlayView view() const;
+
   // Others changed something of ours in the kernel, or news of it were lost.
   void suspect();
 
@@ -59,7 +68,9 @@ class Overlay {
   bool host_in_place() const { return reconciler_.host_in_place(); }
   // Peers wished for in the kernel.
   std::size_t peers() const { return planned_.size(); }
-  // Peers that cannot be reached, with the reason, by subnet.
+  // Peers that cannot be reached, with the reason, by subnet; kOurOwn: an earlier lease of this
+  // host.
+  static constexpr const char* kOurOwn = "its public IP is our own";
   const std::map<std::string, std::string>& set_aside() const { return set_aside_; }
   std::map<std::string, std::string> unmet() const { return reconciler_.unmet(); }
   const ReconcileCounters& counters() const { return reconciler_.counters(); }

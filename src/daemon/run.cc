@@ -24,6 +24,7 @@
 #include "daemon/status_of.h"
 #include "daemon/udp_packet_path.h"
 #include "http/server.h"
+#include "kernel/host_state.h"
 #include "kernel/host_view.h"
 #include "kernel/left_tun.h"
 #include "kernel/linux_kernel.h"
@@ -159,7 +160,8 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFd
                                           agent->check_underlay();
                                           // The kernel drops routes with the interface.
                                           agent->suspect_kernel();
-                                        }}));
+                                        },
+                                    .on_host_change = [&] { agent->suspect_host(); }}));
   agent.emplace(
       AgentOptions{.underlay = options.underlay,
                    .keeper = options.keeper,
@@ -168,49 +170,52 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFd
                    .ip_masq = options.firewall.rules.masquerade,
                    .ip_blackhole_route = options.ip_blackhole_route,
                    .packet_path = options.packet_path},
-      Agent::Parts{.loop = *loop,
-                   .kernel = *kernel,
-                   .registry = *registry,
-                   .look_at_host = look_at_host,
-                   .random = make_random(),
-                   .on_programmed =
-                       [&](const Scope& scope, const Underlay& underlay) {
-                         if (auto watched = monitor->watch(scope, underlay.interface); !watched) {
-                           log::error("watching the kernel", {{"why", watched.error().text}});
-                         }
-                         // What changed between looking and watching.
-                         agent->check_underlay();
-                       },
-                   .on_ready =
-                       [&] {
-                         // The first list, and the batch made of it, were several megabytes.
-                         ::malloc_trim(0);
-                         if (agent->packet_path() == nullptr) {
-                           forget_packet_path(notifier, kept, agent->config()->network);
-                         }
-                         log::info("flannel is ready");
-                         publisher.publish(*agent);
-                         notifier.ready(publisher.line());
-                       },
-                   .on_fatal =
-                       [&](Error error) {
-                         fatal = std::move(error);
-                         loop->stop();
-                       },
-                   .on_state = [&] { publisher.changed(*agent); },
-                   .open_packet_path =
-                       [&](const PacketPathSettings& settings,
-                           std::function<void()> on_state) -> Result<std::unique_ptr<PacketPath>> {
-                     return TRY(UdpPacketPath::open(
-                         settings,
-                         {.loop = *loop,
-                          .on_state = std::move(on_state),
-                          .take_kept = [&](std::string_view name) { return kept.take(name); },
-                          .keep = [&](std::string_view name,
-                                      std::span<const Fd> fds) { notifier.keep(name, fds); }}));
-                   },
-                   .claim = claim,
-                   .rules = &firewall});
+      Agent::Parts{
+          .loop = *loop,
+          .kernel = *kernel,
+          .registry = *registry,
+          .look_at_host = look_at_host,
+          .random = make_random(),
+          .on_programmed =
+              [&](const Scope& scope, const Underlay& underlay) {
+                if (auto watched =
+                        monitor->watch(scope, {underlay.interface, underlay.interface_index});
+                    !watched) {
+                  log::error("watching the kernel", {{"why", watched.error().text}});
+                }
+                // What changed between looking and watching.
+                agent->check_underlay();
+              },
+          .on_ready =
+              [&] {
+                // The first list, and the batch made of it, were several megabytes.
+                ::malloc_trim(0);
+                if (agent->packet_path() == nullptr) {
+                  forget_packet_path(notifier, kept, agent->config()->network);
+                }
+                log::info("flannel is ready");
+                publisher.publish(*agent);
+                notifier.ready(publisher.line());
+              },
+          .on_fatal =
+              [&](Error error) {
+                fatal = std::move(error);
+                loop->stop();
+              },
+          .on_state = [&] { publisher.changed(*agent); },
+          .open_packet_path =
+              [&](const PacketPathSettings& settings,
+                  std::function<void()> on_state) -> Result<std::unique_ptr<PacketPath>> {
+            return TRY(UdpPacketPath::open(
+                settings, {.loop = *loop,
+                           .on_state = std::move(on_state),
+                           .take_kept = [&](std::string_view name) { return kept.take(name); },
+                           .keep = [&](std::string_view name,
+                                       std::span<const Fd> fds) { notifier.keep(name, fds); }}));
+          },
+          .claim = claim,
+          .rules = &firewall,
+          .look_at_traffic = read_host_state});
   look_again = [&] { agent->look_again(); };
   agent->start();
   TRY(loop->run());

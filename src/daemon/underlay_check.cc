@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/underlay_check.h"
 
-#include <fmt/format.h>
-
 #include <chrono>
 #include <utility>
 
 #include "base/log.h"
+#include "daemon/trouble_log.h"
+#include "plan/underlay_state.h"
 
 namespace flannel {
 namespace {
@@ -17,30 +17,29 @@ constexpr auto kRetry = std::chrono::seconds(5);
 
 UnderlayCheck::UnderlayCheck(Parts parts) : parts_(std::move(parts)) {}
 
-std::string UnderlayCheck::find_trouble() const {
+std::vector<HostTrouble> UnderlayCheck::look() {
   const auto view = parts_.look_at_host();
-  if (!view) return view.error().text;
-  const auto choice = choose_underlay(parts_.request, *view);
-  if (!choice) return choice.error().text;
-  if (choice->underlay == parts_.used) return {};
-  return fmt::format("{} changed, it would be {} with MTU {} now; restart flanneld to take it",
-                     parts_.used.interface, to_string(choice->underlay.ip), choice->underlay.mtu);
+  if (!view) return {{view.error().text}};
+  UnderlayState state = underlay_state(parts_.used, parts_.request, *view);
+  if (state.underlay != parts_.used) {
+    log::info("the underlay interface has another name or index",
+              {{"name", state.underlay.interface},
+               {"index", state.underlay.interface_index},
+               {"was", parts_.used.interface}});
+    parts_.used = std::move(state.underlay);
+    parts_.on_renamed(parts_.used);
+  }
+  return std::move(state.troubles);
 }
 
 void UnderlayCheck::check() {
-  std::string trouble = find_trouble();
-  if (trouble != trouble_) {
-    trouble_ = std::move(trouble);
-    if (trouble_.empty()) {
-      log::info("the underlay is as it was at the start");
-    } else {
-      log::warning("the underlay changed", {{"why", trouble_}});
-    }
-    parts_.on_state();
-  }
+  auto now = look();
+  const bool changed = log_troubles("underlay", troubles_, now);
+  troubles_ = std::move(now);
+  if (changed) parts_.on_state();
   parts_.on_checked();
   retry_.reset();
-  if (!trouble_.empty()) {
+  if (!troubles_.empty()) {
     retry_ = parts_.loop.at(parts_.loop.now() + kRetry, [this] { check(); });
   }
 }

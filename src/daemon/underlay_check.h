@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whether the underlay that was chosen at the start would be chosen now, too.
+// How the underlay that was chosen at the start does now: plan/underlay_state.h, asked of the host.
 #pragma once
 
 #include <functional>
-#include <string>
+#include <vector>
 
 #include "loop/loop.h"
+#include "plan/host_trouble.h"
 #include "plan/underlay_choice.h"
 
 namespace flannel {
@@ -18,24 +19,26 @@ class UnderlayCheck {
     std::function<Result<HostView>()> look_at_host;
     UnderlayRequest request;
     Underlay used;
+    // The same interface has another name or index.
+    std::function<void(const Underlay&)> on_renamed;
     std::function<void()> on_checked;  // after each check: ways to other hosts may have changed
-    std::function<void()> on_state;    // trouble() is another
+    std::function<void()> on_state;    // troubles() is another
   };
 
   explicit UnderlayCheck(Parts parts);
 
   // Reads the host's interfaces and compares. Repeats itself every 5 s while there is a trouble:
-  // the kernel does not notify of everything that the choice depends on, a default route say.
+  // the kernel does not notify of everything that matters, a default route say.
   void check();
 
-  // What has changed, with the remedy; empty: nothing.
-  const std::string& trouble() const { return trouble_; }
+  // What is wrong, with the remedy.
+  const std::vector<HostTrouble>& troubles() const { return troubles_; }
 
  private:
-  std::string find_trouble() const;
+  std::vector<HostTrouble> look();
 
   Parts parts_;
-  std::string trouble_;
+  std::vector<HostTrouble> troubles_;
   SubscriptionPtr retry_;
 };
 

@@ -29,8 +29,12 @@ Result<std::vector<Interface>> read_interfaces(NetlinkSocket& socket) {
   std::vector<Interface> interfaces;
   const auto link_rows = TRY(dump_rows(socket, links, decode_link));
   for (const LinkRow& row : link_rows) {
-    interfaces.push_back(
-        {.index = row.index, .name = row.name, .mtu = row.mtu, .up = row.up, .addresses = {}});
+    interfaces.push_back({.index = row.index,
+                          .name = row.name,
+                          .mtu = row.mtu,
+                          .up = row.up,
+                          .carrier = row.carrier,
+                          .addresses = {}});
   }
   std::ranges::sort(interfaces, {}, &Interface::index);
 
@@ -49,7 +53,7 @@ Result<std::vector<DefaultRoute>> read_default_routes(NetlinkSocket& socket) {
   const auto rows = TRY(route_rows(socket, RTPROT_UNSPEC));
   for (const RouteRow& row : rows) {
     if (row.to != Cidr4{} || row.table != RT_TABLE_MAIN || row.type != RTN_UNICAST) continue;
-    DefaultRoute route;
+    DefaultRoute route{.source = row.source, .gateway = row.via};
     if (row.link != 0) route.interface_index = row.link;
     routes.push_back(route);
   }

@@ -38,6 +38,7 @@ TEST_F(HostViewTest, ListsInterfacesByIndexWithTheirAddresses) {
   EXPECT_EQ(eth0.mtu, 1400U);
   EXPECT_TRUE(eth0.up);
   EXPECT_FALSE(find(view, "eth0-peer").up);
+  EXPECT_FALSE(eth0.carrier) << "the other end is down";
   const std::vector<InterfaceAddress> expected{
       {.ip = Ip4::of(192, 0, 2, 1), .bits = 24},
       {.ip = Ip4::of(10, 0, 0, 1), .bits = 8},
@@ -49,16 +50,18 @@ TEST_F(HostViewTest, ListsInterfacesByIndexWithTheirAddresses) {
 
 TEST_F(HostViewTest, ListsDefaultRoutesOfTheMainTable) {
   EXPECT_TRUE(look().default_routes.empty());
-  shell("ip route add default via 192.0.2.9 metric 100");
+  shell("ip route add default via 192.0.2.9 metric 100 src 192.0.2.1");
   shell("ip route add default table 100 via 192.0.2.9");
   shell("ip route add unreachable default metric 5");
   const HostView one = look();
   const int eth0 = find(one, "eth0").index;
-  EXPECT_EQ(one.default_routes, (std::vector<DefaultRoute>{{eth0}}));
+  const DefaultRoute single{
+      .interface_index = eth0, .source = Ip4::of(192, 0, 2, 1), .gateway = Ip4::of(192, 0, 2, 9)};
+  EXPECT_EQ(one.default_routes, std::vector{single});
 
   shell("ip route add default metric 50 nexthop via 192.0.2.9 nexthop via 192.0.2.10");
   const HostView two = look();
-  EXPECT_EQ(two.default_routes, (std::vector<DefaultRoute>{{std::nullopt}, {eth0}}));
+  EXPECT_EQ(two.default_routes, (std::vector<DefaultRoute>{{}, single}));
 }
 
 TEST_F(HostViewTest, FindsThePathToAnAddress) {

@@ -3,12 +3,14 @@
 
 #include <fmt/format.h>
 #include <linux/neighbour.h>
+#include <linux/netconf.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "base/log.h"
@@ -18,8 +20,8 @@
 namespace flannel {
 namespace {
 
-constexpr auto kGroups = std::to_array<int>(
-    {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_NEIGH, RTNLGRP_NEXTHOP});
+constexpr auto kGroups = std::to_array<int>({RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE,
+                                             RTNLGRP_NEIGH, RTNLGRP_NEXTHOP, RTNLGRP_IPV4_NETCONF});
 
 Result<void> join_groups(const Fd& fd) {
   for (const int group : kGroups) {
@@ -48,7 +50,7 @@ Result<std::unique_ptr<Monitor>> Monitor::open(Loop& loop, LinuxKernel& kernel, 
   std::unique_ptr<Monitor> monitor(
       new Monitor(std::move(fd), std::move(questions), kernel, std::move(events)));
   // The filter first: what is queued before it is there is queued for good.
-  TRY(filter_notifications(monitor->fd_, kernel.port(), {}));
+  TRY(filter_notifications(monitor->fd_, kernel.port(), {}, {}));
   TRY(join_groups(monitor->fd_));
   monitor->watch_ = TRY(loop.watch_fd(
       monitor->fd_.get(), EPOLLIN, [self = monitor.get()](std::uint32_t) { self->on_readable(); }));
@@ -62,9 +64,9 @@ Monitor::Monitor(Fd fd, NetlinkSocket questions, LinuxKernel& kernel, Events eve
       events_(std::move(events)),
       buffer_(64 << 10) {}
 
-Result<void> Monitor::watch(Scope scope, std::string underlay) {
+Result<void> Monitor::watch(Scope scope, LowerDevice underlay) {
   scope_ = std::move(scope);
-  underlay_name_ = std::move(underlay);
+  underlay_device_ = std::move(underlay);
   underlay_ = TRY(read_underlay());
   return refresh_filter();
 }
@@ -93,6 +95,8 @@ void Monitor::on_message(const NetlinkMessage& message) {
     case RTM_NEWNEXTHOP:
     case RTM_DELNEXTHOP:
       return on_nexthop(message);
+    case RTM_NEWNETCONF:
+      return on_forwarding(message);
     case RTM_NEWNEIGH:
     case RTM_DELNEIGH:
       on_neighbour(message);
@@ -108,7 +112,7 @@ void Monitor::on_link(const NetlinkMessage& message) {
   const bool has_our_name = std::ranges::find(scope_.link_names, row->name) !=
                             scope_.link_names.end();  // renamed to it, too
   if (has_our_name || is_our_link(row->index)) links_suspect_ = true;
-  if (row->name != underlay_name_ && row->index != underlay_.index) return;
+  if (row->name != underlay_device_.name && row->index != underlay_.index) return;
   underlay_suspect_ = true;
   if (message.type == RTM_DELLINK || !row->up) underlay_bounced_ = true;
 }
@@ -132,8 +136,26 @@ void Monitor::on_route(const NetlinkMessage& message) {
   // That of the udp device's address, which the kernel makes by itself.
   const bool is_kernels_own = message.type == RTM_NEWROUTE && row->protocol == RTPROT_KERNEL;
   const bool is_to_network = row->to == scope_.network && !is_kernels_own;
-  if (!is_marked && !is_to_network && !kernel_.in_place().routes.has(row->to)) return;
+  const bool is_left = row->to == scope_.own_subnet && is_our_link(row->link);  // Scope
+  const bool is_ours = is_marked || is_to_network || is_left;
+  if (!is_ours && !kernel_.in_place().routes.has(row->to)) {
+    // Containers come and go by routes inside of our own subnet.
+    const bool is_containers =
+        scope_.own_subnet && scope_.own_subnet->contains(row->to) && row->to != scope_.own_subnet;
+    const bool is_inside = scope_.network.contains(row->to) && row->to != scope_.network;
+    if (is_inside && !is_containers) events_.on_host_change();
+    return;
+  }
   foreign(fmt::format("route {} {}", to_string(row->to), verb(message)));
+}
+
+// With a device come all of its settings; one that is changed comes alone.
+void Monitor::on_forwarding(const NetlinkMessage& message) {
+  NetlinkBytes payload = message.payload;
+  if (!take_header<std::array<char, NLMSG_ALIGN(sizeof(netconfmsg))>>(payload)) return;
+  const NetlinkAttributes<NETCONFA_RP_FILTER> settings(payload);
+  const bool alone = settings.has(NETCONFA_FORWARDING) && !settings.has(NETCONFA_RP_FILTER);
+  if (alone) events_.on_host_change();
 }
 
 // With its next hop a route goes without a word of its own.
@@ -193,19 +215,23 @@ Result<void> Monitor::refresh_filter() {
   std::vector<int> links;
   for (const auto& [name, row] : kernel_.in_place().links)
     links.push_back(row.index);
-  if (links == filtered_links_) return {};
-  TRY(filter_notifications(fd_, kernel_.port(), links));
+  if (links == filtered_links_ && scope_.network == filtered_network_) return {};
+  TRY(filter_notifications(fd_, kernel_.port(), links, scope_.network));
   filtered_links_ = std::move(links);
+  filtered_network_ = scope_.network;
   return {};
 }
 
 Result<Monitor::UnderlayState> Monitor::read_underlay() {
   UnderlayState state;
-  if (underlay_name_.empty()) return state;
+  if (underlay_device_.name.empty()) return state;
   Devices devices(questions_);
-  const LinkRow* row = TRY(devices.find(underlay_name_));
+  const std::string name = TRY(devices.name_of(underlay_device_.index));
+  const LinkRow* row = TRY(devices.find(name.empty() ? underlay_device_.name : name));
   if (!row) return state;
   state.index = row->index;
+  state.name = row->name;
+  state.carrier = row->carrier;
   state.mtu = row->mtu;
   state.up = row->up;
   NetlinkBatch request;

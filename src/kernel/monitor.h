@@ -30,9 +30,13 @@ class Monitor {
     std::function<void(const std::string& what)> on_foreign_change;
     // News were lost; anything may have changed.
     std::function<void()> on_lost;
-    // The underlay interface came, went, or has another MTU, state or IPv4 address; also if it is
+    // The underlay interface came, went, or has another name, MTU, state, carrier or IPv4 address;
+    // also if it is
     // as it was by now: with state or address the kernel dropped routes, and told nobody.
     std::function<void()> on_underlay_change;
+    // Something that is not ours, and that packets of the overlay depend on: whether a device
+    // forwards, or somebody else's route inside of our network.
+    std::function<void()> on_host_change = [] {};
   };
   struct Options {
     int receive_buffer = 8 << 20;  // bytes; 20,000 changes of others at once fit
@@ -45,15 +49,17 @@ class Monitor {
     return open(loop, kernel, std::move(events), Options{});
   }
 
-  // What to look at, from now on; call it after the LinuxKernel has read the same scope. An empty
-  // `underlay` is none.
-  Result<void> watch(Scope scope, std::string underlay);
+  // What to look at, from now on; call it after the LinuxKernel has read the same scope. The
+  // underlay is followed by its index, and once that is gone by its name; empty: none.
+  Result<void> watch(Scope scope, LowerDevice underlay);
 
  private:
   struct UnderlayState {
     int index = 0;  // 0: there is none
+    std::string name;
     std::uint32_t mtu = 0;
     bool up = false;
+    bool carrier = false;
     std::vector<std::pair<Ip4, std::uint8_t>> addresses;  // sorted
     bool operator==(const UnderlayState&) const = default;
   };
@@ -65,6 +71,7 @@ class Monitor {
   void on_link(const NetlinkMessage& message);
   void on_address(const NetlinkMessage& message);
   void on_route(const NetlinkMessage& message);
+  void on_forwarding(const NetlinkMessage& message);
   void on_nexthop(const NetlinkMessage& message);
   void on_neighbour(const NetlinkMessage& message);
   void on_fdb(const NetlinkMessage& message);
@@ -80,9 +87,10 @@ class Monitor {
   LinuxKernel& kernel_;
   Events events_;
   Scope scope_;
-  std::string underlay_name_;
+  LowerDevice underlay_device_;
   UnderlayState underlay_;
   std::vector<int> filtered_links_;
+  Cidr4 filtered_network_;
   std::vector<std::byte> buffer_;
   // Set by news, answered once the queue is empty: then it is the last state that counts.
   bool links_suspect_ = false;

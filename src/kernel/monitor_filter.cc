@@ -24,6 +24,7 @@ class Program {
   void load_byte(std::size_t at) { add(BPF_LD | BPF_B | BPF_ABS, at); }
   void load_half(std::size_t at) { add(BPF_LD | BPF_H | BPF_ABS, at); }
   void load_word(std::size_t at) { add(BPF_LD | BPF_W | BPF_ABS, at); }
+  void mask(std::uint32_t bits) { add(BPF_ALU | BPF_AND | BPF_K, bits); }
   void answer(bool take) { add(BPF_RET | BPF_K, take ? kAll : 0); }
 
   // The `body` is skipped unless the loaded value equals `value` ..
@@ -74,6 +75,18 @@ void take_if_the_kernels_own(Program& program) {
   });
 }
 
+// The kernel writes a route's table first and its destination next.
+void take_if_inside(Program& program, const Cidr4& network) {
+  constexpr std::size_t kDestination =
+      kPayload + sizeof(rtmsg) + NLA_HDRLEN + sizeof(std::uint32_t);
+  program.load_half(kDestination + offsetof(nlattr, nla_type));
+  program.if_equal(htons(RTA_DST), [&] {
+    program.load_word(kDestination + NLA_HDRLEN);
+    program.mask(network.mask());
+    program.if_equal(network.base.value, [&] { program.answer(true); });
+  });
+}
+
 void take_if_ours_or_replacing(Program& program, std::size_t protocol) {
   program.load_byte(kPayload + protocol);
   program.if_equal(kRouteProtocol, [&] { program.answer(true); });
@@ -85,10 +98,10 @@ void take_if_ours_or_replacing(Program& program, std::size_t protocol) {
 }  // namespace
 
 Result<void> filter_notifications(const Fd& socket, std::uint32_t own_port,
-                                  const std::vector<int>& links) {
+                                  const std::vector<int>& links, const Cidr4& network) {
   Program program;
   program.load_half(kType);
-  for (const std::uint16_t type : {RTM_NEWLINK, RTM_DELLINK})
+  for (const std::uint16_t type : {RTM_NEWLINK, RTM_DELLINK, RTM_NEWNETCONF})
     program.if_equal(htons(type), [&] { program.answer(true); });
   program.load_word(kPort);
   program.if_equal(htonl(own_port), [&] { program.answer(false); });
@@ -98,6 +111,7 @@ Result<void> filter_notifications(const Fd& socket, std::uint32_t own_port,
   for (const std::uint16_t type : {RTM_NEWROUTE, RTM_DELROUTE}) {
     program.if_equal(htons(type), [&] {
       take_if_the_kernels_own(program);
+      if (network.bits != 0) take_if_inside(program, network);
       take_if_ours_or_replacing(program, offsetof(rtmsg, rtm_protocol));
     });
   }

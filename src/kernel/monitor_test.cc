@@ -41,12 +41,13 @@ class MonitorTest : public LinuxKernelTest {
     auto monitor = Monitor::open(loop_, *kernel_,
                                  {.on_foreign_change = [&](const auto& what) { add(what); },
                                   .on_lost = [&] { add("lost"); },
-                                  .on_underlay_change = [&] { add("underlay"); }},
+                                  .on_underlay_change = [&] { add("underlay"); },
+                                  .on_host_change = [&] { add("host"); }},
                                  options);
     if (!monitor) throw std::runtime_error(monitor.error().text);
     monitor_ = *std::move(monitor);
     const auto watching =
-        monitor_->watch({.link_names = {"flannel.1"}, .network = {base(0), 16}}, "eth0");
+        monitor_->watch({.link_names = {"flannel.1"}, .network = {base(0), 16}}, {"eth0"});
     if (!watching) throw std::runtime_error(watching.error().text);
   }
 
@@ -81,7 +82,7 @@ TEST_F(MonitorTest, HearsThatTheRouteOfOurAddressIsGone) {
   shell("ip tuntap add flannel0 mode tun");
   const Address tun_address{.link = "flannel0", .ip = base(1), .bits = 16};
   read({"flannel0"});
-  ASSERT_TRUE(monitor_->watch({.link_names = {"flannel0"}, .network = {base(0), 16}}, "eth0"));
+  ASSERT_TRUE(monitor_->watch({.link_names = {"flannel0"}, .network = {base(0), 16}}, {"eth0"}));
   put({Link{.name = "flannel0", .kind = TunSettings{}, .mtu = 1472}, tun_address});
   EXPECT_EQ(heard(), "");
   EXPECT_EQ(heard_of("ip route del 10.5.0.0/16"), "route 10.5.0.0/16 deleted\n");
@@ -178,6 +179,34 @@ TEST_F(MonitorTest, HearsOfTheUnderlay) {
   EXPECT_EQ(heard_of("ip link set eth0 txqueuelen 77"), "");
   EXPECT_EQ(heard_of("ip link set eth0 down"), "underlay\n");
   EXPECT_EQ(heard_of("ip link set eth0 up"), "underlay\n");
+}
+
+TEST_F(MonitorTest, FollowsTheUnderlayByItsIndexWhateverItIsCalled) {
+  const int index = std::stoi(shell("ip -o link show eth0"));
+  ASSERT_TRUE(
+      monitor_->watch({.link_names = {"flannel.1"}, .network = {base(0), 16}}, {"eth0", index}));
+  EXPECT_EQ(heard_of("ip link set eth0 down; ip link set eth0 name wan; ip link set wan up"),
+            "underlay\n");
+  EXPECT_EQ(heard_of("ip address add 192.0.2.5/24 dev wan"), "underlay\n");
+  EXPECT_EQ(heard_of("ip link set eth0-peer down"), "underlay\n") << "no carrier";
+  EXPECT_EQ(heard_of("ip link set eth0-peer up"), "underlay\n");
+}
+
+TEST_F(MonitorTest, HearsOfWhatOnTheHostKeepsPacketsFromPassing) {
+  ASSERT_TRUE(monitor_->watch(
+      {.link_names = {"flannel.1"}, .network = {base(0), 16}, .own_subnet = Cidr4{base(1), 24}},
+      {"eth0"}));
+  shell("sysctl -qw net/ipv4/conf/flannel.1/forwarding=1");
+  heard();
+  EXPECT_EQ(heard_of("sysctl -qw net/ipv4/conf/flannel.1/forwarding=0"), "host\n");
+  EXPECT_EQ(heard_of("sysctl -qw net/ipv4/conf/flannel.1/rp_filter=1"), "");
+  EXPECT_EQ(heard_of("ip route add 10.5.3.128/25 dev eth0"), "host\n");
+  EXPECT_EQ(heard_of("ip route add 10.5.1.0/24 dev eth0"), "host\n");
+  EXPECT_EQ(heard_of("ip route del 10.5.1.0/24 dev eth0"), "host\n");
+  EXPECT_EQ(heard_of("ip route add 10.5.1.0/24 dev flannel.1"), "route 10.5.1.0/24 changed\n");
+  EXPECT_EQ(heard_of("ip link add br0 type bridge"), "") << "with a device come its settings";
+  EXPECT_EQ(heard_of("ip route add 10.5.1.9/32 dev eth0"), "") << "a container of ours";
+  EXPECT_EQ(heard_of("ip route add 10.6.0.0/24 dev eth0"), "");
 }
 
 // The kernel has dropped its routes.

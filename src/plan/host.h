@@ -24,7 +24,8 @@ struct Interface {
   int index = 0;
   std::string name;
   std::uint32_t mtu = 0;
-  bool up = false;
+  bool up = false;                          // administratively
+  bool carrier = true;                      // the link can carry packets; false also while down
   std::vector<InterfaceAddress> addresses;  // in the kernel's order
   bool operator==(const Interface&) const = default;
 };
@@ -38,7 +39,9 @@ struct PathTo {
 };
 
 struct DefaultRoute {
-  std::optional<int> interface_index;  // nothing: a multipath route
+  std::optional<int> interface_index = {};  // nothing: a multipath route
+  std::optional<Ip4> source = {};           // its `src`
+  std::optional<Ip4> gateway = {};          // nothing: the whole world is on the link
   bool operator==(const DefaultRoute&) const = default;
 };
 

@@ -5,6 +5,7 @@
 #include <re2/re2.h>
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 #include <tuple>
 #include <utility>
@@ -20,22 +21,48 @@ struct Candidate {
   Ip4 ip;
 };
 
-// Upstream's order: global before link-local, permanent before leased, stable before temporary;
-// addresses that are deprecated or no host's own are no candidates.
-std::vector<InterfaceAddress> preferred(const Interface& interface) {
-  std::vector<InterfaceAddress> usable;
+bool is_usable(const InterfaceAddress& address) {
+  const bool unicast = address.ip.is_global_unicast() || address.ip.is_link_local();
+  return unicast && !address.deprecated;
+}
+
+// What the host itself sends from by this default route: its `src`, or else, as Linux chooses, the
+// first primary address that has the gateway in its network.
+std::optional<Ip4> source_of(const DefaultRoute& route, const Interface& interface) {
   for (const InterfaceAddress& address : interface.addresses) {
-    const bool unicast = address.ip.is_global_unicast() || address.ip.is_link_local();
-    if (unicast && !address.deprecated) usable.push_back(address);
+    if (!is_usable(address)) continue;
+    if (route.source ? address.ip == *route.source
+                     : !address.temporary && address.bits != 32 && route.gateway &&
+                           Cidr4::of(address.ip, address.bits).contains(*route.gateway)) {
+      return address.ip;
+    }
   }
-  std::ranges::stable_sort(usable, {}, [](const InterfaceAddress& address) {
-    return std::tuple(address.ip.is_link_local(), !address.permanent, address.temporary);
+  return std::nullopt;
+}
+
+// The source of the default route first. Then a /32 beside a wider address last, since such an
+// address is mostly a virtual one, which moves to another host; and upstream's order: global before
+// link-local, permanent before leased, stable before temporary. Addresses that are deprecated or no
+// host's own are no candidates.
+std::vector<InterfaceAddress> preferred(const HostView& host, const Interface& interface) {
+  std::vector<InterfaceAddress> usable;
+  std::ranges::copy_if(interface.addresses, std::back_inserter(usable), is_usable);
+  const bool any_wide = std::ranges::any_of(usable, [](const InterfaceAddress& address) {
+    return address.bits != 32 && !address.ip.is_link_local();
+  });
+  const auto route = std::ranges::find(host.default_routes, std::optional(interface.index),
+                                       &DefaultRoute::interface_index);
+  const auto source =
+      route == host.default_routes.end() ? std::nullopt : source_of(*route, interface);
+  std::ranges::stable_sort(usable, {}, [&](const InterfaceAddress& address) {
+    return std::tuple(address.ip.is_link_local(), source != address.ip,
+                      any_wide && address.bits == 32, !address.permanent, address.temporary);
   });
   return usable;
 }
 
-Result<Candidate> best_address(const Interface& interface) {
-  const auto usable = preferred(interface);
+Result<Candidate> best_address(const HostView& host, const Interface& interface) {
+  const auto usable = preferred(host, interface);
   if (usable.empty()) {
     return fail(ErrorKind::not_found,
                 fmt::format("interface {} has no usable IPv4 address", interface.name));
@@ -69,7 +96,7 @@ Result<Candidate> by_name_or_address(const HostView& host, const std::string& te
   }
   if (const auto ip = Ip4::parse(text)) return owner_of(host, *ip);
   const auto found = std::ranges::find(host.interfaces, text, &Interface::name);
-  if (found != host.interfaces.end()) return best_address(*found);
+  if (found != host.interfaces.end()) return best_address(host, *found);
   return fail(ErrorKind::not_found,
               fmt::format("there is no interface called \"{}\"", printable(text)));
 }
@@ -81,14 +108,14 @@ Result<Candidate> by_regex(const HostView& host, const std::string& text) {
     return fail(ErrorKind::invalid, "not a regular expression: " + pattern.error());
   }
   for (const Interface& interface : host.interfaces) {
-    for (const InterfaceAddress& address : preferred(interface)) {
+    for (const InterfaceAddress& address : preferred(host, interface)) {
       if (RE2::PartialMatch(to_string(address.ip), pattern)) {
         return Candidate{&interface, address.ip};
       }
     }
   }
   for (const Interface& interface : host.interfaces) {
-    if (RE2::PartialMatch(interface.name, pattern)) return best_address(interface);
+    if (RE2::PartialMatch(interface.name, pattern)) return best_address(host, interface);
   }
   return fail(ErrorKind::not_found, "it matches no address and no name of an interface");
 }
@@ -107,12 +134,37 @@ Result<Candidate> by_reach(const HostView& host, const std::string& text) {
   return Candidate{interface, path.source};
 }
 
-Result<Candidate> by_default_route(const HostView& host) {
-  if (host.default_routes.empty()) {
-    return fail(ErrorKind::not_found,
-                "Unable to find default route: name the interface with --iface");
+std::string no_default_route(const HostView& host) {
+  const bool any_ip4 = std::ranges::any_of(host.interfaces, [&](const Interface& interface) {
+    return !preferred(host, interface).empty();
+  });
+  return any_ip4 ? "Unable to find default route: name the interface with --iface"
+                 : "this host has no IPv4 address but loopback's; the underlay has to be IPv4";
+}
+
+// The first that can carry packets; if none can, the first.
+const DefaultRoute& best_route(const HostView& host) {
+  const auto carrying = std::ranges::find_if(host.default_routes, [&](const DefaultRoute& route) {
+    const Interface* const interface = by_index(host, route.interface_index.value_or(0));
+    return !route.interface_index || (interface != nullptr && interface->carrier);
+  });
+  return carrying == host.default_routes.end() ? host.default_routes.front() : *carrying;
+}
+
+// Only a default route that was made to have one leads to a link-local address, as on hosts that
+// reach nothing outside of their own network.
+std::optional<Candidate> beside_link_local(const HostView& host) {
+  for (const Interface& interface : host.interfaces) {
+    if (!interface.up || !interface.carrier) continue;
+    const auto best = best_address(host, interface);
+    if (best && !best->ip.is_link_local()) return *best;
   }
-  const auto& index = host.default_routes.front().interface_index;
+  return std::nullopt;
+}
+
+Result<Candidate> by_default_route(const HostView& host) {
+  if (host.default_routes.empty()) return fail(ErrorKind::not_found, no_default_route(host));
+  const auto& index = best_route(host).interface_index;
   if (!index) {
     return fail(ErrorKind::invalid,
                 "the default route has several next hops: name the interface with --iface");
@@ -122,7 +174,9 @@ Result<Candidate> by_default_route(const HostView& host) {
     return fail(ErrorKind::not_found,
                 fmt::format("the default route's interface (index {}) is gone", *index));
   }
-  return best_address(*interface);
+  auto best = best_address(host, *interface);
+  if (best && best->ip.is_link_local()) return beside_link_local(host).value_or(*best);
+  return best;
 }
 
 // Tries what the request names, in upstream's order, and keeps the reasons.
@@ -155,7 +209,7 @@ class Search {
   void chose(std::string_view why) {
     reasons_.push_back(fmt::format("Using interface with name {} and address {}: {}{}",
                                    found_->interface->name, to_string(found_->ip), why,
-                                   found_->interface->up ? "" : " (it is down)"));
+                                   state_of(*found_->interface)));
   }
 
   const std::optional<Candidate>& found() const { return found_; }
@@ -166,6 +220,11 @@ class Search {
   void take(const Candidate& candidate) { found_ = candidate; }
 
  private:
+  static std::string_view state_of(const Interface& interface) {
+    if (!interface.up) return " (it is down)";
+    return interface.carrier ? "" : " (it has no carrier)";
+  }
+
   const HostView& host_;
   std::vector<std::string>& reasons_;
   std::optional<Candidate> found_;
@@ -198,8 +257,14 @@ Result<Candidate> find(const UnderlayRequest& request, const HostView& host,
                             "too ({})",
                             fmt::join(reasons, "; ")));
   }
-  search.take(TRY_DURING(by_default_route(host), "Failed to find any valid interface to use"));
-  search.chose("it has the default route");
+  const Candidate found =
+      TRY_DURING(by_default_route(host), "Failed to find any valid interface to use");
+  search.take(found);
+  const bool has_route =
+      std::ranges::find(host.default_routes, std::optional(found.interface->index),
+                        &DefaultRoute::interface_index) != host.default_routes.end();
+  search.chose(has_route ? "it has the default route"
+                         : "the interface of the default route has a link-local address only");
   return *search.found();
 }
 

@@ -127,6 +127,98 @@ TEST(UnderlayTest, AnInterfaceThatIsDownIsTakenAndSaidToBeDown) {
             "down)");
 }
 
+TEST(UnderlayTest, ADefaultRouteOnALinkWithCarrierGoesBeforeOneWithout) {
+  HostView host = two_nics();
+  host.interfaces[1].carrier = false;
+  EXPECT_EQ(chosen({}, host), "eth1 198.51.100.1 as 198.51.100.1 mtu 9000");
+  host.default_routes = {{.interface_index = 2}};
+  EXPECT_EQ(
+      choose_underlay({}, host).value().reasons[0],
+      "Using interface with name eth0 and address 192.0.2.1: it has the default route (it has "
+      "no carrier)");
+}
+
+// A host that reaches nothing outside may have a default route that was made to have one.
+TEST(UnderlayTest, ALinkLocalAddressIsTakenOnlyWhereThereIsNothingElse) {
+  HostView host = two_nics();
+  host.interfaces[1].addresses = {address("169.254.255.254")};
+  host.default_routes = {{.interface_index = 2}};
+  EXPECT_EQ(chosen({}, host), "eth1 198.51.100.1 as 198.51.100.1 mtu 9000");
+  EXPECT_EQ(choose_underlay({}, host).value().reasons[0],
+            "Using interface with name eth1 and address 198.51.100.1: the interface of the default "
+            "route has a link-local address only");
+  host.interfaces[2].carrier = false;
+  EXPECT_EQ(chosen({}, host), "eth0 169.254.255.254 as 169.254.255.254 mtu 1500");
+}
+
+TEST(UnderlayTest, TheSourceOfTheDefaultRouteGoesFirstAndALoneAddressBesideAWiderOneLast) {
+  const auto vip = [](const char* ip) {
+    return InterfaceAddress{.ip = Ip4::parse(ip).value(), .bits = 32};
+  };
+  struct Row {
+    const char* what;
+    std::vector<InterfaceAddress> addresses;
+    DefaultRoute route;
+    const char* chosen;
+  };
+  const auto gateway = Ip4::of(192, 0, 2, 254);
+  for (const Row& row : std::initializer_list<Row>{
+           {"its src",
+            {address("192.0.2.1"), address("192.0.2.9")},
+            {.interface_index = 2, .source = Ip4::of(192, 0, 2, 9), .gateway = gateway},
+            "192.0.2.9"},
+           {"its src, though leased",
+            {address("192.0.2.1"), address("192.0.2.9", false)},
+            {.interface_index = 2, .source = Ip4::of(192, 0, 2, 9), .gateway = gateway},
+            "192.0.2.9"},
+           {"its src, though a /32",
+            {address("192.0.2.1"), vip("192.0.2.100")},
+            {.interface_index = 2, .source = Ip4::of(192, 0, 2, 100), .gateway = gateway},
+            "192.0.2.100"},
+           {"a src of another interface says nothing",
+            {vip("192.0.2.100"), address("192.0.2.1")},
+            {.interface_index = 2, .source = Ip4::of(10, 0, 0, 1), .gateway = gateway},
+            "192.0.2.1"},
+           {"Linux's own choice: the network of the gateway",
+            {address("203.0.113.7"), address("192.0.2.1")},
+            {.interface_index = 2, .gateway = gateway},
+            "192.0.2.1"},
+           {"a virtual address that is first",
+            {vip("192.0.2.100"), address("192.0.2.1")},
+            {.interface_index = 2, .gateway = gateway},
+            "192.0.2.1"},
+           {"the same, the real one leased, and the route without a gateway",
+            {vip("192.0.2.100"), address("192.0.2.1", false)},
+            {.interface_index = 2},
+            "192.0.2.1"},
+           {"the only wider one is link-local: then a /32 is the host's own",
+            {address("169.254.3.4"), vip("192.0.2.100")},
+            {.interface_index = 2},
+            "192.0.2.100"},
+           {"nothing but /32: the first",
+            {vip("192.0.2.100"), vip("192.0.2.1")},
+            {.interface_index = 2, .gateway = gateway},
+            "192.0.2.100"}}) {
+    HostView host = two_nics();
+    host.interfaces[1].addresses = row.addresses;
+    host.default_routes = {row.route};
+    const std::string expected = std::string("eth0 ") + row.chosen + " as " + row.chosen;
+    EXPECT_EQ(chosen({}, host), expected + " mtu 1500") << row.what;
+    EXPECT_EQ(chosen({.interfaces = {"eth0"}}, host), expected + " mtu 1500") << row.what;
+    EXPECT_EQ(chosen({.regexes = {"eth0"}}, host), expected + " mtu 1500") << row.what;
+  }
+}
+
+TEST(UnderlayTest, AHostWithoutIp4IsToldThatAndNotToNameAnInterface) {
+  HostView host = two_nics();
+  host.default_routes.clear();
+  host.interfaces[1].addresses.clear();
+  host.interfaces[2].addresses.clear();
+  EXPECT_EQ(chosen({}, host),
+            "error: Failed to find any valid interface to use: this host has no IPv4 address but "
+            "loopback's; the underlay has to be IPv4");
+}
+
 TEST(UnderlayTest, AnInterfaceWithoutMtuIsNone) {
   HostView host = two_nics();
   host.interfaces[1].mtu = 0;

@@ -102,7 +102,12 @@ class AgentTest : public ::testing::Test {
                                            }
                                            return Fd();
                                          },
-                                         .rules = &rules_});
+                                         .rules = &rules_,
+                                         .look_at_traffic =
+                                             [this](const HostQuery& query) {
+                                               asked_ = query;
+                                               return Result<HostState>(traffic_);
+                                             }});
     agent_->start();
     loop_.settle();
   }
@@ -166,6 +171,8 @@ class AgentTest : public ::testing::Test {
   bool last_chance_ = false;  // of all chances; otherwise the first
   FakePacketPath::Seen path_;
   std::string path_fails_;
+  HostState traffic_;  // what the host makes of packets
+  HostQuery asked_;
   bool ip_blackhole_route_ = false;  // of the next start_agent()
 };
 

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the agent makes of a host that does not carry its packets.
+#include <fmt/format.h>
+
+#include <functional>
+
+#include "support/agent_fixture.h"
+
+namespace flannel {
+namespace {
+
+using namespace std::chrono_literals;
+
+TEST_F(AgentTest, WhereNothingCanPassItIsNotReady) {
+  configure(kHostGw);
+  for (const auto& change : std::initializer_list<std::function<void(Interface&)>>{
+           [](Interface& eth0) { eth0.up = eth0.carrier = false; },
+           [](Interface& eth0) { eth0.carrier = false; },
+           [](Interface& eth0) { eth0.addresses[0].ip = Ip4::of(192, 0, 2, 7); },
+           [](Interface& eth0) { eth0.addresses.clear(); }}) {
+    change(host_.interfaces[0]);
+    agent_->check_underlay();
+    EXPECT_FALSE(agent_->ready()) << only_trouble();
+    EXPECT_NE(only_trouble().find("underlay: eth0 "), std::string::npos) << only_trouble();
+    host_ = host();
+    agent_->check_underlay();
+    EXPECT_TRUE(agent_->ready());
+  }
+  EXPECT_EQ(ready_, 1) << "it is said once, at the start";
+}
+
+// The name is for people; everything that is on the device goes on.
+TEST_F(AgentTest, ARenamedUnderlayIsTheSame) {
+  configure(R"({"Network":"10.5.0.0/16","Backend":{"Type":"vxlan","DirectRouting":true}})");
+  put("10.5.9.0-24",
+      R"({"PublicIP":"192.0.2.9","BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"02:00:00:00:00:09"}})");
+  kernel_.take_log();
+  host_.interfaces[0].name = "wan";
+  kernel_.rename_device("eth0", "wan");
+  agent_->check_underlay();
+  loop_.advance(5min);
+  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+  EXPECT_TRUE(agent_->ready());
+  EXPECT_EQ(kernel_.take_log(), "put route 10.5.9.0/24 via 192.0.2.9 dev wan\n");
+  EXPECT_EQ(rules_.admitted.underlay, "wan");
+  EXPECT_EQ(agent_->underlay()->interface, "wan");
+}
+
+TEST_F(AgentTest, AHostThatForwardsNothingIsReadyAndSaysSo) {
+  traffic_ = {.ip_forward = false, .not_forwarding = {"flannel.1"}};
+  configure(kVxlan);
+  EXPECT_EQ(asked_.devices, std::vector<std::string>{"flannel.1"});
+  EXPECT_EQ(ready_, 1) << "Docker, which waits for it, sets that itself";
+  EXPECT_TRUE(agent_->ready());
+  EXPECT_EQ(only_trouble().find("host: net.ipv4.ip_forward is 0"), 0U) << only_trouble();
+  ::testing::internal::CaptureStderr();
+  traffic_ = {};
+  agent_->suspect_host();
+  loop_.advance(2s);
+  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+  const std::string log = ::testing::internal::GetCapturedStderr();
+  EXPECT_EQ(log.find('I'), 0U) << log;
+  EXPECT_NE(log.find("host over=\"net.ipv4.ip_forward is 0"), std::string::npos) << log;
+}
+
+TEST_F(AgentTest, WhereNothingReachesItsContainersItIsNotReady) {
+  configure(kHostGw);
+  EXPECT_EQ(asked_.devices, std::vector<std::string>{"eth0"});
+  const Cidr4 own = agent_->keeper()->lease()->subnet.v4;
+  traffic_.bridges = {"docker0"};
+  traffic_.routes = {{own, "tun3", 0}, {own, "docker0", 0}};
+  agent_->look_again();
+  EXPECT_FALSE(agent_->ready());
+  EXPECT_EQ(only_trouble().find("host: the route 10.5.1.0/24 dev tun3 goes before"), 0U)
+      << only_trouble();
+  traffic_.routes.erase(traffic_.routes.begin());
+  loop_.advance(61s);  // nobody told
+  EXPECT_TRUE(agent_->ready());
+  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+}
+
+TEST_F(AgentTest, PeersThatCannotBeReachedAreOneTrouble) {
+  host_.path_to = [this](Ip4) {
+    return Result<PathTo>(PathTo{.interface_index = 2, .source = {}, .gateway = router_});
+  };
+  configure(kHostGw);
+  put("10.5.8.0-24", peer_value("192.0.2.8", "vxlan"));
+  EXPECT_EQ(only_trouble(),
+            "peers: 10.5.8.0/24 cannot be reached: ignoring non-host-gw subnet: it announces the "
+            "backend \"vxlan\"");
+  router_ = Ip4::of(192, 0, 2, 254);
+  for (int i = 10; i < 100; ++i) {
+    put(fmt::format("10.5.{}.0-24", i), peer_value(fmt::format("192.0.2.{}", i)));
+  }
+  EXPECT_EQ(only_trouble(),
+            "peers: 10.5.10.0/24 cannot be reached: 192.0.2.10 is not on the link of eth0, so "
+            "host-gw cannot reach it; vxlan could, and 90 more");
+  EXPECT_EQ(kernel_.dump(), "") << "the kernel was not asked in vain";
+  router_.reset();
+  loop_.advance(61s);  // the kernel told of no route
+  EXPECT_EQ(agent_->overlay()->set_aside().size(), 1U);
+}
+
+TEST_F(AgentTest, ARecordOfAnotherHostWithOurMacIsATrouble) {
+  configure(kVxlan);
+  const std::string data = agent_->keeper()->lease()->attributes.backend_data;
+  put("10.5.9.0-24",
+      R"({"PublicIP":"192.0.2.9","BackendType":"vxlan","BackendData":)" + data + "}");
+  EXPECT_EQ(only_trouble().find("lease: 10.5.9.0-24: "), 0U) << only_trouble();
+  EXPECT_EQ(kernel_.dump().find("10.5.9.0"), std::string::npos) << kernel_.dump();
+  remove("10.5.9.0-24");
+  loop_.advance(5s);
+  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+}
+
+// Upstream's, left from a time when our subnet was a peer's.
+TEST_F(AgentTest, ARouteToOurOwnSubnetByOurDeviceGoes) {
+  configure(kVxlan);
+  const Route left{.to = agent_->keeper()->lease()->subnet.v4,
+                   .via = Ip4::of(10, 5, 1, 0),
+                   .link = "flannel.1",
+                   .onlink = true,
+                   .foreign = true};
+  Route elsewhere = left;
+  elsewhere.to = Cidr4::of(Ip4::of(10, 5, 77, 0), 24);
+  kernel_.meddle(left);
+  kernel_.meddle(elsewhere);
+  start_agent();
+  const std::string now = kernel_.dump();
+  EXPECT_EQ(now.find("route 10.5.1.0/24"), std::string::npos) << now;
+  EXPECT_NE(now.find("route 10.5.77.0/24"), std::string::npos) << "an operator's, perhaps: " << now;
+}
+
+}  // namespace
+}  // namespace flannel

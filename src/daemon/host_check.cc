@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/host_check.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "daemon/trouble_log.h"
+
+namespace flannel {
+namespace {
+
+constexpr Duration kPause = std::chrono::minutes(1);
+constexpr Duration kSoon = std::chrono::seconds(1);
+
+}  // namespace
+
+HostCheck::HostCheck(Parts parts) : parts_(std::move(parts)) {}
+
+void HostCheck::check() {
+  const TimePoint begun = BootClock::now();
+  auto now = look();
+  took_ = BootClock::now() - begun;
+  const bool changed = log_troubles("host", troubles_, now);
+  troubles_ = std::move(now);
+  check_at(parts_.loop.now() + std::max(kPause, took_ * 100));
+  if (changed) parts_.on_state();
+}
+
+std::vector<HostTrouble> HostCheck::look() {
+  auto state = parts_.look();
+  if (!state) return {{state.error().text}};
+  return host_troubles(*state, parts_.overlay());
+}
+
+void HostCheck::suspect() {
+  const TimePoint at = parts_.loop.now() + std::max(kSoon, took_ * 20);
+  if (next_ > at) check_at(at);
+}
+
+void HostCheck::check_at(TimePoint at) {
+  next_ = at;
+  timer_.reset();
+  timer_ = parts_.loop.at(at, [this] { check(); });
+}
+
+}  // namespace flannel

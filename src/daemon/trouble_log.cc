@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/trouble_log.h"
+
+#include <algorithm>
+#include <string>
+
+#include "base/log.h"
+
+namespace flannel {
+namespace {
+
+bool is_in(const std::vector<HostTrouble>& troubles, const HostTrouble& trouble) {
+  return std::ranges::find(troubles, trouble) != troubles.end();
+}
+
+}  // namespace
+
+bool log_troubles(std::string_view what, const std::vector<HostTrouble>& before,
+                  const std::vector<HostTrouble>& now) {
+  if (before == now) return false;
+  for (const HostTrouble& trouble : now) {
+    if (!is_in(before, trouble)) log::warning(std::string(what), {{"trouble", trouble.text}});
+  }
+  for (const HostTrouble& trouble : before) {
+    if (!is_in(now, trouble)) log::info(std::string(what), {{"over", trouble.text}});
+  }
+  return true;
+}
+
+bool nothing_passes(const std::vector<HostTrouble>& troubles) {
+  return std::ranges::any_of(troubles, &HostTrouble::nothing_passes);
+}
+
+}  // namespace flannel

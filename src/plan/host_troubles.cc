@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plan/host_troubles.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace flannel {
+namespace {
+
+constexpr std::size_t kNamed = 3;  // routes that have a sentence of their own
+
+bool contains(const std::vector<std::string>& names, const std::string& name) {
+  return std::ranges::find(names, name) != names.end();
+}
+
+std::string in_words(const OtherRoute& route) {
+  const std::string place = route.device.empty() ? "" : " dev " + route.device;
+  return to_string(route.to) + place;
+}
+
+void add_forwarding(const HostState& host, std::vector<HostTrouble>& troubles) {
+  if (host.not_forwarding.empty()) return;
+  if (!host.ip_forward) {
+    troubles.push_back(
+        {"net.ipv4.ip_forward is 0, so this host passes nothing between its "
+         "containers and other hosts: sysctl -w net.ipv4.ip_forward=1 (Docker does "
+         "that when it starts)"});
+    return;
+  }
+  for (const std::string& device : host.not_forwarding) {
+    troubles.push_back(
+        {fmt::format("what comes in by {0} is not passed on, its forwarding is 0: "
+                     "sysctl -w net/ipv4/conf/{0}/forwarding=1",
+                     device)});
+  }
+}
+
+// Of the routes to our own subnet the one with the lowest metric is used, of several with the same
+// the first.
+void add_route_to_own_subnet(const HostState& host, const OverlayView& overlay,
+                             std::vector<HostTrouble>& troubles) {
+  const OtherRoute* used = nullptr;
+  const OtherRoute* bridge = nullptr;
+  for (const OtherRoute& route : host.routes) {
+    if (route.to != overlay.own_subnet) continue;
+    if (used == nullptr || route.metric < used->metric) used = &route;
+    if (contains(host.bridges, route.device)) bridge = &route;
+  }
+  if (used == nullptr || contains(host.bridges, used->device)) return;
+  const std::string why = bridge == nullptr
+                              ? "leads to our own subnet, but no device with an address in it"
+                              : "goes before that of " + bridge->device +
+                                    ", so nothing reaches the containers of this host";
+  troubles.push_back({fmt::format("the route {0} {1}: ip route del {0}", in_words(*used), why),
+                      bridge != nullptr});
+}
+
+// The first peer whose packets the route takes; null: none.
+const Cidr4* first_taken(const OtherRoute& route, const OverlayView& overlay) {
+  const auto& peers = overlay.peers;
+  const auto after = std::ranges::upper_bound(peers, route.to.base, {}, &Cidr4::base);
+  if (after != peers.begin()) {
+    const Cidr4& peer = *std::prev(after);
+    // One as long as ours has a higher metric, or is the one that we replaced.
+    const bool longer = route.to.bits > peer.bits || overlay.route_to_network;
+    if (peer.contains(route.to)) return longer ? &peer : nullptr;
+  }
+  const auto inside = std::ranges::lower_bound(peers, route.to.base, {}, &Cidr4::base);
+  const bool takes_whole = overlay.route_to_network && route.to != overlay.network &&
+                           inside != peers.end() && route.to.contains(*inside);
+  return takes_whole ? &*inside : nullptr;
+}
+
+void add_routes_to_peers(const HostState& host, const OverlayView& overlay,
+                         std::vector<HostTrouble>& troubles) {
+  std::size_t count = 0;
+  for (const OtherRoute& route : host.routes) {
+    const Cidr4* peer = first_taken(route, overlay);
+    if (peer == nullptr || ++count > kNamed) continue;
+    troubles.push_back(
+        {fmt::format("the route {0} goes before ours by {1} to the peer {2}: ip route "
+                     "del {0}",
+                     in_words(route), overlay.device, to_string(*peer))});
+  }
+  if (count > kNamed) {
+    troubles.push_back({fmt::format("{} more routes go before ours to peers: ip route show root {}",
+                                    count - kNamed, to_string(overlay.network))});
+  }
+}
+
+void add_chains(const HostState& host, const OverlayView& overlay,
+                std::vector<HostTrouble>& troubles) {
+  for (const ForwardChain& chain : host.refusing_forward) {
+    troubles.push_back({fmt::format(
+        "the chain {1} of the nftables table {0} refuses every forwarded packet that it has not "
+        "accepted, and no accept of flannel's counts there: see that it accepts {2} (nft list "
+        "chain "
+        "{0} {1})",
+        chain.table, chain.chain, to_string(overlay.network))});
+  }
+}
+
+}  // namespace
+
+std::vector<HostTrouble> host_troubles(const HostState& host, const OverlayView& overlay) {
+  std::vector<HostTrouble> troubles;
+  add_route_to_own_subnet(host, overlay, troubles);
+  add_forwarding(host, troubles);
+  add_routes_to_peers(host, overlay, troubles);
+  add_chains(host, overlay, troubles);
+  return troubles;
+}
+
+}  // namespace flannel

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plan/underlay_state.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+
+namespace flannel {
+namespace {
+
+InterfaceAddress address(const char* cidr) {
+  const std::string text = cidr;
+  const auto slash = text.find('/');
+  return {.ip = Ip4::parse(text.substr(0, slash)).value(),
+          .bits = static_cast<std::uint8_t>(std::stoi(text.substr(slash + 1)))};
+}
+
+const Underlay kUsed{.interface = "eth0",
+                     .interface_index = 2,
+                     .ip = Ip4::of(192, 0, 2, 1),
+                     .public_ip = Ip4::of(192, 0, 2, 1),
+                     .mtu = 1500};
+
+HostView host() {
+  HostView view;
+  view.interfaces = {{.index = 1, .name = "lo", .mtu = 65536, .up = true, .addresses = {}},
+                     {.index = 2,
+                      .name = "eth0",
+                      .mtu = 1500,
+                      .up = true,
+                      .addresses = {address("192.0.2.1/24")}}};
+  view.default_routes = {{.interface_index = 2}};
+  return view;
+}
+
+// One trouble a line, "dead: " in front of those with which nothing passes.
+std::string troubles(const HostView& view, const UnderlayRequest& request = {}) {
+  std::string text;
+  for (const HostTrouble& trouble : underlay_state(kUsed, request, view).troubles) {
+    text += (trouble.nothing_passes ? "dead: " : "") + trouble.text + "\n";
+  }
+  return text;
+}
+
+TEST(UnderlayStateTest, WhatMerelyCameIsNoReasonToMove) {
+  struct Row {
+    const char* what;
+    std::function<void(HostView&)> change;
+  };
+  for (const Row& row : std::initializer_list<Row>{
+           {"nothing changed", [](HostView&) {}},
+           {"a virtual address before ours",
+            [](HostView& v) {
+              v.interfaces[1].addresses.insert(v.interfaces[1].addresses.begin(),
+                                               address("192.0.2.100/32"));
+            }},
+           {"an address of the same network before ours",
+            [](HostView& v) {
+              v.interfaces[1].addresses.insert(v.interfaces[1].addresses.begin(),
+                                               address("192.0.2.100/24"));
+            }},
+           {"ours is deprecated",
+            [](HostView& v) {
+              v.interfaces[1].addresses[0].deprecated = true;
+              v.interfaces[1].addresses.push_back(address("192.0.2.9/24"));
+            }},
+           {"a better default route by another interface", [](HostView& v) {
+              v.interfaces.push_back({.index = 3,
+                                      .name = "eth1",
+                                      .mtu = 9000,
+                                      .up = true,
+                                      .addresses = {address("198.51.100.1/24")}});
+              v.default_routes = {{.interface_index = 3}, {.interface_index = 2}};
+            }}}) {
+    HostView view = host();
+    row.change(view);
+    EXPECT_EQ(troubles(view), "") << row.what;
+    EXPECT_EQ(underlay_state(kUsed, {}, view).underlay, kUsed) << row.what;
+  }
+}
+
+TEST(UnderlayStateTest, AnInterfaceIsItsIndexAndOneMadeAnewIsItsName) {
+  HostView view = host();
+  view.interfaces[1].name = "wan";
+  Underlay renamed = kUsed;
+  renamed.interface = "wan";
+  EXPECT_EQ(underlay_state(kUsed, {}, view).underlay, renamed);
+  EXPECT_EQ(troubles(view), "");
+  // Another one took the name meanwhile.
+  view.interfaces.push_back({.index = 7, .name = "eth0", .mtu = 1500, .up = true, .addresses = {}});
+  EXPECT_EQ(underlay_state(kUsed, {}, view).underlay, renamed);
+
+  view = host();
+  view.interfaces[1].index = 9;
+  view.default_routes = {{.interface_index = 9}};
+  Underlay anew = kUsed;
+  anew.interface_index = 9;
+  EXPECT_EQ(underlay_state(kUsed, {}, view).underlay, anew);
+  EXPECT_EQ(troubles(view), "");
+}
+
+TEST(UnderlayStateTest, WithoutTheAnnouncedAddressNothingPassesAndItSaysWhatToDo) {
+  HostView view = host();
+  view.interfaces[1].addresses = {address("192.0.2.9/24")};
+  EXPECT_EQ(troubles(view),
+            "dead: eth0 has lost 192.0.2.1, to which all peers send: put it back (ip address add "
+            "192.0.2.1/.. dev eth0), or restart flanneld to use 192.0.2.9 of eth0\n");
+  // A bridge was made over the interface, and took the address.
+  view.interfaces[1].addresses.clear();
+  view.interfaces.push_back(
+      {.index = 5, .name = "br0", .mtu = 1500, .up = true, .addresses = {address("192.0.2.1/24")}});
+  EXPECT_EQ(troubles(view),
+            "dead: eth0 has lost 192.0.2.1, to which all peers send (br0 has it now): put it back "
+            "(ip address add 192.0.2.1/.. dev eth0)\n");
+  view.interfaces.erase(view.interfaces.begin() + 1);
+  view.default_routes.clear();
+  EXPECT_EQ(troubles(view),
+            "dead: the interface eth0 is gone: nothing passes until it is back with 192.0.2.1\n");
+}
+
+TEST(UnderlayStateTest, AnInterfaceThatCarriesNothingIsNamed) {
+  HostView view = host();
+  view.interfaces[1].carrier = false;
+  EXPECT_EQ(
+      troubles(view),
+      "dead: eth0 has no carrier: is its cable, or the other end of it, plugged in and up?\n");
+  view.interfaces[1].up = false;
+  EXPECT_EQ(troubles(view), "dead: eth0 is down: ip link set eth0 up\n");
+}
+
+TEST(UnderlayStateTest, SomeTrafficPassesWithAnotherMtuOrWithoutADefaultRoute) {
+  HostView view = host();
+  view.interfaces[1].mtu = 1400;
+  EXPECT_EQ(
+      troubles(view),
+      "eth0 has MTU 1400 now, it had 1500 at the start: large packets are lost until flanneld "
+      "is restarted\n");
+  view.interfaces[1].mtu = 9000;
+  EXPECT_EQ(troubles(view),
+            "eth0 has MTU 9000 now, it had 1500 at the start: it is used once flanneld is "
+            "restarted\n");
+  view = host();
+  view.default_routes.clear();
+  EXPECT_EQ(troubles(view),
+            "there is no default route any more: peers that are not on the link of eth0 cannot be "
+            "reached\n");
+  EXPECT_EQ(troubles(view, {.interfaces = {"eth0"}}), "") << "it was never asked for";
+}
+
+}  // namespace
+}  // namespace flannel
