@@ -48,7 +48,7 @@ NetState host() {
   NetState state;
   state.links.push_back(
       {.name = "flannel.1",
-       .kind = VxlanSettings{.lower = "eth0", .local = Ip4::of(192, 0, 2, 1), .mac = mac(1)},
+       .kind = VxlanSettings{.lower = {"eth0"}, .local = Ip4::of(192, 0, 2, 1), .mac = mac(1)},
        .mtu = 1450});
   state.addresses.push_back({.link = "flannel.1", .ip = Ip4::of(10, 0, 1, 0)});
   return state;
