@@ -219,6 +219,23 @@ TEST(VxlanTest, OptionsWithoutEffectWarn) {
   EXPECT_EQ(backend->warnings[2], "unknown option Colour has no effect");
 }
 
+TEST(VxlanTest, AnUnknownOptionIsComparedWithTheKnownOnes) {
+  const auto warning = [](const char* options) {
+    const auto backend = made(options);
+    return backend && backend->warnings.size() == 1 ? backend->warnings[0] : "not one warning";
+  };
+  EXPECT_EQ(warning(R"({"Type":"vxlan","directrouting ":true})"),
+            R"(unknown option "directrouting " has no effect; did you mean DirectRouting?)");
+  EXPECT_EQ(warning(R"({"Type":"vxlan","Prot":8472})"),
+            "unknown option Prot has no effect; did you mean Port?");
+  EXPECT_EQ(warning(R"({"Type":"vxlan","SubnetLen":24})"),
+            "unknown option SubnetLen has no effect; it belongs beside Backend, not into it");
+  std::string many = R"({"Type":"vxlan")";
+  for (int i = 0; i < 100; ++i)
+    many += ",\"" + std::string(100, 'x') + std::to_string(i) + "\":1";
+  EXPECT_EQ(made(many + "}")->warnings.size(), 11U);
+}
+
 TEST(HostGwTest, APeerThatIsNotOnTheLinkIsSetAsideAndOneWithoutAnyRouteIsNot) {
   const auto backend = made(R"({"Type":"host-gw"})").value().backend;
   const Lease peer = lease("10.5.2.0/24", "192.0.2.2", "host-gw");

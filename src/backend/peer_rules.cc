@@ -3,9 +3,17 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/printable.h"
+#include "core/network_config.h"
 
 namespace flannel {
+namespace {
+
+constexpr std::size_t kMostNamed = 10;
+
+}  // namespace
 
 Result<void> check_peer(const Lease& own, const Lease& peer, const HostFacts& host,
                         std::string_view type) {
@@ -39,8 +47,22 @@ Result<void> check_peer(const Lease& own, const Lease& peer, const HostFacts& ho
 }
 
 void append_unknown_options(const JsonObject& json, std::vector<std::string>& warnings) {
-  for (const std::string& key : json.unknown_keys()) {
-    warnings.push_back(fmt::format("unknown option {} has no effect", printable(key)));
+  const std::vector<std::string> unknown = json.unknown_keys();
+  for (std::size_t i = 0; i < std::min(unknown.size(), kMostNamed); ++i) {
+    const std::string& key = unknown[i];
+    const auto meant = json.meant_by(key);
+    std::string advice;
+    if (is_network_key(key)) {
+      advice = "; it belongs beside Backend, not into it";
+    } else if (meant) {
+      advice = fmt::format("; did you mean {}?", *meant);
+    }
+    warnings.push_back(
+        fmt::format("unknown option {} has no effect{}", word_or_quoted(shortened(key)), advice));
+  }
+  if (unknown.size() > kMostNamed) {
+    warnings.push_back(
+        fmt::format("{} more unknown options have no effect", unknown.size() - kMostNamed));
   }
 }
 

@@ -6,20 +6,15 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/nearest.h"
 #include "base/parse.h"
 #include "base/printable.h"
+#include "core/json_mistake.h"
 
 namespace flannel {
 namespace {
 
-// "line 3, column 12", for people who wrote the text by hand.
-std::string place(std::string_view text, std::size_t position) {
-  const std::string_view before = text.substr(0, std::min(position, text.size()));
-  const auto lines = std::count(before.begin(), before.end(), '\n');
-  const auto start = before.rfind('\n');
-  const std::size_t column = start == before.npos ? before.size() : before.size() - start - 1;
-  return fmt::format("line {}, column {}", lines + 1, std::max<std::size_t>(column, 1));
-}
+constexpr std::size_t kLongestKey = 64;  // of those that are compared with the known ones
 
 void append_quoted(std::string& json, std::string_view text) {
   json += '"';
@@ -99,15 +94,15 @@ class JsonObject::Builder final : public nlohmann::json_sax<nlohmann::json> {
     }
     return true;
   }
-  bool parse_error(std::size_t position, const std::string&,
-                   const nlohmann::detail::exception&) override {
-    position_ = position;
+  bool parse_error(std::size_t position, const std::string& token,
+                   const nlohmann::detail::exception& error) override {
+    stop_ = {position, token, error.what()};
     return false;
   }
 
   bool not_an_object() const { return not_an_object_; }
   bool too_deep() const { return depth_ > kMaxJsonDepth; }
-  std::size_t position() const { return position_; }
+  const JsonStop& stop() const { return stop_; }
 
  private:
   bool begin_scalar(Kind kind) {
@@ -148,7 +143,7 @@ class JsonObject::Builder final : public nlohmann::json_sax<nlohmann::json> {
 
   std::vector<Member>& members_;
   std::size_t depth_ = 0;
-  std::size_t position_ = 0;
+  JsonStop stop_;
   bool not_an_object_ = false;
 };
 
@@ -160,30 +155,49 @@ Result<JsonObject> JsonObject::parse(std::string_view text, std::string what) {
     return bad(fmt::format("{} bytes, more than {}", text.size(), kMaxJsonText));
   }
   // The parser ends at a NUL and skips a byte order mark; Go takes neither.
-  if (text.find('\0') != text.npos) return bad("not JSON: has a NUL byte");
-  if (text.starts_with("\xef\xbb\xbf")) return bad("not JSON: begins with a byte order mark");
+  if (std::string mistake = json_encoding_mistake(text); !mistake.empty()) {
+    return bad(std::move(mistake));
+  }
 
   JsonObject object(what);
   Builder builder(object.members_);
   if (nlohmann::json::sax_parse(text.begin(), text.end(), &builder)) return object;
-  if (builder.not_an_object()) return bad("must be a JSON object, like {\"name\": value}");
+  if (builder.not_an_object()) {
+    return bad(std::string("must be a JSON object, like {\"name\": value}") +
+               (trim(text).starts_with('"') ? "; the quotes around it must go" : ""));
+  }
   if (builder.too_deep()) return bad(fmt::format("nested deeper than {}", kMaxJsonDepth));
-  return bad(fmt::format("not JSON: error at {}", place(text, builder.position())));
+  return bad(json_mistake(text, builder.stop()));
 }
 
 template <typename Read>
-Result<void> JsonObject::each(std::string_view key, std::string_view rule, Read read) {
+Result<void> JsonObject::each(std::string_view key, std::string_view rule, Kind wanted, Read read) {
+  asked_.emplace_back(key);
   for (Member& member : members_) {
     if (!equal_ignoring_case(member.name, key)) continue;
     member.asked = true;
-    if (member.kind != Kind::null && !read(member)) return refuse(key, member, rule);
+    if (member.kind == Kind::null || read(member)) continue;
+    return refuse(key, member, std::string(rule).append(quotes_hint(member, wanted)));
   }
   return {};
 }
 
+// Of a value of the wrong kind that is the right one inside quotes, or outside of them.
+std::string_view JsonObject::quotes_hint(const Member& member, Kind wanted) {
+  if (wanted == Kind::string) {
+    return member.kind == Kind::number || member.kind == Kind::boolean ? ", in double quotes" : "";
+  }
+  if (member.kind != Kind::string) return "";
+  const std::string_view text = trim(member.string);
+  const bool inside = wanted == Kind::boolean
+                          ? equal_ignoring_case(text, "true") || equal_ignoring_case(text, "false")
+                          : parse_decimal<std::uint64_t>(text).has_value();
+  return inside ? ", without quotes" : "";
+}
+
 Result<std::optional<std::string>> JsonObject::string(std::string_view key) {
   std::optional<std::string> value;
-  TRY(each(key, "must be a string", [&](const Member& member) {
+  TRY(each(key, "must be a string", Kind::string, [&](const Member& member) {
     value = member.string;
     return member.kind == Kind::string;
   }));
@@ -192,7 +206,7 @@ Result<std::optional<std::string>> JsonObject::string(std::string_view key) {
 
 Result<std::optional<bool>> JsonObject::boolean(std::string_view key) {
   std::optional<bool> value;
-  TRY(each(key, "must be true or false", [&](const Member& member) {
+  TRY(each(key, "must be true or false", Kind::boolean, [&](const Member& member) {
     value = member.json == "true";
     return member.kind == Kind::boolean;
   }));
@@ -202,7 +216,7 @@ Result<std::optional<bool>> JsonObject::boolean(std::string_view key) {
 Result<std::optional<std::int64_t>> JsonObject::integer(std::string_view key, std::int64_t min,
                                                         std::int64_t max) {
   std::optional<std::int64_t> value;
-  TRY(each(key, "must be a whole number", [&](const Member& member) {
+  TRY(each(key, "must be a whole number", Kind::number, [&](const Member& member) {
     value = member.integer;
     return value.has_value();
   }));
@@ -214,6 +228,7 @@ Result<std::optional<std::int64_t>> JsonObject::integer(std::string_view key, st
 
 std::optional<std::string> JsonObject::json(std::string_view key) {
   std::optional<std::string> value;
+  asked_.emplace_back(key);
   for (Member& member : members_) {
     if (!equal_ignoring_case(member.name, key)) continue;
     member.asked = true;
@@ -227,12 +242,38 @@ bool JsonObject::is_null(std::string_view key) const {
   return member != nullptr && member->kind == Kind::null;
 }
 
+std::vector<std::string> JsonObject::names() const {
+  std::vector<std::string> names;
+  for (const Member& member : members_)
+    names.push_back(member.name);
+  return names;
+}
+
 std::vector<std::string> JsonObject::unknown_keys() const {
   std::vector<std::string> names;
   for (const Member& member : members_) {
     if (!member.asked) names.push_back(member.name);
   }
   return names;
+}
+
+bool JsonObject::is_repeated(std::string_view key) const {
+  return std::ranges::count_if(members_, [&](const Member& member) {
+           return equal_ignoring_case(member.name, key);
+         }) > 1;
+}
+
+std::optional<std::string> JsonObject::meant_by(std::string_view name) const {
+  return nearest_key(name, asked_);
+}
+
+std::optional<std::string> nearest_key(std::string_view typed, std::span<const std::string> known) {
+  std::vector<std::string> lowered;
+  for (const std::string& key : known)
+    lowered.push_back(to_lower(key));
+  const auto found = nearest(to_lower(trim(typed.substr(0, kLongestKey))), lowered);
+  if (!found) return std::nullopt;
+  return known[static_cast<std::size_t>(std::ranges::find(lowered, *found) - lowered.begin())];
 }
 
 const JsonObject::Member* JsonObject::find_last(std::string_view key) const {

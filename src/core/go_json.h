@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -45,10 +46,18 @@ class JsonObject {
   template <typename T>
   Result<std::optional<T>> parsed(std::string_view key);
 
+  bool has(std::string_view key) const { return find_last(key) != nullptr; }
   bool is_null(std::string_view key) const;
 
+  // Names of all members, in the order of the text.
+  std::vector<std::string> names() const;
   // Names of the members that no getter has asked for, in the order of the text.
   std::vector<std::string> unknown_keys() const;
+
+  // More than one member has this name, in any case; the last one counts.
+  bool is_repeated(std::string_view key) const;
+  // The key, of those that a getter has asked for, that was most likely meant by `name`.
+  std::optional<std::string> meant_by(std::string_view name) const;
 
   // For rules that the getters cannot know: `<key> <value> in <what>: <rule>`.
   Failure refuse(std::string_view key, std::string_view rule) const;
@@ -67,15 +76,20 @@ class JsonObject {
 
   explicit JsonObject(std::string what) : what_(std::move(what)) {}
   // Calls read(member) for each member called `key` but those that are null, in order; the first
-  // false refuses that member by `rule`.
+  // false refuses that member by `rule`, with a word about quotes if these make it no `wanted`.
   template <typename Read>
-  Result<void> each(std::string_view key, std::string_view rule, Read read);
+  Result<void> each(std::string_view key, std::string_view rule, Kind wanted, Read read);
+  static std::string_view quotes_hint(const Member& member, Kind wanted);
   Failure refuse(std::string_view key, const Member& member, std::string_view rule) const;
   const Member* find_last(std::string_view key) const;
 
   std::string what_;
   std::vector<Member> members_;
+  std::vector<std::string> asked_;
 };
+
+// The one of `known` that somebody who typed `typed`, in any case, most likely meant.
+std::optional<std::string> nearest_key(std::string_view typed, std::span<const std::string> known);
 
 template <typename T>
 Result<std::optional<T>> JsonObject::parsed(std::string_view key) {

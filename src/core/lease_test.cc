@@ -199,7 +199,7 @@ TEST(LeaseValueTest, RefusesWhatIsNoLease) {
             R"(PublicIP "1.2.3" in the lease: "1.2.3" is not an IPv4 address)");
   EXPECT_EQ(value_error(R"({"PublicIP":null})"), "PublicIP null in the lease: must not be null");
   EXPECT_EQ(value_error(R"({"PublicIP":"1.2.3.4","BackendType":7})"),
-            "BackendType 7 in the lease: must be a string");
+            "BackendType 7 in the lease: must be a string, in double quotes");
   EXPECT_EQ(value_error(R"({"PublicIP":"1.2.3.4","PublicIPv6":"1.2.3.4"})"),
             R"(PublicIPv6 "1.2.3.4" in the lease: "1.2.3.4" is not an IPv6 address)");
   for (const char* bad : {"", "hello", "null", "[]", "{\"PublicIP\":\"1.2.3.4\"", "\"1.2.3.4\""}) {

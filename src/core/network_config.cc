@@ -3,10 +3,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <span>
 
-#include "base/nearest.h"
 #include "base/parse.h"
 #include "base/printable.h"
 #include "core/go_json.h"
@@ -15,6 +15,7 @@ namespace flannel {
 namespace {
 
 constexpr std::size_t kMaxUnknownKeysNamed = 10;
+constexpr std::size_t kMostNamedInstead = 3;
 
 // The keys and the numbers in which the rules for the two families differ.
 struct FamilyRules {
@@ -122,6 +123,47 @@ Result<std::uint8_t> choose_subnet_len(const JsonObject& json, const FamilyRules
   return std::max(rules.usual_len, static_cast<std::uint8_t>(network_bits + 2));
 }
 
+constexpr std::array<std::string_view, 12> kKeys{
+    "EnableIPv4", "EnableIPv6",  "EnableNFTables", "Network",       "SubnetLen", "SubnetMin",
+    "SubnetMax",  "IPv6Network", "IPv6SubnetLen",  "IPv6SubnetMin", "Backend",   "IPv6SubnetMax"};
+
+// Options of backends, which people put beside Backend instead of into it.
+constexpr std::array<std::string_view, 10> kBackendKeys{
+    "Type",          "VNI", "Port",      "GBP",        "Learning",
+    "DirectRouting", "MTU", "AcceptAny", "Persistent", "Queues"};
+
+bool is_one_of(std::span<const std::string_view> keys, std::string_view key) {
+  return std::ranges::any_of(
+      keys, [&](std::string_view known) { return equal_ignoring_case(known, key); });
+}
+
+// What somebody who wrote a key that nobody reads may have meant, to be put behind a sentence.
+std::string advice_on(std::string_view unknown) {
+  if (is_one_of(kBackendKeys, unknown)) return "; it belongs into Backend";
+  const std::vector<std::string> known(kKeys.begin(), kKeys.end());
+  const auto meant = nearest_key(unknown, known);
+  return meant ? fmt::format("; did you mean {}?", *meant) : "";
+}
+
+std::string named(std::string_view unknown) {
+  return quoted(shortened(unknown));
+}
+
+// What there is instead of a key that must be there.
+std::string written_instead(JsonObject& json, std::string_view key) {
+  std::string text;
+  std::size_t count = 0;
+  const auto backend = JsonObject::parse(json.json("Backend").value_or("{}"), "Backend");
+  if (backend && backend->has(key)) {
+    text = fmt::format("; {} stands inside of Backend, it belongs beside it", key);
+  }
+  for (const std::string& name : json.names()) {
+    if (is_one_of(kKeys, name) || ++count > kMostNamedInstead) continue;
+    text += fmt::format("; the key {} is unknown{}", named(name), advice_on(name));
+  }
+  return text;
+}
+
 template <typename Ip, typename Cidr>
 Result<void> check_bound(const JsonObject& json, std::string_view key, const FamilyRules& rules,
                          const Range<Ip, Cidr>& range, Ip bound) {
@@ -152,13 +194,14 @@ Result<void> check_usable(const JsonObject& json, const FamilyRules& rules, cons
 }
 
 template <typename Ip, typename Cidr>
-Result<Range<Ip, Cidr>> settle(const JsonObject& json, const FamilyRules& rules,
+Result<Range<Ip, Cidr>> settle(JsonObject& json, const FamilyRules& rules,
                                const Given<Ip, Cidr>& given,
                                std::span<const UnusableRange> unusable) {
   if (!given.network || *given.network == Cidr{}) {
-    return json.refuse(rules.network, fmt::format("please define a correct {} parameter in the "
-                                                  "flannel config",
-                                                  rules.network));
+    return json.refuse(rules.network,
+                       fmt::format("please define a correct {} parameter in the "
+                                   "flannel config{}",
+                                   rules.network, written_instead(json, rules.network)));
   }
   Range<Ip, Cidr> range;
   range.network = *given.network;
@@ -197,7 +240,9 @@ Result<void> read_backend(JsonObject& json, NetworkConfig& config) {
   if (!text) return {};
   config.backend_type.clear();  // an object without a type names no backend
   if (*text == "null") return {};
-  if (!text->starts_with('{')) return json.refuse("Backend", "must be an object");
+  if (!text->starts_with('{')) {
+    return json.refuse("Backend", "must be an object, like {\"Type\": \"vxlan\"}");
+  }
   auto backend = TRY(JsonObject::parse(*text, "the Backend of the network config"));
   const auto type = TRY(backend.string("Type"));
   config.backend_type = to_lower(type.value_or(""));
@@ -205,21 +250,20 @@ Result<void> read_backend(JsonObject& json, NetworkConfig& config) {
   return {};
 }
 
-void warn_of_unknown_keys(const JsonObject& json, std::vector<std::string>& warnings) {
-  static constexpr std::array<std::string_view, 12> kKeys{
-      "EnableIPv4", "EnableIPv6",  "EnableNFTables", "Network",       "SubnetLen", "SubnetMin",
-      "SubnetMax",  "IPv6Network", "IPv6SubnetLen",  "IPv6SubnetMin", "Backend",   "IPv6SubnetMax"};
-  const std::vector<std::string> known(kKeys.begin(), kKeys.end());
+void warn_of_keys(const JsonObject& json, std::vector<std::string>& warnings) {
   const std::vector<std::string> unknown = json.unknown_keys();
   for (std::size_t i = 0; i < std::min(unknown.size(), kMaxUnknownKeysNamed); ++i) {
-    const std::string name = unknown[i].substr(0, 64);
-    const auto meant = nearest(name, known);
-    warnings.push_back(fmt::format("unknown key {} is ignored{}", quoted(name),
-                                   meant ? fmt::format("; did you mean {}?", *meant) : ""));
+    warnings.push_back(
+        fmt::format("unknown key {} is ignored{}", named(unknown[i]), advice_on(unknown[i])));
   }
   if (unknown.size() > kMaxUnknownKeysNamed) {
     warnings.push_back(
         fmt::format("{} more unknown keys are ignored", unknown.size() - kMaxUnknownKeysNamed));
+  }
+  for (const std::string_view key : kKeys) {
+    if (json.is_repeated(key)) {
+      warnings.push_back(fmt::format("{} is there more than once, the last one counts", key));
+    }
   }
 }
 
@@ -255,6 +299,10 @@ Result<void> settle_v6(JsonObject& json, ParsedConfig& parsed) {
 
 }  // namespace
 
+bool is_network_key(std::string_view key) {
+  return is_one_of(kKeys, key);
+}
+
 std::uint64_t NetworkConfig::subnet_count() const {
   if (!enable_ipv4) return 0;
   return (std::uint64_t{subnet_max.value} - subnet_min.value) / subnet_at(0).size() + 1;
@@ -283,7 +331,7 @@ Result<ParsedConfig> parse_network_config(std::string_view text) {
   TRY(settle_v4(json, parsed));
   TRY(settle_v6(json, parsed));
   TRY(read_backend(json, config));
-  warn_of_unknown_keys(json, parsed.warnings);
+  warn_of_keys(json, parsed.warnings);
   return parsed;
 }
 

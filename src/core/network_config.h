@@ -51,4 +51,7 @@ struct ParsedConfig {
 // wins). The error names the key, its value and the rule it breaks.
 Result<ParsedConfig> parse_network_config(std::string_view text);
 
+// `key`, in any case, is one of the outermost object: it has no effect inside of Backend.
+bool is_network_key(std::string_view key);
+
 }  // namespace flannel

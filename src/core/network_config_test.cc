@@ -124,9 +124,9 @@ TEST(NetworkConfigTest, BackendTypeHasThreeWaysToBeAbsent) {
   EXPECT_EQ(config(R"({"Network":"10.3.0.0/16","backend":{"type":"host-gw"}})").backend_type,
             "host-gw");
   EXPECT_EQ(refusal(R"({"Network":"10.3.0.0/16","Backend":"vxlan"})"),
-            R"(Backend "vxlan" in the network config: must be an object)");
+            R"(Backend "vxlan" in the network config: must be an object, like {"Type": "vxlan"})");
   EXPECT_EQ(refusal(R"({"Network":"10.3.0.0/16","Backend":{"Type":7}})"),
-            "Type 7 in the Backend of the network config: must be a string");
+            "Type 7 in the Backend of the network config: must be a string, in double quotes");
 }
 
 TEST(NetworkConfigTest, SubnetLenHasToFitTheNetwork) {
@@ -147,7 +147,9 @@ TEST(NetworkConfigTest, SubnetLenHasToFitTheNetwork) {
 }
 
 TEST(NetworkConfigTest, SubnetLenIsAWholeNumber) {
-  for (const char* len : {"\"24\"", "24.5", "24.0", "true", "[24]", "18446744073709551615"}) {
+  EXPECT_EQ(refusal(R"({"Network":"10.3.0.0/16","SubnetLen":"24"})"),
+            R"(SubnetLen "24" in the network config: must be a whole number, without quotes)");
+  for (const char* len : {"24.5", "24.0", "true", "[24]", "18446744073709551615"}) {
     const std::string text = std::string(R"({"Network":"10.3.0.0/16","SubnetLen":)") + len + "}";
     EXPECT_EQ(refusal(text),
               std::string("SubnetLen ") + len + " in the network config: must be a whole number");
@@ -165,10 +167,39 @@ TEST(NetworkConfigTest, NetworkIsMandatory) {
             R"(Network "0.0.0.0/0" in the network config: please define a correct Network )"
             "parameter in the flannel config");
   EXPECT_EQ(refusal(R"({"Network":null})"), "Network null in the network config: must not be null");
-  EXPECT_EQ(refusal(R"({"Network":10})"), "Network 10 in the network config: must be a string");
+  EXPECT_EQ(refusal(R"({"Network":10})"),
+            "Network 10 in the network config: must be a string, in double quotes");
   for (const char* bad : {"10.3.0.0", "10.3.0.0/33", "10.03.0.0/16", "fd00::/48", "", "x"}) {
     EXPECT_NE(refusal(std::string(R"({"Network":")") + bad + "\"}"), "no error") << bad;
   }
+}
+
+TEST(NetworkConfigTest, WhatStandsInPlaceOfTheNetworkIsNamed) {
+  const std::string rule =
+      "Network in the network config: please define a correct Network parameter in the flannel "
+      "config";
+  EXPECT_EQ(refusal(R"({"Network ":"10.3.0.0/16","Backend":{"Type":"vxlan"}})"),
+            rule + R"(; the key "Network " is unknown; did you mean Network?)");
+  EXPECT_EQ(refusal(R"({"netwrok":"10.3.0.0/16","SubnetLen":24})"),
+            rule + R"(; the key "netwrok" is unknown; did you mean Network?)");
+  EXPECT_EQ(refusal(R"({"config":{"Network":"10.3.0.0/16"}})"),
+            rule + R"(; the key "config" is unknown)");
+  EXPECT_EQ(refusal(R"({"Backend":{"Type":"vxlan","Network":"10.3.0.0/16"}})"),
+            rule + "; Network stands inside of Backend, it belongs beside it");
+  EXPECT_EQ(refusal(R"({"a":1,"b":1,"c":1,"d":1})"),
+            rule + R"(; the key "a" is unknown; the key "b" is unknown; the key "c" is unknown)");
+  EXPECT_LT(refusal("{\"" + std::string(100000, 'N') + "\":1}").size(), 250U);
+}
+
+TEST(NetworkConfigTest, AKeyInTheWrongPlaceIsNamed) {
+  EXPECT_EQ(warnings(R"({"Network":"10.3.0.0/16","type":"vxlan","VNI":7})"),
+            (std::vector<std::string>{R"(unknown key "type" is ignored; it belongs into Backend)",
+                                      R"(unknown key "VNI" is ignored; it belongs into Backend)"}));
+  EXPECT_EQ(warnings(R"({"Network":"10.3.0.0/16","SubnetLength":24})"),
+            (std::vector<std::string>{
+                R"(unknown key "SubnetLength" is ignored; did you mean SubnetLen?)"}));
+  EXPECT_EQ(warnings(R"({"Network":"10.3.0.0/16","network":"10.4.0.0/16"})"),
+            (std::vector<std::string>{"Network is there more than once, the last one counts"}));
 }
 
 TEST(NetworkConfigTest, BoundsLieInTheNetworkOnTheSubnetGridAndInOrder) {
