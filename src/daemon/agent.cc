@@ -12,6 +12,22 @@ namespace {
 
 constexpr auto kFileRetry = std::chrono::seconds(5);
 
+// An underlay that is good for every configuration: what is refused on it is the configuration.
+Underlay widest_underlay() {
+  return {.interface = "eth0",
+          .interface_index = 2,
+          .ip = Ip4::of(192, 0, 2, 1),
+          .public_ip = Ip4::of(192, 0, 2, 1),
+          .mtu = 65535};
+}
+
+// With options that its backend takes.
+Result<ParsedConfig> parse_whole_config(std::string_view text) {
+  auto parsed = TRY(parse_network_config(text));
+  TRY_DURING(make_backend(parsed.config, widest_underlay()), "Backend");
+  return parsed;
+}
+
 }  // namespace
 
 Agent::Agent(AgentOptions options, Parts parts)
@@ -118,7 +134,7 @@ void Agent::begin(const Snapshot& snapshot) {
     set_config_trouble("there is none in the store yet; waiting for \"flannelctl config set\"");
     return;
   }
-  const auto parsed = parse_network_config(snapshot.config->text);
+  const auto parsed = parse_whole_config(snapshot.config->text);
   if (!parsed) {
     set_config_trouble(parsed.error().text + "; waiting for it to be mended");
     return;
@@ -259,7 +275,7 @@ void Agent::compare_config(const std::optional<ConfigRecord>& record) {
     set_config_trouble("it is gone from the store; the running one stays in force");
     return;
   }
-  const auto parsed = parse_network_config(record->text);
+  const auto parsed = parse_whole_config(record->text);
   if (!parsed) {
     set_config_trouble(parsed.error().text + "; the running one stays in force");
   } else if (parsed->config != session_->config) {
