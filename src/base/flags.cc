@@ -4,9 +4,13 @@
 #include <algorithm>
 #include <cassert>
 #include <charconv>
+#include <iterator>
 #include <limits>
 
+#include "base/characters.h"
 #include "base/nearest.h"
+#include "base/parse.h"
+#include "base/pasted.h"
 #include "base/printable.h"
 
 namespace flannel {
@@ -158,14 +162,6 @@ Result<FlagWord> split_flag(std::string_view word) {
   return FlagWord{rest.substr(0, equals), rest.substr(equals + 1)};
 }
 
-std::string variable_name(std::string_view prefix, std::string_view name) {
-  std::string variable(prefix);
-  for (const char c : name) {
-    variable += c == '-' || c == '.' ? '_' : (c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c);
-  }
-  return variable;
-}
-
 }  // namespace
 
 void Flags::add(FlagInfo info, std::string& value) {
@@ -195,25 +191,65 @@ Flags::Flag* Flags::find(std::string_view name) {
 }
 
 Result<void> Flags::take(Flag& flag, std::string_view value, FlagSource source) {
+  if (!flag.info.secret && !flag.info.free_text) {
+    value = trim(value);
+    TRY_DURING(check_pasted_value(value), flag.label);
+  }
   auto stored = std::visit([&](auto* target) { return store(target, value); }, flag.target);
   if (!stored) return Failure(std::move(stored).error().during(flag.label));
+  const bool list = std::holds_alternative<std::vector<std::string>*>(flag.target);
+  flag.repeated = flag.source == FlagSource::command_line && !list;
   flag.source = source;
   return {};
 }
 
+void Flags::add_old(std::vector<OldFlag> flags) {
+  old_.insert(old_.end(), std::make_move_iterator(flags.begin()),
+              std::make_move_iterator(flags.end()));
+}
+
+// Other programs write log-dir for log_dir.
+const OldFlag* Flags::find_old(std::string_view name) const {
+  std::string with_underscores(name);
+  std::ranges::replace(with_underscores, '-', '_');
+  const auto found = std::ranges::find_if(
+      old_, [&](const OldFlag& old) { return old.name == name || old.name == with_underscores; });
+  return found == old_.end() ? nullptr : &*found;
+}
+
 Failure Flags::unknown(std::string_view word, std::string_view name) const {
+  if (const OldFlag* const old = find_old(name)) {
+    const std::string shown(without_value(word));
+    if (!old->now.empty()) return fail(ErrorKind::invalid, shown + " is called --" + old->now);
+    return fail(ErrorKind::invalid, "this release has no " + shown + ": " + old->advice);
+  }
   std::vector<std::string> names;
   for (const Flag& flag : flags_)
     names.push_back(flag.info.name);
   std::string text = "unknown flag " + quoted(without_value(word));
+  for (std::size_t at = 0; at < name.size(); ++at) {
+    if (!lookalike(name.substr(at))) continue;
+    text += " has " + name_of_first(name.substr(at)) + " in it";
+    break;
+  }
   if (const auto near = nearest(name, names)) text += ", did you mean --" + *near + "?";
   return fail(ErrorKind::invalid, text);
+}
+
+// One that has no effect any more; whether the next word was its value.
+Result<bool> Flags::skip_old(std::string_view argument, std::string_view name, bool has_value,
+                             ParsedWords& parsed) const {
+  const OldFlag* const old = find_old(name);
+  if (old == nullptr || !old->ignored) return unknown(argument, name);
+  parsed.warnings.push_back("--" + old->name + " has no effect: " + old->advice);
+  return old->has_value && !has_value;
 }
 
 Result<ParsedWords> Flags::parse(std::span<const std::string> arguments) {
   ParsedWords parsed;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     const std::string& argument = arguments[i];
+    TRY(check_pasted_word(argument));
     if (argument.size() < 2 || argument[0] != '-') {
       parsed.words.push_back(argument);
       continue;
@@ -229,8 +265,9 @@ Result<ParsedWords> Flags::parse(std::span<const std::string> arguments) {
       parsed.help = true;
       return parsed;
     }
-    if (flag == nullptr) return unknown(argument, word.name);
-    if (word.value) {
+    if (flag == nullptr) {
+      if (TRY(skip_old(argument, word.name, word.value.has_value(), parsed))) ++i;
+    } else if (word.value) {
       TRY(take(*flag, *word.value, FlagSource::command_line));
     } else if (std::holds_alternative<bool*>(flag->target)) {
       TRY(take(*flag, "true", FlagSource::command_line));
@@ -239,19 +276,11 @@ Result<ParsedWords> Flags::parse(std::span<const std::string> arguments) {
       TRY(take(*flag, arguments[i], FlagSource::command_line));
     }
   }
-  return parsed;
-}
-
-Result<void> Flags::read_environment(std::string_view prefix, const Environment& environment) {
-  for (Flag& flag : flags_) {
-    if (!flag.info.in_environment || flag.source == FlagSource::command_line) continue;
-    std::string variable = variable_name(prefix, flag.info.name);
-    const char* const value = environment(variable);
-    if (value == nullptr || *value == '\0') continue;
-    flag.label = std::move(variable);
-    TRY(take(flag, value, FlagSource::environment));
+  for (const Flag& flag : flags_) {
+    if (!flag.repeated) continue;
+    parsed.warnings.push_back(flag.label + " is given more than once, the last value counts");
   }
-  return {};
+  return parsed;
 }
 
 const Flags::Flag& Flags::get(std::string_view name) const {

@@ -119,8 +119,8 @@ TEST_F(FlagsTest, WholeNumbersFindTheirBase) {
 }
 
 TEST_F(FlagsTest, OtherWordsAreNoWholeNumbers) {
-  for (const char* text : {"",    "x",  "1.5", "1e3", " 1", "1 ",   "--1",  "+-1", "-",  "0x",
-                           "0b2", "08", "0o8", "_1",  "1_", "1__0", "0x1_", "0b",  "1a", "0_x1"}) {
+  for (const char* text : {"", "x", "1.5", "1e3", "1 2", "--1", "+-1", "-", "0x", "0b2", "08",
+                           "0o8", "_1", "1_", "1__0", "0x1_", "0b", "1a", "0_x1"}) {
     EXPECT_EQ(mistake({std::string("--healthz-port=") + text}),
               "--healthz-port: " + quoted(text) + " is not a whole number");
   }
@@ -234,6 +234,127 @@ TEST(PrintableTest, ControlCharactersDoNotReachTheTerminal) {
   EXPECT_EQ(quoted("a\"b\\"), "\"a\\\"b\\\\\"");
   EXPECT_EQ(word_or_quoted("10.5.0.0/16"), "10.5.0.0/16");
   EXPECT_EQ(word_or_quoted(""), "\"\"");
+}
+
+TEST_F(FlagsTest, APastedDashIsNamed) {
+  EXPECT_EQ(mistake({"\u2013-iface=eth0"}),
+            "\"\u2013-iface\": the first character is an en dash (U+2013), not -");
+  EXPECT_EQ(mistake({"\u2014iface", "eth0"}),
+            "\"\u2014iface\": the first character is an em dash (U+2014), not -");
+  EXPECT_EQ(mistake({"-\u2212iface=eth0"}),
+            "\"-\u2212iface\": the second character is a minus sign (U+2212), not -");
+  EXPECT_EQ(mistake({"\u201c--iface=eth0\u201d"}),
+            "\"\u201c--iface\": the first character is a typographic quote (U+201C)");
+  EXPECT_EQ(mistake({"\u200b--iface=eth0"}),
+            "\"\u200b--iface\": the first character is an invisible zero-width space (U+200B)");
+  EXPECT_EQ(mistake({"\"--iface=eth0\""}),
+            R"("\"--iface": the first character is a double quote ("), the quotes must go)");
+  EXPECT_EQ(mistake({"--etcd\u2013prefix=/a"}),
+            "unknown flag \"--etcd\u2013prefix\" has an en dash (U+2013) in it, did you mean "
+            "--etcd-prefix?");
+  EXPECT_EQ(mistake({"\u2013-etcd-password=secret"}).find("secret"), std::string::npos);
+  EXPECT_EQ(parse({"--", "\u2013x"}).words, Words{"\u2013x"});
+}
+
+TEST_F(FlagsTest, QuotesAroundAValueAreAMistake) {
+  EXPECT_EQ(
+      mistake({"--etcd-prefix=\"/a\""}),
+      R"(--etcd-prefix: "\"/a\"" begins with a double quote ("); quotes around a value must go)");
+  EXPECT_EQ(mistake({"--etcd-prefix", "/a'"}),
+            R"(--etcd-prefix: "/a'" ends with a single quote ('); quotes around a value must go)");
+  EXPECT_EQ(mistake({"--iface=\u201ceth0\u201d"}),
+            "--iface: \"\u201ceth0\u201d\" begins with a typographic quote (U+201C)");
+  EXPECT_EQ(mistake({"--iface=eth0\u00a0"}),
+            "--iface: \"eth0\u00a0\" ends with a no-break space (U+00A0)");
+  EXPECT_EQ(mistake({"--healthz-port=\u22121"}),
+            "--healthz-port: \"\u22121\" begins with a minus sign (U+2212), not with -");
+  const auto read = environment({{"FLANNELD_ETCD_PREFIX", "'/a'"}});
+  ASSERT_FALSE(read);
+  EXPECT_EQ(read.error().text.find("FLANNELD_ETCD_PREFIX: "), 0U) << read.error().text;
+}
+
+TEST_F(FlagsTest, BlanksAroundAValueAreNotPartOfIt) {
+  parse({"--etcd-prefix= /a ", "--healthz-port", " 80\r", "--iface=eth0\t", "--ip-masq=true "});
+  EXPECT_EQ(prefix, "/a");
+  EXPECT_EQ(port, 80);
+  EXPECT_EQ(interfaces, Words{"eth0"});
+  EXPECT_TRUE(masquerade);
+  prefix.clear();
+  Flags others;
+  others.add({.name = "etcd-prefix", .help = "key prefix"}, prefix);
+  ASSERT_TRUE(
+      others.read_environment("FLANNELD_", [](const std::string&) { return "/from/windows\r"; }));
+  EXPECT_EQ(prefix, "/from/windows");
+}
+
+TEST_F(FlagsTest, AFlagGivenTwiceIsNamed) {
+  const auto parsed = parse({"--iface=a", "--iface=b", "-etcd-prefix=/a", "--etcd-prefix=/b"});
+  EXPECT_EQ(prefix, "/b");
+  EXPECT_EQ(parsed.warnings, Words{"--etcd-prefix is given more than once, the last value counts"});
+}
+
+TEST_F(FlagsTest, AFreeTextIsTakenAsItIs) {
+  std::string user;
+  flags.add({.name = "etcd-username", .help = "user", .free_text = true}, user);
+  parse({"--etcd-password=\" x\u201d ", "--etcd-username=' y"});
+  EXPECT_EQ(password, "\" x\u201d ");
+  EXPECT_EQ(user, "' y");
+}
+
+class OldFlagsTest : public FlagsTest {
+ protected:
+  OldFlagsTest() {
+    flags.add_old(
+        {{.name = "logtostderr", .advice = "it always does", .ignored = true, .has_value = false},
+         {.name = "log_dir", .advice = "there are no log files", .ignored = true},
+         {.name = "remote", .advice = "hosts ask etcd"},
+         {.name = "options", .advice = "the unit has FLANNEL_OPTIONS"},
+         {.name = "interface", .now = "iface"}});
+  }
+};
+
+TEST_F(OldFlagsTest, WhatIsHarmlessIsTakenWithAWarning) {
+  const auto parsed =
+      parse({"-logtostderr", "--log_dir", "/var/log", "-log-dir=/x", "-iface=eth0"});
+  EXPECT_EQ(parsed.words, Words{});
+  EXPECT_EQ(parsed.warnings, (Words{"--logtostderr has no effect: it always does",
+                                    "--log_dir has no effect: there are no log files",
+                                    "--log_dir has no effect: there are no log files"}));
+  EXPECT_EQ(interfaces, Words{"eth0"});
+  EXPECT_EQ(flags.usage().find("log_dir"), std::string::npos);
+}
+
+TEST_F(OldFlagsTest, WhatIsGoneOrCalledOtherwiseIsRefusedWithTheWayOut) {
+  EXPECT_EQ(mistake({"-remote=10.0.0.1:8888"}), "this release has no -remote: hosts ask etcd");
+  EXPECT_EQ(mistake({"--interface=eth0"}), "--interface is called --iface");
+}
+
+TEST_F(OldFlagsTest, AVariableThatNoFlagReadsIsNamed) {
+  const Words set = {"FLANNELD_ETCD_PREFIXES", "FLANNELD_IFACE",        "FLANNELD_INTERFACE",
+                     "FLANNELD_OPTIONS",       "FLANNELD_LOG_DIR",      "FLANNELD_SOMETHING_ELSE",
+                     "FLANNEL_SUBNET",         "FLANNELD_VERSION",      "FLANNELD_SERVICE_HOST",
+                     "FLANNELD_PORT",          "FLANNELD_PORT_8285_UDP"};
+  EXPECT_EQ(flags.unread_variables("FLANNELD_", set),
+            (Words{"FLANNELD_ETCD_PREFIXES is not read, did you mean FLANNELD_ETCD_PREFIX?",
+                   "FLANNELD_INTERFACE is not read, did you mean FLANNELD_IFACE?",
+                   "FLANNELD_OPTIONS is not read: the unit has FLANNEL_OPTIONS",
+                   "FLANNELD_LOG_DIR is not read: there are no log files",
+                   "FLANNELD_SOMETHING_ELSE is not read, no flag has this name"}));
+}
+
+TEST_F(OldFlagsTest, AVariableOfAnotherPrefixIsNamedUnlessItsFlagIsGiven) {
+  parse({"--etcd-prefix=/a"});
+  EXPECT_EQ(flags.misnamed_variables(
+                "FLANNEL_", "FLANNELD_",
+                Words{"FLANNEL_ETCD_PREFIX", "FLANNEL_HEALTHZ_PORT", "FLANNEL_INTERFACE",
+                      "FLANNEL_SUBNET", "FLANNEL_MTU", "FLANNEL_IPMASQ", "FLANNEL_OPTIONS"}),
+            (Words{"FLANNEL_HEALTHZ_PORT is not read, did you mean FLANNELD_HEALTHZ_PORT?",
+                   "FLANNEL_INTERFACE is not read, did you mean FLANNELD_IFACE?"}));
+}
+
+TEST(SetVariablesTest, AreThoseWithAValue) {
+  const char* const environment[] = {"B=1", "A=x=y", "EMPTY=", "nonsense", nullptr};
+  EXPECT_EQ(set_variables(environment), (Words{"A", "B"}));
 }
 
 }  // namespace

@@ -120,6 +120,25 @@ std::vector<std::string> command_words(ParsedWords parsed, bool version) {
   return std::move(parsed.words);
 }
 
+void append(std::vector<std::string>& all, const std::vector<std::string>& more) {
+  all.insert(all.end(), more.begin(), more.end());
+}
+
+// Of FLANNELD_ only those that name a store: the others are flanneld's.
+void warn_of_variables(const Flags& flags, std::span<const std::string> set,
+                       std::vector<std::string>& warnings) {
+  std::vector<std::string> about_stores;
+  for (const std::string& name : set) {
+    if (name.starts_with("FLANNELD_ETCD") || name.starts_with("FLANNELD_STORE")) {
+      about_stores.push_back(name);
+    }
+  }
+  append(warnings, flags.unread_variables("FLANNELD_", about_stores));
+  for (const std::string_view wrong : {"FLANNEL_", "FLANNELCTL_"}) {
+    append(warnings, flags.misnamed_variables(wrong, "FLANNELD_", set));
+  }
+}
+
 }  // namespace
 
 std::string ctl_flags_usage() {
@@ -130,11 +149,13 @@ std::string ctl_flags_usage() {
 }
 
 Result<CtlRun> parse_ctl_command_line(std::span<const std::string> arguments,
-                                      const Flags::Environment& environment) {
+                                      const Flags::Environment& environment,
+                                      std::span<const std::string> set_variables) {
   CtlFlags texts;
   Flags flags;
   texts.define(flags);
   ParsedWords parsed = TRY(flags.parse(arguments));
+  const auto ignored = std::move(parsed.warnings);
   const auto words = command_words(std::move(parsed), texts.version);
   const FoundCommand found = TRY(find_command(words));
   TRY(check_flags_fit(*found.command, flags));
@@ -143,6 +164,8 @@ Result<CtlRun> parse_ctl_command_line(std::span<const std::string> arguments,
 
   CtlRun run{found.command, TRY(judge(texts, flags, std::move(store.options))),
              std::move(store.warnings)};
+  append(run.warnings, ignored);
+  warn_of_variables(flags, set_variables, run.warnings);
   run.options.words.assign(words.begin() + static_cast<std::ptrdiff_t>(found.name_words),
                            words.end());
   TRY(check_words_fit(*run.command, run.options.words));
@@ -151,8 +174,8 @@ Result<CtlRun> parse_ctl_command_line(std::span<const std::string> arguments,
 }
 
 int run_ctl(std::span<const std::string> arguments, const Flags::Environment& environment,
-            const Terminal& terminal) {
-  const auto run = parse_ctl_command_line(arguments, environment);
+            const Terminal& terminal, std::span<const std::string> set_variables) {
+  const auto run = parse_ctl_command_line(arguments, environment, set_variables);
   if (!run) {
     terminal.err << "flannelctl: " << printable(run.error().text) << "\n";
     return 2;

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
 #include <csignal>
 #include <cstdlib>
 #include <iostream>
@@ -11,7 +13,7 @@ int main(int argc, char** argv) {
   std::signal(SIGCHLD, SIG_DFL);  // ignored, programs that we run end without a status
   flannel::log::set_least_level(flannel::log::Level::warning);
   const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
-  return flannel::run_ctl(arguments,
-                          [](const std::string& name) { return std::getenv(name.c_str()); },
-                          {std::cin, std::cout, std::cerr});
+  return flannel::run_ctl(
+      arguments, [](const std::string& name) { return std::getenv(name.c_str()); },
+      {std::cin, std::cout, std::cerr}, flannel::set_variables(environ));
 }

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
 #include <cstdlib>
 #include <iostream>
 #include <string>
@@ -11,7 +13,8 @@
 int main(int argc, char** argv) {
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   const auto parsed = flannel::parse_command_line(
-      arguments, [](const std::string& name) { return std::getenv(name.c_str()); });
+      arguments, [](const std::string& name) { return std::getenv(name.c_str()); },
+      flannel::set_variables(environ));
   flannel::scrub_password(argc, argv);
   if (!parsed) {
     std::cerr << "flanneld: " << parsed.error().text << '\n';

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/options.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 
 #include "base/parse.h"
 #include "base/printable.h"
 #include "base/version.h"
 #include "daemon/daemon_flags.h"
+#include "daemon/old_flags.h"
 #include "net/address.h"
 #include "registry/store_flags.h"
 
@@ -65,8 +68,19 @@ Result<void> check_address(const Flags& flags, std::string_view name, const std:
   return bad(flags, name, quoted(text) + " is not an IPv4 address");
 }
 
+// NAT may give this host any address of a host, but none that no host can have.
+Result<void> check_public_ip(const Flags& flags, const std::string& text) {
+  TRY(check_address(flags, "public-ip", text));
+  const auto ip = Ip4::parse(text);
+  if (!ip || ip->is_global_unicast() || ip->is_link_local()) return {};
+  return bad(flags, "public-ip", text + " is no address that other hosts could send to");
+}
+
 Result<UnderlayRequest> underlay_request(const DaemonFlags& texts, const Flags& flags) {
-  TRY(check_address(flags, "public-ip", texts.public_ip));
+  TRY(check_public_ip(flags, texts.public_ip));
+  for (const std::string& regex : texts.iface_regex) {
+    TRY_DURING(check_interface_regex(regex), flags.label("iface-regex"));
+  }
   TRY(check_address(flags, "iface-can-reach", texts.iface_can_reach));
   return UnderlayRequest{.interfaces = without_empty(texts.iface),
                          .regexes = without_empty(texts.iface_regex),
@@ -150,6 +164,30 @@ Result<std::optional<ListenAddress>> health_address(const DaemonFlags& texts, co
   return ListenAddress{ip.empty() ? "0.0.0.0" : ip, static_cast<std::uint16_t>(texts.healthz_port)};
 }
 
+void append(std::vector<std::string>& all, const std::vector<std::string>& more) {
+  all.insert(all.end(), more.begin(), more.end());
+}
+
+Result<void> check_paths(const DaemonFlags& texts, const Flags& flags) {
+  const std::string& file = texts.subnet_file;
+  if (file.empty()) return bad(flags, "subnet-file", "names no file");
+  if (file.ends_with('/')) return bad(flags, "subnet-file", quoted(file) + " names a folder");
+  if (texts.state_dir.empty()) return bad(flags, "state-dir", "names no folder");
+  if (texts.state_dir == file) {
+    return bad(flags, "state-dir", quoted(file) + " is the subnet file, a folder is needed");
+  }
+  return {};
+}
+
+// A runtime that is asked to mount the file into a container makes a folder where there is none.
+void warn_of_folder(const std::string& file, std::vector<std::string>& warnings) {
+  struct stat found {};
+  if (::stat(file.c_str(), &found) != 0 || !S_ISDIR(found.st_mode)) return;
+  warnings.push_back("--subnet-file " + quoted(file) +
+                     " is a folder, perhaps made for a mount into a container before there was a "
+                     "file; remove it");
+}
+
 Result<Options> judge(const DaemonFlags& texts, const Flags& flags,
                       const Flags::Environment& environment) {
   TRY(refuse_what_is_not_there(texts, flags));
@@ -162,8 +200,8 @@ Result<Options> judge(const DaemonFlags& texts, const Flags& flags,
   options.healthz = TRY(health_address(texts, flags));
   options.firewall = TRY(firewall_options(texts, flags));
   options.packet_path = TRY(packet_path_wishes(texts, flags));
-  if (texts.subnet_file.empty()) return bad(flags, "subnet-file", "names no file");
-  if (texts.state_dir.empty()) return bad(flags, "state-dir", "names no folder");
+  TRY(check_paths(texts, flags));
+  warn_of_folder(texts.subnet_file, options.warnings);
   options.subnet_file = texts.subnet_file;
   options.state_dir = texts.state_dir;
   options.ip_blackhole_route = texts.ip_blackhole_route;
@@ -186,10 +224,12 @@ std::string usage(const Flags& flags) {
 }  // namespace
 
 Result<CommandLine> parse_command_line(std::span<const std::string> arguments,
-                                       const Flags::Environment& environment) {
+                                       const Flags::Environment& environment,
+                                       std::span<const std::string> set_variables) {
   DaemonFlags texts;
   Flags flags;
   texts.define(flags);
+  flags.add_old(old_daemon_flags());
   const ParsedWords parsed = TRY(flags.parse(arguments));
   if (parsed.help) return PrintAndExit{usage(flags)};
   if (!parsed.words.empty()) {
@@ -199,7 +239,11 @@ Result<CommandLine> parse_command_line(std::span<const std::string> arguments,
   }
   if (texts.version) return PrintAndExit{std::string(version()) + "\n"};
   TRY(flags.read_environment("FLANNELD_", environment));
-  return TRY(judge(texts, flags, environment));
+  Options options = TRY(judge(texts, flags, environment));
+  append(options.warnings, parsed.warnings);
+  append(options.warnings, flags.unread_variables("FLANNELD_", set_variables));
+  append(options.warnings, flags.misnamed_variables("FLANNEL_", "FLANNELD_", set_variables));
+  return options;
 }
 
 }  // namespace flannel

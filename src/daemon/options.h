@@ -49,8 +49,10 @@ struct PrintAndExit {
 using CommandLine = std::variant<Options, PrintAndExit>;
 
 // `arguments` without the program's name. An error is one line that names the word or variable;
-// the program exits with 2.
+// the program exits with 2. `set_variables`: names of all variables with a value; those that look
+// like ours and are not read are warned of.
 Result<CommandLine> parse_command_line(std::span<const std::string> arguments,
-                                       const Flags::Environment& environment);
+                                       const Flags::Environment& environment,
+                                       std::span<const std::string> set_variables = {});
 
 }  // namespace flannel

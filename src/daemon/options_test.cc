@@ -228,7 +228,76 @@ TEST(OptionsTest, AddressesAndPortsAreJudgedBeforeAnythingStarts) {
   EXPECT_EQ(options({"--healthz-port=80", "--healthz-ip=::1"}).healthz, (ListenAddress{"::1", 80}));
   EXPECT_EQ(mistake({"--iptables-resync=0"}), "--iptables-resync: 0 is not between 1 and 86400");
   EXPECT_EQ(mistake({"--subnet-file="}), "--subnet-file: names no file");
+  EXPECT_EQ(mistake({"--subnet-file=/run/flannel/"}),
+            "--subnet-file: \"/run/flannel/\" names a folder");
+  EXPECT_EQ(mistake({"--state-dir=/run/x", "--subnet-file=/run/x"}),
+            "--state-dir: \"/run/x\" is the subnet file, a folder is needed");
+  EXPECT_EQ(mistake({"--iface-regex=eth(0"}),
+            "--iface-regex: not a regular expression: missing ): eth(0");
+  for (const char* nobody : {"0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255"}) {
+    EXPECT_EQ(
+        mistake({std::string("--public-ip=") + nobody}),
+        std::string("--public-ip: ") + nobody + " is no address that other hosts could send to");
+  }
+  EXPECT_EQ(mistake({"--public-ip=203.0.113.9"}), "no mistake") << "NAT may have it";
   EXPECT_EQ(mistake({"--state-dir="}), "--state-dir: names no folder");
+}
+
+TEST(OptionsTest, ASubnetFileThatIsAFolderIsWarnedOf) {
+  EXPECT_EQ(options({"--subnet-file=/tmp"}).warnings,
+            Words{"--subnet-file \"/tmp\" is a folder, perhaps made for a mount into a container "
+                  "before there was a file; remove it"});
+  EXPECT_EQ(options({"--subnet-file=/tmp/no-such-folder-/subnet.env"}).warnings, Words{});
+}
+
+TEST(OptionsTest, FlagsOfEarlierReleasesAreNoRiddle) {
+  for (const char* harmless : {"-logtostderr", "--alsologtostderr=true", "-log_dir=/var/log",
+                               "--stderrthreshold=INFO", "--log-file=/x"}) {
+    const auto parsed = options({harmless});
+    ASSERT_EQ(parsed.warnings.size(), 1U) << harmless;
+    EXPECT_NE(parsed.warnings[0].find("has no effect: the log always goes to standard error"),
+              std::string::npos)
+        << parsed.warnings[0];
+  }
+  const std::map<std::string, std::string> refused = {
+      {"-networks=a,b", "start one with its own --etcd-prefix"},
+      {"-subnet-dir=/run", "start one with its own --etcd-prefix"},
+      {"-remote=10.0.0.1:8888", "each host asks the store itself: --etcd-endpoints"},
+      {"--listen=:8888", "flannel has had no server since v0.7"},
+      {"--interface=eth0", "--interface is called --iface"},
+      {"--subnet-len=24", "flannelctl config set"},
+      {"--vni=1", "flannelctl config set"}};
+  for (const auto& [flag, words] : refused) {
+    EXPECT_NE(mistake({flag}).find(words), std::string::npos) << mistake({flag});
+    EXPECT_EQ(mistake({flag}).find("did you mean"), std::string::npos) << mistake({flag});
+  }
+}
+
+TEST(OptionsTest, VariablesThatLookLikeOursAndAreNotReadAreWarnedOf) {
+  const Words set = {"FLANNELD_ETCD_ENDPOINT",
+                     "FLANNELD_INTERFACE",
+                     "FLANNELD_OPTIONS",
+                     "FLANNELD_REMOTE",
+                     "FLANNELD_VERSION",
+                     "FLANNEL_ETCD",
+                     "FLANNEL_ETCD_PREFIX",
+                     "FLANNEL_OPTIONS",
+                     "FLANNEL_SUBNET",
+                     "FLANNEL_MTU",
+                     "FLANNEL_NETWORK",
+                     "FLANNEL_IPMASQ",
+                     "PATH"};
+  const auto nothing = [](const std::string&) -> const char* { return nullptr; };
+  const auto parsed = parse_command_line(Words{"--etcd-prefix=/x"}, nothing, set);
+  ASSERT_TRUE(parsed);
+  const Words warnings = std::get<Options>(*parsed).warnings;
+  ASSERT_EQ(warnings.size(), 5U);
+  EXPECT_EQ(warnings[0],
+            "FLANNELD_ETCD_ENDPOINT is not read, did you mean FLANNELD_ETCD_ENDPOINTS?");
+  EXPECT_EQ(warnings[1], "FLANNELD_INTERFACE is not read, did you mean FLANNELD_IFACE?");
+  EXPECT_NE(warnings[2].find("FLANNEL_OPTIONS has"), std::string::npos) << warnings[2];
+  EXPECT_EQ(warnings[3].find("FLANNELD_REMOTE is not read: flannel has had no server"), 0U);
+  EXPECT_EQ(warnings[4], "FLANNEL_ETCD is not read, did you mean FLANNELD_ETCD_ENDPOINTS?");
 }
 
 TEST(OptionsTest, MistakesAreErrorsThatNameTheWord) {

@@ -103,10 +103,8 @@ Result<Candidate> by_name_or_address(const HostView& host, const std::string& te
 
 // --iface-regex: any address of any interface in the kernel's order, then any name.
 Result<Candidate> by_regex(const HostView& host, const std::string& text) {
+  TRY(check_interface_regex(text));
   const RE2 pattern(text, RE2::Quiet);
-  if (!pattern.ok()) {
-    return fail(ErrorKind::invalid, "not a regular expression: " + pattern.error());
-  }
   for (const Interface& interface : host.interfaces) {
     for (const InterfaceAddress& address : preferred(host, interface)) {
       if (RE2::PartialMatch(to_string(address.ip), pattern)) {
@@ -294,6 +292,12 @@ Result<UnderlayChoice> choose_underlay(const UnderlayRequest& request, const Hos
                 : fmt::format("Defaulting external address to interface address ({})",
                               to_string(found.ip)));
   return choice;
+}
+
+Result<void> check_interface_regex(const std::string& text) {
+  const RE2 pattern(text, RE2::Quiet);
+  if (pattern.ok()) return {};
+  return fail(ErrorKind::invalid, "not a regular expression: " + pattern.error());
 }
 
 }  // namespace flannel

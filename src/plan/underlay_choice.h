@@ -32,4 +32,7 @@ struct UnderlayChoice {
 
 Result<UnderlayChoice> choose_underlay(const UnderlayRequest& request, const HostView& host);
 
+// Of --iface-regex: that it can be used at all.
+Result<void> check_interface_regex(const std::string& text);
+
 }  // namespace flannel

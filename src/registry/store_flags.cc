@@ -5,6 +5,7 @@
 
 #include "base/parse.h"
 #include "base/printable.h"
+#include "registry/store_keys.h"
 
 namespace flannel {
 namespace {
@@ -88,6 +89,22 @@ bool is_for_everybody(const std::string& path) {
   return !path.empty() && ::stat(path.c_str(), &file) == 0 && (file.st_mode & 0007) != 0;
 }
 
+// What can only be meant otherwise, although keys of that name can be.
+void warn_of_prefix(const std::string& prefix, const Flags& flags,
+                    std::vector<std::string>& warnings) {
+  if (!flags.given("etcd-prefix")) return;
+  const StoreKeys keys(prefix);
+  const auto warn = [&](std::string_view what) {
+    warnings.push_back(flags.label("etcd-prefix") + ": " + quoted(prefix) + " " +
+                       std::string(what) + "; the configuration is looked for in the key " +
+                       quoted(keys.config));
+  };
+  if (!prefix.starts_with('/')) warn("does not begin with /");
+  if (keys.prefix.ends_with("/config") || keys.prefix.ends_with("/subnets")) {
+    warn("names one of the keys, not what they have in common");
+  }
+}
+
 std::vector<std::string> warnings_about(const StoreFlags& texts, StoreKind kind,
                                         const Flags& flags) {
   std::vector<std::string> warnings;
@@ -127,13 +144,21 @@ void StoreFlags::define(Flags& flags) {
   flags.add({.name = "etcd-certfile", .help = "client certificate for etcd"}, cert_file);
   flags.add({.name = "etcd-cafile", .help = "certificate authority that signed etcd's certificate"},
             ca_file);
-  flags.add({.name = "etcd-username", .help = "user name for etcd"}, username);
+  flags.add({.name = "etcd-username", .help = "user name for etcd", .free_text = true}, username);
   flags.add({.name = "etcd-password",
              .help = "password for etcd; better given by --etcd-password-file",
              .secret = true},
             password);
   flags.add({.name = "etcd-password-file", .help = "file that holds the password for etcd"},
             password_file);
+  // As etcdctl calls them.
+  flags.add_old({{.name = "endpoints", .now = "etcd-endpoints"},
+                 {.name = "prefix", .now = "etcd-prefix"},
+                 {.name = "cacert", .now = "etcd-cafile"},
+                 {.name = "cert", .now = "etcd-certfile"},
+                 {.name = "key", .now = "etcd-keyfile"},
+                 {.name = "user", .now = "etcd-username"},
+                 {.name = "password", .now = "etcd-password-file"}});
 }
 
 Result<ParsedStore> parse_store(const StoreFlags& texts, const Flags& flags,
@@ -154,6 +179,7 @@ Result<ParsedStore> parse_store(const StoreFlags& texts, const Flags& flags,
     options.password = TRY(password_of(texts, environment));
   }
   parsed.warnings = warnings_about(texts, options.kind, flags);
+  warn_of_prefix(texts.prefix, flags, parsed.warnings);
   return parsed;
 }
 

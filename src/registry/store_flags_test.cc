@@ -134,6 +134,27 @@ TEST(StoreFlagsTest, EtcdFlagsBesideAnotherStoreAreWarnedOf) {
   EXPECT_EQ(parsed->warnings, Words{"--etcd-endpoints has no effect with --store=memory"});
 }
 
+TEST(StoreFlagsTest, APrefixThatIsHardlyMeantIsWarnedOf) {
+  const auto warnings = [](const Words& arguments) { return parse(arguments).value().warnings; };
+  EXPECT_EQ(
+      warnings({"--etcd-prefix=coreos.com/network"}),
+      Words{"--etcd-prefix: \"coreos.com/network\" does not begin with /; the configuration is "
+            "looked for in the key \"coreos.com/network/config\""});
+  EXPECT_EQ(warnings({"--etcd-prefix=/coreos.com/network/config/"}),
+            Words{"--etcd-prefix: \"/coreos.com/network/config/\" names one of the keys, not what "
+                  "they have in common; the configuration is looked for in the key "
+                  "\"/coreos.com/network/config/config\""});
+  EXPECT_EQ(warnings({"--etcd-prefix=/other//network/"}), Words{});
+  EXPECT_NE(mistake({"--etcd-prefix='/coreos.com/network'"}).find("quotes around a value must go"),
+            std::string::npos);
+}
+
+TEST(StoreFlagsTest, NamesThatEtcdctlHasAreKnown) {
+  EXPECT_EQ(mistake({"--endpoints=http://x:1"}), "--endpoints is called --etcd-endpoints");
+  EXPECT_EQ(mistake({"--cacert", "x"}), "--cacert is called --etcd-cafile");
+  EXPECT_EQ(mistake({"--password=secret"}), "--password is called --etcd-password-file");
+}
+
 TEST(StoreFlagsTest, MistakesNameTheFlag) {
   for (const char* store : {"", "consul", "sqlite", "sqlite:", "Etcd", "memory:x"}) {
     EXPECT_EQ(mistake({std::string("--store=") + store}),

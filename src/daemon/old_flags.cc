@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/old_flags.h"
+
+namespace flannel {
+namespace {
+
+// Of glog and klog: where the log goes does not change what the daemon does.
+void append_log_flags(std::vector<OldFlag>& flags) {
+  const auto add = [&](const char* name, bool has_value) {
+    flags.push_back({.name = name,
+                     .advice = "the log always goes to standard error, without files",
+                     .ignored = true,
+                     .has_value = has_value});
+  };
+  for (const char* name : {"logtostderr", "alsologtostderr", "skip_headers", "skip_log_headers",
+                           "add_dir_header", "one_output"}) {
+    add(name, false);
+  }
+  for (const char* name :
+       {"log_dir", "log_file", "log_file_max_size", "log_flush_frequency", "stderrthreshold"}) {
+    add(name, true);
+  }
+}
+
+void append_removed(std::vector<OldFlag>& flags) {
+  for (const char* name : {"networks", "subnet-dir"}) {
+    flags.push_back({.name = name,
+                     .advice = "one flanneld serves one network; for each of several start one "
+                               "with its own --etcd-prefix and --subnet-file"});
+  }
+  for (const char* name :
+       {"listen", "remote", "remote-keyfile", "remote-certfile", "remote-cafile"}) {
+    flags.push_back({.name = name,
+                     .advice = "flannel has had no server since v0.7, each host asks the store "
+                               "itself: --etcd-endpoints, --etcd-keyfile, --etcd-certfile and "
+                               "--etcd-cafile"});
+  }
+  for (const char* name : {"charon-executable-path", "charon-viciuri"}) {
+    flags.push_back({.name = name, .advice = "it has no ipsec backend"});
+  }
+}
+
+void append_called_otherwise(std::vector<OldFlag>& flags) {
+  flags.push_back({.name = "interface", .now = "iface"});
+  flags.push_back({.name = "etcd", .now = "etcd-endpoints"});
+  for (const char* name : {"network", "subnet-len", "subnet-min", "subnet-max", "backend",
+                           "backend-type", "vni", "mtu", "direct-routing"}) {
+    flags.push_back({.name = name,
+                     .advice = "this belongs into the configuration of the network, which is in "
+                               "the store: flannelctl config set"});
+  }
+  for (const char* name : {"options", "opts", "args", "flags", "extra-args"}) {
+    flags.push_back({.name = name,
+                     .advice = "flanneld.service passes the flags that the variable "
+                               "FLANNEL_OPTIONS has, in /etc/default/flanneld"});
+  }
+}
+
+}  // namespace
+
+std::vector<OldFlag> old_daemon_flags() {
+  std::vector<OldFlag> flags;
+  append_log_flags(flags);
+  append_removed(flags);
+  append_called_otherwise(flags);
+  return flags;
+}
+
+}  // namespace flannel
