@@ -96,6 +96,7 @@ parse_value() {
 
 cr=$(printf '\r')
 names=
+from_file=
 read_env() {
   number=0
   while IFS= read -r line || [ -n "$line" ]; do
@@ -108,11 +109,12 @@ read_env() {
     name=${line%%=*}
     if [ "$name" = "$line" ] || ! is_name "$name"; then continue; fi
     case $name in
-      FLANNEL_SUBNET | FLANNEL_MTU | FLANNEL_IPMASQ | "$key") ;;
+      FLANNEL_NETWORK | FLANNEL_SUBNET | FLANNEL_MTU | FLANNEL_IPMASQ | "$key") ;;
       DOCKER_OPT_*) names="$names $name" ;;
       *) continue ;;
     esac
     parse_value "${line#*=}" || die "$flannel_env, line $number: cannot read the value of $name"
+    from_file="$from_file $name "
     if [ "$name" = "$key" ]; then all=$value; else eval "$name=\$value"; fi
   done
 }
@@ -124,26 +126,15 @@ fi
 
 # ---- what Docker is told
 
-subnet=${FLANNEL_SUBNET:-}
-if [ -n "$subnet" ]; then
-  case $subnet in
-    *[!0-9a-fA-F.:/]*) die "FLANNEL_SUBNET='$subnet': not a subnet" ;;
+# refuse NAME WHY: the value of that variable.
+refuse() {
+  case $from_file in
+    *" $1 "*) origin=$flannel_env ;;
+    *) origin='the environment' ;;
   esac
-  DOCKER_OPT_BIP=--bip=$subnet
-fi
-if [ -n "$with_ipmasq" ]; then
-  case ${FLANNEL_IPMASQ:-} in
-    '') ;;
-    true) DOCKER_OPT_IPMASQ=--ip-masq=false ;;  # flannel does it, Docker must not
-    false) DOCKER_OPT_IPMASQ=--ip-masq=true ;;
-    *) die "FLANNEL_IPMASQ='$FLANNEL_IPMASQ': neither true nor false" ;;
-  esac
-fi
-case ${FLANNEL_MTU:-} in
-  '') ;;
-  *[!0-9]*) die "FLANNEL_MTU='$FLANNEL_MTU': not a number" ;;
-  *) DOCKER_OPT_MTU=--mtu=$FLANNEL_MTU ;;
-esac
+  eval "value=\$$1"
+  die "$origin: $1='$value': $2"
+}
 
 # The base of 10.1.74.1/24 is 10.1.74.0/24; nothing for what is not IPv4.
 base_of() {
@@ -156,6 +147,7 @@ base_of() {
       case $number in
         '' | *[!0-9]* | ????* | 0?*) exit 0 ;;
       esac
+      [ "$number" -le 255 ] || exit 0
     done
     [ "$5" -le 32 ] || exit 0
     mask=$(((0xffffffff << (32 - $5)) & 0xffffffff))
@@ -163,6 +155,63 @@ base_of() {
     echo "$((base >> 24)).$((base >> 16 & 255)).$((base >> 8 & 255)).$((base & 255))/$5"
   )
 }
+
+# ADDRESS/LENGTH lies in one of the networks of the list, which has commas.
+lies_in() {
+  (
+    address=${1%/*}
+    length=${1#*/}
+    IFS=,
+    for network in $2; do
+      [ "${network#*/}" -le "$length" ] || continue
+      [ "$(base_of "$address/${network#*/}")" != "$(base_of "$network")" ] || exit 0
+    done
+    exit 1
+  )
+}
+
+# Each of them is an IPv4 network.
+are_networks() {
+  (
+    IFS=,
+    for network in $1; do
+      [ -n "$(base_of "$network")" ] || exit 1
+    done
+  )
+}
+
+subnet=${FLANNEL_SUBNET:-}
+if [ -n "$subnet" ]; then
+  base=$(base_of "$subnet")
+  [ -n "$base" ] || refuse FLANNEL_SUBNET 'not an IPv4 address with a length, like 10.1.74.1/24'
+  DOCKER_OPT_BIP=--bip=$subnet
+fi
+network=${FLANNEL_NETWORK:-}
+if [ -n "$network" ]; then
+  are_networks "$network" || refuse FLANNEL_NETWORK 'not an IPv4 network, like 10.1.0.0/16'
+  if [ -n "$subnet" ]; then
+    lies_in "$subnet" "$network" || refuse FLANNEL_SUBNET "not in FLANNEL_NETWORK='$network'"
+  fi
+fi
+if [ -n "$with_ipmasq" ]; then
+  case ${FLANNEL_IPMASQ:-} in
+    '') ;;
+    true) DOCKER_OPT_IPMASQ=--ip-masq=false ;;  # flannel does it, Docker must not
+    false) DOCKER_OPT_IPMASQ=--ip-masq=true ;;
+    *) refuse FLANNEL_IPMASQ 'neither true nor false' ;;
+  esac
+fi
+# Docker would read a leading zero as octal.
+case ${FLANNEL_MTU:-} in
+  '') ;;
+  *[!0-9]* | 0* | ??????*) refuse FLANNEL_MTU 'not a number from 68 to 65535' ;;
+  *)
+    if [ "$FLANNEL_MTU" -lt 68 ] || [ "$FLANNEL_MTU" -gt 65535 ]; then
+      refuse FLANNEL_MTU 'not a number from 68 to 65535'
+    fi
+    DOCKER_OPT_MTU=--mtu=$FLANNEL_MTU
+    ;;
+esac
 
 # A route to our own subnet through somebody else: Docker's bridge would fight with it.
 is_routed_elsewhere() {
@@ -181,11 +230,8 @@ is_routed_elsewhere() {
   )
 }
 
-if [ -n "$subnet" ]; then
-  base=$(base_of "$subnet")
-  if [ -n "$base" ] && is_routed_elsewhere "$base"; then
-    die "Your routing table already contains the subnet: $base"
-  fi
+if [ -n "$subnet" ] && is_routed_elsewhere "$base"; then
+  die "Your routing table already contains the subnet: $base"
 fi
 
 # ---- writing
@@ -204,7 +250,36 @@ option_names() {
   } | LC_ALL=C sort -u
 }
 
+# A word of the old value that a run of this program wrote and that this one writes anew.
+is_old_output() {
+  case $1 in
+    --bip=*[!0-9a-fA-F.:/]* | --mtu=*[!0-9]*) return 1 ;;
+    --bip=?*) [ -n "${DOCKER_OPT_BIP:-}" ] ;;
+    --mtu=?*) [ -n "${DOCKER_OPT_MTU:-}" ] ;;
+    --ip-masq=true | --ip-masq=false) [ -n "${DOCKER_OPT_IPMASQ:-}" ] ;;
+    *) return 1 ;;
+  esac
+}
+
+# Takes the words that is_old_output knows out of `all`; the others keep the blanks between them.
+drop_old_output() {
+  rest=$all
+  kept=
+  dropped=
+  while [ -n "$rest" ]; do
+    blanks=${rest%%[![:blank:]]*}
+    rest=${rest#"$blanks"}
+    word=${rest%%[[:blank:]]*}
+    rest=${rest#"$word"}
+    [ -n "$word" ] || break
+    if is_old_output "$word"; then dropped=yes; else kept=$kept$blanks$word; fi
+  done
+  [ -n "$dropped" ] || return 0
+  all=${kept#"${kept%%[![:blank:]]*}"}
+}
+
 text=
+drop_old_output
 all=${all:+$all }
 newline='
 '

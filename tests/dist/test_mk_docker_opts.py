@@ -27,6 +27,12 @@ def combined(key="DOCKER_OPTS", options="--bip=10.1.74.1/24 --ip-masq=true --mtu
     return f'{key}=" {options}"\n'
 
 
+def read_by_systemd(text):
+    """The variables of a file of this program, as EnvironmentFile= takes them."""
+    pairs = re.findall(r'^([A-Z_]+)="(.*)"$', text, re.M)
+    return {name: re.sub(r"\\(.)", r"\1", value) for name, value in pairs}
+
+
 class Host:
     def __init__(self, folder, shell):
         self.folder = folder
@@ -309,10 +315,86 @@ def test_other_lines_are_not_run(host):
     assert not (host.folder / "ran").exists()
 
 
-@pytest.mark.parametrize("subnet", ["10.1.74.1/24 --privileged", "$HOME", "x"])
-def test_a_subnet_that_is_none_is_refused(host, subnet):
-    host.flannel(f"FLANNEL_SUBNET='{subnet}'\n")
-    assert "FLANNEL_SUBNET" in host.refusal()
+BAD_VALUES = [
+    *[("FLANNEL_SUBNET", subnet) for subnet in (
+        "10.1.74.1/24 --privileged", "$HOME", "x", "10.1.74.1", "10.1.74/24", "10.1.74.1/33",
+        "10.1.74.256/24", "10.01.74.1/24", "10.1.74.1/24,10.1.75.1/24", "fd00::1/64", "/", "10.1.74.1/")],
+    *[("FLANNEL_MTU", mtu) for mtu in (
+        "0", "67", "65536", "99999999999999999999", "01450", "-1", "1450.0", "auto")],
+    *[("FLANNEL_NETWORK", network) for network in (
+        "10.1.0.0", "10.1/16", "x", "10.1.0.0/16,x", "fd00::/48")],
+    ("FLANNEL_IPMASQ", "yes"),
+]
+
+
+@pytest.mark.parametrize("name, value", BAD_VALUES)
+def test_a_value_that_is_none_is_refused_by_file_and_variable(host, name, value):
+    host.flannel({**SAMPLE, name: f"'{value}'"})
+    assert f"subnet.env: {name}='{value}': " in host.refusal()
+
+
+def test_a_value_of_the_environment_is_checked_as_well(host):
+    host.flannel("")
+    assert "the environment: FLANNEL_MTU='9': " in host.refusal(FLANNEL_MTU="9")
+
+
+def test_a_subnet_outside_of_the_network_is_refused(host):
+    host.flannel({**SAMPLE, "FLANNEL_NETWORK": "10.9.0.0/16"})
+    wanted = "FLANNEL_SUBNET='10.1.74.1/24': not in FLANNEL_NETWORK='10.9.0.0/16'"
+    assert wanted in host.refusal()
+    host.flannel({**SAMPLE, "FLANNEL_NETWORK": "10.1.74.0/25"})
+    assert "not in FLANNEL_NETWORK" in host.refusal()
+
+
+@pytest.mark.parametrize("network", ["10.1.0.0/16", "10.1.74.0/24", "10.9.0.0/16,10.1.0.0/16", ""])
+def test_a_subnet_in_one_of_the_networks_is_taken(host, network):
+    host.flannel({**SAMPLE, "FLANNEL_NETWORK": network})
+    assert combined() in host.opts()
+
+
+# ---- a file that was written before, read back by the unit that runs this again
+
+
+@pytest.mark.parametrize("key", ["DOCKER_OPTS", "DOCKER_NETWORK_OPTIONS"])
+def test_a_second_run_writes_what_the_first_one_wrote(host, key):
+    words = ["-k", key]
+    text = host.opts(*words)
+    for _ in range(3):
+        before = read_by_systemd(text)
+        text = host.opts(*words, **before)
+        assert text == BIP + IPMASQ + MTU + combined(key)
+
+
+def test_options_of_the_operator_stay_and_are_not_doubled(host):
+    text = host.opts("-c", DOCKER_OPTS="--debug --label 'a  b'")
+    wanted = (
+        "DOCKER_OPTS=\"--debug --label 'a  b'  --bip=10.1.74.1/24 --ip-masq=true --mtu=1472\"\n"
+    )
+    for _ in range(3):
+        assert text == wanted
+        text = host.opts("-c", **read_by_systemd(text))
+
+
+def test_options_of_another_subnet_are_replaced_wherever_they_stand(host):
+    old = "--mtu=1400 -H fd:// --bip=10.1.99.1/24 --debug --ip-masq=false"
+    assert host.opts("-c", DOCKER_OPTS=old) == combined(
+        options="--bip=10.1.74.1/24 --ip-masq=true --mtu=1472"
+    ).replace('" ', '"-H fd:// --debug  ')
+    host.flannel({**SAMPLE, "DOCKER_OPTS": f"'{old}'"})
+    assert "10.1.99.1" not in host.opts("-c"), "in the flannel file too"
+
+
+def test_an_option_that_this_run_does_not_write_stays(host):
+    text = host.opts("-m", "-c", DOCKER_OPTS="--ip-masq=false --mtu=9")
+    assert text == 'DOCKER_OPTS="--ip-masq=false  --bip=10.1.74.1/24 --mtu=1472"\n'
+    host.flannel("")
+    text = host.opts("-c", DOCKER_OPTS="--bip=192.0.2.1/24")
+    assert text == 'DOCKER_OPTS="--bip=192.0.2.1/24 "\n'
+
+
+@pytest.mark.parametrize("word", ["--mtu=$x", "--bip=a,b", "--mtus=9", "x--mtu=9", "--ip-masq=maybe"])
+def test_words_that_only_look_like_ours_stay(host, word):
+    assert f"{word}".replace("$", "\\$") in host.opts("-c", DOCKER_OPTS=f"{word}")
 
 
 @pytest.mark.parametrize("key", ["a b", "1A", "", "A=B;touch ran"])
