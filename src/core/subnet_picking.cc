@@ -14,21 +14,30 @@ struct Stretch {
   auto operator<=>(const Stretch&) const = default;
 };
 
+// Subnets of records, inside the network.
+std::vector<Cidr4> recorded_subnets(const NetworkConfig& config, const DecodedRecords& records) {
+  std::vector<Cidr4> recorded;
+  const auto add = [&](const Cidr4& subnet) {
+    if (config.network.contains(subnet)) recorded.push_back(subnet);
+  };
+  for (const DecodedRecord& record : records.leases)
+    add(record.lease.subnet.v4);
+  for (const Cidr4& subnet : records.unreadable)
+    add(subnet);
+  return recorded;
+}
+
 // What nobody may take any more, inside the network: subnets of records, and addresses of the
 // underlay, whose hosts a route to a subnet around them would cut off.
 std::vector<Cidr4> taken_subnets(const NetworkConfig& config, const DecodedRecords& records,
                                  Ip4 public_ip) {
-  std::vector<Cidr4> taken;
-  const auto add = [&](const Cidr4& subnet) {
-    if (config.network.contains(subnet)) taken.push_back(subnet);
+  std::vector<Cidr4> taken = recorded_subnets(config, records);
+  const auto add = [&](Ip4 ip) {
+    if (config.network.contains(ip)) taken.push_back(Cidr4::of(ip, 32));
   };
-  add(Cidr4::of(public_ip, 32));
-  for (const DecodedRecord& record : records.leases) {
-    add(record.lease.subnet.v4);
-    add(Cidr4::of(record.lease.attributes.public_ip, 32));
-  }
-  for (const Cidr4& subnet : records.unreadable)
-    add(subnet);
+  add(public_ip);
+  for (const DecodedRecord& record : records.leases)
+    add(record.lease.attributes.public_ip);
   return taken;
 }
 
@@ -60,19 +69,33 @@ std::vector<Stretch> gaps_between(std::span<const Stretch> taken, std::uint64_t 
   return gaps;
 }
 
-Result<Cidr4> pick_free(const NetworkConfig& config, std::span<const Cidr4> taken,
-                        const Random& random) {
-  const auto stretches = taken_stretches(config, taken);
-  const auto gaps = gaps_between(stretches, config.subnet_count());
-  std::uint64_t free = 0;
+std::uint64_t length_of(std::span<const Stretch> gaps) {
+  std::uint64_t length = 0;
   for (const Stretch& gap : gaps)
-    free += gap.last - gap.first + 1;
-  if (free == 0) {
-    return fail(
-        ErrorKind::exhausted,
-        fmt::format("out of subnets: all {} of /{} from {} to {} are taken", config.subnet_count(),
-                    config.subnet_len, to_string(config.subnet_min), to_string(config.subnet_max)));
+    length += gap.last - gap.first + 1;
+  return length;
+}
+
+std::vector<Stretch> free_stretches(const NetworkConfig& config, std::span<const Cidr4> taken) {
+  return gaps_between(taken_stretches(config, taken), config.subnet_count());
+}
+
+Failure out_of_subnets(const NetworkConfig& config, const DecodedRecords& records) {
+  std::string text =
+      fmt::format("out of subnets: all {} of /{} from {} to {} are taken", config.subnet_count(),
+                  config.subnet_len, to_string(config.subnet_min), to_string(config.subnet_max));
+  const auto around = length_of(free_stretches(config, recorded_subnets(config, records)));
+  if (around > 0) {
+    text += fmt::format(", {} of them by no lease: a host's own address lies in them", around);
   }
+  return fail(ErrorKind::exhausted, std::move(text));
+}
+
+Result<Cidr4> pick_free(const NetworkConfig& config, const DecodedRecords& records,
+                        std::span<const Cidr4> taken, const Random& random) {
+  const auto gaps = free_stretches(config, taken);
+  const std::uint64_t free = length_of(gaps);
+  if (free == 0) return out_of_subnets(config, records);
   std::uint64_t n = random(free);
   for (const Stretch& gap : gaps) {
     const std::uint64_t length = gap.last - gap.first + 1;
@@ -90,6 +113,7 @@ const DecodedRecord* own_record(const NetworkConfig& config, const DecodedRecord
   for (const DecodedRecord& record : records.leases) {
     if (!host.wrote(record.lease.attributes)) continue;
     const bool good = fits(config, record.lease.subnet);
+    if (!good && record.record.hold == 0) continue;  // the operator's, who may want it back
     const int rank = !good ? 0 : record.lease.subnet.v4 == previous ? 2 : 1;
     if (rank > best_rank) {
       best = &record;
@@ -121,6 +145,17 @@ bool fits(const NetworkConfig& config, const SubnetKey& key) {
   return config.allows(key.v4) && (!key.v6 || config.enable_ipv6);
 }
 
+std::vector<SubnetKey> reservations_without_effect(const NetworkConfig& config,
+                                                   const DecodedRecords& records,
+                                                   const HostIdentity& host) {
+  std::vector<SubnetKey> subnets;
+  for (const DecodedRecord& record : records.leases) {
+    if (record.record.hold != 0 || fits(config, record.lease.subnet)) continue;
+    if (host.wrote(record.lease.attributes)) subnets.push_back(record.lease.subnet);
+  }
+  return subnets;
+}
+
 Result<SubnetChoice> choose_subnet(const NetworkConfig& config, const DecodedRecords& records,
                                    const HostIdentity& host, std::optional<Cidr4> previous,
                                    const Random& random) {
@@ -140,7 +175,7 @@ Result<SubnetChoice> choose_subnet(const NetworkConfig& config, const DecodedRec
     return Discard{*own};
   }
   if (previous_is_free) return Create{*previous};
-  return Create{TRY(pick_free(config, taken, random))};
+  return Create{TRY(pick_free(config, records, taken, random))};
 }
 
 }  // namespace flannel

@@ -31,7 +31,8 @@ DecodedRecords decode_records(std::span<const Record> records);
 struct Reuse {
   DecodedRecord own;
 };
-// Our own record does not fit the configuration any more: delete it, then decide again.
+// Our own lease does not fit the configuration any more: delete it, then decide again. Never a
+// reservation, which is the operator's.
 struct Discard {
   DecodedRecord own;
 };
@@ -49,6 +50,11 @@ using SubnetChoice = std::variant<Reuse, Discard, Create>;
 Result<SubnetChoice> choose_subnet(const NetworkConfig& config, const DecodedRecords& records,
                                    const HostIdentity& host, std::optional<Cidr4> previous,
                                    const Random& random);
+
+// Reservations for us that do not fit the configuration: they stay, and another subnet is taken.
+std::vector<SubnetKey> reservations_without_effect(const NetworkConfig& config,
+                                                   const DecodedRecords& records,
+                                                   const HostIdentity& host);
 
 // A lease on `key` may be kept under this configuration.
 bool fits(const NetworkConfig& config, const SubnetKey& key);

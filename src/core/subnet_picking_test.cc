@@ -77,6 +77,22 @@ TEST_F(SubnetPickingTest, OwnRecordThatDoesNotFitIsDiscarded) {
       << "IPv6 is not enabled";
 }
 
+TEST_F(SubnetPickingTest, AReservationThatDoesNotFitIsKeptAndNamed) {
+  Record reserved = record("10.6.9.0-24", "192.0.2.1");
+  reserved.hold = 0;
+  Record of_another = record("10.6.8.0-24", "192.0.2.9");
+  of_another.hold = 0;
+  Record of_its_length = record("10.5.9.0-25", "192.0.2.1");
+  of_its_length.hold = 0;
+  const std::vector<Record> records{reserved, of_another, of_its_length};
+  EXPECT_EQ(chosen(net, records), "create 10.5.1.0/24");
+  const auto without = reservations_without_effect(net, decode_records(records), kUs);
+  ASSERT_EQ(without.size(), 2U);
+  EXPECT_EQ(to_string(without[0]) + " " + to_string(without[1]), "10.6.9.0/24 10.5.9.0/25");
+  const std::vector<Record> with_lease{reserved, record("10.6.7.0-24", "192.0.2.1")};
+  EXPECT_EQ(chosen(net, with_lease), "discard 10.6.7.0-24");
+}
+
 TEST_F(SubnetPickingTest, OfSeveralOwnRecordsOneThatFitsIsTakenBestThePreviousOne) {
   const std::vector<Record> three{record("10.4.1.0-24", "192.0.2.1"),
                                   record("10.5.8.0-24", "192.0.2.1"),
@@ -121,6 +137,10 @@ TEST_F(SubnetPickingTest, LastSubnetIsFoundAndThenThereIsNone) {
   records.push_back(record("10.5.0.12-30", "192.0.2.12"));
   EXPECT_EQ(chosen(small, records),
             "out of subnets: all 3 of /30 from 10.5.0.4 to 10.5.0.12 are taken");
+  const NetworkConfig around = config(R"({"Network":"192.0.2.0/28"})");
+  EXPECT_EQ(chosen(around, {record("192.0.2.4-30", "192.0.2.9"), record("192.0.2.12-30", "x")}),
+            "out of subnets: all 3 of /30 from 192.0.2.4 to 192.0.2.12 are taken, 1 of them by no "
+            "lease: a host's own address lies in them");
   const auto choice = choose_subnet(small, decode_records(records), kUs, std::nullopt, always(0));
   EXPECT_EQ(choice.error().kind, ErrorKind::exhausted);
 }
