@@ -5,7 +5,9 @@
 
 #include <utility>
 
+#include "backend/alloc.h"
 #include "base/log.h"
+#include "core/subnet_picking.h"
 
 namespace flannel {
 namespace {
@@ -157,7 +159,20 @@ void Agent::begin(const Snapshot& snapshot) {
       make_keeper(*session_), parts_.registry, follower_, parts_.loop,
       LeaseRunner::Listener{.on_held = [this](const Lease& lease) { on_held(lease); },
                             .on_state = [this] { parts_.on_state(); }});
+  name_unused_reservations(snapshot);
   session_->lease->start(snapshot);
+}
+
+void Agent::name_unused_reservations(const Snapshot& snapshot) const {
+  const HostIdentity us(session_->host.underlay.public_ip, options_.node);
+  const auto records = decode_records(snapshot.records);
+  for (const SubnetKey& subnet : reservations_without_effect(session_->config, records, us)) {
+    log::warning(
+        "the configuration does not allow the subnet that is reserved for this host; the "
+        "reservation stays, another subnet is taken",
+        {{"reserved", to_string(subnet)},
+         {"cure", "flannelctl reserve another one, and unreserve this one"}});
+  }
 }
 
 PeerFeed Agent::make_feed() {
@@ -223,6 +238,9 @@ Result<std::unique_ptr<Agent::Session>> Agent::open_session(const ParsedConfig& 
   }
   if (!made.options.empty()) log::info(made.options);
   session->backend = std::move(made.backend);
+  if (!options_.powerless.empty() && session->config.backend_type != AllocBackend::kType) {
+    return fail(ErrorKind::denied, options_.powerless);
+  }
   TRY(claim_objects(*session));
   TRY(open_packet_path(*session));
   session->overlay =

@@ -37,6 +37,9 @@ struct AgentOptions {
   bool ip_masq = false;     // only repeated in subnet.env
   bool ip_blackhole_route = false;
   PacketPathWishes packet_path = {};
+  // Why this process cannot program the kernel, which only the backend alloc does without. Empty:
+  // it can.
+  std::string powerless = {};
 };
 
 // Loop thread only.
@@ -122,6 +125,7 @@ class Agent {
   void peer_troubles(std::vector<std::string>& all) const;
   void follow(const std::vector<PeerChange>& changes);
   void on_changes(const std::vector<Change>& changes);
+  void name_unused_reservations(const Snapshot& snapshot) const;
   void begin(const Snapshot& snapshot);
   PeerFeed make_feed();
   UnderlayCheck make_underlay_check();

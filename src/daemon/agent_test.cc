@@ -100,39 +100,6 @@ TEST_F(AgentTest, APacketPathInTroubleIsSaid) {
   EXPECT_EQ(only_trouble(), "packet path: flannel3 was deleted");
 }
 
-TEST_F(AgentTest, WaitsForTheConfigurationAndStartsWhenItComes) {
-  EXPECT_EQ(agent_->config(), nullptr);
-  EXPECT_NE(only_trouble().find("config: there is none"), std::string::npos) << only_trouble();
-  configure(kHostGw);
-  EXPECT_EQ(ready_, 1);
-  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
-}
-
-TEST_F(AgentTest, WaitsForABrokenConfigurationToBeMended) {
-  configure(R"({"Network":"10.5.0.0/31"})");
-  EXPECT_EQ(ready_, 0);
-  EXPECT_EQ(fatal_, "");
-  EXPECT_NE(only_trouble().find("Network"), std::string::npos) << only_trouble();
-  configure(kHostGw);
-  EXPECT_EQ(ready_, 1);
-}
-
-// An exit would be a start every two seconds, until somebody mends it.
-TEST_F(AgentTest, WaitsForABackendThatCannotBeToBeMended) {
-  for (const char* backend : {R"({"Type":"teleport"})", R"({"Type":"wireguard"})",
-                              R"({"Type":"vxlan","VNI":20000000})", R"({"Type":"vxlan","MTU":9})",
-                              R"({"Type":"udp","Port":70000})", R"({"Type":"vxlan","VNI":"7"})"}) {
-    configure(std::string(R"({"Network":"10.5.0.0/16","Backend":)") + backend + "}");
-    EXPECT_EQ(fatal_, "") << backend;
-    EXPECT_TRUE(only_trouble().ends_with("; waiting for it to be mended")) << only_trouble();
-    EXPECT_EQ(kernel_.dump(), "");
-  }
-  EXPECT_NE(only_trouble().find("VNI"), std::string::npos) << only_trouble();
-  configure(kHostGw);
-  EXPECT_EQ(ready_, 1);
-  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
-}
-
 TEST_F(AgentTest, LeasesASubnetProgramsTheDeviceAndWritesTheFile) {
   configure(kVxlan);
   ASSERT_EQ(ready_, 1);

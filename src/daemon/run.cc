@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/run.h"
 
+#include <fmt/format.h>
 #include <malloc.h>
 #include <signal.h>
 
@@ -29,6 +30,7 @@
 #include "kernel/left_tun.h"
 #include "kernel/linux_kernel.h"
 #include "kernel/monitor.h"
+#include "kernel/net_admin.h"
 #include "loop/epoll_loop.h"
 #include "registry/open_registry.h"
 #include "status/board.h"
@@ -46,7 +48,15 @@ Random make_random() {
 
 Result<Fd> listen_for_health(const std::optional<ListenAddress>& address) {
   if (!address) return Fd();
-  return TRY(listen_tcp(address->ip, address->port)).fd;
+  auto listener = listen_tcp(address->ip, address->port);
+  if (listener) return std::move(listener->fd);
+  if (listener.error().kind == ErrorKind::exists) {
+    listener.error().text += fmt::format(
+        "; \"ss -ltnp sport = {}\" names the program that has the port, --healthz-port takes "
+        "another",
+        address->port);
+  }
+  return tl::unexpected(std::move(listener).error());
 }
 
 Result<std::unique_ptr<HttpServer>> serve_health(Fd listener, const StatusBoard& board) {
@@ -142,6 +152,9 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFd
   auto kernel = TRY(LinuxKernel::open());
   auto registry = TRY(open_registry(options.store, *loop));
 
+  const std::string powerless = missing_net_admin();
+  if (!powerless.empty()) log::warning(powerless);
+
   StatusBoard board;
   auto health = TRY(serve_health(std::move(health_listener), board));
   Publisher publisher(*loop, *registry, board, notifier);
@@ -169,7 +182,8 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFd
                    .subnet_file = options.subnet_file,
                    .ip_masq = options.firewall.rules.masquerade,
                    .ip_blackhole_route = options.ip_blackhole_route,
-                   .packet_path = options.packet_path},
+                   .packet_path = options.packet_path,
+                   .powerless = powerless},
       Agent::Parts{
           .loop = *loop,
           .kernel = *kernel,
@@ -214,7 +228,7 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFd
                                        std::span<const Fd> fds) { notifier.keep(name, fds); }}));
           },
           .claim = claim,
-          .rules = &firewall,
+          .rules = powerless.empty() ? &firewall : nullptr,
           .look_at_traffic = read_host_state});
   look_again = [&] { agent->look_again(); };
   agent->start();

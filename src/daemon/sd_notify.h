@@ -23,11 +23,11 @@ class ServiceNotifier {
 
   void ready(std::string_view status);  // start-up is complete
   void stopping();                      // shutdown has begun
-  // One line for `systemctl status`; sent when it changes, dropped when the manager is behind.
   // The manager keeps copies of these open for our next run (FDSTORE) in place of what it had under
   // this name; none: it keeps nothing. Needs FileDescriptorStoreMax= in the unit, else it refuses
   // in silence.
   void keep(std::string_view name, std::span<const Fd> fds);
+  // One line for `systemctl status`; sent when it changes, dropped when the manager is behind.
   void status(std::string_view text);
 
  private:

@@ -119,7 +119,9 @@ Result<void> LinkSetup::create(const Link& link) {
   const int lower = TRY(lower_of(link));
   NetlinkBatch batch;
   create_vxlan(batch, link, std::get<VxlanSettings>(link.kind), lower);
-  TRY_DURING(carry_out(batch), "create " + link.name);
+  auto created = carry_out(batch);
+  if (!created && created.error().kind == ErrorKind::exists) name_vni_holder(created.error(), link);
+  TRY_DURING(std::move(created), "create " + link.name);
   // Made down, so that nothing happens on it before it is quiet; the rest, and what the kernel did
   // otherwise than asked, is a change.
   devices_.forget(link.name);
@@ -174,6 +176,22 @@ std::string LinkSetup::holder_of(const Link& link) {
         row.name);
   }
   return program;
+}
+
+// The kernel does not say which device it is.
+void LinkSetup::name_vni_holder(Error& error, const Link& link) {
+  const std::uint32_t vni = std::get<VxlanSettings>(link.kind).vni;
+  NetlinkBatch request;
+  dump_links(request);
+  const auto rows = dump_rows(socket_, request, decode_link);
+  if (!rows) return;
+  for (const LinkRow& row : *rows) {
+    if (!row.vxlan || row.vxlan->vni != vni || row.name == link.name) continue;
+    error.text += fmt::format(
+        "; {} has VNI {}: delete it (ip link delete {}), or set another VNI in "
+        "the Backend of the network's configuration",
+        row.name, vni, row.name);
+  }
 }
 
 Result<void> LinkSetup::carry_out(NetlinkBatch& batch) {

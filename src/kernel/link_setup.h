@@ -31,6 +31,7 @@ class LinkSetup {
   Result<void> create(const Link& link);
   Result<void> change(const LinkRow& row, const Link& link);
   std::string holder_of(const Link& link);
+  void name_vni_holder(Error& error, const Link& link);
   Result<void> carry_out(NetlinkBatch& batch);  // the first failure
 
   NetlinkSocket& socket_;

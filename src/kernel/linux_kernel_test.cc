@@ -175,9 +175,11 @@ TEST_F(LinuxKernelTest, SaysWhyADeviceCannotBeMade) {
   put_device();
   Link same = device(vxlan());
   same.name = "flannel.2";
-  EXPECT_EQ(outcome(Op::put, same),
-            "create flannel.2: netlink RTM_NEWLINK: File exists (A VXLAN device with the "
-            "specified VNI already exists)");
+  EXPECT_EQ(
+      outcome(Op::put, same),
+      "create flannel.2: netlink RTM_NEWLINK: File exists (A VXLAN device with the "
+      "specified VNI already exists); flannel.1 has VNI 1: delete it (ip link delete flannel.1), "
+      "or set another VNI in the Backend of the network's configuration");
 }
 
 // The way of "ip link set eth0 name": cloud-init and udev do so while all is running.

@@ -27,6 +27,8 @@
 namespace flannel {
 namespace {
 
+constexpr const char* kTunFile = "/dev/net/tun";
+
 constexpr int kHeaderSize = 10;  // virtio_net_hdr
 
 ifreq request_for(const std::string& name, unsigned flags) {
@@ -151,11 +153,25 @@ Result<std::optional<TunDevice>> try_device(NetlinkSocket& socket, const std::st
   return tl::unexpected(std::move(device).error());
 }
 
+// A container has the file only if it is given it.
+Failure cannot_open(int code) {
+  Error error = os_error(std::string("open ") + kTunFile, code).value();
+  if (code == ENOENT || code == ENODEV || code == ENXIO) {
+    error.text += ", and the backend udp needs it: modprobe tun; in a container --device ";
+    error.text += kTunFile;
+  } else if (code == EPERM || code == EACCES) {
+    error.text +=
+        ", and the backend udp needs it: in a container --device /dev/net/tun, in a unit "
+        "DeviceAllow=/dev/net/tun rw";
+  }
+  return Failure(std::move(error));
+}
+
 }  // namespace
 
 Result<Fd> attach_tun_queue(const std::string& name, unsigned flags) {
-  Fd fd{::open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK)};
-  if (!fd) return os_error("open /dev/net/tun");
+  Fd fd{::open(kTunFile, O_RDWR | O_CLOEXEC | O_NONBLOCK)};
+  if (!fd) return cannot_open(errno);
   ifreq request = request_for(name, flags);
   if (::ioctl(fd.get(), TUNSETIFF, &request) != 0) {
     if (errno == EBUSY) {

@@ -2,6 +2,7 @@
 """The program as its service manager, its operator and his probes see it: one host, one store."""
 
 import json
+import subprocess
 
 import pytest
 
@@ -77,13 +78,30 @@ def test_a_second_daemon_with_the_network_or_device_of_a_running_one_ends_and_na
     first.must_run()
 
 
-def test_an_unknown_backend_ends_with_a_failure_that_names_it(lab):
-    store = lab.sqlite()
-    store.set_config({"Network": "10.5.0.0/16", "Backend": {"Type": "host-gw"}})
-    etcd = lab.etcd()
+def test_a_backend_that_cannot_be_is_named_and_waited_for_to_be_mended(lab):
+    etcd, host = lab.etcd(), lab.host()
     etcd.set_config({"Network": "10.5.0.0/16", "Backend": {"Type": "pigeon"}})
-    code, log = end_of(lab.host(), etcd)
-    assert code > 0 and "pigeon" in log
+    host.flanneld(etcd).start().wait_log("waiting for it to be mended")
+    assert "pigeon" in host.daemon.log()
+    etcd.set_config({"Network": "10.5.0.0/16", "Backend": {"Type": "vxlan"}})
+    host.daemon.wait_ready()
+
+
+@pytest.mark.parametrize("backend", ["vxlan", "host-gw", "udp"])
+def test_without_the_right_to_program_the_kernel_it_ends_and_names_it_first(lab, backend):
+    etcd, host = lab.etcd(), lab.host()
+    etcd.set_config({"Network": "10.5.0.0/16", "Backend": {"Type": backend}})
+    flags = host.flanneld(etcd, "--ip-masq").flags
+    words = ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin", binary("flanneld")]
+    process = host.ns.start(
+        *words, *flags, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    log, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    complaints = [line for line in log.splitlines() if line[:1] in "WE"]
+    assert "CAP_NET_ADMIN is missing" in complaints[0], log
+    assert "--cap-add NET_ADMIN" in complaints[-1], log
+    assert "iptables" not in " ".join(complaints), log
 
 
 def test_a_health_port_that_is_taken_ends_with_a_failure_that_names_it(lab):
@@ -93,7 +111,7 @@ def test_a_health_port_that_is_taken_ends_with_a_failure_that_names_it(lab):
     taken.listen()
     with taken:
         code, log = end_of(host, lab.sqlite())
-    assert code > 0 and "8081" in log
+    assert code > 0 and "8081" in log and "--healthz-port takes another" in log
 
 
 def test_version_and_help_end_with_0():

@@ -80,6 +80,7 @@ class AgentTest : public ::testing::Test {
     options.keeper.renumber = renumber_;
     options.subnet_file = subnet_file();
     options.ip_blackhole_route = ip_blackhole_route_;
+    options.powerless = powerless_;
     agent_.emplace(options, Agent::Parts{.loop = loop_,
                                          .kernel = kernel_,
                                          .registry = *registry_,
@@ -173,6 +174,7 @@ class AgentTest : public ::testing::Test {
   std::string path_fails_;
   HostState traffic_;  // what the host makes of packets
   HostQuery asked_;
+  std::string powerless_;
   bool ip_blackhole_route_ = false;  // of the next start_agent()
 };
 
