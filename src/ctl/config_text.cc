@@ -28,9 +28,17 @@ Result<std::string> read_stream(std::istream& in) {
 
 Result<std::string> read_config_text(const std::string& word, const Terminal& terminal) {
   if (trim(word).starts_with('{')) return std::string(trim(word));
-  const std::string text =
-      word == "-" ? TRY(read_stream(terminal.in)) : TRY(read_file(word, kLongest));
-  return std::string(trim(text));
+  if (trim(word).empty()) {
+    return fail(ErrorKind::invalid,
+                "the configuration is an empty word: give a file, - for standard input, or the "
+                "JSON text");
+  }
+  if (word == "-") return std::string(trim(TRY(read_stream(terminal.in))));
+  auto text = read_file(word, kLongest);
+  if (!text && word.find_first_of("{:=") != std::string::npos) {
+    text.error().text += "; a word that is to be the JSON text itself begins with {";
+  }
+  return std::string(trim(TRY(std::move(text))));
 }
 
 void print_warnings(const std::vector<std::string>& warnings, const Terminal& terminal) {

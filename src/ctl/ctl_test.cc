@@ -8,55 +8,12 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "ctl/command_line.h"
 #include "ctl/store_session.h"
 #include "ctl/text_table.h"
-#include "registry/memory/memory_store.h"
+#include "support/ctl_fixture.h"
 
 namespace flannel {
 namespace {
-
-using Words = std::vector<std::string>;
-using std::chrono::milliseconds;
-
-constexpr const char* kPrefix = "/coreos.com/network";
-constexpr const char* kVxlan = R"({"Network":"10.5.0.0/16","Backend":{"Type":"vxlan"}})";
-constexpr const char* kHostGw = R"({"Network":"10.5.0.0/16","Backend":{"Type":"host-gw"}})";
-
-struct Said {
-  int code = -1;
-  std::string out, err;
-};
-
-class CtlTest : public testing::Test {
- protected:
-  ~CtlTest() override {
-    store->remove_config(kPrefix);
-    for (const std::string& key : keys)
-      store->remove(kPrefix, key);
-  }
-
-  Said ctl(Words words, const std::string& input = "") {
-    std::istringstream in(input);
-    std::ostringstream out, err;
-    words.insert(words.begin(), "--store=memory");
-    const int code = run_ctl(words, no_environment, {in, out, err});
-    return {code, out.str(), err.str()};
-  }
-  void lease(const std::string& key, const std::string& value, Ttl ttl = std::chrono::hours(24)) {
-    store->put(kPrefix, key, value, ttl, BootClock::now());
-    keys.push_back(key);
-  }
-  // The error of a command line that is not understood, without the program's name.
-  static std::string mistake(const Words& words) {
-    const auto run = parse_ctl_command_line(words, no_environment);
-    return run ? "no mistake" : run.error().text;
-  }
-  static const char* no_environment(const std::string&) { return nullptr; }
-
-  std::shared_ptr<MemoryStore> store = MemoryStore::process_wide();
-  Words keys;
-};
 
 TEST_F(CtlTest, AConfigurationThatIsSetIsReadBack) {
   const Said set = ctl({"config", "set", kVxlan});

@@ -86,6 +86,25 @@ Result<void> reserve_held(const CtlOptions& options, const Wanted& wanted, Store
   return {};
 }
 
+// Subnets that the node has besides the one that is now reserved for it: it keeps what it has.
+void tell_of_others(const CtlOptions& options, const Wanted& wanted, const Snapshot& snapshot,
+                    const Terminal& terminal) {
+  for (const Record& record : snapshot.records) {
+    const auto subnet = decode_subnet_key(record.key);
+    const auto holder = decode_lease_value(record.value);
+    if (!subnet || !holder || record.key == wanted.key) continue;
+    if (to_string(holder->public_ip) != options.node) continue;
+    if (record.hold == 0) {
+      terminal.out << options.node << " has a reservation for " << to_string(*subnet)
+                   << " as well, and can use one of them only\n";
+    } else {
+      terminal.out << options.node << " has a lease on " << to_string(*subnet)
+                   << " and keeps it as long as that lives; " << to_string(wanted.subnet)
+                   << " is for the time after\n";
+    }
+  }
+}
+
 std::string holder_of(const Record& record) {
   const auto holder = decode_lease_value(record.value);
   return holder ? to_string(holder->public_ip) : "a record that is no lease";
@@ -101,6 +120,7 @@ Result<void> run_reserve(const CtlOptions& options, const Terminal& terminal) {
   if (wanted.there == nullptr) {
     TRY(reserve_free(options, wanted, store));
     terminal.out << to_string(wanted.subnet) << " is reserved for " << options.node << "\n";
+    tell_of_others(options, wanted, snapshot, terminal);
     return {};
   }
   TRY(reserve_held(options, wanted, store));
