@@ -1,0 +1,6 @@
+# The pages, laid out as in the repository, so that the links between them lead there.
+set(source ${CMAKE_CURRENT_LIST_DIR}/..)
+install(FILES ${source}/README.md ${source}/ARCHITECTURE.md ${source}/CONTRIBUTING.md
+  DESTINATION ${doc})
+install(DIRECTORY ${source}/docs/ DESTINATION ${doc}/docs
+  FILES_MATCHING PATTERN "*.md" PATTERN man EXCLUDE)

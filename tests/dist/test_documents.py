@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pages as they are installed: each link leads to a page that is there, and to a heading in it."""
+
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+PROJECT = """
+cmake_minimum_required(VERSION 3.25)
+project(documents LANGUAGES NONE)
+set(doc share/doc/flannel-cpp)
+include({}/dist/documents.cmake)
+"""
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """The folder that the rules of the package fill."""
+    folder = tmp_path_factory.mktemp("documents")
+    (folder / "CMakeLists.txt").write_text(PROJECT.format(REPOSITORY), encoding="utf-8")
+    for words in (["-S", folder, "-B", folder / "build"],
+                  ["--install", folder / "build", "--prefix", folder / "usr"]):
+        subprocess.run(["cmake", *words], check=True, capture_output=True, timeout=60)
+    return folder / "usr/share/doc/flannel-cpp"
+
+
+def without_code(text):
+    return re.sub(r"(?ms)^```.*?^```|`[^`\n]*`", "", text)
+
+
+def links(page):
+    """What a page links to beside it: (path or empty, heading or empty)."""
+    found = re.findall(r"\]\(([^)\s]+)\)", without_code(page.read_text(encoding="utf-8")))
+    return [link.partition("#")[::2] for link in found if "://" not in link]
+
+
+def headings(page):
+    """As a forge names them for links."""
+    text = re.sub(r"(?ms)^```.*?^```", "", page.read_text(encoding="utf-8"))
+    lines = re.findall(r"(?m)^#+ +(.*)$", text)
+    return {re.sub(r"[^\w\- ]", "", line.lower()).replace(" ", "-") for line in lines}
+
+
+def test_every_link_of_an_installed_page_leads_somewhere(installed):
+    pages = sorted(installed.rglob("*.md"))
+    assert {"README.md", "flanneld.md"} <= {page.name for page in pages}
+    broken, count = [], 0
+    for page in pages:
+        for path, heading in links(page):
+            count += 1
+            target = (page.parent / path).resolve() if path else page
+            if not target.is_file() or installed not in target.parents:
+                broken.append(f"{page.name}: {path}")
+            elif heading and heading not in headings(target):
+                broken.append(f"{page.name}: {path}#{heading}")
+    assert broken == []
+    assert count > 50, "the pages link to each other"
