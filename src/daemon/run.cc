@@ -133,6 +133,8 @@ void forget_packet_path(ServiceNotifier& notifier, KeptFds& kept, const Cidr4& n
 Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFds& kept) {
   // ---- from here on we touch the machine ----------------------------------------------------
   TRY(raise_descriptor_limit());
+  const std::string powerless = missing_net_admin();
+  if (!powerless.empty()) log::warning(powerless);
   auto loop = TRY(EpollLoop::open());
   // Before any thread is started, so that all of them have these signals blocked.
   std::function<void()> look_again;
@@ -151,9 +153,6 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFd
   give_up_privileges(options);
   auto kernel = TRY(LinuxKernel::open());
   auto registry = TRY(open_registry(options.store, *loop));
-
-  const std::string powerless = missing_net_admin();
-  if (!powerless.empty()) log::warning(powerless);
 
   StatusBoard board;
   auto health = TRY(serve_health(std::move(health_listener), board));
