@@ -4,6 +4,7 @@
 import os
 import pathlib
 import resource
+import shutil
 import subprocess
 
 import pytest
@@ -63,6 +64,24 @@ def test_started_by_hand_the_daemon_keeps_two_capabilities(lab, backend, firewal
     one.daemon.stop()
     one.daemon.start().wait_ready()
     ping(two.container, one.container)
+
+
+def test_iptables_legacy_has_the_rights_that_it_needs(lab, monkeypatch):
+    """Its programs speak to the kernel by a raw socket."""
+    folder = lab.folder / "bin"
+    folder.mkdir()
+    for name in ("save", "restore"):
+        program = shutil.which(f"iptables-legacy-{name}", path="/usr/sbin:/sbin")
+        (folder / f"iptables-{name}").symlink_to(program)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    host = Cluster(lab, hosts=1, flags=["--ip-masq", "--firewall=iptables"]).start().hosts[0]
+    assert rights(host.daemon) == only_two()
+    assert "-A FLANNEL-POSTRTG" in host.ns.run("iptables-legacy-save", "-t", "nat")
+    host.ns.run("iptables-legacy", "-t", "nat", "-F", "FLANNEL-POSTRTG")
+    wait_until(
+        lambda: "-A FLANNEL-POSTRTG" in host.ns.run("iptables-legacy-save", "-t", "nat"),
+        "the rules to come back",
+    )
 
 
 def test_packet_threads_go_before_others(lab):
