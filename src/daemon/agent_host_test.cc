@@ -2,6 +2,7 @@
 // What the agent makes of a host that does not carry its packets.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <functional>
 
 #include "support/agent_fixture.h"
@@ -111,6 +112,41 @@ TEST_F(AgentTest, ARecordOfAnotherHostWithOurMacIsATrouble) {
   remove("10.5.9.0-24");
   loop_.advance(5s);
   EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+}
+
+TEST_F(AgentTest, APeerThatIsOffTheLinkByNowLosesItsRouteAndGetsItBack) {
+  host_.path_to = [this](Ip4) {
+    return Result<PathTo>(PathTo{.interface_index = 2, .source = {}, .gateway = router_});
+  };
+  configure(kHostGw);
+  put("10.5.9.0-24", peer_value("192.0.2.9"));
+  router_ = Ip4::of(192, 0, 2, 254);
+  ::testing::internal::CaptureStderr();
+  agent_->check_underlay();
+  EXPECT_EQ(kernel_.dump(), "");
+  EXPECT_EQ(agent_->overlay()->peers(), 0U);
+  router_.reset();
+  agent_->check_underlay();
+  EXPECT_EQ(kernel_.dump(), "route 10.5.9.0/24 via 192.0.2.9 dev eth0\n");
+  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+  const std::string log = ::testing::internal::GetCapturedStderr();
+  EXPECT_NE(log.find("no peer is set aside any more"), std::string::npos) << log;
+}
+
+TEST_F(AgentTest, OfThousandsOfPeersThatAreSetAsideAtOnceAFewAreNamedInTheLog) {
+  host_.path_to = [this](Ip4) {
+    return Result<PathTo>(PathTo{.interface_index = 2, .source = {}, .gateway = router_});
+  };
+  configure(kHostGw);
+  for (int i = 10; i < 100; ++i) {
+    put(fmt::format("10.5.{}.0-24", i), peer_value(fmt::format("192.0.2.{}", i)));
+  }
+  router_ = Ip4::of(192, 0, 2, 254);
+  ::testing::internal::CaptureStderr();
+  agent_->check_underlay();
+  const std::string log = ::testing::internal::GetCapturedStderr();
+  EXPECT_EQ(std::ranges::count(log, '\n'), 9) << log;
+  EXPECT_NE(log.find("peers set aside count=90"), std::string::npos) << log;
 }
 
 // Upstream's, left from a time when our subnet was a peer's.

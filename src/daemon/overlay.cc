@@ -7,6 +7,11 @@
 #include "base/log.h"
 
 namespace flannel {
+namespace {
+
+constexpr std::size_t kNamed = 8;  // peers set aside at once that have a line of their own
+
+}  // namespace
 
 Overlay::Overlay(Parts parts, HostFacts host, Cidr4 network)
     : parts_(std::move(parts)),
@@ -52,8 +57,10 @@ std::vector<std::pair<Cidr4, NetState>> Overlay::plan_all(
   std::vector<std::pair<Cidr4, NetState>> peers;
   peers.reserve(leases.size());
   for (const auto& [key, decoded] : leases) {
-    if (auto state = plan(decoded.lease)) peers.emplace_back(key.v4, *std::move(state));
+    // What is set aside by now may have been wished before.
+    peers.emplace_back(key.v4, plan(decoded.lease).value_or(NetState{}));
   }
+  tell_of_set_aside();
   return peers;
 }
 
@@ -92,6 +99,7 @@ void Overlay::apply(const std::vector<PeerChange>& changes) {
       peers.emplace_back(gone.subnet.v4, NetState{});
     }
   }
+  tell_of_set_aside();
   reconciler_.set_peers(std::move(peers), parts_.loop.now());
   publish_table();
   arm_timer();
@@ -171,7 +179,18 @@ void Overlay::set_aside(const std::string& subnet, const std::string& why) {
   std::string& reason = set_aside_[subnet];
   if (reason == why) return;
   reason = why;
+  if (++newly_set_aside_ > kNamed) return;
   log::warning("peer set aside", {{"subnet", subnet}, {"why", why}});
+}
+
+// An interface that goes down may set all of thousands aside at once.
+void Overlay::tell_of_set_aside() {
+  const std::size_t fresh = std::exchange(newly_set_aside_, 0);
+  if (fresh > kNamed) {
+    log::warning("peers set aside", {{"count", fresh}, {"with_those_before", set_aside_.size()}});
+  }
+  const bool any = !set_aside_.empty();
+  if (std::exchange(told_of_set_aside_, any) && !any) log::info("no peer is set aside any more");
 }
 
 // Many changes of one turn are one table.

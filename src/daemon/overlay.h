@@ -82,6 +82,7 @@ class Overlay {
       const std::map<SubnetKey, DecodedRecord>& leases);
   void forget(const Cidr4& subnet);
   void set_aside(const std::string& subnet, const std::string& why);
+  void tell_of_set_aside();
   void arm_timer();
   void publish_table();
 
@@ -93,6 +94,8 @@ class Overlay {
   std::map<Cidr4, Ip4> planned_;    // and their public IPs
   std::map<Cidr4, Ip4> unwrapped_;  // of these, those reached by the underlay itself
   std::map<std::string, std::string> set_aside_;
+  std::size_t newly_set_aside_ = 0;  // since tell_of_set_aside()
+  bool told_of_set_aside_ = false;   // and not of their end
   SubscriptionPtr timer_;
   TimePoint armed_for_ = kNever;
   SubscriptionPtr publication_;  // due in this turn

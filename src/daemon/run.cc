@@ -166,7 +166,11 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFd
                                           log::verbose(1, "changed by others", {{"what", what}});
                                           agent->suspect_kernel();
                                         },
-                                    .on_lost = [&] { agent->suspect_kernel(); },
+                                    .on_lost =
+                                        [&] {
+                                          agent->suspect_kernel();
+                                          agent->suspect_host();
+                                        },
                                     .on_underlay_change =
                                         [&] {
                                           agent->check_underlay();

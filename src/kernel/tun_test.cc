@@ -342,8 +342,10 @@ TEST_F(PacketPathTest, AnUnreachablePeerIsSaidToBe) {
 }
 
 TEST_F(PacketPathTest, ThePortMustBeFreeAndTheAddressOurs) {
-  EXPECT_EQ(open_udp({.local = {Ip4::of(192, 0, 2, 1), 8285}}).error().text,
-            "open UDP port 192.0.2.1:8285: Address already in use");
+  EXPECT_EQ(
+      open_udp({.local = {Ip4::of(192, 0, 2, 1), 8285}}).error().text,
+      "open UDP port 192.0.2.1:8285: Address already in use: \"ss -lnup sport = 8285\" names the "
+      "program that has it");
   EXPECT_EQ(open_udp({.local = {Ip4::of(192, 0, 2, 77), 8285}}).error().kind, ErrorKind::not_found);
 }
 

@@ -57,6 +57,11 @@ Result<Fd> open_socket(const UdpSocketOptions& options) {
   address.sin_addr.s_addr = htonl(options.local.ip.value);
   if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     const auto failed = os_error(what);
+    if (failed.value().kind == ErrorKind::exists) {
+      return fail(ErrorKind::exists,
+                  fmt::format("{}: \"ss -lnup sport = {}\" names the program that has it",
+                              failed.value().text, options.local.port));
+    }
     if (failed.value().kind != ErrorKind::denied) return failed;
     return fail(ErrorKind::denied, failed.value().text +
                                        " (a port below 1024 needs CAP_NET_BIND_SERVICE and "
