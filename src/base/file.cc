@@ -43,8 +43,7 @@ Result<void> fill_and_sync(const Fd& fd, std::string_view text, mode_t mode,
   return {};
 }
 
-// What the link says, as a path from where the link is; empty: there is no link to follow. In a
-// folder that all may write to, anybody could lead root to any file of the host by a link.
+// What the link says, as a path from where the link is; empty: there is no link to follow.
 fs::path followed(const fs::path& path) {
   struct stat status {};
   std::error_code error;
@@ -52,34 +51,6 @@ fs::path followed(const fs::path& path) {
   if (status.st_uid != 0 && status.st_uid != ::geteuid()) return {};
   const fs::path target = fs::read_symlink(path, error);
   return error ? fs::path() : path.parent_path() / target;
-}
-
-Result<fs::path> end_of_links(fs::path path) {
-  for (int links = 0; links <= kMostLinks; ++links) {
-    const fs::path target = followed(path);
-    if (target.empty()) return path;
-    path = target;
-  }
-  return fail(ErrorKind::invalid, "write " + path.string() + ": its symbolic links go in a circle");
-}
-
-Result<void> make_folder(const fs::path& folder) {
-  std::error_code error;
-  if (fs::is_directory(folder, error)) return {};
-  if (folder.has_parent_path() && folder.parent_path() != folder) {
-    TRY(make_folder(folder.parent_path()));
-  }
-  const std::string what = "create directory " + folder.string();
-  if (::mkdir(folder.c_str(), 0755) == 0) return {};
-  const int code = errno;
-  if (code != EEXIST) return os_error(what, code);
-  if (fs::is_directory(folder, error)) return {};
-  const fs::path target = fs::read_symlink(folder, error);
-  if (error) return fail(ErrorKind::exists, what + ": there is a file of that name");
-  return fail(ErrorKind::not_found,
-              fmt::format("{}: it is a symbolic link to {}, which is no directory; make that "
-                          "directory or remove the link",
-                          what, target.string()));
 }
 
 // Nothing: it was replaced; else the errno that stopped it, with what was being done.
@@ -167,8 +138,38 @@ Result<std::string> read_file(const std::string& path, std::size_t limit) {
   }
 }
 
+Result<void> make_folder(const std::string& path) {
+  const fs::path folder(path);
+  std::error_code error;
+  if (fs::is_directory(folder, error)) return {};
+  if (folder.has_parent_path() && folder.parent_path() != folder) {
+    TRY(make_folder(folder.parent_path().string()));
+  }
+  const std::string what = "create directory " + folder.string();
+  if (::mkdir(folder.c_str(), 0755) == 0) return {};
+  const int code = errno;
+  if (code != EEXIST) return os_error(what, code);
+  if (fs::is_directory(folder, error)) return {};
+  const fs::path target = fs::read_symlink(folder, error);
+  if (error) return fail(ErrorKind::exists, what + ": there is a file of that name");
+  return fail(ErrorKind::not_found,
+              fmt::format("{}: it is a symbolic link to {}, which is no directory; make that "
+                          "directory or remove the link",
+                          what, target.string()));
+}
+
+Result<std::string> end_of_links(const std::string& path) {
+  fs::path end(path);
+  for (int links = 0; links <= kMostLinks; ++links) {
+    const fs::path target = followed(end);
+    if (target.empty()) return end.string();
+    end = target;
+  }
+  return fail(ErrorKind::invalid, "write " + path + ": its symbolic links go in a circle");
+}
+
 Result<Written> write_file_atomically(const std::string& path, std::string_view text, mode_t mode) {
-  const fs::path target = TRY(end_of_links(path));
+  const fs::path target(TRY(end_of_links(path)));
   const std::string folder =
       target.has_parent_path() ? target.parent_path().string() : std::string(".");
   struct stat status {};

@@ -255,13 +255,17 @@ Result<std::unique_ptr<Agent::Session>> Agent::open_session(const ParsedConfig& 
   return session;
 }
 
-// Two daemons with the same network or device would each undo what the other does, for ever.
+// Two daemons with the same network or device would each undo what the other does, for ever; of two
+// at the same UDP port each would get some of the other's packets.
 Result<void> Agent::claim_objects(Session& session) {
   const Scope scope = session.backend->scope(session.config.network);
-  session.claims.push_back(TRY(parts_.claim(to_string(scope.network))));
-  for (const std::string& device : scope.link_names) {
-    session.claims.push_back(TRY(parts_.claim(device)));
+  std::vector<std::string> wanted{to_string(scope.network)};
+  wanted.insert(wanted.end(), scope.link_names.begin(), scope.link_names.end());
+  if (const auto path = session.backend->packet_path(session.host)) {
+    wanted.push_back(fmt::format("UDP port {}", path->local.port));
   }
+  for (const std::string& what : wanted)
+    session.claims.push_back(TRY(parts_.claim(what)));
   return {};
 }
 

@@ -62,8 +62,10 @@ class Agent {
     std::function<Result<std::unique_ptr<PacketPath>>(const PacketPathSettings&,
                                                       std::function<void()> on_state)>
         open_packet_path = {};
-    // Keeps a second daemon of this host away from `what` for as long as the descriptor is open.
-    std::function<Result<Fd>(std::string_view what)> claim = [](auto) { return Fd(); };
+    // Keeps a second daemon of this host away from `what` for as long as the descriptors are open.
+    std::function<Result<std::vector<Fd>>(std::string_view what)> claim = [](auto) {
+      return std::vector<Fd>();
+    };
     PacketRules* rules = nullptr;  // null: there are none
     std::function<Result<HostState>(const HostQuery&)> look_at_traffic = [](const HostQuery&) {
       return HostState{};
@@ -112,7 +114,7 @@ class Agent {
     std::optional<UnderlayCheck> underlay_check;
     std::optional<HostCheck> host_check;
     std::unique_ptr<Backend> backend;
-    std::vector<Fd> claims;  // the network and the devices are this process's
+    std::vector<std::vector<Fd>> claims;  // the network and the devices are this process's
     std::unique_ptr<PacketPath> path;
     std::unique_ptr<Overlay> overlay;
     std::unique_ptr<LeaseRunner> lease;

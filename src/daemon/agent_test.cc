@@ -66,6 +66,13 @@ TEST_F(AgentTest, ADeviceOfAnotherDaemonOfThisHostIsLeftAlone) {
   EXPECT_EQ(fatal_, "flannel.1 is taken");
 }
 
+TEST_F(AgentTest, AUdpPortOfAnotherDaemonOfThisHostIsLeftAlone) {
+  taken_ = "UDP port 8285";
+  configure(kUdp);
+  EXPECT_EQ(fatal_, "UDP port 8285 is taken");
+  EXPECT_EQ(path_.settings, PacketPathSettings{}) << "and not opened";
+}
+
 TEST_F(AgentTest, DirectRoutingFollowsTheWayToAPeer) {
   host_.path_to = [this](Ip4) {
     return Result<PathTo>(PathTo{.interface_index = 2, .source = {}, .gateway = router_});

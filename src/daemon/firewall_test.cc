@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "kernel/claims.h"
 #include "kernel/nftables.h"
 #include "loop/epoll_loop.h"
 #include "support/fresh_netns.h"
@@ -85,6 +86,21 @@ TEST_F(FirewallKeeperTest, WhatTheOtherPacketFilterHadGoes) {
   start({.mode = FirewallMode::iptables, .rules = kAll});
   EXPECT_EQ(nft("table ip flannel"), 0) << "of upstream too";
   EXPECT_EQ(iptables("-A FLANNEL-POSTRTG"), 6);
+}
+
+TEST_F(FirewallKeeperTest, TheTableOfADaemonThatRunsIsLeftAlone) {
+  char folder[] = "/tmp/flannel-firewall-XXXXXX";
+  const Claims claims(::mkdtemp(folder));
+  auto other = claims.claim("10.4.0.0/15");
+  ASSERT_TRUE(other) << other.error().text;
+  shell("nft 'add table ip flannel-10.4.0.0-15; add table ip flannel-10.0.0.0-8'");
+  start({.rules = kAll});
+  EXPECT_EQ(nft("table ip flannel-10.4.0.0-15 "), 1);
+  EXPECT_EQ(nft("table ip flannel-10.0.0.0-8 "), 0) << "nobody lives by it";
+  other->clear();
+  start({.rules = kAll});
+  EXPECT_EQ(nft("table ip flannel-10.4.0.0-15 "), 0) << "its daemon has ended";
+  std::filesystem::remove_all(folder);
 }
 
 // As the node's flannel was, whose "iptables" was another one than the system has now.

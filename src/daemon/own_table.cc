@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "kernel/claims.h"
 #include "rules/nft_text.h"
 
 namespace flannel {
@@ -18,6 +19,11 @@ OwnTable::OwnTable(std::unique_ptr<Nftables> nft) : nft_(std::move(nft)) {}
 Result<std::vector<std::string>> OwnTable::replaced_by(const Cidr4& network) {
   const auto all = TRY(tables());
   auto replaced = nft_tables_before(all, network);
+  // A daemon that runs would put its table back, and remove ours, for ever.
+  std::erase_if(replaced, [&](const std::string& table) {
+    const auto other = network_of_nft_table(table);
+    return other && *other != network && is_claimed(to_string(*other));
+  });
   const bool is_new = std::ranges::find(replaced, name_) == replaced.end();
   if (!name_.empty() && name_ != nft_table(network) && is_new) replaced.push_back(name_);
   return replaced;

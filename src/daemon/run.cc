@@ -10,7 +10,6 @@
 #include <random>
 #include <utility>
 
-#include "base/claim.h"
 #include "base/log.h"
 #include "base/version.h"
 #include "daemon/agent.h"
@@ -25,6 +24,7 @@
 #include "daemon/status_of.h"
 #include "daemon/udp_packet_path.h"
 #include "http/server.h"
+#include "kernel/claims.h"
 #include "kernel/host_state.h"
 #include "kernel/host_view.h"
 #include "kernel/left_tun.h"
@@ -148,6 +148,7 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFd
     loop->stop();
   }));
   Fd health_listener = TRY(listen_for_health(options.healthz));
+  const Claims claims("/run/flannel");
   const std::string node_id_file = options.state_dir + "/node-id";
   const NodeTag node{TRY(load_or_make_node_id(node_id_file)), TRY(this_boot())};
   give_up_privileges(options);
@@ -230,7 +231,7 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFd
                            .keep = [&](std::string_view name,
                                        std::span<const Fd> fds) { notifier.keep(name, fds); }}));
           },
-          .claim = claim,
+          .claim = [&](std::string_view what) { return claims.claim(what); },
           .rules = powerless.empty() ? &firewall : nullptr,
           .look_at_traffic = read_host_state});
   look_again = [&] { agent->look_again(); };

@@ -46,8 +46,13 @@ constexpr std::string_view kPrefix = "ip flannel-";
 constexpr std::string_view kEarlier = "ip flannel";
 constexpr std::string_view kUpstream[] = {"ip flannel-ipv4", "ip6 flannel-ipv6"};
 
-// Of "ip flannel-10.5.0.0-16"; nothing: the table is another.
-std::optional<Cidr4> network_of(std::string_view table) {
+}  // namespace
+
+std::string nft_table(const Cidr4& network) {
+  return fmt::format("{}{}-{}", kPrefix, to_string(network.base), network.bits);
+}
+
+std::optional<Cidr4> network_of_nft_table(std::string_view table) {
   if (!table.starts_with(kPrefix)) return std::nullopt;
   std::string text(table.substr(kPrefix.size()));
   const auto dash = text.find('-');
@@ -59,14 +64,8 @@ std::optional<Cidr4> network_of(std::string_view table) {
   return *network;
 }
 
-}  // namespace
-
-std::string nft_table(const Cidr4& network) {
-  return fmt::format("{}{}-{}", kPrefix, to_string(network.base), network.bits);
-}
-
 bool is_own_nft_table(std::string_view table) {
-  return table == kEarlier || network_of(table);
+  return table == kEarlier || network_of_nft_table(table);
 }
 
 std::vector<std::string> nft_tables_before(std::span<const std::string> tables,
@@ -76,7 +75,7 @@ std::vector<std::string> nft_tables_before(std::span<const std::string> tables,
     if (table == kEarlier || std::ranges::find(kUpstream, table) != std::end(kUpstream)) {
       return true;
     }
-    const auto other = network_of(table);
+    const auto other = network_of_nft_table(table);
     return other && *other != network && other->overlaps(network);
   });
   return before;

@@ -3,6 +3,7 @@
 // host have one each. No other table is touched, but for those that ours replaces.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -16,6 +17,9 @@ std::string nft_table(const Cidr4& network);  // "ip flannel-10.5.0.0-16"
 
 // Made by flanneld, for whatever network; "ip flannel" by an earlier release.
 bool is_own_nft_table(std::string_view table);
+
+// Of "ip flannel-10.5.0.0-16"; nothing: the table is another.
+std::optional<Cidr4> network_of_nft_table(std::string_view table);
 
 // Of all tables of the host those that the table of `network` takes the place of: an earlier
 // release's, one for a network that overlaps it, those of flannel upstream. A host has no two
