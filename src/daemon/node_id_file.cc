@@ -2,12 +2,10 @@
 #include "daemon/node_id_file.h"
 
 #include <sys/random.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 
-#include "base/fd.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/network_namespace.h"
 
 namespace flannel {
 namespace {
@@ -18,20 +16,6 @@ Result<NodeId> random_node_id() {
     return os_error("make a node id");
   }
   return id;
-}
-
-// Linux counts its network namespaces since 5.14 and never uses a number twice in one boot; the
-// inode that older kernels have for one may be another's later.
-Result<std::uint64_t> this_network_namespace() {
-  const Fd any{::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
-  std::uint64_t cookie = 0;
-  socklen_t size = sizeof(cookie);
-  if (any && ::getsockopt(any.get(), SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) == 0) {
-    return cookie;
-  }
-  struct ::stat status {};
-  if (::stat("/proc/self/ns/net", &status) != 0) return os_error("look at /proc/self/ns/net");
-  return static_cast<std::uint64_t>(status.st_ino);
 }
 
 void warn_that_it_is_not_kept(const std::string& path, const Error& why) {

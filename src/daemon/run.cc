@@ -21,6 +21,7 @@
 #include "daemon/process_limits.h"
 #include "daemon/scrub.h"
 #include "daemon/sd_notify.h"
+#include "daemon/state_claim.h"
 #include "daemon/status_of.h"
 #include "daemon/udp_packet_path.h"
 #include "http/server.h"
@@ -147,6 +148,8 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFd
     notifier.stopping();
     loop->stop();
   }));
+  const auto state = TRY(claim_state_folder(options.state_dir));
+  const auto subnet_file = TRY(claim_subnet_file(options.subnet_file));
   Fd health_listener = TRY(listen_for_health(options.healthz));
   const Claims claims("/run/flannel");
   const std::string node_id_file = options.state_dir + "/node-id";

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/state_claim.h"
+
+#include <fmt/format.h>
+#include <limits.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <limits>
+#include <utility>
+
+#include "base/file.h"
+#include "base/lock_file.h"
+#include "base/log.h"
+#include "base/network_namespace.h"
+#include "base/parse.h"
+
+namespace flannel {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Held while others are looked for and our own lock is taken: of two that start together one is
+// later.
+constexpr std::uint64_t kGate = 0;
+constexpr std::uint64_t kLastByte = std::numeric_limits<off_t>::max() - 1;
+
+// "process 4711 on node-a": containers have names of their own, and numbers of their own.
+std::string this_process() {
+  char host[HOST_NAME_MAX + 1] = "";
+  ::gethostname(host, sizeof host - 1);
+  return fmt::format("process {} on {}", ::getpid(), host);
+}
+
+// Machines that share a folder by a network file system count their namespaces alike.
+Result<std::string> this_host() {
+  const auto boot = read_file("/proc/sys/kernel/random/boot_id");
+  return fmt::format("{} {}", TRY(this_network_namespace()), boot ? trim(*boot) : "");
+}
+
+// False: another host has a lock on a byte of its own.
+Result<bool> lock_for_this_host(LockFile& file) {
+  const std::uint64_t own = LockFile::byte_of(TRY(this_host()));
+  if (!TRY(file.lock_soon(kGate))) {
+    return fail(ErrorKind::unavailable, "another process keeps it from being looked at");
+  }
+  const bool others = TRY(file.locked_by_others(kGate + 1, own - 1)) ||
+                      TRY(file.locked_by_others(own + 1, kLastByte));
+  const bool taken = !others && TRY(file.lock(own, LockFile::Kind::shared));
+  if (taken) file.write_note(this_process());
+  file.unlock(kGate);
+  return taken;
+}
+
+std::vector<Fd> held(LockFile file) {
+  std::vector<Fd> fds;
+  fds.push_back(file.take_fd());
+  return fds;
+}
+
+std::vector<Fd> not_claimed(const std::string& folder, const Error& why) {
+  std::error_code error;
+  if (fs::exists(folder + "/node-id", error)) {
+    log::warning("the state folder cannot be locked; make sure that no other host uses it",
+                 {{"folder", folder}, {"why", why.text}});
+  }
+  return {};
+}
+
+// The folder, in which all that replace the file by rename() meet.
+Result<bool> lock_beside(const fs::path& file, std::vector<Fd>& fds) {
+  auto lock = LockFile::open((file.parent_path() / "claims.lock").string());
+  if (!lock) return true;
+  const std::string name = "file " + file.filename().string();
+  const auto taken = lock->lock(LockFile::byte_of(name), LockFile::Kind::exclusive);
+  if (taken && !*taken) return false;
+  fds.push_back(lock->take_fd());
+  return true;
+}
+
+// The file itself, for one that is mounted into several folders is never replaced. All may read it,
+// so a lock to read, which all can have, says nothing.
+bool lock_itself(const fs::path& file, std::vector<Fd>& fds) {
+  auto lock = LockFile::of(file.string());
+  if (!lock) return true;
+  const std::uint64_t byte = LockFile::byte_of("itself");
+  const auto taken = lock->lock(byte, LockFile::Kind::exclusive);
+  const auto others = lock->locked_to_write(byte);
+  if (taken && !*taken && others && *others) return false;
+  fds.push_back(lock->take_fd());
+  return true;
+}
+
+}  // namespace
+
+Result<std::vector<Fd>> claim_state_folder(const std::string& folder) {
+  auto file = LockFile::open(folder + "/state.lock");
+  if (!file) return not_claimed(folder, file.error());
+  const auto taken = lock_for_this_host(*file);
+  if (!taken) return not_claimed(folder, taken.error());
+  if (*taken) return held(*std::move(file));
+  const std::string holder = file->note();
+  return fail(
+      ErrorKind::exists,
+      fmt::format("the state folder {} is in use by a flanneld of another network namespace "
+                  "or machine{}; two hosts with one state folder have one node id and one "
+                  "MAC address, so neither would get its packets: give each host a folder "
+                  "of its own with --state-dir=",
+                  folder, holder.empty() ? "" : fmt::format(" (taken last by {})", holder)));
+}
+
+Result<std::vector<Fd>> claim_subnet_file(const std::string& path) {
+  std::vector<Fd> fds;
+  const auto end = end_of_links(path);
+  if (!end) return fds;
+  const fs::path file(*end);
+  if (TRY(lock_beside(file, fds)) && lock_itself(file, fds)) return fds;
+  return fail(ErrorKind::exists,
+              fmt::format("the subnet file {} belongs to another flanneld that runs; each would "
+                          "overwrite what the other has written there: give each a file of its "
+                          "own with --subnet-file=",
+                          path));
+}
+
+}  // namespace flannel
