@@ -41,6 +41,13 @@ def test_the_exposure_of_flanneld_is_below_3(units):
     assert float(re.search(r"exposure level for \S+: ([0-9.]+)", said)[1]) < 3.0
 
 
+def test_the_state_folder_is_not_for_everybody():
+    """Every user could lock files in it, and so keep the daemon from them."""
+    unit = (DIST / "flanneld.service").read_text(encoding="ascii")
+    assert "\nStateDirectory=flannel\n" in unit
+    assert "\nStateDirectoryMode=0750\n" in unit
+
+
 @pytest.mark.parametrize("name, section", [("70-flannel.network", "Match"), ("70-flannel.link", "Match")])
 def test_snippets_match_our_devices_by_name(name, section):
     text = (DIST / name).read_text(encoding="ascii")

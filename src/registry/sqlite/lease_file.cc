@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/fd.h"
+#include "base/lock_file.h"
 #include "registry/sqlite/schema.h"
 
 namespace flannel {
@@ -63,15 +64,33 @@ Result<void> make_folder(const std::filesystem::path& folder) {
   return {};
 }
 
-Result<Fd> lock_folder(const std::string& folder, const std::function<bool()>& patience) {
+// A file that nobody else can open: every user could lock one that he can read.
+Result<Fd> lock_file(const std::string& path, const std::function<bool()>& patience) {
+  LockFile file = TRY(LockFile::open(path));
+  while (!TRY(file.lock(0, LockFile::Kind::exclusive))) {
+    if (!patience()) return fail(ErrorKind::unavailable, path + " stays locked by another process");
+  }
+  return file.take_fd();
+}
+
+// Earlier releases lock the folder while they open the file. So can every user who can read the
+// folder, and then those releases wait as long as he likes: nobody is waited for here who has not
+// let go of it after all patience.
+Fd keep_earlier_releases_out(const std::string& folder, const std::function<bool()>& patience) {
   Fd fd{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-  if (!fd) return os_error("open " + folder);
-  while (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK && errno != EINTR) return os_error("lock " + folder);
-    if (!patience())
-      return fail(ErrorKind::unavailable, folder + " stays locked by another process");
+  while (fd && ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+    if ((errno != EWOULDBLOCK && errno != EINTR) || !patience()) break;
   }
   return fd;
+}
+
+// With its mode from the first moment: a descriptor that another user has had once he can keep, and
+// take SQLite's own locks with it.
+Result<void> make_file(const std::string& path) {
+  const Fd fd{::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600)};
+  if (!fd) return os_error("make " + path);
+  if (::fchmod(fd.get(), 0640) != 0) return os_error("chmod " + path);
+  return {};
 }
 
 }  // namespace
@@ -118,16 +137,22 @@ Result<LeaseFile> LeaseFile::open(const std::string& path, std::function<bool()>
   const std::filesystem::path folder = std::filesystem::path(path).parent_path();
   TRY(make_folder(folder));
   // One at a time, so that nobody clears away the log that another has just begun.
-  const Fd lock = TRY(lock_folder(folder.empty() ? "." : folder.string(), patience));
+  const auto lock = lock_file(path + "-lock", patience);
+  const bool stays_locked = !lock && lock.error().kind == ErrorKind::unavailable;
+  // In a folder that we cannot write to nothing is cleared away.
+  if (stays_locked || (!lock && !is_there(path))) return Failure(lock.error());
   const std::string log = path + "-wal";
-  const bool there = is_there(path);
-  if (!there || is_same_file(before_log, log)) {
-    ::unlink(log.c_str());
-    ::unlink((path + "-shm").c_str());
+  Fd folder_lock;
+  if (!is_there(path) || is_same_file(before_log, log)) {
+    folder_lock = keep_earlier_releases_out(folder.empty() ? "." : folder.string(), patience);
+    const bool made_meanwhile = !is_same_file(before_log, log) && is_there(path);
+    if (!made_meanwhile) {
+      ::unlink(log.c_str());
+      ::unlink((path + "-shm").c_str());
+    }
+    if (!is_there(path)) TRY(make_file(path));
   }
   Database database = TRY(Database::open(path, std::move(patience)));
-  // By name: SQLite's locks on the file would go if another descriptor of it were closed.
-  if (!there && ::chmod(path.c_str(), 0640) != 0) return os_error("chmod " + path);
   LeaseFile file(std::move(database));
   TRY(file.prepare());
   file.log_ = Fd{::open(log.c_str(), O_PATH | O_CLOEXEC)};

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/sqlite/lease_file.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sqlite3.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
 
+#include "base/fd.h"
 #include "base/file.h"
+#include "base/lock_file.h"
 #include "support/child_process.h"
 
 namespace flannel {
@@ -58,8 +62,48 @@ TEST_F(LeaseFileTest, FolderAndFileAreNotForEverybody) {
   struct stat status {};
   ASSERT_EQ(::stat(path.c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 07777, 0640U);
+  ASSERT_EQ(::stat((path + "-lock").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 07777, 0600U);
   ASSERT_EQ(::stat((folder.path() + "/deep").c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 07777, 0750U);
+}
+
+Fd lock_of_folder(const std::string& path) {
+  Fd fd{::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  EXPECT_EQ(::flock(fd.get(), LOCK_EX | LOCK_NB), 0);
+  return fd;
+}
+
+TEST_F(LeaseFileTest, AFolderThatAnyUserLocksIsNoObstacle) {
+  const Fd stranger = lock_of_folder(folder.path());
+  path = folder.path() + "/flannel.db";
+  for (const char* file : {"a new one", "one that is there"}) {
+    const auto opened = open();
+    EXPECT_TRUE(opened) << file << ": " << opened.error().text;
+  }
+}
+
+TEST_F(LeaseFileTest, AnEarlierReleaseThatMakesTheFileIsWaitedFor) {
+  path = folder.path() + "/flannel.db";
+  Fd earlier = lock_of_folder(folder.path());
+  int asked = 0;
+  const auto opened = LeaseFile::open(path, [&] {
+    EXPECT_FALSE(std::filesystem::exists(path)) << "not before it has let go";
+    if (++asked == 3) earlier.reset();
+    return true;
+  });
+  EXPECT_TRUE(opened) << opened.error().text;
+  EXPECT_EQ(asked, 3);
+}
+
+TEST_F(LeaseFileTest, AnotherThatOpensItIsWaitedForAsLongAsPatienceLasts) {
+  ASSERT_TRUE(open());
+  auto other = LockFile::open(path + "-lock").value();
+  ASSERT_TRUE(other.lock(0, LockFile::Kind::exclusive).value());
+  const auto refused = open();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::unavailable);
+  EXPECT_EQ(refused.error().text, path + "-lock stays locked by another process");
 }
 
 TEST_F(LeaseFileTest, AFileKeepsItsIdentityAndItsRecords) {

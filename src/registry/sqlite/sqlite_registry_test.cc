@@ -169,8 +169,8 @@ TEST_F(SqliteTest, APlaceThatCannotBeAFileIsSaid) {
   const auto nowhere = open();
   const auto refused = nowhere->snapshot();
   EXPECT_EQ(refused.error().text,
-            "read /coreos.com/network in /dev/null/flannel.db: open /dev/null/flannel.db: open "
-            "/dev/null: Not a directory");
+            "read /coreos.com/network in /dev/null/flannel.db: open /dev/null/flannel.db: create "
+            "directory /dev/null: there is a file of that name");
   WatchLog watch(*nowhere, 1, loop);
   EXPECT_TRUE(watch.hears("disconnected"));
 }
