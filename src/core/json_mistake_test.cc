@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <random>
+
 #include "core/go_json.h"
 
 namespace flannel {
@@ -125,6 +127,24 @@ TEST(JsonMistakeTest, ShowsNoMoreThanTheWordsAround) {
                 "...; is a comma missing before it?");
   EXPECT_LT(mistake("{\"a\":\"" + std::string(1000, '\x01')).size(), 400U);
   EXPECT_LT(mistake("{" + std::string(100000, '1')).size(), 300U);
+}
+
+TEST(JsonMistakeTest, NoTextIsTooStrange) {
+  const std::string good =
+      R"({"Network": "10.5.0.0/16", "Backend": {"Type": "vxlan", "VNI": [1, true]}})";
+  const std::string strange = "{}[],:\"'\\/#=;01.-eE tfn\n\r\xe2\x80\x9c\xff\xc3\x01";
+  std::mt19937 engine(4711);
+  const auto below = [&](std::size_t n) { return engine() % n; };
+  std::size_t mistakes = 0;
+  for (int round = 0; round < 20000; ++round) {
+    std::string text = good.substr(0, 1 + below(good.size()));
+    for (std::size_t n = below(4); n > 0; --n)
+      text.insert(below(text.size() + 1), 1, strange[below(strange.size())]);
+    const std::string said = mistake(text);
+    ASSERT_LT(said.size(), 400U) << text;
+    if (said.find("not JSON: line ") != std::string::npos) ++mistakes;
+  }
+  EXPECT_GT(mistakes, 15000U);
 }
 
 }  // namespace

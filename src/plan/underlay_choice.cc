@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <iterator>
 #include <set>
+#include <span>
 #include <tuple>
 #include <utility>
 
@@ -85,6 +86,20 @@ Result<Candidate> owner_of(const HostView& host, Ip4 ip) {
   return fail(ErrorKind::not_found, fmt::format("no interface has the address {}", to_string(ip)));
 }
 
+// ", this host has eth0, eth1": to be put behind what was not found.
+std::string what_there_is(const HostView& host) {
+  constexpr std::size_t kMostNamed = 8;
+  std::vector<std::string> names;
+  for (const Interface& interface : host.interfaces) {
+    if (interface.name != "lo") names.push_back(printable(interface.name));
+  }
+  if (names.empty()) return ", this host has none but lo";
+  const std::size_t named = std::min(names.size(), kMostNamed);
+  const auto shown = std::span(names).first(named);
+  return fmt::format(", this host has {}{}", fmt::join(shown, ", "),
+                     named < names.size() ? " and more" : "");
+}
+
 Result<Candidate> by_default_route(const HostView& host);
 
 // --iface: a local address, or an interface's exact name; empty, as from an unset variable in a
@@ -97,8 +112,8 @@ Result<Candidate> by_name_or_address(const HostView& host, const std::string& te
   if (const auto ip = Ip4::parse(text)) return owner_of(host, *ip);
   const auto found = std::ranges::find(host.interfaces, text, &Interface::name);
   if (found != host.interfaces.end()) return best_address(host, *found);
-  return fail(ErrorKind::not_found,
-              fmt::format("there is no interface called \"{}\"", printable(text)));
+  return fail(ErrorKind::not_found, fmt::format("there is no interface called \"{}\"{}",
+                                                printable(text), what_there_is(host)));
 }
 
 // --iface-regex: any address of any interface in the kernel's order, then any name.
@@ -115,7 +130,8 @@ Result<Candidate> by_regex(const HostView& host, const std::string& text) {
   for (const Interface& interface : host.interfaces) {
     if (RE2::PartialMatch(interface.name, pattern)) return best_address(host, interface);
   }
-  return fail(ErrorKind::not_found, "it matches no address and no name of an interface");
+  return fail(ErrorKind::not_found,
+              "it matches no address and no name of an interface" + what_there_is(host));
 }
 
 // --iface-can-reach: where a packet to that address would leave.

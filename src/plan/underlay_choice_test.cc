@@ -55,7 +55,7 @@ TEST(UnderlayTest, SaysWhyItChose) {
   EXPECT_EQ(choice.reasons,
             (std::vector<std::string>{
                 "Could not find valid interface matching eth9: there is no interface called "
-                "\"eth9\"",
+                "\"eth9\", this host has eth0, eth1",
                 "Using interface with name eth1 and address 198.51.100.1: --iface=eth1",
                 "Defaulting external address to interface address (198.51.100.1)"}));
 }
