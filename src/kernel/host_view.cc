@@ -5,12 +5,15 @@
 #include <linux/rtnetlink.h>
 
 #include <algorithm>
+#include <iterator>
 #include <memory>
 #include <utility>
 
+#include "base/file.h"
 #include "kernel/netlink_socket.h"
 #include "kernel/route_dump.h"
 #include "kernel/rtnetlink.h"
+#include "plan/surroundings.h"
 
 namespace flannel {
 namespace {
@@ -48,16 +51,33 @@ Result<std::vector<Interface>> read_interfaces(NetlinkSocket& socket) {
   return interfaces;
 }
 
-Result<std::vector<DefaultRoute>> read_default_routes(NetlinkSocket& socket) {
-  std::vector<DefaultRoute> routes;
+Result<void> read_routes(NetlinkSocket& socket, HostView& view) {
   const auto rows = TRY(route_rows(socket, RTPROT_UNSPEC));
   for (const RouteRow& row : rows) {
-    if (row.to != Cidr4{} || row.table != RT_TABLE_MAIN || row.type != RTN_UNICAST) continue;
+    if (row.table != RT_TABLE_MAIN || row.type != RTN_UNICAST || row.protocol == kRouteProtocol) {
+      continue;
+    }
+    view.routes.push_back({row.to, row.link, row.via, row.metric});
+    if (row.to != Cidr4{}) continue;
     DefaultRoute route{.source = row.source, .gateway = row.via};
     if (row.link != 0) route.interface_index = row.link;
-    routes.push_back(route);
+    view.default_routes.push_back(route);
   }
-  return routes;
+  return {};
+}
+
+// A local resolver asks others; systemd's says whom.
+std::vector<Ip4> read_name_servers() {
+  std::vector<Ip4> servers;
+  for (const char* path : {"/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"}) {
+    const auto text = read_file(path);
+    if (!text) continue;
+    const std::vector<Ip4> named = parse_name_servers(*text);
+    std::ranges::copy_if(named, std::back_inserter(servers),
+                         [](Ip4 ip) { return !ip.is_loopback() && !ip.is_unspecified(); });
+    if (std::ranges::none_of(named, &Ip4::is_loopback)) break;
+  }
+  return servers;
 }
 
 Result<PathTo> find_path(NetlinkSocket& socket, Ip4 to) {
@@ -80,7 +100,8 @@ Result<HostView> look_at_host() {
   auto socket = std::make_shared<NetlinkSocket>(TRY(NetlinkSocket::open()));
   HostView view;
   view.interfaces = TRY_DURING(read_interfaces(*socket), "list interfaces");
-  view.default_routes = TRY_DURING(read_default_routes(*socket), "list default routes");
+  TRY_DURING(read_routes(*socket, view), "list routes");
+  view.name_servers = read_name_servers();
   view.path_to = [socket](Ip4 to) { return find_path(*socket, to); };
   return view;
 }

@@ -64,6 +64,19 @@ TEST_F(HostViewTest, ListsDefaultRoutesOfTheMainTable) {
   EXPECT_EQ(two.default_routes, (std::vector<DefaultRoute>{{}, single}));
 }
 
+TEST_F(HostViewTest, ListsTheRoutesThatOthersMade) {
+  shell("ip route add 198.51.100.0/24 via 192.0.2.9 metric 7");
+  shell("ip route add 198.51.101.0/24 via 192.0.2.9 proto 250");
+  shell("ip route add blackhole 198.51.102.0/24");
+  const HostView view = look();
+  const int eth0 = find(view, "eth0").index;
+  EXPECT_EQ(view.routes,
+            (std::vector<HostRoute>{
+                {Cidr4::parse("192.0.2.0/24").value(), eth0},
+                {Cidr4::parse("198.51.100.0/24").value(), eth0, Ip4::of(192, 0, 2, 9), 7},
+            }));
+}
+
 TEST_F(HostViewTest, FindsThePathToAnAddress) {
   shell("ip route add 198.51.100.0/24 via 192.0.2.9");
   const HostView view = look();

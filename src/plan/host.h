@@ -45,6 +45,15 @@ struct DefaultRoute {
   bool operator==(const DefaultRoute&) const = default;
 };
 
+// A route of the main table that another program or the kernel made.
+struct HostRoute {
+  Cidr4 to;
+  int interface_index = 0;
+  std::optional<Ip4> gateway = {};  // nothing: on the link
+  std::uint32_t metric = 0;
+  bool operator==(const HostRoute&) const = default;
+};
+
 // The underlay that was chosen: where encapsulated packets leave.
 struct Underlay {
   std::string interface;

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plan/surroundings.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <sstream>
+
+namespace flannel {
+namespace {
+
+constexpr std::size_t kMostNamed = 5;
+
+void add(std::vector<AddressInUse>& all, Ip4 ip, std::string what) {
+  if (ip.is_unspecified() || ip.is_loopback()) return;
+  if (std::ranges::find(all, ip, &AddressInUse::ip) == all.end()) {
+    all.push_back({ip, std::move(what)});
+  }
+}
+
+// Gateways elsewhere than on the underlay may be containers that route for others.
+void add_gateways(std::vector<AddressInUse>& all, const HostView& host, const Underlay& underlay) {
+  for (const DefaultRoute& route : host.default_routes) {
+    if (route.gateway) add(all, *route.gateway, "the default gateway");
+  }
+  for (const HostRoute& route : host.routes) {
+    if (!route.gateway || route.interface_index != underlay.interface_index) continue;
+    add(all, *route.gateway, "the gateway to " + to_string(route.to));
+  }
+}
+
+std::string name_of(const HostView& host, int index) {
+  const auto found = std::ranges::find(host.interfaces, index, &Interface::index);
+  return found == host.interfaces.end() ? fmt::format("device {}", index) : found->name;
+}
+
+// Of routes to one network Linux takes that with the least metric and of these the oldest. Ours
+// has metric 0.
+std::string find_holder(const HostView& host, const Underlay& underlay, const Cidr4& network,
+                        std::span<const std::string> devices) {
+  const auto first = std::ranges::find(host.routes, network, &HostRoute::to);
+  if (first == host.routes.end() || first->metric != 0) return {};
+  if (first->interface_index == underlay.interface_index) return {};
+  std::string name = name_of(host, first->interface_index);
+  return std::ranges::find(devices, name) == devices.end() ? name : std::string();
+}
+
+}  // namespace
+
+bool LocalAddress::has_no_host(Ip4 other) const {
+  const Cidr4 link = Cidr4::of(ip, bits);
+  return bits <= 30 && (other == link.base || other == link.last());
+}
+
+Surroundings look_around(const HostView& host, const Underlay& underlay, const Cidr4& network,
+                         std::span<const Ip4> endpoints, std::span<const std::string> devices) {
+  Surroundings found;
+  add(found.in_use, underlay.ip, "the address of " + underlay.interface);
+  add(found.in_use, underlay.public_ip, "our public IP");
+  for (const Interface& interface : host.interfaces) {
+    for (const InterfaceAddress& address : interface.addresses) {
+      if (address.ip.is_loopback()) continue;
+      found.local.push_back({interface.name, address.ip, address.bits});
+      if (interface.index != underlay.interface_index) continue;
+      add(found.in_use, address.ip, "an address of " + interface.name);
+      const Cidr4 link = Cidr4::of(address.ip, address.bits);
+      if (!found.link && link.overlaps(network)) {
+        found.link = {link.base, fmt::format("the link {} of {}", to_string(link), interface.name)};
+      }
+    }
+  }
+  add_gateways(found.in_use, host, underlay);
+  for (const Ip4 server : host.name_servers)
+    add(found.in_use, server, "a name server");
+  for (const Ip4 endpoint : endpoints)
+    add(found.in_use, endpoint, "an endpoint of the store");
+  found.holder = find_holder(host, underlay, network, devices);
+  return found;
+}
+
+const AddressInUse* in_use_inside(const Cidr4& net, const Surroundings& surroundings) {
+  const auto found = std::ranges::find_if(surroundings.in_use, [&net](const AddressInUse& address) {
+    return net.contains(address.ip);
+  });
+  return found == surroundings.in_use.end() ? nullptr : &*found;
+}
+
+std::optional<std::string> find_clash(const Cidr4& network, const Surroundings& surroundings) {
+  std::vector<std::string> inside;
+  for (const AddressInUse& address : surroundings.in_use) {
+    if (!network.contains(address.ip)) continue;
+    inside.push_back(fmt::format("{} ({})", to_string(address.ip), address.what));
+  }
+  if (inside.size() > kMostNamed) {
+    const std::size_t more = inside.size() - kMostNamed;
+    inside.resize(kMostNamed);
+    inside.push_back(fmt::format("{} more", more));
+  }
+  const bool overlaps_link = surroundings.link.has_value();
+  if (inside.empty() && !overlaps_link) return std::nullopt;
+  if (overlaps_link) inside.push_back(surroundings.link->what);
+  return fmt::format(
+      "Network {} overlaps what this host uses outside of the overlay: {}. No subnet around such "
+      "an "
+      "address is leased or routed to, and the udp backend routes the subnets of peers one by one "
+      "instead of the network; choose a Network that nothing else uses",
+      to_string(network), fmt::join(inside, ", "));
+}
+
+std::optional<std::string> find_held(const Cidr4& network, const Surroundings& surroundings) {
+  if (surroundings.holder.empty()) return std::nullopt;
+  return fmt::format(
+      "packets to {0} leave by {1}, whose route to it goes before that of the udp backend's "
+      "device; "
+      "take the address or the route in that network from {1}, or choose another Network",
+      to_string(network), surroundings.holder);
+}
+
+std::vector<Ip4> parse_name_servers(std::string_view resolv_conf) {
+  std::vector<Ip4> servers;
+  std::istringstream lines{std::string(resolv_conf)};
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::string key, value;
+    if (!(words >> key >> value) || key != "nameserver") continue;
+    if (const auto ip = Ip4::parse(value)) servers.push_back(*ip);
+  }
+  return servers;
+}
+
+}  // namespace flannel
