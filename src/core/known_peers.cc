@@ -122,7 +122,7 @@ void KnownPeers::come_up(TimePoint now, const PeerUp& up, Changes& result) {
     let_go(subnet, result);
   if (!in_the_way.empty()) return;
   if (own || was_own || !up.before || is_its_own_word(*up.before, lease.attributes)) {
-    result.emplace_back(PeerUp{lease});
+    result.emplace_back(PeerUp{lease, {}, up.created});
   } else {
     keep(now, {lease.subnet, *up.before});
   }
@@ -147,7 +147,7 @@ void KnownPeers::let_go(const SubnetKey& subnet, Changes& result) {
   const auto [first, last] = entries_overlapping(table_.leases(), subnet.v4);
   for (auto waiting = first; waiting != last; ++waiting) {
     if (any_overlaps(kept_.all(), waiting->first.v4)) continue;
-    result.emplace_back(PeerUp{waiting->second.lease});
+    result.emplace_back(PeerUp{waiting->second.lease, {}, waiting->second.record.created});
   }
 }
 

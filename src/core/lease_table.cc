@@ -37,10 +37,12 @@ std::vector<PeerChange> difference(const Leases& before, const Leases& now) {
     if (after == after_end || (old != before.end() && old->first < after->first)) {
       downs.emplace_back(PeerDown{old++->second.lease});
     } else if (old == before.end() || after->first < old->first) {
-      ups.emplace_back(PeerUp{after++->second.lease});
+      ups.emplace_back(PeerUp{after->second.lease, {}, after->second.record.created});
+      ++after;
     } else {
       if (after->second.lease != old->second.lease) {
-        ups.emplace_back(PeerUp{after->second.lease, old->second.lease.attributes});
+        ups.emplace_back(PeerUp{after->second.lease, old->second.lease.attributes,
+                                after->second.record.created});
       }
       ++old;
       ++after;

@@ -20,6 +20,7 @@ namespace flannel {
 struct PeerUp {
   Lease lease;
   std::optional<LeaseAttributes> before{};  // what they were; nothing: the lease is new
+  Revision created = 0;                     // of the record
 };
 struct PeerDown {
   Lease lease;

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/nested_peers.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+
+namespace flannel {
+namespace {
+
+Ip4 ip(const char* text) {
+  return Ip4::parse(text).value();
+}
+Cidr4 net(const char* text) {
+  return Cidr4::parse(text).value();
+}
+
+class NestedPeersTest : public testing::Test {
+ protected:
+  // The subnets about which to ask again.
+  std::string put(const char* subnet, const char* public_ip, Revision created) {
+    return text_of(peers_.put(net(subnet), ip(public_ip), created));
+  }
+  std::string remove(const char* subnet) { return text_of(peers_.remove(net(subnet))); }
+  std::string trouble(const char* subnet) const {
+    return peers_.find_trouble(net(subnet)).value_or("none");
+  }
+  static std::string text_of(std::vector<Cidr4> subnets) {
+    std::ranges::sort(subnets);
+    const auto twice = std::ranges::unique(subnets);
+    subnets.erase(twice.begin(), twice.end());
+    std::string text;
+    for (const Cidr4& subnet : subnets)
+      text += (text.empty() ? "" : " ") + to_string(subnet);
+    return text;
+  }
+
+  NestedPeers peers_;
+};
+
+TEST_F(NestedPeersTest, PeersElsewhereStandInNobodysWay) {
+  EXPECT_EQ(put("10.5.2.0/24", "192.0.2.2", 1), "10.5.2.0/24");
+  EXPECT_EQ(put("10.5.3.0/24", "10.5.77.3", 2), "10.5.3.0/24") << "in nobody's subnet";
+  EXPECT_EQ(put("10.5.4.0/24", "10.5.4.5", 3), "10.5.4.0/24") << "its own: not asked here";
+  for (const char* subnet : {"10.5.2.0/24", "10.5.3.0/24", "10.5.4.0/24", "10.5.5.0/24"})
+    EXPECT_EQ(trouble(subnet), "none") << subnet;
+}
+
+TEST_F(NestedPeersTest, OfTwoThatNameEachOthersSubnetsTheOlderStays) {
+  put("10.5.9.0/24", "10.5.8.5", 1);
+  EXPECT_EQ(put("10.5.8.0/24", "10.5.9.5", 2), "10.5.8.0/24 10.5.9.0/24");
+  EXPECT_EQ(trouble("10.5.9.0/24"), "none");
+  EXPECT_EQ(trouble("10.5.8.0/24"),
+            "its PublicIP 10.5.9.5 lies in the older subnet 10.5.9.0/24 of 10.5.8.5: what carries "
+            "packets to it would leave by our own device");
+}
+
+TEST_F(NestedPeersTest, AYoungerSubnetAroundAPublicIpIsSetAside) {
+  put("10.5.2.0/24", "10.5.9.2", 1);
+  EXPECT_EQ(put("10.5.9.0/24", "192.0.2.9", 2), "10.5.2.0/24 10.5.9.0/24");
+  EXPECT_EQ(trouble("10.5.2.0/24"), "none");
+  EXPECT_EQ(trouble("10.5.9.0/24"),
+            "its subnet contains 10.5.9.2, the PublicIP of the older 10.5.2.0/24: what carries "
+            "packets to that would leave by our own device");
+}
+
+TEST_F(NestedPeersTest, InOneRevisionTheLowerSubnetIsTheOlder) {
+  put("10.5.8.0/24", "10.5.9.5", 1);
+  put("10.5.9.0/24", "10.5.8.5", 1);
+  EXPECT_EQ(trouble("10.5.8.0/24"), "none");
+  EXPECT_NE(trouble("10.5.9.0/24"), "none");
+}
+
+TEST_F(NestedPeersTest, WhoeverWasInTheWayAndGoesOrMovesIsNoMore) {
+  put("10.5.8.0/24", "192.0.2.8", 1);
+  put("10.5.2.0/24", "10.5.8.2", 2);
+  EXPECT_NE(trouble("10.5.2.0/24"), "none");
+  EXPECT_EQ(remove("10.5.8.0/24"), "10.5.2.0/24 10.5.8.0/24");
+  EXPECT_EQ(trouble("10.5.2.0/24"), "none");
+  put("10.5.8.0/24", "192.0.2.8", 3);
+  EXPECT_NE(trouble("10.5.8.0/24"), "none") << "it is the younger one now";
+  EXPECT_EQ(put("10.5.2.0/24", "192.0.2.2", 2), "10.5.2.0/24 10.5.8.0/24");
+  EXPECT_EQ(trouble("10.5.8.0/24"), "none");
+}
+
+// Whatever comes and goes: no public IP of one that stays is in the subnet of another that stays,
+// and who was told to ask again knows what one who asks about all knows.
+TEST_F(NestedPeersTest, AmongThoseThatStayNobodyIsInTheWayOfAnother) {
+  std::mt19937 random(3);
+  std::map<Cidr4, Ip4> all;
+  std::map<Cidr4, bool> stays;
+  for (Revision now = 1; now <= 3000; ++now) {
+    const Cidr4 subnet =
+        Cidr4::of({0x0a050000 + static_cast<std::uint32_t>(random() % 8 << 8)}, 24);
+    const Ip4 public_ip{0x0a050000 + static_cast<std::uint32_t>(random() % 12 << 8) + 5};
+    const bool gone = random() % 4 == 0;
+    const auto ask = gone ? peers_.remove(subnet) : peers_.put(subnet, public_ip, random() % 50);
+    if (gone) {
+      all.erase(subnet);
+    } else {
+      all[subnet] = public_ip;
+    }
+    for (const Cidr4& one : ask)
+      stays[one] = all.contains(one) && !peers_.find_trouble(one);
+    for (const auto& [one, public_ip_of_one] : all) {
+      ASSERT_EQ(stays[one], !peers_.find_trouble(one)) << to_string(one);
+      if (!stays[one]) continue;
+      for (const auto& [other, ignored] : all) {
+        ASSERT_FALSE(other != one && stays[other] && other.contains(public_ip_of_one));
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace flannel
