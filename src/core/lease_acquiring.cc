@@ -26,8 +26,8 @@ void LeaseKeeper::acquire(TimePoint now, const Snapshot& snapshot, Acts& acts) {
 }
 
 void LeaseKeeper::choose(TimePoint now, const DecodedRecords& records, Acts& acts) {
-  auto choice =
-      choose_subnet(config_, records, HostIdentity(public_ip_, options_.node), previous_, random_);
+  auto choice = choose_subnet(config_, records, HostIdentity(public_ip_, options_.node), previous_,
+                              random_, options_.keep_clear_of);
   if (!choice) {
     report(std::move(choice).error(), acts);
     pause(now);

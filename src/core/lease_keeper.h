@@ -33,6 +33,7 @@ struct KeeperOptions {
   std::chrono::seconds renew_margin{3600};  // --subnet-lease-renew-margin
   std::optional<NodeTag> node = {};         // put into every record; nothing: as upstream
   bool renumber = false;                    // --on-subnet-loss=renumber
+  std::vector<Ip4> keep_clear_of = {};      // no subnet around one of these is taken
 };
 
 class LeaseKeeper {

@@ -158,11 +158,14 @@ std::vector<SubnetKey> reservations_without_effect(const NetworkConfig& config,
 
 Result<SubnetChoice> choose_subnet(const NetworkConfig& config, const DecodedRecords& records,
                                    const HostIdentity& host, std::optional<Cidr4> previous,
-                                   const Random& random) {
+                                   const Random& random, std::span<const Ip4> keep_clear_of) {
   if (!config.enable_ipv4) {
     return fail(ErrorKind::unsupported, "a lease without IPv4: EnableIPv4 is false");
   }
-  const std::vector<Cidr4> taken = taken_subnets(config, records, host.public_ip);
+  std::vector<Cidr4> taken = taken_subnets(config, records, host.public_ip);
+  for (const Ip4 ip : keep_clear_of) {
+    if (config.network.contains(ip)) taken.push_back(Cidr4::of(ip, 32));
+  }
   const bool previous_is_free = previous && config.allows(*previous) &&
                                 std::none_of(taken.begin(), taken.end(), [&](const Cidr4& subnet) {
                                   return subnet.overlaps(*previous);

@@ -45,11 +45,11 @@ using SubnetChoice = std::variant<Reuse, Discard, Create>;
 // Upstream's order: the own record (HostIdentity::wrote; of several one that fits, best the
 // previous subnet), the previous subnet if no record overlaps it, else one of all free subnets at
 // random. But for an own lease (no reservation) elsewhere while the previous subnet is free: that
-// is discarded. Records on subnets outside of the network hinder nobody. ErrorKind::exhausted: none
-// is free.
+// is discarded. A subnet around an address of `keep_clear_of` is not free. Records on subnets
+// outside of the network hinder nobody. ErrorKind::exhausted: none is free.
 Result<SubnetChoice> choose_subnet(const NetworkConfig& config, const DecodedRecords& records,
                                    const HostIdentity& host, std::optional<Cidr4> previous,
-                                   const Random& random);
+                                   const Random& random, std::span<const Ip4> keep_clear_of = {});
 
 // Reservations for us that do not fit the configuration: they stay, and another subnet is taken.
 std::vector<SubnetKey> reservations_without_effect(const NetworkConfig& config,

@@ -162,6 +162,18 @@ TEST_F(SubnetPickingTest, RecordWithAnUnreadableValueBlocksItsSubnet) {
   EXPECT_EQ(chosen(small, {{"10.5.0.8-30", "{}", 1, 0}}, "10.5.0.8/30"), "create 10.5.0.4/30");
 }
 
+TEST_F(SubnetPickingTest, NoSubnetAroundAnAddressInUseIsTaken) {
+  const HostIdentity host(Ip4::of(192, 0, 2, 1));
+  const auto choose = [&](std::vector<Ip4> in_use, const char* previous) {
+    const auto choice =
+        choose_subnet(small, {}, host, Cidr4::parse(previous).value(), always(0), in_use);
+    return choice ? to_string(std::get<Create>(*choice).subnet) : choice.error().text;
+  };
+  EXPECT_EQ(choose({}, "10.5.0.4/30"), "10.5.0.4/30");
+  EXPECT_EQ(choose({Ip4::of(10, 5, 0, 5), Ip4::of(198, 51, 100, 1)}, "10.5.0.4/30"), "10.5.0.8/30");
+  EXPECT_EQ(choose({Ip4::of(10, 5, 0, 5), Ip4::of(10, 5, 0, 8)}, "10.5.0.4/30"), "10.5.0.12/30");
+}
+
 TEST_F(SubnetPickingTest, RecordOutsideOfTheNetworkHindersNobody) {
   EXPECT_EQ(chosen(small, {record("0.0.0.0-0", "192.0.2.4"), record("10.0.0.0-8", "192.0.2.5"),
                            record("10.6.0.0-24", "192.0.2.6")}),
