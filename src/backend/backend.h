@@ -16,6 +16,7 @@
 #include "plan/host.h"
 #include "plan/kernel.h"
 #include "plan/net_state.h"
+#include "plan/surroundings.h"
 
 namespace flannel {
 
@@ -34,6 +35,10 @@ struct HostFacts {
   NodeId node_id;
   PacketPathWishes packet_path = {};
   std::string tun_device = {};  // of the packet path, once it is open
+  Surroundings surroundings = {};
+  // One route for each peer's subnet, where one for the whole network would take along what this
+  // host uses outside of the overlay.
+  bool route_each_peer = false;
 };
 
 // What a backend that carries packets in user space needs besides kernel objects.

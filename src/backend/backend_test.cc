@@ -302,6 +302,18 @@ TEST_F(UdpTest, PutsTheWholeNetworkBehindItsDevice) {
   EXPECT_EQ(backend->overlay_mtu(host()), 1472U);
 }
 
+TEST_F(UdpTest, RoutesEachPeerWhereTheNetworkWouldTakeTooMuch) {
+  const auto backend = made(R"({"Type":"udp"})").value().backend;
+  HostFacts facts = with_device();
+  facts.route_each_peer = true;
+  EXPECT_EQ(dump(backend->host_state(own(*backend), facts)),
+            "link flannel0 tun txqueuelen 500 mtu 1472 up\n"
+            "addr 10.5.1.0/32 dev flannel0\n");
+  const Lease peer = lease("10.5.2.0/24", "192.0.2.2", "");
+  EXPECT_EQ(dump(backend->peer_state(own(*backend), peer, facts, {}).value()),
+            "route 10.5.2.0/24 dev flannel0\n");
+}
+
 TEST_F(UdpTest, AnnouncesNoBackend) {
   const auto backend = made(R"({"Type":"udp"})").value().backend;
   EXPECT_EQ(encode_lease_value(backend->announce(host(), nullptr)),

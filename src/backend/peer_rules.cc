@@ -13,6 +13,22 @@ namespace {
 
 constexpr std::size_t kMostNamed = 10;
 
+Result<void> check_links(Ip4 public_ip, const Surroundings& surroundings) {
+  for (const LocalAddress& local : surroundings.local) {
+    if (public_ip == local.ip) {
+      return fail(ErrorKind::conflict, fmt::format("its PublicIP {} is our own, on {}",
+                                                   to_string(public_ip), local.interface));
+    }
+    if (local.has_no_host(public_ip)) {
+      return fail(ErrorKind::invalid,
+                  fmt::format("its PublicIP {} is the {} address of the link of {}, and no host's",
+                              to_string(public_ip), public_ip < local.ip ? "network" : "broadcast",
+                              local.interface));
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<void> check_peer(const Lease& own, const Lease& peer, const HostFacts& host,
@@ -36,12 +52,22 @@ Result<void> check_peer(const Lease& own, const Lease& peer, const HostFacts& ho
   if (!ip.is_global_unicast() && !ip.is_link_local()) {
     return fail(ErrorKind::invalid, "its PublicIP " + to_string(ip) + " is no address of a host");
   }
+  if (own.subnet.v4.contains(ip)) {
+    return fail(ErrorKind::invalid, fmt::format("its PublicIP {} lies in our own subnet {}",
+                                                to_string(ip), to_string(own.subnet)));
+  }
+  TRY(check_links(ip, host.surroundings));
   // The route would take along the very packets that carry what it takes.
   for (const Ip4 carrier : {ip, host.underlay.ip}) {
     if (peer.subnet.v4.contains(carrier)) {
       return fail(ErrorKind::invalid, "its subnet contains " + to_string(carrier) +
                                           ", which is an address of the underlay");
     }
+  }
+  if (const AddressInUse* used = in_use_inside(peer.subnet.v4, host.surroundings)) {
+    return fail(ErrorKind::conflict,
+                fmt::format("its subnet contains {}, {}, which a route to it would cut off",
+                            to_string(used->ip), used->what));
   }
   return {};
 }

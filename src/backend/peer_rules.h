@@ -13,8 +13,9 @@
 
 namespace flannel {
 
-// The peer announces `type`; it claims neither our own subnet nor an address of ours, nor one that
-// no packet can be sent to; and its subnet does not swallow the addresses over which it is reached.
+// The peer announces `type`; it claims neither our own subnet nor an address of ours or in it, nor
+// one that no packet can be sent to; and its subnet contains nothing that this host uses outside of
+// the overlay, such as the addresses over which it is reached.
 Result<void> check_peer(const Lease& own, const Lease& peer, const HostFacts& host,
                         std::string_view type);
 

@@ -64,22 +64,27 @@ std::optional<PacketPathSettings> UdpBackend::packet_path(const HostFacts& host)
                             .accept_any = options_.accept_any || wishes.accept_any};
 }
 
-// With the network's prefix length on the address the kernel makes the route to the network.
+// With the network's prefix length on the address the kernel makes the route to the network; with
+// 32 bits it makes none.
 NetState UdpBackend::host_state(const Lease& own, const HostFacts& host) const {
   NetState state;
   state.links.push_back(
       {.name = host.tun_device, .kind = TunSettings{}, .mtu = overlay_mtu(host), .up = true});
-  state.addresses.push_back(
-      {.link = host.tun_device, .ip = own.subnet.v4.base, .bits = network_.bits});
+  const std::uint8_t bits = host.route_each_peer ? 32 : network_.bits;
+  state.addresses.push_back({.link = host.tun_device, .ip = own.subnet.v4.base, .bits = bits});
   return state;
 }
 
-// No kernel object: a peer is an entry of the packet path's table. Whatever backend it announces,
-// as in every flannel.
+// An entry of the packet path's table reaches a peer, and no kernel object where the network has
+// one route. Whatever backend it announces, as in every flannel.
 Result<NetState> UdpBackend::peer_state(const Lease& own, const Lease& peer, const HostFacts& host,
                                         const PeerFacts&) const {
   TRY(check_peer(own, peer, host, peer.attributes.backend_type));
-  return NetState{};
+  NetState state;
+  if (host.route_each_peer) {
+    state.routes.push_back({.to = peer.subnet.v4, .link = host.tun_device});
+  }
+  return state;
 }
 
 }  // namespace flannel

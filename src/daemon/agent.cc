@@ -57,7 +57,9 @@ void Agent::look_again() {
 }
 
 void Agent::suspect_kernel() {
-  if (session_ && session_->overlay_started) session_->overlay->suspect();
+  if (!session_ || !session_->overlay_started) return;
+  session_->overlay->suspect();
+  session_->network_check->suspect();
 }
 
 void Agent::check_underlay() {
@@ -154,6 +156,7 @@ void Agent::begin(const Snapshot& snapshot) {
   session_->feed.emplace(make_feed());
   session_->underlay_check.emplace(make_underlay_check());
   session_->host_check.emplace(make_host_check());
+  session_->network_check->check();
   session_->feed->on_snapshot(snapshot);
   session_->lease = std::make_unique<LeaseRunner>(
       make_keeper(*session_), parts_.registry, follower_, parts_.loop,
@@ -193,15 +196,15 @@ UnderlayCheck Agent::make_underlay_check() {
                         .on_renamed = [this](const Underlay& underlay) { rename(underlay); },
                         .on_checked =
                             [this] {
-                              if (!session_->overlay_started) return;
-                              session_->overlay->paths_changed(session_->feed->peers().leases());
+                              session_->overlay->paths_changed();
+                              session_->network_check->check();
                             },
                         .on_state = [this] { parts_.on_state(); }});
 }
 
 void Agent::rename(const Underlay& underlay) {
   session_->host.underlay = underlay;
-  session_->overlay->set_underlay(underlay, session_->feed->peers().leases());
+  session_->overlay->set_underlay(underlay);
   if (session_->overlay_started) parts_.on_programmed(session_->overlay->scope(), underlay);
 }
 
@@ -212,7 +215,7 @@ HostCheck Agent::make_host_check() {
                           // The kernel does not notify of every route by which a peer is on the
                           // link.
                           if (!session_->overlay->set_aside().empty()) {
-                            session_->overlay->paths_changed(session_->feed->peers().leases());
+                            session_->overlay->paths_changed();
                           }
                           return parts_.look_at_traffic(session_->overlay->host_query());
                         },
@@ -243,6 +246,8 @@ Result<std::unique_ptr<Agent::Session>> Agent::open_session(const ParsedConfig& 
   }
   TRY(claim_objects(*session));
   TRY(open_packet_path(*session));
+  session->network_check = make_network_check(*session);
+  session->host.surroundings = session->network_check->surroundings();
   session->overlay =
       std::make_unique<Overlay>(Overlay::Parts{.loop = parts_.loop,
                                                .kernel = parts_.kernel,
@@ -253,6 +258,22 @@ Result<std::unique_ptr<Agent::Session>> Agent::open_session(const ParsedConfig& 
                                                .blackhole_own_subnet = options_.ip_blackhole_route},
                                 session->host, session->config.network);
   return session;
+}
+
+std::unique_ptr<NetworkCheck> Agent::make_network_check(Session& session) {
+  auto devices = session.backend->scope(session.config.network).link_names;
+  if (session.path) devices.push_back(session.path->device());
+  return std::make_unique<NetworkCheck>(NetworkCheck::Parts{
+      .loop = parts_.loop,
+      .look_at_host = parts_.look_at_host,
+      .endpoints = parts_.store_addresses,
+      .used = session.host.underlay,
+      .network = session.config.network,
+      .devices = std::move(devices),
+      .on_change = [this] {
+        session_->overlay->set_surroundings(session_->network_check->surroundings());
+        parts_.on_state();
+      }});
 }
 
 // Two daemons with the same network or device would each undo what the other does, for ever; of two
@@ -287,6 +308,8 @@ LeaseKeeper Agent::make_keeper(const Session& session) const {
   };
   KeeperOptions options = options_.keeper;
   options.node = options_.node;
+  for (const AddressInUse& used : session.network_check->surroundings().in_use)
+    options.keep_clear_of.push_back(used.ip);
   return LeaseKeeper(options, session.config, session.host.underlay.public_ip, announce,
                      subnet_file_.previous_subnet(), parts_.random);
 }

@@ -19,6 +19,7 @@
 #include "core/lease_table.h"
 #include "daemon/host_check.h"
 #include "daemon/lease_runner.h"
+#include "daemon/network_check.h"
 #include "daemon/overlay.h"
 #include "daemon/packet_rules.h"
 #include "daemon/peer_feed.h"
@@ -70,6 +71,8 @@ class Agent {
     std::function<Result<HostState>(const HostQuery&)> look_at_traffic = [](const HostQuery&) {
       return HostState{};
     };
+    // Addresses at which the store is reached.
+    std::function<std::vector<Ip4>()> store_addresses = [] { return std::vector<Ip4>(); };
   };
 
   Agent(AgentOptions options, Parts parts);
@@ -113,6 +116,7 @@ class Agent {
     std::optional<PeerFeed> feed;
     std::optional<UnderlayCheck> underlay_check;
     std::optional<HostCheck> host_check;
+    std::unique_ptr<NetworkCheck> network_check;  // its timers know where it is
     std::unique_ptr<Backend> backend;
     std::vector<std::vector<Fd>> claims;  // the network and the devices are this process's
     std::unique_ptr<PacketPath> path;
@@ -133,6 +137,7 @@ class Agent {
   UnderlayCheck make_underlay_check();
   void rename(const Underlay& underlay);
   HostCheck make_host_check();
+  std::unique_ptr<NetworkCheck> make_network_check(Session& session);
   Result<std::unique_ptr<Session>> open_session(const ParsedConfig& parsed);
   Result<void> claim_objects(Session& session);
   Result<void> open_packet_path(Session& session);

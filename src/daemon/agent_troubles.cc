@@ -25,12 +25,16 @@ std::vector<std::string> Agent::troubles() const {
       all.push_back("underlay: " + trouble.text);
     for (const HostTrouble& trouble : session_->host_check->troubles())
       all.push_back("host: " + trouble.text);
+    const std::string& network = session_->network_check->trouble();
+    if (!network.empty()) all.push_back("network: " + network);
     lease_troubles(all);
     peer_troubles(all);
     if (!kernel_trouble_.empty()) all.push_back("kernel: " + kernel_trouble_);
     if (session_->path && !session_->path->trouble().empty()) {
       all.push_back("packet path: " + session_->path->trouble());
     }
+    const std::string taken = session_->overlay->network_trouble();
+    if (!taken.empty()) all.push_back("kernel: " + taken);
     for (const auto& [object, why] : session_->overlay->unmet()) {
       all.push_back("kernel: " + object + ": " + why);
     }
@@ -66,6 +70,14 @@ void Agent::lease_troubles(std::vector<std::string>& all) const {
     all.emplace_back("lease: none yet");
   } else if (!renewal.empty()) {
     all.push_back("lease: " + renewal);
+  }
+  const auto& held = session_->lease->keeper().lease();
+  const Surroundings& around = session_->network_check->surroundings();
+  if (const AddressInUse* used = held ? in_use_inside(held->subnet.v4, around) : nullptr) {
+    all.push_back(fmt::format(
+        "lease: our own subnet {} contains {}, {}, which containers of this host cut off; stop "
+        "flanneld, delete the lease from the store and {}, and start it again",
+        to_string(held->subnet), to_string(used->ip), used->what, options_.subnet_file));
   }
   for (const auto& [subnet, copy] : session_->feed->copies()) {
     all.push_back(

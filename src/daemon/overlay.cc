@@ -2,6 +2,7 @@
 #include "daemon/overlay.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "base/log.h"
@@ -10,6 +11,10 @@ namespace flannel {
 namespace {
 
 constexpr std::size_t kNamed = 8;  // peers set aside at once that have a line of their own
+
+std::set<Cidr4> as_set(const std::vector<Cidr4>& subnets) {
+  return {subnets.begin(), subnets.end()};
+}
 
 }  // namespace
 
@@ -26,80 +31,136 @@ Scope Overlay::scope() const {
   return scope;
 }
 
-NetState Overlay::host_state(const Lease& own) const {
-  NetState state = parts_.backend.host_state(own, host_);
+void Overlay::set_host() {
+  NetState state = parts_.backend.host_state(*own_, host_);
   if (parts_.blackhole_own_subnet) {
-    state.routes.push_back({.to = own.subnet.v4, .link = {}, .blackhole = true});
+    state.routes.push_back({.to = own_->subnet.v4, .link = {}, .blackhole = true});
   }
-  return state;
+  reconciler_.set_host(scope(), std::move(state));
+  host_routes_each_peer_ = host_.route_each_peer;
 }
 
 Result<void> Overlay::start(const Lease& own, const std::map<SubnetKey, DecodedRecord>& leases) {
   own_ = own;
+  leases_.clear();
+  nested_ = {};
+  for (const auto& [key, decoded] : leases)
+    enter(decoded.lease, decoded.record.created);
   const TimePoint now = parts_.loop.now();
-  reconciler_.set_host(scope(), host_state(own));
-  reconciler_.set_peers(plan_all(leases), now);
+  Planned peers = plan_all();
+  set_host();
+  reconciler_.set_peers(std::move(peers), now);
   publish_table();
   auto synced = reconciler_.sync(now);
   arm_timer();
   return synced;
 }
 
-void Overlay::paths_changed(const std::map<SubnetKey, DecodedRecord>& leases) {
-  if (!parts_.backend.wants_on_link()) return;
-  reconciler_.set_peers(plan_all(leases), parts_.loop.now());
+void Overlay::paths_changed() {
+  if (own_ && parts_.backend.wants_on_link()) plan_everything_again();
+}
+
+void Overlay::set_surroundings(Surroundings surroundings) {
+  if (surroundings == host_.surroundings) return;
+  host_.surroundings = std::move(surroundings);
+  if (own_) plan_everything_again();
+}
+
+// Peers before the host: routes of theirs are there before the one of the network goes.
+void Overlay::plan_everything_again() {
+  reconciler_.set_peers(plan_all(), parts_.loop.now());
+  if (host_.route_each_peer != host_routes_each_peer_) {
+    set_host();
+    // A failure to read the kernel is retried by the reconciler.
+    if (auto synced = reconciler_.sync(parts_.loop.now()); !synced) {
+      log::error("programming the kernel", {{"why", synced.error().text}});
+    }
+  }
+  publish_table();
   arm_timer();
   parts_.on_state();
 }
 
-std::vector<std::pair<Cidr4, NetState>> Overlay::plan_all(
-    const std::map<SubnetKey, DecodedRecord>& leases) {
-  std::vector<std::pair<Cidr4, NetState>> peers;
-  peers.reserve(leases.size());
-  for (const auto& [key, decoded] : leases) {
-    // What is set aside by now may have been wished before.
-    peers.emplace_back(key.v4, plan(decoded.lease).value_or(NetState{}));
-  }
+// All leases; those that are set aside with an empty state.
+Overlay::Planned Overlay::plan_all() {
+  if (network_takes_along()) route_each_peer();
+  const bool before = host_.route_each_peer;
+  Planned peers;
+  peers.reserve(leases_.size());
+  for (const auto& [subnet, lease] : leases_)
+    peers.emplace_back(subnet, plan(lease).value_or(NetState{}));
   tell_of_set_aside();
-  return peers;
+  // One of them is in the network itself: the others were planned without a route.
+  return host_.route_each_peer == before ? std::move(peers) : plan_all();
+}
+
+// Packets to something outside of the overlay would follow a route to the network.
+bool Overlay::network_takes_along() const {
+  return find_clash(network_, host_.surroundings).has_value();
+}
+
+// For good: the route of the network has nothing to offer that would be worth going back and forth.
+void Overlay::route_each_peer() {
+  if (parts_.path == nullptr || host_.route_each_peer) return;
+  host_.route_each_peer = true;
+  log::warning("the subnets of peers are routed one by one, the network is not",
+               {{"network", to_string(network_)}});
+}
+
+// The subnets that are to be planned.
+std::vector<Cidr4> Overlay::enter(const Lease& lease, Revision created) {
+  leases_[lease.subnet.v4] = lease;
+  if (lease.subnet == own_->subnet) return {lease.subnet.v4};
+  return nested_.put(lease.subnet.v4, lease.attributes.public_ip, created);
+}
+
+std::string Overlay::network_trouble() const {
+  if (parts_.path == nullptr || host_.route_each_peer) return {};
+  return find_held(network_, host_.surroundings).value_or("");
 }
 
 void Overlay::set_own(const Lease& own) {
   if (own_ == own) return;
   own_ = own;
-  reconciler_.set_host(scope(), host_state(own));
+  set_host();
   publish_table();
   suspect();
 }
 
-void Overlay::set_underlay(const Underlay& underlay,
-                           const std::map<SubnetKey, DecodedRecord>& leases) {
+void Overlay::set_underlay(const Underlay& underlay) {
   host_.underlay = underlay;
   if (!own_) return;
-  reconciler_.set_host(scope(), host_state(*own_));
-  reconciler_.set_peers(plan_all(leases), parts_.loop.now());
+  set_host();
+  plan_everything_again();
   suspect();
-  parts_.on_state();
 }
 
 void Overlay::apply(const std::vector<PeerChange>& changes) {
-  // One batch; a peer with an empty state is none.
-  std::vector<std::pair<Cidr4, NetState>> peers;
+  std::set<Cidr4> concerned;
   for (const PeerChange& change : changes) {
     if (const auto* up = std::get_if<PeerUp>(&change)) {
       log::verbose(2, "Subnet added",
                    {{"subnet", to_string(up->lease.subnet)},
                     {"via", to_string(up->lease.attributes.public_ip)}});
-      peers.emplace_back(up->lease.subnet.v4, plan(up->lease).value_or(NetState{}));
+      concerned.merge(as_set(enter(up->lease, up->created)));
     } else {
       const Lease& gone = std::get<PeerDown>(change).lease;
       log::verbose(2, "Subnet removed", {{"subnet", to_string(gone.subnet)}});
+      leases_.erase(gone.subnet.v4);
       forget(gone.subnet.v4);
       set_aside_.erase(to_string(gone.subnet));
-      peers.emplace_back(gone.subnet.v4, NetState{});
+      concerned.merge(as_set(nested_.remove(gone.subnet.v4)));
     }
   }
+  // One batch; a peer with an empty state is none.
+  Planned peers;
+  for (const Cidr4& subnet : concerned) {
+    const auto lease = leases_.find(subnet);
+    auto state = lease == leases_.end() ? std::nullopt : plan(lease->second);
+    peers.emplace_back(subnet, std::move(state).value_or(NetState{}));
+  }
   tell_of_set_aside();
+  if (host_.route_each_peer != host_routes_each_peer_) return plan_everything_again();
   reconciler_.set_peers(std::move(peers), parts_.loop.now());
   publish_table();
   arm_timer();
@@ -120,6 +181,10 @@ std::optional<NetState> Overlay::plan(const Lease& peer) {
     set_aside(name, kOurOwn);
     return std::nullopt;
   }
+  if (const auto trouble = nested_.find_trouble(peer.subnet.v4)) {
+    set_aside(name, *trouble);
+    return std::nullopt;
+  }
   PeerFacts facts;
   if (parts_.backend.wants_on_link()) {
     const auto path = parts_.path_to(peer.attributes.public_ip);
@@ -133,6 +198,7 @@ std::optional<NetState> Overlay::plan(const Lease& peer) {
     return std::nullopt;
   }
   set_aside_.erase(name);
+  if (network_.contains(peer.attributes.public_ip)) route_each_peer();
   planned_.emplace(peer.subnet.v4, peer.attributes.public_ip);
   const bool unwrapped = std::ranges::any_of(
       state->routes, [this](const Route& route) { return route.link == host_.underlay.interface; });
@@ -168,7 +234,7 @@ OverlayView Overlay::view() const {
   OverlayView view{.network = network_,
                    .own_subnet = own_->subnet.v4,
                    .device = host_query().devices.front(),
-                   .route_to_network = parts_.path != nullptr};
+                   .route_to_network = parts_.path != nullptr && !host_.route_each_peer};
   view.peers.reserve(planned_.size());
   for (const auto& [subnet, public_ip] : planned_)
     view.peers.push_back(subnet);

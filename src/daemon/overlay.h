@@ -12,6 +12,7 @@
 
 #include "backend/backend.h"
 #include "core/lease_table.h"
+#include "core/nested_peers.h"
 #include "daemon/packet_path.h"
 #include "loop/loop.h"
 #include "plan/host_troubles.h"
@@ -43,12 +44,14 @@ class Overlay {
   void set_own(const Lease& own);
 
   // The underlay interface has another name or index; before start() it is taken down only.
-  void set_underlay(const Underlay& underlay, const std::map<SubnetKey, DecodedRecord>& leases);
+  void set_underlay(const Underlay& underlay);
 
   void apply(const std::vector<PeerChange>& changes);
 
   // The way to any public IP may be another: plans all peers again, if the backend looks at that.
-  void paths_changed(const std::map<SubnetKey, DecodedRecord>& leases);
+  void paths_changed();
+  // What the host uses outside of the overlay is this now; what would be in its way goes.
+  void set_surroundings(Surroundings surroundings);
 
   // What is ours in the kernel.
   Scope scope() const;
@@ -64,8 +67,11 @@ class Overlay {
   // Others changed something of ours in the kernel, or news of it were lost.
   void suspect();
 
-  // The device and its addresses stand: containers may be attached.
-  bool host_in_place() const { return reconciler_.host_in_place(); }
+  // The device and its addresses stand, and packets to the network reach it: containers may be
+  // attached.
+  bool host_in_place() const { return reconciler_.host_in_place() && network_trouble().empty(); }
+  // Why packets to the network do not reach our device, with the remedy; empty: they do.
+  std::string network_trouble() const;
   // Peers wished for in the kernel.
   std::size_t peers() const { return planned_.size(); }
   // Peers that cannot be reached, with the reason, by subnet; kOurOwn: an earlier lease of this
@@ -76,10 +82,15 @@ class Overlay {
   const ReconcileCounters& counters() const { return reconciler_.counters(); }
 
  private:
-  NetState host_state(const Lease& own) const;
+  using Planned = std::vector<std::pair<Cidr4, NetState>>;
+
+  void set_host();
   std::optional<NetState> plan(const Lease& peer);
-  std::vector<std::pair<Cidr4, NetState>> plan_all(
-      const std::map<SubnetKey, DecodedRecord>& leases);
+  Planned plan_all();
+  std::vector<Cidr4> enter(const Lease& lease, Revision created);
+  void plan_everything_again();
+  bool network_takes_along() const;
+  void route_each_peer();
   void forget(const Cidr4& subnet);
   void set_aside(const std::string& subnet, const std::string& why);
   void tell_of_set_aside();
@@ -91,8 +102,11 @@ class Overlay {
   Cidr4 network_;
   std::optional<Lease> own_;
   Reconciler reconciler_;
-  std::map<Cidr4, Ip4> planned_;    // and their public IPs
-  std::map<Cidr4, Ip4> unwrapped_;  // of these, those reached by the underlay itself
+  bool host_routes_each_peer_ = false;  // as the reconciler was told
+  std::map<Cidr4, Lease> leases_;       // of all hosts, also those set aside
+  NestedPeers nested_;                  // of these, but for our own
+  std::map<Cidr4, Ip4> planned_;        // and their public IPs
+  std::map<Cidr4, Ip4> unwrapped_;      // of these, those reached by the underlay itself
   std::map<std::string, std::string> set_aside_;
   std::size_t newly_set_aside_ = 0;  // since tell_of_set_aside()
   bool told_of_set_aside_ = false;   // and not of their end

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backend/peer_rules.h"
+
+#include <gtest/gtest.h>
+
+namespace flannel {
+namespace {
+
+Lease lease(const char* subnet, const char* public_ip) {
+  Lease made;
+  made.subnet.v4 = Cidr4::parse(subnet).value();
+  made.attributes.public_ip = Ip4::parse(public_ip).value();
+  return made;
+}
+
+// What a peer is refused for by 192.0.2.1 with 10.5.1.0/24, 172.28.0.4/16 on eth1 and the gateway
+// 10.5.9.1.
+std::string refused(const char* subnet, const char* public_ip) {
+  HostFacts host;
+  host.underlay.interface = "eth0";
+  host.underlay.ip = host.underlay.public_ip = Ip4::of(192, 0, 2, 1);
+  host.surroundings.in_use = {{Ip4::of(10, 5, 9, 1), "the default gateway"}};
+  host.surroundings.local = {{"eth1", Ip4::of(172, 28, 0, 4), 16}};
+  const auto checked =
+      check_peer(lease("10.5.1.0/24", "192.0.2.1"), lease(subnet, public_ip), host, "");
+  return checked ? "taken" : checked.error().text;
+}
+
+TEST(PeerRulesTest, APublicIpThatIsOursOrNobodysIsRefused) {
+  EXPECT_EQ(refused("10.5.2.0/24", "172.28.0.5"), "taken");
+  EXPECT_EQ(refused("10.5.2.0/24", "172.28.0.255"), "taken") << "a host of a /16";
+  EXPECT_EQ(refused("10.5.2.0/24", "172.28.0.4"), "its PublicIP 172.28.0.4 is our own, on eth1");
+  EXPECT_EQ(refused("10.5.2.0/24", "172.28.255.255"),
+            "its PublicIP 172.28.255.255 is the broadcast address of the link of eth1, and no "
+            "host's");
+  EXPECT_EQ(refused("10.5.2.0/24", "172.28.0.0"),
+            "its PublicIP 172.28.0.0 is the network address of the link of eth1, and no host's");
+  EXPECT_EQ(refused("10.5.2.0/24", "10.5.1.7"),
+            "its PublicIP 10.5.1.7 lies in our own subnet 10.5.1.0/24");
+}
+
+TEST(PeerRulesTest, ASubnetAroundWhatThisHostUsesIsRefused) {
+  EXPECT_EQ(refused("10.5.8.0/24", "192.0.2.2"), "taken");
+  EXPECT_EQ(refused("10.5.9.0/24", "192.0.2.2"),
+            "its subnet contains 10.5.9.1, the default gateway, which a route to it would cut off");
+}
+
+}  // namespace
+}  // namespace flannel

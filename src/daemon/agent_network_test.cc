@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the host uses outside of the overlay, against the network and the leases.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "support/agent_fixture.h"
+
+namespace flannel {
+namespace {
+
+using std::chrono::seconds;
+
+class AgentNetworkTest : public AgentTest {
+ protected:
+  std::string kernel() { return dump(kernel_.read(agent_->overlay()->scope()).value()); }
+  bool has(const std::string& row) { return kernel().find(row + "\n") != std::string::npos; }
+  std::string why(const std::string& subnet) const {
+    const auto& all = agent_->overlay()->set_aside();
+    const auto found = all.find(subnet);
+    return found == all.end() ? "not set aside" : found->second;
+  }
+  std::string own_base() const { return to_string(agent_->keeper()->lease()->subnet.v4.base); }
+};
+
+TEST_F(AgentNetworkTest, UdpRoutesPeersOneByOneWhereTheNetworkContainsTheGateway) {
+  host_.default_routes[0].gateway = Ip4::of(10, 5, 200, 1);
+  put("10.5.9.0-24", R"({"PublicIP":"192.0.2.9"})");
+  put("10.5.200.0-24", R"({"PublicIP":"192.0.2.8"})");
+  configure(kUdp);
+  EXPECT_EQ(ready_, 1);
+  EXPECT_TRUE(has("addr " + own_base() + "/32 dev flannel3")) << kernel();
+  EXPECT_TRUE(has("route 10.5.9.0/24 dev flannel3")) << kernel();
+  EXPECT_EQ(kernel().find("10.5.200.0"), std::string::npos) << kernel();
+  EXPECT_EQ(
+      why("10.5.200.0/24"),
+      "its subnet contains 10.5.200.1, the default gateway, which a route to it would cut off");
+  EXPECT_TRUE(
+      only_trouble().starts_with("network: Network 10.5.0.0/16 overlaps what this host "
+                                 "uses outside of the overlay: 10.5.200.1 (the default "
+                                 "gateway). "))
+      << only_trouble();
+}
+
+TEST_F(AgentNetworkTest, WhatBecomesInUseLaterIsKeptClearOf) {
+  put("10.5.9.0-24", R"({"PublicIP":"192.0.2.9"})");
+  put("10.5.200.0-24", R"({"PublicIP":"192.0.2.8"})");
+  configure(kUdp);
+  EXPECT_TRUE(has("addr " + own_base() + "/16 dev flannel3")) << kernel();
+  host_.name_servers = {Ip4::of(10, 5, 200, 53)};
+  loop_.advance(seconds(60));
+  EXPECT_FALSE(has("addr " + own_base() + "/16 dev flannel3")) << kernel();
+  EXPECT_TRUE(has("addr " + own_base() + "/32 dev flannel3")) << kernel();
+  EXPECT_TRUE(has("route 10.5.9.0/24 dev flannel3")) << kernel();
+  EXPECT_FALSE(has("route 10.5.200.0/24 dev flannel3")) << kernel();
+  EXPECT_EQ(path_.tables.back()->find(Ip4::of(10, 5, 200, 53)), nullptr);
+  host_.name_servers.clear();
+  loop_.advance(seconds(60));
+  EXPECT_TRUE(has("route 10.5.200.0/24 dev flannel3")) << "the peer is back, one by one";
+  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+}
+
+TEST_F(AgentNetworkTest, APeerInTheNetworkIsReachedByTheUnderlay) {
+  configure(kUdp);
+  put("10.5.9.0-24", R"({"PublicIP":"192.0.2.9"})");
+  EXPECT_EQ(kernel().find("route"), std::string::npos) << kernel();
+  put("10.5.8.0-24", R"({"PublicIP":"10.5.77.8"})");
+  EXPECT_TRUE(has("addr " + own_base() + "/32 dev flannel3")) << kernel();
+  EXPECT_TRUE(has("route 10.5.8.0/24 dev flannel3")) << kernel();
+  EXPECT_TRUE(has("route 10.5.9.0/24 dev flannel3")) << "the one before it as well";
+  EXPECT_EQ(path_.tables.back()->size(), 2U);
+}
+
+// Each backend: the route to one takes along what carries packets to the other.
+TEST_F(AgentNetworkTest, OfPeersThatNameEachOthersSubnetsTheYoungerIsSetAside) {
+  for (const char* type : {"udp", "vxlan"}) {
+    configure(std::string(R"({"Network":"10.5.0.0/16","Backend":{"Type":")") + type + "\"}}");
+    start_agent();
+    const auto value = [](const std::string& ip, const std::string& last) {
+      return R"({"PublicIP":")" + ip + R"(","BackendType":"vxlan","BackendData":)" +
+             R"({"VNI":1,"VtepMAC":"02:00:00:00:00:0)" + last + "\"}}";
+    };
+    put("10.5.9.0-24", value("10.5.8.5", "9"));
+    put("10.5.8.0-24", value("10.5.9.5", "8"));
+    EXPECT_EQ(why("10.5.9.0/24"), "not set aside");
+    EXPECT_NE(why("10.5.8.0/24").find("lies in the older subnet 10.5.9.0/24"), std::string::npos)
+        << why("10.5.8.0/24");
+    EXPECT_EQ(kernel().find("route 10.5.8.0/24"), std::string::npos) << kernel();
+    remove("10.5.9.0-24");
+    loop_.advance(seconds(2));
+    EXPECT_EQ(why("10.5.8.0/24"), "not set aside") << "nobody is in its way any more";
+    EXPECT_NE(kernel().find("route 10.5.8.0/24"), std::string::npos) << kernel();
+    remove("10.5.8.0-24");
+    loop_.advance(seconds(2));
+  }
+}
+
+TEST_F(AgentNetworkTest, NoSubnetAroundAnAddressInUseIsLeased) {
+  host_.name_servers = {Ip4::of(10, 5, 0, 70), Ip4::of(10, 5, 0, 130)};
+  configure(R"({"Network":"10.5.0.0/24","Backend":{"Type":"vxlan"}})");  // .64 .128 .192 of /26
+  EXPECT_EQ(own_key(), "10.5.0.192-26");
+}
+
+TEST_F(AgentNetworkTest, AnAddressInUseInOurOwnSubnetIsSaid) {
+  configure(kVxlan);
+  host_.name_servers = {Ip4{agent_->keeper()->lease()->subnet.v4.base.value + 53}};
+  loop_.advance(seconds(60));
+  ASSERT_EQ(agent_->troubles().size(), 2U);
+  EXPECT_TRUE(agent_->troubles()[1].starts_with("lease: our own subnet ")) << agent_->troubles()[1];
+  EXPECT_NE(agent_->troubles()[1].find("a name server, which containers"), std::string::npos);
+}
+
+TEST_F(AgentNetworkTest, UdpIsNotReadyWhileAnotherDeviceHoldsTheNetwork) {
+  host_.interfaces.push_back({.index = 4, .name = "docker0", .addresses = {}});
+  host_.routes = {{Cidr4::parse("10.5.0.0/16").value(), 4}};
+  configure(kUdp);
+  EXPECT_EQ(ready_, 0);
+  EXPECT_FALSE(std::filesystem::exists(subnet_file()));
+  EXPECT_TRUE(only_trouble().starts_with("kernel: packets to 10.5.0.0/16 leave by docker0"))
+      << only_trouble();
+  host_.routes.clear();
+  agent_->suspect_kernel();
+  loop_.advance(seconds(1));
+  EXPECT_EQ(ready_, 1);
+  EXPECT_TRUE(agent_->ready());
+  host_.routes = {{Cidr4::parse("10.5.0.0/16").value(), 4}};
+  agent_->suspect_kernel();
+  loop_.advance(seconds(1));
+  EXPECT_FALSE(agent_->ready());
+}
+
+TEST_F(AgentNetworkTest, VxlanHasLongerRoutesThanAnotherDeviceWithTheNetwork) {
+  host_.interfaces.push_back({.index = 4, .name = "docker0", .addresses = {}});
+  host_.routes = {{Cidr4::parse("10.5.0.0/16").value(), 4}};
+  configure(kVxlan);
+  EXPECT_EQ(ready_, 1);
+  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+}
+
+}  // namespace
+}  // namespace flannel

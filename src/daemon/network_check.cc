@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/network_check.h"
+
+#include <chrono>
+#include <utility>
+
+#include "base/log.h"
+
+namespace flannel {
+namespace {
+
+constexpr auto kPeriod = std::chrono::seconds(30);
+constexpr auto kSoon = std::chrono::milliseconds(200);
+
+}  // namespace
+
+NetworkCheck::NetworkCheck(Parts parts) : parts_(std::move(parts)) {
+  look();
+}
+
+// A host that cannot be looked at is as it was.
+void NetworkCheck::look() {
+  const auto view = parts_.look_at_host();
+  if (!view) return;
+  surroundings_ =
+      look_around(*view, parts_.used, parts_.network, parts_.endpoints(), parts_.devices);
+  std::string trouble = find_clash(parts_.network, surroundings_).value_or("");
+  if (trouble == trouble_) return;
+  trouble_ = std::move(trouble);
+  if (trouble_.empty()) {
+    log::info("the network overlaps nothing that this host uses any more");
+  } else {
+    log::warning(trouble_);
+  }
+}
+
+void NetworkCheck::check() {
+  const Surroundings before = surroundings_;
+  look();
+  if (surroundings_ != before) parts_.on_change();
+  arm(parts_.loop.now() + kPeriod);
+}
+
+void NetworkCheck::suspect() {
+  const TimePoint soon = parts_.loop.now() + kSoon;
+  if (soon < next_at_) arm(soon);
+}
+
+void NetworkCheck::arm(TimePoint at) {
+  next_at_ = at;
+  next_ = parts_.loop.at(at, [this] { check(); });
+}
+
+}  // namespace flannel
