@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/store_addresses.h"
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <optional>
+#include <set>
+#include <sstream>
+#include <string_view>
+#include <system_error>
+
+#include "base/file.h"
+#include "http/target.h"
+
+namespace flannel {
+namespace {
+
+constexpr std::size_t kLongestTable = 16 << 20;
+constexpr std::string_view kMapped = "0000000000000000FFFF0000";  // of ::ffff:0:0/96
+
+std::optional<std::uint32_t> hex(std::string_view text) {
+  std::uint32_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, 16);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+// "0501A8C0:094B", or the same of an IPv6 socket: the address in the machine's byte order.
+std::optional<Endpoint4> remote_end(std::string_view text) {
+  const auto colon = text.find(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  std::string_view address = text.substr(0, colon);
+  if (address.starts_with(kMapped)) address.remove_prefix(kMapped.size());
+  if (address.size() != 8) return std::nullopt;
+  const auto ip = hex(address);
+  const auto port = hex(text.substr(colon + 1));
+  if (!ip || !port) return std::nullopt;
+  return Endpoint4{{__builtin_bswap32(*ip)}, static_cast<std::uint16_t>(*port)};
+}
+
+// Of this process.
+std::vector<std::string> socket_inodes() {
+  std::vector<std::string> inodes;
+  std::error_code error;
+  for (std::filesystem::directory_iterator at("/proc/self/fd", error), end; at != end;
+       at.increment(error)) {
+    if (error) break;
+    const std::string target = std::filesystem::read_symlink(at->path(), error).string();
+    if (!error && target.starts_with("socket:[")) {
+      inodes.push_back(target.substr(8, target.size() - 9));
+    }
+  }
+  return inodes;
+}
+
+}  // namespace
+
+std::vector<Endpoint4> parse_connections(const std::string& table,
+                                         const std::vector<std::string>& inodes) {
+  std::vector<Endpoint4> found;
+  std::istringstream lines(table);
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::string number, local, remote, state, queues, timer, retries, user, timeout, inode;
+    if (!(words >> number >> local >> remote >> state >> queues >> timer >> retries >> user >>
+          timeout >> inode)) {
+      continue;
+    }
+    if (state != "01" && state != "02") continue;  // established, SYN sent
+    if (std::ranges::find(inodes, inode) == inodes.end()) continue;
+    if (const auto end = remote_end(remote)) found.push_back(*end);
+  }
+  return found;
+}
+
+std::vector<Ip4> store_addresses(const StoreOptions& options) {
+  std::set<Ip4> addresses;
+  std::set<std::uint16_t> named;  // ports of endpoints that are names
+  if (options.kind != StoreKind::etcd) return {};
+  for (const std::string& endpoint : options.endpoints) {
+    const auto target = parse_http_target(endpoint, false);
+    if (!target) continue;
+    if (const auto ip = Ip4::parse(target->host)) {
+      addresses.insert(*ip);
+    } else {
+      named.insert(target->port);
+    }
+  }
+  if (!named.empty()) {
+    const std::vector<std::string> inodes = socket_inodes();
+    for (const char* path : {"/proc/self/net/tcp", "/proc/self/net/tcp6"}) {
+      const auto table = read_file(path, kLongestTable);
+      if (!table) continue;
+      for (const Endpoint4& end : parse_connections(*table, inodes)) {
+        if (named.contains(end.port)) addresses.insert(end.ip);
+      }
+    }
+  }
+  std::erase_if(addresses, [](Ip4 ip) { return ip.is_loopback() || ip.is_unspecified(); });
+  return {addresses.begin(), addresses.end()};
+}
+
+}  // namespace flannel
