@@ -24,6 +24,7 @@
 #include "daemon/state_claim.h"
 #include "daemon/status_of.h"
 #include "daemon/udp_packet_path.h"
+#include "daemon/way_to_store.h"
 #include "http/server.h"
 #include "kernel/claims.h"
 #include "kernel/host_state.h"
@@ -34,6 +35,7 @@
 #include "kernel/net_admin.h"
 #include "loop/epoll_loop.h"
 #include "registry/open_registry.h"
+#include "registry/store_addresses.h"
 #include "status/board.h"
 #include "status/pages.h"
 
@@ -156,6 +158,9 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFd
   const NodeTag node{TRY(load_or_make_node_id(node_id_file)), TRY(this_boot())};
   give_up_privileges(options);
   auto kernel = TRY(LinuxKernel::open());
+  auto addresses_of_store = [&options] { return store_addresses(options.store); };
+  WayToStore way_to_store(*loop, notifier, kept, addresses_of_store);
+  way_to_store.keep_clear();
   auto registry = TRY(open_registry(options.store, *loop));
 
   StatusBoard board;
@@ -223,7 +228,11 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFd
                 fatal = std::move(error);
                 loop->stop();
               },
-          .on_state = [&] { publisher.changed(*agent); },
+          .on_state =
+              [&] {
+                if (agent->config() != nullptr) way_to_store.stop();
+                publisher.changed(*agent);
+              },
           .open_packet_path =
               [&](const PacketPathSettings& settings,
                   std::function<void()> on_state) -> Result<std::unique_ptr<PacketPath>> {
@@ -236,7 +245,8 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFd
           },
           .claim = [&](std::string_view what) { return claims.claim(what); },
           .rules = powerless.empty() ? &firewall : nullptr,
-          .look_at_traffic = read_host_state});
+          .look_at_traffic = read_host_state,
+          .store_addresses = addresses_of_store});
   look_again = [&] { agent->look_again(); };
   agent->start();
   TRY(loop->run());

@@ -6,6 +6,8 @@
 #include <linux/rtnetlink.h>
 #include <sys/ioctl.h>
 
+#include <set>
+
 #include "kernel/rtnetlink.h"
 #include "kernel/tun.h"
 #include "kernel/tun_queue.h"
@@ -79,6 +81,32 @@ Result<std::string> remove_left_tuns(const Cidr4& network) {
     removed += (removed.empty() ? "" : " ") + name;
   }
   return removed;
+}
+
+Result<std::vector<std::string>> tuns_in_the_way(std::span<const Ip4> addresses) {
+  NetlinkSocket socket = TRY(NetlinkSocket::open());
+  std::set<int> ways;
+  for (const Ip4 address : addresses) {
+    NetlinkBatch request;
+    get_path(request, address);
+    const auto row = ask_row(socket, request, decode_route);
+    if (row && *row) ways.insert((*row)->link);  // no route at all: nothing is in the way
+  }
+  std::vector<std::string> names;
+  for (int number = 0; !ways.empty() && number < kMostTunDevices; ++number) {
+    std::string name = "flannel" + std::to_string(number);
+    const auto device = TRY(look_at_tun(socket, name));
+    if (device && device->is_tun && ways.contains(device->index)) names.push_back(std::move(name));
+  }
+  return names;
+}
+
+Result<bool> remove_if_left(const std::string& name) {
+  NetlinkSocket socket = TRY(NetlinkSocket::open());
+  const auto device = TRY(look_at_tun(socket, name));
+  if (!device || !device->may_be_left()) return false;
+  TRY(remove_left_tun(name, *device));
+  return true;
 }
 
 }  // namespace flannel

@@ -4,7 +4,9 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "kernel/netlink_socket.h"
@@ -36,5 +38,10 @@ Result<void> remove_left_tun(const std::string& name, const TunFacts& device);
 
 // Removes every flannel%d that an earlier run left with an address in `network`; their names.
 Result<std::string> remove_left_tuns(const Cidr4& network);
+
+// The flannel%d into which the kernel sends packets for one of `addresses`, left or in use.
+Result<std::vector<std::string>> tuns_in_the_way(std::span<const Ip4> addresses);
+// False: somebody has it open, or it is not persistent; it stays.
+Result<bool> remove_if_left(const std::string& name);
 
 }  // namespace flannel

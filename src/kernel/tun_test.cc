@@ -123,6 +123,25 @@ TEST_F(TunTest, RemovesWhatWasLeftOfANetworkAndNothingElse) {
   shell("ip link show flannel2; ip link show flannel3");
 }
 
+// Of an earlier run, with a route over what this host needs to begin with.
+TEST_F(TunTest, ALeftDeviceIsInTheWayOfWhatItsRouteTakes) {
+  for (const int queues : {1, 2}) {
+    const std::vector<Ip4> needed{Ip4::of(192, 0, 2, 9), Ip4::of(10, 5, 9, 9)};
+    {
+      const auto used = open_tun({.queues = queues, .persistent = true});
+      ASSERT_TRUE(used) << used.error().text;
+      EXPECT_TRUE(must(tuns_in_the_way(needed)).empty());
+      shell("ip addr add 10.5.1.0/16 dev flannel0; ip link set flannel0 up");
+      EXPECT_EQ(must(tuns_in_the_way(needed)), std::vector<std::string>{"flannel0"});
+      EXPECT_TRUE(must(tuns_in_the_way(std::vector{Ip4::of(192, 0, 2, 9)})).empty());
+      EXPECT_FALSE(must(remove_if_left("flannel0"))) << "somebody has it open";
+    }
+    EXPECT_TRUE(must(remove_if_left("flannel0")));
+    EXPECT_TRUE(must(tuns_in_the_way(needed)).empty());
+    EXPECT_FALSE(must(remove_if_left("flannel0"))) << "there is none";
+  }
+}
+
 TEST_F(TunTest, HasSeveralQueuesWhereAsked) {
   const TunDevice device = must(open_tun({.queues = 3, .persistent = true}));
   EXPECT_EQ(device.queues.size(), 3u);

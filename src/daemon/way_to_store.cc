@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/way_to_store.h"
+
+#include <chrono>
+#include <utility>
+
+#include "base/log.h"
+#include "daemon/udp_packet_path.h"
+#include "kernel/host_view.h"
+#include "kernel/left_tun.h"
+
+namespace flannel {
+namespace {
+
+constexpr auto kPeriod = std::chrono::seconds(5);
+
+}  // namespace
+
+WayToStore::WayToStore(Loop& loop, ServiceNotifier& notifier, KeptFds& kept,
+                       std::function<std::vector<Ip4>()> store_addresses)
+    : loop_(loop), notifier_(notifier), kept_(kept), store_addresses_(std::move(store_addresses)) {}
+
+void WayToStore::keep_clear() {
+  clear();
+  next_ = loop_.at(loop_.now() + kPeriod, [this] { keep_clear(); });
+}
+
+void WayToStore::clear() {
+  std::vector<Ip4> needed = store_addresses_();
+  if (const auto view = look_at_host()) {
+    needed.insert(needed.end(), view->name_servers.begin(), view->name_servers.end());
+    for (const DefaultRoute& route : view->default_routes) {
+      if (route.gateway) needed.push_back(*route.gateway);
+    }
+  }
+  const auto devices = tuns_in_the_way(needed);
+  if (!devices) return;  // whoever needs the kernel says what is wrong with it
+  for (const std::string& device : *devices)
+    remove(device);
+}
+
+// A queue that the service manager kept for us keeps the device, too.
+void WayToStore::remove(const std::string& device) {
+  for (const std::string_view name : {UdpPacketPath::kQueues, UdpPacketPath::kSockets}) {
+    if (!kept_.take(name).empty()) notifier_.keep(name, {});
+  }
+  const auto removed = remove_if_left(device);
+  if (!removed) {
+    log::warning("removing a device that is in the way to the store",
+                 {{"device", device}, {"why", removed.error().text}});
+  } else if (*removed) {
+    log::warning(
+        "device of an earlier run removed: it took what this host sends to its store, its gateway "
+        "or a name server",
+        {{"device", device}});
+  }
+}
+
+}  // namespace flannel
