@@ -131,10 +131,12 @@ void Monitor::on_address(const NetlinkMessage& message) {
 void Monitor::on_route(const NetlinkMessage& message) {
   const auto row = decode_route(message.payload);
   if (!row || row->table != RT_TABLE_MAIN) return;
+  if (row->to == Cidr4{}) underlay_suspect_ = underlay_bounced_ = true;
   const bool is_marked = row->protocol == kRouteProtocol &&
                          (is_our_link(row->link) || scope_.network.contains(row->to));
   // That of the udp device's address, which the kernel makes by itself.
-  const bool is_kernels_own = message.type == RTM_NEWROUTE && row->protocol == RTPROT_KERNEL;
+  const bool is_kernels_own =
+      message.type == RTM_NEWROUTE && row->protocol == RTPROT_KERNEL && is_our_link(row->link);
   const bool is_to_network = row->to == scope_.network && !is_kernels_own;
   const bool is_left = row->to == scope_.own_subnet && is_our_link(row->link);  // Scope
   const bool is_ours = is_marked || is_to_network || is_left;

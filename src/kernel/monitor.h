@@ -31,8 +31,8 @@ class Monitor {
     // News were lost; anything may have changed.
     std::function<void()> on_lost;
     // The underlay interface came, went, or has another name, MTU, state, carrier or IPv4 address;
-    // also if it is
-    // as it was by now: with state or address the kernel dropped routes, and told nobody.
+    // also if it is as it was by now: with state or address the kernel dropped routes, and told
+    // nobody. Or a default route came or went.
     std::function<void()> on_underlay_change;
     // Something that is not ours, and that packets of the overlay depend on: whether a device
     // forwards, or somebody else's route inside of our network.

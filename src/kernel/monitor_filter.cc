@@ -87,6 +87,11 @@ void take_if_inside(Program& program, const Cidr4& network) {
   });
 }
 
+void take_if_default(Program& program) {
+  program.load_byte(kPayload + offsetof(rtmsg, rtm_dst_len));
+  program.if_equal(0, [&] { program.answer(true); });
+}
+
 void take_if_ours_or_replacing(Program& program, std::size_t protocol) {
   program.load_byte(kPayload + protocol);
   program.if_equal(kRouteProtocol, [&] { program.answer(true); });
@@ -110,6 +115,7 @@ Result<void> filter_notifications(const Fd& socket, std::uint32_t own_port,
     program.if_equal(htons(type), [&] { program.answer(true); });
   for (const std::uint16_t type : {RTM_NEWROUTE, RTM_DELROUTE}) {
     program.if_equal(htons(type), [&] {
+      take_if_default(program);
       take_if_the_kernels_own(program);
       if (network.bits != 0) take_if_inside(program, network);
       take_if_ours_or_replacing(program, offsetof(rtmsg, rtm_protocol));

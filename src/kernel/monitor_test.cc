@@ -209,6 +209,20 @@ TEST_F(MonitorTest, HearsOfWhatOnTheHostKeepsPacketsFromPassing) {
   EXPECT_EQ(heard_of("ip route add 10.6.0.0/24 dev eth0"), "");
 }
 
+TEST_F(MonitorTest, HearsOfDefaultRoutes) {
+  EXPECT_EQ(heard_of("ip route add default via 192.0.2.9"), "underlay\n");
+  EXPECT_EQ(heard_of("ip route replace default via 192.0.2.10"), "underlay\n");
+  EXPECT_EQ(heard_of("ip route add default via 192.0.2.9 table 100"), "");
+  EXPECT_EQ(heard_of("ip route del default"), "underlay\n");
+}
+
+TEST_F(MonitorTest, HearsThatAnotherDeviceHasARouteToTheNetwork) {
+  EXPECT_EQ(heard_of("ip link add other type dummy; ip link set other up; "
+                     "ip addr add 10.5.0.1/16 dev other"),
+            "route 10.5.0.0/16 changed\n");
+  EXPECT_EQ(heard_of("ip link del other"), "route 10.5.0.0/16 deleted\n");
+}
+
 // The kernel has dropped its routes.
 TEST_F(MonitorTest, HearsThatTheUnderlayWasAwayThoughItIsAsItWas) {
   EXPECT_EQ(heard_of("ip link set eth0 down; ip link set eth0 up"), "underlay\n");
