@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <iosfwd>
 #include <span>
 #include <string>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "plan/surroundings.h"
 #include "registry/open_registry.h"
 
 namespace flannel {
@@ -22,6 +24,8 @@ struct Terminal {
   std::istream& in;
   std::ostream& out;
   std::ostream& err;
+  // The host that the command runs on; empty: it is not looked at.
+  std::function<Result<HostView>()> look_at_host = {};
 };
 
 // The flags, and the words after the command's name.

@@ -3,6 +3,7 @@
 
 #include "ctl/command.h"
 #include "ctl/config_text.h"
+#include "ctl/host_check.h"
 #include "ctl/network_report.h"
 #include "ctl/store_session.h"
 
@@ -25,6 +26,7 @@ Result<void> run_config_check(const CtlOptions& options, const Terminal& termina
                                : TRY(read_config_text(options.words[0], terminal));
   const NetworkReport report = TRY(report_on(text, options.underlay_mtu));
   print_warnings(report.warnings, terminal);
+  print_warnings(clashes_on_this_host(report.config, options, terminal), terminal);
   terminal.out << to_text(report);
   return {};
 }

@@ -7,6 +7,7 @@
 #include "core/lease_table.h"
 #include "ctl/command.h"
 #include "ctl/config_text.h"
+#include "ctl/host_check.h"
 #include "ctl/network_report.h"
 #include "ctl/store_session.h"
 
@@ -44,6 +45,7 @@ Result<void> run_config_set(const CtlOptions& options, const Terminal& terminal)
     terminal.out << "unchanged, the store has this configuration already\n";
     return {};
   }
+  print_warnings(clashes_on_this_host(report.config, options, terminal), terminal);
   print_warnings(leases_in_the_way(report.config, snapshot), terminal);
   const Revision seen = snapshot.config ? snapshot.config->revision : 0;
   if (auto written = store.write_config(text, seen); !written) {

@@ -28,6 +28,35 @@ TEST_F(CtlTest, AConfigurationThatIsSetIsReadBack) {
   EXPECT_EQ(ctl({"config", "get"}).out, std::string(kVxlan) + "\n");
 }
 
+TEST_F(CtlTest, ANetworkThatThisHostUsesIsWarnedOf) {
+  look_at_host = [] {
+    HostView view;
+    view.interfaces = {{.index = 2, .name = "eth0", .mtu = 1500, .up = true, .addresses = {}}};
+    view.interfaces[0].addresses = {{.ip = Ip4::of(10, 5, 200, 3), .bits = 28}};
+    view.default_routes.emplace_back().interface_index = 2;
+    view.routes = {{Cidr4::parse("10.6.0.0/16").value(), 7}};
+    return Result<HostView>(view);
+  };
+  const std::string warning =
+      "flannelctl: warning: as seen from this host: Network 10.5.0.0/16 overlaps what this host "
+      "uses outside of the overlay: 10.5.200.3 (the address of eth0), the link 10.5.200.0/28 of "
+      "eth0. No subnet";
+  for (const char* command : {"check", "set"}) {
+    const Said said = ctl({"config", command, kVxlan});
+    EXPECT_EQ(said.code, 0);
+    EXPECT_EQ(said.err.substr(0, warning.size()), warning);
+  }
+  const Said held = ctl({"config", "check", R"({"Network":"10.6.0.0/16"})"});
+  EXPECT_TRUE(
+      held.err.starts_with("flannelctl: warning: as seen from this host: packets to "
+                           "10.6.0.0/16 leave by device 7, "))
+      << held.err;
+  EXPECT_EQ(ctl({"config", "check", R"({"Network":"10.6.0.0/16","Backend":{"Type":"vxlan"}})"}).err,
+            "")
+      << "its routes are longer";
+  EXPECT_EQ(ctl({"config", "check", R"({"Network":"10.7.0.0/16"})"}).err, "");
+}
+
 TEST_F(CtlTest, TwoNodesWithOnePublicIPAreBad) {
   ctl({"config", "set", kVxlan});
   const auto value = [](char node, const char* boot) {

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "ctl/command_line.h"
+#include "kernel/host_view.h"
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);  // a closed connection or pager is an error, not our end
@@ -15,5 +16,5 @@ int main(int argc, char** argv) {
   const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
   return flannel::run_ctl(
       arguments, [](const std::string& name) { return std::getenv(name.c_str()); },
-      {std::cin, std::cout, std::cerr}, flannel::set_variables(environ));
+      {std::cin, std::cout, std::cerr, flannel::look_at_host}, flannel::set_variables(environ));
 }

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ctl/host_check.h"
+
+#include "registry/store_addresses.h"
+
+namespace flannel {
+
+std::vector<std::string> clashes_on_this_host(const NetworkConfig& config,
+                                              const CtlOptions& options, const Terminal& terminal) {
+  if (!terminal.look_at_host) return {};
+  const auto host = terminal.look_at_host();
+  if (!host) return {"this host was not looked at: " + host.error().text};
+  // The one that flanneld takes without a flag; without one the rest can be looked at all the same.
+  const auto choice = choose_underlay({}, *host);
+  const Underlay underlay = choice ? choice->underlay : Underlay{};
+  const Surroundings surroundings =
+      look_around(*host, underlay, config.network, store_addresses(options.store), {});
+  std::vector<std::string> clashes;
+  if (const auto clash = find_clash(config.network, surroundings)) {
+    clashes.push_back("as seen from this host: " + *clash);
+  }
+  // A flanneld that runs here holds the network by its own device.
+  const bool is_ours = surroundings.holder.starts_with("flannel");
+  const auto held = find_held(config.network, surroundings);
+  if (held && config.backend_type == "udp" && !is_ours) {
+    clashes.push_back("as seen from this host: " + *held);
+  }
+  return clashes;
+}
+
+}  // namespace flannel
