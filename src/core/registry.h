@@ -113,6 +113,9 @@ class Registry {
   // "etcd v3 at http://127.0.0.1:2379", for the log; no secrets.
   virtual std::string describe() const = 0;
 
+  // Where the configuration is looked for, for people: "/coreos.com/network/config".
+  virtual std::string config_key() const = 0;
+
   // Counted since the registry was opened; a local store has none.
   virtual StoreFailures failures() const { return {}; }
 

@@ -25,6 +25,7 @@ class CountedRegistry final : public Registry {
   int lists = 0;
 
   std::string describe() const override { return real_->describe(); }
+  std::string config_key() const override { return real_->config_key(); }
   void snapshot(Reply<Snapshot> reply) override {
     ++lists;
     real_->snapshot(std::move(reply));

@@ -3,9 +3,9 @@
 
 #include <fcntl.h>
 #include <httplib.h>
+#include <netdb.h>
 #include <netinet/tcp.h>
-#include <openssl/ssl.h>
-#include <signal.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -13,20 +13,21 @@
 #include <cassert>
 #include <chrono>
 #include <condition_variable>
+#include <cstring>
 #include <mutex>
 #include <optional>
 #include <utility>
 
 #include "base/fd.h"
 #include "base/parse.h"
+#include "http/thread.h"
 
 namespace flannel {
 namespace {
 
-// Bounds for a caller that forgets its own deadline, and for a thread left behind by the resolver.
+// Bounds for a caller that forgets its own deadline.
 constexpr std::chrono::seconds kLongestConnect{10};
 constexpr std::chrono::seconds kLongestSilence{600};
-constexpr std::chrono::seconds kPatienceAtTheEnd{1};
 
 void set_option(int fd, int level, int name, int value) {
   ::setsockopt(fd, level, name, &value, sizeof value);
@@ -42,21 +43,29 @@ void notice_dead_peers(int fd) {
   set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 }
 
-// The thread takes no signal of the program's, and no SIGPIPE from SSL_write.
-std::thread start_without_signals(std::function<void()> run) {
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  std::thread thread(std::move(run));
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return thread;
-}
-
 bool never_left(httplib::Error error) {
   return error == httplib::Error::Connection || error == httplib::Error::ConnectionTimeout ||
          error == httplib::Error::SSLConnection || error == httplib::Error::SSLLoadingCerts ||
          error == httplib::Error::SSLServerVerification;
+}
+
+// httplib keeps no reason: what a second attempt meets, if it ends at once.
+std::string why_not_connected(const std::string& address, std::uint16_t port) {
+  addrinfo hints{};
+  hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* to = nullptr;
+  if (::getaddrinfo(address.c_str(), std::to_string(port).c_str(), &hints, &to) != 0) return {};
+  const Fd fd(::socket(to->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  int code = ::connect(fd.get(), to->ai_addr, to->ai_addrlen) == 0 ? 0 : errno;
+  ::freeaddrinfo(to);
+  pollfd ready{fd.get(), POLLOUT, 0};
+  socklen_t size = sizeof code;
+  if (code == EINPROGRESS) {
+    if (::poll(&ready, 1, 100) != 1) return {};
+    ::getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &code, &size);
+  }
+  return code == 0 ? std::string() : std::string(": ") + std::strerror(code);
 }
 
 HttpHead head_of(const httplib::Response& response) {
@@ -66,13 +75,19 @@ HttpHead head_of(const httplib::Response& response) {
   return head;
 }
 
+HttpAccess with_resolver(HttpAccess access) {
+  if (!access.resolver) access.resolver = std::make_shared<Resolver>();
+  return access;
+}
+
 }  // namespace
 
 // What the thread and the connection share; outlives both. Names the socket in use by a descriptor
 // of its own, so that a cut never hits a number that is used again by then.
-class HttpConnection::Worker {
+class HttpConnection::Worker : public std::enable_shared_from_this<Worker> {
  public:
-  Worker(HttpAccess access, bool keep_open) : access_(std::move(access)), keep_open_(keep_open) {}
+  Worker(HttpAccess access, bool keep_open)
+      : access_(with_resolver(std::move(access))), keep_open_(keep_open) {}
 
   void start(HttpCall call, std::function<void(HttpHead)> on_head,
              std::function<void(HttpEnd)> on_end) {
@@ -86,15 +101,15 @@ class HttpConnection::Worker {
     const std::lock_guard lock(mutex_);
     cut_ = std::move(why);
     if (socket_) ::shutdown(socket_.get(), SHUT_RDWR);
+    changed_.notify_all();
   }
 
-  // True: the thread has ended.
-  bool end() {
+  // The thread ends soon.
+  void end() {
     cut(Error{ErrorKind::unavailable, "the connection is being closed"});
-    std::unique_lock lock(mutex_);
+    const std::lock_guard lock(mutex_);
     ending_ = true;
     changed_.notify_all();
-    return changed_.wait_for(lock, kPatienceAtTheEnd, [this] { return ended_; });
   }
 
   void run() {
@@ -104,9 +119,7 @@ class HttpConnection::Worker {
     }
     client_.reset();
     const std::lock_guard lock(mutex_);
-    socket_.reset();
-    ended_ = true;
-    changed_.notify_all();
+    socket_.reset();  // a look-up that goes on may hold this object for long
   }
 
  private:
@@ -124,9 +137,35 @@ class HttpConnection::Worker {
   }
 
   HttpEnd perform(const Job& job) {
-    if (!client_) {
-      if (auto opened = open(); !opened) return {{}, Failure(opened.error()), false};
+    if (client_) return send(job, {});
+    const auto addresses = resolve();
+    if (!addresses) return {{}, Failure(addresses.error()), false};
+    for (std::size_t i = 0;; ++i) {
+      if (auto opened = open(addresses->at(i)); !opened)
+        return {{}, Failure(opened.error()), false};
+      HttpEnd end = send(job, addresses->at(i));
+      if (end.body || end.sent || i + 1 == addresses->size() || is_cut()) return end;
     }
+  }
+
+  Result<Resolver::Addresses> resolve() {
+    // Told on another thread, maybe after this one has ended.
+    const auto told = std::make_shared<std::optional<Result<Resolver::Addresses>>>();
+    access_.resolver->look_up(access_.target.host, [told, self = shared_from_this()](
+                                                       const Result<Resolver::Addresses>& found) {
+      const std::lock_guard lock(self->mutex_);
+      *told = found;
+      self->changed_.notify_all();
+    });
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return *told || cut_; });
+    if (*told && **told) return ***told;
+    const Error why = *told ? (*told)->error() : Resolver::too_slow(access_.target.host);
+    return Failure(Error(why).during(access_.target.url));
+  }
+
+  // `address`: of a new connection; empty for one that has been used before.
+  HttpEnd send(const Job& job, const std::string& address) {
     httplib::Request request;
     request.method = job.call.method;
     request.path = job.call.path;
@@ -140,36 +179,44 @@ class HttpConnection::Worker {
     bool too_long = false;
     request.content_receiver = [&](const char* bytes, std::size_t size, std::uint64_t,
                                    std::uint64_t) {
-      too_long = body.size() + size > job.call.longest_answer;
-      if (!too_long) body.append(bytes, size);
+      if (job.call.keep) {
+        job.call.keep({bytes, size}, body);
+      } else {
+        body.append(bytes, size);
+      }
+      too_long = body.size() > job.call.longest_answer;
       return !too_long;
     };
     httplib::Response response;
     httplib::Error error = httplib::Error::Success;
     if (client_->send(request, response, error)) {
+      // As nginx and programs in Go answer on a port for TLS.
+      if (response.status == 400 && !access_.target.tls && body.find("HTTPS") != body.npos) {
+        return {head_of(response), Failure(broken("the server wants https://")), true};
+      }
       return {head_of(response), std::move(body), true};
     }
-    Error why = explain(error, too_long);
-    client_.reset();  // the next call starts afresh, and reads the TLS files again
-    return {head_of(response), Failure(std::move(why)), !never_left(error)};
+    HttpHead head = head_of(response);
+    Error why = too_long ? answer_too_long(job.call) : explain(error, head.status == 0, address);
+    client_.reset();  // the next call starts afresh, with the TLS files of then
+    return {std::move(head), Failure(std::move(why)), !never_left(error)};
   }
 
-  Result<void> open() {
+  Result<void> open(const std::string& address) {
     const HttpTarget& target = access_.target;
+    tls_ = {};
     if (target.tls) {
-      auto client = std::make_unique<httplib::SSLClient>(target.host, target.port,
-                                                         access_.cert_file, access_.key_file);
-      if (!client->is_valid()) {
-        return fail(ErrorKind::invalid, target.url + ": cannot use the client certificate " +
-                                            access_.cert_file + " and its key");
-      }
-      SSL_CTX_set_min_proto_version(client->ssl_context(), TLS1_2_VERSION);
-      if (!access_.ca_file.empty()) client->set_ca_cert_path(access_.ca_file);
-      client->enable_server_certificate_verification(true);
+      auto client = std::make_unique<httplib::SSLClient>(target.host, target.port, "", "");
+      client->enable_server_certificate_verification(false);  // OpenSSL does it, see set_up_tls()
+      const TlsMaterial none;
+      TRY_DURING(
+          set_up_tls(client->ssl_context(), access_.tls ? *access_.tls : none, target.host, tls_),
+          target.url);
       client_ = std::move(client);
     } else {
       client_ = std::make_unique<httplib::ClientImpl>(target.host, target.port);
     }
+    client_->set_hostname_addr_map({{target.host, address}});
     client_->set_connection_timeout(kLongestConnect);
     client_->set_read_timeout(kLongestSilence);
     client_->set_write_timeout(kLongestSilence);
@@ -186,41 +233,48 @@ class HttpConnection::Worker {
     const std::lock_guard lock(mutex_);
     socket_ = Fd(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
     if (!cut_) return;
-    // Cut while the name was being resolved. What is no socket any more connects to nothing.
+    // Cut before there was a socket. What is no socket any more connects to nothing.
     const Fd nothing(::open("/dev/null", O_RDONLY | O_CLOEXEC));
     ::dup2(nothing.get(), fd);
   }
 
-  Error explain(httplib::Error error, bool too_long) {
+  bool is_cut() {
     const std::lock_guard lock(mutex_);
-    if (cut_) return *cut_;
-    const std::string at = access_.target.url + ": ";
-    if (too_long) return {ErrorKind::invalid, at + "the answer is too long"};
-    switch (error) {
-      case httplib::Error::Connection:
-      case httplib::Error::ConnectionTimeout:
-        return {ErrorKind::unavailable, at + "cannot connect"};
-      case httplib::Error::SSLServerVerification:
-        return {ErrorKind::unavailable, at + "certificate verify failed: " + distrust()};
-      case httplib::Error::SSLLoadingCerts:
-        return {ErrorKind::unavailable, at + "cannot read the CA file " + access_.ca_file};
-      case httplib::Error::SSLConnection:
-        return {ErrorKind::unavailable, at + "the TLS handshake failed"};
-      default:
-        return {ErrorKind::unavailable, at + "the connection broke"};
-    }
+    return cut_.has_value();
   }
 
-  std::string distrust() const {
-    const auto* client = dynamic_cast<const httplib::SSLClient*>(client_.get());
-    const long verdict = client ? client->get_openssl_verify_result() : X509_V_OK;
-    return verdict == X509_V_OK ? "it is not for this host"
-                                : X509_verify_cert_error_string(verdict);
+  Error broken(const std::string& why) const {
+    return {ErrorKind::unavailable, access_.target.url + ": " + why};
+  }
+
+  Error answer_too_long(const HttpCall& call) const {
+    return {ErrorKind::invalid, access_.target.url + ": the answer is longer than " +
+                                    std::to_string(call.longest_answer >> 20) + " MB"};
+  }
+
+  Error explain(httplib::Error error, bool no_answer, const std::string& address) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (cut_) return *cut_;
+    }
+    if (error == httplib::Error::Connection || error == httplib::Error::ConnectionTimeout) {
+      return broken("cannot connect" + why_not_connected(address, access_.target.port));
+    }
+    if (access_.target.tls) {
+      const std::string reason =
+          tls_.reason(access_.target.host, access_.tls && !access_.tls->cert.empty());
+      if (!reason.empty() && no_answer && !address.empty()) return broken(reason);
+      if (error == httplib::Error::SSLConnection) return broken("the TLS handshake failed");
+    } else if (no_answer && !address.empty()) {
+      return broken("the connection was closed without an answer; does etcd want https://?");
+    }
+    return broken("the connection broke");
   }
 
   const HttpAccess access_;
   const bool keep_open_;
-  std::unique_ptr<httplib::ClientImpl> client_;  // the thread's alone
+  TlsReport tls_;                                // the thread's alone, and so is
+  std::unique_ptr<httplib::ClientImpl> client_;  // which uses it
 
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -228,7 +282,6 @@ class HttpConnection::Worker {
   std::optional<Error> cut_;  // of the call under way
   Fd socket_;
   bool ending_ = false;
-  bool ended_ = false;
 };
 
 HttpConnection::HttpConnection(HttpAccess access, bool keep_open, Loop& loop)
@@ -237,12 +290,8 @@ HttpConnection::HttpConnection(HttpAccess access, bool keep_open, Loop& loop)
 }
 
 HttpConnection::~HttpConnection() {
-  // A resolver can be waited for but not interrupted: that thread ends by itself later.
-  if (worker_->end()) {
-    thread_.join();
-  } else {
-    thread_.detach();
-  }
+  worker_->end();
+  thread_.join();
 }
 
 void HttpConnection::send(HttpCall call, Listener listener) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A client for one server: one call after another, each of which can be cut at once, however long
-// the server takes. The calls are made on a thread of the connection's own; everything here is
-// for the loop thread, and so are the callbacks. Deadlines are the caller's: a timer and cut().
+// the server or the resolver takes. The calls are made on a thread of the connection's own;
+// everything here is for the loop thread, and so are the callbacks. Deadlines are the caller's: a
+// timer and cut().
 #pragma once
 
 #include <cstddef>
@@ -9,10 +10,13 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
 
 #include "base/result.h"
+#include "http/resolver.h"
 #include "http/target.h"
+#include "http/tls_context.h"
 #include "loop/loop.h"
 #include "loop/loop_gate.h"
 
@@ -20,9 +24,9 @@ namespace flannel {
 
 struct HttpAccess {
   HttpTarget target;
-  // PEM files, read for every new connection. No CA: the system's. A certificate needs its key.
-  std::string ca_file, cert_file, key_file;
-  std::string username, password;  // basic authentication, if there is a username
+  std::shared_ptr<const TlsMaterial> tls = {};  // nothing: no files were given
+  std::string username = {}, password = {};     // basic authentication, if there is a username
+  std::shared_ptr<Resolver> resolver = {};      // nothing: one of the connection's own
 };
 
 struct HttpCall {
@@ -30,7 +34,9 @@ struct HttpCall {
   std::string path;  // encoded, with the query
   std::string body;
   std::string content_type;                // of the body
-  std::size_t longest_answer = 64U << 20;  // bytes; a longer one is a failure
+  std::size_t longest_answer = 64U << 20;  // bytes that are kept; a longer one is a failure
+  // What to keep of the bytes as they come, on the connection's thread; empty: all of them.
+  std::function<void(std::string_view bytes, std::string& body)> keep = {};
 };
 
 struct HttpHead {
@@ -54,8 +60,7 @@ class HttpConnection {
   // `keep_open`: the next call uses the same TCP connection if it is still there. A kept one may
   // have died unnoticed, so it is for calls that do no harm when made twice.
   HttpConnection(HttpAccess access, bool keep_open, Loop& loop);
-  // Cuts the call under way; its listener is not called any more. Takes milliseconds, at most a
-  // second where the resolver does not answer.
+  // Cuts the call under way; its listener is not called any more. Takes milliseconds.
   ~HttpConnection();
   HttpConnection(const HttpConnection&) = delete;
   HttpConnection& operator=(const HttpConnection&) = delete;
@@ -63,7 +68,8 @@ class HttpConnection {
   // No call is under way.
   void send(HttpCall call, Listener listener);
   bool busy() const { return busy_; }
-  // Ends the call under way, if there is one, with this error.
+  // Ends the call under way, if there is one, with this error, or with one that says that the name
+  // is still not resolved.
   void cut(Error why);
 
  private:

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include <atomic>
+#include <barrier>
 #include <optional>
 
 #include "http/listen.h"
@@ -43,7 +44,7 @@ class TestServer {
 
   HttpAccess access() const {
     const std::string url = "http://127.0.0.1:" + std::to_string(listener_.port);
-    return {parse_http_target(url, false).value(), {}, {}, {}, {}, {}};
+    return {.target = parse_http_target(url, false).value()};
   }
 
   std::atomic<int> connections = 0;
@@ -197,12 +198,11 @@ TEST_F(HttpClientTest, TheListenerMayDestroyTheConnection) {
 TEST_F(HttpClientTest, ARefusedConnectionHasSentNothing) {
   const std::uint16_t free_port = listen_tcp("127.0.0.1", 0).value().port;
   const std::string url = "http://127.0.0.1:" + std::to_string(free_port);
-  HttpConnection connection({parse_http_target(url, false).value(), {}, {}, {}, {}, {}}, false,
-                            *loop);
+  HttpConnection connection({.target = parse_http_target(url, false).value()}, false, *loop);
   const HttpEnd end = get(connection);
   EXPECT_FALSE(end.sent);
   EXPECT_EQ(end.body.error().kind, ErrorKind::unavailable);
-  EXPECT_EQ(end.body.error().text, url + ": cannot connect");
+  EXPECT_EQ(end.body.error().text, url + ": cannot connect: Connection refused");
 }
 
 TEST_F(HttpClientTest, ABrokenAnswerIsAFailureThatMayHaveBeenCarriedOut) {
@@ -227,7 +227,92 @@ TEST_F(HttpClientTest, AnEndlessAnswerIsLeftAlone) {
     put(fd, "HTTP/1.1 200 OK\r\nContent-Length: 101\r\n\r\n" + std::string(101, 'x'));
   });
   HttpConnection connection(server.access(), false, *loop);
-  EXPECT_NE(get(connection).body.error().text.find("the answer is too long"), std::string::npos);
+  EXPECT_NE(get(connection).body.error().text.find("the answer is longer than"), std::string::npos);
+}
+
+TEST_F(HttpClientTest, AServerThatWantsTlsIsGuessedFromWhatItDoes) {
+  for (const char* answer : {"",
+                             "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to "
+                             "an HTTPS server.\n"}) {
+    TestServer server([&](int fd) {
+      take(fd);
+      put(fd, answer);
+    });
+    HttpConnection connection(server.access(), false, *loop);
+    const Error why = get(connection).body.error();
+    EXPECT_EQ(why.kind, ErrorKind::unavailable);
+    EXPECT_NE(why.text.find("https://"), std::string::npos) << why.text;
+  }
+}
+
+TEST_F(HttpClientTest, AServerThatSpeaksNoTlsIsGuessedFromWhatItDoes) {
+  for (const char* answer : {"", "HTTP/1.1 400 Bad Request\r\n\r\n"}) {
+    TestServer server([&](int fd) {
+      char bytes[4096];
+      ::recv(fd, bytes, sizeof bytes, 0);
+      put(fd, answer);
+    });
+    HttpAccess access = server.access();
+    access.target.tls = true;
+    HttpConnection connection(access, false, *loop);
+    const HttpEnd end = get(connection);
+    EXPECT_EQ(end.body.error().text,
+              access.target.url + ": the server does not speak TLS; does it want http://?");
+    EXPECT_FALSE(end.sent);
+  }
+}
+
+// A resolver that answers as the test wants, after it wants.
+class SlowNames {
+ public:
+  std::shared_ptr<Resolver> resolver() {
+    return std::make_shared<Resolver>([gate = gate_](const std::string&) {
+      gate->arrive_and_wait();
+      return Result<Resolver::Addresses>(Resolver::Addresses{"192.0.2.1", "127.0.0.1"});
+    });
+  }
+  void answer() { gate_->arrive_and_wait(); }
+
+ private:
+  std::shared_ptr<std::barrier<>> gate_ = std::make_shared<std::barrier<>>(2);
+};
+
+TEST_F(HttpClientTest, ANameThatIsNotResolvedInTimeKeepsNobody) {
+  SlowNames names;
+  HttpConnection connection({.target = parse_http_target("http://etcd1:2379", false).value(),
+                             .resolver = names.resolver()},
+                            false, *loop);
+  const auto timer = loop->at(BootClock::now() + milliseconds(50), [&] {
+    connection.cut({ErrorKind::unavailable, "no answer"});
+  });
+  const HttpEnd end = get(connection);
+  EXPECT_EQ(end.body.error().text,
+            "http://etcd1:2379: etcd1 cannot be resolved: no answer from the name server in time");
+  EXPECT_FALSE(end.sent);
+  names.answer();
+}
+
+TEST_F(HttpClientTest, ANameWithoutAddressIsSaid) {
+  HttpAccess access{.target = parse_http_target("http://etcd1.invalid:2379", false).value()};
+  HttpConnection connection(access, false, *loop);
+  const Error why = get(connection).body.error();
+  EXPECT_TRUE(why.text.starts_with("http://etcd1.invalid:2379: etcd1.invalid cannot be resolved: "))
+      << why.text;
+}
+
+TEST_F(HttpClientTest, TheNextAddressOfANameIsTriedWhereOneRefuses) {
+  TestServer server([](int fd) {
+    take(fd);
+    put(fd, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+  });
+  HttpAccess access = server.access();
+  access.target.host = "etcd1";
+  access.resolver = std::make_shared<Resolver>([](const std::string&) {
+    return Result<Resolver::Addresses>(Resolver::Addresses{"127.0.0.2", "127.0.0.1"});
+  });
+  HttpConnection connection(access, false, *loop);
+  const HttpEnd end = get(connection);
+  EXPECT_TRUE(end.body) << end.body.error().text;
 }
 
 }  // namespace

@@ -2,13 +2,14 @@
 #include "http/target.h"
 
 #include "base/parse.h"
+#include "base/printable.h"
 #include "net/address.h"
 
 namespace flannel {
 namespace {
 
 Failure bad(std::string_view url, std::string_view why) {
-  return fail(ErrorKind::invalid, "endpoint \"" + std::string(url) + "\": " + std::string(why));
+  return fail(ErrorKind::invalid, "endpoint " + quoted(url) + ": " + std::string(why));
 }
 
 // "etcd1" or "192.0.2.1", or "[fd00::1]" without its brackets.
@@ -24,6 +25,15 @@ Result<std::string> parse_host(std::string_view host, std::string_view url) {
   return std::string(host);
 }
 
+// `rest`: from the first character on that cannot be in a host or a port.
+std::string what_follows(std::string_view rest) {
+  if (rest[0] == '/' || rest[0] == '?' || rest[0] == '#') {
+    return "something follows the port: " + quoted(rest) + "; give host and port alone";
+  }
+  return rest[0] == ';' ? "endpoints are separated by commas, not by \";\""
+                        : "there is a blank in it; endpoints are separated by commas";
+}
+
 bool needs_no_encoding(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
          c == '.' || c == '_' || c == '~';
@@ -33,7 +43,9 @@ bool needs_no_encoding(char c) {
 
 Result<HttpTarget> parse_http_target(std::string_view url, bool tls_by_default) {
   if (url.find('@') != std::string_view::npos) {
-    return fail(ErrorKind::invalid, "endpoint: a user in the URL");
+    return fail(ErrorKind::invalid,
+                "user and password do not belong into an endpoint but into --etcd-username and "
+                "--etcd-password");
   }
   HttpTarget target{.url = std::string(url), .tls = tls_by_default, .host = {}, .port = 0};
   std::string_view authority = url;
@@ -46,12 +58,12 @@ Result<HttpTarget> parse_http_target(std::string_view url, bool tls_by_default) 
     authority.remove_prefix(scheme_end + 3);
   }
   if (authority.ends_with('/')) authority.remove_suffix(1);
-  if (authority.find_first_of("/?# \t\r\n") != std::string_view::npos) {
-    return bad(url, "something follows the port");
+  if (const auto odd = authority.find_first_of(";/?# \t\r\n"); odd != std::string_view::npos) {
+    return bad(url, what_follows(authority.substr(odd)));
   }
   const auto colon = authority.rfind(':');
   if (colon == std::string_view::npos || authority.ends_with(']')) {
-    return bad(url, "the port is missing");
+    return bad(url, "the port is missing; etcd's is 2379");
   }
   const auto port = parse_decimal<std::uint16_t>(authority.substr(colon + 1));
   if (!port || *port == 0) return bad(url, "the port is no number from 1 to 65535");

@@ -2,6 +2,7 @@
 #include "registry/etcd_choice.h"
 
 #include <chrono>
+#include <optional>
 #include <utility>
 
 #include "base/log.h"
@@ -10,6 +11,35 @@ namespace flannel {
 namespace {
 
 constexpr std::chrono::seconds kLookAgain{3};
+// For v3 to answer before v2 is asked as well.
+constexpr std::chrono::seconds kHeadStart{1};
+
+// A list under both APIs.
+struct Look {
+  Reply<Snapshot> reply;
+  std::optional<Result<Snapshot>> of_v3 = {}, of_v2 = {};
+  bool v2_is_asked = false;
+  bool replied = false;
+  SubscriptionPtr head_start = {};
+};
+
+// Neither has given a configuration: what is told of that.
+Result<Snapshot> told_of(Result<Snapshot> of_v3, const Result<Snapshot>& of_v2) {
+  const bool v2_is_there = of_v2 || of_v2.error().kind != ErrorKind::unsupported;
+  if (of_v3) {
+    if (of_v2 || !v2_is_there) return of_v3;
+    return fail(of_v2.error().kind,
+                "v3 has no configuration, and whether v2 has one is not known: " +
+                    of_v2.error().text + " (--etcd-api=3 does without v2)");
+  }
+  Error error = std::move(of_v3).error();
+  if (of_v2) {
+    error.text += "; under v2 there is no configuration";
+  } else if (v2_is_there && of_v2.error().text != error.text) {
+    error.text = "v3: " + error.text + "; v2: " + of_v2.error().text;
+  }
+  return tl::unexpected(std::move(error));
+}
 
 class EtcdChoice final : public Registry {
  public:
@@ -20,7 +50,14 @@ class EtcdChoice final : public Registry {
         loop_(loop) {}
 
   std::string describe() const override {
-    return chosen_ ? chosen_->describe() : v3_->describe() + " (or v2, nothing is there yet)";
+    return chosen_ ? chosen_->describe() : v3_->describe() + " (or v2)";
+  }
+
+  std::string config_key() const override {
+    if (chosen_) return chosen_->config_key();
+    const std::string under_v3 = v3_->config_key();
+    const std::string under_v2 = v2_->config_key();
+    return under_v3 == under_v2 ? under_v3 : under_v3 + " under v3, " + under_v2 + " under v2";
   }
 
   StoreFailures failures() const override {
@@ -29,10 +66,18 @@ class EtcdChoice final : public Registry {
 
   void snapshot(Reply<Snapshot> reply) override {
     if (chosen_) return chosen_->snapshot(std::move(reply));
-    v3_->snapshot([this, reply = std::move(reply)](Result<Snapshot> of_v3) {
-      if (of_v3 && of_v3->config) choose(*v3_, "v3", "the configuration is there");
-      if (chosen_ == v3_.get()) return reply(std::move(of_v3));
-      look_at_v2(std::move(of_v3), reply);
+    const auto look = std::make_shared<Look>(Look{.reply = std::move(reply)});
+    look->head_start = loop_.at(loop_.now() + kHeadStart, [this, late = std::weak_ptr(look)] {
+      if (const auto still = late.lock()) ask_v2(still);
+    });
+    v3_->snapshot([this, look](Result<Snapshot> of_v3) {
+      look->of_v3 = std::move(of_v3);
+      if (!*look->of_v3 || !(*look->of_v3)->config) {
+        ask_v2(look);
+        return conclude(*look);
+      }
+      choose(*v3_, "v3", "the configuration is there");
+      answer(*look, *std::move(look->of_v3));
     });
   }
 
@@ -65,22 +110,41 @@ class EtcdChoice final : public Registry {
     log::info("etcd API chosen", {{"api", api}, {"why", why}, {"store", registry.describe()}});
   }
 
-  // v3 has no configuration, or no answer.
-  void look_at_v2(Result<Snapshot> of_v3, const Reply<Snapshot>& reply) {
-    v2_->snapshot([this, of_v3 = std::move(of_v3), reply](Result<Snapshot> of_v2) mutable {
-      if (!of_v2 || !of_v2->config) return reply(std::move(of_v3));
-      if (!of_v3) return ask_for_v3(std::move(of_v3), *std::move(of_v2), reply);
-      choose(*v2_, "v2", "the configuration is there, and none under v3");
-      reply(std::move(of_v2));
+  void ask_v2(const std::shared_ptr<Look>& look) {
+    if (std::exchange(look->v2_is_asked, true)) return;
+    v2_->snapshot([this, look](Result<Snapshot> of_v2) {
+      look->of_v2 = std::move(of_v2);
+      conclude(*look);
     });
+  }
+
+  static void answer(Look& look, Result<Snapshot> snapshot) {
+    look.head_start.reset();
+    if (std::exchange(look.replied, true)) return;
+    look.reply(std::move(snapshot));
+  }
+
+  // v3 has no configuration, or no answer.
+  void conclude(Look& look) {
+    if (!look.of_v3 || !look.of_v2 || look.replied) return;
+    Result<Snapshot>& of_v3 = *look.of_v3;
+    Result<Snapshot>& of_v2 = *look.of_v2;
+    if (!of_v2 || !of_v2->config) return answer(look, told_of(std::move(of_v3), of_v2));
+    if (!of_v3) return ask_for_v3(std::move(of_v3).error(), *std::move(of_v2), look.reply);
+    choose(*v2_, "v2", "the configuration is there, and none under v3");
+    answer(look, std::move(of_v2));
   }
 
   // There is a configuration under v2, but under v3 there may be one as well: only an etcd without
   // v3 settles it.
-  void ask_for_v3(Result<Snapshot> of_v3, Snapshot of_v2, const Reply<Snapshot>& reply) {
+  void ask_for_v3(Error of_v3, Snapshot of_v2, const Reply<Snapshot>& reply) {
     ask_only_v2_([this, of_v3 = std::move(of_v3), of_v2 = std::move(of_v2),
                   reply](const Result<bool>& only_v2) {
-      if (!only_v2 || !*only_v2) return reply(of_v3);
+      if (!only_v2 || !*only_v2) {
+        return reply(fail(of_v3.kind, of_v3.text +
+                                          "; a configuration is under v2 there: if it is the one, "
+                                          "give --etcd-api=2"));
+      }
       choose(*v2_, "v2", "the configuration is there, and this etcd has no v3");
       reply(of_v2);
     });

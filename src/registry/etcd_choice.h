@@ -17,9 +17,11 @@ struct EtcdCandidates {
   std::function<void(Reply<bool>)> ask_only_v2;
 };
 
-// Looks under v3 first, and under v2 if there is no configuration; says in the log which it is and
-// why, and stays with it. Until one has a configuration, it is v3 to the caller, and a watch looks
-// at v2 from time to time: when the configuration appears there, the watch loses its position.
+// Looks under v3 first, and under v2 if there is no configuration or no answer soon; says in the
+// log which it is and why, and stays with it. Until one has a configuration, it is v3 to the
+// caller, and a watch looks at v2 from time to time: when the configuration appears there, the
+// watch loses its position. That there is none is concluded from two answers only, and a failure
+// names the reasons of both APIs.
 std::unique_ptr<Registry> open_etcd_choice(EtcdCandidates candidates, Loop& loop);
 
 }  // namespace flannel

@@ -14,6 +14,43 @@ namespace {
 
 constexpr const char* kPrefix = "/coreos.com/network";
 
+// Fails while the test says so.
+class FailingLists final : public Registry {
+ public:
+  FailingLists(std::unique_ptr<Registry> real, const std::optional<Error>& error)
+      : real_(std::move(real)), error_(error) {}
+  std::string describe() const override { return real_->describe(); }
+  std::string config_key() const override { return real_->config_key(); }
+  void snapshot(Reply<Snapshot> reply) override {
+    real_->snapshot([reply = std::move(reply), this](Result<Snapshot> all) {
+      if (error_) all = tl::unexpected(*error_);
+      reply(std::move(all));
+    });
+  }
+  WatchHandle watch(Revision from, WatchListener listener) override {
+    return real_->watch(from, std::move(listener));
+  }
+  void create_if_absent(std::string key, std::string value, Ttl ttl, Reply<Held> reply) override {
+    real_->create_if_absent(std::move(key), std::move(value), ttl, std::move(reply));
+  }
+  void replace_if_unchanged(Record seen, std::string value, Ttl ttl, Reply<Held> reply) override {
+    real_->replace_if_unchanged(std::move(seen), std::move(value), ttl, std::move(reply));
+  }
+  void renew_if_unchanged(Record seen, Ttl ttl, Reply<Held> reply) override {
+    real_->renew_if_unchanged(std::move(seen), ttl, std::move(reply));
+  }
+  void release_if_unchanged(Record seen, Reply<void> reply) override {
+    real_->release_if_unchanged(std::move(seen), std::move(reply));
+  }
+  void write_config(std::string text, Revision seen, Reply<Revision> reply) override {
+    real_->write_config(std::move(text), seen, std::move(reply));
+  }
+
+ private:
+  std::unique_ptr<Registry> real_;
+  const std::optional<Error>& error_;
+};
+
 class EtcdChoiceTest : public ::testing::Test {
  protected:
   // The text of the configuration, "none", or why the snapshot failed.
@@ -42,9 +79,11 @@ class EtcdChoiceTest : public ::testing::Test {
   ManualLoop loop;
   std::shared_ptr<MemoryStore> v3 = std::make_shared<MemoryStore>();
   std::shared_ptr<MemoryStore> v2 = std::make_shared<MemoryStore>();
+  std::optional<Error> v2_fails;
   Result<bool> only_v2 = false;
   std::unique_ptr<Registry> registry = open_etcd_choice(
-      {open_memory_registry(v3, kPrefix, loop), open_memory_registry(v2, kPrefix, loop),
+      {open_memory_registry(v3, kPrefix, loop),
+       std::make_unique<FailingLists>(open_memory_registry(v2, kPrefix, loop), v2_fails),
        [this](const Reply<bool>& reply) { reply(only_v2); }},
       loop);
   WatchHandle handle;
@@ -107,16 +146,43 @@ TEST_F(EtcdChoiceTest, ADroppedWatchLooksNoFurther) {
 }
 
 TEST_F(EtcdChoiceTest, WithoutV2InTheServersV3IsAllThereIs) {
-  v2->set_reachable(false);
+  v2_fails = Error{ErrorKind::unsupported, "there is no v2 API here"};
   EXPECT_EQ(config(), "none");
   v3->put_config(kPrefix, "{3}");
   EXPECT_EQ(config(), "{3}");
+}
+
+// "There is none" would send an operator to write one to v3, beside the one under v2.
+TEST_F(EtcdChoiceTest, WhatCannotBeReadUnderV2IsNotNothing) {
+  v2_fails = Error{ErrorKind::invalid, "too long"};
+  EXPECT_EQ(config(),
+            "v3 has no configuration, and whether v2 has one is not known: too long (--etcd-api=3 "
+            "does without v2)");
+  v3->put_config(kPrefix, "{3}");
+  EXPECT_EQ(config(), "{3}");
+}
+
+TEST_F(EtcdChoiceTest, TheReasonsOfBothAreSaid) {
+  v3->set_reachable(false);
+  const std::string of_v3 = config();
+  EXPECT_TRUE(of_v3.ends_with("; under v2 there is no configuration")) << of_v3;
+  const std::string why = of_v3.substr(0, of_v3.find(';'));
+  v2_fails = Error{ErrorKind::unavailable, "gone fishing"};
+  EXPECT_EQ(config(), "v3: " + why + "; v2: gone fishing");
+  v2_fails = Error{ErrorKind::unavailable, why};
+  EXPECT_EQ(config(), why) << "the same once";
+  v2_fails = Error{ErrorKind::unsupported, "there is no v2 API here"};
+  EXPECT_EQ(config(), why);
 }
 
 TEST_F(EtcdChoiceTest, WhileV3IsAwayAConfigurationUnderV2SettlesNothing) {
   v2->put_config(kPrefix, "{2}");
   v3->set_reachable(false);
   EXPECT_NE(config(), "{2}");
+  EXPECT_TRUE(
+      config().ends_with("; a configuration is under v2 there: if it is the one, give "
+                         "--etcd-api=2"))
+      << config();
   only_v2 = fail(ErrorKind::unavailable, "away");
   EXPECT_NE(config(), "{2}");
   v3->set_reachable(true);

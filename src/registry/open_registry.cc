@@ -1,56 +1,82 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/open_registry.h"
 
-#include "http/target.h"
+#include <algorithm>
+
+#include "registry/endpoint.h"
 #include "registry/etcd2/etcd2_registry.h"
-#include "registry/etcd3/endpoint.h"
 #include "registry/etcd3/etcd_registry.h"
 #include "registry/etcd_choice.h"
 #include "registry/memory/memory_registry.h"
 #include "registry/sqlite/sqlite_registry.h"
 #include "registry/store_keys.h"
+#include "registry/tls_files.h"
 
 namespace flannel {
 
 namespace {
 
-Result<std::unique_ptr<Registry>> open_v3(const StoreOptions& options, Loop& loop) {
+// The same for both APIs.
+struct EtcdParts {
+  std::vector<EtcdEndpoint> endpoints;
+  TlsFiles tls_files;
+  TlsMaterial material;
+  std::shared_ptr<Resolver> resolver = std::make_shared<Resolver>();
+};
+
+Result<EtcdParts> etcd_parts(const StoreOptions& options) {
+  EtcdParts parts;
+  parts.tls_files = {options.key_file, options.cert_file, options.ca_file};
+  parts.endpoints =
+      TRY_DURING(parse_endpoints(options.endpoints, parts.tls_files.any()), "--etcd-endpoints");
+  if (options.resolver) parts.resolver = options.resolver;
+  const auto tls = [](const EtcdEndpoint& endpoint) { return endpoint.at.tls; };
+  if (std::ranges::any_of(parts.endpoints, tls)) {
+    parts.material = TRY(read_tls_files(parts.tls_files));
+  } else {
+    parts.tls_files = {};
+  }
+  return parts;
+}
+
+Result<std::unique_ptr<Registry>> open_v3(const StoreOptions& options, const EtcdParts& parts,
+                                          Loop& loop) {
   EtcdAccess access;
-  access.tls_files = {options.key_file, options.cert_file, options.ca_file};
-  access.endpoints = TRY(parse_endpoints(options.endpoints, access.tls_files.any()));
+  access.tls_files = parts.tls_files;
+  access.endpoints = parts.endpoints;
   access.username = options.username;
   access.password = options.password;
+  access.resolver = parts.resolver;
   return open_etcd_registry(std::move(access), options.prefix, loop);
 }
 
-Result<std::vector<HttpAccess>> v2_endpoints(const StoreOptions& options) {
-  const TlsFiles tls_files{options.key_file, options.cert_file, options.ca_file};
-  bool tls = false;
-  std::vector<HttpAccess> endpoints;
-  for (const std::string& url : options.endpoints) {
-    HttpTarget target = TRY_DURING(parse_http_target(url, tls_files.any()), "etcd");
-    tls = tls || target.tls;
-    endpoints.push_back(
-        {std::move(target), tls_files.ca, tls_files.cert, tls_files.key, options.username, {}});
+Result<KeysAccess> v2_access(const StoreOptions& options, const EtcdParts& parts) {
+  KeysAccess access{.endpoints = {},
+                    .tls = TlsSource(parts.tls_files, parts.material),
+                    .password = options.password};
+  for (const EtcdEndpoint& endpoint : parts.endpoints) {
+    if (!endpoint.socket.empty()) {
+      return fail(ErrorKind::invalid,
+                  "--etcd-endpoints: " + endpoint.at.url + ": API v2 reaches etcd by TCP only");
+    }
+    access.endpoints.push_back(
+        {.target = endpoint.at, .username = options.username, .resolver = parts.resolver});
   }
-  if (endpoints.empty()) return fail(ErrorKind::invalid, "etcd endpoints: none given");
-  if (tls) TRY(read_tls_files(tls_files));  // what is wrong with them is said now
-  return endpoints;
-}
-
-Result<std::unique_ptr<Registry>> open_v2(const StoreOptions& options, Loop& loop) {
-  return open_etcd2_registry(TRY(v2_endpoints(options)), options.password, options.prefix, loop);
+  return access;
 }
 
 Result<std::unique_ptr<Registry>> open_etcd(const StoreOptions& options, Loop& loop) {
-  if (options.etcd_api == EtcdApi::v2) return open_v2(options, loop);
-  auto v3 = TRY(open_v3(options, loop));
+  const EtcdParts parts = TRY(etcd_parts(options));
+  if (options.etcd_api == EtcdApi::v2) {
+    return open_etcd2_registry(TRY(v2_access(options, parts)), options.prefix, loop);
+  }
+  auto v3 = TRY(open_v3(options, parts, loop));
   if (options.etcd_api == EtcdApi::v3) return v3;
-  auto v2 = open_v2(options, loop);
+  auto v2 = v2_access(options, parts);
   if (!v2) return v3;  // an endpoint that only gRPC can reach, a socket
-  auto asking = std::make_shared<KeysClient>(TRY(v2_endpoints(options)), options.password, loop);
+  auto asking = std::make_shared<KeysClient>(*v2, loop);
   return open_etcd_choice(
-      {std::move(v3), *std::move(v2),
+      {std::move(v3), open_etcd2_registry(*std::move(v2), options.prefix, loop),
        [asking](Reply<bool> reply) { ask_before_v3(*asking, std::move(reply)); }},
       loop);
 }

@@ -7,6 +7,7 @@
 
 #include "base/result.h"
 #include "core/registry.h"
+#include "http/resolver.h"
 #include "loop/loop.h"
 #include "registry/password.h"
 
@@ -24,6 +25,7 @@ struct StoreOptions {
   std::string key_file, cert_file, ca_file;    // --etcd-keyfile, -certfile, -cafile
   std::string username;                        // --etcd-username
   Password password;                           // --etcd-password, -password-file; never logged
+  std::shared_ptr<Resolver> resolver;          // nothing: the one of the system
 };
 
 // Opens the store; a remote one need not be reachable yet. `loop` outlives the registry. The

@@ -5,7 +5,9 @@
 
 #include "base/parse.h"
 #include "base/printable.h"
+#include "registry/endpoint.h"
 #include "registry/store_keys.h"
+#include "registry/tls_files.h"
 
 namespace flannel {
 namespace {
@@ -26,31 +28,11 @@ Result<EtcdApi> parse_etcd_api(const std::string& api) {
   return fail(ErrorKind::invalid, quoted(api) + " is none of auto, 2, 3");
 }
 
-Result<void> check_endpoint(std::string_view endpoint) {
-  if (endpoint.find('@') != std::string_view::npos) {  // not printed: it holds a password
-    return fail(ErrorKind::invalid,
-                "user and password do not belong into an endpoint but into "
-                "--etcd-username and --etcd-password");
-  }
-  const auto scheme_end = endpoint.find("://");
-  const std::string_view scheme = endpoint.substr(0, scheme_end);
-  const bool known = scheme_end == std::string_view::npos || scheme == "http" || scheme == "https";
-  const std::string_view rest =
-      scheme_end == std::string_view::npos ? endpoint : endpoint.substr(scheme_end + 3);
-  if (known && !rest.empty() && rest[0] != '/' && rest.find(' ') == std::string_view::npos) {
-    return {};
-  }
-  return fail(ErrorKind::invalid,
-              quoted(endpoint) + " is not of the form http://HOST:PORT or https://HOST:PORT");
-}
-
-Result<std::vector<std::string>> parse_endpoints(const std::string& list) {
+Result<std::vector<std::string>> split_endpoints(const std::string& list) {
   std::vector<std::string> endpoints;
   for (const std::string_view part : split(list, ',')) {
     const std::string_view endpoint = trim(part);
-    if (endpoint.empty()) continue;
-    TRY(check_endpoint(endpoint));
-    endpoints.emplace_back(endpoint);
+    if (!endpoint.empty()) endpoints.emplace_back(endpoint);
   }
   if (endpoints.empty()) return fail(ErrorKind::invalid, "names no endpoint");
   return endpoints;
@@ -126,6 +108,32 @@ std::vector<std::string> warnings_about(const StoreFlags& texts, StoreKind kind,
   return warnings;
 }
 
+// What is wrong with endpoints and files is known without a network.
+Result<void> check_etcd(const StoreOptions& options, const Flags& flags,
+                        std::vector<std::string>& warnings) {
+  const TlsFiles files{options.key_file, options.cert_file, options.ca_file};
+  const auto endpoints =
+      TRY_DURING(parse_endpoints(options.endpoints, files.any()), flags.label("etcd-endpoints"));
+  bool tls = false;
+  for (const EtcdEndpoint& endpoint : endpoints) {
+    tls = tls || endpoint.at.tls;
+    if (options.etcd_api == EtcdApi::v2 && !endpoint.socket.empty()) {
+      return fail(ErrorKind::invalid, flags.label("etcd-endpoints") + ": " +
+                                          quoted(endpoint.at.url) +
+                                          ": --etcd-api=2 reaches etcd by TCP only");
+    }
+  }
+  if (tls) {
+    const TlsMaterial material = TRY(read_tls_files(files));
+    for (std::string& doubt : doubts_about(material, files, std::chrono::system_clock::now()))
+      warnings.push_back(std::move(doubt));
+  } else if (files.any()) {
+    warnings.push_back("the TLS files are not used: no endpoint of " +
+                       flags.label("etcd-endpoints") + " begins with https://");
+  }
+  return {};
+}
+
 }  // namespace
 
 void StoreFlags::define(Flags& flags) {
@@ -170,7 +178,7 @@ Result<ParsedStore> parse_store(const StoreFlags& texts, const Flags& flags,
   if (options.kind == StoreKind::sqlite) options.sqlite_path = texts.store.substr(kSqlite.size());
   if (options.kind == StoreKind::etcd) {
     options.etcd_api = TRY_DURING(parse_etcd_api(texts.etcd_api), flags.label("etcd-api"));
-    options.endpoints = TRY_DURING(parse_endpoints(texts.endpoints), flags.label("etcd-endpoints"));
+    options.endpoints = TRY_DURING(split_endpoints(texts.endpoints), flags.label("etcd-endpoints"));
     TRY(check_pairs(texts));
     options.key_file = texts.key_file;
     options.cert_file = texts.cert_file;
@@ -180,6 +188,7 @@ Result<ParsedStore> parse_store(const StoreFlags& texts, const Flags& flags,
   }
   parsed.warnings = warnings_about(texts, options.kind, flags);
   warn_of_prefix(texts.prefix, flags, parsed.warnings);
+  if (options.kind == StoreKind::etcd) TRY(check_etcd(options, flags, parsed.warnings));
   return parsed;
 }
 

@@ -24,10 +24,11 @@ struct StoreFlags {
 
 struct ParsedStore {
   StoreOptions options;
-  std::vector<std::string> warnings;  // flags without effect, a password that everybody can see
+  std::vector<std::string> warnings;  // flags without effect, secrets that all see, expired files
 };
 
-// After `flags` has parsed the command line and the environment. Reads the password from its file,
+// After `flags` has parsed the command line and the environment. Whatever can be known to be wrong
+// without a network is an error: endpoints, files of TLS. Reads the password from its file,
 // or else from the credential "etcd-password" that the service manager has put into the folder
 // CREDENTIALS_DIRECTORY.
 Result<ParsedStore> parse_store(const StoreFlags& texts, const Flags& flags,

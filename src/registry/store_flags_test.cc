@@ -7,6 +7,7 @@
 #include <map>
 
 #include "base/file.h"
+#include "support/certificates.h"
 
 namespace flannel {
 namespace {
@@ -43,16 +44,18 @@ TEST(StoreFlagsTest, WithoutFlagsItIsEtcdOnThisHost) {
 }
 
 TEST(StoreFlagsTest, EveryEtcdFlagArrives) {
-  const auto parsed =
-      parse({"-etcd-endpoints", " https://a:2379 , b:2379,", "-etcd-prefix=/x", "-etcd-keyfile=k",
-             "-etcd-certfile=c", "-etcd-cafile=ca", "-etcd-username=u", "-etcd-api=2"},
-            {{"FLANNELD_ETCD_PASSWORD", "p"}});
+  const Certificates files;
+  const auto parsed = parse({"-etcd-endpoints", " https://a:2379 , b:2379,", "-etcd-prefix=/x",
+                             "-etcd-keyfile=" + files.key(), "-etcd-certfile=" + files.cert(),
+                             "-etcd-cafile=" + files.ca(), "-etcd-username=u", "-etcd-api=2"},
+                            {{"FLANNELD_ETCD_PASSWORD", "p"}});
   ASSERT_TRUE(parsed.has_value()) << parsed.error().text;
   const StoreOptions& options = parsed->options;
   EXPECT_EQ(options.endpoints, (Words{"https://a:2379", "b:2379"}));
   EXPECT_EQ(options.etcd_api, EtcdApi::v2);
   EXPECT_EQ(options.prefix, "/x");
-  EXPECT_EQ((Words{options.key_file, options.cert_file, options.ca_file}), (Words{"k", "c", "ca"}));
+  EXPECT_EQ((Words{options.key_file, options.cert_file, options.ca_file}),
+            (Words{files.key(), files.cert(), files.ca()}));
   EXPECT_EQ(options.username + ":" + options.password.text, "u:p");
   EXPECT_TRUE(parsed->warnings.empty());
 }
@@ -161,11 +164,24 @@ TEST(StoreFlagsTest, MistakesNameTheFlag) {
               "--store: \"" + std::string(store) + "\" is none of etcd, sqlite:PATH, memory");
   }
   EXPECT_EQ(mistake({"--etcd-endpoints= , "}), "--etcd-endpoints: names no endpoint");
-  for (const char* endpoint : {"ftp://a:1", "http://", "http:///a", "/run/etcd", "a b:1"}) {
+  const std::pair<const char*, const char*> endpoints[] = {
+      {"ftp://a:1", "neither http:// nor https://"},
+      {"http://", "the port is missing; etcd's is 2379"},
+      {"http://172.31.0.1", "the port is missing; etcd's is 2379"},
+      {"HTTPS://a", "the port is missing; etcd's is 2379"},
+      {"http://a:0", "the port is no number from 1 to 65535"},
+      {"http://a:1/v2/keys", "something follows the port: \"/v2/keys\"; give host and port alone"},
+      {"/run/etcd", "something follows the port: \"/run/etcd\"; give host and port alone"},
+      {"http://a:1;http://b:1", "endpoints are separated by commas, not by \";\""},
+      {"a:1 b:1", "there is a blank in it; endpoints are separated by commas"},
+      {"unix:", "the socket's path is missing"}};
+  for (const auto& [endpoint, why] : endpoints) {
     EXPECT_EQ(mistake({std::string("--etcd-endpoints=http://fine:1,") + endpoint}),
-              "--etcd-endpoints: \"" + std::string(endpoint) +
-                  "\" is not of the form http://HOST:PORT or https://HOST:PORT");
+              "--etcd-endpoints: endpoint \"" + std::string(endpoint) + "\": " + why);
   }
+  EXPECT_EQ(mistake({"--etcd-endpoints=HTTP://fine:1,unix:///run/etcd"}), "no mistake");
+  EXPECT_EQ(mistake({"--etcd-endpoints=unix:/run/etcd", "--etcd-api=2"}),
+            "--etcd-endpoints: \"unix:/run/etcd\": --etcd-api=2 reaches etcd by TCP only");
   EXPECT_EQ(mistake({"--etcd-endpoints=http://root:hunter2@a:1"}),
             "--etcd-endpoints: user and password do not belong into an endpoint but into "
             "--etcd-username and --etcd-password");
@@ -173,6 +189,27 @@ TEST(StoreFlagsTest, MistakesNameTheFlag) {
   EXPECT_EQ(mistake({"--etcd-keyfile=k"}),
             "--etcd-certfile and --etcd-keyfile go together, only one is given");
   EXPECT_EQ(mistake({"--etcd-password=p"}), "--etcd-password is given without --etcd-username");
+}
+
+TEST(StoreFlagsTest, TlsFilesThatCannotBeUsedAreAMistakeForEitherApi) {
+  const Certificates files, others;
+  for (const char* api : {"--etcd-api=2", "--etcd-api=3", "--etcd-api=auto"}) {
+    EXPECT_EQ(mistake({api, "--etcd-endpoints=https://a:1", "--etcd-keyfile=" + others.key(),
+                       "--etcd-certfile=" + files.cert()}),
+              "--etcd-keyfile: " + others.key() + ": the key does not fit the certificate in " +
+                  files.cert() + " of --etcd-certfile");
+    EXPECT_EQ(mistake({api, "--etcd-endpoints=a:1", "--etcd-cafile=/nonexistent"}),
+              "--etcd-cafile: open /nonexistent: No such file or directory");
+  }
+}
+
+TEST(StoreFlagsTest, TlsFilesThatNoEndpointUsesAreWarnedOf) {
+  const Certificates files;
+  const auto parsed = parse({"--etcd-endpoints=http://a:1", "--etcd-cafile=" + files.ca()});
+  ASSERT_TRUE(parsed) << parsed.error().text;
+  EXPECT_EQ(parsed->warnings,
+            Words{"the TLS files are not used: no endpoint of --etcd-endpoints begins with "
+                  "https://"});
 }
 
 }  // namespace

@@ -61,6 +61,7 @@ class SimulatedRegistry final : public Registry {
       : wire_{service, link, machine, loop.process()}, loop_(loop), who_(who) {}
 
   std::string describe() const override { return "simulated"; }
+  std::string config_key() const override { return "config"; }
   void snapshot(Reply<Snapshot> reply) override;
   WatchHandle watch(Revision from, WatchListener listener) override;
   void create_if_absent(std::string key, std::string value, Ttl ttl, Reply<Held> reply) override;

@@ -10,19 +10,42 @@
 
 namespace flannel {
 
-// A CA, and a certificate of it for 127.0.0.1, made by the openssl command.
+// A CA, and a certificate of it for 127.0.0.1 or other names, made by the openssl command.
 class Certificates {
  public:
   Certificates() { make(); }
+  // `names`: none, or as OpenSSL writes alternative names, "DNS:etcd1,IP:192.0.2.1".
+  Certificates(std::string common_name, std::string names)
+      : common_name_(std::move(common_name)), names_(std::move(names)) {
+    make();
+  }
 
   void make() {
     run({"req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days",
          "2", "-subj", "/CN=test CA", "-keyout", path("ca.key"), "-out", ca()});
-    run({"req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
-         "/CN=flannel", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key(), "-out",
-         path("request")});
+    std::vector<std::string> request = {"req",
+                                        "-newkey",
+                                        "ec",
+                                        "-pkeyopt",
+                                        "ec_paramgen_curve:P-256",
+                                        "-nodes",
+                                        "-subj",
+                                        "/CN=" + common_name_,
+                                        "-keyout",
+                                        key(),
+                                        "-out",
+                                        path("request")};
+    if (!names_.empty()) request.insert(request.end(), {"-addext", "subjectAltName=" + names_});
+    run(std::move(request));
     run({"x509", "-req", "-in", path("request"), "-CA", ca(), "-CAkey", path("ca.key"),
          "-CAcreateserial", "-days", "2", "-copy_extensions", "copy", "-out", cert()});
+  }
+
+  // The key once more, with a pass phrase.
+  std::string encrypted_key() const {
+    run({"pkey", "-in", key(), "-aes256", "-passout", "pass:secret", "-out",
+         path("encrypted.pem")});
+    return path("encrypted.pem");
   }
 
   std::string ca() const { return path("ca.pem"); }
@@ -38,6 +61,8 @@ class Certificates {
     ASSERT_TRUE(done) << done.error().text;
   }
 
+  std::string common_name_ = "flannel";
+  std::string names_ = "IP:127.0.0.1";
   TemporaryFolder folder_;
 };
 

@@ -55,6 +55,7 @@ class EtcdServer {
 
   std::string url() const;
   std::uint16_t port() const { return port_.number(); }
+  std::string peer_url() const { return url_of(peer_port_.number()); }
 
   void stop();  // SIGKILL; the data stays
   Result<void> start_again();

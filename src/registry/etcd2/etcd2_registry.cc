@@ -20,12 +20,22 @@ std::string ttl_field(Ttl ttl) {
   return ttl ? "&ttl=" + std::to_string(ttl->count()) : std::string();
 }
 
+// Says what was being done, and how to go on where etcd refused it.
 template <typename T>
-Reply<T> naming(std::string what, Reply<T> reply) {
-  return [what = std::move(what), reply = std::move(reply)](Result<T> result) {
-    if (!result) return reply(Failure(std::move(result.error()).during(what)));
-    reply(std::move(result));
+Reply<T> naming(std::string what, std::string right, Reply<T> reply) {
+  return [what = std::move(what), right = std::move(right),
+          reply = std::move(reply)](Result<T> result) {
+    if (result) return reply(std::move(result));
+    Error error = std::move(result.error());
+    if (error.kind == ErrorKind::denied) {
+      error.text += "; are user and password right? Their role needs \"" + right + "\"";
+    }
+    reply(Failure(std::move(error).during(what)));
   };
+}
+
+std::string right_to(const char* deed, const std::string& path) {
+  return "etcdctl role grant ROLE -path '" + path + "' -" + deed;
 }
 
 // The node of a successful answer; `refused` is what an error of etcd's about the key means.
@@ -38,20 +48,20 @@ Result<KeysNode> node_of(const Result<KeysReply>& reply, ErrorKind refused) {
 
 class Etcd2Registry final : public Registry {
  public:
-  Etcd2Registry(std::vector<HttpAccess> endpoints, Password password, std::string urls,
-                const std::string& prefix, Loop& loop)
+  Etcd2Registry(KeysAccess access, std::string urls, const std::string& prefix, Loop& loop)
       : loop_(loop),
         keys_(keys_below(prefix)),
         urls_(std::move(urls)),
-        client_(std::move(endpoints), std::move(password), loop) {}
+        client_(std::move(access), loop) {}
 
   std::string describe() const override { return "etcd v2 at " + urls_; }
+  std::string config_key() const override { return keys_.config; }
 
   StoreFailures failures() const override { return client_.failures(); }
 
   void snapshot(Reply<Snapshot> reply) override {
     client_.call({"GET", keys_path(keys_.prefix) + "?recursive=true&quorum=true", {}},
-                 [this, answer = naming("read " + keys_.prefix, std::move(reply))](
+                 [this, answer = naming("read " + keys_.prefix, read_right(), std::move(reply))](
                      const Result<KeysReply>& got) { answer(snapshot_in(got)); });
   }
 
@@ -62,16 +72,17 @@ class Etcd2Registry final : public Registry {
   void create_if_absent(std::string key, std::string value, Ttl ttl, Reply<Held> reply) override {
     refreshed_.erase(key);
     write(key, "prevExist=false&value=" + percent_encode(value) + ttl_field(ttl), ErrorKind::exists,
-          ttl, naming("create " + keys_.subnet(key), std::move(reply)));
+          ttl, naming("create " + keys_.subnet(key), write_right(), std::move(reply)));
   }
 
   void replace_if_unchanged(Record seen, std::string value, Ttl ttl, Reply<Held> reply) override {
     write(seen.key, if_as(seen) + "&value=" + percent_encode(value) + ttl_field(ttl),
-          ErrorKind::conflict, ttl, naming("replace " + keys_.subnet(seen.key), std::move(reply)));
+          ErrorKind::conflict, ttl,
+          naming("replace " + keys_.subnet(seen.key), write_right(), std::move(reply)));
   }
 
   void renew_if_unchanged(Record seen, Ttl ttl, Reply<Held> reply) override {
-    auto answer = naming("renew " + keys_.subnet(seen.key), std::move(reply));
+    auto answer = naming("renew " + keys_.subnet(seen.key), write_right(), std::move(reply));
     if (seen.hold == 0 || !ttl) return look(seen, std::move(answer));
     refresh(seen, *ttl,
             [this, seen, ttl, answer = std::move(answer)](const Result<Revision>& index) {
@@ -85,7 +96,7 @@ class Etcd2Registry final : public Registry {
   // By letting it expire: compareAndDelete is an event that flannel v0.10 stops at for ever, and a
   // plain delete might hit what somebody else has put there meanwhile.
   void release_if_unchanged(Record seen, Reply<void> reply) override {
-    auto answer = naming("release " + keys_.subnet(seen.key), std::move(reply));
+    auto answer = naming("release " + keys_.subnet(seen.key), write_right(), std::move(reply));
     refresh(seen, kDoomed,
             [this, key = seen.key, answer = std::move(answer)](const Result<Revision>& index) {
               if (!index) return answer(Failure(index.error()));
@@ -96,13 +107,13 @@ class Etcd2Registry final : public Registry {
 
   void write_config(std::string text, Revision seen, Reply<Revision> reply) override {
     const std::string condition = seen == 0 ? "prevExist=false" : if_at(seen);
-    client_.call(
-        {"PUT", keys_path(keys_.config), condition + "&value=" + percent_encode(text)},
-        [answer = naming("write " + keys_.config, std::move(reply))](const Result<KeysReply>& got) {
-          const auto node = node_of(got, ErrorKind::conflict);
-          if (!node) return answer(Failure(node.error()));
-          answer(node->modified);
-        });
+    client_.call({"PUT", keys_path(keys_.config), condition + "&value=" + percent_encode(text)},
+                 [answer = naming("write " + keys_.config, right_to("readwrite", keys_.config),
+                                  std::move(reply))](const Result<KeysReply>& got) {
+                   const auto node = node_of(got, ErrorKind::conflict);
+                   if (!node) return answer(Failure(node.error()));
+                   answer(node->modified);
+                 });
   }
 
  private:
@@ -111,6 +122,10 @@ class Etcd2Registry final : public Registry {
     Revision told = 0;
     Revision index = 0;
   };
+
+  // A recursive read or watch takes the right to all that it may meet.
+  std::string read_right() const { return right_to("read", keys_.prefix + "/*"); }
+  std::string write_right() const { return right_to("readwrite", keys_.subnets + "*"); }
 
   static std::string if_at(Revision index) {
     return "prevExist=true&prevIndex=" + std::to_string(index);
@@ -129,6 +144,10 @@ class Etcd2Registry final : public Registry {
   }
 
   Result<Snapshot> snapshot_in(const Result<KeysReply>& got) {
+    if (!got && got.error().kind == ErrorKind::invalid) {
+      return fail(ErrorKind::invalid,
+                  got.error().text + "; delete what is no lease below " + keys_.subnets);
+    }
     if (!got) return Failure(got.error());
     cluster_ = got->cluster;
     if (got->index == 0) return fail(ErrorKind::invalid, "the answer has no X-Etcd-Index");
@@ -219,14 +238,13 @@ class Etcd2Registry final : public Registry {
 
 }  // namespace
 
-std::unique_ptr<Registry> open_etcd2_registry(std::vector<HttpAccess> endpoints, Password password,
-                                              const std::string& prefix, Loop& loop) {
+std::unique_ptr<Registry> open_etcd2_registry(KeysAccess access, const std::string& prefix,
+                                              Loop& loop) {
   std::string urls;
-  for (const HttpAccess& endpoint : endpoints) {
+  for (const HttpAccess& endpoint : access.endpoints) {
     urls += (urls.empty() ? "" : ", ") + endpoint.target.url;
   }
-  return std::make_unique<Etcd2Registry>(std::move(endpoints), std::move(password), std::move(urls),
-                                         prefix, loop);
+  return std::make_unique<Etcd2Registry>(std::move(access), std::move(urls), prefix, loop);
 }
 
 void ask_before_v3(KeysClient& client, Reply<bool> reply) {

@@ -3,12 +3,17 @@
 //
 //   asked ──head──▶ waiting ──event──▶ asked, from behind the event
 //     │               └──a minute without one──▶ asked, from where the store was at the head
-//     │ no head in 5 s, broken: disconnected
+//     ├──no head in 2 s──▶ another question to the same endpoint
+//     │                     ├──answered──▶ the same wait for an event, but none moves the position
+//     │                     └──no answer in 3 s: disconnected
+//     ├ broken: disconnected
 //     └ index cleared, store behind us or another one, a directory gone: position lost
 //
-// The head comes at once and tells the store's index at that moment; etcd has looked through its
-// history by then, so a poll that stays without an event says that there was none up to there. The
-// minute is what notices an etcd that has stopped answering.
+// From etcd the head comes at once and tells the store's index at that moment; etcd has looked
+// through its history by then, so a poll that stays without an event says that there was none up to
+// there. Through "etcd --proxy" and others no head comes before the event: there the poll may be
+// quiet or the server frozen, and only another call tells. The minute is what notices a server that
+// has stopped answering.
 #include "registry/etcd2/etcd2_watch.h"
 
 #include <utility>
@@ -20,6 +25,7 @@ namespace flannel {
 namespace {
 
 constexpr std::chrono::seconds kLongestPoll{60};
+constexpr std::chrono::seconds kHeadExpected{2};
 
 // Every call of the listener is the last thing a member does: it may drop the watch.
 class Etcd2Watch final : public Subscription {
@@ -31,8 +37,8 @@ class Etcd2Watch final : public Subscription {
         keys_(keys),
         position_(std::move(position)),
         listener_(std::move(listener)),
-        url_(client.current().target.url),
-        connection_(std::make_unique<HttpConnection>(client.current(), true, loop)) {
+        access_(client.current()),
+        connection_(std::make_unique<HttpConnection>(access_, true, loop)) {
     poll();
   }
 
@@ -40,10 +46,8 @@ class Etcd2Watch final : public Subscription {
   void poll() {
     head_ = {};
     head_seen_ = idle_ = silent_ = false;
-    timer_ = loop_.at(loop_.now() + kKeysDeadline, [this] {
-      silent_ = true;
-      connection_->cut({ErrorKind::unavailable, url_ + ": no answer within 5 s"});
-    });
+    asking_.reset();
+    timer_ = loop_.at(loop_.now() + kHeadExpected, [this] { ask_beside(); });
     connection_->send({.method = "GET",
                        .path = keys_path(keys_.prefix) + "?wait=true&recursive=true&waitIndex=" +
                                std::to_string(position_.from + 1),
@@ -53,22 +57,54 @@ class Etcd2Watch final : public Subscription {
                        .on_end = [this](HttpEnd end) { on_end(std::move(end)); }});
   }
 
+  void ask_beside() {
+    timer_ = loop_.at(loop_.now() + kKeysDeadline - kHeadExpected, [this] {
+      silent_ = true;
+      connection_->cut({ErrorKind::unavailable, access_.target.url + ": no answer in time"});
+    });
+    asking_ = std::make_unique<HttpConnection>(access_, false, loop_);
+    asking_->send({.method = "GET",
+                   .path = keys_path(keys_.config) + "?quorum=true",
+                   .body = {},
+                   .content_type = {}},
+                  {.on_head = [this](const HttpHead& head) { on_answer_beside(head); },
+                   .on_end = [](const HttpEnd&) {}});
+  }
+
+  // An answer of etcd's, whatever it is, needs a leader: the server behind the poll is there.
+  void on_answer_beside(const HttpHead& head) {
+    if (head.status < 200 || head.status >= 500) return;  // a proxy's own; the deadline goes on
+    const KeysReply reply = head_of_reply(head);
+    if (reply.index != 0 && is_elsewhere(reply)) return lose_position();
+    wait_for_event();
+  }
+
   void on_head(const HttpHead& head) {
+    asking_.reset();
     Result<KeysReply> reply = read_keys_reply(head, {});
     if (head.status != 200 || !reply) return;  // the body tells more
     head_ = *std::move(reply);
     head_seen_ = true;
-    const bool other = !position_.cluster.empty() && head_.cluster != position_.cluster;
-    if (other || head_.index < position_.from) return lose_position();
+    if (is_elsewhere(head_)) return lose_position();
+    wait_for_event();
+  }
+
+  bool is_elsewhere(const KeysReply& reply) const {
+    const bool other = !position_.cluster.empty() && reply.cluster != position_.cluster;
+    return other || reply.index < position_.from;
+  }
+
+  void wait_for_event() {
     timer_ = loop_.at(loop_.now() + kLongestPoll, [this] {
       idle_ = true;
-      connection_->cut({ErrorKind::unavailable, url_ + ": no event"});
+      connection_->cut({ErrorKind::unavailable, access_.target.url + ": no event"});
     });
   }
 
   void on_end(HttpEnd end) {
     timer_.reset();
-    if (!end.body && idle_ && head_seen_) return nothing_happened();
+    asking_.reset();
+    if (!end.body && idle_) return nothing_happened();
     if (!end.body) return disconnect(end.body.error());
     const Result<KeysReply> reply = read_keys_reply(end.head, *std::move(end.body));
     if (!reply) return disconnect(reply.error());
@@ -78,7 +114,7 @@ class Etcd2Watch final : public Subscription {
   }
 
   void nothing_happened() {
-    position_.from = head_.index;
+    if (head_seen_) position_.from = head_.index;
     poll();
     const auto on_changes = listener_.on_changes;
     on_changes({}, position_.from);
@@ -107,13 +143,14 @@ class Etcd2Watch final : public Subscription {
   void disconnect(Error error) {
     stop();
     client_.count_failure(error, silent_);
-    if (error.kind == ErrorKind::unavailable) client_.move_on(url_);
+    if (error.kind == ErrorKind::unavailable) client_.move_on(access_.target.url);
     const auto on_disconnected = listener_.on_disconnected;
     on_disconnected(std::move(error).during("watch " + keys_.prefix));
   }
 
   void stop() {
     timer_.reset();
+    asking_.reset();
     connection_.reset();
   }
 
@@ -122,13 +159,14 @@ class Etcd2Watch final : public Subscription {
   const StoreKeys keys_;
   KeysPosition position_;
   WatchListener listener_;
-  const std::string url_;
+  const HttpAccess access_;
   KeysReply head_;  // of the poll under way
   bool head_seen_ = false;
-  bool silent_ = false;  // cut because not even a head came
+  bool silent_ = false;  // cut because no answer came, not even beside the poll
   bool idle_ = false;    // cut because nothing happened for so long
   SubscriptionPtr timer_;
   std::unique_ptr<HttpConnection> connection_;
+  std::unique_ptr<HttpConnection> asking_;  // whether the server is there, while no head comes
 };
 
 }  // namespace

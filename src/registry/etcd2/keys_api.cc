@@ -12,8 +12,8 @@ namespace {
 
 using Json = nlohmann::json;
 
-// Directories below the prefix; ours are one deep.
-constexpr int kDeepest = 32;
+// Below the prefix are a directory and the records in it. What a stranger puts deeper is not read.
+constexpr int kDeepest = 2;
 
 Failure bad(std::string_view what) {
   return fail(ErrorKind::invalid,
@@ -38,7 +38,6 @@ Result<std::int64_t> index_member(const Json& object, const char* name) {
 
 Result<KeysNode> decode_node(const Json& json, int depth) {
   if (!json.is_object()) return bad("a node is no object");
-  if (depth > kDeepest) return bad("too many directories in one another");
   KeysNode node;
   node.key = TRY(text_member(json, "key"));
   node.value = TRY(text_member(json, "value"));
@@ -47,7 +46,7 @@ Result<KeysNode> decode_node(const Json& json, int depth) {
   node.expires = json.contains("expiration") || json.contains("ttl");
   node.created = TRY(index_member(json, "createdIndex"));
   node.modified = TRY(index_member(json, "modifiedIndex"));
-  if (const auto nodes = json.find("nodes"); nodes != json.end()) {
+  if (const auto nodes = json.find("nodes"); nodes != json.end() && depth < kDeepest) {
     if (!nodes->is_array()) return bad("nodes is no array");
     for (const Json& one : *nodes)
       node.nodes.push_back(TRY(decode_node(one, depth + 1)));

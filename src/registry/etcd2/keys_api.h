@@ -15,10 +15,10 @@ struct KeysNode {
   std::string key = {};  // "/coreos.com/network/config"
   std::string value = {};
   bool dir = false;
-  bool expires = false;       // it has a TTL
-  std::int64_t created = 0;   // index of its first write, kept by conditional ones
-  std::int64_t modified = 0;  // index of the last change
-  std::vector<KeysNode> nodes = {};
+  bool expires = false;              // it has a TTL
+  std::int64_t created = 0;          // index of its first write, kept by conditional ones
+  std::int64_t modified = 0;         // index of the last change
+  std::vector<KeysNode> nodes = {};  // down to two below the node that was asked for
 };
 
 // The answer to a read or a write, and an event.

@@ -36,22 +36,29 @@ TEST(KeysAnswerTest, ADirectoryHasNodes) {
   EXPECT_TRUE(node.nodes[1].dir);
 }
 
+// A stranger makes directories as he likes, and the other keys are read all the same.
+TEST(KeysAnswerTest, DirectoriesDeepInOneAnotherAreNotFollowed) {
+  std::string text = R"({"node":{"dir":true,"nodes":[{"key":"/a","value":"x"},)";
+  for (int i = 0; i < 1000; ++i)
+    text += R"({"key":"/d","dir":true,"nodes":[)";
+  for (int i = 0; i < 1000; ++i)
+    text += "]}";
+  const auto answer = decode_keys_answer(text + "]}}");
+  ASSERT_TRUE(answer) << answer.error().text;
+  ASSERT_EQ(answer->node.nodes.size(), 2U);
+  EXPECT_EQ(answer->node.nodes[0].value, "x");
+  ASSERT_EQ(answer->node.nodes[1].nodes.size(), 1U);
+  EXPECT_TRUE(answer->node.nodes[1].nodes[0].nodes.empty());
+}
+
 TEST(KeysAnswerTest, WhatIsNoAnswerIsAnError) {
-  const std::string deep = [] {
-    std::string text = R"({"node":)";
-    for (int i = 0; i < 100; ++i)
-      text += R"({"nodes":[)";
-    for (int i = 0; i < 100; ++i)
-      text += "]}";
-    return text + "}";
-  }();
   for (const std::string& text :
        {std::string(), std::string("[]"), std::string("{"), std::string("{}"),
         std::string(R"({"node":7})"), std::string(R"({"node":{"key":7}})"),
         std::string(R"({"node":{"value":{}}})"), std::string(R"({"node":{"modifiedIndex":-1}})"),
         std::string(R"({"node":{"modifiedIndex":1.5}})"),
         std::string(R"({"node":{"modifiedIndex":18446744073709551615}})"),
-        std::string(R"({"node":{"nodes":{}}})"), std::string(R"({"node":{"nodes":[7]}})"), deep}) {
+        std::string(R"({"node":{"nodes":{}}})"), std::string(R"({"node":{"nodes":[7]}})")}) {
     EXPECT_FALSE(decode_keys_answer(text)) << text;
   }
 }
@@ -105,6 +112,8 @@ TEST(KeysReplyTest, ErrorsOfEtcdItselfAreFailures) {
   EXPECT_EQ(reply(301, "").error().kind, ErrorKind::unavailable);
   EXPECT_EQ(reply(401, R"({"errorCode":110,"message":"no"})").error().kind, ErrorKind::denied);
   EXPECT_EQ(reply(403, "").error().kind, ErrorKind::denied);
+  EXPECT_NE(reply(501, "").error().text.find("a proxy that only reads"), std::string::npos);
+  EXPECT_NE(reply(503, "").error().text.find("no etcd behind it"), std::string::npos);
   EXPECT_EQ(reply(404, "404 page not found").error().kind, ErrorKind::unsupported);
 }
 

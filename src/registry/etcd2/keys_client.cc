@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/parse.h"
+#include "registry/etcd2/json_cutter.h"
 #include "registry/etcd2/keys_api.h"
 
 namespace flannel {
@@ -12,6 +13,8 @@ namespace {
 
 // Each has a thread and a connection.
 constexpr std::size_t kMostAtOnce = 4;
+// For the rest of an answer that has begun: a list may be long.
+constexpr std::chrono::seconds kKeysBodyDeadline{30};
 
 std::int64_t index_of(const HttpHead& head) {
   const auto text = head.headers.find("x-etcd-index");
@@ -25,20 +28,39 @@ std::string cluster_of(const HttpHead& head) {
   return id == head.headers.end() ? std::string() : id->second;
 }
 
+// Of somebody between us and etcd.
+std::string in_words(int status) {
+  const std::string text = "HTTP status " + std::to_string(status);
+  if (status == 501) {
+    return text +
+           ": a proxy that only reads (etcd --proxy readonly); give --etcd-endpoints one "
+           "that writes";
+  }
+  if (status == 502 || status == 503 || status == 504) {
+    return text + ": a proxy is there, but no etcd behind it";
+  }
+  return text;
+}
+
 HttpCall http_call(const KeysCall& call) {
   return {.method = call.method,
           .path = call.path,
           .body = call.form,
-          .content_type = call.form.empty() ? "" : "application/x-www-form-urlencoded"};
+          .content_type = call.form.empty() ? "" : "application/x-www-form-urlencoded",
+          .keep = [cutter = JsonCutter()](std::string_view bytes, std::string& body) mutable {
+            cutter.add(bytes, body);
+          }};
 }
 
 }  // namespace
 
+KeysReply head_of_reply(const HttpHead& head) {
+  return {.error_text = {}, .index = index_of(head), .cluster = cluster_of(head), .body = {}};
+}
+
 Result<KeysReply> read_keys_reply(const HttpHead& head, std::string body) {
-  KeysReply reply{.error_text = {},
-                  .index = index_of(head),
-                  .cluster = cluster_of(head),
-                  .body = std::move(body)};
+  KeysReply reply = head_of_reply(head);
+  reply.body = std::move(body);
   if (head.status >= 200 && head.status < 300) return reply;
   const auto told = decode_keys_error(reply.body);
   if (head.status == 401 || head.status == 403) {
@@ -48,9 +70,7 @@ Result<KeysReply> read_keys_reply(const HttpHead& head, std::string body) {
     return fail(ErrorKind::unsupported,
                 "there is no v2 API here: etcd 3.4 and 3.5 need --enable-v2, later ones have none");
   }
-  if (!told) {
-    return fail(ErrorKind::unavailable, "HTTP status " + std::to_string(head.status));
-  }
+  if (!told) return fail(ErrorKind::unavailable, in_words(head.status));
   // 3xx: raft, 4xx other than the cleared index: etcd itself.
   if (told->code >= 300 && told->code != keys_error::kIndexCleared) {
     return fail(ErrorKind::unavailable, told->text);
@@ -60,33 +80,33 @@ Result<KeysReply> read_keys_reply(const HttpHead& head, std::string body) {
   return reply;
 }
 
-KeysClient::KeysClient(std::vector<HttpAccess> endpoints, Password password, Loop& loop)
-    : endpoints_(std::move(endpoints)), password_(std::move(password)), loop_(loop) {
-  use_password();
-}
+KeysClient::KeysClient(KeysAccess access, Loop& loop) : access_(std::move(access)), loop_(loop) {}
 
-void KeysClient::use_password() {
-  for (HttpAccess& endpoint : endpoints_)
-    endpoint.password = password_.text;
+HttpAccess KeysClient::current() {
+  HttpAccess access = access_.endpoints[current_];
+  access.password = access_.password.text;
+  if (access.target.tls) access.tls = access_.tls.now();
+  return access;
 }
 
 KeysClient::~KeysClient() = default;
 
 // Another call may have been refused before and have found the new one.
 bool KeysClient::other_password(const std::string& refused) {
-  if (password_.refresh()) use_password();
-  return password_.text != refused;
+  access_.password.refresh();
+  return access_.password.text != refused;
 }
 
 void KeysClient::call(KeysCall call, Done done) {
   // Two for a single one, which may have been restarted this very moment.
-  const std::size_t attempts = std::max<std::size_t>(2, endpoints_.size());
+  const std::size_t attempts = std::max<std::size_t>(2, access_.endpoints.size());
   waiting_.push_back({std::move(call), attempts, std::move(done)});
   start_next();
 }
 
 void KeysClient::move_on(const std::string& url) {
-  if (endpoints_[current_].target.url == url) current_ = (current_ + 1) % endpoints_.size();
+  if (access_.endpoints[current_].target.url != url) return;
+  current_ = (current_ + 1) % access_.endpoints.size();
 }
 
 void KeysClient::count_failure(const Error& error, bool silent) {
@@ -101,17 +121,23 @@ void KeysClient::count_failure(const Error& error, bool silent) {
 
 void KeysClient::start_next() {
   if (waiting_.empty() || running_.size() >= kMostAtOnce) return;
+  HttpAccess access = current();
   const auto running = running_.insert(
-      running_.end(), {std::move(waiting_.front()), current().target.url, password_.text,
-                       std::make_unique<HttpConnection>(current(), false, loop_), nullptr, false});
+      running_.end(), {std::move(waiting_.front()), access.target.url, access.password,
+                       std::make_unique<HttpConnection>(access, false, loop_), nullptr, false});
   waiting_.pop_front();
-  running->deadline = loop_.at(loop_.now() + kKeysDeadline, [running] {
-    running->silent = true;
-    running->connection->cut({ErrorKind::unavailable, running->url + ": no answer within 5 s"});
-  });
+  wait_until(running, kKeysDeadline);
   running->connection->send(
       http_call(running->pending.call),
-      {.on_head = {}, .on_end = [this, running](HttpEnd end) { ended(running, std::move(end)); }});
+      {.on_head = [this, running](const HttpHead&) { wait_until(running, kKeysBodyDeadline); },
+       .on_end = [this, running](HttpEnd end) { ended(running, std::move(end)); }});
+}
+
+void KeysClient::wait_until(RunningAt running, std::chrono::seconds patience) {
+  running->deadline = loop_.at(loop_.now() + patience, [running] {
+    running->silent = true;
+    running->connection->cut({ErrorKind::unavailable, running->url + ": no answer in time"});
+  });
 }
 
 void KeysClient::ended(RunningAt running, HttpEnd end) {
@@ -129,7 +155,8 @@ void KeysClient::ended(RunningAt running, HttpEnd end) {
   }
   if (!reply && reply.error().kind == ErrorKind::unavailable) {
     move_on(url);
-    if (--pending.attempts > 0 && (pending.call.read() || !end.sent)) {
+    const bool again = access_.endpoints.size() > 1 || !silent;  // else only another wait
+    if (--pending.attempts > 0 && again && (pending.call.read() || !end.sent)) {
       waiting_.push_front(std::move(pending));
       return start_next();
     }

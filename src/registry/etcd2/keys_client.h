@@ -16,9 +16,11 @@
 #include "http/client.h"
 #include "loop/loop.h"
 #include "registry/password.h"
+#include "registry/tls_files.h"
 
 namespace flannel {
 
+// Until an answer begins.
 inline constexpr std::chrono::seconds kKeysDeadline{5};
 
 struct KeysCall {
@@ -38,18 +40,26 @@ struct KeysReply {
   std::string body;
 };
 
+// What the head alone tells: index and cluster.
+KeysReply head_of_reply(const HttpHead& head);
+
 // What was answered, if it was an answer: success and the errors of the keys API that say something
 // about a key. ErrorKind::unavailable: etcd has no leader, or broke; denied; unsupported: there is
 // no keys API at this address.
 Result<KeysReply> read_keys_reply(const HttpHead& head, std::string body);
 
+struct KeysAccess {
+  std::vector<HttpAccess> endpoints;  // at least one; without what is in the next two
+  TlsSource tls;                      // read again for every new connection
+  Password password;                  // read again whenever etcd refuses it
+};
+
 class KeysClient {
  public:
   using Done = std::function<void(Result<KeysReply>)>;
 
-  // At least one endpoint, all with this password; `loop` outlives the client. Whenever etcd
-  // refuses the password its file is asked for another one.
-  KeysClient(std::vector<HttpAccess> endpoints, Password password, Loop& loop);
+  // `loop` outlives the client.
+  KeysClient(KeysAccess access, Loop& loop);
   // Cuts what is under way; no callback runs any more.
   ~KeysClient();
   KeysClient(const KeysClient&) = delete;
@@ -62,7 +72,7 @@ class KeysClient {
   void count_failure(const Error& error, bool silent);
 
   // For a connection of the caller's own.
-  const HttpAccess& current() const { return endpoints_[current_]; }
+  HttpAccess current();
   // The endpoint `url` did not answer.
   void move_on(const std::string& url);
 
@@ -82,13 +92,12 @@ class KeysClient {
   using RunningAt = std::list<Running>::iterator;
 
   void start_next();
-  void use_password();
+  void wait_until(RunningAt running, std::chrono::seconds patience);
   // Than `refused`; true if there is one now.
   bool other_password(const std::string& refused);
   void ended(RunningAt running, HttpEnd end);
 
-  std::vector<HttpAccess> endpoints_;
-  Password password_;
+  KeysAccess access_;
   Loop& loop_;
   std::size_t current_ = 0;
   std::deque<Pending> waiting_;

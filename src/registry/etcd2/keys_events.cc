@@ -2,6 +2,7 @@
 #include "registry/etcd2/keys_events.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "base/parse.h"
@@ -14,8 +15,24 @@ Record record_of(const KeysNode& node, std::string_view key) {
   return {std::string(key), node.value, node.modified, node.expires ? kHeldByTtl : 0, node.created};
 }
 
+// A directory below `subnets` is one record, which is no lease, whatever is in it. Its name, with a
+// slash; nothing if `key` is no directory there and in none.
+std::optional<std::string> directory_of(std::string_view key, bool dir, const StoreKeys& keys) {
+  const auto below = keys.below_subnets(key);
+  if (!below || below->empty()) return std::nullopt;
+  const auto slash = below->find('/');
+  if (!dir && slash == std::string_view::npos) return std::nullopt;
+  return std::string(below->substr(0, slash)) + "/";
+}
+
+Record directory_record(std::string name, Revision modified) {
+  return {std::move(name), "", modified, 0, 0};
+}
+
 void collect(const KeysNode& node, const StoreKeys& keys, Snapshot& all) {
-  if (node.dir) {
+  if (auto directory = directory_of(node.key, node.dir, keys)) {
+    all.records.push_back(directory_record(*std::move(directory), node.modified));
+  } else if (node.dir) {
     for (const KeysNode& one : node.nodes)
       collect(one, keys, all);
   } else if (node.key == keys.config) {
@@ -72,6 +89,10 @@ std::optional<std::vector<Change>> changes_of(const KeysAnswer& event, const Sto
   if (!gone && !writes(event.action)) return std::nullopt;
   // Nobody is told what went with a directory; that one is made or kept changes nothing.
   if (node.dir && gone) return std::nullopt;
+  if (auto directory = directory_of(node.key, node.dir, keys)) {
+    if (gone) return std::vector<Change>();  // the directory stays
+    return std::vector<Change>{RecordPut{directory_record(*std::move(directory), node.modified)}};
+  }
   if (node.dir) return std::vector<Change>();
   if (node.key == keys.config) {
     if (gone) return std::vector<Change>{ConfigGone{node.modified}};

@@ -43,6 +43,9 @@ Error to_error(const grpc::Status& status) {
   if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) {
     text = "this server does not speak etcd's v3 protocol (" + text + ")";
   }
+  if (says(text, "http1.x server")) {
+    text = "this endpoint answers HTTP/1 only, as a proxy of etcd's API v2 does";
+  }
   if (text.empty()) text = "code " + std::to_string(status.error_code());
   return {kind_of(status), std::move(text)};
 }

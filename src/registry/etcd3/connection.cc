@@ -3,13 +3,10 @@
 
 #include <grpc/support/log.h>
 #include <grpc/support/time.h>
-#include <grpcpp/create_channel.h>
-#include <grpcpp/security/credentials.h>
 
 #include <cstdlib>
 #include <utility>
 
-#include "base/log.h"
 #include "registry/etcd3/call_error.h"
 #include "registry/etcd3/etcdserver.pb.h"
 #include "registry/etcd3/message_bytes.h"
@@ -17,34 +14,9 @@
 namespace flannel {
 namespace {
 
-grpc::ChannelArguments channel_arguments() {
-  grpc::ChannelArguments arguments;
-  arguments.SetMaxReceiveMessageSize(-1);  // the default, 4 MB, is some 15,000 leases
-  // Without pings a frozen etcd is noticed only by TCP, after minutes. etcd itself hangs up on
-  // clients that ping more often than every 5 s.
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 6000);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 3000);
-  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 5000);  // how long one connect may take
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
-  // A channel that failed is thrown away; the next one must not inherit its back-off.
-  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  // etcd's own client goes past the proxy of the environment, and so have flannel's users.
-  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  arguments.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
-  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
-  arguments.SetInt(GRPC_ARG_ENABLE_CHANNELZ, 0);
-  return arguments;
-}
-
-std::shared_ptr<grpc::ChannelCredentials> credentials(bool tls, const TlsMaterial& material) {
-  if (!tls) return grpc::InsecureChannelCredentials();
-  grpc::SslCredentialsOptions options;
-  options.pem_root_certs = material.ca;  // empty: the roots of the system
-  options.pem_private_key = material.key;
-  options.pem_cert_chain = material.cert;
-  return grpc::SslCredentials(options);
-}
+// One that took so long got no answer, whatever gRPC says that it was: it gives up to connect after
+// the time that it has for the answer to a ping.
+constexpr std::chrono::milliseconds kLong{2500};
 
 // Of anything else in a header gRPC makes an end of the program.
 bool fits_header(std::string_view text) {
@@ -60,14 +32,14 @@ class EtcdConnection::Attempt final : public Completion {
       : request(std::move(what)), connection_(connection) {}
 
   // From here on gRPC owns the attempt.
-  void start(std::shared_ptr<grpc::Channel> through, std::string to, grpc::CompletionQueue& queue) {
-    used = std::move(through);
-    url = std::move(to);
+  void start(EtcdWay to, TimePoint now, grpc::CompletionQueue& queue) {
+    way = std::move(to);
+    begun = now;
     context.set_deadline(
         gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
                      gpr_time_from_millis(request.deadline.count(), GPR_TIMESPAN)));
-    reader_ =
-        grpc::GenericStub(used).PrepareUnaryCall(&context, request.method, request.bytes, &queue);
+    reader_ = grpc::GenericStub(way.channel)
+                  .PrepareUnaryCall(&context, request.method, request.bytes, &queue);
     reader_->StartCall();
     reader_->Finish(&answer, &status, this);
   }
@@ -75,8 +47,8 @@ class EtcdConnection::Attempt final : public Completion {
   void complete(bool) override { connection_.attempted(*this); }
 
   Request request;
-  std::shared_ptr<grpc::Channel> used;
-  std::string url;
+  EtcdWay way;
+  TimePoint begun;
   grpc::ClientContext context;
   Bytes answer;
   grpc::Status status;
@@ -92,7 +64,7 @@ Result<std::unique_ptr<EtcdConnection>> EtcdConnection::open(EtcdAccess access, 
   if (std::getenv("GRPC_VERBOSITY") == nullptr) gpr_set_log_function([](gpr_log_func_args*) {});
   TlsMaterial material;
   for (const EtcdEndpoint& endpoint : access.endpoints) {
-    if (endpoint.tls) material = TRY(read_tls_files(access.tls_files));
+    if (endpoint.at.tls) material = TRY(read_tls_files(access.tls_files));
   }
   return std::unique_ptr<EtcdConnection>(
       new EtcdConnection(std::move(access), std::move(material), loop));
@@ -100,46 +72,15 @@ Result<std::unique_ptr<EtcdConnection>> EtcdConnection::open(EtcdAccess access, 
 
 EtcdConnection::EtcdConnection(EtcdAccess access, TlsMaterial material, Loop& loop)
     : access_(std::move(access)),
-      material_(std::move(material)),
+      loop_(loop),
+      channels_(access_.endpoints, TlsSource(access_.tls_files, std::move(material)),
+                access_.resolver, loop),
       gate_(loop),
-      completions_(gate_.sender()) {
-  for (const EtcdEndpoint& endpoint : access_.endpoints)
-    endpoints_.push_back({endpoint, nullptr});
-}
+      completions_(gate_.sender()) {}
 
 EtcdConnection::~EtcdConnection() {
   for (grpc::ClientContext* context : active_)
     context->TryCancel();
-}
-
-std::shared_ptr<grpc::Channel> EtcdConnection::channel() {
-  Endpoint& endpoint = endpoints_[current_];
-  if (!endpoint.channel) {
-    if (endpoint.at.tls) read_tls_again();
-    endpoint.channel = grpc::CreateCustomChannel(
-        endpoint.at.target, credentials(endpoint.at.tls, material_), channel_arguments());
-  }
-  return endpoint.channel;
-}
-
-// Certificates are renewed under a running daemon; half-written ones are tried next time.
-void EtcdConnection::read_tls_again() {
-  auto fresh = read_tls_files(access_.tls_files);
-  if (fresh) {
-    material_ = *std::move(fresh);
-    return unreadable_tls_.clear();
-  }
-  if (!unreadable_tls_.is_news(fresh.error().text)) return;
-  log::warning("connecting with the TLS files as they were read before",
-               {{"why", fresh.error().text}});
-}
-
-void EtcdConnection::move_on(const std::shared_ptr<grpc::Channel>& used) {
-  for (std::size_t i = 0; i < endpoints_.size(); ++i) {
-    if (endpoints_[i].channel != used) continue;
-    endpoints_[i].channel.reset();
-    if (i == current_) current_ = (i + 1) % endpoints_.size();
-  }
 }
 
 void EtcdConnection::call(std::string method, Bytes bytes, std::chrono::milliseconds deadline,
@@ -156,16 +97,26 @@ void EtcdConnection::with_token_attempt(Request request) {
 }
 
 void EtcdConnection::attempt(Request request) {
-  auto* attempt = new Attempt(*this, std::move(request));  // gRPC's until it is complete
-  add_token(attempt->context);
-  active_.insert(&attempt->context);
-  attempt->start(channel(), endpoints_[current_].at.url, completions_.queue());
+  channels_.find(
+      [this, kept = std::make_shared<Request>(std::move(request))](const Result<EtcdWay>& way) {
+        if (!way) {
+          ++failures_.transport;
+          return attempt_failed(std::move(*kept), way.error(), {}, true);
+        }
+        auto* attempt = new Attempt(*this, std::move(*kept));  // gRPC's until it is complete
+        add_token(attempt->context);
+        active_.insert(&attempt->context);
+        attempt->start(*way, loop_.now(), completions_.queue());
+      });
 }
 
 void EtcdConnection::attempted(Attempt& attempt) {
   active_.erase(&attempt.context);
   Request request = std::move(attempt.request);
-  if (attempt.status.ok()) return request.done(std::move(attempt.answer));
+  if (attempt.status.ok()) {
+    channels_.note_answer(attempt.way.channel);
+    return request.done(std::move(attempt.answer));
+  }
   count_failure(attempt.status);
   // Where authentication has been switched on meanwhile, a call without a token is taken for one of
   // the user that the client's certificate names.
@@ -176,14 +127,24 @@ void EtcdConnection::attempted(Attempt& attempt) {
     if (!std::exchange(request.token_renewed, true)) return with_token_attempt(std::move(request));
   }
   Error error = to_error(attempt.status);
-  if (error.kind == ErrorKind::unavailable) {
-    move_on(attempt.used);
-    const bool waited = attempt.status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED;
-    if (--request.attempts > 0 && worth_another(waited)) {
-      return this->attempt(std::move(request));
-    }
+  if (error.kind != ErrorKind::unavailable) channels_.note_answer(attempt.way.channel);
+  const bool waited = loop_.now() - attempt.begun > kLong;
+  if (waited && error.kind == ErrorKind::unavailable) error.text = "no answer in time";
+  attempt_failed(std::move(request), std::move(error).during(attempt.way.url), attempt.way, waited);
+}
+
+void EtcdConnection::attempt_failed(Request request, Error error, const EtcdWay& way, bool waited) {
+  if (error.kind == ErrorKind::unavailable && --request.attempts > 0 && worth_another(waited)) {
+    channels_.move_on(way.channel);
+    return attempt(std::move(request));
   }
-  request.done(Failure(std::move(error).during(attempt.url)));
+  if (error.kind != ErrorKind::unavailable) return request.done(Failure(std::move(error)));
+  const auto tell = [this, channel = way.channel, done = std::move(request.done)](Error why) {
+    channels_.move_on(channel);
+    done(Failure(std::move(why)));
+  };
+  if (waited || !way.channel) return tell(std::move(error));
+  channels_.explain(way, std::move(error), tell);
 }
 
 void EtcdConnection::count_failure(const grpc::Status& status) {

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The way to etcd: one channel per endpoint, the token, deadlines. Knows bytes and method names;
+// The way to etcd: calls and streams, the token, deadlines. Knows bytes and method names;
 // what they mean is in calls.h. Loop thread only.
 #pragma once
 
-#include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
 #include <grpcpp/generic/generic_stub.h>
 
@@ -17,12 +16,13 @@
 #include <vector>
 
 #include "base/result.h"
-#include "base/told_reasons.h"
 #include "core/registry.h"
 #include "loop/loop_gate.h"
+#include "registry/endpoint.h"
+#include "registry/etcd3/channels.h"
 #include "registry/etcd3/completion_thread.h"
-#include "registry/etcd3/endpoint.h"
 #include "registry/password.h"
+#include "registry/tls_files.h"
 
 namespace flannel {
 
@@ -31,11 +31,14 @@ inline constexpr std::chrono::milliseconds kCallDeadline{5000};
 // its time over passwords.
 inline constexpr std::chrono::milliseconds kStreamDeadline = 2 * kCallDeadline;
 
+inline constexpr const char* kWatchMethod = "/etcdserverpb.Watch/Watch";
+
 struct EtcdAccess {
-  std::vector<EtcdEndpoint> endpoints;  // at least one
-  TlsFiles tls_files;                   // read again for every new connection
-  std::string username;                 // empty: no authentication
-  Password password;                    // read again for every token
+  std::vector<EtcdEndpoint> endpoints;      // at least one
+  TlsFiles tls_files;                       // read again for every new connection
+  std::string username;                     // empty: no authentication
+  Password password;                        // read again for every token
+  std::shared_ptr<Resolver> resolver = {};  // nothing: one of its own
 };
 
 // What was received, and why the stream ended. Nothing is called once the stream is dropped.
@@ -64,7 +67,7 @@ class EtcdConnection {
   using Bytes = grpc::ByteBuffer;
   using Done = std::function<void(Result<Bytes>)>;
 
-  // Fails if the TLS files cannot be read. Connects when first used.
+  // Fails if the TLS files cannot be used. Connects when first used.
   static Result<std::unique_ptr<EtcdConnection>> open(EtcdAccess access, Loop& loop);
   // Cancels what is under way; none of the callbacks runs any more.
   ~EtcdConnection();
@@ -73,9 +76,9 @@ class EtcdConnection {
 
   // So many that every endpoint is asked; two for a single one, whose connection may have broken
   // unnoticed since it was last used.
-  std::size_t all_attempts() const { return std::max<std::size_t>(2, endpoints_.size()); }
+  std::size_t all_attempts() const { return std::max<std::size_t>(2, channels_.size()); }
   // Whether asking again is of use: the same endpoint once more would only be another wait.
-  bool worth_another(bool waited) const { return endpoints_.size() > 1 || !waited; }
+  bool worth_another(bool waited) const { return channels_.size() > 1 || !waited; }
 
   // `done` in a later turn. Each of at most `attempts` goes to the current endpoint and has
   // `deadline`; a failure of kind unavailable makes the next endpoint current. A token that etcd
@@ -95,10 +98,6 @@ class EtcdConnection {
   class Attempt;
   class Stream;
   class StreamHandle;
-  struct Endpoint {
-    EtcdEndpoint at;
-    std::shared_ptr<grpc::Channel> channel;  // nothing until used, and again after a failure
-  };
   struct Request {
     std::string method;
     Bytes bytes;
@@ -109,12 +108,10 @@ class EtcdConnection {
   };
 
   EtcdConnection(EtcdAccess access, TlsMaterial material, Loop& loop);
-  std::shared_ptr<grpc::Channel> channel();
-  void read_tls_again();
-  // The endpoint behind `used` failed: its channel is not used again, and the next one is current.
-  void move_on(const std::shared_ptr<grpc::Channel>& used);
   void attempt(Request request);
   void attempted(Attempt& attempt);
+  // `waited`: nothing came for about as long as a call may take.
+  void attempt_failed(Request request, Error error, const EtcdWay& way, bool waited);
   void with_token_attempt(Request request);
   // Runs `ready` when there is a token or none is needed; maybe at once.
   void with_token(std::function<void(Result<void>)> ready);
@@ -125,10 +122,8 @@ class EtcdConnection {
   void count_failure(const grpc::Status& status);
 
   EtcdAccess access_;
-  TlsMaterial material_;
-  ToldReasons unreadable_tls_;  // since its files were read last
-  std::vector<Endpoint> endpoints_;
-  std::size_t current_ = 0;
+  Loop& loop_;
+  EtcdChannels channels_;
   std::string token_;
   bool authentication_off_ = false;  // etcd said so
   std::vector<std::function<void(Result<void>)>> waiting_for_token_;

@@ -8,6 +8,7 @@
 #include "registry/etcd3/calls.h"
 #include "registry/etcd3/etcd_watch.h"
 #include "registry/etcd3/keep_alive.h"
+#include "registry/etcd3/rights.h"
 #include "registry/etcd3/snapshot_call.h"
 #include "registry/store_keys.h"
 
@@ -23,11 +24,13 @@ struct Hold {
   bool fresh = false;  // granted for this put: of no use if the put does not happen
 };
 
+// Says what was being done, and which right that takes if it was missing.
 template <typename T>
-Reply<T> naming(std::string what, Reply<T> reply) {
-  return [what = std::move(what), reply = std::move(reply)](Result<T> result) {
-    if (!result) return reply(Failure(std::move(result.error()).during(what)));
-    reply(std::move(result));
+Reply<T> naming(std::string what, EtcdRight right, Reply<T> reply) {
+  return [what = std::move(what), right = std::move(right),
+          reply = std::move(reply)](Result<T> result) {
+    if (result) return reply(std::move(result));
+    reply(Failure(naming_right(std::move(result.error()), right).during(what)));
   };
 }
 
@@ -42,6 +45,7 @@ class EtcdRegistry final : public Registry {
         keep_alive_(*connection_, loop) {}
 
   std::string describe() const override { return "etcd v3 at " + urls_; }
+  std::string config_key() const override { return keys_.config; }
 
   StoreFailures failures() const override { return connection_->failures(); }
 
@@ -49,8 +53,10 @@ class EtcdRegistry final : public Registry {
     take_etcd_snapshot(
         *connection_, keys_,
         [this, quiet_at = quiet() ? grants_ : 0,
-         answer = naming("read " + keys_.prefix, std::move(reply))](Result<EtcdSnapshot> taken) {
-          if (!taken) return answer(Failure(std::move(taken.error())));
+         answer = std::move(reply)](Result<EtcdSnapshot> taken) {
+          if (!taken) {
+            return answer(Failure(std::move(taken.error()).during("read " + keys_.prefix)));
+          }
           cluster_ = taken->cluster;
           if (quiet() && quiet_at == grants_) drop_idle_leases(taken->all);
           answer(std::move(taken->all));
@@ -58,13 +64,19 @@ class EtcdRegistry final : public Registry {
   }
 
   WatchHandle watch(Revision from, WatchListener listener) override {
-    return start_etcd_watch(*connection_, loop_, keys_, from, cluster_, std::move(listener));
+    return start_etcd_watch({.connection = *connection_,
+                             .loop = loop_,
+                             .keys = keys_,
+                             .from = from,
+                             .cluster = cluster_,
+                             .narrow = narrow_role_},
+                            std::move(listener));
   }
 
   void create_if_absent(std::string key, std::string value, Ttl ttl, Reply<Held> reply) override {
     EtcdCommit commit{.key = keys_.subnet(key), .value = std::move(value)};
-    auto answer =
-        naming<Held>("create " + commit.key, [reply = std::move(reply)](Result<Held> held) {
+    auto answer = naming<Held>(
+        "create " + commit.key, write_right(), [reply = std::move(reply)](Result<Held> held) {
           const bool taken = !held && held.error().kind == ErrorKind::conflict;
           if (taken) held = fail(ErrorKind::exists, "there already");
           reply(std::move(held));
@@ -78,7 +90,7 @@ class EtcdRegistry final : public Registry {
                       .seen = seen.revision,
                       .seen_value = std::move(seen.value),
                       .value = std::move(value)};
-    auto answer = naming("replace " + commit.key, std::move(reply));
+    auto answer = naming("replace " + commit.key, write_right(), std::move(reply));
     kept_hold(seen.hold, ttl,
               [this, commit = std::move(commit), answer = std::move(answer),
                old = seen.hold](const Result<Hold>& hold) {
@@ -94,7 +106,7 @@ class EtcdRegistry final : public Registry {
                     .key = keys_.subnet(seen.key),
                     .seen = seen.revision,
                     .seen_value = seen.value};
-    auto answer = naming("renew " + look.key, std::move(reply));
+    auto answer = naming("renew " + look.key, write_right(), std::move(reply));
     etcd_commit(*connection_, std::move(look),
                 [this, seen, ttl, answer = std::move(answer)](const Result<Revision>& unchanged) {
                   if (!unchanged) return answer(Failure(unchanged.error()));
@@ -108,7 +120,7 @@ class EtcdRegistry final : public Registry {
                       .key = keys_.subnet(seen.key),
                       .seen = seen.revision,
                       .seen_value = std::move(seen.value)};
-    auto answer = naming("release " + commit.key, std::move(reply));
+    auto answer = naming("release " + commit.key, write_right(), std::move(reply));
     etcd_commit(*connection_, std::move(commit),
                 [this, hold = seen.hold, answer = std::move(answer)](const Result<Revision>& gone) {
                   if (!gone) return answer(Failure(gone.error()));
@@ -119,10 +131,12 @@ class EtcdRegistry final : public Registry {
 
   void write_config(std::string text, Revision seen, Reply<Revision> reply) override {
     etcd_commit(*connection_, {.key = keys_.config, .seen = seen, .value = std::move(text)},
-                naming("write " + keys_.config, std::move(reply)));
+                naming("write " + keys_.config, write_of(keys_.config), std::move(reply)));
   }
 
  private:
+  EtcdRight write_right() const { return write_of_all_below(keys_.subnets); }
+
   void new_hold(Ttl ttl, std::function<void(Result<Hold>)> done) {
     if (!ttl) return done(Hold{});
     const std::int64_t id = new_lease_id();
@@ -225,6 +239,7 @@ class EtcdRegistry final : public Registry {
   StoreKeys keys_;
   std::string urls_;
   std::uint64_t cluster_ = 0;  // as the last snapshot told
+  bool narrow_role_ = false;
   std::unordered_set<std::int64_t> own_leases_;
   std::uint64_t grants_ = 1;                    // asked for so far, plus one
   std::uint64_t writing_ = 0;                   // grants and puts under way
@@ -238,7 +253,7 @@ Result<std::unique_ptr<Registry>> open_etcd_registry(EtcdAccess access, const st
                                                      Loop& loop) {
   std::string urls;
   for (const EtcdEndpoint& endpoint : access.endpoints) {
-    urls += (urls.empty() ? "" : ", ") + endpoint.url;
+    urls += (urls.empty() ? "" : ", ") + endpoint.at.url;
   }
   auto connection = TRY(EtcdConnection::open(std::move(access), loop));
   return std::make_unique<EtcdRegistry>(std::move(connection), std::move(urls), prefix, loop);

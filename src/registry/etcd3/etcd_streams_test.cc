@@ -237,7 +237,12 @@ class QuietWatchTest : public EtcdStreamsTest {
                                       loop.loop())
                      .value();
     watch = start_etcd_watch(
-        *connection, loop.loop(), StoreKeys("/coreos.com/network"), 1, 0,
+        {.connection = *connection,
+         .loop = loop.loop(),
+         .keys = keys,
+         .from = 1,
+         .narrow = narrow,
+         .longest_silence = kLongest},
         {.on_changes = [&](const std::vector<Change>& changes,
                            Revision) { changes_heard += static_cast<int>(changes.size()); },
          .on_position_lost = [] { ADD_FAILURE(); },
@@ -245,11 +250,12 @@ class QuietWatchTest : public EtcdStreamsTest {
              [&](Error error) {
                why = std::move(error);
                loop.look();
-             }},
-        kLongest);
+             }});
   }
 
   static constexpr seconds kLongest{2};
+  const StoreKeys keys{"/coreos.com/network"};
+  bool narrow = false;
   std::unique_ptr<EtcdConnection> connection;
   WatchHandle watch;
   int changes_heard = 0;

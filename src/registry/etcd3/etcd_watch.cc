@@ -8,10 +8,12 @@
 //        listener hears why
 #include "registry/etcd3/etcd_watch.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
 #include "registry/etcd3/calls.h"
+#include "registry/etcd3/rights.h"
 #include "registry/etcd3/watch_reader.h"
 
 namespace flannel {
@@ -22,20 +24,19 @@ namespace pb = etcdserverpb;
 // Every call of the listener is the last thing a member does: it may drop the watch.
 class EtcdWatch final : public Subscription {
  public:
-  EtcdWatch(EtcdConnection& connection, Loop& loop, const StoreKeys& keys, Revision from,
-            std::uint64_t cluster, Duration longest_silence, WatchListener listener)
-      : connection_(connection),
-        loop_(loop),
-        longest_silence_(longest_silence),
-        keys_(keys),
-        from_(from),
-        reader_(keys, from, cluster),
+  EtcdWatch(const EtcdWatchSettings& settings, WatchRange range, WatchListener listener)
+      : connection_(settings.connection),
+        loop_(settings.loop),
+        longest_silence_(settings.longest_silence),
+        keys_(settings.keys),
+        range_(range),
+        from_(settings.from),
+        reader_(settings.keys, range, settings.from, settings.cluster),
         listener_(std::move(listener)) {
     expect_word(kStreamDeadline, "no answer to the request");
     stream_ = connection_.open_stream(
-        "/etcdserverpb.Watch/Watch",
-        {.on_message = [this](const grpc::ByteBuffer& bytes) { on_message(bytes); },
-         .on_end = [this](Error error) { end(std::move(error)); }});
+        kWatchMethod, {.on_message = [this](const grpc::ByteBuffer& bytes) { on_message(bytes); },
+                       .on_end = [this](Error error) { end(std::move(error)); }});
     stream_->send(to_bytes(reader_.request()));
   }
 
@@ -87,7 +88,9 @@ class EtcdWatch final : public Subscription {
   void end(Error error) {
     stop();
     const auto on_disconnected = listener_.on_disconnected;
-    on_disconnected(std::move(error).during("watch etcd"));
+    const EtcdRight right =
+        range_ == WatchRange::config ? read_of(keys_.config) : read_of_all_below(keys_.subnets);
+    on_disconnected(naming_right(std::move(error), right).during("watch etcd"));
   }
 
   void stop() {
@@ -100,6 +103,7 @@ class EtcdWatch final : public Subscription {
   Loop& loop_;
   Duration longest_silence_;
   StoreKeys keys_;
+  WatchRange range_;
   Revision from_;
   WatchReader reader_;
   WatchListener listener_;
@@ -108,13 +112,93 @@ class EtcdWatch final : public Subscription {
   std::shared_ptr<int> watching_ = std::make_shared<int>(0);
 };
 
+// One watch of the configuration and one of the records, for a role that has no right to what lies
+// between them.
+class SplitWatch final : public Subscription {
+ public:
+  SplitWatch(const EtcdWatchSettings& settings, WatchListener listener)
+      : config_at_(settings.from), subnets_at_(settings.from), listener_(std::move(listener)) {
+    config_ = std::make_unique<EtcdWatch>(settings, WatchRange::config, part(config_at_));
+    subnets_ = std::make_unique<EtcdWatch>(settings, WatchRange::subnets, part(subnets_at_));
+  }
+
+ private:
+  WatchListener part(Revision& at) {
+    return {.on_changes =
+                [this, &at](const std::vector<Change>& changes, Revision revision) {
+                  at = revision;
+                  const auto on_changes = listener_.on_changes;
+                  on_changes(changes, std::min(config_at_, subnets_at_));
+                },
+            .on_position_lost =
+                [this] {
+                  config_.reset();
+                  subnets_.reset();
+                  const auto on_position_lost = listener_.on_position_lost;
+                  on_position_lost();
+                },
+            .on_disconnected =
+                [this](Error error) {
+                  config_.reset();
+                  subnets_.reset();
+                  const auto on_disconnected = listener_.on_disconnected;
+                  on_disconnected(std::move(error));
+                }};
+  }
+
+  Revision config_at_, subnets_at_;
+  WatchListener listener_;
+  WatchHandle config_, subnets_;
+};
+
+// One watch of everything, or, where that is denied, a split one.
+class FittingWatch final : public Subscription {
+ public:
+  FittingWatch(EtcdWatchSettings settings, WatchListener listener)
+      : settings_(std::move(settings)), listener_(std::move(listener)) {
+    if (settings_.narrow) {
+      split();
+    } else {
+      watch_all();
+    }
+  }
+
+ private:
+  void watch_all() {
+    WatchListener of_all = listener_;
+    of_all.on_changes = [this](const std::vector<Change>& changes, Revision revision) {
+      settings_.from = revision;  // a right may be taken away later
+      const auto on_changes = listener_.on_changes;
+      on_changes(changes, revision);
+    };
+    of_all.on_disconnected = [this](Error error) {
+      if (error.kind == ErrorKind::denied) return split();
+      const auto on_disconnected = listener_.on_disconnected;
+      on_disconnected(std::move(error));
+    };
+    watch_ = std::make_unique<EtcdWatch>(settings_, WatchRange::all, std::move(of_all));
+  }
+
+  void split() {
+    settings_.narrow = true;
+    WatchListener of_parts = listener_;
+    of_parts.on_disconnected = [this](Error error) {
+      if (error.kind == ErrorKind::denied) settings_.narrow = false;
+      const auto on_disconnected = listener_.on_disconnected;
+      on_disconnected(std::move(error));
+    };
+    watch_ = std::make_unique<SplitWatch>(settings_, std::move(of_parts));
+  }
+
+  EtcdWatchSettings settings_;
+  WatchListener listener_;
+  WatchHandle watch_;
+};
+
 }  // namespace
 
-WatchHandle start_etcd_watch(EtcdConnection& connection, Loop& loop, const StoreKeys& keys,
-                             Revision from, std::uint64_t cluster, WatchListener listener,
-                             Duration longest_silence) {
-  return std::make_unique<EtcdWatch>(connection, loop, keys, from, cluster, longest_silence,
-                                     std::move(listener));
+WatchHandle start_etcd_watch(EtcdWatchSettings settings, WatchListener listener) {
+  return std::make_unique<FittingWatch>(std::move(settings), std::move(listener));
 }
 
 }  // namespace flannel

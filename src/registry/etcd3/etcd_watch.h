@@ -15,10 +15,20 @@ namespace flannel {
 // well the connection stands.
 inline constexpr std::chrono::minutes kLongestSilence{25};
 
-// One watch of Registry over one etcd stream. `connection` and `loop` outlive it; `cluster` as in
-// WatchReader.
-WatchHandle start_etcd_watch(EtcdConnection& connection, Loop& loop, const StoreKeys& keys,
-                             Revision from, std::uint64_t cluster, WatchListener listener,
-                             Duration longest_silence = kLongestSilence);
+struct EtcdWatchSettings {
+  EtcdConnection& connection;
+  Loop& loop;
+  const StoreKeys& keys;
+  Revision from = 0;
+  std::uint64_t cluster = 0;  // as in WatchReader
+  // The role has no right to one range that holds everything; kept from watch to watch.
+  bool& narrow;
+  Duration longest_silence = kLongestSilence;
+};
+
+// One watch of Registry over one etcd stream; over two where a narrow role needs it: then the
+// revision that is told stays behind, and what is resumed from there may be told twice. What the
+// settings refer to outlives it.
+WatchHandle start_etcd_watch(EtcdWatchSettings settings, WatchListener listener);
 
 }  // namespace flannel

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "registry/etcd3/calls.h"
+#include "registry/etcd3/rights.h"
 
 namespace flannel {
 namespace {
@@ -46,7 +47,22 @@ class SnapshotCall : public std::enable_shared_from_this<SnapshotCall> {
     return request;
   }
 
+  // etcd does not say which of the two ranges was denied.
+  void find_missing_right(const Error& denied) {
+    pb::RangeRequest request;
+    request.set_key(keys_.config);
+    request.set_count_only(true);
+    etcd_range(connection_, request, kCallDeadline,
+               [self = shared_from_this(), denied](const Result<pb::RangeResponse>& config) {
+                 const bool this_one = !config && lacks_right(config.error());
+                 self->done_(Failure(
+                     naming_right(denied, this_one ? read_of(self->keys_.config)
+                                                   : read_of_all_below(self->keys_.subnets))));
+               });
+  }
+
   void on_first(const Result<pb::TxnResponse>& answer) {
+    if (!answer && lacks_right(answer.error())) return find_missing_right(answer.error());
     if (!answer) return done_(Failure(answer.error()));
     if (answer->responses_size() != 2 || !answer->responses(0).has_response_range() ||
         !answer->responses(1).has_response_range()) {

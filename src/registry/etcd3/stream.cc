@@ -23,14 +23,22 @@ class EtcdConnection::Stream final : public std::enable_shared_from_this<Stream>
 
   void start() {
     if (dropped_) return;
-    used_ = connection_.channel();
-    url_ = connection_.endpoints_[connection_.current_].at.url;
+    connection_.channels_.find([self = shared_from_this()](const Result<EtcdWay>& way) {
+      if (self->dropped_) return;
+      if (way) return self->start_on(*way);
+      ++self->connection_.failures_.transport;
+      self->end(way.error());
+    });
+  }
+
+  void start_on(const EtcdWay& way) {
+    way_ = way;
     connection_.add_token(context_);
     // etcd then ends the stream when its node has lost the leader, instead of falling silent.
     context_.AddMetadata("hasleader", "true");
     connection_.active_.insert(&context_);
-    call_ =
-        grpc::GenericStub(used_).PrepareCall(&context_, method_, &connection_.completions_.queue());
+    call_ = grpc::GenericStub(way_.channel)
+                .PrepareCall(&context_, method_, &connection_.completions_.queue());
     call_->StartCall(operation(&Stream::on_started));
   }
 
@@ -43,16 +51,16 @@ class EtcdConnection::Stream final : public std::enable_shared_from_this<Stream>
     write_next();
   }
 
-  const std::string& url() const { return url_; }
+  const std::string& url() const { return way_.url; }
 
   bool is_current() const {
-    return !dropped_ && (!used_ || used_ == connection_.endpoints_[connection_.current_].channel);
+    return !dropped_ && (!way_.channel || connection_.channels_.is_current(way_.channel));
   }
 
   void give_up() {
     if (dropped_) return;
     ++connection_.failures_.silence;
-    if (used_) connection_.move_on(used_);
+    connection_.channels_.move_on(way_.channel);
     drop();
   }
 
@@ -100,6 +108,7 @@ class EtcdConnection::Stream final : public std::enable_shared_from_this<Stream>
 
   void on_read(bool ok) {
     if (!ok || dropped_) return finish();
+    connection_.channels_.note_answer(way_.channel);
     const auto on_message = listener_.on_message;  // a copy: the listener may drop us
     on_message(std::exchange(message_, Bytes()));
     if (dropped_) return finish();
@@ -114,15 +123,19 @@ class EtcdConnection::Stream final : public std::enable_shared_from_this<Stream>
     if (dropped_) return;
     connection_.active_.erase(&context_);
     if (wants_authentication(status_)) connection_.forget_token();
-    if (status_.ok()) {
+    // What ends well although it should stand is no other kind of failure than one that breaks; of
+    // a watch it is the end of the watch.
+    if (!status_.ok()) {
+      connection_.count_failure(status_);
+    } else if (method_ == kWatchMethod) {
       connection_.count_cancelled_watch();
     } else {
-      connection_.count_failure(status_);
+      ++connection_.failures_.transport;
     }
     const Error error =
         status_.ok() ? Error{ErrorKind::unavailable, "etcd ended the stream"} : to_error(status_);
-    if (error.kind == ErrorKind::unavailable) connection_.move_on(used_);
-    end(Error(error).during(url_));
+    if (error.kind == ErrorKind::unavailable) connection_.channels_.move_on(way_.channel);
+    end(Error(error).during(way_.url));
   }
 
   void end(const Error& error) {
@@ -133,10 +146,9 @@ class EtcdConnection::Stream final : public std::enable_shared_from_this<Stream>
 
   EtcdConnection& connection_;
   std::string method_;
-  std::string url_;
   StreamListener listener_;
   std::deque<Bytes> unsent_;
-  std::shared_ptr<grpc::Channel> used_;
+  EtcdWay way_;
   grpc::ClientContext context_;
   std::unique_ptr<grpc::ClientAsyncReaderWriter<Bytes, Bytes>> call_;
   Bytes message_;

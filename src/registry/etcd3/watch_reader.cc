@@ -13,10 +13,10 @@ namespace pb = etcdserverpb;
 pb::WatchRequest WatchReader::request() const {
   pb::WatchRequest request;
   pb::WatchCreateRequest* create = request.mutable_create_request();
-  create->set_key(keys_.config);
+  create->set_key(range_ == WatchRange::subnets ? keys_.subnets : keys_.config);
   std::string end = keys_.subnets;
   end.back() = '0';  // what comes after '/'
-  create->set_range_end(end);
+  if (range_ != WatchRange::config) create->set_range_end(end);
   create->set_start_revision(position_ + 1);
   create->set_progress_notify(true);
   create->set_fragment(true);

@@ -28,13 +28,16 @@ struct WatchCancelled {
 using WatchNews =
     std::variant<WatchNothing, WatchCreated, WatchChanges, WatchPositionLost, WatchCancelled>;
 
+// What a watch is about. One range holds all: "config" < "subnets/...". Keys between them are
+// nobody's and ignored, but a role may not give the right to read them.
+enum class WatchRange { all, config, subnets };
+
 class WatchReader {
  public:
   // Everything after `from`. `cluster`: whose history `from` is a place in; 0: not known.
-  WatchReader(StoreKeys keys, Revision from, std::uint64_t cluster)
-      : keys_(std::move(keys)), position_(from), cluster_(cluster) {}
+  WatchReader(StoreKeys keys, WatchRange range, Revision from, std::uint64_t cluster)
+      : keys_(std::move(keys)), range_(range), position_(from), cluster_(cluster) {}
 
-  // One range holds both: "config" < "subnets/...". Keys between them are nobody's and ignored.
   etcdserverpb::WatchRequest request() const;
 
   WatchNews read(const etcdserverpb::WatchResponse& response);
@@ -45,6 +48,7 @@ class WatchReader {
   void collect(const etcdserverpb::Event& event);
 
   StoreKeys keys_;
+  WatchRange range_;
   Revision position_;  // all up to here has been handed on
   std::uint64_t cluster_;
   WatchChanges collected_;  // of a response in several fragments

@@ -30,7 +30,7 @@ void read_as_answer(std::string_view bytes, const flannel::StoreKeys& keys) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static const flannel::StoreKeys keys("/net");
-  flannel::WatchReader reader(keys, 5, 7);
+  flannel::WatchReader reader(keys, flannel::WatchRange::all, 5, 7);
   std::string_view rest(reinterpret_cast<const char*>(data), size);
   while (rest.size() >= 2) {
     const auto length = static_cast<std::size_t>(static_cast<std::uint8_t>(rest[0]) << 8 |

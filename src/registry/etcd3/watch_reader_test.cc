@@ -58,7 +58,7 @@ class WatchReaderTest : public ::testing::Test {
     response.mutable_events(response.events_size() - 1)->set_type(pb::Event::DELETE);
   }
 
-  WatchReader reader{StoreKeys("/net"), 10, kCluster};
+  WatchReader reader{StoreKeys("/net"), WatchRange::all, 10, kCluster};
 };
 
 TEST_F(WatchReaderTest, AsksForEverythingAfterItsPositionInOneRange) {

@@ -35,6 +35,7 @@ class MemoryRegistry final : public Registry {
   ~MemoryRegistry() override { store_->detach(token_); }
 
   std::string describe() const override { return "memory"; }
+  std::string config_key() const override { return prefix_ + "/config"; }
 
   void snapshot(Reply<Snapshot> reply) override {
     call(std::move(reply), [&]() -> Result<Snapshot> { return store_->snapshot(prefix_); });

@@ -41,6 +41,7 @@ class SqliteRegistry final : public Registry {
         worker_(std::move(worker)) {}
 
   std::string describe() const override { return "sqlite at " + path_; }
+  std::string config_key() const override { return prefix_ + "/config"; }
 
   void snapshot(Reply<Snapshot> reply) override {
     call<IdentifiedSnapshot>(

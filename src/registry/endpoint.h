@@ -1,24 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// The texts of --etcd-endpoints, and whether to speak TLS there.
+// The texts of --etcd-endpoints, and whether to speak TLS there; the same for both APIs of etcd.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
+#include "http/target.h"
 
 namespace flannel {
 
-// The paths of --etcd-keyfile, --etcd-certfile and --etcd-cafile; empty: not given.
-struct TlsFiles {
-  std::string key, cert, ca;
-  bool any() const { return !key.empty() || !cert.empty() || !ca.empty(); }
-};
-
 struct EtcdEndpoint {
-  std::string url;     // for people: "https://etcd1:2379"
-  std::string target;  // for gRPC: "dns:///etcd1:2379", "ipv4:192.0.2.1:2379", "unix:/run/etcd"
-  bool tls = false;
+  HttpTarget at;       // without host and port for a socket
+  std::string socket;  // the path of a UNIX socket; empty: it is reached by TCP
 
   bool operator==(const EtcdEndpoint&) const = default;
 };
@@ -30,12 +25,8 @@ Result<EtcdEndpoint> parse_endpoint(std::string_view url, bool have_tls_files);
 Result<std::vector<EtcdEndpoint>> parse_endpoints(const std::vector<std::string>& urls,
                                                   bool have_tls_files);
 
-// What the files hold; empty where no file was given.
-struct TlsMaterial {
-  std::string key, cert, ca;
-};
-
-// A certificate needs its key and the other way round; a CA may stand alone. Each must be PEM.
-Result<TlsMaterial> read_tls_files(const TlsFiles& files);
+// As gRPC names what it connects to: "ipv4:192.0.2.1:2379,192.0.2.2:2379", "unix:/run/etcd".
+// `addresses` are those of the host, at least one unless it is a socket.
+std::string grpc_target(const EtcdEndpoint& endpoint, const std::vector<std::string>& addresses);
 
 }  // namespace flannel

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/tls_files.h"
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+
+#include <ctime>
+#include <utility>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/parse.h"
+
+namespace flannel {
+namespace {
+
+struct Free {
+  void operator()(BIO* bio) const { BIO_free(bio); }
+  void operator()(X509* cert) const { X509_free(cert); }
+  void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
+};
+template <typename T>
+using Owned = std::unique_ptr<T, Free>;
+
+constexpr std::string_view kKeyFlag = "--etcd-keyfile";
+constexpr std::string_view kCertFlag = "--etcd-certfile";
+constexpr std::string_view kCaFlag = "--etcd-cafile";
+
+Failure unusable(std::string_view flag, const std::string& path, std::string_view why) {
+  return fail(ErrorKind::invalid, std::string(flag) + ": " + path + ": " + std::string(why));
+}
+
+Owned<BIO> reader(const std::string& text) {
+  return Owned<BIO>(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
+}
+
+// OpenSSL's own asks at the terminal.
+int refuse_to_ask(char*, int, int, void* was_asked) {
+  *static_cast<bool*>(was_asked) = true;
+  return -1;
+}
+
+Owned<EVP_PKEY> parse_key(const std::string& pem, bool& encrypted) {
+  Owned<EVP_PKEY> key(
+      PEM_read_bio_PrivateKey(reader(pem).get(), nullptr, refuse_to_ask, &encrypted));
+  ERR_clear_error();
+  return key;
+}
+
+std::vector<Owned<X509>> parse_certs(const std::string& pem) {
+  bool asked = false;
+  std::vector<Owned<X509>> certs;
+  const Owned<BIO> bio = reader(pem);
+  while (X509* cert = PEM_read_bio_X509(bio.get(), nullptr, refuse_to_ask, &asked))
+    certs.emplace_back(cert);
+  ERR_clear_error();
+  return certs;
+}
+
+bool holds(const std::string& pem, std::string_view what) {
+  return pem.find("-----BEGIN ") != std::string::npos && pem.find(what) != std::string::npos;
+}
+
+// What a file holds that has no key, no certificate that can be used.
+std::string_view instead_of_key(const std::string& text) {
+  if (trim(text).empty()) return "the file is empty";
+  if (holds(text, "PRIVATE KEY-----")) return "the key in it is damaged";
+  if (holds(text, " CERTIFICATE-----")) return "there is a certificate in it, and no key";
+  return "it is not a PEM file";
+}
+std::string_view instead_of_certificate(const std::string& text) {
+  if (trim(text).empty()) return "the file is empty";
+  if (holds(text, "PRIVATE KEY-----")) return "there is a key in it, and no certificate";
+  if (holds(text, " CERTIFICATE-----")) return "there is a certificate in it that is damaged";
+  return "it is not a PEM file";
+}
+
+Result<std::string> read(std::string_view flag, const std::string& path) {
+  if (path.empty()) return std::string();
+  return TRY_DURING(read_file(path), flag);
+}
+
+Result<void> check_key(const TlsFiles& files, const TlsMaterial& material) {
+  bool encrypted = false;
+  const Owned<EVP_PKEY> key = parse_key(material.key, encrypted);
+  const auto certs = parse_certs(material.cert);
+  if (encrypted) {
+    return unusable(kKeyFlag, files.key,
+                    "the key is encrypted, and nobody is asked for its pass phrase; \"openssl pkey "
+                    "-in FILE -out FILE\" writes it without one");
+  }
+  bool swapped = false;
+  if (!key && certs.empty() && !parse_certs(material.key).empty() &&
+      (parse_key(material.cert, swapped) || swapped)) {
+    return unusable(kKeyFlag, files.key,
+                    "it holds the certificate, and " + files.cert + " of " +
+                        std::string(kCertFlag) + " the key: they are swapped");
+  }
+  if (!key) {
+    return unusable(kKeyFlag, files.key, instead_of_key(material.key));
+  }
+  if (certs.empty()) return unusable(kCertFlag, files.cert, instead_of_certificate(material.cert));
+  if (X509_check_private_key(certs.front().get(), key.get()) != 1) {
+    ERR_clear_error();
+    return unusable(
+        kKeyFlag, files.key,
+        "the key does not fit the certificate in " + files.cert + " of " + std::string(kCertFlag));
+  }
+  return {};
+}
+
+void doubt(std::string_view flag, const std::string& path, const std::string& pem,
+           std::chrono::system_clock::time_point now, std::vector<std::string>& doubts) {
+  std::time_t when = std::chrono::system_clock::to_time_t(now);
+  const std::string at = std::string(flag) + ": " + path + ": ";
+  for (const Owned<X509>& cert : parse_certs(pem)) {
+    if (X509_cmp_time(X509_get0_notAfter(cert.get()), &when) < 0) {
+      return doubts.push_back(at + "the certificate has expired");
+    }
+    if (X509_cmp_time(X509_get0_notBefore(cert.get()), &when) > 0) {
+      return doubts.push_back(at + "the certificate is not valid yet; is the clock right?");
+    }
+  }
+}
+
+}  // namespace
+
+Result<TlsMaterial> read_tls_files(const TlsFiles& files) {
+  if (files.key.empty() != files.cert.empty()) {
+    return fail(ErrorKind::invalid,
+                "--etcd-certfile and --etcd-keyfile go together, only one is given");
+  }
+  TlsMaterial material;
+  material.key = TRY(read(kKeyFlag, files.key));
+  material.cert = TRY(read(kCertFlag, files.cert));
+  material.ca = TRY(read(kCaFlag, files.ca));
+  if (!files.key.empty()) TRY(check_key(files, material));
+  if (!files.ca.empty() && parse_certs(material.ca).empty()) {
+    return unusable(kCaFlag, files.ca, instead_of_certificate(material.ca));
+  }
+  return material;
+}
+
+std::vector<std::string> doubts_about(const TlsMaterial& material, const TlsFiles& files,
+                                      std::chrono::system_clock::time_point now) {
+  std::vector<std::string> doubts;
+  doubt(kCertFlag, files.cert, material.cert, now, doubts);
+  doubt(kCaFlag, files.ca, material.ca, now, doubts);
+  return doubts;
+}
+
+std::shared_ptr<const TlsMaterial> TlsSource::now() {
+  if (!files_.any()) return last_;
+  auto fresh = read_tls_files(files_);
+  if (fresh) {
+    unusable_.clear();
+    last_ = std::make_shared<const TlsMaterial>(*std::move(fresh));
+  } else if (unusable_.is_news(fresh.error().text)) {
+    log::warning("connecting with the TLS files as they were read before",
+                 {{"why", fresh.error().text}});
+  }
+  return last_;
+}
+
+}  // namespace flannel
