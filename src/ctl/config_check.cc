@@ -14,7 +14,7 @@ Result<std::string> text_in_store(const CtlOptions& options) {
   StoreSession store = TRY(StoreSession::open(options));
   Snapshot snapshot = TRY(store.snapshot());
   if (snapshot.config) return std::move(snapshot.config->text);
-  return fail(ErrorKind::not_found, "there is no configuration in " + store.describe() +
+  return fail(ErrorKind::not_found, "there is no configuration in " + store.config_place() +
                                         "; name a file, or - or the JSON text to check that");
 }
 

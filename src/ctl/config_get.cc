@@ -12,7 +12,7 @@ Result<void> run_config_get(const CtlOptions& options, const Terminal& terminal)
   StoreSession store = TRY(StoreSession::open(options));
   const Snapshot snapshot = TRY(store.snapshot());
   if (!snapshot.config) {
-    return fail(ErrorKind::not_found, "there is no configuration in " + store.describe() +
+    return fail(ErrorKind::not_found, "there is no configuration in " + store.config_place() +
                                           "; write one with `flannelctl config set`");
   }
   // Line by line: the text is whatever was stored, and it goes to a terminal.

@@ -214,8 +214,8 @@ TEST_F(CtlTest, WithoutAConfigurationTheNextStepIsNamed) {
   const Said get = ctl({"config", "get"});
   EXPECT_EQ(get.code, 1);
   EXPECT_EQ(get.err,
-            "flannelctl: there is no configuration in memory; write one with `flannelctl config "
-            "set`\n");
+            "flannelctl: there is no configuration in memory, key /coreos.com/network/config; "
+            "write one with `flannelctl config set`\n");
   EXPECT_EQ(ctl({"config", "check"}).code, 1);
 }
 

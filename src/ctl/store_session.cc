@@ -22,7 +22,9 @@ std::string_view advice(ErrorKind kind, StoreKind store) {
 }
 
 Failure advised(Error error, StoreKind store) {
-  error.text += advice(error.kind, store);
+  const bool says_it =
+      error.text.find("--etcd-") != std::string::npos || error.text.find('?') != std::string::npos;
+  if (!says_it) error.text += advice(error.kind, store);
   return Failure(std::move(error));
 }
 
@@ -57,7 +59,7 @@ Result<T> StoreSession::wait_for(const std::function<void(Reply<T>)>& call) {
   auto answer = wait_for_answer<T>(*loop_, call, deadline_);
   if (!answer) {
     answer = fail(ErrorKind::unavailable, fmt::format("no answer from {} within {} ms (--timeout)",
-                                                      describe(), timeout_.count()));
+                                                      registry_->describe(), timeout_.count()));
   }
   if (!*answer) return advised(std::move(*answer).error(), kind_);
   return *std::move(answer);

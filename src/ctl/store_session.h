@@ -30,7 +30,10 @@ class StoreSession {
   Result<Held> create(std::string key, std::string value, Ttl ttl);
   Result<Held> replace(Record seen, std::string value, Ttl ttl);
 
-  std::string describe() const { return registry_->describe(); }
+  // Where the configuration is looked for.
+  std::string config_place() const {
+    return registry_->describe() + ", key " + registry_->config_key();
+  }
 
  private:
   StoreSession(std::unique_ptr<EpollLoop> loop, std::unique_ptr<Registry> registry,

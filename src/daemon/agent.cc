@@ -135,7 +135,8 @@ void Agent::on_changes(const std::vector<Change>& changes) {
 // The first configuration that makes sense; until then the daemon waits and says why, once.
 void Agent::begin(const Snapshot& snapshot) {
   if (!snapshot.config) {
-    set_config_trouble("there is none in the store yet; waiting for \"flannelctl config set\"");
+    set_config_trouble("there is none in the store yet, the key is " +
+                       parts_.registry.config_key() + "; waiting for \"flannelctl config set\"");
     return;
   }
   const auto parsed = parse_whole_config(snapshot.config->text);
