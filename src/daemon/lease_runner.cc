@@ -9,6 +9,15 @@
 #include "base/log.h"
 
 namespace flannel {
+namespace {
+
+std::string without(std::string text, const std::string& part) {
+  const auto at = part.empty() ? std::string::npos : text.find(part);
+  if (at != std::string::npos) text.erase(at, part.size());
+  return text;
+}
+
+}  // namespace
 
 LeaseRunner::LeaseRunner(LeaseKeeper keeper, Registry& registry, const StoreFollower& follower,
                          Loop& loop, Listener listener)
@@ -85,6 +94,7 @@ void LeaseRunner::perform(const TakeSnapshot&) {
 
 void LeaseRunner::perform(const CreateRecord& act) {
   log::verbose(1, "creating the lease", {{"key", act.key}});
+  asked_key_ = act.key;
   created_ = true;
   registry_.create_if_absent(
       act.key, act.value, act.ttl,
@@ -93,6 +103,7 @@ void LeaseRunner::perform(const CreateRecord& act) {
 
 void LeaseRunner::perform(const ReplaceRecord& act) {
   log::verbose(1, "writing the lease", {{"key", act.seen.key}});
+  asked_key_ = act.seen.key;
   created_ = false;
   registry_.replace_if_unchanged(
       act.seen, act.value, act.ttl,
@@ -157,6 +168,7 @@ void LeaseRunner::perform(const ReleaseRecord& act) {
 
 void LeaseRunner::perform(const AnnounceHeld& act) {
   trouble_.clear();
+  told_troubles_.clear();
   // Upstream's words, which operators grep for.
   const std::string subnet = to_string(act.lease.subnet);
   const std::string ip = to_string(act.lease.attributes.public_ip);
@@ -187,9 +199,12 @@ void LeaseRunner::perform(const ReportLost& act) {
 void LeaseRunner::perform(const ReportError& act) {
   if (trouble_ == act.error.text) return;  // the same again: said once
   trouble_ = act.error.text;
-  log::error(
-      keeper_.lease() ? "trouble with the lease, trying again" : "no lease yet, trying again",
-      {{"why", act.error.text}});
+  // Without a lease each try is about another subnet, drawn at random: not another reason.
+  if (told_troubles_.is_news(without(act.error.text, asked_key_))) {
+    log::error(
+        keeper_.lease() ? "trouble with the lease, trying again" : "no lease yet, trying again",
+        {{"why", act.error.text}});
+  }
   listener_.on_state();
 }
 

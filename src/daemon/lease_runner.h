@@ -77,6 +77,8 @@ class LeaseRunner {
   std::string renewal_failure_;      // the last of them; empty: the store was away
   bool renewal_alarm_ = false;       // renewal_trouble() has been logged
   std::string trouble_;
+  ToldReasons told_troubles_;  // since the lease was last held
+  std::string asked_key_;      // of the last write of a record
 };
 
 }  // namespace flannel

@@ -23,6 +23,8 @@ class CountedRegistry final : public Registry {
  public:
   explicit CountedRegistry(std::unique_ptr<Registry> real) : real_(std::move(real)) {}
   int lists = 0;
+  int refused = 0;
+  bool refuse = false;  // to create anything, in the words of a store
 
   std::string describe() const override { return real_->describe(); }
   std::string config_key() const override { return real_->config_key(); }
@@ -34,6 +36,12 @@ class CountedRegistry final : public Registry {
     return real_->watch(from, std::move(listener));
   }
   void create_if_absent(std::string key, std::string value, Ttl ttl, Reply<Held> reply) override {
+    if (refuse) {
+      ++refused;
+      return real_->snapshot([key, reply](const Result<Snapshot>&) {
+        reply(fail(ErrorKind::unavailable, "create /net/subnets/" + key + ": database full"));
+      });
+    }
     real_->create_if_absent(std::move(key), std::move(value), ttl, std::move(reply));
   }
   void replace_if_unchanged(Record seen, std::string value, Ttl ttl, Reply<Held> reply) override {
@@ -78,7 +86,7 @@ class LeaseRunnerTest : public ::testing::Test {
       return LeaseAttributes{.public_ip = Ip4::of(192, 0, 2, 1), .backend_type = "udp"};
     };
     runner_.emplace(LeaseKeeper({.ttl = minutes(30), .renew_margin = minutes(10)}, config,
-                                Ip4::of(192, 0, 2, 1), announce, std::nullopt, last_chance),
+                                Ip4::of(192, 0, 2, 1), announce, std::nullopt, random_),
                     registry_, follower_, loop_,
                     LeaseRunner::Listener{.on_held = [](const Lease&) {}, .on_state = [] {}});
     runner_->start(all);
@@ -115,6 +123,7 @@ class LeaseRunnerTest : public ::testing::Test {
                                },
                            .on_connection = [] {}}};
   std::optional<LeaseRunner> runner_;
+  Random random_ = last_chance;
 };
 
 TEST_F(LeaseRunnerTest, TheListThatShowsThatTheLeaseIsGoneIsTheOneToTakeItAgainFrom) {
@@ -162,6 +171,24 @@ TEST_F(LeaseRunnerTest, AStoreThatIsAwayAgainWhenTheListIsDueIsWaitedFor) {
   loop_.advance(minutes(1));
   EXPECT_TRUE(holds());
   EXPECT_TRUE(is_in_store());
+}
+
+TEST_F(LeaseRunnerTest, ARefusalIsSaidOnceWhateverSubnetItIsAbout) {
+  runner_.reset();
+  random_ = [next = std::uint64_t{0}](std::uint64_t bound) mutable { return next++ % bound; };
+  for (const Record& record : store_->snapshot(kPrefix).records) {
+    if (record.value.find("192.0.2.1\"") != std::string::npos) store_->remove(kPrefix, record.key);
+  }
+  registry_.refuse = true;
+  log::set_least_level(log::Level::info);
+  testing::internal::CaptureStderr();
+  follower_.list_again();
+  loop_.advance(minutes(10));
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_GT(registry_.refused, 3);
+  const auto first = said.find("no lease yet");
+  EXPECT_NE(first, std::string::npos) << said;
+  EXPECT_EQ(first, said.rfind("no lease yet")) << said;
 }
 
 }  // namespace
