@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "base/clock.h"
 #include "registry/etcd3/call_error.h"
 #include "registry/etcd3/etcdserver.pb.h"
 #include "registry/etcd3/message_bytes.h"
@@ -72,7 +73,6 @@ Result<std::unique_ptr<EtcdConnection>> EtcdConnection::open(EtcdAccess access, 
 
 EtcdConnection::EtcdConnection(EtcdAccess access, TlsMaterial material, Loop& loop)
     : access_(std::move(access)),
-      loop_(loop),
       channels_(access_.endpoints, TlsSource(access_.tls_files, std::move(material)),
                 access_.resolver, loop),
       gate_(loop),
@@ -106,7 +106,7 @@ void EtcdConnection::attempt(Request request) {
         auto* attempt = new Attempt(*this, std::move(*kept));  // gRPC's until it is complete
         add_token(attempt->context);
         active_.insert(&attempt->context);
-        attempt->start(*way, loop_.now(), completions_.queue());
+        attempt->start(*way, BootClock::now(), completions_.queue());
       });
 }
 
@@ -128,7 +128,7 @@ void EtcdConnection::attempted(Attempt& attempt) {
   }
   Error error = to_error(attempt.status);
   if (error.kind != ErrorKind::unavailable) channels_.note_answer(attempt.way.channel);
-  const bool waited = loop_.now() - attempt.begun > kLong;
+  const bool waited = BootClock::now() - attempt.begun > kLong;
   if (waited && error.kind == ErrorKind::unavailable) error.text = "no answer in time";
   attempt_failed(std::move(request), std::move(error).during(attempt.way.url), attempt.way, waited);
 }

@@ -122,7 +122,6 @@ class EtcdConnection {
   void count_failure(const grpc::Status& status);
 
   EtcdAccess access_;
-  Loop& loop_;
   EtcdChannels channels_;
   std::string token_;
   bool authentication_off_ = false;  // etcd said so
