@@ -28,6 +28,9 @@ struct RenewRecord {
 struct ReleaseRecord {  // an own record that does not fit the configuration, or an orderly leave
   Record seen;
 };
+struct ReportTakeOver {  // this record is to be ours, though another node wrote it
+  Lease theirs;
+};
 struct AnnounceHeld {  // the lease is ours: newly, or with other attributes, or what was reported
   Lease lease;         // since the last one is over
 };
@@ -38,7 +41,8 @@ struct ReportLost {  // the record was removed or taken by somebody: alarm; acqu
 struct ReportError {  // cannot acquire or write: out of subnets, store away ...; retried
   Error error;
 };
-using KeeperAct = std::variant<TakeSnapshot, CreateRecord, ReplaceRecord, RenewRecord,
-                               ReleaseRecord, AnnounceHeld, ReportLost, ReportError>;
+using KeeperAct =
+    std::variant<TakeSnapshot, CreateRecord, ReplaceRecord, RenewRecord, ReleaseRecord,
+                 ReportTakeOver, AnnounceHeld, ReportLost, ReportError>;
 
 }  // namespace flannel

@@ -80,7 +80,7 @@ void KnownPeers::take_in(TimePoint now, Changes news, Changes& result, Lost& los
 }
 
 void KnownPeers::go_down(TimePoint now, const Lease& lease, Changes& result, Lost& lost) {
-  if (host_.wrote(lease.attributes)) {
+  if (host_.owns(lease)) {
     own_there_ = false;
     own_lost_ = now;
     result.emplace_back(PeerDown{lease});
@@ -93,8 +93,8 @@ void KnownPeers::go_down(TimePoint now, const Lease& lease, Changes& result, Los
 
 void KnownPeers::come_up(TimePoint now, const PeerUp& up, Changes& result) {
   const Lease& lease = up.lease;
-  const bool own = host_.wrote(lease.attributes);
-  const bool was_own = up.before && host_.wrote(*up.before);
+  const bool own = host_.owns(lease);
+  const bool was_own = up.before && host_.owns({lease.subnet, *up.before});
   own_there_ = own || (own_there_ && !was_own);
 
   for (const SubnetKey& subnet : kept_.resembling(lease.attributes)) {

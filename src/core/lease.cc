@@ -132,12 +132,21 @@ Result<LeaseAttributes> decode_lease_value(std::string_view json) {
   return attributes;
 }
 
-bool HostIdentity::wrote(const LeaseAttributes& record) const {
+Ownership HostIdentity::ownership(const Lease& lease) const {
+  const LeaseAttributes& record = lease.attributes;
   const bool same_ip = record.public_ip == public_ip;
-  if (!node || !record.node) return same_ip;
-  const bool same_id = record.node->id == node->id;
-  const bool same_boot = record.node->boot == node->boot;
-  return (same_id && same_boot) || (same_id && same_ip) || (same_boot && same_ip);
+  const bool known = node && record.node;
+  const bool same_id = known && record.node->id == node->id;
+  const bool same_boot = known && record.node->boot == node->boot;
+  if (same_id && (same_boot || same_ip)) return Ownership::node;
+  if (!same_ip) return Ownership::none;
+  if (subnet && lease.subnet.v4 == *subnet) return Ownership::subnet_file;
+  if (same_boot) return Ownership::boot;
+  return known ? Ownership::none : Ownership::address;
+}
+
+bool HostIdentity::wrote(const LeaseAttributes& record) const {
+  return HostIdentity(public_ip, node).owns({{}, record});
 }
 
 bool HostIdentity::is_copy(const LeaseAttributes& record) const {

@@ -43,28 +43,41 @@ std::string encode_lease_value(const LeaseAttributes& attributes);
 // Any member order, any case of names, unknown members ignored; only PublicIP is required.
 Result<LeaseAttributes> decode_lease_value(std::string_view json);
 
-// This host, as it recognises what it wrote itself.
+struct Lease {
+  SubnetKey subnet;
+  LeaseAttributes attributes;
+
+  bool operator==(const Lease&) const = default;
+};
+
+// By what a record is this host's own, the surest last.
+enum class Ownership {
+  none,
+  address,      // the public IP, and it names no node (or we have none): as upstream knows a host
+  boot,         // boot and public IP: the node id was lost
+  subnet_file,  // public IP, and its subnet is that of subnet.env: node id and boot were lost
+  node,         // node id, and boot or public IP
+};
+
+// This host, as it recognises what it wrote itself. Each fact may be lost or change by itself: a
+// reboot, another address, a lost state folder, a lost subnet.env. Neither a copy of this host nor
+// somebody with its address is taken for it.
 struct HostIdentity {
   // NOLINTNEXTLINE(google-explicit-constructor): an address alone is how upstream knows a host
-  HostIdentity(Ip4 ip, std::optional<NodeTag> tag = std::nullopt) : public_ip(ip), node(tag) {}
+  HostIdentity(Ip4 ip, std::optional<NodeTag> tag = std::nullopt,
+               std::optional<Cidr4> subnet_of_file = std::nullopt)
+      : public_ip(ip), node(tag), subnet(subnet_of_file) {}
 
-  // The record is this host's own. Without a tag, the public IP decides, as for upstream. With one,
-  // two of three must be ours: node id, boot, public IP. So a host keeps its lease over a reboot,
-  // over a change of its address and over the loss of its node id, each by itself; and neither a
-  // copy of it nor somebody with its address is taken for it.
+  Ownership ownership(const Lease& record) const;
+  bool owns(const Lease& record) const { return ownership(record) != Ownership::none; }
+  // As owns(), of a record on no matter which subnet.
   bool wrote(const LeaseAttributes& record) const;
   // The record is of a host with our node id that is not us: one of the two is a copy.
   bool is_copy(const LeaseAttributes& record) const;
 
   Ip4 public_ip;
   std::optional<NodeTag> node;
-};
-
-struct Lease {
-  SubnetKey subnet;
-  LeaseAttributes attributes;
-
-  bool operator==(const Lease&) const = default;
+  std::optional<Cidr4> subnet;  // what subnet.env names
 };
 
 }  // namespace flannel

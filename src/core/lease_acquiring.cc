@@ -7,6 +7,11 @@
 #include "core/lease_keeper.h"
 
 namespace flannel {
+namespace {
+
+constexpr auto kContested = std::chrono::seconds(30);
+
+}  // namespace
 
 void LeaseKeeper::acquire(TimePoint now, const Snapshot& snapshot, Acts& acts) {
   if (leaving_) {
@@ -14,7 +19,7 @@ void LeaseKeeper::acquire(TimePoint now, const Snapshot& snapshot, Acts& acts) {
     for (const Record& record : snapshot.records) {
       if (record.key != key) continue;
       const auto attributes = decode_lease_value(record.value);
-      if (attributes && is_ours(*attributes)) record_ = record;
+      if (attributes && is_ours(target_->subnet, *attributes)) record_ = record;
     }
     if (!record_) target_.reset();
     leave(acts);
@@ -26,13 +31,18 @@ void LeaseKeeper::acquire(TimePoint now, const Snapshot& snapshot, Acts& acts) {
 }
 
 void LeaseKeeper::choose(TimePoint now, const DecodedRecords& records, Acts& acts) {
-  auto choice = choose_subnet(config_, records, HostIdentity(public_ip_, options_.node), previous_,
-                              random_, options_.keep_clear_of);
+  const Chooser us{HostIdentity(public_ip_, options_.node, previous_),
+                   options_.address_is_ours && !gave_way_};
+  auto choice = choose_subnet(config_, records, us, random_, options_.keep_clear_of);
   if (!choice) {
     report(std::move(choice).error(), acts);
     pause(now);
   } else if (const auto* reuse = std::get_if<Reuse>(&*choice)) {
     take_up(now, reuse->own.record, &reuse->own.lease, acts);
+  } else if (const auto* other = std::get_if<TakeOver>(&*choice)) {
+    taken_over_.emplace(*other->theirs.lease.attributes.node, now);
+    acts.emplace_back(ReportTakeOver{other->theirs.lease});
+    take_up(now, other->theirs.record, &other->theirs.lease, acts);
   } else if (const auto* discard = std::get_if<Discard>(&*choice)) {
     // A change of the key's form, to one family only for example, need not cost the subnet. What
     // fits goes because the previous subnet is better.
@@ -55,7 +65,11 @@ void LeaseKeeper::take_again(TimePoint now, const Snapshot& snapshot, Acts& acts
     const auto other = decode_subnet_key(record.key);
     if (!other || !other->v4.overlaps(subnet.v4) || !config_.network.contains(other->v4)) continue;
     const auto attributes = decode_lease_value(record.value);
-    const bool ours = attributes ? is_ours(*attributes) : record.key == key;
+    const bool ours = attributes ? is_ours(*other, *attributes) : record.key == key;
+    if (record.key == key && attributes && is_contested(now, *attributes)) {
+      give_way(acts);
+      return choose(now, decode_records(snapshot.records), acts);
+    }
     if (ours && record.key == key) own = &record;
     if (ours || !by.empty()) continue;
     by = fmt::format("{} has {}",
@@ -125,10 +139,31 @@ void LeaseKeeper::aim(const SubnetKey& subnet, const Lease* seen) {
   target_ = std::move(lease);
 }
 
-// After a change of the public IP the record has the old one until it is written again.
-bool LeaseKeeper::is_ours(const LeaseAttributes& record) const {
-  return HostIdentity(public_ip_, options_.node).wrote(record) ||
-         (lease_ && HostIdentity(lease_->attributes.public_ip, options_.node).wrote(record));
+// After a change of the public IP the record has the old one until it is written again. What we
+// hold is ours also where another node wrote into it under our public IP.
+bool LeaseKeeper::is_ours(const SubnetKey& subnet, const LeaseAttributes& record) const {
+  const std::optional<Cidr4> held = lease_ ? std::optional(lease_->subnet.v4) : std::nullopt;
+  const auto owns = [&](Ip4 ip) {
+    return HostIdentity(ip, options_.node, held).owns({subnet, record});
+  };
+  return owns(public_ip_) || (lease_ && owns(lease_->attributes.public_ip));
+}
+
+// The host that we took this record from lives.
+bool LeaseKeeper::is_contested(TimePoint now, const LeaseAttributes& record) const {
+  return taken_over_ && record.node && *record.node == taken_over_->first &&
+         now - taken_over_->second < kContested;
+}
+
+void LeaseKeeper::give_way(Acts& acts) {
+  lose(fmt::format("node {} lives and has written it back: two hosts have the address {}",
+                   to_string(taken_over_->first), to_string(public_ip_)),
+       acts);
+  if (previous_ == lease_->subnet.v4) previous_.reset();
+  lease_.reset();
+  target_.reset();
+  taken_over_.reset();
+  gave_way_ = true;
 }
 
 }  // namespace flannel

@@ -8,6 +8,9 @@
 // failed. Whatever the store does, the data plane runs on, and a subnet that was ours once is never
 // exchanged for another, unless that was asked for (KeeperOptions::renumber): if it is gone it is
 // taken again, if somebody else has it that is reported and tried again.
+// A record that another node wrote under our public IP may be ours, of before we lost all that
+// tells hosts apart: it is taken over. If that node lives it writes it back, and we give way, for
+// 30 s; then it is ours as any other.
 #pragma once
 
 #include <chrono>
@@ -15,6 +18,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/backoff.h"
@@ -32,6 +36,7 @@ struct KeeperOptions {
   std::chrono::seconds ttl{86400};          // upstream: subnetTTL
   std::chrono::seconds renew_margin{3600};  // --subnet-lease-renew-margin
   std::optional<NodeTag> node = {};         // put into every record; nothing: as upstream
+  bool address_is_ours = false;             // Chooser
   bool renumber = false;                    // --on-subnet-loss=renumber
   std::vector<Ip4> keep_clear_of = {};      // no subnet around one of these is taken
 };
@@ -103,7 +108,9 @@ class LeaseKeeper {
   void taken(TimePoint now, const std::string& by, Acts& acts);
   void lose(const std::string& reason, Acts& acts);
   void aim(const SubnetKey& subnet, const Lease* seen);
-  bool is_ours(const LeaseAttributes& record) const;
+  bool is_ours(const SubnetKey& subnet, const LeaseAttributes& record) const;
+  bool is_contested(TimePoint now, const LeaseAttributes& record) const;
+  void give_way(Acts& acts);
 
   // lease_watching.cc: what others do to our record
   void hear(TimePoint now, Acts& acts);
@@ -135,6 +142,8 @@ class LeaseKeeper {
   unsigned races_ = 0;    // refusals in a row
   Backoff write_back_pause_;
   std::optional<TimePoint> last_write_back_;
+  std::optional<std::pair<NodeTag, TimePoint>> taken_over_;  // whose record, and when
+  bool gave_way_ = false;
   bool reannounce_ = false;  // once the call that is under way is answered
   bool leaving_ = false;
   bool lost_ = false;      // ReportLost stands

@@ -22,17 +22,19 @@ NodeTag tag(std::uint8_t id, std::uint32_t boot) {
 class LeaseOwnerTest : public ::testing::Test {
  protected:
   SimulatedStore store;
+  std::optional<Cidr4> previous;
+  bool address_is_ours = false;  // of hosts that are made from now on
 
   LeaseOwnerTest() { store.now = TimePoint(hours(1000)); }
 
   KeeperHost host(Ip4 ip, std::optional<NodeTag> node, bool renumber = false) {
     const auto config = parse_network_config(R"({"Network":"10.5.0.0/24","SubnetLen":27})")->config;
-    return {store, LeaseKeeper(
-                       {.node = node, .renumber = renumber}, config, ip,
-                       [ip](const Lease*) {
-                         return LeaseAttributes{.public_ip = ip, .backend_type = "udp"};
-                       },
-                       std::nullopt, [](std::uint64_t) { return std::uint64_t{0}; })};
+    return {
+        store,
+        LeaseKeeper(
+            {.node = node, .address_is_ours = address_is_ours, .renumber = renumber}, config, ip,
+            [ip](const Lease*) { return LeaseAttributes{.public_ip = ip, .backend_type = "udp"}; },
+            previous, [](std::uint64_t) { return std::uint64_t{0}; })};
   }
   // What a host with this identity does when it is started now.
   std::string started(Ip4 ip, std::optional<NodeTag> node) {
@@ -87,29 +89,84 @@ TEST_F(LeaseOwnerTest, ACopyOfAHostTakesNothingFromIt) {
   EXPECT_EQ(stored(), before);
 }
 
-TEST_F(LeaseOwnerTest, AnotherHostWithOurAddressTakesNothingFromUs) {
+TEST_F(LeaseOwnerTest, AHostThatLostNodeIdAndBootFindsItsLeaseByItsSubnetFile) {
+  started(kFirst, tag(1, 1));
+  previous = Cidr4::parse("10.5.0.32/27").value();
+  EXPECT_EQ(started(kFirst, tag(2, 2)),
+            "list | replace 10.5.0.32-27 | held 10.5.0.32/27@192.0.2.1");
+}
+
+TEST_F(LeaseOwnerTest, AHostThatLostAllButItsAddressTakesItsLeaseOver) {
+  started(kFirst, tag(1, 1));
+  address_is_ours = true;
+  EXPECT_EQ(started(kFirst, tag(2, 2)),
+            "list | takes over 10.5.0.32/27 | replace 10.5.0.32-27 | "
+            "held 10.5.0.32/27@192.0.2.1");
+}
+
+TEST_F(LeaseOwnerTest, BehindARouterTheAddressMayBeThatOfMany) {
   started(kFirst, tag(1, 1));
   const std::string before = stored();
   EXPECT_EQ(started(kFirst, tag(2, 2)), std::string(kAnother) + "1");
   EXPECT_EQ(stored(), before);
 }
 
-TEST_F(LeaseOwnerTest, WhatAnotherNodeWroteUnderOurAddressIsALossNotOverwritten) {
+// Two hosts with one address: the one that was there keeps its subnet, the other takes a new one.
+TEST_F(LeaseOwnerTest, WhoTookOverTheLeaseOfAHostThatLivesGivesWay) {
+  KeeperHost first = host(kFirst, tag(1, 1));
+  first.start();
+  first.settle();
+  first.said();
+  const std::string before = stored();
+  address_is_ours = true;
+  KeeperHost second = host(kFirst, tag(2, 2));
+  second.start();
+  second.settle();
+  first.settle();
+  EXPECT_EQ(first.said(), "replace 10.5.0.32-27") << "written back, and never lost";
+  EXPECT_EQ(stored(), before);
+  second.said();
+  second.settle();
+  EXPECT_EQ(second.said(),
+            "lost: node 00000000000000000000000000000001/00000001 lives and has written it back: "
+            "two hosts have the address 192.0.2.1 | list | create 10.5.0.64-27 | "
+            "held 10.5.0.64/27@192.0.2.1");
+  first.settle();
+  EXPECT_EQ(first.said(), "");
+  EXPECT_EQ(stored(), before);
+}
+
+TEST_F(LeaseOwnerTest, ALeaseThatWasTakenOverLongAgoIsAsOursAsAnyOther) {
+  started(kFirst, tag(1, 1));
+  address_is_ours = true;
+  KeeperHost us = host(kFirst, tag(2, 2));
+  us.start();
+  us.settle();
+  us.said();
+  store.pass(std::chrono::minutes(1));
+  const LeaseAttributes late{.public_ip = kFirst, .backend_type = "udp", .node = tag(1, 1)};
+  store.put("10.5.0.32-27", encode_lease_value(late), hours(24));
+  us.settle();
+  EXPECT_EQ(us.said(), "replace 10.5.0.32-27");
+}
+
+TEST_F(LeaseOwnerTest, WhatAnotherNodeWritesIntoOurLeaseUnderOurAddressIsWrittenBack) {
   KeeperHost us = host(kFirst, tag(1, 1));
   us.start();
   us.settle();
   us.said();
+  const std::string before = stored();
   const LeaseAttributes theirs{.public_ip = kFirst, .backend_type = "udp", .node = tag(2, 2)};
   store.put("10.5.0.32-27", encode_lease_value(theirs), hours(24));
   us.settle();
-  EXPECT_EQ(us.said(),
-            "lost: taken by 192.0.2.1 | list | error: cannot take 10.5.0.32/27 again: "
-            "192.0.2.1 has 10.5.0.32-27");
-  EXPECT_EQ(stored(), encode_lease_value(theirs));
-  store.remove("10.5.0.32-27");
-  us.wait();
+  EXPECT_EQ(us.said(), "replace 10.5.0.32-27");
+  EXPECT_EQ(stored(), before);
+  store.put("10.5.0.32-27", encode_lease_value(theirs), hours(24));
   us.settle();
-  EXPECT_EQ(us.said(), kCreated) << "it is free again";
+  EXPECT_EQ(us.said(),
+            "error: somebody else keeps writing 10.5.0.32-27: is 192.0.2.1 the public IP of two "
+            "hosts?")
+      << "and then with pauses";
 }
 
 TEST_F(LeaseOwnerTest, ATakenSubnetIsExchangedForAnotherIfThatWasAskedFor) {

@@ -72,15 +72,16 @@ std::optional<DecodedRecord> LeaseTable::judge(const Record& record) {
     return refuse(
         fmt::format("PublicIP {} is not the address of a host", to_string(attributes->public_ip)));
   }
-  if (host_ && attributes->public_ip == host_->public_ip && !host_->wrote(*attributes)) {
+  Lease lease{*subnet, *std::move(attributes)};
+  if (host_ && lease.attributes.public_ip == host_->public_ip && !host_->owns(lease)) {
     quarantined_[record.key] = {
         record.key,
         fmt::format("PublicIP {} is our own, but node {} wrote it",
-                    to_string(attributes->public_ip), to_string(*attributes->node)),
+                    to_string(lease.attributes.public_ip), to_string(*lease.attributes.node)),
         record.revision, true};
     return std::nullopt;
   }
-  return DecodedRecord{record, {*subnet, *std::move(attributes)}};
+  return DecodedRecord{record, std::move(lease)};
 }
 
 // Those of the candidates that overlap nobody older; no lease outside of them overlaps any.

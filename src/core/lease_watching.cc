@@ -47,7 +47,13 @@ void LeaseKeeper::own_put(TimePoint now, const Record& record, Acts& acts) {
     return;
   }
   const auto attributes = decode_lease_value(record.value);
-  if (attributes && !is_ours(*attributes)) {
+  if (attributes && is_contested(now, *attributes)) {
+    give_way(acts);
+    enter(LeaseEvent::doubted);
+    list(acts);
+    return;
+  }
+  if (attributes && !is_ours(lease_->subnet, *attributes)) {
     lose(fmt::format("taken by {}", to_string(attributes->public_ip)), acts);
     enter(LeaseEvent::doubted);
     list(acts);

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <tuple>
 
 namespace flannel {
 namespace {
@@ -107,20 +108,33 @@ Result<Cidr4> pick_free(const NetworkConfig& config, const DecodedRecords& recor
 
 // Of the records that are ours the one to go on with; null if there is none.
 const DecodedRecord* own_record(const NetworkConfig& config, const DecodedRecords& records,
-                                const HostIdentity& host, std::optional<Cidr4> previous) {
+                                const HostIdentity& host) {
   const DecodedRecord* best = nullptr;
-  int best_rank = -1;
+  std::tuple<bool, Ownership, bool> best_rank;
   for (const DecodedRecord& record : records.leases) {
-    if (!host.wrote(record.lease.attributes)) continue;
-    const bool good = fits(config, record.lease.subnet);
+    const SubnetKey& subnet = record.lease.subnet;
+    const Ownership by = host.ownership(record.lease);
+    if (by == Ownership::none) continue;
+    const bool good = fits(config, subnet);
     if (!good && record.record.hold == 0) continue;  // the operator's, who may want it back
-    const int rank = !good ? 0 : record.lease.subnet.v4 == previous ? 2 : 1;
-    if (rank > best_rank) {
-      best = &record;
-      best_rank = rank;
-    }
+    const std::tuple rank{good, by, subnet.v4 == host.subnet};
+    if (best != nullptr && rank <= best_rank) continue;
+    best = &record;
+    best_rank = rank;
   }
   return best;
+}
+
+// None is ours. The last that was written under our public IP; null if there is none.
+const DecodedRecord* record_to_take_over(const NetworkConfig& config, const DecodedRecords& records,
+                                         Ip4 public_ip) {
+  const DecodedRecord* last = nullptr;
+  for (const DecodedRecord& record : records.leases) {
+    if (record.lease.attributes.public_ip != public_ip) continue;
+    if (!fits(config, record.lease.subnet)) continue;
+    if (last == nullptr || record.record.revision > last->record.revision) last = &record;
+  }
+  return last;
 }
 
 }  // namespace
@@ -157,11 +171,13 @@ std::vector<SubnetKey> reservations_without_effect(const NetworkConfig& config,
 }
 
 Result<SubnetChoice> choose_subnet(const NetworkConfig& config, const DecodedRecords& records,
-                                   const HostIdentity& host, std::optional<Cidr4> previous,
-                                   const Random& random, std::span<const Ip4> keep_clear_of) {
+                                   const Chooser& chooser, const Random& random,
+                                   std::span<const Ip4> keep_clear_of) {
   if (!config.enable_ipv4) {
     return fail(ErrorKind::unsupported, "a lease without IPv4: EnableIPv4 is false");
   }
+  const HostIdentity& host = chooser.host;
+  const std::optional<Cidr4>& previous = host.subnet;
   std::vector<Cidr4> taken = taken_subnets(config, records, host.public_ip);
   for (const Ip4 ip : keep_clear_of) {
     if (config.network.contains(ip)) taken.push_back(Cidr4::of(ip, 32));
@@ -170,7 +186,7 @@ Result<SubnetChoice> choose_subnet(const NetworkConfig& config, const DecodedRec
                                 std::none_of(taken.begin(), taken.end(), [&](const Cidr4& subnet) {
                                   return subnet.overlaps(*previous);
                                 });
-  if (const DecodedRecord* own = own_record(config, records, host, previous)) {
+  if (const DecodedRecord* own = own_record(config, records, host)) {
     // A lease elsewhere, while the containers of this host are in the previous subnet, is what a
     // store that went back in time remembers of us. A reservation elsewhere is an operator's wish.
     const bool outdated = previous_is_free && own->record.hold != 0;
@@ -178,6 +194,10 @@ Result<SubnetChoice> choose_subnet(const NetworkConfig& config, const DecodedRec
     return Discard{*own};
   }
   if (previous_is_free) return Create{*previous};
+  if (chooser.address_is_ours) {
+    const auto* theirs = record_to_take_over(config, records, host.public_ip);
+    if (theirs != nullptr) return TakeOver{*theirs};
+  }
   return Create{TRY(pick_free(config, records, taken, random))};
 }
 

@@ -40,16 +40,30 @@ struct Discard {
 struct Create {
   Cidr4 subnet;
 };
-using SubnetChoice = std::variant<Reuse, Discard, Create>;
+// Another node wrote this record, and nothing but its public IP says that it may have been us: make
+// it ours, unless that node still lives.
+struct TakeOver {
+  DecodedRecord theirs;
+};
+using SubnetChoice = std::variant<Reuse, Discard, Create, TakeOver>;
 
-// Upstream's order: the own record (HostIdentity::wrote; of several one that fits, best the
-// previous subnet), the previous subnet if no record overlaps it, else one of all free subnets at
-// random. But for an own lease (no reservation) elsewhere while the previous subnet is free: that
-// is discarded. A subnet around an address of `keep_clear_of` is not free. Records on subnets
-// outside of the network hinder nobody. ErrorKind::exhausted: none is free.
+// Who chooses.
+struct Chooser {
+  HostIdentity host;  // its `subnet`: the previous one
+  // The public IP is an address of our own interface and not of a router before us, so that no
+  // other host can receive by it: a record may be taken over by it alone.
+  bool address_is_ours = false;
+};
+
+// Upstream's order: the own record (HostIdentity::owns; of several one that fits, then the surest,
+// then the previous subnet), the previous subnet if no record overlaps it, a record to take over,
+// else one of all free subnets at random. But for an own lease (no reservation) elsewhere while the
+// previous subnet is free: that is discarded. A subnet around an address of `keep_clear_of` is not
+// free. Records on subnets outside of the network hinder nobody. ErrorKind::exhausted: none is
+// free.
 Result<SubnetChoice> choose_subnet(const NetworkConfig& config, const DecodedRecords& records,
-                                   const HostIdentity& host, std::optional<Cidr4> previous,
-                                   const Random& random, std::span<const Ip4> keep_clear_of = {});
+                                   const Chooser& chooser, const Random& random,
+                                   std::span<const Ip4> keep_clear_of = {});
 
 // Reservations for us that do not fit the configuration: they stay, and another subnet is taken.
 std::vector<SubnetKey> reservations_without_effect(const NetworkConfig& config,

@@ -15,6 +15,8 @@ NetworkConfig config(const std::string& text) {
   return parse_network_config(text).value().config;
 }
 
+const NodeTag kTag = decode_node_tag(std::string(32, 'a') + "/00000001").value();
+
 Record record(const std::string& key, const std::string& public_ip) {
   return {key, "{\"PublicIP\":\"" + public_ip + "\"}", 1, 7};
 }
@@ -28,10 +30,13 @@ std::string chosen(const NetworkConfig& network, const std::vector<Record>& reco
                    std::optional<const char*> previous = std::nullopt, Random random = always(0)) {
   std::optional<Cidr4> before;
   if (previous) before = Cidr4::parse(*previous).value();
-  const auto choice = choose_subnet(network, decode_records(records), kUs, before, random);
+  const auto choice =
+      choose_subnet(network, decode_records(records), {{kUs, kTag, before}, true}, random);
   if (!choice) return choice.error().text;
   if (const auto* reuse = std::get_if<Reuse>(&*choice)) return "reuse " + reuse->own.record.key;
   if (const auto* gone = std::get_if<Discard>(&*choice)) return "discard " + gone->own.record.key;
+  if (const auto* other = std::get_if<TakeOver>(&*choice))
+    return "take over " + other->theirs.record.key;
   return "create " + to_string(std::get<Create>(*choice).subnet);
 }
 
@@ -44,6 +49,40 @@ class SubnetPickingTest : public ::testing::Test {
 TEST_F(SubnetPickingTest, OwnRecordIsReused) {
   EXPECT_EQ(chosen(net, {record("10.5.7.0-24", "192.0.2.9"), record("10.5.9.0-24", "192.0.2.1")}),
             "reuse 10.5.9.0-24");
+}
+
+// Of kUs, as the node with this digit wrote it in that boot.
+Record by_node(const std::string& key, char digit, int boot, Revision at = 1) {
+  return {key,
+          "{\"PublicIP\":\"192.0.2.1\",\"NodeID\":\"" + std::string(32, digit) + "/0000000" +
+              std::to_string(boot) + "\"}",
+          at, 7};
+}
+
+// As registrars write further networks of a host, below the host's own: what comes first is none.
+TEST_F(SubnetPickingTest, OfSeveralOwnRecordsTheSurestIsReused) {
+  const Record bare = record("10.5.1.0-24", "192.0.2.1");
+  const Record same_boot = by_node("10.5.2.0-24", 'b', 1);
+  const Record in_file = by_node("10.5.3.0-24", 'b', 2);
+  const Record same_node = by_node("10.5.4.0-24", 'a', 2);
+  EXPECT_EQ(chosen(net, {bare}), "reuse 10.5.1.0-24");
+  EXPECT_EQ(chosen(net, {bare, same_boot}), "reuse 10.5.2.0-24");
+  EXPECT_EQ(chosen(net, {bare, same_boot, in_file}, "10.5.3.0/24"), "reuse 10.5.3.0-24");
+  EXPECT_EQ(chosen(net, {bare, same_boot, in_file, same_node}, "10.5.3.0/24"), "reuse 10.5.4.0-24");
+  EXPECT_EQ(chosen(net, {bare, same_node}, "10.5.1.0/24"), "reuse 10.5.4.0-24");
+  EXPECT_EQ(chosen(net, {same_node, by_node("10.5.5.0-24", 'a', 1)}, "10.5.5.0/24"),
+            "reuse 10.5.5.0-24");
+}
+
+TEST_F(SubnetPickingTest, ARecordOfAnotherNodeIsTakenOverIfNothingElseIsOurs) {
+  const Record old = by_node("10.5.7.0-24", 'b', 2, 5);
+  const Record last = by_node("10.5.6.0-24", 'c', 3, 9);
+  EXPECT_EQ(chosen(net, {last, old}), "take over 10.5.6.0-24") << "the last that was written";
+  EXPECT_EQ(chosen(net, {by_node("10.6.7.0-24", 'b', 2), old}), "take over 10.5.7.0-24");
+  EXPECT_EQ(chosen(net, {old}, "10.5.30.0/24"), "create 10.5.30.0/24");
+  EXPECT_EQ(chosen(net, {old, record("10.5.30.0-24", "192.0.2.9")}, "10.5.30.0/24"),
+            "take over 10.5.7.0-24");
+  EXPECT_EQ(chosen(net, {old, record("10.5.9.0-24", "192.0.2.1")}), "reuse 10.5.9.0-24");
 }
 
 TEST_F(SubnetPickingTest, OwnLeaseOfATimeBeforeThePreviousSubnetIsDiscardedIfThatOneIsFree) {
@@ -141,7 +180,7 @@ TEST_F(SubnetPickingTest, LastSubnetIsFoundAndThenThereIsNone) {
   EXPECT_EQ(chosen(around, {record("192.0.2.4-30", "192.0.2.9"), record("192.0.2.12-30", "x")}),
             "out of subnets: all 3 of /30 from 192.0.2.4 to 192.0.2.12 are taken, 1 of them by no "
             "lease: a host's own address lies in them");
-  const auto choice = choose_subnet(small, decode_records(records), kUs, std::nullopt, always(0));
+  const auto choice = choose_subnet(small, decode_records(records), {kUs}, always(0));
   EXPECT_EQ(choice.error().kind, ErrorKind::exhausted);
 }
 
@@ -221,14 +260,14 @@ TEST_F(SubnetPickingTest, PicksAmongSixtyFiveThousandSubnetsThatAreAlmostAllTake
     if (n == 40000) continue;
     records.unreadable.push_back(big.subnet_at(n));
   }
-  const auto choice = choose_subnet(big, records, kUs, std::nullopt, always(0));
+  const auto choice = choose_subnet(big, records, {kUs}, always(0));
   EXPECT_EQ(to_string(std::get<Create>(choice.value()).subnet), "10.156.65.0/24");
 }
 
 TEST_F(SubnetPickingTest, WithoutIPv4NothingIsChosen) {
   const NetworkConfig v6 =
       config(R"({"EnableIPv4":false,"EnableIPv6":true,"IPv6Network":"fc00::/48"})");
-  const auto choice = choose_subnet(v6, {}, kUs, std::nullopt, always(0));
+  const auto choice = choose_subnet(v6, {}, {kUs}, always(0));
   EXPECT_EQ(choice.error().kind, ErrorKind::unsupported);
 }
 

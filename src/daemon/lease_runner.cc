@@ -166,6 +166,15 @@ void LeaseRunner::perform(const ReleaseRecord& act) {
   });
 }
 
+void LeaseRunner::perform(const ReportTakeOver& act) {
+  log::warning(
+      "another node wrote this lease, but under our own address, and we have no other: "
+      "taking it over; if that host lives it gets it back",
+      {{"subnet", to_string(act.theirs.subnet)},
+       {"public_ip", to_string(act.theirs.attributes.public_ip)},
+       {"node", to_string(*act.theirs.attributes.node)}});
+}
+
 void LeaseRunner::perform(const AnnounceHeld& act) {
   trouble_.clear();
   told_troubles_.clear();

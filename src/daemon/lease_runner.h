@@ -50,6 +50,7 @@ class LeaseRunner {
   void perform(const ReplaceRecord& act);
   void perform(const RenewRecord& act);
   void perform(const ReleaseRecord& act);
+  void perform(const ReportTakeOver& act);
   void perform(const AnnounceHeld& act);
   void perform(const ReportLost& act);
   void perform(const ReportError& act);

@@ -108,6 +108,7 @@ class KeeperHost {
       return [this, done] { return keeper.on_released(store_.now, done); };
     };
   }
+  void act_on(const ReportTakeOver& act) { say("takes over " + to_string(act.theirs.subnet)); }
   void act_on(const AnnounceHeld& act) {
     say("held " + to_string(act.lease.subnet) + "@" + to_string(act.lease.attributes.public_ip));
   }
