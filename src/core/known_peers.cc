@@ -31,6 +31,11 @@ bool has(const std::vector<Change>& changes) {
 KnownPeers::KnownPeers(LeaseTable table, HostIdentity host, Random random)
     : table_(std::move(table)), host_(host), random_(std::move(random)) {}
 
+void KnownPeers::set_host(const HostIdentity& host) {
+  host_ = host;
+  table_.set_host(host);
+}
+
 std::vector<PeerChange> KnownPeers::on_snapshot(TimePoint now, const Snapshot& snapshot) {
   config_there_ = snapshot.config.has_value();
   const std::size_t before = peers();

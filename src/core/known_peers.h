@@ -47,6 +47,9 @@ class KnownPeers {
   // `host` tells our own lease from the peers'.
   KnownPeers(LeaseTable table, HostIdentity host, Random random);
 
+  // This host is another node from now on.
+  void set_host(const HostIdentity& host);
+
   // The whole, or what changed. What to do about it, in this order.
   std::vector<PeerChange> on_snapshot(TimePoint now, const Snapshot& snapshot);
   std::vector<PeerChange> on_changes(TimePoint now, const std::vector<Change>& changes);

@@ -31,8 +31,7 @@ void LeaseKeeper::acquire(TimePoint now, const Snapshot& snapshot, Acts& acts) {
 }
 
 void LeaseKeeper::choose(TimePoint now, const DecodedRecords& records, Acts& acts) {
-  const Chooser us{HostIdentity(public_ip_, options_.node, previous_),
-                   options_.address_is_ours && !gave_way_};
+  const Chooser us{HostIdentity(public_ip_, options_.node, previous_), options_.address_is_ours};
   auto choice = choose_subnet(config_, records, us, random_, options_.keep_clear_of);
   if (!choice) {
     report(std::move(choice).error(), acts);
@@ -163,7 +162,7 @@ void LeaseKeeper::give_way(Acts& acts) {
   lease_.reset();
   target_.reset();
   taken_over_.reset();
-  gave_way_ = true;
+  options_.address_is_ours = false;
 }
 
 }  // namespace flannel

@@ -155,8 +155,9 @@ TimePoint LeaseKeeper::next_wakeup() const {
   return call_ == Call::none ? wake_at_ : kNever;
 }
 
-std::vector<KeeperAct> LeaseKeeper::reannounce(TimePoint now) {
+std::vector<KeeperAct> LeaseKeeper::reannounce(TimePoint now, std::optional<NodeTag> node) {
   Acts acts;
+  if (node) options_.node = node;
   public_ip_ = announce_(lease_ ? &*lease_ : nullptr).public_ip;
   if (call_ != Call::none) {
     reannounce_ = true;

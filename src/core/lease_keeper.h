@@ -9,8 +9,7 @@
 // exchanged for another, unless that was asked for (KeeperOptions::renumber): if it is gone it is
 // taken again, if somebody else has it that is reported and tried again.
 // A record that another node wrote under our public IP may be ours, of before we lost all that
-// tells hosts apart: it is taken over. If that node lives it writes it back, and we give way, for
-// 30 s; then it is ours as any other.
+// tells hosts apart: it is taken over. For 30 s we give way to that node if it writes it back.
 #pragma once
 
 #include <chrono>
@@ -70,8 +69,8 @@ class LeaseKeeper {
   std::vector<KeeperAct> tick(TimePoint now);
   TimePoint next_wakeup() const;
 
-  // What `announce` returns has changed (the public IP, say): make the record say so.
-  std::vector<KeeperAct> reannounce(TimePoint now);
+  // What `announce` returns has changed (the public IP, say), or our node: make the record say so.
+  std::vector<KeeperAct> reannounce(TimePoint now, std::optional<NodeTag> node = std::nullopt);
   // An orderly leave: ends with the phase idle. A reservation is the operator's and stays.
   std::vector<KeeperAct> release(TimePoint now);
 
@@ -143,7 +142,6 @@ class LeaseKeeper {
   Backoff write_back_pause_;
   std::optional<TimePoint> last_write_back_;
   std::optional<std::pair<NodeTag, TimePoint>> taken_over_;  // whose record, and when
-  bool gave_way_ = false;
   bool reannounce_ = false;  // once the call that is under way is answered
   bool leaving_ = false;
   bool lost_ = false;      // ReportLost stands

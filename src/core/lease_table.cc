@@ -128,6 +128,13 @@ void LeaseTable::settle_vtep(const SubnetKey& subnet) {
   }
 }
 
+const DecodedRecord* LeaseTable::find(const SubnetKey& subnet) const {
+  for (const Leases* some : {&leases_, &doubles_}) {
+    if (const auto found = some->find(subnet); found != some->end()) return &found->second;
+  }
+  return nullptr;
+}
+
 std::vector<PeerChange> LeaseTable::apply_snapshot(const Snapshot& snapshot) {
   const Leases before = std::exchange(leases_, {});
   doubles_.clear();

@@ -47,6 +47,9 @@ class LeaseTable {
                       std::optional<HostIdentity> host = std::nullopt)
       : network_(network), host_(host) {}
 
+  // This host is another node from now on, by which the records that come will be judged.
+  void set_host(const HostIdentity& host) { host_ = host; }
+
   // Makes the table equal to the snapshot and tells the difference; downs come before ups.
   std::vector<PeerChange> apply_snapshot(const Snapshot& snapshot);
   // One record changed or went; other kinds of change are none of the table's business. Costs
@@ -59,6 +62,13 @@ class LeaseTable {
   // host's or our own, or overlapping a lease that was created before (in the same revision: of a
   // smaller key), or announcing a VTEP MAC that such a lease leads to another public IP.
   const std::map<std::string, QuarantinedRecord>& quarantined() const { return quarantined_; }
+
+  // The older lease for whose VTEP MAC this one is set aside; nothing: it is not.
+  std::optional<VtepOwners::Conflict> vtep_conflict(const SubnetKey& subnet) const {
+    return vteps_.conflict(subnet);
+  }
+  // Also a lease that is set aside for its VTEP MAC; null: there is none.
+  const DecodedRecord* find(const SubnetKey& subnet) const;
 
  private:
   using Leases = std::map<SubnetKey, DecodedRecord>;

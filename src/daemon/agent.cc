@@ -109,6 +109,7 @@ void Agent::on_snapshot(const Snapshot& snapshot) {
 }
 
 void Agent::follow(const std::vector<PeerChange>& changes) {
+  leave_name_while_running();
   if (session_->overlay_started && !changes.empty()) session_->overlay->apply(changes);
 }
 
@@ -154,11 +155,13 @@ void Agent::begin(const Snapshot& snapshot) {
     return;
   }
   session_ = *std::move(session);
+  session_->previous = subnet_file_.previous_subnet();
   session_->feed.emplace(make_feed());
   session_->underlay_check.emplace(make_underlay_check());
   session_->host_check.emplace(make_host_check());
   session_->network_check->check();
   session_->feed->on_snapshot(snapshot);
+  leave_name_to_older_host();
   session_->lease = std::make_unique<LeaseRunner>(
       make_keeper(*session_), parts_.registry, follower_, parts_.loop,
       LeaseRunner::Listener{.on_held = [this](const Lease& lease) { on_held(lease); },
@@ -180,7 +183,7 @@ void Agent::name_unused_reservations(const Snapshot& snapshot) const {
 }
 
 PeerFeed Agent::make_feed() {
-  const HostIdentity us(session_->host.underlay.public_ip, options_.node);
+  const HostIdentity us = identity();
   return PeerFeed({.loop = parts_.loop,
                    .follower = follower_,
                    .host = us,
@@ -305,14 +308,15 @@ Result<void> Agent::open_packet_path(Session& session) {
 
 LeaseKeeper Agent::make_keeper(const Session& session) const {
   auto announce = [&session](const Lease* previous) {
-    return session.backend->announce(session.host, previous);
+    return session.backend->announce(session.host, session.renamed ? nullptr : previous);
   };
   KeeperOptions options = options_.keeper;
   options.node = options_.node;
   for (const AddressInUse& used : session.network_check->surroundings().in_use)
     options.keep_clear_of.push_back(used.ip);
+  options.address_is_ours = session.host.underlay.public_ip == session.host.underlay.ip;
   return LeaseKeeper(options, session.config, session.host.underlay.public_ip, announce,
-                     subnet_file_.previous_subnet(), parts_.random);
+                     session.previous, parts_.random);
 }
 
 // A running daemon keeps the configuration it started with; a differing one is reported.

@@ -73,6 +73,10 @@ class Agent {
     };
     // Addresses at which the store is reached.
     std::function<std::vector<Ip4>()> store_addresses = [] { return std::vector<Ip4>(); };
+    // A fresh node id, kept for the next start if it can be; ours is another host's.
+    std::function<Result<NodeId>()> replace_node_id = [] {
+      return Result<NodeId>(fail(ErrorKind::unsupported, "the node id is fixed"));
+    };
   };
 
   Agent(AgentOptions options, Parts parts);
@@ -113,6 +117,8 @@ class Agent {
     NetworkConfig config;
     HostView host_view;
     HostFacts host;
+    std::optional<Cidr4> previous;  // the subnet of an earlier run
+    bool renamed = false;           // the node id is a new one, and with it the VTEP MAC
     std::optional<PeerFeed> feed;
     std::optional<UnderlayCheck> underlay_check;
     std::optional<HostCheck> host_check;
@@ -130,6 +136,11 @@ class Agent {
   void lease_troubles(std::vector<std::string>& all) const;
   void peer_troubles(std::vector<std::string>& all) const;
   void follow(const std::vector<PeerChange>& changes);
+  // agent_identity.cc: what tells this host from others
+  HostIdentity identity() const;
+  void leave_name_to_older_host();
+  void leave_name_while_running();
+  void take_another_name(const Lease& other, std::string_view shared);
   void on_changes(const std::vector<Change>& changes);
   void name_unused_reservations(const Snapshot& snapshot) const;
   void begin(const Snapshot& snapshot);
@@ -154,6 +165,8 @@ class Agent {
   StoreFollower follower_;
   std::unique_ptr<Session> session_;
   SubscriptionPtr retry_file_;
+  SubscriptionPtr rename_;  // due
+  TimePoint renamed_at_{};
   bool ready_ = false;
   std::string config_trouble_;
   std::string kernel_trouble_;

@@ -6,6 +6,11 @@
 #include "daemon/trouble_log.h"
 
 namespace flannel {
+namespace {
+
+constexpr std::size_t kMostAlarms = 10;  // of one kind; the log and flannelctl have the others
+
+}  // namespace
 
 bool Agent::ready() const {
   return ready_ && session_->overlay->host_in_place() &&
@@ -81,11 +86,17 @@ void Agent::lease_troubles(std::vector<std::string>& all) const {
   }
   for (const auto& [subnet, copy] : session_->feed->copies()) {
     all.push_back(
-        fmt::format("lease: {} at {} has our node id: one of the two is a copy of the other",
+        fmt::format("lease: {} at {} has our node id: one of the two is a copy of the other, and "
+                    "has to take another id (delete its node-id file if it does not)",
                     to_string(copy.attributes.public_ip), to_string(subnet)));
   }
+  std::size_t alarms = 0;
   for (const auto& [key, record] : session_->feed->peers().table().quarantined()) {
-    if (record.alarm) all.push_back("lease: " + key + ": " + record.reason);
+    if (record.alarm && ++alarms <= kMostAlarms)
+      all.push_back("lease: " + key + ": " + record.reason);
+  }
+  if (alarms > kMostAlarms) {
+    all.push_back(fmt::format("lease: and {} more like these", alarms - kMostAlarms));
   }
   if (const std::size_t doubted = session_->feed->peers().doubted(); doubted > 0) {
     all.push_back(

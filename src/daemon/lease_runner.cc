@@ -58,6 +58,10 @@ void LeaseRunner::on_snapshot(const Snapshot& snapshot) {
   perform(keeper_.try_now(loop_.now()));
 }
 
+void LeaseRunner::rename(const NodeTag& node) {
+  perform(keeper_.reannounce(loop_.now(), node));
+}
+
 void LeaseRunner::perform(std::vector<KeeperAct> acts) {
   for (const KeeperAct& act : acts) {
     std::visit([this](const auto& one) { perform(one); }, act);

@@ -36,6 +36,9 @@ class LeaseRunner {
   void on_change(const Change& change);
   void on_snapshot(const Snapshot& snapshot);
 
+  // This host is another node from now on, and what it announces may be different.
+  void rename(const NodeTag& node);
+
   const LeaseKeeper& keeper() const { return keeper_; }
   // The alarm that stands: the lease was lost, or cannot be had; empty when all is well.
   const std::string& trouble() const { return trouble_; }

@@ -10,6 +10,12 @@ namespace flannel {
 PeerFeed::PeerFeed(Parts parts, KnownPeers peers)
     : parts_(std::move(parts)), peers_(std::move(peers)) {}
 
+void PeerFeed::set_host(const HostIdentity& host) {
+  parts_.host = host;
+  peers_.set_host(host);
+  copies_.clear();
+}
+
 std::vector<PeerChange> PeerFeed::on_snapshot(const Snapshot& snapshot) {
   auto changes = peers_.on_snapshot(parts_.loop.now(), snapshot);
   look_into(changes);
@@ -51,11 +57,12 @@ void PeerFeed::look_for_copies(const std::vector<PeerChange>& changes) {
     const Lease& lease = up != nullptr ? up->lease : std::get<PeerDown>(change).lease;
     const bool copy = up != nullptr && parts_.host.is_copy(lease.attributes);
     if (copy && copies_.insert_or_assign(lease.subnet, lease).second) {
-      log::error("another host has our node id; neither takes the other's subnet",
-                 {{"its_public_ip", to_string(lease.attributes.public_ip)},
-                  {"its_subnet", to_string(lease.subnet)},
-                  {"node_id", to_string(lease.attributes.node->id)},
-                  {"cure", "if its disk is a copy of ours: delete its node-id file"}});
+      log::error(
+          "another host has our node id; who has the younger lease is to take another",
+          {{"its_public_ip", to_string(lease.attributes.public_ip)},
+           {"its_subnet", to_string(lease.subnet)},
+           {"node_id", to_string(lease.attributes.node->id)},
+           {"cure", "if it does not by itself: stop it, delete its node-id file, start it"}});
     }
     if (!copy) copies_.erase(lease.subnet);
   }

@@ -36,6 +36,10 @@ class PeerFeed {
   // The follower's connected() or hears() may have changed.
   void on_connection() { arm_linger(); }
 
+  // This host is another node from now on; nobody is a copy of that yet.
+  void set_host(const HostIdentity& host);
+
+  const HostIdentity& host() const { return parts_.host; }
   const KnownPeers& peers() const { return peers_; }
   // Leases of other hosts that have our node id, by subnet.
   const std::map<SubnetKey, Lease>& copies() const { return copies_; }

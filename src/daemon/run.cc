@@ -246,7 +246,8 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFd
           .claim = [&](std::string_view what) { return claims.claim(what); },
           .rules = powerless.empty() ? &firewall : nullptr,
           .look_at_traffic = read_host_state,
-          .store_addresses = addresses_of_store});
+          .store_addresses = addresses_of_store,
+          .replace_node_id = [&] { return replace_node_id(node_id_file); }});
   look_again = [&] { agent->look_again(); };
   agent->start();
   TRY(loop->run());

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// Agent: two hosts must not have one node id, nor one VTEP MAC. The one whose lease is older keeps
+// them, and the other takes new ones; so a copy of a host takes nothing from the original.
+#include <tuple>
+
+#include "base/log.h"
+#include "daemon/agent.h"
+
+namespace flannel {
+namespace {
+
+// A record that follows ours through all MACs must not make us write without end.
+constexpr auto kRenamePause = std::chrono::seconds(10);
+
+bool is_older(const DecodedRecord& one, const DecodedRecord& other) {
+  return std::tie(one.record.created, one.record.key) <
+         std::tie(other.record.created, other.record.key);
+}
+
+}  // namespace
+
+HostIdentity Agent::identity() const {
+  return {session_->host.underlay.public_ip, options_.node, session_->previous};
+}
+
+// Before there is a lease: who has a lease under our node id already, and is not us, was first.
+void Agent::leave_name_to_older_host() {
+  const HostIdentity us = identity();
+  const DecodedRecord* own = nullptr;
+  const DecodedRecord* other = nullptr;
+  for (const auto& [subnet, decoded] : session_->feed->peers().table().leases()) {
+    const bool ours = us.owns(decoded.lease);
+    if (!ours && !us.is_copy(decoded.lease.attributes)) continue;
+    const DecodedRecord*& first = ours ? own : other;
+    if (first == nullptr || is_older(decoded, *first)) first = &decoded;
+  }
+  if (other == nullptr || (own != nullptr && is_older(*own, *other))) return;
+  take_another_name(other->lease, "node id");
+}
+
+// A copy that was started in the same moment, or a record that is forged or restored.
+void Agent::leave_name_while_running() {
+  if (!session_->lease || !session_->lease->keeper().lease()) return;
+  const LeaseTable& table = session_->feed->peers().table();
+  const SubnetKey own = session_->lease->keeper().lease()->subnet;
+  const DecodedRecord* record = table.find(own);
+  // What we have written last is not back from the store yet.
+  if (record == nullptr || record->lease.attributes.node != options_.node) return;
+  const DecodedRecord* other = nullptr;
+  std::string_view shared = "node id";
+  if (const auto conflict = table.vtep_conflict(own)) {
+    other = table.find(conflict->subnet);
+    shared = "VTEP MAC";
+  }
+  for (const auto& [subnet, copy] : session_->feed->copies()) {
+    const DecodedRecord* found = table.find(subnet);
+    if (found != nullptr && is_older(*found, *record)) other = found;
+  }
+  if (other == nullptr) return;
+  const TimePoint now = parts_.loop.now();
+  const TimePoint allowed = renamed_at_ + kRenamePause;
+  if (renamed_at_ == TimePoint{} || now >= allowed) {
+    const Lease theirs = other->lease;
+    take_another_name(theirs, shared);
+    session_->lease->rename(options_.node);
+  } else if (!rename_) {
+    rename_ = parts_.loop.at(allowed, [this] {
+      rename_.reset();
+      leave_name_while_running();
+    });
+  }
+}
+
+void Agent::take_another_name(const Lease& other, std::string_view shared) {
+  renamed_at_ = parts_.loop.now();
+  const auto fresh = parts_.replace_node_id();
+  if (!fresh) {
+    log::error("another host has our name, and no other can be made",
+               {{"why", fresh.error().text}});
+    return;
+  }
+  log::error(
+      "another host was here first with what tells hosts apart; this host takes a new node "
+      "id and VTEP MAC, and leaves the old ones to it",
+      {{"shared", shared},
+       {"its_public_ip", to_string(other.attributes.public_ip)},
+       {"its_subnet", to_string(other.subnet)},
+       {"old_node_id", to_string(options_.node.id)},
+       {"new_node_id", to_string(*fresh)},
+       {"cure", "none needed; a template of machines should have no node-id file"}});
+  options_.node.id = *fresh;
+  session_->host.node_id = *fresh;
+  session_->renamed = true;
+  session_->feed->set_host(identity());
+  parts_.on_state();
+}
+
+}  // namespace flannel

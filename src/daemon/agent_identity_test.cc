@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+// The agent on a host that shares with another what tells hosts apart.
+#include <gtest/gtest.h>
+
+#include "backend/vxlan.h"
+#include "base/file.h"
+#include "support/agent_fixture.h"
+
+namespace flannel {
+namespace {
+
+using std::chrono::seconds;
+
+class AgentIdentityTest : public AgentTest {
+ protected:
+  static NodeId our_id() {
+    NodeId id;
+    id.bytes[0] = 7;
+    return id;
+  }
+  static std::string vxlan(const std::string& ip, const Mac& mac,
+                           std::optional<NodeTag> node = std::nullopt) {
+    return encode_lease_value({.public_ip = Ip4::parse(ip).value(),
+                               .backend_type = "vxlan",
+                               .backend_data = encode_vxlan_data({1, mac}),
+                               .node = node});
+  }
+  LeaseAttributes own_record() {
+    const std::string key = own_key();
+    for (const auto& [subnet, decoded] : agent_->table()->leases()) {
+      if (encode_subnet_key(subnet) == key) return decoded.lease.attributes;
+    }
+    return {};
+  }
+  Mac announced() { return decode_vxlan_data(own_record().backend_data).value().vtep_mac; }
+  Mac of_device() {
+    const NetState state = kernel_.read(agent_->overlay()->scope()).value();
+    return std::get<VxlanSettings>(state.links.at(0).kind).mac;
+  }
+  std::string troubles() {
+    std::string all;
+    for (const std::string& one : agent_->troubles())
+      all += one + "\n";
+    return all;
+  }
+};
+
+constexpr const char* kNeighbour = "10.5.99.0-24";
+
+TEST_F(AgentIdentityTest, ACopyOfAHostStartsWithANodeIdAndAMacOfItsOwn) {
+  put(kNeighbour, vxlan("192.0.2.9", vtep_mac(our_id(), 1), NodeTag{our_id(), 9}));
+  configure(kVxlan);
+  EXPECT_EQ(fresh_ids_, 1);
+  EXPECT_NE(own_record().node->id, our_id());
+  EXPECT_EQ(announced(), vtep_mac(own_record().node->id, 1));
+  EXPECT_EQ(of_device(), announced());
+  EXPECT_EQ(troubles(), "");
+}
+
+TEST_F(AgentIdentityTest, TheOriginalKeepsItsNodeIdAndItsMac) {
+  configure(kVxlan);
+  const LeaseAttributes before = own_record();
+  put("10.5.0.0-24", vxlan("192.0.2.9", vtep_mac(our_id(), 1), NodeTag{our_id(), 9}));
+  EXPECT_EQ(own_record(), before);
+  EXPECT_NE(only_trouble().find("10.5.0.0-24: 192.0.2.9 announces the VTEP MAC"), std::string::npos)
+      << troubles();
+  start_agent();
+  EXPECT_EQ(own_record(), before) << "and after a restart";
+  EXPECT_EQ(fresh_ids_, 0);
+}
+
+TEST_F(AgentIdentityTest, OfTwoThatStartAtOnceTheLaterTakesAnotherNameWhileItRuns) {
+  // The other's lease is there first, and heard of last.
+  put(kNeighbour, peer_value("192.0.2.9", "vxlan"));
+  configure(kVxlan);
+  const Mac first = announced();
+  put(kNeighbour, vxlan("192.0.2.9", first, NodeTag{our_id(), 9}));
+  EXPECT_EQ(fresh_ids_, 1);
+  EXPECT_NE(announced(), first);
+  EXPECT_EQ(of_device(), announced());
+  EXPECT_EQ(troubles(), "");
+}
+
+TEST_F(AgentIdentityTest, OurMacInAnOlderRecordOfAnyNodeIsLeftToIt) {
+  put(kNeighbour, peer_value("192.0.2.9", "vxlan"));
+  configure(kVxlan);
+  for (int round = 1; round <= 3; ++round) {
+    const Mac taken = announced();
+    put(kNeighbour, vxlan("192.0.2.9", taken));
+    loop_.advance(seconds(10));
+    loop_.settle();
+    EXPECT_NE(announced(), taken) << "round " << round;
+    EXPECT_EQ(of_device(), announced());
+  }
+  put(kNeighbour, vxlan("192.0.2.9", announced()));
+  put(kNeighbour, vxlan("192.0.2.9", own_record().backend_data.empty() ? Mac{} : announced()));
+  EXPECT_LE(fresh_ids_, 4) << "not more often than every ten seconds";
+}
+
+TEST_F(AgentIdentityTest, WithoutAMacTheNodeIdIsLeftToTheOlderLeaseAsWell) {
+  put(kNeighbour, peer_value("192.0.2.9"));
+  configure(kHostGw);
+  put(kNeighbour, encode_lease_value({.public_ip = Ip4::of(192, 0, 2, 9),
+                                      .backend_type = "host-gw",
+                                      .node = NodeTag{our_id(), 9}}));
+  EXPECT_EQ(fresh_ids_, 1);
+  EXPECT_NE(own_record().node->id, our_id());
+  EXPECT_EQ(troubles(), "");
+}
+
+TEST_F(AgentIdentityTest, WithALostStateFolderAndBootTheSubnetFileFindsTheLeaseAndItsMac) {
+  const Mac mac{{2, 0, 0, 0, 0, 1}};
+  NodeTag lost;
+  lost.id.bytes[0] = 55;
+  put("10.5.44.0-24", vxlan("192.0.2.1", mac, lost), std::chrono::hours(24));
+  put("10.5.3.0-24", vxlan("192.0.2.1", mac), std::chrono::hours(24));
+  ASSERT_TRUE(
+      write_file_atomically(subnet_file(), std::string("FLANNEL_SUBNET=10.5.44.1/24\n"), 0644));
+  start_agent();
+  configure(kVxlan);
+  EXPECT_EQ(own_key(), "10.5.44.0-24");
+  EXPECT_EQ(announced(), mac);
+  EXPECT_EQ(of_device(), mac);
+  EXPECT_EQ(troubles(), "");
+}
+
+TEST_F(AgentIdentityTest, WithNothingLeftTheAddressFindsTheLease) {
+  NodeTag lost;
+  lost.id.bytes[0] = 55;
+  const Mac mac{{2, 0, 0, 0, 0, 1}};
+  put("10.5.44.0-24", vxlan("192.0.2.1", mac, lost), std::chrono::hours(24));
+  configure(kVxlan);
+  EXPECT_EQ(own_key(), "10.5.44.0-24");
+  EXPECT_EQ(announced(), mac);
+  EXPECT_EQ(troubles(), "");
+}
+
+TEST_F(AgentIdentityTest, AThirdHostNamesThePair) {
+  configure(kVxlan);
+  const Mac mac{{2, 0, 0, 0, 0, 1}};
+  put("10.5.44.0-24", vxlan("192.0.2.4", mac));
+  put("10.5.33.0-24", vxlan("192.0.2.3", mac));
+  EXPECT_EQ(only_trouble(),
+            "lease: 10.5.33.0-24: 192.0.2.3 announces the VTEP MAC 02:00:00:00:00:01 of "
+            "10.5.44.0/24 at 192.0.2.4, whose lease is older: is one of the two a copy of the "
+            "other?");
+  const std::string kernel = dump(kernel_.read(agent_->overlay()->scope()).value());
+  EXPECT_NE(kernel.find("02:00:00:00:00:01 dev flannel.1 dst 192.0.2.4"), std::string::npos)
+      << kernel;
+  EXPECT_EQ(kernel.find("192.0.2.3"), std::string::npos) << kernel;
+}
+
+}  // namespace
+}  // namespace flannel
