@@ -23,13 +23,14 @@ HostIdentity Agent::identity() const {
   return {session_->host.underlay.public_ip, options_.node, session_->previous};
 }
 
-// Before there is a lease: who has a lease under our node id already, and is not us, was first.
+// Before there is a lease: who has a lease under our node id already, and is not us, was first,
+// unless we have an older one that names it. A reservation that waits for us names no node.
 void Agent::leave_name_to_older_host() {
   const HostIdentity us = identity();
   const DecodedRecord* own = nullptr;
   const DecodedRecord* other = nullptr;
   for (const auto& [subnet, decoded] : session_->feed->peers().table().leases()) {
-    const bool ours = us.owns(decoded.lease);
+    const bool ours = us.ownership(decoded.lease) == Ownership::node;
     if (!ours && !us.is_copy(decoded.lease.attributes)) continue;
     const DecodedRecord*& first = ours ? own : other;
     if (first == nullptr || is_older(decoded, *first)) first = &decoded;

@@ -57,6 +57,15 @@ TEST_F(AgentIdentityTest, ACopyOfAHostStartsWithANodeIdAndAMacOfItsOwn) {
   EXPECT_EQ(troubles(), "");
 }
 
+TEST_F(AgentIdentityTest, ACopyWhoseReservationIsOlderIsACopyStill) {
+  put("10.5.3.0-24", R"({"PublicIP":"192.0.2.1"})");
+  put(kNeighbour, vxlan("192.0.2.9", vtep_mac(our_id(), 1), NodeTag{our_id(), 9}));
+  configure(kVxlan);
+  EXPECT_EQ(own_key(), "10.5.3.0-24");
+  EXPECT_EQ(fresh_ids_, 1);
+  EXPECT_EQ(troubles(), "");
+}
+
 TEST_F(AgentIdentityTest, TheOriginalKeepsItsNodeIdAndItsMac) {
   configure(kVxlan);
   const LeaseAttributes before = own_record();

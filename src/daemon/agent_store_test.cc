@@ -151,7 +151,8 @@ TEST_F(AgentTest, ACopyOfThisHostIsAnAlarmAndOtherwiseAPeer) {
       R"({"PublicIP":"192.0.2.9","BackendType":"host-gw","NodeID":")" + to_string(copy) + "\"}");
   EXPECT_EQ(
       only_trouble(),
-      "lease: 192.0.2.9 at 10.5.9.0/24 has our node id: one of the two is a copy of the other");
+      "lease: 192.0.2.9 at 10.5.9.0/24 has our node id: one of the two is a copy of the other, "
+      "and has to take another id (delete its node-id file if it does not)");
   EXPECT_EQ(kernel_.dump(), "route 10.5.9.0/24 via 192.0.2.9 dev eth0\n");
   remove("10.5.9.0-24");
   loop_.advance(seconds(2));

@@ -72,6 +72,35 @@ def test_two_hosts_with_one_node_id_are_told_and_keep_their_subnets(lab):
     wait_until(lambda: one.daemon.health("/readyz")[1] == "flanneld is ready", "its end")
 
 
+@pytest.mark.parametrize("copy", ["lower", "higher"])
+def test_a_copied_state_folder_costs_the_original_nothing(lab, copy):
+    """The copy is another container of the same machine: its boot id is the original's."""
+    cluster = Cluster(lab, "etcd", "vxlan", hosts=3)
+    cluster.store.set_config(cluster.config)
+    original, copied, third = cluster.hosts
+    places = [("10.5.100.0/24", original), ("10.5.200.0/24", copied)]
+    if copy == "lower":
+        places = [("10.5.50.0/24", copied), ("10.5.100.0/24", original)]
+    for place, host in places:
+        flannelctl(cluster.store, "reserve", place, f"--node={host.address}")
+    original.daemon.start().wait_ready()
+    third.daemon.start().wait_ready()
+    values = cluster.store.lease_values()
+    key = lease_key(subnet(original))
+    source, target = original.folder / "state", copied.folder / "state"
+    target.mkdir(exist_ok=True)
+    (target / "node-id").write_text((source / "node-id").read_text())
+    copied.daemon.start().wait_ready()
+    assert cluster.store.lease_values()[key] == values[key]
+    assert (target / "node-id").read_text() != (source / "node-id").read_text()
+    macs = [re.search(r'"VtepMAC":"([0-9a-f:]+)"', v).group(1)
+            for v in cluster.store.lease_values().values()]
+    assert len(set(macs)) == 3, macs
+    assert "takes a new node id" in copied.daemon.log()
+    wait_until(lambda: not cluster.missing(), "all rows in all kernels")
+    assert third.daemon.health("/readyz")[1] == "flanneld is ready"
+
+
 def test_our_address_in_the_lease_of_another_node_is_set_aside(lab):
     cluster = Cluster(lab, "etcd", "host-gw", hosts=1).start()
     one = cluster.hosts[0]
