@@ -153,9 +153,33 @@ void join_as_a_copy(World& world) {
   Host& copy = world.add_host();
   world.say(fmt::format("{} is a copy of {}", copy.name(), original.name()));
   copy.node_id = original.node_id;
+  if (world.chance_.percent(50)) copy.boot_id = original.boot_id;  // a container beside it
   std::error_code none;
   std::filesystem::copy_file(original.subnet_file(), copy.subnet_file(), none);
   copy.start();
+}
+
+// With its boot and its subnet file, or without either.
+void lose_state(World& world) {
+  Host& host = world.any_host();
+  if (!host.machine.runs() || host.gone) return;
+  const bool boots = world.chance_.percent(50);
+  const bool bare = world.chance_.percent(50);
+  world.say(fmt::format("{} loses its state folder{}{}", host.name(),
+                        bare ? ", its subnet file" : "", boots ? ", and boots anew" : ""));
+  host.crash();
+  host.rename();
+  if (boots) host.boot_id = world.chance_.below(1U << 31);
+  // A record that is gone as well, or has another address, cannot be found again.
+  const Record* record =
+      host.last_subnet ? world.store_.find(encode_subnet_key(*host.last_subnet)) : nullptr;
+  const auto says = record != nullptr ? decode_lease_value(record->value)
+                                      : Result<LeaseAttributes>(fail(ErrorKind::not_found, "none"));
+  const bool found = says && says->public_ip == host.public_ip;
+  if (bare) std::filesystem::remove(host.subnet_file());
+  if (bare && found && !host.only_record) host.only_record = record->revision;
+  if (!found) host.unsure_until = world.timeline_.now() + minutes(60);
+  host.start();
 }
 
 void lose_subnet_file(World& world) {
@@ -267,6 +291,7 @@ constexpr Entry kCatalogue[] = {
     {2, back_up},        {1, restore},
     {1, wipe},           {2, lose_subnet_file},
     {1, lose_config},    {4, lie},
+    {4, lose_state},
 };
 
 }  // namespace

@@ -43,7 +43,7 @@ class AgentProcess final : public Process {
   static AgentOptions options(const Host& host) {
     AgentOptions options;
     options.keeper = host.keeper_options;
-    options.node = {host.node_id, host.boot};
+    options.node = {host.node_id, host.boot()};
     options.keeper.node = options.node;
     options.subnet_file = host.subnet_file();
     return options;
@@ -57,7 +57,12 @@ class AgentProcess final : public Process {
             .on_programmed = [](const Scope&, const Underlay&) {},
             .on_ready = [] {},
             .on_fatal = [](const Error&) {},
-            .on_state = [] {}};
+            .on_state = [] {},
+            .replace_node_id =
+                [&host] {
+                  host.rename();
+                  return Result<NodeId>(host.node_id);
+                }};
   }
 
   HostLoop loop_;
@@ -78,9 +83,8 @@ Host::Host(Service& of_service, int of_number, KeeperOptions keeper, std::string
       keeper_options(keeper),
       service(of_service),
       machine(of_service.timeline) {
-  for (std::uint8_t& byte : node_id.bytes)
-    byte = static_cast<std::uint8_t>(service.chance.below(256));
-  boot = static_cast<std::uint32_t>(service.chance.below(1U << 31));
+  rename();
+  boot_id = service.chance.below(1U << 31);
   kernel.add_foreign_device("eth0", to_string(public_ip) + "/16");
 }
 
@@ -108,10 +112,15 @@ void Host::change_address() {
   public_ip.value = first_ip().value | (net << 8);
 }
 
+void Host::rename() {
+  for (std::uint8_t& byte : node_id.bytes)
+    byte = static_cast<std::uint8_t>(service.chance.below(256));
+}
+
 void Host::reboot() {
   crash();
   machine.boot();
-  boot = static_cast<std::uint32_t>(service.chance.below(1U << 31));
+  boot_id = service.chance.below(1U << 31);
   std::filesystem::remove(subnet_file());
   kernel = FakeKernel();
   kernel.add_foreign_device("eth0", to_string(public_ip) + "/16");

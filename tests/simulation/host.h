@@ -41,7 +41,10 @@ class Host {
   const int number;
   Ip4 public_ip;
   NodeId node_id;
-  std::uint32_t boot = 0;
+  std::uint64_t boot_id = 0;  // that of the machine's kernel; containers on it share it
+  std::uint32_t boot() const {
+    return boot_number(std::to_string(boot_id), static_cast<std::uint64_t>(number));
+  }
   const std::string folder;
   const KeeperOptions keeper_options;
   Service& service;
@@ -66,6 +69,8 @@ class Host {
   void change_address();
   // Memory, clock, kernel and /run are new.
   void reboot();
+  // Another node id, as of a state folder that is lost, or that was a copy.
+  void rename();
   bool running() const { return process_ != nullptr; }
   const Process& process() const { return *process_; }
   void cut(bool off);
@@ -84,6 +89,8 @@ class Host {
 
   // ---- what its judge remembers of it
   std::optional<SubnetKey> last_subnet;
+  // Its record as it was when all else that names its subnet was lost; until it holds it again.
+  std::optional<Revision> only_record;
   TimePoint started_at{};
   TimePoint disturbed_at{};  // the last time that anything befell it, or ended
   TimePoint unsure_until{};  // its clock stood still, its disk was lost: other rules hold

@@ -57,12 +57,14 @@ void Judge::judge_subnet(Host& host) const {
     // A record without a node, as people write it, is not known to be of a host that changed its
     // address.
     const bool edited = host.addresses > 1 && store_.robbed_at(key) != TimePoint{};
-    if (!taken && !edited && host.unsure_until < host.started_at) {
+    const bool lost = host.only_record && store_.gave_cause_to_drop(key, *host.only_record);
+    if (!taken && !edited && !lost && host.unsure_until < host.started_at) {
       violation_(fmt::format("{} had {} and has {} now, though nobody took it", host.name(),
                              to_string(*host.last_subnet), to_string(lease->subnet)));
     }
   }
   host.last_subnet = lease->subnet;
+  if (host.believes_to_hold()) host.only_record.reset();
 }
 
 void Judge::judge_peers(Host& host) const {
@@ -160,6 +162,7 @@ void Judge::when_quiet() const {
     }
     if (!host->process().connected()) violation_(host->name() + " is not connected");
     judge_lease(*host);
+    judge_name(*host);
     if (host->process().table() == nullptr) continue;
     const auto differs = difference(peers_in(*host->process().table()), all);
     if (!differs.empty()) violation_(host->name() + " disagrees with the store:" + differs);
@@ -167,10 +170,20 @@ void Judge::when_quiet() const {
   }
 }
 
+// For long enough that one of the two has heard of it, and taken another node id.
 bool Judge::is_copied(const Host& host) const {
   return std::any_of(hosts_.begin(), hosts_.end(), [&](const auto& other) {
-    return other.get() != &host && other->node_id == host.node_id;
+    return other.get() != &host && other->gone && other->node_id == host.node_id;
   });
+}
+
+// No two hosts that run have one node id, and so none have one VTEP MAC.
+void Judge::judge_name(const Host& host) const {
+  if (host.daemon != Host::Daemon::whole) return;
+  for (const auto& other : hosts_) {
+    if (other.get() == &host || other->gone || other->node_id != host.node_id) continue;
+    violation_(fmt::format("{} and {} have one node id still", host.name(), other->name()));
+  }
 }
 
 void Judge::judge_lease(const Host& host) const {

@@ -44,6 +44,7 @@ class Judge {
                        const Host::KnownPeer& peer) const;
   bool is_copied(const Host& host) const;
   void judge_lease(const Host& host) const;
+  void judge_name(const Host& host) const;
   void judge_kernel(const Host& host, const LeaseTable& wanted) const;
 
   const Timeline& timeline_;

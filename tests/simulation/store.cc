@@ -200,7 +200,9 @@ bool Store::lives_elsewhere(const std::string& key, Ip4 first_ip) const {
 Held Store::write(const std::string& key, std::string value, Ttl ttl, std::int64_t hold) {
   if (ttl && hold == 0) hold = ++holds_;
   owner_ends(key);
-  const Record record{key, std::move(value), ++revision_, ttl ? hold : 0};
+  const auto before = records_.find(key);
+  const Revision created = before == records_.end() ? revision_ + 1 : before->second.record.created;
+  const Record record{key, std::move(value), ++revision_, ttl ? hold : 0, created};
   const TimePoint expires = ttl ? timeline_.now() + *ttl : kNever;
   records_[key] = Entry{record, ttl, expires};
   owner_begins(record);
