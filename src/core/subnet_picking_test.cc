@@ -202,10 +202,9 @@ TEST_F(SubnetPickingTest, RecordWithAnUnreadableValueBlocksItsSubnet) {
 }
 
 TEST_F(SubnetPickingTest, NoSubnetAroundAnAddressInUseIsTaken) {
-  const HostIdentity host(Ip4::of(192, 0, 2, 1));
   const auto choose = [&](std::vector<Ip4> in_use, const char* previous) {
-    const auto choice =
-        choose_subnet(small, {}, host, Cidr4::parse(previous).value(), always(0), in_use);
+    const Chooser us{{kUs, std::nullopt, Cidr4::parse(previous).value()}};
+    const auto choice = choose_subnet(small, {}, us, always(0), in_use);
     return choice ? to_string(std::get<Create>(*choice).subnet) : choice.error().text;
   };
   EXPECT_EQ(choose({}, "10.5.0.4/30"), "10.5.0.4/30");
