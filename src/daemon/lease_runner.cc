@@ -12,8 +12,9 @@ namespace flannel {
 namespace {
 
 std::string without(std::string text, const std::string& part) {
-  const auto at = part.empty() ? std::string::npos : text.find(part);
-  if (at != std::string::npos) text.erase(at, part.size());
+  if (part.empty()) return text;
+  for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at))
+    text.erase(at, part.size());
   return text;
 }
 

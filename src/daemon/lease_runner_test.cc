@@ -119,7 +119,7 @@ class LeaseRunnerTest : public ::testing::Test {
                            .on_changes =
                                [this](const std::vector<Change>& changes) {
                                  for (const Change& change : changes)
-                                   runner_->on_change(change);
+                                   if (runner_) runner_->on_change(change);
                                },
                            .on_connection = [] {}}};
   std::optional<LeaseRunner> runner_;
