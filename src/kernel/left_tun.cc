@@ -105,7 +105,10 @@ Result<bool> remove_if_left(const std::string& name) {
   NetlinkSocket socket = TRY(NetlinkSocket::open());
   const auto device = TRY(look_at_tun(socket, name));
   if (!device || !device->may_be_left()) return false;
-  TRY(remove_left_tun(name, *device));
+  // A device with one queue does not say that somebody has it open.
+  auto removed = remove_left_tun(name, *device);
+  if (!removed && removed.error().kind == ErrorKind::exists) return false;
+  if (!removed) return tl::unexpected(std::move(removed).error());
   return true;
 }
 

@@ -217,10 +217,8 @@ TEST_F(MonitorTest, HearsOfDefaultRoutes) {
 }
 
 TEST_F(MonitorTest, HearsThatAnotherDeviceHasARouteToTheNetwork) {
-  EXPECT_EQ(heard_of("ip link add other type dummy; ip link set other up; "
-                     "ip addr add 10.5.0.1/16 dev other"),
-            "route 10.5.0.0/16 changed\n");
-  EXPECT_EQ(heard_of("ip link del other"), "route 10.5.0.0/16 deleted\n");
+  EXPECT_EQ(heard_of("ip addr add 10.5.0.1/16 dev eth0-peer"), "route 10.5.0.0/16 changed\n");
+  EXPECT_EQ(heard_of("ip addr del 10.5.0.1/16 dev eth0-peer"), "route 10.5.0.0/16 deleted\n");
 }
 
 // The kernel has dropped its routes.
