@@ -63,14 +63,14 @@ TEST_F(Etcd2StrangersTest, DirectoriesDeepBelowSubnetsAreOneRecord) {
     const auto all = session->snapshot();
     ASSERT_TRUE(all) << all.error().text;
     EXPECT_TRUE(all->config);
-    EXPECT_EQ(keys_of(*all), kOne + " stranger/ ");
+    EXPECT_EQ(keys_of(*all), kOne + " stranger/d/d/d/d/d/d/d/ ");
   }
   const auto session = open(etcd->url());
   WatchLog watch(*session, session->snapshot()->revision, loop);
   put(deep, {"-d", "value=y"});
   put("subnets/" + kTwo, {"-d", "value=" + kLease});
   ASSERT_TRUE(watch.hears("put " + kTwo));
-  EXPECT_EQ(watch.text(), "put stranger/=\n|\nput " + kTwo + "=" + kLease + "\n|\n");
+  EXPECT_EQ(watch.text(), "put stranger/d/d/d/d/d/d/d/=\n|\nput " + kTwo + "=" + kLease + "\n|\n");
 }
 
 TEST_F(Etcd2StrangersTest, ManyRecordsOfAMegabyteHideNoOther) {

@@ -12,8 +12,8 @@ namespace {
 
 using Json = nlohmann::json;
 
-// Below the prefix are a directory and the records in it. What a stranger puts deeper is not read.
-constexpr int kDeepest = 2;
+// Below the prefix are a directory and the records in it.
+constexpr int kDeepest = 1 + kMostParts;
 
 Failure bad(std::string_view what) {
   return fail(ErrorKind::invalid,

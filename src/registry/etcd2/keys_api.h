@@ -18,8 +18,11 @@ struct KeysNode {
   bool expires = false;              // it has a TTL
   std::int64_t created = 0;          // index of its first write, kept by conditional ones
   std::int64_t modified = 0;         // index of the last change
-  std::vector<KeysNode> nodes = {};  // down to two below the node that was asked for
+  std::vector<KeysNode> nodes = {};  // none where a stranger has gone deeper than kMostParts
 };
+
+// So many parts of a key below the directory of the records are looked at; ours have one.
+inline constexpr int kMostParts = 8;
 
 // The answer to a read or a write, and an event.
 struct KeysAnswer {

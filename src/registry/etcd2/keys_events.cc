@@ -15,14 +15,18 @@ Record record_of(const KeysNode& node, std::string_view key) {
   return {std::string(key), node.value, node.modified, node.expires ? kHeldByTtl : 0, node.created};
 }
 
-// A directory below `subnets` is one record, which is no lease, whatever is in it. Its name, with a
-// slash; nothing if `key` is no directory there and in none.
+// The directory below `subnets` in which a stranger has gone too deep is one record, which is no
+// lease, whatever is in it. Its name, with a slash; nothing if `key` is not so deep.
 std::optional<std::string> directory_of(std::string_view key, bool dir, const StoreKeys& keys) {
   const auto below = keys.below_subnets(key);
-  if (!below || below->empty()) return std::nullopt;
-  const auto slash = below->find('/');
-  if (!dir && slash == std::string_view::npos) return std::nullopt;
-  return std::string(below->substr(0, slash)) + "/";
+  if (!below) return std::nullopt;
+  std::size_t end = 0;
+  for (int part = 1; part <= kMostParts; ++part) {
+    end = below->find('/', part == 1 ? 0 : end + 1);
+    if (end != std::string_view::npos) continue;
+    if (part < kMostParts || !dir) return std::nullopt;
+  }
+  return std::string(below->substr(0, end)) + "/";
 }
 
 Record directory_record(std::string name, Revision modified) {

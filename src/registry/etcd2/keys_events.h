@@ -21,8 +21,8 @@ std::string keys_path(std::string_view key);
 // The keys below a prefix; in etcd v2 every key begins with a slash.
 StoreKeys keys_below(std::string_view prefix);
 
-// `answer` is that to a recursive read of the prefix. A directory among the records is a record
-// itself, "NAME/", without a value; what is in it is not told.
+// `answer` is that to a recursive read of the prefix. A directory among the records that lies too
+// deep is a record itself, "a/b/.../", without a value; what is in it is not told.
 Result<Snapshot> snapshot_of(const KeysAnswer& answer, Revision revision, const StoreKeys& keys);
 
 // An event that is none of ours is no change; one that may have changed more than it says, like

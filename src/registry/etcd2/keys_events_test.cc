@@ -41,15 +41,19 @@ TEST(KeysEventsTest, TheEndOfADirectorySaysNothingOfWhatWasInIt) {
   for (const char* key : {"/net/subnets", "/net", "/net/subnets/strange"}) {
     EXPECT_EQ(meaning(event("delete", key, true)), "?") << key;
     EXPECT_EQ(meaning(event("expire", key, true)), "?") << key;
-  }
-  for (const char* key : {"/net/subnets", "/net"})
     EXPECT_EQ(meaning(event("create", key, true)), "") << key;
+  }
 }
 
-TEST(KeysEventsTest, ADirectoryAmongTheRecordsIsOneRecord) {
-  EXPECT_EQ(meaning(event("create", "/net/subnets/a", true)), "put a/");
-  EXPECT_EQ(meaning(event("set", "/net/subnets/a/b/c")), "put a/");
-  EXPECT_EQ(meaning(event("delete", "/net/subnets/a/b/c")), "") << "the directory stays";
+TEST(KeysEventsTest, WhatIsTooDeepIsOneRecord) {
+  const std::string seven = "/net/subnets/1/2/3/4/5/6/7";
+  EXPECT_EQ(meaning(event("create", seven, true)), "");
+  EXPECT_EQ(meaning(event("set", seven + "/8")), "put 1/2/3/4/5/6/7/8") << "a value, not deeper";
+  EXPECT_EQ(meaning(event("create", seven + "/8", true)), "put 1/2/3/4/5/6/7/8/");
+  EXPECT_EQ(meaning(event("set", seven + "/8/9")), "put 1/2/3/4/5/6/7/8/");
+  EXPECT_EQ(meaning(event("set", seven + "/8/9/10")), "put 1/2/3/4/5/6/7/8/");
+  EXPECT_EQ(meaning(event("delete", seven + "/8/9")), "") << "the directory stays";
+  EXPECT_EQ(meaning(event("delete", seven + "/8/9", true)), "?");
 }
 
 TEST(KeysEventsTest, OthersKeysAreNoneOfOurs) {
@@ -96,7 +100,7 @@ TEST(KeysEventsTest, ASnapshotIsSortedAndHasWhatIsOursAlone) {
   std::string keys;
   for (const Record& record : snapshot.records)
     keys += record.key + " ";
-  EXPECT_EQ(keys, "10.5.20.0-24 10.5.3.0-24 a/ ");
+  EXPECT_EQ(keys, "10.5.20.0-24 10.5.3.0-24 a/b ");
   EXPECT_FALSE(snapshot_of(event("get", "/net"), 1, kKeys)) << "a value is no directory";
 }
 

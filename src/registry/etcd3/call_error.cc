@@ -50,6 +50,10 @@ Error to_error(const grpc::Status& status) {
   return {kind_of(status), std::move(text)};
 }
 
+bool is_of_etcd(const grpc::Status& status) {
+  return status.error_message().starts_with("etcdserver: ");
+}
+
 bool is_silence(const grpc::Status& status) {
   // The text is gRPC's when a ping stays without an answer.
   return status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED ||

@@ -13,6 +13,9 @@ namespace flannel {
 // not_found: the lease, or the revision asked for (compacted). exists: the lease id is in use.
 Error to_error(const grpc::Status& status);
 
+// etcd gave it itself, and no library on the way.
+bool is_of_etcd(const grpc::Status& status);
+
 // Nobody answered, on a connection that stands.
 bool is_silence(const grpc::Status& status);
 

@@ -127,7 +127,9 @@ void EtcdConnection::attempted(Attempt& attempt) {
     if (!std::exchange(request.token_renewed, true)) return with_token_attempt(std::move(request));
   }
   Error error = to_error(attempt.status);
-  if (error.kind != ErrorKind::unavailable) channels_.note_answer(attempt.way.channel);
+  if (error.kind != ErrorKind::unavailable || is_of_etcd(attempt.status)) {
+    channels_.note_answer(attempt.way.channel);
+  }
   const bool waited = BootClock::now() - attempt.begun > kLong;
   if (waited && error.kind == ErrorKind::unavailable) error.text = "no answer in time";
   attempt_failed(std::move(request), std::move(error).during(attempt.way.url), attempt.way, waited);
