@@ -39,23 +39,26 @@ void Agent::leave_name_to_older_host() {
   take_another_name(other->lease, "node id");
 }
 
-// A copy that was started in the same moment, or a record that is forged or restored.
+// A copy that was started in the same moment, or that took our subnet when our lease had lapsed, or
+// a record that is forged or restored.
 void Agent::leave_name_while_running() {
   if (!session_->lease || !session_->lease->keeper().lease()) return;
   const LeaseTable& table = session_->feed->peers().table();
   const SubnetKey own = session_->lease->keeper().lease()->subnet;
   const DecodedRecord* record = table.find(own);
+  if (record != nullptr && !identity().owns(record->lease)) record = nullptr;
   // What we have written last is not back from the store yet.
-  if (record == nullptr || record->lease.attributes.node != options_.node) return;
+  if (record != nullptr && record->lease.attributes.node != options_.node) return;
   const DecodedRecord* other = nullptr;
   std::string_view shared = "node id";
-  if (const auto conflict = table.vtep_conflict(own)) {
+  if (const auto conflict = table.vtep_conflict(own); conflict && record != nullptr) {
     other = table.find(conflict->subnet);
     shared = "VTEP MAC";
   }
   for (const auto& [subnet, copy] : session_->feed->copies()) {
     const DecodedRecord* found = table.find(subnet);
-    if (found != nullptr && is_older(*found, *record)) other = found;
+    if (found == nullptr) continue;
+    if (record == nullptr || is_older(*found, *record)) other = found;
   }
   if (other == nullptr) return;
   const TimePoint now = parts_.loop.now();

@@ -117,6 +117,15 @@ TEST_F(AgentIdentityTest, WithoutAMacTheNodeIdIsLeftToTheOlderLeaseAsWell) {
   EXPECT_EQ(troubles(), "");
 }
 
+// It came with our subnet.env, and was given our subnet while our lease had lapsed.
+TEST_F(AgentIdentityTest, ACopyThatHasOurSubnetHasOurNodeIdAsWell) {
+  configure(kVxlan);
+  put(own_key(), vxlan("192.0.2.9", vtep_mac(our_id(), 1), NodeTag{our_id(), 9}));
+  loop_.advance(seconds(5));
+  EXPECT_EQ(fresh_ids_, 1);
+  EXPECT_EQ(troubles().find("has our node id"), std::string::npos) << troubles();
+}
+
 TEST_F(AgentIdentityTest, WithALostStateFolderAndBootTheSubnetFileFindsTheLeaseAndItsMac) {
   const Mac mac{{2, 0, 0, 0, 0, 1}};
   NodeTag lost;
