@@ -246,7 +246,7 @@ TEST_F(FlagsTest, APastedDashIsNamed) {
   EXPECT_EQ(mistake({"\u201c--iface=eth0\u201d"}),
             "\"\u201c--iface\": the first character is a typographic quote (U+201C)");
   EXPECT_EQ(mistake({"\u200b--iface=eth0"}),
-            "\"\u200b--iface\": the first character is an invisible zero-width space (U+200B)");
+            "\"\\u200b--iface\": the first character is an invisible zero-width space (U+200B)");
   EXPECT_EQ(mistake({"\"--iface=eth0\""}),
             R"("\"--iface": the first character is a double quote ("), the quotes must go)");
   EXPECT_EQ(mistake({"--etcd\u2013prefix=/a"}),

@@ -10,6 +10,7 @@
 #include <random>
 #include <utility>
 
+#include "base/line_limit.h"
 #include "base/log.h"
 #include "base/version.h"
 #include "daemon/agent.h"
@@ -119,6 +120,30 @@ class Publisher {
   TimePoint since_ = BootClock::now();
 };
 
+// Log lines that were held back are counted once their second is over, also if nothing else is
+// said.
+class HeldBackLines {
+ public:
+  explicit HeldBackLines(Loop& loop) : loop_(loop) {
+    log::on_held_back([poster = loop.poster(), this] { poster->post([this] { look_again(); }); });
+  }
+  ~HeldBackLines() {
+    log::on_held_back({});
+    log::write_held_back(BootClock::now() + LineLimit::kPeriod);
+  }
+  HeldBackLines(const HeldBackLines&) = delete;
+  HeldBackLines& operator=(const HeldBackLines&) = delete;
+
+ private:
+  void look_again() {
+    const TimePoint next = log::write_held_back();
+    if (next != kNever) due_ = loop_.at(next, [this] { look_again(); });
+  }
+
+  Loop& loop_;
+  SubscriptionPtr due_;
+};
+
 // An earlier run had the udp backend, this one has another: its device goes.
 void forget_packet_path(ServiceNotifier& notifier, KeptFds& kept, const Cidr4& network) {
   for (const std::string_view name : {UdpPacketPath::kQueues, UdpPacketPath::kSockets}) {
@@ -139,6 +164,7 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFd
   const std::string powerless = missing_net_admin();
   if (!powerless.empty()) log::warning(powerless);
   auto loop = TRY(EpollLoop::open());
+  const HeldBackLines held_back(*loop);
   // Before any thread is started, so that all of them have these signals blocked.
   std::function<void()> look_again;
   auto signals = TRY(loop->on_signals({SIGTERM, SIGINT, SIGHUP}, [&](int signal) {
