@@ -35,8 +35,8 @@ Result<MadeBackend> make_by_type(const NetworkConfig& config, const Underlay& un
     return fail(ErrorKind::unsupported,
                 fmt::format("the {} backend is not part of this release: {}", type, kChoices));
   }
-  return fail(ErrorKind::invalid,
-              fmt::format("unknown backend \"{}\": {}; {}", printable(type), kTypes, kChoices));
+  return fail(ErrorKind::invalid, fmt::format("unknown backend \"{}\": {}; {}",
+                                              printable(shortened(type)), kTypes, kChoices));
 }
 
 }  // namespace

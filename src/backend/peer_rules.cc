@@ -37,7 +37,7 @@ Result<void> check_peer(const Lease& own, const Lease& peer, const HostFacts& ho
   if (announced.backend_type != type) {
     return fail(ErrorKind::unsupported,
                 fmt::format("ignoring non-{} subnet: it announces the backend \"{}\"", type,
-                            printable(announced.backend_type)));
+                            printable(shortened(announced.backend_type))));
   }
   if (peer.subnet.v4.overlaps(own.subnet.v4)) {
     return fail(ErrorKind::conflict, "it overlaps our own subnet " + to_string(own.subnet));

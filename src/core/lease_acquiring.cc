@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/lease_keeper.h"
+#include "core/record_limits.h"
 
 namespace flannel {
 namespace {
@@ -18,7 +19,7 @@ void LeaseKeeper::acquire(TimePoint now, const Snapshot& snapshot, Acts& acts) {
     const std::string key = target_ ? encode_subnet_key(target_->subnet) : std::string();
     for (const Record& record : snapshot.records) {
       if (record.key != key) continue;
-      const auto attributes = decode_lease_value(record.value);
+      const auto attributes = decode_lease(record);
       if (attributes && is_ours(target_->subnet, *attributes)) record_ = record;
     }
     if (!record_) target_.reset();
@@ -63,7 +64,7 @@ void LeaseKeeper::take_again(TimePoint now, const Snapshot& snapshot, Acts& acts
   for (const Record& record : snapshot.records) {
     const auto other = decode_subnet_key(record.key);
     if (!other || !other->v4.overlaps(subnet.v4) || !config_.network.contains(other->v4)) continue;
-    const auto attributes = decode_lease_value(record.value);
+    const auto attributes = decode_lease(record);
     const bool ours = attributes ? is_ours(*other, *attributes) : record.key == key;
     if (record.key == key && attributes && is_contested(now, *attributes)) {
       give_way(acts);

@@ -3,11 +3,11 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <tuple>
+#include <iterator>
+#include <set>
 #include <utility>
 
-#include "core/lease_ranges.h"
+#include "core/record_limits.h"
 
 namespace flannel {
 namespace {
@@ -21,208 +21,156 @@ bool can_be_a_host(Ip4 ip) {
   return first_byte != 0 && !ip.is_loopback() && first_byte < 224;
 }
 
-// The lease among `disjoint` ones that overlaps `subnet`; null if none does.
-const DecodedRecord* overlapping(const Leases& disjoint, const Cidr4& subnet) {
-  const auto [first, last] = entries_overlapping(disjoint, subnet);
-  return first == last ? nullptr : &first->second;
-}
-
-std::vector<PeerChange> difference(const Leases& before, const Leases& now) {
-  std::vector<PeerChange> downs;
-  std::vector<PeerChange> ups;
-  auto old = before.begin();
-  auto after = now.begin();
-  const auto after_end = now.end();
-  while (old != before.end() || after != after_end) {
-    if (after == after_end || (old != before.end() && old->first < after->first)) {
-      downs.emplace_back(PeerDown{old++->second.lease});
-    } else if (old == before.end() || after->first < old->first) {
-      ups.emplace_back(PeerUp{after->second.lease, {}, after->second.record.created});
-      ++after;
-    } else {
-      if (after->second.lease != old->second.lease) {
-        ups.emplace_back(PeerUp{after->second.lease, old->second.lease.attributes,
-                                after->second.record.created});
-      }
-      ++old;
-      ++after;
-    }
-  }
+std::vector<PeerChange> downs_then_ups(std::vector<PeerChange> downs, std::vector<PeerChange> ups) {
   downs.insert(downs.end(), std::move_iterator(ups.begin()), std::move_iterator(ups.end()));
   return downs;
 }
 
+std::vector<PeerChange> difference(const Leases& before, const Leases& after) {
+  std::vector<PeerChange> downs;
+  std::vector<PeerChange> ups;
+  for (const auto& [subnet, old] : before) {
+    if (!after.contains(subnet)) downs.emplace_back(PeerDown{old.lease});
+  }
+  for (const auto& [subnet, now] : after) {
+    const auto old = before.find(subnet);
+    if (old == before.end()) {
+      ups.emplace_back(PeerUp{now.lease, {}, now.record.created});
+    } else if (now.lease != old->second.lease) {
+      ups.emplace_back(PeerUp{now.lease, old->second.lease.attributes, now.record.created});
+    }
+  }
+  return downs_then_ups(std::move(downs), std::move(ups));
+}
+
+std::vector<PeerChange> difference(const StandingLeases::Before& before, const Leases& after) {
+  std::vector<PeerChange> downs;
+  std::vector<PeerChange> ups;
+  for (const auto& [subnet, old] : before) {
+    const auto now = after.find(subnet);
+    if (now == after.end()) {
+      if (old) downs.emplace_back(PeerDown{*old});
+    } else if (!old) {
+      ups.emplace_back(PeerUp{now->second.lease, {}, now->second.record.created});
+    } else if (now->second.lease != *old) {
+      ups.emplace_back(PeerUp{now->second.lease, old->attributes, now->second.record.created});
+    }
+  }
+  return downs_then_ups(std::move(downs), std::move(ups));
+}
+
 }  // namespace
 
-// The record as a lease that may enter the table, or else its reason in the quarantine.
-std::optional<DecodedRecord> LeaseTable::judge(const Record& record) {
-  const auto refuse = [&](std::string reason) {
-    quarantined_[record.key] = {record.key, std::move(reason), record.revision, false};
-    return std::nullopt;
+// The record as a lease that may stand, or else why it is set aside.
+LeaseTable::Judged LeaseTable::judge(const Record& record) const {
+  const auto refuse = [&](QuarantineKind kind, std::string reason) {
+    return QuarantinedRecord{record.key, std::move(reason), record.revision, kind};
   };
   const auto subnet = decode_subnet_key(record.key);
-  if (!subnet) return refuse(subnet.error().text);
-  auto attributes = decode_lease_value(record.value);
-  if (!attributes) return refuse(attributes.error().text);
+  if (!subnet) return refuse(QuarantineKind::unreadable, subnet.error().text);
+  auto attributes = decode_lease(record);
+  if (!attributes) return refuse(QuarantineKind::unreadable, attributes.error().text);
   if (network_ && !network_->contains(subnet->v4)) {
-    return refuse(fmt::format("{} is outside of the network {}", to_string(subnet->v4),
+    return refuse(QuarantineKind::unusable,
+                  fmt::format("{} is outside of the network {}", to_string(subnet->v4),
                               to_string(*network_)));
   }
+  const std::string ip = to_string(attributes->public_ip);
   if (!can_be_a_host(attributes->public_ip)) {
-    return refuse(
-        fmt::format("PublicIP {} is not the address of a host", to_string(attributes->public_ip)));
+    return refuse(QuarantineKind::unusable,
+                  fmt::format("PublicIP {} is not the address of a host", ip));
   }
   Lease lease{*subnet, *std::move(attributes)};
   if (host_ && lease.attributes.public_ip == host_->public_ip && !host_->owns(lease)) {
-    quarantined_[record.key] = {
-        record.key,
-        fmt::format("PublicIP {} is our own, but node {} wrote it",
-                    to_string(lease.attributes.public_ip), to_string(*lease.attributes.node)),
-        record.revision, true};
-    return std::nullopt;
+    return refuse(QuarantineKind::claims_us,
+                  fmt::format("PublicIP {} is our own, but node {} wrote it", ip,
+                              to_string(*lease.attributes.node)));
   }
-  return DecodedRecord{record, std::move(lease)};
-}
-
-// Those of the candidates that overlap nobody older; no lease outside of them overlaps any.
-LeaseTable::Leases LeaseTable::settle(std::vector<DecodedRecord> candidates) {
-  std::sort(candidates.begin(), candidates.end(), [](const auto& a, const auto& b) {
-    return std::tie(a.record.created, a.record.key) < std::tie(b.record.created, b.record.key);
-  });
-  Leases settled;
-  for (DecodedRecord& candidate : candidates) {
-    const SubnetKey subnet = candidate.lease.subnet;
-    const DecodedRecord* older = overlapping(settled, subnet.v4);
-    if (older == nullptr) {
-      settled.insert_or_assign(subnet, std::move(candidate));
-      continue;
-    }
-    quarantined_[candidate.record.key] = {
-        candidate.record.key,
-        fmt::format("overlaps {} of {}, which is older", to_string(older->lease.subnet),
-                    to_string(older->lease.attributes.public_ip)),
-        candidate.record.revision, false};
-    outranked_.insert_or_assign(subnet, std::move(candidate));
-  }
-  return settled;
-}
-
-// A lease that overlaps nobody older is one of the table, or a double, by whose its VTEP MAC is.
-void LeaseTable::settle_vtep(const SubnetKey& subnet) {
-  auto node = leases_.extract(subnet);
-  if (node.empty()) node = doubles_.extract(subnet);
-  const DecodedRecord& decoded = node.mapped();
-  const std::string& key = decoded.record.key;
-  if (const auto conflict = vteps_.conflict(subnet)) {
-    quarantined_[key] = {
-        key,
-        fmt::format("{} announces the VTEP MAC {} of {} at {}, whose lease is older: is one of the "
-                    "two a copy of the other?",
-                    to_string(decoded.lease.attributes.public_ip), to_string(conflict->mac),
-                    to_string(conflict->subnet), to_string(conflict->public_ip)),
-        decoded.record.revision, true};
-    doubles_.insert(std::move(node));
-  } else {
-    quarantined_.erase(key);
-    leases_.insert(std::move(node));
-  }
-}
-
-const DecodedRecord* LeaseTable::find(const SubnetKey& subnet) const {
-  for (const Leases* some : {&leases_, &doubles_}) {
-    if (const auto found = some->find(subnet); found != some->end()) return &found->second;
-  }
-  return nullptr;
+  // Without the value, which would be held twice.
+  return DecodedRecord{{record.key, {}, record.revision, record.hold, record.created},
+                       std::move(lease)};
 }
 
 std::vector<PeerChange> LeaseTable::apply_snapshot(const Snapshot& snapshot) {
-  const Leases before = std::exchange(leases_, {});
-  doubles_.clear();
-  outranked_.clear();
-  vteps_.clear();
-  quarantined_.clear();
-  std::vector<DecodedRecord> candidates;
-  candidates.reserve(snapshot.records.size());
+  quarantine_.begin_list();
+  std::vector<DecodedRecord> leases;
   for (const Record& record : snapshot.records) {
-    if (auto lease = judge(record)) candidates.push_back(*std::move(lease));
+    Judged judged = judge(record);
+    if (auto* lease = std::get_if<DecodedRecord>(&judged)) {
+      leases.push_back(std::move(*lease));
+    } else {
+      quarantine_.put(std::get<QuarantinedRecord>(std::move(judged)));
+    }
   }
-  leases_ = settle(std::move(candidates));
-  for (const auto& [subnet, decoded] : leases_)
+  const Leases before = standing_.list(std::move(leases), quarantine_);
+  vteps_.clear();
+  for (const auto& [subnet, decoded] : standing_.shown())
     vteps_.add(decoded);
   for (const SubnetKey& subnet : vteps_.take_affected())
     settle_vtep(subnet);
-  return difference(before, leases_);
-}
-
-// The largest subnet of any candidate that contains `subnet`: networks either nest or are apart,
-// so nothing outside of it has to do with what happens inside.
-Cidr4 LeaseTable::widest_around(const Cidr4& subnet) const {
-  const auto has = [](const Leases& leases, const Cidr4& net) {
-    const auto found = leases.lower_bound({net, std::nullopt});
-    return found != leases.end() && found->first.v4 == net;
-  };
-  for (std::uint8_t bits = network_ ? network_->bits : 0; bits < subnet.bits; ++bits) {
-    const Cidr4 wider = Cidr4::of(subnet.base, bits);
-    if (has(leases_, wider) || has(doubles_, wider) || has(outranked_, wider)) return wider;
-  }
-  return subnet;
-}
-
-// Moves all leases inside `range` to the candidates, `but` for one that is to go.
-void LeaseTable::take_out(Leases& from, const Cidr4& range, const SubnetKey& but,
-                          std::vector<DecodedRecord>& candidates) {
-  const auto [first, last] = entries_inside(from, range);
-  for (auto lease = first; lease != last; lease = from.erase(lease)) {
-    quarantined_.erase(lease->second.record.key);
-    vteps_.remove(lease->first);
-    if (lease->first != but) candidates.push_back(std::move(lease->second));
-  }
-}
-
-// The record of this subnet is `now`, null: gone.
-std::vector<PeerChange> LeaseTable::change_subnet(const SubnetKey& subnet, const Record* now) {
-  const Cidr4 range = widest_around(subnet.v4);
-  const auto [first, last] = entries_inside(leases_, range);
-  Leases before(first, last);
-  std::vector<DecodedRecord> candidates;
-  for (Leases* all : {&leases_, &doubles_, &outranked_})
-    take_out(*all, range, subnet, candidates);
-  if (now != nullptr) {
-    if (auto lease = judge(*now)) candidates.push_back(*std::move(lease));
-  }
-  Leases settled = settle(std::move(candidates));
-  std::set<SubnetKey> undecided;
-  for (const auto& [here, decoded] : settled) {
-    vteps_.add(decoded);
-    undecided.insert(here);
-  }
-  leases_.merge(settled);
-  // Elsewhere, a MAC may have passed from one lease to another.
-  for (const SubnetKey& affected : vteps_.take_affected()) {
-    if (!undecided.insert(affected).second) continue;
-    const auto peer = leases_.find(affected);
-    if (peer != leases_.end()) before.insert(*peer);
-  }
-  Leases after;
-  for (const SubnetKey& one : undecided) {
-    settle_vtep(one);
-    const auto peer = leases_.find(one);
-    if (peer != leases_.end()) after.insert(*peer);
-  }
-  return difference(before, after);
+  quarantine_.end_list();
+  return difference(before, standing_.shown());
 }
 
 std::vector<PeerChange> LeaseTable::apply(const Change& change) {
-  const auto* put = std::get_if<RecordPut>(&change);
-  const auto* gone = std::get_if<RecordGone>(&change);
-  if (put == nullptr && gone == nullptr) return {};
-  const std::string& key = put != nullptr ? put->record.key : gone->key;
-  quarantined_.erase(key);
-  if (const auto subnet = decode_subnet_key(key)) {
-    return change_subnet(*subnet, put != nullptr ? &put->record : nullptr);
+  if (const auto* put = std::get_if<RecordPut>(&change)) {
+    Judged judged = judge(put->record);
+    if (auto* lease = std::get_if<DecodedRecord>(&judged)) {
+      return change_lease(put->record.key, std::move(*lease));
+    }
+    auto changes = change_lease(put->record.key, std::nullopt);
+    quarantine_.put(std::get<QuarantinedRecord>(std::move(judged)));
+    return changes;
   }
-  if (put != nullptr) judge(put->record);
+  if (const auto* gone = std::get_if<RecordGone>(&change)) {
+    return change_lease(gone->key, std::nullopt);
+  }
   return {};
+}
+
+std::vector<PeerChange> LeaseTable::change_lease(const std::string& key,
+                                                 std::optional<DecodedRecord> now) {
+  quarantine_.erase(key);
+  const auto subnet = decode_subnet_key(key);
+  if (!subnet) return {};
+  auto before = standing_.change(*subnet, std::move(now), quarantine_);
+  std::set<SubnetKey> undecided;
+  for (const auto& [changed, was] : before) {
+    vteps_.remove(changed);
+    const DecodedRecord* standing = standing_.find(changed);
+    if (standing == nullptr) continue;
+    vteps_.add(*standing);
+    undecided.insert(changed);
+  }
+  // Elsewhere, a MAC may have passed from one lease to another.
+  for (const SubnetKey& affected : vteps_.take_affected()) {
+    if (!undecided.insert(affected).second) continue;
+    const auto shown = standing_.shown().find(affected);
+    const bool was_shown = shown != standing_.shown().end();
+    before.emplace(affected, was_shown ? std::optional(shown->second.lease) : std::nullopt);
+  }
+  for (const SubnetKey& one : undecided)
+    settle_vtep(one);
+  return difference(before, standing_.shown());
+}
+
+// A lease that overlaps nobody older is shown, or not, by whose its VTEP MAC is.
+void LeaseTable::settle_vtep(const SubnetKey& subnet) {
+  const DecodedRecord& decoded = *standing_.find(subnet);
+  const auto conflict = vteps_.conflict(subnet);
+  if (!conflict) {
+    quarantine_.erase(decoded.record.key);
+    standing_.show(subnet);
+    return;
+  }
+  quarantine_.put(
+      {decoded.record.key,
+       fmt::format("{} announces the VTEP MAC {} of {} at {}, whose lease is older: is one of the "
+                   "two a copy of the other?",
+                   to_string(decoded.lease.attributes.public_ip), to_string(conflict->mac),
+                   to_string(conflict->subnet), to_string(conflict->public_ip)),
+       decoded.record.revision, QuarantineKind::same_mac});
+  standing_.hide(subnet);
 }
 
 }  // namespace flannel

@@ -10,8 +10,9 @@
 #include <vector>
 
 #include "core/lease.h"
+#include "core/quarantine.h"
 #include "core/registry.h"
-#include "core/subnet_picking.h"
+#include "core/standing_leases.h"
 #include "core/vtep_owners.h"
 
 namespace flannel {
@@ -27,25 +28,17 @@ struct PeerDown {
 };
 using PeerChange = std::variant<PeerUp, PeerDown>;
 
-struct QuarantinedRecord {
-  std::string key;
-  std::string reason;
-  Revision revision = 0;
-  // Two hosts cannot be told apart: another node says that our public IP is its own, or two of
-  // different addresses announce one VTEP MAC.
-  bool alarm = false;
-  bool operator==(const QuarantinedRecord&) const = default;
-};
-
 // What is in the table depends on the records alone, not on the order in which they were heard
 // of, so all hosts with one view of the store agree on it.
 class LeaseTable {
  public:
   // Leases outside of `network` are set aside; without one, none is. Those with the public IP of
-  // `host` that another node wrote are set aside as well.
+  // `host` that another node wrote are set aside as well. Of each kind of record that is set aside
+  // `most_named` are kept by name.
   explicit LeaseTable(std::optional<Cidr4> network = std::nullopt,
-                      std::optional<HostIdentity> host = std::nullopt)
-      : network_(network), host_(host) {}
+                      std::optional<HostIdentity> host = std::nullopt,
+                      std::size_t most_named = Quarantine::kMostNamed)
+      : network_(network), host_(host), quarantine_(most_named) {}
 
   // This host is another node from now on, by which the records that come will be judged.
   void set_host(const HostIdentity& host) { host_ = host; }
@@ -53,43 +46,39 @@ class LeaseTable {
   // Makes the table equal to the snapshot and tells the difference; downs come before ups.
   std::vector<PeerChange> apply_snapshot(const Snapshot& snapshot);
   // One record changed or went; other kinds of change are none of the table's business. Costs
-  // work for the leases that overlap this one or share its VTEP MAC, not for the others.
+  // work for that record, and for the leases that stand, wait or are hidden because of it.
   std::vector<PeerChange> apply(const Change& change);
 
-  // Ordered by subnet, none overlaps another; our own lease is among them.
-  const std::map<SubnetKey, DecodedRecord>& leases() const { return leases_; }
-  // Ordered by key: not a subnet key, not a lease, outside of the network, a public IP that is no
-  // host's or our own, or overlapping a lease that was created before (in the same revision: of a
-  // smaller key), or announcing a VTEP MAC that such a lease leads to another public IP.
-  const std::map<std::string, QuarantinedRecord>& quarantined() const { return quarantined_; }
+  // Ordered by subnet, none overlaps another; our own lease is among them. Their records have no
+  // value any more: the lease says it all.
+  const std::map<SubnetKey, DecodedRecord>& leases() const { return standing_.shown(); }
+  // Not a subnet key, not a lease, outside of the network, a public IP that is no host's or our
+  // own, or overlapping a lease that was created before (in the same revision: of a smaller key),
+  // or announcing a VTEP MAC that such a lease leads to another public IP.
+  const Quarantine& quarantine() const { return quarantine_; }
+  // Those of them that are kept by name, ordered by key.
+  const Quarantine::Named& quarantined() const { return quarantine_.named(); }
+  std::vector<QuarantinedRecord> take_quarantine_news() { return quarantine_.take_news(); }
 
   // The older lease for whose VTEP MAC this one is set aside; nothing: it is not.
   std::optional<VtepOwners::Conflict> vtep_conflict(const SubnetKey& subnet) const {
     return vteps_.conflict(subnet);
   }
   // Also a lease that is set aside for its VTEP MAC; null: there is none.
-  const DecodedRecord* find(const SubnetKey& subnet) const;
+  const DecodedRecord* find(const SubnetKey& subnet) const { return standing_.find(subnet); }
 
  private:
-  using Leases = std::map<SubnetKey, DecodedRecord>;
+  using Judged = std::variant<DecodedRecord, QuarantinedRecord>;
 
-  std::optional<DecodedRecord> judge(const Record& record);
-  Leases settle(std::vector<DecodedRecord> candidates);
-  void take_out(Leases& from, const Cidr4& range, const SubnetKey& but,
-                std::vector<DecodedRecord>& candidates);
+  Judged judge(const Record& record) const;
+  std::vector<PeerChange> change_lease(const std::string& key, std::optional<DecodedRecord> now);
   void settle_vtep(const SubnetKey& subnet);
-  Cidr4 widest_around(const Cidr4& subnet) const;
-  std::vector<PeerChange> change_subnet(const SubnetKey& subnet, const Record* now);
 
   std::optional<Cidr4> network_;
   std::optional<HostIdentity> host_;
-  // Of those in order by themselves: leases_ and doubles_ overlap nobody older, and keep their
-  // subnets from others; doubles_ announce the VTEP MAC of another.
-  Leases leases_;
-  Leases doubles_;
-  Leases outranked_;                                      // they overlap an older one
-  VtepOwners vteps_;                                      // of leases_ and doubles_
-  std::map<std::string, QuarantinedRecord> quarantined_;  // the latter two as well
+  Quarantine quarantine_;
+  StandingLeases standing_;  // and those that overlap an older one, which are in quarantine
+  VtepOwners vteps_;         // of those that stand; who announces another's MAC is hidden
 };
 
 }  // namespace flannel

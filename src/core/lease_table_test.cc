@@ -62,6 +62,13 @@ class LeaseTableTest : public ::testing::Test {
     all.records = std::move(records);
     return dump(table.apply_snapshot(all));
   }
+  // Of several older leases that it overlaps the reason names one.
+  static std::map<std::string, QuarantineKind> set_aside(const LeaseTable& table) {
+    std::map<std::string, QuarantineKind> kinds;
+    for (const auto& [key, record] : table.quarantined())
+      kinds.emplace(key, record.kind);
+    return kinds;
+  }
   std::string leases() const {
     std::string text;
     for (const auto& [subnet, record] : table.leases())
@@ -203,7 +210,7 @@ TEST_F(LeaseTableTest, OurPublicIPInTheRecordOfAnotherNodeIsSetAside) {
   EXPECT_EQ(put("10.5.2.0-24", value("192.0.2.1", node("2", 2))), "");
   EXPECT_EQ(reason("10.5.2.0-24"), "PublicIP 192.0.2.1 is our own, but node " +
                                        std::string(32, '2') + "/00000002 wrote it");
-  EXPECT_TRUE(table.quarantined().at("10.5.2.0-24").alarm);
+  EXPECT_TRUE(table.quarantined().at("10.5.2.0-24").is_alarm());
   EXPECT_EQ(put("10.5.3.0-24", value("192.0.2.3", node("2", 2))), "+10.5.3.0/24@192.0.2.3");
 }
 
@@ -213,7 +220,7 @@ TEST_F(LeaseTableTest, AVtepMacBelongsToTheOldestLeaseWhateverTheSubnets) {
   EXPECT_EQ(reason("10.5.50.0-24"),
             "192.0.2.66 announces the VTEP MAC 02:00:00:00:00:02 of 10.5.161.0/24 at 192.0.2.2, "
             "whose lease is older: is one of the two a copy of the other?");
-  EXPECT_TRUE(table.quarantined().at("10.5.50.0-24").alarm);
+  EXPECT_TRUE(table.quarantined().at("10.5.50.0-24").is_alarm());
   EXPECT_EQ(put("10.5.200.0-24", with_mac("192.0.2.66", 2)), "");
 
   EXPECT_EQ(put("10.5.50.0-24", with_mac("192.0.2.66", 3)), "+10.5.50.0/24@192.0.2.66")
@@ -335,7 +342,7 @@ TEST_F(LeaseTableTest, TableDependsOnTheRecordsAlone) {
     for (const auto& [name, one] : stored)
       all.records.push_back(one);
     fresh.apply_snapshot(all);
-    ASSERT_EQ(fresh.quarantined(), table.quarantined()) << "at " << at;
+    ASSERT_EQ(set_aside(fresh), set_aside(table)) << "at " << at;
     ASSERT_EQ(fresh.leases().size(), table.leases().size()) << "at " << at;
     ASSERT_EQ(followed.size(), table.leases().size()) << "at " << at;
     for (const auto& [subnet, one] : fresh.leases()) {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/lease_keeper.h"
+#include "core/record_limits.h"
 
 namespace flannel {
 namespace {
@@ -46,7 +47,7 @@ void LeaseKeeper::own_put(TimePoint now, const Record& record, Acts& acts) {
     if (differs) verify(now, acts);
     return;
   }
-  const auto attributes = decode_lease_value(record.value);
+  const auto attributes = decode_lease(record);
   if (attributes && is_contested(now, *attributes)) {
     give_way(acts);
     enter(LeaseEvent::doubted);

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -37,6 +38,7 @@ struct Record {
   Revision revision = 0;  // of the last change of this record
   std::int64_t hold = 0;  // what keeps it alive: etcd's lease id, sqlite's expiry; 0: reservation
   Revision created = 0;   // when the record came to be; changes of its value leave it; 0: not known
+  std::size_t left_out = 0;  // bytes of a value that is not kept (record_limits.h)
 
   // When it was created follows from key and revision, which tell all states of all records apart.
   bool operator==(const Record& other) const {
@@ -128,7 +130,8 @@ class Registry {
   virtual void create_if_absent(std::string key, std::string value, Ttl ttl, Reply<Held> reply) = 0;
 
   // Writes `value` if the record still has the revision and the value of `seen`: a store that went
-  // back to a backup may come to the same revision with another record. `ttl` empty turns it into a
+  // back to a backup may come to the same revision with another record. A value that was left out
+  // counts as seen. `ttl` empty turns it into a
   // reservation. The hold is kept if there is one and it still lives; a new one never leaves the
   // old one behind. ErrorKind::conflict: somebody changed or removed it.
   virtual void replace_if_unchanged(Record seen, std::string value, Ttl ttl, Reply<Held> reply) = 0;

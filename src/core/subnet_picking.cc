@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/subnet_picking.h"
+#include "core/record_limits.h"
 
 #include <fmt/format.h>
 
@@ -145,7 +146,7 @@ DecodedRecords decode_records(std::span<const Record> records) {
   for (const Record& record : records) {
     const auto subnet = decode_subnet_key(record.key);
     if (!subnet) continue;
-    auto attributes = decode_lease_value(record.value);
+    auto attributes = decode_lease(record);
     if (attributes) {
       decoded.leases.push_back({record, {*subnet, *std::move(attributes)}});
     } else {

@@ -26,8 +26,9 @@ std::string_view kind(const DecodedRecord& decoded) {
 }
 
 std::string print(const Json& json) {
-  // Texts come from the store: what is no UTF-8 must not throw.
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  // Texts come from the store: in ASCII none plays with a terminal, and what is no UTF-8 must not
+  // throw.
+  return json.dump(2, ' ', true, Json::error_handler_t::replace) + "\n";
 }
 
 Json data_as_json(const std::string& text) {
@@ -81,7 +82,7 @@ std::map<std::string, QuarantinedRecord> bad_records(const LeaseTable& table) {
     bad[one->record.key] = {one->record.key,
                             fmt::format("PublicIP {} is also that of {}, which another node wrote",
                                         to_string(attributes.public_ip), to_string(before.subnet)),
-                            one->record.revision, false};
+                            one->record.revision, QuarantineKind::claims_us};
   }
   return bad;
 }
@@ -114,7 +115,7 @@ std::optional<Cidr4> network_of(const Snapshot& snapshot) {
 Result<void> run_leases(const CtlOptions& options, const Terminal& terminal) {
   StoreSession store = TRY(StoreSession::open(options));
   const Snapshot snapshot = TRY(store.snapshot());
-  LeaseTable table(network_of(snapshot));
+  LeaseTable table(network_of(snapshot), std::nullopt, Quarantine::kNameAll);
   table.apply_snapshot(snapshot);
   if (options.bad) {
     terminal.out << (options.json ? bad_as_json(table) : bad_as_text(table));

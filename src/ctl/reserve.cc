@@ -8,6 +8,7 @@
 
 #include "core/lease.h"
 #include "core/network_config.h"
+#include "core/record_limits.h"
 #include "ctl/command.h"
 #include "ctl/store_session.h"
 
@@ -75,8 +76,7 @@ Result<void> reserve_free(const CtlOptions& options, const Wanted& wanted, Store
 }
 
 Result<void> reserve_held(const CtlOptions& options, const Wanted& wanted, StoreSession& store) {
-  const LeaseAttributes holder =
-      TRY_DURING(decode_lease_value(wanted.there->value), "read " + wanted.key);
+  const LeaseAttributes holder = TRY_DURING(decode_lease(*wanted.there), "read " + wanted.key);
   if (!options.node.empty() && to_string(holder.public_ip) != options.node) {
     return fail(ErrorKind::conflict,
                 fmt::format("{} has {}", to_string(holder.public_ip), to_string(wanted.subnet)));
@@ -91,7 +91,7 @@ void tell_of_others(const CtlOptions& options, const Wanted& wanted, const Snaps
                     const Terminal& terminal) {
   for (const Record& record : snapshot.records) {
     const auto subnet = decode_subnet_key(record.key);
-    const auto holder = decode_lease_value(record.value);
+    const auto holder = decode_lease(record);
     if (!subnet || !holder || record.key == wanted.key) continue;
     if (to_string(holder->public_ip) != options.node) continue;
     if (record.hold == 0) {
@@ -106,7 +106,7 @@ void tell_of_others(const CtlOptions& options, const Wanted& wanted, const Snaps
 }
 
 std::string holder_of(const Record& record) {
-  const auto holder = decode_lease_value(record.value);
+  const auto holder = decode_lease(record);
   return holder ? to_string(holder->public_ip) : "a record that is no lease";
 }
 
@@ -145,6 +145,7 @@ Result<void> run_unreserve(const CtlOptions& options, const Terminal& terminal) 
                  << "\n";
     return {};
   }
+  TRY_DURING(decode_lease(*wanted.there), "read " + wanted.key);
   TRY(store.replace(*wanted.there, wanted.there->value, kLeaseTime));
   terminal.out << to_string(wanted.subnet) << " is a lease of " << holder
                << " now: it ends after 24 hours, unless that host renews it\n";

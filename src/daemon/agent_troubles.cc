@@ -2,13 +2,23 @@
 // Agent: what is wrong, in sentences for /readyz and the service manager.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "daemon/agent.h"
 #include "daemon/trouble_log.h"
 
 namespace flannel {
 namespace {
 
-constexpr std::size_t kMostAlarms = 10;  // of one kind; the log and flannelctl have the others
+// The first few of one kind, and how many more there are.
+void append_some(std::vector<std::string>& all, const std::vector<std::string>& kind,
+                 std::size_t more, std::string_view what) {
+  constexpr std::size_t kMost = 10;
+  for (std::size_t i = 0; i < std::min(kMost, kind.size()); ++i)
+    all.push_back(kind[i]);
+  more += kind.size() > kMost ? kind.size() - kMost : 0;
+  if (more > 0) all.push_back(fmt::format("{}: {} more like these", what, more));
+}
 
 }  // namespace
 
@@ -40,9 +50,10 @@ std::vector<std::string> Agent::troubles() const {
     }
     const std::string taken = session_->overlay->network_trouble();
     if (!taken.empty()) all.push_back("kernel: " + taken);
-    for (const auto& [object, why] : session_->overlay->unmet()) {
-      all.push_back("kernel: " + object + ": " + why);
-    }
+    std::vector<std::string> unmet;
+    for (const auto& [object, why] : session_->overlay->unmet())
+      unmet.push_back("kernel: " + object + ": " + why);
+    append_some(all, unmet, session_->overlay->more_unmet(), "kernel");
   }
   if (parts_.rules && !parts_.rules->trouble().empty()) {
     all.push_back("packet filter: " + parts_.rules->trouble());
@@ -51,16 +62,17 @@ std::vector<std::string> Agent::troubles() const {
   return all;
 }
 
-// One sentence, however many they are; /readyz?verbose has all of them.
+// One sentence, however many they are; /readyz?verbose names more of them.
 void Agent::peer_troubles(std::vector<std::string>& all) const {
   const auto& set_aside = session_->overlay->set_aside();
-  std::size_t count = 0;
+  std::size_t count = session_->overlay->more_set_aside();
   const std::pair<const std::string, std::string>* first = nullptr;
   for (const auto& peer : set_aside) {
     if (peer.second == Overlay::kOurOwn) continue;
-    if (++count == 1) first = &peer;
+    ++count;
+    if (first == nullptr) first = &peer;
   }
-  if (count == 0) return;
+  if (first == nullptr) return;
   const std::string more = count > 1 ? fmt::format(", and {} more", count - 1) : std::string();
   all.push_back(
       fmt::format("peers: {} cannot be reached: {}{}", first->first, first->second, more));
@@ -84,20 +96,20 @@ void Agent::lease_troubles(std::vector<std::string>& all) const {
         "flanneld, delete the lease from the store and {}, and start it again",
         to_string(held->subnet), to_string(used->ip), used->what, options_.subnet_file));
   }
+  std::vector<std::string> copies;
   for (const auto& [subnet, copy] : session_->feed->copies()) {
-    all.push_back(
+    copies.push_back(
         fmt::format("lease: {} at {} has our node id: one of the two is a copy of the other, and "
                     "has to take another id (delete its node-id file if it does not)",
                     to_string(copy.attributes.public_ip), to_string(subnet)));
   }
-  std::size_t alarms = 0;
+  append_some(all, copies, 0, "lease");
+  std::vector<std::string> claims;
   for (const auto& [key, record] : session_->feed->peers().table().quarantined()) {
-    if (record.alarm && ++alarms <= kMostAlarms)
-      all.push_back("lease: " + key + ": " + record.reason);
+    if (!record.is_alarm()) continue;
+    claims.push_back("lease: " + key + ": " + record.reason);
   }
-  if (alarms > kMostAlarms) {
-    all.push_back(fmt::format("lease: and {} more like these", alarms - kMostAlarms));
-  }
+  append_some(all, claims, 0, "lease");
   if (const std::size_t doubted = session_->feed->peers().doubted(); doubted > 0) {
     all.push_back(
         fmt::format("peers: {} went from the store at once and stay until a second list", doubted));

@@ -148,7 +148,7 @@ void Overlay::apply(const std::vector<PeerChange>& changes) {
       log::verbose(2, "Subnet removed", {{"subnet", to_string(gone.subnet)}});
       leases_.erase(gone.subnet.v4);
       forget(gone.subnet.v4);
-      set_aside_.erase(to_string(gone.subnet));
+      not_set_aside(gone.subnet);
       concerned.merge(as_set(nested_.remove(gone.subnet.v4)));
     }
   }
@@ -174,15 +174,14 @@ void Overlay::suspect() {
 
 // Nothing for our own lease, and for a peer that cannot be reached.
 std::optional<NetState> Overlay::plan(const Lease& peer) {
-  const std::string name = to_string(peer.subnet);
   forget(peer.subnet.v4);
   if (peer.subnet == own_->subnet) return std::nullopt;
   if (peer.attributes.public_ip == own_->attributes.public_ip) {
-    set_aside(name, kOurOwn);
+    set_aside(peer.subnet, kOurOwn);
     return std::nullopt;
   }
   if (const auto trouble = nested_.find_trouble(peer.subnet.v4)) {
-    set_aside(name, *trouble);
+    set_aside(peer.subnet, *trouble);
     return std::nullopt;
   }
   PeerFacts facts;
@@ -194,10 +193,10 @@ std::optional<NetState> Overlay::plan(const Lease& peer) {
   }
   auto state = parts_.backend.peer_state(*own_, peer, host_, facts);
   if (!state) {
-    set_aside(name, state.error().text);
+    set_aside(peer.subnet, state.error().text);
     return std::nullopt;
   }
-  set_aside_.erase(name);
+  not_set_aside(peer.subnet);
   if (network_.contains(peer.attributes.public_ip)) route_each_peer();
   planned_.emplace(peer.subnet.v4, peer.attributes.public_ip);
   const bool unwrapped = std::ranges::any_of(
@@ -241,21 +240,34 @@ OverlayView Overlay::view() const {
   return view;
 }
 
-void Overlay::set_aside(const std::string& subnet, const std::string& why) {
-  std::string& reason = set_aside_[subnet];
+void Overlay::set_aside(const SubnetKey& subnet, const std::string& why) {
+  const std::string name = to_string(subnet);
+  if (!set_aside_.contains(name) && set_aside_.size() >= kMostNamed) {
+    newly_set_aside_ += more_set_aside_.insert(subnet).second ? 1 : 0;
+    return;
+  }
+  more_set_aside_.erase(subnet);
+  std::string& reason = set_aside_[name];
   if (reason == why) return;
   reason = why;
   if (++newly_set_aside_ > kNamed) return;
-  log::warning("peer set aside", {{"subnet", subnet}, {"why", why}});
+  log::warning("peer set aside", {{"subnet", name}, {"why", why}});
+}
+
+void Overlay::not_set_aside(const SubnetKey& subnet) {
+  set_aside_.erase(to_string(subnet));
+  more_set_aside_.erase(subnet);
 }
 
 // An interface that goes down may set all of thousands aside at once.
 void Overlay::tell_of_set_aside() {
   const std::size_t fresh = std::exchange(newly_set_aside_, 0);
   if (fresh > kNamed) {
-    log::warning("peers set aside", {{"count", fresh}, {"with_those_before", set_aside_.size()}});
+    log::warning(
+        "peers set aside",
+        {{"count", fresh}, {"with_those_before", set_aside_.size() + more_set_aside_.size()}});
   }
-  const bool any = !set_aside_.empty();
+  const bool any = !set_aside_.empty() || !more_set_aside_.empty();
   if (std::exchange(told_of_set_aside_, any) && !any) log::info("no peer is set aside any more");
 }
 

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -74,11 +75,14 @@ class Overlay {
   std::string network_trouble() const;
   // Peers wished for in the kernel.
   std::size_t peers() const { return planned_.size(); }
-  // Peers that cannot be reached, with the reason, by subnet; kOurOwn: an earlier lease of this
-  // host.
+  // Peers that cannot be reached, with the reason, by subnet: the first, and how many there are
+  // beside them. kOurOwn: an earlier lease of this host.
+  static constexpr std::size_t kMostNamed = 100;
   static constexpr const char* kOurOwn = "its public IP is our own";
   const std::map<std::string, std::string>& set_aside() const { return set_aside_; }
+  std::size_t more_set_aside() const { return more_set_aside_.size(); }
   std::map<std::string, std::string> unmet() const { return reconciler_.unmet(); }
+  std::size_t more_unmet() const { return reconciler_.more_unmet(); }
   const ReconcileCounters& counters() const { return reconciler_.counters(); }
 
  private:
@@ -92,7 +96,8 @@ class Overlay {
   bool network_takes_along() const;
   void route_each_peer();
   void forget(const Cidr4& subnet);
-  void set_aside(const std::string& subnet, const std::string& why);
+  void set_aside(const SubnetKey& subnet, const std::string& why);
+  void not_set_aside(const SubnetKey& subnet);
   void tell_of_set_aside();
   void arm_timer();
   void publish_table();
@@ -108,6 +113,7 @@ class Overlay {
   std::map<Cidr4, Ip4> planned_;        // and their public IPs
   std::map<Cidr4, Ip4> unwrapped_;      // of these, those reached by the underlay itself
   std::map<std::string, std::string> set_aside_;
+  std::set<SubnetKey> more_set_aside_;
   std::size_t newly_set_aside_ = 0;  // since tell_of_set_aside()
   bool told_of_set_aside_ = false;   // and not of their end
   SubscriptionPtr timer_;

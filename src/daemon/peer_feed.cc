@@ -35,17 +35,23 @@ void PeerFeed::look_into(const std::vector<PeerChange>& changes) {
   arm_linger();
 }
 
-// Each record that cannot be used is named once, and again when it changes.
+// Each record that cannot be used is named once, and again when it changes; of very many the first.
 void PeerFeed::name_quarantined() {
-  const auto& quarantined = peers_.table().quarantined();
-  if (quarantined == named_) return;
-  for (const auto& [key, record] : quarantined) {
-    const auto known = named_.find(key);
-    if (known != named_.end() && known->second == record) continue;
+  for (const QuarantinedRecord& record : peers_.take_quarantine_news()) {
     log::warning("lease record set aside, the others are not affected",
-                 {{"key", key}, {"why", record.reason}});
+                 {{"key", record.key}, {"why", record.reason}});
   }
-  named_ = quarantined;
+  const Quarantine& quarantine = peers_.table().quarantine();
+  if (std::exchange(quarantine_told_, quarantine.version()) == quarantine.version()) return;
+  if (quarantine.unnamed() > 2 * unnamed_told_) {
+    unnamed_told_ = quarantine.unnamed();
+    log::warning("more lease records set aside than are named",
+                 {{"named", quarantine.named().size()},
+                  {"others", unnamed_told_},
+                  {"all_of_them", "flannelctl leases --bad"}});
+  } else if (quarantine.unnamed() == 0) {
+    unnamed_told_ = 0;
+  }
   parts_.on_state();
 }
 

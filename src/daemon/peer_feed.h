@@ -4,9 +4,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
-#include <string>
 #include <vector>
 
 #include "core/known_peers.h"
@@ -54,7 +54,8 @@ class PeerFeed {
   Parts parts_;
   KnownPeers peers_;
   std::map<SubnetKey, Lease> copies_;
-  std::map<std::string, QuarantinedRecord> named_;  // those the log has named already
+  std::uint64_t quarantine_told_ = 0;  // its version
+  std::size_t unnamed_told_ = 0;       // the most, as the log has told
   SubscriptionPtr second_look_;
   TimePoint second_look_at_ = kNever;
   SubscriptionPtr linger_;

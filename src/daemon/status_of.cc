@@ -23,10 +23,13 @@ StatusSnapshot status_of(const Agent& agent, const Registry& registry, TimePoint
   status.peers.up = agent.overlay()->peers();
   status.peers.doubted = agent.peers()->doubted();
   status.peers.set_aside = agent.overlay()->set_aside();
+  status.peers.more_set_aside = agent.overlay()->more_set_aside();
   for (const auto& [key, record] : agent.table()->quarantined()) {
     status.peers.quarantined.push_back(record);
   }
-  status.kernel = {agent.overlay()->unmet(), agent.overlay()->counters()};
+  status.peers.more_quarantined = agent.table()->quarantine().unnamed();
+  status.kernel = {agent.overlay()->unmet(), agent.overlay()->more_unmet(),
+                   agent.overlay()->counters()};
   if (const PacketPath* path = agent.packet_path()) {
     status.packet_path = {path->device(), path->trouble(), [meter = path->meter()] {
                             const PathCounters now = meter->read();

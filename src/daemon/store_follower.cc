@@ -1,15 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/store_follower.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/log.h"
+#include "core/lease.h"
 
 namespace flannel {
 namespace {
 
 // A watch that stood for so long was good, whether it had news or not.
 constexpr auto kStood = std::chrono::seconds(5);
+
+// Of a host that lists as we do, by all that can be told here.
+bool is_lease(const std::string& key) {
+  return decode_subnet_key(key).has_value();
+}
 
 }  // namespace
 
@@ -45,7 +52,9 @@ void StoreFollower::listed(Result<Snapshot> snapshot) {
   }
   ++counters_.snapshots;
   listed_ = true;
-  leases_ = snapshot->records.size();
+  const auto& records = snapshot->records;
+  leases_ = static_cast<std::size_t>(std::count_if(
+      records.begin(), records.end(), [](const Record& record) { return is_lease(record.key); }));
   // Where the last watch broke before it was of any use, a list alone proves nothing.
   if (!watch_in_doubt_) come_back();
   watch(snapshot->revision);
@@ -101,10 +110,11 @@ void StoreFollower::position_lost() {
 void StoreFollower::count(const std::vector<Change>& changes) {
   for (const Change& change : changes) {
     const auto* put = std::get_if<RecordPut>(&change);
-    if (put != nullptr) {
+    const auto* gone = std::get_if<RecordGone>(&change);
+    if (put != nullptr && is_lease(put->record.key)) {
       const Revision created = put->record.created;
       leases_ += created == 0 || created == put->record.revision ? 1 : 0;
-    } else if (std::holds_alternative<RecordGone>(change) && leases_ > 0) {
+    } else if (gone != nullptr && is_lease(gone->key) && leases_ > 0) {
       --leases_;
     }
   }
@@ -112,7 +122,7 @@ void StoreFollower::count(const std::vector<Change>& changes) {
 
 void StoreFollower::list_after(Duration pause) {
   listed_ = false;
-  const Duration spread = kSpreadForEachLease * leases_;
+  const Duration spread = std::min<Duration>(kSpreadForEachLease * leases_, kLongestSpread);
   const auto bound = static_cast<std::uint64_t>(spread.count()) + 1;
   const auto more = Duration(static_cast<Duration::rep>(random_(bound)));
   retry_ = loop_.at(loop_.now() + pause + more, [this] { list(); });

@@ -39,6 +39,8 @@ class StoreFollower {
   // Each pause is longer by a random share of this for each lease that was listed: hosts whose
   // watches end together take no more than 250 lists a second together. docs/scale.md
   static constexpr std::chrono::milliseconds kSpreadForEachLease{4};
+  // But no longer than by this, whatever somebody has written there.
+  static constexpr std::chrono::seconds kLongestSpread{30};
 
   // `registry` and `loop` outlive the follower.
   StoreFollower(Registry& registry, Loop& loop, Random random, Listener listener);
@@ -79,7 +81,7 @@ class StoreFollower {
   SubscriptionPtr retry_;
   SubscriptionPtr standing_;     // until the watch has worked
   std::uint64_t turn_ = 0;       // of lists; the answer to an earlier one is of no interest
-  std::size_t leases_ = 0;       // listed, and come or gone since
+  std::size_t leases_ = 0;       // keys of subnets: listed, and come or gone since
   bool watch_in_doubt_ = false;  // the last one broke before it had worked
   bool listed_ = false;          // and no other list is due since
   bool connected_ = false;

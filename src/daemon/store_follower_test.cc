@@ -75,6 +75,23 @@ TEST_F(StoreFollowerTest, HostsThatCameSinceTheListCount) {
   EXPECT_GT(listed_after(), seconds(4));
 }
 
+TEST_F(StoreFollowerTest, WhatIsNoLeaseMakesNobodyWait) {
+  for (int i = 0; i < 3000; ++i)
+    store_->put(kPrefix, fmt::format("listed-{}", i), "{}", std::nullopt, loop_.now());
+  follow(3);
+  for (int i = 0; i < 3000; ++i)
+    store_->put(kPrefix, fmt::format("heard-{}", i), "{}", std::nullopt, loop_.now());
+  loop_.settle();
+  store_->disconnect_watches();
+  EXPECT_LE(listed_after(), milliseconds(220));
+}
+
+TEST_F(StoreFollowerTest, HoweverManyLeasesThereAreTheWaitIsBounded) {
+  follow(20000);
+  store_->disconnect_watches();
+  EXPECT_LE(listed_after(), StoreFollower::kLongestSpread + milliseconds(220));
+}
+
 TEST_F(StoreFollowerTest, ALostHistoryIsNoRushEither) {
   follow(5000);
   store_->lose_positions();

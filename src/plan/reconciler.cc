@@ -306,11 +306,19 @@ TimePoint Reconciler::next_wakeup() const {
 }
 
 std::map<std::string, std::string> Reconciler::unmet() const {
-  auto unmet = wish_.conflicts();
-  for (const auto& [key, pending] : pending_.all())
+  auto unmet = wish_.conflicts(kMostNamed);
+  std::size_t named = 0;
+  for (const auto& [key, pending] : pending_.all()) {
+    if (++named > kMostNamed) break;
     unmet[in_words(pending.change)] = pending.reason;
+  }
   if (!read_error_.empty()) unmet["kernel state"] = read_error_;
   return unmet;
+}
+
+std::size_t Reconciler::more_unmet() const {
+  const auto beyond = [](std::size_t all) { return all > kMostNamed ? all - kMostNamed : 0; };
+  return beyond(wish_.contested()) + beyond(pending_.all().size());
 }
 
 bool Reconciler::host_in_place() const {

@@ -51,8 +51,11 @@ class Reconciler {
   TimePoint next_wakeup() const;
 
   // Objects that are not as wished ("remove ..": there and not wished), with the reason; empty:
-  // all is well. For a device that is missing with all that belongs on it, the device alone.
+  // all is well. For a device that is missing with all that belongs on it, the device alone. Of
+  // very many some, and how many there are beside them.
+  static constexpr std::size_t kMostNamed = 100;
   std::map<std::string, std::string> unmet() const;
+  std::size_t more_unmet() const;
   // A sync succeeded and every object of set_host() is in place.
   bool host_in_place() const;
   const ReconcileCounters& counters() const { return counters_; }

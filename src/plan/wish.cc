@@ -54,6 +54,7 @@ std::vector<KernelChange> Wish::replace(Claims claims) {
   }
   std::vector<KernelChange> changes;
   for (const auto& [key, old] : before) {
+    note_contest(key);
     auto now = wished(key);
     if (now == old) continue;
     if (now) {
@@ -78,10 +79,25 @@ NetState Wish::state() const {
   return state;
 }
 
-std::map<std::string, std::string> Wish::conflicts() const {
+void Wish::note_contest(const ObjectKey& key) {
+  const auto entry = entries_.find(key);
+  const bool contested =
+      entry != entries_.end() &&
+      std::any_of(entry->second.begin(), entry->second.end(),
+                  [&](const Claim& claim) { return claim.object != entry->second.front().object; });
+  if (contested) {
+    contested_.insert(key);
+  } else {
+    contested_.erase(key);
+  }
+}
+
+std::map<std::string, std::string> Wish::conflicts(std::size_t most) const {
   std::map<std::string, std::string> lost;
-  for (const auto& [key, claims] : entries_) {
+  for (const ObjectKey& key : contested_) {
+    const auto& claims = entries_.at(key);
     for (const Claim& claim : claims) {
+      if (lost.size() >= most) return lost;
       if (claim.object == claims.front().object) continue;
       lost.emplace(to_string(claim.object), "wished by " + name_of(claim.who) + ", but " +
                                                 name_of(claims.front().who) + " wishes " +

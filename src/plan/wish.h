@@ -5,6 +5,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -30,8 +31,10 @@ class Wish {
   std::vector<ObjectKey> keys_of(const Claimant& who) const;
   // The whole, each identity once.
   NetState state() const;
-  // Objects that lost to another of the same identity, with the reason.
-  std::map<std::string, std::string> conflicts() const;
+  // Objects that lost to another of the same identity, with the reason: `most` of them.
+  std::map<std::string, std::string> conflicts(std::size_t most) const;
+  // Identities for which different things are wished.
+  std::size_t contested() const { return contested_.size(); }
 
  private:
   struct Claim {
@@ -43,9 +46,11 @@ class Wish {
   std::optional<KernelObject> wished(const ObjectKey& key) const;
   void withdraw(const Claimant& who, Before& before);
   void enter(const Claimant& who, const NetState& state, Before& before);
+  void note_contest(const ObjectKey& key);
 
   std::map<ObjectKey, std::vector<Claim>> entries_;  // never empty; sorted by `who`
   std::map<Claimant, std::vector<ObjectKey>> keys_;  // never empty
+  std::set<ObjectKey> contested_;
 };
 
 }  // namespace flannel

@@ -3,37 +3,15 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include <ostream>
 #include <string>
 
-#include "support/store_session.h"
-#include "support/store_under_test.h"
+#include "support/store_test.h"
 
 namespace flannel {
 namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-
-class StoreTest : public ::testing::TestWithParam<StoreUnderTestKind> {
- protected:
-  void SetUp() override {
-    const std::string missing = missing_for(GetParam());
-    if (!missing.empty()) GTEST_SKIP() << missing << ": " << name(GetParam()) << " IS NOT TESTED";
-    store = store_under_test(GetParam());
-    session = open();
-  }
-
-  std::unique_ptr<StoreSession> open(const std::string& prefix = "/coreos.com/network") {
-    return std::make_unique<StoreSession>(store->open(prefix, loop.loop()), loop);
-  }
-
-  Revision now() { return session->snapshot().value().revision; }
-
-  PatientLoop loop;  // outlives the registries
-  std::unique_ptr<StoreUnderTest> store;
-  std::unique_ptr<StoreSession> session;
-};
 
 INSTANTIATE_TEST_SUITE_P(Every, StoreTest, ::testing::ValuesIn(kStoresUnderTest),
                          [](const auto& param) { return name(param.param); });
@@ -121,16 +99,6 @@ TEST_P(StoreTest, AnotherRecordOfTheSameRevisionIsAConflict) {
   EXPECT_EQ(session->renew(other, kDay).error().kind, ErrorKind::conflict);
   EXPECT_EQ(session->release(other).error().kind, ErrorKind::conflict);
   EXPECT_EQ(session->snapshot().value().records.at(0), record_of(kOne, "one", created));
-}
-
-// Those that no text can hold, too.
-TEST_P(StoreTest, WhateverAValueIsItCanBeReplaced) {
-  for (const std::string value : {"", "=&%+ \n", "\xff\xfe", "\xef\xbf\xbd"}) {
-    Held held = session->create(kOne, value, kDay).value();
-    const Record seen = session->snapshot().value().records.at(0);
-    held = session->replace(seen, "new", kDay).value();
-    ASSERT_TRUE(session->release(record_of(kOne, "new", held)));
-  }
 }
 
 TEST_P(StoreTest, ARecordIsAsOldAsItsFirstWriteWhateverIsWrittenLater) {
@@ -321,15 +289,6 @@ TEST_P(StoreTest, AWatchFromARevisionThatNeverWasLosesItsPosition) {
   EXPECT_TRUE(watch.hears("position lost"));
 }
 
-TEST_P(StoreTest, StrangeKeysArePassedOnAsTheyAre) {
-  WatchLog watch(*session, now(), loop);
-  ASSERT_TRUE(session->create("not/a subnet", "not JSON", {}));
-  ASSERT_TRUE(watch.hears("put not/a subnet=not JSON\n"));
-  const Record record = session->snapshot().value().records.at(0);
-  EXPECT_EQ(record.key, "not/a subnet");
-  EXPECT_TRUE(session->release(record));
-}
-
 TEST_P(StoreTest, NetworksInOneStoreDoNotSeeEachOther) {
   const auto other = open("/other/network");
   const auto nested = open("/coreos.com/network/nested");
@@ -384,16 +343,6 @@ TEST_P(StoreTest, AListenerMayDropItsWatch) {
   EXPECT_TRUE(loop.until([&] { return calls == 1; }));
   ASSERT_TRUE(session->snapshot());
   EXPECT_EQ(calls, 1);
-}
-
-TEST_P(StoreTest, ValuesOfAnyBytesSurvive) {
-  std::string bytes = std::string("a\0b", 3) + "'\"\n&=%+ \u00e4";
-  if (store->keeps_bytes()) bytes += "\xff\xfe";
-  ASSERT_TRUE(session->create(kOne, bytes, {}));
-  ASSERT_TRUE(session->write_config(bytes, 0));
-  const Snapshot all = session->snapshot().value();
-  EXPECT_EQ(all.records.at(0).value, bytes);
-  EXPECT_EQ(all.config->text, bytes);
 }
 
 }  // namespace

@@ -55,11 +55,14 @@ Json to_json(const PeerStatus& peers) {
   return {{"up", peers.up},
           {"doubted", peers.doubted},
           {"set_aside", peers.set_aside},
-          {"quarantined", quarantined}};
+          {"more_set_aside", peers.more_set_aside},
+          {"quarantined", quarantined},
+          {"more_quarantined", peers.more_quarantined}};
 }
 
 Json to_json(const KernelStatus& kernel) {
   return {{"unmet", kernel.unmet},
+          {"more_unmet", kernel.more_unmet},
           {"full_syncs", kernel.counters.full_syncs},
           {"changes", kernel.counters.changes},
           {"corrections", kernel.counters.corrections},
@@ -93,8 +96,9 @@ std::string verbose_text(const StatusSnapshot& status, TimePoint now) {
                      {"peers", to_json(status.peers)},
                      {"kernel", to_json(status.kernel)},
                      {"packet_path", to_json(status.packet_path)}};
-  // Keys and reasons come from the store: what is no UTF-8 must not throw.
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  // Keys and reasons come from the store: in ASCII none plays with a terminal, and what is no UTF-8
+  // must not throw.
+  return json.dump(2, ' ', true, Json::error_handler_t::replace) + "\n";
 }
 
 std::string short_text(const StatusSnapshot& status) {

@@ -36,14 +36,18 @@ struct LeaseStatus {
 };
 
 struct PeerStatus {
-  std::size_t up = 0;                            // peers whose objects are wished for
-  std::map<std::string, std::string> set_aside;  // subnet -> why it cannot be reached
-  std::vector<QuarantinedRecord> quarantined;    // records that cannot be read
-  std::size_t doubted = 0;                       // of those up: gone from the store, many at once
+  std::size_t up = 0;  // peers whose objects are wished for
+  // Of those that cannot be reached, and of the records that cannot be used, some are named.
+  std::map<std::string, std::string> set_aside{};  // subnet -> why
+  std::size_t more_set_aside = 0;
+  std::vector<QuarantinedRecord> quarantined{};
+  std::size_t more_quarantined = 0;
+  std::size_t doubted = 0;  // of those up: gone from the store, many at once
 };
 
 struct KernelStatus {
-  std::map<std::string, std::string> unmet;  // object -> why it is not in place
+  std::map<std::string, std::string> unmet;  // object -> why it is not in place; some of them
+  std::size_t more_unmet = 0;
   ReconcileCounters counters;
 };
 

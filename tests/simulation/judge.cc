@@ -25,7 +25,7 @@ std::set<std::string> peers_in(const LeaseTable& table) {
   std::set<std::string> lines;
   for (const auto& [subnet, decoded] : table.leases()) {
     lines.insert(to_string(subnet) + "@" + to_string(decoded.lease.attributes.public_ip) + " " +
-                 decoded.record.value);
+                 encode_lease_value(decoded.lease.attributes));
   }
   return lines;
 }

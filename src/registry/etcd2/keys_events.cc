@@ -6,13 +6,15 @@
 #include <utility>
 
 #include "base/parse.h"
+#include "core/record_limits.h"
 #include "http/target.h"
 
 namespace flannel {
 namespace {
 
 Record record_of(const KeysNode& node, std::string_view key) {
-  return {std::string(key), node.value, node.modified, node.expires ? kHeldByTtl : 0, node.created};
+  return within_limits(
+      {std::string(key), node.value, node.modified, node.expires ? kHeldByTtl : 0, node.created});
 }
 
 // The directory below `subnets` in which a stranger has gone too deep is one record, which is no
@@ -104,7 +106,8 @@ std::optional<std::vector<Change>> changes_of(const KeysAnswer& event, const Sto
   }
   const auto key = keys.below_subnets(node.key);
   if (!key || key->empty()) return std::nullopt;
-  if (gone) return std::vector<Change>{RecordGone{std::string(*key), node.modified}};
+  if (gone)
+    return std::vector<Change>{RecordGone{key_within_limits(std::string(*key)), node.modified}};
   return std::vector<Change>{RecordPut{record_of(node, *key)}};
 }
 

@@ -67,6 +67,11 @@ bool wants_authentication(const grpc::Status& status) {
          says(status.error_message(), "revision of auth store is old");
 }
 
+bool is_too_long(const Error& error) {
+  // gRPC's own words; etcd answers with the same code that it is busy.
+  return error.kind == ErrorKind::exhausted && says(error.text, "message larger than max");
+}
+
 bool authentication_is_off(const Error& error) {
   return says(error.text, "authentication is not enabled");
 }

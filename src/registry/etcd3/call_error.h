@@ -22,6 +22,9 @@ bool is_silence(const grpc::Status& status);
 // The token is missing, too old or from before the users changed: authenticate and try again.
 bool wants_authentication(const grpc::Status& status);
 
+// The answer was longer than EtcdChannels::kLargestMessage: in smaller parts it may be had.
+bool is_too_long(const Error& error);
+
 // Authenticate was asked of an etcd that has no authentication switched on.
 bool authentication_is_off(const Error& error);
 

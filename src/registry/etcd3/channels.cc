@@ -19,7 +19,7 @@ constexpr std::chrono::seconds kExplainDeadline{2};
 
 grpc::ChannelArguments channel_arguments(const EtcdEndpoint& endpoint) {
   grpc::ChannelArguments arguments;
-  arguments.SetMaxReceiveMessageSize(-1);  // the default, 4 MB, is some 15,000 leases
+  arguments.SetMaxReceiveMessageSize(EtcdChannels::kLargestMessage);
   // Without pings a frozen etcd is noticed only by TCP, after minutes. etcd itself hangs up on
   // clients that ping more often than every 5 s.
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 6000);

@@ -32,6 +32,10 @@ class EtcdChannels {
  public:
   using Ready = std::function<void(const Result<EtcdWay>&)>;
 
+  // In bytes. Longer ones fail: what somebody stores must not become our memory, several times. A
+  // single value is some 1.5 MB at most as etcd comes, and 10 MB is the most that it recommends.
+  static constexpr int kLargestMessage = 16 << 20;
+
   // At least one endpoint; `loop` outlives it. `resolver`: nothing for one of its own.
   EtcdChannels(std::vector<EtcdEndpoint> endpoints, TlsSource tls,
                std::shared_ptr<Resolver> resolver, Loop& loop);

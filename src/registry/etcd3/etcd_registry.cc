@@ -34,6 +34,11 @@ Reply<T> naming(std::string what, EtcdRight right, Reply<T> reply) {
   };
 }
 
+// What a write is conditional on, beside the revision.
+std::optional<std::string> seen_value(const Record& seen) {
+  return seen.left_out == 0 ? std::optional(seen.value) : std::nullopt;
+}
+
 class EtcdRegistry final : public Registry {
  public:
   EtcdRegistry(std::unique_ptr<EtcdConnection> connection, std::string urls,
@@ -88,7 +93,7 @@ class EtcdRegistry final : public Registry {
   void replace_if_unchanged(Record seen, std::string value, Ttl ttl, Reply<Held> reply) override {
     EtcdCommit commit{.key = keys_.subnet(seen.key),
                       .seen = seen.revision,
-                      .seen_value = std::move(seen.value),
+                      .seen_value = seen_value(seen),
                       .value = std::move(value)};
     auto answer = naming("replace " + commit.key, write_right(), std::move(reply));
     kept_hold(seen.hold, ttl,
@@ -105,7 +110,7 @@ class EtcdRegistry final : public Registry {
     EtcdCommit look{.deed = EtcdCommit::Deed::look,
                     .key = keys_.subnet(seen.key),
                     .seen = seen.revision,
-                    .seen_value = seen.value};
+                    .seen_value = seen_value(seen)};
     auto answer = naming("renew " + look.key, write_right(), std::move(reply));
     etcd_commit(*connection_, std::move(look),
                 [this, seen, ttl, answer = std::move(answer)](const Result<Revision>& unchanged) {
@@ -119,7 +124,7 @@ class EtcdRegistry final : public Registry {
     EtcdCommit commit{.deed = EtcdCommit::Deed::remove,
                       .key = keys_.subnet(seen.key),
                       .seen = seen.revision,
-                      .seen_value = std::move(seen.value)};
+                      .seen_value = seen_value(seen)};
     auto answer = naming("release " + commit.key, write_right(), std::move(reply));
     etcd_commit(*connection_, std::move(commit),
                 [this, hold = seen.hold, answer = std::move(answer)](const Result<Revision>& gone) {

@@ -212,6 +212,22 @@ TEST_F(EtcdTest, ASnapshotOfMoreThanOnePageIsOfOneRevision) {
                              [](const Record& a, const Record& b) { return a.key < b.key; }));
 }
 
+// More than one message of gRPC may have, and more than a host should have in memory at once.
+TEST_F(EtcdTest, OfRecordsAsLongAsEtcdTakesThemAListHasTheSizes) {
+  const std::string megabyte(1 << 20, 'x');
+  for (int i = 10; i < 34; ++i)
+    ASSERT_TRUE(session->create(fmt::format("10.5.{}.0-24", i), megabyte, {}));
+  ASSERT_TRUE(session->create("10.5.99.0-24", "one", {}));
+  const auto all = session->snapshot();
+  ASSERT_TRUE(all) << all.error().text;
+  ASSERT_EQ(all->records.size(), 25U);
+  for (const Record& record : all->records) {
+    const bool last = record.key == "10.5.99.0-24";
+    EXPECT_EQ(record.left_out, last ? 0 : megabyte.size());
+    EXPECT_EQ(record.value, last ? "one" : "");
+  }
+}
+
 TEST_F(EtcdTest, AnEtcdThatWasKilledIsMissedAndTakenUpAgain) {
   ASSERT_TRUE(session->create(kOne, "one", kDay));
   WatchLog watch(*session, now(), loop);

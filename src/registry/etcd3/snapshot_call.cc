@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/etcd3/snapshot_call.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
+#include "core/record_limits.h"
+#include "registry/etcd3/call_error.h"
 #include "registry/etcd3/calls.h"
 #include "registry/etcd3/rights.h"
 
@@ -13,7 +16,7 @@ namespace {
 namespace pb = etcdserverpb;
 
 constexpr std::chrono::milliseconds kSnapshotDeadline{30000};
-constexpr std::int64_t kPage = 10000;
+constexpr std::int64_t kPage = 10000;  // records
 
 // The first key that is not below `prefix`, which ends in a slash: '0' comes after '/'.
 std::string end_of(std::string prefix) {
@@ -42,7 +45,7 @@ class SnapshotCall : public std::enable_shared_from_this<SnapshotCall> {
     pb::RangeRequest request;
     request.set_key(first);
     request.set_range_end(end_of(keys_.subnets));
-    request.set_limit(kPage);
+    request.set_limit(limit_);
     request.set_revision(revision);
     return request;
   }
@@ -63,6 +66,7 @@ class SnapshotCall : public std::enable_shared_from_this<SnapshotCall> {
 
   void on_first(const Result<pb::TxnResponse>& answer) {
     if (!answer && lacks_right(answer.error())) return find_missing_right(answer.error());
+    if (!answer && smaller_pages(answer.error())) return start();
     if (!answer) return done_(Failure(answer.error()));
     if (answer->responses_size() != 2 || !answer->responses(0).has_response_range() ||
         !answer->responses(1).has_response_range()) {
@@ -82,17 +86,30 @@ class SnapshotCall : public std::enable_shared_from_this<SnapshotCall> {
       if (keys_.below_subnets(kv.key())) taken_.all.records.push_back(to_record(keys_, kv));
     }
     if (!range.more() || range.kvs_size() == 0) return done_(std::move(taken_));
-    const std::string next = range.kvs(range.kvs_size() - 1).key() + '\0';
-    etcd_range(connection_, page(next, taken_.all.revision), kSnapshotDeadline,
-               [self = shared_from_this()](const Result<pb::RangeResponse>& answer) {
+    limit_ = std::min(kPage, 2 * limit_);
+    ask_page(range.kvs(range.kvs_size() - 1).key() + '\0');
+  }
+
+  void ask_page(const std::string& first) {
+    etcd_range(connection_, page(first, taken_.all.revision), kSnapshotDeadline,
+               [self = shared_from_this(), first](const Result<pb::RangeResponse>& answer) {
                  if (answer) return self->add(*answer);
+                 if (self->smaller_pages(answer.error())) return self->ask_page(first);
                  // Maybe compacted between two pages; whatever it is, a new snapshot may work.
                  self->done_(fail(ErrorKind::unavailable, answer.error().text));
                });
   }
 
+  // Where somebody has stored records as long as etcd takes them.
+  bool smaller_pages(const Error& error) {
+    if (!is_too_long(error) || limit_ == 1) return false;
+    limit_ = std::max<std::int64_t>(1, limit_ / 8);
+    return true;
+  }
+
   EtcdConnection& connection_;
   StoreKeys keys_;
+  std::int64_t limit_ = kPage;
   EtcdSnapshot taken_;
   std::function<void(Result<EtcdSnapshot>)> done_;
 };
@@ -105,8 +122,8 @@ void take_etcd_snapshot(EtcdConnection& connection, const StoreKeys& keys,
 }
 
 Record to_record(const StoreKeys& keys, const pb::KeyValue& kv) {
-  return {std::string(keys.below_subnets(kv.key()).value_or("")), kv.value(), kv.mod_revision(),
-          kv.lease(), kv.create_revision()};
+  return within_limits({std::string(keys.below_subnets(kv.key()).value_or("")), kv.value(),
+                        kv.mod_revision(), kv.lease(), kv.create_revision()});
 }
 
 }  // namespace flannel

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/record_limits.h"
 #include "registry/etcd3/snapshot_call.h"
 
 namespace flannel {
@@ -62,7 +63,8 @@ void WatchReader::collect(const pb::Event& event) {
     }
   } else if (const auto key = keys_.below_subnets(kv.key())) {
     if (gone) {
-      collected_.changes.emplace_back(RecordGone{std::string(*key), kv.mod_revision()});
+      collected_.changes.emplace_back(
+          RecordGone{key_within_limits(std::string(*key)), kv.mod_revision()});
     } else {
       collected_.changes.emplace_back(RecordPut{to_record(keys_, kv)});
     }

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/record_limits.h"
+
 namespace flannel {
 namespace {
 
@@ -166,7 +168,7 @@ Snapshot MemoryStore::snapshot(const std::string& prefix) const {
   if (found == networks_.end()) return all;
   all.config = found->second.config;
   for (const auto& [key, entry] : found->second.records)
-    all.records.push_back(entry.record);
+    all.records.push_back(within_limits(entry.record));
   return all;
 }
 
@@ -259,7 +261,7 @@ Held MemoryStore::store(Network& network, const std::string& prefix, Record reco
   }
   const Held held{record.revision, record.hold, ttl};
   network.records[record.key] = Entry{record, ttl, ttl ? now + *ttl : kNever};
-  publish(prefix, RecordPut{std::move(record)});
+  publish(prefix, RecordPut{within_limits(std::move(record))});
   expiry_moved();
   return held;
 }
@@ -269,7 +271,8 @@ Result<MemoryStore::Entry*> MemoryStore::unchanged(const std::string& prefix, co
   const auto found = network.records.find(seen.key);
   if (found == network.records.end()) return fail(ErrorKind::conflict, "it is gone");
   const Record& there = found->second.record;
-  if (there.revision != seen.revision || there.value != seen.value) {
+  const bool same_value = seen.left_out > 0 || there.value == seen.value;
+  if (there.revision != seen.revision || !same_value) {
     return fail(ErrorKind::conflict, "changed since it was read");
   }
   return &found->second;
@@ -278,7 +281,7 @@ Result<MemoryStore::Entry*> MemoryStore::unchanged(const std::string& prefix, co
 void MemoryStore::drop(const std::string& prefix, const std::string& key) {
   networks_[prefix].records.erase(key);
   ++revision_;
-  publish(prefix, RecordGone{key, revision_});
+  publish(prefix, RecordGone{key_within_limits(key), revision_});
 }
 
 void MemoryStore::set_config(const std::string& prefix, std::optional<std::string> text) {

@@ -12,6 +12,7 @@
 
 #include "base/fd.h"
 #include "base/lock_file.h"
+#include "core/record_limits.h"
 #include "registry/sqlite/schema.h"
 
 namespace flannel {
@@ -172,7 +173,7 @@ Result<Snapshot> LeaseFile::snapshot(std::string_view prefix) {
         "ORDER BY key"));
     records.text(1, prefix);
     while (TRY(records.step()))
-      all.records.push_back(read_record(records));
+      all.records.push_back(within_limits(read_record(records)));
     return all;
   }();
   // After some failures SQLite has rolled back by itself: what it says of this one is of no use.
@@ -295,9 +296,9 @@ Result<std::vector<LeaseFile::HistoricChange>> LeaseFile::history(std::string_vi
     const Revision revision = row.revision;
     const std::string kind = query.bytes(5);
     if (kind == "put") {
-      changes.push_back({revision, RecordPut{std::move(row)}});
+      changes.push_back({revision, RecordPut{within_limits(std::move(row))}});
     } else if (kind == "gone") {
-      changes.push_back({revision, RecordGone{std::move(row.key), revision}});
+      changes.push_back({revision, RecordGone{key_within_limits(std::move(row.key)), revision}});
     } else if (kind == "config") {
       changes.push_back({revision, ConfigPut{{std::move(row.value), revision}}});
     } else if (kind == "no config") {
@@ -328,7 +329,8 @@ Result<Ttl> LeaseFile::unchanged(std::string_view prefix, const Record& seen) {
                             "WHERE prefix = ? AND key = ?"));
   query.blob(1, seen.value).text(2, prefix).text(3, seen.key);
   if (!TRY(query.step())) return fail(ErrorKind::conflict, "it is gone");
-  if (query.integer(0) != seen.revision || query.integer(3) != 1) {
+  const bool same_value = seen.left_out > 0 || query.integer(3) == 1;
+  if (query.integer(0) != seen.revision || !same_value) {
     return fail(ErrorKind::conflict, "changed since it was read");
   }
   if (query.is_null(2)) return Ttl();

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/quarantine.h"
+
+#include <functional>
+#include <utility>
+
+namespace flannel {
+namespace {
+
+std::uint64_t hash_of(const std::string& key) {
+  return std::hash<std::string>{}(key);
+}
+
+}  // namespace
+
+void Quarantine::put(QuarantinedRecord record) {
+  const auto before = named_.find(record.key);
+  if (before != named_.end() && before->second == record) return;
+  auto listed_before = listed_before_.extract(record.key);
+  if (listed_before) --count_of(listed_before.mapped().kind);
+  const bool told =
+      listed_before && listed_before.mapped() == record && !news_.contains(record.key);
+  news_.erase(record.key);
+  erase(record.key);
+  ++version_;
+  if (count_of(record.kind) >= most_named_) {
+    unnamed_.insert(hash_of(record.key));
+    return;
+  }
+  ++count_of(record.kind);
+  if (!told) news_.insert(record.key);
+  named_.insert_or_assign(record.key, std::move(record));
+}
+
+void Quarantine::erase(const std::string& key) {
+  if (const auto record = named_.find(key); record != named_.end()) {
+    ++version_;
+    --count_of(record->second.kind);
+    news_.erase(key);
+    named_.erase(record);
+  } else if (unnamed_.erase(hash_of(key)) > 0) {
+    ++version_;
+  }
+}
+
+void Quarantine::begin_list() {
+  ++version_;
+  unnamed_.clear();
+  listed_before_ = std::exchange(named_, {});
+}
+
+void Quarantine::end_list() {
+  for (const auto& [key, record] : listed_before_) {
+    --count_of(record.kind);
+    news_.erase(key);
+  }
+  listed_before_.clear();
+}
+
+std::vector<QuarantinedRecord> Quarantine::take_news() {
+  std::vector<QuarantinedRecord> news;
+  for (const std::string& key : std::exchange(news_, {}))
+    news.push_back(named_.at(key));
+  return news;
+}
+
+}  // namespace flannel

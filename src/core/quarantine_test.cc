@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/quarantine.h"
+
+#include <gtest/gtest.h>
+
+namespace flannel {
+namespace {
+
+QuarantinedRecord bad(const std::string& key, Revision at = 1,
+                      QuarantineKind kind = QuarantineKind::unreadable) {
+  return {key, "no subnet key", at, kind};
+}
+
+std::string keys(const Quarantine& quarantine) {
+  std::string text;
+  for (const auto& [key, record] : quarantine.named())
+    text += key + " ";
+  return text;
+}
+
+std::string news(Quarantine& quarantine) {
+  std::string text;
+  for (const QuarantinedRecord& record : quarantine.take_news())
+    text += record.key + "@" + std::to_string(record.revision) + " ";
+  return text;
+}
+
+TEST(QuarantineTest, NamesAFewAndCountsTheRestWhateverComesAndGoes) {
+  Quarantine quarantine(2);
+  for (const char* key : {"a", "b", "c", "d", "c"})
+    quarantine.put(bad(key));
+  EXPECT_EQ(keys(quarantine), "a b ");
+  EXPECT_EQ(quarantine.unnamed(), 2U);
+
+  quarantine.erase("c");
+  quarantine.erase("never there");
+  EXPECT_EQ(quarantine.unnamed(), 1U);
+  quarantine.erase("a");
+  EXPECT_EQ(keys(quarantine), "b ");
+  quarantine.put(bad("d", 2));
+  EXPECT_EQ(keys(quarantine), "b d ") << "there is room for it now";
+  EXPECT_EQ(quarantine.unnamed(), 0U);
+}
+
+TEST(QuarantineTest, ManyOfOneKindHideNoneOfAnother) {
+  Quarantine quarantine(2);
+  for (const char* key : {"a", "b", "c", "d"})
+    quarantine.put(bad(key));
+  quarantine.put(bad("10.5.1.0-24", 1, QuarantineKind::claims_us));
+  EXPECT_EQ(keys(quarantine), "10.5.1.0-24 a b ");
+  quarantine.put(bad("a", 2, QuarantineKind::outranked));
+  quarantine.put(bad("c", 2));
+  EXPECT_EQ(keys(quarantine), "10.5.1.0-24 a b c ") << "one of the first kind has become another";
+}
+
+TEST(QuarantineTest, TellsWhatIsNewOnce) {
+  Quarantine quarantine(2);
+  quarantine.put(bad("a"));
+  quarantine.put(bad("b"));
+  quarantine.put(bad("c"));
+  EXPECT_EQ(news(quarantine), "a@1 b@1 ") << "who has no name is a number";
+  quarantine.put(bad("a"));
+  EXPECT_EQ(news(quarantine), "") << "as it was";
+  quarantine.put(bad("a", 2));
+  quarantine.put(bad("b", 2));
+  quarantine.erase("b");
+  EXPECT_EQ(news(quarantine), "a@2 ");
+}
+
+TEST(QuarantineTest, ANewListNamesWhatHadANameBefore) {
+  Quarantine quarantine(2);
+  for (const char* key : {"x", "y", "z"})
+    quarantine.put(bad(key));
+  news(quarantine);
+  quarantine.begin_list();
+  for (const char* key : {"a", "b", "x", "z"})
+    quarantine.put(bad(key));
+  quarantine.end_list();
+  EXPECT_EQ(keys(quarantine), "x ") << "y's place is free from here on";
+  EXPECT_EQ(quarantine.unnamed(), 3U);
+  EXPECT_EQ(news(quarantine), "");
+  quarantine.put(bad("a", 2));
+  EXPECT_EQ(keys(quarantine), "a x ");
+  EXPECT_EQ(quarantine.unnamed(), 2U);
+}
+
+TEST(QuarantineTest, NewsOfWhatLostItsNameAreForgotten) {
+  Quarantine quarantine(1);
+  quarantine.put(bad("a"));
+  quarantine.put(bad("b", 1, QuarantineKind::unusable));
+  quarantine.begin_list();
+  quarantine.put(bad("a", 2, QuarantineKind::unusable));
+  quarantine.put(bad("b", 1, QuarantineKind::unusable));
+  quarantine.end_list();
+  EXPECT_EQ(keys(quarantine), "b ");
+  EXPECT_EQ(quarantine.unnamed(), 1U);
+  EXPECT_EQ(news(quarantine), "b@1 ");
+}
+
+TEST(QuarantineTest, EachChangeHasAnotherVersion) {
+  Quarantine quarantine(1);
+  auto version = quarantine.version();
+  const auto changed = [&] { return std::exchange(version, quarantine.version()) != version; };
+  quarantine.put(bad("a"));
+  EXPECT_TRUE(changed());
+  quarantine.put(bad("a"));
+  EXPECT_FALSE(changed());
+  quarantine.put(bad("b"));
+  EXPECT_TRUE(changed()) << "of the number, too";
+  quarantine.erase("b");
+  EXPECT_TRUE(changed());
+  quarantine.erase("b");
+  EXPECT_FALSE(changed());
+}
+
+}  // namespace
+}  // namespace flannel

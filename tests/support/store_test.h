@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <ostream>
+#include <string>
+
+#include "support/store_session.h"
+#include "support/store_under_test.h"
+
+namespace flannel {
+
+// For what every kind of store is asked: INSTANTIATE_TEST_SUITE_P over kStoresUnderTest.
+class StoreTest : public ::testing::TestWithParam<StoreUnderTestKind> {
+ protected:
+  void SetUp() override {
+    const std::string missing = missing_for(GetParam());
+    if (!missing.empty()) GTEST_SKIP() << missing << ": " << name(GetParam()) << " IS NOT TESTED";
+    store = store_under_test(GetParam());
+    session = open();
+  }
+
+  std::unique_ptr<StoreSession> open(const std::string& prefix = "/coreos.com/network") {
+    return std::make_unique<StoreSession>(store->open(prefix, loop.loop()), loop);
+  }
+
+  Revision now() { return session->snapshot().value().revision; }
+
+  PatientLoop loop;  // outlives the registries
+  std::unique_ptr<StoreUnderTest> store;
+  std::unique_ptr<StoreSession> session;
+};
+
+}  // namespace flannel
