@@ -9,7 +9,6 @@
 #include <sstream>
 
 #include "ctl/store_session.h"
-#include "ctl/text_table.h"
 #include "support/ctl_fixture.h"
 
 namespace flannel {
@@ -370,10 +369,6 @@ TEST_F(CtlTest, FlagsStandAnywhereAndTheStoreMayBeNamedByTheEnvironment) {
   EXPECT_EQ(run->options.store.prefix, "/q");
   EXPECT_EQ(run->options.timeout, milliseconds(60'000));
   EXPECT_FALSE(run->options.json);
-}
-
-TEST(TextTableTest, ColumnsAreAsWideAsTheirWidestCell) {
-  EXPECT_EQ(text_table({{"A", "B", "C"}, {"long", "", "x\n"}}), "A     B  C\nlong     x\\n\n");
 }
 
 }  // namespace

@@ -6,6 +6,11 @@
 #include "base/printable.h"
 
 namespace flannel {
+namespace {
+
+constexpr std::size_t kLastCell = 400;  // a sentence
+
+}  // namespace
 
 std::string text_table(const std::vector<std::vector<std::string>>& rows) {
   std::vector<std::vector<std::string>> cells;
@@ -13,7 +18,7 @@ std::string text_table(const std::vector<std::vector<std::string>>& rows) {
   for (const auto& row : rows) {
     auto& line = cells.emplace_back();
     for (std::size_t i = 0; i < row.size(); ++i) {
-      line.push_back(printable(row[i]));
+      line.push_back(printable(shortened(row[i], i + 1 < row.size() ? kShortText : kLastCell)));
       if (i == widths.size()) widths.push_back(0);
       widths[i] = std::max(widths[i], line[i].size());
     }
