@@ -95,11 +95,11 @@ TEST_F(WatchReaderTest, RecordsCarryTheirLease) {
 TEST_F(WatchReaderTest, PutsFragmentsTogether) {
   auto first = message(99);
   first.set_fragment(true);
-  put(first, "/net/subnets/a", "1", 11);
+  put(first, "/net/subnets/10.5.1.0-24", "1", 11);
   auto second = message(99);
-  put(second, "/net/subnets/b", "2", 11);
+  put(second, "/net/subnets/10.5.2.0-24", "2", 11);
   EXPECT_EQ(text(reader.read(first)), "nothing");
-  EXPECT_EQ(text(reader.read(second)), "put a=1 put b=2 @11");
+  EXPECT_EQ(text(reader.read(second)), "put 10.5.1.0-24=1 put 10.5.2.0-24=2 @11");
 }
 
 TEST_F(WatchReaderTest, StrangeKeysAloneMoveThePosition) {
@@ -116,9 +116,9 @@ TEST_F(WatchReaderTest, ProgressMovesThePosition) {
 
 TEST_F(WatchReaderTest, WhatWasToldIsNotToldAgain) {
   auto response = message(99);
-  put(response, "/net/subnets/a", "old", 10);
-  put(response, "/net/subnets/a", "new", 11);
-  EXPECT_EQ(text(reader.read(response)), "put a=new @11");
+  put(response, "/net/subnets/10.5.1.0-24", "old", 10);
+  put(response, "/net/subnets/10.5.1.0-24", "new", 11);
+  EXPECT_EQ(text(reader.read(response)), "put 10.5.1.0-24=new @11");
   EXPECT_EQ(text(reader.read(response)), "nothing");
 }
 
