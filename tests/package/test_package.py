@@ -95,6 +95,7 @@ def installed(machine, config=VXLAN):
     machine("dpkg", "--install", "/root/flannel.deb")
     machine("sh", "-c", f"cat >/etc/default/flanneld <<'END'\n{SETTINGS}END")
     machine("mkdir", "-p", "/var/lib/flannel")
+    machine("sysctl", "-qw", "net.ipv4.ip_forward=1")
     if config:
         machine("flannelctl", f"--store={STORE}", "config", "set", config)
     return machine
