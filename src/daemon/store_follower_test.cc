@@ -87,7 +87,7 @@ TEST_F(StoreFollowerTest, WhatIsNoLeaseMakesNobodyWait) {
 }
 
 TEST_F(StoreFollowerTest, HoweverManyLeasesThereAreTheWaitIsBounded) {
-  follow(20000);
+  follow(9000);
   store_->disconnect_watches();
   EXPECT_LE(listed_after(), StoreFollower::kLongestSpread + milliseconds(220));
 }
