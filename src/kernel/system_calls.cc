@@ -96,15 +96,19 @@ Result<void> add(const Filter& filter, std::string_view name) {
   return check(::seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, number, 0));
 }
 
-Result<void> add_socket(const Filter& filter) {
+Result<void> add_socket(const Filter& filter, std::uint32_t action, scmp_compare how,
+                        unsigned family) {
+  const scmp_arg_cmp first{.arg = 0, .op = how, .datum_a = family, .datum_b = 0};
+  return check(::seccomp_rule_add_array(filter.get(), action, SCMP_SYS(socket), 1, &first));
+}
+
+Result<void> add_sockets(const Filter& filter) {
   for (unsigned family = 0; family <= AF_NETLINK; ++family) {
     const bool allowed = std::ranges::find(kFamilies, family) != std::end(kFamilies);
-    TRY(check(::seccomp_rule_add(filter.get(),
-                                 allowed ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EAFNOSUPPORT),
-                                 SCMP_SYS(socket), 1, SCMP_A0_32(SCMP_CMP_EQ, family))));
+    TRY(add_socket(filter, allowed ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_CMP_EQ,
+                   family));
   }
-  return check(::seccomp_rule_add(filter.get(), SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
-                                  SCMP_A0_32(SCMP_CMP_GT, AF_NETLINK)));
+  return add_socket(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_CMP_GT, AF_NETLINK);
 }
 
 // What an older kernel or library lacks of these is done without.
@@ -132,7 +136,7 @@ Result<void> filter_system_calls() {
     TRY(add(filter, name));
   for (const std::string_view name : kOfSanitizers)
     TRY(add(filter, name));
-  TRY(add_socket(filter));
+  TRY(add_sockets(filter));
   return check(::seccomp_load(filter.get()));
 }
 

@@ -16,6 +16,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto tag = flannel::decode_node_tag(text);
   if (tag) FUZZ_EXPECT(flannel::decode_node_tag(flannel::to_string(*tag)) == *tag);
   if (!tag) FUZZ_EXPECT(tag.error().text.size() < 1000);
-  (void)flannel::boot_number(text);
+  (void)flannel::boot_number(text, size);
   return 0;
 }
