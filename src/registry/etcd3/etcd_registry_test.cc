@@ -212,18 +212,21 @@ TEST_F(EtcdTest, ASnapshotOfMoreThanOnePageIsOfOneRevision) {
                              [](const Record& a, const Record& b) { return a.key < b.key; }));
 }
 
-// More than one message of gRPC may have, and more than a host should have in memory at once.
-TEST_F(EtcdTest, OfRecordsAsLongAsEtcdTakesThemAListHasTheSizes) {
-  const std::string megabyte(1 << 20, 'x');
-  for (int i = 10; i < 34; ++i)
-    ASSERT_TRUE(session->create(fmt::format("10.5.{}.0-24", i), megabyte, {}));
-  ASSERT_TRUE(session->create("10.5.99.0-24", "one", {}));
+// 20 MB: more than one message of gRPC may have, and more than a host should have in memory at
+// once.
+TEST_F(EtcdTest, OfRecordsThatNoMessageHoldsTogetherAListHasTheSizes) {
+  const std::string long_value(100'000, 'x');
+  for (int i = 0; i < 200; ++i) {
+    const auto created = session->create(fmt::format("10.5.{}.0-24", i), long_value, {});
+    ASSERT_TRUE(created) << i << ": " << created.error().text;
+  }
+  ASSERT_TRUE(session->create("10.5.200.0-24", "one", {}));
   const auto all = session->snapshot();
   ASSERT_TRUE(all) << all.error().text;
-  ASSERT_EQ(all->records.size(), 25U);
+  ASSERT_EQ(all->records.size(), 201U);
   for (const Record& record : all->records) {
-    const bool last = record.key == "10.5.99.0-24";
-    EXPECT_EQ(record.left_out, last ? 0 : megabyte.size());
+    const bool last = record.key == "10.5.200.0-24";
+    EXPECT_EQ(record.left_out, last ? 0 : long_value.size());
     EXPECT_EQ(record.value, last ? "one" : "");
   }
 }
