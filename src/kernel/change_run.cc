@@ -26,11 +26,11 @@ std::pair<const std::string&, bool> place_of(const KernelObject& object) {
 
 }  // namespace
 
-ChangeRun::ChangeRun(NetlinkSocket& socket, Devices& devices, InPlace& in_place,
+ChangeRun::ChangeRun(NetlinkSocket& socket, Devices& devices, LastWritten& last_written,
                      std::span<const KernelChange> changes, std::span<Result<void>> results)
     : socket_(socket),
       devices_(devices),
-      in_place_(in_place),
+      last_written_(last_written),
       changes_(changes),
       results_(results),
       todos_(changes.size()) {
@@ -66,13 +66,14 @@ void ChangeRun::look_at(std::size_t i) {
     todo.skip = true;
     // What was on a device that is gone is gone with it.
     const bool gone = is_removal(change) && link.error().kind == ErrorKind::not_found;
-    if (gone && route) in_place_.routes.take(*route);
+    if (gone && route) last_written_.routes.take(*route);
     if (!gone) settle(i, Failure(link.error()));
     return;
   }
   todo.link = *link;
   if (!route) return;
-  todo.form = is_removal(change) ? in_place_.routes.take(*route) : in_place_.routes.place(*route);
+  todo.form =
+      is_removal(change) ? last_written_.routes.take(*route) : last_written_.routes.place(*route);
 }
 
 Result<int> ChangeRun::link_of(const std::string& name, bool ours_only) {
@@ -104,13 +105,13 @@ void ChangeRun::make_nexthops() {
 void ChangeRun::settle_nexthop(std::size_t i, const Result<void>& outcome) {
   if (outcome) return;
   const auto& route = std::get<Route>(changes_[i].object);
-  if (outcome.error().kind == ErrorKind::unsupported) in_place_.routes.use_plain_only();
+  if (outcome.error().kind == ErrorKind::unsupported) last_written_.routes.use_plain_only();
   log::verbose(4, "plain route instead of a next-hop object",
                {{"route", to_string(route.to)}, {"why", outcome.error().text}});
   RoutePlacement::Form& form = todos_[i].form;
   if (!form.fresh) form.unused = form.nexthop;
   form.nexthop = 0;
-  in_place_.routes.make_plain(route.to);
+  last_written_.routes.make_plain(route.to);
 }
 
 void ChangeRun::write(NetlinkBatch& batch, std::size_t i) {
@@ -149,16 +150,17 @@ void ChangeRun::settle(std::size_t i, Result<void> outcome) {
                   .during(fmt::format("{} {}", to_string(change.op), to_string(change.object))));
   const auto* route = std::get_if<Route>(&change.object);
   if (!route || is_removal(change) || !todo.form.fresh) return;
-  in_place_.routes.drop(route->to);
+  last_written_.routes.drop(route->to);
   if (todo.form.nexthop != 0) unused_nexthops_.push_back(todo.form.nexthop);
 }
 
 void ChangeRun::note(const KernelChange& change, const Todo& todo) {
   const bool removal = is_removal(change);
   if (const auto* neighbour = std::get_if<Neighbour>(&change.object)) {
-    removal ? in_place_.remove(todo.link, *neighbour) : in_place_.put(todo.link, *neighbour);
+    removal ? last_written_.remove(todo.link, *neighbour)
+            : last_written_.put(todo.link, *neighbour);
   } else if (const auto* entry = std::get_if<FdbEntry>(&change.object)) {
-    removal ? in_place_.remove(todo.link, *entry) : in_place_.put(todo.link, *entry);
+    removal ? last_written_.remove(todo.link, *entry) : last_written_.put(todo.link, *entry);
   } else if (std::holds_alternative<Route>(change.object)) {
     if (todo.form.unused != 0) unused_nexthops_.push_back(todo.form.unused);
   }
@@ -188,7 +190,7 @@ void ChangeRun::route_networks() {
 void ChangeRun::delete_unused_nexthops() {
   NetlinkBatch batch;
   for (const std::uint32_t id : unused_nexthops_) {
-    if (!in_place_.routes.owns(id)) delete_nexthop(batch, id);
+    if (!last_written_.routes.owns(id)) delete_nexthop(batch, id);
   }
   socket_.transact(batch);
 }

@@ -8,7 +8,7 @@
 
 #include "base/result.h"
 #include "kernel/devices.h"
-#include "kernel/in_place.h"
+#include "kernel/last_written.h"
 #include "kernel/netlink_socket.h"
 #include "plan/kernel.h"
 
@@ -21,7 +21,7 @@ namespace flannel {
 class ChangeRun {
  public:
   // All outlive the run. One result for each change.
-  ChangeRun(NetlinkSocket& socket, Devices& devices, InPlace& in_place,
+  ChangeRun(NetlinkSocket& socket, Devices& devices, LastWritten& last_written,
             std::span<const KernelChange> changes, std::span<Result<void>> results);
   void carry_out();
 
@@ -44,7 +44,7 @@ class ChangeRun {
 
   NetlinkSocket& socket_;
   Devices& devices_;
-  InPlace& in_place_;
+  LastWritten& last_written_;
   std::span<const KernelChange> changes_;
   std::span<Result<void>> results_;
   std::vector<Todo> todos_;

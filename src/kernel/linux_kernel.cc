@@ -25,7 +25,7 @@ Result<std::unique_ptr<LinuxKernel>> LinuxKernel::open(Options options) {
 LinuxKernel::LinuxKernel(NetlinkSocket socket, const Options& options)
     : socket_(std::move(socket)),
       plain_routes_(options.plain_routes),
-      in_place_(options.plain_routes) {}
+      last_written_(options.plain_routes) {}
 
 std::vector<Result<void>> LinuxKernel::apply(std::span<const KernelChange> changes) {
   std::vector<Result<void>> results(changes.size());
@@ -37,7 +37,7 @@ std::vector<Result<void>> LinuxKernel::apply(std::span<const KernelChange> chang
     } else {
       while (last < changes.size() && can_run_together(changes[first], changes[last]))
         ++last;
-      ChangeRun(socket_, devices, in_place_, changes.subspan(first, last - first),
+      ChangeRun(socket_, devices, last_written_, changes.subspan(first, last - first),
                 std::span(results).subspan(first, last - first))
           .carry_out();
     }
@@ -65,31 +65,31 @@ Result<void> LinuxKernel::apply_link(const KernelChange& change, Devices& device
 }
 
 void LinuxKernel::note_link(const std::string& name, Devices& devices) {
-  const auto before = in_place_.links.find(name);
+  const auto before = last_written_.links.find(name);
   const auto after = devices.find(name);
   const bool there = after && *after && is_of_our_kind(**after);
-  if (before != in_place_.links.end()) {
+  if (before != last_written_.links.end()) {
     const LinkRow& old = before->second;
     if (!there || (*after)->index != old.index) {
-      in_place_.forget_all_on(old.index);
+      last_written_.forget_all_on(old.index);
     } else if ((*after)->mac != old.mac || !(*after)->up) {
-      in_place_.forget_neighbours(old.index);
+      last_written_.forget_neighbours(old.index);
     }
-    in_place_.links.erase(before);
+    last_written_.links.erase(before);
   }
-  if (there) in_place_.links.emplace(name, **after);
+  if (there) last_written_.links.emplace(name, **after);
 }
 
-bool LinuxKernel::is_as_left(const std::string& link) {
+bool LinuxKernel::unchanged_since_write(const std::string& link) {
   Devices devices(socket_);
   const auto now = devices.find(link);
   if (!now) return false;
-  const auto left = in_place_.links.find(link);
-  if (left == in_place_.links.end()) return *now == nullptr || !is_of_our_kind(**now);
+  const auto written = last_written_.links.find(link);
+  if (written == last_written_.links.end()) return *now == nullptr || !is_of_our_kind(**now);
   if (*now == nullptr) return false;
   LinkRow row = **now;
-  row.carrier = left->second.carrier;  // nothing of ours depends on it
-  return row == left->second;
+  row.carrier = written->second.carrier;  // nothing of ours depends on it
+  return row == written->second;
 }
 
 }  // namespace flannel

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "kernel/devices.h"
-#include "kernel/in_place.h"
+#include "kernel/last_written.h"
 #include "kernel/netlink_socket.h"
 #include "plan/kernel.h"
 
@@ -36,9 +36,9 @@ class LinuxKernel final : public Kernel {
 
   // Our number in notifications of what we did.
   std::uint32_t port() const { return socket_.port(); }
-  const InPlace& in_place() const { return in_place_; }
-  // A device of this name is as we left it, or is as little there.
-  bool is_as_left(const std::string& link);
+  const LastWritten& last_written() const { return last_written_; }
+  // True if the device is unchanged since our last write, or was absent then and still is.
+  bool unchanged_since_write(const std::string& link);
 
  private:
   LinuxKernel(NetlinkSocket socket, const Options& options);
@@ -59,7 +59,7 @@ class LinuxKernel final : public Kernel {
 
   NetlinkSocket socket_;
   std::size_t plain_routes_;
-  InPlace in_place_;
+  LastWritten last_written_;
   std::set<std::uint32_t> orphans_seen_;
 };
 

@@ -46,9 +46,9 @@ bool concerns(const Route& route, const Scope& scope) {
 }  // namespace
 
 Result<NetState> LinuxKernel::read(const Scope& scope) {
-  InPlace before = std::exchange(in_place_, InPlace(plain_routes_));
+  LastWritten before = std::exchange(last_written_, LastWritten(plain_routes_));
   auto state = read_all(scope);
-  if (!state) in_place_ = std::move(before);
+  if (!state) last_written_ = std::move(before);
   return state;
 }
 
@@ -67,7 +67,7 @@ Result<void> LinuxKernel::read_link(const std::string& name, const Scope& scope,
                                     NetState& state) {
   const LinkRow* row = TRY(devices.find(name));
   if (!row || !is_of_our_kind(*row)) return {};
-  in_place_.links.emplace(name, *row);
+  last_written_.links.emplace(name, *row);
   auto link = TRY(devices.as_link(*row));
   state.links.push_back(std::move(link));
   TRY(read_addresses(*row, scope, state));
@@ -101,7 +101,7 @@ Result<void> LinuxKernel::read_neighbours(const LinkRow& link, NetState& state) 
   for (const NeighbourRow& row : rows) {
     if (row.link != link.index || (row.state & NUD_PERMANENT) == 0) continue;
     state.neighbours.push_back({.link = link.name, .ip = row.ip, .mac = row.mac});
-    in_place_.put(link.index, state.neighbours.back());
+    last_written_.put(link.index, state.neighbours.back());
   }
   return {};
 }
@@ -113,7 +113,7 @@ Result<void> LinuxKernel::read_fdb(const LinkRow& link, NetState& state) {
   for (const FdbRow& row : rows) {
     if (row.link != link.index || !is_ours(row)) continue;
     state.fdb.push_back({.link = link.name, .mac = row.mac, .remote = *row.remote});
-    in_place_.put(link.index, state.fdb.back());
+    last_written_.put(link.index, state.fdb.back());
   }
   return {};
 }
@@ -144,7 +144,7 @@ Result<void> LinuxKernel::read_routes(const Scope& scope, Devices& devices, NetS
                 .via = row.via.value_or(Ip4{}),
                 .link = std::move(link),
                 .onlink = row.onlink};
-    if (concerns(route, scope)) in_place_.routes.found(route, row.nexthop, object_is_ours);
+    if (concerns(route, scope)) last_written_.routes.found(route, row.nexthop, object_is_ours);
     state.routes.push_back(std::move(route));
   }
   delete_orphans(std::move(unnamed));
@@ -174,7 +174,7 @@ Result<std::vector<NexthopRow>> LinuxKernel::read_nexthops() {
   dump_nexthops(request);
   auto rows = dump_rows(socket_, request, decode_nexthop);
   if (!rows && rows.error().kind == ErrorKind::unsupported) {
-    in_place_.routes.use_plain_only();
+    last_written_.routes.use_plain_only();
     return std::vector<NexthopRow>{};
   }
   return rows;

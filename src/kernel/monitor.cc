@@ -140,7 +140,7 @@ void Monitor::on_route(const NetlinkMessage& message) {
   const bool is_to_network = row->to == scope_.network && !is_kernels_own;
   const bool is_left = row->to == scope_.own_subnet && is_our_link(row->link);  // Scope
   const bool is_ours = is_marked || is_to_network || is_left;
-  if (!is_ours && !kernel_.in_place().routes.has(row->to)) {
+  if (!is_ours && !kernel_.last_written().routes.has(row->to)) {
     // Containers come and go by routes inside of our own subnet.
     const bool is_containers =
         scope_.own_subnet && scope_.own_subnet->contains(row->to) && row->to != scope_.own_subnet;
@@ -163,25 +163,25 @@ void Monitor::on_forwarding(const NetlinkMessage& message) {
 // With its next hop a route goes without a word of its own.
 void Monitor::on_nexthop(const NetlinkMessage& message) {
   const auto row = decode_nexthop(message.payload);
-  if (!row || !kernel_.in_place().routes.owns(row->id)) return;
+  if (!row || !kernel_.last_written().routes.owns(row->id)) return;
   foreign(fmt::format("next hop {} {}", row->id, verb(message)));
 }
 
 void Monitor::on_neighbour(const NetlinkMessage& message) {
   const auto row = decode_neighbour(message.payload);
   if (!row || !is_our_link(row->link)) return;
-  const auto left = kernel_.in_place().mac(row->link, row->ip);
+  const auto written = kernel_.last_written().mac(row->link, row->ip);
   const bool is_permanent = !is_deletion(message) && (row->state & NUD_PERMANENT) != 0;
-  const bool as_left = left ? is_permanent && row->mac == *left : !is_permanent;
-  if (!as_left) foreign(fmt::format("neighbour {} {}", to_string(row->ip), verb(message)));
+  const bool unchanged = written ? is_permanent && row->mac == *written : !is_permanent;
+  if (!unchanged) foreign(fmt::format("neighbour {} {}", to_string(row->ip), verb(message)));
 }
 
 void Monitor::on_fdb(const NetlinkMessage& message) {
   const auto row = decode_fdb(message.payload);
   if (!row || !is_our_link(row->link) || !row->remote) return;
   const bool there = !is_deletion(message) && (row->state & NUD_PERMANENT) != 0;
-  const bool left = kernel_.in_place().remote(row->link, row->mac) == row->remote;
-  if (there != left) foreign(fmt::format("FDB entry {} {}", to_string(row->mac), verb(message)));
+  const bool written = kernel_.last_written().remote(row->link, row->mac) == row->remote;
+  if (there != written) foreign(fmt::format("FDB entry {} {}", to_string(row->mac), verb(message)));
 }
 
 void Monitor::foreign(std::string what) {
@@ -190,14 +190,14 @@ void Monitor::foreign(std::string what) {
 }
 
 bool Monitor::is_our_link(int index) const {
-  return std::ranges::any_of(kernel_.in_place().links,
+  return std::ranges::any_of(kernel_.last_written().links,
                              [index](const auto& link) { return link.second.index == index; });
 }
 
 void Monitor::look_again() {
   if (std::exchange(links_suspect_, false)) {
     for (const std::string& name : scope_.link_names) {
-      if (!kernel_.is_as_left(name)) foreign("device " + name + " changed");
+      if (!kernel_.unchanged_since_write(name)) foreign("device " + name + " changed");
     }
     if (const auto done = refresh_filter(); !done) {
       log::warning("watching the kernel", {{"why", done.error().text}});
@@ -215,7 +215,7 @@ void Monitor::look_again() {
 
 Result<void> Monitor::refresh_filter() {
   std::vector<int> links;
-  for (const auto& [name, row] : kernel_.in_place().links)
+  for (const auto& [name, row] : kernel_.last_written().links)
     links.push_back(row.index);
   if (links == filtered_links_ && scope_.network == filtered_network_) return {};
   TRY(filter_notifications(fd_, kernel_.port(), links, scope_.network));

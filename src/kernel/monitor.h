@@ -21,7 +21,7 @@ namespace flannel {
 //
 // What our own request socket did says so in most notifications and is not even queued; FDB
 // entries, the second news of a deleted neighbour, and changes of devices do not say whose they
-// are, and are compared with how the LinuxKernel left them. In doubt a change counts as foreign.
+// are, and are compared with what the LinuxKernel wrote last. In doubt a change counts as foreign.
 class Monitor {
  public:
   // None of these may destroy the monitor.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernel/in_place.h"
+#include "kernel/last_written.h"
 
 namespace flannel {
 namespace {
@@ -13,17 +13,17 @@ std::optional<typename Map::mapped_type> value_at(const Map& map, const Key& key
 
 }  // namespace
 
-std::optional<Mac> InPlace::mac(int link, Ip4 neighbour) const {
+std::optional<Mac> LastWritten::mac(int link, Ip4 neighbour) const {
   const auto at = on_link_.find(link);
   return at == on_link_.end() ? std::nullopt : value_at(at->second.macs, neighbour);
 }
 
-std::optional<Ip4> InPlace::remote(int link, const Mac& mac) const {
+std::optional<Ip4> LastWritten::remote(int link, const Mac& mac) const {
   const auto at = on_link_.find(link);
   return at == on_link_.end() ? std::nullopt : value_at(at->second.remotes, number(mac));
 }
 
-std::uint64_t InPlace::number(const Mac& mac) {
+std::uint64_t LastWritten::number(const Mac& mac) {
   std::uint64_t number = 0;
   for (const std::uint8_t byte : mac.bytes)
     number = number << 8 | byte;

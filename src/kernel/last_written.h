@@ -11,12 +11,12 @@
 
 namespace flannel {
 
-// The kernel's part that is ours, as we left it: by the last read and every change since that
-// succeeded. By this the monitor tells others' doings from our own where a notification does not
-// say whose it is. Devices are known by index: what was on one that is gone is forgotten with it.
-class InPlace {
+// Our kernel objects as they were after our last read of them and every later write that
+// succeeded. Where a notification does not say who made a change, the monitor compares it with
+// these values. Devices are known by their index; the entries of a deleted device go with it.
+class LastWritten {
  public:
-  explicit InPlace(std::size_t plain_routes) : routes(plain_routes) {}
+  explicit LastWritten(std::size_t plain_routes) : routes(plain_routes) {}
 
   void put(int link, const Neighbour& neighbour) {
     on_link_[link].macs.insert_or_assign(neighbour.ip, neighbour.mac);
@@ -31,7 +31,7 @@ class InPlace {
   void forget_neighbours(int link) { on_link_[link].macs.clear(); }
   void forget_all_on(int link) { on_link_.erase(link); }
 
-  // Null or nothing: we left none.
+  // nullopt if we have no such entry.
   std::optional<Mac> mac(int link, Ip4 neighbour) const;
   std::optional<Ip4> remote(int link, const Mac& mac) const;
 
