@@ -172,22 +172,23 @@ Result<IptablesPlaces> Firewall::iptables_places() {
 
 void Firewall::search_iptables(IptablesPlaces places) {
   iptables_.reset();
-  const bool news = !(std::exchange(places_, places) == places);
+  const bool places_changed = !(std::exchange(places_, places) == places);
   if (!places.any()) return finish({});
   search_ = std::make_unique<IptablesSearch>(loop_, places);
-  search_->start([this, news](Result<IptablesSearch::Found> found) {
-    if (!found) return on_none_found(found.error(), news);
+  search_->start([this, places_changed](Result<IptablesSearch::Found> found) {
+    if (!found) return on_none_found(found.error(), places_changed);
     on_found(*std::move(found));
   });
 }
 
-void Firewall::on_none_found(const Error& error, bool news) {
+void Firewall::on_none_found(const Error& error, bool places_changed) {
   const bool installed = error.kind != ErrorKind::not_found;
   if (!mode_ || installed) {
     const std::string also = why_no_nftables_.empty() ? "" : "; " + why_no_nftables_;
     return finish(fail(error.kind, error.text + also));
   }
-  if (news) log::warning("there are rules of iptables here, and its programs cannot be used");
+  if (places_changed)
+    log::warning("there are rules of iptables here, and its programs cannot be used");
   finish({});
 }
 

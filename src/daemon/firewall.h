@@ -54,7 +54,7 @@ class Firewall final : public PacketRules {
   Result<IptablesPlaces> iptables_places();
   void search_iptables(IptablesPlaces places);
   void on_found(IptablesSearch::Found found);
-  void on_none_found(const Error& error, bool news);
+  void on_none_found(const Error& error, bool places_changed);
   void look_at_iptables();
   void on_saved(const std::string& text);
   std::string own_change(const IptablesTables& have) const;

@@ -15,7 +15,7 @@
 
 #include "base/log.h"
 #include "kernel/monitor_filter.h"
-#include "kernel/news.h"
+#include "kernel/notifications.h"
 
 namespace flannel {
 namespace {
@@ -26,7 +26,7 @@ constexpr auto kGroups = std::to_array<int>({RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, 
 Result<void> join_groups(const Fd& fd) {
   for (const int group : kGroups) {
     if (join_netlink_group(fd, group)) continue;
-    // Kernels before 5.3 have no next hops to tell of.
+    // Kernels before 5.3 have no next-hop objects and no such group.
     if (group != RTNLGRP_NEXTHOP) return os_error("netlink: listen to changes");
   }
   return {};
@@ -72,13 +72,13 @@ Result<void> Monitor::watch(Scope scope, LowerDevice underlay) {
 }
 
 void Monitor::on_readable() {
-  const bool nothing_left = receive_news(
+  const bool queue_empty = read_notifications(
       fd_, buffer_, [this](const NetlinkMessage& message) { on_message(message); },
       [this] {
         links_suspect_ = underlay_suspect_ = true;
         events_.on_lost();
       });
-  if (nothing_left) look_again();
+  if (queue_empty) refresh();
 }
 
 void Monitor::on_message(const NetlinkMessage& message) {
@@ -134,14 +134,15 @@ void Monitor::on_route(const NetlinkMessage& message) {
   if (row->to == Cidr4{}) underlay_suspect_ = underlay_bounced_ = true;
   const bool is_marked = row->protocol == kRouteProtocol &&
                          (is_our_link(row->link) || scope_.network.contains(row->to));
-  // That of the udp device's address, which the kernel makes by itself.
+  // The kernel itself adds a route for the address of the udp device.
   const bool is_kernels_own =
       message.type == RTM_NEWROUTE && row->protocol == RTPROT_KERNEL && is_our_link(row->link);
   const bool is_to_network = row->to == scope_.network && !is_kernels_own;
-  const bool is_left = row->to == scope_.own_subnet && is_our_link(row->link);  // Scope
-  const bool is_ours = is_marked || is_to_network || is_left;
+  // A route of upstream flannel, which carries no mark (plan/kernel.h, Scope).
+  const bool is_upstreams = row->to == scope_.own_subnet && is_our_link(row->link);
+  const bool is_ours = is_marked || is_to_network || is_upstreams;
   if (!is_ours && !kernel_.last_written().routes.has(row->to)) {
-    // Containers come and go by routes inside of our own subnet.
+    // Routes inside of our own subnet lead to containers of this host.
     const bool is_containers =
         scope_.own_subnet && scope_.own_subnet->contains(row->to) && row->to != scope_.own_subnet;
     const bool is_inside = scope_.network.contains(row->to) && row->to != scope_.network;
@@ -151,7 +152,7 @@ void Monitor::on_route(const NetlinkMessage& message) {
   foreign(fmt::format("route {} {}", to_string(row->to), verb(message)));
 }
 
-// With a device come all of its settings; one that is changed comes alone.
+// A new device is announced with all of its settings; a changed setting is announced alone.
 void Monitor::on_forwarding(const NetlinkMessage& message) {
   NetlinkBytes payload = message.payload;
   if (!take_header<std::array<char, NLMSG_ALIGN(sizeof(netconfmsg))>>(payload)) return;
@@ -160,7 +161,7 @@ void Monitor::on_forwarding(const NetlinkMessage& message) {
   if (alone) events_.on_host_change();
 }
 
-// With its next hop a route goes without a word of its own.
+// When a next-hop object is deleted its routes go too, without notifications of their own.
 void Monitor::on_nexthop(const NetlinkMessage& message) {
   const auto row = decode_nexthop(message.payload);
   if (!row || !kernel_.last_written().routes.owns(row->id)) return;
@@ -194,7 +195,7 @@ bool Monitor::is_our_link(int index) const {
                              [index](const auto& link) { return link.second.index == index; });
 }
 
-void Monitor::look_again() {
+void Monitor::refresh() {
   if (std::exchange(links_suspect_, false)) {
     for (const std::string& name : scope_.link_names) {
       if (!kernel_.unchanged_since_write(name)) foreign("device " + name + " changed");
@@ -206,7 +207,7 @@ void Monitor::look_again() {
   if (std::exchange(underlay_suspect_, false)) {
     const bool bounced = std::exchange(underlay_bounced_, false);
     auto now = read_underlay();
-    // Whoever is told looks for himself; a failure to look is his to meet.
+    // On a read error report a change anyway: the listener reads again and handles the error.
     if (now && *now == underlay_ && !bounced) return;
     underlay_ = now ? *std::move(now) : UnderlayState{};
     events_.on_underlay_change();

@@ -17,25 +17,27 @@
 
 namespace flannel {
 
-// Hears from the kernel what others do to our objects and to the underlay. Loop thread only.
+// Listens to the kernel's notifications for changes that other processes make to our objects and
+// to the underlay. Loop thread only.
 //
-// What our own request socket did says so in most notifications and is not even queued; FDB
-// entries, the second news of a deleted neighbour, and changes of devices do not say whose they
-// are, and are compared with what the LinuxKernel wrote last. In doubt a change counts as foreign.
+// Most notifications name the socket that made the change; the kernel does not queue those of our
+// own request socket. Notifications of FDB entries and of devices, and the second one of a deleted
+// neighbour, name no socket: the monitor compares them with what the LinuxKernel wrote last. If
+// that does not decide it, the change counts as foreign.
 class Monitor {
  public:
   // None of these may destroy the monitor.
   struct Events {
     // An object of ours was changed, taken away or added by others: "route 10.5.2.0/24 deleted".
     std::function<void(const std::string& what)> on_foreign_change;
-    // News were lost; anything may have changed.
+    // The kernel dropped notifications; anything may have changed.
     std::function<void()> on_lost;
-    // The underlay interface came, went, or has another name, MTU, state, carrier or IPv4 address;
-    // also if it is as it was by now: with state or address the kernel dropped routes, and told
-    // nobody. Or a default route came or went.
+    // The underlay interface was added, removed, or has another name, MTU, state, carrier or IPv4
+    // address; or a default route was added or removed. Also called if the interface is as before
+    // by now: when its state or address went, the kernel dropped routes without a notification.
     std::function<void()> on_underlay_change;
-    // Something that is not ours, and that packets of the overlay depend on: whether a device
-    // forwards, or somebody else's route inside of our network.
+    // Something changed that is not ours and that packets of the overlay depend on: whether a
+    // device forwards, or another program's route inside of our network.
     std::function<void()> on_host_change = [] {};
   };
   struct Options {
@@ -49,8 +51,9 @@ class Monitor {
     return open(loop, kernel, std::move(events), Options{});
   }
 
-  // What to look at, from now on; call it after the LinuxKernel has read the same scope. The
-  // underlay is followed by its index, and once that is gone by its name; empty: none.
+  // Sets what to watch from now on; call it after the LinuxKernel has read the same scope. The
+  // underlay is followed by its index, and by its name once no device has that index. An empty
+  // name: there is no underlay.
   Result<void> watch(Scope scope, LowerDevice underlay);
 
  private:
@@ -78,7 +81,7 @@ class Monitor {
   void foreign(std::string what);
   bool is_our_link(int index) const;
 
-  void look_again();
+  void refresh();
   Result<void> refresh_filter();
   Result<UnderlayState> read_underlay();
 
@@ -92,7 +95,8 @@ class Monitor {
   std::vector<int> filtered_links_;
   Cidr4 filtered_network_;
   std::vector<std::byte> buffer_;
-  // Set by news, answered once the queue is empty: then it is the last state that counts.
+  // A notification sets them; refresh() handles them once the queue is empty, so that only the
+  // last state of a burst counts.
   bool links_suspect_ = false;
   bool underlay_suspect_ = false;
   bool underlay_bounced_ = false;  // it was down, gone or without an address

@@ -10,12 +10,14 @@
 
 namespace flannel {
 
-// Which notifications the kernel queues for the monitor at all, so that neither the ARP traffic of
-// the underlay nor our own batches wake us or fill the buffer: news of every device and of whether
-// it forwards; addresses, routes, next hops and neighbours unless the request socket `own_port`
-// made them; of routes and next hops those of our protocol, the kernel's own, those that replace
-// something, and routes inside of `network` (0.0.0.0/0: none); of neighbours and FDB entries those
-// on `links`, interface indexes. Replaces the filter before it in one step.
+// Sets which notifications the kernel queues for the monitor, so that neither ARP traffic of the
+// underlay nor our own batches wake the loop or fill the buffer. Replaces the previous filter in
+// one step. Queued are:
+// - every change of a device, and of whether it forwards;
+// - addresses, unless the request socket `own_port` made the change, as in the next two;
+// - routes and next hops: of our protocol, of the kernel, those that replace another, and routes
+//   inside of `network` (0.0.0.0/0: no network is known);
+// - neighbours and FDB entries on `links`, which are interface indexes.
 Result<void> filter_notifications(const Fd& socket, std::uint32_t own_port,
                                   const std::vector<int>& links, const Cidr4& network);
 

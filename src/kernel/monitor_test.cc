@@ -250,13 +250,13 @@ TEST_F(MonitorTest, HearsThatTheUnderlayIsGoneAndBack) {
   EXPECT_EQ(heard_of("ip link add eth0 type veth peer name eth0-peer"), "underlay\n");
 }
 
-TEST_F(MonitorTest, SaysWhenNewsWereLostAndGoesOn) {
+TEST_F(MonitorTest, ReportsLostNotificationsAndGoesOn) {
   listen({.receive_buffer = 1});
   std::string routes;
   for (int i = 2; i < 100; ++i)
     routes += "ip route add 10.5." + std::to_string(i) + ".0/24 dev eth0 metric 5 proto 250;";
-  const std::string news = heard_of(routes);
-  EXPECT_NE(news.find("lost\n"), std::string::npos) << news;
+  const std::string events = heard_of(routes);
+  EXPECT_NE(events.find("lost\n"), std::string::npos) << events;
   EXPECT_EQ(heard_of("ip route del 10.5.2.0/24 metric 0"), "route 10.5.2.0/24 deleted\n");
 }
 

@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "kernel/netlink_socket.h"
-#include "kernel/news.h"
+#include "kernel/notifications.h"
 
 namespace flannel {
 namespace {
@@ -66,7 +66,7 @@ RuleWatch::RuleWatch(Fd fd, Question is_ours, std::function<void()> on_change)
 
 void RuleWatch::on_readable() {
   bool changed = false;
-  receive_news(
+  read_notifications(
       fd_, buffer_,
       [&](const NetlinkMessage& message) {
         if (changed) return;

@@ -14,22 +14,23 @@
 
 namespace flannel {
 
-// Where in nftables something changed; iptables over nftables has its rules there too. Names point
-// into the message; without a chain it is the table itself.
+// A change of a table, chain or rule of nftables; iptables over nftables keeps its rules there too.
+// The names point into the message. `chain` is empty if the table itself changed.
 struct RuleChange {
   std::string_view table, chain;
 };
-// Nothing: no change of a table, chain or rule of IPv4.
+// nullopt if the message is not about a table, chain or rule of IPv4.
 std::optional<RuleChange> decode_rule_change(const NetlinkMessage& message);
 
-// Hears from the kernel who changes rules of nftables in the network namespace that the opening
-// thread is in, us included. The rules of iptables-legacy are not told of. Loop thread only.
+// Reports changes of nftables in the network namespace of the thread that opens it, our own changes
+// included. The kernel sends no notifications for iptables-legacy. Loop thread only.
 class RuleWatch {
  public:
   using Question = std::function<bool(const RuleChange&)>;
 
-  // `on_change` once a turn, if `is_ours` said yes to a change, or news were lost. It must not
-  // destroy the watch. `loop` outlives it. ErrorKind::system: a kernel without nftables.
+  // Calls `on_change` once a turn, if `is_ours` returned true for a change, or if notifications
+  // were lost. It must not destroy the watch. `loop` outlives the watch. ErrorKind::system: the
+  // kernel has no nftables.
   static Result<std::unique_ptr<RuleWatch>> open(Loop& loop, Question is_ours,
                                                  std::function<void()> on_change);
 

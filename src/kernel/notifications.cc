@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernel/news.h"
+#include "kernel/notifications.h"
 
 #include <linux/netlink.h>
 #include <sys/socket.h>
@@ -13,9 +13,9 @@ constexpr int kDatagramsATurn = 1024;
 
 }  // namespace
 
-bool receive_news(const Fd& socket, std::span<std::byte> buffer,
-                  const std::function<void(const NetlinkMessage&)>& on_message,
-                  const std::function<void()>& on_lost) {
+bool read_notifications(const Fd& socket, std::span<std::byte> buffer,
+                        const std::function<void(const NetlinkMessage&)>& on_message,
+                        const std::function<void()>& on_lost) {
   for (int turn = 0; turn < kDatagramsATurn; ++turn) {
     sockaddr_nl from{};
     socklen_t length = sizeof from;
@@ -24,7 +24,7 @@ bool receive_news(const Fd& socket, std::span<std::byte> buffer,
     if (size < 0 && errno == EINTR) continue;
     if (size < 0 && errno == EAGAIN) return true;
     if (size < 0 || static_cast<std::size_t>(size) > buffer.size()) {
-      // ENOBUFS: the queue was full, and what is in it is still to be had.
+      // ENOBUFS: the queue was full; what is still in it can be read.
       const bool goes_on = size >= 0 || errno == ENOBUFS;
       on_lost();
       if (goes_on) continue;
