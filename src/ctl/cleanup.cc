@@ -4,7 +4,7 @@
 #include <ostream>
 
 #include "ctl/command.h"
-#include "ctl/own_rules.h"
+#include "ctl/flannel_rules.h"
 #include "ctl/running_daemons.h"
 #include "kernel/leftovers.h"
 
@@ -70,7 +70,7 @@ Result<void> remove_kernel_objects(const CtlOptions& options, Report& report) {
 
 void remove_rules(const CtlOptions& options, Report& report) {
   std::vector<std::string> unseen;
-  for (const OwnRules& rules : find_own_rules(unseen)) {
+  for (const FlannelRules& rules : find_flannel_rules(unseen)) {
     const auto done = options.dry_run ? Result<void>() : rules.remove();
     if (!done) {
       report.failed(done.error().text);

@@ -32,7 +32,7 @@ Firewall::Firewall(FirewallOptions options, Loop& loop, std::function<void()> on
 void Firewall::prepare() {
   open_watch();
   if (options_.mode == FirewallMode::iptables) return;
-  if (auto opened = OwnTable::open()) table_ = *std::move(opened);
+  if (auto opened = NftTable::open()) table_ = *std::move(opened);
 }
 
 void Firewall::want(const NetworkConfig& config, const Cidr4& subnet) {
@@ -111,7 +111,7 @@ Result<void> Firewall::try_nftables() {
   if (options_.mode == FirewallMode::iptables) return {};
   const bool asked = options_.mode == FirewallMode::nftables;
   auto put = [&]() -> Result<void> {
-    if (!table_) table_ = TRY(OwnTable::open());
+    if (!table_) table_ = TRY(NftTable::open());
     return keep_table();
   }();
   if (!put) {
@@ -272,7 +272,7 @@ void Firewall::on_changed(Result<void> changed) {
 
 // That there is no nftables here is no trouble.
 void Firewall::remove_table() {
-  auto table = OwnTable::open();
+  auto table = NftTable::open();
   const auto removed =
       table ? (*table)->remove(rules_->network) : Failure(std::move(table.error()));
   if (!removed) return;

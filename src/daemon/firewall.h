@@ -19,7 +19,7 @@
 
 #include "daemon/firewall_options.h"
 #include "daemon/iptables_search.h"
-#include "daemon/own_table.h"
+#include "daemon/nft_table.h"
 #include "daemon/packet_rules.h"
 #include "kernel/iptables.h"
 #include "kernel/rule_watch.h"
@@ -85,7 +85,7 @@ class Firewall final : public PacketRules {
   std::string trouble_;
 
   std::optional<FirewallMode> mode_;  // decided
-  std::unique_ptr<OwnTable> table_;   // in the mode nftables
+  std::unique_ptr<NftTable> table_;   // in the mode nftables
   bool table_stands_ = false;         // as it is wanted now
   std::string why_no_nftables_;
   IptablesPlaces places_;  // at the latest search

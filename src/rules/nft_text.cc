@@ -64,7 +64,7 @@ std::optional<Cidr4> network_of_nft_table(std::string_view table) {
   return *network;
 }
 
-bool is_own_nft_table(std::string_view table) {
+bool is_flannel_nft_table(std::string_view table) {
   return table == kEarlier || network_of_nft_table(table);
 }
 

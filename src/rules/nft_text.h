@@ -16,7 +16,7 @@ namespace flannel {
 std::string nft_table(const Cidr4& network);  // "ip flannel-10.5.0.0-16"
 
 // Made by flanneld, for whatever network; "ip flannel" by an earlier release.
-bool is_own_nft_table(std::string_view table);
+bool is_flannel_nft_table(std::string_view table);
 
 // Of "ip flannel-10.5.0.0-16"; nothing: the table is another.
 std::optional<Cidr4> network_of_nft_table(std::string_view table);

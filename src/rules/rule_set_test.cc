@@ -122,10 +122,10 @@ TEST(NftTextTest, OfAllTablesThoseGoThatOursTakesThePlaceOf) {
 }
 
 TEST(NftTextTest, FlanneldsTablesAreKnownByTheirName) {
-  EXPECT_TRUE(is_own_nft_table("ip flannel"));
-  EXPECT_TRUE(is_own_nft_table(nft_table(kNetwork)));
-  EXPECT_FALSE(is_own_nft_table("ip flannel-ipv4")) << "upstream's";
-  EXPECT_FALSE(is_own_nft_table("ip flannel-10.5.0.1-16")) << "no network";
+  EXPECT_TRUE(is_flannel_nft_table("ip flannel"));
+  EXPECT_TRUE(is_flannel_nft_table(nft_table(kNetwork)));
+  EXPECT_FALSE(is_flannel_nft_table("ip flannel-ipv4")) << "upstream's";
+  EXPECT_FALSE(is_flannel_nft_table("ip flannel-10.5.0.1-16")) << "no network";
 }
 
 TEST(NftTextTest, PortsNeedNotBeRandom) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "ctl/own_rules.h"
+#include "ctl/flannel_rules.h"
 
 #include <fmt/format.h>
 
@@ -68,9 +68,9 @@ Result<std::vector<std::string>> tables_of_kernel() {
   return nft_tables(*netfilter);
 }
 
-void add_nftables(std::vector<std::string>& tables, std::vector<OwnRules>& found,
+void add_nftables(std::vector<std::string>& tables, std::vector<FlannelRules>& found,
                   std::vector<std::string>& unseen) {
-  std::erase_if(tables, [](const std::string& table) { return !is_own_nft_table(table); });
+  std::erase_if(tables, [](const std::string& table) { return !is_flannel_nft_table(table); });
   if (tables.empty()) return;
   auto opened = Nftables::open();
   if (!opened) return unseen.push_back(opened.error().text);
@@ -83,7 +83,7 @@ void add_nftables(std::vector<std::string>& tables, std::vector<OwnRules>& found
 }
 
 // False: it is not installed, or its rules would be in nftables, which this kernel has not.
-bool add_iptables(IptablesKind kind, bool has_nftables, std::vector<OwnRules>& found,
+bool add_iptables(IptablesKind kind, bool has_nftables, std::vector<FlannelRules>& found,
                   std::vector<std::string>& unseen) {
   const auto opened = WaitingIptables::open(kind);
   if (!opened || !(has_nftables || (*opened)->is_legacy())) return false;
@@ -102,8 +102,8 @@ bool add_iptables(IptablesKind kind, bool has_nftables, std::vector<OwnRules>& f
 
 }  // namespace
 
-std::vector<OwnRules> find_own_rules(std::vector<std::string>& unseen) {
-  std::vector<OwnRules> found;
+std::vector<FlannelRules> find_flannel_rules(std::vector<std::string>& unseen) {
+  std::vector<FlannelRules> found;
   auto tables = tables_of_kernel();
   const bool has_nftables = tables || tables.error().kind != ErrorKind::unsupported;
   if (tables) {

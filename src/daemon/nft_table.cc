@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "daemon/own_table.h"
+#include "daemon/nft_table.h"
 
 #include <algorithm>
 #include <utility>
@@ -10,13 +10,13 @@
 
 namespace flannel {
 
-Result<std::unique_ptr<OwnTable>> OwnTable::open() {
-  return std::unique_ptr<OwnTable>(new OwnTable(TRY(Nftables::open())));
+Result<std::unique_ptr<NftTable>> NftTable::open() {
+  return std::unique_ptr<NftTable>(new NftTable(TRY(Nftables::open())));
 }
 
-OwnTable::OwnTable(std::unique_ptr<Nftables> nft) : nft_(std::move(nft)) {}
+NftTable::NftTable(std::unique_ptr<Nftables> nft) : nft_(std::move(nft)) {}
 
-Result<std::vector<std::string>> OwnTable::replaced_by(const Cidr4& network) {
+Result<std::vector<std::string>> NftTable::replaced_by(const Cidr4& network) {
   const auto all = TRY(tables());
   auto replaced = nft_tables_before(all, network);
   // A daemon that runs would put its table back, and remove ours, for ever.
@@ -29,7 +29,7 @@ Result<std::vector<std::string>> OwnTable::replaced_by(const Cidr4& network) {
   return replaced;
 }
 
-Result<void> OwnTable::put(const RuleSet& rules) {
+Result<void> NftTable::put(const RuleSet& rules) {
   const auto gone = TRY(replaced_by(rules.network));
   TRY(nft_->run(render_nft(rules, gone)));
   for (const std::string& table : gone)
@@ -40,7 +40,7 @@ Result<void> OwnTable::put(const RuleSet& rules) {
   return {};
 }
 
-Result<bool> OwnTable::mend(const RuleSet& rules) {
+Result<bool> NftTable::mend(const RuleSet& rules) {
   const auto listing = nft_->list_table(name_);
   if (!listing && listing.error().kind != ErrorKind::not_found) return Failure(listing.error());
   if ((listing ? *listing : std::string()) == listing_) return false;
@@ -49,7 +49,7 @@ Result<bool> OwnTable::mend(const RuleSet& rules) {
   return true;
 }
 
-Result<std::vector<std::string>> OwnTable::remove(const Cidr4& network) {
+Result<std::vector<std::string>> NftTable::remove(const Cidr4& network) {
   auto gone = TRY(replaced_by(network));
   const auto all = TRY(tables());
   const std::string own = nft_table(network);
