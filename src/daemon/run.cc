@@ -30,10 +30,10 @@
 #include "kernel/claims.h"
 #include "kernel/host_state.h"
 #include "kernel/host_view.h"
-#include "kernel/left_tun.h"
 #include "kernel/linux_kernel.h"
 #include "kernel/monitor.h"
 #include "kernel/net_admin.h"
+#include "kernel/stale_tun.h"
 #include "loop/epoll_loop.h"
 #include "registry/open_registry.h"
 #include "registry/store_addresses.h"
@@ -149,7 +149,7 @@ void forget_packet_path(ServiceNotifier& notifier, KeptFds& kept, const Cidr4& n
   for (const std::string_view name : {UdpPacketPath::kQueues, UdpPacketPath::kSockets}) {
     if (!kept.take(name).empty()) notifier.keep(name, {});
   }
-  const auto removed = remove_left_tuns(network);
+  const auto removed = remove_stale_tuns(network);
   if (!removed) {
     log::warning("removing the device of the udp backend", {{"why", removed.error().text}});
   } else if (!removed->empty()) {

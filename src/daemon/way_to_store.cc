@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "daemon/udp_packet_path.h"
 #include "kernel/host_view.h"
-#include "kernel/left_tun.h"
+#include "kernel/stale_tun.h"
 
 namespace flannel {
 namespace {
@@ -44,7 +44,7 @@ void WayToStore::remove(const std::string& device) {
   for (const std::string_view name : {UdpPacketPath::kQueues, UdpPacketPath::kSockets}) {
     if (!kept_.take(name).empty()) notifier_.keep(name, {});
   }
-  const auto removed = remove_if_left(device);
+  const auto removed = remove_if_stale(device);
   if (!removed) {
     log::warning("removing a device that is in the way to the store",
                  {{"device", device}, {"why", removed.error().text}});

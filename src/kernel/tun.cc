@@ -13,8 +13,8 @@
 #include <optional>
 
 #include "base/log.h"
-#include "kernel/left_tun.h"
 #include "kernel/netlink_socket.h"
+#include "kernel/stale_tun.h"
 #include "kernel/sysctl.h"
 #include "kernel/tun_queue.h"
 
@@ -122,7 +122,7 @@ Result<TunDevice> attach(const std::string& name, const TunOptions& options, boo
 
 // Queues cannot be added to a device that was made for one, and the other way round.
 bool make_way(const std::string& name, const TunFacts& found) {
-  if (!remove_left_tun(name, found)) return false;
+  if (!remove_stale_tun(name, found)) return false;
   log::info("device of the earlier run removed, its queues are of another kind",
             {{"device", name}});
   return true;
@@ -130,13 +130,14 @@ bool make_way(const std::string& name, const TunFacts& found) {
 
 enum class Look { only_ours, any };  // devices with an address in our network; any that we may take
 
-// Nothing: somebody else's, in use, or none of those looked for; try the next name.
+// nullopt: the device is in use, belongs to another program, or is none of those `look` asks for;
+// the next name is tried.
 Result<std::optional<TunDevice>> try_device(NetlinkSocket& socket, const std::string& name,
                                             const TunOptions& options, Look look) {
-  auto found = TRY(look_at_tun(socket, name));
+  auto found = TRY(read_tun(socket, name));
   if (!found && look == Look::only_ours) return std::nullopt;
   if (found) {
-    if (!found->may_be_left()) return std::nullopt;
+    if (!found->may_be_stale()) return std::nullopt;
     auto address = AddressIn::nowhere;
     if (options.network) address = TRY(find_address(socket, *found, *options.network));
     if (address == AddressIn::elsewhere) return std::nullopt;

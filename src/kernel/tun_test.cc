@@ -13,7 +13,7 @@
 #include "dataplane/segmenter.h"
 #include "dataplane/udp_path.h"
 #include "kernel/lane.h"
-#include "kernel/left_tun.h"
+#include "kernel/stale_tun.h"
 #include "kernel/tun_port.h"
 #include "kernel/udp_port.h"
 #include "support/fresh_netns.h"
@@ -117,7 +117,7 @@ TEST_F(TunTest, RemovesWhatWasLeftOfANetworkAndNothingElse) {
   const TunDevice in_use = must(open_tun({.name = "flannel3", .persistent = true}));
   shell("ip addr add 10.5.1.0/16 dev flannel0; ip addr add 10.5.2.0/16 dev flannel1");
   shell("ip addr add 10.6.1.0/16 dev flannel2; ip addr add 10.5.3.0/16 dev flannel3");
-  EXPECT_EQ(must(remove_left_tuns(*Cidr4::parse("10.5.0.0/16"))), "flannel0 flannel1");
+  EXPECT_EQ(must(remove_stale_tuns(*Cidr4::parse("10.5.0.0/16"))), "flannel0 flannel1");
   EXPECT_THROW(shell("ip link show flannel0"), std::runtime_error);
   EXPECT_THROW(shell("ip link show flannel1"), std::runtime_error);
   shell("ip link show flannel2; ip link show flannel3");
@@ -134,11 +134,11 @@ TEST_F(TunTest, ALeftDeviceIsInTheWayOfWhatItsRouteTakes) {
       shell("ip addr add 10.5.1.0/16 dev flannel0; ip link set flannel0 up");
       EXPECT_EQ(must(tuns_in_the_way(needed)), std::vector<std::string>{"flannel0"});
       EXPECT_TRUE(must(tuns_in_the_way(std::vector{Ip4::of(192, 0, 2, 9)})).empty());
-      EXPECT_FALSE(must(remove_if_left("flannel0"))) << "somebody has it open";
+      EXPECT_FALSE(must(remove_if_stale("flannel0"))) << "somebody has it open";
     }
-    EXPECT_TRUE(must(remove_if_left("flannel0")));
+    EXPECT_TRUE(must(remove_if_stale("flannel0")));
     EXPECT_TRUE(must(tuns_in_the_way(needed)).empty());
-    EXPECT_FALSE(must(remove_if_left("flannel0"))) << "there is none";
+    EXPECT_FALSE(must(remove_if_stale("flannel0"))) << "there is none";
   }
 }
 

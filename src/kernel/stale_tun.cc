@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernel/left_tun.h"
+#include "kernel/stale_tun.h"
 
 #include <linux/if_link.h>
 #include <linux/if_tun.h>
@@ -35,7 +35,7 @@ TunFacts decode_tun(NetlinkBytes payload) {
 
 }  // namespace
 
-Result<std::optional<TunFacts>> look_at_tun(NetlinkSocket& socket, const std::string& name) {
+Result<std::optional<TunFacts>> read_tun(NetlinkSocket& socket, const std::string& name) {
   NetlinkBatch request;
   get_link(request, name);
   const auto reply = socket.ask(request);
@@ -62,22 +62,22 @@ Result<AddressIn> find_address(NetlinkSocket& socket, const TunFacts& device,
   return found;
 }
 
-Result<void> remove_left_tun(const std::string& name, const TunFacts& device) {
+Result<void> remove_stale_tun(const std::string& name, const TunFacts& device) {
   const unsigned flags = IFF_TUN | IFF_NO_PI | (device.multi_queue ? IFF_MULTI_QUEUE : 0u);
   const Fd queue = TRY(attach_tun_queue(name, flags));
   if (::ioctl(queue.get(), TUNSETPERSIST, 0UL) != 0) return os_error("make " + name + " temporary");
   return {};  // and it goes with this queue
 }
 
-Result<std::string> remove_left_tuns(const Cidr4& network) {
+Result<std::string> remove_stale_tuns(const Cidr4& network) {
   NetlinkSocket socket = TRY(NetlinkSocket::open());
   std::string removed;
   for (int number = 0; number < kMostTunDevices; ++number) {
     const std::string name = "flannel" + std::to_string(number);
-    const auto device = TRY(look_at_tun(socket, name));
-    if (!device || !device->may_be_left()) continue;
+    const auto device = TRY(read_tun(socket, name));
+    if (!device || !device->may_be_stale()) continue;
     const auto address = TRY(find_address(socket, *device, network));
-    if (address != AddressIn::network || !remove_left_tun(name, *device)) continue;
+    if (address != AddressIn::network || !remove_stale_tun(name, *device)) continue;
     removed += (removed.empty() ? "" : " ") + name;
   }
   return removed;
@@ -95,18 +95,18 @@ Result<std::vector<std::string>> tuns_in_the_way(std::span<const Ip4> addresses)
   std::vector<std::string> names;
   for (int number = 0; !ways.empty() && number < kMostTunDevices; ++number) {
     std::string name = "flannel" + std::to_string(number);
-    const auto device = TRY(look_at_tun(socket, name));
+    const auto device = TRY(read_tun(socket, name));
     if (device && device->is_tun && ways.contains(device->index)) names.push_back(std::move(name));
   }
   return names;
 }
 
-Result<bool> remove_if_left(const std::string& name) {
+Result<bool> remove_if_stale(const std::string& name) {
   NetlinkSocket socket = TRY(NetlinkSocket::open());
-  const auto device = TRY(look_at_tun(socket, name));
-  if (!device || !device->may_be_left()) return false;
+  const auto device = TRY(read_tun(socket, name));
+  if (!device || !device->may_be_stale()) return false;
   // A device with one queue does not say that somebody has it open.
-  auto removed = remove_left_tun(name, *device);
+  auto removed = remove_stale_tun(name, *device);
   if (!removed && removed.error().kind == ErrorKind::exists) return false;
   if (!removed) return tl::unexpected(std::move(removed).error());
   return true;
