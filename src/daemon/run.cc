@@ -28,6 +28,7 @@
 #include "daemon/way_to_store.h"
 #include "http/server.h"
 #include "kernel/claims.h"
+#include "kernel/forward_chains.h"
 #include "kernel/host_state.h"
 #include "kernel/host_view.h"
 #include "kernel/linux_kernel.h"
@@ -158,6 +159,13 @@ void forget_packet_path(ServiceNotifier& notifier, KeptFds& kept, const Cidr4& n
   }
 }
 
+// How this host forwards, and what its packet filter refuses to forward.
+Result<HostState> read_traffic_state(const HostQuery& query) {
+  HostState state = TRY(read_host_state(query));
+  state.refusing_forward = refusing_forward_chains(query);
+  return state;
+}
+
 Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFds& kept) {
   // ---- from here on we touch the machine ----------------------------------------------------
   TRY(raise_descriptor_limit());
@@ -271,7 +279,7 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFd
           },
           .claim = [&](std::string_view what) { return claims.claim(what); },
           .rules = powerless.empty() ? &firewall : nullptr,
-          .look_at_traffic = read_host_state,
+          .look_at_traffic = read_traffic_state,
           .store_addresses = addresses_of_store,
           .replace_node_id = [&] { return replace_node_id(node_id_file); }});
   look_again = [&] { agent->look_again(); };

@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/log.h"
 #include "kernel/netlink_socket.h"
 #include "kernel/nft_tables.h"
 
@@ -135,9 +136,7 @@ Result<bool> has_thought_of_us(NetlinkSocket& netfilter, const BaseChain& chain,
   return false;
 }
 
-}  // namespace
-
-Result<std::vector<ForwardChain>> chains_that_refuse_forwarding(const HostQuery& query) {
+Result<std::vector<ForwardChain>> read_refusing_chains(const HostQuery& query) {
   NetlinkSocket netfilter = TRY(open_netfilter());
   NetlinkBatch request;
   request.begin(message_type(NFT_MSG_GETCHAIN), 0, nfgenmsg{NFPROTO_UNSPEC, NFNETLINK_V0, 0});
@@ -157,6 +156,17 @@ Result<std::vector<ForwardChain>> chains_that_refuse_forwarding(const HostQuery&
     refusing.push_back({table, chain->chain});
   }
   return refusing;
+}
+
+}  // namespace
+
+std::vector<ForwardChain> refusing_forward_chains(const HostQuery& query) {
+  auto chains = read_refusing_chains(query);
+  if (chains) return *std::move(chains);
+  if (chains.error().kind != ErrorKind::unsupported) {
+    log::verbose(1, "the chains of nftables cannot be read", {{"why", chains.error().text}});
+  }
+  return {};
 }
 
 }  // namespace flannel

@@ -3,19 +3,20 @@
 
 #include <vector>
 
-#include "base/result.h"
 #include "plan/host_troubles.h"
 
 namespace flannel {
 
 // The base chains of nftables at the hook `forward` that refuse what they have not accepted, by
-// their policy or by a last rule without a condition. Left out are those of iptables and Docker
-// (the table "ip filter", where flannel has accepts of its own), of flannel, and those in a table
-// that has a rule which names the network or a device of the query: somebody has thought of flannel
-// there.
+// their policy or by a last rule without a condition, in the network namespace of the thread. Left
+// out are:
+// - the table "ip filter" of iptables and Docker, where flannel has accepts of its own;
+// - flannel's own tables;
+// - tables with a rule that names the network or a device of the query: their administrator has
+//   considered flannel there.
 //
-// Rules are asked for of such a chain, and of the table of one that refuses, alone.
-// ErrorKind::unsupported: a kernel without nftables.
-Result<std::vector<ForwardChain>> chains_that_refuse_forwarding(const HostQuery& query);
+// The rules of a chain are read only if its table may refuse something. A kernel without nftables
+// has no such chain; any other failure to read them is logged, and none is reported.
+std::vector<ForwardChain> refusing_forward_chains(const HostQuery& query);
 
 }  // namespace flannel

@@ -8,9 +8,7 @@
 #include <utility>
 
 #include "base/file.h"
-#include "base/log.h"
 #include "kernel/devices.h"
-#include "kernel/forward_chains.h"
 #include "kernel/route_dump.h"
 
 namespace flannel {
@@ -68,12 +66,6 @@ Result<HostState> read_host_state(const HostQuery& query) {
   std::ranges::copy_if(
       forwarders, std::back_inserter(state.not_forwarding),
       [](const std::string& name) { return is_zero("conf/" + name + "/forwarding"); });
-  auto chains = chains_that_refuse_forwarding(query);
-  if (chains) {
-    state.refusing_forward = *std::move(chains);
-  } else if (chains.error().kind != ErrorKind::unsupported) {
-    log::verbose(1, "the chains of nftables cannot be read", {{"why", chains.error().text}});
-  }
   return state;
 }
 

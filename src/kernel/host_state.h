@@ -10,9 +10,10 @@
 
 namespace flannel {
 
-// How this host does what it has to do for the overlay, of the network namespace that the thread is
-// in. Some questions to the kernel, one of them for the whole main table of routes; nothing is
-// changed. What this kernel does not have (nftables) is left out.
+// Reads how this host forwards the traffic of the overlay, in the network namespace of the calling
+// thread: bridges, forwarding settings and other programs' routes. A few requests to the kernel,
+// one of them for the whole main table of routes; nothing is changed. `refusing_forward` stays
+// empty: filter/forward_chains.h reads it.
 Result<HostState> read_host_state(const HostQuery& query);
 
 }  // namespace flannel

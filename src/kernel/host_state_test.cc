@@ -23,12 +23,6 @@ class HostStateTest : public NetnsTest {
     if (!state) throw std::runtime_error(state.error().text);
     return *state;
   }
-  static std::string refusing() {
-    std::string text;
-    for (const ForwardChain& chain : look().refusing_forward)
-      text += chain.table + " " + chain.chain + "\n";
-    return text;
-  }
 };
 
 TEST_F(HostStateTest, AHostThatForwardsIsWell) {
@@ -58,40 +52,6 @@ TEST_F(HostStateTest, SeesRoutesOfOthersInTheNetworkAndNoneBesideIt) {
                                {Cidr4::of(Ip4::of(10, 5, 7, 0), 24), "eth0", 7},
                                {Cidr4::of(Ip4::of(10, 5, 9, 0), 24), "", 0},
                            }));
-}
-
-TEST_F(HostStateTest, SeesChainsThatRefuseWhatTheyHaveNotAccepted) {
-  shell("nft add table inet firewalld");
-  shell("nft 'add chain inet firewalld filter_FORWARD { type filter hook forward priority 10; }'");
-  EXPECT_EQ(refusing(), "") << "it refuses nothing yet";
-  shell("nft add rule inet firewalld filter_FORWARD iifname lan0 reject");
-  EXPECT_EQ(refusing(), "") << "of some it does, but not of what is left";
-  shell(
-      "nft add rule inet firewalld filter_FORWARD counter log reject with icmpx admin-prohibited");
-  EXPECT_EQ(refusing(), "inet firewalld filter_FORWARD\n");
-  shell("nft add rule inet firewalld filter_FORWARD accept");
-  EXPECT_EQ(refusing(), "") << "it is not the last any more";
-  shell("nft add rule inet firewalld filter_FORWARD drop");
-  EXPECT_EQ(refusing(), "inet firewalld filter_FORWARD\n");
-
-  shell("nft 'add chain inet firewalld trusted'");
-  shell("nft insert rule inet firewalld filter_FORWARD ip saddr 10.5.0.0/16 jump trusted");
-  EXPECT_EQ(refusing(), "") << "somebody has thought of flannel";
-  shell(
-      "nft flush chain inet firewalld filter_FORWARD; nft add rule inet firewalld filter_FORWARD "
-      "ip saddr 10.6.0.0/16 jump trusted; nft add rule inet firewalld filter_FORWARD drop");
-  EXPECT_EQ(refusing(), "inet firewalld filter_FORWARD\n") << "of another network";
-}
-
-TEST_F(HostStateTest, SeesPoliciesAndLeavesOutWhereFlannelHasAcceptsOfItsOwn) {
-  for (const char* const table : {"ip mine", "ip filter", "ip6 mine", "inet flannel-ipv4"}) {
-    shell(std::string("nft add table ") + table + "; nft 'add chain " + table +
-          " FORWARD { type filter hook forward priority 0; policy drop; }'");
-  }
-  shell("nft 'add chain ip mine INPUT { type filter hook input priority 0; policy drop; }'");
-  EXPECT_EQ(refusing(), "ip mine FORWARD\n");
-  shell("nft add rule ip mine FORWARD iifname eth0 accept");
-  EXPECT_EQ(refusing(), "");
 }
 
 }  // namespace

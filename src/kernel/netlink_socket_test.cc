@@ -2,13 +2,11 @@
 #include "kernel/netlink_socket.h"
 
 #include <gtest/gtest.h>
-#include <linux/netlink.h>
 
 #include <algorithm>
 #include <atomic>
 #include <thread>
 
-#include "kernel/nft_tables.h"
 #include "kernel/rtnetlink.h"
 #include "support/fresh_netns.h"
 
@@ -190,12 +188,6 @@ TEST_F(NetlinkSocketTest, ARefusalCarriesTheKernelsReason) {
   EXPECT_EQ(socket_->transact(batch).at(0).error().text,
             "netlink RTM_NEWLINK: Numerical result out of range (VXLAN ID must be lower than "
             "16777216)");
-}
-
-// Another part of the kernel knows no such question either, and says so in the same way.
-TEST_F(NetlinkSocketTest, AKernelWithoutNftablesIsNamed) {
-  auto other = open({.protocol = NETLINK_SOCK_DIAG});
-  EXPECT_EQ(nft_tables(*other).error().kind, ErrorKind::unsupported);
 }
 
 }  // namespace

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/forward_chains.h"
+
+#include <gtest/gtest.h>
+#include <linux/netlink.h>
+
+#include "kernel/nft_tables.h"
+#include "support/fresh_netns.h"
+
+namespace flannel {
+namespace {
+
+// 10.5.7.0/24 is ours, of 10.5.0.0/16, and its device is eth0.
+class ForwardChainsTest : public NetnsTest {
+ protected:
+  static std::string refusing() {
+    const HostQuery query{.network = Cidr4::of(Ip4::of(10, 5, 0, 0), 16),
+                          .own_subnet = Cidr4::of(Ip4::of(10, 5, 7, 0), 24),
+                          .devices = {"eth0"}};
+    std::string text;
+    for (const ForwardChain& chain : refusing_forward_chains(query))
+      text += chain.table + " " + chain.chain + "\n";
+    return text;
+  }
+};
+
+TEST_F(ForwardChainsTest, SeesChainsThatRefuseWhatTheyHaveNotAccepted) {
+  shell("nft add table inet firewalld");
+  shell("nft 'add chain inet firewalld filter_FORWARD { type filter hook forward priority 10; }'");
+  EXPECT_EQ(refusing(), "") << "it refuses nothing yet";
+  shell("nft add rule inet firewalld filter_FORWARD iifname lan0 reject");
+  EXPECT_EQ(refusing(), "") << "of some it does, but not of what is left";
+  shell(
+      "nft add rule inet firewalld filter_FORWARD counter log reject with icmpx admin-prohibited");
+  EXPECT_EQ(refusing(), "inet firewalld filter_FORWARD\n");
+  shell("nft add rule inet firewalld filter_FORWARD accept");
+  EXPECT_EQ(refusing(), "") << "it is not the last any more";
+  shell("nft add rule inet firewalld filter_FORWARD drop");
+  EXPECT_EQ(refusing(), "inet firewalld filter_FORWARD\n");
+
+  shell("nft 'add chain inet firewalld trusted'");
+  shell("nft insert rule inet firewalld filter_FORWARD ip saddr 10.5.0.0/16 jump trusted");
+  EXPECT_EQ(refusing(), "") << "somebody has thought of flannel";
+  shell(
+      "nft flush chain inet firewalld filter_FORWARD; nft add rule inet firewalld filter_FORWARD "
+      "ip saddr 10.6.0.0/16 jump trusted; nft add rule inet firewalld filter_FORWARD drop");
+  EXPECT_EQ(refusing(), "inet firewalld filter_FORWARD\n") << "of another network";
+}
+
+TEST_F(ForwardChainsTest, SeesPoliciesAndLeavesOutWhereFlannelHasAcceptsOfItsOwn) {
+  for (const char* const table : {"ip mine", "ip filter", "ip6 mine", "inet flannel-ipv4"}) {
+    shell(std::string("nft add table ") + table + "; nft 'add chain " + table +
+          " FORWARD { type filter hook forward priority 0; policy drop; }'");
+  }
+  shell("nft 'add chain ip mine INPUT { type filter hook input priority 0; policy drop; }'");
+  EXPECT_EQ(refusing(), "ip mine FORWARD\n");
+  shell("nft add rule ip mine FORWARD iifname eth0 accept");
+  EXPECT_EQ(refusing(), "");
+}
+
+// Another part of the kernel does not know such a request either, and answers in the same way.
+TEST_F(ForwardChainsTest, AKernelWithoutNftablesIsNamed) {
+  auto other = NetlinkSocket::open({.protocol = NETLINK_SOCK_DIAG});
+  ASSERT_TRUE(other) << other.error().text;
+  EXPECT_EQ(nft_tables(*other).error().kind, ErrorKind::unsupported);
+}
+
+}  // namespace
+}  // namespace flannel
