@@ -22,12 +22,13 @@ MAY_INCLUDE = {
     "backend": ["core", "plan", "net", "base"],
     "rules": ["core", "plan", "net", "base"],
     "kernel": ["plan", "dataplane", "loop", "net", "base"],
+    "filter": ["core", "kernel", "rules", "plan", "loop", "net", "base"],
     "dataplane": ["loop", "net", "base"],
     "http": ["loop", "net", "base"],
     "registry": ["core", "http", "loop", "net", "base"],
     "docker": ["core", "net", "base"],
     "status": ["plan", "core", "http", "net", "base"],
-    "ctl": ["core", "registry", "backend", "rules", "kernel", "plan", "loop", "net", "base"],
+    "ctl": ["core", "registry", "backend", "filter", "rules", "kernel", "plan", "loop", "net", "base"],
     "daemon": EVERYTHING,
 }
 
@@ -41,12 +42,11 @@ THIRD_PARTY = {
     r"httplib\.h$": ["http"],
     r"re2/": ["plan"],
     r"nlohmann/": ["core", "backend", "registry", "status", "ctl"],
-    r"nftables/": ["kernel"],
     r"seccomp\.h$": ["kernel"],
-    r"(linux|asm)/": ["kernel"],
+    r"(linux|asm)/": ["kernel", "filter"],
 }
 
-# Linux headers outside kernel/ need the reason in a comment on the same line.
+# Linux headers outside kernel/ and filter/ need the reason in a comment on the same line.
 LINUX_WITH_REASON = ["loop", "dataplane"]
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]\s*(//.*)?$')

@@ -8,9 +8,9 @@
 
 #include "base/parse.h"
 #include "ctl/wait_for_answer.h"
-#include "kernel/iptables.h"
-#include "kernel/nft_tables.h"
-#include "kernel/nftables.h"
+#include "filter/iptables.h"
+#include "filter/netfilter_socket.h"
+#include "filter/nftables.h"
 #include "rules/docker_rules.h"
 #include "rules/nft_text.h"
 

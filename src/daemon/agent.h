@@ -21,11 +21,11 @@
 #include "daemon/lease_runner.h"
 #include "daemon/network_check.h"
 #include "daemon/overlay.h"
-#include "daemon/packet_rules.h"
 #include "daemon/peer_feed.h"
 #include "daemon/store_follower.h"
 #include "daemon/subnet_file.h"
 #include "daemon/underlay_check.h"
+#include "filter/packet_rules.h"
 #include "plan/underlay_choice.h"
 
 namespace flannel {

@@ -13,7 +13,7 @@
 #include "backend/backend.h"
 #include "base/flags.h"
 #include "core/lease_keeper.h"
-#include "daemon/firewall_options.h"
+#include "filter/firewall_options.h"
 #include "plan/underlay_choice.h"
 #include "registry/open_registry.h"
 

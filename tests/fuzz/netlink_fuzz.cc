@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <span>
 
+#include "filter/rule_watch.h"
 #include "kernel/netlink_message.h"
 #include "kernel/rtnetlink.h"
-#include "kernel/rule_watch.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace flannel;

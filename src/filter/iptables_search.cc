@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "daemon/iptables_search.h"
+#include "filter/iptables_search.h"
 
 #include <algorithm>
 #include <utility>
 
 #include "base/log.h"
-#include "kernel/legacy_rules.h"
+#include "filter/legacy_rules.h"
 #include "rules/docker_rules.h"
 #include "rules/iptables_text.h"
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernel/iptables.h"
+#include "filter/iptables.h"
 
 #include <cassert>
 #include <filesystem>
 #include <utility>
 
-#include "kernel/program.h"
+#include "filter/program.h"
 
 namespace flannel {
 

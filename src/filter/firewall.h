@@ -17,12 +17,12 @@
 #include <string>
 #include <vector>
 
-#include "daemon/firewall_options.h"
-#include "daemon/iptables_search.h"
-#include "daemon/nft_table.h"
-#include "daemon/packet_rules.h"
-#include "kernel/iptables.h"
-#include "kernel/rule_watch.h"
+#include "filter/firewall_options.h"
+#include "filter/iptables.h"
+#include "filter/iptables_search.h"
+#include "filter/nft_table.h"
+#include "filter/packet_rules.h"
+#include "filter/rule_watch.h"
 #include "loop/loop.h"
 #include "rules/docker_rules.h"
 #include "rules/iptables_text.h"

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernel/forward_chains.h"
+#include "filter/forward_chains.h"
 
 #include <gtest/gtest.h>
 #include <linux/netlink.h>
 
-#include "kernel/nft_tables.h"
+#include "filter/netfilter_socket.h"
 #include "support/fresh_netns.h"
 
 namespace flannel {

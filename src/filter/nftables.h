@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "kernel/nft_tables.h"
+#include "filter/netfilter_socket.h"
 
 namespace flannel {
 

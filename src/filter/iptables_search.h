@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "kernel/iptables.h"
+#include "filter/iptables.h"
 #include "loop/loop.h"
 #include "rules/rule_set.h"
 

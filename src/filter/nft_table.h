@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "kernel/nftables.h"
+#include "filter/nftables.h"
 #include "rules/rule_set.h"
 
 namespace flannel {

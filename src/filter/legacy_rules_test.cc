@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernel/legacy_rules.h"
+#include "filter/legacy_rules.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernel/rule_watch.h"
+#include "filter/rule_watch.h"
 
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernel/nftables.h"
+#include "filter/nftables.h"
 
 #include <dlfcn.h>
 #include <fmt/format.h>

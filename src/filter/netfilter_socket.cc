@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernel/nft_tables.h"
+#include "filter/netfilter_socket.h"
 
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>

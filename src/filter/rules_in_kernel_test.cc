@@ -10,9 +10,9 @@
 #include <fstream>
 #include <optional>
 
-#include "kernel/iptables.h"
-#include "kernel/nft_tables.h"
-#include "kernel/nftables.h"
+#include "filter/iptables.h"
+#include "filter/netfilter_socket.h"
+#include "filter/nftables.h"
 #include "loop/epoll_loop.h"
 #include "rules/docker_rules.h"
 #include "rules/iptables_text.h"

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "daemon/firewall.h"
+#include "filter/firewall.h"
 
 #include <algorithm>
 #include <initializer_list>
 #include <utility>
 
 #include "base/log.h"
-#include "kernel/legacy_rules.h"
+#include "filter/legacy_rules.h"
 #include "rules/nft_text.h"
 
 namespace flannel {

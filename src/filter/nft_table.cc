@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "daemon/nft_table.h"
+#include "filter/nft_table.h"
 
 #include <algorithm>
 #include <utility>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernel/program.h"
+#include "filter/program.h"
 
 #include <gtest/gtest.h>
 #include <signal.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The keeper of rules over a real packet filter, in a namespace of its own.
-#include "daemon/firewall.h"
+#include "filter/firewall.h"
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
@@ -9,8 +9,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "filter/nftables.h"
 #include "kernel/claims.h"
-#include "kernel/nftables.h"
 #include "loop/epoll_loop.h"
 #include "support/fresh_netns.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernel/forward_chains.h"
+#include "filter/forward_chains.h"
 
 #include <arpa/inet.h>
 #include <linux/netfilter.h>
@@ -13,8 +13,8 @@
 #include <string_view>
 
 #include "base/log.h"
+#include "filter/netfilter_socket.h"
 #include "kernel/netlink_socket.h"
-#include "kernel/nft_tables.h"
 
 namespace flannel {
 namespace {
