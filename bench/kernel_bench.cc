@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "kernel/linux_kernel.h"
+#include "kernel/objects/linux_kernel.h"
 
 namespace {
 

@@ -32,6 +32,16 @@ MAY_INCLUDE = {
     "daemon": EVERYTHING,
 }
 
+# folder inside a folder -> its sisters whose headers it may include; tests may include all of them
+MAY_INCLUDE_SISTERS = {
+    "kernel/netlink": [],
+    "kernel/process": [],
+    "kernel/host": ["kernel/netlink"],
+    "kernel/ports": ["kernel/netlink", "kernel/host"],
+    "kernel/objects": ["kernel/netlink", "kernel/host"],
+    "kernel/monitor": ["kernel/netlink", "kernel/objects"],
+}
+
 # header, as a regular expression -> the folders at home with it
 THIRD_PARTY = {
     r"spdlog/": ["base"],
@@ -66,6 +76,23 @@ def third_party_complaint(folder, header, comment):
     return None
 
 
+def is_test(path):
+    return path.stem.endswith(("_test", "_fuzz"))
+
+
+def sister_complaint(path, header):
+    """Why `path` may not include a header of the same top folder; None if it may."""
+    folder, target = str(path.parent), str(pathlib.PurePosixPath(header).parent)
+    if path.parts[0] in (folder, target) and any(
+        known.startswith(path.parts[0] + "/") for known in MAY_INCLUDE_SISTERS
+    ):
+        return f"{path.parts[0]}/ has folders for its subjects"
+    allowed = MAY_INCLUDE_SISTERS.get(folder)
+    if allowed is None or is_test(path) or target == folder or target in allowed:
+        return None
+    return f"{folder}/ may include {', '.join(allowed) or 'no sister folder'}"
+
+
 def complaint(path, header, comment, is_ours):
     """Why the file `path` (relative to src/) may not include `header`; None if it may."""
     folder = str(path.parent)
@@ -75,11 +102,13 @@ def complaint(path, header, comment, is_ours):
     target = header.split("/")[0]
     if is_ours and target in MAY_INCLUDE:
         allowed = MAY_INCLUDE[top]
-        if target == top or allowed is EVERYTHING or target in allowed:
+        if target == top:
+            return sister_complaint(path, header)
+        if allowed is EVERYTHING or target in allowed:
             return None
         return f"{top}/ may include {', '.join(allowed) or 'no other folder'}"
     if is_ours and target == "support":
-        return None if path.stem.endswith(("_test", "_fuzz")) else "is for tests"
+        return None if is_test(path) else "is for tests"
     return third_party_complaint(folder, header, comment)
 
 

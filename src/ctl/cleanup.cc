@@ -6,7 +6,7 @@
 #include "ctl/command.h"
 #include "ctl/flannel_rules.h"
 #include "ctl/running_daemons.h"
-#include "kernel/leftovers.h"
+#include "kernel/objects/leftovers.h"
 
 namespace flannel {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "base/log.h"
 #include "ctl/command_line.h"
-#include "kernel/host_view.h"
+#include "kernel/host/host_view.h"
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);  // a closed connection or pager is an error, not our end

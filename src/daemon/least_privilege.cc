@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "daemon/process_limits.h"
 #include "dataplane/thread_priority.h"
-#include "kernel/privileges.h"
+#include "kernel/process/privileges.h"
 
 namespace flannel {
 namespace {

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "base/log.h"
-#include "kernel/lane.h"
+#include "kernel/ports/lane.h"
 
 namespace flannel {
 namespace {

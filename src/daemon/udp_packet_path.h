@@ -10,8 +10,8 @@
 
 #include "daemon/packet_path.h"
 #include "dataplane/udp_path.h"
-#include "kernel/tun.h"
-#include "kernel/udp_port.h"
+#include "kernel/ports/tun.h"
+#include "kernel/ports/udp_port.h"
 #include "loop/loop.h"
 
 namespace flannel {

@@ -6,8 +6,8 @@
 
 #include "base/log.h"
 #include "daemon/udp_packet_path.h"
-#include "kernel/host_view.h"
-#include "kernel/stale_tun.h"
+#include "kernel/host/host_view.h"
+#include "kernel/ports/stale_tun.h"
 
 namespace flannel {
 namespace {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The two edges of the packet path. Everything between them works on bytes in memory; the real
-// ports are kernel/tun_port.h and kernel/udp_port.h, their twins tests/support/fake_ports.h.
+// ports are kernel/ports/tun_port.h and kernel/ports/udp_port.h, their twins
+// tests/support/fake_ports.h.
 #pragma once
 
 #include <cstddef>

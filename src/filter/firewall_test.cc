@@ -10,7 +10,7 @@
 #include <fstream>
 
 #include "filter/nftables.h"
-#include "kernel/claims.h"
+#include "kernel/host/claims.h"
 #include "loop/epoll_loop.h"
 #include "support/fresh_netns.h"
 

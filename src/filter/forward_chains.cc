@@ -14,7 +14,7 @@
 
 #include "base/log.h"
 #include "filter/netfilter_socket.h"
-#include "kernel/netlink_socket.h"
+#include "kernel/netlink/netlink_socket.h"
 
 namespace flannel {
 namespace {

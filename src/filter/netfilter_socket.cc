@@ -9,7 +9,7 @@
 #include <string_view>
 #include <utility>
 
-#include "kernel/netlink_batch.h"
+#include "kernel/netlink/netlink_batch.h"
 
 namespace flannel {
 namespace {

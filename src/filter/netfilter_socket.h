@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "kernel/netlink_socket.h"
+#include "kernel/netlink/netlink_socket.h"
 
 namespace flannel {
 

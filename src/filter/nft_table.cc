@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "base/log.h"
-#include "kernel/claims.h"
+#include "kernel/host/claims.h"
 #include "rules/nft_text.h"
 
 namespace flannel {

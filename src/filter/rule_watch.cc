@@ -10,8 +10,8 @@
 
 #include <utility>
 
-#include "kernel/netlink_socket.h"
-#include "kernel/notifications.h"
+#include "kernel/netlink/netlink_socket.h"
+#include "kernel/netlink/notifications.h"
 
 namespace flannel {
 namespace {

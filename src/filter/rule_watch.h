@@ -9,7 +9,7 @@
 
 #include "base/fd.h"
 #include "base/result.h"
-#include "kernel/netlink_message.h"
+#include "kernel/netlink/netlink_message.h"
 #include "loop/loop.h"
 
 namespace flannel {

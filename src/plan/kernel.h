@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The kernel as the reconciler sees it. The real one: kernel/linux_kernel.h; the fake for tests:
-// tests/support/fake_kernel.h.
+// The kernel as the reconciler sees it. The real one: kernel/objects/linux_kernel.h; the fake for
+// tests: tests/support/fake_kernel.h.
 #pragma once
 
 #include <optional>

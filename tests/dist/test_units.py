@@ -82,7 +82,7 @@ def test_the_daemon_allows_itself_no_system_call_that_its_unit_forbids():
         for word in filters.removeprefix("~").split():
             calls = calls_of(word) if word.startswith("@") else {word}
             allowed = allowed - calls if filters.startswith("~") else allowed | calls
-    source = (DIST.parent / "src/kernel/system_calls.cc").read_text(encoding="ascii")
+    source = (DIST.parent / "src/kernel/process/system_calls.cc").read_text(encoding="ascii")
     own = set(re.findall(r'"(\w+)"', re.search(r"kAllowed\[\] = \{(.*?)\};", source, re.S)[1]))
     assert len(own) > 200
     assert own - allowed == {"seccomp", "fchown"}

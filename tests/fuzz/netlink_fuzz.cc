@@ -5,8 +5,8 @@
 #include <span>
 
 #include "filter/rule_watch.h"
-#include "kernel/netlink_message.h"
-#include "kernel/rtnetlink.h"
+#include "kernel/netlink/netlink_message.h"
+#include "kernel/netlink/rtnetlink.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace flannel;

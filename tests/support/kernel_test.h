@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "kernel/linux_kernel.h"
+#include "kernel/objects/linux_kernel.h"
 #include "support/fresh_netns.h"
 
 namespace flannel {

@@ -16,8 +16,8 @@
 #include <memory>
 
 #include "dataplane/udp_path.h"
-#include "kernel/lane.h"
-#include "kernel/udp_port.h"
+#include "kernel/ports/lane.h"
+#include "kernel/ports/udp_port.h"
 #include "support/static_peers.h"
 
 namespace {

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/host/claims.h"
+
+#include <fmt/format.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <optional>
+#include <utility>
+
+#include "base/lock_file.h"
+#include "base/log.h"
+#include "base/network_namespace.h"
+#include "kernel/host/unix_listeners.h"
+#include "net/address.h"
+
+namespace flannel {
+namespace {
+
+constexpr std::string_view kPrefix = "flannel/";
+// Held while a claim is made: of two networks that overlap and are claimed at once, one is later.
+constexpr std::uint64_t kGate = 0;
+
+struct Address {
+  sockaddr_un bytes{};
+  socklen_t length = 0;
+  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&bytes); }
+};
+
+Result<Address> address_of(std::string_view what) {
+  Address address;
+  address.bytes.sun_family = AF_UNIX;
+  const std::string name = std::string(kPrefix) + std::string(what);
+  if (name.size() >= sizeof(address.bytes.sun_path)) {
+    return fail(ErrorKind::invalid, fmt::format("claim {}: the name is too long", what));
+  }
+  std::copy(name.begin(), name.end(), address.bytes.sun_path + 1);  // a leading NUL: abstract
+  address.length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+  return address;
+}
+
+Fd open_socket() {
+  return Fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+}
+
+struct Holder {
+  pid_t pid = 0;             // 0: not known
+  std::optional<uid_t> uid;  // nothing: not known
+  bool counts() const { return uid && (*uid == 0 || *uid == ::geteuid()); }
+};
+
+// Who listens at the name of `what`. A queue that others have filled hides the process, not the
+// owner of the socket.
+Holder holder_of(std::string_view what) {
+  const auto address = address_of(what);
+  const Fd probe = open_socket();
+  if (address && ::connect(probe.get(), address->get(), address->length) == 0) {
+    ucred credentials{};
+    socklen_t size = sizeof(credentials);
+    if (::getsockopt(probe.get(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0) {
+      return {credentials.pid, credentials.uid};
+    }
+  }
+  const std::string name = std::string(kPrefix) + std::string(what);
+  const auto listeners = unix_listeners(name);
+  if (!listeners) return {};
+  const auto found = std::ranges::find(*listeners, name, &UnixListener::name);
+  return found == listeners->end() ? Holder{} : Holder{0, found->owner};
+}
+
+std::string in_words(const Holder& holder) {
+  return holder.pid > 0 ? fmt::format(", process {}", holder.pid) : std::string();
+}
+
+Failure taken(std::string_view what, const Holder& holder) {
+  return fail(ErrorKind::exists, fmt::format("{} belongs to another flanneld of this host{}", what,
+                                             holder.counts() ? in_words(holder) : ""));
+}
+
+// Nothing: somebody who does not count has the name.
+Result<std::optional<Fd>> take_name(std::string_view what) {
+  const Address address = TRY(address_of(what));
+  Fd socket = open_socket();
+  if (!socket) return os_error(fmt::format("claim {}: open a socket", what));
+  if (::bind(socket.get(), address.get(), address.length) != 0) {
+    if (errno != EADDRINUSE) return os_error(fmt::format("claim {}", what));
+    const Holder holder = holder_of(what);
+    if (holder.counts()) return taken(what, holder);
+    log::warning("a process that is no flanneld has the name by which flanneld claims this",
+                 {{"what", what},
+                  {"user", holder.uid ? fmt::to_string(*holder.uid) : "unknown"},
+                  {"process", holder.pid > 0 ? fmt::to_string(holder.pid) : "unknown"},
+                  {"then", "it does not count"}});
+    return std::nullopt;
+  }
+  // Nobody is ever accepted; listening is what lets others ask who we are.
+  if (::listen(socket.get(), SOMAXCONN) != 0)
+    return os_error(fmt::format("claim {}: listen", what));
+  return socket;
+}
+
+// A network inside of another's would take that one's packets, and its tables of rules.
+Result<void> check_overlaps(std::string_view what) {
+  const auto network = Cidr4::parse(what);
+  if (!network) return {};
+  const auto listeners = unix_listeners(kPrefix);
+  if (!listeners) {
+    log::verbose(1, "networks of other flanneld's are not looked for",
+                 {{"why", listeners.error().text}});
+    return {};
+  }
+  for (const UnixListener& one : *listeners) {
+    const std::string name = one.name.substr(kPrefix.size());
+    const auto other = Cidr4::parse(name);
+    if (!other || *other == *network || !other->overlaps(*network)) continue;
+    const Holder holder = holder_of(name);
+    if (!holder.counts()) continue;
+    return fail(ErrorKind::exists,
+                fmt::format("{} overlaps {}, the network of another flanneld of this host{}; two "
+                            "networks of one host must not overlap",
+                            what, name, in_words(holder)));
+  }
+  return {};
+}
+
+}  // namespace
+
+bool is_claimed(std::string_view what) {
+  return holder_of(what).counts();
+}
+
+Result<std::vector<Fd>> Claims::claim(std::string_view what) const {
+  std::vector<Fd> claim;
+  auto file = LockFile::open(folder_ + "/claims.lock");
+  const auto where = this_network_namespace();
+  const bool gate = file && where && file->lock_soon(kGate).value_or(false);
+  if (gate) {
+    const std::string name = fmt::format("{} {}", *where, what);
+    const auto locked = file->lock(LockFile::byte_of(name), LockFile::Kind::exclusive);
+    if (locked && !*locked) return taken(what, holder_of(what));
+  }
+  if (auto socket = TRY(take_name(what))) claim.push_back(*std::move(socket));
+  TRY(check_overlaps(what));
+  if (gate) {
+    file->unlock(kGate);
+    claim.push_back(file->take_fd());
+  }
+  return claim;
+}
+
+}  // namespace flannel

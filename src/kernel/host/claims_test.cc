@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/host/claims.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <barrier>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "base/log.h"
+#include "support/fresh_netns.h"
+
+namespace flannel {
+namespace {
+
+constexpr uid_t kNobody = 65534;
+constexpr const char* kNowhere = "/proc/no-folder-can-be-made-here";
+
+// A process that listens at the name of a claim, as a daemon of an earlier release does, or
+// somebody who wants to keep daemons from starting.
+class Listener {
+ public:
+  Listener(const std::string& what, uid_t user, bool full = false) {
+    int ready[2];
+    if (::pipe(ready) != 0) ::abort();
+    pid_ = ::fork();
+    if (pid_ == 0) {
+      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+      if (::setuid(user) != 0) ::_exit(1);
+      listen(what, full);
+      (void)!::write(ready[1], "x", 1);
+      for (;;)
+        ::pause();
+    }
+    ::close(ready[1]);
+    char byte;
+    if (::read(ready[0], &byte, 1) != 1) throw std::runtime_error("it cannot listen");
+    ::close(ready[0]);
+  }
+  ~Listener() {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+  }
+  pid_t pid() const { return pid_; }
+
+ private:
+  static void listen(const std::string& what, bool full) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    const std::string name = "flannel/" + what;
+    name.copy(address.sun_path + 1, name.size());
+    const auto* bytes = reinterpret_cast<const sockaddr*>(&address);
+    const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+    const int fd = ::socket(AF_UNIX, SOCK_STREAM, 0);
+    if (::bind(fd, bytes, size) != 0 || ::listen(fd, 1) != 0) ::_exit(1);
+    for (int i = 0; full && i < 4; ++i)
+      ::connect(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0), bytes, size);
+  }
+
+  pid_t pid_;
+};
+
+class ClaimsTest : public NetnsTest {
+ protected:
+  void SetUp() override {
+    NetnsTest::SetUp();
+    char name[] = "/tmp/flannel-claims-XXXXXX";
+    folder_ = ::mkdtemp(name);
+    claims_.emplace(folder_ + "/run");
+    log::capture([this](std::string_view line) { log_ += std::string(line) + "\n"; });
+  }
+  void TearDown() override {
+    log::capture({});
+    std::filesystem::remove_all(folder_);
+    NetnsTest::TearDown();
+  }
+
+  // Why it cannot be claimed; empty: it can.
+  std::string refusal(std::string_view what) const {
+    const auto claim = claims_->claim(what);
+    return claim ? std::string() : claim.error().text;
+  }
+
+  std::string folder_;
+  std::optional<Claims> claims_;
+  std::string log_;
+};
+
+TEST_F(ClaimsTest, AThingIsHeldByOneWhoIsNamedToTheOther) {
+  const auto first = claims_->claim("10.5.0.0/16");
+  ASSERT_TRUE(first) << first.error().text;
+  for (int i = 0; i < 8; ++i) {
+    const auto second = claims_->claim("10.5.0.0/16");
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error().kind, ErrorKind::exists);
+    EXPECT_EQ(second.error().text,
+              fmt::format("10.5.0.0/16 belongs to another flanneld of this host, process {}",
+                          ::getpid()));
+  }
+  EXPECT_TRUE(claims_->claim("flannel.1"));
+}
+
+TEST_F(ClaimsTest, AClaimEndsWithItsDescriptors) {
+  { const auto first = claims_->claim("flannel.1"); }
+  EXPECT_TRUE(claims_->claim("flannel.1"));
+}
+
+TEST_F(ClaimsTest, AnotherNetworkNamespaceHasThingsOfItsOwn) {
+  const auto first = claims_->claim("flannel.1");
+  const FreshNetns other;
+  EXPECT_TRUE(claims_->claim("flannel.1"));
+}
+
+TEST_F(ClaimsTest, WithoutAFolderForLocksTheNamesAreEnough) {
+  const Claims claims(kNowhere);
+  const auto first = claims.claim("flannel.1");
+  ASSERT_TRUE(first) << first.error().text;
+  EXPECT_FALSE(claims.claim("flannel.1"));
+}
+
+TEST_F(ClaimsTest, TheLockAloneKeepsASecondOneAwayWhereTheNameIsTaken) {
+  const Listener stranger("flannel.1", kNobody);
+  const auto first = claims_->claim("flannel.1");
+  ASSERT_TRUE(first) << first.error().text;
+  EXPECT_NE(log_.find(fmt::format("what=flannel.1 user=65534 process={} ", stranger.pid())),
+            std::string::npos)
+      << log_;
+  EXPECT_EQ(refusal("flannel.1"), "flannel.1 belongs to another flanneld of this host");
+}
+
+TEST_F(ClaimsTest, AnUnprivilegedUserKeepsNobodyFromStarting) {
+  const Listener stranger("10.5.0.0/16", kNobody);
+  const Listener hidden("flannel.1", kNobody, true);
+  const Listener wide("10.0.0.0/8", kNobody);
+  const Listener hidden_and_wide("10.5.0.0/17", kNobody, true);
+  for (const char* folder : {folder_.c_str(), kNowhere}) {
+    for (const char* what : {"10.5.0.0/16", "flannel.1"}) {
+      const auto claim = Claims(folder).claim(what);
+      EXPECT_TRUE(claim) << folder << ": " << claim.error().text;
+    }
+  }
+}
+
+TEST_F(ClaimsTest, ADaemonOfAnEarlierReleaseCountsAlsoWhenManyHaveAskedForIt) {
+  const Listener daemon("flannel.1", 0);
+  const Listener asked("flannel.2", 0, true);
+  EXPECT_EQ(
+      refusal("flannel.1"),
+      fmt::format("flannel.1 belongs to another flanneld of this host, process {}", daemon.pid()));
+  EXPECT_EQ(refusal("flannel.2"), "flannel.2 belongs to another flanneld of this host");
+}
+
+TEST_F(ClaimsTest, ANetworkThatOverlapsAnothersIsRefusedAndBothAreNamed) {
+  const auto first = claims_->claim("10.5.0.0/16");
+  for (const char* what : {"10.0.0.0/8", "10.5.128.0/17"}) {
+    const auto second = claims_->claim(what);
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error().kind, ErrorKind::exists);
+    EXPECT_EQ(second.error().text,
+              fmt::format("{} overlaps 10.5.0.0/16, the network of another flanneld of this host, "
+                          "process {}; two networks of one host must not overlap",
+                          what, ::getpid()));
+  }
+  EXPECT_TRUE(claims_->claim("10.6.0.0/16"));
+}
+
+TEST_F(ClaimsTest, OfTwoOverlappingNetworksThatAreClaimedAtOnceOneIsHad) {
+  for (int round = 0; round < 200; ++round) {
+    std::optional<Result<std::vector<Fd>>> narrow, wide;
+    std::barrier both(2);
+    std::thread other([&] {
+      both.arrive_and_wait();
+      narrow = claims_->claim("10.5.0.0/16");
+    });
+    both.arrive_and_wait();
+    wide = claims_->claim("10.0.0.0/8");
+    other.join();
+    ASSERT_EQ(narrow->has_value() + wide->has_value(), 1) << "round " << round;
+  }
+}
+
+TEST_F(ClaimsTest, ANameThatDoesNotFitIsRefused) {
+  EXPECT_NE(refusal(std::string(101, 'x')).find("the name is too long"), std::string::npos);
+  EXPECT_TRUE(claims_->claim(std::string(90, 'x')));
+}
+
+}  // namespace
+}  // namespace flannel

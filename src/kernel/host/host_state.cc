@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/host/host_state.h"
+
+#include <linux/rtnetlink.h>
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "base/file.h"
+#include "kernel/netlink/devices.h"
+#include "kernel/netlink/route_dump.h"
+
+namespace flannel {
+namespace {
+
+// A device may go at any time, and what cannot be read says nothing.
+bool is_zero(const std::string& sysctl) {
+  const auto text = read_file("/proc/sys/net/ipv4/" + sysctl);
+  return text && text->starts_with('0');
+}
+
+bool contains(const std::vector<std::string>& names, const std::string& name) {
+  return std::ranges::find(names, name) != names.end();
+}
+
+Result<void> read_bridges(NetlinkSocket& socket, Devices& devices, const HostQuery& query,
+                          HostState& state) {
+  NetlinkBatch request;
+  dump_addresses(request, 0);
+  const auto rows = TRY(dump_rows(socket, request, decode_address));
+  for (const AddressRow& row : rows) {
+    if (!query.own_subnet.contains(row.ip)) continue;
+    auto name = TRY(devices.name_of(row.link));
+    const bool known = contains(query.devices, name) || contains(state.bridges, name);
+    if (!name.empty() && !known) state.bridges.push_back(std::move(name));
+  }
+  return {};
+}
+
+Result<void> read_other_routes(NetlinkSocket& socket, Devices& devices, const HostQuery& query,
+                               HostState& state) {
+  const auto rows = TRY(route_rows(socket, RTPROT_UNSPEC));
+  for (const RouteRow& row : rows) {
+    const bool is_other = row.table == RT_TABLE_MAIN && row.protocol != kRouteProtocol;
+    if (!is_other || row.tos != 0 || !query.network.contains(row.to)) continue;
+    // The kernel's own, of the udp device's address.
+    if (row.protocol == RTPROT_KERNEL && row.to == query.network) continue;
+    auto name = TRY(devices.name_of(row.link));
+    state.routes.push_back({.to = row.to, .device = std::move(name), .metric = row.metric});
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<HostState> read_host_state(const HostQuery& query) {
+  NetlinkSocket socket = TRY(NetlinkSocket::open());
+  Devices devices(socket);
+  HostState state;
+  TRY_DURING(read_bridges(socket, devices, query, state), "list addresses");
+  TRY_DURING(read_other_routes(socket, devices, query, state), "list routes");
+  state.ip_forward = !is_zero("ip_forward");
+  std::vector<std::string> forwarders = query.devices;
+  forwarders.insert(forwarders.end(), state.bridges.begin(), state.bridges.end());
+  std::ranges::copy_if(
+      forwarders, std::back_inserter(state.not_forwarding),
+      [](const std::string& name) { return is_zero("conf/" + name + "/forwarding"); });
+  return state;
+}
+
+}  // namespace flannel

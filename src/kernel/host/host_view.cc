@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/host/host_view.h"
+
+#include <linux/if_addr.h>
+#include <linux/rtnetlink.h>
+
+#include <algorithm>
+#include <iterator>
+#include <memory>
+#include <utility>
+
+#include "base/file.h"
+#include "kernel/netlink/netlink_socket.h"
+#include "kernel/netlink/route_dump.h"
+#include "kernel/netlink/rtnetlink.h"
+#include "plan/surroundings.h"
+
+namespace flannel {
+namespace {
+
+InterfaceAddress as_value(const AddressRow& row) {
+  return {.ip = row.ip,
+          .bits = row.bits,
+          .permanent = (row.flags & IFA_F_PERMANENT) != 0,
+          .temporary = (row.flags & IFA_F_SECONDARY) != 0,
+          .deprecated = (row.flags & IFA_F_DEPRECATED) != 0};
+}
+
+Result<std::vector<Interface>> read_interfaces(NetlinkSocket& socket) {
+  NetlinkBatch links;
+  dump_links(links);
+  std::vector<Interface> interfaces;
+  const auto link_rows = TRY(dump_rows(socket, links, decode_link));
+  for (const LinkRow& row : link_rows) {
+    interfaces.push_back({.index = row.index,
+                          .name = row.name,
+                          .mtu = row.mtu,
+                          .up = row.up,
+                          .carrier = row.carrier,
+                          .addresses = {}});
+  }
+  std::ranges::sort(interfaces, {}, &Interface::index);
+
+  NetlinkBatch addresses;
+  dump_addresses(addresses, 0);
+  const auto address_rows = TRY(dump_rows(socket, addresses, decode_address));
+  for (const AddressRow& row : address_rows) {
+    const auto at = std::ranges::lower_bound(interfaces, row.link, {}, &Interface::index);
+    if (at != interfaces.end() && at->index == row.link) at->addresses.push_back(as_value(row));
+  }
+  return interfaces;
+}
+
+Result<void> read_routes(NetlinkSocket& socket, HostView& view) {
+  const auto rows = TRY(route_rows(socket, RTPROT_UNSPEC));
+  for (const RouteRow& row : rows) {
+    if (row.table != RT_TABLE_MAIN || row.type != RTN_UNICAST || row.protocol == kRouteProtocol) {
+      continue;
+    }
+    view.routes.push_back({row.to, row.link, row.via, row.metric});
+    if (row.to != Cidr4{}) continue;
+    DefaultRoute route{.source = row.source, .gateway = row.via};
+    if (row.link != 0) route.interface_index = row.link;
+    view.default_routes.push_back(route);
+  }
+  return {};
+}
+
+// A local resolver asks others; systemd's says whom.
+std::vector<Ip4> read_name_servers() {
+  std::vector<Ip4> servers;
+  for (const char* path : {"/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"}) {
+    const auto text = read_file(path);
+    if (!text) continue;
+    const std::vector<Ip4> named = parse_name_servers(*text);
+    std::ranges::copy_if(named, std::back_inserter(servers),
+                         [](Ip4 ip) { return !ip.is_loopback() && !ip.is_unspecified(); });
+    if (std::ranges::none_of(named, &Ip4::is_loopback)) break;
+  }
+  return servers;
+}
+
+Result<PathTo> find_path(NetlinkSocket& socket, Ip4 to) {
+  NetlinkBatch request;
+  get_path(request, to);
+  const std::string what = "find the route to " + to_string(to);
+  const auto row = TRY_DURING(ask_row(socket, request, decode_route), what);
+  if (!row || row->link == 0) {
+    return fail(ErrorKind::system, what + ": the kernel's answer names no interface");
+  }
+  if (row->via_ip6) {
+    return fail(ErrorKind::unsupported, what + ": it leads via an IPv6 gateway");
+  }
+  return PathTo{row->link, row->source.value_or(Ip4{}), row->via};
+}
+
+}  // namespace
+
+Result<HostView> look_at_host() {
+  auto socket = std::make_shared<NetlinkSocket>(TRY(NetlinkSocket::open()));
+  HostView view;
+  view.interfaces = TRY_DURING(read_interfaces(*socket), "list interfaces");
+  TRY_DURING(read_routes(*socket, view), "list routes");
+  view.name_servers = read_name_servers();
+  view.path_to = [socket](Ip4 to) { return find_path(*socket, to); };
+  return view;
+}
+
+}  // namespace flannel

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/host/host_view.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "kernel/host/sysctl.h"
+#include "support/fresh_netns.h"
+
+namespace flannel {
+namespace {
+
+class HostViewTest : public NetnsTest {
+ protected:
+  static HostView look() {
+    auto view = look_at_host();
+    if (!view) throw std::runtime_error(view.error().text);
+    return *std::move(view);
+  }
+
+  static const Interface& find(const HostView& view, std::string_view name) {
+    const auto at = std::ranges::find(view.interfaces, name, &Interface::name);
+    if (at == view.interfaces.end()) throw std::runtime_error("no " + std::string(name));
+    return *at;
+  }
+};
+
+TEST_F(HostViewTest, ListsInterfacesByIndexWithTheirAddresses) {
+  shell("ip link set eth0 mtu 1400; ip link set eth0-peer down");
+  shell("ip address add 192.0.2.5/24 dev eth0; ip address add 10.0.0.1/8 dev eth0");
+  shell("ip address add 203.0.113.7/32 dev eth0 valid_lft 900 preferred_lft 0");
+  const HostView view = look();
+  EXPECT_TRUE(std::ranges::is_sorted(view.interfaces, {}, &Interface::index));
+  EXPECT_EQ(view.interfaces.size(), 3U);
+
+  const Interface& eth0 = find(view, "eth0");
+  EXPECT_EQ(eth0.mtu, 1400U);
+  EXPECT_TRUE(eth0.up);
+  EXPECT_FALSE(find(view, "eth0-peer").up);
+  EXPECT_FALSE(eth0.carrier) << "the other end is down";
+  const std::vector<InterfaceAddress> expected{
+      {.ip = Ip4::of(192, 0, 2, 1), .bits = 24},
+      {.ip = Ip4::of(10, 0, 0, 1), .bits = 8},
+      {.ip = Ip4::of(203, 0, 113, 7), .bits = 32, .permanent = false, .deprecated = true},
+      {.ip = Ip4::of(192, 0, 2, 5), .bits = 24, .temporary = true},
+  };
+  EXPECT_EQ(eth0.addresses, expected);
+}
+
+TEST_F(HostViewTest, ListsDefaultRoutesOfTheMainTable) {
+  EXPECT_TRUE(look().default_routes.empty());
+  shell("ip route add default via 192.0.2.9 metric 100 src 192.0.2.1");
+  shell("ip route add default table 100 via 192.0.2.9");
+  shell("ip route add unreachable default metric 5");
+  const HostView one = look();
+  const int eth0 = find(one, "eth0").index;
+  const DefaultRoute single{
+      .interface_index = eth0, .source = Ip4::of(192, 0, 2, 1), .gateway = Ip4::of(192, 0, 2, 9)};
+  EXPECT_EQ(one.default_routes, std::vector{single});
+
+  shell("ip route add default metric 50 nexthop via 192.0.2.9 nexthop via 192.0.2.10");
+  const HostView two = look();
+  EXPECT_EQ(two.default_routes, (std::vector<DefaultRoute>{{}, single}));
+}
+
+TEST_F(HostViewTest, ListsTheRoutesThatOthersMade) {
+  shell("ip route add 198.51.100.0/24 via 192.0.2.9 metric 7");
+  shell("ip route add 198.51.101.0/24 via 192.0.2.9 proto 250");
+  shell("ip route add blackhole 198.51.102.0/24");
+  const HostView view = look();
+  const int eth0 = find(view, "eth0").index;
+  EXPECT_EQ(view.routes,
+            (std::vector<HostRoute>{
+                {Cidr4::parse("192.0.2.0/24").value(), eth0},
+                {Cidr4::parse("198.51.100.0/24").value(), eth0, Ip4::of(192, 0, 2, 9), 7},
+            }));
+}
+
+TEST_F(HostViewTest, FindsThePathToAnAddress) {
+  shell("ip route add 198.51.100.0/24 via 192.0.2.9");
+  const HostView view = look();
+  const int eth0 = find(view, "eth0").index;
+  EXPECT_EQ(view.path_to(Ip4::of(192, 0, 2, 2)),
+            (PathTo{eth0, Ip4::of(192, 0, 2, 1), std::nullopt}));
+  EXPECT_EQ(view.path_to(Ip4::of(198, 51, 100, 7)),
+            (PathTo{eth0, Ip4::of(192, 0, 2, 1), Ip4::of(192, 0, 2, 9)}));
+
+  const auto none = view.path_to(Ip4::of(203, 0, 113, 1));
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().kind, ErrorKind::unavailable);
+  EXPECT_EQ(none.error().text,
+            "find the route to 203.0.113.1: netlink RTM_GETROUTE: Network is unreachable");
+}
+
+TEST_F(HostViewTest, APathViaAnIpv6GatewayIsNotOnTheLink) {
+  shell("ip route add 198.51.100.0/24 via inet6 fe80::1 dev eth0");
+  const auto path = look().path_to(Ip4::of(198, 51, 100, 7));
+  ASSERT_FALSE(path);
+  EXPECT_EQ(path.error().kind, ErrorKind::unsupported);
+}
+
+TEST_F(HostViewTest, SysctlsAreThoseOfTheNamespace) {
+  EXPECT_TRUE(write_sysctl("net/ipv4/ip_forward", "1"));
+  EXPECT_EQ(shell("cat /proc/sys/net/ipv4/ip_forward"), "1\n");
+  EXPECT_EQ(write_sysctl("net/ipv4/conf/none.1/forwarding", "1").error().kind,
+            ErrorKind::not_found);
+  const auto refused = write_sysctl("net/ipv4/ip_forward", "perhaps");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().text, "write /proc/sys/net/ipv4/ip_forward: Invalid argument");
+}
+
+}  // namespace
+}  // namespace flannel

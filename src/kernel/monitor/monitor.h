@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/fd.h"
+#include "base/result.h"
+#include "kernel/netlink/netlink_socket.h"
+#include "kernel/objects/linux_kernel.h"
+#include "loop/loop.h"
+#include "plan/kernel.h"
+
+namespace flannel {
+
+// Listens to the kernel's notifications for changes that other processes make to our objects and
+// to the underlay. Loop thread only.
+//
+// Most notifications name the socket that made the change; the kernel does not queue those of our
+// own request socket. Notifications of FDB entries and of devices, and the second one of a deleted
+// neighbour, name no socket: the monitor compares them with what the LinuxKernel wrote last. If
+// that does not decide it, the change counts as foreign.
+class Monitor {
+ public:
+  // None of these may destroy the monitor.
+  struct Events {
+    // An object of ours was changed, taken away or added by others: "route 10.5.2.0/24 deleted".
+    std::function<void(const std::string& what)> on_foreign_change;
+    // The kernel dropped notifications; anything may have changed.
+    std::function<void()> on_lost;
+    // The underlay interface was added, removed, or has another name, MTU, state, carrier or IPv4
+    // address; or a default route was added or removed. Also called if the interface is as before
+    // by now: when its state or address went, the kernel dropped routes without a notification.
+    std::function<void()> on_underlay_change;
+    // Something changed that is not ours and that packets of the overlay depend on: whether a
+    // device forwards, or another program's route inside of our network.
+    std::function<void()> on_host_change = [] {};
+  };
+  struct Options {
+    int receive_buffer = 8 << 20;  // bytes; 20,000 changes of others at once fit
+  };
+
+  // `loop` and `kernel` outlive the monitor. The events may be called from the first turn on.
+  static Result<std::unique_ptr<Monitor>> open(Loop& loop, LinuxKernel& kernel, Events events,
+                                               Options options);
+  static Result<std::unique_ptr<Monitor>> open(Loop& loop, LinuxKernel& kernel, Events events) {
+    return open(loop, kernel, std::move(events), Options{});
+  }
+
+  // Sets what to watch from now on; call it after the LinuxKernel has read the same scope. The
+  // underlay is followed by its index, and by its name once no device has that index. An empty
+  // name: there is no underlay.
+  Result<void> watch(Scope scope, LowerDevice underlay);
+
+ private:
+  struct UnderlayState {
+    int index = 0;  // 0: there is none
+    std::string name;
+    std::uint32_t mtu = 0;
+    bool up = false;
+    bool carrier = false;
+    std::vector<std::pair<Ip4, std::uint8_t>> addresses;  // sorted
+    bool operator==(const UnderlayState&) const = default;
+  };
+
+  Monitor(Fd fd, NetlinkSocket questions, LinuxKernel& kernel, Events events);
+
+  void on_readable();
+  void on_message(const NetlinkMessage& message);
+  void on_link(const NetlinkMessage& message);
+  void on_address(const NetlinkMessage& message);
+  void on_route(const NetlinkMessage& message);
+  void on_forwarding(const NetlinkMessage& message);
+  void on_nexthop(const NetlinkMessage& message);
+  void on_neighbour(const NetlinkMessage& message);
+  void on_fdb(const NetlinkMessage& message);
+  void foreign(std::string what);
+  bool is_our_link(int index) const;
+
+  void refresh();
+  Result<void> refresh_filter();
+  Result<UnderlayState> read_underlay();
+
+  Fd fd_;
+  NetlinkSocket questions_;
+  LinuxKernel& kernel_;
+  Events events_;
+  Scope scope_;
+  LowerDevice underlay_device_;
+  UnderlayState underlay_;
+  std::vector<int> filtered_links_;
+  Cidr4 filtered_network_;
+  std::vector<std::byte> buffer_;
+  // A notification sets them; refresh() handles them once the queue is empty, so that only the
+  // last state of a burst counts.
+  bool links_suspect_ = false;
+  bool underlay_suspect_ = false;
+  bool underlay_bounced_ = false;  // it was down, gone or without an address
+  SubscriptionPtr watch_;
+};
+
+}  // namespace flannel

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/monitor/monitor_filter.h"
+
+#include <arpa/inet.h>
+#include <linux/filter.h>
+#include <linux/neighbour.h>
+#include <linux/netlink.h>
+#include <linux/nexthop.h>
+#include <linux/rtnetlink.h>
+#include <sys/socket.h>
+
+#include <cstddef>
+
+#include "plan/net_state.h"
+
+namespace flannel {
+namespace {
+
+// Loads read the network's byte order, netlink writes the host's.
+class Program {
+ public:
+  static constexpr std::uint32_t kAll = 0xffffffff;
+
+  void load_byte(std::size_t at) { add(BPF_LD | BPF_B | BPF_ABS, at); }
+  void load_half(std::size_t at) { add(BPF_LD | BPF_H | BPF_ABS, at); }
+  void load_word(std::size_t at) { add(BPF_LD | BPF_W | BPF_ABS, at); }
+  void mask(std::uint32_t bits) { add(BPF_ALU | BPF_AND | BPF_K, bits); }
+  void answer(bool take) { add(BPF_RET | BPF_K, take ? kAll : 0); }
+
+  // The `body` is skipped unless the loaded value equals `value` ..
+  template <typename Body>
+  void if_equal(std::uint32_t value, Body body) {
+    branch(BPF_JEQ, value, body);
+  }
+  // .. or has one of its bits.
+  template <typename Body>
+  void if_any_bit(std::uint32_t value, Body body) {
+    branch(BPF_JSET, value, body);
+  }
+
+  Result<void> attach(const Fd& socket) {
+    const sock_fprog program{static_cast<unsigned short>(code_.size()), code_.data()};
+    if (::setsockopt(socket.get(), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) != 0) {
+      return os_error("netlink: filter notifications");
+    }
+    return {};
+  }
+
+ private:
+  void add(int code, std::size_t k) {
+    code_.push_back({static_cast<std::uint16_t>(code), 0, 0, static_cast<std::uint32_t>(k)});
+  }
+  template <typename Body>
+  void branch(int kind, std::uint32_t value, Body body) {
+    add(BPF_JMP | kind | BPF_K, value);
+    const std::size_t jump = code_.size() - 1;
+    body();
+    code_[jump].jf = static_cast<std::uint8_t>(code_.size() - 1 - jump);
+  }
+
+  std::vector<sock_filter> code_;
+};
+
+constexpr std::size_t kType = offsetof(nlmsghdr, nlmsg_type);
+constexpr std::size_t kFlags = offsetof(nlmsghdr, nlmsg_flags);
+constexpr std::size_t kPort = offsetof(nlmsghdr, nlmsg_pid);
+constexpr std::size_t kPayload = sizeof(nlmsghdr);
+
+// They come and go with the addresses of the host.
+void take_if_the_kernels_own(Program& program) {
+  program.load_byte(kPayload + offsetof(rtmsg, rtm_table));
+  program.if_equal(RT_TABLE_MAIN, [&] {
+    program.load_byte(kPayload + offsetof(rtmsg, rtm_protocol));
+    program.if_equal(RTPROT_KERNEL, [&] { program.answer(true); });
+  });
+}
+
+// The kernel writes a route's table first and its destination next.
+void take_if_inside(Program& program, const Cidr4& network) {
+  constexpr std::size_t kDestination =
+      kPayload + sizeof(rtmsg) + NLA_HDRLEN + sizeof(std::uint32_t);
+  program.load_half(kDestination + offsetof(nlattr, nla_type));
+  program.if_equal(htons(RTA_DST), [&] {
+    program.load_word(kDestination + NLA_HDRLEN);
+    program.mask(network.mask());
+    program.if_equal(network.base.value, [&] { program.answer(true); });
+  });
+}
+
+void take_if_default(Program& program) {
+  program.load_byte(kPayload + offsetof(rtmsg, rtm_dst_len));
+  program.if_equal(0, [&] { program.answer(true); });
+}
+
+void take_if_ours_or_replacing(Program& program, std::size_t protocol) {
+  program.load_byte(kPayload + protocol);
+  program.if_equal(kRouteProtocol, [&] { program.answer(true); });
+  program.load_half(kFlags);
+  program.if_any_bit(htons(NLM_F_REPLACE), [&] { program.answer(true); });
+  program.answer(false);
+}
+
+}  // namespace
+
+Result<void> filter_notifications(const Fd& socket, std::uint32_t own_port,
+                                  const std::vector<int>& links, const Cidr4& network) {
+  Program program;
+  program.load_half(kType);
+  for (const std::uint16_t type : {RTM_NEWLINK, RTM_DELLINK, RTM_NEWNETCONF})
+    program.if_equal(htons(type), [&] { program.answer(true); });
+  program.load_word(kPort);
+  program.if_equal(htonl(own_port), [&] { program.answer(false); });
+  program.load_half(kType);
+  for (const std::uint16_t type : {RTM_NEWADDR, RTM_DELADDR})
+    program.if_equal(htons(type), [&] { program.answer(true); });
+  for (const std::uint16_t type : {RTM_NEWROUTE, RTM_DELROUTE}) {
+    program.if_equal(htons(type), [&] {
+      take_if_default(program);
+      take_if_the_kernels_own(program);
+      if (network.bits != 0) take_if_inside(program, network);
+      take_if_ours_or_replacing(program, offsetof(rtmsg, rtm_protocol));
+    });
+  }
+  for (const std::uint16_t type : {RTM_NEWNEXTHOP, RTM_DELNEXTHOP}) {
+    program.if_equal(htons(type),
+                     [&] { take_if_ours_or_replacing(program, offsetof(nhmsg, nh_protocol)); });
+  }
+  program.load_word(kPayload + offsetof(ndmsg, ndm_ifindex));
+  for (const int link : links) {
+    program.if_equal(htonl(static_cast<std::uint32_t>(link)), [&] { program.answer(true); });
+  }
+  program.answer(false);
+  return program.attach(socket);
+}
+
+}  // namespace flannel

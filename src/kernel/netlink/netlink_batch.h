@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "kernel/netlink/netlink_message.h"
+#include "net/address.h"
+
+namespace flannel {
+
+// Requests, one after the other, in one buffer: what one sendmsg carries. The socket numbers them.
+class NetlinkBatch {
+ public:
+  // Begins the next request. NLM_F_REQUEST is added; `header` is the fixed part that follows the
+  // message header (rtmsg, ifinfomsg, ..).
+  template <typename Header>
+  void begin(std::uint16_t type, std::uint16_t flags, const Header& header) {
+    static_assert(std::is_trivially_copyable_v<Header> && sizeof(Header) % 4 == 0);
+    begin(type, flags);
+    append(std::as_bytes(std::span(&header, 1)));
+  }
+
+  // Attributes of the request begun last.
+  template <std::integral Number>
+  void put(std::uint16_t attribute, Number host_order) {
+    put_bytes(attribute, std::as_bytes(std::span(&host_order, 1)));
+  }
+  void put(std::uint16_t attribute, Ip4 ip);  // network order, as everywhere
+  void put(std::uint16_t attribute, const Mac& mac);
+  void put(std::uint16_t attribute, std::string_view text);  // with its NUL
+  void put_big_endian(std::uint16_t attribute, std::uint16_t number);
+  void put_flag(std::uint16_t attribute) { put_bytes(attribute, {}); }
+
+  // Attributes put by `fill` become the contents of `attribute`.
+  template <std::invocable Fill>
+  void nest(std::uint16_t attribute, Fill fill) {
+    const std::size_t start = open_nest(attribute);
+    fill();
+    close_nest(start);
+  }
+
+  std::size_t size() const { return starts_.size(); }
+  bool empty() const { return starts_.empty(); }
+
+  // The bytes of requests [first, last).
+  NetlinkBytes bytes(std::size_t first, std::size_t last) const;
+  std::uint16_t type(std::size_t request) const;
+  // Gives one request its number and adds `flags` to its own.
+  void stamp(std::size_t request, std::uint32_t sequence, std::uint16_t flags);
+
+ private:
+  void begin(std::uint16_t type, std::uint16_t flags);
+  void put_bytes(std::uint16_t attribute, NetlinkBytes payload);
+  std::size_t open_nest(std::uint16_t attribute);
+  void close_nest(std::size_t start);
+  void append(NetlinkBytes bytes);  // padded to four, counted in the request's length
+
+  std::vector<std::byte> bytes_;
+  std::vector<std::size_t> starts_;  // where each request begins
+};
+
+}  // namespace flannel

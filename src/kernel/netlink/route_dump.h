@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/result.h"
+#include "kernel/netlink/netlink_socket.h"
+#include "kernel/netlink/rtnetlink.h"
+
+namespace flannel {
+
+// The routes of the main table; `protocol` 0: of any. None in a network namespace that has no such
+// table yet, because it never had an address.
+Result<std::vector<RouteRow>> route_rows(NetlinkSocket& socket, std::uint8_t protocol);
+
+}  // namespace flannel

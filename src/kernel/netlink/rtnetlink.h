@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+// Kernel objects as rtnetlink has them: with interface indexes instead of names, and with what is
+// not ours. Decoders take the payload of a message of their type and give nothing for another
+// family or a damaged one; unknown attributes are skipped. docs/kernel-objects.md
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "kernel/netlink/netlink_batch.h"
+#include "kernel/netlink/netlink_message.h"
+#include "net/address.h"
+#include "plan/net_state.h"
+
+namespace flannel {
+
+struct VxlanRow {
+  std::uint32_t vni = 0;
+  std::uint16_t port = 0;
+  Ip4 local;
+  int lower = 0;  // interface index, 0: none
+  bool learning = false;
+  bool gbp = false;
+  bool plain = true;  // no group, miss notification, proxy, short circuit or collected metadata
+  bool operator==(const VxlanRow&) const = default;
+};
+
+struct LinkRow {
+  int index = 0;
+  std::string name;
+  std::string kind;  // "vxlan", "tun", "bridge"; empty: a hardware device
+  std::uint32_t mtu = 0;
+  std::uint32_t queue_len = 0;
+  bool up = false;       // administratively
+  bool carrier = false;  // IFF_LOWER_UP
+  Mac mac;               // zero where a device has none
+  std::optional<VxlanRow> vxlan;
+  bool layer3_tun = false;  // a TUN device that carries IP packets (not TAP)
+  bool operator==(const LinkRow&) const = default;
+};
+
+struct AddressRow {
+  int link = 0;
+  Ip4 ip;
+  std::uint8_t bits = 32;
+  std::uint32_t flags = 0;  // IFA_F_*
+};
+
+struct RouteRow {
+  Cidr4 to;
+  std::uint32_t table = 0;
+  std::uint8_t protocol = 0;
+  std::uint8_t type = 0;  // RTN_*
+  std::uint32_t metric = 0;
+  std::uint8_t tos = 0;
+  bool onlink = false;
+  bool multipath = false;
+  bool via_ip6 = false;       // an IPv6 gateway
+  std::optional<Ip4> via;     // nothing and not via_ip6: on the link
+  int link = 0;               // 0: none of its own (multipath)
+  std::uint32_t nexthop = 0;  // id of a next-hop object, 0: none
+  std::optional<Ip4> source;  // preferred source address
+};
+
+struct NexthopRow {
+  std::uint32_t id = 0;
+  std::uint8_t protocol = 0;
+  std::optional<Ip4> via;  // nothing also for groups and black holes
+  int link = 0;
+  bool onlink = false;
+};
+
+// What carries our mark, of every run and for every network.
+inline constexpr std::uint32_t kLastMetric = 0xffffffff;  // of a blackhole route
+bool is_ours(const RouteRow& row);
+bool is_ours(const NexthopRow& row);
+
+struct NeighbourRow {
+  int link = 0;
+  Ip4 ip;
+  Mac mac;
+  std::uint16_t state = 0;  // NUD_*
+};
+
+struct FdbRow {
+  int link = 0;
+  Mac mac;
+  std::optional<Ip4> remote;
+  std::uint16_t state = 0;  // NUD_*
+  std::uint8_t flags = 0;   // NTF_*
+};
+
+std::optional<LinkRow> decode_link(NetlinkBytes payload);
+std::optional<AddressRow> decode_address(NetlinkBytes payload);
+std::optional<RouteRow> decode_route(NetlinkBytes payload);
+std::optional<NexthopRow> decode_nexthop(NetlinkBytes payload);
+std::optional<NeighbourRow> decode_neighbour(NetlinkBytes payload);
+std::optional<FdbRow> decode_fdb(NetlinkBytes payload);
+
+// What can be changed on a device that is there. What is missing stays as it is.
+struct LinkChange {
+  std::optional<std::uint32_t> mtu;
+  std::optional<std::uint32_t> queue_len;
+  std::optional<Mac> mac;
+  std::optional<bool> up;
+};
+
+// Each appends one request; the comment is the command that it equals.
+// ip link add NAME address MAC mtu MTU txqueuelen 0 type vxlan id .. local .. dev .. dstport ..
+void create_vxlan(NetlinkBatch& batch, const Link& link, const VxlanSettings& vxlan, int lower);
+void change_link(NetlinkBatch& batch, int index, const LinkChange& change);  // ip link set
+// ip link set DEV type vxlan learning; the kernel takes no MTU along with it.
+void change_learning(NetlinkBatch& batch, int index, bool learning);
+void delete_link(NetlinkBatch& batch, int index);
+void get_link(NetlinkBatch& batch, const std::string& name);
+void get_link(NetlinkBatch& batch, int index);
+void dump_links(NetlinkBatch& batch);
+
+void put_address(NetlinkBatch& batch, int link, const Address& address);  // ip addr replace
+void delete_address(NetlinkBatch& batch, int link, const Address& address);
+// ip route replace NETWORK dev LINK proto kernel scope link src IP, as the kernel makes it
+void put_network_route(NetlinkBatch& batch, int link, const Address& address);
+void dump_addresses(NetlinkBatch& batch, int link);  // IPv4; link 0: of all devices
+
+// ip route replace TO via VIA dev LINK proto 250 [onlink]
+void put_route(NetlinkBatch& batch, int link, const Route& route);
+// ip route replace TO nhid ID proto 250
+void put_route_by_nexthop(NetlinkBatch& batch, const Cidr4& to, std::uint32_t nexthop);
+// ip route replace blackhole TO metric 4294967295 proto 250
+void put_blackhole(NetlinkBatch& batch, const Cidr4& to);
+void delete_blackhole(NetlinkBatch& batch, const Cidr4& to);
+// Only one of our protocol (of that of routes made by hand, if it is foreign), by this device and
+// gateway, or by this next-hop object.
+void delete_route(NetlinkBatch& batch, int link, const Route& route);
+void delete_route_by_nexthop(NetlinkBatch& batch, const Cidr4& to, std::uint32_t nexthop);
+void dump_routes(NetlinkBatch& batch, std::uint8_t protocol);  // main table; 0: any protocol
+void get_path(NetlinkBatch& batch, Ip4 to);                    // ip route get
+
+// ip nexthop add/replace id ID via VIA dev LINK [onlink] proto 250; `fresh`: only if there is none
+void put_nexthop(NetlinkBatch& batch, std::uint32_t id, int link, const Route& route, bool fresh);
+void delete_nexthop(NetlinkBatch& batch, std::uint32_t id);
+void dump_nexthops(NetlinkBatch& batch);
+
+// ip neigh replace IP lladdr MAC dev LINK nud permanent
+void put_neighbour(NetlinkBatch& batch, int link, const Neighbour& neighbour);
+void delete_neighbour(NetlinkBatch& batch, int link, const Neighbour& neighbour);
+void dump_neighbours(NetlinkBatch& batch, int link);
+
+// bridge fdb replace MAC dev LINK dst REMOTE self permanent
+void put_fdb(NetlinkBatch& batch, int link, const FdbEntry& entry);
+void delete_fdb(NetlinkBatch& batch, int link, const FdbEntry& entry);
+void dump_fdb(NetlinkBatch& batch, int link);
+
+}  // namespace flannel

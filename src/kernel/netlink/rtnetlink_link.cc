@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+// Devices and their addresses.
+#include <linux/if.h>
+#include <linux/if_addr.h>
+#include <linux/if_link.h>
+#include <linux/if_tun.h>
+#include <linux/rtnetlink.h>
+
+#include "kernel/netlink/rtnetlink.h"
+
+namespace flannel {
+namespace {
+
+ifinfomsg link_header(int index) {
+  ifinfomsg header{};
+  header.ifi_family = AF_UNSPEC;
+  header.ifi_index = index;
+  return header;
+}
+
+ifaddrmsg address_header(int link) {
+  ifaddrmsg header{};
+  header.ifa_family = AF_INET;
+  header.ifa_scope = RT_SCOPE_UNIVERSE;
+  header.ifa_index = static_cast<std::uint32_t>(link);
+  return header;
+}
+
+bool is_on(const NetlinkAttributes<IFLA_VXLAN_MAX>& data, int type) {
+  return data.number<std::uint8_t>(static_cast<std::size_t>(type)).value_or(0) != 0;
+}
+
+VxlanRow decode_vxlan(NetlinkBytes bytes) {
+  const NetlinkAttributes<IFLA_VXLAN_MAX> data(bytes);
+  VxlanRow row;
+  row.vni = data.number<std::uint32_t>(IFLA_VXLAN_ID).value_or(0);
+  row.port = data.big_endian(IFLA_VXLAN_PORT).value_or(0);
+  row.local = data.ip4(IFLA_VXLAN_LOCAL).value_or(Ip4{});
+  row.lower = data.number<std::int32_t>(IFLA_VXLAN_LINK).value_or(0);
+  row.learning = is_on(data, IFLA_VXLAN_LEARNING);
+  row.gbp = data.has(IFLA_VXLAN_GBP);
+  row.plain = !data.has(IFLA_VXLAN_GROUP) && !data.has(IFLA_VXLAN_GROUP6) &&
+              !data.has(IFLA_VXLAN_LOCAL6) && !is_on(data, IFLA_VXLAN_PROXY) &&
+              !is_on(data, IFLA_VXLAN_RSC) && !is_on(data, IFLA_VXLAN_L2MISS) &&
+              !is_on(data, IFLA_VXLAN_L3MISS) && !is_on(data, IFLA_VXLAN_COLLECT_METADATA);
+  return row;
+}
+
+void decode_link_info(NetlinkBytes bytes, LinkRow& row) {
+  const NetlinkAttributes<IFLA_INFO_MAX> info(bytes);
+  row.kind = info.text(IFLA_INFO_KIND);
+  if (row.kind == "vxlan") row.vxlan = decode_vxlan(info.at(IFLA_INFO_DATA));
+  if (row.kind == "tun") {
+    const NetlinkAttributes<IFLA_TUN_MAX> tun(info.at(IFLA_INFO_DATA));
+    row.layer3_tun = tun.number<std::uint8_t>(IFLA_TUN_TYPE) == IFF_TUN;
+  }
+}
+
+}  // namespace
+
+std::optional<LinkRow> decode_link(NetlinkBytes payload) {
+  const auto header = take_header<ifinfomsg>(payload);
+  if (!header || header->ifi_family != AF_UNSPEC || header->ifi_index <= 0) return std::nullopt;
+  const NetlinkAttributes<IFLA_LINKINFO> attributes(payload);
+  static_assert(IFLA_ADDRESS < IFLA_LINKINFO && IFLA_TXQLEN < IFLA_LINKINFO);
+  LinkRow row;
+  row.index = header->ifi_index;
+  row.name = attributes.text(IFLA_IFNAME);
+  if (row.name.empty()) return std::nullopt;
+  row.mtu = attributes.number<std::uint32_t>(IFLA_MTU).value_or(0);
+  row.queue_len = attributes.number<std::uint32_t>(IFLA_TXQLEN).value_or(0);
+  row.up = (header->ifi_flags & IFF_UP) != 0;
+  row.carrier = (header->ifi_flags & IFF_LOWER_UP) != 0;
+  row.mac = attributes.mac(IFLA_ADDRESS).value_or(Mac{});
+  decode_link_info(attributes.at(IFLA_LINKINFO), row);
+  return row;
+}
+
+void create_vxlan(NetlinkBatch& batch, const Link& link, const VxlanSettings& vxlan, int lower) {
+  batch.begin(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, link_header(0));
+  batch.put(IFLA_IFNAME, link.name);
+  if (!vxlan.mac.is_zero()) batch.put(IFLA_ADDRESS, vxlan.mac);
+  if (link.mtu != 0) batch.put(IFLA_MTU, link.mtu);
+  batch.put(IFLA_TXQLEN, std::uint32_t{0});
+  batch.nest(IFLA_LINKINFO, [&] {
+    batch.put(IFLA_INFO_KIND, std::string_view("vxlan"));
+    batch.nest(IFLA_INFO_DATA, [&] {
+      batch.put(IFLA_VXLAN_ID, vxlan.vni);
+      if (!vxlan.local.is_unspecified()) batch.put(IFLA_VXLAN_LOCAL, vxlan.local);
+      if (lower != 0) batch.put(IFLA_VXLAN_LINK, static_cast<std::uint32_t>(lower));
+      batch.put_big_endian(IFLA_VXLAN_PORT, vxlan.port);
+      // The kernel's own default is on.
+      batch.put(IFLA_VXLAN_LEARNING, std::uint8_t{vxlan.learning});
+      if (vxlan.gbp) batch.put_flag(IFLA_VXLAN_GBP);
+    });
+  });
+}
+
+void change_link(NetlinkBatch& batch, int index, const LinkChange& change) {
+  ifinfomsg header = link_header(index);
+  if (change.up) {
+    header.ifi_change = IFF_UP;
+    header.ifi_flags = *change.up ? IFF_UP : 0;
+  }
+  batch.begin(RTM_NEWLINK, 0, header);
+  if (change.mac) batch.put(IFLA_ADDRESS, *change.mac);
+  if (change.mtu) batch.put(IFLA_MTU, *change.mtu);
+  if (change.queue_len) batch.put(IFLA_TXQLEN, *change.queue_len);
+}
+
+void change_learning(NetlinkBatch& batch, int index, bool learning) {
+  batch.begin(RTM_NEWLINK, 0, link_header(index));
+  batch.nest(IFLA_LINKINFO, [&] {
+    batch.put(IFLA_INFO_KIND, std::string_view("vxlan"));
+    batch.nest(IFLA_INFO_DATA, [&] { batch.put(IFLA_VXLAN_LEARNING, std::uint8_t{learning}); });
+  });
+}
+
+void delete_link(NetlinkBatch& batch, int index) {
+  batch.begin(RTM_DELLINK, 0, link_header(index));
+}
+
+void get_link(NetlinkBatch& batch, const std::string& name) {
+  batch.begin(RTM_GETLINK, 0, link_header(0));
+  batch.put(IFLA_IFNAME, name);
+  batch.put(IFLA_EXT_MASK, std::uint32_t{RTEXT_FILTER_SKIP_STATS});
+}
+
+void get_link(NetlinkBatch& batch, int index) {
+  batch.begin(RTM_GETLINK, 0, link_header(index));
+  batch.put(IFLA_EXT_MASK, std::uint32_t{RTEXT_FILTER_SKIP_STATS});
+}
+
+void dump_links(NetlinkBatch& batch) {
+  batch.begin(RTM_GETLINK, 0, link_header(0));
+  batch.put(IFLA_EXT_MASK, std::uint32_t{RTEXT_FILTER_SKIP_STATS});
+}
+
+std::optional<AddressRow> decode_address(NetlinkBytes payload) {
+  const auto header = take_header<ifaddrmsg>(payload);
+  if (!header || header->ifa_family != AF_INET || header->ifa_prefixlen > 32) return std::nullopt;
+  const NetlinkAttributes<IFA_FLAGS> attributes(payload);
+  // IFA_ADDRESS is the other end of a point-to-point link, the address itself elsewhere.
+  auto ip = attributes.ip4(IFA_LOCAL);
+  if (!ip) ip = attributes.ip4(IFA_ADDRESS);
+  if (!ip) return std::nullopt;
+  AddressRow row;
+  row.link = static_cast<int>(header->ifa_index);
+  row.ip = *ip;
+  row.bits = header->ifa_prefixlen;
+  row.flags = attributes.number<std::uint32_t>(IFA_FLAGS).value_or(header->ifa_flags);
+  return row;
+}
+
+void put_address(NetlinkBatch& batch, int link, const Address& address) {
+  ifaddrmsg header = address_header(link);
+  header.ifa_prefixlen = address.bits;
+  batch.begin(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, header);
+  batch.put(IFA_LOCAL, address.ip);
+  batch.put(IFA_ADDRESS, address.ip);
+}
+
+void delete_address(NetlinkBatch& batch, int link, const Address& address) {
+  ifaddrmsg header = address_header(link);
+  header.ifa_prefixlen = address.bits;
+  batch.begin(RTM_DELADDR, 0, header);
+  batch.put(IFA_LOCAL, address.ip);
+}
+
+void dump_addresses(NetlinkBatch& batch, int link) {
+  batch.begin(RTM_GETADDR, 0, address_header(link));
+}
+
+}  // namespace flannel

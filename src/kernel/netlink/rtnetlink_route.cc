@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+// Routes and next-hop objects.
+#include <linux/nexthop.h>
+#include <linux/rtnetlink.h>
+#include <sys/socket.h>
+
+#include "kernel/netlink/rtnetlink.h"
+
+namespace flannel {
+namespace {
+
+rtmsg route_header(const Cidr4& to) {
+  rtmsg header{};
+  header.rtm_family = AF_INET;
+  header.rtm_dst_len = to.bits;
+  header.rtm_table = RT_TABLE_MAIN;
+  header.rtm_protocol = kRouteProtocol;
+  header.rtm_scope = RT_SCOPE_UNIVERSE;
+  header.rtm_type = RTN_UNICAST;
+  return header;
+}
+
+std::uint32_t route_flags(const Route& route) {
+  return route.onlink ? RTNH_F_ONLINK : 0;
+}
+
+void put_path(NetlinkBatch& batch, int link, const Route& route) {
+  if (!route.via.is_unspecified()) batch.put(RTA_GATEWAY, route.via);
+  batch.put(RTA_OIF, static_cast<std::uint32_t>(link));
+}
+
+void blackhole(NetlinkBatch& batch, std::uint16_t type, std::uint16_t flags, const Cidr4& to) {
+  rtmsg header = route_header(to);
+  header.rtm_type = RTN_BLACKHOLE;
+  batch.begin(type, flags, header);
+  batch.put(RTA_DST, to.base);
+  batch.put(RTA_PRIORITY, kLastMetric);
+}
+
+}  // namespace
+
+std::optional<RouteRow> decode_route(NetlinkBytes payload) {
+  const auto header = take_header<rtmsg>(payload);
+  if (!header || header->rtm_family != AF_INET || header->rtm_dst_len > 32) return std::nullopt;
+  const NetlinkAttributes<RTA_NH_ID> attributes(payload);
+  RouteRow row;
+  row.to = Cidr4::of(attributes.ip4(RTA_DST).value_or(Ip4{}), header->rtm_dst_len);
+  row.table = attributes.number<std::uint32_t>(RTA_TABLE).value_or(header->rtm_table);
+  row.protocol = header->rtm_protocol;
+  row.type = header->rtm_type;
+  row.metric = attributes.number<std::uint32_t>(RTA_PRIORITY).value_or(0);
+  row.tos = header->rtm_tos;
+  row.onlink = (header->rtm_flags & RTNH_F_ONLINK) != 0;
+  row.multipath = attributes.has(RTA_MULTIPATH);
+  row.via_ip6 = attributes.has(RTA_VIA);
+  row.via = attributes.ip4(RTA_GATEWAY);
+  row.link = attributes.number<std::int32_t>(RTA_OIF).value_or(0);
+  row.nexthop = attributes.number<std::uint32_t>(RTA_NH_ID).value_or(0);
+  row.source = attributes.ip4(RTA_PREFSRC);
+  return row;
+}
+
+void put_route(NetlinkBatch& batch, int link, const Route& route) {
+  rtmsg header = route_header(route.to);
+  header.rtm_flags = route_flags(route);
+  batch.begin(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, header);
+  batch.put(RTA_DST, route.to.base);
+  put_path(batch, link, route);
+}
+
+void put_network_route(NetlinkBatch& batch, int link, const Address& address) {
+  const Cidr4 network = Cidr4::of(address.ip, address.bits);
+  rtmsg header = route_header(network);
+  header.rtm_protocol = RTPROT_KERNEL;
+  header.rtm_scope = RT_SCOPE_LINK;
+  batch.begin(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, header);
+  batch.put(RTA_DST, network.base);
+  batch.put(RTA_OIF, static_cast<std::uint32_t>(link));
+  batch.put(RTA_PREFSRC, address.ip);
+}
+
+void put_route_by_nexthop(NetlinkBatch& batch, const Cidr4& to, std::uint32_t nexthop) {
+  batch.begin(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, route_header(to));
+  batch.put(RTA_DST, to.base);
+  batch.put(RTA_NH_ID, nexthop);
+}
+
+void delete_route(NetlinkBatch& batch, int link, const Route& route) {
+  rtmsg header = route_header(route.to);
+  if (route.foreign) {
+    header.rtm_protocol = RTPROT_BOOT;
+    header.rtm_scope = RT_SCOPE_NOWHERE;  // of any
+  }
+  batch.begin(RTM_DELROUTE, 0, header);
+  batch.put(RTA_DST, route.to.base);
+  put_path(batch, link, route);
+}
+
+void delete_route_by_nexthop(NetlinkBatch& batch, const Cidr4& to, std::uint32_t nexthop) {
+  batch.begin(RTM_DELROUTE, 0, route_header(to));
+  batch.put(RTA_DST, to.base);
+  batch.put(RTA_NH_ID, nexthop);
+}
+
+void put_blackhole(NetlinkBatch& batch, const Cidr4& to) {
+  blackhole(batch, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, to);
+}
+
+void delete_blackhole(NetlinkBatch& batch, const Cidr4& to) {
+  blackhole(batch, RTM_DELROUTE, 0, to);
+}
+
+bool is_ours(const RouteRow& row) {
+  if (row.table != RT_TABLE_MAIN || row.protocol != kRouteProtocol || row.tos != 0) return false;
+  if (row.type == RTN_BLACKHOLE) return row.metric == kLastMetric;
+  return row.type == RTN_UNICAST && row.metric == 0 && !row.multipath && !row.via_ip6;
+}
+
+bool is_ours(const NexthopRow& row) {
+  return row.protocol == kRouteProtocol;
+}
+
+void dump_routes(NetlinkBatch& batch, std::uint8_t protocol) {
+  rtmsg header{};
+  header.rtm_family = AF_INET;
+  header.rtm_table = RT_TABLE_MAIN;
+  header.rtm_protocol = protocol;
+  batch.begin(RTM_GETROUTE, 0, header);
+}
+
+void get_path(NetlinkBatch& batch, Ip4 to) {
+  rtmsg header{};
+  header.rtm_family = AF_INET;
+  header.rtm_dst_len = 32;
+  batch.begin(RTM_GETROUTE, 0, header);
+  batch.put(RTA_DST, to);
+}
+
+std::optional<NexthopRow> decode_nexthop(NetlinkBytes payload) {
+  const auto header = take_header<nhmsg>(payload);
+  if (!header) return std::nullopt;
+  const NetlinkAttributes<NHA_GATEWAY> attributes(payload);
+  const auto id = attributes.number<std::uint32_t>(NHA_ID);
+  if (!id) return std::nullopt;
+  NexthopRow row;
+  row.id = *id;
+  row.protocol = header->nh_protocol;
+  row.onlink = (header->nh_flags & RTNH_F_ONLINK) != 0;
+  row.via = attributes.ip4(NHA_GATEWAY);
+  row.link = attributes.number<std::int32_t>(NHA_OIF).value_or(0);
+  return row;
+}
+
+void put_nexthop(NetlinkBatch& batch, std::uint32_t id, int link, const Route& route, bool fresh) {
+  nhmsg header{};
+  header.nh_family = AF_INET;
+  header.nh_protocol = kRouteProtocol;
+  header.nh_flags = route_flags(route);
+  batch.begin(RTM_NEWNEXTHOP, NLM_F_CREATE | (fresh ? NLM_F_EXCL : NLM_F_REPLACE), header);
+  batch.put(NHA_ID, id);
+  batch.put(NHA_OIF, static_cast<std::uint32_t>(link));
+  batch.put(NHA_GATEWAY, route.via);
+}
+
+void delete_nexthop(NetlinkBatch& batch, std::uint32_t id) {
+  batch.begin(RTM_DELNEXTHOP, 0, nhmsg{});
+  batch.put(NHA_ID, id);
+}
+
+void dump_nexthops(NetlinkBatch& batch) {
+  batch.begin(RTM_GETNEXTHOP, 0, nhmsg{});
+}
+
+}  // namespace flannel

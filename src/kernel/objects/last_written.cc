@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/objects/last_written.h"
+
+namespace flannel {
+namespace {
+
+template <typename Map, typename Key>
+std::optional<typename Map::mapped_type> value_at(const Map& map, const Key& key) {
+  const auto at = map.find(key);
+  if (at == map.end()) return std::nullopt;
+  return at->second;
+}
+
+}  // namespace
+
+std::optional<Mac> LastWritten::mac(int link, Ip4 neighbour) const {
+  const auto at = on_link_.find(link);
+  return at == on_link_.end() ? std::nullopt : value_at(at->second.macs, neighbour);
+}
+
+std::optional<Ip4> LastWritten::remote(int link, const Mac& mac) const {
+  const auto at = on_link_.find(link);
+  return at == on_link_.end() ? std::nullopt : value_at(at->second.remotes, number(mac));
+}
+
+std::uint64_t LastWritten::number(const Mac& mac) {
+  std::uint64_t number = 0;
+  for (const std::uint8_t byte : mac.bytes)
+    number = number << 8 | byte;
+  return number;
+}
+
+}  // namespace flannel

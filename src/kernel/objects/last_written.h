@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <unordered_map>
+
+#include "kernel/netlink/rtnetlink.h"
+#include "kernel/objects/route_placement.h"
+
+namespace flannel {
+
+// Our kernel objects as they were after our last read of them and every later write that
+// succeeded. Where a notification does not say who made a change, the monitor compares it with
+// these values. Devices are known by their index; the entries of a deleted device go with it.
+class LastWritten {
+ public:
+  explicit LastWritten(std::size_t plain_routes) : routes(plain_routes) {}
+
+  void put(int link, const Neighbour& neighbour) {
+    on_link_[link].macs.insert_or_assign(neighbour.ip, neighbour.mac);
+  }
+  void remove(int link, const Neighbour& neighbour) { on_link_[link].macs.erase(neighbour.ip); }
+  void put(int link, const FdbEntry& entry) {
+    on_link_[link].remotes.insert_or_assign(number(entry.mac), entry.remote);
+  }
+  void remove(int link, const FdbEntry& entry) {
+    if (remote(link, entry.mac) == entry.remote) on_link_[link].remotes.erase(number(entry.mac));
+  }
+  void forget_neighbours(int link) { on_link_[link].macs.clear(); }
+  void forget_all_on(int link) { on_link_.erase(link); }
+
+  // nullopt if we have no such entry.
+  std::optional<Mac> mac(int link, Ip4 neighbour) const;
+  std::optional<Ip4> remote(int link, const Mac& mac) const;
+
+  std::map<std::string, LinkRow> links;
+  RoutePlacement routes;
+
+ private:
+  struct OnLink {
+    std::unordered_map<Ip4, Mac> macs;
+    std::unordered_map<std::uint64_t, Ip4> remotes;
+  };
+  static std::uint64_t number(const Mac& mac);
+
+  std::map<int, OnLink> on_link_;
+};
+
+}  // namespace flannel

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/objects/leftovers.h"
+#include "kernel/netlink/route_dump.h"
+
+#include <fmt/format.h>
+#include <linux/rtnetlink.h>
+
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "base/parse.h"
+
+namespace flannel {
+namespace {
+
+// "flannel.7" with the prefix "flannel." is 7.
+std::optional<std::uint32_t> number_after(std::string_view prefix, std::string_view name) {
+  if (!name.starts_with(prefix)) return std::nullopt;
+  return parse_decimal<std::uint32_t>(name.substr(prefix.size()));
+}
+
+// Empty: no device of ours.
+std::string_view backend_of(const LinkRow& row) {
+  if (row.vxlan && number_after("flannel.", row.name) == row.vxlan->vni) return "vxlan";
+  if (row.layer3_tun && number_after("flannel", row.name)) return "udp";
+  return {};
+}
+
+using Links = std::map<int, LinkRow>;
+
+// Routes by the underlay are host-gw's; those of vxlan with DirectRouting look the same.
+std::string_view backend_of(int link, const Links& links) {
+  const auto at = links.find(link);
+  const std::string_view own = at == links.end() ? std::string_view() : backend_of(at->second);
+  return own.empty() ? "host-gw" : own;
+}
+
+std::string name_of(int link, const Links& links) {
+  const auto at = links.find(link);
+  return at == links.end() ? fmt::format("{}", link) : at->second.name;
+}
+
+Leftover leftover_of(RouteRow row, const Links& links, std::map<std::uint32_t, NexthopRow>& ids) {
+  if (row.type == RTN_BLACKHOLE) {
+    return {.backend = {}, .text = "blackhole " + to_string(row.to), .row = std::move(row)};
+  }
+  const auto id = ids.find(row.nexthop);
+  const int link = row.link == 0 && id != ids.end() ? id->second.link : row.link;
+  const auto via = row.via || id == ids.end() ? row.via : id->second.via;
+  const Route route{
+      .to = row.to, .via = via.value_or(Ip4{}), .link = name_of(link, links), .onlink = row.onlink};
+  return {.backend = backend_of(link, links),
+          .text = to_string(KernelObject(route)),
+          .row = std::move(row)};
+}
+
+void write_removal(NetlinkBatch& batch, const Leftover& leftover) {
+  if (const auto* link = std::get_if<LinkRow>(&leftover.row)) {
+    delete_link(batch, link->index);
+  } else if (const auto* nexthop = std::get_if<NexthopRow>(&leftover.row)) {
+    delete_nexthop(batch, nexthop->id);
+  } else if (const auto& row = std::get<RouteRow>(leftover.row); row.type == RTN_BLACKHOLE) {
+    delete_blackhole(batch, row.to);
+  } else if (row.nexthop != 0) {
+    delete_route_by_nexthop(batch, row.to, row.nexthop);
+  } else {
+    delete_route(batch, row.link,
+                 {.to = row.to, .via = row.via.value_or(Ip4{}), .link = {}, .onlink = row.onlink});
+  }
+}
+
+}  // namespace
+
+Result<std::vector<Leftover>> find_leftovers(NetlinkSocket& socket) {
+  NetlinkBatch ask_links, ask_nexthops;
+  dump_links(ask_links);
+  Links links;
+  for (LinkRow& row : TRY_DURING(dump_rows(socket, ask_links, decode_link), "list the devices"))
+    links.emplace(row.index, std::move(row));
+
+  dump_nexthops(ask_nexthops);
+  auto nexthops = dump_rows(socket, ask_nexthops, decode_nexthop);
+  if (!nexthops && nexthops.error().kind != ErrorKind::unsupported) {
+    return Failure(std::move(nexthops.error()).during("list the next hops"));
+  }
+  std::map<std::uint32_t, NexthopRow> ids;
+  if (nexthops) {
+    for (const NexthopRow& row : *nexthops)
+      ids.emplace(row.id, row);
+  }
+
+  std::vector<Leftover> found;
+  for (RouteRow& row : TRY_DURING(route_rows(socket, kRouteProtocol), "list our routes")) {
+    if (is_ours(row)) found.push_back(leftover_of(std::move(row), links, ids));
+  }
+  for (const auto& [id, row] : ids) {
+    if (!is_ours(row)) continue;
+    found.push_back({backend_of(row.link, links),
+                     fmt::format("nexthop id {} dev {}", id, name_of(row.link, links)), row});
+  }
+  for (const auto& [index, row] : links) {
+    const std::string_view backend = backend_of(row);
+    if (!backend.empty()) found.push_back({backend, "device " + row.name, row});
+  }
+  return found;
+}
+
+std::vector<Result<void>> remove_leftovers(NetlinkSocket& socket,
+                                           std::span<const Leftover> leftovers) {
+  NetlinkBatch batch;
+  for (const Leftover& leftover : leftovers)
+    write_removal(batch, leftover);
+  auto results = socket.transact(batch);
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    if (results[i]) continue;
+    Error& error = results[i].error();
+    if (error.kind == ErrorKind::not_found) {
+      results[i] = {};
+    } else {
+      results[i] = Failure(std::move(error).during("remove " + leftovers[i].text));
+    }
+  }
+  return results;
+}
+
+}  // namespace flannel

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/objects/linux_kernel.h"
+
+#include <utility>
+
+#include "kernel/objects/change_run.h"
+#include "kernel/objects/link_setup.h"
+
+namespace flannel {
+namespace {
+
+// Addresses decide which gateways the kernel takes, so routes wait for them.
+bool can_run_together(const KernelChange& a, const KernelChange& b) {
+  return std::holds_alternative<Address>(a.object) == std::holds_alternative<Address>(b.object) &&
+         !std::holds_alternative<Link>(b.object);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<LinuxKernel>> LinuxKernel::open(Options options) {
+  NetlinkSocket socket = TRY(NetlinkSocket::open(options.socket));
+  return std::unique_ptr<LinuxKernel>(new LinuxKernel(std::move(socket), options));
+}
+
+LinuxKernel::LinuxKernel(NetlinkSocket socket, const Options& options)
+    : socket_(std::move(socket)),
+      plain_routes_(options.plain_routes),
+      last_written_(options.plain_routes) {}
+
+std::vector<Result<void>> LinuxKernel::apply(std::span<const KernelChange> changes) {
+  std::vector<Result<void>> results(changes.size());
+  Devices devices(socket_);
+  for (std::size_t first = 0; first < changes.size();) {
+    std::size_t last = first + 1;
+    if (std::holds_alternative<Link>(changes[first].object)) {
+      results[first] = apply_link(changes[first], devices);
+    } else {
+      while (last < changes.size() && can_run_together(changes[first], changes[last]))
+        ++last;
+      ChangeRun(socket_, devices, last_written_, changes.subspan(first, last - first),
+                std::span(results).subspan(first, last - first))
+          .carry_out();
+    }
+    first = last;
+  }
+  return results;
+}
+
+Result<void> LinuxKernel::apply_link(const KernelChange& change, Devices& devices) {
+  const auto& link = std::get<Link>(change.object);
+  LinkSetup setup(socket_, devices);
+  auto result = [&]() -> Result<void> {
+    switch (change.op) {
+      case Op::put:
+        return setup.put(link);
+      case Op::recreate:
+        return setup.recreate(link);
+      case Op::remove:
+        return setup.remove(link.name);
+    }
+    return {};
+  }();
+  note_link(link.name, devices);
+  return result;
+}
+
+void LinuxKernel::note_link(const std::string& name, Devices& devices) {
+  const auto before = last_written_.links.find(name);
+  const auto after = devices.find(name);
+  const bool there = after && *after && is_of_our_kind(**after);
+  if (before != last_written_.links.end()) {
+    const LinkRow& old = before->second;
+    if (!there || (*after)->index != old.index) {
+      last_written_.forget_all_on(old.index);
+    } else if ((*after)->mac != old.mac || !(*after)->up) {
+      last_written_.forget_neighbours(old.index);
+    }
+    last_written_.links.erase(before);
+  }
+  if (there) last_written_.links.emplace(name, **after);
+}
+
+bool LinuxKernel::unchanged_since_write(const std::string& link) {
+  Devices devices(socket_);
+  const auto now = devices.find(link);
+  if (!now) return false;
+  const auto written = last_written_.links.find(link);
+  if (written == last_written_.links.end()) return *now == nullptr || !is_of_our_kind(**now);
+  if (*now == nullptr) return false;
+  LinkRow row = **now;
+  row.carrier = written->second.carrier;  // nothing of ours depends on it
+  return row == written->second;
+}
+
+}  // namespace flannel

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is ours, out of everything that the kernel has.
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
+
+#include <algorithm>
+#include <optional>
+#include <set>
+#include <unordered_map>
+#include <utility>
+
+#include "base/log.h"
+#include "kernel/netlink/route_dump.h"
+#include "kernel/objects/linux_kernel.h"
+
+namespace flannel {
+namespace {
+
+// One of several remotes that share a MAC (flooding) is not ours: we give each MAC one.
+bool is_ours(const FdbRow& row) {
+  return (row.state & NUD_PERMANENT) != 0 && (row.flags & NTF_SELF) != 0 && row.remote &&
+         !row.mac.is_zero() && !row.mac.is_multicast();
+}
+
+// With net.ipv4.nexthop_compat_mode=0 a route has its object's id and nothing else.
+void fill_in(RouteRow& row, const NexthopRow& nexthop) {
+  if (row.link != 0) return;
+  row.link = nexthop.link;
+  row.via = nexthop.via;
+  row.onlink = nexthop.onlink;
+}
+
+// The kernel's own route to the network of an address.
+bool is_route_of(const AddressRow& address, const RouteRow& route) {
+  return route.protocol == RTPROT_KERNEL && route.type == RTN_UNICAST &&
+         route.table == RT_TABLE_MAIN && route.to == Cidr4::of(address.ip, address.bits) &&
+         route.link == address.link && route.source == address.ip && !route.via;
+}
+
+// Routes of our protocol that are neither are another daemon's.
+bool concerns(const Route& route, const Scope& scope) {
+  return scope.network.contains(route.to) ||
+         std::ranges::find(scope.link_names, route.link) != scope.link_names.end();
+}
+
+}  // namespace
+
+Result<NetState> LinuxKernel::read(const Scope& scope) {
+  LastWritten before = std::exchange(last_written_, LastWritten(plain_routes_));
+  auto state = read_all(scope);
+  if (!state) last_written_ = std::move(before);
+  return state;
+}
+
+Result<NetState> LinuxKernel::read_all(const Scope& scope) {
+  NetState state;
+  Devices devices(socket_);
+  for (const std::string& name : std::set(scope.link_names.begin(), scope.link_names.end())) {
+    TRY_DURING(read_link(name, scope, devices, state), "read " + name);
+  }
+  TRY_DURING(read_routes(scope, devices, state), "read our routes");
+  TRY_DURING(read_left_routes(scope, devices, state), "read routes of upstream flannel");
+  return state;
+}
+
+Result<void> LinuxKernel::read_link(const std::string& name, const Scope& scope, Devices& devices,
+                                    NetState& state) {
+  const LinkRow* row = TRY(devices.find(name));
+  if (!row || !is_of_our_kind(*row)) return {};
+  last_written_.links.emplace(name, *row);
+  auto link = TRY(devices.as_link(*row));
+  state.links.push_back(std::move(link));
+  TRY(read_addresses(*row, scope, state));
+  TRY(read_neighbours(*row, state));
+  if (row->vxlan) TRY(read_fdb(*row, state));
+  return {};
+}
+
+Result<void> LinuxKernel::read_addresses(const LinkRow& link, const Scope& scope, NetState& state) {
+  NetlinkBatch request;
+  dump_addresses(request, link.index);
+  const auto rows = TRY(dump_rows(socket_, request, decode_address));
+  std::optional<std::vector<RouteRow>> kernels_own;
+  for (const AddressRow& row : rows) {
+    if (row.link != link.index || !scope.network.contains(row.ip)) continue;
+    Address address{.link = link.name, .ip = row.ip, .bits = row.bits};
+    if (row.bits != 32) {
+      if (!kernels_own) kernels_own = TRY(route_rows(socket_, RTPROT_KERNEL));
+      address.routed = std::ranges::any_of(
+          *kernels_own, [&row](const RouteRow& route) { return is_route_of(row, route); });
+    }
+    state.addresses.push_back(std::move(address));
+  }
+  return {};
+}
+
+Result<void> LinuxKernel::read_neighbours(const LinkRow& link, NetState& state) {
+  NetlinkBatch request;
+  dump_neighbours(request, link.index);
+  const auto rows = TRY(dump_rows(socket_, request, decode_neighbour));
+  for (const NeighbourRow& row : rows) {
+    if (row.link != link.index || (row.state & NUD_PERMANENT) == 0) continue;
+    state.neighbours.push_back({.link = link.name, .ip = row.ip, .mac = row.mac});
+    last_written_.put(link.index, state.neighbours.back());
+  }
+  return {};
+}
+
+Result<void> LinuxKernel::read_fdb(const LinkRow& link, NetState& state) {
+  NetlinkBatch request;
+  dump_fdb(request, link.index);
+  const auto rows = TRY(dump_rows(socket_, request, decode_fdb));
+  for (const FdbRow& row : rows) {
+    if (row.link != link.index || !is_ours(row)) continue;
+    state.fdb.push_back({.link = link.name, .mac = row.mac, .remote = *row.remote});
+    last_written_.put(link.index, state.fdb.back());
+  }
+  return {};
+}
+
+Result<void> LinuxKernel::read_routes(const Scope& scope, Devices& devices, NetState& state) {
+  const auto nexthops = TRY(read_nexthops());
+  std::unordered_map<std::uint32_t, NexthopRow> by_id;
+  std::set<std::uint32_t> unnamed;  // of ours
+  for (const NexthopRow& row : nexthops) {
+    by_id.emplace(row.id, row);
+    if (is_ours(row)) unnamed.insert(row.id);
+  }
+
+  auto rows = TRY(route_rows(socket_, kRouteProtocol));
+  for (RouteRow& row : rows) {
+    const auto nexthop = by_id.find(row.nexthop);
+    const bool object_is_ours = nexthop != by_id.end() && is_ours(nexthop->second);
+    if (nexthop != by_id.end()) fill_in(row, nexthop->second);
+    unnamed.erase(row.nexthop);
+    if (!is_ours(row)) continue;
+    if (row.type == RTN_BLACKHOLE) {
+      state.routes.push_back({.to = row.to, .link = {}, .blackhole = true});
+      continue;
+    }
+    auto link = TRY(devices.name_of(row.link));
+    if (link.empty()) continue;  // gone with its device by now
+    Route route{.to = row.to,
+                .via = row.via.value_or(Ip4{}),
+                .link = std::move(link),
+                .onlink = row.onlink};
+    if (concerns(route, scope)) last_written_.routes.found(route, row.nexthop, object_is_ours);
+    state.routes.push_back(std::move(route));
+  }
+  delete_orphans(std::move(unnamed));
+  return {};
+}
+
+// Upstream's have the protocol of routes made by hand.
+Result<void> LinuxKernel::read_left_routes(const Scope& scope, Devices& devices, NetState& state) {
+  if (!scope.own_subnet) return {};
+  const auto rows = TRY(route_rows(socket_, RTPROT_BOOT));
+  for (const RouteRow& row : rows) {
+    const bool is_to_us = row.to == scope.own_subnet && row.table == RT_TABLE_MAIN;
+    if (!is_to_us || row.type != RTN_UNICAST || row.via_ip6 || row.nexthop != 0) continue;
+    auto link = TRY(devices.name_of(row.link));
+    if (std::ranges::find(scope.link_names, link) == scope.link_names.end()) continue;
+    state.routes.push_back({.to = row.to,
+                            .via = row.via.value_or(Ip4{}),
+                            .link = std::move(link),
+                            .onlink = row.onlink,
+                            .foreign = true});
+  }
+  return {};
+}
+
+Result<std::vector<NexthopRow>> LinuxKernel::read_nexthops() {
+  NetlinkBatch request;
+  dump_nexthops(request);
+  auto rows = dump_rows(socket_, request, decode_nexthop);
+  if (!rows && rows.error().kind == ErrorKind::unsupported) {
+    last_written_.routes.use_plain_only();
+    return std::vector<NexthopRow>{};
+  }
+  return rows;
+}
+
+// Another daemon on this host may be about to put the route for an object that it has just made, so
+// only what was an orphan the last time, too, is deleted.
+void LinuxKernel::delete_orphans(std::set<std::uint32_t> orphans) {
+  NetlinkBatch batch;
+  for (const std::uint32_t id : orphans) {
+    if (orphans_seen_.contains(id)) delete_nexthop(batch, id);
+  }
+  orphans_seen_ = std::move(orphans);
+  if (batch.empty()) return;
+  log::verbose(4, "removing next hops that no route names", {{"count", batch.size()}});
+  socket_.transact(batch);
+}
+
+}  // namespace flannel

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// Kernels that can less: every step down carries the same packets, and is said once.
+//
+//   this host: flannel0, 10.5.1.0/16; 192.0.2.1:8285     a peer: 192.0.2.2:8285, a socket of ours
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/udp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "dataplane/udp_path.h"
+#include "kernel/ports/lane.h"
+#include "support/fresh_netns.h"
+#include "support/slow_packets.h"
+
+namespace flannel {
+namespace {
+
+using slow::Bytes;
+
+struct Step {
+  TunAbilities tun;
+  UdpAbilities udp;
+  std::size_t said;  // lines of the log
+  std::string text;
+};
+
+class OffloadSteps : public NetnsTest, public testing::WithParamInterface<Step> {
+ protected:
+  template <typename T>
+  static T must(Result<T> result) {
+    if (!result) throw std::runtime_error(result.error().text);
+    return *std::move(result);
+  }
+  void open() {
+    TunDevice device = must(open_tun({.wanted = GetParam().tun}));
+    EXPECT_EQ(device.abilities, GetParam().tun);
+    shell("ip addr add 192.0.2.2/32 dev lo; ip addr add 10.5.1.0/16 dev flannel0");
+    shell("ip link set flannel0 mtu 1472 up");
+    UdpSockets ours =
+        must(open_udp({.local = {Ip4::of(192, 0, 2, 1), 8285}, .wanted = GetParam().udp}));
+    EXPECT_EQ(ours.abilities, GetParam().udp);
+    std::vector<UdpPath::Lane> lanes;
+    lanes.push_back(must(open_lane(std::move(device.queues[0]), device.abilities,
+                                   std::move(ours.sockets[0]), ours.abilities)));
+    path_ = std::make_unique<UdpPath>(
+        std::move(lanes),
+        std::make_shared<ForwardTable>(
+            OverlayHost{.subnet = *Cidr4::parse("10.5.1.0/24"),
+                        .tunnel_address = Ip4::of(10, 5, 1, 0),
+                        .mtu = 1472,
+                        .accept_any = false},
+            std::vector<OverlayPeer>{{*Cidr4::parse("10.5.2.0/24"), kPeer}}),
+        UdpPath::Options{});
+    ASSERT_TRUE(path_->start());
+    peer_ = socket_at({Ip4::of(192, 0, 2, 2), 8285}, {Ip4::of(192, 0, 2, 1), 8285});
+    host_ = socket_at({Ip4::of(10, 5, 1, 0), 7000}, {Ip4::of(10, 5, 2, 3), 7000});
+  }
+  static Fd socket_at(Endpoint4 local, Endpoint4 remote) {
+    Fd socket{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+    const auto address = [](Endpoint4 one) {
+      sockaddr_in value{};
+      value.sin_family = AF_INET;
+      value.sin_port = htons(one.port);
+      value.sin_addr.s_addr = htonl(one.ip.value);
+      return value;
+    };
+    const sockaddr_in here = address(local);
+    const sockaddr_in there = address(remote);
+    const timeval patience{10, 0};
+    ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&here), sizeof here) != 0 ||
+        ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&there), sizeof there) != 0) {
+      throw std::runtime_error("bind and connect a socket");
+    }
+    return socket;
+  }
+  static Bytes receive(const Fd& socket) {
+    Bytes bytes(4000);
+    const ssize_t size = ::recv(socket.get(), bytes.data(), bytes.size(), 0);
+    bytes.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
+    return bytes;
+  }
+
+  static constexpr Endpoint4 kPeer{Ip4::of(192, 0, 2, 2), 8285};
+  std::unique_ptr<UdpPath> path_;
+  Fd peer_, host_;
+};
+
+TEST_P(OffloadSteps, CarriesTheSamePacketsAndIsSaid) {
+  testing::internal::CaptureStderr();
+  open();
+  // What the host's kernel may hand out as one, and must not where it was not asked for.
+  const int segment = 500;
+  ::setsockopt(host_.get(), SOL_UDP, UDP_SEGMENT, &segment, sizeof segment);
+  const Bytes payload(2300, 'x');
+  ASSERT_EQ(::send(host_.get(), payload.data(), payload.size(), 0), 2300);
+  for (const std::size_t length : {528, 528, 528, 528, 328}) {
+    const Bytes datagram = receive(peer_);
+    ASSERT_EQ(datagram.size(), length);
+    EXPECT_TRUE(slow::has_right_checksums(datagram));
+  }
+  for (unsigned n = 0; n < 20; ++n) {
+    const Bytes packet = slow::udp_packet({.source = 0x0a050203,
+                                           .destination = 0x0a050100,
+                                           .source_port = 7000,
+                                           .destination_port = 7000,
+                                           .id = n},
+                                          Bytes(100, static_cast<std::uint8_t>(n)));
+    ASSERT_EQ(::send(peer_.get(), packet.data(), packet.size(), 0), 128);
+  }
+  for (unsigned n = 0; n < 20; ++n)
+    EXPECT_EQ(receive(host_), Bytes(100, static_cast<std::uint8_t>(n)));
+  path_.reset();
+  const std::string log = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(std::ranges::count(log, '\n'), static_cast<std::ptrdiff_t>(GetParam().said)) << log;
+  EXPECT_NE(log.find(GetParam().text), std::string::npos) << log;
+}
+
+constexpr UdpAbilities kAllOfUdp{.cut = true, .join = true};
+constexpr TunAbilities kAllOfTun{.header = true, .tcp = true, .udp = true};
+
+INSTANTIATE_TEST_SUITE_P(
+    Steps, OffloadSteps,
+    testing::Values(
+        Step{kAllOfTun, kAllOfUdp, 0, ""},
+        Step{{.header = true, .tcp = true, .udp = false}, kAllOfUdp, 1, "has=tcp"},
+        Step{{.header = true, .tcp = false, .udp = false}, kAllOfUdp, 1, "has=checksum"},
+        Step{{.header = false, .tcp = false, .udp = false}, kAllOfUdp, 1, "has=none"},
+        Step{kAllOfTun, {.cut = true, .join = false}, 1, "cuts=true joins=false"},
+        Step{kAllOfTun, {.cut = false, .join = false}, 1, "cuts=false joins=false"},
+        Step{{.header = false, .tcp = false, .udp = false}, {.cut = false, .join = false}, 2, ""}),
+    [](const auto& step) { return "Step" + std::to_string(step.index); });
+
+}  // namespace
+}  // namespace flannel

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/ports/tun.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/if.h>
+#include <linux/if_tun.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <optional>
+
+#include "base/log.h"
+#include "kernel/host/sysctl.h"
+#include "kernel/netlink/netlink_socket.h"
+#include "kernel/ports/stale_tun.h"
+#include "kernel/ports/tun_queue.h"
+
+// Newer than the headers of Debian 12; Linux 6.2.
+#ifndef TUN_F_USO4
+#define TUN_F_USO4 0x20
+#define TUN_F_USO6 0x40
+#endif
+
+namespace flannel {
+namespace {
+
+constexpr const char* kTunFile = "/dev/net/tun";
+
+constexpr int kHeaderSize = 10;  // virtio_net_hdr
+
+ifreq request_for(const std::string& name, unsigned flags) {
+  ifreq request{};
+  std::strncpy(request.ifr_name, name.c_str(), IFNAMSIZ - 1);
+  request.ifr_flags = static_cast<short>(flags);
+  return request;
+}
+
+unsigned flags_of(const ifreq& request) {
+  return static_cast<std::uint16_t>(request.ifr_flags);
+}
+
+bool set_offloads(int fd, unsigned offloads) {
+  return ::ioctl(fd, TUNSETOFFLOAD, offloads) == 0;
+}
+
+// The steps down from what is wanted; the kernel refuses what it does not know as a whole.
+TunAbilities ask_offloads(int fd, const TunAbilities& wanted) {
+  constexpr unsigned kTcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO_ECN;
+  constexpr unsigned kUdp = TUN_F_USO4 | TUN_F_USO6;  // only both together
+  int size = kHeaderSize;
+  ifreq request{};
+  if (::ioctl(fd, TUNGETIFF, &request) != 0 || (flags_of(request) & IFF_VNET_HDR) == 0 ||
+      ::ioctl(fd, TUNSETVNETHDRSZ, &size) != 0) {
+    return {};
+  }
+  if (wanted.udp && set_offloads(fd, kTcp | kUdp)) {
+    return {.header = true, .tcp = true, .udp = true};
+  }
+  if (wanted.tcp && set_offloads(fd, kTcp)) return {.header = true, .tcp = true};
+  set_offloads(fd, 0);
+  return {.header = true};
+}
+
+void log_missing(const TunDevice& device) {
+  if (device.abilities == TunAbilities{true, true, true}) return;
+  log::warning("TUN device without some offloads, packets will cost more",
+               {{"device", device.name}, {"has", to_string(device.abilities)}});
+}
+
+void allow(const std::string& name, const std::string& setting, const char* otherwise) {
+  const auto done = write_sysctl("net/ipv4/conf/" + name + "/" + setting, "1");
+  if (!done) log::warning(otherwise, {{"why", done.error().text}});
+}
+
+void allow_what_we_need(const std::string& name) {
+  // An ICMP error of ours comes out of the device with the device's own address as its source,
+  // which Linux takes for forged (seen on 6.18: no answer to an expired TTL, and none of upstream's
+  // "net unreachable" ever arrived). The packet path lets nobody else send from that address.
+  allow(name, "accept_local",
+        "ICMP errors of the packet path will not reach this host's containers");
+  // The address of a new lease lies in the network of the old one's, and would go with it.
+  allow(name, "promote_secondaries",
+        "a change of the subnet will cost the device its address for up to a minute");
+}
+
+// The kernel asks for CAP_NET_ADMIN only where a device has an owner and he is another: without one
+// everybody who may open /dev/net/tun, all users as udev makes it, could attach to it, while we run
+// (a queue more: a share of the packets) or when we are down (the only queue: we could not start).
+Result<void> own(const std::string& name, const Fd& queue) {
+  if (::ioctl(queue.get(), TUNSETOWNER, static_cast<unsigned long>(::geteuid())) != 0) {
+    return os_error("own the TUN device " + name);
+  }
+  return {};
+}
+
+unsigned wanted_flags(const TunOptions& options) {
+  return IFF_TUN | IFF_NO_PI | (options.queues > 1 ? IFF_MULTI_QUEUE : 0u);
+}
+
+// All queues of one device whose name is settled.
+Result<TunDevice> attach(const std::string& name, const TunOptions& options, bool adopted) {
+  TunDevice device{.name = name, .adopted = adopted, .abilities = {}, .queues = {}};
+  const unsigned flags = wanted_flags(options);
+  for (int i = 0; i < options.queues; ++i) {
+    auto queue = attach_tun_queue(name, flags | (options.wanted.header ? IFF_VNET_HDR : 0u));
+    // A kernel without virtio headers (before 2.6.27) or a device that cannot change to them.
+    if (!queue && queue.error().kind == ErrorKind::invalid) queue = attach_tun_queue(name, flags);
+    if (!queue) return tl::unexpected(std::move(queue).error());
+    if (i == 0) TRY(own(name, *queue));
+    device.queues.push_back(*std::move(queue));
+  }
+  device.abilities = ask_offloads(device.queues.front().get(), options.wanted);
+  const auto persistent = set_persistent(device, options.persistent);
+  if (!persistent) return tl::unexpected(persistent.error());
+  allow_what_we_need(name);
+  log_missing(device);
+  return device;
+}
+
+// Queues cannot be added to a device that was made for one, and the other way round.
+bool make_way(const std::string& name, const TunFacts& found) {
+  if (!remove_stale_tun(name, found)) return false;
+  log::info("device of the earlier run removed, its queues are of another kind",
+            {{"device", name}});
+  return true;
+}
+
+enum class Look { only_ours, any };  // devices with an address in our network; any that we may take
+
+// nullopt: the device is in use, belongs to another program, or is none of those `look` asks for;
+// the next name is tried.
+Result<std::optional<TunDevice>> try_device(NetlinkSocket& socket, const std::string& name,
+                                            const TunOptions& options, Look look) {
+  auto found = TRY(read_tun(socket, name));
+  if (!found && look == Look::only_ours) return std::nullopt;
+  if (found) {
+    if (!found->may_be_stale()) return std::nullopt;
+    auto address = AddressIn::nowhere;
+    if (options.network) address = TRY(find_address(socket, *found, *options.network));
+    if (address == AddressIn::elsewhere) return std::nullopt;
+    if (look == Look::only_ours && address != AddressIn::network) return std::nullopt;
+    if (found->multi_queue != (options.queues > 1)) {
+      if (address != AddressIn::network || !make_way(name, *found)) return std::nullopt;
+      found.reset();
+    }
+  }
+  auto device = attach(name, options, found.has_value());
+  if (device) return *std::move(device);
+  // In use, or taken since we looked.
+  if (device.error().kind == ErrorKind::exists) return std::nullopt;
+  return tl::unexpected(std::move(device).error());
+}
+
+// A container has the file only if it is given it.
+Failure cannot_open(int code) {
+  Error error = os_error(std::string("open ") + kTunFile, code).value();
+  if (code == ENOENT || code == ENODEV || code == ENXIO) {
+    error.text += ", and the backend udp needs it: modprobe tun; in a container --device ";
+    error.text += kTunFile;
+  } else if (code == EPERM || code == EACCES) {
+    error.text +=
+        ", and the backend udp needs it: in a container --device /dev/net/tun, in a unit "
+        "DeviceAllow=/dev/net/tun rw";
+  }
+  return Failure(std::move(error));
+}
+
+}  // namespace
+
+Result<Fd> attach_tun_queue(const std::string& name, unsigned flags) {
+  Fd fd{::open(kTunFile, O_RDWR | O_CLOEXEC | O_NONBLOCK)};
+  if (!fd) return cannot_open(errno);
+  ifreq request = request_for(name, flags);
+  if (::ioctl(fd.get(), TUNSETIFF, &request) != 0) {
+    if (errno == EBUSY) {
+      return fail(ErrorKind::exists, fmt::format("the TUN device {} is in use", name));
+    }
+    return os_error(fmt::format("attach to the TUN device {}", name));
+  }
+  return fd;
+}
+
+std::string to_string(const TunAbilities& abilities) {
+  if (!abilities.header) return "none";
+  if (!abilities.tcp) return "checksum";
+  return abilities.udp ? "tcp udp" : "tcp";
+}
+
+Result<TunDevice> open_tun(const TunOptions& options) {
+  NetlinkSocket socket = TRY(NetlinkSocket::open());
+  const std::size_t number_at = options.name.find("%d");
+  const int names = number_at == std::string::npos ? 1 : kMostTunDevices;
+  // What an earlier run of this network left comes first, whatever its number.
+  for (const Look look : {Look::only_ours, Look::any}) {
+    if (look == Look::only_ours && !options.network) continue;
+    for (int number = 0; number < names; ++number) {
+      std::string name = options.name;
+      if (number_at != std::string::npos) name.replace(number_at, 2, std::to_string(number));
+      auto device = TRY(try_device(socket, name, options, look));
+      if (device) return *std::move(device);
+    }
+  }
+  return fail(ErrorKind::exists, fmt::format("every device {} is in use", options.name));
+}
+
+Result<TunDevice> resume_tun(std::vector<Fd> queues, const TunOptions& options) {
+  if (queues.empty()) return fail(ErrorKind::invalid, "resume a TUN device: no queue was kept");
+  ifreq request{};
+  if (::ioctl(queues.front().get(), TUNGETIFF, &request) != 0) {
+    return os_error("resume a TUN device");
+  }
+  TunDevice device{
+      .name = request.ifr_name, .adopted = true, .abilities = {}, .queues = std::move(queues)};
+  for (const Fd& queue : device.queues) {
+    ifreq other{};
+    if (::ioctl(queue.get(), TUNGETIFF, &other) != 0) {
+      return os_error("resume the TUN device " + device.name);
+    }
+    if (device.name != other.ifr_name) {
+      return fail(ErrorKind::invalid,
+                  fmt::format("resume the TUN device {}: a queue of {} is among", device.name,
+                              other.ifr_name));
+    }
+    if (::fcntl(queue.get(), F_SETFL, O_NONBLOCK) != 0) {
+      return os_error("resume the TUN device " + device.name);
+    }
+  }
+  TRY(own(device.name, device.queues.front()));
+  device.abilities = ask_offloads(device.queues.front().get(), options.wanted);
+  const auto persistent = set_persistent(device, options.persistent);
+  if (!persistent) return tl::unexpected(persistent.error());
+  log_missing(device);
+  return device;
+}
+
+Result<void> set_persistent(const TunDevice& device, bool persistent) {
+  if (::ioctl(device.queues.front().get(), TUNSETPERSIST, persistent ? 1UL : 0UL) != 0) {
+    return os_error(
+        fmt::format("make {} {}", device.name, persistent ? "persistent" : "temporary"));
+  }
+  return {};
+}
+
+}  // namespace flannel
