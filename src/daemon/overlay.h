@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Turns leases into a wish for the kernel: asks the backend what each host needs, and hands the
-// answers to the reconciler. A peer that cannot be reached is set aside with its reason and
-// changes nothing for the others.
+// Turns leases into the desired state of the kernel: asks the backend what each host needs, and
+// hands the answers to the reconciler. A peer that cannot be reached is set aside with its reason
+// and changes nothing for the others.
 #pragma once
 
 #include <functional>
@@ -73,7 +73,7 @@ class Overlay {
   bool host_in_place() const { return reconciler_.host_in_place() && network_trouble().empty(); }
   // Why packets to the network do not reach our device, with the remedy; empty: they do.
   std::string network_trouble() const;
-  // Peers wished for in the kernel.
+  // Peers whose objects are desired in the kernel.
   std::size_t peers() const { return planned_.size(); }
   // Peers that cannot be reached, with the reason, by subnet: the first, and how many there are
   // beside them. kOurOwn: an earlier lease of this host.

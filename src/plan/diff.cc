@@ -73,7 +73,7 @@ struct Changes {
 
   // `there`: all that the kernel has under the identity of `want`; several only for routes, which
   // others can have doubled.
-  void settle(const std::vector<const KernelObject*>& there, const KernelObject* want) {
+  void compare(const std::vector<const KernelObject*>& there, const KernelObject* want) {
     const bool right = want && std::any_of(there.begin(), there.end(),
                                            [want](const auto* one) { return *one == *want; });
     if (want && !right) puts.push_back({there.empty() ? Op::put : op_for(*there[0], *want), *want});
@@ -126,20 +126,20 @@ std::vector<KernelChange> diff(const NetState& have, const NetState& want) {
   const std::vector<Keyed> wanted = by_key(want);
   Changes changes;
   auto in_kernel = there.begin();
-  auto wish = wanted.begin();
-  while (in_kernel != there.end() || wish != wanted.end()) {
+  auto desired = wanted.begin();
+  while (in_kernel != there.end() || desired != wanted.end()) {
     const bool kernel_first =
-        wish == wanted.end() || (in_kernel != there.end() && in_kernel->key < wish->key);
-    const ObjectKey& key = kernel_first ? in_kernel->key : wish->key;
+        desired == wanted.end() || (in_kernel != there.end() && in_kernel->key < desired->key);
+    const ObjectKey& key = kernel_first ? in_kernel->key : desired->key;
     std::vector<const KernelObject*> same;
     for (; in_kernel != there.end() && in_kernel->key == key; ++in_kernel) {
       if (!losses.loses(in_kernel->object)) same.push_back(&in_kernel->object);
     }
     const KernelObject* object = nullptr;
-    for (; wish != wanted.end() && wish->key == key; ++wish) {
-      if (!object) object = &wish->object;
+    for (; desired != wanted.end() && desired->key == key; ++desired) {
+      if (!object) object = &desired->object;
     }
-    changes.settle(same, object);
+    changes.compare(same, object);
   }
   std::vector<KernelChange> ordered = std::move(changes.puts);
   ordered.insert(ordered.end(), std::make_move_iterator(changes.removals.rbegin()),

@@ -161,7 +161,7 @@ TEST(DiffTest, ABlackholeReplacesNoRouteAndNoRouteABlackhole) {
             "remove blackhole 10.5.2.0/24\n");
 }
 
-TEST(DiffTest, DoubledRoutesAreReducedToTheWishedOne) {
+TEST(DiffTest, DoubledRoutesAreReducedToTheDesiredOne) {
   NetState have = device_and_peer();
   have.routes.push_back(
       {.to = have.routes[0].to, .via = Ip4::of(192, 0, 2, 2), .link = "eth0", .onlink = false});
@@ -235,7 +235,7 @@ TEST(DiffTest, ADeviceThatGoesTakesAlongWhatIsOnIt) {
             "1450 mac 02:00:00:00:00:01 up\n");
 }
 
-TEST(DiffTest, CarriedOutInItsOrderItReachesTheWishFromAnywhere) {
+TEST(DiffTest, CarriedOutInItsOrderItReachesTheDesiredStateFromAnywhere) {
   NetState direct = device();
   direct.routes.push_back(
       {.to = Cidr4::of(Ip4::of(10, 5, 2, 0), 24), .via = Ip4::of(192, 0, 2, 2), .link = "eth0"});

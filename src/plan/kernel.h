@@ -34,8 +34,8 @@ struct KernelChange {
 // protocol too: the reconciler leaves alone what neither leaves by a device named here nor leads
 // into `network`, so a reader need not tell them apart.
 //
-// A route to `own_subnet` by a device named here is nobody's wish: that subnet was a peer's once,
-// and upstream flannel has left it. It is read as `foreign`, so that it is removed.
+// A route to `own_subnet` by a device named here is never desired: that subnet was a peer's once,
+// and upstream flannel has left the route. It is read as `foreign`, so that it is removed.
 struct Scope {
   std::vector<std::string> link_names;
   Cidr4 network;

@@ -75,7 +75,7 @@ struct Route {
   std::string link;
   bool onlink = false;
   bool blackhole = false;  // by no device, and with the last metric: a unicast route goes before it
-  bool foreign = false;    // of another protocol; never wished, so only removed (Scope)
+  bool foreign = false;    // of another protocol; never desired, so only removed (Scope)
   bool operator==(const Route&) const = default;
 };
 

@@ -73,22 +73,22 @@ void Reconciler::set_host(Scope scope, NetState host) {
   for (const std::string& name : scope.link_names)
     retired_links_.erase(name);
   scope_ = std::move(scope);
-  const auto changes = wish_.replace({{std::nullopt, std::move(host)}});
+  const auto changes = desired_.replace({{std::nullopt, std::move(host)}});
   if (!started_) return;
   for (const KernelChange& change : changes)
     pending_.mark(change, last_sync_);
 }
 
 void Reconciler::set_peers(std::vector<std::pair<Cidr4, NetState>> peers, TimePoint now) {
-  Wish::Claims claims;
-  claims.reserve(peers.size());
+  DesiredState::Parts parts;
+  parts.reserve(peers.size());
   for (auto& [peer, state] : peers)
-    claims.emplace_back(peer, std::move(state));
-  change_peers(std::move(claims), now);
+    parts.emplace_back(peer, std::move(state));
+  change_peers(std::move(parts), now);
 }
 
-void Reconciler::change_peers(Wish::Claims claims, TimePoint now) {
-  const auto changes = wish_.replace(std::move(claims));
+void Reconciler::change_peers(DesiredState::Parts parts, TimePoint now) {
+  const auto changes = desired_.replace(std::move(parts));
   if (!started_) return;
   // What a put that failed has left under its identity is not known: look.
   const bool unsure = std::any_of(changes.begin(), changes.end(), [this](const auto& change) {
@@ -113,7 +113,7 @@ Scope Reconciler::reading_scope() const {
 NetState Reconciler::only_ours(NetState have, const Scope& scope) const {
   std::erase_if(have.routes, [&](const Route& route) {
     return !scope.network.contains(route.to) && !contains(scope.link_names, route.link) &&
-           !wish_.contains(key_of(route));
+           !desired_.contains(key_of(route));
   });
   return have;
 }
@@ -138,11 +138,11 @@ Result<void> Reconciler::sync(TimePoint now) {
     return std::none_of(have->links.begin(), have->links.end(),
                         [&name](const Link& link) { return link.name == name; });
   });
-  const NetState wanted = wish_.state();
+  const NetState wanted = desired_.state();
   find_missing_links(*have, wanted);
   auto changes = diff(only_ours(*std::move(have), scope), wanted);
   auto unexpected = not_our_doing(changes);
-  settle_pending(changes);
+  clear_done(changes);
   started_ = true;
   ++counters_.full_syncs;
   carry_out(changes, now);
@@ -178,7 +178,7 @@ void Reconciler::count_corrections(std::vector<KernelChange> unexpected) {
 
 // Whatever is pending and no difference is in place by now; except that a removal may be of
 // something outside of the scope, which reading does not show.
-void Reconciler::settle_pending(std::vector<KernelChange>& changes) {
+void Reconciler::clear_done(std::vector<KernelChange>& changes) {
   std::set<ObjectKey> different;
   for (const KernelChange& change : changes)
     different.insert(key_of(change.object));
@@ -197,11 +197,11 @@ void Reconciler::settle_pending(std::vector<KernelChange>& changes) {
 
 void Reconciler::find_missing_links(const NetState& have, const NetState& wanted) {
   missing_links_.clear();
-  for (const Link& wished : wanted.links) {
+  for (const Link& want : wanted.links) {
     const bool there = std::any_of(have.links.begin(), have.links.end(), [&](const Link& link) {
-      return link.name == wished.name && !needs_new_device(link, wished);
+      return link.name == want.name && !needs_new_device(link, want);
     });
-    if (!there) missing_links_.insert(wished.name);
+    if (!there) missing_links_.insert(want.name);
   }
 }
 
@@ -259,10 +259,10 @@ void Reconciler::done(const KernelChange& change) {
   pending_.erase(key);
 }
 
-// One of several routes to a destination goes and the wished one stays: nothing that is pending
-// under their common identity is settled by that. The next sync sees whether it is gone.
+// One of several routes to a destination goes and the desired one stays: no pending change of their
+// common identity is done by that. The next sync sees whether the surplus route is gone.
 bool Reconciler::is_surplus(const KernelChange& change) const {
-  return change.op == Op::remove && wish_.contains(key_of(change.object));
+  return change.op == Op::remove && desired_.contains(key_of(change.object));
 }
 
 // A sync whose corrections do not last (another program undoes them, or the kernel reads back
@@ -306,7 +306,7 @@ TimePoint Reconciler::next_wakeup() const {
 }
 
 std::map<std::string, std::string> Reconciler::unmet() const {
-  auto unmet = wish_.conflicts(kMostNamed);
+  auto unmet = desired_.conflicts(kMostNamed);
   std::size_t named = 0;
   for (const auto& [key, pending] : pending_.all()) {
     if (++named > kMostNamed) break;
@@ -318,11 +318,11 @@ std::map<std::string, std::string> Reconciler::unmet() const {
 
 std::size_t Reconciler::more_unmet() const {
   const auto beyond = [](std::size_t all) { return all > kMostNamed ? all - kMostNamed : 0; };
-  return beyond(wish_.contested()) + beyond(pending_.all().size());
+  return beyond(desired_.contested()) + beyond(pending_.all().size());
 }
 
 bool Reconciler::host_in_place() const {
-  const auto keys = wish_.keys_of(std::nullopt);
+  const auto keys = desired_.keys_of(std::nullopt);
   return started_ && std::none_of(keys.begin(), keys.end(),
                                   [this](const ObjectKey& key) { return pending_.find(key); });
 }

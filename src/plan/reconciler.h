@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Makes the kernel equal to the wish: read, diff, add before remove, touch only what is ours,
-// retry what failed. Start-up, repair and change are the same path; doing it twice is harmless.
+// Makes the kernel equal to the desired state: read, diff, add before remove, touch only what is
+// ours, retry what failed. Start-up, repair and change are the same path; doing it twice is
+// harmless.
 #pragma once
 
 #include <cstdint>
@@ -11,10 +12,10 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "plan/desired_state.h"
 #include "plan/kernel.h"
 #include "plan/net_state.h"
 #include "plan/pending_changes.h"
-#include "plan/wish.h"
 
 namespace flannel {
 
@@ -31,15 +32,15 @@ class Reconciler {
   // `kernel` outlives the reconciler.
   explicit Reconciler(Kernel& kernel) : kernel_(kernel) {}
 
-  // The wish. Nothing touches the kernel before the first sync(); afterwards set_peers applies its
-  // own difference at once, and set_host needs a sync() or tick(). A device that is no longer in
-  // the scope of set_host() is removed if it was in it before.
+  // Change the desired state. Nothing touches the kernel before the first sync(); afterwards
+  // set_peers applies its own difference at once, and set_host needs a sync() or tick(). A device
+  // that is no longer in the scope of set_host() is removed if it was in it before.
   void set_host(Scope scope, NetState host);
   // Many at once, one batch; an empty state is none.
   void set_peers(std::vector<std::pair<Cidr4, NetState>> peers, TimePoint now);
 
-  // Reads the kernel and mends every difference; what is ours and not wished goes, so the peers
-  // must be set before the first call. The error is that of reading, after which nothing was
+  // Reads the kernel and mends every difference; objects of ours that are not desired go, so the
+  // peers must be set before the first call. The error is that of reading, after which nothing was
   // touched; tick() tries again. Objects that failed are in unmet(), and tick() retries them.
   Result<void> sync(TimePoint now);
 
@@ -50,7 +51,7 @@ class Reconciler {
   void tick(TimePoint now);
   TimePoint next_wakeup() const;
 
-  // Objects that are not as wished ("remove ..": there and not wished), with the reason; empty:
+  // Objects that are not as desired ("remove ..": there and not desired), with the reason; empty:
   // all is well. For a device that is missing with all that belongs on it, the device alone. Of
   // very many some, and how many there are beside them.
   static constexpr std::size_t kMostNamed = 100;
@@ -61,12 +62,12 @@ class Reconciler {
   const ReconcileCounters& counters() const { return counters_; }
 
  private:
-  void change_peers(Wish::Claims claims, TimePoint now);
+  void change_peers(DesiredState::Parts parts, TimePoint now);
   Scope reading_scope() const;
   NetState only_ours(NetState have, const Scope& scope) const;
   Result<void> reading_failed(Error error, TimePoint now);
   std::vector<KernelChange> not_our_doing(const std::vector<KernelChange>& changes) const;
-  void settle_pending(std::vector<KernelChange>& changes);
+  void clear_done(std::vector<KernelChange>& changes);
   void retry(TimePoint now);
   void find_missing_links(const NetState& have, const NetState& wanted);
   bool is_on_missing_link(const KernelObject& object) const;
@@ -81,8 +82,8 @@ class Reconciler {
   Kernel& kernel_;
   Scope scope_;
   std::set<std::string> retired_links_;  // of earlier scopes, until they are seen to be gone
-  std::set<std::string> missing_links_;  // wished and not made; the last sync found them so
-  Wish wish_;
+  std::set<std::string> missing_links_;  // desired and not made, as the last sync found
+  DesiredState desired_;
   PendingChanges pending_;
   bool started_ = false;  // a sync succeeded
   TimePoint last_sync_{};

@@ -94,7 +94,7 @@ TEST_F(ReconcilerTest, AForeignMacOnOurDeviceIsUndoneAndCostsNoNeighbour) {
   EXPECT_EQ(kernel.dump(), dump(together({device(), peer(2)})));
 }
 
-TEST_F(ReconcilerTest, ANewWishForTheHostIsCarriedOutByTheNextTickAndIsNoCorrection) {
+TEST_F(ReconcilerTest, ANewDesiredStateOfTheHostIsCarriedOutByTheNextTickAndIsNoCorrection) {
   start({2, 3});
   NetState host = device(1400);
   std::get<VxlanSettings>(host.links[0].kind).port = 4789;
@@ -119,7 +119,7 @@ TEST_F(ReconcilerTest, AnAddressOutsideOfTheNewNetworkGoesAlthoughReadingDoesNot
   EXPECT_EQ(kernel.dump(), dump(host));
 }
 
-TEST_F(ReconcilerTest, AChangeOfBackendRemovesTheDeviceThatIsWishedNoLonger) {
+TEST_F(ReconcilerTest, AChangeOfBackendRemovesTheDeviceThatIsDesiredNoLonger) {
   start({2});
   reconciler.set_host({.link_names = {}, .network = kScope.network}, {});
   set_peer(subnet(2), direct_route(2, host_ip(2)));
@@ -200,7 +200,7 @@ TEST_F(ReconcilerTest, NothingIsPutOnADeviceThatIsStillToBeRecreated) {
   EXPECT_EQ(kernel.dump(), dump(together({host, peer(2)})));
 }
 
-TEST_F(ReconcilerTest, ADeviceThatSomebodyElseMadeAsWishedGetsWhatBelongsOnIt) {
+TEST_F(ReconcilerTest, ADeviceThatSomebodyElseMadeAsDesiredGetsWhatBelongsOnIt) {
   kernel.refuse("link flannel.1", kRefused);
   start({2});
   EXPECT_EQ(kernel.dump(), "");
@@ -271,7 +271,7 @@ TEST_F(ReconcilerTest, ATunDeviceIsSetUpOnceThePacketPathHasOpenedIt) {
   EXPECT_TRUE(reconciler.host_in_place());
 }
 
-TEST_F(ReconcilerTest, DoubledRoutesOfWhichTheWishedOneFailsAreStillRetried) {
+TEST_F(ReconcilerTest, DoubledRoutesOfWhichTheDesiredOneFailsAreStillRetried) {
   start({2});
   kernel.erase("route");
   kernel.meddle(Route{.to = subnet(2), .via = host_ip(2), .link = "eth0"});

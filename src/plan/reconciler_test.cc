@@ -112,7 +112,7 @@ TEST_F(ReconcilerTest, OfTwoHostsWithOneMacTheLowerSubnetHasItAndTheOtherIsNamed
   set_peer(subnet(2), peer(2, 9));
   EXPECT_EQ(kernel.state().fdb, peer(2, 9).fdb);
   EXPECT_EQ(reconciler.unmet().at(to_string(KernelObject(clone.fdb[0]))),
-            "wished by 10.5.3.0/24, but 10.5.2.0/24 wishes fdb 02:00:00:00:00:09 dev flannel.1 dst "
+            "wanted by 10.5.3.0/24, but 10.5.2.0/24 wants fdb 02:00:00:00:00:09 dev flannel.1 dst "
             "192.0.2.9 self permanent");
   kernel.take_log();
   ASSERT_TRUE(reconciler.sync(now));
@@ -169,7 +169,7 @@ TEST_F(ReconcilerTest, AFailedObjectIsTriedAfterDoublingPausesUpToHalfAMinute) {
   EXPECT_TRUE(reconciler.unmet().empty());
 }
 
-TEST_F(ReconcilerTest, AnotherWishForAFailedObjectIsTriedAtOnceWithShortPausesAgain) {
+TEST_F(ReconcilerTest, AnotherDesiredStateOfAFailedObjectIsTriedAtOnceWithShortPausesAgain) {
   start({});
   set_peer(subnet(2), direct_route(2, Ip4::of(203, 0, 113, 9)));
   EXPECT_EQ(reconciler.unmet(),

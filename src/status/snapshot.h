@@ -36,7 +36,7 @@ struct LeaseStatus {
 };
 
 struct PeerStatus {
-  std::size_t up = 0;  // peers whose objects are wished for
+  std::size_t up = 0;  // peers whose objects are desired
   // Of those that cannot be reached, and of the records that cannot be used, some are named.
   std::map<std::string, std::string> set_aside{};  // subnet -> why
   std::size_t more_set_aside = 0;

@@ -246,7 +246,7 @@ TEST_F(LinuxKernelTest, SaysWhoHasThePort) {
 }
 
 // Upstream's: a subnet was a peer's before it became ours.
-TEST_F(LinuxKernelTest, ARouteByOurDeviceToOurOwnSubnetIsNobodysWish) {
+TEST_F(LinuxKernelTest, ARouteByOurDeviceToOurOwnSubnetIsNotDesired) {
   put({device(vxlan())});
   shell("ip route add 10.5.1.0/24 via 10.5.1.0 dev flannel.1 onlink");
   shell("ip route add 10.5.9.0/24 via 10.5.9.0 dev flannel.1 onlink");

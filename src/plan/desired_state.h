@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kernel objects that this host wants, and their owners. An object may have several owners (two
+// subnets of one host share its FDB entry): it stays until the last of them gives it up.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "plan/kernel.h"
+#include "plan/net_state.h"
+
+namespace flannel {
+
+// A peer, by its subnet; nullopt: this host itself. Where two owners want different objects of one
+// identity, the host goes before the peers, and the lower subnet before the higher.
+using Owner = std::optional<Cidr4>;
+
+class DesiredState {
+ public:
+  using Parts = std::vector<std::pair<Owner, NetState>>;
+
+  // Each owner in `parts` wants the state beside it from now on, and nothing else; an owner with an
+  // empty state wants nothing. Returns how the whole changes, in safe order (diff.h). The cost
+  // depends on the objects of these owners only.
+  std::vector<KernelChange> replace(Parts parts);
+
+  bool contains(const ObjectKey& key) const { return objects_.contains(key); }
+  std::vector<ObjectKey> keys_of(const Owner& owner) const;
+  // The whole, with one object of each identity.
+  NetState state() const;
+  // Objects that lost to another object of the same identity, with the reason; at most `most`.
+  std::map<std::string, std::string> conflicts(std::size_t most) const;
+  // The number of identities whose owners want different objects.
+  std::size_t contested() const { return contested_.size(); }
+
+ private:
+  struct Entry {
+    Owner owner;
+    KernelObject object;
+  };
+  using Before = std::map<ObjectKey, std::optional<KernelObject>>;
+
+  std::optional<KernelObject> winner(const ObjectKey& key) const;
+  void withdraw(const Owner& owner, Before& before);
+  void enter(const Owner& owner, const NetState& state, Before& before);
+  void update_contested(const ObjectKey& key);
+
+  std::map<ObjectKey, std::vector<Entry>> objects_;  // never empty; sorted by `owner`
+  std::map<Owner, std::vector<ObjectKey>> keys_;     // never empty
+  std::set<ObjectKey> contested_;
+};
+
+}  // namespace flannel
