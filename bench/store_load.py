@@ -140,7 +140,7 @@ def measure_return(etcd, options, peers, number):
     delete(api, old)
     wait(lambda: subnet_of(new) in routes() and store_is_there())
     took = time.monotonic() - begin
-    wait(lambda: subnet_of(old) not in routes())  # it lingers for 1.5 s
+    wait(lambda: subnet_of(old) not in routes())  # a missing peer stays for 1.5 s
     return took
 
 

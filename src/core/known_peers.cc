@@ -61,19 +61,20 @@ std::vector<PeerChange> KnownPeers::on_changes(TimePoint now, const std::vector<
 
 std::map<SubnetKey, DecodedRecord> KnownPeers::leases() const {
   auto all = table_.leases();
-  for (const auto& [subnet, kept] : kept_.all()) {
+  for (const auto& [subnet, missing] : missing_.all()) {
     const auto [first, last] = entries_overlapping(all, subnet.v4);
     all.erase(first, last);
-    all.emplace(subnet, DecodedRecord{{}, kept.lease});
+    all.emplace(subnet, DecodedRecord{{}, missing.lease});
   }
   return all;
 }
 
 void KnownPeers::take_in(TimePoint now, Changes news, Changes& result, Lost& lost) {
-  // Who has waited was no peer, and is not kept, whichever of the news frees its place.
+  // A lease that has waited for a missing peer was no peer itself, whichever change frees its
+  // place.
   for (PeerChange& change : news) {
     auto* up = std::get_if<PeerUp>(&change);
-    if (up != nullptr && any_overlaps(kept_.all(), up->lease.subnet.v4)) up->before.reset();
+    if (up != nullptr && any_overlaps(missing_.all(), up->lease.subnet.v4)) up->before.reset();
   }
   for (const PeerChange& change : news) {
     if (const auto* up = std::get_if<PeerUp>(&change)) {
@@ -91,8 +92,8 @@ void KnownPeers::go_down(TimePoint now, const Lease& lease, Changes& result, Los
     result.emplace_back(PeerDown{lease});
     return;
   }
-  if (any_overlaps(kept_.all(), lease.subnet.v4)) return;  // it has waited in vain
-  keep(now, lease);
+  if (any_overlaps(missing_.all(), lease.subnet.v4)) return;  // it has waited in vain
+  add_missing(now, lease);
   lost.push_back(lease.subnet);
 }
 
@@ -102,25 +103,25 @@ void KnownPeers::come_up(TimePoint now, const PeerUp& up, Changes& result) {
   const bool was_own = up.before && host_.owns({lease.subnet, *up.before});
   own_there_ = own || (own_there_ && !was_own);
 
-  for (const SubnetKey& subnet : kept_.resembling(lease.attributes)) {
-    const LeaseAttributes& kept = kept_.all().at(subnet).lease.attributes;
+  for (const SubnetKey& subnet : missing_.resembling(lease.attributes)) {
+    const LeaseAttributes& missing = missing_.all().at(subnet).lease.attributes;
     const bool elsewhere = !subnet.v4.overlaps(lease.subnet.v4);
-    if (elsewhere && is_its_own_word(kept, lease.attributes)) let_go(subnet, result);
+    if (elsewhere && is_its_own_word(missing, lease.attributes)) let_go(subnet, result);
   }
   std::vector<SubnetKey> in_the_way;
   bool all_make_way = true;
-  const auto [first, last] = entries_overlapping(kept_.all(), lease.subnet.v4);
+  const auto [first, last] = entries_overlapping(missing_.all(), lease.subnet.v4);
   for (auto entry = first; entry != last; ++entry) {
-    const auto& [subnet, kept] = *entry;
+    const auto& [subnet, missing] = *entry;
     in_the_way.push_back(subnet);
-    if (own || kept.lease == lease) continue;
-    if (is_its_own_word(kept.lease.attributes, lease.attributes)) continue;
+    if (own || missing.lease == lease) continue;
+    if (is_its_own_word(missing.lease.attributes, lease.attributes)) continue;
     all_make_way = false;
-    if (now >= kept.lingers_until) linger(now, subnet);
+    if (now >= missing.grace_end) extend_grace(now, subnet);
   }
   if (!all_make_way) {
     for (const SubnetKey& subnet : in_the_way)
-      kept_.take_again(subnet);  // who would make way alone does it with the others
+      missing_.report_again(subnet);  // who would make way alone does it with the others
     return;
   }
   for (const SubnetKey& subnet : in_the_way)
@@ -129,47 +130,47 @@ void KnownPeers::come_up(TimePoint now, const PeerUp& up, Changes& result) {
   if (own || was_own || !up.before || is_its_own_word(*up.before, lease.attributes)) {
     result.emplace_back(PeerUp{lease, {}, up.created});
   } else {
-    keep(now, {lease.subnet, *up.before});
+    add_missing(now, {lease.subnet, *up.before});
   }
 }
 
-void KnownPeers::keep(TimePoint now, Lease lease) {
-  const TimePoint end = now + kLinger;
-  kept_.keep(std::move(lease), now, end);
-  linger_end_ = std::min(linger_end_, end);
+void KnownPeers::add_missing(TimePoint now, Lease lease) {
+  const TimePoint end = now + kGracePeriod;
+  missing_.add(std::move(lease), now, end);
+  grace_end_ = std::min(grace_end_, end);
 }
 
-void KnownPeers::linger(TimePoint now, const SubnetKey& subnet) {
-  const TimePoint end = now + kLinger;
-  kept_.linger(subnet, end);
-  linger_end_ = std::min(linger_end_, end);
+void KnownPeers::extend_grace(TimePoint now, const SubnetKey& subnet) {
+  const TimePoint end = now + kGracePeriod;
+  missing_.extend_grace(subnet, end);
+  grace_end_ = std::min(grace_end_, end);
 }
 
 // And those who have waited for it come up.
 void KnownPeers::let_go(const SubnetKey& subnet, Changes& result) {
-  Lease lease = kept_.let_go(subnet);
+  Lease lease = missing_.let_go(subnet);
   if (!table_.leases().contains(subnet)) result.emplace_back(PeerDown{std::move(lease)});
   const auto [first, last] = entries_overlapping(table_.leases(), subnet.v4);
   for (auto waiting = first; waiting != last; ++waiting) {
-    if (any_overlaps(kept_.all(), waiting->first.v4)) continue;
+    if (any_overlaps(missing_.all(), waiting->first.v4)) continue;
     result.emplace_back(PeerUp{waiting->second.lease, {}, waiting->second.record.created});
   }
 }
 
 std::vector<PeerChange> KnownPeers::tick(TimePoint now) {
   Changes result;
-  if (now < linger_end_) return result;
+  if (now < grace_end_) return result;
   // The machine slept, or this process had no time: what the store has said is still to be heard.
-  if (now - linger_end_ > kLinger) {
-    linger_end_ = now + kLinger;
+  if (now - grace_end_ > kGracePeriod) {
+    grace_end_ = now + kGracePeriod;
     return result;
   }
   doubt_suspicious(now);
   std::vector<SubnetKey> over;
-  for (const SubnetKey& subnet : kept_.take_ended(now)) {
-    if (!kept_.all().at(subnet).doubted || is_wanted(subnet)) over.push_back(subnet);
+  for (const SubnetKey& subnet : missing_.take_over_grace(now)) {
+    if (!missing_.all().at(subnet).doubted || is_wanted(subnet)) over.push_back(subnet);
   }
-  linger_end_ = kept_.first_end();
+  grace_end_ = missing_.next_grace_end();
   for (const SubnetKey& subnet : over)
     let_go(subnet, result);
   settle_second_look();
@@ -183,7 +184,7 @@ bool KnownPeers::is_wanted(const SubnetKey& subnet) const {
 
 void KnownPeers::judge(TimePoint now, std::size_t peers_before, const Lost& lost) {
   const auto still_lost = std::count_if(lost.begin(), lost.end(), [&](const SubnetKey& subnet) {
-    return kept_.all().contains(subnet);
+    return missing_.all().contains(subnet);
   });
   settle_second_look();
   if (still_lost > 0) {
@@ -210,7 +211,7 @@ bool KnownPeers::is_suspicious(TimePoint now) const {
 void KnownPeers::doubt_suspicious(TimePoint now) {
   if (is_suspicious(now)) suspicious_ = losses_began_;
   if (!suspicious_) return;
-  kept_.doubt_all();
+  missing_.doubt_all();
   if (second_look_ == kNever) look_later(now);
 }
 
@@ -219,9 +220,9 @@ void KnownPeers::doubt_suspicious(TimePoint now) {
 void KnownPeers::confirm(TimePoint now, Changes& result) {
   if (now < second_look_) return;
   std::vector<SubnetKey> left;
-  for (const auto& [subnet, kept] : kept_.all()) {
-    const bool long_ago = now - kept.since >= kSecondLook;
-    if (config_there_ && kept.doubted && long_ago && !is_wanted(subnet)) left.push_back(subnet);
+  for (const auto& [subnet, missing] : missing_.all()) {
+    const bool long_ago = now - missing.since >= kSecondLook;
+    if (config_there_ && missing.doubted && long_ago && !is_wanted(subnet)) left.push_back(subnet);
   }
   for (const SubnetKey& subnet : left)
     let_go(subnet, result);

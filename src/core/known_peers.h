@@ -4,12 +4,13 @@
 // when many leases go together it is more likely that the store has lost them than that so many
 // hosts have left.
 //
-//             lease gone, or a stranger's         many others gone too
-//   follows ───────────────────────────▶ lingers ──────────────────────▶ doubted
-//      ▲            kLinger later, Down ◀───┘│                              │└──▶ Down: a second
-//      └──────── its host has put it back ───┴──────────────────────────────┘     list lacks it too
+//              lease gone, or a stranger's        many others gone too
+//   following ────────────────────────────▶ missing ─────────────────────▶ suspected
+//      ▲       kGracePeriod later, Down ◀───┘  │                               │ └──▶ Down: a
+//      second └───────── its host has put it back ────┴───────────────────────────────┘      list
+//      lacks it
 //
-// Of two leases that overlap one is a peer: a lease waits while it overlaps one that lingers.
+// Of two leases that overlap one is a peer: a lease waits while it overlaps a missing peer.
 #pragma once
 
 #include <chrono>
@@ -20,8 +21,8 @@
 
 #include "base/backoff.h"
 #include "base/clock.h"
-#include "core/kept_peers.h"
 #include "core/lease_table.h"
+#include "core/missing_peers.h"
 #include "core/registry.h"
 
 namespace flannel {
@@ -37,7 +38,7 @@ class KnownPeers {
   // A host that lost its lease puts it back as soon as it hears of it: two messages, and after a
   // failure a pause of up to 0.2 s and then of up to 0.4 s. Whoever has not done so by then has
   // left; until then packets are sent to it in vain, and who was given its subnet waits for them.
-  static constexpr std::chrono::milliseconds kLinger{1500};
+  static constexpr std::chrono::milliseconds kGracePeriod{1500};
   // The second list is due this long after the first loss, and up to as long again by chance. Hosts
   // that live are back in the store by then, whatever it had lost: they try at least every 10 s.
   static constexpr std::chrono::seconds kSecondLook{30};
@@ -54,15 +55,15 @@ class KnownPeers {
   std::vector<PeerChange> on_snapshot(TimePoint now, const Snapshot& snapshot);
   std::vector<PeerChange> on_changes(TimePoint now, const std::vector<Change>& changes);
 
-  // When to call tick() next, provided that the store is heard then; kNever: no need to. Where it
-  // is not, nobody knows whether those who linger are back: after the next list will do.
-  TimePoint linger_end() const { return linger_end_; }
+  // When to call tick() next, provided that the watch of the store works then; kNever: no need to.
+  // While it does not, missing peers may be back unseen: tick() after the next list will do.
+  TimePoint grace_end() const { return grace_end_; }
   std::vector<PeerChange> tick(TimePoint now);
 
   // When to take the second list, the next on_snapshot() at or after this; kNever: no need to.
   TimePoint second_look() const { return second_look_; }
   // Peers that the table has lost and that stay until then.
-  std::size_t doubted() const { return kept_.doubted(); }
+  std::size_t doubted() const { return missing_.doubted(); }
 
   // What the store says.
   const LeaseTable& table() const { return table_; }
@@ -79,8 +80,8 @@ class KnownPeers {
   void take_in(TimePoint now, Changes news, Changes& result, Lost& lost);
   void go_down(TimePoint now, const Lease& lease, Changes& result, Lost& lost);
   void come_up(TimePoint now, const PeerUp& up, Changes& result);
-  void keep(TimePoint now, Lease lease);
-  void linger(TimePoint now, const SubnetKey& subnet);
+  void add_missing(TimePoint now, Lease lease);
+  void extend_grace(TimePoint now, const SubnetKey& subnet);
   void let_go(const SubnetKey& subnet, Changes& result);
   void judge(TimePoint now, std::size_t peers_before, const Lost& lost);
   bool is_suspicious(TimePoint now) const;
@@ -93,8 +94,8 @@ class KnownPeers {
   LeaseTable table_;
   HostIdentity host_;
   Random random_;
-  KeptPeers kept_;
-  TimePoint linger_end_ = kNever;
+  MissingPeers missing_;
+  TimePoint grace_end_ = kNever;
   TimePoint second_look_ = kNever;
   std::optional<TimePoint> suspicious_ = {};  // losses of then were; they are to be looked for yet
   bool config_there_ = true;                  // a store without one has lost more than that

@@ -94,8 +94,8 @@ TEST_F(KnownPeersAtRandomTest, TheChangesAddUpToWhatHolds) {
       if (heard) carry_out(peers.tick(now));
     }
     list_all();
-    while (peers.linger_end() != kNever || peers.second_look() != kNever) {
-      now = std::min(peers.linger_end(), peers.second_look());
+    while (peers.grace_end() != kNever || peers.second_look() != kNever) {
+      now = std::min(peers.grace_end(), peers.second_look());
       if (now == peers.second_look()) list_all();
       carry_out(peers.tick(now));
     }

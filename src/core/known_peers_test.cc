@@ -61,11 +61,11 @@ class KnownPeersTest : public ::testing::Test {
       changes.emplace_back(RecordGone{key(host), ++revision});
     return dump(peers.on_changes(now, changes));
   }
-  // What has come and gone when nobody lingers any more.
+  // What has come and gone when no grace period is left.
   std::string later() {
     std::string text;
-    while (peers.linger_end() != kNever) {
-      now = peers.linger_end();
+    while (peers.grace_end() != kNever) {
+      now = peers.grace_end();
       text += dump(peers.tick(now));
     }
     return text;
@@ -99,12 +99,12 @@ TEST_F(KnownPeersTest, AFewThatGoLingerAndAreGone) {
   list(2, 10);
   EXPECT_EQ(gone(2, 4), "");
   EXPECT_EQ(peers.leases().size(), 10U);
-  EXPECT_EQ(peers.linger_end(), now + KnownPeers::kLinger);
-  now += KnownPeers::kLinger - milliseconds(1);
+  EXPECT_EQ(peers.grace_end(), now + KnownPeers::kGracePeriod);
+  now += KnownPeers::kGracePeriod - milliseconds(1);
   EXPECT_EQ(dump(peers.tick(now)), "");
   now += milliseconds(1);
   EXPECT_EQ(dump(peers.tick(now)), "-10.5.2.0 -10.5.3.0 -10.5.4.0 ");
-  EXPECT_EQ(peers.linger_end(), kNever);
+  EXPECT_EQ(peers.grace_end(), kNever);
   EXPECT_EQ(peers.second_look(), kNever);
   EXPECT_EQ(peers.leases().size(), 7U);
 }
@@ -114,9 +114,9 @@ TEST_F(KnownPeersTest, EachLingersForItself) {
   gone(2, 2);
   now += seconds(1);
   gone(3, 3);
-  now = peers.linger_end();
+  now = peers.grace_end();
   EXPECT_EQ(dump(peers.tick(now)), "-10.5.2.0 ");
-  EXPECT_EQ(peers.linger_end(), now + seconds(1));
+  EXPECT_EQ(peers.grace_end(), now + seconds(1));
   EXPECT_EQ(later(), "-10.5.3.0 ");
 }
 
@@ -153,7 +153,7 @@ TEST_F(KnownPeersTest, ANewOwnerOfTheSubnetWaitsForTheOldOneToGo) {
   gone(2, 2);
   now += seconds(1);
   EXPECT_EQ(put(record(2, 77)), "");
-  EXPECT_EQ(peers.linger_end(), now + milliseconds(500));
+  EXPECT_EQ(peers.grace_end(), now + milliseconds(500));
   EXPECT_EQ(later(), "+10.5.2.0 ");
 }
 
@@ -164,7 +164,7 @@ TEST_F(KnownPeersTest, SubnetsThatOverlapAreNeverPeersTogether) {
   gone(3, 3);
   EXPECT_EQ(put({"10.5.2.0-23", R"({"PublicIP":"192.0.2.99"})", ++revision, 1}), "");
   EXPECT_EQ(put({"10.5.8.0-24", R"({"PublicIP":"192.0.2.8"})", ++revision, 1}), "+10.5.8.0 ");
-  now = peers.linger_end();
+  now = peers.grace_end();
   EXPECT_EQ(dump(peers.tick(now)), "-10.5.2.0 ") << "10.5.3.0/24 is still there";
   EXPECT_EQ(later(), "-10.5.3.0 +10.5.2.0 ");
 }
@@ -224,7 +224,7 @@ TEST_F(KnownPeersTest, OurOwnLeaseWaitsForNobody) {
   gone(2, 2);
   EXPECT_EQ(put(record(2, 1)), "+10.5.2.0 ");
   EXPECT_EQ(peers.doubted(), 0U);
-  EXPECT_EQ(put(record(2, 77)), "+10.5.2.0 ") << "nor is it kept";
+  EXPECT_EQ(put(record(2, 77)), "+10.5.2.0 ") << "nor does it stay";
 }
 
 TEST_F(KnownPeersTest, AMachineThatSleptHearsFirstWhatHappened) {
@@ -232,7 +232,7 @@ TEST_F(KnownPeersTest, AMachineThatSleptHearsFirstWhatHappened) {
   gone(2, 2);
   now += hours(1);
   EXPECT_EQ(dump(peers.tick(now)), "");
-  EXPECT_EQ(peers.linger_end(), now + KnownPeers::kLinger);
+  EXPECT_EQ(peers.grace_end(), now + KnownPeers::kGracePeriod);
   EXPECT_EQ(later(), "-10.5.2.0 ");
 }
 
@@ -287,7 +287,7 @@ TEST_F(KnownPeersTest, ABurstInManyChangesIsOneBurst) {
   gone(4, 4);
   EXPECT_EQ(peers.doubted(), 0U);
   gone(5, 5);
-  EXPECT_EQ(peers.doubted(), 2U) << "who lingers yet is one of them";
+  EXPECT_EQ(peers.doubted(), 2U) << "a missing peer is one of them";
   EXPECT_EQ(later(), "");
   now += hours(1);
   EXPECT_EQ(list(6, 10), "-10.5.4.0 -10.5.5.0 ");

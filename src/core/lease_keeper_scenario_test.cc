@@ -113,7 +113,7 @@ TEST_F(HeldLeaseTest, ALostLeaseIsTakenAgainWhilePeersWaitThoughTheStoreFailsTwi
   us.wait();
   us.settle();
   EXPECT_EQ(us.keeper.phase(), LeasePhase::held);
-  EXPECT_LT(store.now - lost, KnownPeers::kLinger);
+  EXPECT_LT(store.now - lost, KnownPeers::kGracePeriod);
 }
 
 TEST_F(HeldLeaseTest, RecordThatExpiredWhileWeWereAwayIsCreatedAgain) {

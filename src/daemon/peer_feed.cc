@@ -32,7 +32,7 @@ void PeerFeed::look_into(const std::vector<PeerChange>& changes) {
   name_quarantined();
   look_for_copies(changes);
   arm_second_look();
-  arm_linger();
+  arm_grace_timer();
 }
 
 // Each record that cannot be used is named once, and again when it changes; of very many the first.
@@ -96,13 +96,13 @@ void PeerFeed::arm_second_look() {
   }
 }
 
-void PeerFeed::arm_linger() {
-  const TimePoint at = parts_.follower.hears() ? peers_.linger_end() : kNever;
-  if (std::exchange(linger_at_, at) == at) return;
-  linger_.reset();
+void PeerFeed::arm_grace_timer() {
+  const TimePoint at = parts_.follower.hears() ? peers_.grace_end() : kNever;
+  if (std::exchange(grace_timer_at_, at) == at) return;
+  grace_timer_.reset();
   if (at == kNever) return;
-  linger_ = parts_.loop.at(at, [this] {
-    linger_at_ = kNever;
+  grace_timer_ = parts_.loop.at(at, [this] {
+    grace_timer_at_ = kNever;
     if (!parts_.follower.hears()) return;  // it is armed anew after the list that is due
     const auto changes = peers_.tick(parts_.loop.now());
     look_into(changes);

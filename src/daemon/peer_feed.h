@@ -34,7 +34,7 @@ class PeerFeed {
   std::vector<PeerChange> on_snapshot(const Snapshot& snapshot);
   std::vector<PeerChange> on_changes(const std::vector<Change>& changes);
   // The follower's connected() or hears() may have changed.
-  void on_connection() { arm_linger(); }
+  void on_connection() { arm_grace_timer(); }
 
   // This host is another node from now on; nobody is a copy of that yet.
   void set_host(const HostIdentity& host);
@@ -49,7 +49,7 @@ class PeerFeed {
   void name_quarantined();
   void look_for_copies(const std::vector<PeerChange>& changes);
   void arm_second_look();
-  void arm_linger();
+  void arm_grace_timer();
 
   Parts parts_;
   KnownPeers peers_;
@@ -58,8 +58,8 @@ class PeerFeed {
   std::size_t unnamed_told_ = 0;       // the most, as the log has told
   SubscriptionPtr second_look_;
   TimePoint second_look_at_ = kNever;
-  SubscriptionPtr linger_;
-  TimePoint linger_at_ = kNever;
+  SubscriptionPtr grace_timer_;
+  TimePoint grace_timer_at_ = kNever;
   std::size_t doubted_ = 0;       // peers
   std::size_t doubted_told_ = 0;  // the most, as the log has told
 };

@@ -95,13 +95,13 @@ void Judge::judge_peers(Host& host) const {
   host.known_peers = std::move(known);
 }
 
-// Nobody goes, or makes way for another, before it was away for as long as peers linger.
+// Nobody goes, or makes way for another, before it was away for the grace period of a missing peer.
 void Judge::judge_lost_peer(const Host& host, const SubnetKey& subnet,
                             const Host::KnownPeer& peer) const {
   if (host.daemon != Host::Daemon::whole || peer.first_ip == host.first_ip()) return;
   const std::string key = encode_subnet_key(subnet);
   const TimePoint held_until = store_.held_until(key, peer.first_ip);
-  if (timeline_.now() - held_until >= KnownPeers::kLinger) return;
+  if (timeline_.now() - held_until >= KnownPeers::kGracePeriod) return;
   // What a list did not tell of was away for this host since then.
   if (timeline_.now() - host.link.lied_at < 2 * KnownPeers::kSecondLook + kInFlight) return;
   // That it was back may not have been heard.
