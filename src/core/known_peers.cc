@@ -43,7 +43,7 @@ std::vector<PeerChange> KnownPeers::on_snapshot(TimePoint now, const Snapshot& s
   Lost lost;
   take_in(now, table_.apply_snapshot(snapshot), result, lost);
   confirm(now, result);  // not before: who has waited for them and is gone as well was no peer
-  judge(now, before, lost);
+  classify_loss(now, before, lost);
   return result;
 }
 
@@ -55,7 +55,7 @@ std::vector<PeerChange> KnownPeers::on_changes(TimePoint now, const std::vector<
   Lost lost;
   for (const Change& change : changes)
     take_in(now, table_.apply(change), result, lost);
-  judge(now, before, lost);
+  classify_loss(now, before, lost);
   return result;
 }
 
@@ -165,15 +165,15 @@ std::vector<PeerChange> KnownPeers::tick(TimePoint now) {
     grace_end_ = now + kGracePeriod;
     return result;
   }
-  doubt_suspicious(now);
+  suspect_after_mass_loss(now);
   std::vector<SubnetKey> over;
   for (const SubnetKey& subnet : missing_.take_over_grace(now)) {
-    if (!missing_.all().at(subnet).doubted || is_wanted(subnet)) over.push_back(subnet);
+    if (!missing_.all().at(subnet).suspected || is_wanted(subnet)) over.push_back(subnet);
   }
   grace_end_ = missing_.next_grace_end();
   for (const SubnetKey& subnet : over)
     let_go(subnet, result);
-  settle_second_look();
+  end_recheck_if_none_suspected();
   return result;
 }
 
@@ -182,11 +182,11 @@ bool KnownPeers::is_wanted(const SubnetKey& subnet) const {
   return any_overlaps(table_.leases(), subnet.v4);
 }
 
-void KnownPeers::judge(TimePoint now, std::size_t peers_before, const Lost& lost) {
+void KnownPeers::classify_loss(TimePoint now, std::size_t peers_before, const Lost& lost) {
   const auto still_lost = std::count_if(lost.begin(), lost.end(), [&](const SubnetKey& subnet) {
     return missing_.all().contains(subnet);
   });
-  settle_second_look();
+  end_recheck_if_none_suspected();
   if (still_lost > 0) {
     if (now - losses_began_ > kAtOnce || lost_since_ == 0) {
       losses_began_ = now;
@@ -194,53 +194,55 @@ void KnownPeers::judge(TimePoint now, std::size_t peers_before, const Lost& lost
       lost_since_ = 0;
     }
     lost_since_ += static_cast<std::size_t>(still_lost);
-    doubt_suspicious(now);
+    suspect_after_mass_loss(now);
   }
 }
 
-bool KnownPeers::is_suspicious(TimePoint now) const {
+bool KnownPeers::is_mass_loss(TimePoint now) const {
   const bool many =
-      lost_since_ > unquestioned_removals(peers_then_) && now - losses_began_ <= kAtOnce;
+      lost_since_ > max_removals_without_recheck(peers_then_) && now - losses_began_ <= kAtOnce;
   const bool everybody = peers_then_ > 1 && peers() == 0;
   const bool we_too = own_lost_ && now - *own_lost_ <= kAtOnce;
   return many || everybody || we_too || !config_there_;
 }
 
-// What goes after suspicious losses is doubted as well, until these have been looked for. If it was
-// doubted for as long as anybody is in doubt, peers that come and go would keep that up for ever.
-void KnownPeers::doubt_suspicious(TimePoint now) {
-  if (is_suspicious(now)) suspicious_ = losses_began_;
-  if (!suspicious_) return;
-  missing_.doubt_all();
-  if (second_look_ == kNever) look_later(now);
+// After a mass loss every further loss is suspected as well, until a recheck was made of the mass
+// loss; not until no peer is suspected: peers that come and go would then keep that up for ever.
+void KnownPeers::suspect_after_mass_loss(TimePoint now) {
+  if (is_mass_loss(now)) mass_loss_since_ = losses_began_;
+  if (!mass_loss_since_) return;
+  missing_.suspect_all();
+  if (recheck_at_ == kNever) schedule_recheck(now);
 }
 
 // The table is that of a list taken now: those who were lost long enough ago and are not in it have
 // left.
 void KnownPeers::confirm(TimePoint now, Changes& result) {
-  if (now < second_look_) return;
+  if (now < recheck_at_) return;
   std::vector<SubnetKey> left;
   for (const auto& [subnet, missing] : missing_.all()) {
-    const bool long_ago = now - missing.since >= kSecondLook;
-    if (config_there_ && missing.doubted && long_ago && !is_wanted(subnet)) left.push_back(subnet);
+    const bool long_ago = now - missing.since >= kRecheckAfter;
+    if (config_there_ && missing.suspected && long_ago && !is_wanted(subnet))
+      left.push_back(subnet);
   }
   for (const SubnetKey& subnet : left)
     let_go(subnet, result);
-  if (config_there_ && suspicious_ && now - *suspicious_ >= kSecondLook) suspicious_.reset();
-  look_later(now);       // for the others,
-  settle_second_look();  // if there are any
+  if (config_there_ && mass_loss_since_ && now - *mass_loss_since_ >= kRecheckAfter)
+    mass_loss_since_.reset();
+  schedule_recheck(now);  // of the others
+  end_recheck_if_none_suspected();
 }
 
-void KnownPeers::look_later(TimePoint now) {
-  const Duration wait = kSecondLook;
+void KnownPeers::schedule_recheck(TimePoint now) {
+  const Duration wait = kRecheckAfter;
   const auto more = static_cast<std::uint64_t>(wait.count());
-  second_look_ = now + wait + Duration(static_cast<Duration::rep>(random_(more)));
+  recheck_at_ = now + wait + Duration(static_cast<Duration::rep>(random_(more)));
 }
 
-void KnownPeers::settle_second_look() {
-  if (doubted() > 0) return;
-  second_look_ = kNever;
-  suspicious_.reset();
+void KnownPeers::end_recheck_if_none_suspected() {
+  if (suspected() > 0) return;
+  recheck_at_ = kNever;
+  mass_loss_since_.reset();
 }
 
 }  // namespace flannel

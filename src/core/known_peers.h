@@ -27,8 +27,8 @@
 
 namespace flannel {
 
-// How many peers of so many may go at once without a second look: 3 or a fifth, whatever is more.
-constexpr std::size_t unquestioned_removals(std::size_t peers) {
+// How many of `peers` peers may go at once without a recheck: 3 or a fifth, whichever is more.
+constexpr std::size_t max_removals_without_recheck(std::size_t peers) {
   return peers / 5 > 3 ? peers / 5 : 3;
 }
 
@@ -41,7 +41,7 @@ class KnownPeers {
   static constexpr std::chrono::milliseconds kGracePeriod{1500};
   // The second list is due this long after the first loss, and up to as long again by chance. Hosts
   // that live are back in the store by then, whatever it had lost: they try at least every 10 s.
-  static constexpr std::chrono::seconds kSecondLook{30};
+  static constexpr std::chrono::seconds kRecheckAfter{30};
   // Losses within this time count as one.
   static constexpr std::chrono::seconds kAtOnce{10};
 
@@ -60,10 +60,10 @@ class KnownPeers {
   TimePoint grace_end() const { return grace_end_; }
   std::vector<PeerChange> tick(TimePoint now);
 
-  // When to take the second list, the next on_snapshot() at or after this; kNever: no need to.
-  TimePoint second_look() const { return second_look_; }
-  // Peers that the table has lost and that stay until then.
-  std::size_t doubted() const { return missing_.doubted(); }
+  // When to take a second list: the next on_snapshot() at or after this. kNever: no need to.
+  TimePoint recheck_at() const { return recheck_at_; }
+  // The number of suspected peers, which stay until then.
+  std::size_t suspected() const { return missing_.suspected(); }
 
   // What the store says.
   const LeaseTable& table() const { return table_; }
@@ -83,27 +83,27 @@ class KnownPeers {
   void add_missing(TimePoint now, Lease lease);
   void extend_grace(TimePoint now, const SubnetKey& subnet);
   void let_go(const SubnetKey& subnet, Changes& result);
-  void judge(TimePoint now, std::size_t peers_before, const Lost& lost);
-  bool is_suspicious(TimePoint now) const;
+  void classify_loss(TimePoint now, std::size_t peers_before, const Lost& lost);
+  bool is_mass_loss(TimePoint now) const;
   bool is_wanted(const SubnetKey& subnet) const;
   void confirm(TimePoint now, Changes& result);
-  void doubt_suspicious(TimePoint now);
-  void look_later(TimePoint now);
-  void settle_second_look();
+  void suspect_after_mass_loss(TimePoint now);
+  void schedule_recheck(TimePoint now);
+  void end_recheck_if_none_suspected();
 
   LeaseTable table_;
   HostIdentity host_;
   Random random_;
   MissingPeers missing_;
   TimePoint grace_end_ = kNever;
-  TimePoint second_look_ = kNever;
-  std::optional<TimePoint> suspicious_ = {};  // losses of then were; they are to be looked for yet
-  bool config_there_ = true;                  // a store without one has lost more than that
-  bool own_there_ = false;                    // our own lease, in the table
-  std::optional<TimePoint> own_lost_ = {};    // when it went last
-  TimePoint losses_began_{};                  // of those that count as one,
-  std::size_t peers_then_ = 0;                // how many peers there were when they began
-  std::size_t lost_since_ = 0;                // and how many went
+  TimePoint recheck_at_ = kNever;
+  std::optional<TimePoint> mass_loss_since_ = {};  // a recheck of its losses is still to come
+  bool config_there_ = true;                       // a store without one has lost more than that
+  bool own_there_ = false;                         // our own lease, in the table
+  std::optional<TimePoint> own_lost_ = {};         // when it went last
+  TimePoint losses_began_{};                       // of those that count as one,
+  std::size_t peers_then_ = 0;                     // how many peers there were when they began
+  std::size_t lost_since_ = 0;                     // and how many went
 };
 
 }  // namespace flannel

@@ -94,9 +94,9 @@ TEST_F(KnownPeersAtRandomTest, TheChangesAddUpToWhatHolds) {
       if (heard) carry_out(peers.tick(now));
     }
     list_all();
-    while (peers.grace_end() != kNever || peers.second_look() != kNever) {
-      now = std::min(peers.grace_end(), peers.second_look());
-      if (now == peers.second_look()) list_all();
+    while (peers.grace_end() != kNever || peers.recheck_at() != kNever) {
+      now = std::min(peers.grace_end(), peers.recheck_at());
+      if (now == peers.recheck_at()) list_all();
       carry_out(peers.tick(now));
     }
     std::map<SubnetKey, Lease> stored;

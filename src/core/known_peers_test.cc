@@ -77,9 +77,9 @@ class KnownPeersTest : public ::testing::Test {
     return text;
   }
   std::string put(Record what) { return dump(peers.on_changes(now, {RecordPut{std::move(what)}})); }
-  void wait_for_second_look() {
-    ASSERT_NE(peers.second_look(), kNever);
-    now = peers.second_look();
+  void wait_for_recheck() {
+    ASSERT_NE(peers.recheck_at(), kNever);
+    now = peers.recheck_at();
   }
 
   TimePoint now{hours(1)};
@@ -89,10 +89,10 @@ class KnownPeersTest : public ::testing::Test {
 };
 
 TEST(UnquestionedRemovalsTest, ThreeOrAFifth) {
-  EXPECT_EQ(unquestioned_removals(2), 3U);
-  EXPECT_EQ(unquestioned_removals(19), 3U);
-  EXPECT_EQ(unquestioned_removals(20), 4U);
-  EXPECT_EQ(unquestioned_removals(5000), 1000U);
+  EXPECT_EQ(max_removals_without_recheck(2), 3U);
+  EXPECT_EQ(max_removals_without_recheck(19), 3U);
+  EXPECT_EQ(max_removals_without_recheck(20), 4U);
+  EXPECT_EQ(max_removals_without_recheck(5000), 1000U);
 }
 
 TEST_F(KnownPeersTest, AFewThatGoLingerAndAreGone) {
@@ -105,7 +105,7 @@ TEST_F(KnownPeersTest, AFewThatGoLingerAndAreGone) {
   now += milliseconds(1);
   EXPECT_EQ(dump(peers.tick(now)), "-10.5.2.0 -10.5.3.0 -10.5.4.0 ");
   EXPECT_EQ(peers.grace_end(), kNever);
-  EXPECT_EQ(peers.second_look(), kNever);
+  EXPECT_EQ(peers.recheck_at(), kNever);
   EXPECT_EQ(peers.leases().size(), 7U);
 }
 
@@ -223,7 +223,7 @@ TEST_F(KnownPeersTest, OurOwnLeaseWaitsForNobody) {
   list(2, 3);
   gone(2, 2);
   EXPECT_EQ(put(record(2, 1)), "+10.5.2.0 ");
-  EXPECT_EQ(peers.doubted(), 0U);
+  EXPECT_EQ(peers.suspected(), 0U);
   EXPECT_EQ(put(record(2, 77)), "+10.5.2.0 ") << "nor does it stay";
 }
 
@@ -241,29 +241,29 @@ TEST_F(KnownPeersTest, TheConfigurationThatGoesAfterAPeerDoubtsItsLeaving) {
   gone(2, 2);
   peers.on_changes(now, {ConfigGone{++revision}});
   EXPECT_EQ(later(), "");
-  EXPECT_EQ(peers.doubted(), 1U);
-  EXPECT_NE(peers.second_look(), kNever);
+  EXPECT_EQ(peers.suspected(), 1U);
+  EXPECT_NE(peers.recheck_at(), kNever);
 }
 
 TEST_F(KnownPeersTest, ManyThatGoAtOnceStayUntilASecondListHasNotGotThemEither) {
   list(2, 10);
   EXPECT_EQ(gone(2, 5), "");
-  EXPECT_EQ(peers.doubted(), 4U);
+  EXPECT_EQ(peers.suspected(), 4U);
   EXPECT_EQ(peers.leases().size(), 10U);
-  EXPECT_EQ(peers.second_look(), now + KnownPeers::kSecondLook);
-  EXPECT_EQ(list(6, 10), "") << "the same moment again is no second look";
-  wait_for_second_look();
+  EXPECT_EQ(peers.recheck_at(), now + KnownPeers::kRecheckAfter);
+  EXPECT_EQ(list(6, 10), "") << "the same moment again is no recheck";
+  wait_for_recheck();
   EXPECT_EQ(list(6, 10), "-10.5.2.0 -10.5.3.0 -10.5.4.0 -10.5.5.0 ");
-  EXPECT_EQ(peers.second_look(), kNever);
+  EXPECT_EQ(peers.recheck_at(), kNever);
   EXPECT_EQ(peers.leases().size(), 6U);
 }
 
 TEST_F(KnownPeersTest, WhoHasWaitedForADoubtedPeerGoesWithItUnseen) {
   list(2, 10);
   gone(2, 5);
-  now = peers.second_look() - milliseconds(5);
+  now = peers.recheck_at() - milliseconds(5);
   EXPECT_EQ(put(record(2, 77)), "");
-  now = peers.second_look();
+  now = peers.recheck_at();
   EXPECT_EQ(list(6, 10), "-10.5.2.0 -10.5.3.0 -10.5.4.0 -10.5.5.0 ");
   EXPECT_EQ(peers.leases().size(), 6U);
   EXPECT_EQ(later(), "");
@@ -272,8 +272,8 @@ TEST_F(KnownPeersTest, WhoHasWaitedForADoubtedPeerGoesWithItUnseen) {
 TEST_F(KnownPeersTest, AListThatLacksManyIsDoubtedTheSame) {
   list(2, 30);
   EXPECT_EQ(list(2, 20), "");
-  EXPECT_EQ(peers.doubted(), 10U);
-  wait_for_second_look();
+  EXPECT_EQ(peers.suspected(), 10U);
+  wait_for_recheck();
   EXPECT_EQ(list(2, 27),
             "+10.5.21.0 +10.5.22.0 +10.5.23.0 +10.5.24.0 +10.5.25.0 +10.5.26.0 +10.5.27.0 "
             "-10.5.28.0 -10.5.29.0 -10.5.30.0 ");
@@ -285,9 +285,9 @@ TEST_F(KnownPeersTest, ABurstInManyChangesIsOneBurst) {
   gone(3, 3);
   EXPECT_EQ(later(), "-10.5.2.0 -10.5.3.0 ");
   gone(4, 4);
-  EXPECT_EQ(peers.doubted(), 0U);
+  EXPECT_EQ(peers.suspected(), 0U);
   gone(5, 5);
-  EXPECT_EQ(peers.doubted(), 2U) << "a missing peer is one of them";
+  EXPECT_EQ(peers.suspected(), 2U) << "a missing peer is one of them";
   EXPECT_EQ(later(), "");
   now += hours(1);
   EXPECT_EQ(list(6, 10), "-10.5.4.0 -10.5.5.0 ");
@@ -300,8 +300,8 @@ TEST_F(KnownPeersTest, WhoComesBackIsInDoubtNoMore) {
   gone(2, 10);
   for (int host = 2; host <= 10; ++host)
     put(record(host));
-  EXPECT_EQ(peers.doubted(), 0U);
-  EXPECT_EQ(peers.second_look(), kNever);
+  EXPECT_EQ(peers.suspected(), 0U);
+  EXPECT_EQ(peers.recheck_at(), kNever);
 }
 
 TEST_F(KnownPeersTest, ADoubtedPeerMakesWayForWhoHasItsSubnetOrItsAddress) {
@@ -312,9 +312,9 @@ TEST_F(KnownPeersTest, ADoubtedPeerMakesWayForWhoHasItsSubnetOrItsAddress) {
   EXPECT_EQ(put(record(50, 3)), "-10.5.3.0 +10.5.50.0 ") << "the host has another subnet";
   EXPECT_EQ(put({"10.5.4.128-25", R"({"PublicIP":"192.0.2.99"})", ++revision, 1}), "");
   EXPECT_EQ(later(), "-10.5.4.0 +10.5.4.128 ");
-  EXPECT_EQ(peers.doubted(), 6U);
+  EXPECT_EQ(peers.suspected(), 6U);
   now += seconds(20);
-  EXPECT_EQ(put(record(5, 77)), "") << "however long it has been in doubt";
+  EXPECT_EQ(put(record(5, 77)), "") << "however long it has been suspected";
   EXPECT_EQ(later(), "+10.5.5.0 ");
 }
 
@@ -325,7 +325,7 @@ TEST_F(KnownPeersTest, WhoWouldMakeWayAloneGoesTogetherWithTheOtherInTheWay) {
   EXPECT_EQ(put({"10.5.2.0-23", R"({"PublicIP":"192.0.2.2"})", ++revision, 1}), "")
       << "host 2 takes the subnet of host 3, too";
   EXPECT_EQ(later(), "-10.5.2.0 -10.5.3.0 +10.5.2.0 ");
-  EXPECT_EQ(peers.doubted(), 7U);
+  EXPECT_EQ(peers.suspected(), 7U);
 }
 
 TEST_F(KnownPeersTest, EverybodyIsManyInASmallNetworkToo) {
@@ -333,25 +333,25 @@ TEST_F(KnownPeersTest, EverybodyIsManyInASmallNetworkToo) {
   gone(2, 2);
   EXPECT_EQ(later(), "-10.5.2.0 ");
   gone(3, 3);
-  EXPECT_EQ(peers.doubted(), 1U);
+  EXPECT_EQ(peers.suspected(), 1U);
 }
 
 TEST_F(KnownPeersTest, WhatGoesTogetherWithOurOwnRecordIsDoubted) {
   list(2, 10);
   EXPECT_EQ(gone(1, 2), "-10.5.1.0 ");
   EXPECT_EQ(gone(3, 3), "");
-  EXPECT_EQ(peers.doubted(), 2U);
+  EXPECT_EQ(peers.suspected(), 2U);
 }
 
 TEST_F(KnownPeersTest, AStoreThatLostItsConfigurationConfirmsNothing) {
   list(2, 10);
   EXPECT_EQ(list(3, 10, false), "");
   for (int i = 0; i < 5; ++i) {
-    wait_for_second_look();
+    wait_for_recheck();
     EXPECT_EQ(list(3, 10, false), "");
   }
-  EXPECT_EQ(list(3, 10), "") << "no second look yet";
-  wait_for_second_look();
+  EXPECT_EQ(list(3, 10), "") << "no recheck yet";
+  wait_for_recheck();
   EXPECT_EQ(list(3, 10), "-10.5.2.0 ");
 }
 
@@ -360,9 +360,9 @@ TEST_F(KnownPeersTest, LossesWhileOthersAreInDoubtWaitAsLong) {
   gone(2, 5);
   now += seconds(20);
   EXPECT_EQ(gone(6, 6), "");
-  wait_for_second_look();
+  wait_for_recheck();
   EXPECT_EQ(list(7, 10), "-10.5.2.0 -10.5.3.0 -10.5.4.0 -10.5.5.0 ");
-  wait_for_second_look();
+  wait_for_recheck();
   EXPECT_EQ(list(7, 10), "-10.5.6.0 ");
 }
 
@@ -371,25 +371,25 @@ TEST_F(KnownPeersTest, PeersThatComeAndGoOneByOneAreLookedForOnceMoreNotForEver)
   gone(2, 10);
   int there = 11;
   for (int looks = 0; looks < 2; ++looks) {
-    for (; now + seconds(6) < peers.second_look(); now += seconds(6), ++there)
+    for (; now + seconds(6) < peers.recheck_at(); now += seconds(6), ++there)
       EXPECT_EQ(gone(there, there), "");
-    wait_for_second_look();
+    wait_for_recheck();
     list(there, 30);
-    EXPECT_EQ(peers.doubted(), looks == 0 ? 3U : 0U) << "who went too late for the first list";
+    EXPECT_EQ(peers.suspected(), looks == 0 ? 3U : 0U) << "who went too late for the first list";
   }
-  EXPECT_EQ(peers.second_look(), kNever);
+  EXPECT_EQ(peers.recheck_at(), kNever);
 }
 
 TEST_F(KnownPeersTest, ManyThatGoWhileOthersAreLookedForAreManyAgain) {
   list(2, 30);
   gone(2, 10);
-  now = peers.second_look() - seconds(2);
+  now = peers.recheck_at() - seconds(2);
   gone(11, 13);
   now += seconds(2);
   list(14, 30);
   EXPECT_EQ(gone(14, 17), "");
   EXPECT_EQ(later(), "");
-  EXPECT_EQ(peers.doubted(), 7U);
+  EXPECT_EQ(peers.suspected(), 7U);
 }
 
 }  // namespace

@@ -30,14 +30,14 @@ void MissingPeers::add(Lease lease, TimePoint since, TimePoint grace_end) {
   const SubnetKey subnet = lease.subnet;
   by_ip_.emplace(lease.attributes.public_ip, subnet);
   if (lease.attributes.node) by_node_.emplace(lease.attributes.node->id, subnet);
-  undoubted_.insert(subnet);
+  unsuspected_.insert(subnet);
   by_grace_end_.emplace(grace_end, subnet);
   peers_.emplace(subnet, Peer{std::move(lease), since, grace_end});
 }
 
-void MissingPeers::doubt_all() {
-  for (const SubnetKey& subnet : std::exchange(undoubted_, {}))
-    peers_.at(subnet).doubted = true;
+void MissingPeers::suspect_all() {
+  for (const SubnetKey& subnet : std::exchange(unsuspected_, {}))
+    peers_.at(subnet).suspected = true;
 }
 
 void MissingPeers::extend_grace(const SubnetKey& subnet, TimePoint until) {
@@ -56,7 +56,7 @@ Lease MissingPeers::let_go(const SubnetKey& subnet) {
   const LeaseAttributes& host = peer.lease.attributes;
   by_ip_.erase({host.public_ip, subnet});
   if (host.node) by_node_.erase({host.node->id, subnet});
-  undoubted_.erase(subnet);
+  unsuspected_.erase(subnet);
   by_grace_end_.erase({peer.grace_end, subnet});
   return std::move(peer.lease);
 }

@@ -20,19 +20,19 @@ class MissingPeers {
   struct Peer {
     Lease lease;
     TimePoint since;
-    TimePoint grace_end;  // extended when another host takes the subnet of a doubted one
-    bool doubted = false;
+    TimePoint grace_end;  // extended when another host takes the subnet of a suspected one
+    bool suspected = false;
   };
 
   // No two overlap.
   const std::map<SubnetKey, Peer>& all() const { return peers_; }
-  std::size_t doubted() const { return peers_.size() - undoubted_.size(); }
+  std::size_t suspected() const { return peers_.size() - unsuspected_.size(); }
   // Those with the node id or the public IP of `host`, in order.
   std::vector<SubnetKey> resembling(const LeaseAttributes& host) const;
 
   // Overlaps no missing peer.
   void add(Lease lease, TimePoint since, TimePoint grace_end);
-  void doubt_all();
+  void suspect_all();
   // `subnet` is a missing peer.
   void extend_grace(const SubnetKey& subnet, TimePoint until);
   // The next take_over_grace() returns this missing peer, although an earlier call did.
@@ -46,7 +46,7 @@ class MissingPeers {
 
  private:
   std::map<SubnetKey, Peer> peers_;
-  std::set<SubnetKey> undoubted_;
+  std::set<SubnetKey> unsuspected_;
   std::set<std::pair<TimePoint, SubnetKey>> by_grace_end_;
   std::set<std::pair<Ip4, SubnetKey>> by_ip_;
   std::set<std::pair<NodeId, SubnetKey>> by_node_;

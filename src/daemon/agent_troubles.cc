@@ -110,9 +110,9 @@ void Agent::lease_troubles(std::vector<std::string>& all) const {
     claims.push_back("lease: " + key + ": " + record.reason);
   }
   append_some(all, claims, 0, "lease");
-  if (const std::size_t doubted = session_->feed->peers().doubted(); doubted > 0) {
+  if (const std::size_t suspected = session_->feed->peers().suspected(); suspected > 0) {
     all.push_back(
-        fmt::format("peers: {} went from the store at once and stay until a second list", doubted));
+        fmt::format("peers: {} went from the store at once and stay until a second list", suspected));
   }
 }
 

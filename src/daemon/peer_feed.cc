@@ -31,7 +31,7 @@ std::vector<PeerChange> PeerFeed::on_changes(const std::vector<Change>& changes)
 void PeerFeed::look_into(const std::vector<PeerChange>& changes) {
   name_quarantined();
   look_for_copies(changes);
-  arm_second_look();
+  arm_recheck_timer();
   arm_grace_timer();
 }
 
@@ -75,24 +75,25 @@ void PeerFeed::look_for_copies(const std::vector<PeerChange>& changes) {
   if (before != !copies_.empty()) parts_.on_state();
 }
 
-void PeerFeed::arm_second_look() {
-  const std::size_t doubted = peers_.doubted();
+void PeerFeed::arm_recheck_timer() {
+  const std::size_t suspected = peers_.suspected();
   const std::size_t listed = peers_.table().leases().size();
-  if (std::exchange(doubted_, doubted) != doubted) parts_.on_state();
+  if (std::exchange(suspected_, suspected) != suspected) parts_.on_state();
   // They go, and come back, one by one.
-  if (doubted > 2 * doubted_told_) {
-    doubted_told_ = doubted;
-    log::warning("peers went from the store all at once; they stay until a second list says so",
-                 {{"peers", doubted}, {"listed", listed}});
-  } else if (doubted == 0 && std::exchange(doubted_told_, 0) > 0) {
-    log::info("no peer is in doubt any more", {{"listed", listed}});
+  if (suspected > 2 * suspected_told_) {
+    suspected_told_ = suspected;
+    log::warning(
+        "many peers went from the store at once; they stay until a second list confirms it",
+        {{"peers", suspected}, {"listed", listed}});
+  } else if (suspected == 0 && std::exchange(suspected_told_, 0) > 0) {
+    log::info("no peer is suspected any more", {{"listed", listed}});
   }
-  const TimePoint at = peers_.second_look();
-  if (std::exchange(second_look_at_, at) == at) return;
-  second_look_.reset();
+  const TimePoint at = peers_.recheck_at();
+  if (std::exchange(recheck_timer_at_, at) == at) return;
+  recheck_timer_.reset();
   // A list that comes sooner, after a break, is no second one; a later one does it as well.
   if (at != kNever) {
-    second_look_ = parts_.loop.at(at, [this] { parts_.follower.list_again(); });
+    recheck_timer_ = parts_.loop.at(at, [this] { parts_.follower.list_again(); });
   }
 }
 

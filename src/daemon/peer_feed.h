@@ -48,7 +48,7 @@ class PeerFeed {
   void look_into(const std::vector<PeerChange>& changes);
   void name_quarantined();
   void look_for_copies(const std::vector<PeerChange>& changes);
-  void arm_second_look();
+  void arm_recheck_timer();
   void arm_grace_timer();
 
   Parts parts_;
@@ -56,12 +56,12 @@ class PeerFeed {
   std::map<SubnetKey, Lease> copies_;
   std::uint64_t quarantine_told_ = 0;  // its version
   std::size_t unnamed_told_ = 0;       // the most, as the log has told
-  SubscriptionPtr second_look_;
-  TimePoint second_look_at_ = kNever;
+  SubscriptionPtr recheck_timer_;
+  TimePoint recheck_timer_at_ = kNever;
   SubscriptionPtr grace_timer_;
   TimePoint grace_timer_at_ = kNever;
-  std::size_t doubted_ = 0;       // peers
-  std::size_t doubted_told_ = 0;  // the most, as the log has told
+  std::size_t suspected_ = 0;       // peers
+  std::size_t suspected_told_ = 0;  // the most, as the log has told
 };
 
 }  // namespace flannel

@@ -21,7 +21,7 @@ StatusSnapshot status_of(const Agent& agent, const Registry& registry, TimePoint
   status.backend = agent.config()->backend_type;
   status.underlay = *agent.underlay();
   status.peers.up = agent.overlay()->peers();
-  status.peers.doubted = agent.peers()->doubted();
+  status.peers.suspected = agent.peers()->suspected();
   status.peers.set_aside = agent.overlay()->set_aside();
   status.peers.more_set_aside = agent.overlay()->more_set_aside();
   for (const auto& [key, record] : agent.table()->quarantined()) {

@@ -53,7 +53,7 @@ Json to_json(const PeerStatus& peers) {
     quarantined.push_back({{"key", record.key}, {"why", record.reason}});
   }
   return {{"up", peers.up},
-          {"doubted", peers.doubted},
+          {"suspected", peers.suspected},
           {"set_aside", peers.set_aside},
           {"more_set_aside", peers.more_set_aside},
           {"quarantined", quarantined},

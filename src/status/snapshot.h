@@ -42,7 +42,7 @@ struct PeerStatus {
   std::size_t more_set_aside = 0;
   std::vector<QuarantinedRecord> quarantined{};
   std::size_t more_quarantined = 0;
-  std::size_t doubted = 0;  // of those up: gone from the store, many at once
+  std::size_t suspected = 0;  // of those up: gone from the store, many at once
 };
 
 struct KernelStatus {

@@ -117,7 +117,7 @@ def test_peers_stay_when_their_leases_are_deleted_all_at_once(lab):
     monitor = one.ns.start("ip", "monitor", "route", stdout=open(one.folder / "monitor", "wb"))
     cluster.store.etcdctl("del", "--prefix", "/coreos.com/network/subnets/")
     wait_until(lambda: len(cluster.store.lease_values()) == 3, "the leases to be back")
-    wait_until(lambda: one.daemon.health("/readyz")[1] == "flanneld is ready", "the end of doubt")
+    wait_until(lambda: one.daemon.health("/readyz")[1] == "flanneld is ready", "no peer to be suspected")
     monitor.kill()
     monitor.wait()
     assert not cluster.missing()

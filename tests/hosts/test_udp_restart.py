@@ -98,7 +98,7 @@ def test_a_thousand_leases_come_change_and_go_without_a_lost_packet(lab):
             put_many(cluster.store, values)
             wait_until(lambda: peers() == BURST + 1, lambda: f"{BURST + 1} peers: {peers()}")
         reached(one.container, two.container)
-        # More at once would be doubted for half a minute.
+        # More at once would be suspected for half a minute.
         gone = sum(key.startswith("10.5.11") for key in keys)
         cluster.store.etcdctl("del", "--prefix", f"{PREFIX}/subnets/10.5.11")
         wait_until(lambda: peers() == BURST + 1 - gone, lambda: f"{gone} peers fewer: {peers()}")

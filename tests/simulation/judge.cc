@@ -103,7 +103,7 @@ void Judge::judge_lost_peer(const Host& host, const SubnetKey& subnet,
   const TimePoint held_until = store_.held_until(key, peer.first_ip);
   if (timeline_.now() - held_until >= KnownPeers::kGracePeriod) return;
   // What a list did not tell of was away for this host since then.
-  if (timeline_.now() - host.link.lied_at < 2 * KnownPeers::kSecondLook + kInFlight) return;
+  if (timeline_.now() - host.link.lied_at < 2 * KnownPeers::kRecheckAfter + kInFlight) return;
   // That it was back may not have been heard.
   const bool deaf = !host.is_undisturbed() || host.link.watch_lag != Duration::zero() ||
                     timeline_.now() - host.disturbed_at < kBackByThen;
