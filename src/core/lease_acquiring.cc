@@ -25,7 +25,7 @@ void LeaseKeeper::acquire(TimePoint now, const Snapshot& snapshot, Acts& acts) {
     if (!record_) target_.reset();
     leave(acts);
   } else if (lease_) {
-    take_again(now, snapshot, acts);
+    reclaim(now, snapshot, acts);
   } else {
     choose(now, decode_records(snapshot.records), acts);
   }
@@ -38,11 +38,11 @@ void LeaseKeeper::choose(TimePoint now, const DecodedRecords& records, Acts& act
     report(std::move(choice).error(), acts);
     pause(now);
   } else if (const auto* reuse = std::get_if<Reuse>(&*choice)) {
-    take_up(now, reuse->own.record, &reuse->own.lease, acts);
+    adopt(now, reuse->own.record, &reuse->own.lease, acts);
   } else if (const auto* other = std::get_if<TakeOver>(&*choice)) {
     taken_over_.emplace(*other->theirs.lease.attributes.node, now);
     acts.emplace_back(ReportTakeOver{other->theirs.lease});
-    take_up(now, other->theirs.record, &other->theirs.lease, acts);
+    adopt(now, other->theirs.record, &other->theirs.lease, acts);
   } else if (const auto* discard = std::get_if<Discard>(&*choice)) {
     // A change of the key's form, to one family only for example, need not cost the subnet. What
     // fits goes because the previous subnet is better.
@@ -56,7 +56,7 @@ void LeaseKeeper::choose(TimePoint now, const DecodedRecords& records, Acts& act
 }
 
 // We held this subnet, and the store may think differently now.
-void LeaseKeeper::take_again(TimePoint now, const Snapshot& snapshot, Acts& acts) {
+void LeaseKeeper::reclaim(TimePoint now, const Snapshot& snapshot, Acts& acts) {
   const SubnetKey subnet = lease_->subnet;
   const std::string key = encode_subnet_key(subnet);
   const Record* own = nullptr;
@@ -77,23 +77,23 @@ void LeaseKeeper::take_again(TimePoint now, const Snapshot& snapshot, Acts& acts
                      record.key);
   }
   if (own != nullptr) {
-    take_up(now, *own, &*lease_, acts);
+    adopt(now, *own, &*lease_, acts);
   } else if (!by.empty() && options_.renumber) {
-    lose("taken: " + by, acts);
+    report_lost("taken: " + by, acts);
     choose(now, decode_records(snapshot.records), acts);
   } else if (!by.empty()) {
     taken(now, by, acts);
   } else {
-    lose("its record is gone from the store", acts);
+    report_lost("its record is gone from the store", acts);
     create(subnet, &*lease_, acts);
   }
 }
 
 // The record is ours: make it say what we announce, and live.
-void LeaseKeeper::take_up(TimePoint now, const Record& record, const Lease* seen, Acts& acts) {
+void LeaseKeeper::adopt(TimePoint now, const Record& record, const Lease* seen, Acts& acts) {
   const SubnetKey subnet = seen->subnet;
   enter(LeaseEvent::chosen);
-  aim(subnet, seen);
+  set_target(subnet, seen);
   record_ = record;
   if (target_value_ != record.value) {
     call_ = Call::replace;
@@ -103,26 +103,26 @@ void LeaseKeeper::take_up(TimePoint now, const Record& record, const Lease* seen
     acts.emplace_back(RenewRecord{record, ttl_for(record)});
   } else {
     expires_ = kNever;
-    confirm(now, acts);
+    on_confirmed(now, acts);
   }
 }
 
 void LeaseKeeper::create(const SubnetKey& subnet, const Lease* seen, Acts& acts) {
   enter(LeaseEvent::chosen);
-  aim(subnet, seen);
+  set_target(subnet, seen);
   call_ = Call::create;
   acts.emplace_back(CreateRecord{encode_subnet_key(subnet), target_value_, options_.ttl});
 }
 
 void LeaseKeeper::taken(TimePoint now, const std::string& by, Acts& acts) {
-  lose("taken: " + by, acts);
+  report_lost("taken: " + by, acts);
   report(
       {ErrorKind::conflict, fmt::format("cannot take {} again: {}", to_string(lease_->subnet), by)},
       acts);
   pause(now);
 }
 
-void LeaseKeeper::lose(const std::string& reason, Acts& acts) {
+void LeaseKeeper::report_lost(const std::string& reason, Acts& acts) {
   record_.reset();
   expires_ = kNever;
   if (lost_) return;
@@ -131,7 +131,7 @@ void LeaseKeeper::lose(const std::string& reason, Acts& acts) {
   acts.emplace_back(ReportLost{*lease_, reason});
 }
 
-void LeaseKeeper::aim(const SubnetKey& subnet, const Lease* seen) {
+void LeaseKeeper::set_target(const SubnetKey& subnet, const Lease* seen) {
   Lease lease{subnet, announce_(seen)};
   lease.attributes.node = options_.node;
   public_ip_ = lease.attributes.public_ip;
@@ -156,9 +156,9 @@ bool LeaseKeeper::is_contested(TimePoint now, const LeaseAttributes& record) con
 }
 
 void LeaseKeeper::give_way(Acts& acts) {
-  lose(fmt::format("node {} lives and has written it back: two hosts have the address {}",
-                   to_string(taken_over_->first), to_string(public_ip_)),
-       acts);
+  report_lost(fmt::format("node {} lives and has written it back: two hosts have the address {}",
+                          to_string(taken_over_->first), to_string(public_ip_)),
+              acts);
   if (previous_ == lease_->subnet.v4) previous_.reset();
   lease_.reset();
   target_.reset();

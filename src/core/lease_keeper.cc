@@ -70,7 +70,7 @@ std::vector<KeeperAct> LeaseKeeper::on_written(TimePoint now, TimePoint sent, Re
   if (held) {
     record_ = Record{key, target_value_, held->revision, held->hold};
     granted(sent, *held);
-    confirm(now, acts);
+    on_confirmed(now, acts);
     return acts;
   }
   Error error = std::move(held.error()).during((created ? "create " : "write ") + key);
@@ -79,7 +79,7 @@ std::vector<KeeperAct> LeaseKeeper::on_written(TimePoint now, TimePoint sent, Re
   } else {
     report(std::move(error), acts);
     pause(now);
-    hear(now, acts);
+    process_heard_changes(now, acts);
   }
   return acts;
 }
@@ -92,7 +92,7 @@ std::vector<KeeperAct> LeaseKeeper::on_renewed(TimePoint now, TimePoint sent, Re
     record_->revision = held->revision;
     record_->hold = held->hold;
     granted(sent, *held);
-    confirm(now, acts);
+    on_confirmed(now, acts);
     return acts;
   }
   Error error = std::move(held.error()).during("renew " + record_->key);
@@ -102,7 +102,7 @@ std::vector<KeeperAct> LeaseKeeper::on_renewed(TimePoint now, TimePoint sent, Re
     // The runner logs each failed renewal; an alarm it is only while we hold nothing yet.
     if (phase_ == LeasePhase::writing) report(std::move(error), acts);
     pause(now);
-    hear(now, acts);
+    process_heard_changes(now, acts);
   }
   return acts;
 }
@@ -162,7 +162,7 @@ std::vector<KeeperAct> LeaseKeeper::reannounce(TimePoint now, std::optional<Node
   if (call_ != Call::none) {
     reannounce_ = true;
   } else if (phase_ == LeasePhase::held || phase_ == LeasePhase::renewing) {
-    aim(lease_->subnet, &*lease_);
+    set_target(lease_->subnet, &*lease_);
     if (target_value_ != record_->value) refresh(now, acts);
   }
   return acts;
@@ -223,7 +223,7 @@ void LeaseKeeper::granted(TimePoint sent, const Held& held) {
 }
 
 // The record is ours and says `target_`.
-void LeaseKeeper::confirm(TimePoint now, Acts& acts) {
+void LeaseKeeper::on_confirmed(TimePoint now, Acts& acts) {
   enter(LeaseEvent::confirmed);
   backoff_.reset();
   lost_backoff_.reset();
@@ -237,9 +237,9 @@ void LeaseKeeper::confirm(TimePoint now, Acts& acts) {
     return;
   }
   if (news) acts.emplace_back(AnnounceHeld{*lease_});
-  hear(now, acts);
+  process_heard_changes(now, acts);
   if (std::exchange(reannounce_, false) && call_ == Call::none) {
-    aim(lease_->subnet, &*lease_);
+    set_target(lease_->subnet, &*lease_);
     if (target_value_ != record_->value) refresh(now, acts);
   }
 }
@@ -247,7 +247,7 @@ void LeaseKeeper::confirm(TimePoint now, Acts& acts) {
 // Makes the record that is ours say what we announce, or else live on.
 void LeaseKeeper::refresh(TimePoint now, Acts& acts) {
   enter(LeaseEvent::due);
-  aim(lease_->subnet, &*lease_);
+  set_target(lease_->subnet, &*lease_);
   wake_at_ = kNever;
   if (target_value_ != record_->value) {
     call_ = Call::replace;
@@ -256,7 +256,7 @@ void LeaseKeeper::refresh(TimePoint now, Acts& acts) {
     call_ = Call::renew;
     acts.emplace_back(RenewRecord{*record_, ttl_for(*record_)});
   } else {
-    confirm(now, acts);
+    on_confirmed(now, acts);
   }
 }
 

@@ -93,7 +93,7 @@ class LeaseKeeper {
   void report(Error error, Acts& acts);
   void refused(TimePoint now, Error error, Acts& acts);
   void granted(TimePoint sent, const Held& held);
-  void confirm(TimePoint now, Acts& acts);
+  void on_confirmed(TimePoint now, Acts& acts);
   void refresh(TimePoint now, Acts& acts);
   void leave(Acts& acts);
   Ttl ttl_for(const Record& record) const;
@@ -101,18 +101,18 @@ class LeaseKeeper {
   // lease_acquiring.cc: from a list to a record
   void acquire(TimePoint now, const Snapshot& snapshot, Acts& acts);
   void choose(TimePoint now, const DecodedRecords& records, Acts& acts);
-  void take_again(TimePoint now, const Snapshot& snapshot, Acts& acts);
-  void take_up(TimePoint now, const Record& record, const Lease* seen, Acts& acts);
+  void reclaim(TimePoint now, const Snapshot& snapshot, Acts& acts);
+  void adopt(TimePoint now, const Record& record, const Lease* seen, Acts& acts);
   void create(const SubnetKey& subnet, const Lease* seen, Acts& acts);
   void taken(TimePoint now, const std::string& by, Acts& acts);
-  void lose(const std::string& reason, Acts& acts);
-  void aim(const SubnetKey& subnet, const Lease* seen);
+  void report_lost(const std::string& reason, Acts& acts);
+  void set_target(const SubnetKey& subnet, const Lease* seen);
   bool is_ours(const SubnetKey& subnet, const LeaseAttributes& record) const;
   bool is_contested(TimePoint now, const LeaseAttributes& record) const;
   void give_way(Acts& acts);
 
   // lease_watching.cc: what others do to our record
-  void hear(TimePoint now, Acts& acts);
+  void process_heard_changes(TimePoint now, Acts& acts);
   void own_put(TimePoint now, const Record& record, Acts& acts);
   void own_gone(TimePoint now, Revision revision, Acts& acts);
   void verify(TimePoint now, Acts& acts);

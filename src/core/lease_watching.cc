@@ -10,7 +10,7 @@
 namespace flannel {
 namespace {
 
-constexpr auto kPeace = std::chrono::minutes(5);
+constexpr auto kWriteBackResetAfter = std::chrono::minutes(5);
 
 }  // namespace
 
@@ -23,12 +23,12 @@ std::vector<KeeperAct> LeaseKeeper::on_change(TimePoint now, const Change& chang
   // Before the first choice any record may turn out to be ours.
   if (target_ && key != encode_subnet_key(target_->subnet)) return acts;
   heard_.insert_or_assign(key, change);
-  hear(now, acts);
+  process_heard_changes(now, acts);
   return acts;
 }
 
 // Acts on what was heard of our record, unless a call is under way: its answer may explain it.
-void LeaseKeeper::hear(TimePoint now, Acts& acts) {
+void LeaseKeeper::process_heard_changes(TimePoint now, Acts& acts) {
   if (call_ != Call::none) return;
   const auto heard = std::exchange(heard_, {});
   const bool ours = phase_ == LeasePhase::held || phase_ == LeasePhase::renewing;
@@ -55,20 +55,20 @@ void LeaseKeeper::own_put(TimePoint now, const Record& record, Acts& acts) {
     return;
   }
   if (attributes && !is_ours(lease_->subnet, *attributes)) {
-    lose(fmt::format("taken by {}", to_string(attributes->public_ip)), acts);
+    report_lost(fmt::format("taken by {}", to_string(attributes->public_ip)), acts);
     enter(LeaseEvent::doubted);
     list(acts);
     return;
   }
   const bool other_hold = record.hold != record_->hold;
   record_ = record;
-  aim(lease_->subnet, &*lease_);
+  set_target(lease_->subnet, &*lease_);
   if (target_value_ != record.value) {
     write_back(now, acts);
   } else if (record.hold == 0) {
     expires_ = kNever;
     wake_at_ = kNever;
-    confirm(now, acts);
+    on_confirmed(now, acts);
   } else if (other_hold) {
     refresh(now, acts);  // nobody else can tell how long it lives
   }
@@ -79,7 +79,7 @@ void LeaseKeeper::own_gone(TimePoint now, Revision revision, Acts& acts) {
     verify(now, acts);
     return;
   }
-  lose("its record was removed", acts);
+  report_lost("its record was removed", acts);
   enter(LeaseEvent::doubted);
   list(acts);
 }
@@ -99,7 +99,7 @@ void LeaseKeeper::verify(TimePoint now, Acts& acts) {
 // Somebody else wrote our record under our name. The first time that may be an operator; again and
 // again it is a second host with our public IP, and then the two must not write in a circle.
 void LeaseKeeper::write_back(TimePoint now, Acts& acts) {
-  if (last_write_back_ && now - *last_write_back_ > kPeace) {
+  if (last_write_back_ && now - *last_write_back_ > kWriteBackResetAfter) {
     last_write_back_.reset();
     write_back_pause_.reset();
   }
