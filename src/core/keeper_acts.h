@@ -31,8 +31,8 @@ struct ReleaseRecord {  // an own record that does not fit the configuration, or
 struct ReportTakeOver {  // this record is to be ours, though another node wrote it
   Lease theirs;
 };
-struct AnnounceHeld {  // the lease is ours: newly, or with other attributes, or what was reported
-  Lease lease;         // since the last one is over
+struct AnnounceActive {  // the lease is ours: newly, or with other attributes, or what was reported
+  Lease lease;           // since the last one is over
 };
 struct ReportLost {  // the record was removed or taken by somebody: alarm; acquiring goes on
   Lease lease;
@@ -43,6 +43,6 @@ struct ReportError {  // cannot acquire or write: out of subnets, store away ...
 };
 using KeeperAct =
     std::variant<TakeSnapshot, CreateRecord, ReplaceRecord, RenewRecord, ReleaseRecord,
-                 ReportTakeOver, AnnounceHeld, ReportLost, ReportError>;
+                 ReportTakeOver, AnnounceActive, ReportLost, ReportError>;
 
 }  // namespace flannel

@@ -141,7 +141,7 @@ std::vector<KeeperAct> LeaseKeeper::tick(TimePoint now) {
   wake_at_ = kNever;
   if (leaving_) {
     leave(acts);
-  } else if (phase_ == LeasePhase::held || phase_ == LeasePhase::renewing) {
+  } else if (phase_ == LeasePhase::active || phase_ == LeasePhase::renewing) {
     refresh(now, acts);
   } else if (phase_ != LeasePhase::idle) {
     // A write that failed may still have been done: only a list can tell.
@@ -161,7 +161,7 @@ std::vector<KeeperAct> LeaseKeeper::reannounce(TimePoint now, std::optional<Node
   public_ip_ = announce_(lease_ ? &*lease_ : nullptr).public_ip;
   if (call_ != Call::none) {
     reannounce_ = true;
-  } else if (phase_ == LeasePhase::held || phase_ == LeasePhase::renewing) {
+  } else if (phase_ == LeasePhase::active || phase_ == LeasePhase::renewing) {
     set_target(lease_->subnet, &*lease_);
     if (target_value_ != record_->value) refresh(now, acts);
   }
@@ -236,7 +236,7 @@ void LeaseKeeper::on_confirmed(TimePoint now, Acts& acts) {
     leave(acts);
     return;
   }
-  if (news) acts.emplace_back(AnnounceHeld{*lease_});
+  if (news) acts.emplace_back(AnnounceActive{*lease_});
   process_heard_changes(now, acts);
   if (std::exchange(reannounce_, false) && call_ == Call::none) {
     set_target(lease_->subnet, &*lease_);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The end of a lease that is held: an orderly leave.
+// The end of a lease that is active: an orderly leave.
 #include <gtest/gtest.h>
 
-#include "support/held_lease.h"
+#include "support/active_lease.h"
 
 namespace flannel {
 namespace {
@@ -10,7 +10,7 @@ namespace {
 using std::chrono::hours;
 using Fate = KeeperHost::Fate;
 
-TEST_F(HeldLeaseTest, OrderlyLeaveDeletesTheRecordIfItIsStillOurs) {
+TEST_F(ActiveLeaseTest, OrderlyLeaveDeletesTheRecordIfItIsStillOurs) {
   us.release();
   EXPECT_EQ(settled(), "release 10.5.0.32-27");
   EXPECT_EQ(us.keeper.phase(), LeasePhase::idle);
@@ -18,14 +18,14 @@ TEST_F(HeldLeaseTest, OrderlyLeaveDeletesTheRecordIfItIsStillOurs) {
   EXPECT_TRUE(store.records.empty());
 }
 
-TEST_F(HeldLeaseTest, LeaveWhileOthersChangedTheRecordLooksFirst) {
+TEST_F(ActiveLeaseTest, LeaveWhileOthersChangedTheRecordLooksFirst) {
   store.put(kKey, R"({"PublicIP":"192.0.2.1","x":1})", hours(1));
   us.release();
   EXPECT_EQ(settled(), "release 10.5.0.32-27 | list | release 10.5.0.32-27");
   EXPECT_TRUE(store.records.empty());
 }
 
-TEST_F(HeldLeaseTest, LeaveNeverDeletesSomebodyElsesRecord) {
+TEST_F(ActiveLeaseTest, LeaveNeverDeletesSomebodyElsesRecord) {
   store.put(kKey, kStranger, hours(1));
   us.release();
   EXPECT_EQ(settled(), "release 10.5.0.32-27 | list");
@@ -33,7 +33,7 @@ TEST_F(HeldLeaseTest, LeaveNeverDeletesSomebodyElsesRecord) {
   EXPECT_EQ(us.keeper.phase(), LeasePhase::idle);
 }
 
-TEST_F(HeldLeaseTest, LeaveKeepsAReservation) {
+TEST_F(ActiveLeaseTest, LeaveKeepsAReservation) {
   store.put(kKey, ours(), std::nullopt);
   settled();
   us.release();
@@ -42,7 +42,7 @@ TEST_F(HeldLeaseTest, LeaveKeepsAReservation) {
   EXPECT_TRUE(store.records.contains(kKey));
 }
 
-TEST_F(HeldLeaseTest, LeaveWaitsForTheCallThatIsUnderWayAndForTheStore) {
+TEST_F(ActiveLeaseTest, LeaveWaitsForTheCallThatIsUnderWayAndForTheStore) {
   us.wait();
   us.release();
   EXPECT_EQ(us.said(), "renew 10.5.0.32-27");
@@ -55,7 +55,7 @@ TEST_F(HeldLeaseTest, LeaveWaitsForTheCallThatIsUnderWayAndForTheStore) {
   EXPECT_EQ(us.keeper.phase(), LeasePhase::idle);
 }
 
-TEST_F(HeldLeaseTest, LeaveDuringTheFirstWriteTakesItBack) {
+TEST_F(ActiveLeaseTest, LeaveDuringTheFirstWriteTakesItBack) {
   KeeperHost late{
       store, LeaseKeeper(
                  {}, config(), Ip4::of(192, 0, 2, 3),

@@ -46,8 +46,8 @@ class LeaseOwnerTest : public ::testing::Test {
   const std::string& stored() { return store.records.at("10.5.0.32-27").value; }
 };
 
-constexpr const char* kCreated = "list | create 10.5.0.32-27 | held 10.5.0.32/27@192.0.2.1";
-constexpr const char* kAnother = "list | create 10.5.0.64-27 | held 10.5.0.64/27@192.0.2.";
+constexpr const char* kCreated = "list | create 10.5.0.32-27 | active 10.5.0.32/27@192.0.2.1";
+constexpr const char* kAnother = "list | create 10.5.0.64-27 | active 10.5.0.64/27@192.0.2.";
 
 TEST_F(LeaseOwnerTest, TheNodeIsInTheRecordWhereUpstreamDoesNotLook) {
   EXPECT_EQ(started(kFirst, tag(10, 0xb00)), kCreated);
@@ -58,27 +58,27 @@ TEST_F(LeaseOwnerTest, TheNodeIsInTheRecordWhereUpstreamDoesNotLook) {
 TEST_F(LeaseOwnerTest, AHostThatWasRebootedFindsItsLease) {
   started(kFirst, tag(1, 1));
   EXPECT_EQ(started(kFirst, tag(1, 2)),
-            "list | replace 10.5.0.32-27 | held 10.5.0.32/27@192.0.2.1");
+            "list | replace 10.5.0.32-27 | active 10.5.0.32/27@192.0.2.1");
 }
 
 TEST_F(LeaseOwnerTest, AHostWhoseAddressChangedFindsItsLease) {
   started(kFirst, tag(1, 1));
   EXPECT_EQ(started(kSecond, tag(1, 1)),
-            "list | replace 10.5.0.32-27 | held 10.5.0.32/27@192.0.2.2");
+            "list | replace 10.5.0.32-27 | active 10.5.0.32/27@192.0.2.2");
 }
 
 TEST_F(LeaseOwnerTest, AHostThatLostItsNodeIdFindsItsLease) {
   started(kFirst, tag(1, 1));
   EXPECT_EQ(started(kFirst, tag(2, 1)),
-            "list | replace 10.5.0.32-27 | held 10.5.0.32/27@192.0.2.1");
+            "list | replace 10.5.0.32-27 | active 10.5.0.32/27@192.0.2.1");
 }
 
 TEST_F(LeaseOwnerTest, ARecordWithoutANodeIsOursByItsAddress) {
   started(kFirst, std::nullopt);
   EXPECT_EQ(started(kFirst, tag(1, 1)),
-            "list | replace 10.5.0.32-27 | held 10.5.0.32/27@192.0.2.1");
+            "list | replace 10.5.0.32-27 | active 10.5.0.32/27@192.0.2.1");
   EXPECT_EQ(started(kFirst, std::nullopt),
-            "list | replace 10.5.0.32-27 | held 10.5.0.32/27@192.0.2.1")
+            "list | replace 10.5.0.32-27 | active 10.5.0.32/27@192.0.2.1")
       << "and for upstream, which does not know of nodes";
 }
 
@@ -93,7 +93,7 @@ TEST_F(LeaseOwnerTest, AHostThatLostNodeIdAndBootFindsItsLeaseByItsSubnetFile) {
   started(kFirst, tag(1, 1));
   previous = Cidr4::parse("10.5.0.32/27").value();
   EXPECT_EQ(started(kFirst, tag(2, 2)),
-            "list | replace 10.5.0.32-27 | held 10.5.0.32/27@192.0.2.1");
+            "list | replace 10.5.0.32-27 | active 10.5.0.32/27@192.0.2.1");
 }
 
 TEST_F(LeaseOwnerTest, AHostThatLostAllButItsAddressTakesItsLeaseOver) {
@@ -101,7 +101,7 @@ TEST_F(LeaseOwnerTest, AHostThatLostAllButItsAddressTakesItsLeaseOver) {
   address_is_ours = true;
   EXPECT_EQ(started(kFirst, tag(2, 2)),
             "list | takes over 10.5.0.32/27 | replace 10.5.0.32-27 | "
-            "held 10.5.0.32/27@192.0.2.1");
+            "active 10.5.0.32/27@192.0.2.1");
 }
 
 TEST_F(LeaseOwnerTest, BehindARouterTheAddressMayBeThatOfMany) {
@@ -130,7 +130,7 @@ TEST_F(LeaseOwnerTest, WhoTookOverTheLeaseOfAHostThatLivesGivesWay) {
   EXPECT_EQ(second.said(),
             "lost: node 00000000000000000000000000000001/00000001 lives and has written it back: "
             "two hosts have the address 192.0.2.1 | list | create 10.5.0.64-27 | "
-            "held 10.5.0.64/27@192.0.2.1");
+            "active 10.5.0.64/27@192.0.2.1");
   first.settle();
   EXPECT_EQ(first.said(), "");
   EXPECT_EQ(stored(), before);
@@ -178,7 +178,7 @@ TEST_F(LeaseOwnerTest, ATakenSubnetIsExchangedForAnotherIfThatWasAskedFor) {
   us.settle();
   EXPECT_EQ(us.said(),
             "lost: taken by 192.0.2.9 | list | create 10.5.0.64-27 | "
-            "held 10.5.0.64/27@192.0.2.1");
+            "active 10.5.0.64/27@192.0.2.1");
   EXPECT_EQ(to_string(us.keeper.lease()->subnet), "10.5.0.64/27");
 }
 
@@ -191,7 +191,7 @@ TEST_F(LeaseOwnerTest, ARecordThatIsGoneIsTakenAgainAlsoByWhoWouldTakeAnother) {
   us.settle();
   EXPECT_EQ(us.said(),
             "lost: its record was removed | list | create 10.5.0.32-27 | "
-            "held 10.5.0.32/27@192.0.2.1");
+            "active 10.5.0.32/27@192.0.2.1");
 }
 
 }  // namespace

@@ -114,7 +114,7 @@ class World {
 };
 
 bool holds(const KeeperHost& host) {
-  return host.keeper.phase() == LeasePhase::held || host.keeper.phase() == LeasePhase::renewing;
+  return host.keeper.phase() == LeasePhase::active || host.keeper.phase() == LeasePhase::renewing;
 }
 
 TEST(LeaseRaceTest, TwoHostsNeverEndUpHoldingOneSubnet) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What happens to a lease that is held: renewals, losses, edits by others.
+// What happens to a lease that is active: renewals, losses, edits by others.
 #include <gtest/gtest.h>
 
 #include "core/known_peers.h"
-#include "support/held_lease.h"
+#include "support/active_lease.h"
 
 namespace flannel {
 namespace {
@@ -14,20 +14,20 @@ using std::chrono::minutes;
 using std::chrono::seconds;
 using Fate = KeeperHost::Fate;
 
-TEST_F(HeldLeaseTest, IsRenewedAgainAndAgainWithoutAWrite) {
+TEST_F(ActiveLeaseTest, IsRenewedAgainAndAgainWithoutAWrite) {
   const auto changes = store.log.size();
   for (int i = 0; i < 5; ++i) {
     const TimePoint before = us.keeper.expires();
     us.wait();
     EXPECT_EQ(us.keeper.phase(), LeasePhase::renewing);
     EXPECT_EQ(settled(), "renew 10.5.0.32-27");
-    EXPECT_EQ(us.keeper.phase(), LeasePhase::held);
+    EXPECT_EQ(us.keeper.phase(), LeasePhase::active);
     EXPECT_EQ(us.keeper.expires(), before + hours(8));
   }
   EXPECT_EQ(store.log.size(), changes);
 }
 
-TEST_F(HeldLeaseTest, FailedRenewalIsRetriedForEverWithoutAlarm) {
+TEST_F(ActiveLeaseTest, FailedRenewalIsRetriedForEverWithoutAlarm) {
   const TimePoint end = us.keeper.expires();
   us.wait();
   us.said();
@@ -44,17 +44,17 @@ TEST_F(HeldLeaseTest, FailedRenewalIsRetriedForEverWithoutAlarm) {
   EXPECT_GT(store.now, end) << "the lease is long over as far as we know";
   us.answer();
   EXPECT_EQ(settled(), "");
-  EXPECT_EQ(us.keeper.phase(), LeasePhase::held);
+  EXPECT_EQ(us.keeper.phase(), LeasePhase::active);
   EXPECT_EQ(us.keeper.expires(), store.now + hours(24));
 }
 
-TEST_F(HeldLeaseTest, IsRenewedWhenTheStoreIsThereAgainAndNoPauseIsWaitedFor) {
+TEST_F(ActiveLeaseTest, IsRenewedWhenTheStoreIsThereAgainAndNoPauseIsWaitedFor) {
   us.wait();
   us.answer(Fate::away);
   us.said();
   us.try_now();
   EXPECT_EQ(settled(), "renew 10.5.0.32-27");
-  EXPECT_EQ(us.keeper.phase(), LeasePhase::held);
+  EXPECT_EQ(us.keeper.phase(), LeasePhase::active);
   us.try_now();
   EXPECT_EQ(settled(), "renew 10.5.0.32-27") << "we may have slept";
   store.put(kKey, ours(), std::nullopt);
@@ -64,7 +64,7 @@ TEST_F(HeldLeaseTest, IsRenewedWhenTheStoreIsThereAgainAndNoPauseIsWaitedFor) {
   EXPECT_EQ(settled(), "") << "a reservation";
 }
 
-TEST_F(HeldLeaseTest, ARecordOfTheSameRevisionInAStoreThatBeganAnewIsAnothers) {
+TEST_F(ActiveLeaseTest, ARecordOfTheSameRevisionInAStoreThatBeganAnewIsAnothers) {
   Record other = record();
   other.value = kStranger;
   const auto acts = us.keeper.on_change(store.now, RecordPut{other});
@@ -72,14 +72,14 @@ TEST_F(HeldLeaseTest, ARecordOfTheSameRevisionInAStoreThatBeganAnewIsAnothers) {
   EXPECT_EQ(std::get<ReportLost>(acts[0]).reason, "taken by 192.0.2.9");
 }
 
-TEST_F(HeldLeaseTest, RetriesGetDenserTowardsTheEnd) {
+TEST_F(ActiveLeaseTest, RetriesGetDenserTowardsTheEnd) {
   us.wait();
   store.now = us.keeper.expires() - seconds(2);
   us.answer(Fate::away);
   EXPECT_LE(us.keeper.next_wakeup(), store.now + milliseconds(500));
 }
 
-TEST_F(HeldLeaseTest, OwnWriteComingBackIsNoEvent) {
+TEST_F(ActiveLeaseTest, OwnWriteComingBackIsNoEvent) {
   us.hear_all();
   EXPECT_EQ(us.said(), "");
   announced.backend_data = R"({"VNI":1})";
@@ -88,21 +88,21 @@ TEST_F(HeldLeaseTest, OwnWriteComingBackIsNoEvent) {
   us.hear_all();  // before the reply
   EXPECT_EQ(us.said(), "replace 10.5.0.32-27");
   us.reply();
-  EXPECT_EQ(us.said(), "held 10.5.0.32/27@192.0.2.1");
+  EXPECT_EQ(us.said(), "active 10.5.0.32/27@192.0.2.1");
   EXPECT_EQ(settled(), "");
 }
 
-TEST_F(HeldLeaseTest, RemovedRecordIsReportedAndCreatedAgain) {
+TEST_F(ActiveLeaseTest, RemovedRecordIsReportedAndCreatedAgain) {
   store.remove(kKey);
   us.hear_all();
   EXPECT_EQ(us.said(), "lost: its record was removed | list");
   EXPECT_EQ(us.keeper.phase(), LeasePhase::listing);
   EXPECT_EQ(to_string(us.keeper.lease()->subnet), "10.5.0.32/27") << "the data plane goes on";
   EXPECT_EQ(us.keeper.expires(), kNever);
-  EXPECT_EQ(settled(), "create 10.5.0.32-27 | held 10.5.0.32/27@192.0.2.1");
+  EXPECT_EQ(settled(), "create 10.5.0.32-27 | active 10.5.0.32/27@192.0.2.1");
 }
 
-TEST_F(HeldLeaseTest, ALostLeaseIsTakenAgainWhilePeersWaitThoughTheStoreFailsTwice) {
+TEST_F(ActiveLeaseTest, ALostLeaseIsTakenAgainWhilePeersWaitThoughTheStoreFailsTwice) {
   const TimePoint lost = store.now;
   store.remove(kKey);
   us.hear_all();
@@ -112,21 +112,21 @@ TEST_F(HeldLeaseTest, ALostLeaseIsTakenAgainWhilePeersWaitThoughTheStoreFailsTwi
   us.answer(Fate::away);
   us.wait();
   us.settle();
-  EXPECT_EQ(us.keeper.phase(), LeasePhase::held);
+  EXPECT_EQ(us.keeper.phase(), LeasePhase::active);
   EXPECT_LT(store.now - lost, KnownPeers::kGracePeriod);
 }
 
-TEST_F(HeldLeaseTest, RecordThatExpiredWhileWeWereAwayIsCreatedAgain) {
+TEST_F(ActiveLeaseTest, RecordThatExpiredWhileWeWereAwayIsCreatedAgain) {
   store.pass(hours(25));  // suspended, or cut off; the watch told nothing
   us.tick();
   us.answer();
   EXPECT_EQ(us.said(), "renew 10.5.0.32-27 | list");
   EXPECT_EQ(settled(),
             "lost: its record is gone from the store | create 10.5.0.32-27 | "
-            "held 10.5.0.32/27@192.0.2.1");
+            "active 10.5.0.32/27@192.0.2.1");
 }
 
-TEST_F(HeldLeaseTest, TakenSubnetIsAConflictNeverAnotherSubnet) {
+TEST_F(ActiveLeaseTest, TakenSubnetIsAConflictNeverAnotherSubnet) {
   store.remove(kKey);
   store.put(kKey, kStranger, hours(24));
   EXPECT_EQ(settled(),
@@ -143,17 +143,17 @@ TEST_F(HeldLeaseTest, TakenSubnetIsAConflictNeverAnotherSubnet) {
 
   store.remove(kKey);
   us.wait();
-  EXPECT_EQ(settled(), "list | create 10.5.0.32-27 | held 10.5.0.32/27@192.0.2.1");
+  EXPECT_EQ(settled(), "list | create 10.5.0.32-27 | active 10.5.0.32/27@192.0.2.1");
 }
 
-TEST_F(HeldLeaseTest, ForeignWriteOnOurKeyIsAConflict) {
+TEST_F(ActiveLeaseTest, ForeignWriteOnOurKeyIsAConflict) {
   store.put(kKey, kStranger, hours(24));
   EXPECT_EQ(settled(),
             "lost: taken by 192.0.2.9 | list | "
             "error: cannot take 10.5.0.32/27 again: 192.0.2.9 has 10.5.0.32-27");
 }
 
-TEST_F(HeldLeaseTest, ForeignWriteIsFoundByTheRenewalIfTheWatchIsSilent) {
+TEST_F(ActiveLeaseTest, ForeignWriteIsFoundByTheRenewalIfTheWatchIsSilent) {
   store.put(kKey, kStranger, hours(24));
   us.wait();
   us.answer();
@@ -163,7 +163,7 @@ TEST_F(HeldLeaseTest, ForeignWriteIsFoundByTheRenewalIfTheWatchIsSilent) {
             "error: cannot take 10.5.0.32/27 again: 192.0.2.9 has 10.5.0.32-27");
 }
 
-TEST_F(HeldLeaseTest, OverlapByAnotherLengthIsAConflictToo) {
+TEST_F(ActiveLeaseTest, OverlapByAnotherLengthIsAConflictToo) {
   store.remove(kKey);
   store.put("10.5.0.32-28", kStranger, hours(1));
   EXPECT_EQ(settled(),
@@ -176,28 +176,28 @@ TEST_F(HeldLeaseTest, OverlapByAnotherLengthIsAConflictToo) {
             "10.5.0.32-28");
 }
 
-TEST_F(HeldLeaseTest, RecordsBesideOrAroundTheNetworkAreNoConflict) {
+TEST_F(ActiveLeaseTest, RecordsBesideOrAroundTheNetworkAreNoConflict) {
   store.put("0.0.0.0-0", kStranger, hours(24));
   store.put("10.5.0.32-27&fd00::-64", ours(), hours(24));
   store.remove(kKey);
   EXPECT_EQ(settled(),
             "lost: its record was removed | list | create 10.5.0.32-27 | "
-            "held 10.5.0.32/27@192.0.2.1");
+            "active 10.5.0.32/27@192.0.2.1");
 }
 
-TEST_F(HeldLeaseTest, ChangesOfOtherKeysAreIgnored) {
+TEST_F(ActiveLeaseTest, ChangesOfOtherKeysAreIgnored) {
   store.put("10.5.0.32-27&fd00::-64", kStranger, hours(24));
   store.put("10.5.0.32-2", kStranger, hours(24));
   store.remove("10.5.0.32-27&fd00::-64");
   EXPECT_EQ(settled(), "");
-  EXPECT_EQ(us.keeper.phase(), LeasePhase::held);
+  EXPECT_EQ(us.keeper.phase(), LeasePhase::active);
   EXPECT_TRUE(us.keeper.on_change(store.now, ConfigGone{99}).empty());
 }
 
-TEST_F(HeldLeaseTest, RemovedLifetimeMakesItAReservation) {
+TEST_F(ActiveLeaseTest, RemovedLifetimeMakesItAReservation) {
   store.put(kKey, ours(), std::nullopt);
   EXPECT_EQ(settled(), "");
-  EXPECT_EQ(us.keeper.phase(), LeasePhase::held);
+  EXPECT_EQ(us.keeper.phase(), LeasePhase::active);
   EXPECT_EQ(us.keeper.expires(), kNever);
   EXPECT_EQ(us.keeper.next_wakeup(), kNever);
 
@@ -206,7 +206,7 @@ TEST_F(HeldLeaseTest, RemovedLifetimeMakesItAReservation) {
   EXPECT_EQ(us.keeper.expires(), store.now + hours(24));
 }
 
-TEST_F(HeldLeaseTest, AReservationThatIsALeaseAgainInAnOlderStateOfTheStoreIsRenewed) {
+TEST_F(ActiveLeaseTest, AReservationThatIsALeaseAgainInAnOlderStateOfTheStoreIsRenewed) {
   const Record before = record();
   store.put(kKey, ours(), std::nullopt);
   EXPECT_EQ(settled(), "");
@@ -215,21 +215,21 @@ TEST_F(HeldLeaseTest, AReservationThatIsALeaseAgainInAnOlderStateOfTheStoreIsRen
   EXPECT_EQ(us.keeper.phase(), LeasePhase::listing) << "its life would end without a renewal";
 }
 
-TEST_F(HeldLeaseTest, RemovedLifetimeAndValueAreWrittenBackAsAReservation) {
+TEST_F(ActiveLeaseTest, RemovedLifetimeAndValueAreWrittenBackAsAReservation) {
   store.put(kKey, R"({"PublicIP":"192.0.2.1"})", std::nullopt);
   EXPECT_EQ(settled(), "replace 10.5.0.32-27 for ever");
   EXPECT_EQ(record().value, ours());
   EXPECT_EQ(us.keeper.expires(), kNever);
 }
 
-TEST_F(HeldLeaseTest, UpstreamStyleRenewalIsTakenOver) {
+TEST_F(ActiveLeaseTest, UpstreamStyleRenewalIsTakenOver) {
   store.put(kKey, ours(), hours(24));
   EXPECT_EQ(settled(), "renew 10.5.0.32-27");
   us.wait();
   EXPECT_EQ(settled(), "renew 10.5.0.32-27") << "at the new revision";
 }
 
-TEST_F(HeldLeaseTest, EditsOfOurValueAreWrittenBack) {
+TEST_F(ActiveLeaseTest, EditsOfOurValueAreWrittenBack) {
   store.put(kKey, R"({"PublicIP":"192.0.2.1","BackendType":"host-gw"})", hours(24));
   EXPECT_EQ(settled(), "replace 10.5.0.32-27");
   EXPECT_EQ(record().value, ours());
@@ -239,7 +239,7 @@ TEST_F(HeldLeaseTest, EditsOfOurValueAreWrittenBack) {
   EXPECT_EQ(record().value, ours());
 }
 
-TEST_F(HeldLeaseTest, TwoHostsWithOnePublicIpDoNotWriteInACircle) {
+TEST_F(ActiveLeaseTest, TwoHostsWithOnePublicIpDoNotWriteInACircle) {
   LeaseAttributes other = announced;
   other.backend_type = "host-gw";
   KeeperHost twin{store, LeaseKeeper(
@@ -262,10 +262,10 @@ TEST_F(HeldLeaseTest, TwoHostsWithOnePublicIpDoNotWriteInACircle) {
   EXPECT_NE(said.find("is 192.0.2.1 the public IP of two hosts?"), std::string::npos);
 }
 
-TEST_F(HeldLeaseTest, NewPublicIpIsAnnouncedUnderTheSameSubnet) {
+TEST_F(ActiveLeaseTest, NewPublicIpIsAnnouncedUnderTheSameSubnet) {
   announced.public_ip = Ip4::of(198, 51, 100, 7);
   us.reannounce();
-  EXPECT_EQ(settled(), "replace 10.5.0.32-27 | held 10.5.0.32/27@198.51.100.7");
+  EXPECT_EQ(settled(), "replace 10.5.0.32-27 | active 10.5.0.32/27@198.51.100.7");
   EXPECT_EQ(record().value, ours());
   us.reannounce();
   EXPECT_EQ(settled(), "") << "nothing new";
@@ -273,7 +273,7 @@ TEST_F(HeldLeaseTest, NewPublicIpIsAnnouncedUnderTheSameSubnet) {
   EXPECT_EQ(settled(), "renew 10.5.0.32-27");
 }
 
-TEST_F(HeldLeaseTest, NewPublicIpWhileTheStoreIsAwayOrACallIsUnderWay) {
+TEST_F(ActiveLeaseTest, NewPublicIpWhileTheStoreIsAwayOrACallIsUnderWay) {
   announced.public_ip = Ip4::of(198, 51, 100, 7);
   us.reannounce();
   us.answer(Fate::reply_lost);
@@ -281,26 +281,26 @@ TEST_F(HeldLeaseTest, NewPublicIpWhileTheStoreIsAwayOrACallIsUnderWay) {
   us.wait();
   EXPECT_EQ(settled(),
             "replace 10.5.0.32-27 | list | renew 10.5.0.32-27 | "
-            "held 10.5.0.32/27@198.51.100.7")
+            "active 10.5.0.32/27@198.51.100.7")
       << "no loss is reported: the record says our new address";
 
   us.wait();
   announced.public_ip = Ip4::of(198, 51, 100, 8);
   us.reannounce();
   EXPECT_EQ(us.said(), "renew 10.5.0.32-27") << "one call at a time";
-  EXPECT_EQ(settled(), "replace 10.5.0.32-27 | held 10.5.0.32/27@198.51.100.8");
+  EXPECT_EQ(settled(), "replace 10.5.0.32-27 | active 10.5.0.32/27@198.51.100.8");
 }
 
-TEST_F(HeldLeaseTest, RecordWithOurOldPublicIpIsStillOurs) {
+TEST_F(ActiveLeaseTest, RecordWithOurOldPublicIpIsStillOurs) {
   store.put(kKey, ours(), hours(24));
   announced.public_ip = Ip4::of(198, 51, 100, 7);
   us.reannounce();
   us.answer();
   EXPECT_EQ(us.said(), "replace 10.5.0.32-27 | list");
-  EXPECT_EQ(settled(), "replace 10.5.0.32-27 | held 10.5.0.32/27@198.51.100.7");
+  EXPECT_EQ(settled(), "replace 10.5.0.32-27 | active 10.5.0.32/27@198.51.100.7");
 }
 
-TEST_F(HeldLeaseTest, LostReplyExplainedByTheWatchNeedsNoList) {
+TEST_F(ActiveLeaseTest, LostReplyExplainedByTheWatchNeedsNoList) {
   announced.public_ip = Ip4::of(198, 51, 100, 7);
   us.reannounce();
   us.carry_out(Fate::reply_lost);
@@ -309,10 +309,10 @@ TEST_F(HeldLeaseTest, LostReplyExplainedByTheWatchNeedsNoList) {
   us.wait();
   EXPECT_EQ(settled(),
             "replace 10.5.0.32-27 | error: write 10.5.0.32-27: store away | "
-            "renew 10.5.0.32-27 | held 10.5.0.32/27@198.51.100.7");
+            "renew 10.5.0.32-27 | active 10.5.0.32/27@198.51.100.7");
 }
 
-TEST_F(HeldLeaseTest, LossHeardBeforeTheAnswerToARenewalIsNotForgotten) {
+TEST_F(ActiveLeaseTest, LossHeardBeforeTheAnswerToARenewalIsNotForgotten) {
   us.wait();
   us.carry_out();
   store.put(kKey, kStranger, hours(24));
@@ -321,7 +321,7 @@ TEST_F(HeldLeaseTest, LossHeardBeforeTheAnswerToARenewalIsNotForgotten) {
   EXPECT_EQ(us.said(), "renew 10.5.0.32-27 | lost: taken by 192.0.2.9 | list");
 }
 
-TEST_F(HeldLeaseTest, OldNewsOfALaggingWatchAreCheckedNotBelieved) {
+TEST_F(ActiveLeaseTest, OldNewsOfALaggingWatchAreCheckedNotBelieved) {
   const Revision old = record().revision;
   store.put("10.5.0.64-27", kStranger, hours(24));
   announced.backend_data = "{}";
@@ -334,7 +334,7 @@ TEST_F(HeldLeaseTest, OldNewsOfALaggingWatchAreCheckedNotBelieved) {
   EXPECT_EQ(std::get<RenewRecord>(acts[0]).seen, record());
 }
 
-TEST_F(HeldLeaseTest, StoreThatWentBackToAnEarlierStateIsWrittenAgain) {
+TEST_F(ActiveLeaseTest, StoreThatWentBackToAnEarlierStateIsWrittenAgain) {
   store.put("10.5.0.64-27", kStranger, hours(24));
   announced.backend_data = "{}";
   us.reannounce();

@@ -17,12 +17,12 @@ using Fate = KeeperHost::Fate;
 
 TEST(LeasePhaseTest, StepsAsDrawn) {
   const std::vector<LeasePhase> phases{LeasePhase::idle, LeasePhase::listing, LeasePhase::writing,
-                                       LeasePhase::held, LeasePhase::renewing};
+                                       LeasePhase::active, LeasePhase::renewing};
   const std::vector<std::pair<LeaseEvent, std::vector<std::string>>> table{
-      // from:                  idle      listing    writing    held       renewing
-      {LeaseEvent::started, {"listing", "listing", "writing", "held", "renewing"}},
-      {LeaseEvent::chosen, {"idle", "writing", "writing", "held", "renewing"}},
-      {LeaseEvent::confirmed, {"idle", "listing", "held", "held", "held"}},
+      // from:                  idle      listing    writing    active     renewing
+      {LeaseEvent::started, {"listing", "listing", "writing", "active", "renewing"}},
+      {LeaseEvent::chosen, {"idle", "writing", "writing", "active", "renewing"}},
+      {LeaseEvent::confirmed, {"idle", "listing", "active", "active", "active"}},
       {LeaseEvent::due, {"idle", "listing", "writing", "renewing", "renewing"}},
       {LeaseEvent::doubted, {"idle", "listing", "listing", "listing", "listing"}},
       {LeaseEvent::left, {"idle", "idle", "idle", "idle", "idle"}},
@@ -94,8 +94,8 @@ TEST_F(LeaseKeeperTest, FirstAcquisitionListsCreatesAndHolds) {
   EXPECT_EQ(us.keeper.phase(), LeasePhase::writing);
   EXPECT_FALSE(us.keeper.lease());
   us.answer();
-  EXPECT_EQ(us.said(), "list | create 10.5.0.32-27 | held 10.5.0.32/27@192.0.2.1");
-  EXPECT_EQ(us.keeper.phase(), LeasePhase::held);
+  EXPECT_EQ(us.said(), "list | create 10.5.0.32-27 | active 10.5.0.32/27@192.0.2.1");
+  EXPECT_EQ(us.keeper.phase(), LeasePhase::active);
   EXPECT_EQ(to_string(us.keeper.lease()->subnet), "10.5.0.32/27");
   EXPECT_EQ(us.keeper.expires(), store.now + hours(24));
   EXPECT_EQ(us.keeper.next_wakeup(), store.now + hours(8));
@@ -119,7 +119,7 @@ TEST_F(LeaseKeeperTest, PreviousSubnetIsAskedForAgain) {
   KeeperHost us = host("10.5.0.96/27");
   us.start();
   us.settle();
-  EXPECT_EQ(us.said(), "list | create 10.5.0.96-27 | held 10.5.0.96/27@192.0.2.1");
+  EXPECT_EQ(us.said(), "list | create 10.5.0.96-27 | active 10.5.0.96/27@192.0.2.1");
 }
 
 TEST_F(LeaseKeeperTest, PreviousSubnetIsTakenRatherThanWhatARestoredStoreRemembers) {
@@ -129,7 +129,7 @@ TEST_F(LeaseKeeperTest, PreviousSubnetIsTakenRatherThanWhatARestoredStoreRemembe
   us.settle();
   EXPECT_EQ(us.said(),
             "list | release 10.5.0.64-27 | list | create 10.5.0.96-27 | "
-            "held 10.5.0.96/27@192.0.2.1");
+            "active 10.5.0.96/27@192.0.2.1");
 }
 
 TEST_F(LeaseKeeperTest, OwnRecordThatSaysTheSameIsRenewedWithoutAWrite) {
@@ -138,7 +138,7 @@ TEST_F(LeaseKeeperTest, OwnRecordThatSaysTheSameIsRenewedWithoutAWrite) {
   KeeperHost us = host();
   us.start();
   us.settle();
-  EXPECT_EQ(us.said(), "list | renew 10.5.0.64-27 | held 10.5.0.64/27@192.0.2.1");
+  EXPECT_EQ(us.said(), "list | renew 10.5.0.64-27 | active 10.5.0.64/27@192.0.2.1");
   EXPECT_EQ(store.log.size(), changes) << "no other host is woken";
   EXPECT_EQ(us.keeper.expires(), store.now + hours(24));
 }
@@ -148,7 +148,7 @@ TEST_F(LeaseKeeperTest, OwnRecordThatSaysSomethingElseIsRewrittenUnderItsLife) {
   KeeperHost us = host();
   us.start();
   us.settle();
-  EXPECT_EQ(us.said(), "list | replace 10.5.0.64-27 | held 10.5.0.64/27@192.0.2.1");
+  EXPECT_EQ(us.said(), "list | replace 10.5.0.64-27 | active 10.5.0.64/27@192.0.2.1");
   EXPECT_EQ(stored("10.5.0.64-27"), ours());
   EXPECT_EQ(given_previous->attributes.backend_data, R"({"VNI":7})") << "a MAC could be kept";
 }
@@ -158,7 +158,7 @@ TEST_F(LeaseKeeperTest, ReservationIsFilledInStaysAReservationAndIsNeverRenewed)
   KeeperHost us = host();
   us.start();
   us.settle();
-  EXPECT_EQ(us.said(), "list | replace 10.5.0.64-27 for ever | held 10.5.0.64/27@192.0.2.1");
+  EXPECT_EQ(us.said(), "list | replace 10.5.0.64-27 for ever | active 10.5.0.64/27@192.0.2.1");
   EXPECT_EQ(store.records.at("10.5.0.64-27").hold, 0);
   EXPECT_EQ(us.keeper.expires(), kNever);
   EXPECT_EQ(us.keeper.next_wakeup(), kNever);
@@ -166,8 +166,8 @@ TEST_F(LeaseKeeperTest, ReservationIsFilledInStaysAReservationAndIsNeverRenewed)
   KeeperHost again = host();
   again.start();
   again.settle();
-  EXPECT_EQ(again.said(), "list | held 10.5.0.64/27@192.0.2.1") << "nothing to write";
-  EXPECT_EQ(again.keeper.phase(), LeasePhase::held);
+  EXPECT_EQ(again.said(), "list | active 10.5.0.64/27@192.0.2.1") << "nothing to write";
+  EXPECT_EQ(again.keeper.phase(), LeasePhase::active);
   EXPECT_EQ(again.keeper.next_wakeup(), kNever);
 }
 
@@ -178,7 +178,7 @@ TEST_F(LeaseKeeperTest, OwnRecordThatDoesNotFitIsReleasedFirst) {
   us.settle();
   EXPECT_EQ(us.said(),
             "list | release 10.9.0.0-24 | list | create 10.5.0.32-27 | "
-            "held 10.5.0.32/27@192.0.2.1");
+            "active 10.5.0.32/27@192.0.2.1");
   EXPECT_FALSE(store.records.contains("10.9.0.0-24"));
 }
 
@@ -189,7 +189,7 @@ TEST_F(LeaseKeeperTest, DroppingTheIPv6PartOfAKeyKeepsTheSubnet) {
   us.settle();
   EXPECT_EQ(us.said(),
             "list | release 10.5.0.96-27&fd00::-64 | list | create 10.5.0.96-27 | "
-            "held 10.5.0.96/27@192.0.2.1");
+            "active 10.5.0.96/27@192.0.2.1");
 }
 
 TEST_F(LeaseKeeperTest, LostRaceIsRunAgainAtOnce) {
@@ -200,7 +200,7 @@ TEST_F(LeaseKeeperTest, LostRaceIsRunAgainAtOnce) {
   us.settle();
   EXPECT_EQ(us.said(),
             "list | create 10.5.0.32-27 | list | create 10.5.0.64-27 | "
-            "held 10.5.0.64/27@192.0.2.1");
+            "active 10.5.0.64/27@192.0.2.1");
 }
 
 TEST_F(LeaseKeeperTest, RacesLostAgainAndAgainAreRunAfterShortPauses) {
@@ -218,7 +218,7 @@ TEST_F(LeaseKeeperTest, RacesLostAgainAndAgainAreRunAfterShortPauses) {
   EXPECT_LT(us.keeper.next_wakeup(), store.now + seconds(1));
   us.wait();
   us.settle();
-  EXPECT_EQ(us.keeper.phase(), LeasePhase::held);
+  EXPECT_EQ(us.keeper.phase(), LeasePhase::active);
 }
 
 TEST_F(LeaseKeeperTest, AKeyThatIsRefusedForEverIsSaidAndAskedForEverMoreSeldom) {
@@ -238,7 +238,7 @@ TEST_F(LeaseKeeperTest, AKeyThatIsRefusedForEverIsSaidAndAskedForEverMoreSeldom)
   store.hidden.clear();
   us.wait();
   us.settle();
-  EXPECT_EQ(us.said(), once + " | held 10.5.0.96/27@192.0.2.1");
+  EXPECT_EQ(us.said(), once + " | active 10.5.0.96/27@192.0.2.1");
 }
 
 TEST_F(LeaseKeeperTest, StoreAwayIsAskedAgainAfterPausesThatGrowToHalfAMinute) {
@@ -256,7 +256,7 @@ TEST_F(LeaseKeeperTest, StoreAwayIsAskedAgainAfterPausesThatGrowToHalfAMinute) {
     EXPECT_EQ(us.said(), "list");
   }
   us.settle();
-  EXPECT_EQ(us.keeper.phase(), LeasePhase::held);
+  EXPECT_EQ(us.keeper.phase(), LeasePhase::active);
 
   KeeperHost lucky = host();
   lucky.start();
@@ -275,7 +275,7 @@ TEST_F(LeaseKeeperTest, WriteWhoseReplyWasLostIsFoundAgainNotDoneTwice) {
   us.wait();
   EXPECT_EQ(us.keeper.phase(), LeasePhase::listing);
   us.settle();
-  EXPECT_EQ(us.said(), "list | renew 10.5.0.32-27 | held 10.5.0.32/27@192.0.2.1");
+  EXPECT_EQ(us.said(), "list | renew 10.5.0.32-27 | active 10.5.0.32/27@192.0.2.1");
   EXPECT_EQ(store.records.size(), 1U);
 }
 
@@ -289,7 +289,7 @@ TEST_F(LeaseKeeperTest, OutOfSubnetsIsReportedAndTriedAgain) {
   store.pass(hours(1));
   us.tick();
   us.settle();
-  EXPECT_EQ(us.said(), "list | create 10.5.0.32-27 | held 10.5.0.32/27@192.0.2.1");
+  EXPECT_EQ(us.said(), "list | create 10.5.0.32-27 | active 10.5.0.32/27@192.0.2.1");
 }
 
 TEST_F(LeaseKeeperTest, ReservationEditedWhileItIsTakenUpIsNoticed) {
@@ -301,7 +301,7 @@ TEST_F(LeaseKeeperTest, ReservationEditedWhileItIsTakenUpIsNoticed) {
   us.hear_all();
   us.settle();
   EXPECT_EQ(us.said(),
-            "list | held 10.5.0.64/27@192.0.2.1 | lost: taken by 192.0.2.2 | list | "
+            "list | active 10.5.0.64/27@192.0.2.1 | lost: taken by 192.0.2.2 | list | "
             "error: cannot take 10.5.0.64/27 again: 192.0.2.2 has 10.5.0.64-27");
 }
 

@@ -11,8 +11,8 @@ std::string_view to_string(LeasePhase phase) {
       return "listing";
     case LeasePhase::writing:
       return "writing";
-    case LeasePhase::held:
-      return "held";
+    case LeasePhase::active:
+      return "active";
     case LeasePhase::renewing:
       return "renewing";
   }

@@ -2,11 +2,11 @@
 // Where the keeper of our lease stands, and what moves it.
 //
 //            started              chosen                confirmed
-//   idle ────────────▶ listing ──────────▶ writing ─────────────────▶ held
+//   idle ────────────▶ listing ──────────▶ writing ─────────────────▶ active
 //                        ▲  ▲                 │                       │  ▲
 //                        │  └────doubted──────┘                   due │  │ confirmed
 //                        │                                            ▼  │
-//                        └───────────────doubted──── held, renewing ◀─────
+//                        └───────────────doubted── active, renewing ◀─────
 //   left: from anywhere to idle.
 #pragma once
 
@@ -18,7 +18,7 @@ enum class LeasePhase {
   idle,      // not started, or released
   listing,   // asking the store what there is, or pausing before
   writing,   // creating our record or taking up one we found
-  held,      // ours; waiting until it is time to renew
+  active,    // ours; waiting until it is time to renew
   renewing,  // ours; extending its life or changing what it says, or pausing before
 };
 
@@ -32,14 +32,14 @@ enum class LeaseEvent {
 };
 
 constexpr LeasePhase step(LeasePhase phase, LeaseEvent event) {
-  const bool ours = phase == LeasePhase::held || phase == LeasePhase::renewing;
+  const bool ours = phase == LeasePhase::active || phase == LeasePhase::renewing;
   switch (event) {
     case LeaseEvent::started:
       return phase == LeasePhase::idle ? LeasePhase::listing : phase;
     case LeaseEvent::chosen:
       return phase == LeasePhase::listing ? LeasePhase::writing : phase;
     case LeaseEvent::confirmed:
-      return ours || phase == LeasePhase::writing ? LeasePhase::held : phase;
+      return ours || phase == LeasePhase::writing ? LeasePhase::active : phase;
     case LeaseEvent::due:
       return ours ? LeasePhase::renewing : phase;
     case LeaseEvent::doubted:

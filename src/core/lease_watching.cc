@@ -31,7 +31,7 @@ std::vector<KeeperAct> LeaseKeeper::on_change(TimePoint now, const Change& chang
 void LeaseKeeper::process_heard_changes(TimePoint now, Acts& acts) {
   if (call_ != Call::none) return;
   const auto heard = std::exchange(heard_, {});
-  const bool ours = phase_ == LeasePhase::held || phase_ == LeasePhase::renewing;
+  const bool ours = phase_ == LeasePhase::active || phase_ == LeasePhase::renewing;
   if (!ours || leaving_) return;  // a list or the release will tell
   const auto own = heard.find(record_->key);
   if (own == heard.end()) return;

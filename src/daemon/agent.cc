@@ -164,7 +164,7 @@ void Agent::begin(const Snapshot& snapshot) {
   leave_name_to_older_host();
   session_->lease = std::make_unique<LeaseRunner>(
       make_keeper(*session_), parts_.registry, follower_, parts_.loop,
-      LeaseRunner::Listener{.on_held = [this](const Lease& lease) { on_held(lease); },
+      LeaseRunner::Listener{.on_active = [this](const Lease& lease) { on_lease_active(lease); },
                             .on_state = [this] { parts_.on_state(); }});
   name_unused_reservations(snapshot);
   session_->lease->start(snapshot);
@@ -346,7 +346,7 @@ void Agent::set_config_trouble(std::string text) {
   parts_.on_state();
 }
 
-void Agent::on_held(const Lease& lease) {
+void Agent::on_lease_active(const Lease& lease) {
   if (parts_.rules) parts_.rules->want(session_->config, lease.subnet.v4);
   if (session_->overlay_started && session_->own.subnet == lease.subnet) {
     session_->own = lease;

@@ -155,7 +155,7 @@ class Agent {
   LeaseKeeper make_keeper(const Session& session) const;
   void compare_config(const std::optional<ConfigRecord>& record);
   void set_config_trouble(std::string text);
-  void on_held(const Lease& lease);
+  void on_lease_active(const Lease& lease);
   void settle();
   void write_subnet_file();
 

@@ -73,7 +73,7 @@ void LeaseRunner::perform(std::vector<KeeperAct> acts) {
 
 // An operator turns a lease into a reservation and back while we hold it.
 void LeaseRunner::note_kind() {
-  if (keeper_.phase() != LeasePhase::held) return;
+  if (keeper_.phase() != LeasePhase::active) return;
   const bool reservation = keeper_.expires() == kNever;
   const auto before = std::exchange(reservation_, reservation);
   if (!before || *before == reservation) return;
@@ -180,7 +180,7 @@ void LeaseRunner::perform(const ReportTakeOver& act) {
        {"node", to_string(*act.theirs.attributes.node)}});
 }
 
-void LeaseRunner::perform(const AnnounceHeld& act) {
+void LeaseRunner::perform(const AnnounceActive& act) {
   trouble_.clear();
   told_troubles_.clear();
   // Upstream's words, which operators grep for.
@@ -189,7 +189,7 @@ void LeaseRunner::perform(const AnnounceHeld& act) {
   log::info(created_ ? fmt::format("Allocated lease ({}) to current node ({})", subnet, ip)
                      : fmt::format("Found lease ({}) for current IP ({}), reusing", subnet, ip),
             {{"valid", validity()}});
-  listener_.on_held(act.lease);
+  listener_.on_active(act.lease);
   listener_.on_state();
 }
 

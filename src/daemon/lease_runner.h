@@ -20,7 +20,7 @@ class LeaseRunner {
  public:
   struct Listener {
     // The lease is ours; again when its attributes change.
-    std::function<void(const Lease&)> on_held;
+    std::function<void(const Lease&)> on_active;
     // Something about the lease changed that an operator should see: phase, trouble.
     std::function<void()> on_state;
   };
@@ -54,7 +54,7 @@ class LeaseRunner {
   void perform(const RenewRecord& act);
   void perform(const ReleaseRecord& act);
   void perform(const ReportTakeOver& act);
-  void perform(const AnnounceHeld& act);
+  void perform(const AnnounceActive& act);
   void perform(const ReportLost& act);
   void perform(const ReportError& act);
   std::string validity() const;
@@ -76,12 +76,12 @@ class LeaseRunner {
   SubscriptionPtr timer_;
   TimePoint armed_for_ = kNever;
   bool created_ = false;             // the last write made a new record
-  std::optional<bool> reservation_;  // what the held lease is
+  std::optional<bool> reservation_;  // what the active lease is
   ToldReasons renewal_failures_;     // since the lease was last renewed or written
   std::string renewal_failure_;      // the last of them; empty: the store was away
   bool renewal_alarm_ = false;       // renewal_trouble() has been logged
   std::string trouble_;
-  ToldReasons told_troubles_;  // since the lease was last held
+  ToldReasons told_troubles_;  // since the lease was last active
   std::string asked_key_;      // of the last write of a record
 };
 

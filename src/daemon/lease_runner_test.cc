@@ -88,7 +88,7 @@ class LeaseRunnerTest : public ::testing::Test {
     runner_.emplace(LeaseKeeper({.ttl = minutes(30), .renew_margin = minutes(10)}, config,
                                 Ip4::of(192, 0, 2, 1), announce, std::nullopt, random_),
                     registry_, follower_, loop_,
-                    LeaseRunner::Listener{.on_held = [](const Lease&) {}, .on_state = [] {}});
+                    LeaseRunner::Listener{.on_active = [](const Lease&) {}, .on_state = [] {}});
     runner_->start(all);
   }
   // The lease expires meanwhile, and the renewal finds that out before the list that is due.
@@ -102,7 +102,7 @@ class LeaseRunnerTest : public ::testing::Test {
     loop_.advance(milliseconds(2));
     ASSERT_FALSE(holds()) << "it was not the renewal: this test shows nothing";
   }
-  bool holds() const { return runner_->keeper().phase() == LeasePhase::held; }
+  bool holds() const { return runner_->keeper().phase() == LeasePhase::active; }
   std::string key() const { return encode_subnet_key(runner_->keeper().lease()->subnet); }
   bool is_in_store() const {
     const Snapshot all = store_->snapshot(kPrefix);

@@ -34,7 +34,7 @@ Json to_json(const std::optional<LeaseStatus>& status, TimePoint now) {
   Json json = {{"subnet", to_string(lease.subnet)},
                {"public_ip", to_string(lease.attributes.public_ip)},
                {"phase", status->phase},
-               {"reservation", status->phase == "held" && status->ends == kNever}};
+               {"reservation", status->phase == "active" && status->ends == kNever}};
   if (status->ends != kNever) json["ends_in_s"] = whole_seconds(status->ends - now);
   return json;
 }

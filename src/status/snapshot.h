@@ -31,7 +31,7 @@ struct StoreStatus {
 
 struct LeaseStatus {
   Lease lease;
-  std::string phase;        // "held"
+  std::string phase;        // "active"
   TimePoint ends = kNever;  // kNever: a reservation
 };
 

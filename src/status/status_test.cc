@@ -62,7 +62,7 @@ TEST(StatusPageTest, VerboseTellsEverythingOfARunningHost) {
   status.store = {"sqlite at /x", true, kNow - seconds(90), 3, 1, {4, 5, 6, 7}};
   status.lease = LeaseStatus{
       .lease = {{Cidr4::of(Ip4::of(10, 5, 1, 0), 24), std::nullopt}, {Ip4::of(192, 0, 2, 1)}},
-      .phase = "held",
+      .phase = "active",
       .ends = kNow + seconds(3600)};
   status.backend = "vxlan";
   status.underlay = Underlay{"eth0", 2, Ip4::of(192, 0, 2, 1), Ip4::of(203, 0, 113, 1), 1500};
@@ -82,7 +82,7 @@ TEST(StatusPageTest, VerboseTellsEverythingOfARunningHost) {
           {"failures", {{"transport", 4}, {"silence", 5}, {"cancelled", 6}, {"denied", 7}}}}));
   EXPECT_EQ(json["lease"], (nlohmann::json{{"subnet", "10.5.1.0/24"},
                                            {"public_ip", "192.0.2.1"},
-                                           {"phase", "held"},
+                                           {"phase", "active"},
                                            {"reservation", false},
                                            {"ends_in_s", 3600}}));
   EXPECT_EQ(json["underlay"]["public_ip"], "203.0.113.1");
@@ -97,7 +97,7 @@ TEST(StatusPageTest, VerboseBeforeTheFirstLeaseAndOfAReservation) {
   StatusSnapshot status;
   EXPECT_TRUE(verbose(status)["lease"].is_null());
   EXPECT_TRUE(verbose(status)["underlay"].is_null());
-  status.lease = LeaseStatus{.lease = {}, .phase = "held", .ends = kNever};
+  status.lease = LeaseStatus{.lease = {}, .phase = "active", .ends = kNever};
   EXPECT_EQ(verbose(status)["lease"]["reservation"], true);
   EXPECT_FALSE(verbose(status)["lease"].contains("ends_in_s"));
   status.lease->phase = "listing";

@@ -43,7 +43,7 @@ class CoreProcess final : public Process {
         LeaseKeeper(host_.keeper_options, parse_network_config(all.config->text)->config,
                     host_.public_ip, announce, std::nullopt, host_.service.chance.random()),
         registry_, follower_, loop_,
-        LeaseRunner::Listener{.on_held = [](const Lease&) {}, .on_state = [] {}});
+        LeaseRunner::Listener{.on_active = [](const Lease&) {}, .on_state = [] {}});
     runner_->start(all);
   }
   void on_changes(const std::vector<Change>& changes) {

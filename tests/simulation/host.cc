@@ -155,7 +155,8 @@ bool Host::believes_to_hold() const {
   if (!running() || !machine.runs()) return false;
   const LeaseKeeper* keeper = process_->keeper();
   if (keeper == nullptr || !keeper->lease()) return false;
-  const bool held = keeper->phase() == LeasePhase::held || keeper->phase() == LeasePhase::renewing;
+  const bool held =
+      keeper->phase() == LeasePhase::active || keeper->phase() == LeasePhase::renewing;
   return held && keeper->expires() > machine.clock();
 }
 

@@ -203,7 +203,7 @@ void Judge::judge_lease(const Host& host) const {
   const auto says = record ? decode_lease_value(record->value)
                            : Result<LeaseAttributes>(fail(ErrorKind::not_found, "none"));
   const bool own = says && says->public_ip == host.public_ip;
-  if (keeper->phase() == LeasePhase::held || keeper->phase() == LeasePhase::renewing) {
+  if (keeper->phase() == LeasePhase::active || keeper->phase() == LeasePhase::renewing) {
     if (!own) violation_(host.name() + " holds " + key + " in its mind alone");
     if (!troubles.empty()) violation_(host.name() + " complains: " + text(troubles));
   } else if (own || troubles.empty()) {

@@ -109,8 +109,8 @@ class KeeperHost {
     };
   }
   void act_on(const ReportTakeOver& act) { say("takes over " + to_string(act.theirs.subnet)); }
-  void act_on(const AnnounceHeld& act) {
-    say("held " + to_string(act.lease.subnet) + "@" + to_string(act.lease.attributes.public_ip));
+  void act_on(const AnnounceActive& act) {
+    say("active " + to_string(act.lease.subnet) + "@" + to_string(act.lease.attributes.public_ip));
   }
   void act_on(const ReportLost& act) { say("lost: " + act.reason); }
   void act_on(const ReportError& act) { say("error: " + act.error.text); }

@@ -16,7 +16,7 @@ inline std::uint64_t draw_first(std::uint64_t) {
   return 0;
 }
 
-class HeldLeaseTest : public ::testing::Test {
+class ActiveLeaseTest : public ::testing::Test {
  protected:
   SimulatedStore store;
   LeaseAttributes announced{.public_ip = Ip4::of(192, 0, 2, 1), .backend_type = "vxlan"};
@@ -31,7 +31,7 @@ class HeldLeaseTest : public ::testing::Test {
     store.now = TimePoint(std::chrono::hours(1000));
     us.start();
     us.settle();
-    ASSERT_EQ(us.said(), "list | create 10.5.0.32-27 | held 10.5.0.32/27@192.0.2.1");
+    ASSERT_EQ(us.said(), "list | create 10.5.0.32-27 | active 10.5.0.32/27@192.0.2.1");
   }
   void TearDown() override { EXPECT_TRUE(us.one_call_at_a_time); }
   // All changes so far are heard, all calls are answered; what was said meanwhile.
