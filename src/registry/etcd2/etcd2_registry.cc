@@ -14,7 +14,7 @@ namespace flannel {
 namespace {
 
 // As short as etcd v2 counts.
-constexpr std::chrono::seconds kDoomed{1};
+constexpr std::chrono::seconds kShortestTtl{1};
 
 std::string ttl_field(Ttl ttl) {
   return ttl ? "&ttl=" + std::to_string(ttl->count()) : std::string();
@@ -34,8 +34,8 @@ Reply<T> naming(std::string what, std::string right, Reply<T> reply) {
   };
 }
 
-std::string right_to(const char* deed, const std::string& path) {
-  return "etcdctl role grant ROLE -path '" + path + "' -" + deed;
+std::string right_to(const char* right, const std::string& path) {
+  return "etcdctl role grant ROLE -path '" + path + "' -" + right;
 }
 
 // The node of a successful answer; `refused` is what an error of etcd's about the key means.
@@ -83,7 +83,7 @@ class Etcd2Registry final : public Registry {
 
   void renew_if_unchanged(Record seen, Ttl ttl, Reply<Held> reply) override {
     auto answer = naming("renew " + keys_.subnet(seen.key), write_right(), std::move(reply));
-    if (seen.hold == 0 || !ttl) return look(seen, std::move(answer));
+    if (seen.hold == 0 || !ttl) return check(seen, std::move(answer));
     refresh(seen, *ttl,
             [this, seen, ttl, answer = std::move(answer)](const Result<Revision>& index) {
               if (!index) return answer(Failure(index.error()));
@@ -97,7 +97,7 @@ class Etcd2Registry final : public Registry {
   // plain delete might hit what somebody else has put there meanwhile.
   void release_if_unchanged(Record seen, Reply<void> reply) override {
     auto answer = naming("release " + keys_.subnet(seen.key), write_right(), std::move(reply));
-    refresh(seen, kDoomed,
+    refresh(seen, kShortestTtl,
             [this, key = seen.key, answer = std::move(answer)](const Result<Revision>& index) {
               if (!index) return answer(Failure(index.error()));
               refreshed_.erase(key);
@@ -203,7 +203,7 @@ class Etcd2Registry final : public Registry {
   }
 
   // Whether the record is still at `seen`.
-  void look(const Record& seen, Reply<Held> answer) {
+  void check(const Record& seen, Reply<Held> answer) {
     client_.call({"GET", keys_path(keys_.subnet(seen.key)) + "?quorum=true", {}},
                  [this, seen, answer = std::move(answer)](const Result<KeysReply>& got) {
                    const auto node = node_of(got, ErrorKind::conflict);

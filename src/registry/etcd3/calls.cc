@@ -23,12 +23,12 @@ pb::TxnRequest to_txn(const EtcdCommit& commit) {
     same->set_key(commit.key);
     same->set_value(*commit.seen_value);
   }
-  if (commit.deed == EtcdCommit::Deed::put) {
+  if (commit.op == EtcdCommit::Op::put) {
     pb::PutRequest* put = request.add_success()->mutable_request_put();
     put->set_key(commit.key);
     put->set_value(commit.value);
     put->set_lease(commit.lease);
-  } else if (commit.deed == EtcdCommit::Deed::remove) {
+  } else if (commit.op == EtcdCommit::Op::remove) {
     request.add_success()->mutable_request_delete_range()->set_key(commit.key);
   }
   request.add_failure()->mutable_request_range()->set_key(commit.key);
@@ -44,12 +44,12 @@ const pb::KeyValue* found_instead(const pb::TxnResponse& response) {
 
 // An earlier sending of the same commit, whose answer got lost, was carried out.
 bool done_before(const EtcdCommit& commit, const pb::KeyValue* there) {
-  switch (commit.deed) {
-    case EtcdCommit::Deed::put:
+  switch (commit.op) {
+    case EtcdCommit::Op::put:
       return there != nullptr && there->value() == commit.value && there->lease() == commit.lease;
-    case EtcdCommit::Deed::remove:
+    case EtcdCommit::Op::remove:
       return there == nullptr;
-    case EtcdCommit::Deed::look:
+    case EtcdCommit::Op::check:
       return false;
   }
   return false;
@@ -82,8 +82,8 @@ class Committing : public std::enable_shared_from_this<Committing> {
       return done_(Failure(answer.error()));
     }
     if (answer->succeeded()) {
-      return done_(commit_.deed == EtcdCommit::Deed::look ? commit_.seen
-                                                          : answer->header().revision());
+      return done_(commit_.op == EtcdCommit::Op::check ? commit_.seen
+                                                       : answer->header().revision());
     }
     const pb::KeyValue* there = found_instead(*answer);
     if (answer_lost_ && done_before(commit_, there)) {

@@ -52,8 +52,8 @@ void revoke_lease(EtcdConnection& connection, std::int64_t id);
 // One change on condition that the key was last changed at `seen` (0: that there is no such key),
 // and to that value.
 struct EtcdCommit {
-  enum class Deed { put, remove, look };
-  Deed deed = Deed::put;
+  enum class Op { put, remove, check };
+  Op op = Op::put;
   std::string key;  // in full
   Revision seen = 0;
   std::optional<std::string> seen_value = {};  // nothing: whatever it is

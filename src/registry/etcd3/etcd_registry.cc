@@ -107,12 +107,12 @@ class EtcdRegistry final : public Registry {
   }
 
   void renew_if_unchanged(Record seen, Ttl ttl, Reply<Held> reply) override {
-    EtcdCommit look{.deed = EtcdCommit::Deed::look,
-                    .key = keys_.subnet(seen.key),
-                    .seen = seen.revision,
-                    .seen_value = seen_value(seen)};
-    auto answer = naming("renew " + look.key, write_right(), std::move(reply));
-    etcd_commit(*connection_, std::move(look),
+    EtcdCommit check{.op = EtcdCommit::Op::check,
+                     .key = keys_.subnet(seen.key),
+                     .seen = seen.revision,
+                     .seen_value = seen_value(seen)};
+    auto answer = naming("renew " + check.key, write_right(), std::move(reply));
+    etcd_commit(*connection_, std::move(check),
                 [this, seen, ttl, answer = std::move(answer)](const Result<Revision>& unchanged) {
                   if (!unchanged) return answer(Failure(unchanged.error()));
                   if (seen.hold == 0) return answer(Held{seen.revision, 0, {}});
@@ -121,7 +121,7 @@ class EtcdRegistry final : public Registry {
   }
 
   void release_if_unchanged(Record seen, Reply<void> reply) override {
-    EtcdCommit commit{.deed = EtcdCommit::Deed::remove,
+    EtcdCommit commit{.op = EtcdCommit::Op::remove,
                       .key = keys_.subnet(seen.key),
                       .seen = seen.revision,
                       .seen_value = seen_value(seen)};
