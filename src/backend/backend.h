@@ -88,7 +88,7 @@ class Backend {
   virtual Scope scope(const Cidr4& network) const = 0;
   // The device and its addresses.
   virtual NetState host_state(const Lease& own, const HostFacts& host) const = 0;
-  // What reaches this peer. An error sets this one peer aside, with the reason.
+  // What reaches this peer. An error means that this one peer is unreachable, and says why.
   virtual Result<NetState> peer_state(const Lease& own, const Lease& peer, const HostFacts& host,
                                       const PeerFacts& facts) const = 0;
 };

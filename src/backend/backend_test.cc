@@ -236,7 +236,7 @@ TEST(VxlanTest, AnUnknownOptionIsComparedWithTheKnownOnes) {
   EXPECT_EQ(made(many + "}")->warnings.size(), 11U);
 }
 
-TEST(HostGwTest, APeerThatIsNotOnTheLinkIsSetAsideAndOneWithoutAnyRouteIsNot) {
+TEST(HostGwTest, APeerThatIsNotOnTheLinkIsUnreachableAndOneWithoutAnyRouteIsNot) {
   const auto backend = made(R"({"Type":"host-gw"})").value().backend;
   const Lease peer = lease("10.5.2.0/24", "192.0.2.2", "host-gw");
   EXPECT_EQ(backend->peer_state(own(*backend), peer, host(), {.off_link = true}).error().text,

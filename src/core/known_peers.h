@@ -67,7 +67,7 @@ class KnownPeers {
 
   // What the store says.
   const LeaseTable& table() const { return table_; }
-  // Records that were set aside, or for another reason, since this was asked for last.
+  // Records that were quarantined, or got another reason, since the last call.
   std::vector<QuarantinedRecord> take_quarantine_news() { return table_.take_quarantine_news(); }
   // What holds, our own lease among them. Those that the table has lost have no record.
   std::map<SubnetKey, DecodedRecord> leases() const;

@@ -61,7 +61,7 @@ std::vector<PeerChange> difference(const StandingLeases::Before& before, const L
 
 }  // namespace
 
-// The record as a lease that may stand, or else why it is set aside.
+// The record as a lease that may stand, or else why it is quarantined.
 LeaseTable::Judged LeaseTable::judge(const Record& record) const {
   const auto refuse = [&](QuarantineKind kind, std::string reason) {
     return QuarantinedRecord{record.key, std::move(reason), record.revision, kind};

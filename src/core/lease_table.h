@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The leases of all hosts as this host knows them. Records that cannot be used are set aside one
-// by one, named with the reason; they never change what is known of any other.
+// The leases of all hosts as this host knows them. Records that cannot be used are quarantined
+// one by one, with the reason; they never change what is known of any other.
 #pragma once
 
 #include <map>
@@ -32,8 +32,8 @@ using PeerChange = std::variant<PeerUp, PeerDown>;
 // of, so all hosts with one view of the store agree on it.
 class LeaseTable {
  public:
-  // Leases outside of `network` are set aside; without one, none is. Those with the public IP of
-  // `host` that another node wrote are set aside as well. Of each kind of record that is set aside
+  // Leases outside of `network` are quarantined; without one, none is. Those with the public IP of
+  // `host` that another node wrote are quarantined as well. Of each kind of quarantined record
   // `most_named` are kept by name.
   explicit LeaseTable(std::optional<Cidr4> network = std::nullopt,
                       std::optional<HostIdentity> host = std::nullopt,
@@ -60,11 +60,11 @@ class LeaseTable {
   const Quarantine::Named& quarantined() const { return quarantine_.named(); }
   std::vector<QuarantinedRecord> take_quarantine_news() { return quarantine_.take_news(); }
 
-  // The older lease for whose VTEP MAC this one is set aside; nothing: it is not.
+  // The older lease for whose VTEP MAC this one is quarantined; nullopt: it is not.
   std::optional<VtepOwners::Conflict> vtep_conflict(const SubnetKey& subnet) const {
     return vteps_.conflict(subnet);
   }
-  // Also a lease that is set aside for its VTEP MAC; null: there is none.
+  // Also a lease that is quarantined for its VTEP MAC; null: there is none.
   const DecodedRecord* find(const SubnetKey& subnet) const { return standing_.find(subnet); }
 
  private:

@@ -63,7 +63,7 @@ class LeaseTableTest : public ::testing::Test {
     return dump(table.apply_snapshot(all));
   }
   // Of several older leases that it overlaps the reason names one.
-  static std::map<std::string, QuarantineKind> set_aside(const LeaseTable& table) {
+  static std::map<std::string, QuarantineKind> kinds_by_key(const LeaseTable& table) {
     std::map<std::string, QuarantineKind> kinds;
     for (const auto& [key, record] : table.quarantined())
       kinds.emplace(key, record.kind);
@@ -125,7 +125,7 @@ TEST_F(LeaseTableTest, KeysAreExact) {
   EXPECT_EQ(leases(), "10.5.1.0/24@192.0.2.1 10.5.10.0/24@192.0.2.10 ");
 }
 
-TEST_F(LeaseTableTest, RecordsThatCannotBeReadAreSetAsideOneByOne) {
+TEST_F(LeaseTableTest, RecordsThatCannotBeReadAreQuarantinedOneByOne) {
   EXPECT_EQ(snapshot({record("10.5.1.0-24", value("192.0.2.1"), 1),
                       record("10.5.2.0-24", "garbage", 2), record("lock", value("192.0.2.3"), 3),
                       record("10.5.4.0-24", value("192.0.2.4"), 4)}),
@@ -153,7 +153,7 @@ TEST_F(LeaseTableTest, LeaseThatBecomesUnreadableGoesAndNoOther) {
   EXPECT_EQ(put("10.5.1.0-24", value("192.0.2.1")), "+10.5.1.0/24@192.0.2.1");
 }
 
-TEST_F(LeaseTableTest, LeasesThatMakeNoSenseAreSetAside) {
+TEST_F(LeaseTableTest, LeasesThatMakeNoSenseAreQuarantined) {
   for (const char* ip : {"0.0.0.0", "0.0.0.1", "127.0.0.1", "224.0.0.5", "239.255.255.255",
                          "240.0.0.1", "255.255.255.254", "255.255.255.255"}) {
     EXPECT_EQ(put("10.5.1.0-24", value(ip)), "");
@@ -197,7 +197,7 @@ TEST_F(LeaseTableTest, WhoIsOlderStaysOlderWhateverItWrites) {
   EXPECT_EQ(reason("10.5.0.0-20"), "overlaps 10.5.1.0/24 of 192.0.2.3, which is older");
 }
 
-TEST_F(LeaseTableTest, OurPublicIPInTheRecordOfAnotherNodeIsSetAside) {
+TEST_F(LeaseTableTest, OurPublicIPInTheRecordOfAnotherNodeIsQuarantined) {
   const auto node = [](const char* digit, int boot) {
     std::string id;
     for (int i = 0; i < 32; ++i)
@@ -342,7 +342,7 @@ TEST_F(LeaseTableTest, TableDependsOnTheRecordsAlone) {
     for (const auto& [name, one] : stored)
       all.records.push_back(one);
     fresh.apply_snapshot(all);
-    ASSERT_EQ(set_aside(fresh), set_aside(table)) << "at " << at;
+    ASSERT_EQ(kinds_by_key(fresh), kinds_by_key(table)) << "at " << at;
     ASSERT_EQ(fresh.leases().size(), table.leases().size()) << "at " << at;
     ASSERT_EQ(followed.size(), table.leases().size()) << "at " << at;
     for (const auto& [subnet, one] : fresh.leases()) {

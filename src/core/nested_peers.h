@@ -24,7 +24,7 @@ class NestedPeers {
   std::vector<Cidr4> put(const Cidr4& subnet, Ip4 public_ip, Revision created);
   std::vector<Cidr4> remove(const Cidr4& subnet);
 
-  // Why this peer is to be set aside; nothing: it stands in nobody's way.
+  // Why this peer is unreachable; nothing: it stands in nobody's way.
   std::optional<std::string> find_trouble(const Cidr4& subnet) const;
 
  private:

@@ -56,7 +56,7 @@ TEST_F(NestedPeersTest, OfTwoThatNameEachOthersSubnetsTheOlderStays) {
             "packets to it would leave by our own device");
 }
 
-TEST_F(NestedPeersTest, AYoungerSubnetAroundAPublicIpIsSetAside) {
+TEST_F(NestedPeersTest, AYoungerSubnetAroundAPublicIpIsUnreachable) {
   put("10.5.2.0/24", "10.5.9.2", 1);
   EXPECT_EQ(put("10.5.9.0/24", "192.0.2.9", 2), "10.5.2.0/24 10.5.9.0/24");
   EXPECT_EQ(trouble("10.5.2.0/24"), "none");

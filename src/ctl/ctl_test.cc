@@ -245,7 +245,7 @@ TEST_F(CtlTest, LeasesAreListedInTheOrderOfTheirSubnets) {
   EXPECT_TRUE(json[0]["backend_data"].is_null());
 }
 
-TEST_F(CtlTest, RecordsThatAreSetAsideAreCountedAndListedWithTheReason) {
+TEST_F(CtlTest, RecordsThatAreQuarantinedAreCountedAndListedWithTheReason) {
   ctl({"config", "set", kVxlan});
   lease("10.5.3.0-24", R"({"PublicIP":"192.0.2.3"})");
   lease("lock\x1b[2J", "{}");
@@ -253,7 +253,7 @@ TEST_F(CtlTest, RecordsThatAreSetAsideAreCountedAndListedWithTheReason) {
   const Said leases = ctl({"leases"});
   EXPECT_EQ(std::ranges::count(leases.out, '\n'), 2);
   EXPECT_EQ(leases.err,
-            "flannelctl: 2 more set aside; `flannelctl leases --bad` says which and why\n");
+            "flannelctl: 2 more quarantined; `flannelctl leases --bad` says which and why\n");
   const std::string bad = ctl({"--bad", "leases"}).out;
   EXPECT_NE(bad.find("lock\\x1b[2J"), std::string::npos) << bad;
   EXPECT_NE(bad.find("10.9.4.0-24  "), std::string::npos) << bad;

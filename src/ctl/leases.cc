@@ -124,7 +124,7 @@ Result<void> run_leases(const CtlOptions& options, const Terminal& terminal) {
   terminal.out << (options.json ? leases_as_json(table) : leases_as_text(table));
   if (const std::size_t bad = table.quarantined().size(); bad > 0) {
     terminal.err << fmt::format(
-        "flannelctl: {} more set aside; `flannelctl leases --bad` says which and why\n", bad);
+        "flannelctl: {} more quarantined; `flannelctl leases --bad` says which and why\n", bad);
   }
   return {};
 }

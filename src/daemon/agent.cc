@@ -218,7 +218,7 @@ HostCheck Agent::make_host_check() {
                         [this] {
                           // The kernel does not notify of every route by which a peer is on the
                           // link.
-                          if (!session_->overlay->set_aside().empty()) {
+                          if (!session_->overlay->unreachable().empty()) {
                             session_->overlay->paths_changed();
                           }
                           return parts_.look_at_traffic(session_->overlay->host_query());

@@ -45,7 +45,7 @@ TEST_F(AgentTest, ABadRecordAmongManyIsNamedOnceInTheLog) {
   loop_.advance(seconds(1));
   log::capture({});
   EXPECT_EQ(said,
-            "lease record set aside, the others are not affected key=junk-3 "
+            "lease record quarantined, the others are not affected key=junk-3 "
             "why=\"subnet key \\\"junk-3\\\": \\\"junk-3\\\" is not like 10.5.52.0-24\"\n");
 }
 
@@ -54,15 +54,15 @@ TEST_F(AgentTest, OfVeryManyPeersThatCannotBeReachedTheFirstAreNamedAndTheOthers
   const std::string own = own_key();
   for (int n = 2; n < kMany; ++n)
     put(peer_key(n), peer_value("192.0.2.9", "vxlan"));
-  EXPECT_EQ(agent_->overlay()->set_aside().size(), Overlay::kMostNamed);
-  EXPECT_EQ(agent_->overlay()->more_set_aside(), kMany - 2 - Overlay::kMostNamed);
+  EXPECT_EQ(agent_->overlay()->unreachable().size(), Overlay::kMostNamed);
+  EXPECT_EQ(agent_->overlay()->more_unreachable(), kMany - 2 - Overlay::kMostNamed);
   for (int n = 2; n < kMany; n += 2)
     put(peer_key(n), peer_value("192.0.2.9"));
   for (int n = 3; n < kMany; n += 2)
     remove(peer_key(n));
   loop_.advance(minutes(2));
-  EXPECT_EQ(agent_->overlay()->set_aside().size(), 0U);
-  EXPECT_EQ(agent_->overlay()->more_set_aside(), 0U);
+  EXPECT_EQ(agent_->overlay()->unreachable().size(), 0U);
+  EXPECT_EQ(agent_->overlay()->more_unreachable(), 0U);
 }
 
 TEST_F(AgentTest, OfVeryManyTroublesOfAKindTheFirstAreTold) {

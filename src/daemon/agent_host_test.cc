@@ -99,7 +99,7 @@ TEST_F(AgentTest, PeersThatCannotBeReachedAreOneTrouble) {
   EXPECT_EQ(kernel_.dump(), "") << "the kernel was not asked in vain";
   router_.reset();
   loop_.advance(61s);  // the kernel told of no route
-  EXPECT_EQ(agent_->overlay()->set_aside().size(), 1U);
+  EXPECT_EQ(agent_->overlay()->unreachable().size(), 1U);
 }
 
 TEST_F(AgentTest, ARecordOfAnotherHostWithOurMacIsATrouble) {
@@ -130,10 +130,10 @@ TEST_F(AgentTest, APeerThatIsOffTheLinkByNowLosesItsRouteAndGetsItBack) {
   EXPECT_EQ(kernel_.dump(), "route 10.5.9.0/24 via 192.0.2.9 dev eth0\n");
   EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
   const std::string log = ::testing::internal::GetCapturedStderr();
-  EXPECT_NE(log.find("no peer is set aside any more"), std::string::npos) << log;
+  EXPECT_NE(log.find("every peer is reachable again"), std::string::npos) << log;
 }
 
-TEST_F(AgentTest, OfThousandsOfPeersThatAreSetAsideAtOnceAFewAreNamedInTheLog) {
+TEST_F(AgentTest, OfThousandsOfPeersThatBecomeUnreachableAtOnceAFewAreNamedInTheLog) {
   host_.path_to = [this](Ip4) {
     return Result<PathTo>(PathTo{.interface_index = 2, .source = {}, .gateway = router_});
   };
@@ -146,7 +146,7 @@ TEST_F(AgentTest, OfThousandsOfPeersThatAreSetAsideAtOnceAFewAreNamedInTheLog) {
   agent_->check_underlay();
   const std::string log = ::testing::internal::GetCapturedStderr();
   EXPECT_EQ(std::ranges::count(log, '\n'), 9) << log;
-  EXPECT_NE(log.find("peers set aside count=90"), std::string::npos) << log;
+  EXPECT_NE(log.find("peers unreachable count=90"), std::string::npos) << log;
 }
 
 // Upstream's, left from a time when our subnet was a peer's.

@@ -16,9 +16,9 @@ class AgentNetworkTest : public AgentTest {
   std::string kernel() { return dump(kernel_.read(agent_->overlay()->scope()).value()); }
   bool has(const std::string& row) { return kernel().find(row + "\n") != std::string::npos; }
   std::string why(const std::string& subnet) const {
-    const auto& all = agent_->overlay()->set_aside();
+    const auto& all = agent_->overlay()->unreachable();
     const auto found = all.find(subnet);
-    return found == all.end() ? "not set aside" : found->second;
+    return found == all.end() ? "reachable" : found->second;
   }
   std::string own_base() const { return to_string(agent_->keeper()->lease()->subnet.v4.base); }
 };
@@ -35,7 +35,7 @@ TEST_F(AgentNetworkTest, UdpRoutesPeersOneByOneWhereTheNetworkContainsTheGateway
   EXPECT_EQ(
       why("10.5.200.0/24"),
       "its subnet contains 10.5.200.1, the default gateway, which a route to it would cut off");
-  ASSERT_EQ(agent_->troubles().size(), 2U) << "and that a peer is set aside";
+  ASSERT_EQ(agent_->troubles().size(), 2U) << "and that a peer is unreachable";
   EXPECT_TRUE(agent_->troubles()[0].starts_with(
       "network: Network 10.5.0.0/16 overlaps what this host uses outside of the overlay: "
       "10.5.200.1 (the default gateway). "))
@@ -72,7 +72,7 @@ TEST_F(AgentNetworkTest, APeerInTheNetworkIsReachedByTheUnderlay) {
 }
 
 // Each backend: the route to one takes along what carries packets to the other.
-TEST_F(AgentNetworkTest, OfPeersThatNameEachOthersSubnetsTheYoungerIsSetAside) {
+TEST_F(AgentNetworkTest, OfPeersThatNameEachOthersSubnetsTheYoungerIsUnreachable) {
   for (const char* type : {"vxlan", "udp"}) {
     configure(std::string(R"({"Network":"10.5.0.0/16","Backend":{"Type":")") + type + "\"}}");
     start_agent();
@@ -82,13 +82,13 @@ TEST_F(AgentNetworkTest, OfPeersThatNameEachOthersSubnetsTheYoungerIsSetAside) {
     };
     put("10.5.9.0-24", value("10.5.8.5", "9"));
     put("10.5.8.0-24", value("10.5.9.5", "8"));
-    EXPECT_EQ(why("10.5.9.0/24"), "not set aside");
+    EXPECT_EQ(why("10.5.9.0/24"), "reachable");
     EXPECT_NE(why("10.5.8.0/24").find("lies in the older subnet 10.5.9.0/24"), std::string::npos)
         << why("10.5.8.0/24");
     EXPECT_EQ(kernel().find("route 10.5.8.0/24"), std::string::npos) << kernel();
     remove("10.5.9.0-24");
     loop_.advance(seconds(2));
-    EXPECT_EQ(why("10.5.8.0/24"), "not set aside") << "nobody is in its way any more";
+    EXPECT_EQ(why("10.5.8.0/24"), "reachable") << "nobody is in its way any more";
     EXPECT_NE(kernel().find("route 10.5.8.0/24"), std::string::npos) << kernel();
     remove("10.5.8.0-24");
     loop_.advance(seconds(2));

@@ -138,9 +138,9 @@ TEST_F(AgentTest, ABadRecordChangesNothingForTheOthers) {
   put("10.5.11.0-24", peer_value("192.0.2.11", "vxlan"));
   EXPECT_EQ(kernel_.dump(), "route 10.5.9.0/24 via 192.0.2.9 dev eth0\n");
   EXPECT_EQ(agent_->table()->quarantined().size(), 2U);
-  EXPECT_EQ(agent_->overlay()->set_aside().count("10.5.11.0/24"), 1U);
+  EXPECT_EQ(agent_->overlay()->unreachable().count("10.5.11.0/24"), 1U);
   put("10.5.11.0-24", peer_value("192.0.2.11"));
-  EXPECT_EQ(agent_->overlay()->set_aside().size(), 0U);
+  EXPECT_EQ(agent_->overlay()->unreachable().size(), 0U);
   EXPECT_EQ(agent_->overlay()->peers(), 2U);
 }
 

@@ -64,10 +64,10 @@ std::vector<std::string> Agent::troubles() const {
 
 // One sentence, however many they are; /readyz?verbose names more of them.
 void Agent::peer_troubles(std::vector<std::string>& all) const {
-  const auto& set_aside = session_->overlay->set_aside();
-  std::size_t count = session_->overlay->more_set_aside();
+  const auto& unreachable = session_->overlay->unreachable();
+  std::size_t count = session_->overlay->more_unreachable();
   const std::pair<const std::string, std::string>* first = nullptr;
-  for (const auto& peer : set_aside) {
+  for (const auto& peer : unreachable) {
     if (peer.second == Overlay::kOurOwn) continue;
     ++count;
     if (first == nullptr) first = &peer;
@@ -111,8 +111,8 @@ void Agent::lease_troubles(std::vector<std::string>& all) const {
   }
   append_some(all, claims, 0, "lease");
   if (const std::size_t suspected = session_->feed->peers().suspected(); suspected > 0) {
-    all.push_back(
-        fmt::format("peers: {} went from the store at once and stay until a second list", suspected));
+    all.push_back(fmt::format("peers: {} went from the store at once and stay until a second list",
+                              suspected));
   }
 }
 

@@ -10,7 +10,8 @@
 namespace flannel {
 namespace {
 
-constexpr std::size_t kNamed = 8;  // peers set aside at once that have a line of their own
+constexpr std::size_t kNamed =
+    8;  // peers that become unreachable at once and have a line of their own
 
 std::set<Cidr4> as_set(const std::vector<Cidr4>& subnets) {
   return {subnets.begin(), subnets.end()};
@@ -81,7 +82,7 @@ void Overlay::plan_everything_again() {
   parts_.on_state();
 }
 
-// All leases; those that are set aside with an empty state.
+// All leases; those of unreachable peers with an empty state.
 Overlay::Planned Overlay::plan_all() {
   if (network_takes_along()) route_each_peer();
   const bool before = host_.route_each_peer;
@@ -89,7 +90,7 @@ Overlay::Planned Overlay::plan_all() {
   peers.reserve(leases_.size());
   for (const auto& [subnet, lease] : leases_)
     peers.emplace_back(subnet, plan(lease).value_or(NetState{}));
-  tell_of_set_aside();
+  log_unreachable();
   // One of them is in the network itself: the others were planned without a route.
   return host_.route_each_peer == before ? std::move(peers) : plan_all();
 }
@@ -148,7 +149,7 @@ void Overlay::apply(const std::vector<PeerChange>& changes) {
       log::verbose(2, "Subnet removed", {{"subnet", to_string(gone.subnet)}});
       leases_.erase(gone.subnet.v4);
       forget(gone.subnet.v4);
-      not_set_aside(gone.subnet);
+      mark_reachable(gone.subnet);
       concerned.merge(as_set(nested_.remove(gone.subnet.v4)));
     }
   }
@@ -159,7 +160,7 @@ void Overlay::apply(const std::vector<PeerChange>& changes) {
     auto state = lease == leases_.end() ? std::nullopt : plan(lease->second);
     peers.emplace_back(subnet, std::move(state).value_or(NetState{}));
   }
-  tell_of_set_aside();
+  log_unreachable();
   if (host_.route_each_peer != host_routes_each_peer_) return plan_everything_again();
   reconciler_.set_peers(std::move(peers), parts_.loop.now());
   publish_table();
@@ -177,11 +178,11 @@ std::optional<NetState> Overlay::plan(const Lease& peer) {
   forget(peer.subnet.v4);
   if (peer.subnet == own_->subnet) return std::nullopt;
   if (peer.attributes.public_ip == own_->attributes.public_ip) {
-    set_aside(peer.subnet, kOurOwn);
+    mark_unreachable(peer.subnet, kOurOwn);
     return std::nullopt;
   }
   if (const auto trouble = nested_.find_trouble(peer.subnet.v4)) {
-    set_aside(peer.subnet, *trouble);
+    mark_unreachable(peer.subnet, *trouble);
     return std::nullopt;
   }
   PeerFacts facts;
@@ -193,10 +194,10 @@ std::optional<NetState> Overlay::plan(const Lease& peer) {
   }
   auto state = parts_.backend.peer_state(*own_, peer, host_, facts);
   if (!state) {
-    set_aside(peer.subnet, state.error().text);
+    mark_unreachable(peer.subnet, state.error().text);
     return std::nullopt;
   }
-  not_set_aside(peer.subnet);
+  mark_reachable(peer.subnet);
   if (network_.contains(peer.attributes.public_ip)) route_each_peer();
   planned_.emplace(peer.subnet.v4, peer.attributes.public_ip);
   const bool unwrapped = std::ranges::any_of(
@@ -240,35 +241,35 @@ OverlayView Overlay::view() const {
   return view;
 }
 
-void Overlay::set_aside(const SubnetKey& subnet, const std::string& why) {
+void Overlay::mark_unreachable(const SubnetKey& subnet, const std::string& why) {
   const std::string name = to_string(subnet);
-  if (!set_aside_.contains(name) && set_aside_.size() >= kMostNamed) {
-    newly_set_aside_ += more_set_aside_.insert(subnet).second ? 1 : 0;
+  if (!unreachable_.contains(name) && unreachable_.size() >= kMostNamed) {
+    newly_unreachable_ += more_unreachable_.insert(subnet).second ? 1 : 0;
     return;
   }
-  more_set_aside_.erase(subnet);
-  std::string& reason = set_aside_[name];
+  more_unreachable_.erase(subnet);
+  std::string& reason = unreachable_[name];
   if (reason == why) return;
   reason = why;
-  if (++newly_set_aside_ > kNamed) return;
-  log::warning("peer set aside", {{"subnet", name}, {"why", why}});
+  if (++newly_unreachable_ > kNamed) return;
+  log::warning("peer unreachable", {{"subnet", name}, {"why", why}});
 }
 
-void Overlay::not_set_aside(const SubnetKey& subnet) {
-  set_aside_.erase(to_string(subnet));
-  more_set_aside_.erase(subnet);
+void Overlay::mark_reachable(const SubnetKey& subnet) {
+  unreachable_.erase(to_string(subnet));
+  more_unreachable_.erase(subnet);
 }
 
-// An interface that goes down may set all of thousands aside at once.
-void Overlay::tell_of_set_aside() {
-  const std::size_t fresh = std::exchange(newly_set_aside_, 0);
+// An interface that goes down may make thousands of peers unreachable at once.
+void Overlay::log_unreachable() {
+  const std::size_t fresh = std::exchange(newly_unreachable_, 0);
   if (fresh > kNamed) {
     log::warning(
-        "peers set aside",
-        {{"count", fresh}, {"with_those_before", set_aside_.size() + more_set_aside_.size()}});
+        "peers unreachable",
+        {{"count", fresh}, {"with_those_before", unreachable_.size() + more_unreachable_.size()}});
   }
-  const bool any = !set_aside_.empty() || !more_set_aside_.empty();
-  if (std::exchange(told_of_set_aside_, any) && !any) log::info("no peer is set aside any more");
+  const bool any = !unreachable_.empty() || !more_unreachable_.empty();
+  if (std::exchange(unreachable_logged_, any) && !any) log::info("every peer is reachable again");
 }
 
 // Many changes of one turn are one table.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Turns leases into the desired state of the kernel: asks the backend what each host needs, and
-// hands the answers to the reconciler. A peer that cannot be reached is set aside with its reason
-// and changes nothing for the others.
+// hands the answers to the reconciler. A peer that cannot be reached is unreachable, with its
+// reason, and changes nothing for the others.
 #pragma once
 
 #include <functional>
@@ -30,7 +30,7 @@ class Overlay {
     Kernel& kernel;
     const Backend& backend;  // outlives the overlay
     std::function<Result<PathTo>(Ip4)> path_to;
-    std::function<void()> on_state;     // what is unmet or set aside may have changed
+    std::function<void()> on_state;     // unmet() or unreachable() may have changed
     PacketPath* path = nullptr;         // outlives the overlay; null: the backend needs none
     bool blackhole_own_subnet = false;  // what no other route of this host takes is dropped
   };
@@ -79,8 +79,8 @@ class Overlay {
   // beside them. kOurOwn: an earlier lease of this host.
   static constexpr std::size_t kMostNamed = 100;
   static constexpr const char* kOurOwn = "its public IP is our own";
-  const std::map<std::string, std::string>& set_aside() const { return set_aside_; }
-  std::size_t more_set_aside() const { return more_set_aside_.size(); }
+  const std::map<std::string, std::string>& unreachable() const { return unreachable_; }
+  std::size_t more_unreachable() const { return more_unreachable_.size(); }
   std::map<std::string, std::string> unmet() const { return reconciler_.unmet(); }
   std::size_t more_unmet() const { return reconciler_.more_unmet(); }
   const ReconcileCounters& counters() const { return reconciler_.counters(); }
@@ -96,9 +96,9 @@ class Overlay {
   bool network_takes_along() const;
   void route_each_peer();
   void forget(const Cidr4& subnet);
-  void set_aside(const SubnetKey& subnet, const std::string& why);
-  void not_set_aside(const SubnetKey& subnet);
-  void tell_of_set_aside();
+  void mark_unreachable(const SubnetKey& subnet, const std::string& why);
+  void mark_reachable(const SubnetKey& subnet);
+  void log_unreachable();
   void arm_timer();
   void publish_table();
 
@@ -108,14 +108,14 @@ class Overlay {
   std::optional<Lease> own_;
   Reconciler reconciler_;
   bool host_routes_each_peer_ = false;  // as the reconciler was told
-  std::map<Cidr4, Lease> leases_;       // of all hosts, also those set aside
+  std::map<Cidr4, Lease> leases_;       // of all hosts, also of unreachable peers
   NestedPeers nested_;                  // of these, but for our own
   std::map<Cidr4, Ip4> planned_;        // and their public IPs
   std::map<Cidr4, Ip4> unwrapped_;      // of these, those reached by the underlay itself
-  std::map<std::string, std::string> set_aside_;
-  std::set<SubnetKey> more_set_aside_;
-  std::size_t newly_set_aside_ = 0;  // since tell_of_set_aside()
-  bool told_of_set_aside_ = false;   // and not of their end
+  std::map<std::string, std::string> unreachable_;
+  std::set<SubnetKey> more_unreachable_;
+  std::size_t newly_unreachable_ = 0;  // since log_unreachable()
+  bool unreachable_logged_ = false;    // and not yet their end
   SubscriptionPtr timer_;
   TimePoint armed_for_ = kNever;
   SubscriptionPtr publication_;  // due in this turn

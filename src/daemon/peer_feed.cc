@@ -38,14 +38,14 @@ void PeerFeed::look_into(const std::vector<PeerChange>& changes) {
 // Each record that cannot be used is named once, and again when it changes; of very many the first.
 void PeerFeed::name_quarantined() {
   for (const QuarantinedRecord& record : peers_.take_quarantine_news()) {
-    log::warning("lease record set aside, the others are not affected",
+    log::warning("lease record quarantined, the others are not affected",
                  {{"key", record.key}, {"why", record.reason}});
   }
   const Quarantine& quarantine = peers_.table().quarantine();
   if (std::exchange(quarantine_told_, quarantine.version()) == quarantine.version()) return;
   if (quarantine.unnamed() > 2 * unnamed_told_) {
     unnamed_told_ = quarantine.unnamed();
-    log::warning("more lease records set aside than are named",
+    log::warning("more lease records quarantined than are named",
                  {{"named", quarantine.named().size()},
                   {"others", unnamed_told_},
                   {"all_of_them", "flannelctl leases --bad"}});

@@ -22,8 +22,8 @@ StatusSnapshot status_of(const Agent& agent, const Registry& registry, TimePoint
   status.underlay = *agent.underlay();
   status.peers.up = agent.overlay()->peers();
   status.peers.suspected = agent.peers()->suspected();
-  status.peers.set_aside = agent.overlay()->set_aside();
-  status.peers.more_set_aside = agent.overlay()->more_set_aside();
+  status.peers.unreachable = agent.overlay()->unreachable();
+  status.peers.more_unreachable = agent.overlay()->more_unreachable();
   for (const auto& [key, record] : agent.table()->quarantined()) {
     status.peers.quarantined.push_back(record);
   }

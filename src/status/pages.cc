@@ -54,8 +54,8 @@ Json to_json(const PeerStatus& peers) {
   }
   return {{"up", peers.up},
           {"suspected", peers.suspected},
-          {"set_aside", peers.set_aside},
-          {"more_set_aside", peers.more_set_aside},
+          {"unreachable", peers.unreachable},
+          {"more_unreachable", peers.more_unreachable},
           {"quarantined", quarantined},
           {"more_quarantined", peers.more_quarantined}};
 }

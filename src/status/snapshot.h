@@ -38,8 +38,8 @@ struct LeaseStatus {
 struct PeerStatus {
   std::size_t up = 0;  // peers whose objects are desired
   // Of those that cannot be reached, and of the records that cannot be used, some are named.
-  std::map<std::string, std::string> set_aside{};  // subnet -> why
-  std::size_t more_set_aside = 0;
+  std::map<std::string, std::string> unreachable{};  // subnet -> why
+  std::size_t more_unreachable = 0;
   std::vector<QuarantinedRecord> quarantined{};
   std::size_t more_quarantined = 0;
   std::size_t suspected = 0;  // of those up: gone from the store, many at once

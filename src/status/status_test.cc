@@ -67,7 +67,7 @@ TEST(StatusPageTest, VerboseTellsEverythingOfARunningHost) {
   status.backend = "vxlan";
   status.underlay = Underlay{"eth0", 2, Ip4::of(192, 0, 2, 1), Ip4::of(203, 0, 113, 1), 1500};
   status.peers.up = 2;
-  status.peers.set_aside = {{"10.5.9.0/24", "no VtepMAC"}};
+  status.peers.unreachable = {{"10.5.9.0/24", "no VtepMAC"}};
   status.kernel.unmet = {{"route 10.5.2.0/24", "No route to host"}};
   status.kernel.counters.corrections = 4;
   const auto json = verbose(status);
@@ -87,7 +87,7 @@ TEST(StatusPageTest, VerboseTellsEverythingOfARunningHost) {
                                            {"ends_in_s", 3600}}));
   EXPECT_EQ(json["underlay"]["public_ip"], "203.0.113.1");
   EXPECT_EQ(json["peers"]["up"], 2);
-  EXPECT_EQ(json["peers"]["set_aside"]["10.5.9.0/24"], "no VtepMAC");
+  EXPECT_EQ(json["peers"]["unreachable"]["10.5.9.0/24"], "no VtepMAC");
   EXPECT_EQ(json["kernel"]["unmet"]["route 10.5.2.0/24"], "No route to host");
   EXPECT_EQ(json["kernel"]["corrections"], 4);
   EXPECT_EQ(json["version"], "v0.1.0");

@@ -81,8 +81,8 @@ def test_a_network_around_the_store_and_its_way_takes_neither_along(lab, far_etc
                        '{"PublicIP":"192.0.2.77","BackendType":"vxlan","BackendData":'
                        '{"VNI":1,"VtepMAC":"02:00:00:00:00:77"}}')
     wait_until(
-        lambda: "172.20.0.0/24" in one.daemon.status()["peers"]["set_aside"],
-        "the subnet around the store to be set aside",
+        lambda: "172.20.0.0/24" in one.daemon.status()["peers"]["unreachable"],
+        "the subnet around the store to be unreachable",
     )
     assert answers(one, "172.20.0.5")
     ping(one.container, two.container)
@@ -128,8 +128,8 @@ def test_two_leases_that_name_each_others_subnets_make_no_circle(lab):
     store.put_lease("10.5.8.0-24", '{"PublicIP":"10.5.9.5"}')
     store.put_lease("10.5.9.0-24", '{"PublicIP":"10.5.8.5"}')
     wait_until(
-        lambda: "10.5.9.0/24" in one.daemon.status()["peers"]["set_aside"],
-        "the younger of the two to be set aside",
+        lambda: "10.5.9.0/24" in one.daemon.status()["peers"]["unreachable"],
+        "the younger of the two to be unreachable",
     )
     before = counters(one)["out_packets"]
     for address in ("10.5.8.5", "10.5.9.5", "10.5.8.5"):
@@ -160,7 +160,7 @@ def test_udp_is_not_ready_while_another_device_has_the_networks_route(lab):
     )
 
 
-def test_a_public_ip_that_no_host_has_is_set_aside(lab):
+def test_a_public_ip_that_no_host_has_is_unreachable(lab):
     cluster = Cluster(lab, "etcd", "vxlan", hosts=1).start()
     (host,) = cluster.hosts
     host.ns.ip("addr", "add", "198.51.100.7/24", "dev", "eth0")
@@ -174,8 +174,8 @@ def test_a_public_ip_that_no_host_has_is_set_aside(lab):
     for number, (cidr, address) in enumerate(wrong.items()):
         cluster.store.put_lease(lease_key(cidr), forged % (address, number))
     wait_until(
-        lambda: set(wrong) <= set(host.daemon.status()["peers"]["set_aside"]),
-        lambda: f"all to be set aside: {host.daemon.status()['peers']['set_aside']}",
+        lambda: set(wrong) <= set(host.daemon.status()["peers"]["unreachable"]),
+        lambda: f"all to be unreachable: {host.daemon.status()['peers']['unreachable']}",
         within=40,
     )
     assert not [row for row in host.ns.ask("route", "show") if row["dst"] in wrong]

@@ -101,7 +101,7 @@ def test_a_copied_state_folder_costs_the_original_nothing(lab, copy):
     assert third.daemon.health("/readyz")[1] == "flanneld is ready"
 
 
-def test_our_address_in_the_lease_of_another_node_is_set_aside(lab):
+def test_our_address_in_the_lease_of_another_node_is_quarantined(lab):
     cluster = Cluster(lab, "etcd", "host-gw", hosts=1).start()
     one = cluster.hosts[0]
     claim = f'{{"PublicIP":"{one.address}","NodeID":"{"a" * 32}/00000000"}}'

@@ -127,7 +127,7 @@ TEST_F(NexthopTest, AnotherDaemonsRoutesAndObjectsAreNotCountedAsOurs) {
   open_with(1);
   shell("ip nexthop add id 5 via 192.0.2.9 dev eth0 proto 250");
   shell("ip route add 172.16.0.0/24 nhid 5 proto 250");
-  EXPECT_EQ(read().routes.size(), 1U) << "the reconciler sets it aside";
+  EXPECT_EQ(read().routes.size(), 1U) << "the reconciler reports it";
   read();
   put({route(2)});
   EXPECT_EQ(shell("ip route show proto 250"),
