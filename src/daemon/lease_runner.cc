@@ -137,7 +137,7 @@ void LeaseRunner::perform(const RenewRecord& act) {
 void LeaseRunner::note_renewal(const Result<Held>& held) {
   if (held) return renewals_work();
   renewal_failure_ = follower_.connected() ? held.error().text : std::string();
-  if (!renewal_failures_.is_news(held.error().text)) return;
+  if (!renewal_failures_.first_time(held.error().text)) return;
   log::warning("renewing the lease failed, trying again", {{"why", held.error().text}});
 }
 
@@ -182,7 +182,7 @@ void LeaseRunner::perform(const ReportTakeOver& act) {
 
 void LeaseRunner::perform(const AnnounceActive& act) {
   trouble_.clear();
-  told_troubles_.clear();
+  logged_refusals_.clear();
   // Upstream's words, which operators grep for.
   const std::string subnet = to_string(act.lease.subnet);
   const std::string ip = to_string(act.lease.attributes.public_ip);
@@ -214,7 +214,7 @@ void LeaseRunner::perform(const ReportError& act) {
   if (trouble_ == act.error.text) return;  // the same again: said once
   trouble_ = act.error.text;
   // Without a lease each try is about another subnet, drawn at random: not another reason.
-  if (told_troubles_.is_news(without(act.error.text, asked_key_))) {
+  if (logged_refusals_.first_time(without(act.error.text, asked_key_))) {
     log::error(
         keeper_.lease() ? "trouble with the lease, trying again" : "no lease yet, trying again",
         {{"why", act.error.text}});

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "base/told_reasons.h"
+#include "base/log_once.h"
 #include "core/lease_keeper.h"
 #include "core/registry.h"
 #include "daemon/store_follower.h"
@@ -77,12 +77,12 @@ class LeaseRunner {
   TimePoint armed_for_ = kNever;
   bool created_ = false;             // the last write made a new record
   std::optional<bool> reservation_;  // what the active lease is
-  ToldReasons renewal_failures_;     // since the lease was last renewed or written
+  LogOnce renewal_failures_;         // since the lease was last renewed or written
   std::string renewal_failure_;      // the last of them; empty: the store was away
   bool renewal_alarm_ = false;       // renewal_trouble() has been logged
   std::string trouble_;
-  ToldReasons told_troubles_;  // since the lease was last active
-  std::string asked_key_;      // of the last write of a record
+  LogOnce logged_refusals_;  // since the lease was last active
+  std::string asked_key_;    // of the last write of a record
 };
 
 }  // namespace flannel

@@ -64,7 +64,7 @@ void StoreFollower::listed(Result<Snapshot> snapshot) {
 void StoreFollower::come_back() {
   if (std::exchange(connected_, true)) return;
   const bool was_away = !std::exchange(last_error_, {}).empty();
-  told_.clear();
+  logged_failures_.clear();
   log::info(was_away ? "store is back" : "connected to the store",
             {{"store", registry_.describe()}, {"leases", leases_}});
   listener_.on_connection();
@@ -135,9 +135,9 @@ void StoreFollower::disconnected(const Error& error) {
   if (connected_ || last_error_.empty()) {
     log::warning("store away, trying again; the data plane goes on",
                  {{"store", registry_.describe()}, {"why", error.text}});
-    told_.clear();
-    told_.is_news(error.text);
-  } else if (told_.is_news(error.text)) {
+    logged_failures_.clear();
+    logged_failures_.first_time(error.text);
+  } else if (logged_failures_.first_time(error.text)) {
     log::warning("store still away, for another reason",
                  {{"store", registry_.describe()}, {"why", error.text}});
   }

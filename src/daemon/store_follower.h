@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "base/backoff.h"
-#include "base/told_reasons.h"
+#include "base/log_once.h"
 #include "core/registry.h"
 #include "loop/loop.h"
 
@@ -86,7 +86,7 @@ class StoreFollower {
   bool listed_ = false;          // and no other list is due since
   bool connected_ = false;
   std::string last_error_;
-  ToldReasons told_;  // of this outage
+  LogOnce logged_failures_;  // of this outage
   FollowerCounters counters_;
 };
 

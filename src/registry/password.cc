@@ -24,7 +24,7 @@ bool Password::refresh() {
   if (file.empty()) return false;
   auto now = read(file);
   if (!now) {
-    if (unreadable.is_news(now.error().text)) {
+    if (unreadable.first_time(now.error().text)) {
       log::warning("the password stays the old one", {{"why", now.error().text}});
     }
     return false;

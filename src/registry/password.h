@@ -3,16 +3,16 @@
 
 #include <string>
 
+#include "base/log_once.h"
 #include "base/result.h"
-#include "base/told_reasons.h"
 
 namespace flannel {
 
 // The password of a user of the store, and the file that it came from.
 struct Password {
   std::string text;
-  std::string file;             // empty: it came from elsewhere and does not change
-  ToldReasons unreadable = {};  // why refresh() has said that the file is
+  std::string file;         // empty: it came from elsewhere and does not change
+  LogOnce unreadable = {};  // why refresh() has said that the file is
 
   // From a file of one line. ErrorKind::not_found: there is no such file.
   static Result<Password> read(const std::string& file);

@@ -156,7 +156,7 @@ std::shared_ptr<const TlsMaterial> TlsSource::now() {
   if (fresh) {
     unusable_.clear();
     last_ = std::make_shared<const TlsMaterial>(*std::move(fresh));
-  } else if (unusable_.is_news(fresh.error().text)) {
+  } else if (unusable_.first_time(fresh.error().text)) {
     log::warning("connecting with the TLS files as they were read before",
                  {{"why", fresh.error().text}});
   }

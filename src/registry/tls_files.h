@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "base/log_once.h"
 #include "base/result.h"
-#include "base/told_reasons.h"
 #include "http/tls_context.h"
 
 namespace flannel {
@@ -42,7 +42,7 @@ class TlsSource {
  private:
   TlsFiles files_;
   std::shared_ptr<const TlsMaterial> last_;
-  ToldReasons unusable_;  // since they were good
+  LogOnce unusable_;  // since they were good
 };
 
 }  // namespace flannel

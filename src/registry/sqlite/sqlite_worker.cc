@@ -204,7 +204,7 @@ void SqliteWorker::expire() {
   const auto expired = file_->expire(wall_now());
   if (expired) return expire_failures_.clear();
   expire_again_ = BootClock::now() + kExpireAgain;
-  if (!expire_failures_.is_news(expired.error().text)) return;
+  if (!expire_failures_.first_time(expired.error().text)) return;
   log::warning("expired records cannot be deleted",
                {{"path", path_}, {"reason", expired.error().text}});
 }

@@ -17,7 +17,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
-#include "base/told_reasons.h"
+#include "base/log_once.h"
 #include "core/registry.h"
 #include "loop/loop.h"
 #include "registry/sqlite/folder_watch.h"
@@ -87,7 +87,7 @@ class SqliteWorker {
   std::vector<TimePoint> looks_;  // when to look again after a hint, latest first
   TimePoint patient_until_;
   TimePoint expire_again_ = kNever;  // when to try it again, after a failure
-  ToldReasons expire_failures_;
+  LogOnce expire_failures_;
 
   std::thread thread_;
 };
