@@ -256,7 +256,7 @@ Result<std::unique_ptr<Agent::Session>> Agent::open_session(const ParsedConfig& 
       std::make_unique<Overlay>(Overlay::Parts{.loop = parts_.loop,
                                                .kernel = parts_.kernel,
                                                .backend = *session->backend,
-                                               .path_to = session->host_view.path_to,
+                                               .lookup_route = session->host_view.lookup_route,
                                                .on_state = [this] { settle(); },
                                                .path = session->path.get(),
                                                .blackhole_own_subnet = options_.ip_blackhole_route},

@@ -81,8 +81,8 @@ TEST_F(AgentTest, WhereNothingReachesItsContainersItIsNotReady) {
 }
 
 TEST_F(AgentTest, PeersThatCannotBeReachedAreOneTrouble) {
-  host_.path_to = [this](Ip4) {
-    return Result<PathTo>(PathTo{.interface_index = 2, .source = {}, .gateway = router_});
+  host_.lookup_route = [this](Ip4) {
+    return Result<RouteLookup>(RouteLookup{.interface_index = 2, .source = {}, .gateway = router_});
   };
   configure(kHostGw);
   put("10.5.8.0-24", peer_value("192.0.2.8", "vxlan"));
@@ -115,8 +115,8 @@ TEST_F(AgentTest, ARecordOfAnotherHostWithOurMacIsATrouble) {
 }
 
 TEST_F(AgentTest, APeerThatIsOffTheLinkByNowLosesItsRouteAndGetsItBack) {
-  host_.path_to = [this](Ip4) {
-    return Result<PathTo>(PathTo{.interface_index = 2, .source = {}, .gateway = router_});
+  host_.lookup_route = [this](Ip4) {
+    return Result<RouteLookup>(RouteLookup{.interface_index = 2, .source = {}, .gateway = router_});
   };
   configure(kHostGw);
   put("10.5.9.0-24", peer_value("192.0.2.9"));
@@ -134,8 +134,8 @@ TEST_F(AgentTest, APeerThatIsOffTheLinkByNowLosesItsRouteAndGetsItBack) {
 }
 
 TEST_F(AgentTest, OfThousandsOfPeersThatBecomeUnreachableAtOnceAFewAreNamedInTheLog) {
-  host_.path_to = [this](Ip4) {
-    return Result<PathTo>(PathTo{.interface_index = 2, .source = {}, .gateway = router_});
+  host_.lookup_route = [this](Ip4) {
+    return Result<RouteLookup>(RouteLookup{.interface_index = 2, .source = {}, .gateway = router_});
   };
   configure(kHostGw);
   for (int i = 10; i < 100; ++i) {

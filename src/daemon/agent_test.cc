@@ -74,8 +74,8 @@ TEST_F(AgentTest, AUdpPortOfAnotherDaemonOfThisHostIsLeftAlone) {
 }
 
 TEST_F(AgentTest, DirectRoutingFollowsTheWayToAPeer) {
-  host_.path_to = [this](Ip4) {
-    return Result<PathTo>(PathTo{.interface_index = 2, .source = {}, .gateway = router_});
+  host_.lookup_route = [this](Ip4) {
+    return Result<RouteLookup>(RouteLookup{.interface_index = 2, .source = {}, .gateway = router_});
   };
   put("10.5.9.0-24",
       R"({"PublicIP":"192.0.2.9","BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"02:00:00:00:00:09"}})");
@@ -90,8 +90,8 @@ TEST_F(AgentTest, DirectRoutingFollowsTheWayToAPeer) {
 
 // The kernel takes no route by eth0 via an address that is on the link of eth1.
 TEST_F(AgentTest, DirectRoutingIsForTheLinkOfTheUnderlayAlone) {
-  host_.path_to = [](Ip4) {
-    return Result<PathTo>(PathTo{.interface_index = 3, .source = {}, .gateway = {}});
+  host_.lookup_route = [](Ip4) {
+    return Result<RouteLookup>(RouteLookup{.interface_index = 3, .source = {}, .gateway = {}});
   };
   put("10.5.9.0-24",
       R"({"PublicIP":"198.51.100.9","BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"02:00:00:00:00:09"}})");

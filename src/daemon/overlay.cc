@@ -187,7 +187,7 @@ std::optional<NetState> Overlay::plan(const Lease& peer) {
   }
   PeerFacts facts;
   if (parts_.backend.wants_on_link()) {
-    const auto path = parts_.path_to(peer.attributes.public_ip);
+    const auto path = parts_.lookup_route(peer.attributes.public_ip);
     facts.on_link =
         path && !path->gateway && path->interface_index == host_.underlay.interface_index;
     facts.off_link = path && !facts.on_link;

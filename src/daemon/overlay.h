@@ -29,7 +29,7 @@ class Overlay {
     Loop& loop;
     Kernel& kernel;
     const Backend& backend;  // outlives the overlay
-    std::function<Result<PathTo>(Ip4)> path_to;
+    std::function<Result<RouteLookup>(Ip4)> lookup_route;
     std::function<void()> on_state;     // unmet() or unreachable() may have changed
     PacketPath* path = nullptr;         // outlives the overlay; null: the backend needs none
     bool blackhole_own_subnet = false;  // what no other route of this host takes is dropped

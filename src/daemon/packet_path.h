@@ -12,7 +12,7 @@
 namespace flannel {
 
 // A packet path as the agent sees it: a device that is there, and a table to fill. The real one:
-// daemon/udp_packet_path.h. Loop thread only.
+// daemon/udp_dataplane.h. Loop thread only.
 class PacketPath {
  public:
   virtual ~PacketPath() = default;
@@ -22,7 +22,7 @@ class PacketPath {
   virtual void publish(std::shared_ptr<const ForwardTable> table) = 0;
   // Why no packet is carried; empty: all is well.
   virtual const std::string& trouble() const = 0;
-  virtual std::shared_ptr<const PathMeter> meter() const = 0;
+  virtual std::shared_ptr<const PacketCounters> counters() const = 0;
 };
 
 }  // namespace flannel

@@ -23,7 +23,7 @@
 #include "daemon/sd_notify.h"
 #include "daemon/state_claim.h"
 #include "daemon/status_of.h"
-#include "daemon/udp_packet_path.h"
+#include "daemon/udp_dataplane.h"
 #include "daemon/way_to_store.h"
 #include "filter/firewall.h"
 #include "filter/forward_chains.h"
@@ -147,7 +147,7 @@ class HeldBackLines {
 
 // An earlier run had the udp backend, this one has another: its device goes.
 void forget_packet_path(ServiceNotifier& notifier, KeptFds& kept, const Cidr4& network) {
-  for (const std::string_view name : {UdpPacketPath::kQueues, UdpPacketPath::kSockets}) {
+  for (const std::string_view name : {UdpDataplane::kQueues, UdpDataplane::kSockets}) {
     if (!kept.take(name).empty()) notifier.keep(name, {});
   }
   const auto removed = remove_stale_tuns(network);
@@ -270,7 +270,7 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFd
           .open_packet_path =
               [&](const PacketPathSettings& settings,
                   std::function<void()> on_state) -> Result<std::unique_ptr<PacketPath>> {
-            return TRY(UdpPacketPath::open(
+            return TRY(UdpDataplane::open(
                 settings, {.loop = *loop,
                            .on_state = std::move(on_state),
                            .take_kept = [&](std::string_view name) { return kept.take(name); },

@@ -31,8 +31,8 @@ StatusSnapshot status_of(const Agent& agent, const Registry& registry, TimePoint
   status.kernel = {agent.overlay()->unmet(), agent.overlay()->more_unmet(),
                    agent.overlay()->counters()};
   if (const PacketPath* path = agent.packet_path()) {
-    status.packet_path = {path->device(), path->trouble(), [meter = path->meter()] {
-                            const PathCounters now = meter->read();
+    status.packet_path = {path->device(), path->trouble(), [counters = path->counters()] {
+                            const PacketCounts now = counters->read();
                             return PacketPathStatus::Counters{now.work(), now.drops_by_reason()};
                           }};
   }

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "base/log.h"
-#include "daemon/udp_packet_path.h"
+#include "daemon/udp_dataplane.h"
 #include "kernel/host/host_view.h"
 #include "kernel/ports/stale_tun.h"
 
@@ -41,7 +41,7 @@ void WayToStore::clear() {
 
 // A queue that the service manager kept for us keeps the device, too.
 void WayToStore::remove(const std::string& device) {
-  for (const std::string_view name : {UdpPacketPath::kQueues, UdpPacketPath::kSockets}) {
+  for (const std::string_view name : {UdpDataplane::kQueues, UdpDataplane::kSockets}) {
     if (!kept_.take(name).empty()) notifier_.keep(name, {});
   }
   const auto removed = remove_if_stale(device);

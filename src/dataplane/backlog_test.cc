@@ -40,7 +40,7 @@ class BacklogTest : public testing::Test {
 
   FakeTun tun_;
   FakeUdp udp_;
-  PathTallies tallies_;
+  PacketTallies tallies_;
   TxPath path_{tun_, udp_, tallies_};
   TimePoint now_{std::chrono::hours(1)};
   ForwardTable table_{{.subnet = *Cidr4::parse("10.5.1.0/24"),

@@ -23,7 +23,7 @@ bool same_bytes(ByteView a, ByteView b, std::size_t at, std::size_t size) {
 
 }  // namespace
 
-Coalescer::Coalescer(TunPort& tun, PathTallies& tallies)
+Coalescer::Coalescer(TunPort& tun, PacketTallies& tallies)
     : tun_(tun),
       tallies_(tallies),
       joins_tcp_(tun.takes(Offload::Cut::tcp4)),

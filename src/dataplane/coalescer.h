@@ -17,7 +17,7 @@ namespace flannel {
 class Coalescer {
  public:
   // `tun` and `tallies` outlive the coalescer.
-  Coalescer(TunPort& tun, PathTallies& tallies);
+  Coalescer(TunPort& tun, PacketTallies& tallies);
 
   // `ip` is the header of `packet` and right in all its parts. The bytes are the coalescer's, to
   // change too, until the next flush().
@@ -64,7 +64,7 @@ class Coalescer {
   void write_plain(ByteView packet);
 
   TunPort& tun_;
-  PathTallies& tallies_;
+  PacketTallies& tallies_;
   std::array<Flow, 8> flows_;
   std::size_t last_ = 0;
   std::size_t victim_ = 0;

@@ -43,7 +43,7 @@ class CoalescerTest : public testing::Test {
   static Bytes data(std::size_t size = 100) { return Bytes(size, 'd'); }
 
   FakeTun tun_;
-  PathTallies tallies_;
+  PacketTallies tallies_;
   Coalescer coalescer_{tun_, tallies_};
   std::deque<Bytes> buffers_;
   std::vector<Bytes> added_;
@@ -288,7 +288,7 @@ TEST_F(CoalescerTest, WhatTheDeviceLosesIsCounted) {
 TEST(CoalescerOfAPlainDevice, JoinsNothing) {
   FakeTun tun;
   tun.takes_tcp = tun.takes_udp = false;
-  PathTallies tallies;
+  PacketTallies tallies;
   Coalescer coalescer{tun, tallies};
   Bytes first = slow::udp_packet({.id = 1}, Bytes(10));
   Bytes second = slow::udp_packet({.id = 2}, Bytes(10));

@@ -15,7 +15,7 @@ std::string_view to_string(Drop reason) {
   return kNames[static_cast<std::size_t>(reason)];
 }
 
-void PathCounters::add(const PathTallies& thread) {
+void PacketCounts::add(const PacketTallies& thread) {
   out_packets += thread.out_packets.get();
   out_bytes += thread.out_bytes.get();
   out_sends += thread.out_sends.get();
@@ -29,11 +29,11 @@ void PathCounters::add(const PathTallies& thread) {
     drops[i] += thread.drops[i].get();
 }
 
-std::uint64_t PathCounters::dropped() const {
+std::uint64_t PacketCounts::dropped() const {
   return std::accumulate(drops.begin(), drops.end(), std::uint64_t{0});
 }
 
-PathCounters::Named PathCounters::work() const {
+PacketCounts::Named PacketCounts::work() const {
   return {{"out_packets", out_packets},
           {"out_bytes", out_bytes},
           {"out_sends", out_sends},
@@ -45,24 +45,24 @@ PathCounters::Named PathCounters::work() const {
           {"icmp_suppressed", icmp_suppressed}};
 }
 
-PathCounters::Named PathCounters::drops_by_reason() const {
+PacketCounts::Named PacketCounts::drops_by_reason() const {
   Named named;
   for (std::size_t i = 0; i < kDropReasons; ++i)
     named.emplace_back(to_string(static_cast<Drop>(i)), drops[i]);
   return named;
 }
 
-PathTallies& PathMeter::tallies(std::size_t n) {
+PacketTallies& PacketCounters::tallies(std::size_t n) {
   const std::lock_guard lock(mutex_);
   while (tallies_.size() <= n)
     tallies_.emplace_back();
   return tallies_[n];
 }
 
-PathCounters PathMeter::read() const {
+PacketCounts PacketCounters::read() const {
   const std::lock_guard lock(mutex_);
-  PathCounters all;
-  for (const PathTallies& thread : tallies_)
+  PacketCounts all;
+  for (const PacketTallies& thread : tallies_)
     all.add(thread);
   return all;
 }

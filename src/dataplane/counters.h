@@ -54,7 +54,7 @@ class Tally {
 
 // `Count` is Tally for the thread that counts and std::uint64_t for those who read.
 template <typename Count>
-struct BasicPathCounters {
+struct BasicPacketCounts {
   Count out_packets{};  // datagrams handed to the underlay
   Count out_bytes{};
   Count out_sends{};   // system calls it took
@@ -70,10 +70,11 @@ struct BasicPathCounters {
   Count& operator[](Drop reason) { return drops[static_cast<std::size_t>(reason)]; }
 };
 
-using PathTallies = BasicPathCounters<Tally>;  // of one direction of a lane; one thread at a time
+using PacketTallies =
+    BasicPacketCounts<Tally>;  // of one direction of a queue pair; one thread at a time
 
-struct PathCounters : BasicPathCounters<std::uint64_t> {
-  void add(const PathTallies& thread);
+struct PacketCounts : BasicPacketCounts<std::uint64_t> {
+  void add(const PacketTallies& thread);
   std::uint64_t dropped() const;
 
   using Named = std::vector<std::pair<std::string_view, std::uint64_t>>;
@@ -83,15 +84,15 @@ struct PathCounters : BasicPathCounters<std::uint64_t> {
 
 // The tallies of all packet threads of a device; they outlive those and go on counting when
 // the device is made again. Any thread.
-class PathMeter {
+class PacketCounters {
  public:
-  // Of the out direction of lane n / 2, or, if n is odd, of its in direction.
-  PathTallies& tallies(std::size_t n);
-  PathCounters read() const;
+  // The tallies of queue pair n / 2: of its out direction if n is even, else of its in direction.
+  PacketTallies& tallies(std::size_t n);
+  PacketCounts read() const;
 
  private:
   mutable std::mutex mutex_;
-  std::deque<PathTallies> tallies_;
+  std::deque<PacketTallies> tallies_;
 };
 
 }  // namespace flannel

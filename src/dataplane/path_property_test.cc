@@ -69,7 +69,7 @@ class BackToBack : public testing::TestWithParam<unsigned> {
   slow::RandomTraffic traffic_{[this] { return static_cast<std::uint32_t>(random_()); }};
   FakeTun tun1_, tun2_;
   FakeUdp udp1_, udp2_;
-  PathTallies tallies1_, tallies2_;
+  PacketTallies tallies1_, tallies2_;
   TxPath tx_{tun1_, udp1_, tallies1_};
   RxPath rx_{udp2_, tun2_, tallies2_};
   ForwardTable table1_ = table("10.5.1.0/24", "10.5.2.0/24", kHost2);
@@ -99,7 +99,7 @@ TEST_P(BackToBack, NothingIsLostDoubledOrOvertaken) {
     ASSERT_EQ(received_[flow].size(), packets.size());
     EXPECT_EQ(received_[flow], packets);
   }
-  PathCounters all;
+  PacketCounts all;
   all.add(tallies1_);
   all.add(tallies2_);
   EXPECT_EQ(all.dropped(), 0u);

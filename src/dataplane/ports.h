@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 
@@ -102,15 +103,23 @@ class UdpPort {
                          std::size_t& lost) = 0;
 };
 
-// Sleeps on the two ports of a lane.
-class LaneSleeper {
+// Waits until one of the two ports of a queue pair is readable.
+class QueueWaiter {
  public:
-  virtual ~LaneSleeper() = default;
+  virtual ~QueueWaiter() = default;
 
-  // Until one of them has something to read, of the TUN device only if `tun_too`. One thread.
+  // Returns when the UDP socket, or with `tun_too` also the TUN queue, can be read. Only one thread
+  // may wait.
   virtual Wake wait(bool tun_too) = 0;
-  // Thread-safe; the next wait() returns at once, if none is under way.
+  // Ends the wait() that is under way, or else the next one. May be called on any thread.
   virtual void wake() = 0;
+};
+
+// One queue of the TUN device and the UDP socket with which its packets are exchanged.
+struct QueuePair {
+  std::unique_ptr<TunPort> tun;
+  std::unique_ptr<UdpPort> udp;
+  std::unique_ptr<QueueWaiter> waiter;
 };
 
 }  // namespace flannel

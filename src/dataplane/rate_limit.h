@@ -33,7 +33,7 @@ class RateLimit {
   TimePoint refilled_{};
 };
 
-// ICMP errors of one direction of a lane: Linux's own limit for a host (icmp_msgs_burst,
+// ICMP errors of one direction of a queue pair: Linux's own limit for a host (icmp_msgs_burst,
 // icmp_msgs_per_sec).
 inline RateLimit icmp_error_limit() {
   return {50, std::chrono::milliseconds(1)};

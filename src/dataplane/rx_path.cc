@@ -12,7 +12,7 @@ constexpr std::uint8_t kIcmpTtl = 64;
 
 }  // namespace
 
-RxPath::RxPath(UdpPort& udp, TunPort& tun, PathTallies& tallies)
+RxPath::RxPath(UdpPort& udp, TunPort& tun, PacketTallies& tallies)
     : udp_(udp), tallies_(tallies), coalescer_(tun, tallies) {}
 
 bool RxPath::step(const ForwardTable& table, TimePoint now) {

@@ -18,7 +18,7 @@ namespace flannel {
 class RxPath {
  public:
   // The arguments outlive the path; `tallies` is written by this path alone.
-  RxPath(UdpPort& udp, TunPort& tun, PathTallies& tallies);
+  RxPath(UdpPort& udp, TunPort& tun, PacketTallies& tallies);
 
   // Handles what has arrived and leaves nothing behind; false: nothing had.
   bool step(const ForwardTable& table, TimePoint now);
@@ -28,7 +28,7 @@ class RxPath {
   void answer_expired(ByteView offender, Ip4 sender, const ForwardTable& table, TimePoint now);
 
   UdpPort& udp_;
-  PathTallies& tallies_;
+  PacketTallies& tallies_;
   Coalescer coalescer_;
   RateLimit icmp_limit_ = icmp_error_limit();
 };

@@ -48,7 +48,7 @@ class RxPathTest : public testing::Test {
 
   FakeUdp udp_;
   FakeTun tun_;
-  PathTallies tallies_;
+  PacketTallies tallies_;
   RxPath path_{udp_, tun_, tallies_};
   ForwardTable table_ = table(false);
   TimePoint now_{std::chrono::hours(1)};

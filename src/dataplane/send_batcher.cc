@@ -25,7 +25,7 @@ Drop drop_of(Sent why) {
 
 }  // namespace
 
-SendBatcher::SendBatcher(UdpPort& udp, PathTallies& tallies) : udp_(udp), tallies_(tallies) {}
+SendBatcher::SendBatcher(UdpPort& udp, PacketTallies& tallies) : udp_(udp), tallies_(tallies) {}
 
 bool SendBatcher::Batch::takes(std::size_t length) const {
   return count > 0 && !closed && length <= segment && count < kMaxSegmentsPerSend &&

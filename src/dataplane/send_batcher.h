@@ -17,7 +17,7 @@ namespace flannel {
 class SendBatcher {
  public:
   // `udp` and `tallies` outlive the batcher.
-  SendBatcher(UdpPort& udp, PathTallies& tallies);
+  SendBatcher(UdpPort& udp, PacketTallies& tallies);
 
   // Where to put the next datagram to `to`, of `length` bytes (at most kMaxUdpPayload). The place
   // is the caller's until the next call of append or flush.
@@ -50,7 +50,7 @@ class SendBatcher {
   bool is_refused(Endpoint4 to, TimePoint now);
 
   UdpPort& udp_;
-  PathTallies& tallies_;
+  PacketTallies& tallies_;
   std::array<Batch, 8> batches_;
   std::size_t last_ = 0;    // the batch used last
   std::size_t victim_ = 0;  // the one to give up next

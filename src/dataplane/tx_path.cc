@@ -19,7 +19,7 @@ bool is_to_all(Ip4 destination, const Cidr4& network) {
 
 }  // namespace
 
-TxPath::TxPath(TunPort& tun, UdpPort& udp, PathTallies& tallies)
+TxPath::TxPath(TunPort& tun, UdpPort& udp, PacketTallies& tallies)
     : tun_(tun), tallies_(tallies), batcher_(udp, tallies) {}
 
 bool TxPath::step(const ForwardTable& table, TimePoint now) {

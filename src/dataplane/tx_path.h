@@ -19,7 +19,7 @@ namespace flannel {
 class TxPath {
  public:
   // The arguments outlive the path; `tallies` is written by this path alone.
-  TxPath(TunPort& tun, UdpPort& udp, PathTallies& tallies);
+  TxPath(TunPort& tun, UdpPort& udp, PacketTallies& tallies);
 
   // Reads what waits, up to a budget, and sends it; of super-packets one, the others wait for the
   // next step. False: nothing waited.
@@ -34,7 +34,7 @@ class TxPath {
   void answer(IcmpError error, ByteView offender, const ForwardTable& table, TimePoint now);
 
   TunPort& tun_;
-  PathTallies& tallies_;
+  PacketTallies& tallies_;
   SendBatcher batcher_;
   RateLimit icmp_limit_ = icmp_error_limit();
   Backlog backlog_;

@@ -44,7 +44,7 @@ class TxPathTest : public testing::Test {
 
   FakeTun tun_;
   FakeUdp udp_;
-  PathTallies tallies_;
+  PacketTallies tallies_;
   TxPath path_{tun_, udp_, tallies_};
   TimePoint now_{std::chrono::hours(1)};
   ForwardTable table_{

@@ -31,11 +31,11 @@ struct Interface {
 };
 
 // What a route lookup to an address answers.
-struct PathTo {
+struct RouteLookup {
   int interface_index = 0;
   Ip4 source;                  // preferred source address
   std::optional<Ip4> gateway;  // nothing: the address is on the link
-  bool operator==(const PathTo&) const = default;
+  bool operator==(const RouteLookup&) const = default;
 };
 
 struct DefaultRoute {

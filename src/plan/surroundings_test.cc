@@ -40,7 +40,7 @@ class SurroundingsTest : public testing::Test {
                      {.index = 4, .name = "docker0", .addresses = {{ip("172.17.0.1"), 16}}},
                      {.index = 5, .name = "flannel0", .addresses = {{ip("10.5.1.0"), 16}}}},
       .default_routes = {{.interface_index = 2, .gateway = ip("172.31.0.1")}},
-      .path_to = {},
+      .lookup_route = {},
       .routes = {{net("0.0.0.0/0"), 2, ip("172.31.0.1")},
                  {net("172.31.0.0/16"), 2},
                  {net("192.168.7.0/24"), 2, ip("172.31.0.9")},

@@ -140,7 +140,7 @@ Result<Candidate> by_reach(const HostView& host, const std::string& text) {
   // One manifest names one address for all hosts, also for the host that has it: the route there
   // leaves by the loopback interface, which is no underlay.
   if (const auto own = owner_of(host, target)) return *own;
-  const PathTo path = TRY(host.path_to(target));
+  const RouteLookup path = TRY(host.lookup_route(target));
   const Interface* const interface = by_index(host, path.interface_index);
   if (interface == nullptr || path.source.is_unspecified()) {
     return fail(ErrorKind::not_found, "the route to it has no interface or no source address");

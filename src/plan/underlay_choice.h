@@ -20,11 +20,11 @@ struct UnderlayRequest {
 };
 
 struct HostView {
-  std::vector<Interface> interfaces;           // by index
-  std::vector<DefaultRoute> default_routes;    // of the main table, in dump order
-  std::function<Result<PathTo>(Ip4)> path_to;  // a route lookup
-  std::vector<HostRoute> routes = {};          // in dump order: of equal ones the first counts
-  std::vector<Ip4> name_servers = {};          // that programs of this host ask, none of them local
+  std::vector<Interface> interfaces;                     // by index
+  std::vector<DefaultRoute> default_routes;              // of the main table, in dump order
+  std::function<Result<RouteLookup>(Ip4)> lookup_route;  // a route lookup
+  std::vector<HostRoute> routes = {};  // in dump order: of equal ones the first counts
+  std::vector<Ip4> name_servers = {};  // that programs of this host ask, none of them local
 };
 
 struct UnderlayChoice {

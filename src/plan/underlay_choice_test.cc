@@ -26,11 +26,11 @@ HostView two_nics() {
        .up = true,
        .addresses = {address("198.51.100.1", false)}}};
   view.default_routes = {{.interface_index = 2}, {.interface_index = 3}};
-  view.path_to = [](Ip4 to) -> Result<PathTo> {
+  view.lookup_route = [](Ip4 to) -> Result<RouteLookup> {
     if (to == Ip4::of(203, 0, 113, 1)) {
-      return PathTo{.interface_index = 3,
-                    .source = Ip4::of(198, 51, 100, 1),
-                    .gateway = Ip4::of(198, 51, 100, 254)};
+      return RouteLookup{.interface_index = 3,
+                         .source = Ip4::of(198, 51, 100, 1),
+                         .gateway = Ip4::of(198, 51, 100, 254)};
     }
     return fail(ErrorKind::unavailable, "no route");
   };
@@ -84,8 +84,8 @@ TEST(UnderlayTest, ReachIsAskedOfTheRoutesAndTriedLast) {
   EXPECT_NE(chosen({.can_reach = "example.org"}).find("not an IPv4 address"), std::string::npos);
   EXPECT_NE(chosen({.can_reach = "203.0.113.9"}).find("no route"), std::string::npos);
   HostView host = two_nics();
-  host.path_to = [](Ip4) -> Result<PathTo> {
-    return PathTo{.interface_index = 3, .source = {}, .gateway = {}};
+  host.lookup_route = [](Ip4) -> Result<RouteLookup> {
+    return RouteLookup{.interface_index = 3, .source = {}, .gateway = {}};
   };
   EXPECT_NE(chosen({.can_reach = "203.0.113.1"}, host).find("no source address"),
             std::string::npos);
@@ -93,8 +93,8 @@ TEST(UnderlayTest, ReachIsAskedOfTheRoutesAndTriedLast) {
 
 TEST(UnderlayTest, TheHostThatHasTheAddressToReachUsesItAndNotLoopback) {
   HostView host = two_nics();
-  host.path_to = [](Ip4 to) -> Result<PathTo> {
-    return PathTo{.interface_index = 1, .source = to, .gateway = {}};
+  host.lookup_route = [](Ip4 to) -> Result<RouteLookup> {
+    return RouteLookup{.interface_index = 1, .source = to, .gateway = {}};
   };
   EXPECT_EQ(chosen({.can_reach = "198.51.100.1"}, host),
             "eth1 198.51.100.1 as 198.51.100.1 mtu 9000");

@@ -55,7 +55,7 @@ void run(Input input) {
                                    {*Cidr4::parse("128.0.0.0/1"), {Ip4::of(192, 0, 2, 3), 8285}}}};
   FakeTun tun;
   FakeUdp udp;
-  PathTallies tallies;
+  PacketTallies tallies;
   TxPath path{tun, udp, tallies};
   while (input.has(9)) {
     const unsigned flags = input.number(1);

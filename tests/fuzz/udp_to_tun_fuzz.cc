@@ -110,7 +110,7 @@ class Run {
                       {{*Cidr4::parse("10.5.1.0/24"), {kPeer, 8285}}}};
   FakeTun tun_;
   FakeUdp udp_;
-  PathTallies tallies_;
+  PacketTallies tallies_;
   RxPath path_{udp_, tun_, tallies_};
   ByFlow expected_;
 };

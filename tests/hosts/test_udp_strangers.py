@@ -13,7 +13,7 @@ from lab.overlay import base, subnet
 from lab.strangers import Stranger, packet
 from lab.traffic import answers
 
-# More than one lane, bound to a CPU, with small buffers: the flags of the packet path work.
+# More than one queue pair, bound to a CPU, with small buffers: the flags of the packet path work.
 FLAGS = ("--udp-queues=2", "--udp-cpus=0", "--udp-receive-buffer=100000", "--udp-send-buffer=100000")
 
 

@@ -16,9 +16,9 @@ HostView view_of(Ip4 public_ip) {
                       .up = true,
                       .addresses = {{.ip = public_ip, .bits = 16}}}};
   view.default_routes = {{.interface_index = 2}};
-  view.path_to = [public_ip](Ip4) {
-    return Result<PathTo>(
-        PathTo{.interface_index = 2, .source = public_ip, .gateway = std::nullopt});
+  view.lookup_route = [public_ip](Ip4) {
+    return Result<RouteLookup>(
+        RouteLookup{.interface_index = 2, .source = public_ip, .gateway = std::nullopt});
   };
   return view;
 }

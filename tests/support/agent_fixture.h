@@ -38,7 +38,9 @@ class FakePacketPath final : public PacketPath {
     seen_.tables.push_back(std::move(table));
   }
   const std::string& trouble() const override { return seen_.trouble; }
-  std::shared_ptr<const PathMeter> meter() const override { return std::make_shared<PathMeter>(); }
+  std::shared_ptr<const PacketCounters> counters() const override {
+    return std::make_shared<PacketCounters>();
+  }
 
  private:
   Seen& seen_;
@@ -132,9 +134,9 @@ class AgentTest : public ::testing::Test {
                         .up = true,
                         .addresses = {{.ip = Ip4::of(192, 0, 2, 1), .bits = 24}}}};
     view.default_routes = {{.interface_index = 2}};
-    view.path_to = [](Ip4) {
-      return Result<PathTo>(
-          PathTo{.interface_index = 2, .source = Ip4::of(192, 0, 2, 1), .gateway = std::nullopt});
+    view.lookup_route = [](Ip4) {
+      return Result<RouteLookup>(RouteLookup{
+          .interface_index = 2, .source = Ip4::of(192, 0, 2, 1), .gateway = std::nullopt});
     };
     return view;
   }

@@ -18,7 +18,7 @@
 
 namespace flannel {
 
-// What sleeps and who wakes it, for the ports of one lane.
+// What sleeps and who wakes it, for the ports of one queue pair.
 class FakeSleep {
  public:
   Wake wait(bool tun_too, const std::function<bool()>& waiting) {
@@ -217,9 +217,9 @@ class FakeUdp final : public UdpPort {
 };
 
 // Of a FakeTun and a FakeUdp with that `sleep`, which outlive it.
-class FakeLaneSleeper final : public LaneSleeper {
+class FakeQueueWaiter final : public QueueWaiter {
  public:
-  FakeLaneSleeper(FakeTun& tun, FakeUdp& udp, std::shared_ptr<FakeSleep> sleep)
+  FakeQueueWaiter(FakeTun& tun, FakeUdp& udp, std::shared_ptr<FakeSleep> sleep)
       : tun_(tun), udp_(udp), sleep_(std::move(sleep)) {}
 
   Wake wait(bool tun_too) override {

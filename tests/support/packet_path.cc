@@ -15,8 +15,8 @@
 
 #include <memory>
 
-#include "dataplane/udp_path.h"
-#include "kernel/ports/lane.h"
+#include "dataplane/packet_threads.h"
+#include "kernel/ports/queue_pair.h"
 #include "kernel/ports/udp_port.h"
 #include "support/static_peers.h"
 
@@ -31,22 +31,22 @@ T must(Result<T> result) {
   std::exit(1);
 }
 
-std::vector<UdpPath::Lane> open_lanes(const StaticOverlay& overlay, int queues, bool offloads,
-                                      UdpSocketOptions sockets) {
+std::vector<QueuePair> open_queue_pairs(const StaticOverlay& overlay, int queues, bool offloads,
+                                        UdpSocketOptions sockets) {
   TunDevice device = must(open_tun(
       {.name = overlay.device, .queues = queues, .wanted = {offloads, offloads, offloads}}));
   sockets.sockets = queues;
   sockets.wanted = {offloads, offloads};
   UdpSockets opened = must(open_udp(sockets));
-  std::vector<UdpPath::Lane> lanes;
+  std::vector<QueuePair> queue_pairs;
   for (std::size_t i = 0; i < device.queues.size(); ++i) {
-    lanes.push_back(must(open_lane(std::move(device.queues[i]), device.abilities,
-                                   std::move(opened.sockets[i]), opened.abilities)));
+    queue_pairs.push_back(must(open_queue_pair(std::move(device.queues[i]), device.abilities,
+                                               std::move(opened.sockets[i]), opened.abilities)));
   }
-  return lanes;
+  return queue_pairs;
 }
 
-void print(const PathCounters& counters) {
+void print(const PacketCounts& counters) {
   fmt::print("out_packets {}\nout_sends {}\nout_uncut {}\nin_packets {}\nin_writes {}\n",
              counters.out_packets, counters.out_sends, counters.out_uncut, counters.in_packets,
              counters.in_writes);
@@ -58,7 +58,7 @@ void print(const PathCounters& counters) {
 }
 
 // Until SIGTERM or SIGINT, with a new table `swaps` times a second.
-void serve(UdpPath& path, const std::shared_ptr<const ForwardTable>& table, long swaps) {
+void serve(PacketThreads& path, const std::shared_ptr<const ForwardTable>& table, long swaps) {
   sigset_t ends;
   sigemptyset(&ends);
   sigaddset(&ends, SIGTERM);
@@ -83,7 +83,7 @@ int main(int argc, char** argv) {
   sigaddset(&ends, SIGINT);
   pthread_sigmask(SIG_BLOCK, &ends, nullptr);
 
-  UdpPath::Options options;
+  PacketThreads::Options options;
   for (const auto cpu : split(overlay.others["--cpus"], ',')) {
     if (const auto one = parse_decimal<unsigned>(cpu))
       options.cpus.push_back(static_cast<int>(*one));
@@ -99,8 +99,9 @@ int main(int argc, char** argv) {
                                                  .mtu = overlay.mtu,
                                                  .accept_any = false},
                                      overlay.peers);
-  UdpPath path(open_lanes(overlay, static_cast<int>(number("--queues", 1)), offloads, sockets),
-               table, options);
+  PacketThreads path(
+      open_queue_pairs(overlay, static_cast<int>(number("--queues", 1)), offloads, sockets), table,
+      options);
   if (const auto started = path.start(); !started) {
     fmt::print(stderr, "packet_path: {}\n", started.error().text);
     return 1;
@@ -109,5 +110,5 @@ int main(int argc, char** argv) {
   std::fflush(stdout);
   serve(path, table, number("--swaps-per-second", 0));
   path.stop();
-  print(path.counters());
+  print(path.counts());
 }

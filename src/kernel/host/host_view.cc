@@ -80,7 +80,7 @@ std::vector<Ip4> read_name_servers() {
   return servers;
 }
 
-Result<PathTo> find_path(NetlinkSocket& socket, Ip4 to) {
+Result<RouteLookup> look_up_route(NetlinkSocket& socket, Ip4 to) {
   NetlinkBatch request;
   get_path(request, to);
   const std::string what = "find the route to " + to_string(to);
@@ -91,7 +91,7 @@ Result<PathTo> find_path(NetlinkSocket& socket, Ip4 to) {
   if (row->via_ip6) {
     return fail(ErrorKind::unsupported, what + ": it leads via an IPv6 gateway");
   }
-  return PathTo{row->link, row->source.value_or(Ip4{}), row->via};
+  return RouteLookup{row->link, row->source.value_or(Ip4{}), row->via};
 }
 
 }  // namespace
@@ -102,7 +102,7 @@ Result<HostView> look_at_host() {
   view.interfaces = TRY_DURING(read_interfaces(*socket), "list interfaces");
   TRY_DURING(read_routes(*socket, view), "list routes");
   view.name_servers = read_name_servers();
-  view.path_to = [socket](Ip4 to) { return find_path(*socket, to); };
+  view.lookup_route = [socket](Ip4 to) { return look_up_route(*socket, to); };
   return view;
 }
 

@@ -81,12 +81,12 @@ TEST_F(HostViewTest, FindsThePathToAnAddress) {
   shell("ip route add 198.51.100.0/24 via 192.0.2.9");
   const HostView view = look();
   const int eth0 = find(view, "eth0").index;
-  EXPECT_EQ(view.path_to(Ip4::of(192, 0, 2, 2)),
-            (PathTo{eth0, Ip4::of(192, 0, 2, 1), std::nullopt}));
-  EXPECT_EQ(view.path_to(Ip4::of(198, 51, 100, 7)),
-            (PathTo{eth0, Ip4::of(192, 0, 2, 1), Ip4::of(192, 0, 2, 9)}));
+  EXPECT_EQ(view.lookup_route(Ip4::of(192, 0, 2, 2)),
+            (RouteLookup{eth0, Ip4::of(192, 0, 2, 1), std::nullopt}));
+  EXPECT_EQ(view.lookup_route(Ip4::of(198, 51, 100, 7)),
+            (RouteLookup{eth0, Ip4::of(192, 0, 2, 1), Ip4::of(192, 0, 2, 9)}));
 
-  const auto none = view.path_to(Ip4::of(203, 0, 113, 1));
+  const auto none = view.lookup_route(Ip4::of(203, 0, 113, 1));
   ASSERT_FALSE(none);
   EXPECT_EQ(none.error().kind, ErrorKind::unavailable);
   EXPECT_EQ(none.error().text,
@@ -95,7 +95,7 @@ TEST_F(HostViewTest, FindsThePathToAnAddress) {
 
 TEST_F(HostViewTest, APathViaAnIpv6GatewayIsNotOnTheLink) {
   shell("ip route add 198.51.100.0/24 via inet6 fe80::1 dev eth0");
-  const auto path = look().path_to(Ip4::of(198, 51, 100, 7));
+  const auto path = look().lookup_route(Ip4::of(198, 51, 100, 7));
   ASSERT_FALSE(path);
   EXPECT_EQ(path.error().kind, ErrorKind::unsupported);
 }

@@ -8,8 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "dataplane/udp_path.h"
-#include "kernel/ports/lane.h"
+#include "dataplane/packet_threads.h"
+#include "kernel/ports/queue_pair.h"
 #include "support/fresh_netns.h"
 #include "support/slow_packets.h"
 
@@ -40,18 +40,18 @@ class OffloadSteps : public NetnsTest, public testing::WithParamInterface<Step> 
     UdpSockets ours =
         must(open_udp({.local = {Ip4::of(192, 0, 2, 1), 8285}, .wanted = GetParam().udp}));
     EXPECT_EQ(ours.abilities, GetParam().udp);
-    std::vector<UdpPath::Lane> lanes;
-    lanes.push_back(must(open_lane(std::move(device.queues[0]), device.abilities,
-                                   std::move(ours.sockets[0]), ours.abilities)));
-    path_ = std::make_unique<UdpPath>(
-        std::move(lanes),
+    std::vector<QueuePair> queue_pairs;
+    queue_pairs.push_back(must(open_queue_pair(std::move(device.queues[0]), device.abilities,
+                                               std::move(ours.sockets[0]), ours.abilities)));
+    path_ = std::make_unique<PacketThreads>(
+        std::move(queue_pairs),
         std::make_shared<ForwardTable>(
             OverlayHost{.subnet = *Cidr4::parse("10.5.1.0/24"),
                         .tunnel_address = Ip4::of(10, 5, 1, 0),
                         .mtu = 1472,
                         .accept_any = false},
             std::vector<OverlayPeer>{{*Cidr4::parse("10.5.2.0/24"), kPeer}}),
-        UdpPath::Options{});
+        PacketThreads::Options{});
     ASSERT_TRUE(path_->start());
     peer_ = socket_at({Ip4::of(192, 0, 2, 2), 8285}, {Ip4::of(192, 0, 2, 1), 8285});
     host_ = socket_at({Ip4::of(10, 5, 1, 0), 7000}, {Ip4::of(10, 5, 2, 3), 7000});
@@ -83,7 +83,7 @@ class OffloadSteps : public NetnsTest, public testing::WithParamInterface<Step> 
   }
 
   static constexpr Endpoint4 kPeer{Ip4::of(192, 0, 2, 2), 8285};
-  std::unique_ptr<UdpPath> path_;
+  std::unique_ptr<PacketThreads> path_;
   Fd peer_, host_;
 };
 

@@ -9,10 +9,10 @@
 
 #include <thread>
 
+#include "dataplane/packet_threads.h"
 #include "dataplane/rx_path.h"
 #include "dataplane/segmenter.h"
-#include "dataplane/udp_path.h"
-#include "kernel/ports/lane.h"
+#include "kernel/ports/queue_pair.h"
 #include "kernel/ports/stale_tun.h"
 #include "kernel/ports/tun_port.h"
 #include "kernel/ports/udp_port.h"
@@ -191,8 +191,8 @@ class PacketPathTest : public TunTest {
     TunDevice device = must(open_tun({}));
     shell("ip addr add 10.5.1.0/16 dev flannel0; ip link set flannel0 mtu 1472 up");
     UdpSockets ours = must(open_udp({.local = {Ip4::of(192, 0, 2, 1), 8285}}));
-    lane_ = must(open_lane(std::move(device.queues[0]), device.abilities,
-                           std::move(ours.sockets[0]), ours.abilities));
+    queue_pair_ = must(open_queue_pair(std::move(device.queues[0]), device.abilities,
+                                       std::move(ours.sockets[0]), ours.abilities));
     UdpSockets peers = must(open_udp({.local = {Ip4::of(192, 0, 2, 2), 8285}}));
     peer_socket_ = peers.sockets[0].get();
     peer_ = std::make_unique<UdpSocketPort>(std::move(peers.sockets[0]), peers.abilities);
@@ -205,10 +205,11 @@ class PacketPathTest : public TunTest {
                     .accept_any = false},
         std::vector<OverlayPeer>{{*Cidr4::parse("10.5.2.0/24"), {Ip4::of(192, 0, 2, 2), 8285}}});
   }
-  std::unique_ptr<UdpPath> start() {
-    std::vector<UdpPath::Lane> lanes;
-    lanes.push_back(std::move(lane_));
-    auto path = std::make_unique<UdpPath>(std::move(lanes), table(), UdpPath::Options{});
+  std::unique_ptr<PacketThreads> start() {
+    std::vector<QueuePair> queue_pairs;
+    queue_pairs.push_back(std::move(queue_pair_));
+    auto path =
+        std::make_unique<PacketThreads>(std::move(queue_pairs), table(), PacketThreads::Options{});
     const auto started = path->start();
     if (!started) throw std::runtime_error(started.error().text);
     return path;
@@ -258,13 +259,13 @@ class PacketPathTest : public TunTest {
             .id = id};
   }
 
-  UdpPath::Lane lane_;
+  QueuePair queue_pair_;
   std::unique_ptr<UdpSocketPort> peer_;
   int peer_socket_ = -1;
 };
 
 TEST_F(PacketPathTest, AHostsSuperPacketReachesThePeerAsPacketsOfTheWire) {
-  if (!lane_.tun->takes(Offload::Cut::udp4)) GTEST_SKIP() << "this kernel has no USO";
+  if (!queue_pair_.tun->takes(Offload::Cut::udp4)) GTEST_SKIP() << "this kernel has no USO";
   const auto path = start();
   const Fd socket = overlay_socket(500);
   const Bytes payload(2300, 'x');
@@ -325,10 +326,11 @@ TEST_F(PacketPathTest, StartsStopsAndSwapsTablesUnderTraffic) {
 }
 
 TEST_F(PacketPathTest, ADeletedDeviceIsNoticed) {
-  std::vector<UdpPath::Lane> lanes;
-  lanes.push_back(std::move(lane_));
+  std::vector<QueuePair> queue_pairs;
+  queue_pairs.push_back(std::move(queue_pair_));
   std::atomic<bool> gone = false;
-  UdpPath path(std::move(lanes), table(), {.cpus = {}, .on_gone = [&] { gone = true; }});
+  PacketThreads path(std::move(queue_pairs), table(),
+                     {.cpus = {}, .on_gone = [&] { gone = true; }});
   ASSERT_TRUE(path.start());
   shell("ip link del flannel0");
   while (!gone)
@@ -342,9 +344,9 @@ TEST_F(PacketPathTest, ARunThatThePathCannotCarryIsRefusedAndGoesSingly) {
   const int socket = sockets.sockets[0].get();
   UdpSocketPort narrow(std::move(sockets.sockets[0]), sockets.abilities);
   const Bytes run(3 * 1400, 'x');
-  EXPECT_EQ(lane_.udp->send({Ip4::of(192, 0, 2, 9), 8285}, run, 1400), Sent::cannot_cut);
+  EXPECT_EQ(queue_pair_.udp->send({Ip4::of(192, 0, 2, 9), 8285}, run, 1400), Sent::cannot_cut);
   std::size_t lost = 0;
-  EXPECT_EQ(lane_.udp->send_each({Ip4::of(192, 0, 2, 9), 8285}, run, 1400, lost), Sent::done);
+  EXPECT_EQ(queue_pair_.udp->send_each({Ip4::of(192, 0, 2, 9), 8285}, run, 1400, lost), Sent::done);
   EXPECT_EQ(lost, 0u);
   std::size_t received = 0;
   while (received < run.size()) {
@@ -357,7 +359,7 @@ TEST_F(PacketPathTest, ARunThatThePathCannotCarryIsRefusedAndGoesSingly) {
 
 TEST_F(PacketPathTest, AnUnreachablePeerIsSaidToBe) {
   const Bytes packet(100);
-  EXPECT_EQ(lane_.udp->send({Ip4::of(203, 0, 113, 1), 8285}, packet, 100), Sent::unreachable);
+  EXPECT_EQ(queue_pair_.udp->send({Ip4::of(203, 0, 113, 1), 8285}, packet, 100), Sent::unreachable);
 }
 
 TEST_F(PacketPathTest, ThePortMustBeFreeAndTheAddressOurs) {

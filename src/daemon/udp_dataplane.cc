@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "daemon/udp_packet_path.h"
+#include "daemon/udp_dataplane.h"
 
 #include <fmt/format.h>
 
@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "base/log.h"
-#include "kernel/ports/lane.h"
+#include "kernel/ports/queue_pair.h"
 
 namespace flannel {
 namespace {
@@ -33,45 +33,44 @@ int queues_for(unsigned cpus) {
   return static_cast<int>(std::clamp(cpus / 4, 1u, 4u));
 }
 
-UdpPacketPath::UdpPacketPath(PacketPathSettings settings, Parts parts)
+UdpDataplane::UdpDataplane(PacketPathSettings settings, Parts parts)
     : settings_(std::move(settings)),
       parts_(std::move(parts)),
-      self_(std::make_shared<UdpPacketPath*>(this)) {
+      self_(std::make_shared<UdpDataplane*>(this)) {
   if (settings_.queues == 0) settings_.queues = queues_for(std::thread::hardware_concurrency());
 }
 
-UdpPacketPath::~UdpPacketPath() = default;
+UdpDataplane::~UdpDataplane() = default;
 
-Result<std::unique_ptr<UdpPacketPath>> UdpPacketPath::open(PacketPathSettings settings,
-                                                           Parts parts) {
+Result<std::unique_ptr<UdpDataplane>> UdpDataplane::open(PacketPathSettings settings, Parts parts) {
   TRY(check_cpus(settings.cpus));
-  std::unique_ptr<UdpPacketPath> path(new UdpPacketPath(std::move(settings), std::move(parts)));
+  std::unique_ptr<UdpDataplane> path(new UdpDataplane(std::move(settings), std::move(parts)));
   TRY_DURING(path->open_edges(path->settings_.device), "open the packet path");
   return path;
 }
 
-Result<void> UdpPacketPath::open_edges(const std::string& device) {
+Result<void> UdpDataplane::open_edges(const std::string& device) {
   TunDevice tun = TRY(open_or_resume_tun(device));
   UdpSockets udp = TRY(open_or_resume_udp());
   sockets_ = TRY(duplicate(udp.sockets));
   parts_.keep(kQueues, tun.queues);
   parts_.keep(kSockets, udp.sockets);
-  std::vector<UdpPath::Lane> lanes;
+  std::vector<QueuePair> queue_pairs;
   for (std::size_t i = 0; i < tun.queues.size(); ++i) {
-    lanes.push_back(TRY(open_lane(std::move(tun.queues[i]), tun.abilities,
-                                  std::move(udp.sockets[i]), udp.abilities)));
+    queue_pairs.push_back(TRY(open_queue_pair(std::move(tun.queues[i]), tun.abilities,
+                                              std::move(udp.sockets[i]), udp.abilities)));
   }
   log::info("packet path", {{"device", tun.name},
                             {"adopted", tun.adopted},
                             {"offloads", to_string(tun.abilities)},
                             {"socket", to_string(settings_.local)},
                             {"queues", settings_.queues}});
-  lanes_ = std::move(lanes);
+  queue_pairs_ = std::move(queue_pairs);
   device_ = tun.name;
   return {};
 }
 
-Result<TunDevice> UdpPacketPath::open_or_resume_tun(const std::string& device) {
+Result<TunDevice> UdpDataplane::open_or_resume_tun(const std::string& device) {
   const TunOptions options{.name = device,
                            .network = settings_.network,
                            .queues = settings_.queues,
@@ -87,7 +86,7 @@ Result<TunDevice> UdpPacketPath::open_or_resume_tun(const std::string& device) {
   return open_tun(options);
 }
 
-Result<UdpSockets> UdpPacketPath::open_or_resume_udp() {
+Result<UdpSockets> UdpDataplane::open_or_resume_udp() {
   const UdpSocketOptions options{.local = settings_.local,
                                  .sockets = settings_.queues,
                                  .receive_buffer = settings_.receive_buffer,
@@ -104,44 +103,45 @@ Result<UdpSockets> UdpPacketPath::open_or_resume_udp() {
   return open_udp(options);
 }
 
-void UdpPacketPath::publish(std::shared_ptr<const ForwardTable> table) {
+void UdpDataplane::publish(std::shared_ptr<const ForwardTable> table) {
   table_ = std::move(table);
-  if (path_) {
-    path_->publish(table_);
-  } else if (!lanes_.empty()) {
+  if (threads_) {
+    threads_->publish(table_);
+  } else if (!queue_pairs_.empty()) {
     start();
   }
 }
 
 // Again and again, until it works: the queues stay ours meanwhile.
-void UdpPacketPath::start() {
+void UdpDataplane::start() {
   retry_.reset();
-  if (!path_) make_path();
-  const auto started = path_->start();
+  if (!threads_) make_threads();
+  const auto started = threads_->start();
   if (!started) retry_ = parts_.loop.at(parts_.loop.now() + kRetry, [this] { start(); });
   set_trouble(started ? std::string() : started.error().text);
 }
 
-void UdpPacketPath::make_path() {
+void UdpDataplane::make_threads() {
   auto on_gone = [poster = parts_.loop.poster(), self = std::weak_ptr(self_)] {
     poster->post([self] {
       if (const auto path = self.lock()) (*path)->gone();
     });
   };
-  path_ = std::make_unique<UdpPath>(
-      std::move(lanes_), table_,
-      UdpPath::Options{.cpus = settings_.cpus, .on_gone = std::move(on_gone), .meter = meter_});
-  lanes_.clear();
+  threads_ = std::make_unique<PacketThreads>(
+      std::move(queue_pairs_), table_,
+      PacketThreads::Options{
+          .cpus = settings_.cpus, .on_gone = std::move(on_gone), .counters = counters_});
+  queue_pairs_.clear();
 }
 
 // Somebody deleted the device.
-void UdpPacketPath::gone() {
-  path_.reset();
+void UdpDataplane::gone() {
+  threads_.reset();
   set_trouble(fmt::format("{} was deleted", device_));
   try_again();
 }
 
-void UdpPacketPath::try_again() {
+void UdpDataplane::try_again() {
   retry_.reset();
   if (const auto opened = open_edges(device_); !opened) {
     set_trouble(opened.error().text);
@@ -151,7 +151,7 @@ void UdpPacketPath::try_again() {
   start();
 }
 
-void UdpPacketPath::set_trouble(std::string text) {
+void UdpDataplane::set_trouble(std::string text) {
   if (text == trouble_) return;
   trouble_ = std::move(text);
   if (trouble_.empty()) {

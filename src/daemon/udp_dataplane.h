@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "daemon/packet_path.h"
-#include "dataplane/udp_path.h"
+#include "dataplane/packet_threads.h"
 #include "kernel/ports/tun.h"
 #include "kernel/ports/udp_port.h"
 #include "loop/loop.h"
@@ -23,7 +23,7 @@ int queues_for(unsigned cpus);
 
 // The packet path over a real TUN device and real sockets. A device that others delete is made
 // again; threads that cannot be started are tried again every second.
-class UdpPacketPath final : public PacketPath {
+class UdpDataplane final : public PacketPath {
  public:
   struct Parts {
     Loop& loop;
@@ -38,22 +38,22 @@ class UdpPacketPath final : public PacketPath {
   static constexpr std::string_view kSockets = "udp-sockets";
 
   // Opens device and sockets; no packet is carried before the first table.
-  static Result<std::unique_ptr<UdpPacketPath>> open(PacketPathSettings settings, Parts parts);
-  ~UdpPacketPath() override;
+  static Result<std::unique_ptr<UdpDataplane>> open(PacketPathSettings settings, Parts parts);
+  ~UdpDataplane() override;
 
   const std::string& device() const override { return device_; }
   void publish(std::shared_ptr<const ForwardTable> table) override;
   const std::string& trouble() const override { return trouble_; }
-  std::shared_ptr<const PathMeter> meter() const override { return meter_; }
+  std::shared_ptr<const PacketCounters> counters() const override { return counters_; }
 
  private:
-  UdpPacketPath(PacketPathSettings settings, Parts parts);
+  UdpDataplane(PacketPathSettings settings, Parts parts);
 
   Result<void> open_edges(const std::string& device);
   Result<TunDevice> open_or_resume_tun(const std::string& device);
   Result<UdpSockets> open_or_resume_udp();
   void start();
-  void make_path();
+  void make_threads();
   void gone();
   void try_again();
   void set_trouble(std::string text);
@@ -64,13 +64,13 @@ class UdpPacketPath final : public PacketPath {
   std::string trouble_;
   // Copies: the port is ours also while the device is being made again.
   std::vector<Fd> sockets_;
-  std::vector<UdpPath::Lane> lanes_;  // until the first table comes
+  std::vector<QueuePair> queue_pairs_;  // until the first table comes
   std::shared_ptr<const ForwardTable> table_;
-  std::shared_ptr<PathMeter> meter_ = std::make_shared<PathMeter>();
-  std::unique_ptr<UdpPath> path_;
+  std::shared_ptr<PacketCounters> counters_ = std::make_shared<PacketCounters>();
+  std::unique_ptr<PacketThreads> threads_;
   SubscriptionPtr retry_;
   // Packet threads post to the loop; what arrives after our end finds this gone.
-  std::shared_ptr<UdpPacketPath*> self_;
+  std::shared_ptr<UdpDataplane*> self_;
 };
 
 }  // namespace flannel

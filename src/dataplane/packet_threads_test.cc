@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "dataplane/udp_path.h"
+#include "dataplane/packet_threads.h"
 
 #include <gtest/gtest.h>
 
@@ -23,18 +23,19 @@ std::shared_ptr<const ForwardTable> table(std::uint8_t peer) {
       std::vector<OverlayPeer>{{*Cidr4::parse("10.5.2.0/24"), {Ip4::of(192, 0, 2, peer), 8285}}});
 }
 
-class UdpPathTest : public testing::Test {
+class PacketThreadsTest : public testing::Test {
  protected:
-  void open(UdpPath::Options options = {}) {
+  void open(PacketThreads::Options options = {}) {
     auto tun = std::make_unique<FakeTun>();
     auto udp = std::make_unique<FakeUdp>();
     tun_ = tun.get();
     udp_ = udp.get();
     sleep_ = tun->sleep = udp->sleep = std::make_shared<FakeSleep>();
-    auto sleeper = std::make_unique<FakeLaneSleeper>(*tun, *udp, sleep_);
-    std::vector<UdpPath::Lane> lanes;
-    lanes.push_back({std::move(tun), std::move(udp), std::move(sleeper)});
-    path_ = std::make_unique<UdpPath>(std::move(lanes), table(2), std::move(options));
+    auto waiter = std::make_unique<FakeQueueWaiter>(*tun, *udp, sleep_);
+    std::vector<QueuePair> queue_pairs;
+    queue_pairs.push_back({std::move(tun), std::move(udp), std::move(waiter)});
+    threads_ =
+        std::make_unique<PacketThreads>(std::move(queue_pairs), table(2), std::move(options));
   }
   // Waits until `count` datagrams were sent.
   std::vector<FakeUdp::Datagram> sent(std::size_t count) {
@@ -50,12 +51,12 @@ class UdpPathTest : public testing::Test {
   FakeTun* tun_ = nullptr;
   FakeUdp* udp_ = nullptr;
   std::shared_ptr<FakeSleep> sleep_;
-  std::unique_ptr<UdpPath> path_;
+  std::unique_ptr<PacketThreads> threads_;
 };
 
-TEST_F(UdpPathTest, CarriesPacketsBothWays) {
+TEST_F(PacketThreadsTest, CarriesPacketsBothWays) {
   open();
-  ASSERT_TRUE(path_->start());
+  ASSERT_TRUE(threads_->start());
   tun_->host_sends(slow::udp_packet({}, Bytes(100)));
   EXPECT_EQ(sent(1)[0].to, (Endpoint4{Ip4::of(192, 0, 2, 2), 8285}));
   udp_->arrives(Ip4::of(192, 0, 2, 2),
@@ -66,28 +67,28 @@ TEST_F(UdpPathTest, CarriesPacketsBothWays) {
     std::this_thread::yield();
   }
   EXPECT_EQ(written, 1u);
-  path_->stop();
-  EXPECT_EQ(path_->counters().out_packets, 1u);
-  EXPECT_EQ(path_->counters().in_packets, 1u);
+  threads_->stop();
+  EXPECT_EQ(threads_->counts().out_packets, 1u);
+  EXPECT_EQ(threads_->counts().in_packets, 1u);
 }
 
-TEST_F(UdpPathTest, StopsAndStartsAgainAndLosesNothingThatWaits) {
+TEST_F(PacketThreadsTest, StopsAndStartsAgainAndLosesNothingThatWaits) {
   open();
   for (int n = 0; n < 20; ++n) {
-    ASSERT_TRUE(path_->start());
-    path_->stop();
+    ASSERT_TRUE(threads_->start());
+    threads_->stop();
     tun_->host_sends(slow::udp_packet({}, Bytes(8)));
   }
-  ASSERT_TRUE(path_->start());
+  ASSERT_TRUE(threads_->start());
   EXPECT_EQ(sent(20).size(), 20u);
 }
 
-TEST_F(UdpPathTest, ANewTableHoldsAndNothingIsLostWhileTablesChange) {
+TEST_F(PacketThreadsTest, ANewTableHoldsAndNothingIsLostWhileTablesChange) {
   open();
-  ASSERT_TRUE(path_->start());
+  ASSERT_TRUE(threads_->start());
   auto all = std::async(std::launch::async, [this] { return sent(5000); });
   for (unsigned n = 0; n < 5000; ++n) {
-    if (n % 5 == 0) path_->publish(table(static_cast<std::uint8_t>(2 + n / 5 % 100)));
+    if (n % 5 == 0) threads_->publish(table(static_cast<std::uint8_t>(2 + n / 5 % 100)));
     tun_->host_sends(slow::udp_packet({.id = n}, Bytes(8)));
   }
   std::map<Ip4, unsigned> last;  // identification, by peer
@@ -97,16 +98,16 @@ TEST_F(UdpPathTest, ANewTableHoldsAndNothingIsLostWhileTablesChange) {
     EXPECT_TRUE(is_first || previous->second < id || previous->second - id > 400) << id;
     previous->second = id;
   }
-  path_->publish(table(200));
+  threads_->publish(table(200));
   tun_->host_sends(slow::udp_packet({}, Bytes(8)));
   EXPECT_EQ(sent(1)[0].to.ip, Ip4::of(192, 0, 2, 200));
-  path_->stop();
-  EXPECT_EQ(path_->counters().dropped(), 0u);
+  threads_->stop();
+  EXPECT_EQ(threads_->counts().dropped(), 0u);
 }
 
-TEST_F(UdpPathTest, OneThreadCarriesBothWaysWhileThereIsLittleToDo) {
+TEST_F(PacketThreadsTest, OneThreadCarriesBothWaysWhileThereIsLittleToDo) {
   open();
-  ASSERT_TRUE(path_->start());
+  ASSERT_TRUE(threads_->start());
   constexpr unsigned kPackets = 100;
   for (unsigned n = 0; n < kPackets; ++n) {
     sleep_->wait_until_asleep_on_both();
@@ -124,9 +125,9 @@ TEST_F(UdpPathTest, OneThreadCarriesBothWaysWhileThereIsLittleToDo) {
   EXPECT_LT(looks - carriers, kPackets / 2);
 }
 
-TEST_F(UdpPathTest, OrderHoldsAndNothingIsLostWhileTheHelperComesAndGoes) {
+TEST_F(PacketThreadsTest, OrderHoldsAndNothingIsLostWhileTheHelperComesAndGoes) {
   open();
-  ASSERT_TRUE(path_->start());
+  ASSERT_TRUE(threads_->start());
   constexpr unsigned kBurst = 3000;
   unsigned first = 0;
   while (tun_->readers().size() < 2 || first < 20 * kBurst) {  // the helper has come
@@ -138,47 +139,47 @@ TEST_F(UdpPathTest, OrderHoldsAndNothingIsLostWhileTheHelperComesAndGoes) {
       ASSERT_EQ(slow::get16(one.bytes, 4), expected++ & 0xffff);
     first += kBurst;  // and all was sent, so it has gone
   }
-  path_->stop();
-  EXPECT_EQ(path_->counters().out_packets, first);
+  threads_->stop();
+  EXPECT_EQ(threads_->counts().out_packets, first);
 }
 
-TEST_F(UdpPathTest, SaysOnceThatTheDeviceHasGone) {
+TEST_F(PacketThreadsTest, SaysOnceThatTheDeviceHasGone) {
   std::promise<void> gone;
   open({.cpus = {}, .on_gone = [&] { gone.set_value(); }});
-  ASSERT_TRUE(path_->start());
+  ASSERT_TRUE(threads_->start());
   sleep_->vanish();
   gone.get_future().wait();
-  path_->stop();
+  threads_->stop();
 }
 
-TEST_F(UdpPathTest, AMeterGoesOnCountingWhenThePathIsMadeAgain) {
-  const auto meter = std::make_shared<PathMeter>();
+TEST_F(PacketThreadsTest, AMeterGoesOnCountingWhenThePathIsMadeAgain) {
+  const auto counters = std::make_shared<PacketCounters>();
   for (std::uint64_t run = 1; run <= 2; ++run) {
-    open({.cpus = {}, .on_gone = {}, .meter = meter});
-    ASSERT_TRUE(path_->start());
+    open({.cpus = {}, .on_gone = {}, .counters = counters});
+    ASSERT_TRUE(threads_->start());
     tun_->host_sends(slow::udp_packet({}, Bytes(100)));
     sent(1);
-    path_.reset();
-    EXPECT_EQ(meter->read().out_packets, run);
+    threads_.reset();
+    EXPECT_EQ(counters->read().out_packets, run);
   }
 }
 
-TEST_F(UdpPathTest, WithoutThreadsItSaysSoAndCanBeStartedLater) {
+TEST_F(PacketThreadsTest, WithoutThreadsItSaysSoAndCanBeStartedLater) {
   open();
   {
     const NoThreads none;
-    const auto started = path_->start();
+    const auto started = threads_->start();
     ASSERT_FALSE(started);
     EXPECT_EQ(started.error().text, "start a packet thread: Resource temporarily unavailable");
   }
   tun_->host_sends(slow::udp_packet({}, Bytes(100)));
-  ASSERT_TRUE(path_->start());
+  ASSERT_TRUE(threads_->start());
   sent(1);
 }
 
-TEST_F(UdpPathTest, RefusesACpuThatDoesNotExist) {
+TEST_F(PacketThreadsTest, RefusesACpuThatDoesNotExist) {
   open({.cpus = {100000}, .on_gone = {}});
-  const auto started = path_->start();
+  const auto started = threads_->start();
   ASSERT_FALSE(started);
   EXPECT_EQ(started.error().text, "no CPU has the number 100000");
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "dataplane/udp_path.h"
+#include "dataplane/packet_threads.h"
 
 #include <fmt/format.h>
 #include <pthread.h>
@@ -23,7 +23,7 @@ constexpr Duration kAlone = std::chrono::milliseconds(1);
 // Where a thread would sleep so often, it lets others go first and looks again, so many times: that
 // mostly finds something, and costs less than to sleep and be woken up.
 constexpr int kManySleeps = 4;  // since at least a millisecond
-constexpr int kLooks = 2;
+constexpr int kPolls = 2;
 
 class SleepRate {
  public:
@@ -60,37 +60,38 @@ Result<void> bind_to_cpu(std::thread& thread, int cpu) {
 // The carrier carries both ways, as long as it can keep up: what comes in often has its answer at
 // once, and one thread that is awake costs less than two that wake each other up. When it does not
 // get to sleep, the helper takes what goes out, until nothing waits there.
-struct UdpPath::Traffic {
-  Traffic(Lane& lane, PathTallies& out, PathTallies& in)
-      : sleeper(*lane.sleeper), rx(*lane.udp, *lane.tun, in), tx(*lane.tun, *lane.udp, out) {}
+struct PacketThreads::QueueWorker {
+  QueueWorker(QueuePair& queue_pair, PacketTallies& out, PacketTallies& in)
+      : waiter(*queue_pair.waiter),
+        rx(*queue_pair.udp, *queue_pair.tun, in),
+        tx(*queue_pair.tun, *queue_pair.udp, out) {}
 
-  LaneSleeper& sleeper;
+  QueueWaiter& waiter;
   RxPath rx;                            // the carrier's
   TxPath tx;                            // the carrier's, or the helper's while is_helped
   std::atomic<bool> is_helped = false;  // the carrier sets it, the helper takes it back
   std::counting_semaphore<2> call{0};   // the helper: once for help and once to end
 };
 
-UdpPath::UdpPath(std::vector<Lane> lanes, std::shared_ptr<const ForwardTable> table,
-                 Options options)
-    : lanes_(std::move(lanes)), slot_(std::move(table)), options_(std::move(options)) {
-  if (!options_.meter) options_.meter = std::make_shared<PathMeter>();
-  threads_.resize(2 * lanes_.size());
+PacketThreads::PacketThreads(std::vector<QueuePair> queue_pairs,
+                             std::shared_ptr<const ForwardTable> table, Options options)
+    : queue_pairs_(std::move(queue_pairs)), slot_(std::move(table)), options_(std::move(options)) {
+  if (!options_.counters) options_.counters = std::make_shared<PacketCounters>();
+  threads_.resize(2 * queue_pairs_.size());
 }
 
-UdpPath::~UdpPath() {
+PacketThreads::~PacketThreads() {
   stop();
 }
 
-Result<void> UdpPath::start() {
+Result<void> PacketThreads::start() {
   stopping_ = false;
-  for (std::size_t i = 0; i < lanes_.size(); ++i) {
-    PathMeter& meter = *options_.meter;
-    Traffic& traffic = *traffic_.emplace_back(
-        std::make_unique<Traffic>(lanes_[i], meter.tallies(2 * i), meter.tallies(2 * i + 1)));
-    const auto first = start_thread(2 * i, "flannel-both", [this, &traffic] { carry(traffic); });
-    const auto second =
-        start_thread(2 * i + 1, "flannel-help", [this, &traffic] { help(traffic); });
+  for (std::size_t i = 0; i < queue_pairs_.size(); ++i) {
+    PacketCounters& counters = *options_.counters;
+    QueueWorker& worker = *workers_.emplace_back(std::make_unique<QueueWorker>(
+        queue_pairs_[i], counters.tallies(2 * i), counters.tallies(2 * i + 1)));
+    const auto first = start_thread(2 * i, "flannel-both", [this, &worker] { carry(worker); });
+    const auto second = start_thread(2 * i + 1, "flannel-help", [this, &worker] { help(worker); });
     if (!first || !second) {
       stop();
       return first ? second : first;
@@ -99,8 +100,8 @@ Result<void> UdpPath::start() {
   return {};
 }
 
-Result<void> UdpPath::start_thread(std::size_t number, const char* name,
-                                   std::function<void()> work) {
+Result<void> PacketThreads::start_thread(std::size_t number, const char* name,
+                                         std::function<void()> work) {
   std::thread& thread = threads_[number];
   try {
     thread = std::thread(std::move(work));
@@ -112,7 +113,7 @@ Result<void> UdpPath::start_thread(std::size_t number, const char* name,
   return bind_to_cpu(thread, options_.cpus[number % options_.cpus.size()]);
 }
 
-void UdpPath::carry(Traffic& traffic) {
+void PacketThreads::carry(QueueWorker& worker) {
   go_before_others();
   TableSlot::Reader table(slot_);
   bool was_helped = false;
@@ -120,72 +121,73 @@ void UdpPath::carry(Traffic& traffic) {
   SleepRate sleeps;
   while (!stopping_.load(std::memory_order_relaxed)) {
     const TimePoint now = BootClock::now();
-    const bool is_helped = traffic.is_helped.load(std::memory_order_acquire);
+    const bool is_helped = worker.is_helped.load(std::memory_order_acquire);
     if (was_helped && !is_helped) alone_since = now;
     was_helped = is_helped;
     // One look more than needed: under load something has come meanwhile, and a read that finds
     // nothing costs less than a sleep.
-    if (step(traffic, table.get(), is_helped, now)) {
-      if (!is_helped && now - alone_since > kAlone) call_helper(traffic);
+    if (step(worker, table.get(), is_helped, now)) {
+      if (!is_helped && now - alone_since > kAlone) call_helper(worker);
       continue;
     }
-    if (sleeps.is_high(now) && look_again(traffic, table.get(), is_helped, now)) continue;
+    if (sleeps.is_high(now) && poll_again(worker, table.get(), is_helped, now)) continue;
     sleeps.count();
-    if (traffic.sleeper.wait(!is_helped) == Wake::gone) return tell_gone();
+    if (worker.waiter.wait(!is_helped) == Wake::gone) return report_gone();
     alone_since = BootClock::now();
   }
 }
 
 // False: nothing waited.
-bool UdpPath::step(Traffic& traffic, const ForwardTable& table, bool is_helped, TimePoint now) {
-  const bool has_received = traffic.rx.step(table, now);
-  return (!is_helped && traffic.tx.step(table, now)) || has_received;
+bool PacketThreads::step(QueueWorker& worker, const ForwardTable& table, bool is_helped,
+                         TimePoint now) {
+  const bool has_received = worker.rx.step(table, now);
+  return (!is_helped && worker.tx.step(table, now)) || has_received;
 }
 
-bool UdpPath::look_again(Traffic& traffic, const ForwardTable& table, bool is_helped,
-                         TimePoint now) {
-  for (int n = 0; n < kLooks; ++n) {
+bool PacketThreads::poll_again(QueueWorker& worker, const ForwardTable& table, bool is_helped,
+                               TimePoint now) {
+  for (int n = 0; n < kPolls; ++n) {
     ::sched_yield();
-    if (step(traffic, table, is_helped, now)) return true;
+    if (step(worker, table, is_helped, now)) return true;
   }
   return false;
 }
 
-void UdpPath::call_helper(Traffic& traffic) {
-  traffic.is_helped.store(true, std::memory_order_release);
-  traffic.call.release();
+void PacketThreads::call_helper(QueueWorker& worker) {
+  worker.is_helped.store(true, std::memory_order_release);
+  worker.call.release();
 }
 
-void UdpPath::help(Traffic& traffic) {
+void PacketThreads::help(QueueWorker& worker) {
   go_before_others();
   for (;;) {
-    traffic.call.acquire();
+    worker.call.acquire();
     TableSlot::Reader table(slot_);  // it may have slept for days
     do {
       if (stopping_.load(std::memory_order_relaxed)) return;
-    } while (traffic.tx.step(table.get(), BootClock::now()));
-    traffic.is_helped.store(false, std::memory_order_release);
-    traffic.sleeper.wake();  // which may sleep without an eye on the device
+    } while (worker.tx.step(table.get(), BootClock::now()));
+    worker.is_helped.store(false, std::memory_order_release);
+    worker.waiter.wake();  // which may sleep without an eye on the device
   }
 }
 
-void UdpPath::tell_gone() {
-  if (!told_gone_.exchange(true) && options_.on_gone) options_.on_gone();
+void PacketThreads::report_gone() {
+  if (!reported_gone_.exchange(true) && options_.on_gone) options_.on_gone();
 }
 
-void UdpPath::stop() {
+void PacketThreads::stop() {
   stopping_ = true;
-  for (const auto& traffic : traffic_) {
-    traffic->sleeper.wake();
-    traffic->call.release();
+  for (const auto& worker : workers_) {
+    worker->waiter.wake();
+    worker->call.release();
   }
   for (std::thread& thread : threads_) {
     if (thread.joinable()) thread.join();
   }
   TableSlot::Reader table(slot_);
-  for (const auto& traffic : traffic_)
-    traffic->tx.finish(table.get(), BootClock::now());
-  traffic_.clear();
+  for (const auto& worker : workers_)
+    worker->tx.finish(table.get(), BootClock::now());
+  workers_.clear();
 }
 
 }  // namespace flannel

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The packet path as a whole, in a network namespace of its own.
-#include "daemon/udp_packet_path.h"
+#include "daemon/udp_dataplane.h"
 
 #include "support/fresh_netns.h"
 #include "support/manual_loop.h"
@@ -9,7 +9,7 @@
 namespace flannel {
 namespace {
 
-class UdpPacketPathTest : public NetnsTest {
+class UdpDataplaneTest : public NetnsTest {
  protected:
   void SetUp() override {
     NetnsTest::SetUp();
@@ -18,14 +18,14 @@ class UdpPacketPathTest : public NetnsTest {
       GTEST_SKIP() << "SKIPPED, NOTHING WAS TESTED: no /dev/net/tun";
     }
     auto opened =
-        UdpPacketPath::open({.device = "flannel%d",
-                             .local = {Ip4::of(192, 0, 2, 1), 8285},
-                             .network = *Cidr4::parse("10.5.0.0/16"),
-                             .queues = 1},
-                            {.loop = loop_,
-                             .on_state = [this] { ++told_; },
-                             .take_kept = [](std::string_view) { return std::vector<Fd>(); },
-                             .keep = [](std::string_view, std::span<const Fd>) {}});
+        UdpDataplane::open({.device = "flannel%d",
+                            .local = {Ip4::of(192, 0, 2, 1), 8285},
+                            .network = *Cidr4::parse("10.5.0.0/16"),
+                            .queues = 1},
+                           {.loop = loop_,
+                            .on_state = [this] { ++told_; },
+                            .take_kept = [](std::string_view) { return std::vector<Fd>(); },
+                            .keep = [](std::string_view, std::span<const Fd>) {}});
     ASSERT_TRUE(opened) << opened.error().text;
     path_ = *std::move(opened);
   }
@@ -37,10 +37,10 @@ class UdpPacketPathTest : public NetnsTest {
 
   ManualLoop loop_;
   int told_ = 0;
-  std::unique_ptr<UdpPacketPath> path_;
+  std::unique_ptr<UdpDataplane> path_;
 };
 
-TEST_F(UdpPacketPathTest, WithoutThreadsItIsInTroubleUntilTheyCanBeHad) {
+TEST_F(UdpDataplaneTest, WithoutThreadsItIsInTroubleUntilTheyCanBeHad) {
   {
     const NoThreads none;
     publish();
@@ -55,7 +55,7 @@ TEST_F(UdpPacketPathTest, WithoutThreadsItIsInTroubleUntilTheyCanBeHad) {
   EXPECT_EQ(told_, 2);
 }
 
-TEST_F(UdpPacketPathTest, ADeletedDeviceThatComesBackWithoutThreadsIsNoHealthyPath) {
+TEST_F(UdpDataplaneTest, ADeletedDeviceThatComesBackWithoutThreadsIsNoHealthyPath) {
   publish();
   EXPECT_EQ(path_->trouble(), "");
   {

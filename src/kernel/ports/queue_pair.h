@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "base/fd.h"
+#include "base/result.h"
+#include "dataplane/ports.h"
+#include "kernel/ports/tun.h"
+#include "kernel/ports/udp_port.h"
+
+namespace flannel {
+
+// Makes a queue pair of one queue of a TUN device, which is not blocking, and one UDP socket, whose
+// sends wait for at most a tenth of a second. `tun` and `udp` are what open_tun() and open_udp()
+// found that the kernel can do.
+Result<QueuePair> open_queue_pair(Fd queue, TunAbilities tun, Fd socket, UdpAbilities udp);
+
+}  // namespace flannel
