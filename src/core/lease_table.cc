@@ -82,7 +82,7 @@ LeaseTable::Judged LeaseTable::judge(const Record& record) const {
   }
   Lease lease{*subnet, *std::move(attributes)};
   if (host_ && lease.attributes.public_ip == host_->public_ip && !host_->owns(lease)) {
-    return refuse(QuarantineKind::claims_us,
+    return refuse(QuarantineKind::our_ip_by_other_node,
                   fmt::format("PublicIP {} is our own, but node {} wrote it", ip,
                               to_string(*lease.attributes.node)));
   }

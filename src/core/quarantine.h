@@ -21,8 +21,8 @@ enum class QuarantineKind {
   unusable,    // a lease, but not of this network or of no host
   outranked,   // in order by itself, but an older lease stands in its way
   // Two hosts cannot be told apart:
-  claims_us,  // another node says that our public IP is its own
-  same_mac,   // an older lease of another public IP announces the same VTEP MAC
+  our_ip_by_other_node,  // another node says that our public IP is its own
+  same_mac,              // an older lease of another public IP announces the same VTEP MAC
 };
 
 struct QuarantinedRecord {
@@ -31,7 +31,7 @@ struct QuarantinedRecord {
   Revision revision = 0;
   QuarantineKind kind = QuarantineKind::unreadable;
   bool is_alarm() const {
-    return kind == QuarantineKind::claims_us || kind == QuarantineKind::same_mac;
+    return kind == QuarantineKind::our_ip_by_other_node || kind == QuarantineKind::same_mac;
   }
   bool operator==(const QuarantinedRecord&) const = default;
 };

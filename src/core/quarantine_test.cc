@@ -46,7 +46,7 @@ TEST(QuarantineTest, ManyOfOneKindHideNoneOfAnother) {
   Quarantine quarantine(2);
   for (const char* key : {"a", "b", "c", "d"})
     quarantine.put(bad(key));
-  quarantine.put(bad("10.5.1.0-24", 1, QuarantineKind::claims_us));
+  quarantine.put(bad("10.5.1.0-24", 1, QuarantineKind::our_ip_by_other_node));
   EXPECT_EQ(keys(quarantine), "10.5.1.0-24 a b ");
   quarantine.put(bad("a", 2, QuarantineKind::outranked));
   quarantine.put(bad("c", 2));

@@ -82,7 +82,7 @@ std::map<std::string, QuarantinedRecord> bad_records(const LeaseTable& table) {
     bad[one->record.key] = {one->record.key,
                             fmt::format("PublicIP {} is also that of {}, which another node wrote",
                                         to_string(attributes.public_ip), to_string(before.subnet)),
-                            one->record.revision, QuarantineKind::claims_us};
+                            one->record.revision, QuarantineKind::our_ip_by_other_node};
   }
   return bad;
 }

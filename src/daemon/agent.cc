@@ -240,15 +240,14 @@ Result<std::unique_ptr<Agent::Session>> Agent::open_session(const ParsedConfig& 
   session->host = {std::move(choice.underlay), options_.node.id, options_.packet_path};
   auto made =
       TRY_DURING(make_backend(session->config, session->host.underlay), "network config: Backend");
-  for (const std::string& warning : made.warnings) {
+  for (const std::string& warning : made.warnings)
     log::warning("network config: Backend", {{"note", warning}});
-  }
   if (!made.options.empty()) log::info(made.options);
   session->backend = std::move(made.backend);
   if (!options_.powerless.empty() && session->config.backend_type != AllocBackend::kType) {
     return fail(ErrorKind::denied, options_.powerless);
   }
-  TRY(claim_objects(*session));
+  TRY(lock_objects(*session));
   TRY(open_packet_path(*session));
   session->network_check = make_network_check(*session);
   session->host.surroundings = session->network_check->surroundings();
@@ -282,7 +281,7 @@ std::unique_ptr<NetworkCheck> Agent::make_network_check(Session& session) {
 
 // Two daemons with the same network or device would each undo what the other does, for ever; of two
 // at the same UDP port each would get some of the other's packets.
-Result<void> Agent::claim_objects(Session& session) {
+Result<void> Agent::lock_objects(Session& session) {
   const Scope scope = session.backend->scope(session.config.network);
   std::vector<std::string> wanted{to_string(scope.network)};
   wanted.insert(wanted.end(), scope.link_names.begin(), scope.link_names.end());
@@ -290,7 +289,7 @@ Result<void> Agent::claim_objects(Session& session) {
     wanted.push_back(fmt::format("UDP port {}", path->local.port));
   }
   for (const std::string& what : wanted)
-    session.claims.push_back(TRY(parts_.claim(what)));
+    session.locks.push_back(TRY(parts_.acquire_lock(what)));
   return {};
 }
 

@@ -64,7 +64,7 @@ class Agent {
                                                       std::function<void()> on_state)>
         open_packet_path = {};
     // Keeps a second daemon of this host away from `what` for as long as the descriptors are open.
-    std::function<Result<std::vector<Fd>>(std::string_view what)> claim = [](auto) {
+    std::function<Result<std::vector<Fd>>(std::string_view what)> acquire_lock = [](auto) {
       return std::vector<Fd>();
     };
     PacketRules* rules = nullptr;  // null: there are none
@@ -124,7 +124,7 @@ class Agent {
     std::optional<HostCheck> host_check;
     std::unique_ptr<NetworkCheck> network_check;  // its timers know where it is
     std::unique_ptr<Backend> backend;
-    std::vector<std::vector<Fd>> claims;  // the network and the devices are this process's
+    std::vector<std::vector<Fd>> locks;  // on the network and the devices
     std::unique_ptr<PacketPath> path;
     std::unique_ptr<Overlay> overlay;
     std::unique_ptr<LeaseRunner> lease;
@@ -150,7 +150,7 @@ class Agent {
   HostCheck make_host_check();
   std::unique_ptr<NetworkCheck> make_network_check(Session& session);
   Result<std::unique_ptr<Session>> open_session(const ParsedConfig& parsed);
-  Result<void> claim_objects(Session& session);
+  Result<void> lock_objects(Session& session);
   Result<void> open_packet_path(Session& session);
   LeaseKeeper make_keeper(const Session& session) const;
   void compare_config(const std::optional<ConfigRecord>& record);

@@ -104,12 +104,12 @@ void Agent::lease_troubles(std::vector<std::string>& all) const {
                     to_string(copy.attributes.public_ip), to_string(subnet)));
   }
   append_some(all, copies, 0, "lease");
-  std::vector<std::string> claims;
+  std::vector<std::string> quarantined;
   for (const auto& [key, record] : session_->feed->peers().table().quarantined()) {
     if (!record.is_alarm()) continue;
-    claims.push_back("lease: " + key + ": " + record.reason);
+    quarantined.push_back("lease: " + key + ": " + record.reason);
   }
-  append_some(all, claims, 0, "lease");
+  append_some(all, quarantined, 0, "lease");
   if (const std::size_t suspected = session_->feed->peers().suspected(); suspected > 0) {
     all.push_back(fmt::format("peers: {} went from the store at once and stay until a second list",
                               suspected));

@@ -21,14 +21,14 @@
 #include "daemon/process_limits.h"
 #include "daemon/scrub.h"
 #include "daemon/sd_notify.h"
-#include "daemon/state_claim.h"
+#include "daemon/state_locks.h"
 #include "daemon/status_of.h"
 #include "daemon/udp_dataplane.h"
 #include "daemon/way_to_store.h"
 #include "filter/firewall.h"
 #include "filter/forward_chains.h"
 #include "http/server.h"
-#include "kernel/host/claims.h"
+#include "kernel/host/host_locks.h"
 #include "kernel/host/host_state.h"
 #include "kernel/host/host_view.h"
 #include "kernel/monitor/monitor.h"
@@ -184,10 +184,10 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFd
     notifier.stopping();
     loop->stop();
   }));
-  const auto state = TRY(claim_state_folder(options.state_dir));
-  const auto subnet_file = TRY(claim_subnet_file(options.subnet_file));
+  const auto state = TRY(lock_state_folder(options.state_dir));
+  const auto subnet_file = TRY(lock_subnet_file(options.subnet_file));
   Fd health_listener = TRY(listen_for_health(options.healthz));
-  const Claims claims("/run/flannel");
+  const HostLocks locks("/run/flannel");
   const std::string node_id_file = options.state_dir + "/node-id";
   const NodeTag node{TRY(load_or_make_node_id(node_id_file)), TRY(this_boot())};
   give_up_privileges(options);
@@ -277,7 +277,7 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFd
                            .keep = [&](std::string_view name,
                                        std::span<const Fd> fds) { notifier.keep(name, fds); }}));
           },
-          .claim = [&](std::string_view what) { return claims.claim(what); },
+          .acquire_lock = [&](std::string_view what) { return locks.acquire(what); },
           .rules = powerless.empty() ? &firewall : nullptr,
           .look_at_traffic = read_traffic_state,
           .store_addresses = addresses_of_store,

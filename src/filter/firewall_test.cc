@@ -10,7 +10,7 @@
 #include <fstream>
 
 #include "filter/nftables.h"
-#include "kernel/host/claims.h"
+#include "kernel/host/host_locks.h"
 #include "loop/epoll_loop.h"
 #include "support/fresh_netns.h"
 
@@ -90,8 +90,8 @@ TEST_F(FirewallKeeperTest, WhatTheOtherPacketFilterHadGoes) {
 
 TEST_F(FirewallKeeperTest, TheTableOfADaemonThatRunsIsLeftAlone) {
   char folder[] = "/tmp/flannel-firewall-XXXXXX";
-  const Claims claims(::mkdtemp(folder));
-  auto other = claims.claim("10.4.0.0/15");
+  const HostLocks locks(::mkdtemp(folder));
+  auto other = locks.acquire("10.4.0.0/15");
   ASSERT_TRUE(other) << other.error().text;
   shell("nft 'add table ip flannel-10.4.0.0-15; add table ip flannel-10.0.0.0-8'");
   start({.rules = kAll});

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "base/log.h"
-#include "kernel/host/claims.h"
+#include "kernel/host/host_locks.h"
 #include "rules/nft_text.h"
 
 namespace flannel {
@@ -22,7 +22,7 @@ Result<std::vector<std::string>> NftTable::replaced_by(const Cidr4& network) {
   // A daemon that runs would put its table back, and remove ours, for ever.
   std::erase_if(replaced, [&](const std::string& table) {
     const auto other = network_of_nft_table(table);
-    return other && *other != network && is_claimed(to_string(*other));
+    return other && *other != network && is_locked_by_daemon(to_string(*other));
   });
   const bool is_new = std::ranges::find(replaced, name_) == replaced.end();
   if (!name_.empty() && name_ != nft_table(network) && is_new) replaced.push_back(name_);

@@ -86,40 +86,41 @@ class AgentTest : public ::testing::Test {
     options.ip_blackhole_route = ip_blackhole_route_;
     options.powerless = powerless_;
     agent_.emplace(
-        options, Agent::Parts{.loop = loop_,
-                              .kernel = kernel_,
-                              .registry = *registry_,
-                              .look_at_host = [this] { return Result<HostView>(host_); },
-                              .random = [this](std::uint64_t n) { return chance(n); },
-                              .on_programmed = [](const Scope&, const Underlay&) {},
-                              .on_ready = [this] { ++ready_; },
-                              .on_fatal = [this](const Error& e) { fatal_ = e.text; },
-                              .on_state = [] {},
-                              .open_packet_path =
-                                  [this](const PacketPathSettings& settings,
-                                         std::function<void()> on_state) {
-                                    path_.settings = settings;
-                                    path_.on_state = std::move(on_state);
-                                    return open_path();
-                                  },
-                              .claim = [this](std::string_view what) -> Result<std::vector<Fd>> {
-                                if (what == taken_) {
-                                  return fail(ErrorKind::exists, taken_ + " is taken");
-                                }
-                                return std::vector<Fd>();
-                              },
-                              .rules = &rules_,
-                              .look_at_traffic =
-                                  [this](const HostQuery& query) {
-                                    asked_ = query;
-                                    return Result<HostState>(traffic_);
-                                  },
-                              .replace_node_id =
-                                  [this] {
-                                    NodeId fresh;
-                                    fresh.bytes[0] = static_cast<std::uint8_t>(100 + ++fresh_ids_);
-                                    return Result<NodeId>(fresh);
-                                  }});
+        options,
+        Agent::Parts{
+            .loop = loop_,
+            .kernel = kernel_,
+            .registry = *registry_,
+            .look_at_host = [this] { return Result<HostView>(host_); },
+            .random = [this](std::uint64_t n) { return chance(n); },
+            .on_programmed = [](const Scope&, const Underlay&) {},
+            .on_ready = [this] { ++ready_; },
+            .on_fatal = [this](const Error& e) { fatal_ = e.text; },
+            .on_state = [] {},
+            .open_packet_path =
+                [this](const PacketPathSettings& settings, std::function<void()> on_state) {
+                  path_.settings = settings;
+                  path_.on_state = std::move(on_state);
+                  return open_path();
+                },
+            .acquire_lock = [this](std::string_view what) -> Result<std::vector<Fd>> {
+              if (what == taken_) {
+                return fail(ErrorKind::exists, taken_ + " is taken");
+              }
+              return std::vector<Fd>();
+            },
+            .rules = &rules_,
+            .look_at_traffic =
+                [this](const HostQuery& query) {
+                  asked_ = query;
+                  return Result<HostState>(traffic_);
+                },
+            .replace_node_id =
+                [this] {
+                  NodeId fresh;
+                  fresh.bytes[0] = static_cast<std::uint8_t>(100 + ++fresh_ids_);
+                  return Result<NodeId>(fresh);
+                }});
     agent_->start();
     loop_.settle();
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "daemon/state_claim.h"
+#include "daemon/state_locks.h"
 
 #include <fmt/format.h>
 #include <limits.h>
@@ -58,7 +58,7 @@ std::vector<Fd> held(LockFile file) {
   return fds;
 }
 
-std::vector<Fd> not_claimed(const std::string& folder, const Error& why) {
+std::vector<Fd> unlocked(const std::string& folder, const Error& why) {
   std::error_code error;
   if (fs::exists(folder + "/node-id", error)) {
     log::warning("the state folder cannot be locked; make sure that no other host uses it",
@@ -93,11 +93,11 @@ bool lock_itself(const fs::path& file, std::vector<Fd>& fds) {
 
 }  // namespace
 
-Result<std::vector<Fd>> claim_state_folder(const std::string& folder) {
+Result<std::vector<Fd>> lock_state_folder(const std::string& folder) {
   auto file = LockFile::open(folder + "/state.lock");
-  if (!file) return not_claimed(folder, file.error());
+  if (!file) return unlocked(folder, file.error());
   const auto taken = lock_for_this_host(*file);
-  if (!taken) return not_claimed(folder, taken.error());
+  if (!taken) return unlocked(folder, taken.error());
   if (*taken) return held(*std::move(file));
   const std::string holder = file->note();
   return fail(
@@ -109,7 +109,7 @@ Result<std::vector<Fd>> claim_state_folder(const std::string& folder) {
                   folder, holder.empty() ? "" : fmt::format(" (taken last by {})", holder)));
 }
 
-Result<std::vector<Fd>> claim_subnet_file(const std::string& path) {
+Result<std::vector<Fd>> lock_subnet_file(const std::string& path) {
   std::vector<Fd> fds;
   const auto end = end_of_links(path);
   if (!end) return fds;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernel/host/claims.h"
+#include "kernel/host/host_locks.h"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -25,7 +25,7 @@ namespace {
 constexpr uid_t kNobody = 65534;
 constexpr const char* kNowhere = "/proc/no-folder-can-be-made-here";
 
-// A process that listens at the name of a claim, as a daemon of an earlier release does, or
+// A process that listens at the name of a lock, as a daemon of an earlier release does, or
 // somebody who wants to keep daemons from starting.
 class Listener {
  public:
@@ -69,13 +69,13 @@ class Listener {
   pid_t pid_;
 };
 
-class ClaimsTest : public NetnsTest {
+class HostLocksTest : public NetnsTest {
  protected:
   void SetUp() override {
     NetnsTest::SetUp();
-    char name[] = "/tmp/flannel-claims-XXXXXX";
+    char name[] = "/tmp/flannel-locks-XXXXXX";
     folder_ = ::mkdtemp(name);
-    claims_.emplace(folder_ + "/run");
+    locks_.emplace(folder_ + "/run");
     log::capture([this](std::string_view line) { log_ += std::string(line) + "\n"; });
   }
   void TearDown() override {
@@ -84,52 +84,52 @@ class ClaimsTest : public NetnsTest {
     NetnsTest::TearDown();
   }
 
-  // Why it cannot be claimed; empty: it can.
+  // Why it cannot be locked; empty: it can.
   std::string refusal(std::string_view what) const {
-    const auto claim = claims_->claim(what);
-    return claim ? std::string() : claim.error().text;
+    const auto lock = locks_->acquire(what);
+    return lock ? std::string() : lock.error().text;
   }
 
   std::string folder_;
-  std::optional<Claims> claims_;
+  std::optional<HostLocks> locks_;
   std::string log_;
 };
 
-TEST_F(ClaimsTest, AThingIsHeldByOneWhoIsNamedToTheOther) {
-  const auto first = claims_->claim("10.5.0.0/16");
+TEST_F(HostLocksTest, ARefusalNamesTheProcessThatHasTheLock) {
+  const auto first = locks_->acquire("10.5.0.0/16");
   ASSERT_TRUE(first) << first.error().text;
   for (int i = 0; i < 8; ++i) {
-    const auto second = claims_->claim("10.5.0.0/16");
+    const auto second = locks_->acquire("10.5.0.0/16");
     ASSERT_FALSE(second);
     EXPECT_EQ(second.error().kind, ErrorKind::exists);
     EXPECT_EQ(second.error().text,
               fmt::format("10.5.0.0/16 belongs to another flanneld of this host, process {}",
                           ::getpid()));
   }
-  EXPECT_TRUE(claims_->claim("flannel.1"));
+  EXPECT_TRUE(locks_->acquire("flannel.1"));
 }
 
-TEST_F(ClaimsTest, AClaimEndsWithItsDescriptors) {
-  { const auto first = claims_->claim("flannel.1"); }
-  EXPECT_TRUE(claims_->claim("flannel.1"));
+TEST_F(HostLocksTest, ALockEndsWithItsDescriptors) {
+  { const auto first = locks_->acquire("flannel.1"); }
+  EXPECT_TRUE(locks_->acquire("flannel.1"));
 }
 
-TEST_F(ClaimsTest, AnotherNetworkNamespaceHasThingsOfItsOwn) {
-  const auto first = claims_->claim("flannel.1");
+TEST_F(HostLocksTest, AnotherNetworkNamespaceHasThingsOfItsOwn) {
+  const auto first = locks_->acquire("flannel.1");
   const FreshNetns other;
-  EXPECT_TRUE(claims_->claim("flannel.1"));
+  EXPECT_TRUE(locks_->acquire("flannel.1"));
 }
 
-TEST_F(ClaimsTest, WithoutAFolderForLocksTheNamesAreEnough) {
-  const Claims claims(kNowhere);
-  const auto first = claims.claim("flannel.1");
+TEST_F(HostLocksTest, WithoutAFolderForLocksTheNamesAreEnough) {
+  const HostLocks locks(kNowhere);
+  const auto first = locks.acquire("flannel.1");
   ASSERT_TRUE(first) << first.error().text;
-  EXPECT_FALSE(claims.claim("flannel.1"));
+  EXPECT_FALSE(locks.acquire("flannel.1"));
 }
 
-TEST_F(ClaimsTest, TheLockAloneKeepsASecondOneAwayWhereTheNameIsTaken) {
+TEST_F(HostLocksTest, TheFileLockAloneRefusesASecondDaemonWhereTheNameIsTaken) {
   const Listener stranger("flannel.1", kNobody);
-  const auto first = claims_->claim("flannel.1");
+  const auto first = locks_->acquire("flannel.1");
   ASSERT_TRUE(first) << first.error().text;
   EXPECT_NE(log_.find(fmt::format("what=flannel.1 user=65534 process={} ", stranger.pid())),
             std::string::npos)
@@ -137,20 +137,20 @@ TEST_F(ClaimsTest, TheLockAloneKeepsASecondOneAwayWhereTheNameIsTaken) {
   EXPECT_EQ(refusal("flannel.1"), "flannel.1 belongs to another flanneld of this host");
 }
 
-TEST_F(ClaimsTest, AnUnprivilegedUserKeepsNobodyFromStarting) {
+TEST_F(HostLocksTest, AnUnprivilegedUserKeepsNobodyFromStarting) {
   const Listener stranger("10.5.0.0/16", kNobody);
   const Listener hidden("flannel.1", kNobody, true);
   const Listener wide("10.0.0.0/8", kNobody);
   const Listener hidden_and_wide("10.5.0.0/17", kNobody, true);
   for (const char* folder : {folder_.c_str(), kNowhere}) {
     for (const char* what : {"10.5.0.0/16", "flannel.1"}) {
-      const auto claim = Claims(folder).claim(what);
-      EXPECT_TRUE(claim) << folder << ": " << claim.error().text;
+      const auto lock = HostLocks(folder).acquire(what);
+      EXPECT_TRUE(lock) << folder << ": " << lock.error().text;
     }
   }
 }
 
-TEST_F(ClaimsTest, ADaemonOfAnEarlierReleaseCountsAlsoWhenManyHaveAskedForIt) {
+TEST_F(HostLocksTest, ADaemonOfAnEarlierReleaseCountsAlsoWhenManyHaveAskedForIt) {
   const Listener daemon("flannel.1", 0);
   const Listener asked("flannel.2", 0, true);
   EXPECT_EQ(
@@ -159,10 +159,10 @@ TEST_F(ClaimsTest, ADaemonOfAnEarlierReleaseCountsAlsoWhenManyHaveAskedForIt) {
   EXPECT_EQ(refusal("flannel.2"), "flannel.2 belongs to another flanneld of this host");
 }
 
-TEST_F(ClaimsTest, ANetworkThatOverlapsAnothersIsRefusedAndBothAreNamed) {
-  const auto first = claims_->claim("10.5.0.0/16");
+TEST_F(HostLocksTest, ANetworkThatOverlapsAnothersIsRefusedAndBothAreNamed) {
+  const auto first = locks_->acquire("10.5.0.0/16");
   for (const char* what : {"10.0.0.0/8", "10.5.128.0/17"}) {
-    const auto second = claims_->claim(what);
+    const auto second = locks_->acquire(what);
     ASSERT_FALSE(second);
     EXPECT_EQ(second.error().kind, ErrorKind::exists);
     EXPECT_EQ(second.error().text,
@@ -170,27 +170,27 @@ TEST_F(ClaimsTest, ANetworkThatOverlapsAnothersIsRefusedAndBothAreNamed) {
                           "process {}; two networks of one host must not overlap",
                           what, ::getpid()));
   }
-  EXPECT_TRUE(claims_->claim("10.6.0.0/16"));
+  EXPECT_TRUE(locks_->acquire("10.6.0.0/16"));
 }
 
-TEST_F(ClaimsTest, OfTwoOverlappingNetworksThatAreClaimedAtOnceOneIsHad) {
+TEST_F(HostLocksTest, OfTwoOverlappingNetworksThatAreLockedAtOnceOneIsRefused) {
   for (int round = 0; round < 200; ++round) {
     std::optional<Result<std::vector<Fd>>> narrow, wide;
     std::barrier both(2);
     std::thread other([&] {
       both.arrive_and_wait();
-      narrow = claims_->claim("10.5.0.0/16");
+      narrow = locks_->acquire("10.5.0.0/16");
     });
     both.arrive_and_wait();
-    wide = claims_->claim("10.0.0.0/8");
+    wide = locks_->acquire("10.0.0.0/8");
     other.join();
     ASSERT_EQ(narrow->has_value() + wide->has_value(), 1) << "round " << round;
   }
 }
 
-TEST_F(ClaimsTest, ANameThatDoesNotFitIsRefused) {
+TEST_F(HostLocksTest, ANameThatDoesNotFitIsRefused) {
   EXPECT_NE(refusal(std::string(101, 'x')).find("the name is too long"), std::string::npos);
-  EXPECT_TRUE(claims_->claim(std::string(90, 'x')));
+  EXPECT_TRUE(locks_->acquire(std::string(90, 'x')));
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernel/host/claims.h"
+#include "kernel/host/host_locks.h"
 
 #include <fmt/format.h>
 #include <sys/socket.h>
@@ -22,7 +22,8 @@ namespace flannel {
 namespace {
 
 constexpr std::string_view kPrefix = "flannel/";
-// Held while a claim is made: of two networks that overlap and are claimed at once, one is later.
+// Locked while a lock is acquired: of two daemons that start at once with networks that overlap,
+// the second one sees the network of the first.
 constexpr std::uint64_t kGate = 0;
 
 struct Address {
@@ -36,7 +37,7 @@ Result<Address> address_of(std::string_view what) {
   address.bytes.sun_family = AF_UNIX;
   const std::string name = std::string(kPrefix) + std::string(what);
   if (name.size() >= sizeof(address.bytes.sun_path)) {
-    return fail(ErrorKind::invalid, fmt::format("claim {}: the name is too long", what));
+    return fail(ErrorKind::invalid, fmt::format("lock {}: the name is too long", what));
   }
   std::copy(name.begin(), name.end(), address.bytes.sun_path + 1);  // a leading NUL: abstract
   address.length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
@@ -81,16 +82,16 @@ Failure taken(std::string_view what, const Holder& holder) {
                                              holder.counts() ? in_words(holder) : ""));
 }
 
-// Nothing: somebody who does not count has the name.
+// nullopt: a process that is neither root's nor our user's has the name.
 Result<std::optional<Fd>> take_name(std::string_view what) {
   const Address address = TRY(address_of(what));
   Fd socket = open_socket();
-  if (!socket) return os_error(fmt::format("claim {}: open a socket", what));
+  if (!socket) return os_error(fmt::format("lock {}: open a socket", what));
   if (::bind(socket.get(), address.get(), address.length) != 0) {
-    if (errno != EADDRINUSE) return os_error(fmt::format("claim {}", what));
+    if (errno != EADDRINUSE) return os_error(fmt::format("lock {}", what));
     const Holder holder = holder_of(what);
     if (holder.counts()) return taken(what, holder);
-    log::warning("a process that is no flanneld has the name by which flanneld claims this",
+    log::warning("a process that is no flanneld has the socket name that flanneld uses as a lock",
                  {{"what", what},
                   {"user", holder.uid ? fmt::to_string(*holder.uid) : "unknown"},
                   {"process", holder.pid > 0 ? fmt::to_string(holder.pid) : "unknown"},
@@ -98,8 +99,7 @@ Result<std::optional<Fd>> take_name(std::string_view what) {
     return std::nullopt;
   }
   // Nobody is ever accepted; listening is what lets others ask who we are.
-  if (::listen(socket.get(), SOMAXCONN) != 0)
-    return os_error(fmt::format("claim {}: listen", what));
+  if (::listen(socket.get(), SOMAXCONN) != 0) return os_error(fmt::format("lock {}: listen", what));
   return socket;
 }
 
@@ -129,12 +129,12 @@ Result<void> check_overlaps(std::string_view what) {
 
 }  // namespace
 
-bool is_claimed(std::string_view what) {
+bool is_locked_by_daemon(std::string_view what) {
   return holder_of(what).counts();
 }
 
-Result<std::vector<Fd>> Claims::claim(std::string_view what) const {
-  std::vector<Fd> claim;
+Result<std::vector<Fd>> HostLocks::acquire(std::string_view what) const {
+  std::vector<Fd> fds;
   auto file = LockFile::open(folder_ + "/claims.lock");
   const auto where = this_network_namespace();
   const bool gate = file && where && file->lock_soon(kGate).value_or(false);
@@ -143,13 +143,13 @@ Result<std::vector<Fd>> Claims::claim(std::string_view what) const {
     const auto locked = file->lock(LockFile::byte_of(name), LockFile::Kind::exclusive);
     if (locked && !*locked) return taken(what, holder_of(what));
   }
-  if (auto socket = TRY(take_name(what))) claim.push_back(*std::move(socket));
+  if (auto socket = TRY(take_name(what))) fds.push_back(*std::move(socket));
   TRY(check_overlaps(what));
   if (gate) {
     file->unlock(kGate);
-    claim.push_back(file->take_fd());
+    fds.push_back(file->take_fd());
   }
-  return claim;
+  return fds;
 }
 
 }  // namespace flannel
