@@ -86,7 +86,7 @@ Result<void> check_words_fit(const Command& command, const std::vector<std::stri
   return {};
 }
 
-Result<CtlOptions> judge(const CtlFlags& texts, const Flags& flags, StoreOptions store) {
+Result<CtlOptions> validate(const CtlFlags& texts, const Flags& flags, StoreOptions store) {
   CtlOptions options;
   options.store = std::move(store);
   options.timeout = TRY_DURING(parse_timeout(texts.timeout), flags.label("timeout"));
@@ -162,7 +162,7 @@ Result<CtlRun> parse_ctl_command_line(std::span<const std::string> arguments,
   TRY(flags.read_environment("FLANNELD_", environment));
   ParsedStore store = TRY(parse_store(texts.store, flags, environment));
 
-  CtlRun run{found.command, TRY(judge(texts, flags, std::move(store.options))),
+  CtlRun run{found.command, TRY(validate(texts, flags, std::move(store.options))),
              std::move(store.warnings)};
   append(run.warnings, ignored);
   warn_of_variables(flags, set_variables, run.warnings);

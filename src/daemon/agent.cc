@@ -71,7 +71,7 @@ void Agent::suspect_host() {
 }
 
 void Agent::rules_changed() {
-  if (session_ && session_->overlay_started) settle();
+  if (session_ && session_->overlay_started) update_readiness();
 }
 
 const Overlay* Agent::overlay() const {
@@ -256,7 +256,7 @@ Result<std::unique_ptr<Agent::Session>> Agent::open_session(const ParsedConfig& 
                                                .kernel = parts_.kernel,
                                                .backend = *session->backend,
                                                .lookup_route = session->host_view.lookup_route,
-                                               .on_state = [this] { settle(); },
+                                               .on_state = [this] { update_readiness(); },
                                                .path = session->path.get(),
                                                .blackhole_own_subnet = options_.ip_blackhole_route},
                                 session->host, session->config.network);
@@ -354,18 +354,19 @@ void Agent::on_lease_active(const Lease& lease) {
     // The first one, or another subnet: then what was ours is a peer's now.
     session_->own = lease;
     session_->overlay_started = true;
-    // A failure to read the kernel is retried by the reconciler; settle() sees when it is over.
+    // A failure to read the kernel is retried by the reconciler; update_readiness() sees when it is
+    // over.
     auto started = session_->overlay->start(lease, session_->feed->peers().leases());
     kernel_trouble_ = started ? std::string() : started.error().text;
     if (!started) log::error("programming the kernel", {{"why", kernel_trouble_}});
     parts_.on_programmed(session_->overlay->scope(), session_->host.underlay);
     session_->host_check->check();
   }
-  settle();
+  update_readiness();
 }
 
 // After every change of the kernel's state: is the data plane up, is subnet.env what it should be?
-void Agent::settle() {
+void Agent::update_readiness() {
   if (parts_.rules) parts_.rules->admit(session_->overlay->ingress());
   if (session_->overlay->host_in_place()) {
     kernel_trouble_.clear();
@@ -390,7 +391,7 @@ void Agent::write_subnet_file() {
   if (auto done = subnet_file_.write(env); !done) {
     if (file_trouble_.empty()) log::error("subnet file", {{"why", done.error().text}});
     file_trouble_ = done.error().text;
-    retry_file_ = parts_.loop.at(parts_.loop.now() + kFileRetry, [this] { settle(); });
+    retry_file_ = parts_.loop.at(parts_.loop.now() + kFileRetry, [this] { update_readiness(); });
     return;
   }
   file_trouble_.clear();

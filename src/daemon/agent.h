@@ -156,7 +156,7 @@ class Agent {
   void compare_config(const std::optional<ConfigRecord>& record);
   void set_config_trouble(std::string text);
   void on_lease_active(const Lease& lease);
-  void settle();
+  void update_readiness();
   void write_subnet_file();
 
   AgentOptions options_;

@@ -97,7 +97,7 @@ TEST_F(AgentIdentityTest, OurMacInAnOlderRecordOfAnyNodeIsLeftToIt) {
     const Mac taken = announced();
     put(kNeighbour, vxlan("192.0.2.9", taken));
     loop_.advance(seconds(10));
-    loop_.settle();
+    loop_.run_until_idle();
     EXPECT_NE(announced(), taken) << "round " << round;
     EXPECT_EQ(of_device(), announced());
   }

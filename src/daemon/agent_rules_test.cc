@@ -20,7 +20,7 @@ TEST_F(AgentTest, ReadyAndTheFileWaitForTheRules) {
   rules_.there = true;
   rules_.wrong.clear();
   agent_->rules_changed();
-  loop_.settle();
+  loop_.run_until_idle();
   EXPECT_EQ(ready_, 1);
   EXPECT_TRUE(std::filesystem::exists(subnet_file()));
 }

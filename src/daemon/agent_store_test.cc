@@ -122,7 +122,7 @@ TEST_F(AgentTest, NobodyIsLetGoBeforeTheListThatTellsWhoIsBack) {
   loop_.advance(seconds(1));
   kernel_.take_log();
   store_->lose_positions();
-  loop_.settle();
+  loop_.run_until_idle();
   store_->put(kPrefix, "10.5.9.0-24", peer_value("192.0.2.9"), {}, loop_.now());
   loop_.advance(milliseconds(700));
   EXPECT_TRUE(agent_->follower().connected());

@@ -84,7 +84,7 @@ TEST_F(AgentTest, DirectRoutingFollowsTheWayToAPeer) {
   EXPECT_NE(kernel().find("10.5.9.0/24 via 192.0.2.9 dev eth0"), std::string::npos) << kernel();
   router_ = Ip4::of(192, 0, 2, 254);
   agent_->check_underlay();
-  loop_.settle();
+  loop_.run_until_idle();
   EXPECT_NE(kernel().find("10.5.9.0/24 via 10.5.9.0 dev flannel.1"), std::string::npos) << kernel();
 }
 
@@ -196,7 +196,7 @@ TEST_F(AgentTest, AskedToLookAgainItListsTheStoreAtOnceAndMendsTheKernel) {
 
 TEST_F(AgentTest, AskedToLookAgainBeforeThereIsAConfigurationItWaitsOn) {
   agent_->look_again();
-  loop_.settle();
+  loop_.run_until_idle();
   configure(kHostGw);
   EXPECT_EQ(ready_, 1);
 }

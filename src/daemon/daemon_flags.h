@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The texts and numbers of flanneld's flags before they are judged: options.h has the values.
+// The texts and numbers of flanneld's flags before they are validated: options.h has the values.
 #pragma once
 
 #include <cstdint>

@@ -188,8 +188,8 @@ void warn_of_folder(const std::string& file, std::vector<std::string>& warnings)
                      "file; remove it");
 }
 
-Result<Options> judge(const DaemonFlags& texts, const Flags& flags,
-                      const Flags::Environment& environment) {
+Result<Options> validate(const DaemonFlags& texts, const Flags& flags,
+                         const Flags::Environment& environment) {
   TRY(refuse_what_is_not_there(texts, flags));
   ParsedStore store = TRY(parse_store(texts.store, flags, environment));
   Options options;
@@ -239,7 +239,7 @@ Result<CommandLine> parse_command_line(std::span<const std::string> arguments,
   }
   if (texts.version) return PrintAndExit{std::string(version()) + "\n"};
   TRY(flags.read_environment("FLANNELD_", environment));
-  Options options = TRY(judge(texts, flags, environment));
+  Options options = TRY(validate(texts, flags, environment));
   append(options.warnings, parsed.warnings);
   append(options.warnings, flags.unread_variables("FLANNELD_", set_variables));
   append(options.warnings, flags.misnamed_variables("FLANNEL_", "FLANNELD_", set_variables));

@@ -70,7 +70,7 @@ TEST_F(StoreFollowerTest, ManyHostsShareTheTimeBetweenThem) {
 TEST_F(StoreFollowerTest, HostsThatCameSinceTheListCount) {
   follow(0);
   put(1000);
-  loop_.settle();
+  loop_.run_until_idle();
   store_->disconnect_watches();
   EXPECT_GT(listed_after(), seconds(4));
 }
@@ -81,7 +81,7 @@ TEST_F(StoreFollowerTest, WhatIsNoLeaseMakesNobodyWait) {
   follow(3);
   for (int i = 0; i < 3000; ++i)
     store_->put(kPrefix, fmt::format("heard-{}", i), "{}", std::nullopt, loop_.now());
-  loop_.settle();
+  loop_.run_until_idle();
   store_->disconnect_watches();
   EXPECT_LE(listed_after(), milliseconds(220));
 }
@@ -102,7 +102,7 @@ TEST_F(StoreFollowerTest, AWatchThatLostItsPositionDoesNotGoOnStanding) {
   follow(2000);  // a list after a break waits for 8 s
   for (int breaks = 0; breaks < 2; ++breaks) {
     store_->disconnect_watches();
-    loop_.settle();
+    loop_.run_until_idle();
     listed_after();
   }
   EXPECT_FALSE(follower_.connected()) << "the watch before broke at once, this one has to stand";
@@ -117,17 +117,17 @@ TEST_F(StoreFollowerTest, TheStoreIsHeardFromAListUntilTheNextIsDue) {
   follow(1000);
   EXPECT_TRUE(follower_.hears());
   store_->lose_positions();
-  loop_.settle();
+  loop_.run_until_idle();
   EXPECT_FALSE(follower_.hears());
   EXPECT_TRUE(follower_.connected()) << "that is no failure";
   listed_after();
   EXPECT_TRUE(follower_.hears());
   follower_.start();
   EXPECT_FALSE(follower_.hears()) << "the answer is out";
-  loop_.settle();
+  loop_.run_until_idle();
   EXPECT_TRUE(follower_.hears());
   store_->disconnect_watches();
-  loop_.settle();
+  loop_.run_until_idle();
   EXPECT_FALSE(follower_.hears());
 }
 

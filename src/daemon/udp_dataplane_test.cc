@@ -62,7 +62,7 @@ TEST_F(UdpDataplaneTest, ADeletedDeviceThatComesBackWithoutThreadsIsNoHealthyPat
     const NoThreads none;
     shell("ip link del flannel0");
     while (told_ < 2) {  // that it was deleted, and what is wrong with the new one
-      loop_.settle();
+      loop_.run_until_idle();
       std::this_thread::yield();
     }
     shell("ip link show flannel0");

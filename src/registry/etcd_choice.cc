@@ -136,7 +136,7 @@ class EtcdChoice final : public Registry {
   }
 
   // There is a configuration under v2, but under v3 there may be one as well: only an etcd without
-  // v3 settles it.
+  // v3 decides it.
   void ask_for_v3(Error of_v3, Snapshot of_v2, const Reply<Snapshot>& reply) {
     ask_only_v2_([this, of_v3 = std::move(of_v3), of_v2 = std::move(of_v2),
                   reply](const Result<bool>& only_v2) {

@@ -59,7 +59,7 @@ class EtcdChoiceTest : public ::testing::Test {
     registry->snapshot([&](const Result<Snapshot>& all) {
       text = !all ? all.error().text : all->config ? all->config->text : "none";
     });
-    loop.settle();
+    loop.run_until_idle();
     return text;
   }
 
@@ -108,7 +108,7 @@ TEST_F(EtcdChoiceTest, TheLeaseGoesWhereTheConfigurationIs) {
   config();
   registry->create_if_absent("10.5.1.0-24", "x", {},
                              [](const Result<Held>& held) { EXPECT_TRUE(held); });
-  loop.settle();
+  loop.run_until_idle();
   EXPECT_EQ(v2->snapshot(kPrefix).records.size(), 1U);
   EXPECT_TRUE(v3->snapshot(kPrefix).records.empty());
 }
@@ -117,7 +117,7 @@ TEST_F(EtcdChoiceTest, AConfigurationThatComesUnderV3IsHeard) {
   EXPECT_EQ(config(), "none");
   watch();
   v3->put_config(kPrefix, "{3}");
-  loop.settle();
+  loop.run_until_idle();
   EXPECT_EQ(heard, "config {3} ");
   v2->put_config(kPrefix, "{2}");
   loop.advance(std::chrono::seconds(60));

@@ -122,7 +122,7 @@ class AgentTest : public ::testing::Test {
                   return Result<NodeId>(fresh);
                 }});
     agent_->start();
-    loop_.settle();
+    loop_.run_until_idle();
   }
 
   std::uint64_t chance(std::uint64_t bound) const { return last_chance_ ? bound - 1 : 0; }
@@ -150,15 +150,15 @@ class AgentTest : public ::testing::Test {
 
   void put(const std::string& key, const std::string& value, Ttl ttl = {}) {
     store_->put(kPrefix, key, value, ttl, loop_.now());
-    loop_.settle();
+    loop_.run_until_idle();
   }
   void configure(const std::string& text) {
     store_->put_config(kPrefix, text);
-    loop_.settle();
+    loop_.run_until_idle();
   }
   void remove(const std::string& key) {
     store_->remove(kPrefix, key);
-    loop_.settle();
+    loop_.run_until_idle();
   }
   std::string own_key() const { return encode_subnet_key(agent_->keeper()->lease()->subnet); }
   std::string subnet_file() const { return folder_ + "/run/subnet.env"; }

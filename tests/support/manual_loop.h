@@ -32,7 +32,7 @@ class ManualLoop final : public Loop {
   std::shared_ptr<Poster> poster() override { return posts_; }
 
   // Runs what was posted and what is due, until neither is left; time does not move.
-  void settle() {
+  void run_until_idle() {
     for (;;) {
       if (auto work = posts_->take()) {
         work();
@@ -49,10 +49,10 @@ class ManualLoop final : public Loop {
   // Moves time on, stopping at every timer on the way.
   void advance(Duration by) {
     const TimePoint end = now_ + by;
-    settle();
+    run_until_idle();
     while (!timers_.empty() && timers_.begin()->first.first <= end) {
       now_ = std::max(now_, timers_.begin()->first.first);
-      settle();
+      run_until_idle();
     }
     now_ = end;
   }

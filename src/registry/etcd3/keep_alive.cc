@@ -67,7 +67,7 @@ void EtcdKeepAlive::on_message(const grpc::ByteBuffer& bytes) {
   note_answer();
   if (!waiting_.empty()) {
     wait_for_answer(kCallDeadline);
-  } else if (answers_once_.contains(stream_->url())) {
+  } else if (one_answer_endpoints_.contains(stream_->url())) {
     close();
   }
   done(seconds(std::max<std::int64_t>(0, response.ttl())));
@@ -75,15 +75,15 @@ void EtcdKeepAlive::on_message(const grpc::ByteBuffer& bytes) {
 
 void EtcdKeepAlive::note_answer() {
   answered_ = true;
-  if (in_place_of_ == stream_->url()) answers_once_.insert(in_place_of_);
-  in_place_of_.clear();
+  if (replaced_silent_url_ == stream_->url()) one_answer_endpoints_.insert(replaced_silent_url_);
+  replaced_silent_url_.clear();
 }
 
 // etcd's gRPC proxy answers the first request for a lease on a stream, and later ones when it has
 // itself renewed the lease, hours later.
 void EtcdKeepAlive::on_silence() {
   if (answered_) {
-    in_place_of_ = stream_->url();
+    replaced_silent_url_ = stream_->url();
     close();
     return open();
   }
@@ -94,7 +94,7 @@ void EtcdKeepAlive::on_silence() {
 void EtcdKeepAlive::on_end(const Error& error, bool waited) {
   stream_.reset();
   unanswered_.reset();
-  in_place_of_.clear();
+  replaced_silent_url_.clear();
   // denied: with a token that etcd no longer takes. The next stream fetches another one.
   const bool again = (error.kind == ErrorKind::unavailable || error.kind == ErrorKind::denied) &&
                      connection_.worth_another(waited);

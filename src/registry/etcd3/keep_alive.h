@@ -61,9 +61,10 @@ class EtcdKeepAlive {
   SubscriptionPtr opening_;  // while a stream that shall be opened has to wait
   TimePoint not_before_{};   // the next stream
   std::unique_ptr<EtcdStream> stream_;
-  bool answered_ = false;               // something, by stream_
-  std::string in_place_of_;             // the endpoint whose silence made us open stream_, if so
-  std::set<std::string> answers_once_;  // endpoints of which only a fresh stream gets an answer
+  bool answered_ = false;            // something, by stream_
+  std::string replaced_silent_url_;  // the endpoint whose silence made us open stream_, if so
+  std::set<std::string>
+      one_answer_endpoints_;  // endpoints of which only a fresh stream gets an answer
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);
 };
 

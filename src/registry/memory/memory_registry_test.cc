@@ -23,7 +23,7 @@ class MemoryRegistryTest : public ::testing::Test {
   Result<Held> create(const std::string& value, Ttl ttl = seconds(60)) {
     std::optional<Result<Held>> answer;
     registry->create_if_absent(kKey, value, ttl, [&](Result<Held> held) { answer = held; });
-    loop.settle();
+    loop.run_until_idle();
     return answer.value();
   }
 
@@ -51,7 +51,7 @@ TEST_F(MemoryRegistryTest, AnswersComeInALaterTurn) {
   bool answered = false;
   registry->snapshot([&](const Result<Snapshot>&) { answered = true; });
   EXPECT_FALSE(answered);
-  loop.settle();
+  loop.run_until_idle();
   EXPECT_TRUE(answered);
 }
 
@@ -59,7 +59,7 @@ TEST_F(MemoryRegistryTest, NoAnswerAfterTheRegistryIsGone) {
   bool answered = false;
   registry->snapshot([&](const Result<Snapshot>&) { answered = true; });
   registry.reset();
-  loop.settle();
+  loop.run_until_idle();
   EXPECT_FALSE(answered);
 }
 
@@ -106,10 +106,10 @@ TEST_F(MemoryRegistryTest, HeldAnswersComeWhenReleased) {
   int answers = 0;
   store->hold_answers();
   registry->snapshot([&](const Result<Snapshot>&) { ++answers; });
-  loop.settle();
+  loop.run_until_idle();
   EXPECT_EQ(answers, 0);
   store->release_answers();
-  loop.settle();
+  loop.run_until_idle();
   EXPECT_EQ(answers, 1);
 }
 
@@ -118,14 +118,14 @@ TEST_F(MemoryRegistryTest, AnUnreachableStoreEndsWatchesAndFailsCalls) {
   store->set_reachable(false);
   EXPECT_EQ(create("a").error().kind, ErrorKind::unavailable);
   const auto another = registry->watch(1, listener());
-  loop.settle();
+  loop.run_until_idle();
   EXPECT_EQ(seen, "disconnected disconnected ");
   store->set_reachable(true);
   store->put(kPrefix, kKey, "b");
-  loop.settle();
+  loop.run_until_idle();
   EXPECT_EQ(seen, "disconnected disconnected ") << "an ended watch stays ended";
   const auto resumed = registry->watch(1, listener());
-  loop.settle();
+  loop.run_until_idle();
   EXPECT_EQ(seen, "disconnected disconnected put ");
 }
 
@@ -135,11 +135,11 @@ TEST_F(MemoryRegistryTest, ACompactedStoreLosesOldPositionsOnly) {
   store->compact();
   const auto old = registry->watch(now - 1, listener());
   const auto current = registry->watch(now, listener());
-  loop.settle();
+  loop.run_until_idle();
   EXPECT_EQ(seen, "put lost ");
   seen.clear();
   store->lose_positions();
-  loop.settle();
+  loop.run_until_idle();
   EXPECT_EQ(seen, "lost lost ");
 }
 
@@ -152,7 +152,7 @@ TEST_F(MemoryRegistryTest, NetworksDoNotSeeEachOther) {
     EXPECT_FALSE(all->config);
     EXPECT_TRUE(all->records.empty());
   });
-  loop.settle();
+  loop.run_until_idle();
   EXPECT_EQ(seen, "");
 }
 
