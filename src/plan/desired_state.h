@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The kernel objects that this host wants, and their owners. An object may have several owners (two
-// subnets of one host share its FDB entry): it stays until the last of them gives it up.
+// The kernel objects that this host wants, and their owners. An object may have several owners, for
+// example the FDB entry that two subnets of one host share. It is removed when its last owner
+// withdraws it.
 #pragma once
 
 #include <map>
@@ -15,24 +16,25 @@
 
 namespace flannel {
 
-// A peer, by its subnet; nullopt: this host itself. Where two owners want different objects of one
-// identity, the host goes before the peers, and the lower subnet before the higher.
+// A peer, by its subnet; nullopt: this host itself. If two owners want different objects of one
+// identity, the host takes precedence over peers, and a lower subnet over a higher one.
 using Owner = std::optional<Cidr4>;
 
 class DesiredState {
  public:
   using Parts = std::vector<std::pair<Owner, NetState>>;
 
-  // Each owner in `parts` wants the state beside it from now on, and nothing else; an owner with an
-  // empty state wants nothing. Returns how the whole changes, in safe order (diff.h). The cost
-  // depends on the objects of these owners only.
+  // Replaces the state of each owner in `parts`; an empty state removes the owner. Returns the
+  // changes of the whole desired state, in safe order (diff.h). The cost depends on the objects of
+  // these owners only.
   std::vector<KernelChange> replace(Parts parts);
 
   bool contains(const ObjectKey& key) const { return objects_.contains(key); }
   std::vector<ObjectKey> keys_of(const Owner& owner) const;
-  // The whole, with one object of each identity.
+  // The whole desired state, with one object of each identity.
   NetState state() const;
-  // Objects that lost to another object of the same identity, with the reason; at most `most`.
+  // The objects that another object of the same identity takes precedence over, with the reason; at
+  // most `most`.
   std::map<std::string, std::string> conflicts(std::size_t most) const;
   // The number of identities whose owners want different objects.
   std::size_t contested() const { return contested_.size(); }

@@ -37,10 +37,10 @@ bool changes_mac(const Link& have, const Link& want) {
   return before && after && before->mac != after->mac;
 }
 
-// What becomes of the objects on a device when the device itself is changed.
+// The objects that the kernel drops when the device that they are on is changed.
 struct Losses {
-  std::set<std::string> emptied;        // recreated or removed: everything on them goes
-  std::set<std::string> no_neighbours;  // Linux flushes even permanent ones on a change of MAC
+  std::set<std::string> emptied;        // recreated or removed: all objects on them go
+  std::set<std::string> no_neighbours;  // a change of MAC flushes even permanent ones
 
   Losses(const NetState& have, const NetState& want) {
     for (const Link& link : have.links) {
@@ -71,13 +71,13 @@ struct Changes {
   std::vector<KernelChange> puts;
   std::vector<KernelChange> removals;
 
-  // `there`: all that the kernel has under the identity of `want`; several only for routes, which
-  // others can have doubled.
+  // `there`: the objects that the kernel has under the identity of `want`. Only routes can be
+  // several, if another program added a second one.
   void compare(const std::vector<const KernelObject*>& there, const KernelObject* want) {
     const bool right = want && std::any_of(there.begin(), there.end(),
                                            [want](const auto* one) { return *one == *want; });
     if (want && !right) puts.push_back({there.empty() ? Op::put : op_for(*there[0], *want), *want});
-    // Putting replaces one of them; which one is the kernel's choice.
+    // A put replaces one of them; the kernel chooses which.
     if (want && !right && there.size() == 1) return;
     for (const KernelObject* one : there) {
       if (!want || *one != *want) removals.push_back({Op::remove, *one});
@@ -111,8 +111,8 @@ void put_in_safe_order(std::vector<KernelChange>& changes) {
 bool needs_new_device(const Link& have, const Link& want) {
   const auto* before = std::get_if<VxlanSettings>(&have.kind);
   const auto* after = std::get_if<VxlanSettings>(&want.kind);
-  // A TUN device is made by the packet path alone: there is no other way than to try and to say
-  // that it failed.
+  // Only the packet path can make a TUN device, so for a TUN a put is tried, and its failure is
+  // reported.
   if (!after) return false;
   if (!before) return true;
   return before->vni != after->vni || before->port != after->port ||

@@ -8,19 +8,20 @@
 
 namespace flannel {
 
-// What makes `have` into `want`, in an order in which it can be done: first everything that is put,
-// devices before what is on them and a peer's neighbour and FDB entry before its route (with the
-// route alone the kernel would ask for the gateway by ARP), then the removals the other way round.
+// The changes that turn `have` into `want`, in safe order: first all puts, then all removals. A
+// device is put before the objects on it, and a peer's neighbour and FDB entry before its route
+// (with the route alone the kernel would resolve the gateway by ARP). Removals have the reverse
+// order.
 //
-// Whatever the kernel drops by itself is reckoned with: all that is on a recreated device is put
-// again, and nothing is removed one by one from a device that goes as a whole.
+// diff() accounts for what the kernel drops by itself: it puts all objects on a recreated device
+// again, and removes no single objects from a device that is removed.
 std::vector<KernelChange> diff(const NetState& have, const NetState& want);
 
-// Brings changes, one for an identity, into that order.
+// Sorts changes, at most one for each identity, into safe order.
 void put_in_safe_order(std::vector<KernelChange>& changes);
 
-// The kernel cannot turn `have` into `want` by changing it: another VNI, port, lower device, local
-// address GBP flag or foreign features, or another kind of device.
+// True if the kernel cannot change `have` into `want`: the kind of device, VNI, port, lower device,
+// local address, GBP flag or foreign features differ.
 bool needs_new_device(const Link& have, const Link& want);
 
 }  // namespace flannel

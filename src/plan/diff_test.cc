@@ -146,7 +146,7 @@ TEST(DiffTest, AnotherMacReplacesTheNeighbourAndLeavesNoFdbEntryBehind) {
             "remove fdb 02:00:00:00:00:02 dev flannel.1 dst 192.0.2.2 self permanent\n");
 }
 
-// Their metrics differ, so the kernel keeps both.
+// A blackhole and a unicast route differ in metric, so the kernel has both.
 TEST(DiffTest, ABlackholeReplacesNoRouteAndNoRouteABlackhole) {
   NetState hole = device();
   const Cidr4 subnet = device_and_peer().routes[0].to;

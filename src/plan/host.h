@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the host looks like: the facts from which interface and backends are chosen.
+// Facts about the host, from which the underlay and the backend's objects are chosen.
 #pragma once
 
 #include <cstdint>
@@ -25,23 +25,23 @@ struct Interface {
   std::string name;
   std::uint32_t mtu = 0;
   bool up = false;                          // administratively
-  bool carrier = true;                      // the link can carry packets; false also while down
+  bool carrier = true;                      // the link can carry packets; also false while down
   std::vector<InterfaceAddress> addresses;  // in the kernel's order
   bool operator==(const Interface&) const = default;
 };
 
-// What a route lookup to an address answers.
+// The answer to a route lookup for an address.
 struct RouteLookup {
   int interface_index = 0;
   Ip4 source;                  // preferred source address
-  std::optional<Ip4> gateway;  // nothing: the address is on the link
+  std::optional<Ip4> gateway;  // nullopt: the address is on the link
   bool operator==(const RouteLookup&) const = default;
 };
 
 struct DefaultRoute {
-  std::optional<int> interface_index = {};  // nothing: a multipath route
+  std::optional<int> interface_index = {};  // nullopt: a multipath route
   std::optional<Ip4> source = {};           // its `src`
-  std::optional<Ip4> gateway = {};          // nothing: the whole world is on the link
+  std::optional<Ip4> gateway = {};          // nullopt: all addresses are on the link
   bool operator==(const DefaultRoute&) const = default;
 };
 
@@ -49,17 +49,17 @@ struct DefaultRoute {
 struct HostRoute {
   Cidr4 to;
   int interface_index = 0;
-  std::optional<Ip4> gateway = {};  // nothing: on the link
+  std::optional<Ip4> gateway = {};  // nullopt: on the link
   std::uint32_t metric = 0;
   bool operator==(const HostRoute&) const = default;
 };
 
-// The underlay that was chosen: where encapsulated packets leave.
+// The chosen underlay: the interface by which encapsulated packets leave.
 struct Underlay {
   std::string interface;
   int interface_index = 0;
-  Ip4 ip;         // its address: source of what we send
-  Ip4 public_ip;  // what peers send to; differs from `ip` behind NAT
+  Ip4 ip;         // its address: the source of the packets that we send
+  Ip4 public_ip;  // the address that peers send to; differs from `ip` behind NAT
   std::uint32_t mtu = 0;
   bool operator==(const Underlay&) const = default;
 };

@@ -5,10 +5,10 @@
 
 namespace flannel {
 
-// Something of this host that keeps packets of the overlay from passing.
+// A fact about this host that keeps packets of the overlay from passing.
 struct HostTrouble {
-  std::string text;             // what is seen, and what to do
-  bool nothing_passes = false;  // of the whole overlay; otherwise some of it works
+  std::string text;             // the observation, and what to do about it
+  bool nothing_passes = false;  // false: some packets of the overlay still pass
   bool operator==(const HostTrouble&) const = default;
 };
 

@@ -36,8 +36,7 @@ void add_forwarding(const HostState& host, std::vector<HostTrouble>& troubles) {
   }
 }
 
-// Of the routes to our own subnet the one with the lowest metric is used, of several with the same
-// the first.
+// The kernel uses the route to our own subnet with the lowest metric, and the first of equal ones.
 void add_route_to_own_subnet(const HostState& host, const OverlayView& overlay,
                              std::vector<HostTrouble>& troubles) {
   const OtherRoute* used = nullptr;
@@ -56,13 +55,14 @@ void add_route_to_own_subnet(const HostState& host, const OverlayView& overlay,
                       bridge != nullptr});
 }
 
-// The first peer whose packets the route takes; null: none.
+// The first peer whose packets the route takes; nullptr: none.
 const Cidr4* first_taken(const OtherRoute& route, const OverlayView& overlay) {
   const auto& peers = overlay.peers;
   const auto after = std::ranges::upper_bound(peers, route.to.base, {}, &Cidr4::base);
   if (after != peers.begin()) {
     const Cidr4& peer = *std::prev(after);
-    // One as long as ours has a higher metric, or is the one that we replaced.
+    // A route with the same prefix length as ours either has a higher metric or is the one that we
+    // replaced.
     const bool longer = route.to.bits > peer.bits || overlay.route_to_network;
     if (peer.contains(route.to)) return longer ? &peer : nullptr;
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What on this host, though none of it is flannel's, keeps packets of the overlay from passing.
+// Finds settings and objects of this host that are not flannel's and that keep packets of the
+// overlay from passing.
 #pragma once
 
 #include <cstdint>
@@ -11,22 +12,22 @@
 
 namespace flannel {
 
-// What a reader of the host has to know of the overlay.
+// The part of the overlay's configuration that is needed to read a HostState.
 struct HostQuery {
   Cidr4 network;
   Cidr4 own_subnet;
-  std::vector<std::string> devices;  // by which packets of the overlay come in
+  std::vector<std::string> devices;  // devices by which packets of the overlay arrive
 };
 
-// A route of the main table that is not ours, inside of the overlay's network.
+// A route of the main table into the overlay's network that is not ours.
 struct OtherRoute {
   Cidr4 to;
-  std::string device;        // empty: none of its own (unreachable, several next hops)
-  std::uint32_t metric = 0;  // of two to one destination, that with the lower one is used
+  std::string device;        // empty: no single device (unreachable, several next hops)
+  std::uint32_t metric = 0;  // the kernel uses the route with the lowest metric
   bool operator==(const OtherRoute&) const = default;
 };
 
-// A chain of nftables that sees forwarded packets, in a table that is neither ours nor iptables'.
+// An nftables chain for forwarded packets, in a table that is neither ours nor of iptables.
 struct ForwardChain {
   std::string table;  // "inet firewalld"
   std::string chain;
@@ -35,11 +36,10 @@ struct ForwardChain {
 
 struct HostState {
   bool ip_forward = true;                        // net.ipv4.ip_forward
-  std::vector<std::string> not_forwarding = {};  // of the devices asked for and of the bridges
+  std::vector<std::string> not_forwarding = {};  // queried devices and bridges that do not forward
   std::vector<std::string> bridges = {};         // devices with an address in our own subnet
-  std::vector<OtherRoute> routes = {};           // in the order in which the kernel has them
-  std::vector<ForwardChain> refusing_forward =
-      {};  // they end by refusing what they have not accepted
+  std::vector<OtherRoute> routes = {};           // in the kernel's order
+  std::vector<ForwardChain> refusing_forward = {};  // refuse all packets that they do not accept
   bool operator==(const HostState&) const = default;
 };
 
@@ -47,11 +47,11 @@ struct OverlayView {
   Cidr4 network;
   Cidr4 own_subnet;
   std::vector<Cidr4> peers = {};  // sorted, without overlaps
-  std::string device;             // by which our routes lead, for the text
-  bool route_to_network = false;  // one route for all peers (udp), not one for each
+  std::string device;             // the device of our routes, for the text
+  bool route_to_network = false;  // one route for all peers (udp) instead of one for each
 };
 
-// At most a few sentences, however many routes and peers there are.
+// Returns at most a few troubles, for any number of routes and peers.
 std::vector<HostTrouble> host_troubles(const HostState& host, const OverlayView& overlay);
 
 }  // namespace flannel

@@ -17,7 +17,7 @@ OverlayView overlay() {
           .device = "flannel.1"};
 }
 
-// One trouble a line, "dead: " in front of those with which nothing passes.
+// One line for each trouble, with the prefix "dead: " if no packet of the overlay passes.
 std::string troubles(const HostState& host, const OverlayView& view = overlay()) {
   std::string text;
   for (const HostTrouble& trouble : host_troubles(host, view))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The kernel as the reconciler sees it. The real one: kernel/objects/linux_kernel.h; the fake for
-// tests: tests/support/fake_kernel.h.
+// The reconciler's interface to the kernel. kernel/objects/linux_kernel.h is the real one,
+// tests/support/fake_kernel.h the fake for tests.
 #pragma once
 
 #include <optional>
@@ -15,9 +15,9 @@
 namespace flannel {
 
 enum class Op {
-  put,       // make it so: add, or change what is there under the same identity
+  put,       // add, or change the object that has the same identity
   recreate,  // links only: delete and add, because the difference cannot be changed in place
-  remove,    // already gone counts as success
+  remove,    // succeeds if the object is already gone
 };
 std::string_view to_string(Op op);
 
@@ -27,15 +27,16 @@ struct KernelChange {
   bool operator==(const KernelChange&) const = default;
 };
 
-// What belongs to us, so that reading returns that and nothing else: every device named here (if it
-// is of a kind we make) with its addresses, neighbours and FDB entries, and every route of our
-// protocol in the main table. Addresses that others put on our devices are not ours: only those
-// inside `network` (upstream's rule) are. Another daemon on this host may have routes of our
-// protocol too: the reconciler leaves alone what neither leaves by a device named here nor leads
-// into `network`, so a reader need not tell them apart.
+// What read() returns: each device in `link_names` (if its kind is one that we make) with its
+// addresses, neighbours and FDB entries, and all routes of our protocol in the main table.
+// Addresses on our devices are ours only if they are inside `network` (upstream's rule). Another
+// daemon on this host may have routes of our protocol too. A reader need not tell those apart: the
+// reconciler ignores a route that neither leaves by a device in `link_names` nor leads into
+// `network`.
 //
-// A route to `own_subnet` by a device named here is never desired: that subnet was a peer's once,
-// and upstream flannel has left the route. It is read as `foreign`, so that it is removed.
+// A route to `own_subnet` by a device in `link_names` is never desired: the subnet was a peer's
+// earlier, and upstream flannel left the route behind. read() marks the route `foreign`, so that it
+// is removed.
 struct Scope {
   std::vector<std::string> link_names;
   Cidr4 network;
@@ -48,8 +49,8 @@ class Kernel {
 
   virtual Result<NetState> read(const Scope& scope) = 0;
 
-  // Carries the changes out in their order, pipelined; one result for each, in the same order.
-  // A failed one does not stop those after it.
+  // Carries the changes out in their order, pipelined. Returns one result for each, in the same
+  // order. A failed change does not stop those after it.
   virtual std::vector<Result<void>> apply(std::span<const KernelChange> changes) = 0;
 };
 

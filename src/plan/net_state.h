@@ -14,16 +14,16 @@
 
 namespace flannel {
 
-// The rtm_protocol and nh_protocol of everything we install, and the mark by which we know our
-// own again. Not among the values of <linux/rtnetlink.h> or iproute2's rt_protos. Upstream uses
+// The rtm_protocol and nh_protocol of all routes and next hops that we install; they mark these as
+// ours. The value is neither in <linux/rtnetlink.h> nor in iproute2's rt_protos. Upstream uses
 // boot(3). docs/kernel-objects.md
 inline constexpr std::uint8_t kRouteProtocol = 0xFA;  // 250
 
-// The interface below a device. Its index survives a new name, and its name survives that the
-// interface is made anew, so two are the same if either agrees.
+// The interface below a device. A rename keeps the index, and a recreation keeps the name, so two
+// values are equal if either agrees.
 struct LowerDevice {
   std::string name;
-  int index = 0;  // 0: not known
+  int index = 0;  // 0: unknown
   bool operator==(const LowerDevice& other) const {
     return name == other.name || (index != 0 && index == other.index);
   }
@@ -33,22 +33,22 @@ struct VxlanSettings {
   std::uint32_t vni = 1;      // 1..2^24-1
   std::uint16_t port = 8472;  // UDP destination port; Linux's own default
   LowerDevice lower;          // underlay interface
-  Ip4 local;                  // its address: the outer source
+  Ip4 local;                  // the underlay's address: the outer source
   bool learning = false;
   bool gbp = false;
-  Mac mac;            // the VTEP's own
-  bool plain = true;  // without what nobody here asks for: a group, miss notifications, a proxy
+  Mac mac;            // of the VTEP itself
+  bool plain = true;  // no features that we never configure (group, miss notifications, proxy)
   bool operator==(const VxlanSettings&) const = default;
 };
 
-// A TUN device. The packet path makes it by opening it; the reconciler only sets it up.
+// A TUN device. The packet path creates it by opening it; the reconciler only configures it.
 struct TunSettings {
   std::uint32_t queue_len = 500;  // upstream's (and the kernel's TUN default)
   bool operator==(const TunSettings&) const = default;
 };
 
-// A device of ours. Which differences can be changed in place and which need a new device is the
-// reconciler's knowledge.
+// A device of ours. needs_new_device() (diff.h) says which differences the kernel cannot change in
+// place.
 struct Link {
   std::string name;
   std::variant<VxlanSettings, TunSettings> kind;
@@ -61,21 +61,21 @@ struct Address {
   std::string link;
   Ip4 ip;
   std::uint8_t bits = 32;
-  // With the route to its network that Linux makes along with it (none for a /32), and which others
-  // can take away alone.
+  // True if the route to the address's network exists. Linux adds it with the address (none for a
+  // /32), and other programs can remove it alone.
   bool routed = true;
   bool operator==(const Address&) const = default;
 };
 
-// A route in the main table with our protocol, scope universe. Identity: `to` and `blackhole`;
-// putting one replaces another of that identity, removing one removes exactly this one.
+// A route in the main table with our protocol, scope universe. Identity: `to` and `blackhole`; a
+// put replaces another route of that identity, a removal removes exactly this route.
 struct Route {
   Cidr4 to;
   Ip4 via{};  // 0.0.0.0: no gateway
   std::string link;
   bool onlink = false;
-  bool blackhole = false;  // by no device, and with the last metric: a unicast route goes before it
-  bool foreign = false;    // of another protocol; never desired, so only removed (Scope)
+  bool blackhole = false;  // no device, and the highest metric: a unicast route takes precedence
+  bool foreign = false;    // has another protocol; never desired, only removed (Scope)
   bool operator==(const Route&) const = default;
 };
 
@@ -87,9 +87,9 @@ struct Neighbour {
   bool operator==(const Neighbour&) const = default;
 };
 
-// A permanent `self` forwarding entry of a vxlan device. Identity: link, mac: the kernel keeps one
-// remote for a unicast MAC, and putting an entry replaces it (an append it ignores without a word).
-// Removing one whose remote is another by now removes nothing.
+// A permanent `self` forwarding entry of a vxlan device. Identity: link, mac: the kernel has one
+// remote for a unicast MAC, and a put replaces it (the kernel ignores an append without an error).
+// The removal of an entry whose remote has changed meanwhile removes nothing.
 struct FdbEntry {
   std::string link;
   Mac mac;
@@ -97,7 +97,7 @@ struct FdbEntry {
   bool operator==(const FdbEntry&) const = default;
 };
 
-// In the order in which they can be put in place; removal goes the other way round.
+// The kinds are in the order in which objects can be put; removals have the reverse order.
 using KernelObject = std::variant<Link, Address, Neighbour, FdbEntry, Route>;
 
 struct NetState {
@@ -109,10 +109,10 @@ struct NetState {
   bool operator==(const NetState&) const = default;
 };
 
-// What tells one object from another. Ordered as objects can be put in place.
+// The identity of an object. Keys have the order in which objects can be put.
 struct ObjectKey {
   std::size_t kind = 0;  // index in KernelObject
-  std::string link{};    // empty for a route, which may change its device
+  std::string link{};    // empty for a route: its device may change
   Ip4 ip{};
   std::uint8_t bits = 0;
   bool blackhole = false;
@@ -120,15 +120,15 @@ struct ObjectKey {
   auto operator<=>(const ObjectKey&) const = default;
 };
 ObjectKey key_of(const KernelObject& object);
-// The device that an object is, or is on; for a route the one by which it leaves.
+// The device that the object is or is on; for a route the device by which it leaves.
 const std::string& device_of(const KernelObject& object);
 
 // All objects of a state, by kind.
 std::vector<KernelObject> objects_of(const NetState& state);
 void add(NetState& state, KernelObject object);
 
-// One line per object in the words of `ip` and `bridge`, in the order of their keys: what tests
-// compare.
+// One line per object in the syntax of `ip` and `bridge`, in the order of their keys. Tests compare
+// this text.
 //   link flannel.1 vxlan id 1 local 192.0.2.1 dev eth0 dstport 8472 nolearning mtu 1450 mac .. up
 //   addr 10.5.1.0/32 dev flannel.1
 //   neigh 10.5.2.0 dev flannel.1 lladdr .. nud permanent

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Changes that are not done yet: each with the reason and the time of its next try. One object's
-// failure says nothing about any other's.
+// The changes that are not done yet, each with the reason and the time of its next attempt. Each
+// object is retried independently of the others.
 #pragma once
 
 #include <map>
@@ -24,18 +24,19 @@ struct PendingChange {
 
 class PendingChanges {
  public:
-  // To be tried at the next occasion.
+  // Makes the change due at once.
   void mark(KernelChange change, TimePoint now);
-  // To be tried again: after 0.1 s, and each time the same change fails after twice as long, up to
-  // 30 s. Returns false if it had failed for the same reason before.
+  // Schedules another attempt: after 0.1 s, and after twice the previous pause each time the same
+  // change fails again, up to 30 s. Returns false if the previous attempt failed for the same
+  // reason.
   bool failed(const KernelChange& change, const Error& error, TimePoint now);
-  // Done or without object now.
+  // Forgets the change: it is done or no longer needed.
   void erase(const ObjectKey& key);
 
   const PendingChange* find(const ObjectKey& key) const;
   const std::map<ObjectKey, PendingChange>& all() const { return all_; }
 
-  // In safe order (diff.h).
+  // The changes whose time has come, in safe order (diff.h).
   std::vector<KernelChange> due(TimePoint now) const;
   TimePoint next_due() const { return by_time_.empty() ? kNever : by_time_.begin()->first; }
 
@@ -43,10 +44,10 @@ class PendingChanges {
   void enter(PendingChange pending);
 
   std::map<ObjectKey, PendingChange> all_;
-  std::set<std::pair<TimePoint, const ObjectKey*>> by_time_;  // keys of all_, which stay in place
+  std::set<std::pair<TimePoint, const ObjectKey*>> by_time_;  // pointers to the keys of all_
 };
 
-// The pause after one of `pause`; zero: the first.
+// The pause that follows `pause`; the first pause if `pause` is zero.
 Duration longer_pause(Duration pause);
 
 }  // namespace flannel

@@ -13,12 +13,12 @@
 namespace flannel {
 namespace {
 
-constexpr Duration kSuspicion = std::chrono::milliseconds(20);  // more news come with the first
+constexpr Duration kSuspicion = std::chrono::milliseconds(20);  // notifications come in groups
 constexpr Duration kShortestGap = std::chrono::milliseconds(100);
 constexpr Duration kLongestGap = std::chrono::seconds(30);
 constexpr Duration kSlowSync = std::chrono::seconds(60);
 constexpr int kPatience = 10;           // corrective syncs in a row before the gap grows
-constexpr std::size_t kLoggedEach = 8;  // objects of one batch that get a line of their own
+constexpr std::size_t kLoggedEach = 8;  // objects of one batch with a log line each
 
 bool contains(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
@@ -37,7 +37,7 @@ std::string in_words(const KernelChange& change) {
   return change.op == Op::remove ? "remove " + object : object;
 }
 
-// Says the first few of many.
+// Lets the first few objects of a batch be logged, and logs their total number if there are more.
 class LimitedLog {
  public:
   explicit LimitedLog(std::string_view total) : total_(total) {}
@@ -90,7 +90,7 @@ void Reconciler::set_peers(std::vector<std::pair<Cidr4, NetState>> peers, TimePo
 void Reconciler::change_peers(DesiredState::Parts parts, TimePoint now) {
   const auto changes = desired_.replace(std::move(parts));
   if (!started_) return;
-  // What a put that failed has left under its identity is not known: look.
+  // The result of a failed put is unknown, so the kernel is read before the removal.
   const bool unsure = std::any_of(changes.begin(), changes.end(), [this](const auto& change) {
     return change.op == Op::remove && pending_.find(key_of(change.object));
   });
@@ -109,7 +109,7 @@ Scope Reconciler::reading_scope() const {
   return scope;
 }
 
-// Another daemon on this host may have routes of our protocol, into its own network.
+// Another daemon on this host may have routes of our protocol into its own network.
 NetState Reconciler::only_ours(NetState have, const Scope& scope) const {
   std::erase_if(have.routes, [&](const Route& route) {
     return !scope.network.contains(route.to) && !contains(scope.link_names, route.link) &&
@@ -150,13 +150,13 @@ Result<void> Reconciler::sync(TimePoint now) {
   return {};
 }
 
-// The differences that somebody else made.
+// The differences that are not explained by our own pending changes: other programs made them.
 std::vector<KernelChange> Reconciler::not_our_doing(
     const std::vector<KernelChange>& changes) const {
   const auto pending = [this](const KernelChange& change) {
     return pending_.find(key_of(change.object)) != nullptr;
   };
-  // A device that we change may have cost all that was on it.
+  // Our change of a device may have removed all objects on it.
   const bool our_device = std::any_of(changes.begin(), changes.end(), [&](const auto& change) {
     return is_link(change) && pending(change);
   });
@@ -176,8 +176,8 @@ void Reconciler::count_corrections(std::vector<KernelChange> unexpected) {
   log_corrections(unexpected);
 }
 
-// Whatever is pending and no difference is in place by now; except that a removal may be of
-// something outside of the scope, which reading does not show.
+// A pending change that is no difference is done. Exception: the removal of an object outside of
+// the scope, which read() does not return.
 void Reconciler::clear_done(std::vector<KernelChange>& changes) {
   std::set<ObjectKey> different;
   for (const KernelChange& change : changes)
@@ -214,7 +214,7 @@ void Reconciler::carry_out(const std::vector<KernelChange>& changes, TimePoint n
     return is_link(change) && change.op != Op::remove;
   });
   apply({changes.begin(), after_links}, now);
-  // A device of another kind may have the name: nothing is put on that.
+  // A device of another kind may have the name, and nothing may be put on it.
   std::vector<KernelChange> possible;
   for (const KernelChange& change : std::span(after_links, changes.end())) {
     if (is_on_missing_link(change.object)) {
@@ -259,14 +259,14 @@ void Reconciler::done(const KernelChange& change) {
   pending_.erase(key);
 }
 
-// One of several routes to a destination goes and the desired one stays: no pending change of their
-// common identity is done by that. The next sync sees whether the surplus route is gone.
+// The removal of a surplus route to a destination whose desired route stays does not complete a
+// pending change of their common identity. The next sync checks that the surplus route is gone.
 bool Reconciler::is_surplus(const KernelChange& change) const {
   return change.op == Op::remove && desired_.contains(key_of(change.object));
 }
 
-// A sync whose corrections do not last (another program undoes them, or the kernel reads back
-// something else than it was given) must not repeat ten times a second for ever.
+// A sync whose corrections do not last (another program undoes them, or the kernel returns other
+// values than it was given) must not repeat ten times a second for ever.
 Duration Reconciler::shortest_gap() const {
   if (corrective_syncs_ <= kPatience) return kShortestGap;
   const int doublings = std::min(corrective_syncs_ - kPatience, 16);
@@ -289,7 +289,7 @@ void Reconciler::tick(TimePoint now) {
   }
 }
 
-// What is on a device depends on it, so with a device the whole is looked at.
+// The objects on a device depend on it, so a change of a device takes a full sync.
 void Reconciler::retry(TimePoint now) {
   const auto due = pending_.due(now);
   if (any_link(due)) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Makes the kernel equal to the desired state: read, diff, add before remove, touch only what is
-// ours, retry what failed. Start-up, repair and change are the same path; doing it twice is
+// Makes the kernel equal to the desired state: read, diff, add before remove, touch only our own
+// objects, retry failed changes. Start, repair and change are one code path, and a repetition is
 // harmless.
 #pragma once
 
@@ -22,7 +22,7 @@ namespace flannel {
 struct ReconcileCounters {
   std::uint64_t full_syncs = 0;
   std::uint64_t changes = 0;      // objects put or removed
-  std::uint64_t corrections = 0;  // of them in a full sync after the first: others' doing
+  std::uint64_t corrections = 0;  // of these, repairs by full syncs after the first
   std::uint64_t failures = 0;
 };
 
@@ -32,28 +32,30 @@ class Reconciler {
   // `kernel` outlives the reconciler.
   explicit Reconciler(Kernel& kernel) : kernel_(kernel) {}
 
-  // Change the desired state. Nothing touches the kernel before the first sync(); afterwards
-  // set_peers applies its own difference at once, and set_host needs a sync() or tick(). A device
-  // that is no longer in the scope of set_host() is removed if it was in it before.
+  // set_host() and set_peers() change the desired state. The kernel is not touched before the first
+  // sync(). After it set_peers() applies its changes at once, and the changes of set_host() wait
+  // for sync() or tick(). A device that leaves the scope of set_host() is removed.
   void set_host(Scope scope, NetState host);
-  // Many at once, one batch; an empty state is none.
+  // Changes many peers in one batch; an empty state removes the peer.
   void set_peers(std::vector<std::pair<Cidr4, NetState>> peers, TimePoint now);
 
-  // Reads the kernel and mends every difference; objects of ours that are not desired go, so the
-  // peers must be set before the first call. The error is that of reading, after which nothing was
-  // touched; tick() tries again. Objects that failed are in unmet(), and tick() retries them.
+  // Reads the kernel and repairs every difference. Objects of ours that are not desired are
+  // removed, so the peers must be set before the first call. Fails only if the kernel cannot be
+  // read: then nothing was touched, and tick() tries again. Objects whose change failed are in
+  // unmet(), and tick() retries them.
   Result<void> sync(TimePoint now);
 
-  // Something changed that is not our doing (a notification, ENOBUFS): sync soon, many news at
-  // once.
+  // Another program may have changed the kernel (a notification, ENOBUFS). Schedules one sync soon
+  // for all calls until then.
   void suspect(TimePoint now);
 
   void tick(TimePoint now);
   TimePoint next_wakeup() const;
 
-  // Objects that are not as desired ("remove ..": there and not desired), with the reason; empty:
-  // all is well. For a device that is missing with all that belongs on it, the device alone. Of
-  // very many some, and how many there are beside them.
+  // The objects that are not as desired, with the reason ("remove ..": an object that is not
+  // desired); empty if the kernel equals the desired state. A missing device stands for all objects
+  // on it. unmet() names at most kMostNamed objects with a pending change and kMostNamed with a
+  // conflict of owners; more_unmet() is the number of the others.
   static constexpr std::size_t kMostNamed = 100;
   std::map<std::string, std::string> unmet() const;
   std::size_t more_unmet() const;
@@ -71,7 +73,7 @@ class Reconciler {
   void retry(TimePoint now);
   void find_missing_links(const NetState& have, const NetState& wanted);
   bool is_on_missing_link(const KernelObject& object) const;
-  // Devices first: what belongs on one that cannot be made is left out.
+  // Changes devices first, and leaves out the objects on a device that cannot be made.
   void carry_out(const std::vector<KernelChange>& changes, TimePoint now);
   void apply(const std::vector<KernelChange>& changes, TimePoint now);
   void done(const KernelChange& change);
@@ -81,14 +83,14 @@ class Reconciler {
 
   Kernel& kernel_;
   Scope scope_;
-  std::set<std::string> retired_links_;  // of earlier scopes, until they are seen to be gone
-  std::set<std::string> missing_links_;  // desired and not made, as the last sync found
+  std::set<std::string> retired_links_;  // of earlier scopes, until a sync finds them gone
+  std::set<std::string> missing_links_;  // desired and missing at the last sync
   DesiredState desired_;
   PendingChanges pending_;
   bool started_ = false;  // a sync succeeded
   TimePoint last_sync_{};
   TimePoint sync_at_ = kNever;
-  Duration read_pause_ = Duration::zero();  // not zero: the last reading failed
+  Duration read_pause_ = Duration::zero();  // not zero: the last read failed
   std::string read_error_;
   int corrective_syncs_ = 0;  // in a row
   ReconcileCounters counters_;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What others do to the kernel, and what the kernel itself refuses: the reconciler mends it.
+// The reconciler repairs what other programs change in the kernel, and retries what the kernel
+// refused.
 #include <gtest/gtest.h>
 
 #include "support/reconciler_fixture.h"

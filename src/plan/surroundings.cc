@@ -18,7 +18,7 @@ void add(std::vector<AddressInUse>& all, Ip4 ip, std::string what) {
   }
 }
 
-// Gateways elsewhere than on the underlay may be containers that route for others.
+// Gateways on other interfaces than the underlay may be containers that route for others.
 void add_gateways(std::vector<AddressInUse>& all, const HostView& host, const Underlay& underlay) {
   for (const DefaultRoute& route : host.default_routes) {
     if (route.gateway) add(all, *route.gateway, "the default gateway");
@@ -34,8 +34,8 @@ std::string name_of(const HostView& host, int index) {
   return found == host.interfaces.end() ? fmt::format("device {}", index) : found->name;
 }
 
-// Of routes to one network Linux takes that with the least metric and of these the oldest. Ours
-// has metric 0.
+// Linux uses the route with the lowest metric, and the oldest of equal ones. Our route has metric
+// 0.
 std::string find_holder(const HostView& host, const Underlay& underlay, const Cidr4& network,
                         std::span<const std::string> devices) {
   const auto first = std::ranges::find(host.routes, network, &HostRoute::to);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a host uses outside of the overlay, and whether the overlay's network would take it along.
-// docs/config.md, "Network and the addresses in use"
+// The addresses that a host uses outside of the overlay, and whether the overlay's network contains
+// them. docs/config.md, "Network and the addresses in use"
 #pragma once
 
 #include <optional>
@@ -25,34 +25,34 @@ struct LocalAddress {
   std::string interface;
   Ip4 ip;
   std::uint8_t bits = 32;
-  // The first or last address of its link, which no host has.
+  // True if `other` is the first or last address of this link, which no host can have.
   bool has_no_host(Ip4 other) const;
   bool operator==(const LocalAddress&) const = default;
 };
 
 struct Surroundings {
-  std::vector<AddressInUse> in_use;  // each once; no route of the overlay may lead there
-  std::vector<LocalAddress> local;   // all addresses of the host but loopback
-  std::optional<AddressInUse> link;  // the underlay's, if the network overlaps it
-  // Another device than ours or the underlay by which the kernel sends packets to the network as a
-  // whole, whatever route of that length we add; empty: none.
+  std::vector<AddressInUse> in_use;  // without duplicates; no route of the overlay may lead there
+  std::vector<LocalAddress> local;   // all addresses of the host except loopback
+  std::optional<AddressInUse> link;  // of the underlay, if the network overlaps it
+  // The device, neither ours nor the underlay, by which the kernel sends packets to the whole
+  // network, even if we add a route to the network; empty: none.
   std::string holder;
   bool operator==(const Surroundings&) const = default;
 };
 
-// `endpoints`: of the store; `devices`: ours.
+// `endpoints`: addresses of the store; `devices`: our own devices.
 Surroundings look_around(const HostView& host, const Underlay& underlay, const Cidr4& network,
                          std::span<const Ip4> endpoints, std::span<const std::string> devices);
 
-// The first address in use that is in `net`; null: none.
+// The first address in use that is in `net`; nullptr: none.
 const AddressInUse* in_use_inside(const Cidr4& net, const Surroundings& surroundings);
 
-// What of the host's surroundings the network contains, and what that means, in a sentence for
-// people; nothing: it contains none of it.
+// A sentence for people: which of the surroundings the network contains, and the consequence;
+// nullopt: none.
 std::optional<std::string> find_clash(const Cidr4& network, const Surroundings& surroundings);
 
-// What the holder of the network means for a backend that has one route for all of it, and what to
-// do; nothing: there is none.
+// A sentence for people: the consequence of the holder for a backend with one route to the whole
+// network, and what to do; nullopt: there is no holder.
 std::optional<std::string> find_held(const Cidr4& network, const Surroundings& surroundings);
 
 // The IPv4 addresses after "nameserver" in the text of a resolv.conf(5).

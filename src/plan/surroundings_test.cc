@@ -19,7 +19,8 @@ class SurroundingsTest : public testing::Test {
   Surroundings look(const char* network) {
     return look_around(host_, underlay_, net(network), endpoints_, devices_);
   }
-  // What of the surroundings the network overlaps: "172.31.0.1 (the default gateway), ..".
+  // The parts of the surroundings that the network overlaps: "172.31.0.1 (the default gateway),
+  // ..".
   std::string clash(const char* network) {
     const std::string text = find_clash(net(network), look(network)).value_or("none");
     const std::string begin = "outside of the overlay: ";
@@ -78,7 +79,7 @@ TEST_F(SurroundingsTest, BehindNatTheAnnouncedAddressCountsToo) {
   EXPECT_EQ(clash("203.0.113.0/24"), "203.0.113.7 (our public IP)");
 }
 
-// A bridge of this host with an address in the network is how containers are attached.
+// Containers are attached to a bridge of this host that has an address in the network.
 TEST_F(SurroundingsTest, BridgesAndOurOwnDevicesMayBeInTheNetwork) {
   host_.interfaces[3].addresses = {{ip("10.5.1.1"), 24}};
   host_.routes.push_back({net("192.168.8.0/24"), 4, ip("10.5.1.7")});

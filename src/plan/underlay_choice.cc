@@ -16,7 +16,7 @@
 namespace flannel {
 namespace {
 
-// An interface and the one of its addresses that packets will leave from.
+// An interface, and the one of its addresses that is the source of our packets.
 struct Candidate {
   const Interface* interface = nullptr;
   Ip4 ip;
@@ -27,8 +27,8 @@ bool is_usable(const InterfaceAddress& address) {
   return unicast && !address.deprecated;
 }
 
-// What the host itself sends from by this default route: its `src`, or else, as Linux chooses, the
-// first primary address that has the gateway in its network.
+// The source address of the host's own packets by this default route: its `src`, otherwise, as in
+// Linux, the first primary address whose network contains the gateway.
 std::optional<Ip4> source_of(const DefaultRoute& route, const Interface& interface) {
   for (const InterfaceAddress& address : interface.addresses) {
     if (!is_usable(address)) continue;
@@ -41,10 +41,10 @@ std::optional<Ip4> source_of(const DefaultRoute& route, const Interface& interfa
   return std::nullopt;
 }
 
-// The source of the default route first. Then a /32 beside a wider address last, since such an
-// address is mostly a virtual one, which moves to another host; and upstream's order: global before
-// link-local, permanent before leased, stable before temporary. Addresses that are deprecated or no
-// host's own are no candidates.
+// The usable addresses, the best first: global before link-local; the source of the default route
+// before others; wider addresses before /32, because a /32 beside a wider address is mostly a
+// virtual one, which moves to another host; then, as upstream, permanent before leased and stable
+// before temporary. Deprecated addresses and those that cannot be a host's are left out.
 std::vector<InterfaceAddress> preferred(const HostView& host, const Interface& interface) {
   std::vector<InterfaceAddress> usable;
   std::ranges::copy_if(interface.addresses, std::back_inserter(usable), is_usable);
@@ -86,7 +86,7 @@ Result<Candidate> owner_of(const HostView& host, Ip4 ip) {
   return fail(ErrorKind::not_found, fmt::format("no interface has the address {}", to_string(ip)));
 }
 
-// ", this host has eth0, eth1": to be put behind what was not found.
+// ", this host has eth0, eth1": a suffix for the message that an interface was not found.
 std::string what_there_is(const HostView& host) {
   constexpr std::size_t kMostNamed = 8;
   std::vector<std::string> names;
@@ -102,8 +102,8 @@ std::string what_there_is(const HostView& host) {
 
 Result<Candidate> by_default_route(const HostView& host);
 
-// --iface: a local address, or an interface's exact name; empty, as from an unset variable in a
-// manifest, is upstream's word for the default route.
+// --iface: a local address or an interface's exact name. An empty text, as from an unset variable
+// in a manifest, means the default route, as in upstream.
 Result<Candidate> by_name_or_address(const HostView& host, const std::string& text) {
   if (text.empty()) return by_default_route(host);
   if (Ip6::parse(text)) {
@@ -134,11 +134,11 @@ Result<Candidate> by_regex(const HostView& host, const std::string& text) {
               "it matches no address and no name of an interface" + what_there_is(host));
 }
 
-// --iface-can-reach: where a packet to that address would leave.
+// --iface-can-reach: the interface by which a packet to that address would leave.
 Result<Candidate> by_reach(const HostView& host, const std::string& text) {
   const Ip4 target = TRY(Ip4::parse(text));
-  // One manifest names one address for all hosts, also for the host that has it: the route there
-  // leaves by the loopback interface, which is no underlay.
+  // A manifest names one address for all hosts, and one of the hosts may have this address itself.
+  // That host's route to it leaves by the loopback interface, which is no underlay.
   if (const auto own = owner_of(host, target)) return *own;
   const RouteLookup path = TRY(host.lookup_route(target));
   const Interface* const interface = by_index(host, path.interface_index);
@@ -156,7 +156,7 @@ std::string no_default_route(const HostView& host) {
                  : "this host has no IPv4 address but loopback's; the underlay has to be IPv4";
 }
 
-// The first that can carry packets; if none can, the first.
+// The first default route whose interface has a carrier; the first of all if none has.
 const DefaultRoute& best_route(const HostView& host) {
   const auto carrying = std::ranges::find_if(host.default_routes, [&](const DefaultRoute& route) {
     const Interface* const interface = by_index(host, route.interface_index.value_or(0));
@@ -165,8 +165,8 @@ const DefaultRoute& best_route(const HostView& host) {
   return carrying == host.default_routes.end() ? host.default_routes.front() : *carrying;
 }
 
-// Only a default route that was made to have one leads to a link-local address, as on hosts that
-// reach nothing outside of their own network.
+// The best candidate that is not link-local. A default route with a link-local source is a dummy,
+// as on hosts that reach no other network.
 std::optional<Candidate> beside_link_local(const HostView& host) {
   for (const Interface& interface : host.interfaces) {
     if (!interface.up || !interface.carrier) continue;
@@ -193,7 +193,7 @@ Result<Candidate> by_default_route(const HostView& host) {
   return best;
 }
 
-// Tries what the request names, in upstream's order, and keeps the reasons.
+// Tries the options of the request in upstream's order, and records the reasons.
 class Search {
  public:
   Search(const HostView& host, std::vector<std::string>& reasons)
@@ -227,7 +227,8 @@ class Search {
   }
 
   const std::optional<Candidate>& found() const { return found_; }
-  // The kind in which all tries failed; a mixture is not_found: another time it may be there.
+  // The kind of all failures; not_found if the kinds differ, because a later attempt may find an
+  // interface.
   ErrorKind failure() const {
     return failures_.size() == 1 ? *failures_.begin() : ErrorKind::not_found;
   }

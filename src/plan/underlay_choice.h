@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Chooses the underlay interface and address, and says why. Rules: docs/interface-selection.md.
+// Chooses the interface and address of the underlay, and reports the reasons. Rules:
+// docs/interface-selection.md.
 #pragma once
 
 #include <functional>
@@ -23,18 +24,18 @@ struct HostView {
   std::vector<Interface> interfaces;                     // by index
   std::vector<DefaultRoute> default_routes;              // of the main table, in dump order
   std::function<Result<RouteLookup>(Ip4)> lookup_route;  // a route lookup
-  std::vector<HostRoute> routes = {};  // in dump order: of equal ones the first counts
-  std::vector<Ip4> name_servers = {};  // that programs of this host ask, none of them local
+  std::vector<HostRoute> routes = {};  // in dump order: the kernel uses the first of equal ones
+  std::vector<Ip4> name_servers = {};  // of this host's resolv.conf, without local ones
 };
 
 struct UnderlayChoice {
   Underlay underlay;
-  std::vector<std::string> reasons;  // one line each: what was tried, what was taken and why
+  std::vector<std::string> reasons;  // one line for each attempt, and for the choice
 };
 
 Result<UnderlayChoice> choose_underlay(const UnderlayRequest& request, const HostView& host);
 
-// Of --iface-regex: that it can be used at all.
+// Fails if `text` is no valid expression for --iface-regex.
 Result<void> check_interface_regex(const std::string& text);
 
 }  // namespace flannel

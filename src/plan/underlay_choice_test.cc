@@ -138,7 +138,7 @@ TEST(UnderlayTest, ADefaultRouteOnALinkWithCarrierGoesBeforeOneWithout) {
       "no carrier)");
 }
 
-// A host that reaches nothing outside may have a default route that was made to have one.
+// A host that reaches no other network may have a dummy default route.
 TEST(UnderlayTest, ALinkLocalAddressIsTakenOnlyWhereThereIsNothingElse) {
   HostView host = two_nics();
   host.interfaces[1].addresses = {address("169.254.255.254")};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How the underlay that was chosen at the start does now. What is announced stays for as long as it
-// exists: an address, a default route or an interface that merely came is no reason to move.
+// The present state of the underlay that was chosen at the start. The announced underlay stays in
+// use for as long as it exists: a new address, default route or interface does not replace it.
 #pragma once
 
 #include <string>
@@ -13,13 +13,14 @@
 namespace flannel {
 
 struct UnderlayState {
-  // The same interface: its name or its index may be another. The MTU is that of the start.
+  // The same interface, with its present name and index, and the MTU of the start.
   Underlay underlay;
   std::vector<HostTrouble> troubles;
 };
 
-// An interface is its index, whatever it is called; once that is gone, one of its name that has its
-// address is the same made anew. `request` is asked only for what a restart would choose.
+// The interface is identified by its index, even under another name. If the index is gone, an
+// interface with the old name is taken as the same one, recreated. `request` is used only to find
+// what a restart would choose.
 UnderlayState underlay_state(const Underlay& used, const UnderlayRequest& request,
                              const HostView& host);
 

@@ -33,7 +33,7 @@ HostView host() {
   return view;
 }
 
-// One trouble a line, "dead: " in front of those with which nothing passes.
+// One line for each trouble, with the prefix "dead: " if no packet of the overlay passes.
 std::string troubles(const HostView& view, const UnderlayRequest& request = {}) {
   std::string text;
   for (const HostTrouble& trouble : underlay_state(kUsed, request, view).troubles) {
@@ -86,7 +86,7 @@ TEST(UnderlayStateTest, AnInterfaceIsItsIndexAndOneMadeAnewIsItsName) {
   renamed.interface = "wan";
   EXPECT_EQ(underlay_state(kUsed, {}, view).underlay, renamed);
   EXPECT_EQ(troubles(view), "");
-  // Another one took the name meanwhile.
+  // Another interface took the name meanwhile.
   view.interfaces.push_back({.index = 7, .name = "eth0", .mtu = 1500, .up = true, .addresses = {}});
   EXPECT_EQ(underlay_state(kUsed, {}, view).underlay, renamed);
 
@@ -105,7 +105,7 @@ TEST(UnderlayStateTest, WithoutTheAnnouncedAddressNothingPassesAndItSaysWhatToDo
   EXPECT_EQ(troubles(view),
             "dead: eth0 has lost 192.0.2.1, to which all peers send: put it back (ip address add "
             "192.0.2.1/.. dev eth0), or restart flanneld to use 192.0.2.9 of eth0\n");
-  // A bridge was made over the interface, and took the address.
+  // A new bridge over the interface took the address.
   view.interfaces[1].addresses.clear();
   view.interfaces.push_back(
       {.index = 5, .name = "br0", .mtu = 1500, .up = true, .addresses = {address("192.0.2.1/24")}});
