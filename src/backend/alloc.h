@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// alloc: only leases the subnet and writes subnet.env; somebody else carries the packets.
+// alloc: only leases the subnet and writes subnet.env; other software carries the packets.
 #pragma once
 
 #include <cstdint>

@@ -20,12 +20,13 @@
 
 namespace flannel {
 
-// What the operator of this host asks of a packet path, beside the configuration of the cluster.
+// The operator's settings of the packet path for this host, in addition to the cluster's
+// configuration.
 struct PacketPathWishes {
   bool accept_any = false;
-  int queues = 0;  // 0: as the configuration says
+  int queues = 0;  // 0: use the configuration's value
   std::vector<int> cpus = {};
-  int receive_buffer = 4 << 20;  // bytes, of each socket
+  int receive_buffer = 4 << 20;  // bytes, for each socket
   int send_buffer = 4 << 20;
   bool operator==(const PacketPathWishes&) const = default;
 };
@@ -34,22 +35,22 @@ struct HostFacts {
   Underlay underlay;
   NodeId node_id;
   PacketPathWishes packet_path = {};
-  std::string tun_device = {};  // of the packet path, once it is open
+  std::string tun_device = {};  // of the packet path; empty until it is open
   Surroundings surroundings = {};
-  // One route for each peer's subnet, where one for the whole network would take along what this
-  // host uses outside of the overlay.
+  // Use one route for each peer's subnet, because one route for the whole network would capture
+  // addresses that this host uses outside of the overlay.
   bool route_each_peer = false;
 };
 
-// What a backend that carries packets in user space needs besides kernel objects.
+// The settings of a backend that carries packets in user space.
 struct PacketPathSettings {
-  std::string device;           // "flannel%d": the first free number
-  Endpoint4 local;              // where the socket is bound
-  std::uint16_t peer_port = 0;  // peers are sent to PublicIP:peer_port
+  std::string device;           // "flannel%d": the kernel fills in the first free number
+  Endpoint4 local;              // the address that the socket is bound to
+  std::uint16_t peer_port = 0;  // packets for a peer are sent to PublicIP:peer_port
   std::uint32_t mtu = 0;        // of the device
   Cidr4 network = {};           // the device's address is in it
-  int queues = 0;               // of the device, two threads each; 0: by the number of CPUs
-  std::vector<int> cpus = {};   // that the threads are bound to, in turns; empty: none
+  int queues = 0;               // of the device, with two threads each; 0: by the number of CPUs
+  std::vector<int> cpus = {};   // bound to the threads in turn; empty: threads are not bound
   int receive_buffer = 4 << 20;
   int send_buffer = 4 << 20;
   bool persistent = true;
@@ -57,13 +58,13 @@ struct PacketPathSettings {
   bool operator==(const PacketPathSettings&) const = default;
 };
 
-// What is known of one peer besides its lease.
+// Facts about a peer that are not in its lease.
 struct PeerFacts {
-  // The peer's public IP is on the underlay's link: no gateway between. Filled in only if the
-  // backend asks for it (wants_on_link).
+  // The peer's public IP is on the underlay's link, without a gateway. Set only if the backend
+  // needs it (wants_on_link).
   bool on_link = false;
-  // A route leads to it, but by a gateway or by another interface. Neither: no route at all, as
-  // while the underlay is down.
+  // The route to the peer's public IP has a gateway or another interface. If both are false there
+  // is no route at all, as while the underlay is down.
   bool off_link = false;
 };
 
@@ -73,22 +74,23 @@ class Backend {
 
   // The BackendType of our lease; empty for those that announce none (alloc, udp).
   virtual std::string_view lease_type() const = 0;
-  // What we announce. `previous`: our own lease of an earlier run, or null.
+  // The attributes that we announce. `previous`: our own lease of an earlier run, or nullptr.
   virtual LeaseAttributes announce(const HostFacts& host, const Lease* previous) const = 0;
-  // MTU of the overlay, as written to subnet.env.
+  // The overlay's MTU, as written to subnet.env.
   virtual std::uint32_t overlay_mtu(const HostFacts& host) const = 0;
 
   virtual bool wants_on_link() const { return false; }
-  // Nothing: the kernel carries the packets by itself.
+  // nullopt: the kernel carries the packets.
   virtual std::optional<PacketPathSettings> packet_path(const HostFacts&) const {
     return std::nullopt;
   }
 
-  // What reading the kernel must look at to find what we left there earlier.
+  // The part of the kernel's state in which an earlier run may have left objects.
   virtual Scope scope(const Cidr4& network) const = 0;
   // The device and its addresses.
   virtual NetState host_state(const Lease& own, const HostFacts& host) const = 0;
-  // What reaches this peer. An error means that this one peer is unreachable, and says why.
+  // The objects by which packets reach this peer. An error means that this peer alone is
+  // unreachable, and gives the reason.
   virtual Result<NetState> peer_state(const Lease& own, const Lease& peer, const HostFacts& host,
                                       const PeerFacts& facts) const = 0;
 };
@@ -96,11 +98,11 @@ class Backend {
 struct MadeBackend {
   std::unique_ptr<Backend> backend;
   std::vector<std::string> warnings = {};  // options without effect, unknown options
-  std::string options = {};                // as understood, one line for the log
+  std::string options = {};                // the options in effect, one line for the log
 };
 
-// From the Backend object of the configuration. ErrorKind::unsupported: a type of a later release;
-// ErrorKind::invalid: an option is wrong, or the type is none.
+// Makes the backend from the Backend object of the configuration. ErrorKind::unsupported: a type
+// that this release lacks; ErrorKind::invalid: an option is wrong, or the type is unknown.
 Result<MadeBackend> make_backend(const NetworkConfig& config, const Underlay& underlay);
 
 }  // namespace flannel

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// host-gw: no device; a route via each peer's public IP, which must be on the underlay's link.
+// host-gw: no device; each peer has a route via its public IP, which must be on the underlay's
+// link.
 #pragma once
 
 #include <cstdint>

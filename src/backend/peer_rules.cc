@@ -57,7 +57,7 @@ Result<void> check_peer(const Lease& own, const Lease& peer, const HostFacts& ho
                                                 to_string(ip), to_string(own.subnet)));
   }
   TRY(check_links(ip, host.surroundings));
-  // The route would take along the very packets that carry what it takes.
+  // The route would capture the encapsulated packets too.
   for (const Ip4 carrier : {ip, host.underlay.ip}) {
     if (peer.subnet.v4.contains(carrier)) {
       return fail(ErrorKind::invalid, "its subnet contains " + to_string(carrier) +

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What several backends ask of a peer and of their options.
+// Checks of peers and options that several backends share.
 #pragma once
 
 #include <string>
@@ -13,13 +13,14 @@
 
 namespace flannel {
 
-// The peer announces `type`; it claims neither our own subnet nor an address of ours or in it, nor
-// one that no packet can be sent to; and its subnet contains nothing that this host uses outside of
-// the overlay, such as the addresses over which it is reached.
+// Fails unless the peer announces `type`; its subnet does not overlap ours, and contains neither
+// its own public IP nor an address that this host uses outside of the overlay, for example one over
+// which this host is reached; and its public IP is a unicast address that is neither ours nor
+// inside of our subnet.
 Result<void> check_peer(const Lease& own, const Lease& peer, const HostFacts& host,
                         std::string_view type);
 
-// A warning for each option that no getter of `json` has asked for.
+// Appends a warning for each option of `json` that no getter has read.
 void append_unknown_options(const JsonObject& json, std::vector<std::string>& warnings);
 
 }  // namespace flannel

@@ -13,8 +13,8 @@ Lease lease(const char* subnet, const char* public_ip) {
   return made;
 }
 
-// What a peer is refused for by 192.0.2.1 with 10.5.1.0/24, 172.28.0.4/16 on eth1 and the gateway
-// 10.5.9.1.
+// The reason for which the host 192.0.2.1 with subnet 10.5.1.0/24, 172.28.0.4/16 on eth1 and the
+// gateway 10.5.9.1 refuses a peer.
 std::string refused(const char* subnet, const char* public_ip) {
   HostFacts host;
   host.underlay.interface = "eth0";

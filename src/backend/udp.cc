@@ -9,13 +9,13 @@
 namespace flannel {
 namespace {
 
-constexpr std::uint32_t kMinDeviceMtu = 68;  // RFC 791; with less Linux takes IPv4 off a device
+constexpr std::uint32_t kMinDeviceMtu = 68;  // RFC 791; Linux disables IPv4 on a device below it
 constexpr int kMostQueues = 64;
 
 Result<UdpOptions> read_options(JsonObject& json) {
   UdpOptions options;
   TRY(json.string("Type"));
-  // 0 is upstream's way to say nothing.
+  // 0 is upstream's value for an absent option.
   if (const auto port = TRY(json.integer("Port", 0, 65535)); port && *port != 0) {
     options.port = static_cast<std::uint16_t>(*port);
   }
@@ -64,8 +64,8 @@ std::optional<PacketPathSettings> UdpBackend::packet_path(const HostFacts& host)
                             .accept_any = options_.accept_any || wishes.accept_any};
 }
 
-// With the network's prefix length on the address the kernel makes the route to the network; with
-// 32 bits it makes none.
+// The kernel adds the route to the network if the address has the network's prefix length, and no
+// route if it has 32 bits.
 NetState UdpBackend::host_state(const Lease& own, const HostFacts& host) const {
   NetState state;
   state.links.push_back(
@@ -75,8 +75,9 @@ NetState UdpBackend::host_state(const Lease& own, const HostFacts& host) const {
   return state;
 }
 
-// An entry of the packet path's table reaches a peer, and no kernel object where the network has
-// one route. Whatever backend it announces, as in every flannel.
+// Packets reach a peer by an entry of the packet path's table; a kernel object is needed only
+// without a route for the whole network. The announced backend type is ignored, as in every
+// flannel.
 Result<NetState> UdpBackend::peer_state(const Lease& own, const Lease& peer, const HostFacts& host,
                                         const PeerFacts&) const {
   TRY(check_peer(own, peer, host, peer.attributes.backend_type));

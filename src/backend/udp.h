@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// udp: one TUN device a host, with the whole network behind it; packets travel as the payload of
-// UDP datagrams, carried by our own packet path. The backend of a configuration that names none.
+// udp: one TUN device per host, with a route for the whole network; our own packet path sends
+// packets as the payload of UDP datagrams. It is the default backend.
 #pragma once
 
 #include <cstdint>
@@ -15,10 +15,10 @@ namespace flannel {
 inline constexpr std::uint32_t kUdpOverhead = 28;
 
 struct UdpOptions {
-  std::uint16_t port = 8285;  // of all hosts: nobody announces its own
+  std::uint16_t port = 8285;  // the same for all hosts, because leases announce no port
   // Ours, unknown to other flannel releases:
   bool accept_any = false;  // peers may send from another address than the one they announce
-  bool persistent = true;   // the device stays when the daemon ends
+  bool persistent = true;   // the device remains when the daemon ends
   int queues = 0;           // of the device, each with two threads; 0: by the number of CPUs
 
   bool operator==(const UdpOptions&) const = default;
@@ -27,7 +27,7 @@ struct UdpOptions {
 class UdpBackend final : public Backend {
  public:
   static constexpr std::string_view kType = "udp";
-  // From the Backend object; `network` is the configuration's.
+  // Parses the Backend object; `network` is the configuration's.
   static Result<MadeBackend> make(std::string_view options_json, const Cidr4& network,
                                   const Underlay& underlay);
 
@@ -39,7 +39,7 @@ class UdpBackend final : public Backend {
     return host.underlay.mtu - kUdpOverhead;
   }
   std::optional<PacketPathSettings> packet_path(const HostFacts& host) const override;
-  // The device has a name only once it is open: whoever opened it adds it.
+  // The scope has no device: its name is known once it is open, and the daemon adds it then.
   Scope scope(const Cidr4& network) const override { return {{}, network}; }
   NetState host_state(const Lease& own, const HostFacts& host) const override;
   Result<NetState> peer_state(const Lease& own, const Lease& peer, const HostFacts& host,

@@ -14,9 +14,9 @@ namespace {
 
 constexpr std::uint32_t kMaxVni = (1U << 24) - 1;  // RFC 7348, section 5
 constexpr std::uint32_t kMaxNamedVni = 9'999'999;
-constexpr std::int64_t kMinBaseMtu = 576 + kVxlanOverhead;  // RFC 791: every host takes 576 bytes
+constexpr std::int64_t kMinBaseMtu = 576 + kVxlanOverhead;  // RFC 791: every host accepts 576 bytes
 constexpr std::int64_t kMaxBaseMtu = 65535;
-constexpr std::uint32_t kMinDeviceMtu = 68;  // RFC 791; with less Linux takes IPv4 off a device
+constexpr std::uint32_t kMinDeviceMtu = 68;  // RFC 791; Linux disables IPv4 on a device below it
 
 Result<VxlanOptions> read_options(JsonObject& json) {
   VxlanOptions options;
@@ -33,7 +33,7 @@ Result<VxlanOptions> read_options(JsonObject& json) {
   options.gbp = TRY(json.boolean("GBP")).value_or(false);
   options.learning = TRY(json.boolean("Learning")).value_or(false);
   options.direct_routing = TRY(json.boolean("DirectRouting")).value_or(false);
-  // 0 is upstream's default and means: as the interface.
+  // 0 is upstream's default and means the interface's MTU.
   if (const auto mtu = TRY(json.integer("MTU", 0, kMaxBaseMtu)); mtu && *mtu != 0) {
     if (*mtu < kMinBaseMtu) {
       return json.refuse("MTU", fmt::format("must be at least {}, or 0 for that of the underlay "
@@ -78,8 +78,8 @@ std::string VxlanBackend::device() const {
 }
 
 LeaseAttributes VxlanBackend::announce(const HostFacts& host, const Lease* previous) const {
-  // Peers that know a MAC of ours keep sending to it, so what an earlier run, also one of another
-  // flannel, announced for this VNI stays.
+  // Peers continue to send to the MAC that they know, so the MAC that an earlier run, also of
+  // another flannel release, announced for this VNI is reused.
   Mac mac = vtep_mac(host.node_id, options_.vni);
   if (previous != nullptr && previous->attributes.backend_type == kType) {
     const auto data = decode_vxlan_data(previous->attributes.backend_data);
@@ -93,8 +93,8 @@ LeaseAttributes VxlanBackend::announce(const HostFacts& host, const Lease* previ
 }
 
 std::uint32_t VxlanBackend::overlay_mtu(const HostFacts& host) const {
-  // Never more than fits the underlay: Linux makes such a device with less, and then refuses to set
-  // the MTU that subnet.env tells the containers.
+  // The MTU never exceeds the underlay's: Linux would create the device with a lower MTU and then
+  // refuse to set the one that subnet.env gives to containers.
   return std::min(options_.base_mtu.value_or(host.underlay.mtu), host.underlay.mtu) -
          kVxlanOverhead;
 }
@@ -108,7 +108,7 @@ NetState VxlanBackend::host_state(const Lease& own, const HostFacts& host) const
   vxlan.vni = options_.vni;
   vxlan.port = options_.port;
   vxlan.lower = {host.underlay.interface, host.underlay.interface_index};
-  vxlan.local = host.underlay.ip;  // not the public IP: behind NAT that is not ours to send from
+  vxlan.local = host.underlay.ip;  // not the public IP: behind NAT this host does not have it
   vxlan.learning = options_.learning;
   vxlan.gbp = options_.gbp;
   const auto data = decode_vxlan_data(own.attributes.backend_data);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// vxlan: one flannel.<VNI> device a host. Every peer is a permanent neighbour (its subnet's base
-// address at its VTEP's MAC), a permanent FDB entry (that MAC at its public IP), and an onlink
+// vxlan: one flannel.<VNI> device per host. Each peer has a permanent neighbour (its subnet's base
+// address at its VTEP's MAC), a permanent FDB entry (that MAC at its public IP) and an onlink
 // route.
 #pragma once
 
@@ -18,11 +18,11 @@ inline constexpr std::uint32_t kVxlanOverhead = 50;
 
 struct VxlanOptions {
   std::uint32_t vni = 1;      // 1..9999999, as the device's name allows
-  std::uint16_t port = 8472;  // the kernel's default; 0 in the configuration means that
+  std::uint16_t port = 8472;  // the kernel's default, also for 0 in the configuration
   bool gbp = false;
   bool learning = false;
   bool direct_routing = false;            // peers on the underlay's link get a plain route
-  std::optional<std::uint32_t> base_mtu;  // "MTU": in place of the underlay interface's
+  std::optional<std::uint32_t> base_mtu;  // "MTU": replaces the underlay interface's
 
   bool operator==(const VxlanOptions&) const = default;
 };
@@ -30,7 +30,7 @@ struct VxlanOptions {
 class VxlanBackend final : public Backend {
  public:
   static constexpr std::string_view kType = "vxlan";
-  // From the Backend object.
+  // Parses the Backend object.
   static Result<MadeBackend> make(std::string_view options_json, const Underlay& underlay);
 
   explicit VxlanBackend(VxlanOptions options) : options_(options) {}

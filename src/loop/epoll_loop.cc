@@ -37,7 +37,7 @@ timespec to_timespec(TimePoint when) {
 
 }  // namespace
 
-// What other threads share with the loop: a queue and the eventfd that wakes it.
+// The queue that other threads share with the loop, and the eventfd that wakes the loop.
 class EpollLoop::Mailbox final : public Poster {
  public:
   explicit Mailbox(Fd event) : event_(std::move(event)) {}

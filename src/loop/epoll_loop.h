@@ -17,13 +17,13 @@ class EpollLoop final : public Loop {
   static Result<std::unique_ptr<EpollLoop>> open();
   ~EpollLoop() override;
 
-  // Turns until stop() is called. An epoll failure is returned.
+  // Runs turns until stop() is called. Returns an epoll failure.
   Result<void> run();
-  // Ends run() after the current turn. Loop thread only; others post it.
+  // Ends run() after the current turn. Loop thread only; other threads post it.
   void stop() { stopped_ = true; }
 
-  // Runs `received` with the number of each of these signals that arrives; they are blocked for
-  // the calling thread and every thread it starts later. Call before any thread is started.
+  // Runs `received` with the number of each of `signals` that arrives. Blocks them for the calling
+  // thread and all threads that it starts later, so it must be called before any thread is started.
   [[nodiscard]] Result<SubscriptionPtr> on_signals(std::initializer_list<int> signals,
                                                    std::function<void(int signal)> received);
 
@@ -39,7 +39,7 @@ class EpollLoop final : public Loop {
   class Timer;
   class SignalWatch;
   using FdHandlers = std::unordered_map<std::uint64_t, std::function<void(std::uint32_t)>>;
-  using TimerKey = std::pair<TimePoint, std::uint64_t>;  // the number keeps equal times in order
+  using TimerKey = std::pair<TimePoint, std::uint64_t>;  // the number orders equal times
 
   EpollLoop(Fd epoll, Fd timer, std::shared_ptr<Mailbox> mailbox);
   Result<void> turn();
@@ -49,8 +49,8 @@ class EpollLoop final : public Loop {
   Fd epoll_;
   Fd timer_;
   std::shared_ptr<Mailbox> mailbox_;
-  // Keyed by a number that is never used twice: an event that epoll reported in the same turn in
-  // which its watch was dropped, or whose fd number was reused, finds no handler and is ignored.
+  // The key is a number that is never reused. An event whose watch was dropped in the same turn, or
+  // whose fd number was reused, finds no handler and is ignored.
   FdHandlers handlers_;
   std::uint64_t next_key_ = 1;
   std::map<TimerKey, std::function<void()>> timers_;

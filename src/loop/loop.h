@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The event loop: one thread owns all state, everything else posts to it.
+// The event loop: its thread owns all state, and other threads post to it.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +12,8 @@
 
 namespace flannel {
 
-// Posts a closure to the loop from any thread; a closure posted after the loop has ended is
-// dropped. Copyable, and may outlive the loop: what a worker thread holds.
+// Posts closures to the loop from any thread, and may outlive the loop; a closure posted after the
+// loop has ended is dropped. Worker threads share it.
 class Poster {
  public:
   virtual ~Poster() = default;
@@ -24,12 +24,12 @@ class Loop {
  public:
   virtual ~Loop() = default;
 
-  // The time at which the current turn began: read once a turn, so that all that is decided in
-  // one turn is decided at one moment.
+  // The time at which the current turn began. The clock is read once per turn, so that all
+  // decisions of a turn use the same time.
   virtual TimePoint now() const = 0;
 
-  // Runs `ready` with the epoll events (EPOLLIN ...) of `fd` whenever it is ready. The caller
-  // keeps owning `fd` and must drop the subscription before closing it.
+  // Runs `ready` with the epoll events (EPOLLIN ...) of `fd` whenever it is ready. The caller owns
+  // `fd` and must drop the subscription before it closes `fd`.
   [[nodiscard]] virtual Result<SubscriptionPtr> watch_fd(
       int fd, std::uint32_t events, std::function<void(std::uint32_t events)> ready) = 0;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How answers come home: what is posted through a gate runs on the loop thread in a later turn,
-// unless the gate has been destroyed by then.
+// Runs closures of other threads on the loop thread, in a later turn, unless the gate has been
+// destroyed by then.
 #pragma once
 
 #include <functional>
@@ -13,7 +13,8 @@ namespace flannel {
 
 class LoopGate {
  public:
-  // What other threads hold: copyable, usable from any thread, may outlive the gate and the loop.
+  // The part that other threads hold: copyable, usable from any thread, may outlive the gate and
+  // the loop.
   class Sender {
    public:
     // `work` is destroyed on the loop thread, run or not, as long as the loop lives.

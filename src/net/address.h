@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Addresses as values. Texts are parsed once, at the edge; everything inside compares numbers.
+// Addresses as values. Texts are parsed once, where they enter the program; all other code compares
+// numbers.
 #pragma once
 
 #include <array>
@@ -17,7 +18,7 @@ namespace flannel {
 struct Ip4 {
   std::uint32_t value = 0;
 
-  // A dotted quad of decimal numbers without leading zeros, nothing around it.
+  // Accepts a dotted quad of decimal numbers without leading zeros, and no other characters.
   static Result<Ip4> parse(std::string_view text);
   static constexpr Ip4 of(std::uint8_t a, std::uint8_t b, std::uint8_t c, std::uint8_t d) {
     return {static_cast<std::uint32_t>(a) << 24 | static_cast<std::uint32_t>(b) << 16 |
@@ -27,8 +28,8 @@ struct Ip4 {
   bool is_loopback() const { return value >> 24 == 127; }
   bool is_multicast() const { return value >> 28 == 0xe; }
   bool is_link_local() const { return value >> 16 == 0xa9fe; }  // 169.254/16, RFC 3927
-  // Global unicast as Go's net package sees it (private ranges included): what flannel prefers
-  // for the underlay. Not unspecified, broadcast, loopback, multicast or link-local.
+  // Global unicast as in Go's net package (private ranges included): not unspecified, broadcast,
+  // loopback, multicast or link-local. flannel prefers such addresses for the underlay.
   bool is_global_unicast() const;
   auto operator<=>(const Ip4&) const = default;
 };
@@ -73,7 +74,7 @@ struct Cidr6 {
 struct Mac {
   std::array<std::uint8_t, 6> bytes{};
 
-  // The forms that Go's net.ParseMAC takes for 48 bits: "aa:bb:..", "aa-bb-..", "aabb.ccdd.eeff".
+  // Accepts the 48-bit forms of Go's net.ParseMAC: "aa:bb:..", "aa-bb-..", "aabb.ccdd.eeff".
   static Result<Mac> parse(std::string_view text);
   bool is_multicast() const { return (bytes[0] & 1) != 0; }
   bool is_zero() const { return bytes == std::array<std::uint8_t, 6>{}; }

@@ -7,12 +7,12 @@
 namespace flannel {
 namespace {
 
-// Two 64-bit lanes: what SSE2 and NEON have everywhere, so no dispatch at run time is needed.
+// Two 64-bit lanes: all CPUs with SSE2 or NEON have them, so no dispatch at run time is needed.
 using Lanes = std::uint64_t __attribute__((vector_size(16)));
 constexpr std::size_t kBlock = 2 * sizeof(Lanes);
 
-// The sum does not depend on the byte order of its words, apart from the order of its own two
-// bytes; so it is taken in the order of the machine, 32 bits at a time, and turned at the end.
+// The byte order of the words affects only the order of the sum's own two bytes. The sum is
+// therefore computed in the machine's byte order, 32 bits at a time, and converted at the end.
 std::uint16_t fold(std::uint64_t sum) {
   sum = (sum >> 32) + (sum & 0xffffffff);
   sum = (sum >> 32) + (sum & 0xffffffff);
@@ -33,7 +33,7 @@ std::uint64_t sum_tail(std::uint8_t* to, const std::uint8_t* from, std::size_t s
     sum += word;
   }
   if (size == 0) return sum;
-  std::uint16_t halves[2] = {0, 0};  // an odd last byte stands before a byte of zero
+  std::uint16_t halves[2] = {0, 0};  // an odd last byte is padded with a zero byte
   std::memcpy(halves, from, size);
   if constexpr (kCopy) std::memcpy(to, from, size);
   return sum + halves[0] + halves[1];

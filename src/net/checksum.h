@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The Internet checksum (RFC 1071) and its incremental update (RFC 1624). A "sum" is the one's
-// complement sum of big-endian 16-bit words, folded to 16 bits; a "checksum" is what stands in a
-// header: the sum inverted.
+// complement sum of big-endian 16-bit words, folded to 16 bits; a "checksum" is the inverted sum,
+// as stored in a header.
 #pragma once
 
 #include <cstdint>
@@ -20,15 +20,15 @@ constexpr std::uint16_t add_sums(std::uint16_t a, std::uint16_t b) {
 // but the last has an even length.
 std::uint16_t ones_sum(ByteView bytes);
 
-// Copies `from` to `to`, which has room for it and does not overlap, and returns its sum.
+// Copies `from` to `to` and returns its sum. `to` has room for `from` and does not overlap it.
 std::uint16_t copy_and_sum(std::uint8_t* to, ByteView from);
 
 inline std::uint16_t internet_checksum(ByteView bytes) {
   return static_cast<std::uint16_t>(~ones_sum(bytes));
 }
 
-// The sum of the pseudo header that TCP and UDP checksums cover; `length` is that of the
-// transport header and its payload.
+// The sum of the pseudo header that TCP and UDP checksums cover; `length` covers the transport
+// header and its payload.
 std::uint16_t pseudo_header_sum(Ip4 source, Ip4 destination, std::uint8_t protocol,
                                 std::uint16_t length);
 

@@ -71,7 +71,7 @@ TEST(Checksum, UpdateEqualsRecomputation) {
     const std::uint16_t old_word = load_be16(bytes, 8);
     const auto new_word = static_cast<std::uint16_t>(random());
     store_be16(bytes, 8, new_word);
-    // Zero has two representations in one's complement; both are right in a header.
+    // Zero has two representations in one's complement; both are valid in a header.
     const std::uint16_t updated = update_checksum(before, old_word, new_word);
     EXPECT_EQ(add_sums(slow_sum(bytes), updated), 0xffff);
   }

@@ -17,8 +17,8 @@ bool is_one_host(Ip4 ip) {
   return !ip.is_unspecified() && !ip.is_loopback() && !ip.is_multicast() && ip.value >> 28 != 0xf;
 }
 
-// Echo, timestamp and the other questions may be answered by an error, so that ping and
-// traceroute say what is wrong; an error never is, and an unknown type might be one.
+// ICMP queries (echo, timestamp and others) may be answered by an error, so that ping and
+// traceroute can report it. An ICMP error may not, nor an unknown type, which might be an error.
 bool is_query(ByteView icmp) {
   constexpr std::array<std::uint8_t, 10> kQueries{0, 8, 9, 10, 13, 14, 15, 16, 17, 18};
   return !icmp.empty() && std::ranges::find(kQueries, icmp[0]) != kQueries.end();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The ICMP errors (RFC 792) that a router of the overlay answers with.
+// The ICMP errors (RFC 792) that a router of the overlay sends.
 #pragma once
 
 #include <array>
@@ -15,7 +15,8 @@ enum class IcmpError {
   time_exceeded,    // type 11 code 0
 };
 
-// A whole IPv4 packet: header, ICMP header, the offender's header and up to 8 bytes after it.
+// A whole IPv4 packet: header, ICMP header, and the offending packet's header with up to 8 bytes
+// after it.
 struct IcmpErrorPacket {
   std::array<std::uint8_t, kIp4HeaderMin + 8 + kIp4HeaderMax + 8> bytes{};
   std::size_t size = 0;
@@ -23,9 +24,10 @@ struct IcmpErrorPacket {
   ByteView view() const { return ByteView{bytes}.first(size); }
 };
 
-// The answer to `offender`, sent by `from`. Nothing where RFC 1122 3.2.2 forbids one: the offender
-// is itself an ICMP error (or ICMP of an unknown type), a fragment after the first, sent to many
-// hosts, or not from a single host; and if it has no readable header.
+// The error that `from` sends in answer to the packet `offender`. nullopt if the packet has no
+// valid header, or if RFC 1122 3.2.2 forbids an error: the packet is itself an ICMP error (or ICMP
+// of an unknown type), is a fragment after the first, has a destination that is not a single host,
+// or has a source that is not a single host.
 std::optional<IcmpErrorPacket> make_icmp_error(IcmpError error, Ip4 from, std::uint8_t ttl,
                                                ByteView offender);
 

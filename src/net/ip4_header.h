@@ -20,7 +20,7 @@ inline constexpr std::uint8_t kProtocolUdp = 17;
 struct Ip4Header {
   std::uint8_t header_length = kIp4HeaderMin;  // bytes
   std::uint8_t tos = 0;
-  std::uint16_t total_length = 0;  // as the header claims; nobody has compared it with anything
+  std::uint16_t total_length = 0;  // as in the header, unchecked
   std::uint16_t id = 0;
   bool dont_fragment = false;
   bool more_fragments = false;
@@ -33,24 +33,24 @@ struct Ip4Header {
 
   bool is_fragment() const { return more_fragments || fragment_offset != 0; }
 
-  // The header at the start of `packet`; nothing if the version is not 4 or the header, with its
+  // The header at the start of `packet`; nullopt if the version is not 4 or the header, with its
   // options, does not fit in `packet`.
   static std::optional<Ip4Header> parse(ByteView packet);
 
-  // Writes 20 bytes without options, with the right checksum (`checksum` is not looked at).
+  // Writes 20 bytes without options and computes the checksum (`checksum` is ignored).
   void write(ByteSpan into) const;
 
   bool operator==(const Ip4Header&) const = default;
 };
 
-// The checksum over `header` (all of the header, with options) is right.
+// True if the checksum over `header` (the whole header with options) is valid.
 bool has_valid_ip4_checksum(ByteView header);
 
-// Sets the total length and the identification and computes the checksum anew.
+// Sets the total length and the identification, and recomputes the checksum.
 void rewrite_ip4_header(ByteSpan header, std::uint16_t total_length, std::uint16_t id);
 
-// One hop: the TTL goes down by one, the checksum is updated and not recomputed, so that a wrong
-// one stays wrong. `packet` holds a parsed header with a TTL above 0.
+// Decrements the TTL by one. The checksum is updated and not recomputed, so an invalid one remains
+// invalid. `packet` begins with a valid header with a TTL above 0.
 void decrement_ttl(ByteSpan packet);
 
 }  // namespace flannel

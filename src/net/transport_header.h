@@ -12,7 +12,7 @@ namespace flannel {
 inline constexpr std::size_t kTcpHeaderMin = 20;
 inline constexpr std::size_t kUdpHeaderLength = 8;
 
-// Where in the header the checksum stands.
+// Offsets of the checksum in the header.
 inline constexpr std::size_t kTcpChecksumAt = 16;
 inline constexpr std::size_t kUdpChecksumAt = 6;
 
@@ -31,13 +31,13 @@ struct TcpHeader {
   std::uint16_t checksum = 0;
   std::uint16_t urgent = 0;
 
-  // The header at the start of `segment` (what follows the IP header); nothing if it, with its
-  // options, does not fit.
+  // The header at the start of `segment` (the IP payload); nullopt if the header, with its options,
+  // does not fit.
   static std::optional<TcpHeader> parse(ByteView segment);
 
-  // Writes 20 bytes without options, the checksum as given.
+  // Writes 20 bytes without options, and `checksum` as it is.
   void write(ByteSpan into) const;
-  // Changes what differs between the segments of one send.
+  // Changes the fields that differ between the segments of one send.
   static void rewrite(ByteSpan header, std::uint32_t sequence, std::uint8_t flags);
 
   bool operator==(const TcpHeader&) const = default;
@@ -46,7 +46,7 @@ struct TcpHeader {
 struct UdpHeader {
   std::uint16_t source_port = 0;
   std::uint16_t destination_port = 0;
-  std::uint16_t length = 0;    // header and payload, as the header claims
+  std::uint16_t length = 0;    // header and payload, as in the header, unchecked
   std::uint16_t checksum = 0;  // 0: none was computed
 
   static std::optional<UdpHeader> parse(ByteView datagram);
@@ -55,8 +55,8 @@ struct UdpHeader {
   bool operator==(const UdpHeader&) const = default;
 };
 
-// The checksum of a whole TCP segment or UDP datagram that `ip` carries is right. A UDP checksum
-// of 0 (none) is not a right one.
+// True if the checksum of a whole TCP segment or UDP datagram with the IP header `ip` is valid. A
+// UDP checksum of 0 (none) is not valid.
 bool has_valid_transport_checksum(const Ip4Header& ip, ByteView segment);
 
 }  // namespace flannel

@@ -9,7 +9,7 @@
 
 namespace flannel {
 
-// Where the loop puts up the latest snapshot and other threads read it. Thread-safe.
+// Holds the latest snapshot: the loop publishes it, other threads read it. Thread-safe.
 class StatusBoard {
  public:
   void publish(StatusSnapshot snapshot) {

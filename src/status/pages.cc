@@ -96,8 +96,8 @@ std::string verbose_text(const StatusSnapshot& status, TimePoint now) {
                      {"peers", to_json(status.peers)},
                      {"kernel", to_json(status.kernel)},
                      {"packet_path", to_json(status.packet_path)}};
-  // Keys and reasons come from the store: in ASCII none plays with a terminal, and what is no UTF-8
-  // must not throw.
+  // Keys and reasons come from the store. ASCII output carries no terminal control sequences, and
+  // text that is not UTF-8 must not throw.
   return json.dump(2, ' ', true, Json::error_handler_t::replace) + "\n";
 }
 

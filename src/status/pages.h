@@ -7,7 +7,7 @@
 
 namespace flannel {
 
-// The health pages, for any method:
+// Renders the health pages, for any method:
 //   /healthz          200 "flanneld is running": the process answers
 //   /readyz           200 "flanneld is ready" or 503 "flanneld is not ready yet"; each trouble
 //                     follows on a line of its own

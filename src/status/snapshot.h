@@ -23,9 +23,9 @@ namespace flannel {
 struct StoreStatus {
   std::string name;  // "etcd v3 at http://127.0.0.1:2379"
   bool connected = false;
-  TimePoint since;                   // when that last changed
-  std::uint64_t lists = 0;           // taken
-  std::uint64_t positions_lost = 0;  // compacted, cleared or restored under us
+  TimePoint since;                   // when `connected` last changed
+  std::uint64_t lists = 0;           // lists read from the store
+  std::uint64_t positions_lost = 0;  // the store was compacted, cleared or restored
   StoreFailures failures;
 };
 
@@ -37,21 +37,21 @@ struct LeaseStatus {
 
 struct PeerStatus {
   std::size_t up = 0;  // peers whose objects are desired
-  // Of those that cannot be reached, and of the records that cannot be used, some are named.
-  std::map<std::string, std::string> unreachable{};  // subnet -> why
+  // Some of the unreachable peers and of the quarantined records; the others are only counted.
+  std::map<std::string, std::string> unreachable{};  // subnet -> reason
   std::size_t more_unreachable = 0;
   std::vector<QuarantinedRecord> quarantined{};
   std::size_t more_quarantined = 0;
-  std::size_t suspected = 0;  // of those up: gone from the store, many at once
+  std::size_t suspected = 0;  // of those up: vanished from the store in a mass loss
 };
 
 struct KernelStatus {
-  std::map<std::string, std::string> unmet;  // object -> why it is not in place; some of them
+  std::map<std::string, std::string> unmet;  // object -> reason; only some of them
   std::size_t more_unmet = 0;
   ReconcileCounters counters;
 };
 
-// Of a backend that carries packets in user space.
+// The status of a backend that carries packets in user space.
 struct PacketPathStatus {
   using Numbers = std::vector<std::pair<std::string_view, std::uint64_t>>;
   struct Counters {
@@ -60,22 +60,22 @@ struct PacketPathStatus {
   };
 
   std::string device;
-  std::string trouble;               // why it carries nothing; empty: all is well
-  std::function<Counters()> read{};  // as they stand when called; any thread
+  std::string trouble;               // why no packets are carried; empty: none
+  std::function<Counters()> read{};  // the values at the time of the call; any thread
 };
 
-// What the daemon is doing, at one moment, as a value: the loop makes one after each change,
-// other threads only read it.
+// The daemon's state at one moment, as a value. The loop makes one after each change; other threads
+// only read it.
 struct StatusSnapshot {
   bool ready = false;                 // containers may be attached
-  std::vector<std::string> troubles;  // why not, or what is wrong all the same; a sentence each
+  std::vector<std::string> troubles;  // what keeps it from ready, and other problems
   StoreStatus store;
-  std::optional<LeaseStatus> lease;  // nothing before the first one
-  std::string backend;               // "vxlan"; empty before there is a configuration
-  std::optional<Underlay> underlay;  // the same
+  std::optional<LeaseStatus> lease;  // nullopt before the first one
+  std::string backend;               // "vxlan"; empty without a configuration
+  std::optional<Underlay> underlay;  // nullopt without a configuration
   PeerStatus peers;
   KernelStatus kernel;
-  std::optional<PacketPathStatus> packet_path;  // nothing where the kernel carries the packets
+  std::optional<PacketPathStatus> packet_path;  // nullopt if the kernel carries the packets
 };
 
 }  // namespace flannel
