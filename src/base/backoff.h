@@ -9,11 +9,11 @@
 
 namespace flannel {
 
-// A number in [0, bound), bound > 0. Tests pass a fixed sequence.
+// Returns a number in [0, bound); `bound` is above 0. Tests pass a fixed sequence.
 using Random = std::function<std::uint64_t(std::uint64_t bound)>;
 
-// Pauses between tries: each twice the one before, up to `longest`, and of each the second half is
-// random, so that hosts which failed together do not come back together.
+// The pauses between attempts. Each pause is twice the one before, up to `longest`, and its second
+// half is random, so that hosts that failed at the same time do not try again at the same time.
 class Backoff {
  public:
   Backoff(Duration shortest, Duration longest) : shortest_(shortest), longest_(longest) {}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Characters that a web page, a chat or a text processor puts where an operator typed another one,
-// and the words for them in errors.
+// Characters that a web page, a chat or a text processor substitutes for what the operator typed,
+// and their names in error messages.
 #pragma once
 
 #include <optional>
@@ -15,15 +15,15 @@ struct Lookalike {
   char meant = ' ';        // '-', '"', '\'' or ' '
 };
 
-// The first character of `text`: one in UTF-8, or a single byte that begins none. Empty text has
-// none.
+// Returns the first character of `text`: a whole UTF-8 sequence, or a single byte if that byte
+// begins no valid sequence. Returns empty text for empty text.
 std::string_view first_character(std::string_view text);
 
-// What the first character of `text` is mistaken for; nothing if it is no such character.
+// Returns the lookalike that `text` begins with; nullopt if its first character is none.
 std::optional<Lookalike> lookalike(std::string_view text);
 
-// The first character of `text` in words: "an en dash (U+2013)", "'}'", "a line break",
-// "'é' (U+00E9)", "the byte 0xff, which is no UTF-8", "nothing, it is the end".
+// Names the first character of `text` for an error message: "an en dash (U+2013)", "'}'",
+// "a line break", "'é' (U+00E9)", "the byte 0xff, which is no UTF-8", "nothing, it is the end".
 std::string name_of_first(std::string_view text);
 
 }  // namespace flannel

@@ -5,7 +5,7 @@
 
 namespace flannel {
 
-// Owns a file descriptor from the line that opens it; moves, never copies.
+// Owns a file descriptor and closes it when destroyed. Can be moved but not copied.
 class Fd {
  public:
   Fd() = default;
@@ -18,7 +18,7 @@ class Fd {
 
   explicit operator bool() const { return fd_ >= 0; }
   int get() const { return fd_; }
-  // Gives the descriptor away; the caller closes it.
+  // Gives up ownership: the caller must close the descriptor.
   [[nodiscard]] int release() { return std::exchange(fd_, -1); }
   void reset();
 

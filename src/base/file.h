@@ -10,31 +10,31 @@
 
 namespace flannel {
 
-// The whole file; ErrorKind::not_found if there is none, invalid if it is longer than `limit`
-// bytes.
+// Reads the whole file. ErrorKind::not_found: there is no such file; invalid: the file is longer
+// than `limit` bytes.
 Result<std::string> read_file(const std::string& path, std::size_t limit = 1 << 20);
 
-// Makes the folder and those above it that are missing (0755).
+// Creates the folder and its missing parents with mode 0755.
 Result<void> make_folder(const std::string& folder);
 
 enum class Written {
-  replaced,  // in one step: readers saw the old text or the new one
-  in_place,  // the file could only be written where it is
+  replaced,  // by a rename: readers see either the old or the new text
+  in_place,  // the file could not be replaced and was overwritten
 };
 
-// The file that is written for `path`: where its symbolic links lead, whether it is there or not.
-// Links that are neither root's nor this process's own are not followed: in a folder that all may
-// write to, anybody could lead root to any file of the host.
+// Follows the symbolic links of `path` and returns the path of the file at their end, which need
+// not exist. Links that belong neither to root nor to the user of this process are not followed: in
+// a folder that every user may write to, any user could otherwise make root write any file.
 Result<std::string> end_of_links(const std::string& path);
 
-// Gives the file `path` a new text, in one step where that can be had: a temporary file beside it,
-// written, fsynced, renamed, and the folder fsynced. Missing parent folders are made (0755); `mode`
-// holds regardless of the umask.
+// Replaces the content of the file `path`, atomically if possible: a temporary file beside it is
+// written, fsynced and renamed, and then the folder is fsynced. Missing parent folders are created
+// with mode 0755; the file gets `mode` regardless of the umask.
 //
-// The file at end_of_links() is the one that is replaced: symbolic links stay. A file that cannot
-// be replaced, because it is a mount of its own or its folder is read-only, is written in place:
-// with one write() and without a moment in which it is empty, or cut off; a power failure can leave
-// empty lines behind the text. ErrorKind::invalid: a folder is where the file should be.
+// Symbolic links are kept: the file at end_of_links() is the one that is replaced. A file that
+// cannot be replaced, because it is a mount point or its folder is read-only, is written in place
+// with one write(), so that readers never see an empty or truncated file; a power failure can leave
+// empty lines after the text. ErrorKind::invalid: `path` is a folder.
 Result<Written> write_file_atomically(const std::string& path, std::string_view text, mode_t mode);
 
 }  // namespace flannel

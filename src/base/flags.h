@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Command-line flags with the habits of Go's `flag` package, which flannel's users have: one dash
-// or two, `-name value` or `-name=value`, booleans take a value only with `=`, whole numbers find
-// their base from 0x, 0o, 0b or 0, the last use of a flag wins, lists collect every use.
-// Stricter than Go: a mistake is an error that names the word, in one line.
+// Command-line flags that follow the rules of Go's `flag` package, which users of flannel know: one
+// dash or two, `-name value` or `-name=value`, booleans take a value only with `=`, whole numbers
+// may begin with 0x, 0o, 0b or 0, the last use of a flag wins, and lists collect every use.
+// Unlike Go, a mistake gives an error of one line that names the word.
 #pragma once
 
 #include <cstdint>
@@ -22,32 +22,32 @@ struct FlagInfo {
   std::string name;            // without dashes
   std::string help;            // one line
   bool secret = false;         // its value is never printed
-  bool in_environment = true;  // read_environment() looks for it
-  bool free_text = false;      // blanks and quotes around its value are part of it; so of a secret
+  bool in_environment = true;  // read_environment() reads it
+  bool free_text = false;      // the value keeps blanks and quotes around it; so does a secret
 };
 
-// A name that earlier releases, forks or other programs have for a flag: known, so that whoever
-// brings it along reads what became of it.
+// The name of a flag of an earlier release, a fork or another program. It is known here so that an
+// operator who still uses it reads what replaces it.
 struct OldFlag {
   std::string name;
-  std::string now = {};     // the flag of today, if there is one for it
-  std::string advice = {};  // else what became of it, and what to do
-  bool ignored = false;     // taken without effect, with a warning; otherwise refused
-  bool has_value = true;    // of an ignored one: the next word is its value
+  std::string now = {};     // the flag that replaces it; empty if none does
+  std::string advice = {};  // without a replacement: why it is gone and what to do
+  bool ignored = false;     // true: accepted with a warning, without effect; false: refused
+  bool has_value = true;    // an ignored flag takes the next word as its value
 };
 
 struct ParsedWords {
-  bool help = false;                  // -h, -help or --help: nothing after it was looked at
-  std::vector<std::string> words;     // what is no flag, in order; all that follows `--`
-  std::vector<std::string> warnings;  // flags without effect: of earlier releases, given twice
+  bool help = false;                  // -h, -help or --help was given; the rest was not parsed
+  std::vector<std::string> words;     // the words that are no flags, in order; all after `--`
+  std::vector<std::string> warnings;  // flags without effect: old ones, and those given twice
 };
 
 enum class FlagSource { nowhere, command_line, environment };
 
 class Flags {
  public:
-  // Binds a flag to a variable of the caller, which outlives these flags. The value it has now is
-  // the default. A list's default is empty.
+  // Binds a flag to a variable of the caller, which must outlive this object. The current value of
+  // the variable is the default; a list must be empty.
   void add(FlagInfo info, std::string& value);
   void add(FlagInfo info, bool& value);
   void add(FlagInfo info, std::int64_t& value);
@@ -55,34 +55,36 @@ class Flags {
 
   void add_old(std::vector<OldFlag> flags);
 
-  // Sets the variables of the flags that are given; words between flags are collected.
-  // Blanks around a value are not part of it, and quotes around it are a mistake, unless the flag
-  // takes free text.
+  // Sets the variables of the given flags and collects the words between them. Blanks around a
+  // value are removed and quotes around it are an error, unless the flag takes free text.
   Result<ParsedWords> parse(std::span<const std::string> arguments);
 
-  // For each flag that the command line did not give: the variable `prefix` + NAME, in upper case
-  // and with `_` for `-`. An empty variable counts as unset; one variable is one list element.
+  // Sets each flag that the command line did not give from the variable `prefix` + NAME, in upper
+  // case and with `_` for `-`. An empty variable counts as unset. A list gets one element.
   using Environment = std::function<const char*(const std::string& variable)>;  // null: unset
   Result<void> read_environment(std::string_view prefix, const Environment& environment);
 
-  // Of `set`, the names of variables that have a value: a sentence for each that begins with
-  // `prefix` and that no flag reads, with the one that was meant. Not for those that others set.
+  // Returns a warning for each variable that begins with `prefix` but that no flag reads, with the
+  // variable that was probably meant. `set` has the names of all variables that have a value.
+  // Variables that Kubernetes and the like set by themselves give no warning.
   std::vector<std::string> unread_variables(std::string_view prefix,
                                             std::span<const std::string> set) const;
-  // The same for those that begin with `wrong_prefix`, where a flag of that name is not given.
+  // Returns the same warnings for variables that begin with `wrong_prefix` and whose flag is not
+  // given.
   std::vector<std::string> misnamed_variables(std::string_view wrong_prefix,
                                               std::string_view prefix,
                                               std::span<const std::string> set) const;
 
-  // Where a defined flag got its value from.
+  // Returns where the flag `name`, which must be defined, got its value from.
   FlagSource source(std::string_view name) const { return get(name).source; }
   bool given(std::string_view name) const { return source(name) != FlagSource::nowhere; }
-  // How an error about its value names it: "--iface", or "FLANNELD_IFACE" if it came from there.
+  // Returns the name of the flag for an error about its value: "--iface", or "FLANNELD_IFACE" if
+  // the value came from that variable.
   const std::string& label(std::string_view name) const { return get(name).label; }
 
-  // One paragraph for each flag: name, kind of value, help, default.
+  // Returns one paragraph for each flag: name, kind of value, help, default.
   std::string usage() const;
-  // The flags that were given, with their values, for the log; secrets are hidden.
+  // Returns the given flags with their values for the log; secrets are hidden.
   std::string given_text() const;
 
  private:
@@ -93,7 +95,7 @@ class Flags {
     std::string label;
     std::string default_text;  // empty: the zero value
     FlagSource source = FlagSource::nowhere;
-    bool repeated = false;  // on the command line, and only the last value counts
+    bool repeated = false;  // given more than once on the command line; the last value counts
   };
 
   void define(FlagInfo info, Target target);
@@ -111,7 +113,7 @@ class Flags {
   std::vector<OldFlag> old_;
 };
 
-// Names of the variables of `environment`, as environ(7) has it, whose value is not empty.
+// Returns the names of the variables in `environment` (see environ(7)) whose value is not empty.
 std::vector<std::string> set_variables(const char* const* environment);
 
 }  // namespace flannel

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A bound for each kind of log line: what others can repeat as often as they like must not fill the
-// disk. Of one kind the first lines of a second are written, the others are a number.
+// A rate limit for each kind of log line, because events that others can cause at will must not
+// fill the disk. The first lines of each kind in a second are written; the rest are only counted.
 #pragma once
 
 #include <chrono>
@@ -16,13 +16,13 @@
 
 namespace flannel {
 
-// Without a lock and a clock of its own.
+// Has neither a lock nor a clock: the caller serialises the calls and passes the time.
 class LineLimit {
  public:
   static constexpr std::uint64_t kMost = 10;
   static constexpr std::chrono::seconds kPeriod{1};
 
-  // Whether to write a line of this kind, that is with this message; if not, it is counted.
+  // Returns true if a line with the message `kind` should be written; otherwise counts the line.
   bool admits(std::string_view kind, TimePoint now);
 
   struct HeldBack {
@@ -30,9 +30,9 @@ class LineLimit {
     std::uint64_t lines = 0;
     Duration within{};
   };
-  // The kinds that had more lines than were written in a period that is over. Each is told once.
+  // Returns, once each, the kinds of which lines were held back in a period that has ended.
   std::vector<HeldBack> take_ended(TimePoint now);
-  // When there will be some; kNever: nothing is held back.
+  // When take_ended() next returns a kind; kNever if no line is held back.
   TimePoint next_end() const { return next_end_; }
 
  private:
@@ -41,7 +41,7 @@ class LineLimit {
     std::uint64_t lines = 0;
   };
 
-  // Messages are texts of ours, and few; those beyond so many within a second are one kind.
+  // The program has few distinct messages. Within a second, all further ones count as one kind.
   static constexpr std::size_t kMostKinds = 256;
   static constexpr std::string_view kOthers = "other lines";
 

@@ -19,8 +19,8 @@ namespace flannel::log {
 enum class Level { info, warning, error, nothing };
 
 // One `name=value` at the end of a line. A value with blanks, quotes or control characters is
-// printed quoted and escaped, so that a stranger's text cannot forge a line; a very long one is
-// cut.
+// printed quoted and escaped, so that text from outside cannot forge a line; a very long value is
+// truncated.
 struct Field {
   std::string_view name;
   std::string value;
@@ -40,23 +40,23 @@ void warning(std::string_view message, Fields fields = {},
              std::source_location where = std::source_location::current());
 void error(std::string_view message, Fields fields = {},
            std::source_location where = std::source_location::current());
-// Printed only at `--v` of at least `level` (2: each peer, 4: each kernel object).
+// Writes the line only if `--v` is at least `level` (2: each peer, 4: each kernel object).
 void verbose(int level, std::string_view message, Fields fields = {},
              std::source_location where = std::source_location::current());
 
-// Of lines with one message 10 a second are written. The others are counted, and the count is
-// written with the next line of any kind, or when write_held_back() is called, once the second is
-// over. What verbose() prints was asked for and has no such bound.
-// Returns when there will be more of them to write; kNever: none is held back.
+// At most 10 lines with the same message are written in a second. The others are counted, and the
+// count is written after that second, with the next line of any kind or by this call. Lines of
+// verbose() are not limited, because the operator asked for them.
+// Returns when to call this again; kNever: no line is held back.
 TimePoint write_held_back(TimePoint now = BootClock::now());
-// `hook` is called when a line was held back and none was before; by the thread that wrote it.
+// `hook` is called when the first line is held back, on the thread that wrote the line.
 void on_held_back(std::function<void()> hook);
 
 void set_verbosity(int level);
-// Lines below it are dropped: what a program does whose output is an answer, not a log.
+// Drops the lines below `least`, for a program whose output is an answer and not a log.
 void set_least_level(Level least);
-// Lines go there instead, without their header; an empty function: back to standard error. What was
-// held back before is forgotten. For tests with one thread.
+// Passes the lines to `reader` without their header instead of writing them; an empty function
+// restores standard error. Discards what was held back. For tests with one thread.
 void capture(std::function<void(std::string_view line)> reader);
 
 }  // namespace flannel::log

@@ -8,9 +8,9 @@
 
 namespace flannel {
 
-// The candidate that somebody who typed `word` most likely meant: the fewest letters inserted,
-// left out, changed or swapped with their neighbour, at most a third of the word and always one.
-// Nothing if none is that near; the first one among equals.
+// Returns the candidate that was most likely meant by `word`: the one with the fewest letters
+// inserted, left out, changed or swapped with their neighbour. Up to a third of the letters may
+// differ, and always one. Returns nullopt if no candidate is that near; the first among equals.
 std::optional<std::string> nearest(std::string_view word, std::span<const std::string> candidates);
 
 }  // namespace flannel

@@ -7,8 +7,8 @@
 
 namespace flannel {
 
-// A number of the network namespace that the thread is in, which no other one of this machine has
-// at the same time.
+// Returns a number that identifies the network namespace of the calling thread. No other network
+// namespace of this machine has the same number at the same time.
 Result<std::uint64_t> this_network_namespace();
 
 }  // namespace flannel

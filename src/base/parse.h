@@ -10,8 +10,8 @@
 
 namespace flannel {
 
-// The whole of `text` as a decimal number without sign, blanks or superfluous leading zeros;
-// nothing if it is anything else or does not fit.
+// Parses all of `text` as a decimal number without sign, blanks or superfluous leading zeros.
+// Returns nullopt if `text` is anything else or the number does not fit.
 template <typename Unsigned>
 std::optional<Unsigned> parse_decimal(std::string_view text) {
   Unsigned value{};
@@ -23,7 +23,7 @@ std::optional<Unsigned> parse_decimal(std::string_view text) {
   return value;
 }
 
-// "a,b,,c" -> a b "" c; the empty text has one empty part.
+// Splits "a,b,,c" into "a", "b", "" and "c". Empty text has one empty part.
 std::vector<std::string_view> split(std::string_view text, char separator);
 std::string_view trim(std::string_view text);
 std::string to_lower(std::string_view text);  // ASCII only

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Words that were pasted from a page or came through a file whose quotes nobody took off.
+// Checks of words that were pasted from a web page, or came from a file with quotes around them.
 #pragma once
 
 #include <string_view>
@@ -8,12 +8,12 @@
 
 namespace flannel {
 
-// For a word that should be a flag, or no flag at all: refused if its dashes are none, or if it
-// begins with something invisible. Of the word nothing behind the first '=' is printed.
+// Checks a word of the command line. Refuses it if it begins with characters that only look like
+// dashes, or with an invisible character. The error never repeats what follows the first '='.
 Result<void> check_pasted_word(std::string_view word);
 
-// For the value of a flag: refused if it begins or ends with a quote of any kind or with what only
-// looks like a blank, or begins with what only looks like a minus.
+// Checks the value of a flag. Refuses it if it begins or ends with any kind of quote or with a
+// character that only looks like a blank, or begins with one that only looks like a minus.
 Result<void> check_pasted_value(std::string_view value);
 
 }  // namespace flannel

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A failure is a value: what was being done to which object, and why it failed.
+// Failures are values. Their text says what was being done to which object, and why it failed.
 #pragma once
 
 #include <string>
@@ -14,7 +14,7 @@ enum class ErrorKind {
   invalid,      // the input is wrong; the same call fails again
   not_found,    // the object is not there
   exists,       // the object is already there
-  conflict,     // somebody else changed it since it was read
+  conflict,     // another process changed the object since it was read
   denied,       // no permission or bad credentials
   unavailable,  // the other side cannot be reached or did not answer in time; try again
   exhausted,    // no free subnet, no memory, no disk
@@ -22,15 +22,15 @@ enum class ErrorKind {
   system,       // any other failure of the operating system
 };
 
-// `kind` in words, for example "not found".
+// Returns `kind` in words, for example "not found".
 std::string_view to_string(ErrorKind kind);
 
 struct Error {
   ErrorKind kind = ErrorKind::system;
   std::string text;
 
-  // Puts what was being done in front of why it failed:
-  // Error{..., "Operation not permitted"}.during("create flannel.1").
+  // Prepends what was being done: Error{..., "Operation not permitted"}.during("create flannel.1")
+  // has the text "create flannel.1: Operation not permitted".
   Error during(std::string_view what) &&;
 };
 
@@ -41,13 +41,14 @@ using Failure = tl::unexpected<Error>;
 
 Failure fail(ErrorKind kind, std::string text);
 
-// The failure of the system call that has just set errno, named `what` ("open /dev/net/tun").
+// Makes a failure from errno. `what` says what failed, for example "open /dev/net/tun".
 Failure os_error(std::string_view what);
-// The same for an errno value that was kept or received (netlink acks); `code` is positive.
+// Makes the same from a saved or received errno value, for example of a netlink ack; `code` is
+// positive.
 Failure os_error(std::string_view what, int code);
 ErrorKind kind_of_errno(int code);
 
-// What TRY hands on: the value, or nothing for Result<void>.
+// What TRY evaluates to: the value, or void for Result<void>.
 template <typename T>
 T unwrap(Result<T>&& result) {
   return *std::move(result);
@@ -62,7 +63,7 @@ inline void unwrap(Result<void>&&) {}
     ::flannel::unwrap(std::move(try_result));                                \
   })
 
-// The same, saying what was being done.
+// Does the same and prepends `what` to the error.
 #define TRY_DURING(expression, what)                                                  \
   __extension__({                                                                     \
     auto try_result = (expression);                                                   \

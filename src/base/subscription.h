@@ -5,8 +5,8 @@
 
 namespace flannel {
 
-// Stops what it stands for (a timer, a watched fd, a watch of the store) when it is destroyed.
-// Must not outlive what gave it out. Loop thread only.
+// Represents a timer, a watched descriptor or a watch of the store, and stops it when destroyed.
+// Must not outlive the object that returned it. Loop thread only.
 class Subscription {
  public:
   virtual ~Subscription() = default;

@@ -5,7 +5,7 @@
 
 namespace flannel {
 
-// "v0.1.0": of the CMake project.
+// Returns the version of the CMake project, for example "v0.1.0".
 std::string_view version();
 
 }  // namespace flannel

@@ -33,10 +33,10 @@ class Loop {
   [[nodiscard]] virtual Result<SubscriptionPtr> watch_fd(
       int fd, std::uint32_t events, std::function<void(std::uint32_t events)> ready) = 0;
 
-  // Runs `expired` once, in the first turn at or after `when`; time in suspend counts.
+  // Calls `expired` once, in the first turn at or after `when`. Time in suspend counts.
   [[nodiscard]] virtual SubscriptionPtr at(TimePoint when, std::function<void()> expired) = 0;
 
-  // Thread-safe.
+  // May be called on any thread.
   virtual std::shared_ptr<Poster> poster() = 0;
 };
 

@@ -17,7 +17,7 @@ class LoopGate {
   // the loop.
   class Sender {
    public:
-    // `work` is destroyed on the loop thread, run or not, as long as the loop lives.
+    // Whether or not `work` runs, it is destroyed on the loop thread if the loop still exists.
     void post(std::function<void()> work) const {
       poster_->post([open = open_, work = std::move(work)] {
         if (const auto still = open.lock()) work();
@@ -33,7 +33,7 @@ class LoopGate {
     std::weak_ptr<int> open_;
   };
 
-  // Made and destroyed on the loop thread.
+  // The gate is made and destroyed on the loop thread.
   explicit LoopGate(Loop& loop) : poster_(loop.poster()) {}
 
   Sender sender() const { return {poster_, open_}; }

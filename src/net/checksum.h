@@ -16,8 +16,8 @@ constexpr std::uint16_t add_sums(std::uint16_t a, std::uint16_t b) {
   return static_cast<std::uint16_t>(sum + (sum >> 16));
 }
 
-// An odd last byte counts as the high half of a word. Sums of parts may be added if every part
-// but the last has an even length.
+// Returns the sum of `bytes`; an odd last byte counts as the high half of a word. The sums of
+// several parts may be added if every part but the last has an even length.
 std::uint16_t ones_sum(ByteView bytes);
 
 // Copies `from` to `to` and returns its sum. `to` has room for `from` and does not overlap it.
@@ -32,7 +32,7 @@ inline std::uint16_t internet_checksum(ByteView bytes) {
 std::uint16_t pseudo_header_sum(Ip4 source, Ip4 destination, std::uint8_t protocol,
                                 std::uint16_t length);
 
-// The checksum after one covered word changed (RFC 1624, equation 3).
+// Returns the checksum after one covered word has changed (RFC 1624, equation 3).
 constexpr std::uint16_t update_checksum(std::uint16_t checksum, std::uint16_t old_word,
                                         std::uint16_t new_word) {
   const auto inverted = [](std::uint16_t word) { return static_cast<std::uint16_t>(~word); };

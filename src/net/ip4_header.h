@@ -16,7 +16,7 @@ inline constexpr std::uint8_t kProtocolIcmp = 1;
 inline constexpr std::uint8_t kProtocolTcp = 6;
 inline constexpr std::uint8_t kProtocolUdp = 17;
 
-// An IPv4 header (RFC 791) as values; options are not decoded, only counted in `header_length`.
+// An IPv4 header (RFC 791) as values. Options are not decoded, but `header_length` includes them.
 struct Ip4Header {
   std::uint8_t header_length = kIp4HeaderMin;  // bytes
   std::uint8_t tos = 0;

@@ -16,7 +16,7 @@ inline constexpr std::size_t kUdpHeaderLength = 8;
 inline constexpr std::size_t kTcpChecksumAt = 16;
 inline constexpr std::size_t kUdpChecksumAt = 6;
 
-// A TCP header (RFC 9293) as values; options are only counted in `header_length`.
+// A TCP header (RFC 9293) as values. Options are not decoded, but `header_length` includes them.
 struct TcpHeader {
   static constexpr std::uint8_t kFin = 0x01, kSyn = 0x02, kRst = 0x04, kPsh = 0x08, kAck = 0x10,
                                 kUrg = 0x20, kEce = 0x40, kCwr = 0x80;
