@@ -72,7 +72,7 @@ class Backend {
  public:
   virtual ~Backend() = default;
 
-  // The BackendType of our lease; empty for those that announce none (alloc, udp).
+  // Returns the BackendType of our lease; empty if the backend announces none (alloc, udp).
   virtual std::string_view lease_type() const = 0;
   // The attributes that we announce. `previous`: our own lease of an earlier run, or nullptr.
   virtual LeaseAttributes announce(const HostFacts& host, const Lease* previous) const = 0;
@@ -87,7 +87,7 @@ class Backend {
 
   // The part of the kernel's state in which an earlier run may have left objects.
   virtual Scope scope(const Cidr4& network) const = 0;
-  // The device and its addresses.
+  // Returns the objects that this host needs for itself: the device and its addresses.
   virtual NetState host_state(const Lease& own, const HostFacts& host) const = 0;
   // The objects by which packets reach this peer. An error means that this peer alone is
   // unreachable, and gives the reason.

@@ -16,7 +16,7 @@ inline constexpr std::uint32_t kUdpOverhead = 28;
 
 struct UdpOptions {
   std::uint16_t port = 8285;  // the same for all hosts, because leases announce no port
-  // Ours, unknown to other flannel releases:
+  // The options below are unknown to upstream flannel.
   bool accept_any = false;  // peers may send from another address than the one they announce
   bool persistent = true;   // the device remains when the daemon ends
   int queues = 0;           // of the device, each with two threads; 0: by the number of CPUs

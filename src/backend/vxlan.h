@@ -50,13 +50,13 @@ class VxlanBackend final : public Backend {
   VxlanOptions options_;
 };
 
-// BackendData of a vxlan lease. Releases before v0.14 write no VNI.
+// The BackendData of a vxlan lease. Releases of flannel before v0.14 write no VNI.
 struct VxlanData {
   std::optional<std::uint32_t> vni;
   Mac vtep_mac;
 };
 std::string encode_vxlan_data(const VxlanData& data);  // {"VNI":1,"VtepMAC":"aa:bb:.."}
-// Refuses a MAC that cannot be a VTEP's: zero or multicast.
+// Refuses a MAC that no VTEP can have: zero or multicast.
 Result<VxlanData> decode_vxlan_data(std::string_view json);
 
 }  // namespace flannel

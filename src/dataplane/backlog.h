@@ -12,33 +12,34 @@
 
 namespace flannel {
 
-// Super-packets that were read and wait to be cut and sent, first come, first served, so that small
-// packets of other flows need not wait behind them: a super-packet takes as long to send as forty
-// small ones to read. One thread at a time.
+// A queue of super-packets that have been read and wait to be cut and sent. While they wait, small
+// packets of other flows can be sent before them: sending one super-packet takes as long as reading
+// forty small packets. One thread at a time.
 class Backlog {
  public:
-  // Four megabytes, what Linux lets one TCP connection have under way by default: with fewer places
-  // a ping behind it takes longer.
+  // 64 places hold four megabytes, which is what Linux by default lets one TCP connection have in
+  // flight. With fewer places a ping beside such a connection takes longer.
   static constexpr std::size_t kPlaces = 64;
 
   bool empty() const { return first_ == end_; }
   bool full() const { return end_ - first_ == kPlaces; }
 
-  // Where to put the next packet; the caller's until keep() or the next call. Not when full. The
-  // place that was used last, which is still in the CPU's cache.
+  // Returns the buffer for the next packet; the caller may use it until keep() or the next call. It
+  // is the buffer that was used last, which is still in the CPU's cache. Must not be full().
   ByteSpan place();
 
-  // Whether the packet, whose header is `ip`, would overtake one of its flow if it did not wait.
+  // True if a packet of the same flow waits, so that `packet`, whose header is `ip`, must wait too.
   bool holds_flow_of(ByteView packet, const Ip4Header& ip) const;
 
-  // The packet of that many bytes in place() waits now. Not when full.
+  // Enqueues the packet of `size` bytes that is in place(). Must not be full().
   void keep(std::size_t size, const Offload& offload, const Ip4Header& ip);
 
   struct Waiting {
     ByteSpan packet;
     Offload offload;
   };
-  // Takes the first one out; not when empty. The bytes are the caller's until the next place().
+  // Dequeues the first packet. Its bytes stay valid until the next call of place(). Must not be
+  // empty().
   Waiting take();
 
  private:
@@ -54,10 +55,11 @@ class Backlog {
   static std::uint8_t flow_of(ByteView packet, const Ip4Header& ip);
 
   std::array<Place, kPlaces> places_;
-  std::vector<Buffer> free_;  // the one used last at the end
-  std::size_t first_ = 0;     // of those that wait; counts on for ever, as end_ does
+  std::vector<Buffer> free_;  // the buffer that was used last is at the end
+  std::size_t first_ = 0;     // number of the first waiting packet; never wraps to 0, nor does end_
   std::size_t end_ = 0;
-  // How many wait; flows that share a number wait for each other in vain, and rarely.
+  // How many packets of each flow number wait. Flows that share a number delay each other without
+  // need, which is rare.
   std::array<std::uint8_t, 256> waiting_by_flow_{};
   std::size_t fragments_ = 0;
 };

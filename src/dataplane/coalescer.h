@@ -10,20 +10,21 @@
 
 namespace flannel {
 
-// Joins consecutive packets of a TCP or UDP flow into super-packets for the host, which then walks
-// its stack once for many. Cut again, a super-packet gives the same packets, byte for byte; only
-// the identification of packets that must not be fragmented may be renumbered where they all had
-// the same one (it means nothing there, RFC 6864). The order within a flow never changes.
+// Joins consecutive packets of a TCP or UDP flow into a super-packet, so that the network stack of
+// the host runs once for many packets. Cutting the super-packet gives the same packets, byte for
+// byte, with one exception: packets that must not be fragmented and all have the same
+// identification may be renumbered, since it has no meaning there (RFC 6864). The order of packets
+// within a flow never changes.
 class Coalescer {
  public:
-  // `tun` and `tallies` outlive the coalescer.
+  // `tun` and `tallies` must outlive the coalescer.
   Coalescer(TunPort& tun, PacketTallies& tallies);
 
-  // `ip` is the header of `packet` and right in all its parts. The bytes are the coalescer's, to
-  // change too, until the next flush().
+  // Adds a packet with the valid header `ip`. Until the next flush() the bytes belong to the
+  // coalescer, which may also change them.
   void add(ByteSpan packet, const Ip4Header& ip);
 
-  // Writes everything that is still held.
+  // Writes all packets that it still holds.
   void flush();
 
  private:
@@ -44,7 +45,7 @@ class Coalescer {
     std::size_t last_payload = 0;
     std::uint16_t id_step = 0;  // between the first two packets: 0 or 1
     bool pushed = false;
-    std::vector<ByteView> parts;  // the first packet, then payloads; empty: not in use
+    std::vector<ByteView> parts;  // the first packet, then the payloads; empty: not in use
 
     bool is_same_flow(const Candidate& next) const;
     bool takes(const Candidate& next) const;

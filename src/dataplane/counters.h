@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the packet path counts. docs/dataplane.md says what each means for an operator.
+// The counters of the packet path. docs/dataplane.md explains them to operators.
 #pragma once
 
 #include <array>
@@ -14,15 +14,15 @@
 
 namespace flannel {
 
-// Why a packet went no further.
+// Why a packet was dropped.
 enum class Drop : std::uint8_t {
   // from this host to a peer
   out_not_ip4,    // IPv6 router solicitations and the like
-  out_malformed,  // lengths or offload claims that do not fit the packet
-  out_no_peer,    // nobody owns the destination
-  out_circle,     // for a host of a peer: what we sent, and the host's routes led back to us
+  out_malformed,  // its lengths or offload information do not fit the packet
+  out_no_peer,    // no peer owns the destination
+  out_circle,     // for a peer's public IP: our own datagram, which the routes led back to us
   out_ttl_expired,
-  out_no_buffer,    // the underlay device's queue is full, or stands still
+  out_no_buffer,    // the queue of the underlay device is full or stopped
   out_denied,       // a firewall of this host
   out_unreachable,  // the underlay has no route to the peer
   out_failed,
@@ -32,7 +32,7 @@ enum class Drop : std::uint8_t {
   in_bad_checksum,     // of the IP header
   in_too_big,          // longer than the device's MTU
   in_unknown_source,   // no peer owns the inner source
-  in_wrong_sender,     // a peer owns it, but somebody else sent it
+  in_wrong_sender,     // another host than the owner of the inner source sent it
   in_not_for_us,       // the inner destination is not ours
   in_ttl_expired,
   in_write_failed,  // the device is down
@@ -40,7 +40,7 @@ enum class Drop : std::uint8_t {
 inline constexpr std::size_t kDropReasons = static_cast<std::size_t>(Drop::in_write_failed) + 1;
 std::string_view to_string(Drop reason);  // "out_not_ip4"
 
-// A number that one thread counts and others read.
+// A counter that one thread increments and other threads read.
 class Tally {
  public:
   void add(std::uint64_t n = 1) {
@@ -52,12 +52,12 @@ class Tally {
   std::atomic<std::uint64_t> value_ = 0;
 };
 
-// `Count` is Tally for the thread that counts and std::uint64_t for those who read.
+// `Count` is Tally for the thread that counts, and std::uint64_t for the values that are read.
 template <typename Count>
 struct BasicPacketCounts {
   Count out_packets{};  // datagrams handed to the underlay
   Count out_bytes{};
-  Count out_sends{};   // system calls it took
+  Count out_sends{};   // system calls made for them
   Count out_uncut{};   // runs that had to be sent one datagram at a time
   Count in_packets{};  // datagrams accepted
   Count in_bytes{};
@@ -82,8 +82,8 @@ struct PacketCounts : BasicPacketCounts<std::uint64_t> {
   Named drops_by_reason() const;
 };
 
-// The tallies of all packet threads of a device; they outlive those and go on counting when
-// the device is made again. Any thread.
+// The tallies of all packet threads of a device. They outlive the threads and continue when the
+// device is recreated. May be used on any thread.
 class PacketCounters {
  public:
   // The tallies of queue pair n / 2: of its out direction if n is even, else of its in direction.

@@ -10,10 +10,10 @@ namespace flannel {
 
 // This host's own part of the overlay.
 struct OverlayHost {
-  Cidr4 subnet;             // what is ours to receive
-  Ip4 tunnel_address = {};  // of the TUN device; ICMP errors come from it
+  Cidr4 subnet;             // this host receives packets for it
+  Ip4 tunnel_address = {};  // of the TUN device; the source of ICMP errors
   std::uint32_t mtu = 0;    // of the TUN device
-  Cidr4 network = {};       // of all hosts; they all hear its first and last address
+  Cidr4 network = {};       // of all hosts; its first and last address are broadcast addresses
   bool accept_any = false;  // peers may send from another address than the one they announce (NAT)
 
   bool operator==(const OverlayHost&) const = default;
@@ -26,21 +26,22 @@ struct OverlayPeer {
   bool operator==(const OverlayPeer&) const = default;
 };
 
-// Who owns which part of the overlay. Immutable; packet threads share it. A look-up costs one
-// cache line for each prefix length that occurs, and there is usually one: the SubnetLen.
+// Maps each address of the overlay to the endpoint of the peer that owns it. Immutable, so packet
+// threads share it. A look-up reads one cache line for each prefix length that occurs; usually all
+// peers have the same, the SubnetLen.
 //
-// No endpoint in it has an owner in it. So a datagram of ours that the host's routes lead back into
-// the device is found to be for nobody and goes no further: packets cannot travel in a circle,
+// No endpoint of the table lies in a subnet of the table. If the routes of the host lead one of our
+// datagrams back into the device, it therefore has no owner and is dropped: packets cannot loop,
 // whatever the routes are.
 class ForwardTable {
  public:
-  // Of two peers with the same subnet the later one counts. Peers whose endpoint lies in a peer's
-  // subnet, or in our own, are left out.
+  // If two peers have the same subnet, the later one is used. Peers whose endpoint lies in our
+  // subnet or in that of a peer are left out.
   ForwardTable(OverlayHost host, const std::vector<OverlayPeer>& peers);
 
-  // The owner of the longest prefix that holds `address`; null if nobody's.
+  // Returns the endpoint of the longest prefix that contains `address`; null if there is none.
   const Endpoint4* find(Ip4 address) const;
-  // Packets of ours are sent there. Costs more than find().
+  // True if `address` is the endpoint of a peer. Slower than find().
   bool is_endpoint(Ip4 address) const;
 
   const OverlayHost& host() const { return host_; }
@@ -51,10 +52,10 @@ class ForwardTable {
     std::uint32_t base = 0;
     Endpoint4 endpoint;  // port 0: the slot is free
   };
-  // All subnets of one length, by open addressing; at most half full.
+  // A hash table of all subnets of one prefix length: open addressing, at most half full.
   struct Level {
     std::uint32_t mask = 0;
-    int shift = 0;  // the hash keeps this many top bits fewer than 64
+    int shift = 0;  // the hash keeps the top 64 - shift bits
     std::vector<Slot> slots;
   };
 

@@ -36,16 +36,16 @@ class PacketThreads {
 
   PacketThreads(std::vector<QueuePair> queue_pairs, std::shared_ptr<const ForwardTable> table,
                 Options options);
-  ~PacketThreads();  // stops
+  ~PacketThreads();  // calls stop()
   PacketThreads(const PacketThreads&) = delete;
   PacketThreads& operator=(const PacketThreads&) = delete;
 
-  // After a failure no thread runs, and it can be called again.
+  // Starts the threads. After a failure no thread runs, and start() may be called again.
   Result<void> start();
-  // Ends the threads. What the device and the socket have queued stays there.
+  // Ends the threads. Packets that are queued in the device and the sockets stay there.
   void stop();
 
-  // Holds from the next burst on. Any one thread.
+  // The threads use `table` from their next burst on. One thread at a time may call this.
   void publish(std::shared_ptr<const ForwardTable> table) { slot_.publish(std::move(table)); }
 
   // The counts of all threads since the counters were made. May be called on any thread.

@@ -15,44 +15,45 @@
 
 namespace flannel {
 
-// The longest run of datagrams that one send or receive can carry: what fits in an IPv4 packet.
+// The most bytes that one send or receive can carry, which is what fits in an IPv4 packet.
 inline constexpr std::size_t kMaxUdpPayload = 65507;
-// A super-packet may be longer than an IPv4 packet by its headers.
+// A super-packet can be longer than an IPv4 packet by the length of its headers.
 inline constexpr std::size_t kTunReadSize = 65536 + 256;
-// The kernel's UDP_MAX_SEGMENTS before 6.x raised it to 128.
+// UDP_MAX_SEGMENTS of kernels before 6.x, which raised it to 128.
 inline constexpr std::size_t kMaxSegmentsPerSend = 64;
 
-// What is left to do on a packet: to its checksum, and to cut it into packets of the wire.
+// The work that remains to be done on a packet: to complete its checksum, and to cut it into
+// packets of the wire.
 struct Offload {
   enum class Cut : std::uint8_t { none, tcp4, udp4 };
 
-  // The transport checksum field holds the pseudo header's sum only; the sum over everything from
-  // `checksum_start` on is still to be stored at checksum_start + checksum_offset.
+  // The transport checksum field has only the sum of the pseudo header. The sum over the bytes from
+  // `checksum_start` on must still be stored at checksum_start + checksum_offset.
   bool checksum_unfinished = false;
   std::uint16_t checksum_start = 0;
   std::uint16_t checksum_offset = 0;
 
   Cut cut = Cut::none;
-  std::uint16_t header_length = 0;  // IP and transport header, with options; meaningful with `cut`
-  std::uint16_t segment_size = 0;   // payload bytes of each packet but the last; the same
+  std::uint16_t header_length = 0;  // of IP and transport header with options; used only with `cut`
+  std::uint16_t segment_size = 0;   // payload bytes of each packet but the last; only with `cut`
 
   bool operator==(const Offload&) const = default;
 };
 
-// Why a thread that slept is awake.
+// Why QueueWaiter::wait() returned.
 enum class Wake {
-  ready,  // there may be something to read
-  asked,  // somebody called wake()
-  gone,   // the device or socket will never work again
+  ready,  // there may be packets to read
+  asked,  // wake() was called
+  gone,   // the device or socket can no longer be used
 };
 
 enum class TunWrite {
   done,
-  refused,  // the kernel takes no such super-packet: write its parts
+  refused,  // the kernel does not accept such a super-packet: write its parts
   lost,     // for example because the device is down
 };
 
-// The overlay's side: one queue of a TUN device. One thread at a time reads; any may write.
+// The overlay side: one queue of a TUN device. One thread at a time reads; any thread may write.
 class TunPort {
  public:
   virtual ~TunPort() = default;
@@ -61,44 +62,46 @@ class TunPort {
     std::size_t size = 0;
     Offload offload;
   };
-  // The next packet that the host wants to send, put at the start of `into`; nothing if none waits.
+  // Reads the next packet of the host into the start of `into`; nullopt if none waits.
   virtual std::optional<Packet> read(ByteSpan into) = 0;
 
-  // Gives the host one packet whose bytes are the parts one after the other.
+  // Writes one packet to the host. Its bytes are the concatenated `parts`.
   virtual TunWrite write(const Offload& offload, std::span<const ByteView> parts) = 0;
 
-  // Which super-packets write() takes.
+  // True if write() accepts super-packets of this kind.
   virtual bool takes(Offload::Cut cut) const = 0;
 };
 
 enum class Sent {
   done,
-  cannot_cut,   // path MTU, or a device that cannot: send the datagrams one by one
-  no_buffer,    // the device's queue is full, or stands still
+  cannot_cut,   // because of the path MTU or the device: send the datagrams one by one
+  no_buffer,    // the queue of the device is full or stopped
   denied,       // by a firewall of this host
   unreachable,  // the underlay has no route
   failed,
 };
 
-// The underlay's side: a UDP socket. One thread receives; any may send.
+// The underlay side: a UDP socket. One thread receives; any thread may send.
 class UdpPort {
  public:
   virtual ~UdpPort() = default;
 
-  // Datagrams from one sender: each of `segment_size` bytes, the last may be shorter.
+  // Datagrams from one sender. Each has `segment_size` bytes; the last may be shorter.
   struct Run {
     Ip4 from;
     ByteSpan bytes;
     std::size_t segment_size = 0;
   };
-  // What has arrived; empty if nothing. The bytes are the caller's until the next call.
+  // Returns the datagrams that have arrived, which may be none. The bytes stay valid until the next
+  // call.
   virtual std::span<const Run> receive() = 0;
 
-  // Sends the bytes as datagrams of `segment_size` bytes, the last may be shorter; at most
-  // kMaxSegmentsPerSend of them and kMaxUdpPayload bytes.
+  // Sends `bytes` as datagrams of `segment_size` bytes, of which the last may be shorter: at most
+  // kMaxSegmentsPerSend datagrams and kMaxUdpPayload bytes.
   virtual Sent send(Endpoint4 to, ByteView bytes, std::size_t segment_size) = 0;
-  // The same with nothing asked of the device or the path: one packet of the underlay (or
-  // fragments of one) for each datagram. `lost` counts the datagrams that did not leave.
+  // Sends the same datagrams with one system call each, without segmentation by the device; a
+  // datagram that exceeds the path MTU is fragmented. Adds the number of unsent datagrams to
+  // `lost`.
   virtual Sent send_each(Endpoint4 to, ByteView bytes, std::size_t segment_size,
                          std::size_t& lost) = 0;
 };

@@ -7,7 +7,7 @@
 
 namespace flannel {
 
-// A token bucket: `burst` at once, then one every `interval`.
+// A token bucket that allows `burst` events at once, and then one every `interval`.
 class RateLimit {
  public:
   RateLimit(int burst, Duration interval) : burst_(burst), interval_(interval), tokens_(burst) {}
@@ -33,8 +33,8 @@ class RateLimit {
   TimePoint refilled_{};
 };
 
-// ICMP errors of one direction of a queue pair: Linux's own limit for a host (icmp_msgs_burst,
-// icmp_msgs_per_sec).
+// Returns the limit for ICMP errors in one direction of a queue pair, which is the limit that Linux
+// has for a host (icmp_msgs_burst, icmp_msgs_per_sec).
 inline RateLimit icmp_error_limit() {
   return {50, std::chrono::milliseconds(1)};
 }

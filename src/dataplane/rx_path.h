@@ -13,14 +13,14 @@
 
 namespace flannel {
 
-// From the peers to the host: take datagrams apart, believe none of them, take one off the TTL,
-// join what belongs together, write. One thread.
+// Carries packets from the peers to the host: receives datagrams, validates the packets in them,
+// decrements the TTL, coalesces packets of one flow, and writes them to the device. One thread.
 class RxPath {
  public:
-  // The arguments outlive the path; `tallies` is written by this path alone.
+  // The arguments must outlive the path. Only this path writes `tallies`.
   RxPath(UdpPort& udp, TunPort& tun, PacketTallies& tallies);
 
-  // Handles what has arrived and leaves nothing behind; false: nothing had.
+  // Handles all datagrams that have arrived. False: none had.
   bool step(const ForwardTable& table, TimePoint now);
 
  private:
@@ -33,7 +33,8 @@ class RxPath {
   RateLimit icmp_limit_ = icmp_error_limit();
 };
 
-// Why this datagram, whose inner header is `ip`, may not pass; nothing if it may.
+// Returns why the datagram from `from`, whose inner header is `ip`, must be dropped; nullopt if it
+// may pass.
 std::optional<Drop> refuse_datagram(ByteView datagram, const Ip4Header& ip, Ip4 from,
                                     const ForwardTable& table);
 

@@ -10,12 +10,12 @@
 
 namespace flannel {
 
-// Does what the kernel left undone on one packet: cuts a super-packet into packets of the wire, as
-// a network card would, and finishes the checksum of a single one.
+// Completes the offload work that the kernel left undone on a packet: cuts a super-packet into
+// packets of the wire, as a network card would, or completes the checksum of a single packet.
 class Segmenter {
  public:
-  // `ip` is the header of `packet`, whose total length is the packet's. Nothing if the offload
-  // claims what the packet is not. The packet must stay as it is while segments are taken.
+  // `ip` is the header of `packet`, and its total length is that of the packet. Returns nullopt if
+  // `offload` does not fit the packet. `packet` must stay unchanged while segments are written.
   static std::optional<Segmenter> of(ByteView packet, const Ip4Header& ip, const Offload& offload);
 
   std::size_t count() const { return count_; }
@@ -30,7 +30,7 @@ class Segmenter {
   bool fits_single() const;
   bool fits_super();
   void write_single(ByteSpan into) const;
-  // The header's own sum, its checksum field counting as it stands.
+  // Returns the sum of the header, including its checksum field.
   std::uint16_t write_tcp_header(std::size_t n, ByteSpan header) const;
   std::uint16_t write_udp_header(ByteSpan header, std::size_t payload) const;
 

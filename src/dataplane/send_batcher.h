@@ -11,19 +11,19 @@
 
 namespace flannel {
 
-// Collects datagrams so that one send carries many: consecutive ones to the same peer, whatever
-// flow they belong to, all of one length but the last, which may be shorter. Datagrams to one peer
-// leave in the order in which they came.
+// Collects consecutive datagrams to the same peer so that one system call sends many. All datagrams
+// of a batch have the same length, except that the last may be shorter; they may belong to
+// different flows. Datagrams to one peer are sent in the order in which they were appended.
 class SendBatcher {
  public:
-  // `udp` and `tallies` outlive the batcher.
+  // `udp` and `tallies` must outlive the batcher.
   SendBatcher(UdpPort& udp, PacketTallies& tallies);
 
-  // Where to put the next datagram to `to`, of `length` bytes (at most kMaxUdpPayload). The place
-  // is the caller's until the next call of append or flush.
+  // Returns the buffer for the next datagram to `to`, which has `length` bytes (at most
+  // kMaxUdpPayload). The caller fills it before the next call of append() or flush().
   ByteSpan append(Endpoint4 to, std::size_t length, TimePoint now);
 
-  // Sends all that is pending.
+  // Sends all pending datagrams.
   void flush(TimePoint now);
 
  private:
@@ -32,12 +32,12 @@ class SendBatcher {
     std::size_t segment = 0;  // length of the first datagram
     std::size_t used = 0;
     std::size_t count = 0;
-    bool closed = false;  // its last datagram is shorter: nothing may follow
+    bool closed = false;  // its last datagram is shorter, so no other may follow
     std::unique_ptr<std::uint8_t[]> bytes;
 
     bool takes(std::size_t length) const;
   };
-  // A peer that cannot be sent runs, and until when we do not try.
+  // A peer to which sending many datagrams at once failed, and until when it is not tried again.
   struct Refusal {
     Endpoint4 to;
     TimePoint until;
@@ -52,8 +52,8 @@ class SendBatcher {
   UdpPort& udp_;
   PacketTallies& tallies_;
   std::array<Batch, 8> batches_;
-  std::size_t last_ = 0;    // the batch used last
-  std::size_t victim_ = 0;  // the one to give up next
+  std::size_t last_ = 0;    // index of the batch that was used last
+  std::size_t victim_ = 0;  // index of the batch that is sent next to make room
   std::vector<Refusal> refusals_;
 };
 

@@ -11,8 +11,8 @@
 
 namespace flannel {
 
-// Where one thread puts the newest table and packet threads pick it up, without ever waiting: a
-// reader that finds the slot busy goes on with the table it has and looks again the next time.
+// Passes the newest table from one thread to the packet threads, which never wait: a reader that
+// finds the slot locked keeps its table and tries again at the next call.
 class TableSlot {
  public:
   explicit TableSlot(std::shared_ptr<const ForwardTable> first) : table_(std::move(first)) {}
@@ -22,17 +22,17 @@ class TableSlot {
       const std::lock_guard lock(mutex_);
       std::swap(table_, table);
       generation_.store(generation_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
-    }  // the old table, if nobody holds it, goes with the lock already released
+    }  // the old table is destroyed here, after the lock has been released
   }
 
-  // One for each packet thread.
+  // Each packet thread has a reader of its own.
   class Reader {
    public:
     explicit Reader(TableSlot& slot) : slot_(slot) {
       const std::lock_guard lock(slot_.mutex_);
       take();
     }
-    // The newest table; stays valid until the next call.
+    // Returns the newest table, which stays valid until the next call.
     const ForwardTable& get() {
       if (slot_.generation_.load(std::memory_order_acquire) != seen_) {
         if (const std::unique_lock lock(slot_.mutex_, std::try_to_lock); lock) take();

@@ -5,9 +5,10 @@ namespace flannel {
 
 constexpr int kPacketThreadNice = -5;
 
-// The calling thread goes before what else the CPU has to do, as the kernel's own forwarding does,
-// and asks for little of it at a time, so that it is let in soon when packets come. The first needs
-// CAP_SYS_NICE or RLIMIT_NICE, and is done without where we may not. False: neither is possible.
+// Raises the priority of the calling thread, since the kernel's own forwarding also precedes other
+// work, and requests short time slices, so that the thread is scheduled soon after packets arrive.
+// The priority needs CAP_SYS_NICE or RLIMIT_NICE and is skipped without them. False: neither
+// worked.
 bool go_before_others();
 
 }  // namespace flannel

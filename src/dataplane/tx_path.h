@@ -14,17 +14,17 @@
 
 namespace flannel {
 
-// From the host to its peers: read packets, find the owner of each destination, take one off the
-// TTL, cut super-packets, send. One thread at a time.
+// Carries packets from the host to its peers: reads packets from the device, looks up the peer of
+// each destination, decrements the TTL, cuts super-packets, and sends. One thread at a time.
 class TxPath {
  public:
-  // The arguments outlive the path; `tallies` is written by this path alone.
+  // The arguments must outlive the path. Only this path writes `tallies`.
   TxPath(TunPort& tun, UdpPort& udp, PacketTallies& tallies);
 
-  // Reads what waits, up to a budget, and sends it; of super-packets one, the others wait for the
-  // next step. False: nothing waited.
+  // Reads the packets that wait, up to a limit, and sends them. At most one super-packet is sent;
+  // the others stay in the backlog for the next step. False: no packet waited.
   bool step(const ForwardTable& table, TimePoint now);
-  // Sends what was read and still waits.
+  // Sends all packets of the backlog.
   void finish(const ForwardTable& table, TimePoint now);
 
  private:
