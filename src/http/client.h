@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A client for one server: one call after another, each of which can be cut at once, however long
-// the server or the resolver takes. The calls are made on a thread of the connection's own;
-// everything here is for the loop thread, and so are the callbacks. Deadlines are the caller's: a
+// An HTTP client for one server. It makes one call at a time and can end a call at once, however
+// long the server or the resolver takes. The calls run on a thread of the connection; this
+// interface and its callbacks belong to the loop thread. The caller implements deadlines with a
 // timer and cut().
 #pragma once
 
@@ -24,9 +24,9 @@ namespace flannel {
 
 struct HttpAccess {
   HttpTarget target;
-  std::shared_ptr<const TlsMaterial> tls = {};  // nothing: no files were given
+  std::shared_ptr<const TlsMaterial> tls = {};  // null: no files were given
   std::string username = {}, password = {};     // basic authentication, if there is a username
-  std::shared_ptr<Resolver> resolver = {};      // nothing: one of the connection's own
+  std::shared_ptr<Resolver> resolver = {};      // null: the connection makes its own
 };
 
 struct HttpCall {
@@ -34,18 +34,19 @@ struct HttpCall {
   std::string path;  // encoded, with the query
   std::string body;
   std::string content_type;                // of the body
-  std::size_t longest_answer = 64U << 20;  // bytes that are kept; a longer one is a failure
-  // What to keep of the bytes as they come, on the connection's thread; empty: all of them.
+  std::size_t longest_answer = 64U << 20;  // bytes; a longer body is a failure
+  // Called on the thread of the connection with the bytes as they arrive; appends to `body` what is
+  // to be kept. Empty: all bytes are kept.
   std::function<void(std::string_view bytes, std::string& body)> keep = {};
 };
 
 struct HttpHead {
   int status = 0;                              // 0: none was received
-  std::map<std::string, std::string> headers;  // names in lower case; of one given twice the last
+  std::map<std::string, std::string> headers;  // names in lower case; the last of equal names
 };
 
 struct HttpEnd {
-  HttpHead head;             // what came of it, even if the body is a failure
+  HttpHead head;             // what was received of it, even if the body is a failure
   Result<std::string> body;  // ErrorKind::unavailable if the answer is missing or cut short
   bool sent = true;          // false: the server cannot have seen the call
 };
@@ -53,23 +54,23 @@ struct HttpEnd {
 class HttpConnection {
  public:
   struct Listener {
-    std::function<void(const HttpHead&)> on_head;  // as soon as it is there; may be empty
+    std::function<void(const HttpHead&)> on_head;  // when the head has arrived; may be empty
     std::function<void(HttpEnd)> on_end;           // may destroy the connection, or send again
   };
 
-  // `keep_open`: the next call uses the same TCP connection if it is still there. A kept one may
-  // have died unnoticed, so it is for calls that do no harm when made twice.
+  // `keep_open`: the next call uses the same TCP connection if it still exists. An open connection
+  // may have failed unnoticed, so this is only for calls that are harmless when made twice.
   HttpConnection(HttpAccess access, bool keep_open, Loop& loop);
-  // Cuts the call under way; its listener is not called any more. Takes milliseconds.
+  // Ends the call under way; its listener is not called any more. Takes milliseconds.
   ~HttpConnection();
   HttpConnection(const HttpConnection&) = delete;
   HttpConnection& operator=(const HttpConnection&) = delete;
 
-  // No call is under way.
+  // Starts a call. Requires !busy().
   void send(HttpCall call, Listener listener);
   bool busy() const { return busy_; }
-  // Ends the call under way, if there is one, with this error, or with one that says that the name
-  // is still not resolved.
+  // Ends the call under way, if there is one, with the error `why`, or with an error that says that
+  // the name could not be resolved in time.
   void cut(Error why);
 
  private:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The connections of an HTTP/1.1 server, all on one loop: one request each, then it is closed. What
-// a connection may hold is bounded, in time, in bytes and in number, so that strangers who send or
-// read slowly cost others nothing.
+// The connections of an HTTP/1.1 server, all on one loop. Each serves one request and is then
+// closed. Their lifetime, memory and number are limited, so that clients that send or read slowly
+// do not delay others.
 #pragma once
 
 #include <cstddef>
@@ -19,22 +19,22 @@
 namespace flannel {
 
 struct HttpLimits {
-  Duration lifetime = std::chrono::seconds(2);  // of a connection, whatever it does
-  std::size_t connections = 1024;               // one more ends the oldest
+  Duration lifetime = std::chrono::seconds(2);  // after which a connection is closed in any case
+  std::size_t connections = 1024;               // one more closes the oldest
   std::size_t head = 8 << 10;                   // bytes of a request
-  std::size_t unsent = 16 << 20;                // bytes of answers; beyond, the oldest ends
+  std::size_t unsent = 16 << 20;                // bytes of answers; more closes the oldest
 
-  // As many connections as leave descriptors for others: a quarter of few.
+  // Allows few enough connections to leave descriptors for other uses: a quarter of a low limit.
   static HttpLimits for_this_process();
 };
 
 class HttpConnections {
  public:
-  // Serves what connects to `listener`, which does not block: TCP or a unix socket. `loop` outlives
-  // it; everything happens on the loop's thread.
+  // Serves the clients of `listener`, a non-blocking TCP or unix socket. `loop` must outlive this
+  // object; everything runs on the loop thread.
   static Result<std::unique_ptr<HttpConnections>> open(Loop& loop, Fd listener, HttpHandler handler,
                                                        const HttpLimits& limits);
-  ~HttpConnections();  // cuts them
+  ~HttpConnections();  // closes all connections
   HttpConnections(const HttpConnections&) = delete;
   HttpConnections& operator=(const HttpConnections&) = delete;
 
@@ -61,7 +61,7 @@ class HttpConnections {
   Fd listener_;
   HttpExchange exchange_;
   HttpLimits limits_;
-  std::list<Connection> connections_;  // the oldest first
+  std::list<Connection> connections_;  // oldest first
   std::size_t unsent_ = 0;             // bytes of answers in connections_
   SubscriptionPtr acceptable_, rest_, deadline_;
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One request and its answer, as bytes.
+// Turns the bytes of one request into the bytes of its answer.
 #pragma once
 
 #include <cstddef>
@@ -13,7 +13,7 @@
 
 namespace flannel {
 
-// What a server answers; called on the thread of the loop that serves.
+// Returns the answer to a request. Called on the thread of the loop that serves.
 using HttpHandler = std::function<HttpResponse(const HttpRequest&)>;
 
 class HttpExchange {
@@ -21,12 +21,12 @@ class HttpExchange {
   explicit HttpExchange(HttpHandler handler);
   ~HttpExchange();
 
-  // Where the head of a request ends, behind its blank line; nothing: more has to come. The first
-  // `searched` bytes were asked about before.
+  // Returns the length of the head of a request, including its blank line; nullopt if the head is
+  // incomplete. An earlier call has already searched the first `searched` bytes.
   static std::optional<std::size_t> end_of_head(std::string_view received, std::size_t searched);
 
-  // The whole answer to `request`, a head with whatever came behind it; to one that is cut short
-  // or makes no sense an error of HTTP, or nothing. A body is not read.
+  // Returns the whole answer to `request`, which is a head and whatever follows it; a body is not
+  // read. The answer to a truncated or invalid request is an HTTP error or empty.
   std::string answer(std::string_view request);
 
  private:

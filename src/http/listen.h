@@ -14,7 +14,7 @@ struct TcpListener {
   std::uint16_t port = 0;
 };
 
-// A listening socket on `ip` (IPv4 or IPv6 text) and `port`; port 0 takes a free one.
+// Opens a listening socket on `ip` (IPv4 or IPv6 text) and `port`; port 0 means any free port.
 Result<TcpListener> listen_tcp(const std::string& ip, std::uint16_t port);
 
 }  // namespace flannel

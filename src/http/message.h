@@ -9,7 +9,7 @@ namespace flannel {
 struct HttpRequest {
   std::string method;                        // "GET"
   std::string path;                          // "/readyz", percent-decoded, without the query
-  std::map<std::string, std::string> query;  // of a name given twice, the first
+  std::map<std::string, std::string> query;  // the first of equal names
 
   bool asks(const std::string& name) const { return query.contains(name); }
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Names to addresses, by the resolver of the system. That can be waited for but not stopped, so
-// each look-up has a thread of its own, and deadlines are the caller's. Usable from any thread.
+// Resolves names to addresses with the resolver of the system. A look-up there cannot be stopped,
+// so each has a thread of its own, and the caller implements deadlines. Usable on any thread.
 #pragma once
 
 #include <chrono>
@@ -19,19 +19,19 @@ class Resolver {
   using LookUp = std::function<Result<Addresses>(const std::string& name)>;
   using Done = std::function<void(const Result<Addresses>&)>;
 
-  // An answer that took longer than a moment is kept for so long: who asks again after its deadline
-  // finds it, and not every new connection waits for a slow name server.
+  // An answer that took longer than kMoment is cached for kKept. A caller that asks again after its
+  // deadline then finds it, and new connections do not wait again for a slow name server.
   static constexpr std::chrono::seconds kKept{60};
   static constexpr std::chrono::seconds kMoment{1};
 
   Resolver();                         // by getaddrinfo
-  explicit Resolver(LookUp look_up);  // blocks; called on the threads of the look-ups
+  explicit Resolver(LookUp look_up);  // `look_up` may block; each call has its own thread
 
-  // `done` at once or later, on any thread, and possibly after the resolver is gone. A literal
-  // address is its own answer. Errors say that the name cannot be resolved, and why.
+  // Calls `done` at once or later, on any thread, possibly after the resolver has been destroyed. A
+  // literal address is returned unchanged. Errors say that the name cannot be resolved, and why.
   void look_up(const std::string& name, Done done);
 
-  // What to say when the deadline of the caller came first.
+  // Returns the error for a caller whose deadline has passed before the answer came.
   static Error too_slow(const std::string& name);
 
  private:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// An HTTP/1.1 server with a thread of its own, so that it answers while the daemon's loop is busy:
-// one request a connection, and an end to each connection, however slowly it talks.
+// An HTTP/1.1 server with a thread of its own, so that it answers while the loop of the daemon is
+// busy. HttpConnections says how it treats its clients.
 #pragma once
 
 #include <memory>
@@ -15,15 +15,15 @@ namespace flannel {
 
 class HttpServer {
  public:
-  // The handler is called on the server's thread, so it may look at immutable snapshots only. The
-  // thread inherits the caller's signal mask.
+  // The handler runs on the server's thread, so it may only read immutable snapshots. The thread
+  // inherits the signal mask of the caller.
   static Result<std::unique_ptr<HttpServer>> open(
       Fd listener, HttpHandler handler, const HttpLimits& limits = HttpLimits::for_this_process());
-  ~HttpServer();  // stops
+  ~HttpServer();  // calls stop()
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
 
-  // Ends within milliseconds: connections under way are cut. No handler runs afterwards.
+  // Closes all connections and ends the thread within milliseconds. No handler runs afterwards.
   void stop();
 
  private:

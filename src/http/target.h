@@ -9,7 +9,7 @@
 
 namespace flannel {
 
-// A server, as a URL without a path names it.
+// A server, named by a URL without a path.
 struct HttpTarget {
   std::string url;  // for people: "https://etcd1:2379"
   bool tls = false;
@@ -19,12 +19,13 @@ struct HttpTarget {
   bool operator==(const HttpTarget&) const = default;
 };
 
-// "http://host:port" or "https://host:port", a slash may follow; "host:port" alone is TLS if
-// `tls_by_default`. Users and passwords in the URL are refused, and not repeated in the error.
+// Parses "http://host:port" or "https://host:port", with or without a final slash; "host:port"
+// alone means TLS if `tls_by_default`. A URL with a user or password is refused, and the error does
+// not repeat it.
 Result<HttpTarget> parse_http_target(std::string_view url, bool tls_by_default);
 
-// `text` as one segment of a path, or as a name or value of a form: all but letters, digits and
-// "-._~" are encoded.
+// Encodes `text` as one segment of a path, or as a name or value of a form: all characters but
+// letters, digits and "-._~" are percent-encoded.
 std::string percent_encode(std::string_view text);
 
 }  // namespace flannel

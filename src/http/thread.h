@@ -6,7 +6,8 @@
 
 namespace flannel {
 
-// The thread takes no signal of the program's, and no SIGPIPE from a write of a library.
+// Starts a thread that handles no signals of the program, and no SIGPIPE when a library writes to a
+// closed socket.
 std::thread start_without_signals(std::function<void()> run);
 
 }  // namespace flannel

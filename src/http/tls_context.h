@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// TLS of a client, as OpenSSL is to do it, and why a handshake failed in words.
+// Sets up OpenSSL for a TLS client, and explains failed handshakes.
 #pragma once
 
 #include <string>
@@ -10,26 +10,26 @@ using SSL_CTX = struct ssl_ctx_st;
 
 namespace flannel {
 
-// PEM texts; empty where none was given. No CA: those of the system.
+// PEM texts, each empty if not given. Without a CA those of the system are used.
 struct TlsMaterial {
   std::string key, cert, ca;
 };
 
-// What happened on the connections of one context.
+// What happened during the handshakes of one context.
 struct TlsReport {
   long verdict = 0;          // X509_V_..., of the server's certificate
-  std::string names;         // that the server's certificate is for, if it is not for ours
+  std::string names;         // of the server's certificate, if ours is not among them
   int alert = -1;            // that the server sent, as TLS numbers them; -1: none
-  bool not_tls = false;      // what came was no TLS
+  bool not_tls = false;      // the server does not speak TLS
   bool wanted_cert = false;  // the server asked for a client certificate
 
-  // Of a connection without an answer. Nothing: there is no reason that is known.
+  // Returns why a connection got no answer; empty if the reason is not known.
   std::string reason(const std::string& host, bool have_cert) const;
 };
 
-// The server has to show a certificate of the CA that names `host` among its alternative names, an
-// address as an address: its common name is not looked at for an address. TLS 1.2 or later.
-// `report` outlives the context.
+// Configures `context` for TLS 1.2 or later. The certificate of the server must be signed by the CA
+// and have `host` among its alternative names; for an address the common name is ignored. `report`
+// must outlive the context.
 Result<void> set_up_tls(SSL_CTX* context, const TlsMaterial& material, const std::string& host,
                         TlsReport& report);
 
