@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// --etcd-api=auto: the API of etcd under which the configuration is. v3 and v2 are two stores in
-// one etcd that know nothing of each other.
+// Implements --etcd-api=auto: uses the API of etcd that has the configuration. In one etcd, v3 and
+// v2 are two separate stores.
 #pragma once
 
 #include <functional>
@@ -13,15 +13,15 @@ namespace flannel {
 
 struct EtcdCandidates {
   std::unique_ptr<Registry> v3, v2;
-  // Whether the servers are so old that they have no v3 API at all.
+  // Asks whether the servers are so old that they have no v3 API.
   std::function<void(Reply<bool>)> ask_only_v2;
 };
 
-// Looks under v3 first, and under v2 if there is no configuration or no answer soon; says in the
-// log which it is and why, and stays with it. Until one has a configuration, it is v3 to the
-// caller, and a watch looks at v2 from time to time: when the configuration appears there, the
-// watch loses its position. That there is none is concluded from two answers only, and a failure
-// names the reasons of both APIs.
+// Opens a registry that reads v3 first, and v2 if v3 has no configuration or does not answer soon.
+// It logs which API it chooses and why, and keeps to it. Until an API has a configuration, callers
+// get the answers of v3, and a watch also reads v2 periodically: when the configuration appears
+// there, the watch loses its position. Only if both APIs answer is it concluded that there is no
+// configuration; a failure names the reasons of both APIs.
 std::unique_ptr<Registry> open_etcd_choice(EtcdCandidates candidates, Loop& loop);
 
 }  // namespace flannel

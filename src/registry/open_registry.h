@@ -25,11 +25,11 @@ struct StoreOptions {
   std::string key_file, cert_file, ca_file;    // --etcd-keyfile, -certfile, -cafile
   std::string username;                        // --etcd-username
   Password password;                           // --etcd-password, -password-file; never logged
-  std::shared_ptr<Resolver> resolver;          // nothing: the one of the system
+  std::shared_ptr<Resolver> resolver;          // null: the resolver of the system
 };
 
-// Opens the store; a remote one need not be reachable yet. `loop` outlives the registry. The
-// memory store lives as long as the process and is shared by all registries opened in it.
+// Opens the store. A remote store need not be reachable yet. `loop` must outlive the registry. The
+// memory store lasts as long as the process, and all its registries share it.
 Result<std::unique_ptr<Registry>> open_registry(const StoreOptions& options, Loop& loop);
 
 }  // namespace flannel

@@ -8,16 +8,16 @@
 
 namespace flannel {
 
-// The password of a user of the store, and the file that it came from.
+// The password of a user of the store, and the file from which it was read.
 struct Password {
   std::string text;
-  std::string file;         // empty: it came from elsewhere and does not change
-  LogOnce unreadable = {};  // why refresh() has said that the file is
+  std::string file;         // empty: the password has no file and does not change
+  LogOnce unreadable = {};  // the reasons that refresh() has logged
 
-  // From a file of one line. ErrorKind::not_found: there is no such file.
+  // Reads the password from a file of one line. ErrorKind::not_found: there is no such file.
   static Result<Password> read(const std::string& file);
-  // Reads the file again; true if it holds another one now. Whatever is wrong with the file leaves
-  // the old one, as it may be half written, and is said in the log, each reason once.
+  // Reads the file again; true if the password has changed. If the file cannot be read or is
+  // invalid, since it may be half written, the old password is kept; each reason is logged once.
   bool refresh();
 };
 

@@ -9,12 +9,14 @@
 
 namespace flannel {
 
-// The IPv4 addresses at which this process reaches the store: those that the endpoints name, and of
-// endpoints that are names those that it is connected or connecting to. None for a local store.
+// Returns the IPv4 addresses at which this process reaches the store: the addresses among the
+// endpoints, and for endpoints that are names the addresses to which this process is connected or
+// connecting. Empty for a local store.
 std::vector<Ip4> store_addresses(const StoreOptions& options);
 
-// The remote end of each connection, established or begun, in a text as /proc/net/tcp and tcp6 have
-// it, of the sockets with these inode numbers; IPv6 ones only if they carry IPv4.
+// Returns the remote end of each connection that is established or being established, of the
+// sockets with the given inode numbers. `table` has the format of /proc/net/tcp or tcp6. IPv6
+// addresses are returned only if they are mapped IPv4 addresses.
 std::vector<Endpoint4> parse_connections(const std::string& table,
                                          const std::vector<std::string>& inodes);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The flags that name the store, the same for flanneld and flannelctl.
+// The flags that select the store, which are the same for flanneld and flannelctl.
 #pragma once
 
 #include <string>
@@ -10,7 +10,7 @@
 
 namespace flannel {
 
-// The texts of the flags. After define() the object does not move and outlives `flags`.
+// The texts of the flags. After define() the object must not move, and must outlive `flags`.
 struct StoreFlags {
   std::string store = "etcd";
   std::string etcd_api = "auto";
@@ -24,13 +24,14 @@ struct StoreFlags {
 
 struct ParsedStore {
   StoreOptions options;
-  std::vector<std::string> warnings;  // flags without effect, secrets that all see, expired files
+  std::vector<std::string>
+      warnings;  // flags without effect, secrets that are visible to all, expired certificates
 };
 
-// After `flags` has parsed the command line and the environment. Whatever can be known to be wrong
-// without a network is an error: endpoints, files of TLS. Reads the password from its file,
-// or else from the credential "etcd-password" that the service manager has put into the folder
-// CREDENTIALS_DIRECTORY.
+// Validates the flags after `flags` has parsed the command line and the environment. All mistakes
+// that can be found without a network are errors, including those in endpoints and TLS files. Reads
+// the password from its file, or else from the credential "etcd-password" that the service manager
+// has put into the folder CREDENTIALS_DIRECTORY.
 Result<ParsedStore> parse_store(const StoreFlags& texts, const Flags& flags,
                                 const Flags::Environment& environment = {});
 

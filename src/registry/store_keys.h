@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where things are in a store: <prefix>/config and <prefix>/subnets/<key>.
+// The names of the keys in a store: <prefix>/config and <prefix>/subnets/<key>.
 #pragma once
 
 #include <optional>
@@ -8,9 +8,9 @@
 
 namespace flannel {
 
-// The text as Go's path.Clean makes it, by which flannel has always named its keys: no empty, "."
-// or ".." parts and no slash at the end; a leading slash stays. The empty path stays empty, which
-// is what path.Join makes of it.
+// Cleans a path as Go's path.Clean does, which upstream flannel uses for its keys: the result has
+// no empty, "." or ".." parts and no slash at the end; a leading slash is kept. Unlike there, the
+// empty path stays empty, as in Go's path.Join.
 std::string clean_path(std::string_view path);
 
 struct StoreKeys {
@@ -21,7 +21,7 @@ struct StoreKeys {
   std::string subnets;  // with the slash at its end: "/coreos.com/network/subnets/"
 
   std::string subnet(std::string_view key) const { return subnets + std::string(key); }
-  // What comes after `subnets`; nothing if `full` lies elsewhere.
+  // Returns the part of `full` after `subnets`; nullopt if `full` does not begin with it.
   std::optional<std::string_view> below_subnets(std::string_view full) const;
 };
 

@@ -11,12 +11,13 @@
 
 namespace flannel {
 
-// The network below `prefix` in an etcd that is spoken to by its v2 API: what flannel up to v0.17
-// uses. Values are text: etcd v2 keeps no other bytes. `loop` outlives the registry.
+// Opens the network below `prefix` in an etcd through its v2 API, which flannel up to v0.17 uses.
+// The values must be text, since etcd v2 stores no other bytes. `loop` must outlive the registry.
 std::unique_ptr<Registry> open_etcd2_registry(KeysAccess access, const std::string& prefix,
                                               Loop& loop);
 
-// Whether the servers are from before etcd 3. `client` outlives the answer or ends it.
+// Asks whether the servers are older than etcd 3. Destroying `client` before the answer has come
+// cancels the question.
 void ask_before_v3(KeysClient& client, Reply<bool> reply);
 
 }  // namespace flannel

@@ -10,13 +10,14 @@
 
 namespace flannel {
 
-// Where a watch begins, as the registry knows it.
+// Where a watch begins.
 struct KeysPosition {
   Revision from = 0;
   std::string cluster;  // empty: not known
 };
 
-// Watches the prefix by long polls, each with one event. `client` outlives the watch.
+// Watches the prefix by long polls, each of which returns one event. `client` must outlive the
+// watch.
 WatchHandle start_etcd2_watch(KeysClient& client, Loop& loop, const StoreKeys& keys,
                               KeysPosition position, WatchListener listener);
 

@@ -7,12 +7,12 @@
 
 namespace flannel {
 
-// JSON as it comes in, without the rest of each text that is longer than anything of ours: one
-// record of a stranger's must not make the answer too long for all others. A text is cut between
-// two characters, so what was JSON stays JSON.
+// Shortens the strings in JSON while it is received, so that a single oversized record of another
+// program does not make the answer too long to be read. Strings are cut between two characters, so
+// the result is valid JSON if the input was.
 class JsonCutter {
  public:
-  // Bytes of a text that stay, or a few more.
+  // The bytes of a string that are kept; a few more may be.
   static constexpr std::size_t kLongestText = 128 << 10;
 
   void add(std::string_view bytes, std::string& into);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the keys API of etcd v2 says, as values. Format: docs/etcd-keys.md.
+// The answers of the keys API of etcd v2 as values. docs/etcd-keys.md describes the format.
 #pragma once
 
 #include <cstdint>
@@ -15,13 +15,13 @@ struct KeysNode {
   std::string key = {};  // "/coreos.com/network/config"
   std::string value = {};
   bool dir = false;
-  bool expires = false;              // it has a TTL
-  std::int64_t created = 0;          // index of its first write, kept by conditional ones
+  bool expires = false;              // the key has a TTL
+  std::int64_t created = 0;          // index of the first write; conditional writes keep it
   std::int64_t modified = 0;         // index of the last change
-  std::vector<KeysNode> nodes = {};  // none where a stranger has gone deeper than kMostParts
+  std::vector<KeysNode> nodes = {};  // empty below the depth kMostParts
 };
 
-// So many parts of a key below the directory of the records are looked at; ours have one.
+// Keys are read to this depth below the directory of the records. Our own keys have depth one.
 inline constexpr int kMostParts = 8;
 
 // The answer to a read or a write, and an event.
@@ -33,7 +33,7 @@ struct KeysAnswer {
 // Unknown members are ignored; members of another type than they should have are an error.
 Result<KeysAnswer> decode_keys_answer(std::string_view json);
 
-// The codes that mean something to us.
+// The error codes that this program distinguishes.
 namespace keys_error {
 inline constexpr int kNotFound = 100;
 inline constexpr int kCompareFailed = 101;
@@ -48,10 +48,10 @@ struct KeysError {
 };
 Result<KeysError> decode_keys_error(std::string_view json);
 
-// Whether an etcd that gives this answer to GET /version knows refresh=true, which came with 2.3.
-// An older one would ignore it, and store an empty value.
+// True if the etcd that answered GET /version with `version_json` supports refresh=true, which etcd
+// 2.3 introduced. An older etcd would ignore it and store an empty value.
 bool knows_refresh(std::string_view version_json);
-// Whether it is from before etcd 3, and has no v3 API.
+// True if that etcd is older than etcd 3 and has no v3 API.
 bool is_before_v3(std::string_view version_json);
 
 }  // namespace flannel

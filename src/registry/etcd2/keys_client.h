@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The way to the keys API of etcd v2: endpoints, deadlines, what an answer means. Loop thread only.
+// A client for the keys API of etcd v2: endpoints, deadlines, failover and the meaning of answers.
+// Loop thread only.
 #pragma once
 
 #include <chrono>
@@ -20,60 +21,60 @@
 
 namespace flannel {
 
-// Until an answer begins.
+// How long a call may take until its answer begins.
 inline constexpr std::chrono::seconds kKeysDeadline{5};
 
 struct KeysCall {
   std::string method;
   std::string path;  // encoded, with the query
   std::string form;  // "value=...&ttl=..."
-  // A read may be asked of every endpoint. A write is sent once: whether an endpoint that does
-  // not answer has carried it out, nobody knows.
+  // A read may be sent to every endpoint. A write is sent only once, since an endpoint that does
+  // not answer may have carried it out.
   bool read() const { return method == "GET"; }
 };
 
 struct KeysReply {
   int error = 0;           // etcd's code, 0: success
   std::string error_text;  // for people
-  std::int64_t index = 0;  // X-Etcd-Index: the store's, at the time of the answer; 0: not told
+  std::int64_t index = 0;  // X-Etcd-Index: of the store at the time of the answer; 0: unknown
   std::string cluster;     // X-Etcd-Cluster-Id
   std::string body;
 };
 
-// What the head alone tells: index and cluster.
+// Returns the members that the head alone determines: index and cluster.
 KeysReply head_of_reply(const HttpHead& head);
 
-// What was answered, if it was an answer: success and the errors of the keys API that say something
-// about a key. ErrorKind::unavailable: etcd has no leader, or broke; denied; unsupported: there is
-// no keys API at this address.
+// Returns the answer if it is a success or an error of the keys API about a key.
+// ErrorKind::unavailable: etcd has no leader or failed; denied: wrong credentials or no permission;
+// unsupported: there is no keys API at this address.
 Result<KeysReply> read_keys_reply(const HttpHead& head, std::string body);
 
 struct KeysAccess {
-  std::vector<HttpAccess> endpoints;  // at least one; without what is in the next two
+  std::vector<HttpAccess> endpoints;  // at least one; without TLS material and password
   TlsSource tls;                      // read again for every new connection
-  Password password;                  // read again whenever etcd refuses it
+  Password password;                  // read again whenever etcd refuses the password
 };
 
 class KeysClient {
  public:
   using Done = std::function<void(Result<KeysReply>)>;
 
-  // `loop` outlives the client.
+  // `loop` must outlive the client.
   KeysClient(KeysAccess access, Loop& loop);
-  // Cuts what is under way; no callback runs any more.
+  // Ends all calls; no callback runs afterwards.
   ~KeysClient();
   KeysClient(const KeysClient&) = delete;
   KeysClient& operator=(const KeysClient&) = delete;
 
-  // `done` in a later turn. An endpoint that does not answer makes the next one current.
+  // Calls `done` in a later turn. If an endpoint does not answer, the next one becomes current.
   void call(KeysCall call, Done done);
 
   const StoreFailures& failures() const { return failures_; }
   void count_failure(const Error& error, bool silent);
 
-  // For a connection of the caller's own.
+  // Returns access to the current endpoint, for a connection of the caller.
   HttpAccess current();
-  // The endpoint `url` did not answer.
+  // Makes the next endpoint current if `url`, which did not answer, still is.
   void move_on(const std::string& url);
 
  private:
@@ -84,16 +85,16 @@ class KeysClient {
   };
   struct Running {
     Pending pending;
-    std::string url, password;  // that it was sent to and with
+    std::string url, password;  // the endpoint and password with which it was sent
     std::unique_ptr<HttpConnection> connection;
     SubscriptionPtr deadline;
-    bool silent = false;  // cut because no answer came
+    bool silent = false;  // ended because no answer came
   };
   using RunningAt = std::list<Running>::iterator;
 
   void start_next();
   void wait_until(RunningAt running, std::chrono::seconds patience);
-  // Than `refused`; true if there is one now.
+  // Reads the password file again; true if the password now differs from `refused`.
   bool other_password(const std::string& refused);
   void ended(RunningAt running, HttpEnd end);
 

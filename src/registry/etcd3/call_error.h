@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a failed call to etcd means to the caller.
+// Classifies failed calls to etcd.
 #pragma once
 
 #include <grpcpp/support/status.h>
@@ -8,24 +8,24 @@
 
 namespace flannel {
 
-// ErrorKind::unavailable also stands for every failure after which nobody knows whether the call
-// was carried out: deadline, broken connection, an error that etcd does not name.
+// Converts a gRPC status. ErrorKind::unavailable includes every failure after which it is unknown
+// whether the call took effect: a deadline, a broken connection, an error that etcd does not name.
 // not_found: the lease, or the revision asked for (compacted). exists: the lease id is in use.
 Error to_error(const grpc::Status& status);
 
-// etcd gave it itself, and no library on the way.
+// True if etcd itself returned the status, and not a library on the way.
 bool is_of_etcd(const grpc::Status& status);
 
-// Nobody answered, on a connection that stands.
+// True if no answer came although the connection is established.
 bool is_silence(const grpc::Status& status);
 
-// The token is missing, too old or from before the users changed: authenticate and try again.
+// True if the token is missing or no longer valid: the caller should authenticate and try again.
 bool wants_authentication(const grpc::Status& status);
 
-// The answer was longer than EtcdChannels::kLargestMessage: in smaller parts it may be had.
+// True if the answer was longer than EtcdChannels::kLargestMessage: smaller parts may be read.
 bool is_too_long(const Error& error);
 
-// Authenticate was asked of an etcd that has no authentication switched on.
+// True if etcd refused Authenticate because authentication is not enabled.
 bool authentication_is_off(const Error& error);
 
 }  // namespace flannel

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// etcd's calls with their types. All on the loop thread; each `done` runs in a later turn, unless
-// the connection is gone by then.
+// The calls of etcd with their types. All run on the loop thread. Each `done` is called in a later
+// turn, unless the connection has been destroyed by then.
 #pragma once
 
 #include <chrono>
@@ -40,29 +40,30 @@ void etcd_range(EtcdConnection& connection, const etcdserverpb::RangeRequest& re
                 std::chrono::milliseconds deadline,
                 std::function<void(Result<etcdserverpb::RangeResponse>)> done);
 
-// Nobody else draws the same one.
+// Returns a random lease id that practically no other process chooses.
 std::int64_t new_lease_id();
-// The TTL as granted. The id is the caller's, so that a grant whose answer got lost is known by its
-// name: unavailable means: perhaps granted.
+// Grants a lease with the id `id` and returns the granted TTL. Since the caller chooses the id, it
+// knows the lease even if the answer is lost: after ErrorKind::unavailable the lease may exist.
 void grant_lease(EtcdConnection& connection, std::int64_t id, std::chrono::seconds ttl,
                  std::function<void(Result<std::chrono::seconds>)> done);
-// A last kindness: nobody waits for it, and an etcd that never hears it lets the lease lapse.
+// Revokes a lease without waiting for the answer. If the call is lost the lease expires by itself.
 void revoke_lease(EtcdConnection& connection, std::int64_t id);
 
-// One change on condition that the key was last changed at `seen` (0: that there is no such key),
-// and to that value.
+// One change on the condition that the key was last changed at the revision `seen` (0: the key does
+// not exist) and has the value `seen_value`.
 struct EtcdCommit {
   enum class Op { put, remove, check };
   Op op = Op::put;
   std::string key;  // in full
   Revision seen = 0;
-  std::optional<std::string> seen_value = {};  // nothing: whatever it is
+  std::optional<std::string> seen_value = {};  // nullopt: any value
   std::string value = {};                      // of a put
   std::int64_t lease = 0;                      // of a put; 0: none
 };
-// The revision at which it holds. ErrorKind::conflict: the condition does not. When an answer is
-// lost, the same commit is sent again: the condition keeps it from being done twice, and what is
-// found instead tells whether the first one was done. So unavailable means: perhaps done.
+// Sends a commit and returns the revision at which it is in effect. ErrorKind::conflict: the
+// condition is not met. If an answer is lost, the same commit is sent again: because of the
+// condition it cannot take effect twice, and the current record shows whether the first commit took
+// effect. ErrorKind::unavailable: the commit may have taken effect.
 void etcd_commit(EtcdConnection& connection, EtcdCommit commit,
                  std::function<void(Result<Revision>)> done);
 

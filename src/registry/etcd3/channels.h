@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The endpoints of etcd: which one is current, the gRPC channel to each, and why one cannot be
-// reached, in the words of the HTTP client. Loop thread only.
+// The endpoints of etcd: which one is current, the gRPC channel to each, and why an endpoint cannot
+// be reached. Loop thread only.
 #pragma once
 
 #include <grpcpp/channel.h>
@@ -22,7 +22,7 @@
 
 namespace flannel {
 
-// A channel, and where it leads.
+// A channel and the URL of its endpoint.
 struct EtcdWay {
   std::shared_ptr<grpc::Channel> channel;
   std::string url;
@@ -32,37 +32,41 @@ class EtcdChannels {
  public:
   using Ready = std::function<void(const Result<EtcdWay>&)>;
 
-  // In bytes. Longer ones fail: what somebody stores must not become our memory, several times. A
-  // single value is some 1.5 MB at most as etcd comes, and 10 MB is the most that it recommends.
+  // The longest message in bytes; longer ones fail, so that the data of other programs cannot
+  // exhaust our memory. By default etcd limits a value to about 1.5 MB, and it recommends at most
+  // 10 MB.
   static constexpr int kLargestMessage = 16 << 20;
 
-  // At least one endpoint; `loop` outlives it. `resolver`: nothing for one of its own.
+  // Needs at least one endpoint. `loop` must outlive this object. `resolver`: null to make one.
   EtcdChannels(std::vector<EtcdEndpoint> endpoints, TlsSource tls,
                std::shared_ptr<Resolver> resolver, Loop& loop);
   ~EtcdChannels();
 
   std::size_t size() const { return endpoints_.size(); }
-  // To the current endpoint; at once, or in a later turn if its name has to be resolved. If that
-  // fails, or takes longer than a call may, the next endpoint is current and this one's error told.
+  // Passes the channel of the current endpoint to `ready`: at once, or in a later turn if its name
+  // must be resolved. If that fails or takes longer than a call may take, `ready` gets the error,
+  // and the next endpoint becomes current.
   void find(Ready ready);
   bool is_current(const std::shared_ptr<grpc::Channel>& used) const;
-  // An answer came over it.
+  // Records that an answer came over the channel `used`.
   void note_answer(const std::shared_ptr<grpc::Channel>& used);
-  // The endpoint behind `used` failed: its channel is not used again, and the next one is current.
+  // Records that the endpoint of `used` failed: its channel is dropped, and the next endpoint
+  // becomes current.
   void move_on(const std::shared_ptr<grpc::Channel>& used);
-  // Of a call that failed at once, on a channel that nothing ever came over: gRPC keeps the reason
-  // to itself, so it is looked for by the means of HTTP. `error` itself if that finds none. In a
-  // later turn, or at once. Before move_on().
+  // Finds out why a call failed at once on a channel that never carried an answer. Since gRPC does
+  // not report the reason, an HTTP request is made to the same endpoint. Passes the reason to
+  // `done`, or `error` if none was found; at once or in a later turn. Must be called before
+  // move_on().
   void explain(const EtcdWay& way, Error error, std::function<void(Error)> done);
 
  private:
   struct Endpoint {
     EtcdEndpoint at;
-    std::shared_ptr<grpc::Channel> channel = {};  // nothing until used, and again after a failure
-    bool answered = false;                        // over this channel
+    std::shared_ptr<grpc::Channel> channel = {};  // null before the first use and after a failure
+    bool answered = false;                        // an answer came over this channel
     std::vector<Ready> waiting = {};              // for the name to be resolved
-    SubscriptionPtr deadline = {};                // of that
-    std::uint64_t look_up = 0;                    // which one is waited for
+    SubscriptionPtr deadline = {};                // of the look-up
+    std::uint64_t look_up = 0;                    // number of the look-up that is awaited
   };
   struct Question {
     std::unique_ptr<HttpConnection> connection;

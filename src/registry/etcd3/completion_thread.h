@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one thread that waits for gRPC. Everything is started on the loop thread; when an operation
-// is done, this thread posts it back there. So no state is shared, and gRPC's calls need no lock.
+// The thread that waits for gRPC. Operations are started on the loop thread, and when one is done
+// this thread posts it back there. No state is shared, so the calls of gRPC need no lock.
 #pragma once
 
 #include <grpcpp/completion_queue.h>
@@ -12,18 +12,18 @@
 
 namespace flannel {
 
-// One operation under way. Its address is the tag given to gRPC, which from then on owns it.
+// One operation under way. Its address is the tag that is passed to gRPC, which then owns it.
 class Completion {
  public:
   virtual ~Completion() = default;
-  // On the loop thread. `ok` as gRPC defines it for the operation.
+  // Called on the loop thread. `ok` has the meaning that gRPC defines for the operation.
   virtual void complete(bool ok) = 0;
 };
 
 class CompletionThread {
  public:
   explicit CompletionThread(LoopGate::Sender sender);
-  // Waits for all operations; whoever started them must have cancelled them.
+  // Waits for all operations, which their owners must have cancelled.
   ~CompletionThread();
   CompletionThread(const CompletionThread&) = delete;
   CompletionThread& operator=(const CompletionThread&) = delete;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The way to etcd: calls and streams, the token, deadlines. Knows bytes and method names;
-// what they mean is in calls.h. Loop thread only.
+// A connection to etcd: calls and streams, the authentication token, deadlines and failover. It
+// handles bytes and method names; calls.h has the types. Loop thread only.
 #pragma once
 
 #include <grpcpp/client_context.h>
@@ -27,8 +27,8 @@
 namespace flannel {
 
 inline constexpr std::chrono::milliseconds kCallDeadline{5000};
-// Of a stream, until the first answer on it: a token may have to be fetched before, and etcd takes
-// its time over passwords.
+// How long the first answer on a stream may take. It includes fetching a token, because etcd checks
+// passwords slowly.
 inline constexpr std::chrono::milliseconds kStreamDeadline = 2 * kCallDeadline;
 
 inline constexpr const char* kWatchMethod = "/etcdserverpb.Watch/Watch";
@@ -38,27 +38,27 @@ struct EtcdAccess {
   TlsFiles tls_files;                       // read again for every new connection
   std::string username;                     // empty: no authentication
   Password password;                        // read again for every token
-  std::shared_ptr<Resolver> resolver = {};  // nothing: one of its own
+  std::shared_ptr<Resolver> resolver = {};  // null: the connection makes one
 };
 
-// What was received, and why the stream ended. Nothing is called once the stream is dropped.
+// Gets the messages of a stream, and why it ended. Not called after the stream has been destroyed.
 struct StreamListener {
   std::function<void(grpc::ByteBuffer)> on_message;
   std::function<void(Error)> on_end;
 };
 
-// Messages both ways. Dropping it ends it; the listener may do so.
+// A stream of messages in both directions. Destroying it ends the stream; the listener may do so.
 class EtcdStream {
  public:
   virtual ~EtcdStream() = default;
-  // In the order of the calls; after the end, into the void.
+  // Messages are sent in the order of the calls. After the end of the stream they are discarded.
   virtual void send(grpc::ByteBuffer message) = 0;
-  // Of the endpoint; empty as long as nothing has gone there.
+  // Returns the URL of the endpoint; empty before anything has been sent to it.
   virtual const std::string& url() const = 0;
-  // Calls still go where this stream goes to.
+  // True if the endpoint of this stream is still the current one.
   virtual bool is_current() const = 0;
-  // What had to come has not: counts as silence, and the next endpoint becomes current. The
-  // listener hears nothing more.
+  // Ends the stream because an expected message did not come. It is counted as silence, and the
+  // next endpoint becomes current. The listener is not called any more.
   virtual void give_up() = 0;
 };
 
@@ -67,30 +67,32 @@ class EtcdConnection {
   using Bytes = grpc::ByteBuffer;
   using Done = std::function<void(Result<Bytes>)>;
 
-  // Fails if the TLS files cannot be used. Connects when first used.
+  // Fails if the TLS files are unusable. The connection is made at the first call.
   static Result<std::unique_ptr<EtcdConnection>> open(EtcdAccess access, Loop& loop);
-  // Cancels what is under way; none of the callbacks runs any more.
+  // Cancels all calls and streams; no callback runs afterwards.
   ~EtcdConnection();
   EtcdConnection(const EtcdConnection&) = delete;
   EtcdConnection& operator=(const EtcdConnection&) = delete;
 
-  // So many that every endpoint is asked; two for a single one, whose connection may have broken
-  // unnoticed since it was last used.
+  // The number of attempts with which every endpoint is asked. A single endpoint is asked twice,
+  // since its connection may have broken unnoticed after its last use.
   std::size_t all_attempts() const { return std::max<std::size_t>(2, channels_.size()); }
-  // Whether asking again is of use: the same endpoint once more would only be another wait.
+  // True if another attempt is useful. `waited`: the last attempt timed out, so asking the same
+  // endpoint again would only take as long again.
   bool worth_another(bool waited) const { return channels_.size() > 1 || !waited; }
 
-  // `done` in a later turn. Each of at most `attempts` goes to the current endpoint and has
-  // `deadline`; a failure of kind unavailable makes the next endpoint current. A token that etcd
-  // no longer takes is renewed once on the way.
+  // Makes a call and passes the answer to `done` in a later turn. There are at most `attempts`
+  // attempts, each at the current endpoint and with `deadline`; a failure of kind unavailable makes
+  // the next endpoint current. A token that etcd no longer accepts is renewed once.
   void call(std::string method, Bytes request, std::chrono::milliseconds deadline,
             std::size_t attempts, Done done);
 
-  // What went wrong so far; of a watch that etcd cancelled only its reader knows.
+  // Returns the failures so far. The readers of watches add the watches that etcd cancelled.
   const StoreFailures& failures() const { return failures_; }
   void count_cancelled_watch() { ++failures_.cancelled; }
 
-  // To the current endpoint, with a token if one is needed. Must not outlive the connection.
+  // Opens a stream to the current endpoint, with a token if etcd requires one. The stream must not
+  // outlive the connection.
   [[nodiscard]] std::unique_ptr<EtcdStream> open_stream(std::string method,
                                                         StreamListener listener);
 
@@ -110,10 +112,10 @@ class EtcdConnection {
   EtcdConnection(EtcdAccess access, TlsMaterial material, Loop& loop);
   void attempt(Request request);
   void attempted(Attempt& attempt);
-  // `waited`: nothing came for about as long as a call may take.
+  // `waited`: the attempt timed out.
   void attempt_failed(Request request, Error error, const EtcdWay& way, bool waited);
   void with_token_attempt(Request request);
-  // Runs `ready` when there is a token or none is needed; maybe at once.
+  // Calls `ready` when there is a token or none is needed, possibly at once.
   void with_token(std::function<void(Result<void>)> ready);
   void authenticate();
   void on_token(const Result<Bytes>& answer);
@@ -124,7 +126,7 @@ class EtcdConnection {
   EtcdAccess access_;
   EtcdChannels channels_;
   std::string token_;
-  bool authentication_off_ = false;  // etcd said so
+  bool authentication_off_ = false;  // etcd has reported that authentication is not enabled
   std::vector<std::function<void(Result<void>)>> waiting_for_token_;
   std::unordered_set<grpc::ClientContext*> active_;
   StoreFailures failures_;

@@ -10,9 +10,9 @@
 
 namespace flannel {
 
-// A network below `prefix` in an etcd cluster, over the v3 protocol. `hold` is the id of the etcd
-// lease that a record is attached to. `loop` outlives it. Fails if the TLS files cannot be read;
-// etcd need not be there yet.
+// Opens the network below `prefix` in an etcd cluster through the v3 protocol. The expiry handle of
+// a record is the id of its etcd lease. `loop` must outlive the registry. Fails if the TLS files
+// are unusable; etcd need not be reachable yet.
 Result<std::unique_ptr<Registry>> open_etcd_registry(EtcdAccess access, const std::string& prefix,
                                                      Loop& loop);
 

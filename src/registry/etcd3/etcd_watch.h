@@ -10,9 +10,8 @@
 
 namespace flannel {
 
-// Of a watch at rest etcd says every 10 minutes, and a bit, that there is nothing, but leaves one
-// such notice out after changes. Who hears nothing for longer has no watch there any more, however
-// well the connection stands.
+// An idle etcd watch sends a progress notice about every 10 minutes, but skips one after a change.
+// A watch without any message for 25 minutes is dead, even if its connection is established.
 inline constexpr std::chrono::minutes kLongestSilence{25};
 
 struct EtcdWatchSettings {
@@ -21,14 +20,15 @@ struct EtcdWatchSettings {
   const StoreKeys& keys;
   Revision from = 0;
   std::uint64_t cluster = 0;  // as in WatchReader
-  // The role has no right to one range that holds everything; kept from watch to watch.
+  // Set if our role has no right to read one range with all keys. The caller keeps it between
+  // watches.
   bool& narrow;
   Duration longest_silence = kLongestSilence;
 };
 
-// One watch of Registry over one etcd stream; over two where a narrow role needs it: then the
-// revision that is told stays behind, and what is resumed from there may be told twice. What the
-// settings refer to outlives it.
+// Starts a watch of Registry over one etcd stream, or over two streams if the role is narrow. With
+// two, the reported revision may lag behind, so a watch that resumes from it may report changes
+// twice. The objects in `settings` must outlive the watch.
 WatchHandle start_etcd_watch(EtcdWatchSettings settings, WatchListener listener);
 
 }  // namespace flannel

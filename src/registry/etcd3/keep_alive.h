@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// The keep-alives of etcd leases, over one stream that stands from the first of them on:
+// Sends the keep-alives of etcd leases over one stream, which stays open after the first of them:
 //
 //   no stream ──keep()──▶ opening ──▶ standing ──keep(), answers──▶ standing
 //       ▲                    └── it broke, no answer in time, another endpoint is current ──┐
 //       ├── nobody waits for an answer ◀────────────────────────────────────────────────────┤
 //       └── asked often enough: they hear why                  somebody waits: open again ◀─┘
 //
-// A stream that breaks while nobody waits is opened again by the next renewal, so the pauses
-// between two tries are those of whoever renews. One that has answered before and falls silent
-// counts for nothing: another one is opened soon. Where that helps, each stream ends from then
-// on as soon as nobody waits. Loop thread only.
+// If a stream breaks while no renewal waits, the next renewal opens it again, so the caller's
+// pauses are those between two attempts. If a stream that has answered before falls silent, another
+// one is opened soon. If that stream answers, the endpoint gives only one answer on each stream,
+// and from then on each stream to it ends as soon as no renewal waits. Loop thread only.
 #pragma once
 
 #include <chrono>
@@ -31,17 +31,17 @@ class EtcdKeepAlive {
  public:
   using Done = std::function<void(Result<std::chrono::seconds>)>;
 
-  // Both outlive it.
+  // Both arguments must outlive this object.
   EtcdKeepAlive(EtcdConnection& connection, Loop& loop) : connection_(connection), loop_(loop) {}
 
-  // Starts the lease's time again; 0 s: there is no such lease any more. `done` in a later turn, as
-  // the last thing that happens there: it may end the registry.
+  // Renews a lease and passes its remaining time to `done`; 0 s means that the lease does not exist
+  // any more. `done` is called in a later turn, as its last action, and may destroy the registry.
   void keep(std::int64_t lease, Done done);
 
  private:
   struct Waiting {
     std::int64_t lease;
-    std::size_t attempts;  // left, with the one under way
+    std::size_t attempts;  // that remain, including the one under way
     Done done;
   };
 
@@ -58,13 +58,12 @@ class EtcdKeepAlive {
   Loop& loop_;
   std::vector<Waiting> waiting_;  // in the order in which they were asked
   SubscriptionPtr unanswered_;
-  SubscriptionPtr opening_;  // while a stream that shall be opened has to wait
-  TimePoint not_before_{};   // the next stream
+  SubscriptionPtr opening_;  // while the next stream must wait until not_before_
+  TimePoint not_before_{};
   std::unique_ptr<EtcdStream> stream_;
-  bool answered_ = false;            // something, by stream_
-  std::string replaced_silent_url_;  // the endpoint whose silence made us open stream_, if so
-  std::set<std::string>
-      one_answer_endpoints_;  // endpoints of which only a fresh stream gets an answer
+  bool answered_ = false;                       // on stream_
+  std::string replaced_silent_url_;             // whose silence made us open stream_; empty: none
+  std::set<std::string> one_answer_endpoints_;  // where a stream gives one answer only
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);
 };
 

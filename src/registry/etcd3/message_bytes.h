@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Between protobuf messages and gRPC's buffers. Own few lines, because gRPC's header for it wants
-// the full protobuf library and we link the lite one.
+// Converts between protobuf messages and the buffers of gRPC. The header that gRPC has for this
+// requires the full protobuf library, but we link the lite one.
 #pragma once
 
 #include <google/protobuf/message_lite.h>
@@ -11,7 +11,7 @@
 namespace flannel {
 
 grpc::ByteBuffer to_bytes(const google::protobuf::MessageLite& message);
-// ErrorKind::unavailable if the bytes are no such message: what the server did is unknown then.
+// ErrorKind::unavailable: the bytes are no such message, so it is unknown what the server did.
 Result<void> parse_bytes(const grpc::ByteBuffer& bytes, google::protobuf::MessageLite& into);
 
 }  // namespace flannel

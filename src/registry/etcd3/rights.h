@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which right of etcd's a role lacks, in the words of the command that grants it.
+// The right that a role of etcd lacks, as arguments of the command that grants it.
 #pragma once
 
 #include <string>
@@ -17,9 +17,10 @@ EtcdRight read_of_all_below(const std::string& prefix);
 EtcdRight write_of(const std::string& key);
 EtcdRight write_of_all_below(const std::string& prefix);
 
-// With the command, if etcd's answer was that the role lacks a right, else as it was.
+// Adds the command that grants `right` if `error` says that the role lacks a right; otherwise
+// returns `error` unchanged.
 Error naming_right(Error error, const EtcdRight& right);
-// Whether it was.
+// True if `error` says that the role lacks a right.
 bool lacks_right(const Error& error);
 
 }  // namespace flannel

@@ -13,16 +13,15 @@ namespace flannel {
 
 struct EtcdSnapshot {
   Snapshot all;
-  std::uint64_t cluster = 0;  // the id of the cluster that gave it
+  std::uint64_t cluster = 0;  // the id of the cluster that answered
 };
 
-// The configuration and every record at one revision, with what this cluster had committed by
-// then (a linearizable read). One call for up to 10,000 records; more come in further pages of the
-// same revision.
+// Reads the configuration and all records at one revision (a linearizable read). One call reads up
+// to 10,000 records; further records are read in pages at the same revision.
 void take_etcd_snapshot(EtcdConnection& connection, const StoreKeys& keys,
                         std::function<void(Result<EtcdSnapshot>)> done);
 
-// `kv` lies below keys.subnets.
+// Converts a key below keys.subnets.
 Record to_record(const StoreKeys& keys, const etcdserverpb::KeyValue& kv);
 
 }  // namespace flannel

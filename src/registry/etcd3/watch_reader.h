@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the messages of an etcd watch mean. Pure: bytes and connections are elsewhere.
+// Interprets the messages of an etcd watch, without any I/O.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@ namespace flannel {
 
 struct WatchNothing {};
 struct WatchCreated {
-  Revision revision = 0;  // where the asked node is; it may lag behind the cluster
+  Revision revision = 0;  // of the etcd member; it may lag behind the cluster
 };
 struct WatchChanges {
   std::vector<Change> changes;  // none: only the position moved
@@ -28,13 +28,13 @@ struct WatchCancelled {
 using WatchNews =
     std::variant<WatchNothing, WatchCreated, WatchChanges, WatchPositionLost, WatchCancelled>;
 
-// What a watch is about. One range holds all: "config" < "subnets/...". Keys between them are
-// nobody's and ignored, but a role may not give the right to read them.
+// The keys that a watch covers. One range covers all, since "config" < "subnets/...". Keys between
+// them are ignored, but the role of our user may have no right to read them.
 enum class WatchRange { all, config, subnets };
 
 class WatchReader {
  public:
-  // Everything after `from`. `cluster`: whose history `from` is a place in; 0: not known.
+  // Reads the changes after `from`, which is a revision of `cluster`; 0: the cluster is not known.
   WatchReader(StoreKeys keys, WatchRange range, Revision from, std::uint64_t cluster)
       : keys_(std::move(keys)), range_(range), position_(from), cluster_(cluster) {}
 
@@ -49,9 +49,9 @@ class WatchReader {
 
   StoreKeys keys_;
   WatchRange range_;
-  Revision position_;  // all up to here has been handed on
+  Revision position_;  // all changes up to this revision have been returned
   std::uint64_t cluster_;
-  WatchChanges collected_;  // of a response in several fragments
+  WatchChanges collected_;  // from the fragments of one response
 };
 
 }  // namespace flannel

@@ -10,8 +10,8 @@
 
 namespace flannel {
 
-// One network in `store`. `loop` outlives it. Works with the manual loop: records expire by the
-// loop's clock, answers come through its poster.
+// Opens one network in `store`. `loop` must outlive the registry; it may be a ManualLoop, because
+// records expire by its clock and answers come through its poster.
 std::unique_ptr<Registry> open_memory_registry(std::shared_ptr<MemoryStore> store,
                                                std::string prefix, Loop& loop);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A store in this process: behind --store=memory, and for tests, which may make it misbehave.
-// Thread-safe, so registries on several loops can share one. Prefixes are taken as they come.
+// A store in the memory of this process, for --store=memory and for tests, which can also make it
+// fail. Thread-safe, so registries on several loops can share one. Prefixes are not cleaned.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,7 @@ namespace flannel {
 
 class MemoryStore {
  public:
-  // The one that --store=memory means.
+  // Returns the store of --store=memory.
   static std::shared_ptr<MemoryStore> process_wide();
 
   // ---- what a test can do to it ----
@@ -33,38 +33,38 @@ class MemoryStore {
   void put_config(const std::string& prefix, const std::string& text);
   void remove_config(const std::string& prefix);
 
-  // Forgets the history up to now: a watch from an older revision loses its position.
+  // Discards the history: a watch from an older revision loses its position.
   void compact();
-  // As after a restore: running watches lose their position too.
+  // Makes running watches lose their position too, as after a restore.
   void lose_positions();
-  // Ends every running watch; the store can be reached again at once.
+  // Disconnects every running watch. The store stays reachable.
   void disconnect_watches();
   // While unreachable every call and watch fails with ErrorKind::unavailable.
   void set_reachable(bool reachable);
-  // The next call (not watch) answers `error` and does nothing.
+  // Makes the next call (not watch) fail with `error` and without effect.
   void fail_next(Error error);
-  // The next call is carried out, but its answer gets lost: it answers `error`.
+  // Makes the next call take effect but fail with `error`, as if its answer were lost.
   void lose_next_answer(Error error);
-  // Keeps answers (not watch events) back until release_answers().
+  // Delays answers (not watch events) until release_answers().
   void hold_answers();
   void release_answers();
 
-  // ---- what MemoryRegistry needs ----
+  // ---- for MemoryRegistry ----
 
   using Work = std::function<void()>;
-  // Whose timers have to move when the next expiry does. The token ends it.
+  // Calls `expiry_moved` whenever next_expiry() changes, until detach() with the returned token.
   std::uint64_t attach(LoopGate::Sender sender, Work expiry_moved);
   void detach(std::uint64_t token);
   TimePoint next_expiry() const;
   void expire(TimePoint now);
 
-  // The failure that the next call has been told to make, if any; before and after its effect.
+  // Return the failure that a test has requested for the next call, before and after its effect.
   std::optional<Error> failure_before();
   std::optional<Error> failure_after();
   void answer(const LoopGate::Sender& sender, Work work);
 
   Snapshot snapshot(const std::string& prefix) const;
-  // The listener stays the caller's, who ends the watch before it lets go of it.
+  // The caller owns the listener and calls end_watch() before it releases the listener.
   std::uint64_t watch(const std::string& prefix, Revision from, LoopGate::Sender sender,
                       std::weak_ptr<WatchListener> listener);
   void end_watch(std::uint64_t token);
@@ -101,7 +101,7 @@ class MemoryStore {
     Work expiry_moved;
   };
 
-  // All with the mutex held.
+  // The functions below require that the mutex is locked.
   Held store(Network& network, const std::string& prefix, Record record, Ttl ttl, TimePoint now);
   Result<Entry*> unchanged(const std::string& prefix, const Record& seen);
   void drop(const std::string& prefix, const std::string& key);
@@ -115,7 +115,7 @@ class MemoryStore {
   std::map<std::string, Network> networks_;
   std::deque<Event> history_;
   Revision revision_ = 1;   // an empty store has a position too
-  Revision compacted_ = 0;  // watches from before this one are lost
+  Revision compacted_ = 0;  // watches from an older revision lose their position
   std::int64_t next_hold_ = 1;
   std::uint64_t next_token_ = 1;
   std::map<std::uint64_t, Watch> watches_;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The little of SQLite's C interface that the store needs, with owners and errors. One thread.
+// The part of SQLite's C interface that the store needs, with ownership and errors. One thread.
 #pragma once
 
 #include <sqlite3.h>
@@ -18,11 +18,11 @@ namespace flannel {
 // One prepared statement. Parameters count from 1, columns from 0.
 class Statement {
  public:
-  Statement& number(int parameter, std::optional<std::int64_t> value);  // nothing: NULL
+  Statement& number(int parameter, std::optional<std::int64_t> value);  // nullopt: NULL
   Statement& text(int parameter, std::string_view value);               // copied
   Statement& blob(int parameter, std::string_view value);               // copied; any bytes
 
-  // True: there is a row.
+  // Executes the next step; true if there is a row.
   Result<bool> step();
 
   bool is_null(int column) const;
@@ -43,20 +43,21 @@ class Statement {
 
 class Database {
  public:
-  // Creates the file if it is not there. While another process holds the lock, `patience` is asked
-  // before every further try; when it says no, the call fails with ErrorKind::unavailable.
+  // Opens the file and creates it if necessary. While another process has it locked, `patience` is
+  // called before each further attempt; if it returns false, the call fails with
+  // ErrorKind::unavailable.
   static Result<Database> open(const std::string& path, std::function<bool()> patience);
 
   Result<void> execute(const char* sql);
   Result<Statement> prepare(const char* sql);
-  // The first column of the only row of a query; nothing if there is no row or it is NULL.
+  // Returns the first column of the only row of a query; nullopt if there is no row or it is NULL.
   Result<std::optional<std::int64_t>> number(const char* sql);
-  // How many rows the last statement changed.
+  // The number of rows that the last statement changed.
   int changes() const { return sqlite3_changes(handle_.get()); }
-  // And all statements together, since the file was opened.
+  // The number of rows that all statements have changed since the file was opened.
   std::int64_t change_count() const { return sqlite3_total_changes64(handle_.get()); }
 
-  // The file at our path is not ours any more: deleted, or another one is there.
+  // True if the file at our path was deleted or replaced by another one.
   bool moved() const;
 
  private:
@@ -70,7 +71,7 @@ class Database {
   std::unique_ptr<sqlite3, Closer> handle_;
 };
 
-// BEGIN IMMEDIATE ... COMMIT; rolls back if it goes without commit().
+// A transaction that begins with BEGIN IMMEDIATE and is rolled back if destroyed before commit().
 class WriteTransaction {
  public:
   static Result<WriteTransaction> begin(Database& database);

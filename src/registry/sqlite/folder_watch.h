@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tells when somebody touches a database file or its log (inotify on their folder).
+// Notices when another process writes to a database file or its log, by inotify on their folder.
 #pragma once
 
 #include <string>
@@ -14,11 +14,11 @@ class FolderWatch {
   // ErrorKind::exhausted: this user has too many inotify instances already.
   static Result<FolderWatch> open(const std::string& database_path);
 
-  int fd() const { return fd_.get(); }  // readable: take() has something
+  int fd() const { return fd_.get(); }  // readable if take() has events
 
-  // Takes what came since, as much as can be looked at at once: whoever writes to another file of
-  // the folder without end must not keep us here. True: the file or its log is being written, which
-  // may be visible only a moment later.
+  // Reads the events so far, but a limited number, so that continuous writes to another file of the
+  // folder do not keep this thread busy. True: the file or its log is being written; the change may
+  // become visible only a moment later.
   bool take();
 
  private:
@@ -29,7 +29,7 @@ class FolderWatch {
   std::string file_;  // without its folder
 };
 
-// What a flannel does after it has committed: the others are told by FolderWatch.
+// Makes the FolderWatch of other processes notice a change. To be called after each commit.
 void tell_others(const std::string& database_path);
 
 }  // namespace flannel

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The SQLite file: docs/sqlite-schema.md. Every call is one transaction; several processes may
-// have the file open. One thread. Wall-clock time is an argument: it outlives a reboot.
+// The SQLite file, whose format is in docs/sqlite-schema.md. Every call is one transaction; several
+// processes may have the file open. One thread. Expiry is in wall-clock time, which is an argument,
+// because records must survive a reboot.
 #pragma once
 
 #include <chrono>
@@ -20,21 +21,22 @@ using WallTime = std::chrono::sys_time<std::chrono::milliseconds>;
 
 class LeaseFile {
  public:
-  // Makes the folder (0750), the file (0640) and its tables if they are not there. `patience` as
-  // in Database. `before_log`: the log of the file that was at this path
-  // before it moved, if any; it is not taken for the new file's. ErrorKind::unsupported: written by
-  // a newer flannel; invalid: no file of ours.
+  // Creates the folder (0750), the file (0640) and its tables if they do not exist. `patience` is
+  // as in Database. `before_log` is the log of the file that was at this path before it moved, if
+  // any, so that it is not mistaken for the log of the new file. ErrorKind::unsupported: a newer
+  // release wrote the file; invalid: the file is not a store of flannel.
   static Result<LeaseFile> open(const std::string& path, std::function<bool()> patience,
                                 const Fd& before_log = Fd());
 
-  const std::string& id() const { return id_; }  // of this file and no other
+  const std::string& id() const { return id_; }  // unique to this file
   bool moved() const { return database_.moved(); }
-  std::int64_t change_count() const { return database_.change_count(); }  // made through us
-  // The -wal file, to be recognised: as long as this is open, its inode is no other file's.
+  std::int64_t change_count() const { return database_.change_count(); }  // by this object
+  // Gives up the descriptor of the -wal file. While it is open, no other file has the same inode,
+  // so the file can be recognised.
   Fd take_log() { return std::move(log_); }
 
-  // Writes nothing and waits for no lock: what has expired is in it until expire() has deleted it,
-  // since until then the history does not say that it is gone.
+  // Writes nothing and waits for no lock. Expired records are included until expire() has deleted
+  // them, because the history has their deletion only from then on.
   Result<Snapshot> snapshot(std::string_view prefix);
   Result<Held> create(std::string_view prefix, const std::string& key, std::string_view value,
                       Ttl ttl, WallTime now);
@@ -44,19 +46,19 @@ class LeaseFile {
   Result<void> release(std::string_view prefix, const Record& seen, WallTime now);
   Result<Revision> write_config(std::string_view prefix, std::string_view text, Revision seen);
 
-  // Deletes what has expired; true if there was any.
+  // Deletes the expired records; true if there were any.
   Result<bool> expire(WallTime now);
-  // When the next record expires; nothing if none ever does.
+  // Returns when the next record expires; nullopt if none ever does.
   Result<std::optional<WallTime>> next_expiry();
 
   Result<Revision> revision();
-  // All changes after `from` are still known.
+  // True if the history still has all changes after `from`.
   Result<bool> remembers(Revision from);
   struct HistoricChange {
     Revision revision = 0;
     Change change;
   };
-  // Those of `prefix` after `from`, at most `limit` of them.
+  // Returns the changes of `prefix` after `from`, at most `limit` of them.
   Result<std::vector<HistoricChange>> history(std::string_view prefix, Revision from, int limit);
 
  private:
@@ -65,11 +67,12 @@ class LeaseFile {
   Result<void> use_log();
   Result<void> make_schema();
 
-  // Inside a write transaction.
+  // Requires a write transaction.
   Result<bool> forget_expired(WallTime now);
-  // What is under the key after it was written.
+  // Returns the state of the record after it was written.
   Result<Held> held(std::string_view prefix, const std::string& key, Ttl ttl);
-  // What it was granted last; nothing: a reservation. ErrorKind::conflict: it is not as seen.
+  // Returns the TTL that the record was last given; nullopt for a reservation. ErrorKind::conflict:
+  // the record has changed since `seen`.
   Result<Ttl> unchanged(std::string_view prefix, const Record& seen);
 
   Database database_;

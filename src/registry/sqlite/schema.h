@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tables of docs/sqlite-schema.md. A change of them needs a new number and a way from the old.
+// The tables of docs/sqlite-schema.md. A change needs a new version number and a migration.
 #pragma once
 
 namespace flannel {
 
 inline constexpr int kSqliteSchema = 2;  // PRAGMA user_version
 
-// Triggers keep the history, so that what an operator writes with another tool is seen as well.
+// Triggers write the history, so that it includes what an operator writes with other tools.
 inline constexpr const char* kSqliteTables = R"sql(
 CREATE TABLE store (id BLOB NOT NULL);
 INSERT INTO store VALUES (randomblob(16));
@@ -63,7 +63,7 @@ END;
 PRAGMA user_version = 2;
 )sql";
 
-// Of both, after either of the two texts.
+// The triggers on records, which are created after either of the two texts.
 inline constexpr const char* kSqliteRecordTriggers = R"sql(
 CREATE TRIGGER record_is_inserted AFTER INSERT ON record BEGIN
   INSERT INTO history (prefix, change, key, value, expires)
@@ -79,8 +79,8 @@ CREATE TRIGGER record_is_updated AFTER UPDATE OF value ON record BEGIN
 END;
 )sql";
 
-// From version 1, which did not keep when a record was created: what is known of it is its last
-// change.
+// Migrates from version 1, which did not store when a record was created: its last change is used
+// instead.
 inline constexpr const char* kSqliteFromVersion1 = R"sql(
 ALTER TABLE record ADD COLUMN created INTEGER NOT NULL DEFAULT 0;
 UPDATE record SET created = revision;

@@ -9,9 +9,9 @@
 
 namespace flannel {
 
-// A network in the SQLite file at `path`, which several processes of one machine may share; made
-// when first used. `hold` is when the record expires, in milliseconds since 1970. `loop` outlives
-// it.
+// Opens a network in the SQLite file at `path`, which several processes of one machine may share.
+// The file is created at the first use. The expiry handle of a record is its time of expiry in
+// milliseconds since 1970. `loop` must outlive the registry.
 Result<std::unique_ptr<Registry>> open_sqlite_registry(const std::string& path, std::string prefix,
                                                        Loop& loop);
 

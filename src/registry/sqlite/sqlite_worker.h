@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The thread that owns the SQLite file: carries out jobs in order, deletes what expires, and tells
-// its watches of every change, whichever process made it. Sleeps when there is nothing to do.
+// The thread that owns the SQLite file. It runs jobs in order, deletes expired records, and
+// notifies its watches of every change, whichever process made it. It sleeps while it has no work.
 #pragma once
 
 #include <atomic>
@@ -25,23 +25,23 @@
 
 namespace flannel {
 
-// A watch as the worker has it. The listener is owned by the watch's handle on the loop thread and
-// called there: once the handle is gone, what was posted finds nobody.
+// A watch of the worker. The handle of the watch owns the listener on the loop thread, and the
+// listener is called there. After the handle has been destroyed, posted calls have no effect.
 struct SqliteWatcher {
   std::string prefix;
   Revision from = 0;
-  std::string file_id;  // of the file in which `from` is a place; empty: not known
+  std::string file_id;  // of the file to which `from` belongs; empty: not known
   std::shared_ptr<Poster> poster;
   std::weak_ptr<WatchListener> listener;
 };
 
 class SqliteWorker {
  public:
-  // On the worker thread, with the open file or why there is none.
+  // Called on the worker thread with the open file, or with the reason why it could not be opened.
   using Job = std::function<void(Result<LeaseFile*> file)>;
 
   static Result<std::unique_ptr<SqliteWorker>> start(std::string path);
-  // Finishes the job under way, if it does not wait for a lock; the others are dropped.
+  // Finishes the job under way unless it waits for a lock, and drops all others.
   ~SqliteWorker();
   SqliteWorker(const SqliteWorker&) = delete;
   SqliteWorker& operator=(const SqliteWorker&) = delete;
@@ -75,18 +75,18 @@ class SqliteWorker {
   const std::string path_;
   Fd wake_, timer_;
   std::mutex mutex_;
-  std::deque<Task> tasks_;  // with the mutex
+  std::deque<Task> tasks_;  // guarded by mutex_
   std::atomic<bool> stop_{false};
-  std::uint64_t next_token_ = 1;  // loop thread
+  std::uint64_t next_token_ = 1;  // used on the loop thread
 
   std::optional<LeaseFile> file_;
-  Fd lost_log_;                        // of a file that moved from under us
-  std::optional<FolderWatch> folder_;  // nothing: inotify is used up, so look every second
+  Fd lost_log_;                        // of a file that was moved or deleted
+  std::optional<FolderWatch> folder_;  // nullopt: no inotify instance, so poll every second
   std::map<std::uint64_t, SqliteWatcher> watches_;
   std::int64_t shared_changes_ = 0;
-  std::vector<TimePoint> looks_;  // when to look again after a hint, latest first
+  std::vector<TimePoint> looks_;  // when to read again after an event of folder_, latest first
   TimePoint patient_until_;
-  TimePoint expire_again_ = kNever;  // when to try it again, after a failure
+  TimePoint expire_again_ = kNever;  // when to retry expire() after a failure
   LogOnce expire_failures_;
 
   std::thread thread_;
