@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The agent of one host: waits for the network configuration, chooses the underlay, takes a
+// The agent of one host. It waits for the network configuration, chooses the underlay, takes a
 // lease, programs the kernel, writes subnet.env, and then follows the store.
 //
 //   start ─▶ config? ─▶ underlay, backend ─▶ lease ─▶ kernel ─▶ subnet.env ─▶ ready ─▶ follow
-//              │ waits for it, said once        │ retried for ever
+//              │ waits for it, logs once        │ retried for ever
 #pragma once
 
 #include <functional>
@@ -35,45 +35,47 @@ struct AgentOptions {
   KeeperOptions keeper;
   NodeTag node;
   std::string subnet_file;  // --subnet-file
-  bool ip_masq = false;     // only repeated in subnet.env
+  bool ip_masq = false;     // only copied into subnet.env
   bool ip_blackhole_route = false;
   PacketPathWishes packet_path = {};
-  // Why this process cannot program the kernel, which only the backend alloc does without. Empty:
-  // it can.
+  // Why this process cannot program the kernel; empty if it can. Then only the backend alloc, which
+  // does not need to, can be used.
   std::string powerless = {};
 };
 
 // Loop thread only.
 class Agent {
  public:
-  // What the agent is lent; all of it outlives the agent.
+  // The objects and functions that the agent uses. All of them must outlive the agent.
   struct Parts {
     Loop& loop;
     Kernel& kernel;
     Registry& registry;
     std::function<Result<HostView>()> look_at_host;
     Random random;
-    // The kernel was programmed for the first time, or the underlay has another name or index: this
-    // is what to keep an eye on.
+    // Called when the kernel has been programmed for the first time, and when the underlay has
+    // another name or index: changes of these objects are to be watched.
     std::function<void(const Scope&, const Underlay&)> on_programmed;
-    std::function<void()> on_ready;       // once: the data plane is up and subnet.env is written
-    std::function<void(Error)> on_fatal;  // cannot go on; the program ends with a failure
-    std::function<void()> on_state;       // any accessor below may answer differently
-    // For backends that carry packets in user space; `on_state` as above.
+    std::function<void()> on_ready;       // once, when ready() becomes true
+    std::function<void(Error)> on_fatal;  // the agent cannot continue; the program must exit
+    std::function<void()> on_state;       // the result of any accessor below may have changed
+    // Opens the packet path of a backend that carries packets in user space. The path calls its
+    // `on_state` when its state changes.
     std::function<Result<std::unique_ptr<PacketPath>>(const PacketPathSettings&,
                                                       std::function<void()> on_state)>
         open_packet_path = {};
-    // Keeps a second daemon of this host away from `what` for as long as the descriptors are open.
+    // Locks `what` against other daemons of this host until the descriptors are closed.
     std::function<Result<std::vector<Fd>>(std::string_view what)> acquire_lock = [](auto) {
       return std::vector<Fd>();
     };
-    PacketRules* rules = nullptr;  // null: there are none
+    PacketRules* rules = nullptr;  // null: no packet rules are made
     std::function<Result<HostState>(const HostQuery&)> look_at_traffic = [](const HostQuery&) {
       return HostState{};
     };
-    // Addresses at which the store is reached.
+    // Returns the addresses at which the store is reached.
     std::function<std::vector<Ip4>()> store_addresses = [] { return std::vector<Ip4>(); };
-    // A fresh node id, kept for the next start if it can be; ours is another host's.
+    // Makes a new node id, because another host has ours, and saves it for the next start if
+    // possible.
     std::function<Result<NodeId>()> replace_node_id = [] {
       return Result<NodeId>(fail(ErrorKind::unsupported, "the node id is fixed"));
     };
@@ -83,60 +85,61 @@ class Agent {
 
   void start();
 
-  // The operator asks for it: lists the store again at once, and compares kernel and underlay with
-  // what they should be.
+  // Reads the store again at once, and compares kernel and underlay with the desired state. Called
+  // when the operator asks for it (SIGHUP).
   void look_again();
-  // The kernel told of foreign changes to our objects, or lost news.
+  // Notifications reported changes of our kernel objects by others, or notifications were lost.
   void suspect_kernel();
-  // The packet rules are in place, or are not any more.
+  // PacketRules::in_place() may have changed.
   void rules_changed();
-  // The underlay interface may have come, gone, or have another name, address, MTU or state.
+  // The underlay interface may have appeared, vanished, or changed its name, address, MTU or state.
   void check_underlay();
-  // Whether devices forward, or routes of others inside of the network, may have changed.
+  // The forwarding of devices, or routes of other programs inside the network, may have changed.
   void suspect_host();
 
-  // The data plane is up: containers may be attached. False again if the device goes, or if the
-  // host is in a state in which nothing of the overlay can pass.
+  // True if the data plane is up and containers may be attached. Becomes false again if the device
+  // is deleted, or if the state of the host prevents all packets of the overlay.
   bool ready() const;
-  // Why not ready, one sentence each; also what is wrong although ready. Empty: all is well.
+  // Returns the current problems, one sentence each, whether or not the agent is ready.
   std::vector<std::string> troubles() const;
 
   const StoreFollower& follower() const { return follower_; }
   const KnownPeers* peers() const;
-  // From the configuration on; null before.
+  // The objects below exist once there is a configuration; null before.
   const LeaseTable* table() const;
   const Overlay* overlay() const;
   const LeaseKeeper* keeper() const;
   const NetworkConfig* config() const;
-  const PacketPath* packet_path() const;  // null also where the kernel carries the packets
+  const PacketPath* packet_path() const;  // null also if the kernel carries the packets
   const Underlay* underlay() const;
 
  private:
-  // All that exists once the configuration is known; made in this order, destroyed in reverse.
+  // Everything that exists only with a configuration. Made in this order and destroyed in reverse.
   struct Session {
     NetworkConfig config;
     HostView host_view;
     HostFacts host;
     std::optional<Cidr4> previous;  // the subnet of an earlier run
-    bool renamed = false;           // the node id is a new one, and with it the VTEP MAC
+    bool renamed = false;           // the node id and the VTEP MAC are new
     std::optional<PeerFeed> feed;
     std::optional<UnderlayCheck> underlay_check;
     std::optional<HostCheck> host_check;
-    std::unique_ptr<NetworkCheck> network_check;  // its timers know where it is
+    std::unique_ptr<NetworkCheck>
+        network_check;  // on the heap, because its timers have its address
     std::unique_ptr<Backend> backend;
     std::vector<std::vector<Fd>> locks;  // on the network and the devices
     std::unique_ptr<PacketPath> path;
     std::unique_ptr<Overlay> overlay;
     std::unique_ptr<LeaseRunner> lease;
     bool overlay_started = false;
-    Lease own;  // as the overlay has it
+    Lease own;  // the lease that the overlay has
   };
 
   void on_snapshot(const Snapshot& snapshot);
   void lease_troubles(std::vector<std::string>& all) const;
   void peer_troubles(std::vector<std::string>& all) const;
   void follow(const std::vector<PeerChange>& changes);
-  // agent_identity.cc: what tells this host from others
+  // In agent_identity.cc: how this host is distinguished from others.
   HostIdentity identity() const;
   void leave_name_to_older_host();
   void leave_name_while_running();
@@ -165,7 +168,7 @@ class Agent {
   StoreFollower follower_;
   std::unique_ptr<Session> session_;
   SubscriptionPtr retry_file_;
-  SubscriptionPtr rename_;  // due
+  SubscriptionPtr rename_;  // a pending change of the node id
   TimePoint renamed_at_{};
   bool ready_ = false;
   std::string config_trouble_;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The texts and numbers of flanneld's flags before they are validated: options.h has the values.
+// The texts and numbers of flanneld's flags before validation. options.h has the validated values.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace flannel {
 
-// After define() the object does not move and outlives `flags`.
+// After define() the object must not move, and must outlive `flags`.
 struct DaemonFlags {
   StoreFlags store;
 

@@ -3,10 +3,10 @@
 
 namespace flannel {
 
-// While it lives, a library that ends the process with exit(), as libnftables does without memory
-// or descriptors, is named in the log, and the process ends with 1: the status that such a call
-// chose would mean something else to whoever started us (2: the command line was not understood).
-// At most one at a time.
+// While this object exists, a library that calls exit(), as libnftables does without memory or
+// descriptors, causes a log line, and the process exits with status 1. The status that the library
+// chose could be mistaken for one of ours (2: the command line is invalid). There may be only one
+// such object at a time.
 class ExitGuard {
  public:
   ExitGuard();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What of this host, besides the underlay, keeps packets of the overlay from passing:
-// plan/host_troubles.h, asked again and again.
+// Periodically checks whether the state of this host, apart from the underlay, keeps packets of the
+// overlay from passing. plan/host_troubles.h decides it.
 #pragma once
 
 #include <functional>
@@ -16,21 +16,21 @@ namespace flannel {
 class HostCheck {
  public:
   struct Parts {
-    Loop& loop;  // outlives the check
+    Loop& loop;  // must outlive the check
     std::function<Result<HostState>()> look;
-    std::function<OverlayView()> overlay;  // as it is now
-    std::function<void()> on_state;        // troubles() is another
+    std::function<OverlayView()> overlay;  // returns the current state of the overlay
+    std::function<void()> on_state;        // troubles() has changed
   };
 
   explicit HostCheck(Parts parts);
 
-  // Looks now, and from then on once a minute; on hosts with so many routes that a look takes long,
-  // so seldom that it is at most one hundredth of the time.
+  // Checks now, and from then on once a minute. If a check takes long because the host has many
+  // routes, checks are made less often, so that they take at most one hundredth of the time.
   void check();
-  // Something may have changed: looks within a second or so, and many changes are one look.
+  // The state may have changed: makes one check in about a second, however often this is called.
   void suspect();
 
-  // What is wrong, with the remedy.
+  // Returns the problems and their remedies.
   const std::vector<HostTrouble>& troubles() const { return troubles_; }
 
  private:

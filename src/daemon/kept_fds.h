@@ -10,18 +10,19 @@
 
 namespace flannel {
 
-// Descriptors that an earlier run of ours left with the service manager (systemd's FDSTORE), by
-// the name they were left under. What nobody takes is closed with this.
+// The descriptors that an earlier run of flanneld left with the service manager (systemd's
+// FDSTORE), by the name that they were given. Descriptors that are not taken are closed with this
+// object.
 class KeptFds {
  public:
-  // Reads LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES, and removes them so that no child believes
-  // they are its own. Before anything else opens a descriptor.
+  // Reads LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES, and removes them so that child processes do
+  // not use them. Must be called before any descriptor is opened.
   static KeptFds from_environment();
 
-  // `names` is "a:b:a", one for each descriptor from `first` on; nothing unless all is well-formed.
+  // `names` is "a:b:a", with one name for each descriptor from `first` on. Empty if malformed.
   static KeptFds parse(std::string_view count, std::string_view names, int first);
 
-  // All that were left under `name`, in their order; none the second time.
+  // Returns all descriptors with this name, in their order; none at a second call.
   std::vector<Fd> take(std::string_view name);
 
  private:

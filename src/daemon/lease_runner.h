@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Carries out what the LeaseKeeper decides: calls the store, keeps its timer, logs each step.
+// Executes the decisions of the LeaseKeeper: calls the store, runs its timer and logs each step.
 #pragma once
 
 #include <functional>
@@ -21,29 +21,29 @@ class LeaseRunner {
   struct Listener {
     // The lease is ours; again when its attributes change.
     std::function<void(const Lease&)> on_active;
-    // Something about the lease changed that an operator should see: phase, trouble.
+    // The phase or the trouble of the lease has changed.
     std::function<void()> on_state;
   };
 
-  // `registry`, `follower` and `loop` outlive the runner.
+  // `registry`, `follower` and `loop` must outlive the runner.
   LeaseRunner(LeaseKeeper keeper, Registry& registry, const StoreFollower& follower, Loop& loop,
               Listener listener);
 
-  // `fresh`: a snapshot taken just now, which saves the first question to the store.
+  // `fresh` is a snapshot taken just now, so that the first decision needs no call to the store.
   void start(const Snapshot& fresh);
 
-  // What `follower` sees: changes, and snapshots after the connection was lost.
+  // To be called with what `follower` reports: changes, and snapshots after a lost connection.
   void on_change(const Change& change);
   void on_snapshot(const Snapshot& snapshot);
 
-  // This host is another node from now on, and what it announces may be different.
+  // This host has a new node id, so its lease may announce something else.
   void rename(const NodeTag& node);
 
   const LeaseKeeper& keeper() const { return keeper_; }
-  // The alarm that stands: the lease was lost, or cannot be had; empty when all is well.
+  // Returns why the lease was lost or cannot be acquired; empty if neither is the case.
   const std::string& trouble() const { return trouble_; }
-  // The lease is ours, but half of its life is over and the store, though it is there, does not
-  // renew it; empty when that is not so.
+  // Returns why the lease is not renewed, although half of its life is over and the store is
+  // reachable; empty if it is renewed.
   std::string renewal_trouble() const;
 
  private:
@@ -71,14 +71,15 @@ class LeaseRunner {
   const StoreFollower& follower_;
   Loop& loop_;
   Listener listener_;
-  const Snapshot* at_hand_ = nullptr;  // taken just now: saves the keeper's question to the store
-  bool awaits_list_ = false;           // the keeper's question is the follower's, too
+  const Snapshot* at_hand_ =
+      nullptr;                // taken just now; answers the keeper without a call to the store
+  bool awaits_list_ = false;  // the keeper waits for the list that the follower will take
   SubscriptionPtr timer_;
   TimePoint armed_for_ = kNever;
   bool created_ = false;             // the last write made a new record
   std::optional<bool> reservation_;  // what the active lease is
   LogOnce renewal_failures_;         // since the lease was last renewed or written
-  std::string renewal_failure_;      // the last of them; empty: the store was away
+  std::string renewal_failure_;      // the last of them; empty: the store was unreachable
   bool renewal_alarm_ = false;       // renewal_trouble() has been logged
   std::string trouble_;
   LogOnce logged_refusals_;  // since the lease was last active

@@ -5,9 +5,9 @@
 
 namespace flannel {
 
-// Gives up what root may do and this daemon needs not, unless --keep-privileges, and says in the
-// log what is kept. Once what needs more is done, such as binding a port below 1024, and before any
-// thread is started.
+// Drops the privileges that this daemon does not need, unless --keep-privileges, and logs which are
+// kept. Must be called after everything that needs more, such as binding a port below 1024, and
+// before any thread is started.
 void give_up_privileges(const Options& options);
 
 }  // namespace flannel

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What this host uses outside of the overlay, looked at again and again, against the network.
+// Periodically checks whether the network contains addresses that this host uses outside of the
+// overlay.
 #pragma once
 
 #include <functional>
@@ -15,25 +16,26 @@ namespace flannel {
 class NetworkCheck {
  public:
   struct Parts {
-    Loop& loop;  // outlives the check
+    Loop& loop;  // must outlive the check
     std::function<Result<HostView>()> look_at_host;
     std::function<std::vector<Ip4>()> endpoints;  // of the store
     Underlay used;
     Cidr4 network;
     std::vector<std::string> devices;  // ours
-    std::function<void()> on_change;   // surroundings() and trouble() may answer differently
+    std::function<void()> on_change;   // surroundings() and trouble() may have changed
   };
 
-  // Looks once.
+  // Makes the first check.
   explicit NetworkCheck(Parts parts);
 
-  // Looks again; by itself every 30 s: nothing tells of a changed resolv.conf or of each route.
+  // Checks again. This also happens every 30 s, since there are no notifications of a changed
+  // resolv.conf, nor of every route.
   void check();
-  // The same soon, many at once.
+  // Makes one check soon, however often this is called.
   void suspect();
 
   const Surroundings& surroundings() const { return surroundings_; }
-  // What of them the network contains, and what to do; empty: nothing.
+  // Returns which of these addresses the network contains, and the remedy; empty: none.
   const std::string& trouble() const { return trouble_; }
 
  private:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The node id as the state folder keeps it, and what tells this life of the host from others.
+// The node id in the state folder, and the boot by which two lives of a host are distinguished.
 #pragma once
 
 #include <string>
@@ -9,16 +9,18 @@
 
 namespace flannel {
 
-// The node id kept in `path`; on the first start a random one is made and written (0644; its
-// directory 0755). Where it cannot be read or written (a read-only root, no folder) the random one
-// holds for as long as the process lives, and a warning says so. A file that is not a node id is an
-// error and is left as it is.
+// Reads the node id from `path`. At the first start a random one is made and written (mode 0644,
+// its folder 0755). If it cannot be read or written, for example on a read-only root, a random one
+// is used until the process ends, and a warning is logged. A file that is no node id is an error
+// and is left unchanged.
 Result<NodeId> load_or_make_node_id(const std::string& path);
 
-// Another random node id in place of the one in `path`; written, or a warning, as above.
+// Replaces the node id in `path` by another random one. If it cannot be written, a warning is
+// logged.
 Result<NodeId> replace_node_id(const std::string& path);
 
-// Of this boot of the machine and of the network namespace that we are in.
+// Returns a number that identifies this boot of the machine and the network namespace of this
+// process.
 Result<std::uint32_t> this_boot();
 
 }  // namespace flannel

@@ -7,8 +7,8 @@
 
 namespace flannel {
 
-// What flannel up to v0.7, its forks and the programs beside it have on their command lines and in
-// their environments, and what became of it.
+// Returns the flags and variables of flannel up to v0.7, of its forks and of related programs, each
+// with its replacement.
 std::vector<OldFlag> old_daemon_flags();
 
 }  // namespace flannel

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The command line and environment of flanneld, parsed into values. Everything that upstream
-// flannel takes is known here; what this release cannot do yet is refused in words, never ignored.
+// The command line and environment of flanneld, parsed into values. All flags of upstream flannel
+// are known; a flag that this release does not support is refused with an explanation, never
+// ignored.
 #pragma once
 
 #include <cstdint>
@@ -34,11 +35,11 @@ struct Options {
   std::string subnet_file;               // --subnet-file
   std::string state_dir;                 // --state-dir
   bool ip_blackhole_route = false;       // --ip-blackhole-route
-  std::optional<ListenAddress> healthz;  // --healthz-ip, --healthz-port; nothing: no server
+  std::optional<ListenAddress> healthz;  // --healthz-ip, --healthz-port; nullopt: no server
   bool keep_privileges = false;          // --keep-privileges
   int verbosity = 0;                     // --v
-  std::string given;                     // what was given, for the log; no secrets
-  std::vector<std::string> warnings;     // for the log, once
+  std::string given;                     // the given flags for the log, without secrets
+  std::vector<std::string> warnings;     // to be logged once
 };
 
 // --help, --version: print this on standard output and exit with 0.
@@ -48,9 +49,9 @@ struct PrintAndExit {
 
 using CommandLine = std::variant<Options, PrintAndExit>;
 
-// `arguments` without the program's name. An error is one line that names the word or variable;
-// the program exits with 2. `set_variables`: names of all variables with a value; those that look
-// like ours and are not read are warned of.
+// Parses `arguments`, which do not include the name of the program. An error is one line that names
+// the word or variable; the program then exits with 2. `set_variables` has the names of all
+// variables with a value: there is a warning for each that looks like one of ours but is not read.
 Result<CommandLine> parse_command_line(std::span<const std::string> arguments,
                                        const Flags::Environment& environment,
                                        std::span<const std::string> set_variables = {});

@@ -28,50 +28,52 @@ class Overlay {
   struct Parts {
     Loop& loop;
     Kernel& kernel;
-    const Backend& backend;  // outlives the overlay
+    const Backend& backend;  // must outlive the overlay
     std::function<Result<RouteLookup>(Ip4)> lookup_route;
     std::function<void()> on_state;     // unmet() or unreachable() may have changed
-    PacketPath* path = nullptr;         // outlives the overlay; null: the backend needs none
-    bool blackhole_own_subnet = false;  // what no other route of this host takes is dropped
+    PacketPath* path = nullptr;         // must outlive the overlay; null: the backend needs none
+    bool blackhole_own_subnet = false;  // drop packets to our subnet that match no other route
   };
 
   Overlay(Parts parts, HostFacts host, Cidr4 network);
 
-  // Our lease and all others as they stand: plans everything and makes the kernel equal to it.
-  // A failure is that of reading the kernel; objects that failed are in unmet() and retried.
+  // Plans the objects of our lease and of all others, and makes the kernel equal to them. The
+  // result is a failure only if the kernel cannot be read; objects that failed are in unmet() and
+  // retried.
   Result<void> start(const Lease& own, const std::map<SubnetKey, DecodedRecord>& leases);
 
-  // Our lease has other attributes; the kernel follows.
+  // Applies changed attributes of our lease.
   void set_own(const Lease& own);
 
-  // The underlay interface has another name or index; before start() it is taken down only.
+  // Applies another name or index of the underlay interface; before start() it is only stored.
   void set_underlay(const Underlay& underlay);
 
   void apply(const std::vector<PeerChange>& changes);
 
-  // The way to any public IP may be another: plans all peers again, if the backend looks at that.
+  // The routes to public IPs may have changed: plans all peers again if the backend uses them.
   void paths_changed();
-  // What the host uses outside of the overlay is this now; what would be in its way goes.
+  // Applies the addresses that the host uses outside of the overlay; objects that would cover them
+  // are removed.
   void set_surroundings(Surroundings surroundings);
 
-  // What is ours in the kernel.
+  // Returns which kernel objects are ours.
   Scope scope() const;
 
-  // How packets of other hosts come in.
+  // Returns how packets of other hosts enter this host.
   OverlayIngress ingress() const;
 
-  // What to look at on this host for the packets of the overlay, and what matters of what is seen;
-  // both after start().
+  // Return what is to be read of this host to check that packets of the overlay can pass, and what
+  // the check must know of the overlay. Only after start().
   HostQuery host_query() const;
   OverlayView view() const;
 
-  // Others changed something of ours in the kernel, or news of it were lost.
+  // Others have changed our kernel objects, or notifications were lost: compares them again.
   void suspect();
 
-  // The device and its addresses stand, and packets to the network reach it: containers may be
-  // attached.
+  // True if the device and its addresses are in place and packets to the network reach the device,
+  // so that containers may be attached.
   bool host_in_place() const { return reconciler_.host_in_place() && network_trouble().empty(); }
-  // Why packets to the network do not reach our device, with the remedy; empty: they do.
+  // Returns why packets to the network do not reach our device, with the remedy; empty: they do.
   std::string network_trouble() const;
   // Peers whose objects are desired in the kernel.
   std::size_t peers() const { return planned_.size(); }
@@ -107,7 +109,7 @@ class Overlay {
   Cidr4 network_;
   std::optional<Lease> own_;
   Reconciler reconciler_;
-  bool host_routes_each_peer_ = false;  // as the reconciler was told
+  bool host_routes_each_peer_ = false;  // the value that the reconciler has
   std::map<Cidr4, Lease> leases_;       // of all hosts, also of unreachable peers
   NestedPeers nested_;                  // of these, but for our own
   std::map<Cidr4, Ip4> planned_;        // and their public IPs

@@ -11,16 +11,16 @@
 
 namespace flannel {
 
-// A packet path as the agent sees it: a device that is there, and a table to fill. The real one:
-// daemon/udp_dataplane.h. Loop thread only.
+// The packet path of a backend that carries packets in user space, as the agent sees it: a device
+// and a forwarding table. The real one is daemon/udp_dataplane.h. Loop thread only.
 class PacketPath {
  public:
   virtual ~PacketPath() = default;
 
   virtual const std::string& device() const = 0;
-  // Carries packets by this table from now on. The first one starts it.
+  // Replaces the forwarding table. The first table starts the packet path.
   virtual void publish(std::shared_ptr<const ForwardTable> table) = 0;
-  // Why no packet is carried; empty: all is well.
+  // Returns why no packets are carried; empty: they are.
   virtual const std::string& trouble() const = 0;
   virtual std::shared_ptr<const PacketCounters> counters() const = 0;
 };

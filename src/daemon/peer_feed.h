@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The peers of one network as the store tells of them: KnownPeers, its two clocks, and what the log
-// says of records that cannot be used and of hosts that are copies of this one.
+// Tracks the peers of one network from the records of the store: KnownPeers with its timers, and
+// the log lines about unusable records and about hosts that are copies of this one.
 #pragma once
 
 #include <cstddef>
@@ -19,29 +19,29 @@ namespace flannel {
 class PeerFeed {
  public:
   struct Parts {
-    Loop& loop;               // outlives the feed
-    StoreFollower& follower;  // outlives the feed; asked for a second list
+    Loop& loop;               // must outlive the feed
+    StoreFollower& follower;  // must outlive the feed; takes the second list
     HostIdentity host;        // this host
-    // Peers that were missing for long enough; what on_snapshot() and on_changes() return is not
-    // repeated here.
+    // Called with peers whose grace period has ended. The changes that on_snapshot() and
+    // on_changes() return are not repeated here.
     std::function<void(const std::vector<PeerChange>&)> on_peers;
-    std::function<void()> on_state;  // any accessor below may answer differently
+    std::function<void()> on_state;  // the result of any accessor below may have changed
   };
 
   PeerFeed(Parts parts, KnownPeers peers);
 
-  // What the store says. Returns what is to be done about it, in this order.
+  // To be called with what the store reports. Return the resulting changes of peers, in order.
   std::vector<PeerChange> on_snapshot(const Snapshot& snapshot);
   std::vector<PeerChange> on_changes(const std::vector<Change>& changes);
-  // The follower's connected() or hears() may have changed.
+  // connected() or hears() of the follower may have changed.
   void on_connection() { arm_grace_timer(); }
 
-  // This host is another node from now on; nobody is a copy of that yet.
+  // This host has a new node id, of which there is no copy yet.
   void set_host(const HostIdentity& host);
 
   const HostIdentity& host() const { return parts_.host; }
   const KnownPeers& peers() const { return peers_; }
-  // Leases of other hosts that have our node id, by subnet.
+  // Returns the leases of other hosts that have our node id, by subnet.
   const std::map<SubnetKey, Lease>& copies() const { return copies_; }
 
  private:

@@ -5,8 +5,8 @@
 
 namespace flannel {
 
-// Runs the agent until SIGTERM or SIGINT (0) or until it cannot go on (1, with the reason in the
-// log). Devices, routes, subnet.env and the lease stay for the next start.
+// Runs the agent until SIGTERM or SIGINT and returns 0, or until it cannot continue and returns 1,
+// with the reason in the log. Devices, routes, subnet.env and the lease stay for the next start.
 int run(const Options& options);
 
 }  // namespace flannel

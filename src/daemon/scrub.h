@@ -3,13 +3,13 @@
 
 namespace flannel {
 
-// Overwrites the password of etcd where `ps` and /proc show it: in the arguments of this process
-// and in its environment, from which the variable is also removed. After the command line was
-// parsed, before any thread is started.
+// Overwrites the password of etcd in the arguments and the environment of this process, where `ps`
+// and /proc show it, and removes the variable. Must be called after the command line has been
+// parsed and before any thread is started.
 void scrub_password(int argc, char** argv);
 
-// No core dumps of this process, and no other process of the same user may look into it: copies of
-// a password are in the buffers of several libraries, where nobody can mark them one by one.
+// Disables core dumps of this process, and keeps other processes of the same user from reading its
+// memory, since several libraries have copies of the password in their buffers.
 void keep_memory_to_ourselves();
 
 }  // namespace flannel

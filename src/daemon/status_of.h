@@ -8,11 +8,11 @@
 
 namespace flannel {
 
-// What the agent is doing, as a value for other threads. `since`: when the connection to the store
-// last changed.
+// Returns the state of the agent as a value for other threads. `since`: when the connection to the
+// store last changed.
 StatusSnapshot status_of(const Agent& agent, const Registry& registry, TimePoint since);
 
-// The same in one line, for `systemctl status`.
+// Returns the state as one line for `systemctl status`.
 std::string one_line(const StatusSnapshot& status);
 
 }  // namespace flannel

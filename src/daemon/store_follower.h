@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Follows the store for as long as the daemon lives: list at a revision, watch from the next one,
-// and whenever that ends, for whatever reason, list again, after a pause that grows until a watch
-// has worked, and with the number of hosts that do so together. A list is compared with what is
-// known, so nothing that happened in between is missed, also when the store came back with an older
-// history. Nothing is ever concluded from a failure.
+// Follows the store: takes a snapshot (a list) at a revision and watches from the next one.
+// Whenever the watch ends, for any reason, it takes another snapshot after a pause. The pause grows
+// until a watch has worked, and with the number of hosts that are likely to list at the same time.
+// Since every list is compared with what is known, no change is missed, even if the store comes
+// back with an older history. A failure never counts as a change.
 #pragma once
 
 #include <chrono>
@@ -23,7 +23,7 @@ namespace flannel {
 struct FollowerCounters {
   std::uint64_t snapshots = 0;
   std::uint64_t failures = 0;        // calls that failed and watches that broke
-  std::uint64_t watches_ended = 0;   // those of them that were watches
+  std::uint64_t watches_ended = 0;   // watches among them
   std::uint64_t positions_lost = 0;  // compacted or cleared history
 };
 
@@ -36,28 +36,29 @@ class StoreFollower {
     std::function<void()> on_connection;  // connected() or last_error() changed
   };
 
-  // Each pause is longer by a random share of this for each lease that was listed: hosts whose
-  // watches end together take no more than 250 lists a second together. docs/scale.md
+  // Each pause is extended by a random part of this time for each listed lease. Hosts whose watches
+  // end at the same time then take at most 250 lists a second in total. See docs/scale.md.
   static constexpr std::chrono::milliseconds kSpreadForEachLease{4};
-  // But no longer than by this, whatever somebody has written there.
+  // The longest extension, since other programs may write any number of records.
   static constexpr std::chrono::seconds kLongestSpread{30};
 
-  // `registry` and `loop` outlive the follower.
+  // `registry` and `loop` must outlive the follower.
   StoreFollower(Registry& registry, Loop& loop, Random random, Listener listener);
 
   void start();
-  // Lists again now: what was heard so far is to be compared with the whole.
+  // Takes a snapshot now, so that the changes so far are compared with the whole state.
   void list_again();
 
-  // The last list succeeded and the watch after it stands; after a watch that broke at once, the
-  // next has to have had news or stood for some seconds.
+  // True if the last list succeeded and the watch after it works. After a watch that broke at once,
+  // the next one must first report a change or last for some seconds.
   bool connected() const { return connected_; }
-  // Connected, and no list is due or out: what happens in the store is heard as it happens. Its end
-  // is not told; on_snapshot tells that it may be so again, on_connection too.
+  // True if connected and no list is due or under way, so that changes of the store are reported as
+  // they happen. There is no callback when this becomes false; on_snapshot and on_connection are
+  // called when it may have become true.
   bool hears() const { return connected_ && listed_; }
-  // A list will be taken later than now, and told if it succeeds, or else the next.
+  // True if a list will be taken later. on_snapshot is called when it, or a later one, succeeds.
   bool list_is_due() const { return retry_ != nullptr; }
-  // Why not connected; empty when connected.
+  // Returns why the follower is not connected; empty if it is.
   const std::string& last_error() const { return last_error_; }
   const FollowerCounters& counters() const { return counters_; }
 
@@ -79,11 +80,11 @@ class StoreFollower {
   Backoff backoff_{std::chrono::milliseconds(200), std::chrono::seconds(10)};
   WatchHandle watch_;
   SubscriptionPtr retry_;
-  SubscriptionPtr standing_;     // until the watch has worked
-  std::uint64_t turn_ = 0;       // of lists; the answer to an earlier one is of no interest
-  std::size_t leases_ = 0;       // keys of subnets: listed, and come or gone since
-  bool watch_in_doubt_ = false;  // the last one broke before it had worked
-  bool listed_ = false;          // and no other list is due since
+  SubscriptionPtr standing_;     // set until the watch has worked
+  std::uint64_t turn_ = 0;       // number of the current list; answers to earlier ones are ignored
+  std::size_t leases_ = 0;       // keys of subnets: those of the last list and the changes since
+  bool watch_in_doubt_ = false;  // the last watch broke before it had worked
+  bool listed_ = false;          // a list has succeeded, and no other is due
   bool connected_ = false;
   std::string last_error_;
   LogOnce logged_failures_;  // of this outage

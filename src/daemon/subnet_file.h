@@ -10,21 +10,20 @@
 
 namespace flannel {
 
-// The file of --subnet-file, docs/subnet-env.md. What is worth a line in the log is logged here,
-// but for failures.
+// The file of --subnet-file, which docs/subnet-env.md describes. Logs everything but failures.
 class SubnetFile {
  public:
   explicit SubnetFile(std::string path) : path_(std::move(path)) {}
 
-  // The subnet of an earlier run; nothing if the file has none, or cannot be read.
+  // Returns the subnet of an earlier run; nullopt if the file has none or cannot be read.
   std::optional<Cidr4> previous_subnet() const;
-  // Does nothing if the last one written is equal.
+  // Writes the file, unless `env` equals what was last written.
   Result<void> write(const SubnetEnv& env);
 
  private:
   const std::string path_;
   std::optional<SubnetEnv> written_;
-  bool in_place_ = false;  // it was, and that was said
+  bool in_place_ = false;  // the file was written in place, and this has been logged
 };
 
 }  // namespace flannel

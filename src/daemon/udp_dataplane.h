@@ -16,28 +16,28 @@
 
 namespace flannel {
 
-// Queues of a device that nobody asked a number of: with few CPUs one is best (two threads carry as
-// much as the containers' own stacks leave them); each needs a CPU for each direction, and as much
-// again for those it serves.
+// Returns the default number of queues. With few CPUs one queue is best, because the containers'
+// own network stacks need the rest: each queue needs a CPU for each direction, and as many again
+// for the containers.
 int queues_for(unsigned cpus);
 
-// The packet path over a real TUN device and real sockets. A device that others delete is made
-// again; threads that cannot be started are tried again every second.
+// The packet path over a real TUN device and real sockets. If another program deletes the device,
+// it is made again. If threads cannot be started, this is tried again every second.
 class UdpDataplane final : public PacketPath {
  public:
   struct Parts {
     Loop& loop;
-    // The device was made again, or cannot be, or has no threads: trouble() answers differently.
+    // trouble() has changed: the device was made again, or cannot be, or its threads cannot start.
     std::function<void()> on_state;
-    // Queues and sockets that an earlier run left open under a name, and leaving ours for the
-    // next one.
+    // Return the queues and sockets that an earlier run left open under `name`, and leave ours open
+    // for the next run.
     std::function<std::vector<Fd>(std::string_view name)> take_kept;
     std::function<void(std::string_view name, std::span<const Fd>)> keep;
   };
   static constexpr std::string_view kQueues = "udp-queues";
   static constexpr std::string_view kSockets = "udp-sockets";
 
-  // Opens device and sockets; no packet is carried before the first table.
+  // Opens the device and the sockets. Packets are carried only from the first table on.
   static Result<std::unique_ptr<UdpDataplane>> open(PacketPathSettings settings, Parts parts);
   ~UdpDataplane() override;
 
@@ -62,14 +62,14 @@ class UdpDataplane final : public PacketPath {
   Parts parts_;
   std::string device_;
   std::string trouble_;
-  // Copies: the port is ours also while the device is being made again.
+  // Copies, so that the port stays ours while the device is made again.
   std::vector<Fd> sockets_;
-  std::vector<QueuePair> queue_pairs_;  // until the first table comes
+  std::vector<QueuePair> queue_pairs_;  // only before the first table
   std::shared_ptr<const ForwardTable> table_;
   std::shared_ptr<PacketCounters> counters_ = std::make_shared<PacketCounters>();
   std::unique_ptr<PacketThreads> threads_;
   SubscriptionPtr retry_;
-  // Packet threads post to the loop; what arrives after our end finds this gone.
+  // Packet threads post to the loop. Closures that run after our destructor find this expired.
   std::shared_ptr<UdpDataplane*> self_;
 };
 

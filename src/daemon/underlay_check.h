@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How the underlay that was chosen at the start does now: plan/underlay_state.h, asked of the host.
+// Checks the current state of the underlay that was chosen at the start. plan/underlay_state.h
+// decides it.
 #pragma once
 
 #include <functional>
@@ -15,23 +16,23 @@ namespace flannel {
 class UnderlayCheck {
  public:
   struct Parts {
-    Loop& loop;  // outlives the check
+    Loop& loop;  // must outlive the check
     std::function<Result<HostView>()> look_at_host;
     UnderlayRequest request;
     Underlay used;
-    // The same interface has another name or index.
+    // Called when the same interface has another name or index.
     std::function<void(const Underlay&)> on_renamed;
-    std::function<void()> on_checked;  // after each check: ways to other hosts may have changed
-    std::function<void()> on_state;    // troubles() is another
+    std::function<void()> on_checked;  // after each check: routes to other hosts may have changed
+    std::function<void()> on_state;    // troubles() has changed
   };
 
   explicit UnderlayCheck(Parts parts);
 
-  // Reads the host's interfaces and compares. Repeats itself every 5 s while there is a trouble:
-  // the kernel does not notify of everything that matters, a default route say.
+  // Reads the interfaces of the host and compares. While there is a problem the check is repeated
+  // every 5 s, because there are no notifications of some changes, for example of a default route.
   void check();
 
-  // What is wrong, with the remedy.
+  // Returns the problems and their remedies.
   const std::vector<HostTrouble>& troubles() const { return troubles_; }
 
  private:

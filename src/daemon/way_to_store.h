@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A device of the udp backend that an earlier run left may have a route over the way to the store:
-// then no later run would ever hear what the network is by now.
+// Keeps the store reachable at the start. A device of the udp backend that an earlier run left may
+// have a route that covers the address of the store, so that no later run could read the
+// configuration.
 #pragma once
 
 #include <functional>
@@ -16,12 +17,13 @@ namespace flannel {
 // Loop thread only.
 class WayToStore {
  public:
-  // All are lent and outlive this. `store_addresses`: where the store is reached, as far as known.
+  // All arguments must outlive this object. `store_addresses` returns the known addresses of the
+  // store.
   WayToStore(Loop& loop, ServiceNotifier& notifier, KeptFds& kept,
              std::function<std::vector<Ip4>()> store_addresses);
 
-  // Removes left devices that are in the way to the store, a gateway or a name server; again and
-  // again, since addresses of names become known late, until stop().
+  // Removes leftover devices whose routes cover the store, a gateway or a name server. Repeats this
+  // until stop(), since the addresses of names become known later.
   void keep_clear();
   void stop() { next_.reset(); }
 
