@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// flannelctl is a table of commands; each is a function in a file of its own.
+// The commands of flannelctl: a table, and a function for each in a file of its own.
 #pragma once
 
 #include <array>
@@ -19,19 +19,19 @@
 
 namespace flannel {
 
-// What a command reads and writes. Outlives the command.
+// The input and output of a command. Must outlive the command.
 struct Terminal {
   std::istream& in;
   std::ostream& out;
   std::ostream& err;
-  // The host that the command runs on; empty: it is not looked at.
+  // Reads the state of the host on which the command runs; empty: it is not read.
   std::function<Result<HostView>()> look_at_host = {};
 };
 
-// The flags, and the words after the command's name.
+// The values of the flags, and the words after the name of the command.
 struct CtlOptions {
   StoreOptions store;
-  std::chrono::milliseconds timeout{10'000};  // for all that the command asks of the store
+  std::chrono::milliseconds timeout{10'000};  // for all calls to the store
   bool json = false;
   bool bad = false;
   std::uint32_t underlay_mtu = 1500;
@@ -55,12 +55,12 @@ struct Command {
 std::span<const Command> commands();
 std::string call_of(const Command& command);  // "config set FILE|-|JSON"
 
-// The command that `words` begin with, and how many of them are its name.
+// The command with which `words` begin, and the number of words in its name.
 struct FoundCommand {
   const Command* command = nullptr;
   std::size_t name_words = 0;
 };
-// The error suggests the nearest one.
+// An error suggests the command with the nearest name.
 Result<FoundCommand> find_command(std::span<const std::string> words);
 
 Result<void> run_config_get(const CtlOptions& options, const Terminal& terminal);

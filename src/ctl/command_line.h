@@ -17,19 +17,20 @@ struct CtlRun {
   std::vector<std::string> warnings;
 };
 
-// Flags may stand before and after the command's words. The flags that name the store are looked
-// for in the environment too, under the names that flanneld uses. --help and --version are
-// commands like any other. An error is one line about the word that is wrong.
-// `set_variables`: names of all variables with a value; those that look like a flag's name and are
-// not read are warned of.
+// Parses the command line. Flags may stand before and after the words of the command. The flags
+// that select the store are also read from the environment, under the names that flanneld uses.
+// --help and
+// --version count as commands. An error is one line that names the wrong word. `set_variables` has
+// the names of all variables with a value: there is a warning for each that looks like one of ours
+// but is not read.
 Result<CtlRun> parse_ctl_command_line(std::span<const std::string> arguments,
                                       const Flags::Environment& environment,
                                       std::span<const std::string> set_variables = {});
 
-// Every flag, for `flannelctl help`.
+// Returns the descriptions of all flags for `flannelctl help`.
 std::string ctl_flags_usage();
 
-// The whole program: 0 done, 1 failed, 2 not understood.
+// Runs the whole program. Returns 0: success, 1: failure, 2: the command line is invalid.
 int run_ctl(std::span<const std::string> arguments, const Flags::Environment& environment,
             const Terminal& terminal, std::span<const std::string> set_variables = {});
 

@@ -7,12 +7,11 @@
 
 namespace flannel {
 
-// The configuration that a word of the command line means: the JSON text itself if it begins with
-// a brace, standard input for "-", else the content of the file of that name. Blanks around it are
-// taken off.
+// Returns the configuration that `word` denotes: `word` itself if it begins with a brace, standard
+// input for "-", otherwise the content of the file of that name. Blanks around it are removed.
 Result<std::string> read_config_text(const std::string& word, const Terminal& terminal);
 
-// "flannelctl: warning: ..." on standard error, a line each.
+// Prints "flannelctl: warning: ..." to standard error, one line for each warning.
 void print_warnings(const std::vector<std::string>& warnings, const Terminal& terminal);
 
 }  // namespace flannel

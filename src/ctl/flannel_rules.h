@@ -15,8 +15,8 @@ struct FlannelRules {
   std::function<Result<void>()> remove;
 };
 
-// One entry for each packet filter that has such rules. `unseen` gets a sentence for each packet
-// filter that could not be read.
+// Returns an entry for each packet filter that has such rules. `unseen` gets a sentence for each
+// packet filter that could not be read.
 std::vector<FlannelRules> find_flannel_rules(std::vector<std::string>& unseen);
 
 }  // namespace flannel

@@ -9,8 +9,8 @@
 
 namespace flannel {
 
-// What of this host the network would clash with, in the sentences that flanneld says; none where
-// the terminal offers no look at the host.
+// Returns which addresses of this host the network would conflict with, in the sentences of
+// flanneld. Empty if the terminal cannot read the host.
 std::vector<std::string> clashes_on_this_host(const NetworkConfig& config,
                                               const CtlOptions& options, const Terminal& terminal);
 

@@ -10,7 +10,7 @@
 
 namespace flannel {
 
-// What a configuration means for the network, found out the way flanneld does.
+// The consequences of a configuration for the network, determined as flanneld does it.
 struct NetworkReport {
   NetworkConfig config;
   std::uint32_t underlay_mtu = 0;
@@ -18,10 +18,10 @@ struct NetworkReport {
   std::vector<std::string> warnings;
 };
 
-// The error says what is wrong with the text, or what of it this release cannot do.
+// An error says what is wrong with the text, or which part of it this release does not support.
 Result<NetworkReport> report_on(std::string_view config_text, std::uint32_t underlay_mtu);
 
-// A few lines for people.
+// Returns the report as a few lines of text.
 std::string to_text(const NetworkReport& report);
 
 }  // namespace flannel

@@ -8,11 +8,10 @@
 
 namespace flannel {
 
-// The processes named flanneld, upstream's too, that have this process's network namespace and may
-// change it, whatever other namespaces they are in: what is removed under them would come back, or
-// be missed. Those are root's, this user's, and those with CAP_NET_ADMIN.
-// Ascending. `proc`: where the kernel shows its processes; where it does not, as in a chroot, that
-// is an error.
+// Returns the ids of the processes named flanneld, upstream's included, that are in the network
+// namespace of this process and may change it: those of root, of this user, and those with
+// CAP_NET_ADMIN. They would restore, or miss, what is removed while they run. In ascending order.
+// `proc` is where the kernel shows its processes; an error if it does not, as in a chroot.
 Result<std::vector<int>> running_daemons(const std::filesystem::path& proc = "/proc");
 
 }  // namespace flannel

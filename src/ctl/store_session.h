@@ -11,26 +11,25 @@
 
 namespace flannel {
 
-// The store for a program that asks a question and waits: runs a loop of its own until the answer
-// is there. One deadline for everything that is asked. Errors say what an operator can do about
-// them.
+// Makes blocking calls to the store: each call runs a loop until its answer has arrived. All calls
+// share one deadline. Errors say what an operator can do about them.
 class StoreSession {
  public:
-  // To look at what is there: a SQLite file that does not exist is ErrorKind::not_found, since a
-  // wrong path must not look like an empty network.
+  // Opens the store for reading. If an SQLite file does not exist the result is
+  // ErrorKind::not_found, because a wrong path must not look like an empty network.
   static Result<StoreSession> open(const CtlOptions& options);
-  // To write: the file is made if need be.
+  // Opens the store for writing. An SQLite file is created if necessary.
   static Result<StoreSession> open_or_make(const CtlOptions& options);
 
   Result<Snapshot> snapshot();
-  // As Registry::write_config().
+  // Like Registry::write_config().
   Result<Revision> write_config(std::string text, Revision seen);
 
-  // As Registry::create_if_absent() and replace_if_unchanged().
+  // Like Registry::create_if_absent() and replace_if_unchanged().
   Result<Held> create(std::string key, std::string value, Ttl ttl);
   Result<Held> replace(Record seen, std::string value, Ttl ttl);
 
-  // Where the configuration is looked for.
+  // Returns where the configuration is read, for messages.
   std::string config_place() const {
     return registry_->describe() + ", key " + registry_->config_key();
   }

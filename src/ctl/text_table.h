@@ -6,9 +6,9 @@
 
 namespace flannel {
 
-// Columns two blanks apart, as wide as their widest cell; no blanks at the end of a line. Cells
-// may hold a stranger's text: what a terminal obeys is escaped, and what is long is cut. The last
-// column has room for a sentence.
+// Formats rows as columns that are two blanks apart and as wide as their widest cell, without
+// blanks at the end of a line. Control characters in a cell are escaped, and long cells are
+// truncated; the last column may have a whole sentence.
 std::string text_table(const std::vector<std::vector<std::string>>& rows);
 
 }  // namespace flannel

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// For a program that asks one question after the other and has nothing to do meanwhile.
+// Waits for the answer of an asynchronous call, for a program that has nothing else to do
+// meanwhile.
 #pragma once
 
 #include <functional>
@@ -12,8 +13,8 @@
 
 namespace flannel {
 
-// Runs `loop` until what `ask` asked for is answered. Absent: it was not until `deadline`; an
-// answer that comes later goes to nobody.
+// Calls `ask` and runs `loop` until the answer has arrived. Returns nullopt if there is no answer
+// by `deadline`; a later answer is discarded.
 template <typename T>
 std::optional<Result<T>> wait_for_answer(EpollLoop& loop, const std::function<void(Reply<T>)>& ask,
                                          std::optional<TimePoint> deadline = std::nullopt) {
