@@ -23,7 +23,7 @@ inline std::string peer_value(const std::string& public_ip, const std::string& t
   return R"({"PublicIP":")" + public_ip + R"(","PublicIPv6":null,"BackendType":")" + type + "\"}";
 }
 
-// Keeps the tables it was given.
+// A packet path that keeps the tables that are published.
 class FakePacketPath final : public PacketPath {
  public:
   struct Seen {
@@ -51,7 +51,7 @@ class FakePacketPath final : public PacketPath {
 class AgentTest : public ::testing::Test {
  protected:
   AgentTest() {
-    log::capture({});  // lines of earlier tests of this second do not count
+    log::capture({});  // the limit of log lines does not count earlier tests
     char name[] = "/tmp/flannel-agent-XXXXXX";
     folder_ = ::mkdtemp(name);
     kernel_.add_foreign_device("eth0", "192.0.2.1/24");
@@ -59,7 +59,7 @@ class AgentTest : public ::testing::Test {
   }
   ~AgentTest() override { std::filesystem::remove_all(folder_); }
 
-  // Rules that are in place when the test says so.
+  // Packet rules that are in place when the test sets them so.
   struct TestRules final : PacketRules {
     void want(const NetworkConfig& config, const Cidr4& own) override {
       wanted = to_string(config.network) + " " + to_string(own);
@@ -72,7 +72,7 @@ class AgentTest : public ::testing::Test {
     bool there = true;
   };
 
-  // A fresh process on the same host; begun_ counts what each of them reports.
+  // Starts a new process on the same host; begun_ counts the reports of each.
   void start_agent() {
     agent_.reset();
     registry_ = open_memory_registry(store_, kPrefix, loop_);
@@ -168,8 +168,8 @@ class AgentTest : public ::testing::Test {
   }
 
   std::string folder_;
-  std::optional<Ip4> router_;  // between us and the peers, where a test has one
-  std::string taken_;          // by another daemon of this host
+  std::optional<Ip4> router_;  // between this host and the peers; nullopt: none
+  std::string taken_;          // what another daemon of this host has locked
   ManualLoop loop_;
   std::shared_ptr<MemoryStore> store_ = std::make_shared<MemoryStore>();
   FakeKernel kernel_;
@@ -182,10 +182,10 @@ class AgentTest : public ::testing::Test {
   std::uint32_t boot_ = 1;
   int fresh_ids_ = 0;
   bool renumber_ = false;
-  bool last_chance_ = false;  // of all chances; otherwise the first
+  bool last_chance_ = false;  // draw the last random number instead of the first
   FakePacketPath::Seen path_;
   std::string path_fails_;
-  HostState traffic_;  // what the host makes of packets
+  HostState traffic_;  // the forwarding state of the host
   HostQuery asked_;
   std::string powerless_;
   bool ip_blackhole_route_ = false;  // of the next start_agent()

@@ -10,11 +10,11 @@
 
 namespace flannel {
 
-// A CA, and a certificate of it for 127.0.0.1 or other names, made by the openssl command.
+// Makes a CA and a certificate of it, for 127.0.0.1 or other names, with the openssl command.
 class Certificates {
  public:
   Certificates() { make(); }
-  // `names`: none, or as OpenSSL writes alternative names, "DNS:etcd1,IP:192.0.2.1".
+  // `names`: empty, or alternative names as OpenSSL writes them, "DNS:etcd1,IP:192.0.2.1".
   Certificates(std::string common_name, std::string names)
       : common_name_(std::move(common_name)), names_(std::move(names)) {
     make();
@@ -41,7 +41,7 @@ class Certificates {
          "-CAcreateserial", "-days", "2", "-copy_extensions", "copy", "-out", cert()});
   }
 
-  // The key once more, with a pass phrase.
+  // Writes the key once more, with a pass phrase.
   std::string encrypted_key() const {
     run({"pkey", "-in", key(), "-aes256", "-passout", "pass:secret", "-out",
          path("encrypted.pem")});

@@ -5,7 +5,7 @@
 
 namespace flannel {
 
-// A Random that takes of all chances the last one: the longest pause.
+// A Random that always returns the greatest number, which gives the longest pause.
 inline std::uint64_t last_chance(std::uint64_t bound) {
   return bound - 1;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A program that a test starts; it is killed and waited for when the owner goes, and by the
-// kernel when the test dies.
+// A program that a test starts. The destructor kills it and waits for its end; the kernel kills it
+// if the test dies.
 #pragma once
 
 #include <sys/types.h>
@@ -25,7 +25,7 @@ class ChildProcess {
   void signal(int number) const;
   void stop();  // SIGSTOP; returns when every thread has stopped
   void kill();  // SIGKILL, and waits for the end
-  // Waits for the end: the exit status, or -1 if it ended by a signal.
+  // Waits for the end and returns the exit status, or -1 if a signal ended it.
   int wait();
 
  private:
@@ -33,11 +33,11 @@ class ChildProcess {
   pid_t pid_ = -1;
 };
 
-// Runs a command to its end; its output if it exited with 0.
+// Runs a command to its end and returns its output if it exited with 0.
 Result<std::string> run_command(const std::vector<std::string>& command);
 
-// A folder that goes with its owner; below /dev/shm if there is one, so that what is synced in a
-// test does not wait for a disk.
+// A temporary folder that the destructor removes. It is below /dev/shm if possible, so that fsync
+// does not wait for a disk.
 class TemporaryFolder {
  public:
   TemporaryFolder();

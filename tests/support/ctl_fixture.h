@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// flannelctl, run in this process against a store that keeps state.
+// Runs flannelctl in this process against a store that keeps state.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -46,7 +46,7 @@ class CtlTest : public testing::Test {
     store->put(kPrefix, key, value, ttl, BootClock::now());
     keys.push_back(key);
   }
-  // The error of a command line that is not understood, without the program's name.
+  // Returns the error of an invalid command line, without the name of the program.
   static std::string mistake(const Words& words) {
     const auto run = parse_ctl_command_line(words, no_environment);
     return run ? "no mistake" : run.error().text;

@@ -16,19 +16,19 @@ namespace flannel {
 
 struct EtcdTls {
   std::string ca, cert, key;         // the server's
-  bool client_certificates = false;  // asks for certificates of the same CA
+  bool client_certificates = false;  // requires client certificates of the same CA
 };
 
 struct EtcdProgram {
   std::string path = "etcd";
-  // Speaks the v2 API too; etcd 3.3 always does, and knows fewer flags.
+  // Enables the v2 API too. etcd 3.3 always does, and has fewer flags.
   bool v2 = false;
   bool before_3_4 = false;
-  std::vector<std::string> flags = {};  // more of them
+  std::vector<std::string> flags = {};  // further flags
 };
 
-// A TCP port of 127.0.0.1 that is nobody else's while this lives: no other test and no outgoing
-// connection gets it. Nobody listens there until somebody does so on purpose.
+// Reserves a TCP port of 127.0.0.1 while this object exists: no other test and no outgoing
+// connection gets it. No process listens at the port until a test starts one.
 class ReservedPort {
  public:
   ReservedPort();
@@ -39,17 +39,17 @@ class ReservedPort {
   std::uint16_t number_ = 0;
 };
 
-// Of a server without TLS: "http://127.0.0.1:port".
+// Returns the URL of a server without TLS: "http://127.0.0.1:port".
 inline std::string url_of(std::uint16_t port) {
   return "http://127.0.0.1:" + std::to_string(port);
 }
 
 class EtcdServer {
  public:
-  // etcd and etcdctl are there; if not, a test has to say loudly that it skips.
+  // True if etcd and etcdctl are installed. Otherwise a test must report that it is skipped.
   static bool installed() { return program_installed("etcd") && program_installed("etcdctl"); }
 
-  // Returns when it answers.
+  // Starts the server and returns when it answers.
   static Result<std::unique_ptr<EtcdServer>> start(std::optional<EtcdTls> tls = {},
                                                    EtcdProgram program = {});
 
@@ -63,7 +63,7 @@ class EtcdServer {
   void freeze();  // SIGSTOP
   void thaw();
 
-  // Runs etcdctl (v3) against it. `ctl_flags` of this server: with_user().
+  // Runs etcdctl (v3) against this server. with_user() returns flags for `ctl_flags`.
   Result<std::string> ctl(std::vector<std::string> arguments) const;
   void with_ctl_flags(std::vector<std::string> flags) { ctl_flags_ = std::move(flags); }
 

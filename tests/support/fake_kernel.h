@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A kernel for tests: keeps state under the rules by which Linux keeps it (a route needs its device
-// up, a device takes along what is on it), fails what it is told to fail, and counts.
+// A kernel for tests. It keeps state by the rules of Linux (a route needs its device up, a deleted
+// device takes its addresses and routes along), fails the operations that a test selects, and
+// counts.
 #pragma once
 
 #include <cstdint>
@@ -21,35 +22,36 @@ class FakeKernel final : public Kernel {
   Result<NetState> read(const Scope& scope) override;
   std::vector<Result<void>> apply(std::span<const KernelChange> changes) override;
 
-  // A device that is none of ours, with the network that is on it ("192.0.2.1/24").
+  // Adds a device that is not ours, with its network ("192.0.2.1/24").
   void add_foreign_device(const std::string& name, std::string_view address = {});
-  // What the packet path does.
+  // Adds a TUN device, as the packet path does.
   void open_tun(const std::string& name, std::uint32_t mtu = 1500);
-  // A device of any owner goes down, up, or away, with all that the kernel drops then.
+  // Take any device down or up, or delete it, with everything that the kernel then drops.
   void set_up(const std::string& name, bool up);
   void delete_device(const std::string& name);
-  // One that is none of ours has another name, also in what leads through it.
+  // Renames a device that is not ours, also in the routes through it.
   void rename_device(const std::string& name, const std::string& to);
-  // Somebody else's `ip` or `bridge`: puts an object, or deletes what dump() says begins so.
+  // Act as `ip` or `bridge` of another user: add an object, or delete the object whose line in
+  // dump() begins with `line`.
   void meddle(KernelObject object) { add(state_, std::move(object)); }
   void erase(std::string_view line);
 
-  // Every change of an object whose line contains `words` fails, until heal().
+  // Makes every change of an object whose line contains `words` fail, until heal().
   void refuse(std::string words, Error error) { failures_.insert_or_assign(words, error); }
-  // Every such change is acknowledged and not done.
+  // Makes every such change be acknowledged but have no effect.
   void lose(std::string words) { lost_.insert(std::move(words)); }
   void heal() { failures_.clear(), lost_.clear(), read_error_.reset(); }
   void refuse_reads(Error error) { read_error_ = std::move(error); }
-  // Dumps come in the other order; the kernel promises none.
+  // Reverses the order of dumps, since the kernel promises none.
   void read_backwards() { backwards_ = true; }
 
-  // All objects of our kinds, whoever made them.
+  // Returns all objects of our kinds, also those that others made.
   std::string dump() const { return flannel::dump(state_); }
   const NetState& state() const { return state_; }
 
   int reads() const { return reads_; }
   int batches() const { return batches_; }
-  // The changes asked for since the last call, one line each: "put route ..", in their order.
+  // Returns the requested changes since the last call in order, one line each: "put route ..".
   std::string take_log() { return std::exchange(log_, {}); }
 
  private:

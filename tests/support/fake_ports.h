@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The packet path's two edges as arrays of bytes. Usable from several threads.
+// Fakes of the two ends of the packet path, which keep packets in memory. Thread-safe.
 #pragma once
 
 #include <algorithm>
@@ -18,7 +18,7 @@
 
 namespace flannel {
 
-// What sleeps and who wakes it, for the ports of one queue pair.
+// Wakes the thread that waits for the ports of one queue pair.
 class FakeSleep {
  public:
   Wake wait(bool tun_too, const std::function<bool()>& waiting) {
@@ -36,7 +36,7 @@ class FakeSleep {
     changed_.wait(lock, [&] { return is_asleep_on_both_; });
   }
   void vanish() { set(gone_); }
-  // Something has arrived: waiting() may say something else now.
+  // Packets have arrived, so the result of waiting() may have changed.
   void arrive() {
     const std::lock_guard lock(mutex_);
     changed_.notify_all();
@@ -64,7 +64,7 @@ class FakeTun final : public TunPort {
     Offload offload;
   };
 
-  // What the test does and sees.
+  // ---- for the test ----
   void host_sends(Bytes bytes, Offload offload = {}) {
     {
       const std::lock_guard lock(mutex_);
@@ -87,13 +87,13 @@ class FakeTun final : public TunPort {
   TunWrite plain_result = TunWrite::done;
   int super_writes = 0;  // tried
 
-  // The threads that have read something.
+  // Returns the threads that have read packets.
   std::set<std::thread::id> readers() {
     const std::lock_guard lock(mutex_);
     return readers_;
   }
 
-  // How often each has tried to.
+  // Returns how often each thread has tried to read.
   std::map<std::thread::id, unsigned> looks() {
     const std::lock_guard lock(mutex_);
     return looks_;
@@ -216,7 +216,7 @@ class FakeUdp final : public UdpPort {
   std::vector<Datagram> sent_;
 };
 
-// Of a FakeTun and a FakeUdp with that `sleep`, which outlive it.
+// The waiter of a FakeTun and a FakeUdp that share `sleep`. All must outlive it.
 class FakeQueueWaiter final : public QueueWaiter {
  public:
   FakeQueueWaiter(FakeTun& tun, FakeUdp& udp, std::shared_ptr<FakeSleep> sleep)

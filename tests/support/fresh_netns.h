@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A network namespace of its own for one test: nothing it does is seen outside, and nothing is
-// left.
+// Gives a test a network namespace of its own, so that it has no effect outside and leaves nothing
+// behind.
 #pragma once
 
 #include <fcntl.h>
@@ -19,7 +19,7 @@
 
 namespace flannel {
 
-// What `command` prints; a failure is an exception with all of its output.
+// Runs `command` and returns its output. Throws an exception with all output if it fails.
 inline std::string shell(const std::string& command) {
   FILE* pipe = ::popen(("set -e; exec 2>&1; " + command).c_str(), "r");
   if (!pipe) throw std::runtime_error("cannot run " + command);
@@ -31,8 +31,8 @@ inline std::string shell(const std::string& command) {
   return text;
 }
 
-// Moves the calling thread, and with it threads and processes it starts later, into a new
-// namespace, and back when it is destroyed; the namespace then goes with its last device.
+// Moves the calling thread, and the threads and processes that it starts later, into a new
+// namespace. The destructor moves the thread back, and the namespace ends with its last process.
 class FreshNetns {
  public:
   FreshNetns() : home_(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A host with nothing but a lease keeper, in front of a simulated store. Each call to the store is
-// two steps, so that anything may happen between the store's doing and the host's hearing of it.
+// A host that consists only of a lease keeper and uses a simulated store. Each call to the store is
+// two steps, so that other events can happen between its effect and its answer.
 #pragma once
 
 #include <functional>
@@ -30,7 +30,8 @@ class KeeperHost {
 
   bool calls() const { return static_cast<bool>(call_); }
   bool answered() const { return static_cast<bool>(answer_); }
-  // The store does what was asked; `away`: it does not, `reply_lost`: it does, but says it failed.
+  // Executes the call in the store. `away`: without effect; `reply_lost`: with effect, but the
+  // answer is a failure.
   enum class Fate { done, reply_lost, away };
   void carry_out(Fate fate = Fate::done) { answer_ = std::exchange(call_, nullptr)(fate); }
   void reply() { perform(std::exchange(answer_, nullptr)()); }
@@ -45,7 +46,7 @@ class KeeperHost {
     while (has_news())
       hear_one();
   }
-  // All calls answered, all changes heard.
+  // Runs until all calls are answered and all changes are delivered.
   void settle() {
     hear_all();
     while (calls() || answered()) {
@@ -54,7 +55,7 @@ class KeeperHost {
       reply();
     }
   }
-  // Lets time pass until the keeper wants to go on, and lets it.
+  // Advances the time to the next wakeup of the keeper and calls tick().
   void wait() {
     const TimePoint next = keeper.next_wakeup();
     if (next == kNever) return say("waits for ever");
@@ -62,7 +63,7 @@ class KeeperHost {
     tick();
   }
 
-  // What the keeper asked for and reported since the last question.
+  // Returns the calls and reports of the keeper since the last call.
   std::string said() { return std::exchange(said_, {}); }
 
  private:
@@ -126,7 +127,8 @@ class KeeperHost {
   static Failure away() { return fail(ErrorKind::unavailable, "store away"); }
 
  public:
-  bool one_call_at_a_time = true;  // false once the keeper broke its word
+  bool one_call_at_a_time =
+      true;  // false after the keeper has made a call while another was under way
 
  private:
   SimulatedStore& store_;

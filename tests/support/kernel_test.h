@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The real kernel in a namespace of its own, a vxlan device and peers on it.
+// The real kernel in a namespace of its own, with a vxlan device and peers on it.
 #pragma once
 
 #include <algorithm>
@@ -66,7 +66,7 @@ class LinuxKernelTest : public NetnsTest {
       changes.push_back({op, std::move(object)});
     return kernel_->apply(changes);
   }
-  // Fails the test where one of them fails.
+  // Fails the test if one of the changes fails.
   void put(std::vector<KernelObject> objects) { all_well(apply(Op::put, std::move(objects))); }
   void put(const NetState& state) { put(objects_of(state)); }
   void remove(std::vector<KernelObject> objects) {
@@ -79,7 +79,7 @@ class LinuxKernelTest : public NetnsTest {
     for (const auto& result : results)
       EXPECT_TRUE(result) << result.error().text;
   }
-  // "ok", or what the only one of `objects` failed with.
+  // Returns "ok", or the error of the only one of `objects`.
   std::string outcome(Op op, KernelObject object) {
     const auto results = apply(op, {std::move(object)});
     return results.at(0) ? "ok" : results.at(0).error().text;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The loop's twin for tests: time stands still until the test moves it.
+// A loop for tests, whose time stands still until the test advances it.
 #pragma once
 
 #include <algorithm>
@@ -31,7 +31,7 @@ class ManualLoop final : public Loop {
 
   std::shared_ptr<Poster> poster() override { return posts_; }
 
-  // Runs what was posted and what is due, until neither is left; time does not move.
+  // Runs posted closures and expired timers until none are left. The time does not change.
   void run_until_idle() {
     for (;;) {
       if (auto work = posts_->take()) {
@@ -46,7 +46,7 @@ class ManualLoop final : public Loop {
     }
   }
 
-  // Moves time on, stopping at every timer on the way.
+  // Advances the time and stops at every timer on the way.
   void advance(Duration by) {
     const TimePoint end = now_ + by;
     run_until_idle();

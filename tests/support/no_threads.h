@@ -7,8 +7,8 @@
 
 namespace flannel {
 
-// As long as it lives this process gets no new thread (EAGAIN): their stacks would be larger than
-// the address space.
+// While this object exists the process cannot start threads (EAGAIN), because their stacks would
+// exceed the address space.
 class NoThreads {
  public:
   NoThreads() {

@@ -11,7 +11,7 @@
 namespace flannel::slow {
 
 struct Sent {
-  Bytes packet;  // as the host hands it out
+  Bytes packet;  // as read from the TUN device
   Offload offload;
 };
 
@@ -22,7 +22,7 @@ class RandomTraffic {
       flows_[n] = new_flow(n);
   }
 
-  // The next packet or super-packet of some flow.
+  // Returns the next packet or super-packet of a random flow.
   Sent next() {
     Flow& flow = flows_[number_() % flows_.size()];
     return flow.is_tcp ? next_tcp(flow) : next_udp(flow);
@@ -116,9 +116,9 @@ class RandomTraffic {
   std::array<Flow, 12> flows_;
 };
 
-// The packets of each flow in their order. A flow is told by addresses, protocol and, where there
-// are ports, ports. The identification of packets that cannot be fragmented is blanked: it means
-// nothing.
+// Returns the packets of each flow in order. A flow is identified by addresses, protocol and ports,
+// if it has ports. The identification of packets that cannot be fragmented is set to zero, since it
+// has no meaning.
 using Flows = std::map<std::string, std::vector<Bytes>>;
 
 inline void add_to_flow(Flows& flows, Bytes packet) {

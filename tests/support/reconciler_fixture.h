@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// For the reconciler's tests only: a host with eth0 192.0.2.1/24 and flannel.1, peers by number.
+// The fixture of the tests of the reconciler: a host with eth0 192.0.2.1/24 and flannel.1, and
+// numbered peers.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -85,7 +86,7 @@ class ReconcilerTest : public testing::Test {
   }
   void remove_peer(const Cidr4& peer) { set_peer(peer, {}); }
 
-  // Lets time pass; the reconciler is woken whenever it asked to be.
+  // Advances the time and calls the reconciler at each of its wakeups.
   void pass(Duration time) {
     const TimePoint end = now + time;
     int turns = 0;

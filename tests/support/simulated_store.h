@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A store of lease records as a value: what a Registry promises, without callbacks or threads.
+// A store of lease records that behaves as Registry requires, without callbacks or threads.
 #pragma once
 
 #include <map>
@@ -16,7 +16,7 @@ class SimulatedStore {
   TimePoint now{};
   std::map<std::string, Record> records;
   std::vector<Change> log;  // every change so far
-  std::string hidden;       // a key that nobody can have, though no list shows why
+  std::string hidden;       // a key that cannot be created, although no list has it
 
   Snapshot snapshot() const {
     Snapshot all;

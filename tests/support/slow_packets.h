@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Packets built, checked and cut byte by byte, straight from the RFCs and with no line shared with
-// src/: what the fast code of the packet path is compared with.
+// Builds, checks and cuts packets byte by byte, as the RFCs describe it and without any code of
+// src/. The fast code of the packet path is compared with it.
 #pragma once
 
 #include <algorithm>
@@ -29,7 +29,7 @@ inline std::uint32_t get32(const Bytes& bytes, std::size_t at) {
   return get16(bytes, at) * 65536u + get16(bytes, at + 2);
 }
 
-// RFC 1071, one byte after the other.
+// Computes the checksum of RFC 1071 byte by byte.
 inline unsigned sum(const Bytes& bytes, std::size_t from, std::size_t to, unsigned start = 0) {
   std::uint64_t total = start;
   for (std::size_t i = from; i < to; ++i) {
@@ -53,7 +53,7 @@ inline std::size_t checksum_at(const Bytes& packet) {
   return ip_length(packet) + (packet.at(9) == 6 ? 16 : 6);
 }
 
-// Puts right lengths and checksums into a packet whose other fields are set.
+// Sets the lengths and checksums of a packet whose other fields are set.
 inline void finish(Bytes& packet) {
   put16(packet, 2, static_cast<unsigned>(packet.size()));
   put16(packet, 10, 0);
@@ -132,7 +132,8 @@ inline Bytes udp_packet(const Fields& f, const Bytes& payload) {
   return packet;
 }
 
-// Turns a whole packet into what a TUN device hands out when cutting or checksums are left to us.
+// Turns a complete packet into one that a TUN device returns with offload: uncut or without
+// checksum.
 inline Offload leave_undone(Bytes& packet, Offload::Cut cut, std::size_t segment_size) {
   put16(packet, checksum_at(packet), pseudo_sum(packet));
   Offload offload{.checksum_unfinished = true,
@@ -143,7 +144,7 @@ inline Offload leave_undone(Bytes& packet, Offload::Cut cut, std::size_t segment
   return offload;
 }
 
-// What a network card makes of a super-packet.
+// Cuts a super-packet as a network card does.
 inline std::vector<Bytes> cut(const Bytes& packet, const Offload& offload) {
   if (offload.cut == Offload::Cut::none) {
     Bytes whole = packet;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The command line of the stand-alone packet path programs: an overlay without a store.
+// The command line of the stand-alone packet path programs, which describes an overlay without a
+// store.
 #pragma once
 
 #include <fmt/format.h>
@@ -46,7 +47,7 @@ inline Result<OverlayPeer> parse_peer(std::string_view text) {
   return OverlayPeer{subnet, TRY(parse_endpoint(parts[1]))};
 }
 
-// Ends the program at a flag it cannot read.
+// Ends the program if a flag is invalid.
 inline StaticOverlay parse_static_overlay(int argc, char** argv) {
   StaticOverlay overlay;
   for (int i = 1; i + 1 < argc; i += 2) {

@@ -12,7 +12,8 @@
 
 namespace flannel {
 
-// For what every kind of store is asked: INSTANTIATE_TEST_SUITE_P over kStoresUnderTest.
+// The fixture of tests that run with every kind of store: INSTANTIATE_TEST_SUITE_P over
+// kStoresUnderTest.
 class StoreTest : public ::testing::TestWithParam<StoreUnderTestKind> {
  protected:
   void SetUp() override {
@@ -28,7 +29,7 @@ class StoreTest : public ::testing::TestWithParam<StoreUnderTestKind> {
 
   Revision now() { return session->snapshot().value().revision; }
 
-  PatientLoop loop;  // outlives the registries
+  PatientLoop loop;  // must outlive the registries
   std::unique_ptr<StoreUnderTest> store;
   std::unique_ptr<StoreSession> session;
 };

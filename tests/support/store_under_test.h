@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The kinds of store, each as the conformance tests need it.
+// The kinds of store for the conformance tests.
 #pragma once
 
 #include <chrono>
@@ -15,11 +15,11 @@ class StoreUnderTest {
  public:
   virtual ~StoreUnderTest() = default;
   virtual std::unique_ptr<Registry> open(const std::string& prefix, Loop& loop) = 0;
-  // Makes the store forget how it came to be what it is now.
+  // Makes the store discard its history.
   virtual void compact() = 0;
-  // What the store grants when asked for so little.
+  // Returns the TTL that the store grants for such a short one.
   virtual std::chrono::seconds shortest_ttl() const { return std::chrono::seconds(1); }
-  // Values may be any bytes; if not, any text.
+  // True if values may be any bytes; otherwise they must be text.
   virtual bool keeps_bytes() const { return true; }
 };
 
@@ -32,7 +32,7 @@ inline constexpr StoreUnderTestKind kStoresUnderTest[] = {
     StoreUnderTestKind::etcd2_old};
 
 std::string name(StoreUnderTestKind kind);  // for the name of a test
-// What has to be there first; empty: nothing.
+// Returns which program is missing to run this store; empty: none.
 std::string missing_for(StoreUnderTestKind kind);
 std::unique_ptr<StoreUnderTest> store_under_test(StoreUnderTestKind kind);
 

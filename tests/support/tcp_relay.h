@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A way to a server of 127.0.0.1 that a test can spoil: it swallows answers, and cuts.
+// A relay to a server of 127.0.0.1 that can swallow answers and cut connections.
 #pragma once
 
 #include <atomic>
@@ -18,9 +18,9 @@ class TcpRelay {
   TcpRelay& operator=(const TcpRelay&) = delete;
 
   std::uint16_t port() const { return port_; }
-  // From now on nothing comes back from the server, on any connection, until cut().
+  // Discards everything that the server sends on any connection, until cut().
   void swallow_answers() { swallow_ = true; }
-  // Ends every connection; new ones work.
+  // Closes every connection; new ones work.
   void cut();
 
  private:
