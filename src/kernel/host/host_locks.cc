@@ -22,8 +22,8 @@ namespace flannel {
 namespace {
 
 constexpr std::string_view kPrefix = "flannel/";
-// Locked while a lock is acquired: of two daemons that start at once with networks that overlap,
-// the second one sees the network of the first.
+// This lock is held while another lock is acquired: if two daemons start at once with overlapping
+// networks, the second one sees the network of the first.
 constexpr std::uint64_t kGate = 0;
 
 struct Address {
@@ -49,13 +49,13 @@ Fd open_socket() {
 }
 
 struct Holder {
-  pid_t pid = 0;             // 0: not known
-  std::optional<uid_t> uid;  // nothing: not known
+  pid_t pid = 0;             // 0: unknown
+  std::optional<uid_t> uid;  // nullopt: unknown
   bool counts() const { return uid && (*uid == 0 || *uid == ::geteuid()); }
 };
 
-// Who listens at the name of `what`. A queue that others have filled hides the process, not the
-// owner of the socket.
+// The process that listens at the socket name of `what`. If other processes have filled its queue,
+// only the owner of the socket is known, not the process.
 Holder holder_of(std::string_view what) {
   const auto address = address_of(what);
   const Fd probe = open_socket();
@@ -82,7 +82,7 @@ Failure taken(std::string_view what, const Holder& holder) {
                                              holder.counts() ? in_words(holder) : ""));
 }
 
-// nullopt: a process that is neither root's nor our user's has the name.
+// nullopt: a process of a user other than root and our own has the name.
 Result<std::optional<Fd>> take_name(std::string_view what) {
   const Address address = TRY(address_of(what));
   Fd socket = open_socket();
@@ -98,12 +98,12 @@ Result<std::optional<Fd>> take_name(std::string_view what) {
                   {"then", "it does not count"}});
     return std::nullopt;
   }
-  // Nobody is ever accepted; listening is what lets others ask who we are.
+  // No connection is ever accepted. A listening socket lets other processes ask for our process id.
   if (::listen(socket.get(), SOMAXCONN) != 0) return os_error(fmt::format("lock {}: listen", what));
   return socket;
 }
 
-// A network inside of another's would take that one's packets, and its tables of rules.
+// Overlapping networks would capture each other's packets and share tables of rules.
 Result<void> check_overlaps(std::string_view what) {
   const auto network = Cidr4::parse(what);
   if (!network) return {};

@@ -10,15 +10,15 @@
 
 namespace flannel {
 
-// Locks by which one process of a network namespace has a network or a device to itself. Each lock
-// is two things: the name of an abstract Unix socket (unix(7)), which exists once in a network
-// namespace, and a lock in a file that only root can open. Any user can have such a socket, so one
+// Locks that give one process of a network namespace exclusive use of a network or a device. Each
+// lock has two parts: the name of an abstract Unix socket (unix(7)), which is unique in a network
+// namespace, and a lock in a file that only root can open. Any user can bind such a name, so it
 // counts only if root or our own user listens at it; the file lock works only between processes
-// that see the same file. The kernel ends both with the process.
+// that see the same file. The kernel releases both when the process ends.
 class HostLocks {
  public:
-  // `folder` belongs to root and is made when it is first needed. If it cannot be made, the sockets
-  // are the only locks.
+  // `folder` belongs to root and is created when it is first needed. If it cannot be created, the
+  // socket names are the only locks.
   explicit HostLocks(std::string folder) : folder_(std::move(folder)) {}
 
   // Locks `what` (at most 90 bytes; "flannel.1", "10.5.0.0/16") until the descriptors are closed.

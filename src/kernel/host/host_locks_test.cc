@@ -25,8 +25,8 @@ namespace {
 constexpr uid_t kNobody = 65534;
 constexpr const char* kNowhere = "/proc/no-folder-can-be-made-here";
 
-// A process that listens at the name of a lock, as a daemon of an earlier release does, or
-// somebody who wants to keep daemons from starting.
+// A process that listens at the socket name of a lock: a daemon of an earlier release, or a process
+// that wants to keep daemons from starting.
 class Listener {
  public:
   Listener(const std::string& what, uid_t user, bool full = false) {
@@ -84,7 +84,7 @@ class HostLocksTest : public NetnsTest {
     NetnsTest::TearDown();
   }
 
-  // Why it cannot be locked; empty: it can.
+  // The reason why `what` cannot be locked; empty: it can.
   std::string refusal(std::string_view what) const {
     const auto lock = locks_->acquire(what);
     return lock ? std::string() : lock.error().text;

@@ -14,7 +14,7 @@
 namespace flannel {
 namespace {
 
-// A device may go at any time, and what cannot be read says nothing.
+// False if the value cannot be read: a device may be removed at any time.
 bool is_zero(const std::string& sysctl) {
   const auto text = read_file("/proc/sys/net/ipv4/" + sysctl);
   return text && text->starts_with('0');
@@ -44,7 +44,7 @@ Result<void> read_other_routes(NetlinkSocket& socket, Devices& devices, const Ho
   for (const RouteRow& row : rows) {
     const bool is_other = row.table == RT_TABLE_MAIN && row.protocol != kRouteProtocol;
     if (!is_other || row.tos != 0 || !query.network.contains(row.to)) continue;
-    // The kernel's own, of the udp device's address.
+    // The kernel's own route for the address of the udp device.
     if (row.protocol == RTPROT_KERNEL && row.to == query.network) continue;
     auto name = TRY(devices.name_of(row.link));
     state.routes.push_back({.to = row.to, .device = std::move(name), .metric = row.metric});

@@ -8,7 +8,7 @@
 namespace flannel {
 namespace {
 
-// 10.5.7.0/24 is ours, of 10.5.0.0/16, and its device is eth0.
+// Our subnet is 10.5.7.0/24 of 10.5.0.0/16, and the device is eth0.
 class HostStateTest : public NetnsTest {
  protected:
   void SetUp() override {

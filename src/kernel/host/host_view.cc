@@ -66,7 +66,7 @@ Result<void> read_routes(NetlinkSocket& socket, HostView& view) {
   return {};
 }
 
-// A local resolver asks others; systemd's says whom.
+// A local resolver forwards to other servers; systemd's resolver lists them in its own file.
 std::vector<Ip4> read_name_servers() {
   std::vector<Ip4> servers;
   for (const char* path : {"/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"}) {

@@ -6,9 +6,9 @@
 
 namespace flannel {
 
-// The interfaces, addresses, routes and name servers of this host as they are now. `lookup_route`
-// of the view asks the kernel anew at each call, over a socket of its own that the view keeps; it
-// fails with ErrorKind::unavailable where no route leads.
+// Reads the present interfaces, addresses, routes and name servers of this host. `lookup_route` of
+// the view asks the kernel at each call, over a socket that the view owns, and fails with
+// ErrorKind::unavailable if there is no route.
 Result<HostView> look_at_host();
 
 }  // namespace flannel

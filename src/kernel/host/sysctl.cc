@@ -19,7 +19,7 @@ Result<void> write_sysctl(const std::string& name, std::string_view value) {
     written = ::write(fd.get(), value.data(), value.size());
   } while (written < 0 && errno == EINTR);
   if (written < 0) return os_error("write " + path);
-  // A value that was taken in part is another value.
+  // A value that was written in part is a wrong value.
   if (static_cast<std::size_t>(written) != value.size()) {
     return fail(ErrorKind::system, "write " + path + ": cut short");
   }

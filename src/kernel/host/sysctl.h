@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// /proc/sys, as the network namespace of the calling thread sees it.
+// Writes /proc/sys in the network namespace of the calling thread.
 #pragma once
 
 #include <string>

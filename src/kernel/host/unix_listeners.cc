@@ -14,9 +14,9 @@
 namespace flannel {
 namespace {
 
-// Of <netinet/tcp.h>, which unix_diag has them from.
+// unix_diag uses the states of <netinet/tcp.h>.
 constexpr std::uint32_t kListens = 10;
-// <linux/unix_diag.h> of older kernels does not name them.
+// <linux/unix_diag.h> of older kernels lacks these names.
 constexpr std::uint32_t kShowOwner = 0x40;
 constexpr std::size_t kOwner = 7;
 
@@ -25,7 +25,7 @@ std::optional<UnixListener> decode_listener(NetlinkBytes payload) {
   if (!header) return std::nullopt;
   const NetlinkAttributes<kOwner> attributes(payload);
   const NetlinkBytes name = attributes.at(UNIX_DIAG_NAME);
-  if (name.empty() || name.front() != std::byte{0}) return std::nullopt;  // none, or a path
+  if (name.empty() || name.front() != std::byte{0}) return std::nullopt;  // no name, or a path
   return UnixListener{std::string(reinterpret_cast<const char*>(name.data()) + 1, name.size() - 1),
                       attributes.number<std::uint32_t>(kOwner)};
 }

@@ -12,12 +12,11 @@
 
 namespace flannel {
 
-// The abstract Unix sockets (unix(7)) of this network namespace that somebody listens at and whose
-// names begin with `prefix`; without the leading NUL. ErrorKind::unsupported: a kernel that does
-// not tell.
+// The listening abstract Unix sockets (unix(7)) of this network namespace whose names, without the
+// leading NUL, begin with `prefix`. ErrorKind::unsupported: the kernel cannot list them.
 struct UnixListener {
   std::string name;
-  std::optional<uid_t> owner;  // of the socket; nothing: a kernel before 5.3
+  std::optional<uid_t> owner;  // of the socket; nullopt: a kernel before 5.3
 };
 Result<std::vector<UnixListener>> unix_listeners(std::string_view prefix);
 

@@ -49,7 +49,7 @@ Result<std::unique_ptr<Monitor>> Monitor::open(Loop& loop, LinuxKernel& kernel, 
   auto questions = TRY(NetlinkSocket::open());
   std::unique_ptr<Monitor> monitor(
       new Monitor(std::move(fd), std::move(questions), kernel, std::move(events)));
-  // The filter first: what is queued before it is there is queued for good.
+  // The filter is set first, because it does not remove notifications that are already queued.
   TRY(filter_notifications(monitor->fd_, kernel.port(), {}, {}));
   TRY(join_groups(monitor->fd_));
   monitor->watch_ = TRY(loop.watch_fd(
@@ -134,11 +134,11 @@ void Monitor::on_route(const NetlinkMessage& message) {
   if (row->to == Cidr4{}) underlay_suspect_ = underlay_bounced_ = true;
   const bool is_marked = row->protocol == kRouteProtocol &&
                          (is_our_link(row->link) || scope_.network.contains(row->to));
-  // The kernel itself adds a route for the address of the udp device.
+  // The kernel adds this route for the address of the udp device.
   const bool is_kernels_own =
       message.type == RTM_NEWROUTE && row->protocol == RTPROT_KERNEL && is_our_link(row->link);
   const bool is_to_network = row->to == scope_.network && !is_kernels_own;
-  // A route of upstream flannel, which carries no mark (plan/kernel.h, Scope).
+  // A route of upstream flannel does not have our protocol (plan/kernel.h, Scope).
   const bool is_upstreams = row->to == scope_.own_subnet && is_our_link(row->link);
   const bool is_ours = is_marked || is_to_network || is_upstreams;
   if (!is_ours && !kernel_.last_written().routes.has(row->to)) {
@@ -161,7 +161,7 @@ void Monitor::on_forwarding(const NetlinkMessage& message) {
   if (alone) events_.on_host_change();
 }
 
-// When a next-hop object is deleted its routes go too, without notifications of their own.
+// The kernel deletes the routes of a deleted next-hop object without notifications of their own.
 void Monitor::on_nexthop(const NetlinkMessage& message) {
   const auto row = decode_nexthop(message.payload);
   if (!row || !kernel_.last_written().routes.owns(row->id)) return;

@@ -28,20 +28,21 @@ class Monitor {
  public:
   // None of these may destroy the monitor.
   struct Events {
-    // An object of ours was changed, taken away or added by others: "route 10.5.2.0/24 deleted".
+    // Another process changed, removed or added one of our objects: "route 10.5.2.0/24 deleted".
     std::function<void(const std::string& what)> on_foreign_change;
     // The kernel dropped notifications; anything may have changed.
     std::function<void()> on_lost;
-    // The underlay interface was added, removed, or has another name, MTU, state, carrier or IPv4
-    // address; or a default route was added or removed. Also called if the interface is as before
-    // by now: when its state or address went, the kernel dropped routes without a notification.
+    // The underlay interface was added or removed, or its name, MTU, state, carrier or IPv4
+    // addresses changed; or a default route was added or removed. Also called if the interface has
+    // its old state or address again, because the kernel dropped routes meanwhile without a
+    // notification.
     std::function<void()> on_underlay_change;
-    // Something changed that is not ours and that packets of the overlay depend on: whether a
-    // device forwards, or another program's route inside of our network.
+    // A foreign setting that packets of the overlay depend on changed: the forwarding of a device,
+    // or another program's route inside of our network.
     std::function<void()> on_host_change = [] {};
   };
   struct Options {
-    int receive_buffer = 8 << 20;  // bytes; 20,000 changes of others at once fit
+    int receive_buffer = 8 << 20;  // bytes; holds 20,000 changes of other programs
   };
 
   // `loop` and `kernel` outlive the monitor. The events may be called from the first turn on.
@@ -51,9 +52,9 @@ class Monitor {
     return open(loop, kernel, std::move(events), Options{});
   }
 
-  // Sets what to watch from now on; call it after the LinuxKernel has read the same scope. The
-  // underlay is followed by its index, and by its name once no device has that index. An empty
-  // name: there is no underlay.
+  // Sets the objects to watch. Call it after the LinuxKernel has read the same scope. The underlay
+  // is identified by its index, and by its name once no device has that index. An empty name: there
+  // is no underlay.
   Result<void> watch(Scope scope, LowerDevice underlay);
 
  private:
@@ -99,7 +100,7 @@ class Monitor {
   // last state of a burst counts.
   bool links_suspect_ = false;
   bool underlay_suspect_ = false;
-  bool underlay_bounced_ = false;  // it was down, gone or without an address
+  bool underlay_bounced_ = false;  // was down, absent or without an address
   SubscriptionPtr watch_;
 };
 

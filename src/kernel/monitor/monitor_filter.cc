@@ -16,7 +16,7 @@
 namespace flannel {
 namespace {
 
-// Loads read the network's byte order, netlink writes the host's.
+// Loads use network byte order; netlink writes host byte order.
 class Program {
  public:
   static constexpr std::uint32_t kAll = 0xffffffff;
@@ -27,12 +27,12 @@ class Program {
   void mask(std::uint32_t bits) { add(BPF_ALU | BPF_AND | BPF_K, bits); }
   void answer(bool take) { add(BPF_RET | BPF_K, take ? kAll : 0); }
 
-  // The `body` is skipped unless the loaded value equals `value` ..
+  // Runs `body` if the loaded value equals `value`.
   template <typename Body>
   void if_equal(std::uint32_t value, Body body) {
     branch(BPF_JEQ, value, body);
   }
-  // .. or has one of its bits.
+  // Runs `body` if the loaded value has one of the bits of `value`.
   template <typename Body>
   void if_any_bit(std::uint32_t value, Body body) {
     branch(BPF_JSET, value, body);
@@ -66,7 +66,7 @@ constexpr std::size_t kFlags = offsetof(nlmsghdr, nlmsg_flags);
 constexpr std::size_t kPort = offsetof(nlmsghdr, nlmsg_pid);
 constexpr std::size_t kPayload = sizeof(nlmsghdr);
 
-// They come and go with the addresses of the host.
+// The kernel adds and removes these routes together with the host's addresses.
 void take_if_the_kernels_own(Program& program) {
   program.load_byte(kPayload + offsetof(rtmsg, rtm_table));
   program.if_equal(RT_TABLE_MAIN, [&] {
@@ -75,7 +75,7 @@ void take_if_the_kernels_own(Program& program) {
   });
 }
 
-// The kernel writes a route's table first and its destination next.
+// The kernel writes a route's table first and its destination second.
 void take_if_inside(Program& program, const Cidr4& network) {
   constexpr std::size_t kDestination =
       kPayload + sizeof(rtmsg) + NLA_HDRLEN + sizeof(std::uint32_t);

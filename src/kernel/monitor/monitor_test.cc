@@ -11,7 +11,7 @@
 namespace flannel {
 namespace {
 
-// Notifications are queued by the time a change returns, so the test itself is the loop.
+// Notifications are queued when a change returns, so the test can run the loop by hand.
 class HandLoop final : public Loop {
  public:
   TimePoint now() const override { return {}; }
@@ -58,7 +58,7 @@ class MonitorTest : public LinuxKernelTest {
     if (!events_.ends_with(what + "\n")) events_ += what + "\n";
   }
 
-  // What was reported since the last call; the same twice in a row counts once.
+  // The reports since the last call, without repetitions in a row.
   std::string heard() {
     loop_.turn();
     return std::exchange(events_, {});
@@ -129,7 +129,7 @@ TEST_F(MonitorTest, HearsWhatOthersDoToTheDevice) {
   EXPECT_EQ(heard_of("ip link set flannel.1 mtu 1300"), "device flannel.1 changed\n");
   put_device();
   EXPECT_EQ(heard(), "") << "it is mended";
-  // With its last address a device loses its neighbours and routes.
+  // A device loses its neighbours and routes together with its last address.
   EXPECT_TRUE(heard_of("ip address del 10.5.1.0/32 dev flannel.1")
                   .starts_with("address 10.5.1.0/32 deleted\nneighbour 10.5."));
   EXPECT_EQ(heard_of("ip link set flannel.1 down"), "device flannel.1 changed\n");
@@ -235,7 +235,7 @@ TEST_F(MonitorTest, HearsThatAnotherDeviceHasARouteToTheNetwork) {
   EXPECT_EQ(heard_of("ip addr del 10.5.0.1/16 dev eth0-peer"), "route 10.5.0.0/16 deleted\n");
 }
 
-// The kernel has dropped its routes.
+// The kernel dropped the routes of the interface.
 TEST_F(MonitorTest, HearsThatTheUnderlayWasAwayThoughItIsAsItWas) {
   EXPECT_EQ(heard_of("ip link set eth0 down; ip link set eth0 up"), "underlay\n");
   EXPECT_EQ(heard_of("ip address del 192.0.2.1/24 dev eth0; ip address add 192.0.2.1/24 dev eth0"),

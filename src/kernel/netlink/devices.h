@@ -11,20 +11,21 @@
 
 namespace flannel {
 
-// A device of a kind that we make; one of another kind is never changed, whatever its name.
+// True if the device is of a kind that we make. A device of another kind is never changed, whatever
+// its name.
 bool is_of_our_kind(const LinkRow& row);
-// "a bridge", "a hardware device": what it is instead.
+// The kind of a device in words: "a bridge", "a hardware device".
 std::string kind_in_words(const LinkRow& row);
 
-// Devices by name and index, each asked for once. Meant to live for one read or apply: others
-// change devices too.
+// A cache of devices by name and index. It is valid for one read or apply only, because other
+// programs change devices too.
 class Devices {
  public:
   explicit Devices(NetlinkSocket& socket) : socket_(socket) {}
 
-  // Null: there is none of this name. Valid until forget().
+  // nullptr: no device has this name. Valid until forget().
   Result<const LinkRow*> find(const std::string& name);
-  // Empty: there is none of this index (any more).
+  // Empty: no device has this index (any more).
   Result<std::string> name_of(int index);
   // A device of our kind as a value.
   Result<Link> as_link(const LinkRow& row);

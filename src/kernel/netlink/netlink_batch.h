@@ -14,7 +14,7 @@
 
 namespace flannel {
 
-// Requests, one after the other, in one buffer: what one sendmsg carries. The socket numbers them.
+// Several requests in one buffer, sent by one sendmsg. The socket numbers them.
 class NetlinkBatch {
  public:
   // Begins the next request. NLM_F_REQUEST is added; `header` is the fixed part that follows the
@@ -26,14 +26,14 @@ class NetlinkBatch {
     append(std::as_bytes(std::span(&header, 1)));
   }
 
-  // Attributes of the request begun last.
+  // The put functions append attributes to the request begun last.
   template <std::integral Number>
   void put(std::uint16_t attribute, Number host_order) {
     put_bytes(attribute, std::as_bytes(std::span(&host_order, 1)));
   }
-  void put(std::uint16_t attribute, Ip4 ip);  // network order, as everywhere
+  void put(std::uint16_t attribute, Ip4 ip);  // in network byte order
   void put(std::uint16_t attribute, const Mac& mac);
-  void put(std::uint16_t attribute, std::string_view text);  // with its NUL
+  void put(std::uint16_t attribute, std::string_view text);  // with a terminating NUL
   void put_big_endian(std::uint16_t attribute, std::uint16_t number);
   void put_flag(std::uint16_t attribute) { put_bytes(attribute, {}); }
 
@@ -51,7 +51,7 @@ class NetlinkBatch {
   // The bytes of requests [first, last).
   NetlinkBytes bytes(std::size_t first, std::size_t last) const;
   std::uint16_t type(std::size_t request) const;
-  // Gives one request its number and adds `flags` to its own.
+  // Sets the sequence number of one request and adds `flags` to its flags.
   void stamp(std::size_t request, std::uint32_t sequence, std::uint16_t flags);
 
  private:
@@ -62,7 +62,7 @@ class NetlinkBatch {
   void append(NetlinkBytes bytes);  // padded to four, counted in the request's length
 
   std::vector<std::byte> bytes_;
-  std::vector<std::size_t> starts_;  // where each request begins
+  std::vector<std::size_t> starts_;  // offset of each request
 };
 
 }  // namespace flannel

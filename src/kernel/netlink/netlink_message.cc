@@ -43,7 +43,7 @@ NetlinkAck decode_ack(const NetlinkMessage& message) {
   NetlinkBytes bytes = message.payload;
   const auto code = take_header<std::int32_t>(bytes);
   if (!code) return {message.type == NLMSG_DONE ? 0 : EBADMSG, {}};
-  // The kernel's are negative, and none is as large as what cannot be negated.
+  // Error codes of the kernel are negative, and never the value that cannot be negated.
   const int positive = *code == std::numeric_limits<int>::min() ? EBADMSG : std::abs(*code);
   if (message.type == NLMSG_ERROR) {
     const NetlinkBytes echoed = bytes;

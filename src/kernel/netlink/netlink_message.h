@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Netlink messages as bytes: readers that never leave their span. Fixed headers are copied out;
-// nothing is cast onto a buffer.
+// Readers of netlink messages that never leave their span. Fixed headers are copied out of the
+// buffer, never cast onto it.
 #pragma once
 
 #include <array>
@@ -33,21 +33,21 @@ struct NetlinkMessage {
 class NetlinkReader {
  public:
   explicit NetlinkReader(NetlinkBytes bytes) : rest_(bytes) {}
-  // Nothing: the end, or a length that does not fit; the rest is then given up.
+  // nullopt at the end, or if a length does not fit: the remaining bytes are then discarded.
   std::optional<NetlinkMessage> next();
 
  private:
   NetlinkBytes rest_;
 };
 
-// What NLMSG_ERROR and NLMSG_DONE say. `reason` points into the message.
+// The content of NLMSG_ERROR and NLMSG_DONE. `reason` points into the message.
 struct NetlinkAck {
   int code = 0;             // positive errno, 0: done
-  std::string_view reason;  // the kernel's own words, often none
+  std::string_view reason;  // the kernel's text, often empty
 };
 NetlinkAck decode_ack(const NetlinkMessage& message);
 
-// Takes a fixed header off the front of `bytes`; nothing if they are too short.
+// Removes a fixed header from the front of `bytes`; nullopt if they are too short.
 template <typename Header>
 std::optional<Header> take_header(NetlinkBytes& bytes) {
   static_assert(std::is_trivially_copyable_v<Header>);
@@ -58,8 +58,8 @@ std::optional<Header> take_header(NetlinkBytes& bytes) {
   return header;
 }
 
-// Finds attributes by type. A damaged one ends the list; of equal ones the last counts; types
-// beyond `Last` are skipped. What `at` returns points into the bytes given.
+// Finds attributes by type. A damaged attribute ends the list; the last of equal types is used;
+// types above `Last` are skipped. The results point into `bytes`.
 void index_attributes(NetlinkBytes bytes, std::span<std::optional<NetlinkBytes>> by_type);
 
 template <std::size_t Last>
@@ -70,7 +70,7 @@ class NetlinkAttributes {
   bool has(std::size_t type) const { return by_type_.at(type).has_value(); }
   NetlinkBytes at(std::size_t type) const { return by_type_.at(type).value_or(NetlinkBytes{}); }
 
-  // Nothing if the attribute is missing or shorter than the value.
+  // nullopt if the attribute is missing or shorter than the value.
   template <std::integral Number>
   std::optional<Number> number(std::size_t type) const {
     NetlinkBytes bytes = at(type);
@@ -81,7 +81,7 @@ class NetlinkAttributes {
     if (!bytes) return std::nullopt;
     return static_cast<std::uint16_t>((*bytes)[0] << 8 | (*bytes)[1]);
   }
-  std::optional<Ip4> ip4(std::size_t type) const {  // exactly four bytes: not an IPv6 address
+  std::optional<Ip4> ip4(std::size_t type) const {  // exactly four bytes, so no IPv6 address
     const auto bytes = number_bytes<4>(type);
     if (!bytes || at(type).size() != 4) return std::nullopt;
     return Ip4::of((*bytes)[0], (*bytes)[1], (*bytes)[2], (*bytes)[3]);

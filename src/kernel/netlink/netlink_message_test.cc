@@ -105,7 +105,7 @@ TEST(NetlinkAttributesTest, ADamagedAttributeEndsTheList) {
   }
 }
 
-// An ack of `code` to a request, with the kernel's words in the attributes behind it.
+// An ack of `code` to a request, with the kernel's text in the attributes after it.
 NetlinkBatch ack_of(std::int32_t code) {
   NetlinkBatch batch;
   batch.begin(NLMSG_ERROR, NLM_F_CAPPED | NLM_F_ACK_TLVS, code);
@@ -117,7 +117,7 @@ TEST(NetlinkAckTest, SaysWhy) {
     std::int32_t code = -EINVAL;
     nlmsghdr request{};
   } echo;
-  echo.request.nlmsg_len = 5000;  // capped: the rest of it is not there
+  echo.request.nlmsg_len = 5000;  // capped: the remaining bytes are missing
   NetlinkBatch batch;
   batch.begin(NLMSG_ERROR, NLM_F_CAPPED | NLM_F_ACK_TLVS, echo);
   batch.put(NLMSGERR_ATTR_MSG, std::string_view("Nexthop has invalid gateway"));

@@ -14,7 +14,7 @@
 namespace flannel {
 namespace {
 
-// The kernel fills at most 32 KB of a dump into one datagram.
+// The kernel puts at most 32 KB of a dump into one datagram.
 constexpr std::size_t kLargestDatagram = 64 << 10;
 
 std::string name_of(std::uint16_t type) {
@@ -60,8 +60,8 @@ Result<void> set_up(const Fd& fd, const NetlinkSocket::Options& options) {
   if (!set_option(fd, SOL_SOCKET, SO_RCVTIMEO, timeout)) {
     return os_error("netlink: set the timeout");
   }
-  // Missing in kernels before 4.12 and 4.20: then errors have no reason and dumps are not filtered
-  // by the kernel; readers of dumps look at every row anyway.
+  // Kernels before 4.12 and 4.20 lack these options: errors then have no reason, and the kernel
+  // does not filter dumps. All readers of dumps check every row anyway.
   constexpr int kOn = 1;
   set_option(fd, SOL_NETLINK, NETLINK_EXT_ACK, kOn);
   set_option(fd, SOL_NETLINK, NETLINK_CAP_ACK, kOn);
@@ -154,7 +154,7 @@ Result<NetlinkSocket::Collected> NetlinkSocket::collect(const NetlinkBatch& batc
   bool lost = false;
   for (;;) {
     NetlinkBytes datagram;
-    // Requests are carried out within the send, so after a loss nothing is still on its way.
+    // The kernel carries requests out within the send, so after a loss no answer is outstanding.
     const Arrival arrival = TRY(receive(!lost, datagram));
     if (arrival == Arrival::nothing) return lost ? Collected::some_lost : Collected::timed_out;
     if (arrival == Arrival::lost) {
@@ -179,8 +179,8 @@ Result<NetlinkReply> NetlinkSocket::dump(NetlinkBatch& request) {
   for (int tries = 0; tries < options_.dump_tries; ++tries) {
     bool gap = false;
     auto reply = TRY(exchange(request, NLM_F_DUMP, gap));
-    // A dump marked NLM_F_DUMP_INTR raced with a change and may lack entries. Ask again: deleting
-    // or adding by what merely looks absent would cut live traffic.
+    // A dump marked NLM_F_DUMP_INTR raced with a change and may lack entries. It is repeated,
+    // because a change based on entries that only seem absent would interrupt live traffic.
     if (!gap) return reply;
   }
   return fail(ErrorKind::unavailable,
@@ -244,7 +244,7 @@ Result<NetlinkSocket::Arrival> NetlinkSocket::receive(bool wait, NetlinkBytes& d
       if (errno == ENOBUFS) return Arrival::lost;
       return os_error("netlink: receive");
     }
-    // Any process may send to our port; only the kernel's number is 0.
+    // Any process may send to our port; only the kernel has the number 0.
     if (from.nl_pid != 0) continue;
     if (static_cast<std::size_t>(size) > buffer_.size()) return Arrival::lost;
     datagram = NetlinkBytes(buffer_).first(static_cast<std::size_t>(size));

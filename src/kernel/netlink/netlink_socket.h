@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The request side of netlink: many requests a system call, and a certain outcome for each.
+// The request side of netlink: many requests per system call, and a definite outcome for each.
 #pragma once
 
 #include <chrono>
@@ -16,13 +16,14 @@
 
 namespace flannel {
 
-// A netlink socket with a port of its own, of the network namespace that the thread is in. `flags`:
-// SOCK_NONBLOCK, or 0. `receive_buffer`: bytes; privileged callers are not capped by rmem_max.
+// Opens a netlink socket with a port of its own, in the network namespace of the calling thread.
+// `flags`: SOCK_NONBLOCK, or 0. `receive_buffer`: bytes; privileged callers are not capped by
+// rmem_max.
 Result<Fd> open_netlink(int protocol, int flags, int receive_buffer);
-// From now on the kernel tells this socket what concerns the group; false: errno says why not.
+// Subscribes the socket to the notifications of `group`; false: errno has the reason.
 bool join_netlink_group(const Fd& socket, int group);
 
-// What a dump or a question brought: whole messages, acks and end marks left out.
+// The messages of a dump or an answer, without acks and end marks.
 class NetlinkReply {
  public:
   NetlinkReader messages() const { return NetlinkReader(bytes_); }
@@ -32,34 +33,34 @@ class NetlinkReply {
   std::vector<std::byte> bytes_;
 };
 
-// A socket of the network namespace that the opening thread is in. Not thread-safe.
+// A socket in the network namespace of the thread that opened it. Not thread-safe.
 class NetlinkSocket {
  public:
   struct Options {
-    int receive_buffer = 4 << 20;             // as open_netlink()
-    std::chrono::milliseconds timeout{5000};  // for one answer; the kernel answers at once
+    int receive_buffer = 4 << 20;             // as in open_netlink()
+    std::chrono::milliseconds timeout{5000};  // for one answer; the kernel normally answers at once
     std::size_t requests_per_send = 128;
     int protocol = 0;     // NETLINK_ROUTE
-    int dump_tries = 20;  // of a dump that races with changes
+    int dump_tries = 20;  // for a dump that races with changes
   };
   static Result<NetlinkSocket> open(Options options);
   static Result<NetlinkSocket> open() { return open(Options{}); }
 
-  // Carries out every request of `batch` in its order; one outcome for each, in the same order. A
-  // failed one does not stop those after it. Only failures are answered, and the last of each
-  // chunk; when the kernel says that answers were lost, the unanswered requests are carried out
-  // once more one by one, so each must mean the same the second time.
-  // An error reads "netlink RTM_NEWROUTE: Invalid argument (Nexthop has invalid gateway)".
+  // Carries out all requests of `batch` in their order. Returns one outcome for each, in the same
+  // order. A failed request does not stop those after it. The kernel answers failures and the last
+  // request of each chunk only. If it reports lost answers, the unanswered requests are repeated
+  // one by one, so each request must be idempotent. An error reads "netlink RTM_NEWROUTE: Invalid
+  // argument (Nexthop has invalid gateway)".
   std::vector<Result<void>> transact(NetlinkBatch& batch);
 
-  // The one request of `request` as a dump, without a gap: repeated while changes interrupt it.
-  // ErrorKind::unavailable: they kept doing so.
+  // Sends the one request of `request` as a dump, and repeats it while changes interrupt it, so
+  // that the result is complete. ErrorKind::unavailable: changes interrupted every attempt.
   Result<NetlinkReply> dump(NetlinkBatch& request);
 
-  // The one request of `request`, answered by at most a few messages.
+  // Sends the one request of `request`, whose answer has at most a few messages.
   Result<NetlinkReply> ask(NetlinkBatch& request);
 
-  // By this number the kernel names us in the notifications of what we changed.
+  // The number by which the kernel names us in notifications of our own changes.
   std::uint32_t port() const { return port_; }
 
  private:
@@ -68,15 +69,16 @@ class NetlinkSocket {
 
   NetlinkSocket(Fd fd, std::uint32_t port, Options options);
 
-  // False: the kernel has stopped answering; what is unanswered has failed.
+  // False: the kernel no longer answers, and the unanswered requests have failed.
   bool transact_chunk(NetlinkBatch& batch, std::size_t first, std::size_t last,
                       std::vector<Result<void>>& outcomes);
   Result<Collected> collect(const NetlinkBatch& batch, std::size_t first, std::size_t last,
                             std::vector<Result<void>>& outcomes, std::vector<bool>& answered);
-  // `gap`: something of the answer may be missing.
+  // `gap`: parts of the answer may be missing.
   Result<NetlinkReply> exchange(NetlinkBatch& request, std::uint16_t flags, bool& gap);
   Result<void> send(NetlinkBytes bytes);
-  // The next datagram from the kernel, valid until the next call; `wait`: up to the timeout.
+  // Receives the next datagram from the kernel, valid until the next call; `wait`: waits up to the
+  // timeout.
   Result<Arrival> receive(bool wait, NetlinkBytes& datagram);
 
   Fd fd_;
@@ -86,7 +88,7 @@ class NetlinkSocket {
   std::vector<std::byte> buffer_;
 };
 
-// The rows of a dump that `decode` knows; the others are of another family.
+// The rows of a dump that `decode` can decode; the others are of another family.
 template <typename Row>
 Result<std::vector<Row>> dump_rows(NetlinkSocket& socket, NetlinkBatch& request,
                                    std::optional<Row> (*decode)(NetlinkBytes)) {

@@ -27,7 +27,7 @@ class NetlinkSocketTest : public NetnsTest {
     return *std::move(socket);
   }
 
-  // Routes 10.0.0.0/24 .. via a gateway on eth0's link; each `bad`th has one that is not.
+  // Routes 10.0.0.0/24 .. via a gateway on eth0's link; each `bad`th has a gateway that is not.
   static NetlinkBatch routes(unsigned count, unsigned bad) {
     NetlinkBatch batch;
     const int eth0 = index_of("eth0");
@@ -66,7 +66,7 @@ TEST_F(NetlinkSocketTest, OnlyTheBadRequestsOfABatchFail) {
 }
 
 TEST_F(NetlinkSocketTest, EveryOutcomeIsCertainWhenAnswersAreLost) {
-  // Room for one or two refusals: most of them are lost at first.
+  // The buffer has room for one or two refusals: most are lost at first.
   auto tiny = open({.receive_buffer = 1, .requests_per_send = 256});
   NetlinkBatch batch = routes(1000, 2);
   const auto outcomes = tiny->transact(batch);
@@ -98,7 +98,7 @@ TEST_F(NetlinkSocketTest, ADumpBringsEveryRow) {
   EXPECT_EQ(rows, 3000U);
 }
 
-// The kernel marks dumps of next hops that raced with a change, between two of their datagrams.
+// The kernel marks a dump of next hops if a change happened between two of its datagrams.
 class RacingDumpTest : public NetlinkSocketTest {
  protected:
   static constexpr std::uint32_t kSteady = 3000;
@@ -113,7 +113,7 @@ class RacingDumpTest : public NetlinkSocketTest {
     ASSERT_EQ(failures(socket_->transact(batch)), 0U);
   }
 
-  // Adds and removes another one until `stop`.
+  // Adds and removes another next hop until `stop`.
   static void churn(const std::atomic<bool>& stop) {
     auto own = open({});
     const int eth0 = index_of("eth0");

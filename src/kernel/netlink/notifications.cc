@@ -24,7 +24,7 @@ bool read_notifications(const Fd& socket, std::span<std::byte> buffer,
     if (size < 0 && errno == EINTR) continue;
     if (size < 0 && errno == EAGAIN) return true;
     if (size < 0 || static_cast<std::size_t>(size) > buffer.size()) {
-      // ENOBUFS: the queue was full; what is still in it can be read.
+      // ENOBUFS: the queue was full; its content can still be read.
       const bool goes_on = size >= 0 || errno == ENOBUFS;
       on_lost();
       if (goes_on) continue;

@@ -10,10 +10,10 @@
 
 namespace flannel {
 
-// Reads the notifications that wait in a netlink socket, at most 1024 datagrams in one call, so
-// that the other users of the loop get their turn. Calls `on_message` for each message of the
-// kernel, and `on_lost` whenever the kernel reports that it dropped some. Returns true if the queue
-// is empty now; false if it may hold more, and the socket stays readable.
+// Reads the notifications that are queued in a netlink socket, at most 1024 datagrams per call, so
+// that other users of the loop are not delayed. Calls `on_message` for each message of the kernel,
+// and `on_lost` whenever the kernel reports that it dropped some. Returns true if the queue is
+// empty; false if it may hold more, and then the socket is still readable.
 bool read_notifications(const Fd& socket, std::span<std::byte> buffer,
                         const std::function<void(const NetlinkMessage&)>& on_message,
                         const std::function<void()>& on_lost);

@@ -10,8 +10,8 @@
 
 namespace flannel {
 
-// The routes of the main table; `protocol` 0: of any. None in a network namespace that has no such
-// table yet, because it never had an address.
+// The routes of the main table; `protocol` 0: of any protocol. Empty in a network namespace that
+// has no main table yet because it never had an address.
 Result<std::vector<RouteRow>> route_rows(NetlinkSocket& socket, std::uint8_t protocol);
 
 }  // namespace flannel

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Kernel objects as rtnetlink has them: with interface indexes instead of names, and with what is
-// not ours. Decoders take the payload of a message of their type and give nothing for another
-// family or a damaged one; unknown attributes are skipped. docs/kernel-objects.md
+// Kernel objects in the form of rtnetlink, with interface indexes instead of names, foreign objects
+// included. Decoders read the payload of a message of their type; nullopt: it is of another family
+// or damaged. Unknown attributes are skipped. docs/kernel-objects.md
 #pragma once
 
 #include <cstdint>
@@ -35,7 +35,7 @@ struct LinkRow {
   std::uint32_t queue_len = 0;
   bool up = false;       // administratively
   bool carrier = false;  // IFF_LOWER_UP
-  Mac mac;               // zero where a device has none
+  Mac mac;               // zero if the device has none
   std::optional<VxlanRow> vxlan;
   bool layer3_tun = false;  // a TUN device that carries IP packets (not TAP)
   bool operator==(const LinkRow&) const = default;
@@ -58,8 +58,8 @@ struct RouteRow {
   bool onlink = false;
   bool multipath = false;
   bool via_ip6 = false;       // an IPv6 gateway
-  std::optional<Ip4> via;     // nothing and not via_ip6: on the link
-  int link = 0;               // 0: none of its own (multipath)
+  std::optional<Ip4> via;     // nullopt and not via_ip6: on the link
+  int link = 0;               // 0: no single device (multipath)
   std::uint32_t nexthop = 0;  // id of a next-hop object, 0: none
   std::optional<Ip4> source;  // preferred source address
 };
@@ -67,12 +67,12 @@ struct RouteRow {
 struct NexthopRow {
   std::uint32_t id = 0;
   std::uint8_t protocol = 0;
-  std::optional<Ip4> via;  // nothing also for groups and black holes
+  std::optional<Ip4> via;  // also nullopt for groups and black holes
   int link = 0;
   bool onlink = false;
 };
 
-// What carries our mark, of every run and for every network.
+// True if the object has our protocol, from any run and for any network.
 inline constexpr std::uint32_t kLastMetric = 0xffffffff;  // of a blackhole route
 bool is_ours(const RouteRow& row);
 bool is_ours(const NexthopRow& row);
@@ -99,7 +99,7 @@ std::optional<NexthopRow> decode_nexthop(NetlinkBytes payload);
 std::optional<NeighbourRow> decode_neighbour(NetlinkBytes payload);
 std::optional<FdbRow> decode_fdb(NetlinkBytes payload);
 
-// What can be changed on a device that is there. What is missing stays as it is.
+// Changes to an existing device. Settings that are nullopt are left unchanged.
 struct LinkChange {
   std::optional<std::uint32_t> mtu;
   std::optional<std::uint32_t> queue_len;
@@ -107,11 +107,11 @@ struct LinkChange {
   std::optional<bool> up;
 };
 
-// Each appends one request; the comment is the command that it equals.
-// ip link add NAME address MAC mtu MTU txqueuelen 0 type vxlan id .. local .. dev .. dstport ..
+// Each function appends one request; the comment is the equivalent command. ip link add NAME
+// address MAC mtu MTU txqueuelen 0 type vxlan id .. local .. dev .. dstport ..
 void create_vxlan(NetlinkBatch& batch, const Link& link, const VxlanSettings& vxlan, int lower);
 void change_link(NetlinkBatch& batch, int index, const LinkChange& change);  // ip link set
-// ip link set DEV type vxlan learning; the kernel takes no MTU along with it.
+// ip link set DEV type vxlan learning; the kernel rejects an MTU in the same request.
 void change_learning(NetlinkBatch& batch, int index, bool learning);
 void delete_link(NetlinkBatch& batch, int index);
 void get_link(NetlinkBatch& batch, const std::string& name);
@@ -120,9 +120,9 @@ void dump_links(NetlinkBatch& batch);
 
 void put_address(NetlinkBatch& batch, int link, const Address& address);  // ip addr replace
 void delete_address(NetlinkBatch& batch, int link, const Address& address);
-// ip route replace NETWORK dev LINK proto kernel scope link src IP, as the kernel makes it
+// ip route replace NETWORK dev LINK proto kernel scope link src IP, like the kernel's own
 void put_network_route(NetlinkBatch& batch, int link, const Address& address);
-void dump_addresses(NetlinkBatch& batch, int link);  // IPv4; link 0: of all devices
+void dump_addresses(NetlinkBatch& batch, int link);  // IPv4; link 0: all devices
 
 // ip route replace TO via VIA dev LINK proto 250 [onlink]
 void put_route(NetlinkBatch& batch, int link, const Route& route);
@@ -131,14 +131,14 @@ void put_route_by_nexthop(NetlinkBatch& batch, const Cidr4& to, std::uint32_t ne
 // ip route replace blackhole TO metric 4294967295 proto 250
 void put_blackhole(NetlinkBatch& batch, const Cidr4& to);
 void delete_blackhole(NetlinkBatch& batch, const Cidr4& to);
-// Only one of our protocol (of that of routes made by hand, if it is foreign), by this device and
-// gateway, or by this next-hop object.
+// Deletes only a route of our protocol (of RTPROT_BOOT if it is foreign) with this device and
+// gateway, or with this next-hop object.
 void delete_route(NetlinkBatch& batch, int link, const Route& route);
 void delete_route_by_nexthop(NetlinkBatch& batch, const Cidr4& to, std::uint32_t nexthop);
 void dump_routes(NetlinkBatch& batch, std::uint8_t protocol);  // main table; 0: any protocol
 void get_path(NetlinkBatch& batch, Ip4 to);                    // ip route get
 
-// ip nexthop add/replace id ID via VIA dev LINK [onlink] proto 250; `fresh`: only if there is none
+// ip nexthop add (if `fresh`) or replace id ID via VIA dev LINK [onlink] proto 250
 void put_nexthop(NetlinkBatch& batch, std::uint32_t id, int link, const Route& route, bool fresh);
 void delete_nexthop(NetlinkBatch& batch, std::uint32_t id);
 void dump_nexthops(NetlinkBatch& batch);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Devices and their addresses.
+// Requests and decoders for devices and their addresses.
 #include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
@@ -89,7 +89,7 @@ void create_vxlan(NetlinkBatch& batch, const Link& link, const VxlanSettings& vx
       if (!vxlan.local.is_unspecified()) batch.put(IFLA_VXLAN_LOCAL, vxlan.local);
       if (lower != 0) batch.put(IFLA_VXLAN_LINK, static_cast<std::uint32_t>(lower));
       batch.put_big_endian(IFLA_VXLAN_PORT, vxlan.port);
-      // The kernel's own default is on.
+      // The kernel's default is on.
       batch.put(IFLA_VXLAN_LEARNING, std::uint8_t{vxlan.learning});
       if (vxlan.gbp) batch.put_flag(IFLA_VXLAN_GBP);
     });
@@ -140,7 +140,7 @@ std::optional<AddressRow> decode_address(NetlinkBytes payload) {
   const auto header = take_header<ifaddrmsg>(payload);
   if (!header || header->ifa_family != AF_INET || header->ifa_prefixlen > 32) return std::nullopt;
   const NetlinkAttributes<IFA_FLAGS> attributes(payload);
-  // IFA_ADDRESS is the other end of a point-to-point link, the address itself elsewhere.
+  // IFA_ADDRESS is the peer of a point-to-point link; on other links it is the address itself.
   auto ip = attributes.ip4(IFA_LOCAL);
   if (!ip) ip = attributes.ip4(IFA_ADDRESS);
   if (!ip) return std::nullopt;

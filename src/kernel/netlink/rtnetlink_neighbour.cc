@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Neighbours (ARP entries) and forwarding entries of vxlan devices.
+// Requests and decoders for neighbours (ARP entries) and FDB entries of vxlan devices.
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
@@ -40,7 +40,7 @@ std::optional<NeighbourRow> decode_neighbour(NetlinkBytes payload) {
   const NetlinkAttributes<NDA_LLADDR> attributes(payload);
   const auto ip = attributes.ip4(NDA_DST);
   if (!ip) return std::nullopt;
-  // One that is not resolved has no address yet.
+  // An unresolved neighbour has no MAC yet.
   return NeighbourRow{header->ndm_ifindex, *ip, attributes.mac(NDA_LLADDR).value_or(Mac{}),
                       header->ndm_state};
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Routes and next-hop objects.
+// Requests and decoders for routes and next-hop objects.
 #include <linux/nexthop.h>
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
@@ -89,7 +89,7 @@ void delete_route(NetlinkBatch& batch, int link, const Route& route) {
   rtmsg header = route_header(route.to);
   if (route.foreign) {
     header.rtm_protocol = RTPROT_BOOT;
-    header.rtm_scope = RT_SCOPE_NOWHERE;  // of any
+    header.rtm_scope = RT_SCOPE_NOWHERE;  // of any scope
   }
   batch.begin(RTM_DELROUTE, 0, header);
   batch.put(RTA_DST, route.to.base);

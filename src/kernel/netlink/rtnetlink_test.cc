@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is written for the kernel is read back as if the kernel had said it.
+// Encodes requests for the kernel and decodes them like messages of the kernel.
 #include "kernel/netlink/rtnetlink.h"
 
 #include <gtest/gtest.h>

@@ -60,11 +60,11 @@ void ChangeRun::look_at(std::size_t i) {
   Todo& todo = todos_[i];
   const auto [name, ours_only] = place_of(change.object);
   const auto* route = std::get_if<Route>(&change.object);
-  if (route && route->blackhole) return;  // by no device, and by no next hop
+  if (route && route->blackhole) return;  // has neither device nor next hop
   const auto link = link_of(name, ours_only);
   if (!link) {
     todo.skip = true;
-    // What was on a device that is gone is gone with it.
+    // The objects on a removed device are gone too.
     const bool gone = is_removal(change) && link.error().kind == ErrorKind::not_found;
     if (gone && route) last_written_.routes.take(*route);
     if (!gone) settle(i, Failure(link.error()));
@@ -101,7 +101,7 @@ void ChangeRun::make_nexthops() {
     settle_nexthop(asked[request], outcomes[request]);
 }
 
-// Whatever the reason, the route can still be put without an object, and if not, that says why.
+// Whatever the reason, the route may still be put without an object; a failure of that is reported.
 void ChangeRun::settle_nexthop(std::size_t i, const Result<void>& outcome) {
   if (outcome) return;
   const auto& route = std::get<Route>(changes_[i].object);
@@ -166,8 +166,9 @@ void ChangeRun::note(const KernelChange& change, const Todo& todo) {
   }
 }
 
-// The kernel makes the route of an address with a new one alone. Where the same network is on
-// another device as well, its route goes before ours, which is there all the same (`exists`).
+// The kernel adds the route to an address's network only together with a new address. If another
+// device has the same network, that device's route takes precedence, but ours exists too
+// (`exists`).
 void ChangeRun::route_networks() {
   NetlinkBatch batch;
   std::vector<std::size_t> asked;
@@ -185,8 +186,8 @@ void ChangeRun::route_networks() {
   }
 }
 
-// After their routes: with routes left on it, the kernel would search the whole table for each.
-// What fails here is found by the next read.
+// Objects are deleted after their routes: the kernel searches the whole table for each object that
+// still has routes. The next read finds objects whose deletion failed.
 void ChangeRun::delete_unused_nexthops() {
   NetlinkBatch batch;
   for (const std::uint32_t id : unused_nexthops_) {

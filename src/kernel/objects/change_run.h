@@ -14,13 +14,13 @@
 
 namespace flannel {
 
-// Carries out changes between which nothing has to be waited for: addresses alone, or neighbours,
-// FDB entries and routes. Next-hop objects come first, in one batch, since the form of a route
-// depends on whether its object could be had; then everything in its order; then the routes to the
-// networks of addresses, and the objects that no route names any more.
+// Carries out changes that do not depend on each other: only addresses, or neighbours, FDB entries
+// and routes. The first batch makes next-hop objects, because the form of a route depends on
+// whether its object could be made. The second batch has all changes in their order. Then follow
+// the routes to the networks of addresses, and the removal of objects that no route names any more.
 class ChangeRun {
  public:
-  // All outlive the run. One result for each change.
+  // All references outlive the run. `results` has one result for each change.
   ChangeRun(NetlinkSocket& socket, Devices& devices, LastWritten& last_written,
             std::span<const KernelChange> changes, std::span<Result<void>> results);
   void carry_out();
@@ -28,7 +28,7 @@ class ChangeRun {
  private:
   struct Todo {
     int link = 0;
-    bool skip = false;  // its result stands
+    bool skip = false;  // its result is final
     RoutePlacement::Form form;
   };
 

@@ -11,9 +11,9 @@
 
 namespace flannel {
 
-// Our kernel objects as they were after our last read of them and every later write that
-// succeeded. Where a notification does not say who made a change, the monitor compares it with
-// these values. Devices are known by their index; the entries of a deleted device go with it.
+// Our kernel objects as of our last read and all later successful writes. If a notification does
+// not name who made a change, the monitor compares it with these values. Devices are identified by
+// their index; the entries of a deleted device are deleted with it.
 class LastWritten {
  public:
   explicit LastWritten(std::size_t plain_routes) : routes(plain_routes) {}

@@ -20,7 +20,7 @@ std::optional<std::uint32_t> number_after(std::string_view prefix, std::string_v
   return parse_decimal<std::uint32_t>(name.substr(prefix.size()));
 }
 
-// Empty: no device of ours.
+// Empty: not one of our devices.
 std::string_view backend_of(const LinkRow& row) {
   if (row.vxlan && number_after("flannel.", row.name) == row.vxlan->vni) return "vxlan";
   if (row.layer3_tun && number_after("flannel", row.name)) return "udp";
@@ -29,7 +29,8 @@ std::string_view backend_of(const LinkRow& row) {
 
 using Links = std::map<int, LinkRow>;
 
-// Routes by the underlay are host-gw's; those of vxlan with DirectRouting look the same.
+// Routes by the underlay are counted as host-gw's; the routes of vxlan with DirectRouting look the
+// same.
 std::string_view backend_of(int link, const Links& links) {
   const auto at = links.find(link);
   const std::string_view own = at == links.end() ? std::string_view() : backend_of(at->second);

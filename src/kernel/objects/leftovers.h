@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What flanneld has left in this network namespace, whatever run and network it was for; what tells
-// it from others' is docs/kernel-objects.md. With a device go its addresses, neighbours and
-// forwarding entries.
+// Finds and removes the kernel objects that earlier runs of flanneld, for any network, left in this
+// network namespace. docs/kernel-objects.md says how they are recognised. The addresses, neighbours
+// and FDB entries of a device are removed with it.
 #pragma once
 
 #include <cstdint>
@@ -18,15 +18,15 @@
 namespace flannel {
 
 struct Leftover {
-  std::string_view backend;  // "udp", "vxlan", "host-gw"; empty: of no backend alone
+  std::string_view backend;  // "udp", "vxlan", "host-gw"; empty: of several backends
   std::string text;          // "device flannel.1", "route 10.5.2.0/24 via 192.0.2.2 dev eth0"
   std::variant<LinkRow, RouteRow, NexthopRow> row;
 };
 
-// In an order in which they can be removed.
+// Returns the leftovers in an order in which they can be removed.
 Result<std::vector<Leftover>> find_leftovers(NetlinkSocket& socket);
 
-// One result for each; already gone counts as success.
+// Returns one result for each; a leftover that is already gone is a success.
 std::vector<Result<void>> remove_leftovers(NetlinkSocket& socket,
                                            std::span<const Leftover> leftovers);
 

@@ -9,7 +9,7 @@ namespace {
 
 class LeftoversTest : public LinuxKernelTest {
  protected:
-  // One line for each, "backend: text".
+  // One line for each leftover, "backend: text".
   std::string found() {
     std::string text;
     for (const Leftover& leftover : find())
@@ -32,7 +32,7 @@ class LeftoversTest : public LinuxKernelTest {
     if (!socket) throw std::runtime_error(socket.error().text);
     return *std::move(socket);
   }
-  // Opened in the namespace of the test, which the base class has entered.
+  // The socket is opened in the namespace of the test, which the base class has entered.
   NetlinkSocket socket_ = open_socket();
 };
 

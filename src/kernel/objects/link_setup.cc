@@ -12,8 +12,8 @@
 namespace flannel {
 namespace {
 
-// Overlay devices carry the overlay's IPv4 alone: no link-local address of their own, and no
-// stranger's router advertisement may give them routes. Hosts without IPv6 lack the files.
+// Overlay devices carry only the overlay's IPv4 packets. They get no link-local address, and router
+// advertisements add no routes to them. Hosts without IPv6 lack these files.
 void keep_ipv6_quiet(const std::string& link) {
   const std::string settings = "net/ipv6/conf/" + link;
   constexpr auto kQuiet = std::to_array<std::pair<const char*, const char*>>({
@@ -31,7 +31,7 @@ LinkChange difference(const LinkRow& row, const Link& link) {
   LinkChange change;
   if (link.mtu != 0 && link.mtu != row.mtu) change.mtu = link.mtu;
   if (link.up != row.up) change.up = link.up;
-  std::uint32_t queue_len = 0;  // vxlan: no queue, as upstream makes it
+  std::uint32_t queue_len = 0;  // vxlan: no queue, as in upstream
   if (const auto* vxlan = std::get_if<VxlanSettings>(&link.kind)) {
     if (!vxlan->mac.is_zero() && vxlan->mac != row.mac) change.mac = vxlan->mac;
   } else {
@@ -67,8 +67,8 @@ Result<void> LinkSetup::recreate(const Link& link) {
   return create(link);
 }
 
-// With another port a second device may have our VNI for a moment. With the same port it may not,
-// and need not be tried: the port is ours.
+// A second device with our VNI is possible for a moment if its port is another one. With the same
+// port it is not possible, and no trial is needed: the port is ours.
 Result<void> LinkSetup::try_port(const LinkRow& row, const Link& link) {
   const auto& vxlan = std::get<VxlanSettings>(link.kind);
   if (!row.vxlan || row.vxlan->port == vxlan.port) return {};
@@ -102,8 +102,8 @@ Result<const LinkRow*> LinkSetup::find_ours(const std::string& name) {
   return row;
 }
 
-// By its index, whatever it is called now; one that was made anew by its name. 0: none is asked
-// for.
+// Finds the lower device by its index, whatever its name, and a recreated one by its name. 0:
+// `link` has no lower device.
 Result<int> LinkSetup::lower_of(const Link& link) {
   const LowerDevice& lower = std::get<VxlanSettings>(link.kind).lower;
   if (lower.name.empty() && lower.index == 0) return 0;
@@ -122,8 +122,8 @@ Result<void> LinkSetup::create(const Link& link) {
   auto created = carry_out(batch);
   if (!created && created.error().kind == ErrorKind::exists) name_vni_holder(created.error(), link);
   TRY_DURING(std::move(created), "create " + link.name);
-  // Made down, so that nothing happens on it before it is quiet; the rest, and what the kernel did
-  // otherwise than asked, is a change.
+  // The device is created down, so that it sends nothing before IPv6 is disabled on it. The other
+  // settings, and those that the kernel did not accept at creation, are then changed.
   devices_.forget(link.name);
   const LinkRow* made = TRY(devices_.find(link.name));
   if (!made) {
@@ -148,7 +148,7 @@ Result<void> LinkSetup::change(const LinkRow& row, const Link& link) {
   if (has_changes(differing)) change_link(batch, row.index, differing);
   devices_.forget(link.name);
   auto done = carry_out(batch);
-  // Going up is what binds the port.
+  // The kernel binds the port when the device is set up.
   if (!done && done.error().kind == ErrorKind::exists && vxlan && differing.up) {
     return fail(ErrorKind::exists, fmt::format("set {} up: UDP port {} is taken by {}", link.name,
                                                vxlan->port, holder_of(link)));
@@ -157,7 +157,8 @@ Result<void> LinkSetup::change(const LinkRow& row, const Link& link) {
   return {};
 }
 
-// Devices share a port among themselves only if all have the same features.
+// Describes the vxlan device or the program that has the port of `link`. Devices can share a port
+// only if all have the same features.
 std::string LinkSetup::holder_of(const Link& link) {
   const std::uint16_t port = std::get<VxlanSettings>(link.kind).port;
   const std::string program = fmt::format(
@@ -178,7 +179,8 @@ std::string LinkSetup::holder_of(const Link& link) {
   return program;
 }
 
-// The kernel does not say which device it is.
+// Adds the name of the device with the same VNI to the error, because the kernel does not report
+// it.
 void LinkSetup::name_vni_holder(Error& error, const Link& link) {
   const std::uint32_t vni = std::get<VxlanSettings>(link.kind).vni;
   NetlinkBatch request;

@@ -8,23 +8,23 @@
 
 namespace flannel {
 
-// Makes, changes and removes single devices, step by step. ErrorKind::conflict: a device of that
-// name is there that is of no kind we make; it stays as it is.
+// Creates, changes and removes single devices, step by step. ErrorKind::conflict: a device of that
+// name exists and is of a kind that we do not make; it is left unchanged.
 class LinkSetup {
  public:
   LinkSetup(NetlinkSocket& socket, Devices& devices) : socket_(socket), devices_(devices) {}
 
-  // Changes MTU, MAC, learning, queue length and state in place, which keeps addresses and routes,
-  // or makes the device. What needs a new device is ErrorKind::invalid. A TUN device is made by
-  // whoever carries its packets, so a missing one is ErrorKind::not_found.
+  // Creates the device, or changes its MTU, MAC, learning, queue length and state in place, which
+  // preserves addresses and routes. ErrorKind::invalid: the change needs a new device.
+  // ErrorKind::not_found: a TUN device is missing, which only the packet path can make.
   Result<void> put(const Link& link);
-  // The old device goes only when nothing that can be known keeps the new one from being made: its
-  // lower device is there, and its UDP port can be had.
+  // Deletes the old device only after checks that the new one can be created: its lower device
+  // exists, and its UDP port is available.
   Result<void> recreate(const Link& link);
   Result<void> remove(const std::string& name);
 
  private:
-  // Null: none of this name.
+  // nullptr: no device has this name.
   Result<const LinkRow*> find_ours(const std::string& name);
   Result<int> lower_of(const Link& link);
   Result<void> try_port(const LinkRow& row, const Link& link);
@@ -32,7 +32,7 @@ class LinkSetup {
   Result<void> change(const LinkRow& row, const Link& link);
   std::string holder_of(const Link& link);
   void name_vni_holder(Error& error, const Link& link);
-  Result<void> carry_out(NetlinkBatch& batch);  // the first failure
+  Result<void> carry_out(NetlinkBatch& batch);  // returns the first failure
 
   NetlinkSocket& socket_;
   Devices& devices_;

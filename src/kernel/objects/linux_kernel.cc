@@ -9,7 +9,7 @@
 namespace flannel {
 namespace {
 
-// Addresses decide which gateways the kernel takes, so routes wait for them.
+// The kernel checks gateways against addresses, so routes are put after addresses.
 bool can_run_together(const KernelChange& a, const KernelChange& b) {
   return std::holds_alternative<Address>(a.object) == std::holds_alternative<Address>(b.object) &&
          !std::holds_alternative<Link>(b.object);
@@ -88,7 +88,7 @@ bool LinuxKernel::unchanged_since_write(const std::string& link) {
   if (written == last_written_.links.end()) return *now == nullptr || !is_of_our_kind(**now);
   if (*now == nullptr) return false;
   LinkRow row = **now;
-  row.carrier = written->second.carrier;  // nothing of ours depends on it
+  row.carrier = written->second.carrier;  // none of our objects depends on it
   return row == written->second;
 }
 

@@ -15,26 +15,28 @@
 
 namespace flannel {
 
-// The kernel of the network namespace that the opening thread is in, over one request socket. Loop
+// The kernel of the network namespace of the thread that opens it, over one request socket. Loop
 // thread only. docs/kernel-objects.md
 //
-// A device that has the name of one of ours and is of no kind we make is not read, and every change
-// of it or of something on it is ErrorKind::conflict. Putting a route takes over one that somebody
-// else has to the same destination (upstream's, at a migration); removing one never does.
+// A device with one of our names that is of a kind that we do not make is not read, and every
+// change of it or of an object on it is ErrorKind::conflict. The put of a route replaces another
+// program's route to the same destination (upstream's, at a migration); a removal never removes
+// another program's route.
 class LinuxKernel final : public Kernel {
  public:
   struct Options {
-    std::size_t plain_routes = 256;  // beyond: next-hop objects, see route_placement.h
+    std::size_t plain_routes = 256;  // further ones use next-hop objects: route_placement.h
     NetlinkSocket::Options socket{};
   };
   static Result<std::unique_ptr<LinuxKernel>> open(Options options);
   static Result<std::unique_ptr<LinuxKernel>> open() { return open(Options{}); }
 
-  // Also removes next-hop objects of our protocol that no route named this time and the last time.
+  // Also removes next-hop objects of our protocol that no route named in this read and the one
+  // before.
   Result<NetState> read(const Scope& scope) override;
   std::vector<Result<void>> apply(std::span<const KernelChange> changes) override;
 
-  // Our number in notifications of what we did.
+  // The number by which notifications name us.
   std::uint32_t port() const { return socket_.port(); }
   const LastWritten& last_written() const { return last_written_; }
   // True if the device is unchanged since our last write, or was absent then and still is.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is ours, out of everything that the kernel has.
+// Reads our objects out of all that the kernel has.
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 
@@ -16,13 +16,13 @@
 namespace flannel {
 namespace {
 
-// One of several remotes that share a MAC (flooding) is not ours: we give each MAC one.
+// An entry that is one of several remotes of a MAC (flooding) is not ours: our MACs have one each.
 bool is_ours(const FdbRow& row) {
   return (row.state & NUD_PERMANENT) != 0 && (row.flags & NTF_SELF) != 0 && row.remote &&
          !row.mac.is_zero() && !row.mac.is_multicast();
 }
 
-// With net.ipv4.nexthop_compat_mode=0 a route has its object's id and nothing else.
+// With net.ipv4.nexthop_compat_mode=0 a route has only the id of its next-hop object.
 void fill_in(RouteRow& row, const NexthopRow& nexthop) {
   if (row.link != 0) return;
   row.link = nexthop.link;
@@ -37,7 +37,7 @@ bool is_route_of(const AddressRow& address, const RouteRow& route) {
          route.link == address.link && route.source == address.ip && !route.via;
 }
 
-// Routes of our protocol that are neither are another daemon's.
+// Other routes of our protocol belong to another daemon.
 bool concerns(const Route& route, const Scope& scope) {
   return scope.network.contains(route.to) ||
          std::ranges::find(scope.link_names, route.link) != scope.link_names.end();
@@ -121,7 +121,7 @@ Result<void> LinuxKernel::read_fdb(const LinkRow& link, NetState& state) {
 Result<void> LinuxKernel::read_routes(const Scope& scope, Devices& devices, NetState& state) {
   const auto nexthops = TRY(read_nexthops());
   std::unordered_map<std::uint32_t, NexthopRow> by_id;
-  std::set<std::uint32_t> unnamed;  // of ours
+  std::set<std::uint32_t> unnamed;  // next-hop objects of ours that no route names
   for (const NexthopRow& row : nexthops) {
     by_id.emplace(row.id, row);
     if (is_ours(row)) unnamed.insert(row.id);
@@ -139,7 +139,7 @@ Result<void> LinuxKernel::read_routes(const Scope& scope, Devices& devices, NetS
       continue;
     }
     auto link = TRY(devices.name_of(row.link));
-    if (link.empty()) continue;  // gone with its device by now
+    if (link.empty()) continue;  // meanwhile removed with its device
     Route route{.to = row.to,
                 .via = row.via.value_or(Ip4{}),
                 .link = std::move(link),
@@ -151,7 +151,7 @@ Result<void> LinuxKernel::read_routes(const Scope& scope, Devices& devices, NetS
   return {};
 }
 
-// Upstream's have the protocol of routes made by hand.
+// Routes of upstream flannel have the protocol boot, like routes made by hand.
 Result<void> LinuxKernel::read_left_routes(const Scope& scope, Devices& devices, NetState& state) {
   if (!scope.own_subnet) return {};
   const auto rows = TRY(route_rows(socket_, RTPROT_BOOT));
@@ -180,8 +180,8 @@ Result<std::vector<NexthopRow>> LinuxKernel::read_nexthops() {
   return rows;
 }
 
-// Another daemon on this host may be about to put the route for an object that it has just made, so
-// only what was an orphan the last time, too, is deleted.
+// Another daemon on this host may not yet have put the route for an object that it has just made,
+// so an object is deleted only if it was an orphan in the previous read too.
 void LinuxKernel::delete_orphans(std::set<std::uint32_t> orphans) {
   NetlinkBatch batch;
   for (const std::uint32_t id : orphans) {

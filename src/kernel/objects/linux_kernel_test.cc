@@ -19,7 +19,7 @@ constexpr const char* kSecondPeer =
     "fdb 02:00:00:00:00:02 dev flannel.1 dst 198.18.0.2 self permanent\n"
     "route 10.5.2.0/24 via 10.5.2.0 dev flannel.1 onlink\n";
 
-// `ip -d link` as text, without what differs between kernels and hosts.
+// The text of `ip -d link`, without the parts that differ between kernels and hosts.
 std::string link_in_detail(const std::string& name) {
   return shell("ip -d link show " + name +
                " | sed -E 's/^[0-9]+: //; s/promiscuity.*//; s/(numtxqueues|gso_max).*//; "
@@ -182,7 +182,7 @@ TEST_F(LinuxKernelTest, SaysWhyADeviceCannotBeMade) {
       "or set another VNI in the Backend of the network's configuration");
 }
 
-// The way of "ip link set eth0 name": cloud-init and udev do so while all is running.
+// cloud-init and udev rename interfaces ("ip link set eth0 name") while flanneld is running.
 TEST_F(LinuxKernelTest, ADeviceStaysOnTheInterfaceItIsOnWhateverThatIsCalled) {
   VxlanSettings on_eth0 = vxlan();
   on_eth0.lower.index = std::stoi(shell("ip -o link show eth0"));
@@ -245,7 +245,7 @@ TEST_F(LinuxKernelTest, SaysWhoHasThePort) {
       "it): end it, or set another Port in the Backend of the network's configuration");
 }
 
-// Upstream's: a subnet was a peer's before it became ours.
+// Upstream left this route when the subnet was a peer's, before it became ours.
 TEST_F(LinuxKernelTest, ARouteByOurDeviceToOurOwnSubnetIsNotDesired) {
   put({device(vxlan())});
   shell("ip route add 10.5.1.0/24 via 10.5.1.0 dev flannel.1 onlink");

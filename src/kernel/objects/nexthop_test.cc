@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Large clusters: routes beyond the first 256 go by next-hop objects, and nobody else sees it.
+// Large clusters: routes beyond the first 256 use next-hop objects, without a visible difference.
 #include <gtest/gtest.h>
 
 #include "kernel/host/sysctl.h"
@@ -15,7 +15,7 @@ class NexthopTest : public LinuxKernelTest {
     if (!IsSkipped()) put_device();
   }
 
-  // With few plain routes, so that small tests have objects.
+  // Opens with a low limit of plain routes, so that small tests have next-hop objects.
   void open_with(std::size_t plain_routes) { open({.plain_routes = plain_routes}); }
 
   NetState expected(NetState peers) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The reconciler over the real kernel: what its twin assumes of Linux is so.
+// The reconciler with the real kernel: checks what FakeKernel assumes about Linux.
 #include "plan/reconciler.h"
 
 #include <gtest/gtest.h>
@@ -34,7 +34,7 @@ class ReconcileTest : public LinuxKernelTest {
     peers_ = peers(first, count);
   }
 
-  // Syncs; then the kernel is as wished, and there is nothing left to do.
+  // Syncs and expects that the kernel is as desired and that a second sync changes nothing.
   void expect_mended() {
     now_ += std::chrono::minutes(2);
     const auto synced = reconciler_->sync(now_);

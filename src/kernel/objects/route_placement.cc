@@ -10,8 +10,8 @@ void RoutePlacement::found(const Route& route, std::uint32_t nexthop, bool nexth
   if (placed.nexthop_is_ours) owners_.insert_or_assign(nexthop, route.to);
 }
 
-// The subnet's base address as a number: one object a peer, and one can tell whose it is. 0 where
-// a route to a network with the same base has it.
+// The id is the subnet's base address as a number: each peer has one object, and its id names the
+// peer. 0: a route to a network with the same base has this id.
 std::uint32_t RoutePlacement::free_id_for(const Route& route) const {
   const std::uint32_t id = route.to.base.value;
   return owners_.contains(id) ? 0 : id;
@@ -49,7 +49,7 @@ void RoutePlacement::drop(const Cidr4& to) {
 
 RoutePlacement::Form RoutePlacement::take(const Route& route) {
   const auto at = placed_.find(route.to);
-  // Another one to the same destination: that one stays.
+  // The recorded route to this destination is another one, and stays.
   if (at == placed_.end() || at->second.via != route.via) return {};
   const Placed placed = at->second;
   drop(route.to);

@@ -15,7 +15,8 @@ constexpr std::uint32_t k10_5_3_0 = 0x0a050300;
 
 class RoutePlacementTest : public ::testing::Test {
  protected:
-  // "plain", "object 1 fresh", "object 1", with " unused 2" where an object falls away.
+  // "plain", "object 1 fresh", "object 1", with the suffix " unused 2" if an object is no longer
+  // used.
   static std::string words(const RoutePlacement::Form& form) {
     std::string text = form.nexthop == 0 ? "plain" : "object " + to_string(Ip4{form.nexthop});
     if (form.fresh) text += " fresh";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Kernels that can less: every step down carries the same packets, and is said once.
+// Kernels with fewer offloads: each step down carries the same packets, and is logged once.
 //
 //   this host: flannel0, 10.5.1.0/16; 192.0.2.1:8285     a peer: 192.0.2.2:8285, a socket of ours
 #include <arpa/inet.h>
@@ -21,7 +21,7 @@ using slow::Bytes;
 struct Step {
   TunAbilities tun;
   UdpAbilities udp;
-  std::size_t said;  // lines of the log
+  std::size_t said;  // number of log lines
   std::string text;
 };
 
@@ -90,7 +90,8 @@ class OffloadSteps : public NetnsTest, public testing::WithParamInterface<Step> 
 TEST_P(OffloadSteps, CarriesTheSamePacketsAndIsSaid) {
   testing::internal::CaptureStderr();
   open();
-  // What the host's kernel may hand out as one, and must not where it was not asked for.
+  // The host's kernel may make one super-packet of these datagrams, but must not pass it to a
+  // device that lacks the offload.
   const int segment = 500;
   ::setsockopt(host_.get(), SOL_UDP, UDP_SEGMENT, &segment, sizeof segment);
   const Bytes payload(2300, 'x');

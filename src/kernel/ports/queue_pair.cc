@@ -18,7 +18,8 @@ class PollWaiter final : public QueueWaiter {
   // The descriptors of the ports outlive the waiter.
   PollWaiter(int tun, int udp, Fd event) : tun_(tun), udp_(udp), event_(std::move(event)) {}
 
-  // `gone`: a descriptor reports an error that reading will not clear, whatever else there is.
+  // Returns `gone` if a descriptor reports an error that a read does not clear, even if others are
+  // ready.
   Wake wait(bool tun_too) override {
     pollfd fds[3] = {{event_.get(), POLLIN, 0}, {udp_, POLLIN, 0}, {tun_, POLLIN, 0}};
     while (::poll(fds, tun_too ? 3 : 2, -1) < 0) {

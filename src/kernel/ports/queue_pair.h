@@ -9,9 +9,9 @@
 
 namespace flannel {
 
-// Makes a queue pair of one queue of a TUN device, which is not blocking, and one UDP socket, whose
-// sends wait for at most a tenth of a second. `tun` and `udp` are what open_tun() and open_udp()
-// found that the kernel can do.
+// Makes a queue pair of one non-blocking queue of a TUN device and one UDP socket, whose sends
+// block for at most a tenth of a second. `tun` and `udp` are the abilities that open_tun() and
+// open_udp() returned.
 Result<QueuePair> open_queue_pair(Fd queue, TunAbilities tun, Fd socket, UdpAbilities udp);
 
 }  // namespace flannel

@@ -66,7 +66,7 @@ Result<void> remove_stale_tun(const std::string& name, const TunFacts& device) {
   const unsigned flags = IFF_TUN | IFF_NO_PI | (device.multi_queue ? IFF_MULTI_QUEUE : 0u);
   const Fd queue = TRY(attach_tun_queue(name, flags));
   if (::ioctl(queue.get(), TUNSETPERSIST, 0UL) != 0) return os_error("make " + name + " temporary");
-  return {};  // and it goes with this queue
+  return {};  // the device is removed when this queue is closed
 }
 
 Result<std::string> remove_stale_tuns(const Cidr4& network) {
@@ -90,7 +90,7 @@ Result<std::vector<std::string>> tuns_in_the_way(std::span<const Ip4> addresses)
     NetlinkBatch request;
     get_path(request, address);
     const auto row = ask_row(socket, request, decode_route);
-    if (row && *row) ways.insert((*row)->link);  // no route at all: nothing is in the way
+    if (row && *row) ways.insert((*row)->link);  // without a route no device is in the way
   }
   std::vector<std::string> names;
   for (int number = 0; !ways.empty() && number < kMostTunDevices; ++number) {
@@ -105,7 +105,7 @@ Result<bool> remove_if_stale(const std::string& name) {
   NetlinkSocket socket = TRY(NetlinkSocket::open());
   const auto device = TRY(read_tun(socket, name));
   if (!device || !device->may_be_stale()) return false;
-  // A device with one queue does not say that somebody has it open.
+  // Only an attempt to attach shows whether a process has a device with a single queue open.
   auto removed = remove_stale_tun(name, *device);
   if (!removed && removed.error().kind == ErrorKind::exists) return false;
   if (!removed) return tl::unexpected(std::move(removed).error());

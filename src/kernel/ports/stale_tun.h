@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// TUN devices that have a name of ours, and the removal of stale ones, which an earlier run left.
+// Finds TUN devices that have one of our names, and removes stale ones, which an earlier run left.
 #pragma once
 
 #include <cstdint>
@@ -14,27 +14,27 @@
 
 namespace flannel {
 
-// What the kernel says about a device, as far as it concerns TUN devices.
+// The facts about a device that concern TUN devices.
 struct TunFacts {
   int index = 0;
   bool is_tun = false;
   bool persistent = false;
   bool multi_queue = false;
-  std::uint32_t queues = 0;  // open ones; always 0 for a device with a single queue
+  std::uint32_t queues = 0;  // open queues; always 0 for a device with a single queue
 
-  // True if an earlier run may have left it. Only attaching to a device with a single queue shows
-  // whether a process has it open.
+  // True if an earlier run may have left the device. For a device with a single queue, only an
+  // attempt to attach shows whether a process has it open.
   bool may_be_stale() const { return is_tun && persistent && queues == 0; }
 };
 
-// nullopt: there is no such device.
+// nullopt: no device has this name.
 Result<std::optional<TunFacts>> read_tun(NetlinkSocket& socket, const std::string& name);
 
 enum class AddressIn { network, elsewhere, nowhere };
-// Where the device has its IPv4 addresses; `network` if at least one is inside of it.
+// Where the device's IPv4 addresses are; `network` if at least one is inside of `network`.
 Result<AddressIn> find_address(NetlinkSocket& socket, const TunFacts& device, const Cidr4& network);
 
-// ErrorKind::exists: a process has it open.
+// ErrorKind::exists: a process has the device open.
 Result<void> remove_stale_tun(const std::string& name, const TunFacts& device);
 
 // Removes each stale flannel%d that has an address in `network`; returns their names, separated by

@@ -18,7 +18,7 @@
 #include "kernel/ports/stale_tun.h"
 #include "kernel/ports/tun_queue.h"
 
-// Newer than the headers of Debian 12; Linux 6.2.
+// The headers of Debian 12 lack these constants of Linux 6.2.
 #ifndef TUN_F_USO4
 #define TUN_F_USO4 0x20
 #define TUN_F_USO6 0x40
@@ -46,10 +46,11 @@ bool set_offloads(int fd, unsigned offloads) {
   return ::ioctl(fd, TUNSETOFFLOAD, offloads) == 0;
 }
 
-// The steps down from what is wanted; the kernel refuses what it does not know as a whole.
+// Requests fewer and fewer offloads, because the kernel refuses a request as a whole if it does not
+// know one of them.
 TunAbilities ask_offloads(int fd, const TunAbilities& wanted) {
   constexpr unsigned kTcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO_ECN;
-  constexpr unsigned kUdp = TUN_F_USO4 | TUN_F_USO6;  // only both together
+  constexpr unsigned kUdp = TUN_F_USO4 | TUN_F_USO6;  // the kernel accepts only both together
   int size = kHeaderSize;
   ifreq request{};
   if (::ioctl(fd, TUNGETIFF, &request) != 0 || (flags_of(request) & IFF_VNET_HDR) == 0 ||
@@ -76,19 +77,21 @@ void allow(const std::string& name, const std::string& setting, const char* othe
 }
 
 void allow_what_we_need(const std::string& name) {
-  // An ICMP error of ours comes out of the device with the device's own address as its source,
-  // which Linux takes for forged (seen on 6.18: no answer to an expired TTL, and none of upstream's
-  // "net unreachable" ever arrived). The packet path lets nobody else send from that address.
+  // Our ICMP errors come out of the device with the device's own address as their source, which
+  // Linux treats as forged (seen on 6.18: no answer to an expired TTL arrived, nor any of
+  // upstream's "net unreachable"). The packet path accepts no other packet with that source.
   allow(name, "accept_local",
         "ICMP errors of the packet path will not reach this host's containers");
-  // The address of a new lease lies in the network of the old one's, and would go with it.
+  // The address of a new lease is in the same network as the old lease's, and would be removed with
+  // it.
   allow(name, "promote_secondaries",
         "a change of the subnet will cost the device its address for up to a minute");
 }
 
-// The kernel asks for CAP_NET_ADMIN only where a device has an owner and he is another: without one
-// everybody who may open /dev/net/tun, all users as udev makes it, could attach to it, while we run
-// (a queue more: a share of the packets) or when we are down (the only queue: we could not start).
+// The kernel requires CAP_NET_ADMIN only if the device has another owner. Without an owner every
+// user who can open /dev/net/tun (with udev: all users) could attach to the device: while we run
+// with one more queue, which gets a share of the packets, and while we do not run with the only
+// queue, so that we could not start.
 Result<void> own(const std::string& name, const Fd& queue) {
   if (::ioctl(queue.get(), TUNSETOWNER, static_cast<unsigned long>(::geteuid())) != 0) {
     return os_error("own the TUN device " + name);
@@ -100,13 +103,13 @@ unsigned wanted_flags(const TunOptions& options) {
   return IFF_TUN | IFF_NO_PI | (options.queues > 1 ? IFF_MULTI_QUEUE : 0u);
 }
 
-// All queues of one device whose name is settled.
+// Opens all queues of one device, whose name has been chosen.
 Result<TunDevice> attach(const std::string& name, const TunOptions& options, bool adopted) {
   TunDevice device{.name = name, .adopted = adopted, .abilities = {}, .queues = {}};
   const unsigned flags = wanted_flags(options);
   for (int i = 0; i < options.queues; ++i) {
     auto queue = attach_tun_queue(name, flags | (options.wanted.header ? IFF_VNET_HDR : 0u));
-    // A kernel without virtio headers (before 2.6.27) or a device that cannot change to them.
+    // The kernel has no virtio headers (before 2.6.27), or the device cannot change to them.
     if (!queue && queue.error().kind == ErrorKind::invalid) queue = attach_tun_queue(name, flags);
     if (!queue) return tl::unexpected(std::move(queue).error());
     if (i == 0) TRY(own(name, *queue));
@@ -120,7 +123,8 @@ Result<TunDevice> attach(const std::string& name, const TunOptions& options, boo
   return device;
 }
 
-// Queues cannot be added to a device that was made for one, and the other way round.
+// Removes a device whose number of queues cannot change: from one to several, or from several to
+// one.
 bool make_way(const std::string& name, const TunFacts& found) {
   if (!remove_stale_tun(name, found)) return false;
   log::info("device of the earlier run removed, its queues are of another kind",
@@ -128,10 +132,10 @@ bool make_way(const std::string& name, const TunFacts& found) {
   return true;
 }
 
-enum class Look { only_ours, any };  // devices with an address in our network; any that we may take
+enum class Look { only_ours, any };  // devices with an address in our network; all that we may use
 
-// nullopt: the device is in use, belongs to another program, or is none of those `look` asks for;
-// the next name is tried.
+// nullopt: the device is in use, belongs to another program, or does not match `look`; the caller
+// tries the next name.
 Result<std::optional<TunDevice>> try_device(NetlinkSocket& socket, const std::string& name,
                                             const TunOptions& options, Look look) {
   auto found = TRY(read_tun(socket, name));
@@ -149,12 +153,12 @@ Result<std::optional<TunDevice>> try_device(NetlinkSocket& socket, const std::st
   }
   auto device = attach(name, options, found.has_value());
   if (device) return *std::move(device);
-  // In use, or taken since we looked.
+  // The device is in use, perhaps only since read_tun().
   if (device.error().kind == ErrorKind::exists) return std::nullopt;
   return tl::unexpected(std::move(device).error());
 }
 
-// A container has the file only if it is given it.
+// A container has the file only if it was passed in.
 Failure cannot_open(int code) {
   Error error = os_error(std::string("open ") + kTunFile, code).value();
   if (code == ENOENT || code == ENODEV || code == ENXIO) {
@@ -193,7 +197,7 @@ Result<TunDevice> open_tun(const TunOptions& options) {
   NetlinkSocket socket = TRY(NetlinkSocket::open());
   const std::size_t number_at = options.name.find("%d");
   const int names = number_at == std::string::npos ? 1 : kMostTunDevices;
-  // What an earlier run of this network left comes first, whatever its number.
+  // A stale device of this network is preferred, whatever its number.
   for (const Look look : {Look::only_ours, Look::any}) {
     if (look == Look::only_ours && !options.network) continue;
     for (int number = 0; number < names; ++number) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Makes, finds again and takes over the TUN device of the udp backend. docs/dataplane.md
+// Creates, adopts and resumes the TUN device of the udp backend. docs/dataplane.md
 #pragma once
 
 #include <optional>
@@ -12,48 +12,48 @@
 
 namespace flannel {
 
-// What the kernel does for us; each needs those before it.
+// Offloads that the kernel offers; each needs those before it.
 struct TunAbilities {
-  bool header = false;  // packets come and go with a virtio header
-  bool tcp = false;     // super-packets of TCP
-  bool udp = false;     // of UDP (Linux 6.2)
+  bool header = false;  // packets have a virtio header
+  bool tcp = false;     // TCP super-packets
+  bool udp = false;     // UDP super-packets (Linux 6.2)
   bool operator==(const TunAbilities&) const = default;
 };
 std::string to_string(const TunAbilities& abilities);  // "tcp udp", "checksum", "none"
 
 struct TunOptions {
-  // "flannel%d": the first number that is free, or whose device an earlier run left to us: it is
-  // persistent and nobody has it open. A name without %d: that device alone.
-  // A device with an address in `network` is taken before others, one with an address elsewhere is
-  // somebody else's.
+  // "flannel%d": the first number that is free or whose device is stale (persistent, and no process
+  // has it open). A name without %d: only that device. A stale device with an address in `network`
+  // is preferred; a device whose addresses are all outside of `network` belongs to another program.
   std::string name = "flannel%d";
   std::optional<Cidr4> network = {};
   int queues = 1;
-  // The device stays when its last queue is closed, with its addresses and routes; what is sent to
-  // it meanwhile is lost, unless somebody holds a queue.
+  // The device, with its addresses and routes, remains when its last queue is closed. Packets that
+  // are sent to it meanwhile are lost, unless another process holds a queue.
   bool persistent = false;
-  // What is asked for; the kernel may grant less. Less than all is for tests.
+  // The abilities to request; the kernel may grant fewer. Only tests request fewer than all.
   TunAbilities wanted = {.header = true, .tcp = true, .udp = true};
 };
 
 struct TunDevice {
   std::string name;
-  bool adopted = false;  // it was there before
+  bool adopted = false;  // it existed before
   TunAbilities abilities;
   std::vector<Fd> queues;  // not blocking
 };
 
-// In the network namespace of the calling thread. The device belongs to the caller's effective
-// user: others may attach to it only with CAP_NET_ADMIN. Less than full offloads is logged once.
-// ErrorKind::exists: the one device named is in use or not a TUN device.
+// Opens a device in the network namespace of the calling thread. The device belongs to the caller's
+// effective user: other users can attach to it only with CAP_NET_ADMIN. Missing offloads are logged
+// once. ErrorKind::exists: every device that the name allows is in use or not a TUN device.
 Result<TunDevice> open_tun(const TunOptions& options);
 
-// Goes on with queues that an earlier process of ours left open (kept by systemd's FDSTORE): no
-// packet that waits in them is lost. All of one device; its name is the device's, whatever
-// `options` says.
+// Resumes queues that an earlier process of ours left open (held in systemd's FDSTORE), without
+// loss of the packets in them. All queues belong to one device, whose name is used instead of
+// `options.name`.
 Result<TunDevice> resume_tun(std::vector<Fd> queues, const TunOptions& options);
 
-// Whether the device outlives its queues; false before closing them removes it.
+// Sets whether the device remains when its queues are closed; after `false`, closing them removes
+// it.
 Result<void> set_persistent(const TunDevice& device, bool persistent);
 
 }  // namespace flannel

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who may attach to the TUN device.
+// Which users can attach to the TUN device.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <linux/if.h>
@@ -29,13 +29,13 @@ class TunOwnerTest : public NetnsTest {
     }
   }
 
-  // What a user without rights is told who attaches to flannel0; 0: he is let in.
+  // The errno when an unprivileged user attaches to flannel0; 0: success.
   static int attach_as_nobody(int queues) {
     int code = 0;
     const Fd queue{::open("/dev/net/tun", O_RDWR | O_CLOEXEC)};
     std::thread([&] {
       constexpr uid_t kNobody = 65534;
-      // The system call changes this thread alone, the function of the C library all of them.
+      // The system call changes only this thread; the C library's function changes all threads.
       if (::syscall(SYS_setresuid, kNobody, kNobody, kNobody) != 0) std::abort();
       ifreq request{};
       std::strcpy(request.ifr_name, "flannel0");

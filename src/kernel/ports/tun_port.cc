@@ -11,8 +11,8 @@
 namespace flannel {
 namespace {
 
-// struct virtio_net_hdr; <linux/virtio_net.h> has a member named `class` and is no C++. A TUN
-// device speaks it in the byte order of the host.
+// struct virtio_net_hdr; <linux/virtio_net.h> has a member named `class`, which is not valid C++. A
+// TUN device uses the host's byte order.
 struct VirtioHeader {
   std::uint8_t flags = 0;
   std::uint8_t gso_type = 0;
@@ -30,7 +30,7 @@ constexpr std::uint8_t kGsoEcn = 0x80;
 
 constexpr std::size_t kMostParts = 512;
 
-// Nothing: a kind of super-packet that was never asked for.
+// nullopt: a kind of super-packet that was not requested.
 std::optional<Offload> to_offload(const VirtioHeader& header) {
   Offload offload{.checksum_unfinished = (header.flags & kNeedsChecksum) != 0,
                   .checksum_start = header.checksum_start,
@@ -76,7 +76,7 @@ std::optional<TunPort::Packet> TunQueuePort::read(ByteSpan into) {
   for (;;) {
     const ssize_t size = ::readv(queue_.get(), parts, 2);
     if (size < 0 && errno == EINTR) continue;
-    // Any other error than "nothing waits" shows in wait() as well.
+    // wait() reports all errors other than EAGAIN too.
     if (size < static_cast<ssize_t>(header_size)) return std::nullopt;
     const auto offload = to_offload(header);
     if (!offload) continue;

@@ -13,7 +13,7 @@ namespace flannel {
 // One queue of a TUN device.
 class TunQueuePort final : public TunPort {
  public:
-  // `queue` is not blocking and has the abilities that open_tun found.
+  // `queue` is non-blocking and has the `abilities` that open_tun() returned.
   TunQueuePort(Fd queue, TunAbilities abilities)
       : queue_(std::move(queue)), abilities_(abilities) {}
 

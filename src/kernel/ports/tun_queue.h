@@ -8,10 +8,11 @@
 
 namespace flannel {
 
-inline constexpr int kMostTunDevices = 64;  // flannel0 .. flannel63
+inline constexpr int kMostTunDevices = 64;  // flannel0 to flannel63
 
-// One queue of the TUN device, which is made if there is none. `flags`: IFF_*, as TUNSETIFF takes
-// them. ErrorKind::exists: it is in use; invalid: it was made with other flags.
+// Opens one queue of the TUN device, and creates the device if it does not exist. `flags`: IFF_*,
+// as for TUNSETIFF. ErrorKind::exists: the device is in use; invalid: it was created with other
+// flags.
 Result<Fd> attach_tun_queue(const std::string& name, unsigned flags);
 
 }  // namespace flannel

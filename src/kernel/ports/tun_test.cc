@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// TUN devices and UDP sockets of the real kernel, in a namespace of their own.
+// TUN devices and UDP sockets of the real kernel, in a network namespace of the test.
 #include "kernel/ports/tun.h"
 
 #include <arpa/inet.h>
@@ -123,7 +123,8 @@ TEST_F(TunTest, RemovesWhatWasLeftOfANetworkAndNothingElse) {
   shell("ip link show flannel2; ip link show flannel3");
 }
 
-// Of an earlier run, with a route over what this host needs to begin with.
+// An earlier run left the device, with a route that captures addresses which this host needs at the
+// start.
 TEST_F(TunTest, ALeftDeviceIsInTheWayOfWhatItsRouteTakes) {
   for (const int queues : {1, 2}) {
     const std::vector<Ip4> needed{Ip4::of(192, 0, 2, 9), Ip4::of(10, 5, 9, 9)};
@@ -214,7 +215,7 @@ class PacketPathTest : public TunTest {
     if (!started) throw std::runtime_error(started.error().text);
     return path;
   }
-  // A UDP socket of this host's own, in the overlay.
+  // A UDP socket of this host, in the overlay.
   static Fd overlay_socket(int segment = 0) {
     Fd socket{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
     sockaddr_in local{};
@@ -236,7 +237,7 @@ class PacketPathTest : public TunTest {
     while (::poll(&one, 1, -1) < 0) {
     }
   }
-  // The datagrams that arrive at the peer, `count` of them.
+  // The next `count` datagrams that arrive at the peer.
   std::vector<Bytes> at_peer(std::size_t count) {
     std::vector<Bytes> datagrams;
     while (datagrams.size() < count) {
@@ -370,7 +371,7 @@ TEST_F(PacketPathTest, ThePortMustBeFreeAndTheAddressOurs) {
   EXPECT_EQ(open_udp({.local = {Ip4::of(192, 0, 2, 77), 8285}}).error().kind, ErrorKind::not_found);
 }
 
-// What waits for an answer to ARP, which nobody gives, fills the buffer for seconds.
+// Packets that wait for an ARP answer that never comes fill the buffer for seconds.
 TEST_F(TunTest, ASendThatFindsNoRoomIsGivenUpSoon) {
   const UdpSocketOptions options{.local = {Ip4::of(192, 0, 2, 1), 8285}, .send_buffer = 1};
   UdpSockets opened = must(open_udp(options));

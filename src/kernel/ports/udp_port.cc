@@ -27,7 +27,7 @@ sockaddr_in to_sockaddr(Endpoint4 endpoint) {
 
 Sent sent_of(int code, bool is_run) {
   switch (code) {
-    case EMSGSIZE:  // a path or device narrower than a segment
+    case EMSGSIZE:  // the MTU of the path or device is less than a segment
     case EIO:       // a device without checksum offload, before Linux 6.2; IPsec
     case EINVAL:
       return is_run ? Sent::cannot_cut : Sent::failed;
@@ -47,7 +47,7 @@ Sent sent_of(int code, bool is_run) {
   }
 }
 
-// The size of the kernel's control message for one number, and room for it.
+// A buffer for a control message with one number.
 template <typename Number>
 struct Control {
   alignas(cmsghdr) std::array<std::uint8_t, CMSG_SPACE(sizeof(Number))> bytes{};
@@ -69,7 +69,7 @@ struct UdpSocketPort::Arrivals {
       parts[i] = {bytes.get() + i * kSlotSize, kSlotSize};
     }
   }
-  // The kernel overwrites the lengths with what it used.
+  // Resets the lengths, which the kernel overwrites with the sizes that it used.
   void prepare() {
     for (std::size_t i = 0; i < kReceiveSlots; ++i) {
       messages[i].msg_hdr = {.msg_name = &from[i],
@@ -89,7 +89,7 @@ struct UdpSocketPort::Arrivals {
         std::memcpy(&size, CMSG_DATA(control), sizeof size);
         if (size > 0) segment = static_cast<std::size_t>(size);
       }
-      break;  // there is room for one
+      break;  // the buffer has room for one only
     }
     return {{ntohl(from[i].sin_addr.s_addr)},
             {static_cast<std::uint8_t*>(parts[i].iov_base), messages[i].msg_len},
@@ -169,7 +169,7 @@ Sent UdpSocketPort::send_each(Endpoint4 to, ByteView bytes, std::size_t segment_
         ::sendmmsg(socket_.get(), messages.data() + at, static_cast<unsigned>(count - at), 0);
     if (done > 0) {
       at += static_cast<std::size_t>(done);
-    } else if (errno != EINTR) {  // the first of them failed
+    } else if (errno != EINTR) {  // the first message failed
       result = sent_of(errno, false);
       ++lost;
       ++at;

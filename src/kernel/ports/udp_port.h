@@ -18,10 +18,10 @@ struct UdpAbilities {
 
 struct UdpSocketOptions {
   Endpoint4 local;
-  int sockets = 1;  // more than one share the port; the kernel keeps a peer on one of them
+  int sockets = 1;  // share the port if more than one; the kernel sends each peer to one
   int receive_buffer = 4 << 20;  // bytes
   int send_buffer = 4 << 20;
-  // What is asked for; the kernel may grant less. Less than all is for tests.
+  // The abilities to request; the kernel may grant fewer. Only tests request fewer than all.
   UdpAbilities wanted = {.cut = true, .join = true};
 };
 
@@ -30,16 +30,16 @@ struct UdpSockets {
   std::vector<Fd> sockets;
 };
 
-// Bound sockets, in the network namespace of the calling thread. A send waits while the buffer is
-// full; one that finds no room within 100 ms is Sent::no_buffer. Less than full offloads is logged
-// once. ErrorKind::exists: the port is taken; not_found: the address is none of this host's.
+// Opens bound sockets in the network namespace of the calling thread. A send blocks while the
+// buffer is full, and is Sent::no_buffer after 100 ms without room. Missing offloads are logged
+// once. ErrorKind::exists: the port is in use; not_found: this host does not have the address.
 Result<UdpSockets> open_udp(const UdpSocketOptions& options);
 
-// Goes on with sockets that an earlier process of ours left open: no datagram that waits in them
-// is lost. ErrorKind::conflict: one is bound elsewhere than `options.local`.
+// Resumes sockets that an earlier process of ours left open, without loss of the datagrams in them.
+// ErrorKind::conflict: a socket is not bound to `options.local`.
 Result<UdpSockets> resume_udp(std::vector<Fd> sockets, const UdpSocketOptions& options);
 
-// The same sockets once more: they live until both are closed.
+// Duplicates the descriptors: a socket is open until both of its descriptors are closed.
 Result<std::vector<Fd>> duplicate(const std::vector<Fd>& sockets);
 
 // One UDP socket.
@@ -54,7 +54,7 @@ class UdpSocketPort final : public UdpPort {
                  std::size_t& lost) override;
 
  private:
-  struct Arrivals;  // where the kernel puts what it received
+  struct Arrivals;  // the buffers for recvmmsg()
 
   Fd socket_;
   UdpAbilities abilities_;

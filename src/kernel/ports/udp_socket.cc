@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Opens and takes over the sockets of udp_port.h.
+// Opens and resumes the sockets of udp_port.h.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -18,11 +18,12 @@ bool set(const Fd& socket, int level, int option, int value) {
   return ::setsockopt(socket.get(), level, option, &value, sizeof value) == 0;
 }
 
-// A full buffer holds the sender up, and so the queue of the device. But where the underlay stands
-// still (a switch that pauses us, a virtual host that stalls), a thread must come back to be ended.
+// A full buffer blocks the sending thread, and so the queue of the device. The limit lets a thread
+// end even if the underlay stands still (a switch that pauses us, a virtual host that stalls).
 constexpr timeval kLongestSend{.tv_sec = 0, .tv_usec = 100'000};
 
-// Beyond the limits of net.core.*mem_max where we may; the kernel doubles what it is given.
+// Sets the buffer sizes, beyond net.core.*mem_max if we are allowed to. The kernel doubles the
+// values.
 void set_limits(const Fd& socket, const UdpSocketOptions& options) {
   if (!set(socket, SOL_SOCKET, SO_RCVBUFFORCE, options.receive_buffer)) {
     set(socket, SOL_SOCKET, SO_RCVBUF, options.receive_buffer);

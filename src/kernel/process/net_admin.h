@@ -5,8 +5,8 @@
 
 namespace flannel {
 
-// Why this process cannot program the kernel, with what to do about it: the capability
-// CAP_NET_ADMIN is missing. Empty: it has it.
+// If this process lacks the capability CAP_NET_ADMIN, a sentence that says so and what to do; empty
+// if it has it.
 std::string missing_net_admin();
 
 }  // namespace flannel

@@ -22,7 +22,7 @@ void give_up_net_admin() {
 TEST(NetAdminTest, IsNamedOnlyWhereItIsMissing) {
   EXPECT_EQ(missing_net_admin(), "") << "the tests of the kernel run as root";
   std::string without;
-  std::thread([&] {  // capabilities are a thread's
+  std::thread([&] {  // capabilities belong to a thread
     give_up_net_admin();
     without = missing_net_admin();
   })

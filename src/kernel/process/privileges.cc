@@ -86,7 +86,7 @@ struct Sets {
   bool operator==(const Sets&) const = default;
 };
 
-// Of the calling thread.
+// The capability sets of the calling thread.
 Result<Sets> read_sets() {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   std::array<__user_cap_data_struct, 2> data{};
@@ -109,7 +109,8 @@ Result<void> write_sets(const Sets& sets) {
   return {};
 }
 
-// True if `path`, or else the folder in which it would be made, allows `how`.
+// True if `path` allows `how`; if `path` does not exist, true if the folder in which it would be
+// created allows it.
 bool allows(const std::string& path, int how) {
   if (::access(path.c_str(), how) == 0) return true;
   if (errno != ENOENT) return false;
@@ -122,17 +123,17 @@ bool may_read(const std::string& path) {
   return allows(path, R_OK);
 }
 
-// A file is replaced in its folder; one that is a mount is written in place.
+// A file is normally replaced in its folder; a file that is a mount point is written in place.
 bool may_write(const std::string& path) {
   const std::string folder = std::filesystem::path(path).parent_path();
   return allows(path, R_OK | W_OK) && (folder.empty() || allows(folder, W_OK | X_OK));
 }
 
-// The first file that only the right to files of other users opens; empty: there is none.
+// The first file that can be opened only with kFiles; empty: there is none.
 template <typename May>
 std::string out_of_reach(const std::vector<std::string>& files, const Sets& sets, May may) {
   std::vector<std::string> refused;
-  // access() asks for the rights of the calling thread, so one without them finds out.
+  // access() checks the rights of the calling thread, so a thread without kFiles calls it.
   std::thread([&] {
     if (!write_sets(sets & ~kFiles)) return;
     std::ranges::remove_copy_if(files, std::back_inserter(refused), may);
@@ -141,12 +142,12 @@ std::string out_of_reach(const std::vector<std::string>& files, const Sets& sets
   return found == refused.end() ? std::string() : *found;
 }
 
-// Which of kFiles stay, with the reason.
+// The capabilities of kFiles that are retained; appends the reason to `told`.
 Mask rights_to_files(const NeededLater& files, const Sets& sets, Privileges& told) {
   if ((sets.permitted & kFiles) == 0) return 0;
   if (const auto file = out_of_reach(files.write, sets, may_write); !file.empty()) {
     told.reasons.push_back(file + " cannot be written without CAP_DAC_OVERRIDE");
-    return bit(CAP_DAC_OVERRIDE);  // reads, too
+    return bit(CAP_DAC_OVERRIDE);  // also allows reading
   }
   if (const auto file = out_of_reach(files.read, sets, may_read); !file.empty()) {
     const bool search = (sets.permitted & bit(CAP_DAC_READ_SEARCH)) != 0;
@@ -163,11 +164,11 @@ Mask right_to_niceness(const NeededLater& needs, const Sets& sets, Privileges& t
   return bit(CAP_SYS_NICE);
 }
 
-// What a program that is run could get.
+// Drops all capabilities but `kept` from the bounding set, which limits the programs that are run.
 void bound(Mask kept, Privileges& told) {
   for (int capability = 0; capability < kMost; ++capability) {
     const int there = ::prctl(PR_CAPBSET_READ, capability, 0, 0, 0);
-    if (there < 0) return;  // the kernel knows no more
+    if (there < 0) return;  // the kernel has no further capabilities
     if (there == 0 || (kept & bit(capability)) != 0) continue;
     if (::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0) {
       told.failures.push_back(os_error("bound the capabilities of programs").value().text);
@@ -192,8 +193,8 @@ void drop_capabilities(const NeededLater& needs, Privileges& told) {
       kNeeded | rights_to_files(needs, *sets, told) | right_to_niceness(needs, *sets, told);
   bound(kNeeded, told);
   const Sets wanted = *sets & kept;
-  // What leaves the inheritable set leaves the ambient one. Where nothing changes a service manager
-  // may forbid the call.
+  // A capability that leaves the inheritable set leaves the ambient set too. An unchanged set is
+  // not written, because a service manager may forbid the call.
   const auto written = wanted == *sets ? Result<void>() : write_sets(wanted);
   if (!written) told.failures.push_back(written.error().text);
   say_what_is_kept(written ? wanted : *sets, told);

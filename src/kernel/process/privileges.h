@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What root may do and this program needs not is given up, for it and the programs that it runs.
+// Gives up the privileges of root that this process and the programs that it runs do not need.
 #pragma once
 
 #include <string>
@@ -8,27 +8,28 @@
 
 namespace flannel {
 
-// What is done later and may take a right. Of a file that is not there its folder counts.
+// Later actions that may need a privilege. A missing file is checked by its folder.
 struct NeededLater {
   std::vector<std::string> read;
-  std::vector<std::string> write;  // files that are replaced or made: their folder is written to
-  bool niceness = false;           // threads set their own, and RLIMIT_NICE does not allow it
+  std::vector<std::string> write;  // replaced or created files: their folder is written to
+  bool niceness = false;           // threads set it beyond RLIMIT_NICE
 };
 
-// What the process has after drop_privileges().
+// The privileges after drop_privileges().
 struct Privileges {
   std::vector<std::string> capabilities;  // "CAP_NET_ADMIN"
   std::vector<std::string> reasons;       // why more than CAP_NET_ADMIN and CAP_NET_RAW
-  std::vector<std::string> failures;      // what could not be given up
-  bool no_new = false;                    // no program that is run gains any
-  bool filtered = false;                  // by filter_system_calls()
+  std::vector<std::string> failures;      // privileges that could not be given up
+  bool no_new = false;                    // programs that are run gain none
+  bool filtered = false;                  // filter_system_calls() succeeded
 };
 
-// Keeps CAP_NET_ADMIN and CAP_NET_RAW as far as they are there, and for this process itself what of
-// CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE and CAP_SYS_NICE `needs` takes; every other capability goes
-// from all sets. Programs that are run can get those two alone. Then no_new_privs and the filter of
-// system calls. Cannot be undone. What cannot be given up stays and is said. Called before any
-// other thread is started: all of this is of a thread, and handed to those that it starts.
+// Drops all capabilities except CAP_NET_ADMIN and CAP_NET_RAW from all sets; this process itself
+// also retains those of CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE and CAP_SYS_NICE that `needs`
+// requires. Programs that are run can get the first two only. Then sets no_new_privs and the filter
+// of system calls. This cannot be undone. Privileges that cannot be given up are in `failures`.
+// Must be called before any other thread is started: all of this belongs to a thread, and the
+// threads that it starts inherit it.
 Privileges drop_privileges(const NeededLater& needs);
 
 }  // namespace flannel

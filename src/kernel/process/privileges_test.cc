@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// As root. Nothing that is given up comes back, so each case is a process of its own.
+// Needs root. Privileges cannot be regained, so each case runs in a process of its own.
 #include "kernel/process/privileges.h"
 
 #include <fcntl.h>
@@ -50,7 +50,7 @@ std::string in_a_process(const std::function<std::string()>& run) {
   return text;
 }
 
-// The lines of /proc/PID/status that say what a process may do.
+// The lines of /proc/PID/status that list a process's privileges.
 std::string rights_in(std::istream& status) {
   std::string rights;
   for (std::string line; std::getline(status, line);) {

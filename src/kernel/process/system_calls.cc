@@ -12,9 +12,9 @@
 namespace flannel {
 namespace {
 
-// What dist/flanneld.service allows, without namespaces, other users' identities, keys and
-// io_uring, and with further filters and fchown, which SQLite as root calls for its own files; the
-// names of every architecture. "socket" is below.
+// The system calls that dist/flanneld.service allows, for all architectures, without those for
+// namespaces, other users' identities, keys and io_uring; and in addition those for further
+// filters, and fchown, which SQLite as root calls for its own files. "socket" is handled below.
 // clang-format off
 constexpr std::string_view kAllowed[] = {
     "_llseek", "_newselect", "accept", "accept4", "access", "alarm", "arch_prctl",
@@ -69,13 +69,13 @@ constexpr std::string_view kAllowed[] = {
 // clang-format on
 
 #ifdef __SANITIZE_ADDRESS__
-// The search for leaks at the end stops all threads.
+// The leak check at exit stops all threads with ptrace.
 constexpr std::string_view kOfSanitizers[] = {"ptrace"};
 #else
 constexpr std::span<const std::string_view> kOfSanitizers;
 #endif
 
-// A libc that tries what is newer than this list falls back, as on a kernel without it.
+// With ENOSYS a libc that tries a newer system call falls back, as on a kernel without it.
 constexpr std::uint32_t kRefusal = SCMP_ACT_ERRNO(ENOSYS);
 
 constexpr unsigned kFamilies[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK};
@@ -92,7 +92,7 @@ Result<void> check(int status) {
 
 Result<void> add(const Filter& filter, std::string_view name) {
   const int number = ::seccomp_syscall_resolve_name(std::string(name).c_str());
-  if (number < 0) return {};  // of another architecture, or unknown to the library
+  if (number < 0) return {};  // a call of another architecture, or unknown to libseccomp
   return check(::seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, number, 0));
 }
 
@@ -111,14 +111,14 @@ Result<void> add_sockets(const Filter& filter) {
   return add_socket(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_CMP_GT, AF_NETLINK);
 }
 
-// What an older kernel or library lacks of these is done without.
+// Failures are ignored: older kernels and libraries lack some of these attributes.
 void set_attributes(const Filter& filter) {
   ::seccomp_attr_set(filter.get(), SCMP_FLTATR_ACT_BADARCH, kRefusal);
-  ::seccomp_attr_set(filter.get(), SCMP_FLTATR_API_SYSRAWRC,
-                     1);  // errors of the kernel as they are
+  ::seccomp_attr_set(filter.get(), SCMP_FLTATR_API_SYSRAWRC, 1);  // raw kernel errors
   ::seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_LOG, 1);
   ::seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2);  // a tree, not a list
-  // Kernels before 5.16 would else slow the whole process down, for code that is none of ours.
+  // Kernels before 5.16 would otherwise slow the whole process down with a mitigation that only
+  // foreign code needs.
   ::seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_SSB, 1);
 }
 

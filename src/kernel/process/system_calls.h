@@ -8,13 +8,14 @@
 
 namespace flannel {
 
-// From now on the calling thread, the threads that it starts and the programs that they run have
-// the system calls that a service needs, and sockets of unix, IP and netlink; the kernel says of
-// all others that it does not know them, and writes them to its audit log. Cannot be undone; adds
-// to what a container or a service manager forbids.
+// Limits the calling thread, the threads that it starts and the programs that they run to the
+// system calls that a service needs, and to sockets of unix, IP and netlink. Other calls fail with
+// ENOSYS, other sockets with EAFNOSUPPORT, and the kernel writes them to its audit log. This cannot
+// be undone, and adds to the limits of a container or a service manager.
 Result<void> filter_system_calls();
 
-// By name, of every architecture; "socket" comes besides, by its families.
+// The names of the allowed system calls of all architectures. "socket" is not listed: it is allowed
+// by address family.
 std::span<const std::string_view> allowed_system_calls();
 
 }  // namespace flannel
