@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fixtures of the hosts tests; what a lab's programs wrote is shown when a test fails."""
+"""Fixtures of the hosts tests. The report of a failed test shows the output of the lab's programs."""
 
 import os
 import pathlib

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What belongs to one host, or to one daemon of a host.
+"""Each daemon locks its state folder, its subnet file and its network, on its host and on others.
 
     h1 ─ eth0 ── lan ── eth0 ─ h2          two network namespaces of one machine
 """

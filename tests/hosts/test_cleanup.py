@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What flannelctl cleanup removes from a host, what it leaves, and when it refuses.
+"""flannelctl cleanup removes the objects of flanneld, leaves others, and refuses beside a running daemon.
 
     h1c ── cni0 ─ h1 ─ eth0 ──┬── lan ──┬── eth0 ─ h2 ── cni0 ── h2c
 """
@@ -26,7 +26,7 @@ LOOK = (
 
 
 def picture(host):
-    """The host's kernel as a set of lines, without numbers that others would get again."""
+    """The host's kernel objects as a set of lines, without numbers that change when an object is made again."""
     text = "\n".join(host.ns.run(*words) for words in LOOK)
     lines = (re.sub(r"^[0-9]+: | qlen.*", "", line) for line in text.split("\n"))
     return {line.rstrip() for line in lines if line.strip() and not line.startswith("#")}
@@ -37,7 +37,7 @@ def cleanup(host, *flags, check=True):
 
 
 def marks(host):
-    """Whatever has our name or number."""
+    """The objects that have our name or protocol number."""
     return {line for line in picture(host) if "flannel" in line.lower() or "proto 250" in line}
 
 
@@ -57,7 +57,7 @@ def test_cleanup_leaves_nothing_of_ours_and_all_of_others(lab, backend, filter):
     cluster.start()
     own = subnet(one)
     one.daemon.stop()
-    # A device of an earlier configuration; a persistent TUN device stays only if nobody holds it.
+    # A device of an earlier configuration; a persistent TUN device stays only if no process has it open.
     one.ns.ip("link", "add", "flannel.77", "type", "vxlan", "id", "77", "dstport", "8473")
     had = marks(one)
     would = cleanup(one, "--dry-run")

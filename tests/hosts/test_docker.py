@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real Docker engines, set up as operators have done since 2018.
+"""Real Docker engines, set up in the way that operators have used since 2018.
 
     web (nginx) ── docker0 ─ h1 ─ flannel0 | flannel.1 | eth0 ──┬── lan ── etcd
     client ─────── docker0 ─ h2 ─ flannel0 | flannel.1 | eth0 ──┘
@@ -40,8 +40,8 @@ class DockerHost:
 
     def __init__(self, lab, etcd, release, *flags):
         self.host = lab.host()
-        # As a machine is when it was just installed: it is Docker that turns forwarding on, and
-        # then drops what is forwarded.
+        # A machine after its installation: Docker turns forwarding on, and then drops forwarded
+        # packets.
         self.host.ns.sysctl(net_ipv4_ip_forward=0)
         self.daemon = self.host.flanneld(etcd, *flags, iface=None)
         self.engine = Engine(self.host, release)
@@ -138,7 +138,7 @@ def ping(host, source, target):
 
 
 def check_web(web, host, client, device):
-    """It answers the other host and its container, and sees who asks."""
+    """web answers the other host and its container, and sees their addresses."""
     reaches(host, web)
     reaches(client, web)
     assert fetched(host, web.address) and fetched(client, web.address)
@@ -175,11 +175,11 @@ def test_the_walkthrough_of_2018(lab, release, firewall):
         check_web(web, two, client, {"vxlan": "flannel.1", "host-gw": "eth0"}[backend])
 
 
-# ---- Docker 28, which drops what it does not know
+# ---- Docker 28, which drops packets from elsewhere
 
 
 def drop_our_rules(host):
-    """As if no flanneld had ever run beside this Docker."""
+    """Removes our rules, as if no flanneld had ever run beside this Docker."""
     jumps = [("raw", "PREROUTING", "docker", "FLANNEL-DOCKER")] if host.engine.release == "28" else []
     jumps += [("filter", "DOCKER-USER", "docker", "FLANNEL-DOCKER"),
               ("filter", "FORWARD", "forward", "FLANNEL-FWD")]
@@ -195,7 +195,7 @@ def test_nobody_but_the_overlay_is_let_in(lab, docker28, backend):
     _, one, two = two_hosts(lab, docker28, backend=backend)
     web, client = start_dockers(one, two)
     reaches(client, web)
-    # A neighbour on the link that is no peer, and knows where the container is.
+    # A neighbour on the link that is no peer, and knows a route to the container.
     lab.lan.ip("route", "add", str(one.subnet()), "via", one.host.address)
     lab.lan.run("ping", "-n", "-c1", "-W3", one.subnet().network_address + 1)
     assert not fetched(lab.lan, web.address), one.docker_rules()
@@ -212,7 +212,7 @@ def test_whatever_starts_first_and_whoever_flushes(lab, release, firewall):
     web, client = start_dockers(one, two)
     reaches(client, web)
 
-    # Docker first.
+    # Docker starts first.
     one.daemon.stop()
     drop_our_rules(one)
     assert not fetched(client, web.address), "the test can tell the difference"
@@ -223,14 +223,14 @@ def test_whatever_starts_first_and_whoever_flushes(lab, release, firewall):
     reaches(client, web)
     assert ":FORWARD DROP" in one.run("iptables-save", "-t", "filter")
 
-    # Docker again, which puts its rules where they were.
+    # Docker starts again, and puts its rules back.
     one.engine.stop()
     one.start_docker()
     web = nginx(one.engine)
     reaches(client, web)
     check_dockers_drops()
 
-    # What a firewall that reloads does.
+    # A firewall that reloads does the same.
     one.run("nft", "flush", "ruleset")
     reaches(client, web)
     one.engine.stop()
@@ -253,7 +253,7 @@ def test_switched_off_docker_has_its_way(lab, docker28):
 
 
 def faults_of_children(pid):
-    """Page faults of all children that ended: any child has some."""
+    """Page faults of all children that have ended: every child has some."""
     with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
         return int(stat.read().rsplit(")", 1)[1].split()[8])
 
@@ -273,5 +273,5 @@ def test_no_program_is_run_where_nothing_changes(lab, docker28, firewall):
         faults.append(faults_of_children(pid))
         return faults[-20:] == faults[-1:] * 20
 
-    # Twenty times the same, a tenth of a second apart: two looks of the timer.
+    # Twenty equal readings, a tenth of a second apart: two checks of the timer.
     wait_until(settled, "no more children", within=20, every=0.1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Leases under the v2 API of etcd, as flannel up to v0.17 has them; nobody tells the daemon so."""
+"""Leases under the v2 API of etcd, as flannel up to v0.17 has them; the daemon detects the API without a flag."""
 
 import json
 

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What befalls a cluster of three etcd members, while packets flow between all hosts.
+"""Faults of a cluster of three etcd members, while packets flow between all hosts.
 
     h1c ─ h1 ─ eth0 ──┬───────── lan ─────────┬──── eth0 ─ e1
     h2c ─ h2 ─ eth0 ──┤                       ├──── eth0 ─ e2
     h3c ─ h3 ─ eth0 ──┘                       └──── eth0 ─ e3
 
 A lease lives 15 s. Each container pings the next one every 10 ms. After each fault of the cluster: no echo was
-lost, no route, neighbour or FDB row was ever removed, each host has the subnet that it had, and its
-record is in the store under one etcd lease.
+lost, no route, neighbour or FDB entry was ever removed, each host has its subnet still, and its record
+is in the store under one etcd lease.
 """
 
 import json
@@ -54,7 +54,7 @@ def cut_off_a_majority(store, witness):
     leader.cut_off(one, two)
     one.cut_off(two)
     wait_until(lambda: not any(m.leads() for m in store.members), "no leader any more")
-    time.sleep(TTL / 2)  # what is shown is that nothing happens meanwhile
+    time.sleep(TTL / 2)  # nothing may happen meanwhile
     witness.nothing_happened("without a majority")
     leader.join()
     one.join()
@@ -120,7 +120,7 @@ def test_a_prefix_that_is_deleted_and_restored_costs_no_packet(lab):
 
 
 def test_what_is_done_to_one_lease_by_hand_is_mended_by_its_host(lab):
-    """Before anybody has let go of its route."""
+    """The owner is back before any host has removed its route."""
     store = lab.etcd_cluster()
     with Witness(started(lab, store)) as witness:
         key = lease_key(witness.subnets[witness.hosts[0].name])
@@ -187,14 +187,14 @@ def swallowed_by_the_network(member, others, host):
 
 @pytest.mark.parametrize("silenced", [without_a_quorum, frozen, swallowed_by_the_network])
 def test_a_member_that_falls_silent_hides_no_change(lab, silenced):
-    """Its TCP connections stay open. What changes in the cluster is heard of from another member."""
+    """Its TCP connections stay open. The hosts receive changes of the cluster from another member."""
     store = lab.etcd_cluster()
     host = started(lab, store, hosts=1, backend="host-gw").hosts[0]
     silent, *others = store.members
     peers = host.ns.run("ss", "-Htn", "state", "established", "dport = :2379")
     assert silent.host.address in peers, f"not with the first member but with {peers}"
     silenced(silent, others, host)
-    if silenced is not swallowed_by_the_network:  # which lets it lead on
+    if silenced is not swallowed_by_the_network:  # there it stays the leader
         wait_until(lambda: any(other.leads() for other in others), "a leader of the others")
     value = '{"PublicIP":"192.0.2.99","BackendType":"host-gw"}'
     store.on(others[0], "put", f"{PREFIX}/subnets/10.5.200.0-24", value)

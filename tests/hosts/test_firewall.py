@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Masquerade and forward rules of the daemon.
 
-    h1c ── cni0 ─ h1 ─ eth0 ──┬── lan, 192.0.2.254: knows no way back to 10.5.0.0/16
+    h1c ── cni0 ─ h1 ─ eth0 ──┬── lan, 192.0.2.254: has no route back to 10.5.0.0/16
     h2c ── cni0 ─ h2 ─ eth0 ──┘
 """
 
@@ -33,7 +33,7 @@ socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", (sys.argv[1], 9000
 
 
 def seen_by(target, source, address):
-    """The address that `target` sees when `source` sends to `address` of it."""
+    """Returns the source address that `target` sees when `source` sends to its `address`."""
     receiver = target.start(
         "/usr/bin/python3", "-c", SEE, address, stdout=-1, text=True
     )
@@ -124,7 +124,7 @@ def test_rules_stay_when_the_daemon_ends_and_a_restart_makes_no_second_set(lab, 
 
 
 def faults_of_children(pid):
-    """Page faults of all children that ended: any child has some."""
+    """Page faults of all children that have ended: every child has some."""
     with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
         return int(stat.read().rsplit(")", 1)[1].split()[8])
 
@@ -149,7 +149,7 @@ def test_the_flag_of_the_host_overrules_the_configuration(lab):
 
 
 def test_two_networks_on_one_host_have_a_table_each(lab):
-    """h1 is in two networks, by a daemon for each, and 10.6.0.0/16 has a container there too."""
+    """h1 has a daemon for each of two networks, and an address of a container in 10.6.0.0/16."""
     one, two = Cluster(lab, flags=["--ip-masq"]).start(containers=True).hosts
     other = Sqlite(lab.folder / "other.db")
     other.set_config({"Network": "10.6.0.0/16", "Backend": {"Type": "vxlan", "VNI": 2}})

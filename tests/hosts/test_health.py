@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The health pages, asked by a probe while strangers do their worst: one host, one store."""
+"""A probe reads the health pages while other clients are slow or hostile: one host, one store."""
 
 import resource
 import time
@@ -32,7 +32,7 @@ def test_a_thousand_slow_connections_do_not_delay_a_health_check(lab, many_descr
                 try:
                     one.send(b"X: y\r\n")
                 except ConnectionError:
-                    pass  # it has had its time
+                    pass  # its time limit has passed
             before = time.monotonic()
             assert host.daemon.health("/healthz") == (200, "flanneld is running")
             assert time.monotonic() - before < 1

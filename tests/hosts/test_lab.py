@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The laboratory itself: what the other tests stand on, with routes made by hand."""
+"""The laboratory itself, on which the other tests depend, with routes made by hand."""
 
 import os
 import pathlib
@@ -20,7 +20,7 @@ SUBNETS = {"h1": "10.5.1.0/24", "h2": "10.5.2.0/24"}
 
 @pytest.fixture
 def pair(lab):
-    """Two hosts with a container each, and routes in neither."""
+    """Two hosts with a container each, and without routes to each other's containers."""
     hosts = [lab.host(), lab.host()]
     for host in hosts:
         gateway = SUBNETS[host.name].replace(".0/", ".1/")
@@ -132,7 +132,7 @@ def command_lines():
         try:
             yield (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
-            pass  # it has ended
+            pass  # the process has ended
 
 
 def test_a_docker_engine_of_a_killed_run_leaves_nothing_behind():

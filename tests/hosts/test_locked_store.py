@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A SQLite file that somebody keeps locked, while packets flow between two hosts.
+"""A SQLite file that another process locks, while packets flow between two hosts.
 
     h1c ─ h1 ─ eth0 ── lan ── eth0 ─ h2 ─ h2c          both daemons open one file
 """
@@ -13,7 +13,7 @@ from lab.cluster import Cluster
 from lab.witness import Witness
 
 TTL = 15
-LOCKED = 30  # no lease can be renewed meanwhile, and each expires
+LOCKED = 30  # seconds without a renewal, in which every lease expires
 
 
 def test_a_file_that_is_locked_for_longer_than_a_lease_lives_costs_no_packet(lab):

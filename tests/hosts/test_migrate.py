@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A host of a running cluster swapped from upstream flannel to ours, and back: docs/migrate.md.
+"""A host of a running cluster is swapped from upstream flannel to ours, and back: docs/migrate.md.
 
     h1c ── cni0 ─ h1 (upstream, then ours, then upstream) ─ eth0 ──┬── eth0 ─ h2 (ours) ── h2c
                                                                  etcd
@@ -18,7 +18,7 @@ STORES = {"v0.10": "etcd-v2", "v0.28": "etcd"}
 
 
 def make_pair(lab, release, filter="iptables", flags=("--ip-masq",)):
-    """h1 as upstream of that release left it while its daemon ends; h2 with ours."""
+    """Returns h1 in the state that the daemon of upstream's release leaves, and h2 with our daemon."""
     cluster = Cluster(lab, STORES[release], flags=flags)
     one, two = cluster.hosts
     cluster.store.set_config(cluster.config)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The network against the addresses that the hosts use outside of it.
+"""The network overlaps addresses that the hosts use outside of the overlay.
 
     h1c ── cni0 ─ h1 ─ eth0 ── lan, gateway 192.0.2.254 ── etcd 192.0.2.250, 172.20.0.5
     h2c ── cni0 ─ h2 ─ eth0 ───┘
@@ -16,7 +16,7 @@ from lab.cluster import Cluster
 from lab.overlay import base, lease_key, subnet
 from lab.traffic import answers, ping
 
-# The subnets fit where no host of the LAN is.
+# The subnets contain no address of a host in the LAN.
 IN_THE_LAN = {
     "Network": "192.0.2.0/24",
     "SubnetLen": 28,
@@ -26,7 +26,7 @@ IN_THE_LAN = {
 
 
 def start(lab, config, backend, store="etcd", hosts=2):
-    """Hosts with containers that reach each other; not every backend has the rows of others."""
+    """Starts hosts with containers, and waits until these reach each other: rows depend on the backend."""
     cluster = Cluster(lab, store, backend, hosts=hosts)
     cluster.store.set_config({**config, "Backend": {"Type": backend}})
     for host in cluster.hosts:
@@ -76,7 +76,7 @@ def test_a_network_around_the_store_and_its_way_takes_neither_along(lab, far_etc
         (said,) = [text for text in troubles(host) if text.startswith("network: ")]
         assert "172.20.0.5 (an endpoint of the store)" in said
         assert said.removeprefix("network: ") in host.daemon.log()
-    # A host with another view of the world has it.
+    # A host that does not use that address leases the subnet.
     far_etcd.put_lease("172.20.0.0-24", '{"PublicIP":"192.0.2.77"}' if backend == "udp" else
                        '{"PublicIP":"192.0.2.77","BackendType":"vxlan","BackendData":'
                        '{"VNI":1,"VtepMAC":"02:00:00:00:00:77"}}')
@@ -107,7 +107,7 @@ def test_a_network_that_is_the_underlays_own_leaves_the_hosts_reachable(lab, bac
 
 
 def test_a_left_device_over_the_way_to_the_store_goes_at_the_start(lab):
-    """As a run under an older configuration left it; the one in the store has been mended."""
+    """A run under an older configuration left the device; the configuration in the store is right now."""
     cluster = Cluster(lab, "etcd", "udp", hosts=1)
     cluster.store.set_config(cluster.config)
     (host,) = cluster.hosts
@@ -134,7 +134,7 @@ def test_two_leases_that_name_each_others_subnets_make_no_circle(lab):
     before = counters(one)["out_packets"]
     for address in ("10.5.8.5", "10.5.9.5", "10.5.8.5"):
         assert not answers(one.container, address)
-    time.sleep(2)  # nothing to wait for: nothing is to happen
+    time.sleep(2)  # there is no state to wait for: no packet may be sent
     assert counters(one)["out_packets"] - before < 100
     ping(one.container, two.container)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whose a lease is, and for how long.
+"""Which host owns a lease, and for how long.
 
      one: flanneld        store: etcd v3, etcd v2 or a SQLite file; flannelctl
        |                    |
@@ -49,7 +49,7 @@ def test_a_host_has_one_etcd_lease_however_often_it_starts(lab):
     one = cluster.hosts[0]
     for round in range(20):
         one.daemon.kill9() if round % 2 else one.daemon.stop()
-        # A helper that it had just forked may hold the port for a moment longer.
+        # A child that the daemon has just forked may have the port open for a moment longer.
         wait_until(lambda: not one.ns.run("ss", "-Hltn", "sport", "=", ":8081"), "the port")
         one.daemon.start().wait_ready()
     listed = cluster.store.etcdctl("lease", "list").split()
@@ -57,7 +57,7 @@ def test_a_host_has_one_etcd_lease_however_often_it_starts(lab):
 
 
 def test_two_hosts_with_one_node_id_are_told_and_keep_their_subnets(lab):
-    """The boot number of the second is another one: its machine was booted by itself."""
+    """The second host has another boot id, since it is a machine of its own."""
     cluster = Cluster(lab, "etcd", "host-gw", hosts=2).start()
     one, two = cluster.hosts
     values = cluster.store.lease_values()
@@ -74,7 +74,7 @@ def test_two_hosts_with_one_node_id_are_told_and_keep_their_subnets(lab):
 
 @pytest.mark.parametrize("copy", ["lower", "higher"])
 def test_a_copied_state_folder_costs_the_original_nothing(lab, copy):
-    """The copy is another container of the same machine: its boot id is the original's."""
+    """The copy is another container of the same machine, and has the boot id of the original."""
     cluster = Cluster(lab, "etcd", "vxlan", hosts=3)
     cluster.store.set_config(cluster.config)
     original, copied, third = cluster.hosts
@@ -111,7 +111,7 @@ def test_our_address_in_the_lease_of_another_node_is_quarantined(lab):
 
 
 def test_peers_stay_when_their_leases_are_deleted_all_at_once(lab):
-    """The hosts put them back; no route is touched meanwhile."""
+    """The hosts write their leases again; no route is changed meanwhile."""
     cluster = Cluster(lab, "etcd", "host-gw", hosts=3).start()
     one = cluster.hosts[0]
     monitor = one.ns.start("ip", "monitor", "route", stdout=open(one.folder / "monitor", "wb"))

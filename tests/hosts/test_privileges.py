@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the daemon may do when it is started by hand as root, without a unit; and how it ends where a library ends it."""
+"""The privileges of a daemon that root starts by hand, without a unit; and its end when a library ends it."""
 
 import os
 import pathlib
@@ -21,7 +21,7 @@ TWO = NET_ADMIN | NET_RAW
 
 
 def rights(daemon):
-    """Of all threads, one tuple for each kind: permitted, effective, bounding, no_new_privs, seccomp."""
+    """The different (permitted, effective, bounding, no_new_privs, seccomp) of all threads."""
     found = set()
     for status in pathlib.Path(f"/proc/{daemon.pid()}/task").glob("*/status"):
         lines = dict(line.split(":\t", 1) for line in status.read_text().splitlines() if ":\t" in line)
@@ -38,7 +38,7 @@ def own_capabilities():
 
 
 def only_two(besides=0):
-    """For programs two alone. Where no limit on niceness can be set the daemon keeps that right."""
+    """Programs get two capabilities; the daemon also keeps SYS_NICE if it cannot set the limit on niceness."""
     kept = TWO | besides | (0 if own_capabilities() & SYS_RESOURCE else SYS_NICE)
     return {(kept, kept, TWO, "1", "2")}
 
@@ -46,7 +46,7 @@ def only_two(besides=0):
 @pytest.mark.parametrize("firewall", ["nftables", "iptables"])
 @pytest.mark.parametrize("backend", ["udp", "vxlan", "host-gw"])
 def test_started_by_hand_the_daemon_keeps_two_capabilities(lab, backend, firewall):
-    """And whatever it does with them goes on to work: a route that is deleted comes back."""
+    """The two capabilities suffice: a deleted route comes back."""
     flags = ["--ip-masq", f"--firewall={firewall}"]
     cluster = Cluster(lab, "etcd", backend, flags=flags).start(containers=True)
     one, two = cluster.hosts
@@ -67,7 +67,7 @@ def test_started_by_hand_the_daemon_keeps_two_capabilities(lab, backend, firewal
 
 
 def test_iptables_legacy_has_the_rights_that_it_needs(lab, monkeypatch):
-    """Its programs speak to the kernel by a raw socket."""
+    """The programs of iptables-legacy use a raw socket."""
     folder = lab.folder / "bin"
     folder.mkdir()
     for name in ("save", "restore"):
@@ -137,7 +137,7 @@ def test_a_subnet_file_in_a_folder_of_another_user_is_written(lab):
     assert rights(host.daemon) == only_two(besides=DAC_OVERRIDE)
 
 
-# ---- limits, and ends that a library chose
+# ---- limits, and a library that ends the process
 
 
 def end_of(host, store, *before, env=None):
@@ -167,7 +167,7 @@ def test_a_low_soft_limit_on_descriptors_is_raised(lab):
 
 
 def test_a_library_that_ends_the_process_does_not_look_like_a_bad_command_line(lab):
-    """libnftables calls exit(2) without memory; here it does so at once."""
+    """libnftables calls exit(2) when memory is short; this library does so at once."""
     source = lab.folder / "nft.cc"
     source.write_text(
         "#include <cstdlib>\n"

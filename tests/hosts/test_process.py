@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The program as its service manager, its operator and his probes see it: one host, one store."""
+"""The program as seen by the service manager, the operator and probes: one host, one store."""
 
 import json
 import subprocess
@@ -64,7 +64,7 @@ def test_what_cannot_work_ends_with_a_failure_that_names_it(lab, flag, named):
 
 
 def test_a_second_daemon_with_the_network_or_device_of_a_running_one_ends_and_names_it(lab):
-    """The same prefix twice, and another network on the same flannel.1."""
+    """The second daemon has the same prefix, then another network with the same flannel.1."""
     cluster = Cluster(lab).start()
     first, had = cluster.hosts[0].daemon, rows(cluster.hosts[0])
     other = lab.etcd()
@@ -120,7 +120,7 @@ def test_version_and_help_end_with_0():
     run(binary("flannelctl"), "--help")
 
 
-# ---- what it tells
+# ---- log, health pages and notifications
 
 
 def test_readiness_is_told_to_the_service_manager_after_the_subnet_file_is_written(lab):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ready means that packets can pass; and what works is not taken down by a repair.
+"""A ready host carries packets, and a repair does not interrupt working traffic.
 
     h1c ── cni0 ─ h1 ─ eth0 ──┬── lan ──┬── eth0 ─ h2 ─ cni0 ── h2c
                            sqlite
@@ -16,7 +16,7 @@ READY = (200, "flanneld is ready")
 
 
 def says(host, status, words, within=5):
-    """The host's page has this status, and the words in it."""
+    """Waits until /readyz of the host has this status and these words."""
 
     def as_said():
         code, text = host.daemon.health("/readyz")
@@ -173,5 +173,5 @@ def test_host_gw_names_a_peer_that_is_not_on_the_link(lab):
     says(one, 200, f"{two.address} is not on the link of eth0, so host-gw cannot reach it", within=10)
     assert "Nexthop has invalid gateway" not in one.daemon.log()
     one.ns.ip("route", "add", two.address, "dev", "eth0")
-    one.daemon.signal(1)  # SIGHUP: look again
+    one.daemon.signal(1)  # SIGHUP: read interfaces and routes again
     is_ready(one)

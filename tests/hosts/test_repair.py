@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What others take away or change comes back, while the daemon runs.
+"""The daemon repairs kernel objects that other programs delete or change.
 
     h1c ── cni0 ─ h1 ─ eth0 ──┬── lan ──┬── eth0 ─ h2 ─ cni0 ── h2c
                            sqlite
@@ -34,7 +34,7 @@ VXLAN_DAMAGE = {
 
 
 def device(host):
-    """The device without what counts up by itself."""
+    """The device without its counters and indexes."""
     links = host.ns.ask("-d", "link", "show", "flannel.1") + host.ns.ask("addr", "show", "flannel.1")
     keys = ("address", "mtu", "operstate", "linkinfo")
     addresses = [
@@ -57,7 +57,7 @@ def test_what_is_damaged_by_hand_is_mended_within_two_seconds(cluster):
     words = {"subnet": subnet(two), "base": base(subnet(two)), "mac": vtep_mac(two),
              "address": two.address}
     for damage, command in VXLAN_DAMAGE.items():
-        one.daemon.signal(signal.SIGSTOP)  # it is faster than this test can look
+        one.daemon.signal(signal.SIGSTOP)  # the repair is faster than this test can read
         one.ns.run(*command.format(**words).split())
         assert (rows(one), device(one)) != (had, was), f"{damage}: nothing was damaged"
         one.daemon.signal(signal.SIGCONT)
@@ -111,7 +111,7 @@ def test_an_underlay_that_goes_down_and_up_costs_only_the_time_it_was_down(lab):
     cluster = Cluster(lab, backend="host-gw").start(containers=True)
     one, two = cluster.hosts
     had = rows(one)
-    # The kernel drops every route over a device that goes down, the default one with them.
+    # The kernel drops every route over a device that goes down, including the default route.
     one.ns.ip("link", "set", "eth0", "down")
     wait_until(lambda: not rows(one) & {r for r in had if "proto" not in r and " via 192.0.2.2 " in r},
                "the kernel to drop the routes")
@@ -138,14 +138,14 @@ def test_an_underlay_that_is_up_again_before_anybody_looks_costs_no_route(lab):
 
 
 def test_a_repair_does_not_repeat_itself(cluster):
-    """A row that is mended once is not written again and again: the kernel stays silent."""
+    """A repaired row is not written again: the kernel sends no more notifications."""
     one, _ = cluster.hosts
     one.ns.ip("link", "del", "flannel.1")
     cluster.wait_complete(within=WITHIN)
     with open(one.folder / "monitor.log", "wb") as log:
         monitor = one.ns.start("ip", "-4", "monitor", "route", "link", "address", stdout=log)
     try:
-        time.sleep(1.5)  # the silence itself is what is asserted
+        time.sleep(1.5)  # the test asserts that nothing happens
     finally:
         monitor.kill()
         monitor.wait()

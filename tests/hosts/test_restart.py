@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A daemon that ends and comes back, while packets flow.
+"""A daemon ends and is started again, while packets flow.
 
     h1c ── cni0 ─ h1 ─ eth0 ──┬── lan ──┬── eth0 ─ h2 ─ cni0 ── h2c
                             store
@@ -45,7 +45,7 @@ def test_a_host_that_lost_its_state_but_not_its_address_keeps_its_subnet(lab):
 
 
 def test_a_reboot_keeps_the_subnet_and_the_mac(lab):
-    """The devices and /run are gone, /var/lib is not."""
+    """The devices and /run are lost, /var/lib stays."""
     cluster = Cluster(lab).start()
     host = cluster.hosts[0]
     before, had = subnet(host), rows(host)
@@ -59,7 +59,7 @@ def test_a_reboot_keeps_the_subnet_and_the_mac(lab):
 
 
 def test_rows_of_peers_that_went_meanwhile_are_removed_and_foreign_ones_stay(lab):
-    """Ours are known by their device and, routes, by their protocol 250."""
+    """Our rows have our device; our routes have the protocol 250."""
     cluster = Cluster(lab).start()
     host = cluster.hosts[0]
     had = rows(host)

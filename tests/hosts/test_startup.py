@@ -62,7 +62,7 @@ def test_hosts_started_at_the_same_instant_always_find_each_other(lab, store):
 
 @pytest.mark.parametrize("store", STORES)
 def test_a_small_network_is_shared_out_without_a_conflict(lab, store):
-    """Three subnets for three hosts that start together: whoever loses a race takes another."""
+    """Three hosts start together with three subnets: the loser of a race leases another subnet."""
     cluster = Cluster(lab, store, hosts=3)
     cluster.store.set_config({"Network": "10.5.0.0/24", "Backend": {"Type": "vxlan"}})
     cluster.start_at_once()
@@ -107,14 +107,14 @@ def test_a_host_that_died_disappears_when_its_lease_expires(lab, store):
     dead.daemon.kill9()
     for host in stay:
         wait_rows_gone(host, lambda h=host: rows_about(h, left, dead.address), dead.name)
-    # The living have renewed meanwhile, more than once.
+    # The other hosts have renewed more than once meanwhile.
     assert [subnet(host) for host in stay] == kept
     cluster.hosts.remove(dead)
     assert not cluster.missing()
 
 
 def refused_connections(host):
-    """How many connections the kernel of a host refused because nobody listens."""
+    """The number of connections that the host's kernel refused because no process listens."""
     names, values = [
         line.split() for line in host.ns.run("cat", "/proc/net/snmp").splitlines()
         if line.startswith("Tcp:")
@@ -144,7 +144,7 @@ def test_a_store_file_that_cannot_be_opened_is_waited_for_and_said_once(lab):
     daemon = host.flanneld(store).start()
     daemon.wait_log("store away")
     assert str(store.path) in daemon.log().split("store away")[1]
-    # It waits 0.2 s after the first try and doubles that.
+    # The pause after the first try is 0.2 s, and doubles each time.
     wait_until(lambda: daemon.status()["store"]["for_s"] >= 3, "the daemon to try again and again",
                unless=daemon.must_run)
     assert daemon.log().count("store away") == 1

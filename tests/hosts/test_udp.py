@@ -108,7 +108,7 @@ def test_peers_come_and_go_without_a_lost_packet(lab, pair):
 
 
 def assert_hops_as_with_upstream(one, two):
-    """Four take one off the TTL, of which upstream's is silent; packets as wide as the overlay."""
+    """Four hops take one off the TTL, and upstream's does not answer; packets fill the overlay's MTU."""
     for source, target in ((one, two), (two, one)):
         ask = lambda *words: source.container.ns.run(  # noqa: E731
             *["ping", "-n", "-c1", "-W2", *words, target.container.address], check=False
@@ -125,7 +125,7 @@ def assert_hops_as_with_upstream(one, two):
 
 
 def test_a_host_of_upstream_is_reached_and_reaches_us(lab):
-    """h2 does what flannel v0.10 does with packets; its lease is written by hand."""
+    """h2 treats packets as flannel v0.10 does; its lease is written by hand."""
     cluster = Cluster(lab, "etcd", "udp", hosts=1)
     cluster.config["SubnetMax"] = "10.5.63.0"
     one = cluster.start(containers=True).hosts[0]

@@ -54,13 +54,13 @@ def assert_same(source, target, megabytes=20):
 
 def test_every_kind_of_packet_passes(pair):
     one, two = pair
-    sizes = [0, 1, 100, 1443, 1444, 1445, 4000, 30000, 65507]  # 1444 fills a packet
+    sizes = [0, 1, 100, 1443, 1444, 1445, 4000, 30000, 65507]  # 1444: the longest without fragments
     with echoes_of(two.container):
         target = two.container.address
         assert probe(one.container, "udp", target, *sizes) == [" ".join(map(str, sizes))]
         assert probe(one.container, "raw", target, 47, 50, 132) == ["47 50 132"]
         assert probe(one.container, "flows", target, 1000) == ["1000"]
-        # h1 itself, flannel0 of both hosts, h2 itself.
+        # The hops are h1 itself, flannel0 of both hosts, and h2 itself.
         hops = [line.split() for line in probe(one.container, "hops", target)]
         assert [hop[-1] for hop in hops[:4]] == ["11/0"] * 4
         assert [hop[1] for hop in hops[1:3]] == [base(subnet(one)), base(subnet(two))]
@@ -68,8 +68,8 @@ def test_every_kind_of_packet_passes(pair):
 
 
 def test_what_is_wider_than_the_overlay_is_told_so(pair):
-    """Containers with the MTU of the underlay, as an image that ignores FLANNEL_MTU has it; then an
-    underlay that got narrower behind everybody's back."""
+    """First the containers have the MTU of the underlay, like an image that ignores FLANNEL_MTU; then
+    the path MTU of the underlay shrinks without a notification."""
     one, two = pair
     for host in pair:
         for device in ("cni0", "c1"):
@@ -90,7 +90,7 @@ def test_what_is_wider_than_the_overlay_is_told_so(pair):
 
 @pytest.mark.parametrize("mtu", [1400, 9000])
 def test_the_overlay_is_as_wide_as_the_underlay_allows(lab, mtu):
-    """And, on the wide one, hosts whose cards and containers cut nothing themselves."""
+    """With MTU 9000 the offloads of the network cards and of the containers are off."""
     cluster = Cluster(lab, "sqlite", "udp")
     lab.lan.ip("link", "set", "lan0", "mtu", mtu)
     for host in cluster.hosts:

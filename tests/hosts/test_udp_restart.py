@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Daemons of the udp backend that end, come back, and share a host, while packets flow.
+"""Daemons of the udp backend end, are started again, and share a host, while packets flow.
 
     h1c ── cni0 ─ h1 ─ flannel0, eth0 ── lan ── eth0, flannel0 ─ h2 ─ cni0 ── h2c
                                           │
@@ -35,7 +35,7 @@ def network_routes(host, network=NETWORK):
 
 @pytest.mark.parametrize("how", ["SIGTERM", "kill -9", "SIGTERM, kept"])
 def test_a_restart_keeps_the_device_and_cuts_no_connection(lab, how):
-    """`kept`: the service manager keeps the queue and the socket; else they close meanwhile."""
+    """`kept`: the service manager stores the queue and the socket; else they close meanwhile."""
     one, two = Cluster(lab, "etcd", "udp").start(containers=True).hosts
     reached(one.container, two.container)
     before, routes = device(one), network_routes(one)
@@ -52,7 +52,7 @@ def test_a_restart_keeps_the_device_and_cuts_no_connection(lab, how):
     begin()
     with EchoStream(one.container, two.container, lab.folder) as echoes:
         with transfer_during(two.container, one.container) as stream:
-            for _ in range(3):  # at once, as a service manager does it
+            for _ in range(3):  # at once, as a service manager restarts a service
                 end()
                 begin()
                 echoes.more(50)
@@ -77,7 +77,7 @@ def test_a_change_to_another_backend_takes_the_device_along(lab):
 
 
 def put_many(store, values):
-    """Leases in as few transactions as etcd takes."""
+    """Writes leases in as few transactions as etcd accepts."""
     items = list(values.items())
     for at in range(0, len(items), 100):
         part = items[at : at + 100]
@@ -118,7 +118,7 @@ class SecondDaemon:
 
 
 def test_daemons_of_two_networks_share_a_host(lab):
-    """In any order of start, and each finds its own device again."""
+    """The daemons start in any order, and each adopts its own device again."""
     cluster = Cluster(lab, "etcd", "udp").start(containers=True)
     other = "/other/network"
     config = {"Network": "10.6.0.0/16", "Backend": {"Type": "udp", "Port": 8286}}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Only peers may speak: datagrams that others send to the port of the udp backend.
+"""Only datagrams of peers are accepted at the port of the udp backend.
 
     h1c ── cni0 ─ h1 ─ flannel0, eth0 ──┬── lan ──┬── eth0 ─ h2 (a peer) ── h2c
                                         └── eth0 ─ h3 (runs nothing)
@@ -18,7 +18,7 @@ FLAGS = ("--udp-queues=2", "--udp-cpus=0", "--udp-receive-buffer=100000", "--udp
 
 
 def drops(host):
-    """The reasons that counted something."""
+    """The counts of drops by reason, without zeros."""
     return {name: n for name, n in host.daemon.status()["packet_path"]["drops"].items() if n}
 
 
@@ -41,10 +41,10 @@ def test_only_the_owner_of_the_inner_source_is_heard(lab):
     outsider, insider = Stranger(three, one), Stranger(two, one)
 
     outsider.says(
-        packet(peer, us),  # in a peer's name
-        packet("10.5.222.2", us),  # in nobody's
-        packet(base(subnet(one)), us),  # in our own
-        packet("203.0.113.5", us),  # from outside of the network
+        packet(peer, us),  # a source in a peer's subnet
+        packet("10.5.222.2", us),  # a source without a lease
+        packet(base(subnet(one)), us),  # our own source
+        packet("203.0.113.5", us),  # a source outside of the network
     )
     good = packet(peer, us)
     insider.says(
@@ -75,7 +75,7 @@ def test_only_the_owner_of_the_inner_source_is_heard(lab):
     insider.says(good)
     assert arrived(listener) == b"injected", "an honest packet by hand does arrive"
 
-    # What NAT with two ways needs, and why it is unsafe.
+    # The flag for NAT with two paths, and why it is unsafe.
     one.daemon.stop()
     one.daemon.flags.append("--udp-accept-any")
     one.daemon.start().wait_ready()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A cluster shared with upstream flannel, which speaks through etcd and the kernel alone.
+"""A cluster shared with upstream flannel, which appears only through etcd and the kernel.
 
     h1c ── cni0 ─ h1 (our daemon) ─ eth0 ──┬── lan ──┬── eth0 ─ h2 (as upstream sets it up) ── h2c
                                          etcd
@@ -26,7 +26,7 @@ HOSTGW_VALUE = '{"PublicIP":"192.0.2.2","PublicIPv6":null,"BackendType":"host-gw
 
 
 def on_etcd(lab, backend="vxlan", hosts=1):
-    """A cluster on etcd whose hosts never choose SUBNET by themselves."""
+    """A cluster on etcd whose hosts never choose SUBNET."""
     cluster = Cluster(lab, "etcd", backend, hosts)
     cluster.config["SubnetMax"] = "10.5.63.0"
     return cluster.start(containers=True)
@@ -124,7 +124,7 @@ def test_a_reservation_made_by_hand_is_taken_and_stays_a_reservation(lab):
 
 
 def test_a_subnet_that_another_host_takes_is_an_alarm_and_never_taken_back_by_force(ours):
-    """Upstream's daemons overwrite a key whose owner is somebody else; ours does not."""
+    """Upstream's daemons overwrite a key of another owner; ours does not."""
     cluster, one = ours
     mine, key = subnet(one), lease_key(subnet(one))
     was = cluster.store.lease_values()[key]
@@ -147,7 +147,7 @@ def test_rubbish_among_the_leases_costs_nobody_a_route(lab):
     put("10.5.88.0-24", "{not json")
     put("10.5.89.0-24", '{"PublicIP":"nonsense"}')
     put("../subnets-tmp/x", "y")
-    # A good record after the bad ones has arrived: so have they.
+    # Once this good record has arrived, the bad ones before it have arrived too.
     put(lease_key(SUBNET), VXLAN_VALUE.replace("192.0.2.2", "192.0.2.9"))
     for host in cluster.hosts:
         wait_until(lambda h=host: rows_about(h, SUBNET, "192.0.2.9"), "the good record",
@@ -160,7 +160,7 @@ def test_rubbish_among_the_leases_costs_nobody_a_route(lab):
 
 
 def test_a_subnet_file_of_upstream_names_the_subnet_that_is_taken_over(lab):
-    """A node that is migrated by swapping the binary, after its lease ran out."""
+    """A node is migrated by swapping the binary after its lease has expired."""
     cluster = Cluster(lab, hosts=1)
     cluster.hosts[0].daemon.subnet_file.write_text(
         f"FLANNEL_NETWORK={NETWORK}\nFLANNEL_SUBNET=10.5.77.1/24\nFLANNEL_MTU=1450\n"
@@ -171,7 +171,7 @@ def test_a_subnet_file_of_upstream_names_the_subnet_that_is_taken_over(lab):
 
 
 def test_a_device_of_upstream_is_taken_over_with_its_mac(lab):
-    """Peers know that MAC from the lease; changing it would cut them off for a moment."""
+    """Peers have that MAC from the lease; another MAC would interrupt their packets for a moment."""
     cluster = Cluster(lab, "etcd", hosts=1)
     one = cluster.hosts[0]
     value = VXLAN_VALUE.replace("192.0.2.2", one.address)
