@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # A container network on one machine: N hosts made of network namespaces, a real flanneld on each,
-# a container behind each, and every container pings every other. Needs root; touches nothing
-# outside the namespaces it makes, and removes them when it ends.
+# a container behind each; every container pings every other. The demo needs root, changes nothing
+# outside of the namespaces that it makes, and removes them when it ends.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -10,10 +10,10 @@ usage() {
   cat <<'USAGE'
 usage: ./demo.sh [--store=sqlite|etcd] [--backend=vxlan|host-gw|udp] [--hosts=N] [--once]
 
-  --store     where the hosts agree on who has which subnet     (sqlite: one shared file)
+  --store     where the hosts register their subnets            (sqlite: one shared file)
   --backend   how packets travel between hosts                  (vxlan)
   --hosts     2 to 9                                            (3)
-  --once      do not stay: end with 0 if all pings came back, else with 1
+  --once      end after the pings, with 0 if all were answered, else with 1
 USAGE
 }
 
@@ -25,7 +25,7 @@ for option; do
     --hosts=[2-9]) hosts=${option#*=} ;;
     --once) once=yes ;;
     -h | --help) usage; exit 0 ;;
-    *) echo "demo.sh: what is $option?" >&2; usage >&2; exit 2 ;;
+    *) echo "demo.sh: unknown option $option" >&2; usage >&2; exit 2 ;;
   esac
 done
 [ "$(id -u)" = 0 ] || { echo "demo.sh makes network namespaces: run it as root" >&2; exit 1; }
@@ -50,7 +50,7 @@ build() {
     cmake --preset release && NINJA_STATUS='[%f/%t] ' cmake --build --preset release \
       -j "$(nproc)" --target flanneld flannelctl
   } 2>&1 | tee "$log" | while IFS= read -r line; do
-    # One line that moves, for those who watch.
+    # One line shows the progress on a terminal.
     if [ -t 1 ] && [[ $line == \[* ]]; then printf '\r  building %s   ' "${line%%]*}]"; fi
   done || { tail -n 30 "$log"; fail "the build failed; the whole log is in $log"; }
   if [ -t 1 ]; then printf '\r\e[K'; fi
@@ -193,7 +193,7 @@ knows_all() {
   [ "$(overlay_routes "$1" | wc -l)" = "$wanted" ]
 }
 
-# ---- what came of it
+# ---- results
 
 # One cell for each pair: the average of three echoes in ms, or "lost".
 ping_all() {
@@ -229,12 +229,12 @@ ping_all() {
 }
 
 stay() {
-  title "Yours to look at; Ctrl-C removes everything"
+  title "The network stays up; Ctrl-C removes it"
   cat <<STAY
-  from container to container        ip netns exec $(ns c1) ping ${address[2]}
-  what flanneld wrote on h1          ip -n $(ns h1) route
-  take it away, it comes back        ip -n $(ns h1) route flush proto 250
-  what flanneld says                 tail -f $work/h1.log
+  ping from container to container   ip netns exec $(ns c1) ping ${address[2]}
+  the routes that flanneld made      ip -n $(ns h1) route
+  delete them, and they come back    ip -n $(ns h1) route flush proto 250
+  the log of flanneld on h1          tail -f $work/h1.log
 STAY
   trap 'echo; exit $((came != asked))' INT
   sleep infinity &
@@ -252,7 +252,7 @@ for ((i = 1; i <= hosts; i++)); do
   echo "  h$i  192.0.2.$i  ── container c$i  ${address[i]}"
 done
 
-title "Leases: who has which subnet"
+title "Leases"
 ctl leases | sed 's/^/  /'
 title "Routes that flanneld made on h1"
 overlay_routes h1 | sed 's/^/  /; s/ *$//'

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Installs what is missing, builds, tests.
+# Installs missing packages, builds, and tests.
 #
 #   ./test.sh [unit|simulation|store|kernel|hosts|package|tsan|fuzz|all]...     (default: all)
 #
 #   unit    format, include directions, file sizes; every unit test under ASan and UBSan.
 #           Needs no root, no network, no kernel feature.
-#   simulation  whole clusters in one process, SEEDS (500) of them, from faults drawn by chance;
+#   simulation  whole clusters in one process, SEEDS (500) of them, with random faults;
 #           nightly: SEEDS=10000 CROWD=5000
 #   store   the conformance suite of every store, against a real etcd and real files
 #   kernel  real netlink in network namespaces                                    (root)
@@ -16,7 +16,7 @@
 #   tsan    the threads of base, loop, http, registry and dataplane under ThreadSanitizer
 #   fuzz    every fuzz target over its corpus for FUZZ_SECONDS (20) each
 #
-# One test alone: see CONTRIBUTING.md.
+# CONTRIBUTING.md shows how to run one test alone.
 set -uo pipefail
 cd "$(dirname "$0")" || exit 2
 
@@ -25,7 +25,7 @@ failed=()
 
 say() { printf '\n== %s\n' "$*"; }
 
-# build PRESET TARGET...: without targets everything.
+# build PRESET TARGET...: builds the targets, or all of them if none is given.
 build() {
   local preset=$1
   shift
@@ -38,7 +38,7 @@ build() {
   cmake --build --preset "$preset" -j "$jobs" ${1:+--target "$@"} -- --quiet
 }
 
-# Targets of PRESET whose names match, one a line.
+# Prints the targets of PRESET whose names match, one a line.
 targets() {
   cmake --preset "$1" >/dev/null && ninja -C "build/$1" -t targets all |
     sed -n "s/^\([a-z0-9_]*$2\): phony$/\1/p" | grep -v '^cmake_' | sort -u
@@ -55,7 +55,7 @@ run_simulation() {
     ctest --preset release -j "$jobs" --no-tests=error -L '^simulation$'
 }
 run_store() {
-  # Without them those tests say that they skip.
+  # Without them those tests report that they skip.
   FLANNEL_ETCD33=$(scripts/fetch-etcd33.sh) && FLANNEL_ETCD35=$(scripts/fetch-etcd35.sh) || return 1
   export FLANNEL_ETCD33 FLANNEL_ETCD35
   labelled store
@@ -64,7 +64,7 @@ run_kernel() { labelled kernel; }
 
 run_hosts() {
   build release flanneld flannelctl reference_forwarder || return 1
-  # Without it those tests say that they skip.
+  # Without it those tests report that they skip.
   scripts/fetch-docker28.sh >/dev/null || return 1
   # The distribution's Python: others on the path need not have pytest.
   FLANNEL_BIN_DIR=$PWD/build/release/bin /usr/bin/python3 -m pytest -q tests/hosts
@@ -72,7 +72,7 @@ run_hosts() {
 
 run_package() { /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/package; }
 
-# Only what has threads; test programs that are not built count as no test here.
+# Runs only libraries with threads; test programs that are not built count as no test here.
 run_tsan() {
   local tests
   mapfile -t tests < <(targets tsan _test | grep -xE '(base|loop|http|registry|etcd2|store|dataplane)_test')

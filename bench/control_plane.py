@@ -1,17 +1,17 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""How fast flanneld follows the store, and what it costs to stand by.
+"""How fast flanneld follows the store, and the cost of an idle flanneld.
 
-One network namespace of its own:
+The benchmark runs in a network namespace of its own:
 
-    flanneld ── lo ── etcd            eth0 ══ veth ══ wire   (the underlay, nobody at the far end)
+    flanneld ── lo ── etcd            eth0 ══ veth ══ wire   (the underlay, no host at the far end)
 
 Figures, each over --runs fresh starts (medians):
   cold start   exec of flanneld until READY=1, with N leases already in etcd; at READY the routes,
-               neighbours and FDB rows are counted, and all must be there
-  put to route one more lease is written; the time until the kernel announces its route
-  memory       VmRSS after all peers are in place
-  idle         CPU time used while nothing happens, and the number of child processes
+               neighbours and FDB entries are counted, and all must be present
+  put to route the time from the write of one more lease until the kernel announces its route
+  memory       VmRSS after the kernel objects of all peers are present
+  idle         CPU time without events, and the number of child processes
 
 Run as root: bench/control_plane.py [--build build/release] [--peers 1000,5000] [--runs 5]
 """
@@ -45,12 +45,12 @@ def run(*command):
 
 
 class EtcdApi:
-    """etcd's HTTP gateway over one kept connection."""
+    """etcd's HTTP gateway over one connection that stays open."""
 
     def __init__(self):
         self.connection = http.client.HTTPConnection("127.0.0.1", ETCD_PORT, timeout=10)
         self.connection.connect()
-        # Headers and body are two sends; Nagle would hold the second one back for 40 to 200 ms.
+        # Headers and body are two sends; Nagle would delay the second one by 40 to 200 ms.
         self.connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def call(self, path, body):
@@ -150,7 +150,7 @@ class Daemon:
 
 
 def rows(backend):
-    """Routes, neighbours and FDB rows of ours that are in the kernel."""
+    """The numbers of our routes, neighbours and FDB entries in the kernel."""
     device = "flannel.1" if backend == "vxlan" else "eth0"
     routes = len(run("ip", "route", "show", "proto", "250", "dev", device).splitlines())
     if backend != "vxlan":
@@ -242,21 +242,21 @@ def inside(options):
 
 
 def options_of(doc, peers):
-    """A parser with what the benchmarks of this folder have in common."""
+    """A parser with the options that the benchmarks of this folder share."""
     parser = argparse.ArgumentParser(description=doc,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", default="build/release", help="folder with bin/flanneld")
     parser.add_argument("--peers", default=peers)
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--idle", type=float, default=30, help="seconds to stand by")
-    parser.add_argument("--tmp", default="/dev/shm", help="where etcd keeps its data")
+    parser.add_argument("--idle", type=float, default=30, help="seconds without events")
+    parser.add_argument("--tmp", default="/dev/shm", help="folder for etcd's data")
     return parser
 
 
 def within_a_namespace(inside_of_it):
-    """Starts the program again in namespaces of its own; there, has a wire and calls this."""
+    """Starts the program again in namespaces of its own, makes the veth pair there and calls this."""
     if not os.environ.get(INSIDE):
-        # A namespace without a name goes with its last process, however that ends.
+        # A namespace without a name disappears with its last process, however that ends.
         os.execvpe("unshare", ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child",
                                "--mount-proc", sys.executable, *sys.argv],
                    dict(os.environ, **{INSIDE: "1"}))

@@ -1,20 +1,20 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""What somebody who may write below subnets/ can cost a host.
+"""The cost to a host of a writer that may write below subnets/ and floods the store.
 
-One network namespace of its own, as in control_plane.py: a flanneld, a real etcd, N leases of peers.
-Meanwhile one good lease a second is written, and the time until its route is in the kernel is taken.
+A network namespace of its own, as in control_plane.py, has a flanneld, a real etcd and N leases of peers.
+Meanwhile one good lease a second is written, and the time until its route is in the kernel is measured.
 
-Steps, of which each leaves behind what it has written:
+The records of each step stay for the following steps:
   junk       --junk keys that are no subnets
   changes    --rate changes a second for --seconds: rewritten junk, one key that comes and goes, a
              wide lease that waits and leases inside of it, a type of 4 kB
   megabytes  200 leases of 1 MB
-  restart    etcd is killed and started again: until the route of a lease that is written then
-  end        SIGTERM until the process is gone
+  restart    etcd is killed and started again; the time until the route of a lease that is written then
+  end        the time from SIGTERM until the process has ended
 
-Figures: median and worst route of the good leases, CPU seconds, memory now and at most (MB), lines
-and bytes of the log, bytes of /readyz?verbose.
+Figures: median and worst time until the route of a good lease, CPU seconds, memory now and at most
+(MB), lines and bytes of the log, bytes of /readyz?verbose.
 
 Run as root: bench/hostile_writer.py [--build build/release] [--peers 100]
 """
@@ -36,7 +36,7 @@ SUBNETS = f"{plane.PREFIX}/subnets"
 
 
 def memory_mb(daemon):
-    """Now, and at most since the last call."""
+    """Memory now, and its maximum since the last call."""
     with open(f"/proc/{daemon.process.pid}/status", encoding="ascii") as status:
         lines = dict(line.split(":", 1) for line in status if ":" in line)
     with open(f"/proc/{daemon.process.pid}/clear_refs", "w", encoding="ascii") as refs:
@@ -51,7 +51,7 @@ def readyz_bytes():
 
 
 class Host:
-    """The flanneld, and how it does."""
+    """The flanneld, with its figures since begin()."""
 
     def __init__(self, options, folder):
         self.log = os.path.join(folder, "flanneld.log")
@@ -76,10 +76,10 @@ class Host:
         return text.count(b"\n"), len(text)
 
     def good_lease(self):
-        """Seconds until the route of one more lease; it is given up after 60."""
+        """Writes one more lease; returns the seconds until its route, at most 60."""
         number = next(self.good)
         self.monitor.settimeout(60)
-        api = plane.EtcdApi()  # a connection does not live through such a wait
+        api = plane.EtcdApi()  # a connection does not survive such a wait
         begin = time.monotonic()
         api.put_one(*plane.lease(number, "vxlan"))
         try:
@@ -98,7 +98,7 @@ class Host:
 
 
 def while_it_lasts(host, work):
-    """Good leases, one a second, until `work` is done, and one after it."""
+    """Writes a good lease a second until `work` is done, and one after it."""
     thread = threading.Thread(target=work)
     begin = time.monotonic()
     thread.start()
@@ -116,7 +116,7 @@ def junk(options):
 
 
 def one_change(api, n):
-    """Another kind each time; `n` counts them."""
+    """Makes change number `n`; the kinds alternate."""
     kind = n % 5
     if kind == 0:
         api.put_one(f"{SUBNETS}/junk-{n % 97}", "{}")
@@ -136,7 +136,7 @@ def one_change(api, n):
 def changes(options):
     api = plane.EtcdApi()
     api.put_one(f"{SUBNETS}/10.150.0.0-30", '{"PublicIP":"192.168.77.77"}')
-    api.put_one(f"{SUBNETS}/10.128.0.0-9", '{"PublicIP":"192.168.77.77"}')  # waits for the former
+    api.put_one(f"{SUBNETS}/10.128.0.0-9", '{"PublicIP":"192.168.77.77"}')  # overlaps the leases above
     numbers = itertools.count()
     lock = threading.Lock()
     end = time.monotonic() + options.seconds

@@ -1,13 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""How long flanneld takes to set up its rules, and what it costs when nothing changes.
+"""How long flanneld takes to set up its rules, and the cost of an idle flanneld.
 
     bench/rules.py [--runs 20] [--bin build/release/bin]
 
-Starts flanneld again and again in a network namespace of its own, with a fresh packet filter, and
-reads from its log how long after it held the lease its own rules stood, for which subnet.env waits,
-and how long until iptables was looked at and mended too. "Docker 28" are chains and drops as Docker
-28 leaves them. Then it stands by for eight seconds.
+The benchmark starts flanneld repeatedly in a network namespace of its own, with an empty packet
+filter. From the log it reads the time from the active lease until our own rules are in place, for
+which subnet.env waits, and until iptables was read and repaired too. "Docker 28" are chains and drops
+as Docker 28 leaves them. Then flanneld is idle for eight seconds.
 """
 
 import argparse
@@ -77,7 +77,7 @@ def stamp(line):
 
 
 def set_up(machine, firewall, docker):
-    """(milliseconds until our rules stood, until all did, the daemon)."""
+    """Returns (milliseconds until our rules were in place, until all were, the daemon)."""
     machine.inside("nft", "flush", "ruleset")
     if docker:
         machine.inside("iptables-restore", "--noflush", input=DOCKER_28)
@@ -94,7 +94,7 @@ def set_up(machine, firewall, docker):
 
 
 def usage(daemon):
-    """(clock ticks of the daemon, page faults of its children that ended)."""
+    """Returns (clock ticks of the daemon, page faults of its children that have ended)."""
     fields = pathlib.Path(f"/proc/{daemon.pid}/stat").read_text().rsplit(")", 1)[1].split()
     return int(fields[11]) + int(fields[12]), int(fields[8])
 
@@ -107,7 +107,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         machine = Machine(options.bin.resolve(), folder)
         try:
-            print("| rules | ours ms, median | least | all ms, median | least | idle CPU % "
+            print("| rules | ours ms, median | minimum | all ms, median | minimum | idle CPU % "
                   "| children in 8 s |")  # fmt: skip
             print("|---|---|---|---|---|---|---|")
             for firewall in ("nftables", "iptables"):

@@ -1,16 +1,16 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""What flanneld asks of etcd, and how soon it follows an etcd that comes back.
+"""The requests of flanneld to etcd, and how soon it follows an etcd that is started again.
 
-One network namespace of its own, as in control_plane.py: a flanneld, a real etcd, N leases of peers.
+A network namespace of its own, as in control_plane.py, has a flanneld, a real etcd and N leases of peers.
 
 Figures, each over --runs runs (medians):
   return      etcd is killed and started again --down seconds later; one lease is written and one
-              deleted as soon as it answers. From that answer until the kernel has the new route and
-              flanneld says that its store is there; the old route has to go, too, later
+              deleted as soon as etcd answers. The time from that answer until the kernel has the new
+              route and flanneld reports its store as connected; the old route must disappear later
   renewal     messages that etcd receives for each renewal of the lease, by its own gRPC counters,
-              and how many of them an hour that makes with the lease of a day
-  at rest     messages that etcd receives from a host whose lease is not due
+              and their number an hour with the lease of a day
+  idle        messages that etcd receives from a host whose lease is not due
   per change  messages that etcd receives when a peer comes or goes
   leases      etcd leases of this host after restarts of flanneld and of etcd
   list        bytes of one list of all leases; memory and file of an etcd that holds them
@@ -72,7 +72,7 @@ def metrics():
 
 
 def messages():
-    """Messages that etcd has received over gRPC, by method; without those of this program."""
+    """Messages that etcd has received over gRPC, by method, without the messages of this program."""
     line = re.compile(r'grpc_server_msg_received_total{grpc_method="(\w+)".*} ([\d.e+]+)')
     return {method: float(count) for method, count in line.findall(metrics())}
 
@@ -131,7 +131,7 @@ def wait(question):
 def measure_return(etcd, options, peers, number):
     etcd.kill()
     wait(lambda: not store_is_there())
-    time.sleep(options.down + number * 0.7)  # not always at the same place between two tries
+    time.sleep(options.down + number * 0.7)  # another moment between two tries each time
     api = etcd.start()
     begin = time.monotonic()
     new, value = plane.lease(peers + 1 + number, "host-gw")
@@ -155,7 +155,7 @@ def own_leases(api):
 
 
 def measure_messages():
-    """Per renewal, at rest, per change."""
+    """Returns the messages of ten renewals by method, and the number for each renewal."""
     before = messages()
     time.sleep(10 * TTL / 3)
     renewing = since(before)
@@ -181,7 +181,7 @@ def measure(options, peers, folder):
     run.wait_ready()
     got["renewing"], got["per_renewal"] = measure_messages()
     run.stop()
-    delete(api, f"{plane.PREFIX}/subnets/{own_key(folder)}")  # its etcd lease lives shorter
+    delete(api, f"{plane.PREFIX}/subnets/{own_key(folder)}")  # its etcd lease has a shorter life
     run = daemon(options, folder, DAY)
     run.wait_ready()
     time.sleep(2)
@@ -207,7 +207,7 @@ def measure(options, peers, folder):
 
 
 def measure_size(options, peers, folder):
-    """What etcd and one host take for so many leases, each with an etcd lease of its own."""
+    """Memory and time of etcd and one host with so many leases, each with an etcd lease of its own."""
     etcd = Etcd(folder)
     api = etcd.start()
     empty = etcd.rss_mb()
@@ -242,7 +242,7 @@ def inside(options):
         print(f"{peers} peers: converged after etcd's return in "
               f"{statistics.median(got['return']):.2f} s (median of {times})")
         print(f"  messages for each renewal {got['per_renewal']:.1f} {got['renewing']}, in "
-              f"{options.idle:.0f} s at rest {got['rest']}, for 50 changes {got['change']}")
+              f"{options.idle:.0f} s idle {got['rest']}, for 50 changes {got['change']}")
         print(f"  with a lease of a day {got['per_renewal'] * 3 / 24:.2f} an hour; "
               f"etcd leases of this host: {got['leases']}", flush=True)
     for peers in [int(count) for count in options.sizes.split(",") if count]:
@@ -257,7 +257,7 @@ def inside(options):
 def main():
     parser = plane.options_of(__doc__, peers="3,1000")
     parser.add_argument("--sizes", default="1000,10000,50000")
-    parser.add_argument("--down", type=float, default=15, help="seconds that etcd is away")
+    parser.add_argument("--down", type=float, default=15, help="seconds that etcd is down")
     options = parser.parse_args()
     plane.within_a_namespace(lambda: inside(options))
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Prints the address of the Debian archive that this machine installs its own packages from, so that
-# a machine behind a mirror uses the mirror for everything.
+# Prints the address of the Debian archive from which this machine installs its own packages, so that
+# a machine behind a mirror uses the mirror for all packages.
 set -eu
 mirror=$(apt-get indextargets --format '$(REPO_URI)' \
   'Created-By: Packages' 'Component: main' 'Release: bookworm' | head -n 1)

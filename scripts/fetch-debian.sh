@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Unpacks a package of another Debian suite into a folder of build/, for tests that need a release
-# of a program that Debian 12 does not have. Installs nothing, and leaves the package lists of the
-# system alone.
+# of a program that Debian 12 does not have. The script installs nothing and does not change the
+# package lists of the system.
 #
-#   scripts/fetch-debian.sh SUITE PACKAGE FOLDER      (does nothing where the folder is there)
+#   scripts/fetch-debian.sh SUITE PACKAGE FOLDER      (does nothing if the folder exists)
 set -eu
 cd "$(dirname "$0")/.."
 suite=$1 package=$2 folder=$3

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Puts etcd 3.5 of Debian 13 into build/etcd-3.5 and prints where its program is, for the store
+# Puts etcd 3.5 of Debian 13 into build/etcd-3.5 and prints the path of its program, for the store
 # tests. Debian 12 itself has 3.4.
 set -eu
 cd "$(dirname "$0")/.."

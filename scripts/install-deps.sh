@@ -1,11 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Installs the Debian 12 packages that are missing, and nothing else; does nothing where all are
-# there.
+# Installs the Debian 12 packages that are missing, and no others; does nothing if none is missing.
 #
 #   scripts/install-deps.sh [build|run|etcd|check|package|test|all]...     (default: all)
 #
-#   build   compile both programs        run    what a host needs, and the demo
+#   build   compile both programs        run    the programs of a host, and the demo
 #   etcd    a real etcd for demo, tests  check  the checks of ./test.sh unit
 #   package make the Debian package
 #   test    run, etcd, check, package and the rest of ./test.sh
@@ -37,7 +36,7 @@ for set in "${@:-all}"; do
   esac
 done
 
-# The names that dpkg does not show as installed.
+# Prints the names that dpkg does not report as installed.
 missing_of() {
   # shellcheck disable=SC2086
   dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null |
@@ -61,9 +60,9 @@ fi
 
 echo "installing: $missing"
 
-# Debian starts a service as soon as its package is unpacked. An etcd that nobody asked for would
-# hold port 2379 and confuse whoever looks for the real one, and a Docker would change the rules of
-# this machine's packet filter: none is started.
+# Debian starts a service as soon as its package is unpacked. An unexpected etcd would occupy port
+# 2379, and could be mistaken for the real one; Docker would change the rules of this machine's
+# packet filter. So no service is started.
 policy=/usr/sbin/policy-rc.d
 made_policy=
 if [ ! -e "$policy" ]; then
@@ -88,7 +87,7 @@ $as_root apt-get update -qq >"$log" 2>&1
 $as_root env DEBIAN_FRONTEND=noninteractive \
   apt-get install -y -qq --no-install-recommends $missing >>"$log" 2>&1 </dev/null
 
-# Nor at the next boot.
+# The services do not start at the next boot either.
 disable() {
   case " $missing " in
     *" $1 "*)
