@@ -46,7 +46,7 @@ constexpr auto kLookalikes = std::to_array<Lookalike>({
     {"\ufeff", "an invisible byte order mark", ' '},
 });
 
-// Bytes of the character that begins with `first`; 0: none does.
+// Returns the length of the character that begins with `first`; 0: no character does.
 std::size_t length_after(unsigned char first) {
   if (first < 0x80) return 1;
   if (first >= 0xc2 && first < 0xe0) return 2;

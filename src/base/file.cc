@@ -43,7 +43,8 @@ Result<void> fill_and_sync(const Fd& fd, std::string_view text, mode_t mode,
   return {};
 }
 
-// What the link says, as a path from where the link is; empty: there is no link to follow.
+// Returns the target of the link `path`, relative to the folder of the link; empty: `path` is no
+// link.
 fs::path followed(const fs::path& path) {
   struct stat status {};
   std::error_code error;
@@ -53,7 +54,7 @@ fs::path followed(const fs::path& path) {
   return error ? fs::path() : path.parent_path() / target;
 }
 
-// Nothing: it was replaced; else the errno that stopped it, with what was being done.
+// The errno that stopped a replacement, and what was being done.
 struct Obstacle {
   int code;
   Error error;
@@ -81,14 +82,14 @@ std::optional<Obstacle> replace(const fs::path& path, const std::string& folder,
   return std::nullopt;
 }
 
-// What may be said of a file although it can be written to itself. Not EPERM: so says the kernel of
-// another user's file in a folder that all may write to.
+// True for errors that concern the folder, so that the file itself may still be writable. EPERM is
+// not one: the kernel returns it for another user's file in a folder that all may write to.
 bool is_about_the_folder(int code) {
   return code == EBUSY || code == EXDEV || code == EROFS || code == EACCES;
 }
 
-// Empty lines make up for what is shorter than before: a reader never sees the end of the old text
-// behind the new one.
+// Pads a shorter text with empty lines, so that a reader never sees the end of the old text after
+// the new one.
 Result<void> write_in_place(const fs::path& path, std::string_view text, mode_t mode) {
   const Fd fd{::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK)};
   if (!fd) return os_error("open " + path.string());
@@ -111,7 +112,7 @@ Result<void> write_in_place(const fs::path& path, std::string_view text, mode_t 
   return {};
 }
 
-// File systems that cannot sync a folder have done what they can.
+// Some file systems cannot sync a folder; their error is ignored.
 Result<void> sync_folder(const std::string& folder) {
   const Fd fd{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
   if (fd && (::fsync(fd.get()) == 0 || errno == EINVAL)) return {};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Flags in the environment: which variable belongs to which flag, and those that belong to none.
+// Flags in the environment: finds the flag of each variable, and the variables without one.
 #include <algorithm>
 
 #include "base/flags.h"
@@ -17,7 +17,8 @@ std::string variable_name(std::string_view prefix, std::string_view name) {
   return variable;
 }
 
-// A cluster's pods get such names of a service called like the program; images name their version.
+// Kubernetes sets such variables in every pod for a service that has the name of the program, and
+// container images set one with their version.
 bool is_of_somebody_else(std::string_view name) {
   return name == "VERSION" || name == "PORT" || name.starts_with("PORT_") ||
          name.starts_with("SERVICE_");

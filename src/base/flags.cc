@@ -23,7 +23,7 @@ bool is_hex_digit(char c) {
   return is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
 }
 
-// The number without its sign, its base prefix taken off.
+// A number without its sign and the prefix of its base.
 struct Magnitude {
   std::string_view digits;
   int base = 10;
@@ -39,7 +39,8 @@ Magnitude split_base(std::string_view text) {
   return {text, 8, false};
 }
 
-// Underscores stand between digits, or between the prefix and a digit. Nothing: they do not.
+// Removes the underscores, which may stand between digits, or between the prefix and a digit.
+// Returns nullopt if one stands elsewhere.
 std::optional<std::string> without_underscores(const Magnitude& number) {
   std::string digits;
   bool after_digit = number.after_prefix;
@@ -56,7 +57,7 @@ std::optional<std::string> without_underscores(const Magnitude& number) {
   return after_digit && !digits.empty() ? std::optional(digits) : std::nullopt;
 }
 
-// As Go's strconv.ParseInt(text, 0, 64).
+// Parses a number as Go's strconv.ParseInt(text, 0, 64) does.
 Result<std::int64_t> parse_integer(std::string_view text) {
   const bool negative = text.starts_with('-');
   std::string_view rest = text;
@@ -141,7 +142,7 @@ std::vector<std::string> values_of(const std::vector<std::string>* value) {
   return *value;
 }
 
-// A word split into name and value; `-` alone and words without a dash are no flags.
+// A word, split into the name and value of a flag. `-` alone and words without a dash are no flags.
 struct FlagWord {
   std::string_view name;
   std::optional<std::string_view> value;
@@ -208,7 +209,7 @@ void Flags::add_old(std::vector<OldFlag> flags) {
               std::make_move_iterator(flags.end()));
 }
 
-// Other programs write log-dir for log_dir.
+// Finds a flag also with `-` for `_`, since other programs write log-dir for log_dir.
 const OldFlag* Flags::find_old(std::string_view name) const {
   std::string with_underscores(name);
   std::ranges::replace(with_underscores, '-', '_');
@@ -236,7 +237,7 @@ Failure Flags::unknown(std::string_view word, std::string_view name) const {
   return fail(ErrorKind::invalid, text);
 }
 
-// One that has no effect any more; whether the next word was its value.
+// Skips an old flag without effect. Returns true if the next word is its value.
 Result<bool> Flags::skip_old(std::string_view argument, std::string_view name, bool has_value,
                              ParsedWords& parsed) const {
   const OldFlag* const old = find_old(name);

@@ -59,8 +59,8 @@ Result<LockFile> LockFile::of(const std::string& path) {
   return LockFile(std::move(fd), path);
 }
 
-// FNV-1a, with its highest bits folded in. What shares a byte by chance, one pair in 2^61, excludes
-// each other.
+// Hashes the name with FNV-1a and folds in the highest bits. Two names share a byte with a chance
+// of one in 2^61, and would then exclude each other.
 std::uint64_t LockFile::byte_of(std::string_view name) {
   std::uint64_t hash = 0xcbf29ce484222325;
   for (const char c : name)

@@ -20,7 +20,7 @@ std::atomic<int> verbosity{0};
 std::function<void(std::string_view)> captured;
 
 spdlog::logger& logger() {
-  // Leaked on purpose: threads may log until the very end of the process.
+  // Leaked on purpose, since threads may log until the end of the process.
   static spdlog::logger* const instance = [] {
     auto sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
     auto* made = new spdlog::logger("flanneld", std::move(sink));
@@ -32,7 +32,7 @@ spdlog::logger& logger() {
   return *instance;
 }
 
-// What no text of ours comes near to.
+// The greatest length of a field in bytes; our own texts are much shorter.
 constexpr std::size_t kMostOfAField = 1000;
 
 struct Limit {
@@ -42,7 +42,7 @@ struct Limit {
 };
 
 Limit& limit() {
-  static Limit* const instance = new Limit;  // leaked, as the logger is
+  static Limit* const instance = new Limit;  // leaked like the logger
   return *instance;
 }
 

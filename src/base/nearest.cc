@@ -7,7 +7,7 @@
 namespace flannel {
 namespace {
 
-// Optimal string alignment distance, three rows of the table at a time.
+// Computes the optimal string alignment distance, with three rows of the table in memory.
 std::size_t distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> before(b.size() + 1);
   std::vector<std::size_t> above(b.size() + 1);

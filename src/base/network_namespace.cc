@@ -8,8 +8,8 @@
 
 namespace flannel {
 
-// Linux counts its network namespaces since 5.14 and never uses a number twice in one boot; the
-// inode that older kernels have for one may be another's later.
+// Since 5.14 Linux numbers its network namespaces and never reuses a number in one boot. Older
+// kernels only have an inode number, which a later namespace may get again.
 Result<std::uint64_t> this_network_namespace() {
   const Fd any{::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
   std::uint64_t cookie = 0;

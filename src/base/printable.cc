@@ -8,7 +8,7 @@
 namespace flannel {
 namespace {
 
-// The first character of `text` and its length in bytes; length 0: it is no UTF-8.
+// The first character of a text and its length in bytes; length 0: the text is not valid UTF-8.
 struct Character {
   char32_t code = 0;
   std::size_t length = 0;
@@ -36,7 +36,8 @@ bool is_control(char32_t code) {
   return code < ' ' || (code >= 0x7f && code < 0xa0);
 }
 
-// Marks, embeddings and isolates of the direction of writing, line separators, no-width characters.
+// True for characters that change the writing direction, line separators, and characters without
+// width.
 bool is_unseen(char32_t code) {
   return code == 0xad || code == 0x61c || code == 0x180e || (code >= 0x200b && code <= 0x200f) ||
          (code >= 0x2028 && code <= 0x202e) || (code >= 0x2060 && code <= 0x206f) ||
