@@ -23,7 +23,8 @@ std::uint8_t Backlog::flow_of(ByteView packet, const Ip4Header& ip) {
   return static_cast<std::uint8_t>((key * 0x9e3779b97f4a7c15ULL) >> 56);
 }
 
-// A fragment shows no ports: it may belong to any flow, and any packet after it to its flow.
+// A fragment has no ports, so it may belong to any flow, and any later packet may belong to its
+// flow.
 bool Backlog::holds_flow_of(ByteView packet, const Ip4Header& ip) const {
   if (empty()) return false;
   return ip.is_fragment() || fragments_ > 0 || waiting_by_flow_[flow_of(packet, ip)] > 0;

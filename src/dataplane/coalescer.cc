@@ -52,8 +52,8 @@ void Coalescer::flush() {
     write(flow);
 }
 
-// The transport checksum must be right: the super-packet's is computed anew by whoever cuts it,
-// which would turn a damaged packet into a valid one.
+// The transport checksum must be right: when the super-packet is cut the checksums are computed
+// again, which would turn a damaged packet into a valid one.
 Coalescer::Candidate Coalescer::examine(ByteSpan packet, const Ip4Header& ip) const {
   Candidate candidate{.packet = packet, .id = ip.id};
   if (ip.header_length != kIpLength || ip.is_fragment()) return candidate;
@@ -147,8 +147,8 @@ Coalescer::Flow& Coalescer::open() {
   return *flow;
 }
 
-// A fragment shows no ports, and a packet that cannot be joined may belong to any flow between
-// its two hosts: what came before it goes first.
+// Writes the flows between the two hosts of a packet that cannot be joined. A fragment has no
+// ports, so it may belong to any of these flows, and earlier packets must precede it.
 void Coalescer::flush_pair(const Ip4Header& ip) {
   const auto cut = ip.protocol == kProtocolTcp ? Offload::Cut::tcp4 : Offload::Cut::udp4;
   if (ip.protocol != kProtocolTcp && ip.protocol != kProtocolUdp) return;
@@ -200,8 +200,8 @@ void Coalescer::write_super(Flow& flow) {
       if (written == TunWrite::lost) tallies_[Drop::in_write_failed].add(flow.parts.size());
       return;
     }
-    // Some kernels refuse what they promised to take (a regression of virtio_net.h that went to
-    // several stable series, mended by 89add40066f9); the packets themselves are fine.
+    // Some kernels refuse super-packets that they declared to accept (a regression of virtio_net.h
+    // in several stable series, fixed by 89add40066f9). The packets themselves are valid.
     joins = false;
     log::warning("device takes no super-packets, going on without",
                  {{"protocol", is_tcp ? "tcp" : "udp"}});

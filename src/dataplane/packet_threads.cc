@@ -16,12 +16,14 @@
 namespace flannel {
 namespace {
 
-// How long the carrier is awake before it calls the helper: more than a burst takes, and less than
-// the queue of the device (500 packets) and the socket's buffer (4 MB) hold on a fast network.
+// How long the carrier is awake before it calls the helper. This is longer than a burst, but
+// shorter than it takes to fill the queue of the device (500 packets) or the socket buffer (4 MB)
+// on a fast network.
 constexpr Duration kAlone = std::chrono::milliseconds(1);
 
-// Where a thread would sleep so often, it lets others go first and looks again, so many times: that
-// mostly finds something, and costs less than to sleep and be woken up.
+// A thread that has slept kManySleeps times in a short time yields and polls again up to kPolls
+// times before it sleeps. Mostly there are packets by then, and this costs less than sleeping and
+// waking.
 constexpr int kManySleeps = 4;  // since at least a millisecond
 constexpr int kPolls = 2;
 
@@ -57,9 +59,9 @@ Result<void> bind_to_cpu(std::thread& thread, int cpu) {
 
 }  // namespace
 
-// The carrier carries both ways, as long as it can keep up: what comes in often has its answer at
-// once, and one thread that is awake costs less than two that wake each other up. When it does not
-// get to sleep, the helper takes what goes out, until nothing waits there.
+// The carrier carries packets both ways as long as it can keep up, since packets that come in are
+// often answered at once, and one running thread costs less than two that wake each other. If the
+// carrier does not get to sleep, the helper carries outgoing packets until none wait.
 struct PacketThreads::QueueWorker {
   QueueWorker(QueuePair& queue_pair, PacketTallies& out, PacketTallies& in)
       : waiter(*queue_pair.waiter),
@@ -67,10 +69,10 @@ struct PacketThreads::QueueWorker {
         tx(*queue_pair.tun, *queue_pair.udp, out) {}
 
   QueueWaiter& waiter;
-  RxPath rx;                            // the carrier's
-  TxPath tx;                            // the carrier's, or the helper's while is_helped
-  std::atomic<bool> is_helped = false;  // the carrier sets it, the helper takes it back
-  std::counting_semaphore<2> call{0};   // the helper: once for help and once to end
+  RxPath rx;                            // used by the carrier
+  TxPath tx;                            // used by the carrier, or by the helper while is_helped
+  std::atomic<bool> is_helped = false;  // set by the carrier, cleared by the helper
+  std::counting_semaphore<2> call{0};   // wakes the helper: once for help and once to end
 };
 
 PacketThreads::PacketThreads(std::vector<QueuePair> queue_pairs,
@@ -105,7 +107,8 @@ Result<void> PacketThreads::start_thread(std::size_t number, const char* name,
   std::thread& thread = threads_[number];
   try {
     thread = std::thread(std::move(work));
-  } catch (const std::system_error& error) {  // as many as we may have, or no memory
+  } catch (
+      const std::system_error& error) {  // the limit on threads is reached, or memory is exhausted
     return os_error("start a packet thread", error.code().value());
   }
   ::pthread_setname_np(thread.native_handle(), fmt::format("{}/{}", name, number / 2).c_str());
@@ -117,15 +120,15 @@ void PacketThreads::carry(QueueWorker& worker) {
   go_before_others();
   TableSlot::Reader table(slot_);
   bool was_helped = false;
-  TimePoint alone_since = BootClock::now();  // and awake
+  TimePoint alone_since = BootClock::now();  // the carrier has been awake without a helper
   SleepRate sleeps;
   while (!stopping_.load(std::memory_order_relaxed)) {
     const TimePoint now = BootClock::now();
     const bool is_helped = worker.is_helped.load(std::memory_order_acquire);
     if (was_helped && !is_helped) alone_since = now;
     was_helped = is_helped;
-    // One look more than needed: under load something has come meanwhile, and a read that finds
-    // nothing costs less than a sleep.
+    // Polls once more than necessary: under load packets have arrived meanwhile, and a read without
+    // result costs less than a sleep.
     if (step(worker, table.get(), is_helped, now)) {
       if (!is_helped && now - alone_since > kAlone) call_helper(worker);
       continue;
@@ -162,12 +165,12 @@ void PacketThreads::help(QueueWorker& worker) {
   go_before_others();
   for (;;) {
     worker.call.acquire();
-    TableSlot::Reader table(slot_);  // it may have slept for days
+    TableSlot::Reader table(slot_);  // made here, since the thread may have slept for days
     do {
       if (stopping_.load(std::memory_order_relaxed)) return;
     } while (worker.tx.step(table.get(), BootClock::now()));
     worker.is_helped.store(false, std::memory_order_release);
-    worker.waiter.wake();  // which may sleep without an eye on the device
+    worker.waiter.wake();  // the carrier may sleep without waiting for the device
   }
 }
 

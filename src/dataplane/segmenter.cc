@@ -24,7 +24,7 @@ bool Segmenter::fits_single() const {
          offload_.checksum_start + std::size_t{offload_.checksum_offset} + 2 <= packet_.size();
 }
 
-// The header lengths are read from the packet: what the offload says of them is a hint.
+// The header lengths are read from the packet, since those in the offload are only a hint.
 bool Segmenter::fits_super() {
   if (offload_.segment_size == 0 || ip_.is_fragment()) return false;
   const ByteView transport = packet_.subspan(ip_.header_length);
@@ -52,7 +52,7 @@ std::size_t Segmenter::length(std::size_t n) const {
 void Segmenter::write_single(ByteSpan into) const {
   std::memcpy(into.data(), packet_.data(), packet_.size());
   if (!offload_.checksum_unfinished) return;
-  // Zero means "none" to UDP; all ones says the same number (RFC 768), and TCP takes it too.
+  // For UDP a checksum of zero means none; all ones has the same value (RFC 768), also for TCP.
   const std::uint16_t checksum = internet_checksum(into.subspan(offload_.checksum_start));
   const std::size_t at = offload_.checksum_start + std::size_t{offload_.checksum_offset};
   store_be16(into, at, checksum == 0 ? 0xffff : checksum);

@@ -7,7 +7,7 @@
 namespace flannel {
 namespace {
 
-// A path may get wider again, and a try costs one failing call.
+// The path MTU may grow again, and an attempt costs one failing call.
 constexpr Duration kRefusalLasts = std::chrono::seconds(5);
 
 Drop drop_of(Sent why) {

@@ -10,14 +10,14 @@
 namespace flannel {
 namespace {
 
-// struct sched_attr of sched_setattr(2), its first version (Linux 3.14).
+// The first version (Linux 3.14) of struct sched_attr of sched_setattr(2).
 struct SchedulingAttributes {
   std::uint32_t size = 48;
   std::uint32_t policy = 0;  // SCHED_OTHER
   std::uint64_t flags = 0;
   std::int32_t nice = 0;
   std::uint32_t priority = 0;
-  std::uint64_t runtime = 0;  // ns; of SCHED_OTHER the slice, from Linux 6.12 on
+  std::uint64_t runtime = 0;  // in ns; for SCHED_OTHER the time slice, since Linux 6.12
   std::uint64_t deadline = 0;
   std::uint64_t period = 0;
 };
@@ -32,7 +32,7 @@ bool set_scheduling(std::int32_t nice) {
 
 }  // namespace
 
-// Short slices need no right.
+// Short time slices need no privilege.
 bool go_before_others() {
   return set_scheduling(kPacketThreadNice) || set_scheduling(::getpriority(PRIO_PROCESS, 0));
 }

@@ -7,9 +7,9 @@
 namespace flannel {
 namespace {
 
-// Packets that are read before what was collected is sent.
+// The number of packets that are read before the collected ones are sent.
 constexpr int kReadBudget = 64;
-// Upstream's for "net unreachable". It only has to reach a container of this host.
+// The TTL that upstream uses for "net unreachable". The packet only has to reach a local container.
 constexpr std::uint8_t kIcmpTtl = 8;
 
 // RFC 1122, 3.2.2: no error answers a broadcast.
@@ -26,7 +26,7 @@ bool TxPath::step(const ForwardTable& table, TimePoint now) {
   const int sent_on = read_what_waits(table, now);
   const bool has_backlog = !backlog_.empty();
   if (has_backlog) {
-    // What need not wait for the backlog does not wait for the next of it either.
+    // Sends the packets that do not wait for the backlog before the next super-packet.
     if (sent_on > 0) batcher_.flush(now);
     send_next(table, now);
   }
@@ -34,7 +34,7 @@ bool TxPath::step(const ForwardTable& table, TimePoint now) {
   return sent_on > 0 || has_backlog;
 }
 
-// Sends on what need not wait and keeps the rest; how many were sent on.
+// Forwards the packets that need not wait and enqueues the others. Returns how many were forwarded.
 int TxPath::read_what_waits(const ForwardTable& table, TimePoint now) {
   int sent_on = 0;
   for (int n = 0; n < kReadBudget && !backlog_.full(); ++n) {
