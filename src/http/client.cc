@@ -25,7 +25,7 @@
 namespace flannel {
 namespace {
 
-// Bounds for a caller that forgets its own deadline.
+// Limits in case the caller sets no deadline.
 constexpr std::chrono::seconds kLongestConnect{10};
 constexpr std::chrono::seconds kLongestSilence{600};
 
@@ -33,7 +33,7 @@ void set_option(int fd, int level, int name, int value) {
   ::setsockopt(fd, level, name, &value, sizeof value);
 }
 
-// A server whose machine vanished sends nothing; these notice within half a minute.
+// Enables keep-alives, which detect within half a minute that the machine of the server is gone.
 void notice_dead_peers(int fd) {
   set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
   set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, 10);
@@ -49,7 +49,8 @@ bool never_left(httplib::Error error) {
          error == httplib::Error::SSLServerVerification;
 }
 
-// httplib keeps no reason: what a second attempt meets, if it ends at once.
+// Returns why a connection fails. httplib does not report the reason, so this connects once more
+// and reports an error that comes at once.
 std::string why_not_connected(const std::string& address, std::uint16_t port) {
   addrinfo hints{};
   hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
@@ -69,7 +70,7 @@ std::string why_not_connected(const std::string& address, std::uint16_t port) {
 }
 
 HttpHead head_of(const httplib::Response& response) {
-  HttpHead head{.status = std::max(response.status, 0), .headers = {}};  // -1: nothing came
+  HttpHead head{.status = std::max(response.status, 0), .headers = {}};  // -1: no answer
   for (const auto& [name, value] : response.headers)
     head.headers[to_lower(name)] = value;
   return head;
@@ -82,8 +83,8 @@ HttpAccess with_resolver(HttpAccess access) {
 
 }  // namespace
 
-// What the thread and the connection share; outlives both. Names the socket in use by a descriptor
-// of its own, so that a cut never hits a number that is used again by then.
+// The state that the thread and the connection share; it may outlive both. It has a duplicate of
+// the socket, so that ending a call never affects a descriptor number that has been reused.
 class HttpConnection::Worker : public std::enable_shared_from_this<Worker> {
  public:
   Worker(HttpAccess access, bool keep_open)
@@ -104,7 +105,7 @@ class HttpConnection::Worker : public std::enable_shared_from_this<Worker> {
     changed_.notify_all();
   }
 
-  // The thread ends soon.
+  // Makes the thread end soon.
   void end() {
     cut(Error{ErrorKind::unavailable, "the connection is being closed"});
     const std::lock_guard lock(mutex_);
@@ -119,7 +120,7 @@ class HttpConnection::Worker : public std::enable_shared_from_this<Worker> {
     }
     client_.reset();
     const std::lock_guard lock(mutex_);
-    socket_.reset();  // a look-up that goes on may hold this object for long
+    socket_.reset();  // a look-up may keep this object alive for long
   }
 
  private:
@@ -164,7 +165,7 @@ class HttpConnection::Worker : public std::enable_shared_from_this<Worker> {
     return Failure(Error(why).during(access_.target.url));
   }
 
-  // `address`: of a new connection; empty for one that has been used before.
+  // `address` is that of a new connection; empty if an existing connection is used again.
   HttpEnd send(const Job& job, const std::string& address) {
     httplib::Request request;
     request.method = job.call.method;
@@ -190,7 +191,7 @@ class HttpConnection::Worker : public std::enable_shared_from_this<Worker> {
     httplib::Response response;
     httplib::Error error = httplib::Error::Success;
     if (client_->send(request, response, error)) {
-      // As nginx and programs in Go answer on a port for TLS.
+      // nginx and programs in Go give this answer on a TLS port.
       if (response.status == 400 && !access_.target.tls && body.find("HTTPS") != body.npos) {
         return {head_of(response), Failure(broken("the server wants https://")), true};
       }
@@ -198,7 +199,7 @@ class HttpConnection::Worker : public std::enable_shared_from_this<Worker> {
     }
     HttpHead head = head_of(response);
     Error why = too_long ? answer_too_long(job.call) : explain(error, head.status == 0, address);
-    client_.reset();  // the next call starts afresh, with the TLS files of then
+    client_.reset();  // the next call makes a connection with the TLS files of that time
     return {std::move(head), Failure(std::move(why)), !never_left(error)};
   }
 
@@ -207,7 +208,8 @@ class HttpConnection::Worker : public std::enable_shared_from_this<Worker> {
     tls_ = {};
     if (target.tls) {
       auto client = std::make_unique<httplib::SSLClient>(target.host, target.port, "", "");
-      client->enable_server_certificate_verification(false);  // OpenSSL does it, see set_up_tls()
+      client->enable_server_certificate_verification(
+          false);  // set_up_tls() makes OpenSSL verify it
       const TlsMaterial none;
       TRY_DURING(
           set_up_tls(client->ssl_context(), access_.tls ? *access_.tls : none, target.host, tls_),
@@ -233,7 +235,7 @@ class HttpConnection::Worker : public std::enable_shared_from_this<Worker> {
     const std::lock_guard lock(mutex_);
     socket_ = Fd(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
     if (!cut_) return;
-    // Cut before there was a socket. What is no socket any more connects to nothing.
+    // The call was ended before it had a socket. A descriptor of /dev/null makes connect() fail.
     const Fd nothing(::open("/dev/null", O_RDONLY | O_CLOEXEC));
     ::dup2(nothing.get(), fd);
   }
@@ -273,8 +275,8 @@ class HttpConnection::Worker : public std::enable_shared_from_this<Worker> {
 
   const HttpAccess access_;
   const bool keep_open_;
-  TlsReport tls_;                                // the thread's alone, and so is
-  std::unique_ptr<httplib::ClientImpl> client_;  // which uses it
+  TlsReport tls_;                                // used only by the thread, as is
+  std::unique_ptr<httplib::ClientImpl> client_;  // which uses tls_
 
   std::mutex mutex_;
   std::condition_variable changed_;

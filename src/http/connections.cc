@@ -16,9 +16,9 @@
 namespace flannel {
 namespace {
 
-// What select() of other libraries in this process can wait for is left to them.
+// Descriptors below this number are left to libraries that use select().
 constexpr int kFirstDescriptor = 1024;
-// A flood of new connections does not hold up those that are there.
+// A limit, so that many new connections do not delay existing ones.
 constexpr int kAcceptsATurn = 64;
 constexpr auto kRest = std::chrono::milliseconds(50);
 
@@ -52,10 +52,10 @@ struct HttpConnections::Connection {
   Fd socket;
   TimePoint ends;
   Doing doing = Doing::receiving;
-  bool at_end = false;     // nothing more comes
+  bool at_end = false;     // the client has closed its side
   std::string received{};  // while receiving
   std::string answer{};    // while sending
-  std::size_t sent = 0;    // of it
+  std::size_t sent = 0;    // bytes of `answer`
   std::uint32_t events = 0;
   SubscriptionPtr ready{};  // dropped before socket
 
@@ -98,8 +98,9 @@ void HttpConnections::accept_some() {
   }
 }
 
-// Out of descriptors, and none of them is ours: the connection stays in the backlog and keeps the
-// socket readable. Looks again a little later instead of at once.
+// Stops accepting for a moment, because there are no descriptors and closing a connection of ours
+// would not free one. The new connection stays in the backlog and keeps the socket readable, so
+// trying at once would only use CPU time.
 void HttpConnections::rest_from_accepting() {
   acceptable_.reset();
   rest_ = loop_.at(loop_.now() + kRest, [this] {
@@ -147,7 +148,7 @@ void HttpConnections::on_ready(Place at) {
   keep_unsent_small();
 }
 
-// False: it broke, or there was not a byte.
+// False: the connection failed, or there were no bytes.
 bool HttpConnections::receive(Connection& connection) {
   std::array<char, 4096> bytes;
   const ssize_t got = ::recv(connection.socket.get(), bytes.data(), bytes.size(), 0);
@@ -176,8 +177,8 @@ bool HttpConnections::send(Place at) {
   }
   at->answer = {};
   at->sent = 0;
-  // A socket that is closed with bytes in it, such as a body that nobody read, is reset, and the
-  // other side may lose the answer: they are read first.
+  // If a socket is closed with unread bytes, such as the body of a request, the connection is reset
+  // and the client may lose the answer. So those bytes are read first.
   at->doing = Connection::Doing::draining;
   return ::shutdown(at->socket.get(), SHUT_WR) == 0 && !at->at_end &&
          watch(at, EPOLLIN).has_value();
@@ -198,13 +199,13 @@ void HttpConnections::keep_unsent_small() {
   while (unsent_ > limits_.unsent) {
     const Place oldest = std::ranges::find_if(
         connections_, [](const Connection& connection) { return connection.unsent() > 0; });
-    // One answer alone may be of any size.
+    // A single answer may have any size.
     if (oldest->unsent() == unsent_) return;
     remove(oldest);
   }
 }
 
-// They all live equally long, so the first is the next to end.
+// All connections have the same lifetime, so the first one is the next to end.
 void HttpConnections::on_deadline() {
   deadline_.reset();
   while (!connections_.empty() && connections_.front().ends <= loop_.now())

@@ -12,8 +12,8 @@ namespace {
 
 constexpr std::string_view kEndOfHead = "\r\n\r\n";
 
-// A request that is here already and an answer that is sent later, as the library reads and writes
-// them: it blocks on nothing.
+// A stream for the library from which it reads a complete request and to which it writes the
+// answer, without blocking.
 class MemoryStream final : public httplib::Stream {
  public:
   explicit MemoryStream(std::string_view request) : rest_(request) {}
@@ -46,7 +46,7 @@ class MemoryStream final : public httplib::Stream {
 
 }  // namespace
 
-// What is used of the library's server: reading one request and writing one response.
+// The part of the library's server that is used: it reads one request and writes one response.
 class HttpExchange::Protocol final : public httplib::Server {
  public:
   explicit Protocol(HttpHandler handler) {
@@ -64,7 +64,7 @@ class HttpExchange::Protocol final : public httplib::Server {
 
   void serve(MemoryStream& stream) {
     bool closed = false;
-    // Ranges of a health answer make no sense, and the library would cut the body to them.
+    // Ranges are ignored, because the library would otherwise return only a part of the body.
     const auto without_ranges = [](httplib::Request& request) { request.ranges.clear(); };
     process_request(stream, true, closed, without_ranges);
   }
@@ -77,7 +77,7 @@ HttpExchange::~HttpExchange() = default;
 
 std::optional<std::size_t> HttpExchange::end_of_head(std::string_view received,
                                                      std::size_t searched) {
-  // The end may have come in parts.
+  // The end may have arrived in several parts.
   const std::size_t from = searched - std::min(searched, kEndOfHead.size() - 1);
   const auto at = received.find(kEndOfHead, from);
   if (at == std::string_view::npos) return std::nullopt;

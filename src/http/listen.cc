@@ -10,7 +10,7 @@
 namespace flannel {
 namespace {
 
-// Many may connect at once while the thread that accepts them waits for its turn.
+// Many clients may connect before the accepting thread is scheduled.
 constexpr int kBacklog = 1024;
 
 union SocketAddress {
@@ -47,8 +47,8 @@ Result<TcpListener> listen_on(const BindTo& to) {
   if (!listener.fd) return os_error("socket");
   const int fd = listener.fd.get();
   const int on = 1;
-  // A restarted daemon finds its port in TIME_WAIT. Not SO_REUSEPORT: with it a second daemon on
-  // the port would start without an error and answer half of the checks.
+  // After a restart the port may be in TIME_WAIT. SO_REUSEPORT is not used: with it a second daemon
+  // on the port would start without an error and answer half of the requests.
   ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (::bind(fd, &to.address.any, to.length) != 0) return os_error("bind");
   if (::listen(fd, kBacklog) != 0) return os_error("listen");

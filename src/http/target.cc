@@ -12,7 +12,7 @@ Failure bad(std::string_view url, std::string_view why) {
   return fail(ErrorKind::invalid, "endpoint " + quoted(url) + ": " + std::string(why));
 }
 
-// "etcd1" or "192.0.2.1", or "[fd00::1]" without its brackets.
+// Parses "etcd1", "192.0.2.1", or "[fd00::1]", of which the brackets are removed.
 Result<std::string> parse_host(std::string_view host, std::string_view url) {
   if (host.starts_with('[')) {
     const bool closed = host.ends_with(']');
@@ -25,7 +25,7 @@ Result<std::string> parse_host(std::string_view host, std::string_view url) {
   return std::string(host);
 }
 
-// `rest`: from the first character on that cannot be in a host or a port.
+// Describes `rest`, which begins with the first character that is invalid in a host or a port.
 std::string what_follows(std::string_view rest) {
   if (rest[0] == '/' || rest[0] == '?' || rest[0] == '#') {
     return "something follows the port: " + quoted(rest) + "; give host and port alone";

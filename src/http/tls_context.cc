@@ -26,7 +26,7 @@ Owned<BIO> reader(const std::string& text) {
   return Owned<BIO>(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
 }
 
-// OpenSSL's own asks at the terminal.
+// Refuses to ask for a pass phrase; the default of OpenSSL asks at the terminal.
 int no_pass_phrase(char*, int, int, void*) {
   return -1;
 }
@@ -39,11 +39,11 @@ bool use_certificate(SSL_CTX* context, const std::string& pem) {
   const Owned<BIO> bio = reader(pem);
   const Owned<X509> own(PEM_read_bio_X509(bio.get(), nullptr, no_pass_phrase, nullptr));
   if (!own || SSL_CTX_use_certificate(context, own.get()) != 1) return false;
-  // The context owns what is added.
+  // The context owns the added certificates.
   while (X509* more = PEM_read_bio_X509(bio.get(), nullptr, no_pass_phrase, nullptr)) {
     if (SSL_CTX_add_extra_chain_cert(context, more) != 1) X509_free(more);
   }
-  ERR_clear_error();  // the end of the text is an error, too
+  ERR_clear_error();  // reaching the end of the text is an error, too
   return true;
 }
 
@@ -100,7 +100,7 @@ TlsReport& report_of(const SSL* ssl) {
   return *static_cast<TlsReport*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
 }
 
-// Here the reason of a failure is still in OpenSSL's queue, which httplib clears.
+// Records the reason of a failure while it is in the error queue of OpenSSL, which httplib clears.
 void note(const SSL* ssl, int where, int value) {
   TlsReport& report = report_of(ssl);
   const int alert = value & 0xff;
@@ -115,7 +115,7 @@ void note(const SSL* ssl, int where, int value) {
 
 int note_wish(SSL* ssl, void*) {
   report_of(ssl).wanted_cert = true;
-  return 1;  // go on with the certificate of the context, if there is one
+  return 1;  // continue with the certificate of the context, if there is one
 }
 
 std::string alert_text(int alert) {
@@ -160,8 +160,8 @@ std::string TlsReport::reason(const std::string& host, bool have_cert) const {
     return std::string("certificate verify failed: ") + X509_verify_cert_error_string(verdict) +
            "; is --etcd-cafile the authority that signed it?";
   }
-  // In TLS 1.3 the server looks at it after the handshake, and its alert may be overtaken by the
-  // end of the connection.
+  // In TLS 1.3 the server checks our certificate after the handshake, and the end of the connection
+  // may arrive before its alert.
   if (wanted_cert && (alert < 0 || is_about_our_certificate(alert))) {
     return have_cert ? "the server does not take the client certificate of --etcd-certfile"
                      : "the server wants a client certificate: give --etcd-certfile and "
