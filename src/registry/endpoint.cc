@@ -41,7 +41,7 @@ Result<std::vector<EtcdEndpoint>> parse_endpoints(const std::vector<std::string>
 
 std::string grpc_target(const EtcdEndpoint& endpoint, const std::vector<std::string>& addresses) {
   if (!endpoint.socket.empty()) return "unix:" + endpoint.socket;
-  // One target is of one family: beside IPv6 an IPv4 address goes in its mapped form.
+  // A target has one address family, so beside IPv6 an IPv4 address is used in its mapped form.
   const auto is_v4 = [](const std::string& address) { return Ip4::parse(address).has_value(); };
   const bool all_v4 = std::ranges::all_of(addresses, is_v4);
   std::string target;

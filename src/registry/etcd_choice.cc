@@ -11,7 +11,7 @@ namespace flannel {
 namespace {
 
 constexpr std::chrono::seconds kLookAgain{3};
-// For v3 to answer before v2 is asked as well.
+// How long v3 may take to answer before v2 is asked as well.
 constexpr std::chrono::seconds kHeadStart{1};
 
 // A list under both APIs.
@@ -124,7 +124,7 @@ class EtcdChoice final : public Registry {
     look.reply(std::move(snapshot));
   }
 
-  // v3 has no configuration, or no answer.
+  // Called when v3 has no configuration or does not answer.
   void conclude(Look& look) {
     if (!look.of_v3 || !look.of_v2 || look.replied) return;
     Result<Snapshot>& of_v3 = *look.of_v3;
@@ -135,8 +135,8 @@ class EtcdChoice final : public Registry {
     answer(look, std::move(of_v2));
   }
 
-  // There is a configuration under v2, but under v3 there may be one as well: only an etcd without
-  // v3 decides it.
+  // There is a configuration under v2, but there may be one under v3 as well. v2 is chosen only if
+  // the servers have no v3 API.
   void ask_for_v3(Error of_v3, Snapshot of_v2, const Reply<Snapshot>& reply) {
     ask_only_v2_([this, of_v3 = std::move(of_v3), of_v2 = std::move(of_v2),
                   reply](const Result<bool>& only_v2) {
@@ -156,7 +156,7 @@ class EtcdChoice final : public Registry {
   Registry* chosen_ = nullptr;
 };
 
-// Every call of the listener is the last thing a member does: it may drop the watch.
+// Every member calls the listener as its last action, because the listener may destroy the watch.
 class EtcdChoice::UndecidedWatch final : public Subscription {
  public:
   UndecidedWatch(EtcdChoice& choice, Revision from, WatchListener listener)

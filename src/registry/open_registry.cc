@@ -16,7 +16,7 @@ namespace flannel {
 
 namespace {
 
-// The same for both APIs.
+// The parts that both APIs use.
 struct EtcdParts {
   std::vector<EtcdEndpoint> endpoints;
   TlsFiles tls_files;
@@ -73,7 +73,7 @@ Result<std::unique_ptr<Registry>> open_etcd(const StoreOptions& options, Loop& l
   auto v3 = TRY(open_v3(options, parts, loop));
   if (options.etcd_api == EtcdApi::v3) return v3;
   auto v2 = v2_access(options, parts);
-  if (!v2) return v3;  // an endpoint that only gRPC can reach, a socket
+  if (!v2) return v3;  // the endpoint is a socket, which only gRPC can reach
   auto asking = std::make_shared<KeysClient>(*v2, loop);
   return open_etcd_choice(
       {std::move(v3), open_etcd2_registry(*std::move(v2), options.prefix, loop),

@@ -10,7 +10,7 @@ namespace flannel {
 
 Result<Password> Password::read(const std::string& file) {
   std::string text = TRY_DURING(read_file(file, 4096), "read the etcd password");
-  // As editors leave it.
+  // Editors end the file with a line break.
   if (text.ends_with('\n')) text.pop_back();
   if (text.ends_with('\r')) text.pop_back();
   if (text.empty() || text.find('\n') != std::string::npos) {

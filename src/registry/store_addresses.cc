@@ -26,7 +26,7 @@ std::optional<std::uint32_t> hex(std::string_view text) {
   return value;
 }
 
-// "0501A8C0:094B", or the same of an IPv6 socket: the address in the machine's byte order.
+// Parses "0501A8C0:094B", or the same of an IPv6 socket. The address is in host byte order.
 std::optional<Endpoint4> remote_end(std::string_view text) {
   const auto colon = text.find(':');
   if (colon == std::string_view::npos) return std::nullopt;

@@ -71,7 +71,7 @@ bool is_for_everybody(const std::string& path) {
   return !path.empty() && ::stat(path.c_str(), &file) == 0 && (file.st_mode & 0007) != 0;
 }
 
-// What can only be meant otherwise, although keys of that name can be.
+// Warns of prefixes that are valid but probably a mistake.
 void warn_of_prefix(const std::string& prefix, const Flags& flags,
                     std::vector<std::string>& warnings) {
   if (!flags.given("etcd-prefix")) return;
@@ -108,7 +108,7 @@ std::vector<std::string> warnings_about(const StoreFlags& texts, StoreKind kind,
   return warnings;
 }
 
-// What is wrong with endpoints and files is known without a network.
+// Checks the endpoints and TLS files, which needs no network.
 Result<void> check_etcd(const StoreOptions& options, const Flags& flags,
                         std::vector<std::string>& warnings) {
   const TlsFiles files{options.key_file, options.cert_file, options.ca_file};
@@ -159,7 +159,7 @@ void StoreFlags::define(Flags& flags) {
             password);
   flags.add({.name = "etcd-password-file", .help = "file that holds the password for etcd"},
             password_file);
-  // As etcdctl calls them.
+  // The names that etcdctl has for these flags.
   flags.add_old({{.name = "endpoints", .now = "etcd-endpoints"},
                  {.name = "prefix", .now = "etcd-prefix"},
                  {.name = "cacert", .now = "etcd-cafile"},

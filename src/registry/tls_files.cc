@@ -35,7 +35,7 @@ Owned<BIO> reader(const std::string& text) {
   return Owned<BIO>(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
 }
 
-// OpenSSL's own asks at the terminal.
+// Refuses to ask for a pass phrase; the default of OpenSSL asks at the terminal.
 int refuse_to_ask(char*, int, int, void* was_asked) {
   *static_cast<bool*>(was_asked) = true;
   return -1;
@@ -62,7 +62,7 @@ bool holds(const std::string& pem, std::string_view what) {
   return pem.find("-----BEGIN ") != std::string::npos && pem.find(what) != std::string::npos;
 }
 
-// What a file holds that has no key, no certificate that can be used.
+// Describes the content of a file without a usable key.
 std::string_view instead_of_key(const std::string& text) {
   if (trim(text).empty()) return "the file is empty";
   if (holds(text, "PRIVATE KEY-----")) return "the key in it is damaged";

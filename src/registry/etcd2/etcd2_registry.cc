@@ -13,7 +13,7 @@
 namespace flannel {
 namespace {
 
-// As short as etcd v2 counts.
+// The shortest TTL of etcd v2.
 constexpr std::chrono::seconds kShortestTtl{1};
 
 std::string ttl_field(Ttl ttl) {
@@ -38,7 +38,7 @@ std::string right_to(const char* right, const std::string& path) {
   return "etcdctl role grant ROLE -path '" + path + "' -" + right;
 }
 
-// The node of a successful answer; `refused` is what an error of etcd's about the key means.
+// Returns the node of a successful answer. `refused` is the kind of an error of etcd about the key.
 Result<KeysNode> node_of(const Result<KeysReply>& reply, ErrorKind refused) {
   if (!reply) return Failure(reply.error());
   if (reply->error == keys_error::kNotFound) return fail(refused, "it is gone");
@@ -123,7 +123,7 @@ class Etcd2Registry final : public Registry {
     Revision index = 0;
   };
 
-  // A recursive read or watch takes the right to all that it may meet.
+  // A recursive read or watch requires the right to read everything below the prefix.
   std::string read_right() const { return right_to("read", keys_.prefix + "/*"); }
   std::string write_right() const { return right_to("readwrite", keys_.subnets + "*"); }
 
@@ -151,7 +151,7 @@ class Etcd2Registry final : public Registry {
     if (!got) return Failure(got.error());
     cluster_ = got->cluster;
     if (got->index == 0) return fail(ErrorKind::invalid, "the answer has no X-Etcd-Index");
-    // Nothing was ever written: the store has a position all the same.
+    // No record was ever written, but the store has a position.
     if (got->error == keys_error::kNotFound) return Snapshot{got->index, {}, {}};
     if (got->error != 0) return fail(ErrorKind::invalid, got->error_text);
     const KeysAnswer answer = TRY(decode_keys_answer(got->body));
@@ -185,7 +185,8 @@ class Etcd2Registry final : public Registry {
                                               const Result<KeysReply>& got) {
       if (!got) return answer(Failure(got.error()));
       refresh_known_ = knows_refresh(got->body);
-      // An old etcd can only write the same again, which all watchers see and nobody minds.
+      // An old etcd can only write the same value again, which is a harmless event for all
+      // watchers.
       send_refresh(seen, ttl,
                    refresh_known_ ? "refresh=true" : "value=" + percent_encode(seen.value), answer);
     });
@@ -202,7 +203,7 @@ class Etcd2Registry final : public Registry {
         });
   }
 
-  // Whether the record is still at `seen`.
+  // Checks that the record is still at `seen`.
   void check(const Record& seen, Reply<Held> answer) {
     client_.call({"GET", keys_path(keys_.subnet(seen.key)) + "?quorum=true", {}},
                  [this, seen, answer = std::move(answer)](const Result<KeysReply>& got) {
@@ -215,7 +216,7 @@ class Etcd2Registry final : public Registry {
                  });
   }
 
-  // Whatever happens to the key next: the record that was to go is gone by then.
+  // Waits for the next change of the key. After any change the released record is gone.
   void wait_until_gone(const std::string& key, Revision index, const Reply<void>& answer) {
     client_.call(
         {"GET",
@@ -231,8 +232,8 @@ class Etcd2Registry final : public Registry {
   const StoreKeys keys_;
   const std::string urls_;
   std::string cluster_;                                   // as the last snapshot told
-  bool refresh_known_ = false;                            // this etcd has been seen to know it
-  std::unordered_map<std::string, Refreshed> refreshed_;  // our own records: few
+  bool refresh_known_ = false;                            // this etcd supports refresh
+  std::unordered_map<std::string, Refreshed> refreshed_;  // our own records, which are few
   KeysClient client_;  // the last member: its callbacks use the others
 };
 

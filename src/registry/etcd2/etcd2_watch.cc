@@ -27,7 +27,7 @@ namespace {
 constexpr std::chrono::seconds kLongestPoll{60};
 constexpr std::chrono::seconds kHeadExpected{2};
 
-// Every call of the listener is the last thing a member does: it may drop the watch.
+// Every member calls the listener as its last action, because the listener may destroy the watch.
 class Etcd2Watch final : public Subscription {
  public:
   Etcd2Watch(KeysClient& client, Loop& loop, const StoreKeys& keys, KeysPosition position,
@@ -71,9 +71,10 @@ class Etcd2Watch final : public Subscription {
                    .on_end = [](const HttpEnd&) {}});
   }
 
-  // An answer of etcd's, whatever it is, needs a leader: the server behind the poll is there.
+  // Any answer of etcd needs a leader, so it shows that the server of the poll works.
   void on_answer_beside(const HttpHead& head) {
-    if (head.status < 200 || head.status >= 500) return;  // a proxy's own; the deadline goes on
+    if (head.status < 200 || head.status >= 500)
+      return;  // an answer of a proxy; the deadline continues
     const KeysReply reply = head_of_reply(head);
     if (reply.index != 0 && is_elsewhere(reply)) return lose_position();
     wait_for_event();
@@ -162,11 +163,11 @@ class Etcd2Watch final : public Subscription {
   const HttpAccess access_;
   KeysReply head_;  // of the poll under way
   bool head_seen_ = false;
-  bool silent_ = false;  // cut because no answer came, not even beside the poll
-  bool idle_ = false;    // cut because nothing happened for so long
+  bool silent_ = false;  // ended because neither the poll nor another call was answered
+  bool idle_ = false;    // ended because there was no event for long
   SubscriptionPtr timer_;
   std::unique_ptr<HttpConnection> connection_;
-  std::unique_ptr<HttpConnection> asking_;  // whether the server is there, while no head comes
+  std::unique_ptr<HttpConnection> asking_;  // checks the server while the poll has no head
 };
 
 }  // namespace

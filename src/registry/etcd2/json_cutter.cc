@@ -31,7 +31,7 @@ void JsonCutter::add_outside(char c) {
   cutting_ = false;
 }
 
-// Whether the byte stays.
+// Returns true if the byte is kept.
 bool JsonCutter::add_in_text(char c) {
   ++length_;
   if (place_ == Place::behind_backslash) {

@@ -12,7 +12,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-// Below the prefix are a directory and the records in it.
+// Below the prefix there is a directory, and in it are the records.
 constexpr int kDeepest = 1 + kMostParts;
 
 Failure bad(std::string_view what) {
@@ -64,11 +64,11 @@ std::optional<std::pair<unsigned, unsigned>> parse_version(std::string_view text
   return std::pair{*major, *minor};
 }
 
-// The version in the answer to GET /version.
+// Returns the version in the answer to GET /version.
 std::optional<std::pair<unsigned, unsigned>> version_in(std::string_view text) {
   const Json json = Json::parse(text, nullptr, false);
   if (!json.is_object()) return std::nullopt;
-  // Every member of a cluster carries a write out, so the cluster's version counts.
+  // Every member of a cluster applies a write, so the version of the cluster counts.
   for (const char* name : {"etcdcluster", "etcdserver"}) {
     const auto found = json.find(name);
     if (found == json.end() || !found->is_string()) continue;

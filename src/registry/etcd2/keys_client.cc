@@ -11,9 +11,9 @@
 namespace flannel {
 namespace {
 
-// Each has a thread and a connection.
+// The number of calls at the same time, each of which has a thread and a connection.
 constexpr std::size_t kMostAtOnce = 4;
-// For the rest of an answer that has begun: a list may be long.
+// The deadline for the rest of an answer that has begun, since a list may be long.
 constexpr std::chrono::seconds kKeysBodyDeadline{30};
 
 std::int64_t index_of(const HttpHead& head) {
@@ -91,14 +91,14 @@ HttpAccess KeysClient::current() {
 
 KeysClient::~KeysClient() = default;
 
-// Another call may have been refused before and have found the new one.
+// Another call may have been refused earlier and have read the new password.
 bool KeysClient::other_password(const std::string& refused) {
   access_.password.refresh();
   return access_.password.text != refused;
 }
 
 void KeysClient::call(KeysCall call, Done done) {
-  // Two for a single one, which may have been restarted this very moment.
+  // A single endpoint gets two attempts, since it may just have been restarted.
   const std::size_t attempts = std::max<std::size_t>(2, access_.endpoints.size());
   waiting_.push_back({std::move(call), attempts, std::move(done)});
   start_next();
@@ -155,7 +155,8 @@ void KeysClient::ended(RunningAt running, HttpEnd end) {
   }
   if (!reply && reply.error().kind == ErrorKind::unavailable) {
     move_on(url);
-    const bool again = access_.endpoints.size() > 1 || !silent;  // else only another wait
+    const bool again =
+        access_.endpoints.size() > 1 || !silent;  // otherwise it would only time out again
     if (--pending.attempts > 0 && again && (pending.call.read() || !end.sent)) {
       waiting_.push_front(std::move(pending));
       return start_next();

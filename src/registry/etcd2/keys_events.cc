@@ -56,7 +56,7 @@ bool writes(const std::string& action) {
   return action == "set" || action == "create" || action == "update" || action == "compareAndSwap";
 }
 
-// Whether `key` is, or lies above or below, something of ours.
+// True if `key` is one of our keys, or lies above or below one.
 bool concerns(const std::string& key, const StoreKeys& keys) {
   const std::string below = key.ends_with('/') ? key : key + "/";
   return keys.config.starts_with(below) || keys.subnets.starts_with(below) ||
@@ -96,7 +96,7 @@ std::optional<std::vector<Change>> changes_of(const KeysAnswer& event, const Sto
   // Nobody is told what went with a directory; that one is made or kept changes nothing.
   if (node.dir && gone) return std::nullopt;
   if (auto directory = directory_of(node.key, node.dir, keys)) {
-    if (gone) return std::vector<Change>();  // the directory stays
+    if (gone) return std::vector<Change>();  // its directory still exists
     return std::vector<Change>{RecordPut{directory_record(*std::move(directory), node.modified)}};
   }
   if (node.dir) return std::vector<Change>();

@@ -55,7 +55,7 @@ bool is_of_etcd(const grpc::Status& status) {
 }
 
 bool is_silence(const grpc::Status& status) {
-  // The text is gRPC's when a ping stays without an answer.
+  // gRPC has this text when a ping is not answered.
   return status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED ||
          says(status.error_message(), "keepalive watchdog timeout");
 }
@@ -68,7 +68,7 @@ bool wants_authentication(const grpc::Status& status) {
 }
 
 bool is_too_long(const Error& error) {
-  // gRPC's own words; etcd answers with the same code that it is busy.
+  // The text distinguishes an error of gRPC from one of etcd, which uses the same code when busy.
   return error.kind == ErrorKind::exhausted && says(error.text, "message larger than max");
 }
 

@@ -35,14 +35,14 @@ pb::TxnRequest to_txn(const EtcdCommit& commit) {
   return request;
 }
 
-// What lies under the key, of a transaction whose condition did not hold.
+// Returns the current record after a transaction whose condition was not met; null: there is none.
 const pb::KeyValue* found_instead(const pb::TxnResponse& response) {
   if (response.responses_size() != 1 || !response.responses(0).has_response_range()) return nullptr;
   const pb::RangeResponse& range = response.responses(0).response_range();
   return range.kvs_size() == 1 ? &range.kvs(0) : nullptr;
 }
 
-// An earlier sending of the same commit, whose answer got lost, was carried out.
+// True if an earlier attempt of the same commit, whose answer was lost, took effect.
 bool done_before(const EtcdCommit& commit, const pb::KeyValue* there) {
   switch (commit.op) {
     case EtcdCommit::Op::put:
@@ -129,7 +129,7 @@ void grant_lease(EtcdConnection& connection, std::int64_t id, seconds ttl,
       connection, "/etcdserverpb.Lease/LeaseGrant", request, kCallDeadline,
       connection.all_attempts(),
       [ttl, done = std::move(done)](const Result<pb::LeaseGrantResponse>& got) {
-        // Nobody else draws the same number: the answer to the first attempt was lost.
+        // No other process uses this id, so the answer to our first attempt was lost.
         if (!got && got.error().kind == ErrorKind::exists) return done(ttl);
         if (!got) return done(Failure(Error(got.error()).during("grant a lease")));
         if (!got->error().empty()) {

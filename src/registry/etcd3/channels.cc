@@ -14,27 +14,28 @@ namespace flannel {
 namespace {
 
 constexpr std::chrono::seconds kResolveDeadline{5};
-// An endpoint that refuses does so at once.
+// An endpoint that refuses a connection does so at once.
 constexpr std::chrono::seconds kExplainDeadline{2};
 
 grpc::ChannelArguments channel_arguments(const EtcdEndpoint& endpoint) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(EtcdChannels::kLargestMessage);
-  // Without pings a frozen etcd is noticed only by TCP, after minutes. etcd itself hangs up on
+  // Without pings a frozen etcd is noticed only by TCP, after minutes. etcd closes connections of
   // clients that ping more often than every 5 s.
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 6000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 3000);
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 5000);  // how long one connect may take
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
-  // A channel that failed is thrown away; the next one must not inherit its back-off.
+  // A failed channel is discarded, and the next one must not inherit its back-off.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  // etcd's own client goes past the proxy of the environment, and so have flannel's users.
+  // The proxy of the environment is not used: the client of etcd, and so upstream flannel, does
+  // not.
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   arguments.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
   arguments.SetInt(GRPC_ARG_ENABLE_CHANNELZ, 0);
-  // The target holds addresses; certificate and server are to hear the name all the same.
+  // The target has addresses, but TLS and the server need the name.
   const std::string& host = endpoint.at.host;
   if (!host.empty() && !Ip4::parse(host) && !Ip6::parse(host)) {
     arguments.SetString(GRPC_ARG_DEFAULT_AUTHORITY, host + ":" + std::to_string(endpoint.at.port));
@@ -106,7 +107,7 @@ void EtcdChannels::resolved(std::size_t index, const Result<Resolver::Addresses>
     way = tl::unexpected(Error(addresses.error()).during(endpoint.at.at.url));
     pass_over(index);
   }
-  // Each in a turn of its own: one of them may end this object.
+  // Each callback runs in a turn of its own, since it may destroy this object.
   for (Ready& ready : std::exchange(endpoint.waiting, {}))
     gate_.sender().post([ready = std::move(ready), way] { ready(way); });
 }

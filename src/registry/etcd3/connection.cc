@@ -15,11 +15,11 @@
 namespace flannel {
 namespace {
 
-// One that took so long got no answer, whatever gRPC says that it was: it gives up to connect after
-// the time that it has for the answer to a ping.
+// An attempt that took this long timed out, whatever error gRPC reports: it stops connecting after
+// the time that it allows for the answer to a ping.
 constexpr std::chrono::milliseconds kLong{2500};
 
-// Of anything else in a header gRPC makes an end of the program.
+// gRPC aborts the process on any other byte in a header.
 bool fits_header(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return c >= ' ' && c <= '~'; });
 }
@@ -60,8 +60,8 @@ class EtcdConnection::Attempt final : public Completion {
 };
 
 Result<std::unique_ptr<EtcdConnection>> EtcdConnection::open(EtcdAccess access, Loop& loop) {
-  // gRPC writes to standard error by itself, past our log. What goes wrong comes back as an error
-  // of a call; who debugs gRPC sets its own variable.
+  // Keeps gRPC from writing to standard error beside our log. Failures are errors of calls anyway,
+  // and GRPC_VERBOSITY enables its messages for debugging.
   if (std::getenv("GRPC_VERBOSITY") == nullptr) gpr_set_log_function([](gpr_log_func_args*) {});
   TlsMaterial material;
   for (const EtcdEndpoint& endpoint : access.endpoints) {
@@ -103,7 +103,7 @@ void EtcdConnection::attempt(Request request) {
           ++failures_.transport;
           return attempt_failed(std::move(*kept), way.error(), {}, true);
         }
-        auto* attempt = new Attempt(*this, std::move(*kept));  // gRPC's until it is complete
+        auto* attempt = new Attempt(*this, std::move(*kept));  // owned by gRPC until it is complete
         add_token(attempt->context);
         active_.insert(&attempt->context);
         attempt->start(*way, BootClock::now(), completions_.queue());
@@ -118,8 +118,8 @@ void EtcdConnection::attempted(Attempt& attempt) {
     return request.done(std::move(attempt.answer));
   }
   count_failure(attempt.status);
-  // Where authentication has been switched on meanwhile, a call without a token is taken for one of
-  // the user that the client's certificate names.
+  // If authentication has been enabled meanwhile, etcd attributes a call without a token to the
+  // user in our client certificate.
   const bool mistaken =
       authentication_off_ && attempt.status.error_code() == grpc::StatusCode::PERMISSION_DENIED;
   if ((wants_authentication(attempt.status) || mistaken) && !access_.username.empty()) {
@@ -192,7 +192,7 @@ void EtcdConnection::on_token(const Result<Bytes>& answer) {
   } else if (!authentication_off_) {
     outcome = Failure(Error(answer.error()).during("authenticate as " + access_.username));
   }
-  // Each in a turn of its own: the answer to one caller may end this connection.
+  // Each callback runs in a turn of its own, since it may destroy this connection.
   for (auto& ready : std::exchange(waiting_for_token_, {})) {
     gate_.sender().post([ready = std::move(ready), outcome] { ready(outcome); });
   }

@@ -34,7 +34,7 @@ Reply<T> naming(std::string what, EtcdRight right, Reply<T> reply) {
   };
 }
 
-// What a write is conditional on, beside the revision.
+// Returns the value that a write requires, besides the revision.
 std::optional<std::string> seen_value(const Record& seen) {
   return seen.left_out == 0 ? std::optional(seen.value) : std::nullopt;
 }
@@ -150,7 +150,7 @@ class EtcdRegistry final : public Registry {
     grant_lease(*connection_, id, *ttl,
                 [this, id, done = std::move(done)](const Result<seconds>& granted) {
                   --writing_;
-                  // Perhaps it was granted all the same; then the next list finds it idle.
+                  // The lease may have been granted; then the next list finds it idle.
                   const bool perhaps = granted || granted.error().kind == ErrorKind::unavailable;
                   if (perhaps) own_leases_.insert(id);
                   if (!granted) return done(Failure(granted.error()));
@@ -183,7 +183,7 @@ class EtcdRegistry final : public Registry {
                 [this, hold = *hold, answer = std::move(answer)](const Result<Revision>& at) {
                   --writing_;
                   if (at) return answer(Held{*at, hold.lease, hold.ttl});
-                  // After an unknown outcome the record may live by this lease: then it must stay.
+                  // After an unknown outcome the record may have this lease, so it must stay.
                   const bool known = at.error().kind != ErrorKind::unavailable;
                   if (known && hold.fresh) drop_own_lease(hold.lease);
                   Error error = at.error();
@@ -203,8 +203,8 @@ class EtcdRegistry final : public Registry {
     });
   }
 
-  // The same value under a new lease, in one step: the record is never without one. If that fails
-  // it still lives by the old one, which has just been kept alive.
+  // Writes the same value with a new lease in one step, so that the record always has one. If this
+  // fails the record keeps the old lease, which has just been renewed.
   void change_ttl(const Record& seen, Ttl ttl, const Held& kept, const Reply<Held>& answer) {
     EtcdCommit commit{.key = keys_.subnet(seen.key),
                       .seen = seen.revision,
@@ -220,17 +220,17 @@ class EtcdRegistry final : public Registry {
     });
   }
 
-  // Only a lease granted here: nobody can have attached anything else to it. Those of an earlier
-  // run or of upstream's flannel lapse by themselves.
+  // Revokes only a lease that was granted here, to which no other record can be attached. Leases of
+  // an earlier run or of upstream flannel expire by themselves.
   void drop_own_lease(std::int64_t lease) {
     if (own_leases_.erase(lease) > 0) revoke_lease(*connection_, lease);
   }
 
   bool quiet() const { return writing_ == 0; }
 
-  // Those of grants and writes whose outcome was unknown, and of a record that became a
-  // reservation, are found by the next list: nothing lives by them. A late write under one of them
-  // fails, which is what its sender took for granted.
+  // Revokes our leases without a record: those of grants and writes whose outcome was unknown, and
+  // of a record that became a reservation. A late write with one of them then fails, as its sender
+  // has already assumed.
   void drop_idle_leases(const Snapshot& all) {
     if (own_leases_.empty()) return;
     std::unordered_set<std::int64_t> idle = own_leases_;
@@ -246,9 +246,9 @@ class EtcdRegistry final : public Registry {
   std::uint64_t cluster_ = 0;  // as the last snapshot told
   bool narrow_role_ = false;
   std::unordered_set<std::int64_t> own_leases_;
-  std::uint64_t grants_ = 1;                    // asked for so far, plus one
+  std::uint64_t grants_ = 1;                    // requests so far, plus one
   std::uint64_t writing_ = 0;                   // grants and puts under way
-  std::unique_ptr<EtcdConnection> connection_;  // the last but one: its callbacks use the others
+  std::unique_ptr<EtcdConnection> connection_;  // last but one, since its callbacks use the others
   EtcdKeepAlive keep_alive_;
 };
 

@@ -21,7 +21,7 @@ namespace {
 
 namespace pb = etcdserverpb;
 
-// Every call of the listener is the last thing a member does: it may drop the watch.
+// Every member calls the listener as its last action, because the listener may destroy the watch.
 class EtcdWatch final : public Subscription {
  public:
   EtcdWatch(const EtcdWatchSettings& settings, WatchRange range, WatchListener listener)
@@ -73,7 +73,7 @@ class EtcdWatch final : public Subscription {
     etcd_range(connection_, request, kCallDeadline,
                [this, watching = std::weak_ptr(watching_)](const Result<pb::RangeResponse>& got) {
                  if (watching.expired()) return;
-                 // Unanswered, the watch might begin in a future that never comes.
+                 // Without an answer the watch might begin at a revision that never comes.
                  if (!got) return end(got.error());
                  if (got->header().revision() < from_) lose_position();
                });
@@ -112,8 +112,8 @@ class EtcdWatch final : public Subscription {
   std::shared_ptr<int> watching_ = std::make_shared<int>(0);
 };
 
-// One watch of the configuration and one of the records, for a role that has no right to what lies
-// between them.
+// Watches the configuration and the records separately, for a role without the right to read the
+// keys between them.
 class SplitWatch final : public Subscription {
  public:
   SplitWatch(const EtcdWatchSettings& settings, WatchListener listener)
@@ -151,7 +151,7 @@ class SplitWatch final : public Subscription {
   WatchHandle config_, subnets_;
 };
 
-// One watch of everything, or, where that is denied, a split one.
+// Watches everything at once, or, if that is denied, in two watches.
 class FittingWatch final : public Subscription {
  public:
   FittingWatch(EtcdWatchSettings settings, WatchListener listener)
@@ -167,7 +167,7 @@ class FittingWatch final : public Subscription {
   void watch_all() {
     WatchListener of_all = listener_;
     of_all.on_changes = [this](const std::vector<Change>& changes, Revision revision) {
-      settings_.from = revision;  // a right may be taken away later
+      settings_.from = revision;  // the right may be revoked later
       const auto on_changes = listener_.on_changes;
       on_changes(changes, revision);
     };

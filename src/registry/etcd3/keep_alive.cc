@@ -12,13 +12,14 @@ namespace flannel {
 namespace pb = etcdserverpb;
 using std::chrono::seconds;
 
-// For a proxy to forget a stream. It joins those of one lease: an earlier one would stay silent.
+// How long a proxy takes to forget a stream. It joins the streams of one lease, so a second stream
+// opened earlier would get no answer either.
 constexpr seconds kPause{1};
 
 void EtcdKeepAlive::keep(std::int64_t lease, Done done) {
   waiting_.push_back({lease, connection_.all_attempts(), std::move(done)});
   if (opening_) return;
-  // One to an endpoint that has been passed over would cost its deadline.
+  // A stream to an endpoint that is no longer current would time out.
   if (!stream_ || !stream_->is_current()) return open();
   ask(waiting_.back());
   if (!unanswered_) wait_for_answer(kCallDeadline);
@@ -31,7 +32,7 @@ void EtcdKeepAlive::open() {
     return;
   }
   answered_ = false;
-  stream_.reset();  // before the next, which may go through the same proxy
+  stream_.reset();  // before opening the next one, which may use the same proxy
   stream_ = connection_.open_stream(
       "/etcdserverpb.Lease/LeaseKeepAlive",
       {.on_message = [this](const grpc::ByteBuffer& bytes) { on_message(bytes); },
@@ -79,8 +80,8 @@ void EtcdKeepAlive::note_answer() {
   replaced_silent_url_.clear();
 }
 
-// etcd's gRPC proxy answers the first request for a lease on a stream, and later ones when it has
-// itself renewed the lease, hours later.
+// The gRPC proxy of etcd answers the first request for a lease on a stream, but later ones only
+// when it renews the lease itself, hours later.
 void EtcdKeepAlive::on_silence() {
   if (answered_) {
     replaced_silent_url_ = stream_->url();
@@ -95,7 +96,7 @@ void EtcdKeepAlive::on_end(const Error& error, bool waited) {
   stream_.reset();
   unanswered_.reset();
   replaced_silent_url_.clear();
-  // denied: with a token that etcd no longer takes. The next stream fetches another one.
+  // denied: etcd no longer accepts the token. The next stream gets another one.
   const bool again = (error.kind == ErrorKind::unavailable || error.kind == ErrorKind::denied) &&
                      connection_.worth_another(waited);
   std::vector<Waiting> failed;

@@ -18,7 +18,7 @@ namespace pb = etcdserverpb;
 constexpr std::chrono::milliseconds kSnapshotDeadline{30000};
 constexpr std::int64_t kPage = 10000;  // records
 
-// The first key that is not below `prefix`, which ends in a slash: '0' comes after '/'.
+// Returns the first key that is not below `prefix`, which ends in a slash: '0' comes after '/'.
 std::string end_of(std::string prefix) {
   prefix.back() = '0';
   return prefix;
@@ -95,7 +95,7 @@ class SnapshotCall : public std::enable_shared_from_this<SnapshotCall> {
                [self = shared_from_this(), first](const Result<pb::RangeResponse>& answer) {
                  if (answer) return self->add(*answer);
                  if (self->smaller_pages(answer.error())) return self->ask_page(first);
-                 // Maybe compacted between two pages; whatever it is, a new snapshot may work.
+                 // The revision may have been compacted between two pages; a new snapshot may work.
                  self->done_(fail(ErrorKind::unavailable, answer.error().text));
                });
   }

@@ -5,9 +5,9 @@
 //     │ └──▶ write ──▶ ...                                ▲
 //     └── failed ─────────────────────────────────────────┘
 //
-// Each arrow is one operation of gRPC; at most one read and one write are under way. A write that
-// fails says nothing: then the read fails too. A dropped stream cancels the call, so that the
-// operations under way end at once, and nothing follows them.
+// Each arrow is one operation of gRPC; at most one read and one write are under way. A failed write
+// is ignored, because the read then fails too. Destroying a stream cancels the call, so that its
+// operations end at once and no others follow.
 #include <deque>
 #include <utility>
 
@@ -34,7 +34,7 @@ class EtcdConnection::Stream final : public std::enable_shared_from_this<Stream>
   void start_on(const EtcdWay& way) {
     way_ = way;
     connection_.add_token(context_);
-    // etcd then ends the stream when its node has lost the leader, instead of falling silent.
+    // Makes etcd end the stream when its member has lost the leader, instead of sending nothing.
     context_.AddMetadata("hasleader", "true");
     connection_.active_.insert(&context_);
     call_ = grpc::GenericStub(way_.channel)
@@ -64,8 +64,8 @@ class EtcdConnection::Stream final : public std::enable_shared_from_this<Stream>
     drop();
   }
 
-  // After this the connection is not touched again: it may be gone when the cancelled operation
-  // comes back.
+  // From here on the connection is not used, since it may have been destroyed when the cancelled
+  // operation completes.
   void drop() {
     if (!std::exchange(dropped_, true)) connection_.active_.erase(&context_);
     context_.TryCancel();
@@ -109,7 +109,8 @@ class EtcdConnection::Stream final : public std::enable_shared_from_this<Stream>
   void on_read(bool ok) {
     if (!ok || dropped_) return finish();
     connection_.channels_.note_answer(way_.channel);
-    const auto on_message = listener_.on_message;  // a copy: the listener may drop us
+    const auto on_message =
+        listener_.on_message;  // a copy, since the listener may destroy this stream
     on_message(std::exchange(message_, Bytes()));
     if (dropped_) return finish();
     call_->Read(&message_, operation(&Stream::on_read));
@@ -155,7 +156,7 @@ class EtcdConnection::Stream final : public std::enable_shared_from_this<Stream>
   grpc::Status status_;
   bool started_ = false;
   bool writing_ = false;
-  bool dropped_ = false;  // or ended: the listener hears nothing more
+  bool dropped_ = false;  // or ended; the listener is not called any more
 };
 
 class EtcdConnection::StreamHandle final : public EtcdStream {

@@ -16,7 +16,7 @@ pb::WatchRequest WatchReader::request() const {
   pb::WatchCreateRequest* create = request.mutable_create_request();
   create->set_key(range_ == WatchRange::subnets ? keys_.subnets : keys_.config);
   std::string end = keys_.subnets;
-  end.back() = '0';  // what comes after '/'
+  end.back() = '0';  // the character after '/'
   if (range_ != WatchRange::config) create->set_range_end(end);
   create->set_start_revision(position_ + 1);
   create->set_progress_notify(true);
@@ -25,7 +25,7 @@ pb::WatchRequest WatchReader::request() const {
 }
 
 WatchNews WatchReader::read(const pb::WatchResponse& response) {
-  // Another cluster answers at this address: its revisions count something else.
+  // Another cluster answers at this address, so its revisions have another meaning.
   const std::uint64_t cluster = response.header().cluster_id();
   if (cluster_ != 0 && cluster != 0 && cluster != cluster_) return WatchPositionLost{};
   if (response.compact_revision() != 0) return WatchPositionLost{};

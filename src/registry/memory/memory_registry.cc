@@ -68,7 +68,7 @@ class MemoryRegistry final : public Registry {
   }
 
  private:
-  // The deed is done now, the answer comes in a later turn.
+  // The call takes effect now, and the answer comes in a later turn.
   template <typename T, typename Act>
   void call(Reply<T> reply, Act act) {
     Result<T> result = attempt<T>(std::move(act));

@@ -9,7 +9,7 @@
 namespace flannel {
 namespace {
 
-// Enough for every test and for a day of a small cluster; older positions are lost.
+// The number of changes that are kept, enough for every test and for a day of a small cluster.
 constexpr std::size_t kHistoryKept = 10000;
 
 template <typename Watch, typename Call>

@@ -128,7 +128,7 @@ bool Database::moved() const {
 }
 
 Result<WriteTransaction> WriteTransaction::begin(Database& database) {
-  // IMMEDIATE takes the write lock now: what is read inside is what will be changed.
+  // IMMEDIATE takes the write lock now, so that what is read in the transaction cannot change.
   TRY(database.execute("BEGIN IMMEDIATE"));
   return WriteTransaction(database);
 }

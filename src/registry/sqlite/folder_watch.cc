@@ -38,7 +38,7 @@ bool FolderWatch::take() {
       std::memcpy(&event, buffer + at, sizeof event);
       const std::string_view name(event.len > 0 ? buffer + at + sizeof event : "");
       at += static_cast<ssize_t>(sizeof event + event.len);
-      // An overflown queue, or the folder itself: anything may have happened.
+      // The queue has overflown, or the event is about the folder: any file may have changed.
       const bool anything = event.len == 0;
       if (!anything && name != file_ && name != file_ + "-wal") continue;
       if (anything || (event.mask & IN_MODIFY) != 0) written = true;
@@ -48,7 +48,7 @@ bool FolderWatch::take() {
 }
 
 void tell_others(const std::string& database_path) {
-  // A failure costs the others a moment: the next thing they notice makes them look.
+  // A failure only delays the others, until they notice another event.
   ::utimensat(AT_FDCWD, database_path.c_str(), nullptr, 0);
 }
 

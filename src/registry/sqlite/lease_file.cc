@@ -65,7 +65,7 @@ Result<void> make_folder(const std::filesystem::path& folder) {
   return {};
 }
 
-// A file that nobody else can open: every user could lock one that he can read.
+// The lock file is readable only by its owner, because any user can lock a file that he can read.
 Result<Fd> lock_file(const std::string& path, const std::function<bool()>& patience) {
   LockFile file = TRY(LockFile::open(path));
   while (!TRY(file.lock(0, LockFile::Kind::exclusive))) {
@@ -74,9 +74,8 @@ Result<Fd> lock_file(const std::string& path, const std::function<bool()>& patie
   return file.take_fd();
 }
 
-// Earlier releases lock the folder while they open the file. So can every user who can read the
-// folder, and then those releases wait as long as he likes: nobody is waited for here who has not
-// let go of it after all patience.
+// Earlier releases lock the folder while they open the file. Any user who can read the folder can
+// lock it too, so the lock is awaited only for a limited time.
 Fd keep_earlier_releases_out(const std::string& folder, const std::function<bool()>& patience) {
   Fd fd{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
   while (fd && ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
@@ -85,8 +84,8 @@ Fd keep_earlier_releases_out(const std::string& folder, const std::function<bool
   return fd;
 }
 
-// With its mode from the first moment: a descriptor that another user has had once he can keep, and
-// take SQLite's own locks with it.
+// Creates the file with its final mode. Otherwise another user could open it before the mode is
+// set, and with that descriptor take the locks of SQLite.
 Result<void> make_file(const std::string& path) {
   const Fd fd{::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600)};
   if (!fd) return os_error("make " + path);
@@ -137,10 +136,10 @@ Result<LeaseFile> LeaseFile::open(const std::string& path, std::function<bool()>
                                   const Fd& before_log) {
   const std::filesystem::path folder = std::filesystem::path(path).parent_path();
   TRY(make_folder(folder));
-  // One at a time, so that nobody clears away the log that another has just begun.
+  // One process at a time, so that none removes the log that another has just begun.
   const auto lock = lock_file(path + "-lock", patience);
   const bool stays_locked = !lock && lock.error().kind == ErrorKind::unavailable;
-  // In a folder that we cannot write to nothing is cleared away.
+  // In a folder that is not writable no log is removed.
   if (stays_locked || (!lock && !is_there(path))) return Failure(lock.error());
   const std::string log = path + "-wal";
   Fd folder_lock;
@@ -161,7 +160,7 @@ Result<LeaseFile> LeaseFile::open(const std::string& path, std::function<bool()>
 }
 
 Result<Snapshot> LeaseFile::snapshot(std::string_view prefix) {
-  TRY(database_.execute("BEGIN"));  // one view for all that follows
+  TRY(database_.execute("BEGIN"));  // one view for all reads below
   auto taken = [&]() -> Result<Snapshot> {
     Snapshot all;
     all.revision = TRY(revision());
@@ -176,7 +175,7 @@ Result<Snapshot> LeaseFile::snapshot(std::string_view prefix) {
       all.records.push_back(within_limits(read_record(records)));
     return all;
   }();
-  // After some failures SQLite has rolled back by itself: what it says of this one is of no use.
+  // After some failures SQLite has already rolled back, so an error of this rollback is ignored.
   if (!taken) {
     (void)database_.execute("ROLLBACK");
     return taken;

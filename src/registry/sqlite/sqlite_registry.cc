@@ -98,8 +98,8 @@ class SqliteRegistry final : public Registry {
   }
 
  private:
-  // The reply travels to the worker and back without being touched there, so that what it owns is
-  // destroyed on the loop thread.
+  // The worker passes the reply back unused, so that the objects that it owns are destroyed on the
+  // loop thread.
   template <typename T>
   void call(const std::string& what, Reply<T> reply, std::function<Result<T>(LeaseFile&)> act) {
     worker_->run([sender = gate_.sender(), what = what + " in " + path_, reply = std::move(reply),

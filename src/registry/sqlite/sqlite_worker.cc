@@ -64,7 +64,7 @@ SqliteWorker::~SqliteWorker() {
 void SqliteWorker::run(Job job) {
   submit([this, job = std::move(job)]() mutable {
     const Result<LeaseFile*> open = file();
-    if (open) expire();  // of what ended while nobody was awake nothing shall be read
+    if (open) expire();  // records that expired while no process ran must not be read
     patient_until_ = BootClock::now() + kPatience;
     job(open);
   });
@@ -103,7 +103,7 @@ void SqliteWorker::work() {
   }
 }
 
-// Those that are left when the registry goes are destroyed with it, on the loop thread.
+// Tasks that are left when the registry is destroyed are destroyed with it, on the loop thread.
 bool SqliteWorker::run_next_task() {
   Task task;
   {
@@ -132,7 +132,7 @@ void SqliteWorker::wait() {
                   {folder_ ? folder_->fd() : -1, POLLIN, 0}};
   ::poll(fds, 3, timeout_ms);
   std::uint64_t ignored = 0;
-  // Reading the timer fails when the clock was set: as good a reason to look as its expiry.
+  // Reading the timer fails if the clock was set, which is a reason to check for expiry as well.
   for (const Fd* fd : {&wake_, &timer_})
     (void)!::read(fd->get(), &ignored, sizeof ignored);
   const TimePoint now = BootClock::now();
@@ -143,7 +143,7 @@ void SqliteWorker::wait() {
 
 void SqliteWorker::arm_timer() {
   itimerspec spec{};
-  // After a failure the next expiry lies in the past: a timer for it would go off at once.
+  // After a failure the next expiry is in the past, and a timer for it would expire at once.
   if (file_ && expire_again_ == kNever) {
     const auto next = file_->next_expiry();
     if (next && *next) {
@@ -199,7 +199,7 @@ void SqliteWorker::expire() {
   const bool failed_before = expire_again_ != kNever;
   if (failed_before && now < expire_again_) return;
   expire_again_ = kNever;
-  // A lock that stayed once may stay for long, and calls would wait behind this one.
+  // A lock that was not released once may last long, and calls would wait behind this one.
   patient_until_ = failed_before ? now : now + kPatienceToExpire;
   const auto expired = file_->expire(wall_now());
   if (expired) return expire_failures_.clear();
