@@ -14,7 +14,7 @@ namespace {
 
 constexpr auto kFileRetry = std::chrono::seconds(5);
 
-// An underlay that is good for every configuration: what is refused on it is the configuration.
+// Returns an underlay on which every valid configuration works, to check a configuration alone.
 Underlay widest_underlay() {
   return {.interface = "eth0",
           .interface_index = 2,
@@ -23,7 +23,7 @@ Underlay widest_underlay() {
           .mtu = 65535};
 }
 
-// With options that its backend takes.
+// Parses the configuration, including the options of its backend.
 Result<ParsedConfig> parse_whole_config(std::string_view text) {
   auto parsed = TRY(parse_network_config(text));
   TRY_DURING(make_backend(parsed.config, widest_underlay()), "Backend");
@@ -133,7 +133,7 @@ void Agent::on_changes(const std::vector<Change>& changes) {
   follow(peers);
 }
 
-// The first configuration that makes sense; until then the daemon waits and says why, once.
+// Starts with the first valid configuration. Until there is one the daemon waits and logs why once.
 void Agent::begin(const Snapshot& snapshot) {
   if (!snapshot.config) {
     set_config_trouble("there is none in the store yet, the key is " +
@@ -279,8 +279,8 @@ std::unique_ptr<NetworkCheck> Agent::make_network_check(Session& session) {
       }});
 }
 
-// Two daemons with the same network or device would each undo what the other does, for ever; of two
-// at the same UDP port each would get some of the other's packets.
+// Two daemons with one network or device would undo the changes of each other for ever; with one
+// UDP port each would get packets for the other.
 Result<void> Agent::lock_objects(Session& session) {
   const Scope scope = session.backend->scope(session.config.network);
   std::vector<std::string> wanted{to_string(scope.network)};
@@ -293,12 +293,12 @@ Result<void> Agent::lock_objects(Session& session) {
   return {};
 }
 
-// The device must be there before it can be set up; it carries nothing before there is a lease.
+// The device must exist before it can be set up. It carries no packets before there is a lease.
 Result<void> Agent::open_packet_path(Session& session) {
   const auto settings = session.backend->packet_path(session.host);
   if (!settings) return {};
   session.path = TRY(parts_.open_packet_path(*settings, [this] {
-    suspect_kernel();  // a device made again has neither address nor MTU
+    suspect_kernel();  // a recreated device has neither address nor MTU
     parts_.on_state();
   }));
   session.host.tun_device = session.path->device();
@@ -318,7 +318,7 @@ LeaseKeeper Agent::make_keeper(const Session& session) const {
                      session.previous, parts_.random);
 }
 
-// A running daemon keeps the configuration it started with; a differing one is reported.
+// A running daemon keeps the configuration with which it started, and reports if it has changed.
 void Agent::compare_config(const std::optional<ConfigRecord>& record) {
   if (!record) {
     set_config_trouble("it is gone from the store; the running one stays in force");
@@ -351,7 +351,7 @@ void Agent::on_lease_active(const Lease& lease) {
     session_->own = lease;
     session_->overlay->set_own(lease);
   } else {
-    // The first one, or another subnet: then what was ours is a peer's now.
+    // This is the first lease, or one with another subnet, whose old subnet may now be a peer's.
     session_->own = lease;
     session_->overlay_started = true;
     // A failure to read the kernel is retried by the reconciler; update_readiness() sees when it is
@@ -365,7 +365,7 @@ void Agent::on_lease_active(const Lease& lease) {
   update_readiness();
 }
 
-// After every change of the kernel's state: is the data plane up, is subnet.env what it should be?
+// Called after every change of the kernel state: updates ready() and writes subnet.env.
 void Agent::update_readiness() {
   if (parts_.rules) parts_.rules->admit(session_->overlay->ingress());
   if (session_->overlay->host_in_place()) {

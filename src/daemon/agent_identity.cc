@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Agent: two hosts must not have one node id, nor one VTEP MAC. The one whose lease is older keeps
-// them, and the other takes new ones; so a copy of a host takes nothing from the original.
+// The part of Agent that ensures that two hosts do not have the same node id or VTEP MAC. The host
+// with the older lease keeps them, and the other takes new ones, so a copy of a host does not harm
+// the original.
 #include <tuple>
 
 #include "base/log.h"
@@ -9,7 +10,7 @@
 namespace flannel {
 namespace {
 
-// A record that follows ours through all MACs must not make us write without end.
+// The shortest time between two changes, in case a record always takes the MAC of ours.
 constexpr auto kRenamePause = std::chrono::seconds(10);
 
 bool is_older(const DecodedRecord& one, const DecodedRecord& other) {
@@ -23,8 +24,8 @@ HostIdentity Agent::identity() const {
   return {session_->host.underlay.public_ip, options_.node, session_->previous};
 }
 
-// Before there is a lease: who has a lease under our node id already, and is not us, was first,
-// unless we have an older one that names it. A reservation that waits for us names no node.
+// Called before this host has a lease. Another host with a lease under our node id was first,
+// unless there is an older lease of ours with that id. A reservation for us names no node.
 void Agent::leave_name_to_older_host() {
   const HostIdentity us = identity();
   const DecodedRecord* own = nullptr;
@@ -39,15 +40,15 @@ void Agent::leave_name_to_older_host() {
   take_another_name(other->lease, "node id");
 }
 
-// A copy that was started in the same moment, or that took our subnet when our lease had lapsed, or
-// a record that is forged or restored.
+// Handles a copy that was started at the same moment, or that took our subnet after our lease had
+// expired, and forged or restored records.
 void Agent::leave_name_while_running() {
   if (!session_->lease || !session_->lease->keeper().lease()) return;
   const LeaseTable& table = session_->feed->peers().table();
   const SubnetKey own = session_->lease->keeper().lease()->subnet;
   const DecodedRecord* record = table.find(own);
   if (record != nullptr && !identity().owns(record->lease)) record = nullptr;
-  // What we have written last is not back from the store yet.
+  // The watch has not reported our last write yet.
   if (record != nullptr && record->lease.attributes.node != options_.node) return;
   const DecodedRecord* other = nullptr;
   std::string_view shared = "node id";

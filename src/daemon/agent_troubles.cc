@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Agent: what is wrong, in sentences for /readyz and the service manager.
+// The part of Agent that describes problems in sentences for /readyz and the service manager.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -10,7 +10,7 @@
 namespace flannel {
 namespace {
 
-// The first few of one kind, and how many more there are.
+// Appends the first few problems of one kind, and the number of the others.
 void append_some(std::vector<std::string>& all, const std::vector<std::string>& kind,
                  std::size_t more, std::string_view what) {
   constexpr std::size_t kMost = 10;
@@ -62,7 +62,7 @@ std::vector<std::string> Agent::troubles() const {
   return all;
 }
 
-// One sentence, however many they are; /readyz?verbose names more of them.
+// Appends one sentence for any number of peers; /readyz?verbose names more of them.
 void Agent::peer_troubles(std::vector<std::string>& all) const {
   const auto& unreachable = session_->overlay->unreachable();
   std::size_t count = session_->overlay->more_unreachable();

@@ -113,7 +113,7 @@ void DaemonFlags::define_process(Flags& flags) {
             verbosity);
   flags.add({.name = "vmodule", .help = "not supported yet"}, vmodule);
   flags.add({.name = "log_backtrace_at", .help = "not supported yet"}, log_backtrace_at);
-  // Not in the environment: upstream never read it there, and service managers set such names.
+  // Not read from the environment: upstream does not, and service managers set such names.
   flags.add({.name = "version", .help = "print the version and exit", .in_environment = false},
             version);
 }

@@ -25,7 +25,7 @@ void at_exit(int status, void*) {
 
 }  // namespace
 
-// The log is used before, so it is still there when this runs: handlers run in reverse order.
+// Exit handlers run in reverse order. The log was used before, so it still works in this handler.
 ExitGuard::ExitGuard() {
   static const int registered = ::on_exit(at_exit, nullptr);
   static_cast<void>(registered);

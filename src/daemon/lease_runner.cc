@@ -43,8 +43,8 @@ void LeaseRunner::on_snapshot(const Snapshot& snapshot) {
     return perform(keeper_.on_snapshot(loop_.now(), snapshot));
   }
   if (keeper_.lease()) {
-    // If it shows that the lease is gone, it shows as well what to do. Not to a retry: the write
-    // that failed may have been done since.
+    // If the snapshot shows that the lease is gone, it also suffices to choose again. It is not
+    // used for a retry, because the failed write may have taken effect since.
     at_hand_ = &snapshot;
     const std::string key = encode_subnet_key(keeper_.lease()->subnet);
     const auto own = std::find_if(snapshot.records.begin(), snapshot.records.end(),
@@ -71,7 +71,7 @@ void LeaseRunner::perform(std::vector<KeeperAct> acts) {
   note_kind();
 }
 
-// An operator turns a lease into a reservation and back while we hold it.
+// An operator may turn a lease into a reservation and back while it is ours.
 void LeaseRunner::note_kind() {
   if (keeper_.phase() != LeasePhase::active) return;
   const bool reservation = keeper_.expires() == kNever;
@@ -86,8 +86,8 @@ void LeaseRunner::perform(const TakeSnapshot&) {
   if (const Snapshot* snapshot = std::exchange(at_hand_, nullptr)) {
     return perform(keeper_.on_snapshot(loop_.now(), *snapshot));
   }
-  // After a long outage a crowd of hosts finds its leases expired, and each would list twice. Who
-  // has lost its lease otherwise has no time to wait.
+  // After a long outage many hosts find their leases expired, and each would list twice. A host
+  // that has lost its lease for another reason does not wait.
   if (keeper_.lease() && keeper_.expires() <= loop_.now() && follower_.list_is_due()) {
     awaits_list_ = true;
     return;
@@ -116,7 +116,7 @@ void LeaseRunner::perform(const ReplaceRecord& act) {
 }
 
 void LeaseRunner::on_written(TimePoint sent, Result<Held> held) {
-  if (held) renewals_work();  // what failed before was about another lease
+  if (held) renewals_work();  // earlier failures concerned another lease
   perform(keeper_.on_written(loop_.now(), sent, std::move(held)));
 }
 
@@ -133,7 +133,8 @@ void LeaseRunner::perform(const RenewRecord& act) {
   });
 }
 
-// Tried again every half minute for as long as the store is away: each reason is said once.
+// Renewals are retried every half minute while the store is unreachable; each reason is logged
+// once.
 void LeaseRunner::note_renewal(const Result<Held>& held) {
   if (held) return renewals_work();
   renewal_failure_ = follower_.connected() ? held.error().text : std::string();
@@ -183,7 +184,7 @@ void LeaseRunner::perform(const ReportTakeOver& act) {
 void LeaseRunner::perform(const AnnounceActive& act) {
   trouble_.clear();
   logged_refusals_.clear();
-  // Upstream's words, which operators grep for.
+  // Operators search for these messages of upstream.
   const std::string subnet = to_string(act.lease.subnet);
   const std::string ip = to_string(act.lease.attributes.public_ip);
   log::info(created_ ? fmt::format("Allocated lease ({}) to current node ({})", subnet, ip)
@@ -211,9 +212,9 @@ void LeaseRunner::perform(const ReportLost& act) {
 }
 
 void LeaseRunner::perform(const ReportError& act) {
-  if (trouble_ == act.error.text) return;  // the same again: said once
+  if (trouble_ == act.error.text) return;  // the same error is logged once
   trouble_ = act.error.text;
-  // Without a lease each try is about another subnet, drawn at random: not another reason.
+  // Without a lease each attempt is for another random subnet, which is no new reason.
   if (logged_refusals_.first_time(without(act.error.text, asked_key_))) {
     log::error(
         keeper_.lease() ? "trouble with the lease, trying again" : "no lease yet, trying again",

@@ -18,7 +18,7 @@ NetworkCheck::NetworkCheck(Parts parts) : parts_(std::move(parts)) {
   look();
 }
 
-// A host that cannot be looked at is as it was.
+// If the host cannot be read, the last result is kept.
 void NetworkCheck::look() {
   const auto view = parts_.look_at_host();
   if (!view) return;

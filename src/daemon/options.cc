@@ -28,7 +28,7 @@ Result<void> check_range(const Flags& flags, std::string_view name, std::int64_t
                  std::to_string(most));
 }
 
-// Nothing given here may be dropped silently: the operator counts on it.
+// Refuses flags that this release does not support, since the operator relies on each given flag.
 Result<void> refuse_what_is_not_there(const DaemonFlags& texts, const Flags& flags) {
   struct Refusal {
     std::string_view name;
@@ -57,7 +57,8 @@ Result<void> refuse_what_is_not_there(const DaemonFlags& texts, const Flags& fla
   return {};
 }
 
-// Scripts write --iface=$IFACE with nothing in it; upstream takes that as not given.
+// Removes empty values. Scripts write --iface=$IFACE with an empty variable, which upstream
+// ignores.
 std::vector<std::string> without_empty(std::vector<std::string> list) {
   std::erase(list, std::string());
   return list;
@@ -68,7 +69,7 @@ Result<void> check_address(const Flags& flags, std::string_view name, const std:
   return bad(flags, name, quoted(text) + " is not an IPv4 address");
 }
 
-// NAT may give this host any address of a host, but none that no host can have.
+// Because of NAT the public IP may be any address that a host can have, but no other.
 Result<void> check_public_ip(const Flags& flags, const std::string& text) {
   TRY(check_address(flags, "public-ip", text));
   const auto ip = Ip4::parse(text);
@@ -179,7 +180,7 @@ Result<void> check_paths(const DaemonFlags& texts, const Flags& flags) {
   return {};
 }
 
-// A runtime that is asked to mount the file into a container makes a folder where there is none.
+// A container runtime creates a folder if the file that it is to mount does not exist.
 void warn_of_folder(const std::string& file, std::vector<std::string>& warnings) {
   struct stat found {};
   if (::stat(file.c_str(), &found) != 0 || !S_ISDIR(found.st_mode)) return;

@@ -67,7 +67,7 @@ void Overlay::set_surroundings(Surroundings surroundings) {
   if (own_) plan_everything_again();
 }
 
-// Peers before the host: routes of theirs are there before the one of the network goes.
+// Plans the peers before the host, so that their routes exist before the route of the network goes.
 void Overlay::plan_everything_again() {
   reconciler_.set_peers(plan_all(), parts_.loop.now());
   if (host_.route_each_peer != host_routes_each_peer_) {
@@ -82,7 +82,7 @@ void Overlay::plan_everything_again() {
   parts_.on_state();
 }
 
-// All leases; those of unreachable peers with an empty state.
+// Plans all leases. Unreachable peers get an empty state.
 Overlay::Planned Overlay::plan_all() {
   if (network_takes_along()) route_each_peer();
   const bool before = host_.route_each_peer;
@@ -100,7 +100,7 @@ bool Overlay::network_takes_along() const {
   return find_clash(network_, host_.surroundings).has_value();
 }
 
-// For good: the route of the network has nothing to offer that would be worth going back and forth.
+// Permanent, because the route of the network has no advantage that would justify changing back.
 void Overlay::route_each_peer() {
   if (parts_.path == nullptr || host_.route_each_peer) return;
   host_.route_each_peer = true;
@@ -108,7 +108,7 @@ void Overlay::route_each_peer() {
                {{"network", to_string(network_)}});
 }
 
-// The subnets that are to be planned.
+// Adds a lease and returns the subnets that must be planned.
 std::vector<Cidr4> Overlay::enter(const Lease& lease, Revision created) {
   leases_[lease.subnet.v4] = lease;
   if (lease.subnet == own_->subnet) return {lease.subnet.v4};
@@ -153,7 +153,7 @@ void Overlay::apply(const std::vector<PeerChange>& changes) {
       concerned.merge(as_set(nested_.remove(gone.subnet.v4)));
     }
   }
-  // One batch; a peer with an empty state is none.
+  // One batch. A peer with an empty state is removed.
   Planned peers;
   for (const Cidr4& subnet : concerned) {
     const auto lease = leases_.find(subnet);
@@ -173,7 +173,7 @@ void Overlay::suspect() {
   arm_timer();
 }
 
-// Nothing for our own lease, and for a peer that cannot be reached.
+// Returns nullopt for our own lease and for an unreachable peer.
 std::optional<NetState> Overlay::plan(const Lease& peer) {
   forget(peer.subnet.v4);
   if (peer.subnet == own_->subnet) return std::nullopt;
@@ -272,7 +272,7 @@ void Overlay::log_unreachable() {
   if (std::exchange(unreachable_logged_, any) && !any) log::info("every peer is reachable again");
 }
 
-// Many changes of one turn are one table.
+// Publishes one table for all changes of a turn.
 void Overlay::publish_table() {
   if (parts_.path == nullptr || publication_) return;
   publication_ = parts_.loop.at(parts_.loop.now(), [this] {

@@ -35,7 +35,8 @@ void PeerFeed::look_into(const std::vector<PeerChange>& changes) {
   arm_grace_timer();
 }
 
-// Each record that cannot be used is named once, and again when it changes; of very many the first.
+// Logs each unusable record once, and again when it changes. If there are very many, logs the
+// first.
 void PeerFeed::name_quarantined() {
   for (const QuarantinedRecord& record : peers_.take_quarantine_news()) {
     log::warning("lease record quarantined, the others are not affected",
@@ -55,7 +56,7 @@ void PeerFeed::name_quarantined() {
   parts_.on_state();
 }
 
-// Two hosts with one node id have one VTEP MAC as well: the operator has to hear of it at once.
+// Two hosts with the same node id also have the same VTEP MAC, so this is logged at once.
 void PeerFeed::look_for_copies(const std::vector<PeerChange>& changes) {
   const bool before = !copies_.empty();
   for (const PeerChange& change : changes) {
@@ -79,7 +80,7 @@ void PeerFeed::arm_recheck_timer() {
   const std::size_t suspected = peers_.suspected();
   const std::size_t listed = peers_.table().leases().size();
   if (std::exchange(suspected_, suspected) != suspected) parts_.on_state();
-  // They go, and come back, one by one.
+  // Peers vanish and return one by one, so only doubling the number is logged.
   if (suspected > 2 * suspected_told_) {
     suspected_told_ = suspected;
     log::warning(
@@ -91,7 +92,8 @@ void PeerFeed::arm_recheck_timer() {
   const TimePoint at = peers_.recheck_at();
   if (std::exchange(recheck_timer_at_, at) == at) return;
   recheck_timer_.reset();
-  // A list that comes sooner, after a break, is no second one; a later one does it as well.
+  // A list that is taken earlier after a broken watch does not count as the second one; a later
+  // list does.
   if (at != kNever) {
     recheck_timer_ = parts_.loop.at(at, [this] { parts_.follower.list_again(); });
   }

@@ -121,8 +121,8 @@ class Publisher {
   TimePoint since_ = BootClock::now();
 };
 
-// Log lines that were held back are counted once their second is over, also if nothing else is
-// said.
+// Writes the number of log lines that were held back after their second, even if no other line is
+// logged.
 class HeldBackLines {
  public:
   explicit HeldBackLines(Loop& loop) : loop_(loop) {
@@ -145,7 +145,8 @@ class HeldBackLines {
   SubscriptionPtr due_;
 };
 
-// An earlier run had the udp backend, this one has another: its device goes.
+// Removes the device of the udp backend if an earlier run used it and this one uses another
+// backend.
 void forget_packet_path(ServiceNotifier& notifier, KeptFds& kept, const Cidr4& network) {
   for (const std::string_view name : {UdpDataplane::kQueues, UdpDataplane::kSockets}) {
     if (!kept.take(name).empty()) notifier.keep(name, {});
@@ -159,7 +160,7 @@ void forget_packet_path(ServiceNotifier& notifier, KeptFds& kept, const Cidr4& n
   }
 }
 
-// How this host forwards, and what its packet filter refuses to forward.
+// Reads how this host forwards packets, and which of them its packet filter refuses.
 Result<HostState> read_traffic_state(const HostQuery& query) {
   HostState state = TRY(read_host_state(query));
   state.refusing_forward = refusing_forward_chains(query);
@@ -243,12 +244,12 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFd
                     !watched) {
                   log::error("watching the kernel", {{"why", watched.error().text}});
                 }
-                // What changed between looking and watching.
+                // Finds changes between reading the host and starting to watch it.
                 agent->check_underlay();
               },
           .on_ready =
               [&] {
-                // The first list, and the batch made of it, were several megabytes.
+                // Frees the memory of the first list and batch, several megabytes.
                 ::malloc_trim(0);
                 if (agent->packet_path() == nullptr) {
                   forget_packet_path(notifier, kept, agent->config()->network);
@@ -292,7 +293,7 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFd
 }  // namespace
 
 int run(const Options& options) {
-  // A peer that closes its connection is an error of that call, not the end of the daemon.
+  // Writing to a closed connection is then an error of the call and does not end the daemon.
   ::signal(SIGPIPE, SIG_IGN);
   // Where whoever started us ignores it, programs that we run end without a status.
   ::signal(SIGCHLD, SIG_DFL);

@@ -19,7 +19,7 @@
 namespace flannel {
 namespace {
 
-// A manager that reads no more must not hold the loop for longer.
+// The longest time for which a manager that does not read may block the loop.
 constexpr timeval kLongestSend{.tv_sec = 0, .tv_usec = 200'000};
 
 constexpr std::size_t kMostFds = 64;
@@ -67,7 +67,7 @@ ServiceNotifier ServiceNotifier::from_environment() {
 ServiceNotifier::ServiceNotifier(std::string_view address) {
   if (address.empty()) return;
   const bool known = address[0] == '/' || address[0] == '@';
-  // One byte less than there is: a path wants its zero at the end.
+  // One byte less than the size, for the zero at the end of a path.
   if (!known || address.size() >= sizeof(sockaddr_un::sun_path)) {
     log::warning("NOTIFY_SOCKET is no address of a unix socket, the service manager hears nothing",
                  {{"address", address}});
@@ -93,7 +93,7 @@ void ServiceNotifier::status(std::string_view text) {
   std::string line = printable(text);
   if (line == last_status_) return;
   last_status_ = std::move(line);
-  // The next one says more: a manager that is behind does not hold up the loop.
+  // Dropped if the manager does not read fast enough, since the next status replaces it.
   send("STATUS=" + last_status_, MSG_DONTWAIT);
 }
 

@@ -20,25 +20,27 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Held while others are looked for and our own lock is taken: of two that start together one is
-// later.
+// Locked while other locks are searched and ours is taken, so that two processes that start at once
+// do so one after the other.
 constexpr std::uint64_t kGate = 0;
 constexpr std::uint64_t kLastByte = std::numeric_limits<off_t>::max() - 1;
 
-// "process 4711 on node-a": containers have names of their own, and numbers of their own.
+// Returns "process 4711 on node-a". The name tells containers apart, whose process ids may be
+// equal.
 std::string this_process() {
   char host[HOST_NAME_MAX + 1] = "";
   ::gethostname(host, sizeof host - 1);
   return fmt::format("process {} on {}", ::getpid(), host);
 }
 
-// Machines that share a folder by a network file system count their namespaces alike.
+// Includes the boot id, since machines that share a network file system have equal namespace
+// numbers.
 Result<std::string> this_host() {
   const auto boot = read_file("/proc/sys/kernel/random/boot_id");
   return fmt::format("{} {}", TRY(this_network_namespace()), boot ? trim(*boot) : "");
 }
 
-// False: another host has a lock on a byte of its own.
+// False: another host has a lock on its byte.
 Result<bool> lock_for_this_host(LockFile& file) {
   const std::uint64_t own = LockFile::byte_of(TRY(this_host()));
   if (!TRY(file.lock_soon(kGate))) {
@@ -67,7 +69,7 @@ std::vector<Fd> unlocked(const std::string& folder, const Error& why) {
   return {};
 }
 
-// The folder, in which all that replace the file by rename() meet.
+// Locks a file in the folder of `file`, against processes that replace `file` by rename().
 Result<bool> lock_beside(const fs::path& file, std::vector<Fd>& fds) {
   auto lock = LockFile::open((file.parent_path() / "claims.lock").string());
   if (!lock) return true;
@@ -78,8 +80,8 @@ Result<bool> lock_beside(const fs::path& file, std::vector<Fd>& fds) {
   return true;
 }
 
-// The file itself, for one that is mounted into several folders is never replaced. All may read it,
-// so a lock to read, which all can have, says nothing.
+// Locks the file itself, because a file that is mounted into several folders is never replaced.
+// Every user may read the file, so a shared lock, which needs only read access, does not count.
 bool lock_itself(const fs::path& file, std::vector<Fd>& fds) {
   auto lock = LockFile::of(file.string());
   if (!lock) return true;

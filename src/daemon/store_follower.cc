@@ -31,7 +31,7 @@ void StoreFollower::start() {
 }
 
 void StoreFollower::list_again() {
-  // Not at once: the caller may be the listener of the watch that this ends.
+  // In a later turn, since the caller may be the listener of the watch that this ends.
   retry_ = loop_.at(loop_.now(), [this] { list(); });
 }
 
@@ -55,7 +55,7 @@ void StoreFollower::listed(Result<Snapshot> snapshot) {
   const auto& records = snapshot->records;
   leases_ = static_cast<std::size_t>(std::count_if(
       records.begin(), records.end(), [](const Record& record) { return is_lease(record.key); }));
-  // Where the last watch broke before it was of any use, a list alone proves nothing.
+  // If the last watch broke before it had worked, a successful list is not enough.
   if (!watch_in_doubt_) come_back();
   watch(snapshot->revision);
   listener_.on_snapshot(*snapshot);
@@ -70,8 +70,8 @@ void StoreFollower::come_back() {
   listener_.on_connection();
 }
 
-// Only a watch that works is a reason to be quick again after the next failure: a store that lists
-// and does not watch would be asked for everything, again and again.
+// Only a watch that works resets the pauses. Otherwise a store on which lists work and watches do
+// not would be listed again and again without pauses.
 void StoreFollower::watch_works() {
   standing_.reset();
   watch_in_doubt_ = false;
@@ -102,7 +102,7 @@ void StoreFollower::position_lost() {
             {{"store", registry_.describe()}});
   const bool stood = standing_ == nullptr;
   standing_.reset();
-  // A store that loses each position at once is asked with pauses.
+  // A store that loses each position at once is listed with pauses.
   list_after(stood ? Duration::zero() : backoff_.next(random_));
 }
 

@@ -112,7 +112,7 @@ void UdpDataplane::publish(std::shared_ptr<const ForwardTable> table) {
   }
 }
 
-// Again and again, until it works: the queues stay ours meanwhile.
+// Retried until it works; the queues stay open meanwhile.
 void UdpDataplane::start() {
   retry_.reset();
   if (!threads_) make_threads();

@@ -39,7 +39,7 @@ void WayToStore::clear() {
     remove(device);
 }
 
-// A queue that the service manager kept for us keeps the device, too.
+// Queues that the service manager has kept must be closed first, because they keep the device.
 void WayToStore::remove(const std::string& device) {
   for (const std::string_view name : {UdpDataplane::kQueues, UdpDataplane::kSockets}) {
     if (!kept_.take(name).empty()) notifier_.keep(name, {});
