@@ -20,7 +20,7 @@ Result<void> refuse_under_a_daemon() {
                           fmt::join(daemons, ", ")));
 }
 
-// Says what becomes of each object, and counts.
+// Prints what happens to each object, and counts them.
 class Report {
  public:
   Report(const Terminal& terminal, bool dry_run) : terminal_(terminal), dry_run_(dry_run) {}
@@ -85,7 +85,7 @@ void remove_rules(const CtlOptions& options, Report& report) {
 
 }  // namespace
 
-// Rules first: as long as they are there, what they accept or masquerade still has its way.
+// Removes the rules first, because while they exist the packets that they concern still pass.
 Result<void> run_cleanup(const CtlOptions& options, const Terminal& terminal) {
   if (!options.force && !options.dry_run) TRY(refuse_under_a_daemon());
   Report report(terminal, options.dry_run);

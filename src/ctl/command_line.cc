@@ -22,7 +22,7 @@ constexpr auto kOwnFlags = std::to_array<std::string_view>(
     {"json", "bad", "node", "underlay-mtu", "backend", "dry-run", "force"});
 constexpr auto kBackends = std::to_array<std::string_view>({"all", "udp", "vxlan", "host-gw"});
 
-// After define() the object does not move and outlives `flags`.
+// After define() the object must not move, and must outlive `flags`.
 struct CtlFlags {
   StoreFlags store;
   std::string timeout = "10s";
@@ -113,7 +113,7 @@ Result<CtlOptions> validate(const CtlFlags& texts, const Flags& flags, StoreOpti
   return options;
 }
 
-// --help and --version become the commands of that name.
+// Converts --help and --version into the commands of these names.
 std::vector<std::string> command_words(ParsedWords parsed, bool version) {
   if (parsed.help) parsed.words.insert(parsed.words.begin(), "help");
   if (version && parsed.words.empty()) return {"version"};

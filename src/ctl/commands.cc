@@ -14,7 +14,7 @@ Failure unknown(const std::string& typed, std::span<const std::string> known) {
   return fail(ErrorKind::invalid, text);
 }
 
-// "config" alone, or "config gte".
+// Makes the error for "config" alone or "config gte".
 Failure unknown_second_word(std::span<const std::string> words,
                             const std::vector<std::string>& siblings) {
   if (words.size() > 1) return unknown(words[0] + " " + words[1], siblings);
@@ -82,7 +82,7 @@ Result<FoundCommand> find_command(std::span<const std::string> words) {
     return fail(ErrorKind::invalid, "no command given; `flannelctl help` lists them");
   }
   std::vector<std::string> first_words;
-  std::vector<std::string> siblings;  // those that begin with our first word
+  std::vector<std::string> siblings;  // commands that begin with the same word
   for (const Command& command : commands()) {
     const auto parts = split(command.name, ' ');
     const bool ours = parts[0] == words[0];

@@ -15,7 +15,7 @@ Result<void> run_config_get(const CtlOptions& options, const Terminal& terminal)
     return fail(ErrorKind::not_found, "there is no configuration in " + store.config_place() +
                                           "; write one with `flannelctl config set`");
   }
-  // Line by line: the text is whatever was stored, and it goes to a terminal.
+  // Prints line by line with escapes, since the stored text may contain anything.
   for (const std::string_view line : split(trim(snapshot.config->text), '\n')) {
     for (const std::string_view part : split(line, '\t')) {
       if (part.data() != line.data()) terminal.out << '\t';

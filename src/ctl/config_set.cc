@@ -14,7 +14,7 @@
 namespace flannel {
 namespace {
 
-// Leases that hosts hold now and could not keep under the new configuration.
+// Returns the current leases that hosts could not keep under the new configuration.
 std::vector<std::string> leases_in_the_way(const NetworkConfig& config, const Snapshot& snapshot) {
   LeaseTable table;
   table.apply_snapshot(snapshot);

@@ -17,7 +17,7 @@
 namespace flannel {
 namespace {
 
-// Waits for the programs of one iptables.
+// Runs the programs of one iptables variant and waits for them.
 class WaitingIptables {
  public:
   static Result<std::shared_ptr<WaitingIptables>> open(IptablesKind kind) {
@@ -46,7 +46,7 @@ class WaitingIptables {
   std::unique_ptr<Iptables> iptables_;  // destroyed before the loop
 };
 
-// Input of iptables-restore that only removes, in words.
+// Describes an input of iptables-restore that only removes rules.
 std::vector<std::string> in_words(const std::string& removal, const std::string& name) {
   std::vector<std::string> lines;
   std::string_view table;
@@ -63,7 +63,7 @@ std::vector<std::string> in_words(const std::string& removal, const std::string&
 
 Result<std::vector<std::string>> tables_of_kernel() {
   auto netfilter = open_netfilter();
-  // A kernel without what nftables is a part of.
+  // The kernel has no netfilter.
   if (!netfilter) return fail(ErrorKind::unsupported, netfilter.error().text);
   return nft_tables(*netfilter);
 }
@@ -82,7 +82,7 @@ void add_nftables(std::vector<std::string>& tables, std::vector<FlannelRules>& f
       {std::move(lines), [nft, removal = remove_nft_tables(tables)] { return nft->run(removal); }});
 }
 
-// False: it is not installed, or its rules would be in nftables, which this kernel has not.
+// False: this variant is not installed, or it needs nftables, which this kernel does not have.
 bool add_iptables(IptablesKind kind, bool has_nftables, std::vector<FlannelRules>& found,
                   std::vector<std::string>& unseen) {
   const auto opened = WaitingIptables::open(kind);

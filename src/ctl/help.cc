@@ -23,7 +23,7 @@ std::string everything() {
          "Exit status: 0 done, 1 failed, 2 the command line was not understood.\n";
 }
 
-// "config" means all that begin with it.
+// The word "config" selects all commands that begin with it.
 bool is_about(const Command& command, std::span<const std::string> words) {
   const auto parts = split(command.name, ' ');
   return parts[0] == words[0] && (words.size() == 1 || (parts.size() == 2 && parts[1] == words[1]));
@@ -31,7 +31,7 @@ bool is_about(const Command& command, std::span<const std::string> words) {
 
 }  // namespace
 
-// That there is something to be said about them.
+// Checks that there is help for the words.
 Result<void> check_help_words(std::span<const std::string> words) {
   if (words.empty()) return {};
   for (const Command& command : commands()) {

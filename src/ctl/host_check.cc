@@ -10,7 +10,8 @@ std::vector<std::string> clashes_on_this_host(const NetworkConfig& config,
   if (!terminal.look_at_host) return {};
   const auto host = terminal.look_at_host();
   if (!host) return {"this host was not looked at: " + host.error().text};
-  // The one that flanneld takes without a flag; without one the rest can be looked at all the same.
+  // The underlay that flanneld chooses without a flag. Without an underlay the rest is still
+  // checked.
   const auto choice = choose_underlay({}, *host);
   const Underlay underlay = choice ? choice->underlay : Underlay{};
   const Surroundings surroundings =
@@ -19,7 +20,7 @@ std::vector<std::string> clashes_on_this_host(const NetworkConfig& config,
   if (const auto clash = find_clash(config.network, surroundings)) {
     clashes.push_back("as seen from this host: " + *clash);
   }
-  // A flanneld that runs here holds the network by its own device.
+  // The network is used by the device of a flanneld on this host, which is no conflict.
   const bool is_ours = surroundings.holder.starts_with("flannel");
   const auto held = find_held(config.network, surroundings);
   if (held && config.backend_type == "udp" && !is_ours) {

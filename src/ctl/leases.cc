@@ -26,8 +26,8 @@ std::string_view kind(const DecodedRecord& decoded) {
 }
 
 std::string print(const Json& json) {
-  // Texts come from the store: in ASCII none plays with a terminal, and what is no UTF-8 must not
-  // throw.
+  // The texts come from the store. In ASCII they cannot control a terminal, and invalid UTF-8 must
+  // not cause an exception.
   return json.dump(2, ' ', true, Json::error_handler_t::replace) + "\n";
 }
 
@@ -62,8 +62,9 @@ std::string leases_as_text(const LeaseTable& table) {
   return text_table(rows);
 }
 
-// What every host sets aside, and what one host does: a record with its public IP, but of another
-// node. Of two such records nobody here can tell which is the wrong one; the younger one is named.
+// Returns the records that every host quarantines, and those that only one host does: records with
+// its public IP but the node id of another. If there are two with the same public IP it is not
+// known which is wrong, so the younger one is returned.
 std::map<std::string, QuarantinedRecord> bad_records(const LeaseTable& table) {
   auto bad = table.quarantined();
   std::map<Ip4, const DecodedRecord*> oldest;
@@ -102,7 +103,7 @@ std::string bad_as_text(const LeaseTable& table) {
   return text_table(rows);
 }
 
-// Where leases must lie, as flanneld sees it; nothing while there is no configuration to go by.
+// Returns the network that leases must lie in for flanneld; nullopt without a valid configuration.
 std::optional<Cidr4> network_of(const Snapshot& snapshot) {
   if (!snapshot.config) return std::nullopt;
   const auto parsed = parse_network_config(snapshot.config->text);

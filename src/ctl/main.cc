@@ -10,8 +10,11 @@
 #include "kernel/host/host_view.h"
 
 int main(int argc, char** argv) {
-  std::signal(SIGPIPE, SIG_IGN);  // a closed connection or pager is an error, not our end
-  std::signal(SIGCHLD, SIG_DFL);  // ignored, programs that we run end without a status
+  std::signal(
+      SIGPIPE,
+      SIG_IGN);  // writing to a closed connection or pager is an error and does not end the program
+  std::signal(SIGCHLD,
+              SIG_DFL);  // if it were ignored, programs that we run would end without a status
   flannel::log::set_least_level(flannel::log::Level::warning);
   const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
   return flannel::run_ctl(

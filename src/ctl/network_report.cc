@@ -8,7 +8,7 @@
 namespace flannel {
 namespace {
 
-// A host like any other: the backends only want its MTU here.
+// Makes facts of an arbitrary host, of which the backends only need the MTU here.
 HostFacts some_host(std::uint32_t mtu) {
   HostFacts host;
   host.underlay = {.interface = "eth0",

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A record that never expires is a reservation, one that does is a lease: these commands turn the
-// one into the other, or write a reservation for a host that is not there yet.
+// Implements reserve and unreserve. A record that never expires is a reservation, others are
+// leases. The commands turn one into the other, or write a reservation for a host that does not
+// exist yet.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -15,7 +16,7 @@
 namespace flannel {
 namespace {
 
-// What a lease gets that was a reservation; a flanneld that runs gives it its own time at once.
+// The TTL of a lease that was a reservation. A running flanneld replaces it at once by its own.
 constexpr std::chrono::seconds kLeaseTime{86400};
 
 struct Wanted {
@@ -24,7 +25,7 @@ struct Wanted {
   const Record* there = nullptr;  // in the snapshot
 };
 
-// "10.5.52.0/24", or the form of a key, which may name an IPv6 subnet too.
+// Finds the record of "10.5.52.0/24", or of a key, which may also name an IPv6 subnet.
 Result<Wanted> find(const std::string& word, const Snapshot& snapshot) {
   Wanted wanted;
   if (const auto subnet = Cidr4::parse(word)) {
@@ -86,7 +87,7 @@ Result<void> reserve_held(const CtlOptions& options, const Wanted& wanted, Store
   return {};
 }
 
-// Subnets that the node has besides the one that is now reserved for it: it keeps what it has.
+// Warns of other subnets of the node, which will keep them instead of the one now reserved for it.
 void tell_of_others(const CtlOptions& options, const Wanted& wanted, const Snapshot& snapshot,
                     const Terminal& terminal) {
   for (const Record& record : snapshot.records) {

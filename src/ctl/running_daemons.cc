@@ -18,7 +18,7 @@ namespace {
 
 constexpr int kNetAdmin = 12;  // CAP_NET_ADMIN of capability.h
 
-// Empty: it cannot be seen, or the process has ended.
+// Returns the namespace of a process; empty: it cannot be read, or the process has ended.
 std::string namespace_of(const std::filesystem::path& process, const char* kind) {
   std::error_code unseen;
   return std::filesystem::read_symlink(process / "ns" / kind, unseen).string();
@@ -34,8 +34,7 @@ std::string_view status_word(std::string_view status, std::string_view name) {
   return {};
 }
 
-// Everybody can give a process of his that name, and can have all capabilities in a user namespace
-// of his own.
+// Any user can give a process that name, and can have all capabilities in a user namespace.
 bool could_be_flanneld(const std::filesystem::path& proc, const std::filesystem::path& process) {
   const auto status = read_file(process / "status", 16 << 10);
   if (!status) return false;  // it has ended

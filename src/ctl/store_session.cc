@@ -9,7 +9,7 @@
 namespace flannel {
 namespace {
 
-// What an operator can do about a failure, where the text of it does not say so already.
+// Returns what an operator can do about a failure; empty if the text of the error already says it.
 std::string_view advice(ErrorKind kind, StoreKind store) {
   if (kind == ErrorKind::unavailable && store == StoreKind::etcd) {
     return "; is --etcd-endpoints right, and does etcd run?";
