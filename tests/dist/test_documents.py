@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pages as they are installed: each link leads to a page that is there, and to a heading in it."""
+"""The pages as they are installed: each link leads to a page and a heading that exist, and each test that a page
+names exists."""
 
 import pathlib
 import re
@@ -58,3 +59,32 @@ def test_every_link_of_an_installed_page_leads_somewhere(installed):
                 broken.append(f"{page.name}: {path}#{heading}")
     assert broken == []
     assert count > 50, "the pages link to each other"
+
+
+def names_of_tests():
+    """The C++ classes and cases, and the Python functions and files."""
+    names = set()
+    for folder in ("src", "tests"):
+        for file in (REPOSITORY / folder).rglob("*"):
+            if file.suffix in {".h", ".cc"}:
+                text = file.read_text(encoding="utf-8")
+                names.update(re.findall(r"(?m)^(?:class|struct) (\w+)", text))
+                for suite, case in re.findall(r"(?m)^TEST(?:_[FP])?\(\s*(\w+),\s*(\w+)\s*\)", text):
+                    names.update([suite, f"{suite}.{case}"])
+            elif file.match("test_*.py"):
+                names.add(file.name)
+                names.update(re.findall(r"(?m)^def (test_\w+)", file.read_text(encoding="utf-8")))
+    return names
+
+
+def test_every_test_that_a_page_names_exists(installed):
+    names, absent, count = names_of_tests(), [], 0
+    test = re.compile(r"[A-Z]\w*Test(\.[*\w]+)?|[A-Z]\w+\.[A-Z]\w+|test_\w+(\.py)?")
+    for page in sorted(installed.rglob("*.md")):
+        for word in re.findall(r"`([^`\n]+)`", page.read_text(encoding="utf-8")):
+            if test.fullmatch(word):
+                count += 1
+                if word.removesuffix(".*") not in names:
+                    absent.append(f"{page.name}: {word}")
+    assert absent == []
+    assert count > 100, "the guarantees name the tests that show them"
