@@ -14,7 +14,7 @@
 namespace flannel {
 namespace {
 
-constexpr std::size_t kLongestKey = 64;  // of those that are compared with the known ones
+constexpr std::size_t kLongestKey = 64;  // of the keys that are compared with the known ones
 
 void append_quoted(std::string& json, std::string_view text) {
   json += '"';
@@ -55,8 +55,8 @@ std::string json_quote(std::string_view text) {
   return quoted;
 }
 
-// Writes the values of the outermost object down as compact text while they are read. The parser
-// keeps its own stack on the heap and so do we: nesting costs no stack.
+// Writes the values of the outermost object as compact text while the parser reads them. Like the
+// parser it has its own stack on the heap, so nesting uses no stack of the thread.
 class JsonObject::Builder final : public nlohmann::json_sax<nlohmann::json> {
  public:
   explicit Builder(std::vector<Member>& members) : members_(members) { members_.reserve(8); }
@@ -133,7 +133,7 @@ class JsonObject::Builder final : public nlohmann::json_sax<nlohmann::json> {
     if (--depth_ >= 1) members_.back().json += bracket;
     return true;
   }
-  // Compact text tells by its last character whether another value came before.
+  // The last character of compact text shows whether another value came before.
   void begin_value() {
     std::string& json = members_.back().json;
     if (!json.empty() && json.back() != '{' && json.back() != '[' && json.back() != ':') {
@@ -154,7 +154,7 @@ Result<JsonObject> JsonObject::parse(std::string_view text, std::string what) {
   if (text.size() > kMaxJsonText) {
     return bad(fmt::format("{} bytes, more than {}", text.size(), kMaxJsonText));
   }
-  // The parser ends at a NUL and skips a byte order mark; Go takes neither.
+  // The parser stops at a NUL and skips a byte order mark; Go accepts neither.
   if (std::string mistake = json_encoding_mistake(text); !mistake.empty()) {
     return bad(std::move(mistake));
   }
@@ -182,7 +182,7 @@ Result<void> JsonObject::each(std::string_view key, std::string_view rule, Kind 
   return {};
 }
 
-// Of a value of the wrong kind that is the right one inside quotes, or outside of them.
+// The hint for a value that would have the right kind with quotes, or without them.
 std::string_view JsonObject::quotes_hint(const Member& member, Kind wanted) {
   if (wanted == Kind::string) {
     return member.kind == Kind::number || member.kind == Kind::boolean ? ", in double quotes" : "";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// JSON objects read with the habits of Go's encoding/json, on which operators and other flannel
-// releases rely: member names in any (ASCII) case, the last of several wins, null leaves the
-// default, types are strict (no "24" for 24), nothing but white space after the object.
+// Reads JSON objects by the rules of Go's encoding/json, on which operators and other flannel
+// releases rely: member names match in any (ASCII) case, the last of several members is used, null
+// means the default, types are strict (no "24" for 24), and only white space may follow the object.
 #pragma once
 
 #include <cstddef>
@@ -18,31 +18,32 @@
 
 namespace flannel {
 
-// Longer texts and deeper nesting are refused. etcd's own limit for one value is 1.5 MiB.
+// Longer texts and deeper nesting are refused. etcd itself limits a value to 1.5 MiB.
 inline constexpr std::size_t kMaxJsonText = 1 << 20;
 inline constexpr std::size_t kMaxJsonDepth = 64;
 
-// A string as JSON text, with its quotes. Not HTML-escaped: see encode_lease_value.
+// A string as JSON text, with quotes. It is not HTML-escaped: see encode_lease_value.
 std::string json_quote(std::string_view text);
 
-// One parsed object. Values of members that are objects or arrays are kept as compact JSON text
-// (member order, duplicates and numbers as written); parse them again to look inside.
+// One parsed object. A member that is an object or array is stored as compact JSON text (member
+// order, duplicates and numbers as written); parse that text to read it.
 class JsonObject {
  public:
-  // `what` names the text in errors: "the network config". Every error is ErrorKind::invalid.
+  // `what` is the name of the text in errors: "the network config". All errors are
+  // ErrorKind::invalid.
   static Result<JsonObject> parse(std::string_view text, std::string what);
 
-  // The member `key`; nothing if it is absent or null. An error names key, value and rule:
+  // The member `key`; nullopt if it is absent or null. An error names key, value and rule:
   // `SubnetLen "24" in the network config: must be a whole number`.
   Result<std::optional<std::string>> string(std::string_view key);
   Result<std::optional<bool>> boolean(std::string_view key);
   Result<std::optional<std::int64_t>> integer(
       std::string_view key, std::int64_t min = std::numeric_limits<std::int64_t>::min(),
       std::int64_t max = std::numeric_limits<std::int64_t>::max());
-  // Any value, also null, as compact JSON text.
+  // The member `key` of any kind, also null, as compact JSON text; nullopt if it is absent.
   std::optional<std::string> json(std::string_view key);
 
-  // A string that T::parse reads: Ip4, Cidr4, Mac ... Null is refused, as Go refuses it there.
+  // A string that T::parse can read: Ip4, Cidr4, Mac ... Null is an error, as in Go.
   template <typename T>
   Result<std::optional<T>> parsed(std::string_view key);
 
@@ -51,15 +52,15 @@ class JsonObject {
 
   // Names of all members, in the order of the text.
   std::vector<std::string> names() const;
-  // Names of the members that no getter has asked for, in the order of the text.
+  // Names of the members that no getter has read, in the order of the text.
   std::vector<std::string> unknown_keys() const;
 
-  // More than one member has this name, in any case; the last one counts.
+  // True if several members have this name, in any case; the last one is used.
   bool is_repeated(std::string_view key) const;
-  // The key, of those that a getter has asked for, that was most likely meant by `name`.
+  // The key, among those that a getter has read, for which `name` is most likely a misspelling.
   std::optional<std::string> meant_by(std::string_view name) const;
 
-  // For rules that the getters cannot know: `<key> <value> in <what>: <rule>`.
+  // The error for a rule that the getters cannot check: `<key> <value> in <what>: <rule>`.
   Failure refuse(std::string_view key, std::string_view rule) const;
 
  private:
@@ -69,14 +70,15 @@ class JsonObject {
     Kind kind = Kind::null;
     std::string json;                     // compact text of the value
     std::string string;                   // decoded; kind string only
-    std::optional<std::int64_t> integer;  // kind number, if whole and in range
+    std::optional<std::int64_t> integer;  // kind number; only if whole and in range
     bool asked = false;
   };
   class Builder;  // receives the parser's events
 
   explicit JsonObject(std::string what) : what_(std::move(what)) {}
-  // Calls read(member) for each member called `key` but those that are null, in order; the first
-  // false refuses that member by `rule`, with a word about quotes if these make it no `wanted`.
+  // Calls read(member) for each member named `key` that is not null, in order. The first false is
+  // an error for that member with the text `rule`, and a hint if quotes give it another kind than
+  // `wanted`.
   template <typename Read>
   Result<void> each(std::string_view key, std::string_view rule, Kind wanted, Read read);
   static std::string_view quotes_hint(const Member& member, Kind wanted);
@@ -88,7 +90,7 @@ class JsonObject {
   std::vector<std::string> asked_;
 };
 
-// The one of `known` that somebody who typed `typed`, in any case, most likely meant.
+// The key of `known` for which `typed`, in any case, is most likely a misspelling.
 std::optional<std::string> nearest_key(std::string_view typed, std::span<const std::string> known);
 
 template <typename T>

@@ -13,10 +13,10 @@
 namespace flannel {
 namespace {
 
-constexpr std::size_t kAround = 30;  // bytes of the text that are shown before and after the place
+constexpr std::size_t kAround = 30;  // bytes of text shown before and after the mistake
 constexpr std::string_view kQuotesForText = "a text, also an address, stands in double quotes";
 
-// What the grammar allows at a place.
+// The token that the grammar allows at a position.
 enum class Wanted { object, value, key, colon, next_member, next_element, end, in_string };
 
 bool is_digit(char c) {
@@ -29,7 +29,8 @@ bool continues_character(char c) {
   return (static_cast<unsigned char>(c) & 0xc0U) == 0x80U;
 }
 
-// The parser's words: "syntax error while parsing object key - ...; expected string literal".
+// Parses the parser's message: "syntax error while parsing object key - ...; expected string
+// literal".
 Wanted wanted_at(std::string_view before, std::string_view why) {
   const auto has = [&](std::string_view words) { return why.find(words) != why.npos; };
   if (has("invalid string")) return Wanted::in_string;
@@ -64,8 +65,8 @@ std::string_view in_words(Wanted wanted) {
   return "";
 }
 
-// Bytes of what the parser read last. Its token is reset by a string or a number alone, so of all
-// others it has the words that came before, too.
+// The number of bytes of the token that the parser read last. Only strings and numbers reset its
+// token, so for all other kinds `token` also contains earlier ones.
 std::size_t length_of_last(std::string_view why, const std::string& token) {
   const auto was = [&](std::string_view kind) { return why.find(kind) != why.npos; };
   if (was("unexpected string literal") || was("unexpected number literal")) return token.size();
@@ -73,14 +74,14 @@ std::size_t length_of_last(std::string_view why, const std::string& token) {
   return was("unexpected false literal") ? 5 : 1;
 }
 
-// Where the wrong character is, or the token that begins with it.
+// The offset of the wrong character, or of the token that begins with it.
 std::size_t place_of(std::string_view text, const JsonStop& stop) {
   const std::string_view why = stop.why;
   if (stop.position > text.size() || why.find("unexpected end of input") != why.npos) {
     return text.size();
   }
   std::size_t at = stop.position - std::min(length_of_last(why, stop.token), stop.position);
-  if (why.find("invalid literal") != why.npos) {  // may be the end of a word like "tru"
+  if (why.find("invalid literal") != why.npos) {  // perhaps at the end of a word like "tru"
     while (at > 0 && is_letter(text[at - 1]))
       --at;
   }
@@ -99,7 +100,7 @@ std::string line_and_column(std::string_view before) {
   return fmt::format("line {}, column {}", line, column);
 }
 
-// The words around the place, of its line alone.
+// The text around the position, from the same line only.
 std::string excerpt(std::string_view text, std::size_t at) {
   const std::string_view before = text.substr(0, at);
   const auto line_break = before.rfind('\n');

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Says where a text is no JSON, for the person who wrote it: line, column, the character that is
-// wrong, what belongs there, the words around it, and what this mistake usually comes from.
+// Describes for its author why a text is not JSON: line, column, the wrong character, the expected
+// one, the text around it, and the usual cause of the mistake.
 #pragma once
 
 #include <cstddef>
@@ -9,18 +9,18 @@
 
 namespace flannel {
 
-// What the parser tells when it gives up.
+// The parser's report of where it stopped.
 struct JsonStop {
-  std::size_t position = 0;  // bytes read, the wrong character or token included
-  std::string token;         // what it was reading then
-  std::string why;           // its own words
+  std::size_t position = 0;  // bytes read, including the wrong character or token
+  std::string token;         // the token that it was reading
+  std::string why;           // the parser's message
 };
 
-// Of bounded length, whatever the text is: "not JSON: line 1, column 9: 'x' where ...".
+// Returns a text of bounded length: "not JSON: line 1, column 9: 'x' where ...".
 std::string json_mistake(std::string_view text, const JsonStop& stop);
 
-// The same for a text that a parser may take and Go's does not: for one that has a NUL byte or
-// begins with a byte order mark. Empty: it is neither.
+// The same for a text that has a NUL byte or begins with a byte order mark: some parsers accept it,
+// but Go's does not. Empty: the text has neither.
 std::string json_encoding_mistake(std::string_view text);
 
 }  // namespace flannel

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What somebody reads who has made one of the common mistakes.
+// The messages for common mistakes.
 #include "core/json_mistake.h"
 
 #include <gtest/gtest.h>
@@ -54,7 +54,7 @@ TEST(JsonMistakeTest, QuotesOfTheShell) {
 struct Case {
   const char* text;
   const char* place;
-  const char* words;  // at the end
+  const char* words;  // at the end of the message
 };
 
 TEST(JsonMistakeTest, EachCommonMistakeHasItsHint) {

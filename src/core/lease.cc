@@ -12,7 +12,7 @@
 namespace flannel {
 namespace {
 
-constexpr std::size_t kMaxKey = 64;  // both families at their longest: 62
+constexpr std::size_t kMaxKey = 64;  // the longest key, of both families, has 62
 
 Failure bad_key(std::string_view text, std::string_view why) {
   return fail(ErrorKind::invalid,
@@ -24,8 +24,8 @@ std::string key_part(std::string cidr) {
   return cidr;
 }
 
-// Reads one family's part, "BASE-LEN". It must say the same as what we would write: host bits,
-// upper case or another spelling of an IPv6 address would give one subnet several keys.
+// Reads one family's part, "BASE-LEN". It must equal the text that we would write: host bits, upper
+// case or another spelling of an IPv6 address would give one subnet several keys.
 template <typename Cidr>
 Result<Cidr> read_part(std::string_view key, std::string_view part, std::string_view example) {
   using Ip = decltype(Cidr::base);
@@ -43,8 +43,8 @@ Result<Cidr> read_part(std::string_view key, std::string_view part, std::string_
   return cidr;
 }
 
-// What Go's encoder writes in place of these characters, also inside of raw JSON. In valid JSON
-// they occur in strings alone.
+// Escapes characters as Go's encoder does, also inside of raw JSON. In valid JSON these characters
+// occur only in strings.
 std::string html_escaped(std::string_view json) {
   static constexpr std::string_view line_separators = "\xe2\x80";  // then a8 or a9
   std::string escaped;
@@ -69,7 +69,8 @@ std::string unless_null(std::optional<std::string> json) {
   return !json || *json == "null" ? std::string() : *std::move(json);
 }
 
-// Of a form that is not ours: some later flannel's, and no reason to lose the peer.
+// The node tag; nullopt for an unknown form, which a later release may write: the peer is used
+// anyway.
 std::optional<NodeTag> node_in(JsonObject& object) {
   const auto text = object.string("NodeID");
   if (!text || !*text) return std::nullopt;

@@ -12,7 +12,7 @@
 
 namespace flannel {
 
-// What one lease is about: the name of its key. IPv4 alone, or both families.
+// The subnet of a lease, which is also the name of its key: IPv4 alone, or both families.
 struct SubnetKey {
   Cidr4 v4;
   std::optional<Cidr6> v6;
@@ -20,27 +20,29 @@ struct SubnetKey {
   auto operator<=>(const SubnetKey&) const = default;
 };
 
-// "10.5.52.0-24" or "10.5.52.0-24&fd00:12::-56". The decoder accepts exactly what the encoder
-// writes, so keys and subnets stand for each other; host bits that are set are an error.
+// "10.5.52.0-24" or "10.5.52.0-24&fd00:12::-56". The decoder accepts exactly the texts that the
+// encoder writes, so each subnet has one key; set host bits are an error.
 std::string encode_subnet_key(const SubnetKey& key);
 Result<SubnetKey> decode_subnet_key(std::string_view text);
 std::string to_string(const SubnetKey& key);  // for people: "10.5.52.0/24" (+ ",fd00:12::/56")
 
-// What a host announces under its key; the JSON value.
+// The attributes that a host announces: the JSON value of its key.
 struct LeaseAttributes {
-  Ip4 public_ip;  // identity of the host, and where peers send to
+  Ip4 public_ip;  // identity of the host, and the address that peers send to
   std::optional<Ip6> public_ip6{};
   std::string backend_type{};     // empty for udp and alloc: the member is omitted
   std::string backend_data{};     // compact JSON text; empty: omitted
   std::string backend_v6_data{};  // compact JSON text; empty: omitted
-  std::optional<NodeTag> node{};  // who wrote it; nothing: another flannel, or an operator
+  std::optional<NodeTag> node{};  // who wrote it; nullopt: another flannel, or an operator
 
   bool operator==(const LeaseAttributes&) const = default;
 };
 
-// Byte for byte what upstream flannel v0.15 and later write, and then "NodeID", which they ignore.
+// Writes the same bytes as upstream flannel v0.15 and later, and after them "NodeID", which
+// upstream ignores.
 std::string encode_lease_value(const LeaseAttributes& attributes);
-// Any member order, any case of names, unknown members ignored; only PublicIP is required.
+// Accepts any member order and any case of names, and ignores unknown members. Only PublicIP is
+// required.
 Result<LeaseAttributes> decode_lease_value(std::string_view json);
 
 struct Lease {
@@ -50,18 +52,18 @@ struct Lease {
   bool operator==(const Lease&) const = default;
 };
 
-// By what a record is this host's own, the surest last.
+// The facts by which a record is this host's own, the surest last.
 enum class Ownership {
   none,
-  address,      // the public IP, and it names no node (or we have none): as upstream knows a host
-  boot,         // boot and public IP: the node id was lost
-  subnet_file,  // public IP, and its subnet is that of subnet.env: node id and boot were lost
+  address,      // the public IP alone, as in upstream: the record or this host has no node id
+  boot,         // boot and public IP: this host has lost its node id
+  subnet_file,  // public IP and the subnet of subnet.env: the node id is lost, the boot another
   node,         // node id, and boot or public IP
 };
 
-// This host, as it recognises what it wrote itself. Each fact may be lost or change by itself: a
-// reboot, another address, a lost state folder, a lost subnet.env. Neither a copy of this host nor
-// somebody with its address is taken for it.
+// The facts by which this host recognises its own records. Each may be lost or change: by a reboot,
+// another address, a lost state folder, a lost subnet.env. Records of a copy of this host, or of
+// another host with its address, are not taken for its own.
 struct HostIdentity {
   // NOLINTNEXTLINE(google-explicit-constructor): an address alone is how upstream knows a host
   HostIdentity(Ip4 ip, std::optional<NodeTag> tag = std::nullopt,
@@ -70,14 +72,14 @@ struct HostIdentity {
 
   Ownership ownership(const Lease& record) const;
   bool owns(const Lease& record) const { return ownership(record) != Ownership::none; }
-  // As owns(), of a record on no matter which subnet.
+  // Like owns(), but ignores the subnet.
   bool wrote(const LeaseAttributes& record) const;
-  // The record is of a host with our node id that is not us: one of the two is a copy.
+  // True if another host with our node id wrote the record: one of the two is a copy.
   bool is_copy(const LeaseAttributes& record) const;
 
   Ip4 public_ip;
   std::optional<NodeTag> node;
-  std::optional<Cidr4> subnet;  // what subnet.env names
+  std::optional<Cidr4> subnet;  // the subnet in subnet.env
 };
 
 }  // namespace flannel
@@ -85,6 +87,6 @@ struct HostIdentity {
 template <>
 struct std::hash<flannel::SubnetKey> {
   std::size_t operator()(const flannel::SubnetKey& key) const noexcept {
-    return std::hash<flannel::Cidr4>{}(key.v4);  // the v4 part alone tells leases apart
+    return std::hash<flannel::Cidr4>{}(key.v4);  // the v4 part alone identifies a lease
   }
 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Looking for what overlaps in maps that are ordered by SubnetKey and hold no two that overlap.
+// Finds overlapping entries in maps that are ordered by SubnetKey and whose entries do not overlap
+// each other.
 #pragma once
 
 #include <utility>
@@ -8,15 +9,15 @@
 
 namespace flannel {
 
-// The entries inside `range`; whoever begins in it lies in it, or contains it and begins where it
-// does.
+// The entries that begin inside of `range`: each lies in `range`, or contains it and has the same
+// base.
 template <typename Map>
 auto entries_inside(Map& disjoint, const Cidr4& range) {
   return std::pair{disjoint.lower_bound({range, std::nullopt}),
                    disjoint.upper_bound({{range.last(), 33}, std::nullopt})};
 }
 
-// All that overlap `subnet`: those inside of it, or the one around it.
+// The entries that overlap `subnet`: those inside of it, or the one that contains it.
 template <typename Map>
 auto entries_overlapping(Map& disjoint, const Cidr4& subnet) {
   auto [first, last] = entries_inside(disjoint, subnet);

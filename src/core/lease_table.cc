@@ -14,8 +14,8 @@ namespace {
 
 using Leases = std::map<SubnetKey, DecodedRecord>;
 
-// RFC 1122, section 3.2.1.3: 0.0.0.0/8 is this network, and 127.0.0.0/8 this host. RFC 1112: from
-// 224.0.0.0 on there are groups and what is reserved, which Linux sends to as little as broadcast.
+// RFC 1122, section 3.2.1.3: 0.0.0.0/8 is this network, and 127.0.0.0/8 this host. RFC 1112:
+// addresses from 224.0.0.0 on are multicast, reserved or broadcast, and cannot be a host's.
 bool can_be_a_host(Ip4 ip) {
   const std::uint32_t first_byte = ip.value >> 24;
   return first_byte != 0 && !ip.is_loopback() && first_byte < 224;
@@ -61,7 +61,7 @@ std::vector<PeerChange> difference(const StandingLeases::Before& before, const L
 
 }  // namespace
 
-// The record as a lease that may stand, or else why it is quarantined.
+// Returns the record as a lease that may stand, or the reason for its quarantine.
 LeaseTable::Judged LeaseTable::judge(const Record& record) const {
   const auto refuse = [&](QuarantineKind kind, std::string reason) {
     return QuarantinedRecord{record.key, std::move(reason), record.revision, kind};
@@ -86,7 +86,7 @@ LeaseTable::Judged LeaseTable::judge(const Record& record) const {
                   fmt::format("PublicIP {} is our own, but node {} wrote it", ip,
                               to_string(*lease.attributes.node)));
   }
-  // Without the value, which would be held twice.
+  // The value is left out: the lease has the same content.
   return DecodedRecord{{record.key, {}, record.revision, record.hold, record.created},
                        std::move(lease)};
 }
@@ -142,7 +142,7 @@ std::vector<PeerChange> LeaseTable::change_lease(const std::string& key,
     vteps_.add(*standing);
     undecided.insert(changed);
   }
-  // Elsewhere, a MAC may have passed from one lease to another.
+  // The MAC of other leases may have another owner now.
   for (const SubnetKey& affected : vteps_.take_affected()) {
     if (!undecided.insert(affected).second) continue;
     const auto shown = standing_.shown().find(affected);
@@ -154,7 +154,7 @@ std::vector<PeerChange> LeaseTable::change_lease(const std::string& key,
   return difference(before, standing_.shown());
 }
 
-// A lease that overlaps nobody older is shown, or not, by whose its VTEP MAC is.
+// Shows a standing lease if it owns its VTEP MAC, and hides it otherwise.
 void LeaseTable::settle_vtep(const SubnetKey& subnet) {
   const DecodedRecord& decoded = *standing_.find(subnet);
   const auto conflict = vteps_.conflict(subnet);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The leases of all hosts as this host knows them. Records that cannot be used are quarantined
-// one by one, with the reason; they never change what is known of any other.
+// The leases of all hosts as this host knows them. A record that cannot be used is quarantined,
+// with the reason, and does not affect other records.
 #pragma once
 
 #include <map>
@@ -17,10 +17,10 @@
 
 namespace flannel {
 
-// What changed for the reader of the table. A renewal that says the same is no change.
+// A change of the table. A renewal with equal attributes is no change.
 struct PeerUp {
   Lease lease;
-  std::optional<LeaseAttributes> before{};  // what they were; nothing: the lease is new
+  std::optional<LeaseAttributes> before{};  // the previous ones; nullopt: the lease is new
   Revision created = 0;                     // of the record
 };
 struct PeerDown {
@@ -28,43 +28,42 @@ struct PeerDown {
 };
 using PeerChange = std::variant<PeerUp, PeerDown>;
 
-// What is in the table depends on the records alone, not on the order in which they were heard
-// of, so all hosts with one view of the store agree on it.
+// The content depends on the records alone, not on the order of the changes, so all hosts with one
+// view of the store have the same table.
 class LeaseTable {
  public:
-  // Leases outside of `network` are quarantined; without one, none is. Those with the public IP of
-  // `host` that another node wrote are quarantined as well. Of each kind of quarantined record
-  // `most_named` are kept by name.
+  // Quarantines leases outside of `network`, if it is given, and leases with the public IP of
+  // `host` that another node wrote. Holds `most_named` quarantined records of each kind by name.
   explicit LeaseTable(std::optional<Cidr4> network = std::nullopt,
                       std::optional<HostIdentity> host = std::nullopt,
                       std::size_t most_named = Quarantine::kMostNamed)
       : network_(network), host_(host), quarantine_(most_named) {}
 
-  // This host is another node from now on, by which the records that come will be judged.
+  // Sets another identity of this host, by which later records are checked.
   void set_host(const HostIdentity& host) { host_ = host; }
 
-  // Makes the table equal to the snapshot and tells the difference; downs come before ups.
+  // Makes the table equal to the snapshot and returns the changes, downs before ups.
   std::vector<PeerChange> apply_snapshot(const Snapshot& snapshot);
-  // One record changed or went; other kinds of change are none of the table's business. Costs
-  // work for that record, and for the leases that stand, wait or are hidden because of it.
+  // Applies the change or removal of one record; other kinds of change are ignored. The cost
+  // depends on that record and the leases that stand, wait or are hidden because of it.
   std::vector<PeerChange> apply(const Change& change);
 
-  // Ordered by subnet, none overlaps another; our own lease is among them. Their records have no
-  // value any more: the lease says it all.
+  // The usable leases, ordered by subnet, without overlaps; our own lease is one of them. The
+  // values of their records are empty, because the lease has the same content.
   const std::map<SubnetKey, DecodedRecord>& leases() const { return standing_.shown(); }
-  // Not a subnet key, not a lease, outside of the network, a public IP that is no host's or our
-  // own, or overlapping a lease that was created before (in the same revision: of a smaller key),
-  // or announcing a VTEP MAC that such a lease leads to another public IP.
+  // Records that are no subnet key or no lease, are outside of the network, announce our public IP
+  // for another node or one that no host can have, overlap an older lease (of the same revision:
+  // with a smaller key), or announce the VTEP MAC of an older lease with another public IP.
   const Quarantine& quarantine() const { return quarantine_; }
-  // Those of them that are kept by name, ordered by key.
+  // The quarantined records that are held by name, ordered by key.
   const Quarantine::Named& quarantined() const { return quarantine_.named(); }
   std::vector<QuarantinedRecord> take_quarantine_news() { return quarantine_.take_news(); }
 
-  // The older lease for whose VTEP MAC this one is quarantined; nullopt: it is not.
+  // The older lease because of whose VTEP MAC this one is quarantined; nullopt: none.
   std::optional<VtepOwners::Conflict> vtep_conflict(const SubnetKey& subnet) const {
     return vteps_.conflict(subnet);
   }
-  // Also a lease that is quarantined for its VTEP MAC; null: there is none.
+  // Also finds a lease that is quarantined because of its VTEP MAC; nullptr: none.
   const DecodedRecord* find(const SubnetKey& subnet) const { return standing_.find(subnet); }
 
  private:
@@ -77,8 +76,8 @@ class LeaseTable {
   std::optional<Cidr4> network_;
   std::optional<HostIdentity> host_;
   Quarantine quarantine_;
-  StandingLeases standing_;  // and those that overlap an older one, which are in quarantine
-  VtepOwners vteps_;         // of those that stand; who announces another's MAC is hidden
+  StandingLeases standing_;  // and overlapping younger leases, which are quarantined
+  VtepOwners vteps_;         // of standing leases; one with another's MAC is hidden
 };
 
 }  // namespace flannel

@@ -13,7 +13,7 @@ std::string value(const std::string& public_ip, const std::string& more = "") {
   return "{\"PublicIP\":\"" + public_ip + "\"" + more + "}";
 }
 
-// Of vxlan; `mac6`: one of IPv6, too.
+// A vxlan lease; `mac6`: also with an IPv6 VTEP.
 std::string with_mac(const std::string& public_ip, int mac, int mac6 = 0) {
   const auto data = [](int last) {
     return R"({"VNI":1,"VtepMAC":")" +
@@ -62,7 +62,7 @@ class LeaseTableTest : public ::testing::Test {
     all.records = std::move(records);
     return dump(table.apply_snapshot(all));
   }
-  // Of several older leases that it overlaps the reason names one.
+  // Only the kinds, because a reason names any one of several older leases.
   static std::map<std::string, QuarantineKind> kinds_by_key(const LeaseTable& table) {
     std::map<std::string, QuarantineKind> kinds;
     for (const auto& [key, record] : table.quarantined())
@@ -264,7 +264,7 @@ TEST_F(LeaseTableTest, MacsAreComparedInWhateverWayTheyAreWritten) {
       << "no MAC of a host: each is refused by itself";
 }
 
-// A lease that waits for its MAC keeps its subnet from younger ones, as it did before.
+// A lease that is hidden because of its MAC still prevents younger leases from taking its subnet.
 TEST_F(LeaseTableTest, WhoSharesAMacKeepsItsSubnet) {
   put("10.5.1.0-24", with_mac("192.0.2.1", 1));
   put("10.5.2.0-24", with_mac("192.0.2.2", 1));
@@ -305,8 +305,8 @@ TEST_F(LeaseTableTest, LeasesAtTheEndOfTheAddressSpace) {
             "-255.255.255.254/31@192.0.2.1 +255.255.255.0/24@192.0.2.1");
 }
 
-// However the news arrive, the table is what a fresh one would make of the records, and who
-// follows the changes alone has the same leases.
+// In whatever order changes arrive, the table equals a new one made from the records, and a
+// listener that follows the changes alone has the same leases.
 TEST_F(LeaseTableTest, TableDependsOnTheRecordsAlone) {
   const std::vector<std::string> keys{
       "10.5.0.0-20",   "10.5.1.0-24",          "10.5.1.0-24&fd00::-56", "10.5.1.128-25",

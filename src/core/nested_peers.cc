@@ -11,7 +11,7 @@ bool NestedPeers::is_older(const Peers::value_type& one, const Peers::value_type
   return std::tie(one.second.created, one.first) < std::tie(other.second.created, other.first);
 }
 
-// The peer in whose subnet `ip` is; null: none.
+// The peer whose subnet contains `ip`; nullptr: none.
 const NestedPeers::Peers::value_type* NestedPeers::around(Ip4 ip) const {
   auto at = peers_.upper_bound({ip, 33});
   if (at == peers_.begin()) return nullptr;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Peers whose public IP lies in the subnet of another peer: the route to that subnet takes along
-// the packets that carry those to the peer. docs/etcd-keys.md
+// Finds peers whose public IP lies in the subnet of another peer: the route to that subnet would
+// capture the encapsulated packets to the peer. docs/etcd-keys.md
 #pragma once
 
 #include <map>
@@ -15,16 +15,16 @@
 
 namespace flannel {
 
-// Of two peers that stand in each other's way the older one stays, so who writes a record spoils
-// his own alone. Without I/O; work for the peers that are concerned, not for all.
+// Of two conflicting peers the older one stays usable, so a new record can only make its own peer
+// unreachable. No I/O; each call costs work for the affected peers only.
 class NestedPeers {
  public:
-  // Each returns the subnets for which find_trouble() may answer differently now, `subnet` itself
-  // among them. `created`: of the record; 0: it is gone from the store, and was there before all.
+  // put() and remove() return the subnets whose find_trouble() may have changed, `subnet` included.
+  // `created`: of the record; 0: the record is gone from the store, and counts as the oldest.
   std::vector<Cidr4> put(const Cidr4& subnet, Ip4 public_ip, Revision created);
   std::vector<Cidr4> remove(const Cidr4& subnet);
 
-  // Why this peer is unreachable; nothing: it stands in nobody's way.
+  // The reason why this peer is unreachable; nullopt: it has no conflict with an older peer.
   std::optional<std::string> find_trouble(const Cidr4& subnet) const;
 
  private:

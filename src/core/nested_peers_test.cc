@@ -18,7 +18,7 @@ Cidr4 net(const char* text) {
 
 class NestedPeersTest : public testing::Test {
  protected:
-  // The subnets about which to ask again.
+  // The subnets whose trouble may have changed.
   std::string put(const char* subnet, const char* public_ip, Revision created) {
     return text_of(peers_.put(net(subnet), ip(public_ip), created));
   }
@@ -84,8 +84,8 @@ TEST_F(NestedPeersTest, WhoeverWasInTheWayAndGoesOrMovesIsNoMore) {
   EXPECT_EQ(trouble("10.5.8.0/24"), "none");
 }
 
-// Whatever comes and goes: no public IP of one that stays is in the subnet of another that stays,
-// and who was told to ask again knows what one who asks about all knows.
+// After any changes no public IP of a usable peer is in the subnet of another usable peer, and the
+// subnets that put() and remove() returned are all whose trouble changed.
 TEST_F(NestedPeersTest, AmongThoseThatStayNobodyIsInTheWayOfAnother) {
   std::mt19937 random(3);
   std::map<Cidr4, Ip4> all;

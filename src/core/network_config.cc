@@ -21,14 +21,14 @@ constexpr std::size_t kMostNamedInstead = 3;
 struct FamilyRules {
   std::string_view network, subnet_len, subnet_min, subnet_max;
   std::uint8_t address_bits;
-  std::uint8_t usual_len;  // a host's subnet unless the network is too small for that
+  std::uint8_t usual_len;  // default length of a host's subnet, if the network is large enough
 };
 constexpr FamilyRules kRules4{"Network", "SubnetLen", "SubnetMin", "SubnetMax", 32, 24};
 constexpr FamilyRules kRules6{
     "IPv6Network", "IPv6SubnetLen", "IPv6SubnetMin", "IPv6SubnetMax", 128, 64};
 
-// No container can have an address of these: Linux keeps them for itself, or sends and takes no
-// packet of theirs by a route.
+// Ranges in which no container can have an address: Linux reserves them, or routes no packets from
+// or to them.
 struct UnusableRange {
   std::string_view network, why;
 };
@@ -45,11 +45,11 @@ constexpr std::array<UnusableRange, 3> kUnusable6{{
     {"ff00::/8", "is for multicast"},
 }};
 
-// What the text says about one family; nothing: absent.
+// The values in the text for one family; nullopt: absent.
 template <typename Ip, typename Cidr>
 struct Given {
   std::optional<Cidr> network;
-  std::uint64_t subnet_len = 0;  // 0: derive it
+  std::uint64_t subnet_len = 0;  // 0: to be derived
   std::optional<Ip> min, max;
 };
 
@@ -60,7 +60,8 @@ struct Range {
   Ip min, max;
 };
 
-// `base` with those bits set that tell the n-th subnet from the first, for the two n we need.
+// `base` with the bits from `first` up to `end` set, counted from the highest: the base of the
+// second or of the last subnet.
 Ip4 with_bits(Ip4 base, int first, int end) {
   for (int bit = first; bit < end; ++bit)
     base.value |= std::uint32_t{1} << (31 - bit);
@@ -82,7 +83,7 @@ std::optional<Ip> unless_zero(std::optional<Ip> ip) {
 template <typename Ip>
 Result<std::optional<Ip>> read_bound(JsonObject& json, const FamilyRules& rules,
                                      std::string_view key) {
-  // Upstream takes null for the IPv6 bounds alone.
+  // Upstream accepts null only for the IPv6 bounds.
   const auto text = TRY(json.string(key));
   if (!text && rules.address_bits == 128) return std::nullopt;
   return unless_zero(TRY(json.parsed<Ip>(key)));
@@ -127,7 +128,7 @@ constexpr std::array<std::string_view, 12> kKeys{
     "EnableIPv4", "EnableIPv6",  "EnableNFTables", "Network",       "SubnetLen", "SubnetMin",
     "SubnetMax",  "IPv6Network", "IPv6SubnetLen",  "IPv6SubnetMin", "Backend",   "IPv6SubnetMax"};
 
-// Options of backends, which people put beside Backend instead of into it.
+// Options of backends, which operators sometimes put beside Backend instead of into it.
 constexpr std::array<std::string_view, 10> kBackendKeys{
     "Type",          "VNI", "Port",      "GBP",        "Learning",
     "DirectRouting", "MTU", "AcceptAny", "Persistent", "Queues"};
@@ -137,7 +138,7 @@ bool is_one_of(std::span<const std::string_view> keys, std::string_view key) {
       keys, [&](std::string_view known) { return equal_ignoring_case(known, key); });
 }
 
-// What somebody who wrote a key that nobody reads may have meant, to be put behind a sentence.
+// A hint on the key that the author of an unknown key may have meant, to be appended to a sentence.
 std::string advice_on(std::string_view unknown) {
   if (is_one_of(kBackendKeys, unknown)) return "; it belongs into Backend";
   const std::vector<std::string> known(kKeys.begin(), kKeys.end());
@@ -149,7 +150,7 @@ std::string named(std::string_view unknown) {
   return quoted(shortened(unknown));
 }
 
-// What there is instead of a key that must be there.
+// Hints on keys that were written instead of a required one.
 std::string written_instead(JsonObject& json, std::string_view key) {
   std::string text;
   std::size_t count = 0;
@@ -208,7 +209,7 @@ Result<Range<Ip, Cidr>> settle(JsonObject& json, const FamilyRules& rules,
   TRY(check_usable(json, rules, range.network, unusable));
   const int network_bits = range.network.bits;
   range.subnet_len = TRY(choose_subnet_len(json, rules, range.network.bits, given.subnet_len));
-  // The first subnet is not handed out: its base is the network's own address.
+  // The first subnet is not leased: its base is the network's own address.
   range.min =
       given.min.value_or(with_bits(range.network.base, range.subnet_len - 1, range.subnet_len));
   range.max = given.max.value_or(with_bits(range.network.base, network_bits, range.subnet_len));
@@ -238,7 +239,7 @@ void warn_if_given(const Given<Ip, Cidr>& given, const FamilyRules& rules, std::
 Result<void> read_backend(JsonObject& json, NetworkConfig& config) {
   const std::optional<std::string> text = json.json("Backend");
   if (!text) return {};
-  config.backend_type.clear();  // an object without a type names no backend
+  config.backend_type.clear();  // Backend without a type names no backend
   if (*text == "null") return {};
   if (!text->starts_with('{')) {
     return json.refuse("Backend", "must be an object, like {\"Type\": \"vxlan\"}");

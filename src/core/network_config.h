@@ -31,12 +31,12 @@ struct NetworkConfig {
   std::string backend_type = "udp";  // lower case; absent in the JSON means udp
   std::string backend_options;       // the Backend object as JSON text; empty when absent
 
-  // How many subnets lie between subnet_min and subnet_max, both included.
+  // The number of subnets from subnet_min to subnet_max, inclusive.
   std::uint64_t subnet_count() const;
-  // The n-th of them, n < subnet_count().
+  // The n-th of these subnets, n < subnet_count().
   Cidr4 subnet_at(std::uint64_t n) const;
-  // A lease on `subnet` is usable under this configuration: its base lies in the range and its
-  // length is subnet_len.
+  // True if a lease on `subnet` is usable under this configuration: its base lies in the range and
+  // its length is subnet_len.
   bool allows(const Cidr4& subnet) const;
 
   bool operator==(const NetworkConfig&) const = default;
@@ -47,11 +47,12 @@ struct ParsedConfig {
   std::vector<std::string> warnings;  // unknown keys, options without effect
 };
 
-// Parses and validates with Go's encoding/json habits (key names in any case, last duplicate
-// wins). The error names the key, its value and the rule it breaks.
+// Parses and validates by the rules of Go's encoding/json (go_json.h). The error names the key, its
+// value and the broken rule.
 Result<ParsedConfig> parse_network_config(std::string_view text);
 
-// `key`, in any case, is one of the outermost object: it has no effect inside of Backend.
+// True if `key`, in any case, is a key of the outermost object, which has no effect inside of
+// Backend.
 bool is_network_key(std::string_view key);
 
 }  // namespace flannel

@@ -52,7 +52,8 @@ TEST(NetworkConfigTest, WideAndHighNetworksDoNotWrap) {
             "223.255.255.192/26");
 }
 
-// The kernel routes no packet of these, or takes it for its own: no container could be reached.
+// The kernel routes no packets of these networks, or treats them as its own: no container could be
+// reached.
 TEST(NetworkConfigTest, RefusesNetworksInWhichNoContainerCanBe) {
   for (const char* network : {"0.0.0.0/1", "0.0.0.0/8", "0.5.0.0/16", "127.0.0.0/8", "127.5.0.0/16",
                               "126.0.0.0/7", "169.254.0.0/16", "169.254.7.0/24", "168.0.0.0/5",

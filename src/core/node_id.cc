@@ -31,7 +31,7 @@ Result<NodeId> decode_node_id(std::string_view text) {
   NodeId id;
   if (digits.size() != 2 * id.bytes.size() ||
       digits.find_first_not_of("0123456789abcdef") != std::string::npos) {
-    // The text stays out of the message: the file may be a link to one that is nobody's business.
+    // The message omits the text: the file may be a link to a file with secrets.
     return fail(ErrorKind::invalid, "it is not a node id of 32 hexadecimal digits");
   }
   for (std::size_t i = 0; i < id.bytes.size(); ++i) {

@@ -21,16 +21,16 @@ struct NodeId {
 std::string to_string(const NodeId& id);
 Result<NodeId> decode_node_id(std::string_view text);
 
-// Who wrote a lease: which host, and in which of its lives. A host that is copied disk and all has
-// the node id of the original, but it was booted by itself, or has a network namespace of its own.
+// Identifies the writer of a lease: the host, and its boot. A copy of a host, with its disk, has
+// the node id of the original, but another boot or another network namespace.
 struct NodeTag {
   NodeId id;
   std::uint32_t boot = 0;  // boot_number() of this boot and namespace
   auto operator<=>(const NodeTag&) const = default;
 };
 
-// From /proc/sys/kernel/random/boot_id, which all containers of one machine share, and a number
-// that tells the network namespaces of one boot apart.
+// A hash of /proc/sys/kernel/random/boot_id, which all containers of a machine share, and of a
+// number that identifies the network namespace within one boot.
 std::uint32_t boot_number(std::string_view boot_id, std::uint64_t network_namespace);
 std::string to_string(const NodeTag& tag);  // the id, a slash, the boot as 8 hexadecimal digits
 Result<NodeTag> decode_node_tag(std::string_view text);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The records that cannot be used. Very many of them cost little: of each kind the first are kept
-// by name, the others are a number, and what is asked for after a change is about that change.
+// The records that cannot be used. Very many of them cost little: the first of each kind are held
+// by name, the others are only counted, and take_news() returns only the changes.
 #pragma once
 
 #include <array>
@@ -17,11 +17,11 @@
 namespace flannel {
 
 enum class QuarantineKind {
-  unreadable,  // no subnet key, or no lease
-  unusable,    // a lease, but not of this network or of no host
-  outranked,   // in order by itself, but an older lease stands in its way
+  unreadable,  // the key is no subnet, or the value no lease
+  unusable,    // a lease outside of the network, or with an address that no host can have
+  outranked,   // a usable lease that overlaps an older one
   // Two hosts cannot be told apart:
-  our_ip_by_other_node,  // another node says that our public IP is its own
+  our_ip_by_other_node,  // another node announces our public IP
   same_mac,              // an older lease of another public IP announces the same VTEP MAC
 };
 
@@ -40,29 +40,30 @@ class Quarantine {
  public:
   using Named = std::map<std::string, QuarantinedRecord>;
 
-  // Of each kind, so that many of one kind hide none of another.
+  // The limit for each kind, so that many records of one kind hide no other kind.
   static constexpr std::size_t kMostNamed = 100;
   static constexpr std::size_t kNameAll = std::numeric_limits<std::size_t>::max();
 
   explicit Quarantine(std::size_t most_named = kMostNamed) : most_named_(most_named) {}
 
-  // In place of what is known of this key.
+  // Replaces the entry of this key.
   void put(QuarantinedRecord record);
   void erase(const std::string& key);
 
-  // Between the two, put() tells of all records there are. Those that have a name keep it.
+  // Between begin_list() and end_list() all existing records are put(). Records that are held by
+  // name stay so.
   void begin_list();
   void end_list();
 
   // Ordered by key.
   const Named& named() const { return named_; }
-  // The others; each takes the memory of a hash of its key, some 48 bytes. They get a name when
-  // they change, or with the next list, if there is room then.
+  // The number of the others. Each takes some 48 bytes, for a hash of its key. They are held by
+  // name after a change or with the next list, if there is room then.
   std::size_t unnamed() const { return unnamed_.size(); }
 
-  // Another one after each change of the above.
+  // Changes with each change of the quarantine.
   std::uint64_t version() const { return version_; }
-  // What was given a name or another reason since this was asked for last, by key.
+  // The records that were named or got another reason since the last call, by key.
   std::vector<QuarantinedRecord> take_news();
 
  private:
@@ -72,11 +73,11 @@ class Quarantine {
 
   std::size_t most_named_;
   Named named_;
-  std::array<std::size_t, kKinds> counts_{};  // named ones, and those in `listed_before_`
-  Named listed_before_;                       // named before the list, and not yet met in it
-  std::set<std::uint64_t> unnamed_;           // hashes of keys; a tree, so that no choice of keys
-                                              // makes it slow. Equal hashes count as one record.
-  std::set<std::string> news_;                // keys of named ones
+  std::array<std::size_t, kKinds> counts_{};  // named records, and those in `listed_before_`
+  Named listed_before_;                       // named before the list, and not yet listed
+  // Hashes of keys; equal ones are counted once. A tree, because no choice of keys makes it slow.
+  std::set<std::uint64_t> unnamed_;
+  std::set<std::string> news_;  // keys of named records
   std::uint64_t version_ = 0;
 };
 

@@ -12,7 +12,7 @@ namespace flannel {
 
 std::string key_within_limits(std::string key) {
   if (key.size() <= kMaxRecordKey) return key;
-  // Longer than any key that is left as it is.
+  // The result is longer than any unchanged key, so the two cannot be equal.
   return fmt::format("{}#{:016x}", shortened(key), std::hash<std::string>{}(key));
 }
 
@@ -20,7 +20,7 @@ Record within_limits(Record record) {
   record.key = key_within_limits(std::move(record.key));
   if (record.value.size() > kMaxRecordValue || !decode_subnet_key(record.key)) {
     record.left_out = record.value.size();
-    std::string().swap(record.value);  // gives its memory back
+    std::string().swap(record.value);  // frees its memory
   }
   return record;
 }

@@ -53,7 +53,7 @@ TEST(RecordLimitsTest, TheTableSetsALongRecordAsideAndHoldsNoneOfItsText) {
   EXPECT_EQ(table.leases().begin()->second.record.value, "") << "the lease says it all";
 }
 
-// A member's text in a reason is cut.
+// The text of a member is shortened in a reason.
 TEST(RecordLimitsTest, ReasonsAreShort) {
   LeaseTable table;
   const std::string long_text(4000, 'x');

@@ -8,7 +8,7 @@ namespace {
 
 using std::chrono::seconds;
 
-// What a store grants is a stranger's number; in nanoseconds it must fit beside the clock.
+// The granted TTL is unchecked input; in nanoseconds, added to the clock, it must not overflow.
 Duration sane(seconds ttl) {
   return std::clamp(ttl, seconds(1), seconds(100LL * 365 * 86400));
 }

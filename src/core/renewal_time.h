@@ -8,12 +8,12 @@
 
 namespace flannel {
 
-// When a lease granted for `ttl` by a call made at `sent` ends.
+// The end of a lease that was granted for `ttl` by a call made at `sent`.
 TimePoint lease_end(TimePoint sent, std::chrono::seconds ttl);
 
-// When to renew it: after a third of its life or `margin` before its end, whatever comes first, and
-// up to a tenth of that earlier by chance: hosts started together do not renew together. A margin
-// that leaves no life is ignored.
+// The time to renew the lease: after a third of its life or `margin` before its end, whichever is
+// earlier, and up to a tenth of that earlier at random, so that hosts started together do not renew
+// together. A margin that is as long as the life is ignored.
 TimePoint renewal_time(TimePoint sent, std::chrono::seconds ttl, std::chrono::seconds margin,
                        const Random& random);
 

@@ -79,7 +79,7 @@ void StandingLeases::show(const SubnetKey& subnet) {
   shown_.insert(hidden_.extract(subnet));
 }
 
-// As old as before: what stands and what waits stays the same.
+// Replaces a lease of the same age, which changes no lease's place. False: the age is another.
 bool StandingLeases::replace_in_place(const SubnetKey& subnet, DecodedRecord& now, Turn& turn) {
   if (const DecodedRecord* old = find(subnet)) {
     if (age(*old) != age(now)) return false;
@@ -100,7 +100,8 @@ bool StandingLeases::replace_in_place(const SubnetKey& subnet, DecodedRecord& no
   return true;
 }
 
-// The reasons of those that `older` keeps waiting name its address. Few have a reason at all.
+// Updates the reasons of the leases that wait for `older`, because these name its address. Only
+// records that the quarantine names have a reason, so they are few.
 void StandingLeases::say_reasons_again(const DecodedRecord& older, Turn& turn) const {
   std::vector<QuarantinedRecord> again;
   for (const auto& [key, record] : turn.quarantine.named()) {
@@ -123,7 +124,7 @@ const DecodedRecord* StandingLeases::standing_for(const Cidr4& subnet) const {
   return nullptr;
 }
 
-// Of the leases for this one subnet; null if there is none.
+// The oldest of the leases for this one subnet; nullptr: none.
 const DecodedRecord* StandingLeases::oldest_of(const Cidr4& subnet) const {
   if (const DecodedRecord* standing = standing_for(subnet)) return standing;
   const auto first = first_.find(subnet);
@@ -193,7 +194,7 @@ DecodedRecord StandingLeases::stop_standing(const Place& place, Turn& turn) {
   return lease;
 }
 
-// Behind `older`, which is for the same subnet, or else in its queue.
+// Puts `lease` behind `older` if that has the same subnet, otherwise into the queue of `older`.
 void StandingLeases::wait(DecodedRecord lease, bool behind, const DecodedRecord* older,
                           Turn& turn) {
   const SubnetKey subnet = lease.lease.subnet;
@@ -216,7 +217,7 @@ void StandingLeases::next_of_queue(const Cidr4& subnet, Turn& turn) const {
   if (first != queues_.end()) turn.to_try.emplace(std::get<1>(*first), std::get<2>(*first));
 }
 
-// The oldest of this subnet is gone.
+// Lets the next lease of this subnet try, after the oldest is gone.
 void StandingLeases::next_of_subnet(const Cidr4& subnet, Turn& turn) {
   const auto next = first_in(behind_, subnet);
   if (next == behind_.end()) return;
@@ -227,7 +228,7 @@ void StandingLeases::next_of_subnet(const Cidr4& subnet, Turn& turn) {
   turn.to_try.emplace(next_age, key);
 }
 
-// By age: who is older than those that try has its place already.
+// Leases try by age: all leases that are older than the next one have their place already.
 void StandingLeases::settle(Turn& turn) {
   while (!turn.to_try.empty()) {
     const SubnetKey subnet = turn.to_try.extract(turn.to_try.begin()).value().second;
@@ -238,11 +239,11 @@ void StandingLeases::settle(Turn& turn) {
 
 void StandingLeases::try_to_stand(const SubnetKey& subnet, Turn& turn) {
   Waiting& waiting = waiting_.at(subnet);
-  if (waiting.behind) return;  // an older one has come since it was to try
+  if (waiting.behind) return;  // an older lease was added meanwhile
   if (waiting.queue) {
     const Cidr4 queue = *waiting.queue;
     const DecodedRecord* holder = standing_for(queue);
-    // Taken again, by one that is older than all that are left in the queue.
+    // The subnet was taken again by a lease that is older than all that are left in the queue.
     if (holder != nullptr && age(*holder) < age(waiting.lease)) return;
     leave_queue(subnet, waiting);
     next_of_queue(queue, turn);

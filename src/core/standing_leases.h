@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// Of leases that overlap the oldest stands; the others wait until nothing older is in their way.
-// Which ones stand depends on the leases alone, not on the order in which they were heard of.
+// Decides which of overlapping leases is used: the oldest stands, and a younger one waits until it
+// overlaps no standing lease that is older. The result depends on the leases alone, not on the
+// order of the changes.
 //
-// A change costs work for what it makes stand or wait, whatever number of others wait as well:
-//   * of several leases for one IPv4 subnet the oldest alone tries to stand, the others are behind
-//     it until it is gone;
-//   * who waits is in the queue of one subnet that stands in its way, by age. When that subnet is
-//     given up they try one after the other, until it is taken again.
-// Only a wide lease that is older than many inside of it looks at all of these when it tries.
+// The cost of a change depends on the leases that it makes stand or wait, not on the number of
+// other waiting leases:
+//   * of several leases for one IPv4 subnet only the oldest tries to stand; the others are behind
+//   it
+//     until it is gone;
+//   * every other waiting lease is in the queue of one subnet, that of an older standing lease that
+//     it overlaps. Queues are ordered by age. When the subnet no longer stands, the leases of its
+//     queue try one after the other, until one of them takes the subnet.
+// Only a wide lease that is older than many leases inside of it checks all of these when it tries.
 //
-// A lease that stands may be hidden, for another reason than its subnet: it keeps its subnet from
-// younger ones all the same.
+// A standing lease may be hidden for a reason other than its subnet. Younger leases still cannot
+// stand on its subnet.
 #pragma once
 
 #include <cstdint>
@@ -31,32 +35,34 @@ namespace flannel {
 class StandingLeases {
  public:
   using Leases = std::map<SubnetKey, DecodedRecord>;
-  // What the leases were that came, went or changed; nothing: it did not stand, or was hidden.
+  // The previous values of the leases that were added, removed or changed; nullopt: the lease did
+  // not stand or was hidden.
   using Before = std::map<SubnetKey, std::optional<Lease>>;
 
-  // Who waits is put into the quarantine, with the reason, and taken out of it when it stands.
+  // change() and list() put waiting leases into the quarantine, with the reason, and remove them
+  // from it when they stand.
 
-  // The lease of this subnet is `now`, or gone.
+  // Sets the lease of this subnet to `now`; nullopt: removes it.
   Before change(const SubnetKey& subnet, std::optional<DecodedRecord> now, Quarantine& quarantine);
-  // These are all; which ones stood before.
+  // Replaces all leases. Returns the leases that stood before.
   Leases list(std::vector<DecodedRecord> all, Quarantine& quarantine);
 
-  // None overlaps another, or one that is hidden.
+  // The standing leases that are not hidden. No lease overlaps another or a hidden one.
   const Leases& shown() const { return shown_; }
-  // Shown or hidden; null: it does not stand.
+  // The standing lease, shown or hidden; nullptr: it does not stand.
   const DecodedRecord* find(const SubnetKey& subnet) const;
-  // One that stands. A lease that comes to stand, or changes, is shown.
+  // Hides or shows a standing lease. A lease that begins to stand or changes is shown.
   void hide(const SubnetKey& subnet);
   void show(const SubnetKey& subnet);
-  // Leases that were looked at so far: what the changes have cost.
+  // The number of leases checked so far: the cost of all changes.
   std::uint64_t looked_at() const { return looked_at_; }
 
  private:
-  using Age = std::pair<Revision, std::string>;  // when it was created, and its key
+  using Age = std::pair<Revision, std::string>;  // revision of creation, and key
   struct Waiting {
     DecodedRecord lease;
-    bool behind = false;           // the oldest of its subnet is another
-    std::optional<Cidr4> queue{};  // whose queue it is in; nothing: in none
+    bool behind = false;           // another lease is the oldest of its subnet
+    std::optional<Cidr4> queue{};  // the subnet whose queue it is in; nullopt: none
   };
   using Queues = std::set<std::tuple<Cidr4, Age, SubnetKey>>;
   struct Turn {
@@ -65,9 +71,9 @@ class StandingLeases {
     std::set<std::pair<Age, SubnetKey>> to_try{};
   };
 
-  // Where a lease stands.
+  // The place of a standing lease.
   struct Place {
-    Leases* part = nullptr;  // null: nowhere
+    Leases* part = nullptr;  // nullptr: does not stand
     Leases::iterator lease;
   };
 
@@ -92,8 +98,8 @@ class StandingLeases {
   Leases shown_;
   Leases hidden_;
   std::map<SubnetKey, Waiting> waiting_;
-  std::map<Cidr4, SubnetKey> first_;  // of those that wait for one subnet, the one not behind
-  Queues behind_;                     // by their own subnet
+  std::map<Cidr4, SubnetKey> first_;  // the waiting lease of a subnet that is not behind
+  Queues behind_;                     // ordered by their own subnet
   Queues queues_;
   std::uint64_t looked_at_ = 0;
 };

@@ -23,7 +23,7 @@ class StandingLeasesTest : public ::testing::Test {
   void gone(const std::string& key) {
     leases.change(decode_subnet_key(key).value(), std::nullopt, quarantine);
   }
-  // What the changes since the last call cost.
+  // The cost of the changes since the last call.
   std::uint64_t cost() {
     const std::uint64_t before = std::exchange(cost_, leases.looked_at());
     return cost_ - before;
@@ -46,7 +46,7 @@ class StandingLeasesTest : public ::testing::Test {
 std::string small(int n) {
   return fmt::format("10.5.{}.{}-30", n / 64, n % 64 * 4);
 }
-// Another lease for 10.5.1.0/24 each.
+// Each n gives another lease for 10.5.1.0/24.
 std::string twin(int n) {
   return fmt::format("10.5.1.0-24&fd00:{:x}::-56", n + 1);
 }
@@ -81,7 +81,8 @@ TEST_F(StandingLeasesTest, ManyLeasesForOneSubnetTakeTurnsAtLittleCost) {
   EXPECT_EQ(quarantine.named().size(), std::size_t{kMany} - 1);
 }
 
-// One host's lease goes: of all that wait for its subnet, who comes next is found at once.
+// When one host's lease is removed, the next of all leases that wait for its subnet is found at
+// once.
 TEST_F(StandingLeasesTest, OwnersOfAWideSubnetTakeTurnsOverManyThatWait) {
   constexpr int kMany = 300;
   const auto wide = [](int n) { return fmt::format("10.5.0.0-16&fd00:{:x}::-56", n + 1); };
@@ -130,7 +131,7 @@ TEST_F(StandingLeasesTest, AHiddenLeaseKeepsItsSubnet) {
   EXPECT_EQ(standing(), "10.5.0.0-16 ");
 }
 
-// All leases from the oldest on: who overlaps none that stands, stands.
+// Decides by age, the oldest first: a lease that overlaps no standing lease stands.
 std::string expected(const std::map<std::string, Revision>& created) {
   std::vector<std::pair<Revision, std::string>> by_age;
   for (const auto& [key, at] : created)
@@ -169,7 +170,8 @@ TEST_F(StandingLeasesTest, WhoStandsDependsOnTheLeasesAlone) {
       created.erase(key);
       gone(key);
     } else {
-      // Now and then as a store tells of it that went back in time, and of equal ages.
+      // Sometimes the age is another or equal to another lease's, as after a store's restore to an
+      // earlier state.
       if (draw(4) == 0) created[key] = static_cast<Revision>(draw(static_cast<std::size_t>(at)));
       created.try_emplace(key, at);
       put(key, created.at(key));

@@ -8,7 +8,7 @@
 namespace flannel {
 namespace {
 
-// The first host's address with the subnet's length: what a bridge on this host gets.
+// The subnet's first host address with the subnet's length: the address for a bridge on this host.
 template <typename Cidr>
 std::string first_host(Cidr subnet) {
   if constexpr (std::is_same_v<Cidr, Cidr4>) {
@@ -23,7 +23,7 @@ struct Assignment {
   std::string_view key, value;
 };
 
-// The text between quotes, or up to a comment. Escapes are left alone: no address has one.
+// The text between quotes, or up to a comment. Escapes are not decoded: no address has one.
 std::string_view unquoted(std::string_view value) {
   if (!value.empty() && (value[0] == '"' || value[0] == '\'')) {
     const auto end = value.find(value[0], 1);
@@ -47,7 +47,7 @@ std::optional<Assignment> read_line(std::string_view line) {
   return Assignment{trim(line.substr(0, end)), unquoted(trim(line.substr(end + 1)))};
 }
 
-// One network out of a list with commas; none if there are several.
+// The only network of a list with commas; nullopt if there are several.
 std::optional<Cidr4> only_network(std::string_view list) {
   std::optional<Cidr4> found;
   for (const std::string_view item : split(list, ',')) {

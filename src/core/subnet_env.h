@@ -24,8 +24,8 @@ struct SubnetEnv {
 
 std::string encode_subnet_env(const SubnetEnv& env);
 
-// The subnet an earlier run had; a value that makes no sense counts as none and is never fatal.
-// dotenv syntax: comments, `export`, quotes.
+// The subnet of an earlier run; nullopt if the value is absent or invalid. The text has dotenv
+// syntax: comments, `export`, quotes.
 std::optional<Cidr4> decode_previous_subnet(std::string_view text);
 
 }  // namespace flannel

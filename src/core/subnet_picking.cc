@@ -10,13 +10,13 @@
 namespace flannel {
 namespace {
 
-// Subnets first..last of the configured range, by number.
+// The subnets with the numbers first..last of the configured range.
 struct Stretch {
   std::uint64_t first = 0, last = 0;
   auto operator<=>(const Stretch&) const = default;
 };
 
-// Subnets of records, inside the network.
+// The subnets of records that are inside of the network.
 std::vector<Cidr4> recorded_subnets(const NetworkConfig& config, const DecodedRecords& records) {
   std::vector<Cidr4> recorded;
   const auto add = [&](const Cidr4& subnet) {
@@ -29,8 +29,8 @@ std::vector<Cidr4> recorded_subnets(const NetworkConfig& config, const DecodedRe
   return recorded;
 }
 
-// What nobody may take any more, inside the network: subnets of records, and addresses of the
-// underlay, whose hosts a route to a subnet around them would cut off.
+// The ranges inside of the network that are not free: subnets of records, and addresses of the
+// underlay. A route to a subnet that contains such an address would cut that host off.
 std::vector<Cidr4> taken_subnets(const NetworkConfig& config, const DecodedRecords& records,
                                  Ip4 public_ip) {
   std::vector<Cidr4> taken = recorded_subnets(config, records);
@@ -43,11 +43,11 @@ std::vector<Cidr4> taken_subnets(const NetworkConfig& config, const DecodedRecor
   return taken;
 }
 
-// What is taken of the configured range: sorted stretches, some may overlap.
+// The part of the configured range that is not free, as sorted stretches, which may overlap.
 std::vector<Stretch> taken_stretches(const NetworkConfig& config, std::span<const Cidr4> taken) {
   const std::uint64_t size = config.subnet_at(0).size();
   const std::uint64_t begin = config.subnet_min.value;
-  const std::uint64_t last = config.subnet_max.value + size - 1;  // 64 bits: nothing wraps
+  const std::uint64_t last = config.subnet_max.value + size - 1;  // 64 bits: no overflow
   std::vector<Stretch> stretches;
   stretches.reserve(taken.size());
   for (const Cidr4& subnet : taken) {
@@ -107,7 +107,7 @@ Result<Cidr4> pick_free(const NetworkConfig& config, const DecodedRecords& recor
   return config.subnet_at(gaps.back().last);  // not reached: n < free
 }
 
-// Of the records that are ours the one to go on with; null if there is none.
+// The record of ours to continue with; nullptr: none.
 const DecodedRecord* own_record(const NetworkConfig& config, const DecodedRecords& records,
                                 const HostIdentity& host) {
   const DecodedRecord* best = nullptr;
@@ -117,7 +117,8 @@ const DecodedRecord* own_record(const NetworkConfig& config, const DecodedRecord
     const Ownership by = host.ownership(record.lease);
     if (by == Ownership::none) continue;
     const bool good = fits(config, subnet);
-    if (!good && record.record.hold == 0) continue;  // the operator's, who may want it back
+    // A reservation belongs to the operator, who may still need it.
+    if (!good && record.record.hold == 0) continue;
     const std::tuple rank{good, by, subnet.v4 == host.subnet};
     if (best != nullptr && rank <= best_rank) continue;
     best = &record;
@@ -126,7 +127,7 @@ const DecodedRecord* own_record(const NetworkConfig& config, const DecodedRecord
   return best;
 }
 
-// None is ours. The last that was written under our public IP; null if there is none.
+// The newest record with our public IP, for a host that owns none; nullptr: none.
 const DecodedRecord* record_to_take_over(const NetworkConfig& config, const DecodedRecords& records,
                                          Ip4 public_ip) {
   const DecodedRecord* last = nullptr;
@@ -188,8 +189,9 @@ Result<SubnetChoice> choose_subnet(const NetworkConfig& config, const DecodedRec
                                   return subnet.overlaps(*previous);
                                 });
   if (const DecodedRecord* own = own_record(config, records, host)) {
-    // A lease elsewhere, while the containers of this host are in the previous subnet, is what a
-    // store that went back in time remembers of us. A reservation elsewhere is an operator's wish.
+    // The containers of this host are in the previous subnet, so a lease on another subnet comes
+    // from a store that was restored to an earlier state. A reservation on another subnet is an
+    // operator's decision.
     const bool outdated = previous_is_free && own->record.hold != 0;
     if (fits(config, own->lease.subnet) && !outdated) return Reuse{*own};
     return Discard{*own};

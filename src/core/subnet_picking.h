@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which subnet this host should have: decided from one snapshot, without asking anybody.
+// Chooses the subnet of this host from one snapshot, without I/O.
 #pragma once
 
 #include <cstdint>
@@ -20,19 +20,19 @@ struct DecodedRecord {
   Lease lease;
 };
 
-// The records of one moment. Keys that are no subnet keys concern nobody here.
+// The records of one snapshot. Keys that are no subnet keys are left out.
 struct DecodedRecords {
-  std::vector<DecodedRecord> leases;  // by key
-  std::vector<Cidr4> unreadable;      // whose they are cannot be told; not to be taken
+  std::vector<DecodedRecord> leases;  // sorted by key
+  std::vector<Cidr4> unreadable;      // subnets whose owner is unknown; they must not be taken
 };
 DecodedRecords decode_records(std::span<const Record> records);
 
-// Our own record is there and fits the configuration: write our attributes into it.
+// Our own record exists and fits the configuration: write our attributes into it.
 struct Reuse {
   DecodedRecord own;
 };
-// Our own lease does not fit the configuration any more: delete it, then decide again. Never a
-// reservation, which is the operator's.
+// Our own lease no longer fits the configuration: delete it, then choose again. It is never a
+// reservation, which belongs to the operator.
 struct Discard {
   DecodedRecord own;
 };
@@ -40,37 +40,37 @@ struct Discard {
 struct Create {
   Cidr4 subnet;
 };
-// Another node wrote this record, and nothing but its public IP says that it may have been us: make
-// it ours, unless that node still lives.
+// Another node wrote this record, and only its public IP indicates that the node may have been this
+// host: take the record over, unless that node is still alive.
 struct TakeOver {
   DecodedRecord theirs;
 };
 using SubnetChoice = std::variant<Reuse, Discard, Create, TakeOver>;
 
-// Who chooses.
+// The facts about this host that the choice depends on.
 struct Chooser {
-  HostIdentity host;  // its `subnet`: the previous one
-  // The public IP is an address of our own interface and not of a router before us, so that no
-  // other host can receive by it: a record may be taken over by it alone.
+  HostIdentity host;  // `host.subnet` is the previous subnet
+  // The public IP is an address of our own interface and not of a NAT router, so no other host can
+  // receive packets for it: a record with this public IP may be taken over.
   bool address_is_ours = false;
 };
 
-// Upstream's order: the own record (HostIdentity::owns; of several one that fits, then the surest,
-// then the previous subnet), the previous subnet if no record overlaps it, a record to take over,
-// else one of all free subnets at random. But for an own lease (no reservation) elsewhere while the
-// previous subnet is free: that is discarded. A subnet around an address of `keep_clear_of` is not
-// free. Records on subnets outside of the network hinder nobody. ErrorKind::exhausted: none is
-// free.
+// Chooses in upstream's order: our own record (HostIdentity::owns; of several one that fits, then
+// the surest, then the previous subnet), the previous subnet if no record overlaps it, a record to
+// take over, otherwise a random free subnet. Exception: if the previous subnet is free, an own
+// lease (not a reservation) on another subnet is discarded. A subnet that contains an address of
+// `keep_clear_of` is not free. Records outside of the network are ignored. ErrorKind::exhausted: no
+// subnet is free.
 Result<SubnetChoice> choose_subnet(const NetworkConfig& config, const DecodedRecords& records,
                                    const Chooser& chooser, const Random& random,
                                    std::span<const Ip4> keep_clear_of = {});
 
-// Reservations for us that do not fit the configuration: they stay, and another subnet is taken.
+// Our reservations that do not fit the configuration: they remain, and another subnet is chosen.
 std::vector<SubnetKey> reservations_without_effect(const NetworkConfig& config,
                                                    const DecodedRecords& records,
                                                    const HostIdentity& host);
 
-// A lease on `key` may be kept under this configuration.
+// True if a lease on `key` is allowed under this configuration.
 bool fits(const NetworkConfig& config, const SubnetKey& key);
 
 }  // namespace flannel

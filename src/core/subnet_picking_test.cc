@@ -51,7 +51,7 @@ TEST_F(SubnetPickingTest, OwnRecordIsReused) {
             "reuse 10.5.9.0-24");
 }
 
-// Of kUs, as the node with this digit wrote it in that boot.
+// A record of kUs that the node with this digit wrote in that boot.
 Record by_node(const std::string& key, char digit, int boot, Revision at = 1) {
   return {key,
           "{\"PublicIP\":\"192.0.2.1\",\"NodeID\":\"" + std::string(32, digit) + "/0000000" +
@@ -59,7 +59,8 @@ Record by_node(const std::string& key, char digit, int boot, Revision at = 1) {
           at, 7};
 }
 
-// As registrars write further networks of a host, below the host's own: what comes first is none.
+// Registrars write further networks of a host with smaller keys than its own: the first record is
+// not it.
 TEST_F(SubnetPickingTest, OfSeveralOwnRecordsTheSurestIsReused) {
   const Record bare = record("10.5.1.0-24", "192.0.2.1");
   const Record same_boot = by_node("10.5.2.0-24", 'b', 1);
@@ -219,7 +220,7 @@ TEST_F(SubnetPickingTest, RecordOutsideOfTheNetworkHindersNobody) {
 }
 
 TEST_F(SubnetPickingTest, NetworksAtTheEndOfTheAddressSpaceDoNotWrap) {
-  NetworkConfig top;  // that no text gives; .64 .128 .192 of /26
+  NetworkConfig top;  // a range that no text can give: .64 .128 .192 of /26
   top.network = Cidr4::parse("255.255.255.0/24").value();
   top.subnet_len = 26;
   top.subnet_min = Ip4::of(255, 255, 255, 64);

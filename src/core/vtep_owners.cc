@@ -6,7 +6,7 @@
 namespace flannel {
 namespace {
 
-// What cannot be read, or is no host's, is for the backend to refuse.
+// nullopt for invalid data and for a MAC that no host can have: the backend refuses these.
 std::optional<Mac> mac_in(const std::string& backend_data) {
   if (backend_data.empty()) return std::nullopt;
   auto json = JsonObject::parse(backend_data, "BackendData");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whose a VTEP MAC is. Like a subnet it belongs to the lease that was created first; of the others
-// that announce it those with the same PublicIP may, for a MAC leads to one address.
+// The owners of VTEP MACs. Like a subnet, a MAC belongs to the oldest lease that announces it.
+// Younger leases may announce it too if they have the same PublicIP, because a MAC leads to one
+// address.
 #pragma once
 
 #include <map>
@@ -15,11 +16,11 @@
 
 namespace flannel {
 
-// Costs work for the lease that is asked about, and for those that share its MAC where the MAC
-// passes from one lease to another.
+// Each call costs work for the lease that it names; if a MAC gets another owner, also for the
+// leases that announce this MAC.
 class VtepOwners {
  public:
-  // A MAC that another lease has already, and that lease.
+  // A MAC that an older lease has, and that lease.
   struct Conflict {
     Mac mac;
     SubnetKey subnet;
@@ -27,17 +28,18 @@ class VtepOwners {
   };
 
   void clear();
-  // A lease that does not overlap any other here.
+  // Adds a lease that does not overlap any other in this object.
   void add(const DecodedRecord& lease);
   void remove(const SubnetKey& subnet);
-  // Leases whose conflict() may be another than at the last call, without those added since.
+  // The leases whose conflict() may have changed since the last call, because a MAC has another
+  // owner.
   std::set<SubnetKey> take_affected();
 
-  // Of a lease that is here; nothing: its MACs, if it has any, are its own.
+  // The conflict of a lease; nullopt: its MACs, if it has any, are its own.
   std::optional<Conflict> conflict(const SubnetKey& subnet) const;
 
  private:
-  // Each backend and family has a device of its own, where the MAC may be somebody else's.
+  // Each backend and family has its own device, so the same MAC may belong to different leases.
   struct Vtep {
     Mac mac;
     bool v6 = false;
@@ -55,9 +57,9 @@ class VtepOwners {
 
   First first_of(const Vtep& vtep) const;
 
-  std::map<SubnetKey, Announced> leases_;  // those that announce a MAC
+  std::map<SubnetKey, Announced> leases_;  // leases that announce a MAC
   std::map<Vtep, ByAge> by_vtep_;          // never empty
-  std::map<Vtep, First> touched_;          // since take_affected(), and whose they were then
+  std::map<Vtep, First> touched_;  // changed since take_affected(), with the owner at that time
 };
 
 }  // namespace flannel
