@@ -175,7 +175,7 @@ start_daemons() {
       { tail -n 15 "$work/h$i.log"; fail "flanneld on h$i took no subnet"; }
   done
   for ((i = 1; i <= hosts; i++)); do
-    wait_for 15 knows_all "h$i" || true  # the pings will tell
+    wait_for 15 knows_all "h$i" || true  # the pings show a failure
   done
 }
 

@@ -215,7 +215,7 @@ def test_whatever_starts_first_and_whoever_flushes(lab, release, firewall):
     # Docker starts first.
     one.daemon.stop()
     drop_our_rules(one)
-    assert not fetched(client, web.address), "the test can tell the difference"
+    assert not fetched(client, web.address), "without our rules Docker drops the request"
     one.daemon.start().wait_ready()
     reaches(client, web)
 
