@@ -16,7 +16,7 @@
 namespace flannel {
 namespace {
 
-// Backends of flannel releases that this one has not, the removed cloud ones included.
+// Backends of other flannel releases that this release lacks, including the removed cloud backends.
 constexpr auto kOthers = std::to_array<std::string_view>(
     {"ipip", "wireguard", "ipsec", "extension", "tencent-vpc", "ali-vpc", "aws-vpc", "gce"});
 

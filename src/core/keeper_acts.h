@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the keeper of our lease asks its runner to do. At most one call to the store is under way
-// at a time, and it is the last act of a list.
+// The acts that the LeaseKeeper asks the LeaseRunner to perform. At most one call to the store is
+// in progress at a time, and it is the last act of a list.
 #pragma once
 
 #include <string>
@@ -28,17 +28,19 @@ struct RenewRecord {
 struct ReleaseRecord {  // an own record that does not fit the configuration, or an orderly leave
   Record seen;
 };
-struct ReportTakeOver {  // this record is to be ours, though another node wrote it
+struct ReportTakeOver {  // the keeper takes over this record, which another node wrote
   Lease theirs;
 };
-struct AnnounceActive {  // the lease is ours: newly, or with other attributes, or what was reported
-  Lease lease;           // since the last one is over
+// The lease has become active, its attributes have changed, or a reported loss or error is over.
+struct AnnounceActive {
+  Lease lease;
 };
-struct ReportLost {  // the record was removed or taken by somebody: alarm; acquiring goes on
+// The record was removed, or taken by another host: an alarm. Acquiring continues.
+struct ReportLost {
   Lease lease;
   std::string reason;
 };
-struct ReportError {  // cannot acquire or write: out of subnets, store away ...; retried
+struct ReportError {  // cannot acquire or write: no free subnet, no store ...; retried
   Error error;
 };
 using KeeperAct =

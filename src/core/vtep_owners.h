@@ -46,7 +46,7 @@ class VtepOwners {
     std::string backend_type;
     auto operator<=>(const Vtep&) const = default;
   };
-  using Age = std::pair<Revision, std::string>;  // when it was created, and its key
+  using Age = std::pair<Revision, std::string>;  // revision of creation, and key
   struct Announced {
     Ip4 public_ip;
     Age age;

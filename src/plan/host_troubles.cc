@@ -8,7 +8,7 @@
 namespace flannel {
 namespace {
 
-constexpr std::size_t kNamed = 3;  // routes that have a sentence of their own
+constexpr std::size_t kNamed = 3;  // routes with a sentence each
 
 bool contains(const std::vector<std::string>& names, const std::string& name) {
   return std::ranges::find(names, name) != names.end();

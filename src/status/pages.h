@@ -7,11 +7,11 @@
 
 namespace flannel {
 
-// Renders the health pages, for any method:
+// Renders the health pages for any method:
 //   /healthz          200 "flanneld is running": the process answers
 //   /readyz           200 "flanneld is ready" or 503 "flanneld is not ready yet"; each problem
 //                     follows on a line of its own
-//   /readyz?verbose   the same status, the whole snapshot as JSON
+//   /readyz?verbose   the same status, with the whole snapshot as JSON
 // Everything else is 404.
 HttpResponse status_page(const HttpRequest& request, const StatusSnapshot& status, TimePoint now);
 

@@ -110,7 +110,7 @@ void Monitor::on_link(const NetlinkMessage& message) {
   const auto row = decode_link(message.payload);
   if (!row) return;
   const bool has_our_name = std::ranges::find(scope_.link_names, row->name) !=
-                            scope_.link_names.end();  // renamed to it, too
+                            scope_.link_names.end();  // also after a rename
   if (has_our_name || is_our_link(row->index)) links_suspect_ = true;
   if (row->name != underlay_device_.name && row->index != underlay_.index) return;
   underlay_suspect_ = true;

@@ -67,7 +67,7 @@ class MonitorTest : public LinuxKernelTest {
     shell(command);
     return heard();
   }
-  // Linux notifies of a carrier that comes or goes up to a second later (net/core/link_watch.c).
+  // Linux sends the notification of a carrier change up to a second later (net/core/link_watch.c).
   std::string heard_in_time() {
     std::string all;
     for (int i = 0; i < 500 && all.empty(); ++i) {
@@ -273,7 +273,7 @@ TEST_F(MonitorTest, TrafficOfTheUnderlayDoesNotFillTheQueue) {
 TEST_F(MonitorTest, OurOwnBatchesDoNotFillTheQueue) {
   listen({.receive_buffer = 1});
   NetState state = peers(5, 1000);
-  state.fdb.clear();  // the kernel does not say who changed those
+  state.fdb.clear();  // their notifications name no socket
   put(state);
   EXPECT_EQ(heard(), "");
 }

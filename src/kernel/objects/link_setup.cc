@@ -17,7 +17,7 @@ namespace {
 void keep_ipv6_quiet(const std::string& link) {
   const std::string settings = "net/ipv6/conf/" + link;
   constexpr auto kQuiet = std::to_array<std::pair<const char*, const char*>>({
-      {"/accept_ra", "0"}, {"/addr_gen_mode", "1"},  // none
+      {"/accept_ra", "0"}, {"/addr_gen_mode", "1"},  // addr_gen_mode 1: no address
   });
   for (const auto& [name, value] : kQuiet) {
     const auto written = write_sysctl(settings + name, value);

@@ -116,7 +116,7 @@ void set_attributes(const Filter& filter) {
   ::seccomp_attr_set(filter.get(), SCMP_FLTATR_ACT_BADARCH, kRefusal);
   ::seccomp_attr_set(filter.get(), SCMP_FLTATR_API_SYSRAWRC, 1);  // raw kernel errors
   ::seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_LOG, 1);
-  ::seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2);  // a tree, not a list
+  ::seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2);  // a binary tree
   // Kernels before 5.16 would otherwise slow the whole process down with a mitigation that only
   // foreign code needs.
   ::seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_SSB, 1);
