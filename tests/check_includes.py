@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Walks src/ and fails on an #include that points the wrong way.
+"""Walks src/ and fails on an #include in a wrong direction.
 
-A folder of src/ is a library. Which other folders it may include, and which third-party header
-is at home where, stands in the two tables below; ARCHITECTURE.md says why.
+A folder of src/ is a library. The tables below list the folders that it may include, and the
+folders that may include a third-party header; ARCHITECTURE.md gives the reasons.
 """
 
 import pathlib
@@ -42,7 +42,7 @@ MAY_INCLUDE_SISTERS = {
     "kernel/monitor": ["kernel/netlink", "kernel/objects"],
 }
 
-# header, as a regular expression -> the folders at home with it
+# header, as a regular expression -> the folders that may include it
 THIRD_PARTY = {
     r"spdlog/": ["base"],
     r"tl/": ["base"],
@@ -56,7 +56,7 @@ THIRD_PARTY = {
     r"(linux|asm)/": ["kernel", "filter"],
 }
 
-# Linux headers outside kernel/ and filter/ need the reason in a comment on the same line.
+# Linux headers outside kernel/ and filter/ need a comment with the reason on the same line.
 LINUX_WITH_REASON = ["loop", "dataplane"]
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]\s*(//.*)?$')

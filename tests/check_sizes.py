@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Fails on a file of src/ that has grown past 400 lines: a second subject has moved in."""
+"""Fails on a file of src/ with more than 400 lines: such a file has a second subject."""
 
 import pathlib
 import sys

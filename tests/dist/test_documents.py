@@ -19,7 +19,7 @@ include({}/dist/documents.cmake)
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """The folder that the rules of the package fill."""
+    """The folder with the files that the package installs."""
     folder = tmp_path_factory.mktemp("documents")
     (folder / "CMakeLists.txt").write_text(PROJECT.format(REPOSITORY), encoding="utf-8")
     for words in (["-S", folder, "-B", folder / "build"],
@@ -33,13 +33,13 @@ def without_code(text):
 
 
 def links(page):
-    """What a page links to beside it: (path or empty, heading or empty)."""
+    """The relative links of a page: (path or empty, heading or empty)."""
     found = re.findall(r"\]\(([^)\s]+)\)", without_code(page.read_text(encoding="utf-8")))
     return [link.partition("#")[::2] for link in found if "://" not in link]
 
 
 def headings(page):
-    """As a forge names them for links."""
+    """The headings of a page, in the form in which a forge names them in links."""
     text = re.sub(r"(?ms)^```.*?^```", "", page.read_text(encoding="utf-8"))
     lines = re.findall(r"(?m)^#+ +(.*)$", text)
     return {re.sub(r"[^\w\- ]", "", line.lower()).replace(" ", "-") for line in lines}

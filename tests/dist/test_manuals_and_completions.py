@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The manuals and completions know every flag and command that the programs have, and no other."""
+"""The manuals and completions have every flag and command of the programs, and no other."""
 
 import os
 import pathlib
@@ -22,7 +22,7 @@ def output(*words, **options):
 
 
 def flags_of(program):
-    """name -> its default as the usage has it, or ''."""
+    """name -> its default in the usage, or ''."""
     usage = output(BIN / program, "--help")
     found = re.findall(r"^  --([a-z0-9_-]+)[^\n]*\n +([^\n]*)", usage, re.M)
     return {name: "".join(re.findall(r'\(default "?(.*?)"?\)$', text)) for name, text in found}
@@ -64,7 +64,7 @@ def test_the_manual_is_well_formed(manual):
     output("mandoc", "-T", "lint", "-W", "warning", MANUALS / f"{manual}.8")
 
 
-# ---- completions, by the shells themselves
+# ---- completions, run by the shells
 
 BASH = """
 source "$1"; shift
@@ -73,7 +73,7 @@ _flannel "$1" "${COMP_WORDS[COMP_CWORD]}"
 printf '%s\\n' "${COMPREPLY[@]}"
 """
 
-# What is offered is written down instead of shown.
+# The completions are printed instead of offered.
 ZSH = """
 compadd() { local w; for w in "$@"; [[ $w == -- ]] || print -r -- $w }
 _describe() { local a=$argv[-1] w; for w in ${(P)a}; print -r -- ${w%%:*} }
@@ -90,7 +90,7 @@ class Shell:
         self.env = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
 
     def offers(self, *words):
-        """What may stand in place of the last of `words`."""
+        """The completions of the last of `words`."""
         if self.name == "bash":
             said = output("bash", "-c", BASH, "bash", COMPLETIONS / "flannel.bash", *words, env=self.env)
         elif self.name == "zsh":

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""mk-docker-opts.sh, run by each shell that may be a host's /bin/sh. Needs no root: the route table
-is a stub named `ip`."""
+"""mk-docker-opts.sh, run by each shell that may be a host's /bin/sh. The tests need no root: a stub
+named `ip` prints the route table."""
 
 import os
 import pathlib
@@ -28,7 +28,7 @@ def combined(key="DOCKER_OPTS", options="--bip=10.1.74.1/24 --ip-masq=true --mtu
 
 
 def read_by_systemd(text):
-    """The variables of a file of this program, as EnvironmentFile= takes them."""
+    """The variables of an output file, as EnvironmentFile= reads them."""
     pairs = re.findall(r'^([A-Z_]+)="(.*)"$', text, re.M)
     return {name: re.sub(r"\\(.)", r"\1", value) for name, value in pairs}
 
@@ -44,7 +44,7 @@ class Host:
         self.flannel(SAMPLE)
 
     def flannel(self, wanted):
-        """What flanneld wrote: a dict, or the text itself."""
+        """Writes subnet.env: from a dict, or the text itself."""
         if isinstance(wanted, dict):
             wanted = "".join(f"{name}={value}\n" for name, value in wanted.items())
         (self.folder / "subnet.env").write_text(wanted)
@@ -89,7 +89,7 @@ def host(request, tmp_path):
     return Host(tmp_path, SHELLS[request.param])
 
 
-# ---- what upstream's own test asserts
+# ---- assertions of upstream's own test
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def test_the_base_of_an_odd_subnet_is_computed(host):
 
 
 def test_a_relative_name_without_a_slash_is_found(host):
-    assert "/" not in "subnet.env"  # how every test here names it
+    assert "/" not in "subnet.env"  # every test here uses this name
     assert combined() in host.opts()
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The units and snippets as systemd's own programs read them; tests/package runs them."""
+"""systemd's own programs read the units and snippets; tests/package runs them."""
 
 import pathlib
 import re
@@ -13,7 +13,7 @@ UNITS = ["flanneld.service", "flannel-docker.service"]
 
 @pytest.fixture
 def units(tmp_path):
-    """Copies whose programs exist here, so that only the units are judged."""
+    """Copies whose programs exist here, so that only the units can be wrong."""
     for name in UNITS:
         text = (DIST / name).read_text(encoding="ascii")
         text = re.sub(r"(?m)^ExecStart=\S+", "ExecStart=/bin/true", text)
@@ -42,7 +42,7 @@ def test_the_exposure_of_flanneld_is_below_3(units):
 
 
 def test_the_state_folder_is_not_for_everybody():
-    """Every user could lock files in it, and so keep the daemon from them."""
+    """In a folder that is open to all, every user could lock files, and so block the daemon."""
     unit = (DIST / "flanneld.service").read_text(encoding="ascii")
     assert "\nStateDirectory=flannel\n" in unit
     assert "\nStateDirectoryMode=0750\n" in unit
@@ -64,7 +64,7 @@ def test_no_two_files_of_the_package_disagree_about_a_path():
 
 
 def calls_of(name):
-    """The system calls of a set of systemd's, sets in it included."""
+    """The system calls of one of systemd's sets, with the sets in it."""
     code, said = analyze("syscall-filter", name)
     assert code == 0, said
     words = [line.split("#")[0].strip() for line in said.splitlines()[1:]]
@@ -75,7 +75,7 @@ def calls_of(name):
 
 
 def test_the_daemon_allows_itself_no_system_call_that_its_unit_forbids():
-    """But a further filter, which takes away only, and fchown, which has no right behind it."""
+    """Exceptions are a further filter, which only removes calls, and fchown, for which the daemon has no capability."""
     unit = (DIST / "flanneld.service").read_text(encoding="ascii")
     allowed = set()
     for filters in re.findall(r"(?m)^SystemCallFilter=(.*)", unit):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Debian of its own, made by debootstrap once and kept in build/, and a machine that boots it.
+"""A Debian tree, made once by debootstrap and cached in build/, and a machine that boots it.
 
     root of the machine = overlay of a fresh folder over build/dist/bookworm
     flpkg-PID (network namespace): wire ══ eth0 (192.0.2.1/24) of the machine
@@ -56,7 +56,7 @@ def another_version(package, version, folder):
 
 
 def base_tree(depends):
-    """Debian 12 with what the package needs, and without the package."""
+    """Debian 12 with the dependencies of the package, and without the package."""
     names = [name.split(" ")[0] for name in depends.split(", ")] + ["network-manager"]
     tree, stamp = OUT / "bookworm", OUT / "bookworm.packages"
     wanted = " ".join(sorted(names))
@@ -68,14 +68,14 @@ def base_tree(depends):
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     run("chroot", tree, "apt-get", "install", "-y", "-qq", "--no-install-recommends", *names, env=env)
     run("chroot", tree, "apt-get", "clean")
-    # It runs in its own test only.
+    # The program runs in its own test only.
     run("chroot", tree, "systemctl", "disable", "NetworkManager")
     stamp.write_text(wanted, encoding="ascii")
     return tree
 
 
 class Root:
-    """A tree that begins as the base tree and is thrown away."""
+    """A copy of the base tree, which is deleted after the test."""
 
     def __init__(self, base, folder):
         self.path = folder / "root"
@@ -147,7 +147,7 @@ class Machine:
         return self("journalctl", "--no-pager", "-o", "cat", "-u", unit, check=False)
 
     def close(self):
-        """As if the power were cut; the namespaces go with their processes."""
+        """Ends the machine as a power cut does; the namespaces end with their processes."""
         if self._leader:
             run("kill", "-KILL", self._leader, check=False)
         try:

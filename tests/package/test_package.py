@@ -14,7 +14,7 @@ VXLAN = '{"Network": "10.5.0.0/16", "Backend": {"Type": "vxlan"}}'
 UDP = '{"Network": "10.5.0.0/16", "Backend": {"Type": "udp"}}'
 STORE = "sqlite:/var/lib/flannel/flannel.db"
 SETTINGS = f"FLANNELD_STORE={STORE}\nFLANNELD_IP_MASQ=true\n"
-# As Debian's docker.io has it, as far as its start is concerned.
+# The unit starts as the one of Debian's docker.io.
 DOCKER = """
 [Service]
 EnvironmentFile=-/etc/default/docker
@@ -22,7 +22,7 @@ ExecStart=/bin/sh -c 'echo dockerd $DOCKER_OPTS; exec sleep infinity'
 """
 
 
-# ---- a bare tree, in which nothing runs
+# ---- a bare tree without processes
 
 
 def dpkg(root, *words):
@@ -76,7 +76,7 @@ def test_the_tarball_has_the_same_programs_and_the_licence(root, package, tmp_pa
 
 def test_the_tarball_is_of_roots_files_whoever_makes_it(package, tmp_path):
     by_root, = package.parent.glob("flannel-*-linux-*.tar.gz")
-    # In a namespace in which the files of the build, and whoever packs them, are of uid 1000.
+    # In a namespace in which the files of the build, and the user that packs them, have uid 1000.
     with tarfile.open(by_root) as made:
         environment = {**os.environ, "SOURCE_DATE_EPOCH": str(made.next().mtime)}
     run("unshare", "--user", "--map-user=1000", "--map-group=1000",
@@ -102,7 +102,7 @@ def installed(machine, config=VXLAN):
 
 
 def marks(machine):
-    """Whatever in the kernel has our name or number."""
+    """The kernel objects that have our name or protocol number."""
     text = "".join(machine(*words.split()) for words in (
         "ip -o link show", "ip route show table all", "ip nexthop show", "nft list ruleset",
         "iptables-nft-save", "iptables-legacy-save"))
@@ -184,7 +184,7 @@ def test_a_removal_leaves_the_daemon_alone_that_has_taken_over(machine):
 
 def test_networkd_leaves_our_devices_alone(machine):
     installed(machine)
-    # Somebody's file for whatever there is.
+    # A file of the operator that matches all devices.
     machine("sh", "-c", "printf '[Match]\\nName=*\\n[Network]\\nDHCP=yes\\n' >/etc/systemd/network/99-all.network")
     machine("systemctl", "start", "flanneld")
     machine("systemctl", "start", "systemd-networkd")
@@ -237,7 +237,7 @@ def test_docker_gets_the_subnet_and_never_waits_for_good(machine):
                lambda: machine.log("docker"))
     machine("flannelctl", f"--store={STORE}", "config", "set", VXLAN)
     wait_until(lambda: machine.property("flanneld", "ActiveState") == "active", "flanneld")
-    for _ in range(2):  # the second one does not say everything twice
+    for _ in range(2):  # the second run does not print the messages again
         machine("systemctl", "restart", "docker")
         said = wait_until(lambda: re.findall(r"dockerd (.* --mtu=1450)", machine.log("docker")), "Docker")
         env = dict(line.split("=") for line in machine("cat", "/run/flannel/subnet.env").split())

@@ -29,7 +29,7 @@ class Cluster:
         return host
 
     def start(self, containers=False):
-        """Configuration, daemons, and every host reaches every other."""
+        """Writes the configuration, starts the daemons, and waits until every host reaches every other."""
         self.store.set_config(self.config)
         for host in self.hosts:
             host.daemon.start()
@@ -42,7 +42,7 @@ class Cluster:
         return self
 
     def start_at_once(self):
-        """All daemons, as close together as this machine can."""
+        """Starts all daemons, as close together as this machine can."""
         gate = threading.Barrier(len(self.hosts))
 
         def start(daemon):
@@ -62,7 +62,7 @@ class Cluster:
         return missing(self.hosts, self.backend)
 
     def forget_everything(self):
-        """As if no daemon had ever run on the hosts; the daemons must be stopped."""
+        """Removes all state, as if no daemon had ever run on the hosts; the daemons must be stopped."""
         for host in self.hosts:
             host.ns.ip("link", "del", "flannel.1", check=False)
             host.ns.ip("route", "flush", "proto", "250", check=False)
@@ -72,7 +72,7 @@ class Cluster:
 
 
 def wait_rows_gone(host, rows_left, what, within=30):
-    """Until `rows_left()` is empty."""
+    """Waits until `rows_left()` is empty."""
     wait_until(
         lambda: not rows_left(),
         lambda: f"{what} to be gone from {host.name}: {sorted(rows_left())}",

@@ -18,8 +18,8 @@ from .flanneld import REPOSITORY
 from .shell import run, wait_until
 
 SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
-# Where each release has its programs; containerd and runc are always the system's. "28" is 28.5,
-# or what the distribution's next release has by then.
+# The folder of each release's programs; containerd and runc are always the system's. "28" is 28.5,
+# or the version of the distribution's next release.
 RELEASES = {"20.10": None, "28": REPOSITORY / "build/docker-28/usr/sbin"}
 PROGRAMS = ["/bin/busybox", "/usr/sbin/nginx", "/usr/bin/curl"]
 LINKS = ["sh", "sleep", "cat", "ping"]
@@ -36,7 +36,7 @@ def libraries(program):
 
 
 def make_image(folder):
-    """busybox, and nginx and curl of the distribution with what they need, as a tar file."""
+    """Makes a tar file of busybox, and of nginx and curl of the distribution with their libraries."""
     path = folder / "image.tar"
     if path.exists():
         return path
@@ -62,7 +62,7 @@ def make_image(folder):
 
 
 class Engine:
-    """dockerd of one host; it may be started again and again."""
+    """The dockerd of one host; it may be started repeatedly."""
 
     def __init__(self, host, release):
         self.host = host
@@ -86,11 +86,11 @@ class Engine:
         host.lab.engines.append(self)
 
     def command(self, *argv):
-        """The words that run a command where the engine runs."""
+        """The words that run a command in the namespaces of the engine."""
         return ["nsenter", "-t", self._first, "-m", "-n", "-p", *[str(word) for word in argv]]
 
     def start(self, *flags):
-        """dockerd with these flags, until it answers."""
+        """Starts dockerd with these flags, and waits until it answers."""
         assert not self.running(), "it runs already"
         folder = RELEASES[self.release]
         path = f"{folder}:{SYSTEM_PATH}" if folder else SYSTEM_PATH
@@ -130,7 +130,7 @@ class Engine:
         return self._process is not None and self._process.poll() is None
 
     def stop(self):
-        """By SIGTERM, as its service does; its containers end too."""
+        """Stops dockerd by SIGTERM, as its service does; its containers end too."""
         pid = (self.host.folder / "dockerd.pid").read_text(encoding="ascii")
         run(*self.command("kill", f"-{signal.SIGTERM.value}", pid))
         self._process.wait(30)
@@ -143,14 +143,14 @@ class Engine:
         return self
 
     def container(self, name, *argv):
-        """A container that is started now; without words it only waits."""
+        """Starts a container; without words it only waits."""
         return DockerContainer(self, name, argv or ("sleep", "1000"))
 
     def log(self):
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
     def reap(self):
-        """After the lab was torn down: nothing is left of the processes."""
+        """Reaps the processes after the lab was removed."""
         for process in (self._process, self._init):
             if process:
                 process.kill()
@@ -180,12 +180,12 @@ def nginx(engine, name="web"):
 
 
 def fetched(source, address):
-    """Whether `source`, whatever has .run, gets the page of nginx at this address."""
+    """Whether `source`, an object with .run, gets the page of nginx at this address."""
     asked = source.run("curl", "-s", "--max-time", "1", f"http://{address}/", check=False)
     return "Welcome to nginx!" in asked
 
 
 def clients(web):
-    """The addresses that nginx has seen, in their order."""
+    """The addresses of the clients of nginx, in order."""
     lines = web.run("cat", "/var/log/nginx/access.log").splitlines()
     return [line.split()[0] for line in lines]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The first process of an engine's PID and mount namespace: mounts, then buries the dead.
+"""The first process of an engine's PID and mount namespace: mounts, then reaps processes.
 
-Whatever the engine makes, containers and mounts, ends with this process: it needs no cleaning up.
+The containers and mounts of the engine end with this process, without a cleanup.
 
     nsenter --net=... unshare --mount --pid --fork python3 docker_init.py FOLDER
 """
@@ -13,7 +13,7 @@ import sys
 
 
 def mount_all(folder):
-    """The network namespace's own /sys, and memory wherever the engine would write."""
+    """Mounts the network namespace's own /sys, and memory at the folders that the engine writes to."""
     for words in (
         ["--make-rprivate", "/"],
         ["-t", "tmpfs", "engine", folder],

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Three etcd members, each on a machine of its own, and what an operator or the world does to them."""
+"""Three etcd members, each on a machine of its own, and the faults and changes that they meet."""
 
 import json
 import shutil
@@ -30,7 +30,7 @@ class Member(EtcdProcess):
         )
 
     def status(self):
-        """What it says of itself; None if it does not answer."""
+        """The status that the member reports; None if it does not answer."""
         done = self.cluster.on(self, "endpoint", "status", "-w", "json", check=False)
         return json.loads(done)[0]["Status"] if done.startswith("[") else None
 
@@ -39,7 +39,7 @@ class Member(EtcdProcess):
         return status is not None and status.get("leader") == status["header"]["member_id"]
 
     def cut_off(self, *others):
-        """Nothing passes between it and these machines, by an nft rule, until join()."""
+        """An nft rule drops all packets between the member and these machines, until join()."""
         them = ", ".join(other.host.address for other in others)
         rules = "".join(
             f"add chain inet cut {hook} {{ type filter hook {hook} priority 0; }}\n"
@@ -49,7 +49,7 @@ class Member(EtcdProcess):
         self.host.ns.run("nft", "-f", "-", input="add table inet cut\n" + rules)
 
     def cut_off_clients(self, *hosts):
-        """The same for daemons; the members go on with one another."""
+        """The same for daemons; the members still reach each other."""
         self.cut_off(*(SimpleNamespace(host=host) for host in hosts))
 
     def join(self):
@@ -57,7 +57,7 @@ class Member(EtcdProcess):
 
 
 class EtcdCluster(EtcdStore):
-    """A store like the lab's single etcd; `etcdctl` speaks with a member that answers."""
+    """A store like the lab's single etcd; `etcdctl` uses a member that answers."""
 
     def __init__(self, make_host, certificates=None):
         self.scheme = "https" if certificates else "http"
@@ -93,7 +93,7 @@ class EtcdCluster(EtcdStore):
         return "is healthy" in self.on(member, "endpoint", "health", check=False, both=True)
 
     def on(self, member, *words, check=True, both=False, timeout="3s"):
-        """etcdctl on one member's machine."""
+        """Runs etcdctl on one member's machine."""
         user = [f"--user={self.root}"] if self.root else []
         argv = ["env", "ETCDCTL_API=3", "etcdctl", f"--command-timeout={timeout}", *user, *words]
         command = " ".join(f"'{word}'" for word in argv) + (" 2>&1" if both else "")
@@ -120,14 +120,14 @@ class EtcdCluster(EtcdStore):
                 member.kill()
 
     def leases(self):
-        """Ids of all etcd leases that live."""
+        """The ids of all etcd leases."""
         return sorted(self.etcdctl("lease", "list").split()[3:])
 
     def save(self, path):
         self.on(self.members[0], "snapshot", "save", path, timeout="20s")
 
     def restore(self, path):
-        """The whole cluster goes back to what was saved."""
+        """Restores the whole cluster from a saved state."""
         self.stop()
         for member in self.members:
             shutil.rmtree(member.data)
@@ -139,7 +139,7 @@ class EtcdCluster(EtcdStore):
         return self.start()
 
     def fill_up(self):
-        """Until a member raises the alarm that it has no space."""
+        """Writes until a member raises the NOSPACE alarm."""
         big = "x" * 100_000
 
         def full():
@@ -164,7 +164,7 @@ class EtcdCluster(EtcdStore):
 
 
 class Certificates:
-    """A CA, and certificates of it for the members and for the daemons, made by openssl."""
+    """A CA, and its certificates for the members and for the daemons, made by openssl."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -172,7 +172,7 @@ class Certificates:
         self.renew()
 
     def renew(self):
-        """All anew, the CA too: who still has the old one is trusted by nobody."""
+        """Makes all certificates anew, the CA too, so that old certificates are not trusted."""
         self._openssl("req", "-x509", *self.KEY, "-days", "2", "-subj", "/CN=lab CA",
                       "-keyout", "ca.key", "-out", "ca.new")  # fmt: skip
         names = ",".join(f"IP:192.0.2.{n}" for n in NUMBERS) + ",IP:127.0.0.1"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What systemd does with the descriptors that a service leaves with it (FDSTORE)."""
+"""Stores descriptors for a service as systemd does (FDSTORE)."""
 
 import os
 
@@ -14,10 +14,10 @@ exec "$@"
 
 class FdStore:
     def __init__(self):
-        self._kept = []  # (name, descriptor), in the order in which they came
+        self._kept = []  # (name, descriptor), in the order of arrival
 
     def hear(self, message, fds):
-        """A message of the service and what came with it."""
+        """Handles a message of the service and its descriptors."""
         fields = dict(line.split("=", 1) for line in message.split("\n") if "=" in line)
         if "FDSTOREREMOVE" in fields:
             self._close(lambda name: name == fields["FDNAME"])
@@ -31,7 +31,7 @@ class FdStore:
         return [name for name, _ in self._kept]
 
     def hand_over(self, argv):
-        """(words that run `argv` with everything kept, the descriptors it needs)."""
+        """Returns (words that run `argv` with all stored descriptors, these descriptors)."""
         fds = [fd for _, fd in self._kept]
         words = ["bash", "-c", HAND_OVER, "bash", " ".join(map(str, fds)), ":".join(self.names())]
         return [*words, *argv], fds

@@ -21,18 +21,18 @@ def binary(name):
 
 
 class DaemonDied(AssertionError):
-    """The daemon ended while something was expected of it."""
+    """The daemon ended while a test waited for it."""
 
 
 class Flanneld:
-    """The daemon of one host; it may be started again and again.
+    """The daemon of one host; it may be started repeatedly.
 
-    It is told of readiness by a NOTIFY_SOCKET of its own, as systemd would give it."""
+    It reports readiness to a NOTIFY_SOCKET of its own, as under systemd."""
 
     def __init__(self, host, store, *flags, iface="eth0", healthz_port=8081, margin=None):
         self.host = host
         self.store = store
-        # A second daemon of the host is told by its health port.
+        # The health port identifies a second daemon of the host.
         folder = host.folder if healthz_port == 8081 else host.folder / str(healthz_port)
         folder.mkdir(exist_ok=True)
         self.subnet_file = folder / "subnet.env"
@@ -59,7 +59,7 @@ class Flanneld:
     # ---- life
 
     def start(self, with_kept_fds=False):
-        """With what an earlier run left with its service manager, or without."""
+        """Starts the daemon, with or without the descriptors that an earlier run stored."""
         assert not self.running(), "it runs already"
         self._open_notify_socket()
         self._starts += 1
@@ -101,9 +101,9 @@ class Flanneld:
         self._process.send_signal(signum)
 
     def wait_exit(self, within=15):
-        """The exit code; negative: the signal that ended it."""
+        """Waits for the end and returns the exit code; negative: the signal that ended the daemon."""
         if self._process.poll() is None:
-            # Popen.wait(within) only looks now and then, and here a restart is timed.
+            # Popen.wait(within) polls with long pauses, and here a restart is timed.
             ends = os.pidfd_open(self._process.pid)
             ended, _, _ = select.select([ends], [], [], within)
             os.close(ends)
@@ -119,7 +119,7 @@ class Flanneld:
         return self.wait_exit()
 
     def reap(self):
-        """After the lab was torn down: nothing is left of the process."""
+        """Reaps the process after the lab was removed."""
         if self._process:
             if self._process.poll() is None:
                 self._process.kill()
@@ -128,10 +128,10 @@ class Flanneld:
             self._notify.close()
         self.fd_store.close()
 
-    # ---- what it says
+    # ---- log, notifications, health pages
 
     def told(self):
-        """Everything it told its service manager since it was started."""
+        """All notifications that the service manager has received since the start."""
         while True:
             try:
                 said, fds, _, _ = socket.recv_fds(self._notify, 4096, 64)
@@ -152,7 +152,7 @@ class Flanneld:
         return self
 
     def log(self, all_starts=True):
-        """What it wrote; optionally only since the latest start."""
+        """The log; optionally only since the latest start."""
         if not self._log.exists():
             return ""
         return self._log.read_bytes()[0 if all_starts else self._log_from :].decode(errors="replace")
@@ -166,7 +166,7 @@ class Flanneld:
         )
 
     def subnet_env(self):
-        """The subnet file as a dictionary; None as long as there is none."""
+        """The subnet file as a dictionary; None if there is no file."""
         if not self.subnet_file.exists():
             return None
         lines = self.subnet_file.read_text(encoding="ascii").split("\n")
@@ -177,16 +177,16 @@ class Flanneld:
         return self.host.ns.get(path, self.healthz_port)
 
     def status(self):
-        """Everything it says about itself, parsed."""
+        """/readyz?verbose, parsed."""
         return json.loads(self.health("/readyz?verbose")[1])
 
 
 def flannelctl(store, *words, check=True):
-    """Runs flannelctl where the store is reached from."""
+    """Runs flannelctl in a namespace that reaches the store."""
     argv = [binary("flannelctl"), *store.flags(), *words]
     return run(*(store.namespace.command(*argv) if store.namespace else argv), check=check)
 
 
 def leases_of(store):
-    """What `flannelctl leases --json` says, parsed."""
+    """The output of `flannelctl leases --json`, parsed."""
     return json.loads(flannelctl(store, "leases", "--json"))

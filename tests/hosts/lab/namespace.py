@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A network namespace of `ip netns`, and what is asked of it."""
+"""A network namespace of `ip netns`, and commands in it."""
 
 import ctypes
 import http.client
@@ -28,21 +28,21 @@ class Namespace:
         return run("ip", "-n", self.name, *words, check=check)
 
     def ip_all(self, lines):
-        """Many `ip` commands, one a line; the first that fails ends it."""
+        """Runs `ip` commands, one a line, up to the first that fails."""
         return run("ip", "-n", self.name, "-batch", "-", input=lines)
 
     def bridge(self, *words):
         return run("bridge", "-n", self.name, *words)
 
     def ask(self, *words):
-        """What `ip -j` answers, parsed; an empty list where there is no such thing."""
+        """The output of `ip -j`, parsed; an empty list if there is no such object."""
         return json.loads(run("ip", "-n", self.name, "-j", *words, check=False) or "[]")
 
     def ask_bridge(self, *words):
         return json.loads(run("bridge", "-n", self.name, "-j", *words, check=False) or "[]")
 
     def command(self, *argv):
-        """The words that run a command inside; the process started is the command itself."""
+        """The words that run a command inside; the process is the command itself, without a shell."""
         return ["ip", "netns", "exec", self.name, *[str(word) for word in argv]]
 
     def run(self, *argv, **options):
@@ -52,16 +52,16 @@ class Namespace:
         return subprocess.Popen(self.command(*argv), **options)
 
     def sysctl(self, **values):
-        """net.ipv4.ip_forward is written net_ipv4_ip_forward."""
+        """Sets sysctls; net.ipv4.ip_forward is written net_ipv4_ip_forward."""
         words = [f"{name.replace('_', '/', 2)}={value}" for name, value in values.items()]
         self.run("sysctl", "-qw", *words)
 
     def socket(self, kind=socket.SOCK_STREAM):
-        """A socket that belongs to the namespace; it may be used anywhere."""
+        """A socket of the namespace; it may be used outside of the namespace."""
         made = []
 
         def make():
-            # setns moves the calling thread alone, and the thread ends here.
+            # setns moves the calling thread only, and the thread ends here.
             with open(f"/run/netns/{self.name}", encoding="ascii") as entry:
                 if _libc.setns(entry.fileno(), CLONE_NEWNET) != 0:
                     raise OSError(ctypes.get_errno(), f"setns {self.name}")

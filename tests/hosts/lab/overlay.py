@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the kernels of the hosts must hold for an overlay, and what of it they lack."""
+"""The rows that the kernels of the hosts need for an overlay, and those that are missing."""
 
 import ipaddress
 
@@ -7,7 +7,7 @@ from .shell import wait_until
 
 
 def subnet(host):
-    """The leased subnet, "10.5.1.0/24"; None as long as there is none."""
+    """The leased subnet, "10.5.1.0/24"; None without a lease."""
     env = host.daemon.subnet_env()
     return env and str(ipaddress.ip_interface(env["FLANNEL_SUBNET"]).network)
 
@@ -26,7 +26,7 @@ def vtep_mac(host):
 
 
 def route_rows(host):
-    """Unicast routes of the main table as `DST via GW dev DEV`, with ` onlink` where it is set."""
+    """Unicast routes of the main table as `DST via GW dev DEV`, with ` onlink` if it is set."""
     rows = set()
     for route in host.ns.ask("route", "show"):
         via = f" via {route['gateway']}" if "gateway" in route else ""
@@ -50,7 +50,7 @@ def rows(host):
 
 
 def vxlan_rows(cidr, mac, address):
-    """What reaches a peer over vxlan."""
+    """The rows that reach a peer over vxlan."""
     return {
         f"route {cidr} via {base(cidr)} dev flannel.1 onlink",
         f"neigh {base(cidr)} lladdr {mac} dev flannel.1",
@@ -62,7 +62,7 @@ def wanted_rows(peer, backend):
     cidr = subnet(peer)
     if not cidr:
         return {f"the subnet file of {peer.name}"}
-    if backend == "udp":  # peers are in the daemon's table, which nobody sees
+    if backend == "udp":  # peers are in the daemon's table, which is not visible
         return {f"route {ipaddress.ip_network(cidr).supernet(new_prefix=16)} dev flannel0"}
     if backend == "host-gw":
         return {f"route {cidr} via {peer.address} dev eth0"}
@@ -70,7 +70,7 @@ def wanted_rows(peer, backend):
 
 
 def missing(hosts, backend):
-    """Every row that a host of `hosts` needs to reach another one and does not have."""
+    """The missing rows of all `hosts` that they need to reach each other."""
     found = []
     for host in hosts:
         have = rows(host)
@@ -81,7 +81,7 @@ def missing(hosts, backend):
 
 
 def wait_complete(hosts, backend, within=20):
-    """Until every host has everything that reaches every other."""
+    """Waits until every host has all rows that reach the others."""
 
     def die_with_daemon():
         for host in hosts:
@@ -96,6 +96,6 @@ def wait_complete(hosts, backend, within=20):
 
 
 def rows_about(host, cidr, address):
-    """Rows of a host that speak of a peer: its subnet, or its address as the far end of a tunnel."""
+    """Rows of a host that name a peer: its subnet, or its address as the remote end of a tunnel."""
     words = (f" {cidr} ", f" {base(cidr)} ", f" {address} ")
     return {row for row in rows(host) if any(word in f"{row} " for word in words)}

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Packets of many kinds that come back, run in the namespace of a container.
+"""Sends packets of many kinds and checks their echoes, in the namespace of a container.
 
 python3 probe.py serve ADDRESS              echoes UDP, TCP and raw protocols; prints "ready"
 python3 probe.py udp ADDRESS SIZE...        prints the sizes whose payload came back whole
 python3 probe.py raw ADDRESS PROTOCOL...    prints the protocols whose payloads came back whole
-python3 probe.py flows ADDRESS COUNT        prints how many TCP connections at once got their echo
-python3 probe.py hops ADDRESS               prints who answers a datagram with each TTL
+python3 probe.py flows ADDRESS COUNT        prints how many simultaneous TCP connections got their echo
+python3 probe.py hops ADDRESS               prints the host that answers a datagram with each TTL
 """
 
 import os
@@ -29,7 +29,7 @@ def many_files():
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-# ---- the far end
+# ---- the server
 
 
 def serve(address):
@@ -74,7 +74,7 @@ def echo_stream(stream, chooser):
         stream.close()
 
 
-# ---- this end
+# ---- the clients
 
 
 def comes_back(send, receive, payload):
@@ -135,7 +135,7 @@ def flows(address, count):
 
 
 def hops(address):
-    """Lines of TTL and answer, until a datagram comes back from the far end itself."""
+    """Prints TTL and answer, until a datagram comes back from the server itself."""
     link = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     link.setsockopt(socket.SOL_IP, IP_RECVERR, 1)
     link.settimeout(2)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cleans up after a test run, however the run ended.
 
-A process of its own that waits for the end of a pipe whose writing end only the test run holds.
-The kernel closes that when the run ends, be it by the last test, Ctrl-C or kill -9; then every
-process in the run's namespaces, the namespaces, the cgroups of its Docker engines and the run's
-folder go.
+The reaper is a process of its own. It waits for the end of a pipe whose writing end is open in the
+test run only. The kernel closes that end when the run ends, by the last test, Ctrl-C or kill -9. Then
+the reaper removes the processes in the run's namespaces, the namespaces, the cgroups of its Docker
+engines and the run's folder.
 
     python3 reaper.py PREFIX FOLDER < pipe
 """
@@ -34,10 +34,10 @@ def remove_namespaces(prefix):
 
 
 def remove_cgroups(prefix, within=5):
-    """Those that a Docker engine made; a cgroup can go when its last process has."""
+    """Removes the cgroups of Docker engines; a cgroup can be removed after its last process has ended."""
     deadline = time.monotonic() + within
     while True:
-        # v2 has one tree, v1 one for each controller.
+        # cgroup v2 has one tree, v1 has one for each controller.
         tops = [*glob.glob(f"/sys/fs/cgroup/{prefix}*"), *glob.glob(f"/sys/fs/cgroup/*/{prefix}*")]
         if not tops or time.monotonic() > deadline:
             return
@@ -51,7 +51,7 @@ def remove_cgroups(prefix, within=5):
 
 def main():
     prefix, folder = sys.argv[1:]
-    # The terminal's Ctrl-C, and whoever ends the run's process group, are not for this one.
+    # Ctrl-C of the terminal and signals to the run's process group must not end the reaper.
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, signal.SIG_IGN)
     while sys.stdin.buffer.read(4096):

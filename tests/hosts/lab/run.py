@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One run of the tests: a name that no other run has, a folder, and somebody who cleans up."""
+"""One run of the tests: a name that no other run has, a folder, and a reaper."""
 
 import os
 import pathlib
@@ -21,7 +21,7 @@ class Run:
         )
 
     def next_lab(self):
-        """(prefix of namespace names, folder) of the next lab."""
+        """Returns (prefix of namespace names, folder) of the next lab."""
         self._labs += 1
         folder = self.folder / str(self._labs)
         folder.mkdir()

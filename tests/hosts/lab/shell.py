@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands, and waiting for a state instead of for a time."""
+"""Runs commands, and waits for a state instead of for a time."""
 
 import subprocess
 import time
 
 
 class CommandFailed(AssertionError):
-    """A command that must succeed did not; the text has its whole output."""
+    """A command failed that must succeed; the text has its whole output."""
 
 
 class NotReached(AssertionError):
-    """A state that was waited for did not come."""
+    """A state did not appear in time."""
 
 
 def run(*argv, input=None, timeout=60, check=True, env=None):
-    """The standard output of a command."""
+    """Runs a command and returns its standard output."""
     argv = [str(word) for word in argv]
     done = subprocess.run(
         argv, input=input, capture_output=True, text=True, timeout=timeout, check=False, env=env
@@ -27,10 +27,10 @@ def run(*argv, input=None, timeout=60, check=True, env=None):
 
 
 def wait_until(question, what, within=20, every=0.02, unless=None):
-    """Asks `question` until its answer is true, and returns that answer.
+    """Calls `question` until its answer is true, and returns that answer.
 
-    `what` names the state in the failure, a text or a function that makes one. `unless` is asked
-    too, and ends the waiting with an exception of its own (a daemon that died)."""
+    `what` names the state in the failure, a text or a function that makes one. `unless` is called
+    each time too, and ends the wait by an exception (for example if a daemon has ended)."""
     deadline = time.monotonic() + within
     while True:
         answer = question()

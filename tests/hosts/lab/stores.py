@@ -16,7 +16,7 @@ PREFIX = "/coreos.com/network"
 
 
 class EtcdProcess:
-    """One etcd as the distribution ships it, on a machine of its own."""
+    """One etcd of the distribution, on a machine of its own."""
 
     def __init__(self, host, name):
         self.host = host
@@ -26,7 +26,7 @@ class EtcdProcess:
         self._process = None
 
     def launch(self, clients, peers, cluster, election_ms, flags=()):
-        """`clients` and `peers`: the URLs that it is reached at; `cluster`: NAME=PEER_URL,..."""
+        """`clients` and `peers`: the URLs at which others reach this etcd; `cluster`: NAME=PEER_URL,..."""
         with open(self._log, "ab") as log:
             self._process = self.host.ns.start(
                 "etcd",
@@ -65,14 +65,14 @@ class EtcdProcess:
 
 
 class EtcdStore:
-    """What is in an etcd, by etcdctl."""
+    """Reads and writes the records in an etcd, by etcdctl."""
 
     namespace = None
 
     def etcdctl(self, *words, input=None):
         raise NotImplementedError
 
-    # ---- what upstream's operators do by hand
+    # ---- operations that upstream's operators do by hand
 
     def set_config(self, config):
         self.etcdctl("put", f"{PREFIX}/config", json.dumps(config))
@@ -83,17 +83,17 @@ class EtcdStore:
         self.etcdctl("put", f"{PREFIX}/subnets/{key}", value, f"--lease={granted}")
 
     def lease_values(self):
-        """key -> value, as they are stored."""
+        """key -> value, unchanged."""
         answer = json.loads(self.etcdctl("get", "--prefix", f"{PREFIX}/subnets/", "-w", "json"))
         text = lambda word: base64.b64decode(word).decode()  # noqa: E731
         return {text(kv["key"]).rsplit("/", 1)[1]: text(kv["value"]) for kv in answer.get("kvs", [])}
 
     def reserve(self, key, value):
-        """A lease record that never expires."""
+        """Writes a lease record that never expires."""
         self.etcdctl("put", f"{PREFIX}/subnets/{key}", value)
 
     def hold(self, key):
-        """The etcd lease that a record hangs on; 0: a reservation."""
+        """The etcd lease of a record; 0: a reservation."""
         answer = json.loads(self.etcdctl("get", f"{PREFIX}/subnets/{key}", "-w", "json"))
         return answer["kvs"][0].get("lease", 0)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Overlay packets made by hand, for whoever wants to send them to a daemon's UDP port."""
+"""Overlay packets made by hand, and a sender of them to a daemon's UDP port."""
 
 import socket
 import struct
@@ -13,9 +13,9 @@ def checksum(data):
 
 
 def packet(source, target, payload=b"injected", port=9999, ttl=64, **damage):
-    """An IPv4 packet with a UDP datagram without checksum in it.
+    """An IPv4 packet that contains a UDP datagram without a checksum.
 
-    `damage`: version, length (as the header claims it), header_checksum."""
+    `damage`: version, length (in the header), header_checksum."""
     udp = struct.pack("!4H", port, port, 8 + len(payload), 0) + payload
     length = damage.get("length", 20 + len(udp))
     head = struct.pack(
@@ -28,7 +28,7 @@ def packet(source, target, payload=b"injected", port=9999, ttl=64, **damage):
 
 
 class Stranger:
-    """Sends datagrams to a daemon's port from a host's address, whatever it says of it."""
+    """Sends datagrams of any content to a daemon's port from a host's address."""
 
     def __init__(self, host, target, port=8285):
         self._link = host.ns.socket(socket.SOCK_DGRAM)

@@ -53,7 +53,7 @@ class Container:
 
 
 class Host:
-    """A machine: eth0 on the LAN, a default route, forwarding on; and its daemon, once started."""
+    """A machine with eth0 on the LAN, a default route and forwarding, and its daemon after the start."""
 
     def __init__(self, lab, name, number):
         self.lab = lab
@@ -86,7 +86,7 @@ class Host:
         return self.container
 
     def plug(self, up):
-        """Puts the cable of eth0 in, or pulls it out."""
+        """Plugs or unplugs the cable of eth0."""
         self.lab.lan.ip("link", "set", self.name, "up" if up else "down")
 
 
@@ -125,7 +125,7 @@ class Lab:
         return Sqlite(self.folder / "flannel.db")
 
     def store(self, kind):
-        """A store by its name: etcd, etcd-v2 or sqlite; or one that was made before."""
+        """Makes a store by its name: etcd, etcd-v2 or sqlite; returns a store that was made before."""
         if not isinstance(kind, str):
             return kind
         if kind == "sqlite":
@@ -133,7 +133,7 @@ class Lab:
         return self.etcd(kind=EtcdV2 if kind == "etcd-v2" else Etcd)
 
     def logs(self):
-        """(title, text) of every program that the lab started."""
+        """Returns (title, text) of every program that the lab started."""
         parts = [(f"flanneld on {d.host.name}", d.log()) for d in self.daemons if d.started()]
         parts += [(f"dockerd on {e.host.name}", e.log()[-3000:]) for e in self.engines]
         if self._etcd:
@@ -153,5 +153,5 @@ class Lab:
         remove_cgroups(self.prefix)
 
     def left_behind(self):
-        """Names of namespaces that are still there, and how many processes each has."""
+        """The namespaces that still exist, with the number of processes in each."""
         return {name: len(pids_in(name)) for name in names_with(self.prefix)}

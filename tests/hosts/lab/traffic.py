@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Traffic between containers, and what became of it."""
+"""Traffic between containers, and its losses."""
 
 import contextlib
 import pathlib
@@ -13,7 +13,7 @@ from .shell import wait_until
 
 
 def ping(source, target, count=3):
-    """Fails unless every echo comes back. `source`: whatever has .ns; `target`: .address."""
+    """Fails unless every echo comes back. `source` has .ns, and `target` has .address."""
     source.ns.run("ping", "-n", "-q", "-c", count, "-i", "0.05", "-W", "3", target.address)
 
 
@@ -26,7 +26,7 @@ def answers(source, address, count=1):
 
 
 def transfer(source, target, megabytes=100):
-    """Sends random bytes over TCP; (checksum sent, checksum received)."""
+    """Sends random bytes over TCP; returns (checksum sent, checksum received)."""
     program = pathlib.Path(__file__).with_name("transfer.py")
     argv = [sys.executable, program]
     receiver = target.ns.start(*argv, "receive", target.address, stdout=subprocess.PIPE, text=True)
@@ -41,7 +41,7 @@ def transfer(source, target, megabytes=100):
 
 
 class Stream:
-    """What passed a TCP connection: checksums, known when it has ended."""
+    """The checksums of the bytes of a TCP connection, known after its end."""
 
     sent = received = None
 
@@ -61,7 +61,7 @@ def transfer_during(source, target):
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         yield stream
-        stream.sent = sender.communicate(timeout=60)[0].strip()  # closes its input: it ends
+        stream.sent = sender.communicate(timeout=60)[0].strip()  # closes its input, so that it ends
         stream.received = receiver.communicate(timeout=60)[0].strip()
         assert stream.sent, "the sender failed"
     finally:
@@ -71,8 +71,8 @@ def transfer_during(source, target):
 
 
 def unanswered(source, within=5):
-    """How many echoes that a namespace has sent are still without their answer, as its kernel counts
-    them: what `ping` misses because it got no time to read is no loss. None may be under way."""
+    """The number of unanswered echoes of a namespace, as its kernel counts them: an answer that `ping`
+    had no time to read is not lost. No echo may be under way."""
 
     def now():
         names, counts = [
@@ -89,7 +89,7 @@ def unanswered(source, within=5):
 
 
 class EchoStream:
-    """A ping every 5 ms, or `every` so many seconds, for as long as the `with` block lasts.
+    """Sends a ping every 5 ms, or every `every` seconds, for as long as the `with` block lasts.
 
         with EchoStream(container, peer) as echoes:
             ... restart something ...
@@ -116,7 +116,7 @@ class EchoStream:
         return self
 
     def more(self, count=200):
-        """Until `count` more echoes came back: one second's worth."""
+        """Waits until `count` more echoes have come back, by default those of a second."""
         goal = len(self.replies()) + count
         wait_until(lambda: len(self.replies()) >= goal, f"{count} more echoes", within=30)
 
@@ -124,12 +124,12 @@ class EchoStream:
         return [int(seq) for seq in self.REPLY.findall(self._path.read_text(errors="replace"))]
 
     def lost(self):
-        """Sequence numbers, up to the last that came back, of the echoes that did not."""
+        """The sequence numbers of lost echoes, up to the last that came back."""
         came = set(self.replies())
         return [seq for seq in range(1, max(came) + 1) if seq not in came]
 
     def longest_gap(self):
-        """Seconds between two replies in a row."""
+        """The longest time between two consecutive replies, in seconds."""
         moments = [float(word) for word in self.MOMENT.findall(self._path.read_text(errors="replace"))]
         return max(later - sooner for sooner, later in zip(moments, moments[1:]))
 

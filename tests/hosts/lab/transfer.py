@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One TCP stream of random bytes; both ends print the SHA-256 of what passed them.
+"""One TCP stream of random bytes; both ends print the SHA-256 of the bytes.
 
 python3 transfer.py receive ADDRESS           prints its port, then the checksum
 python3 transfer.py send ADDRESS PORT MEGABYTES
@@ -39,7 +39,7 @@ def send(address, port, megabytes):
 
 
 def send_on(address, port):
-    """A megabyte every 20 ms at the most: a connection for others to disturb, not to fill a link."""
+    """Sends at most a megabyte every 20 ms: the connection must not fill a link."""
     digest = hashlib.sha256()
     with socket.create_connection((address, int(port)), timeout=60) as stream:
         while not select.select([sys.stdin], [], [], 0.02)[0]:

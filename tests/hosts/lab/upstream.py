@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What releases of flannel upstream leave on a host, word for word, without their programs."""
+"""The state that releases of upstream flannel leave on a host, word for word, without their programs."""
 
 import json
 import re
@@ -12,14 +12,14 @@ FORWARD = '-m comment --comment "flanneld forward"'
 
 
 def as_upstream(value):
-    """One of our leases, as it is stored, without the one member that upstream ignores."""
+    """A stored lease of ours, without the one member that upstream ignores."""
     known, ours = re.subn(r',"NodeID":"[0-9a-f]{32}/[0-9a-f]{8}"}$', "}", value)
     assert ours == 1, value
     return known
 
 
 def rules(release, network, subnet):
-    """Input of iptables-restore: v0.10 puts rules straight into the parents, v0.28 has chains."""
+    """Input of iptables-restore: v0.10 has rules directly in the parent chains, v0.28 has chains of its own."""
     if release == "v0.10":
         return f"""*nat
 -A POSTROUTING -s {network} -d {network} -j RETURN
@@ -52,7 +52,7 @@ COMMIT
 
 
 def nft_rules(network, subnet):
-    """What v0.28 has with EnableNFTables, as nft lists it."""
+    """The tables of v0.28 with EnableNFTables, as nft lists them."""
     return f"""table ip flannel-ipv4 {{
   chain postrtg {{
     type nat hook postrouting priority srcnat; policy accept;
@@ -88,7 +88,7 @@ def subnet_env(network, subnet):
 
 
 def make_device(host, subnet, mac):
-    """Device and address."""
+    """Makes the device with its address."""
     host.ns.ip_all(
         f"link add flannel.1 address {mac} mtu 1450 type vxlan id 1 dev eth0 local {host.address} "
         "dstport 8472 nolearning\n"
@@ -105,7 +105,7 @@ def make_vxlan_host(host, subnet, mac):
 
 
 def add_peer(host, key, value):
-    """What it does with a lease that it sees in etcd: neighbour, FDB row, route."""
+    """Adds neighbour, FDB entry and route for a lease in etcd, as upstream does."""
     attributes = json.loads(value)
     subnet = key.replace("-", "/")
     mac = attributes["BackendData"]["VtepMAC"]

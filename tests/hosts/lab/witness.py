@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether hosts notice what befalls their store: packets, kernel rows, subnets, health, records."""
+"""Checks that faults of the store do not affect packets, kernel rows, subnets, health and records."""
 
 import contextlib
 import json
@@ -10,7 +10,7 @@ from .traffic import EchoStream, unanswered
 
 
 class Witness:
-    """Sees every echo, and every row that a kernel loses."""
+    """Records every echo, and every row that a kernel loses."""
 
     def __init__(self, cluster):
         self.cluster = cluster
