@@ -1,4 +1,4 @@
-# The pages, laid out as in the repository, so that the links between them lead there.
+# The pages are installed as they lie in the repository, so that the links between them work.
 set(source ${CMAKE_CURRENT_LIST_DIR}/..)
 install(FILES ${source}/README.md ${source}/ARCHITECTURE.md ${source}/CONTRIBUTING.md
   DESTINATION ${doc})

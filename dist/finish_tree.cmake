@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# Between installing and packing, once for each generator: what Debian wants of its manuals and
-# documents, and one time for all files, so that a package can be made again byte for byte.
+# Runs between install and pack, once for each generator. It brings manuals and documents into
+# Debian's form, and gives all files one time, so that a package can be made again byte for byte.
 cmake_minimum_required(VERSION 3.25)
 
 set(tree ${CPACK_TEMPORARY_INSTALL_DIRECTORY})
@@ -24,7 +24,7 @@ file(GLOB programs ${tree}/usr/sbin/*)
 run(strip --remove-section=.comment --remove-section=.note ${programs})
 
 if(CPACK_GENERATOR STREQUAL DEB)
-  file(REMOVE ${doc}/LICENSE)  # every Debian has it
+  file(REMOVE ${doc}/LICENSE)  # part of every Debian
   string(TIMESTAMP CPACK_FLANNEL_DATE "%a, %d %b %Y %H:%M:%S +0000" UTC)
   configure_file(${CPACK_FLANNEL_DIST}/debian/changelog.in ${doc}/changelog @ONLY)
   run(gzip -9n ${doc}/changelog)

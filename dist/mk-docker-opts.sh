@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Turns flannel's subnet.env into options for the Docker daemon. Manual: mk-docker-opts(8).
 #
-# The file is read, never run: a line that is not NAME=value is none of our business, and nothing
-# in a value is expanded.
+# The file is parsed and never executed: a line that is not NAME=value is ignored, and values are
+# not expanded.
 # shellcheck disable=SC2034  # options are read by their names
 set -eu
 
@@ -59,7 +59,7 @@ eval "all=\${$key:-}"
 
 # ---- reading
 
-# Sets `value` to what the right side of an assignment means.
+# Sets `value` to the value of the right side of an assignment.
 parse_value() {
   value=$1
   case $value in
@@ -83,7 +83,7 @@ parse_value() {
     \#*) [ "$rest" != "$after" ] || return 1 ;;
     *) return 1 ;;
   esac
-  # In the shell these would mean more than they say.
+  # The shell would expand these characters.
   [ "$quote" = "'" ] && return 0
   case $value in
     *[\$\`\\]*) return 1 ;;
@@ -124,9 +124,9 @@ if [ -f "$flannel_env" ]; then
   read_env <"$flannel_env"
 fi
 
-# ---- what Docker is told
+# ---- the options
 
-# refuse NAME WHY: the value of that variable.
+# refuse NAME WHY: ends with an error about the value of that variable.
 refuse() {
   case $from_file in
     *" $1 "*) origin=$flannel_env ;;
@@ -136,7 +136,7 @@ refuse() {
   die "$origin: $1='$value': $2"
 }
 
-# The base of 10.1.74.1/24 is 10.1.74.0/24; nothing for what is not IPv4.
+# Prints the base of a network, 10.1.74.0/24 for 10.1.74.1/24; prints nothing if it is not IPv4.
 base_of() {
   (
     IFS=./
@@ -156,7 +156,7 @@ base_of() {
   )
 }
 
-# ADDRESS/LENGTH lies in one of the networks of the list, which has commas.
+# lies_in ADDRESS/LENGTH LIST: it lies in one of the networks of the list, which has commas.
 lies_in() {
   (
     address=${1%/*}
@@ -170,7 +170,7 @@ lies_in() {
   )
 }
 
-# Each of them is an IPv4 network.
+# are_networks LIST: each of them is an IPv4 network.
 are_networks() {
   (
     IFS=,
@@ -196,7 +196,7 @@ fi
 if [ -n "$with_ipmasq" ]; then
   case ${FLANNEL_IPMASQ:-} in
     '') ;;
-    true) DOCKER_OPT_IPMASQ=--ip-masq=false ;;  # flannel does it, Docker must not
+    true) DOCKER_OPT_IPMASQ=--ip-masq=false ;;  # flanneld masquerades, so Docker must not
     false) DOCKER_OPT_IPMASQ=--ip-masq=true ;;
     *) refuse FLANNEL_IPMASQ 'neither true nor false' ;;
   esac
@@ -213,7 +213,7 @@ case ${FLANNEL_MTU:-} in
     ;;
 esac
 
-# A route to our own subnet through somebody else: Docker's bridge would fight with it.
+# A route leads our own subnet to another host, and would conflict with Docker's bridge.
 is_routed_elsewhere() {
   ip route show 2>/dev/null | (
     to=
@@ -236,12 +236,12 @@ fi
 
 # ---- writing
 
-# Inside double quotes, for sh and for systemd's EnvironmentFile= alike.
+# Escapes a text for double quotes, for sh and for systemd's EnvironmentFile= alike.
 quoted() {
   printf '%s' "$1" | sed 's/[\\"$`]/\\&/g'
 }
 
-# Names only: a value of the environment may look like a line of its own, so each is asked for.
+# Prints names only: a value of the environment may contain newlines, so each is read by its name.
 option_names() {
   {
     env | sed -n 's/^\(DOCKER_OPT_[A-Za-z0-9_]*\)=.*/\1/p'
@@ -250,7 +250,7 @@ option_names() {
   } | LC_ALL=C sort -u
 }
 
-# A word of the old value that a run of this program wrote and that this one writes anew.
+# The word is from the old value, an earlier run wrote it, and this run writes it anew.
 is_old_output() {
   case $1 in
     --bip=*[!0-9a-fA-F.:/]* | --mtu=*[!0-9]*) return 1 ;;
@@ -261,7 +261,7 @@ is_old_output() {
   esac
 }
 
-# Takes the words that is_old_output knows out of `all`; the others keep the blanks between them.
+# Removes the words of is_old_output from `all`; the blanks between the others stay.
 drop_old_output() {
   rest=$all
   kept=
@@ -292,12 +292,12 @@ for name in $(option_names); do
 done
 [ -z "$combined" ] || text="$text$key=\"$(quoted "$all")\"$newline"
 
-# A name may begin with "-"; it is no option of the programs below.
+# A name may begin with "-", but must not be an option of the programs below.
 case $docker_env in
   /*) ;;
   *) docker_env=./$docker_env ;;
 esac
-# What is no file (a pipe, /dev/stdout) cannot be replaced, only written to.
+# A pipe or /dev/stdout cannot be replaced, only written to.
 if [ -e "$docker_env" ] && ! [ -f "$docker_env" ]; then
   printf '%s' "$text" >"$docker_env" || die "cannot write $docker_env"
   exit 0
@@ -311,7 +311,7 @@ trap 'rm -f "$temporary"' EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
-# Mode and owner of the file stay what they were.
+# Mode and owner of the file do not change.
 [ ! -e "$docker_env" ] || cp -p "$docker_env" "$temporary"
 printf '%s' "$text" >"$temporary" || die "cannot write $temporary"
 mv -f "$temporary" "$docker_env" || die "cannot write $docker_env"

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-# After packing: CPack's tarball says of every file and folder that it is the builder's, and to
-# unpack it as root into / would make /etc and the programs his. It is made again, of the same tree.
+# Runs after packing: in CPack's tarball every file and folder belongs to the builder's user, who
+# would then own /etc and the programs after an unpack into / as root. The tarball is made again from
+# the same tree, with root as the owner.
 cmake_minimum_required(VERSION 3.25)
 
 if(NOT CPACK_GENERATOR STREQUAL TGZ)

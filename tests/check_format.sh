@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Fails where clang-format 16 would write a file differently, naming the places.
-# To mend: clang-format-16 -i FILE...
+# To format: clang-format-16 -i FILE...
 set -eu
 cd "$(dirname "$0")/.."
 files=$(find src tests bench -name '*.cc' -o -name '*.h')

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-# bash completion of flanneld and flannelctl. Flags and commands are asked of the programs.
+# bash completion of flanneld and flannelctl. The programs print their flags and commands.
 
-# The flags that the program has, one a line.
+# Prints the flags of the program, one a line.
 _flannel_flags() {
   "$1" --help 2>/dev/null | sed -n 's/^  \(--[a-z0-9_-]*\).*/\1/p'
 }
@@ -10,7 +10,7 @@ _flannel_commands() {
   "$1" help 2>/dev/null | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\( [a-z]\{1,\}\)\{0,1\}\).*/\1/p'
 }
 
-# What may follow --NAME=, or nothing.
+# Prints the possible values after --NAME=, or nothing.
 _flannel_values() {
   case $1 in
     --firewall) echo auto nftables iptables ;;

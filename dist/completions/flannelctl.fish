@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Flags and commands, with their explanations, are asked of the program.
+# The program prints its flags and commands with their explanations.
 function __flannelctl_flags
     flannelctl --help 2>/dev/null | string match --regex '^  --.*|^        .*' | string replace --regex '^  (--[a-z0-9_-]+).*' '$1' | string trim | paste - -
 end

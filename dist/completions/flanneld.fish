@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Flags with their explanations are asked of the program.
+# The program prints its flags with their explanations.
 function __flannel_flags --argument-names program
     $program --help 2>/dev/null | string match --regex '^  --.*|^        .*' | string replace --regex '^  (--[a-z0-9_-]+).*' '$1' | string trim | paste - -
 end
