@@ -18,7 +18,7 @@ NetState device() {
   state.links.push_back({.name = "flannel.1",
                          .kind = VxlanSettings{.vni = 1,
                                                .port = 8472,
-                                               .lower = {"eth0"},
+                                               .lower = {"eth0", 2},
                                                .local = Ip4::of(192, 0, 2, 1),
                                                .mac = kOwnMac},
                          .mtu = 1450});
@@ -216,6 +216,9 @@ TEST(DiffTest, WhatCannotBeChangedRecreatesTheDeviceAndPutsAllOnItAgain) {
            [](VxlanSettings& v) {
              v.lower = {"eth1", 3};
            },
+           [](VxlanSettings& v) {
+             v.lower = {"eth0", 3};
+           },
            [](VxlanSettings& v) { v.local = Ip4::of(192, 0, 2, 9); },
            [](VxlanSettings& v) { v.gbp = true; }}) {
     NetState want = device_and_peer();
@@ -227,6 +230,12 @@ TEST(DiffTest, WhatCannotBeChangedRecreatesTheDeviceAndPutsAllOnItAgain) {
                                        {Op::put, KernelObject(want.routes[0])}};
     EXPECT_EQ(diff(device_and_peer(), want), expected) << dump(want);
   }
+}
+
+TEST(DiffTest, AnInterfaceWithANewNameIsTheSame) {
+  NetState want = device_and_peer();
+  vxlan(want).lower.name = "wan";
+  EXPECT_EQ(text(diff(device_and_peer(), want)), "");
 }
 
 TEST(DiffTest, ADeviceThatGoesTakesAlongWhatIsOnIt) {

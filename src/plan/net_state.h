@@ -19,14 +19,12 @@ namespace flannel {
 // boot(3). docs/kernel-objects.md
 inline constexpr std::uint8_t kRouteProtocol = 0xFA;  // 250
 
-// The interface below a device. A rename keeps the index, and a recreation keeps the name, so two
-// values are equal if either agrees.
+// The interface below a device. Two values are equal if their indexes are: a rename keeps the
+// index, and no two interfaces have one index. The name is for people.
 struct LowerDevice {
   std::string name;
-  int index = 0;  // 0: unknown
-  bool operator==(const LowerDevice& other) const {
-    return name == other.name || (index != 0 && index == other.index);
-  }
+  int index = 0;  // 0: none
+  bool operator==(const LowerDevice& other) const { return index == other.index; }
 };
 
 struct VxlanSettings {

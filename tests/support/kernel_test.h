@@ -2,6 +2,8 @@
 // The real kernel in a namespace of its own, with a vxlan device and peers on it.
 #pragma once
 
+#include <net/if.h>
+
 #include <algorithm>
 #include <memory>
 #include <string>
@@ -33,8 +35,11 @@ class LinuxKernelTest : public NetnsTest {
   static Link device(VxlanSettings vxlan) {
     return {.name = "flannel.1", .kind = std::move(vxlan), .mtu = 1450};
   }
+  static LowerDevice interface(const char* name) {
+    return {name, static_cast<int>(::if_nametoindex(name))};
+  }
   static VxlanSettings vxlan() {
-    return {.vni = 1, .lower = {"eth0"}, .local = Ip4::of(192, 0, 2, 1), .mac = mac(1)};
+    return {.vni = 1, .lower = interface("eth0"), .local = Ip4::of(192, 0, 2, 1), .mac = mac(1)};
   }
   static Address address() { return {.link = "flannel.1", .ip = Ip4::of(10, 5, 1, 0)}; }
 

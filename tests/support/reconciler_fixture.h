@@ -35,7 +35,7 @@ inline NetState device(std::uint32_t mtu = 1450) {
   NetState state;
   state.links.push_back(
       {.name = "flannel.1",
-       .kind = VxlanSettings{.vni = 1, .lower = {"eth0"}, .local = host_ip(1), .mac = mac(1)},
+       .kind = VxlanSettings{.vni = 1, .lower = {"eth0", 2}, .local = host_ip(1), .mac = mac(1)},
        .mtu = mtu});
   state.addresses.push_back({.link = "flannel.1", .ip = subnet(1).base, .bits = 32});
   return state;

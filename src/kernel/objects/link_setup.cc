@@ -102,15 +102,16 @@ Result<const LinkRow*> LinkSetup::find_ours(const std::string& name) {
   return row;
 }
 
-// Finds the lower device by its index, whatever its name, and a recreated one by its name. 0:
-// `link` has no lower device.
+// Finds the lower device by its index, whatever its name, and by its name only if `link` has no
+// index. 0: `link` has no lower device.
 Result<int> LinkSetup::lower_of(const Link& link) {
   const LowerDevice& lower = std::get<VxlanSettings>(link.kind).lower;
   if (lower.name.empty() && lower.index == 0) return 0;
   const std::string now = TRY(devices_.name_of(lower.index));
   if (!now.empty()) return lower.index;
-  const LinkRow* row = TRY(devices_.find(lower.name));
-  if (row) return row->index;
+  // A recreated interface has another index; UnderlayCheck puts that into the wish.
+  const LinkRow* row = lower.index != 0 ? nullptr : TRY(devices_.find(lower.name));
+  if (row != nullptr) return row->index;
   return fail(ErrorKind::not_found,
               fmt::format("create {}: there is no interface {}", link.name, lower.name));
 }
