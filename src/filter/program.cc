@@ -11,7 +11,10 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
+#include <functional>
+#include <optional>
 #include <utility>
 
 #include "base/fd.h"
@@ -23,6 +26,8 @@ namespace flannel {
 namespace {
 
 constexpr std::size_t kLongestOutput = 64U << 20;
+// Between two looks at a program that has closed its output and has not ended.
+constexpr std::chrono::milliseconds kLookPause{10};
 
 // A file in memory with this text, to be read from its beginning.
 Result<Fd> memory_file(const std::string& text) {
@@ -87,17 +92,18 @@ class RunningProgram final : public Subscription {
  public:
   using Done = std::function<void(Result<std::string>)>;
 
-  RunningProgram(std::string name, pid_t pid, Fd output, Fd errors, Done done)
-      : name_(std::move(name)),
+  RunningProgram(Loop& loop, std::string name, pid_t pid, Fd output, Fd errors, Done done)
+      : loop_(loop),
+        name_(std::move(name)),
         pid_(pid),
         output_(std::move(output)),
         errors_(std::move(errors)),
         done_(std::move(done)) {}
   ~RunningProgram() override { kill(); }
 
-  Result<void> follow(Loop& loop, Duration deadline) {
-    readable_ = TRY(loop.watch_fd(output_.get(), EPOLLIN, [this](std::uint32_t) { read(); }));
-    timer_ = loop.at(loop.now() + deadline, [this] {
+  Result<void> follow(Duration deadline) {
+    readable_ = TRY(loop_.watch_fd(output_.get(), EPOLLIN, [this](std::uint32_t) { read(); }));
+    timer_ = loop_.at(loop_.now() + deadline, [this] {
       kill();
       finish(fail(ErrorKind::unavailable, name_ + ": killed, it did not end in time"));
     });
@@ -118,14 +124,24 @@ class RunningProgram final : public Subscription {
       }
       text_.append(buffer.data(), static_cast<std::size_t>(size));
     }
-    ended();
+    readable_.reset();
+    look_for_its_end();
   }
 
-  // Its output is closed, so it is about to end or has.
-  void ended() {
-    const auto ending = wait();
-    if (!ending) return finish(fail(ErrorKind::system, name_ + ": " + ending.error().text));
-    const int status = *ending;
+  // A program closes its output when it ends; but one may close it and go on until the deadline.
+  void look_for_its_end() {
+    const auto ending = wait(WNOHANG);
+    if (!ending) {
+      look_ = loop_.at(loop_.now() + kLookPause, [this] { look_for_its_end(); });
+    } else if (!*ending) {
+      finish(fail(ErrorKind::system, name_ + ": " + ending->error().text));
+    } else {
+      ended(**ending);
+    }
+  }
+
+  // `status`: as waitpid() says it.
+  void ended(int status) {
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return finish(std::move(text_));
     const std::string why = words_in(errors_);
     const std::string how = WIFEXITED(status)
@@ -138,6 +154,7 @@ class RunningProgram final : public Subscription {
   void finish(Result<std::string> result) {
     readable_.reset();
     timer_.reset();
+    look_.reset();
     const auto done = std::exchange(done_, nullptr);
     done(std::move(result));
   }
@@ -145,27 +162,30 @@ class RunningProgram final : public Subscription {
   void kill() {
     if (pid_ <= 0) return;
     ::kill(pid_, SIGKILL);
-    (void)wait();
+    (void)wait(0);
   }
 
-  // How it ended, as waitpid() says it.
-  Result<int> wait() {
-    const pid_t pid = std::exchange(pid_, -1);
+  // How the program ended, as waitpid() says it with these options; nullopt: it still runs.
+  std::optional<Result<int>> wait(int options) {
     int status = 0;
-    while (::waitpid(pid, &status, 0) < 0) {
-      if (errno == EINTR) continue;
-      // Of a child that nobody waits for, as with SIGCHLD ignored, the kernel keeps no status.
-      return fail(ErrorKind::system, "its exit status was taken by somebody else");
-    }
-    return status;
+    pid_t ended = -1;
+    do {
+      ended = ::waitpid(pid_, &status, options);
+    } while (ended < 0 && errno == EINTR);
+    if (ended == 0) return std::nullopt;
+    pid_ = -1;
+    if (ended > 0) return status;
+    // Of a child that nobody waits for, as with SIGCHLD ignored, the kernel keeps no status.
+    return fail(ErrorKind::system, "its exit status was taken by somebody else");
   }
 
+  Loop& loop_;
   const std::string name_;
   pid_t pid_;
   Fd output_, errors_;
   Done done_;
   std::string text_;
-  SubscriptionPtr readable_, timer_;
+  SubscriptionPtr readable_, timer_, look_;
 };
 
 }  // namespace
@@ -191,9 +211,9 @@ Result<SubscriptionPtr> run_program(Loop& loop, ProgramCall call,
   pipes.errors = TRY(memory_file({}));
   if (::fcntl(output.get(), F_SETFL, O_NONBLOCK) != 0) return os_error("fcntl");
   const pid_t pid = TRY(spawn(call.words, pipes));
-  auto running = std::make_unique<RunningProgram>(call.words[0], pid, std::move(output),
+  auto running = std::make_unique<RunningProgram>(loop, call.words[0], pid, std::move(output),
                                                   std::move(pipes.errors), std::move(done));
-  TRY(running->follow(loop, call.deadline));
+  TRY(running->follow(call.deadline));
   return running;
 }
 

@@ -60,6 +60,21 @@ TEST_F(ProgramTest, OneThatDoesNotEndIsKilled) {
             "/bin/sh: killed, it did not end in time");
 }
 
+// It closes its output first, which most programs do by ending.
+TEST_F(ProgramTest, OneThatGoesOnWithoutItsOutputHoldsUpNobodyAndIsKilledToo) {
+  int turns = 0;
+  SubscriptionPtr other;
+  const std::function<void()> turn = [&] {
+    ++turns;
+    other = loop->at(loop->now() + milliseconds(5), turn);
+  };
+  turn();
+  EXPECT_EQ(run("exec >&-; exec sleep 600", {}, milliseconds(500)).error().text,
+            "/bin/sh: killed, it did not end in time");
+  EXPECT_GT(turns, 10);
+  EXPECT_EQ(run("exec >&-; sleep 0.05; exit 3").error().text, "/bin/sh: exit status 3");
+}
+
 TEST_F(ProgramTest, DroppingItKillsIt) {
   std::optional<SubscriptionPtr> running =
       run_program(*loop, {{"/bin/sh", "-c", "exec sleep 600"}, {}, seconds(600)},
