@@ -88,7 +88,6 @@ void StoreFollower::watch(Revision from) {
   };
   listener.on_position_lost = [this] { position_lost(); };
   listener.on_disconnected = [this](const Error& error) {
-    ++counters_.watches_ended;
     watch_in_doubt_ = standing_ != nullptr;
     disconnected(error);
   };
@@ -129,7 +128,6 @@ void StoreFollower::list_after(Duration pause) {
 }
 
 void StoreFollower::disconnected(const Error& error) {
-  ++counters_.failures;
   standing_.reset();
   const bool news = connected_ || last_error_ != error.text;
   if (connected_ || last_error_.empty()) {

@@ -22,8 +22,6 @@ namespace flannel {
 
 struct FollowerCounters {
   std::uint64_t snapshots = 0;
-  std::uint64_t failures = 0;        // calls that failed and watches that broke
-  std::uint64_t watches_ended = 0;   // watches among them
   std::uint64_t positions_lost = 0;  // compacted or cleared history
 };
 
