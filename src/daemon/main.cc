@@ -18,7 +18,8 @@ int main(int argc, char** argv) {
   flannel::scrub_password(argc, argv);
   if (!parsed) {
     std::cerr << "flanneld: " << parsed.error().text << '\n';
-    return 2;
+    // A file may come with a mount that is still missing: another start may find it.
+    return parsed.error().kind == flannel::ErrorKind::not_found ? 1 : 2;
   }
   if (const auto* print = std::get_if<flannel::PrintAndExit>(&*parsed)) {
     std::cout << print->text;
