@@ -183,15 +183,17 @@ TEST_F(LeaseOwnerTest, ATakenSubnetIsExchangedForAnotherIfThatWasAskedFor) {
 }
 
 TEST_F(LeaseOwnerTest, ARecordThatIsGoneIsTakenAgainAlsoByWhoWouldTakeAnother) {
+  started(kSecond, tag(2, 2));
   KeeperHost us = host(kFirst, tag(1, 1), true);
   us.start();
   us.settle();
   us.said();
-  store.remove("10.5.0.32-27");
+  store.remove("10.5.0.32-27");  // a host that chose now would choose this one
+  store.remove("10.5.0.64-27");
   us.settle();
   EXPECT_EQ(us.said(),
-            "lost: its record was removed | list | create 10.5.0.32-27 | "
-            "active 10.5.0.32/27@192.0.2.1");
+            "lost: its record was removed | list | create 10.5.0.64-27 | "
+            "active 10.5.0.64/27@192.0.2.1");
 }
 
 }  // namespace

@@ -143,6 +143,8 @@ TEST_F(LeaseTableTest, RecordsThatCannotBeReadAreQuarantinedOneByOne) {
   EXPECT_EQ(put("10.5.2.0-24", value("192.0.2.2")), "+10.5.2.0/24@192.0.2.2") << "mended";
   EXPECT_EQ(reason("10.5.2.0-24"), "in order");
   EXPECT_EQ(table.quarantined().size(), 1U);
+  snapshot({record("10.5.1.0-24", value("192.0.2.1"), 1)});
+  EXPECT_EQ(reason("tmp"), "in order") << "it was removed while nobody watched";
 }
 
 TEST_F(LeaseTableTest, LeaseThatBecomesUnreadableGoesAndNoOther) {
@@ -215,10 +217,10 @@ TEST_F(LeaseTableTest, OurPublicIPInTheRecordOfAnotherNodeIsQuarantined) {
 }
 
 TEST_F(LeaseTableTest, AVtepMacBelongsToTheOldestLeaseWhateverTheSubnets) {
-  EXPECT_EQ(put("10.5.161.0-24", with_mac("192.0.2.2", 2)), "+10.5.161.0/24@192.0.2.2");
+  EXPECT_EQ(put("10.5.61.0-24", with_mac("192.0.2.2", 2)), "+10.5.61.0/24@192.0.2.2");
   EXPECT_EQ(put("10.5.50.0-24", with_mac("192.0.2.66", 2)), "");
   EXPECT_EQ(reason("10.5.50.0-24"),
-            "192.0.2.66 announces the VTEP MAC 02:00:00:00:00:02 of 10.5.161.0/24 at 192.0.2.2, "
+            "192.0.2.66 announces the VTEP MAC 02:00:00:00:00:02 of 10.5.61.0/24 at 192.0.2.2, "
             "whose lease is older: is one of the two a copy of the other?");
   EXPECT_TRUE(table.quarantined().at("10.5.50.0-24").is_alarm());
   EXPECT_EQ(put("10.5.200.0-24", with_mac("192.0.2.66", 2)), "");
@@ -226,7 +228,7 @@ TEST_F(LeaseTableTest, AVtepMacBelongsToTheOldestLeaseWhateverTheSubnets) {
   EXPECT_EQ(put("10.5.50.0-24", with_mac("192.0.2.66", 3)), "+10.5.50.0/24@192.0.2.66")
       << "another MAC";
   EXPECT_EQ(reason("10.5.50.0-24"), "in order");
-  EXPECT_EQ(gone("10.5.161.0-24"), "-10.5.161.0/24@192.0.2.2 +10.5.200.0/24@192.0.2.66")
+  EXPECT_EQ(gone("10.5.61.0-24"), "-10.5.61.0/24@192.0.2.2 +10.5.200.0/24@192.0.2.66")
       << "the MAC is free for who comes next";
 }
 
@@ -255,6 +257,10 @@ TEST_F(LeaseTableTest, MacsAreComparedInWhateverWayTheyAreWritten) {
   EXPECT_EQ(put("10.5.3.0-24", with_mac("192.0.2.3", 3, 1)), "+10.5.3.0/24@192.0.2.3")
       << "that of IPv6 is another device's";
   EXPECT_EQ(put("10.5.4.0-24", with_mac("192.0.2.4", 4, 1)), "");
+  EXPECT_EQ(put("10.5.7.0-24", value("192.0.2.7", R"(,"BackendType":"another","BackendData":)"
+                                                  R"({"VtepMAC":"02:00:00:00:00:01"})")),
+            "+10.5.7.0/24@192.0.2.7")
+      << "and that of another backend as well";
   EXPECT_EQ(put("10.5.5.0-24", value("192.0.2.5", R"(,"BackendType":"vxlan","BackendData":)"
                                                   R"({"VtepMAC":"00:00:00:00:00:00"})")),
             "+10.5.5.0/24@192.0.2.5");

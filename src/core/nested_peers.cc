@@ -60,7 +60,7 @@ std::optional<std::string> NestedPeers::find_trouble(const Cidr4& subnet) const 
   const auto self = peers_.find(subnet);
   if (self == peers_.end()) return std::nullopt;
   const auto* other = around(self->second.public_ip);
-  if (other != nullptr && other->first != subnet && is_older(*other, *self)) {
+  if (other != nullptr && is_older(*other, *self)) {
     return fmt::format(
         "its PublicIP {} lies in the older subnet {} of {}: what carries packets to it would leave "
         "by our own device",
@@ -69,7 +69,7 @@ std::optional<std::string> NestedPeers::find_trouble(const Cidr4& subnet) const 
   }
   for (const Cidr4& nested : inside(subnet)) {
     const auto owner = peers_.find(nested);
-    if (nested == subnet || !is_older(*owner, *self)) continue;
+    if (!is_older(*owner, *self)) continue;
     return fmt::format(
         "its subnet contains {}, the PublicIP of the older {}: what carries packets to that would "
         "leave by our own device",

@@ -43,7 +43,9 @@ TEST_F(NestedPeersTest, PeersElsewhereStandInNobodysWay) {
   EXPECT_EQ(put("10.5.2.0/24", "192.0.2.2", 1), "10.5.2.0/24");
   EXPECT_EQ(put("10.5.3.0/24", "10.5.77.3", 2), "10.5.3.0/24") << "in nobody's subnet";
   EXPECT_EQ(put("10.5.4.0/24", "10.5.4.5", 3), "10.5.4.0/24") << "its own: not asked here";
-  for (const char* subnet : {"10.5.2.0/24", "10.5.3.0/24", "10.5.4.0/24", "10.5.5.0/24"})
+  EXPECT_EQ(put("10.5.1.0/24", "10.5.5.1", 4), "10.5.1.0/24") << "behind all subnets";
+  for (const char* subnet :
+       {"10.5.1.0/24", "10.5.2.0/24", "10.5.3.0/24", "10.5.4.0/24", "10.5.5.0/24"})
     EXPECT_EQ(trouble(subnet), "none") << subnet;
 }
 

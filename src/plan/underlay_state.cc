@@ -21,17 +21,16 @@ const InterfaceAddress* find_address(const Interface& interface, Ip4 ip) {
   return at == interface.addresses.end() ? nullptr : &*at;
 }
 
-std::string restart_would_take(const Underlay& used, const UnderlayRequest& request,
-                               const HostView& host) {
+std::string restart_would_take(const UnderlayRequest& request, const HostView& host) {
   const auto choice = choose_underlay(request, host);
-  if (!choice || choice->underlay.ip == used.ip) return {};
+  if (!choice) return {};
   return fmt::format(", or restart flanneld to use {} of {}", to_string(choice->underlay.ip),
                      choice->underlay.interface);
 }
 
 std::string gone(const Underlay& used, const UnderlayRequest& request, const HostView& host) {
   return fmt::format("the interface {} is gone: nothing passes until it is back with {}{}",
-                     used.interface, to_string(used.ip), restart_would_take(used, request, host));
+                     used.interface, to_string(used.ip), restart_would_take(request, host));
 }
 
 std::string lost_address(const Interface& interface, const Underlay& used,
@@ -43,7 +42,7 @@ std::string lost_address(const Interface& interface, const Underlay& used,
   const std::string role = used.ip == used.public_ip ? "to which all peers send" : "it sends from";
   return fmt::format("{} has lost {}, {}{}: put it back (ip address add {}/.. dev {}){}",
                      interface.name, to_string(used.ip), role, holder, to_string(used.ip),
-                     interface.name, restart_would_take(used, request, host));
+                     interface.name, restart_would_take(request, host));
 }
 
 std::string other_mtu(const Interface& interface, const Underlay& used) {

@@ -34,9 +34,10 @@ HostView host() {
 }
 
 // One line for each trouble, with the prefix "dead: " if no packet of the overlay passes.
-std::string troubles(const HostView& view, const UnderlayRequest& request = {}) {
+std::string troubles(const HostView& view, const UnderlayRequest& request = {},
+                     const Underlay& used = kUsed) {
   std::string text;
-  for (const HostTrouble& trouble : underlay_state(kUsed, request, view).troubles) {
+  for (const HostTrouble& trouble : underlay_state(used, request, view).troubles) {
     text += (trouble.nothing_passes ? "dead: " : "") + trouble.text + "\n";
   }
   return text;
@@ -112,6 +113,17 @@ TEST(UnderlayStateTest, WithoutTheAnnouncedAddressNothingPassesAndItSaysWhatToDo
   EXPECT_EQ(troubles(view),
             "dead: eth0 has lost 192.0.2.1, to which all peers send (br0 has it now): put it back "
             "(ip address add 192.0.2.1/.. dev eth0)\n");
+  // The default route has followed.
+  view.default_routes = {{.interface_index = 5}};
+  EXPECT_EQ(
+      troubles(view),
+      "dead: eth0 has lost 192.0.2.1, to which all peers send (br0 has it now): put it back "
+      "(ip address add 192.0.2.1/.. dev eth0), or restart flanneld to use 192.0.2.1 of br0\n");
+  Underlay behind_nat = kUsed;
+  behind_nat.public_ip = Ip4::of(203, 0, 113, 7);
+  EXPECT_NE(troubles(view, {}, behind_nat).find("has lost 192.0.2.1, it sends from (br0"),
+            std::string::npos)
+      << troubles(view, {}, behind_nat);
   view.interfaces.erase(view.interfaces.begin() + 1);
   view.default_routes.clear();
   EXPECT_EQ(troubles(view),
@@ -144,7 +156,13 @@ TEST(UnderlayStateTest, SomeTrafficPassesWithAnotherMtuOrWithoutADefaultRoute) {
   EXPECT_EQ(troubles(view),
             "there is no default route any more: peers that are not on the link of eth0 cannot be "
             "reached\n");
-  EXPECT_EQ(troubles(view, {.interfaces = {"eth0"}}), "") << "it was never asked for";
+  for (const UnderlayRequest& other :
+       std::initializer_list<UnderlayRequest>{{.interfaces = {"eth0"}},
+                                              {.regexes = {"eth."}},
+                                              {.can_reach = "192.0.2.9"},
+                                              {.public_ip = "192.0.2.1"}}) {
+    EXPECT_EQ(troubles(view, other), "") << "it was never asked for";
+  }
 }
 
 }  // namespace
