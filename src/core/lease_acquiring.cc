@@ -15,15 +15,8 @@ constexpr auto kContested = std::chrono::seconds(30);
 }  // namespace
 
 void LeaseKeeper::acquire(TimePoint now, const Snapshot& snapshot, Acts& acts) {
-  if (leaving_) {
-    const std::string key = target_ ? encode_subnet_key(target_->subnet) : std::string();
-    for (const Record& record : snapshot.records) {
-      if (record.key != key) continue;
-      const auto attributes = decode_lease(record);
-      if (attributes && is_ours(target_->subnet, *attributes)) record_ = record;
-    }
-    if (!record_) target_.reset();
-    leave(acts);
+  if (goal_ == Goal::leave) {
+    find_what_to_leave(snapshot, acts);
   } else if (lease_) {
     reclaim(now, snapshot, acts);
   } else {
@@ -31,12 +24,25 @@ void LeaseKeeper::acquire(TimePoint now, const Snapshot& snapshot, Acts& acts) {
   }
 }
 
+// The write that was asked for last may have been done.
+void LeaseKeeper::find_what_to_leave(const Snapshot& snapshot, Acts& acts) {
+  std::optional<Record> ours;
+  const std::string key = target_ ? encode_subnet_key(target_->lease.subnet) : std::string();
+  for (const Record& record : snapshot.records) {
+    if (record.key != key) continue;
+    const auto attributes = decode_lease(record);
+    if (attributes && is_ours(target_->lease.subnet, *attributes)) ours = record;
+  }
+  if (!ours) target_.reset();
+  leave(std::move(ours), acts);
+}
+
 void LeaseKeeper::choose(TimePoint now, const DecodedRecords& records, Acts& acts) {
   const Chooser us{HostIdentity(public_ip_, options_.node, previous_), options_.address_is_ours};
   auto choice = choose_subnet(config_, records, us, random_, options_.keep_clear_of);
   if (!choice) {
     report(std::move(choice).error(), acts);
-    pause(now);
+    enter(keeper::Paused{retry_at(now)});
   } else if (const auto* reuse = std::get_if<Reuse>(&*choice)) {
     adopt(now, reuse->own.record, &reuse->own.lease, acts);
   } else if (const auto* other = std::get_if<TakeOver>(&*choice)) {
@@ -48,7 +54,7 @@ void LeaseKeeper::choose(TimePoint now, const DecodedRecords& records, Acts& act
     // fits goes because the previous subnet is better.
     const SubnetKey& subnet = discard->own.lease.subnet;
     if (config_.allows(subnet.v4) && !fits(config_, subnet)) previous_ = subnet.v4;
-    call_ = Call::release;
+    enter(keeper::Discarding{});
     acts.emplace_back(ReleaseRecord{discard->own.record});
   } else {
     create({std::get<Create>(*choice).subnet, std::nullopt}, nullptr, acts);
@@ -91,27 +97,15 @@ void LeaseKeeper::reclaim(TimePoint now, const Snapshot& snapshot, Acts& acts) {
 
 // The record is ours: make it say what we announce, and live.
 void LeaseKeeper::adopt(TimePoint now, const Record& record, const Lease* seen, Acts& acts) {
-  const SubnetKey subnet = seen->subnet;
-  enter(LeaseEvent::chosen);
-  set_target(subnet, seen);
-  record_ = record;
-  if (target_value_ != record.value) {
-    call_ = Call::replace;
-    acts.emplace_back(ReplaceRecord{record, target_value_, ttl_for(record)});
-  } else if (record.hold != 0) {
-    call_ = Call::renew;
-    acts.emplace_back(RenewRecord{record, ttl_for(record)});
-  } else {
-    expires_ = kNever;
-    on_confirmed(now, acts);
-  }
+  set_target(seen->subnet, seen);
+  if (record.hold == 0 && target_->value == record.value) expires_ = kNever;
+  update(now, record, acts);
 }
 
 void LeaseKeeper::create(const SubnetKey& subnet, const Lease* seen, Acts& acts) {
-  enter(LeaseEvent::chosen);
   set_target(subnet, seen);
-  call_ = Call::create;
-  acts.emplace_back(CreateRecord{encode_subnet_key(subnet), target_value_, options_.ttl});
+  enter(keeper::Creating{});
+  acts.emplace_back(CreateRecord{encode_subnet_key(subnet), target_->value, options_.ttl});
 }
 
 void LeaseKeeper::taken(TimePoint now, const std::string& by, Acts& acts) {
@@ -119,15 +113,12 @@ void LeaseKeeper::taken(TimePoint now, const std::string& by, Acts& acts) {
   report(
       {ErrorKind::conflict, fmt::format("cannot take {} again: {}", to_string(lease_->subnet), by)},
       acts);
-  pause(now);
+  enter(keeper::Paused{retry_at(now)});
 }
 
 void LeaseKeeper::report_lost(const std::string& reason, Acts& acts) {
-  record_.reset();
   expires_ = kNever;
-  if (lost_) return;
-  lost_ = true;
-  reported_ = true;
+  if (std::exchange(alarm_, Alarm::lost) == Alarm::lost) return;
   acts.emplace_back(ReportLost{*lease_, reason});
 }
 
@@ -135,8 +126,8 @@ void LeaseKeeper::set_target(const SubnetKey& subnet, const Lease* seen) {
   Lease lease{subnet, announce_(seen)};
   lease.attributes.node = options_.node;
   public_ip_ = lease.attributes.public_ip;
-  target_value_ = encode_lease_value(lease.attributes);
-  target_ = std::move(lease);
+  std::string value = encode_lease_value(lease.attributes);
+  target_.emplace(Target{std::move(lease), std::move(value)});
 }
 
 // After a change of the public IP the record has the old one until it is written again. What we

@@ -10,6 +10,8 @@
 namespace flannel {
 namespace {
 
+using keeper::Name;
+using keeper::Update;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
@@ -20,6 +22,10 @@ constexpr unsigned kRacesAtOnce = 3;
 // The store did not do it, because the record is not as we thought.
 bool is_refusal(ErrorKind kind) {
   return kind == ErrorKind::exists || kind == ErrorKind::conflict || kind == ErrorKind::not_found;
+}
+
+Ttl ttl_for(const Record& record, const KeeperOptions& options) {
+  return record.hold == 0 ? Ttl() : Ttl(options.ttl);
 }
 
 Duration longest_pause(const KeeperOptions& options) {
@@ -42,20 +48,18 @@ LeaseKeeper::LeaseKeeper(KeeperOptions options, NetworkConfig config, Ip4 public
 
 std::vector<KeeperAct> LeaseKeeper::start(TimePoint) {
   Acts acts;
-  if (phase_ != LeasePhase::idle) return acts;
-  leaving_ = false;
-  enter(LeaseEvent::started);
+  if (name_of(state_) != Name::idle) return acts;
+  goal_ = Goal::keep;
   list(acts);
   return acts;
 }
 
 std::vector<KeeperAct> LeaseKeeper::on_snapshot(TimePoint now, Result<Snapshot> snapshot) {
-  assert(call_ == Call::snapshot);
-  call_ = Call::none;
+  assert(name_of(state_) == Name::listing);
   Acts acts;
   if (!snapshot) {
     report(std::move(snapshot.error()).during("list the leases"), acts);
-    pause(now);
+    enter(keeper::Paused{retry_at(now)});
   } else {
     acquire(now, *snapshot, acts);
   }
@@ -63,14 +67,13 @@ std::vector<KeeperAct> LeaseKeeper::on_snapshot(TimePoint now, Result<Snapshot> 
 }
 
 std::vector<KeeperAct> LeaseKeeper::on_written(TimePoint now, TimePoint sent, Result<Held> held) {
-  assert(call_ == Call::create || call_ == Call::replace);
-  const bool created = std::exchange(call_, Call::none) == Call::create;
+  const bool created = name_of(state_) == Name::creating;
+  assert(created || under_way(state_) == Update::replace);
   Acts acts;
-  const std::string key = encode_subnet_key(target_->subnet);
+  const std::string key = encode_subnet_key(target_->lease.subnet);
   if (held) {
-    record_ = Record{key, target_value_, held->revision, held->hold};
-    granted(sent, *held);
-    on_confirmed(now, acts);
+    const TimePoint wake_at = granted(sent, *held);
+    on_confirmed(now, Record{key, target_->value, held->revision, held->hold}, wake_at, acts);
     return acts;
   }
   Error error = std::move(held.error()).during((created ? "create " : "write ") + key);
@@ -78,50 +81,45 @@ std::vector<KeeperAct> LeaseKeeper::on_written(TimePoint now, TimePoint sent, Re
     refused(now, std::move(error), acts);
   } else {
     report(std::move(error), acts);
-    pause(now);
-    process_heard_changes(now, acts);
+    update_failed(now, acts);
   }
   return acts;
 }
 
 std::vector<KeeperAct> LeaseKeeper::on_renewed(TimePoint now, TimePoint sent, Result<Held> held) {
-  assert(call_ == Call::renew);
-  call_ = Call::none;
+  assert(under_way(state_) == Update::renew);
   Acts acts;
+  Record record = *record_in(state_);
   if (held) {
-    record_->revision = held->revision;
-    record_->hold = held->hold;
-    granted(sent, *held);
-    on_confirmed(now, acts);
+    record.revision = held->revision;
+    record.hold = held->hold;
+    const TimePoint wake_at = granted(sent, *held);
+    on_confirmed(now, std::move(record), wake_at, acts);
     return acts;
   }
-  Error error = std::move(held.error()).during("renew " + record_->key);
+  Error error = std::move(held.error()).during("renew " + record.key);
   if (is_refusal(error.kind)) {
     refused(now, std::move(error), acts);
   } else {
-    // The runner logs each failed renewal; an alarm it is only while we hold nothing yet.
-    if (phase_ == LeasePhase::writing) report(std::move(error), acts);
-    pause(now);
-    process_heard_changes(now, acts);
+    // The runner logs each failed renewal; an alarm it is only while no lease is active yet.
+    if (name_of(state_) == Name::adopting) report(std::move(error), acts);
+    update_failed(now, acts);
   }
   return acts;
 }
 
 std::vector<KeeperAct> LeaseKeeper::on_released(TimePoint now, Result<void> released) {
-  assert(call_ == Call::release);
-  call_ = Call::none;
+  assert(name_of(state_) == Name::releasing || name_of(state_) == Name::discarding);
   Acts acts;
   std::optional<Error> error;
   if (!released) error = std::move(released.error()).during("release the lease");
   if (error && !is_refusal(error->kind)) {
     report(*std::move(error), acts);
-    pause(now);
-    return acts;
-  }
-  record_.reset();
-  if (leaving_) {
+    const Record* record = record_in(state_);
+    enter(keeper::Paused{retry_at(now), record ? std::optional(*record) : std::nullopt});
+  } else if (goal_ == Goal::leave) {
     if (!error) target_.reset();
-    leave(acts);
+    leave(std::nullopt, acts);
   } else if (!error) {
     list(acts);
   } else {
@@ -131,153 +129,173 @@ std::vector<KeeperAct> LeaseKeeper::on_released(TimePoint now, Result<void> rele
 }
 
 std::vector<KeeperAct> LeaseKeeper::try_now(TimePoint now) {
-  if (wake_at_ != kNever) wake_at_ = std::min(wake_at_, now);
+  if (TimePoint* wake = wake_at_in(state_); wake && *wake != kNever) *wake = std::min(*wake, now);
   return tick(now);
 }
 
 std::vector<KeeperAct> LeaseKeeper::tick(TimePoint now) {
   Acts acts;
-  if (call_ != Call::none || now < wake_at_) return acts;
-  wake_at_ = kNever;
-  if (leaving_) {
-    leave(acts);
-  } else if (phase_ == LeasePhase::active || phase_ == LeasePhase::renewing) {
+  if (now < next_wakeup()) return acts;
+  if (goal_ == Goal::leave) {
+    leave(known_record(), acts);
+  } else if (own_record() != nullptr) {
     refresh(now, acts);
-  } else if (phase_ != LeasePhase::idle) {
-    // A write that failed may still have been done: only a list can tell.
-    enter(LeaseEvent::doubted);
+  } else {  // a write that failed may have been done: only a list can tell
     list(acts);
   }
   return acts;
 }
 
 TimePoint LeaseKeeper::next_wakeup() const {
-  return call_ == Call::none ? wake_at_ : kNever;
+  const TimePoint* wake = wake_at_in(state_);
+  return wake ? *wake : kNever;
 }
 
 std::vector<KeeperAct> LeaseKeeper::reannounce(TimePoint now, std::optional<NodeTag> node) {
   Acts acts;
   if (node) options_.node = node;
   public_ip_ = announce_(lease_ ? &*lease_ : nullptr).public_ip;
-  if (call_ != Call::none) {
+  if (is_call(name_of(state_))) {
     reannounce_ = true;
-  } else if (phase_ == LeasePhase::active || phase_ == LeasePhase::renewing) {
-    set_target(lease_->subnet, &*lease_);
-    if (target_value_ != record_->value) refresh(now, acts);
+  } else {
+    refresh_if_changed(now, acts);
   }
   return acts;
+}
+
+void LeaseKeeper::refresh_if_changed(TimePoint now, Acts& acts) {
+  const Record* record = own_record();
+  if (record == nullptr) return;
+  set_target(lease_->subnet, &*lease_);
+  if (target_->value != record->value) refresh(now, acts);
 }
 
 std::vector<KeeperAct> LeaseKeeper::release(TimePoint) {
   Acts acts;
-  leaving_ = true;
-  if (call_ == Call::none) leave(acts);
+  goal_ = Goal::leave;
+  if (!is_call(name_of(state_))) leave(known_record(), acts);
   return acts;
 }
 
+void LeaseKeeper::enter(keeper::State next) {
+  assert(may_follow(name_of(state_), name_of(next)));
+  state_ = std::move(next);
+}
+
+// The record that an orderly leave has to delete, as far as it is known.
+std::optional<Record> LeaseKeeper::known_record() const {
+  const Record* record = record_in(state_);
+  return record ? std::optional(*record) : std::nullopt;
+}
+
 void LeaseKeeper::list(Acts& acts) {
-  record_.reset();
   heard_.clear();
-  wake_at_ = kNever;
-  call_ = Call::snapshot;
+  enter(keeper::Listing{});
   acts.emplace_back(TakeSnapshot{});
 }
 
 // A lease that is about to end is not given away to politeness.
-void LeaseKeeper::pause(TimePoint now) {
-  Duration wait = (lost_ ? lost_backoff_ : backoff_).next(random_);
+TimePoint LeaseKeeper::retry_at(TimePoint now) {
+  Duration wait = (alarm_ == Alarm::lost ? lost_backoff_ : backoff_).next(random_);
   if (expires_ != kNever && expires_ > now) {
     wait = std::min(wait, std::max<Duration>(milliseconds(250), (expires_ - now) / 4));
   }
-  wake_at_ = now + wait;
+  return now + wait;
 }
 
 void LeaseKeeper::report(Error error, Acts& acts) {
-  reported_ = true;
+  if (alarm_ == Alarm::none) alarm_ = Alarm::failure;
   acts.emplace_back(ReportError{std::move(error)});
 }
 
 // A lost race, or the record is not what we thought: look again, at once unless that repeats.
 void LeaseKeeper::refused(TimePoint now, Error error, Acts& acts) {
-  enter(LeaseEvent::doubted);
-  record_.reset();
-  if (leaving_) {
-    leave(acts);
+  if (goal_ == Goal::leave) {
+    leave(std::nullopt, acts);
   } else if (++races_ <= kRacesAtOnce) {
     list(acts);
   } else {
     report(std::move(error), acts);
-    pause(now);
+    enter(keeper::Paused{retry_at(now)});
   }
 }
 
-void LeaseKeeper::granted(TimePoint sent, const Held& held) {
-  if (held.ttl) {
-    expires_ = lease_end(sent, *held.ttl);
-    life_ = expires_ - sent;
-    wake_at_ = renewal_time(sent, *held.ttl, options_.renew_margin, random_);
+// Whether it was done is not known.
+void LeaseKeeper::update_failed(TimePoint now, Acts& acts) {
+  if (auto* refreshing = std::get_if<keeper::Refreshing>(&state_)) {
+    enter(keeper::RefreshPaused{std::move(refreshing->record), retry_at(now)});
+    process_heard_changes(now, acts);
   } else {
-    expires_ = kNever;
-    wake_at_ = kNever;
+    enter(keeper::Paused{retry_at(now), known_record()});
   }
+}
+
+// When to renew what the store has granted.
+TimePoint LeaseKeeper::granted(TimePoint sent, const Held& held) {
+  if (!held.ttl) {
+    expires_ = kNever;
+    return kNever;
+  }
+  expires_ = lease_end(sent, *held.ttl);
+  life_ = expires_ - sent;
+  return renewal_time(sent, *held.ttl, options_.renew_margin, random_);
 }
 
 // The record is ours and says `target_`.
-void LeaseKeeper::on_confirmed(TimePoint now, Acts& acts) {
-  enter(LeaseEvent::confirmed);
+void LeaseKeeper::on_confirmed(TimePoint now, Record record, TimePoint wake_at, Acts& acts) {
+  enter(keeper::Active{std::move(record), wake_at});
   backoff_.reset();
   lost_backoff_.reset();
   races_ = 0;
-  const bool news = !lease_ || *lease_ != *target_ || reported_;
-  lease_ = target_;
-  lost_ = false;
-  reported_ = false;
-  if (leaving_) {
-    leave(acts);
+  const bool news = !lease_ || *lease_ != target_->lease || alarm_ != Alarm::none;
+  lease_ = target_->lease;
+  alarm_ = Alarm::none;
+  if (goal_ == Goal::leave) {
+    leave(known_record(), acts);
     return;
   }
   if (news) acts.emplace_back(AnnounceActive{*lease_});
   process_heard_changes(now, acts);
-  if (std::exchange(reannounce_, false) && call_ == Call::none) {
-    set_target(lease_->subnet, &*lease_);
-    if (target_value_ != record_->value) refresh(now, acts);
-  }
+  if (std::exchange(reannounce_, false)) refresh_if_changed(now, acts);
 }
 
-// Makes the record that is ours say what we announce, or else live on.
-void LeaseKeeper::refresh(TimePoint now, Acts& acts) {
-  enter(LeaseEvent::due);
-  set_target(lease_->subnet, &*lease_);
-  wake_at_ = kNever;
-  if (target_value_ != record_->value) {
-    call_ = Call::replace;
-    acts.emplace_back(ReplaceRecord{*record_, target_value_, ttl_for(*record_)});
-  } else if (record_->hold != 0) {
-    call_ = Call::renew;
-    acts.emplace_back(RenewRecord{*record_, ttl_for(*record_)});
+// Makes the record, which is ours, say what we announce, or else live on.
+void LeaseKeeper::update(TimePoint now, Record record, Acts& acts) {
+  if (target_->value != record.value) {
+    acts.emplace_back(ReplaceRecord{record, target_->value, ttl_for(record, options_)});
+    enter_update(std::move(record), Update::replace);
+  } else if (record.hold != 0) {
+    acts.emplace_back(RenewRecord{record, ttl_for(record, options_)});
+    enter_update(std::move(record), Update::renew);
   } else {
-    on_confirmed(now, acts);
+    on_confirmed(now, std::move(record), kNever, acts);
   }
 }
 
-void LeaseKeeper::leave(Acts& acts) {
-  wake_at_ = kNever;
-  if (record_ && record_->hold != 0) {
-    call_ = Call::release;
-    acts.emplace_back(ReleaseRecord{*record_});
-    return;
+void LeaseKeeper::enter_update(Record record, Update update) {
+  if (own_record() != nullptr) {
+    enter(keeper::Refreshing{std::move(record), update});
+  } else {
+    enter(keeper::Adopting{std::move(record), update});
   }
-  if (!record_ && target_) {  // what was asked for last may have been done
+}
+
+void LeaseKeeper::refresh(TimePoint now, Acts& acts) {
+  set_target(lease_->subnet, &*lease_);
+  update(now, *own_record(), acts);
+}
+
+// `record`: ours, if it is known.
+void LeaseKeeper::leave(std::optional<Record> record, Acts& acts) {
+  if (record && record->hold != 0) {
+    acts.emplace_back(ReleaseRecord{*record});
+    enter(keeper::Releasing{*std::move(record)});
+  } else if (!record && target_) {  // what was asked for last may have been done
     list(acts);
-    return;
+  } else {
+    enter(keeper::Idle{});
+    expires_ = kNever;
   }
-  enter(LeaseEvent::left);
-  record_.reset();
-  expires_ = kNever;
-}
-
-Ttl LeaseKeeper::ttl_for(const Record& record) const {
-  return record.hold == 0 ? Ttl() : Ttl(options_.ttl);
 }
 
 }  // namespace flannel

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keeps this host's lease: a step machine (lease_phase.h) without I/O. The runner in src/daemon
-// feeds it events and carries out the acts; time is an argument.
+// Keeps this host's lease: the state machine that keeper_state.h draws, without I/O. The runner in
+// src/daemon feeds it events and carries out the acts; time is an argument. An event that the state
+// does not expect, an answer to a call that is not under way, is a bug of the caller: an assert.
 //
 // A failed call is retried after a jittered pause that doubles from 0.5 s to 30 s or a tenth of the
-// lease's life, for ever, and from 0.1 s while the lease is lost; the phase stays. A refused one, a
-// lost race, is answered at once by another list; refused for the fourth time in a row it has
-// failed. Whatever the store does, the data plane runs on, and a subnet that was ours once is never
-// exchanged for another, unless that was asked for (KeeperOptions::renumber): if it is gone it is
-// taken again, if somebody else has it that is reported and tried again.
-// A record that another node wrote under our public IP may be ours, of before we lost all that
-// tells hosts apart: it is taken over. For 30 s we give way to that node if it writes it back.
+// lease's life, for ever, and from 0.1 s while the lease is lost. A refused one, a lost race, is
+// answered at once by another list; refused for the fourth time in a row it has failed. Whatever
+// the store does, the data plane runs on, and a subnet that was ours once is never exchanged for
+// another, unless that was asked for (KeeperOptions::renumber): if it is gone it is taken again, if
+// somebody else has it that is reported and tried again. A record that another node wrote under our
+// public IP may be ours, of before we lost all that tells hosts apart: it is taken over. For 30 s
+// we give way to that node if it writes it back.
 #pragma once
 
-#include <chrono>
 #include <functional>
 #include <map>
 #include <optional>
@@ -23,6 +23,8 @@
 #include "base/backoff.h"
 #include "base/clock.h"
 #include "core/keeper_acts.h"
+#include "core/keeper_options.h"
+#include "core/keeper_state.h"
 #include "core/lease.h"
 #include "core/lease_phase.h"
 #include "core/network_config.h"
@@ -30,15 +32,6 @@
 #include "core/subnet_picking.h"
 
 namespace flannel {
-
-struct KeeperOptions {
-  std::chrono::seconds ttl{86400};          // upstream: subnetTTL
-  std::chrono::seconds renew_margin{3600};  // --subnet-lease-renew-margin
-  std::optional<NodeTag> node = {};         // put into every record; nothing: as upstream
-  bool address_is_ours = false;             // Chooser
-  bool renumber = false;                    // --on-subnet-loss=renumber
-  std::vector<Ip4> keep_clear_of = {};      // no subnet around one of these is taken
-};
 
 class LeaseKeeper {
  public:
@@ -74,7 +67,7 @@ class LeaseKeeper {
   // An orderly leave: ends with the phase idle. A reservation is the operator's and stays.
   std::vector<KeeperAct> release(TimePoint now);
 
-  LeasePhase phase() const { return phase_; }
+  LeasePhase phase() const { return keeper::phase_of(keeper::name_of(state_)); }
   // The lease we hold or last held; nothing before the first success.
   const std::optional<Lease>& lease() const { return lease_; }
   // When it ends if the store never answers again; kNever for a reservation or none.
@@ -84,22 +77,33 @@ class LeaseKeeper {
 
  private:
   using Acts = std::vector<KeeperAct>;
-  enum class Call { none, snapshot, create, replace, renew, release };
+  enum class Goal { keep, leave };           // the lease
+  enum class Alarm { none, failure, lost };  // the worst that was reported since the last success
+  struct Target {
+    Lease lease;
+    std::string value;  // the text of its record
+  };
 
-  // lease_keeper.cc: what every phase does
-  void enter(LeaseEvent event) { phase_ = step(phase_, event); }
+  // lease_keeper.cc: what every state does
+  void enter(keeper::State next);
+  Record* own_record() { return keeper::active_record_in(state_); }
+  std::optional<Record> known_record() const;
   void list(Acts& acts);
-  void pause(TimePoint now);
+  TimePoint retry_at(TimePoint now);
   void report(Error error, Acts& acts);
   void refused(TimePoint now, Error error, Acts& acts);
-  void granted(TimePoint sent, const Held& held);
-  void on_confirmed(TimePoint now, Acts& acts);
+  void update_failed(TimePoint now, Acts& acts);
+  TimePoint granted(TimePoint sent, const Held& held);
+  void on_confirmed(TimePoint now, Record record, TimePoint wake_at, Acts& acts);
+  void update(TimePoint now, Record record, Acts& acts);
+  void enter_update(Record record, keeper::Update update);
   void refresh(TimePoint now, Acts& acts);
-  void leave(Acts& acts);
-  Ttl ttl_for(const Record& record) const;
+  void refresh_if_changed(TimePoint now, Acts& acts);
+  void leave(std::optional<Record> record, Acts& acts);
 
   // lease_acquiring.cc: from a list to a record
   void acquire(TimePoint now, const Snapshot& snapshot, Acts& acts);
+  void find_what_to_leave(const Snapshot& snapshot, Acts& acts);
   void choose(TimePoint now, const DecodedRecords& records, Acts& acts);
   void reclaim(TimePoint now, const Snapshot& snapshot, Acts& acts);
   void adopt(TimePoint now, const Record& record, const Lease* seen, Acts& acts);
@@ -125,16 +129,15 @@ class LeaseKeeper {
   std::optional<Cidr4> previous_;
   Random random_;
 
-  LeasePhase phase_ = LeasePhase::idle;
-  Call call_ = Call::none;
-  TimePoint wake_at_ = kNever;  // when to go on while no call is under way
+  keeper::State state_;
+  Goal goal_ = Goal::keep;
+  Alarm alarm_ = Alarm::none;
   std::optional<Lease> lease_;
-  std::optional<Lease> target_;   // what the record shall be
-  std::string target_value_;      // its text
-  std::optional<Record> record_;  // ours, as the store had it last; nothing while that is unknown
+  std::optional<Target> target_;  // what the record shall be
   TimePoint expires_ = kNever;
   Duration life_{};
   std::map<std::string, Change> heard_;  // last changes while a call was under way, by key
+  bool reannounce_ = false;              // once the call that is under way is answered
 
   Backoff backoff_;
   Backoff lost_backoff_;  // while peers wait for a lost lease to be put back
@@ -142,10 +145,6 @@ class LeaseKeeper {
   Backoff write_back_pause_;
   std::optional<TimePoint> last_write_back_;
   std::optional<std::pair<NodeTag, TimePoint>> taken_over_;  // whose record, and when
-  bool reannounce_ = false;  // once the call that is under way is answered
-  bool leaving_ = false;
-  bool lost_ = false;      // ReportLost stands
-  bool reported_ = false;  // ReportLost or ReportError stands
 };
 
 }  // namespace flannel

@@ -18,10 +18,12 @@ std::vector<KeeperAct> LeaseKeeper::on_change(TimePoint now, const Change& chang
   Acts acts;
   const auto* put = std::get_if<RecordPut>(&change);
   const auto* gone = std::get_if<RecordGone>(&change);
-  if ((put == nullptr && gone == nullptr) || phase_ == LeasePhase::idle) return acts;
+  if ((put == nullptr && gone == nullptr) || keeper::name_of(state_) == keeper::Name::idle) {
+    return acts;
+  }
   const std::string& key = put != nullptr ? put->record.key : gone->key;
   // Before the first choice any record may turn out to be ours.
-  if (target_ && key != encode_subnet_key(target_->subnet)) return acts;
+  if (target_ && key != encode_subnet_key(target_->lease.subnet)) return acts;
   heard_.insert_or_assign(key, change);
   process_heard_changes(now, acts);
   return acts;
@@ -29,11 +31,11 @@ std::vector<KeeperAct> LeaseKeeper::on_change(TimePoint now, const Change& chang
 
 // Acts on what was heard of our record, unless a call is under way: its answer may explain it.
 void LeaseKeeper::process_heard_changes(TimePoint now, Acts& acts) {
-  if (call_ != Call::none) return;
+  if (keeper::is_call(keeper::name_of(state_))) return;
   const auto heard = std::exchange(heard_, {});
-  const bool ours = phase_ == LeasePhase::active || phase_ == LeasePhase::renewing;
-  if (!ours || leaving_) return;  // a list or the release will tell
-  const auto own = heard.find(record_->key);
+  const Record* record = own_record();
+  if (record == nullptr || goal_ == Goal::leave) return;  // a list or the release will tell
+  const auto own = heard.find(record->key);
   if (own == heard.end()) return;
   if (const auto* put = std::get_if<RecordPut>(&own->second)) own_put(now, put->record, acts);
   if (const auto* gone = std::get_if<RecordGone>(&own->second)) own_gone(now, gone->revision, acts);
@@ -41,46 +43,43 @@ void LeaseKeeper::process_heard_changes(TimePoint now, Acts& acts) {
 
 void LeaseKeeper::own_put(TimePoint now, const Record& record, Acts& acts) {
   // An equal revision with other content is of another history: the store began anew.
-  if (record == *record_) return;
-  if (record.revision < record_->revision) {
-    const bool differs = record.value != record_->value || record.hold != record_->hold;
+  Record& known = *own_record();
+  if (record == known) return;
+  if (record.revision < known.revision) {
+    const bool differs = record.value != known.value || record.hold != known.hold;
     if (differs) verify(now, acts);
     return;
   }
   const auto attributes = decode_lease(record);
   if (attributes && is_contested(now, *attributes)) {
     give_way(acts);
-    enter(LeaseEvent::doubted);
     list(acts);
     return;
   }
   if (attributes && !is_ours(lease_->subnet, *attributes)) {
     report_lost(fmt::format("taken by {}", to_string(attributes->public_ip)), acts);
-    enter(LeaseEvent::doubted);
     list(acts);
     return;
   }
-  const bool other_hold = record.hold != record_->hold;
-  record_ = record;
+  const bool other_hold = record.hold != known.hold;
+  known = record;
   set_target(lease_->subnet, &*lease_);
-  if (target_value_ != record.value) {
+  if (target_->value != record.value) {
     write_back(now, acts);
   } else if (record.hold == 0) {
     expires_ = kNever;
-    wake_at_ = kNever;
-    on_confirmed(now, acts);
+    on_confirmed(now, record, kNever, acts);
   } else if (other_hold) {
     refresh(now, acts);  // nobody else can tell how long it lives
   }
 }
 
 void LeaseKeeper::own_gone(TimePoint now, Revision revision, Acts& acts) {
-  if (revision != 0 && revision < record_->revision) {
+  if (revision != 0 && revision < own_record()->revision) {
     verify(now, acts);
     return;
   }
   report_lost("its record was removed", acts);
-  enter(LeaseEvent::doubted);
   list(acts);
 }
 
@@ -88,11 +87,10 @@ void LeaseKeeper::own_gone(TimePoint now, Revision revision, Acts& acts) {
 // back to an earlier state. A renewal asks whether the record is still ours; of a reservation only
 // a list can tell.
 void LeaseKeeper::verify(TimePoint now, Acts& acts) {
-  if (record_->hold != 0) {
+  if (own_record()->hold != 0) {
     refresh(now, acts);
     return;
   }
-  enter(LeaseEvent::doubted);
   list(acts);
 }
 
@@ -109,9 +107,9 @@ void LeaseKeeper::write_back(TimePoint now, Acts& acts) {
   }
   report({ErrorKind::conflict,
           fmt::format("somebody else keeps writing {}: is {} the public IP of two hosts?",
-                      record_->key, to_string(public_ip_))},
+                      own_record()->key, to_string(public_ip_))},
          acts);
-  wake_at_ = now + write_back_pause_.next(random_);
+  *keeper::wake_at_in(state_) = now + write_back_pause_.next(random_);
 }
 
 }  // namespace flannel

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <vector>
+
+#include "core/lease.h"
+#include "net/address.h"
+
+namespace flannel {
+
+struct KeeperOptions {
+  std::chrono::seconds ttl{86400};          // upstream: subnetTTL
+  std::chrono::seconds renew_margin{3600};  // --subnet-lease-renew-margin
+  std::optional<NodeTag> node = {};         // put into every record; nullopt: none, as upstream
+  bool address_is_ours = false;             // Chooser
+  bool renumber = false;                    // --on-subnet-loss=renumber
+  std::vector<Ip4> keep_clear_of = {};      // no subnet around one of these is taken
+};
+
+}  // namespace flannel
