@@ -7,6 +7,7 @@
 #include <memory>
 #include <utility>
 
+#include "base/life_token.h"
 #include "loop/loop.h"
 
 namespace flannel {
@@ -20,27 +21,27 @@ class LoopGate {
     // Whether or not `work` runs, it is destroyed on the loop thread if the loop still exists.
     void post(std::function<void()> work) const {
       poster_->post([open = open_, work = std::move(work)] {
-        if (const auto still = open.lock()) work();
+        if (!open.ended()) work();
       });
     }
 
    private:
     friend class LoopGate;
-    Sender(std::shared_ptr<Poster> poster, std::weak_ptr<int> open)
+    Sender(std::shared_ptr<Poster> poster, LifeToken::Watch open)
         : poster_(std::move(poster)), open_(std::move(open)) {}
 
     std::shared_ptr<Poster> poster_;
-    std::weak_ptr<int> open_;
+    LifeToken::Watch open_;
   };
 
   // The gate is made and destroyed on the loop thread.
   explicit LoopGate(Loop& loop) : poster_(loop.poster()) {}
 
-  Sender sender() const { return {poster_, open_}; }
+  Sender sender() const { return {poster_, open_.watch()}; }
 
  private:
   std::shared_ptr<Poster> poster_;
-  std::shared_ptr<int> open_ = std::make_shared<int>(0);
+  LifeToken open_;
 };
 
 }  // namespace flannel
