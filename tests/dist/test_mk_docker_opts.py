@@ -367,9 +367,7 @@ def test_a_second_run_writes_what_the_first_one_wrote(host, key):
 
 def test_options_of_the_operator_stay_and_are_not_doubled(host):
     text = host.opts("-c", DOCKER_OPTS="--debug --label 'a  b'")
-    wanted = (
-        "DOCKER_OPTS=\"--debug --label 'a  b'  --bip=10.1.74.1/24 --ip-masq=true --mtu=1472\"\n"
-    )
+    wanted = "DOCKER_OPTS=\"--debug --label 'a  b'  --bip=10.1.74.1/24 --ip-masq=true --mtu=1472\"\n"
     for _ in range(3):
         assert text == wanted
         text = host.opts("-c", **read_by_systemd(text))
@@ -377,9 +375,7 @@ def test_options_of_the_operator_stay_and_are_not_doubled(host):
 
 def test_options_of_another_subnet_are_replaced_wherever_they_stand(host):
     old = "--mtu=1400 -H fd:// --bip=10.1.99.1/24 --debug --ip-masq=false"
-    assert host.opts("-c", DOCKER_OPTS=old) == combined(
-        options="--bip=10.1.74.1/24 --ip-masq=true --mtu=1472"
-    ).replace('" ', '"-H fd:// --debug  ')
+    assert host.opts("-c", DOCKER_OPTS=old) == combined().replace('" ', '"-H fd:// --debug  ')
     host.flannel({**SAMPLE, "DOCKER_OPTS": f"'{old}'"})
     assert "10.1.99.1" not in host.opts("-c"), "in the flannel file too"
 
