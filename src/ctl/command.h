@@ -25,7 +25,7 @@ struct Terminal {
   std::ostream& out;
   std::ostream& err;
   // Reads the state of the host on which the command runs; empty: it is not read.
-  std::function<Result<HostView>()> look_at_host = {};
+  std::function<Result<HostView>()> read_host = {};
 };
 
 // The values of the flags, and the words after the name of the command.

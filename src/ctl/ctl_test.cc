@@ -28,7 +28,7 @@ TEST_F(CtlTest, AConfigurationThatIsSetIsReadBack) {
 }
 
 TEST_F(CtlTest, ANetworkThatThisHostUsesIsWarnedOf) {
-  look_at_host = [] {
+  read_host = [] {
     HostView view;
     view.interfaces = {{.index = 2, .name = "eth0", .mtu = 1500, .up = true, .addresses = {}}};
     view.interfaces[0].addresses = {{.ip = Ip4::of(10, 5, 200, 3), .bits = 28}};

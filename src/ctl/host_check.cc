@@ -7,15 +7,15 @@ namespace flannel {
 
 std::vector<std::string> clashes_on_this_host(const NetworkConfig& config,
                                               const CtlOptions& options, const Terminal& terminal) {
-  if (!terminal.look_at_host) return {};
-  const auto host = terminal.look_at_host();
+  if (!terminal.read_host) return {};
+  const auto host = terminal.read_host();
   if (!host) return {"this host was not looked at: " + host.error().text};
   // The underlay that flanneld chooses without a flag. Without an underlay the rest is still
   // checked.
   const auto choice = choose_underlay({}, *host);
   const Underlay underlay = choice ? choice->underlay : Underlay{};
   const Surroundings surroundings =
-      look_around(*host, underlay, config.network, store_addresses(options.store), {});
+      find_surroundings(*host, underlay, config.network, store_addresses(options.store), {});
   std::vector<std::string> clashes;
   if (const auto clash = find_clash(config.network, surroundings)) {
     clashes.push_back("as seen from this host: " + *clash);

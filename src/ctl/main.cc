@@ -19,5 +19,5 @@ int main(int argc, char** argv) {
   const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
   return flannel::run_ctl(
       arguments, [](const std::string& name) { return std::getenv(name.c_str()); },
-      {std::cin, std::cout, std::cerr, flannel::look_at_host}, flannel::set_variables(environ));
+      {std::cin, std::cout, std::cerr, flannel::read_host}, flannel::set_variables(environ));
 }

@@ -88,7 +88,7 @@ Result<void> reserve_held(const CtlOptions& options, const Wanted& wanted, Store
 }
 
 // Warns of other subnets of the node, which will keep them instead of the one now reserved for it.
-void tell_of_others(const CtlOptions& options, const Wanted& wanted, const Snapshot& snapshot,
+void warn_of_others(const CtlOptions& options, const Wanted& wanted, const Snapshot& snapshot,
                     const Terminal& terminal) {
   for (const Record& record : snapshot.records) {
     const auto subnet = decode_subnet_key(record.key);
@@ -121,7 +121,7 @@ Result<void> run_reserve(const CtlOptions& options, const Terminal& terminal) {
   if (wanted.there == nullptr) {
     TRY(reserve_free(options, wanted, store));
     terminal.out << to_string(wanted.subnet) << " is reserved for " << options.node << "\n";
-    tell_of_others(options, wanted, snapshot, terminal);
+    warn_of_others(options, wanted, snapshot, terminal);
     return {};
   }
   TRY(reserve_held(options, wanted, store));

@@ -49,7 +49,7 @@ void Agent::start() {
   follower_.start();
 }
 
-void Agent::look_again() {
+void Agent::refresh() {
   follower_.list_again();
   suspect_kernel();
   check_underlay();
@@ -194,7 +194,7 @@ PeerFeed Agent::make_feed() {
 
 UnderlayCheck Agent::make_underlay_check() {
   return UnderlayCheck({.loop = parts_.loop,
-                        .look_at_host = parts_.look_at_host,
+                        .read_host = parts_.read_host,
                         .request = options_.underlay,
                         .used = session_->host.underlay,
                         .on_renamed = [this](const Underlay& underlay) { rename(underlay); },
@@ -214,14 +214,14 @@ void Agent::rename(const Underlay& underlay) {
 
 HostCheck Agent::make_host_check() {
   return HostCheck({.loop = parts_.loop,
-                    .look =
+                    .read_state =
                         [this] {
                           // The kernel does not notify of every route by which a peer is on the
                           // link.
                           if (!session_->overlay->unreachable().empty()) {
                             session_->overlay->paths_changed();
                           }
-                          return parts_.look_at_traffic(session_->overlay->host_query());
+                          return parts_.read_traffic_state(session_->overlay->host_query());
                         },
                     .overlay = [this] { return session_->overlay->view(); },
                     .on_state = [this] { parts_.on_state(); }});
@@ -233,7 +233,7 @@ Result<std::unique_ptr<Agent::Session>> Agent::open_session(const ParsedConfig& 
   log::info("Found network config", {{"network", to_string(parsed.config.network)},
                                      {"subnets", parsed.config.subnet_count()},
                                      {"backend", parsed.config.backend_type}});
-  session->host_view = TRY_DURING(parts_.look_at_host(), "look at the host's interfaces");
+  session->host_view = TRY_DURING(parts_.read_host(), "look at the host's interfaces");
   auto choice = TRY(choose_underlay(options_.underlay, session->host_view));
   for (const std::string& reason : choice.reasons)
     log::info(reason);
@@ -268,7 +268,7 @@ std::unique_ptr<NetworkCheck> Agent::make_network_check(Session& session) {
   if (session.path) devices.push_back(session.path->device());
   return std::make_unique<NetworkCheck>(NetworkCheck::Parts{
       .loop = parts_.loop,
-      .look_at_host = parts_.look_at_host,
+      .read_host = parts_.read_host,
       .endpoints = parts_.store_addresses,
       .used = session.host.underlay,
       .network = session.config.network,

@@ -51,7 +51,7 @@ class Agent {
     Loop& loop;
     Kernel& kernel;
     Registry& registry;
-    std::function<Result<HostView>()> look_at_host;
+    std::function<Result<HostView>()> read_host;
     Random random;
     // Called when the kernel has been programmed for the first time, and when the underlay has
     // another name or index: changes of these objects are to be watched.
@@ -69,7 +69,7 @@ class Agent {
       return std::vector<Fd>();
     };
     PacketRules* rules = nullptr;  // null: no packet rules are made
-    std::function<Result<HostState>(const HostQuery&)> look_at_traffic = [](const HostQuery&) {
+    std::function<Result<HostState>(const HostQuery&)> read_traffic_state = [](const HostQuery&) {
       return HostState{};
     };
     // Returns the addresses at which the store is reached.
@@ -87,7 +87,7 @@ class Agent {
 
   // Reads the store again at once, and compares kernel and underlay with the desired state. Called
   // when the operator asks for it (SIGHUP).
-  void look_again();
+  void refresh();
   // Notifications reported changes of our kernel objects by others, or notifications were lost.
   void suspect_kernel();
   // PacketRules::in_place() may have changed.

@@ -41,7 +41,7 @@ TEST_F(AgentTest, ABadRecordAmongManyIsNamedOnceInTheLog) {
   });
   put("junk-3", "[]");
   put("another", "{}");
-  agent_->look_again();
+  agent_->refresh();
   loop_.advance(seconds(1));
   log::capture({});
   EXPECT_EQ(said,

@@ -70,7 +70,7 @@ TEST_F(AgentTest, WhereNothingReachesItsContainersItIsNotReady) {
   const Cidr4 own = agent_->keeper()->lease()->subnet.v4;
   traffic_.bridges = {"docker0"};
   traffic_.routes = {{own, "tun3", 0}, {own, "docker0", 0}};
-  agent_->look_again();
+  agent_->refresh();
   EXPECT_FALSE(agent_->ready());
   EXPECT_EQ(only_trouble().find("host: the route 10.5.1.0/24 dev tun3 goes before"), 0U)
       << only_trouble();

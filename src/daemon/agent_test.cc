@@ -187,7 +187,7 @@ TEST_F(AgentTest, AskedToLookAgainItListsTheStoreAtOnceAndMendsTheKernel) {
   store_->set_reachable(true);
   kernel_.erase("route 10.5.9.0/24");
   host_.interfaces[0].mtu = 1400;
-  agent_->look_again();
+  agent_->refresh();
   loop_.advance(milliseconds(150));  // the store would be tried only seconds later
   EXPECT_TRUE(agent_->follower().connected());
   EXPECT_EQ(kernel_.dump(), "route 10.5.9.0/24 via 192.0.2.9 dev eth0\n");
@@ -195,7 +195,7 @@ TEST_F(AgentTest, AskedToLookAgainItListsTheStoreAtOnceAndMendsTheKernel) {
 }
 
 TEST_F(AgentTest, AskedToLookAgainBeforeThereIsAConfigurationItWaitsOn) {
-  agent_->look_again();
+  agent_->refresh();
   loop_.run_until_idle();
   configure(kHostGw);
   EXPECT_EQ(ready_, 1);

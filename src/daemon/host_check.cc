@@ -19,7 +19,7 @@ HostCheck::HostCheck(Parts parts) : parts_(std::move(parts)) {}
 
 void HostCheck::check() {
   const TimePoint begun = BootClock::now();
-  auto now = look();
+  auto now = read_troubles();
   took_ = BootClock::now() - begun;
   const bool changed = log_troubles("host", troubles_, now);
   troubles_ = std::move(now);
@@ -27,8 +27,8 @@ void HostCheck::check() {
   if (changed) parts_.on_state();
 }
 
-std::vector<HostTrouble> HostCheck::look() {
-  auto state = parts_.look();
+std::vector<HostTrouble> HostCheck::read_troubles() {
+  auto state = parts_.read_state();
   if (!state) return {{state.error().text}};
   return host_troubles(*state, parts_.overlay());
 }

@@ -17,7 +17,7 @@ class HostCheck {
  public:
   struct Parts {
     Loop& loop;  // must outlive the check
-    std::function<Result<HostState>()> look;
+    std::function<Result<HostState>()> read_state;
     std::function<OverlayView()> overlay;  // returns the current state of the overlay
     std::function<void()> on_state;        // troubles() has changed
   };
@@ -34,7 +34,7 @@ class HostCheck {
   const std::vector<HostTrouble>& troubles() const { return troubles_; }
 
  private:
-  std::vector<HostTrouble> look();
+  std::vector<HostTrouble> read_troubles();
   void check_at(TimePoint at);
 
   Parts parts_;

@@ -15,15 +15,15 @@ constexpr auto kSoon = std::chrono::milliseconds(200);
 }  // namespace
 
 NetworkCheck::NetworkCheck(Parts parts) : parts_(std::move(parts)) {
-  look();
+  read();
 }
 
 // If the host cannot be read, the last result is kept.
-void NetworkCheck::look() {
-  const auto view = parts_.look_at_host();
+void NetworkCheck::read() {
+  const auto view = parts_.read_host();
   if (!view) return;
   surroundings_ =
-      look_around(*view, parts_.used, parts_.network, parts_.endpoints(), parts_.devices);
+      find_surroundings(*view, parts_.used, parts_.network, parts_.endpoints(), parts_.devices);
   std::string trouble = find_clash(parts_.network, surroundings_).value_or("");
   if (trouble == trouble_) return;
   trouble_ = std::move(trouble);
@@ -36,7 +36,7 @@ void NetworkCheck::look() {
 
 void NetworkCheck::check() {
   const Surroundings before = surroundings_;
-  look();
+  read();
   if (surroundings_ != before) parts_.on_change();
   arm(parts_.loop.now() + kPeriod);
 }

@@ -17,7 +17,7 @@ class NetworkCheck {
  public:
   struct Parts {
     Loop& loop;  // must outlive the check
-    std::function<Result<HostView>()> look_at_host;
+    std::function<Result<HostView>()> read_host;
     std::function<std::vector<Ip4>()> endpoints;  // of the store
     Underlay used;
     Cidr4 network;
@@ -39,7 +39,7 @@ class NetworkCheck {
   const std::string& trouble() const { return trouble_; }
 
  private:
-  void look();
+  void read();
   void arm(TimePoint at);
 
   Parts parts_;

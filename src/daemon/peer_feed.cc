@@ -18,19 +18,19 @@ void PeerFeed::set_host(const HostIdentity& host) {
 
 std::vector<PeerChange> PeerFeed::on_snapshot(const Snapshot& snapshot) {
   auto changes = peers_.on_snapshot(parts_.loop.now(), snapshot);
-  look_into(changes);
+  process_changes(changes);
   return changes;
 }
 
 std::vector<PeerChange> PeerFeed::on_changes(const std::vector<Change>& changes) {
   auto peers = peers_.on_changes(parts_.loop.now(), changes);
-  look_into(peers);
+  process_changes(peers);
   return peers;
 }
 
-void PeerFeed::look_into(const std::vector<PeerChange>& changes) {
+void PeerFeed::process_changes(const std::vector<PeerChange>& changes) {
   name_quarantined();
-  look_for_copies(changes);
+  find_copies(changes);
   arm_recheck_timer();
   arm_grace_timer();
 }
@@ -57,7 +57,7 @@ void PeerFeed::name_quarantined() {
 }
 
 // Two hosts with the same node id also have the same VTEP MAC, so this is logged at once.
-void PeerFeed::look_for_copies(const std::vector<PeerChange>& changes) {
+void PeerFeed::find_copies(const std::vector<PeerChange>& changes) {
   const bool before = !copies_.empty();
   for (const PeerChange& change : changes) {
     const auto* up = std::get_if<PeerUp>(&change);
@@ -100,15 +100,15 @@ void PeerFeed::arm_recheck_timer() {
 }
 
 void PeerFeed::arm_grace_timer() {
-  const TimePoint at = parts_.follower.hears() ? peers_.grace_end() : kNever;
+  const TimePoint at = parts_.follower.is_up_to_date() ? peers_.grace_end() : kNever;
   if (std::exchange(grace_timer_at_, at) == at) return;
   grace_timer_.reset();
   if (at == kNever) return;
   grace_timer_ = parts_.loop.at(at, [this] {
     grace_timer_at_ = kNever;
-    if (!parts_.follower.hears()) return;  // it is armed anew after the list that is due
+    if (!parts_.follower.is_up_to_date()) return;  // it is armed anew after the list that is due
     const auto changes = peers_.tick(parts_.loop.now());
-    look_into(changes);
+    process_changes(changes);
     parts_.on_peers(changes);
   });
 }

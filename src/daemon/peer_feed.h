@@ -33,7 +33,7 @@ class PeerFeed {
   // To be called with what the store reports. Return the resulting changes of peers, in order.
   std::vector<PeerChange> on_snapshot(const Snapshot& snapshot);
   std::vector<PeerChange> on_changes(const std::vector<Change>& changes);
-  // connected() or hears() of the follower may have changed.
+  // connected() or is_up_to_date() of the follower may have changed.
   void on_connection() { arm_grace_timer(); }
 
   // This host has a new node id, of which there is no copy yet.
@@ -45,9 +45,9 @@ class PeerFeed {
   const std::map<SubnetKey, Lease>& copies() const { return copies_; }
 
  private:
-  void look_into(const std::vector<PeerChange>& changes);
+  void process_changes(const std::vector<PeerChange>& changes);
   void name_quarantined();
-  void look_for_copies(const std::vector<PeerChange>& changes);
+  void find_copies(const std::vector<PeerChange>& changes);
   void arm_recheck_timer();
   void arm_grace_timer();
 

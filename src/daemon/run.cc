@@ -93,7 +93,7 @@ class Publisher {
     StatusSnapshot status = status_of(agent, registry_, since_);
     line_ = one_line(status);
     board_.publish(std::move(status));
-    if (!rest_) tell_manager();
+    if (!rest_) notify_manager();
   }
 
   const std::string& line() const { return line_; }
@@ -102,7 +102,7 @@ class Publisher {
   static constexpr auto kRest = std::chrono::seconds(1);
 
   // At most once in kRest: each line wakes the manager.
-  void tell_manager() {
+  void notify_manager() {
     notifier_.status(line_);
     rest_ = loop_.at(loop_.now() + kRest, [this] {
       rest_.reset();
@@ -126,7 +126,8 @@ class Publisher {
 class HeldBackLines {
  public:
   explicit HeldBackLines(Loop& loop) : loop_(loop) {
-    log::on_held_back([poster = loop.poster(), this] { poster->post([this] { look_again(); }); });
+    log::on_held_back(
+        [poster = loop.poster(), this] { poster->post([this] { write_held_back(); }); });
   }
   ~HeldBackLines() {
     log::on_held_back({});
@@ -136,9 +137,9 @@ class HeldBackLines {
   HeldBackLines& operator=(const HeldBackLines&) = delete;
 
  private:
-  void look_again() {
+  void write_held_back() {
     const TimePoint next = log::write_held_back();
-    if (next != kNever) due_ = loop_.at(next, [this] { look_again(); });
+    if (next != kNever) due_ = loop_.at(next, [this] { write_held_back(); });
   }
 
   Loop& loop_;
@@ -175,11 +176,11 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFd
   auto loop = TRY(EpollLoop::open());
   const HeldBackLines held_back(*loop);
   // Before any thread is started, so that all of them have these signals blocked.
-  std::function<void()> look_again;
+  std::function<void()> refresh;
   auto signals = TRY(loop->on_signals({SIGTERM, SIGINT, SIGHUP}, [&](int signal) {
     if (signal == SIGHUP) {
       log::info("asked to look again at store, kernel and interfaces", {{"signal", signal}});
-      return look_again();
+      return refresh();
     }
     log::info("asked to stop; devices, routes and the lease stay", {{"signal", signal}});
     notifier.stopping();
@@ -235,7 +236,7 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFd
           .loop = *loop,
           .kernel = *kernel,
           .registry = *registry,
-          .look_at_host = look_at_host,
+          .read_host = read_host,
           .random = make_random(),
           .on_programmed =
               [&](const Scope& scope, const Underlay& underlay) {
@@ -280,10 +281,10 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFd
           },
           .acquire_lock = [&](std::string_view what) { return locks.acquire(what); },
           .rules = powerless.empty() ? &firewall : nullptr,
-          .look_at_traffic = read_traffic_state,
+          .read_traffic_state = read_traffic_state,
           .store_addresses = addresses_of_store,
           .replace_node_id = [&] { return replace_node_id(node_id_file); }});
-  look_again = [&] { agent->look_again(); };
+  refresh = [&] { agent->refresh(); };
   agent->start();
   TRY(loop->run());
   if (fatal) return tl::unexpected(*std::move(fatal));

@@ -53,7 +53,7 @@ class StoreFollower {
   // True if connected and no list is due or under way, so that changes of the store are reported as
   // they happen. There is no callback when this becomes false; on_snapshot and on_connection are
   // called when it may have become true.
-  bool hears() const { return connected_ && listed_; }
+  bool is_up_to_date() const { return connected_ && listed_; }
   // True if a list will be taken later. on_snapshot is called when it, or a later one, succeeds.
   bool list_is_due() const { return retry_ != nullptr; }
   // Returns why the follower is not connected; empty if it is.

@@ -115,20 +115,20 @@ TEST_F(StoreFollowerTest, AWatchThatLostItsPositionDoesNotGoOnStanding) {
 
 TEST_F(StoreFollowerTest, TheStoreIsHeardFromAListUntilTheNextIsDue) {
   follow(1000);
-  EXPECT_TRUE(follower_.hears());
+  EXPECT_TRUE(follower_.is_up_to_date());
   store_->lose_positions();
   loop_.run_until_idle();
-  EXPECT_FALSE(follower_.hears());
+  EXPECT_FALSE(follower_.is_up_to_date());
   EXPECT_TRUE(follower_.connected()) << "that is no failure";
   listed_after();
-  EXPECT_TRUE(follower_.hears());
+  EXPECT_TRUE(follower_.is_up_to_date());
   follower_.start();
-  EXPECT_FALSE(follower_.hears()) << "the answer is out";
+  EXPECT_FALSE(follower_.is_up_to_date()) << "the answer is out";
   loop_.run_until_idle();
-  EXPECT_TRUE(follower_.hears());
+  EXPECT_TRUE(follower_.is_up_to_date());
   store_->disconnect_watches();
   loop_.run_until_idle();
-  EXPECT_FALSE(follower_.hears());
+  EXPECT_FALSE(follower_.is_up_to_date());
 }
 
 }  // namespace

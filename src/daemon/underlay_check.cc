@@ -17,8 +17,8 @@ constexpr auto kRetry = std::chrono::seconds(5);
 
 UnderlayCheck::UnderlayCheck(Parts parts) : parts_(std::move(parts)) {}
 
-std::vector<HostTrouble> UnderlayCheck::look() {
-  const auto view = parts_.look_at_host();
+std::vector<HostTrouble> UnderlayCheck::read_troubles() {
+  const auto view = parts_.read_host();
   if (!view) return {{view.error().text}};
   UnderlayState state = underlay_state(parts_.used, parts_.request, *view);
   if (state.underlay != parts_.used) {
@@ -33,7 +33,7 @@ std::vector<HostTrouble> UnderlayCheck::look() {
 }
 
 void UnderlayCheck::check() {
-  auto now = look();
+  auto now = read_troubles();
   const bool changed = log_troubles("underlay", troubles_, now);
   troubles_ = std::move(now);
   if (changed) parts_.on_state();

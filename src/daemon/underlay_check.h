@@ -17,7 +17,7 @@ class UnderlayCheck {
  public:
   struct Parts {
     Loop& loop;  // must outlive the check
-    std::function<Result<HostView>()> look_at_host;
+    std::function<Result<HostView>()> read_host;
     UnderlayRequest request;
     Underlay used;
     // Called when the same interface has another name or index.
@@ -36,7 +36,7 @@ class UnderlayCheck {
   const std::vector<HostTrouble>& troubles() const { return troubles_; }
 
  private:
-  std::vector<HostTrouble> look();
+  std::vector<HostTrouble> read_troubles();
 
   Parts parts_;
   std::vector<HostTrouble> troubles_;

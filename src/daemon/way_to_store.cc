@@ -27,7 +27,7 @@ void WayToStore::keep_clear() {
 
 void WayToStore::clear() {
   std::vector<Ip4> needed = store_addresses_();
-  if (const auto view = look_at_host()) {
+  if (const auto view = read_host()) {
     needed.insert(needed.end(), view->name_servers.begin(), view->name_servers.end());
     for (const DefaultRoute& route : view->default_routes) {
       if (route.gateway) needed.push_back(*route.gateway);

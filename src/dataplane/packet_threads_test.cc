@@ -117,7 +117,7 @@ TEST_F(PacketThreadsTest, OneThreadCarriesBothWaysWhileThereIsLittleToDo) {
   sleep_->wait_until_asleep_on_both();
   unsigned looks = 0;
   unsigned carriers = 0;
-  for (const auto& [thread, count] : tun_->looks()) {
+  for (const auto& [thread, count] : tun_->polls()) {
     looks += count;
     carriers = std::max(carriers, count);
   }

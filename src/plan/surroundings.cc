@@ -52,8 +52,9 @@ bool LocalAddress::has_no_host(Ip4 other) const {
   return bits <= 30 && (other == link.base || other == link.last());
 }
 
-Surroundings look_around(const HostView& host, const Underlay& underlay, const Cidr4& network,
-                         std::span<const Ip4> endpoints, std::span<const std::string> devices) {
+Surroundings find_surroundings(const HostView& host, const Underlay& underlay, const Cidr4& network,
+                               std::span<const Ip4> endpoints,
+                               std::span<const std::string> devices) {
   Surroundings found;
   add(found.in_use, underlay.ip, "the address of " + underlay.interface);
   add(found.in_use, underlay.public_ip, "our public IP");

@@ -41,8 +41,9 @@ struct Surroundings {
 };
 
 // `endpoints`: addresses of the store; `devices`: our own devices.
-Surroundings look_around(const HostView& host, const Underlay& underlay, const Cidr4& network,
-                         std::span<const Ip4> endpoints, std::span<const std::string> devices);
+Surroundings find_surroundings(const HostView& host, const Underlay& underlay, const Cidr4& network,
+                               std::span<const Ip4> endpoints,
+                               std::span<const std::string> devices);
 
 // The first address in use that is in `net`; nullptr: none.
 const AddressInUse* in_use_inside(const Cidr4& net, const Surroundings& surroundings);

@@ -17,7 +17,7 @@ Cidr4 net(const char* text) {
 class SurroundingsTest : public testing::Test {
  protected:
   Surroundings look(const char* network) {
-    return look_around(host_, underlay_, net(network), endpoints_, devices_);
+    return find_surroundings(host_, underlay_, net(network), endpoints_, devices_);
   }
   // The parts of the surroundings that the network overlaps: "172.31.0.1 (the default gateway),
   // ..".

@@ -59,7 +59,7 @@ TEST_P(StoreTest, OfManyWhoCreateAtOnceOneWins) {
     const Reply<Held> count = [&](const Result<Held>& held) {
       if (held) ++won;
       if (!held && held.error().kind == ErrorKind::exists) ++exists;
-      loop.look();
+      loop.check();
     };
     // The same value: what tells the winner from the others must not be the value.
     for (int i = 0; i < 8; ++i) {
@@ -110,7 +110,7 @@ TEST_P(StoreTest, ARecordIsAsOldAsItsFirstWriteWhateverIsWrittenLater) {
   held = session->renew(record_of(kOne, "two", held), kDay).value();
   held = session->replace(record_of(kOne, "two", held), "three", {}).value();
   EXPECT_EQ(created(), first.revision);
-  ASSERT_TRUE(watch.hears("three"));
+  ASSERT_TRUE(watch.reports("three"));
   EXPECT_EQ(watch.created(), std::vector<Revision>(3, first.revision)) << "by the watch, too";
   ASSERT_TRUE(session->release(record_of(kOne, "three", held)));
   const Held second = session->create(kOne, "one", kDay).value();
@@ -146,7 +146,7 @@ TEST_P(StoreTest, RenewingIsSeenByNobody) {
   EXPECT_EQ(renewed.revision, held.revision);
   EXPECT_EQ(renewed.ttl, kDay);
   ASSERT_TRUE(session->create(kTwo, "two", {}));
-  EXPECT_TRUE(watch.hears("put " + kTwo));
+  EXPECT_TRUE(watch.reports("put " + kTwo));
   EXPECT_EQ(watch.text(), "put " + kTwo + "=two\n|\n");
 }
 
@@ -191,11 +191,11 @@ TEST_P(StoreTest, AWatchHearsEverythingAfterItsRevisionInOrder) {
   Held held = session->create(kOne, "one", kDay).value();
   const auto other = open();
   WatchLog watch(*other, before, loop);  // from the past
-  ASSERT_TRUE(watch.hears("put"));
+  ASSERT_TRUE(watch.reports("put"));
   held = session->replace(record_of(kOne, "one", held), "two", kDay).value();
   ASSERT_TRUE(session->write_config("{}", 0));
   ASSERT_TRUE(session->release(record_of(kOne, "two", held)));
-  ASSERT_TRUE(watch.hears("gone"));
+  ASSERT_TRUE(watch.reports("gone"));
   EXPECT_EQ(watch.text(), "put " + kOne + "=one\n|\nput " + kOne + "=two\n|\nconfig {}\n|\ngone " +
                               kOne + "\n|\n");
   EXPECT_EQ(watch.reached(), now());
@@ -207,7 +207,7 @@ TEST_P(StoreTest, ASnapshotAndAWatchFromItLeaveNoGap) {
   const Reply<Held> count = [&](const Result<Held>& held) {
     EXPECT_TRUE(held);
     ++written;
-    loop.look();
+    loop.check();
   };
   for (int i = 0; i < 200; ++i) {
     writer->registry().create_if_absent(fmt::format("10.5.{}.0-24", i), "x", {}, count);
@@ -216,7 +216,7 @@ TEST_P(StoreTest, ASnapshotAndAWatchFromItLeaveNoGap) {
   WatchLog watch(*session, middle.revision, loop);
   ASSERT_TRUE(loop.until([&] { return written == 200; }));
   const int rest = 200 - static_cast<int>(middle.records.size());
-  ASSERT_TRUE(watch.hears("put", rest));
+  ASSERT_TRUE(watch.reports("put", rest));
   for (const Record& record : middle.records) {
     EXPECT_EQ(watch.count("put " + record.key), 0) << "heard what the snapshot had";
   }
@@ -226,11 +226,11 @@ TEST_P(StoreTest, ASnapshotAndAWatchFromItLeaveNoGap) {
 TEST_P(StoreTest, AWatchResumesWhereAnotherStopped) {
   WatchLog first(*session, now(), loop);
   ASSERT_TRUE(session->create(kOne, "one", {}));
-  ASSERT_TRUE(first.hears("put"));
+  ASSERT_TRUE(first.reports("put"));
   first.drop();
   ASSERT_TRUE(session->create(kTwo, "two", {}));
   WatchLog second(*session, first.reached(), loop);
-  ASSERT_TRUE(second.hears("put"));
+  ASSERT_TRUE(second.reports("put"));
   EXPECT_EQ(second.text(), "put " + kTwo + "=two\n|\n");
   EXPECT_EQ(first.count("put"), 1) << "a dropped watch is silent";
 }
@@ -240,7 +240,7 @@ TEST_P(StoreTest, AnExpiredRecordIsSeenGoing) {
   WatchLog watch(*other, now(), loop);
   const Held held = session->create(kOne, "one", store->shortest_ttl()).value();
   session->close();  // expiry does not depend on the daemon that died
-  ASSERT_TRUE(watch.hears("gone " + kOne));
+  ASSERT_TRUE(watch.reports("gone " + kOne));
   EXPECT_TRUE(other->snapshot().value().records.empty());
   EXPECT_EQ(other->renew(record_of(kOne, "one", held), kDay).error().kind, ErrorKind::conflict);
   EXPECT_EQ(other->replace(record_of(kOne, "one", held), "x", kDay).error().kind,
@@ -258,7 +258,7 @@ TEST_P(StoreTest, ARenewedRecordOutlivesItsFirstTtl) {
     loop.pass(milliseconds(200));
   }
   EXPECT_EQ(watch.text(), "gone " + kTwo + "\n|\n");
-  ASSERT_TRUE(watch.hears("gone " + kOne)) << "and goes when it is not renewed any more";
+  ASSERT_TRUE(watch.reports("gone " + kOne)) << "and goes when it is not renewed any more";
 }
 
 TEST_P(StoreTest, AReservationMadeOfALeaseDoesNotExpireWithIt) {
@@ -267,7 +267,7 @@ TEST_P(StoreTest, AReservationMadeOfALeaseDoesNotExpireWithIt) {
   ASSERT_TRUE(session->replace(record_of(kOne, "one", held), "kept", {}));
   ASSERT_TRUE(session->create(kTwo, "two", ttl));
   WatchLog watch(*session, now(), loop);
-  ASSERT_TRUE(watch.hears("gone " + kTwo));
+  ASSERT_TRUE(watch.reports("gone " + kTwo));
   EXPECT_EQ(session->snapshot().value().records.at(0).value, "kept");
 }
 
@@ -277,16 +277,16 @@ TEST_P(StoreTest, AWatchFromForgottenHistoryLosesItsPosition) {
   ASSERT_TRUE(session->create(kTwo, "two", {}));
   store->compact();
   WatchLog old(*session, before, loop);
-  ASSERT_TRUE(old.hears("position lost"));
+  ASSERT_TRUE(old.reports("position lost"));
   EXPECT_EQ(old.text(), "position lost\n");
   WatchLog current(*session, now(), loop);
   ASSERT_TRUE(session->write_config("{}", 0));
-  EXPECT_TRUE(current.hears("config {}"));
+  EXPECT_TRUE(current.reports("config {}"));
 }
 
 TEST_P(StoreTest, AWatchFromARevisionThatNeverWasLosesItsPosition) {
   WatchLog watch(*session, now() + 1000, loop);
-  EXPECT_TRUE(watch.hears("position lost"));
+  EXPECT_TRUE(watch.reports("position lost"));
 }
 
 TEST_P(StoreTest, NetworksInOneStoreDoNotSeeEachOther) {
@@ -298,7 +298,7 @@ TEST_P(StoreTest, NetworksInOneStoreDoNotSeeEachOther) {
   ASSERT_TRUE(nested->create(kOne, "nested", {}));
   ASSERT_TRUE(nested->write_config("{nested}", 0));
   ASSERT_TRUE(session->create(kTwo, "mine", {}));
-  ASSERT_TRUE(watch.hears("put"));
+  ASSERT_TRUE(watch.reports("put"));
   EXPECT_EQ(watch.text(), "put " + kTwo + "=mine\n|\n");
   EXPECT_EQ(session->snapshot().value().records.size(), 1U);
   EXPECT_FALSE(session->snapshot().value().config);
@@ -320,7 +320,7 @@ TEST_P(StoreTest, ACallbackMayCloseTheRegistry) {
   session->registry().snapshot([&](const Result<Snapshot>&) {
     session->close();
     closed = true;
-    loop.look();
+    loop.check();
   });
   EXPECT_TRUE(loop.until([&] { return closed; }));
 }
@@ -334,7 +334,7 @@ TEST_P(StoreTest, AListenerMayDropItsWatch) {
                                               if (changes.empty()) return;
                                               ++calls;
                                               watch.reset();
-                                              loop.look();
+                                              loop.check();
                                             },
                                         .on_position_lost = [] { ADD_FAILURE(); },
                                         .on_disconnected = [](const Error&) { ADD_FAILURE(); }});

@@ -24,7 +24,7 @@ TEST_P(StoreTextsTest, WhateverAValueIsItCanBeReplaced) {
 TEST_P(StoreTextsTest, StrangeKeysArePassedOnAsTheyAre) {
   WatchLog watch(*session, now(), loop);
   ASSERT_TRUE(session->create("not/a subnet", "not JSON", {}));
-  ASSERT_TRUE(watch.hears("put not/a subnet=\n")) << "what it says concerns nobody";
+  ASSERT_TRUE(watch.reports("put not/a subnet=\n")) << "what it says concerns nobody";
   const Record record = session->snapshot().value().records.at(0);
   EXPECT_EQ(record.key, "not/a subnet");
   EXPECT_TRUE(session->release(record));
@@ -33,7 +33,7 @@ TEST_P(StoreTextsTest, StrangeKeysArePassedOnAsTheyAre) {
 TEST_P(StoreTextsTest, OfWhatIsTooLongForALeaseTheSizeIsToldAndItCanBeReplaced) {
   WatchLog watch(*session, now(), loop);
   ASSERT_TRUE(session->create(kOne, std::string(100000, 'x'), kDay));
-  ASSERT_TRUE(watch.hears("put " + kOne + "=\n"));
+  ASSERT_TRUE(watch.reports("put " + kOne + "=\n"));
   const Record seen = session->snapshot().value().records.at(0);
   EXPECT_EQ(seen.value, "");
   EXPECT_EQ(seen.left_out, 100000U);

@@ -10,12 +10,12 @@
 namespace flannel {
 namespace {
 
-constexpr std::chrono::seconds kLookAgain{3};
+constexpr std::chrono::seconds kCheckV2Pause{3};
 // How long v3 may take to answer before v2 is asked as well.
 constexpr std::chrono::seconds kHeadStart{1};
 
 // A list under both APIs.
-struct Look {
+struct PendingList {
   Reply<Snapshot> reply;
   std::optional<Result<Snapshot>> of_v3 = {}, of_v2 = {};
   bool v2_is_asked = false;
@@ -24,7 +24,7 @@ struct Look {
 };
 
 // Neither has given a configuration: what is told of that.
-Result<Snapshot> told_of(Result<Snapshot> of_v3, const Result<Snapshot>& of_v2) {
+Result<Snapshot> combine_answers(Result<Snapshot> of_v3, const Result<Snapshot>& of_v2) {
   const bool v2_is_there = of_v2 || of_v2.error().kind != ErrorKind::unsupported;
   if (of_v3) {
     if (of_v2 || !v2_is_there) return of_v3;
@@ -66,18 +66,18 @@ class EtcdChoice final : public Registry {
 
   void snapshot(Reply<Snapshot> reply) override {
     if (chosen_) return chosen_->snapshot(std::move(reply));
-    const auto look = std::make_shared<Look>(Look{.reply = std::move(reply)});
-    look->head_start = loop_.at(loop_.now() + kHeadStart, [this, late = std::weak_ptr(look)] {
+    const auto list = std::make_shared<PendingList>(PendingList{.reply = std::move(reply)});
+    list->head_start = loop_.at(loop_.now() + kHeadStart, [this, late = std::weak_ptr(list)] {
       if (const auto still = late.lock()) ask_v2(still);
     });
-    v3_->snapshot([this, look](Result<Snapshot> of_v3) {
-      look->of_v3 = std::move(of_v3);
-      if (!*look->of_v3 || !(*look->of_v3)->config) {
-        ask_v2(look);
-        return conclude(*look);
+    v3_->snapshot([this, list](Result<Snapshot> of_v3) {
+      list->of_v3 = std::move(of_v3);
+      if (!*list->of_v3 || !(*list->of_v3)->config) {
+        ask_v2(list);
+        return conclude(*list);
       }
       choose(*v3_, "v3", "the configuration is there");
-      answer(*look, *std::move(look->of_v3));
+      answer(*list, *std::move(list->of_v3));
     });
   }
 
@@ -110,29 +110,29 @@ class EtcdChoice final : public Registry {
     log::info("etcd API chosen", {{"api", api}, {"why", why}, {"store", registry.describe()}});
   }
 
-  void ask_v2(const std::shared_ptr<Look>& look) {
-    if (std::exchange(look->v2_is_asked, true)) return;
-    v2_->snapshot([this, look](Result<Snapshot> of_v2) {
-      look->of_v2 = std::move(of_v2);
-      conclude(*look);
+  void ask_v2(const std::shared_ptr<PendingList>& list) {
+    if (std::exchange(list->v2_is_asked, true)) return;
+    v2_->snapshot([this, list](Result<Snapshot> of_v2) {
+      list->of_v2 = std::move(of_v2);
+      conclude(*list);
     });
   }
 
-  static void answer(Look& look, Result<Snapshot> snapshot) {
-    look.head_start.reset();
-    if (std::exchange(look.replied, true)) return;
-    look.reply(std::move(snapshot));
+  static void answer(PendingList& list, Result<Snapshot> snapshot) {
+    list.head_start.reset();
+    if (std::exchange(list.replied, true)) return;
+    list.reply(std::move(snapshot));
   }
 
   // Called when v3 has no configuration or does not answer.
-  void conclude(Look& look) {
-    if (!look.of_v3 || !look.of_v2 || look.replied) return;
-    Result<Snapshot>& of_v3 = *look.of_v3;
-    Result<Snapshot>& of_v2 = *look.of_v2;
-    if (!of_v2 || !of_v2->config) return answer(look, told_of(std::move(of_v3), of_v2));
-    if (!of_v3) return ask_for_v3(std::move(of_v3).error(), *std::move(of_v2), look.reply);
+  void conclude(PendingList& list) {
+    if (!list.of_v3 || !list.of_v2 || list.replied) return;
+    Result<Snapshot>& of_v3 = *list.of_v3;
+    Result<Snapshot>& of_v2 = *list.of_v2;
+    if (!of_v2 || !of_v2->config) return answer(list, combine_answers(std::move(of_v3), of_v2));
+    if (!of_v3) return ask_for_v3(std::move(of_v3).error(), *std::move(of_v2), list.reply);
     choose(*v2_, "v2", "the configuration is there, and none under v3");
-    answer(look, std::move(of_v2));
+    answer(list, std::move(of_v2));
   }
 
   // There is a configuration under v2, but there may be one under v3 as well. v2 is chosen only if
@@ -172,22 +172,22 @@ class EtcdChoice::UndecidedWatch final : public Subscription {
       on_changes(changes, revision);
     };
     v3_ = choice_.v3_->watch(from, std::move(of_v3));
-    look_later();
+    check_v2_later();
   }
 
  private:
-  void look_later() {
-    timer_ = choice_.loop_.at(choice_.loop_.now() + kLookAgain, [this] {
+  void check_v2_later() {
+    timer_ = choice_.loop_.at(choice_.loop_.now() + kCheckV2Pause, [this] {
       choice_.v2_->snapshot(
           [this, watching = std::weak_ptr(watching_)](const Result<Snapshot>& of_v2) {
-            if (!watching.expired()) looked(of_v2);
+            if (!watching.expired()) on_v2_snapshot(of_v2);
           });
     });
   }
 
-  void looked(const Result<Snapshot>& of_v2) {
+  void on_v2_snapshot(const Result<Snapshot>& of_v2) {
     if (choice_.chosen_) return;
-    if (!of_v2 || !of_v2->config) return look_later();
+    if (!of_v2 || !of_v2->config) return check_v2_later();
     choice_.choose(*choice_.v2_, "v2", "the configuration has come there");
     v3_.reset();
     const auto on_position_lost = listener_.on_position_lost;

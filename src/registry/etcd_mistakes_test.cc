@@ -9,9 +9,9 @@
 #include <latch>
 
 #include "registry/open_registry.h"
+#include "support/blocking_registry.h"
 #include "support/certificates.h"
 #include "support/etcd_server.h"
-#include "support/store_session.h"
 
 namespace flannel {
 namespace {
@@ -76,7 +76,7 @@ class EtcdMistakesTest : public ::testing::Test {
   // Why a list fails, by one API.
   std::string mistake(EtcdApi api) {
     options.etcd_api = api;
-    StoreSession session(open_registry(options, loop.loop()).value(), loop);
+    BlockingRegistry session(open_registry(options, loop.loop()).value(), loop);
     const auto all = session.snapshot();
     return all ? "no mistake" : all.error().text;
   }

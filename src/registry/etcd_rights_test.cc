@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "registry/open_registry.h"
+#include "support/blocking_registry.h"
 #include "support/etcd_server.h"
-#include "support/store_session.h"
 
 namespace flannel {
 namespace {
@@ -28,7 +28,7 @@ class EtcdRightsTest : public ::testing::Test {
   }
 
   // A user of v3 with these rights, each the words after ROLE.
-  std::unique_ptr<StoreSession> open_with(const std::vector<std::vector<std::string>>& rights) {
+  std::unique_ptr<BlockingRegistry> open_with(const std::vector<std::vector<std::string>>& rights) {
     ctl({"put", kConfig, "{}"});
     ctl({"user", "add", "root:rootpw"});
     ctl({"user", "grant-role", "root", "root"});
@@ -44,7 +44,7 @@ class EtcdRightsTest : public ::testing::Test {
     options.username = "host";
     options.password.text = "pw";
     options.etcd_api = EtcdApi::v3;
-    return std::make_unique<StoreSession>(open_registry(options, loop.loop()).value(), loop);
+    return std::make_unique<BlockingRegistry>(open_registry(options, loop.loop()).value(), loop);
   }
 
   static std::string missing(const Error& error) {
@@ -72,17 +72,17 @@ TEST_F(EtcdRightsTest, ToReadTheConfigurationAndToWriteTheRecordsIsEnough) {
     WatchLog watch(*session, all->revision, loop);
     const auto held = session->create(kOne, "one", kDay);
     ASSERT_TRUE(held) << held.error().text;
-    EXPECT_TRUE(watch.hears("put " + kOne)) << watch.text() << watch.error().text;
+    EXPECT_TRUE(watch.reports("put " + kOne)) << watch.text() << watch.error().text;
     const Record one = record_of(kOne, "one", *held);
     EXPECT_TRUE(session->renew(one, kDay));
     ctl({"put", kConfig, "{2}"});
-    EXPECT_TRUE(watch.hears("config {2}")) << watch.text() << watch.error().text;
+    EXPECT_TRUE(watch.reports("config {2}")) << watch.text() << watch.error().text;
     EXPECT_TRUE(session->release(one));
-    EXPECT_TRUE(watch.hears("gone " + kOne)) << watch.text() << watch.error().text;
+    EXPECT_TRUE(watch.reports("gone " + kOne)) << watch.text() << watch.error().text;
     // From where it says that it is, nothing that came later is missing.
     WatchLog again(*session, watch.reached(), loop);
     ASSERT_TRUE(session->create(kTwo, "two", kDay));
-    EXPECT_TRUE(again.hears("put " + kTwo)) << again.text() << again.error().text;
+    EXPECT_TRUE(again.reports("put " + kTwo)) << again.text() << again.error().text;
     EXPECT_EQ(missing(session->write_config("{3}", 1).error()),
               std::string("readwrite ") + kConfig);
   }
@@ -92,7 +92,7 @@ TEST_F(EtcdRightsTest, WithoutTheConfigurationThatRightIsNamed) {
   const auto session = open_with({{"--prefix=true", "readwrite", kSubnets}});
   EXPECT_EQ(missing(session->snapshot().error()), std::string("read ") + kConfig);
   WatchLog watch(*session, 1, loop);
-  ASSERT_TRUE(watch.hears("disconnected"));
+  ASSERT_TRUE(watch.reports("disconnected"));
   EXPECT_EQ(missing(watch.error()), std::string("read ") + kConfig);
 }
 
@@ -100,7 +100,7 @@ TEST_F(EtcdRightsTest, WithoutTheRecordsThatRightIsNamed) {
   const auto session = open_with({{"read", kConfig}});
   EXPECT_EQ(missing(session->snapshot().error()), std::string("--prefix=true read ") + kSubnets);
   WatchLog watch(*session, 1, loop);
-  ASSERT_TRUE(watch.hears("disconnected"));
+  ASSERT_TRUE(watch.reports("disconnected"));
   EXPECT_EQ(missing(watch.error()), std::string("--prefix=true read ") + kSubnets);
 }
 
@@ -125,7 +125,7 @@ TEST_F(EtcdRightsTest, UnderV2TheRightIsNamedToo) {
         R"({"role":"guest","revoke":{"kv":{"read":["/*"],"write":["/*"]}}})"},
        "auth/roles/guest");
   options.etcd_api = EtcdApi::v2;
-  StoreSession session(open_registry(options, loop.loop()).value(), loop);
+  BlockingRegistry session(open_registry(options, loop.loop()).value(), loop);
   const auto all = session.snapshot();
   ASSERT_FALSE(all);
   EXPECT_EQ(all.error().kind, ErrorKind::denied);

@@ -52,7 +52,7 @@ class AgentProcess final : public Process {
     return {.loop = loop_,
             .kernel = host.kernel,
             .registry = registry_,
-            .look_at_host = [view = view_of(host.public_ip)] { return Result<HostView>(view); },
+            .read_host = [view = view_of(host.public_ip)] { return Result<HostView>(view); },
             .random = host.service.chance.random(),
             .on_programmed = [](const Scope&, const Underlay&) {},
             .on_ready = [] {},

@@ -100,7 +100,7 @@ void SimulatedRegistry::replace_if_unchanged(Record seen, std::string value, Ttl
 
 // Two calls, as etcd needs: whether it is unchanged, then a keep-alive.
 void SimulatedRegistry::renew_if_unchanged(Record seen, Ttl ttl, Reply<Held> reply) {
-  call<Held>([seen](Store& store) { return store.look(seen); },
+  call<Held>([seen](Store& store) { return store.check(seen); },
              [this, seen, ttl, reply = std::move(reply)](const Result<Held>& unchanged) {
                if (!unchanged || unchanged->hold == 0) return reply(unchanged);
                call<Held>(

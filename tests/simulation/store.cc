@@ -41,7 +41,7 @@ Result<Held> Store::replace(const Writer& who, const Record& seen, std::string v
   return write(seen.key, std::move(value), ttl, ttl ? entry->record.hold : 0);
 }
 
-Result<Held> Store::look(const Record& seen) const {
+Result<Held> Store::check(const Record& seen) const {
   const Entry* entry = TRY_DURING(unchanged(seen), "renew " + seen.key);
   return Held{entry->record.revision, entry->record.hold, entry->ttl};
 }

@@ -46,7 +46,7 @@ class Store {
   Snapshot snapshot() const;
   Result<Held> create(const Writer& who, const std::string& key, std::string value, Ttl ttl);
   Result<Held> replace(const Writer& who, const Record& seen, std::string value, Ttl ttl);
-  Result<Held> look(const Record& seen) const;
+  Result<Held> check(const Record& seen) const;
   Result<Held> extend(const Writer& who, const Record& seen, Ttl ttl);
   Result<void> release(const Writer& who, const Record& seen);
   // Nothing if `from` is no place in the history that is kept; else a number to end it with.

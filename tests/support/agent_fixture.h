@@ -91,7 +91,7 @@ class AgentTest : public ::testing::Test {
             .loop = loop_,
             .kernel = kernel_,
             .registry = *registry_,
-            .look_at_host = [this] { return Result<HostView>(host_); },
+            .read_host = [this] { return Result<HostView>(host_); },
             .random = [this](std::uint64_t n) { return chance(n); },
             .on_programmed = [](const Scope&, const Underlay&) {},
             .on_ready = [this] { ++ready_; },
@@ -110,7 +110,7 @@ class AgentTest : public ::testing::Test {
               return std::vector<Fd>();
             },
             .rules = &rules_,
-            .look_at_traffic =
+            .read_traffic_state =
                 [this](const HostQuery& query) {
                   asked_ = query;
                   return Result<HostState>(traffic_);

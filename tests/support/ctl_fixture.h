@@ -39,7 +39,7 @@ class CtlTest : public testing::Test {
     std::istringstream in(input);
     std::ostringstream out, err;
     words.insert(words.begin(), "--store=memory");
-    const int code = run_ctl(words, no_environment, {in, out, err, look_at_host});
+    const int code = run_ctl(words, no_environment, {in, out, err, read_host});
     return {code, out.str(), err.str()};
   }
   void lease(const std::string& key, const std::string& value, Ttl ttl = std::chrono::hours(24)) {
@@ -53,7 +53,7 @@ class CtlTest : public testing::Test {
   }
   static const char* no_environment(const std::string&) { return nullptr; }
 
-  std::function<Result<HostView>()> look_at_host;  // none
+  std::function<Result<HostView>()> read_host;  // none
   std::shared_ptr<MemoryStore> store = MemoryStore::process_wide();
   Words keys;
 };

@@ -94,14 +94,14 @@ class FakeTun final : public TunPort {
   }
 
   // Returns how often each thread has tried to read.
-  std::map<std::thread::id, unsigned> looks() {
+  std::map<std::thread::id, unsigned> polls() {
     const std::lock_guard lock(mutex_);
-    return looks_;
+    return polls_;
   }
 
   std::optional<Packet> read(ByteSpan into) override {
     const std::lock_guard lock(mutex_);
-    ++looks_[std::this_thread::get_id()];
+    ++polls_[std::this_thread::get_id()];
     if (to_read_.empty()) return std::nullopt;
     const Frame frame = std::move(to_read_.front());
     to_read_.pop_front();
@@ -130,7 +130,7 @@ class FakeTun final : public TunPort {
   std::mutex mutex_;
   std::deque<Frame> to_read_;
   std::set<std::thread::id> readers_;
-  std::map<std::thread::id, unsigned> looks_;
+  std::map<std::thread::id, unsigned> polls_;
   std::vector<Frame> written_;
 };
 

@@ -7,7 +7,7 @@
 #include <ostream>
 #include <string>
 
-#include "support/store_session.h"
+#include "support/blocking_registry.h"
 #include "support/store_under_test.h"
 
 namespace flannel {
@@ -23,15 +23,15 @@ class StoreTest : public ::testing::TestWithParam<StoreUnderTestKind> {
     session = open();
   }
 
-  std::unique_ptr<StoreSession> open(const std::string& prefix = "/coreos.com/network") {
-    return std::make_unique<StoreSession>(store->open(prefix, loop.loop()), loop);
+  std::unique_ptr<BlockingRegistry> open(const std::string& prefix = "/coreos.com/network") {
+    return std::make_unique<BlockingRegistry>(store->open(prefix, loop.loop()), loop);
   }
 
   Revision now() { return session->snapshot().value().revision; }
 
   PatientLoop loop;  // must outlive the registries
   std::unique_ptr<StoreUnderTest> store;
-  std::unique_ptr<StoreSession> session;
+  std::unique_ptr<BlockingRegistry> session;
 };
 
 }  // namespace flannel

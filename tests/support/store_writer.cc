@@ -4,7 +4,7 @@
 #include <cstdio>
 
 #include "registry/open_registry.h"
-#include "support/store_session.h"
+#include "support/blocking_registry.h"
 
 int main(int argc, char** argv) {
   using namespace flannel;
@@ -14,7 +14,7 @@ int main(int argc, char** argv) {
   options.kind = StoreKind::sqlite;
   options.sqlite_path = argv[1];
   options.prefix = argv[2];
-  StoreSession session(open_registry(options, loop.loop()).value(), loop);
+  BlockingRegistry session(open_registry(options, loop.loop()).value(), loop);
   const auto held = session.create(argv[3], argv[4], std::chrono::hours(24));
   if (held) return 0;
   std::fprintf(stderr, "%s\n", held.error().text.c_str());

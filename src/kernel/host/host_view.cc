@@ -96,7 +96,7 @@ Result<RouteLookup> look_up_route(NetlinkSocket& socket, Ip4 to) {
 
 }  // namespace
 
-Result<HostView> look_at_host() {
+Result<HostView> read_host() {
   auto socket = std::make_shared<NetlinkSocket>(TRY(NetlinkSocket::open()));
   HostView view;
   view.interfaces = TRY_DURING(read_interfaces(*socket), "list interfaces");

@@ -9,6 +9,6 @@ namespace flannel {
 // Reads the present interfaces, addresses, routes and name servers of this host. `lookup_route` of
 // the view asks the kernel at each call, over a socket that the view owns, and fails with
 // ErrorKind::unavailable if there is no route.
-Result<HostView> look_at_host();
+Result<HostView> read_host();
 
 }  // namespace flannel

@@ -14,7 +14,7 @@ namespace {
 class HostViewTest : public NetnsTest {
  protected:
   static HostView look() {
-    auto view = look_at_host();
+    auto view = read_host();
     if (!view) throw std::runtime_error(view.error().text);
     return *std::move(view);
   }

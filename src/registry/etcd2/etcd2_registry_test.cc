@@ -8,8 +8,8 @@
 
 #include "base/file.h"
 #include "registry/open_registry.h"
+#include "support/blocking_registry.h"
 #include "support/etcd_server.h"
-#include "support/store_session.h"
 #include "support/tcp_relay.h"
 
 namespace flannel {
@@ -29,10 +29,10 @@ class Etcd2Test : public ::testing::Test {
     session = open({etcd->url()});
   }
 
-  std::unique_ptr<StoreSession> open(const std::vector<std::string>& urls) {
+  std::unique_ptr<BlockingRegistry> open(const std::vector<std::string>& urls) {
     options.etcd_api = EtcdApi::v2;
     options.endpoints = urls;
-    return std::make_unique<StoreSession>(open_registry(options, loop.loop()).value(), loop);
+    return std::make_unique<BlockingRegistry>(open_registry(options, loop.loop()).value(), loop);
   }
 
   Revision now() { return session->snapshot().value().revision; }
@@ -57,7 +57,7 @@ class Etcd2Test : public ::testing::Test {
   PatientLoop loop;
   StoreOptions options;
   std::unique_ptr<EtcdServer> etcd;
-  std::unique_ptr<StoreSession> session;
+  std::unique_ptr<BlockingRegistry> session;
 };
 
 TEST_F(Etcd2Test, KeysAreWhereFlannelHasThem) {
@@ -76,7 +76,7 @@ TEST_F(Etcd2Test, WhatAnOperatorWritesIsHeard) {
   keys("/subnets/10.5.7.0-24", {"-XPUT", "-d", "value=reserved"});
   keys("/subnets/10.5.7.0-24", {"-XPUT", "-d", "value=leased", "-d", "ttl=60"});
   keys("/subnets/10.5.7.0-24", {"-XDELETE"});
-  ASSERT_TRUE(watch.hears("gone"));
+  ASSERT_TRUE(watch.reports("gone"));
   EXPECT_EQ(watch.text(),
             "config {}\n|\nput 10.5.7.0-24=reserved\n|\nput 10.5.7.0-24=leased\n|\n"
             "gone 10.5.7.0-24\n|\n");
@@ -116,7 +116,7 @@ TEST_F(Etcd2Test, ADeletedDirectoryLosesThePosition) {
     ASSERT_TRUE(session->create(kOne, kValue, kDay));
     WatchLog watch(*session, now(), loop);
     keys(std::string(directory) + "?recursive=true", {"-XDELETE", "--path-as-is"});
-    ASSERT_TRUE(watch.hears("position lost")) << directory;
+    ASSERT_TRUE(watch.reports("position lost")) << directory;
     EXPECT_TRUE(session->snapshot()->records.empty()) << directory;
   }
 }
@@ -125,21 +125,21 @@ TEST_F(Etcd2Test, AnEtcdThatWasKilledIsMissedAndTakenUpAgain) {
   ASSERT_TRUE(session->create(kOne, kValue, kDay));
   WatchLog watch(*session, now(), loop);
   etcd->stop();
-  ASSERT_TRUE(watch.hears("disconnected"));
+  ASSERT_TRUE(watch.reports("disconnected"));
   EXPECT_EQ(session->snapshot().error().kind, ErrorKind::unavailable);
   ASSERT_TRUE(etcd->start_again());
   EXPECT_EQ(session->snapshot().value().records.size(), 1U);
   // The history is in the memory of etcd: from before the restart there is none, or all of it.
   WatchLog again(*session, now(), loop);
   ASSERT_TRUE(session->create(kTwo, kValue, kDay));
-  EXPECT_TRUE(again.hears("put " + kTwo));
+  EXPECT_TRUE(again.reports("put " + kTwo));
 }
 
 TEST_F(Etcd2Test, AFrozenEtcdIsNoticed) {
   etcd->freeze();
   WatchLog watch(*session, 1, loop);
   EXPECT_EQ(session->snapshot().error().kind, ErrorKind::unavailable);
-  EXPECT_TRUE(watch.hears("disconnected"));
+  EXPECT_TRUE(watch.reports("disconnected"));
   etcd->thaw();
 }
 
@@ -159,7 +159,7 @@ TEST_F(Etcd2Test, AnEtcdThatLostItsDataHasLostOurPosition) {
   etcd->wipe();
   ASSERT_TRUE(etcd->start_again());
   WatchLog watch(*session, before, loop);
-  EXPECT_TRUE(watch.hears("position lost"));
+  EXPECT_TRUE(watch.reports("position lost"));
 }
 
 TEST_F(Etcd2Test, ADeadEndpointIsPassedOver) {
@@ -168,7 +168,7 @@ TEST_F(Etcd2Test, ADeadEndpointIsPassedOver) {
   EXPECT_TRUE(both->create(kOne, kValue, kDay)) << "nothing reached the dead one";
   WatchLog watch(*both, now(), loop);
   ASSERT_TRUE(both->create(kTwo, kValue, kDay));
-  EXPECT_TRUE(watch.hears("put " + kTwo));
+  EXPECT_TRUE(watch.reports("put " + kTwo));
 }
 
 TEST_F(Etcd2Test, ACreateWhoseAnswerGotLostIsNotSentAgain) {
@@ -213,7 +213,7 @@ TEST_F(Etcd2Test, UsersAndPasswordsAreChecked) {
   ASSERT_TRUE(all) << all.error().text;
   WatchLog watch(*root, all->revision, loop);
   ASSERT_TRUE(root->create(kOne, kValue, kDay));
-  EXPECT_TRUE(watch.hears("put"));
+  EXPECT_TRUE(watch.reports("put"));
 }
 
 TEST_F(Etcd2Test, AllCallsUnderWayGetTheNewPassword) {
@@ -230,7 +230,7 @@ TEST_F(Etcd2Test, AllCallsUnderWayGetTheNewPassword) {
   for (const std::string& key : {kOne, kTwo}) {
     root->registry().create_if_absent(key, kValue, kDay, [&](const Result<Held>& held) {
       heard.push_back(held ? "made" : held.error().text);
-      loop.look();
+      loop.check();
     });
   }
   ASSERT_TRUE(loop.until([&] { return heard.size() == 2; }));
@@ -241,14 +241,14 @@ TEST_F(Etcd2Test, WithoutChoiceTheConfigurationDecides) {
   options.etcd_api = EtcdApi::automatic;
   options.endpoints = {etcd->url()};
   const auto open_any = [&] {
-    return std::make_unique<StoreSession>(open_registry(options, loop.loop()).value(), loop);
+    return std::make_unique<BlockingRegistry>(open_registry(options, loop.loop()).value(), loop);
   };
   const auto early = open_any();
   const Snapshot empty = early->snapshot().value();
   EXPECT_FALSE(empty.config);
   WatchLog watch(*early, empty.revision, loop);
   keys("/config", {"-XPUT", "-d", "value={2}"});
-  ASSERT_TRUE(watch.hears("position lost"));
+  ASSERT_TRUE(watch.reports("position lost"));
   EXPECT_EQ(early->snapshot()->config->text, "{2}");
   EXPECT_TRUE(early->registry().describe().starts_with("etcd v2 at "))
       << early->registry().describe();

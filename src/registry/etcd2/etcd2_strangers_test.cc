@@ -5,8 +5,8 @@
 
 #include "base/file.h"
 #include "registry/open_registry.h"
+#include "support/blocking_registry.h"
 #include "support/etcd_server.h"
-#include "support/store_session.h"
 #include "support/tcp_relay.h"
 
 namespace flannel {
@@ -26,11 +26,11 @@ class Etcd2StrangersTest : public ::testing::Test {
     etcd = EtcdServer::start({}, {.v2 = true, .flags = {"--max-request-bytes", "4194304"}}).value();
   }
 
-  std::unique_ptr<StoreSession> open(const std::string& url, EtcdApi api = EtcdApi::v2) {
+  std::unique_ptr<BlockingRegistry> open(const std::string& url, EtcdApi api = EtcdApi::v2) {
     StoreOptions options;
     options.etcd_api = api;
     options.endpoints = {url};
-    return std::make_unique<StoreSession>(open_registry(options, loop.loop()).value(), loop);
+    return std::make_unique<BlockingRegistry>(open_registry(options, loop.loop()).value(), loop);
   }
 
   std::string put(const std::string& key, const std::vector<std::string>& data) {
@@ -69,7 +69,7 @@ TEST_F(Etcd2StrangersTest, DirectoriesDeepBelowSubnetsAreOneRecord) {
   WatchLog watch(*session, session->snapshot()->revision, loop);
   put(deep, {"-d", "value=y"});
   put("subnets/" + kTwo, {"-d", "value=" + kLease});
-  ASSERT_TRUE(watch.hears("put " + kTwo));
+  ASSERT_TRUE(watch.reports("put " + kTwo));
   EXPECT_EQ(watch.text(), "put stranger/d/d/d/d/d/d/d/=\n|\nput " + kTwo + "=" + kLease + "\n|\n");
 }
 
@@ -117,7 +117,7 @@ class QuietProxyTest : public Etcd2StrangersTest {
   TemporaryFolder folder;
   ReservedPort port;
   std::optional<ChildProcess> proxy;
-  std::unique_ptr<StoreSession> session;
+  std::unique_ptr<BlockingRegistry> session;
 };
 
 TEST_F(QuietProxyTest, AQuietPollIsNoFailure) {
@@ -127,7 +127,7 @@ TEST_F(QuietProxyTest, AQuietPollIsNoFailure) {
   EXPECT_EQ(watch.text(), "");
   EXPECT_EQ(session->registry().failures(), before);
   put("subnets/" + kOne, {"-d", "value=" + kLease});
-  EXPECT_TRUE(watch.hears("put " + kOne)) << "and the poll still hears";
+  EXPECT_TRUE(watch.reports("put " + kOne)) << "and the poll still hears";
 }
 
 TEST_F(QuietProxyTest, AFrozenEtcdBehindItIsNoticed) {
@@ -135,7 +135,7 @@ TEST_F(QuietProxyTest, AFrozenEtcdBehindItIsNoticed) {
   etcd->freeze();
   const TimePoint begun = BootClock::now();
   WatchLog watch(*session, at, loop);
-  EXPECT_TRUE(watch.hears("disconnected"));
+  EXPECT_TRUE(watch.reports("disconnected"));
   EXPECT_LT(BootClock::now() - begun, seconds(15));
   etcd->thaw();
 }

@@ -5,9 +5,9 @@
 
 #include "base/file.h"
 #include "registry/open_registry.h"
+#include "support/blocking_registry.h"
 #include "support/certificates.h"
 #include "support/etcd_server.h"
-#include "support/store_session.h"
 
 namespace flannel {
 namespace {
@@ -31,8 +31,8 @@ class EtcdAccess : public ::testing::Test {
     start(EtcdTls{certificates.ca(), certificates.cert(), certificates.key(), client_certificates});
   }
 
-  std::unique_ptr<StoreSession> open() {
-    return std::make_unique<StoreSession>(open_registry(options, loop.loop()).value(), loop);
+  std::unique_ptr<BlockingRegistry> open() {
+    return std::make_unique<BlockingRegistry>(open_registry(options, loop.loop()).value(), loop);
   }
 
   PatientLoop loop;
@@ -61,7 +61,7 @@ TEST_P(EtcdAccessTest, ALoneCaIsEnoughForTls) {
   ASSERT_TRUE(empty) << empty.error().text;
   WatchLog watch(*session, empty->revision, loop);
   ASSERT_TRUE(session->create(kOne, "one", kDay));
-  EXPECT_TRUE(watch.hears("put"));
+  EXPECT_TRUE(watch.reports("put"));
 }
 
 TEST_P(EtcdAccessTest, ABareEndpointUsesTlsIfThereAreFilesForIt) {
@@ -178,11 +178,11 @@ class EtcdUserTest : public EtcdAccess {
     ASSERT_TRUE(done) << done.error().text;
   }
 
-  std::unique_ptr<StoreSession> open_as(const std::string& user) {
+  std::unique_ptr<BlockingRegistry> open_as(const std::string& user) {
     options.username = user;
     return open();
   }
-  std::unique_ptr<StoreSession> open_as(const std::string& user, const std::string& password) {
+  std::unique_ptr<BlockingRegistry> open_as(const std::string& user, const std::string& password) {
     options.password = {password, {}};
     return open_as(user);
   }
@@ -196,7 +196,7 @@ TEST_F(EtcdUserTest, AUserWithThePasswordMayDoEverything) {
   EXPECT_TRUE(session->renew(record_of(kOne, "one", held), kDay));
   EXPECT_TRUE(session->write_config("{}", 0));
   EXPECT_TRUE(session->release(record_of(kOne, "one", held)));
-  EXPECT_TRUE(early.hears("gone")) << early.text() << early.error().text;
+  EXPECT_TRUE(early.reports("gone")) << early.text() << early.error().text;
   EXPECT_TRUE(session->snapshot());
 }
 
@@ -210,7 +210,7 @@ TEST_F(EtcdUserTest, AWrongPasswordIsDeniedAndNotRepeated) {
       << refused.error().text;
   EXPECT_EQ(refused.error().text.find("wr0ng"), std::string::npos) << refused.error().text;
   WatchLog watch(*session, 1, loop);
-  ASSERT_TRUE(watch.hears("disconnected"));
+  ASSERT_TRUE(watch.reports("disconnected"));
   EXPECT_EQ(watch.error().kind, ErrorKind::denied);
 }
 
@@ -225,7 +225,7 @@ TEST_F(EtcdUserTest, WithoutPermissionAWatchIsDeniedToo) {
   const auto session = open_as("flannel", "s3cret");
   EXPECT_EQ(session->snapshot().error().kind, ErrorKind::denied);
   WatchLog watch(*session, 1, loop);
-  ASSERT_TRUE(watch.hears("disconnected"));
+  ASSERT_TRUE(watch.reports("disconnected"));
   EXPECT_EQ(watch.error().kind, ErrorKind::denied) << watch.error().text;
 }
 
@@ -238,7 +238,7 @@ TEST_F(EtcdUserTest, ATokenThatEtcdForgotIsFetchedAnew) {
   // The first may still meet the broken connection; none is left waiting with a dead token.
   ASSERT_TRUE(session->create(kOne, "one", kDay));
   WatchLog watch(*session, all.revision, loop);
-  EXPECT_TRUE(watch.hears("put"));
+  EXPECT_TRUE(watch.reports("put"));
 }
 
 TEST_F(EtcdUserTest, ATokenThatExpiredIsFetchedAnew) {
@@ -254,7 +254,7 @@ TEST_F(EtcdUserTest, ATokenThatExpiredIsFetchedAnew) {
   }
   EXPECT_GE(session->registry().failures().denied, 1U) << "no token has expired";
   ASSERT_TRUE(session->write_config("{}", 0));
-  EXPECT_TRUE(watch.hears("config"));
+  EXPECT_TRUE(watch.reports("config"));
   EXPECT_EQ(watch.count("disconnected"), 0) << watch.error().text;
 }
 

@@ -7,8 +7,8 @@
 #include <gtest/gtest.h>
 
 #include "registry/open_registry.h"
+#include "support/blocking_registry.h"
 #include "support/etcd_server.h"
-#include "support/store_session.h"
 #include "support/tcp_relay.h"
 
 namespace flannel {
@@ -28,10 +28,10 @@ class EtcdTest : public ::testing::Test {
     session = open({etcd->url()});
   }
 
-  std::unique_ptr<StoreSession> open(const std::vector<std::string>& urls) {
+  std::unique_ptr<BlockingRegistry> open(const std::vector<std::string>& urls) {
     StoreOptions options;
     options.endpoints = urls;
-    return std::make_unique<StoreSession>(open_registry(options, loop.loop()).value(), loop);
+    return std::make_unique<BlockingRegistry>(open_registry(options, loop.loop()).value(), loop);
   }
 
   Revision now() { return session->snapshot().value().revision; }
@@ -58,7 +58,7 @@ class EtcdTest : public ::testing::Test {
 
   PatientLoop loop;
   std::unique_ptr<EtcdServer> etcd;
-  std::unique_ptr<StoreSession> session;
+  std::unique_ptr<BlockingRegistry> session;
 };
 
 TEST_F(EtcdTest, KeysAreWhereFlannelHasThem) {
@@ -76,7 +76,7 @@ TEST_F(EtcdTest, WhatIsOutsideOfConfigAndSubnetsIsIgnored) {
     ASSERT_TRUE(etcd->ctl({"put", key, "x"}));
   }
   ASSERT_TRUE(etcd->ctl({"put", kSubnets + "not-a-subnet", "x"}));
-  ASSERT_TRUE(watch.hears("put"));
+  ASSERT_TRUE(watch.reports("put"));
   EXPECT_EQ(watch.text(), "put not-a-subnet=\n|\n");
   EXPECT_EQ(session->snapshot().value().records.size(), 1U);
 }
@@ -153,7 +153,7 @@ TEST_F(EtcdTest, ARecordOfAnEarlierRunTakesTheTtlOfThisOne) {
   const Held replaced =
       third_run->replace(record_of(kOne, "one", renewed), "two", seconds(600)).value();
   EXPECT_EQ(replaced.ttl, seconds(600));
-  ASSERT_TRUE(watch.hears("two"));
+  ASSERT_TRUE(watch.reports("two"));
   EXPECT_EQ(watch.text(), "put " + kOne + "=one\n|\nput " + kOne + "=two\n|\n");
 }
 
@@ -171,9 +171,9 @@ TEST_F(EtcdTest, AllChangesOfOneRevisionComeInOneCall) {
   const std::string id = grant(600);
   ASSERT_TRUE(etcd->ctl({"put", "--lease", id, kSubnets + kOne, "1"}));
   ASSERT_TRUE(etcd->ctl({"put", "--lease", id, kSubnets + kTwo, "2"}));
-  ASSERT_TRUE(watch.hears("put", 2));
+  ASSERT_TRUE(watch.reports("put", 2));
   ASSERT_TRUE(etcd->ctl({"lease", "revoke", id}));
-  ASSERT_TRUE(watch.hears("gone", 2));
+  ASSERT_TRUE(watch.reports("gone", 2));
   EXPECT_TRUE(watch.text().ends_with("|\ngone " + kOne + "\ngone " + kTwo + "\n|\n"))
       << watch.text();
 }
@@ -185,7 +185,7 @@ TEST_F(EtcdTest, AnAnswerInFragmentsIsPutTogether) {
     ASSERT_TRUE(session->create(fmt::format("10.5.{}.0-24", i), big, {}));
   }
   WatchLog watch(*session, before, loop);
-  ASSERT_TRUE(watch.hears("put", 5));
+  ASSERT_TRUE(watch.reports("put", 5));
   EXPECT_EQ(watch.reached(), now());
 }
 
@@ -198,7 +198,7 @@ TEST_F(EtcdTest, ASnapshotOfMoreThanOnePageIsOfOneRevision) {
     ++begun;
     session->registry().create_if_absent(key, "x", {}, [&](const Result<Held>& held) {
       EXPECT_TRUE(held) << held.error().text;
-      if (++written % 1000 == 0 || written == kMany) loop.look();
+      if (++written % 1000 == 0 || written == kMany) loop.check();
       write_next();
     });
   };
@@ -236,19 +236,19 @@ TEST_F(EtcdTest, AnEtcdThatWasKilledIsMissedAndTakenUpAgain) {
   WatchLog watch(*session, now(), loop);
   const Revision before = now();
   etcd->stop();
-  ASSERT_TRUE(watch.hears("disconnected"));
+  ASSERT_TRUE(watch.reports("disconnected"));
   EXPECT_EQ(watch.error().kind, ErrorKind::unavailable);
   const auto away = session->snapshot();
   EXPECT_EQ(away.error().kind, ErrorKind::unavailable);
   EXPECT_NE(away.error().text.find("read /coreos.com/network: " + etcd->url()), std::string::npos)
       << away.error().text;
   WatchLog none(*session, before, loop);
-  ASSERT_TRUE(none.hears("disconnected"));
+  ASSERT_TRUE(none.reports("disconnected"));
 
   ASSERT_TRUE(etcd->start_again());
   ASSERT_TRUE(etcd->ctl({"put", kSubnets + kTwo, "meanwhile"}));
   WatchLog resumed(*session, watch.reached(), loop);
-  ASSERT_TRUE(resumed.hears("put " + kTwo + "=meanwhile"));
+  ASSERT_TRUE(resumed.reports("put " + kTwo + "=meanwhile"));
   EXPECT_EQ(session->snapshot().value().records.size(), 2U);
 }
 
@@ -258,7 +258,7 @@ TEST_F(EtcdTest, AFrozenEtcdIsNoticed) {
   const auto lost = session->create(kOne, "one", {});
   ASSERT_FALSE(lost);
   EXPECT_EQ(lost.error().kind, ErrorKind::unavailable) << lost.error().text;
-  EXPECT_TRUE(watch.hears("disconnected"));
+  EXPECT_TRUE(watch.reports("disconnected"));
   etcd->thaw();
   // Whatever became of the lost write, the next look tells, and it was done at most once.
   const Snapshot all = snapshot_in_the_end();
@@ -282,7 +282,7 @@ TEST_F(EtcdTest, AnEtcdThatLostItsDataHasLostOurPosition) {
   etcd->wipe();
   ASSERT_TRUE(etcd->start_again());
   WatchLog watch(*session, before, loop);
-  ASSERT_TRUE(watch.hears("position lost"));
+  ASSERT_TRUE(watch.reports("position lost"));
   EXPECT_TRUE(session->snapshot().value().records.empty());
 }
 
@@ -290,11 +290,11 @@ TEST_F(EtcdTest, ADeadEndpointIsPassedOver) {
   const ReservedPort dead;
   const auto both = open({url_of(dead.number()), etcd->url()});
   WatchLog early(*both, now(), loop);  // the first thing it does may be to watch
-  EXPECT_TRUE(early.hears("disconnected"));
+  EXPECT_TRUE(early.reports("disconnected"));
   EXPECT_TRUE(both->create(kOne, "one", kDay));
   WatchLog watch(*both, now(), loop);
   ASSERT_TRUE(both->write_config("{}", 0));
-  EXPECT_TRUE(watch.hears("config"));
+  EXPECT_TRUE(watch.reports("config"));
 }
 
 TEST_F(EtcdTest, AFrozenEndpointIsPassedOver) {
@@ -322,9 +322,9 @@ class LostAnswerTest : public EtcdTest {
     std::optional<Result<T>> got;
     ask([&](Result<T> result) {
       got = std::move(result);
-      loop.look();
+      loop.check();
     });
-    EXPECT_TRUE(watch.hears(seen));
+    EXPECT_TRUE(watch.reports(seen));
     EXPECT_FALSE(got);
     relay->cut();
     EXPECT_TRUE(loop.until([&] { return got.has_value(); }));
@@ -333,7 +333,7 @@ class LostAnswerTest : public EtcdTest {
   }
 
   std::unique_ptr<TcpRelay> relay;
-  std::unique_ptr<StoreSession> through;
+  std::unique_ptr<BlockingRegistry> through;
 };
 
 TEST_F(LostAnswerTest, OfACreateWithoutLeaseIsFoundOut) {

@@ -12,8 +12,8 @@
 #include "registry/etcd3/etcdserver.pb.h"
 #include "registry/etcd3/message_bytes.h"
 #include "registry/open_registry.h"
+#include "support/blocking_registry.h"
 #include "support/etcd_server.h"
-#include "support/store_session.h"
 #include "support/tcp_relay.h"
 
 namespace flannel {
@@ -33,10 +33,10 @@ class EtcdStreamsTest : public ::testing::Test {
     etcd = EtcdServer::start().value();
   }
 
-  std::unique_ptr<StoreSession> open(const std::vector<std::string>& urls) {
+  std::unique_ptr<BlockingRegistry> open(const std::vector<std::string>& urls) {
     StoreOptions options;
     options.endpoints = urls;
-    return std::make_unique<StoreSession>(open_registry(options, loop.loop()).value(), loop);
+    return std::make_unique<BlockingRegistry>(open_registry(options, loop.loop()).value(), loop);
   }
 
   // "started" calls and "msg_received", of etcd's own counters.
@@ -106,9 +106,9 @@ TEST(LaggingNodeTest, AWatchFromBeyondItEndsIfNobodyTellsTheRevision) {
   PatientLoop loop;
   StoreOptions options;
   options.endpoints = {node.url()};
-  StoreSession session(open_registry(options, loop.loop()).value(), loop);
+  BlockingRegistry session(open_registry(options, loop.loop()).value(), loop);
   WatchLog watch(session, LaggingNode::kRevision + 1, loop);
-  EXPECT_TRUE(watch.hears("disconnected")) << watch.text();
+  EXPECT_TRUE(watch.reports("disconnected")) << watch.text();
   EXPECT_NE(watch.error().text.find("no leader"), std::string::npos) << watch.error().text;
 }
 
@@ -134,7 +134,7 @@ TEST_F(KeepAliveTest, ManyAtOnceAreAnsweredEachForItsLease) {
   for (const Record& record : records) {
     session->registry().renew_if_unchanged(record, kDay, [&](const Result<Held>& held) {
       heard.push_back(held ? held->ttl.value_or(seconds(0)) : seconds(-1));
-      loop.look();
+      loop.check();
     });
   }
   ASSERT_TRUE(loop.until([&] { return heard.size() == records.size(); }));
@@ -216,7 +216,7 @@ TEST_F(KeepAliveTest, AProxyThatAnswersOncePerStreamGetsAStreamForEachRenewal) {
     session->registry().renew_if_unchanged(one, kDay, [&](const Result<Held>& held) {
       EXPECT_TRUE(held) << renewed << ": " << held.error().text;
       if (held && ++renewed < 8) return renew();
-      loop.look();
+      loop.check();
     });
   };
   renew();
@@ -249,7 +249,7 @@ class QuietWatchTest : public EtcdStreamsTest {
          .on_disconnected =
              [&](Error error) {
                why = std::move(error);
-               loop.look();
+               loop.check();
              }});
   }
 

@@ -47,7 +47,7 @@ bool FolderWatch::take() {
   return written;
 }
 
-void tell_others(const std::string& database_path) {
+void notify_other_processes(const std::string& database_path) {
   // A failure only delays the others, until they notice another event.
   ::utimensat(AT_FDCWD, database_path.c_str(), nullptr, 0);
 }

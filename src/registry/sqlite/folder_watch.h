@@ -30,6 +30,6 @@ class FolderWatch {
 };
 
 // Makes the FolderWatch of other processes notice a change. To be called after each commit.
-void tell_others(const std::string& database_path);
+void notify_other_processes(const std::string& database_path);
 
 }  // namespace flannel

@@ -12,8 +12,8 @@
 #include <filesystem>
 #include <thread>
 
+#include "support/blocking_registry.h"
 #include "support/child_process.h"
-#include "support/store_session.h"
 
 namespace flannel {
 namespace {
@@ -50,9 +50,9 @@ PRAGMA user_version = 1;
 
 class SqliteTest : public ::testing::Test {
  protected:
-  std::unique_ptr<StoreSession> open() {
-    return std::make_unique<StoreSession>(open_sqlite_registry(path, kNet, loop.loop()).value(),
-                                          loop);
+  std::unique_ptr<BlockingRegistry> open() {
+    return std::make_unique<BlockingRegistry>(open_sqlite_registry(path, kNet, loop.loop()).value(),
+                                              loop);
   }
 
   Result<ChildProcess> writer(const std::string& key, const std::string& value) {
@@ -64,13 +64,13 @@ class SqliteTest : public ::testing::Test {
   TemporaryFolder folder;
   std::string path = folder.path() + "/store/flannel.db";
   PatientLoop loop;
-  std::unique_ptr<StoreSession> session = open();
+  std::unique_ptr<BlockingRegistry> session = open();
 };
 
 TEST_F(SqliteTest, AnotherProcessIsHeard) {
   WatchLog watch(*session, now(), loop);
   ASSERT_EQ(writer(kOne, "theirs")->wait(), 0);
-  EXPECT_TRUE(watch.hears("put " + kOne + "=theirs"));
+  EXPECT_TRUE(watch.reports("put " + kOne + "=theirs"));
   EXPECT_EQ(session->snapshot().value().records.size(), 1U);
   EXPECT_EQ(session->create(kOne, "ours", hours(1)).error().kind, ErrorKind::exists);
 }
@@ -99,7 +99,7 @@ TEST_F(SqliteTest, AToolIsHeardWhileItKeepsTheFileOpen) {
                          "VALUES ('/coreos.com/network', '10.5.2.0-24', 'tool')",
                          nullptr, nullptr, nullptr),
             SQLITE_OK);
-  EXPECT_TRUE(watch.hears("put " + kTwo + "=tool"));
+  EXPECT_TRUE(watch.reports("put " + kTwo + "=tool"));
   sqlite3_close(tool);
 }
 
@@ -110,7 +110,7 @@ TEST_F(SqliteTest, ARenewalByAnotherMovesTheExpiryHere) {
   Held held = session->create(kOne, "one", ttl).value();
   ASSERT_TRUE(session->create(kTwo, "two", ttl));
   ASSERT_TRUE(session->renew(record_of(kOne, "one", held), hours(1)));
-  ASSERT_TRUE(watch.hears("gone"));
+  ASSERT_TRUE(watch.reports("gone"));
   EXPECT_TRUE(watch.text().ends_with("gone " + kTwo + "\n|\n")) << watch.text();
   EXPECT_EQ(other->snapshot().value().records.size(), 1U);
 }
@@ -121,16 +121,16 @@ TEST_F(SqliteTest, ADeletedFileEndsWatchesAndIsMadeAnew) {
   ASSERT_TRUE(other->snapshot());
   WatchLog watch(*session, before, loop), others(*other, before, loop);
   ASSERT_TRUE(session->create(kOne, "one", hours(1)));
-  ASSERT_TRUE(watch.hears("put"));
-  ASSERT_TRUE(others.hears("put"));
+  ASSERT_TRUE(watch.reports("put"));
+  ASSERT_TRUE(others.reports("put"));
   ASSERT_TRUE(std::filesystem::remove(path));
-  ASSERT_TRUE(watch.hears("disconnected"));
-  ASSERT_TRUE(others.hears("disconnected"));
+  ASSERT_TRUE(watch.reports("disconnected"));
+  ASSERT_TRUE(others.reports("disconnected"));
   EXPECT_EQ(watch.error().kind, ErrorKind::unavailable);
   EXPECT_EQ(watch.error().text, path + " was deleted or replaced");
 
   WatchLog resumed(*session, before, loop);  // a place in the old file, not in this one
-  EXPECT_TRUE(resumed.hears("position lost"));
+  EXPECT_TRUE(resumed.reports("position lost"));
   EXPECT_TRUE(session->snapshot().value().records.empty());
   const auto created = other->create(kTwo, "two", hours(1));
   ASSERT_TRUE(created) << created.error().text;
@@ -140,9 +140,9 @@ TEST_F(SqliteTest, ADeletedFileEndsWatchesAndIsMadeAnew) {
 TEST_F(SqliteTest, ADeletedFolderIsMadeAnew) {
   WatchLog watch(*session, now(), loop);
   ASSERT_TRUE(session->create(kOne, "one", hours(1)));
-  ASSERT_TRUE(watch.hears("put"));
+  ASSERT_TRUE(watch.reports("put"));
   std::filesystem::remove_all(folder.path() + "/store");
-  ASSERT_TRUE(watch.hears("disconnected"));
+  ASSERT_TRUE(watch.reports("disconnected"));
   EXPECT_TRUE(session->create(kOne, "again", hours(1)));
 }
 
@@ -156,9 +156,9 @@ TEST_F(SqliteTest, AReplacedFileIsTakenWithoutTheOldOnesLog) {
   sqlite3_close(tool);
   WatchLog watch(*session, now(), loop);
   ASSERT_TRUE(session->create(kTwo, "after the backup", {}));
-  ASSERT_TRUE(watch.hears("put"));
+  ASSERT_TRUE(watch.reports("put"));
   std::filesystem::rename(backup, path);
-  ASSERT_TRUE(watch.hears("disconnected"));
+  ASSERT_TRUE(watch.reports("disconnected"));
   const Snapshot all = session->snapshot().value();
   ASSERT_EQ(all.records.size(), 1U);
   EXPECT_EQ(all.records[0].value, "kept");
@@ -172,7 +172,7 @@ TEST_F(SqliteTest, APlaceThatCannotBeAFileIsSaid) {
             "read /coreos.com/network in /dev/null/flannel.db: open /dev/null/flannel.db: create "
             "directory /dev/null: there is a file of that name");
   WatchLog watch(*nowhere, 1, loop);
-  EXPECT_TRUE(watch.hears("disconnected"));
+  EXPECT_TRUE(watch.reports("disconnected"));
 }
 
 // As after a power failure: at any moment of a write the process ends. SQLite's log keeps what was
@@ -223,7 +223,7 @@ TEST_F(SqliteTest, AFullDiskIsSaidAndNothingIsLostWhenThereIsRoomAgain) {
   EXPECT_EQ(read->records.size(), 1U);
   EXPECT_TRUE(session->renew(record_of(kOne, "one", held), hours(1)));
   EXPECT_TRUE(session->create(kTwo, "two", hours(1)));
-  EXPECT_TRUE(watch.hears("put " + kTwo + "=two"));
+  EXPECT_TRUE(watch.reports("put " + kTwo + "=two"));
 }
 
 // The least limit of the file's size stands for a disk that takes nothing any more. What is counted
@@ -232,7 +232,7 @@ TEST_F(SqliteTest, AnExpiredRecordThatCannotBeDeletedIsTriedWithPauses) {
   testing::internal::CaptureStderr();
   WatchLog watch(*session, now(), loop);
   const Held held = session->create(kOne, "one", std::chrono::seconds(1)).value();
-  ASSERT_TRUE(watch.hears("put"));
+  ASSERT_TRUE(watch.reports("put"));
   rlimit before{};
   ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
   ::signal(SIGXFSZ, SIG_IGN);
@@ -248,7 +248,7 @@ TEST_F(SqliteTest, AnExpiredRecordThatCannotBeDeletedIsTriedWithPauses) {
   EXPECT_LT(worked_s, 0.5);
   ASSERT_TRUE(all) << all.error().text;
   EXPECT_EQ(all->records.size(), 1U) << "nobody was told that it is gone";
-  EXPECT_TRUE(watch.hears("gone")) << "when there is room again";
+  EXPECT_TRUE(watch.reports("gone")) << "when there is room again";
   const std::string log = testing::internal::GetCapturedStderr();
   const auto warning = log.find("expired records cannot be deleted");
   EXPECT_NE(warning, std::string::npos) << log;
@@ -272,7 +272,7 @@ TEST_F(SqliteTest, AFileThatIsLockedForLongIsWaitedFor) {
   sqlite3_close(tool);
   EXPECT_TRUE(session->renew(record_of(kOne, "one", held), hours(1)));
   ASSERT_TRUE(session->create(kTwo, "two", hours(1)));
-  EXPECT_TRUE(watch.hears("put " + kTwo)) << watch.text();
+  EXPECT_TRUE(watch.reports("put " + kTwo)) << watch.text();
   EXPECT_EQ(watch.count("disconnected"), 0);
 }
 
@@ -294,7 +294,7 @@ TEST_F(SqliteTest, AFileOfTheFirstVersionIsBroughtForward) {
   WatchLog watch(*session, all->revision, loop);
   ASSERT_TRUE(session->replace(all->records[0], "new", hours(1)));
   ASSERT_TRUE(session->create(kTwo, "two", hours(1)));
-  ASSERT_TRUE(watch.hears("put " + kTwo));
+  ASSERT_TRUE(watch.reports("put " + kTwo));
   EXPECT_EQ(watch.created(), (std::vector<Revision>{3, 5}));
 }
 

@@ -99,7 +99,7 @@ void SqliteWorker::work() {
     if (!file_) continue;
     expire();
     share_own_changes();
-    tell_watches();
+    notify_watches();
   }
 }
 
@@ -119,7 +119,7 @@ bool SqliteWorker::run_next_task() {
 
 void SqliteWorker::wait() {
   arm_timer();
-  TimePoint until = looks_.empty() ? kNever : looks_.back();
+  TimePoint until = rereads_.empty() ? kNever : rereads_.back();
   if (file_) until = std::min(until, expire_again_);
   if (file_ && !folder_) until = std::min(until, BootClock::now() + kLookWithoutInotify);
   int timeout_ms = -1;
@@ -136,9 +136,9 @@ void SqliteWorker::wait() {
   for (const Fd* fd : {&wake_, &timer_})
     (void)!::read(fd->get(), &ignored, sizeof ignored);
   const TimePoint now = BootClock::now();
-  if (folder_ && folder_->take()) looks_ = {now + milliseconds(200), now + milliseconds(20)};
-  while (!looks_.empty() && looks_.back() <= now)
-    looks_.pop_back();
+  if (folder_ && folder_->take()) rereads_ = {now + milliseconds(200), now + milliseconds(20)};
+  while (!rereads_.empty() && rereads_.back() <= now)
+    rereads_.pop_back();
 }
 
 void SqliteWorker::arm_timer() {
@@ -212,7 +212,7 @@ void SqliteWorker::expire() {
 void SqliteWorker::share_own_changes() {
   if (file_->change_count() == shared_changes_) return;
   shared_changes_ = file_->change_count();
-  tell_others(path_);
+  notify_other_processes(path_);
 }
 
 void SqliteWorker::start_watch(std::uint64_t token, SqliteWatcher watcher) {
@@ -225,18 +225,18 @@ void SqliteWorker::start_watch(std::uint64_t token, SqliteWatcher watcher) {
   watches_.emplace(token, std::move(watcher));
 }
 
-void SqliteWorker::tell_watches() {
+void SqliteWorker::notify_watches() {
   if (watches_.empty()) return;
   const Result<Revision> now = file_->revision();
   if (!now) return close_file(now.error());
   for (auto it = watches_.begin(); it != watches_.end();) {
-    const auto told = tell(it->second, *now);
+    const auto told = notify(it->second, *now);
     if (!told) post_disconnected(it->second, told.error());
     it = told && *told ? std::next(it) : watches_.erase(it);
   }
 }
 
-Result<bool> SqliteWorker::tell(SqliteWatcher& watcher, Revision now) {
+Result<bool> SqliteWorker::notify(SqliteWatcher& watcher, Revision now) {
   while (watcher.from < now) {
     if (!TRY(file_->remembers(watcher.from))) {
       post_lost(watcher);

@@ -65,9 +65,9 @@ class SqliteWorker {
   void close_file(const Error& reason);
   bool patient() const;
   void expire();
-  void tell_watches();
+  void notify_watches();
   // False: the watch has ended.
-  Result<bool> tell(SqliteWatcher& watcher, Revision now);
+  Result<bool> notify(SqliteWatcher& watcher, Revision now);
   bool run_next_task();
   void start_watch(std::uint64_t token, SqliteWatcher watcher);
   void share_own_changes();
@@ -84,7 +84,7 @@ class SqliteWorker {
   std::optional<FolderWatch> folder_;  // nullopt: no inotify instance, so poll every second
   std::map<std::uint64_t, SqliteWatcher> watches_;
   std::int64_t shared_changes_ = 0;
-  std::vector<TimePoint> looks_;  // when to read again after an event of folder_, latest first
+  std::vector<TimePoint> rereads_;  // when to read again after an event of folder_, latest first
   TimePoint patient_until_;
   TimePoint expire_again_ = kNever;  // when to retry expire() after a failure
   LogOnce expire_failures_;

@@ -23,14 +23,14 @@ class PatientLoop {
 
   EpollLoop& loop() { return *loop_; }
   // What a callback calls when it has something that until() may wait for.
-  void look() { loop_->stop(); }
+  void check() { loop_->stop(); }
 
   // Turns until `reached`; false if that does not come.
   bool until(const std::function<bool()>& reached) {
     bool patient = true;
     const auto guard = loop_->at(BootClock::now() + kPatience, [&] {
       patient = false;
-      look();
+      check();
     });
     while (!reached() && patient) {
       if (!loop_->run()) return false;
@@ -42,7 +42,7 @@ class PatientLoop {
     bool over = false;
     const auto timer = loop_->at(BootClock::now() + time, [&] {
       over = true;
-      look();
+      check();
     });
     until([&] { return over; });
   }
@@ -52,9 +52,9 @@ class PatientLoop {
 };
 
 // A registry whose calls wait.
-class StoreSession {
+class BlockingRegistry {
  public:
-  StoreSession(std::unique_ptr<Registry> registry, PatientLoop& loop)
+  BlockingRegistry(std::unique_ptr<Registry> registry, PatientLoop& loop)
       : registry_(std::move(registry)), loop_(loop) {}
 
   Registry& registry() { return *registry_; }
@@ -86,7 +86,7 @@ class StoreSession {
     auto got = std::make_shared<std::optional<Result<T>>>();
     ask([got, &loop = loop_](Result<T> result) {
       got->emplace(std::move(result));
-      loop.look();
+      loop.check();
     });
     if (!loop_.until([&] { return got->has_value(); })) {
       return fail(ErrorKind::system, "the test ran out of patience");
@@ -111,7 +111,8 @@ inline Record record_of(const std::string& key, const std::string& value, const 
 // "disconnected", each with a newline; "|\n" ends one call of on_changes that had changes.
 class WatchLog {
  public:
-  WatchLog(StoreSession& session, Revision from, PatientLoop& loop) : loop_(loop), reached_(from) {
+  WatchLog(BlockingRegistry& session, Revision from, PatientLoop& loop)
+      : loop_(loop), reached_(from) {
     watch_ = session.registry().watch(from, listener());
   }
 
@@ -123,7 +124,7 @@ class WatchLog {
   void drop() { watch_.reset(); }
 
   // Waits until `what` has been heard `times`.
-  bool hears(const std::string& what, int times = 1) {
+  bool reports(const std::string& what, int times = 1) {
     return loop_.until([&] { return count(what) >= times; });
   }
   int count(const std::string& what) const {
@@ -142,18 +143,18 @@ class WatchLog {
                     write(change);
                   if (!changes.empty()) text_ += "|\n";
                   reached_ = revision;
-                  loop_.look();
+                  loop_.check();
                 },
             .on_position_lost =
                 [this] {
                   text_ += "position lost\n";
-                  loop_.look();
+                  loop_.check();
                 },
             .on_disconnected =
                 [this](Error error) {
                   text_ += "disconnected\n";
                   error_ = std::move(error);
-                  loop_.look();
+                  loop_.check();
                 }};
   }
 
