@@ -38,7 +38,7 @@ TEST(KeeperStateTest, GoesOnAsDrawn) {
 }
 
 TEST(KeeperStateTest, WaitsForATimeOrForAnAnswerNeverForBoth) {
-  const Record record{"10.5.0.32-27", "{}", 7, 0};
+  const Record record{"10.5.0.32-27", "{}", 7, {}};
   const TimePoint soon{std::chrono::hours(5)};
   const std::array<State, kNames> states{Idle{},
                                          Listing{},

@@ -33,8 +33,8 @@ class KnownPeersAtRandomTest : public ::testing::Test {
       attributes.node->boot = host;
     }
     ++revision;
-    return {encode_subnet_key({net, std::nullopt}), encode_lease_value(attributes), revision, 1,
-            revision};
+    return {encode_subnet_key({net, std::nullopt}), encode_lease_value(attributes), revision,
+            "lease", revision};
   }
   void carry_out(const std::vector<PeerChange>& changes) {
     for (const PeerChange& change : changes) {

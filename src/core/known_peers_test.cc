@@ -19,14 +19,14 @@ class KnownPeersTest : public ::testing::Test {
   static std::string key(int host) { return fmt::format("10.5.{}.0-24", host); }
   Record record(int host, int address = 0) {
     const int last = address == 0 ? host : address;
-    return {key(host), fmt::format(R"({{"PublicIP":"192.0.2.{}"}})", last), ++revision, 1};
+    return {key(host), fmt::format(R"({{"PublicIP":"192.0.2.{}"}})", last), ++revision, "lease"};
   }
   // Of a flannel that names its node, as `id` repeated.
   Record tagged(int host, const std::string& address, char id, int boot = 1) {
     return {key(host),
             fmt::format(R"({{"PublicIP":"{}","NodeID":"{}/{:08x}"}})", address, std::string(32, id),
                         boot),
-            ++revision, 1};
+            ++revision, "lease"};
   }
   static std::string line(const Lease& lease) { return to_string(lease.subnet.v4.base); }
   static std::string dump(const std::vector<PeerChange>& changes) {
@@ -162,8 +162,8 @@ TEST_F(KnownPeersTest, SubnetsThatOverlapAreNeverPeersTogether) {
   gone(2, 2);
   now += seconds(1);
   gone(3, 3);
-  EXPECT_EQ(put({"10.5.2.0-23", R"({"PublicIP":"192.0.2.99"})", ++revision, 1}), "");
-  EXPECT_EQ(put({"10.5.8.0-24", R"({"PublicIP":"192.0.2.8"})", ++revision, 1}), "+10.5.8.0 ");
+  EXPECT_EQ(put({"10.5.2.0-23", R"({"PublicIP":"192.0.2.99"})", ++revision, "lease"}), "");
+  EXPECT_EQ(put({"10.5.8.0-24", R"({"PublicIP":"192.0.2.8"})", ++revision, "lease"}), "+10.5.8.0 ");
   now = peers.grace_end();
   EXPECT_EQ(dump(peers.tick(now)), "-10.5.2.0 ") << "10.5.3.0/24 is still there";
   EXPECT_EQ(later(), "-10.5.3.0 +10.5.2.0 ");
@@ -310,7 +310,7 @@ TEST_F(KnownPeersTest, ADoubtedPeerMakesWayForWhoHasItsSubnetOrItsAddress) {
   EXPECT_EQ(put(record(2, 77)), "") << "the subnet has another host";
   EXPECT_EQ(later(), "+10.5.2.0 ");
   EXPECT_EQ(put(record(50, 3)), "-10.5.3.0 +10.5.50.0 ") << "the host has another subnet";
-  EXPECT_EQ(put({"10.5.4.128-25", R"({"PublicIP":"192.0.2.99"})", ++revision, 1}), "");
+  EXPECT_EQ(put({"10.5.4.128-25", R"({"PublicIP":"192.0.2.99"})", ++revision, "lease"}), "");
   EXPECT_EQ(later(), "-10.5.4.0 +10.5.4.128 ");
   EXPECT_EQ(peers.suspected(), 6U);
   now += seconds(20);
@@ -322,7 +322,7 @@ TEST_F(KnownPeersTest, WhoWouldMakeWayAloneGoesTogetherWithTheOtherInTheWay) {
   list(2, 10);
   gone(2, 10);
   EXPECT_EQ(later(), "");
-  EXPECT_EQ(put({"10.5.2.0-23", R"({"PublicIP":"192.0.2.2"})", ++revision, 1}), "")
+  EXPECT_EQ(put({"10.5.2.0-23", R"({"PublicIP":"192.0.2.2"})", ++revision, "lease"}), "")
       << "host 2 takes the subnet of host 3, too";
   EXPECT_EQ(later(), "-10.5.2.0 -10.5.3.0 +10.5.2.0 ");
   EXPECT_EQ(peers.suspected(), 7U);

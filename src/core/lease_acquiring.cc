@@ -98,7 +98,7 @@ void LeaseKeeper::reclaim(TimePoint now, const Snapshot& snapshot, Acts& acts) {
 // The record is ours: make it say what we announce, and live.
 void LeaseKeeper::adopt(TimePoint now, const Record& record, const Lease* seen, Acts& acts) {
   set_target(seen->subnet, seen);
-  if (record.hold == 0 && target_->value == record.value) expires_ = kNever;
+  if (!record.expires() && target_->value == record.value) expires_ = kNever;
   update(now, record, acts);
 }
 
@@ -131,7 +131,7 @@ void LeaseKeeper::set_target(const SubnetKey& subnet, const Lease* seen) {
 }
 
 // After a change of the public IP the record has the old one until it is written again. What we
-// hold is ours also where another node wrote into it under our public IP.
+// expiry handle is ours also where another node wrote into it under our public IP.
 bool LeaseKeeper::is_ours(const SubnetKey& subnet, const LeaseAttributes& record) const {
   const std::optional<Cidr4> held = lease_ ? std::optional(lease_->subnet.v4) : std::nullopt;
   const auto owns = [&](Ip4 ip) {

@@ -25,7 +25,7 @@ bool is_refusal(ErrorKind kind) {
 }
 
 Ttl ttl_for(const Record& record, const KeeperOptions& options) {
-  return record.hold == 0 ? Ttl() : Ttl(options.ttl);
+  return !record.expires() ? Ttl() : Ttl(options.ttl);
 }
 
 Duration longest_pause(const KeeperOptions& options) {
@@ -66,14 +66,16 @@ std::vector<KeeperAct> LeaseKeeper::on_snapshot(TimePoint now, Result<Snapshot> 
   return acts;
 }
 
-std::vector<KeeperAct> LeaseKeeper::on_written(TimePoint now, TimePoint sent, Result<Held> held) {
+std::vector<KeeperAct> LeaseKeeper::on_written(TimePoint now, TimePoint sent,
+                                               Result<WriteResult> held) {
   const bool created = name_of(state_) == Name::creating;
   assert(created || under_way(state_) == Update::replace);
   Acts acts;
   const std::string key = encode_subnet_key(target_->lease.subnet);
   if (held) {
     const TimePoint wake_at = granted(sent, *held);
-    on_confirmed(now, Record{key, target_->value, held->revision, held->hold}, wake_at, acts);
+    on_confirmed(now, Record{key, target_->value, held->revision, held->expiry_handle}, wake_at,
+                 acts);
     return acts;
   }
   Error error = std::move(held.error()).during((created ? "create " : "write ") + key);
@@ -86,13 +88,14 @@ std::vector<KeeperAct> LeaseKeeper::on_written(TimePoint now, TimePoint sent, Re
   return acts;
 }
 
-std::vector<KeeperAct> LeaseKeeper::on_renewed(TimePoint now, TimePoint sent, Result<Held> held) {
+std::vector<KeeperAct> LeaseKeeper::on_renewed(TimePoint now, TimePoint sent,
+                                               Result<WriteResult> held) {
   assert(under_way(state_) == Update::renew);
   Acts acts;
   Record record = *record_in(state_);
   if (held) {
     record.revision = held->revision;
-    record.hold = held->hold;
+    record.expiry_handle = held->expiry_handle;
     const TimePoint wake_at = granted(sent, *held);
     on_confirmed(now, std::move(record), wake_at, acts);
     return acts;
@@ -231,7 +234,7 @@ void LeaseKeeper::update_failed(TimePoint now, Acts& acts) {
 }
 
 // When to renew what the store has granted.
-TimePoint LeaseKeeper::granted(TimePoint sent, const Held& held) {
+TimePoint LeaseKeeper::granted(TimePoint sent, const WriteResult& held) {
   if (!held.ttl) {
     expires_ = kNever;
     return kNever;
@@ -264,7 +267,7 @@ void LeaseKeeper::update(TimePoint now, Record record, Acts& acts) {
   if (target_->value != record.value) {
     acts.emplace_back(ReplaceRecord{record, target_->value, ttl_for(record, options_)});
     enter_update(std::move(record), Update::replace);
-  } else if (record.hold != 0) {
+  } else if (record.expires()) {
     acts.emplace_back(RenewRecord{record, ttl_for(record, options_)});
     enter_update(std::move(record), Update::renew);
   } else {
@@ -287,7 +290,7 @@ void LeaseKeeper::refresh(TimePoint now, Acts& acts) {
 
 // `record`: ours, if it is known.
 void LeaseKeeper::leave(std::optional<Record> record, Acts& acts) {
-  if (record && record->hold != 0) {
+  if (record && record->expires()) {
     acts.emplace_back(ReleaseRecord{*record});
     enter(keeper::Releasing{*std::move(record)});
   } else if (!record && target_) {  // what was asked for last may have been done

@@ -46,8 +46,8 @@ class LeaseKeeper {
 
   // Answers to the acts. `sent` is when the call was made: a TTL counts from there.
   std::vector<KeeperAct> on_snapshot(TimePoint now, Result<Snapshot> snapshot);
-  std::vector<KeeperAct> on_written(TimePoint now, TimePoint sent, Result<Held> held);
-  std::vector<KeeperAct> on_renewed(TimePoint now, TimePoint sent, Result<Held> held);
+  std::vector<KeeperAct> on_written(TimePoint now, TimePoint sent, Result<WriteResult> held);
+  std::vector<KeeperAct> on_renewed(TimePoint now, TimePoint sent, Result<WriteResult> held);
   std::vector<KeeperAct> on_released(TimePoint now, Result<void> released);
 
   // The watch saw this change of any record; those of other keys are ignored. A put that is our
@@ -93,7 +93,7 @@ class LeaseKeeper {
   void report(Error error, Acts& acts);
   void refused(TimePoint now, Error error, Acts& acts);
   void update_failed(TimePoint now, Acts& acts);
-  TimePoint granted(TimePoint sent, const Held& held);
+  TimePoint granted(TimePoint sent, const WriteResult& held);
   void on_confirmed(TimePoint now, Record record, TimePoint wake_at, Acts& acts);
   void update(TimePoint now, Record record, Acts& acts);
   void enter_update(Record record, keeper::Update update);

@@ -210,7 +210,7 @@ TEST_F(ActiveLeaseTest, AReservationThatIsALeaseAgainInAnOlderStateOfTheStoreIsR
   const Record before = record();
   store.put(kKey, ours(), std::nullopt);
   EXPECT_EQ(settled(), "");
-  store.put(kKey, ours(), hours(24), before.hold);
+  store.put(kKey, ours(), hours(24), before.expiry_handle);
   us.keeper.on_change(store.now, RecordPut{before});  // its revision of then: a backup
   EXPECT_EQ(us.keeper.phase(), LeasePhase::listing) << "its life would end without a renewal";
 }
@@ -328,7 +328,7 @@ TEST_F(ActiveLeaseTest, OldNewsOfALaggingWatchAreCheckedNotBelieved) {
   us.reannounce();
   settled();
   us.keeper.on_change(store.now, RecordPut{record()});
-  EXPECT_TRUE(us.keeper.on_change(store.now, RecordPut{{kKey, ours(), old, 1}}).empty());
+  EXPECT_TRUE(us.keeper.on_change(store.now, RecordPut{{kKey, ours(), old, "lease"}}).empty());
   const auto acts = us.keeper.on_change(store.now, RecordGone{kKey, old});
   ASSERT_EQ(acts.size(), 1U);
   EXPECT_EQ(std::get<RenewRecord>(acts[0]).seen, record());

@@ -80,7 +80,7 @@ TEST_F(LeaseKeeperTest, FirstAcquisitionListsCreatesAndHolds) {
   EXPECT_EQ(us.keeper.expires(), store.now + hours(24));
   EXPECT_EQ(us.keeper.next_wakeup(), store.now + hours(8));
   EXPECT_EQ(stored("10.5.0.32-27"), ours());
-  EXPECT_NE(store.records.at("10.5.0.32-27").hold, 0);
+  EXPECT_TRUE(store.records.at("10.5.0.32-27").expires());
 }
 
 TEST_F(LeaseKeeperTest, LifeCountsFromTheSendingOfTheCall) {
@@ -139,7 +139,7 @@ TEST_F(LeaseKeeperTest, ReservationIsFilledInStaysAReservationAndIsNeverRenewed)
   us.start();
   us.settle();
   EXPECT_EQ(us.said(), "list | replace 10.5.0.64-27 for ever | active 10.5.0.64/27@192.0.2.1");
-  EXPECT_EQ(store.records.at("10.5.0.64-27").hold, 0);
+  EXPECT_FALSE(store.records.at("10.5.0.64-27").expires());
   EXPECT_EQ(us.keeper.expires(), kNever);
   EXPECT_EQ(us.keeper.next_wakeup(), kNever);
 

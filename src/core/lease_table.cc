@@ -87,7 +87,7 @@ LeaseTable::Judged LeaseTable::judge(const Record& record) const {
                               to_string(*lease.attributes.node)));
   }
   // The value is left out: the lease has the same content.
-  return DecodedRecord{{record.key, {}, record.revision, record.hold, record.created},
+  return DecodedRecord{{record.key, {}, record.revision, record.expiry_handle, record.created},
                        std::move(lease)};
 }
 

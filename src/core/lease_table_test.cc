@@ -46,7 +46,7 @@ class LeaseTableTest : public ::testing::Test {
   std::map<std::string, Revision> created;
 
   static Record record(const std::string& key, const std::string& text, Revision at) {
-    return {key, text, at, 1, at};
+    return {key, text, at, "lease", at};
   }
   std::string put(const std::string& key, const std::string& text) {
     Record now = record(key, text, ++revision);

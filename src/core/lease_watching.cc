@@ -46,7 +46,7 @@ void LeaseKeeper::own_put(TimePoint now, const Record& record, Acts& acts) {
   Record& known = *own_record();
   if (record == known) return;
   if (record.revision < known.revision) {
-    const bool differs = record.value != known.value || record.hold != known.hold;
+    const bool differs = record.value != known.value || record.expiry_handle != known.expiry_handle;
     if (differs) verify(now, acts);
     return;
   }
@@ -61,15 +61,15 @@ void LeaseKeeper::own_put(TimePoint now, const Record& record, Acts& acts) {
     list(acts);
     return;
   }
-  const bool other_hold = record.hold != known.hold;
+  const bool other_handle = record.expiry_handle != known.expiry_handle;
   known = record;
   set_target(lease_->subnet, &*lease_);
   if (target_->value != record.value) {
     write_back(now, acts);
-  } else if (record.hold == 0) {
+  } else if (!record.expires()) {
     expires_ = kNever;
     on_confirmed(now, record, kNever, acts);
-  } else if (other_hold) {
+  } else if (other_handle) {
     refresh(now, acts);  // nobody else can tell how long it lives
   }
 }
@@ -87,7 +87,7 @@ void LeaseKeeper::own_gone(TimePoint now, Revision revision, Acts& acts) {
 // back to an earlier state. A renewal asks whether the record is still ours; of a reservation only
 // a list can tell.
 void LeaseKeeper::verify(TimePoint now, Acts& acts) {
-  if (own_record()->hold != 0) {
+  if (own_record()->expires()) {
     refresh(now, acts);
     return;
   }

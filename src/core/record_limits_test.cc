@@ -47,8 +47,8 @@ TEST(RecordLimitsTest, LongKeysStayDifferentKeys) {
 
 TEST(RecordLimitsTest, TheTableSetsALongRecordAsideAndHoldsNoneOfItsText) {
   LeaseTable table;
-  table.apply(RecordPut{within_limits({kKey, value_of(1 << 20), 1, 1, 1})});
-  table.apply(RecordPut{{"10.5.2.0-24", value_of(100), 2, 1, 2}});
+  table.apply(RecordPut{within_limits({kKey, value_of(1 << 20), 1, "lease", 1})});
+  table.apply(RecordPut{{"10.5.2.0-24", value_of(100), 2, "lease", 2}});
   EXPECT_EQ(table.quarantined().at(kKey).reason, "the lease: 1048576 bytes, more than 8192");
   EXPECT_EQ(table.leases().begin()->second.record.value, "") << "the lease says it all";
 }
@@ -61,11 +61,11 @@ TEST(RecordLimitsTest, ReasonsAreShort) {
            R"({"PublicIP":")" + long_text + "\"}",
            R"({"PublicIP":"192.0.2.1","PublicIPv6":")" + long_text + "\"}",
            R"({"PublicIP":"192.0.2.1","BackendType":[")" + long_text + "\"]}", long_text}) {
-    table.apply(RecordPut{within_limits({kKey, value, 1, 1, 1})});
+    table.apply(RecordPut{within_limits({kKey, value, 1, "lease", 1})});
     EXPECT_LT(table.quarantined().at(kKey).reason.size(), 300U);
   }
   const std::string key = key_within_limits(long_text);
-  table.apply(RecordPut{{key, "{}", 1, 1, 1}});
+  table.apply(RecordPut{{key, "{}", 1, "lease", 1}});
   EXPECT_LT(table.quarantined().at(key).reason.size(), 300U);
 }
 

@@ -28,23 +28,28 @@ using Revision = std::int64_t;
 template <typename T>
 using Reply = std::function<void(Result<T>)>;
 
+// What lets a record expire: an id or a time that has a meaning only to the store that made it.
+// Empty: the record does not expire (a reservation).
+using ExpiryHandle = std::string;
+
 // The time that a record lives without renewal. nullopt: for ever (a reservation).
 using Ttl = std::optional<std::chrono::seconds>;
 
 // One lease record as it is stored. Its texts are not parsed, and any client may have written them.
 struct Record {
-  std::string key;           // below <prefix>/subnets/: "10.5.52.0-24"
-  std::string value;         // JSON
-  Revision revision = 0;     // of the last change of this record
-  std::int64_t hold = 0;     // its lifetime: etcd's lease id, sqlite's expiry; 0: reservation
+  std::string key;        // below <prefix>/subnets/: "10.5.52.0-24"
+  std::string value;      // JSON
+  Revision revision = 0;  // of the last change of this record
+  ExpiryHandle expiry_handle = {};
   Revision created = 0;      // of its creation; changes of its value do not change it; 0: unknown
   std::size_t left_out = 0;  // bytes of a value that is not held (record_limits.h)
 
   // `created` is not compared: key and revision determine it.
   bool operator==(const Record& other) const {
     return key == other.key && value == other.value && revision == other.revision &&
-           hold == other.hold;
+           expiry_handle == other.expiry_handle;
   }
+  bool expires() const { return !expiry_handle.empty(); }
 };
 
 struct ConfigRecord {
@@ -92,10 +97,12 @@ struct WatchListener {
 using WatchHandle = SubscriptionPtr;
 
 // The result of a write: what a later conditional write needs to identify the record.
-struct Held {
+struct WriteResult {
   Revision revision = 0;
-  std::int64_t hold = 0;
-  Ttl ttl;  // granted by the store, counted from the time of sending; nullopt: reservation
+  ExpiryHandle expiry_handle = {};
+  Ttl ttl = {};  // granted by the store, counted from the time of sending; nullopt: reservation
+
+  bool expires() const { return !expiry_handle.empty(); }
 };
 
 // The number of failed attempts to use a remote store, by cause.
@@ -127,19 +134,21 @@ class Registry {
   [[nodiscard]] virtual WatchHandle watch(Revision from, WatchListener listener) = 0;
 
   // Writes `value` if the key does not exist. ErrorKind::exists: it does.
-  virtual void create_if_absent(std::string key, std::string value, Ttl ttl, Reply<Held> reply) = 0;
+  virtual void create_if_absent(std::string key, std::string value, Ttl ttl,
+                                Reply<WriteResult> reply) = 0;
 
   // Writes `value` if the record still has the revision and the value of `seen`: a store that was
   // restored from a backup may reach the same revision with another record. A value that was left
-  // out is taken as equal. An empty `ttl` makes the record a reservation. An existing hold that has
-  // not expired is reused; a new one replaces the old one. ErrorKind::conflict: the record was
-  // changed or removed.
-  virtual void replace_if_unchanged(Record seen, std::string value, Ttl ttl, Reply<Held> reply) = 0;
+  // out is taken as equal. An empty `ttl` makes the record a reservation. The expiry handle is
+  // kept as long as it is valid; a new one replaces the old one. ErrorKind::conflict: the record
+  // was changed or removed.
+  virtual void replace_if_unchanged(Record seen, std::string value, Ttl ttl,
+                                    Reply<WriteResult> reply) = 0;
 
   // Extends the life of the record to `ttl` if it still equals `seen`. The record does not change,
   // and watchers see nothing, except that a record of an earlier run with another TTL may be put
   // once more unchanged. ErrorKind::conflict as above.
-  virtual void renew_if_unchanged(Record seen, Ttl ttl, Reply<Held> reply) = 0;
+  virtual void renew_if_unchanged(Record seen, Ttl ttl, Reply<WriteResult> reply) = 0;
 
   // Deletes the record if it still equals `seen`. ErrorKind::conflict as above.
   virtual void release_if_unchanged(Record seen, Reply<void> reply) = 0;

@@ -12,7 +12,7 @@ namespace {
 DecodedRecord lease(const std::string& key, Revision created, std::uint8_t host = 1) {
   LeaseAttributes attributes;
   attributes.public_ip = Ip4::of(192, 0, 2, host);
-  return {{key, {}, created, 1, created}, {decode_subnet_key(key).value(), attributes}};
+  return {{key, {}, created, "lease", created}, {decode_subnet_key(key).value(), attributes}};
 }
 
 class StandingLeasesTest : public ::testing::Test {

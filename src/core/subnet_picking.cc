@@ -118,7 +118,7 @@ const DecodedRecord* own_record(const NetworkConfig& config, const DecodedRecord
     if (by == Ownership::none) continue;
     const bool good = fits(config, subnet);
     // A reservation belongs to the operator, who may still need it.
-    if (!good && record.record.hold == 0) continue;
+    if (!good && !record.record.expires()) continue;
     const std::tuple rank{good, by, subnet.v4 == host.subnet};
     if (best != nullptr && rank <= best_rank) continue;
     best = &record;
@@ -166,7 +166,7 @@ std::vector<SubnetKey> reservations_without_effect(const NetworkConfig& config,
                                                    const HostIdentity& host) {
   std::vector<SubnetKey> subnets;
   for (const DecodedRecord& record : records.leases) {
-    if (record.record.hold != 0 || fits(config, record.lease.subnet)) continue;
+    if (record.record.expires() || fits(config, record.lease.subnet)) continue;
     if (host.wrote(record.lease.attributes)) subnets.push_back(record.lease.subnet);
   }
   return subnets;
@@ -192,7 +192,7 @@ Result<SubnetChoice> choose_subnet(const NetworkConfig& config, const DecodedRec
     // The containers of this host are in the previous subnet, so a lease on another subnet comes
     // from a store that was restored to an earlier state. A reservation on another subnet is an
     // operator's decision.
-    const bool outdated = previous_is_free && own->record.hold != 0;
+    const bool outdated = previous_is_free && own->record.expires();
     if (fits(config, own->lease.subnet) && !outdated) return Reuse{*own};
     return Discard{*own};
   }

@@ -18,7 +18,7 @@ NetworkConfig config(const std::string& text) {
 const NodeTag kTag = decode_node_tag(std::string(32, 'a') + "/00000001").value();
 
 Record record(const std::string& key, const std::string& public_ip) {
-  return {key, "{\"PublicIP\":\"" + public_ip + "\"}", 1, 7};
+  return {key, "{\"PublicIP\":\"" + public_ip + "\"}", 1, "lease"};
 }
 
 Random always(std::uint64_t n) {
@@ -56,7 +56,7 @@ Record by_node(const std::string& key, char digit, int boot, Revision at = 1) {
   return {key,
           "{\"PublicIP\":\"192.0.2.1\",\"NodeID\":\"" + std::string(32, digit) + "/0000000" +
               std::to_string(boot) + "\"}",
-          at, 7};
+          at, "lease"};
 }
 
 // Registrars write further networks of a host with smaller keys than its own: the first record is
@@ -90,7 +90,7 @@ TEST_F(SubnetPickingTest, OwnLeaseOfATimeBeforeThePreviousSubnetIsDiscardedIfTha
   const Record own = record("10.5.9.0-24", "192.0.2.1");
   const Record other = record("10.5.30.0-24", "192.0.2.9");
   Record reservation = own;
-  reservation.hold = 0;
+  reservation.expiry_handle.clear();
   EXPECT_EQ(chosen(net, {own}, "10.5.30.0/24"), "discard 10.5.9.0-24");
   EXPECT_EQ(chosen(net, {own, other}, "10.5.30.0/24"), "reuse 10.5.9.0-24");
   EXPECT_EQ(chosen(net, {own}, "10.6.30.0/24"), "reuse 10.5.9.0-24");
@@ -119,11 +119,11 @@ TEST_F(SubnetPickingTest, OwnRecordThatDoesNotFitIsDiscarded) {
 
 TEST_F(SubnetPickingTest, AReservationThatDoesNotFitIsKeptAndNamed) {
   Record reserved = record("10.6.9.0-24", "192.0.2.1");
-  reserved.hold = 0;
+  reserved.expiry_handle.clear();
   Record of_another = record("10.6.8.0-24", "192.0.2.9");
-  of_another.hold = 0;
+  of_another.expiry_handle.clear();
   Record of_its_length = record("10.5.9.0-25", "192.0.2.1");
-  of_its_length.hold = 0;
+  of_its_length.expiry_handle.clear();
   const std::vector<Record> records{reserved, of_another, of_its_length};
   EXPECT_EQ(chosen(net, records), "create 10.5.1.0/24");
   const auto without = reservations_without_effect(net, decode_records(records), kUs);
@@ -197,9 +197,9 @@ TEST_F(SubnetPickingTest, RecordsOfAnyLengthBlockWhatTheyOverlap) {
 }
 
 TEST_F(SubnetPickingTest, RecordWithAnUnreadableValueBlocksItsSubnet) {
-  EXPECT_EQ(chosen(small, {{"10.5.0.4-30", "garbage", 1, 0}, {"junk", "{}", 1, 0}}),
+  EXPECT_EQ(chosen(small, {{"10.5.0.4-30", "garbage", 1, ""}, {"junk", "{}", 1, ""}}),
             "create 10.5.0.8/30");
-  EXPECT_EQ(chosen(small, {{"10.5.0.8-30", "{}", 1, 0}}, "10.5.0.8/30"), "create 10.5.0.4/30");
+  EXPECT_EQ(chosen(small, {{"10.5.0.8-30", "{}", 1, ""}}, "10.5.0.8/30"), "create 10.5.0.4/30");
 }
 
 TEST_F(SubnetPickingTest, NoSubnetAroundAnAddressInUseIsTaken) {

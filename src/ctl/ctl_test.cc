@@ -94,9 +94,9 @@ TEST_F(CtlTest, ALeaseBecomesAReservationAndALeaseAgainWithTheSameText) {
   EXPECT_EQ(ctl({"unreserve", "10.5.52.0/24"}).out,
             "10.5.52.0/24 is no reservation but a lease of 192.0.2.7\n");
   EXPECT_EQ(ctl({"reserve", "10.5.52.0/24"}).code, 0);
-  EXPECT_EQ(record().hold, 0);
+  EXPECT_FALSE(record().expires());
   EXPECT_EQ(ctl({"unreserve", "10.5.52.0/24"}).code, 0);
-  EXPECT_NE(record().hold, 0);
+  EXPECT_TRUE(record().expires());
   EXPECT_EQ(record().value, text);
   EXPECT_EQ(ctl({"unreserve", "10.5.53.0/24"}).err, "flannelctl: nobody has 10.5.53.0/24\n");
 }

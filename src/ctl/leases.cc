@@ -22,7 +22,7 @@ std::string or_dash(const std::string& text) {
 }
 
 std::string_view kind(const DecodedRecord& decoded) {
-  return decoded.record.hold == 0 ? "reservation" : "lease";
+  return decoded.record.expires() ? "lease" : "reservation";
 }
 
 std::string print(const Json& json) {

@@ -82,7 +82,7 @@ Result<void> reserve_held(const CtlOptions& options, const Wanted& wanted, Store
     return fail(ErrorKind::conflict,
                 fmt::format("{} has {}", to_string(holder.public_ip), to_string(wanted.subnet)));
   }
-  if (wanted.there->hold == 0) return {};
+  if (!wanted.there->expires()) return {};
   TRY(store.replace(*wanted.there, wanted.there->value, {}));
   return {};
 }
@@ -95,7 +95,7 @@ void warn_of_others(const CtlOptions& options, const Wanted& wanted, const Snaps
     const auto holder = decode_lease(record);
     if (!subnet || !holder || record.key == wanted.key) continue;
     if (to_string(holder->public_ip) != options.node) continue;
-    if (record.hold == 0) {
+    if (!record.expires()) {
       terminal.out << options.node << " has a reservation for " << to_string(*subnet)
                    << " as well, and can use one of them only\n";
     } else {
@@ -141,7 +141,7 @@ Result<void> run_unreserve(const CtlOptions& options, const Terminal& terminal) 
   if (!options.node.empty() && options.node != holder) {
     return fail(ErrorKind::conflict, fmt::format("{} has {}", holder, to_string(wanted.subnet)));
   }
-  if (wanted.there->hold != 0) {
+  if (wanted.there->expires()) {
     terminal.out << to_string(wanted.subnet) << " is no reservation but a lease of " << holder
                  << "\n";
     return {};

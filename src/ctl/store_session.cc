@@ -76,14 +76,14 @@ Result<Revision> StoreSession::write_config(std::string text, Revision seen) {
   });
 }
 
-Result<Held> StoreSession::create(std::string key, std::string value, Ttl ttl) {
-  return wait_for<Held>([&](Reply<Held> reply) {
+Result<WriteResult> StoreSession::create(std::string key, std::string value, Ttl ttl) {
+  return wait_for<WriteResult>([&](Reply<WriteResult> reply) {
     registry_->create_if_absent(std::move(key), std::move(value), ttl, std::move(reply));
   });
 }
 
-Result<Held> StoreSession::replace(Record seen, std::string value, Ttl ttl) {
-  return wait_for<Held>([&](Reply<Held> reply) {
+Result<WriteResult> StoreSession::replace(Record seen, std::string value, Ttl ttl) {
+  return wait_for<WriteResult>([&](Reply<WriteResult> reply) {
     registry_->replace_if_unchanged(std::move(seen), std::move(value), ttl, std::move(reply));
   });
 }

@@ -26,8 +26,8 @@ class StoreSession {
   Result<Revision> write_config(std::string text, Revision seen);
 
   // Like Registry::create_if_absent() and replace_if_unchanged().
-  Result<Held> create(std::string key, std::string value, Ttl ttl);
-  Result<Held> replace(Record seen, std::string value, Ttl ttl);
+  Result<WriteResult> create(std::string key, std::string value, Ttl ttl);
+  Result<WriteResult> replace(Record seen, std::string value, Ttl ttl);
 
   // Returns where the configuration is read, for messages.
   std::string config_place() const {

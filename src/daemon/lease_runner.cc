@@ -103,7 +103,7 @@ void LeaseRunner::perform(const CreateRecord& act) {
   created_ = true;
   registry_.create_if_absent(
       act.key, act.value, act.ttl,
-      [this, sent = loop_.now()](Result<Held> held) { on_written(sent, std::move(held)); });
+      [this, sent = loop_.now()](Result<WriteResult> held) { on_written(sent, std::move(held)); });
 }
 
 void LeaseRunner::perform(const ReplaceRecord& act) {
@@ -112,30 +112,31 @@ void LeaseRunner::perform(const ReplaceRecord& act) {
   created_ = false;
   registry_.replace_if_unchanged(
       act.seen, act.value, act.ttl,
-      [this, sent = loop_.now()](Result<Held> held) { on_written(sent, std::move(held)); });
+      [this, sent = loop_.now()](Result<WriteResult> held) { on_written(sent, std::move(held)); });
 }
 
-void LeaseRunner::on_written(TimePoint sent, Result<Held> held) {
+void LeaseRunner::on_written(TimePoint sent, Result<WriteResult> held) {
   if (held) renewals_work();  // earlier failures concerned another lease
   perform(keeper_.on_written(loop_.now(), sent, std::move(held)));
 }
 
 void LeaseRunner::perform(const RenewRecord& act) {
-  registry_.renew_if_unchanged(act.seen, act.ttl, [this, sent = loop_.now()](Result<Held> held) {
-    const bool renewed = held.has_value();
-    note_renewal(held);
-    perform(keeper_.on_renewed(loop_.now(), sent, std::move(held)));
-    alarm_of_renewal();
-    if (renewed && keeper_.expires() != kNever) {
-      log::info("Lease renewed",
-                {{"subnet", to_string(keeper_.lease()->subnet)}, {"valid", validity()}});
-    }
-  });
+  registry_.renew_if_unchanged(
+      act.seen, act.ttl, [this, sent = loop_.now()](Result<WriteResult> held) {
+        const bool renewed = held.has_value();
+        note_renewal(held);
+        perform(keeper_.on_renewed(loop_.now(), sent, std::move(held)));
+        alarm_of_renewal();
+        if (renewed && keeper_.expires() != kNever) {
+          log::info("Lease renewed",
+                    {{"subnet", to_string(keeper_.lease()->subnet)}, {"valid", validity()}});
+        }
+      });
 }
 
 // Renewals are retried every half minute while the store is unreachable; each reason is logged
 // once.
-void LeaseRunner::note_renewal(const Result<Held>& held) {
+void LeaseRunner::note_renewal(const Result<WriteResult>& held) {
   if (held) return renewals_work();
   renewal_failure_ = follower_.connected() ? held.error().text : std::string();
   if (!renewal_failures_.first_time(held.error().text)) return;

@@ -59,9 +59,9 @@ class LeaseRunner {
   void perform(const ReportError& act);
   std::string validity() const;
   std::chrono::seconds time_left() const;
-  void on_written(TimePoint sent, Result<Held> held);
+  void on_written(TimePoint sent, Result<WriteResult> held);
   void note_kind();
-  void note_renewal(const Result<Held>& held);
+  void note_renewal(const Result<WriteResult>& held);
   void alarm_of_renewal();
   void renewals_work();
   void arm_timer();

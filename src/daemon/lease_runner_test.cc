@@ -35,7 +35,8 @@ class CountedRegistry final : public Registry {
   WatchHandle watch(Revision from, WatchListener listener) override {
     return real_->watch(from, std::move(listener));
   }
-  void create_if_absent(std::string key, std::string value, Ttl ttl, Reply<Held> reply) override {
+  void create_if_absent(std::string key, std::string value, Ttl ttl,
+                        Reply<WriteResult> reply) override {
     if (refuse) {
       ++refused;
       return real_->snapshot([key, reply](const Result<Snapshot>&) {
@@ -44,10 +45,11 @@ class CountedRegistry final : public Registry {
     }
     real_->create_if_absent(std::move(key), std::move(value), ttl, std::move(reply));
   }
-  void replace_if_unchanged(Record seen, std::string value, Ttl ttl, Reply<Held> reply) override {
+  void replace_if_unchanged(Record seen, std::string value, Ttl ttl,
+                            Reply<WriteResult> reply) override {
     real_->replace_if_unchanged(std::move(seen), std::move(value), ttl, std::move(reply));
   }
-  void renew_if_unchanged(Record seen, Ttl ttl, Reply<Held> reply) override {
+  void renew_if_unchanged(Record seen, Ttl ttl, Reply<WriteResult> reply) override {
     real_->renew_if_unchanged(std::move(seen), ttl, std::move(reply));
   }
   void release_if_unchanged(Record seen, Reply<void> reply) override {

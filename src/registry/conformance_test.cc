@@ -24,20 +24,20 @@ TEST_P(StoreTest, AnEmptyStoreHasAPositionAndNothingElse) {
 }
 
 TEST_P(StoreTest, ACreatedRecordIsInTheSnapshotAsItWasAnswered) {
-  const Held held = session->create(kOne, "one", kDay).value();
+  const WriteResult held = session->create(kOne, "one", kDay).value();
   const Snapshot all = session->snapshot().value();
   ASSERT_EQ(all.records.size(), 1U);
   EXPECT_EQ(all.records[0], record_of(kOne, "one", held));
-  EXPECT_NE(held.hold, 0);
+  EXPECT_TRUE(held.expires());
   EXPECT_EQ(held.ttl, kDay);
   EXPECT_EQ(held.revision, all.revision);
 }
 
 TEST_P(StoreTest, ARecordWithoutTtlIsAReservation) {
-  const Held held = session->create(kOne, "one", {}).value();
-  EXPECT_EQ(held.hold, 0);
+  const WriteResult held = session->create(kOne, "one", {}).value();
+  EXPECT_FALSE(held.expires());
   EXPECT_FALSE(held.ttl);
-  EXPECT_EQ(session->snapshot().value().records[0].hold, 0);
+  EXPECT_FALSE(session->snapshot().value().records[0].expires());
 }
 
 TEST_P(StoreTest, TheSnapshotIsSortedByKey) {
@@ -56,7 +56,7 @@ TEST_P(StoreTest, OfManyWhoCreateAtOnceOneWins) {
   for (const Ttl ttl : {Ttl(kDay), Ttl()}) {
     const std::string key = ttl ? kOne : kTwo;
     int won = 0, exists = 0;
-    const Reply<Held> count = [&](const Result<Held>& held) {
+    const Reply<WriteResult> count = [&](const Result<WriteResult>& held) {
       if (held) ++won;
       if (!held && held.error().kind == ErrorKind::exists) ++exists;
       loop.check();
@@ -71,8 +71,9 @@ TEST_P(StoreTest, OfManyWhoCreateAtOnceOneWins) {
 }
 
 TEST_P(StoreTest, ReplacingKeepsTheHoldAndMovesTheRevision) {
-  const Held created = session->create(kOne, "one", kDay).value();
-  const Held replaced = session->replace(record_of(kOne, "one", created), "new", kDay).value();
+  const WriteResult created = session->create(kOne, "one", kDay).value();
+  const WriteResult replaced =
+      session->replace(record_of(kOne, "one", created), "new", kDay).value();
   EXPECT_EQ(replaced.ttl, kDay);
   EXPECT_GT(replaced.revision, created.revision);
   const Snapshot all = session->snapshot().value();
@@ -80,8 +81,9 @@ TEST_P(StoreTest, ReplacingKeepsTheHoldAndMovesTheRevision) {
 }
 
 TEST_P(StoreTest, AStaleReplaceIsAConflictAndChangesNothing) {
-  const Held created = session->create(kOne, "one", kDay).value();
-  const Held replaced = session->replace(record_of(kOne, "one", created), "two", kDay).value();
+  const WriteResult created = session->create(kOne, "one", kDay).value();
+  const WriteResult replaced =
+      session->replace(record_of(kOne, "one", created), "two", kDay).value();
   for (const Ttl ttl : {Ttl(kDay), Ttl()}) {
     const auto stale = session->replace(record_of(kOne, "one", created), "three", ttl);
     EXPECT_EQ(stale.error().kind, ErrorKind::conflict);
@@ -92,7 +94,7 @@ TEST_P(StoreTest, AStaleReplaceIsAConflictAndChangesNothing) {
 
 // As a store may hold that went back to a backup and has grown again.
 TEST_P(StoreTest, AnotherRecordOfTheSameRevisionIsAConflict) {
-  const Held created = session->create(kOne, "one", kDay).value();
+  const WriteResult created = session->create(kOne, "one", kDay).value();
   const Record other = record_of(kOne, "another", created);
   EXPECT_EQ(session->replace(other, "two", kDay).error().kind, ErrorKind::conflict);
   EXPECT_EQ(session->replace(other, "two", {}).error().kind, ErrorKind::conflict);
@@ -103,17 +105,17 @@ TEST_P(StoreTest, AnotherRecordOfTheSameRevisionIsAConflict) {
 
 TEST_P(StoreTest, ARecordIsAsOldAsItsFirstWriteWhateverIsWrittenLater) {
   WatchLog watch(*session, now(), loop);
-  const Held first = session->create(kOne, "one", kDay).value();
+  const WriteResult first = session->create(kOne, "one", kDay).value();
   const auto created = [&] { return session->snapshot().value().records.at(0).created; };
   EXPECT_EQ(created(), first.revision);
-  Held held = session->replace(record_of(kOne, "one", first), "two", kDay).value();
+  WriteResult held = session->replace(record_of(kOne, "one", first), "two", kDay).value();
   held = session->renew(record_of(kOne, "two", held), kDay).value();
   held = session->replace(record_of(kOne, "two", held), "three", {}).value();
   EXPECT_EQ(created(), first.revision);
   ASSERT_TRUE(watch.reports("three"));
   EXPECT_EQ(watch.created(), std::vector<Revision>(3, first.revision)) << "by the watch, too";
   ASSERT_TRUE(session->release(record_of(kOne, "three", held)));
-  const Held second = session->create(kOne, "one", kDay).value();
+  const WriteResult second = session->create(kOne, "one", kDay).value();
   EXPECT_EQ(created(), second.revision);
 }
 
@@ -127,22 +129,22 @@ TEST_P(StoreTest, WhatIsGoneCannotBeReplacedRenewedOrReleased) {
 }
 
 TEST_P(StoreTest, ALeaseBecomesAReservationAndALeaseAgain) {
-  Held held = session->create(kOne, "one", kDay).value();
+  WriteResult held = session->create(kOne, "one", kDay).value();
   held = session->replace(record_of(kOne, "one", held), "reserved", {}).value();
-  EXPECT_EQ(held.hold, 0);
+  EXPECT_FALSE(held.expires());
   EXPECT_FALSE(held.ttl);
-  EXPECT_EQ(session->snapshot().value().records.at(0).hold, 0);
+  EXPECT_FALSE(session->snapshot().value().records.at(0).expires());
   held = session->replace(record_of(kOne, "reserved", held), "leased", kDay).value();
-  EXPECT_NE(held.hold, 0);
+  EXPECT_TRUE(held.expires());
   EXPECT_EQ(held.ttl, kDay);
   EXPECT_EQ(session->snapshot().value().records.at(0), record_of(kOne, "leased", held));
 }
 
 TEST_P(StoreTest, RenewingIsSeenByNobody) {
-  const Held held = session->create(kOne, "one", kDay).value();
+  const WriteResult held = session->create(kOne, "one", kDay).value();
   const auto other = open();
   WatchLog watch(*other, held.revision, loop);
-  const Held renewed = session->renew(record_of(kOne, "one", held), kDay).value();
+  const WriteResult renewed = session->renew(record_of(kOne, "one", held), kDay).value();
   EXPECT_EQ(renewed.revision, held.revision);
   EXPECT_EQ(renewed.ttl, kDay);
   ASSERT_TRUE(session->create(kTwo, "two", {}));
@@ -156,21 +158,21 @@ TEST_P(StoreTest, ARecordOfAnEarlierRunTakesTheTtlOfItsRenewal) {
 }
 
 TEST_P(StoreTest, AStaleRenewIsAConflict) {
-  const Held held = session->create(kOne, "one", kDay).value();
+  const WriteResult held = session->create(kOne, "one", kDay).value();
   ASSERT_TRUE(session->replace(record_of(kOne, "one", held), "two", kDay));
   EXPECT_EQ(session->renew(record_of(kOne, "one", held), kDay).error().kind, ErrorKind::conflict);
 }
 
 TEST_P(StoreTest, RenewingAReservationLeavesItOne) {
-  const Held held = session->create(kOne, "one", {}).value();
-  const Held renewed = session->renew(record_of(kOne, "one", held), kDay).value();
+  const WriteResult held = session->create(kOne, "one", {}).value();
+  const WriteResult renewed = session->renew(record_of(kOne, "one", held), kDay).value();
   EXPECT_EQ(renewed.revision, held.revision);
-  EXPECT_EQ(renewed.hold, 0);
+  EXPECT_FALSE(renewed.expires());
   EXPECT_FALSE(renewed.ttl);
 }
 
 TEST_P(StoreTest, AStaleReleaseIsAConflict) {
-  const Held held = session->create(kOne, "one", kDay).value();
+  const WriteResult held = session->create(kOne, "one", kDay).value();
   ASSERT_TRUE(session->replace(record_of(kOne, "one", held), "two", kDay));
   EXPECT_EQ(session->release(record_of(kOne, "one", held)).error().kind, ErrorKind::conflict);
   EXPECT_EQ(session->snapshot().value().records.size(), 1U);
@@ -188,7 +190,7 @@ TEST_P(StoreTest, TheConfigurationIsWrittenOnlyOverWhatWasSeen) {
 
 TEST_P(StoreTest, AWatchHearsEverythingAfterItsRevisionInOrder) {
   const Revision before = now();
-  Held held = session->create(kOne, "one", kDay).value();
+  WriteResult held = session->create(kOne, "one", kDay).value();
   const auto other = open();
   WatchLog watch(*other, before, loop);  // from the past
   ASSERT_TRUE(watch.reports("put"));
@@ -204,7 +206,7 @@ TEST_P(StoreTest, AWatchHearsEverythingAfterItsRevisionInOrder) {
 TEST_P(StoreTest, ASnapshotAndAWatchFromItLeaveNoGap) {
   const auto writer = open();
   int written = 0;
-  const Reply<Held> count = [&](const Result<Held>& held) {
+  const Reply<WriteResult> count = [&](const Result<WriteResult>& held) {
     EXPECT_TRUE(held);
     ++written;
     loop.check();
@@ -238,7 +240,7 @@ TEST_P(StoreTest, AWatchResumesWhereAnotherStopped) {
 TEST_P(StoreTest, AnExpiredRecordIsSeenGoing) {
   const auto other = open();
   WatchLog watch(*other, now(), loop);
-  const Held held = session->create(kOne, "one", store->shortest_ttl()).value();
+  const WriteResult held = session->create(kOne, "one", store->shortest_ttl()).value();
   session->close();  // expiry does not depend on the daemon that died
   ASSERT_TRUE(watch.reports("gone " + kOne));
   EXPECT_TRUE(other->snapshot().value().records.empty());
@@ -263,7 +265,7 @@ TEST_P(StoreTest, ARenewedRecordOutlivesItsFirstTtl) {
 
 TEST_P(StoreTest, AReservationMadeOfALeaseDoesNotExpireWithIt) {
   const seconds ttl = store->shortest_ttl();
-  const Held held = session->create(kOne, "one", ttl).value();
+  const WriteResult held = session->create(kOne, "one", ttl).value();
   ASSERT_TRUE(session->replace(record_of(kOne, "one", held), "kept", {}));
   ASSERT_TRUE(session->create(kTwo, "two", ttl));
   WatchLog watch(*session, now(), loop);
@@ -308,7 +310,7 @@ TEST_P(StoreTest, NobodyIsCalledAfterTheRegistryIsGone) {
   bool called = false;
   session->registry().snapshot([&](const Result<Snapshot>&) { called = true; });
   session->registry().create_if_absent(kOne, "one", kDay,
-                                       [&](const Result<Held>&) { called = true; });
+                                       [&](const Result<WriteResult>&) { called = true; });
   session->close();
   const auto other = open();
   ASSERT_TRUE(other->snapshot());

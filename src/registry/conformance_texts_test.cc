@@ -14,7 +14,7 @@ INSTANTIATE_TEST_SUITE_P(Every, StoreTextsTest, ::testing::ValuesIn(kStoresUnder
 // Those that no text can hold, too.
 TEST_P(StoreTextsTest, WhateverAValueIsItCanBeReplaced) {
   for (const std::string value : {"", "=&%+ \n", "\xff\xfe", "\xef\xbf\xbd"}) {
-    Held held = session->create(kOne, value, kDay).value();
+    WriteResult held = session->create(kOne, value, kDay).value();
     const Record seen = session->snapshot().value().records.at(0);
     held = session->replace(seen, "new", kDay).value();
     ASSERT_TRUE(session->release(record_of(kOne, "new", held)));
@@ -40,7 +40,7 @@ TEST_P(StoreTextsTest, OfWhatIsTooLongForALeaseTheSizeIsToldAndItCanBeReplaced) 
   Record stale = seen;
   --stale.revision;
   EXPECT_EQ(session->replace(stale, "new", kDay).error().kind, ErrorKind::conflict);
-  const Held held = session->replace(seen, "new", kDay).value();
+  const WriteResult held = session->replace(seen, "new", kDay).value();
   EXPECT_TRUE(session->release(record_of(kOne, "new", held)));
 }
 

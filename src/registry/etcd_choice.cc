@@ -83,13 +83,15 @@ class EtcdChoice final : public Registry {
 
   WatchHandle watch(Revision from, WatchListener listener) override;
 
-  void create_if_absent(std::string key, std::string value, Ttl ttl, Reply<Held> reply) override {
+  void create_if_absent(std::string key, std::string value, Ttl ttl,
+                        Reply<WriteResult> reply) override {
     active().create_if_absent(std::move(key), std::move(value), ttl, std::move(reply));
   }
-  void replace_if_unchanged(Record seen, std::string value, Ttl ttl, Reply<Held> reply) override {
+  void replace_if_unchanged(Record seen, std::string value, Ttl ttl,
+                            Reply<WriteResult> reply) override {
     active().replace_if_unchanged(std::move(seen), std::move(value), ttl, std::move(reply));
   }
-  void renew_if_unchanged(Record seen, Ttl ttl, Reply<Held> reply) override {
+  void renew_if_unchanged(Record seen, Ttl ttl, Reply<WriteResult> reply) override {
     active().renew_if_unchanged(std::move(seen), ttl, std::move(reply));
   }
   void release_if_unchanged(Record seen, Reply<void> reply) override {

@@ -30,13 +30,15 @@ class FailingLists final : public Registry {
   WatchHandle watch(Revision from, WatchListener listener) override {
     return real_->watch(from, std::move(listener));
   }
-  void create_if_absent(std::string key, std::string value, Ttl ttl, Reply<Held> reply) override {
+  void create_if_absent(std::string key, std::string value, Ttl ttl,
+                        Reply<WriteResult> reply) override {
     real_->create_if_absent(std::move(key), std::move(value), ttl, std::move(reply));
   }
-  void replace_if_unchanged(Record seen, std::string value, Ttl ttl, Reply<Held> reply) override {
+  void replace_if_unchanged(Record seen, std::string value, Ttl ttl,
+                            Reply<WriteResult> reply) override {
     real_->replace_if_unchanged(std::move(seen), std::move(value), ttl, std::move(reply));
   }
-  void renew_if_unchanged(Record seen, Ttl ttl, Reply<Held> reply) override {
+  void renew_if_unchanged(Record seen, Ttl ttl, Reply<WriteResult> reply) override {
     real_->renew_if_unchanged(std::move(seen), ttl, std::move(reply));
   }
   void release_if_unchanged(Record seen, Reply<void> reply) override {
@@ -107,7 +109,7 @@ TEST_F(EtcdChoiceTest, TheLeaseGoesWhereTheConfigurationIs) {
   v2->put_config(kPrefix, "{2}");
   config();
   registry->create_if_absent("10.5.1.0-24", "x", {},
-                             [](const Result<Held>& held) { EXPECT_TRUE(held); });
+                             [](const Result<WriteResult>& held) { EXPECT_TRUE(held); });
   loop.run_until_idle();
   EXPECT_EQ(v2->snapshot(kPrefix).records.size(), 1U);
   EXPECT_TRUE(v3->snapshot(kPrefix).records.empty());

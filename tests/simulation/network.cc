@@ -85,28 +85,28 @@ void SimulatedRegistry::snapshot(Reply<Snapshot> reply) {
 }
 
 void SimulatedRegistry::create_if_absent(std::string key, std::string value, Ttl ttl,
-                                         Reply<Held> reply) {
-  call<Held>([who = who_, key = std::move(key), value = std::move(value),
-              ttl](Store& store) { return store.create(who, key, value, ttl); },
-             std::move(reply));
+                                         Reply<WriteResult> reply) {
+  call<WriteResult>([who = who_, key = std::move(key), value = std::move(value),
+                     ttl](Store& store) { return store.create(who, key, value, ttl); },
+                    std::move(reply));
 }
 
 void SimulatedRegistry::replace_if_unchanged(Record seen, std::string value, Ttl ttl,
-                                             Reply<Held> reply) {
-  call<Held>([who = who_, seen = std::move(seen), value = std::move(value),
-              ttl](Store& store) { return store.replace(who, seen, value, ttl); },
-             std::move(reply));
+                                             Reply<WriteResult> reply) {
+  call<WriteResult>([who = who_, seen = std::move(seen), value = std::move(value),
+                     ttl](Store& store) { return store.replace(who, seen, value, ttl); },
+                    std::move(reply));
 }
 
 // Two calls, as etcd needs: whether it is unchanged, then a keep-alive.
-void SimulatedRegistry::renew_if_unchanged(Record seen, Ttl ttl, Reply<Held> reply) {
-  call<Held>([seen](Store& store) { return store.check(seen); },
-             [this, seen, ttl, reply = std::move(reply)](const Result<Held>& unchanged) {
-               if (!unchanged || unchanged->hold == 0) return reply(unchanged);
-               call<Held>(
-                   [who = who_, seen, ttl](Store& store) { return store.extend(who, seen, ttl); },
-                   reply);
-             });
+void SimulatedRegistry::renew_if_unchanged(Record seen, Ttl ttl, Reply<WriteResult> reply) {
+  call<WriteResult>(
+      [seen](Store& store) { return store.check(seen); },
+      [this, seen, ttl, reply = std::move(reply)](const Result<WriteResult>& unchanged) {
+        if (!unchanged || !unchanged->expires()) return reply(unchanged);
+        call<WriteResult>(
+            [who = who_, seen, ttl](Store& store) { return store.extend(who, seen, ttl); }, reply);
+      });
 }
 
 void SimulatedRegistry::release_if_unchanged(Record seen, Reply<void> reply) {

@@ -64,9 +64,11 @@ class SimulatedRegistry final : public Registry {
   std::string config_key() const override { return "config"; }
   void snapshot(Reply<Snapshot> reply) override;
   WatchHandle watch(Revision from, WatchListener listener) override;
-  void create_if_absent(std::string key, std::string value, Ttl ttl, Reply<Held> reply) override;
-  void replace_if_unchanged(Record seen, std::string value, Ttl ttl, Reply<Held> reply) override;
-  void renew_if_unchanged(Record seen, Ttl ttl, Reply<Held> reply) override;
+  void create_if_absent(std::string key, std::string value, Ttl ttl,
+                        Reply<WriteResult> reply) override;
+  void replace_if_unchanged(Record seen, std::string value, Ttl ttl,
+                            Reply<WriteResult> reply) override;
+  void renew_if_unchanged(Record seen, Ttl ttl, Reply<WriteResult> reply) override;
   void release_if_unchanged(Record seen, Reply<void> reply) override;
   void write_config(std::string text, Revision seen, Reply<Revision> reply) override;
 

@@ -30,26 +30,28 @@ Snapshot Store::snapshot() const {
   return all;
 }
 
-Result<Held> Store::create(const Writer&, const std::string& key, std::string value, Ttl ttl) {
+Result<WriteResult> Store::create(const Writer&, const std::string& key, std::string value,
+                                  Ttl ttl) {
   if (records_.contains(key)) return fail(ErrorKind::exists, "create " + key + ": there already");
-  return write(key, std::move(value), ttl, 0);
+  return write(key, std::move(value), ttl, {});
 }
 
-Result<Held> Store::replace(const Writer& who, const Record& seen, std::string value, Ttl ttl) {
+Result<WriteResult> Store::replace(const Writer& who, const Record& seen, std::string value,
+                                   Ttl ttl) {
   const Entry* entry = TRY_DURING(unchanged(seen), "replace " + seen.key);
   judge_writer(who, *entry, "wrote over");
-  return write(seen.key, std::move(value), ttl, ttl ? entry->record.hold : 0);
+  return write(seen.key, std::move(value), ttl, ttl ? entry->record.expiry_handle : ExpiryHandle());
 }
 
-Result<Held> Store::check(const Record& seen) const {
+Result<WriteResult> Store::check(const Record& seen) const {
   const Entry* entry = TRY_DURING(unchanged(seen), "renew " + seen.key);
-  return Held{entry->record.revision, entry->record.hold, entry->ttl};
+  return WriteResult{entry->record.revision, entry->record.expiry_handle, entry->ttl};
 }
 
-// A keep-alive: it knows the hold, not the record.
-Result<Held> Store::extend(const Writer& who, const Record& seen, Ttl ttl) {
+// A keep-alive: it knows the expiry handle, not the record.
+Result<WriteResult> Store::extend(const Writer& who, const Record& seen, Ttl ttl) {
   const auto found = records_.find(seen.key);
-  if (found == records_.end() || found->second.record.hold != seen.hold) {
+  if (found == records_.end() || found->second.record.expiry_handle != seen.expiry_handle) {
     return fail(ErrorKind::conflict, "renew " + seen.key + ": it has expired");
   }
   if (found->second.record.revision == seen.revision) {
@@ -59,7 +61,7 @@ Result<Held> Store::extend(const Writer& who, const Record& seen, Ttl ttl) {
   if (ttl) entry.ttl = ttl;
   entry.expires = timeline_.now() + *entry.ttl;
   watch_expiry(seen.key, entry.expires);
-  return Held{seen.revision, seen.hold, entry.ttl};
+  return WriteResult{seen.revision, seen.expiry_handle, entry.ttl};
 }
 
 Result<void> Store::release(const Writer& who, const Record& seen) {
@@ -82,7 +84,7 @@ std::optional<std::uint64_t> Store::watch(std::uint64_t history, Revision from,
 void Store::put(const std::string& key, const std::string& value, Ttl ttl) {
   Fate& fate = fates_[key];
   fate.robbed = timeline_.now();
-  write(key, value, ttl, 0);
+  write(key, value, ttl, {});
   fate.gone = revision_;
 }
 
@@ -197,18 +199,19 @@ bool Store::lives_elsewhere(const std::string& key, Ip4 first_ip) const {
   });
 }
 
-Held Store::write(const std::string& key, std::string value, Ttl ttl, std::int64_t hold) {
-  if (ttl && hold == 0) hold = ++holds_;
+WriteResult Store::write(const std::string& key, std::string value, Ttl ttl, ExpiryHandle handle) {
+  if (!ttl) handle.clear();
+  if (ttl && handle.empty()) handle = std::to_string(++handles_);
   owner_ends(key);
   const auto before = records_.find(key);
   const Revision created = before == records_.end() ? revision_ + 1 : before->second.record.created;
-  const Record record{key, std::move(value), ++revision_, ttl ? hold : 0, created};
+  const Record record{key, std::move(value), ++revision_, std::move(handle), created};
   const TimePoint expires = ttl ? timeline_.now() + *ttl : kNever;
   records_[key] = Entry{record, ttl, expires};
   owner_begins(record);
   if (ttl) watch_expiry(key, expires);
   publish(RecordPut{record});
-  return {record.revision, record.hold, ttl};
+  return {record.revision, record.expiry_handle, ttl};
 }
 
 void Store::drop(const std::string& key) {

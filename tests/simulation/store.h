@@ -44,10 +44,10 @@ class Store {
 
   // ---- what a registry asks
   Snapshot snapshot() const;
-  Result<Held> create(const Writer& who, const std::string& key, std::string value, Ttl ttl);
-  Result<Held> replace(const Writer& who, const Record& seen, std::string value, Ttl ttl);
-  Result<Held> check(const Record& seen) const;
-  Result<Held> extend(const Writer& who, const Record& seen, Ttl ttl);
+  Result<WriteResult> create(const Writer& who, const std::string& key, std::string value, Ttl ttl);
+  Result<WriteResult> replace(const Writer& who, const Record& seen, std::string value, Ttl ttl);
+  Result<WriteResult> check(const Record& seen) const;
+  Result<WriteResult> extend(const Writer& who, const Record& seen, Ttl ttl);
   Result<void> release(const Writer& who, const Record& seen);
   // Nothing if `from` is no place in the history that is kept; else a number to end it with.
   std::optional<std::uint64_t> watch(std::uint64_t history, Revision from,
@@ -109,7 +109,7 @@ class Store {
     TimePoint bare_since = kNever;         // the last record, since when it has named no node
   };
 
-  Held write(const std::string& key, std::string value, Ttl ttl, std::int64_t hold);
+  WriteResult write(const std::string& key, std::string value, Ttl ttl, ExpiryHandle handle);
   void drop(const std::string& key);
   void publish(Change change);
   Result<const Entry*> unchanged(const Record& seen) const;
@@ -127,7 +127,7 @@ class Store {
   Revision compacted_ = 0;
   std::uint64_t number_of_history_ = 0;
   Revision back_in_time_ = 0;  // records up to this revision may be of another history
-  std::int64_t holds_ = 0;
+  std::int64_t handles_ = 0;
   std::uint64_t next_watch_ = 1;
   std::map<std::uint64_t, OnChange> watches_;
   std::deque<Event> history_;

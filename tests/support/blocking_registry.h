@@ -63,15 +63,17 @@ class BlockingRegistry {
   Result<Snapshot> snapshot() {
     return answer<Snapshot>([&](auto reply) { registry_->snapshot(reply); });
   }
-  Result<Held> create(const std::string& key, const std::string& value, Ttl ttl) {
-    return answer<Held>([&](auto reply) { registry_->create_if_absent(key, value, ttl, reply); });
+  Result<WriteResult> create(const std::string& key, const std::string& value, Ttl ttl) {
+    return answer<WriteResult>(
+        [&](auto reply) { registry_->create_if_absent(key, value, ttl, reply); });
   }
-  Result<Held> replace(const Record& seen, const std::string& value, Ttl ttl) {
-    return answer<Held>(
+  Result<WriteResult> replace(const Record& seen, const std::string& value, Ttl ttl) {
+    return answer<WriteResult>(
         [&](auto reply) { registry_->replace_if_unchanged(seen, value, ttl, reply); });
   }
-  Result<Held> renew(const Record& seen, Ttl ttl) {
-    return answer<Held>([&](auto reply) { registry_->renew_if_unchanged(seen, ttl, reply); });
+  Result<WriteResult> renew(const Record& seen, Ttl ttl) {
+    return answer<WriteResult>(
+        [&](auto reply) { registry_->renew_if_unchanged(seen, ttl, reply); });
   }
   Result<void> release(const Record& seen) {
     return answer<void>([&](auto reply) { registry_->release_if_unchanged(seen, reply); });
@@ -103,8 +105,8 @@ inline constexpr std::chrono::seconds kDay{86400};
 inline const std::string kOne = "10.5.1.0-24";
 inline const std::string kTwo = "10.5.2.0-24";
 
-inline Record record_of(const std::string& key, const std::string& value, const Held& held) {
-  return {key, value, held.revision, held.hold};
+inline Record record_of(const std::string& key, const std::string& value, const WriteResult& held) {
+  return {key, value, held.revision, held.expiry_handle};
 }
 
 // What a watch heard: "put KEY=VALUE", "gone KEY", "config TEXT", "no config", "position lost",

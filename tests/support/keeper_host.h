@@ -116,10 +116,10 @@ class KeeperHost {
   void act_on(const ReportLost& act) { say("lost: " + act.reason); }
   void act_on(const ReportError& act) { say("error: " + act.error.text); }
 
-  using OnDone = std::vector<KeeperAct> (LeaseKeeper::*)(TimePoint, TimePoint, Result<Held>);
-  void write(std::function<Result<Held>()> call, OnDone on_done) {
+  using OnDone = std::vector<KeeperAct> (LeaseKeeper::*)(TimePoint, TimePoint, Result<WriteResult>);
+  void write(std::function<Result<WriteResult>()> call, OnDone on_done) {
     call_ = [this, call, on_done, sent = store_.now](Fate fate) -> Answer {
-      Result<Held> held = fate == Fate::away ? away() : call();
+      Result<WriteResult> held = fate == Fate::away ? away() : call();
       if (fate == Fate::reply_lost) held = away();
       return [this, on_done, sent, held] { return (keeper.*on_done)(store_.now, sent, held); };
     };

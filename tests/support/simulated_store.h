@@ -25,37 +25,37 @@ class SimulatedStore {
       all.records.push_back(record);
     return all;
   }
-  Result<Held> create(const std::string& key, const std::string& value, Ttl ttl) {
+  Result<WriteResult> create(const std::string& key, const std::string& value, Ttl ttl) {
     if (records.contains(key) || key == hidden) return fail(ErrorKind::exists, key + " exists");
     return put(key, value, ttl);
   }
-  Result<Held> replace(const Record& seen, const std::string& value, Ttl ttl) {
+  Result<WriteResult> replace(const Record& seen, const std::string& value, Ttl ttl) {
     if (!is_current(seen)) return changed(seen);
-    const std::int64_t hold = records[seen.key].hold;
-    return put(seen.key, value, ttl, ttl ? hold : 0);
+    return put(seen.key, value, ttl, ttl ? records[seen.key].expiry_handle : ExpiryHandle());
   }
-  Result<Held> renew(const Record& seen, Ttl ttl) {
+  Result<WriteResult> renew(const Record& seen, Ttl ttl) {
     if (!is_current(seen)) return changed(seen);
     ends_[seen.key] = now + *ttl;
-    return Held{seen.revision, seen.hold, ttl};
+    return WriteResult{seen.revision, seen.expiry_handle, ttl};
   }
   Result<void> release(const Record& seen) {
     if (!is_current(seen)) return tl::unexpected(changed(seen).value());
     remove(seen.key);
     return {};
   }
-  // Without any condition and, unless told, under a new hold: as an operator or an old release
-  // writes.
-  Held put(const std::string& key, const std::string& value, Ttl ttl, std::int64_t hold = 0) {
-    if (ttl && hold == 0) hold = ++holds_;
+  // Without any condition and, unless one is given, under a new expiry handle: as an operator or an
+  // old release writes.
+  WriteResult put(const std::string& key, const std::string& value, Ttl ttl,
+                  ExpiryHandle handle = {}) {
+    if (ttl && handle.empty()) handle = std::to_string(++handles_);
     const Revision at = ++revision_;
     const auto before = records.find(key);
-    const Record record{key, value, at, hold,
+    const Record record{key, value, at, handle,
                         before == records.end() ? at : before->second.created};
     records[key] = record;
     ends_[key] = ttl ? now + *ttl : kNever;
     log.emplace_back(RecordPut{record});
-    return {record.revision, record.hold, ttl};
+    return {record.revision, record.expiry_handle, ttl};
   }
   void remove(const std::string& key) {
     ends_.erase(key);
@@ -78,7 +78,7 @@ class SimulatedStore {
   }
 
   Revision revision_ = 0;
-  std::int64_t holds_ = 0;
+  std::int64_t handles_ = 0;
   std::map<std::string, TimePoint> ends_;
 };
 

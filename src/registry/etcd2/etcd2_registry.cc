@@ -69,27 +69,29 @@ class Etcd2Registry final : public Registry {
     return start_etcd2_watch(client_, loop_, keys_, {from, cluster_}, std::move(listener));
   }
 
-  void create_if_absent(std::string key, std::string value, Ttl ttl, Reply<Held> reply) override {
+  void create_if_absent(std::string key, std::string value, Ttl ttl,
+                        Reply<WriteResult> reply) override {
     refreshed_.erase(key);
     write(key, "prevExist=false&value=" + percent_encode(value) + ttl_field(ttl), ErrorKind::exists,
           ttl, naming("create " + keys_.subnet(key), write_right(), std::move(reply)));
   }
 
-  void replace_if_unchanged(Record seen, std::string value, Ttl ttl, Reply<Held> reply) override {
+  void replace_if_unchanged(Record seen, std::string value, Ttl ttl,
+                            Reply<WriteResult> reply) override {
     write(seen.key, if_as(seen) + "&value=" + percent_encode(value) + ttl_field(ttl),
           ErrorKind::conflict, ttl,
           naming("replace " + keys_.subnet(seen.key), write_right(), std::move(reply)));
   }
 
-  void renew_if_unchanged(Record seen, Ttl ttl, Reply<Held> reply) override {
+  void renew_if_unchanged(Record seen, Ttl ttl, Reply<WriteResult> reply) override {
     auto answer = naming("renew " + keys_.subnet(seen.key), write_right(), std::move(reply));
-    if (seen.hold == 0 || !ttl) return check(seen, std::move(answer));
+    if (!seen.expires() || !ttl) return check(seen, std::move(answer));
     refresh(seen, *ttl,
             [this, seen, ttl, answer = std::move(answer)](const Result<Revision>& index) {
               if (!index) return answer(Failure(index.error()));
               // A key that was refreshed has another index, though nobody was told of a change.
               refreshed_[seen.key] = {seen.revision, *index};
-              answer(Held{seen.revision, kHeldByTtl, ttl});
+              answer(WriteResult{seen.revision, kExpiresByTtl, ttl});
             });
   }
 
@@ -166,14 +168,14 @@ class Etcd2Registry final : public Registry {
   }
 
   void write(const std::string& key, std::string form, ErrorKind refused, Ttl ttl,
-             Reply<Held> answer) {
+             Reply<WriteResult> answer) {
     client_.call(
         {"PUT", keys_path(keys_.subnet(key)), std::move(form)},
         [this, key, refused, ttl, answer = std::move(answer)](const Result<KeysReply>& got) {
           const auto node = node_of(got, refused);
           if (!node) return answer(Failure(node.error()));
           refreshed_.erase(key);
-          answer(Held{node->modified, ttl ? kHeldByTtl : 0, ttl});
+          answer(WriteResult{node->modified, ttl ? kExpiresByTtl : ExpiryHandle(), ttl});
         });
   }
 
@@ -204,16 +206,17 @@ class Etcd2Registry final : public Registry {
   }
 
   // Checks that the record is still at `seen`.
-  void check(const Record& seen, Reply<Held> answer) {
-    client_.call({"GET", keys_path(keys_.subnet(seen.key)) + "?quorum=true", {}},
-                 [this, seen, answer = std::move(answer)](const Result<KeysReply>& got) {
-                   const auto node = node_of(got, ErrorKind::conflict);
-                   if (!node) return answer(Failure(node.error()));
-                   if (node->modified != index_of(seen) || node->value != seen.value) {
-                     return answer(fail(ErrorKind::conflict, "changed since it was read"));
-                   }
-                   answer(Held{seen.revision, node->expires ? kHeldByTtl : 0, {}});
-                 });
+  void check(const Record& seen, Reply<WriteResult> answer) {
+    client_.call(
+        {"GET", keys_path(keys_.subnet(seen.key)) + "?quorum=true", {}},
+        [this, seen, answer = std::move(answer)](const Result<KeysReply>& got) {
+          const auto node = node_of(got, ErrorKind::conflict);
+          if (!node) return answer(Failure(node.error()));
+          if (node->modified != index_of(seen) || node->value != seen.value) {
+            return answer(fail(ErrorKind::conflict, "changed since it was read"));
+          }
+          answer(WriteResult{seen.revision, node->expires ? kExpiresByTtl : ExpiryHandle(), {}});
+        });
   }
 
   // Waits for the next change of the key. After any change the released record is gone.

@@ -83,20 +83,20 @@ TEST_F(Etcd2Test, WhatAnOperatorWritesIsHeard) {
 }
 
 TEST_F(Etcd2Test, AReleaseIsAnExpiryToOthers) {
-  const Held held = session->create(kOne, kValue, kDay).value();
+  const WriteResult held = session->create(kOne, kValue, kDay).value();
   ASSERT_TRUE(session->release(record_of(kOne, kValue, held)));
   EXPECT_EQ(action_after(held.revision), "expire");
 }
 
 TEST_F(Etcd2Test, AReservationIsReleasedToo) {
-  const Held held = session->create(kOne, kValue, {}).value();
+  const WriteResult held = session->create(kOne, kValue, {}).value();
   ASSERT_TRUE(session->release(record_of(kOne, kValue, held)));
   EXPECT_TRUE(session->snapshot()->records.empty());
 }
 
 TEST_F(Etcd2Test, ARenewalLeavesTheValueAlone) {
-  const Held held = session->create(kOne, kValue, seconds(60)).value();
-  const Held renewed = session->renew(record_of(kOne, kValue, held), kDay).value();
+  const WriteResult held = session->create(kOne, kValue, seconds(60)).value();
+  const WriteResult renewed = session->renew(record_of(kOne, kValue, held), kDay).value();
   EXPECT_NE(keys("/subnets/10.5.1.0-24").find(R"("ttl":86400)"), std::string::npos);
   EXPECT_EQ(session->snapshot()->records.at(0), record_of(kOne, kValue, renewed));
   const auto replaced = session->replace(record_of(kOne, kValue, renewed), "new", kDay);
@@ -228,7 +228,7 @@ TEST_F(Etcd2Test, AllCallsUnderWayGetTheNewPassword) {
   ASSERT_TRUE(write_file_atomically(file, "rootpw", 0600));
   std::vector<std::string> heard;
   for (const std::string& key : {kOne, kTwo}) {
-    root->registry().create_if_absent(key, kValue, kDay, [&](const Result<Held>& held) {
+    root->registry().create_if_absent(key, kValue, kDay, [&](const Result<WriteResult>& held) {
       heard.push_back(held ? "made" : held.error().text);
       loop.check();
     });

@@ -13,8 +13,8 @@ namespace flannel {
 namespace {
 
 Record record_of(const KeysNode& node, std::string_view key) {
-  return within_limits(
-      {std::string(key), node.value, node.modified, node.expires ? kHeldByTtl : 0, node.created});
+  return within_limits({std::string(key), node.value, node.modified,
+                        node.expires ? kExpiresByTtl : ExpiryHandle(), node.created});
 }
 
 // The directory below `subnets` in which a stranger has gone too deep is one record, which is no
@@ -32,7 +32,7 @@ std::optional<std::string> directory_of(std::string_view key, bool dir, const St
 }
 
 Record directory_record(std::string name, Revision modified) {
-  return {std::move(name), "", modified, 0, 0};
+  return {.key = std::move(name), .value = "", .revision = modified};
 }
 
 void collect(const KeysNode& node, const StoreKeys& keys, Snapshot& all) {

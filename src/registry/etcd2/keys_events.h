@@ -13,8 +13,8 @@
 
 namespace flannel {
 
-// What stands in Record::hold and Held::hold for a key with a TTL; the TTL itself is etcd's.
-inline constexpr std::int64_t kHeldByTtl = 1;
+// The expiry handle of every key with a TTL, since etcd v2 keeps the TTL with the key.
+inline const ExpiryHandle kExpiresByTtl = "ttl";
 
 // Returns the path of a key: `/v2/keys` and each part of `key`, percent-encoded.
 std::string keys_path(std::string_view key);

@@ -75,9 +75,9 @@ TEST(KeysEventsTest, ATtlMakesTheDifferenceToAReservation) {
   const auto record = [&] {
     return std::get<RecordPut>(changes_of(put, kKeys).value().front()).record;
   };
-  EXPECT_EQ(record(), (Record{"10.5.1.0-24", "v", 9, kHeldByTtl}));
+  EXPECT_EQ(record(), (Record{"10.5.1.0-24", "v", 9, kExpiresByTtl}));
   put.node.expires = false;
-  EXPECT_EQ(record().hold, 0);
+  EXPECT_FALSE(record().expires());
 }
 
 TEST(KeysEventsTest, ASnapshotIsSortedAndHasWhatIsOursAlone) {

@@ -192,7 +192,7 @@ TEST_F(EtcdUserTest, AUserWithThePasswordMayDoEverything) {
   enable();
   const auto session = open_as("flannel", "s3cret");
   WatchLog early(*session, 1, loop);  // the token is fetched for a watch too
-  const Held held = session->create(kOne, "one", kDay).value();
+  const WriteResult held = session->create(kOne, "one", kDay).value();
   EXPECT_TRUE(session->renew(record_of(kOne, "one", held), kDay));
   EXPECT_TRUE(session->write_config("{}", 0));
   EXPECT_TRUE(session->release(record_of(kOne, "one", held)));

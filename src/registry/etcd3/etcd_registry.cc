@@ -17,11 +17,11 @@ namespace {
 
 using std::chrono::seconds;
 
-// What the next put of a record is attached to.
-struct Hold {
-  std::int64_t lease = 0;  // 0: nothing, a reservation
+// The etcd lease to which the next put attaches its record.
+struct EtcdLease {
+  std::int64_t id = 0;  // 0: none, the record is a reservation
   Ttl ttl;
-  bool fresh = false;  // granted for this put: of no use if the put does not happen
+  bool fresh = false;  // granted for this put, and useless if the put fails
 };
 
 // Says what was being done, and which right that takes if it was missing.
@@ -78,35 +78,38 @@ class EtcdRegistry final : public Registry {
                             std::move(listener));
   }
 
-  void create_if_absent(std::string key, std::string value, Ttl ttl, Reply<Held> reply) override {
+  void create_if_absent(std::string key, std::string value, Ttl ttl,
+                        Reply<WriteResult> reply) override {
     EtcdCommit commit{.key = keys_.subnet(key), .value = std::move(value)};
-    auto answer = naming<Held>(
-        "create " + commit.key, write_right(), [reply = std::move(reply)](Result<Held> held) {
-          const bool taken = !held && held.error().kind == ErrorKind::conflict;
-          if (taken) held = fail(ErrorKind::exists, "there already");
-          reply(std::move(held));
-        });
-    new_hold(ttl, [this, commit = std::move(commit), answer = std::move(answer)](
-                      const Result<Hold>& hold) { put(commit, hold, answer); });
+    auto answer = naming<WriteResult>("create " + commit.key, write_right(),
+                                      [reply = std::move(reply)](Result<WriteResult> held) {
+                                        const bool taken =
+                                            !held && held.error().kind == ErrorKind::conflict;
+                                        if (taken) held = fail(ErrorKind::exists, "there already");
+                                        reply(std::move(held));
+                                      });
+    new_lease(ttl, [this, commit = std::move(commit), answer = std::move(answer)](
+                       const Result<EtcdLease>& lease) { put(commit, lease, answer); });
   }
 
-  void replace_if_unchanged(Record seen, std::string value, Ttl ttl, Reply<Held> reply) override {
+  void replace_if_unchanged(Record seen, std::string value, Ttl ttl,
+                            Reply<WriteResult> reply) override {
     EtcdCommit commit{.key = keys_.subnet(seen.key),
                       .seen = seen.revision,
                       .seen_value = seen_value(seen),
                       .value = std::move(value)};
     auto answer = naming("replace " + commit.key, write_right(), std::move(reply));
-    kept_hold(seen.hold, ttl,
-              [this, commit = std::move(commit), answer = std::move(answer),
-               old = seen.hold](const Result<Hold>& hold) {
-                put(commit, hold, [this, answer, old](Result<Held> held) {
-                  if (held && held->hold != old) drop_own_lease(old);
-                  answer(std::move(held));
-                });
-              });
+    keep_lease(lease_of(seen.expiry_handle), ttl,
+               [this, commit = std::move(commit), answer = std::move(answer),
+                old = seen.expiry_handle](const Result<EtcdLease>& lease) {
+                 put(commit, lease, [this, answer, old](Result<WriteResult> held) {
+                   if (held && held->expiry_handle != old) drop_own_lease(lease_of(old));
+                   answer(std::move(held));
+                 });
+               });
   }
 
-  void renew_if_unchanged(Record seen, Ttl ttl, Reply<Held> reply) override {
+  void renew_if_unchanged(Record seen, Ttl ttl, Reply<WriteResult> reply) override {
     EtcdCommit check{.op = EtcdCommit::Op::check,
                      .key = keys_.subnet(seen.key),
                      .seen = seen.revision,
@@ -115,7 +118,7 @@ class EtcdRegistry final : public Registry {
     etcd_commit(*connection_, std::move(check),
                 [this, seen, ttl, answer = std::move(answer)](const Result<Revision>& unchanged) {
                   if (!unchanged) return answer(Failure(unchanged.error()));
-                  if (seen.hold == 0) return answer(Held{seen.revision, 0, {}});
+                  if (!seen.expires()) return answer(WriteResult{seen.revision, {}, {}});
                   extend(seen, ttl, answer);
                 });
   }
@@ -127,9 +130,10 @@ class EtcdRegistry final : public Registry {
                       .seen_value = seen_value(seen)};
     auto answer = naming("release " + commit.key, write_right(), std::move(reply));
     etcd_commit(*connection_, std::move(commit),
-                [this, hold = seen.hold, answer = std::move(answer)](const Result<Revision>& gone) {
+                [this, lease = lease_of(seen.expiry_handle),
+                 answer = std::move(answer)](const Result<Revision>& gone) {
                   if (!gone) return answer(Failure(gone.error()));
-                  drop_own_lease(hold);
+                  drop_own_lease(lease);
                   answer({});
                 });
   }
@@ -142,8 +146,8 @@ class EtcdRegistry final : public Registry {
  private:
   EtcdRight write_right() const { return write_of_all_below(keys_.subnets); }
 
-  void new_hold(Ttl ttl, std::function<void(Result<Hold>)> done) {
-    if (!ttl) return done(Hold{});
+  void new_lease(Ttl ttl, std::function<void(Result<EtcdLease>)> done) {
+    if (!ttl) return done(EtcdLease{});
     const std::int64_t id = new_lease_id();
     ++grants_;
     ++writing_;
@@ -154,38 +158,38 @@ class EtcdRegistry final : public Registry {
                   const bool perhaps = granted || granted.error().kind == ErrorKind::unavailable;
                   if (perhaps) own_leases_.insert(id);
                   if (!granted) return done(Failure(granted.error()));
-                  done(Hold{id, *granted, true});
+                  done(EtcdLease{id, *granted, true});
                 });
   }
 
-  // `hold` if it is there, lives and has the TTL that is wanted, else a new one.
-  void kept_hold(std::int64_t hold, Ttl ttl, std::function<void(Result<Hold>)> done) {
-    if (hold == 0 || !ttl) return new_hold(ttl, std::move(done));
-    keep_alive_.keep(hold, [this, hold, ttl, done = std::move(done)](const Result<seconds>& left) {
+  // Passes on the lease `id` if it exists and has the TTL that is wanted, otherwise a new one.
+  void keep_lease(std::int64_t id, Ttl ttl, std::function<void(Result<EtcdLease>)> done) {
+    if (id == 0 || !ttl) return new_lease(ttl, std::move(done));
+    keep_alive_.keep(id, [this, id, ttl, done = std::move(done)](const Result<seconds>& left) {
       if (!left) return done(Failure(left.error()));
-      if (left->count() == 0 || has_another_ttl(hold, *left, *ttl)) return new_hold(ttl, done);
-      done(Hold{hold, *left, false});
+      if (left->count() == 0 || has_another_ttl(id, *left, *ttl)) return new_lease(ttl, done);
+      done(EtcdLease{id, *left, false});
     });
   }
 
-  // The TTL of an etcd lease is settled when it is granted. One of an earlier run, of upstream's or
+  // The TTL of an etcd lease is fixed when it is granted. One of an earlier run, of upstream's or
   // of flannelctl's may have another than what this run is to use. For one granted here etcd may
   // have raised it, and would again.
-  bool has_another_ttl(std::int64_t hold, seconds granted, seconds wanted) const {
-    return !own_leases_.contains(hold) && std::chrono::abs(granted - wanted) > seconds(1);
+  bool has_another_ttl(std::int64_t id, seconds granted, seconds wanted) const {
+    return !own_leases_.contains(id) && std::chrono::abs(granted - wanted) > seconds(1);
   }
 
-  void put(EtcdCommit commit, const Result<Hold>& hold, Reply<Held> answer) {
-    if (!hold) return answer(Failure(hold.error()));
-    commit.lease = hold->lease;
+  void put(EtcdCommit commit, const Result<EtcdLease>& lease, Reply<WriteResult> answer) {
+    if (!lease) return answer(Failure(lease.error()));
+    commit.lease = lease->id;
     ++writing_;
     etcd_commit(*connection_, std::move(commit),
-                [this, hold = *hold, answer = std::move(answer)](const Result<Revision>& at) {
+                [this, lease = *lease, answer = std::move(answer)](const Result<Revision>& at) {
                   --writing_;
-                  if (at) return answer(Held{*at, hold.lease, hold.ttl});
+                  if (at) return answer(WriteResult{*at, expiry_handle_of(lease.id), lease.ttl});
                   // After an unknown outcome the record may have this lease, so it must stay.
                   const bool known = at.error().kind != ErrorKind::unavailable;
-                  if (known && hold.fresh) drop_own_lease(hold.lease);
+                  if (known && lease.fresh) drop_own_lease(lease.id);
                   Error error = at.error();
                   // not_found: the lease ended meanwhile. The next try gets another one.
                   if (error.kind == ErrorKind::not_found) error.kind = ErrorKind::unavailable;
@@ -193,31 +197,35 @@ class EtcdRegistry final : public Registry {
                 });
   }
 
-  void extend(const Record& seen, Ttl ttl, const Reply<Held>& answer) {
-    keep_alive_.keep(seen.hold, [this, seen, ttl, answer](const Result<seconds>& left) {
+  void extend(const Record& seen, Ttl ttl, const Reply<WriteResult>& answer) {
+    const std::int64_t lease = lease_of(seen.expiry_handle);
+    keep_alive_.keep(lease, [this, lease, seen, ttl, answer](const Result<seconds>& left) {
       if (!left) return answer(Failure(left.error()));
       if (left->count() == 0) return answer(fail(ErrorKind::conflict, "it has expired"));
-      const Held kept{seen.revision, seen.hold, *left};
-      if (!ttl || !has_another_ttl(seen.hold, *left, *ttl)) return answer(kept);
+      const WriteResult kept{seen.revision, seen.expiry_handle, *left};
+      if (!ttl || !has_another_ttl(lease, *left, *ttl)) return answer(kept);
       change_ttl(seen, ttl, kept, answer);
     });
   }
 
   // Writes the same value with a new lease in one step, so that the record always has one. If this
   // fails the record keeps the old lease, which has just been renewed.
-  void change_ttl(const Record& seen, Ttl ttl, const Held& kept, const Reply<Held>& answer) {
+  void change_ttl(const Record& seen, Ttl ttl, const WriteResult& kept,
+                  const Reply<WriteResult>& answer) {
     EtcdCommit commit{.key = keys_.subnet(seen.key),
                       .seen = seen.revision,
                       .seen_value = seen.value,
                       .value = seen.value};
-    new_hold(ttl, [this, commit = std::move(commit), kept, answer](const Result<Hold>& hold) {
-      put(commit, hold, [key = commit.key, kept, answer](Result<Held> moved) {
-        if (moved || moved.error().kind == ErrorKind::conflict) return answer(std::move(moved));
-        log::warning("the lease keeps the TTL that it was created with",
-                     {{"key", key}, {"why", moved.error().text}});
-        answer(kept);
-      });
-    });
+    new_lease(ttl,
+              [this, commit = std::move(commit), kept, answer](const Result<EtcdLease>& lease) {
+                put(commit, lease, [key = commit.key, kept, answer](Result<WriteResult> moved) {
+                  if (moved || moved.error().kind == ErrorKind::conflict)
+                    return answer(std::move(moved));
+                  log::warning("the lease keeps the TTL that it was created with",
+                               {{"key", key}, {"why", moved.error().text}});
+                  answer(kept);
+                });
+              });
   }
 
   // Revokes only a lease that was granted here, to which no other record can be attached. Leases of
@@ -235,7 +243,7 @@ class EtcdRegistry final : public Registry {
     if (own_leases_.empty()) return;
     std::unordered_set<std::int64_t> idle = own_leases_;
     for (const Record& record : all.records)
-      idle.erase(record.hold);
+      idle.erase(lease_of(record.expiry_handle));
     for (const std::int64_t lease : idle)
       drop_own_lease(lease);
   }

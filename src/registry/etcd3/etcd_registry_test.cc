@@ -2,6 +2,7 @@
 // What is special about etcd: leases, an etcd that goes away, answers that get lost. What every
 // store promises is in conformance_test.cc, TLS and users are in etcd_access_test.cc.
 #include "registry/etcd3/etcd_registry.h"
+#include "registry/etcd3/snapshot_call.h"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -85,8 +86,8 @@ TEST_F(EtcdTest, OneLeasePerRecordAndNoneLeftBehind) {
   const Record one = record_of(kOne, "one", session->create(kOne, "one", kDay).value());
   EXPECT_EQ(lease_count(), 1);
   EXPECT_EQ(session->create(kOne, "late", kDay).error().kind, ErrorKind::exists);
-  const Held kept = session->replace(one, "again", kDay).value();
-  EXPECT_EQ(kept.hold, one.hold);
+  const WriteResult kept = session->replace(one, "again", kDay).value();
+  EXPECT_EQ(kept.expiry_handle, one.expiry_handle);
   EXPECT_EQ(session->replace(one, "stale", kDay).error().kind, ErrorKind::conflict);
   ASSERT_TRUE(session->renew(record_of(kOne, "again", kept), kDay));
   ASSERT_TRUE(session->snapshot());  // a revocation that nobody waited for has been sent before
@@ -126,12 +127,12 @@ TEST_F(EtcdTest, ALeaseThatUpstreamGrantedIsKeptAlive) {
   const std::string id = grant(600);
   ASSERT_TRUE(etcd->ctl({"put", "--lease", id, kSubnets + kOne, "theirs"}));
   const Record theirs = session->snapshot().value().records.at(0);
-  EXPECT_EQ(fmt::format("{:016x}", theirs.hold), id);
-  const Held renewed = session->renew(theirs, seconds(600)).value();
+  EXPECT_EQ(fmt::format("{:016x}", lease_of(theirs.expiry_handle)), id);
+  const WriteResult renewed = session->renew(theirs, seconds(600)).value();
   EXPECT_EQ(renewed.revision, theirs.revision);
-  EXPECT_EQ(renewed.hold, theirs.hold);
-  const Held replaced = session->replace(theirs, "ours", seconds(600)).value();
-  EXPECT_EQ(replaced.hold, theirs.hold);
+  EXPECT_EQ(renewed.expiry_handle, theirs.expiry_handle);
+  const WriteResult replaced = session->replace(theirs, "ours", seconds(600)).value();
+  EXPECT_EQ(replaced.expiry_handle, theirs.expiry_handle);
   ASSERT_TRUE(session->release(record_of(kOne, "ours", replaced)));
   ASSERT_TRUE(session->snapshot());
   EXPECT_EQ(lease_count(), 1) << "another key may be attached to it";
@@ -139,18 +140,18 @@ TEST_F(EtcdTest, ALeaseThatUpstreamGrantedIsKeptAlive) {
 
 // --subnet-lease-ttl was changed, and the agent started again.
 TEST_F(EtcdTest, ARecordOfAnEarlierRunTakesTheTtlOfThisOne) {
-  const Held first = session->create(kOne, "one", seconds(600)).value();
+  const WriteResult first = session->create(kOne, "one", seconds(600)).value();
   WatchLog watch(*session, first.revision, loop);
   const auto second_run = open({etcd->url()});
-  const Held renewed = second_run->renew(record_of(kOne, "one", first), kDay).value();
+  const WriteResult renewed = second_run->renew(record_of(kOne, "one", first), kDay).value();
   EXPECT_EQ(renewed.ttl, kDay);
-  EXPECT_NE(renewed.hold, first.hold);
+  EXPECT_NE(renewed.expiry_handle, first.expiry_handle);
   EXPECT_EQ(second_run->renew(record_of(kOne, "one", renewed), kDay)->revision, renewed.revision);
-  ASSERT_TRUE(etcd->ctl({"lease", "revoke", fmt::format("{:x}", first.hold)}));
+  ASSERT_TRUE(etcd->ctl({"lease", "revoke", fmt::format("{:x}", lease_of(first.expiry_handle))}));
   EXPECT_EQ(session->snapshot().value().records.at(0), record_of(kOne, "one", renewed));
 
   const auto third_run = open({etcd->url()});
-  const Held replaced =
+  const WriteResult replaced =
       third_run->replace(record_of(kOne, "one", renewed), "two", seconds(600)).value();
   EXPECT_EQ(replaced.ttl, seconds(600));
   ASSERT_TRUE(watch.reports("two"));
@@ -159,9 +160,9 @@ TEST_F(EtcdTest, ARecordOfAnEarlierRunTakesTheTtlOfThisOne) {
 
 // Asked for no time at all, etcd grants its shortest.
 TEST_F(EtcdTest, ATtlThatEtcdRaisedIsNotAskedForAtEachRenewal) {
-  const Held held = session->create(kOne, "one", seconds(600)).value();
+  const WriteResult held = session->create(kOne, "one", seconds(600)).value();
   session = open({etcd->url()});
-  const Held raised = session->renew(record_of(kOne, "one", held), seconds(0)).value();
+  const WriteResult raised = session->renew(record_of(kOne, "one", held), seconds(0)).value();
   EXPECT_GT(raised.ttl, seconds(1));
   EXPECT_EQ(session->renew(record_of(kOne, "one", raised), seconds(0))->revision, raised.revision);
 }
@@ -196,7 +197,7 @@ TEST_F(EtcdTest, ASnapshotOfMoreThanOnePageIsOfOneRevision) {
     if (begun == kMany) return;
     const std::string key = fmt::format("10.{}.{}.0-24", begun / 256, begun % 256);
     ++begun;
-    session->registry().create_if_absent(key, "x", {}, [&](const Result<Held>& held) {
+    session->registry().create_if_absent(key, "x", {}, [&](const Result<WriteResult>& held) {
       EXPECT_TRUE(held) << held.error().text;
       if (++written % 1000 == 0 || written == kMany) loop.check();
       write_next();
@@ -337,7 +338,7 @@ class LostAnswerTest : public EtcdTest {
 };
 
 TEST_F(LostAnswerTest, OfACreateWithoutLeaseIsFoundOut) {
-  const auto held = lose_answer<Held>("put", [&](const Reply<Held>& reply) {
+  const auto held = lose_answer<WriteResult>("put", [&](const Reply<WriteResult>& reply) {
     through->registry().create_if_absent(kOne, "one", {}, reply);
   });
   ASSERT_TRUE(held) << held.error().text;
@@ -359,7 +360,7 @@ TEST_F(LostAnswerTest, OfAGrantLeavesNoLeaseBehind) {
 
 TEST_F(LostAnswerTest, OfAReplaceIsFoundOut) {
   const Record one = record_of(kOne, "one", session->create(kOne, "one", {}).value());
-  const auto held = lose_answer<Held>("put", [&](const Reply<Held>& reply) {
+  const auto held = lose_answer<WriteResult>("put", [&](const Reply<WriteResult>& reply) {
     through->registry().replace_if_unchanged(one, "two", {}, reply);
   });
   ASSERT_TRUE(held) << held.error().text;

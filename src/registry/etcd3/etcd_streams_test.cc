@@ -132,7 +132,7 @@ TEST_F(KeepAliveTest, ManyAtOnceAreAnsweredEachForItsLease) {
     records.push_back(record_of(key, "x", session->create(key, "x", seconds(600 + i)).value()));
   }
   for (const Record& record : records) {
-    session->registry().renew_if_unchanged(record, kDay, [&](const Result<Held>& held) {
+    session->registry().renew_if_unchanged(record, kDay, [&](const Result<WriteResult>& held) {
       heard.push_back(held ? held->ttl.value_or(seconds(0)) : seconds(-1));
       loop.check();
     });
@@ -163,17 +163,17 @@ TEST_F(KeepAliveTest, ASilentStreamIsGivenUpForTheOtherEndpoint) {
   // This one asks for the lease's life first, so it is the stream that meets the silence.
   const auto replaced = session->replace(one, "two", kDay);
   ASSERT_TRUE(replaced) << replaced.error().text;
-  EXPECT_EQ(replaced->hold, one.hold);
+  EXPECT_EQ(replaced->expiry_handle, one.expiry_handle);
   EXPECT_GE(session->registry().failures().silence, 1U);
 }
 
 TEST_F(KeepAliveTest, AHoldThatIsGoneGivesWayToANewOne) {
   const auto session = open({etcd->url()});
   Record one = record_of(kOne, "one", session->create(kOne, "one", kDay).value());
-  one.hold = 4711;
+  one.expiry_handle = "4711";
   const auto replaced = session->replace(one, "two", kDay);
   ASSERT_TRUE(replaced) << replaced.error().text;
-  EXPECT_NE(replaced->hold, one.hold);
+  EXPECT_NE(replaced->expiry_handle, one.expiry_handle);
 }
 
 TEST_F(KeepAliveTest, AnEtcdThatIsGoneFailsTheRenewal) {
@@ -213,7 +213,7 @@ TEST_F(KeepAliveTest, AProxyThatAnswersOncePerStreamGetsAStreamForEachRenewal) {
   // The second waits for 5 s in vain first. If each did, the loop would lose its patience.
   int renewed = 0;
   std::function<void()> renew = [&] {
-    session->registry().renew_if_unchanged(one, kDay, [&](const Result<Held>& held) {
+    session->registry().renew_if_unchanged(one, kDay, [&](const Result<WriteResult>& held) {
       EXPECT_TRUE(held) << renewed << ": " << held.error().text;
       if (held && ++renewed < 8) return renew();
       loop.check();

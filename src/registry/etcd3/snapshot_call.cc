@@ -2,6 +2,7 @@
 #include "registry/etcd3/snapshot_call.h"
 
 #include <algorithm>
+#include <charconv>
 #include <memory>
 #include <utility>
 
@@ -121,9 +122,19 @@ void take_etcd_snapshot(EtcdConnection& connection, const StoreKeys& keys,
   std::make_shared<SnapshotCall>(connection, keys, std::move(done))->start();
 }
 
+ExpiryHandle expiry_handle_of(std::int64_t lease) {
+  return lease == 0 ? ExpiryHandle() : std::to_string(lease);
+}
+
+std::int64_t lease_of(const ExpiryHandle& handle) {
+  std::int64_t lease = 0;
+  std::from_chars(handle.data(), handle.data() + handle.size(), lease);
+  return lease;
+}
+
 Record to_record(const StoreKeys& keys, const pb::KeyValue& kv) {
   return within_limits({std::string(keys.below_subnets(kv.key()).value_or("")), kv.value(),
-                        kv.mod_revision(), kv.lease(), kv.create_revision()});
+                        kv.mod_revision(), expiry_handle_of(kv.lease()), kv.create_revision()});
 }
 
 }  // namespace flannel

@@ -21,6 +21,10 @@ struct EtcdSnapshot {
 void take_etcd_snapshot(EtcdConnection& connection, const StoreKeys& keys,
                         std::function<void(Result<EtcdSnapshot>)> done);
 
+// The expiry handle is the decimal id of an etcd lease; 0: none.
+ExpiryHandle expiry_handle_of(std::int64_t lease);
+std::int64_t lease_of(const ExpiryHandle& handle);
+
 // Converts a key below keys.subnets.
 Record to_record(const StoreKeys& keys, const etcdserverpb::KeyValue& kv);
 

@@ -89,7 +89,7 @@ TEST_F(WatchReaderTest, RecordsCarryTheirLease) {
   response.mutable_events(0)->mutable_kv()->set_lease(77);
   const auto news = reader.read(response);
   const auto& change = std::get<WatchChanges>(news).changes.at(0);
-  EXPECT_EQ(std::get<RecordPut>(change).record, (Record{"10.5.1.0-24", "one", 11, 77}));
+  EXPECT_EQ(std::get<RecordPut>(change).record, (Record{"10.5.1.0-24", "one", 11, "77"}));
 }
 
 TEST_F(WatchReaderTest, PutsFragmentsTogether) {

@@ -45,17 +45,19 @@ class MemoryRegistry final : public Registry {
     return std::make_unique<MemoryWatch>(store_, prefix_, from, loop_, std::move(listener));
   }
 
-  void create_if_absent(std::string key, std::string value, Ttl ttl, Reply<Held> reply) override {
+  void create_if_absent(std::string key, std::string value, Ttl ttl,
+                        Reply<WriteResult> reply) override {
     call(std::move(reply),
          [&] { return store_->create(prefix_, key, std::move(value), ttl, loop_.now()); });
   }
 
-  void replace_if_unchanged(Record seen, std::string value, Ttl ttl, Reply<Held> reply) override {
+  void replace_if_unchanged(Record seen, std::string value, Ttl ttl,
+                            Reply<WriteResult> reply) override {
     call(std::move(reply),
          [&] { return store_->replace(prefix_, seen, std::move(value), ttl, loop_.now()); });
   }
 
-  void renew_if_unchanged(Record seen, Ttl ttl, Reply<Held> reply) override {
+  void renew_if_unchanged(Record seen, Ttl ttl, Reply<WriteResult> reply) override {
     call(std::move(reply), [&] { return store_->renew(prefix_, seen, ttl, loop_.now()); });
   }
 

@@ -20,9 +20,9 @@ constexpr const char* kKey = "10.5.1.0-24";
 
 class MemoryRegistryTest : public ::testing::Test {
  protected:
-  Result<Held> create(const std::string& value, Ttl ttl = seconds(60)) {
-    std::optional<Result<Held>> answer;
-    registry->create_if_absent(kKey, value, ttl, [&](Result<Held> held) { answer = held; });
+  Result<WriteResult> create(const std::string& value, Ttl ttl = seconds(60)) {
+    std::optional<Result<WriteResult>> answer;
+    registry->create_if_absent(kKey, value, ttl, [&](Result<WriteResult> held) { answer = held; });
     loop.run_until_idle();
     return answer.value();
   }
@@ -83,10 +83,10 @@ TEST_F(MemoryRegistryTest, ARecordExpiresThoughTheRegistryThatWroteItIsGone) {
 
 TEST_F(MemoryRegistryTest, RenewingMovesTheExpiry) {
   const auto watch = registry->watch(1, listener());
-  const Held held = create("a", seconds(60)).value();
+  const WriteResult held = create("a", seconds(60)).value();
   loop.advance(seconds(50));
-  registry->renew_if_unchanged({kKey, "a", held.revision, held.hold}, seconds(60),
-                               [](const Result<Held>& renewed) { EXPECT_TRUE(renewed); });
+  registry->renew_if_unchanged({kKey, "a", held.revision, held.expiry_handle}, seconds(60),
+                               [](const Result<WriteResult>& renewed) { EXPECT_TRUE(renewed); });
   loop.advance(seconds(59));
   EXPECT_EQ(seen, "put ");
   loop.advance(seconds(1));

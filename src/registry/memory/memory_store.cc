@@ -199,8 +199,8 @@ void MemoryStore::end_watch(std::uint64_t token) {
   watches_.erase(token);
 }
 
-Result<Held> MemoryStore::create(const std::string& prefix, const std::string& key,
-                                 std::string value, Ttl ttl, TimePoint now) {
+Result<WriteResult> MemoryStore::create(const std::string& prefix, const std::string& key,
+                                        std::string value, Ttl ttl, TimePoint now) {
   const std::lock_guard lock(mutex_);
   Network& network = networks_[prefix];
   if (network.records.contains(key)) {
@@ -209,17 +209,18 @@ Result<Held> MemoryStore::create(const std::string& prefix, const std::string& k
   return store(network, prefix, Record{.key = key, .value = std::move(value)}, ttl, now);
 }
 
-Result<Held> MemoryStore::replace(const std::string& prefix, const Record& seen, std::string value,
-                                  Ttl ttl, TimePoint now) {
+Result<WriteResult> MemoryStore::replace(const std::string& prefix, const Record& seen,
+                                         std::string value, Ttl ttl, TimePoint now) {
   const std::lock_guard lock(mutex_);
   const Entry* entry = TRY_DURING(unchanged(prefix, seen), "replace " + seen.key);
-  const std::int64_t hold = entry->record.hold;
+  const ExpiryHandle handle = entry->record.expiry_handle;
   return store(networks_[prefix], prefix,
-               Record{.key = seen.key, .value = std::move(value), .hold = hold}, ttl, now);
+               Record{.key = seen.key, .value = std::move(value), .expiry_handle = handle}, ttl,
+               now);
 }
 
-Result<Held> MemoryStore::renew(const std::string& prefix, const Record& seen, Ttl ttl,
-                                TimePoint now) {
+Result<WriteResult> MemoryStore::renew(const std::string& prefix, const Record& seen, Ttl ttl,
+                                       TimePoint now) {
   const std::lock_guard lock(mutex_);
   Entry* entry = TRY_DURING(unchanged(prefix, seen), "renew " + seen.key);
   if (entry->ttl) {  // a reservation has nothing to extend
@@ -227,7 +228,7 @@ Result<Held> MemoryStore::renew(const std::string& prefix, const Record& seen, T
     entry->expires = now + *entry->ttl;
     expiry_moved();
   }
-  return Held{entry->record.revision, entry->record.hold, entry->ttl};
+  return WriteResult{entry->record.revision, entry->record.expiry_handle, entry->ttl};
 }
 
 Result<void> MemoryStore::release(const std::string& prefix, const Record& seen) {
@@ -248,18 +249,18 @@ Result<Revision> MemoryStore::write_config(const std::string& prefix, std::strin
   return revision_;
 }
 
-Held MemoryStore::store(Network& network, const std::string& prefix, Record record, Ttl ttl,
-                        TimePoint now) {
+WriteResult MemoryStore::store(Network& network, const std::string& prefix, Record record, Ttl ttl,
+                               TimePoint now) {
   record.revision = ++revision_;
   const auto before = network.records.find(record.key);
   record.created =
       before == network.records.end() ? record.revision : before->second.record.created;
   if (!ttl) {
-    record.hold = 0;
-  } else if (record.hold == 0) {
-    record.hold = next_hold_++;
+    record.expiry_handle.clear();
+  } else if (!record.expires()) {
+    record.expiry_handle = std::to_string(next_handle_++);
   }
-  const Held held{record.revision, record.hold, ttl};
+  const WriteResult held{record.revision, record.expiry_handle, ttl};
   network.records[record.key] = Entry{record, ttl, ttl ? now + *ttl : kNever};
   publish(prefix, RecordPut{within_limits(std::move(record))});
   expiry_moved();

@@ -68,11 +68,11 @@ class MemoryStore {
   std::uint64_t watch(const std::string& prefix, Revision from, LoopGate::Sender sender,
                       std::weak_ptr<WatchListener> listener);
   void end_watch(std::uint64_t token);
-  Result<Held> create(const std::string& prefix, const std::string& key, std::string value, Ttl ttl,
-                      TimePoint now);
-  Result<Held> replace(const std::string& prefix, const Record& seen, std::string value, Ttl ttl,
-                       TimePoint now);
-  Result<Held> renew(const std::string& prefix, const Record& seen, Ttl ttl, TimePoint now);
+  Result<WriteResult> create(const std::string& prefix, const std::string& key, std::string value,
+                             Ttl ttl, TimePoint now);
+  Result<WriteResult> replace(const std::string& prefix, const Record& seen, std::string value,
+                              Ttl ttl, TimePoint now);
+  Result<WriteResult> renew(const std::string& prefix, const Record& seen, Ttl ttl, TimePoint now);
   Result<void> release(const std::string& prefix, const Record& seen);
   Result<Revision> write_config(const std::string& prefix, std::string text, Revision seen);
 
@@ -102,7 +102,8 @@ class MemoryStore {
   };
 
   // The functions below require that the mutex is locked.
-  Held store(Network& network, const std::string& prefix, Record record, Ttl ttl, TimePoint now);
+  WriteResult store(Network& network, const std::string& prefix, Record record, Ttl ttl,
+                    TimePoint now);
   Result<Entry*> unchanged(const std::string& prefix, const Record& seen);
   void drop(const std::string& prefix, const std::string& key);
   void set_config(const std::string& prefix, std::optional<std::string> text);
@@ -116,7 +117,7 @@ class MemoryStore {
   std::deque<Event> history_;
   Revision revision_ = 1;   // an empty store has a position too
   Revision compacted_ = 0;  // watches from an older revision lose their position
-  std::int64_t next_hold_ = 1;
+  std::int64_t next_handle_ = 1;
   std::uint64_t next_token_ = 1;
   std::map<std::uint64_t, Watch> watches_;
   std::map<std::uint64_t, Attached> attached_;

@@ -38,10 +38,14 @@ std::optional<std::int64_t> in_seconds(Ttl ttl) {
   return ttl->count();
 }
 
+ExpiryHandle expiry_handle(const Statement& row, int column) {
+  return row.is_null(column) ? ExpiryHandle() : std::to_string(row.integer(column));
+}
+
 // Columns: key, value, revision, expires, created. A row of the history has no `created` when the
 // change itself created the record.
 Record read_record(const Statement& row) {
-  return {row.bytes(0), row.bytes(1), row.integer(2), row.is_null(3) ? 0 : row.integer(3),
+  return {row.bytes(0), row.bytes(1), row.integer(2), expiry_handle(row, 3),
           row.is_null(4) ? row.integer(2) : row.integer(4)};
 }
 
@@ -184,8 +188,8 @@ Result<Snapshot> LeaseFile::snapshot(std::string_view prefix) {
   return taken;
 }
 
-Result<Held> LeaseFile::create(std::string_view prefix, const std::string& key,
-                               std::string_view value, Ttl ttl, WallTime now) {
+Result<WriteResult> LeaseFile::create(std::string_view prefix, const std::string& key,
+                                      std::string_view value, Ttl ttl, WallTime now) {
   WriteTransaction transaction = TRY(WriteTransaction::begin(database_));
   TRY(forget_expired(now));
   Statement insert =
@@ -195,13 +199,13 @@ Result<Held> LeaseFile::create(std::string_view prefix, const std::string& key,
   insert.number(4, in_seconds(ttl)).number(5, expiry(ttl, now));
   TRY(insert.step());
   if (database_.changes() == 0) return fail(ErrorKind::exists, "there already");
-  Held created = TRY(held(prefix, key, ttl));
+  WriteResult created = TRY(written(prefix, key, ttl));
   TRY(transaction.commit());
   return created;
 }
 
-Result<Held> LeaseFile::replace(std::string_view prefix, const Record& seen, std::string_view value,
-                                Ttl ttl, WallTime now) {
+Result<WriteResult> LeaseFile::replace(std::string_view prefix, const Record& seen,
+                                       std::string_view value, Ttl ttl, WallTime now) {
   WriteTransaction transaction = TRY(WriteTransaction::begin(database_));
   TRY(forget_expired(now));
   TRY(unchanged(prefix, seen));
@@ -210,12 +214,13 @@ Result<Held> LeaseFile::replace(std::string_view prefix, const Record& seen, std
   update.blob(1, value).number(2, in_seconds(ttl)).number(3, expiry(ttl, now));
   update.text(4, prefix).text(5, seen.key);
   TRY(update.step());
-  Held replaced = TRY(held(prefix, seen.key, ttl));
+  WriteResult replaced = TRY(written(prefix, seen.key, ttl));
   TRY(transaction.commit());
   return replaced;
 }
 
-Result<Held> LeaseFile::renew(std::string_view prefix, const Record& seen, Ttl ttl, WallTime now) {
+Result<WriteResult> LeaseFile::renew(std::string_view prefix, const Record& seen, Ttl ttl,
+                                     WallTime now) {
   WriteTransaction transaction = TRY(WriteTransaction::begin(database_));
   TRY(forget_expired(now));
   const Ttl granted = TRY(unchanged(prefix, seen));
@@ -224,7 +229,7 @@ Result<Held> LeaseFile::renew(std::string_view prefix, const Record& seen, Ttl t
       "UPDATE record SET ttl = ?, expires = ? WHERE prefix = ? AND key = ?"));
   update.number(1, in_seconds(ttl)).number(2, expiry(ttl, now)).text(3, prefix).text(4, seen.key);
   TRY(update.step());
-  Held renewed = TRY(held(prefix, seen.key, ttl));
+  WriteResult renewed = TRY(written(prefix, seen.key, ttl));
   TRY(transaction.commit());
   return renewed;
 }
@@ -314,12 +319,12 @@ Result<bool> LeaseFile::forget_expired(WallTime now) {
   return database_.changes() > 0;
 }
 
-Result<Held> LeaseFile::held(std::string_view prefix, const std::string& key, Ttl ttl) {
+Result<WriteResult> LeaseFile::written(std::string_view prefix, const std::string& key, Ttl ttl) {
   Statement query =
       TRY(database_.prepare("SELECT revision, expires FROM record WHERE prefix = ? AND key = ?"));
   query.text(1, prefix).text(2, key);
   TRY(query.step());
-  return Held{query.integer(0), query.is_null(1) ? 0 : query.integer(1), ttl};
+  return WriteResult{query.integer(0), expiry_handle(query, 1), ttl};
 }
 
 Result<Ttl> LeaseFile::unchanged(std::string_view prefix, const Record& seen) {

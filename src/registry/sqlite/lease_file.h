@@ -38,11 +38,11 @@ class LeaseFile {
   // Writes nothing and waits for no lock. Expired records are included until expire() has deleted
   // them, because the history has their deletion only from then on.
   Result<Snapshot> snapshot(std::string_view prefix);
-  Result<Held> create(std::string_view prefix, const std::string& key, std::string_view value,
-                      Ttl ttl, WallTime now);
-  Result<Held> replace(std::string_view prefix, const Record& seen, std::string_view value, Ttl ttl,
-                       WallTime now);
-  Result<Held> renew(std::string_view prefix, const Record& seen, Ttl ttl, WallTime now);
+  Result<WriteResult> create(std::string_view prefix, const std::string& key,
+                             std::string_view value, Ttl ttl, WallTime now);
+  Result<WriteResult> replace(std::string_view prefix, const Record& seen, std::string_view value,
+                              Ttl ttl, WallTime now);
+  Result<WriteResult> renew(std::string_view prefix, const Record& seen, Ttl ttl, WallTime now);
   Result<void> release(std::string_view prefix, const Record& seen, WallTime now);
   Result<Revision> write_config(std::string_view prefix, std::string_view text, Revision seen);
 
@@ -70,7 +70,7 @@ class LeaseFile {
   // Requires a write transaction.
   Result<bool> forget_expired(WallTime now);
   // Returns the state of the record after it was written.
-  Result<Held> held(std::string_view prefix, const std::string& key, Ttl ttl);
+  Result<WriteResult> written(std::string_view prefix, const std::string& key, Ttl ttl);
   // Returns the TTL that the record was last given; nullopt for a reservation. ErrorKind::conflict:
   // the record has changed since `seen`.
   Result<Ttl> unchanged(std::string_view prefix, const Record& seen);

@@ -116,10 +116,10 @@ TEST_F(LeaseFileTest, AFileKeepsItsIdentityAndItsRecords) {
 
 TEST_F(LeaseFileTest, ARecordLivesUntilItsExpiryAndNotLonger) {
   auto file = open().value();
-  const Held held = file.create(kNet, kOne, "one", seconds(60), kNow).value();
+  const WriteResult held = file.create(kNet, kOne, "one", seconds(60), kNow).value();
   ASSERT_TRUE(file.create(kNet, kTwo, "two", {}, kNow));
   EXPECT_EQ(file.next_expiry().value(), kNow + seconds(60));
-  EXPECT_EQ(held.hold, (kNow + seconds(60)).time_since_epoch().count());
+  EXPECT_EQ(held.expiry_handle, std::to_string((kNow + seconds(60)).time_since_epoch().count()));
   EXPECT_FALSE(file.expire(kNow + seconds(60) - milliseconds(1)).value());
   EXPECT_TRUE(file.expire(kNow + seconds(60)).value());
   EXPECT_EQ(keys(file), kTwo + " ") << "a reservation stays";
@@ -129,9 +129,9 @@ TEST_F(LeaseFileTest, ARecordLivesUntilItsExpiryAndNotLonger) {
 
 TEST_F(LeaseFileTest, AnExpiredRecordIsNoObstacleThoughNobodyHasDeletedIt) {
   auto file = open().value();
-  const Held held = file.create(kNet, kOne, "one", seconds(60), kNow).value();
+  const WriteResult held = file.create(kNet, kOne, "one", seconds(60), kNow).value();
   const WallTime later = kNow + hours(1);
-  const Record seen{kOne, "one", held.revision, held.hold};
+  const Record seen{kOne, "one", held.revision, held.expiry_handle};
   EXPECT_EQ(file.renew(kNet, seen, seconds(60), later).error().kind, ErrorKind::conflict);
   ASSERT_TRUE(file.create(kNet, kOne, "next", seconds(60), later));
   EXPECT_EQ(file.release(kNet, seen, later).error().kind, ErrorKind::conflict);
@@ -152,9 +152,9 @@ TEST_F(LeaseFileTest, AnExpiredRecordIsThereUntilItCanBeDeleted) {
 
 TEST_F(LeaseFileTest, RenewingMovesTheExpiryAndNothingElse) {
   auto file = open().value();
-  const Held held = file.create(kNet, kOne, "one", seconds(60), kNow).value();
-  const Record seen{kOne, "one", held.revision, held.hold};
-  const Held renewed = file.renew(kNet, seen, {}, kNow + seconds(30)).value();
+  const WriteResult held = file.create(kNet, kOne, "one", seconds(60), kNow).value();
+  const Record seen{kOne, "one", held.revision, held.expiry_handle};
+  const WriteResult renewed = file.renew(kNet, seen, {}, kNow + seconds(30)).value();
   EXPECT_EQ(renewed.ttl, seconds(60)) << "as granted before";
   EXPECT_EQ(file.next_expiry().value(), kNow + seconds(90));
   EXPECT_EQ(file.revision().value(), held.revision);
@@ -183,7 +183,7 @@ TEST_F(LeaseFileTest, ARecordOfAToolHasTheRevisionOfItsHistory) {
   sql("INSERT INTO record (prefix, key, value) VALUES ('/coreos.com/network', '10.5.1.0-24', "
       "'{}')");
   const Snapshot all = file.snapshot(kNet).value();
-  EXPECT_EQ(all.records.at(0), (Record{kOne, "{}", all.revision, 0}));
+  EXPECT_EQ(all.records.at(0), (Record{kOne, "{}", all.revision}));
   EXPECT_TRUE(file.replace(kNet, all.records[0], "ours", hours(1), kNow));
 }
 

@@ -63,25 +63,27 @@ class SqliteRegistry final : public Registry {
     return std::make_unique<SqliteWatch>(*worker_, std::move(watcher), std::move(kept));
   }
 
-  void create_if_absent(std::string key, std::string value, Ttl ttl, Reply<Held> reply) override {
-    call<Held>("create " + key, std::move(reply),
-               [prefix = prefix_, key, value = std::move(value), ttl](LeaseFile& file) {
-                 return file.create(prefix, key, value, ttl, wall_now());
-               });
+  void create_if_absent(std::string key, std::string value, Ttl ttl,
+                        Reply<WriteResult> reply) override {
+    call<WriteResult>("create " + key, std::move(reply),
+                      [prefix = prefix_, key, value = std::move(value), ttl](LeaseFile& file) {
+                        return file.create(prefix, key, value, ttl, wall_now());
+                      });
   }
 
-  void replace_if_unchanged(Record seen, std::string value, Ttl ttl, Reply<Held> reply) override {
-    call<Held>("replace " + seen.key, std::move(reply),
-               [prefix = prefix_, seen, value = std::move(value), ttl](LeaseFile& file) {
-                 return file.replace(prefix, seen, value, ttl, wall_now());
-               });
+  void replace_if_unchanged(Record seen, std::string value, Ttl ttl,
+                            Reply<WriteResult> reply) override {
+    call<WriteResult>("replace " + seen.key, std::move(reply),
+                      [prefix = prefix_, seen, value = std::move(value), ttl](LeaseFile& file) {
+                        return file.replace(prefix, seen, value, ttl, wall_now());
+                      });
   }
 
-  void renew_if_unchanged(Record seen, Ttl ttl, Reply<Held> reply) override {
-    call<Held>("renew " + seen.key, std::move(reply),
-               [prefix = prefix_, seen, ttl](LeaseFile& file) {
-                 return file.renew(prefix, seen, ttl, wall_now());
-               });
+  void renew_if_unchanged(Record seen, Ttl ttl, Reply<WriteResult> reply) override {
+    call<WriteResult>("renew " + seen.key, std::move(reply),
+                      [prefix = prefix_, seen, ttl](LeaseFile& file) {
+                        return file.renew(prefix, seen, ttl, wall_now());
+                      });
   }
 
   void release_if_unchanged(Record seen, Reply<void> reply) override {

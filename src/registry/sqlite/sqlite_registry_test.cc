@@ -107,7 +107,7 @@ TEST_F(SqliteTest, ARenewalByAnotherMovesTheExpiryHere) {
   const auto other = open();
   const std::chrono::seconds ttl(1);
   WatchLog watch(*other, now(), loop);
-  Held held = session->create(kOne, "one", ttl).value();
+  WriteResult held = session->create(kOne, "one", ttl).value();
   ASSERT_TRUE(session->create(kTwo, "two", ttl));
   ASSERT_TRUE(session->renew(record_of(kOne, "one", held), hours(1)));
   ASSERT_TRUE(watch.reports("gone"));
@@ -207,7 +207,7 @@ TEST_F(SqliteTest, AWriterKilledInTheMiddleLeavesAFileThatIsWhole) {
 
 // The limit of the file's size stands for a full disk: the same error on the same calls.
 TEST_F(SqliteTest, AFullDiskIsSaidAndNothingIsLostWhenThereIsRoomAgain) {
-  Held held = session->create(kOne, "one", hours(1)).value();
+  WriteResult held = session->create(kOne, "one", hours(1)).value();
   WatchLog watch(*session, now(), loop);
   rlimit before{};
   ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
@@ -231,14 +231,15 @@ TEST_F(SqliteTest, AFullDiskIsSaidAndNothingIsLostWhenThereIsRoomAgain) {
 TEST_F(SqliteTest, AnExpiredRecordThatCannotBeDeletedIsTriedWithPauses) {
   testing::internal::CaptureStderr();
   WatchLog watch(*session, now(), loop);
-  const Held held = session->create(kOne, "one", std::chrono::seconds(1)).value();
+  const WriteResult held = session->create(kOne, "one", std::chrono::seconds(1)).value();
   ASSERT_TRUE(watch.reports("put"));
   rlimit before{};
   ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
   ::signal(SIGXFSZ, SIG_IGN);
   const rlimit full{4096, before.rlim_max};
   ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &full), 0);
-  while (std::chrono::system_clock::now().time_since_epoch() < milliseconds(held.hold))
+  while (std::chrono::system_clock::now().time_since_epoch() <
+         milliseconds(std::stoll(held.expiry_handle)))
     loop.pass(milliseconds(50));
   const std::clock_t begin = std::clock();
   loop.pass(std::chrono::seconds(1));
@@ -258,7 +259,7 @@ TEST_F(SqliteTest, AnExpiredRecordThatCannotBeDeletedIsTriedWithPauses) {
 // For as long as it takes: each call ends within its five seconds, watches stay, and the first call
 // after the lock is gone succeeds.
 TEST_F(SqliteTest, AFileThatIsLockedForLongIsWaitedFor) {
-  const Held held = session->create(kOne, "one", hours(1)).value();
+  const WriteResult held = session->create(kOne, "one", hours(1)).value();
   WatchLog watch(*session, now(), loop);
   sqlite3* tool = nullptr;
   ASSERT_EQ(sqlite3_open(path.c_str(), &tool), SQLITE_OK);
@@ -305,7 +306,7 @@ TEST_F(SqliteTest, ClosingDoesNotWaitForALock) {
   ASSERT_EQ(sqlite3_exec(tool, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr), SQLITE_OK);
   bool answered = false;
   session->registry().create_if_absent(kOne, "one", {},
-                                       [&](const Result<Held>&) { answered = true; });
+                                       [&](const Result<WriteResult>&) { answered = true; });
   session->close();
   EXPECT_FALSE(answered);
   sqlite3_close(tool);
