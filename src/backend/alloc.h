@@ -14,7 +14,6 @@ class AllocBackend final : public Backend {
   static constexpr std::string_view kType = "alloc";
   static Result<MadeBackend> make(std::string_view options_json);
 
-  std::string_view lease_type() const override { return {}; }
   LeaseAttributes announce(const HostFacts& host, const Lease* previous) const override;
   std::uint32_t overlay_mtu(const HostFacts& host) const override { return host.underlay.mtu; }
   Scope scope(const Cidr4& network) const override { return {{}, network}; }

@@ -72,8 +72,6 @@ class Backend {
  public:
   virtual ~Backend() = default;
 
-  // Returns the BackendType of our lease; empty if the backend announces none (alloc, udp).
-  virtual std::string_view lease_type() const = 0;
   // The attributes that we announce. `previous`: our own lease of an earlier run, or nullptr.
   virtual LeaseAttributes announce(const HostFacts& host, const Lease* previous) const = 0;
   // The overlay's MTU, as written to subnet.env.

@@ -16,7 +16,6 @@ class HostGwBackend final : public Backend {
   static Result<MadeBackend> make(std::string_view options_json, const Underlay& underlay);
 
   bool wants_on_link() const override { return true; }
-  std::string_view lease_type() const override { return kType; }
   LeaseAttributes announce(const HostFacts& host, const Lease* previous) const override;
   std::uint32_t overlay_mtu(const HostFacts& host) const override { return host.underlay.mtu; }
   Scope scope(const Cidr4& network) const override { return {{}, network}; }

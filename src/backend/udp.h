@@ -33,7 +33,6 @@ class UdpBackend final : public Backend {
 
   UdpBackend(UdpOptions options, const Cidr4& network) : options_(options), network_(network) {}
 
-  std::string_view lease_type() const override { return {}; }
   LeaseAttributes announce(const HostFacts& host, const Lease* previous) const override;
   std::uint32_t overlay_mtu(const HostFacts& host) const override {
     return host.underlay.mtu - kUdpOverhead;

@@ -35,7 +35,6 @@ class VxlanBackend final : public Backend {
 
   explicit VxlanBackend(VxlanOptions options) : options_(options) {}
 
-  std::string_view lease_type() const override { return kType; }
   LeaseAttributes announce(const HostFacts& host, const Lease* previous) const override;
   std::uint32_t overlay_mtu(const HostFacts& host) const override;
   bool wants_on_link() const override { return options_.direct_routing; }
