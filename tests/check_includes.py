@@ -26,7 +26,6 @@ MAY_INCLUDE = {
     "dataplane": ["loop", "net", "base"],
     "http": ["loop", "net", "base"],
     "registry": ["core", "http", "loop", "net", "base"],
-    "docker": ["core", "net", "base"],
     "status": ["plan", "core", "http", "net", "base"],
     "ctl": ["core", "registry", "backend", "filter", "rules", "kernel", "plan", "loop", "net", "base"],
     "daemon": EVERYTHING,
@@ -51,7 +50,7 @@ THIRD_PARTY = {
     r"sqlite3\.h$": ["registry/sqlite"],
     r"httplib\.h$": ["http"],
     r"re2/": ["plan"],
-    r"nlohmann/": ["core", "backend", "registry", "status", "ctl"],
+    r"nlohmann/": ["core", "registry/etcd2", "status", "ctl"],
     r"seccomp\.h$": ["kernel"],
     r"(linux|asm)/": ["kernel", "filter"],
 }
