@@ -9,6 +9,7 @@
 #include "registry/etcd2/keys_api.h"
 #include "registry/etcd2/keys_client.h"
 #include "registry/etcd2/keys_events.h"
+#include "registry/explain_errors.h"
 
 namespace flannel {
 namespace {
@@ -20,18 +21,17 @@ std::string ttl_field(Ttl ttl) {
   return ttl ? "&ttl=" + std::to_string(ttl->count()) : std::string();
 }
 
-// Says what was being done, and how to go on where etcd refused it.
+// Makes errors of `reply` say what was being done, and how to grant a missing right.
 template <typename T>
 Reply<T> naming(std::string what, std::string right, Reply<T> reply) {
-  return [what = std::move(what), right = std::move(right),
-          reply = std::move(reply)](Result<T> result) {
-    if (result) return reply(std::move(result));
-    Error error = std::move(result.error());
-    if (error.kind == ErrorKind::denied) {
-      error.text += "; are user and password right? Their role needs \"" + right + "\"";
-    }
-    reply(Failure(std::move(error).during(what)));
-  };
+  return explain_errors<T>(
+      [what = std::move(what), right = std::move(right)](Error error) {
+        if (error.kind == ErrorKind::denied) {
+          error.text += "; are user and password right? Their role needs \"" + right + "\"";
+        }
+        return std::move(error).during(what);
+      },
+      std::move(reply));
 }
 
 std::string right_to(const char* right, const std::string& path) {

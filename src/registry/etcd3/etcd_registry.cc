@@ -10,6 +10,7 @@
 #include "registry/etcd3/keep_alive.h"
 #include "registry/etcd3/rights.h"
 #include "registry/etcd3/snapshot_call.h"
+#include "registry/explain_errors.h"
 #include "registry/store_keys.h"
 
 namespace flannel {
@@ -24,14 +25,14 @@ struct EtcdLease {
   bool fresh = false;  // granted for this put, and useless if the put fails
 };
 
-// Says what was being done, and which right that takes if it was missing.
+// Makes errors of `reply` say what was being done, and which right was missing.
 template <typename T>
 Reply<T> naming(std::string what, EtcdRight right, Reply<T> reply) {
-  return [what = std::move(what), right = std::move(right),
-          reply = std::move(reply)](Result<T> result) {
-    if (result) return reply(std::move(result));
-    reply(Failure(naming_right(std::move(result.error()), right).during(what)));
-  };
+  return explain_errors<T>(
+      [what = std::move(what), right = std::move(right)](Error error) {
+        return naming_right(std::move(error), right).during(what);
+      },
+      std::move(reply));
 }
 
 // Returns the value that a write requires, besides the revision.
