@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/record_limits.h"
+#include "registry/watch_posts.h"
 
 namespace flannel {
 namespace {
@@ -12,23 +13,8 @@ namespace {
 // The number of changes that are kept, enough for every test and for a day of a small cluster.
 constexpr std::size_t kHistoryKept = 10000;
 
-template <typename Watch, typename Call>
-void post_to(const Watch& watch, Call call) {
-  watch.sender.post([listener = watch.listener, call = std::move(call)] {
-    if (const auto still = listener.lock()) call(*still);
-  });
-}
-
-void post_lost(const auto& watch) {
-  post_to(watch, [](WatchListener& listener) { listener.on_position_lost(); });
-}
-
 Error unreachable() {
   return {ErrorKind::unavailable, "memory store: unreachable"};
-}
-
-void post_disconnected(const auto& watch) {
-  post_to(watch, [](WatchListener& listener) { listener.on_disconnected(unreachable()); });
 }
 
 }  // namespace
@@ -70,7 +56,7 @@ void MemoryStore::lose_positions() {
   history_.clear();
   compacted_ = ++revision_;
   for (const auto& [token, watch] : std::exchange(watches_, {})) {
-    post_lost(watch);
+    post_position_lost(watch.sender, watch.listener);
   }
 }
 
@@ -178,11 +164,11 @@ std::uint64_t MemoryStore::watch(const std::string& prefix, Revision from, LoopG
   const std::uint64_t token = next_token_++;
   Watch watch{prefix, std::move(sender), std::move(listener)};
   if (!reachable_) {
-    post_disconnected(watch);
+    post_disconnected(watch.sender, watch.listener, unreachable());
     return token;
   }
   if (from < compacted_ || from > revision_) {
-    post_lost(watch);
+    post_position_lost(watch.sender, watch.listener);
     return token;
   }
   for (const Event& event : history_) {
@@ -309,14 +295,15 @@ void MemoryStore::publish(const std::string& prefix, Change change) {
 }
 
 void MemoryStore::send_changes(const Watch& watch, const Change& change, Revision revision) const {
-  post_to(watch, [changes = std::vector{change}, revision](WatchListener& listener) {
-    listener.on_changes(changes, revision);
-  });
+  post_to_listener(watch.sender, watch.listener,
+                   [changes = std::vector{change}, revision](WatchListener& listener) {
+                     listener.on_changes(changes, revision);
+                   });
 }
 
 void MemoryStore::disconnect_all() {
   for (const auto& [token, watch] : std::exchange(watches_, {})) {
-    post_disconnected(watch);
+    post_disconnected(watch.sender, watch.listener, unreachable());
   }
 }
 

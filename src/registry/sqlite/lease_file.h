@@ -19,6 +19,10 @@ namespace flannel {
 
 using WallTime = std::chrono::sys_time<std::chrono::milliseconds>;
 
+inline WallTime wall_now() {
+  return std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
+}
+
 class LeaseFile {
  public:
   // Creates the folder (0750), the file (0640) and its tables if they do not exist. `patience` is

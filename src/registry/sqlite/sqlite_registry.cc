@@ -9,10 +9,6 @@
 namespace flannel {
 namespace {
 
-WallTime wall_now() {
-  return std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
-}
-
 class SqliteWatch final : public Subscription {
  public:
   SqliteWatch(SqliteWorker& worker, SqliteWatcher watcher, std::shared_ptr<WatchListener> listener)

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "registry/watch_posts.h"
 
 namespace flannel {
 namespace {
@@ -22,25 +23,6 @@ constexpr seconds kPatienceToExpire{1};
 constexpr seconds kLookWithoutInotify{1};
 constexpr seconds kExpireAgain{5};  // after a failure
 constexpr int kHistoryPage = 500;
-
-WallTime wall_now() {
-  return std::chrono::floor<milliseconds>(std::chrono::system_clock::now());
-}
-
-template <typename Call>
-void post_to(const SqliteWatcher& watcher, Call call) {
-  watcher.poster->post([listener = watcher.listener, call = std::move(call)] {
-    if (const auto still = listener.lock()) call(*still);
-  });
-}
-
-void post_lost(const SqliteWatcher& watcher) {
-  post_to(watcher, [](WatchListener& listener) { listener.on_position_lost(); });
-}
-
-void post_disconnected(const SqliteWatcher& watcher, const Error& error) {
-  post_to(watcher, [error](WatchListener& listener) { listener.on_disconnected(error); });
-}
 
 }  // namespace
 
@@ -184,7 +166,7 @@ void SqliteWorker::close_file(const Error& reason) {
   file_.reset();
   folder_.reset();
   for (const auto& [token, watcher] : std::exchange(watches_, {})) {
-    post_disconnected(watcher, reason);
+    post_disconnected(*watcher.poster, watcher.listener, reason);
   }
 }
 
@@ -217,11 +199,11 @@ void SqliteWorker::share_own_changes() {
 
 void SqliteWorker::start_watch(std::uint64_t token, SqliteWatcher watcher) {
   const Result<LeaseFile*> open = file();
-  if (!open) return post_disconnected(watcher, open.error());
+  if (!open) return post_disconnected(*watcher.poster, watcher.listener, open.error());
   const Result<bool> known = (*open)->remembers(watcher.from);
-  if (!known) return post_disconnected(watcher, known.error());
+  if (!known) return post_disconnected(*watcher.poster, watcher.listener, known.error());
   const bool same_file = watcher.file_id.empty() || watcher.file_id == (*open)->id();
-  if (!*known || !same_file) return post_lost(watcher);
+  if (!*known || !same_file) return post_position_lost(*watcher.poster, watcher.listener);
   watches_.emplace(token, std::move(watcher));
 }
 
@@ -231,7 +213,7 @@ void SqliteWorker::notify_watches() {
   if (!now) return close_file(now.error());
   for (auto it = watches_.begin(); it != watches_.end();) {
     const auto told = notify(it->second, *now);
-    if (!told) post_disconnected(it->second, told.error());
+    if (!told) post_disconnected(*it->second.poster, it->second.listener, told.error());
     it = told && *told ? std::next(it) : watches_.erase(it);
   }
 }
@@ -239,14 +221,15 @@ void SqliteWorker::notify_watches() {
 Result<bool> SqliteWorker::notify(SqliteWatcher& watcher, Revision now) {
   while (watcher.from < now) {
     if (!TRY(file_->remembers(watcher.from))) {
-      post_lost(watcher);
+      post_position_lost(*watcher.poster, watcher.listener);
       return false;
     }
     auto changes = TRY(file_->history(watcher.prefix, watcher.from, kHistoryPage));
     if (changes.empty()) watcher.from = now;
     for (auto& [revision, change] : changes) {
       watcher.from = revision;
-      post_to(watcher, [changed = std::vector{std::move(change)}, at = revision](
+      post_to_listener(*watcher.poster, watcher.listener,
+                       [changed = std::vector{std::move(change)}, at = revision](
                            WatchListener& listener) { listener.on_changes(changed, at); });
     }
   }
