@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/etcd2/keys_client.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "base/parse.h"
@@ -28,7 +27,7 @@ std::string cluster_of(const HttpHead& head) {
   return id == head.headers.end() ? std::string() : id->second;
 }
 
-// Of somebody between us and etcd.
+// Describes an HTTP error, which comes from a proxy or another server and not from etcd.
 std::string in_words(int status) {
   const std::string text = "HTTP status " + std::to_string(status);
   if (status == 501) {
@@ -62,28 +61,29 @@ Result<KeysReply> read_keys_reply(const HttpHead& head, std::string body) {
   KeysReply reply = head_of_reply(head);
   reply.body = std::move(body);
   if (head.status >= 200 && head.status < 300) return reply;
-  const auto told = decode_keys_error(reply.body);
+  const auto answer = decode_keys_error(reply.body);
   if (head.status == 401 || head.status == 403) {
-    return fail(ErrorKind::denied, told ? told->text : "etcd wants a user and a password");
+    return fail(ErrorKind::denied, answer ? answer->text : "etcd wants a user and a password");
   }
-  if (!told && head.status == 404) {
+  if (!answer && head.status == 404) {
     return fail(ErrorKind::unsupported,
                 "there is no v2 API here: etcd 3.4 and 3.5 need --enable-v2, later ones have none");
   }
-  if (!told) return fail(ErrorKind::unavailable, in_words(head.status));
+  if (!answer) return fail(ErrorKind::unavailable, in_words(head.status));
   // 3xx: raft, 4xx other than the cleared index: etcd itself.
-  if (told->code >= 300 && told->code != keys_error::kIndexCleared) {
-    return fail(ErrorKind::unavailable, told->text);
+  if (answer->code >= 300 && answer->code != keys_error::kIndexCleared) {
+    return fail(ErrorKind::unavailable, answer->text);
   }
-  reply.error = told->code;
-  reply.error_text = told->text;
+  reply.error = answer->code;
+  reply.error_text = answer->text;
   return reply;
 }
 
-KeysClient::KeysClient(KeysAccess access, Loop& loop) : access_(std::move(access)), loop_(loop) {}
+KeysClient::KeysClient(KeysAccess access, Loop& loop)
+    : access_(std::move(access)), loop_(loop), rotation_(access_.endpoints.size()) {}
 
 HttpAccess KeysClient::current() {
-  HttpAccess access = access_.endpoints[current_];
+  HttpAccess access = access_.endpoints[rotation_.current()];
   access.password = access_.password.text;
   if (access.target.tls) access.tls = access_.tls.now();
   return access;
@@ -98,15 +98,13 @@ bool KeysClient::other_password(const std::string& refused) {
 }
 
 void KeysClient::call(KeysCall call, Done done) {
-  // A single endpoint gets two attempts, since it may just have been restarted.
-  const std::size_t attempts = std::max<std::size_t>(2, access_.endpoints.size());
-  waiting_.push_back({std::move(call), attempts, std::move(done)});
+  waiting_.push_back({std::move(call), rotation_.all_attempts(), std::move(done)});
   start_next();
 }
 
 void KeysClient::move_on(const std::string& url) {
-  if (access_.endpoints[current_].target.url != url) return;
-  current_ = (current_ + 1) % access_.endpoints.size();
+  const std::size_t current = rotation_.current();
+  if (access_.endpoints[current].target.url == url) rotation_.move_on(current);
 }
 
 void KeysClient::count_failure(const Error& error, bool silent) {
@@ -155,8 +153,7 @@ void KeysClient::ended(RunningAt running, HttpEnd end) {
   }
   if (!reply && reply.error().kind == ErrorKind::unavailable) {
     move_on(url);
-    const bool again =
-        access_.endpoints.size() > 1 || !silent;  // otherwise it would only time out again
+    const bool again = rotation_.worth_another(silent);
     if (--pending.attempts > 0 && again && (pending.call.read() || !end.sent)) {
       waiting_.push_front(std::move(pending));
       return start_next();

@@ -16,6 +16,7 @@
 #include "core/registry.h"
 #include "http/client.h"
 #include "loop/loop.h"
+#include "registry/endpoint_rotation.h"
 #include "registry/password.h"
 #include "registry/tls_files.h"
 
@@ -100,7 +101,7 @@ class KeysClient {
 
   KeysAccess access_;
   Loop& loop_;
-  std::size_t current_ = 0;
+  EndpointRotation rotation_;
   std::deque<Pending> waiting_;
   std::list<Running> running_;
   StoreFailures failures_;

@@ -60,6 +60,7 @@ EtcdChannels::EtcdChannels(std::vector<EtcdEndpoint> endpoints, TlsSource tls,
     : tls_(std::move(tls)),
       resolver_(resolver ? std::move(resolver) : std::make_shared<Resolver>()),
       loop_(loop),
+      rotation_(endpoints.size()),
       gate_(loop) {
   for (EtcdEndpoint& endpoint : endpoints)
     endpoints_.push_back({.at = std::move(endpoint)});
@@ -68,14 +69,14 @@ EtcdChannels::EtcdChannels(std::vector<EtcdEndpoint> endpoints, TlsSource tls,
 EtcdChannels::~EtcdChannels() = default;
 
 void EtcdChannels::find(Ready ready) {
-  Endpoint& endpoint = endpoints_[current_];
+  Endpoint& endpoint = endpoints_[rotation_.current()];
   if (endpoint.channel) return ready(EtcdWay{endpoint.channel, endpoint.at.at.url});
   const std::string& host = endpoint.at.at.host;
   if (!endpoint.at.socket.empty() || Ip4::parse(host) || Ip6::parse(host)) {
     open(endpoint, {host});
     return ready(EtcdWay{endpoint.channel, endpoint.at.at.url});
   }
-  resolve(current_, std::move(ready));
+  resolve(rotation_.current(), std::move(ready));
 }
 
 void EtcdChannels::resolve(std::size_t index, Ready ready) {
@@ -105,7 +106,7 @@ void EtcdChannels::resolved(std::size_t index, const Result<Resolver::Addresses>
     way->channel = endpoint.channel;
   } else {
     way = tl::unexpected(Error(addresses.error()).during(endpoint.at.at.url));
-    pass_over(index);
+    rotation_.move_on(index);
   }
   // Each callback runs in a turn of its own, since it may destroy this object.
   for (Ready& ready : std::exchange(endpoint.waiting, {}))
@@ -127,15 +128,11 @@ EtcdChannels::Endpoint* EtcdChannels::endpoint_of(const std::shared_ptr<grpc::Ch
 }
 
 bool EtcdChannels::is_current(const std::shared_ptr<grpc::Channel>& used) const {
-  return endpoints_[current_].channel == used;
+  return endpoints_[rotation_.current()].channel == used;
 }
 
 void EtcdChannels::note_answer(const std::shared_ptr<grpc::Channel>& used) {
   if (Endpoint* endpoint = endpoint_of(used)) endpoint->answered = true;
-}
-
-void EtcdChannels::pass_over(std::size_t index) {
-  if (index == current_) current_ = (index + 1) % endpoints_.size();
 }
 
 void EtcdChannels::move_on(const std::shared_ptr<grpc::Channel>& used) {
@@ -143,7 +140,7 @@ void EtcdChannels::move_on(const std::shared_ptr<grpc::Channel>& used) {
   Endpoint* endpoint = endpoint_of(used);
   if (endpoint == nullptr) return;
   endpoint->channel.reset();
-  pass_over(static_cast<std::size_t>(endpoint - endpoints_.data()));
+  rotation_.move_on(static_cast<std::size_t>(endpoint - endpoints_.data()));
 }
 
 void EtcdChannels::explain(const EtcdWay& way, Error error, std::function<void(Error)> done) {

@@ -18,6 +18,7 @@
 #include "loop/loop.h"
 #include "loop/loop_gate.h"
 #include "registry/endpoint.h"
+#include "registry/endpoint_rotation.h"
 #include "registry/tls_files.h"
 
 namespace flannel {
@@ -42,7 +43,7 @@ class EtcdChannels {
                std::shared_ptr<Resolver> resolver, Loop& loop);
   ~EtcdChannels();
 
-  std::size_t size() const { return endpoints_.size(); }
+  const EndpointRotation& rotation() const { return rotation_; }
   // Passes the channel of the current endpoint to `ready`: at once, or in a later turn if its name
   // must be resolved. If that fails or takes longer than a call may take, `ready` gets the error,
   // and the next endpoint becomes current.
@@ -77,13 +78,12 @@ class EtcdChannels {
   void resolved(std::size_t index, const Result<Resolver::Addresses>& addresses);
   void open(Endpoint& endpoint, const Resolver::Addresses& addresses);
   Endpoint* endpoint_of(const std::shared_ptr<grpc::Channel>& used);
-  void pass_over(std::size_t index);
 
   std::vector<Endpoint> endpoints_;
   TlsSource tls_;
   std::shared_ptr<Resolver> resolver_;
   Loop& loop_;
-  std::size_t current_ = 0;
+  EndpointRotation rotation_;
   std::list<Question> questions_;
   LoopGate gate_;
 };

@@ -4,6 +4,7 @@
 #include <grpc/support/log.h>
 #include <grpc/support/time.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <utility>
 
@@ -141,12 +142,12 @@ void EtcdConnection::attempt_failed(Request request, Error error, const EtcdWay&
     return attempt(std::move(request));
   }
   if (error.kind != ErrorKind::unavailable) return request.done(Failure(std::move(error)));
-  const auto tell = [this, channel = way.channel, done = std::move(request.done)](Error why) {
+  const auto finish = [this, channel = way.channel, done = std::move(request.done)](Error why) {
     channels_.move_on(channel);
     done(Failure(std::move(why)));
   };
-  if (waited || !way.channel) return tell(std::move(error));
-  channels_.explain(way, std::move(error), tell);
+  if (waited || !way.channel) return finish(std::move(error));
+  channels_.explain(way, std::move(error), finish);
 }
 
 void EtcdConnection::count_failure(const grpc::Status& status) {

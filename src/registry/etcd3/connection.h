@@ -6,7 +6,6 @@
 #include <grpcpp/client_context.h>
 #include <grpcpp/generic/generic_stub.h>
 
-#include <algorithm>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -74,12 +73,9 @@ class EtcdConnection {
   EtcdConnection(const EtcdConnection&) = delete;
   EtcdConnection& operator=(const EtcdConnection&) = delete;
 
-  // The number of attempts with which every endpoint is asked. A single endpoint is asked twice,
-  // since its connection may have broken unnoticed after its last use.
-  std::size_t all_attempts() const { return std::max<std::size_t>(2, channels_.size()); }
-  // True if another attempt is useful. `waited`: the last attempt timed out, so asking the same
-  // endpoint again would only take as long again.
-  bool worth_another(bool waited) const { return channels_.size() > 1 || !waited; }
+  // See EndpointRotation.
+  std::size_t all_attempts() const { return channels_.rotation().all_attempts(); }
+  bool worth_another(bool timed_out) const { return channels_.rotation().worth_another(timed_out); }
 
   // Makes a call and passes the answer to `done` in a later turn. There are at most `attempts`
   // attempts, each at the current endpoint and with `deadline`; a failure of kind unavailable makes
