@@ -69,14 +69,14 @@ std::map<SubnetKey, DecodedRecord> KnownPeers::leases() const {
   return all;
 }
 
-void KnownPeers::take_in(TimePoint now, Changes news, Changes& result, Lost& lost) {
+void KnownPeers::take_in(TimePoint now, Changes changes, Changes& result, Lost& lost) {
   // A lease that has waited for a missing peer was no peer itself, whichever change frees its
   // place.
-  for (PeerChange& change : news) {
+  for (PeerChange& change : changes) {
     auto* up = std::get_if<PeerUp>(&change);
     if (up != nullptr && any_overlaps(missing_.all(), up->lease.subnet.v4)) up->before.reset();
   }
-  for (const PeerChange& change : news) {
+  for (const PeerChange& change : changes) {
     if (const auto* up = std::get_if<PeerUp>(&change)) {
       come_up(now, *up, result);
     } else {

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// The peers that this host sends packets to. They follow the lease table, but not at once where the
-// table tells of a loss: what is done to a lease by hand its host undoes within milliseconds, and
-// when many leases go together it is more likely that the store has lost them than that so many
-// hosts have left.
+// The peers to which this host sends packets. They follow the lease table, but losses take effect
+// later: if a lease is deleted by hand, its host restores it within milliseconds, and if many
+// leases vanish at once, it is more likely that the store has lost them than that so many hosts
+// have left.
 //
-//              lease gone, or a stranger's        many others gone too
+//              lease gone, or not its own         many others gone too
 //   following ────────────────────────────▶ missing ─────────────────────▶ suspected
 //      ▲       kGracePeriod later, Down ◀───┘  │                               │ └──▶ Down: a
 //      second └───────── its host has put it back ────┴───────────────────────────────┘      list
 //      lacks it
 //
-// Of two leases that overlap one is a peer: a lease waits while it overlaps a missing peer.
+// Only one of two overlapping leases is a peer: a lease waits while it overlaps a missing peer.
 #pragma once
 
 #include <chrono>
@@ -32,23 +32,24 @@ constexpr std::size_t max_removals_without_recheck(std::size_t peers) {
   return peers / 5 > 3 ? peers / 5 : 3;
 }
 
-// Without I/O; time is an argument.
+// Makes no I/O, and gets the time as an argument.
 class KnownPeers {
  public:
-  // A host that lost its lease puts it back as soon as it hears of it: two messages, and after a
-  // failure a pause of up to 0.2 s and then of up to 0.4 s. Whoever has not done so by then has
-  // left; until then packets are sent to it in vain, and who was given its subnet waits for them.
+  // A host that has lost its lease restores it as soon as its watch reports the loss. This takes
+  // two messages, and after a failure a pause of up to 0.2 s and then of up to 0.4 s. A host that
+  // has not restored its lease by then has left. Until then packets are still sent to it, and a new
+  // owner of its subnet gets none.
   static constexpr std::chrono::milliseconds kGracePeriod{1500};
-  // The second list is due this long after the first loss, and up to as long again by chance. Hosts
-  // that live are back in the store by then, whatever it had lost: they try at least every 10 s.
+  // The second list is due this long after the first loss, plus a random time of up to the same
+  // length. Running hosts have restored their leases by then, since they try at least every 10 s.
   static constexpr std::chrono::seconds kRecheckAfter{30};
-  // Losses within this time count as one.
+  // Losses within this time count as one loss.
   static constexpr std::chrono::seconds kAtOnce{10};
 
-  // `host` tells our own lease from the peers'.
+  // `host` distinguishes our own lease from those of peers.
   KnownPeers(LeaseTable table, HostIdentity host, Random random);
 
-  // This host is another node from now on.
+  // This host has a new node id.
   void set_host(const HostIdentity& host);
 
   // The whole, or what changed. What to do about it, in this order.
@@ -68,7 +69,9 @@ class KnownPeers {
   // What the store says.
   const LeaseTable& table() const { return table_; }
   // Records that were quarantined, or got another reason, since the last call.
-  std::vector<QuarantinedRecord> take_quarantine_news() { return table_.take_quarantine_news(); }
+  std::vector<QuarantinedRecord> take_quarantine_changes() {
+    return table_.take_quarantine_changes();
+  }
   // What holds, our own lease among them. Those that the table has lost have no record.
   std::map<SubnetKey, DecodedRecord> leases() const;
 
@@ -77,7 +80,7 @@ class KnownPeers {
   using Lost = std::vector<SubnetKey>;
 
   std::size_t peers() const { return table_.leases().size() - (own_there_ ? 1 : 0); }
-  void take_in(TimePoint now, Changes news, Changes& result, Lost& lost);
+  void take_in(TimePoint now, Changes changes, Changes& result, Lost& lost);
   void go_down(TimePoint now, const Lease& lease, Changes& result, Lost& lost);
   void come_up(TimePoint now, const PeerUp& up, Changes& result);
   void add_missing(TimePoint now, Lease lease);

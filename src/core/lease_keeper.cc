@@ -143,7 +143,7 @@ std::vector<KeeperAct> LeaseKeeper::tick(TimePoint now) {
     leave(known_record(), acts);
   } else if (own_record() != nullptr) {
     refresh(now, acts);
-  } else {  // a write that failed may have been done: only a list can tell
+  } else {  // a failed write may have taken effect, which only a list can show
     list(acts);
   }
   return acts;
@@ -250,14 +250,14 @@ void LeaseKeeper::on_confirmed(TimePoint now, Record record, TimePoint wake_at, 
   backoff_.reset();
   lost_backoff_.reset();
   races_ = 0;
-  const bool news = !lease_ || *lease_ != target_->lease || alarm_ != Alarm::none;
+  const bool changed = !lease_ || *lease_ != target_->lease || alarm_ != Alarm::none;
   lease_ = target_->lease;
   alarm_ = Alarm::none;
   if (goal_ == Goal::leave) {
     leave(known_record(), acts);
     return;
   }
-  if (news) acts.emplace_back(AnnounceActive{*lease_});
+  if (changed) acts.emplace_back(AnnounceActive{*lease_});
   process_heard_changes(now, acts);
   if (std::exchange(reannounce_, false)) refresh_if_changed(now, acts);
 }

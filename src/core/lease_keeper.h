@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keeps this host's lease: the state machine that keeper_state.h draws, without I/O. The runner in
-// src/daemon feeds it events and carries out the acts; time is an argument. An event that the state
-// does not expect, an answer to a call that is not under way, is a bug of the caller: an assert.
+// Keeps the lease of this host: the state machine that keeper_state.h draws, without I/O. The
+// runner in src/daemon passes events to it and executes its acts; the time is an argument. An event
+// that the state does not expect, such as an answer to a call that is not under way, is a bug of
+// the caller and fails an assertion.
 //
-// A failed call is retried after a jittered pause that doubles from 0.5 s to 30 s or a tenth of the
-// lease's life, for ever, and from 0.1 s while the lease is lost. A refused one, a lost race, is
-// answered at once by another list; refused for the fourth time in a row it has failed. Whatever
-// the store does, the data plane runs on, and a subnet that was ours once is never exchanged for
-// another, unless that was asked for (KeeperOptions::renumber): if it is gone it is taken again, if
-// somebody else has it that is reported and tried again. A record that another node wrote under our
-// public IP may be ours, of before we lost all that tells hosts apart: it is taken over. For 30 s
-// we give way to that node if it writes it back.
+// A failed call is retried for ever, after a jittered pause that doubles from 0.5 s to 30 s or a
+// tenth of the life of the lease, and from 0.1 s while the lease is lost. After a refused call,
+// which means a lost race, the records are listed at once; the fourth refusal in a row counts as a
+// failure. Whatever the store does, the data plane stays as it is. A subnet that was ours is never
+// exchanged for another, unless KeeperOptions::renumber is set: if its record is gone it is written
+// again, and if another host has it this is reported and retried. A record that another node wrote
+// under our public IP may be ours from before our node id was lost, so it is taken over. For 30 s
+// it is given back to that node if the node writes it again.
 #pragma once
 
 #include <functional>
@@ -50,27 +51,29 @@ class LeaseKeeper {
   std::vector<KeeperAct> on_renewed(TimePoint now, TimePoint sent, Result<WriteResult> held);
   std::vector<KeeperAct> on_released(TimePoint now, Result<void> released);
 
-  // The watch saw this change of any record; those of other keys are ignored. A put that is our
-  // own write coming back, before or after the answer to it, changes nothing; a removed TTL turns
-  // the lease into a reservation; what somebody else wrote under our public IP is written back.
+  // To be called with every change of a record that the watch reports; those of other keys are
+  // ignored. A put that is our own write, reported before or after its answer, has no effect; a
+  // removed TTL turns the lease into a reservation; another value under our public IP is replaced
+  // by ours.
   std::vector<KeeperAct> on_change(TimePoint now, const Change& change);
 
-  // The store is there again: a retry that waits is due, and so is a renewal, since nobody knows
-  // for how long we were away (the clock of a machine that its hypervisor stops stands still).
+  // The store is reachable again: a waiting retry is due, and so is a renewal, since the length of
+  // the outage is not known (the clock stands still while a hypervisor stops the machine).
   std::vector<KeeperAct> try_now(TimePoint now);
-  // Renewals and retries that are due.
+  // Starts the renewals and retries that are due.
   std::vector<KeeperAct> tick(TimePoint now);
   TimePoint next_wakeup() const;
 
-  // What `announce` returns has changed (the public IP, say), or our node: make the record say so.
+  // The result of `announce` (for example the public IP) or our node has changed: updates the
+  // record.
   std::vector<KeeperAct> reannounce(TimePoint now, std::optional<NodeTag> node = std::nullopt);
-  // An orderly leave: ends with the phase idle. A reservation is the operator's and stays.
+  // Leaves in order and ends with the phase idle. A reservation belongs to the operator and stays.
   std::vector<KeeperAct> release(TimePoint now);
 
   LeasePhase phase() const { return keeper::phase_of(keeper::name_of(state_)); }
-  // The lease we hold or last held; nothing before the first success.
+  // Returns our current or last lease; nullopt before the first one.
   const std::optional<Lease>& lease() const { return lease_; }
-  // When it ends if the store never answers again; kNever for a reservation or none.
+  // Returns when the lease ends if the store never answers again; kNever for a reservation or none.
   TimePoint expires() const { return expires_; }
   // For how long it was granted last.
   Duration life() const { return life_; }

@@ -164,7 +164,7 @@ TEST_F(LeaseOwnerTest, WhatAnotherNodeWritesIntoOurLeaseUnderOurAddressIsWritten
   store.put("10.5.0.32-27", encode_lease_value(theirs), hours(24));
   us.settle();
   EXPECT_EQ(us.said(),
-            "error: somebody else keeps writing 10.5.0.32-27: is 192.0.2.1 the public IP of two "
+            "error: another process keeps writing 10.5.0.32-27: is 192.0.2.1 the public IP of two "
             "hosts?")
       << "and then with pauses";
 }

@@ -107,7 +107,7 @@ std::vector<PeerChange> LeaseTable::apply_snapshot(const Snapshot& snapshot) {
   for (const auto& [subnet, decoded] : standing_.shown())
     vteps_.add(decoded);
   for (const SubnetKey& subnet : vteps_.take_affected())
-    settle_vtep(subnet);
+    update_vtep(subnet);
   quarantine_.end_list();
   return difference(before, standing_.shown());
 }
@@ -150,12 +150,12 @@ std::vector<PeerChange> LeaseTable::change_lease(const std::string& key,
     before.emplace(affected, was_shown ? std::optional(shown->second.lease) : std::nullopt);
   }
   for (const SubnetKey& one : undecided)
-    settle_vtep(one);
+    update_vtep(one);
   return difference(before, standing_.shown());
 }
 
 // Shows a standing lease if it owns its VTEP MAC, and hides it otherwise.
-void LeaseTable::settle_vtep(const SubnetKey& subnet) {
+void LeaseTable::update_vtep(const SubnetKey& subnet) {
   const DecodedRecord& decoded = *standing_.find(subnet);
   const auto conflict = vteps_.conflict(subnet);
   if (!conflict) {

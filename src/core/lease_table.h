@@ -57,7 +57,7 @@ class LeaseTable {
   const Quarantine& quarantine() const { return quarantine_; }
   // The quarantined records that are held by name, ordered by key.
   const Quarantine::Named& quarantined() const { return quarantine_.named(); }
-  std::vector<QuarantinedRecord> take_quarantine_news() { return quarantine_.take_news(); }
+  std::vector<QuarantinedRecord> take_quarantine_changes() { return quarantine_.take_changes(); }
 
   // The older lease because of whose VTEP MAC this one is quarantined; nullopt: none.
   std::optional<VtepOwners::Conflict> vtep_conflict(const SubnetKey& subnet) const {
@@ -71,7 +71,7 @@ class LeaseTable {
 
   Judged judge(const Record& record) const;
   std::vector<PeerChange> change_lease(const std::string& key, std::optional<DecodedRecord> now);
-  void settle_vtep(const SubnetKey& subnet);
+  void update_vtep(const SubnetKey& subnet);
 
   std::optional<Cidr4> network_;
   std::optional<HostIdentity> host_;

@@ -29,12 +29,14 @@ std::vector<KeeperAct> LeaseKeeper::on_change(TimePoint now, const Change& chang
   return acts;
 }
 
-// Acts on what was heard of our record, unless a call is under way: its answer may explain it.
+// Processes the reported changes of our record, unless a call is under way whose answer may explain
+// them.
 void LeaseKeeper::process_heard_changes(TimePoint now, Acts& acts) {
   if (keeper::is_call(keeper::name_of(state_))) return;
   const auto heard = std::exchange(heard_, {});
   const Record* record = own_record();
-  if (record == nullptr || goal_ == Goal::leave) return;  // a list or the release will tell
+  if (record == nullptr || goal_ == Goal::leave)
+    return;  // the list or the release will show the state
   const auto own = heard.find(record->key);
   if (own == heard.end()) return;
   if (const auto* put = std::get_if<RecordPut>(&own->second)) own_put(now, put->record, acts);
@@ -70,7 +72,7 @@ void LeaseKeeper::own_put(TimePoint now, const Record& record, Acts& acts) {
     expires_ = kNever;
     on_confirmed(now, record, kNever, acts);
   } else if (other_handle) {
-    refresh(now, acts);  // nobody else can tell how long it lives
+    refresh(now, acts);  // only a renewal shows how long it lives
   }
 }
 
@@ -83,9 +85,9 @@ void LeaseKeeper::own_gone(TimePoint now, Revision revision, Acts& acts) {
   list(acts);
 }
 
-// Old news that contradict what we know: the watch lags behind our own write, or the store went
-// back to an earlier state. A renewal asks whether the record is still ours; of a reservation only
-// a list can tell.
+// Handles an old change that contradicts the known state: the watch lags behind our own write, or
+// the store went back to an earlier state. A renewal shows whether the record is still ours, and
+// for a reservation only a list does.
 void LeaseKeeper::verify(TimePoint now, Acts& acts) {
   if (own_record()->expires()) {
     refresh(now, acts);
@@ -94,8 +96,9 @@ void LeaseKeeper::verify(TimePoint now, Acts& acts) {
   list(acts);
 }
 
-// Somebody else wrote our record under our name. The first time that may be an operator; again and
-// again it is a second host with our public IP, and then the two must not write in a circle.
+// Handles a record of ours that another process wrote with our public IP. The first time it may be
+// an operator. If it happens repeatedly there is a second host with our public IP, and the two
+// hosts must not overwrite each other without pauses.
 void LeaseKeeper::write_back(TimePoint now, Acts& acts) {
   if (last_write_back_ && now - *last_write_back_ > kWriteBackResetAfter) {
     last_write_back_.reset();
@@ -106,7 +109,7 @@ void LeaseKeeper::write_back(TimePoint now, Acts& acts) {
     return;
   }
   report({ErrorKind::conflict,
-          fmt::format("somebody else keeps writing {}: is {} the public IP of two hosts?",
+          fmt::format("another process keeps writing {}: is {} the public IP of two hosts?",
                       own_record()->key, to_string(public_ip_))},
          acts);
   *keeper::wake_at_in(state_) = now + write_back_pause_.next(random_);

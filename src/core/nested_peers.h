@@ -15,7 +15,7 @@
 
 namespace flannel {
 
-// Of two conflicting peers the older one stays usable, so a new record can only make its own peer
+// The older one of two conflicting peers stays usable, so a new record can only make its own peer
 // unreachable. No I/O; each call costs work for the affected peers only.
 class NestedPeers {
  public:

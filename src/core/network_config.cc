@@ -195,9 +195,9 @@ Result<void> check_usable(const JsonObject& json, const FamilyRules& rules, cons
 }
 
 template <typename Ip, typename Cidr>
-Result<Range<Ip, Cidr>> settle(JsonObject& json, const FamilyRules& rules,
-                               const Given<Ip, Cidr>& given,
-                               std::span<const UnusableRange> unusable) {
+Result<Range<Ip, Cidr>> resolve_range(JsonObject& json, const FamilyRules& rules,
+                                      const Given<Ip, Cidr>& given,
+                                      std::span<const UnusableRange> unusable) {
   if (!given.network || *given.network == Cidr{}) {
     return json.refuse(rules.network,
                        fmt::format("please define a correct {} parameter in the "
@@ -268,14 +268,14 @@ void warn_of_keys(const JsonObject& json, std::vector<std::string>& warnings) {
   }
 }
 
-Result<void> settle_v4(JsonObject& json, ParsedConfig& parsed) {
+Result<void> resolve_ipv4(JsonObject& json, ParsedConfig& parsed) {
   const auto given = TRY((read_family<Ip4, Cidr4>(json, kRules4)));
   NetworkConfig& config = parsed.config;
   if (!config.enable_ipv4) {
     warn_if_given(given, kRules4, "EnableIPv4", parsed.warnings);
     return {};
   }
-  const auto range = TRY((settle<Ip4, Cidr4>(json, kRules4, given, kUnusable4)));
+  const auto range = TRY((resolve_range<Ip4, Cidr4>(json, kRules4, given, kUnusable4)));
   config.network = range.network;
   config.subnet_len = range.subnet_len;
   config.subnet_min = range.min;
@@ -283,14 +283,14 @@ Result<void> settle_v4(JsonObject& json, ParsedConfig& parsed) {
   return {};
 }
 
-Result<void> settle_v6(JsonObject& json, ParsedConfig& parsed) {
+Result<void> resolve_ipv6(JsonObject& json, ParsedConfig& parsed) {
   const auto given = TRY((read_family<Ip6, Cidr6>(json, kRules6)));
   NetworkConfig& config = parsed.config;
   if (!config.enable_ipv6) {
     warn_if_given(given, kRules6, "EnableIPv6", parsed.warnings);
     return {};
   }
-  const auto range = TRY((settle<Ip6, Cidr6>(json, kRules6, given, kUnusable6)));
+  const auto range = TRY((resolve_range<Ip6, Cidr6>(json, kRules6, given, kUnusable6)));
   config.network6 = range.network;
   config.subnet6_len = range.subnet_len;
   config.subnet6_min = range.min;
@@ -329,8 +329,8 @@ Result<ParsedConfig> parse_network_config(std::string_view text) {
   if (!config.enable_ipv4 && !config.enable_ipv6) {
     return json.refuse("EnableIPv4", "neither IPv4 nor IPv6 is enabled");
   }
-  TRY(settle_v4(json, parsed));
-  TRY(settle_v6(json, parsed));
+  TRY(resolve_ipv4(json, parsed));
+  TRY(resolve_ipv6(json, parsed));
   TRY(read_backend(json, config));
   warn_of_keys(json, parsed.warnings);
   return parsed;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The records that cannot be used. Very many of them cost little: the first of each kind are held
-// by name, the others are only counted, and take_news() returns only the changes.
+// by name, the others are only counted, and take_changes() returns only the changes.
 #pragma once
 
 #include <array>
@@ -20,7 +20,7 @@ enum class QuarantineKind {
   unreadable,  // the key is no subnet, or the value no lease
   unusable,    // a lease outside of the network, or with an address that no host can have
   outranked,   // a usable lease that overlaps an older one
-  // Two hosts cannot be told apart:
+  // Two hosts cannot be distinguished:
   our_ip_by_other_node,  // another node announces our public IP
   same_mac,              // an older lease of another public IP announces the same VTEP MAC
 };
@@ -64,7 +64,7 @@ class Quarantine {
   // Changes with each change of the quarantine.
   std::uint64_t version() const { return version_; }
   // The records that were named or got another reason since the last call, by key.
-  std::vector<QuarantinedRecord> take_news();
+  std::vector<QuarantinedRecord> take_changes();
 
  private:
   static constexpr std::size_t kKinds = 5;
@@ -77,7 +77,7 @@ class Quarantine {
   Named listed_before_;                       // named before the list, and not yet listed
   // Hashes of keys; equal ones are counted once. A tree, because no choice of keys makes it slow.
   std::set<std::uint64_t> unnamed_;
-  std::set<std::string> news_;  // keys of named records
+  std::set<std::string> changed_;  // keys of named records
   std::uint64_t version_ = 0;
 };
 

@@ -20,7 +20,7 @@ std::string keys(const Quarantine& quarantine) {
 
 std::string news(Quarantine& quarantine) {
   std::string text;
-  for (const QuarantinedRecord& record : quarantine.take_news())
+  for (const QuarantinedRecord& record : quarantine.take_changes())
     text += record.key + "@" + std::to_string(record.revision) + " ";
   return text;
 }

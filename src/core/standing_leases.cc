@@ -33,7 +33,7 @@ StandingLeases::Before StandingLeases::change(const SubnetKey& subnet,
   if (now && replace_in_place(subnet, *now, turn)) return std::move(turn.before);
   remove(subnet, turn);
   if (now) add(*std::move(now), turn);
-  settle(turn);
+  resolve_overlaps(turn);
   return std::move(turn.before);
 }
 
@@ -50,7 +50,7 @@ StandingLeases::Leases StandingLeases::list(std::vector<DecodedRecord> all,
   for (DecodedRecord& lease : all) {
     Turn turn{quarantine};
     add(std::move(lease), turn);
-    settle(turn);
+    resolve_overlaps(turn);
   }
   return before;
 }
@@ -229,7 +229,7 @@ void StandingLeases::next_of_subnet(const Cidr4& subnet, Turn& turn) {
 }
 
 // Leases try by age: all leases that are older than the next one have their place already.
-void StandingLeases::settle(Turn& turn) {
+void StandingLeases::resolve_overlaps(Turn& turn) {
   while (!turn.to_try.empty()) {
     const SubnetKey subnet = turn.to_try.extract(turn.to_try.begin()).value().second;
     ++looked_at_;

@@ -87,7 +87,7 @@ class StandingLeases {
   void leave_queue(const SubnetKey& subnet, Waiting& waiting);
   void next_of_queue(const Cidr4& subnet, Turn& turn) const;
   void next_of_subnet(const Cidr4& subnet, Turn& turn);
-  void settle(Turn& turn);
+  void resolve_overlaps(Turn& turn);
   void try_to_stand(const SubnetKey& subnet, Turn& turn);
   void stand(const SubnetKey& subnet, Turn& turn);
   void say_reasons_again(const DecodedRecord& older, Turn& turn) const;

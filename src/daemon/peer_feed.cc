@@ -38,20 +38,20 @@ void PeerFeed::process_changes(const std::vector<PeerChange>& changes) {
 // Logs each unusable record once, and again when it changes. If there are very many, logs the
 // first.
 void PeerFeed::name_quarantined() {
-  for (const QuarantinedRecord& record : peers_.take_quarantine_news()) {
+  for (const QuarantinedRecord& record : peers_.take_quarantine_changes()) {
     log::warning("lease record quarantined, the others are not affected",
                  {{"key", record.key}, {"why", record.reason}});
   }
   const Quarantine& quarantine = peers_.table().quarantine();
-  if (std::exchange(quarantine_told_, quarantine.version()) == quarantine.version()) return;
-  if (quarantine.unnamed() > 2 * unnamed_told_) {
-    unnamed_told_ = quarantine.unnamed();
+  if (std::exchange(quarantine_logged_, quarantine.version()) == quarantine.version()) return;
+  if (quarantine.unnamed() > 2 * unnamed_logged_) {
+    unnamed_logged_ = quarantine.unnamed();
     log::warning("more lease records quarantined than are named",
                  {{"named", quarantine.named().size()},
-                  {"others", unnamed_told_},
+                  {"others", unnamed_logged_},
                   {"all_of_them", "flannelctl leases --bad"}});
   } else if (quarantine.unnamed() == 0) {
-    unnamed_told_ = 0;
+    unnamed_logged_ = 0;
   }
   parts_.on_state();
 }
@@ -81,12 +81,12 @@ void PeerFeed::arm_recheck_timer() {
   const std::size_t listed = peers_.table().leases().size();
   if (std::exchange(suspected_, suspected) != suspected) parts_.on_state();
   // Peers vanish and return one by one, so only doubling the number is logged.
-  if (suspected > 2 * suspected_told_) {
-    suspected_told_ = suspected;
+  if (suspected > 2 * suspected_logged_) {
+    suspected_logged_ = suspected;
     log::warning(
         "many peers went from the store at once; they stay until a second list confirms it",
         {{"peers", suspected}, {"listed", listed}});
-  } else if (suspected == 0 && std::exchange(suspected_told_, 0) > 0) {
+  } else if (suspected == 0 && std::exchange(suspected_logged_, 0) > 0) {
     log::info("no peer is suspected any more", {{"listed", listed}});
   }
   const TimePoint at = peers_.recheck_at();

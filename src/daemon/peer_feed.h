@@ -54,14 +54,14 @@ class PeerFeed {
   Parts parts_;
   KnownPeers peers_;
   std::map<SubnetKey, Lease> copies_;
-  std::uint64_t quarantine_told_ = 0;  // its version
-  std::size_t unnamed_told_ = 0;       // the most, as the log has told
+  std::uint64_t quarantine_logged_ = 0;  // the version that was logged
+  std::size_t unnamed_logged_ = 0;       // the greatest number that was logged
   SubscriptionPtr recheck_timer_;
   TimePoint recheck_timer_at_ = kNever;
   SubscriptionPtr grace_timer_;
   TimePoint grace_timer_at_ = kNever;
-  std::size_t suspected_ = 0;       // peers
-  std::size_t suspected_told_ = 0;  // the most, as the log has told
+  std::size_t suspected_ = 0;         // peers
+  std::size_t suspected_logged_ = 0;  // the greatest number that was logged
 };
 
 }  // namespace flannel

@@ -30,7 +30,7 @@ struct KernelChange {
 // What read() returns: each device in `link_names` (if its kind is one that we make) with its
 // addresses, neighbours and FDB entries, and all routes of our protocol in the main table.
 // Addresses on our devices are ours only if they are inside `network` (upstream's rule). Another
-// daemon on this host may have routes of our protocol too. A reader need not tell those apart: the
+// daemon on this host may have routes of our protocol too. A reader need not separate those: the
 // reconciler ignores a route that neither leaves by a device in `link_names` nor leads into
 // `network`.
 //

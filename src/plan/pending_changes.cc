@@ -32,10 +32,10 @@ void PendingChanges::mark(KernelChange change, TimePoint now) {
 bool PendingChanges::failed(const KernelChange& change, const Error& error, TimePoint now) {
   const PendingChange* before = find(key_of(change.object));
   const bool again = before && before->change == change;
-  const bool news = !again || before->reason != error.text;
+  const bool is_new = !again || before->reason != error.text;
   const Duration pause = longer_pause(again ? before->pause : Duration::zero());
   enter({change, error.text, pause, now + pause});
-  return news;
+  return is_new;
 }
 
 void PendingChanges::erase(const ObjectKey& key) {
