@@ -20,9 +20,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// As many as the kernel follows in one path.
+// The kernel follows as many links in one path.
 constexpr int kMostLinks = 40;
-// Of a file that is written in place; the files that we write are shorter.
+// The most bytes with which a file that is written in place is padded. Our files are shorter.
 constexpr off_t kLongestPadding = 1 << 20;
 
 Result<void> write_all(const Fd& fd, std::string_view text, const std::string& path) {

@@ -148,7 +148,7 @@ struct FlagWord {
   std::optional<std::string_view> value;
 };
 
-// Of a word that is no flag only this is printed: what follows may be a password.
+// Returns the part of an unknown word that may be printed: what follows '=' may be a password.
 std::string_view without_value(std::string_view word) {
   return word.substr(0, word.find('='));
 }

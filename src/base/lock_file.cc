@@ -28,7 +28,7 @@ struct flock range(short type, std::uint64_t first, std::uint64_t last) {
   return asked;
 }
 
-// In a folder that all may write to it could be somebody's, who would hold all locks.
+// In a folder that all users may write to, another user could own the file and hold all its locks.
 Result<void> check_owner(const Fd& fd, const std::string& path) {
   struct stat status {};
   if (::fstat(fd.get(), &status) != 0) return os_error("look at " + path);

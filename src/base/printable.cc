@@ -31,7 +31,7 @@ Character first_character(std::string_view text) {
   return {code, length};
 }
 
-// Of C0, DEL and C1, which terminals obey in UTF-8 too.
+// True for C0, DEL and C1, which terminals obey in UTF-8 too.
 bool is_control(char32_t code) {
   return code < ' ' || (code >= 0x7f && code < 0xa0);
 }

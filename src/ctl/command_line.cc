@@ -124,7 +124,7 @@ void append(std::vector<std::string>& all, const std::vector<std::string>& more)
   all.insert(all.end(), more.begin(), more.end());
 }
 
-// Of FLANNELD_ only those that name a store: the others are flanneld's.
+// Among the variables FLANNELD_... only those that select the store concern this program.
 void warn_of_variables(const Flags& flags, std::span<const std::string> set,
                        std::vector<std::string>& warnings) {
   std::vector<std::string> about_stores;

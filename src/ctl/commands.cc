@@ -31,7 +31,7 @@ std::span<const Command> commands() {
       {"config get", "", "print the configuration of the network", 0, 0, {}, run_config_get},
       {"config set",
        "FILE|-|JSON",
-       "check a configuration and write it, unless somebody else did meanwhile",
+       "check a configuration and write it, unless it has changed meanwhile",
        1,
        1,
        {"underlay-mtu"},

@@ -50,9 +50,10 @@ Result<void> run_config_set(const CtlOptions& options, const Terminal& terminal)
   const Revision seen = snapshot.config ? snapshot.config->revision : 0;
   if (auto written = store.write_config(text, seen); !written) {
     if (written.error().kind != ErrorKind::conflict) return tl::unexpected(written.error());
-    return fail(ErrorKind::conflict,
-                "not written, somebody else changed the configuration at the same moment; look at "
-                "it with `flannelctl config get`");
+    return fail(
+        ErrorKind::conflict,
+        "not written, another process changed the configuration at the same moment; look at "
+        "it with `flannelctl config get`");
   }
   terminal.out << to_text(report);
   if (seen != 0) terminal.out << "A flanneld that runs keeps the old one until it is restarted.\n";

@@ -24,7 +24,7 @@ std::string namespace_of(const std::filesystem::path& process, const char* kind)
   return std::filesystem::read_symlink(process / "ns" / kind, unseen).string();
 }
 
-// Of "Name:\tvalue ..." in the status of a process.
+// Returns "value" of the line "Name:\tvalue ..." in the status of a process.
 std::string_view status_word(std::string_view status, std::string_view name) {
   for (const std::string_view line : split(status, '\n')) {
     if (!line.starts_with(name)) continue;

@@ -146,9 +146,8 @@ void Agent::begin(const Snapshot& snapshot) {
     return;
   }
   set_config_trouble({});
-  for (const std::string& warning : parsed->warnings) {
-    log::warning("network config", {{"note", warning}});
-  }
+  for (const std::string& warning : parsed->warnings)
+    log::warning("the network configuration has a flaw", {{"what", warning}});
   auto session = open_session(*parsed);
   if (!session) {
     parts_.on_fatal(std::move(session).error());
@@ -241,7 +240,7 @@ Result<std::unique_ptr<Agent::Session>> Agent::open_session(const ParsedConfig& 
   auto made =
       TRY_DURING(make_backend(session->config, session->host.underlay), "network config: Backend");
   for (const std::string& warning : made.warnings)
-    log::warning("network config: Backend", {{"note", warning}});
+    log::warning("the backend options have a flaw", {{"what", warning}});
   if (!made.options.empty()) log::info(made.options);
   session->backend = std::move(made.backend);
   if (!options_.powerless.empty() && session->config.backend_type != AllocBackend::kType) {
@@ -338,9 +337,9 @@ void Agent::set_config_trouble(std::string text) {
   if (text == config_trouble_) return;
   config_trouble_ = std::move(text);
   if (config_trouble_.empty()) {
-    log::info("network config is in order");
+    log::info("the network configuration is valid again");
   } else {
-    log::warning("network config", {{"note", config_trouble_}});
+    log::warning("the network configuration is not used", {{"why", config_trouble_}});
   }
   parts_.on_state();
 }
@@ -358,7 +357,7 @@ void Agent::on_lease_active(const Lease& lease) {
     // over.
     auto started = session_->overlay->start(lease, session_->feed->peers().leases());
     kernel_trouble_ = started ? std::string() : started.error().text;
-    if (!started) log::error("programming the kernel", {{"why", kernel_trouble_}});
+    if (!started) log::error("cannot program the kernel", {{"why", kernel_trouble_}});
     parts_.on_programmed(session_->overlay->scope(), session_->host.underlay);
     session_->host_check->check();
   }
@@ -389,7 +388,8 @@ void Agent::write_subnet_file() {
                       .mtu = session_->backend->overlay_mtu(session_->host),
                       .ip_masq = options_.ip_masq};
   if (auto done = subnet_file_.write(env); !done) {
-    if (file_trouble_.empty()) log::error("subnet file", {{"why", done.error().text}});
+    if (file_trouble_.empty())
+      log::error("cannot write the subnet file", {{"why", done.error().text}});
     file_trouble_ = done.error().text;
     retry_file_ = parts_.loop.at(parts_.loop.now() + kFileRetry, [this] { update_readiness(); });
     return;

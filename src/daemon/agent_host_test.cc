@@ -61,7 +61,9 @@ TEST_F(AgentTest, AHostThatForwardsNothingIsReadyAndSaysSo) {
   EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
   const std::string log = ::testing::internal::GetCapturedStderr();
   EXPECT_EQ(log.find('I'), 0U) << log;
-  EXPECT_NE(log.find("host over=\"net.ipv4.ip_forward is 0"), std::string::npos) << log;
+  EXPECT_NE(log.find("host has no longer a problem was=\"net.ipv4.ip_forward is 0"),
+            std::string::npos)
+      << log;
 }
 
 TEST_F(AgentTest, WhereNothingReachesItsContainersItIsNotReady) {

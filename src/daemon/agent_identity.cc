@@ -80,19 +80,17 @@ void Agent::take_another_name(const Lease& other, std::string_view shared) {
   renamed_at_ = parts_.loop.now();
   const auto fresh = parts_.replace_node_id();
   if (!fresh) {
-    log::error("another host has our name, and no other can be made",
+    log::error("another host has our node id, and no new one can be made",
                {{"why", fresh.error().text}});
     return;
   }
-  log::error(
-      "another host was here first with what tells hosts apart; this host takes a new node "
-      "id and VTEP MAC, and leaves the old ones to it",
-      {{"shared", shared},
-       {"its_public_ip", to_string(other.attributes.public_ip)},
-       {"its_subnet", to_string(other.subnet)},
-       {"old_node_id", to_string(options_.node.id)},
-       {"new_node_id", to_string(*fresh)},
-       {"cure", "none needed; a template of machines should have no node-id file"}});
+  log::error("an older lease of another host has our node id or VTEP MAC; this host takes new ones",
+             {{"shared", shared},
+              {"its_public_ip", to_string(other.attributes.public_ip)},
+              {"its_subnet", to_string(other.subnet)},
+              {"old_node_id", to_string(options_.node.id)},
+              {"new_node_id", to_string(*fresh)},
+              {"cure", "none needed; a template of machines should have no node-id file"}});
   options_.node.id = *fresh;
   session_->host.node_id = *fresh;
   session_->renamed = true;

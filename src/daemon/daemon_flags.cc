@@ -52,7 +52,7 @@ void DaemonFlags::define_rules(Flags& flags) {
             ip_masq_fully_random_disable);
   flags.add(
       {.name = "iptables-resync",
-       .help = "seconds between looks at the rules where the kernel tells of no changes, 1 to "
+       .help = "seconds between checks of the rules where the kernel reports no changes, 1 to "
                "86400"},
       iptables_resync_seconds);
   flags.add({.name = "iptables-forward-rules",

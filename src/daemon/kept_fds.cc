@@ -38,7 +38,7 @@ KeptFds KeptFds::parse(std::string_view count, std::string_view names, int first
   const auto number = parse_decimal<unsigned>(count);
   const auto parts = split(names, ':');
   if (!number || *number > kMost || parts.size() != *number) {
-    log::warning("descriptors from the service manager not used",
+    log::warning("the descriptors from the service manager are unusable",
                  {{"LISTEN_FDS", count}, {"LISTEN_FDNAMES", names}});
     return kept;
   }

@@ -4,7 +4,8 @@
 namespace flannel {
 namespace {
 
-// Of glog and klog: where the log goes does not change what the daemon does.
+// The flags of glog and klog are ignored, since the place of the log does not change what the
+// daemon does.
 void append_log_flags(std::vector<OldFlag>& flags) {
   const auto add = [&](const char* name, bool has_value) {
     flags.push_back({.name = name,

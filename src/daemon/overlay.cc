@@ -74,7 +74,7 @@ void Overlay::plan_everything_again() {
     set_host();
     // A failure to read the kernel is retried by the reconciler.
     if (auto synced = reconciler_.sync(parts_.loop.now()); !synced) {
-      log::error("programming the kernel", {{"why", synced.error().text}});
+      log::error("cannot program the kernel", {{"why", synced.error().text}});
     }
   }
   publish_table();

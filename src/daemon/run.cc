@@ -71,8 +71,8 @@ Result<std::unique_ptr<HttpServer>> serve_health(Fd listener, const StatusBoard&
   }));
 }
 
-// Tells the outside how the agent is: the service manager and the health pages. Many changes of
-// one turn are told once.
+// Publishes the state of the agent to the service manager and the health pages, at most once in
+// each turn of the loop.
 class Publisher {
  public:
   Publisher(Loop& loop, const Registry& registry, StatusBoard& board, ServiceNotifier& notifier)
@@ -154,7 +154,7 @@ void forget_packet_path(ServiceNotifier& notifier, KeptFds& kept, const Cidr4& n
   }
   const auto removed = remove_stale_tuns(network);
   if (!removed) {
-    log::warning("removing the device of the udp backend", {{"why", removed.error().text}});
+    log::warning("cannot remove the device of the udp backend", {{"why", removed.error().text}});
   } else if (!removed->empty()) {
     log::info("device of the udp backend removed, the backend is another now",
               {{"device", *removed}});
@@ -179,7 +179,7 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFd
   std::function<void()> refresh;
   auto signals = TRY(loop->on_signals({SIGTERM, SIGINT, SIGHUP}, [&](int signal) {
     if (signal == SIGHUP) {
-      log::info("asked to look again at store, kernel and interfaces", {{"signal", signal}});
+      log::info("reading store, kernel and interfaces again, as requested", {{"signal", signal}});
       return refresh();
     }
     log::info("asked to stop; devices, routes and the lease stay", {{"signal", signal}});
@@ -205,24 +205,25 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFd
   std::optional<Error> fatal;
   std::optional<Agent> agent;
   Firewall firewall(options.firewall, *loop, [&] { agent->rules_changed(); });
-  auto monitor = TRY(Monitor::open(*loop, *kernel,
-                                   {.on_foreign_change =
-                                        [&](const std::string& what) {
-                                          log::verbose(1, "changed by others", {{"what", what}});
-                                          agent->suspect_kernel();
-                                        },
-                                    .on_lost =
-                                        [&] {
-                                          agent->suspect_kernel();
-                                          agent->suspect_host();
-                                        },
-                                    .on_underlay_change =
-                                        [&] {
-                                          agent->check_underlay();
-                                          // The kernel drops routes with the interface.
-                                          agent->suspect_kernel();
-                                        },
-                                    .on_host_change = [&] { agent->suspect_host(); }}));
+  auto monitor =
+      TRY(Monitor::open(*loop, *kernel,
+                        {.on_foreign_change =
+                             [&](const std::string& what) {
+                               log::verbose(1, "others changed the kernel", {{"what", what}});
+                               agent->suspect_kernel();
+                             },
+                         .on_lost =
+                             [&] {
+                               agent->suspect_kernel();
+                               agent->suspect_host();
+                             },
+                         .on_underlay_change =
+                             [&] {
+                               agent->check_underlay();
+                               // The kernel drops routes with the interface.
+                               agent->suspect_kernel();
+                             },
+                         .on_host_change = [&] { agent->suspect_host(); }}));
   agent.emplace(
       AgentOptions{.underlay = options.underlay,
                    .keeper = options.keeper,
@@ -243,7 +244,7 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFd
                 if (auto watched =
                         monitor->watch(scope, {underlay.interface, underlay.interface_index});
                     !watched) {
-                  log::error("watching the kernel", {{"why", watched.error().text}});
+                  log::error("cannot watch the kernel", {{"why", watched.error().text}});
                 }
                 // Finds changes between reading the host and starting to watch it.
                 agent->check_underlay();
@@ -296,7 +297,7 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFd
 int run(const Options& options) {
   // Writing to a closed connection is then an error of the call and does not end the daemon.
   ::signal(SIGPIPE, SIG_IGN);
-  // Where whoever started us ignores it, programs that we run end without a status.
+  // If our parent process ignores SIGCHLD, programs that we run end without a status.
   ::signal(SIGCHLD, SIG_DFL);
   log::set_verbosity(options.verbosity);
   log::info("flanneld starts", {{"version", version()}, {"given", options.given}});

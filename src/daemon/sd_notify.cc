@@ -50,7 +50,7 @@ Result<void> send_to(const Fd& socket, const std::string& address, const std::st
     std::memcpy(CMSG_DATA(rights), numbers.data(), count * sizeof(int));
   }
   if (::sendmsg(socket.get(), &header, flags | MSG_NOSIGNAL) < 0) {
-    return os_error("tell the service manager");
+    return os_error("send to NOTIFY_SOCKET");
   }
   return {};
 }
@@ -69,8 +69,9 @@ ServiceNotifier::ServiceNotifier(std::string_view address) {
   const bool known = address[0] == '/' || address[0] == '@';
   // One byte less than the size, for the zero at the end of a path.
   if (!known || address.size() >= sizeof(sockaddr_un::sun_path)) {
-    log::warning("NOTIFY_SOCKET is no address of a unix socket, the service manager hears nothing",
-                 {{"address", address}});
+    log::warning(
+        "NOTIFY_SOCKET is no address of a unix socket, so the service manager is not notified",
+        {{"address", address}});
     return;
   }
   socket_ = Fd{::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
@@ -105,8 +106,9 @@ void ServiceNotifier::keep(std::string_view name, std::span<const Fd> fds) {
 void ServiceNotifier::send(const std::string& message, int flags, std::span<const Fd> fds) {
   if (address_.empty()) return;
   const auto sent = send_to(socket_, address_, message, flags, fds);
-  if (!sent && heard_) log::warning("service manager", {{"why", sent.error().text}});
-  heard_ = sent.has_value();
+  if (!sent && sent_)
+    log::warning("cannot notify the service manager", {{"why", sent.error().text}});
+  sent_ = sent.has_value();
 }
 
 }  // namespace flannel

@@ -37,7 +37,7 @@ class ServiceNotifier {
   std::string address_;  // as the kernel expects it: with a leading zero byte if abstract
   std::string last_status_;
   Fd socket_;
-  bool heard_ = true;  // the last message was sent, so the next failure is logged
+  bool sent_ = true;  // the last message was sent, so the next failure is logged
 };
 
 }  // namespace flannel

@@ -25,8 +25,8 @@ namespace fs = std::filesystem;
 constexpr std::uint64_t kGate = 0;
 constexpr std::uint64_t kLastByte = std::numeric_limits<off_t>::max() - 1;
 
-// Returns "process 4711 on node-a". The name tells containers apart, whose process ids may be
-// equal.
+// Returns "process 4711 on node-a". The name distinguishes containers, whose process ids may
+// be equal.
 std::string this_process() {
   char host[HOST_NAME_MAX + 1] = "";
   ::gethostname(host, sizeof host - 1);

@@ -10,10 +10,10 @@
 namespace flannel {
 namespace {
 
-// A watch that stood for so long was good, whether it had news or not.
+// A watch that has lasted this long works, even if it has not reported a change.
 constexpr auto kStood = std::chrono::seconds(5);
 
-// Of a host that lists as we do, by all that can be told here.
+// True if the record may be that of a host that lists as this one does.
 bool is_lease(const std::string& key) {
   return decode_subnet_key(key).has_value();
 }
@@ -105,7 +105,7 @@ void StoreFollower::position_lost() {
   list_after(stood ? Duration::zero() : backoff_.next(random_));
 }
 
-// Not exactly: a change of a record that does not tell its age counts as a new one.
+// The count is approximate: a change of a record whose age is not known counts as a new record.
 void StoreFollower::count(const std::vector<Change>& changes) {
   for (const Change& change : changes) {
     const auto* put = std::get_if<RecordPut>(&change);
@@ -129,7 +129,7 @@ void StoreFollower::list_after(Duration pause) {
 
 void StoreFollower::disconnected(const Error& error) {
   standing_.reset();
-  const bool news = connected_ || last_error_ != error.text;
+  const bool changed = connected_ || last_error_ != error.text;
   if (connected_ || last_error_.empty()) {
     log::warning("store away, trying again; the data plane goes on",
                  {{"store", registry_.describe()}, {"why", error.text}});
@@ -142,7 +142,7 @@ void StoreFollower::disconnected(const Error& error) {
   connected_ = false;
   last_error_ = error.text;
   list_after(backoff_.next(random_));
-  if (news) listener_.on_connection();
+  if (changed) listener_.on_connection();
 }
 
 }  // namespace flannel

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/trouble_log.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <string>
 
@@ -19,10 +21,12 @@ bool log_troubles(std::string_view what, const std::vector<HostTrouble>& before,
                   const std::vector<HostTrouble>& now) {
   if (before == now) return false;
   for (const HostTrouble& trouble : now) {
-    if (!is_in(before, trouble)) log::warning(std::string(what), {{"trouble", trouble.text}});
+    if (!is_in(before, trouble))
+      log::warning(fmt::format("the {} has a problem", what), {{"problem", trouble.text}});
   }
   for (const HostTrouble& trouble : before) {
-    if (!is_in(now, trouble)) log::info(std::string(what), {{"over", trouble.text}});
+    if (!is_in(now, trouble))
+      log::info(fmt::format("the {} has no longer a problem", what), {{"was", trouble.text}});
   }
   return true;
 }

@@ -60,11 +60,11 @@ Result<void> UdpDataplane::open_edges(const std::string& device) {
     queue_pairs.push_back(TRY(open_queue_pair(std::move(tun.queues[i]), tun.abilities,
                                               std::move(udp.sockets[i]), udp.abilities)));
   }
-  log::info("packet path", {{"device", tun.name},
-                            {"adopted", tun.adopted},
-                            {"offloads", to_string(tun.abilities)},
-                            {"socket", to_string(settings_.local)},
-                            {"queues", settings_.queues}});
+  log::info("the packet path is open", {{"device", tun.name},
+                                        {"adopted", tun.adopted},
+                                        {"offloads", to_string(tun.abilities)},
+                                        {"socket", to_string(settings_.local)},
+                                        {"queues", settings_.queues}});
   queue_pairs_ = std::move(queue_pairs);
   device_ = tun.name;
   return {};
@@ -134,7 +134,7 @@ void UdpDataplane::make_threads() {
   queue_pairs_.clear();
 }
 
-// Somebody deleted the device.
+// Another process has deleted the device.
 void UdpDataplane::gone() {
   threads_.reset();
   set_trouble(fmt::format("{} was deleted", device_));

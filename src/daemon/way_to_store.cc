@@ -34,7 +34,7 @@ void WayToStore::clear() {
     }
   }
   const auto devices = tuns_in_the_way(needed);
-  if (!devices) return;  // whoever needs the kernel says what is wrong with it
+  if (!devices) return;  // code that needs the kernel reports its failures
   for (const std::string& device : *devices)
     remove(device);
 }
@@ -46,7 +46,7 @@ void WayToStore::remove(const std::string& device) {
   }
   const auto removed = remove_if_stale(device);
   if (!removed) {
-    log::warning("removing a device that is in the way to the store",
+    log::warning("cannot remove a device whose route covers the store",
                  {{"device", device}, {"why", removed.error().text}});
   } else if (*removed) {
     log::warning(

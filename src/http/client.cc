@@ -150,18 +150,18 @@ class HttpConnection::Worker : public std::enable_shared_from_this<Worker> {
   }
 
   Result<Resolver::Addresses> resolve() {
-    // Told on another thread, maybe after this one has ended.
-    const auto told = std::make_shared<std::optional<Result<Resolver::Addresses>>>();
-    access_.resolver->look_up(access_.target.host, [told, self = shared_from_this()](
+    // Set on another thread, possibly after this thread has ended.
+    const auto answer = std::make_shared<std::optional<Result<Resolver::Addresses>>>();
+    access_.resolver->look_up(access_.target.host, [answer, self = shared_from_this()](
                                                        const Result<Resolver::Addresses>& found) {
       const std::lock_guard lock(self->mutex_);
-      *told = found;
+      *answer = found;
       self->changed_.notify_all();
     });
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return *told || cut_; });
-    if (*told && **told) return ***told;
-    const Error why = *told ? (*told)->error() : Resolver::too_slow(access_.target.host);
+    changed_.wait(lock, [&] { return *answer || cut_; });
+    if (*answer && **answer) return ***answer;
+    const Error why = *answer ? (*answer)->error() : Resolver::too_slow(access_.target.host);
     return Failure(Error(why).during(access_.target.url));
   }
 

@@ -86,7 +86,7 @@ std::optional<std::size_t> HttpExchange::end_of_head(std::string_view received,
 
 std::string HttpExchange::answer(std::string_view request) {
   MemoryStream stream(request);
-  // The library parses a stranger's bytes and throws on some of them.
+  // The library parses bytes from outside and throws on some of them.
   try {
     protocol_->serve(stream);
   } catch (const std::exception&) {

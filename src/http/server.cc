@@ -20,7 +20,7 @@ HttpServer::HttpServer(std::unique_ptr<EpollLoop> loop,
     : loop_(std::move(loop)), connections_(std::move(connections)) {
   thread_ = std::thread([this] {
     const auto ended = loop_->run();
-    if (!ended) log::error("health server", {{"why", ended.error().text}});
+    if (!ended) log::error("the health server failed", {{"why", ended.error().text}});
   });
 }
 

@@ -14,7 +14,7 @@ constexpr std::chrono::seconds kCheckV2Pause{3};
 // How long v3 may take to answer before v2 is asked as well.
 constexpr std::chrono::seconds kHeadStart{1};
 
-// A list under both APIs.
+// A list that is taken from both APIs.
 struct PendingList {
   Reply<Snapshot> reply;
   std::optional<Result<Snapshot>> of_v3 = {}, of_v2 = {};
@@ -23,7 +23,7 @@ struct PendingList {
   SubscriptionPtr head_start = {};
 };
 
-// Neither has given a configuration: what is told of that.
+// Neither API has given a configuration: returns what the caller gets.
 Result<Snapshot> combine_answers(Result<Snapshot> of_v3, const Result<Snapshot>& of_v2) {
   const bool v2_is_there = of_v2 || of_v2.error().kind != ErrorKind::unsupported;
   if (of_v3) {

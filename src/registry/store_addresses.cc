@@ -39,7 +39,7 @@ std::optional<Endpoint4> remote_end(std::string_view text) {
   return Endpoint4{{__builtin_bswap32(*ip)}, static_cast<std::uint16_t>(*port)};
 }
 
-// Of this process.
+// Returns the inode numbers of the sockets of this process.
 std::vector<std::string> socket_inodes() {
   std::vector<std::string> inodes;
   std::error_code error;

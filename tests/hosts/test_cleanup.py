@@ -119,7 +119,7 @@ def test_sighup_lists_again_and_ends_nothing(lab):
     one, two = cluster.hosts
     for _ in range(3):
         one.daemon.signal(signal.SIGHUP)
-    one.daemon.wait_log("asked to look again")
+    one.daemon.wait_log("as requested")
     one.daemon.must_run()
     ping(one.container, two.container)
     assert one.daemon.stop() == 0

@@ -107,7 +107,7 @@ def test_where_nothing_can_pass_the_host_is_not_ready_and_says_what_to_do(lab):
     is_ready(one)
     ping(one.container, two.container)
     log = one.daemon.log()
-    assert log.count("host trouble=") == 1 and log.count("host over=") == 1, log
+    assert log.count("the host has a problem") == 1 and log.count("the host has no longer a problem") == 1, log
 
 
 def test_what_some_packets_cannot_pass_is_said_by_a_host_that_is_ready(lab):

@@ -134,7 +134,7 @@ def test_the_unit_has_all_that_flanneld_needs_and_no_more(machine, filter):
     assert machine("cat", "/proc/sys/net/ipv6/conf/flannel.1/accept_ra") == "0\n"
     assert machine("stat", "-c", "%a %U", "/run/flannel/subnet.env") == "644 root\n"
     machine("systemctl", "reload", "flanneld")
-    wait_until(lambda: "asked to look again" in machine.log("flanneld"), "the reload")
+    wait_until(lambda: "as requested" in machine.log("flanneld"), "the reload")
     assert machine.property("flanneld", "MainPID") == pid
 
 

@@ -89,14 +89,14 @@ class Etcd2Registry final : public Registry {
     refresh(seen, *ttl,
             [this, seen, ttl, answer = std::move(answer)](const Result<Revision>& index) {
               if (!index) return answer(Failure(index.error()));
-              // A key that was refreshed has another index, though nobody was told of a change.
+              // A refreshed key has another index, although no change was reported.
               refreshed_[seen.key] = {seen.revision, *index};
               answer(WriteResult{seen.revision, kExpiresByTtl, ttl});
             });
   }
 
-  // By letting it expire: compareAndDelete is an event that flannel v0.10 stops at for ever, and a
-  // plain delete might hit what somebody else has put there meanwhile.
+  // Lets the record expire. A compareAndDelete is an event at which flannel v0.10 stops for ever,
+  // and a plain delete could remove what another process has written meanwhile.
   void release_if_unchanged(Record seen, Reply<void> reply) override {
     auto answer = naming("release " + keys_.subnet(seen.key), write_right(), std::move(reply));
     refresh(seen, kShortestTtl,
@@ -119,9 +119,9 @@ class Etcd2Registry final : public Registry {
   }
 
  private:
-  // The revision that is told, and the index that it has by now.
+  // The revision that was reported for a refreshed record, and its current index.
   struct Refreshed {
-    Revision told = 0;
+    Revision reported = 0;
     Revision index = 0;
   };
 
@@ -133,16 +133,17 @@ class Etcd2Registry final : public Registry {
     return "prevExist=true&prevIndex=" + std::to_string(index);
   }
 
-  // etcd refuses an empty prevValue, and tells what is no UTF-8 as U+FFFD.
+  // etcd refuses an empty prevValue, and returns invalid UTF-8 as U+FFFD.
   std::string if_as(const Record& seen) const {
-    const bool untold = seen.value.empty() || seen.value.find("\xef\xbf\xbd") != std::string::npos;
-    return if_at(index_of(seen)) + (untold ? "" : "&prevValue=" + percent_encode(seen.value));
+    const bool unknown = seen.value.empty() || seen.value.find("\xef\xbf\xbd") != std::string::npos;
+    return if_at(index_of(seen)) + (unknown ? "" : "&prevValue=" + percent_encode(seen.value));
   }
 
   Revision index_of(const Record& seen) const {
     const auto found = refreshed_.find(seen.key);
-    return found != refreshed_.end() && found->second.told == seen.revision ? found->second.index
-                                                                            : seen.revision;
+    return found != refreshed_.end() && found->second.reported == seen.revision
+               ? found->second.index
+               : seen.revision;
   }
 
   Result<Snapshot> snapshot_in(const Result<KeysReply>& got) {
@@ -161,7 +162,7 @@ class Etcd2Registry final : public Registry {
     for (Record& record : all.records) {
       const auto found = refreshed_.find(record.key);
       if (found != refreshed_.end() && found->second.index == record.revision) {
-        record.revision = found->second.told;
+        record.revision = found->second.reported;
       }
     }
     return all;
@@ -179,8 +180,8 @@ class Etcd2Registry final : public Registry {
         });
   }
 
-  // Gives the record another TTL if it is still at `seen`; watchers are told nothing. The index
-  // that it has then.
+  // Gives the record another TTL if it is still at `seen`, without an event for watchers. Returns
+  // its new index.
   void refresh(const Record& seen, std::chrono::seconds ttl, Reply<Revision> answer) {
     if (refresh_known_) return send_refresh(seen, ttl, "refresh=true", std::move(answer));
     client_.call({"GET", "/version", {}}, [this, seen, ttl, answer = std::move(answer)](
@@ -234,7 +235,7 @@ class Etcd2Registry final : public Registry {
   Loop& loop_;
   const StoreKeys keys_;
   const std::string urls_;
-  std::string cluster_;                                   // as the last snapshot told
+  std::string cluster_;                                   // from the last snapshot
   bool refresh_known_ = false;                            // this etcd supports refresh
   std::unordered_map<std::string, Refreshed> refreshed_;  // our own records, which are few
   KeysClient client_;  // the last member: its callbacks use the others

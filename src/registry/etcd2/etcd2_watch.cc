@@ -9,11 +9,11 @@
 //     ├ broken: disconnected
 //     └ index cleared, store behind us or another one, a directory gone: position lost
 //
-// From etcd the head comes at once and tells the store's index at that moment; etcd has looked
-// through its history by then, so a poll that stays without an event says that there was none up to
-// there. Through "etcd --proxy" and others no head comes before the event: there the poll may be
-// quiet or the server frozen, and only another call tells. The minute is what notices a server that
-// has stopped answering.
+// etcd sends the head of its answer at once, with the index of the store at that moment. By then it
+// has searched its history, so a poll without an event means that there was none up to that index.
+// "etcd --proxy" and others send no head before the event: a poll without an answer may be quiet or
+// its server frozen, and only another call can show which. The limit of a minute is for a server
+// that has stopped answering.
 #include "registry/etcd2/etcd2_watch.h"
 
 #include <utility>
@@ -83,7 +83,7 @@ class Etcd2Watch final : public Subscription {
   void on_head(const HttpHead& head) {
     asking_.reset();
     Result<KeysReply> reply = read_keys_reply(head, {});
-    if (head.status != 200 || !reply) return;  // the body tells more
+    if (head.status != 200 || !reply) return;  // the body has the reason
     head_ = *std::move(reply);
     head_seen_ = true;
     if (is_elsewhere(head_)) return lose_position();

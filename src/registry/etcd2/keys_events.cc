@@ -17,8 +17,8 @@ Record record_of(const KeysNode& node, std::string_view key) {
                         node.expires ? kExpiresByTtl : ExpiryHandle(), node.created});
 }
 
-// The directory below `subnets` in which a stranger has gone too deep is one record, which is no
-// lease, whatever is in it. Its name, with a slash; nothing if `key` is not so deep.
+// A directory below `subnets` that lies deeper than kMostParts is one record and no lease, whatever
+// its content. Returns its name with a slash, or nullopt if `key` is not so deep.
 std::optional<std::string> directory_of(std::string_view key, bool dir, const StoreKeys& keys) {
   const auto below = keys.below_subnets(key);
   if (!below) return std::nullopt;
@@ -93,7 +93,8 @@ std::optional<std::vector<Change>> changes_of(const KeysAnswer& event, const Sto
   if (!concerns(node.key, keys)) return std::vector<Change>();
   const bool gone = removes(event.action);
   if (!gone && !writes(event.action)) return std::nullopt;
-  // Nobody is told what went with a directory; that one is made or kept changes nothing.
+  // The event does not say which keys went with a directory. Creating or keeping one changes
+  // nothing.
   if (node.dir && gone) return std::nullopt;
   if (auto directory = directory_of(node.key, node.dir, keys)) {
     if (gone) return std::vector<Change>();  // its directory still exists

@@ -252,7 +252,7 @@ class EtcdRegistry final : public Registry {
   Loop& loop_;
   StoreKeys keys_;
   std::string urls_;
-  std::uint64_t cluster_ = 0;  // as the last snapshot told
+  std::uint64_t cluster_ = 0;  // from the last snapshot
   bool narrow_role_ = false;
   std::unordered_set<std::int64_t> own_leases_;
   std::uint64_t grants_ = 1;                    // requests so far, plus one

@@ -224,7 +224,7 @@ TEST_F(KeepAliveTest, AProxyThatAnswersOncePerStreamGetsAStreamForEachRenewal) {
   EXPECT_EQ(session->registry().failures(), before) << "this silence is no failure";
 }
 
-// Of a connection that stands, and answers pings, and of which etcd says nothing.
+// The connection is established and answers pings, but etcd sends nothing on it.
 class QuietWatchTest : public EtcdStreamsTest {
  protected:
   void SetUp() override {

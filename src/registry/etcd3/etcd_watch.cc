@@ -52,15 +52,15 @@ class EtcdWatch final : public Subscription {
     pb::WatchResponse response;
     if (auto parsed = parse_bytes(bytes, response); !parsed) return end(parsed.error());
     expect_word(longest_silence_, "etcd says nothing of the watch any more");
-    WatchNews news = reader_.read(response);
-    if (const auto* created = std::get_if<WatchCreated>(&news)) {
+    WatchMessage message = reader_.read(response);
+    if (const auto* created = std::get_if<WatchCreated>(&message)) {
       if (created->revision < from_) look_up_revision();
-    } else if (auto* changes = std::get_if<WatchChanges>(&news)) {
+    } else if (auto* changes = std::get_if<WatchChanges>(&message)) {
       const auto on_changes = listener_.on_changes;
       on_changes(changes->changes, changes->revision);
-    } else if (std::holds_alternative<WatchPositionLost>(news)) {
+    } else if (std::holds_alternative<WatchPositionLost>(message)) {
       lose_position();
-    } else if (auto* cancelled = std::get_if<WatchCancelled>(&news)) {
+    } else if (auto* cancelled = std::get_if<WatchCancelled>(&message)) {
       connection_.count_cancelled_watch();
       end(std::move(cancelled->error));
     }

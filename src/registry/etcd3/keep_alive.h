@@ -3,8 +3,8 @@
 //
 //   no stream ──keep()──▶ opening ──▶ standing ──keep(), answers──▶ standing
 //       ▲                    └── it broke, no answer in time, another endpoint is current ──┐
-//       ├── nobody waits for an answer ◀────────────────────────────────────────────────────┤
-//       └── asked often enough: they hear why                  somebody waits: open again ◀─┘
+//       ├── no call waits for an answer ◀───────────────────────────────────────────────────┤
+//       └── no attempts left: the calls fail                   a call waits: open again ◀───┘
 //
 // If a stream breaks while no renewal waits, the next renewal opens it again, so the caller's
 // pauses are those between two attempts. If a stream that has answered before falls silent, another

@@ -101,7 +101,7 @@ class SnapshotCall : public std::enable_shared_from_this<SnapshotCall> {
                });
   }
 
-  // Where somebody has stored records as long as etcd takes them.
+  // Needed if a program has stored records of the greatest length that etcd allows.
   bool smaller_pages(const Error& error) {
     if (!is_too_long(error) || limit_ == 1) return false;
     limit_ = std::max<std::int64_t>(1, limit_ / 8);

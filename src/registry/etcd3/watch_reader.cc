@@ -24,7 +24,7 @@ pb::WatchRequest WatchReader::request() const {
   return request;
 }
 
-WatchNews WatchReader::read(const pb::WatchResponse& response) {
+WatchMessage WatchReader::read(const pb::WatchResponse& response) {
   // Another cluster answers at this address, so its revisions have another meaning.
   const std::uint64_t cluster = response.header().cluster_id();
   if (cluster_ != 0 && cluster != 0 && cluster != cluster_) return WatchPositionLost{};
@@ -40,7 +40,7 @@ WatchNews WatchReader::read(const pb::WatchResponse& response) {
   for (const pb::Event& event : response.events())
     collect(event);
   if (response.fragment()) return WatchNothing{};
-  // Of a message without events the header tells how far there were none.
+  // The header of a message without events says up to which revision there were none.
   const Revision reached = collected_.revision != 0      ? collected_.revision
                            : response.events_size() == 0 ? response.header().revision()
                                                          : 0;

@@ -25,7 +25,7 @@ struct WatchPositionLost {};
 struct WatchCancelled {
   Error error;
 };
-using WatchNews =
+using WatchMessage =
     std::variant<WatchNothing, WatchCreated, WatchChanges, WatchPositionLost, WatchCancelled>;
 
 // The keys that a watch covers. One range covers all, since "config" < "subnets/...". Keys between
@@ -40,7 +40,7 @@ class WatchReader {
 
   etcdserverpb::WatchRequest request() const;
 
-  WatchNews read(const etcdserverpb::WatchResponse& response);
+  WatchMessage read(const etcdserverpb::WatchResponse& response);
 
   Revision position() const { return position_; }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Messages of an etcd, or of what listens at its address: each is two bytes of length and its
-// bytes. Whatever they are, the position only grows, and what is told lies beyond it.
+// bytes. Whatever they are, the position only grows, and what is reported lies beyond it.
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -41,9 +41,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     etcdserverpb::WatchResponse response;
     if (!response.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) continue;
     const flannel::Revision before = reader.position();
-    const auto news = reader.read(response);
+    const auto message = reader.read(response);
     FUZZ_EXPECT(reader.position() >= before);
-    if (const auto* changes = std::get_if<flannel::WatchChanges>(&news)) {
+    if (const auto* changes = std::get_if<flannel::WatchChanges>(&message)) {
       FUZZ_EXPECT(changes->revision > before);
     }
   }

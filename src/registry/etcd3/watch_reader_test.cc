@@ -10,17 +10,17 @@ namespace pb = etcdserverpb;
 
 constexpr std::uint64_t kCluster = 7;
 
-// What the news say, as one text.
-std::string text(const WatchNews& news) {
-  if (std::holds_alternative<WatchNothing>(news)) return "nothing";
-  if (std::holds_alternative<WatchPositionLost>(news)) return "position lost";
-  if (const auto* created = std::get_if<WatchCreated>(&news)) {
+// What the message say, as one text.
+std::string text(const WatchMessage& message) {
+  if (std::holds_alternative<WatchNothing>(message)) return "nothing";
+  if (std::holds_alternative<WatchPositionLost>(message)) return "position lost";
+  if (const auto* created = std::get_if<WatchCreated>(&message)) {
     return "created at " + std::to_string(created->revision);
   }
-  if (const auto* cancelled = std::get_if<WatchCancelled>(&news)) {
+  if (const auto* cancelled = std::get_if<WatchCancelled>(&message)) {
     return std::string(to_string(cancelled->error.kind)) + ": " + cancelled->error.text;
   }
-  const auto& changes = std::get<WatchChanges>(news);
+  const auto& changes = std::get<WatchChanges>(message);
   std::string all;
   for (const Change& change : changes.changes) {
     if (const auto* put = std::get_if<RecordPut>(&change)) {
@@ -87,8 +87,8 @@ TEST_F(WatchReaderTest, RecordsCarryTheirLease) {
   auto response = message(11);
   put(response, "/net/subnets/10.5.1.0-24", "one", 11);
   response.mutable_events(0)->mutable_kv()->set_lease(77);
-  const auto news = reader.read(response);
-  const auto& change = std::get<WatchChanges>(news).changes.at(0);
+  const auto message = reader.read(response);
+  const auto& change = std::get<WatchChanges>(message).changes.at(0);
   EXPECT_EQ(std::get<RecordPut>(change).record, (Record{"10.5.1.0-24", "one", 11, "77"}));
 }
 

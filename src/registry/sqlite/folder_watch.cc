@@ -12,8 +12,9 @@
 
 namespace flannel {
 
-// SQLite writes the log first and makes it visible in shared memory afterwards, which inotify does
-// not see. So a written log is only a hint, and whoever has committed changes the file's times.
+// SQLite first writes its log and then makes the change visible in shared memory, which inotify
+// does not report. A written log is therefore only a hint, and after a commit the times of the file
+// are changed as well.
 Result<FolderWatch> FolderWatch::open(const std::string& database_path) {
   const std::filesystem::path path(database_path);
   const std::string folder = path.has_parent_path() ? path.parent_path().string() : ".";

@@ -21,7 +21,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// Of a record that somebody wrote with an end but without a TTL: upstream's.
+// The TTL of a record that was written by hand with an expiry but without a TTL, as upstream's.
 constexpr std::int64_t kHandWrittenTtl_s = 86400;
 
 std::int64_t to_number(WallTime when) {
@@ -225,7 +225,7 @@ Result<WriteResult> LeaseFile::renew(std::string_view prefix, const Record& seen
   TRY(forget_expired(now));
   const Ttl granted = TRY(unchanged(prefix, seen));
   if (!granted || !ttl) ttl = granted;       // a reservation has nothing to extend
-  Statement update = TRY(database_.prepare(  // not the value: nobody is told
+  Statement update = TRY(database_.prepare(  // without the value, so that no watch reports it
       "UPDATE record SET ttl = ?, expires = ? WHERE prefix = ? AND key = ?"));
   update.number(1, in_seconds(ttl)).number(2, expiry(ttl, now)).text(3, prefix).text(4, seen.key);
   TRY(update.step());

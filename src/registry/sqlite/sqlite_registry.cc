@@ -109,7 +109,7 @@ class SqliteRegistry final : public Registry {
   }
 
   std::string path_, prefix_;
-  std::string file_id_;  // as the last snapshot told
+  std::string file_id_;  // from the last snapshot
   std::shared_ptr<Poster> poster_;
   LoopGate gate_;
   std::unique_ptr<SqliteWorker> worker_;

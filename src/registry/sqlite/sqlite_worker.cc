@@ -212,9 +212,9 @@ void SqliteWorker::notify_watches() {
   const Result<Revision> now = file_->revision();
   if (!now) return close_file(now.error());
   for (auto it = watches_.begin(); it != watches_.end();) {
-    const auto told = notify(it->second, *now);
-    if (!told) post_disconnected(*it->second.poster, it->second.listener, told.error());
-    it = told && *told ? std::next(it) : watches_.erase(it);
+    const auto notified = notify(it->second, *now);
+    if (!notified) post_disconnected(*it->second.poster, it->second.listener, notified.error());
+    it = notified && *notified ? std::next(it) : watches_.erase(it);
   }
 }
 
