@@ -27,6 +27,7 @@
 #include "daemon/way_to_store.h"
 #include "filter/firewall.h"
 #include "filter/forward_chains.h"
+#include "filter/host_packet_filter.h"
 #include "http/server.h"
 #include "kernel/host/host_locks.h"
 #include "kernel/host/host_state.h"
@@ -204,7 +205,10 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFd
   Publisher publisher(*loop, *registry, board, notifier);
   std::optional<Error> fatal;
   std::optional<Agent> agent;
-  Firewall firewall(options.firewall, *loop, [&] { agent->rules_changed(); });
+  Firewall firewall(options.firewall, {.filter = std::make_unique<HostPacketFilter>(*loop),
+                                       .changes = std::make_unique<HostRuleChanges>(*loop),
+                                       .loop = *loop,
+                                       .on_state = [&] { agent->rules_changed(); }});
   auto monitor =
       TRY(Monitor::open(*loop, *kernel,
                         {.on_foreign_change =

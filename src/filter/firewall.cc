@@ -1,21 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "filter/firewall.h"
 
-#include <algorithm>
-#include <initializer_list>
 #include <utility>
 
 #include "base/log.h"
-#include "filter/legacy_rules.h"
 #include "rules/nft_text.h"
 
 namespace flannel {
 namespace {
-
-// Docker and others change rules in many small steps: one look for a handful of them.
-constexpr auto kSettle = std::chrono::milliseconds(20);
-// Against somebody who undoes what we do, looking at once so often is enough.
-constexpr int kMendsATimer = 10;
 
 bool wants_something(const FirewallOptions& options) {
   return options.rules.masquerade || options.rules.forward || options.docker;
@@ -23,34 +15,41 @@ bool wants_something(const FirewallOptions& options) {
 
 }  // namespace
 
-Firewall::Firewall(FirewallOptions options, Loop& loop, std::function<void()> on_state)
-    : options_(options), loop_(loop), on_state_(std::move(on_state)) {
-  if (wants_something(options_)) soon_ = loop_.at(loop_.now(), [this] { prepare(); });
+Firewall::Firewall(FirewallOptions options, Parts parts)
+    : options_(options), parts_(std::move(parts)), pacer_(options.resync) {
+  if (wants_something(options_)) {
+    timer_ = parts_.loop.at(parts_.loop.now(), [this] { prepare(); });
+  }
 }
 
-// What takes most of the time, while the store is asked. What fails is tried again when needed.
+// This takes most of the time of the first pass, and there is time while the store is asked.
 void Firewall::prepare() {
-  open_watch();
-  if (options_.mode == FirewallMode::iptables) return;
-  if (auto opened = NftTable::open()) table_ = *std::move(opened);
+  watch();
+  if (options_.mode != FirewallMode::iptables) parts_.filter->prepare_nftables();
+}
+
+void Firewall::watch() {
+  if (parts_.changes->is_watching()) return;
+  const auto concerns = [this](const RuleChange& change) {
+    const auto network = wish_ ? std::optional(wish_->rules.network) : std::nullopt;
+    return concerns_us(change.table, change.chain, network);
+  };
+  const auto watching = parts_.changes->watch(concerns, [this] { on_rules_changed(); });
+  if (watching) return;
+  const auto every = std::chrono::duration_cast<std::chrono::seconds>(options_.resync);
+  log::info("the packet filter is checked by a timer",
+            {{"every_s", every.count()}, {"why", watching.error().text}});
 }
 
 void Firewall::want(const NetworkConfig& config, const Cidr4& subnet) {
-  RuleSet rules = plan_rules(config.network, subnet, options_.rules);
-  rules.fully_random = rules.fully_random && random_ports_;
-  if (rules_ == rules && subnet_ == subnet) return;
-  rules_ = std::move(rules);
-  subnet_ = subnet;
-  config_wants_nft_ = config.enable_nftables;
-  if (!wants_something(options_)) return;
-  fresh_ = true;
-  table_stands_ = false;
-  done_once_ = false;
-  if (busy_) {
-    again_ = true;
-  } else {
-    begin();
-  }
+  FirewallWish wish{.mode = options_.mode,
+                    .rules = plan_rules(config.network, subnet, options_.rules),
+                    .subnet = subnet,
+                    .docker = options_.docker ? std::optional(ingress_) : std::nullopt,
+                    .config_asks_nftables = config.enable_nftables};
+  if (wish_ == wish) return;
+  wish_ = std::move(wish);
+  if (wants_something(options_) && !pass_) begin();
 }
 
 void Firewall::admit(const OverlayIngress& ingress) {
@@ -62,285 +61,188 @@ void Firewall::admit(const OverlayIngress& ingress) {
         "which iptables takes for every name that begins so; rename it",
         {{"interface", name}});
   }
-  if (rules_) look_soon();
+  if (!wish_) return;
+  wish_->docker = ingress;
+  on_rules_changed();
 }
 
 bool Firewall::in_place() const {
-  return !options_.rules.masquerade || done_once_;
+  // The accepts do not count: hosts that drop nothing need none.
+  return !options_.rules.masquerade || (wish_ && view_.in_force == wish_->rules);
 }
 
 void Firewall::begin() {
-  busy_ = true;
-  changed_ = false;
+  pass_ = wish_;
+  pacer_.begin();
   timer_.reset();
-  soon_.reset();
-  if (mode_) return look();
-  open_watch();
-  if (auto tried = try_nftables(); !tried) return finish(std::move(tried));
-  look_at_others();
+  if (view_.host.kind == FirewallKind::undecided) watch();
+  begin_pass(view_, parts_.changes->legacy_sum());
+  proceed();
 }
 
-void Firewall::open_watch() {
-  if (watch_) return;
-  auto opened = RuleWatch::open(
-      loop_, [this](const RuleChange& change) { return may_be_about_us(change); },
-      [this] { on_rules_changed(); });
-  if (opened) {
-    watch_ = *std::move(opened);
-  } else {
-    log::info("changes of rules are looked for",
-              {{"every_s", options_.resync.count()}, {"why", opened.error().text}});
+// Takes steps until one waits for a program; its reply goes on from there.
+void Firewall::proceed() {
+  for (;;) {
+    const FirewallStep step = next_step(view_, *pass_);
+    if (step.act == FirewallAct::end) return end();
+    const FirewallFindings before = view_.host;
+    if (!take(step)) return;
+    log_findings(before);
   }
 }
 
-// The chains that have rules of ours, that lead to them, or that say whether we are needed.
-bool Firewall::may_be_about_us(const RuleChange& change) const {
-  using Names = std::initializer_list<std::string_view>;
-  auto is_one_of = [&](Names names) {
-    return change.chain.empty() || change.chain.starts_with("FLANNEL-") ||
-           std::ranges::find(names, change.chain) != names.end();
-  };
-  if (change.table == "filter") return is_one_of({"FORWARD", "DOCKER-USER", "DOCKER-FORWARD"});
-  if (change.table == "nat") return is_one_of({"POSTROUTING"});
-  if (change.table == "raw") return is_one_of({"PREROUTING"});
-  return rules_ && "ip " + std::string(change.table) == nft_table(rules_->network);
-}
-
-// Its rules stand before anything is removed that did their work until now.
-Result<void> Firewall::try_nftables() {
-  if (options_.mode == FirewallMode::iptables) return {};
-  const bool asked = options_.mode == FirewallMode::nftables;
-  auto put = [&]() -> Result<void> {
-    if (!table_) table_ = TRY(NftTable::open());
-    return keep_table();
-  }();
-  if (!put) {
-    table_.reset();
-    if (asked) return put;
-    why_no_nftables_ = put.error().text;
-    return {};
+// False: the step waits.
+bool Firewall::take(const FirewallStep& step) {
+  switch (step.act) {
+    case FirewallAct::check_table:
+      check_table();
+      return true;
+    case FirewallAct::write_table:
+      on_table_written(view_, *pass_, parts_.filter->write_table(wanted_rules(view_, *pass_)));
+      return true;
+    case FirewallAct::find_places:
+      on_places_found(view_, parts_.filter->find_iptables());
+      return true;
+    case FirewallAct::read_iptables:
+      read_iptables();
+      return false;
+    case FirewallAct::change_iptables:
+      change_iptables(step.change);
+      return false;
+    case FirewallAct::remove_table:
+      remove_table();
+      return true;
+    case FirewallAct::clear_others:
+      clear_others();
+      return false;
+    case FirewallAct::end:
+      break;
   }
-  mode_ = FirewallMode::nftables;
-  why_no_nftables_.clear();
-  done_once_ = true;
-  log::info("packet filter chosen",
-            {{"kind", "nftables"}, {"why", asked ? "--firewall says so" : "the kernel has it"}});
-  log::info("our rules stand", {{"in", nft_table(rules_->network)}});
-  return {};
+  return false;
 }
 
-void Firewall::look() {
-  if (*mode_ == FirewallMode::nftables) {
-    if (auto kept = keep_table(); !kept) return finish(std::move(kept));
-    done_once_ = true;  // what iptables is asked for besides are accepts
+void Firewall::check_table() {
+  const auto unchanged = parts_.filter->is_table_unchanged();
+  if (unchanged && !*unchanged) {
+    pacer_.on_mend();
+    log::warning("our rules were changed by another program; putting them back",
+                 {{"in", nft_table(pass_->rules.network)}});
   }
-  look_at_others();
+  on_table_checked(view_, *pass_, unchanged);
 }
 
-Result<void> Firewall::keep_table() {
-  if (table_stands_) {
-    if (TRY(table_->mend(*rules_))) ++mended_;
-    return {};
+// A host without nftables has no such table either.
+void Firewall::remove_table() {
+  if (const auto removed = parts_.filter->remove_tables(pass_->rules.network)) {
+    for (const std::string& name : *removed)
+      log::info("removed the rules of an earlier run", {{"from", name}});
   }
-  auto put = table_->put(*rules_);
-  if (!put && asks_for_random_ports()) {
-    rules_->fully_random = false;
-    put = without_random_ports(put.error(), table_->put(*rules_));
-  }
-  table_stands_ = put.has_value();
-  return put;
+  on_table_removed(view_);
 }
 
-void Firewall::look_at_others() {
-  const auto fingerprint = legacy_rules_fingerprint();
-  legacy_seen_ = fingerprint ? std::optional(*fingerprint) : std::nullopt;
-  auto places = iptables_places();
-  if (!places) return finish(Failure(places.error()));
-  if (!iptables_ || *places != places_) return search_iptables(*places);
-  look_at_iptables();
-}
-
-// Without programs: on a host that has no rules of iptables none is run.
-Result<IptablesPlaces> Firewall::iptables_places() {
-  if (mode_ != FirewallMode::nftables) return IptablesPlaces{true, true};
-  const auto tables = TRY(table_->tables());
-  const bool nft = std::ranges::any_of(tables, [](const std::string& table) {
-    return table == "ip filter" || table == "ip nat" || table == "ip raw";
-  });
-  return IptablesPlaces{nft, legacy_tables_exist()};
-}
-
-void Firewall::search_iptables(IptablesPlaces places) {
-  iptables_.reset();
-  const bool places_changed = !(std::exchange(places_, places) == places);
-  if (!places.any()) return finish({});
-  search_ = std::make_unique<IptablesSearch>(loop_, places);
-  search_->start([this, places_changed](Result<IptablesSearch::Found> found) {
-    if (!found) return on_none_found(found.error(), places_changed);
-    on_found(*std::move(found));
+void Firewall::read_iptables() {
+  parts_.filter->read_iptables(places_to_read(view_), [this](Result<IptablesRules> read) {
+    const FirewallFindings before = view_.host;
+    on_iptables_read(view_, std::move(read));
+    log_findings(before);
+    proceed();
   });
 }
 
-void Firewall::on_none_found(const Error& error, bool places_changed) {
-  const bool installed = error.kind != ErrorKind::not_found;
-  if (!mode_ || installed) {
-    const std::string also = why_no_nftables_.empty() ? "" : "; " + why_no_nftables_;
-    return finish(fail(error.kind, error.text + also));
+void Firewall::change_iptables(const IptablesChange& change) {
+  if (view_.host.random_ports != RandomPorts::trying_without) {
+    pacer_.on_mend();
+    if (!change.own.empty() && is_done(view_, *pass_)) {
+      log::warning("Some iptables rules are missing; putting them back",
+                   {{"in", view_.iptables->name}});
+    }
+    if (!change.docker.empty()) {
+      log::info(options_.docker ? "letting the overlay through Docker's rules"
+                                : "our rules in Docker's tables removed");
+    }
   }
-  if (places_changed)
-    log::warning("there are rules of iptables here, and its programs cannot be used");
-  finish({});
+  parts_.filter->change_iptables(change.own + change.docker, [this](const Result<void>& changed) {
+    const FirewallFindings before = view_.host;
+    on_iptables_changed(view_, *pass_, changed);
+    log_findings(before);
+    proceed();
+  });
 }
 
-void Firewall::on_found(IptablesSearch::Found found) {
-  iptables_ = std::move(found.iptables);
-  saved_ = std::move(found.saved);
-  if (!mode_) {
-    mode_ = FirewallMode::iptables;
-    const std::string why = options_.mode == FirewallMode::iptables
-                                ? "--firewall says so"
-                                : "nftables cannot be used: " + why_no_nftables_;
-    log::info("packet filter chosen", {{"kind", iptables_->name()}, {"why", why}});
-    if (config_wants_nft_) {
+void Firewall::clear_others() {
+  parts_.filter->clear_other_iptables(wanted_rules(view_, *pass_), [this] {
+    if (!is_done(view_, *pass_) || !trouble_.empty()) {
+      log::info("packet filter in order", {{"masquerade", !pass_->rules.masquerade.empty()},
+                                           {"forward", !pass_->rules.forward.empty()}});
+    }
+    on_others_cleared(view_, *pass_);
+    proceed();
+  });
+}
+
+void Firewall::log_findings(const FirewallFindings& before) const {
+  const FirewallFindings& now = view_.host;
+  const bool by_flag = options_.mode != FirewallMode::automatic;
+  if (before.kind != now.kind && now.kind == FirewallKind::nftables) {
+    log::info(
+        "packet filter chosen",
+        {{"kind", "nftables"}, {"why", by_flag ? "--firewall says so" : "the kernel has it"}});
+    log::info("our rules stand", {{"in", nft_table(pass_->rules.network)}});
+  }
+  if (before.kind != now.kind && now.kind == FirewallKind::iptables) {
+    const std::string why =
+        by_flag ? "--firewall says so" : "nftables cannot be used: " + now.why_no_nftables;
+    log::info("packet filter chosen", {{"kind", view_.iptables->name}, {"why", why}});
+    if (pass_->config_asks_nftables) {
       log::warning("EnableNFTables of the network configuration is not followed", {{"why", why}});
     }
   }
-  look_at_iptables();
-}
-
-void Firewall::look_at_iptables() {
-  if (saved_) {
-    const std::string text = *std::exchange(saved_, std::nullopt);
-    return on_saved(text);
+  if (before.random_ports != now.random_ports && now.random_ports == RandomPorts::refused) {
+    log::warning("masquerading without random ports", {{"why", now.why_no_random_ports}});
   }
-  iptables_->save([this](const Result<std::string>& text) {
-    if (!text) return finish(Failure(text.error()));
-    on_saved(*text);
-  });
-}
-
-// What masquerades and accepts.
-std::string Firewall::own_change(const IptablesTables& have) const {
-  const auto moment = fresh_ ? IptablesMoment::start : IptablesMoment::resync;
-  if (*mode_ == FirewallMode::iptables) {
-    return nat_change(*rules_, have.nat, moment) + filter_change(*rules_, have.filter, moment);
+  if (before.unusable != now.unusable && now.unusable) {
+    log::warning("there are rules of iptables here, and its programs are not installed");
   }
-  const std::string nat = fresh_ ? nat_handover(*rules_, have.nat) : std::string();
-  if (forward_may_drop(have.filter)) return nat + filter_change(*rules_, have.filter, moment);
-  return nat + (fresh_ ? filter_handover(*rules_, have.filter) : std::string());
 }
 
-std::string Firewall::docker_lines(const IptablesTables& have) const {
-  if (options_.docker) return docker_change({rules_->network, subnet_, ingress_}, have);
-  return fresh_ ? docker_removal(rules_->network, have) : std::string();
-}
-
-void Firewall::on_saved(const std::string& text) {
-  const IptablesTables have = parse_iptables_tables(text);
-  const std::string own = own_change(have);
-  const std::string docker = docker_lines(have);
-  if (own.empty() && docker.empty()) return on_changed({});
-  ++mended_;
-  if (!fresh_ && !own.empty()) {
-    log::warning("Some iptables rules are missing; putting them back", {{"in", iptables_->name()}});
-  }
-  if (!docker.empty()) {
-    log::info(options_.docker ? "letting the overlay through Docker's rules"
-                              : "our rules in Docker's tables removed");
-  }
-  iptables_->restore(own + docker, [this, have](Result<void> restored) {
-    const bool may_be_for_ports = *mode_ == FirewallMode::iptables && asks_for_random_ports();
-    if (restored || !may_be_for_ports) return on_changed(std::move(restored));
-    rules_->fully_random = false;
-    iptables_->restore(own_change(have) + docker_lines(have),
-                       [this, why = restored.error()](Result<void> plain) {
-                         on_changed(without_random_ports(why, std::move(plain)));
-                       });
-  });
-}
-
-// Ours stand: what an earlier run, or upstream, has elsewhere goes.
-void Firewall::on_changed(Result<void> changed) {
-  if (!changed) return finish(std::move(changed));
-  if (fresh_ && *mode_ == FirewallMode::iptables) remove_table();
-  if (!search_) return finish({});
-  search_->free_others(*rules_, [this] {
-    const auto done = std::move(search_);
-    finish({});
-  });
-}
-
-// That there is no nftables here is no trouble.
-void Firewall::remove_table() {
-  auto table = NftTable::open();
-  const auto removed =
-      table ? (*table)->remove(rules_->network) : Failure(std::move(table.error()));
-  if (!removed) return;
-  for (const std::string& name : *removed)
-    log::info("removed the rules of an earlier run", {{"from", name}});
-}
-
-bool Firewall::asks_for_random_ports() const {
-  return !rules_->masquerade.empty() && rules_->fully_random;
-}
-
-// Old kernels and old iptables know no random ports, and the rules matter more. What fails without
-// them too fails for something else.
-Result<void> Firewall::without_random_ports(const Error& why, Result<void> done) {
-  random_ports_ = !done;
-  rules_->fully_random = random_ports_;
-  if (done) log::warning("masquerading without random ports", {{"why", why.text}});
-  return done;
-}
-
-void Firewall::finish(Result<void> result) {
-  busy_ = false;
-  const std::string trouble = result ? std::string() : result.error().text;
+void Firewall::end() {
+  const std::string trouble = view_.failure ? view_.failure->text : std::string();
   if (trouble != trouble_ && !trouble.empty()) {
-    log::error("packet filter", {{"why", trouble}});
-  }
-  if (result && (fresh_ || !trouble_.empty())) {
-    log::info("packet filter in order",
-              {{"masquerade", !rules_->masquerade.empty()}, {"forward", !rules_->forward.empty()}});
+    log::error("our rules cannot be kept in the packet filter", {{"why", trouble}});
   }
   trouble_ = trouble;
-  if (std::exchange(again_, false)) return begin();
-  if (result) {
-    fresh_ = false;
-    done_once_ = true;
-  }
-  timer_ = loop_.at(loop_.now() + options_.resync, [this] { on_timer(); });
-  if (changed_) on_rules_changed();
-  on_state_();
+  const bool wish_changed = pass_ != wish_;
+  pass_.reset();
+  pacer_.end(parts_.loop.now());
+  if (wish_changed) return begin();
+  arm();
+  parts_.on_state();
 }
 
 void Firewall::on_rules_changed() {
-  changed_ = true;
-  if (rules_ && mended_ < kMendsATimer) look_soon();
+  pacer_.on_change(parts_.loop.now());
+  if (!pass_) arm();
 }
 
-void Firewall::look_soon() {
-  if (busy_) {
-    changed_ = true;
-    return;
-  }
-  if (!soon_) soon_ = loop_.at(loop_.now() + kSettle, [this] { begin(); });
+void Firewall::arm() {
+  const TimePoint next = pacer_.next_wakeup();
+  timer_ = next == kNever ? nullptr : parts_.loop.at(next, [this] { on_timer(); });
 }
 
 void Firewall::on_timer() {
-  mended_ = 0;
-  if (may_have_changed()) return begin();
-  timer_ = loop_.at(loop_.now() + options_.resync, [this] { on_timer(); });
-}
-
-// Where the kernel tells of every change there is nothing to look for.
-bool Firewall::may_have_changed() const {
-  if (!watch_ || changed_ || fresh_ || !trouble_.empty()) return true;
-  const bool uses_legacy = iptables_ && iptables_->is_legacy();
-  // Docker may come by it at any time.
-  if (!uses_legacy && *mode_ == FirewallMode::iptables) return false;
-  const auto now = legacy_rules_fingerprint();
-  return now ? legacy_seen_ != *now : uses_legacy;
+  switch (pacer_.tick(parts_.loop.now())) {
+    case FirewallPacer::Wake::look:
+      return begin();
+    case FirewallPacer::Wake::check:
+      if (!parts_.changes->is_watching() ||
+          may_have_changed(view_, *wish_, parts_.changes->legacy_sum())) {
+        return begin();
+      }
+      break;
+    case FirewallPacer::Wake::nothing:
+      break;
+  }
+  arm();
 }
 
 }  // namespace flannel

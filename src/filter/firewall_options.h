@@ -3,18 +3,17 @@
 
 #include <chrono>
 
+#include "rules/firewall_plan.h"
 #include "rules/rule_set.h"
 
 namespace flannel {
 
-// automatic: nftables, and iptables where that cannot be used.
-enum class FirewallMode { automatic, nftables, iptables };
-
 struct FirewallOptions {
   FirewallMode mode = FirewallMode::automatic;
   RuleOptions rules;
-  std::chrono::seconds resync{5};  // between looks where the kernel tells of no changes
-  bool docker = true;              // --docker-rules
+  // --iptables-resync: between checks where the kernel reports no changes.
+  std::chrono::milliseconds resync = std::chrono::seconds(5);
+  bool docker = true;  // --docker-rules
 };
 
 }  // namespace flannel

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "filter/host_packet_filter.h"
 #include "filter/nftables.h"
 #include "kernel/host/host_locks.h"
 #include "loop/epoll_loop.h"
@@ -17,13 +18,12 @@
 namespace flannel {
 namespace {
 
-using std::chrono::seconds;
+using std::chrono::milliseconds;
 
 class FirewallKeeperTest : public NetnsTest {
  protected:
   void start(FirewallOptions options, const char* subnet = "10.5.1.0/24") {
-    options.resync = seconds(1);
-    firewall.emplace(options, *loop, [this] { loop->stop(); });
+    make(options);
     EXPECT_FALSE(firewall->in_place()) << "nothing has been done yet";
     want(subnet);
   }
@@ -35,6 +35,16 @@ class FirewallKeeperTest : public NetnsTest {
     EXPECT_EQ(firewall->trouble(), "");
   }
   void next_look() { EXPECT_TRUE(loop->run()); }
+  void make(FirewallOptions options) {
+    options.resync = milliseconds(100);
+    firewall.emplace(options, parts());
+  }
+  Firewall::Parts parts() {
+    return {.filter = std::make_unique<HostPacketFilter>(*loop),
+            .changes = std::make_unique<HostRuleChanges>(*loop),
+            .loop = *loop,
+            .on_state = [this] { loop->stop(); }};
+  }
 
   // How often `text` is in what the command prints.
   static int count(const std::string& command, const std::string& text) {
@@ -130,7 +140,7 @@ END
 TEST_F(FirewallKeeperTest, AnotherNetworkOnTheHostKeepsItsRules) {
   for (const auto mode : {FirewallMode::nftables, FirewallMode::iptables}) {
     start({.mode = mode, .rules = kAll});
-    Firewall other({.mode = mode, .rules = kAll}, *loop, [this] { loop->stop(); });
+    Firewall other({.mode = mode, .rules = kAll}, parts());
     NetworkConfig others;
     others.network = Cidr4::parse("10.9.0.0/16").value();
     other.want(others, Cidr4::parse("10.9.1.0/24").value());
@@ -251,7 +261,7 @@ TEST_F(FirewallKeeperTest, SwitchedOffWhatAnotherDaemonHasInDockersTablesStays) 
   firewall->admit(kVxlan);
   next_look();
   firewall.reset();  // it would put them back
-  Firewall other({.rules = kAll, .docker = false}, *loop, [this] { loop->stop(); });
+  Firewall other({.rules = kAll, .docker = false}, parts());
   NetworkConfig others;
   others.network = Cidr4::parse("10.9.0.0/16").value();
   other.want(others, Cidr4::parse("10.9.1.0/24").value());
@@ -267,7 +277,7 @@ TEST_F(FirewallKeeperTest, TheIptablesThatDropsIsTheOneToAsk) {
   EXPECT_EQ(iptables("FLANNEL"), 0);
 }
 
-// Of which the kernel does not tell.
+// The kernel sends no notifications for it.
 TEST_F(FirewallKeeperTest, IptablesLegacyThatBeginsToDropIsSeenByTheTimer) {
   start({.rules = kAll});
   shell("iptables-legacy -P FORWARD DROP");
@@ -305,15 +315,6 @@ class RefusingPrograms {
                         << program << " \"$@\" <$0.input\n";
     std::filesystem::permissions(file, std::filesystem::perms::owner_all);
   }
-  void link(const std::string& name, const std::string& program) {
-    std::filesystem::create_symlink(program, folder_ / name);
-  }
-  // The condition of those that refuse everything until relent().
-  std::string stubborn() {
-    std::ofstream(folder_ / "stubborn") << "yes\n";
-    return "test -e " + (folder_ / "stubborn").string();
-  }
-  void relent() { std::filesystem::remove(folder_ / "stubborn"); }
 
  private:
   const std::string path_;
@@ -322,14 +323,6 @@ class RefusingPrograms {
 
 class FirewallTroubleTest : public FirewallKeeperTest {
  protected:
-  void try_to_start(FirewallOptions options) {
-    options.resync = seconds(1);
-    firewall.emplace(options, *loop, [this] { loop->stop(); });
-    config.network = Cidr4::parse("10.5.0.0/16").value();
-    firewall->want(config, Cidr4::parse("10.5.1.0/24").value());
-    next_look();
-  }
-
   RefusingPrograms programs;
 };
 
@@ -342,49 +335,12 @@ TEST_F(FirewallTroubleTest, AnIptablesWithoutRandomPortsMasqueradesWithoutThem) 
   EXPECT_EQ(iptables("-j MASQUERADE"), 2);
 }
 
-TEST_F(FirewallTroubleTest, AnIptablesThatFailsForAnythingElseCostsNoRandomPorts) {
-  programs.add("iptables-restore", programs.stubborn());
-  try_to_start({.mode = FirewallMode::iptables, .rules = kAll});
-  EXPECT_NE(firewall->trouble(), "");
-  EXPECT_FALSE(firewall->in_place());
-  programs.relent();
-  next_look();
-  EXPECT_EQ(firewall->trouble(), "");
-  EXPECT_EQ(iptables("-j MASQUERADE --random-fully"), 2);
-}
-
 TEST_F(FirewallTroubleTest, AnNftablesThatFailsCostsNoRandomPortsInIptables) {
   const auto somebody = Nftables::open().value();
   ASSERT_TRUE(somebody->run("table ip flannel-10.5.0.0-16 { flags owner; }"));
   start({.rules = kAll});
   EXPECT_EQ(iptables("-j MASQUERADE --random-fully"), 2);
   EXPECT_EQ(nft("masquerade"), 2) << "those of iptables-nft";
-}
-
-TEST_F(FirewallTroubleTest, AnIptablesThatDoesNotAnswerIsTroubleAndAskedAgain) {
-  const std::string stubborn = programs.stubborn();
-  programs.add("iptables-nft-save", stubborn);
-  programs.add("iptables-legacy-save", stubborn);
-  programs.link("iptables-save", "iptables-nft-save");
-  shell("iptables-nft -P FORWARD DROP");
-  for (const auto mode : {FirewallMode::nftables, FirewallMode::iptables}) {
-    programs.stubborn();
-    try_to_start({.mode = mode, .rules = kAll});
-    EXPECT_NE(firewall->trouble().find("refused"), std::string::npos) << firewall->trouble();
-    programs.relent();
-    while (!firewall->trouble().empty())
-      next_look();
-    EXPECT_EQ(iptables("-A FLANNEL-FWD"), 2);
-  }
-}
-
-TEST_F(FirewallKeeperTest, NothingIsTouchedWhereNothingIsAskedFor) {
-  firewall.emplace(FirewallOptions{.rules = {.forward = false}, .docker = false}, *loop,
-                   [] { ADD_FAILURE(); });
-  config.network = Cidr4::parse("10.5.0.0/16").value();
-  firewall->want(config, Cidr4::parse("10.5.1.0/24").value());
-  EXPECT_TRUE(firewall->in_place());
-  EXPECT_EQ(shell("nft list ruleset"), "");
 }
 
 }  // namespace

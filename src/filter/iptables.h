@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// iptables by its own programs: one to read, one to change, each once for all rules. Loop thread
-// only; the programs run beside the loop.
+// iptables through its own programs: iptables-save reads all rules, iptables-restore changes any
+// number of them. Loop thread only; the programs run while the loop goes on.
 #pragma once
 
 #include <functional>
@@ -14,8 +14,8 @@
 
 namespace flannel {
 
-// There are two iptables, with rules of their own: over nftables, and the one from before. The
-// system's is the one that "iptables" is a link to.
+// A host has two iptables, each with rules of its own: `nft` works over nftables, `legacy` is the
+// older one. `system` is the one that the name "iptables" links to.
 enum class IptablesKind { system, nft, legacy };
 std::string_view to_string(IptablesKind kind);  // "iptables", "iptables-nft", "iptables-legacy"
 
@@ -24,21 +24,21 @@ class Iptables {
   template <typename T>
   using Reply = std::function<void(Result<T>)>;
 
-  // ErrorKind::not_found: its programs are not installed. `loop` outlives it. Destroying it ends
-  // what is under way, and no reply comes any more.
+  // ErrorKind::not_found: its programs are not installed. `loop` outlives the object. Destroying
+  // the object ends a program that runs, and no reply comes any more.
   static Result<std::unique_ptr<Iptables>> find(IptablesKind kind, Loop& loop);
   const std::string& name() const { return name_; }
-  // Both run the same program, so they have the same rules.
+  // True if both run the same program, and so have the same rules.
   bool is_same(const Iptables& other) const { return program_ == other.program_; }
-  // Of its rules' changes the kernel does not tell.
+  // The kernel sends no notifications for legacy rules.
   bool is_legacy() const;
 
   // One call at a time: the next when its reply has come.
   bool busy() const { return running_ != nullptr; }
   // All tables, as iptables-save prints them.
   void save(Reply<std::string> reply);
-  // `text` is input of iptables-restore; each table in it changes in one step, and what it does not
-  // name stays. Waits for others who are changing rules.
+  // `text` is input for iptables-restore --noflush: each table in it changes in one step, and what
+  // it does not name stays. Waits while another process is changing rules.
   void restore(std::string text, Reply<void> reply);
 
  private:

@@ -9,32 +9,28 @@
 #include "base/result.h"
 #include "filter/iptables.h"
 #include "loop/loop.h"
+#include "rules/firewall_plan.h"
 #include "rules/rule_set.h"
 
 namespace flannel {
 
-// Where a host has rules of iptables, or tables for them.
-struct IptablesPlaces {
-  bool nft = false, legacy = false;
-  bool any() const { return nft || legacy; }
-  bool operator==(const IptablesPlaces&) const = default;
-};
-
-// Looks through the iptables of a host for the one that our rules belong into: the first that is
-// installed, unless it has nothing to do with what drops and a later one has. Loop thread only.
+// Chooses the iptables of a host that our rules belong into: the first that is installed, unless it
+// drops no forwarded packets and a later one does. Loop thread only.
 class IptablesSearch {
  public:
   struct Found {
     std::unique_ptr<Iptables> iptables;
-    std::string saved;  // what it has said
+    std::string saved;  // the output of its -save program
   };
-  // Of what is not in `places` no program is run. `loop` outlives it.
+  // Runs no iptables program for a variant absent from `places`. `loop` outlives the search.
   IptablesSearch(Loop& loop, IptablesPlaces places);
 
-  // Replies come once, later or at once, and may destroy it. ErrorKind::not_found: none is
-  // installed; any other: none of those that are says what rules it has.
+  // Calls `found` once, at once or in a later turn; it may destroy the search.
+  // ErrorKind::not_found: none is installed; any other kind: none of the installed ones printed its
+  // rules.
   void start(std::function<void(Result<Found>)> found);
-  // Then: what does the same as `rules` goes from those that were not chosen.
+  // After that: removes what does the same as `rules` from those that were not chosen. Calls `done`
+  // once; it may destroy the search.
   void free_others(RuleSet rules, std::function<void()> done);
 
  private:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The rules of iptables-legacy without its programs: enough to see that nobody changed them.
+// Reads of iptables-legacy, without its programs, as much as shows whether its rules were changed.
 #pragma once
 
 #include <cstdint>
@@ -8,11 +8,11 @@
 
 namespace flannel {
 
-// Something has made tables of iptables-legacy in the network namespace that the thread is in.
+// True if tables of iptables-legacy exist in the network namespace of the calling thread.
 bool legacy_tables_exist();
 
-// The same number as long as the tables raw, nat and filter have the same rules and policies,
-// whatever passed them meanwhile. Makes no table. A thousand rules take well under a millisecond.
+// The same number as long as the tables raw, nat and filter have the same rules and policies; the
+// packet counters do not count. Makes no table. A thousand rules take well under a millisecond.
 Result<std::uint64_t> legacy_rules_fingerprint();
 
 }  // namespace flannel

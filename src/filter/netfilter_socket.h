@@ -9,12 +9,13 @@
 
 namespace flannel {
 
-// For the network namespace that the thread is in. Closing it soon after a transaction of anybody
-// takes some 10 ms, as long as the kernel needs to dispose of what was replaced.
+// A netlink socket to nftables, in the network namespace of the calling thread. Closing it soon
+// after a transaction of any process takes some 10 ms: the kernel first disposes of what was
+// replaced.
 Result<NetlinkSocket> open_netfilter();
 
-// The names of all tables of nftables, "ip filter". One question to the kernel: libnftables reads
-// every rule of the host before it answers. ErrorKind::unsupported: a kernel without nftables.
+// The names of all tables of nftables, such as "ip filter", by a single request. (libnftables would
+// read every rule of the host for it.) ErrorKind::unsupported: the kernel has no nftables.
 Result<std::vector<std::string>> nft_tables(NetlinkSocket& netfilter);
 
 }  // namespace flannel

@@ -19,7 +19,7 @@ NftTable::NftTable(std::unique_ptr<Nftables> nft) : nft_(std::move(nft)) {}
 Result<std::vector<std::string>> NftTable::replaced_by(const Cidr4& network) {
   const auto all = TRY(tables());
   auto replaced = nft_tables_before(all, network);
-  // A daemon that runs would put its table back, and remove ours, for ever.
+  // A flanneld that runs would write its table again and remove ours, without end.
   std::erase_if(replaced, [&](const std::string& table) {
     const auto other = network_of_nft_table(table);
     return other && *other != network && is_locked_by_daemon(to_string(*other));
@@ -33,20 +33,18 @@ Result<void> NftTable::put(const RuleSet& rules) {
   const auto gone = TRY(replaced_by(rules.network));
   TRY(nft_->run(render_nft(rules, gone)));
   for (const std::string& table : gone)
-    log::info("ours takes the place of another table", {{"of", table}});
+    log::info("table of an earlier run or of upstream flannel replaced by ours",
+              {{"table", table}});
   name_ = nft_table(rules.network);
   const bool empty = rules.masquerade.empty() && rules.forward.empty();
   listing_ = empty ? std::string() : TRY(nft_->list_table(name_));
   return {};
 }
 
-Result<bool> NftTable::mend(const RuleSet& rules) {
+Result<bool> NftTable::is_unchanged() {
   const auto listing = nft_->list_table(name_);
   if (!listing && listing.error().kind != ErrorKind::not_found) return Failure(listing.error());
-  if ((listing ? *listing : std::string()) == listing_) return false;
-  log::warning("our rules were changed by others, putting them back", {{"in", name_}});
-  TRY(put(rules));
-  return true;
+  return (listing ? *listing : std::string()) == listing_;
 }
 
 Result<std::vector<std::string>> NftTable::remove(const Cidr4& network) {

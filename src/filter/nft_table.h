@@ -19,8 +19,9 @@ class NftTable {
   // In one transaction, writes our table as `rules` has it and removes the tables it replaces: of
   // earlier runs and of upstream flannel.
   Result<void> put(const RuleSet& rules);
-  // Writes the table again if it is not as put() wrote it; returns whether it had to.
-  Result<bool> mend(const RuleSet& rules);
+  bool is_written() const { return !name_.empty(); }
+  // True if the table is as put() wrote it last; call it after put().
+  Result<bool> is_unchanged();
   // Removes our table and the tables it would replace; returns the names of those that existed.
   Result<std::vector<std::string>> remove(const Cidr4& network);
   Result<std::vector<std::string>> tables() { return nft_->tables(); }  // of the host

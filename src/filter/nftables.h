@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// nftables by its text language, through libnftables, which is loaded when it is first needed: who
-// has no rules in nft needs no such library. Loop thread only; a call takes about a millisecond.
+// nftables through its text language and libnftables. The library is loaded by the first open(), so
+// that a host without rules in nftables does not need it. Loop thread only; a call takes about a
+// millisecond.
 #pragma once
 
 #include <memory>
@@ -14,17 +15,17 @@ namespace flannel {
 
 class Nftables {
  public:
-  // For the network namespace that the thread is in. ErrorKind::unsupported: the library is not
+  // Acts in the network namespace of the calling thread. ErrorKind::unsupported: the library is not
   // installed.
   static Result<std::unique_ptr<Nftables>> open();
   ~Nftables();
   Nftables(const Nftables&) = delete;
   Nftables& operator=(const Nftables&) = delete;
 
-  // All commands or none. The error has what nft says, on one line.
+  // Carries out all commands or none. The error text is that of nft, on one line.
   Result<void> run(const std::string& commands);
 
-  // The names of all tables, "ip filter"; cheap, whatever is in them.
+  // The names of all tables, such as "ip filter"; cheap, whatever is in them.
   Result<std::vector<std::string>> tables() { return nft_tables(netfilter_); }
 
   // A table as nft lists it: the same text for the same rules, whatever their handles.

@@ -9,18 +9,18 @@
 
 namespace flannel {
 
-// The rules of the packet filter, as the agent sees them. Loop thread only.
+// The rules of the packet filter as the agent uses them. Loop thread only.
 class PacketRules {
  public:
   virtual ~PacketRules() = default;
 
-  // From now on the rules are kept as this network and this host's subnet need them.
+  // Keeps the rules, from now on, as this network and this host's subnet need them.
   virtual void want(const NetworkConfig& config, const Cidr4& subnet) = 0;
-  // How the overlay comes in, from now on; cheap where it has not changed.
+  // Says how packets of the overlay arrive, from now on; costs nothing if that has not changed.
   virtual void admit(const OverlayIngress& ingress) = 0;
-  // What containers cannot do without is there.
+  // True if masquerading is in force, or is not asked for.
   virtual bool in_place() const = 0;
-  // What is wrong; empty: nothing.
+  // What is wrong; empty if nothing is.
   virtual const std::string& trouble() const = 0;
 };
 

@@ -12,17 +12,18 @@
 
 namespace flannel {
 
-// The full path of the program: in PATH, or where administrators' programs are.
+// The full path of the program: in PATH, else in /usr/sbin and its like. nullopt: there is none.
 std::optional<std::string> find_program(const std::string& name);
 
 struct ProgramCall {
   std::vector<std::string> words;  // the first is a full path
-  std::string input;               // of its standard input, all of it
+  std::string input;               // all that it can read from its standard input
   Duration deadline = std::chrono::seconds(15);
 };
 
-// `done` in a later turn, once: what it wrote to standard output if it exits with 0, else what it
-// wrote to standard error. Dropping the subscription, or the deadline, kills the program.
+// Calls `done` once, in a later turn, with the program's standard output if it exits with 0, else
+// with an error that has its standard error. Dropping the subscription, or the deadline, kills the
+// program.
 [[nodiscard]] Result<SubscriptionPtr> run_program(Loop& loop, ProgramCall call,
                                                   std::function<void(Result<std::string>)> done);
 

@@ -4,21 +4,16 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <string_view>
 #include <vector>
 
 #include "base/fd.h"
 #include "base/result.h"
+#include "filter/rule_change.h"
 #include "kernel/netlink/netlink_message.h"
 #include "loop/loop.h"
 
 namespace flannel {
 
-// A change of a table, chain or rule of nftables; iptables over nftables keeps its rules there too.
-// The names point into the message. `chain` is empty if the table itself changed.
-struct RuleChange {
-  std::string_view table, chain;
-};
 // nullopt if the message is not about a table, chain or rule of IPv4.
 std::optional<RuleChange> decode_rule_change(const NetlinkMessage& message);
 
