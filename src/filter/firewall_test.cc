@@ -106,7 +106,7 @@ TEST_F(FirewallKeeperTest, TheTableOfADaemonThatRunsIsLeftAlone) {
   shell("nft 'add table ip flannel-10.4.0.0-15; add table ip flannel-10.0.0.0-8'");
   start({.rules = kAll});
   EXPECT_EQ(nft("table ip flannel-10.4.0.0-15 "), 1);
-  EXPECT_EQ(nft("table ip flannel-10.0.0.0-8 "), 0) << "nobody lives by it";
+  EXPECT_EQ(nft("table ip flannel-10.0.0.0-8 "), 0) << "no daemon uses it";
   other->clear();
   start({.rules = kAll});
   EXPECT_EQ(nft("table ip flannel-10.4.0.0-15 "), 0) << "its daemon has ended";
@@ -295,7 +295,7 @@ TEST_F(FirewallKeeperTest, ARuleOfIptablesLegacyComesBackWithTheTimer) {
   EXPECT_EQ(count("iptables-legacy-save", "-A FLANNEL-FWD"), 2);
 }
 
-// Programs in front of the real ones, which refuse some of what they are told.
+// Programs in front of the real ones, which refuse some of their input.
 class RefusingPrograms {
  public:
   RefusingPrograms() : path_(std::getenv("PATH")) {
@@ -336,8 +336,8 @@ TEST_F(FirewallTroubleTest, AnIptablesWithoutRandomPortsMasqueradesWithoutThem) 
 }
 
 TEST_F(FirewallTroubleTest, AnNftablesThatFailsCostsNoRandomPortsInIptables) {
-  const auto somebody = Nftables::open().value();
-  ASSERT_TRUE(somebody->run("table ip flannel-10.5.0.0-16 { flags owner; }"));
+  const auto other = Nftables::open().value();
+  ASSERT_TRUE(other->run("table ip flannel-10.5.0.0-16 { flags owner; }"));
   start({.rules = kAll});
   EXPECT_EQ(iptables("-j MASQUERADE --random-fully"), 2);
   EXPECT_EQ(nft("masquerade"), 2) << "those of iptables-nft";

@@ -27,7 +27,7 @@ struct BaseChain {
   std::uint8_t family = 0;
   std::string table;
   std::string chain;
-  bool drops = false;  // by its policy
+  bool drops = false;  // its policy is drop
 };
 
 std::optional<BaseChain> decode_forward_chain(const NetlinkMessage& message) {
@@ -47,13 +47,13 @@ std::optional<BaseChain> decode_forward_chain(const NetlinkMessage& message) {
                    .drops = attributes.number<std::uint32_t>(NFTA_CHAIN_POLICY) == htonl(NF_DROP)};
 }
 
-// Accepts of ours stand there.
+// True for tables in which flannel has accepts of its own.
 bool is_left_to_us(const BaseChain& chain) {
   return (chain.family == NFPROTO_IPV4 && chain.table == "filter") ||
          chain.table.starts_with("flannel");
 }
 
-// Of one chain, or of the whole table.
+// The rules of one chain, or of the whole table.
 Result<NetlinkReply> ask_for_rules(NetlinkSocket& netfilter, const BaseChain& chain,
                                    bool whole_table) {
   NetlinkBatch request;
@@ -70,7 +70,7 @@ bool is_dropping_verdict(NetlinkBytes data) {
   return verdict.number<std::uint32_t>(NFTA_VERDICT_CODE) == htonl(NF_DROP);
 }
 
-// A rule that counts or logs at most, and then refuses.
+// True for a rule without a condition that refuses; it may count and log.
 bool refuses_all(const NetlinkMessage& message) {
   NetlinkBytes payload = message.payload;
   if (!take_header<nfgenmsg>(payload)) return false;
@@ -106,8 +106,9 @@ bool has(NetlinkBytes where, std::string_view what) {
   return text.find(what) != std::string_view::npos;
 }
 
-// How rules compare with a network: with four bytes and a mask, or, where the mask ends with a
-// byte, with the bytes before that, which are too few to be looked for without their header.
+// A rule compares with a network in one of two ways: with four bytes and a mask, or, if the mask
+// ends with a byte, with the bytes before its end. These are so few that they are searched for
+// together with their header.
 bool names(NetlinkBytes rule, const Cidr4& network) {
   const std::uint32_t value = htonl(network.base.value);
   const std::string whole(reinterpret_cast<const char*>(&value), sizeof value);

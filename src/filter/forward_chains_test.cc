@@ -40,7 +40,7 @@ TEST_F(ForwardChainsTest, SeesChainsThatRefuseWhatTheyHaveNotAccepted) {
 
   shell("nft 'add chain inet firewalld trusted'");
   shell("nft insert rule inet firewalld filter_FORWARD ip saddr 10.5.0.0/16 jump trusted");
-  EXPECT_EQ(refusing(), "") << "somebody has thought of flannel";
+  EXPECT_EQ(refusing(), "") << "its rules name flannel's network";
   shell(
       "nft flush chain inet firewalld filter_FORWARD; nft add rule inet firewalld filter_FORWARD "
       "ip saddr 10.6.0.0/16 jump trusted; nft add rule inet firewalld filter_FORWARD drop");

@@ -40,7 +40,7 @@ Iptables::Iptables(std::string name, std::string save, std::string restore, Loop
 }
 
 bool Iptables::is_legacy() const {
-  // Before there were two the program had no such word in its name.
+  // Releases with only one iptables have neither word in the name of the program.
   return program_.find("nft") == std::string::npos;
 }
 
@@ -60,7 +60,7 @@ void Iptables::start(std::vector<std::string> words, std::string input, Reply<st
   assert(!busy());
   auto running = run_program(loop_, {.words = std::move(words), .input = std::move(input)},
                              [this, reply](Result<std::string> done) {
-                               // Kept to the end of this call: it is the program that is calling.
+                               // Lives to the end of this call, which it makes.
                                const SubscriptionPtr ended = std::move(running_);
                                reply(std::move(done));
                              });

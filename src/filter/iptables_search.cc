@@ -36,7 +36,7 @@ void IptablesSearch::next() {
     if (!found || !((*found)->is_legacy() ? places_.legacy : places_.nft)) continue;
     const bool known = std::ranges::any_of(
         candidates_, [&](const Found& one) { return one.iptables->is_same(**found); });
-    // To ask iptables-legacy would make tables for it.
+    // iptables-legacy-save would make its tables.
     const bool pointless =
         kind == IptablesKind::legacy && !candidates_.empty() && !legacy_tables_exist();
     if (known || pointless) continue;

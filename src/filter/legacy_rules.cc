@@ -21,10 +21,10 @@
 namespace flannel {
 namespace {
 
-// The kernel's list; asking for a table that is not in it would make that table.
+// The kernel's list of tables. A request for a table that is not in it would make that table.
 constexpr const char* kNames = "/proc/thread-self/net/ip_tables_names";
 
-// FNV-1a: nobody gains by making two sets of rules look alike.
+// FNV-1a is enough: an attacker gains nothing by two sets of rules with one fingerprint.
 void mix(std::uint64_t& sum, std::span<const std::byte> bytes) {
   for (const std::byte byte : bytes)
     sum = (sum ^ static_cast<std::uint64_t>(byte)) * 0x100000001b3ULL;
@@ -48,7 +48,7 @@ Result<std::vector<std::byte>> read_entries(const Fd& socket, const std::string&
   return buffer;
 }
 
-// All of every rule but what counts packets.
+// Adds every rule without its packet counters.
 void mix_entries(std::uint64_t& sum, std::span<const std::byte> entries) {
   constexpr std::size_t kCounters = offsetof(ipt_entry, counters);
   constexpr std::size_t kRest = kCounters + sizeof(xt_counters);

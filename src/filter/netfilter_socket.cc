@@ -18,7 +18,7 @@ constexpr std::uint16_t message_type(int message) {
   return static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | message);
 }
 
-// As nft writes them.
+// The families as nft writes them.
 std::string_view family_name(std::uint8_t family) {
   switch (family) {
     case NFPROTO_IPV4:
@@ -48,7 +48,7 @@ Result<std::vector<std::string>> nft_tables(NetlinkSocket& netfilter) {
   NetlinkBatch request;
   request.begin(message_type(NFT_MSG_GETTABLE), 0, nfgenmsg{NFPROTO_UNSPEC, NFNETLINK_V0, 0});
   auto dumped = netfilter.dump(request);
-  // So answers a kernel to a question about what it has not.
+  // A kernel answers so to a request for a part that it does not have.
   if (!dumped && dumped.error().kind == ErrorKind::invalid) {
     return fail(ErrorKind::unsupported, "this kernel has no nftables");
   }

@@ -13,8 +13,8 @@
 namespace flannel {
 namespace {
 
-// Said by the library in several lines: what is wrong, the command, and arrows under the place; the
-// same once more for each command that the kernel refused.
+// The library reports an error in several lines: the error, the command, and arrows under the
+// place; and so again for each command that the kernel refused.
 std::string on_one_line(std::string_view text) {
   std::vector<std::string_view> lines;
   for (const std::string_view part : split(text, '\n')) {
@@ -27,7 +27,7 @@ std::string on_one_line(std::string_view text) {
 
 }  // namespace
 
-// The functions of libnftables.h, whose header the build does without.
+// The functions of libnftables.h, declared here so that the build does not need the header.
 struct Nftables::Library {
   void* handle = nullptr;
   void* (*ctx_new)(std::uint32_t flags) = nullptr;

@@ -43,7 +43,7 @@ Result<Fd> memory_file(const std::string& text) {
   return file;
 }
 
-// The beginning of what was written to it, without line ends.
+// The beginning of the file's text, without line ends.
 std::string words_in(const Fd& file) {
   std::array<char, 2000> buffer{};
   const ssize_t size = ::pread(file.get(), buffer.data(), buffer.size(), 0);
@@ -59,7 +59,7 @@ struct Pipes {
   Fd input, output, errors;  // the program's
 };
 
-// Signals as a program expects them, not as the loop has them.
+// Resets signals to what a program expects; the loop blocks some.
 Result<pid_t> spawn(const std::vector<std::string>& words, const Pipes& pipes) {
   posix_spawn_file_actions_t files;
   posix_spawnattr_t attributes;
@@ -77,7 +77,7 @@ Result<pid_t> spawn(const std::vector<std::string>& words, const Pipes& pipes) {
   ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
   std::vector<char*> arguments;
   for (const std::string& word : words)
-    arguments.push_back(const_cast<char*>(word.c_str()));  // posix_spawn leaves them alone
+    arguments.push_back(const_cast<char*>(word.c_str()));  // posix_spawn does not change them
   arguments.push_back(nullptr);
   pid_t pid = -1;
   const int failed =
@@ -150,7 +150,7 @@ class RunningProgram final : public Subscription {
     finish(fail(ErrorKind::system, name_ + ": " + how + (why.empty() ? "" : ": " + why)));
   }
 
-  // The last thing a member does: the receiver may drop this.
+  // This must be the last statement: the receiver may destroy this object.
   void finish(Result<std::string> result) {
     readable_.reset();
     timer_.reset();
@@ -175,8 +175,10 @@ class RunningProgram final : public Subscription {
     if (ended == 0) return std::nullopt;
     pid_ = -1;
     if (ended > 0) return status;
-    // Of a child that nobody waits for, as with SIGCHLD ignored, the kernel keeps no status.
-    return fail(ErrorKind::system, "its exit status was taken by somebody else");
+    // If SIGCHLD is ignored, the kernel keeps no exit status.
+    return fail(
+        ErrorKind::system,
+        "its exit status is lost: SIGCHLD is ignored, or another part of the process took it");
   }
 
   Loop& loop_;

@@ -19,14 +19,14 @@ class RuleWatchTest : public NetnsTest {
         *loop_,
         [this](const RuleChange& change) {
           heard_ += std::string(change.table) + "/" + std::string(change.chain) + "\n";
-          return change.chain == ours_;  // from then on nobody is asked this turn
+          return change.chain == ours_;  // after true it is not called again in this turn
         },
         [this] { ++changes_; });
     if (!opened) throw std::runtime_error(opened.error().text);
     watch_ = *std::move(opened);
   }
 
-  // What was told of `command`, which changes rules.
+  // The changes reported for `command`, which changes rules.
   std::string told_of(const std::string& command) {
     heard_.clear();
     changes_ = 0;

@@ -45,13 +45,13 @@ bool is_inside(const Cidr4& outer, const std::optional<Cidr4>& inner) {
   return inner && outer.contains(*inner);
 }
 
-// "-d 10.5.1.2/32 ! -i docker0 -j DROP": a container is for its own bridge only.
+// "-d 10.5.1.2/32 ! -i docker0 -j DROP": only the container's own bridge may reach it.
 bool is_raw_drop(std::string_view rule, const Cidr4& subnet) {
   return rule.find(" ! -i ") != std::string_view::npos && rule.ends_with(" -j DROP") &&
          is_inside(subnet, net_of(rule, "-d "));
 }
 
-// "-s 10.5.1.0/24 ! -o docker0 -j MASQUERADE": --ip-masq of Docker.
+// "-s 10.5.1.0/24 ! -o docker0 -j MASQUERADE": Docker's --ip-masq.
 bool is_masquerade(std::string_view rule, const Cidr4& subnet) {
   return rule.find(" ! -o ") != std::string_view::npos && rule.ends_with(" -j MASQUERADE") &&
          is_inside(subnet, net_of(rule, "-s "));
@@ -68,13 +68,14 @@ Rules accepts(const DockerWish& wish) {
     accept(wish.network, device);
   if (wish.ingress.neighbours.empty()) return rules;
   accept(wish.network, wish.ingress.underlay);
-  // The peers themselves, who speak by their addresses on the underlay.
+  // The peers' hosts, which send from their addresses on the underlay.
   for (const Ip4 ip : wish.ingress.neighbours)
     accept({ip, 32}, wish.ingress.underlay);
   return rules;
 }
 
-// Our chain with exactly `wanted` of this network; another flannel on this host has its own there.
+// Gives our chain exactly the rules `wanted` for this network; rules of another flannel on this
+// host stay in it.
 std::string chain_lines(const IptablesTable& table, const Cidr4& network, const Rules& wanted) {
   Rules own, others;
   for (const std::string& rule : table.in(kChain))
@@ -96,7 +97,7 @@ std::string remove_chain(const IptablesTable& table) {
   return lines;
 }
 
-// Gone for this network, and altogether unless another flannel is in it.
+// Removes our rules for this network, and the chain unless another flannel has rules in it.
 std::string leave_chain(const IptablesTable& table, const Cidr4& network) {
   const Rules& rules = table.in(kChain);
   const bool shared = std::ranges::any_of(
@@ -104,7 +105,7 @@ std::string leave_chain(const IptablesTable& table, const Cidr4& network) {
   return shared ? chain_lines(table, network, {}) : remove_chain(table);
 }
 
-// Ours for that network.
+// True for a rule of ours for that network.
 bool is_nat_accept(std::string_view rule, const Cidr4& network) {
   return is_ours(rule) && is_inside(network, net_of(rule, "-s "));
 }
@@ -114,8 +115,8 @@ std::string leave_nat(const IptablesTable& nat, const Cidr4& network) {
                       [&](auto rule) { return is_nat_accept(rule, network); });
 }
 
-// Docker 28 puts its drops behind what is there when a container starts: being there before it is
-// better than coming after it.
+// Docker 28 appends its drops when a container starts. Our rules must come before them, so it is
+// better to be there first than to move later.
 std::string raw_lines(const DockerWish& wish, const IptablesTables& have, const Rules& wanted) {
   const Rules& rules = have.raw.in("PREROUTING");
   auto drops = [&](std::string_view rule) { return is_raw_drop(rule, wish.subnet); };
@@ -125,7 +126,7 @@ std::string raw_lines(const DockerWish& wish, const IptablesTables& have, const 
          keep_ahead("PREROUTING", jump(), rules, drops);
 }
 
-// Behind what the operator forbids there, and before the RETURN at its end.
+// Our jump comes after the operator's rules and before the RETURN at the end.
 std::string filter_lines(const DockerWish& wish, const IptablesTable& filter, const Rules& wanted) {
   const std::string user = "DOCKER-USER";
   if (!filter.has(user) || wanted.empty()) return leave_chain(filter, wish.network);

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// What Docker's own rules need so that the overlay reaches containers behind its bridge.
-// docs/docker.md.
+// Rules in Docker's tables that let the overlay reach containers behind its bridge. docs/docker.md.
 //
 //   raw     PREROUTING ──▶ FLANNEL-DOCKER    ahead of Docker's drops; Docker 28 and later
 //   filter  DOCKER-USER ──▶ FLANNEL-DOCKER   Docker asks it before it drops
 //   nat     POSTROUTING: an accept           ahead of Docker's masquerading of this subnet
 //
-// An accept in a table of ours overrules no drop in Docker's, so these are in Docker's tables,
-// whichever packet filter we use ourselves.
+// An accept in a table of ours overrules no drop in Docker's. So these rules are in Docker's
+// tables, with either kind of packet filter.
 #pragma once
 
 #include <string>
@@ -20,10 +19,10 @@
 
 namespace flannel {
 
-// How packets of other hosts and their containers come into this one.
+// How packets of other hosts and their containers arrive at this host.
 struct OverlayIngress {
-  std::vector<std::string> devices{};  // of ours; sources are inside of the network
-  std::string underlay{};              // what brings the packets of `neighbours`
+  std::vector<std::string> devices{};  // ours; packets from them have sources in the network
+  std::string underlay{};              // the interface at which packets of `neighbours` arrive
   std::vector<Ip4> neighbours{};       // peers that send unwrapped: host-gw, DirectRouting; sorted
   bool operator==(const OverlayIngress&) const = default;
 };
@@ -33,7 +32,8 @@ struct DockerWish {
   OverlayIngress ingress;
 };
 
-// The interfaces for which no rule can be written: iptables takes their names for many.
+// The interfaces for which no rule can be written, because iptables would take their names as
+// patterns.
 std::vector<std::string> unmatched(const OverlayIngress& ingress);
 
 struct IptablesTables {
@@ -41,19 +41,20 @@ struct IptablesTables {
 };
 IptablesTables parse_iptables_tables(std::string_view saved);
 
-// Input for `iptables-restore --noflush` that makes Docker's tables let the overlay in, and nothing
-// else; empty: they do already, or have no rules of Docker. Where Docker's rules are gone, ours go.
+// Input for `iptables-restore --noflush` that adds to Docker's tables the rules for `wish`, and
+// removes other rules of ours there. Empty if the tables have just these, or have no rules of
+// Docker. Where Docker's rules are gone, ours are removed.
 std::string docker_change(const DockerWish& wish, const IptablesTables& have);
 
-// Input that removes what is for `network`; empty: there is nothing. What another flannel on this
-// host has there stays.
+// Input that removes our rules for `network` from Docker's tables; empty if there are none. Rules
+// of another flannel on this host stay.
 std::string docker_removal(const Cidr4& network, const IptablesTables& have);
 
-// Input that makes every table free of what does the same as `rules`, which stand elsewhere, and of
-// what docker_change() puts there for their network. `saved`: what iptables-save printed.
+// Input that removes from every table what does the same as `rules`, which another packet filter
+// has now, and what docker_change() adds for their network. `saved`: the output of iptables-save.
 std::string removal_of_network(const RuleSet& rules, std::string_view saved);
 
-// The same for whatever network it was.
+// The same for every network.
 std::string removal_of_all(std::string_view saved);
 
 }  // namespace flannel

@@ -78,7 +78,7 @@ TEST(DockerRulesTest, WhatTheOperatorPutIntoDockersChainIsAskedFirst) {
   EXPECT_EQ(change(filter(kDocker20 + kChain,
                           "-A DOCKER-USER -j RETURN\n-A DOCKER-USER " + kJump + "\n" + kAccept)),
             "*filter\n-D DOCKER-USER " + kJump + "\n-I DOCKER-USER 1 " + kJump + "\nCOMMIT\n")
-      << "after the RETURN nobody comes there";
+      << "the RETURN ahead of it leaves the chain";
 }
 
 TEST(DockerRulesTest, DropsForAddressesOfAnotherNetworkAreNoneOfOurs) {
@@ -163,7 +163,7 @@ TEST(DockerRulesTest, AnotherSubnetReplacesTheAcceptsAndLeavesThoseOfAnotherNetw
             "*filter\n" + kChain + other + kAccept + "COMMIT\n");
   EXPECT_EQ(change(raw("-A PREROUTING " + kJump + "\n" + kAccept + other, kChain)),
             "*raw\n" + kChain + other + "COMMIT\n")
-      << "Docker's drops are gone, the other network's accepts are not ours to judge";
+      << "Docker's drops are gone, the other network's accepts are not changed";
 }
 
 TEST(DockerRulesTest, WhereDockersRulesAreGoneOursGo) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A rule of ours in a chain of others, once and in its place: in the language of iptables-restore.
-// Rules are given and compared as iptables-save prints them.
+// Lines for iptables-restore that keep one rule of ours in a chain of another program, once and in
+// its place. Rules are given and compared as iptables-save prints them.
 #pragma once
 
 #include <functional>
@@ -10,18 +10,18 @@
 
 namespace flannel {
 
-// Lines that leave `rule` in `chain` once, somewhere ahead of the first rule that `is_end` names;
-// without one, anywhere. Where it has to be put, it comes right there, or at the end. `have`: the
-// rules of the chain.
+// Lines after which `chain` has `rule` once, ahead of the first rule for which `is_end` is true, or
+// anywhere if there is no such rule. If `rule` has to be added, it is added right before that rule,
+// or at the end. `have`: the rules of the chain.
 std::string keep_ahead(const std::string& chain, const std::string& rule,
                        std::vector<std::string> have,
                        const std::function<bool(std::string_view)>& is_end);
 
-// Lines that delete what `is_ours` names in `chain`.
+// Lines that delete the rules of `chain` for which `is_ours` is true.
 std::string delete_rules(const std::string& chain, const std::vector<std::string>& have,
                          const std::function<bool(std::string_view)>& is_ours);
 
-// `lines` as one change of `table` ("nat"); none are none.
+// `lines` as one change of `table` ("nat"); empty if `lines` is empty.
 std::string in_table(std::string_view table, const std::string& lines);
 
 }  // namespace flannel

@@ -33,7 +33,7 @@ std::string restorable(std::string_view rule) {
   std::string text;
   bool is_name = false;
   while (!rule.empty()) {
-    // A name is printed as it is, and ends with the next blank whatever quotes are in it.
+    // A name is printed as it is: it ends with the next blank, even if it has quotes.
     const std::size_t length = is_name ? std::min(rule.size(), rule.find(' ')) : word_length(rule);
     const std::string_view word = rule.substr(0, length);
     const bool needs_quotes = is_name && word.find_first_of(kSpecial) != std::string_view::npos;

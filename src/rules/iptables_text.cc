@@ -16,7 +16,7 @@ namespace {
 
 using Rules = std::vector<std::string>;
 
-// A chain of ours and how it is reached.
+// A chain of ours, and the chain that jumps to it.
 struct OwnChain {
   const char* table;
   const char* name;
@@ -48,7 +48,7 @@ std::string target(Verdict verdict, bool fully_random) {
   return {};
 }
 
-// In the order in which iptables-save prints: addresses, mark, comment, target.
+// Renders in the order of iptables-save: addresses, mark, comment, target.
 std::string render(const Rule& rule, const char* comment, bool fully_random) {
   std::string text = address("-s", rule.from) + address("-d", rule.to);
   if (rule.marked) text += fmt::format("-m mark --mark {0:#x}/{0:#x} ", kForeignMasqueradeMark);
@@ -67,7 +67,7 @@ bool contains(const Rules& rules, const std::string& rule) {
   return std::find(rules.begin(), rules.end(), rule) != rules.end();
 }
 
-// All of `wanted`, in this order, with whatever between them.
+// True if `have` has all of `wanted` in this order; other rules may stand between them.
 bool contains_in_order(const Rules& have, const Rules& wanted) {
   auto next = wanted.begin();
   for (const std::string& rule : have) {
@@ -76,8 +76,8 @@ bool contains_in_order(const Rules& have, const Rules& wanted) {
   return next == wanted.end();
 }
 
-// What flannel v0.10 … v0.19 put straight into the parent, in its two forms: up to v0.16 without
-// a comment, and with and without random ports.
+// The rules that flannel v0.10 … v0.19 put straight into the parent: with and without a comment
+// (v0.16 and earlier had none), and with and without random ports.
 Rules rules_of_old(const OwnChain& chain, std::vector<Rule> rules, const Cidr4& network) {
   if (chain.parent == kMasquerade.parent) {
     const AddressMatch inside{network, false};
@@ -85,7 +85,7 @@ Rules rules_of_old(const OwnChain& chain, std::vector<Rule> rules, const Cidr4& 
   }
   Rules old;
   for (const Rule& rule : rules) {
-    if (rule.marked) continue;  // not known then
+    if (rule.marked) continue;  // those releases had no such rule
     for (const char* comment : {static_cast<const char*>(nullptr), chain.comment}) {
       for (const bool fully_random : {false, true})
         old.push_back(render(rule, comment, fully_random));
@@ -94,7 +94,7 @@ Rules rules_of_old(const OwnChain& chain, std::vector<Rule> rules, const Cidr4& 
   return old;
 }
 
-// The lines that make `parent` lead to our chain once, and free of what old releases left.
+// Lines after which `parent` jumps to our chain once and has no rules of old releases.
 std::string parent_lines(const OwnChain& chain, const Rules& have, const Rules& old) {
   auto is_old = [&](std::string_view rule) { return contains(old, std::string(rule)); };
   Rules rest = have;
@@ -104,8 +104,8 @@ std::string parent_lines(const OwnChain& chain, const Rules& have, const Rules& 
                     [](std::string_view rule) { return rule == "-j RETURN"; });
 }
 
-// A rule of another flannel on this host, in the chain that all of them use: it has networks, and
-// none of them is of ours.
+// True for a rule of another flannel on this host, in the chain that all of them use: it names
+// networks, and none of them overlaps ours.
 bool is_of_another(std::string_view rule, const Cidr4& network) {
   bool others = false;
   for (const std::string_view word : split(rule, ' ')) {
@@ -122,8 +122,8 @@ Rules rules_of_another(const IptablesTable& table, const OwnChain& chain, const 
   return rules;
 }
 
-// The chain with `wanted`, and behind it with `others`: of a rule that several have, which is the
-// one about the mark, everybody needs it ahead of his own.
+// Lines that fill the chain with `wanted` and then `others`. The rule about the mark is common to
+// all networks; each needs it ahead of its other rules.
 std::string fill(const OwnChain& chain, const Rules& wanted, const Rules& others) {
   std::string lines = fmt::format(":{} - [0:0]\n", chain.name);  // makes the chain, or empties it
   for (const Rules* rules : {&wanted, &others}) {
@@ -149,12 +149,13 @@ std::string change(const OwnChain& chain, const IptablesTable& table, const std:
                                    parent_lines(chain, table.in(chain.parent), old));
 }
 
-// As v0.16.2 … v0.19 put it straight into the parent.
+// The jump as v0.16.2 … v0.19 put it straight into the parent.
 bool has_comment(const OwnChain& chain, std::string_view rule) {
   return rule.find(fmt::format("--comment \"{}\" ", chain.comment)) != std::string_view::npos;
 }
 
-// All that leads to the chain, the chain itself, and what `is_old` names in the parent.
+// Removes the jumps to the chain, the chain itself, and rules of the parent for which `is_old` is
+// true.
 std::string removal_lines(const OwnChain& chain, const IptablesTable& table,
                           const std::function<bool(std::string_view)>& is_old) {
   const std::string target = fmt::format("-j {}", chain.name);
@@ -174,7 +175,7 @@ std::string removal(const OwnChain& chain, const IptablesTable& table) {
                   }));
 }
 
-// Another flannel's rules stay, and so does the way to them.
+// Rules of another flannel stay, and so does the jump to them.
 std::string handover(const OwnChain& chain, const IptablesTable& table,
                      const std::vector<Rule>& list, const RuleSet& rules) {
   const Rules old = rules_of_old(chain, list, rules.network);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A rule set in the language of iptables-restore, in the chains that flannel upstream uses.
+// A rule set as input for iptables-restore, in the chains that flannel upstream uses.
 //
 //   nat     POSTROUTING ──▶ FLANNEL-POSTRTG
 //   filter  FORWARD ──▶ FLANNEL-FWD
-// What Docker's chains need besides: docker_rules.h.
+// docker_rules.h has the rules in Docker's chains.
 #pragma once
 
 #include <map>
@@ -15,40 +15,39 @@
 
 namespace flannel {
 
-// One table as iptables-save prints it; empty if it is not there.
+// One table as iptables-save prints it; empty if it does not exist.
 struct IptablesTable {
-  std::map<std::string, std::string> policies;            // "FORWARD" -> "DROP"; of ours "-"
+  std::map<std::string, std::string> policies;            // "FORWARD" -> "DROP"; "-" for our chains
   std::map<std::string, std::vector<std::string>> rules;  // without the leading "-A CHAIN "
 
   bool has(const std::string& chain) const { return policies.contains(chain); }
-  // The rules of the chain; none if it is not there.
+  // The rules of the chain; empty if it does not exist.
   const std::vector<std::string>& in(const std::string& chain) const;
 };
 
-// The table `name` ("nat") in what iptables-save printed; lines that make no sense are skipped.
+// The table `name` ("nat") in the output of iptables-save; unknown lines are skipped.
 IptablesTable parse_iptables(std::string_view saved, std::string_view name);
 
-// Docker, or an operator, drops what is not accepted by a rule of iptables.
+// True if Docker, or an operator, drops forwarded packets that no rule of iptables accepts.
 bool forward_may_drop(const IptablesTable& filter);
 
 enum class IptablesMoment {
-  start,   // our chain is filled anew: what an earlier run left in it goes, for another network
-           // stays
-  resync,  // what is missing is added
+  start,   // fill our chain anew: rules of an earlier run go, rules for another network stay
+  resync,  // add what is missing
 };
 
-// Input for `iptables-restore --noflush` that makes the table as `rules` wants it, in one step;
-// empty: it is so already. At the start the rules that flannel before v0.20 put straight into
-// POSTROUTING and FORWARD are removed.
+// Input for `iptables-restore --noflush` that gives the table the rules of `rules` in one step;
+// empty if it has them already. At the start it also removes the rules that flannel before v0.20
+// put straight into POSTROUTING and FORWARD.
 std::string nat_change(const RuleSet& rules, const IptablesTable& nat, IptablesMoment moment);
 std::string filter_change(const RuleSet& rules, const IptablesTable& filter, IptablesMoment moment);
 
-// Input that makes the table free of what does the same as `rules`, which stand elsewhere now: our
-// chains, and those rules of flannel before v0.20; empty: there is nothing.
+// Input that removes from the table what does the same as `rules`, which another packet filter has
+// now: our chains, and those rules of flannel before v0.20. Empty if there is nothing to remove.
 std::string nat_handover(const RuleSet& rules, const IptablesTable& nat);
 std::string filter_handover(const RuleSet& rules, const IptablesTable& filter);
 
-// Input that removes our chains and all that leads to them, whatever network it was for.
+// Input that removes our chains and the jumps to them, for every network.
 std::string nat_removal(const IptablesTable& nat);
 std::string filter_removal(const IptablesTable& filter);
 

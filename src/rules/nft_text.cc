@@ -33,7 +33,7 @@ std::string render(const Rule& rule, bool fully_random) {
   return text;
 }
 
-// Priorities as numbers: nft before 0.9.1 knows no names for them.
+// Priorities are numbers, because nft before 0.9.1 has no names for them.
 std::string chain(const char* name, const char* hook, const std::vector<Rule>& rules,
                   bool fully_random) {
   std::string text = fmt::format("  chain {} {{\n    {}; policy accept;\n", name, hook);
@@ -59,7 +59,7 @@ std::optional<Cidr4> network_of_nft_table(std::string_view table) {
   if (dash == std::string::npos) return std::nullopt;
   text[dash] = '/';
   const auto network = Cidr4::parse(text);
-  // One that we would name so ourselves.
+  // Only a name that nft_table() would give.
   if (!network || nft_table(*network) != table) return std::nullopt;
   return *network;
 }
@@ -83,7 +83,8 @@ std::vector<std::string> nft_tables_before(std::span<const std::string> tables,
 
 std::string remove_nft_tables(std::span<const std::string> tables) {
   std::string text;
-  // A table that is not there cannot be deleted, one that is can be added.
+  // nft does not delete a missing table, but adds an existing one without complaint: add, then
+  // delete.
   for (const std::string& table : tables)
     text += fmt::format("add table {0}\ndelete table {0}\n", table);
   return text;

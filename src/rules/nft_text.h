@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A rule set in the language of nft, in a table of its own for each network: several daemons on a
-// host have one each. No other table is touched, but for those that ours replaces.
+// A rule set as commands for nft. Each network has a table of its own, so several daemons on a host
+// have one each. No other table is changed, except those that ours replaces.
 #pragma once
 
 #include <optional>
@@ -15,23 +15,23 @@ namespace flannel {
 
 std::string nft_table(const Cidr4& network);  // "ip flannel-10.5.0.0-16"
 
-// Made by flanneld, for whatever network; "ip flannel" by an earlier release.
+// True for a table that flanneld made for any network; earlier releases called it "ip flannel".
 bool is_flannel_nft_table(std::string_view table);
 
-// Of "ip flannel-10.5.0.0-16"; nothing: the table is another.
+// The network of "ip flannel-10.5.0.0-16"; nullopt for any other table.
 std::optional<Cidr4> network_of_nft_table(std::string_view table);
 
-// Of all tables of the host those that the table of `network` takes the place of: an earlier
-// release's, one for a network that overlaps it, those of flannel upstream. A host has no two
-// networks that overlap, so such a one is from before the network was changed.
+// Those of `tables`, all tables of the host, that the table of `network` replaces: of an earlier
+// release, of flannel upstream, and for a network that overlaps `network`. A host has no two
+// networks that overlap, so the last kind is from before the network was changed.
 std::vector<std::string> nft_tables_before(std::span<const std::string> tables,
                                            const Cidr4& network);
 
-// Commands for one transaction that make our table be exactly this, whatever it was, and `gone` go.
-// No rules: ours goes too.
+// Commands for one transaction that write our table with exactly these rules and remove the tables
+// `gone`. Without any rule our table is removed too.
 std::string render_nft(const RuleSet& rules, std::span<const std::string> gone = {});
 
-// Commands that make these tables go, whether they are there or not.
+// Commands that remove these tables, whether they exist or not.
 std::string remove_nft_tables(std::span<const std::string> tables);
 
 }  // namespace flannel

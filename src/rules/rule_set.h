@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a packet filter has to do for the network, whichever kind it is. docs/firewall.md.
+// The rules that the network needs, for either kind of packet filter. docs/firewall.md.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@
 
 namespace flannel {
 
-// Kubernetes marks packets with it that are to be masqueraded by rules of its own.
+// Kubernetes sets this mark on packets that its own rules masquerade.
 inline constexpr std::uint32_t kForeignMasqueradeMark = 0x4000;
 
 struct AddressMatch {
@@ -21,7 +21,7 @@ struct AddressMatch {
 
 enum class Verdict {
   accept,
-  leave,  // ends our chain, what follows it goes on
+  leave,  // ends our chain; the packet goes on with the rule after it
   masquerade,
 };
 
@@ -32,12 +32,12 @@ struct Rule {
   bool operator==(const Rule&) const = default;
 };
 
-// Of each list the first rule that matches decides.
+// In each list the first rule that matches decides.
 struct RuleSet {
   Cidr4 network;
-  std::vector<Rule> masquerade;  // of what leaves this host, before it does
-  std::vector<Rule> forward;     // of what this host forwards
-  bool fully_random = false;     // masquerade with ports that nobody can foresee
+  std::vector<Rule> masquerade;  // for packets that leave this host
+  std::vector<Rule> forward;     // for packets that this host forwards
+  bool fully_random = false;     // masquerade with unpredictable ports
   bool operator==(const RuleSet&) const = default;
 };
 
@@ -48,10 +48,10 @@ struct RuleOptions {
   bool operator==(const RuleOptions&) const = default;
 };
 
-// Containers keep their addresses inside of `network`, and towards who speaks to those of `subnet`,
-// this host's. What they send anywhere else leaves with the host's address, and so does what the
-// host sends from an address of another network to containers of other hosts, so that the answers
-// come back to this host. Multicast is left alone.
+// Inside of `network` containers see each other's addresses, and those of `subnet`, this host's,
+// see the addresses of callers from outside. All other packets of containers leave with the host's
+// address. So do packets that the host sends to containers of other hosts from an address of
+// another network, so that the answers come back to this host. Multicast is not changed.
 RuleSet plan_rules(const Cidr4& network, const Cidr4& subnet, const RuleOptions& options);
 
 }  // namespace flannel

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The twin of the host's packet filter: nftables and two iptables as values, whose changes are
-// notified in a later turn, by whomever they were made. Replies of programs come later, too.
+// The twin of the host's packet filter: nftables and two iptables as values. Changes by us or by
+// the test are notified, and programs reply in a later turn.
 #pragma once
 
 #include <functional>
