@@ -50,7 +50,7 @@ void ChangeRun::carry_out() {
   }
   auto outcomes = socket_.transact(batch);
   for (std::size_t request = 0; request < asked.size(); ++request)
-    settle(asked[request], std::move(outcomes[request]));
+    record_result(asked[request], std::move(outcomes[request]));
   route_networks();
   delete_unused_nexthops();
 }
@@ -67,7 +67,7 @@ void ChangeRun::look_at(std::size_t i) {
     // The objects on a removed device are gone too.
     const bool gone = is_removal(change) && link.error().kind == ErrorKind::not_found;
     if (gone && route) last_written_.routes.take(*route);
-    if (!gone) settle(i, Failure(link.error()));
+    if (!gone) record_result(i, Failure(link.error()));
     return;
   }
   todo.link = *link;
@@ -137,7 +137,7 @@ void ChangeRun::write(NetlinkBatch& batch, std::size_t i) {
   }
 }
 
-void ChangeRun::settle(std::size_t i, Result<void> outcome) {
+void ChangeRun::record_result(std::size_t i, Result<void> outcome) {
   const KernelChange& change = changes_[i];
   const Todo& todo = todos_[i];
   if (!outcome && is_removal(change) && outcome.error().kind == ErrorKind::not_found) outcome = {};

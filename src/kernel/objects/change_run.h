@@ -37,7 +37,7 @@ class ChangeRun {
   void make_nexthops();
   void settle_nexthop(std::size_t i, const Result<void>& outcome);
   void write(NetlinkBatch& batch, std::size_t i);
-  void settle(std::size_t i, Result<void> outcome);
+  void record_result(std::size_t i, Result<void> outcome);
   void note(const KernelChange& change, const Todo& todo);
   void route_networks();
   void delete_unused_nexthops();

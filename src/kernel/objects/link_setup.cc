@@ -129,7 +129,7 @@ Result<void> LinkSetup::create(const Link& link) {
   const LinkRow* made = TRY(devices_.find(link.name));
   if (!made) {
     return fail(ErrorKind::conflict,
-                fmt::format("create {}: somebody deleted it at once", link.name));
+                fmt::format("create {}: another process deleted it at once", link.name));
   }
   return change(*made, link);
 }

@@ -371,7 +371,7 @@ TEST_F(LinuxKernelTest, ABlackholeIsTheLastResortBesideTheBridgesOwnRoute) {
   remove({hole});
   EXPECT_EQ(shell("ip route show 10.5.1.0/24 | cut -d' ' -f1-3"), "10.5.1.0/24 dev cni0\n");
   shell("ip route add blackhole 10.5.1.0/24 proto 250 metric 7");
-  EXPECT_EQ(dump(read()), "") << "somebody else's";
+  EXPECT_EQ(dump(read()), "") << "it belongs to another program";
 }
 
 TEST_F(LinuxKernelTest, OfTwoRoutesToOneSubnetExactlyTheNamedOneGoes) {

@@ -132,20 +132,21 @@ bool make_way(const std::string& name, const TunFacts& found) {
   return true;
 }
 
-enum class Look { only_ours, any };  // devices with an address in our network; all that we may use
+// Devices with an address in our network; all that we may use.
+enum class Candidates { only_ours, any };
 
-// nullopt: the device is in use, belongs to another program, or does not match `look`; the caller
-// tries the next name.
+// nullopt: the device is in use, belongs to another program, or does not match `candidates`; the
+// caller tries the next name.
 Result<std::optional<TunDevice>> try_device(NetlinkSocket& socket, const std::string& name,
-                                            const TunOptions& options, Look look) {
+                                            const TunOptions& options, Candidates candidates) {
   auto found = TRY(read_tun(socket, name));
-  if (!found && look == Look::only_ours) return std::nullopt;
+  if (!found && candidates == Candidates::only_ours) return std::nullopt;
   if (found) {
     if (!found->may_be_stale()) return std::nullopt;
     auto address = AddressIn::nowhere;
     if (options.network) address = TRY(find_address(socket, *found, *options.network));
     if (address == AddressIn::elsewhere) return std::nullopt;
-    if (look == Look::only_ours && address != AddressIn::network) return std::nullopt;
+    if (candidates == Candidates::only_ours && address != AddressIn::network) return std::nullopt;
     if (found->multi_queue != (options.queues > 1)) {
       if (address != AddressIn::network || !make_way(name, *found)) return std::nullopt;
       found.reset();
@@ -198,12 +199,12 @@ Result<TunDevice> open_tun(const TunOptions& options) {
   const std::size_t number_at = options.name.find("%d");
   const int names = number_at == std::string::npos ? 1 : kMostTunDevices;
   // A stale device of this network is preferred, whatever its number.
-  for (const Look look : {Look::only_ours, Look::any}) {
-    if (look == Look::only_ours && !options.network) continue;
+  for (const Candidates candidates : {Candidates::only_ours, Candidates::any}) {
+    if (candidates == Candidates::only_ours && !options.network) continue;
     for (int number = 0; number < names; ++number) {
       std::string name = options.name;
       if (number_at != std::string::npos) name.replace(number_at, 2, std::to_string(number));
-      auto device = TRY(try_device(socket, name, options, look));
+      auto device = TRY(try_device(socket, name, options, candidates));
       if (device) return *std::move(device);
     }
   }

@@ -135,7 +135,7 @@ TEST_F(TunTest, ALeftDeviceIsInTheWayOfWhatItsRouteTakes) {
       shell("ip addr add 10.5.1.0/16 dev flannel0; ip link set flannel0 up");
       EXPECT_EQ(must(tuns_in_the_way(needed)), std::vector<std::string>{"flannel0"});
       EXPECT_TRUE(must(tuns_in_the_way(std::vector{Ip4::of(192, 0, 2, 9)})).empty());
-      EXPECT_FALSE(must(remove_if_stale("flannel0"))) << "somebody has it open";
+      EXPECT_FALSE(must(remove_if_stale("flannel0"))) << "a process has it open";
     }
     EXPECT_TRUE(must(remove_if_stale("flannel0")));
     EXPECT_TRUE(must(tuns_in_the_way(needed)).empty());

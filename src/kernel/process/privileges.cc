@@ -142,75 +142,75 @@ std::string out_of_reach(const std::vector<std::string>& files, const Sets& sets
   return found == refused.end() ? std::string() : *found;
 }
 
-// The capabilities of kFiles that are retained; appends the reason to `told`.
-Mask rights_to_files(const NeededLater& files, const Sets& sets, Privileges& told) {
+// The capabilities of kFiles that are retained; appends the reason to `result`.
+Mask rights_to_files(const NeededLater& files, const Sets& sets, Privileges& result) {
   if ((sets.permitted & kFiles) == 0) return 0;
   if (const auto file = out_of_reach(files.write, sets, may_write); !file.empty()) {
-    told.reasons.push_back(file + " cannot be written without CAP_DAC_OVERRIDE");
+    result.reasons.push_back(file + " cannot be written without CAP_DAC_OVERRIDE");
     return bit(CAP_DAC_OVERRIDE);  // also allows reading
   }
   if (const auto file = out_of_reach(files.read, sets, may_read); !file.empty()) {
     const bool search = (sets.permitted & bit(CAP_DAC_READ_SEARCH)) != 0;
     const int kept = search ? CAP_DAC_READ_SEARCH : CAP_DAC_OVERRIDE;
-    told.reasons.push_back(file + " cannot be read without " + name_of(kept));
+    result.reasons.push_back(file + " cannot be read without " + name_of(kept));
     return bit(kept);
   }
   return 0;
 }
 
-Mask right_to_niceness(const NeededLater& needs, const Sets& sets, Privileges& told) {
+Mask right_to_niceness(const NeededLater& needs, const Sets& sets, Privileges& result) {
   if (!needs.niceness || (sets.permitted & bit(CAP_SYS_NICE)) == 0) return 0;
-  told.reasons.push_back("packet threads cannot go before others without CAP_SYS_NICE");
+  result.reasons.push_back("packet threads cannot go before others without CAP_SYS_NICE");
   return bit(CAP_SYS_NICE);
 }
 
 // Drops all capabilities but `kept` from the bounding set, which limits the programs that are run.
-void bound(Mask kept, Privileges& told) {
+void bound(Mask kept, Privileges& result) {
   for (int capability = 0; capability < kMost; ++capability) {
     const int there = ::prctl(PR_CAPBSET_READ, capability, 0, 0, 0);
     if (there < 0) return;  // the kernel has no further capabilities
     if (there == 0 || (kept & bit(capability)) != 0) continue;
     if (::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0) {
-      told.failures.push_back(os_error("bound the capabilities of programs").value().text);
+      result.failures.push_back(os_error("bound the capabilities of programs").value().text);
       return;
     }
   }
 }
 
-void say_what_is_kept(const Sets& sets, Privileges& told) {
+void say_what_is_kept(const Sets& sets, Privileges& result) {
   for (int capability = 0; capability < kMost; ++capability) {
-    if ((sets.permitted & bit(capability)) != 0) told.capabilities.push_back(name_of(capability));
+    if ((sets.permitted & bit(capability)) != 0) result.capabilities.push_back(name_of(capability));
   }
 }
 
-void drop_capabilities(const NeededLater& needs, Privileges& told) {
+void drop_capabilities(const NeededLater& needs, Privileges& result) {
   const auto sets = read_sets();
   if (!sets) {
-    told.failures.push_back(sets.error().text);
+    result.failures.push_back(sets.error().text);
     return;
   }
   const Mask kept =
-      kNeeded | rights_to_files(needs, *sets, told) | right_to_niceness(needs, *sets, told);
-  bound(kNeeded, told);
+      kNeeded | rights_to_files(needs, *sets, result) | right_to_niceness(needs, *sets, result);
+  bound(kNeeded, result);
   const Sets wanted = *sets & kept;
   // A capability that leaves the inheritable set leaves the ambient set too. An unchanged set is
   // not written, because a service manager may forbid the call.
   const auto written = wanted == *sets ? Result<void>() : write_sets(wanted);
-  if (!written) told.failures.push_back(written.error().text);
-  say_what_is_kept(written ? wanted : *sets, told);
+  if (!written) result.failures.push_back(written.error().text);
+  say_what_is_kept(written ? wanted : *sets, result);
 }
 
 }  // namespace
 
 Privileges drop_privileges(const NeededLater& needs) {
-  Privileges told;
-  drop_capabilities(needs, told);
-  told.no_new = ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
-  if (!told.no_new) told.failures.push_back(os_error("set no_new_privs").value().text);
+  Privileges result;
+  drop_capabilities(needs, result);
+  result.no_new = ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
+  if (!result.no_new) result.failures.push_back(os_error("set no_new_privs").value().text);
   const auto filtered = filter_system_calls();
-  told.filtered = filtered.has_value();
-  if (!filtered) told.failures.push_back(filtered.error().text);
-  return told;
+  result.filtered = filtered.has_value();
+  if (!filtered) result.failures.push_back(filtered.error().text);
+  return result;
 }
 
 }  // namespace flannel
