@@ -16,10 +16,11 @@ bool wants_something(const FirewallOptions& options) {
 }  // namespace
 
 Firewall::Firewall(FirewallOptions options, Parts parts)
-    : options_(options), parts_(std::move(parts)), pacer_(options.resync) {
-  if (wants_something(options_)) {
-    timer_ = parts_.loop.at(parts_.loop.now(), [this] { prepare(); });
-  }
+    : options_(options),
+      parts_(std::move(parts)),
+      pacer_(options.resync),
+      timer_(parts_.loop, [this] { on_timer(); }) {
+  if (wants_something(options_)) timer_.arm(parts_.loop.now());
 }
 
 // This takes most of the time of the first pass, and there is time while the store is asked.
@@ -74,7 +75,7 @@ bool Firewall::in_place() const {
 void Firewall::begin() {
   pass_ = wish_;
   pacer_.begin();
-  timer_.reset();
+  timer_.cancel();
   if (view_.host.kind == FirewallKind::undecided) watch();
   begin_pass(view_, parts_.changes->legacy_sum());
   proceed();
@@ -215,21 +216,17 @@ void Firewall::end() {
   pass_.reset();
   pacer_.end(parts_.loop.now());
   if (wish_changed) return begin();
-  arm();
+  timer_.arm(pacer_.next_wakeup());
   parts_.on_state();
 }
 
 void Firewall::on_rules_changed() {
   pacer_.on_change(parts_.loop.now());
-  if (!pass_) arm();
-}
-
-void Firewall::arm() {
-  const TimePoint next = pacer_.next_wakeup();
-  timer_ = next == kNever ? nullptr : parts_.loop.at(next, [this] { on_timer(); });
+  if (!pass_) timer_.arm(pacer_.next_wakeup());
 }
 
 void Firewall::on_timer() {
+  if (!wish_) return prepare();
   switch (pacer_.tick(parts_.loop.now())) {
     case FirewallPacer::Wake::look:
       return begin();
@@ -242,7 +239,7 @@ void Firewall::on_timer() {
     case FirewallPacer::Wake::nothing:
       break;
   }
-  arm();
+  timer_.arm(pacer_.next_wakeup());
 }
 
 }  // namespace flannel

@@ -8,12 +8,12 @@
 #include <optional>
 #include <string>
 
-#include "base/subscription.h"
 #include "filter/firewall_options.h"
 #include "filter/firewall_pacer.h"
 #include "filter/packet_filter.h"
 #include "filter/packet_rules.h"
 #include "loop/loop.h"
+#include "loop/timer.h"
 #include "rules/firewall_plan.h"
 
 namespace flannel {
@@ -58,7 +58,7 @@ class Firewall final : public PacketRules {
   FirewallView view_;
   FirewallPacer pacer_;
   std::string trouble_;
-  SubscriptionPtr timer_;
+  Timer timer_;
 };
 
 }  // namespace flannel
