@@ -60,7 +60,11 @@ TEST_F(AgentTest, WithoutTheRightToProgramTheKernelAllButAllocEnds) {
 
 TEST_F(AgentTest, AReservationOutsideOfTheNetworkStays) {
   put("10.6.9.0-24", peer_value("192.0.2.1"));
+  std::string said;
+  log::capture([&](std::string_view line) { said.append(line).append("\n"); });
   configure(kHostGw);
+  log::capture({});
+  EXPECT_NE(said.find("reserved=10.6.9.0/24"), std::string::npos) << said;
   EXPECT_EQ(ready_, 1);
   EXPECT_EQ(own_key(), "10.5.1.0-24");
   const auto there = store_->snapshot(kPrefix);

@@ -78,6 +78,17 @@ TEST_F(AgentIdentityTest, TheOriginalKeepsItsNodeIdAndItsMac) {
   EXPECT_EQ(fresh_ids_, 0);
 }
 
+TEST_F(AgentIdentityTest, TheOriginalKeepsItsNodeIdWhereNoMacTellsWhoIsOlder) {
+  configure(kHostGw);
+  const LeaseAttributes before = own_record();
+  put("10.5.0.0-24", encode_lease_value({.public_ip = Ip4::of(192, 0, 2, 9),
+                                         .backend_type = "host-gw",
+                                         .node = NodeTag{our_id(), 9}}));
+  start_agent();
+  EXPECT_EQ(own_record(), before);
+  EXPECT_EQ(fresh_ids_, 0);
+}
+
 TEST_F(AgentIdentityTest, OfTwoThatStartAtOnceTheLaterTakesAnotherNameWhileItRuns) {
   // The other's lease is there first, and heard of last.
   put(kNeighbour, peer_value("192.0.2.9", "vxlan"));

@@ -48,6 +48,15 @@ TEST_F(StateLocksTest, AnotherHostIsRefusedAndToldWhatToDo) {
   EXPECT_TRUE(lock_state_folder(folder_));
 }
 
+// The bytes of two hosts are numbers without an order.
+TEST_F(StateLocksTest, AnotherHostIsFoundBeforeAndBehindOurOwnByte) {
+  for (const std::uint64_t byte : {std::uint64_t{1}, std::uint64_t{1} << 61}) {
+    auto other = LockFile::open(folder_ + "/state.lock").value();
+    ASSERT_TRUE(other.lock(byte, LockFile::Kind::shared).value());
+    EXPECT_FALSE(lock_state_folder(folder_)) << byte;
+  }
+}
+
 TEST_F(StateLocksTest, ASubnetFileBelongsToOneDaemonByWhateverPath) {
   std::filesystem::create_directory(folder_ + "/run");
   std::filesystem::create_directory_symlink("run", folder_ + "/link");

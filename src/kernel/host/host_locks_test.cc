@@ -10,12 +10,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <barrier>
+#include <chrono>
 #include <filesystem>
 #include <optional>
 #include <string>
 #include <thread>
 
+#include "base/lock_file.h"
 #include "base/log.h"
 #include "support/fresh_netns.h"
 
@@ -186,6 +189,21 @@ TEST_F(HostLocksTest, OfTwoOverlappingNetworksThatAreLockedAtOnceOneIsRefused) {
     other.join();
     ASSERT_EQ(narrow->has_value() + wide->has_value(), 1) << "round " << round;
   }
+}
+
+// The former test meets the moment between two steps of another process only by chance.
+TEST_F(HostLocksTest, WhileAnotherProcessTakesALockItWaits) {
+  auto gate = LockFile::open(folder_ + "/run/claims.lock").value();
+  ASSERT_TRUE(gate.lock(0, LockFile::Kind::exclusive).value());
+  std::atomic<bool> taken = false;
+  std::thread other([&] {
+    EXPECT_TRUE(locks_->acquire("10.5.0.0/16"));
+    taken = true;
+  });
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  EXPECT_FALSE(taken);
+  gate.unlock(0);
+  other.join();
 }
 
 TEST_F(HostLocksTest, ANameThatDoesNotFitIsRefused) {

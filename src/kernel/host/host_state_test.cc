@@ -31,6 +31,7 @@ TEST_F(HostStateTest, AHostThatForwardsIsWell) {
 
 TEST_F(HostStateTest, SeesWhatDoesNotForward) {
   shell("ip link add docker0 type bridge; ip address add 10.5.7.1/24 dev docker0");
+  shell("ip address add 10.5.7.2/24 dev docker0");
   EXPECT_EQ(look().bridges, std::vector<std::string>{"docker0"});
   EXPECT_EQ(look().not_forwarding, std::vector<std::string>{});
   shell("sysctl -qw net/ipv4/conf/docker0/forwarding=0");
@@ -47,6 +48,8 @@ TEST_F(HostStateTest, SeesRoutesOfOthersInTheNetworkAndNoneBesideIt) {
   shell("ip route add 10.5.7.0/24 dev eth0 metric 7; ip route add unreachable 10.5.9.0/24");
   shell("ip route add 10.5.8.0/24 dev eth0 proto 250; ip route add 10.4.0.0/16 dev eth0");
   shell("ip route add 10.5.8.128/25 dev eth0 table 100; ip route add default via 192.0.2.9");
+  shell("ip route add 10.5.8.0/25 tos 4 dev eth0");  // of some packets only
+  shell("ip address add 10.5.7.0/16 dev eth0");      // as the device of the udp backend has it
   EXPECT_EQ(look().routes, (std::vector<OtherRoute>{
                                {Cidr4::of(Ip4::of(10, 5, 7, 0), 24), "docker0", 0},
                                {Cidr4::of(Ip4::of(10, 5, 7, 0), 24), "eth0", 7},
