@@ -7,7 +7,6 @@
 
 #include "backend/alloc.h"
 #include "base/log.h"
-#include "core/subnet_picking.h"
 
 namespace flannel {
 namespace {
@@ -167,18 +166,6 @@ void Agent::begin(const Snapshot& snapshot) {
                             .on_state = [this] { parts_.on_state(); }});
   name_unused_reservations(snapshot);
   session_->lease->start(snapshot);
-}
-
-void Agent::name_unused_reservations(const Snapshot& snapshot) const {
-  const HostIdentity us(session_->host.underlay.public_ip, options_.node);
-  const auto records = decode_records(snapshot.records);
-  for (const SubnetKey& subnet : reservations_without_effect(session_->config, records, us)) {
-    log::warning(
-        "the configuration does not allow the subnet that is reserved for this host; the "
-        "reservation stays, another subnet is taken",
-        {{"reserved", to_string(subnet)},
-         {"cure", "flannelctl reserve another one, and unreserve this one"}});
-  }
 }
 
 PeerFeed Agent::make_feed() {
@@ -361,6 +348,7 @@ void Agent::on_lease_active(const Lease& lease) {
     parts_.on_programmed(session_->overlay->scope(), session_->host.underlay);
     session_->host_check->check();
   }
+  leave_name_soon();
   update_readiness();
 }
 

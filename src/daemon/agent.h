@@ -143,6 +143,8 @@ class Agent {
   HostIdentity identity() const;
   void leave_name_to_older_host();
   void leave_name_while_running();
+  void leave_name_soon();
+  TimePoint earliest_rename() const;
   void take_another_name(const Lease& other, std::string_view shared);
   void on_changes(const std::vector<Change>& changes);
   void name_unused_reservations(const Snapshot& snapshot) const;

@@ -2,6 +2,7 @@
 // The part of Agent that ensures that two hosts do not have the same node id or VTEP MAC. The host
 // with the older lease keeps them, and the other takes new ones, so a copy of a host does not harm
 // the original.
+#include <algorithm>
 #include <tuple>
 
 #include "base/log.h"
@@ -62,18 +63,25 @@ void Agent::leave_name_while_running() {
     if (record == nullptr || is_older(*found, *record)) other = found;
   }
   if (other == nullptr) return;
-  const TimePoint now = parts_.loop.now();
-  const TimePoint allowed = renamed_at_ + kRenamePause;
-  if (renamed_at_ == TimePoint{} || now >= allowed) {
-    const Lease theirs = other->lease;
-    take_another_name(theirs, shared);
-    session_->lease->rename(options_.node);
-  } else if (!rename_) {
-    rename_ = parts_.loop.at(allowed, [this] {
-      rename_.reset();
-      leave_name_while_running();
-    });
-  }
+  if (parts_.loop.now() < earliest_rename()) return leave_name_soon();
+  const Lease theirs = other->lease;
+  take_another_name(theirs, shared);
+  session_->lease->rename(options_.node);
+}
+
+TimePoint Agent::earliest_rename() const {
+  return renamed_at_ == TimePoint{} ? TimePoint{} : renamed_at_ + kRenamePause;
+}
+
+// Compares the names again as soon as another one is allowed. The call is also needed when our
+// lease becomes active: the store may report the record, and with it the conflict, before it
+// answers the write.
+void Agent::leave_name_soon() {
+  if (rename_) return;
+  rename_ = parts_.loop.at(std::max(parts_.loop.now(), earliest_rename()), [this] {
+    rename_.reset();
+    leave_name_while_running();
+  });
 }
 
 void Agent::take_another_name(const Lease& other, std::string_view shared) {

@@ -117,6 +117,16 @@ TEST_F(AgentIdentityTest, OurMacInAnOlderRecordOfAnyNodeIsLeftToIt) {
   EXPECT_LE(fresh_ids_, 4) << "not more often than every ten seconds";
 }
 
+// The store may tell of our record, and so of the conflict, before it answers that we have it.
+TEST_F(AgentIdentityTest, OurMacInARecordThatWasThereBeforeUsIsLeftToItToo) {
+  put(kNeighbour, vxlan("192.0.2.9", vtep_mac(our_id(), 1)));
+  configure(kVxlan);
+  EXPECT_EQ(fresh_ids_, 1);
+  EXPECT_NE(announced(), vtep_mac(our_id(), 1));
+  EXPECT_EQ(of_device(), announced());
+  EXPECT_EQ(troubles(), "");
+}
+
 TEST_F(AgentIdentityTest, WithoutAMacTheNodeIdIsLeftToTheOlderLeaseAsWell) {
   put(kNeighbour, peer_value("192.0.2.9"));
   configure(kHostGw);

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/log.h"
+#include "core/subnet_picking.h"
 #include "daemon/agent.h"
 #include "daemon/trouble_log.h"
 
@@ -113,6 +115,18 @@ void Agent::lease_troubles(std::vector<std::string>& all) const {
   if (const std::size_t suspected = session_->feed->peers().suspected(); suspected > 0) {
     all.push_back(fmt::format("peers: {} went from the store at once and stay until a second list",
                               suspected));
+  }
+}
+
+void Agent::name_unused_reservations(const Snapshot& snapshot) const {
+  const HostIdentity us(session_->host.underlay.public_ip, options_.node);
+  const auto records = decode_records(snapshot.records);
+  for (const SubnetKey& subnet : reservations_without_effect(session_->config, records, us)) {
+    log::warning(
+        "the configuration does not allow the subnet that is reserved for this host; the "
+        "reservation stays, another subnet is taken",
+        {{"reserved", to_string(subnet)},
+         {"cure", "flannelctl reserve another one, and unreserve this one"}});
   }
 }
 
