@@ -2,13 +2,10 @@
 // The catalogue of what befalls a cluster. Each entry draws its own victims and lengths.
 #include <fmt/format.h>
 
-#include <filesystem>
-
 #include "core/lease.h"
-#include "simulation/world.h"
+#include "simulation/faults.h"
 
 namespace flannel::simulation {
-namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::minutes;
@@ -25,6 +22,19 @@ Duration some_while(World& world) {
 double in_seconds(Duration time) {
   return std::chrono::duration<double>(time).count();
 }
+
+std::string some_victim(World& world) {
+  const auto lease = world.any_host().lease();
+  if (lease && world.chance_.percent(70)) return encode_subnet_key(lease->subnet);
+  return world.some_key();
+}
+
+Ttl some_ttl(World& world) {
+  if (world.chance_.percent(20)) return std::nullopt;
+  return world.plan_.ttl;
+}
+
+namespace {
 
 void cut_host(World& world) {
   Host& host = world.any_host();
@@ -120,18 +130,6 @@ void lag(World& world) {
   });
 }
 
-void change_address(World& world) {
-  Host& host = world.any_host();
-  if (!host.machine.runs() || host.gone) return;
-  host.crash();
-  host.change_address();
-  world.say(
-      fmt::format("{} has the address {} from now on", host.name(), to_string(host.public_ip)));
-  world.in(world.chance_.between(milliseconds(1), seconds(10)), [&host] {
-    if (!host.running() && !host.gone) host.start();
-  });
-}
-
 void join(World& world) {
   if (world.hosts_.size() >= 14) return;
   Host& host = world.add_host();
@@ -145,59 +143,6 @@ void leave(World& world) {
   world.say(host.name() + " leaves for ever");
   host.crash();
   host.gone = true;
-}
-
-void join_as_a_copy(World& world) {
-  if (world.hosts_.size() >= 14) return;
-  Host& original = world.any_host();
-  Host& copy = world.add_host();
-  world.say(fmt::format("{} is a copy of {}", copy.name(), original.name()));
-  copy.node_id = original.node_id;
-  if (world.chance_.percent(50)) copy.boot_id = original.boot_id;  // a container beside it
-  std::error_code none;
-  std::filesystem::copy_file(original.subnet_file(), copy.subnet_file(), none);
-  copy.start();
-}
-
-// With its boot and its subnet file, or without either.
-void lose_state(World& world) {
-  Host& host = world.any_host();
-  if (!host.machine.runs() || host.gone) return;
-  const bool boots = world.chance_.percent(50);
-  const bool bare = world.chance_.percent(50);
-  world.say(fmt::format("{} loses its state folder{}{}", host.name(),
-                        bare ? ", its subnet file" : "", boots ? ", and boots anew" : ""));
-  host.crash();
-  host.rename();
-  if (boots) host.boot_id = world.chance_.below(1U << 31);
-  // A record that is gone as well, or has another address, cannot be found again.
-  const Record* record =
-      host.last_subnet ? world.store_.find(encode_subnet_key(*host.last_subnet)) : nullptr;
-  const auto says = record != nullptr ? decode_lease_value(record->value)
-                                      : Result<LeaseAttributes>(fail(ErrorKind::not_found, "none"));
-  const bool found = says && says->public_ip == host.public_ip;
-  if (bare) std::filesystem::remove(host.subnet_file());
-  if (bare && found && !host.only_record) host.only_record = record->revision;
-  if (!found) host.unsure_until = world.timeline_.now() + minutes(60);
-  host.start();
-}
-
-void lose_subnet_file(World& world) {
-  Host& host = world.any_host();
-  world.say("the subnet file of " + host.name() + " is lost");
-  host.unsure_until = world.timeline_.now() + minutes(60);
-  std::filesystem::remove(host.subnet_file());
-}
-
-std::string some_victim(World& world) {
-  const auto lease = world.any_host().lease();
-  if (lease && world.chance_.percent(70)) return encode_subnet_key(lease->subnet);
-  return world.some_key();
-}
-
-Ttl some_ttl(World& world) {
-  if (world.chance_.percent(20)) return std::nullopt;
-  return world.plan_.ttl;
 }
 
 void write_over(World& world) {
@@ -223,7 +168,9 @@ void edit_own(World& world) {
   const std::string key = encode_subnet_key(lease->subnet);
   const Record* record = world.store_.find(key);
   if (record == nullptr) return;
-  const bool same = world.chance_.percent(50);
+  // What names no node is taken for the word of the host that had the address first.
+  const bool borrowed = first_address(host.public_ip) != host.first_ip();
+  const bool same = borrowed || world.chance_.percent(50);
   world.say(fmt::format("somebody edits {}{}", key, same ? ", its lifetime alone" : ""));
   world.store_.put(key,
                    same ? record->value : "{\"PublicIP\":\"" + to_string(host.public_ip) + "\"}",
@@ -291,7 +238,9 @@ constexpr Entry kCatalogue[] = {
     {2, back_up},        {1, restore},
     {1, wipe},           {2, lose_subnet_file},
     {1, lose_config},    {4, lie},
-    {4, lose_state},
+    {4, lose_state},     {3, hand_on_address},
+    {2, share_address},  {5, forge_mac},
+    {3, claim_address},
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "daemon/agent.h"
+#include "daemon/subnet_file.h"
 
 namespace flannel::simulation {
 namespace {
@@ -60,6 +61,7 @@ class AgentProcess final : public Process {
             .on_state = [] {},
             .replace_node_id =
                 [&host] {
+                  host.left_name = host.node_id;
                   host.rename();
                   return Result<NodeId>(host.node_id);
                 }};
@@ -78,7 +80,7 @@ std::unique_ptr<Process> make_agent_process(Host& host) {
 
 Host::Host(Service& of_service, int of_number, KeeperOptions keeper, std::string of_folder)
     : number(of_number),
-      public_ip{Ip4::of(192, 168, 0, 0).value + static_cast<std::uint32_t>(of_number)},
+      public_ip(first_ip()),
       folder(std::move(of_folder)),
       keeper_options(keeper),
       service(of_service),
@@ -92,6 +94,8 @@ void Host::start() {
   started_at = service.timeline.now();
   disturb();
   known_peers.clear();
+  subnet_since_start.reset();
+  subnet_in_file = SubnetFile(subnet_file()).previous_subnet();
   link.lies = false;
   process_ = daemon == Daemon::whole ? make_agent_process(*this)
                                      : make_core_process(*this, daemon == Daemon::without_kernel);
@@ -106,13 +110,25 @@ void Host::turn_done() {
   if (turns_left_ >= 0 && turns_left_-- == 0) crash();
 }
 
+void Host::lose_address() {
+  if (!known_by_node_) unsure_until = service.timeline.now() + std::chrono::minutes(60);
+}
+
 void Host::change_address() {
+  lose_address();
   constexpr std::uint32_t kFirstOfOthers = 100;
   const auto net = kFirstOfOthers + static_cast<std::uint32_t>(addresses++ % 100);
   public_ip.value = first_ip().value | (net << 8);
 }
 
+void Host::take_address_of(const Host& other) {
+  lose_address();
+  ++addresses;
+  public_ip = other.public_ip;
+}
+
 void Host::rename() {
+  known_by_node_ = false;
   for (std::uint8_t& byte : node_id.bytes)
     byte = static_cast<std::uint8_t>(service.chance.below(256));
 }

@@ -52,25 +52,35 @@ class Host {
   Machine machine;
   FakeKernel kernel;
   Daemon daemon = Daemon::whole;
-  bool gone = false;  // for ever
-  int addresses = 1;  // that it has had
+  bool gone = false;            // for ever
+  int addresses = 1;            // that it has had
+  Host* shares_with = nullptr;  // both have one address
 
   std::string name() const { return "h" + std::to_string(number); }
   std::string subnet_file() const { return folder + "/subnet.env"; }
-  Writer writer() const { return {number, first_ip()}; }
+  Writer writer() const { return {number, first_ip(), public_ip}; }
 
   void start();
   void crash();
   // After so many more turns; negative: not.
   void crash_after(int turns) { turns_left_ = turns; }
   void turn_done();
-  Ip4 first_ip() const { return first_address(public_ip); }
-  // The next start is with another address; the daemon is not running.
+  Ip4 first_ip() const {
+    return {Ip4::of(192, 168, 0, 0).value + static_cast<std::uint32_t>(number)};
+  }
+  // The next start is with another address, that nobody has had, or with that of another host; the
+  // daemon is not running.
   void change_address();
+  void take_address_of(const Host& other);
   // Memory, clock, kernel and /run are new.
   void reboot();
   // Another node id, as of a state folder that is lost, or that was a copy.
   void rename();
+  // Its record names its node and boot, by which it finds it again under any address.
+  void is_known_by_node() { known_by_node_ = true; }
+  // It has another address, or its address is another's as well: without such a record its subnet
+  // is lost.
+  void lose_address();
   bool running() const { return process_ != nullptr; }
   const Process& process() const { return *process_; }
   void cut(bool off);
@@ -97,12 +107,30 @@ class Host {
   struct KnownPeer {
     Revision revision = 0;
     Ip4 first_ip;
+    Ip4 public_ip;
+    bool is_bare = false;  // its address is all that it says of itself
+    std::string mac;       // that it announces
+    TimePoint since;       // when it came to be known with that
   };
   std::map<SubnetKey, KnownPeer> known_peers;
+  std::optional<Cidr4> subnet_in_file;  // as the daemon found it when it started
+  std::optional<SubnetKey> subnet_since_start;
+  // The last time that another host had its address, and took its subnet perhaps.
+  TimePoint shares_since{};
+  TimePoint shares_until{};
+  bool shares_address_at(TimePoint when) const {
+    return when >= shares_since && (shares_with != nullptr || when < shares_until);
+  }
+  std::string last_mac;  // that it announced: since when, and when it was seen to do so last
+  TimePoint last_mac_since{};
+  TimePoint last_mac_at{};
+  std::optional<NodeId> left_name;  // its daemon has taken another since the last turn
+  bool left_mac = false;            // with a cause, so that the next MAC is another
 
  private:
   std::unique_ptr<Process> process_;
   int turns_left_ = -1;
+  bool known_by_node_ = false;
 };
 
 std::unique_ptr<Process> make_agent_process(Host& host);

@@ -21,13 +21,8 @@ std::string text(const std::vector<std::string>& lines) {
   return fmt::format("[{}]", fmt::join(lines, "; "));
 }
 
-std::set<std::string> peers_in(const LeaseTable& table) {
-  std::set<std::string> lines;
-  for (const auto& [subnet, decoded] : table.leases()) {
-    lines.insert(to_string(subnet) + "@" + to_string(decoded.lease.attributes.public_ip) + " " +
-                 encode_lease_value(decoded.lease.attributes));
-  }
-  return lines;
+std::string line(const SubnetKey& subnet, const LeaseAttributes& attributes) {
+  return to_string(subnet) + " " + encode_lease_value(attributes);
 }
 
 std::string difference(const std::set<std::string>& have, const std::set<std::string>& want) {
@@ -44,14 +39,31 @@ std::string difference(const std::set<std::string>& have, const std::set<std::st
 }  // namespace
 
 void Judge::after_turn(Host& host) const {
-  judge_subnet(host);
+  const bool another_subnet = judge_subnet(host);
+  judge_left_name(host);
+  judge_mac(host, another_subnet);
   judge_peers(host);
+  judge_ways(host);
 }
 
-void Judge::judge_subnet(Host& host) const {
+// It has taken over a lease, perhaps, and its host lives, or seems to in a store that is set back.
+bool Judge::may_give_way(const Host& host) const {
+  const std::string key = encode_subnet_key(*host.subnet_since_start);
+  return host.shares_address_at(host.started_at) || host.unsure_until >= host.started_at ||
+         store_.robbed_at(key) >= host.started_at;
+}
+
+bool Judge::judge_subnet(Host& host) const {
   const auto lease = host.lease();
-  if (!lease) return;
-  if (host.last_subnet && *host.last_subnet != lease->subnet) {
+  if (!lease) return false;
+  const bool another = host.last_subnet && *host.last_subnet != lease->subnet;
+  const bool gave_way = host.subnet_since_start && *host.subnet_since_start != lease->subnet;
+  if (gave_way && !may_give_way(host)) {
+    violation_(fmt::format("{} has left its subnet {} while it runs", host.name(),
+                           to_string(*host.subnet_since_start)));
+  }
+  host.subnet_since_start = lease->subnet;
+  if (another && !gave_way) {
     const std::string key = encode_subnet_key(*host.last_subnet);
     const bool taken = store_.foreign_at(key, host.first_ip()) >= host.started_at - kInFlight;
     // A record without a node, as people write it, is not known to be of a host that changed its
@@ -64,7 +76,21 @@ void Judge::judge_subnet(Host& host) const {
     }
   }
   host.last_subnet = lease->subnet;
-  if (host.believes_to_hold()) host.only_record.reset();
+  if (host.believes_to_hold()) {
+    host.only_record.reset();
+    host.is_known_by_node();
+  }
+  return another;
+}
+
+// The peer at this key has come to have the address of the host, which cannot send to it any more.
+bool Judge::has_our_address(const Host& host, const std::string& key) const {
+  const Record* record = store_.find(key);
+  const auto says = record ? decode_lease_value(record->value)
+                           : Result<LeaseAttributes>(fail(ErrorKind::not_found, "none"));
+  const bool shared =
+      host.shares_with != nullptr || timeline_.now() - host.shares_until < kInFlight;
+  return shared || (says && says->public_ip == host.public_ip);
 }
 
 void Judge::judge_peers(Host& host) const {
@@ -75,9 +101,13 @@ void Judge::judge_peers(Host& host) const {
     const bool there = found != leases.end();
     const std::string key = encode_subnet_key(subnet);
     const bool own = host.lease() && host.lease()->subnet == subnet;
-    const bool same =
-        there && first_address(found->second.lease.attributes.public_ip) == known.first_ip;
-    if (own || same || known.first_ip == host.first_ip()) continue;
+    const LeaseAttributes* says = there ? &found->second.lease.attributes : nullptr;
+    const bool same = there && (store_.owner_of(*says) == known.first_ip ||
+                                (known.is_bare && says->public_ip == known.public_ip));
+    if (known.public_ip == host.public_ip) continue;
+    if (own || same || known.first_ip == host.first_ip() || has_our_address(host, key)) continue;
+    if (store_.claims().had_to_be_left(known.mac, known.first_ip, known.since - kInFlight))
+      continue;
     judge_lost_peer(host, subnet, known);
     // It goes only if the store has been without it since.
     if (!there && !store_.gave_cause_to_drop(key, known.revision)) {
@@ -87,10 +117,18 @@ void Judge::judge_peers(Host& host) const {
   }
   std::map<SubnetKey, Host::KnownPeer> known;
   for (const auto& [subnet, decoded] : leases) {
+    const LeaseAttributes& says = decoded.lease.attributes;
+    const Host::KnownPeer& before = host.known_peers[subnet];
+    Host::KnownPeer& now = known[subnet];
+    now = {.revision = decoded.record.revision,
+           .first_ip = store_.owner_of(says),
+           .public_ip = says.public_ip,
+           .is_bare = !says.node,
+           .mac = mac_of(says),
+           .since = timeline_.now()};
     // Those that stay though the store has not got them come without their record.
-    const Revision revision =
-        decoded.record.revision != 0 ? decoded.record.revision : host.known_peers[subnet].revision;
-    known[subnet] = {revision, first_address(decoded.lease.attributes.public_ip)};
+    if (now.revision == 0) now.revision = before.revision;
+    if (now.first_ip == before.first_ip && now.mac == before.mac) now.since = before.since;
   }
   host.known_peers = std::move(known);
 }
@@ -108,6 +146,12 @@ void Judge::judge_lost_peer(const Host& host, const SubnetKey& subnet,
   const bool deaf = !host.is_undisturbed() || host.link.watch_lag != Duration::zero() ||
                     timeline_.now() - host.disturbed_at < kBackByThen;
   if (deaf || store_.lives_elsewhere(key, peer.first_ip)) return;
+  // Without its state folder it has put another node in place of what the host knew.
+  const bool anew = std::any_of(hosts_.begin(), hosts_.end(), [&](const auto& other) {
+    return other->first_ip() == peer.first_ip &&
+           timeline_.now() - other->started_at < 2 * KnownPeers::kGracePeriod;
+  });
+  if (anew) return;
   violation_(fmt::format("{} did not wait for its peer {} at {}", host.name(),
                          to_string(peer.first_ip), key));
 }
@@ -117,7 +161,7 @@ void Judge::after_expiry(const Record& record) const {
     const auto lease = host->lease();
     if (!lease || encode_subnet_key(lease->subnet) != record.key) continue;
     const auto says = decode_lease_value(record.value);
-    if (!says || first_address(says->public_ip) != host->first_ip()) continue;
+    if (!says || store_.owner_of(*says) != host->first_ip()) continue;
     if (!host->is_undisturbed() || timeline_.now() - host->disturbed_at < kBackByThen) continue;
     // A clock that stood still does not know how old the lease is.
     if (timeline_.now() < host->unsure_until + host->keeper_options.ttl) continue;
@@ -141,9 +185,12 @@ void Judge::compare_beliefs() const {
     if (fresh) continue;
     // Whoever was robbed by hand, or whose clock stood still, may learn of it as late as at the
     // end of its lease.
-    const TimePoint excused = std::max({store_.robbed_at(encode_subnet_key(subnet)),
-                                        host->unsure_until, first->second->unsure_until}) +
-                              host->keeper_options.ttl + kInFlight;
+    const Host& other = *first->second;
+    if (host->shares_with == &other) continue;
+    const TimePoint excused =
+        std::max({store_.robbed_at(encode_subnet_key(subnet)), host->unsure_until,
+                  other.unsure_until, host->shares_until}) +
+        host->keeper_options.ttl + kInFlight;
     if (timeline_.now() <= excused || cannot_learn(*host) || cannot_learn(*first->second)) continue;
     violation_(fmt::format("{} and {} both believe to hold {}", first->second->name(), host->name(),
                            to_string(subnet)));
@@ -151,9 +198,7 @@ void Judge::compare_beliefs() const {
 }
 
 void Judge::when_quiet() const {
-  LeaseTable wanted(config_.network);
-  wanted.apply_snapshot(store_.snapshot());
-  const auto all = peers_in(wanted);
+  const Snapshot all = store_.snapshot();
   for (const auto& host : hosts_) {
     if (host->gone) continue;
     if (!host->running() || host->process().keeper() == nullptr) {
@@ -161,40 +206,21 @@ void Judge::when_quiet() const {
       continue;
     }
     if (!host->process().connected()) violation_(host->name() + " is not connected");
-    judge_lease(*host);
+    const bool has_table = host->process().table() != nullptr;
+    const ExpectedPeers expected = has_table ? expected_peers(*host, all) : ExpectedPeers();
+    judge_lease(*host, expected);
     judge_name(*host);
-    if (host->process().table() == nullptr) continue;
-    const auto differs = difference(peers_in(*host->process().table()), all);
-    if (!differs.empty()) violation_(host->name() + " disagrees with the store:" + differs);
-    if (host->daemon == Host::Daemon::whole) judge_kernel(*host, wanted);
+    if (!has_table) continue;
+    judge_table(*host, expected);
+    judge_alarms(*host, expected);
+    if (host->daemon == Host::Daemon::whole) judge_kernel(*host, expected);
   }
 }
 
-// For long enough that one of the two has heard of it, and taken another node id.
-bool Judge::is_copied(const Host& host) const {
-  return std::any_of(hosts_.begin(), hosts_.end(), [&](const auto& other) {
-    return other.get() != &host && other->gone && other->node_id == host.node_id;
-  });
-}
-
-// No two hosts that run have one node id, and so none have one VTEP MAC.
-void Judge::judge_name(const Host& host) const {
-  if (host.daemon != Host::Daemon::whole) return;
-  for (const auto& other : hosts_) {
-    if (other.get() == &host || other->gone || other->node_id != host.node_id) continue;
-    violation_(fmt::format("{} and {} have one node id still", host.name(), other->name()));
-  }
-}
-
-void Judge::judge_lease(const Host& host) const {
-  auto troubles = host.process().troubles();
-  // It says so rightly, if it is, or had another address and boot before.
-  std::erase_if(troubles, [&](const std::string& line) {
-    return (is_copied(host) || host.addresses > 1) &&
-           line.find("is a copy of the other") != std::string::npos;
-  });
+void Judge::judge_lease(const Host& host, const ExpectedPeers& expected) const {
+  const auto troubles = unexpected(host, expected, host.process().troubles());
   const LeaseKeeper* keeper = host.process().keeper();
-  if (keeper == nullptr || !keeper->lease()) {
+  if (!keeper->lease()) {
     if (troubles.empty()) violation_(host.name() + " has no lease and says nothing");
     return;
   }
@@ -202,30 +228,36 @@ void Judge::judge_lease(const Host& host) const {
   const Record* record = store_.find(key);
   const auto says = record ? decode_lease_value(record->value)
                            : Result<LeaseAttributes>(fail(ErrorKind::not_found, "none"));
-  const bool own = says && says->public_ip == host.public_ip;
+  const bool own =
+      says && says->public_ip == host.public_ip && store_.owner_of(*says) == host.first_ip();
   if (keeper->phase() == LeasePhase::active || keeper->phase() == LeasePhase::renewing) {
     if (!own) violation_(host.name() + " holds " + key + " in its mind alone");
     if (!troubles.empty()) violation_(host.name() + " complains: " + text(troubles));
-  } else if (own || troubles.empty()) {
+  } else if (record == nullptr || own || troubles.empty()) {
     violation_(fmt::format("{} does not hold {} (is {}), {}, says {}", host.name(), key,
-                           to_string(keeper->phase()), own ? "its own" : "another's",
+                           to_string(keeper->phase()),
+                           own                 ? "its own"
+                           : record == nullptr ? "nobody's"
+                                               : "another's",
                            text(troubles)));
   }
 }
 
-void Judge::judge_kernel(const Host& host, const LeaseTable& wanted) const {
-  if (!host.lease()) return;
+void Judge::judge_table(const Host& host, const ExpectedPeers& expected) const {
   std::set<std::string> want;
-  for (const auto& [subnet, decoded] : wanted.leases()) {
-    const LeaseAttributes& peer = decoded.lease.attributes;
-    if (subnet == host.lease()->subnet || peer.public_ip == host.public_ip) continue;
-    if (peer.backend_type != "host-gw") continue;
-    want.insert(to_string(subnet.v4) + " via " + to_string(peer.public_ip));
-  }
+  for (const auto& [subnet, attributes] : expected.leases)
+    want.insert(line(subnet, attributes));
   std::set<std::string> have;
-  for (const Route& route : host.kernel.state().routes)
-    have.insert(to_string(route.to) + " via " + to_string(route.via));
+  for (const auto& [subnet, decoded] : host.process().table()->leases())
+    have.insert(line(subnet, decoded.lease.attributes));
   const auto differs = difference(have, want);
+  if (!differs.empty()) violation_(host.name() + " disagrees with the store:" + differs);
+}
+
+void Judge::judge_kernel(const Host& host, const ExpectedPeers& expected) const {
+  if (!host.lease()) return;
+  const auto differs =
+      difference(kernel_rows(host), expected_rows(host, expected, config_.backend_type));
   if (!differs.empty()) violation_("the kernel of " + host.name() + " disagrees:" + differs);
 }
 

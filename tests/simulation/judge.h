@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/network_config.h"
+#include "simulation/expected_peers.h"
 #include "simulation/host.h"
 #include "simulation/store.h"
 
@@ -26,8 +27,10 @@ class Judge {
         config_(std::move(config)),
         violation_(std::move(violation)) {}
 
-  // After each turn of a host: its subnet and its peers change for a cause only, and no peer goes
-  // because of what its host has put right in time.
+  const NetworkConfig& config() const { return config_; }
+
+  // After each turn of a host: its subnet, its node id, its MAC and its peers change for a cause
+  // only, and no peer goes because of what its host has put right in time.
   void after_turn(Host& host) const;
   // A lease ended by itself: its host was not there, or could not reach the store.
   void after_expiry(const Record& record) const;
@@ -38,14 +41,26 @@ class Judge {
   void when_quiet() const;
 
  private:
-  void judge_subnet(Host& host) const;
+  // judge.cc
+  bool may_give_way(const Host& host) const;
+  bool judge_subnet(Host& host) const;  // whether it is another one now
   void judge_peers(Host& host) const;
+  bool has_our_address(const Host& host, const std::string& key) const;
   void judge_lost_peer(const Host& host, const SubnetKey& subnet,
                        const Host::KnownPeer& peer) const;
+  void judge_lease(const Host& host, const ExpectedPeers& expected) const;
+  void judge_table(const Host& host, const ExpectedPeers& expected) const;
+  void judge_kernel(const Host& host, const ExpectedPeers& expected) const;
+
+  // judge_names.cc
+  void judge_left_name(Host& host) const;
+  void judge_mac(Host& host, bool another_subnet) const;
+  void judge_ways(const Host& host) const;
   bool is_copied(const Host& host) const;
-  void judge_lease(const Host& host) const;
   void judge_name(const Host& host) const;
-  void judge_kernel(const Host& host, const LeaseTable& wanted) const;
+  void judge_alarms(const Host& host, const ExpectedPeers& expected) const;
+  std::vector<std::string> unexpected(const Host& host, const ExpectedPeers& expected,
+                                      std::vector<std::string> troubles) const;
 
   const Timeline& timeline_;
   const Store& store_;

@@ -14,12 +14,6 @@ namespace {
 // What takes no time to happen takes this long to be heard of.
 constexpr auto kHeardBy = std::chrono::milliseconds(100);
 
-std::optional<Ip4> owner_of(const std::string& value) {
-  const auto attributes = decode_lease_value(value);
-  if (!attributes) return std::nullopt;
-  return first_address(attributes->public_ip);
-}
-
 }  // namespace
 
 Snapshot Store::snapshot() const {
@@ -30,9 +24,10 @@ Snapshot Store::snapshot() const {
   return all;
 }
 
-Result<WriteResult> Store::create(const Writer&, const std::string& key, std::string value,
+Result<WriteResult> Store::create(const Writer& who, const std::string& key, std::string value,
                                   Ttl ttl) {
   if (records_.contains(key)) return fail(ErrorKind::exists, "create " + key + ": there already");
+  know(who, value);
   return write(key, std::move(value), ttl, {});
 }
 
@@ -40,6 +35,8 @@ Result<WriteResult> Store::replace(const Writer& who, const Record& seen, std::s
                                    Ttl ttl) {
   const Entry* entry = TRY_DURING(unchanged(seen), "replace " + seen.key);
   judge_writer(who, *entry, "wrote over");
+  if (owner_of(entry->record.value) == who.first_ip) owner_ends(seen.key, true);
+  know(who, value);
   return write(seen.key, std::move(value), ttl, ttl ? entry->record.expiry_handle : ExpiryHandle());
 }
 
@@ -224,20 +221,23 @@ void Store::drop(const std::string& key) {
 
 void Store::owner_begins(const Record& record) {
   Fate& fate = fates_[record.key];
-  const Ip4 owner = owner_of(record.value).value_or(Ip4{});
+  const Ip4 owner = owner_of(record.value);
   TimePoint& until = fate.held_until[owner];
   fate.held_before[owner] = until;
   fate.held_since[owner] = timeline_.now();
   until = kNever;
   const auto says = decode_lease_value(record.value);
-  if (says && says->node) {
+  const bool has_node = says && says->node;
+  claims_.begin(timeline_.now(), record, has_node ? owner : kStranger);
+  if (has_node) {
     fate.bare_since = kNever;
   } else {
     fate.bare_since = std::min(fate.bare_since, timeline_.now());
   }
 }
 
-void Store::owner_ends(const std::string& key) {
+void Store::owner_ends(const std::string& key, bool by_itself) {
+  claims_.end(timeline_.now(), key, by_itself);
   for (auto& [owner, until] : fates_[key].held_until) {
     if (until == kNever) until = timeline_.now();
   }
@@ -269,13 +269,32 @@ Result<const Store::Entry*> Store::unchanged(const Record& seen) const {
   return &found->second;
 }
 
-// Nobody touches a record that says it is another host's.
+void Store::know(const Writer& who, const std::string& value) {
+  const auto says = decode_lease_value(value);
+  if (says && says->node) writers_[*says->node] = who.first_ip;
+}
+
+Ip4 Store::owner_of(const LeaseAttributes& attributes) const {
+  if (!attributes.node) return first_address(attributes.public_ip);
+  const auto writer = writers_.find(*attributes.node);
+  if (writer != writers_.end()) return writer->second;
+  return Cidr4::of(kStranger, 24).contains(attributes.public_ip) ? attributes.public_ip : kStranger;
+}
+
+// 0.0.0.0 of what is no lease.
+Ip4 Store::owner_of(const std::string& value) const {
+  const auto attributes = decode_lease_value(value);
+  return attributes ? owner_of(*attributes) : Ip4{};
+}
+
+// Nobody touches a record that says it is another host's. Who has its address cannot always know.
 void Store::judge_writer(const Writer& who, const Entry& entry, const char* deed) {
-  const auto owner = owner_of(entry.record.value);
-  if (owner && *owner != who.first_ip) {
-    violation_(fmt::format("h{} {} the record of {} on {}", who.host, deed, to_string(*owner),
-                           entry.record.key));
-  }
+  const auto says = decode_lease_value(entry.record.value);
+  if (!says || says->public_ip == who.public_ip) return;
+  const Ip4 owner = owner_of(*says);
+  if (owner == who.first_ip) return;
+  violation_(fmt::format("h{} {} the record of {} on {}", who.host, deed, to_string(owner),
+                         entry.record.key));
 }
 
 void Store::watch_expiry(const std::string& key, TimePoint when) {

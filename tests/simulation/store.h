@@ -13,6 +13,7 @@
 
 #include "core/registry.h"
 #include "net/address.h"
+#include "simulation/claims.h"
 #include "simulation/timeline.h"
 
 namespace flannel::simulation {
@@ -24,11 +25,15 @@ constexpr Ip4 first_address(Ip4 ip) {
   return later ? Ip4{(ip.value & 0xffff00ff)} : ip;
 }
 
-// A host that writes: who it is, whatever its records say.
+// A host that writes: who it is, whatever its records say; and its address at present.
 struct Writer {
   int host = 0;
   Ip4 first_ip;
+  Ip4 public_ip;
 };
+
+// Of a record that no host has written; strangers have addresses in 192.168.9.0/24.
+inline constexpr Ip4 kStranger = Ip4::of(192, 168, 9, 0);
 
 class Store {
  public:
@@ -71,6 +76,10 @@ class Store {
   // ---- what a judge asks
   Revision revision() const { return revision_; }
   const Record* find(const std::string& key) const;
+  // By the first address of the host that has written it, as its node tells; without a node, of the
+  // host whose address it names.
+  Ip4 owner_of(const LeaseAttributes& attributes) const;
+  const Claims& claims() const { return claims_; }
   // Whether readers who knew this record may rightly have dropped it since: it was gone, or was no
   // host's lease, or the store went back in time.
   bool gave_cause_to_drop(const std::string& key, Revision known) const;
@@ -110,12 +119,14 @@ class Store {
   };
 
   WriteResult write(const std::string& key, std::string value, Ttl ttl, ExpiryHandle handle);
+  void know(const Writer& who, const std::string& value);
+  Ip4 owner_of(const std::string& value) const;
   void drop(const std::string& key);
   void publish(Change change);
   Result<const Entry*> unchanged(const Record& seen) const;
   void judge_writer(const Writer& who, const Entry& entry, const char* deed);
   void owner_begins(const Record& record);
-  void owner_ends(const std::string& key);
+  void owner_ends(const std::string& key, bool by_itself = false);
   void all_robbed();
   void watch_expiry(const std::string& key, TimePoint when);
 
@@ -133,6 +144,8 @@ class Store {
   std::deque<Event> history_;
   std::optional<Kept> backup_;
   std::map<std::string, Fate> fates_;
+  std::map<NodeTag, Ip4> writers_;  // which host writes under this node, by its first address
+  Claims claims_;
 };
 
 }  // namespace flannel::simulation

@@ -7,7 +7,9 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <utility>
 
+#include "backend/vxlan.h"
 #include "base/log.h"
 
 namespace flannel::simulation {
@@ -17,6 +19,8 @@ using std::chrono::minutes;
 using std::chrono::seconds;
 
 constexpr std::size_t kNumberOfSubnets = 31;
+constexpr const char* kHostGw = R"({"Network":"10.5.0.0/19","Backend":{"Type":"host-gw"}})";
+constexpr const char* kVxlan = R"({"Network":"10.5.0.0/19","Backend":{"Type":"vxlan"}})";
 
 // In memory: the daemons sync what they write.
 std::string make_folder() {
@@ -32,6 +36,7 @@ Plan filled(Plan plan, Chance& chance) {
   if (plan.between_faults == Duration::zero()) {
     plan.between_faults = chance.between(seconds(2), seconds(30));
   }
+  if (plan.config.empty()) plan.config = chance.percent(40) ? kHostGw : kVxlan;
   return plan;
 }
 
@@ -64,6 +69,9 @@ const std::vector<std::string>& World::run() {
   let_pass(plan_.chaos);
   calm_down();
   // The longest pause of a retry, a lease that lapses, and the last one renewed.
+  let_pass(plan_.ttl + minutes(3));
+  judge_when_quiet();
+  remove_strangers();
   let_pass(plan_.ttl + minutes(3));
   judge_when_quiet();
   return violations_;
@@ -134,6 +142,26 @@ void World::cut_connections() {
     host->break_streams();
 }
 
+void World::begin_sharing(Host& first, Host& later) {
+  later.crash();
+  first.lose_address();
+  later.take_address_of(first);
+  later.shares_with = &first;
+  first.shares_with = &later;
+  first.shares_since = later.shares_since = timeline_.now();
+  later.start();
+}
+
+void World::end_sharing(Host& host) {
+  Host* other = std::exchange(host.shares_with, nullptr);
+  if (other == nullptr) return;
+  other->shares_with = nullptr;
+  other->shares_until = host.shares_until = timeline_.now();
+  host.crash();
+  host.change_address();
+  if (!host.gone && host.machine.runs()) host.start();
+}
+
 // Whatever is broken is mended, by people too. What a stranger has taken he keeps.
 void World::calm_down() {
   say("---- from here on nothing happens");
@@ -143,6 +171,7 @@ void World::calm_down() {
     store_.set_config(plan_.config);
   }
   for (const auto& host : hosts_) {
+    end_sharing(*host);
     host->cut(false);
     host->link = Link{};
     if (host->gone) continue;
@@ -150,6 +179,14 @@ void World::calm_down() {
     host->unsure_until = std::max(host->unsure_until, timeline_.now());
     host->disturb();
     if (!host->running()) host->start();
+  }
+}
+
+void World::remove_strangers() {
+  for (const Record& record : store_.snapshot().records) {
+    const auto says = decode_lease_value(record.value);
+    const Ip4 owner = says ? store_.owner_of(*says) : kStranger;
+    if (Cidr4::of(kStranger, 24).contains(owner) || owner.is_loopback()) store_.remove(record.key);
   }
 }
 
@@ -188,13 +225,21 @@ void World::say(const std::string& what) const {
 }
 
 std::string World::some_key() {
-  const auto subnet =
-      parse_network_config(plan_.config)->config.subnet_at(chance_.below(kNumberOfSubnets));
+  const auto subnet = config().subnet_at(chance_.below(kNumberOfSubnets));
   return encode_subnet_key({subnet, std::nullopt});
 }
 
+LeaseAttributes World::announcement(Ip4 public_ip, const std::optional<Mac>& mac) const {
+  LeaseAttributes attributes{.public_ip = public_ip, .backend_type = config().backend_type};
+  if (has_macs()) {
+    const auto last = static_cast<std::uint8_t>(public_ip.value);
+    attributes.backend_data = encode_vxlan_data({1, mac.value_or(Mac{{2, 0, 0, 0, 9, last}})});
+  }
+  return attributes;
+}
+
 std::string World::some_value(Ip4 public_ip) const {
-  return encode_lease_value({.public_ip = public_ip, .backend_type = "host-gw"});
+  return encode_lease_value(announcement(public_ip));
 }
 
 }  // namespace flannel::simulation

@@ -15,14 +15,12 @@
 
 namespace flannel::simulation {
 
-inline constexpr const char* kConfig = R"({"Network":"10.5.0.0/19","Backend":{"Type":"host-gw"}})";
-
 struct Plan {
   std::uint64_t seed = 0;
   bool trace = false;  // every fault and every line of every log goes to standard error
   Host::Daemon daemon = Host::Daemon::whole;
-  std::string config = kConfig;
   // Chosen by the seed where they are nought.
+  std::string config = {};
   int hosts = 0;
   std::chrono::seconds ttl{};
   Duration chaos{};           // how long things happen
@@ -49,6 +47,8 @@ class World {
   void let_pass(Duration time) { timeline_.run_until(timeline_.now() + time); }
   void calm_down();
   void judge_when_quiet();
+  // People clean up: whatever strangers, or mistakes, have left in the store is gone.
+  void remove_strangers();
 
   Timeline timeline_;
   Chance chance_;
@@ -67,7 +67,15 @@ class World {
   void cut_connections();
   void in(Duration wait, std::function<void()> work);
   std::string some_key();
+  // What a host of this cluster announces; `mac` only with vxlan.
+  LeaseAttributes announcement(Ip4 public_ip, const std::optional<Mac>& mac = std::nullopt) const;
   std::string some_value(Ip4 public_ip) const;
+  const NetworkConfig& config() const { return judge_.config(); }
+  bool has_macs() const { return config().backend_type == "vxlan"; }
+  // `later` starts with the address of `first`, which has it still; and a host that shares its
+  // address, if it does, has another from now on.
+  void begin_sharing(Host& first, Host& later);
+  void end_sharing(Host& host);
 
  private:
   void next_fault();

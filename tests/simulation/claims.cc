@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "simulation/claims.h"
+
+#include <algorithm>
+
+#include "backend/vxlan.h"
+
+namespace flannel::simulation {
+
+std::string mac_of(const LeaseAttributes& attributes) {
+  if (attributes.backend_data.empty()) return {};
+  const auto data = decode_vxlan_data(attributes.backend_data);
+  return data ? to_string(data->vtep_mac) : std::string();
+}
+
+void Claims::begin(TimePoint now, const Record& record, Ip4 owner) {
+  const auto says = decode_lease_value(record.value);
+  if (!says) return;
+  std::vector<std::string> claimed;
+  if (says->node) claimed.push_back(to_string(says->node->id));
+  if (std::string mac = mac_of(*says); !mac.empty()) claimed.push_back(std::move(mac));
+  for (const std::string& what : claimed) {
+    std::vector<Claim>& all = claims_[what];
+    // Written again, it goes on.
+    const auto same = std::find_if(all.begin(), all.end(), [&](const Claim& before) {
+      return before.key == record.key && before.owner == owner &&
+             before.created == record.created && before.until == now &&
+             before.public_ip == says->public_ip;
+    });
+    if (same == all.end()) {
+      all.push_back({owner, says->public_ip, record.key, record.created, now});
+    } else {
+      same->until = kNever;
+      same->ended_by_owner = false;
+    }
+  }
+  standing_[record.key] = std::move(claimed);
+}
+
+void Claims::end(TimePoint now, const std::string& key, bool by_its_owner) {
+  for (const std::string& what : std::exchange(standing_[key], {})) {
+    for (Claim& claim : claims_[what]) {
+      if (claim.key != key || claim.until != kNever) continue;
+      claim.until = now;
+      claim.ended_by_owner = by_its_owner;
+    }
+  }
+}
+
+bool Claims::had_to_be_left(std::string_view what, Ip4 owner, TimePoint since) const {
+  const auto found = claims_.find(what);
+  if (found == claims_.end()) return false;
+  const auto& all = found->second;
+  return std::any_of(all.begin(), all.end(), [&](const Claim& other) {
+    const auto is_left_behind = [&](const Claim& own) { return other.is_left_behind_by(own); };
+    const bool foreign =
+        other.owner != owner || std::any_of(all.begin(), all.end(), is_left_behind);
+    if (!foreign || other.until < since) return false;
+    return std::none_of(all.begin(), all.end(), [&](const Claim& own) {
+      return own.owner == owner && &own != &other && own.is_older_than(other) &&
+             own.since <= other.since && own.until >= other.until;
+    });
+  });
+}
+
+bool Claims::was_kept(std::string_view what, Ip4 owner, TimePoint since) const {
+  const auto found = claims_.find(what);
+  if (found == claims_.end()) return false;
+  return std::any_of(found->second.begin(), found->second.end(), [&](const Claim& own) {
+    const bool to_the_end = own.until == kNever || own.ended_by_owner;
+    return own.owner == owner && own.since <= since && own.until >= since && to_the_end;
+  });
+}
+
+}  // namespace flannel::simulation

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which host's record announced what tells hosts apart, a node id or a VTEP MAC, and when: for the
+// question whether a host had to leave its own to another.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "core/lease.h"
+#include "core/registry.h"
+
+namespace flannel::simulation {
+
+// "" if the lease announces none.
+std::string mac_of(const LeaseAttributes& attributes);
+
+class Claims {
+ public:
+  // A record is written, by its own host or not.
+  void begin(TimePoint now, const Record& record, Ip4 owner);
+  // It is gone, or about to be written over.
+  void end(TimePoint now, const std::string& key, bool by_its_owner);
+
+  // Whether a record of another host, or of this one under an address that it had before, has had
+  // this node id or MAC since then, while no older record of the owner's had it.
+  bool had_to_be_left(std::string_view what, Ip4 owner, TimePoint since) const;
+  // Whether a record of the owner's has had it since then without a gap, or until the owner itself
+  // wrote something else.
+  bool was_kept(std::string_view what, Ip4 owner, TimePoint since) const;
+
+ private:
+  struct Claim {
+    Ip4 owner;
+    Ip4 public_ip;
+    std::string key;
+    Revision created = 0;
+    TimePoint since;
+    TimePoint until = kNever;
+    bool ended_by_owner = false;
+    bool is_left_behind_by(const Claim& own) const {
+      return owner == own.owner && key != own.key && public_ip != own.public_ip;
+    }
+    bool is_older_than(const Claim& other) const {
+      return std::pair(created, key) < std::pair(other.created, other.key);
+    }
+  };
+
+  std::map<std::string, std::vector<Claim>, std::less<>> claims_;  // by what is claimed
+  std::map<std::string, std::vector<std::string>> standing_;       // what each key's record claims
+};
+
+}  // namespace flannel::simulation

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// Judge: node ids and VTEP MACs. Each is one host's, the older lease keeps it, and no packet for a
+// peer goes to another host because the two share a MAC.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "simulation/claims.h"
+#include "simulation/expected_peers.h"
+#include "simulation/judge.h"
+
+namespace flannel::simulation {
+
+// A host leaves its node id and MAC only to a host that had one of them before.
+void Judge::judge_left_name(Host& host) const {
+  if (!host.left_name) return;
+  const std::string id = to_string(*std::exchange(host.left_name, std::nullopt));
+  const Claims& claims = store_.claims();
+  const TimePoint since = host.last_mac_since;
+  host.left_mac = true;
+  if (claims.had_to_be_left(id, host.first_ip(), since)) return;
+  if (claims.had_to_be_left(host.last_mac, host.first_ip(), since)) return;
+  // What it wrote under another address and boot looks like a copy's.
+  if (host.addresses > 1 && host.unsure_until >= timeline_.now()) return;
+  violation_(fmt::format("{} leaves its node id {} to nobody who had that, or its MAC {}, before",
+                         host.name(), id, host.last_mac));
+}
+
+// It announces one MAC for as long as its record can tell it which.
+void Judge::judge_mac(Host& host, bool another_subnet) const {
+  const auto lease = host.lease();
+  const std::string mac = lease ? mac_of(lease->attributes) : std::string();
+  if (mac.empty()) return;
+  if (!host.last_mac.empty() && host.last_mac != mac) {
+    const bool fresh = host.last_mac_at < host.started_at;
+    const bool forgotten =
+        fresh && (host.unsure_until >= host.started_at ||
+                  !store_.claims().was_kept(host.last_mac, host.first_ip(), host.last_mac_at));
+    if (!another_subnet && !host.left_mac && !forgotten) {
+      violation_(fmt::format("{} announced the MAC {} and announces {} now, for no cause",
+                             host.name(), host.last_mac, mac));
+    }
+    host.left_mac = false;
+  }
+  if (host.last_mac != mac) host.last_mac_since = timeline_.now();
+  host.last_mac = mac;
+  host.last_mac_at = timeline_.now();
+}
+
+// What its kernel does with packets to the subnets of peers.
+void Judge::judge_ways(const Host& host) const {
+  const NetState& kernel = host.kernel.state();
+  if (!host.lease() || kernel.fdb.empty()) return;  // or not its work yet
+  std::set<std::string> missing;  // MACs of peers that stay though the table lacks them
+  for (const auto& [subnet, decoded] : host.process().peers()) {
+    if (decoded.record.revision == 0) missing.insert(mac_of(decoded.lease.attributes));
+  }
+  std::map<Mac, Ip4> remotes;
+  for (const FdbEntry& entry : kernel.fdb)
+    remotes.emplace(entry.mac, entry.remote);
+  for (const auto& [subnet, decoded] : host.process().peers()) {
+    if (missing.contains(mac_of(decoded.lease.attributes))) continue;
+    const Ip4 peer = decoded.lease.attributes.public_ip;
+    const auto way = std::find_if(
+        kernel.neighbours.begin(), kernel.neighbours.end(),
+        [base = subnet.v4.base](const Neighbour& neighbour) { return neighbour.ip == base; });
+    if (way == kernel.neighbours.end() || !remotes.contains(way->mac)) continue;
+    const Ip4 remote = remotes.at(way->mac);
+    if (remote == peer) continue;
+    violation_(fmt::format("{} sends what is for {} at {} to {}, which has the same MAC",
+                           host.name(), to_string(subnet), to_string(peer), to_string(remote)));
+  }
+}
+
+// For long enough that one of the two has heard of it, and taken another node id.
+bool Judge::is_copied(const Host& host) const {
+  return std::any_of(hosts_.begin(), hosts_.end(), [&](const auto& other) {
+    return other.get() != &host && other->gone && other->node_id == host.node_id;
+  });
+}
+
+// No two hosts that run have one node id, or one VTEP MAC.
+void Judge::judge_name(const Host& host) const {
+  if (host.daemon != Host::Daemon::whole) return;
+  const auto mac_of_host = [](const Host& one) {
+    return one.believes_to_hold() ? mac_of(one.lease()->attributes) : std::string();
+  };
+  const std::string mac = mac_of_host(host);
+  for (const auto& other : hosts_) {
+    if (other.get() == &host || other->gone) continue;
+    if (other->node_id == host.node_id) {
+      violation_(fmt::format("{} and {} have one node id still", host.name(), other->name()));
+    }
+    if (!mac.empty() && mac_of_host(*other) == mac) {
+      violation_(fmt::format("{} and {} have one VTEP MAC still", host.name(), other->name()));
+    }
+  }
+}
+
+// Records that are set aside because two hosts cannot be told apart are named, with the reason.
+void Judge::judge_alarms(const Host& host, const ExpectedPeers& expected) const {
+  std::set<std::string> same_mac;
+  std::set<std::string> our_ip_by_other_node;
+  for (const auto& [key, record] : host.process().table()->quarantined()) {
+    if (record.kind == QuarantineKind::same_mac) same_mac.insert(key);
+    if (record.kind == QuarantineKind::our_ip_by_other_node) our_ip_by_other_node.insert(key);
+  }
+  if (same_mac != expected.same_mac) {
+    violation_(fmt::format("{} names [{}] for their MACs, and not [{}]", host.name(),
+                           fmt::join(same_mac, " "), fmt::join(expected.same_mac, " ")));
+  }
+  if (our_ip_by_other_node != expected.our_ip_by_other_node) {
+    violation_(fmt::format("{} names [{}] for its public IP, and not [{}]", host.name(),
+                           fmt::join(our_ip_by_other_node, " "),
+                           fmt::join(expected.our_ip_by_other_node, " ")));
+  }
+}
+
+// Those of its complaints that are no fault of the host's are left out; they have to be there.
+std::vector<std::string> Judge::unexpected(const Host& host, const ExpectedPeers& expected,
+                                           std::vector<std::string> troubles) const {
+  const auto take = [&](const std::string& words) {
+    return std::erase_if(
+        troubles, [&](const std::string& line) { return line.find(words) != std::string::npos; });
+  };
+  // It says so rightly, if it is, or had another address and boot before.
+  if (is_copied(host) || host.addresses > 1) take("is a copy of the other, and has");
+  if (!expected.same_mac.empty() && take("announces the VTEP MAC") == 0) {
+    violation_(host.name() + " complains of no MAC, though two hosts have one");
+  }
+  if (!expected.our_ip_by_other_node.empty() && take("is our own, but node") == 0) {
+    violation_(host.name() + " does not say that its address is another's as well");
+  }
+  const bool all_reachable = std::all_of(
+      expected.leases.begin(), expected.leases.end(),
+      [&](const auto& peer) { return peer.second.backend_type == config_.backend_type; });
+  if (!all_reachable) take("cannot be reached: ignoring");
+  return troubles;
+}
+
+}  // namespace flannel::simulation
