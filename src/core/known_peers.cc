@@ -37,6 +37,7 @@ void KnownPeers::set_host(const HostIdentity& host) {
 }
 
 std::vector<PeerChange> KnownPeers::on_snapshot(TimePoint now, const Snapshot& snapshot) {
+  list_wanted_ = false;
   config_there_ = snapshot.config.has_value();
   const std::size_t before = peers();
   Changes result;
@@ -157,8 +158,13 @@ void KnownPeers::let_go(const SubnetKey& subnet, Changes& result) {
   }
 }
 
+TimePoint KnownPeers::next_wakeup() const {
+  return std::min(grace_end_, list_wanted_ ? kNever : recheck_at_);
+}
+
 std::vector<PeerChange> KnownPeers::tick(TimePoint now) {
   Changes result;
+  if (now >= recheck_at_) list_wanted_ = true;
   if (now < grace_end_) return result;
   // The machine slept, or this process had no time: what the store has said is still to be heard.
   if (now - grace_end_ > kGracePeriod) {
@@ -168,7 +174,8 @@ std::vector<PeerChange> KnownPeers::tick(TimePoint now) {
   suspect_after_mass_loss(now);
   std::vector<SubnetKey> over;
   for (const SubnetKey& subnet : missing_.take_over_grace(now)) {
-    if (!missing_.all().at(subnet).suspected || is_wanted(subnet)) over.push_back(subnet);
+    if (missing_.state_of(subnet) == PeerState::missing || is_wanted(subnet))
+      over.push_back(subnet);
   }
   grace_end_ = missing_.next_grace_end();
   for (const SubnetKey& subnet : over)
@@ -222,7 +229,7 @@ void KnownPeers::confirm(TimePoint now, Changes& result) {
   std::vector<SubnetKey> left;
   for (const auto& [subnet, missing] : missing_.all()) {
     const bool long_ago = now - missing.since >= kRecheckAfter;
-    if (config_there_ && missing.suspected && long_ago && !is_wanted(subnet))
+    if (config_there_ && missing.is_suspected() && long_ago && !is_wanted(subnet))
       left.push_back(subnet);
   }
   for (const SubnetKey& subnet : left)
@@ -242,6 +249,7 @@ void KnownPeers::schedule_recheck(TimePoint now) {
 void KnownPeers::end_recheck_if_none_suspected() {
   if (suspected() > 0) return;
   recheck_at_ = kNever;
+  list_wanted_ = false;
   mass_loss_since_.reset();
 }
 

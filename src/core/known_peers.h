@@ -4,11 +4,12 @@
 // leases vanish at once, it is more likely that the store has lost them than that so many hosts
 // have left.
 //
-//              lease gone, or not its own         many others gone too
-//   following ────────────────────────────▶ missing ─────────────────────▶ suspected
-//      ▲       kGracePeriod later, Down ◀───┘  │                               │ └──▶ Down: a
-//      second └───────── its host has put it back ────┴───────────────────────────────┘      list
-//      lacks it
+//                lease gone,                   many others gone too
+//              or a stranger's
+//   following ────────────────▶ missing ─────────────────────────────▶ suspected
+//       ▲                       │  │ kGracePeriod later: Down              │  │ also missing in a
+//       │                       │  ▼                                       │  ▼ second list: Down
+//       └── its host has put it back ──────────────────────────────────────┘
 //
 // Only one of two overlapping leases is a peer: a lease waits while it overlaps a missing peer.
 #pragma once
@@ -58,10 +59,13 @@ class KnownPeers {
 
   // When to call tick() next, provided that the watch of the store works then; kNever: no need to.
   // While it does not, missing peers may be back unseen: tick() after the next list will do.
-  TimePoint grace_end() const { return grace_end_; }
+  TimePoint next_wakeup() const;
   std::vector<PeerChange> tick(TimePoint now);
+  // A recheck is due, and waits for the next on_snapshot().
+  bool wants_list() const { return list_wanted_; }
 
-  // When to take a second list: the next on_snapshot() at or after this. kNever: no need to.
+  // When the next grace period ends, and when a recheck is due; kNever: there is none.
+  TimePoint grace_end() const { return grace_end_; }
   TimePoint recheck_at() const { return recheck_at_; }
   // The number of suspected peers, which stay until then.
   std::size_t suspected() const { return missing_.suspected(); }
@@ -100,6 +104,7 @@ class KnownPeers {
   MissingPeers missing_;
   TimePoint grace_end_ = kNever;
   TimePoint recheck_at_ = kNever;
+  bool list_wanted_ = false;
   std::optional<TimePoint> mass_loss_since_ = {};  // a recheck of its losses is still to come
   bool config_there_ = true;                       // a store without one has lost more than that
   bool own_there_ = false;                         // our own lease, in the table

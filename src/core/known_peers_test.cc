@@ -236,7 +236,7 @@ TEST_F(KnownPeersTest, AMachineThatSleptHearsFirstWhatHappened) {
   EXPECT_EQ(later(), "-10.5.2.0 ");
 }
 
-TEST_F(KnownPeersTest, TheConfigurationThatGoesAfterAPeerDoubtsItsLeaving) {
+TEST_F(KnownPeersTest, APeerThatGoesBeforeTheConfigurationIsSuspected) {
   list(2, 3);
   gone(2, 2);
   peers.on_changes(now, {ConfigGone{++revision}});
@@ -258,7 +258,7 @@ TEST_F(KnownPeersTest, ManyThatGoAtOnceStayUntilASecondListHasNotGotThemEither) 
   EXPECT_EQ(peers.leases().size(), 6U);
 }
 
-TEST_F(KnownPeersTest, WhoHasWaitedForADoubtedPeerGoesWithItUnseen) {
+TEST_F(KnownPeersTest, ALeaseThatHasWaitedForASuspectedPeerGoesWithItUnseen) {
   list(2, 10);
   gone(2, 5);
   now = peers.recheck_at() - milliseconds(5);
@@ -269,7 +269,7 @@ TEST_F(KnownPeersTest, WhoHasWaitedForADoubtedPeerGoesWithItUnseen) {
   EXPECT_EQ(later(), "");
 }
 
-TEST_F(KnownPeersTest, AListThatLacksManyIsDoubtedTheSame) {
+TEST_F(KnownPeersTest, PeersThatAListLacksAreSuspectedTheSame) {
   list(2, 30);
   EXPECT_EQ(list(2, 20), "");
   EXPECT_EQ(peers.suspected(), 10U);
@@ -295,7 +295,7 @@ TEST_F(KnownPeersTest, ABurstInManyChangesIsOneBurst) {
   EXPECT_EQ(later(), "-10.5.6.0 ") << "an hour later is another matter";
 }
 
-TEST_F(KnownPeersTest, WhoComesBackIsInDoubtNoMore) {
+TEST_F(KnownPeersTest, APeerThatComesBackIsNotSuspectedAnyMore) {
   list(2, 10);
   gone(2, 10);
   for (int host = 2; host <= 10; ++host)
@@ -304,7 +304,7 @@ TEST_F(KnownPeersTest, WhoComesBackIsInDoubtNoMore) {
   EXPECT_EQ(peers.recheck_at(), kNever);
 }
 
-TEST_F(KnownPeersTest, ADoubtedPeerMakesWayForWhoHasItsSubnetOrItsAddress) {
+TEST_F(KnownPeersTest, ASuspectedPeerMakesWayForAHostWithItsSubnetOrItsAddress) {
   list(2, 10);
   gone(2, 10);
   EXPECT_EQ(put(record(2, 77)), "") << "the subnet has another host";
@@ -336,7 +336,7 @@ TEST_F(KnownPeersTest, EverybodyIsManyInASmallNetworkToo) {
   EXPECT_EQ(peers.suspected(), 1U);
 }
 
-TEST_F(KnownPeersTest, WhatGoesTogetherWithOurOwnRecordIsDoubted) {
+TEST_F(KnownPeersTest, PeersThatGoTogetherWithOurOwnRecordAreSuspected) {
   list(2, 10);
   EXPECT_EQ(gone(1, 2), "-10.5.1.0 ");
   EXPECT_EQ(gone(3, 3), "");
@@ -355,7 +355,7 @@ TEST_F(KnownPeersTest, AStoreThatLostItsConfigurationConfirmsNothing) {
   EXPECT_EQ(list(3, 10), "-10.5.2.0 ");
 }
 
-TEST_F(KnownPeersTest, LossesWhileOthersAreInDoubtWaitAsLong) {
+TEST_F(KnownPeersTest, LossesWhileOthersAreSuspectedWaitAsLong) {
   list(2, 10);
   gone(2, 5);
   now += seconds(20);
@@ -366,7 +366,7 @@ TEST_F(KnownPeersTest, LossesWhileOthersAreInDoubtWaitAsLong) {
   EXPECT_EQ(list(7, 10), "-10.5.6.0 ");
 }
 
-TEST_F(KnownPeersTest, PeersThatComeAndGoOneByOneAreLookedForOnceMoreNotForEver) {
+TEST_F(KnownPeersTest, PeersThatComeAndGoOneByOneAreRecheckedOnceMoreNotForEver) {
   list(2, 30);
   gone(2, 10);
   int there = 11;
@@ -380,7 +380,7 @@ TEST_F(KnownPeersTest, PeersThatComeAndGoOneByOneAreLookedForOnceMoreNotForEver)
   EXPECT_EQ(peers.recheck_at(), kNever);
 }
 
-TEST_F(KnownPeersTest, ManyThatGoWhileOthersAreLookedForAreManyAgain) {
+TEST_F(KnownPeersTest, ManyThatGoBeforeARecheckAreManyAgain) {
   list(2, 30);
   gone(2, 10);
   now = peers.recheck_at() - seconds(2);

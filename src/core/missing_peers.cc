@@ -37,7 +37,7 @@ void MissingPeers::add(Lease lease, TimePoint since, TimePoint grace_end) {
 
 void MissingPeers::suspect_all() {
   for (const SubnetKey& subnet : std::exchange(unsuspected_, {}))
-    peers_.at(subnet).suspected = true;
+    peers_.at(subnet).state = PeerState::suspected;
 }
 
 void MissingPeers::extend_grace(const SubnetKey& subnet, TimePoint until) {

@@ -15,17 +15,29 @@
 
 namespace flannel {
 
+// The states of a peer, as known_peers.h draws them.
+enum class PeerState {
+  following,  // the table has its lease: it is no missing peer
+  missing,    // goes at the end of its grace period
+  suspected,  // stays for a recheck, unless another lease waits for its subnet
+};
+
 class MissingPeers {
  public:
   struct Peer {
     Lease lease;
     TimePoint since;
     TimePoint grace_end;  // extended when another host takes the subnet of a suspected one
-    bool suspected = false;
+    PeerState state = PeerState::missing;
+    bool is_suspected() const { return state == PeerState::suspected; }
   };
 
   // No two overlap.
   const std::map<SubnetKey, Peer>& all() const { return peers_; }
+  PeerState state_of(const SubnetKey& subnet) const {
+    const auto found = peers_.find(subnet);
+    return found == peers_.end() ? PeerState::following : found->second.state;
+  }
   std::size_t suspected() const { return peers_.size() - unsuspected_.size(); }
   // Those with the node id or the public IP of `host`, in order.
   std::vector<SubnetKey> resembling(const LeaseAttributes& host) const;
