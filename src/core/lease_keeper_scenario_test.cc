@@ -328,7 +328,8 @@ TEST_F(ActiveLeaseTest, OldNewsOfALaggingWatchAreCheckedNotBelieved) {
   us.reannounce();
   settled();
   us.keeper.on_change(store.now, RecordPut{record()});
-  EXPECT_TRUE(us.keeper.on_change(store.now, RecordPut{{kKey, ours(), old, "lease"}}).empty());
+  EXPECT_TRUE(us.keeper.on_change(store.now, RecordPut{{kKey, ours(), old, record().expiry_handle}})
+                  .empty());
   const auto acts = us.keeper.on_change(store.now, RecordGone{kKey, old});
   ASSERT_EQ(acts.size(), 1U);
   EXPECT_EQ(std::get<RenewRecord>(acts[0]).seen, record());
