@@ -88,7 +88,8 @@ void IptablesSearch::free_next() {
       if (freed) {
         log::info("removed the rules of an earlier run", {{"from", tried->name()}});
       } else {
-        log::warning("packet filter", {{"why", freed.error().text}, {"left_in", tried->name()}});
+        log::warning("cannot remove the rules of an earlier run",
+                     {{"why", freed.error().text}, {"left_in", tried->name()}});
       }
       free_next();
     });

@@ -35,10 +35,10 @@ class PacketFilter {
   // Which iptables have tables in the kernel. Runs no program.
   virtual Result<IptablesPlaces> find_iptables() = 0;
 
-  // Of the next three one call at a time: the next when the reply has come.
+  // Only one call of the next three may be under way: the next one is made after the reply.
   //
-  // Reads the rules of the iptables that is used. Which one is chosen anew when `places` are others
-  // than in the call before. ErrorKind::not_found: none is installed.
+  // Reads the rules of the iptables variant that is used. It is chosen again if `places` differ
+  // from those of the call before. ErrorKind::not_found: none is installed.
   virtual void read_iptables(IptablesPlaces places, Reply<IptablesRules> reply) = 0;
   // `text`: input for iptables-restore --noflush, for the iptables that was read last.
   virtual void change_iptables(std::string text, Reply<void> reply) = 0;

@@ -98,11 +98,11 @@ void ChangeRun::make_nexthops() {
   }
   const auto outcomes = socket_.transact(batch);
   for (std::size_t request = 0; request < asked.size(); ++request)
-    settle_nexthop(asked[request], outcomes[request]);
+    record_nexthop(asked[request], outcomes[request]);
 }
 
 // Whatever the reason, the route may still be put without an object; a failure of that is reported.
-void ChangeRun::settle_nexthop(std::size_t i, const Result<void>& outcome) {
+void ChangeRun::record_nexthop(std::size_t i, const Result<void>& outcome) {
   if (outcome) return;
   const auto& route = std::get<Route>(changes_[i].object);
   if (outcome.error().kind == ErrorKind::unsupported) last_written_.routes.use_plain_only();

@@ -35,7 +35,7 @@ class ChangeRun {
   void look_at(std::size_t i);
   Result<int> link_of(const std::string& name, bool ours_only);
   void make_nexthops();
-  void settle_nexthop(std::size_t i, const Result<void>& outcome);
+  void record_nexthop(std::size_t i, const Result<void>& outcome);
   void write(NetlinkBatch& batch, std::size_t i);
   void record_result(std::size_t i, Result<void> outcome);
   void note(const KernelChange& change, const Todo& todo);
