@@ -59,6 +59,17 @@ std::vector<PeerChange> difference(const StandingLeases::Before& before, const L
   return downs_then_ups(std::move(downs), std::move(ups));
 }
 
+std::string reason_of(const VtepOwners::Conflict& conflict, Ip4 public_ip) {
+  const std::string announces =
+      fmt::format("{} announces the VTEP MAC {}", to_string(public_ip), to_string(conflict.mac));
+  if (conflict.is_crowded) {
+    return fmt::format("{}, and so do {} older leases, more than a host has", announces,
+                       VtepOwners::kMostOfOneMac);
+  }
+  return fmt::format("{} of {} at {}, whose lease is older: is one of the two a copy of the other?",
+                     announces, to_string(conflict.subnet), to_string(conflict.public_ip));
+}
+
 }  // namespace
 
 // Returns the record as a lease that may stand, or the reason for its quarantine.
@@ -106,7 +117,12 @@ std::vector<PeerChange> LeaseTable::apply_snapshot(const Snapshot& snapshot) {
   vteps_.clear();
   for (const auto& [subnet, decoded] : standing_.shown())
     vteps_.add(decoded);
-  for (const SubnetKey& subnet : vteps_.take_affected())
+  vteps_.take_affected();  // every lease is compared below
+  std::vector<SubnetKey> in_conflict;
+  for (const auto& [subnet, decoded] : standing_.shown()) {
+    if (vteps_.conflict(subnet)) in_conflict.push_back(subnet);
+  }
+  for (const SubnetKey& subnet : in_conflict)
     update_vtep(subnet);
   quarantine_.end_list();
   return difference(before, standing_.shown());
@@ -156,6 +172,7 @@ std::vector<PeerChange> LeaseTable::change_lease(const std::string& key,
 
 // Shows a standing lease if it owns its VTEP MAC, and hides it otherwise.
 void LeaseTable::update_vtep(const SubnetKey& subnet) {
+  ++vteps_looked_at_;
   const DecodedRecord& decoded = *standing_.find(subnet);
   const auto conflict = vteps_.conflict(subnet);
   if (!conflict) {
@@ -163,13 +180,8 @@ void LeaseTable::update_vtep(const SubnetKey& subnet) {
     standing_.show(subnet);
     return;
   }
-  quarantine_.put(
-      {decoded.record.key,
-       fmt::format("{} announces the VTEP MAC {} of {} at {}, whose lease is older: is one of the "
-                   "two a copy of the other?",
-                   to_string(decoded.lease.attributes.public_ip), to_string(conflict->mac),
-                   to_string(conflict->subnet), to_string(conflict->public_ip)),
-       decoded.record.revision, QuarantineKind::same_mac});
+  quarantine_.put({decoded.record.key, reason_of(*conflict, decoded.lease.attributes.public_ip),
+                   decoded.record.revision, QuarantineKind::same_mac});
   standing_.hide(subnet);
 }
 

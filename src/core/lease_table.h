@@ -3,6 +3,7 @@
 // with the reason, and does not affect other records.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -65,6 +66,8 @@ class LeaseTable {
   }
   // Also finds a lease that is quarantined because of its VTEP MAC; nullptr: none.
   const DecodedRecord* find(const SubnetKey& subnet) const { return standing_.find(subnet); }
+  // The number of leases that all changes so far have made the table look at.
+  std::uint64_t looked_at() const { return standing_.looked_at() + vteps_looked_at_; }
 
  private:
   using Judged = std::variant<DecodedRecord, QuarantinedRecord>;
@@ -78,6 +81,7 @@ class LeaseTable {
   Quarantine quarantine_;
   StandingLeases standing_;  // and overlapping younger leases, which are quarantined
   VtepOwners vteps_;         // of standing leases; one with another's MAC is hidden
+  std::uint64_t vteps_looked_at_ = 0;
 };
 
 }  // namespace flannel

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/vtep_owners.h"
 
+#include <algorithm>
+#include <limits>
+#include <utility>
+
 #include "core/go_json.h"
 
 namespace flannel {
@@ -18,43 +22,67 @@ std::optional<Mac> mac_in(const std::string& backend_data) {
 
 }  // namespace
 
+bool VtepOwners::Before::operator()(const Claim& one, const Claim& other) const {
+  if (one.vtep != other.vtep) return one.vtep < other.vtep;
+  if (one.created != other.created) return one.created < other.created;
+  if (one.subnet == other.subnet) return false;
+  return encode_subnet_key(one.subnet) < encode_subnet_key(other.subnet);
+}
+
+// The same on every host: all agree on whose a MAC is. FNV-1a, without the lowest bit.
+VtepOwners::Vtep VtepOwners::vtep_of(const Mac& mac, bool v6, std::string_view backend_type) {
+  std::uint32_t hash = 2166136261;
+  for (const char c : backend_type)
+    hash = (hash ^ static_cast<std::uint8_t>(c)) * 16777619;
+  const auto number = static_cast<std::uint16_t>((hash >> 16) ^ hash);
+  return {mac, static_cast<std::uint16_t>((number & ~1U) | (v6 ? 1U : 0U))};
+}
+
 void VtepOwners::clear() {
   leases_.clear();
-  by_vtep_.clear();
+  claims_.clear();
   touched_.clear();
 }
 
-VtepOwners::First VtepOwners::first_of(const Vtep& vtep) const {
-  const auto group = by_vtep_.find(vtep);
-  if (group == by_vtep_.end()) return std::nullopt;
-  const SubnetKey& subnet = group->second.begin()->second;
-  return std::pair{subnet, leases_.at(subnet).public_ip};
+VtepOwners::Oldest VtepOwners::oldest_of(const Vtep& vtep) const {
+  Oldest oldest;
+  for (auto claim = claims_.lower_bound({vtep, std::numeric_limits<Revision>::min(), {}});
+       claim != claims_.end() && claim->vtep == vtep && oldest.subnets.size() < kMostOfOneMac;
+       ++claim) {
+    oldest.subnets.push_back(claim->subnet);
+  }
+  if (!oldest.subnets.empty()) oldest.public_ip = leases_.at(oldest.subnets.front()).public_ip;
+  return oldest;
+}
+
+void VtepOwners::touch(const Vtep& vtep) {
+  if (!touched_.contains(vtep)) touched_.emplace(vtep, oldest_of(vtep));
 }
 
 void VtepOwners::add(const DecodedRecord& decoded) {
+  const SubnetKey& subnet = decoded.lease.subnet;
   const LeaseAttributes& attributes = decoded.lease.attributes;
-  Announced announced{attributes.public_ip, {decoded.record.created, decoded.record.key}, {}};
-  const std::string& type = attributes.backend_type;
+  Announced announced{attributes.public_ip, decoded.record.created};
   if (const auto mac = mac_in(attributes.backend_data))
-    announced.vteps.push_back({*mac, false, type});
+    announced.v4 = vtep_of(*mac, false, attributes.backend_type);
   if (const auto mac = mac_in(attributes.backend_v6_data))
-    announced.vteps.push_back({*mac, true, type});
-  if (announced.vteps.empty()) return;
-  for (const Vtep& vtep : announced.vteps) {
-    touched_.try_emplace(vtep, first_of(vtep));
-    by_vtep_[vtep].emplace(announced.age, decoded.lease.subnet);
+    announced.v6 = vtep_of(*mac, true, attributes.backend_type);
+  if (!announced.v4 && !announced.v6) return;
+  for (const auto& vtep : {announced.v4, announced.v6}) {
+    if (!vtep) continue;
+    touch(*vtep);
+    claims_.insert({*vtep, announced.created, subnet});
   }
-  leases_.insert_or_assign(decoded.lease.subnet, std::move(announced));
+  leases_.insert_or_assign(subnet, announced);
 }
 
 void VtepOwners::remove(const SubnetKey& subnet) {
   const auto lease = leases_.find(subnet);
   if (lease == leases_.end()) return;
-  for (const Vtep& vtep : lease->second.vteps) {
-    touched_.try_emplace(vtep, first_of(vtep));
-    const auto group = by_vtep_.find(vtep);
-    group->second.erase(lease->second.age);
-    if (group->second.empty()) by_vtep_.erase(group);
+  for (const auto& vtep : {lease->second.v4, lease->second.v6}) {
+    if (!vtep) continue;
+    touch(*vtep);
+    claims_.erase({*vtep, lease->second.created, subnet});
   }
   leases_.erase(lease);
 }
@@ -62,10 +90,12 @@ void VtepOwners::remove(const SubnetKey& subnet) {
 std::set<SubnetKey> VtepOwners::take_affected() {
   std::set<SubnetKey> affected;
   for (const auto& [vtep, before] : std::exchange(touched_, {})) {
-    const auto group = by_vtep_.find(vtep);
-    if (group == by_vtep_.end() || first_of(vtep) == before) continue;
-    for (const auto& [age, subnet] : group->second)
-      affected.insert(subnet);
+    const Oldest now = oldest_of(vtep);
+    if (now == before) continue;
+    affected.insert(now.subnets.begin(), now.subnets.end());
+    for (const SubnetKey& subnet : before.subnets) {
+      if (leases_.contains(subnet)) affected.insert(subnet);
+    }
   }
   return affected;
 }
@@ -73,9 +103,13 @@ std::set<SubnetKey> VtepOwners::take_affected() {
 std::optional<VtepOwners::Conflict> VtepOwners::conflict(const SubnetKey& subnet) const {
   const auto lease = leases_.find(subnet);
   if (lease == leases_.end()) return std::nullopt;
-  for (const Vtep& vtep : lease->second.vteps) {
-    const auto [first, public_ip] = *first_of(vtep);
-    if (public_ip != lease->second.public_ip) return Conflict{vtep.mac, first, public_ip};
+  for (const auto& vtep : {lease->second.v4, lease->second.v6}) {
+    if (!vtep) continue;
+    const Oldest oldest = oldest_of(*vtep);
+    const auto& some = oldest.subnets;
+    const bool is_crowded = std::find(some.begin(), some.end(), subnet) == some.end();
+    if (!is_crowded && oldest.public_ip == lease->second.public_ip) continue;
+    return Conflict{vtep->mac, some.front(), oldest.public_ip, is_crowded};
   }
   return std::nullopt;
 }

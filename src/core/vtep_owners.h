@@ -4,11 +4,12 @@
 // address.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <set>
-#include <string>
-#include <utility>
+#include <string_view>
 #include <vector>
 
 #include "core/subnet_picking.h"
@@ -16,15 +17,20 @@
 
 namespace flannel {
 
-// Each call costs work for the lease that it names; if a MAC gets another owner, also for the
-// leases that announce this MAC.
+// Each call costs work for the lease that it names; if a MAC gets another owner, also for at most
+// kMostOfOneMac leases that announce this MAC.
 class VtepOwners {
  public:
+  // A host has few leases at a time. Without this bound, the writer of thousands of records with
+  // one MAC could make all of them come and go with each change of the oldest record.
+  static constexpr std::size_t kMostOfOneMac = 8;
+
   // A MAC that an older lease has, and that lease.
   struct Conflict {
     Mac mac;
     SubnetKey subnet;
     Ip4 public_ip;
+    bool is_crowded = false;  // kMostOfOneMac older leases announce it, whatever their hosts
   };
 
   void clear();
@@ -40,26 +46,41 @@ class VtepOwners {
 
  private:
   // Each backend and family has its own device, so the same MAC may belong to different leases.
+  // `device` is a hash: two backends with the same number share their MACs.
   struct Vtep {
     Mac mac;
-    bool v6 = false;
-    std::string backend_type;
+    std::uint16_t device = 0;
     auto operator<=>(const Vtep&) const = default;
   };
-  using Age = std::pair<Revision, std::string>;  // revision of creation, and key
   struct Announced {
     Ip4 public_ip;
-    Age age;
-    std::vector<Vtep> vteps;
+    Revision created = 0;
+    std::optional<Vtep> v4{};
+    std::optional<Vtep> v6{};
   };
-  using ByAge = std::map<Age, SubnetKey>;
-  using First = std::optional<std::pair<SubnetKey, Ip4>>;
+  struct Claim {
+    Vtep vtep;
+    Revision created = 0;
+    SubnetKey subnet;
+  };
+  // By MAC, then by age: the revision of the creation, then the text of the key.
+  struct Before {
+    bool operator()(const Claim& one, const Claim& other) const;
+  };
+  // The leases that may have the MAC, and the address that it leads to.
+  struct Oldest {
+    std::vector<SubnetKey> subnets;
+    Ip4 public_ip;
+    bool operator==(const Oldest&) const = default;
+  };
 
-  First first_of(const Vtep& vtep) const;
+  static Vtep vtep_of(const Mac& mac, bool v6, std::string_view backend_type);
+  Oldest oldest_of(const Vtep& vtep) const;
+  void touch(const Vtep& vtep);
 
   std::map<SubnetKey, Announced> leases_;  // leases that announce a MAC
-  std::map<Vtep, ByAge> by_vtep_;          // never empty
-  std::map<Vtep, First> touched_;  // changed since take_affected(), with the owner at that time
+  std::set<Claim, Before> claims_;
+  std::map<Vtep, Oldest> touched_;  // changed since take_affected(), with the state at that time
 };
 
 }  // namespace flannel
