@@ -154,9 +154,9 @@ void Agent::begin(const Snapshot& snapshot) {
   }
   session_ = *std::move(session);
   session_->previous = subnet_file_.previous_subnet();
-  session_->feed.emplace(make_feed());
-  session_->underlay_check.emplace(make_underlay_check());
-  session_->host_check.emplace(make_host_check());
+  session_->feed = make_feed();
+  session_->underlay_check = make_underlay_check();
+  session_->host_check = make_host_check();
   session_->network_check->check();
   session_->feed->on_snapshot(snapshot);
   leave_name_to_older_host();
@@ -166,51 +166,6 @@ void Agent::begin(const Snapshot& snapshot) {
                             .on_state = [this] { parts_.on_state(); }});
   name_unused_reservations(snapshot);
   session_->lease->start(snapshot);
-}
-
-PeerFeed Agent::make_feed() {
-  const HostIdentity us = identity();
-  return PeerFeed({.loop = parts_.loop,
-                   .follower = follower_,
-                   .host = us,
-                   .on_peers = [this](const std::vector<PeerChange>& changes) { follow(changes); },
-                   .on_state = [this] { parts_.on_state(); }},
-                  KnownPeers(LeaseTable(session_->config.network, us), us, parts_.random));
-}
-
-UnderlayCheck Agent::make_underlay_check() {
-  return UnderlayCheck({.loop = parts_.loop,
-                        .read_host = parts_.read_host,
-                        .request = options_.underlay,
-                        .used = session_->host.underlay,
-                        .on_renamed = [this](const Underlay& underlay) { rename(underlay); },
-                        .on_checked =
-                            [this] {
-                              session_->overlay->paths_changed();
-                              session_->network_check->check();
-                            },
-                        .on_state = [this] { parts_.on_state(); }});
-}
-
-void Agent::rename(const Underlay& underlay) {
-  session_->host.underlay = underlay;
-  session_->overlay->set_underlay(underlay);
-  if (session_->overlay_started) parts_.on_programmed(session_->overlay->scope(), underlay);
-}
-
-HostCheck Agent::make_host_check() {
-  return HostCheck({.loop = parts_.loop,
-                    .read_state =
-                        [this] {
-                          // The kernel does not notify of every route by which a peer is on the
-                          // link.
-                          if (!session_->overlay->unreachable().empty()) {
-                            session_->overlay->paths_changed();
-                          }
-                          return parts_.read_traffic_state(session_->overlay->host_query());
-                        },
-                    .overlay = [this] { return session_->overlay->view(); },
-                    .on_state = [this] { parts_.on_state(); }});
 }
 
 Result<std::unique_ptr<Agent::Session>> Agent::open_session(const ParsedConfig& parsed) {
@@ -247,22 +202,6 @@ Result<std::unique_ptr<Agent::Session>> Agent::open_session(const ParsedConfig& 
                                                .blackhole_own_subnet = options_.ip_blackhole_route},
                                 session->host, session->config.network);
   return session;
-}
-
-std::unique_ptr<NetworkCheck> Agent::make_network_check(Session& session) {
-  auto devices = session.backend->scope(session.config.network).link_names;
-  if (session.path) devices.push_back(session.path->device());
-  return std::make_unique<NetworkCheck>(NetworkCheck::Parts{
-      .loop = parts_.loop,
-      .read_host = parts_.read_host,
-      .endpoints = parts_.store_addresses,
-      .used = session.host.underlay,
-      .network = session.config.network,
-      .devices = std::move(devices),
-      .on_change = [this] {
-        session_->overlay->set_surroundings(session_->network_check->surroundings());
-        parts_.on_state();
-      }});
 }
 
 // Two daemons with one network or device would undo the changes of each other for ever; with one
@@ -379,7 +318,7 @@ void Agent::write_subnet_file() {
     if (file_trouble_.empty())
       log::error("cannot write the subnet file", {{"why", done.error().text}});
     file_trouble_ = done.error().text;
-    retry_file_ = parts_.loop.at(parts_.loop.now() + kFileRetry, [this] { update_readiness(); });
+    retry_file_.arm_after(kFileRetry);
     return;
   }
   file_trouble_.clear();

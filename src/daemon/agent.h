@@ -26,6 +26,7 @@
 #include "daemon/subnet_file.h"
 #include "daemon/underlay_check.h"
 #include "filter/packet_rules.h"
+#include "loop/timer.h"
 #include "plan/underlay_choice.h"
 
 namespace flannel {
@@ -121,11 +122,10 @@ class Agent {
     HostFacts host;
     std::optional<Cidr4> previous;  // the subnet of an earlier run
     bool renamed = false;           // the node id and the VTEP MAC are new
-    std::optional<PeerFeed> feed;
-    std::optional<UnderlayCheck> underlay_check;
-    std::optional<HostCheck> host_check;
-    std::unique_ptr<NetworkCheck>
-        network_check;  // on the heap, because its timers have its address
+    std::unique_ptr<PeerFeed> feed;
+    std::unique_ptr<UnderlayCheck> underlay_check;
+    std::unique_ptr<HostCheck> host_check;
+    std::unique_ptr<NetworkCheck> network_check;
     std::unique_ptr<Backend> backend;
     std::vector<std::vector<Fd>> locks;  // on the network and the devices
     std::unique_ptr<PacketPath> path;
@@ -149,10 +149,10 @@ class Agent {
   void on_changes(const std::vector<Change>& changes);
   void name_unused_reservations(const Snapshot& snapshot) const;
   void begin(const Snapshot& snapshot);
-  PeerFeed make_feed();
-  UnderlayCheck make_underlay_check();
+  std::unique_ptr<PeerFeed> make_feed();
+  std::unique_ptr<UnderlayCheck> make_underlay_check();
   void rename(const Underlay& underlay);
-  HostCheck make_host_check();
+  std::unique_ptr<HostCheck> make_host_check();
   std::unique_ptr<NetworkCheck> make_network_check(Session& session);
   Result<std::unique_ptr<Session>> open_session(const ParsedConfig& parsed);
   Result<void> lock_objects(Session& session);
@@ -169,8 +169,9 @@ class Agent {
   SubnetFile subnet_file_;
   StoreFollower follower_;
   std::unique_ptr<Session> session_;
-  SubscriptionPtr retry_file_;
-  SubscriptionPtr rename_;  // a pending change of the node id
+  Timer retry_file_{parts_.loop, [this] { update_readiness(); }};
+  // Armed while a change of the node id is pending.
+  Timer rename_{parts_.loop, [this] { leave_name_while_running(); }};
   TimePoint renamed_at_{};
   bool ready_ = false;
   std::string config_trouble_;

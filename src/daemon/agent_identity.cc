@@ -77,11 +77,7 @@ TimePoint Agent::earliest_rename() const {
 // lease becomes active: the store may report the record, and with it the conflict, before it
 // answers the write.
 void Agent::leave_name_soon() {
-  if (rename_) return;
-  rename_ = parts_.loop.at(std::max(parts_.loop.now(), earliest_rename()), [this] {
-    rename_.reset();
-    leave_name_while_running();
-  });
+  if (!rename_.armed()) rename_.arm(std::max(parts_.loop.now(), earliest_rename()));
 }
 
 void Agent::take_another_name(const Lease& other, std::string_view shared) {

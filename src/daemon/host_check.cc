@@ -23,7 +23,7 @@ void HostCheck::check() {
   took_ = BootClock::now() - begun;
   const bool changed = log_troubles("host", troubles_, now);
   troubles_ = std::move(now);
-  check_at(parts_.loop.now() + std::max(kPause, took_ * 100));
+  timer_.arm_after(std::max<Duration>(kPause, took_ * 100));
   if (changed) parts_.on_state();
 }
 
@@ -35,13 +35,7 @@ std::vector<HostTrouble> HostCheck::read_troubles() {
 
 void HostCheck::suspect() {
   const TimePoint at = parts_.loop.now() + std::max(kSoon, took_ * 20);
-  if (next_ > at) check_at(at);
-}
-
-void HostCheck::check_at(TimePoint at) {
-  next_ = at;
-  timer_.reset();
-  timer_ = parts_.loop.at(at, [this] { check(); });
+  if (at < timer_.due()) timer_.arm(at);
 }
 
 }  // namespace flannel

@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "loop/loop.h"
+#include "loop/timer.h"
 #include "plan/host_troubles.h"
 
 namespace flannel {
@@ -40,8 +41,7 @@ class HostCheck {
   Parts parts_;
   std::vector<HostTrouble> troubles_;
   Duration took_ = Duration::zero();
-  TimePoint next_ = kNever;
-  SubscriptionPtr timer_;
+  Timer timer_{parts_.loop, [this] { check(); }};
 };
 
 }  // namespace flannel

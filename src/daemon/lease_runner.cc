@@ -67,7 +67,7 @@ void LeaseRunner::perform(std::vector<KeeperAct> acts) {
   for (const KeeperAct& act : acts) {
     std::visit([this](const auto& one) { perform(one); }, act);
   }
-  arm_timer();
+  timer_.arm(keeper_.next_wakeup());
   note_kind();
 }
 
@@ -222,18 +222,6 @@ void LeaseRunner::perform(const ReportError& act) {
         {{"why", act.error.text}});
   }
   listener_.on_state();
-}
-
-void LeaseRunner::arm_timer() {
-  const TimePoint next = keeper_.next_wakeup();
-  if (next == armed_for_) return;
-  armed_for_ = next;
-  timer_.reset();
-  if (next == kNever) return;
-  timer_ = loop_.at(next, [this] {
-    armed_for_ = kNever;
-    perform(keeper_.tick(loop_.now()));
-  });
 }
 
 }  // namespace flannel

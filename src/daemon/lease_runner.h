@@ -12,6 +12,7 @@
 #include "core/registry.h"
 #include "daemon/store_follower.h"
 #include "loop/loop.h"
+#include "loop/timer.h"
 
 namespace flannel {
 
@@ -64,7 +65,6 @@ class LeaseRunner {
   void note_renewal(const Result<WriteResult>& held);
   void alarm_of_renewal();
   void renewals_work();
-  void arm_timer();
 
   LeaseKeeper keeper_;
   Registry& registry_;
@@ -74,8 +74,7 @@ class LeaseRunner {
   const Snapshot* at_hand_ =
       nullptr;                // taken just now; answers the keeper without a call to the store
   bool awaits_list_ = false;  // the keeper waits for the list that the follower will take
-  SubscriptionPtr timer_;
-  TimePoint armed_for_ = kNever;
+  Timer timer_{loop_, [this] { perform(keeper_.tick(loop_.now())); }};
   bool created_ = false;             // the last write made a new record
   std::optional<bool> reservation_;  // what the active lease is
   LogOnce renewal_failures_;         // since the lease was last renewed or written

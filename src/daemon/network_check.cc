@@ -38,17 +38,12 @@ void NetworkCheck::check() {
   const Surroundings before = surroundings_;
   read();
   if (surroundings_ != before) parts_.on_change();
-  arm(parts_.loop.now() + kPeriod);
+  timer_.arm_after(kPeriod);
 }
 
 void NetworkCheck::suspect() {
   const TimePoint soon = parts_.loop.now() + kSoon;
-  if (soon < next_at_) arm(soon);
-}
-
-void NetworkCheck::arm(TimePoint at) {
-  next_at_ = at;
-  next_ = parts_.loop.at(at, [this] { check(); });
+  if (soon < timer_.due()) timer_.arm(soon);
 }
 
 }  // namespace flannel

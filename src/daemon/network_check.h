@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "loop/loop.h"
+#include "loop/timer.h"
 #include "plan/surroundings.h"
 
 namespace flannel {
@@ -45,8 +46,7 @@ class NetworkCheck {
   Parts parts_;
   Surroundings surroundings_;
   std::string trouble_;
-  TimePoint next_at_ = kNever;
-  SubscriptionPtr next_;
+  Timer timer_{parts_.loop, [this] { check(); }};
 };
 
 }  // namespace flannel

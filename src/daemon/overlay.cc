@@ -51,7 +51,7 @@ Result<void> Overlay::start(const Lease& own, const std::map<SubnetKey, DecodedR
   Planned peers = plan_all();
   set_host();
   reconciler_.set_peers(std::move(peers), now);
-  publish_table();
+  schedule_table();
   auto synced = reconciler_.sync(now);
   arm_timer();
   return synced;
@@ -77,7 +77,7 @@ void Overlay::plan_everything_again() {
       log::error("cannot program the kernel", {{"why", synced.error().text}});
     }
   }
-  publish_table();
+  schedule_table();
   arm_timer();
   parts_.on_state();
 }
@@ -124,7 +124,7 @@ void Overlay::set_own(const Lease& own) {
   if (own_ == own) return;
   own_ = own;
   set_host();
-  publish_table();
+  schedule_table();
   suspect();
 }
 
@@ -163,7 +163,7 @@ void Overlay::apply(const std::vector<PeerChange>& changes) {
   log_unreachable();
   if (host_.route_each_peer != host_routes_each_peer_) return plan_everything_again();
   reconciler_.set_peers(std::move(peers), parts_.loop.now());
-  publish_table();
+  schedule_table();
   arm_timer();
   parts_.on_state();
 }
@@ -273,42 +273,34 @@ void Overlay::log_unreachable() {
 }
 
 // Publishes one table for all changes of a turn.
-void Overlay::publish_table() {
-  if (parts_.path == nullptr || publication_) return;
-  publication_ = parts_.loop.at(parts_.loop.now(), [this] {
-    publication_.reset();
-    const PacketPathSettings settings = *parts_.backend.packet_path(host_);
-    std::vector<OverlayPeer> peers;
-    peers.reserve(planned_.size());
-    for (const auto& [subnet, public_ip] : planned_) {
-      peers.push_back({subnet, {public_ip, settings.peer_port}});
-    }
-    parts_.path->publish(
-        std::make_shared<ForwardTable>(OverlayHost{.subnet = own_->subnet.v4,
-                                                   .tunnel_address = own_->subnet.v4.base,
-                                                   .mtu = settings.mtu,
-                                                   .network = network_,
-                                                   .accept_any = settings.accept_any},
-                                       peers));
-  });
+void Overlay::schedule_table() {
+  if (parts_.path != nullptr && !table_due_.armed()) table_due_.arm(parts_.loop.now());
 }
 
-void Overlay::arm_timer() {
-  const TimePoint next = reconciler_.next_wakeup();
-  if (next == armed_for_) return;
-  armed_for_ = next;
-  timer_.reset();
-  if (next == kNever) return;
-  timer_ = parts_.loop.at(next, [this] {
-    armed_for_ = kNever;
-    const auto before = reconciler_.counters().corrections;
-    reconciler_.tick(parts_.loop.now());
-    if (const auto mended = reconciler_.counters().corrections - before; mended > 0) {
-      log::warning("mended what others changed in the kernel", {{"objects", mended}});
-    }
-    arm_timer();
-    parts_.on_state();
-  });
+void Overlay::publish_table() {
+  const PacketPathSettings settings = *parts_.backend.packet_path(host_);
+  std::vector<OverlayPeer> peers;
+  peers.reserve(planned_.size());
+  for (const auto& [subnet, public_ip] : planned_) {
+    peers.push_back({subnet, {public_ip, settings.peer_port}});
+  }
+  parts_.path->publish(
+      std::make_shared<ForwardTable>(OverlayHost{.subnet = own_->subnet.v4,
+                                                 .tunnel_address = own_->subnet.v4.base,
+                                                 .mtu = settings.mtu,
+                                                 .network = network_,
+                                                 .accept_any = settings.accept_any},
+                                     peers));
+}
+
+void Overlay::tick() {
+  const auto before = reconciler_.counters().corrections;
+  reconciler_.tick(parts_.loop.now());
+  if (const auto mended = reconciler_.counters().corrections - before; mended > 0) {
+    log::warning("mended what others changed in the kernel", {{"objects", mended}});
+  }
+  arm_timer();
+  parts_.on_state();
 }
 
 }  // namespace flannel

@@ -16,6 +16,7 @@
 #include "core/nested_peers.h"
 #include "daemon/packet_path.h"
 #include "loop/loop.h"
+#include "loop/timer.h"
 #include "plan/host_troubles.h"
 #include "plan/reconciler.h"
 #include "rules/docker_rules.h"
@@ -101,7 +102,9 @@ class Overlay {
   void mark_unreachable(const SubnetKey& subnet, const std::string& why);
   void mark_reachable(const SubnetKey& subnet);
   void log_unreachable();
-  void arm_timer();
+  void tick();
+  void arm_timer() { reconciler_timer_.arm(reconciler_.next_wakeup()); }
+  void schedule_table();
   void publish_table();
 
   Parts parts_;
@@ -118,9 +121,8 @@ class Overlay {
   std::set<SubnetKey> more_unreachable_;
   std::size_t newly_unreachable_ = 0;  // since log_unreachable()
   bool unreachable_logged_ = false;    // and not yet their end
-  SubscriptionPtr timer_;
-  TimePoint armed_for_ = kNever;
-  SubscriptionPtr publication_;  // due in this turn
+  Timer reconciler_timer_{parts_.loop, [this] { tick(); }};
+  Timer table_due_{parts_.loop, [this] { publish_table(); }};  // in this turn
 };
 
 }  // namespace flannel

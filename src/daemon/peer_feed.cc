@@ -31,8 +31,8 @@ std::vector<PeerChange> PeerFeed::on_changes(const std::vector<Change>& changes)
 void PeerFeed::process_changes(const std::vector<PeerChange>& changes) {
   name_quarantined();
   find_copies(changes);
-  arm_recheck_timer();
-  arm_grace_timer();
+  log_suspected();
+  arm_timer();
 }
 
 // Logs each unusable record once, and again when it changes. If there are very many, logs the
@@ -76,7 +76,7 @@ void PeerFeed::find_copies(const std::vector<PeerChange>& changes) {
   if (before != !copies_.empty()) parts_.on_state();
 }
 
-void PeerFeed::arm_recheck_timer() {
+void PeerFeed::log_suspected() {
   const std::size_t suspected = peers_.suspected();
   const std::size_t listed = peers_.table().leases().size();
   if (std::exchange(suspected_, suspected) != suspected) parts_.on_state();
@@ -89,28 +89,18 @@ void PeerFeed::arm_recheck_timer() {
   } else if (suspected == 0 && std::exchange(suspected_logged_, 0) > 0) {
     log::info("no peer is suspected any more", {{"listed", listed}});
   }
-  const TimePoint at = peers_.recheck_at();
-  if (std::exchange(recheck_timer_at_, at) == at) return;
-  recheck_timer_.reset();
-  // A list that is taken earlier after a broken watch does not count as the second one; a later
-  // list does.
-  if (at != kNever) {
-    recheck_timer_ = parts_.loop.at(at, [this] { parts_.follower.list_again(); });
-  }
 }
 
-void PeerFeed::arm_grace_timer() {
-  const TimePoint at = parts_.follower.is_up_to_date() ? peers_.grace_end() : kNever;
-  if (std::exchange(grace_timer_at_, at) == at) return;
-  grace_timer_.reset();
-  if (at == kNever) return;
-  grace_timer_ = parts_.loop.at(at, [this] {
-    grace_timer_at_ = kNever;
-    if (!parts_.follower.is_up_to_date()) return;  // it is armed anew after the list that is due
-    const auto changes = peers_.tick(parts_.loop.now());
-    process_changes(changes);
-    parts_.on_peers(changes);
-  });
+void PeerFeed::arm_timer() {
+  timer_.arm(parts_.follower.is_up_to_date() ? peers_.next_wakeup() : kNever);
+}
+
+void PeerFeed::tick() {
+  if (!parts_.follower.is_up_to_date()) return;  // it is armed anew after the list that is due
+  const auto changes = peers_.tick(parts_.loop.now());
+  process_changes(changes);
+  parts_.on_peers(changes);
+  if (peers_.wants_list()) parts_.follower.list_again();
 }
 
 }  // namespace flannel

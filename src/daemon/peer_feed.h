@@ -12,6 +12,7 @@
 #include "core/known_peers.h"
 #include "daemon/store_follower.h"
 #include "loop/loop.h"
+#include "loop/timer.h"
 
 namespace flannel {
 
@@ -34,7 +35,7 @@ class PeerFeed {
   std::vector<PeerChange> on_snapshot(const Snapshot& snapshot);
   std::vector<PeerChange> on_changes(const std::vector<Change>& changes);
   // connected() or is_up_to_date() of the follower may have changed.
-  void on_connection() { arm_grace_timer(); }
+  void on_connection() { arm_timer(); }
 
   // This host has a new node id, of which there is no copy yet.
   void set_host(const HostIdentity& host);
@@ -48,18 +49,16 @@ class PeerFeed {
   void process_changes(const std::vector<PeerChange>& changes);
   void name_quarantined();
   void find_copies(const std::vector<PeerChange>& changes);
-  void arm_recheck_timer();
-  void arm_grace_timer();
+  void log_suspected();
+  void arm_timer();
+  void tick();
 
   Parts parts_;
   KnownPeers peers_;
   std::map<SubnetKey, Lease> copies_;
   std::uint64_t quarantine_logged_ = 0;  // the version that was logged
   std::size_t unnamed_logged_ = 0;       // the greatest number that was logged
-  SubscriptionPtr recheck_timer_;
-  TimePoint recheck_timer_at_ = kNever;
-  SubscriptionPtr grace_timer_;
-  TimePoint grace_timer_at_ = kNever;
+  Timer timer_{parts_.loop, [this] { tick(); }};
   std::size_t suspected_ = 0;         // peers
   std::size_t suspected_logged_ = 0;  // the greatest number that was logged
 };

@@ -32,13 +32,13 @@ void StoreFollower::start() {
 
 void StoreFollower::list_again() {
   // In a later turn, since the caller may be the listener of the watch that this ends.
-  retry_ = loop_.at(loop_.now(), [this] { list(); });
+  retry_.arm(loop_.now());
 }
 
 void StoreFollower::list() {
   listed_ = false;
-  retry_.reset();
-  standing_.reset();
+  retry_.cancel();
+  standing_.cancel();
   watch_.reset();
   registry_.snapshot([this, turn = ++turn_](Result<Snapshot> snapshot) {
     if (turn == turn_) listed(std::move(snapshot));
@@ -73,7 +73,7 @@ void StoreFollower::come_back() {
 // Only a watch that works resets the pauses. Otherwise a store on which lists work and watches do
 // not would be listed again and again without pauses.
 void StoreFollower::watch_works() {
-  standing_.reset();
+  standing_.cancel();
   watch_in_doubt_ = false;
   backoff_.reset();
   come_back();
@@ -88,10 +88,10 @@ void StoreFollower::watch(Revision from) {
   };
   listener.on_position_lost = [this] { position_lost(); };
   listener.on_disconnected = [this](const Error& error) {
-    watch_in_doubt_ = standing_ != nullptr;
+    watch_in_doubt_ = standing_.armed();
     disconnected(error);
   };
-  standing_ = loop_.at(loop_.now() + kStood, [this] { watch_works(); });
+  standing_.arm_after(kStood);
   watch_ = registry_.watch(from, std::move(listener));
 }
 
@@ -99,8 +99,8 @@ void StoreFollower::position_lost() {
   ++counters_.positions_lost;
   log::info("the store's history before now is gone, listing again",
             {{"store", registry_.describe()}});
-  const bool stood = standing_ == nullptr;
-  standing_.reset();
+  const bool stood = !standing_.armed();
+  standing_.cancel();
   // A store that loses each position at once is listed with pauses.
   list_after(stood ? Duration::zero() : backoff_.next(random_));
 }
@@ -124,11 +124,11 @@ void StoreFollower::list_after(Duration pause) {
   const Duration spread = std::min<Duration>(kSpreadForEachLease * leases_, kLongestSpread);
   const auto bound = static_cast<std::uint64_t>(spread.count()) + 1;
   const auto more = Duration(static_cast<Duration::rep>(random_(bound)));
-  retry_ = loop_.at(loop_.now() + pause + more, [this] { list(); });
+  retry_.arm_after(pause + more);
 }
 
 void StoreFollower::disconnected(const Error& error) {
-  standing_.reset();
+  standing_.cancel();
   const bool changed = connected_ || last_error_ != error.text;
   if (connected_ || last_error_.empty()) {
     log::warning("store away, trying again; the data plane goes on",

@@ -17,6 +17,7 @@
 #include "base/log_once.h"
 #include "core/registry.h"
 #include "loop/loop.h"
+#include "loop/timer.h"
 
 namespace flannel {
 
@@ -55,7 +56,7 @@ class StoreFollower {
   // called when it may have become true.
   bool is_up_to_date() const { return connected_ && listed_; }
   // True if a list will be taken later. on_snapshot is called when it, or a later one, succeeds.
-  bool list_is_due() const { return retry_ != nullptr; }
+  bool list_is_due() const { return retry_.armed(); }
   // Returns why the follower is not connected; empty if it is.
   const std::string& last_error() const { return last_error_; }
   const FollowerCounters& counters() const { return counters_; }
@@ -77,8 +78,8 @@ class StoreFollower {
   Listener listener_;
   Backoff backoff_{std::chrono::milliseconds(200), std::chrono::seconds(10)};
   WatchHandle watch_;
-  SubscriptionPtr retry_;
-  SubscriptionPtr standing_;     // set until the watch has worked
+  Timer retry_{loop_, [this] { list(); }};
+  Timer standing_{loop_, [this] { watch_works(); }};  // armed until the watch has worked
   std::uint64_t turn_ = 0;       // number of the current list; answers to earlier ones are ignored
   std::size_t leases_ = 0;       // keys of subnets: those of the last list and the changes since
   bool watch_in_doubt_ = false;  // the last watch broke before it had worked

@@ -34,9 +34,7 @@ int queues_for(unsigned cpus) {
 }
 
 UdpDataplane::UdpDataplane(PacketPathSettings settings, Parts parts)
-    : settings_(std::move(settings)),
-      parts_(std::move(parts)),
-      self_(std::make_shared<UdpDataplane*>(this)) {
+    : settings_(std::move(settings)), parts_(std::move(parts)) {
   if (settings_.queues == 0) settings_.queues = queues_for(std::thread::hardware_concurrency());
 }
 
@@ -114,19 +112,15 @@ void UdpDataplane::publish(std::shared_ptr<const ForwardTable> table) {
 
 // Retried until it works; the queues stay open meanwhile.
 void UdpDataplane::start() {
-  retry_.reset();
+  retry_.cancel();
   if (!threads_) make_threads();
   const auto started = threads_->start();
-  if (!started) retry_ = parts_.loop.at(parts_.loop.now() + kRetry, [this] { start(); });
+  if (!started) retry_.arm_after(kRetry);
   set_trouble(started ? std::string() : started.error().text);
 }
 
 void UdpDataplane::make_threads() {
-  auto on_gone = [poster = parts_.loop.poster(), self = std::weak_ptr(self_)] {
-    poster->post([self] {
-      if (const auto path = self.lock()) (*path)->gone();
-    });
-  };
+  auto on_gone = [this, sender = gate_.sender()] { sender.post([this] { gone(); }); };
   threads_ = std::make_unique<PacketThreads>(
       std::move(queue_pairs_), table_,
       PacketThreads::Options{
@@ -138,14 +132,22 @@ void UdpDataplane::make_threads() {
 void UdpDataplane::gone() {
   threads_.reset();
   set_trouble(fmt::format("{} was deleted", device_));
-  try_again();
+  make_again();
 }
 
-void UdpDataplane::try_again() {
-  retry_.reset();
+void UdpDataplane::retry() {
+  if (threads_) {
+    start();
+  } else {
+    make_again();
+  }
+}
+
+void UdpDataplane::make_again() {
+  retry_.cancel();
   if (const auto opened = open_edges(device_); !opened) {
     set_trouble(opened.error().text);
-    retry_ = parts_.loop.at(parts_.loop.now() + kRetry, [this] { try_again(); });
+    retry_.arm_after(kRetry);
     return;
   }
   start();

@@ -13,6 +13,8 @@
 #include "kernel/ports/tun.h"
 #include "kernel/ports/udp_port.h"
 #include "loop/loop.h"
+#include "loop/loop_gate.h"
+#include "loop/timer.h"
 
 namespace flannel {
 
@@ -55,7 +57,8 @@ class UdpDataplane final : public PacketPath {
   void start();
   void make_threads();
   void gone();
-  void try_again();
+  void make_again();
+  void retry();
   void set_trouble(std::string text);
 
   PacketPathSettings settings_;
@@ -68,9 +71,8 @@ class UdpDataplane final : public PacketPath {
   std::shared_ptr<const ForwardTable> table_;
   std::shared_ptr<PacketCounters> counters_ = std::make_shared<PacketCounters>();
   std::unique_ptr<PacketThreads> threads_;
-  SubscriptionPtr retry_;
-  // Packet threads post to the loop. Closures that run after our destructor find this expired.
-  std::shared_ptr<UdpDataplane*> self_;
+  Timer retry_{parts_.loop, [this] { retry(); }};
+  LoopGate gate_{parts_.loop};  // for what packet threads post
 };
 
 }  // namespace flannel

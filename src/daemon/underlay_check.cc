@@ -38,10 +38,8 @@ void UnderlayCheck::check() {
   troubles_ = std::move(now);
   if (changed) parts_.on_state();
   parts_.on_checked();
-  retry_.reset();
-  if (!troubles_.empty()) {
-    retry_ = parts_.loop.at(parts_.loop.now() + kRetry, [this] { check(); });
-  }
+  retry_.cancel();
+  if (!troubles_.empty()) retry_.arm_after(kRetry);
 }
 
 }  // namespace flannel

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "loop/loop.h"
+#include "loop/timer.h"
 #include "plan/host_trouble.h"
 #include "plan/underlay_choice.h"
 
@@ -40,7 +41,7 @@ class UnderlayCheck {
 
   Parts parts_;
   std::vector<HostTrouble> troubles_;
-  SubscriptionPtr retry_;
+  Timer retry_{parts_.loop, [this] { check(); }};
 };
 
 }  // namespace flannel

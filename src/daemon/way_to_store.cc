@@ -22,7 +22,7 @@ WayToStore::WayToStore(Loop& loop, ServiceNotifier& notifier, KeptFds& kept,
 
 void WayToStore::keep_clear() {
   clear();
-  next_ = loop_.at(loop_.now() + kPeriod, [this] { keep_clear(); });
+  timer_.arm_after(kPeriod);
 }
 
 void WayToStore::clear() {

@@ -10,6 +10,7 @@
 #include "daemon/kept_fds.h"
 #include "daemon/sd_notify.h"
 #include "loop/loop.h"
+#include "loop/timer.h"
 #include "net/address.h"
 
 namespace flannel {
@@ -25,7 +26,7 @@ class WayToStore {
   // Removes leftover devices whose routes cover the store, a gateway or a name server. Repeats this
   // until stop(), since the addresses of names become known later.
   void keep_clear();
-  void stop() { next_.reset(); }
+  void stop() { timer_.cancel(); }
 
  private:
   void clear();
@@ -35,7 +36,7 @@ class WayToStore {
   ServiceNotifier& notifier_;
   KeptFds& kept_;
   std::function<std::vector<Ip4>()> store_addresses_;
-  SubscriptionPtr next_;
+  Timer timer_{loop_, [this] { keep_clear(); }};
 };
 
 }  // namespace flannel

@@ -103,9 +103,11 @@ void HttpConnections::accept_some() {
 // trying at once would only use CPU time.
 void HttpConnections::rest_from_accepting() {
   acceptable_.reset();
-  rest_ = loop_.at(loop_.now() + kRest, [this] {
-    if (!watch_listener()) rest_from_accepting();
-  });
+  rest_.arm_after(kRest);
+}
+
+void HttpConnections::accept_again() {
+  if (!watch_listener()) rest_from_accepting();
 }
 
 void HttpConnections::add(Fd socket) {
@@ -113,7 +115,7 @@ void HttpConnections::add(Fd socket) {
   connections_.push_back({.socket = std::move(socket), .ends = loop_.now() + limits_.lifetime});
   const Place at = std::prev(connections_.end());
   if (!watch(at, EPOLLIN)) return remove(at);
-  if (!deadline_) deadline_ = loop_.at(at->ends, [this] { on_deadline(); });
+  if (!deadline_.armed()) deadline_.arm(at->ends);
 }
 
 Result<void> HttpConnections::watch(Place at, std::uint32_t events) {
@@ -207,11 +209,9 @@ void HttpConnections::keep_unsent_small() {
 
 // All connections have the same lifetime, so the first one is the next to end.
 void HttpConnections::on_deadline() {
-  deadline_.reset();
   while (!connections_.empty() && connections_.front().ends <= loop_.now())
     remove(connections_.begin());
-  if (connections_.empty()) return;
-  deadline_ = loop_.at(connections_.front().ends, [this] { on_deadline(); });
+  if (!connections_.empty()) deadline_.arm(connections_.front().ends);
 }
 
 }  // namespace flannel

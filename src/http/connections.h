@@ -15,6 +15,7 @@
 #include "base/result.h"
 #include "http/exchange.h"
 #include "loop/loop.h"
+#include "loop/timer.h"
 
 namespace flannel {
 
@@ -46,6 +47,7 @@ class HttpConnections {
   Result<void> watch_listener();
   void accept_some();
   void rest_from_accepting();
+  void accept_again();
   void add(Fd socket);
   Result<void> watch(Place at, std::uint32_t events);
   void on_ready(Place at);
@@ -63,7 +65,9 @@ class HttpConnections {
   HttpLimits limits_;
   std::list<Connection> connections_;  // oldest first
   std::size_t unsent_ = 0;             // bytes of answers in connections_
-  SubscriptionPtr acceptable_, rest_, deadline_;
+  SubscriptionPtr acceptable_;
+  Timer rest_{loop_, [this] { accept_again(); }};
+  Timer deadline_{loop_, [this] { on_deadline(); }};  // of the oldest connection
 };
 
 }  // namespace flannel

@@ -5,7 +5,9 @@
 #include <optional>
 #include <utility>
 
+#include "base/life_token.h"
 #include "base/log.h"
+#include "loop/timer.h"
 
 namespace flannel {
 namespace {
@@ -168,28 +170,24 @@ class EtcdChoice::UndecidedWatch final : public Subscription {
       for (const Change& change : changes) {
         if (!std::holds_alternative<ConfigPut>(change)) continue;
         choice_.choose(*choice_.v3_, "v3", "the configuration has come there");
-        timer_.reset();
+        timer_.cancel();
       }
       const auto on_changes = listener_.on_changes;
       on_changes(changes, revision);
     };
     v3_ = choice_.v3_->watch(from, std::move(of_v3));
-    check_v2_later();
+    timer_.arm_after(kCheckV2Pause);
   }
 
  private:
-  void check_v2_later() {
-    timer_ = choice_.loop_.at(choice_.loop_.now() + kCheckV2Pause, [this] {
-      choice_.v2_->snapshot(
-          [this, watching = std::weak_ptr(watching_)](const Result<Snapshot>& of_v2) {
-            if (!watching.expired()) on_v2_snapshot(of_v2);
-          });
-    });
+  void check_v2() {
+    choice_.v2_->snapshot(
+        life_.guard([this](const Result<Snapshot>& of_v2) { on_v2_snapshot(of_v2); }));
   }
 
   void on_v2_snapshot(const Result<Snapshot>& of_v2) {
     if (choice_.chosen_) return;
-    if (!of_v2 || !of_v2->config) return check_v2_later();
+    if (!of_v2 || !of_v2->config) return timer_.arm_after(kCheckV2Pause);
     choice_.choose(*choice_.v2_, "v2", "the configuration has come there");
     v3_.reset();
     const auto on_position_lost = listener_.on_position_lost;
@@ -199,8 +197,8 @@ class EtcdChoice::UndecidedWatch final : public Subscription {
   EtcdChoice& choice_;
   WatchListener listener_;
   WatchHandle v3_;
-  SubscriptionPtr timer_;
-  std::shared_ptr<int> watching_ = std::make_shared<int>(0);
+  Timer timer_{choice_.loop_, [this] { check_v2(); }};
+  LifeToken life_;
 };
 
 WatchHandle EtcdChoice::watch(Revision from, WatchListener listener) {

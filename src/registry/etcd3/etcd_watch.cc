@@ -12,6 +12,8 @@
 #include <memory>
 #include <utility>
 
+#include "base/life_token.h"
+#include "loop/timer.h"
 #include "registry/etcd3/calls.h"
 #include "registry/etcd3/rights.h"
 #include "registry/etcd3/watch_reader.h"
@@ -42,10 +44,13 @@ class EtcdWatch final : public Subscription {
 
  private:
   void expect_word(Duration within, const char* missing) {
-    silence_ = loop_.at(loop_.now() + within, [this, missing] {
-      stream_->give_up();
-      end({ErrorKind::unavailable, missing});
-    });
+    missing_word_ = missing;
+    silence_.arm_after(within);
+  }
+
+  void on_silence() {
+    stream_->give_up();
+    end({ErrorKind::unavailable, missing_word_});
   }
 
   void on_message(const grpc::ByteBuffer& bytes) {
@@ -71,12 +76,11 @@ class EtcdWatch final : public Subscription {
     request.set_key(keys_.config);
     request.set_count_only(true);
     etcd_range(connection_, request, kCallDeadline,
-               [this, watching = std::weak_ptr(watching_)](const Result<pb::RangeResponse>& got) {
-                 if (watching.expired()) return;
+               life_.guard([this](const Result<pb::RangeResponse>& got) {
                  // Without an answer the watch might begin at a revision that never comes.
                  if (!got) return end(got.error());
                  if (got->header().revision() < from_) lose_position();
-               });
+               }));
   }
 
   void lose_position() {
@@ -94,9 +98,9 @@ class EtcdWatch final : public Subscription {
   }
 
   void stop() {
-    silence_.reset();
+    silence_.cancel();
     stream_.reset();  // etcd leaves the stream of a cancelled watch open
-    watching_.reset();
+    life_.end();
   }
 
   EtcdConnection& connection_;
@@ -107,9 +111,10 @@ class EtcdWatch final : public Subscription {
   Revision from_;
   WatchReader reader_;
   WatchListener listener_;
-  SubscriptionPtr silence_;
+  const char* missing_word_ = "";
+  Timer silence_{loop_, [this] { on_silence(); }};
   std::unique_ptr<EtcdStream> stream_;
-  std::shared_ptr<int> watching_ = std::make_shared<int>(0);
+  LifeToken life_;
 };
 
 // Watches the configuration and the records separately, for a role without the right to read the

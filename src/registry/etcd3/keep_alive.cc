@@ -18,17 +18,17 @@ constexpr seconds kPause{1};
 
 void EtcdKeepAlive::keep(std::int64_t lease, Done done) {
   waiting_.push_back({lease, connection_.all_attempts(), std::move(done)});
-  if (opening_) return;
+  if (opening_.armed()) return;
   // A stream to an endpoint that is no longer current would time out.
   if (!stream_ || !stream_->is_current()) return open();
   ask(waiting_.back());
-  if (!unanswered_) wait_for_answer(kCallDeadline);
+  if (!unanswered_.armed()) unanswered_.arm_after(kCallDeadline);
 }
 
 void EtcdKeepAlive::open() {
-  opening_.reset();
+  opening_.cancel();
   if (loop_.now() < not_before_) {
-    opening_ = loop_.at(not_before_, [this] { open(); });
+    opening_.arm(not_before_);
     return;
   }
   answered_ = false;
@@ -39,7 +39,7 @@ void EtcdKeepAlive::open() {
        .on_end = [this](const Error& error) { on_end(error, false); }});
   for (const Waiting& waiting : waiting_)
     ask(waiting);
-  wait_for_answer(kStreamDeadline);
+  unanswered_.arm_after(kStreamDeadline);
 }
 
 void EtcdKeepAlive::close() {
@@ -53,10 +53,6 @@ void EtcdKeepAlive::ask(const Waiting& waiting) {
   stream_->send(to_bytes(request));
 }
 
-void EtcdKeepAlive::wait_for_answer(std::chrono::milliseconds patience) {
-  unanswered_ = loop_.at(loop_.now() + patience, [this] { on_silence(); });
-}
-
 void EtcdKeepAlive::on_message(const grpc::ByteBuffer& bytes) {
   pb::LeaseKeepAliveResponse response;
   if (auto parsed = parse_bytes(bytes, response); !parsed) return on_end(parsed.error(), false);
@@ -64,10 +60,10 @@ void EtcdKeepAlive::on_message(const grpc::ByteBuffer& bytes) {
   if (asked == waiting_.end()) return;
   const Done done = std::move(asked->done);
   waiting_.erase(asked);
-  unanswered_.reset();
+  unanswered_.cancel();
   note_answer();
   if (!waiting_.empty()) {
-    wait_for_answer(kCallDeadline);
+    unanswered_.arm_after(kCallDeadline);
   } else if (one_answer_endpoints_.contains(stream_->url())) {
     close();
   }
@@ -94,7 +90,7 @@ void EtcdKeepAlive::on_silence() {
 
 void EtcdKeepAlive::on_end(const Error& error, bool waited) {
   stream_.reset();
-  unanswered_.reset();
+  unanswered_.cancel();
   replaced_silent_url_.clear();
   // denied: etcd no longer accepts the token. The next stream gets another one.
   const bool again = (error.kind == ErrorKind::unavailable || error.kind == ErrorKind::denied) &&
@@ -105,8 +101,8 @@ void EtcdKeepAlive::on_end(const Error& error, bool waited) {
     (again && waiting.attempts > 0 ? waiting_ : failed).push_back(std::move(waiting));
   }
   if (!waiting_.empty()) open();
-  for (const std::weak_ptr<int> alive = alive_; const Waiting& waiting : failed) {
-    if (alive.expired()) return;
+  for (const LifeToken::Watch life = life_.watch(); const Waiting& waiting : failed) {
+    if (life.ended()) return;
     waiting.done(Failure(Error(error).during("keep the lease alive")));
   }
 }

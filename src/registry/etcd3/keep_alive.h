@@ -20,9 +20,11 @@
 #include <string>
 #include <vector>
 
+#include "base/life_token.h"
 #include "base/result.h"
 #include "base/subscription.h"
 #include "loop/loop.h"
+#include "loop/timer.h"
 #include "registry/etcd3/connection.h"
 
 namespace flannel {
@@ -48,7 +50,6 @@ class EtcdKeepAlive {
   void open();
   void close();
   void ask(const Waiting& waiting);
-  void wait_for_answer(std::chrono::milliseconds patience);
   void on_message(const grpc::ByteBuffer& bytes);
   void note_answer();
   void on_silence();
@@ -57,14 +58,14 @@ class EtcdKeepAlive {
   EtcdConnection& connection_;
   Loop& loop_;
   std::vector<Waiting> waiting_;  // in the order in which they were asked
-  SubscriptionPtr unanswered_;
-  SubscriptionPtr opening_;  // while the next stream must wait until not_before_
-  TimePoint not_before_{};
+  Timer unanswered_{loop_, [this] { on_silence(); }};
+  Timer opening_{loop_, [this] { open(); }};  // armed while the next stream must wait
+  TimePoint not_before_{};                    // when it may be opened
   std::unique_ptr<EtcdStream> stream_;
   bool answered_ = false;                       // on stream_
   std::string replaced_silent_url_;             // whose silence made us open stream_; empty: none
   std::set<std::string> one_answer_endpoints_;  // where a stream gives one answer only
-  std::shared_ptr<int> alive_ = std::make_shared<int>(0);
+  LifeToken life_;
 };
 
 }  // namespace flannel

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "loop/loop_gate.h"
+#include "loop/timer.h"
 
 namespace flannel {
 namespace {
@@ -87,22 +88,17 @@ class MemoryRegistry final : public Registry {
     return result;
   }
 
-  void arm() {
-    const TimePoint next = store_->next_expiry();
-    timer_.reset();
-    if (next == kNever) return;
-    timer_ = loop_.at(next, [this] {
-      store_->expire(loop_.now());
-      arm();
-    });
-  }
+  void arm() { timer_.arm(store_->next_expiry()); }
 
   std::shared_ptr<MemoryStore> store_;
   std::string prefix_;
   Loop& loop_;
   LoopGate gate_;
   std::uint64_t token_ = 0;
-  SubscriptionPtr timer_;
+  Timer timer_{loop_, [this] {
+                 store_->expire(loop_.now());
+                 arm();
+               }};
 };
 
 }  // namespace

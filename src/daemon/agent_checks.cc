@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// Agent: what a session watches beside the kernel: the peers, the underlay, the host, the network.
+#include <utility>
+
+#include "daemon/agent.h"
+
+namespace flannel {
+
+std::unique_ptr<PeerFeed> Agent::make_feed() {
+  const HostIdentity us = identity();
+  return std::make_unique<PeerFeed>(
+      PeerFeed::Parts{
+          .loop = parts_.loop,
+          .follower = follower_,
+          .host = us,
+          .on_peers = [this](const std::vector<PeerChange>& changes) { follow(changes); },
+          .on_state = [this] { parts_.on_state(); }},
+      KnownPeers(LeaseTable(session_->config.network, us), us, parts_.random));
+}
+
+std::unique_ptr<UnderlayCheck> Agent::make_underlay_check() {
+  return std::make_unique<UnderlayCheck>(
+      UnderlayCheck::Parts{.loop = parts_.loop,
+                           .read_host = parts_.read_host,
+                           .request = options_.underlay,
+                           .used = session_->host.underlay,
+                           .on_renamed = [this](const Underlay& underlay) { rename(underlay); },
+                           .on_checked =
+                               [this] {
+                                 session_->overlay->paths_changed();
+                                 session_->network_check->check();
+                               },
+                           .on_state = [this] { parts_.on_state(); }});
+}
+
+void Agent::rename(const Underlay& underlay) {
+  session_->host.underlay = underlay;
+  session_->overlay->set_underlay(underlay);
+  if (session_->overlay_started) parts_.on_programmed(session_->overlay->scope(), underlay);
+}
+
+std::unique_ptr<HostCheck> Agent::make_host_check() {
+  return std::make_unique<HostCheck>(
+      HostCheck::Parts{.loop = parts_.loop,
+                       .read_state =
+                           [this] {
+                             // The kernel does not notify of every route by which a peer is on the
+                             // link.
+                             if (!session_->overlay->unreachable().empty()) {
+                               session_->overlay->paths_changed();
+                             }
+                             return parts_.read_traffic_state(session_->overlay->host_query());
+                           },
+                       .overlay = [this] { return session_->overlay->view(); },
+                       .on_state = [this] { parts_.on_state(); }});
+}
+
+std::unique_ptr<NetworkCheck> Agent::make_network_check(Session& session) {
+  auto devices = session.backend->scope(session.config.network).link_names;
+  if (session.path) devices.push_back(session.path->device());
+  return std::make_unique<NetworkCheck>(NetworkCheck::Parts{
+      .loop = parts_.loop,
+      .read_host = parts_.read_host,
+      .endpoints = parts_.store_addresses,
+      .used = session.host.underlay,
+      .network = session.config.network,
+      .devices = std::move(devices),
+      .on_change = [this] {
+        session_->overlay->set_surroundings(session_->network_check->surroundings());
+        parts_.on_state();
+      }});
+}
+
+}  // namespace flannel
