@@ -37,6 +37,8 @@
 #include "kernel/ports/stale_tun.h"
 #include "kernel/process/net_admin.h"
 #include "loop/epoll_loop.h"
+#include "loop/loop_gate.h"
+#include "loop/timer.h"
 #include "registry/open_registry.h"
 #include "registry/store_addresses.h"
 #include "status/board.h"
@@ -80,11 +82,8 @@ class Publisher {
       : loop_(loop), registry_(registry), board_(board), notifier_(notifier) {}
 
   void changed(const Agent& agent) {
-    if (due_) return;
-    due_ = loop_.at(loop_.now(), [this, &agent] {
-      due_.reset();
-      publish(agent);
-    });
+    agent_ = &agent;
+    if (!due_.armed()) due_.arm(loop_.now());
   }
 
   void publish(const Agent& agent) {
@@ -94,7 +93,7 @@ class Publisher {
     StatusSnapshot status = status_of(agent, registry_, since_);
     line_ = one_line(status);
     board_.publish(std::move(status));
-    if (!rest_) notify_manager();
+    if (!rest_.armed()) notify_manager();
   }
 
   const std::string& line() const { return line_; }
@@ -105,18 +104,16 @@ class Publisher {
   // At most once in kRest: each line wakes the manager.
   void notify_manager() {
     notifier_.status(line_);
-    rest_ = loop_.at(loop_.now() + kRest, [this] {
-      rest_.reset();
-      notifier_.status(line_);
-    });
+    rest_.arm_after(kRest);
   }
 
   Loop& loop_;
   const Registry& registry_;
   StatusBoard& board_;
   ServiceNotifier& notifier_;
-  SubscriptionPtr due_;
-  SubscriptionPtr rest_;
+  const Agent* agent_ = nullptr;  // that changed last
+  Timer due_{loop_, [this] { publish(*agent_); }};
+  Timer rest_{loop_, [this] { notifier_.status(line_); }};
   std::string line_;
   bool connected_ = false;
   TimePoint since_ = BootClock::now();
@@ -126,9 +123,8 @@ class Publisher {
 // logged.
 class HeldBackLines {
  public:
-  explicit HeldBackLines(Loop& loop) : loop_(loop) {
-    log::on_held_back(
-        [poster = loop.poster(), this] { poster->post([this] { write_held_back(); }); });
+  explicit HeldBackLines(Loop& loop) : gate_(loop), due_(loop, [this] { write_due(); }) {
+    log::on_held_back([this, sender = gate_.sender()] { sender.post([this] { write_due(); }); });
   }
   ~HeldBackLines() {
     log::on_held_back({});
@@ -138,13 +134,10 @@ class HeldBackLines {
   HeldBackLines& operator=(const HeldBackLines&) = delete;
 
  private:
-  void write_held_back() {
-    const TimePoint next = log::write_held_back();
-    if (next != kNever) due_ = loop_.at(next, [this] { write_held_back(); });
-  }
+  void write_due() { due_.arm(log::write_held_back()); }
 
-  Loop& loop_;
-  SubscriptionPtr due_;
+  LoopGate gate_;
+  Timer due_;
 };
 
 // Removes the device of the udp backend if an earlier run used it and this one uses another
@@ -169,6 +162,147 @@ Result<HostState> read_traffic_state(const HostQuery& query) {
   return state;
 }
 
+std::string node_id_file(const Options& options) {
+  return options.state_dir + "/node-id";
+}
+
+// The agent, its packet filter and its monitor of the kernel, and what they do to each other and to
+// the edges of the process. Loop thread only.
+class Daemon {
+ public:
+  struct Edges {  // all must outlive the daemon
+    const Options& options;
+    ServiceNotifier& notifier;
+    KeptFds& kept;
+    EpollLoop& loop;
+    LinuxKernel& kernel;
+    Registry& registry;
+    const HostLocks& locks;
+    WayToStore& way_to_store;
+    StatusBoard& board;
+  };
+
+  // `powerless`: why this process may not change the network; empty: it may.
+  Daemon(Edges edges, const NodeTag& node, std::string powerless)
+      : edges_(edges),
+        publisher_(edges.loop, edges.registry, edges.board, edges.notifier),
+        agent_(agent_options(node, powerless), agent_parts(powerless)) {}
+
+  // Returns after a signal, or with the error that ended it.
+  Result<void> run() {
+    monitor_ = TRY(Monitor::open(edges_.loop, edges_.kernel, monitor_events()));
+    agent_.start();
+    TRY(edges_.loop.run());
+    if (fatal_) return tl::unexpected(*std::move(fatal_));
+    return {};
+  }
+
+  void refresh() { agent_.refresh(); }
+
+ private:
+  AgentOptions agent_options(const NodeTag& node, const std::string& powerless) const {
+    const Options& options = edges_.options;
+    return {.underlay = options.underlay,
+            .keeper = options.keeper,
+            .node = node,
+            .subnet_file = options.subnet_file,
+            .ip_masq = options.firewall.rules.masquerade,
+            .ip_blackhole_route = options.ip_blackhole_route,
+            .packet_path = options.packet_path,
+            .powerless = powerless};
+  }
+
+  Agent::Parts agent_parts(const std::string& powerless) {
+    return {.loop = edges_.loop,
+            .kernel = edges_.kernel,
+            .registry = edges_.registry,
+            .read_host = read_host,
+            .random = make_random(),
+            .on_programmed = [this](const Scope& scope,
+                                    const Underlay& underlay) { watch_kernel(scope, underlay); },
+            .on_ready = [this] { on_ready(); },
+            .on_fatal =
+                [this](Error error) {
+                  fatal_ = std::move(error);
+                  edges_.loop.stop();
+                },
+            .on_state = [this] { on_state(); },
+            .open_packet_path =
+                [this](const PacketPathSettings& settings, std::function<void()> on_state) {
+                  return open_packet_path(settings, std::move(on_state));
+                },
+            .acquire_lock = [this](std::string_view what) { return edges_.locks.acquire(what); },
+            .rules = powerless.empty() ? &firewall_ : nullptr,
+            .read_traffic_state = read_traffic_state,
+            .store_addresses = [this] { return store_addresses(edges_.options.store); },
+            .replace_node_id = [this] { return replace_node_id(node_id_file(edges_.options)); }};
+  }
+
+  Monitor::Events monitor_events() {
+    return {.on_foreign_change =
+                [this](const std::string& what) {
+                  log::verbose(1, "others changed the kernel", {{"what", what}});
+                  agent_.suspect_kernel();
+                },
+            .on_lost =
+                [this] {
+                  agent_.suspect_kernel();
+                  agent_.suspect_host();
+                },
+            .on_underlay_change =
+                [this] {
+                  agent_.check_underlay();
+                  // The kernel drops routes with the interface.
+                  agent_.suspect_kernel();
+                },
+            .on_host_change = [this] { agent_.suspect_host(); }};
+  }
+
+  void watch_kernel(const Scope& scope, const Underlay& underlay) {
+    const auto watched = monitor_->watch(scope, {underlay.interface, underlay.interface_index});
+    if (!watched) log::error("cannot watch the kernel", {{"why", watched.error().text}});
+    // Finds changes between reading the host and starting to watch it.
+    agent_.check_underlay();
+  }
+
+  void on_ready() {
+    // Frees the memory of the first list and batch, several megabytes.
+    ::malloc_trim(0);
+    if (agent_.packet_path() == nullptr) {
+      forget_packet_path(edges_.notifier, edges_.kept, agent_.config()->network);
+    }
+    log::info("flannel is ready");
+    publisher_.publish(agent_);
+    edges_.notifier.ready(publisher_.line());
+  }
+
+  void on_state() {
+    if (agent_.config() != nullptr) edges_.way_to_store.stop();
+    publisher_.changed(agent_);
+  }
+
+  Result<std::unique_ptr<PacketPath>> open_packet_path(const PacketPathSettings& settings,
+                                                       std::function<void()> on_state) {
+    return TRY(UdpDataplane::open(
+        settings, {.loop = edges_.loop,
+                   .on_state = std::move(on_state),
+                   .take_kept = [this](std::string_view name) { return edges_.kept.take(name); },
+                   .keep = [this](std::string_view name,
+                                  std::span<const Fd> fds) { edges_.notifier.keep(name, fds); }}));
+  }
+
+  Edges edges_;
+  Publisher publisher_;
+  std::optional<Error> fatal_;
+  Agent agent_;
+  Firewall firewall_{edges_.options.firewall,
+                     {.filter = std::make_unique<HostPacketFilter>(edges_.loop),
+                      .changes = std::make_unique<HostRuleChanges>(edges_.loop),
+                      .loop = edges_.loop,
+                      .on_state = [this] { agent_.rules_changed(); }}};
+  std::unique_ptr<Monitor> monitor_;
+};
+
 Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFds& kept) {
   // ---- from here on we touch the machine ----------------------------------------------------
   TRY(raise_descriptor_limit());
@@ -191,109 +325,18 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFd
   const auto subnet_file = TRY(lock_subnet_file(options.subnet_file));
   Fd health_listener = TRY(listen_for_health(options.healthz));
   const HostLocks locks("/run/flannel");
-  const std::string node_id_file = options.state_dir + "/node-id";
-  const NodeTag node{TRY(load_or_make_node_id(node_id_file)), TRY(this_boot())};
+  const NodeTag node{TRY(load_or_make_node_id(node_id_file(options))), TRY(this_boot())};
   give_up_privileges(options);
   auto kernel = TRY(LinuxKernel::open());
-  auto addresses_of_store = [&options] { return store_addresses(options.store); };
-  WayToStore way_to_store(*loop, notifier, kept, addresses_of_store);
+  WayToStore way_to_store(*loop, notifier, kept, [&] { return store_addresses(options.store); });
   way_to_store.keep_clear();
   auto registry = TRY(open_registry(options.store, *loop));
-
   StatusBoard board;
   auto health = TRY(serve_health(std::move(health_listener), board));
-  Publisher publisher(*loop, *registry, board, notifier);
-  std::optional<Error> fatal;
-  std::optional<Agent> agent;
-  Firewall firewall(options.firewall, {.filter = std::make_unique<HostPacketFilter>(*loop),
-                                       .changes = std::make_unique<HostRuleChanges>(*loop),
-                                       .loop = *loop,
-                                       .on_state = [&] { agent->rules_changed(); }});
-  auto monitor =
-      TRY(Monitor::open(*loop, *kernel,
-                        {.on_foreign_change =
-                             [&](const std::string& what) {
-                               log::verbose(1, "others changed the kernel", {{"what", what}});
-                               agent->suspect_kernel();
-                             },
-                         .on_lost =
-                             [&] {
-                               agent->suspect_kernel();
-                               agent->suspect_host();
-                             },
-                         .on_underlay_change =
-                             [&] {
-                               agent->check_underlay();
-                               // The kernel drops routes with the interface.
-                               agent->suspect_kernel();
-                             },
-                         .on_host_change = [&] { agent->suspect_host(); }}));
-  agent.emplace(
-      AgentOptions{.underlay = options.underlay,
-                   .keeper = options.keeper,
-                   .node = node,
-                   .subnet_file = options.subnet_file,
-                   .ip_masq = options.firewall.rules.masquerade,
-                   .ip_blackhole_route = options.ip_blackhole_route,
-                   .packet_path = options.packet_path,
-                   .powerless = powerless},
-      Agent::Parts{
-          .loop = *loop,
-          .kernel = *kernel,
-          .registry = *registry,
-          .read_host = read_host,
-          .random = make_random(),
-          .on_programmed =
-              [&](const Scope& scope, const Underlay& underlay) {
-                if (auto watched =
-                        monitor->watch(scope, {underlay.interface, underlay.interface_index});
-                    !watched) {
-                  log::error("cannot watch the kernel", {{"why", watched.error().text}});
-                }
-                // Finds changes between reading the host and starting to watch it.
-                agent->check_underlay();
-              },
-          .on_ready =
-              [&] {
-                // Frees the memory of the first list and batch, several megabytes.
-                ::malloc_trim(0);
-                if (agent->packet_path() == nullptr) {
-                  forget_packet_path(notifier, kept, agent->config()->network);
-                }
-                log::info("flannel is ready");
-                publisher.publish(*agent);
-                notifier.ready(publisher.line());
-              },
-          .on_fatal =
-              [&](Error error) {
-                fatal = std::move(error);
-                loop->stop();
-              },
-          .on_state =
-              [&] {
-                if (agent->config() != nullptr) way_to_store.stop();
-                publisher.changed(*agent);
-              },
-          .open_packet_path =
-              [&](const PacketPathSettings& settings,
-                  std::function<void()> on_state) -> Result<std::unique_ptr<PacketPath>> {
-            return TRY(UdpDataplane::open(
-                settings, {.loop = *loop,
-                           .on_state = std::move(on_state),
-                           .take_kept = [&](std::string_view name) { return kept.take(name); },
-                           .keep = [&](std::string_view name,
-                                       std::span<const Fd> fds) { notifier.keep(name, fds); }}));
-          },
-          .acquire_lock = [&](std::string_view what) { return locks.acquire(what); },
-          .rules = powerless.empty() ? &firewall : nullptr,
-          .read_traffic_state = read_traffic_state,
-          .store_addresses = addresses_of_store,
-          .replace_node_id = [&] { return replace_node_id(node_id_file); }});
-  refresh = [&] { agent->refresh(); };
-  agent->start();
-  TRY(loop->run());
-  if (fatal) return tl::unexpected(*std::move(fatal));
-  return {};
+  Daemon daemon({options, notifier, kept, *loop, *kernel, *registry, locks, way_to_store, board},
+                node, powerless);
+  refresh = [&] { daemon.refresh(); };
+  return daemon.run();
 }
 
 }  // namespace
