@@ -14,6 +14,10 @@ function(flannel_library name)
   target_include_directories(flannel_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)
   target_compile_options(flannel_${name} PRIVATE ${FLANNEL_WARNINGS})
   target_link_libraries(flannel_${name} PUBLIC ${ARG_LINK} PRIVATE ${ARG_PRIVATE})
+  if(FLANNEL_UNITY)
+    set_target_properties(flannel_${name} PROPERTIES
+      UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE ${FLANNEL_UNITY})
+  endif()
 endfunction()
 
 # flannel_test(name SOURCES a_test.cc ... LINK flannel_core ... [LABEL store])

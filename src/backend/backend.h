@@ -20,6 +20,9 @@
 
 namespace flannel {
 
+// RFC 791; Linux disables IPv4 on a device below it.
+inline constexpr std::uint32_t kMinDeviceMtu = 68;
+
 // The operator's settings of the packet path for this host, in addition to the cluster's
 // configuration.
 struct PacketPathWishes {

@@ -9,10 +9,9 @@
 namespace flannel {
 namespace {
 
-constexpr std::uint32_t kMinDeviceMtu = 68;  // RFC 791; Linux disables IPv4 on a device below it
 constexpr int kMostQueues = 64;
 
-Result<UdpOptions> read_options(JsonObject& json) {
+Result<UdpOptions> read_udp_options(JsonObject& json) {
   UdpOptions options;
   TRY(json.string("Type"));
   // 0 is upstream's value for an absent option.
@@ -32,7 +31,7 @@ Result<MadeBackend> UdpBackend::make(std::string_view options_json, const Cidr4&
   auto json = TRY(
       JsonObject::parse(options_json.empty() ? "{}" : options_json, "the udp backend's options"));
   MadeBackend made;
-  const UdpOptions options = TRY(read_options(json));
+  const UdpOptions options = TRY(read_udp_options(json));
   if (underlay.mtu < kUdpOverhead + kMinDeviceMtu) {
     return fail(ErrorKind::unsupported,
                 fmt::format("udp adds {} bytes to a packet, and {} takes only {}", kUdpOverhead,

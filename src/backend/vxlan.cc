@@ -16,9 +16,8 @@ constexpr std::uint32_t kMaxVni = (1U << 24) - 1;  // RFC 7348, section 5
 constexpr std::uint32_t kMaxNamedVni = 9'999'999;
 constexpr std::int64_t kMinBaseMtu = 576 + kVxlanOverhead;  // RFC 791: every host accepts 576 bytes
 constexpr std::int64_t kMaxBaseMtu = 65535;
-constexpr std::uint32_t kMinDeviceMtu = 68;  // RFC 791; Linux disables IPv4 on a device below it
 
-Result<VxlanOptions> read_options(JsonObject& json) {
+Result<VxlanOptions> read_vxlan_options(JsonObject& json) {
   VxlanOptions options;
   TRY(json.string("Type"));
   options.vni = static_cast<std::uint32_t>(TRY(json.integer("VNI", 1, kMaxVni)).value_or(1));
@@ -50,7 +49,7 @@ Result<VxlanOptions> read_options(JsonObject& json) {
 Result<MadeBackend> VxlanBackend::make(std::string_view options_json, const Underlay& underlay) {
   auto json = TRY(JsonObject::parse(options_json, "the vxlan backend's options"));
   MadeBackend made;
-  const VxlanOptions options = TRY(read_options(json));
+  const VxlanOptions options = TRY(read_vxlan_options(json));
   if (options.base_mtu && *options.base_mtu > underlay.mtu) {
     made.warnings.push_back(fmt::format("MTU {} is more than {} has; {} is used", *options.base_mtu,
                                         underlay.interface, underlay.mtu));

@@ -19,11 +19,6 @@ HostFacts some_host(std::uint32_t mtu) {
   return host;
 }
 
-void append(std::vector<std::string>& all, std::vector<std::string> more) {
-  for (std::string& text : more)
-    all.push_back(std::move(text));
-}
-
 }  // namespace
 
 Result<NetworkReport> report_on(std::string_view config_text, std::uint32_t underlay_mtu) {
@@ -37,7 +32,7 @@ Result<NetworkReport> report_on(std::string_view config_text, std::uint32_t unde
                        .underlay_mtu = underlay_mtu,
                        .overlay_mtu = made.backend->overlay_mtu(host),
                        .warnings = std::move(parsed.warnings)};
-  append(report.warnings, std::move(made.warnings));
+  report.warnings.insert(report.warnings.end(), made.warnings.begin(), made.warnings.end());
   if (report.config.enable_nftables) {
     report.warnings.emplace_back(
         "EnableNFTables: not needed: nftables is used wherever the kernel has it; iptables where "

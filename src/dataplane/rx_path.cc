@@ -8,7 +8,7 @@
 namespace flannel {
 namespace {
 
-constexpr std::uint8_t kIcmpTtl = 64;
+constexpr std::uint8_t kTimeExceededTtl = 64;
 
 }  // namespace
 
@@ -61,8 +61,8 @@ void RxPath::accept(ByteSpan datagram, Ip4 from, const ForwardTable& table, Time
 
 void RxPath::answer_expired(ByteView offender, Ip4 sender, const ForwardTable& table,
                             TimePoint now) {
-  const auto packet =
-      make_icmp_error(IcmpError::time_exceeded, table.host().tunnel_address, kIcmpTtl, offender);
+  const auto packet = make_icmp_error(IcmpError::time_exceeded, table.host().tunnel_address,
+                                      kTimeExceededTtl, offender);
   if (!packet) return;
   if (!icmp_limit_.allow(now)) return tallies_.icmp_suppressed.add();
   const ByteView bytes = packet->view();

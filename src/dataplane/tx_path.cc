@@ -10,7 +10,7 @@ namespace {
 // The number of packets that are read before the collected ones are sent.
 constexpr int kReadBudget = 64;
 // The TTL that upstream uses for "net unreachable". The packet only has to reach a local container.
-constexpr std::uint8_t kIcmpTtl = 8;
+constexpr std::uint8_t kNetUnreachableTtl = 8;
 
 // RFC 1122, 3.2.2: no error answers a broadcast.
 bool is_to_all(Ip4 destination, const Cidr4& network) {
@@ -92,7 +92,8 @@ void TxPath::forward(ByteSpan packet, const Offload& offload, const ForwardTable
 }
 
 void TxPath::answer(IcmpError error, ByteView offender, const ForwardTable& table, TimePoint now) {
-  const auto packet = make_icmp_error(error, table.host().tunnel_address, kIcmpTtl, offender);
+  const auto packet =
+      make_icmp_error(error, table.host().tunnel_address, kNetUnreachableTtl, offender);
   if (!packet) return;
   if (!icmp_limit_.allow(now)) return tallies_.icmp_suppressed.add();
   const ByteView bytes = packet->view();

@@ -19,10 +19,6 @@
 namespace flannel {
 namespace {
 
-constexpr std::uint16_t message_type(int message) {
-  return static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | message);
-}
-
 struct BaseChain {
   std::uint8_t family = 0;
   std::string table;
@@ -33,7 +29,7 @@ struct BaseChain {
 std::optional<BaseChain> decode_forward_chain(const NetlinkMessage& message) {
   NetlinkBytes payload = message.payload;
   const auto header = take_header<nfgenmsg>(payload);
-  if (message.type != message_type(NFT_MSG_NEWCHAIN) || !header) return std::nullopt;
+  if (message.type != nft_message_type(NFT_MSG_NEWCHAIN) || !header) return std::nullopt;
   const NetlinkAttributes<NFTA_CHAIN_MAX> attributes(payload);
   if (!attributes.has(NFTA_CHAIN_HOOK)) return std::nullopt;
   const NetlinkAttributes<NFTA_HOOK_MAX> hook(attributes.at(NFTA_CHAIN_HOOK));
@@ -57,7 +53,7 @@ bool is_left_to_us(const BaseChain& chain) {
 Result<NetlinkReply> ask_for_rules(NetlinkSocket& netfilter, const BaseChain& chain,
                                    bool whole_table) {
   NetlinkBatch request;
-  request.begin(message_type(NFT_MSG_GETRULE), 0, nfgenmsg{chain.family, NFNETLINK_V0, 0});
+  request.begin(nft_message_type(NFT_MSG_GETRULE), 0, nfgenmsg{chain.family, NFNETLINK_V0, 0});
   request.put(NFTA_RULE_TABLE, chain.table);
   if (!whole_table) request.put(NFTA_RULE_CHAIN, chain.chain);
   return netfilter.dump(request);
@@ -140,7 +136,7 @@ Result<bool> has_thought_of_us(NetlinkSocket& netfilter, const BaseChain& chain,
 Result<std::vector<ForwardChain>> read_refusing_chains(const HostQuery& query) {
   NetlinkSocket netfilter = TRY(open_netfilter());
   NetlinkBatch request;
-  request.begin(message_type(NFT_MSG_GETCHAIN), 0, nfgenmsg{NFPROTO_UNSPEC, NFNETLINK_V0, 0});
+  request.begin(nft_message_type(NFT_MSG_GETCHAIN), 0, nfgenmsg{NFPROTO_UNSPEC, NFNETLINK_V0, 0});
   auto dumped = netfilter.dump(request);
   if (!dumped && dumped.error().kind == ErrorKind::invalid) {
     return fail(ErrorKind::unsupported, "this kernel has no nftables");

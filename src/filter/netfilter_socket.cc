@@ -14,10 +14,6 @@
 namespace flannel {
 namespace {
 
-constexpr std::uint16_t message_type(int message) {
-  return static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | message);
-}
-
 // The families as nft writes them.
 std::string_view family_name(std::uint8_t family) {
   switch (family) {
@@ -46,7 +42,7 @@ Result<NetlinkSocket> open_netfilter() {
 
 Result<std::vector<std::string>> nft_tables(NetlinkSocket& netfilter) {
   NetlinkBatch request;
-  request.begin(message_type(NFT_MSG_GETTABLE), 0, nfgenmsg{NFPROTO_UNSPEC, NFNETLINK_V0, 0});
+  request.begin(nft_message_type(NFT_MSG_GETTABLE), 0, nfgenmsg{NFPROTO_UNSPEC, NFNETLINK_V0, 0});
   auto dumped = netfilter.dump(request);
   // A kernel answers so to a request for a part that it does not have.
   if (!dumped && dumped.error().kind == ErrorKind::invalid) {
@@ -58,7 +54,7 @@ Result<std::vector<std::string>> nft_tables(NetlinkSocket& netfilter) {
   while (const auto message = messages.next()) {
     NetlinkBytes payload = message->payload;
     const auto header = take_header<nfgenmsg>(payload);
-    if (message->type != message_type(NFT_MSG_NEWTABLE) || !header) continue;
+    if (message->type != nft_message_type(NFT_MSG_NEWTABLE) || !header) continue;
     const NetlinkAttributes<NFTA_TABLE_MAX> attributes(payload);
     tables.push_back(std::string(family_name(header->nfgen_family)) +
                      std::string(attributes.text(NFTA_TABLE_NAME)));

@@ -26,14 +26,14 @@ constexpr std::string_view kPrefix = "flannel/";
 // networks, the second one sees the network of the first.
 constexpr std::uint64_t kGate = 0;
 
-struct Address {
+struct SocketAddress {
   sockaddr_un bytes{};
   socklen_t length = 0;
   const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&bytes); }
 };
 
-Result<Address> address_of(std::string_view what) {
-  Address address;
+Result<SocketAddress> address_of(std::string_view what) {
+  SocketAddress address;
   address.bytes.sun_family = AF_UNIX;
   const std::string name = std::string(kPrefix) + std::string(what);
   if (name.size() >= sizeof(address.bytes.sun_path)) {
@@ -84,7 +84,7 @@ Failure taken(std::string_view what, const Holder& holder) {
 
 // nullopt: a process of a user other than root and our own has the name.
 Result<std::optional<Fd>> take_name(std::string_view what) {
-  const Address address = TRY(address_of(what));
+  const SocketAddress address = TRY(address_of(what));
   Fd socket = open_socket();
   if (!socket) return os_error(fmt::format("lock {}: open a socket", what));
   if (::bind(socket.get(), address.get(), address.length) != 0) {

@@ -12,10 +12,6 @@
 namespace flannel {
 namespace {
 
-constexpr std::size_t aligned(std::size_t size) {
-  return NLMSG_ALIGN(size);
-}
-
 template <typename T>
 void store(std::span<std::byte> at, const T& value) {
   assert(at.size() >= sizeof value);
@@ -42,7 +38,7 @@ void NetlinkBatch::begin(std::uint16_t type, std::uint16_t flags) {
 
 void NetlinkBatch::append(NetlinkBytes bytes) {
   bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
-  bytes_.resize(aligned(bytes_.size()));
+  bytes_.resize(netlink_aligned(bytes_.size()));
   const std::size_t length = bytes_.size() - starts_.back();
   store(std::span(bytes_).subspan(starts_.back()), static_cast<std::uint32_t>(length));
 }

@@ -11,10 +11,6 @@
 namespace flannel {
 namespace {
 
-constexpr std::size_t aligned(std::size_t size) {
-  return NLMSG_ALIGN(size);
-}
-
 std::string_view extended_reason(const NetlinkMessage& message, NetlinkBytes attributes) {
   if ((message.flags & NLM_F_ACK_TLVS) == 0) return {};
   return NetlinkAttributes<NLMSGERR_ATTR_MSG>(attributes).text(NLMSGERR_ATTR_MSG);
@@ -30,7 +26,7 @@ std::optional<NetlinkMessage> NetlinkReader::next() {
     return std::nullopt;
   }
   const NetlinkBytes whole = rest_.first(header->nlmsg_len);
-  rest_ = rest_.subspan(std::min(aligned(header->nlmsg_len), rest_.size()));
+  rest_ = rest_.subspan(std::min(netlink_aligned(header->nlmsg_len), rest_.size()));
   return NetlinkMessage{header->nlmsg_type,
                         header->nlmsg_flags,
                         header->nlmsg_seq,
@@ -50,7 +46,7 @@ NetlinkAck decode_ack(const NetlinkMessage& message) {
     const auto header = take_header<nlmsghdr>(bytes);
     if (!header) return {positive, {}};
     if ((message.flags & NLM_F_CAPPED) == 0) {
-      bytes = echoed.subspan(std::min(aligned(header->nlmsg_len), echoed.size()));
+      bytes = echoed.subspan(std::min(netlink_aligned(header->nlmsg_len), echoed.size()));
     }
   }
   return {positive, extended_reason(message, bytes)};
@@ -63,7 +59,7 @@ void index_attributes(NetlinkBytes bytes, std::span<std::optional<NetlinkBytes>>
     if (header.nla_len < sizeof(nlattr) || header.nla_len > bytes.size()) return;
     const std::size_t type = header.nla_type & NLA_TYPE_MASK;
     if (type < by_type.size()) by_type[type] = rest.first(header.nla_len - sizeof(nlattr));
-    bytes = bytes.subspan(std::min(aligned(header.nla_len), bytes.size()));
+    bytes = bytes.subspan(std::min(netlink_aligned(header.nla_len), bytes.size()));
   }
 }
 

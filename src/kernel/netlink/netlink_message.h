@@ -3,6 +3,8 @@
 // buffer, never cast onto it.
 #pragma once
 
+#include <linux/netlink.h>
+
 #include <array>
 #include <concepts>
 #include <cstddef>
@@ -19,6 +21,11 @@
 namespace flannel {
 
 using NetlinkBytes = std::span<const std::byte>;
+
+// `size` rounded up to the alignment of messages and attributes.
+constexpr std::size_t netlink_aligned(std::size_t size) {
+  return NLMSG_ALIGN(size);
+}
 
 struct NetlinkMessage {
   std::uint16_t type = 0;

@@ -47,13 +47,13 @@ Sent sent_of(int code, bool is_run) {
   }
 }
 
+}  // namespace
+
 // A buffer for a control message with one number.
 template <typename Number>
 struct Control {
   alignas(cmsghdr) std::array<std::uint8_t, CMSG_SPACE(sizeof(Number))> bytes{};
 };
-
-}  // namespace
 
 struct UdpSocketPort::Arrivals {
   std::unique_ptr<std::uint8_t[]> bytes =
