@@ -64,14 +64,14 @@ Result<std::int64_t> parse_integer(std::string_view text) {
   if (negative || text.starts_with('+')) rest.remove_prefix(1);
   const Magnitude number = split_base(rest);
   const auto digits = without_underscores(number);
-  if (!digits) return fail(ErrorKind::invalid, quoted(text) + " is not a whole number");
+  if (!digits) return fail(ErrorKind::invalid, in_quotes(text) + " is not a whole number");
   std::uint64_t value = 0;
   const char* const end = digits->data() + digits->size();
   const auto read = std::from_chars(digits->data(), end, value, number.base);
-  if (read.ptr != end) return fail(ErrorKind::invalid, quoted(text) + " is not a whole number");
+  if (read.ptr != end) return fail(ErrorKind::invalid, in_quotes(text) + " is not a whole number");
   const std::uint64_t limit = std::uint64_t{std::numeric_limits<std::int64_t>::max()};
   if (read.ec != std::errc{} || value > limit + (negative ? 1 : 0)) {
-    return fail(ErrorKind::invalid, quoted(text) + " does not fit into 64 bits");
+    return fail(ErrorKind::invalid, in_quotes(text) + " does not fit into 64 bits");
   }
   return static_cast<std::int64_t>(negative ? 0 - value : value);
 }
@@ -83,7 +83,7 @@ Result<bool> parse_bool(std::string_view text) {
   for (const std::string_view word : {"0", "f", "F", "false", "FALSE", "False"}) {
     if (text == word) return false;
   }
-  return fail(ErrorKind::invalid, quoted(text) + " is neither true nor false");
+  return fail(ErrorKind::invalid, in_quotes(text) + " is neither true nor false");
 }
 
 Result<void> store(std::string* target, std::string_view text) {
@@ -117,7 +117,7 @@ std::string_view kind_word(const std::vector<std::string>*) {
 }
 
 std::string default_word(const std::string* value) {
-  return value->empty() ? "" : quoted(*value);
+  return value->empty() ? "" : in_quotes(*value);
 }
 std::string default_word(const bool* value) {
   return *value ? "true" : "";
@@ -156,7 +156,7 @@ std::string_view without_value(std::string_view word) {
 Result<FlagWord> split_flag(std::string_view word) {
   std::string_view rest = word.substr(word.starts_with("--") ? 2 : 1);
   if (rest.empty() || rest[0] == '-' || rest[0] == '=') {
-    return fail(ErrorKind::invalid, quoted(without_value(word)) + " is not a flag");
+    return fail(ErrorKind::invalid, in_quotes(without_value(word)) + " is not a flag");
   }
   const auto equals = rest.find('=');
   if (equals == std::string_view::npos) return FlagWord{rest, std::nullopt};
@@ -227,7 +227,7 @@ Failure Flags::unknown(std::string_view word, std::string_view name) const {
   std::vector<std::string> names;
   for (const Flag& flag : flags_)
     names.push_back(flag.info.name);
-  std::string text = "unknown flag " + quoted(without_value(word));
+  std::string text = "unknown flag " + in_quotes(without_value(word));
   for (std::size_t at = 0; at < name.size(); ++at) {
     if (!lookalike(name.substr(at))) continue;
     text += " has " + name_of_first(name.substr(at)) + " in it";

@@ -122,12 +122,12 @@ TEST_F(FlagsTest, OtherWordsAreNoWholeNumbers) {
   for (const char* text : {"", "x", "1.5", "1e3", "1 2", "--1", "+-1", "-", "0x", "0b2", "08",
                            "0o8", "_1", "1_", "1__0", "0x1_", "0b", "1a", "0_x1"}) {
     EXPECT_EQ(mistake({std::string("--healthz-port=") + text}),
-              "--healthz-port: " + quoted(text) + " is not a whole number");
+              "--healthz-port: " + in_quotes(text) + " is not a whole number");
   }
   for (const char* text : {"9223372036854775808", "-9223372036854775809", "0x10000000000000000",
                            "99999999999999999999999"}) {
     EXPECT_EQ(mistake({std::string("--healthz-port=") + text}),
-              "--healthz-port: " + quoted(text) + " does not fit into 64 bits");
+              "--healthz-port: " + in_quotes(text) + " does not fit into 64 bits");
   }
 }
 
@@ -231,7 +231,7 @@ TEST(PrintableTest, ControlCharactersDoNotReachTheTerminal) {
                       "31m"),
             "\\x9b31m");
   EXPECT_EQ(printable("Z\xc3\xbcrich \"x\""), "Z\xc3\xbcrich \"x\"");
-  EXPECT_EQ(quoted("a\"b\\"), "\"a\\\"b\\\\\"");
+  EXPECT_EQ(in_quotes("a\"b\\"), "\"a\\\"b\\\\\"");
   EXPECT_EQ(word_or_quoted("10.5.0.0/16"), "10.5.0.0/16");
   EXPECT_EQ(word_or_quoted(""), "\"\"");
 }

@@ -20,7 +20,7 @@ std::string_view last_character(std::string_view text) {
 
 Failure refuse(std::string_view value, std::string_view where, std::string_view character,
                std::string_view advice) {
-  std::string text = quoted(shortened(value));
+  std::string text = in_quotes(shortened(value));
   text.append(" ").append(where).append(" ").append(name_of_first(character)).append(advice);
   return fail(ErrorKind::invalid, std::move(text));
 }
@@ -31,14 +31,14 @@ Result<void> check_pasted_word(std::string_view word) {
   if (word.empty()) return {};
   const std::string_view shown = word.substr(0, word.find('='));
   if (is_quote(word[0]) && word.substr(1).starts_with('-')) {
-    return fail(ErrorKind::invalid, quoted(shown) + ": the first character is " +
+    return fail(ErrorKind::invalid, in_quotes(shown) + ": the first character is " +
                                         name_of_first(word) + ", the quotes must go");
   }
   const bool after_dash = word[0] == '-';
   const std::string_view rest = word.substr(after_dash ? 1 : 0);
   const auto wrong = lookalike(rest);
   if (!wrong) return {};
-  return fail(ErrorKind::invalid, quoted(shown) + ": the " + (after_dash ? "second" : "first") +
+  return fail(ErrorKind::invalid, in_quotes(shown) + ": the " + (after_dash ? "second" : "first") +
                                       " character is " + name_of_first(rest) +
                                       (wrong->meant == '-' ? ", not -" : ""));
 }

@@ -82,7 +82,7 @@ std::string printable(std::string_view text) {
   return escaped(text, "");
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   return '"' + escaped(text, "\"\\") + '"';
 }
 
@@ -95,7 +95,7 @@ std::string shortened(std::string_view text, std::size_t most) {
 }
 
 std::string word_or_quoted(std::string_view text) {
-  return is_plain_word(text) ? std::string(text) : quoted(text);
+  return is_plain_word(text) ? std::string(text) : in_quotes(text);
 }
 
 }  // namespace flannel

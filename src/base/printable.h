@@ -14,9 +14,9 @@ namespace flannel {
 std::string printable(std::string_view text);
 
 // Returns printable(text) between double quotes; quotes and backslashes inside are escaped.
-std::string quoted(std::string_view text);
+std::string in_quotes(std::string_view text);
 
-// Returns `text` unchanged if it is one plain word, otherwise quoted(text).
+// Returns `text` unchanged if it is one plain word, otherwise in_quotes(text).
 std::string word_or_quoted(std::string_view text);
 
 // How many bytes of a text from outside a sentence or a log line shows.

@@ -59,7 +59,7 @@ TEST(PrintableTest, WhateverTheBytesTheResultIsUtf8OnOneLine) {
     for (std::size_t length = engine() % 12; text.size() < length;)
       text += bytes[engine() % bytes.size()];
     for (const std::string& shown :
-         {printable(text), flannel::quoted(text), printable(shortened(text, 5))}) {
+         {printable(text), in_quotes(text), printable(shortened(text, 5))}) {
       ASSERT_TRUE(is_utf8(shown)) << shown;
       ASSERT_EQ(printable(shown), shown) << "nothing is left to be escaped";
     }

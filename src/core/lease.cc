@@ -16,7 +16,7 @@ constexpr std::size_t kMaxKey = 64;  // the longest key, of both families, has 6
 
 Failure bad_key(std::string_view text, std::string_view why) {
   return fail(ErrorKind::invalid,
-              fmt::format("subnet key {}: {}", quoted(text.substr(0, kMaxKey)), why));
+              fmt::format("subnet key {}: {}", in_quotes(text.substr(0, kMaxKey)), why));
 }
 
 std::string key_part(std::string cidr) {
@@ -33,7 +33,7 @@ Result<Cidr> read_part(std::string_view key, std::string_view part, std::string_
   const auto base = Ip::parse(part.substr(0, dash));
   const auto bits = parse_decimal<std::uint8_t>(part.substr(std::min(dash + 1, part.size())));
   if (!base || !bits || *bits >= 8 * sizeof(Ip)) {
-    return bad_key(key, fmt::format("{} is not like {}", quoted(part), example));
+    return bad_key(key, fmt::format("{} is not like {}", in_quotes(part), example));
   }
   const Cidr cidr = Cidr::of(*base, *bits);
   // IPv4 texts and numbers have one spelling each.

@@ -147,7 +147,7 @@ std::string advice_on(std::string_view unknown) {
 }
 
 std::string named(std::string_view unknown) {
-  return quoted(shortened(unknown));
+  return in_quotes(shortened(unknown));
 }
 
 // Hints on keys that were written instead of a required one.

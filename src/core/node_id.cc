@@ -62,7 +62,7 @@ Result<NodeTag> decode_node_tag(std::string_view text) {
       std::from_chars(digits.data(), digits.data() + digits.size(), tag.boot, 16);
   if (digits.size() != 8 || error != std::errc() || end != digits.data() + digits.size()) {
     return fail(ErrorKind::invalid,
-                fmt::format("{} is not a node id and a boot", quoted(text.substr(0, 60))));
+                fmt::format("{} is not a node id and a boot", in_quotes(text.substr(0, 60))));
   }
   tag.id = TRY(decode_node_id(text.substr(0, slash)));
   return tag;

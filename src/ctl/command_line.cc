@@ -61,7 +61,7 @@ Result<milliseconds> parse_timeout(std::string_view text) {
                      : unit == "m"                 ? 60'000
                                                    : 0;
   if (!number || *number == 0 || factor == 0) {
-    return fail(ErrorKind::invalid, quoted(text) + " is no time such as 500ms, 10s or 1m");
+    return fail(ErrorKind::invalid, in_quotes(text) + " is no time such as 500ms, 10s or 1m");
   }
   return milliseconds(std::int64_t{*number} * factor);
 }
@@ -80,7 +80,7 @@ Result<void> check_words_fit(const Command& command, const std::vector<std::stri
   if (words.size() < command.fewest_words)
     return fail(ErrorKind::invalid, "a word is missing: " + call);
   if (words.size() > command.most_words) {
-    return fail(ErrorKind::invalid, "unexpected word " + quoted(words[command.most_words]) +
+    return fail(ErrorKind::invalid, "unexpected word " + in_quotes(words[command.most_words]) +
                                         ", the command is " + call);
   }
   return {};
@@ -95,7 +95,7 @@ Result<CtlOptions> validate(const CtlFlags& texts, const Flags& flags, StoreOpti
   options.node = texts.node;
   if (!options.node.empty() && !Ip4::parse(options.node)) {
     return fail(ErrorKind::invalid,
-                flags.label("node") + ": " + quoted(options.node) + " is not an IPv4 address");
+                flags.label("node") + ": " + in_quotes(options.node) + " is not an IPv4 address");
   }
   if (texts.underlay_mtu < kLeastMtu || texts.underlay_mtu > kMostMtu) {
     return fail(ErrorKind::invalid, flags.label("underlay-mtu") + ": " +
@@ -104,7 +104,7 @@ Result<CtlOptions> validate(const CtlFlags& texts, const Flags& flags, StoreOpti
   }
   options.underlay_mtu = static_cast<std::uint32_t>(texts.underlay_mtu);
   if (std::ranges::count(kBackends, texts.backend) == 0) {
-    return fail(ErrorKind::invalid, flags.label("backend") + ": " + quoted(texts.backend) +
+    return fail(ErrorKind::invalid, flags.label("backend") + ": " + in_quotes(texts.backend) +
                                         " is none of all, udp, vxlan, host-gw");
   }
   options.backend = texts.backend;

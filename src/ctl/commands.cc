@@ -8,9 +8,9 @@ namespace flannel {
 namespace {
 
 Failure unknown(const std::string& typed, std::span<const std::string> known) {
-  std::string text = "unknown command " + quoted(typed);
+  std::string text = "unknown command " + in_quotes(typed);
   const auto near = nearest(typed, known);
-  text += near ? ", did you mean " + quoted(*near) + "?" : "; `flannelctl help` lists them";
+  text += near ? ", did you mean " + in_quotes(*near) + "?" : "; `flannelctl help` lists them";
   return fail(ErrorKind::invalid, text);
 }
 
@@ -18,7 +18,7 @@ Failure unknown(const std::string& typed, std::span<const std::string> known) {
 Failure unknown_second_word(std::span<const std::string> words,
                             const std::vector<std::string>& siblings) {
   if (words.size() > 1) return unknown(words[0] + " " + words[1], siblings);
-  std::string text = quoted(words[0]) + " needs a second word:";
+  std::string text = in_quotes(words[0]) + " needs a second word:";
   for (const std::string& name : siblings)
     text += " `" + name + "`";
   return fail(ErrorKind::invalid, text);

@@ -66,7 +66,7 @@ std::vector<std::string> without_empty(std::vector<std::string> list) {
 
 Result<void> check_address(const Flags& flags, std::string_view name, const std::string& text) {
   if (text.empty() || Ip4::parse(text)) return {};
-  return bad(flags, name, quoted(text) + " is not an IPv4 address");
+  return bad(flags, name, in_quotes(text) + " is not an IPv4 address");
 }
 
 // Because of NAT the public IP may be any address that a host can have, but no other.
@@ -96,7 +96,7 @@ Result<KeeperOptions> keeper_options(const DaemonFlags& texts, const Flags& flag
                         .renew_margin = std::chrono::minutes(texts.renew_margin_minutes)};
   if (texts.on_subnet_loss != "keep" && texts.on_subnet_loss != "renumber") {
     return bad(flags, "on-subnet-loss",
-               quoted(texts.on_subnet_loss) + " is none of keep, renumber");
+               in_quotes(texts.on_subnet_loss) + " is none of keep, renumber");
   }
   options.renumber = texts.on_subnet_loss == "renumber";
   if (options.renew_margin < options.ttl) return options;
@@ -121,11 +121,12 @@ Result<FirewallOptions> firewall_options(const DaemonFlags& texts, const Flags& 
   } else if (texts.firewall == "iptables") {
     options.mode = FirewallMode::iptables;
   } else if (texts.firewall != "auto") {
-    return bad(flags, "firewall", quoted(texts.firewall) + " is none of auto, nftables, iptables");
+    return bad(flags, "firewall",
+               in_quotes(texts.firewall) + " is none of auto, nftables, iptables");
   }
   options.docker = texts.docker_rules == "auto";
   if (!options.docker && texts.docker_rules != "off") {
-    return bad(flags, "docker-rules", quoted(texts.docker_rules) + " is neither auto nor off");
+    return bad(flags, "docker-rules", in_quotes(texts.docker_rules) + " is neither auto nor off");
   }
   return options;
 }
@@ -146,7 +147,7 @@ Result<PacketPathWishes> packet_path_wishes(const DaemonFlags& texts, const Flag
   for (const std::string_view word : split(texts.udp_cpus, ',')) {
     const auto cpu = parse_decimal<unsigned>(word);
     if (!cpu || *cpu >= kMostCpus) {
-      return bad(flags, "udp-cpus", quoted(word) + " is no number of a CPU");
+      return bad(flags, "udp-cpus", in_quotes(word) + " is no number of a CPU");
     }
     wishes.cpus.push_back(static_cast<int>(*cpu));
   }
@@ -156,7 +157,7 @@ Result<PacketPathWishes> packet_path_wishes(const DaemonFlags& texts, const Flag
 Result<std::optional<ListenAddress>> health_address(const DaemonFlags& texts, const Flags& flags) {
   const std::string& ip = texts.healthz_ip;
   if (!ip.empty() && !Ip4::parse(ip) && !Ip6::parse(ip)) {
-    return bad(flags, "healthz-ip", quoted(ip) + " is not an IP address");
+    return bad(flags, "healthz-ip", in_quotes(ip) + " is not an IP address");
   }
   if (texts.healthz_port > 65535) {
     return bad(flags, "healthz-port", std::to_string(texts.healthz_port) + " is not a TCP port");
@@ -172,10 +173,10 @@ void append(std::vector<std::string>& all, const std::vector<std::string>& more)
 Result<void> check_paths(const DaemonFlags& texts, const Flags& flags) {
   const std::string& file = texts.subnet_file;
   if (file.empty()) return bad(flags, "subnet-file", "names no file");
-  if (file.ends_with('/')) return bad(flags, "subnet-file", quoted(file) + " names a folder");
+  if (file.ends_with('/')) return bad(flags, "subnet-file", in_quotes(file) + " names a folder");
   if (texts.state_dir.empty()) return bad(flags, "state-dir", "names no folder");
   if (texts.state_dir == file) {
-    return bad(flags, "state-dir", quoted(file) + " is the subnet file, a folder is needed");
+    return bad(flags, "state-dir", in_quotes(file) + " is the subnet file, a folder is needed");
   }
   return {};
 }
@@ -184,7 +185,7 @@ Result<void> check_paths(const DaemonFlags& texts, const Flags& flags) {
 void warn_of_folder(const std::string& file, std::vector<std::string>& warnings) {
   struct stat found {};
   if (::stat(file.c_str(), &found) != 0 || !S_ISDIR(found.st_mode)) return;
-  warnings.push_back("--subnet-file " + quoted(file) +
+  warnings.push_back("--subnet-file " + in_quotes(file) +
                      " is a folder, perhaps made for a mount into a container before there was a "
                      "file; remove it");
 }
@@ -234,7 +235,7 @@ Result<CommandLine> parse_command_line(std::span<const std::string> arguments,
   const ParsedWords parsed = TRY(flags.parse(arguments));
   if (parsed.help) return PrintAndExit{usage(flags)};
   if (!parsed.words.empty()) {
-    return fail(ErrorKind::invalid, "unexpected word " + quoted(parsed.words[0]) +
+    return fail(ErrorKind::invalid, "unexpected word " + in_quotes(parsed.words[0]) +
                                         " (a flag that is true or false takes its value as "
                                         "--flag=false)");
   }

@@ -9,7 +9,7 @@ namespace flannel {
 namespace {
 
 Failure bad(std::string_view url, std::string_view why) {
-  return fail(ErrorKind::invalid, "endpoint " + quoted(url) + ": " + std::string(why));
+  return fail(ErrorKind::invalid, "endpoint " + in_quotes(url) + ": " + std::string(why));
 }
 
 // Parses "etcd1", "192.0.2.1", or "[fd00::1]", of which the brackets are removed.
@@ -28,7 +28,7 @@ Result<std::string> parse_host(std::string_view host, std::string_view url) {
 // Describes `rest`, which begins with the first character that is invalid in a host or a port.
 std::string what_follows(std::string_view rest) {
   if (rest[0] == '/' || rest[0] == '?' || rest[0] == '#') {
-    return "something follows the port: " + quoted(rest) + "; give host and port alone";
+    return "something follows the port: " + in_quotes(rest) + "; give host and port alone";
   }
   return rest[0] == ';' ? "endpoints are separated by commas, not by \";\""
                         : "there is a blank in it; endpoints are separated by commas";

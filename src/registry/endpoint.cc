@@ -15,7 +15,8 @@ Result<EtcdEndpoint> unix_endpoint(std::string_view url, bool tls) {
   std::string_view path = url.substr(std::string_view("unix:").size());
   if (path.starts_with("//")) path.remove_prefix(2);
   if (path.empty()) {
-    return fail(ErrorKind::invalid, "endpoint " + quoted(url) + ": the socket's path is missing");
+    return fail(ErrorKind::invalid,
+                "endpoint " + in_quotes(url) + ": the socket's path is missing");
   }
   return EtcdEndpoint{.at = {.url = std::string(url), .tls = tls, .host = {}, .port = 0},
                       .socket = std::string(path)};

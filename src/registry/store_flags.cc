@@ -18,14 +18,14 @@ Result<StoreKind> parse_kind(const std::string& store) {
   if (store == "etcd") return StoreKind::etcd;
   if (store == "memory") return StoreKind::memory;
   if (store.starts_with(kSqlite) && store.size() > kSqlite.size()) return StoreKind::sqlite;
-  return fail(ErrorKind::invalid, quoted(store) + " is none of etcd, sqlite:PATH, memory");
+  return fail(ErrorKind::invalid, in_quotes(store) + " is none of etcd, sqlite:PATH, memory");
 }
 
 Result<EtcdApi> parse_etcd_api(const std::string& api) {
   if (api == "auto") return EtcdApi::automatic;
   if (api == "2") return EtcdApi::v2;
   if (api == "3") return EtcdApi::v3;
-  return fail(ErrorKind::invalid, quoted(api) + " is none of auto, 2, 3");
+  return fail(ErrorKind::invalid, in_quotes(api) + " is none of auto, 2, 3");
 }
 
 Result<std::vector<std::string>> split_endpoints(const std::string& list) {
@@ -77,9 +77,9 @@ void warn_of_prefix(const std::string& prefix, const Flags& flags,
   if (!flags.given("etcd-prefix")) return;
   const StoreKeys keys(prefix);
   const auto warn = [&](std::string_view what) {
-    warnings.push_back(flags.label("etcd-prefix") + ": " + quoted(prefix) + " " +
+    warnings.push_back(flags.label("etcd-prefix") + ": " + in_quotes(prefix) + " " +
                        std::string(what) + "; the configuration is looked for in the key " +
-                       quoted(keys.config));
+                       in_quotes(keys.config));
   };
   if (!prefix.starts_with('/')) warn("does not begin with /");
   if (keys.prefix.ends_with("/config") || keys.prefix.ends_with("/subnets")) {
@@ -119,7 +119,7 @@ Result<void> check_etcd(const StoreOptions& options, const Flags& flags,
     tls = tls || endpoint.at.tls;
     if (options.etcd_api == EtcdApi::v2 && !endpoint.socket.empty()) {
       return fail(ErrorKind::invalid, flags.label("etcd-endpoints") + ": " +
-                                          quoted(endpoint.at.url) +
+                                          in_quotes(endpoint.at.url) +
                                           ": --etcd-api=2 reaches etcd by TCP only");
     }
   }
