@@ -10,7 +10,7 @@ namespace flannel {
 namespace {
 
 constexpr auto kPeriod = std::chrono::seconds(30);
-constexpr auto kSoon = std::chrono::milliseconds(200);
+constexpr auto kDelay = std::chrono::milliseconds(200);
 
 }  // namespace
 
@@ -42,7 +42,7 @@ void NetworkCheck::check() {
 }
 
 void NetworkCheck::suspect() {
-  const TimePoint soon = parts_.loop.now() + kSoon;
+  const TimePoint soon = parts_.loop.now() + kDelay;
   if (soon < timer_.due()) timer_.arm(soon);
 }
 
