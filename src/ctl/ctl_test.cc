@@ -177,7 +177,7 @@ TEST_F(CtlTest, AConfigurationThatSomebodyElseChangesMeanwhileIsNotOverwritten) 
   const Words words = {"--store=memory", "config", "set",
                        R"({"Network":"10.5.0.0/16","SubnetLen":25,"Backend":{"Type":"vxlan"}})"};
   EXPECT_EQ(run_ctl(words, no_environment, {in, out, to_err}), 1);
-  EXPECT_NE(err.str().find("somebody else changed the configuration"), std::string::npos);
+  EXPECT_NE(err.str().find("another process changed the configuration"), std::string::npos);
   EXPECT_EQ(ctl({"config", "get"}).out, std::string(kHostGw) + "\n");
 }
 
