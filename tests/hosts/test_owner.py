@@ -96,7 +96,7 @@ def test_a_copied_state_folder_costs_the_original_nothing(lab, copy):
     macs = [re.search(r'"VtepMAC":"([0-9a-f:]+)"', v).group(1)
             for v in cluster.store.lease_values().values()]
     assert len(set(macs)) == 3, macs
-    assert "takes a new node id" in copied.daemon.log()
+    assert "this host takes new ones" in copied.daemon.log()
     wait_until(lambda: not cluster.missing(), "all rows in all kernels")
     assert third.daemon.health("/readyz")[1] == "flanneld is ready"
 

@@ -162,6 +162,10 @@ void Judge::after_expiry(const Record& record) const {
     if (!lease || encode_subnet_key(lease->subnet) != record.key) continue;
     const auto says = decode_lease_value(record.value);
     if (!says || store_.owner_of(*says) != host->first_ip()) continue;
+    // A backup brought the record back after the host had left its node id to a copy and moved to
+    // another address: nothing in the record says that it is the host's.
+    const bool of_old_name = says->node && says->node->id != host->node_id;
+    if (of_old_name && says->public_ip != host->public_ip) continue;
     if (!host->is_undisturbed() || timeline_.now() - host->disturbed_at < kBackByThen) continue;
     // A clock that stood still does not know how old the lease is.
     if (timeline_.now() < host->unsure_until + host->keeper_options.ttl) continue;
