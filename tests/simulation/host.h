@@ -115,6 +115,7 @@ class Host {
   std::map<SubnetKey, KnownPeer> known_peers;
   std::optional<Cidr4> subnet_in_file;  // as the daemon found it when it started
   std::optional<SubnetKey> subnet_since_start;
+  TimePoint first_subnet_at{};  // when it had a subnet first since its start
   // The last time that another host had its address, and took its subnet perhaps.
   TimePoint shares_since{};
   TimePoint shares_until{};

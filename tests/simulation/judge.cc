@@ -49,7 +49,7 @@ void Judge::after_turn(Host& host) const {
 // It has taken over a lease, perhaps, and its host lives, or seems to in a store that is set back.
 bool Judge::may_give_way(const Host& host) const {
   const std::string key = encode_subnet_key(*host.subnet_since_start);
-  return host.shares_address_at(host.started_at) || host.unsure_until >= host.started_at ||
+  return host.shares_address_at(host.first_subnet_at) || host.unsure_until >= host.started_at ||
          store_.robbed_at(key) >= host.started_at;
 }
 
@@ -62,6 +62,7 @@ bool Judge::judge_subnet(Host& host) const {
     violation_(fmt::format("{} has left its subnet {} while it runs", host.name(),
                            to_string(*host.subnet_since_start)));
   }
+  if (!host.subnet_since_start) host.first_subnet_at = timeline_.now();
   host.subnet_since_start = lease->subnet;
   if (another && !gave_way) {
     const std::string key = encode_subnet_key(*host.last_subnet);
