@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Measures how long the real kernel takes for N peers of a vxlan network: a neighbour, an FDB entry
-// and a route each. The program makes a network namespace of its own; run it as root, in a release
-// build:
+// Measures how long the real kernel takes for N peers of a vxlan network. Each peer has a
+// neighbour, an FDB entry and a route. The program makes a network namespace of its own; run it as
+// root, in a release build:
 //   kernel_bench [--runs R] [--plain-routes P] N...
 #include <fmt/format.h>
 #include <sched.h>

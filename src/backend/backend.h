@@ -38,7 +38,7 @@ struct HostFacts {
   Underlay underlay;
   NodeId node_id;
   PacketPathWishes packet_path = {};
-  std::string tun_device = {};  // of the packet path; empty until it is open
+  std::string tun_device = {};  // the packet path's device; empty until the path is open
   Surroundings surroundings = {};
   // Use one route for each peer's subnet, because one route for the whole network would capture
   // addresses that this host uses outside of the overlay.
@@ -52,7 +52,7 @@ struct PacketPathSettings {
   std::uint16_t peer_port = 0;  // packets for a peer are sent to PublicIP:peer_port
   std::uint32_t mtu = 0;        // of the device
   Cidr4 network = {};           // the device's address is in it
-  int queues = 0;               // of the device, with two threads each; 0: by the number of CPUs
+  int queues = 0;               // each has two threads; 0: the number follows that of the CPUs
   std::vector<int> cpus = {};   // bound to the threads in turn; empty: threads are not bound
   int receive_buffer = 4 << 20;
   int send_buffer = 4 << 20;

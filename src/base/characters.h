@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Characters that a web page, a chat or a text processor substitutes for what the operator typed,
-// and their names in error messages.
+// Some characters stand in for what the operator typed, because a web page, a chat or a text
+// processor put them there. This header knows these characters and their names in error messages.
 #pragma once
 
 #include <optional>

@@ -59,8 +59,8 @@ Result<LockFile> LockFile::of(const std::string& path) {
   return LockFile(std::move(fd), path);
 }
 
-// Hashes the name with FNV-1a and folds in the highest bits. Two names share a byte with a chance
-// of one in 2^61, and would then exclude each other.
+// Hashes the name with FNV-1a and folds in the highest bits. Two names that share a byte would
+// exclude each other; the chance of that is one in 2^61.
 std::uint64_t LockFile::byte_of(std::string_view name) {
   std::uint64_t hash = 0xcbf29ce484222325;
   for (const char c : name)

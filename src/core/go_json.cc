@@ -14,7 +14,8 @@
 namespace flannel {
 namespace {
 
-constexpr std::size_t kLongestKey = 64;  // of the keys that are compared with the known ones
+// Only so many bytes of a key are compared with the known keys.
+constexpr std::size_t kLongestKey = 64;
 
 void append_quoted(std::string& json, std::string_view text) {
   json += '"';

@@ -147,7 +147,7 @@ void KnownPeers::extend_grace(TimePoint now, const SubnetKey& subnet) {
   grace_end_ = std::min(grace_end_, end);
 }
 
-// And those who have waited for it come up.
+// The leases that have waited for the peer come up.
 void KnownPeers::let_go(const SubnetKey& subnet, Changes& result) {
   Lease lease = missing_.let_go(subnet);
   if (!table_.leases().contains(subnet)) result.emplace_back(PeerDown{std::move(lease)});
@@ -236,7 +236,7 @@ void KnownPeers::confirm(TimePoint now, Changes& result) {
     let_go(subnet, result);
   if (config_there_ && mass_loss_since_ && now - *mass_loss_since_ >= kRecheckAfter)
     mass_loss_since_.reset();
-  schedule_recheck(now);  // of the others
+  schedule_recheck(now);  // the other suspected peers still need one
   end_recheck_if_none_suspected();
 }
 
