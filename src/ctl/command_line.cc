@@ -43,7 +43,7 @@ struct CtlFlags {
     add("timeout", "longest wait for the store, as 500ms, 10s or 1m", timeout);
     add("json", "leases: print JSON", json);
     add("bad", "leases: list the quarantined records, with the reasons", bad);
-    add("node", "reserve, unreserve: the public IP of the host it is about", node);
+    add("node", "reserve, unreserve: the public IP of the host", node);
     add("underlay-mtu", "config: MTU of the interface between the hosts", underlay_mtu);
     add("backend", "cleanup: only what this backend made: udp, vxlan, host-gw or all", backend);
     add("dry-run", "cleanup: only say what would be removed", dry_run);

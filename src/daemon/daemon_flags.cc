@@ -48,7 +48,7 @@ void DaemonFlags::define_rules(Flags& flags) {
              .help = "let containers reach what is outside of the network by this host's address"},
             ip_masq);
   flags.add({.name = "ip-masq-fully-random-disable",
-             .help = "masquerade without ports that nobody can foresee"},
+             .help = "masquerade without fully random source ports"},
             ip_masq_fully_random_disable);
   flags.add(
       {.name = "iptables-resync",
