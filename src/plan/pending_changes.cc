@@ -1,21 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plan/pending_changes.h"
 
-#include <algorithm>
+#include <utility>
 
 #include "plan/diff.h"
 
 namespace flannel {
-namespace {
-
-constexpr Duration kShortestPause = std::chrono::milliseconds(100);
-constexpr Duration kLongestPause = std::chrono::seconds(30);
-
-}  // namespace
-
-Duration longer_pause(Duration pause) {
-  return pause == Duration::zero() ? kShortestPause : std::min(pause * 2, kLongestPause);
-}
 
 void PendingChanges::enter(PendingChange pending) {
   ObjectKey key = key_of(pending.change.object);
@@ -26,15 +16,16 @@ void PendingChanges::enter(PendingChange pending) {
 }
 
 void PendingChanges::mark(KernelChange change, TimePoint now) {
-  enter({std::move(change), "not tried yet", Duration::zero(), now});
+  enter({std::move(change), "not tried yet", kKernelPauses, now});
 }
 
 bool PendingChanges::failed(const KernelChange& change, const Error& error, TimePoint now) {
   const PendingChange* before = find(key_of(change.object));
   const bool again = before && before->change == change;
   const bool is_new = !again || before->reason != error.text;
-  const Duration pause = longer_pause(again ? before->pause : Duration::zero());
-  enter({change, error.text, pause, now + pause});
+  Backoff pauses = again ? before->pauses : kKernelPauses;
+  const Duration pause = pauses.next();
+  enter({change, error.text, pauses, now + pause});
   return is_new;
 }
 

@@ -9,16 +9,20 @@
 #include <utility>
 #include <vector>
 
+#include "base/backoff.h"
 #include "base/clock.h"
 #include "base/result.h"
 #include "plan/kernel.h"
 
 namespace flannel {
 
+// The pauses between attempts to change an object, and between attempts to read the kernel.
+inline constexpr Backoff kKernelPauses{std::chrono::milliseconds(100), std::chrono::seconds(30)};
+
 struct PendingChange {
   KernelChange change;
   std::string reason;
-  Duration pause = Duration::zero();  // zero: not tried yet
+  Backoff pauses = kKernelPauses;  // reset: the change was not tried yet
   TimePoint due;
 };
 
@@ -26,9 +30,9 @@ class PendingChanges {
  public:
   // Makes the change due at once.
   void mark(KernelChange change, TimePoint now);
-  // Schedules another attempt: after 0.1 s, and after twice the previous pause each time the same
-  // change fails again, up to 30 s. Returns false if the previous attempt failed for the same
-  // reason.
+  // Schedules another attempt after the next of kKernelPauses; a change that differs from the one
+  // that failed before begins with the shortest. Returns false if the previous attempt failed for
+  // the same reason.
   bool failed(const KernelChange& change, const Error& error, TimePoint now);
   // Forgets the change: it is done or no longer needed.
   void erase(const ObjectKey& key);
@@ -46,8 +50,5 @@ class PendingChanges {
   std::map<ObjectKey, PendingChange> all_;
   std::set<std::pair<TimePoint, const ObjectKey*>> by_time_;  // pointers to the keys of all_
 };
-
-// The pause that follows `pause`; the first pause if `pause` is zero.
-Duration longer_pause(Duration pause);
 
 }  // namespace flannel

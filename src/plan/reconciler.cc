@@ -14,8 +14,6 @@ namespace flannel {
 namespace {
 
 constexpr Duration kSuspicion = std::chrono::milliseconds(20);  // notifications come in groups
-constexpr Duration kShortestGap = std::chrono::milliseconds(100);
-constexpr Duration kLongestGap = std::chrono::seconds(30);
 constexpr Duration kSlowSync = std::chrono::seconds(60);
 constexpr int kPatience = 10;           // corrective syncs in a row before the gap grows
 constexpr std::size_t kLoggedEach = 8;  // objects of one batch with a log line each
@@ -119,8 +117,7 @@ NetState Reconciler::only_ours(NetState have, const Scope& scope) const {
 }
 
 Result<void> Reconciler::reading_failed(Error error, TimePoint now) {
-  read_pause_ = longer_pause(read_pause_);
-  sync_at_ = now + read_pause_;
+  sync_at_ = now + read_pauses_.next();
   error = std::move(error).during("read the kernel's state");
   read_error_ = error.text;
   return Failure(std::move(error));
@@ -131,7 +128,7 @@ Result<void> Reconciler::sync(TimePoint now) {
   const Scope scope = reading_scope();
   auto have = kernel_.read(scope);
   if (!have) return reading_failed(std::move(have).error(), now);
-  read_pause_ = Duration::zero();
+  read_pauses_.reset();
   read_error_.clear();
   sync_at_ = now + kSlowSync;
   std::erase_if(retired_links_, [&have](const std::string& name) {
@@ -172,7 +169,12 @@ void Reconciler::count_corrections(std::vector<KernelChange> unexpected) {
     return pending_.find(key_of(change.object)) || is_on_missing_link(change.object);
   });
   counters_.corrections += unexpected.size();
-  corrective_syncs_ = unexpected.empty() ? 0 : corrective_syncs_ + 1;
+  if (unexpected.empty()) {
+    corrective_syncs_ = 0;
+    gaps_.reset();
+  } else if (++corrective_syncs_ >= kPatience) {
+    gaps_.next();
+  }
   log_corrections(unexpected);
 }
 
@@ -253,7 +255,7 @@ void Reconciler::done(const KernelChange& change) {
   const ObjectKey key = key_of(change.object);
   const PendingChange* pending = pending_.find(key);
   if (!pending || is_surplus(change)) return;
-  if (pending->pause != Duration::zero() && pending->change == change) {
+  if (pending->pauses.last() != Duration::zero() && pending->change == change) {
     log::info("kernel change done after failures", {{"what", in_words(change)}});
   }
   pending_.erase(key);
@@ -265,22 +267,15 @@ bool Reconciler::is_surplus(const KernelChange& change) const {
   return change.op == Op::remove && desired_.contains(key_of(change.object));
 }
 
-// A sync whose corrections do not last (another program undoes them, or the kernel returns other
-// values than it was given) must not repeat ten times a second for ever.
-Duration Reconciler::shortest_gap() const {
-  if (corrective_syncs_ <= kPatience) return kShortestGap;
-  const int doublings = std::min(corrective_syncs_ - kPatience, 16);
-  return std::min(kShortestGap * (1 << doublings), kLongestGap);
-}
-
 void Reconciler::suspect(TimePoint now) {
-  if (!started_ || read_pause_ != Duration::zero()) return;
-  sync_at_ = std::min(sync_at_, std::max(now + kSuspicion, last_sync_ + shortest_gap()));
+  if (!can_change()) return;
+  sync_at_ = std::min(
+      sync_at_, std::max(now + kSuspicion, last_sync_ + std::max(kShortestGap, gaps_.last())));
 }
 
 void Reconciler::tick(TimePoint now) {
   if (now < sync_at_) {
-    if (started_ && read_pause_ == Duration::zero()) retry(now);
+    if (can_change()) retry(now);
     return;
   }
   const std::string known = read_error_;
@@ -301,7 +296,7 @@ void Reconciler::retry(TimePoint now) {
 }
 
 TimePoint Reconciler::next_wakeup() const {
-  if (!started_ || read_pause_ != Duration::zero()) return sync_at_;
+  if (!can_change()) return sync_at_;
   return std::min(sync_at_, pending_.next_due());
 }
 

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/backoff.h"
 #include "base/clock.h"
 #include "plan/desired_state.h"
 #include "plan/kernel.h"
@@ -67,6 +68,8 @@ class Reconciler {
   void change_peers(DesiredState::Parts parts, TimePoint now);
   Scope reading_scope() const;
   NetState only_ours(NetState have, const Scope& scope) const;
+  // The state of the kernel is known, so single objects may be changed.
+  bool can_change() const { return started_ && read_pauses_.last() == Duration::zero(); }
   Result<void> reading_failed(Error error, TimePoint now);
   std::vector<KernelChange> not_our_doing(const std::vector<KernelChange>& changes) const;
   void clear_done(std::vector<KernelChange>& changes);
@@ -79,7 +82,6 @@ class Reconciler {
   void done(const KernelChange& change);
   bool is_surplus(const KernelChange& change) const;
   void count_corrections(std::vector<KernelChange> unexpected);
-  Duration shortest_gap() const;
 
   Kernel& kernel_;
   Scope scope_;
@@ -90,9 +92,13 @@ class Reconciler {
   bool started_ = false;  // a sync succeeded
   TimePoint last_sync_{};
   TimePoint sync_at_ = kNever;
-  Duration read_pause_ = Duration::zero();  // not zero: the last read failed
+  Backoff read_pauses_ = kKernelPauses;  // not reset: the last read failed
   std::string read_error_;
-  int corrective_syncs_ = 0;  // in a row
+  // A sync whose corrections do not last, because another program undoes them or the kernel returns
+  // other values than it was given, must not be repeated ten times a second for ever.
+  static constexpr Duration kShortestGap = std::chrono::milliseconds(100);
+  int corrective_syncs_ = 0;                              // in a row
+  Backoff gaps_{kShortestGap, std::chrono::seconds(30)};  // between them, after many in a row
   ReconcileCounters counters_;
 };
 
