@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "http/target.h"
+#include "registry/endpoint_urls.h"
 #include "registry/etcd2/etcd2_watch.h"
 #include "registry/etcd2/keys_api.h"
 #include "registry/etcd2/keys_client.h"
@@ -245,10 +246,7 @@ class Etcd2Registry final : public Registry {
 
 std::unique_ptr<Registry> open_etcd2_registry(KeysAccess access, const std::string& prefix,
                                               Loop& loop) {
-  std::string urls;
-  for (const HttpAccess& endpoint : access.endpoints) {
-    urls += (urls.empty() ? "" : ", ") + endpoint.target.url;
-  }
+  std::string urls = joined_urls(access.endpoints, &HttpAccess::target);
   return std::make_unique<Etcd2Registry>(std::move(access), std::move(urls), prefix, loop);
 }
 

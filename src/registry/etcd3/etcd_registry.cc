@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "registry/endpoint_urls.h"
 #include "registry/etcd3/calls.h"
 #include "registry/etcd3/etcd_watch.h"
 #include "registry/etcd3/keep_alive.h"
@@ -265,10 +266,7 @@ class EtcdRegistry final : public Registry {
 
 Result<std::unique_ptr<Registry>> open_etcd_registry(EtcdAccess access, const std::string& prefix,
                                                      Loop& loop) {
-  std::string urls;
-  for (const EtcdEndpoint& endpoint : access.endpoints) {
-    urls += (urls.empty() ? "" : ", ") + endpoint.at.url;
-  }
+  std::string urls = joined_urls(access.endpoints, &EtcdEndpoint::at);
   auto connection = TRY(EtcdConnection::open(std::move(access), loop));
   return std::make_unique<EtcdRegistry>(std::move(connection), std::move(urls), prefix, loop);
 }
