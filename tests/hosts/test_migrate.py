@@ -12,7 +12,7 @@ from lab.cluster import NETWORK, Cluster
 from lab.overlay import lease_key, rows, subnet, vtep_mac, vxlan_rows
 from lab.traffic import EchoStream, ping
 
-SUBNET = "10.5.77.0/24"
+SUBNET = "10.5.7.0/24"
 MAC = "c6:d2:32:6f:8f:44"
 STORES = {"v0.10": "etcd-v2", "v0.28": "etcd"}
 
@@ -97,7 +97,7 @@ def test_our_host_goes_back_to_upstream_and_no_packet_is_lost(lab):
     assert echoes.lost() == []
     assert device(one) == before, "upstream keeps a device that has its settings"
     assert one.ns.run("ip", "route", "show", "proto", "250") == ""
-    assert "10.5.77.1/24" in one.daemon.subnet_file.read_text(encoding="ascii")
+    assert "10.5.7.1/24" in one.daemon.subnet_file.read_text(encoding="ascii")
 
 
 def test_a_host_that_is_cleaned_up_first_is_new_to_upstream(lab):

@@ -14,7 +14,7 @@ from lab.flanneld import flannelctl, leases_of
 from lab.overlay import lease_key, subnet
 from lab.shell import wait_until
 
-SUBNET = "10.5.77.0/24"
+SUBNET = "10.5.7.0/24"
 
 
 @pytest.mark.parametrize("store", ["etcd", "etcd-v2", "sqlite"])
@@ -78,9 +78,9 @@ def test_a_copied_state_folder_costs_the_original_nothing(lab, copy):
     cluster = Cluster(lab, "etcd", "vxlan", hosts=3)
     cluster.store.set_config(cluster.config)
     original, copied, third = cluster.hosts
-    places = [("10.5.100.0/24", original), ("10.5.200.0/24", copied)]
+    places = [("10.5.20.0/24", original), ("10.5.30.0/24", copied)]
     if copy == "lower":
-        places = [("10.5.50.0/24", copied), ("10.5.100.0/24", original)]
+        places = [("10.5.10.0/24", copied), ("10.5.20.0/24", original)]
     for place, host in places:
         flannelctl(cluster.store, "reserve", place, f"--node={host.address}")
     original.daemon.start().wait_ready()

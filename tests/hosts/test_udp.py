@@ -127,7 +127,6 @@ def assert_hops_as_with_upstream(one, two):
 def test_a_host_of_upstream_is_reached_and_reaches_us(lab):
     """h2 treats packets as flannel v0.10 does; its lease is written by hand."""
     cluster = Cluster(lab, "etcd", "udp", hosts=1)
-    cluster.config["SubnetMax"] = "10.5.63.0"
     one = cluster.start(containers=True).hosts[0]
     two = lab.host()
     forwarder = two.ns.start(

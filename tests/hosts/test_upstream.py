@@ -16,7 +16,8 @@ from lab.overlay import lease_key, rows, rows_about, subnet, vtep_mac, vxlan_row
 from lab.topology import Container
 from lab.traffic import ping, transfer
 
-SUBNET = "10.5.77.0/24"
+SUBNET = "10.5.77.0/24"  # of a peer
+OWN = "10.5.7.0/24"
 MAC = "c6:d2:32:6f:8f:44"
 VXLAN_VALUE = (
     '{"PublicIP":"192.0.2.2","PublicIPv6":null,"BackendType":"vxlan",'
@@ -26,10 +27,7 @@ HOSTGW_VALUE = '{"PublicIP":"192.0.2.2","PublicIPv6":null,"BackendType":"host-gw
 
 
 def on_etcd(lab, backend="vxlan", hosts=1):
-    """A cluster on etcd whose hosts never choose SUBNET."""
-    cluster = Cluster(lab, "etcd", backend, hosts)
-    cluster.config["SubnetMax"] = "10.5.63.0"
-    return cluster.start(containers=True)
+    return Cluster(lab, "etcd", backend, hosts).start(containers=True)
 
 
 @pytest.fixture
@@ -113,14 +111,14 @@ def test_the_same_bytes_are_stored_through_the_v2_api(lab):
 
 def test_a_reservation_made_by_hand_is_taken_and_stays_a_reservation(lab):
     cluster = Cluster(lab, "etcd", hosts=1)
-    cluster.store.reserve(lease_key(SUBNET), '{"PublicIP":"192.0.2.1"}')
+    cluster.store.reserve(lease_key(OWN), '{"PublicIP":"192.0.2.1"}')
     cluster.start()
     one = cluster.hosts[0]
-    assert subnet(one) == SUBNET
-    assert cluster.store.hold(lease_key(SUBNET)) == 0
+    assert subnet(one) == OWN
+    assert cluster.store.hold(lease_key(OWN)) == 0
     one.daemon.stop()
     one.daemon.start().wait_ready()
-    assert cluster.store.hold(lease_key(SUBNET)) == 0
+    assert cluster.store.hold(lease_key(OWN)) == 0
 
 
 def test_a_subnet_that_another_host_takes_is_an_alarm_and_never_taken_back_by_force(ours):
@@ -163,11 +161,11 @@ def test_a_subnet_file_of_upstream_names_the_subnet_that_is_taken_over(lab):
     """A node is migrated by swapping the binary after its lease has expired."""
     cluster = Cluster(lab, hosts=1)
     cluster.hosts[0].daemon.subnet_file.write_text(
-        f"FLANNEL_NETWORK={NETWORK}\nFLANNEL_SUBNET=10.5.77.1/24\nFLANNEL_MTU=1450\n"
+        f"FLANNEL_NETWORK={NETWORK}\nFLANNEL_SUBNET=10.5.7.1/24\nFLANNEL_MTU=1450\n"
         "FLANNEL_IPMASQ=true\n"
     )
     cluster.start()
-    assert subnet(cluster.hosts[0]) == SUBNET
+    assert subnet(cluster.hosts[0]) == OWN
 
 
 def test_a_device_of_upstream_is_taken_over_with_its_mac(lab):
@@ -175,10 +173,10 @@ def test_a_device_of_upstream_is_taken_over_with_its_mac(lab):
     cluster = Cluster(lab, "etcd", hosts=1)
     one = cluster.hosts[0]
     value = VXLAN_VALUE.replace("192.0.2.2", one.address)
-    upstream.make_device(one, SUBNET, MAC)
-    cluster.store.put_lease(lease_key(SUBNET), value)
+    upstream.make_device(one, OWN, MAC)
+    cluster.store.put_lease(lease_key(OWN), value)
     before = one.ns.ask("link", "show", "flannel.1")[0]["ifindex"]
     cluster.start()
-    assert lease_values(cluster) == {lease_key(SUBNET): value}
+    assert lease_values(cluster) == {lease_key(OWN): value}
     after = one.ns.ask("link", "show", "flannel.1")[0]
     assert (after["ifindex"], after["address"]) == (before, MAC)

@@ -8,6 +8,9 @@ from .overlay import missing, wait_complete
 from .shell import wait_until
 
 NETWORK = "10.5.0.0/16"
+# Hosts choose their subnets at random up to this one. The subnets of NETWORK above it belong to the
+# tests, which write leases and routes of their own there.
+LAST_SUBNET_OF_HOSTS = "10.5.63.0"
 
 
 class Cluster:
@@ -15,7 +18,11 @@ class Cluster:
         self.lab = lab
         self.backend = backend
         self.store = lab.store(store)
-        self.config = {"Network": NETWORK, "Backend": {"Type": backend}}
+        self.config = {
+            "Network": NETWORK,
+            "SubnetMax": LAST_SUBNET_OF_HOSTS,
+            "Backend": {"Type": backend},
+        }
         self._flags, self._options = flags, options
         self.hosts = []
         for _ in range(hosts):
