@@ -25,7 +25,7 @@ struct RenewRecord {
   Record seen;
   Ttl ttl;
 };
-struct ReleaseRecord {  // an own record that does not fit the configuration, or an orderly leave
+struct ReleaseRecord {  // deletes an own record that is not to be used
   Record seen;
 };
 struct ReportTakeOver {  // the keeper takes over this record, which another node wrote

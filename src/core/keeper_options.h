@@ -16,7 +16,7 @@ struct KeeperOptions {
   std::optional<NodeTag> node = {};         // put into every record; nullopt: none, as upstream
   bool address_is_ours = false;             // Chooser
   bool renumber = false;                    // --on-subnet-loss=renumber
-  std::vector<Ip4> keep_clear_of = {};      // no subnet around one of these is taken
+  std::vector<Ip4> keep_clear_of = {};      // the subnet contains none of these
 };
 
 }  // namespace flannel

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/keeper_state.h"
 
+#include <cassert>
 #include <type_traits>
+#include <utility>
 
 namespace flannel::keeper {
 namespace {
@@ -22,6 +24,11 @@ auto wake_at_of(AnyState& state) -> decltype(&as<Active>(state)->wake_at) {
 
 }  // namespace
 
+void change_state(State& state, State next) {
+  assert(may_follow(name_of(state), name_of(next)));
+  state = std::move(next);
+}
+
 std::optional<Update> under_way(const State& state) {
   if (const auto* adopting = as<Adopting>(state)) return adopting->update;
   if (const auto* refreshing = as<Refreshing>(state)) return refreshing->update;
@@ -29,7 +36,6 @@ std::optional<Update> under_way(const State& state) {
 }
 
 const Record* record_in(const State& state) {
-  if (const auto* paused = as<Paused>(state)) return paused->ours ? &*paused->ours : nullptr;
   return std::visit(
       [](const auto& one) -> const Record* {
         if constexpr (requires { one.record; }) {
@@ -67,7 +73,6 @@ LeasePhase phase_of(Name name) {
     case Name::adopting:
       return LeasePhase::writing;
     case Name::active:
-    case Name::releasing:
       return LeasePhase::active;
     case Name::refreshing:
     case Name::refresh_paused:

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The states of the lease keeper. While it is in one of those in brackets, one call to the store is
-// under way.
+// The states of the lease keeper. In the states in brackets one call to the store is under way.
 //
 //         start                 no record of ours                    done
 //   Idle ───────▶ [Listing] ──────────────────────▶ [Creating] ─────────────────▶ Active
@@ -12,9 +11,6 @@
 //                  │ └───pause over── Paused ◀┴─── outcome unknown              │    ▼    due  │
 //                  │                                                            │ RefreshPaused┘
 //                  └── refused, or our record was changed or removed by others ─┘ (and Active)
-//
-// An orderly leave goes on from where no call is under way: a record that is known to be ours is
-// deleted in [Releasing]; one that may be ours is looked for in [Listing] first; Idle is the end.
 #pragma once
 
 #include <cstddef>
@@ -28,39 +24,35 @@
 
 namespace flannel::keeper {
 
-// How a record of ours is made to say what it shall.
+// The call that updates a record of ours: `replace` writes its value, `renew` extends its life.
 enum class Update { replace, renew };
 
-struct Idle {};  // not started, or left
+struct Idle {};  // not started
 struct Listing {};
 struct Paused {  // a list is due at `wake_at`
   TimePoint wake_at;
-  std::optional<Record> ours{};  // a record that is ours although its last update failed
 };
 struct Creating {};
-struct Adopting {  // a record of ours that was found
+struct Adopting {  // a record of ours from the list is updated
   Record record;
   Update update;
 };
-struct Discarding {};
+struct Discarding {};  // a record of ours that does not fit is deleted
 struct Active {
   Record record;
-  TimePoint wake_at;  // to refresh it; kNever: a reservation
+  TimePoint wake_at;  // when to renew it; kNever: a reservation
 };
-struct Refreshing {  // the record of the active lease
+struct Refreshing {  // the record of the active lease is updated
   Record record;
   Update update;
 };
-struct RefreshPaused {
+struct RefreshPaused {  // its update has failed; another attempt is due at `wake_at`
   Record record;
   TimePoint wake_at;
 };
-struct Releasing {
-  Record record;
-};
 
 using State = std::variant<Idle, Listing, Paused, Creating, Adopting, Discarding, Active,
-                           Refreshing, RefreshPaused, Releasing>;
+                           Refreshing, RefreshPaused>;
 
 // The alternatives of State, in its order.
 enum class Name {
@@ -73,7 +65,6 @@ enum class Name {
   active,
   refreshing,
   refresh_paused,
-  releasing,
 };
 constexpr std::size_t kNames = std::variant_size_v<State>;
 
@@ -81,34 +72,32 @@ constexpr Name name_of(const State& state) {
   return static_cast<Name>(state.index());
 }
 
-// Whether the drawing has a way from one state to the other.
+// True if the drawing has an arrow from one state to the other.
 constexpr bool may_follow(Name from, Name to) {
   switch (to) {
-    case Name::idle:  // an orderly leave of what is not, or no longer, in the store
-      return from != Name::creating && from != Name::adopting && from != Name::refreshing;
+    case Name::idle:
+      return false;
     case Name::listing:
       return from != Name::listing;
     case Name::paused:
       return from == Name::listing || from == Name::creating || from == Name::adopting ||
-             from == Name::discarding || from == Name::refreshing || from == Name::releasing;
+             from == Name::discarding;
     case Name::creating:
     case Name::adopting:
     case Name::discarding:
       return from == Name::listing;
-    case Name::active:  // a reservation that says what it shall needs no call
+    case Name::active:  // directly from a list: a reservation with our value needs no call
       return from == Name::listing || from == Name::creating || from == Name::adopting ||
              from == Name::active || from == Name::refreshing || from == Name::refresh_paused;
     case Name::refreshing:
       return from == Name::active || from == Name::refresh_paused;
     case Name::refresh_paused:
       return from == Name::refreshing;
-    case Name::releasing:
-      return from == Name::listing || from == Name::paused || from == Name::active ||
-             from == Name::refresh_paused;
   }
   return false;
 }
 
+// True if a call to the store is under way in this state.
 constexpr bool is_call(Name name) {
   switch (name) {
     case Name::listing:
@@ -116,20 +105,22 @@ constexpr bool is_call(Name name) {
     case Name::adopting:
     case Name::discarding:
     case Name::refreshing:
-    case Name::releasing:
       return true;
     default:
       return false;
   }
 }
 
-// What the record in this state is being made to say; nullopt: it is not being updated.
+// Changes the state. A change that the drawing does not have is a bug and fails an assertion.
+void change_state(State& state, State next);
+
+// The update that is under way in this state; nullopt: none.
 std::optional<Update> under_way(const State& state);
 // The record of ours that this state knows of; null: none.
 const Record* record_in(const State& state);
 // The record of the active lease while no call is under way; null: in another state.
 Record* active_record_in(State& state);
-// The time at which this state wants to go on; null: it waits for an answer, or for nothing.
+// The time at which this state shall end; null: the state waits for start() or for an answer.
 TimePoint* wake_at_in(State& state);
 const TimePoint* wake_at_in(const State& state);
 

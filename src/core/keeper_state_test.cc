@@ -11,45 +11,43 @@
 namespace flannel::keeper {
 namespace {
 
-constexpr std::array<const char*, kNames> kWords{
-    "idle",       "listing", "paused",     "creating",       "adopting",
-    "discarding", "active",  "refreshing", "refresh_paused", "releasing"};
+constexpr std::array<const char*, kNames> kWords{"idle",     "listing",    "paused",
+                                                 "creating", "adopting",   "discarding",
+                                                 "active",   "refreshing", "refresh_paused"};
 
-std::string ways_from(Name from) {
-  std::string ways;
+std::string followers_of(Name from) {
+  std::string followers;
   for (std::size_t to = 0; to < kNames; ++to) {
     if (may_follow(from, static_cast<Name>(to)))
-      ways += (ways.empty() ? "" : " ") + std::string(kWords[to]);
+      followers += (followers.empty() ? "" : " ") + std::string(kWords[to]);
   }
-  return ways;
+  return followers;
 }
 
-TEST(KeeperStateTest, GoesOnAsDrawn) {
-  EXPECT_EQ(ways_from(Name::idle), "idle listing");
-  EXPECT_EQ(ways_from(Name::listing), "idle paused creating adopting discarding active releasing");
-  EXPECT_EQ(ways_from(Name::paused), "idle listing releasing");
-  EXPECT_EQ(ways_from(Name::creating), "listing paused active");
-  EXPECT_EQ(ways_from(Name::adopting), "listing paused active");
-  EXPECT_EQ(ways_from(Name::discarding), "idle listing paused");
-  EXPECT_EQ(ways_from(Name::active), "idle listing active refreshing releasing");
-  EXPECT_EQ(ways_from(Name::refreshing), "listing paused active refresh_paused");
-  EXPECT_EQ(ways_from(Name::refresh_paused), "idle listing active refreshing releasing");
-  EXPECT_EQ(ways_from(Name::releasing), "idle listing paused");
+TEST(KeeperStateTest, AStateIsFollowedByThoseOfTheDrawing) {
+  EXPECT_EQ(followers_of(Name::idle), "listing");
+  EXPECT_EQ(followers_of(Name::listing), "paused creating adopting discarding active");
+  EXPECT_EQ(followers_of(Name::paused), "listing");
+  EXPECT_EQ(followers_of(Name::creating), "listing paused active");
+  EXPECT_EQ(followers_of(Name::adopting), "listing paused active");
+  EXPECT_EQ(followers_of(Name::discarding), "listing paused");
+  EXPECT_EQ(followers_of(Name::active), "listing active refreshing");
+  EXPECT_EQ(followers_of(Name::refreshing), "listing active refresh_paused");
+  EXPECT_EQ(followers_of(Name::refresh_paused), "listing active refreshing");
 }
 
-TEST(KeeperStateTest, WaitsForATimeOrForAnAnswerNeverForBoth) {
+TEST(KeeperStateTest, AStateWaitsForATimeOrForAnAnswerNotForBoth) {
   const Record record{"10.5.0.32-27", "{}", 7, {}};
   const TimePoint soon{std::chrono::hours(5)};
   const std::array<State, kNames> states{Idle{},
                                          Listing{},
-                                         Paused{soon, record},
+                                         Paused{soon},
                                          Creating{},
                                          Adopting{record, Update::renew},
                                          Discarding{},
                                          Active{record, soon},
                                          Refreshing{record, Update::replace},
-                                         RefreshPaused{record, soon},
-                                         Releasing{record}};
+                                         RefreshPaused{record, soon}};
   std::string timed;
   for (std::size_t i = 0; i < kNames; ++i) {
     const Name name = name_of(states[i]);
@@ -70,12 +68,19 @@ TEST(KeeperStateTest, WaitsForATimeOrForAnAnswerNeverForBoth) {
 #ifndef NDEBUG
 using KeeperStateDeathTest = ActiveLeaseTest;
 
+TEST_F(KeeperStateDeathTest, AChangeThatIsNotDrawnIsABug) {
+  State state = Listing{};
+  change_state(state, Creating{});
+  EXPECT_EQ(name_of(state), Name::creating);
+  EXPECT_DEATH(change_state(state, Discarding{}), "may_follow");
+}
+
 TEST_F(KeeperStateDeathTest, AnAnswerToACallThatIsNotUnderWayIsABug) {
   const Error away{ErrorKind::unavailable, "store away"};
   EXPECT_DEATH(us.keeper.on_snapshot(store.now, Failure(Error(away))), "listing");
   EXPECT_DEATH(us.keeper.on_written(store.now, store.now, Failure(Error(away))), "replace");
   EXPECT_DEATH(us.keeper.on_renewed(store.now, store.now, Failure(Error(away))), "renew");
-  EXPECT_DEATH(us.keeper.on_released(store.now, Failure(Error(away))), "releasing");
+  EXPECT_DEATH(us.keeper.on_released(store.now, Failure(Error(away))), "discarding");
 }
 #endif
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// LeaseKeeper: from a list of all records to one that is ours.
+// The part of LeaseKeeper that makes a record ours, starting from a snapshot of all records.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -10,31 +10,17 @@
 namespace flannel {
 namespace {
 
+// For so long after a take-over, the node that had written the record may take it back.
 constexpr auto kContested = std::chrono::seconds(30);
 
 }  // namespace
 
 void LeaseKeeper::acquire(TimePoint now, const Snapshot& snapshot, Acts& acts) {
-  if (goal_ == Goal::leave) {
-    find_what_to_leave(snapshot, acts);
-  } else if (lease_) {
+  if (lease_) {
     reclaim(now, snapshot, acts);
   } else {
     choose(now, decode_records(snapshot.records), acts);
   }
-}
-
-// The write that was asked for last may have been done.
-void LeaseKeeper::find_what_to_leave(const Snapshot& snapshot, Acts& acts) {
-  std::optional<Record> ours;
-  const std::string key = target_ ? encode_subnet_key(target_->lease.subnet) : std::string();
-  for (const Record& record : snapshot.records) {
-    if (record.key != key) continue;
-    const auto attributes = decode_lease(record);
-    if (attributes && is_ours(target_->lease.subnet, *attributes)) ours = record;
-  }
-  if (!ours) target_.reset();
-  leave(std::move(ours), acts);
 }
 
 void LeaseKeeper::choose(TimePoint now, const DecodedRecords& records, Acts& acts) {
@@ -50,8 +36,9 @@ void LeaseKeeper::choose(TimePoint now, const DecodedRecords& records, Acts& act
     acts.emplace_back(ReportTakeOver{other->theirs.lease});
     adopt(now, other->theirs.record, &other->theirs.lease, acts);
   } else if (const auto* discard = std::get_if<Discard>(&*choice)) {
-    // A change of the key's form, to one family only for example, need not cost the subnet. What
-    // fits goes because the previous subnet is better.
+    // If only the form of the key does not fit, for example because it names both families, the
+    // host keeps its subnet under another key. A record that fits is discarded in favour of the
+    // previous subnet.
     const SubnetKey& subnet = discard->own.lease.subnet;
     if (config_.allows(subnet.v4) && !fits(config_, subnet)) previous_ = subnet.v4;
     enter(keeper::Discarding{});
@@ -61,12 +48,12 @@ void LeaseKeeper::choose(TimePoint now, const DecodedRecords& records, Acts& act
   }
 }
 
-// We held this subnet, and the store may think differently now.
+// Makes the record of the lease that we have, or had, ours again, if no other host has its subnet.
 void LeaseKeeper::reclaim(TimePoint now, const Snapshot& snapshot, Acts& acts) {
   const SubnetKey subnet = lease_->subnet;
   const std::string key = encode_subnet_key(subnet);
   const Record* own = nullptr;
-  std::string by;  // who is in the way
+  std::string by;  // the host that has the subnet, and its record
   for (const Record& record : snapshot.records) {
     const auto other = decode_subnet_key(record.key);
     if (!other || !other->v4.overlaps(subnet.v4) || !config_.network.contains(other->v4)) continue;
@@ -88,14 +75,14 @@ void LeaseKeeper::reclaim(TimePoint now, const Snapshot& snapshot, Acts& acts) {
     report_lost("taken: " + by, acts);
     choose(now, decode_records(snapshot.records), acts);
   } else if (!by.empty()) {
-    taken(now, by, acts);
+    on_taken(now, by, acts);
   } else {
     report_lost("its record is gone from the store", acts);
     create(subnet, &*lease_, acts);
   }
 }
 
-// The record is ours: make it say what we announce, and live.
+// Takes a record of ours from the list for our lease. `seen`: the lease that it has now.
 void LeaseKeeper::adopt(TimePoint now, const Record& record, const Lease* seen, Acts& acts) {
   set_target(seen->subnet, seen);
   if (!record.expires() && target_->value == record.value) expires_ = kNever;
@@ -108,7 +95,7 @@ void LeaseKeeper::create(const SubnetKey& subnet, const Lease* seen, Acts& acts)
   acts.emplace_back(CreateRecord{encode_subnet_key(subnet), target_->value, options_.ttl});
 }
 
-void LeaseKeeper::taken(TimePoint now, const std::string& by, Acts& acts) {
+void LeaseKeeper::on_taken(TimePoint now, const std::string& by, Acts& acts) {
   report_lost("taken: " + by, acts);
   report(
       {ErrorKind::conflict, fmt::format("cannot take {} again: {}", to_string(lease_->subnet), by)},
@@ -130,8 +117,8 @@ void LeaseKeeper::set_target(const SubnetKey& subnet, const Lease* seen) {
   target_.emplace(Target{std::move(lease), std::move(value)});
 }
 
-// After a change of the public IP the record has the old one until it is written again. What we
-// expiry handle is ours also where another node wrote into it under our public IP.
+// After a change of the public IP our record has the old one until it is written again. The record
+// of our lease is ours even if another node has written into it under our public IP.
 bool LeaseKeeper::is_ours(const SubnetKey& subnet, const LeaseAttributes& record) const {
   const std::optional<Cidr4> held = lease_ ? std::optional(lease_->subnet.v4) : std::nullopt;
   const auto owns = [&](Ip4 ip) {
@@ -140,16 +127,17 @@ bool LeaseKeeper::is_ours(const SubnetKey& subnet, const LeaseAttributes& record
   return owns(public_ip_) || (lease_ && owns(lease_->attributes.public_ip));
 }
 
-// The host that we took this record from lives.
+// True if the node whose record we took over has written it again.
 bool LeaseKeeper::is_contested(TimePoint now, const LeaseAttributes& record) const {
   return taken_over_ && record.node && *record.node == taken_over_->first &&
          now - taken_over_->second < kContested;
 }
 
 void LeaseKeeper::give_way(Acts& acts) {
-  report_lost(fmt::format("node {} lives and has written it back: two hosts have the address {}",
-                          to_string(taken_over_->first), to_string(public_ip_)),
-              acts);
+  report_lost(
+      fmt::format("node {} is alive and has written it again: two hosts have the address {}",
+                  to_string(taken_over_->first), to_string(public_ip_)),
+      acts);
   if (previous_ == lease_->subnet.v4) previous_.reset();
   lease_.reset();
   target_.reset();

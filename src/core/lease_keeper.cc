@@ -15,11 +15,11 @@ using keeper::Update;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// So many lost races in a row are answered at once. What is refused more often may be refused for
-// ever, by what no list shows: it is a failure.
-constexpr unsigned kRacesAtOnce = 3;
+// The number of refusals in a row after which the records are listed without a pause. More refusals
+// count as a failure, because their reason may be permanent and missing from every list.
+constexpr unsigned kRefusalsWithoutPause = 3;
 
-// The store did not do it, because the record is not as we thought.
+// True if the store changed nothing, because the record is not in the state that the call expects.
 bool is_refusal(ErrorKind kind) {
   return kind == ErrorKind::exists || kind == ErrorKind::conflict || kind == ErrorKind::not_found;
 }
@@ -49,7 +49,6 @@ LeaseKeeper::LeaseKeeper(KeeperOptions options, NetworkConfig config, Ip4 public
 std::vector<KeeperAct> LeaseKeeper::start(TimePoint) {
   Acts acts;
   if (name_of(state_) != Name::idle) return acts;
-  goal_ = Goal::keep;
   list(acts);
   return acts;
 }
@@ -67,66 +66,64 @@ std::vector<KeeperAct> LeaseKeeper::on_snapshot(TimePoint now, Result<Snapshot> 
 }
 
 std::vector<KeeperAct> LeaseKeeper::on_written(TimePoint now, TimePoint sent,
-                                               Result<WriteResult> held) {
+                                               Result<WriteResult> written) {
   const bool created = name_of(state_) == Name::creating;
   assert(created || under_way(state_) == Update::replace);
   Acts acts;
   const std::string key = encode_subnet_key(target_->lease.subnet);
-  if (held) {
-    const TimePoint wake_at = granted(sent, *held);
-    on_confirmed(now, Record{key, target_->value, held->revision, held->expiry_handle}, wake_at,
-                 acts);
+  if (written) {
+    const TimePoint wake_at = set_life(sent, *written);
+    on_confirmed(now, Record{key, target_->value, written->revision, written->expiry_handle},
+                 wake_at, acts);
     return acts;
   }
-  Error error = std::move(held.error()).during((created ? "create " : "write ") + key);
+  Error error = std::move(written.error()).during((created ? "create " : "write ") + key);
   if (is_refusal(error.kind)) {
-    refused(now, std::move(error), acts);
+    on_refused(now, std::move(error), acts);
   } else {
     report(std::move(error), acts);
-    update_failed(now, acts);
+    on_update_failed(now, acts);
   }
   return acts;
 }
 
 std::vector<KeeperAct> LeaseKeeper::on_renewed(TimePoint now, TimePoint sent,
-                                               Result<WriteResult> held) {
+                                               Result<WriteResult> renewed) {
   assert(under_way(state_) == Update::renew);
   Acts acts;
   Record record = *record_in(state_);
-  if (held) {
-    record.revision = held->revision;
-    record.expiry_handle = held->expiry_handle;
-    const TimePoint wake_at = granted(sent, *held);
+  if (renewed) {
+    record.revision = renewed->revision;
+    record.expiry_handle = renewed->expiry_handle;
+    const TimePoint wake_at = set_life(sent, *renewed);
     on_confirmed(now, std::move(record), wake_at, acts);
     return acts;
   }
-  Error error = std::move(held.error()).during("renew " + record.key);
+  Error error = std::move(renewed.error()).during("renew " + record.key);
   if (is_refusal(error.kind)) {
-    refused(now, std::move(error), acts);
+    on_refused(now, std::move(error), acts);
   } else {
-    // The runner logs each failed renewal; an alarm it is only while no lease is active yet.
+    // The runner logs failed renewals itself. Before the lease is active they are also a reason why
+    // it is not.
     if (name_of(state_) == Name::adopting) report(std::move(error), acts);
-    update_failed(now, acts);
+    on_update_failed(now, acts);
   }
   return acts;
 }
 
 std::vector<KeeperAct> LeaseKeeper::on_released(TimePoint now, Result<void> released) {
-  assert(name_of(state_) == Name::releasing || name_of(state_) == Name::discarding);
+  assert(name_of(state_) == Name::discarding);
   Acts acts;
-  std::optional<Error> error;
-  if (!released) error = std::move(released.error()).during("release the lease");
-  if (error && !is_refusal(error->kind)) {
-    report(*std::move(error), acts);
-    const Record* record = record_in(state_);
-    enter(keeper::Paused{retry_at(now), record ? std::optional(*record) : std::nullopt});
-  } else if (goal_ == Goal::leave) {
-    if (!error) target_.reset();
-    leave(std::nullopt, acts);
-  } else if (!error) {
+  if (released) {
     list(acts);
+    return acts;
+  }
+  Error error = std::move(released.error()).during("release the lease");
+  if (is_refusal(error.kind)) {
+    on_refused(now, std::move(error), acts);
   } else {
-    refused(now, *std::move(error), acts);
+    report(std::move(error), acts);
+    enter(keeper::Paused{retry_at(now)});
   }
   return acts;
 }
@@ -139,11 +136,9 @@ std::vector<KeeperAct> LeaseKeeper::try_now(TimePoint now) {
 std::vector<KeeperAct> LeaseKeeper::tick(TimePoint now) {
   Acts acts;
   if (now < next_wakeup()) return acts;
-  if (goal_ == Goal::leave) {
-    leave(known_record(), acts);
-  } else if (own_record() != nullptr) {
+  if (own_record() != nullptr) {
     refresh(now, acts);
-  } else {  // a failed write may have taken effect, which only a list can show
+  } else {  // only a list can show whether a failed write has taken effect
     list(acts);
   }
   return acts;
@@ -173,31 +168,14 @@ void LeaseKeeper::refresh_if_changed(TimePoint now, Acts& acts) {
   if (target_->value != record->value) refresh(now, acts);
 }
 
-std::vector<KeeperAct> LeaseKeeper::release(TimePoint) {
-  Acts acts;
-  goal_ = Goal::leave;
-  if (!is_call(name_of(state_))) leave(known_record(), acts);
-  return acts;
-}
-
-void LeaseKeeper::enter(keeper::State next) {
-  assert(may_follow(name_of(state_), name_of(next)));
-  state_ = std::move(next);
-}
-
-// The record that an orderly leave has to delete, as far as it is known.
-std::optional<Record> LeaseKeeper::known_record() const {
-  const Record* record = record_in(state_);
-  return record ? std::optional(*record) : std::nullopt;
-}
-
 void LeaseKeeper::list(Acts& acts) {
-  heard_.clear();
+  changes_.clear();
   enter(keeper::Listing{});
   acts.emplace_back(TakeSnapshot{});
 }
 
-// A lease that is about to end is not given away to politeness.
+// The pause is at most a quarter of the time that the lease still has, so that it can be renewed
+// before it ends.
 TimePoint LeaseKeeper::retry_at(TimePoint now) {
   Duration wait = (alarm_ == Alarm::lost ? lost_backoff_ : backoff_).next(random_);
   if (expires_ != kNever && expires_ > now) {
@@ -211,11 +189,9 @@ void LeaseKeeper::report(Error error, Acts& acts) {
   acts.emplace_back(ReportError{std::move(error)});
 }
 
-// A lost race, or the record is not what we thought: look again, at once unless that repeats.
-void LeaseKeeper::refused(TimePoint now, Error error, Acts& acts) {
-  if (goal_ == Goal::leave) {
-    leave(std::nullopt, acts);
-  } else if (++races_ <= kRacesAtOnce) {
+// Handles a refused call: another host was faster, or the record differs from what we know.
+void LeaseKeeper::on_refused(TimePoint now, Error error, Acts& acts) {
+  if (++refusals_ <= kRefusalsWithoutPause) {
     list(acts);
   } else {
     report(std::move(error), acts);
@@ -223,46 +199,43 @@ void LeaseKeeper::refused(TimePoint now, Error error, Acts& acts) {
   }
 }
 
-// Whether it was done is not known.
-void LeaseKeeper::update_failed(TimePoint now, Acts& acts) {
+// Handles a failed write or renewal. It is not known whether it has taken effect.
+void LeaseKeeper::on_update_failed(TimePoint now, Acts& acts) {
   if (auto* refreshing = std::get_if<keeper::Refreshing>(&state_)) {
     enter(keeper::RefreshPaused{std::move(refreshing->record), retry_at(now)});
-    process_heard_changes(now, acts);
+    process_changes(now, acts);
   } else {
-    enter(keeper::Paused{retry_at(now), known_record()});
+    enter(keeper::Paused{retry_at(now)});
   }
 }
 
-// When to renew what the store has granted.
-TimePoint LeaseKeeper::granted(TimePoint sent, const WriteResult& held) {
-  if (!held.ttl) {
+// Sets the end of the lease, and returns the time of its next renewal; kNever: a reservation.
+TimePoint LeaseKeeper::set_life(TimePoint sent, const WriteResult& granted) {
+  if (!granted.ttl) {
     expires_ = kNever;
     return kNever;
   }
-  expires_ = lease_end(sent, *held.ttl);
+  expires_ = lease_end(sent, *granted.ttl);
   life_ = expires_ - sent;
-  return renewal_time(sent, *held.ttl, options_.renew_margin, random_);
+  return renewal_time(sent, *granted.ttl, options_.renew_margin, random_);
 }
 
-// The record is ours and says `target_`.
+// Handles that the store has our record with the content of `target_`.
 void LeaseKeeper::on_confirmed(TimePoint now, Record record, TimePoint wake_at, Acts& acts) {
   enter(keeper::Active{std::move(record), wake_at});
   backoff_.reset();
   lost_backoff_.reset();
-  races_ = 0;
+  refusals_ = 0;
   const bool changed = !lease_ || *lease_ != target_->lease || alarm_ != Alarm::none;
   lease_ = target_->lease;
   alarm_ = Alarm::none;
-  if (goal_ == Goal::leave) {
-    leave(known_record(), acts);
-    return;
-  }
   if (changed) acts.emplace_back(AnnounceActive{*lease_});
-  process_heard_changes(now, acts);
+  process_changes(now, acts);
   if (std::exchange(reannounce_, false)) refresh_if_changed(now, acts);
 }
 
-// Makes the record, which is ours, say what we announce, or else live on.
+// Replaces our record if its content is not that of `target_`, and otherwise renews it. A
+// reservation needs no renewal.
 void LeaseKeeper::update(TimePoint now, Record record, Acts& acts) {
   if (target_->value != record.value) {
     acts.emplace_back(ReplaceRecord{record, target_->value, ttl_for(record, options_)});
@@ -286,19 +259,6 @@ void LeaseKeeper::enter_update(Record record, Update update) {
 void LeaseKeeper::refresh(TimePoint now, Acts& acts) {
   set_target(lease_->subnet, &*lease_);
   update(now, *own_record(), acts);
-}
-
-// `record`: ours, if it is known.
-void LeaseKeeper::leave(std::optional<Record> record, Acts& acts) {
-  if (record && record->expires()) {
-    acts.emplace_back(ReleaseRecord{*record});
-    enter(keeper::Releasing{*std::move(record)});
-  } else if (!record && target_) {  // what was asked for last may have been done
-    list(acts);
-  } else {
-    enter(keeper::Idle{});
-    expires_ = kNever;
-  }
 }
 
 }  // namespace flannel

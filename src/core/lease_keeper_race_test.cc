@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Hosts, operators, expiries and lost replies in random order: whatever happens, the keepers never
-// believe for good that they hold one subnet together, and always come to rest.
+// The keepers of two hosts with calls, operators, expiries and lost replies in random order. Once
+// nothing disturbs them, the two have different subnets.
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -20,7 +20,7 @@ class World {
  public:
   World(unsigned seed, bool one_identity) : engine_(seed) {
     store.now = TimePoint(hours(1000));
-    // Three subnets of four addresses for two hosts: they meet all the time.
+    // Three subnets of four addresses for two hosts, so that they often choose the same one.
     const auto config = parse_network_config(R"({"Network":"10.5.0.0/28"})")->config;
     for (std::uint8_t n = 1; n <= 2; ++n) {
       const LeaseAttributes attributes{.public_ip = Ip4::of(192, 0, 2, one_identity ? 1 : n),
@@ -39,8 +39,8 @@ class World {
     return std::uniform_int_distribution<std::uint64_t>(0, bound - 1)(engine_);
   }
 
-  // One thing happens to somebody.
-  void happen() {
+  // Performs one random step of a random host, of the clock or of an operator.
+  void do_random_step() {
     KeeperHost& host = *hosts[draw(hosts.size())];
     switch (draw(12)) {
       case 0:
@@ -60,7 +60,7 @@ class World {
         break;
       case 7:
       case 8:
-        if (host.has_news()) host.hear_one();
+        if (host.has_changes()) host.deliver_change();
         break;
       case 9:
         store.pass(seconds(draw(25)));
@@ -70,28 +70,28 @@ class World {
         host.tick();
         break;
       default:
-        interfere();
+        change_a_record();
     }
   }
 
-  // The store answers, the watch tells all, nobody interferes: until nothing is left to do.
-  void come_to_rest() {
+  // Lets 300 s pass in which every call is answered and every change is delivered.
+  void run_undisturbed() {
     for (int round = 0; round < 300; ++round) {
       for (const auto& host : hosts)
-        host->settle();
+        host->finish_calls();
       store.pass(seconds(1));
       for (const auto& host : hosts)
         host->tick();
     }
     for (const auto& host : hosts)
-      host->settle();
+      host->finish_calls();
   }
 
   SimulatedStore store;
   std::vector<std::unique_ptr<KeeperHost>> hosts;
 
  private:
-  void interfere() {
+  void change_a_record() {
     if (store.records.empty() || draw(4) != 0) return;
     auto record = store.records.begin();
     std::advance(record, static_cast<std::ptrdiff_t>(draw(store.records.size())));
@@ -113,47 +113,47 @@ class World {
   std::mt19937_64 engine_;
 };
 
-bool holds(const KeeperHost& host) {
+bool has_lease(const KeeperHost& host) {
   return host.keeper.phase() == LeasePhase::active || host.keeper.phase() == LeasePhase::renewing;
 }
 
-TEST(LeaseRaceTest, TwoHostsNeverEndUpHoldingOneSubnet) {
-  int both_held = 0;
+TEST(LeaseRaceTest, TwoHostsNeverEndWithOneSubnet) {
+  int both_have_leases = 0;
   for (unsigned seed = 0; seed < 200; ++seed) {
     World world(seed, false);
     for (int i = 0; i < 300; ++i)
-      world.happen();
+      world.do_random_step();
     for (const auto& host : world.hosts) {
       if (host->keeper.phase() == LeasePhase::idle) host->start();
     }
-    world.come_to_rest();
+    world.run_undisturbed();
     KeeperHost& a = *world.hosts[0];
     KeeperHost& b = *world.hosts[1];
     EXPECT_TRUE(a.one_call_at_a_time && b.one_call_at_a_time) << "seed " << seed;
-    if (holds(a) && holds(b)) {
-      ++both_held;
+    if (has_lease(a) && has_lease(b)) {
+      ++both_have_leases;
       EXPECT_FALSE(a.keeper.lease()->subnet.v4.overlaps(b.keeper.lease()->subnet.v4))
           << "seed " << seed;
     }
-    EXPECT_TRUE(holds(a) || holds(b)) << "seed " << seed;
+    EXPECT_TRUE(has_lease(a) || has_lease(b)) << "seed " << seed;
     for (const auto& host : world.hosts) {
-      if (!holds(*host)) continue;
+      if (!has_lease(*host)) continue;
       const auto stored = world.store.records.find(encode_subnet_key(host->keeper.lease()->subnet));
       ASSERT_NE(stored, world.store.records.end()) << "seed " << seed;
       EXPECT_EQ(stored->second.value, encode_lease_value(host->keeper.lease()->attributes))
           << "seed " << seed;
     }
   }
-  EXPECT_GT(both_held, 100) << "else this test says little";
+  EXPECT_GT(both_have_leases, 100) << "too few cases with two leases";
 }
 
-TEST(LeaseRaceTest, TwoHostsWithOneIdentityAreSlowedDown) {
+TEST(LeaseRaceTest, TwoHostsWithOneIdentityWriteWithPauses) {
   for (unsigned seed = 0; seed < 25; ++seed) {
     World world(seed, true);
     for (int i = 0; i < 300; ++i)
-      world.happen();
+      world.do_random_step();
     const auto before = world.store.log.size();
-    world.come_to_rest();
+    world.run_undisturbed();
     EXPECT_LT(world.store.log.size() - before, 100U) << "in 300 s, seed " << seed;
   }
 }

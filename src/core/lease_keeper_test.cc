@@ -74,7 +74,7 @@ TEST_F(LeaseKeeperTest, FirstAcquisitionListsCreatesAndHolds) {
   EXPECT_EQ(us.keeper.phase(), LeasePhase::writing);
   EXPECT_FALSE(us.keeper.lease());
   us.answer();
-  EXPECT_EQ(us.said(), "list | create 10.5.0.32-27 | active 10.5.0.32/27@192.0.2.1");
+  EXPECT_EQ(us.take_log(), "list | create 10.5.0.32-27 | active 10.5.0.32/27@192.0.2.1");
   EXPECT_EQ(us.keeper.phase(), LeasePhase::active);
   EXPECT_EQ(to_string(us.keeper.lease()->subnet), "10.5.0.32/27");
   EXPECT_EQ(us.keeper.expires(), store.now + hours(24));
@@ -95,58 +95,58 @@ TEST_F(LeaseKeeperTest, LifeCountsFromTheSendingOfTheCall) {
   EXPECT_EQ(us.keeper.next_wakeup(), sent + hours(8));
 }
 
-TEST_F(LeaseKeeperTest, PreviousSubnetIsAskedForAgain) {
+TEST_F(LeaseKeeperTest, PreviousSubnetIsLeasedAgain) {
   KeeperHost us = host("10.5.0.96/27");
   us.start();
-  us.settle();
-  EXPECT_EQ(us.said(), "list | create 10.5.0.96-27 | active 10.5.0.96/27@192.0.2.1");
+  us.finish_calls();
+  EXPECT_EQ(us.take_log(), "list | create 10.5.0.96-27 | active 10.5.0.96/27@192.0.2.1");
 }
 
-TEST_F(LeaseKeeperTest, PreviousSubnetIsTakenRatherThanWhatARestoredStoreRemembers) {
+TEST_F(LeaseKeeperTest, PreviousSubnetIsPreferredToALeaseOfARestoredStore) {
   store.put("10.5.0.64-27", ours(), hours(2));
   KeeperHost us = host("10.5.0.96/27");
   us.start();
-  us.settle();
-  EXPECT_EQ(us.said(),
+  us.finish_calls();
+  EXPECT_EQ(us.take_log(),
             "list | release 10.5.0.64-27 | list | create 10.5.0.96-27 | "
             "active 10.5.0.96/27@192.0.2.1");
 }
 
-TEST_F(LeaseKeeperTest, OwnRecordThatSaysTheSameIsRenewedWithoutAWrite) {
+TEST_F(LeaseKeeperTest, OwnRecordWithAnEqualValueIsRenewedWithoutAWrite) {
   store.put("10.5.0.64-27", ours(), hours(2));
   const auto changes = store.log.size();
   KeeperHost us = host();
   us.start();
-  us.settle();
-  EXPECT_EQ(us.said(), "list | renew 10.5.0.64-27 | active 10.5.0.64/27@192.0.2.1");
-  EXPECT_EQ(store.log.size(), changes) << "no other host is woken";
+  us.finish_calls();
+  EXPECT_EQ(us.take_log(), "list | renew 10.5.0.64-27 | active 10.5.0.64/27@192.0.2.1");
+  EXPECT_EQ(store.log.size(), changes) << "other hosts see no change";
   EXPECT_EQ(us.keeper.expires(), store.now + hours(24));
 }
 
-TEST_F(LeaseKeeperTest, OwnRecordThatSaysSomethingElseIsRewrittenUnderItsLife) {
+TEST_F(LeaseKeeperTest, OwnRecordWithAnotherValueIsReplaced) {
   store.put("10.5.0.64-27", R"({"PublicIP":"192.0.2.1","BackendData":{"VNI":7}})", hours(2));
   KeeperHost us = host();
   us.start();
-  us.settle();
-  EXPECT_EQ(us.said(), "list | replace 10.5.0.64-27 | active 10.5.0.64/27@192.0.2.1");
+  us.finish_calls();
+  EXPECT_EQ(us.take_log(), "list | replace 10.5.0.64-27 | active 10.5.0.64/27@192.0.2.1");
   EXPECT_EQ(stored("10.5.0.64-27"), ours());
-  EXPECT_EQ(given_previous->attributes.backend_data, R"({"VNI":7})") << "a MAC could be kept";
+  EXPECT_EQ(given_previous->attributes.backend_data, R"({"VNI":7})") << "so that a MAC can be kept";
 }
 
-TEST_F(LeaseKeeperTest, ReservationIsFilledInStaysAReservationAndIsNeverRenewed) {
+TEST_F(LeaseKeeperTest, AReservationGetsOurValueAndIsNeverRenewed) {
   store.put("10.5.0.64-27", R"({"PublicIP":"192.0.2.1"})", std::nullopt);
   KeeperHost us = host();
   us.start();
-  us.settle();
-  EXPECT_EQ(us.said(), "list | replace 10.5.0.64-27 for ever | active 10.5.0.64/27@192.0.2.1");
+  us.finish_calls();
+  EXPECT_EQ(us.take_log(), "list | replace 10.5.0.64-27 for ever | active 10.5.0.64/27@192.0.2.1");
   EXPECT_FALSE(store.records.at("10.5.0.64-27").expires());
   EXPECT_EQ(us.keeper.expires(), kNever);
   EXPECT_EQ(us.keeper.next_wakeup(), kNever);
 
   KeeperHost again = host();
   again.start();
-  again.settle();
-  EXPECT_EQ(again.said(), "list | active 10.5.0.64/27@192.0.2.1") << "nothing to write";
+  again.finish_calls();
+  EXPECT_EQ(again.take_log(), "list | active 10.5.0.64/27@192.0.2.1") << "nothing to write";
   EXPECT_EQ(again.keeper.phase(), LeasePhase::active);
   EXPECT_EQ(again.keeper.next_wakeup(), kNever);
 }
@@ -155,8 +155,8 @@ TEST_F(LeaseKeeperTest, OwnRecordThatDoesNotFitIsReleasedFirst) {
   store.put("10.9.0.0-24", ours(), hours(2));
   KeeperHost us = host();
   us.start();
-  us.settle();
-  EXPECT_EQ(us.said(),
+  us.finish_calls();
+  EXPECT_EQ(us.take_log(),
             "list | release 10.9.0.0-24 | list | create 10.5.0.32-27 | "
             "active 10.5.0.32/27@192.0.2.1");
   EXPECT_FALSE(store.records.contains("10.9.0.0-24"));
@@ -166,30 +166,30 @@ TEST_F(LeaseKeeperTest, DroppingTheIPv6PartOfAKeyKeepsTheSubnet) {
   store.put("10.5.0.96-27&fd00::-64", ours(), hours(2));
   KeeperHost us = host();
   us.start();
-  us.settle();
-  EXPECT_EQ(us.said(),
+  us.finish_calls();
+  EXPECT_EQ(us.take_log(),
             "list | release 10.5.0.96-27&fd00::-64 | list | create 10.5.0.96-27 | "
             "active 10.5.0.96/27@192.0.2.1");
 }
 
-TEST_F(LeaseKeeperTest, LostRaceIsRunAgainAtOnce) {
+TEST_F(LeaseKeeperTest, AfterALostRaceAnotherSubnetIsTriedAtOnce) {
   KeeperHost us = host();
   us.start();
   us.answer();
   store.put("10.5.0.32-27", R"({"PublicIP":"192.0.2.2"})", hours(24));
-  us.settle();
-  EXPECT_EQ(us.said(),
+  us.finish_calls();
+  EXPECT_EQ(us.take_log(),
             "list | create 10.5.0.32-27 | list | create 10.5.0.64-27 | "
             "active 10.5.0.64/27@192.0.2.1");
 }
 
-TEST_F(LeaseKeeperTest, RacesLostAgainAndAgainAreRunAfterShortPauses) {
+TEST_F(LeaseKeeperTest, AfterFourLostRacesThereIsAPause) {
   KeeperHost us = host(std::nullopt, 5);
   us.start();
   for (int i = 0; i < 4; ++i) {
     us.answer();  // the list
-    const std::string said = us.said();
-    const std::string key = said.substr(said.find("create ") + 7);
+    const std::string log = us.take_log();
+    const std::string key = log.substr(log.find("create ") + 7);
     store.put(key, R"({"PublicIP":"192.0.2.2"})", hours(24));
     us.answer();  // the create comes too late
   }
@@ -197,45 +197,45 @@ TEST_F(LeaseKeeperTest, RacesLostAgainAndAgainAreRunAfterShortPauses) {
   EXPECT_GT(us.keeper.next_wakeup(), store.now);
   EXPECT_LT(us.keeper.next_wakeup(), store.now + seconds(1));
   us.wait();
-  us.settle();
+  us.finish_calls();
   EXPECT_EQ(us.keeper.phase(), LeasePhase::active);
 }
 
-TEST_F(LeaseKeeperTest, AKeyThatIsRefusedForEverIsSaidAndAskedForEverMoreSeldom) {
+TEST_F(LeaseKeeperTest, AKeyThatIsAlwaysRefusedIsReportedAndRetriedWithGrowingPauses) {
   store.hidden = "10.5.0.96-27";
   KeeperHost us = host("10.5.0.96/27", std::numeric_limits<std::uint64_t>::max());
   us.start();
-  us.settle();
+  us.finish_calls();
   const std::string once = "list | create 10.5.0.96-27";
   const std::string failed = once + " | error: create 10.5.0.96-27: 10.5.0.96-27 exists";
-  EXPECT_EQ(us.said(), once + " | " + once + " | " + once + " | " + failed);
+  EXPECT_EQ(us.take_log(), once + " | " + once + " | " + once + " | " + failed);
   for (const int expected : {1, 2, 4, 8, 16, 30, 30}) {
     EXPECT_EQ(us.keeper.next_wakeup(), store.now + seconds(expected));
     us.wait();
-    us.settle();
-    EXPECT_EQ(us.said(), failed);
+    us.finish_calls();
+    EXPECT_EQ(us.take_log(), failed);
   }
   store.hidden.clear();
   us.wait();
-  us.settle();
-  EXPECT_EQ(us.said(), once + " | active 10.5.0.96/27@192.0.2.1");
+  us.finish_calls();
+  EXPECT_EQ(us.take_log(), once + " | active 10.5.0.96/27@192.0.2.1");
 }
 
-TEST_F(LeaseKeeperTest, StoreAwayIsAskedAgainAfterPausesThatGrowToHalfAMinute) {
+TEST_F(LeaseKeeperTest, AnUnreachableStoreIsRetriedWithPausesUpToHalfAMinute) {
   KeeperHost us = host(std::nullopt, std::numeric_limits<std::uint64_t>::max());
   us.start();
-  EXPECT_EQ(us.said(), "list");
+  EXPECT_EQ(us.take_log(), "list");
   for (const int expected : {1, 2, 4, 8, 16, 30, 30}) {
     us.answer(Fate::away);
-    EXPECT_EQ(us.said(), "error: list the leases: store away");
+    EXPECT_EQ(us.take_log(), "error: list the leases: store away");
     EXPECT_EQ(us.keeper.phase(), LeasePhase::listing);
     EXPECT_EQ(us.keeper.next_wakeup(), store.now + seconds(expected));
     us.tick();
-    EXPECT_EQ(us.said(), "") << "not before the time";
+    EXPECT_EQ(us.take_log(), "") << "not before the time";
     us.wait();
-    EXPECT_EQ(us.said(), "list");
+    EXPECT_EQ(us.take_log(), "list");
   }
-  us.settle();
+  us.finish_calls();
   EXPECT_EQ(us.keeper.phase(), LeasePhase::active);
 
   KeeperHost lucky = host();
@@ -244,18 +244,19 @@ TEST_F(LeaseKeeperTest, StoreAwayIsAskedAgainAfterPausesThatGrowToHalfAMinute) {
   EXPECT_EQ(lucky.keeper.next_wakeup(), store.now + milliseconds(500)) << "the least pause";
 }
 
-TEST_F(LeaseKeeperTest, WriteWhoseReplyWasLostIsFoundAgainNotDoneTwice) {
+TEST_F(LeaseKeeperTest, AWriteWhoseReplyWasLostIsFoundByAList) {
   KeeperHost us = host();
   us.start();
   us.answer();
   us.answer(Fate::reply_lost);
-  EXPECT_EQ(us.said(), "list | create 10.5.0.32-27 | error: create 10.5.0.32-27: store away");
-  EXPECT_EQ(us.keeper.phase(), LeasePhase::listing) << "only a list can tell";
-  us.hear_all();
+  EXPECT_EQ(us.take_log(), "list | create 10.5.0.32-27 | error: create 10.5.0.32-27: store away");
+  EXPECT_EQ(us.keeper.phase(), LeasePhase::listing)
+      << "only a list can show whether the record exists";
+  us.deliver_changes();
   us.wait();
   EXPECT_EQ(us.keeper.phase(), LeasePhase::listing);
-  us.settle();
-  EXPECT_EQ(us.said(), "list | renew 10.5.0.32-27 | active 10.5.0.32/27@192.0.2.1");
+  us.finish_calls();
+  EXPECT_EQ(us.take_log(), "list | renew 10.5.0.32-27 | active 10.5.0.32/27@192.0.2.1");
   EXPECT_EQ(store.records.size(), 1U);
 }
 
@@ -263,24 +264,24 @@ TEST_F(LeaseKeeperTest, OutOfSubnetsIsReportedAndTriedAgain) {
   store.put("10.5.0.0-24", R"({"PublicIP":"192.0.2.2"})", hours(1));
   KeeperHost us = host();
   us.start();
-  us.settle();
-  EXPECT_EQ(us.said(),
+  us.finish_calls();
+  EXPECT_EQ(us.take_log(),
             "list | error: out of subnets: all 7 of /27 from 10.5.0.32 to 10.5.0.224 are taken");
   store.pass(hours(1));
   us.tick();
-  us.settle();
-  EXPECT_EQ(us.said(), "list | create 10.5.0.32-27 | active 10.5.0.32/27@192.0.2.1");
+  us.finish_calls();
+  EXPECT_EQ(us.take_log(), "list | create 10.5.0.32-27 | active 10.5.0.32/27@192.0.2.1");
 }
 
-TEST_F(LeaseKeeperTest, ReservationEditedWhileItIsTakenUpIsNoticed) {
+TEST_F(LeaseKeeperTest, AReservationGivenAwayDuringTheFirstListIsLost) {
   store.put("10.5.0.64-27", ours(), std::nullopt);
   KeeperHost us = host();
   us.start();
   us.carry_out();  // the list is on its way
   store.put("10.5.0.64-27", R"({"PublicIP":"192.0.2.2"})", std::nullopt);
-  us.hear_all();
-  us.settle();
-  EXPECT_EQ(us.said(),
+  us.deliver_changes();
+  us.finish_calls();
+  EXPECT_EQ(us.take_log(),
             "list | active 10.5.0.64/27@192.0.2.1 | lost: taken by 192.0.2.2 | list | "
             "error: cannot take 10.5.0.64/27 again: 192.0.2.2 has 10.5.0.64-27");
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where the keeper of our lease stands, for people. The machine itself: core/keeper_state.h.
+// The state of our lease, for people. core/keeper_state.h has the states of the program.
 #pragma once
 
 #include <string_view>
@@ -7,11 +7,11 @@
 namespace flannel {
 
 enum class LeasePhase {
-  idle,      // not started, or left
-  listing,   // the store is asked what there is, or will be after a pause
-  writing,   // our record is created, or one of ours that was found is updated
+  idle,      // not started
+  listing,   // all records are listed, or will be after a pause
+  writing,   // our record is created, or a record of ours from the list is updated
   active,    // the lease is ours
-  renewing,  // ours; its life is extended or its record changed, or will be after a pause
+  renewing,  // the lease is ours, and its record is updated, or will be after a pause
 };
 
 std::string_view to_string(LeasePhase phase);

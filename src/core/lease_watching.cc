@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// LeaseKeeper: what others do to our record.
+// The part of LeaseKeeper that handles changes of our record by others.
 #include <fmt/format.h>
 
 #include <utility>
@@ -10,6 +10,7 @@
 namespace flannel {
 namespace {
 
+// If another process leaves our record alone for so long, its next write counts as the first again.
 constexpr auto kWriteBackResetAfter = std::chrono::minutes(5);
 
 }  // namespace
@@ -24,27 +25,26 @@ std::vector<KeeperAct> LeaseKeeper::on_change(TimePoint now, const Change& chang
   const std::string& key = put != nullptr ? put->record.key : gone->key;
   // Before the first choice any record may turn out to be ours.
   if (target_ && key != encode_subnet_key(target_->lease.subnet)) return acts;
-  heard_.insert_or_assign(key, change);
-  process_heard_changes(now, acts);
+  changes_.insert_or_assign(key, change);
+  process_changes(now, acts);
   return acts;
 }
 
-// Processes the reported changes of our record, unless a call is under way whose answer may explain
-// them.
-void LeaseKeeper::process_heard_changes(TimePoint now, Acts& acts) {
+// Handles the changes of our record that the watch has reported. While a call is under way they
+// wait, since the answer may explain them.
+void LeaseKeeper::process_changes(TimePoint now, Acts& acts) {
   if (keeper::is_call(keeper::name_of(state_))) return;
-  const auto heard = std::exchange(heard_, {});
+  const auto changes = std::exchange(changes_, {});
   const Record* record = own_record();
-  if (record == nullptr || goal_ == Goal::leave)
-    return;  // the list or the release will show the state
-  const auto own = heard.find(record->key);
-  if (own == heard.end()) return;
-  if (const auto* put = std::get_if<RecordPut>(&own->second)) own_put(now, put->record, acts);
-  if (const auto* gone = std::get_if<RecordGone>(&own->second)) own_gone(now, gone->revision, acts);
+  if (record == nullptr) return;  // the next list shows the state of all records
+  const auto own = changes.find(record->key);
+  if (own == changes.end()) return;
+  if (const auto* put = std::get_if<RecordPut>(&own->second)) on_own_put(now, put->record, acts);
+  if (const auto* gone = std::get_if<RecordGone>(&own->second))
+    on_own_gone(now, gone->revision, acts);
 }
 
-void LeaseKeeper::own_put(TimePoint now, const Record& record, Acts& acts) {
-  // An equal revision with other content is of another history: the store began anew.
+void LeaseKeeper::on_own_put(TimePoint now, const Record& record, Acts& acts) {
   Record& known = *own_record();
   if (record == known) return;
   if (record.revision < known.revision) {
@@ -52,6 +52,8 @@ void LeaseKeeper::own_put(TimePoint now, const Record& record, Acts& acts) {
     if (differs) verify(now, acts);
     return;
   }
+  // A record with the known revision and other content is taken as a later one: the store was
+  // cleared or restored, and its revisions began anew.
   const auto attributes = decode_lease(record);
   if (attributes && is_contested(now, *attributes)) {
     give_way(acts);
@@ -76,7 +78,7 @@ void LeaseKeeper::own_put(TimePoint now, const Record& record, Acts& acts) {
   }
 }
 
-void LeaseKeeper::own_gone(TimePoint now, Revision revision, Acts& acts) {
+void LeaseKeeper::on_own_gone(TimePoint now, Revision revision, Acts& acts) {
   if (revision != 0 && revision < own_record()->revision) {
     verify(now, acts);
     return;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A host that holds 10.5.0.32/27, where the tests of a keeper's later life begin.
+// The fixture of tests that begin with an active lease, 10.5.0.32/27.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -11,7 +11,7 @@ namespace flannel {
 inline constexpr const char* kKey = "10.5.0.32-27";
 inline constexpr const char* kStranger = R"({"PublicIP":"192.0.2.9"})";
 
-// The chance that always draws the first one.
+// A Random that always returns 0, which chooses the first subnet.
 inline std::uint64_t draw_first(std::uint64_t) {
   return 0;
 }
@@ -30,14 +30,14 @@ class ActiveLeaseTest : public ::testing::Test {
   void SetUp() override {
     store.now = TimePoint(std::chrono::hours(1000));
     us.start();
-    us.settle();
-    ASSERT_EQ(us.said(), "list | create 10.5.0.32-27 | active 10.5.0.32/27@192.0.2.1");
+    us.finish_calls();
+    ASSERT_EQ(us.take_log(), "list | create 10.5.0.32-27 | active 10.5.0.32/27@192.0.2.1");
   }
   void TearDown() override { EXPECT_TRUE(us.one_call_at_a_time); }
-  // All changes so far are heard, all calls are answered; what was said meanwhile.
-  std::string settled() {
-    us.settle();
-    return us.said();
+  // Delivers all changes and answers all calls; returns what the keeper did meanwhile.
+  std::string log_when_finished() {
+    us.finish_calls();
+    return us.take_log();
   }
   std::string ours() const { return encode_lease_value(announced); }
   const Record& record() { return store.records.at(kKey); }

@@ -17,7 +17,7 @@ namespace flannel {
 class KeeperHost {
  public:
   KeeperHost(SimulatedStore& store, LeaseKeeper lease_keeper)
-      : keeper(std::move(lease_keeper)), store_(store), heard_(store.log.size()) {}
+      : keeper(std::move(lease_keeper)), store_(store), delivered_(store.log.size()) {}
   KeeperHost(const KeeperHost&) = delete;
 
   LeaseKeeper keeper;
@@ -26,8 +26,8 @@ class KeeperHost {
   void tick() { perform(keeper.tick(store_.now)); }
   void try_now() { perform(keeper.try_now(store_.now)); }
   void reannounce() { perform(keeper.reannounce(store_.now)); }
-  void release() { perform(keeper.release(store_.now)); }
 
+  // A call waits for carry_out(); its answer waits for reply().
   bool calls() const { return static_cast<bool>(call_); }
   bool answered() const { return static_cast<bool>(answer_); }
   // Executes the call in the store. `away`: without effect; `reply_lost`: with effect, but the
@@ -40,31 +40,31 @@ class KeeperHost {
     reply();
   }
 
-  bool has_news() const { return heard_ < store_.log.size(); }
-  void hear_one() { perform(keeper.on_change(store_.now, store_.log[heard_++])); }
-  void hear_all() {
-    while (has_news())
-      hear_one();
+  bool has_changes() const { return delivered_ < store_.log.size(); }
+  void deliver_change() { perform(keeper.on_change(store_.now, store_.log[delivered_++])); }
+  void deliver_changes() {
+    while (has_changes())
+      deliver_change();
   }
   // Runs until all calls are answered and all changes are delivered.
-  void settle() {
-    hear_all();
+  void finish_calls() {
+    deliver_changes();
     while (calls() || answered()) {
       if (calls()) carry_out();
-      hear_all();
+      deliver_changes();
       reply();
     }
   }
   // Advances the time to the next wakeup of the keeper and calls tick().
   void wait() {
     const TimePoint next = keeper.next_wakeup();
-    if (next == kNever) return say("waits for ever");
+    if (next == kNever) return log("waits for ever");
     if (next > store_.now) store_.pass(next - store_.now);
     tick();
   }
 
-  // Returns the calls and reports of the keeper since the last call.
-  std::string said() { return std::exchange(said_, {}); }
+  // Returns the calls and reports of the keeper since the last take_log().
+  std::string take_log() { return std::exchange(log_, {}); }
 
  private:
   using Answer = std::function<std::vector<KeeperAct>()>;
@@ -75,11 +75,11 @@ class KeeperHost {
       std::visit([this](auto& one) { act_on(one); }, act);
     }
   }
-  void say(const std::string& text) { said_ += (said_.empty() ? "" : " | ") + text; }
+  void log(const std::string& text) { log_ += (log_.empty() ? "" : " | ") + text; }
   static std::string lasting(const Ttl& ttl) { return ttl ? "" : " for ever"; }
 
   void act_on(const TakeSnapshot&) {
-    say("list");
+    log("list");
     call_ = [this](Fate fate) -> Answer {
       if (fate != Fate::done) {
         return [this] { return keeper.on_snapshot(store_.now, away()); };
@@ -88,33 +88,33 @@ class KeeperHost {
     };
   }
   void act_on(const CreateRecord& act) {
-    say("create " + act.key + lasting(act.ttl));
+    log("create " + act.key + lasting(act.ttl));
     write([this, act] { return store_.create(act.key, act.value, act.ttl); },
           &LeaseKeeper::on_written);
   }
   void act_on(const ReplaceRecord& act) {
-    say("replace " + act.seen.key + lasting(act.ttl));
+    log("replace " + act.seen.key + lasting(act.ttl));
     write([this, act] { return store_.replace(act.seen, act.value, act.ttl); },
           &LeaseKeeper::on_written);
   }
   void act_on(const RenewRecord& act) {
-    say("renew " + act.seen.key);
+    log("renew " + act.seen.key);
     write([this, act] { return store_.renew(act.seen, act.ttl); }, &LeaseKeeper::on_renewed);
   }
   void act_on(const ReleaseRecord& act) {
-    say("release " + act.seen.key);
+    log("release " + act.seen.key);
     call_ = [this, act](Fate fate) -> Answer {
       Result<void> done = fate == Fate::away ? away() : store_.release(act.seen);
       if (fate == Fate::reply_lost) done = away();
       return [this, done] { return keeper.on_released(store_.now, done); };
     };
   }
-  void act_on(const ReportTakeOver& act) { say("takes over " + to_string(act.theirs.subnet)); }
+  void act_on(const ReportTakeOver& act) { log("takes over " + to_string(act.theirs.subnet)); }
   void act_on(const AnnounceActive& act) {
-    say("active " + to_string(act.lease.subnet) + "@" + to_string(act.lease.attributes.public_ip));
+    log("active " + to_string(act.lease.subnet) + "@" + to_string(act.lease.attributes.public_ip));
   }
-  void act_on(const ReportLost& act) { say("lost: " + act.reason); }
-  void act_on(const ReportError& act) { say("error: " + act.error.text); }
+  void act_on(const ReportLost& act) { log("lost: " + act.reason); }
+  void act_on(const ReportError& act) { log("error: " + act.error.text); }
 
   using OnDone = std::vector<KeeperAct> (LeaseKeeper::*)(TimePoint, TimePoint, Result<WriteResult>);
   void write(std::function<Result<WriteResult>()> call, OnDone on_done) {
@@ -132,10 +132,10 @@ class KeeperHost {
 
  private:
   SimulatedStore& store_;
-  std::size_t heard_;
+  std::size_t delivered_;
   std::function<Answer(Fate)> call_;
   Answer answer_;
-  std::string said_;
+  std::string log_;
 };
 
 }  // namespace flannel
