@@ -12,8 +12,8 @@
 
 #include "core/lease.h"
 #include "core/quarantine.h"
-#include "core/registry.h"
 #include "core/standing_leases.h"
+#include "core/store_feed.h"
 #include "core/vtep_owners.h"
 
 namespace flannel {

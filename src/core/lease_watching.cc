@@ -47,6 +47,8 @@ void LeaseKeeper::process_changes(TimePoint now, Acts& acts) {
 void LeaseKeeper::on_own_put(TimePoint now, const Record& record, Acts& acts) {
   Record& known = *own_record();
   if (record == known) return;
+  // Revisions are ordered here because the known one, of our last write or of an earlier report, is
+  // usually of the same feed. If it is not, verify() finds out.
   if (record.revision < known.revision) {
     const bool differs = record.value != known.value || record.expiry_handle != known.expiry_handle;
     if (differs) verify(now, acts);

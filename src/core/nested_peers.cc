@@ -7,6 +7,7 @@
 
 namespace flannel {
 
+// Ages are those of the feed that reported both peers last.
 bool NestedPeers::is_older(const Peers::value_type& one, const Peers::value_type& other) const {
   return std::tie(one.second.created, one.first) < std::tie(other.second.created, other.first);
 }

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/registry.h"
+#include "core/store_feed.h"
 #include "net/address.h"
 
 namespace flannel {

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "core/registry.h"
+#include "core/store_feed.h"
 
 namespace flannel {
 

@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "core/lease.h"
-#include "core/registry.h"
+#include "core/store_feed.h"
 
 namespace flannel {
 

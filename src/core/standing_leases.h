@@ -77,6 +77,7 @@ class StandingLeases {
     Leases::iterator lease;
   };
 
+  // All leases are of one feed: a list replaces all of them.
   static Age age(const DecodedRecord& lease) { return {lease.record.created, lease.record.key}; }
   bool replace_in_place(const SubnetKey& subnet, DecodedRecord& now, Turn& turn);
   void add(DecodedRecord lease, Turn& turn);

@@ -134,6 +134,7 @@ const DecodedRecord* record_to_take_over(const NetworkConfig& config, const Deco
   for (const DecodedRecord& record : records.leases) {
     if (record.lease.attributes.public_ip != public_ip) continue;
     if (!fits(config, record.lease.subnet)) continue;
+    // All records are of one list, so their revisions can be compared.
     if (last == nullptr || record.record.revision > last->record.revision) last = &record;
   }
   return last;

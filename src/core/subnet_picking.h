@@ -11,7 +11,7 @@
 #include "base/backoff.h"
 #include "core/lease.h"
 #include "core/network_config.h"
-#include "core/registry.h"
+#include "core/store_feed.h"
 
 namespace flannel {
 

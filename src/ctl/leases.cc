@@ -71,6 +71,7 @@ std::map<std::string, QuarantinedRecord> bad_records(const LeaseTable& table) {
   std::vector<const DecodedRecord*> by_age;
   for (const auto& [subnet, decoded] : table.leases())
     by_age.push_back(&decoded);
+  // All are of one list, so their revisions can be compared.
   std::ranges::sort(by_age, {}, [](const DecodedRecord* one) { return one->record.created; });
   for (const DecodedRecord* one : by_age) {
     const LeaseAttributes& attributes = one->lease.attributes;

@@ -14,6 +14,7 @@ namespace {
 // The shortest time between two changes, in case a record always takes the MAC of ours.
 constexpr auto kRenamePause = std::chrono::seconds(10);
 
+// Both are of one table, that is, of one feed.
 bool is_older(const DecodedRecord& one, const DecodedRecord& other) {
   return std::tie(one.record.created, one.record.key) <
          std::tie(other.record.created, other.record.key);

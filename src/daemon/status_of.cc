@@ -5,13 +5,13 @@
 
 namespace flannel {
 
-StatusSnapshot status_of(const Agent& agent, const Registry& registry, TimePoint since) {
+StatusSnapshot status_of(const Agent& agent, const StoreFeed& store, TimePoint since) {
   StatusSnapshot status;
   status.ready = agent.ready();
   status.troubles = agent.troubles();
   const FollowerCounters& followed = agent.follower().counters();
-  status.store = {registry.describe(), agent.follower().connected(), since,
-                  followed.snapshots,  followed.positions_lost,      registry.failures()};
+  status.store = {store.describe(),   agent.follower().connected(), since,
+                  followed.snapshots, followed.positions_lost,      store.failures()};
   if (agent.keeper() == nullptr) return status;
   const LeaseKeeper& keeper = *agent.keeper();
   if (keeper.lease()) {

@@ -20,11 +20,8 @@ bool is_lease(const std::string& key) {
 
 }  // namespace
 
-StoreFollower::StoreFollower(Registry& registry, Loop& loop, Random random, Listener listener)
-    : registry_(registry),
-      loop_(loop),
-      random_(std::move(random)),
-      listener_(std::move(listener)) {}
+StoreFollower::StoreFollower(StoreFeed& store, Loop& loop, Random random, Listener listener)
+    : store_(store), loop_(loop), random_(std::move(random)), listener_(std::move(listener)) {}
 
 void StoreFollower::start() {
   list();
@@ -40,7 +37,7 @@ void StoreFollower::list() {
   retry_.cancel();
   standing_.cancel();
   watch_.reset();
-  registry_.snapshot([this, turn = ++turn_](Result<Snapshot> snapshot) {
+  store_.snapshot([this, turn = ++turn_](Result<Snapshot> snapshot) {
     if (turn == turn_) listed(std::move(snapshot));
   });
 }
@@ -66,7 +63,7 @@ void StoreFollower::come_back() {
   const bool was_away = !std::exchange(last_error_, {}).empty();
   logged_failures_.clear();
   log::info(was_away ? "store is back" : "connected to the store",
-            {{"store", registry_.describe()}, {"leases", leases_}});
+            {{"store", store_.describe()}, {"leases", leases_}});
   listener_.on_connection();
 }
 
@@ -92,13 +89,13 @@ void StoreFollower::watch(Revision from) {
     disconnected(error);
   };
   standing_.arm_after(kStood);
-  watch_ = registry_.watch(from, std::move(listener));
+  watch_ = store_.watch(from, std::move(listener));
 }
 
 void StoreFollower::position_lost() {
   ++counters_.positions_lost;
   log::info("the store's history before now is gone, listing again",
-            {{"store", registry_.describe()}});
+            {{"store", store_.describe()}});
   const bool stood = !standing_.armed();
   standing_.cancel();
   // A store that loses each position at once is listed with pauses.
@@ -132,12 +129,12 @@ void StoreFollower::disconnected(const Error& error) {
   const bool changed = connected_ || last_error_ != error.text;
   if (connected_ || last_error_.empty()) {
     log::warning("store away, trying again; the data plane goes on",
-                 {{"store", registry_.describe()}, {"why", error.text}});
+                 {{"store", store_.describe()}, {"why", error.text}});
     logged_failures_.clear();
     logged_failures_.first_time(error.text);
   } else if (logged_failures_.first_time(error.text)) {
     log::warning("store still away, for another reason",
-                 {{"store", registry_.describe()}, {"why", error.text}});
+                 {{"store", store_.describe()}, {"why", error.text}});
   }
   connected_ = false;
   last_error_ = error.text;

@@ -15,7 +15,7 @@
 
 #include "base/backoff.h"
 #include "base/log_once.h"
-#include "core/registry.h"
+#include "core/store_feed.h"
 #include "loop/loop.h"
 #include "loop/timer.h"
 
@@ -41,8 +41,8 @@ class StoreFollower {
   // The longest extension, since other programs may write any number of records.
   static constexpr std::chrono::seconds kLongestSpread{30};
 
-  // `registry` and `loop` must outlive the follower.
-  StoreFollower(Registry& registry, Loop& loop, Random random, Listener listener);
+  // `store` and `loop` must outlive the follower.
+  StoreFollower(StoreFeed& store, Loop& loop, Random random, Listener listener);
 
   void start();
   // Takes a snapshot now, so that the changes so far are compared with the whole state.
@@ -72,7 +72,7 @@ class StoreFollower {
   void position_lost();
   void disconnected(const Error& error);
 
-  Registry& registry_;
+  StoreFeed& store_;
   Loop& loop_;
   Random random_;
   Listener listener_;

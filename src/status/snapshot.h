@@ -14,7 +14,7 @@
 #include "base/clock.h"
 #include "core/lease.h"
 #include "core/lease_table.h"
-#include "core/registry.h"
+#include "core/store_feed.h"
 #include "plan/host.h"
 #include "plan/reconciler.h"
 
