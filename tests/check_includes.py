@@ -50,7 +50,7 @@ THIRD_PARTY = {
     r"sqlite3\.h$": ["registry/sqlite"],
     r"httplib\.h$": ["http"],
     r"re2/": ["plan"],
-    r"nlohmann/": ["core", "registry/etcd2", "status", "ctl"],
+    r"nlohmann/": ["core", "registry", "status", "ctl"],
     r"seccomp\.h$": ["kernel"],
     r"(linux|asm)/": ["kernel", "filter"],
 }

@@ -172,6 +172,8 @@ class HttpConnection::Worker : public std::enable_shared_from_this<Worker> {
     request.path = job.call.path;
     request.body = job.call.body;
     if (!job.call.content_type.empty()) request.set_header("Content-Type", job.call.content_type);
+    for (const auto& [name, value] : job.call.headers)
+      request.set_header(name, value);
     std::string body;
     request.response_handler = [&job](const httplib::Response& response) {
       if (job.on_head) job.on_head(head_of(response));
@@ -268,7 +270,7 @@ class HttpConnection::Worker : public std::enable_shared_from_this<Worker> {
       if (!reason.empty() && no_answer && !address.empty()) return broken(reason);
       if (error == httplib::Error::SSLConnection) return broken("the TLS handshake failed");
     } else if (no_answer && !address.empty()) {
-      return broken("the connection was closed without an answer; does etcd want https://?");
+      return broken("the connection was closed without an answer; does the server want https://?");
     }
     return broken("the connection broke");
   }

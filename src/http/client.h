@@ -33,11 +33,12 @@ struct HttpCall {
   std::string method;
   std::string path;  // encoded, with the query
   std::string body;
-  std::string content_type;                // of the body
-  std::size_t longest_answer = 64U << 20;  // bytes; a longer body is a failure
+  std::string content_type;                         // of the body
+  std::size_t longest_answer = 64U << 20;  // bytes that are kept; a longer body is a failure
   // Called on the thread of the connection with the bytes as they arrive; appends to `body` what is
   // to be kept. Empty: all bytes are kept.
   std::function<void(std::string_view bytes, std::string& body)> keep = {};
+  std::map<std::string, std::string> headers = {};  // besides those of the client
 };
 
 struct HttpHead {

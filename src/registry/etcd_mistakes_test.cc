@@ -98,8 +98,9 @@ TEST_F(EtcdMistakesTest, HttpToAPortForTls) {
   const Certificates certificates;
   start(certificates);
   options.endpoints = {url_of(etcd->port())};
-  EXPECT_EQ(mistake(), at(options.endpoints[0]) +
-                           "the connection was closed without an answer; does etcd want https://?");
+  EXPECT_EQ(mistake(),
+            at(options.endpoints[0]) +
+                "the connection was closed without an answer; does the server want https://?");
 }
 
 TEST_F(EtcdMistakesTest, HttpsToAPortWithoutTls) {

@@ -50,10 +50,10 @@ Result<std::unique_ptr<Registry>> open_v3(const StoreOptions& options, const Etc
   return open_etcd_registry(std::move(access), options.prefix, loop);
 }
 
-Result<KeysAccess> v2_access(const StoreOptions& options, const EtcdParts& parts) {
-  KeysAccess access{.endpoints = {},
-                    .tls = TlsSource(parts.tls_files, parts.material),
-                    .password = options.password};
+Result<EndpointAccess> v2_access(const StoreOptions& options, const EtcdParts& parts) {
+  EndpointAccess access{.endpoints = {},
+                        .tls = TlsSource(parts.tls_files, parts.material),
+                        .secret = options.password};
   for (const EtcdEndpoint& endpoint : parts.endpoints) {
     if (!endpoint.socket.empty()) {
       return fail(ErrorKind::invalid,

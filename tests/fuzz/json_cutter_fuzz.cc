@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "fuzz/expect.h"
-#include "registry/etcd2/json_cutter.h"
+#include "registry/json_cutter.h"
 
 namespace {
 

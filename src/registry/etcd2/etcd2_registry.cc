@@ -49,7 +49,7 @@ Result<KeysNode> node_of(const Result<KeysReply>& reply, ErrorKind refused) {
 
 class Etcd2Registry final : public Registry {
  public:
-  Etcd2Registry(KeysAccess access, std::string urls, const std::string& prefix, Loop& loop)
+  Etcd2Registry(EndpointAccess access, std::string urls, const std::string& prefix, Loop& loop)
       : loop_(loop),
         keys_(keys_below(prefix)),
         urls_(std::move(urls)),
@@ -244,7 +244,7 @@ class Etcd2Registry final : public Registry {
 
 }  // namespace
 
-std::unique_ptr<Registry> open_etcd2_registry(KeysAccess access, const std::string& prefix,
+std::unique_ptr<Registry> open_etcd2_registry(EndpointAccess access, const std::string& prefix,
                                               Loop& loop) {
   std::string urls = joined_urls(access.endpoints, &HttpAccess::target);
   return std::make_unique<Etcd2Registry>(std::move(access), std::move(urls), prefix, loop);

@@ -27,6 +27,11 @@ namespace {
 constexpr std::chrono::seconds kLongestPoll{60};
 constexpr std::chrono::seconds kHeadExpected{2};
 
+HttpAccess access_of(KeysClient& client) {
+  HttpCall any;
+  return client.calls().prepare(any).access;
+}
+
 // Every member calls the listener as its last action, because the listener may destroy the watch.
 class Etcd2Watch final : public Subscription {
  public:
@@ -37,7 +42,7 @@ class Etcd2Watch final : public Subscription {
         keys_(keys),
         position_(std::move(position)),
         listener_(std::move(listener)),
-        access_(client.current()),
+        access_(access_of(client)),
         connection_(std::make_unique<HttpConnection>(access_, true, loop)) {
     poll();
   }
@@ -143,8 +148,8 @@ class Etcd2Watch final : public Subscription {
 
   void disconnect(Error error) {
     stop();
-    client_.count_failure(error, silent_);
-    if (error.kind == ErrorKind::unavailable) client_.move_on(access_.target.url);
+    client_.calls().count_failure(error, silent_);
+    if (error.kind == ErrorKind::unavailable) client_.calls().move_on(access_.target.url);
     const auto on_disconnected = listener_.on_disconnected;
     on_disconnected(std::move(error).during("watch " + keys_.prefix));
   }

@@ -4,16 +4,15 @@
 #include <utility>
 
 #include "base/parse.h"
-#include "registry/etcd2/json_cutter.h"
 #include "registry/etcd2/keys_api.h"
+#include "registry/json_cutter.h"
 
 namespace flannel {
 namespace {
 
-// The number of calls at the same time, each of which has a thread and a connection.
-constexpr std::size_t kMostAtOnce = 4;
-// The deadline for the rest of an answer that has begun, since a list may be long.
-constexpr std::chrono::seconds kKeysBodyDeadline{30};
+bool is_success(int status) {
+  return status >= 200 && status < 300;
+}
 
 std::int64_t index_of(const HttpHead& head) {
   const auto text = head.headers.find("x-etcd-index");
@@ -60,7 +59,7 @@ KeysReply head_of_reply(const HttpHead& head) {
 Result<KeysReply> read_keys_reply(const HttpHead& head, std::string body) {
   KeysReply reply = head_of_reply(head);
   reply.body = std::move(body);
-  if (head.status >= 200 && head.status < 300) return reply;
+  if (is_success(head.status)) return reply;
   const auto answer = decode_keys_error(reply.body);
   if (head.status == 401 || head.status == 403) {
     return fail(ErrorKind::denied, answer ? answer->text : "etcd wants a user and a password");
@@ -79,88 +78,25 @@ Result<KeysReply> read_keys_reply(const HttpHead& head, std::string body) {
   return reply;
 }
 
-KeysClient::KeysClient(KeysAccess access, Loop& loop)
-    : access_(std::move(access)), loop_(loop), rotation_(access_.endpoints.size()) {}
-
-HttpAccess KeysClient::current() {
-  HttpAccess access = access_.endpoints[rotation_.current()];
-  access.password = access_.password.text;
-  if (access.target.tls) access.tls = access_.tls.now();
-  return access;
-}
-
-KeysClient::~KeysClient() = default;
-
-// Another call may have been refused earlier and have read the new password.
-bool KeysClient::other_password(const std::string& refused) {
-  access_.password.refresh();
-  return access_.password.text != refused;
-}
+KeysClient::KeysClient(EndpointAccess access, Loop& loop)
+    : calls_(std::move(access),
+             {.authorize = [](const std::string& password, HttpAccess& to,
+                              HttpCall&) { to.password = password; },
+              .check = [](const HttpAnswer& answer) -> Result<void> {
+                if (is_success(answer.head.status)) return {};  // the body may be long
+                TRY(read_keys_reply(answer.head, answer.body));
+                return {};
+              },
+              .head_deadline = kKeysDeadline},
+             loop) {}
 
 void KeysClient::call(KeysCall call, Done done) {
-  waiting_.push_back({std::move(call), rotation_.all_attempts(), std::move(done)});
-  start_next();
-}
-
-void KeysClient::move_on(const std::string& url) {
-  const std::size_t current = rotation_.current();
-  if (access_.endpoints[current].target.url == url) rotation_.move_on(current);
-}
-
-void KeysClient::count_failure(const Error& error, bool silent) {
-  if (silent) {
-    ++failures_.silence;
-  } else if (error.kind == ErrorKind::denied) {
-    ++failures_.denied;
-  } else if (error.kind == ErrorKind::unavailable) {
-    ++failures_.transport;
-  }
-}
-
-void KeysClient::start_next() {
-  if (waiting_.empty() || running_.size() >= kMostAtOnce) return;
-  HttpAccess access = current();
-  const auto running = running_.insert(
-      running_.end(), {std::move(waiting_.front()), access.target.url, access.password,
-                       std::make_unique<HttpConnection>(access, false, loop_), nullptr, false});
-  waiting_.pop_front();
-  wait_until(running, kKeysDeadline);
-  running->connection->send(
-      http_call(running->pending.call),
-      {.on_head = [this, running](const HttpHead&) { wait_until(running, kKeysBodyDeadline); },
-       .on_end = [this, running](HttpEnd end) { ended(running, std::move(end)); }});
-}
-
-void KeysClient::wait_until(RunningAt running, std::chrono::seconds patience) {
-  running->deadline = loop_.at(loop_.now() + patience, [running] {
-    running->silent = true;
-    running->connection->cut({ErrorKind::unavailable, running->url + ": no answer in time"});
+  using Effect = EndpointCalls::Effect;
+  const Effect effect = call.method == "GET" ? Effect::read : Effect::write;
+  calls_.call(http_call(call), effect, [done = std::move(done)](Result<HttpAnswer> answer) {
+    if (!answer) return done(Failure(std::move(answer.error())));
+    done(read_keys_reply(answer->head, std::move(answer->body)));
   });
-}
-
-void KeysClient::ended(RunningAt running, HttpEnd end) {
-  const std::string url = running->url;
-  const bool silent = running->silent;
-  const std::string password = std::move(running->password);
-  Pending pending = std::move(running->pending);
-  running_.erase(running);
-  Result<KeysReply> reply = end.body ? read_keys_reply(end.head, *std::move(end.body))
-                                     : Result<KeysReply>(Failure(end.body.error()));
-  if (!reply) count_failure(reply.error(), silent);
-  if (!reply && reply.error().kind == ErrorKind::denied && other_password(password)) {
-    waiting_.push_front(std::move(pending));
-    return start_next();
-  }
-  if (!reply && reply.error().kind == ErrorKind::unavailable) {
-    move_on(url);
-    const bool again = rotation_.worth_another(silent);
-    if (--pending.attempts > 0 && again && (pending.call.read() || !end.sent)) {
-      waiting_.push_front(std::move(pending));
-      return start_next();
-    }
-  }
-  start_next();
-  pending.done(std::move(reply));
 }
 
 }  // namespace flannel

@@ -12,8 +12,10 @@ namespace flannel {
 // the result is valid JSON if the input was.
 class JsonCutter {
  public:
-  // The bytes of a string that are kept; a few more may be.
+  // The bytes of a string that are kept, unless a store needs more; a few more may be.
   static constexpr std::size_t kLongestText = 128 << 10;
+
+  explicit JsonCutter(std::size_t longest_text = kLongestText) : longest_text_(longest_text) {}
 
   void add(std::string_view bytes, std::string& into);
 
@@ -23,6 +25,7 @@ class JsonCutter {
   void add_outside(char c);
   bool add_in_text(char c);
 
+  std::size_t longest_text_;
   Place place_ = Place::outside;
   std::size_t length_ = 0;  // of the text so far
   int code_left_ = 0;       // digits of \uXXXX to come

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "registry/etcd2/json_cutter.h"
+#include "registry/json_cutter.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "registry/etcd2/json_cutter.h"
+#include "registry/json_cutter.h"
 
 #include <algorithm>
 
@@ -48,7 +48,7 @@ bool JsonCutter::add_in_text(char c) {
     return true;
   }
   const bool begins_character = (static_cast<unsigned char>(c) & 0xc0) != 0x80;
-  if (begins_character && length_ > kLongestText) cutting_ = true;
+  if (begins_character && length_ > longest_text_) cutting_ = true;
   if (c == '\\') place_ = Place::behind_backslash;
   return !cutting_;
 }
