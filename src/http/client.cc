@@ -212,10 +212,7 @@ class HttpConnection::Worker : public std::enable_shared_from_this<Worker> {
       auto client = std::make_unique<httplib::SSLClient>(target.host, target.port, "", "");
       client->enable_server_certificate_verification(
           false);  // set_up_tls() makes OpenSSL verify it
-      const TlsMaterial none;
-      TRY_DURING(
-          set_up_tls(client->ssl_context(), access_.tls ? *access_.tls : none, target.host, tls_),
-          target.url);
+      TRY_DURING(set_up_tls(client->ssl_context(), material(), server_name(), tls_), target.url);
       client_ = std::move(client);
     } else {
       client_ = std::make_unique<httplib::ClientImpl>(target.host, target.port);
@@ -230,6 +227,15 @@ class HttpConnection::Worker : public std::enable_shared_from_this<Worker> {
     if (!access_.username.empty()) client_->set_basic_auth(access_.username, access_.password);
     client_->set_socket_options([this](int fd) { on_socket(fd); });
     return {};
+  }
+
+  const TlsMaterial& material() const {
+    static const TlsMaterial none;
+    return access_.tls ? *access_.tls : none;
+  }
+
+  const std::string& server_name() const {
+    return access_.server_name.empty() ? access_.target.host : access_.server_name;
   }
 
   void on_socket(int fd) {
@@ -265,8 +271,7 @@ class HttpConnection::Worker : public std::enable_shared_from_this<Worker> {
       return broken("cannot connect" + why_not_connected(address, access_.target.port));
     }
     if (access_.target.tls) {
-      const std::string reason =
-          tls_.reason(access_.target.host, access_.tls && !access_.tls->cert.empty());
+      const std::string reason = tls_.reason(server_name(), material());
       if (!reason.empty() && no_answer && !address.empty()) return broken(reason);
       if (error == httplib::Error::SSLConnection) return broken("the TLS handshake failed");
     } else if (no_answer && !address.empty()) {

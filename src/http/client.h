@@ -27,13 +27,14 @@ struct HttpAccess {
   std::shared_ptr<const TlsMaterial> tls = {};  // null: no files were given
   std::string username = {}, password = {};     // basic authentication, if there is a username
   std::shared_ptr<Resolver> resolver = {};      // null: the connection makes its own
+  std::string server_name = {};  // that the server's certificate has; empty: the target's host
 };
 
 struct HttpCall {
   std::string method;
   std::string path;  // encoded, with the query
   std::string body;
-  std::string content_type;                         // of the body
+  std::string content_type;                // of the body
   std::size_t longest_answer = 64U << 20;  // bytes that are kept; a longer body is a failure
   // Called on the thread of the connection with the bytes as they arrive; appends to `body` what is
   // to be kept. Empty: all bytes are kept.

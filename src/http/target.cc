@@ -44,8 +44,8 @@ bool needs_no_encoding(char c) {
 Result<HttpTarget> parse_http_target(std::string_view url, bool tls_by_default) {
   if (url.find('@') != std::string_view::npos) {
     return fail(ErrorKind::invalid,
-                "user and password do not belong into an endpoint but into --etcd-username and "
-                "--etcd-password");
+                "user and password do not belong into an endpoint; etcd's are given by "
+                "--etcd-username and --etcd-password");
   }
   HttpTarget target{.url = std::string(url), .tls = tls_by_default, .host = {}, .port = 0};
   std::string_view authority = url;
@@ -63,7 +63,7 @@ Result<HttpTarget> parse_http_target(std::string_view url, bool tls_by_default) 
   }
   const auto colon = authority.rfind(':');
   if (colon == std::string_view::npos || authority.ends_with(']')) {
-    return bad(url, "the port is missing; etcd's is 2379");
+    return bad(url, "the port is missing (etcd has 2379, Consul 8500)");
   }
   const auto port = parse_decimal<std::uint16_t>(authority.substr(colon + 1));
   if (!port || *port == 0) return bad(url, "the port is no number from 1 to 65535");

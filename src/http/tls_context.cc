@@ -151,21 +151,22 @@ Result<void> set_up_tls(SSL_CTX* context, const TlsMaterial& material, const std
   return {};
 }
 
-std::string TlsReport::reason(const std::string& host, bool have_cert) const {
+std::string TlsReport::reason(const std::string& host, const TlsMaterial& material) const {
   if (verdict == X509_V_ERR_HOSTNAME_MISMATCH || verdict == X509_V_ERR_IP_ADDRESS_MISMATCH) {
     return "certificate verify failed: " + host + " is not among its names (" +
            (names.empty() ? "it has none" : names) + "); give an endpoint that is";
   }
   if (verdict != X509_V_OK) {
     return std::string("certificate verify failed: ") + X509_verify_cert_error_string(verdict) +
-           "; is --etcd-cafile the authority that signed it?";
+           "; is " + material.flags + "cafile the authority that signed it?";
   }
   // In TLS 1.3 the server checks our certificate after the handshake, and the end of the connection
   // may arrive before its alert.
   if (wanted_cert && (alert < 0 || is_about_our_certificate(alert))) {
-    return have_cert ? "the server does not take the client certificate of --etcd-certfile"
-                     : "the server wants a client certificate: give --etcd-certfile and "
-                       "--etcd-keyfile";
+    const std::string cert = material.flags + "certfile";
+    return material.cert.empty() ? "the server wants a client certificate: give " + cert + " and " +
+                                       material.flags + "keyfile"
+                                 : "the server does not take the client certificate of " + cert;
   }
   if (alert >= 0) return "the TLS handshake failed: " + alert_text(alert);
   if (not_tls) return "the server does not speak TLS; does it want http://?";

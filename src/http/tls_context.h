@@ -13,6 +13,7 @@ namespace flannel {
 // PEM texts, each empty if not given. Without a CA those of the system are used.
 struct TlsMaterial {
   std::string key, cert, ca;
+  std::string flags = "--etcd-";  // what the flags that named the files begin with, for messages
 };
 
 // What happened during the handshakes of one context.
@@ -23,8 +24,8 @@ struct TlsReport {
   bool not_tls = false;      // the server does not speak TLS
   bool wanted_cert = false;  // the server asked for a client certificate
 
-  // Returns why a connection got no answer; empty if the reason is not known.
-  std::string reason(const std::string& host, bool have_cert) const;
+  // Returns why a connection with `material` got no answer; empty if the reason is not known.
+  std::string reason(const std::string& host, const TlsMaterial& material) const;
 };
 
 // Configures `context` for TLS 1.2 or later. The certificate of the server must be signed by the CA

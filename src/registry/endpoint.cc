@@ -11,36 +11,46 @@
 namespace flannel {
 namespace {
 
-Result<EtcdEndpoint> unix_endpoint(std::string_view url, bool tls) {
+Result<StoreEndpoint> unix_endpoint(std::string_view url, bool tls) {
   std::string_view path = url.substr(std::string_view("unix:").size());
   if (path.starts_with("//")) path.remove_prefix(2);
   if (path.empty()) {
     return fail(ErrorKind::invalid,
                 "endpoint " + in_quotes(url) + ": the socket's path is missing");
   }
-  return EtcdEndpoint{.at = {.url = std::string(url), .tls = tls, .host = {}, .port = 0},
-                      .socket = std::string(path)};
+  return StoreEndpoint{.at = {.url = std::string(url), .tls = tls, .host = {}, .port = 0},
+                       .socket = std::string(path)};
 }
 
 }  // namespace
 
-Result<EtcdEndpoint> parse_endpoint(std::string_view url, bool have_tls_files) {
+Result<StoreEndpoint> parse_endpoint(std::string_view url, bool have_tls_files) {
   if (url.empty()) return fail(ErrorKind::invalid, "endpoint: an empty text");
   if (url.starts_with("unix:")) return unix_endpoint(url, have_tls_files);
-  return EtcdEndpoint{.at = TRY(parse_http_target(url, have_tls_files)), .socket = {}};
+  return StoreEndpoint{.at = TRY(parse_http_target(url, have_tls_files)), .socket = {}};
 }
 
-Result<std::vector<EtcdEndpoint>> parse_endpoints(const std::vector<std::string>& urls,
-                                                  bool have_tls_files) {
+Result<std::vector<std::string>> split_endpoints(std::string_view list) {
+  std::vector<std::string> endpoints;
+  for (const std::string_view part : split(list, ',')) {
+    const std::string_view endpoint = trim(part);
+    if (!endpoint.empty()) endpoints.emplace_back(endpoint);
+  }
+  if (endpoints.empty()) return fail(ErrorKind::invalid, "names no endpoint");
+  return endpoints;
+}
+
+Result<std::vector<StoreEndpoint>> parse_endpoints(const std::vector<std::string>& urls,
+                                                   bool have_tls_files) {
   if (urls.empty()) return fail(ErrorKind::invalid, "none given");
-  std::vector<EtcdEndpoint> endpoints;
+  std::vector<StoreEndpoint> endpoints;
   for (const std::string& url : urls) {
     endpoints.push_back(TRY(parse_endpoint(trim(url), have_tls_files)));
   }
   return endpoints;
 }
 
-std::string grpc_target(const EtcdEndpoint& endpoint, const std::vector<std::string>& addresses) {
+std::string grpc_target(const StoreEndpoint& endpoint, const std::vector<std::string>& addresses) {
   if (!endpoint.socket.empty()) return "unix:" + endpoint.socket;
   // A target has one address family, so beside IPv6 an IPv4 address is used in its mapped form.
   const auto is_v4 = [](const std::string& address) { return Ip4::parse(address).has_value(); };

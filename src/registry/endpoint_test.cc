@@ -16,7 +16,7 @@ TEST(EndpointTest, TheSchemeDecidesAboutTls) {
 }
 
 TEST(EndpointTest, GrpcConnectsToAddressesOfOneFamily) {
-  const EtcdEndpoint named = parse_endpoint("http://etcd1.example:2379", false).value();
+  const StoreEndpoint named = parse_endpoint("http://etcd1.example:2379", false).value();
   EXPECT_EQ(grpc_target(named, {"192.0.2.1"}), "ipv4:192.0.2.1:2379");
   EXPECT_EQ(grpc_target(named, {"192.0.2.1", "192.0.2.2"}), "ipv4:192.0.2.1:2379,192.0.2.2:2379");
   EXPECT_EQ(grpc_target(named, {"2001:db8::1"}), "ipv6:[2001:db8::1]:2379");
@@ -29,7 +29,7 @@ TEST(EndpointTest, GrpcConnectsToAddressesOfOneFamily) {
 TEST(EndpointTest, WhatIsWrongWithAnEndpointIsSaid) {
   const std::pair<const char*, const char*> cases[] = {
       {"", "an empty text"},
-      {"http://", "the port is missing; etcd's is 2379"},
+      {"http://", "the port is missing (etcd has 2379, Consul 8500)"},
       {"http://etcd1", "the port is missing"},
       {"http://[::1]", "the port is missing"},
       {"http://:2379", "the host is missing"},

@@ -18,7 +18,7 @@ namespace {
 
 // The parts that both APIs use.
 struct EtcdParts {
-  std::vector<EtcdEndpoint> endpoints;
+  std::vector<StoreEndpoint> endpoints;
   TlsFiles tls_files;
   TlsMaterial material;
   std::shared_ptr<Resolver> resolver = std::make_shared<Resolver>();
@@ -30,7 +30,7 @@ Result<EtcdParts> etcd_parts(const StoreOptions& options) {
   parts.endpoints =
       TRY_DURING(parse_endpoints(options.endpoints, parts.tls_files.any()), "--etcd-endpoints");
   if (options.resolver) parts.resolver = options.resolver;
-  const auto tls = [](const EtcdEndpoint& endpoint) { return endpoint.at.tls; };
+  const auto tls = [](const StoreEndpoint& endpoint) { return endpoint.at.tls; };
   if (std::ranges::any_of(parts.endpoints, tls)) {
     parts.material = TRY(read_tls_files(parts.tls_files));
   } else {
@@ -54,7 +54,7 @@ Result<EndpointAccess> v2_access(const StoreOptions& options, const EtcdParts& p
   EndpointAccess access{.endpoints = {},
                         .tls = TlsSource(parts.tls_files, parts.material),
                         .secret = options.password};
-  for (const EtcdEndpoint& endpoint : parts.endpoints) {
+  for (const StoreEndpoint& endpoint : parts.endpoints) {
     if (!endpoint.socket.empty()) {
       return fail(ErrorKind::invalid,
                   "--etcd-endpoints: " + endpoint.at.url + ": API v2 reaches etcd by TCP only");

@@ -8,24 +8,24 @@
 
 namespace flannel {
 
-Result<Password> Password::read(const std::string& file) {
-  std::string text = TRY_DURING(read_file(file, 4096), "read the etcd password");
+Result<Password> Password::read(const std::string& file, std::string what) {
+  std::string text = TRY_DURING(read_file(file, 4096), "read the " + what);
   // Editors end the file with a line break.
   if (text.ends_with('\n')) text.pop_back();
   if (text.ends_with('\r')) text.pop_back();
   if (text.empty() || text.find('\n') != std::string::npos) {
     return fail(ErrorKind::invalid,
-                "read the etcd password: " + file + " does not hold one line with a password");
+                "read the " + what + ": " + file + " does not hold one line with a " + what);
   }
-  return Password{std::move(text), file};
+  return Password{std::move(text), file, {}, std::move(what)};
 }
 
 bool Password::refresh() {
   if (file.empty()) return false;
-  auto now = read(file);
+  auto now = read(file, what);
   if (!now) {
     if (unreadable.first_time(now.error().text)) {
-      log::warning("the password stays the old one", {{"why", now.error().text}});
+      log::warning("the " + what + " stays the old one", {{"why", now.error().text}});
     }
     return false;
   }

@@ -28,16 +28,6 @@ Result<EtcdApi> parse_etcd_api(const std::string& api) {
   return fail(ErrorKind::invalid, in_quotes(api) + " is none of auto, 2, 3");
 }
 
-Result<std::vector<std::string>> split_endpoints(const std::string& list) {
-  std::vector<std::string> endpoints;
-  for (const std::string_view part : split(list, ',')) {
-    const std::string_view endpoint = trim(part);
-    if (!endpoint.empty()) endpoints.emplace_back(endpoint);
-  }
-  if (endpoints.empty()) return fail(ErrorKind::invalid, "names no endpoint");
-  return endpoints;
-}
-
 Result<void> check_pairs(const StoreFlags& texts) {
   if (texts.key_file.empty() != texts.cert_file.empty()) {
     return fail(ErrorKind::invalid,
@@ -115,7 +105,7 @@ Result<void> check_etcd(const StoreOptions& options, const Flags& flags,
   const auto endpoints =
       TRY_DURING(parse_endpoints(options.endpoints, files.any()), flags.label("etcd-endpoints"));
   bool tls = false;
-  for (const EtcdEndpoint& endpoint : endpoints) {
+  for (const StoreEndpoint& endpoint : endpoints) {
     tls = tls || endpoint.at.tls;
     if (options.etcd_api == EtcdApi::v2 && !endpoint.socket.empty()) {
       return fail(ErrorKind::invalid, flags.label("etcd-endpoints") + ": " +

@@ -166,9 +166,9 @@ TEST(StoreFlagsTest, MistakesNameTheFlag) {
   EXPECT_EQ(mistake({"--etcd-endpoints= , "}), "--etcd-endpoints: names no endpoint");
   const std::pair<const char*, const char*> endpoints[] = {
       {"ftp://a:1", "neither http:// nor https://"},
-      {"http://", "the port is missing; etcd's is 2379"},
-      {"http://172.31.0.1", "the port is missing; etcd's is 2379"},
-      {"HTTPS://a", "the port is missing; etcd's is 2379"},
+      {"http://", "the port is missing (etcd has 2379, Consul 8500)"},
+      {"http://172.31.0.1", "the port is missing (etcd has 2379, Consul 8500)"},
+      {"HTTPS://a", "the port is missing (etcd has 2379, Consul 8500)"},
       {"http://a:0", "the port is no number from 1 to 65535"},
       {"http://a:1/v2/keys", "something follows the port: \"/v2/keys\"; give host and port alone"},
       {"/run/etcd", "something follows the port: \"/run/etcd\"; give host and port alone"},
@@ -183,8 +183,8 @@ TEST(StoreFlagsTest, MistakesNameTheFlag) {
   EXPECT_EQ(mistake({"--etcd-endpoints=unix:/run/etcd", "--etcd-api=2"}),
             "--etcd-endpoints: \"unix:/run/etcd\": --etcd-api=2 reaches etcd by TCP only");
   EXPECT_EQ(mistake({"--etcd-endpoints=http://root:hunter2@a:1"}),
-            "--etcd-endpoints: user and password do not belong into an endpoint but into "
-            "--etcd-username and --etcd-password");
+            "--etcd-endpoints: user and password do not belong into an endpoint; etcd's are given "
+            "by --etcd-username and --etcd-password");
   EXPECT_EQ(mistake({"--etcd-api=v2"}), "--etcd-api: \"v2\" is none of auto, 2, 3");
   EXPECT_EQ(mistake({"--etcd-keyfile=k"}),
             "--etcd-certfile and --etcd-keyfile go together, only one is given");

@@ -5,7 +5,10 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
+#include <algorithm>
 #include <ctime>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "base/file.h"
@@ -23,9 +26,15 @@ struct Free {
 template <typename T>
 using Owned = std::unique_ptr<T, Free>;
 
-constexpr std::string_view kKeyFlag = "--etcd-keyfile";
-constexpr std::string_view kCertFlag = "--etcd-certfile";
-constexpr std::string_view kCaFlag = "--etcd-cafile";
+std::string key_flag(const TlsFiles& files) {
+  return files.flags + "keyfile";
+}
+std::string cert_flag(const TlsFiles& files) {
+  return files.flags + "certfile";
+}
+std::string ca_flag(const TlsFiles& files) {
+  return files.flags + "cafile";
+}
 
 Failure unusable(std::string_view flag, const std::string& path, std::string_view why) {
   return fail(ErrorKind::invalid, std::string(flag) + ": " + path + ": " + std::string(why));
@@ -81,31 +90,49 @@ Result<std::string> read(std::string_view flag, const std::string& path) {
   return TRY_DURING(read_file(path), flag);
 }
 
+// Reads a file of certificates, or all of a folder; files without a certificate do no harm there.
+Result<std::string> read_authorities(std::string_view flag, const std::string& path) {
+  std::error_code error;
+  if (path.empty() || !std::filesystem::is_directory(path, error)) return read(flag, path);
+  std::vector<std::string> files;
+  for (std::filesystem::directory_iterator at(path, error), end; !error && at != end;
+       at.increment(error)) {
+    std::error_code ignored;
+    if (at->is_regular_file(ignored)) files.push_back(at->path().string());
+  }
+  std::ranges::sort(files);
+  std::string all;
+  for (const std::string& file : files)
+    all += TRY(read(flag, file)) + "\n";
+  return all;
+}
+
 Result<void> check_key(const TlsFiles& files, const TlsMaterial& material) {
   bool encrypted = false;
   const Owned<EVP_PKEY> key = parse_key(material.key, encrypted);
   const auto certs = parse_certs(material.cert);
   if (encrypted) {
-    return unusable(kKeyFlag, files.key,
+    return unusable(key_flag(files), files.key,
                     "the key is encrypted, and nobody is asked for its pass phrase; \"openssl pkey "
                     "-in FILE -out FILE\" writes it without one");
   }
   bool swapped = false;
   if (!key && certs.empty() && !parse_certs(material.key).empty() &&
       (parse_key(material.cert, swapped) || swapped)) {
-    return unusable(kKeyFlag, files.key,
-                    "it holds the certificate, and " + files.cert + " of " +
-                        std::string(kCertFlag) + " the key: they are swapped");
+    return unusable(key_flag(files), files.key,
+                    "it holds the certificate, and " + files.cert + " of " + cert_flag(files) +
+                        " the key: they are swapped");
   }
   if (!key) {
-    return unusable(kKeyFlag, files.key, instead_of_key(material.key));
+    return unusable(key_flag(files), files.key, instead_of_key(material.key));
   }
-  if (certs.empty()) return unusable(kCertFlag, files.cert, instead_of_certificate(material.cert));
+  if (certs.empty())
+    return unusable(cert_flag(files), files.cert, instead_of_certificate(material.cert));
   if (X509_check_private_key(certs.front().get(), key.get()) != 1) {
     ERR_clear_error();
     return unusable(
-        kKeyFlag, files.key,
-        "the key does not fit the certificate in " + files.cert + " of " + std::string(kCertFlag));
+        key_flag(files), files.key,
+        "the key does not fit the certificate in " + files.cert + " of " + cert_flag(files));
   }
   return {};
 }
@@ -128,16 +155,17 @@ void doubt(std::string_view flag, const std::string& path, const std::string& pe
 
 Result<TlsMaterial> read_tls_files(const TlsFiles& files) {
   if (files.key.empty() != files.cert.empty()) {
-    return fail(ErrorKind::invalid,
-                "--etcd-certfile and --etcd-keyfile go together, only one is given");
+    return fail(ErrorKind::invalid, files.flags + "certfile and " + files.flags +
+                                        "keyfile go together, only one is given");
   }
   TlsMaterial material;
-  material.key = TRY(read(kKeyFlag, files.key));
-  material.cert = TRY(read(kCertFlag, files.cert));
-  material.ca = TRY(read(kCaFlag, files.ca));
+  material.flags = files.flags;
+  material.key = TRY(read(key_flag(files), files.key));
+  material.cert = TRY(read(cert_flag(files), files.cert));
+  material.ca = TRY(read_authorities(ca_flag(files), files.ca));
   if (!files.key.empty()) TRY(check_key(files, material));
   if (!files.ca.empty() && parse_certs(material.ca).empty()) {
-    return unusable(kCaFlag, files.ca, instead_of_certificate(material.ca));
+    return unusable(ca_flag(files), files.ca, instead_of_certificate(material.ca));
   }
   return material;
 }
@@ -145,8 +173,8 @@ Result<TlsMaterial> read_tls_files(const TlsFiles& files) {
 std::vector<std::string> doubts_about(const TlsMaterial& material, const TlsFiles& files,
                                       std::chrono::system_clock::time_point now) {
   std::vector<std::string> doubts;
-  doubt(kCertFlag, files.cert, material.cert, now, doubts);
-  doubt(kCaFlag, files.ca, material.ca, now, doubts);
+  doubt(cert_flag(files), files.cert, material.cert, now, doubts);
+  doubt(ca_flag(files), files.ca, material.ca, now, doubts);
   return doubts;
 }
 

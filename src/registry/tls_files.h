@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The PEM files of --etcd-keyfile, --etcd-certfile and --etcd-cafile. They are checked when they
-// are read, so that both APIs of etcd report the same errors.
+// The PEM files of --etcd-keyfile, --etcd-certfile and --etcd-cafile, and of the same flags of
+// Consul. They are checked when they are read, so that all stores report the same errors.
 #pragma once
 
 #include <chrono>
@@ -14,9 +14,10 @@
 
 namespace flannel {
 
-// The paths of the files, each empty if not given.
+// The paths of the files, each empty if not given. `ca` may be a folder of files.
 struct TlsFiles {
   std::string key, cert, ca;
+  std::string flags = "--etcd-";  // what the flags that name them begin with, for messages
   bool any() const { return !key.empty() || !cert.empty() || !ca.empty(); }
 };
 

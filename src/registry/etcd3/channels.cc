@@ -17,7 +17,7 @@ constexpr std::chrono::seconds kResolveDeadline{5};
 // An endpoint that refuses a connection does so at once.
 constexpr std::chrono::seconds kExplainDeadline{2};
 
-grpc::ChannelArguments channel_arguments(const EtcdEndpoint& endpoint) {
+grpc::ChannelArguments channel_arguments(const StoreEndpoint& endpoint) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(EtcdChannels::kLargestMessage);
   // Without pings a frozen etcd is noticed only by TCP, after minutes. etcd closes connections of
@@ -55,14 +55,14 @@ std::shared_ptr<grpc::ChannelCredentials> credentials(bool tls, const TlsMateria
 
 }  // namespace
 
-EtcdChannels::EtcdChannels(std::vector<EtcdEndpoint> endpoints, TlsSource tls,
+EtcdChannels::EtcdChannels(std::vector<StoreEndpoint> endpoints, TlsSource tls,
                            std::shared_ptr<Resolver> resolver, Loop& loop)
     : tls_(std::move(tls)),
       resolver_(resolver ? std::move(resolver) : std::make_shared<Resolver>()),
       loop_(loop),
       rotation_(endpoints.size()),
       gate_(loop) {
-  for (EtcdEndpoint& endpoint : endpoints)
+  for (StoreEndpoint& endpoint : endpoints)
     endpoints_.push_back({.at = std::move(endpoint)});
 }
 

@@ -39,7 +39,7 @@ class EtcdChannels {
   static constexpr int kLargestMessage = 16 << 20;
 
   // Needs at least one endpoint. `loop` must outlive this object. `resolver`: null to make one.
-  EtcdChannels(std::vector<EtcdEndpoint> endpoints, TlsSource tls,
+  EtcdChannels(std::vector<StoreEndpoint> endpoints, TlsSource tls,
                std::shared_ptr<Resolver> resolver, Loop& loop);
   ~EtcdChannels();
 
@@ -62,7 +62,7 @@ class EtcdChannels {
 
  private:
   struct Endpoint {
-    EtcdEndpoint at;
+    StoreEndpoint at;
     std::shared_ptr<grpc::Channel> channel = {};  // null before the first use and after a failure
     bool answered = false;                        // an answer came over this channel
     std::vector<Ready> waiting = {};              // for the name to be resolved

@@ -65,7 +65,7 @@ Result<std::unique_ptr<EtcdConnection>> EtcdConnection::open(EtcdAccess access, 
   // and GRPC_VERBOSITY enables its messages for debugging.
   if (std::getenv("GRPC_VERBOSITY") == nullptr) gpr_set_log_function([](gpr_log_func_args*) {});
   TlsMaterial material;
-  for (const EtcdEndpoint& endpoint : access.endpoints) {
+  for (const StoreEndpoint& endpoint : access.endpoints) {
     if (endpoint.at.tls) material = TRY(read_tls_files(access.tls_files));
   }
   return std::unique_ptr<EtcdConnection>(

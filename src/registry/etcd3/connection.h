@@ -33,7 +33,7 @@ inline constexpr std::chrono::milliseconds kStreamDeadline = 2 * kCallDeadline;
 inline constexpr const char* kWatchMethod = "/etcdserverpb.Watch/Watch";
 
 struct EtcdAccess {
-  std::vector<EtcdEndpoint> endpoints;      // at least one
+  std::vector<StoreEndpoint> endpoints;     // at least one
   TlsFiles tls_files;                       // read again for every new connection
   std::string username;                     // empty: no authentication
   Password password;                        // read again for every token

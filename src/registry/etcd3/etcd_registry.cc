@@ -266,7 +266,7 @@ class EtcdRegistry final : public Registry {
 
 Result<std::unique_ptr<Registry>> open_etcd_registry(EtcdAccess access, const std::string& prefix,
                                                      Loop& loop) {
-  std::string urls = joined_urls(access.endpoints, &EtcdEndpoint::at);
+  std::string urls = joined_urls(access.endpoints, &StoreEndpoint::at);
   auto connection = TRY(EtcdConnection::open(std::move(access), loop));
   return std::make_unique<EtcdRegistry>(std::move(connection), std::move(urls), prefix, loop);
 }
