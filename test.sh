@@ -56,8 +56,9 @@ run_simulation() {
 }
 run_store() {
   # Without them those tests report that they skip.
-  FLANNEL_ETCD33=$(scripts/fetch-etcd33.sh) && FLANNEL_ETCD35=$(scripts/fetch-etcd35.sh) || return 1
-  export FLANNEL_ETCD33 FLANNEL_ETCD35
+  FLANNEL_ETCD33=$(scripts/fetch-etcd33.sh) && FLANNEL_ETCD35=$(scripts/fetch-etcd35.sh) &&
+    FLANNEL_CONSUL=$(scripts/fetch-consul.sh) || return 1
+  export FLANNEL_ETCD33 FLANNEL_ETCD35 FLANNEL_CONSUL
   labelled store
 }
 run_kernel() { labelled kernel; }
@@ -66,6 +67,7 @@ run_hosts() {
   build release flanneld flannelctl reference_forwarder || return 1
   # Without it those tests report that they skip.
   scripts/fetch-docker28.sh >/dev/null || return 1
+  scripts/fetch-consul.sh >/dev/null || return 1
   # The distribution's Python: others on the path need not have pytest.
   FLANNEL_BIN_DIR=$PWD/build/release/bin /usr/bin/python3 -m pytest -q tests/hosts
 }
@@ -75,7 +77,7 @@ run_package() { /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/package;
 # Runs only libraries with threads; test programs that are not built count as no test here.
 run_tsan() {
   local tests
-  mapfile -t tests < <(targets tsan _test | grep -xE '(base|loop|http|registry|etcd2|store|dataplane)_test')
+  mapfile -t tests < <(targets tsan _test | grep -xE '(base|loop|http|registry|etcd2|consul|store|dataplane)_test')
   build tsan "${tests[@]}" || return 1
   ctest --preset tsan -j "$jobs" --no-tests=error -L '^(unit|store)$' -E '^(source|dist)\.|_NOT_BUILT$'
 }

@@ -17,13 +17,20 @@ std::string_view advice(ErrorKind kind, StoreKind store) {
   if (kind == ErrorKind::denied && store == StoreKind::etcd) {
     return "; look at --etcd-username, --etcd-password and the certificates";
   }
+  if (kind == ErrorKind::unavailable && store == StoreKind::consul) {
+    return "; is --consul-endpoints right, and does Consul run?";
+  }
+  if (kind == ErrorKind::denied && store == StoreKind::consul) {
+    return "; look at --consul-token-file and CONSUL_HTTP_TOKEN";
+  }
   if (kind == ErrorKind::denied) return "; run it as the user that flanneld runs as";
   return "";
 }
 
 Failure advised(Error error, StoreKind store) {
-  const bool says_it =
-      error.text.find("--etcd-") != std::string::npos || error.text.find('?') != std::string::npos;
+  const bool says_it = error.text.find("--etcd-") != std::string::npos ||
+                       error.text.find("--consul-") != std::string::npos ||
+                       error.text.find('?') != std::string::npos;
   if (!says_it) error.text += advice(error.kind, store);
   return Failure(std::move(error));
 }

@@ -23,8 +23,10 @@ void add(std::vector<std::string>& files, const std::string& file) {
 NeededLater needs_of(const Options& options) {
   const StoreOptions& store = options.store;
   NeededLater needs;
+  const ConsulOptions& consul = store.consul;
   for (const std::string* file :
-       {&store.ca_file, &store.cert_file, &store.key_file, &store.password.file})
+       {&store.ca_file, &store.cert_file, &store.key_file, &store.password.file, &consul.ca_file,
+        &consul.cert_file, &consul.key_file, &consul.token.file})
     add(needs.read, *file);
   needs.write = {options.state_dir + "/node-id", options.subnet_file};
   if (store.kind == StoreKind::sqlite) needs.write.push_back(store.sqlite_path);

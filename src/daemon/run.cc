@@ -351,7 +351,9 @@ int run(const Options& options) {
   const ExitGuard guard;
   for (const std::string& warning : options.warnings)
     log::warning(warning);
-  if (!options.store.password.text.empty() || !options.store.key_file.empty()) {
+  const StoreOptions& store = options.store;
+  if (!store.password.text.empty() || !store.key_file.empty() || !store.consul.token.text.empty() ||
+      !store.consul.key_file.empty()) {
     keep_memory_to_ourselves();
   }
   KeptFds kept = KeptFds::from_environment();

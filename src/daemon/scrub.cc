@@ -11,7 +11,7 @@ namespace flannel {
 namespace {
 
 constexpr std::string_view kFlag = "etcd-password";
-constexpr const char* kVariable = "FLANNELD_ETCD_PASSWORD";
+constexpr const char* kVariables[] = {"FLANNELD_ETCD_PASSWORD", "CONSUL_HTTP_TOKEN"};
 
 void overwrite(char* text) {
   std::memset(text, 'x', std::strlen(text));
@@ -29,10 +29,12 @@ void scrub_password(int argc, char** argv) {
     if (rest.starts_with('=')) overwrite(argv[i] + std::strlen(argv[i]) - rest.size() + 1);
     if (rest.empty() && i + 1 < argc) overwrite(argv[++i]);
   }
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread yet
-  if (char* value = std::getenv(kVariable)) {
-    overwrite(value);
-    ::unsetenv(kVariable);
+  for (const char* variable : kVariables) {
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread yet
+    if (char* value = std::getenv(variable)) {
+      overwrite(value);
+      ::unsetenv(variable);
+    }
   }
 }
 

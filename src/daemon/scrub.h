@@ -3,9 +3,9 @@
 
 namespace flannel {
 
-// Overwrites the password of etcd in the arguments and the environment of this process, where `ps`
-// and /proc show it, and removes the variable. Must be called after the command line has been
-// parsed and before any thread is started.
+// Overwrites the password of etcd and the token of Consul in the arguments and the environment of
+// this process, where `ps` and /proc show them, and removes the variables. Must be called after the
+// command line has been parsed and before any thread is started.
 void scrub_password(int argc, char** argv);
 
 // Disables core dumps of this process, and keeps other processes of the same user from reading its

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "registry/consul/consul_registry.h"
 #include "registry/endpoint.h"
 #include "registry/etcd2/etcd2_registry.h"
 #include "registry/etcd3/etcd_registry.h"
@@ -81,6 +82,31 @@ Result<std::unique_ptr<Registry>> open_etcd(const StoreOptions& options, Loop& l
       loop);
 }
 
+Result<std::unique_ptr<Registry>> open_consul(const StoreOptions& options, Loop& loop) {
+  const ConsulOptions& consul = options.consul;
+  const TlsFiles files = consul.tls_files();
+  const auto endpoints =
+      TRY_DURING(parse_endpoints(consul.endpoints, files.any()), "--consul-endpoints");
+  TlsMaterial material{.key = {}, .cert = {}, .ca = {}, .flags = files.flags};
+  if (files.any()) material = TRY(read_tls_files(files));
+  ConsulAccess access{.endpoints = {.endpoints = {},
+                                    .tls = TlsSource(files, std::move(material)),
+                                    .secret = consul.token},
+                      .datacenter = consul.datacenter,
+                      .name_space = consul.name_space,
+                      .node = consul.node};
+  const auto resolver = options.resolver ? options.resolver : std::make_shared<Resolver>();
+  for (const StoreEndpoint& endpoint : endpoints) {
+    if (!endpoint.socket.empty()) {
+      return fail(ErrorKind::invalid,
+                  "--consul-endpoints: " + endpoint.at.url + ": Consul is reached by TCP only");
+    }
+    access.endpoints.endpoints.push_back(
+        {.target = endpoint.at, .resolver = resolver, .server_name = consul.server_name});
+  }
+  return open_consul_registry(std::move(access), options.prefix, loop);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Registry>> open_registry(const StoreOptions& options, Loop& loop) {
@@ -89,6 +115,8 @@ Result<std::unique_ptr<Registry>> open_registry(const StoreOptions& options, Loo
       return open_memory_registry(MemoryStore::process_wide(), clean_path(options.prefix), loop);
     case StoreKind::etcd:
       return open_etcd(options, loop);
+    case StoreKind::consul:
+      return open_consul(options, loop);
     case StoreKind::sqlite:
       return open_sqlite_registry(options.sqlite_path, clean_path(options.prefix), loop);
   }

@@ -10,11 +10,24 @@
 #include "http/resolver.h"
 #include "loop/loop.h"
 #include "registry/password.h"
+#include "registry/tls_files.h"
 
 namespace flannel {
 
-enum class StoreKind { etcd, sqlite, memory };
+enum class StoreKind { etcd, consul, sqlite, memory };
 enum class EtcdApi { automatic, v2, v3 };
+
+struct ConsulOptions {
+  std::vector<std::string> endpoints = {"http://127.0.0.1:8500"};  // --consul-endpoints
+  std::string key_file, cert_file, ca_file;  // --consul-keyfile, -certfile, -cafile
+  std::string server_name;       // that Consul's certificate has; empty: the host of the endpoint
+  Password token;                // --consul-token-file; never logged
+  std::string datacenter;        // --consul-datacenter; empty: that of the agent
+  std::string name_space;        // --consul-namespace; empty: the default one
+  std::string node = "flannel";  // --consul-node
+
+  TlsFiles tls_files() const { return {key_file, cert_file, ca_file, "--consul-"}; }
+};
 
 struct StoreOptions {
   StoreKind kind = StoreKind::etcd;
@@ -25,6 +38,7 @@ struct StoreOptions {
   std::string key_file, cert_file, ca_file;    // --etcd-keyfile, -certfile, -cafile
   std::string username;                        // --etcd-username
   Password password;                           // --etcd-password, -password-file; never logged
+  ConsulOptions consul;                        // --consul-*
   std::shared_ptr<Resolver> resolver;          // null: the resolver of the system
 };
 

@@ -11,7 +11,7 @@
 #include <system_error>
 
 #include "base/file.h"
-#include "http/target.h"
+#include "registry/endpoint.h"
 
 namespace flannel {
 namespace {
@@ -74,17 +74,30 @@ std::vector<Endpoint4> parse_connections(const std::string& table,
   return found;
 }
 
+const std::vector<std::string>& endpoints_of(const StoreOptions& options) {
+  static const std::vector<std::string> none;
+  switch (options.kind) {
+    case StoreKind::etcd:
+      return options.endpoints;
+    case StoreKind::consul:
+      return options.consul.endpoints;
+    case StoreKind::sqlite:
+    case StoreKind::memory:
+      return none;
+  }
+  return none;
+}
+
 std::vector<Ip4> store_addresses(const StoreOptions& options) {
   std::set<Ip4> addresses;
   std::set<std::uint16_t> named;  // ports of endpoints that are names
-  if (options.kind != StoreKind::etcd) return {};
-  for (const std::string& endpoint : options.endpoints) {
-    const auto target = parse_http_target(endpoint, false);
-    if (!target) continue;
-    if (const auto ip = Ip4::parse(target->host)) {
+  for (const std::string& url : endpoints_of(options)) {
+    const auto endpoint = parse_endpoint(url, false);
+    if (!endpoint || !endpoint->socket.empty()) continue;
+    if (const auto ip = Ip4::parse(endpoint->at.host)) {
       addresses.insert(*ip);
     } else {
-      named.insert(target->port);
+      named.insert(endpoint->at.port);
     }
   }
   if (!named.empty()) {

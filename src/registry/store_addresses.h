@@ -9,6 +9,9 @@
 
 namespace flannel {
 
+// Returns the endpoints of the store as they were given; none for a local store.
+const std::vector<std::string>& endpoints_of(const StoreOptions& options);
+
 // Returns the IPv4 addresses at which this process reaches the store: the addresses among the
 // endpoints, and for endpoints that are names the addresses to which this process is connected or
 // connecting. Empty for a local store.

@@ -16,9 +16,11 @@ constexpr std::string_view kSqlite = "sqlite:";
 
 Result<StoreKind> parse_kind(const std::string& store) {
   if (store == "etcd") return StoreKind::etcd;
+  if (store == "consul") return StoreKind::consul;
   if (store == "memory") return StoreKind::memory;
   if (store.starts_with(kSqlite) && store.size() > kSqlite.size()) return StoreKind::sqlite;
-  return fail(ErrorKind::invalid, in_quotes(store) + " is none of etcd, sqlite:PATH, memory");
+  return fail(ErrorKind::invalid,
+              in_quotes(store) + " is none of etcd, consul, sqlite:PATH, memory");
 }
 
 Result<EtcdApi> parse_etcd_api(const std::string& api) {
@@ -62,7 +64,7 @@ bool is_for_everybody(const std::string& path) {
 }
 
 // Warns of prefixes that are valid but probably a mistake.
-void warn_of_prefix(const std::string& prefix, const Flags& flags,
+void warn_of_prefix(const std::string& prefix, StoreKind kind, const Flags& flags,
                     std::vector<std::string>& warnings) {
   if (!flags.given("etcd-prefix")) return;
   const StoreKeys keys(prefix);
@@ -71,7 +73,7 @@ void warn_of_prefix(const std::string& prefix, const Flags& flags,
                        std::string(what) + "; the configuration is looked for in the key " +
                        in_quotes(keys.config));
   };
-  if (!prefix.starts_with('/')) warn("does not begin with /");
+  if (!prefix.starts_with('/') && kind != StoreKind::consul) warn("does not begin with /");
   if (keys.prefix.ends_with("/config") || keys.prefix.ends_with("/subnets")) {
     warn("names one of the keys, not what they have in common");
   }
@@ -85,16 +87,20 @@ std::vector<std::string> warnings_about(const StoreFlags& texts, StoreKind kind,
         "--etcd-password on the command line can be seen by every user of this host; "
         "--etcd-password-file and the variable FLANNELD_ETCD_PASSWORD can not");
   }
-  if (is_for_everybody(texts.password_file)) {
-    warnings.push_back("every user of this host can read " + texts.password_file);
+  for (const std::string& file : {texts.password_file, texts.consul.token_file}) {
+    if (is_for_everybody(file)) warnings.push_back("every user of this host can read " + file);
   }
-  if (kind == StoreKind::etcd) return warnings;
-  for (const std::string_view name :
-       {"etcd-api", "etcd-endpoints", "etcd-keyfile", "etcd-certfile", "etcd-cafile",
-        "etcd-username", "etcd-password", "etcd-password-file"}) {
-    if (!flags.given(name)) continue;
-    warnings.push_back("--" + std::string(name) + " has no effect with --store=" + texts.store);
+  const auto warn_if_given = [&](const std::vector<std::string>& names) {
+    for (const std::string& name : names) {
+      if (!flags.given(name)) continue;
+      warnings.push_back("--" + name + " has no effect with --store=" + texts.store);
+    }
+  };
+  if (kind != StoreKind::etcd) {
+    warn_if_given({"etcd-api", "etcd-endpoints", "etcd-keyfile", "etcd-certfile", "etcd-cafile",
+                   "etcd-username", "etcd-password", "etcd-password-file"});
   }
+  if (kind != StoreKind::consul) warn_if_given(ConsulFlags::names());
   return warnings;
 }
 
@@ -128,8 +134,8 @@ Result<void> check_etcd(const StoreOptions& options, const Flags& flags,
 
 void StoreFlags::define(Flags& flags) {
   flags.add({.name = "store",
-             .help = "where leases and the configuration are: etcd, sqlite:PATH (the daemons of "
-                     "one machine) or memory (tests)"},
+             .help = "where leases and the configuration are: etcd, consul, sqlite:PATH (the "
+                     "daemons of one machine) or memory (tests)"},
             store);
   flags.add(
       {.name = "etcd-api",
@@ -149,6 +155,7 @@ void StoreFlags::define(Flags& flags) {
             password);
   flags.add({.name = "etcd-password-file", .help = "file that holds the password for etcd"},
             password_file);
+  consul.define(flags);
   // The names that etcdctl has for these flags.
   flags.add_old({{.name = "endpoints", .now = "etcd-endpoints"},
                  {.name = "prefix", .now = "etcd-prefix"},
@@ -177,8 +184,11 @@ Result<ParsedStore> parse_store(const StoreFlags& texts, const Flags& flags,
     options.password = TRY(password_of(texts, environment));
   }
   parsed.warnings = warnings_about(texts, options.kind, flags);
-  warn_of_prefix(texts.prefix, flags, parsed.warnings);
+  warn_of_prefix(texts.prefix, options.kind, flags, parsed.warnings);
   if (options.kind == StoreKind::etcd) TRY(check_etcd(options, flags, parsed.warnings));
+  if (options.kind == StoreKind::consul) {
+    options.consul = TRY(parse_consul(texts.consul, flags, environment, parsed.warnings));
+  }
   return parsed;
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/flags.h"
+#include "registry/consul_flags.h"
 #include "registry/open_registry.h"
 
 namespace flannel {
@@ -18,6 +19,7 @@ struct StoreFlags {
   std::string prefix = "/coreos.com/network";
   std::string key_file, cert_file, ca_file;
   std::string username, password, password_file;
+  ConsulFlags consul;
 
   void define(Flags& flags);
 };
@@ -31,7 +33,7 @@ struct ParsedStore {
 // Validates the flags after `flags` has parsed the command line and the environment. All mistakes
 // that can be found without a network are errors, including those in endpoints and TLS files. Reads
 // the password from its file, or else from the credential "etcd-password" that the service manager
-// has put into the folder CREDENTIALS_DIRECTORY.
+// has put into the folder CREDENTIALS_DIRECTORY. For Consul see parse_consul().
 Result<ParsedStore> parse_store(const StoreFlags& texts, const Flags& flags,
                                 const Flags::Environment& environment = {});
 

@@ -159,9 +159,10 @@ TEST(StoreFlagsTest, NamesThatEtcdctlHasAreKnown) {
 }
 
 TEST(StoreFlagsTest, MistakesNameTheFlag) {
-  for (const char* store : {"", "consul", "sqlite", "sqlite:", "Etcd", "memory:x"}) {
-    EXPECT_EQ(mistake({std::string("--store=") + store}),
-              "--store: \"" + std::string(store) + "\" is none of etcd, sqlite:PATH, memory");
+  for (const char* store : {"", "consul:", "sqlite", "sqlite:", "Etcd", "memory:x"}) {
+    EXPECT_EQ(
+        mistake({std::string("--store=") + store}),
+        "--store: \"" + std::string(store) + "\" is none of etcd, consul, sqlite:PATH, memory");
   }
   EXPECT_EQ(mistake({"--etcd-endpoints= , "}), "--etcd-endpoints: names no endpoint");
   const std::pair<const char*, const char*> endpoints[] = {

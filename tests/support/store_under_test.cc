@@ -10,6 +10,7 @@
 
 #include "registry/memory/memory_registry.h"
 #include "registry/open_registry.h"
+#include "support/consul_server.h"
 #include "support/etcd_server.h"
 
 namespace flannel {
@@ -101,6 +102,23 @@ class Etcd2UnderTest final : public StoreUnderTest {
   std::unique_ptr<EtcdServer> server_;
 };
 
+class ConsulUnderTest final : public StoreUnderTest {
+ public:
+  std::unique_ptr<Registry> open(const std::string& prefix, Loop& loop) override {
+    StoreOptions options;
+    options.kind = StoreKind::consul;
+    options.consul.endpoints = {server_->url()};
+    options.prefix = prefix;
+    return open_registry(options, loop).value();
+  }
+
+  void compact() override {}  // it has no history
+  bool keeps_history() const override { return false; }
+
+ private:
+  std::unique_ptr<ConsulServer> server_ = ConsulServer::start().value();
+};
+
 // Where a program of another release is; empty: nobody has said.
 std::string program_in(const char* variable) {
   const char* path = std::getenv(variable);
@@ -131,12 +149,17 @@ std::string name(StoreUnderTestKind kind) {
       return "EtcdV2";
     case StoreUnderTestKind::etcd2_old:
       return "EtcdV2Of33";
+    case StoreUnderTestKind::consul:
+      return "Consul";
   }
   return {};
 }
 
 std::string missing_for(StoreUnderTestKind kind) {
   if (kind == StoreUnderTestKind::memory || kind == StoreUnderTestKind::sqlite) return {};
+  if (kind == StoreUnderTestKind::consul) {
+    return ConsulServer::program().empty() ? "FLANNEL_CONSUL names no Consul" : "";
+  }
   if (!EtcdServer::installed()) return "etcd and etcdctl are not installed";
   const bool of33 = kind == StoreUnderTestKind::etcd_old || kind == StoreUnderTestKind::etcd2_old;
   if (of33 && old_etcd().empty()) return "FLANNEL_ETCD33 names no etcd 3.3";
@@ -162,6 +185,8 @@ std::unique_ptr<StoreUnderTest> store_under_test(StoreUnderTestKind kind) {
       return std::make_unique<Etcd2UnderTest>(EtcdProgram{.v2 = true});
     case StoreUnderTestKind::etcd2_old:
       return std::make_unique<Etcd2UnderTest>(EtcdProgram{old_etcd(), true, true});
+    case StoreUnderTestKind::consul:
+      return std::make_unique<ConsulUnderTest>();
   }
   return nullptr;
 }

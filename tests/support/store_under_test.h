@@ -21,15 +21,27 @@ class StoreUnderTest {
   virtual std::chrono::seconds shortest_ttl() const { return std::chrono::seconds(1); }
   // True if values may be any bytes; otherwise they must be text.
   virtual bool keeps_bytes() const { return true; }
+  // True if a watch reports each state of a key, and may begin at a list of another registry.
+  virtual bool keeps_history() const { return true; }
 };
 
 // etcd, etcd2: the installed one. etcd_old, etcd2_old: etcd 3.3, the last that speaks v2 unasked;
-// etcd_new: etcd 3.5. See scripts/fetch-etcd33.sh and fetch-etcd35.sh.
-enum class StoreUnderTestKind { memory, sqlite, etcd, etcd_old, etcd_new, etcd2, etcd2_old };
+// etcd_new: etcd 3.5. consul: Consul 1.8. See scripts/fetch-etcd33.sh, fetch-etcd35.sh and
+// fetch-consul.sh.
+enum class StoreUnderTestKind {
+  memory,
+  sqlite,
+  etcd,
+  etcd_old,
+  etcd_new,
+  etcd2,
+  etcd2_old,
+  consul
+};
 inline constexpr StoreUnderTestKind kStoresUnderTest[] = {
-    StoreUnderTestKind::memory,   StoreUnderTestKind::sqlite,   StoreUnderTestKind::etcd,
-    StoreUnderTestKind::etcd_old, StoreUnderTestKind::etcd_new, StoreUnderTestKind::etcd2,
-    StoreUnderTestKind::etcd2_old};
+    StoreUnderTestKind::memory,    StoreUnderTestKind::sqlite,   StoreUnderTestKind::etcd,
+    StoreUnderTestKind::etcd_old,  StoreUnderTestKind::etcd_new, StoreUnderTestKind::etcd2,
+    StoreUnderTestKind::etcd2_old, StoreUnderTestKind::consul};
 
 std::string name(StoreUnderTestKind kind);  // for the name of a test
 // Returns which program is missing to run this store; empty: none.

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <string>
+
+#include "base/log_once.h"
+#include "base/result.h"
+#include "core/registry.h"
+#include "registry/consul/consul_client.h"
+
+namespace flannel {
+
+// A session of Consul that holds the key of one lease. When it ends, Consul deletes the key.
+struct ConsulSession {
+  std::string id;
+  std::chrono::seconds ttl{};
+};
+
+class ConsulSessions {
+ public:
+  // `node`: see ConsulAccess. `client` must outlive the sessions.
+  ConsulSessions(ConsulClient& client, std::string node);
+
+  // `name` is for people who list the sessions.
+  void create(const std::string& name, std::chrono::seconds ttl, Reply<ConsulSession> reply);
+  // Returns the TTL of the session. ErrorKind::conflict: it has ended.
+  void renew(const std::string& id, Reply<std::chrono::seconds> reply);
+  // Calls `done` also after a failure: a session that is not destroyed expires.
+  void destroy(const std::string& id, std::function<void()> done);
+
+  // Returns the TTL that Consul grants for `ttl`.
+  static std::chrono::seconds granted(std::chrono::seconds ttl);
+
+ private:
+  void create_on_node(const std::string& name, std::chrono::seconds ttl,
+                      Reply<ConsulSession> reply);
+
+  ConsulClient& client_;
+  const std::string node_;
+  LogOnce cut_;  // that TTLs were too long
+};
+
+}  // namespace flannel
