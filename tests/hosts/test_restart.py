@@ -14,7 +14,7 @@ from lab.traffic import EchoStream
 
 @pytest.mark.parametrize("end", ["SIGTERM", "SIGKILL"])
 @pytest.mark.parametrize("backend", ["vxlan", "host-gw"])
-@pytest.mark.parametrize("store", ["sqlite", "etcd"])
+@pytest.mark.parametrize("store", ["sqlite", "etcd", "consul"])
 def test_a_restart_keeps_the_subnet_and_loses_no_echo(lab, store, backend, end):
     cluster = Cluster(lab, store, backend).start(containers=True)
     one, two = cluster.hosts

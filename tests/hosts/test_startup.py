@@ -12,7 +12,7 @@ from lab.cluster import Cluster, wait_rows_gone
 from lab.overlay import rows_about, subnet
 from lab.traffic import ping
 
-STORES = ["sqlite", "etcd", "etcd-v2"]
+STORES = ["sqlite", "etcd", "etcd-v2", "consul"]
 ROUNDS = 50
 
 

@@ -19,6 +19,7 @@ Nothing is made in the namespace of the caller. All names begin with the lab's p
 
 import ipaddress
 
+from .consul import Consul
 from .etcd_cluster import EtcdCluster
 from .flanneld import Flanneld
 from .namespace import Namespace, names_with, pids_in
@@ -100,6 +101,7 @@ class Lab:
         self.hosts = []
         self._etcd = None
         self._etcd_cluster = None
+        self._consul = None
 
     def host(self):
         number = len(self.hosts) + 1
@@ -121,15 +123,25 @@ class Lab:
             self._etcd.start()
         return self._etcd
 
+    def consul(self):
+        """The lab's own Consul, on a machine of its own, running."""
+        if not self._consul:
+            self._consul = Consul(Host(self, "consul", 249))
+        if not self._consul.running():
+            self._consul.start()
+        return self._consul
+
     def sqlite(self):
         return Sqlite(self.folder / "flannel.db")
 
     def store(self, kind):
-        """Makes a store by its name: etcd, etcd-v2 or sqlite; returns a store that was made before."""
+        """Makes a store by its name: etcd, etcd-v2, consul or sqlite; returns one that was made before."""
         if not isinstance(kind, str):
             return kind
         if kind == "sqlite":
             return self.sqlite()
+        if kind == "consul":
+            return self.consul()
         return self.etcd(kind=EtcdV2 if kind == "etcd-v2" else Etcd)
 
     def logs(self):
@@ -138,6 +150,8 @@ class Lab:
         parts += [(f"dockerd on {e.host.name}", e.log()[-3000:]) for e in self.engines]
         if self._etcd:
             parts.append(("etcd", self._etcd.log()[-1500:]))
+        if self._consul:
+            parts.append(("consul", self._consul.log()[-1500:]))
         if self._etcd_cluster:
             parts.append(("etcd", self._etcd_cluster.log()))
         return parts
@@ -148,6 +162,8 @@ class Lab:
             program.reap()
         if self._etcd:
             self._etcd.reap()
+        if self._consul:
+            self._consul.reap()
         if self._etcd_cluster:
             self._etcd_cluster.reap()
         remove_cgroups(self.prefix)

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Faults of Consul, while packets flow between all hosts.
+
+    h1c ─ h1 ─ eth0 ──┬── lan ──┬── eth0 ─ h3 ─ h3c
+    h2c ─ h2 ─ eth0 ──┘         └── eth0 ─ consul
+
+A lease lives 15 s, twice that by Consul's clock. Each container pings the next one every 10 ms. After each fault: no
+echo was lost, no route, neighbour or FDB entry was ever removed, each host has its subnet still, and its record
+is in the store.
+"""
+
+import time
+
+from lab import wait_until
+from lab.cluster import Cluster
+from lab.overlay import lease_key, subnet
+from lab.witness import Witness
+
+TTL = 15
+
+
+def started(lab):
+    flags = [f"--subnet-lease-ttl={TTL}"]
+    return Cluster(lab, "consul", "vxlan", hosts=3, flags=flags).start(containers=True)
+
+
+def restart_at_once(store, witness):
+    store.stop()
+    store.start()
+
+
+def stay_away_for_longer_than_a_lease_lives(store, witness):
+    store.stop()
+    time.sleep(2 * TTL + 3)
+    witness.nothing_happened("without Consul")
+    store.start()
+
+
+def freeze(store, witness):
+    store.freeze()
+    time.sleep(TTL)  # a renewal falls into it
+    witness.nothing_happened("with Consul frozen")
+    store.thaw()
+
+
+def destroy_a_session(store, witness):
+    key = lease_key(subnet(witness.hosts[0]))
+    held = store.api("GET", f"kv/coreos.com/network/subnets/{key}")[0]["Session"]
+    store.api("PUT", f"session/destroy/{held}")
+    wait_until(lambda: len(store.lease_values()) == 3, "the host to take its lease again")
+
+
+def deregister_the_node_of_all_sessions(store, witness):
+    store.api("PUT", "catalog/deregister", '{"Node": "flannel"}')
+    wait_until(lambda: len(store.lease_values()) == 3, "the hosts to take their leases again")
+
+
+def restore_a_snapshot(store, witness):
+    saved = witness.cluster.lab.folder / "saved"
+    store.consul("snapshot", "save", saved)
+    for number in range(30):
+        store.consul("kv", "put", "elsewhere", number)
+    store.consul("snapshot", "restore", saved)
+
+
+FAULTS = [
+    restart_at_once,
+    stay_away_for_longer_than_a_lease_lives,
+    freeze,
+    destroy_a_session,
+    deregister_the_node_of_all_sessions,
+    restore_a_snapshot,
+]
+
+
+def test_no_fault_of_consul_costs_a_packet(lab):
+    with Witness(started(lab)) as witness:
+        store = witness.cluster.store
+        for fault in FAULTS:
+            fault(store, witness)
+            witness.all_is_well_again(fault.__name__.replace("_", " "))
+            wait_until(lambda: len(store.sessions()) == 3, "one session a host", within=4 * TTL)
+
+
+def test_a_lease_of_a_host_that_is_gone_expires(lab):
+    cluster = started(lab)
+    gone, *rest = cluster.hosts
+    gone.daemon.kill9()
+    wait_until(
+        lambda: len(cluster.store.lease_values()) == 2, "the lease to expire", within=2 * TTL + 30
+    )
+    for host in rest:
+        assert host.daemon.ready()
