@@ -14,3 +14,8 @@ session_prefix "flannel" {
 node "flannel" {
   policy = "write"
 }
+
+# For --consul-register:
+# service "flanneld" {
+#   policy = "write"
+# }

@@ -106,6 +106,10 @@ void DaemonFlags::define_kube(Flags& flags) {
 void DaemonFlags::define_process(Flags& flags) {
   flags.add({.name = "healthz-ip", .help = "address of the health server"}, healthz_ip);
   flags.add({.name = "healthz-port", .help = "port of the health server; 0: none"}, healthz_port);
+  flags.add({.name = "consul-register",
+             .help = "register /readyz as a health check of the service flanneld with the Consul "
+                     "agent of this host"},
+            consul_register);
   flags.add({.name = "keep-privileges",
              .help = "keep every capability and system call that the process was started with"},
             keep_privileges);

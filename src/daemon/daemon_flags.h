@@ -46,6 +46,7 @@ struct DaemonFlags {
 
   std::string healthz_ip = "0.0.0.0";
   std::int64_t healthz_port = 0;
+  bool consul_register = false;
 
   bool keep_privileges = false;
 

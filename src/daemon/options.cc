@@ -166,6 +166,20 @@ Result<std::optional<ListenAddress>> health_address(const DaemonFlags& texts, co
   return ListenAddress{ip.empty() ? "0.0.0.0" : ip, static_cast<std::uint16_t>(texts.healthz_port)};
 }
 
+// Whether the daemon is to be a service of Consul, whose agent reads the health pages.
+Result<bool> is_consul_service(const DaemonFlags& texts, const Options& options, const Flags& flags,
+                               std::vector<std::string>& warnings) {
+  if (!texts.consul_register) return false;
+  if (options.store.kind != StoreKind::consul) {
+    warnings.push_back("--consul-register has no effect with --store=" + texts.store.store);
+    return false;
+  }
+  if (!options.healthz) {
+    return bad(flags, "consul-register", "needs --healthz-port, whose page /readyz Consul reads");
+  }
+  return true;
+}
+
 void append(std::vector<std::string>& all, const std::vector<std::string>& more) {
   all.insert(all.end(), more.begin(), more.end());
 }
@@ -200,6 +214,7 @@ Result<Options> validate(const DaemonFlags& texts, const Flags& flags,
   options.underlay = TRY(underlay_request(texts, flags));
   options.keeper = TRY(keeper_options(texts, flags));
   options.healthz = TRY(health_address(texts, flags));
+  options.consul_register = TRY(is_consul_service(texts, options, flags, options.warnings));
   options.firewall = TRY(firewall_options(texts, flags));
   options.packet_path = TRY(packet_path_wishes(texts, flags));
   TRY(check_paths(texts, flags));

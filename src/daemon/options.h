@@ -36,6 +36,7 @@ struct Options {
   std::string state_dir;                 // --state-dir
   bool ip_blackhole_route = false;       // --ip-blackhole-route
   std::optional<ListenAddress> healthz;  // --healthz-ip, --healthz-port; nullopt: no server
+  bool consul_register = false;          // --consul-register; `healthz` has a value then
   bool keep_privileges = false;          // --keep-privileges
   int verbosity = 0;                     // --v
   std::string given;                     // the given flags for the log, without secrets

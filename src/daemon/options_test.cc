@@ -310,6 +310,17 @@ TEST(OptionsTest, MistakesAreErrorsThatNameTheWord) {
             "FLANNELD_HEALTHZ_PORT: \"http\" is not a whole number");
 }
 
+TEST(OptionsTest, ToBeAServiceOfConsulTakesConsulAndHealthPages) {
+  EXPECT_NE(mistake({"--store=consul", "--consul-register"}).find("needs --healthz-port"),
+            std::string::npos);
+  EXPECT_TRUE(
+      options({"--store=consul", "--consul-register", "--healthz-port=8081"}).consul_register);
+  const Options other = options({"--store=memory", "--consul-register"});
+  EXPECT_FALSE(other.consul_register);
+  EXPECT_EQ(other.warnings,
+            std::vector<std::string>{"--consul-register has no effect with --store=memory"});
+}
+
 TEST(OptionsTest, TheLogShowsWhatWasGivenButNotThePassword) {
   const Options given = options({"--etcd-username=u", "--etcd-password=hunter2", "--iface=eth0"},
                                 {{"FLANNELD_SUBNET_FILE", "/s"}});

@@ -39,6 +39,7 @@
 #include "loop/epoll_loop.h"
 #include "loop/loop_gate.h"
 #include "loop/timer.h"
+#include "registry/consul/consul_service.h"
 #include "registry/open_registry.h"
 #include "registry/store_addresses.h"
 #include "status/board.h"
@@ -303,6 +304,21 @@ class Daemon {
   std::unique_ptr<Monitor> monitor_;
 };
 
+// Null without --consul-register. The agent is on this host, so it reads any address of it.
+Result<std::unique_ptr<ConsulService>> register_with_consul(const Options& options, Loop& loop) {
+  if (!options.consul_register) return std::unique_ptr<ConsulService>();
+  const auto& [ip, port] = *options.healthz;
+  const bool v6 = ip.find(':') != std::string::npos;
+  const std::string host = ip == "0.0.0.0" ? "127.0.0.1"
+                           : ip == "::"    ? "[::1]"
+                           : v6            ? "[" + ip + "]"
+                                           : ip;
+  const std::string number = std::to_string(port);
+  return open_consul_service(
+      options.store, {"flanneld-" + number, port, "http://" + host + ":" + number + "/readyz"},
+      loop);
+}
+
 Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFds& kept) {
   // ---- from here on we touch the machine ----------------------------------------------------
   TRY(raise_descriptor_limit());
@@ -333,6 +349,7 @@ Result<void> run_agent(const Options& options, ServiceNotifier& notifier, KeptFd
   auto registry = TRY(open_registry(options.store, *loop));
   StatusBoard board;
   auto health = TRY(serve_health(std::move(health_listener), board));
+  const auto service = TRY(register_with_consul(options, *loop));
   Daemon daemon({options, notifier, kept, *loop, *kernel, *registry, locks, way_to_store, board},
                 node, powerless);
   refresh = [&] { daemon.refresh(); };

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "registry/consul/consul_registry.h"
+#include "registry/consul/consul_service.h"
 #include "registry/endpoint.h"
 #include "registry/etcd2/etcd2_registry.h"
 #include "registry/etcd3/etcd_registry.h"
@@ -82,7 +83,7 @@ Result<std::unique_ptr<Registry>> open_etcd(const StoreOptions& options, Loop& l
       loop);
 }
 
-Result<std::unique_ptr<Registry>> open_consul(const StoreOptions& options, Loop& loop) {
+Result<ConsulAccess> consul_access(const StoreOptions& options) {
   const ConsulOptions& consul = options.consul;
   const TlsFiles files = consul.tls_files();
   const auto endpoints =
@@ -104,7 +105,7 @@ Result<std::unique_ptr<Registry>> open_consul(const StoreOptions& options, Loop&
     access.endpoints.endpoints.push_back(
         {.target = endpoint.at, .resolver = resolver, .server_name = consul.server_name});
   }
-  return open_consul_registry(std::move(access), options.prefix, loop);
+  return access;
 }
 
 }  // namespace
@@ -116,11 +117,16 @@ Result<std::unique_ptr<Registry>> open_registry(const StoreOptions& options, Loo
     case StoreKind::etcd:
       return open_etcd(options, loop);
     case StoreKind::consul:
-      return open_consul(options, loop);
+      return open_consul_registry(TRY(consul_access(options)), options.prefix, loop);
     case StoreKind::sqlite:
       return open_sqlite_registry(options.sqlite_path, clean_path(options.prefix), loop);
   }
   return fail(ErrorKind::invalid, "open the store: no such kind");
+}
+
+Result<std::unique_ptr<ConsulService>> open_consul_service(const StoreOptions& options,
+                                                           ConsulServiceEntry entry, Loop& loop) {
+  return std::make_unique<ConsulService>(TRY(consul_access(options)), std::move(entry), loop);
 }
 
 }  // namespace flannel

@@ -14,6 +14,9 @@
 
 namespace flannel {
 
+class ConsulService;
+struct ConsulServiceEntry;
+
 enum class StoreKind { etcd, consul, sqlite, memory };
 enum class EtcdApi { automatic, v2, v3 };
 
@@ -45,5 +48,10 @@ struct StoreOptions {
 // Opens the store. A remote store need not be reachable yet. `loop` must outlive the registry. The
 // memory store lasts as long as the process, and all its registries share it.
 Result<std::unique_ptr<Registry>> open_registry(const StoreOptions& options, Loop& loop);
+
+// Registers a service with the agent that `options.consul` names
+// (registry/consul/consul_service.h). `loop` must outlive the service.
+Result<std::unique_ptr<ConsulService>> open_consul_service(const StoreOptions& options,
+                                                           ConsulServiceEntry entry, Loop& loop);
 
 }  // namespace flannel

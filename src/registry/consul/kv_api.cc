@@ -188,4 +188,15 @@ std::string encode_node(std::string_view node) {
                    {"NodeMeta", {{"external-node", "true"}}}});
 }
 
+std::string encode_service(std::string_view id, std::uint16_t port, std::string_view check_url) {
+  return dump(Json{{"ID", std::string(id)},
+                   {"Name", "flanneld"},
+                   {"Port", port},
+                   {"Check",
+                    {{"Name", "the host is ready for packets of the overlay"},
+                     {"HTTP", std::string(check_url)},
+                     {"Interval", "10s"},
+                     {"Timeout", "5s"}}}});
+}
+
 }  // namespace flannel

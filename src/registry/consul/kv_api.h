@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Encodes and decodes the bodies of Consul's HTTP API: /v1/kv, /v1/txn, /v1/session, /v1/catalog.
+// Encodes and decodes the bodies of Consul's HTTP API: /v1/kv, /v1/txn, /v1/session, /v1/catalog,
+// /v1/agent.
 #pragma once
 
 #include <chrono>
@@ -62,5 +63,9 @@ Result<std::chrono::seconds> decode_session_ttl(std::string_view json);
 
 // Returns the body of PUT /v1/catalog/register for a node without an agent.
 std::string encode_node(std::string_view node);
+
+// Returns the body of PUT /v1/agent/service/register for the service "flanneld", whose health the
+// agent checks every ten seconds by an HTTP request.
+std::string encode_service(std::string_view id, std::uint16_t port, std::string_view check_url);
 
 }  // namespace flannel

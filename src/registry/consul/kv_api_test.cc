@@ -80,6 +80,13 @@ TEST(KvApiTest, ASessionHasNoChecksAndEndsWithItsKeys) {
   }
 }
 
+TEST(KvApiTest, AServiceHasACheckOfItsHealthPage) {
+  EXPECT_EQ(encode_service("flanneld-8081", 8081, "http://127.0.0.1:8081/readyz"),
+            R"({"Check":{"HTTP":"http://127.0.0.1:8081/readyz","Interval":"10s",)"
+            R"("Name":"the host is ready for packets of the overlay","Timeout":"5s"},)"
+            R"("ID":"flanneld-8081","Name":"flanneld","Port":8081})");
+}
+
 TEST(ConsulAnswerTest, StatusesAreWhatTheyMean) {
   const auto kind = [](int status, const char* body = "") {
     return read_consul_answer({status, {}}, body).error().kind;
