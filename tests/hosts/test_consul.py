@@ -9,10 +9,12 @@ echo was lost, no route, neighbour or FDB entry was ever removed, each host has 
 is in the store.
 """
 
+import json
 import time
 
 from lab import wait_until
 from lab.cluster import Cluster
+from lab.flanneld import flannelctl
 from lab.overlay import lease_key, subnet
 from lab.witness import Witness
 
@@ -80,6 +82,41 @@ def test_no_fault_of_consul_costs_a_packet(lab):
             fault(store, witness)
             witness.all_is_well_again(fault.__name__.replace("_", " "))
             wait_until(lambda: len(store.sessions()) == 3, "one session a host", within=4 * TTL)
+
+
+def test_flannelctl_and_consul_kv_show_and_change_the_same(lab):
+    cluster = Cluster(lab, "consul", "vxlan", hosts=2).start()
+    store, (one, two) = cluster.store, cluster.hosts
+    assert json.loads(flannelctl(store, "config", "get")) == cluster.config
+    leases = flannelctl(store, "leases")
+    assert subnet(one) in leases and subnet(two) in leases
+    flannelctl(store, "reserve", subnet(one))
+    wait_until(lambda: len(store.sessions()) == 1, "the lease of h1 to become a reservation")
+    # An operator writes a reservation for a host that is to come.
+    new = cluster.add_host()
+    reserved = {"PublicIP": new.address, "BackendType": "vxlan"}
+    store.consul("kv", "put", "coreos.com/network/subnets/10.5.200.0-24", json.dumps(reserved))
+    new.daemon.start().wait_ready()
+    assert subnet(new) == "10.5.200.0/24"
+    cluster.wait_complete()
+    assert len(store.sessions()) == 1
+
+
+def test_the_daemon_is_a_service_with_a_health_check(lab):
+    """The agent runs on another machine here, so it is reached at an address of the host."""
+    cluster = Cluster(lab, "consul", "vxlan", hosts=1)
+    host = cluster.hosts[0]
+    host.daemon.flags += ["--consul-register", f"--healthz-ip={host.address}"]
+    host.daemon.start().wait_log("registered as a service of Consul")
+
+    def status():
+        checks = cluster.store.api("GET", "health/checks/flanneld")
+        return checks[0]["Status"] if checks else None
+
+    wait_until(lambda: status() == "critical", "the check of a host that is not ready", within=30)
+    cluster.store.set_config(cluster.config)
+    host.daemon.wait_ready()
+    wait_until(lambda: status() == "passing", "the check of a host that is ready", within=30)
 
 
 def test_a_lease_of_a_host_that_is_gone_expires(lab):

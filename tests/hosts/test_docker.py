@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real Docker engines, set up in the way that operators have used since 2018.
 
-    web (nginx) ── docker0 ─ h1 ─ flannel0 | flannel.1 | eth0 ──┬── lan ── etcd
+    web (nginx) ── docker0 ─ h1 ─ flannel0 | flannel.1 | eth0 ──┬── lan ── etcd or Consul
     client ─────── docker0 ─ h2 ─ flannel0 | flannel.1 | eth0 ──┘
 """
 
@@ -63,22 +63,25 @@ class DockerHost:
         return [line for line in self.run("iptables-save").splitlines() if "flanneld docker" in line]
 
 
-def set_config(etcd, backend, verb="set"):
+def set_config(store, backend, verb="set"):
     body = '{"Network":"10.0.0.0/16"}'
     if backend:
         body = '{"Network":"10.0.0.0/16","Backend":{"Type":"%s"}}' % backend
-    etcd.etcdctl(verb, CONFIG, body)
+    if isinstance(store, EtcdV2):
+        store.etcdctl(verb, CONFIG, body)
+    else:
+        store.consul("kv", "put", CONFIG.lstrip("/"), body)
 
 
-def two_hosts(lab, release, *flags, backend=None):
-    etcd = lab.etcd(kind=EtcdV2)
-    set_config(etcd, backend, verb="mk")
-    hosts = [DockerHost(lab, etcd, release, *flags) for _ in range(2)]
+def two_hosts(lab, release, *flags, backend=None, store="etcd-v2"):
+    store = lab.store(store)
+    set_config(store, backend, verb="mk")
+    hosts = [DockerHost(lab, store, release, *flags) for _ in range(2)]
     for host in hosts:
         host.daemon.start()
     for host in hosts:
         host.daemon.wait_ready()
-    return etcd, *hosts
+    return store, *hosts
 
 
 def start_dockers(one, two):
@@ -145,9 +148,12 @@ def check_web(web, host, client, device):
     assert clients(web)[-2:] == [address_of(host, device), client.address]
 
 
-@pytest.mark.parametrize("firewall", ["nftables", "iptables"])
-def test_the_walkthrough_of_2018(lab, release, firewall):
-    etcd, one, two = two_hosts(lab, release, f"--firewall={firewall}")
+@pytest.mark.parametrize(
+    ("store", "firewall"), [("etcd-v2", "nftables"), ("etcd-v2", "iptables"), ("consul", "nftables")]
+)
+def test_the_walkthrough_of_2018(lab, release, store, firewall):
+    """It says "etcd or consul"."""
+    store, one, two = two_hosts(lab, release, f"--firewall={firewall}", store=store)
     for host in (one, two):
         check_udp_device(host)
         check_docker_options(host)
@@ -161,7 +167,7 @@ def test_the_walkthrough_of_2018(lab, release, firewall):
 
     subnets = [one.subnet(), two.subnet()]
     for backend in ("vxlan", "host-gw"):
-        set_config(etcd, backend)
+        set_config(store, backend)
         for host in (one, two):
             host.daemon.wait_log("it changed; restart flanneld to take it")
             host.daemon.stop()
