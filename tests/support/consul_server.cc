@@ -46,13 +46,14 @@ Result<std::vector<std::unique_ptr<ConsulServer>>> ConsulServer::start_cluster(i
 Result<void> ConsulServer::start_program() {
   const std::string file = folder_.path() + "/consul.json";
   std::ofstream out(file);
+  const int https = settings_.find("cert_file") == std::string::npos ? -1 : https_.number();
   out << fmt::format(
       R"({{{}"server":true,"node_name":"{}","data_dir":"{}/data","bind_addr":"127.0.0.1",)"
       R"("client_addr":"127.0.0.1","session_ttl_min":"1s","performance":{{"raft_multiplier":1}},)"
       R"("disable_update_check":true,"limits":{{"http_max_conns_per_client":1000}},)"
-      R"("ports":{{"http":{},"server":{},"serf_lan":{},"serf_wan":{},"dns":-1,"grpc":-1}}}})",
-      settings_, name(), folder_.path(), http_.number(), server_.number(), serf_lan_.number(),
-      serf_wan_.number());
+      R"("ports":{{"http":{},"https":{},"server":{},"serf_lan":{},"serf_wan":{},"dns":-1,"grpc":-1}}}})",
+      settings_, name(), folder_.path(), http_.number(), https, server_.number(),
+      serf_lan_.number(), serf_wan_.number());
   out.close();
   if (!out) return fail(ErrorKind::system, "write " + file);
   process_.emplace(TRY(

@@ -27,6 +27,8 @@ class ConsulServer {
   static Result<std::vector<std::unique_ptr<ConsulServer>>> start_cluster(int count);
 
   std::string url() const { return url_of(http_.number()); }
+  // For a server whose `settings` name a "cert_file".
+  std::string tls_url() const { return "https://127.0.0.1:" + std::to_string(https_.number()); }
   std::string name() const { return "server-" + std::to_string(http_.number()); }
   // The answer of /v1/status/leader if this server is the leader.
   std::string address() const { return "\"127.0.0.1:" + std::to_string(server_.number()) + "\""; }
@@ -50,7 +52,7 @@ class ConsulServer {
 
   TemporaryFolder folder_;
   std::string settings_, token_;
-  ReservedPort http_, server_, serf_lan_, serf_wan_;
+  ReservedPort http_, https_, server_, serf_lan_, serf_wan_;
   std::optional<ChildProcess> process_;
 };
 
