@@ -94,10 +94,11 @@ def test_flannelctl_and_consul_kv_show_and_change_the_same(lab):
     wait_until(lambda: len(store.sessions()) == 1, "the lease of h1 to become a reservation")
     # An operator writes a reservation for a host that is to come.
     new = cluster.add_host()
-    reserved = {"PublicIP": new.address, "BackendType": "vxlan"}
-    store.consul("kv", "put", "coreos.com/network/subnets/10.5.200.0-24", json.dumps(reserved))
+    reserved = {"PublicIP": new.address}
+    free = next(net for n in (20, 21, 22) if (net := f"10.5.{n}.0/24") not in leases)
+    store.consul("kv", "put", f"coreos.com/network/subnets/{lease_key(free)}", json.dumps(reserved))
     new.daemon.start().wait_ready()
-    assert subnet(new) == "10.5.200.0/24"
+    assert subnet(new) == free
     cluster.wait_complete()
     assert len(store.sessions()) == 1
 
