@@ -17,6 +17,9 @@ struct KeeperOptions {
   bool address_is_ours = false;             // Chooser
   bool renumber = false;                    // --on-subnet-loss=renumber
   std::vector<Ip4> keep_clear_of = {};      // the subnet contains none of these
+  // The one subnet to lease: this host holds it in another store, which decides who owns what. The
+  // copy of another host's lease (kCopiedFrom) is then replaced. nullopt: any subnet.
+  std::optional<SubnetKey> only = {};
 };
 
 }  // namespace flannel

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/lease_keeper.h"
+#include "core/move_notes.h"
 #include "core/record_limits.h"
 
 namespace flannel {
@@ -16,7 +17,7 @@ constexpr auto kContested = std::chrono::seconds(30);
 }  // namespace
 
 void LeaseKeeper::acquire(TimePoint now, const Snapshot& snapshot, Acts& acts) {
-  if (lease_) {
+  if (lease_ || options_.only) {
     reclaim(now, snapshot, acts);
   } else {
     choose(now, decode_records(snapshot.records), acts);
@@ -30,11 +31,11 @@ void LeaseKeeper::choose(TimePoint now, const DecodedRecords& records, Acts& act
     report(std::move(choice).error(), acts);
     enter(keeper::Paused{retry_at(now)});
   } else if (const auto* reuse = std::get_if<Reuse>(&*choice)) {
-    adopt(now, reuse->own.record, &reuse->own.lease, acts);
+    adopt(now, reuse->own.record, reuse->own.lease.subnet, &reuse->own.lease, acts);
   } else if (const auto* other = std::get_if<TakeOver>(&*choice)) {
     taken_over_.emplace(*other->theirs.lease.attributes.node, now);
     acts.emplace_back(ReportTakeOver{other->theirs.lease});
-    adopt(now, other->theirs.record, &other->theirs.lease, acts);
+    adopt(now, other->theirs.record, other->theirs.lease.subnet, &other->theirs.lease, acts);
   } else if (const auto* discard = std::get_if<Discard>(&*choice)) {
     // If only the form of the key does not fit, for example because it names both families, the
     // host keeps its subnet under another key. A record that fits is discarded in favour of the
@@ -50,7 +51,7 @@ void LeaseKeeper::choose(TimePoint now, const DecodedRecords& records, Acts& act
 
 // Makes the record of the lease that we have, or had, ours again, if no other host has its subnet.
 void LeaseKeeper::reclaim(TimePoint now, const Snapshot& snapshot, Acts& acts) {
-  const SubnetKey subnet = lease_->subnet;
+  const SubnetKey subnet = lease_ ? lease_->subnet : *options_.only;
   const std::string key = encode_subnet_key(subnet);
   const Record* own = nullptr;
   std::string by;  // the host that has the subnet, and its record
@@ -58,7 +59,8 @@ void LeaseKeeper::reclaim(TimePoint now, const Snapshot& snapshot, Acts& acts) {
     const auto other = decode_subnet_key(record.key);
     if (!other || !other->v4.overlaps(subnet.v4) || !config_.network.contains(other->v4)) continue;
     const auto attributes = decode_lease(record);
-    const bool ours = attributes ? is_ours(*other, *attributes) : record.key == key;
+    const bool ours =
+        attributes ? is_ours(*other, *attributes) || is_free_copy(record) : record.key == key;
     if (record.key == key && attributes && is_contested(now, *attributes)) {
       give_way(acts);
       return choose(now, decode_records(snapshot.records), acts);
@@ -70,7 +72,7 @@ void LeaseKeeper::reclaim(TimePoint now, const Snapshot& snapshot, Acts& acts) {
                      record.key);
   }
   if (own != nullptr) {
-    adopt(now, *own, &*lease_, acts);
+    adopt(now, *own, subnet, lease_ ? &*lease_ : nullptr, acts);
   } else if (!by.empty() && options_.renumber) {
     report_lost("taken: " + by, acts);
     choose(now, decode_records(snapshot.records), acts);
@@ -78,13 +80,14 @@ void LeaseKeeper::reclaim(TimePoint now, const Snapshot& snapshot, Acts& acts) {
     on_taken(now, by, acts);
   } else {
     report_lost("its record is gone from the store", acts);
-    create(subnet, &*lease_, acts);
+    create(subnet, lease_ ? &*lease_ : nullptr, acts);
   }
 }
 
 // Takes a record of ours from the list for our lease. `seen`: the lease that it has now.
-void LeaseKeeper::adopt(TimePoint now, const Record& record, const Lease* seen, Acts& acts) {
-  set_target(seen->subnet, seen);
+void LeaseKeeper::adopt(TimePoint now, const Record& record, const SubnetKey& subnet,
+                        const Lease* seen, Acts& acts) {
+  set_target(subnet, seen);
   if (!record.expires() && target_->value == record.value) expires_ = kNever;
   update(now, record, acts);
 }
@@ -97,14 +100,15 @@ void LeaseKeeper::create(const SubnetKey& subnet, const Lease* seen, Acts& acts)
 
 void LeaseKeeper::on_taken(TimePoint now, const std::string& by, Acts& acts) {
   report_lost("taken: " + by, acts);
-  report(
-      {ErrorKind::conflict, fmt::format("cannot take {} again: {}", to_string(lease_->subnet), by)},
-      acts);
+  report({ErrorKind::conflict,
+          lease_ ? fmt::format("cannot take {} again: {}", to_string(lease_->subnet), by) : by},
+         acts);
   enter(keeper::Paused{retry_at(now)});
 }
 
 void LeaseKeeper::report_lost(const std::string& reason, Acts& acts) {
   expires_ = kNever;
+  if (!lease_) return;  // only one subnet is wanted, and it has not been had yet
   if (std::exchange(alarm_, Alarm::lost) == Alarm::lost) return;
   acts.emplace_back(ReportLost{*lease_, reason});
 }
@@ -120,11 +124,17 @@ void LeaseKeeper::set_target(const SubnetKey& subnet, const Lease* seen) {
 // After a change of the public IP our record has the old one until it is written again. The record
 // of our lease is ours even if another node has written into it under our public IP.
 bool LeaseKeeper::is_ours(const SubnetKey& subnet, const LeaseAttributes& record) const {
-  const std::optional<Cidr4> held = lease_ ? std::optional(lease_->subnet.v4) : std::nullopt;
+  std::optional<Cidr4> held;
+  if (lease_ || options_.only) held = lease_ ? lease_->subnet.v4 : options_.only->v4;
   const auto owns = [&](Ip4 ip) {
     return HostIdentity(ip, options_.node, held).owns({subnet, record});
   };
   return owns(public_ip_) || (lease_ && owns(lease_->attributes.public_ip));
+}
+
+// A copy of another host's lease that its host has not taken, where the other store knows better.
+bool LeaseKeeper::is_free_copy(const Record& record) const {
+  return options_.only && has_copy_mark(record.value);
 }
 
 // True if the node whose record we took over has written it again.

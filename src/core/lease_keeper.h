@@ -107,12 +107,14 @@ class LeaseKeeper {
   void acquire(TimePoint now, const Snapshot& snapshot, Acts& acts);
   void choose(TimePoint now, const DecodedRecords& records, Acts& acts);
   void reclaim(TimePoint now, const Snapshot& snapshot, Acts& acts);
-  void adopt(TimePoint now, const Record& record, const Lease* seen, Acts& acts);
+  void adopt(TimePoint now, const Record& record, const SubnetKey& subnet, const Lease* seen,
+             Acts& acts);
   void create(const SubnetKey& subnet, const Lease* seen, Acts& acts);
   void on_taken(TimePoint now, const std::string& by, Acts& acts);
   void report_lost(const std::string& reason, Acts& acts);
   void set_target(const SubnetKey& subnet, const Lease* seen);
   bool is_ours(const SubnetKey& subnet, const LeaseAttributes& record) const;
+  bool is_free_copy(const Record& record) const;
   bool is_contested(TimePoint now, const LeaseAttributes& record) const;
   void give_way(Acts& acts);
 

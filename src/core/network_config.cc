@@ -124,9 +124,10 @@ Result<std::uint8_t> choose_subnet_len(const JsonObject& json, const FamilyRules
   return std::max(rules.usual_len, static_cast<std::uint8_t>(network_bits + 2));
 }
 
-constexpr std::array<std::string_view, 12> kKeys{
-    "EnableIPv4", "EnableIPv6",  "EnableNFTables", "Network",       "SubnetLen", "SubnetMin",
-    "SubnetMax",  "IPv6Network", "IPv6SubnetLen",  "IPv6SubnetMin", "Backend",   "IPv6SubnetMax"};
+constexpr std::array<std::string_view, 14> kKeys{
+    "EnableIPv4",    "EnableIPv6",    "EnableNFTables", "Network",  "SubnetLen",
+    "SubnetMin",     "SubnetMax",     "IPv6Network",    "Backend",  "IPv6SubnetLen",
+    "IPv6SubnetMin", "IPv6SubnetMax", "MovedTo",        "MovedFrom"};
 
 // Options of backends, which operators sometimes put beside Backend instead of into it.
 constexpr std::array<std::string_view, 10> kBackendKeys{
@@ -332,6 +333,8 @@ Result<ParsedConfig> parse_network_config(std::string_view text) {
   TRY(resolve_ipv4(json, parsed));
   TRY(resolve_ipv6(json, parsed));
   TRY(read_backend(json, config));
+  for (const std::string_view note : {"MovedTo", "MovedFrom"})
+    json.json(note);  // move_notes.h reads them
   warn_of_keys(json, parsed.warnings);
   return parsed;
 }

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "core/go_json.h"
+#include "core/move_notes.h"
 #include "core/network_config.h"
 #include "fuzz/expect.h"
 
@@ -31,6 +32,17 @@ void check_v6(const flannel::NetworkConfig& config) {
   FUZZ_EXPECT(config.subnet6_min <= config.subnet6_max);
 }
 
+// The notes that are read can be written again, and change nothing else.
+void check_notes(std::string_view text, const flannel::NetworkConfig& config) {
+  const auto notes = flannel::read_move_notes(text);
+  if (!notes) return;
+  const auto noted = flannel::with_move_notes(text, *notes);
+  if (!noted) return;
+  FUZZ_EXPECT(flannel::read_move_notes(*noted) == *notes);
+  const auto same = flannel::parse_network_config(*noted);
+  FUZZ_EXPECT(same && same->config == config);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -51,5 +63,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     auto again = flannel::JsonObject::parse(whole, "the options");
     FUZZ_EXPECT(again && again->json("b") == config.backend_options);
   }
+  check_notes(text, config);
   return 0;
 }
