@@ -35,14 +35,16 @@ Agent::Agent(AgentOptions options, Parts parts)
     : options_(std::move(options)),
       parts_(std::move(parts)),
       subnet_file_(options_.subnet_file),
-      follower_(parts_.registry, parts_.loop, parts_.random,
+      store_({std::shared_ptr<Registry>(), &parts_.registry}, parts_.loop),
+      follower_(store_, parts_.loop, parts_.random,
                 {.on_snapshot = [this](const Snapshot& snapshot) { on_snapshot(snapshot); },
                  .on_changes = [this](const std::vector<Change>& changes) { on_changes(changes); },
                  .on_connection =
                      [this] {
                        if (session_) session_->feed->on_connection();
                        parts_.on_state();
-                     }}) {}
+                     }}),
+      move_(move_parts()) {}
 
 void Agent::start() {
   follower_.start();
@@ -96,6 +98,7 @@ const Underlay* Agent::underlay() const {
 }
 
 void Agent::on_snapshot(const Snapshot& snapshot) {
+  move_.on_config(snapshot.config);
   if (!session_) {
     begin(snapshot);
     return;
@@ -122,6 +125,7 @@ void Agent::on_changes(const std::vector<Change>& changes) {
   const auto peers = session_->feed->on_changes(changes);
   for (const Change& change : changes) {
     if (const auto* put = std::get_if<ConfigPut>(&change)) {
+      move_.on_config(put->config);
       compare_config(put->config);
     } else if (std::holds_alternative<ConfigGone>(change)) {
       compare_config(std::nullopt);
@@ -135,8 +139,8 @@ void Agent::on_changes(const std::vector<Change>& changes) {
 // Starts with the first valid configuration. Until there is one the daemon waits and logs why once.
 void Agent::begin(const Snapshot& snapshot) {
   if (!snapshot.config) {
-    set_config_trouble("there is none in the store yet, the key is " +
-                       parts_.registry.config_key() + "; waiting for \"flannelctl config set\"");
+    set_config_trouble("there is none in the store yet, the key is " + store_.config_key() +
+                       "; waiting for \"flannelctl config set\"");
     return;
   }
   const auto parsed = parse_whole_config(snapshot.config->text);
@@ -145,6 +149,7 @@ void Agent::begin(const Snapshot& snapshot) {
     return;
   }
   set_config_trouble({});
+  if (!move_.decides(snapshot.records, options_.node.id)) return;
   for (const std::string& warning : parsed->warnings)
     log::warning("the network configuration has a flaw", {{"what", warning}});
   auto session = open_session(*parsed);
@@ -153,6 +158,7 @@ void Agent::begin(const Snapshot& snapshot) {
     return;
   }
   session_ = *std::move(session);
+  move_.begin();
   session_->previous = subnet_file_.previous_subnet();
   session_->feed = make_feed();
   session_->underlay_check = make_underlay_check();
@@ -161,7 +167,7 @@ void Agent::begin(const Snapshot& snapshot) {
   session_->feed->on_snapshot(snapshot);
   leave_name_to_older_host();
   session_->lease = std::make_unique<LeaseRunner>(
-      make_keeper(*session_), parts_.registry, follower_, parts_.loop,
+      make_keeper(*session_), store_, follower_, parts_.loop,
       LeaseRunner::Listener{.on_active = [this](const Lease& lease) { on_lease_active(lease); },
                             .on_state = [this] { parts_.on_state(); }});
   name_unused_reservations(snapshot);
@@ -271,6 +277,7 @@ void Agent::set_config_trouble(std::string text) {
 }
 
 void Agent::on_lease_active(const Lease& lease) {
+  move_.on_lease(lease);
   if (parts_.rules) parts_.rules->want(session_->config, lease.subnet.v4);
   if (session_->overlay_started && session_->own.subnet == lease.subnet) {
     session_->own = lease;

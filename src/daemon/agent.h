@@ -23,11 +23,13 @@
 #include "daemon/overlay.h"
 #include "daemon/peer_feed.h"
 #include "daemon/store_follower.h"
+#include "daemon/store_move.h"
 #include "daemon/subnet_file.h"
 #include "daemon/underlay_check.h"
 #include "filter/packet_rules.h"
 #include "loop/timer.h"
 #include "plan/underlay_choice.h"
+#include "registry/switchable_registry.h"
 
 namespace flannel {
 
@@ -75,6 +77,12 @@ class Agent {
     };
     // Returns the addresses at which the store is reached.
     std::function<std::vector<Ip4>()> store_addresses = [] { return std::vector<Ip4>(); };
+    // Opens another store, to which the cluster moves, with the credentials of this host.
+    std::function<Result<std::unique_ptr<Registry>>(const StoreAddress&)> open_store =
+        [](const StoreAddress&) {
+          return Result<std::unique_ptr<Registry>>(
+              fail(ErrorKind::unsupported, "this program uses one store only"));
+        };
     // Makes a new node id, because another host has ours, and saves it for the next start if
     // possible.
     std::function<Result<NodeId>()> replace_node_id = [] {
@@ -104,6 +112,8 @@ class Agent {
   // Returns the current problems, one sentence each, whether or not the agent is ready.
   std::vector<std::string> troubles() const;
 
+  // The store that is used: the one of Parts, unless the cluster moves.
+  const StoreFeed& store() const { return store_; }
   const StoreFollower& follower() const { return follower_; }
   const KnownPeers* peers() const;
   // The objects below exist once there is a configuration; null before.
@@ -158,6 +168,8 @@ class Agent {
   Result<void> lock_objects(Session& session);
   Result<void> open_packet_path(Session& session);
   LeaseKeeper make_keeper(const Session& session) const;
+  LeaseKeeper make_keeper_elsewhere(const Lease& lease, LeaseKeeper::Announce announce) const;
+  StoreMove::Parts move_parts();
   void compare_config(const std::optional<ConfigRecord>& record);
   void set_config_trouble(std::string text);
   void on_lease_active(const Lease& lease);
@@ -167,7 +179,9 @@ class Agent {
   AgentOptions options_;
   Parts parts_;
   SubnetFile subnet_file_;
+  SwitchableRegistry store_;
   StoreFollower follower_;
+  StoreMove move_;
   std::unique_ptr<Session> session_;
   Timer retry_file_{parts_.loop, [this] { update_readiness(); }};
   // Armed while a change of the node id is pending.

@@ -71,4 +71,26 @@ std::unique_ptr<NetworkCheck> Agent::make_network_check(Session& session) {
       }});
 }
 
+StoreMove::Parts Agent::move_parts() {
+  return {.loop = parts_.loop,
+          .store = store_,
+          .random = parts_.random,
+          .open = parts_.open_store,
+          .make_keeper =
+              [this](const Lease& lease, LeaseKeeper::Announce announce) {
+                return make_keeper_elsewhere(lease, std::move(announce));
+              },
+          .on_switched = [this] { follower_.list_again(); },
+          .on_state = [this] { parts_.on_state(); }};
+}
+
+LeaseKeeper Agent::make_keeper_elsewhere(const Lease& lease, LeaseKeeper::Announce announce) const {
+  KeeperOptions options = options_.keeper;
+  options.node = options_.node;
+  options.only = lease.subnet;
+  options.renumber = false;
+  return LeaseKeeper(options, session_->config, lease.attributes.public_ip, std::move(announce),
+                     std::nullopt, parts_.random);
+}
+
 }  // namespace flannel

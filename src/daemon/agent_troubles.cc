@@ -36,6 +36,7 @@ std::vector<std::string> Agent::troubles() const {
     const std::string& why = follower_.last_error();
     all.push_back(why.empty() ? "store: not connected yet" : "store: " + why);
   }
+  if (const std::string move = move_.trouble(); !move.empty()) all.push_back("store: " + move);
   if (!config_trouble_.empty()) all.push_back("config: " + config_trouble_);
   if (session_) {
     for (const HostTrouble& trouble : session_->underlay_check->troubles())

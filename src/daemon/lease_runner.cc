@@ -140,7 +140,8 @@ void LeaseRunner::note_renewal(const Result<WriteResult>& held) {
   if (held) return renewals_work();
   renewal_failure_ = follower_.connected() ? held.error().text : std::string();
   if (!renewal_failures_.first_time(held.error().text)) return;
-  log::warning("renewing the lease failed, trying again", {{"why", held.error().text}});
+  log::warning("renewing the lease failed, trying again",
+               {{"why", held.error().text}, {"store", registry_.describe()}});
 }
 
 void LeaseRunner::renewals_work() {
@@ -161,7 +162,8 @@ void LeaseRunner::alarm_of_renewal() {
     log::error("the lease cannot be renewed, though the store is there",
                {{"subnet", to_string(keeper_.lease()->subnet)},
                 {"valid", validity()},
-                {"why", renewal_failure_}});
+                {"why", renewal_failure_},
+                {"store", registry_.describe()}});
   }
   listener_.on_state();  // the time that is left
 }
@@ -208,7 +210,9 @@ std::chrono::seconds LeaseRunner::time_left() const {
 void LeaseRunner::perform(const ReportLost& act) {
   trouble_ = "lease on " + to_string(act.lease.subnet) + " lost: " + act.reason;
   log::error("the lease is lost; packets go on, taking it again",
-             {{"subnet", to_string(act.lease.subnet)}, {"why", act.reason}});
+             {{"subnet", to_string(act.lease.subnet)},
+              {"why", act.reason},
+              {"store", registry_.describe()}});
   listener_.on_state();
 }
 
@@ -219,7 +223,7 @@ void LeaseRunner::perform(const ReportError& act) {
   if (logged_refusals_.first_time(without(act.error.text, asked_key_))) {
     log::error(
         keeper_.lease() ? "trouble with the lease, trying again" : "no lease yet, trying again",
-        {{"why", act.error.text}});
+        {{"why", act.error.text}, {"store", registry_.describe()}});
   }
   listener_.on_state();
 }

@@ -18,6 +18,7 @@
 #include "daemon/kept_fds.h"
 #include "daemon/least_privilege.h"
 #include "daemon/node_id_file.h"
+#include "daemon/opened_stores.h"
 #include "daemon/process_limits.h"
 #include "daemon/scrub.h"
 #include "daemon/sd_notify.h"
@@ -79,8 +80,8 @@ Result<std::unique_ptr<HttpServer>> serve_health(Fd listener, const StatusBoard&
 // each turn of the loop.
 class Publisher {
  public:
-  Publisher(Loop& loop, const Registry& registry, StatusBoard& board, ServiceNotifier& notifier)
-      : loop_(loop), registry_(registry), board_(board), notifier_(notifier) {}
+  Publisher(Loop& loop, StatusBoard& board, ServiceNotifier& notifier)
+      : loop_(loop), board_(board), notifier_(notifier) {}
 
   void changed(const Agent& agent) {
     agent_ = &agent;
@@ -91,7 +92,7 @@ class Publisher {
     if (std::exchange(connected_, agent.follower().connected()) != agent.follower().connected()) {
       since_ = loop_.now();
     }
-    StatusSnapshot status = status_of(agent, registry_, since_);
+    StatusSnapshot status = status_of(agent, agent.store(), since_);
     line_ = one_line(status);
     board_.publish(std::move(status));
     if (!rest_.armed()) notify_manager();
@@ -109,7 +110,6 @@ class Publisher {
   }
 
   Loop& loop_;
-  const Registry& registry_;
   StatusBoard& board_;
   ServiceNotifier& notifier_;
   const Agent* agent_ = nullptr;  // that changed last
@@ -186,7 +186,7 @@ class Daemon {
   // `powerless`: why this process may not change the network; empty: it may.
   Daemon(Edges edges, const NodeTag& node, std::string powerless)
       : edges_(edges),
-        publisher_(edges.loop, edges.registry, edges.board, edges.notifier),
+        publisher_(edges.loop, edges.board, edges.notifier),
         agent_(agent_options(node, powerless), agent_parts(powerless)) {}
 
   // Returns after a signal, or with the error that ended it.
@@ -235,7 +235,8 @@ class Daemon {
             .acquire_lock = [this](std::string_view what) { return edges_.locks.acquire(what); },
             .rules = powerless.empty() ? &firewall_ : nullptr,
             .read_traffic_state = read_traffic_state,
-            .store_addresses = [this] { return store_addresses(edges_.options.store); },
+            .store_addresses = [this] { return stores_.addresses(); },
+            .open_store = [this](const StoreAddress& address) { return stores_.open(address); },
             .replace_node_id = [this] { return replace_node_id(node_id_file(edges_.options)); }};
   }
 
@@ -293,6 +294,7 @@ class Daemon {
   }
 
   Edges edges_;
+  OpenedStores stores_{edges_.options.store, edges_.loop};
   Publisher publisher_;
   std::optional<Error> fatal_;
   Agent agent_;

@@ -57,7 +57,10 @@ class AgentTest : public ::testing::Test {
     kernel_.add_foreign_device("eth0", "192.0.2.1/24");
     start_agent();
   }
-  ~AgentTest() override { std::filesystem::remove_all(folder_); }
+  ~AgentTest() override {
+    agent_.reset();
+    std::filesystem::remove_all(folder_);
+  }
 
   // Packet rules that are in place when the test sets them so.
   struct TestRules final : PacketRules {
@@ -75,7 +78,7 @@ class AgentTest : public ::testing::Test {
   // Starts a new process on the same host; begun_ counts the reports of each.
   void start_agent() {
     agent_.reset();
-    registry_ = open_memory_registry(store_, kPrefix, loop_);
+    registry_ = open_memory_registry(given_store_ ? given_store_ : store_, kPrefix, loop_);
     ready_ = 0;
     fatal_.clear();
     AgentOptions options;
@@ -115,6 +118,7 @@ class AgentTest : public ::testing::Test {
                   asked_ = query;
                   return Result<HostState>(traffic_);
                 },
+            .open_store = [this](const StoreAddress& address) { return open_store_(address); },
             .replace_node_id =
                 [this] {
                   NodeId fresh;
@@ -172,6 +176,8 @@ class AgentTest : public ::testing::Test {
   std::string taken_;          // what another daemon of this host has locked
   ManualLoop loop_;
   std::shared_ptr<MemoryStore> store_ = std::make_shared<MemoryStore>();
+  std::shared_ptr<MemoryStore> given_store_;  // that the next start_agent() uses; null: store_
+  std::function<Result<std::unique_ptr<Registry>>(const StoreAddress&)> open_store_;
   FakeKernel kernel_;
   TestRules rules_;
   HostView host_ = host();
