@@ -46,8 +46,8 @@ struct CtlFlags {
     add("node", "reserve, unreserve: the public IP of the host", node);
     add("underlay-mtu", "config: MTU of the interface between the hosts", underlay_mtu);
     add("backend", "cleanup: only what this backend made: udp, vxlan, host-gw or all", backend);
-    add("dry-run", "cleanup: only say what would be removed", dry_run);
-    add("force", "cleanup: also while a flanneld runs", force);
+    add("dry-run", "cleanup, store copy: only say what would be done", dry_run);
+    add("force", "cleanup, config set, store: in spite of what speaks against it", force);
     add("version", "print the version", version);
   }
 };

@@ -5,6 +5,7 @@
 
 #include "base/parse.h"
 #include "core/lease_table.h"
+#include "core/move_notes.h"
 #include "ctl/command.h"
 #include "ctl/config_text.h"
 #include "ctl/host_check.h"
@@ -31,6 +32,17 @@ std::vector<std::string> leases_in_the_way(const NetworkConfig& config, const Sn
                   count, first)};
 }
 
+// The notes about a move decide which store hosts use, so they are not removed by accident.
+Result<void> check_notes_stay(std::string_view before, std::string_view now) {
+  const auto had = read_move_notes(before);
+  const MoveNotes has = TRY(read_move_notes(now));
+  if (!had || *had == has) return {};
+  return fail(ErrorKind::conflict,
+              "not written: the configuration of the store has a note about a move, which this one "
+              "changes (MovedTo, MovedFrom); add it as \"flannelctl config get\" shows it, or "
+              "--force");
+}
+
 }  // namespace
 
 Result<void> run_config_set(const CtlOptions& options, const Terminal& terminal) {
@@ -45,6 +57,7 @@ Result<void> run_config_set(const CtlOptions& options, const Terminal& terminal)
     terminal.out << "unchanged, the store has this configuration already\n";
     return {};
   }
+  if (snapshot.config && !options.force) TRY(check_notes_stay(snapshot.config->text, text));
   print_warnings(clashes_on_this_host(report.config, options, terminal), terminal);
   print_warnings(leases_in_the_way(report.config, snapshot), terminal);
   const Revision seen = snapshot.config ? snapshot.config->revision : 0;

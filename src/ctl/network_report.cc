@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "backend/backend.h"
+#include "core/move_notes.h"
 
 namespace flannel {
 namespace {
@@ -23,6 +24,7 @@ HostFacts some_host(std::uint32_t mtu) {
 
 Result<NetworkReport> report_on(std::string_view config_text, std::uint32_t underlay_mtu) {
   ParsedConfig parsed = TRY(parse_network_config(config_text));
+  TRY(read_move_notes(config_text));
   if (!parsed.config.enable_ipv4) {
     return fail(ErrorKind::unsupported, "EnableIPv4: false: this release cannot do without IPv4");
   }

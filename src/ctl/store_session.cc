@@ -69,7 +69,7 @@ Result<T> StoreSession::wait_for(const std::function<void(Reply<T>)>& call) {
                                                       registry_->describe(), timeout_.count()));
   }
   if (!*answer) return advised(std::move(*answer).error(), kind_);
-  return *std::move(answer);
+  return std::move(*answer);
 }
 
 Result<Snapshot> StoreSession::snapshot() {
@@ -92,6 +92,12 @@ Result<WriteResult> StoreSession::create(std::string key, std::string value, Ttl
 Result<WriteResult> StoreSession::replace(Record seen, std::string value, Ttl ttl) {
   return wait_for<WriteResult>([&](Reply<WriteResult> reply) {
     registry_->replace_if_unchanged(std::move(seen), std::move(value), ttl, std::move(reply));
+  });
+}
+
+Result<void> StoreSession::release(Record seen) {
+  return wait_for<void>([&](Reply<void> reply) {
+    registry_->release_if_unchanged(std::move(seen), std::move(reply));
   });
 }
 

@@ -28,6 +28,11 @@ class StoreSession {
   // Like Registry::create_if_absent() and replace_if_unchanged().
   Result<WriteResult> create(std::string key, std::string value, Ttl ttl);
   Result<WriteResult> replace(Record seen, std::string value, Ttl ttl);
+  // Like Registry::release_if_unchanged().
+  Result<void> release(Record seen);
+
+  // Gives the calls from now on the whole time again, for work of many calls.
+  void restart_deadline() { deadline_ = BootClock::now() + timeout_; }
 
   // Returns where the configuration is read, for messages.
   std::string config_place() const {
