@@ -125,9 +125,11 @@ TEST(ConsulFlagsTest, WhatHasNoEffectIsWarnedOf) {
     return parse(words, variables).value().warnings;
   };
   EXPECT_EQ(warnings({"--etcd-endpoints=http://a:1"}),
-            Words{"--etcd-endpoints has no effect with --store=consul"});
+            Words{"--etcd-endpoints has no effect with --store=consul, unless the cluster moves to "
+                  "another store"});
   EXPECT_EQ(warnings({"--store=memory", "--consul-node=n"}),
-            Words{"--consul-node has no effect with --store=memory"});
+            Words{"--consul-node has no effect with --store=memory, unless the cluster moves to "
+                  "another store"});
   EXPECT_EQ(warnings({}, {{"CONSUL_HTTP_SSL_VERIFY", "false"}}).size(), 1U);
   EXPECT_EQ(warnings({"--consul-node="}).size(), 1U);
   EXPECT_EQ(warnings({"--etcd-prefix=coreos.com/network"}), Words{}) << "Consul's way to write it";

@@ -93,7 +93,8 @@ std::vector<std::string> warnings_about(const StoreFlags& texts, StoreKind kind,
   const auto warn_if_given = [&](const std::vector<std::string>& names) {
     for (const std::string& name : names) {
       if (!flags.given(name)) continue;
-      warnings.push_back("--" + name + " has no effect with --store=" + texts.store);
+      warnings.push_back("--" + name + " has no effect with --store=" + texts.store +
+                         ", unless the cluster moves to another store");
     }
   };
   if (kind != StoreKind::etcd) {
@@ -126,6 +127,38 @@ Result<void> check_etcd(const StoreOptions& options, const Flags& flags,
   } else if (files.any()) {
     warnings.push_back("the TLS files are not used: no endpoint of " +
                        flags.label("etcd-endpoints") + " begins with https://");
+  }
+  return {};
+}
+
+Result<void> read_etcd_credentials(const StoreFlags& texts, const Flags::Environment& environment,
+                                   StoreOptions& options) {
+  TRY(check_pairs(texts));
+  options.key_file = texts.key_file;
+  options.cert_file = texts.cert_file;
+  options.ca_file = texts.ca_file;
+  options.username = texts.username;
+  options.password = TRY(password_of(texts, environment));
+  return {};
+}
+
+// Reads the credentials for stores of other kinds, to which the cluster may move. The variables of
+// Consul's programs are no flags of ours: a mistake in them is an error only if Consul is the
+// store.
+Result<void> read_other_credentials(const StoreFlags& texts, const Flags& flags,
+                                    const Flags::Environment& environment, StoreOptions& options) {
+  if (options.kind != StoreKind::etcd) {
+    if (flags.given("etcd-endpoints")) {
+      options.endpoints =
+          TRY_DURING(split_endpoints(texts.endpoints), flags.label("etcd-endpoints"));
+    }
+    TRY(read_etcd_credentials(texts, environment, options));
+  }
+  std::vector<std::string> ignored;
+  if (options.kind != StoreKind::consul) {
+    if (auto consul = parse_consul(texts.consul, flags, environment, ignored)) {
+      options.consul = *std::move(consul);
+    }
   }
   return {};
 }
@@ -176,12 +209,7 @@ Result<ParsedStore> parse_store(const StoreFlags& texts, const Flags& flags,
   if (options.kind == StoreKind::etcd) {
     options.etcd_api = TRY_DURING(parse_etcd_api(texts.etcd_api), flags.label("etcd-api"));
     options.endpoints = TRY_DURING(split_endpoints(texts.endpoints), flags.label("etcd-endpoints"));
-    TRY(check_pairs(texts));
-    options.key_file = texts.key_file;
-    options.cert_file = texts.cert_file;
-    options.ca_file = texts.ca_file;
-    options.username = texts.username;
-    options.password = TRY(password_of(texts, environment));
+    TRY(read_etcd_credentials(texts, environment, options));
   }
   parsed.warnings = warnings_about(texts, options.kind, flags);
   warn_of_prefix(texts.prefix, options.kind, flags, parsed.warnings);
@@ -189,6 +217,7 @@ Result<ParsedStore> parse_store(const StoreFlags& texts, const Flags& flags,
   if (options.kind == StoreKind::consul) {
     options.consul = TRY(parse_consul(texts.consul, flags, environment, parsed.warnings));
   }
+  TRY(read_other_credentials(texts, flags, environment, options));
   return parsed;
 }
 

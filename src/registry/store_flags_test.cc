@@ -134,7 +134,8 @@ TEST(StoreFlagsTest, OtherStoresTakeAPathOrNothing) {
 TEST(StoreFlagsTest, EtcdFlagsBesideAnotherStoreAreWarnedOf) {
   const auto parsed = parse({"--store=memory", "--etcd-endpoints=http://a:1"});
   ASSERT_TRUE(parsed.has_value());
-  EXPECT_EQ(parsed->warnings, Words{"--etcd-endpoints has no effect with --store=memory"});
+  EXPECT_EQ(parsed->warnings, Words{"--etcd-endpoints has no effect with --store=memory, unless "
+                                    "the cluster moves to another store"});
 }
 
 TEST(StoreFlagsTest, APrefixThatIsHardlyMeantIsWarnedOf) {
