@@ -56,7 +56,7 @@ void SimulatedRegistry::call(std::function<Result<T>(Store&)> deed, Reply<T> rep
   ++wire_.link.calls;
   auto call = std::make_shared<Call<T>>();
   call->deed = std::move(deed);
-  call->reply = std::move(reply);
+  call->reply = life_.guard(std::move(reply));
   call->connection = wire_.service.connections;
   call->deadline = loop_.at(loop_.now() + kDeadline, [call] {
     answer(*call, Result<T>(fail(ErrorKind::unavailable, "no answer in time")));

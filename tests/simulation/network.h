@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/life_token.h"
 #include "core/registry.h"
 #include "simulation/chance.h"
 #include "simulation/machine.h"
@@ -55,7 +56,7 @@ struct Wire {
 struct WatchStream;
 
 // A registry of one process. What it is given outlives it.
-class SimulatedRegistry final : public Registry {
+class SimulatedRegistry : public Registry {
  public:
   SimulatedRegistry(Service& service, Link& link, Machine& machine, HostLoop& loop, Writer who)
       : wire_{service, link, machine, loop.process()}, loop_(loop), who_(who) {}
@@ -86,6 +87,7 @@ class SimulatedRegistry final : public Registry {
   Writer who_;
   std::uint64_t history_ = 0;  // of the store, as the last list told
   std::vector<std::weak_ptr<WatchStream>> streams_;
+  LifeToken life_;  // no reply comes after its end
 };
 
 }  // namespace flannel::simulation

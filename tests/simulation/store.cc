@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/lease.h"
+#include "core/move_notes.h"
 
 namespace flannel::simulation {
 namespace {
@@ -291,6 +292,7 @@ Ip4 Store::owner_of(const std::string& value) const {
 void Store::judge_writer(const Writer& who, const Entry& entry, const char* deed) {
   const auto says = decode_lease_value(entry.record.value);
   if (!says || says->public_ip == who.public_ip) return;
+  if (has_copy_mark(entry.record.value)) return;  // another store knows whose it is
   const Ip4 owner = owner_of(*says);
   if (owner == who.first_ip) return;
   violation_(fmt::format("h{} {} the record of {} on {}", who.host, deed, to_string(owner),
