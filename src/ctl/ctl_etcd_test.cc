@@ -64,7 +64,7 @@ TEST(CtlEtcdTest, TheNextStepIsTheOneThatTheReasonAsksFor) {
   const Said said = ctl({"leases", "--etcd-endpoints=" + server.url});
   EXPECT_EQ(said.code, 1);
   EXPECT_EQ(said.err, "flannelctl: read /coreos.com/network: " + server.url +
-                          ": the connection was closed without an answer; does etcd want "
+                          ": the connection was closed without an answer; does the server want "
                           "https://?\n");
 }
 
