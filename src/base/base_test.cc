@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
 
 #include "base/fd.h"
@@ -11,18 +11,10 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "base/result.h"
+#include "support/temporary_folder.h"
 
 namespace flannel {
 namespace {
-
-struct TemporaryFolder {
-  TemporaryFolder() {
-    char name[] = "/tmp/flannel-base-XXXXXX";
-    path = ::mkdtemp(name);
-  }
-  ~TemporaryFolder() { std::filesystem::remove_all(path); }
-  std::string path;
-};
 
 Result<int> twice(Result<int> number) {
   return 2 * TRY(std::move(number));
@@ -70,7 +62,7 @@ TEST(FdTest, MovesAndCloses) {
 
 TEST(FileTest, AnAtomicWriteLeavesOneFileWithTheMode) {
   TemporaryFolder folder;
-  const std::string path = folder.path + "/deep/down/subnet.env";
+  const std::string path = folder.path() + "/deep/down/subnet.env";
   const mode_t old = ::umask(0077);
   ASSERT_TRUE(write_file_atomically(path, "one\n", 0644));
   ASSERT_TRUE(write_file_atomically(path, "two\n", 0644));
@@ -81,7 +73,7 @@ TEST(FileTest, AnAtomicWriteLeavesOneFileWithTheMode) {
   EXPECT_EQ(status.st_mode & 07777, 0644U);
   int entries = 0;
   for ([[maybe_unused]] const auto& entry :
-       std::filesystem::directory_iterator(folder.path + "/deep/down")) {
+       std::filesystem::directory_iterator(folder.path() + "/deep/down")) {
     ++entries;
   }
   EXPECT_EQ(entries, 1) << "no temporary file stays behind";
@@ -95,37 +87,37 @@ struct stat status_of(const std::string& path) {
 
 TEST(FileTest, ALinkOfOurOwnStaysAndItsTargetIsReplaced) {
   TemporaryFolder folder;
-  std::filesystem::create_directory(folder.path + "/real");
-  ASSERT_TRUE(write_file_atomically(folder.path + "/real/file", "old\n", 0644));
-  std::filesystem::create_symlink("real/file", folder.path + "/second");
-  std::filesystem::create_symlink(folder.path + "/second", folder.path + "/first");
-  const auto before = status_of(folder.path + "/real/file").st_ino;
-  EXPECT_EQ(write_file_atomically(folder.path + "/first", "new\n", 0644), Written::replaced);
-  EXPECT_TRUE(S_ISLNK(status_of(folder.path + "/first").st_mode));
-  EXPECT_TRUE(S_ISLNK(status_of(folder.path + "/second").st_mode));
-  EXPECT_EQ(read_file(folder.path + "/real/file").value(), "new\n");
-  EXPECT_NE(status_of(folder.path + "/real/file").st_ino, before) << "in one step";
+  std::filesystem::create_directory(folder.path() + "/real");
+  ASSERT_TRUE(write_file_atomically(folder.path() + "/real/file", "old\n", 0644));
+  std::filesystem::create_symlink("real/file", folder.path() + "/second");
+  std::filesystem::create_symlink(folder.path() + "/second", folder.path() + "/first");
+  const auto before = status_of(folder.path() + "/real/file").st_ino;
+  EXPECT_EQ(write_file_atomically(folder.path() + "/first", "new\n", 0644), Written::replaced);
+  EXPECT_TRUE(S_ISLNK(status_of(folder.path() + "/first").st_mode));
+  EXPECT_TRUE(S_ISLNK(status_of(folder.path() + "/second").st_mode));
+  EXPECT_EQ(read_file(folder.path() + "/real/file").value(), "new\n");
+  EXPECT_NE(status_of(folder.path() + "/real/file").st_ino, before) << "in one step";
 }
 
 TEST(FileTest, ALinkToAFileThatIsNotThereYetMakesIt) {
   TemporaryFolder folder;
-  std::filesystem::create_symlink("there/file", folder.path + "/link");
-  EXPECT_TRUE(write_file_atomically(folder.path + "/link", "new\n", 0644));
-  EXPECT_EQ(read_file(folder.path + "/there/file").value(), "new\n");
+  std::filesystem::create_symlink("there/file", folder.path() + "/link");
+  EXPECT_TRUE(write_file_atomically(folder.path() + "/link", "new\n", 0644));
+  EXPECT_EQ(read_file(folder.path() + "/there/file").value(), "new\n");
 }
 
 TEST(FileTest, LinksInACircleAreAnErrorThatSaysSo) {
   TemporaryFolder folder;
-  std::filesystem::create_symlink("b", folder.path + "/a");
-  std::filesystem::create_symlink("a", folder.path + "/b");
-  const auto done = write_file_atomically(folder.path + "/a", "new\n", 0644);
+  std::filesystem::create_symlink("b", folder.path() + "/a");
+  std::filesystem::create_symlink("a", folder.path() + "/b");
+  const auto done = write_file_atomically(folder.path() + "/a", "new\n", 0644);
   EXPECT_NE(done.error().text.find("its symbolic links go in a circle"), std::string::npos)
       << done.error().text;
 }
 
 TEST(FileTest, WhatIsInTheWayIsSaidWithWhatToDo) {
   TemporaryFolder folder;
-  const std::string at = folder.path;
+  const std::string at = folder.path();
   std::filesystem::create_directory(at + "/subnet.env");
   std::filesystem::create_symlink("nowhere", at + "/run");
   ASSERT_TRUE(write_file_atomically(at + "/plain", "", 0644));
@@ -143,9 +135,9 @@ TEST(FileTest, WhatIsInTheWayIsSaidWithWhatToDo) {
 
 TEST(FileTest, AMissingFileIsNotFoundAndABigOneIsRefused) {
   TemporaryFolder folder;
-  EXPECT_EQ(read_file(folder.path + "/none").error().kind, ErrorKind::not_found);
-  ASSERT_TRUE(write_file_atomically(folder.path + "/big", std::string(100, 'x'), 0600));
-  EXPECT_EQ(read_file(folder.path + "/big", 99).error().kind, ErrorKind::invalid);
+  EXPECT_EQ(read_file(folder.path() + "/none").error().kind, ErrorKind::not_found);
+  ASSERT_TRUE(write_file_atomically(folder.path() + "/big", std::string(100, 'x'), 0600));
+  EXPECT_EQ(read_file(folder.path() + "/big", 99).error().kind, ErrorKind::invalid);
 }
 
 TEST(LogTest, AForeignTextCannotForgeALine) {
@@ -170,6 +162,27 @@ TEST(LogTest, LinesBelowTheLeastLevelAreDropped) {
   EXPECT_EQ(lines.find("dropped"), std::string::npos);
   EXPECT_NE(lines.find("kept"), std::string::npos);
   EXPECT_NE(lines.find("back"), std::string::npos);
+}
+
+TEST(TemporaryFolderTest, TheFolderOfAKilledProcessIsRemovedByTheNext) {
+  int path[2];
+  ASSERT_EQ(::pipe(path), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const TemporaryFolder folder;
+    const std::string made = folder.path();
+    ::_exit(::write(path[1], made.data(), made.size()) > 0 ? 0 : 1);  // runs no destructor
+  }
+  ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+  char text[100] = {};
+  ASSERT_GT(::read(path[0], text, sizeof text - 1), 0);
+  ::close(path[0]);
+  ::close(path[1]);
+  EXPECT_TRUE(std::filesystem::exists(text));
+  const TemporaryFolder ours;
+  TemporaryFolder::remove_abandoned();
+  EXPECT_FALSE(std::filesystem::exists(text));
+  EXPECT_TRUE(std::filesystem::exists(ours.path())) << "a folder in use stays";
 }
 
 }  // namespace

@@ -19,6 +19,7 @@
 #include "rules/nft_text.h"
 #include "support/child_process.h"
 #include "support/fresh_netns.h"
+#include "support/temporary_folder.h"
 
 namespace flannel {
 namespace {

@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "support/certificates.h"
+#include "support/temporary_folder.h"
 
 namespace flannel {
 namespace {

@@ -2,7 +2,6 @@
 #include "simulation/moving_cluster.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -152,19 +151,15 @@ void Mover::break_streams(bool to_new) {
 MovingCluster::MovingCluster(std::uint64_t seed)
     : chance(seed),
       old_site(timeline, chance, [this](const std::string& what) { violated("old: " + what); }),
-      new_site(timeline, chance, [this](const std::string& what) { violated("new: " + what); }) {
-  char name[] = "/dev/shm/flannel-simulation-XXXXXX";
-  folder_ = ::mkdtemp(name) != nullptr ? name : std::filesystem::temp_directory_path().string();
-}
+      new_site(timeline, chance, [this](const std::string& what) { violated("new: " + what); }) {}
 
 MovingCluster::~MovingCluster() {
   hosts.clear();
-  std::filesystem::remove_all(folder_);
 }
 
 void MovingCluster::add_host(bool at_new) {
   const int number = static_cast<int>(hosts.size()) + 1;
-  const std::string folder = folder_ + "/h" + std::to_string(number);
+  const std::string folder = folder_.path() + "/h" + std::to_string(number);
   std::filesystem::create_directory(folder);
   hosts.push_back(std::make_unique<Mover>(*this, number, folder));
   hosts.back()->start(at_new);

@@ -16,6 +16,7 @@
 #include "simulation/network.h"
 #include "simulation/store.h"
 #include "support/fake_kernel.h"
+#include "support/temporary_folder.h"
 
 namespace flannel::simulation {
 
@@ -101,7 +102,7 @@ class MovingCluster {
   void note(Site& site, const MoveNotes& notes);
   MoveNotes notes_of(const Site& site) const;
 
-  std::string folder_;
+  TemporaryFolder folder_;  // of the hosts
   std::vector<std::string> violations_;
   std::vector<Step> writes_;  // of the operator, that are still to be done
   bool calm_ = false;

@@ -2,7 +2,6 @@
 #include "simulation/world.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -21,12 +20,6 @@ using std::chrono::seconds;
 constexpr std::size_t kNumberOfSubnets = 31;
 constexpr const char* kHostGw = R"({"Network":"10.5.0.0/19","Backend":{"Type":"host-gw"}})";
 constexpr const char* kVxlan = R"({"Network":"10.5.0.0/19","Backend":{"Type":"vxlan"}})";
-
-// In memory: the daemons sync what they write.
-std::string make_folder() {
-  char name[] = "/dev/shm/flannel-simulation-XXXXXX";
-  return ::mkdtemp(name) != nullptr ? name : std::filesystem::temp_directory_path().string();
-}
 
 Plan filled(Plan plan, Chance& chance) {
   constexpr seconds kLives[] = {seconds(20), seconds(60), seconds(300)};
@@ -47,7 +40,6 @@ World::World(Plan plan)
       plan_(filled(plan, chance_)),
       store_(timeline_, [this](const std::string& what) { violated(what); }),
       service_{timeline_, chance_, store_},
-      folder_(make_folder()),
       judge_(timeline_, store_, hosts_, parse_network_config(plan_.config)->config,
              [this](const std::string& what) { violated(what); }) {}
 
@@ -55,7 +47,6 @@ World::~World() {
   store_.on_expired = [](const Record&) {};
   if (plan_.trace) log::capture({});
   hosts_.clear();
-  std::filesystem::remove_all(folder_);
 }
 
 const std::vector<std::string>& World::run() {
@@ -89,7 +80,7 @@ void World::begin() {
 
 Host& World::add_host() {
   const int number = static_cast<int>(hosts_.size()) + 1;
-  const std::string folder = folder_ + "/h" + std::to_string(number);
+  const std::string folder = folder_.path() + "/h" + std::to_string(number);
   std::filesystem::create_directory(folder);
   const KeeperOptions keeper{.ttl = plan_.ttl, .renew_margin = plan_.ttl / 2};
   hosts_.push_back(std::make_unique<Host>(service_, number, keeper, folder));

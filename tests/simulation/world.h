@@ -12,6 +12,7 @@
 #include "simulation/judge.h"
 #include "simulation/network.h"
 #include "simulation/store.h"
+#include "support/temporary_folder.h"
 
 namespace flannel::simulation {
 
@@ -83,7 +84,7 @@ class World {
   void count_calls_at_rest();
   void violated(const std::string& what);
 
-  std::string folder_;
+  TemporaryFolder folder_;  // of the hosts
   const Host* turn_of_ = nullptr;
   Judge judge_;
   std::vector<std::string> violations_;

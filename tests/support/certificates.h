@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "support/child_process.h"
+#include "support/temporary_folder.h"
 
 namespace flannel {
 

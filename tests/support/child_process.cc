@@ -9,12 +9,12 @@
 
 #include <cerrno>
 #include <cstdlib>
-#include <filesystem>
 #include <utility>
 
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/parse.h"
+#include "support/temporary_folder.h"
 
 namespace flannel {
 namespace {
@@ -88,17 +88,6 @@ Result<std::string> run_command(const std::vector<std::string>& command) {
                 command[0] + " ended with " + std::to_string(status) + ": " + output);
   }
   return output;
-}
-
-TemporaryFolder::TemporaryFolder() {
-  const char* parent = ::access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
-  path_ = std::string(parent) + "/flannel-test-XXXXXX";
-  ::mkdtemp(path_.data());
-}
-
-TemporaryFolder::~TemporaryFolder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
 }
 
 bool program_installed(const std::string& name) {

@@ -7,6 +7,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -35,20 +36,6 @@ class ChildProcess {
 
 // Runs a command to its end and returns its output if it exited with 0.
 Result<std::string> run_command(const std::vector<std::string>& command);
-
-// A temporary folder that the destructor removes. It is below /dev/shm if possible, so that fsync
-// does not wait for a disk.
-class TemporaryFolder {
- public:
-  TemporaryFolder();
-  ~TemporaryFolder();
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 bool program_installed(const std::string& name);
 

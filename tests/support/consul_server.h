@@ -10,6 +10,7 @@
 #include "base/result.h"
 #include "support/child_process.h"
 #include "support/etcd_server.h"
+#include "support/temporary_folder.h"
 
 namespace flannel {
 

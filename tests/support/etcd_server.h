@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/result.h"
 #include "support/child_process.h"
+#include "support/temporary_folder.h"
 
 namespace flannel {
 

@@ -12,6 +12,7 @@
 #include "registry/open_registry.h"
 #include "support/consul_server.h"
 #include "support/etcd_server.h"
+#include "support/temporary_folder.h"
 
 namespace flannel {
 namespace {

@@ -7,6 +7,7 @@
 #include "registry/open_registry.h"
 #include "support/blocking_registry.h"
 #include "support/consul_server.h"
+#include "support/temporary_folder.h"
 
 namespace flannel {
 namespace {

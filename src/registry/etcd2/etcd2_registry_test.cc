@@ -11,6 +11,7 @@
 #include "support/blocking_registry.h"
 #include "support/etcd_server.h"
 #include "support/tcp_relay.h"
+#include "support/temporary_folder.h"
 
 namespace flannel {
 namespace {

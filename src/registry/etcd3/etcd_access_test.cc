@@ -8,6 +8,7 @@
 #include "support/blocking_registry.h"
 #include "support/certificates.h"
 #include "support/etcd_server.h"
+#include "support/temporary_folder.h"
 
 namespace flannel {
 namespace {

@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/lock_file.h"
 #include "support/child_process.h"
+#include "support/temporary_folder.h"
 
 namespace flannel {
 namespace {

@@ -14,6 +14,7 @@
 
 #include "support/blocking_registry.h"
 #include "support/child_process.h"
+#include "support/temporary_folder.h"
 
 namespace flannel {
 namespace {
