@@ -11,6 +11,7 @@
 namespace flannel {
 namespace {
 
+// Until subnet.env can be written: nothing reports that a folder has become writable.
 constexpr auto kFileRetry = std::chrono::seconds(5);
 
 // Returns an underlay on which every valid configuration works, to check a configuration alone.

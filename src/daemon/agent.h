@@ -145,25 +145,12 @@ class Agent {
     Lease own;  // the lease that the overlay has
   };
 
+  // agent.cc: a configuration begins the session, and the lease its overlay.
   void on_snapshot(const Snapshot& snapshot);
-  void lease_troubles(std::vector<std::string>& all) const;
-  void peer_troubles(std::vector<std::string>& all) const;
-  void follow(const std::vector<PeerChange>& changes);
-  // In agent_identity.cc: how this host is distinguished from others.
-  HostIdentity identity() const;
-  void leave_name_to_older_host();
-  void leave_name_while_running();
-  void leave_name_soon();
-  TimePoint earliest_rename() const;
-  void take_another_name(const Lease& other, std::string_view shared);
   void on_changes(const std::vector<Change>& changes);
+  void follow(const std::vector<PeerChange>& changes);
   void name_unused_reservations(const Snapshot& snapshot) const;
   void begin(const Snapshot& snapshot);
-  std::unique_ptr<PeerFeed> make_feed();
-  std::unique_ptr<UnderlayCheck> make_underlay_check();
-  void rename(const Underlay& underlay);
-  std::unique_ptr<HostCheck> make_host_check();
-  std::unique_ptr<NetworkCheck> make_network_check(Session& session);
   Result<std::unique_ptr<Session>> open_session(const ParsedConfig& parsed);
   Result<void> lock_objects(Session& session);
   Result<void> open_packet_path(Session& session);
@@ -175,6 +162,25 @@ class Agent {
   void on_lease_active(const Lease& lease);
   void update_readiness();
   void write_subnet_file();
+
+  // agent_checks.cc: the parts of a session that watch peers, underlay, host and network.
+  std::unique_ptr<PeerFeed> make_feed();
+  std::unique_ptr<UnderlayCheck> make_underlay_check();
+  void rename(const Underlay& underlay);
+  std::unique_ptr<HostCheck> make_host_check();
+  std::unique_ptr<NetworkCheck> make_network_check(Session& session);
+
+  // agent_identity.cc: the node id and the VTEP MAC, which no other host may have.
+  HostIdentity identity() const;
+  void leave_name_to_older_host();
+  void leave_name_while_running();
+  void leave_name_soon();
+  TimePoint earliest_rename() const;
+  void take_another_name(const Lease& other, std::string_view shared);
+
+  // agent_troubles.cc
+  void lease_troubles(std::vector<std::string>& all) const;
+  void peer_troubles(std::vector<std::string>& all) const;
 
   AgentOptions options_;
   Parts parts_;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Agent: what a session watches beside the kernel: the peers, the underlay, the host, the network.
+// The part of Agent that makes the checks of a session: of peers, underlay, host and network.
 #include <utility>
 
 #include "daemon/agent.h"
@@ -27,7 +27,7 @@ std::unique_ptr<UnderlayCheck> Agent::make_underlay_check() {
                            .on_renamed = [this](const Underlay& underlay) { rename(underlay); },
                            .on_checked =
                                [this] {
-                                 session_->overlay->paths_changed();
+                                 session_->overlay->routes_changed();
                                  session_->network_check->check();
                                },
                            .on_state = [this] { parts_.on_state(); }});
@@ -47,7 +47,7 @@ std::unique_ptr<HostCheck> Agent::make_host_check() {
                              // The kernel does not notify of every route by which a peer is on the
                              // link.
                              if (!session_->overlay->unreachable().empty()) {
-                               session_->overlay->paths_changed();
+                               session_->overlay->routes_changed();
                              }
                              return parts_.read_traffic_state(session_->overlay->host_query());
                            },

@@ -42,8 +42,9 @@ void Agent::leave_name_to_older_host() {
   take_another_name(other->lease, "node id");
 }
 
-// Handles a copy that was started at the same moment, or that took our subnet after our lease had
-// expired, and forged or restored records.
+// Finds an older lease with our node id or VTEP MAC while this host has a lease: of a copy that
+// started at the same moment or took our subnet after our lease had expired, or a record that was
+// forged or restored.
 void Agent::leave_name_while_running() {
   if (!session_->lease || !session_->lease->keeper().lease()) return;
   const LeaseTable& table = session_->feed->peers().table();

@@ -36,7 +36,6 @@ class HostCheck {
 
  private:
   std::vector<HostTrouble> read_troubles();
-  void check_at(TimePoint at);
 
   Parts parts_;
   std::vector<HostTrouble> troubles_;

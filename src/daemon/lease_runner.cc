@@ -29,9 +29,9 @@ LeaseRunner::LeaseRunner(LeaseKeeper keeper, Registry& registry, const StoreFoll
       listener_(std::move(listener)) {}
 
 void LeaseRunner::start(const Snapshot& fresh) {
-  at_hand_ = &fresh;
+  fresh_snapshot_ = &fresh;
   perform(keeper_.start(loop_.now()));
-  at_hand_ = nullptr;
+  fresh_snapshot_ = nullptr;
 }
 
 void LeaseRunner::on_change(const Change& change) {
@@ -43,9 +43,9 @@ void LeaseRunner::on_snapshot(const Snapshot& snapshot) {
     return perform(keeper_.on_snapshot(loop_.now(), snapshot));
   }
   if (keeper_.lease()) {
-    // If the snapshot shows that the lease is gone, it also suffices to choose again. It is not
-    // used for a retry, because the failed write may have taken effect since.
-    at_hand_ = &snapshot;
+    // A keeper that finds its lease gone in this snapshot may choose from it. For a retry it lists
+    // again, because the failed write may have taken effect since.
+    fresh_snapshot_ = &snapshot;
     const std::string key = encode_subnet_key(keeper_.lease()->subnet);
     const auto own = std::find_if(snapshot.records.begin(), snapshot.records.end(),
                                   [&](const Record& record) { return record.key == key; });
@@ -54,7 +54,7 @@ void LeaseRunner::on_snapshot(const Snapshot& snapshot) {
     } else {
       on_change(RecordGone{key, snapshot.revision});
     }
-    at_hand_ = nullptr;
+    fresh_snapshot_ = nullptr;
   }
   perform(keeper_.try_now(loop_.now()));
 }
@@ -68,11 +68,11 @@ void LeaseRunner::perform(std::vector<KeeperAct> acts) {
     std::visit([this](const auto& one) { perform(one); }, act);
   }
   timer_.arm(keeper_.next_wakeup());
-  note_kind();
+  note_reservation();
 }
 
 // An operator may turn a lease into a reservation and back while it is ours.
-void LeaseRunner::note_kind() {
+void LeaseRunner::note_reservation() {
   if (keeper_.phase() != LeasePhase::active) return;
   const bool reservation = keeper_.expires() == kNever;
   const auto before = std::exchange(reservation_, reservation);
@@ -83,7 +83,7 @@ void LeaseRunner::note_kind() {
 }
 
 void LeaseRunner::perform(const TakeSnapshot&) {
-  if (const Snapshot* snapshot = std::exchange(at_hand_, nullptr)) {
+  if (const Snapshot* snapshot = std::exchange(fresh_snapshot_, nullptr)) {
     return perform(keeper_.on_snapshot(loop_.now(), *snapshot));
   }
   // After a long outage many hosts find their leases expired, and each would list twice. A host
@@ -99,7 +99,7 @@ void LeaseRunner::perform(const TakeSnapshot&) {
 
 void LeaseRunner::perform(const CreateRecord& act) {
   log::verbose(1, "creating the lease", {{"key", act.key}});
-  asked_key_ = act.key;
+  last_key_ = act.key;
   created_ = true;
   registry_.create_if_absent(
       act.key, act.value, act.ttl,
@@ -108,7 +108,7 @@ void LeaseRunner::perform(const CreateRecord& act) {
 
 void LeaseRunner::perform(const ReplaceRecord& act) {
   log::verbose(1, "writing the lease", {{"key", act.seen.key}});
-  asked_key_ = act.seen.key;
+  last_key_ = act.seen.key;
   created_ = false;
   registry_.replace_if_unchanged(
       act.seen, act.value, act.ttl,
@@ -116,7 +116,7 @@ void LeaseRunner::perform(const ReplaceRecord& act) {
 }
 
 void LeaseRunner::on_written(TimePoint sent, Result<WriteResult> held) {
-  if (held) renewals_work();  // earlier failures concerned another lease
+  if (held) clear_renewal_failures();  // earlier failures concerned another lease
   perform(keeper_.on_written(loop_.now(), sent, std::move(held)));
 }
 
@@ -126,7 +126,7 @@ void LeaseRunner::perform(const RenewRecord& act) {
         const bool renewed = held.has_value();
         note_renewal(held);
         perform(keeper_.on_renewed(loop_.now(), sent, std::move(held)));
-        alarm_of_renewal();
+        report_renewal_trouble();
         if (renewed && keeper_.expires() != kNever) {
           log::info("Lease renewed",
                     {{"subnet", to_string(keeper_.lease()->subnet)}, {"valid", validity()}});
@@ -137,16 +137,16 @@ void LeaseRunner::perform(const RenewRecord& act) {
 // Renewals are retried every half minute while the store is unreachable; each reason is logged
 // once.
 void LeaseRunner::note_renewal(const Result<WriteResult>& held) {
-  if (held) return renewals_work();
+  if (held) return clear_renewal_failures();
   renewal_failure_ = follower_.connected() ? held.error().text : std::string();
   if (!renewal_failures_.first_time(held.error().text)) return;
   log::warning("renewing the lease failed, trying again",
                {{"why", held.error().text}, {"store", registry_.describe()}});
 }
 
-void LeaseRunner::renewals_work() {
+void LeaseRunner::clear_renewal_failures() {
   renewal_failures_.clear();
-  renewal_alarm_ = false;
+  renewal_trouble_logged_ = false;
   if (!std::exchange(renewal_failure_, {}).empty()) listener_.on_state();
 }
 
@@ -156,16 +156,16 @@ std::string LeaseRunner::renewal_trouble() const {
   return fmt::format("cannot be renewed, ends in {} s: {}", time_left().count(), renewal_failure_);
 }
 
-void LeaseRunner::alarm_of_renewal() {
+void LeaseRunner::report_renewal_trouble() {
   if (renewal_trouble().empty()) return;
-  if (!std::exchange(renewal_alarm_, true)) {
-    log::error("the lease cannot be renewed, though the store is there",
+  if (!std::exchange(renewal_trouble_logged_, true)) {
+    log::error("the lease cannot be renewed, although the store is reachable",
                {{"subnet", to_string(keeper_.lease()->subnet)},
                 {"valid", validity()},
                 {"why", renewal_failure_},
                 {"store", registry_.describe()}});
   }
-  listener_.on_state();  // the time that is left
+  listener_.on_state();  // the text has the time that is left
 }
 
 void LeaseRunner::perform(const ReleaseRecord& act) {
@@ -177,8 +177,8 @@ void LeaseRunner::perform(const ReleaseRecord& act) {
 
 void LeaseRunner::perform(const ReportTakeOver& act) {
   log::warning(
-      "another node wrote this lease, but under our own address, and we have no other: "
-      "taking it over; if that host lives it gets it back",
+      "taking over a lease that another node wrote under our address; if that node is alive, it "
+      "gets the lease back",
       {{"subnet", to_string(act.theirs.subnet)},
        {"public_ip", to_string(act.theirs.attributes.public_ip)},
        {"node", to_string(*act.theirs.attributes.node)}});
@@ -209,7 +209,7 @@ std::chrono::seconds LeaseRunner::time_left() const {
 
 void LeaseRunner::perform(const ReportLost& act) {
   trouble_ = "lease on " + to_string(act.lease.subnet) + " lost: " + act.reason;
-  log::error("the lease is lost; packets go on, taking it again",
+  log::error("the lease is lost and will be acquired again; packets still pass",
              {{"subnet", to_string(act.lease.subnet)},
               {"why", act.reason},
               {"store", registry_.describe()}});
@@ -219,8 +219,8 @@ void LeaseRunner::perform(const ReportLost& act) {
 void LeaseRunner::perform(const ReportError& act) {
   if (trouble_ == act.error.text) return;  // the same error is logged once
   trouble_ = act.error.text;
-  // Without a lease each attempt is for another random subnet, which is no new reason.
-  if (logged_refusals_.first_time(without(act.error.text, asked_key_))) {
+  // Without a lease each attempt names another random subnet, although the reason is the same.
+  if (logged_refusals_.first_time(without(act.error.text, last_key_))) {
     log::error(
         keeper_.lease() ? "trouble with the lease, trying again" : "no lease yet, trying again",
         {{"why", act.error.text}, {"store", registry_.describe()}});

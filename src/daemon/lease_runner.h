@@ -61,28 +61,28 @@ class LeaseRunner {
   std::string validity() const;
   std::chrono::seconds time_left() const;
   void on_written(TimePoint sent, Result<WriteResult> held);
-  void note_kind();
+  void note_reservation();
   void note_renewal(const Result<WriteResult>& held);
-  void alarm_of_renewal();
-  void renewals_work();
+  void report_renewal_trouble();
+  void clear_renewal_failures();
 
   LeaseKeeper keeper_;
   Registry& registry_;
   const StoreFollower& follower_;
   Loop& loop_;
   Listener listener_;
-  const Snapshot* at_hand_ =
-      nullptr;                // taken just now; answers the keeper without a call to the store
+  // The snapshot that answers the next TakeSnapshot without a call to the store; null: none.
+  const Snapshot* fresh_snapshot_ = nullptr;
   bool awaits_list_ = false;  // the keeper waits for the list that the follower will take
   Timer timer_{loop_, [this] { perform(keeper_.tick(loop_.now())); }};
-  bool created_ = false;             // the last write made a new record
-  std::optional<bool> reservation_;  // what the active lease is
-  LogOnce renewal_failures_;         // since the lease was last renewed or written
-  std::string renewal_failure_;      // the last of them; empty: the store was unreachable
-  bool renewal_alarm_ = false;       // renewal_trouble() has been logged
+  bool created_ = false;                 // the last write made a new record
+  std::optional<bool> reservation_;      // what the active lease is
+  LogOnce renewal_failures_;             // since the lease was last renewed or written
+  std::string renewal_failure_;          // the last of them; empty: the store was unreachable
+  bool renewal_trouble_logged_ = false;  // renewal_trouble() has been logged
   std::string trouble_;
   LogOnce logged_refusals_;  // since the lease was last active
-  std::string asked_key_;    // of the last write of a record
+  std::string last_key_;     // of the last write of a record
 };
 
 }  // namespace flannel

@@ -41,7 +41,6 @@ class NetworkCheck {
 
  private:
   void read();
-  void arm(TimePoint at);
 
   Parts parts_;
   Surroundings surroundings_;

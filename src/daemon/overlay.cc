@@ -46,7 +46,7 @@ Result<void> Overlay::start(const Lease& own, const std::map<SubnetKey, DecodedR
   leases_.clear();
   nested_ = {};
   for (const auto& [key, decoded] : leases)
-    enter(decoded.lease, decoded.record.created);
+    add_lease(decoded.lease, decoded.record.created);
   const TimePoint now = parts_.loop.now();
   Planned peers = plan_all();
   set_host();
@@ -57,18 +57,18 @@ Result<void> Overlay::start(const Lease& own, const std::map<SubnetKey, DecodedR
   return synced;
 }
 
-void Overlay::paths_changed() {
-  if (own_ && parts_.backend.wants_on_link()) plan_everything_again();
+void Overlay::routes_changed() {
+  if (own_ && parts_.backend.wants_on_link()) replan_all();
 }
 
 void Overlay::set_surroundings(Surroundings surroundings) {
   if (surroundings == host_.surroundings) return;
   host_.surroundings = std::move(surroundings);
-  if (own_) plan_everything_again();
+  if (own_) replan_all();
 }
 
 // Plans the peers before the host, so that their routes exist before the route of the network goes.
-void Overlay::plan_everything_again() {
+void Overlay::replan_all() {
   reconciler_.set_peers(plan_all(), parts_.loop.now());
   if (host_.route_each_peer != host_routes_each_peer_) {
     set_host();
@@ -84,23 +84,23 @@ void Overlay::plan_everything_again() {
 
 // Plans all leases. Unreachable peers get an empty state.
 Overlay::Planned Overlay::plan_all() {
-  if (network_takes_along()) route_each_peer();
+  if (network_covers_address_in_use()) route_each_peer();
   const bool before = host_.route_each_peer;
   Planned peers;
   peers.reserve(leases_.size());
   for (const auto& [subnet, lease] : leases_)
     peers.emplace_back(subnet, plan(lease).value_or(NetState{}));
   log_unreachable();
-  // One of them is in the network itself: the others were planned without a route.
+  // A peer in the network itself has changed route_each_peer, so the peers before it have no route.
   return host_.route_each_peer == before ? std::move(peers) : plan_all();
 }
 
-// Packets to something outside of the overlay would follow a route to the network.
-bool Overlay::network_takes_along() const {
+// True if a route to the whole network would capture packets to an address outside of the overlay.
+bool Overlay::network_covers_address_in_use() const {
   return find_clash(network_, host_.surroundings).has_value();
 }
 
-// Permanent, because the route of the network has no advantage that would justify changing back.
+// Is not undone later, because a route to the whole network has no other advantage.
 void Overlay::route_each_peer() {
   if (parts_.path == nullptr || host_.route_each_peer) return;
   host_.route_each_peer = true;
@@ -109,7 +109,7 @@ void Overlay::route_each_peer() {
 }
 
 // Adds a lease and returns the subnets that must be planned.
-std::vector<Cidr4> Overlay::enter(const Lease& lease, Revision created) {
+std::vector<Cidr4> Overlay::add_lease(const Lease& lease, Revision created) {
   leases_[lease.subnet.v4] = lease;
   if (lease.subnet == own_->subnet) return {lease.subnet.v4};
   return nested_.put(lease.subnet.v4, lease.attributes.public_ip, created);
@@ -132,7 +132,7 @@ void Overlay::set_underlay(const Underlay& underlay) {
   host_.underlay = underlay;
   if (!own_) return;
   set_host();
-  plan_everything_again();
+  replan_all();
   suspect();
 }
 
@@ -143,12 +143,12 @@ void Overlay::apply(const std::vector<PeerChange>& changes) {
       log::verbose(2, "Subnet added",
                    {{"subnet", to_string(up->lease.subnet)},
                     {"via", to_string(up->lease.attributes.public_ip)}});
-      concerned.merge(as_set(enter(up->lease, up->created)));
+      concerned.merge(as_set(add_lease(up->lease, up->created)));
     } else {
       const Lease& gone = std::get<PeerDown>(change).lease;
       log::verbose(2, "Subnet removed", {{"subnet", to_string(gone.subnet)}});
       leases_.erase(gone.subnet.v4);
-      forget(gone.subnet.v4);
+      forget_planned(gone.subnet.v4);
       mark_reachable(gone.subnet);
       concerned.merge(as_set(nested_.remove(gone.subnet.v4)));
     }
@@ -161,7 +161,7 @@ void Overlay::apply(const std::vector<PeerChange>& changes) {
     peers.emplace_back(subnet, std::move(state).value_or(NetState{}));
   }
   log_unreachable();
-  if (host_.route_each_peer != host_routes_each_peer_) return plan_everything_again();
+  if (host_.route_each_peer != host_routes_each_peer_) return replan_all();
   reconciler_.set_peers(std::move(peers), parts_.loop.now());
   schedule_table();
   arm_timer();
@@ -175,7 +175,7 @@ void Overlay::suspect() {
 
 // Returns nullopt for our own lease and for an unreachable peer.
 std::optional<NetState> Overlay::plan(const Lease& peer) {
-  forget(peer.subnet.v4);
+  forget_planned(peer.subnet.v4);
   if (peer.subnet == own_->subnet) return std::nullopt;
   if (peer.attributes.public_ip == own_->attributes.public_ip) {
     mark_unreachable(peer.subnet, kOurOwn);
@@ -206,7 +206,7 @@ std::optional<NetState> Overlay::plan(const Lease& peer) {
   return *std::move(state);
 }
 
-void Overlay::forget(const Cidr4& subnet) {
+void Overlay::forget_planned(const Cidr4& subnet) {
   planned_.erase(subnet);
   unwrapped_.erase(subnet);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Turns leases into the desired state of the kernel: asks the backend what each host needs, and
-// hands the answers to the reconciler. A peer that cannot be reached is unreachable, with its
-// reason, and changes nothing for the others.
+// Plans the kernel objects for all leases with the backend and passes them to the reconciler. A
+// peer to which no packet can be sent is in unreachable() with the reason, and does not affect
+// others.
 #pragma once
 
 #include <functional>
@@ -52,7 +52,7 @@ class Overlay {
   void apply(const std::vector<PeerChange>& changes);
 
   // The routes to public IPs may have changed: plans all peers again if the backend uses them.
-  void paths_changed();
+  void routes_changed();
   // Applies the addresses that the host uses outside of the overlay; objects that would cover them
   // are removed.
   void set_surroundings(Surroundings surroundings);
@@ -60,15 +60,16 @@ class Overlay {
   // Returns which kernel objects are ours.
   Scope scope() const;
 
-  // Returns how packets of other hosts enter this host.
+  // Returns the devices and peers from which packets of the overlay enter this host.
   OverlayIngress ingress() const;
 
-  // Return what is to be read of this host to check that packets of the overlay can pass, and what
-  // the check must know of the overlay. Only after start().
+  // Return the input of HostCheck: what it reads of the host, and the present state of the overlay.
+  // Only after start().
   HostQuery host_query() const;
   OverlayView view() const;
 
-  // Others have changed our kernel objects, or notifications were lost: compares them again.
+  // To be called when another program may have changed our kernel objects, or notifications were
+  // lost: compares all objects again.
   void suspect();
 
   // True if the device and its addresses are in place and packets to the network reach the device,
@@ -78,8 +79,8 @@ class Overlay {
   std::string network_trouble() const;
   // Peers whose objects are desired in the kernel.
   std::size_t peers() const { return planned_.size(); }
-  // Peers that cannot be reached, with the reason, by subnet: the first, and how many there are
-  // beside them. kOurOwn: an earlier lease of this host.
+  // The unreachable peers with the reason, by subnet: the first kMostNamed, and the number of the
+  // others. kOurOwn is the reason for an earlier lease of this host.
   static constexpr std::size_t kMostNamed = 100;
   static constexpr const char* kOurOwn = "its public IP is our own";
   const std::map<std::string, std::string>& unreachable() const { return unreachable_; }
@@ -94,11 +95,11 @@ class Overlay {
   void set_host();
   std::optional<NetState> plan(const Lease& peer);
   Planned plan_all();
-  std::vector<Cidr4> enter(const Lease& lease, Revision created);
-  void plan_everything_again();
-  bool network_takes_along() const;
+  std::vector<Cidr4> add_lease(const Lease& lease, Revision created);
+  void replan_all();
+  bool network_covers_address_in_use() const;
   void route_each_peer();
-  void forget(const Cidr4& subnet);
+  void forget_planned(const Cidr4& subnet);
   void mark_unreachable(const SubnetKey& subnet, const std::string& why);
   void mark_reachable(const SubnetKey& subnet);
   void log_unreachable();
@@ -114,15 +115,15 @@ class Overlay {
   Reconciler reconciler_;
   bool host_routes_each_peer_ = false;  // the value that the reconciler has
   std::map<Cidr4, Lease> leases_;       // of all hosts, also of unreachable peers
-  NestedPeers nested_;                  // of these, but for our own
-  std::map<Cidr4, Ip4> planned_;        // and their public IPs
-  std::map<Cidr4, Ip4> unwrapped_;      // of these, those reached by the underlay itself
+  NestedPeers nested_;                  // the leases of peers, to find conflicts
+  std::map<Cidr4, Ip4> planned_;        // the public IPs of peers with objects
+  std::map<Cidr4, Ip4> unwrapped_;  // of these, the peers that are reached without encapsulation
   std::map<std::string, std::string> unreachable_;
   std::set<SubnetKey> more_unreachable_;
   std::size_t newly_unreachable_ = 0;  // since log_unreachable()
-  bool unreachable_logged_ = false;    // and not yet their end
+  bool unreachable_logged_ = false;    // their end has not been logged
   Timer reconciler_timer_{parts_.loop, [this] { tick(); }};
-  Timer table_due_{parts_.loop, [this] { publish_table(); }};  // in this turn
+  Timer table_due_{parts_.loop, [this] { publish_table(); }};  // armed until the end of this turn
 };
 
 }  // namespace flannel

@@ -29,7 +29,7 @@ std::vector<PeerChange> PeerFeed::on_changes(const std::vector<Change>& changes)
 }
 
 void PeerFeed::process_changes(const std::vector<PeerChange>& changes) {
-  name_quarantined();
+  log_quarantined();
   find_copies(changes);
   log_suspected();
   arm_timer();
@@ -37,7 +37,7 @@ void PeerFeed::process_changes(const std::vector<PeerChange>& changes) {
 
 // Logs each unusable record once, and again when it changes. If there are very many, logs the
 // first.
-void PeerFeed::name_quarantined() {
+void PeerFeed::log_quarantined() {
   for (const QuarantinedRecord& record : peers_.take_quarantine_changes()) {
     log::warning("lease record quarantined, the others are not affected",
                  {{"key", record.key}, {"why", record.reason}});

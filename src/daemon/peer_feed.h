@@ -47,7 +47,7 @@ class PeerFeed {
 
  private:
   void process_changes(const std::vector<PeerChange>& changes);
-  void name_quarantined();
+  void log_quarantined();
   void find_copies(const std::vector<PeerChange>& changes);
   void log_suspected();
   void arm_timer();

@@ -373,7 +373,7 @@ int run(const Options& options) {
   const StoreOptions& store = options.store;
   if (!store.password.text.empty() || !store.key_file.empty() || !store.consul.token.text.empty() ||
       !store.consul.key_file.empty()) {
-    keep_memory_to_ourselves();
+    protect_memory();
   }
   KeptFds kept = KeptFds::from_environment();
   ServiceNotifier notifier = ServiceNotifier::from_environment();

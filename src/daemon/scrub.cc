@@ -38,7 +38,7 @@ void scrub_password(int argc, char** argv) {
   }
 }
 
-void keep_memory_to_ourselves() {
+void protect_memory() {
   ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
 

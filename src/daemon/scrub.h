@@ -10,6 +10,6 @@ void scrub_password(int argc, char** argv);
 
 // Disables core dumps of this process, and keeps other processes of the same user from reading its
 // memory, since several libraries have copies of the password in their buffers.
-void keep_memory_to_ourselves();
+void protect_memory();
 
 }  // namespace flannel

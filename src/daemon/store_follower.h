@@ -76,6 +76,8 @@ class StoreFollower {
   Loop& loop_;
   Random random_;
   Listener listener_;
+  // The first list after a break comes early enough for the grace period of peers
+  // (KnownPeers::kGracePeriod).
   Backoff backoff_{std::chrono::milliseconds(200), std::chrono::seconds(10)};
   WatchHandle watch_;
   Timer retry_{loop_, [this] { list(); }};

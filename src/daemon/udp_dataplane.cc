@@ -13,6 +13,7 @@
 namespace flannel {
 namespace {
 
+// Until device, sockets and threads exist: no packet passes meanwhile.
 constexpr Duration kRetry = std::chrono::seconds(1);
 
 Result<void> check_cpus(const std::vector<int>& cpus) {

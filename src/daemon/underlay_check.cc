@@ -11,6 +11,7 @@
 namespace flannel {
 namespace {
 
+// While there is a problem; see check().
 constexpr auto kRetry = std::chrono::seconds(5);
 
 }  // namespace

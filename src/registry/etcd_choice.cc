@@ -12,6 +12,7 @@
 namespace flannel {
 namespace {
 
+// Between lists of v2 while neither API has a configuration.
 constexpr std::chrono::seconds kCheckV2Pause{3};
 // How long v3 may take to answer before v2 is asked as well.
 constexpr std::chrono::seconds kHeadStart{1};

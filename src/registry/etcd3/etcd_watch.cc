@@ -5,7 +5,7 @@
 //     │ └─created, the node is behind `from`──▶ running, while the cluster's revision is looked up
 //     │         (a lagging node is no harm; a cluster that is behind has lost our history)
 //     └──no answer in 10 s, no word for long, cancelled, compacted, stream ended──▶ over: the
-//        listener hears why
+//        listener gets the reason
 #include "registry/etcd3/etcd_watch.h"
 
 #include <algorithm>
