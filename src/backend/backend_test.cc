@@ -338,7 +338,7 @@ TEST_F(UdpTest, OptionsReachThePacketPath) {
   }
 }
 
-TEST_F(UdpTest, WhatTheHostWantsGoesBeforeTheConfiguration) {
+TEST_F(UdpTest, TheFlagsOfTheHostTakePrecedenceOverTheConfiguration) {
   HostFacts facts = host();
   facts.packet_path = {
       .accept_any = true, .queues = 3, .cpus = {1}, .receive_buffer = 5000, .send_buffer = 6000};
@@ -360,7 +360,7 @@ TEST_F(UdpTest, TakesPeersOfEveryBackendButNoImpossibleOnes) {
             "refused: it announces our own public IP 192.0.2.1");
 }
 
-TEST(MakeBackendTest, SaysWhatIsNotThere) {
+TEST(MakeBackendTest, NamesAnUnsupportedBackend) {
   EXPECT_EQ(made(R"({"Type":"wireguard"})").error().kind, ErrorKind::unsupported);
   EXPECT_EQ(made(R"({"Type":"teleport"})").error().kind, ErrorKind::invalid);
   EXPECT_EQ(made("{}").error().kind, ErrorKind::invalid);
@@ -368,7 +368,7 @@ TEST(MakeBackendTest, SaysWhatIsNotThere) {
             std::string::npos);
 }
 
-TEST(MakeBackendTest, SaysWhatBecomesOfIpv6) {
+TEST(MakeBackendTest, ExplainsTheEffectOfIpv6) {
   const auto with_ipv4 = [](bool ipv4) {
     NetworkConfig both = config(R"({"Type":"host-gw"})");
     both.enable_ipv4 = ipv4;

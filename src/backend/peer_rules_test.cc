@@ -26,7 +26,7 @@ std::string refused(const char* subnet, const char* public_ip) {
   return checked ? "taken" : checked.error().text;
 }
 
-TEST(PeerRulesTest, APublicIpThatIsOursOrNobodysIsRefused) {
+TEST(PeerRulesTest, OurOwnOrAnImpossiblePublicIpIsRefused) {
   EXPECT_EQ(refused("10.5.2.0/24", "172.28.0.5"), "taken");
   EXPECT_EQ(refused("10.5.2.0/24", "172.28.0.255"), "taken") << "a host of a /16";
   EXPECT_EQ(refused("10.5.2.0/24", "172.28.0.4"), "its PublicIP 172.28.0.4 is our own, on eth1");
@@ -39,7 +39,7 @@ TEST(PeerRulesTest, APublicIpThatIsOursOrNobodysIsRefused) {
             "its PublicIP 10.5.1.7 lies in our own subnet 10.5.1.0/24");
 }
 
-TEST(PeerRulesTest, ASubnetAroundWhatThisHostUsesIsRefused) {
+TEST(PeerRulesTest, ASubnetThatContainsAnAddressInUseIsRefused) {
   EXPECT_EQ(refused("10.5.8.0/24", "192.0.2.2"), "taken");
   EXPECT_EQ(refused("10.5.9.0/24", "192.0.2.2"),
             "its subnet contains 10.5.9.1, the default gateway, which a route to it would cut off");

@@ -27,7 +27,7 @@ TEST(ResultTest, TryPassesTheErrorOn) {
   EXPECT_EQ(failed.error().text, "taken");
 }
 
-TEST(ResultTest, AnErrorSaysWhatWasBeingDone) {
+TEST(ResultTest, AnErrorNamesTheOperation) {
   Error error = os_error("netlink RTM_NEWLINK", EPERM).value();
   EXPECT_EQ(std::move(error).during("create flannel.1").text,
             "create flannel.1: netlink RTM_NEWLINK: Operation not permitted");
@@ -106,7 +106,7 @@ TEST(FileTest, ALinkToAFileThatIsNotThereYetMakesIt) {
   EXPECT_EQ(read_file(folder.path() + "/there/file").value(), "new\n");
 }
 
-TEST(FileTest, LinksInACircleAreAnErrorThatSaysSo) {
+TEST(FileTest, CircularLinksAreAnErrorThatNamesThem) {
   TemporaryFolder folder;
   std::filesystem::create_symlink("b", folder.path() + "/a");
   std::filesystem::create_symlink("a", folder.path() + "/b");
@@ -115,7 +115,7 @@ TEST(FileTest, LinksInACircleAreAnErrorThatSaysSo) {
       << done.error().text;
 }
 
-TEST(FileTest, WhatIsInTheWayIsSaidWithWhatToDo) {
+TEST(FileTest, AnObstacleIsNamedWithTheRemedy) {
   TemporaryFolder folder;
   const std::string at = folder.path();
   std::filesystem::create_directory(at + "/subnet.env");

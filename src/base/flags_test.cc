@@ -143,7 +143,7 @@ TEST_F(FlagsTest, WordsBetweenFlagsAreCollectedAndTwoDashesEndTheFlags) {
   EXPECT_EQ(interfaces, Words{"a"});
 }
 
-TEST_F(FlagsTest, HelpIsFoundWhereverItStandsUnlessItIsAValue) {
+TEST_F(FlagsTest, HelpIsFoundInEveryPositionButAsAValue) {
   for (const char* word : {"-h", "--h", "-help", "--help", "--help=x"}) {
     EXPECT_TRUE(parse({"--ip-masq", word, "--nonsense"}).help) << word;
   }
@@ -324,7 +324,7 @@ TEST_F(OldFlagsTest, WhatIsHarmlessIsTakenWithAWarning) {
   EXPECT_EQ(flags.usage().find("log_dir"), std::string::npos);
 }
 
-TEST_F(OldFlagsTest, WhatIsGoneOrCalledOtherwiseIsRefusedWithTheWayOut) {
+TEST_F(OldFlagsTest, RemovedOrRenamedNamesAreRefusedWithTheAlternative) {
   EXPECT_EQ(mistake({"-remote=10.0.0.1:8888"}), "this release has no -remote: hosts ask etcd");
   EXPECT_EQ(mistake({"--interface=eth0"}), "--interface is called --iface");
 }

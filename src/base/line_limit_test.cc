@@ -85,7 +85,7 @@ TEST(LogTest, AFloodIsTenLinesAndACount) {
     log::warning("a flood", {{"n", i}});
   if (BootClock::now() - began < seconds(1)) {
     EXPECT_EQ(std::count(captured.lines.begin(), captured.lines.end(), '\n'), 10);
-    EXPECT_EQ(hooked, 1) << "who is to see to the count is told once";
+    EXPECT_EQ(hooked, 1) << "the hook runs once";
   }
   EXPECT_EQ(log::write_held_back(BootClock::now() + seconds(1)), kNever);
   EXPECT_NE(captured.lines.find("a flood: "), std::string::npos) << captured.lines;

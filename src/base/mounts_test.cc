@@ -88,7 +88,7 @@ TEST_F(MountsTest, ALinkToAFileThatIsAMountIsFollowed) {
   EXPECT_EQ(read_file(host_).value(), "text\n");
 }
 
-TEST_F(MountsTest, AReadOnlyFolderAndFileAreAnErrorThatSaysSo) {
+TEST_F(MountsTest, AReadOnlyFolderOrFileIsAnErrorThatNamesIt) {
   write(file_, "old\n");
   make_read_only(folder_ + "/container");
   EXPECT_EQ(write_file_atomically(file_, "new\n", 0644).error().text,

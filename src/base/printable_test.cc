@@ -50,7 +50,7 @@ bool is_utf8(std::string text) {
   return whole;
 }
 
-TEST(PrintableTest, WhateverTheBytesTheResultIsUtf8OnOneLine) {
+TEST(PrintableTest, AnyBytesBecomeOneLineOfUtf8) {
   std::mt19937 engine{5};
   const std::string_view bytes(
       "\x00\n\x1b a\"\\\x7f\x80\x9b\xbf\xc2\xe2\x80\xae\xed\xa0\xf0\x9f\xf4\xff", 22);

@@ -102,13 +102,13 @@ TEST(GoJsonTest, StringsAreUnescapedAndQuotedAgain) {
   EXPECT_EQ(json_quote("a\tb\r\x1f\x7f"), "\"a\\tb\\r\\u001f\x7f\"");
 }
 
-TEST(GoJsonTest, NamesMembersNobodyAskedFor) {
+TEST(GoJsonTest, NamesMembersThatNoGetterHasRead) {
   JsonObject json = object(R"({"VNI":1,"Prot":8472,"x":{"y":1}})");
   (void)json.integer("VNI");
   EXPECT_EQ(json.unknown_keys(), (std::vector<std::string>{"Prot", "x"}));
 }
 
-TEST(GoJsonTest, NamesWhatWasMeant) {
+TEST(GoJsonTest, SuggestsTheKeyThatWasMeant) {
   JsonObject json = object(R"({"VNI":1,"vnl":2," DirectRoutin":true,"a":1,"A":2})");
   (void)json.integer("VNI");
   (void)json.boolean("DirectRouting");
@@ -120,7 +120,7 @@ TEST(GoJsonTest, NamesWhatWasMeant) {
   EXPECT_FALSE(json.is_repeated("VNI"));
 }
 
-TEST(GoJsonTest, SaysWhenTheQuotesAreWhatIsWrong) {
+TEST(GoJsonTest, HintsAtMissingOrSurplusQuotes) {
   EXPECT_EQ(error_of(object(R"({"k":"24"})").integer("k")),
             R"(k "24" in the test: must be a whole number, without quotes)");
   EXPECT_EQ(error_of(object(R"({"k":"many"})").integer("k")),

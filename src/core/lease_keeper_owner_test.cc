@@ -111,7 +111,7 @@ TEST_F(LeaseOwnerTest, BehindARouterAnEqualAddressIsNoReasonToTakeOver) {
   EXPECT_EQ(stored(), before);
 }
 
-// Of two hosts with one address, the first keeps its subnet and the second takes another.
+// If two hosts have one address, the first keeps its subnet and the second takes another.
 TEST_F(LeaseOwnerTest, AHostThatTookOverTheLeaseOfALiveHostGivesItBack) {
   KeeperHost first = host(kFirst, tag(1, 1));
   first.start();

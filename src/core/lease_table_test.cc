@@ -80,7 +80,7 @@ class LeaseTableTest : public ::testing::Test {
   }
 };
 
-TEST_F(LeaseTableTest, TellsWhatASnapshotChanged) {
+TEST_F(LeaseTableTest, ASnapshotReportsTheDifferences) {
   EXPECT_EQ(snapshot({record("10.5.1.0-24", value("192.0.2.1"), 1),
                       record("10.5.2.0-24", value("192.0.2.2"), 2)}),
             "+10.5.1.0/24@192.0.2.1 +10.5.2.0/24@192.0.2.2");
@@ -90,7 +90,7 @@ TEST_F(LeaseTableTest, TellsWhatASnapshotChanged) {
   EXPECT_EQ(snapshot({}), "-10.5.2.0/24@192.0.2.2 -10.5.3.0/24@192.0.2.3");
 }
 
-TEST_F(LeaseTableTest, SnapshotTellsOfChangedAttributes) {
+TEST_F(LeaseTableTest, ASnapshotReportsChangedAttributes) {
   snapshot({record("10.5.1.0-24", value("192.0.2.1", R"(,"BackendData":{"a":1})"), 1)});
   EXPECT_EQ(snapshot({record("10.5.1.0-24", value("192.0.2.1", R"(,"BackendData":{"a":2})"), 2)}),
             "+10.5.1.0/24@192.0.2.1");
@@ -98,7 +98,7 @@ TEST_F(LeaseTableTest, SnapshotTellsOfChangedAttributes) {
   EXPECT_EQ(snapshot({record("10.5.1.0-24", value("192.0.2.9"), 3)}), "+10.5.1.0/24@192.0.2.9");
 }
 
-TEST_F(LeaseTableTest, RenewalThatSaysTheSameIsNoChange) {
+TEST_F(LeaseTableTest, ARenewalWithEqualAttributesIsNoChange) {
   put("10.5.1.0-24", value("192.0.2.1", R"(,"BackendData":{"a":1})"));
   EXPECT_EQ(put("10.5.1.0-24", value("192.0.2.1", R"(, "backendData": {"a": 1})")), "");
   EXPECT_EQ(table.leases().begin()->second.record.revision, 2) << "but the record is the new one";
@@ -154,7 +154,7 @@ TEST_F(LeaseTableTest, LeaseThatBecomesUnreadableGoesAndNoOther) {
   EXPECT_EQ(put("10.5.1.0-24", value("192.0.2.1")), "+10.5.1.0/24@192.0.2.1");
 }
 
-TEST_F(LeaseTableTest, LeasesThatMakeNoSenseAreQuarantined) {
+TEST_F(LeaseTableTest, UnusableLeasesAreQuarantined) {
   for (const char* ip : {"0.0.0.0", "0.0.0.1", "127.0.0.1", "224.0.0.5", "239.255.255.255",
                          "240.0.0.1", "255.255.255.254", "255.255.255.255"}) {
     EXPECT_EQ(put("10.5.1.0-24", value(ip)), "");
@@ -191,7 +191,7 @@ TEST_F(LeaseTableTest, OfOverlappingLeasesTheOldestStands) {
   EXPECT_EQ(gone("10.5.0.0-20"), "-10.5.0.0/20@192.0.2.2 +10.5.1.128/25@192.0.2.3");
 }
 
-TEST_F(LeaseTableTest, WhoIsOlderStaysOlderWhateverItWrites) {
+TEST_F(LeaseTableTest, ALeaseKeepsItsAgeWhenItsValueChanges) {
   put("10.5.1.0-24", value("192.0.2.1"));
   put("10.5.0.0-20", value("192.0.2.2"));
   EXPECT_EQ(put("10.5.1.0-24", value("192.0.2.3")), "+10.5.1.0/24@192.0.2.3");
@@ -248,7 +248,7 @@ TEST_F(LeaseTableTest, OneHostMayHaveOneMacInTwoLeases) {
   EXPECT_NE(reason("10.5.3.0-24").find("of 10.5.2.0/24 at 192.0.2.1"), std::string::npos);
 }
 
-TEST_F(LeaseTableTest, MacsAreComparedInWhateverWayTheyAreWritten) {
+TEST_F(LeaseTableTest, MacsAreComparedAsValues) {
   put("10.5.1.0-24", with_mac("192.0.2.1", 1));
   EXPECT_EQ(put("10.5.2.0-24", value("192.0.2.2", R"(,"backendtype":"vxlan",)"
                                                   R"("backenddata":{"vtepMac":"0200.0000.0001"})")),
@@ -270,7 +270,7 @@ TEST_F(LeaseTableTest, MacsAreComparedInWhateverWayTheyAreWritten) {
 }
 
 // A lease that is hidden because of its MAC still prevents younger leases from taking its subnet.
-TEST_F(LeaseTableTest, WhoSharesAMacKeepsItsSubnet) {
+TEST_F(LeaseTableTest, ALeaseHiddenForItsMacKeepsItsSubnet) {
   put("10.5.1.0-24", with_mac("192.0.2.1", 1));
   put("10.5.2.0-24", with_mac("192.0.2.2", 1));
   EXPECT_EQ(put("10.5.2.0-25", value("192.0.2.3")), "");

@@ -187,7 +187,7 @@ TEST(LeaseValueTest, ANodeOfAnotherFormIsNone) {
   }
 }
 
-TEST(LeaseValueTest, ReadsAddressesThatMakeNoSense) {
+TEST(LeaseValueTest, ReadsImpossibleAddresses) {
   EXPECT_EQ(value_error(R"({"PublicIP":"127.0.0.1"})"), "no error");
   EXPECT_EQ(value_error(R"({"PublicIP":"224.0.0.1"})"), "no error");
   EXPECT_EQ(value_error(R"({"PublicIP":"0.0.0.0"})"), "no error");

@@ -39,7 +39,7 @@ class NestedPeersTest : public testing::Test {
   NestedPeers peers_;
 };
 
-TEST_F(NestedPeersTest, PeersElsewhereStandInNobodysWay) {
+TEST_F(NestedPeersTest, PeersOutsideOfAllSubnetsAreInNoConflict) {
   EXPECT_EQ(put("10.5.2.0/24", "192.0.2.2", 1), "10.5.2.0/24");
   EXPECT_EQ(put("10.5.3.0/24", "10.5.77.3", 2), "10.5.3.0/24") << "in nobody's subnet";
   EXPECT_EQ(put("10.5.4.0/24", "10.5.4.5", 3), "10.5.4.0/24") << "its own: not asked here";
@@ -49,7 +49,7 @@ TEST_F(NestedPeersTest, PeersElsewhereStandInNobodysWay) {
     EXPECT_EQ(trouble(subnet), "none") << subnet;
 }
 
-TEST_F(NestedPeersTest, OfTwoThatNameEachOthersSubnetsTheOlderStays) {
+TEST_F(NestedPeersTest, OfTwoPeersInEachOthersSubnetsTheOlderStaysUsable) {
   put("10.5.9.0/24", "10.5.8.5", 1);
   EXPECT_EQ(put("10.5.8.0/24", "10.5.9.5", 2), "10.5.8.0/24 10.5.9.0/24");
   EXPECT_EQ(trouble("10.5.9.0/24"), "none");
@@ -74,7 +74,7 @@ TEST_F(NestedPeersTest, InOneRevisionTheLowerSubnetIsTheOlder) {
   EXPECT_NE(trouble("10.5.9.0/24"), "none");
 }
 
-TEST_F(NestedPeersTest, WhoeverWasInTheWayAndGoesOrMovesIsNoMore) {
+TEST_F(NestedPeersTest, APeerThatGoesOrMovesIsNoLongerInConflict) {
   put("10.5.8.0/24", "192.0.2.8", 1);
   put("10.5.2.0/24", "10.5.8.2", 2);
   EXPECT_NE(trouble("10.5.2.0/24"), "none");
@@ -88,7 +88,7 @@ TEST_F(NestedPeersTest, WhoeverWasInTheWayAndGoesOrMovesIsNoMore) {
 
 // After any changes no public IP of a usable peer is in the subnet of another usable peer, and the
 // subnets that put() and remove() returned are all whose trouble changed.
-TEST_F(NestedPeersTest, AmongThoseThatStayNobodyIsInTheWayOfAnother) {
+TEST_F(NestedPeersTest, UsablePeersAreInNoConflict) {
   std::mt19937 random(3);
   std::map<Cidr4, Ip4> all;
   std::map<Cidr4, bool> stays;

@@ -36,7 +36,7 @@ TEST(NodeIdTest, IsThirtyTwoHexadecimalDigits) {
   }
 }
 
-TEST(BootNumberTest, TellsNetworkNamespacesOfOneBootApart) {
+TEST(BootNumberTest, DiffersBetweenNetworkNamespacesOfOneBoot) {
   constexpr const char* kBoot = "4e1f0c3a-93b6-4a0d-8d0c-0f3f7c9f2a11\n";
   EXPECT_NE(boot_number(kBoot, 1), boot_number(kBoot, 2));
   EXPECT_NE(boot_number(kBoot, 1), boot_number("00000000-93b6-4a0d-8d0c-0f3f7c9f2a11", 1));

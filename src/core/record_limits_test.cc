@@ -28,7 +28,7 @@ TEST(RecordLimitsTest, AValueThatNoLeaseHasIsLeftOut) {
   EXPECT_FALSE(decode_lease({.key = kKey, .value = value_of(kMaxRecordValue + 1)}));
 }
 
-TEST(RecordLimitsTest, OfAKeyThatNamesNoSubnetTheValueConcernsNobody) {
+TEST(RecordLimitsTest, TheValueUnderAKeyThatNamesNoSubnetIsLeftOut) {
   const Record junk = within_limits({.key = "lock", .value = "some text"});
   EXPECT_EQ(junk.value, "");
   EXPECT_EQ(junk.left_out, 9U);

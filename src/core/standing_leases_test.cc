@@ -99,7 +99,7 @@ TEST_F(StandingLeasesTest, OwnersOfAWideSubnetTakeTurnsOverManyThatWait) {
   EXPECT_TRUE(quarantine.named().empty());
 }
 
-TEST_F(StandingLeasesTest, WhatARenewedLeaseKeepsWaitingIsNotLookedAt) {
+TEST_F(StandingLeasesTest, ARenewedLeaseChecksNoLeaseThatWaitsForIt) {
   put("10.5.0.0-16", 1);
   for (int n = 0; n < 500; ++n)
     put(small(n), 2 + n);
@@ -151,7 +151,7 @@ std::string expected(const std::map<std::string, Revision>& created) {
   return text;
 }
 
-TEST_F(StandingLeasesTest, WhoStandsDependsOnTheLeasesAlone) {
+TEST_F(StandingLeasesTest, TheStandingLeasesDependOnTheLeasesAlone) {
   std::vector<std::string> keys;
   for (int bits = 16; bits <= 22; ++bits) {
     for (int n = 0; n < std::min(1 << (bits - 16), 8); ++n) {

@@ -56,7 +56,7 @@ TEST(SubnetEnvTest, EveryDotenvSpellingIsRead) {
   }
 }
 
-TEST(SubnetEnvTest, ValuesThatMakeNoSenseAreLeftOut) {
+TEST(SubnetEnvTest, InvalidValuesAreLeftOut) {
   for (const char* text :
        {"", "FLANNEL_SUBNET", "FLANNEL_SUBNET=", "FLANNEL_SUBNET=fd00::1/64",
         "FLANNEL_SUBNET=10.5.52.1", "FLANNEL_SUBNET=10.5.52.1/33", "#FLANNEL_SUBNET=10.5.52.1/24",

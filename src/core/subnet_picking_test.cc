@@ -86,7 +86,7 @@ TEST_F(SubnetPickingTest, ARecordOfAnotherNodeIsTakenOverIfNothingElseIsOurs) {
   EXPECT_EQ(chosen(net, {old, record("10.5.9.0-24", "192.0.2.1")}), "reuse 10.5.9.0-24");
 }
 
-TEST_F(SubnetPickingTest, OwnLeaseOfATimeBeforeThePreviousSubnetIsDiscardedIfThatOneIsFree) {
+TEST_F(SubnetPickingTest, AnOwnLeaseIsDiscardedIfThePreviousSubnetIsFree) {
   const Record own = record("10.5.9.0-24", "192.0.2.1");
   const Record other = record("10.5.30.0-24", "192.0.2.9");
   Record reservation = own;
@@ -97,7 +97,7 @@ TEST_F(SubnetPickingTest, OwnLeaseOfATimeBeforeThePreviousSubnetIsDiscardedIfTha
   EXPECT_EQ(chosen(net, {reservation}, "10.5.30.0/24"), "reuse 10.5.9.0-24");
 }
 
-TEST_F(SubnetPickingTest, ASubnetAroundAnAddressOfTheUnderlayIsNobodys) {
+TEST_F(SubnetPickingTest, ASubnetThatContainsAnUnderlayAddressIsNotLeased) {
   const NetworkConfig wide = config(R"({"Network":"192.0.0.0/16"})");
   const std::vector<Record> others{record("192.0.7.0-24", "192.0.4.9")};
   EXPECT_EQ(chosen(wide, others, {}, always(0)), "create 192.0.1.0/24");
@@ -133,7 +133,7 @@ TEST_F(SubnetPickingTest, AReservationThatDoesNotFitIsKeptAndNamed) {
   EXPECT_EQ(chosen(net, with_lease), "discard 10.6.7.0-24");
 }
 
-TEST_F(SubnetPickingTest, OfSeveralOwnRecordsOneThatFitsIsTakenBestThePreviousOne) {
+TEST_F(SubnetPickingTest, OfSeveralOwnRecordsOneThatFitsIsReusedPreferablyThePrevious) {
   const std::vector<Record> three{record("10.4.1.0-24", "192.0.2.1"),
                                   record("10.5.8.0-24", "192.0.2.1"),
                                   record("10.5.9.0-24", "192.0.2.1")};
@@ -147,7 +147,7 @@ TEST_F(SubnetPickingTest, PreviousSubnetIsTakenAgainIfNothingOverlapsIt) {
             "create 10.5.30.0/24");
   EXPECT_EQ(chosen(net, {record("10.5.30.0-24", "192.0.2.9")}, "10.5.30.0/24"),
             "create 10.5.1.0/24")
-      << "somebody else's now; never taken over";
+      << "another host has it now; it is never taken over";
   EXPECT_EQ(chosen(net, {record("10.5.30.128-25", "192.0.2.9")}, "10.5.30.0/24"),
             "create 10.5.1.0/24");
   EXPECT_EQ(chosen(net, {record("10.5.24.0-21", "192.0.2.9")}, "10.5.30.0/24"),
@@ -185,7 +185,7 @@ TEST_F(SubnetPickingTest, LastSubnetIsFoundAndThenThereIsNone) {
   EXPECT_EQ(choice.error().kind, ErrorKind::exhausted);
 }
 
-TEST_F(SubnetPickingTest, RecordsOfAnyLengthBlockWhatTheyOverlap) {
+TEST_F(SubnetPickingTest, RecordsOfAnyLengthBlockTheSubnetsTheyOverlap) {
   EXPECT_EQ(chosen(small, {record("10.5.0.0-29", "192.0.2.4"), record("10.5.0.13-32", "x")}),
             "create 10.5.0.8/30")
       << "the second key is none";
@@ -213,7 +213,7 @@ TEST_F(SubnetPickingTest, NoSubnetAroundAnAddressInUseIsTaken) {
   EXPECT_EQ(choose({Ip4::of(10, 5, 0, 5), Ip4::of(10, 5, 0, 8)}, "10.5.0.4/30"), "10.5.0.12/30");
 }
 
-TEST_F(SubnetPickingTest, RecordOutsideOfTheNetworkHindersNobody) {
+TEST_F(SubnetPickingTest, ARecordOutsideOfTheNetworkBlocksNothing) {
   EXPECT_EQ(chosen(small, {record("0.0.0.0-0", "192.0.2.4"), record("10.0.0.0-8", "192.0.2.5"),
                            record("10.6.0.0-24", "192.0.2.6")}),
             "create 10.5.0.4/30");

@@ -68,7 +68,7 @@ TEST(CtlEtcdTest, TheNextStepIsTheOneThatTheReasonAsksFor) {
                           "https://?\n");
 }
 
-TEST(CtlEtcdTest, WithoutAReasonThatSaysMoreEndpointsAndEtcdAreLookedAt) {
+TEST(CtlEtcdTest, WithoutABetterReasonTheHintIsToCheckEndpointsAndEtcd) {
   const Said said = ctl({"leases", "--etcd-endpoints=http://127.0.0.1:1"});
   EXPECT_EQ(said.code, 1);
   EXPECT_EQ(said.err,

@@ -117,7 +117,7 @@ TEST_F(CtlTest, WhatNoHostCouldHaveIsNotReserved) {
   EXPECT_EQ(mistake({"leases", "--node=192.0.2.1"}), "--node means nothing to `leases`");
 }
 
-TEST_F(CtlTest, SettingAgainSaysUnchangedAndAnotherNeedsARestart) {
+TEST_F(CtlTest, AnEqualConfigurationIsUnchangedAndAnotherNeedsARestart) {
   ctl({"config", "set", kVxlan});
   EXPECT_EQ(ctl({"config", "set", "-"}, std::string(kVxlan) + "\n").out,
             "unchanged, the store has this configuration already\n");
@@ -167,7 +167,7 @@ class Alarm : public std::stringbuf {
   std::function<void()> act_;
 };
 
-TEST_F(CtlTest, AConfigurationThatSomebodyElseChangesMeanwhileIsNotOverwritten) {
+TEST_F(CtlTest, AConfigurationChangedMeanwhileIsNotOverwritten) {
   ctl({"config", "set", kVxlan});
   lease("10.6.7.0-24", R"({"PublicIP":"192.0.2.7"})");  // makes the command print a warning
   Alarm err([this] { store->put_config(kPrefix, kHostGw); });
@@ -271,7 +271,7 @@ TEST_F(CtlTest, AStoreThatDoesNotAnswerIsGivenUpAfterTheTimeout) {
   EXPECT_EQ(said.err, "flannelctl: no answer from memory within 10 ms (--timeout)\n");
 }
 
-TEST_F(CtlTest, AStoreThatFailsIsToldOfInOneLine) {
+TEST_F(CtlTest, AFailureOfTheStoreIsOneLine) {
   store->fail_next({ErrorKind::unavailable, "connection\nrefused"});
   const Said said = ctl({"leases"});
   EXPECT_EQ(said.code, 1);
@@ -304,7 +304,7 @@ TEST_F(CtlTest, CleanupTakesTheNameOfABackend) {
   EXPECT_TRUE(run->options.dry_run && run->options.force);
 }
 
-TEST_F(CtlTest, OutputThatNobodyTakesIsAFailure) {
+TEST_F(CtlTest, UnwritableOutputIsAFailure) {
   std::istringstream in;
   std::ostringstream out, err;
   out.setstate(std::ios::badbit);

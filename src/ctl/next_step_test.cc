@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// What somebody reads who has to do something else than he thought.
+// The messages that name the next step for an operator.
 #include "support/ctl_fixture.h"
 
 namespace flannel {
 namespace {
 
-TEST_F(CtlTest, AReservationForAHostThatHasASubnetAlreadySaysSo) {
+TEST_F(CtlTest, AReservationForAHostWithASubnetNamesThatSubnet) {
   ctl({"config", "set", kVxlan});
   lease("10.5.6.0-24", R"({"PublicIP":"192.0.2.7"})");
   lease("10.5.8.0-24", R"({"PublicIP":"192.0.2.8"})");
@@ -31,7 +31,7 @@ TEST_F(CtlTest, AConfigurationThatIsNoneOrNoFileHasItsNextStep) {
   EXPECT_NE(ctl({"config", "check", "-"}, "").err.find("the text is empty"), std::string::npos);
 }
 
-TEST_F(CtlTest, AVariableThatLooksLikeOneOfAStoreIsWarnedOf) {
+TEST_F(CtlTest, AVariableThatResemblesAStoreOptionCausesAWarning) {
   const std::vector<std::string> set = {"FLANNELD_ETCD_ENDPOINT", "FLANNELD_IFACE",
                                         "FLANNELCTL_ETCD_PREFIX", "FLANNEL_SUBNET"};
   const auto run = parse_ctl_command_line(

@@ -17,7 +17,7 @@ TEST_F(AgentTest, WaitsForTheConfigurationAndStartsWhenItComes) {
   EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
 }
 
-TEST_F(AgentTest, WaitsForABrokenConfigurationToBeMended) {
+TEST_F(AgentTest, WaitsForABrokenConfigurationToBeCorrected) {
   configure(R"({"Network":"10.5.0.0/31"})");
   EXPECT_EQ(ready_, 0);
   EXPECT_EQ(fatal_, "");
@@ -26,8 +26,8 @@ TEST_F(AgentTest, WaitsForABrokenConfigurationToBeMended) {
   EXPECT_EQ(ready_, 1);
 }
 
-// An exit would be a start every two seconds, until somebody mends it.
-TEST_F(AgentTest, WaitsForABackendThatCannotBeToBeMended) {
+// If the daemon exited, systemd would start it every two seconds until the configuration is valid.
+TEST_F(AgentTest, WaitsForAConfigurationWithAnImpossibleBackendToBeCorrected) {
   for (const char* backend : {R"({"Type":"teleport"})", R"({"Type":"wireguard"})",
                               R"({"Type":"vxlan","VNI":20000000})", R"({"Type":"vxlan","MTU":9})",
                               R"({"Type":"udp","Port":70000})", R"({"Type":"vxlan","VNI":"7"})"}) {
@@ -42,7 +42,7 @@ TEST_F(AgentTest, WaitsForABackendThatCannotBeToBeMended) {
   EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
 }
 
-TEST_F(AgentTest, WithoutTheRightToProgramTheKernelAllButAllocEnds) {
+TEST_F(AgentTest, WithoutTheRightToProgramTheKernelOnlyAllocRuns) {
   powerless_ = "CAP_NET_ADMIN is missing";
   const auto start_with = [this](const std::string& type) {
     store_->put_config(kPrefix, R"({"Network":"10.5.0.0/16","Backend":{"Type":")" + type + "\"}}");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The agent under somebody who writes very much below subnets/.
+// The agent while another program writes very many records below subnets/.
 #include <fmt/format.h>
 
 #include "base/log.h"
@@ -65,7 +65,7 @@ TEST_F(AgentTest, OfVeryManyPeersThatCannotBeReachedTheFirstAreNamedAndTheOthers
   EXPECT_EQ(agent_->overlay()->more_unreachable(), 0U);
 }
 
-TEST_F(AgentTest, OfVeryManyTroublesOfAKindTheFirstAreTold) {
+TEST_F(AgentTest, OfVeryManyTroublesOfOneKindTheFirstAreNamed) {
   configure(kHostGw);
   kernel_.refuse("via 192.0.2.", {ErrorKind::invalid, "No route to host"});
   for (int n = 2; n < kMany; ++n)

@@ -12,7 +12,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-TEST_F(AgentTest, WhereNothingCanPassItIsNotReady) {
+TEST_F(AgentTest, AHostOnWhichNoPacketPassesIsNotReady) {
   configure(kHostGw);
   for (const auto& change : std::initializer_list<std::function<void(Interface&)>>{
            [](Interface& eth0) { eth0.up = eth0.carrier = false; },
@@ -31,7 +31,7 @@ TEST_F(AgentTest, WhereNothingCanPassItIsNotReady) {
 }
 
 // The name is for people; everything that is on the device goes on.
-TEST_F(AgentTest, ARenamedUnderlayIsTheSame) {
+TEST_F(AgentTest, ARenamedUnderlayInterfaceStaysTheUnderlay) {
   configure(R"({"Network":"10.5.0.0/16","Backend":{"Type":"vxlan","DirectRouting":true}})");
   put("10.5.9.0-24",
       R"({"PublicIP":"192.0.2.9","BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"02:00:00:00:00:09"}})");
@@ -47,7 +47,7 @@ TEST_F(AgentTest, ARenamedUnderlayIsTheSame) {
   EXPECT_EQ(agent_->underlay()->interface, "wan");
 }
 
-TEST_F(AgentTest, AHostThatForwardsNothingIsReadyAndSaysSo) {
+TEST_F(AgentTest, AHostThatForwardsNothingIsReadyWithATrouble) {
   traffic_ = {.ip_forward = false, .not_forwarding = {"flannel.1"}};
   configure(kVxlan);
   EXPECT_EQ(asked_.devices, std::vector<std::string>{"flannel.1"});
@@ -66,7 +66,7 @@ TEST_F(AgentTest, AHostThatForwardsNothingIsReadyAndSaysSo) {
       << log;
 }
 
-TEST_F(AgentTest, WhereNothingReachesItsContainersItIsNotReady) {
+TEST_F(AgentTest, AHostWhoseContainersAreNotReachableIsNotReady) {
   configure(kHostGw);
   EXPECT_EQ(asked_.devices, std::vector<std::string>{"eth0"});
   const Cidr4 own = agent_->keeper()->lease()->subnet.v4;
@@ -77,7 +77,7 @@ TEST_F(AgentTest, WhereNothingReachesItsContainersItIsNotReady) {
   EXPECT_EQ(only_trouble().find("host: the route 10.5.1.0/24 dev tun3 goes before"), 0U)
       << only_trouble();
   traffic_.routes.erase(traffic_.routes.begin());
-  loop_.advance(61s);  // nobody told
+  loop_.advance(61s);  // without a notification
   EXPECT_TRUE(agent_->ready());
   EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
 }
@@ -100,7 +100,7 @@ TEST_F(AgentTest, PeersThatCannotBeReachedAreOneTrouble) {
             "host-gw cannot reach it; vxlan could, and 90 more");
   EXPECT_EQ(kernel_.dump(), "") << "the kernel was not asked in vain";
   router_.reset();
-  loop_.advance(61s);  // the kernel told of no route
+  loop_.advance(61s);  // without a notification
   EXPECT_EQ(agent_->overlay()->unreachable().size(), 1U);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The agent on a host that shares with another what tells hosts apart.
+// The agent on a host whose node id or VTEP MAC another host has too.
 #include <gtest/gtest.h>
 
 #include "backend/vxlan.h"
@@ -57,7 +57,7 @@ TEST_F(AgentIdentityTest, ACopyOfAHostStartsWithANodeIdAndAMacOfItsOwn) {
   EXPECT_EQ(troubles(), "");
 }
 
-TEST_F(AgentIdentityTest, ACopyWhoseReservationIsOlderIsACopyStill) {
+TEST_F(AgentIdentityTest, ACopyWithAnOlderReservationIsStillACopy) {
   put("10.5.3.0-24", R"({"PublicIP":"192.0.2.1"})");
   put(kNeighbour, vxlan("192.0.2.9", vtep_mac(our_id(), 1), NodeTag{our_id(), 9}));
   configure(kVxlan);
@@ -78,7 +78,7 @@ TEST_F(AgentIdentityTest, TheOriginalKeepsItsNodeIdAndItsMac) {
   EXPECT_EQ(fresh_ids_, 0);
 }
 
-TEST_F(AgentIdentityTest, TheOriginalKeepsItsNodeIdWhereNoMacTellsWhoIsOlder) {
+TEST_F(AgentIdentityTest, TheOriginalKeepsItsNodeIdWithABackendWithoutMac) {
   configure(kHostGw);
   const LeaseAttributes before = own_record();
   put("10.5.0.0-24", encode_lease_value({.public_ip = Ip4::of(192, 0, 2, 9),
@@ -89,8 +89,8 @@ TEST_F(AgentIdentityTest, TheOriginalKeepsItsNodeIdWhereNoMacTellsWhoIsOlder) {
   EXPECT_EQ(fresh_ids_, 0);
 }
 
-TEST_F(AgentIdentityTest, OfTwoThatStartAtOnceTheLaterTakesAnotherNameWhileItRuns) {
-  // The other's lease is there first, and heard of last.
+TEST_F(AgentIdentityTest, OfTwoCopiesThatStartTogetherTheLaterTakesANewNodeId) {
+  // The other lease is older, and the watch reports it later.
   put(kNeighbour, peer_value("192.0.2.9", "vxlan"));
   configure(kVxlan);
   const Mac first = announced();
@@ -101,7 +101,7 @@ TEST_F(AgentIdentityTest, OfTwoThatStartAtOnceTheLaterTakesAnotherNameWhileItRun
   EXPECT_EQ(troubles(), "");
 }
 
-TEST_F(AgentIdentityTest, OurMacInAnOlderRecordOfAnyNodeIsLeftToIt) {
+TEST_F(AgentIdentityTest, TheOlderRecordOfAnotherNodeKeepsTheSharedMac) {
   put(kNeighbour, peer_value("192.0.2.9", "vxlan"));
   configure(kVxlan);
   for (int round = 1; round <= 3; ++round) {
@@ -117,8 +117,8 @@ TEST_F(AgentIdentityTest, OurMacInAnOlderRecordOfAnyNodeIsLeftToIt) {
   EXPECT_LE(fresh_ids_, 4) << "not more often than every ten seconds";
 }
 
-// The store may tell of our record, and so of the conflict, before it answers that we have it.
-TEST_F(AgentIdentityTest, OurMacInARecordThatWasThereBeforeUsIsLeftToItToo) {
+// The watch may report our record, and with it the conflict, before the store answers the write.
+TEST_F(AgentIdentityTest, ARecordFromBeforeOurStartKeepsTheSharedMac) {
   put(kNeighbour, vxlan("192.0.2.9", vtep_mac(our_id(), 1)));
   configure(kVxlan);
   EXPECT_EQ(fresh_ids_, 1);
@@ -127,7 +127,7 @@ TEST_F(AgentIdentityTest, OurMacInARecordThatWasThereBeforeUsIsLeftToItToo) {
   EXPECT_EQ(troubles(), "");
 }
 
-TEST_F(AgentIdentityTest, WithoutAMacTheNodeIdIsLeftToTheOlderLeaseAsWell) {
+TEST_F(AgentIdentityTest, WithoutAMacTheOlderLeaseKeepsTheSharedNodeId) {
   put(kNeighbour, peer_value("192.0.2.9"));
   configure(kHostGw);
   put(kNeighbour, encode_lease_value({.public_ip = Ip4::of(192, 0, 2, 9),
@@ -174,7 +174,7 @@ TEST_F(AgentIdentityTest, WithNothingLeftTheAddressFindsTheLease) {
   EXPECT_EQ(troubles(), "");
 }
 
-TEST_F(AgentIdentityTest, AThirdHostNamesThePair) {
+TEST_F(AgentIdentityTest, AThirdHostReportsTheTwoThatShareAMac) {
   configure(kVxlan);
   const Mac mac{{2, 0, 0, 0, 0, 1}};
   put("10.5.44.0-24", vxlan("192.0.2.4", mac));

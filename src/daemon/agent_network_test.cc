@@ -42,7 +42,7 @@ TEST_F(AgentNetworkTest, UdpRoutesPeersOneByOneWhereTheNetworkContainsTheGateway
       << agent_->troubles()[0];
 }
 
-TEST_F(AgentNetworkTest, WhatBecomesInUseLaterIsKeptClearOf) {
+TEST_F(AgentNetworkTest, AnAddressThatComesIntoUseLaterGetsNoRoute) {
   put("10.5.9.0-24", R"({"PublicIP":"192.0.2.9"})");
   put("10.5.200.0-24", R"({"PublicIP":"192.0.2.8"})");
   configure(kUdp);
@@ -101,7 +101,7 @@ TEST_F(AgentNetworkTest, NoSubnetAroundAnAddressInUseIsLeased) {
   EXPECT_EQ(own_key(), "10.5.0.192-26");
 }
 
-TEST_F(AgentNetworkTest, AnAddressInUseInOurOwnSubnetIsSaid) {
+TEST_F(AgentNetworkTest, AnAddressInUseInOurOwnSubnetIsReported) {
   configure(kVxlan);
   host_.name_servers = {Ip4{agent_->keeper()->lease()->subnet.v4.base.value + 53}};
   loop_.advance(seconds(60));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the agent tells the packet filter, and what it waits for.
+// The calls of the agent to the packet filter, and what readiness requires of it.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -25,7 +25,7 @@ TEST_F(AgentTest, ReadyAndTheFileWaitForTheRules) {
   EXPECT_TRUE(std::filesystem::exists(subnet_file()));
 }
 
-TEST_F(AgentTest, TheRulesLearnHowTheOverlayComesIn) {
+TEST_F(AgentTest, TheRulesGetTheDevicesAndTheUnderlay) {
   put("10.5.9.0-24", peer_value("192.0.2.9", "vxlan"));
   configure(kVxlan);
   EXPECT_EQ(rules_.admitted, (OverlayIngress{.devices = {"flannel.1"}, .underlay = "eth0"}));

@@ -55,7 +55,7 @@ TEST_F(AgentTest, PeersThatGoAndComeBackOneByOneDoNotFillTheLog) {
   EXPECT_EQ(said, 3) << "that it is over";
 }
 
-TEST_F(AgentTest, PeersThatASecondListHasNotGotEitherAreGone) {
+TEST_F(AgentTest, PeersThatASecondListLacksAreRemoved) {
   configure(kHostGw);
   for (int host = 10; host < 20; ++host) {
     const std::string n = std::to_string(host);
@@ -74,7 +74,7 @@ TEST_F(AgentTest, PeersThatASecondListHasNotGotEitherAreGone) {
   EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
 }
 
-TEST_F(AgentTest, WhatAHostPutsBackInTimeHasTouchedNoRoute) {
+TEST_F(AgentTest, ARecordWrittenAgainInTimeChangesNoRoute) {
   configure(kHostGw);
   put("10.5.8.0-24", peer_value("192.0.2.8"));
   put("10.5.9.0-24", peer_value("192.0.2.9"));
@@ -92,7 +92,7 @@ TEST_F(AgentTest, WhatAHostPutsBackInTimeHasTouchedNoRoute) {
   }
 }
 
-TEST_F(AgentTest, NobodyIsLetGoWhoMayBeBackInAStoreThatIsNotHeard) {
+TEST_F(AgentTest, NoMissingPeerIsRemovedWhileTheStoreIsUnreachable) {
   configure(kHostGw);
   put("10.5.8.0-24", peer_value("192.0.2.8"));
   put("10.5.9.0-24", peer_value("192.0.2.9"));
@@ -111,7 +111,7 @@ TEST_F(AgentTest, NobodyIsLetGoWhoMayBeBackInAStoreThatIsNotHeard) {
   EXPECT_EQ(kernel_.take_log(), "remove route 10.5.8.0/24 via 192.0.2.8 dev eth0\n");
 }
 
-TEST_F(AgentTest, NobodyIsLetGoBeforeTheListThatTellsWhoIsBack) {
+TEST_F(AgentTest, NoMissingPeerIsRemovedBeforeTheListThatShowsWhichAreBack) {
   configure(kHostGw);
   for (int net = 8; net < 208; ++net)  // their list waits for 0.8 s
     put("10.5." + std::to_string(net) + ".0-24", peer_value("192.0.2." + std::to_string(net)));
@@ -159,7 +159,7 @@ TEST_F(AgentTest, ACopyOfThisHostIsAnAlarmAndOtherwiseAPeer) {
   EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
 }
 
-TEST_F(AgentTest, ATakenSubnetIsExchangedWhereThatWasAskedFor) {
+TEST_F(AgentTest, WithRenumberATakenSubnetIsReplacedByAnother) {
   renumber_ = true;
   start_agent();
   configure(kHostGw);
@@ -175,7 +175,7 @@ TEST_F(AgentTest, ATakenSubnetIsExchangedWhereThatWasAskedFor) {
   EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
 }
 
-TEST_F(AgentTest, AStoreWhoseWatchesBreakAtOnceIsNotAskedForEverythingAgainAndAgain) {
+TEST_F(AgentTest, AStoreWhoseWatchesBreakAtOnceIsListedWithPauses) {
   configure(kHostGw);
   loop_.advance(minutes(1));
   const auto before = agent_->follower().counters();
@@ -190,7 +190,7 @@ TEST_F(AgentTest, AStoreWhoseWatchesBreakAtOnceIsNotAskedForEverythingAgainAndAg
   EXPECT_TRUE(agent_->follower().connected()) << "a watch stands again";
 }
 
-TEST_F(AgentTest, RenewalsThatFailForHoursAreSaidOnce) {
+TEST_F(AgentTest, RenewalsThatFailForHoursAreLoggedOnce) {
   configure(kHostGw);
   int said = 0;
   log::capture([&](std::string_view line) {
@@ -207,7 +207,7 @@ TEST_F(AgentTest, RenewalsThatFailForHoursAreSaidOnce) {
   log::capture({});
 }
 
-TEST_F(AgentTest, RenewalsThatFailAreSaidOfANewLeaseToo) {
+TEST_F(AgentTest, FailedRenewalsOfANewLeaseAreLoggedToo) {
   configure(kHostGw);
   int said = 0;
   log::capture([&](std::string_view line) {
@@ -225,7 +225,7 @@ TEST_F(AgentTest, RenewalsThatFailAreSaidOfANewLeaseToo) {
   log::capture({});
 }
 
-TEST_F(AgentTest, ALeaseThatCannotBeRenewedThoughTheStoreIsThereIsATroubleFromHalfOfItsLifeOn) {
+TEST_F(AgentTest, ALeaseThatIsNotRenewedByAReachableStoreIsATroubleFromHalfOfItsLife) {
   configure(kHostGw);
   int said = 0;
   log::capture([&](std::string_view line) {
@@ -251,12 +251,12 @@ TEST_F(AgentTest, ALeaseThatCannotBeRenewedThoughTheStoreIsThereIsATroubleFromHa
   EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
 }
 
-TEST_F(AgentTest, TroubleWithALeaseThatIsHeldIsNotCalledNoLease) {
+TEST_F(AgentTest, ATroubleOfAnActiveLeaseIsNotReportedAsNoLease) {
   configure(kHostGw);
   std::string said;
   log::capture([&](std::string_view line) { said.append(line).append("\n"); });
   for (int i = 0; i < 2; ++i)
-    put(own_key(), peer_value("192.0.2.1", "somebody's"));
+    put(own_key(), peer_value("192.0.2.1", "foreign"));
   log::capture({});
   EXPECT_NE(said.find("trouble with the lease, trying again"), std::string::npos) << said;
   EXPECT_NE(said.find("another process keeps writing"), std::string::npos) << said;
@@ -274,7 +274,7 @@ TEST_F(AgentTest, ALeaseDeletedByHandIsTakenAgain) {
   EXPECT_EQ(kernel_.dump(), "route 10.5.9.0/24 via 192.0.2.9 dev eth0\n");
 }
 
-TEST_F(AgentTest, ASubnetTakenBySomebodyElseIsReportedAndNotOverwritten) {
+TEST_F(AgentTest, ASubnetTakenByAnotherHostIsReportedAndNotOverwritten) {
   configure(kHostGw);
   const std::string key = own_key();
   const std::string before = read_file(subnet_file()).value();

@@ -73,7 +73,7 @@ TEST_F(AgentTest, AUdpPortOfAnotherDaemonOfThisHostIsLeftAlone) {
   EXPECT_EQ(path_.settings, PacketPathSettings{}) << "and not opened";
 }
 
-TEST_F(AgentTest, DirectRoutingFollowsTheWayToAPeer) {
+TEST_F(AgentTest, DirectRoutingFollowsTheRouteToAPeer) {
   host_.lookup_route = [this](Ip4) {
     return Result<RouteLookup>(RouteLookup{.interface_index = 2, .source = {}, .gateway = router_});
   };
@@ -100,7 +100,7 @@ TEST_F(AgentTest, DirectRoutingIsForTheLinkOfTheUnderlayAlone) {
   EXPECT_NE(kernel.find("10.5.9.0/24 via 10.5.9.0 dev flannel.1"), std::string::npos) << kernel;
 }
 
-TEST_F(AgentTest, APacketPathInTroubleIsSaid) {
+TEST_F(AgentTest, APacketPathInTroubleIsReported) {
   configure(kUdp);
   path_.trouble = "flannel3 was deleted";
   path_.on_state();
@@ -178,7 +178,7 @@ TEST_F(AgentTest, ALostPositionIsListedAgain) {
   EXPECT_EQ(agent_->follower().counters().positions_lost, 1U);
 }
 
-TEST_F(AgentTest, AskedToLookAgainItListsTheStoreAtOnceAndMendsTheKernel) {
+TEST_F(AgentTest, ARefreshListsTheStoreAtOnceAndRepairsTheKernel) {
   configure(kHostGw);
   put("10.5.9.0-24", peer_value("192.0.2.9"));
   store_->set_reachable(false);
@@ -194,7 +194,7 @@ TEST_F(AgentTest, AskedToLookAgainItListsTheStoreAtOnceAndMendsTheKernel) {
   EXPECT_NE(only_trouble().find("underlay: "), std::string::npos) << only_trouble();
 }
 
-TEST_F(AgentTest, AskedToLookAgainBeforeThereIsAConfigurationItWaitsOn) {
+TEST_F(AgentTest, ARefreshBeforeThereIsAConfigurationChangesNothing) {
   agent_->refresh();
   loop_.run_until_idle();
   configure(kHostGw);
@@ -243,7 +243,7 @@ TEST_F(AgentTest, PeersStayWhenTheStoreHasLostAllUntilItHasAConfigurationAgain) 
   EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
 }
 
-TEST_F(AgentTest, ARestartKeepsTheSubnetAndTouchesNothingThatIsRight) {
+TEST_F(AgentTest, ARestartKeepsTheSubnetAndChangesNothing) {
   configure(kVxlan);
   put("10.5.9.0-24",
       R"({"PublicIP":"192.0.2.9","BackendType":"vxlan","BackendData":{"VtepMAC":"02:00:00:00:00:09"}})");
@@ -257,7 +257,7 @@ TEST_F(AgentTest, ARestartKeepsTheSubnetAndTouchesNothingThatIsRight) {
   EXPECT_EQ(kernel_.take_log(), "");
 }
 
-TEST_F(AgentTest, WhatAnEarlierProcessLeftIsRemovedAtStart) {
+TEST_F(AgentTest, ObjectsThatAnEarlierProcessLeftAreRemovedAtStart) {
   configure(kHostGw);
   put("10.5.9.0-24", peer_value("192.0.2.9"));
   agent_.reset();
@@ -266,7 +266,7 @@ TEST_F(AgentTest, WhatAnEarlierProcessLeftIsRemovedAtStart) {
   EXPECT_EQ(kernel_.dump(), "");
 }
 
-TEST_F(AgentTest, AForeignDeletionIsRepairedWhenTheKernelTells) {
+TEST_F(AgentTest, AForeignDeletionIsRepairedAfterTheNotification) {
   configure(kHostGw);
   put("10.5.9.0-24", peer_value("192.0.2.9"));
   kernel_.erase("route 10.5.9.0/24");
@@ -291,8 +291,8 @@ TEST_F(AgentTest, AChangedUnderlayIsReportedAndTheOldOneStays) {
   EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
 }
 
-// The kernel tells of the interface; the default route may come back a while after it.
-TEST_F(AgentTest, AnUnderlayInTroubleIsLookedAtAgainUntilItIsAsItWas) {
+// The kernel reports the interface; the default route may return later.
+TEST_F(AgentTest, AnUnderlayInTroubleIsCheckedAgainUntilTheTroubleIsOver) {
   configure(kHostGw);
   host_.default_routes.clear();
   agent_->check_underlay();
@@ -313,10 +313,10 @@ TEST_F(AgentTest, ADeviceThatGoesAndCannotBePutBackEndsReadiness) {
   kernel_.heal();
   loop_.advance(seconds(60));
   EXPECT_TRUE(agent_->ready());
-  EXPECT_EQ(ready_, 1) << "systemd hears READY=1 once";
+  EXPECT_EQ(ready_, 1) << "READY=1 is sent once";
 }
 
-TEST_F(AgentTest, ADeviceThatCannotBeMadeIsSaidAndTriedAgain) {
+TEST_F(AgentTest, ADeviceThatCannotBeMadeIsReportedAndRetried) {
   kernel_.refuse("link flannel.1", {ErrorKind::denied, "create flannel.1: not permitted"});
   configure(kVxlan);
   EXPECT_EQ(ready_, 0);
@@ -338,7 +338,7 @@ TEST_F(AgentTest, ASubnetFileThatCannotBeWrittenKeepsUsUnready) {
   EXPECT_EQ(ready_, 1);
 }
 
-TEST_F(AgentTest, ADirectoryInPlaceOfTheSubnetFileIsSaidWithWhatToDo) {
+TEST_F(AgentTest, ADirectoryInPlaceOfTheSubnetFileIsReportedWithTheRemedy) {
   std::filesystem::create_directories(subnet_file());
   configure(kHostGw);
   EXPECT_EQ(ready_, 0);

@@ -10,7 +10,7 @@
 namespace flannel {
 namespace {
 
-TEST(ExitGuardDeathTest, ALibraryThatEndsTheProcessIsSaidAndEndsItWith1) {
+TEST(ExitGuardDeathTest, AnExitByALibraryIsLoggedAndHasStatus1) {
   for (const int status : {0, 2, 3}) {
     EXPECT_EXIT(
         {
@@ -23,7 +23,7 @@ TEST(ExitGuardDeathTest, ALibraryThatEndsTheProcessIsSaidAndEndsItWith1) {
   }
 }
 
-TEST(ExitGuardDeathTest, OurOwnEndKeepsItsStatus) {
+TEST(ExitGuardDeathTest, AnExitOfOurOwnKeepsItsStatus) {
   EXPECT_EXIT(
       {
         { const ExitGuard guard; }

@@ -32,13 +32,13 @@ TEST_F(KeptFdsTest, AreTakenByName) {
   EXPECT_EQ(kept.take("sockets").size(), 1u);
 }
 
-TEST_F(KeptFdsTest, ThatNobodyTakesAreClosed) {
+TEST_F(KeptFdsTest, ThatAreNotTakenAreClosed) {
   open(1);
   KeptFds::parse("1", "queues", kFirst);
   EXPECT_FALSE(is_open(kFirst));
 }
 
-TEST_F(KeptFdsTest, AreNoneWhereTheManagersWordsMakeNoSense) {
+TEST_F(KeptFdsTest, AreNoneIfTheVariablesAreMalformed) {
   for (const auto& [count, names] : {std::pair{"", ""}, {"1", "a:b"}, {"x", "a"}, {"99999", "a"}}) {
     EXPECT_TRUE(KeptFds::parse(count, names, kFirst).take("a").empty()) << count;
   }

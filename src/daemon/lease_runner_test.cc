@@ -128,7 +128,7 @@ class LeaseRunnerTest : public ::testing::Test {
   Random random_ = last_chance;
 };
 
-TEST_F(LeaseRunnerTest, TheListThatShowsThatTheLeaseIsGoneIsTheOneToTakeItAgainFrom) {
+TEST_F(LeaseRunnerTest, ALeaseMissingInASnapshotIsAcquiredFromThatSnapshot) {
   store_->disconnect_watches();
   store_->remove(kPrefix, key());
   loop_.advance(minutes(1));
@@ -146,7 +146,7 @@ TEST_F(LeaseRunnerTest, ARenewalThatFindsAnExpiredLeaseWaitsForTheListThatIsDue)
   EXPECT_TRUE(is_in_store());
 }
 
-TEST_F(LeaseRunnerTest, ARenewalThatFindsALeaseTakenTooEarlyDoesNotWait) {
+TEST_F(LeaseRunnerTest, ARenewalOfADeletedLeaseDoesNotWaitForTheListThatIsDue) {
   loop_.advance(runner_->keeper().next_wakeup() - loop_.now() - seconds(1));
   store_->disconnect_watches();
   store_->remove(kPrefix, key());
@@ -156,7 +156,7 @@ TEST_F(LeaseRunnerTest, ARenewalThatFindsALeaseTakenTooEarlyDoesNotWait) {
   EXPECT_TRUE(is_in_store());
 }
 
-TEST_F(LeaseRunnerTest, ALeaseThatGoesWhileTheWatchStandsIsTakenAgainFromAListOfItsOwn) {
+TEST_F(LeaseRunnerTest, ALeaseThatGoesDuringAWatchIsAcquiredFromAListOfItsOwn) {
   store_->remove(kPrefix, key());
   loop_.advance(milliseconds(100));
   EXPECT_EQ(registry_.lists, 1);
@@ -164,7 +164,7 @@ TEST_F(LeaseRunnerTest, ALeaseThatGoesWhileTheWatchStandsIsTakenAgainFromAListOf
   EXPECT_TRUE(is_in_store());
 }
 
-TEST_F(LeaseRunnerTest, AStoreThatIsAwayAgainWhenTheListIsDueIsWaitedFor) {
+TEST_F(LeaseRunnerTest, TheListThatIsDueIsAwaitedThroughAnotherOutage) {
   renew_after_an_outage();
   store_->set_reachable(false);
   loop_.advance(minutes(10));
@@ -175,7 +175,7 @@ TEST_F(LeaseRunnerTest, AStoreThatIsAwayAgainWhenTheListIsDueIsWaitedFor) {
   EXPECT_TRUE(is_in_store());
 }
 
-TEST_F(LeaseRunnerTest, ARefusalIsSaidOnceWhateverSubnetItIsAbout) {
+TEST_F(LeaseRunnerTest, ARefusalIsLoggedOnceForAllSubnets) {
   runner_.reset();
   random_ = [next = std::uint64_t{0}](std::uint64_t bound) mutable { return next++ % bound; };
   for (const Record& record : store_->snapshot(kPrefix).records) {

@@ -51,7 +51,7 @@ TEST(OptionsTest, WithoutFlagsEverythingHasUpstreamsDefault) {
   EXPECT_TRUE(given.warnings.empty());
 }
 
-TEST(OptionsTest, WhatANodeOfUpstreamHasOnItsCommandLineIsUnderstood) {
+TEST(OptionsTest, TheCommandLineOfUpstreamIsAccepted) {
   const Options given = options({"-etcd-endpoints=http://a:1,http://b:2",
                                  "-etcd-prefix",
                                  "/vxlan/network",
@@ -82,7 +82,7 @@ TEST(OptionsTest, WhatANodeOfUpstreamHasOnItsCommandLineIsUnderstood) {
   EXPECT_EQ(given.verbosity, 2);
 }
 
-TEST(OptionsTest, PrivilegesAreKeptOnlyWhereItIsSaid) {
+TEST(OptionsTest, PrivilegesAreKeptOnlyWithTheFlag) {
   EXPECT_FALSE(options({}).keep_privileges);
   EXPECT_TRUE(options({"--keep-privileges"}).keep_privileges);
   EXPECT_TRUE(options({}, {{"FLANNELD_KEEP_PRIVILEGES", "true"}}).keep_privileges);
@@ -131,7 +131,7 @@ TEST(OptionsTest, HelpNamesEveryFlagOfUpstream) {
   }
 }
 
-TEST(OptionsTest, WhatIsNotThereYetIsRefusedInWords) {
+TEST(OptionsTest, FeaturesThatAreNotSupportedAreRefusedWithAReason) {
   const Words refused[] = {
       {"--public-ipv6=fd00::1", "--public-ipv6: this release speaks IPv4 only"},
       {"--vmodule=a=1",
@@ -214,7 +214,7 @@ TEST(OptionsTest, AShortLeaseIsRenewedAtItsHalfUnlessTheMarginIsGiven) {
             "--subnet-lease-ttl: 9 is not between 10 and 31536000");
 }
 
-TEST(OptionsTest, AddressesAndPortsAreJudgedBeforeAnythingStarts) {
+TEST(OptionsTest, AddressesAndPortsAreValidated) {
   EXPECT_EQ(mistake({"--public-ip=host.example"}),
             "--public-ip: \"host.example\" is not an IPv4 address");
   EXPECT_EQ(mistake({"--iface-can-reach=fd00::1"}),
@@ -243,14 +243,14 @@ TEST(OptionsTest, AddressesAndPortsAreJudgedBeforeAnythingStarts) {
   EXPECT_EQ(mistake({"--state-dir="}), "--state-dir: names no folder");
 }
 
-TEST(OptionsTest, ASubnetFileThatIsAFolderIsWarnedOf) {
+TEST(OptionsTest, ASubnetFileThatIsAFolderCausesAWarning) {
   EXPECT_EQ(options({"--subnet-file=/tmp"}).warnings,
             Words{"--subnet-file \"/tmp\" is a folder, perhaps made for a mount into a container "
                   "before there was a file; remove it"});
   EXPECT_EQ(options({"--subnet-file=/tmp/no-such-folder-/subnet.env"}).warnings, Words{});
 }
 
-TEST(OptionsTest, FlagsOfEarlierReleasesAreNoRiddle) {
+TEST(OptionsTest, FlagsOfEarlierReleasesAreExplained) {
   for (const char* harmless : {"-logtostderr", "--alsologtostderr=true", "-log_dir=/var/log",
                                "--stderrthreshold=INFO", "--log-file=/x"}) {
     const auto parsed = options({harmless});
@@ -273,7 +273,7 @@ TEST(OptionsTest, FlagsOfEarlierReleasesAreNoRiddle) {
   }
 }
 
-TEST(OptionsTest, VariablesThatLookLikeOursAndAreNotReadAreWarnedOf) {
+TEST(OptionsTest, VariablesWithOurPrefixThatAreNotReadCauseAWarning) {
   const Words set = {"FLANNELD_ETCD_ENDPOINT",
                      "FLANNELD_INTERFACE",
                      "FLANNELD_OPTIONS",

@@ -30,7 +30,7 @@ class Manager {
   }
 
   // The next message and how many descriptors came with it: "FDSTORE=1\nFDNAME=x +2".
-  std::string heard_with_fds() {
+  std::string take_message_with_fds() {
     char text[512];
     alignas(cmsghdr) char control[CMSG_SPACE(8 * sizeof(int))];
     iovec part{text, sizeof text};
@@ -56,7 +56,7 @@ class Manager {
   }
 
   // The next message, "none" if there is none.
-  std::string heard() {
+  std::string take_message() {
     char text[512];
     const ssize_t got = ::recv(socket_.get(), text, sizeof text, 0);
     return got < 0 ? "none" : std::string(text, static_cast<std::size_t>(got));
@@ -76,15 +76,15 @@ class ServiceNotifierTest : public testing::Test {
   std::string folder;
 };
 
-TEST_F(ServiceNotifierTest, TheManagerHearsReadyStatusAndStopping) {
+TEST_F(ServiceNotifierTest, TheManagerReceivesReadyStatusAndStopping) {
   Manager manager(folder + "/notify");
   ServiceNotifier notifier(folder + "/notify");
   notifier.status("waiting for the store");
-  EXPECT_EQ(manager.heard(), "STATUS=waiting for the store");
+  EXPECT_EQ(manager.take_message(), "STATUS=waiting for the store");
   notifier.ready("10.5.1.0/24");
-  EXPECT_EQ(manager.heard(), "READY=1\nSTATUS=10.5.1.0/24");
+  EXPECT_EQ(manager.take_message(), "READY=1\nSTATUS=10.5.1.0/24");
   notifier.stopping();
-  EXPECT_EQ(manager.heard(), "STOPPING=1\nSTATUS=stopping; the data plane stays");
+  EXPECT_EQ(manager.take_message(), "STOPPING=1\nSTATUS=stopping; the data plane stays");
 }
 
 TEST_F(ServiceNotifierTest, TheManagerKeepsDescriptorsInPlaceOfEarlierOnes) {
@@ -94,27 +94,27 @@ TEST_F(ServiceNotifierTest, TheManagerKeepsDescriptorsInPlaceOfEarlierOnes) {
   for (int n = 0; n < 2; ++n)
     fds.emplace_back(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   notifier.keep("udp-queues", fds);
-  EXPECT_EQ(manager.heard_with_fds(), "FDSTOREREMOVE=1\nFDNAME=udp-queues +0");
-  EXPECT_EQ(manager.heard_with_fds(), "FDSTORE=1\nFDNAME=udp-queues +2");
+  EXPECT_EQ(manager.take_message_with_fds(), "FDSTOREREMOVE=1\nFDNAME=udp-queues +0");
+  EXPECT_EQ(manager.take_message_with_fds(), "FDSTORE=1\nFDNAME=udp-queues +2");
   notifier.keep("udp-queues", {});
-  EXPECT_EQ(manager.heard_with_fds(), "FDSTOREREMOVE=1\nFDNAME=udp-queues +0");
-  EXPECT_EQ(manager.heard_with_fds(), "none");
+  EXPECT_EQ(manager.take_message_with_fds(), "FDSTOREREMOVE=1\nFDNAME=udp-queues +0");
+  EXPECT_EQ(manager.take_message_with_fds(), "none");
 }
 
 TEST_F(ServiceNotifierTest, TheSameStatusIsSentOnceAndCannotForgeAnotherLine) {
   Manager manager(folder + "/notify");
   ServiceNotifier notifier(folder + "/notify");
   notifier.status("bad record \nREADY=1");
-  EXPECT_EQ(manager.heard(), "STATUS=bad record \\nREADY=1");
+  EXPECT_EQ(manager.take_message(), "STATUS=bad record \\nREADY=1");
   notifier.status("bad record \nREADY=1");
-  EXPECT_EQ(manager.heard(), "none");
+  EXPECT_EQ(manager.take_message(), "none");
 }
 
 TEST_F(ServiceNotifierTest, AnAbstractSocketIsReachedToo) {
   const std::string address = "@flannel-notify-" + std::to_string(::getpid());
   Manager manager(address);
   ServiceNotifier(address).ready("up");
-  EXPECT_EQ(manager.heard(), "READY=1\nSTATUS=up");
+  EXPECT_EQ(manager.take_message(), "READY=1\nSTATUS=up");
 }
 
 TEST_F(ServiceNotifierTest, TheVariableIsReadOnceAndRemoved) {
@@ -123,7 +123,7 @@ TEST_F(ServiceNotifierTest, TheVariableIsReadOnceAndRemoved) {
   auto notifier = ServiceNotifier::from_environment();
   EXPECT_EQ(std::getenv("NOTIFY_SOCKET"), nullptr);
   notifier.ready("up");
-  EXPECT_EQ(manager.heard(), "READY=1\nSTATUS=up");
+  EXPECT_EQ(manager.take_message(), "READY=1\nSTATUS=up");
 }
 
 TEST_F(ServiceNotifierTest, WithoutAManagerOrWithAnOddAddressNothingHappens) {

@@ -31,7 +31,7 @@ TEST_F(StateLocksTest, DaemonsOfOneHostShareAStateFolder) {
   EXPECT_TRUE(lock_state_folder(folder_ + "/state"));
 }
 
-TEST_F(StateLocksTest, AnotherHostIsRefusedAndToldWhatToDo) {
+TEST_F(StateLocksTest, AnotherHostIsRefusedWithTheRemedy) {
   auto other = LockFile::open(folder_ + "/state.lock").value();
   ASSERT_TRUE(other.lock(LockFile::byte_of("another host"), LockFile::Kind::shared).value());
   other.write_note("process 4711 on node-a");
@@ -80,7 +80,7 @@ TEST_F(StateLocksTest, ASubnetFileBelongsToOneDaemonByWhateverPath) {
 }
 
 // As a file that is mounted into several containers, which is never replaced.
-TEST_F(StateLocksTest, AFileThatIsInTwoFoldersBelongsToOneDaemonWhoeverReadsIt) {
+TEST_F(StateLocksTest, AFileMountedIntoTwoFoldersBelongsToOneDaemon) {
   for (const char* one : {"/a", "/b"})
     std::filesystem::create_directory(folder_ + one);
   const std::string a = folder_ + "/a/subnet.env", b = folder_ + "/b/subnet.env";

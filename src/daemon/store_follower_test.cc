@@ -53,13 +53,13 @@ class StoreFollowerTest : public ::testing::Test {
   std::uint64_t lists_ = 0;
 };
 
-TEST_F(StoreFollowerTest, AFewHostsAreBackAtOnce) {
+TEST_F(StoreFollowerTest, AFewHostsListAgainAtOnce) {
   follow(3);
   store_->disconnect_watches();
   EXPECT_LE(listed_after(), milliseconds(220));
 }
 
-TEST_F(StoreFollowerTest, ManyHostsShareTheTimeBetweenThem) {
+TEST_F(StoreFollowerTest, ManyHostsSpreadTheirLists) {
   follow(5000);
   store_->disconnect_watches();
   const Duration waited = listed_after();
@@ -67,7 +67,7 @@ TEST_F(StoreFollowerTest, ManyHostsShareTheTimeBetweenThem) {
   EXPECT_LT(waited, seconds(21));
 }
 
-TEST_F(StoreFollowerTest, HostsThatCameSinceTheListCount) {
+TEST_F(StoreFollowerTest, LeasesCreatedSinceTheListExtendThePauses) {
   follow(0);
   put(1000);
   loop_.run_until_idle();
@@ -75,30 +75,30 @@ TEST_F(StoreFollowerTest, HostsThatCameSinceTheListCount) {
   EXPECT_GT(listed_after(), seconds(4));
 }
 
-TEST_F(StoreFollowerTest, WhatIsNoLeaseMakesNobodyWait) {
+TEST_F(StoreFollowerTest, RecordsThatAreNoLeasesExtendNoPause) {
   for (int i = 0; i < 3000; ++i)
     store_->put(kPrefix, fmt::format("listed-{}", i), "{}", std::nullopt, loop_.now());
   follow(3);
   for (int i = 0; i < 3000; ++i)
-    store_->put(kPrefix, fmt::format("heard-{}", i), "{}", std::nullopt, loop_.now());
+    store_->put(kPrefix, fmt::format("other-{}", i), "{}", std::nullopt, loop_.now());
   loop_.run_until_idle();
   store_->disconnect_watches();
   EXPECT_LE(listed_after(), milliseconds(220));
 }
 
-TEST_F(StoreFollowerTest, HoweverManyLeasesThereAreTheWaitIsBounded) {
+TEST_F(StoreFollowerTest, ThePauseIsBoundedForAnyNumberOfLeases) {
   follow(9000);
   store_->disconnect_watches();
   EXPECT_LE(listed_after(), StoreFollower::kLongestSpread + milliseconds(220));
 }
 
-TEST_F(StoreFollowerTest, ALostHistoryIsNoRushEither) {
+TEST_F(StoreFollowerTest, AfterALostPositionHostsListWithPauses) {
   follow(5000);
   store_->lose_positions();
   EXPECT_GT(listed_after(), seconds(19));
 }
 
-TEST_F(StoreFollowerTest, AWatchThatLostItsPositionDoesNotGoOnStanding) {
+TEST_F(StoreFollowerTest, AWatchThatLostItsPositionCountsAsEnded) {
   follow(2000);  // a list after a break waits for 8 s
   for (int breaks = 0; breaks < 2; ++breaks) {
     store_->disconnect_watches();
@@ -113,7 +113,7 @@ TEST_F(StoreFollowerTest, AWatchThatLostItsPositionDoesNotGoOnStanding) {
   EXPECT_TRUE(follower_.connected());
 }
 
-TEST_F(StoreFollowerTest, TheStoreIsHeardFromAListUntilTheNextIsDue) {
+TEST_F(StoreFollowerTest, TheFollowerIsUpToDateFromAListUntilTheNextIsDue) {
   follow(1000);
   EXPECT_TRUE(follower_.is_up_to_date());
   store_->lose_positions();

@@ -23,7 +23,7 @@ class UdpDataplaneTest : public NetnsTest {
                             .network = *Cidr4::parse("10.5.0.0/16"),
                             .queues = 1},
                            {.loop = loop_,
-                            .on_state = [this] { ++told_; },
+                            .on_state = [this] { ++state_changes_; },
                             .take_kept = [](std::string_view) { return std::vector<Fd>(); },
                             .keep = [](std::string_view, std::span<const Fd>) {}});
     ASSERT_TRUE(opened) << opened.error().text;
@@ -36,11 +36,11 @@ class UdpDataplaneTest : public NetnsTest {
   }
 
   ManualLoop loop_;
-  int told_ = 0;
+  int state_changes_ = 0;
   std::unique_ptr<UdpDataplane> path_;
 };
 
-TEST_F(UdpDataplaneTest, WithoutThreadsItIsInTroubleUntilTheyCanBeHad) {
+TEST_F(UdpDataplaneTest, WithoutThreadsItIsInTroubleUntilTheyStart) {
   {
     const NoThreads none;
     publish();
@@ -49,19 +49,19 @@ TEST_F(UdpDataplaneTest, WithoutThreadsItIsInTroubleUntilTheyCanBeHad) {
     loop_.advance(std::chrono::seconds(5));
     EXPECT_NE(path_->trouble(), "");
   }
-  EXPECT_EQ(told_, 1);
+  EXPECT_EQ(state_changes_, 1);
   loop_.advance(std::chrono::seconds(1));
   EXPECT_EQ(path_->trouble(), "");
-  EXPECT_EQ(told_, 2);
+  EXPECT_EQ(state_changes_, 2);
 }
 
-TEST_F(UdpDataplaneTest, ADeletedDeviceThatComesBackWithoutThreadsIsNoHealthyPath) {
+TEST_F(UdpDataplaneTest, ADeviceMadeAgainWithoutThreadsIsStillATrouble) {
   publish();
   EXPECT_EQ(path_->trouble(), "");
   {
     const NoThreads none;
     shell("ip link del flannel0");
-    while (told_ < 2) {  // that it was deleted, and what is wrong with the new one
+    while (state_changes_ < 2) {  // the deletion, and the trouble of the new device
       loop_.run_until_idle();
       std::this_thread::yield();
     }

@@ -58,7 +58,7 @@ TEST_F(CoalescerTest, JoinsATcpFlow) {
   EXPECT_EQ(received_, added_);
 }
 
-TEST_F(CoalescerTest, TellsTheHostWhatIsLeftToDo) {
+TEST_F(CoalescerTest, TheOffloadHasTheChecksumAndTheSegmentSize) {
   add(slow::tcp_packet(nth(0), data()));
   add(slow::tcp_packet(nth(1), data()));
   coalescer_.flush();

@@ -19,7 +19,7 @@ std::string owner(const ForwardTable& table, const char* address) {
   return found == nullptr ? "nobody" : to_string(found->ip);
 }
 
-TEST(ForwardTable, WithoutPeersKnowsNobody) {
+TEST(ForwardTable, WithoutPeersHasNoRoute) {
   EXPECT_EQ(owner(ForwardTable({}, {}), "10.5.2.1"), "nobody");
 }
 

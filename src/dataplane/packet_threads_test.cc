@@ -143,7 +143,7 @@ TEST_F(PacketThreadsTest, OrderHoldsAndNothingIsLostWhileTheHelperComesAndGoes) 
   EXPECT_EQ(threads_->counts().out_packets, first);
 }
 
-TEST_F(PacketThreadsTest, SaysOnceThatTheDeviceHasGone) {
+TEST_F(PacketThreadsTest, ADeletedDeviceIsReportedOnce) {
   std::promise<void> gone;
   open({.cpus = {}, .on_gone = [&] { gone.set_value(); }});
   ASSERT_TRUE(threads_->start());
@@ -164,7 +164,7 @@ TEST_F(PacketThreadsTest, AMeterGoesOnCountingWhenThePathIsMadeAgain) {
   }
 }
 
-TEST_F(PacketThreadsTest, WithoutThreadsItSaysSoAndCanBeStartedLater) {
+TEST_F(PacketThreadsTest, WithoutThreadsStartFailsAndCanBeRepeated) {
   open();
   {
     const NoThreads none;

@@ -94,7 +94,7 @@ TEST_F(RxPathTest, OnlyTheOwnerOfTheSourceMaySpeak) {
   is_dropped(kPeer, slow::udp_packet({.source = 0x08080808}, Bytes(8)), Drop::in_unknown_source);
 }
 
-TEST_F(RxPathTest, NobodySpeaksForUs) {
+TEST_F(RxPathTest, APacketWithOurOwnSourceIsDropped) {
   const Bytes forged = slow::udp_packet({.source = 0x0a050202}, Bytes(8));
   is_dropped(kPeer, forged, Drop::in_unknown_source);
   table_ = ForwardTable(table_.host(), {{*Cidr4::parse("10.5.0.0/16"), {kPeer, 8285}}});

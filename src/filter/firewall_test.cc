@@ -214,7 +214,7 @@ constexpr const char* kDocker28 =
 constexpr const char* kContainer =
     "iptables-nft -t raw -A PREROUTING -d 10.5.1.2/32 ! -i docker0 -j DROP";
 
-TEST_F(FirewallKeeperTest, DockerIsPassedInBothModesWhoeverIsFirst) {
+TEST_F(FirewallKeeperTest, DockerIsPassedInBothModesAndInBothOrdersOfStarting) {
   for (const auto mode : {FirewallMode::iptables, FirewallMode::nftables}) {
     shell("nft flush ruleset");
     start({.mode = mode, .rules = kAll});

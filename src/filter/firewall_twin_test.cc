@@ -120,7 +120,7 @@ TEST_F(FirewallTwinTest, DeletedRulesComeBackWithinABurst) {
   EXPECT_EQ(host.take_calls(), "read iptables-nft\nchange iptables-nft\n");
 }
 
-TEST_F(FirewallTwinTest, AChangeThatDoesNotConcernUsIsNotLookedAt) {
+TEST_F(FirewallTwinTest, AForeignChangeCausesNoReading) {
   start({.rules = kAll});
   host.notify("filter", "KUBE-FORWARD");
   host.notify("flannel-10.9.0.0-16", "postrouting");

@@ -18,7 +18,7 @@ class LegacyRulesTest : public NetnsTest {
   }
 };
 
-TEST_F(LegacyRulesTest, LookingMakesNoTable) {
+TEST_F(LegacyRulesTest, ReadingMakesNoTable) {
   EXPECT_FALSE(legacy_tables_exist());
   EXPECT_TRUE(legacy_rules_fingerprint());
   EXPECT_FALSE(legacy_tables_exist());

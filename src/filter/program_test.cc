@@ -41,13 +41,13 @@ TEST_F(ProgramTest, MuchIsReadAndWrittenWithoutADeadlock) {
   EXPECT_EQ(run("cat; cat /dev/null", much).value(), much);
 }
 
-TEST_F(ProgramTest, AFailureSaysWhatTheProgramSaid) {
+TEST_F(ProgramTest, AFailureHasTheOutputOfTheProgram) {
   EXPECT_EQ(run("echo one >&2; echo two >&2; exit 3").error().text,
             "/bin/sh: exit status 3: one; two");
   EXPECT_EQ(run("kill -9 $$").error().text, "/bin/sh: ended by signal 9");
 }
 
-TEST_F(ProgramTest, AnEndThatNobodyCanSeeIsNoSuccess) {
+TEST_F(ProgramTest, AnUnknownExitStatusIsNoSuccess) {
   const auto before = ::signal(SIGCHLD, SIG_IGN);  // as the parent process may have set it
   const auto end = run("exit 3");
   ::signal(SIGCHLD, before);
@@ -64,7 +64,7 @@ TEST_F(ProgramTest, OneThatDoesNotEndIsKilled) {
 }
 
 // It closes its output first, which most programs do by ending.
-TEST_F(ProgramTest, OneThatGoesOnWithoutItsOutputHoldsUpNobodyAndIsKilledToo) {
+TEST_F(ProgramTest, AProgramThatClosedItsOutputIsKilledWithoutBlocking) {
   int turns = 0;
   SubscriptionPtr other;
   const std::function<void()> turn = [&] {

@@ -18,7 +18,7 @@ class RuleWatchTest : public NetnsTest {
     auto opened = RuleWatch::open(
         *loop_,
         [this](const RuleChange& change) {
-          heard_ += std::string(change.table) + "/" + std::string(change.chain) + "\n";
+          reports_ += std::string(change.table) + "/" + std::string(change.chain) + "\n";
           return change.chain == ours_;  // after true it is not called again in this turn
         },
         [this] { ++changes_; });
@@ -27,55 +27,55 @@ class RuleWatchTest : public NetnsTest {
   }
 
   // The changes reported for `command`, which changes rules.
-  std::string told_of(const std::string& command) {
-    heard_.clear();
+  std::string reports_of(const std::string& command) {
+    reports_.clear();
     changes_ = 0;
     shell(command);
-    // News are queued by the time a change returns: one turn is enough.
+    // Notifications are queued by the time a change returns, so one turn is enough.
     const auto stop = loop_->at(loop_->now(), [this] { loop_->stop(); });
     EXPECT_TRUE(loop_->run());
-    return heard_;
+    return reports_;
   }
 
   std::unique_ptr<EpollLoop> loop_ = EpollLoop::open().value();
   std::unique_ptr<RuleWatch> watch_;
   std::string ours_ = "FORWARD";
-  std::string heard_;
+  std::string reports_;
   int changes_ = 0;
 };
 
-TEST_F(RuleWatchTest, TellsWhereARuleCameAndWent) {
-  EXPECT_EQ(told_of("nft add rule ip filter FORWARD drop"), "filter/FORWARD\n");
+TEST_F(RuleWatchTest, ReportsTheChainOfAnAddedOrDeletedRule) {
+  EXPECT_EQ(reports_of("nft add rule ip filter FORWARD drop"), "filter/FORWARD\n");
   EXPECT_EQ(changes_, 1);
-  EXPECT_EQ(told_of("nft flush chain ip filter FORWARD"), "filter/FORWARD\n");
+  EXPECT_EQ(reports_of("nft flush chain ip filter FORWARD"), "filter/FORWARD\n");
   EXPECT_EQ(changes_, 1);
 }
 
-TEST_F(RuleWatchTest, IptablesOverNftablesIsHeardToo) {
-  told_of("iptables-nft -t nat -A POSTROUTING -j ACCEPT");
-  EXPECT_NE(heard_.find("nat/POSTROUTING\n"), std::string::npos) << heard_;
-  EXPECT_EQ(told_of("iptables-nft -P FORWARD DROP"), "filter/FORWARD\n")
+TEST_F(RuleWatchTest, ChangesByIptablesOverNftablesAreReported) {
+  reports_of("iptables-nft -t nat -A POSTROUTING -j ACCEPT");
+  EXPECT_NE(reports_.find("nat/POSTROUTING\n"), std::string::npos) << reports_;
+  EXPECT_EQ(reports_of("iptables-nft -P FORWARD DROP"), "filter/FORWARD\n")
       << "a policy is a change of its chain";
 }
 
-TEST_F(RuleWatchTest, AFlushOfEverythingIsHeard) {
+TEST_F(RuleWatchTest, AFlushOfAllRulesIsReported) {
   ours_ = "nothing";
-  told_of("nft flush ruleset");
-  EXPECT_NE(heard_.find("filter/\n"), std::string::npos) << heard_;
-  EXPECT_NE(heard_.find("filter/FORWARD\n"), std::string::npos) << heard_;
+  reports_of("nft flush ruleset");
+  EXPECT_NE(reports_.find("filter/\n"), std::string::npos) << reports_;
+  EXPECT_NE(reports_.find("filter/FORWARD\n"), std::string::npos) << reports_;
 }
 
-TEST_F(RuleWatchTest, WhatIsNotOursWakesNobody) {
-  EXPECT_EQ(told_of("nft add rule ip filter X drop"), "filter/X\n");
+TEST_F(RuleWatchTest, ChangesOfForeignTablesAreNotReported) {
+  EXPECT_EQ(reports_of("nft add rule ip filter X drop"), "filter/X\n");
   EXPECT_EQ(changes_, 0);
-  EXPECT_EQ(told_of("nft add table ip6 filter; nft add table inet filter"), "");
+  EXPECT_EQ(reports_of("nft add table ip6 filter; nft add table inet filter"), "");
 }
 
 // More than the queue holds, as a Kubernetes node does when it starts.
-TEST_F(RuleWatchTest, NewsThatAreLostCountAsAChange) {
+TEST_F(RuleWatchTest, LostNotificationsCountAsAChange) {
   const std::string many =
       "for i in $(seq 20000); do echo \"add rule ip filter X tcp dport $i accept\"; done";
-  told_of("(" + many + ") | nft -f -");
+  reports_of("(" + many + ") | nft -f -");
   EXPECT_EQ(changes_, 1);
 }
 

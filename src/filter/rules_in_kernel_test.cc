@@ -173,8 +173,8 @@ s.sendto(b"x", (sys.argv[2], 9000))
   std::optional<Neighbour> inside, outside;
 };
 
-TEST_F(FirewallTest, WithoutRulesEverybodyIsSeenAsHimself) {
-  EXPECT_EQ(seen_outside("198.51.100.1"), "10.5.1.2\n") << "the test can tell the difference";
+TEST_F(FirewallTest, WithoutRulesEverySourceAddressStays) {
+  EXPECT_EQ(seen_outside("198.51.100.1"), "10.5.1.2\n") << "the test sees the difference";
 }
 
 TEST_F(FirewallTest, NftMasqueradesWhatLeavesTheNetworkAndNothingElse) {
@@ -326,12 +326,12 @@ INSTANTIATE_TEST_SUITE_P(Both, DockerFirewallTest,
                            return kind.param == IptablesKind::nft ? "Nft" : "Legacy";
                          });
 
-TEST_P(DockerFirewallTest, WithoutUsNobodyComesInAndWhoGoesOutIsHidden) {
+TEST_P(DockerFirewallTest, WithoutOurRulesDockerDropsInboundAndMasqueradesOutbound) {
   EXPECT_EQ(seen_inside("10.5.2.2"), "nothing\n");
   EXPECT_EQ(seen_outside("10.5.2.2"), "192.0.2.1\n");
 }
 
-TEST_P(DockerFirewallTest, LetsInTheOverlayAndNobodyElse) {
+TEST_P(DockerFirewallTest, LetsInOnlyTheOverlay) {
   EXPECT_NE(let_the_overlay_in(), "");
   EXPECT_EQ(let_the_overlay_in(), "") << "what it prints is what was meant";
   EXPECT_EQ(seen_inside("10.5.2.2"), "10.5.2.2\n") << "a peer's container";
@@ -367,7 +367,7 @@ TEST_P(DockerFirewallTest, NothingIsLeftAfterARemoval) {
   EXPECT_NE(left.find("-A DOCKER ! -i to-inside"), std::string::npos) << "Docker's own stay";
 }
 
-TEST_P(IptablesFirewallTest, InputThatMakesNoSenseIsAnErrorWithWhatItSays) {
+TEST_P(IptablesFirewallTest, InvalidInputIsAnErrorWithTheProgramsText) {
   const auto done = restore(*iptables, "*nat\n-A NOWHERE -j ACCEPT\nCOMMIT\n");
   ASSERT_FALSE(done);
   EXPECT_NE(done.error().text.find("exit status"), std::string::npos) << done.error().text;

@@ -172,7 +172,7 @@ TEST_F(HttpClientTest, ACallWithoutAnAnswerCanBeCut) {
   EXPECT_TRUE(end.sent);
 }
 
-TEST_F(HttpClientTest, NobodyIsCalledAfterTheConnectionIsGone) {
+TEST_F(HttpClientTest, NoCallbackRunsAfterTheConnectionIsDestroyed) {
   TestServer server([](int fd) { drain(fd); });
   auto connection = std::make_unique<HttpConnection>(server.access(), false, *loop);
   connection->send({"GET", "/", {}, {}, 100},
@@ -230,7 +230,7 @@ TEST_F(HttpClientTest, AnEndlessAnswerIsLeftAlone) {
   EXPECT_NE(get(connection).body.error().text.find("the answer is longer than"), std::string::npos);
 }
 
-TEST_F(HttpClientTest, AServerThatWantsTlsIsGuessedFromWhatItDoes) {
+TEST_F(HttpClientTest, AnErrorSuggestsThatTheServerRequiresTls) {
   for (const char* answer : {"",
                              "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to "
                              "an HTTPS server.\n"}) {
@@ -245,7 +245,7 @@ TEST_F(HttpClientTest, AServerThatWantsTlsIsGuessedFromWhatItDoes) {
   }
 }
 
-TEST_F(HttpClientTest, AServerThatSpeaksNoTlsIsGuessedFromWhatItDoes) {
+TEST_F(HttpClientTest, AnErrorSuggestsThatTheServerSpeaksNoTls) {
   for (const char* answer : {"", "HTTP/1.1 400 Bad Request\r\n\r\n"}) {
     TestServer server([&](int fd) {
       char bytes[4096];
@@ -277,7 +277,7 @@ class SlowNames {
   std::shared_ptr<std::barrier<>> gate_ = std::make_shared<std::barrier<>>(2);
 };
 
-TEST_F(HttpClientTest, ANameThatIsNotResolvedInTimeKeepsNobody) {
+TEST_F(HttpClientTest, ANameThatIsNotResolvedInTimeBlocksNothing) {
   SlowNames names;
   HttpConnection connection({.target = parse_http_target("http://etcd1:2379", false).value(),
                              .resolver = names.resolver()},
@@ -292,7 +292,7 @@ TEST_F(HttpClientTest, ANameThatIsNotResolvedInTimeKeepsNobody) {
   names.answer();
 }
 
-TEST_F(HttpClientTest, ANameWithoutAddressIsSaid) {
+TEST_F(HttpClientTest, ANameWithoutAddressIsAnError) {
   HttpAccess access{.target = parse_http_target("http://etcd1.invalid:2379", false).value()};
   HttpConnection connection(access, false, *loop);
   const Error why = get(connection).body.error();

@@ -43,7 +43,7 @@ TEST(ResolverTest, ANameThatDoesNotExistIsNamed) {
 }
 
 // A name server that takes longer than its caller waits would otherwise never be of use.
-TEST(ResolverTest, ASlowAnswerIsThereForTheNextWhoAsks) {
+TEST(ResolverTest, ASlowAnswerIsKeptForTheNextCall) {
   std::atomic<int> asked = 0;
   Resolver resolver([&](const std::string&) {
     ++asked;

@@ -107,7 +107,7 @@ class DescriptorLimit {
   rlimit before_{};
 };
 
-TEST_F(HttpServerTest, AnswersWhatTheHandlerSays) {
+TEST_F(HttpServerTest, AnswersWithTheTextOfTheHandler) {
   start();
   const auto fine = ask(port, "GET /a%20b?verbose&x=1 HTTP/1.1\r\nHost: a\r\n\r\n");
   EXPECT_EQ(status_line(fine), "HTTP/1.1 200 OK");
@@ -133,7 +133,7 @@ TEST_F(HttpServerTest, ARangeDoesNotCutTheAnswer) {
   EXPECT_EQ(body(ranged), "GET /abc");
 }
 
-TEST_F(HttpServerTest, NonsenseEndsItsConnectionAndNothingElse) {
+TEST_F(HttpServerTest, InvalidBytesEndOnlyTheirConnection) {
   start();
   const std::string nonsense[] = {
       "\r\n\r\n",
@@ -175,7 +175,7 @@ TEST_F(HttpServerTest, ARequestMayComeInSingleBytes) {
   EXPECT_EQ(body(receive_all(fd)), "GET /slow");
 }
 
-TEST_F(HttpServerTest, ABodyThatNobodyReadsDoesNotCostTheAnswer) {
+TEST_F(HttpServerTest, AnUnreadBodyDoesNotPreventTheAnswer) {
   start();
   const std::string big(32 << 20, 'b');  // more than the kernel buffers
   const Fd fd = connect_to(port);
@@ -194,7 +194,7 @@ TEST_F(HttpServerTest, SlowTalkersAreCut) {
   EXPECT_EQ(receive_all(slow), "");
 }
 
-TEST_F(HttpServerTest, AThousandSlowConnectionsHoldUpNobodyAndAreAnsweredThemselves) {
+TEST_F(HttpServerTest, AThousandSlowConnectionsDelayNoOtherAndAreAnswered) {
   const DescriptorLimit enough(4096);
   start({.lifetime = std::chrono::hours(1), .connections = 1024});
   std::vector<Fd> slow;
@@ -249,7 +249,7 @@ TEST_F(HttpServerTest, WithoutDescriptorsTheOldestConnectionMakesRoom) {
   EXPECT_EQ(body(receive_all(client)), "GET /after");
 }
 
-TEST_F(HttpServerTest, AnswersThatNobodyReadsHoldUpNobodyAndAreBounded) {
+TEST_F(HttpServerTest, UnreadAnswersDelayNoOtherAndAreBounded) {
   constexpr std::size_t kSize = 16 << 20;  // more than the kernel buffers
   start({.lifetime = std::chrono::hours(1), .unsent = 2 * kSize}, [](const HttpRequest& request) {
     return HttpResponse{200, request.path == "/big" ? std::string(kSize, 'x') : "small"};

@@ -92,7 +92,7 @@ TEST(EpollLoopTest, SignalsBecomeEvents) {
   EXPECT_EQ(received, SIGUSR1);
 }
 
-TEST(ManualLoopTest, TimeMovesOnlyWhenTold) {
+TEST(ManualLoopTest, TimeMovesOnlyByAdvance) {
   ManualLoop loop;
   const TimePoint start = loop.now();
   std::string order;

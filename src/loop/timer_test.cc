@@ -99,16 +99,16 @@ TEST_F(TimerTest, ItsEndCancels) {
 }
 
 TEST(LifeTokenTest, AGuardedCallbackIsNotCalledAfterTheEnd) {
-  std::string heard;
+  std::string text_received;
   auto token = std::make_unique<LifeToken>();
-  const auto guarded = token->guard([&](const std::string& text) { heard += text; });
+  const auto guarded = token->guard([&](const std::string& text) { text_received += text; });
   const LifeToken::Watch watch = token->watch();
   guarded("before ");
   EXPECT_FALSE(watch.ended());
   token.reset();
   guarded("after");
   EXPECT_TRUE(watch.ended());
-  EXPECT_EQ(heard, "before ");
+  EXPECT_EQ(text_received, "before ");
 }
 
 TEST(LifeTokenTest, MayEndBeforeItsOwner) {

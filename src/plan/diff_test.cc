@@ -73,7 +73,7 @@ TEST(NetStateTest, DumpNamesWhatIsUnusual) {
             "route 10.5.0.0/16 dev flannel0\n");
 }
 
-TEST(NetStateTest, DumpIsTheSameInWhateverOrderObjectsCome) {
+TEST(NetStateTest, DumpDoesNotDependOnTheOrderOfObjects) {
   NetState state;
   for (const std::uint8_t n : std::vector<std::uint8_t>{10, 2, 1}) {
     state.routes.push_back({.to = Cidr4::of(Ip4::of(10, 5, n, 0), 24), .link = "eth0"});

@@ -31,7 +31,7 @@ TEST(HostTroublesTest, AHostThatForwardsAndRoutesItsOwnSubnetToItsBridgeIsWell) 
   EXPECT_EQ(troubles({.ip_forward = false}), "") << "each device forwards by its own setting";
 }
 
-TEST(HostTroublesTest, SaysThatNothingIsForwarded) {
+TEST(HostTroublesTest, ReportsThatNothingIsForwarded) {
   EXPECT_EQ(
       troubles({.ip_forward = false, .not_forwarding = {"flannel.1", "docker0"}}),
       "net.ipv4.ip_forward is 0, so this host passes nothing between its containers and other "
@@ -70,7 +70,7 @@ TEST(HostTroublesTest, ARouteBeforeThatToAPeerIsNamedWithThePeer) {
     EXPECT_EQ(troubles({.routes = {{net(harmless), "br1"}}}), "") << harmless;
 }
 
-TEST(HostTroublesTest, WithOneRouteForAllPeersAlsoOneAsLongAsASubnetGoesBefore) {
+TEST(HostTroublesTest, WithOneRouteForAllPeersARouteAsLongAsASubnetTakesPrecedence) {
   OverlayView udp = overlay();
   udp.route_to_network = true;
   for (const char* const taken : {"10.5.8.128/25", "10.5.8.0/24", "10.5.8.0/23"}) {
@@ -91,7 +91,7 @@ TEST(HostTroublesTest, ThousandsOfRoutesAreAFewSentences) {
             "4997 more routes go before ours to peers: ip route show root 10.5.0.0/16");
 }
 
-TEST(HostTroublesTest, AChainThatRefusesByDefaultIsNamedAndNotSaidToRefuse) {
+TEST(HostTroublesTest, AChainThatDropsByDefaultIsNamedWithoutClaimingThatItDrops) {
   EXPECT_EQ(troubles({.refusing_forward = {{"inet firewalld", "filter_FORWARD"}}}),
             "the chain filter_FORWARD of the nftables table inet firewalld refuses every forwarded "
             "packet that it has not accepted, and no accept of flannel's counts there: see that it "

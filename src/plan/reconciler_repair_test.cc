@@ -8,21 +8,21 @@
 namespace flannel {
 namespace {
 
-TEST_F(ReconcilerTest, ARepairAfterNewsOfAForeignChange) {
+TEST_F(ReconcilerTest, AForeignChangeIsRepairedAfterItsNotification) {
   start({2, 3});
   kernel.erase("route 10.5.2.0");
   kernel.erase("neigh 10.5.3.0");
   kernel.meddle(Route{.to = subnet(9), .via = subnet(9).base, .link = "flannel.1"});
   reconciler.suspect(now);
   pass(milliseconds(19));
-  EXPECT_EQ(kernel.take_log(), "") << "more news may come";
+  EXPECT_EQ(kernel.take_log(), "") << "more notifications may follow";
   pass(milliseconds(100));
   EXPECT_EQ(kernel.dump(), dump(together({device(), peer(2), peer(3)})));
   EXPECT_EQ(reconciler.counters().corrections, 3u);
   EXPECT_EQ(reconciler.counters().full_syncs, 2u);
 }
 
-TEST_F(ReconcilerTest, AStormOfNewsIsOneSyncInATenthOfASecond) {
+TEST_F(ReconcilerTest, ManyNotificationsCauseOneSyncInATenthOfASecond) {
   start({2});
   pass(seconds(1));
   const int reads = kernel.reads();
@@ -34,7 +34,7 @@ TEST_F(ReconcilerTest, AStormOfNewsIsOneSyncInATenthOfASecond) {
   EXPECT_LE(kernel.reads() - reads, 11);
 }
 
-TEST_F(ReconcilerTest, CorrectionsThatNeverLastGrowRare) {
+TEST_F(ReconcilerTest, CorrectionsThatDoNotLastBecomeRare) {
   start({2});
   const int reads = kernel.reads();
   for (int i = 0; i < 60'000; ++i) {
@@ -52,7 +52,7 @@ TEST_F(ReconcilerTest, CorrectionsThatNeverLastGrowRare) {
   EXPECT_EQ(kernel.dump(), dump(together({device(), peer(2)}))) << "quick again after a calm sync";
 }
 
-TEST_F(ReconcilerTest, WhatNobodyToldOfIsRepairedWithinAMinute) {
+TEST_F(ReconcilerTest, AChangeWithoutNotificationIsRepairedWithinAMinute) {
   start({2});
   kernel.erase("fdb");
   pass(seconds(59));
@@ -69,7 +69,7 @@ TEST_F(ReconcilerTest, AnAcknowledgedChangeThatWasNotDoneIsDoneByTheNextSync) {
   EXPECT_EQ(kernel.dump(), dump(together({device(), peer(2)})));
 }
 
-TEST_F(ReconcilerTest, ADeviceThatVanishedComesBackWithAllThatWasOnIt) {
+TEST_F(ReconcilerTest, AVanishedDeviceIsMadeAgainWithItsObjects) {
   start({2, 3});
   kernel.delete_device("flannel.1");
   reconciler.suspect(now);
@@ -201,7 +201,7 @@ TEST_F(ReconcilerTest, NothingIsPutOnADeviceThatIsStillToBeRecreated) {
   EXPECT_EQ(kernel.dump(), dump(together({host, peer(2)})));
 }
 
-TEST_F(ReconcilerTest, ADeviceThatSomebodyElseMadeAsDesiredGetsWhatBelongsOnIt) {
+TEST_F(ReconcilerTest, ADeviceThatAnotherProgramMadeAsDesiredGetsItsObjects) {
   kernel.refuse("link flannel.1", kRefused);
   start({2});
   EXPECT_EQ(kernel.dump(), "");

@@ -90,7 +90,7 @@ TEST_F(ReconcilerTest, APeerThatBecomesDirectlyReachableIsReroutedBeforeTheTunne
   EXPECT_EQ(kernel.dump(), dump(together({device(), peer(2)})));
 }
 
-TEST_F(ReconcilerTest, WhatTwoSubnetsOfOneHostShareStaysUntilTheLastIsGone) {
+TEST_F(ReconcilerTest, AnObjectOfTwoSubnetsStaysUntilBothAreGone) {
   start({});
   set_peer(subnet(2), peer(2, 9));
   set_peer(subnet(3), peer(3, 9));
@@ -122,7 +122,7 @@ TEST_F(ReconcilerTest, OfTwoHostsWithOneMacTheLowerSubnetHasItAndTheOtherIsNamed
   EXPECT_TRUE(reconciler.unmet().empty());
 }
 
-TEST_F(ReconcilerTest, AFailedObjectIsNamedAndBlocksNoOther) {
+TEST_F(ReconcilerTest, AFailedObjectIsReportedAndBlocksNoOther) {
   kernel.refuse("10.5.2.0", kRefused);
   start({2, 3});
   EXPECT_EQ(kernel.state().routes, peer(3).routes);

@@ -94,7 +94,7 @@ TEST_F(SurroundingsTest, ManyAreCounted) {
   EXPECT_TRUE(clash("10.5.0.0/16").ends_with("10.5.0.5 (an endpoint of the store), 15 more"));
 }
 
-TEST_F(SurroundingsTest, TheSentenceSaysWhatToDo) {
+TEST_F(SurroundingsTest, TheSentenceNamesTheRemedy) {
   EXPECT_EQ(find_clash(net("10.9.0.0/16"), look("10.9.0.0/16")),
             "Network 10.9.0.0/16 overlaps what this host uses outside of the overlay: 10.9.0.53 (a "
             "name server). No subnet around such an address is leased or routed to, and the udp "

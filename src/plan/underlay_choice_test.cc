@@ -50,7 +50,7 @@ TEST(UnderlayTest, TheDefaultRouteDecidesWhenNothingIsAsked) {
       << "permanent before leased, global before link-local";
 }
 
-TEST(UnderlayTest, SaysWhyItChose) {
+TEST(UnderlayTest, TheChoiceHasItsReasons) {
   const auto choice = choose_underlay({.interfaces = {"eth9", "eth1"}}, two_nics()).value();
   EXPECT_EQ(choice.reasons,
             (std::vector<std::string>{
@@ -77,7 +77,7 @@ TEST(UnderlayTest, RegexesMatchAddressesThenNamesAfterAllInterfaces) {
       << "a broken one is skipped";
 }
 
-TEST(UnderlayTest, ReachIsAskedOfTheRoutesAndTriedLast) {
+TEST(UnderlayTest, CanReachUsesARouteLookupAndIsTriedLast) {
   EXPECT_EQ(chosen({.can_reach = "203.0.113.1"}), "eth1 198.51.100.1 as 198.51.100.1 mtu 9000");
   EXPECT_EQ(chosen({.interfaces = {"eth0"}, .can_reach = "203.0.113.1"}),
             "eth0 192.0.2.1 as 192.0.2.1 mtu 1500");
@@ -104,7 +104,7 @@ TEST(UnderlayTest, AnEmptyNameMeansTheDefaultRoute) {
   EXPECT_EQ(chosen({.interfaces = {""}}), "eth0 192.0.2.1 as 192.0.2.1 mtu 1500");
 }
 
-TEST(UnderlayTest, Ipv6IsSaidToBeUnsupported) {
+TEST(UnderlayTest, Ipv6IsRefusedAsUnsupported) {
   for (const UnderlayRequest& request :
        {UnderlayRequest{.interfaces = {"fd00::1"}, .regexes = {}, .can_reach = {}, .public_ip = {}},
         UnderlayRequest{
@@ -119,7 +119,7 @@ TEST(UnderlayTest, Ipv6IsSaidToBeUnsupported) {
       << "one of several may be there another time";
 }
 
-TEST(UnderlayTest, AnInterfaceThatIsDownIsTakenAndSaidToBeDown) {
+TEST(UnderlayTest, AnInterfaceThatIsDownIsChosenWithANote) {
   HostView host = two_nics();
   host.interfaces[1].up = false;
   EXPECT_EQ(choose_underlay({}, host).value().reasons[0],
@@ -127,7 +127,7 @@ TEST(UnderlayTest, AnInterfaceThatIsDownIsTakenAndSaidToBeDown) {
             "down)");
 }
 
-TEST(UnderlayTest, ADefaultRouteOnALinkWithCarrierGoesBeforeOneWithout) {
+TEST(UnderlayTest, ADefaultRouteOnALinkWithCarrierIsPreferred) {
   HostView host = two_nics();
   host.interfaces[1].carrier = false;
   EXPECT_EQ(chosen({}, host), "eth1 198.51.100.1 as 198.51.100.1 mtu 9000");
@@ -209,7 +209,7 @@ TEST(UnderlayTest, TheSourceOfTheDefaultRouteGoesFirstAndALoneAddressBesideAWide
   }
 }
 
-TEST(UnderlayTest, AHostWithoutIp4IsToldThatAndNotToNameAnInterface) {
+TEST(UnderlayTest, WithoutIp4TheErrorNamesTheMissingAddress) {
   HostView host = two_nics();
   host.default_routes.clear();
   host.interfaces[1].addresses.clear();
@@ -237,7 +237,7 @@ TEST(UnderlayTest, APublicIpAloneMustBeLocalAndWithAnInterfaceNeedNot) {
   EXPECT_NE(chosen({.public_ip = "nonsense"}).find("--public-ip"), std::string::npos);
 }
 
-TEST(UnderlayTest, AHostWithoutAUsableDefaultRouteIsToldWhatToDo) {
+TEST(UnderlayTest, WithoutAUsableDefaultRouteTheRemedyIsNamed) {
   HostView host = two_nics();
   host.default_routes = {{.interface_index = std::nullopt}};
   EXPECT_NE(chosen({}, host).find("several next hops"), std::string::npos);

@@ -43,7 +43,7 @@ std::string troubles(const HostView& view, const UnderlayRequest& request = {},
   return text;
 }
 
-TEST(UnderlayStateTest, WhatMerelyCameIsNoReasonToMove) {
+TEST(UnderlayStateTest, ANewAddressOrRouteDoesNotReplaceTheUnderlay) {
   struct Row {
     const char* what;
     std::function<void(HostView&)> change;
@@ -80,7 +80,7 @@ TEST(UnderlayStateTest, WhatMerelyCameIsNoReasonToMove) {
   }
 }
 
-TEST(UnderlayStateTest, AnInterfaceIsItsIndexAndOneMadeAnewIsItsName) {
+TEST(UnderlayStateTest, AnInterfaceIsIdentifiedByIndexAndAfterRecreationByName) {
   HostView view = host();
   view.interfaces[1].name = "wan";
   Underlay renamed = kUsed;
@@ -100,7 +100,7 @@ TEST(UnderlayStateTest, AnInterfaceIsItsIndexAndOneMadeAnewIsItsName) {
   EXPECT_EQ(troubles(view), "");
 }
 
-TEST(UnderlayStateTest, WithoutTheAnnouncedAddressNothingPassesAndItSaysWhatToDo) {
+TEST(UnderlayStateTest, WithoutTheAnnouncedAddressNothingPassesAndTheRemedyIsNamed) {
   HostView view = host();
   view.interfaces[1].addresses = {address("192.0.2.9/24")};
   EXPECT_EQ(troubles(view),
@@ -130,7 +130,7 @@ TEST(UnderlayStateTest, WithoutTheAnnouncedAddressNothingPassesAndItSaysWhatToDo
             "dead: the interface eth0 is gone: nothing passes until it is back with 192.0.2.1\n");
 }
 
-TEST(UnderlayStateTest, AnInterfaceThatCarriesNothingIsNamed) {
+TEST(UnderlayStateTest, AnInterfaceThatIsDownOrHasNoCarrierIsNamed) {
   HostView view = host();
   view.interfaces[1].carrier = false;
   EXPECT_EQ(

@@ -51,7 +51,7 @@ TEST_P(StoreTest, TheSnapshotIsSortedByKey) {
   EXPECT_EQ(keys, "10.5.100.0-24 10.5.20.0-24 10.5.3.0-24 ");
 }
 
-TEST_P(StoreTest, OfManyWhoCreateAtOnceOneWins) {
+TEST_P(StoreTest, OfManyConcurrentCreatesOneSucceeds) {
   const auto rival = open();
   for (const Ttl ttl : {Ttl(kDay), Ttl()}) {
     const std::string key = ttl ? kOne : kTwo;
@@ -61,7 +61,7 @@ TEST_P(StoreTest, OfManyWhoCreateAtOnceOneWins) {
       if (!held && held.error().kind == ErrorKind::exists) ++exists;
       loop.check();
     };
-    // The same value: what tells the winner from the others must not be the value.
+    // The same value for all, so that the winner is not found by its value.
     for (int i = 0; i < 8; ++i) {
       (i % 2 == 0 ? session : rival)->registry().create_if_absent(key, "same", ttl, count);
     }
@@ -144,7 +144,7 @@ TEST_P(StoreTest, ALeaseBecomesAReservationAndALeaseAgain) {
   EXPECT_EQ(session->snapshot().value().records.at(0), record_of(kOne, "leased", held));
 }
 
-TEST_P(StoreTest, RenewingIsSeenByNobody) {
+TEST_P(StoreTest, ARenewalIsNotReported) {
   const WriteResult held = session->create(kOne, "one", kDay).value();
   const auto other = open();
   WatchLog watch(*other, now(*other), loop);
@@ -208,7 +208,7 @@ TEST_P(StoreTest, AWatchReportsHowEachKeyIsInTheEnd) {
   EXPECT_EQ(watch.reached(), now());
 }
 
-TEST_P(StoreTest, AWatchHearsEverythingAfterItsRevisionInOrder) {
+TEST_P(StoreTest, AWatchReportsAllLaterChangesInOrder) {
   const Revision before = now();
   WriteResult held = session->create(kOne, "one", kDay).value();
   const auto other = open();
@@ -245,7 +245,7 @@ TEST_P(StoreTest, ASnapshotAndAWatchFromItLeaveNoGap) {
   const int rest = 200 - static_cast<int>(middle.records.size());
   ASSERT_TRUE(watch.reports("put", rest));
   for (const Record& record : middle.records) {
-    EXPECT_EQ(watch.count("put " + record.key), 0) << "heard what the snapshot had";
+    EXPECT_EQ(watch.count("put " + record.key), 0) << "the snapshot had this record";
   }
   EXPECT_EQ(watch.reached(), now());
 }
@@ -332,7 +332,7 @@ TEST_P(StoreTest, NetworksInOneStoreDoNotSeeEachOther) {
   EXPECT_FALSE(session->snapshot().value().config);
 }
 
-TEST_P(StoreTest, NobodyIsCalledAfterTheRegistryIsGone) {
+TEST_P(StoreTest, NoCallbackRunsAfterTheRegistryIsDestroyed) {
   bool called = false;
   session->registry().snapshot([&](const Result<Snapshot>&) { called = true; });
   session->registry().create_if_absent(kOne, "one", kDay,

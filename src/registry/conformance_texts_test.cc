@@ -12,7 +12,7 @@ INSTANTIATE_TEST_SUITE_P(Every, StoreTextsTest, ::testing::ValuesIn(kStoresUnder
                          [](const auto& param) { return name(param.param); });
 
 // Those that no text can hold, too.
-TEST_P(StoreTextsTest, WhateverAValueIsItCanBeReplaced) {
+TEST_P(StoreTextsTest, EveryValueCanBeReplaced) {
   for (const std::string value : {"", "=&%+ \n", "\xff\xfe", "\xef\xbf\xbd"}) {
     WriteResult held = session->create(kOne, value, kDay).value();
     const Record seen = session->snapshot().value().records.at(0);
@@ -30,7 +30,7 @@ TEST_P(StoreTextsTest, StrangeKeysArePassedOnAsTheyAre) {
   EXPECT_TRUE(session->release(record));
 }
 
-TEST_P(StoreTextsTest, OfWhatIsTooLongForALeaseTheSizeIsToldAndItCanBeReplaced) {
+TEST_P(StoreTextsTest, ATooLongValueHasItsSizeAndCanBeReplaced) {
   WatchLog watch(*session, now(), loop);
   ASSERT_TRUE(session->create(kOne, std::string(100000, 'x'), kDay));
   ASSERT_TRUE(watch.reports("put " + kOne + "=\n"));

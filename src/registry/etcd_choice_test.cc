@@ -70,12 +70,12 @@ class EtcdChoiceTest : public ::testing::Test {
                                      [this](const std::vector<Change>& changes, Revision) {
                                        for (const Change& change : changes) {
                                          if (const auto* put = std::get_if<ConfigPut>(&change)) {
-                                           heard += "config " + put->config.text + " ";
+                                           reports += "config " + put->config.text + " ";
                                          }
                                        }
                                      },
-                                 .on_position_lost = [this] { heard += "lost "; },
-                                 .on_disconnected = [this](const Error&) { heard += "away "; }});
+                                 .on_position_lost = [this] { reports += "lost "; },
+                                 .on_disconnected = [this](const Error&) { reports += "away "; }});
   }
 
   ManualLoop loop;
@@ -89,7 +89,7 @@ class EtcdChoiceTest : public ::testing::Test {
        [this](const Reply<bool>& reply) { reply(only_v2); }},
       loop);
   WatchHandle handle;
-  std::string heard;
+  std::string reports;
 };
 
 TEST_F(EtcdChoiceTest, TheConfigurationUnderV3Wins) {
@@ -115,15 +115,15 @@ TEST_F(EtcdChoiceTest, TheLeaseGoesWhereTheConfigurationIs) {
   EXPECT_TRUE(v3->snapshot(kPrefix).records.empty());
 }
 
-TEST_F(EtcdChoiceTest, AConfigurationThatComesUnderV3IsHeard) {
+TEST_F(EtcdChoiceTest, AConfigurationThatAppearsUnderV3IsReported) {
   EXPECT_EQ(config(), "none");
   watch();
   v3->put_config(kPrefix, "{3}");
   loop.run_until_idle();
-  EXPECT_EQ(heard, "config {3} ");
+  EXPECT_EQ(reports, "config {3} ");
   v2->put_config(kPrefix, "{2}");
   loop.advance(std::chrono::seconds(60));
-  EXPECT_EQ(heard, "config {3} ");
+  EXPECT_EQ(reports, "config {3} ");
   EXPECT_EQ(config(), "{3}");
 }
 
@@ -131,10 +131,10 @@ TEST_F(EtcdChoiceTest, AConfigurationThatComesUnderV2IsFound) {
   EXPECT_EQ(config(), "none");
   watch();
   loop.advance(std::chrono::seconds(60));
-  EXPECT_EQ(heard, "");
+  EXPECT_EQ(reports, "");
   v2->put_config(kPrefix, "{2}");
   loop.advance(std::chrono::seconds(3));
-  EXPECT_EQ(heard, "lost ");
+  EXPECT_EQ(reports, "lost ");
   EXPECT_EQ(config(), "{2}");
 }
 
@@ -144,7 +144,7 @@ TEST_F(EtcdChoiceTest, ADroppedWatchLooksNoFurther) {
   handle.reset();
   v2->put_config(kPrefix, "{2}");
   loop.advance(std::chrono::seconds(60));
-  EXPECT_EQ(heard, "");
+  EXPECT_EQ(reports, "");
 }
 
 TEST_F(EtcdChoiceTest, WithoutV2InTheServersV3IsAllThereIs) {
@@ -155,7 +155,7 @@ TEST_F(EtcdChoiceTest, WithoutV2InTheServersV3IsAllThereIs) {
 }
 
 // "There is none" would send an operator to write one to v3, beside the one under v2.
-TEST_F(EtcdChoiceTest, WhatCannotBeReadUnderV2IsNotNothing) {
+TEST_F(EtcdChoiceTest, AFailureUnderV2IsNotReadAsEmpty) {
   v2_fails = Error{ErrorKind::invalid, "too long"};
   EXPECT_EQ(config(),
             "v3 has no configuration, and whether v2 has one is not known: too long (--etcd-api=3 "
@@ -164,7 +164,7 @@ TEST_F(EtcdChoiceTest, WhatCannotBeReadUnderV2IsNotNothing) {
   EXPECT_EQ(config(), "{3}");
 }
 
-TEST_F(EtcdChoiceTest, TheReasonsOfBothAreSaid) {
+TEST_F(EtcdChoiceTest, TheErrorHasTheReasonsOfBoth) {
   v3->set_reachable(false);
   const std::string of_v3 = config();
   EXPECT_TRUE(of_v3.ends_with("; under v2 there is no configuration")) << of_v3;
@@ -177,7 +177,7 @@ TEST_F(EtcdChoiceTest, TheReasonsOfBothAreSaid) {
   EXPECT_EQ(config(), why);
 }
 
-TEST_F(EtcdChoiceTest, WhileV3IsAwayAConfigurationUnderV2SettlesNothing) {
+TEST_F(EtcdChoiceTest, WhileV3IsUnreachableAConfigurationUnderV2DecidesNothing) {
   v2->put_config(kPrefix, "{2}");
   v3->set_reachable(false);
   EXPECT_NE(config(), "{2}");

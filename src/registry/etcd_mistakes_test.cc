@@ -157,7 +157,7 @@ TEST_F(EtcdMistakesTest, TheCertificateIsForOtherNames) {
 }
 
 // What gRPC connects to is an address by then.
-TEST_F(EtcdMistakesTest, ANameIsLookedForInTheCertificateAndSoFound) {
+TEST_F(EtcdMistakesTest, TheNameOfTheEndpointIsFoundInTheCertificate) {
   const Certificates certificates("etcd", "DNS:etcd1.example");
   start(certificates);
   options.resolver = std::make_shared<Resolver>([](const std::string&) {
@@ -167,7 +167,7 @@ TEST_F(EtcdMistakesTest, ANameIsLookedForInTheCertificateAndSoFound) {
   EXPECT_EQ(mistake(), "no mistake");
 }
 
-TEST_F(EtcdMistakesTest, NobodyListensThere) {
+TEST_F(EtcdMistakesTest, AnEndpointWithoutAListenerIsAnError) {
   const ReservedPort nobody;
   options.endpoints = {url_of(nobody.number())};
   EXPECT_EQ(mistake(), at(options.endpoints[0]) + "cannot connect: Connection refused");
@@ -181,7 +181,7 @@ TEST_F(EtcdMistakesTest, TheNameDoesNotExist) {
       << why;
 }
 
-TEST_F(EtcdMistakesTest, AnAddressThatStaysSilentIsSaidWithinSeconds) {
+TEST_F(EtcdMistakesTest, ASilentAddressIsAnErrorWithinSeconds) {
   const SilentPort silent;
   options.endpoints = {silent.url};
   for (const EtcdApi api : {EtcdApi::v3, EtcdApi::v2, EtcdApi::automatic}) {
@@ -192,7 +192,7 @@ TEST_F(EtcdMistakesTest, AnAddressThatStaysSilentIsSaidWithinSeconds) {
   }
 }
 
-TEST_F(EtcdMistakesTest, ANameServerThatStaysSilentIsSaidWithinSeconds) {
+TEST_F(EtcdMistakesTest, ASilentNameServerIsAnErrorWithinSeconds) {
   const SilentNames names;
   options.resolver = names.resolver();
   options.endpoints = {"http://etcd1:2379"};
@@ -237,7 +237,7 @@ TEST_F(EtcdMistakesTest, AConfigurationUnderV2BehindAProxyOfV2IsPointedAt) {
 }
 
 // No error is ever read as "there is none".
-TEST_F(EtcdMistakesTest, WithoutAConfigurationUnderV3WhatIsWrongWithV2IsSaid) {
+TEST_F(EtcdMistakesTest, WithoutAConfigurationUnderV3TheErrorOfV2IsNamed) {
   etcd = EtcdServer::start({}, {.v2 = true}).value();
   options.endpoints = {etcd->url()};
   ASSERT_TRUE(run_command(

@@ -104,7 +104,7 @@ TEST_F(EtcdRightsTest, WithoutTheRecordsThatRightIsNamed) {
   EXPECT_EQ(missing(watch.error()), std::string("--prefix=true read ") + kSubnets);
 }
 
-TEST_F(EtcdRightsTest, WhoMayOnlyReadIsToldWhatWritingTakes) {
+TEST_F(EtcdRightsTest, AUserThatMayOnlyReadIsGivenTheNameOfTheMissingRight) {
   const auto session = open_with({{"read", kConfig}, {"--prefix=true", "read", kSubnets}});
   ASSERT_TRUE(session->snapshot());
   EXPECT_EQ(missing(session->create(kOne, "one", kDay).error()),

@@ -83,7 +83,7 @@ TEST_F(PasswordFileTest, HoldsThePasswordAndMaybeANewline) {
   }
 }
 
-TEST_F(PasswordFileTest, IsWarnedOfIfEverybodyCanReadIt) {
+TEST_F(PasswordFileTest, CausesAWarningIfEveryUserCanReadIt) {
   const auto parsed = parse({"--etcd-username=u", write("s3cret", 0644)});
   ASSERT_EQ(parsed->warnings.size(), 1U);
   EXPECT_NE(parsed->warnings[0].find("every user of this host can read"), std::string::npos);

@@ -54,13 +54,13 @@ TEST_F(TlsFilesTest, AKeyOfAnotherCertificateIsNamedWithBothFiles) {
                                 " of --etcd-certfile");
 }
 
-TEST_F(TlsFilesTest, SwappedFilesAreSaidToBeSwapped) {
+TEST_F(TlsFilesTest, SwappedFilesAreNamedAsSwapped) {
   TlsFiles files = good();
   std::swap(files.key, files.cert);
   EXPECT_NE(mistake(files).find("they are swapped"), std::string::npos) << mistake(files);
 }
 
-TEST_F(TlsFilesTest, WhatAFileHoldsInsteadIsSaid) {
+TEST_F(TlsFilesTest, TheErrorNamesTheContentOfAWrongFile) {
   const std::string empty = file("empty", "\n");
   const std::string text = file("text", "hello");
   const std::string damaged =
@@ -95,7 +95,7 @@ TEST_F(TlsFilesTest, AFileThatIsNotThereIsNamedWithItsFlag) {
 }
 
 // OpenSSL opens the terminal of the process by itself to ask for a pass phrase.
-TEST_F(TlsFilesTest, NobodyIsAskedForThePassPhraseOfAKey) {
+TEST_F(TlsFilesTest, AnEncryptedKeyCausesNoPrompt) {
   TlsFiles files = good();
   files.key = certificates.encrypted_key();
   const auto begun = std::chrono::steady_clock::now();
@@ -117,7 +117,7 @@ TEST_F(TlsFilesTest, CertificatesOutOfTheirTimeAreDoubted) {
   EXPECT_NE(early[0].find("not valid yet"), std::string::npos) << early[0];
 }
 
-TEST_F(TlsFilesTest, BadFilesUnderARunningProgramLeaveTheOldOnesAndAreSaidOnce) {
+TEST_F(TlsFilesTest, BadNewFilesLeaveTheOldOnesInUseAndAreLoggedOnce) {
   const std::string ca = file("ca.pem", read_file(certificates.ca()).value());
   const TlsFiles files{.key = "", .cert = "", .ca = ca};
   TlsSource source(files, read_tls_files(files).value());

@@ -124,7 +124,7 @@ TEST(DockerRulesTest, AnUnderlayOfAnyNameIsMatchedAlone) {
   }
 }
 
-TEST(DockerRulesTest, AnInterfaceWhoseNameStandsForManyLetsNobodyIn) {
+TEST(DockerRulesTest, AnInterfaceNameWithAWildcardLetsNothingIn) {
   const DockerWish wish{
       kNetwork, kSubnet, {.underlay = "e+", .neighbours = {Ip4::of(192, 0, 2, 2)}}};
   EXPECT_EQ(change(filter(kDocker20), wish), "");

@@ -222,7 +222,7 @@ TEST_F(FirewallViewTest, TablesWithoutProgramsAreNamedOnceUntilTheyChange) {
   EXPECT_FALSE(view.host.unusable);
 }
 
-TEST_F(FirewallViewTest, ARuleOfIptablesLegacyIsLookedForWhereNoNotificationComes) {
+TEST_F(FirewallViewTest, LegacyRulesAreReadPeriodicallyWithoutNotifications) {
   EXPECT_TRUE(may_have_changed(view, wish, 1)) << "nothing was done yet";
   pass(view, wish);
   EXPECT_FALSE(may_have_changed(view, wish, 1));

@@ -123,7 +123,7 @@ TEST(IptablesTextTest, ADeletedJumpComesBackAndADoubleOneGoes) {
             "*nat\n" + gone + gone + line + "COMMIT\n");
 }
 
-TEST(IptablesTextTest, BehindARefusalForAllNobodyComesToTheJump) {
+TEST(IptablesTextTest, AJumpBehindADropOfEverythingIsNotReached) {
   const std::string own = ":FLANNEL-FWD - [0:0]\n";
   const std::string ours = "-A FORWARD " + kForwardJump + "\n";
   EXPECT_EQ(

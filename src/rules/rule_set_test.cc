@@ -45,7 +45,7 @@ TEST_F(RuleSetTest, WhatLeavesTheNetworkTakesTheHostsAddress) {
   EXPECT_EQ(fate_of("10.5.1.2", "10.6.0.1"), "masquerade");
 }
 
-TEST_F(RuleSetTest, WhoSpeaksToOurContainersIsSeenAsHimself) {
+TEST_F(RuleSetTest, TrafficToOurContainersKeepsItsSource) {
   EXPECT_EQ(fate_of("198.51.100.1", "10.5.1.2"), "leave");
   EXPECT_EQ(fate_of("192.0.2.1", "10.5.1.2"), "leave") << "the host itself";
 }

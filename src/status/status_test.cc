@@ -25,13 +25,13 @@ nlohmann::json verbose(const StatusSnapshot& status) {
   return nlohmann::json::parse(response.body);
 }
 
-TEST(StatusPageTest, HealthzSaysThatTheProcessRuns) {
+TEST(StatusPageTest, HealthzAnswersWhileTheProcessRuns) {
   const auto response = page("/healthz", {});
   EXPECT_EQ(response.status, 200);
   EXPECT_EQ(response.body, "flanneld is running");
 }
 
-TEST(StatusPageTest, ReadyzSaysWhyNot) {
+TEST(StatusPageTest, ReadyzNamesTheReasons) {
   StatusSnapshot status;
   status.troubles = {"store: not connected yet", "config: bad \nkey"};
   const auto response = page("/readyz", status);
@@ -40,7 +40,7 @@ TEST(StatusPageTest, ReadyzSaysWhyNot) {
             "flanneld is not ready yet\nstore: not connected yet\nconfig: bad \\nkey");
 }
 
-TEST(StatusPageTest, ReadyzStaysReadyWhileTheStoreIsAwayAndSaysSo) {
+TEST(StatusPageTest, ReadyzStaysReadyWithoutTheStoreAndReportsIt) {
   StatusSnapshot status;
   status.ready = true;
   EXPECT_EQ(page("/readyz", status).body, "flanneld is ready");
@@ -56,7 +56,7 @@ TEST(StatusPageTest, OtherPathsAreNotFound) {
   }
 }
 
-TEST(StatusPageTest, VerboseTellsEverythingOfARunningHost) {
+TEST(StatusPageTest, VerboseListsTheWholeStateOfARunningHost) {
   StatusSnapshot status;
   status.ready = true;
   status.store = {"sqlite at /x", true, kNow - seconds(90), 3, 1, {4, 5, 6, 7}};

@@ -13,7 +13,7 @@ def end_of(daemon):
     return daemon.start().wait_exit(), daemon.log().splitlines()[-1]
 
 
-def test_a_second_host_on_the_state_folder_of_one_that_runs_ends_and_says_what_to_do(lab):
+def test_a_second_host_with_the_state_folder_of_a_running_one_ends_and_names_the_remedy(lab):
     cluster = Cluster(lab, hosts=1).start()
     first = cluster.hosts[0].daemon
     second = lab.host().flanneld(cluster.store, f"--state-dir={first.state_dir}")

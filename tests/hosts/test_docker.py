@@ -197,7 +197,7 @@ def drop_our_rules(host):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_nobody_but_the_overlay_is_let_in(lab, docker28, backend):
+def test_only_packets_of_the_overlay_are_let_in(lab, docker28, backend):
     _, one, two = two_hosts(lab, docker28, backend=backend)
     web, client = start_dockers(one, two)
     reaches(client, web)
@@ -209,7 +209,7 @@ def test_nobody_but_the_overlay_is_let_in(lab, docker28, backend):
 
 @pytest.mark.parametrize(("release", "firewall"), [("28", "nftables"), ("28", "iptables"),
                                                    ("20.10", "nftables")])  # fmt: skip
-def test_whatever_starts_first_and_whoever_flushes(lab, release, firewall):
+def test_rules_hold_for_every_order_of_starts_and_after_a_flush(lab, release, firewall):
     _, one, two = two_hosts(lab, need(release), f"--firewall={firewall}", backend="vxlan")
 
     def check_dockers_drops():

@@ -119,7 +119,7 @@ def test_a_prefix_that_is_deleted_and_restored_costs_no_packet(lab):
         witness.all_is_well_again("the restored cluster")
 
 
-def test_what_is_done_to_one_lease_by_hand_is_mended_by_its_host(lab):
+def test_a_lease_changed_by_hand_is_restored_by_its_host(lab):
     """The owner is back before any host has removed its route."""
     store = lab.etcd_cluster()
     with Witness(started(lab, store)) as witness:

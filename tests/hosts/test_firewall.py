@@ -96,7 +96,7 @@ def test_containers_reach_each_other_where_docker_made_the_policy_drop(lab, kind
 
 
 @pytest.mark.parametrize("kind", FILTERS)
-def test_rules_that_somebody_deletes_come_back(lab, kind):
+def test_deleted_rules_come_back(lab, kind):
     flags = ["--ip-masq", f"--firewall={kind}", "--iptables-resync=1"]
     one, _ = Cluster(lab, "etcd", flags=flags).start(containers=True).hosts
     wait_until(lambda: answers(one.container, WORLD), "the world to answer")

@@ -75,7 +75,7 @@ def test_etcd_is_reached_from_every_host(lab):
     assert '{"Network": "10.5.0.0/16"}' in stored
 
 
-def test_a_failed_command_tells_what_it_was(lab):
+def test_the_error_of_a_failed_command_names_the_command(lab):
     host = lab.host()
     with pytest.raises(CommandFailed, match="(?s)link show flannel.1.*does not exist"):
         host.ns.ip("link", "show", "flannel.1")

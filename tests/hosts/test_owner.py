@@ -56,7 +56,7 @@ def test_a_host_has_one_etcd_lease_however_often_it_starts(lab):
     assert listed[:3] == ["found", "1", "leases"], listed
 
 
-def test_two_hosts_with_one_node_id_are_told_and_keep_their_subnets(lab):
+def test_a_copied_node_id_is_reported_and_the_subnets_stay(lab):
     """The second host has another boot id, since it is a machine of its own."""
     cluster = Cluster(lab, "etcd", "host-gw", hosts=2).start()
     one, two = cluster.hosts

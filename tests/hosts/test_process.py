@@ -123,7 +123,7 @@ def test_version_and_help_end_with_0():
 # ---- log, health pages and notifications
 
 
-def test_readiness_is_told_to_the_service_manager_after_the_subnet_file_is_written(lab):
+def test_the_service_manager_is_notified_after_the_subnet_file_is_written(lab):
     cluster = Cluster(lab, hosts=1)
     daemon = cluster.hosts[0].daemon.start()
     daemon.wait_log("config")
@@ -136,7 +136,7 @@ def test_readiness_is_told_to_the_service_manager_after_the_subnet_file_is_writt
     assert daemon.told().count("READY=1") == 1
 
 
-def test_readyz_tells_why_the_host_is_not_ready(lab):
+def test_readyz_names_the_reasons_that_the_host_is_not_ready(lab):
     cluster = Cluster(lab, hosts=1)
     daemon = cluster.hosts[0].daemon.start()
     wait_until(lambda: "config" in _try(daemon, "/readyz"), "a reason", unless=daemon.must_run)

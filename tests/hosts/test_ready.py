@@ -86,7 +86,7 @@ def test_a_virtual_address_is_not_announced_wherever_it_goes(lab):
     ping(one.container, two.container)
 
 
-def test_where_nothing_can_pass_the_host_is_not_ready_and_says_what_to_do(lab):
+def test_a_host_on_which_no_packet_passes_is_not_ready_and_names_the_remedy(lab):
     one, two = Cluster(lab).start(containers=True).hosts
     one.plug(False)
     says(one, 503, "underlay: eth0 has no carrier")
@@ -110,7 +110,7 @@ def test_where_nothing_can_pass_the_host_is_not_ready_and_says_what_to_do(lab):
     assert log.count("the host has a problem") == 1 and log.count("the host has no longer a problem") == 1, log
 
 
-def test_what_some_packets_cannot_pass_is_said_by_a_host_that_is_ready(lab):
+def test_a_ready_host_reports_what_stops_some_packets(lab):
     one, two = Cluster(lab).start(containers=True).hosts
     one.ns.sysctl(net_ipv4_ip_forward=0)
     says(one, 200, "host: net.ipv4.ip_forward is 0")

@@ -51,7 +51,7 @@ def cluster(lab):
     return Cluster(lab).start(containers=True)
 
 
-def test_what_is_damaged_by_hand_is_mended_within_two_seconds(cluster):
+def test_damaged_kernel_objects_are_repaired_within_two_seconds(cluster):
     one, two = cluster.hosts
     had, was = rows(one), device(one)
     words = {"subnet": subnet(two), "base": base(subnet(two)), "mac": vtep_mac(two),
@@ -121,7 +121,7 @@ def test_an_underlay_that_goes_down_and_up_costs_only_the_time_it_was_down(lab):
     ping(one.container, two.container)
 
 
-def test_an_underlay_that_is_up_again_before_anybody_looks_costs_no_route(lab):
+def test_an_underlay_that_goes_down_and_up_at_once_costs_no_route(lab):
     cluster = Cluster(lab, backend="host-gw").start(containers=True)
     one, _ = cluster.hosts
     had = rows(one)

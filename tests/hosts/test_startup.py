@@ -122,7 +122,7 @@ def refused_connections(host):
     return int(values[names.index("OutRsts")])
 
 
-def test_an_etcd_that_is_down_is_waited_for_and_said_once(lab):
+def test_an_etcd_that_is_down_is_awaited_and_logged_once(lab):
     etcd, host = lab.etcd(running=False), lab.host()
     daemon = host.flanneld(etcd).start()
     daemon.wait_log("store away")
@@ -136,7 +136,7 @@ def test_an_etcd_that_is_down_is_waited_for_and_said_once(lab):
     daemon.wait_ready(within=40)
 
 
-def test_a_store_file_that_cannot_be_opened_is_waited_for_and_said_once(lab):
+def test_a_store_file_that_cannot_be_opened_is_awaited_and_logged_once(lab):
     store, host = lab.sqlite(), lab.host()
     folder = lab.folder / "in-the-way"
     store.path = folder / "flannel.db"

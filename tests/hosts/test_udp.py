@@ -62,7 +62,7 @@ def test_every_hop_answers_an_expired_packet(pair):
     assert f"From {base(subnet(two))} " in said[1] and "Time to live exceeded" in said[1]
 
 
-def test_a_subnet_that_nobody_leased_is_unreachable(pair):
+def test_a_subnet_without_a_lease_is_unreachable(pair):
     one, _ = pair
     said = one.container.ns.run("ping", "-n", "-c1", "-W2", "10.5.77.1", check=False)
     assert f"From {base(subnet(one))} " in said and "Net Unreachable" in said

@@ -67,7 +67,7 @@ def test_every_kind_of_packet_passes(pair):
         assert hops[4:] == [["5", target]]
 
 
-def test_what_is_wider_than_the_overlay_is_told_so(pair):
+def test_a_packet_larger_than_the_mtu_of_the_overlay_gets_an_icmp_error(pair):
     """First the containers have the MTU of the underlay, like an image that ignores FLANNEL_MTU; then
     the path MTU of the underlay shrinks without a notification."""
     one, two = pair

@@ -30,7 +30,7 @@ def arrived(listener):
         return None
 
 
-def test_only_the_owner_of_the_inner_source_is_heard(lab):
+def test_only_packets_from_the_owner_of_the_inner_source_are_accepted(lab):
     one, two = Cluster(lab, "sqlite", "udp", flags=FLAGS).start(containers=True).hosts
     three = lab.host()
     us, peer = one.container.address, two.container.address

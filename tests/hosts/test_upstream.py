@@ -137,7 +137,7 @@ def test_a_subnet_that_another_host_takes_is_an_alarm_and_never_taken_back_by_fo
     wait_until(lambda: "192.0.2.9" not in one.daemon.health("/readyz")[1], "the end of the alarm")
 
 
-def test_rubbish_among_the_leases_costs_nobody_a_route(lab):
+def test_invalid_records_among_the_leases_cost_no_route(lab):
     cluster = on_etcd(lab, hosts=2)
     put = cluster.store.put_lease
     put("lock", "mine")

@@ -74,7 +74,7 @@ def test_the_tarball_has_the_same_programs_and_the_licence(root, package, tmp_pa
     assert list(tmp_path.glob("usr/share/doc/*/LICENSE"))
 
 
-def test_the_tarball_is_of_roots_files_whoever_makes_it(package, tmp_path):
+def test_the_files_of_the_tarball_belong_to_root_for_every_builder(package, tmp_path):
     by_root, = package.parent.glob("flannel-*-linux-*.tar.gz")
     # In a namespace in which the files of the build, and the user that packs them, have uid 1000.
     with tarfile.open(by_root) as made:

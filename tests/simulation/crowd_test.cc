@@ -137,7 +137,7 @@ void churn(World& world) {
   world.in(seconds(3), [&world] { churn(world); });
 }
 
-// Without what the hosts' kernels note down for whoever asks.
+// Without the logs that the fake kernels keep for tests.
 std::size_t memory_in_use(World& world) {
   for (const auto& host : world.hosts_)
     host->kernel.take_log();

@@ -85,7 +85,7 @@ class SimulatedRegistry : public Registry {
   Wire wire_;
   HostLoop& loop_;
   Writer who_;
-  std::uint64_t history_ = 0;  // of the store, as the last list told
+  std::uint64_t history_ = 0;  // of the store, as of the last list
   std::vector<std::weak_ptr<WatchStream>> streams_;
   LifeToken life_;  // no reply comes after its end
 };

@@ -55,7 +55,7 @@ void WatchStream::disconnect(const char* why) {
   });
 }
 
-// The listener may let go of the stream while it is told.
+// The listener may close the stream during the call.
 void WatchStream::end(const Farewell& farewell) {
   if (over) return;
   const auto self = shared_from_this();

@@ -52,7 +52,7 @@ struct WatchStream : std::enable_shared_from_this<WatchStream> {
   Revision from;
   WatchListener listener;
   std::uint64_t connection;
-  bool over = false;  // the process has heard the end, or let go
+  bool over = false;  // the end was reported to the process, or the process closed the stream
   bool pumping = false;
   std::optional<std::uint64_t> number;  // the store's
   std::deque<std::pair<Store::Batch, Revision>> under_way;

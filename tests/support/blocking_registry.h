@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A store seen by a test that wants to read like a story: each call waits for its answer, turning
-// the real loop meanwhile; what a watch hears is a text.
+// the real loop meanwhile; the reports of a watch are a text.
 #pragma once
 
 #include <chrono>
@@ -109,7 +109,7 @@ inline Record record_of(const std::string& key, const std::string& value, const 
   return {key, value, held.revision, held.expiry_handle};
 }
 
-// What a watch heard: "put KEY=VALUE", "gone KEY", "config TEXT", "no config", "position lost",
+// The reports of a watch: "put KEY=VALUE", "gone KEY", "config TEXT", "no config", "position lost",
 // "disconnected", each with a newline; "|\n" ends one call of on_changes that had changes.
 class WatchLog {
  public:
@@ -121,11 +121,11 @@ class WatchLog {
   const std::string& text() const { return text_; }
   Revision reached() const { return reached_; }
   const Error& error() const { return error_; }
-  // Of each put.
+  // The creation revision of each put.
   const std::vector<Revision>& created() const { return created_; }
   void drop() { watch_.reset(); }
 
-  // Waits until `what` has been heard `times`.
+  // Waits until `what` has been reported `times`.
   bool reports(const std::string& what, int times = 1) {
     return loop_.until([&] { return count(what) >= times; });
   }

@@ -74,7 +74,7 @@ class SimulatedStore {
     return found != records.end() && found->second.revision == seen.revision;
   }
   static Failure changed(const Record& seen) {
-    return fail(ErrorKind::conflict, seen.key + " was changed by somebody");
+    return fail(ErrorKind::conflict, seen.key + " was changed by another writer");
   }
 
   Revision revision_ = 0;

@@ -91,7 +91,7 @@ class Etcd2UnderTest final : public StoreUnderTest {
     return open_registry(options, loop).value();
   }
 
-  // It remembers the last 1,000 changes, whoever made them.
+  // It remembers the last 1,000 changes of all writers.
   void compact() override {
     const std::string urls = server_->url() + "/v2/keys/elsewhere?n=[1-1010]";
     run_command({"curl", "-s", "-o", "/dev/null", "-X", "PUT", "-d", "value=x", urls}).value();

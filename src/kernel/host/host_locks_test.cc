@@ -140,7 +140,7 @@ TEST_F(HostLocksTest, TheFileLockAloneRefusesASecondDaemonWhereTheNameIsTaken) {
   EXPECT_EQ(refusal("flannel.1"), "flannel.1 belongs to another flanneld of this host");
 }
 
-TEST_F(HostLocksTest, AnUnprivilegedUserKeepsNobodyFromStarting) {
+TEST_F(HostLocksTest, AnUnprivilegedUserCannotBlockTheStart) {
   const Listener stranger("10.5.0.0/16", kNobody);
   const Listener hidden("flannel.1", kNobody, true);
   const Listener wide("10.0.0.0/8", kNobody);

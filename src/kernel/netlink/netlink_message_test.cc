@@ -112,7 +112,7 @@ NetlinkBatch ack_of(std::int32_t code) {
   return batch;
 }
 
-TEST(NetlinkAckTest, SaysWhy) {
+TEST(NetlinkAckTest, HasTheReasonOfTheKernel) {
   struct Echo {
     std::int32_t code = -EINVAL;
     nlmsghdr request{};

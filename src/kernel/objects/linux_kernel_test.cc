@@ -168,7 +168,7 @@ TEST_F(LinuxKernelTest, AForeignDeviceOfOurNameIsNeverTouched) {
   EXPECT_EQ(shell("ip -4 address; ip -o link show type bridge; ip neigh"), before);
 }
 
-TEST_F(LinuxKernelTest, SaysWhyADeviceCannotBeMade) {
+TEST_F(LinuxKernelTest, AnErrorNamesTheReasonThatADeviceCannotBeMade) {
   VxlanSettings nowhere = vxlan();
   nowhere.lower = {"eth7"};
   EXPECT_EQ(outcome(Op::put, device(nowhere)), "create flannel.1: there is no interface eth7");
@@ -231,7 +231,7 @@ TEST_F(LinuxKernelTest, ADeviceGoesOnlyIfTheOneInItsPlaceCanBeMade) {
   EXPECT_EQ(read().links.at(0), device(other));
 }
 
-TEST_F(LinuxKernelTest, SaysWhoHasThePort) {
+TEST_F(LinuxKernelTest, AnErrorNamesThePortThatIsTaken) {
   const int squatter = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   const Fd closes{squatter};
   sockaddr_in any{};

@@ -176,7 +176,7 @@ TEST_F(NexthopTest, RoutesThatWentWithTheirDeviceMakeRoomForPlainOnes) {
   EXPECT_EQ(shell("ip route show proto 250"), "10.5.4.0/24 via 10.5.4.0 dev flannel.1 onlink \n");
 }
 
-TEST_F(NexthopTest, RoutesAreReadInFullWhereTheKernelLeavesOutWhatTheObjectSays) {
+TEST_F(NexthopTest, ARouteWithANextHopObjectIsReadInFull) {
   open_with(0);
   ASSERT_TRUE(write_sysctl("net/ipv4/nexthop_compat_mode", "0"));
   put({route(2)});

@@ -55,7 +55,7 @@ class ReconcileTest : public LinuxKernelTest {
   NetState peers_;
 };
 
-TEST_F(ReconcileTest, AClusterBeyondThePlainRoutesSettlesInOneSync) {
+TEST_F(ReconcileTest, AClusterBeyondThePlainRoutesNeedsOneSync) {
   wish_peers(2, 600);
   expect_mended();
 }

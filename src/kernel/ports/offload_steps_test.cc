@@ -87,7 +87,7 @@ class OffloadSteps : public NetnsTest, public testing::WithParamInterface<Step> 
   Fd peer_, host_;
 };
 
-TEST_P(OffloadSteps, CarriesTheSamePacketsAndIsSaid) {
+TEST_P(OffloadSteps, CarriesTheSamePacketsAndIsLogged) {
   testing::internal::CaptureStderr();
   open();
   // The host's kernel may make one super-packet of these datagrams, but must not pass it to a

@@ -358,7 +358,7 @@ TEST_F(PacketPathTest, ARunThatThePathCannotCarryIsRefusedAndGoesSingly) {
   EXPECT_EQ(received, run.size());
 }
 
-TEST_F(PacketPathTest, AnUnreachablePeerIsSaidToBe) {
+TEST_F(PacketPathTest, SendingToAnUnreachablePeerReturnsUnreachable) {
   const Bytes packet(100);
   EXPECT_EQ(queue_pair_.udp->send({Ip4::of(203, 0, 113, 1), 8285}, packet, 100), Sent::unreachable);
 }

@@ -71,7 +71,7 @@ TEST_F(Etcd2Test, KeysAreWhereFlannelHasThem) {
   EXPECT_NE(all.find(R"("ttl":86400)"), std::string::npos) << all;
 }
 
-TEST_F(Etcd2Test, WhatAnOperatorWritesIsHeard) {
+TEST_F(Etcd2Test, WritesOfAnOperatorAreReported) {
   WatchLog watch(*session, now(), loop);
   keys("/config", {"-XPUT", "-d", "value={}"});
   keys("/subnets/10.5.7.0-24", {"-XPUT", "-d", "value=reserved"});
@@ -177,12 +177,12 @@ TEST_F(Etcd2Test, ACreateWhoseAnswerGotLostIsNotSentAgain) {
   const auto spoiled = open({url_of(relay.port()), etcd->url()});
   relay.swallow_answers();
   EXPECT_EQ(spoiled->create(kOne, kValue, kDay).error().kind, ErrorKind::unavailable)
-      << "exists would say that somebody else has it";
+      << "`exists` would mean that another host has it";
   EXPECT_TRUE(spoiled->snapshot()) << "the other endpoint is asked next";
   EXPECT_EQ(spoiled->create(kOne, kValue, kDay).error().kind, ErrorKind::exists);
 }
 
-TEST_F(Etcd2Test, WithoutTheV2ApiItIsSaid) {
+TEST_F(Etcd2Test, AMissingV2ApiIsAnError) {
   const auto v3_only = EtcdServer::start().value();
   const auto refused = open({v3_only->url()})->snapshot();
   ASSERT_FALSE(refused);
@@ -227,15 +227,15 @@ TEST_F(Etcd2Test, AllCallsUnderWayGetTheNewPassword) {
   options.password = Password::read(file).value();
   const auto root = open({etcd->url()});
   ASSERT_TRUE(write_file_atomically(file, "rootpw", 0600));
-  std::vector<std::string> heard;
+  std::vector<std::string> answers;
   for (const std::string& key : {kOne, kTwo}) {
     root->registry().create_if_absent(key, kValue, kDay, [&](const Result<WriteResult>& held) {
-      heard.push_back(held ? "made" : held.error().text);
+      answers.push_back(held ? "made" : held.error().text);
       loop.check();
     });
   }
-  ASSERT_TRUE(loop.until([&] { return heard.size() == 2; }));
-  EXPECT_EQ(heard, (std::vector<std::string>{"made", "made"}));
+  ASSERT_TRUE(loop.until([&] { return answers.size() == 2; }));
+  EXPECT_EQ(answers, (std::vector<std::string>{"made", "made"}));
 }
 
 TEST_F(Etcd2Test, WithoutChoiceTheConfigurationDecides) {

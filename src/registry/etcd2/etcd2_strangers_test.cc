@@ -128,7 +128,7 @@ TEST_F(QuietProxyTest, AQuietPollIsNoFailure) {
   EXPECT_EQ(watch.text(), "");
   EXPECT_EQ(session->registry().failures(), before);
   put("subnets/" + kOne, {"-d", "value=" + kLease});
-  EXPECT_TRUE(watch.reports("put " + kOne)) << "and the poll still hears";
+  EXPECT_TRUE(watch.reports("put " + kOne)) << "and the poll still reports changes";
 }
 
 TEST_F(QuietProxyTest, AFrozenEtcdBehindItIsNoticed) {

@@ -37,7 +37,7 @@ TEST(KeysEventsTest, EveryEndIsAnEnd) {
   }
 }
 
-TEST(KeysEventsTest, TheEndOfADirectorySaysNothingOfWhatWasInIt) {
+TEST(KeysEventsTest, TheEndOfADirectoryRequiresASnapshot) {
   for (const char* key : {"/net/subnets", "/net", "/net/subnets/strange"}) {
     EXPECT_EQ(meaning(event("delete", key, true)), "?") << key;
     EXPECT_EQ(meaning(event("expire", key, true)), "?") << key;
@@ -64,7 +64,7 @@ TEST(KeysEventsTest, OthersKeysAreNoneOfOurs) {
   }
 }
 
-TEST(KeysEventsTest, AnActionThatNobodyKnowsIsLookedInto) {
+TEST(KeysEventsTest, AnUnknownActionBelowOurKeysRequiresASnapshot) {
   EXPECT_EQ(meaning(event("merge", "/net/subnets/10.5.1.0-24")), "?");
   EXPECT_EQ(meaning(event("merge", "/net/other")), "");
   EXPECT_EQ(meaning(event("set", "/net/subnets")), "?") << "a value in the directory's place";

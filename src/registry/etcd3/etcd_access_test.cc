@@ -93,7 +93,7 @@ TEST_P(EtcdAccessTest, ACertificateForAnotherNameIsNotTrusted) {
   EXPECT_FALSE(open()->snapshot());
 }
 
-TEST_P(EtcdAccessTest, AClientCertificateIsShownToWhoAsksForOne) {
+TEST_P(EtcdAccessTest, AClientCertificateIsSentIfTheServerAsksForOne) {
   start_with_tls(true);
   options.ca_file = certificates.ca();
   EXPECT_EQ(open()->snapshot().error().kind, ErrorKind::unavailable);
@@ -125,7 +125,7 @@ TEST_P(EtcdAccessTest, PlaintextIsSpokenToHttpWhateverFilesAreGiven) {
   EXPECT_TRUE(all) << all.error().text;
 }
 
-TEST_P(EtcdAccessTest, FilesThatCannotBeReadAreSaidAtOnce) {
+TEST_P(EtcdAccessTest, UnreadableFilesAreAnErrorAtOnce) {
   options.endpoints = {"https://127.0.0.1:2379"};
   options.ca_file = "/nonexistent/ca.pem";
   const auto opened = open_registry(options, loop.loop());
@@ -215,7 +215,7 @@ TEST_F(EtcdUserTest, AWrongPasswordIsDeniedAndNotRepeated) {
   EXPECT_EQ(watch.error().kind, ErrorKind::denied);
 }
 
-TEST_F(EtcdUserTest, NobodyIsDeniedWhereUsersAreAsked) {
+TEST_F(EtcdUserTest, WithoutAUserNameACallIsDenied) {
   enable();
   EXPECT_EQ(open()->snapshot().error().kind, ErrorKind::denied);
 }

@@ -261,7 +261,7 @@ TEST_F(EtcdTest, AFrozenEtcdIsNoticed) {
   EXPECT_EQ(lost.error().kind, ErrorKind::unavailable) << lost.error().text;
   EXPECT_TRUE(watch.reports("disconnected"));
   etcd->thaw();
-  // Whatever became of the lost write, the next look tells, and it was done at most once.
+  // The next snapshot shows whether the lost write took effect; it did so at most once.
   const Snapshot all = snapshot_in_the_end();
   for (const Record& record : all.records)
     EXPECT_EQ(record.value, "one");
@@ -350,7 +350,7 @@ TEST_F(LostAnswerTest, OfAGrantLeavesNoLeaseBehind) {
   const auto lost = through->create(kOne, "one", kDay);
   ASSERT_FALSE(lost);
   EXPECT_EQ(lost.error().kind, ErrorKind::unavailable) << lost.error().text;
-  EXPECT_EQ(lease_count(), 1) << "granted, though nobody was told";
+  EXPECT_EQ(lease_count(), 1) << "granted, although the answer was lost";
   relay->cut();
   ASSERT_TRUE(through->snapshot());
   ASSERT_TRUE(through->snapshot()) << "by then the revocation has been sent";

@@ -102,7 +102,7 @@ class LaggingNode final : public grpc::CallbackGenericService {
 };
 
 // Whether the node lags or the cluster went back: without an answer nobody knows.
-TEST(LaggingNodeTest, AWatchFromBeyondItEndsIfNobodyTellsTheRevision) {
+TEST(LaggingNodeTest, AWatchFromALaterRevisionEndsIfNoNodeReportsTheRevision) {
   const LaggingNode node;
   PatientLoop loop;
   StoreOptions options;
@@ -127,20 +127,20 @@ TEST_F(KeepAliveTest, AllRenewalsGoOverOneStream) {
 TEST_F(KeepAliveTest, ManyAtOnceAreAnsweredEachForItsLease) {
   const auto session = open({etcd->url()});
   std::vector<Record> records;
-  std::vector<seconds> heard;
+  std::vector<seconds> answers;
   for (int i = 0; i < 5; ++i) {
     const std::string key = fmt::format("10.5.{}.0-24", i);
     records.push_back(record_of(key, "x", session->create(key, "x", seconds(600 + i)).value()));
   }
   for (const Record& record : records) {
     session->registry().renew_if_unchanged(record, kDay, [&](const Result<WriteResult>& held) {
-      heard.push_back(held ? held->ttl.value_or(seconds(0)) : seconds(-1));
+      answers.push_back(held ? held->ttl.value_or(seconds(0)) : seconds(-1));
       loop.check();
     });
   }
-  ASSERT_TRUE(loop.until([&] { return heard.size() == records.size(); }));
-  std::ranges::sort(heard);
-  EXPECT_EQ(heard,
+  ASSERT_TRUE(loop.until([&] { return answers.size() == records.size(); }));
+  std::ranges::sort(answers);
+  EXPECT_EQ(answers,
             (std::vector{seconds(600), seconds(601), seconds(602), seconds(603), seconds(604)}));
   EXPECT_EQ(count("started", "LeaseKeepAlive"), 1);
 }

@@ -80,7 +80,7 @@ TEST_F(WatchReaderTest, SortsKeysIntoWhatTheyAre) {
   erase(response, "/net/config", 13);
   EXPECT_EQ(text(reader.read(response)),
             "config {} put 10.5.1.0-24=one gone 10.5.2.0-24 no config @13")
-      << "and resumes after what was told, not after the header's revision";
+      << "and resumes after the reported changes, not after the header's revision";
 }
 
 TEST_F(WatchReaderTest, RecordsCarryTheirLease) {
@@ -114,7 +114,7 @@ TEST_F(WatchReaderTest, ProgressMovesThePosition) {
   EXPECT_EQ(reader.request().create_request().start_revision(), 21);
 }
 
-TEST_F(WatchReaderTest, WhatWasToldIsNotToldAgain) {
+TEST_F(WatchReaderTest, AChangeIsReportedOnce) {
   auto response = message(99);
   put(response, "/net/subnets/10.5.1.0-24", "old", 10);
   put(response, "/net/subnets/10.5.1.0-24", "new", 11);
@@ -143,7 +143,7 @@ TEST_F(WatchReaderTest, AnotherClusterHasAnotherHistory) {
   EXPECT_EQ(text(reader.read(response)), "position lost");
 }
 
-TEST_F(WatchReaderTest, ACancelledWatchSaysWhy) {
+TEST_F(WatchReaderTest, ACancelledWatchHasTheReason) {
   auto response = message(0);
   response.set_created(true);
   response.set_canceled(true);

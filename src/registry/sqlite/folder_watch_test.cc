@@ -24,7 +24,7 @@ class FolderWatchTest : public testing::Test {
   void TearDown() override { std::filesystem::remove_all(folder_); }
 
   void write(const char* name) { std::ofstream(folder_ / name) << "something"; }
-  bool has_news() {
+  bool has_events() {
     pollfd one{watch_->fd(), POLLIN, 0};
     return ::poll(&one, 1, 0) > 0;
   }
@@ -33,24 +33,24 @@ class FolderWatchTest : public testing::Test {
   std::optional<FolderWatch> watch_;
 };
 
-TEST_F(FolderWatchTest, TellsOfItsFileAndOfNoOther) {
+TEST_F(FolderWatchTest, ReportsChangesOfItsFileOnly) {
   write("another");
   EXPECT_FALSE(watch_->take());
   write("leases.db");
   EXPECT_TRUE(watch_->take());
-  EXPECT_FALSE(has_news());
+  EXPECT_FALSE(has_events());
 }
 
-TEST_F(FolderWatchTest, ManyChangesOfOtherFilesAreLookedAtInTurns) {
+TEST_F(FolderWatchTest, ManyChangesOfOtherFilesAreReadInSeveralTurns) {
   for (int n = 0; n < 3000; ++n)
     write(n % 2 == 0 ? "another" : "one more");
   write("leases.db");
   EXPECT_FALSE(watch_->take()) << "it has not come that far";
   int turns = 1;
-  while (has_news() && !watch_->take())
+  while (has_events() && !watch_->take())
     ++turns;
   EXPECT_GT(turns, 1);
-  EXPECT_FALSE(has_news());
+  EXPECT_FALSE(has_events());
 }
 
 }  // namespace

@@ -56,7 +56,7 @@ class LeaseFileTest : public ::testing::Test {
   std::string path = folder.path() + "/deep/down/flannel.db";
 };
 
-TEST_F(LeaseFileTest, FolderAndFileAreNotForEverybody) {
+TEST_F(LeaseFileTest, FolderAndFileAreNotAccessibleToOtherUsers) {
   const mode_t old = ::umask(0);
   ASSERT_TRUE(open());
   ::umask(old);
@@ -128,7 +128,7 @@ TEST_F(LeaseFileTest, ARecordLivesUntilItsExpiryAndNotLonger) {
   EXPECT_EQ(file.history(kNet, held.revision + 1, 10)->size(), 1U);
 }
 
-TEST_F(LeaseFileTest, AnExpiredRecordIsNoObstacleThoughNobodyHasDeletedIt) {
+TEST_F(LeaseFileTest, AnExpiredRecordThatIsNotDeletedYetIsNoObstacle) {
   auto file = open().value();
   const WriteResult held = file.create(kNet, kOne, "one", seconds(60), kNow).value();
   const WallTime later = kNow + hours(1);
@@ -171,12 +171,12 @@ TEST_F(LeaseFileTest, WhatAToolWritesHasARevisionAndAHistory) {
   sql("DELETE FROM record");
   sql("UPDATE config SET text = '{2}'");
   sql("DELETE FROM config");
-  std::string heard;
+  std::string changes;
   const auto history = file.history(kNet, before, 10).value();
   for (const auto& [revision, change] : history) {
-    heard += std::to_string(revision - before) + ":" + std::to_string(change.index()) + " ";
+    changes += std::to_string(revision - before) + ":" + std::to_string(change.index()) + " ";
   }
-  EXPECT_EQ(heard, "1:0 2:2 3:0 4:1 5:2 6:3 ");
+  EXPECT_EQ(changes, "1:0 2:2 3:0 4:1 5:2 6:3 ");
 }
 
 TEST_F(LeaseFileTest, ARecordOfAToolHasTheRevisionOfItsHistory) {
@@ -200,7 +200,7 @@ TEST_F(LeaseFileTest, TheHistoryHasAnEnd) {
 }
 
 // The end of the log is missing, where a big record is: as a disk that cannot read it.
-TEST_F(LeaseFileTest, WhatCannotBeReadIsSaidAsSuch) {
+TEST_F(LeaseFileTest, ADamagedLogIsAnErrorOfReading) {
   auto writer = open().value();
   auto reader = open().value();
   const std::string log = path + "-wal";
@@ -220,7 +220,7 @@ TEST_F(LeaseFileTest, ANewerFlannelsFileIsLeftAlone) {
   EXPECT_EQ(refused.error().kind, ErrorKind::unsupported);
 }
 
-TEST_F(LeaseFileTest, SomebodyElsesDatabaseIsLeftAlone) {
+TEST_F(LeaseFileTest, AForeignDatabaseIsLeftAlone) {
   path = folder.path() + "/other.db";
   sql("CREATE TABLE other (x)");
   EXPECT_EQ(open().error().text, "it is a database of something else");

@@ -68,7 +68,7 @@ class SqliteTest : public ::testing::Test {
   std::unique_ptr<BlockingRegistry> session = open();
 };
 
-TEST_F(SqliteTest, AnotherProcessIsHeard) {
+TEST_F(SqliteTest, ChangesByAnotherProcessAreReported) {
   WatchLog watch(*session, now(), loop);
   ASSERT_EQ(writer(kOne, "theirs")->wait(), 0);
   EXPECT_TRUE(watch.reports("put " + kOne + "=theirs"));
@@ -91,7 +91,7 @@ TEST_F(SqliteTest, OfManyProcessesOneWins) {
   EXPECT_EQ(late, 7);
 }
 
-TEST_F(SqliteTest, AToolIsHeardWhileItKeepsTheFileOpen) {
+TEST_F(SqliteTest, ChangesByAToolThatKeepsTheFileOpenAreReported) {
   WatchLog watch(*session, now(), loop);
   sqlite3* tool = nullptr;
   ASSERT_EQ(sqlite3_open(path.c_str(), &tool), SQLITE_OK);
@@ -165,7 +165,7 @@ TEST_F(SqliteTest, AReplacedFileIsTakenWithoutTheOldOnesLog) {
   EXPECT_EQ(all.records[0].value, "kept");
 }
 
-TEST_F(SqliteTest, APlaceThatCannotBeAFileIsSaid) {
+TEST_F(SqliteTest, APathThatCannotBeAFileIsAnError) {
   path = "/dev/null/flannel.db";
   const auto nowhere = open();
   const auto refused = nowhere->snapshot();
@@ -207,7 +207,7 @@ TEST_F(SqliteTest, AWriterKilledInTheMiddleLeavesAFileThatIsWhole) {
 }
 
 // The limit of the file's size stands for a full disk: the same error on the same calls.
-TEST_F(SqliteTest, AFullDiskIsSaidAndNothingIsLostWhenThereIsRoomAgain) {
+TEST_F(SqliteTest, AFullDiskIsReportedAndNothingIsLost) {
   WriteResult held = session->create(kOne, "one", hours(1)).value();
   WatchLog watch(*session, now(), loop);
   rlimit before{};
@@ -249,7 +249,7 @@ TEST_F(SqliteTest, AnExpiredRecordThatCannotBeDeletedIsTriedWithPauses) {
   ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
   EXPECT_LT(worked_s, 0.5);
   ASSERT_TRUE(all) << all.error().text;
-  EXPECT_EQ(all->records.size(), 1U) << "nobody was told that it is gone";
+  EXPECT_EQ(all->records.size(), 1U) << "its removal was not reported";
   EXPECT_TRUE(watch.reports("gone")) << "when there is room again";
   const std::string log = testing::internal::GetCapturedStderr();
   const auto warning = log.find("expired records cannot be deleted");
