@@ -28,6 +28,7 @@ Ttl ttl_for(const Record& record, const KeeperOptions& options) {
   return !record.expires() ? Ttl() : Ttl(options.ttl);
 }
 
+// Several attempts fit into the life of a lease, and a restored store has its leases back soon.
 Duration longest_pause(const KeeperOptions& options) {
   return std::clamp<Duration>(options.ttl / 10, seconds(2), seconds(30));
 }

@@ -142,9 +142,9 @@ class LeaseKeeper {
   bool reannounce_ = false;                // due after the answer to the call that is under way
 
   Backoff backoff_;
-  Backoff lost_backoff_;   // shorter, since the peers wait for a lost lease to return
-  unsigned refusals_ = 0;  // in a row
-  Backoff write_back_pause_;
+  Backoff lost_backoff_;      // shorter, since the peers wait for a lost lease to return
+  unsigned refusals_ = 0;     // in a row
+  Backoff write_back_pause_;  // while another process writes our record again and again
   std::optional<TimePoint> last_write_back_;
   std::optional<std::pair<NodeTag, TimePoint>> taken_over_;  // the writer of the record, and when
 };
