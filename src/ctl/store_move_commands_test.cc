@@ -126,6 +126,20 @@ TEST_F(StoreCommandsTest, ByForceHostsAreLeftBehindAndTheirLeasesCopied) {
   EXPECT_EQ(copies(), 3U);
 }
 
+TEST_F(StoreCommandsTest, AConfigurationThatChangedMeanwhileIsCopiedAgain) {
+  ctl({"store", "copy", kOld, kNew});
+  follow("10.5.1.0-24", value_of(1, "192.0.2.1"));
+  follow("10.5.2.0-24", value_of(2, "192.0.2.2"));
+  const MoveNotes notes = notes_in(kPrefix);
+  store->put_config(kPrefix, with_move_notes(kHostGw, notes).value());
+  const Said said = ctl({"store", "retire", kOld});
+  EXPECT_NE(said.err.find("the two stores have different configurations"), std::string::npos)
+      << said.err;
+  EXPECT_FALSE(notes_in(kPrefix).to->retired);
+  EXPECT_EQ(ctl({"store", "copy", kOld, kNew}).code, 0);
+  EXPECT_EQ(ctl({"store", "retire", kOld}).code, 0);
+}
+
 TEST_F(StoreCommandsTest, ARetirementThatWasInterruptedIsRunToItsEnd) {
   ctl({"store", "copy", kOld, kNew});
   MoveNotes notes = notes_in(kPrefix);

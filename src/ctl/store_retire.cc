@@ -84,6 +84,18 @@ Result<void> complete(OpenStore& now, MoveNote note) {
   return now.write_notes({.to = now.notes.to, .from = note});
 }
 
+// An operator may have set another configuration in the old store since it was copied.
+Result<void> check_configs_agree(const Move& move) {
+  if (!move.now.snapshot.config) return {};  // complete() refuses that
+  const auto old = TRY(with_move_notes(move.old.snapshot.config->text, {}));
+  const auto now = TRY(with_move_notes(move.now.snapshot.config->text, {}));
+  if (old == now) return {};
+  return fail(ErrorKind::conflict,
+              fmt::format("the two stores have different configurations, nothing is changed; "
+                          "\"flannelctl store copy {} {}\" copies that of the old one again",
+                          to_string(move.old.address), to_string(move.now.address)));
+}
+
 Result<void> retire_both(Move& move, const Terminal& terminal) {
   MoveNote note = *move.old.notes.to;
   // First in the old store: from then on no host regards it as the one that decides.
@@ -150,6 +162,7 @@ Result<void> run_store_retire(const CtlOptions& options, const Terminal& termina
                             "them behind until they reach {}",
                             behind.size(), hosts.size(), to_string(move.now.address)));
   }
+  if (!retired && !options.force) TRY(check_configs_agree(move));
   TRY(retire_both(move, terminal));
   terminal.out << fmt::format(
       "{} is retired, {} decides. Keep {} until every host starts with the new address\n",
