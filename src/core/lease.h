@@ -52,7 +52,7 @@ struct Lease {
   bool operator==(const Lease&) const = default;
 };
 
-// The facts by which a record is this host's own, the surest last.
+// The fact by which a record is recognised as this host's own, from the weakest to the surest.
 enum class Ownership {
   none,
   address,      // the public IP alone, as in upstream: the record or this host has no node id
@@ -63,7 +63,7 @@ enum class Ownership {
 
 // The facts by which this host recognises its own records. Each may be lost or change: by a reboot,
 // another address, a lost state folder, a lost subnet.env. Records of a copy of this host, or of
-// another host with its address, are not taken for its own.
+// another host with its address, are not recognised as its own.
 struct HostIdentity {
   // NOLINTNEXTLINE(google-explicit-constructor): an address alone is how upstream knows a host
   HostIdentity(Ip4 ip, std::optional<NodeTag> tag = std::nullopt,

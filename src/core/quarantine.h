@@ -50,8 +50,8 @@ class Quarantine {
   void put(QuarantinedRecord record);
   void erase(const std::string& key);
 
-  // Between begin_list() and end_list() all existing records are put(). Records that are held by
-  // name stay so.
+  // Between begin_list() and end_list() the caller puts all existing records. A record that is held
+  // by name is then still held by name.
   void begin_list();
   void end_list();
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The node id in the state folder, and the boot by which two lives of a host are distinguished.
+// The node id in the state folder, and a number that distinguishes the boots of a host.
 #pragma once
 
 #include <string>

@@ -37,7 +37,7 @@ class PeerFeed {
   // connected() or is_up_to_date() of the follower may have changed.
   void on_connection() { arm_timer(); }
 
-  // This host has a new node id, of which there is no copy yet.
+  // To be called when this host has a new node id, which no other host has yet.
   void set_host(const HostIdentity& host);
 
   const HostIdentity& host() const { return parts_.host; }

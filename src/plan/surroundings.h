@@ -48,12 +48,12 @@ Surroundings find_surroundings(const HostView& host, const Underlay& underlay, c
 // The first address in use that is in `net`; nullptr: none.
 const AddressInUse* in_use_inside(const Cidr4& net, const Surroundings& surroundings);
 
-// A sentence for people: which of the surroundings the network contains, and the consequence;
-// nullopt: none.
+// Returns a sentence for people about an address in use that the network contains, with the
+// consequence; nullopt: there is none.
 std::optional<std::string> find_clash(const Cidr4& network, const Surroundings& surroundings);
 
-// A sentence for people: the consequence of the holder for a backend with one route to the whole
-// network, and what to do; nullopt: there is no holder.
+// Returns a sentence for people about the holder, which gets the packets of a backend with one
+// route to the whole network, and about the remedy; nullopt: there is no holder.
 std::optional<std::string> find_held(const Cidr4& network, const Surroundings& surroundings);
 
 // The IPv4 addresses after "nameserver" in the text of a resolv.conf(5).
