@@ -4,22 +4,24 @@
 
 The benchmark runs in a network namespace of its own:
 
-    flanneld ── lo ── etcd            eth0 ══ veth ══ wire   (the underlay, no host at the far end)
+    flanneld ── lo ── etcd or Consul  eth0 ══ veth ══ wire   (the underlay, no host at the far end)
 
 Figures, each over --runs fresh starts (medians):
-  cold start   exec of flanneld until READY=1, with N leases already in etcd; at READY the routes,
+  cold start   exec of flanneld until READY=1, with N leases already in the store; at READY the routes,
                neighbours and FDB entries are counted, and all must be present
   put to route the time from the write of one more lease until the kernel announces its route
   memory       VmRSS after the kernel objects of all peers are present
   idle         CPU time without events, and the number of child processes
 
 Run as root: bench/control_plane.py [--build build/release] [--peers 1000,5000] [--runs 5]
+             [--stores etcd,consul]     (Consul: the program that scripts/fetch-consul.sh unpacks)
 """
 
 import argparse
 import base64
 import contextlib
 import http.client
+import itertools
 import json
 import os
 import shutil
@@ -34,6 +36,7 @@ import time
 
 INSIDE = "FLANNEL_BENCH_INSIDE"
 ETCD_PORT = 23790
+CONSUL_PORT = 23850
 PREFIX = "/coreos.com/network"
 RTMGRP_IPV4_ROUTE = 0x40  # linux/rtnetlink.h
 RTM_NEWROUTE = 24
@@ -68,6 +71,33 @@ class EtcdApi:
 
     def put_one(self, key, value):
         self.call("/v3/kv/put", put_body(key, value))
+
+
+class ConsulApi:
+    """Consul's HTTP API over one connection that stays open."""
+
+    def __init__(self):
+        self.connection = http.client.HTTPConnection("127.0.0.1", CONSUL_PORT, timeout=10)
+        self.connection.connect()
+        self.connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def call(self, method, path, body):
+        self.connection.request(method, path, body)
+        reply = self.connection.getresponse()
+        text = reply.read()
+        if reply.status != 200:
+            raise RuntimeError(f"{path}: {reply.status} {text[:200]}")
+        return text
+
+    def put(self, pairs):
+        operations = [{"KV": {"Verb": "set", "Key": key.lstrip("/"),
+                              "Value": base64.b64encode(value.encode()).decode()}}
+                      for key, value in pairs]
+        for start in range(0, len(operations), 60):
+            self.call("PUT", "/v1/txn", json.dumps(operations[start : start + 60]))
+
+    def put_one(self, key, value):
+        self.call("PUT", "/v1/kv" + key, value)
 
 
 def put_body(key, value):
@@ -106,6 +136,36 @@ def etcd(folder):
         process.terminate()
         process.wait(10)
         shutil.rmtree(data, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def consul(folder):
+    data = os.path.join(folder, "consul")
+    program = os.environ.get("FLANNEL_CONSUL", "build/consul-1.8/usr/bin/consul")
+    process = subprocess.Popen(
+        [program, "agent", "-server", "-bootstrap", "-data-dir", data, "-bind=127.0.0.1",
+         f"-http-port={CONSUL_PORT}", "-raft-protocol=3", "-log-level=err",
+         "-hcl=performance { raft_multiplier = 1 }"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(400):
+            with contextlib.suppress(OSError, RuntimeError):
+                ConsulApi().call("GET", "/v1/catalog/nodes?consistent", "")
+                break
+            time.sleep(0.05)
+        yield
+    finally:
+        process.kill()
+        process.wait(10)
+        shutil.rmtree(data, ignore_errors=True)
+
+
+# name -> its server, its API, the flags of flanneld
+STORES = {
+    "etcd": (etcd, EtcdApi, [f"--etcd-endpoints=http://127.0.0.1:{ETCD_PORT}"]),
+    "consul": (consul, ConsulApi,
+               ["--store=consul", f"--consul-endpoints=http://127.0.0.1:{CONSUL_PORT}"]),
+}
 
 
 class Daemon:
@@ -184,15 +244,15 @@ def clean_kernel():
     subprocess.run(["ip", "nexthop", "flush", "proto", "250"], capture_output=True, check=False)
 
 
-def measure(options, peers, backend, folder):
-    api = EtcdApi()
+def measure(options, store, peers, backend, folder):
+    _, make_api, flags = STORES[store]
+    api = make_api()
     api.put_one(f"{PREFIX}/config", json.dumps(
         {"Network": "10.0.0.0/8", "SubnetLen": 24, "SubnetMin": "10.200.0.0",
          "Backend": {"Type": backend}}))
     api.put([lease(number, backend) for number in range(1, peers + 1)])
     arguments = [os.path.join(options.build, "bin/flanneld"), "--iface=eth0",
-                 f"--etcd-endpoints=http://127.0.0.1:{ETCD_PORT}",
-                 f"--subnet-file={folder}/subnet.env", f"--state-dir={folder}/state"]
+                 *flags, f"--subnet-file={folder}/subnet.env", f"--state-dir={folder}/state"]
     cold, warm, rss, latency = [], [], [], []
     for _ in range(options.runs):
         clean_kernel()
@@ -211,6 +271,7 @@ def measure(options, peers, backend, folder):
     monitor = route_monitor()
     for number in range(peers + 1, peers + 1 + options.puts):
         key, value = lease(number, backend)
+        time.sleep(options.gap)
         begin = time.monotonic()
         api.put_one(key, value)
         latency.append(wait_for_route(monitor, f"10.{number >> 8}.{number & 255}.0") - begin)
@@ -220,7 +281,7 @@ def measure(options, peers, backend, folder):
     children = len(daemon.children())
     daemon.stop()
     latency.sort()
-    return {"backend": backend, "peers": peers, "cold_s": statistics.median(cold),
+    return {"store": store, "backend": backend, "peers": peers, "cold_s": statistics.median(cold),
             "warm_s": statistics.median(warm), "rss_mb": statistics.median(rss),
             "put_p50_ms": latency[len(latency) // 2] * 1e3,
             "put_p99_ms": latency[int(len(latency) * 0.99)] * 1e3,
@@ -228,17 +289,18 @@ def measure(options, peers, backend, folder):
 
 
 def inside(options):
-    print("| backend | peers | cold start s | warm start s | put to route p50 / p99 ms "
+    print("| store | backend | peers | cold start s | warm start s | put to route p50 / p99 ms "
           "| RSS MB | idle CPU % | children |")
-    print("|---|---|---|---|---|---|---|---|")
-    for backend in options.backends.split(","):
-        for peers in [int(count) for count in options.peers.split(",")]:
-            with tempfile.TemporaryDirectory(dir=options.tmp) as folder, etcd(folder):
-                got = measure(options, peers, backend, folder)
-                clean_kernel()
-            print("| {backend} | {peers} | {cold_s:.3f} | {warm_s:.3f} | {put_p50_ms:.1f} / "
-                  "{put_p99_ms:.1f} | {rss_mb:.1f} | {idle_cpu_percent:.2f} | {children} |"
-                  .format(**got), flush=True)
+    print("|---|---|---|---|---|---|---|---|---|")
+    stores, backends = options.stores.split(","), options.backends.split(",")
+    counts = [int(count) for count in options.peers.split(",")]
+    for store, backend, peers in itertools.product(stores, backends, counts):
+        with tempfile.TemporaryDirectory(dir=options.tmp) as folder, STORES[store][0](folder):
+            got = measure(options, store, peers, backend, folder)
+            clean_kernel()
+        print("| {store} | {backend} | {peers} | {cold_s:.3f} | {warm_s:.3f} | {put_p50_ms:.1f} / "
+              "{put_p99_ms:.1f} | {rss_mb:.1f} | {idle_cpu_percent:.2f} | {children} |"
+              .format(**got), flush=True)
 
 
 def options_of(doc, peers):
@@ -271,7 +333,9 @@ def within_a_namespace(inside_of_it):
 def main():
     parser = options_of(__doc__, peers="1000,5000")
     parser.add_argument("--backends", default="vxlan,host-gw")
+    parser.add_argument("--stores", default="etcd", help="etcd, consul, or both")
     parser.add_argument("--puts", type=int, default=200, help="leases written one by one")
+    parser.add_argument("--gap", type=float, default=0, help="seconds before each of them")
     options = parser.parse_args()
     within_a_namespace(lambda: inside(options))
 
