@@ -23,6 +23,16 @@ Result<std::unique_ptr<ConsulServer>> ConsulServer::start(std::string settings, 
   return server;
 }
 
+Result<std::unique_ptr<ConsulServer>> ConsulServer::start_client(const ConsulServer& server) {
+  std::unique_ptr<ConsulServer> client(
+      new ConsulServer(fmt::format(R"("retry_interval":"1s","retry_join":["127.0.0.1:{}"],)",
+                                   server.serf_lan_.number()),
+                       server.token_));
+  client->client_ = true;
+  TRY(client->start_again());
+  return client;
+}
+
 Result<std::vector<std::unique_ptr<ConsulServer>>> ConsulServer::start_cluster(int count) {
   std::vector<std::unique_ptr<ConsulServer>> servers;
   std::string members;
@@ -48,11 +58,11 @@ Result<void> ConsulServer::start_program() {
   std::ofstream out(file);
   const int https = settings_.find("cert_file") == std::string::npos ? -1 : https_.number();
   out << fmt::format(
-      R"({{{}"server":true,"node_name":"{}","data_dir":"{}/data","bind_addr":"127.0.0.1",)"
+      R"({{{}"server":{},"node_name":"{}","data_dir":"{}/data","bind_addr":"127.0.0.1",)"
       R"("client_addr":"127.0.0.1","session_ttl_min":"1s","performance":{{"raft_multiplier":1}},)"
       R"("disable_update_check":true,"limits":{{"http_max_conns_per_client":1000}},)"
       R"("ports":{{"http":{},"https":{},"server":{},"serf_lan":{},"serf_wan":{},"dns":-1,"grpc":-1}}}})",
-      settings_, name(), folder_.path(), http_.number(), https, server_.number(),
+      settings_, !client_, name(), folder_.path(), http_.number(), https, server_.number(),
       serf_lan_.number(), serf_wan_.number());
   out.close();
   if (!out) return fail(ErrorKind::system, "write " + file);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A real Consul server on free loopback ports, with its data in a temporary folder.
+// A real Consul server, or client agent, on free loopback ports, with its data in a temporary
+// folder.
 #pragma once
 
 #include <memory>
@@ -24,13 +25,15 @@ class ConsulServer {
   // are enabled.
   static Result<std::unique_ptr<ConsulServer>> start(std::string settings = {},
                                                      std::string token = {});
+  // Starts a client agent, as there is one on each host, and returns when it reaches `server`.
+  static Result<std::unique_ptr<ConsulServer>> start_client(const ConsulServer& server);
   // Starts a cluster of `count` servers and returns when all know a leader.
   static Result<std::vector<std::unique_ptr<ConsulServer>>> start_cluster(int count);
 
   std::string url() const { return url_of(http_.number()); }
   // For a server whose `settings` name a "cert_file".
   std::string tls_url() const { return "https://127.0.0.1:" + std::to_string(https_.number()); }
-  std::string name() const { return "server-" + std::to_string(http_.number()); }
+  std::string name() const { return "agent-" + std::to_string(http_.number()); }
   // The answer of /v1/status/leader if this server is the leader.
   std::string address() const { return "\"127.0.0.1:" + std::to_string(server_.number()) + "\""; }
 
@@ -53,6 +56,7 @@ class ConsulServer {
 
   TemporaryFolder folder_;
   std::string settings_, token_;
+  bool client_ = false;
   ReservedPort http_, https_, server_, serf_lan_, serf_wan_;
   std::optional<ChildProcess> process_;
 };

@@ -207,6 +207,25 @@ TEST_F(ConsulTest, LeasesOutliveARestartOfTheOnlyServer) {
   EXPECT_TRUE(session->renew(record_of(kOne, "one", held), kDay));
 }
 
+// Consul finds out that the agent is gone, and ends sessions that have its health check.
+TEST_F(ConsulTest, ALeaseOutlivesTheAgentOfItsHost) {
+  const auto agent = ConsulServer::start_client(*consul).value();
+  const auto host = open({agent->url()});
+  ASSERT_TRUE(host->create(kOne, "one", kDay));
+  WatchLog watch(*host, host->snapshot().value().revision, loop);
+  ASSERT_TRUE(session->create(kTwo, "two", kDay));
+  ASSERT_TRUE(watch.reports("put " + kTwo)) << "through the agent";
+  const std::string usual = R"({"TTL":"3600s","Behavior":"delete","Name":"usual"})";
+  ASSERT_TRUE(agent->request("PUT", "/v1/session/create", usual));
+  EXPECT_EQ(sessions(), 3);
+  agent->stop();
+  ASSERT_TRUE(watch.reports("disconnected"));
+  for (int tries = 0; tries < 300 && sessions() == 3; ++tries)
+    loop.pass(milliseconds(100));
+  EXPECT_EQ(sessions(), 2) << "the usual session has ended";
+  EXPECT_EQ(keys_of(snapshot_in_the_end()), kOne + "=one " + kTwo + "=two ");
+}
+
 class ConsulClusterTest : public ConsulTest {
  protected:
   void start() override {
