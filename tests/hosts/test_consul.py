@@ -12,11 +12,14 @@ is in the store.
 import json
 import time
 
+import pytest
 from lab import wait_until
 from lab.cluster import Cluster
 from lab.flanneld import flannelctl
 from lab.overlay import lease_key, subnet
+from lab.traffic import EchoStream
 from lab.witness import Witness
+from test_store_move import subnets, wait_followed, wait_retired
 
 TTL = 15
 
@@ -82,6 +85,28 @@ def test_no_fault_of_consul_costs_a_packet(lab):
             fault(store, witness)
             witness.all_is_well_again(fault.__name__.replace("_", " "))
             wait_until(lambda: len(store.sessions()) == 3, "one session a host", within=4 * TTL)
+
+
+@pytest.mark.parametrize("way", ["to Consul", "away from Consul"])
+def test_a_cluster_moves_and_loses_no_packet(lab, way):
+    etcd, consul = lab.etcd(), lab.consul()
+    stores = [(etcd, f"etcd3:{etcd.url}"), (consul, f"consul:{consul.url}")]
+    (store, old), (target, new) = stores if way == "to Consul" else reversed(stores)
+    cluster = Cluster(lab, store, hosts=3).start(containers=True)
+    one, two, three = cluster.hosts
+    before = subnets(store)
+    with EchoStream(one.container, two.container, lab.folder, 0.01) as echoes:
+        flannelctl(store, "store", "copy", old, new)
+        wait_followed(store, old, 3)
+        two.daemon.kill9()
+        two.daemon.start().wait_ready()
+        wait_followed(store, old, 3)
+        flannelctl(store, "store", "retire", old)
+        wait_retired(cluster.hosts)
+        store.stop()
+        echoes.more(300)
+    assert echoes.lost() == []
+    assert subnets(target) == before
 
 
 def test_flannelctl_and_consul_kv_show_and_change_the_same(lab):
