@@ -10,14 +10,11 @@
 namespace flannel {
 namespace {
 
-bool same_host(const LeaseAttributes& one, const LeaseAttributes& other) {
-  return HostIdentity(one.public_ip, one.node).wrote(other);
-}
-
-// The host of `before` itself says so: it has another address or MAC. What names no node, where
-// there was one, was written by hand.
-bool is_its_own_word(const LeaseAttributes& before, const LeaseAttributes& now) {
-  return same_host(before, now) && (now.node || !before.node);
+// True if the host of the lease `before` wrote `now`, perhaps with another address or MAC. A lease
+// without a node in place of one with a node was written by hand.
+bool is_of_same_host(const LeaseAttributes& before, const LeaseAttributes& now) {
+  const bool same_host = HostIdentity(before.public_ip, before.node).wrote(now);
+  return same_host && (now.node || !before.node);
 }
 
 template <typename Kind>
@@ -43,7 +40,8 @@ std::vector<PeerChange> KnownPeers::on_snapshot(TimePoint now, const Snapshot& s
   Changes result;
   Lost lost;
   take_in(now, table_.apply_snapshot(snapshot), result, lost);
-  confirm(now, result);  // not before: who has waited for them and is gone as well was no peer
+  // A lease that has waited for a missing peer and is gone as well was no peer: so not earlier.
+  confirm(now, result);
   classify_loss(now, before, lost);
   return result;
 }
@@ -63,75 +61,136 @@ std::vector<PeerChange> KnownPeers::on_changes(TimePoint now, const std::vector<
 std::map<SubnetKey, DecodedRecord> KnownPeers::leases() const {
   auto all = table_.leases();
   for (const auto& [subnet, missing] : missing_.all()) {
-    const auto [first, last] = entries_overlapping(all, subnet.v4);
-    all.erase(first, last);
-    all.emplace(subnet, DecodedRecord{{}, missing.lease});
+    for (const SubnetKey& waiting : waiting_for(missing))
+      all.erase(waiting);
   }
+  for (const auto& [subnet, missing] : missing_.all())
+    all.emplace(subnet, DecodedRecord{{}, missing.lease});
   return all;
 }
 
+// True if the lease is no peer yet because it conflicts with a missing peer. Our own lease never
+// waits.
+bool KnownPeers::waits(const Lease& lease) const {
+  return !host_.owns(lease) && !missing_.conflicting_with(lease).empty();
+}
+
+std::vector<SubnetKey> KnownPeers::waiting_for(const MissingPeers::Peer& missing) const {
+  auto waiting = table_.conflicting_with(missing.lease, missing.vteps);
+  std::erase_if(waiting, [&](const SubnetKey& subnet) {
+    return host_.owns(table_.leases().at(subnet).lease);
+  });
+  return waiting;
+}
+
+// Handles one change of the table: first all losses, then the missing peers that need not be waited
+// for, then the leases that need not wait. So a lease waits for a peer that the same change loses.
 void KnownPeers::take_in(TimePoint now, Changes changes, Changes& result, Lost& lost) {
-  // A lease that has waited for a missing peer was no peer itself, whichever change frees its
-  // place.
-  for (PeerChange& change : changes) {
-    auto* up = std::get_if<PeerUp>(&change);
-    if (up != nullptr && any_overlaps(missing_.all(), up->lease.subnet.v4)) up->before.reset();
-  }
+  forget_waiting(changes);
+  Affected affected;
   for (const PeerChange& change : changes) {
     if (const auto* up = std::get_if<PeerUp>(&change)) {
-      come_up(now, *up, result);
-    } else {
-      go_down(now, std::get<PeerDown>(change).lease, result, lost);
+      on_up(now, *up, affected);
+      continue;
     }
+    const Lease& lease = std::get<PeerDown>(change).lease;
+    on_down(now, lease, result);
+    if (missing_.all().contains(lease.subnet)) lost.push_back(lease.subnet);
+  }
+  for (const PeerChange& change : changes) {
+    if (const auto* up = std::get_if<PeerUp>(&change)) make_way_for(now, *up, affected);
+  }
+  keep_former(now, changes, affected);
+  come_up(std::move(affected), result);
+}
+
+// Leases that have waited until now were no peers: removes their losses, and their attributes
+// before.
+void KnownPeers::forget_waiting(Changes& changes) const {
+  std::erase_if(changes, [&](const PeerChange& change) {
+    const auto* down = std::get_if<PeerDown>(&change);
+    return down != nullptr && waits(down->lease);
+  });
+  for (PeerChange& change : changes) {
+    auto* up = std::get_if<PeerUp>(&change);
+    if (up != nullptr && up->before && waits({up->lease.subnet, *up->before})) up->before.reset();
   }
 }
 
-void KnownPeers::go_down(TimePoint now, const Lease& lease, Changes& result, Lost& lost) {
-  if (host_.owns(lease)) {
-    own_there_ = false;
-    own_lost_ = now;
-    result.emplace_back(PeerDown{lease});
-    return;
-  }
-  if (any_overlaps(missing_.all(), lease.subnet.v4)) return;  // it has waited in vain
-  add_missing(now, lease);
-  lost.push_back(lease.subnet);
+void KnownPeers::on_down(TimePoint now, const Lease& lease, Changes& result) {
+  if (!host_.owns(lease)) return add_missing(now, lease);
+  own_there_ = false;
+  own_lost_ = now;
+  result.emplace_back(PeerDown{lease});
 }
 
-void KnownPeers::come_up(TimePoint now, const PeerUp& up, Changes& result) {
-  const Lease& lease = up.lease;
-  const bool own = host_.owns(lease);
-  const bool was_own = up.before && host_.owns({lease.subnet, *up.before});
+// A peer becomes missing when another host has its lease.
+void KnownPeers::on_up(TimePoint now, const PeerUp& up, Affected& affected) {
+  const SubnetKey& subnet = up.lease.subnet;
+  const bool own = host_.owns(up.lease);
+  const bool was_own = up.before && host_.owns({subnet, *up.before});
   own_there_ = own || (own_there_ && !was_own);
+  affected.to_check.insert(subnet);
+  if (!up.before) return;
+  if (own || was_own || is_of_same_host(*up.before, up.lease.attributes)) {
+    affected.before.emplace(subnet, Lease{subnet, *up.before});
+  } else {
+    add_missing(now, {subnet, *up.before});
+  }
+}
 
+// Removes the missing peers for which the lease that came or changed need not wait.
+void KnownPeers::make_way_for(TimePoint now, const PeerUp& up, Affected& affected) {
+  const Lease& lease = up.lease;
   for (const SubnetKey& subnet : missing_.resembling(lease.attributes)) {
     const LeaseAttributes& missing = missing_.all().at(subnet).lease.attributes;
     const bool elsewhere = !subnet.v4.overlaps(lease.subnet.v4);
-    if (elsewhere && is_its_own_word(missing, lease.attributes)) let_go(subnet, result);
+    if (elsewhere && is_of_same_host(missing, lease.attributes)) let_go(subnet, affected);
   }
+  // The MAC of a peer that only changes its address leads to the new address.
+  if (up.before && is_of_same_host(*up.before, lease.attributes)) {
+    const AnnouncedVteps kept = announced_vteps(*up.before);
+    for (const SubnetKey& subnet : missing_.conflicting_with(lease)) {
+      if (share_a_vtep(kept, missing_.all().at(subnet).vteps)) let_go(subnet, affected);
+    }
+  }
+  make_way_for_subnet(now, lease, affected);
+}
+
+void KnownPeers::make_way_for_subnet(TimePoint now, const Lease& lease, Affected& affected) {
   std::vector<SubnetKey> in_the_way;
   bool all_make_way = true;
   const auto [first, last] = entries_overlapping(missing_.all(), lease.subnet.v4);
   for (auto entry = first; entry != last; ++entry) {
     const auto& [subnet, missing] = *entry;
     in_the_way.push_back(subnet);
-    if (own || missing.lease == lease) continue;
-    if (is_its_own_word(missing.lease.attributes, lease.attributes)) continue;
+    if (host_.owns(lease) || missing.lease == lease) continue;
+    if (is_of_same_host(missing.lease.attributes, lease.attributes)) continue;
     all_make_way = false;
     if (now >= missing.grace_end) extend_grace(now, subnet);
   }
-  if (!all_make_way) {
-    for (const SubnetKey& subnet : in_the_way)
-      missing_.report_again(subnet);  // who would make way alone does it with the others
-    return;
+  for (const SubnetKey& subnet : in_the_way) {
+    if (all_make_way) {
+      let_go(subnet, affected);
+    } else {
+      // A peer that would make way if it were alone goes together with the others.
+      missing_.report_again(subnet);
+    }
   }
-  for (const SubnetKey& subnet : in_the_way)
-    let_go(subnet, result);
-  if (!in_the_way.empty()) return;
-  if (own || was_own || !up.before || is_its_own_word(*up.before, lease.attributes)) {
-    result.emplace_back(PeerUp{lease, {}, up.created});
-  } else {
-    add_missing(now, {lease.subnet, *up.before});
+}
+
+// A peer that now announces the MAC of a missing peer stays as it was for a grace period.
+void KnownPeers::keep_former(TimePoint now, const Changes& changes, Affected& affected) {
+  Changes waiting;
+  for (const PeerChange& change : changes) {
+    const auto* up = std::get_if<PeerUp>(&change);
+    if (up != nullptr && up->before && waits(up->lease)) waiting.push_back(change);
+  }
+  for (const PeerChange& change : waiting) {
+    const auto& up = std::get<PeerUp>(change);
+    Lease former{up.lease.subnet, *up.before};
+    if (host_.owns(former) || affected.before.erase(former.subnet) == 0) continue;
+    add_missing(now, std::move(former));
   }
 }
 
@@ -147,15 +206,25 @@ void KnownPeers::extend_grace(TimePoint now, const SubnetKey& subnet) {
   grace_end_ = std::min(grace_end_, end);
 }
 
-// The leases that have waited for the peer come up.
-void KnownPeers::let_go(const SubnetKey& subnet, Changes& result) {
-  Lease lease = missing_.let_go(subnet);
-  if (!table_.leases().contains(subnet)) result.emplace_back(PeerDown{std::move(lease)});
-  const auto [first, last] = entries_overlapping(table_.leases(), subnet.v4);
-  for (auto waiting = first; waiting != last; ++waiting) {
-    if (any_overlaps(missing_.all(), waiting->first.v4)) continue;
-    result.emplace_back(PeerUp{waiting->second.lease, {}, waiting->second.record.created});
+void KnownPeers::let_go(const SubnetKey& subnet, Affected& affected) {
+  MissingPeers::Peer peer = missing_.let_go(subnet);
+  for (const SubnetKey& waiting : waiting_for(peer))
+    affected.to_check.insert(waiting);
+  affected.before.emplace(subnet, std::move(peer.lease));
+}
+
+// Adds to `result` what became of the affected peers: downs before ups.
+void KnownPeers::come_up(Affected affected, Changes& result) const {
+  Changes ups;
+  for (const SubnetKey& subnet : affected.to_check) {
+    const DecodedRecord& now = table_.leases().at(subnet);
+    if (waits(now.lease)) continue;
+    affected.before.erase(subnet);
+    ups.emplace_back(PeerUp{now.lease, {}, now.record.created});
   }
+  for (auto& [subnet, lease] : affected.before)
+    result.emplace_back(PeerDown{std::move(lease)});
+  std::move(ups.begin(), ups.end(), std::back_inserter(result));
 }
 
 TimePoint KnownPeers::next_wakeup() const {
@@ -166,25 +235,26 @@ std::vector<PeerChange> KnownPeers::tick(TimePoint now) {
   Changes result;
   if (now >= recheck_at_) list_wanted_ = true;
   if (now < grace_end_) return result;
-  // The machine slept, or this process had no time: what the store has said is still to be heard.
+  // The machine slept, or this process got no processor time: changes of the store that came
+  // meanwhile must be processed first.
   if (now - grace_end_ > kGracePeriod) {
     grace_end_ = now + kGracePeriod;
     return result;
   }
   suspect_after_mass_loss(now);
-  std::vector<SubnetKey> over;
+  Affected affected;
   for (const SubnetKey& subnet : missing_.take_over_grace(now)) {
-    if (missing_.state_of(subnet) == PeerState::missing || is_wanted(subnet))
-      over.push_back(subnet);
+    const bool suspected = missing_.all().at(subnet).is_suspected;
+    if (!suspected || is_wanted(subnet)) let_go(subnet, affected);
   }
   grace_end_ = missing_.next_grace_end();
-  for (const SubnetKey& subnet : over)
-    let_go(subnet, result);
+  come_up(std::move(affected), result);
   end_recheck_if_none_suspected();
   return result;
 }
 
-// Another lease waits for it.
+// True if another lease waits for the subnet of this missing peer. A lease that waits for its MAC
+// waits for the recheck: if the list was incomplete, the missing peer is alive and owns the MAC.
 bool KnownPeers::is_wanted(const SubnetKey& subnet) const {
   return any_overlaps(table_.leases(), subnet.v4);
 }
@@ -213,8 +283,9 @@ bool KnownPeers::is_mass_loss(TimePoint now) const {
   return many || everybody || we_too || !config_there_;
 }
 
-// After a mass loss every further loss is suspected as well, until a recheck was made of the mass
-// loss; not until no peer is suspected: peers that come and go would then keep that up for ever.
+// After a mass loss every further loss is suspected too, until the recheck of the mass loss. It
+// does not last until no peer is suspected, because peers that come and go would make it last for
+// ever.
 void KnownPeers::suspect_after_mass_loss(TimePoint now) {
   if (is_mass_loss(now)) mass_loss_since_ = losses_began_;
   if (!mass_loss_since_) return;
@@ -222,18 +293,20 @@ void KnownPeers::suspect_after_mass_loss(TimePoint now) {
   if (recheck_at_ == kNever) schedule_recheck(now);
 }
 
-// The table is that of a list taken now: those who were lost long enough ago and are not in it have
-// left.
+// The table is that of a list taken now. Suspected peers that were lost long enough ago and are not
+// in the list have left.
 void KnownPeers::confirm(TimePoint now, Changes& result) {
   if (now < recheck_at_) return;
   std::vector<SubnetKey> left;
   for (const auto& [subnet, missing] : missing_.all()) {
     const bool long_ago = now - missing.since >= kRecheckAfter;
-    if (config_there_ && missing.is_suspected() && long_ago && !is_wanted(subnet))
+    if (config_there_ && missing.is_suspected && long_ago && !is_wanted(subnet))
       left.push_back(subnet);
   }
+  Affected affected;
   for (const SubnetKey& subnet : left)
-    let_go(subnet, result);
+    let_go(subnet, affected);
+  come_up(std::move(affected), result);
   if (config_there_ && mass_loss_since_ && now - *mass_loss_since_ >= kRecheckAfter)
     mass_loss_since_.reset();
   schedule_recheck(now);  // the other suspected peers still need one

@@ -11,13 +11,15 @@
 //       │                       │  ▼                                       │  ▼ second list: Down
 //       └── its host has put it back ──────────────────────────────────────┘
 //
-// Only one of two overlapping leases is a peer: a lease waits while it overlaps a missing peer.
+// Two leases conflict if they overlap, or announce one VTEP MAC for two public IPs; then only one
+// of them is a peer. A lease that conflicts with a missing peer waits until that peer is removed.
 #pragma once
 
 #include <chrono>
 #include <cstddef>
 #include <map>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "base/backoff.h"
@@ -39,7 +41,7 @@ class KnownPeers {
   // A host that has lost its lease restores it as soon as its watch reports the loss. This takes
   // two messages, and after a failure a pause of up to 0.2 s and then of up to 0.4 s. A host that
   // has not restored its lease by then has left. Until then packets are still sent to it, and a new
-  // owner of its subnet gets none.
+  // owner of its subnet or of its MAC gets none.
   static constexpr std::chrono::milliseconds kGracePeriod{1500};
   // The second list is due this long after the first loss, plus a random time of up to the same
   // length. Running hosts have restored their leases by then, since they try at least every 10 s.
@@ -53,46 +55,60 @@ class KnownPeers {
   // This host has a new node id.
   void set_host(const HostIdentity& host);
 
-  // The whole, or what changed. What to do about it, in this order.
+  // Take the content of the store, or its changes. Return the changes of the peers, which are to be
+  // carried out in this order.
   std::vector<PeerChange> on_snapshot(TimePoint now, const Snapshot& snapshot);
   std::vector<PeerChange> on_changes(TimePoint now, const std::vector<Change>& changes);
 
-  // When to call tick() next, provided that the watch of the store works then; kNever: no need to.
-  // While it does not, missing peers may be back unseen: tick() after the next list will do.
+  // When to call tick() next; kNever: never. While the watch of the store is broken, the leases of
+  // missing peers may be back unseen, so tick() must then wait for the next list.
   TimePoint next_wakeup() const;
   std::vector<PeerChange> tick(TimePoint now);
-  // A recheck is due, and waits for the next on_snapshot().
+  // True if a recheck is due: it is made by the next on_snapshot().
   bool wants_list() const { return list_wanted_; }
 
-  // When the next grace period ends, and when a recheck is due; kNever: there is none.
+  // When the next grace period ends, and when the next recheck is due; kNever: there is none.
   TimePoint grace_end() const { return grace_end_; }
   TimePoint recheck_at() const { return recheck_at_; }
-  // The number of suspected peers, which stay until then.
+  // The number of suspected peers, which stay until the recheck.
   std::size_t suspected() const { return missing_.suspected(); }
 
-  // What the store says.
+  // The leases that the store has, also those that are no peers yet.
   const LeaseTable& table() const { return table_; }
   // Records that were quarantined, or got another reason, since the last call.
   std::vector<QuarantinedRecord> take_quarantine_changes() {
     return table_.take_quarantine_changes();
   }
-  // What holds, our own lease among them. Those that the table has lost have no record.
+  // The leases of the peers, and our own. Missing peers have an empty record.
   std::map<SubnetKey, DecodedRecord> leases() const;
 
  private:
   using Changes = std::vector<PeerChange>;
   using Lost = std::vector<SubnetKey>;
 
+  // What a change affects. Peers that it does not name stay as they are.
+  struct Affected {
+    std::map<SubnetKey, Lease> before{};  // peers until now: they change or go
+    std::set<SubnetKey> to_check{};       // leases of the table: those that need not wait are peers
+  };
+
   std::size_t peers() const { return table_.leases().size() - (own_there_ ? 1 : 0); }
+  bool waits(const Lease& lease) const;
+  std::vector<SubnetKey> waiting_for(const MissingPeers::Peer& missing) const;
   void take_in(TimePoint now, Changes changes, Changes& result, Lost& lost);
-  void go_down(TimePoint now, const Lease& lease, Changes& result, Lost& lost);
-  void come_up(TimePoint now, const PeerUp& up, Changes& result);
+  void forget_waiting(Changes& changes) const;
+  void on_down(TimePoint now, const Lease& lease, Changes& result);
+  void on_up(TimePoint now, const PeerUp& up, Affected& affected);
+  void make_way_for(TimePoint now, const PeerUp& up, Affected& affected);
+  void make_way_for_subnet(TimePoint now, const Lease& lease, Affected& affected);
+  void keep_former(TimePoint now, const Changes& changes, Affected& affected);
   void add_missing(TimePoint now, Lease lease);
   void extend_grace(TimePoint now, const SubnetKey& subnet);
-  void let_go(const SubnetKey& subnet, Changes& result);
+  void let_go(const SubnetKey& subnet, Affected& affected);
+  void come_up(Affected affected, Changes& result) const;
   void classify_loss(TimePoint now, std::size_t peers_before, const Lost& lost);
-  bool is_mass_loss(TimePoint now) const;
   bool is_wanted(const SubnetKey& subnet) const;
+  bool is_mass_loss(TimePoint now) const;
   void confirm(TimePoint now, Changes& result);
   void suspect_after_mass_loss(TimePoint now);
   void schedule_recheck(TimePoint now);
@@ -105,13 +121,14 @@ class KnownPeers {
   TimePoint grace_end_ = kNever;
   TimePoint recheck_at_ = kNever;
   bool list_wanted_ = false;
-  std::optional<TimePoint> mass_loss_since_ = {};  // a recheck of its losses is still to come
-  bool config_there_ = true;                       // a store without one has lost more than that
-  bool own_there_ = false;                         // our own lease, in the table
-  std::optional<TimePoint> own_lost_ = {};         // when it went last
-  TimePoint losses_began_{};                       // of those that count as one,
-  std::size_t peers_then_ = 0;                     // how many peers there were when they began
-  std::size_t lost_since_ = 0;                     // and how many went
+  std::optional<TimePoint> mass_loss_since_ = {};  // nullopt: each mass loss had its recheck
+  bool config_there_ = true;                       // false: the store has lost more than leases
+  bool own_there_ = false;                         // true: the table has our own lease
+  std::optional<TimePoint> own_lost_ = {};         // the last time that our own lease was lost
+  // Losses that count as one: their beginning, the number of peers then, and of losses since.
+  TimePoint losses_began_{};
+  std::size_t peers_then_ = 0;
+  std::size_t lost_since_ = 0;
 };
 
 }  // namespace flannel

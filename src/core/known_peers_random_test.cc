@@ -13,8 +13,8 @@ namespace {
 using std::chrono::hours;
 using std::chrono::milliseconds;
 
-// Whatever happens to leases of all sizes: who carries out the changes has what leases() says, no
-// two that overlap, and in the end what the store says.
+// Whatever happens to leases of all sizes: the changes add up to what leases() returns, no two
+// peers overlap or have one MAC at two addresses, and in the end the peers are those of the store.
 class KnownPeersAtRandomTest : public ::testing::Test {
  protected:
   std::uint64_t below(std::uint64_t bound) {
@@ -31,6 +31,10 @@ class KnownPeersAtRandomTest : public ::testing::Test {
       attributes.node.emplace();
       attributes.node->id.bytes[0] = static_cast<std::uint8_t>(host);
       attributes.node->boot = host;
+    }
+    if (below(3) > 0) {
+      attributes.backend_type = "vxlan";
+      attributes.backend_data = fmt::format(R"({{"VtepMAC":"02:00:00:00:00:0{}"}})", below(5));
     }
     ++revision;
     return {encode_subnet_key({net, std::nullopt}), encode_lease_value(attributes), revision,
@@ -50,6 +54,13 @@ class KnownPeersAtRandomTest : public ::testing::Test {
     for (const auto& [subnet, decoded] : peers.leases())
       leases.emplace(subnet, decoded.lease);
     ASSERT_EQ(carried, leases);
+    std::map<std::string, Ip4> addresses;  // of MACs
+    for (const auto& [subnet, lease] : carried) {
+      const LeaseAttributes& peer = lease.attributes;
+      if (peer.backend_data.empty() || HostIdentity(kUs).owns(lease)) continue;
+      const Ip4 first = addresses.try_emplace(peer.backend_data, peer.public_ip).first->second;
+      ASSERT_EQ(first, peer.public_ip) << peer.backend_data;
+    }
   }
   void happen() {
     if (store.empty() || below(3) > 0) {
@@ -74,11 +85,12 @@ class KnownPeersAtRandomTest : public ::testing::Test {
     heard = true;
   }
 
+  static constexpr Ip4 kUs = Ip4::of(192, 0, 2, 1);
   std::mt19937 chance{1};
   TimePoint now{hours(1)};
   Revision revision = 0;
   bool heard = true;  // what happens; or else the next list tells of it
-  KnownPeers peers{LeaseTable(Cidr4::parse("10.5.0.0/16").value()), Ip4::of(192, 0, 2, 1),
+  KnownPeers peers{LeaseTable(Cidr4::parse("10.5.0.0/16").value()), kUs,
                    [](std::uint64_t) { return std::uint64_t{0}; }};
   std::map<std::string, Record> store;
   std::map<SubnetKey, Lease> carried;

@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "core/lease_ranges.h"
 #include "core/record_limits.h"
 
 namespace flannel {
@@ -168,6 +169,15 @@ std::vector<PeerChange> LeaseTable::change_lease(const std::string& key,
   for (const SubnetKey& one : undecided)
     update_vtep(one);
   return difference(before, standing_.shown());
+}
+
+std::vector<SubnetKey> LeaseTable::conflicting_with(const Lease& lease,
+                                                    const AnnouncedVteps& vteps) const {
+  auto conflicting = vteps_.owned_by_others(vteps, lease.attributes.public_ip);
+  const auto [first, last] = entries_overlapping(leases(), lease.subnet.v4);
+  for (auto other = first; other != last; ++other)
+    conflicting.push_back(other->first);
+  return conflicting;
 }
 
 // Shows a standing lease if it owns its VTEP MAC, and hides it otherwise.

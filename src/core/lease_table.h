@@ -52,6 +52,9 @@ class LeaseTable {
   // The usable leases, ordered by subnet, without overlaps; our own lease is one of them. The
   // values of their records are empty, because the lease has the same content.
   const std::map<SubnetKey, DecodedRecord>& leases() const { return standing_.shown(); }
+  // The usable leases that cannot be used together with `lease`, which is not in the table and
+  // announces `vteps`: they overlap it, or have its VTEP MAC and another public IP.
+  std::vector<SubnetKey> conflicting_with(const Lease& lease, const AnnouncedVteps& vteps) const;
   // Records that are no subnet key or no lease, are outside of the network, announce our public IP
   // for another node or one that no host can have, overlap an older lease (of the same revision:
   // with a smaller key), or announce the VTEP MAC of an older lease with another public IP.

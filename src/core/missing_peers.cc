@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "core/lease_ranges.h"
+
 namespace flannel {
 namespace {
 
@@ -15,29 +17,55 @@ void append(const std::set<std::pair<Key, SubnetKey>>& index, const Key& key,
   }
 }
 
+void sort_once_each(std::vector<SubnetKey>& subnets) {
+  std::sort(subnets.begin(), subnets.end());
+  subnets.erase(std::unique(subnets.begin(), subnets.end()), subnets.end());
+}
+
 }  // namespace
 
 std::vector<SubnetKey> MissingPeers::resembling(const LeaseAttributes& host) const {
   std::vector<SubnetKey> found;
   append(by_ip_, host.public_ip, found);
   if (host.node) append(by_node_, host.node->id, found);
-  std::sort(found.begin(), found.end());
-  found.erase(std::unique(found.begin(), found.end()), found.end());
+  sort_once_each(found);
+  return found;
+}
+
+std::vector<SubnetKey> MissingPeers::conflicting_with(const Lease& lease) const {
+  std::vector<SubnetKey> found;
+  if (!by_vtep_.empty()) {
+    const AnnouncedVteps vteps = announced_vteps(lease.attributes);
+    for (const auto& vtep : {vteps.v4, vteps.v6}) {
+      if (vtep) append(by_vtep_, *vtep, found);
+    }
+    std::erase_if(found, [&](const SubnetKey& subnet) {
+      return peers_.at(subnet).lease.attributes.public_ip == lease.attributes.public_ip;
+    });
+  }
+  const auto [first, last] = entries_overlapping(peers_, lease.subnet.v4);
+  for (auto peer = first; peer != last; ++peer)
+    found.push_back(peer->first);
+  sort_once_each(found);
   return found;
 }
 
 void MissingPeers::add(Lease lease, TimePoint since, TimePoint grace_end) {
   const SubnetKey subnet = lease.subnet;
+  const AnnouncedVteps vteps = announced_vteps(lease.attributes);
+  for (const auto& vtep : {vteps.v4, vteps.v6}) {
+    if (vtep) by_vtep_.emplace(*vtep, subnet);
+  }
   by_ip_.emplace(lease.attributes.public_ip, subnet);
   if (lease.attributes.node) by_node_.emplace(lease.attributes.node->id, subnet);
   unsuspected_.insert(subnet);
   by_grace_end_.emplace(grace_end, subnet);
-  peers_.emplace(subnet, Peer{std::move(lease), since, grace_end});
+  peers_.emplace(subnet, Peer{std::move(lease), vteps, since, grace_end});
 }
 
 void MissingPeers::suspect_all() {
   for (const SubnetKey& subnet : std::exchange(unsuspected_, {}))
-    peers_.at(subnet).state = PeerState::suspected;
+    peers_.at(subnet).is_suspected = true;
 }
 
 void MissingPeers::extend_grace(const SubnetKey& subnet, TimePoint until) {
@@ -51,14 +79,17 @@ void MissingPeers::report_again(const SubnetKey& subnet) {
   by_grace_end_.emplace(peers_.at(subnet).grace_end, subnet);
 }
 
-Lease MissingPeers::let_go(const SubnetKey& subnet) {
+MissingPeers::Peer MissingPeers::let_go(const SubnetKey& subnet) {
   Peer peer = std::move(peers_.extract(subnet).mapped());
   const LeaseAttributes& host = peer.lease.attributes;
   by_ip_.erase({host.public_ip, subnet});
   if (host.node) by_node_.erase({host.node->id, subnet});
   unsuspected_.erase(subnet);
+  for (const auto& vtep : {peer.vteps.v4, peer.vteps.v6}) {
+    if (vtep) by_vtep_.erase({*vtep, subnet});
+  }
   by_grace_end_.erase({peer.grace_end, subnet});
-  return std::move(peer.lease);
+  return peer;
 }
 
 std::vector<SubnetKey> MissingPeers::take_over_grace(TimePoint now) {

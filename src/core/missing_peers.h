@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Peers that stay although the table has lost their leases, or has another host's lease for their
-// subnets. A store that lost everything gets it back host by host: every call costs work for the
-// peers that it is about, not for all.
+// Peers that stay although the lease table has lost their leases, or has leases of other hosts on
+// their subnets. Hosts write their leases one by one into a store that has lost all of them, so
+// each call costs work for the peers that it names, not for all.
 #pragma once
 
 #include <cstddef>
@@ -12,48 +12,44 @@
 
 #include "base/clock.h"
 #include "core/lease.h"
+#include "core/vtep_owners.h"
 
 namespace flannel {
-
-// The states of a peer, as known_peers.h draws them.
-enum class PeerState {
-  following,  // the table has its lease: it is no missing peer
-  missing,    // goes at the end of its grace period
-  suspected,  // stays for a recheck, unless another lease waits for its subnet
-};
 
 class MissingPeers {
  public:
   struct Peer {
     Lease lease;
+    AnnouncedVteps vteps;
     TimePoint since;
-    TimePoint grace_end;  // extended when another host takes the subnet of a suspected one
-    PeerState state = PeerState::missing;
-    bool is_suspected() const { return state == PeerState::suspected; }
+    TimePoint grace_end;        // extended when another host takes the subnet of a suspected peer
+    bool is_suspected = false;  // stays for a recheck, unless another lease waits for its subnet
   };
 
-  // No two overlap.
+  // No two of them conflict.
   const std::map<SubnetKey, Peer>& all() const { return peers_; }
-  PeerState state_of(const SubnetKey& subnet) const {
-    const auto found = peers_.find(subnet);
-    return found == peers_.end() ? PeerState::following : found->second.state;
-  }
+  // The number of suspected peers.
   std::size_t suspected() const { return peers_.size() - unsuspected_.size(); }
-  // Those with the node id or the public IP of `host`, in order.
+  // The missing peers with the node id or the public IP of `host`, ordered by subnet.
   std::vector<SubnetKey> resembling(const LeaseAttributes& host) const;
+  // The missing peers that cannot be peers together with `lease`: they overlap it, or have its VTEP
+  // MAC and another public IP. Ordered by subnet.
+  std::vector<SubnetKey> conflicting_with(const Lease& lease) const;
 
-  // Overlaps no missing peer.
+  // No missing peer conflicts with `lease`.
   void add(Lease lease, TimePoint since, TimePoint grace_end);
   void suspect_all();
-  // `subnet` is a missing peer.
-  void extend_grace(const SubnetKey& subnet, TimePoint until);
-  // The next take_over_grace() returns this missing peer, although an earlier call did.
-  void report_again(const SubnetKey& subnet);
-  Lease let_go(const SubnetKey& subnet);
 
-  // Missing peers whose grace period is over, ordered by subnet. Each is returned once.
+  // In these calls `subnet` is a missing peer.
+  void extend_grace(const SubnetKey& subnet, TimePoint until);
+  // Makes take_over_grace() return the peer once more, if an earlier call returned it.
+  void report_again(const SubnetKey& subnet);
+  // Removes and returns the peer.
+  Peer let_go(const SubnetKey& subnet);
+
+  // Returns the missing peers whose grace period is over, ordered by subnet; each of them once.
   std::vector<SubnetKey> take_over_grace(TimePoint now);
-  // When the next of them is over; kNever: none is left.
+  // The earliest end of a grace period that is still to be returned; kNever: none.
   TimePoint next_grace_end() const;
 
  private:
@@ -62,6 +58,7 @@ class MissingPeers {
   std::set<std::pair<TimePoint, SubnetKey>> by_grace_end_;
   std::set<std::pair<Ip4, SubnetKey>> by_ip_;
   std::set<std::pair<NodeId, SubnetKey>> by_node_;
+  std::set<std::pair<Vtep, SubnetKey>> by_vtep_;
 };
 
 }  // namespace flannel

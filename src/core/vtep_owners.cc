@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <string_view>
 #include <utility>
 
 #include "core/go_json.h"
@@ -20,22 +21,38 @@ std::optional<Mac> mac_in(const std::string& backend_data) {
   return *mac;
 }
 
+// All hosts compute the same number, so they agree on the owner of a MAC. It is the FNV-1a hash of
+// the backend type, with the family in the lowest bit.
+Vtep vtep_of(const Mac& mac, bool v6, std::string_view backend_type) {
+  std::uint32_t hash = 2166136261;
+  for (const char c : backend_type)
+    hash = (hash ^ static_cast<std::uint8_t>(c)) * 16777619;
+  const auto number = static_cast<std::uint16_t>((hash >> 16) ^ hash);
+  return {mac, static_cast<std::uint16_t>((number & ~1U) | (v6 ? 1U : 0U))};
+}
+
 }  // namespace
+
+AnnouncedVteps announced_vteps(const LeaseAttributes& lease) {
+  AnnouncedVteps vteps;
+  if (const auto mac = mac_in(lease.backend_data)) {
+    vteps.v4 = vtep_of(*mac, false, lease.backend_type);
+  }
+  if (const auto mac = mac_in(lease.backend_v6_data)) {
+    vteps.v6 = vtep_of(*mac, true, lease.backend_type);
+  }
+  return vteps;
+}
+
+bool share_a_vtep(const AnnouncedVteps& one, const AnnouncedVteps& other) {
+  return (one.v4 && one.v4 == other.v4) || (one.v6 && one.v6 == other.v6);
+}
 
 bool VtepOwners::Before::operator()(const Claim& one, const Claim& other) const {
   if (one.vtep != other.vtep) return one.vtep < other.vtep;
   if (one.created != other.created) return one.created < other.created;
   if (one.subnet == other.subnet) return false;
   return encode_subnet_key(one.subnet) < encode_subnet_key(other.subnet);
-}
-
-// The same on every host: all agree on whose a MAC is. FNV-1a, without the lowest bit.
-VtepOwners::Vtep VtepOwners::vtep_of(const Mac& mac, bool v6, std::string_view backend_type) {
-  std::uint32_t hash = 2166136261;
-  for (const char c : backend_type)
-    hash = (hash ^ static_cast<std::uint8_t>(c)) * 16777619;
-  const auto number = static_cast<std::uint16_t>((hash >> 16) ^ hash);
-  return {mac, static_cast<std::uint16_t>((number & ~1U) | (v6 ? 1U : 0U))};
 }
 
 void VtepOwners::clear() {
@@ -62,13 +79,10 @@ void VtepOwners::touch(const Vtep& vtep) {
 void VtepOwners::add(const DecodedRecord& decoded) {
   const SubnetKey& subnet = decoded.lease.subnet;
   const LeaseAttributes& attributes = decoded.lease.attributes;
-  Announced announced{attributes.public_ip, decoded.record.created};
-  if (const auto mac = mac_in(attributes.backend_data))
-    announced.v4 = vtep_of(*mac, false, attributes.backend_type);
-  if (const auto mac = mac_in(attributes.backend_v6_data))
-    announced.v6 = vtep_of(*mac, true, attributes.backend_type);
-  if (!announced.v4 && !announced.v6) return;
-  for (const auto& vtep : {announced.v4, announced.v6}) {
+  const Announced announced{attributes.public_ip, decoded.record.created,
+                            announced_vteps(attributes)};
+  if (!announced.vteps.v4 && !announced.vteps.v6) return;
+  for (const auto& vtep : {announced.vteps.v4, announced.vteps.v6}) {
     if (!vtep) continue;
     touch(*vtep);
     claims_.insert({*vtep, announced.created, subnet});
@@ -79,7 +93,7 @@ void VtepOwners::add(const DecodedRecord& decoded) {
 void VtepOwners::remove(const SubnetKey& subnet) {
   const auto lease = leases_.find(subnet);
   if (lease == leases_.end()) return;
-  for (const auto& vtep : {lease->second.v4, lease->second.v6}) {
+  for (const auto& vtep : {lease->second.vteps.v4, lease->second.vteps.v6}) {
     if (!vtep) continue;
     touch(*vtep);
     claims_.erase({*vtep, lease->second.created, subnet});
@@ -103,7 +117,7 @@ std::set<SubnetKey> VtepOwners::take_affected() {
 std::optional<VtepOwners::Conflict> VtepOwners::conflict(const SubnetKey& subnet) const {
   const auto lease = leases_.find(subnet);
   if (lease == leases_.end()) return std::nullopt;
-  for (const auto& vtep : {lease->second.v4, lease->second.v6}) {
+  for (const auto& vtep : {lease->second.vteps.v4, lease->second.vteps.v6}) {
     if (!vtep) continue;
     const Oldest oldest = oldest_of(*vtep);
     const auto& some = oldest.subnets;
@@ -112,6 +126,20 @@ std::optional<VtepOwners::Conflict> VtepOwners::conflict(const SubnetKey& subnet
     return Conflict{vtep->mac, some.front(), oldest.public_ip, is_crowded};
   }
   return std::nullopt;
+}
+
+std::vector<SubnetKey> VtepOwners::owned_by_others(const AnnouncedVteps& vteps,
+                                                   Ip4 public_ip) const {
+  std::vector<SubnetKey> found;
+  for (const auto& vtep : {vteps.v4, vteps.v6}) {
+    if (!vtep) continue;
+    const Oldest oldest = oldest_of(*vtep);
+    if (oldest.public_ip == public_ip) continue;
+    for (const SubnetKey& subnet : oldest.subnets) {
+      if (!conflict(subnet)) found.push_back(subnet);
+    }
+  }
+  return found;
 }
 
 }  // namespace flannel

@@ -9,13 +9,29 @@
 #include <map>
 #include <optional>
 #include <set>
-#include <string_view>
 #include <vector>
 
 #include "core/subnet_picking.h"
 #include "net/address.h"
 
 namespace flannel {
+
+// The identity of a VTEP. Each backend and family has its own device, so the same MAC on another
+// device is another VTEP.
+struct Vtep {
+  Mac mac;
+  std::uint16_t device = 0;  // a hash: two backends with the same number share their MACs
+  auto operator<=>(const Vtep&) const = default;
+};
+
+// The VTEPs that a lease announces: at most one of each family.
+struct AnnouncedVteps {
+  std::optional<Vtep> v4{};
+  std::optional<Vtep> v6{};
+};
+// Data that no backend accepts announces no VTEP.
+AnnouncedVteps announced_vteps(const LeaseAttributes& lease);
+bool share_a_vtep(const AnnouncedVteps& one, const AnnouncedVteps& other);
 
 // Each call costs work for the lease that it names; if a MAC gets another owner, also for at most
 // kMostOfOneMac leases that announce this MAC.
@@ -43,20 +59,15 @@ class VtepOwners {
 
   // The conflict of a lease; nullopt: its MACs, if it has any, are its own.
   std::optional<Conflict> conflict(const SubnetKey& subnet) const;
+  // The leases that have one of `vteps`, of another host than that of `public_ip`: at most
+  // kMostOfOneMac for each VTEP.
+  std::vector<SubnetKey> owned_by_others(const AnnouncedVteps& vteps, Ip4 public_ip) const;
 
  private:
-  // Each backend and family has its own device, so the same MAC may belong to different leases.
-  // `device` is a hash: two backends with the same number share their MACs.
-  struct Vtep {
-    Mac mac;
-    std::uint16_t device = 0;
-    auto operator<=>(const Vtep&) const = default;
-  };
   struct Announced {
     Ip4 public_ip;
     Revision created = 0;
-    std::optional<Vtep> v4{};
-    std::optional<Vtep> v6{};
+    AnnouncedVteps vteps;
   };
   struct Claim {
     Vtep vtep;
@@ -74,7 +85,6 @@ class VtepOwners {
     bool operator==(const Oldest&) const = default;
   };
 
-  static Vtep vtep_of(const Mac& mac, bool v6, std::string_view backend_type);
   Oldest oldest_of(const Vtep& vtep) const;
   void touch(const Vtep& vtep);
 

@@ -52,15 +52,10 @@ void Judge::judge_mac(Host& host, bool another_subnet) const {
 void Judge::judge_ways(const Host& host) const {
   const NetState& kernel = host.kernel.state();
   if (!host.lease() || kernel.fdb.empty()) return;  // or not its work yet
-  std::set<std::string> missing;  // MACs of peers that stay though the table lacks them
-  for (const auto& [subnet, decoded] : host.process().peers()) {
-    if (decoded.record.revision == 0) missing.insert(mac_of(decoded.lease.attributes));
-  }
   std::map<Mac, Ip4> remotes;
   for (const FdbEntry& entry : kernel.fdb)
     remotes.emplace(entry.mac, entry.remote);
   for (const auto& [subnet, decoded] : host.process().peers()) {
-    if (missing.contains(mac_of(decoded.lease.attributes))) continue;
     const Ip4 peer = decoded.lease.attributes.public_ip;
     const auto way = std::find_if(
         kernel.neighbours.begin(), kernel.neighbours.end(),
