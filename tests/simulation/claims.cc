@@ -47,7 +47,8 @@ void Claims::end(TimePoint now, const std::string& key, bool by_its_owner) {
   }
 }
 
-bool Claims::had_to_be_left(std::string_view what, Ip4 owner, TimePoint since) const {
+bool Claims::had_to_be_left(std::string_view what, Ip4 owner, TimePoint since,
+                            const std::set<std::string>& unrecognised) const {
   const auto found = claims_.find(what);
   if (found == claims_.end()) return false;
   const auto& all = found->second;
@@ -58,7 +59,8 @@ bool Claims::had_to_be_left(std::string_view what, Ip4 owner, TimePoint since) c
     if (!foreign || other.until < since) return false;
     return std::none_of(all.begin(), all.end(), [&](const Claim& own) {
       return own.owner == owner && &own != &other && own.is_older_than(other) &&
-             own.since <= other.since && own.until >= other.until;
+             own.since <= other.since && own.until >= other.until &&
+             !unrecognised.contains(own.key);
     });
   });
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -26,8 +27,10 @@ class Claims {
   void end(TimePoint now, const std::string& key, bool by_its_owner);
 
   // Whether a record of another host, or of this one under an address that it had before, has had
-  // this node id or MAC since then, while no older record of the owner's had it.
-  bool had_to_be_left(std::string_view what, Ip4 owner, TimePoint since) const;
+  // this node id or MAC since then, while no older record of the owner's had it. The owner does not
+  // recognise its records at the keys `unrecognised`.
+  bool had_to_be_left(std::string_view what, Ip4 owner, TimePoint since,
+                      const std::set<std::string>& unrecognised = {}) const;
   // Whether a record of the owner's has had it since then without a gap, or until the owner itself
   // wrote something else.
   bool was_kept(std::string_view what, Ip4 owner, TimePoint since) const;

@@ -138,6 +138,8 @@ void Judge::judge_peers(Host& host) const {
 void Judge::judge_lost_peer(const Host& host, const SubnetKey& subnet,
                             const Host::KnownPeer& peer) const {
   if (host.daemon != Host::Daemon::whole || peer.first_ip == host.first_ip()) return;
+  // The store knows no owner of records of unknown nodes, so it takes two strangers for one.
+  if (peer.first_ip == kStranger) return;
   const std::string key = encode_subnet_key(subnet);
   const TimePoint held_until = store_.held_until(key, peer.first_ip);
   if (timeline_.now() - held_until >= KnownPeers::kGracePeriod) return;

@@ -20,7 +20,10 @@ void Judge::judge_left_name(Host& host) const {
   const TimePoint since = host.last_mac_since;
   host.left_mac = true;
   if (claims.had_to_be_left(id, host.first_ip(), since)) return;
-  if (claims.had_to_be_left(host.last_mac, host.first_ip(), since)) return;
+  // A host that has lost its node id, its boot and its subnet file takes an older record of its own
+  // for one of another node with its address, and takes a record that names no node for its own.
+  const auto not_ours = expected_peers(host, store_.snapshot()).our_ip_by_other_node;
+  if (claims.had_to_be_left(host.last_mac, host.first_ip(), since, not_ours)) return;
   // What it wrote under another address and boot looks like a copy's.
   if (host.addresses > 1 && host.unsure_until >= timeline_.now()) return;
   violation_(fmt::format("{} leaves its node id {} to nobody who had that, or its MAC {}, before",
