@@ -18,7 +18,8 @@ namespace flannel {
 
 // A temporary folder that the destructor removes. It is below /dev/shm if possible, so that fsync
 // does not wait for a disk. The folders of processes that were killed are removed by the next
-// process that makes one: a folder belongs to a process for as long as that has it locked.
+// process that makes one: a folder belongs to a process for as long as that has it locked. The lock
+// is on a folder around it, because a store locks the folder of its file.
 class TemporaryFolder {
  public:
   TemporaryFolder() {
@@ -29,7 +30,7 @@ class TemporaryFolder {
   }
   ~TemporaryFolder() {
     std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
+    std::filesystem::remove_all(locked_, ignored);
   }
   TemporaryFolder(const TemporaryFolder&) = delete;
   TemporaryFolder& operator=(const TemporaryFolder&) = delete;
@@ -59,14 +60,14 @@ class TemporaryFolder {
 
   // False: another process removed the folder before it was locked.
   bool make_and_lock() {
-    path_ = parent() + "/" + std::string(kPrefix) + "XXXXXX";
-    if (::mkdtemp(path_.data()) == nullptr) std::abort();
-    lock_ = lock(path_);
-    struct stat status {};
-    return lock_ && ::stat(path_.c_str(), &status) == 0;
+    locked_ = parent() + "/" + std::string(kPrefix) + "XXXXXX";
+    if (::mkdtemp(locked_.data()) == nullptr) std::abort();
+    lock_ = lock(locked_);
+    path_ = locked_ + "/folder";
+    return lock_ && ::mkdir(path_.c_str(), 0700) == 0;
   }
 
-  std::string path_;
+  std::string locked_, path_;
   Fd lock_;
 };
 
