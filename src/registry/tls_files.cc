@@ -90,10 +90,15 @@ Result<std::string> read(std::string_view flag, const std::string& path) {
   return TRY_DURING(read_file(path), flag);
 }
 
+bool is_folder(const std::string& path) {
+  std::error_code error;
+  return !path.empty() && std::filesystem::is_directory(path, error);
+}
+
 // Reads a file of certificates, or all of a folder; files without a certificate do no harm there.
 Result<std::string> read_authorities(std::string_view flag, const std::string& path) {
+  if (!is_folder(path)) return read(flag, path);
   std::error_code error;
-  if (path.empty() || !std::filesystem::is_directory(path, error)) return read(flag, path);
   std::vector<std::string> files;
   for (std::filesystem::directory_iterator at(path, error), end; !error && at != end;
        at.increment(error)) {
@@ -165,7 +170,9 @@ Result<TlsMaterial> read_tls_files(const TlsFiles& files) {
   material.ca = TRY(read_authorities(ca_flag(files), files.ca));
   if (!files.key.empty()) TRY(check_key(files, material));
   if (!files.ca.empty() && parse_certs(material.ca).empty()) {
-    return unusable(ca_flag(files), files.ca, instead_of_certificate(material.ca));
+    return unusable(ca_flag(files), files.ca,
+                    is_folder(files.ca) ? "no file of the folder has a certificate"
+                                        : instead_of_certificate(material.ca));
   }
   return material;
 }
@@ -174,7 +181,8 @@ std::vector<std::string> doubts_about(const TlsMaterial& material, const TlsFile
                                       std::chrono::system_clock::time_point now) {
   std::vector<std::string> doubts;
   doubt(cert_flag(files), files.cert, material.cert, now, doubts);
-  doubt(ca_flag(files), files.ca, material.ca, now, doubts);
+  // A folder of authorities may hold some that nobody uses any more.
+  if (!is_folder(files.ca)) doubt(ca_flag(files), files.ca, material.ca, now, doubts);
   return doubts;
 }
 

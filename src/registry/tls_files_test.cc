@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "base/file.h"
 #include "support/certificates.h"
 #include "support/temporary_folder.h"
@@ -43,6 +45,21 @@ TEST_F(TlsFilesTest, ACertificateWithoutItsKeyIsRefused) {
   const char* text = "--etcd-certfile and --etcd-keyfile go together, only one is given";
   EXPECT_EQ(mistake({.key = "", .cert = certificates.cert(), .ca = ""}), text);
   EXPECT_EQ(mistake({.key = certificates.key(), .cert = "", .ca = ""}), text);
+}
+
+TEST_F(TlsFilesTest, AFolderOfAuthoritiesIsReadAsAWhole) {
+  const TemporaryFolder authorities;
+  const Certificates second;
+  std::filesystem::copy_file(certificates.ca(), authorities.path() + "/1.pem");
+  std::filesystem::copy_file(second.ca(), authorities.path() + "/2.pem");
+  ASSERT_TRUE(write_file_atomically(authorities.path() + "/README", "no certificate\n", 0600));
+  const auto material = read_tls_files({.key = "", .cert = "", .ca = authorities.path()});
+  ASSERT_TRUE(material) << material.error().text;
+  for (const std::string& ca : {certificates.ca(), second.ca()})
+    EXPECT_NE(material->ca.find(read_file(ca).value()), std::string::npos) << ca;
+  const TemporaryFolder empty;
+  EXPECT_EQ(mistake({.key = "", .cert = "", .ca = empty.path()}),
+            "--etcd-cafile: " + empty.path() + ": no file of the folder has a certificate");
 }
 
 TEST_F(TlsFilesTest, AKeyOfAnotherCertificateIsNamedWithBothFiles) {
