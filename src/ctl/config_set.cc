@@ -32,32 +32,33 @@ std::vector<std::string> leases_in_the_way(const NetworkConfig& config, const Sn
                   count, first)};
 }
 
-// The notes about a move decide which store hosts use, so they are not removed by accident.
-Result<void> check_notes_stay(std::string_view before, std::string_view now) {
+// Returns the text to write in place of `before`. The notes about a move decide which store hosts
+// use, so they stay; a text that has other ones is refused.
+Result<std::string> with_same_notes(std::string_view before, const std::string& now) {
   const auto had = read_move_notes(before);
   const MoveNotes has = TRY(read_move_notes(now));
-  if (!had || *had == has) return {};
+  if (!had || *had == has) return now;
+  if (has == MoveNotes{}) return with_move_notes(now, *had);
   return fail(ErrorKind::conflict,
-              "not written: the configuration of the store has a note about a move, which this one "
-              "changes (MovedTo, MovedFrom); add it as \"flannelctl config get\" shows it, or "
-              "--force");
+              "not written: the configuration has other notes about a move (MovedTo, MovedFrom) "
+              "than the one in the store; leave them out, and those of the store stay, or --force");
 }
 
 }  // namespace
 
 Result<void> run_config_set(const CtlOptions& options, const Terminal& terminal) {
-  const std::string text = TRY(read_config_text(options.words[0], terminal));
+  std::string text = TRY(read_config_text(options.words[0], terminal));
   const NetworkReport report =
       TRY_DURING(report_on(text, options.underlay_mtu), "not written, the configuration is wrong");
   print_warnings(report.warnings, terminal);
 
   StoreSession store = TRY(StoreSession::open_or_make(options));
   const Snapshot snapshot = TRY(store.snapshot());
+  if (snapshot.config && !options.force) text = TRY(with_same_notes(snapshot.config->text, text));
   if (snapshot.config && trim(snapshot.config->text) == text) {
     terminal.out << "unchanged, the store has this configuration already\n";
     return {};
   }
-  if (snapshot.config && !options.force) TRY(check_notes_stay(snapshot.config->text, text));
   print_warnings(clashes_on_this_host(report.config, options, terminal), terminal);
   print_warnings(leases_in_the_way(report.config, snapshot), terminal);
   const Revision seen = snapshot.config ? snapshot.config->revision : 0;

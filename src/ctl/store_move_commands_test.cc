@@ -157,14 +157,27 @@ TEST_F(StoreCommandsTest, AMoveIsGivenUp) {
   EXPECT_TRUE(notes_in(kNewPrefix).from) << "a host that starts there goes back";
 }
 
-TEST_F(StoreCommandsTest, ANoteIsNotRemovedByAccident) {
+TEST_F(StoreCommandsTest, AnotherConfigurationKeepsTheNoteOfTheStore) {
   ctl({"store", "copy", kOld, kNew});
-  const Said said = ctl({"config", "set", kHostGw});
-  EXPECT_EQ(said.code, 1);
-  EXPECT_NE(said.err.find("has a note about a move"), std::string::npos) << said.err;
+  const MoveNotes notes = notes_in(kPrefix);
+  EXPECT_EQ(ctl({"config", "set", kHostGw}).err, "");
   EXPECT_TRUE(notes_in(kPrefix).to);
+  EXPECT_EQ(notes_in(kPrefix), notes);
+  EXPECT_NE(ctl({"config", "get"}).out.find("host-gw"), std::string::npos);
+  EXPECT_EQ(ctl({"config", "set", kHostGw}).out,
+            "unchanged, the store has this configuration already\n");
   const Said same = ctl({"config", "set", "-"}, ctl({"config", "get"}).out);
   EXPECT_EQ(same.code, 0) << same.err;
+}
+
+TEST_F(StoreCommandsTest, ANoteIsNotChangedByAccident) {
+  ctl({"store", "copy", kOld, kNew});
+  MoveNotes other = notes_in(kPrefix);
+  other.to->retired = true;
+  const Said said = ctl({"config", "set", with_move_notes(kHostGw, other).value()});
+  EXPECT_EQ(said.code, 1);
+  EXPECT_NE(said.err.find("other notes about a move"), std::string::npos) << said.err;
+  EXPECT_FALSE(notes_in(kPrefix).to->retired);
   EXPECT_EQ(ctl({"config", "set", "--force", kHostGw}).code, 0);
   EXPECT_FALSE(notes_in(kPrefix).to);
 }
