@@ -73,7 +73,7 @@ void LeaseKeeper::reclaim(TimePoint now, const Snapshot& snapshot, Acts& acts) {
   }
   if (own != nullptr) {
     adopt(now, *own, subnet, lease_ ? &*lease_ : nullptr, acts);
-  } else if (!by.empty() && options_.renumber) {
+  } else if (!by.empty() && (options_.renumber || yields_)) {
     report_lost("taken: " + by, acts);
     choose(now, decode_records(snapshot.records), acts);
   } else if (!by.empty()) {

@@ -72,6 +72,10 @@ class LeaseKeeper {
   // updates the record.
   std::vector<KeeperAct> reannounce(TimePoint now, std::optional<NodeTag> node = std::nullopt);
 
+  // Leases another subnet if another host turns out to have ours. For a lease that may never have
+  // been valid, because its store was no longer the one that decides.
+  void yield_if_taken() { yields_ = true; }
+
   LeasePhase phase() const { return keeper::phase_of(keeper::name_of(state_)); }
   // Returns our current or last lease; nullopt before the first one.
   const std::optional<Lease>& lease() const { return lease_; }
@@ -140,6 +144,7 @@ class LeaseKeeper {
   Duration life_{};
   std::map<std::string, Change> changes_;  // the last of each key while a call was under way
   bool reannounce_ = false;                // due after the answer to the call that is under way
+  bool yields_ = false;                    // yield_if_taken() was called
 
   Backoff backoff_;
   Backoff lost_backoff_;      // shorter, since the peers wait for a lost lease to return

@@ -3,8 +3,9 @@
 // members of the network configuration, which other releases of flannel ignore:
 //   in the old store  "MovedTo":   {"Id": "3f0c…", "Store": "etcd3:http://…", "Retired": true}
 //   in the new store  "MovedFrom": {"Id": "3f0c…", "Store": "etcd2:http://…", "Retired": true}
-// Until it is retired, the old store alone decides which host owns which subnet; from then on the
-// new store does. "Retired" is written into the old store first.
+// Until both notes say so, the old store alone decides which host owns which subnet. "Retired" is
+// written into the old store first: from then on no host takes a subnet there. The leases that came
+// last are copied, and then it is written into the new store, which decides from then on.
 #pragma once
 
 #include <optional>

@@ -80,7 +80,11 @@ StoreMove::Parts Agent::move_parts() {
               [this](const Lease& lease, LeaseKeeper::Announce announce) {
                 return make_keeper_elsewhere(lease, std::move(announce));
               },
-          .on_switched = [this] { follower_.list_again(); },
+          .on_switched =
+              [this](bool has_lease) {
+                if (!has_lease && session_ && session_->lease) session_->lease->yield_if_taken();
+                follower_.list_again();
+              },
           .on_state = [this] { parts_.on_state(); }};
 }
 

@@ -72,7 +72,7 @@ std::string StoreMove::trouble() const {
 void StoreMove::evaluate() {
   if (is_other_retired()) {
     leave_for_new({.id = other_->id, .store = {}, .retired = true});
-  } else if (notes_ && notes_->to && notes_->to->retired) {
+  } else if (notes_ && notes_->to && notes_->to->retired && !running_) {
     leave_for_new(*notes_->to);
   } else if (notes_ && notes_->to) {
     follow(*notes_->to);
@@ -165,9 +165,10 @@ void StoreMove::leave_for_new(const MoveNote& note) {
   }
   log::info("the earlier store is retired; this host uses the new one alone",
             {{"from", parts_.store.describe()}, {"to", next->describe()}});
+  const bool has_lease = other_ && other_->runner && other_->runner->keeper().lease();
   other_.reset();
   arrived_by_ = note.id;
-  use(std::move(next));
+  use(std::move(next), has_lease);
 }
 
 // This store has copies, and the old one decides.
@@ -190,7 +191,7 @@ void StoreMove::turn_back_to_old(const MoveNote& note) {
       "the cluster is still moving to this store; the earlier one decides until it is retired",
       {{"to", parts_.store.describe()}, {"from", old->describe()}});
   watch_other(note.id, parts_.store.current());
-  use(std::move(old));
+  use(std::move(old), false);
 }
 
 void StoreMove::stop_following() {
@@ -214,11 +215,11 @@ std::shared_ptr<Registry> StoreMove::open(const MoveNote& note) {
   return nullptr;
 }
 
-void StoreMove::use(std::shared_ptr<Registry> store) {
+void StoreMove::use(std::shared_ptr<Registry> store, bool has_lease) {
   notes_.reset();
   set_trouble({});
   parts_.store.switch_to(std::move(store));
-  parts_.on_switched();
+  parts_.on_switched(has_lease);
   parts_.on_state();
 }
 

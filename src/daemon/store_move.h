@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Follows the cluster when it moves from one store to another (docs/moving-stores.md).
 //
-//                  MovedTo                            Retired, in either store
+//                  MovedTo                            the new one says that the old one is retired
 //   one store ───────────────▶ the old one, which decides, ─────────────────────▶ the new one alone
 //       ▲                      and our lease in the new one, too
 //       └── the note is gone ────────┘
+//
+// A host without a lease leaves the old store as soon as that one says that it is retired, and
+// waits in the new one until that one says so, too: leases that were made last are copied in
+// between.
 //
 // Of two stores the agent uses the one that decides who owns which subnet. A daemon that is started
 // with the address of the new store goes to the old one first.
@@ -38,8 +42,9 @@ class StoreMove {
     std::function<Result<std::unique_ptr<Registry>>(const StoreAddress&)> open;
     // Makes a keeper that leases the subnet of `lease` and no other.
     std::function<LeaseKeeper(const Lease& lease, LeaseKeeper::Announce announce)> make_keeper;
-    std::function<void()> on_switched;  // `store` is another one, and is to be listed
-    std::function<void()> on_state;     // the result of trouble() may have changed
+    // `store` is another one, and is to be listed. `has_lease`: this host had its lease there.
+    std::function<void(bool has_lease)> on_switched;
+    std::function<void()> on_state;  // the result of trouble() may have changed
   };
 
   explicit StoreMove(Parts parts);
@@ -81,7 +86,7 @@ class StoreMove {
   void turn_back_to_old(const MoveNote& note);
   void stop_following();
   std::shared_ptr<Registry> open(const MoveNote& note);
-  void use(std::shared_ptr<Registry> store);
+  void use(std::shared_ptr<Registry> store, bool has_lease);
   void set_trouble(std::string text);
 
   Parts parts_;

@@ -203,8 +203,10 @@ TEST_F(StoreMoveTest, ANewStoreThatFailsInTheMiddleCostsNothing) {
   EXPECT_TRUE(uses(store_));
   EXPECT_TRUE(troubles().starts_with("store: cannot follow the move to ")) << troubles();
   retire_old();
+  complete_new();
   loop_.advance(hours(1));
   EXPECT_EQ(kernel_.dump(), kernel);
+  EXPECT_TRUE(uses(store_)) << "it cannot know of the other one";
   new_->set_reachable(true);
   loop_.advance(seconds(60));
   EXPECT_TRUE(uses(new_));
@@ -233,6 +235,8 @@ TEST_F(StoreMoveTest, ADaemonThatStartsAtTheNewStoreLetsTheOldOneDecide) {
   EXPECT_TRUE(uses(store_));
   EXPECT_EQ(record_of_ours_in(new_), "ours");
   retire_old();
+  EXPECT_TRUE(uses(store_)) << "leases that were made last are still copied";
+  complete_new();
   loop_.advance(seconds(10));
   EXPECT_TRUE(uses(new_));
   EXPECT_EQ(troubles(), "");
@@ -295,6 +299,18 @@ TEST_F(StoreMoveTest, AMoveThatIsGivenUpEndsTheLeaseInTheNewStore) {
   new_->expire(loop_.now());  // no registry of it is open
   EXPECT_EQ(record_of_ours_in(new_), "none");
   EXPECT_EQ(record_of_ours_in(store_), "ours");
+  EXPECT_EQ(troubles(), "");
+}
+
+TEST_F(StoreMoveTest, ALeaseThatCameTooLateYieldsToTheOneInTheNewStore) {
+  const std::string key = own_key();
+  new_->put(kPrefix, key, peer_of(5, "192.0.2.5"), hours(24), loop_.now());
+  retire_old();
+  complete_new();
+  loop_.advance(seconds(60));
+  EXPECT_NE(own_key(), key);
+  EXPECT_EQ(record_of_ours_in(new_), "ours");
+  EXPECT_TRUE(agent_->ready());
   EXPECT_EQ(troubles(), "");
 }
 

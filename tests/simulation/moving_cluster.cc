@@ -337,8 +337,10 @@ void MovingCluster::judge_peers(Mover& host) {
     }
   }
   host.peers.clear();
-  for (const auto& [subnet, decoded] : now)
-    host.peers[subnet] = decoded.lease.attributes.public_ip;
+  for (const auto& [subnet, decoded] : now) {
+    const Ip4 ip = decoded.lease.attributes.public_ip;
+    if (ip != host.ip) host.peers[subnet] = ip;
+  }
   if (const auto lease = host.lease()) {
     if (host.subnet && *host.subnet != lease->subnet) {
       violated(fmt::format("{} had {} and has {}", host.name(), to_string(*host.subnet),
