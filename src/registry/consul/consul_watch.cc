@@ -19,6 +19,7 @@
 #include <string>
 #include <utility>
 
+#include "base/backoff.h"
 #include "registry/consul/consul_list.h"
 #include "registry/list_changes.h"
 
@@ -95,9 +96,10 @@ class ConsulWatch final : public Subscription {
     auto next = snapshot_of(*answer, keys_);
     if (!next) return disconnect(next.error());
     const bool useless = next->revision <= index_ && loop_.now() < asked_at_ + wait_for(list_);
-    pause_ = useless ? std::min(2 * pause_, kLongestPause) : kShortestPause;
+    if (!useless) useless_.reset();
+    const Duration pause = useless ? useless_.next() : kShortestPause;
     next_ask_ =
-        std::max(asked_at_ + pause_, loop_.now() + milliseconds(bytes / kBytesPerMillisecond));
+        std::max(asked_at_ + pause, loop_.now() + milliseconds(bytes / kBytesPerMillisecond));
     if (next->revision >= index_ && !changes_between(list_, *next).lost_something()) {
       return take(*std::move(next));
     }
@@ -158,8 +160,8 @@ class ConsulWatch final : public Subscription {
   WatchListener listener_;
   std::string url_, secret_;  // of the connection
   TimePoint asked_at_, next_ask_;
-  milliseconds pause_ = kShortestPause;
-  bool silent_ = false;  // ended because no answer came
+  Backoff useless_{2 * kShortestPause, kLongestPause};  // the pauses after useless answers
+  bool silent_ = false;                                 // ended because no answer came
   SubscriptionPtr timer_;
   std::shared_ptr<int> confirming_;  // set while a list of the leader is awaited
   std::unique_ptr<HttpConnection> connection_;
