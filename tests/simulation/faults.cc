@@ -209,11 +209,12 @@ void lose_config(World& world) {
 }
 
 void lie(World& world) {
-  // One alone: what two lists say, half a minute apart, is believed. And not to a host that knows
-  // nothing yet.
+  // One alone: what two lists say, half a minute apart, is believed. And only to a host whose last
+  // list had so many records that most of them are a mass loss; missing peers are in none.
   Host& host = world.any_host();
   const bool recently = world.timeline_.now() < world.last_lie_ + minutes(3);
-  if (recently || !host.running() || host.process().peers().size() < 8) return;
+  if (recently || !host.running() || host.process().table() == nullptr) return;
+  if (host.process().table()->leases().size() < 8) return;
   world.last_lie_ = world.timeline_.now();
   world.say("the next list that " + host.name() + " gets lacks most records");
   host.link.lies = true;

@@ -57,6 +57,7 @@ class Judge {
   void judge_mac(Host& host, bool another_subnet) const;
   void judge_ways(const Host& host) const;
   bool is_copied(const Host& host) const;
+  bool has_record(const Host& host) const;
   void judge_name(const Host& host) const;
   void judge_alarms(const Host& host, const ExpectedPeers& expected) const;
   std::vector<std::string> unexpected(const Host& host, const ExpectedPeers& expected,

@@ -60,6 +60,8 @@ void Judge::judge_ways(const Host& host) const {
     remotes.emplace(entry.mac, entry.remote);
   for (const auto& [subnet, decoded] : host.process().peers()) {
     const Ip4 peer = decoded.lease.attributes.public_ip;
+    // A lease of its own that a restored store brings back is no peer's.
+    if (store_.owner_of(decoded.lease.attributes) == host.first_ip()) continue;
     const auto way = std::find_if(
         kernel.neighbours.begin(), kernel.neighbours.end(),
         [base = subnet.v4.base](const Neighbour& neighbour) { return neighbour.ip == base; });
@@ -78,7 +80,16 @@ bool Judge::is_copied(const Host& host) const {
   });
 }
 
-// No two hosts that run have one node id, or one VTEP MAC.
+// True if a record names the node id of the host. Hosts know of each other by records alone.
+bool Judge::has_record(const Host& host) const {
+  const auto records = store_.snapshot().records;
+  return std::any_of(records.begin(), records.end(), [&](const Record& record) {
+    const auto lease = decode_lease_value(record.value);
+    return lease && lease->node && lease->node->id == host.node_id;
+  });
+}
+
+// No two hosts that run have one node id, if a record tells them, or one VTEP MAC.
 void Judge::judge_name(const Host& host) const {
   if (host.daemon != Host::Daemon::whole) return;
   const auto mac_of_host = [](const Host& one) {
@@ -87,7 +98,7 @@ void Judge::judge_name(const Host& host) const {
   const std::string mac = mac_of_host(host);
   for (const auto& other : hosts_) {
     if (other.get() == &host || other->gone) continue;
-    if (other->node_id == host.node_id) {
+    if (other->node_id == host.node_id && has_record(host)) {
       violation_(fmt::format("{} and {} have one node id still", host.name(), other->name()));
     }
     if (!mac.empty() && mac_of_host(*other) == mac) {
