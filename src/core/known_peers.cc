@@ -147,11 +147,17 @@ void KnownPeers::make_way_for(TimePoint now, const PeerUp& up, Affected& affecte
     const bool elsewhere = !subnet.v4.overlaps(lease.subnet.v4);
     if (elsewhere && is_of_same_host(missing, lease.attributes)) let_go(subnet, affected);
   }
-  // The MAC of a peer that only changes its address leads to the new address.
-  if (up.before && is_of_same_host(*up.before, lease.attributes)) {
-    const AnnouncedVteps kept = announced_vteps(*up.before);
+  // The MAC of a peer that only changes its address leads to the new address, also if the peer was
+  // missing until now.
+  const auto known = missing_.all().find(lease.subnet);
+  std::optional<LeaseAttributes> before = up.before;
+  if (!before && known != missing_.all().end()) before = known->second.lease.attributes;
+  if (before && is_of_same_host(*before, lease.attributes)) {
+    const AnnouncedVteps kept = announced_vteps(*before);
     for (const SubnetKey& subnet : missing_.conflicting_with(lease)) {
-      if (share_a_vtep(kept, missing_.all().at(subnet).vteps)) let_go(subnet, affected);
+      const bool elsewhere = !subnet.v4.overlaps(lease.subnet.v4);
+      if (elsewhere && share_a_vtep(kept, missing_.all().at(subnet).vteps))
+        let_go(subnet, affected);
     }
   }
   make_way_for_subnet(now, lease, affected);

@@ -160,6 +160,16 @@ TEST_F(KnownPeersMacTest, APeerThatChangesItsAddressKeepsItsMacWhateverIsMissing
   EXPECT_EQ(later(), "");
 }
 
+TEST_F(KnownPeersMacTest, AMissingPeerThatIsBackWithAnotherAddressKeepsItsMacWhateverIsMissing) {
+  list(2, 9);
+  put(50, {.address = 2, .mac = 2, .node = 77});
+  list(7, 9);
+  EXPECT_EQ(peers.suspected(), 6U);
+  EXPECT_EQ(put(2, {.address = 22, .mac = 2, .node = 2}), "-50@2 +2@22 ");
+  EXPECT_EQ(in_force(), "2@22 3@3 4@4 5@5 6@6 7@7 8@8 9@9 ");
+  EXPECT_EQ(later(), "");
+}
+
 TEST_F(KnownPeersMacTest, APeerThatTakesTheMacOfAMissingPeerStaysAsItWas) {
   list(2, 9);
   remove(2);
