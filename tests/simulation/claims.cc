@@ -59,7 +59,7 @@ bool Claims::had_to_be_left(std::string_view what, Ip4 owner, TimePoint since,
     if (!foreign || other.until < since) return false;
     return std::none_of(all.begin(), all.end(), [&](const Claim& own) {
       return own.owner == owner && &own != &other && own.is_older_than(other) &&
-             own.since <= other.since && own.until >= other.until &&
+             own.since <= other.since && (own.until == kNever || own.until > other.until) &&
              !unrecognised.contains(own.key);
     });
   });

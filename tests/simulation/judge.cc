@@ -150,10 +150,8 @@ void Judge::judge_lost_peer(const Host& host, const SubnetKey& subnet,
                     timeline_.now() - host.disturbed_at < kBackByThen;
   if (deaf || store_.lives_elsewhere(key, peer.first_ip)) return;
   // Without its state folder it has put another node in place of what the host knew.
-  const bool anew = std::any_of(hosts_.begin(), hosts_.end(), [&](const auto& other) {
-    return other->first_ip() == peer.first_ip &&
-           timeline_.now() - other->started_at < 2 * KnownPeers::kGracePeriod;
-  });
+  const bool anew =
+      timeline_.now() - store_.renamed_at(peer.first_ip) < 2 * KnownPeers::kGracePeriod;
   if (anew) return;
   violation_(fmt::format("{} did not wait for its peer {} at {}", host.name(),
                          to_string(peer.first_ip), key));

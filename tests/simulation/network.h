@@ -22,6 +22,11 @@ struct Service {
   Timeline& timeline;
   Chance& chance;
   Store& store;
+  // False: watches read whole lists, as those of Consul do. Of the changes between two lists they
+  // report the last one of each key, the deletions last.
+  bool keeps_history = true;
+  // The time between two such lists.
+  static constexpr std::chrono::milliseconds kBetweenLists{100};
   bool serving = true;
   std::uint64_t connections = 0;  // grows when all connections of before are cut
   std::uint64_t calls = 0;        // that arrived,

@@ -10,12 +10,6 @@
 #include "core/move_notes.h"
 
 namespace flannel::simulation {
-namespace {
-
-// What takes no time to happen takes this long to be heard of.
-constexpr auto kHeardBy = std::chrono::milliseconds(100);
-
-}  // namespace
 
 Snapshot Store::snapshot() const {
   Snapshot all{.revision = revision_, .config = config_, .records = {}};
@@ -185,7 +179,7 @@ TimePoint Store::held_until(const std::string& key, Ip4 first_ip) const {
   if (fate == fates_.end()) return {};
   const auto owner = fate->second.held_until.find(first_ip);
   if (owner == fate->second.held_until.end()) return {};
-  const bool just_back = timeline_.now() - fate->second.held_since.at(first_ip) < kHeardBy;
+  const bool just_back = timeline_.now() - fate->second.held_since.at(first_ip) < heard_by;
   if (owner->second == kNever && just_back) return fate->second.held_before.at(first_ip);
   // What names no node was written by hand: its host may have been gone since.
   return std::min({owner->second, timeline_.now(), fate->second.bare_since});
@@ -272,7 +266,14 @@ Result<const Store::Entry*> Store::unchanged(const Record& seen) const {
 
 void Store::know(const Writer& who, const std::string& value) {
   const auto says = decode_lease_value(value);
-  if (says && says->node) writers_[*says->node] = who.first_ip;
+  if (!says || !says->node) return;
+  if (!writers_.contains(*says->node)) renamed_at_[who.first_ip] = timeline_.now();
+  writers_[*says->node] = who.first_ip;
+}
+
+TimePoint Store::renamed_at(Ip4 first_ip) const {
+  const auto found = renamed_at_.find(first_ip);
+  return found == renamed_at_.end() ? TimePoint() : found->second;
 }
 
 Ip4 Store::owner_of(const LeaseAttributes& attributes) const {

@@ -44,6 +44,9 @@ class Store {
   Store(Timeline& timeline, Violation violation)
       : timeline_(timeline), violation_(std::move(violation)) {}
 
+  // The longest time until a change reaches a host that is well.
+  Duration heard_by = std::chrono::milliseconds(100);
+
   // A record ended because nobody renewed it.
   std::function<void(const Record&)> on_expired = [](const Record&) {};
 
@@ -79,6 +82,9 @@ class Store {
   // By the first address of the host that has written it, as its node tells; without a node, of the
   // host whose address it names.
   Ip4 owner_of(const LeaseAttributes& attributes) const;
+  // When the host of this first address last wrote under a node id, or after a boot, that the store
+  // had not seen before.
+  TimePoint renamed_at(Ip4 first_ip) const;
   const Claims& claims() const { return claims_; }
   // Whether readers who knew this record may rightly have dropped it since: it was gone, or was no
   // host's lease, or the store went back in time.
@@ -145,6 +151,7 @@ class Store {
   std::optional<Kept> backup_;
   std::map<std::string, Fate> fates_;
   std::map<NodeTag, Ip4> writers_;  // which host writes under this node, by its first address
+  std::map<Ip4, TimePoint> renamed_at_;
   Claims claims_;
 };
 

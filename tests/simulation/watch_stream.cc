@@ -1,7 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "simulation/watch_stream.h"
 
+#include <algorithm>
+#include <map>
+#include <string>
+#include <variant>
+#include <vector>
+
 namespace flannel::simulation {
+namespace {
+
+// The key of what a change is about; empty for the configuration.
+std::string key_of(const Change& change) {
+  if (const auto* put = std::get_if<RecordPut>(&change)) return put->record.key;
+  const auto* gone = std::get_if<RecordGone>(&change);
+  return gone != nullptr ? gone->key : std::string();
+}
+
+bool is_gone(const Change& change) {
+  return std::holds_alternative<RecordGone>(change) || std::holds_alternative<ConfigGone>(change);
+}
+
+void set_revision(Change& change, Revision revision) {
+  if (auto* gone = std::get_if<RecordGone>(&change)) gone->revision = revision;
+  if (auto* gone = std::get_if<ConfigGone>(&change)) gone->revision = revision;
+}
+
+}  // namespace
 
 void WatchStream::arrive() {
   if (over || wire.link.cut || is_cut_off()) return;
@@ -25,7 +50,8 @@ void WatchStream::arrive() {
 void WatchStream::send(Store::Batch batch, Revision revision) {
   under_way.emplace_back(std::move(batch), revision);
   if (!std::exchange(pumping, true)) {
-    wire.send([stream = shared_from_this()] { stream->pump(); }, wire.link.watch_lag);
+    const Duration pause = wire.service.keeps_history ? Duration::zero() : Service::kBetweenLists;
+    wire.send([stream = shared_from_this()] { stream->pump(); }, wire.link.watch_lag + pause);
   }
 }
 
@@ -39,6 +65,7 @@ void WatchStream::pump() {
     wire.send([stream = shared_from_this()] { stream->pump(); }, std::chrono::milliseconds(300));
     return;
   }
+  if (!wire.service.keeps_history) merge();
   wire.deliver([stream = shared_from_this(), batch = under_way.front().first,
                 revision = under_way.front().second] {
     if (stream->over) return;
@@ -47,6 +74,29 @@ void WatchStream::pump() {
   });
   under_way.pop_front();
   wire.service.timeline.after(Duration::zero(), [stream = shared_from_this()] { stream->pump(); });
+}
+
+// Makes one call of all changes that are under way.
+void WatchStream::merge() {
+  std::map<std::string, std::pair<std::size_t, Change>> last;  // with its place in the history
+  std::size_t place = 0;
+  for (const auto& [batch, revision] : under_way) {
+    for (const Change& change : *batch)
+      last.insert_or_assign(key_of(change), std::pair(place++, change));
+  }
+  const Revision now = under_way.back().second;
+  std::vector<std::pair<std::size_t, Change>> changes;
+  for (auto& [key, change] : last) {
+    if (is_gone(change.second)) change.first += place;
+    set_revision(change.second, now);
+    changes.push_back(std::move(change));
+  }
+  std::ranges::sort(changes, {}, &std::pair<std::size_t, Change>::first);
+  auto merged = std::make_shared<std::vector<Change>>();
+  for (auto& [at, change] : changes)
+    merged->push_back(std::move(change));
+  under_way.clear();
+  under_way.emplace_back(std::move(merged), now);
 }
 
 void WatchStream::disconnect(const char* why) {

@@ -44,6 +44,7 @@ struct WatchStream : std::enable_shared_from_this<WatchStream> {
 
   void send(Store::Batch batch, Revision revision);
   void pump();
+  void merge();
   void end(const Farewell& farewell);
   bool is_cut_off() const { return connection != wire.service.connections; }
 

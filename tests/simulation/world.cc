@@ -18,6 +18,8 @@ using std::chrono::minutes;
 using std::chrono::seconds;
 
 constexpr std::size_t kNumberOfSubnets = 31;
+// Of so many seeds, one has a store without a history.
+constexpr std::uint64_t kOneWithoutHistory = 5;
 constexpr const char* kHostGw = R"({"Network":"10.5.0.0/19","Backend":{"Type":"host-gw"}})";
 constexpr const char* kVxlan = R"({"Network":"10.5.0.0/19","Backend":{"Type":"vxlan"}})";
 
@@ -39,7 +41,7 @@ World::World(Plan plan)
     : chance_(plan.seed),
       plan_(filled(plan, chance_)),
       store_(timeline_, [this](const std::string& what) { violated(what); }),
-      service_{timeline_, chance_, store_},
+      service_{timeline_, chance_, store_, plan_.seed % kOneWithoutHistory != 0},
       judge_(timeline_, store_, hosts_, parse_network_config(plan_.config)->config,
              [this](const std::string& what) { violated(what); }) {}
 
@@ -70,6 +72,7 @@ const std::vector<std::string>& World::run() {
 
 void World::begin() {
   store_.on_expired = [this](const Record& record) { judge_.after_expiry(record); };
+  if (!service_.keeps_history) store_.heard_by += Service::kBetweenLists;
   store_.set_config(plan_.config);
   for (int i = 0; i < plan_.hosts; ++i) {
     Host& host = add_host();
