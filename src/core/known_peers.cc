@@ -17,6 +17,13 @@ bool is_of_same_host(const LeaseAttributes& before, const LeaseAttributes& now) 
   return same_host && (now.node || !before.node);
 }
 
+// True if the MAC that `before` announced is that of `now`, too: a host that has booted with
+// another address has its node id still.
+bool keeps_mac(const LeaseAttributes& before, const LeaseAttributes& now) {
+  const bool same_node = before.node && now.node && before.node->id == now.node->id;
+  return same_node || is_of_same_host(before, now);
+}
+
 template <typename Kind>
 bool has(const std::vector<Change>& changes) {
   return std::any_of(changes.begin(), changes.end(),
@@ -152,7 +159,7 @@ void KnownPeers::make_way_for(TimePoint now, const PeerUp& up, Affected& affecte
   const auto known = missing_.all().find(lease.subnet);
   std::optional<LeaseAttributes> before = up.before;
   if (!before && known != missing_.all().end()) before = known->second.lease.attributes;
-  if (before && is_of_same_host(*before, lease.attributes)) {
+  if (before && keeps_mac(*before, lease.attributes)) {
     const AnnouncedVteps kept = announced_vteps(*before);
     for (const SubnetKey& subnet : missing_.conflicting_with(lease)) {
       const bool elsewhere = !subnet.v4.overlaps(lease.subnet.v4);

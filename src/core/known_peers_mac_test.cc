@@ -24,6 +24,7 @@ class KnownPeersMacTest : public ::testing::Test {
     int address;
     int mac;
     int node;
+    int boot = 0;  // 0: that of its node
   };
   static Host host(int number) { return {number, number, number}; }
   // Without a node for node 0.
@@ -32,7 +33,9 @@ class KnownPeersMacTest : public ::testing::Test {
         fmt::format(R"({{"PublicIP":"192.0.2.{}","BackendType":"vxlan",)"
                     R"("BackendData":{{"VNI":1,"VtepMAC":"02:00:00:00:00:{:02x}"}})",
                     by.address, by.mac);
-    if (by.node != 0) value += fmt::format(R"(,"NodeID":"{:032x}/{:08x}")", by.node, by.node);
+    if (by.node != 0)
+      value +=
+          fmt::format(R"(,"NodeID":"{:032x}/{:08x}")", by.node, by.boot != 0 ? by.boot : by.node);
     ++revision;
     return {key(subnet), value + "}", revision, "lease",
             created.try_emplace(key(subnet), revision).first->second};
@@ -168,6 +171,14 @@ TEST_F(KnownPeersMacTest, AMissingPeerThatIsBackWithAnotherAddressKeepsItsMacWha
   EXPECT_EQ(put(2, {.address = 22, .mac = 2, .node = 2}), "-50@2 +2@22 ");
   EXPECT_EQ(in_force(), "2@22 3@3 4@4 5@5 6@6 7@7 8@8 9@9 ");
   EXPECT_EQ(later(), "");
+}
+
+TEST_F(KnownPeersMacTest, AHostThatBootedWithAnotherAddressKeepsItsMacWhateverIsMissing) {
+  list(2, 9);
+  put(50, {.address = 2, .mac = 2, .node = 77});
+  list(7, 9);
+  EXPECT_EQ(put(2, {.address = 22, .mac = 2, .node = 2, .boot = 222}), "-50@2 ");
+  EXPECT_EQ(later(), "+2@22 ") << "it might be a copy, so it waits for a grace period";
 }
 
 TEST_F(KnownPeersMacTest, APeerThatTakesTheMacOfAMissingPeerStaysAsItWas) {
