@@ -20,7 +20,7 @@ struct JsonStop {
 std::string json_mistake(std::string_view text, const JsonStop& stop);
 
 // The same for a text that has a NUL byte or begins with a byte order mark: some parsers accept it,
-// but Go's parser does not. The result is empty if the text has neither.
+// but Go's parser does not. Returns an empty text if neither is the case.
 std::string json_encoding_mistake(std::string_view text);
 
 }  // namespace flannel

@@ -157,9 +157,9 @@ void KnownPeers::make_way_for(TimePoint now, const PeerUp& up, Affected& affecte
   // The MAC of a peer that only changes its address leads to the new address, also if the peer was
   // missing until now.
   const auto known = missing_.all().find(lease.subnet);
-  std::optional<LeaseAttributes> before = up.before;
-  if (!before && known != missing_.all().end()) before = known->second.lease.attributes;
-  if (before && keeps_mac(*before, lease.attributes)) {
+  const LeaseAttributes* before = up.before ? &*up.before : nullptr;
+  if (before == nullptr && known != missing_.all().end()) before = &known->second.lease.attributes;
+  if (before != nullptr && keeps_mac(*before, lease.attributes)) {
     const AnnouncedVteps kept = announced_vteps(*before);
     for (const SubnetKey& subnet : missing_.conflicting_with(lease)) {
       const bool elsewhere = !subnet.v4.overlaps(lease.subnet.v4);

@@ -11,8 +11,9 @@
 //       │                       │  ▼                                       │  ▼ second list: Down
 //       └── its host has put it back ──────────────────────────────────────┘
 //
-// Two leases conflict if they overlap, or announce one VTEP MAC for two public IPs; then only one
-// of them is a peer. A lease that conflicts with a missing peer waits until that peer is removed.
+// Two leases conflict if they overlap, or announce one VTEP MAC for two public IPs. Only one of two
+// leases that conflict is a peer. A lease that conflicts with a missing peer waits until that peer
+// is removed.
 #pragma once
 
 #include <chrono>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Of two hosts with one VTEP MAC only one is a peer, also while one of them is missing.
+// Two hosts with one VTEP MAC are never peers at the same time, even while one of them is missing.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 

@@ -54,7 +54,7 @@ class KnownPeersAtRandomTest : public ::testing::Test {
     for (const auto& [subnet, decoded] : peers.leases())
       leases.emplace(subnet, decoded.lease);
     ASSERT_EQ(carried, leases);
-    std::map<std::string, Ip4> addresses;  // of MACs
+    std::map<std::string, Ip4> addresses;  // by MAC: the public IP to which it leads
     for (const auto& [subnet, lease] : carried) {
       const LeaseAttributes& peer = lease.attributes;
       if (peer.backend_data.empty() || HostIdentity(kUs).owns(lease)) continue;

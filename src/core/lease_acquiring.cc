@@ -122,7 +122,7 @@ void LeaseKeeper::set_target(const SubnetKey& subnet, const Lease* seen) {
 }
 
 // After a change of the public IP our record has the old one until it is written again. The record
-// of our lease is ours even if another node has written into it under our public IP.
+// at the subnet of our lease stays ours if another node writes there under our public IP.
 bool LeaseKeeper::is_ours(const SubnetKey& subnet, const LeaseAttributes& record) const {
   std::optional<Cidr4> held;
   if (lease_ || options_.only) held = lease_ ? lease_->subnet.v4 : options_.only->v4;

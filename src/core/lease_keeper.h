@@ -89,7 +89,7 @@ class LeaseKeeper {
   enum class Alarm { none, failure, lost };  // the worst report since the last success
   struct Target {
     Lease lease;
-    std::string value;  // of its record
+    std::string value;  // the text of the record
   };
 
   // lease_keeper.cc: calls, answers and times

@@ -19,7 +19,7 @@ struct StoreAddress {
 
   Kind kind = Kind::etcd3;
   std::vector<std::string> endpoints = {};  // URLs; empty for sqlite and memory
-  std::string path = {};                    // of sqlite, absolute
+  std::string path = {};                    // absolute; empty unless the kind is sqlite
   std::string prefix = "/coreos.com/network";
 
   static constexpr std::size_t kLongest = 2048;  // bytes of the whole text

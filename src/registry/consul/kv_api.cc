@@ -9,14 +9,17 @@
 
 #include "base/parse.h"
 #include "http/target.h"
+#include "registry/json_members.h"
 
 namespace flannel {
 namespace {
 
 using Json = nlohmann::json;
 
+constexpr std::string_view kWrong = "an answer is not what Consul's API says";
+
 Failure bad(std::string_view what) {
-  return fail(ErrorKind::invalid, "an answer is not what Consul's API says: " + std::string(what));
+  return Failure(Error{ErrorKind::invalid, std::string(what)}.during(kWrong));
 }
 
 std::string to_base64(std::string_view bytes) {
@@ -42,31 +45,22 @@ Result<std::string> from_base64(std::string_view text) {
   return bytes;
 }
 
-Result<std::string> text_member(const Json& object, const char* name) {
+// Consul writes null for an empty value.
+Result<std::string> text_or_null(const Json& object, const char* name) {
   const auto found = object.find(name);
-  if (found == object.end() || found->is_null()) return std::string();
-  if (!found->is_string()) return bad(std::string(name) + " is no text");
-  return found->get<std::string>();
-}
-
-Result<std::int64_t> index_member(const Json& object, const char* name) {
-  const auto found = object.find(name);
-  if (found == object.end()) return 0;
-  if (!found->is_number_unsigned()) return bad(std::string(name) + " is no index");
-  const auto index = found->get<std::int64_t>();
-  if (index < 0) return bad(std::string(name) + " is too big");
-  return index;
+  if (found != object.end() && found->is_null()) return std::string();
+  return TRY_DURING(text_member(object, name), kWrong);
 }
 
 Result<KvEntry> decode_entry(const Json& json) {
   if (!json.is_object()) return bad("an entry is no object");
   KvEntry entry;
-  entry.key = TRY(text_member(json, "Key"));
-  const std::string value = TRY(text_member(json, "Value"));
+  entry.key = TRY(text_or_null(json, "Key"));
+  const std::string value = TRY(text_or_null(json, "Value"));
   entry.value = TRY(from_base64(value));
-  entry.created = TRY(index_member(json, "CreateIndex"));
-  entry.modified = TRY(index_member(json, "ModifyIndex"));
-  entry.session = TRY(text_member(json, "Session"));
+  entry.created = TRY_DURING(index_member(json, "CreateIndex"), kWrong);
+  entry.modified = TRY_DURING(index_member(json, "ModifyIndex"), kWrong);
+  entry.session = TRY(text_or_null(json, "Session"));
   return entry;
 }
 
@@ -139,7 +133,7 @@ Result<KvTransaction> decode_transaction(std::string_view text) {
   if (const auto errors = json.find("Errors"); errors != json.end() && errors->is_array()) {
     for (const Json& error : *errors) {
       if (!error.is_object()) return bad("an error is no object");
-      done.why_not.push_back(TRY(text_member(error, "What")));
+      done.why_not.push_back(TRY(text_or_null(error, "What")));
       done.denied =
           done.denied || done.why_not.back().find("Permission denied") != std::string::npos;
     }
@@ -166,7 +160,7 @@ std::string encode_session(std::string_view name, std::string_view node, std::ch
 Result<std::string> decode_session_id(std::string_view text) {
   const Json json = Json::parse(text, nullptr, false);
   if (!json.is_object()) return bad("no JSON object");
-  std::string id = TRY(text_member(json, "ID"));
+  std::string id = TRY(text_or_null(json, "ID"));
   if (id.empty()) return bad("a session has no ID");
   return id;
 }
@@ -174,7 +168,7 @@ Result<std::string> decode_session_id(std::string_view text) {
 Result<std::chrono::seconds> decode_session_ttl(std::string_view text) {
   const Json json = Json::parse(text, nullptr, false);
   if (!json.is_array() || json.empty() || !json[0].is_object()) return bad("no session");
-  std::string ttl = TRY(text_member(json[0], "TTL"));
+  std::string ttl = TRY(text_or_null(json[0], "TTL"));
   if (!ttl.ends_with('s')) return bad("TTL is no number of seconds");
   ttl.pop_back();
   const auto seconds = parse_decimal<std::uint32_t>(ttl);

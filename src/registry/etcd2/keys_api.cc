@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/parse.h"
+#include "registry/json_members.h"
 
 namespace flannel {
 namespace {
@@ -15,37 +16,22 @@ using Json = nlohmann::json;
 // Below the prefix there is a directory, and in it are the records.
 constexpr int kDeepest = 1 + kMostParts;
 
+constexpr std::string_view kWrong = "an answer of etcd is not what the keys API says";
+
 Failure bad(std::string_view what) {
-  return fail(ErrorKind::invalid,
-              "an answer of etcd is not what the keys API says: " + std::string(what));
-}
-
-Result<std::string> text_member(const Json& object, const char* name) {
-  const auto found = object.find(name);
-  if (found == object.end()) return std::string();
-  if (!found->is_string()) return bad(std::string(name) + " is no text");
-  return found->get<std::string>();
-}
-
-Result<std::int64_t> index_member(const Json& object, const char* name) {
-  const auto found = object.find(name);
-  if (found == object.end()) return 0;
-  if (!found->is_number_unsigned()) return bad(std::string(name) + " is no index");
-  const auto index = found->get<std::int64_t>();
-  if (index < 0) return bad(std::string(name) + " is too big");
-  return index;
+  return Failure(Error{ErrorKind::invalid, std::string(what)}.during(kWrong));
 }
 
 Result<KeysNode> decode_node(const Json& json, int depth) {
   if (!json.is_object()) return bad("a node is no object");
   KeysNode node;
-  node.key = TRY(text_member(json, "key"));
-  node.value = TRY(text_member(json, "value"));
+  node.key = TRY_DURING(text_member(json, "key"), kWrong);
+  node.value = TRY_DURING(text_member(json, "value"), kWrong);
   const auto dir = json.find("dir");
   node.dir = dir != json.end() && dir->is_boolean() && dir->get<bool>();
   node.expires = json.contains("expiration") || json.contains("ttl");
-  node.created = TRY(index_member(json, "createdIndex"));
-  node.modified = TRY(index_member(json, "modifiedIndex"));
+  node.created = TRY_DURING(index_member(json, "createdIndex"), kWrong);
+  node.modified = TRY_DURING(index_member(json, "modifiedIndex"), kWrong);
   if (const auto nodes = json.find("nodes"); nodes != json.end() && depth < kDeepest) {
     if (!nodes->is_array()) return bad("nodes is no array");
     for (const Json& one : *nodes)
@@ -85,7 +71,7 @@ Result<KeysAnswer> decode_keys_answer(std::string_view text) {
   const auto node = json.find("node");
   if (node == json.end()) return bad("there is no node");
   KeysAnswer answer;
-  answer.action = TRY(text_member(json, "action"));
+  answer.action = TRY_DURING(text_member(json, "action"), kWrong);
   answer.node = TRY(decode_node(*node, 0));
   return answer;
 }
@@ -97,8 +83,8 @@ Result<KeysError> decode_keys_error(std::string_view text) {
   if (code == json.end() || !code->is_number_unsigned() || code->get<std::uint64_t>() > 9999) {
     return bad("errorCode is no code");
   }
-  KeysError error{code->get<int>(), TRY(text_member(json, "message"))};
-  const std::string cause = TRY(text_member(json, "cause"));
+  KeysError error{code->get<int>(), TRY_DURING(text_member(json, "message"), kWrong)};
+  const std::string cause = TRY_DURING(text_member(json, "cause"), kWrong);
   if (!cause.empty()) error.text += " " + cause;
   return error;
 }
