@@ -49,20 +49,21 @@ NetState host() {
   NetState state;
   state.links.push_back(
       {.name = "flannel.1",
-       .kind = VxlanSettings{.lower = {"eth0"}, .local = Ip4::of(192, 0, 2, 1), .mac = mac(1)},
+       .kind =
+           VxlanSettings{.lower = {"eth0"}, .local = IpAddress::v4(192, 0, 2, 1), .mac = mac(1)},
        .mtu = 1450});
-  state.addresses.push_back({.link = "flannel.1", .ip = Ip4::of(10, 0, 1, 0)});
+  state.addresses.push_back({.link = "flannel.1", .ip = IpAddress::v4(10, 0, 1, 0)});
   return state;
 }
 
 NetState peers(unsigned count) {
   NetState state;
   for (unsigned number = 2; number < count + 2; ++number) {
-    const Ip4 base{Ip4::of(10, 0, 0, 0).value + (number << 8)};
+    const IpAddress base = IpAddress::v4(10, 0, 0, 0).plus(number, 8);
     state.neighbours.push_back({.link = "flannel.1", .ip = base, .mac = mac(number)});
     state.fdb.push_back({.link = "flannel.1",
                          .mac = mac(number),
-                         .remote = {Ip4::of(198, 18, 0, 0).value + number}});
+                         .remote = IpAddress::v4(198, 18, 0, 0).plus(number)});
     state.routes.push_back({.to = {base, 24}, .via = base, .link = "flannel.1", .onlink = true});
   }
   return state;
@@ -96,7 +97,7 @@ std::string spread(std::vector<double> values) {
 }
 
 void measure(const Options& options, unsigned count) {
-  const Scope scope{.link_names = {"flannel.1"}, .network = {Ip4::of(10, 0, 0, 0), 8}};
+  const Scope scope{.link_names = {"flannel.1"}, .network = {IpAddress::v4(10, 0, 0, 0), 8}};
   std::vector<double> put, again, read, one, gone;
   for (std::size_t run = 0; run < options.runs; ++run) {
     auto kernel = must(LinuxKernel::open({.plain_routes = options.plain_routes}));

@@ -29,7 +29,7 @@ Result<MadeBackend> make_by_type(const NetworkConfig& config, const Underlay& un
   if (type == HostGwBackend::kType) return HostGwBackend::make(config.backend_options, underlay);
   if (type == AllocBackend::kType) return AllocBackend::make(config.backend_options);
   if (type == UdpBackend::kType) {
-    return UdpBackend::make(config.backend_options, config.network, underlay);
+    return UdpBackend::make(config.backend_options, config.v4->network, underlay);
   }
   if (std::ranges::find(kOthers, type) != kOthers.end()) {
     return fail(ErrorKind::unsupported,
@@ -42,12 +42,12 @@ Result<MadeBackend> make_by_type(const NetworkConfig& config, const Underlay& un
 }  // namespace
 
 Result<MadeBackend> make_backend(const NetworkConfig& config, const Underlay& underlay) {
-  if (!config.enable_ipv4) {
+  if (!config.v4) {
     return fail(ErrorKind::unsupported,
                 "EnableIPv4 is false: a network of IPv6 alone is not part of this release");
   }
   auto made = TRY(make_by_type(config, underlay));
-  if (config.enable_ipv6) {
+  if (config.v6) {
     made.warnings.push_back("EnableIPv6 has no effect: this release sets up IPv4 alone");
   }
   return made;

@@ -48,10 +48,10 @@ struct HostFacts {
 // The settings of a backend that carries packets in user space.
 struct PacketPathSettings {
   std::string device;           // "flannel%d": the kernel fills in the first free number
-  Endpoint4 local;              // the address that the socket is bound to
+  IpEndpoint local;             // the address that the socket is bound to
   std::uint16_t peer_port = 0;  // packets for a peer are sent to PublicIP:peer_port
   std::uint32_t mtu = 0;        // of the device
-  Cidr4 network = {};           // the device's address is in it
+  IpPrefix network = {};        // the device's address is in it
   int queues = 0;               // each has two threads; 0: the number follows that of the CPUs
   std::vector<int> cpus = {};   // bound to the threads in turn; empty: threads are not bound
   int receive_buffer = 4 << 20;
@@ -87,7 +87,7 @@ class Backend {
   }
 
   // The part of the kernel's state in which an earlier run may have left objects.
-  virtual Scope scope(const Cidr4& network) const = 0;
+  virtual Scope scope(const IpPrefix& network) const = 0;
   // Returns the objects that this host needs for itself: the device and its addresses.
   virtual NetState host_state(const Lease& own, const HostFacts& host) const = 0;
   // The objects by which packets reach this peer. An error means that this peer alone is

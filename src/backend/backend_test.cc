@@ -14,8 +14,8 @@ HostFacts host() {
   HostFacts facts;
   facts.underlay = {.interface = "eth0",
                     .interface_index = 2,
-                    .ip = Ip4::of(192, 0, 2, 1),
-                    .public_ip = Ip4::of(192, 0, 2, 1),
+                    .ip = IpAddress::v4(192, 0, 2, 1),
+                    .public_ip = IpAddress::v4(192, 0, 2, 1),
                     .mtu = 1500};
   facts.node_id.bytes[3] = 9;
   return facts;
@@ -33,8 +33,8 @@ Result<MadeBackend> made(const std::string& backend) {
 
 Lease lease(const char* subnet, const char* ip, const char* type, std::string data = {}) {
   Lease made_lease;
-  made_lease.subnet.v4 = Cidr4::parse(subnet).value();
-  made_lease.attributes.public_ip = Ip4::parse(ip).value();
+  made_lease.subnet.v4 = IpPrefix::parse_v4(subnet).value();
+  made_lease.attributes.public_ip = IpAddress::parse_v4(ip).value();
   made_lease.attributes.backend_type = type;
   made_lease.attributes.backend_data = std::move(data);
   return made_lease;
@@ -45,7 +45,7 @@ Lease vxlan_peer(std::string data = R"({"VNI":1,"VtepMAC":"02:00:00:00:00:02"})"
 }
 
 Lease own(const Backend& backend) {
-  return {{Cidr4::parse("10.5.1.0/24").value(), {}}, backend.announce(host(), nullptr)};
+  return {{IpPrefix::parse_v4("10.5.1.0/24").value(), {}}, backend.announce(host(), nullptr)};
 }
 
 std::string planned(const std::string& backend_json, const Lease& peer, bool on_link = false) {
@@ -96,12 +96,12 @@ TEST(VxlanTest, TheDeviceHasTheMacThatItsLeaseAnnounces) {
 
 TEST(VxlanTest, TheOuterSourceIsTheInterfaceAddressAlsoBehindNat) {
   HostFacts natted = host();
-  natted.underlay.public_ip = Ip4::of(203, 0, 113, 5);
+  natted.underlay.public_ip = IpAddress::v4(203, 0, 113, 5);
   const auto backend = make_backend(config(R"({"Type":"vxlan"})"), natted.underlay).value().backend;
   const LeaseAttributes announced = backend->announce(natted, nullptr);
   EXPECT_EQ(to_string(announced.public_ip), "203.0.113.5");
-  const std::string text =
-      dump(backend->host_state({{Cidr4::parse("10.5.1.0/24").value(), {}}, announced}, natted));
+  const std::string text = dump(
+      backend->host_state({{IpPrefix::parse_v4("10.5.1.0/24").value(), {}}, announced}, natted));
   EXPECT_NE(text.find("local 192.0.2.1 "), std::string::npos) << text;
 }
 
@@ -143,9 +143,10 @@ TEST(VxlanTest, AnnouncesTheMacThatPeersAlreadyKnow) {
 
 TEST(VxlanTest, APeerBehindAnotherNatWithOurInterfacesAddressIsRefused) {
   HostFacts natted = host();
-  natted.underlay.public_ip = Ip4::of(203, 0, 113, 5);
+  natted.underlay.public_ip = IpAddress::v4(203, 0, 113, 5);
   const auto backend = make_backend(config(R"({"Type":"vxlan"})"), natted.underlay).value().backend;
-  const Lease mine{{Cidr4::parse("10.5.1.0/24").value(), {}}, backend->announce(natted, nullptr)};
+  const Lease mine{{IpPrefix::parse_v4("10.5.1.0/24").value(), {}},
+                   backend->announce(natted, nullptr)};
   Lease peer = vxlan_peer();
   peer.attributes.public_ip = natted.underlay.ip;
   const auto state = backend->peer_state(mine, peer, natted, {});
@@ -258,7 +259,7 @@ TEST(HostGwTest, APeerIsARouteViaItsPublicIp) {
 
 TEST(HostGwTest, RefusesToAnnounceAnAddressThatIsNotItsOwn) {
   Underlay natted = host().underlay;
-  natted.public_ip = Ip4::of(203, 0, 113, 5);
+  natted.public_ip = IpAddress::v4(203, 0, 113, 5);
   const auto backend = make_backend(config(R"({"Type":"host-gw"})"), natted);
   ASSERT_FALSE(backend);
   EXPECT_NE(backend.error().text.find("your PublicIP differs from interface IP"),
@@ -291,7 +292,7 @@ TEST_F(UdpTest, IsWhatAConfigurationWithoutBackendMeans) {
                    host().underlay)
           .value()
           .backend;
-  EXPECT_EQ(backend->packet_path(host())->local, (Endpoint4{Ip4::of(192, 0, 2, 1), 8285}));
+  EXPECT_EQ(backend->packet_path(host())->local, (IpEndpoint{IpAddress::v4(192, 0, 2, 1), 8285}));
 }
 
 TEST_F(UdpTest, PutsTheWholeNetworkBehindItsDevice) {
@@ -323,10 +324,10 @@ TEST_F(UdpTest, AnnouncesNoBackend) {
 TEST_F(UdpTest, OptionsReachThePacketPath) {
   EXPECT_EQ(path(R"({"Type":"udp","Port":9000,"AcceptAny":true,"Persistent":false,"Queues":2})"),
             (PacketPathSettings{.device = "flannel%d",
-                                .local = {Ip4::of(192, 0, 2, 1), 9000},
+                                .local = {IpAddress::v4(192, 0, 2, 1), 9000},
                                 .peer_port = 9000,
                                 .mtu = 1472,
-                                .network = *Cidr4::parse("10.5.0.0/16"),
+                                .network = *IpPrefix::parse_v4("10.5.0.0/16"),
                                 .queues = 2,
                                 .persistent = false,
                                 .accept_any = true}));
@@ -371,8 +372,8 @@ TEST(MakeBackendTest, NamesAnUnsupportedBackend) {
 TEST(MakeBackendTest, ExplainsTheEffectOfIpv6) {
   const auto with_ipv4 = [](bool ipv4) {
     NetworkConfig both = config(R"({"Type":"host-gw"})");
-    both.enable_ipv4 = ipv4;
-    both.enable_ipv6 = true;
+    if (!ipv4) both.v4.reset();
+    both.v6 = SubnetRange{};
     return make_backend(both, host().underlay);
   };
   EXPECT_EQ(with_ipv4(false).error().kind, ErrorKind::unsupported);

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t kMostNamed = 10;
 
-Result<void> check_links(Ip4 public_ip, const Surroundings& surroundings) {
+Result<void> check_links(IpAddress public_ip, const Surroundings& surroundings) {
   for (const LocalAddress& local : surroundings.local) {
     if (public_ip == local.ip) {
       return fail(ErrorKind::conflict, fmt::format("its PublicIP {} is our own, on {}",
@@ -42,7 +42,7 @@ Result<void> check_peer(const Lease& own, const Lease& peer, const HostFacts& ho
   if (peer.subnet.v4.overlaps(own.subnet.v4)) {
     return fail(ErrorKind::conflict, "it overlaps our own subnet " + to_string(own.subnet));
   }
-  const Ip4 ip = announced.public_ip;
+  const IpAddress ip = announced.public_ip;
   if (ip == own.attributes.public_ip) {
     return fail(ErrorKind::conflict, "it announces our own public IP " + to_string(ip));
   }
@@ -58,7 +58,7 @@ Result<void> check_peer(const Lease& own, const Lease& peer, const HostFacts& ho
   }
   TRY(check_links(ip, host.surroundings));
   // The route would capture the encapsulated packets too.
-  for (const Ip4 carrier : {ip, host.underlay.ip}) {
+  for (const IpAddress carrier : {ip, host.underlay.ip}) {
     if (peer.subnet.v4.contains(carrier)) {
       return fail(ErrorKind::invalid, "its subnet contains " + to_string(carrier) +
                                           ", which is an address of the underlay");

@@ -8,8 +8,8 @@ namespace {
 
 Lease lease(const char* subnet, const char* public_ip) {
   Lease made;
-  made.subnet.v4 = Cidr4::parse(subnet).value();
-  made.attributes.public_ip = Ip4::parse(public_ip).value();
+  made.subnet.v4 = IpPrefix::parse_v4(subnet).value();
+  made.attributes.public_ip = IpAddress::parse_v4(public_ip).value();
   return made;
 }
 
@@ -18,9 +18,9 @@ Lease lease(const char* subnet, const char* public_ip) {
 std::string refused(const char* subnet, const char* public_ip) {
   HostFacts host;
   host.underlay.interface = "eth0";
-  host.underlay.ip = host.underlay.public_ip = Ip4::of(192, 0, 2, 1);
-  host.surroundings.in_use = {{Ip4::of(10, 5, 9, 1), "the default gateway"}};
-  host.surroundings.local = {{"eth1", Ip4::of(172, 28, 0, 4), 16}};
+  host.underlay.ip = host.underlay.public_ip = IpAddress::v4(192, 0, 2, 1);
+  host.surroundings.in_use = {{IpAddress::v4(10, 5, 9, 1), "the default gateway"}};
+  host.surroundings.local = {{"eth1", IpAddress::v4(172, 28, 0, 4), 16}};
   const auto checked =
       check_peer(lease("10.5.1.0/24", "192.0.2.1"), lease(subnet, public_ip), host, "");
   return checked ? "taken" : checked.error().text;

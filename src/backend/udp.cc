@@ -26,7 +26,7 @@ Result<UdpOptions> read_udp_options(JsonObject& json) {
 
 }  // namespace
 
-Result<MadeBackend> UdpBackend::make(std::string_view options_json, const Cidr4& network,
+Result<MadeBackend> UdpBackend::make(std::string_view options_json, const IpPrefix& network,
                                      const Underlay& underlay) {
   auto json = TRY(
       JsonObject::parse(options_json.empty() ? "{}" : options_json, "the udp backend's options"));

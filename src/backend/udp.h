@@ -28,10 +28,10 @@ class UdpBackend final : public Backend {
  public:
   static constexpr std::string_view kType = "udp";
   // Parses the Backend object; `network` is the configuration's.
-  static Result<MadeBackend> make(std::string_view options_json, const Cidr4& network,
+  static Result<MadeBackend> make(std::string_view options_json, const IpPrefix& network,
                                   const Underlay& underlay);
 
-  UdpBackend(UdpOptions options, const Cidr4& network) : options_(options), network_(network) {}
+  UdpBackend(UdpOptions options, const IpPrefix& network) : options_(options), network_(network) {}
 
   LeaseAttributes announce(const HostFacts& host, const Lease* previous) const override;
   std::uint32_t overlay_mtu(const HostFacts& host) const override {
@@ -39,14 +39,14 @@ class UdpBackend final : public Backend {
   }
   std::optional<PacketPathSettings> packet_path(const HostFacts& host) const override;
   // The scope has no device: its name is known once it is open, and the daemon adds it then.
-  Scope scope(const Cidr4& network) const override { return {{}, network}; }
+  Scope scope(const IpPrefix& network) const override { return {{}, network}; }
   NetState host_state(const Lease& own, const HostFacts& host) const override;
   Result<NetState> peer_state(const Lease& own, const Lease& peer, const HostFacts& host,
                               const PeerFacts& facts) const override;
 
  private:
   UdpOptions options_;
-  Cidr4 network_;
+  IpPrefix network_;
 };
 
 }  // namespace flannel

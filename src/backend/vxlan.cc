@@ -98,7 +98,7 @@ std::uint32_t VxlanBackend::overlay_mtu(const HostFacts& host) const {
          kVxlanOverhead;
 }
 
-Scope VxlanBackend::scope(const Cidr4& network) const {
+Scope VxlanBackend::scope(const IpPrefix& network) const {
   return {{device()}, network};
 }
 
@@ -126,7 +126,7 @@ Result<NetState> VxlanBackend::peer_state(const Lease& own, const Lease& peer,
     return fail(ErrorKind::invalid,
                 fmt::format("its VNI is {}, ours is {}", *data.vni, options_.vni));
   }
-  const Cidr4& subnet = peer.subnet.v4;
+  const IpPrefix& subnet = peer.subnet.v4;
   NetState state;
   if (options_.direct_routing && facts.on_link) {
     state.routes.push_back(

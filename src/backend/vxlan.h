@@ -38,7 +38,7 @@ class VxlanBackend final : public Backend {
   LeaseAttributes announce(const HostFacts& host, const Lease* previous) const override;
   std::uint32_t overlay_mtu(const HostFacts& host) const override;
   bool wants_on_link() const override { return options_.direct_routing; }
-  Scope scope(const Cidr4& network) const override;
+  Scope scope(const IpPrefix& network) const override;
   NetState host_state(const Lease& own, const HostFacts& host) const override;
   Result<NetState> peer_state(const Lease& own, const Lease& peer, const HostFacts& host,
                               const PeerFacts& facts) const override;

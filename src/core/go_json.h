@@ -43,9 +43,10 @@ class JsonObject {
   // The member `key` of any kind, also null, as compact JSON text; nullopt if it is absent.
   std::optional<std::string> json(std::string_view key);
 
-  // A string that T::parse can read: Ip4, Cidr4, Mac ... Null is an error, as in Go.
-  template <typename T>
-  Result<std::optional<T>> parsed(std::string_view key);
+  // A string that T::parse(text, more...) can read: IpAddress, IpPrefix, Mac ... Null is an error,
+  // as in Go.
+  template <typename T, typename... More>
+  Result<std::optional<T>> parsed(std::string_view key, More... more);
 
   bool has(std::string_view key) const { return find_last(key) != nullptr; }
   bool is_null(std::string_view key) const;
@@ -93,12 +94,12 @@ class JsonObject {
 // The key of `known` for which `typed`, in any case, is most likely a misspelling.
 std::optional<std::string> nearest_key(std::string_view typed, std::span<const std::string> known);
 
-template <typename T>
-Result<std::optional<T>> JsonObject::parsed(std::string_view key) {
+template <typename T, typename... More>
+Result<std::optional<T>> JsonObject::parsed(std::string_view key, More... more) {
   const std::optional<std::string> text = TRY(string(key));
   if (is_null(key)) return refuse(key, "must not be null");
   if (!text) return std::nullopt;
-  Result<T> value = T::parse(*text);
+  Result<T> value = T::parse(*text, more...);
   if (!value) return refuse(key, value.error().text);
   return *std::move(value);
 }

@@ -77,13 +77,14 @@ TEST(GoJsonTest, IntegersHaveARange) {
 }
 
 TEST(GoJsonTest, ParsesValueTypesFromStringsAndRefusesNullForThem) {
-  EXPECT_EQ(object(R"({"ip":"10.5.0.1"})").parsed<Ip4>("IP").value(), Ip4::of(10, 5, 0, 1));
-  EXPECT_EQ(object("{}").parsed<Ip4>("IP").value(), std::nullopt);
-  EXPECT_EQ(error_of(object(R"({"ip":"10.5.0.01"})").parsed<Ip4>("IP")),
+  EXPECT_EQ(object(R"({"ip":"10.5.0.1"})").parsed<IpAddress>("IP").value(),
+            IpAddress::v4(10, 5, 0, 1));
+  EXPECT_EQ(object("{}").parsed<IpAddress>("IP").value(), std::nullopt);
+  EXPECT_EQ(error_of(object(R"({"ip":"10.5.0.01"})").parsed<IpAddress>("IP")),
             R"(IP "10.5.0.01" in the test: "10.5.0.01" is not an IPv4 address)");
-  EXPECT_EQ(error_of(object(R"({"ip":null})").parsed<Ip4>("IP")),
+  EXPECT_EQ(error_of(object(R"({"ip":null})").parsed<IpAddress>("IP")),
             "IP null in the test: must not be null");
-  EXPECT_EQ(error_of(object(R"({"ip":7})").parsed<Ip4>("IP")),
+  EXPECT_EQ(error_of(object(R"({"ip":7})").parsed<IpAddress>("IP")),
             "IP 7 in the test: must be a string, in double quotes");
 }
 

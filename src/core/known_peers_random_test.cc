@@ -23,10 +23,11 @@ class KnownPeersAtRandomTest : public ::testing::Test {
   // Hosts a to e, some of which share an address or do not name their node.
   Record any_record() {
     const auto bits = static_cast<std::uint8_t>(26 + below(3));
-    const auto net = Cidr4::of(Ip4::of(10, 5, 0, static_cast<std::uint8_t>(below(256))), bits);
+    const auto net =
+        IpPrefix::of(IpAddress::v4(10, 5, 0, static_cast<std::uint8_t>(below(256))), bits);
     const auto host = static_cast<unsigned>(below(5));
     LeaseAttributes attributes{
-        .public_ip = Ip4::of(192, 0, 2, static_cast<std::uint8_t>(1 + host + below(2)))};
+        .public_ip = IpAddress::v4(192, 0, 2, static_cast<std::uint8_t>(1 + host + below(2)))};
     if (below(3) > 0) {
       attributes.node.emplace();
       attributes.node->id.bytes[0] = static_cast<std::uint8_t>(host);
@@ -54,11 +55,12 @@ class KnownPeersAtRandomTest : public ::testing::Test {
     for (const auto& [subnet, decoded] : peers.leases())
       leases.emplace(subnet, decoded.lease);
     ASSERT_EQ(carried, leases);
-    std::map<std::string, Ip4> addresses;  // by MAC: the public IP to which it leads
+    std::map<std::string, IpAddress> addresses;  // by MAC: the public IP to which it leads
     for (const auto& [subnet, lease] : carried) {
       const LeaseAttributes& peer = lease.attributes;
       if (peer.backend_data.empty() || HostIdentity(kUs).owns(lease)) continue;
-      const Ip4 first = addresses.try_emplace(peer.backend_data, peer.public_ip).first->second;
+      const IpAddress first =
+          addresses.try_emplace(peer.backend_data, peer.public_ip).first->second;
       ASSERT_EQ(first, peer.public_ip) << peer.backend_data;
     }
   }
@@ -85,12 +87,12 @@ class KnownPeersAtRandomTest : public ::testing::Test {
     heard = true;
   }
 
-  static constexpr Ip4 kUs = Ip4::of(192, 0, 2, 1);
+  static constexpr IpAddress kUs = IpAddress::v4(192, 0, 2, 1);
   std::mt19937 chance{1};
   TimePoint now{hours(1)};
   Revision revision = 0;
   bool heard = true;  // what happens; or else the next list tells of it
-  KnownPeers peers{LeaseTable(Cidr4::parse("10.5.0.0/16").value()), kUs,
+  KnownPeers peers{LeaseTable(IpPrefix::parse_v4("10.5.0.0/16").value()), kUs,
                    [](std::uint64_t) { return std::uint64_t{0}; }};
   std::map<std::string, Record> store;
   std::map<SubnetKey, Lease> carried;

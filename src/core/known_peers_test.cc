@@ -11,7 +11,7 @@ using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr Ip4 kUs = Ip4::of(192, 0, 2, 1);
+constexpr IpAddress kUs = IpAddress::v4(192, 0, 2, 1);
 
 // Host n has 10.5.n.0/24 and 192.0.2.n; we are host 1.
 class KnownPeersTest : public ::testing::Test {
@@ -84,7 +84,7 @@ class KnownPeersTest : public ::testing::Test {
 
   TimePoint now{hours(1)};
   Revision revision = 0;
-  KnownPeers peers{LeaseTable(Cidr4::parse("10.5.0.0/16").value()), kUs,
+  KnownPeers peers{LeaseTable(IpPrefix::parse_v4("10.5.0.0/16").value()), kUs,
                    [](std::uint64_t) { return std::uint64_t{0}; }};
 };
 

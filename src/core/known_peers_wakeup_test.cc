@@ -24,7 +24,7 @@ Snapshot hosts(int first, int last) {
 
 TEST(KnownPeersWakeupTest, ARecheckIsWantedFromItsTimeUntilTheNextList) {
   TimePoint now{std::chrono::hours(1)};
-  KnownPeers peers{LeaseTable(), HostIdentity(Ip4::of(192, 0, 2, 1), std::nullopt),
+  KnownPeers peers{LeaseTable(), HostIdentity(IpAddress::v4(192, 0, 2, 1), std::nullopt),
                    [](std::uint64_t) { return std::uint64_t{0}; }};
   peers.on_snapshot(now, hosts(2, 9));
   EXPECT_EQ(peers.next_wakeup(), kNever);

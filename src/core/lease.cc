@@ -26,21 +26,19 @@ std::string key_part(std::string cidr) {
 
 // Reads one family's part, "BASE-LEN". It must equal the text that we would write: host bits, upper
 // case or another spelling of an IPv6 address would give one subnet several keys.
-template <typename Cidr>
-Result<Cidr> read_part(std::string_view key, std::string_view part, std::string_view example) {
-  using Ip = decltype(Cidr::base);
+Result<IpPrefix> read_part(std::string_view key, std::string_view part, Family family) {
   const auto dash = std::min(part.rfind('-'), part.size());
-  const auto base = Ip::parse(part.substr(0, dash));
+  const auto base = IpAddress::parse(part.substr(0, dash), family);
   const auto bits = parse_decimal<std::uint8_t>(part.substr(std::min(dash + 1, part.size())));
-  if (!base || !bits || *bits >= 8 * sizeof(Ip)) {
-    return bad_key(key, fmt::format("{} is not like {}", in_quotes(part), example));
+  if (!base || !bits || *bits >= address_bits(family)) {
+    return bad_key(key, fmt::format("{} is not like {}", in_quotes(part),
+                                    family == Family::v4 ? "10.5.52.0-24" : "fd00:12::-56"));
   }
-  const Cidr cidr = Cidr::of(*base, *bits);
-  // IPv4 texts and numbers have one spelling each.
-  if (cidr.base != *base || (sizeof(Ip) > 4 && part.substr(0, dash) != to_string(cidr.base))) {
-    return bad_key(key, fmt::format("must be written as {}", key_part(to_string(cidr))));
+  const IpPrefix net = IpPrefix::of(*base, *bits);
+  if (const std::string ours = key_part(to_string(net)); part != ours) {
+    return bad_key(key, "must be written as " + ours);
   }
-  return cidr;
+  return net;
 }
 
 // Escapes characters as Go's encoder does, also inside of raw JSON. In valid JSON these characters
@@ -90,9 +88,9 @@ Result<SubnetKey> decode_subnet_key(std::string_view text) {
   if (text.size() > kMaxKey) return bad_key(text, "too long");
   const auto both = text.find('&');
   SubnetKey key;
-  key.v4 = TRY(read_part<Cidr4>(text, text.substr(0, both), "10.5.52.0-24"));
+  key.v4 = TRY(read_part(text, text.substr(0, both), Family::v4));
   if (both != text.npos) {
-    key.v6 = TRY(read_part<Cidr6>(text, text.substr(both + 1), "fd00:12::-56"));
+    key.v6 = TRY(read_part(text, text.substr(both + 1), Family::v6));
   }
   return key;
 }
@@ -122,10 +120,12 @@ std::string encode_lease_value(const LeaseAttributes& attributes) {
 Result<LeaseAttributes> decode_lease_value(std::string_view json) {
   JsonObject object = TRY(JsonObject::parse(json, "the lease"));
   LeaseAttributes attributes;
-  const auto public_ip = TRY(object.parsed<Ip4>("PublicIP"));
+  const auto public_ip = TRY(object.parsed<IpAddress>("PublicIP", Family::v4));
   if (!public_ip) return object.refuse("PublicIP", "is missing");
   attributes.public_ip = *public_ip;
-  if (!object.is_null("PublicIPv6")) attributes.public_ip6 = TRY(object.parsed<Ip6>("PublicIPv6"));
+  if (!object.is_null("PublicIPv6")) {
+    attributes.public_ip6 = TRY(object.parsed<IpAddress>("PublicIPv6", Family::v6));
+  }
   attributes.backend_type = TRY(object.string("BackendType")).value_or("");
   attributes.backend_data = unless_null(object.json("BackendData"));
   attributes.backend_v6_data = unless_null(object.json("BackendV6Data"));

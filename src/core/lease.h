@@ -14,8 +14,8 @@ namespace flannel {
 
 // The subnet of a lease, which is also the name of its key: IPv4 alone, or both families.
 struct SubnetKey {
-  Cidr4 v4;
-  std::optional<Cidr6> v6;
+  IpPrefix v4;
+  std::optional<IpPrefix> v6;
 
   auto operator<=>(const SubnetKey&) const = default;
 };
@@ -28,8 +28,8 @@ std::string to_string(const SubnetKey& key);  // for people: "10.5.52.0/24" (+ "
 
 // The attributes that a host announces: the JSON value of its key.
 struct LeaseAttributes {
-  Ip4 public_ip;  // identity of the host, and the address that peers send to
-  std::optional<Ip6> public_ip6{};
+  IpAddress public_ip;  // identity of the host, and the address that peers send to
+  std::optional<IpAddress> public_ip6{};
   std::string backend_type{};     // empty for udp and alloc: the member is omitted
   std::string backend_data{};     // compact JSON text; empty: omitted
   std::string backend_v6_data{};  // compact JSON text; empty: omitted
@@ -66,8 +66,8 @@ enum class Ownership {
 // another host with its address, are not recognised as its own.
 struct HostIdentity {
   // NOLINTNEXTLINE(google-explicit-constructor): an address alone is how upstream knows a host
-  HostIdentity(Ip4 ip, std::optional<NodeTag> tag = std::nullopt,
-               std::optional<Cidr4> subnet_of_file = std::nullopt)
+  HostIdentity(IpAddress ip, std::optional<NodeTag> tag = std::nullopt,
+               std::optional<IpPrefix> subnet_of_file = std::nullopt)
       : public_ip(ip), node(tag), subnet(subnet_of_file) {}
 
   Ownership ownership(const Lease& record) const;
@@ -77,9 +77,9 @@ struct HostIdentity {
   // True if another host with our node id wrote the record: one of the two is a copy.
   bool is_copy(const LeaseAttributes& record) const;
 
-  Ip4 public_ip;
+  IpAddress public_ip;
   std::optional<NodeTag> node;
-  std::optional<Cidr4> subnet;  // the subnet in subnet.env
+  std::optional<IpPrefix> subnet;  // the subnet in subnet.env
 };
 
 }  // namespace flannel
@@ -87,6 +87,6 @@ struct HostIdentity {
 template <>
 struct std::hash<flannel::SubnetKey> {
   std::size_t operator()(const flannel::SubnetKey& key) const noexcept {
-    return std::hash<flannel::Cidr4>{}(key.v4);  // the v4 part alone identifies a lease
+    return std::hash<flannel::IpPrefix>{}(key.v4);  // the v4 part alone identifies a lease
   }
 };

@@ -41,7 +41,7 @@ void LeaseKeeper::choose(TimePoint now, const DecodedRecords& records, Acts& act
     // host keeps its subnet under another key. A record that fits is discarded in favour of the
     // previous subnet.
     const SubnetKey& subnet = discard->own.lease.subnet;
-    if (config_.allows(subnet.v4) && !fits(config_, subnet)) previous_ = subnet.v4;
+    if (config_.v4->allows(subnet.v4) && !fits(config_, subnet)) previous_ = subnet.v4;
     enter(keeper::Discarding{});
     acts.emplace_back(ReleaseRecord{discard->own.record});
   } else {
@@ -57,7 +57,8 @@ void LeaseKeeper::reclaim(TimePoint now, const Snapshot& snapshot, Acts& acts) {
   std::string by;  // the host that has the subnet, and its record
   for (const Record& record : snapshot.records) {
     const auto other = decode_subnet_key(record.key);
-    if (!other || !other->v4.overlaps(subnet.v4) || !config_.network.contains(other->v4)) continue;
+    if (!other || !other->v4.overlaps(subnet.v4) || !config_.v4->network.contains(other->v4))
+      continue;
     const auto attributes = decode_lease(record);
     const bool ours =
         attributes ? is_ours(*other, *attributes) || is_free_copy(record) : record.key == key;
@@ -124,9 +125,9 @@ void LeaseKeeper::set_target(const SubnetKey& subnet, const Lease* seen) {
 // After a change of the public IP our record has the old one until it is written again. The record
 // at the subnet of our lease stays ours if another node writes there under our public IP.
 bool LeaseKeeper::is_ours(const SubnetKey& subnet, const LeaseAttributes& record) const {
-  std::optional<Cidr4> held;
+  std::optional<IpPrefix> held;
   if (lease_ || options_.only) held = lease_ ? lease_->subnet.v4 : options_.only->v4;
-  const auto owns = [&](Ip4 ip) {
+  const auto owns = [&](IpAddress ip) {
     return HostIdentity(ip, options_.node, held).owns({subnet, record});
   };
   return owns(public_ip_) || (lease_ && owns(lease_->attributes.public_ip));

@@ -35,8 +35,8 @@ Duration longest_pause(const KeeperOptions& options) {
 
 }  // namespace
 
-LeaseKeeper::LeaseKeeper(KeeperOptions options, NetworkConfig config, Ip4 public_ip,
-                         Announce announce, std::optional<Cidr4> previous, Random random)
+LeaseKeeper::LeaseKeeper(KeeperOptions options, NetworkConfig config, IpAddress public_ip,
+                         Announce announce, std::optional<IpPrefix> previous, Random random)
     : options_(options),
       config_(std::move(config)),
       public_ip_(public_ip),

@@ -43,8 +43,8 @@ class LeaseKeeper {
   // MAC peers know; null: there is none.
   using Announce = std::function<LeaseAttributes(const Lease* previous)>;
 
-  LeaseKeeper(KeeperOptions options, NetworkConfig config, Ip4 public_ip, Announce announce,
-              std::optional<Cidr4> previous, Random random);
+  LeaseKeeper(KeeperOptions options, NetworkConfig config, IpAddress public_ip, Announce announce,
+              std::optional<IpPrefix> previous, Random random);
 
   std::vector<KeeperAct> start(TimePoint now);
 
@@ -131,9 +131,9 @@ class LeaseKeeper {
 
   KeeperOptions options_;
   NetworkConfig config_;
-  Ip4 public_ip_;
+  IpAddress public_ip_;
   Announce announce_;
-  std::optional<Cidr4> previous_;
+  std::optional<IpPrefix> previous_;
   Random random_;
 
   keeper::State state_;

@@ -21,7 +21,7 @@ NodeTag node(std::uint8_t number) {
 }
 
 std::string value_of(std::uint8_t number) {
-  return encode_lease_value({.public_ip = Ip4::of(192, 0, 2, number), .node = node(number)});
+  return encode_lease_value({.public_ip = IpAddress::v4(192, 0, 2, number), .node = node(number)});
 }
 
 class OnlySubnetTest : public ::testing::Test {
@@ -34,7 +34,7 @@ class OnlySubnetTest : public ::testing::Test {
     return host_.take_log();
   }
   static LeaseKeeper keeper() {
-    const LeaseAttributes attributes{.public_ip = Ip4::of(192, 0, 2, 1)};
+    const LeaseAttributes attributes{.public_ip = IpAddress::v4(192, 0, 2, 1)};
     KeeperOptions options{.ttl = seconds(3600), .renew_margin = seconds(60), .node = node(1)};
     options.only = kSubnet;
     return LeaseKeeper(

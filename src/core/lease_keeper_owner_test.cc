@@ -9,8 +9,8 @@ namespace {
 
 using std::chrono::hours;
 
-constexpr Ip4 kFirst = Ip4::of(192, 0, 2, 1);
-constexpr Ip4 kSecond = Ip4::of(192, 0, 2, 2);
+constexpr IpAddress kFirst = IpAddress::v4(192, 0, 2, 1);
+constexpr IpAddress kSecond = IpAddress::v4(192, 0, 2, 2);
 
 NodeTag tag(std::uint8_t id, std::uint32_t boot) {
   NodeTag made;
@@ -22,12 +22,12 @@ NodeTag tag(std::uint8_t id, std::uint32_t boot) {
 class LeaseOwnerTest : public ::testing::Test {
  protected:
   SimulatedStore store;
-  std::optional<Cidr4> previous;
+  std::optional<IpPrefix> previous;
   bool address_is_ours = false;  // for the next host()
 
   LeaseOwnerTest() { store.now = TimePoint(hours(1000)); }
 
-  KeeperHost host(Ip4 ip, std::optional<NodeTag> node, bool renumber = false) {
+  KeeperHost host(IpAddress ip, std::optional<NodeTag> node, bool renumber = false) {
     const auto config = parse_network_config(R"({"Network":"10.5.0.0/24","SubnetLen":27})")->config;
     return {
         store,
@@ -37,7 +37,7 @@ class LeaseOwnerTest : public ::testing::Test {
             previous, [](std::uint64_t) { return std::uint64_t{0}; })};
   }
   // Starts a host with this identity and returns its calls and reports.
-  std::string start_host(Ip4 ip, std::optional<NodeTag> node) {
+  std::string start_host(IpAddress ip, std::optional<NodeTag> node) {
     KeeperHost us = host(ip, node);
     us.start();
     us.finish_calls();
@@ -91,7 +91,7 @@ TEST_F(LeaseOwnerTest, ACopyOfAHostTakesNothingFromIt) {
 
 TEST_F(LeaseOwnerTest, AHostThatLostNodeIdAndBootFindsItsLeaseByItsSubnetFile) {
   start_host(kFirst, tag(1, 1));
-  previous = Cidr4::parse("10.5.0.32/27").value();
+  previous = IpPrefix::parse_v4("10.5.0.32/27").value();
   EXPECT_EQ(start_host(kFirst, tag(2, 2)),
             "list | replace 10.5.0.32-27 | active 10.5.0.32/27@192.0.2.1");
 }

@@ -23,10 +23,10 @@ class World {
     // Three subnets of four addresses for two hosts, so that they often choose the same one.
     const auto config = parse_network_config(R"({"Network":"10.5.0.0/28"})")->config;
     for (std::uint8_t n = 1; n <= 2; ++n) {
-      const LeaseAttributes attributes{.public_ip = Ip4::of(192, 0, 2, one_identity ? 1 : n),
+      const LeaseAttributes attributes{.public_ip = IpAddress::v4(192, 0, 2, one_identity ? 1 : n),
                                        .backend_type = n == 1 ? "vxlan" : "host-gw"};
-      std::optional<Cidr4> previous;
-      if (draw(2) == 0) previous = config.subnet_at(draw(3));
+      std::optional<IpPrefix> previous;
+      if (draw(2) == 0) previous = config.v4->at(draw(3));
       hosts.push_back(std::make_unique<KeeperHost>(
           store, LeaseKeeper(
                      {.ttl = seconds(60), .renew_margin = seconds(10)}, config,

@@ -264,7 +264,7 @@ TEST_F(ActiveLeaseTest, TwoHostsWithOnePublicIpOverwriteEachOtherWithPauses) {
 }
 
 TEST_F(ActiveLeaseTest, NewPublicIpIsAnnouncedUnderTheSameSubnet) {
-  announced.public_ip = Ip4::of(198, 51, 100, 7);
+  announced.public_ip = IpAddress::v4(198, 51, 100, 7);
   us.reannounce();
   EXPECT_EQ(log_when_finished(), "replace 10.5.0.32-27 | active 10.5.0.32/27@198.51.100.7");
   EXPECT_EQ(record().value, ours());
@@ -275,7 +275,7 @@ TEST_F(ActiveLeaseTest, NewPublicIpIsAnnouncedUnderTheSameSubnet) {
 }
 
 TEST_F(ActiveLeaseTest, NewPublicIpWhileTheStoreIsAwayOrACallIsUnderWay) {
-  announced.public_ip = Ip4::of(198, 51, 100, 7);
+  announced.public_ip = IpAddress::v4(198, 51, 100, 7);
   us.reannounce();
   us.answer(Fate::reply_lost);
   EXPECT_EQ(us.take_log(), "replace 10.5.0.32-27 | error: write 10.5.0.32-27: store away");
@@ -286,7 +286,7 @@ TEST_F(ActiveLeaseTest, NewPublicIpWhileTheStoreIsAwayOrACallIsUnderWay) {
       << "no loss is reported, since the record has our new address";
 
   us.wait();
-  announced.public_ip = Ip4::of(198, 51, 100, 8);
+  announced.public_ip = IpAddress::v4(198, 51, 100, 8);
   us.reannounce();
   EXPECT_EQ(us.take_log(), "renew 10.5.0.32-27") << "one call at a time";
   EXPECT_EQ(log_when_finished(), "replace 10.5.0.32-27 | active 10.5.0.32/27@198.51.100.8");
@@ -294,7 +294,7 @@ TEST_F(ActiveLeaseTest, NewPublicIpWhileTheStoreIsAwayOrACallIsUnderWay) {
 
 TEST_F(ActiveLeaseTest, RecordWithOurOldPublicIpIsStillOurs) {
   store.put(kKey, ours(), hours(24));
-  announced.public_ip = Ip4::of(198, 51, 100, 7);
+  announced.public_ip = IpAddress::v4(198, 51, 100, 7);
   us.reannounce();
   us.answer();
   EXPECT_EQ(us.take_log(), "replace 10.5.0.32-27 | list");
@@ -302,7 +302,7 @@ TEST_F(ActiveLeaseTest, RecordWithOurOldPublicIpIsStillOurs) {
 }
 
 TEST_F(ActiveLeaseTest, LostReplyExplainedByTheWatchNeedsNoList) {
-  announced.public_ip = Ip4::of(198, 51, 100, 7);
+  announced.public_ip = IpAddress::v4(198, 51, 100, 7);
   us.reannounce();
   us.carry_out(Fate::reply_lost);
   us.deliver_changes();

@@ -45,15 +45,16 @@ TEST(RenewalTimeTest, AbsurdLivesOverflowNothing) {
 class LeaseKeeperTest : public ::testing::Test {
  protected:
   SimulatedStore store;
-  LeaseAttributes announced{
-      .public_ip = Ip4::of(192, 0, 2, 1), .backend_type = "vxlan", .backend_data = R"({"VNI":1})"};
+  LeaseAttributes announced{.public_ip = IpAddress::v4(192, 0, 2, 1),
+                            .backend_type = "vxlan",
+                            .backend_data = R"({"VNI":1})"};
   std::optional<Lease> given_previous;  // what announce() was last given
 
   LeaseKeeperTest() { store.now = TimePoint(hours(1000)); }
 
   KeeperHost host(std::optional<const char*> previous = std::nullopt, std::uint64_t chance = 0) {
-    std::optional<Cidr4> before;
-    if (previous) before = Cidr4::parse(*previous).value();
+    std::optional<IpPrefix> before;
+    if (previous) before = IpPrefix::parse_v4(*previous).value();
     auto announce = [this](const Lease* seen) {
       given_previous = seen != nullptr ? std::optional(*seen) : std::nullopt;
       return announced;

@@ -12,14 +12,14 @@ namespace flannel {
 // The entries that begin inside of `range`: each lies in `range`, or contains it and has the same
 // base.
 template <typename Map>
-auto entries_inside(Map& disjoint, const Cidr4& range) {
+auto entries_inside(Map& disjoint, const IpPrefix& range) {
   return std::pair{disjoint.lower_bound({range, std::nullopt}),
                    disjoint.upper_bound({{range.last(), 33}, std::nullopt})};
 }
 
 // The entries that overlap `subnet`: those inside of it, or the one that contains it.
 template <typename Map>
-auto entries_overlapping(Map& disjoint, const Cidr4& subnet) {
+auto entries_overlapping(Map& disjoint, const IpPrefix& subnet) {
   auto [first, last] = entries_inside(disjoint, subnet);
   if (first != disjoint.begin()) {
     const auto wider = std::prev(first);
@@ -29,7 +29,7 @@ auto entries_overlapping(Map& disjoint, const Cidr4& subnet) {
 }
 
 template <typename Map>
-bool any_overlaps(Map& disjoint, const Cidr4& subnet) {
+bool any_overlaps(Map& disjoint, const IpPrefix& subnet) {
   const auto [first, last] = entries_overlapping(disjoint, subnet);
   return first != last;
 }

@@ -17,8 +17,8 @@ using Leases = std::map<SubnetKey, DecodedRecord>;
 
 // RFC 1122, section 3.2.1.3: 0.0.0.0/8 is this network, and 127.0.0.0/8 this host. RFC 1112:
 // addresses from 224.0.0.0 on are multicast, reserved or broadcast, and cannot be a host's.
-bool can_be_a_host(Ip4 ip) {
-  const std::uint32_t first_byte = ip.value >> 24;
+bool can_be_a_host(IpAddress ip) {
+  const std::uint32_t first_byte = ip.v4_value() >> 24;
   return first_byte != 0 && !ip.is_loopback() && first_byte < 224;
 }
 
@@ -60,7 +60,7 @@ std::vector<PeerChange> difference(const StandingLeases::Before& before, const L
   return downs_then_ups(std::move(downs), std::move(ups));
 }
 
-std::string reason_of(const VtepOwners::Conflict& conflict, Ip4 public_ip) {
+std::string reason_of(const VtepOwners::Conflict& conflict, IpAddress public_ip) {
   const std::string announces =
       fmt::format("{} announces the VTEP MAC {}", to_string(public_ip), to_string(conflict.mac));
   if (conflict.is_crowded) {

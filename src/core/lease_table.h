@@ -35,7 +35,7 @@ class LeaseTable {
  public:
   // Quarantines leases outside of `network`, if it is given, and leases with the public IP of
   // `host` that another node wrote. Holds `most_named` quarantined records of each kind by name.
-  explicit LeaseTable(std::optional<Cidr4> network = std::nullopt,
+  explicit LeaseTable(std::optional<IpPrefix> network = std::nullopt,
                       std::optional<HostIdentity> host = std::nullopt,
                       std::size_t most_named = Quarantine::kMostNamed)
       : network_(network), host_(host), quarantine_(most_named) {}
@@ -79,7 +79,7 @@ class LeaseTable {
   std::vector<PeerChange> change_lease(const std::string& key, std::optional<DecodedRecord> now);
   void update_vtep(const SubnetKey& subnet);
 
-  std::optional<Cidr4> network_;
+  std::optional<IpPrefix> network_;
   std::optional<HostIdentity> host_;
   Quarantine quarantine_;
   StandingLeases standing_;  // and overlapping younger leases, which are quarantined

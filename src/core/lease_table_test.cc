@@ -40,7 +40,7 @@ std::string dump(const std::vector<PeerChange>& changes) {
 
 class LeaseTableTest : public ::testing::Test {
  protected:
-  LeaseTable table{Cidr4::parse("10.5.0.0/16").value()};
+  LeaseTable table{IpPrefix::parse_v4("10.5.0.0/16").value()};
   Revision revision = 0;
   std::map<std::string, Revision> created;
 
@@ -206,7 +206,8 @@ TEST_F(LeaseTableTest, OurPublicIPInTheRecordOfAnotherNodeIsQuarantined) {
     return ",\"NodeID\":\"" + id + "/0000000" + std::to_string(boot) + "\"";
   };
   const NodeTag us = decode_node_tag(std::string(32, '1') + "/00000001").value();
-  table = LeaseTable(Cidr4::parse("10.5.0.0/16").value(), HostIdentity(Ip4::of(192, 0, 2, 1), us));
+  table = LeaseTable(IpPrefix::parse_v4("10.5.0.0/16").value(),
+                     HostIdentity(IpAddress::v4(192, 0, 2, 1), us));
   EXPECT_EQ(put("10.5.1.0-24", value("192.0.2.1", node("1", 1))), "+10.5.1.0/24@192.0.2.1");
   EXPECT_EQ(put("10.5.2.0-24", value("192.0.2.1", node("2", 2))), "");
   EXPECT_EQ(reason("10.5.2.0-24"), "PublicIP 192.0.2.1 is our own, but node " +
@@ -278,10 +279,10 @@ TEST_F(LeaseTableTest, ALeaseHiddenForItsMacKeepsItsSubnet) {
 }
 
 TEST_F(LeaseTableTest, AChangeAmongManyWhoShareAMacCostsAFewLeases) {
-  table = LeaseTable(Cidr4::parse("10.0.0.0/8").value());
+  table = LeaseTable(IpPrefix::parse_v4("10.0.0.0/8").value());
   constexpr int kMany = 3000;
   const auto key = [](int n) {
-    const auto net = Cidr4::of(Ip4{Ip4::of(10, 6, 0, 0).value + 4 * static_cast<unsigned>(n)}, 30);
+    const auto net = IpPrefix::of(IpAddress::v4(10, 6, 0, 0).plus(static_cast<unsigned>(n), 2), 30);
     return encode_subnet_key({net, std::nullopt});
   };
   for (int n = 0; n < kMany; ++n)
@@ -357,7 +358,7 @@ TEST_F(LeaseTableTest, TableDependsOnTheRecordsAlone) {
       if (const auto* up = std::get_if<PeerUp>(&change)) followed[up->lease.subnet] = up->lease;
       if (const auto* down = std::get_if<PeerDown>(&change)) followed.erase(down->lease.subnet);
     }
-    LeaseTable fresh{Cidr4::parse("10.5.0.0/16").value()};
+    LeaseTable fresh{IpPrefix::parse_v4("10.5.0.0/16").value()};
     Snapshot all;
     for (const auto& [name, one] : stored)
       all.records.push_back(one);

@@ -18,14 +18,14 @@ std::string value_error(std::string_view json) {
 
 TEST(SubnetKeyTest, RoundTripsOneFamilyAndBoth) {
   const SubnetKey v4 = decode_subnet_key("10.12.13.0-24").value();
-  EXPECT_EQ(v4.v4, Cidr4::parse("10.12.13.0/24").value());
+  EXPECT_EQ(v4.v4, IpPrefix::parse_v4("10.12.13.0/24").value());
   EXPECT_EQ(v4.v6, std::nullopt);
   EXPECT_EQ(encode_subnet_key(v4), "10.12.13.0-24");
   EXPECT_EQ(to_string(v4), "10.12.13.0/24");
 
   const SubnetKey both = decode_subnet_key("10.12.13.0-24&fd00:12:13::-56").value();
   EXPECT_EQ(both.v4, v4.v4);
-  EXPECT_EQ(both.v6, Cidr6::parse("fd00:12:13::/56").value());
+  EXPECT_EQ(both.v6, IpPrefix::parse_v6("fd00:12:13::/56").value());
   EXPECT_EQ(encode_subnet_key(both), "10.12.13.0-24&fd00:12:13::-56");
   EXPECT_EQ(to_string(both), "10.12.13.0/24,fd00:12:13::/56");
 }
@@ -89,17 +89,17 @@ TEST(SubnetKeyTest, ErrorsQuoteStrangersTextsAndCutThem) {
 }
 
 TEST(LeaseValueTest, WritesWhatUpstreamWrites) {
-  LeaseAttributes lease{.public_ip = Ip4::of(1, 2, 3, 4)};
+  LeaseAttributes lease{.public_ip = IpAddress::v4(1, 2, 3, 4)};
   EXPECT_EQ(encode_lease_value(lease), R"({"PublicIP":"1.2.3.4","PublicIPv6":null})");
 
-  lease = {.public_ip = Ip4::of(192, 168, 64, 3),
+  lease = {.public_ip = IpAddress::v4(192, 168, 64, 3),
            .backend_type = "vxlan",
            .backend_data = R"({"VNI":1,"VtepMAC":"c6:d2:32:6f:8f:44"})"};
   EXPECT_EQ(encode_lease_value(lease),
             R"({"PublicIP":"192.168.64.3","PublicIPv6":null,"BackendType":"vxlan",)"
             R"("BackendData":{"VNI":1,"VtepMAC":"c6:d2:32:6f:8f:44"}})");
 
-  lease.public_ip6 = Ip6::parse("FD00:0::1").value();
+  lease.public_ip6 = IpAddress::parse_v6("FD00:0::1").value();
   lease.backend_v6_data = R"({"VNI":1})";
   EXPECT_EQ(encode_lease_value(lease),
             R"({"PublicIP":"192.168.64.3","PublicIPv6":"fd00::1","BackendType":"vxlan",)"
@@ -112,13 +112,13 @@ TEST(LeaseValueTest, ReadsWhatEveryReleaseWrites) {
       decode_lease_value(R"({"PublicIP":"192.168.77.12","BackendType":"vxlan",)"
                          R"("BackendData":{"VtepMAC":"7a:90:55:c2:b7:c7"}})")
           .value();
-  EXPECT_EQ(v10.public_ip, Ip4::of(192, 168, 77, 12));
+  EXPECT_EQ(v10.public_ip, IpAddress::v4(192, 168, 77, 12));
   EXPECT_EQ(v10.public_ip6, std::nullopt);
   EXPECT_EQ(v10.backend_type, "vxlan");
   EXPECT_EQ(v10.backend_data, R"({"VtepMAC":"7a:90:55:c2:b7:c7"})");
   EXPECT_EQ(v10.backend_v6_data, "");
 
-  const LeaseAttributes udp{.public_ip = Ip4::of(192, 168, 77, 11)};
+  const LeaseAttributes udp{.public_ip = IpAddress::v4(192, 168, 77, 11)};
   EXPECT_EQ(decode_lease_value(R"({"PublicIP":"192.168.77.11"})").value(), udp);
   EXPECT_EQ(decode_lease_value(R"({"PublicIP":"192.168.77.11","PublicIPv6":null})").value(), udp);
 }
@@ -136,8 +136,8 @@ TEST(LeaseValueTest, ReadsAnyOrderAnyCaseAndUnknownMembers) {
                                     " \"BACKENDTYPE\":\"udp\", \"publicip\":\"1.2.3.4\","
                                     " \"PublicIPv6\":\"fd00::1\", \"BackendV6Data\":null } ")
                                     .value();
-  EXPECT_EQ(lease.public_ip, Ip4::of(1, 2, 3, 4));
-  EXPECT_EQ(lease.public_ip6, Ip6::parse("fd00::1").value());
+  EXPECT_EQ(lease.public_ip, IpAddress::v4(1, 2, 3, 4));
+  EXPECT_EQ(lease.public_ip6, IpAddress::parse_v6("fd00::1").value());
   EXPECT_EQ(lease.backend_type, "udp");
   EXPECT_EQ(lease.backend_data, R"({"a":[1]})");
   EXPECT_EQ(lease.backend_v6_data, "");
@@ -156,7 +156,7 @@ TEST(LeaseValueTest, BackendDataMayBeAnyJson) {
 }
 
 TEST(LeaseValueTest, MarkupIsEscapedAsGoDoesAndReadInBothForms) {
-  const LeaseAttributes lease{.public_ip = Ip4::of(1, 2, 3, 4),
+  const LeaseAttributes lease{.public_ip = IpAddress::v4(1, 2, 3, 4),
                               .backend_type = "a&b",
                               .backend_data = "{\"k\":\"<&>\\n\xe2\x80\xa8\xe2\x80\xaa\"}"};
   const std::string json = encode_lease_value(lease);
@@ -168,7 +168,7 @@ TEST(LeaseValueTest, MarkupIsEscapedAsGoDoesAndReadInBothForms) {
 }
 
 TEST(LeaseValueTest, TheNodeComesLastAndIsReadBack) {
-  LeaseAttributes lease{.public_ip = Ip4::of(1, 2, 3, 4), .backend_type = "udp"};
+  LeaseAttributes lease{.public_ip = IpAddress::v4(1, 2, 3, 4), .backend_type = "udp"};
   lease.node = decode_node_tag("00112233445566778899aabbccddeeff/0000000f").value();
   const std::string json = encode_lease_value(lease);
   EXPECT_EQ(json, R"({"PublicIP":"1.2.3.4","PublicIPv6":null,"BackendType":"udp",)"

@@ -56,7 +56,7 @@ class MissingPeers {
   std::map<SubnetKey, Peer> peers_;
   std::set<SubnetKey> unsuspected_;
   std::set<std::pair<TimePoint, SubnetKey>> by_grace_end_;
-  std::set<std::pair<Ip4, SubnetKey>> by_ip_;
+  std::set<std::pair<IpAddress, SubnetKey>> by_ip_;
   std::set<std::pair<NodeId, SubnetKey>> by_node_;
   std::set<std::pair<Vtep, SubnetKey>> by_vtep_;
 };

@@ -68,7 +68,7 @@ TEST(MoveNotesTest, MistakesNameTheMember) {
 }
 
 TEST(MoveNotesTest, TheMarkOfACopyChangesNoLease) {
-  LeaseAttributes attributes{.public_ip = Ip4::of(192, 0, 2, 1)};
+  LeaseAttributes attributes{.public_ip = IpAddress::v4(192, 0, 2, 1)};
   attributes.backend_type = "vxlan";
   const std::string value = encode_lease_value(attributes);
   const std::string marked = with_copy_mark(value, "3f0c");

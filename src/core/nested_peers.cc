@@ -13,7 +13,7 @@ bool NestedPeers::is_older(const Peers::value_type& one, const Peers::value_type
 }
 
 // The peer whose subnet contains `ip`; nullptr: none.
-const NestedPeers::Peers::value_type* NestedPeers::around(Ip4 ip) const {
+const NestedPeers::Peers::value_type* NestedPeers::around(IpAddress ip) const {
   auto at = peers_.upper_bound({ip, 33});
   if (at == peers_.begin()) return nullptr;
   --at;
@@ -21,23 +21,24 @@ const NestedPeers::Peers::value_type* NestedPeers::around(Ip4 ip) const {
 }
 
 // The peers whose public IP is in `subnet`.
-std::vector<Cidr4> NestedPeers::inside(const Cidr4& subnet) const {
-  std::vector<Cidr4> found;
-  for (auto at = by_public_ip_.lower_bound({subnet.base, Cidr4{}});
+std::vector<IpPrefix> NestedPeers::inside(const IpPrefix& subnet) const {
+  std::vector<IpPrefix> found;
+  for (auto at = by_public_ip_.lower_bound({subnet.base, IpPrefix{}});
        at != by_public_ip_.end() && subnet.contains(at->first); ++at) {
     found.push_back(at->second);
   }
   return found;
 }
 
-std::vector<Cidr4> NestedPeers::concerned_by(const Cidr4& subnet, Ip4 public_ip) const {
-  std::vector<Cidr4> concerned = inside(subnet);
+std::vector<IpPrefix> NestedPeers::concerned_by(const IpPrefix& subnet, IpAddress public_ip) const {
+  std::vector<IpPrefix> concerned = inside(subnet);
   if (const auto* other = around(public_ip)) concerned.push_back(other->first);
   return concerned;
 }
 
-std::vector<Cidr4> NestedPeers::put(const Cidr4& subnet, Ip4 public_ip, Revision created) {
-  std::vector<Cidr4> concerned = remove(subnet);
+std::vector<IpPrefix> NestedPeers::put(const IpPrefix& subnet, IpAddress public_ip,
+                                       Revision created) {
+  std::vector<IpPrefix> concerned = remove(subnet);
   peers_[subnet] = {public_ip, created};
   by_public_ip_.emplace(public_ip, subnet);
   const auto more = concerned_by(subnet, public_ip);
@@ -45,11 +46,11 @@ std::vector<Cidr4> NestedPeers::put(const Cidr4& subnet, Ip4 public_ip, Revision
   return concerned;
 }
 
-std::vector<Cidr4> NestedPeers::remove(const Cidr4& subnet) {
-  std::vector<Cidr4> concerned{subnet};
+std::vector<IpPrefix> NestedPeers::remove(const IpPrefix& subnet) {
+  std::vector<IpPrefix> concerned{subnet};
   const auto known = peers_.find(subnet);
   if (known == peers_.end()) return concerned;
-  const Ip4 public_ip = known->second.public_ip;
+  const IpAddress public_ip = known->second.public_ip;
   const auto more = concerned_by(subnet, public_ip);
   concerned.insert(concerned.end(), more.begin(), more.end());
   by_public_ip_.erase({public_ip, subnet});
@@ -57,7 +58,7 @@ std::vector<Cidr4> NestedPeers::remove(const Cidr4& subnet) {
   return concerned;
 }
 
-std::optional<std::string> NestedPeers::find_trouble(const Cidr4& subnet) const {
+std::optional<std::string> NestedPeers::find_trouble(const IpPrefix& subnet) const {
   const auto self = peers_.find(subnet);
   if (self == peers_.end()) return std::nullopt;
   const auto* other = around(self->second.public_ip);
@@ -68,7 +69,7 @@ std::optional<std::string> NestedPeers::find_trouble(const Cidr4& subnet) const 
         to_string(self->second.public_ip), to_string(other->first),
         to_string(other->second.public_ip));
   }
-  for (const Cidr4& nested : inside(subnet)) {
+  for (const IpPrefix& nested : inside(subnet)) {
     const auto owner = peers_.find(nested);
     if (!is_older(*owner, *self)) continue;
     return fmt::format(

@@ -21,26 +21,26 @@ class NestedPeers {
  public:
   // put() and remove() return the subnets whose find_trouble() may have changed, `subnet` included.
   // `created`: of the record; 0: the record is gone from the store, and counts as the oldest.
-  std::vector<Cidr4> put(const Cidr4& subnet, Ip4 public_ip, Revision created);
-  std::vector<Cidr4> remove(const Cidr4& subnet);
+  std::vector<IpPrefix> put(const IpPrefix& subnet, IpAddress public_ip, Revision created);
+  std::vector<IpPrefix> remove(const IpPrefix& subnet);
 
   // The reason why this peer is unreachable; nullopt: it has no conflict with an older peer.
-  std::optional<std::string> find_trouble(const Cidr4& subnet) const;
+  std::optional<std::string> find_trouble(const IpPrefix& subnet) const;
 
  private:
   struct Peer {
-    Ip4 public_ip;
+    IpAddress public_ip;
     Revision created = 0;
   };
-  using Peers = std::map<Cidr4, Peer>;
+  using Peers = std::map<IpPrefix, Peer>;
 
   bool is_older(const Peers::value_type& one, const Peers::value_type& other) const;
-  const Peers::value_type* around(Ip4 ip) const;
-  std::vector<Cidr4> inside(const Cidr4& subnet) const;
-  std::vector<Cidr4> concerned_by(const Cidr4& subnet, Ip4 public_ip) const;
+  const Peers::value_type* around(IpAddress ip) const;
+  std::vector<IpPrefix> inside(const IpPrefix& subnet) const;
+  std::vector<IpPrefix> concerned_by(const IpPrefix& subnet, IpAddress public_ip) const;
 
   Peers peers_;  // none overlaps another
-  std::set<std::pair<Ip4, Cidr4>> by_public_ip_;
+  std::set<std::pair<IpAddress, IpPrefix>> by_public_ip_;
 };
 
 }  // namespace flannel

@@ -9,11 +9,11 @@
 namespace flannel {
 namespace {
 
-Ip4 ip(const char* text) {
-  return Ip4::parse(text).value();
+IpAddress ip(const char* text) {
+  return IpAddress::parse_v4(text).value();
 }
-Cidr4 net(const char* text) {
-  return Cidr4::parse(text).value();
+IpPrefix net(const char* text) {
+  return IpPrefix::parse_v4(text).value();
 }
 
 class NestedPeersTest : public testing::Test {
@@ -26,12 +26,12 @@ class NestedPeersTest : public testing::Test {
   std::string trouble(const char* subnet) const {
     return peers_.find_trouble(net(subnet)).value_or("none");
   }
-  static std::string text_of(std::vector<Cidr4> subnets) {
+  static std::string text_of(std::vector<IpPrefix> subnets) {
     std::ranges::sort(subnets);
     const auto twice = std::ranges::unique(subnets);
     subnets.erase(twice.begin(), twice.end());
     std::string text;
-    for (const Cidr4& subnet : subnets)
+    for (const IpPrefix& subnet : subnets)
       text += (text.empty() ? "" : " ") + to_string(subnet);
     return text;
   }
@@ -90,12 +90,11 @@ TEST_F(NestedPeersTest, APeerThatGoesOrMovesIsNoLongerInConflict) {
 // subnets that put() and remove() returned are all whose trouble changed.
 TEST_F(NestedPeersTest, UsablePeersAreInNoConflict) {
   std::mt19937 random(3);
-  std::map<Cidr4, Ip4> all;
-  std::map<Cidr4, bool> stays;
+  std::map<IpPrefix, IpAddress> all;
+  std::map<IpPrefix, bool> stays;
   for (Revision now = 1; now <= 3000; ++now) {
-    const Cidr4 subnet =
-        Cidr4::of({0x0a050000 + static_cast<std::uint32_t>(random() % 8 << 8)}, 24);
-    const Ip4 public_ip{0x0a050000 + static_cast<std::uint32_t>(random() % 12 << 8) + 5};
+    const IpPrefix subnet = IpPrefix::of(IpAddress::v4(10, 5, 0, 0).plus(random() % 8, 8), 24);
+    const IpAddress public_ip = IpAddress::v4(10, 5, 0, 5).plus(random() % 12, 8);
     const bool gone = random() % 4 == 0;
     const auto ask = gone ? peers_.remove(subnet) : peers_.put(subnet, public_ip, random() % 50);
     if (gone) {
@@ -103,7 +102,7 @@ TEST_F(NestedPeersTest, UsablePeersAreInNoConflict) {
     } else {
       all[subnet] = public_ip;
     }
-    for (const Cidr4& one : ask)
+    for (const IpPrefix& one : ask)
       stays[one] = all.contains(one) && !peers_.find_trouble(one);
     for (const auto& [one, public_ip_of_one] : all) {
       ASSERT_EQ(stays[one], !peers_.find_trouble(one)) << to_string(one);

@@ -17,16 +17,6 @@ namespace {
 constexpr std::size_t kMaxUnknownKeysNamed = 10;
 constexpr std::size_t kMostNamedInstead = 3;
 
-// The keys and the numbers in which the rules for the two families differ.
-struct FamilyRules {
-  std::string_view network, subnet_len, subnet_min, subnet_max;
-  std::uint8_t address_bits;
-  std::uint8_t usual_len;  // default length of a host's subnet, if the network is large enough
-};
-constexpr FamilyRules kRules4{"Network", "SubnetLen", "SubnetMin", "SubnetMax", 32, 24};
-constexpr FamilyRules kRules6{
-    "IPv6Network", "IPv6SubnetLen", "IPv6SubnetMin", "IPv6SubnetMax", 128, 64};
-
 // Ranges in which no container can have an address: Linux reserves them, or routes no packets from
 // or to them.
 struct UnusableRange {
@@ -45,29 +35,29 @@ constexpr std::array<UnusableRange, 3> kUnusable6{{
     {"ff00::/8", "is for multicast"},
 }};
 
-// The values in the text for one family; nullopt: absent.
-template <typename Ip, typename Cidr>
-struct Given {
-  std::optional<Cidr> network;
-  std::uint64_t subnet_len = 0;  // 0: to be derived
-  std::optional<Ip> min, max;
+// What the rules for the two families differ in.
+struct FamilyRules {
+  Family family;
+  std::string_view enable, network, subnet_len, subnet_min, subnet_max;  // keys
+  std::uint8_t usual_len;  // default length of a host's subnet, if the network is large enough
+  std::span<const UnusableRange> unusable;
 };
+constexpr FamilyRules kRules4{Family::v4,  "EnableIPv4", "Network", "SubnetLen",
+                              "SubnetMin", "SubnetMax",  24,        kUnusable4};
+constexpr FamilyRules kRules6{
+    Family::v6,      "EnableIPv6", "IPv6Network", "IPv6SubnetLen", "IPv6SubnetMin",
+    "IPv6SubnetMax", 64,           kUnusable6};
 
-template <typename Ip, typename Cidr>
-struct Range {
-  Cidr network;
-  std::uint8_t subnet_len = 0;
-  Ip min, max;
+// The values in the text for one family; nullopt: absent.
+struct Given {
+  std::optional<IpPrefix> network;
+  std::uint64_t subnet_len = 0;  // 0: to be derived
+  std::optional<IpAddress> min, max;
 };
 
 // `base` with the bits from `first` up to `end` set, counted from the highest: the base of the
 // second or of the last subnet.
-Ip4 with_bits(Ip4 base, int first, int end) {
-  for (int bit = first; bit < end; ++bit)
-    base.value |= std::uint32_t{1} << (31 - bit);
-  return base;
-}
-Ip6 with_bits(Ip6 base, int first, int end) {
+IpAddress with_bits(IpAddress base, int first, int end) {
   for (int bit = first; bit < end; ++bit) {
     base.bytes[static_cast<std::size_t>(bit / 8)] |= static_cast<std::uint8_t>(0x80 >> bit % 8);
   }
@@ -75,35 +65,29 @@ Ip6 with_bits(Ip6 base, int first, int end) {
 }
 
 // A zero address counts as absent.
-template <typename Ip>
-std::optional<Ip> unless_zero(std::optional<Ip> ip) {
-  return ip == Ip{} ? std::nullopt : ip;
-}
-
-template <typename Ip>
-Result<std::optional<Ip>> read_bound(JsonObject& json, const FamilyRules& rules,
-                                     std::string_view key) {
+Result<std::optional<IpAddress>> read_bound(JsonObject& json, const FamilyRules& rules,
+                                            std::string_view key) {
   // Upstream accepts null only for the IPv6 bounds.
   const auto text = TRY(json.string(key));
-  if (!text && rules.address_bits == 128) return std::nullopt;
-  return unless_zero(TRY(json.parsed<Ip>(key)));
+  if (!text && rules.family == Family::v6) return std::nullopt;
+  const auto ip = TRY(json.parsed<IpAddress>(key, rules.family));
+  return ip && ip->is_unspecified() ? std::nullopt : ip;
 }
 
-template <typename Ip, typename Cidr>
-Result<Given<Ip, Cidr>> read_family(JsonObject& json, const FamilyRules& rules) {
-  Given<Ip, Cidr> given;
-  given.network = TRY(json.parsed<Cidr>(rules.network));
+Result<Given> read_family(JsonObject& json, const FamilyRules& rules) {
+  Given given;
+  given.network = TRY(json.parsed<IpPrefix>(rules.network, rules.family));
   const auto len = TRY(json.integer(rules.subnet_len));
   if (len && *len < 0) return json.refuse(rules.subnet_len, "must not be negative");
   given.subnet_len = static_cast<std::uint64_t>(len.value_or(0));
-  given.min = TRY(read_bound<Ip>(json, rules, rules.subnet_min));
-  given.max = TRY(read_bound<Ip>(json, rules, rules.subnet_max));
+  given.min = TRY(read_bound(json, rules, rules.subnet_min));
+  given.max = TRY(read_bound(json, rules, rules.subnet_max));
   return given;
 }
 
 Result<std::uint8_t> choose_subnet_len(const JsonObject& json, const FamilyRules& rules,
                                        std::uint8_t network_bits, std::uint64_t given) {
-  const int longest = rules.address_bits - 2;  // four addresses
+  const int longest = address_bits(rules.family) - 2;  // four addresses
   if (given > static_cast<std::uint64_t>(longest)) {
     return json.refuse(
         rules.subnet_len,
@@ -166,25 +150,23 @@ std::string written_instead(JsonObject& json, std::string_view key) {
   return text;
 }
 
-template <typename Ip, typename Cidr>
 Result<void> check_bound(const JsonObject& json, std::string_view key, const FamilyRules& rules,
-                         const Range<Ip, Cidr>& range, Ip bound) {
+                         const SubnetRange& range, const IpAddress& bound) {
   if (!range.network.contains(bound)) {
     return json.refuse(key, fmt::format("is not in the range of the {} {}", rules.network,
                                         to_string(range.network)));
   }
-  if (Cidr::of(bound, range.subnet_len).base != bound) {
+  if (IpPrefix::of(bound, range.subnet_len).base != bound) {
     return json.refuse(
         key, fmt::format("is not on a SubnetLen boundary: no /{} begins there", range.subnet_len));
   }
   return {};
 }
 
-template <typename Cidr>
-Result<void> check_usable(const JsonObject& json, const FamilyRules& rules, const Cidr& network,
-                          std::span<const UnusableRange> unusable) {
-  for (const auto& [text, why] : unusable) {
-    const Cidr range = TRY(Cidr::parse(text));
+Result<void> check_usable(const JsonObject& json, const FamilyRules& rules,
+                          const IpPrefix& network) {
+  for (const auto& [text, why] : rules.unusable) {
+    const IpPrefix range = TRY(IpPrefix::parse(text, rules.family));
     const bool lies_in_it = network.bits >= range.bits && range.contains(network.base);
     const bool contains_it = network.bits < range.bits && network.contains(range.base);
     if (!lies_in_it && !contains_it) continue;
@@ -195,37 +177,34 @@ Result<void> check_usable(const JsonObject& json, const FamilyRules& rules, cons
   return {};
 }
 
-template <typename Ip, typename Cidr>
-Result<Range<Ip, Cidr>> resolve_range(JsonObject& json, const FamilyRules& rules,
-                                      const Given<Ip, Cidr>& given,
-                                      std::span<const UnusableRange> unusable) {
-  if (!given.network || *given.network == Cidr{}) {
+Result<SubnetRange> resolve_range(JsonObject& json, const FamilyRules& rules, const Given& given) {
+  if (!given.network || *given.network == IpPrefix{IpAddress::unspecified(rules.family), 0}) {
     return json.refuse(rules.network,
                        fmt::format("please define a correct {} parameter in the "
                                    "flannel config{}",
                                    rules.network, written_instead(json, rules.network)));
   }
-  Range<Ip, Cidr> range;
+  SubnetRange range;
   range.network = *given.network;
-  TRY(check_usable(json, rules, range.network, unusable));
+  TRY(check_usable(json, rules, range.network));
   const int network_bits = range.network.bits;
   range.subnet_len = TRY(choose_subnet_len(json, rules, range.network.bits, given.subnet_len));
   // The first subnet is not leased: its base is the network's own address.
-  range.min =
+  range.first =
       given.min.value_or(with_bits(range.network.base, range.subnet_len - 1, range.subnet_len));
-  range.max = given.max.value_or(with_bits(range.network.base, network_bits, range.subnet_len));
-  TRY(check_bound(json, rules.subnet_min, rules, range, range.min));
-  TRY(check_bound(json, rules.subnet_max, rules, range, range.max));
-  if (range.min > range.max) {
-    return json.refuse(given.min ? rules.subnet_min : rules.subnet_max,
-                       fmt::format("{} {} must not be after {} {}", rules.subnet_min,
-                                   to_string(range.min), rules.subnet_max, to_string(range.max)));
+  range.last = given.max.value_or(with_bits(range.network.base, network_bits, range.subnet_len));
+  TRY(check_bound(json, rules.subnet_min, rules, range, range.first));
+  TRY(check_bound(json, rules.subnet_max, rules, range, range.last));
+  if (range.first > range.last) {
+    return json.refuse(
+        given.min ? rules.subnet_min : rules.subnet_max,
+        fmt::format("{} {} must not be after {} {}", rules.subnet_min, to_string(range.first),
+                    rules.subnet_max, to_string(range.last)));
   }
   return range;
 }
 
-template <typename Ip, typename Cidr>
-void warn_if_given(const Given<Ip, Cidr>& given, const FamilyRules& rules, std::string_view enable,
+void warn_if_given(const Given& given, const FamilyRules& rules,
                    std::vector<std::string>& warnings) {
   const std::array<std::pair<std::string_view, bool>, 4> keys{
       {{rules.network, given.network.has_value()},
@@ -233,7 +212,7 @@ void warn_if_given(const Given<Ip, Cidr>& given, const FamilyRules& rules, std::
        {rules.subnet_min, given.min.has_value()},
        {rules.subnet_max, given.max.has_value()}}};
   for (const auto& [key, there] : keys) {
-    if (there) warnings.push_back(fmt::format("{} has no effect: {} is false", key, enable));
+    if (there) warnings.push_back(fmt::format("{} has no effect: {} is false", key, rules.enable));
   }
 }
 
@@ -269,34 +248,13 @@ void warn_of_keys(const JsonObject& json, std::vector<std::string>& warnings) {
   }
 }
 
-Result<void> resolve_ipv4(JsonObject& json, ParsedConfig& parsed) {
-  const auto given = TRY((read_family<Ip4, Cidr4>(json, kRules4)));
-  NetworkConfig& config = parsed.config;
-  if (!config.enable_ipv4) {
-    warn_if_given(given, kRules4, "EnableIPv4", parsed.warnings);
-    return {};
-  }
-  const auto range = TRY((resolve_range<Ip4, Cidr4>(json, kRules4, given, kUnusable4)));
-  config.network = range.network;
-  config.subnet_len = range.subnet_len;
-  config.subnet_min = range.min;
-  config.subnet_max = range.max;
-  return {};
-}
-
-Result<void> resolve_ipv6(JsonObject& json, ParsedConfig& parsed) {
-  const auto given = TRY((read_family<Ip6, Cidr6>(json, kRules6)));
-  NetworkConfig& config = parsed.config;
-  if (!config.enable_ipv6) {
-    warn_if_given(given, kRules6, "EnableIPv6", parsed.warnings);
-    return {};
-  }
-  const auto range = TRY((resolve_range<Ip6, Cidr6>(json, kRules6, given, kUnusable6)));
-  config.network6 = range.network;
-  config.subnet6_len = range.subnet_len;
-  config.subnet6_min = range.min;
-  config.subnet6_max = range.max;
-  return {};
+// nullopt: the family is not enabled.
+Result<std::optional<SubnetRange>> read_range(JsonObject& json, const FamilyRules& rules,
+                                              bool enabled, std::vector<std::string>& warnings) {
+  const Given given = TRY(read_family(json, rules));
+  if (enabled) return TRY(resolve_range(json, rules, given));
+  warn_if_given(given, rules, warnings);
+  return std::nullopt;
 }
 
 }  // namespace
@@ -305,33 +263,32 @@ bool is_network_key(std::string_view key) {
   return is_one_of(kKeys, key);
 }
 
-std::uint64_t NetworkConfig::subnet_count() const {
-  if (!enable_ipv4) return 0;
-  return (std::uint64_t{subnet_max.value} - subnet_min.value) / subnet_at(0).size() + 1;
+std::uint64_t SubnetRange::count() const {
+  const std::uint64_t highest = number_of(last);
+  return highest == UINT64_MAX ? highest : highest + 1;
 }
 
-Cidr4 NetworkConfig::subnet_at(std::uint64_t n) const {
-  const std::uint64_t size = std::uint64_t{1} << (32 - subnet_len);
-  return {{static_cast<std::uint32_t>(subnet_min.value + n * size)}, subnet_len};
+std::uint64_t SubnetRange::number_of(const IpAddress& address) const {
+  return address.steps_after(first, host_bits());
 }
 
-bool NetworkConfig::allows(const Cidr4& subnet) const {
-  return enable_ipv4 && subnet.bits == subnet_len && subnet.base >= subnet_min &&
-         subnet.base <= subnet_max;
+bool SubnetRange::allows(const IpPrefix& subnet) const {
+  return subnet.family() == network.family() && subnet.bits == subnet_len && subnet.base >= first &&
+         subnet.base <= last;
 }
 
 Result<ParsedConfig> parse_network_config(std::string_view text) {
   JsonObject json = TRY(JsonObject::parse(text, "the network config"));
   ParsedConfig parsed;
   NetworkConfig& config = parsed.config;
-  config.enable_ipv4 = TRY(json.boolean("EnableIPv4")).value_or(true);
-  config.enable_ipv6 = TRY(json.boolean("EnableIPv6")).value_or(false);
+  const bool ipv4 = TRY(json.boolean("EnableIPv4")).value_or(true);
+  const bool ipv6 = TRY(json.boolean("EnableIPv6")).value_or(false);
   config.enable_nftables = TRY(json.boolean("EnableNFTables")).value_or(false);
-  if (!config.enable_ipv4 && !config.enable_ipv6) {
+  if (!ipv4 && !ipv6) {
     return json.refuse("EnableIPv4", "neither IPv4 nor IPv6 is enabled");
   }
-  TRY(resolve_ipv4(json, parsed));
-  TRY(resolve_ipv6(json, parsed));
+  config.v4 = TRY(read_range(json, kRules4, ipv4, parsed.warnings));
+  config.v6 = TRY(read_range(json, kRules6, ipv6, parsed.warnings));
   TRY(read_backend(json, config));
   for (const std::string_view note : {"MovedTo", "MovedFrom"})
     json.json(note);  // move_notes.h reads them

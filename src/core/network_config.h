@@ -13,31 +13,36 @@
 
 namespace flannel {
 
+// The subnets of one family that may be leased.
+struct SubnetRange {
+  IpPrefix network;             // the family is that of this prefix
+  std::uint8_t subnet_len = 0;  // prefix length of one host's subnet
+  IpAddress first;              // base of the first subnet that may be leased
+  IpAddress last;               // base of the last one
+
+  // The number of subnets from `first` to `last`, inclusive; 2^64-1 if there are more.
+  std::uint64_t count() const;
+  // The n-th of these subnets, n < count().
+  IpPrefix at(std::uint64_t n) const { return {first.plus(n, host_bits()), subnet_len}; }
+  // The number of the subnet that contains `address`, which is not before `first`; at most 2^64-1.
+  std::uint64_t number_of(const IpAddress& address) const;
+  // True if a lease on `subnet` is usable: its base lies in the range and its length is subnet_len.
+  bool allows(const IpPrefix& subnet) const;
+
+  bool operator==(const SubnetRange&) const = default;
+
+ private:
+  unsigned host_bits() const { return IpPrefix{first, subnet_len}.host_bits(); }
+};
+
 struct NetworkConfig {
-  bool enable_ipv4 = true;
-  bool enable_ipv6 = false;
+  // At least one of the two.
+  std::optional<SubnetRange> v4{};
+  std::optional<SubnetRange> v6{};
   bool enable_nftables = false;
 
-  Cidr4 network;
-  std::uint8_t subnet_len = 0;  // prefix length of one host's subnet
-  Ip4 subnet_min;               // base of the first subnet that may be leased
-  Ip4 subnet_max;               // base of the last one
-
-  Cidr6 network6;  // the same for IPv6; meaningful only with enable_ipv6
-  std::uint8_t subnet6_len = 0;
-  Ip6 subnet6_min;
-  Ip6 subnet6_max;
-
   std::string backend_type = "udp";  // lower case; absent in the JSON means udp
-  std::string backend_options;       // the Backend object as JSON text; empty when absent
-
-  // The number of subnets from subnet_min to subnet_max, inclusive.
-  std::uint64_t subnet_count() const;
-  // The n-th of these subnets, n < subnet_count().
-  Cidr4 subnet_at(std::uint64_t n) const;
-  // True if a lease on `subnet` is usable under this configuration: its base lies in the range and
-  // its length is subnet_len.
-  bool allows(const Cidr4& subnet) const;
+  std::string backend_options{};     // the Backend object as JSON text; empty when absent
 
   bool operator==(const NetworkConfig&) const = default;
 };

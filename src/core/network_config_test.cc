@@ -22,16 +22,19 @@ std::vector<std::string> warnings(std::string_view text) {
   return parse_network_config(text).value().warnings;
 }
 
+std::string range_text(const SubnetRange& range) {
+  return to_string(range.first) + " " + to_string(range.last) + " /" +
+         std::to_string(range.subnet_len);
+}
+
 std::string range(std::string_view text) {
   const NetworkConfig c = config(text);
-  return to_string(c.subnet_min) + " " + to_string(c.subnet_max) + " /" +
-         std::to_string(c.subnet_len) + " " + std::to_string(c.subnet_count());
+  return range_text(*c.v4) + " " + std::to_string(c.v4->count());
 }
 
 std::string range6(std::string_view text) {
   const NetworkConfig c = config(text);
-  return to_string(c.subnet6_min) + " " + to_string(c.subnet6_max) + " /" +
-         std::to_string(c.subnet6_len);
+  return range_text(*c.v6);
 }
 
 TEST(NetworkConfigTest, DerivesWhatIsNotGiven) {
@@ -48,8 +51,7 @@ TEST(NetworkConfigTest, WideAndHighNetworksDoNotWrap) {
   EXPECT_EQ(range(R"({"Network":"192.0.0.0/3","SubnetLen":30})"),
             "192.0.0.4 223.255.255.252 /30 134217727");
   EXPECT_EQ(range(R"({"Network":"223.255.0.0/16"})"), "223.255.1.0 223.255.255.0 /24 255");
-  EXPECT_EQ(to_string(config(R"({"Network":"223.255.255.0/24"})").subnet_at(2)),
-            "223.255.255.192/26");
+  EXPECT_EQ(to_string(config(R"({"Network":"223.255.255.0/24"})").v4->at(2)), "223.255.255.192/26");
 }
 
 // The kernel routes no packets of these networks, or treats them as its own: no container could be
@@ -91,12 +93,12 @@ TEST(NetworkConfigTest, TakesWhatIsGiven) {
                          "SubnetMax":"10.3.8.0","Backend":{"Type":"VXLAN","VNI":7},
                          "EnableNFTables":true})";
   const NetworkConfig c = config(text);
-  EXPECT_EQ(to_string(c.network), "10.3.0.0/16") << "host bits are masked off";
+  EXPECT_EQ(to_string(c.v4->network), "10.3.0.0/16") << "host bits are masked off";
   EXPECT_EQ(range(text), "10.3.5.0 10.3.8.0 /28 49");
   EXPECT_EQ(c.backend_type, "vxlan") << "looked up in lower case";
   EXPECT_EQ(c.backend_options, R"({"Type":"VXLAN","VNI":7})");
-  EXPECT_TRUE(c.enable_ipv4);
-  EXPECT_FALSE(c.enable_ipv6);
+  EXPECT_TRUE(c.v4);
+  EXPECT_FALSE(c.v6);
   EXPECT_TRUE(c.enable_nftables);
   EXPECT_TRUE(warnings(text).empty());
 }
@@ -239,7 +241,7 @@ TEST(NetworkConfigTest, DerivesIPv6Ranges) {
                               "IPv6SubnetMax":null})"),
             "fc00:: fc00:0:0:ff00:: /56");
   EXPECT_EQ(range6(head + R"("fdff::/16"})"), "fdff:0:0:1:: fdff:ffff:ffff:ffff:: /64");
-  EXPECT_EQ(config(head + R"("fc00::/48"})").subnet_count(), 0U) << "counts IPv4 subnets";
+  EXPECT_EQ(config(head + R"("fc00::/48"})").v6->count(), 65535U);
 }
 
 TEST(NetworkConfigTest, ChecksIPv6LikeIPv4) {
@@ -293,7 +295,9 @@ TEST(NetworkConfigTest, WarnsOfWhatHasNoEffect) {
 
 TEST(NetworkConfigTest, AllowsSubnetsOfTheGridInTheRange) {
   const NetworkConfig c = config(R"({"Network":"10.3.0.0/16","SubnetMax":"10.3.7.0"})");
-  const auto allows = [&](const char* net) { return c.allows(Cidr4::parse(net).value()); };
+  const auto allows = [&](const char* net) {
+    return c.v4->allows(IpPrefix::parse_v4(net).value());
+  };
   EXPECT_TRUE(allows("10.3.1.0/24"));
   EXPECT_TRUE(allows("10.3.7.0/24"));
   EXPECT_FALSE(allows("10.3.0.0/24"));

@@ -12,7 +12,7 @@ namespace {
 
 // The first entry of this subnet's queue; end() if it is empty.
 template <typename Queues>
-auto first_in(const Queues& queues, const Cidr4& subnet) {
+auto first_in(const Queues& queues, const IpPrefix& subnet) {
   const auto first = queues.lower_bound({subnet, {}, {}});
   return first != queues.end() && std::get<0>(*first) == subnet ? first : queues.end();
 }
@@ -109,14 +109,14 @@ void StandingLeases::say_reasons_again(const DecodedRecord& older, Turn& turn) c
     const auto found = waiting_.find(decode_subnet_key(key).value());
     if (found == waiting_.end()) continue;
     const Waiting& waiting = found->second;
-    const Cidr4& by = waiting.behind ? found->first.v4 : *waiting.queue;
+    const IpPrefix& by = waiting.behind ? found->first.v4 : *waiting.queue;
     if (by == older.lease.subnet.v4) again.push_back(outranked(waiting.lease, older));
   }
   for (QuarantinedRecord& record : again)
     turn.quarantine.put(std::move(record));
 }
 
-const DecodedRecord* StandingLeases::standing_for(const Cidr4& subnet) const {
+const DecodedRecord* StandingLeases::standing_for(const IpPrefix& subnet) const {
   for (const Leases* part : {&shown_, &hidden_}) {
     const auto found = part->lower_bound({subnet, std::nullopt});
     if (found != part->end() && found->first.v4 == subnet) return &found->second;
@@ -125,7 +125,7 @@ const DecodedRecord* StandingLeases::standing_for(const Cidr4& subnet) const {
 }
 
 // The oldest of the leases for this one subnet; nullptr: none.
-const DecodedRecord* StandingLeases::oldest_of(const Cidr4& subnet) const {
+const DecodedRecord* StandingLeases::oldest_of(const IpPrefix& subnet) const {
   if (const DecodedRecord* standing = standing_for(subnet)) return standing;
   const auto first = first_.find(subnet);
   return first == first_.end() ? nullptr : &waiting_.at(first->second).lease;
@@ -198,7 +198,7 @@ DecodedRecord StandingLeases::stop_standing(const Place& place, Turn& turn) {
 void StandingLeases::wait(DecodedRecord lease, bool behind, const DecodedRecord* older,
                           Turn& turn) {
   const SubnetKey subnet = lease.lease.subnet;
-  const Cidr4& other = older->lease.subnet.v4;
+  const IpPrefix& other = older->lease.subnet.v4;
   turn.quarantine.put(outranked(lease, *older));
   (behind ? behind_ : queues_).emplace(other, age(lease), subnet);
   if (!behind) first_.insert_or_assign(subnet.v4, subnet);
@@ -212,13 +212,13 @@ void StandingLeases::leave_queue(const SubnetKey& subnet, Waiting& waiting) {
   waiting.queue.reset();
 }
 
-void StandingLeases::next_of_queue(const Cidr4& subnet, Turn& turn) const {
+void StandingLeases::next_of_queue(const IpPrefix& subnet, Turn& turn) const {
   const auto first = first_in(queues_, subnet);
   if (first != queues_.end()) turn.to_try.emplace(std::get<1>(*first), std::get<2>(*first));
 }
 
 // Lets the next lease of this subnet try, after the oldest is gone.
-void StandingLeases::next_of_subnet(const Cidr4& subnet, Turn& turn) {
+void StandingLeases::next_of_subnet(const IpPrefix& subnet, Turn& turn) {
   const auto next = first_in(behind_, subnet);
   if (next == behind_.end()) return;
   const auto [own, next_age, key] = *next;
@@ -241,7 +241,7 @@ void StandingLeases::try_to_stand(const SubnetKey& subnet, Turn& turn) {
   Waiting& waiting = waiting_.at(subnet);
   if (waiting.behind) return;  // an older lease was added meanwhile
   if (waiting.queue) {
-    const Cidr4 queue = *waiting.queue;
+    const IpPrefix queue = *waiting.queue;
     const DecodedRecord* holder = standing_for(queue);
     // The subnet was taken again by a lease that is older than all that are left in the queue.
     if (holder != nullptr && age(*holder) < age(waiting.lease)) return;

@@ -61,10 +61,10 @@ class StandingLeases {
   using Age = std::pair<Revision, std::string>;  // revision of creation, and key
   struct Waiting {
     DecodedRecord lease;
-    bool behind = false;           // another lease is the oldest of its subnet
-    std::optional<Cidr4> queue{};  // the subnet whose queue it is in; nullopt: none
+    bool behind = false;              // another lease is the oldest of its subnet
+    std::optional<IpPrefix> queue{};  // the subnet whose queue it is in; nullopt: none
   };
-  using Queues = std::set<std::tuple<Cidr4, Age, SubnetKey>>;
+  using Queues = std::set<std::tuple<IpPrefix, Age, SubnetKey>>;
   struct Turn {
     Quarantine& quarantine;
     Before before{};
@@ -86,21 +86,21 @@ class StandingLeases {
   DecodedRecord stop_standing(const Place& place, Turn& turn);
   void wait(DecodedRecord lease, bool behind, const DecodedRecord* older, Turn& turn);
   void leave_queue(const SubnetKey& subnet, Waiting& waiting);
-  void next_of_queue(const Cidr4& subnet, Turn& turn) const;
-  void next_of_subnet(const Cidr4& subnet, Turn& turn);
+  void next_of_queue(const IpPrefix& subnet, Turn& turn) const;
+  void next_of_subnet(const IpPrefix& subnet, Turn& turn);
   void resolve_overlaps(Turn& turn);
   void try_to_stand(const SubnetKey& subnet, Turn& turn);
   void stand(const SubnetKey& subnet, Turn& turn);
   void say_reasons_again(const DecodedRecord& older, Turn& turn) const;
-  const DecodedRecord* standing_for(const Cidr4& subnet) const;
-  const DecodedRecord* oldest_of(const Cidr4& subnet) const;
+  const DecodedRecord* standing_for(const IpPrefix& subnet) const;
+  const DecodedRecord* oldest_of(const IpPrefix& subnet) const;
   const DecodedRecord* older_in_the_way(const DecodedRecord& lease);
 
   Leases shown_;
   Leases hidden_;
   std::map<SubnetKey, Waiting> waiting_;
-  std::map<Cidr4, SubnetKey> first_;  // the waiting lease of a subnet that is not behind
-  Queues behind_;                     // ordered by their own subnet
+  std::map<IpPrefix, SubnetKey> first_;  // the waiting lease of a subnet that is not behind
+  Queues behind_;                        // ordered by their own subnet
   Queues queues_;
   std::uint64_t looked_at_ = 0;
 };

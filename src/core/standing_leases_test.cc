@@ -11,7 +11,7 @@ namespace {
 
 DecodedRecord lease(const std::string& key, Revision created, std::uint8_t host = 1) {
   LeaseAttributes attributes;
-  attributes.public_ip = Ip4::of(192, 0, 2, host);
+  attributes.public_ip = IpAddress::v4(192, 0, 2, host);
   return {{key, {}, created, "lease", created}, {decode_subnet_key(key).value(), attributes}};
 }
 

@@ -26,7 +26,7 @@ std::string value_of(std::string text) {
     attributes.node->id.bytes[0] = static_cast<std::uint8_t>(text[1] - '0');
     text.erase(0, 3);
   }
-  attributes.public_ip = Ip4::parse(text).value();
+  attributes.public_ip = IpAddress::parse_v4(text).value();
   const std::string value = encode_lease_value(attributes);
   return copied ? with_copy_mark(value, "1") : value;
 }

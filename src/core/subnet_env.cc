@@ -9,13 +9,8 @@ namespace flannel {
 namespace {
 
 // The subnet's first host address with the subnet's length: the address for a bridge on this host.
-template <typename Cidr>
-std::string first_host(Cidr subnet) {
-  if constexpr (std::is_same_v<Cidr, Cidr4>) {
-    ++subnet.base.value;
-  } else {
-    subnet.base.bytes.back() |= 1;
-  }
+std::string first_host(IpPrefix subnet) {
+  subnet.base = subnet.base.plus(1);
   return to_string(subnet);
 }
 
@@ -48,10 +43,10 @@ std::optional<Assignment> read_line(std::string_view line) {
 }
 
 // The only network of a list with commas; nullopt if there are several.
-std::optional<Cidr4> only_network(std::string_view list) {
-  std::optional<Cidr4> found;
+std::optional<IpPrefix> only_network(std::string_view list) {
+  std::optional<IpPrefix> found;
   for (const std::string_view item : split(list, ',')) {
-    const auto net = Cidr4::parse(trim(item));
+    const auto net = IpPrefix::parse_v4(trim(item));
     if (!net) continue;
     if (found) return std::nullopt;
     found = *net;
@@ -75,8 +70,8 @@ std::string encode_subnet_env(const SubnetEnv& env) {
   return text;
 }
 
-std::optional<Cidr4> decode_previous_subnet(std::string_view text) {
-  std::optional<Cidr4> previous;
+std::optional<IpPrefix> decode_previous_subnet(std::string_view text) {
+  std::optional<IpPrefix> previous;
   for (const std::string_view line : split(text, '\n')) {
     const auto assignment = read_line(line);
     if (assignment && assignment->key == "FLANNEL_SUBNET") {

@@ -12,10 +12,10 @@
 namespace flannel {
 
 struct SubnetEnv {
-  std::optional<Cidr4> network;
-  std::optional<Cidr4> subnet;  // written as its first host address: 10.5.52.1/24
-  std::optional<Cidr6> network6;
-  std::optional<Cidr6> subnet6;
+  std::optional<IpPrefix> network;
+  std::optional<IpPrefix> subnet;  // written as its first host address: 10.5.52.1/24
+  std::optional<IpPrefix> network6;
+  std::optional<IpPrefix> subnet6;
   std::uint32_t mtu = 0;
   bool ip_masq = false;  // the value of --ip-masq
 
@@ -26,6 +26,6 @@ std::string encode_subnet_env(const SubnetEnv& env);
 
 // The subnet of an earlier run; nullopt if the value is absent or invalid. The text has dotenv
 // syntax: comments, `export`, quotes.
-std::optional<Cidr4> decode_previous_subnet(std::string_view text);
+std::optional<IpPrefix> decode_previous_subnet(std::string_view text);
 
 }  // namespace flannel

@@ -6,8 +6,8 @@
 namespace flannel {
 namespace {
 
-Cidr4 net(const char* text) {
-  return Cidr4::parse(text).value();
+IpPrefix net(const char* text) {
+  return IpPrefix::parse_v4(text).value();
 }
 
 std::string subnet_in(std::string_view text) {
@@ -26,8 +26,8 @@ TEST(SubnetEnvTest, IsWrittenInUpstreamsOrder) {
             "FLANNEL_SUBNET=10.5.52.1/24\n"
             "FLANNEL_MTU=1450\n"
             "FLANNEL_IPMASQ=true\n");
-  env.network6 = Cidr6::parse("fd00:10::/56").value();
-  env.subnet6 = Cidr6::parse("fd00:10:0:1::/64").value();
+  env.network6 = IpPrefix::parse_v6("fd00:10::/56").value();
+  env.subnet6 = IpPrefix::parse_v6("fd00:10:0:1::/64").value();
   env.ip_masq = false;
   EXPECT_EQ(encode_subnet_env(env),
             "FLANNEL_NETWORK=10.5.0.0/16\n"

@@ -17,25 +17,25 @@ struct Stretch {
 };
 
 // The subnets of records that are inside of the network.
-std::vector<Cidr4> recorded_subnets(const NetworkConfig& config, const DecodedRecords& records) {
-  std::vector<Cidr4> recorded;
-  const auto add = [&](const Cidr4& subnet) {
-    if (config.network.contains(subnet)) recorded.push_back(subnet);
+std::vector<IpPrefix> recorded_subnets(const NetworkConfig& config, const DecodedRecords& records) {
+  std::vector<IpPrefix> recorded;
+  const auto add = [&](const IpPrefix& subnet) {
+    if (config.v4->network.contains(subnet)) recorded.push_back(subnet);
   };
   for (const DecodedRecord& record : records.leases)
     add(record.lease.subnet.v4);
-  for (const Cidr4& subnet : records.unreadable)
+  for (const IpPrefix& subnet : records.unreadable)
     add(subnet);
   return recorded;
 }
 
 // The ranges inside of the network that are not free: subnets of records, and addresses of the
 // underlay. A route to a subnet that contains such an address would cut that host off.
-std::vector<Cidr4> taken_subnets(const NetworkConfig& config, const DecodedRecords& records,
-                                 Ip4 public_ip) {
-  std::vector<Cidr4> taken = recorded_subnets(config, records);
-  const auto add = [&](Ip4 ip) {
-    if (config.network.contains(ip)) taken.push_back(Cidr4::of(ip, 32));
+std::vector<IpPrefix> taken_subnets(const NetworkConfig& config, const DecodedRecords& records,
+                                    IpAddress public_ip) {
+  std::vector<IpPrefix> taken = recorded_subnets(config, records);
+  const auto add = [&](IpAddress ip) {
+    if (config.v4->network.contains(ip)) taken.push_back(IpPrefix::of(ip, 32));
   };
   add(public_ip);
   for (const DecodedRecord& record : records.leases)
@@ -44,16 +44,14 @@ std::vector<Cidr4> taken_subnets(const NetworkConfig& config, const DecodedRecor
 }
 
 // The part of the configured range that is not free, as sorted stretches, which may overlap.
-std::vector<Stretch> taken_stretches(const NetworkConfig& config, std::span<const Cidr4> taken) {
-  const std::uint64_t size = config.subnet_at(0).size();
-  const std::uint64_t begin = config.subnet_min.value;
-  const std::uint64_t last = config.subnet_max.value + size - 1;  // 64 bits: no overflow
+std::vector<Stretch> taken_stretches(const SubnetRange& range, std::span<const IpPrefix> taken) {
+  const IpAddress end = range.at(range.count() - 1).last();
   std::vector<Stretch> stretches;
   stretches.reserve(taken.size());
-  for (const Cidr4& subnet : taken) {
-    const std::uint64_t from = std::max<std::uint64_t>(subnet.base.value, begin);
-    const std::uint64_t to = std::min<std::uint64_t>(subnet.last().value, last);
-    if (from <= to) stretches.push_back({(from - begin) / size, (to - begin) / size});
+  for (const IpPrefix& subnet : taken) {
+    const IpAddress from = std::max(subnet.base, range.first);
+    const IpAddress to = std::min(subnet.last(), end);
+    if (from <= to) stretches.push_back({range.number_of(from), range.number_of(to)});
   }
   std::sort(stretches.begin(), stretches.end());
   return stretches;
@@ -78,33 +76,34 @@ std::uint64_t length_of(std::span<const Stretch> gaps) {
   return length;
 }
 
-std::vector<Stretch> free_stretches(const NetworkConfig& config, std::span<const Cidr4> taken) {
-  return gaps_between(taken_stretches(config, taken), config.subnet_count());
+std::vector<Stretch> free_stretches(const SubnetRange& range, std::span<const IpPrefix> taken) {
+  return gaps_between(taken_stretches(range, taken), range.count());
 }
 
 Failure out_of_subnets(const NetworkConfig& config, const DecodedRecords& records) {
+  const SubnetRange& range = *config.v4;
   std::string text =
-      fmt::format("out of subnets: all {} of /{} from {} to {} are taken", config.subnet_count(),
-                  config.subnet_len, to_string(config.subnet_min), to_string(config.subnet_max));
-  const auto around = length_of(free_stretches(config, recorded_subnets(config, records)));
+      fmt::format("out of subnets: all {} of /{} from {} to {} are taken", range.count(),
+                  range.subnet_len, to_string(range.first), to_string(range.last));
+  const auto around = length_of(free_stretches(range, recorded_subnets(config, records)));
   if (around > 0) {
     text += fmt::format(", {} of them by no lease: a host's own address lies in them", around);
   }
   return fail(ErrorKind::exhausted, std::move(text));
 }
 
-Result<Cidr4> pick_free(const NetworkConfig& config, const DecodedRecords& records,
-                        std::span<const Cidr4> taken, const Random& random) {
-  const auto gaps = free_stretches(config, taken);
+Result<IpPrefix> pick_free(const NetworkConfig& config, const DecodedRecords& records,
+                           std::span<const IpPrefix> taken, const Random& random) {
+  const auto gaps = free_stretches(*config.v4, taken);
   const std::uint64_t free = length_of(gaps);
   if (free == 0) return out_of_subnets(config, records);
   std::uint64_t n = random(free);
   for (const Stretch& gap : gaps) {
     const std::uint64_t length = gap.last - gap.first + 1;
-    if (n < length) return config.subnet_at(gap.first + n);
+    if (n < length) return config.v4->at(gap.first + n);
     n -= length;
   }
-  return config.subnet_at(gaps.back().last);  // not reached: n < free
+  return config.v4->at(gaps.back().last);  // not reached: n < free
 }
 
 // The record of ours to continue with; nullptr: none.
@@ -129,7 +128,7 @@ const DecodedRecord* own_record(const NetworkConfig& config, const DecodedRecord
 
 // The newest record with our public IP, for a host that owns none; nullptr: none.
 const DecodedRecord* record_to_take_over(const NetworkConfig& config, const DecodedRecords& records,
-                                         Ip4 public_ip) {
+                                         IpAddress public_ip) {
   const DecodedRecord* last = nullptr;
   for (const DecodedRecord& record : records.leases) {
     if (record.lease.attributes.public_ip != public_ip) continue;
@@ -159,7 +158,7 @@ DecodedRecords decode_records(std::span<const Record> records) {
 }
 
 bool fits(const NetworkConfig& config, const SubnetKey& key) {
-  return config.allows(key.v4) && (!key.v6 || config.enable_ipv6);
+  return config.v4 && config.v4->allows(key.v4) && (!key.v6 || config.v6);
 }
 
 std::vector<SubnetKey> reservations_without_effect(const NetworkConfig& config,
@@ -175,20 +174,20 @@ std::vector<SubnetKey> reservations_without_effect(const NetworkConfig& config,
 
 Result<SubnetChoice> choose_subnet(const NetworkConfig& config, const DecodedRecords& records,
                                    const Chooser& chooser, const Random& random,
-                                   std::span<const Ip4> keep_clear_of) {
-  if (!config.enable_ipv4) {
+                                   std::span<const IpAddress> keep_clear_of) {
+  if (!config.v4) {
     return fail(ErrorKind::unsupported, "a lease without IPv4: EnableIPv4 is false");
   }
   const HostIdentity& host = chooser.host;
-  const std::optional<Cidr4>& previous = host.subnet;
-  std::vector<Cidr4> taken = taken_subnets(config, records, host.public_ip);
-  for (const Ip4 ip : keep_clear_of) {
-    if (config.network.contains(ip)) taken.push_back(Cidr4::of(ip, 32));
+  const std::optional<IpPrefix>& previous = host.subnet;
+  std::vector<IpPrefix> taken = taken_subnets(config, records, host.public_ip);
+  for (const IpAddress ip : keep_clear_of) {
+    if (config.v4->network.contains(ip)) taken.push_back(IpPrefix::of(ip, 32));
   }
-  const bool previous_is_free = previous && config.allows(*previous) &&
-                                std::none_of(taken.begin(), taken.end(), [&](const Cidr4& subnet) {
-                                  return subnet.overlaps(*previous);
-                                });
+  const bool previous_is_free =
+      previous && config.v4->allows(*previous) &&
+      std::none_of(taken.begin(), taken.end(),
+                   [&](const IpPrefix& subnet) { return subnet.overlaps(*previous); });
   if (const DecodedRecord* own = own_record(config, records, host)) {
     // The containers of this host are in the previous subnet, so a lease on another subnet comes
     // from a store that was restored to an earlier state. A reservation on another subnet is an

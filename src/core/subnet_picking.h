@@ -23,7 +23,7 @@ struct DecodedRecord {
 // The records of one snapshot. Keys that are no subnet keys are left out.
 struct DecodedRecords {
   std::vector<DecodedRecord> leases;  // sorted by key
-  std::vector<Cidr4> unreadable;      // subnets whose owner is unknown; they must not be taken
+  std::vector<IpPrefix> unreadable;   // subnets whose owner is unknown; they must not be taken
 };
 DecodedRecords decode_records(std::span<const Record> records);
 
@@ -38,7 +38,7 @@ struct Discard {
 };
 // Create a record for this subnet.
 struct Create {
-  Cidr4 subnet;
+  IpPrefix subnet;
 };
 // Another node wrote this record, and only its public IP indicates that the node may have been this
 // host: take the record over, unless that node is still alive.
@@ -63,7 +63,7 @@ struct Chooser {
 // subnet is free.
 Result<SubnetChoice> choose_subnet(const NetworkConfig& config, const DecodedRecords& records,
                                    const Chooser& chooser, const Random& random,
-                                   std::span<const Ip4> keep_clear_of = {});
+                                   std::span<const IpAddress> keep_clear_of = {});
 
 // Our reservations that do not fit the configuration: they remain, and another subnet is chosen.
 std::vector<SubnetKey> reservations_without_effect(const NetworkConfig& config,

@@ -9,7 +9,7 @@
 namespace flannel {
 namespace {
 
-const Ip4 kUs = Ip4::of(192, 0, 2, 1);
+const IpAddress kUs = IpAddress::v4(192, 0, 2, 1);
 
 NetworkConfig config(const std::string& text) {
   return parse_network_config(text).value().config;
@@ -28,8 +28,8 @@ Random always(std::uint64_t n) {
 // "create 10.5.1.0/24", "reuse ...", "discard ...", or the error's text.
 std::string chosen(const NetworkConfig& network, const std::vector<Record>& records,
                    std::optional<const char*> previous = std::nullopt, Random random = always(0)) {
-  std::optional<Cidr4> before;
-  if (previous) before = Cidr4::parse(*previous).value();
+  std::optional<IpPrefix> before;
+  if (previous) before = IpPrefix::parse_v4(*previous).value();
   const auto choice =
       choose_subnet(network, decode_records(records), {{kUs, kTag, before}, true}, random);
   if (!choice) return choice.error().text;
@@ -203,14 +203,16 @@ TEST_F(SubnetPickingTest, RecordWithAnUnreadableValueBlocksItsSubnet) {
 }
 
 TEST_F(SubnetPickingTest, NoSubnetAroundAnAddressInUseIsTaken) {
-  const auto choose = [&](std::vector<Ip4> in_use, const char* previous) {
-    const Chooser us{{kUs, std::nullopt, Cidr4::parse(previous).value()}};
+  const auto choose = [&](std::vector<IpAddress> in_use, const char* previous) {
+    const Chooser us{{kUs, std::nullopt, IpPrefix::parse_v4(previous).value()}};
     const auto choice = choose_subnet(small, {}, us, always(0), in_use);
     return choice ? to_string(std::get<Create>(*choice).subnet) : choice.error().text;
   };
   EXPECT_EQ(choose({}, "10.5.0.4/30"), "10.5.0.4/30");
-  EXPECT_EQ(choose({Ip4::of(10, 5, 0, 5), Ip4::of(198, 51, 100, 1)}, "10.5.0.4/30"), "10.5.0.8/30");
-  EXPECT_EQ(choose({Ip4::of(10, 5, 0, 5), Ip4::of(10, 5, 0, 8)}, "10.5.0.4/30"), "10.5.0.12/30");
+  EXPECT_EQ(choose({IpAddress::v4(10, 5, 0, 5), IpAddress::v4(198, 51, 100, 1)}, "10.5.0.4/30"),
+            "10.5.0.8/30");
+  EXPECT_EQ(choose({IpAddress::v4(10, 5, 0, 5), IpAddress::v4(10, 5, 0, 8)}, "10.5.0.4/30"),
+            "10.5.0.12/30");
 }
 
 TEST_F(SubnetPickingTest, ARecordOutsideOfTheNetworkBlocksNothing) {
@@ -221,10 +223,10 @@ TEST_F(SubnetPickingTest, ARecordOutsideOfTheNetworkBlocksNothing) {
 
 TEST_F(SubnetPickingTest, NetworksAtTheEndOfTheAddressSpaceDoNotWrap) {
   NetworkConfig top;  // a range that no text can give: .64 .128 .192 of /26
-  top.network = Cidr4::parse("255.255.255.0/24").value();
-  top.subnet_len = 26;
-  top.subnet_min = Ip4::of(255, 255, 255, 64);
-  top.subnet_max = Ip4::of(255, 255, 255, 192);
+  top.v4.emplace().network = IpPrefix::parse_v4("255.255.255.0/24").value();
+  top.v4->subnet_len = 26;
+  top.v4->first = IpAddress::v4(255, 255, 255, 64);
+  top.v4->last = IpAddress::v4(255, 255, 255, 192);
   EXPECT_EQ(chosen(top, {}, std::nullopt, always(2)), "create 255.255.255.192/26");
   EXPECT_EQ(chosen(top, {record("255.255.255.192-26", "192.0.2.4"),
                          record("255.255.255.64-26", "192.0.2.5")}),
@@ -256,9 +258,9 @@ TEST_F(SubnetPickingTest, EveryFreeSubnetIsEquallyLikely) {
 TEST_F(SubnetPickingTest, PicksAmongSixtyFiveThousandSubnetsThatAreAlmostAllTaken) {
   const NetworkConfig big = config(R"({"Network":"10.0.0.0/8"})");
   DecodedRecords records;
-  for (std::uint64_t n = 0; n < big.subnet_count(); ++n) {
+  for (std::uint64_t n = 0; n < big.v4->count(); ++n) {
     if (n == 40000) continue;
-    records.unreadable.push_back(big.subnet_at(n));
+    records.unreadable.push_back(big.v4->at(n));
   }
   const auto choice = choose_subnet(big, records, {kUs}, always(0));
   EXPECT_EQ(to_string(std::get<Create>(choice.value()).subnet), "10.156.65.0/24");

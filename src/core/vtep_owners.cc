@@ -129,7 +129,7 @@ std::optional<VtepOwners::Conflict> VtepOwners::conflict(const SubnetKey& subnet
 }
 
 std::vector<SubnetKey> VtepOwners::owned_by_others(const AnnouncedVteps& vteps,
-                                                   Ip4 public_ip) const {
+                                                   IpAddress public_ip) const {
   std::vector<SubnetKey> found;
   for (const auto& vtep : {vteps.v4, vteps.v6}) {
     if (!vtep) continue;

@@ -45,7 +45,7 @@ class VtepOwners {
   struct Conflict {
     Mac mac;
     SubnetKey subnet;
-    Ip4 public_ip;
+    IpAddress public_ip;
     bool is_crowded = false;  // kMostOfOneMac older leases announce it, whatever their hosts
   };
 
@@ -61,11 +61,11 @@ class VtepOwners {
   std::optional<Conflict> conflict(const SubnetKey& subnet) const;
   // The leases that have one of `vteps`, of another host than that of `public_ip`: at most
   // kMostOfOneMac for each VTEP.
-  std::vector<SubnetKey> owned_by_others(const AnnouncedVteps& vteps, Ip4 public_ip) const;
+  std::vector<SubnetKey> owned_by_others(const AnnouncedVteps& vteps, IpAddress public_ip) const;
 
  private:
   struct Announced {
-    Ip4 public_ip;
+    IpAddress public_ip;
     Revision created = 0;
     AnnouncedVteps vteps;
   };
@@ -81,7 +81,7 @@ class VtepOwners {
   // The leases that may have the MAC, and the address that it leads to.
   struct Oldest {
     std::vector<SubnetKey> subnets;
-    Ip4 public_ip;
+    IpAddress public_ip;
     bool operator==(const Oldest&) const = default;
   };
 

@@ -93,7 +93,7 @@ Result<CtlOptions> validate(const CtlFlags& texts, const Flags& flags, StoreOpti
   options.json = texts.json;
   options.bad = texts.bad;
   options.node = texts.node;
-  if (!options.node.empty() && !Ip4::parse(options.node)) {
+  if (!options.node.empty() && !IpAddress::parse_v4(options.node)) {
     return fail(ErrorKind::invalid,
                 flags.label("node") + ": " + in_quotes(options.node) + " is not an IPv4 address");
   }

@@ -22,7 +22,7 @@ std::vector<std::string> leases_in_the_way(const NetworkConfig& config, const Sn
   std::size_t count = 0;
   std::string first;
   for (const auto& [subnet, decoded] : table.leases()) {
-    if (config.allows(subnet.v4)) continue;
+    if (config.v4->allows(subnet.v4)) continue;
     if (++count == 1) first = to_string(subnet);
   }
   if (count == 0) return {};

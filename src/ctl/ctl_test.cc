@@ -31,9 +31,9 @@ TEST_F(CtlTest, ANetworkThatThisHostUsesIsWarnedOf) {
   read_host = [] {
     HostView view;
     view.interfaces = {{.index = 2, .name = "eth0", .mtu = 1500, .up = true, .addresses = {}}};
-    view.interfaces[0].addresses = {{.ip = Ip4::of(10, 5, 200, 3), .bits = 28}};
+    view.interfaces[0].addresses = {{.ip = IpAddress::v4(10, 5, 200, 3), .bits = 28}};
     view.default_routes.emplace_back().interface_index = 2;
-    view.routes = {{Cidr4::parse("10.6.0.0/16").value(), 7}};
+    view.routes = {{IpPrefix::parse_v4("10.6.0.0/16").value(), 7}};
     return Result<HostView>(view);
   };
   const std::string warning =

@@ -67,7 +67,7 @@ std::string leases_as_text(const LeaseTable& table) {
 // known which is wrong, so the younger one is returned.
 std::map<std::string, QuarantinedRecord> bad_records(const LeaseTable& table) {
   auto bad = table.quarantined();
-  std::map<Ip4, const DecodedRecord*> oldest;
+  std::map<IpAddress, const DecodedRecord*> oldest;
   std::vector<const DecodedRecord*> by_age;
   for (const auto& [subnet, decoded] : table.leases())
     by_age.push_back(&decoded);
@@ -105,11 +105,11 @@ std::string bad_as_text(const LeaseTable& table) {
 }
 
 // Returns the network that leases must lie in for flanneld; nullopt without a valid configuration.
-std::optional<Cidr4> network_of(const Snapshot& snapshot) {
+std::optional<IpPrefix> network_of(const Snapshot& snapshot) {
   if (!snapshot.config) return std::nullopt;
   const auto parsed = parse_network_config(snapshot.config->text);
-  if (!parsed || !parsed->config.enable_ipv4) return std::nullopt;
-  return parsed->config.network;
+  if (!parsed || !parsed->config.v4) return std::nullopt;
+  return parsed->config.v4->network;
 }
 
 }  // namespace

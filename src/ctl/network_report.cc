@@ -14,8 +14,8 @@ HostFacts some_host(std::uint32_t mtu) {
   HostFacts host;
   host.underlay = {.interface = "eth0",
                    .interface_index = 2,
-                   .ip = Ip4::of(192, 0, 2, 1),
-                   .public_ip = Ip4::of(192, 0, 2, 1),
+                   .ip = IpAddress::v4(192, 0, 2, 1),
+                   .public_ip = IpAddress::v4(192, 0, 2, 1),
                    .mtu = mtu};
   return host;
 }
@@ -25,7 +25,7 @@ HostFacts some_host(std::uint32_t mtu) {
 Result<NetworkReport> report_on(std::string_view config_text, std::uint32_t underlay_mtu) {
   ParsedConfig parsed = TRY(parse_network_config(config_text));
   TRY(read_move_notes(config_text));
-  if (!parsed.config.enable_ipv4) {
+  if (!parsed.config.v4) {
     return fail(ErrorKind::unsupported, "EnableIPv4: false: this release cannot do without IPv4");
   }
   const HostFacts host = some_host(underlay_mtu);
@@ -45,12 +45,14 @@ Result<NetworkReport> report_on(std::string_view config_text, std::uint32_t unde
 
 std::string to_text(const NetworkReport& report) {
   const NetworkConfig& config = report.config;
-  const std::uint64_t count = config.subnet_count();
-  const Cidr4 first = config.subnet_at(0);
-  std::string text = fmt::format("network    {}\n", to_string(config.network));
+  const SubnetRange& range = *config.v4;
+  const std::uint64_t count = range.count();
+  const IpPrefix first = range.at(0);
+  std::string text = fmt::format("network    {}\n", to_string(range.network));
   text += fmt::format("subnets    {}, one for each host: {} to {}\n", count, to_string(first),
-                      to_string(config.subnet_at(count - 1)));
-  text += fmt::format("addresses  {} on each host, one of them the bridge's\n", first.size() - 2);
+                      to_string(range.at(count - 1)));
+  text += fmt::format("addresses  {} on each host, one of them the bridge's\n",
+                      (std::uint64_t{1} << first.host_bits()) - 2);
   text += fmt::format("backend    {}\n", config.backend_type);
   text += fmt::format("mtu        {} where the interface between the hosts has {}\n",
                       report.overlay_mtu, report.underlay_mtu);

@@ -28,7 +28,7 @@ struct Wanted {
 // Finds the record of "10.5.52.0/24", or of a key, which may also name an IPv6 subnet.
 Result<Wanted> find(const std::string& word, const Snapshot& snapshot) {
   Wanted wanted;
-  if (const auto subnet = Cidr4::parse(word)) {
+  if (const auto subnet = IpPrefix::parse_v4(word)) {
     wanted.subnet.v4 = *subnet;
   } else {
     const auto key = decode_subnet_key(word);
@@ -49,12 +49,16 @@ Result<void> check_fits(const Wanted& wanted, const Snapshot& snapshot) {
     return fail(ErrorKind::not_found, "there is no configuration yet (\"flannelctl config set\")");
   }
   const auto parsed = TRY(parse_network_config(snapshot.config->text));
-  if (!parsed.config.allows(wanted.subnet.v4)) {
-    return fail(
-        ErrorKind::invalid,
-        fmt::format("no host could have {}: subnets are /{} from {} to {}",
-                    to_string(wanted.subnet.v4), parsed.config.subnet_len,
-                    to_string(parsed.config.subnet_min), to_string(parsed.config.subnet_max)));
+  const auto& range = parsed.config.v4;
+  if (!range) {
+    return fail(ErrorKind::unsupported,
+                "EnableIPv4 is false: a network of IPv6 alone is not part of this release");
+  }
+  if (!range->allows(wanted.subnet.v4)) {
+    return fail(ErrorKind::invalid,
+                fmt::format("no host could have {}: subnets are /{} from {} to {}",
+                            to_string(wanted.subnet.v4), range->subnet_len, to_string(range->first),
+                            to_string(range->last)));
   }
   for (const Record& record : snapshot.records) {
     const auto other = decode_subnet_key(record.key);
@@ -71,7 +75,7 @@ Result<void> reserve_free(const CtlOptions& options, const Wanted& wanted, Store
                 fmt::format("no host has {}; --node=ADDRESS says whom to keep it for",
                             to_string(wanted.subnet)));
   }
-  const LeaseAttributes attributes{.public_ip = TRY(Ip4::parse(options.node))};
+  const LeaseAttributes attributes{.public_ip = TRY(IpAddress::parse_v4(options.node))};
   TRY(store.create(wanted.key, encode_lease_value(attributes), {}));
   return {};
 }

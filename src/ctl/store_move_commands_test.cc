@@ -14,7 +14,7 @@ constexpr const char* kNewPrefix = "/moved/network";
 constexpr const char* kNew = "memory:#/moved/network";
 
 std::string value_of(int node, const std::string& public_ip) {
-  LeaseAttributes attributes{.public_ip = Ip4::parse(public_ip).value()};
+  LeaseAttributes attributes{.public_ip = IpAddress::parse_v4(public_ip).value()};
   if (node != 0) {
     attributes.node.emplace();
     attributes.node->id.bytes[0] = static_cast<std::uint8_t>(node);

@@ -66,7 +66,8 @@ class StorePairTest : public ::testing::TestWithParam<std::tuple<Kind, Kind>> {
     return *std::move(store);
   }
   static std::string value_of(std::uint8_t node) {
-    LeaseAttributes attributes{.public_ip = Ip4::of(192, 0, 2, node), .backend_type = "vxlan"};
+    LeaseAttributes attributes{.public_ip = IpAddress::v4(192, 0, 2, node),
+                               .backend_type = "vxlan"};
     attributes.node.emplace();
     attributes.node->id.bytes[0] = node;
     return encode_lease_value(attributes);
@@ -126,7 +127,7 @@ TEST_P(StorePairTest, AClusterMovesThereAndBack) {
   ASSERT_TRUE(store.session.write_config(kConfig, 0));
   ASSERT_TRUE(store.session.create("10.5.9.0-24", value_of(1), hours(1)));
   ASSERT_TRUE(store.session.create("10.5.3.0-24", value_of(2), std::nullopt));
-  const std::string reserved = encode_lease_value({.public_ip = Ip4::of(192, 0, 2, 3)});
+  const std::string reserved = encode_lease_value({.public_ip = IpAddress::v4(192, 0, 2, 3)});
   ASSERT_TRUE(store.session.create("10.5.4.0-24", reserved, std::nullopt));
   move(*old, *now);
   if (!HasFailure()) move(*now, *old);

@@ -18,8 +18,8 @@ constexpr auto kFileRetry = std::chrono::seconds(5);
 Underlay widest_underlay() {
   return {.interface = "eth0",
           .interface_index = 2,
-          .ip = Ip4::of(192, 0, 2, 1),
-          .public_ip = Ip4::of(192, 0, 2, 1),
+          .ip = IpAddress::v4(192, 0, 2, 1),
+          .public_ip = IpAddress::v4(192, 0, 2, 1),
           .mtu = 65535};
 }
 
@@ -178,8 +178,9 @@ void Agent::begin(const Snapshot& snapshot) {
 Result<std::unique_ptr<Agent::Session>> Agent::open_session(const ParsedConfig& parsed) {
   auto session = std::make_unique<Session>();
   session->config = parsed.config;
-  log::info("Found network config", {{"network", to_string(parsed.config.network)},
-                                     {"subnets", parsed.config.subnet_count()},
+  const SubnetRange& range = parsed.config.v4 ? *parsed.config.v4 : *parsed.config.v6;
+  log::info("Found network config", {{"network", to_string(range.network)},
+                                     {"subnets", range.count()},
                                      {"backend", parsed.config.backend_type}});
   session->host_view = TRY_DURING(parts_.read_host(), "look at the host's interfaces");
   auto choice = TRY(choose_underlay(options_.underlay, session->host_view));
@@ -207,14 +208,14 @@ Result<std::unique_ptr<Agent::Session>> Agent::open_session(const ParsedConfig& 
                                                .on_state = [this] { update_readiness(); },
                                                .path = session->path.get(),
                                                .blackhole_own_subnet = options_.ip_blackhole_route},
-                                session->host, session->config.network);
+                                session->host, session->config.v4->network);
   return session;
 }
 
 // Two daemons with one network or device would undo the changes of each other for ever; with one
 // UDP port each would get packets for the other.
 Result<void> Agent::lock_objects(Session& session) {
-  const Scope scope = session.backend->scope(session.config.network);
+  const Scope scope = session.backend->scope(session.config.v4->network);
   std::vector<std::string> wanted{to_string(scope.network)};
   wanted.insert(wanted.end(), scope.link_names.begin(), scope.link_names.end());
   if (const auto path = session.backend->packet_path(session.host)) {
@@ -316,7 +317,7 @@ void Agent::update_readiness() {
 
 void Agent::write_subnet_file() {
   const Lease& lease = *session_->lease->keeper().lease();
-  const SubnetEnv env{.network = session_->config.network,
+  const SubnetEnv env{.network = session_->config.v4->network,
                       .subnet = lease.subnet.v4,
                       .network6 = std::nullopt,
                       .subnet6 = std::nullopt,

@@ -76,7 +76,9 @@ class Agent {
       return HostState{};
     };
     // Returns the addresses at which the store is reached.
-    std::function<std::vector<Ip4>()> store_addresses = [] { return std::vector<Ip4>(); };
+    std::function<std::vector<IpAddress>()> store_addresses = [] {
+      return std::vector<IpAddress>();
+    };
     // Opens another store, to which the cluster moves, with the credentials of this host.
     std::function<Result<std::unique_ptr<Registry>>(const StoreAddress&)> open_store =
         [](const StoreAddress&) {
@@ -130,8 +132,8 @@ class Agent {
     NetworkConfig config;
     HostView host_view;
     HostFacts host;
-    std::optional<Cidr4> previous;  // the subnet of an earlier run
-    bool renamed = false;           // the node id and the VTEP MAC are new
+    std::optional<IpPrefix> previous;  // the subnet of an earlier run
+    bool renamed = false;              // the node id and the VTEP MAC are new
     std::unique_ptr<PeerFeed> feed;
     std::unique_ptr<UnderlayCheck> underlay_check;
     std::unique_ptr<HostCheck> host_check;

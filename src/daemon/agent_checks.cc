@@ -15,7 +15,7 @@ std::unique_ptr<PeerFeed> Agent::make_feed() {
           .host = us,
           .on_peers = [this](const std::vector<PeerChange>& changes) { follow(changes); },
           .on_state = [this] { parts_.on_state(); }},
-      KnownPeers(LeaseTable(session_->config.network, us), us, parts_.random));
+      KnownPeers(LeaseTable(session_->config.v4->network, us), us, parts_.random));
 }
 
 std::unique_ptr<UnderlayCheck> Agent::make_underlay_check() {
@@ -56,14 +56,14 @@ std::unique_ptr<HostCheck> Agent::make_host_check() {
 }
 
 std::unique_ptr<NetworkCheck> Agent::make_network_check(Session& session) {
-  auto devices = session.backend->scope(session.config.network).link_names;
+  auto devices = session.backend->scope(session.config.v4->network).link_names;
   if (session.path) devices.push_back(session.path->device());
   return std::make_unique<NetworkCheck>(NetworkCheck::Parts{
       .loop = parts_.loop,
       .read_host = parts_.read_host,
       .endpoints = parts_.store_addresses,
       .used = session.host.underlay,
-      .network = session.config.network,
+      .network = session.config.v4->network,
       .devices = std::move(devices),
       .on_change = [this] {
         session_->overlay->set_surroundings(session_->network_check->surroundings());

@@ -17,7 +17,7 @@ TEST_F(AgentTest, AHostOnWhichNoPacketPassesIsNotReady) {
   for (const auto& change : std::initializer_list<std::function<void(Interface&)>>{
            [](Interface& eth0) { eth0.up = eth0.carrier = false; },
            [](Interface& eth0) { eth0.carrier = false; },
-           [](Interface& eth0) { eth0.addresses[0].ip = Ip4::of(192, 0, 2, 7); },
+           [](Interface& eth0) { eth0.addresses[0].ip = IpAddress::v4(192, 0, 2, 7); },
            [](Interface& eth0) { eth0.addresses.clear(); }}) {
     change(host_.interfaces[0]);
     agent_->check_underlay();
@@ -69,7 +69,7 @@ TEST_F(AgentTest, AHostThatForwardsNothingIsReadyWithATrouble) {
 TEST_F(AgentTest, AHostWhoseContainersAreNotReachableIsNotReady) {
   configure(kHostGw);
   EXPECT_EQ(asked_.devices, std::vector<std::string>{"eth0"});
-  const Cidr4 own = agent_->keeper()->lease()->subnet.v4;
+  const IpPrefix own = agent_->keeper()->lease()->subnet.v4;
   traffic_.bridges = {"docker0"};
   traffic_.routes = {{own, "tun3", 0}, {own, "docker0", 0}};
   agent_->refresh();
@@ -83,7 +83,7 @@ TEST_F(AgentTest, AHostWhoseContainersAreNotReachableIsNotReady) {
 }
 
 TEST_F(AgentTest, PeersThatCannotBeReachedAreOneTrouble) {
-  host_.lookup_route = [this](Ip4) {
+  host_.lookup_route = [this](IpAddress) {
     return Result<RouteLookup>(RouteLookup{.interface_index = 2, .source = {}, .gateway = router_});
   };
   configure(kHostGw);
@@ -91,7 +91,7 @@ TEST_F(AgentTest, PeersThatCannotBeReachedAreOneTrouble) {
   EXPECT_EQ(only_trouble(),
             "peers: 10.5.8.0/24 cannot be reached: ignoring non-host-gw subnet: it announces the "
             "backend \"vxlan\"");
-  router_ = Ip4::of(192, 0, 2, 254);
+  router_ = IpAddress::v4(192, 0, 2, 254);
   for (int i = 10; i < 100; ++i) {
     put(fmt::format("10.5.{}.0-24", i), peer_value(fmt::format("192.0.2.{}", i)));
   }
@@ -117,12 +117,12 @@ TEST_F(AgentTest, ARecordOfAnotherHostWithOurMacIsATrouble) {
 }
 
 TEST_F(AgentTest, APeerThatIsOffTheLinkByNowLosesItsRouteAndGetsItBack) {
-  host_.lookup_route = [this](Ip4) {
+  host_.lookup_route = [this](IpAddress) {
     return Result<RouteLookup>(RouteLookup{.interface_index = 2, .source = {}, .gateway = router_});
   };
   configure(kHostGw);
   put("10.5.9.0-24", peer_value("192.0.2.9"));
-  router_ = Ip4::of(192, 0, 2, 254);
+  router_ = IpAddress::v4(192, 0, 2, 254);
   ::testing::internal::CaptureStderr();
   agent_->check_underlay();
   EXPECT_EQ(kernel_.dump(), "");
@@ -136,14 +136,14 @@ TEST_F(AgentTest, APeerThatIsOffTheLinkByNowLosesItsRouteAndGetsItBack) {
 }
 
 TEST_F(AgentTest, OfThousandsOfPeersThatBecomeUnreachableAtOnceAFewAreNamedInTheLog) {
-  host_.lookup_route = [this](Ip4) {
+  host_.lookup_route = [this](IpAddress) {
     return Result<RouteLookup>(RouteLookup{.interface_index = 2, .source = {}, .gateway = router_});
   };
   configure(kHostGw);
   for (int i = 10; i < 100; ++i) {
     put(fmt::format("10.5.{}.0-24", i), peer_value(fmt::format("192.0.2.{}", i)));
   }
-  router_ = Ip4::of(192, 0, 2, 254);
+  router_ = IpAddress::v4(192, 0, 2, 254);
   ::testing::internal::CaptureStderr();
   agent_->check_underlay();
   const std::string log = ::testing::internal::GetCapturedStderr();
@@ -155,12 +155,12 @@ TEST_F(AgentTest, OfThousandsOfPeersThatBecomeUnreachableAtOnceAFewAreNamedInThe
 TEST_F(AgentTest, ARouteToOurOwnSubnetByOurDeviceGoes) {
   configure(kVxlan);
   const Route left{.to = agent_->keeper()->lease()->subnet.v4,
-                   .via = Ip4::of(10, 5, 1, 0),
+                   .via = IpAddress::v4(10, 5, 1, 0),
                    .link = "flannel.1",
                    .onlink = true,
                    .foreign = true};
   Route elsewhere = left;
-  elsewhere.to = Cidr4::of(Ip4::of(10, 5, 77, 0), 24);
+  elsewhere.to = IpPrefix::of(IpAddress::v4(10, 5, 77, 0), 24);
   kernel_.meddle(left);
   kernel_.meddle(elsewhere);
   start_agent();

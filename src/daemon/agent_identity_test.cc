@@ -20,7 +20,7 @@ class AgentIdentityTest : public AgentTest {
   }
   static std::string vxlan(const std::string& ip, const Mac& mac,
                            std::optional<NodeTag> node = std::nullopt) {
-    return encode_lease_value({.public_ip = Ip4::parse(ip).value(),
+    return encode_lease_value({.public_ip = IpAddress::parse_v4(ip).value(),
                                .backend_type = "vxlan",
                                .backend_data = encode_vxlan_data({1, mac}),
                                .node = node});
@@ -81,7 +81,7 @@ TEST_F(AgentIdentityTest, TheOriginalKeepsItsNodeIdAndItsMac) {
 TEST_F(AgentIdentityTest, TheOriginalKeepsItsNodeIdWithABackendWithoutMac) {
   configure(kHostGw);
   const LeaseAttributes before = own_record();
-  put("10.5.0.0-24", encode_lease_value({.public_ip = Ip4::of(192, 0, 2, 9),
+  put("10.5.0.0-24", encode_lease_value({.public_ip = IpAddress::v4(192, 0, 2, 9),
                                          .backend_type = "host-gw",
                                          .node = NodeTag{our_id(), 9}}));
   start_agent();
@@ -130,7 +130,7 @@ TEST_F(AgentIdentityTest, ARecordFromBeforeOurStartKeepsTheSharedMac) {
 TEST_F(AgentIdentityTest, WithoutAMacTheOlderLeaseKeepsTheSharedNodeId) {
   put(kNeighbour, peer_value("192.0.2.9"));
   configure(kHostGw);
-  put(kNeighbour, encode_lease_value({.public_ip = Ip4::of(192, 0, 2, 9),
+  put(kNeighbour, encode_lease_value({.public_ip = IpAddress::v4(192, 0, 2, 9),
                                       .backend_type = "host-gw",
                                       .node = NodeTag{our_id(), 9}}));
   EXPECT_EQ(fresh_ids_, 1);

@@ -24,7 +24,7 @@ class AgentNetworkTest : public AgentTest {
 };
 
 TEST_F(AgentNetworkTest, UdpRoutesPeersOneByOneWhereTheNetworkContainsTheGateway) {
-  host_.default_routes[0].gateway = Ip4::of(10, 5, 200, 1);
+  host_.default_routes[0].gateway = IpAddress::v4(10, 5, 200, 1);
   put("10.5.9.0-24", R"({"PublicIP":"192.0.2.9"})");
   put("10.5.200.0-24", R"({"PublicIP":"192.0.2.8"})");
   configure(kUdp);
@@ -47,13 +47,13 @@ TEST_F(AgentNetworkTest, AnAddressThatComesIntoUseLaterGetsNoRoute) {
   put("10.5.200.0-24", R"({"PublicIP":"192.0.2.8"})");
   configure(kUdp);
   EXPECT_TRUE(has("addr " + own_base() + "/16 dev flannel3")) << kernel();
-  host_.name_servers = {Ip4::of(10, 5, 200, 53)};
+  host_.name_servers = {IpAddress::v4(10, 5, 200, 53)};
   loop_.advance(seconds(60));
   EXPECT_FALSE(has("addr " + own_base() + "/16 dev flannel3")) << kernel();
   EXPECT_TRUE(has("addr " + own_base() + "/32 dev flannel3")) << kernel();
   EXPECT_TRUE(has("route 10.5.9.0/24 dev flannel3")) << kernel();
   EXPECT_FALSE(has("route 10.5.200.0/24 dev flannel3")) << kernel();
-  EXPECT_EQ(path_.tables.back()->find(Ip4::of(10, 5, 200, 53)), nullptr);
+  EXPECT_EQ(path_.tables.back()->find(IpAddress::v4(10, 5, 200, 53)), nullptr);
   host_.name_servers.clear();
   loop_.advance(seconds(60));
   EXPECT_TRUE(has("route 10.5.200.0/24 dev flannel3")) << "the peer is back, one by one";
@@ -96,14 +96,14 @@ TEST_F(AgentNetworkTest, OfPeersThatNameEachOthersSubnetsTheYoungerIsUnreachable
 }
 
 TEST_F(AgentNetworkTest, NoSubnetAroundAnAddressInUseIsLeased) {
-  host_.name_servers = {Ip4::of(10, 5, 0, 70), Ip4::of(10, 5, 0, 130)};
+  host_.name_servers = {IpAddress::v4(10, 5, 0, 70), IpAddress::v4(10, 5, 0, 130)};
   configure(R"({"Network":"10.5.0.0/24","Backend":{"Type":"vxlan"}})");  // .64 .128 .192 of /26
   EXPECT_EQ(own_key(), "10.5.0.192-26");
 }
 
 TEST_F(AgentNetworkTest, AnAddressInUseInOurOwnSubnetIsReported) {
   configure(kVxlan);
-  host_.name_servers = {Ip4{agent_->keeper()->lease()->subnet.v4.base.value + 53}};
+  host_.name_servers = {agent_->keeper()->lease()->subnet.v4.base.plus(53)};
   loop_.advance(seconds(60));
   ASSERT_EQ(agent_->troubles().size(), 2U);
   EXPECT_TRUE(agent_->troubles()[1].starts_with("lease: our own subnet ")) << agent_->troubles()[1];
@@ -112,7 +112,7 @@ TEST_F(AgentNetworkTest, AnAddressInUseInOurOwnSubnetIsReported) {
 
 TEST_F(AgentNetworkTest, UdpIsNotReadyWhileAnotherDeviceHoldsTheNetwork) {
   host_.interfaces.push_back({.index = 4, .name = "docker0", .addresses = {}});
-  host_.routes = {{Cidr4::parse("10.5.0.0/16").value(), 4}};
+  host_.routes = {{IpPrefix::parse_v4("10.5.0.0/16").value(), 4}};
   configure(kUdp);
   EXPECT_EQ(ready_, 0);
   EXPECT_FALSE(std::filesystem::exists(subnet_file()));
@@ -123,7 +123,7 @@ TEST_F(AgentNetworkTest, UdpIsNotReadyWhileAnotherDeviceHoldsTheNetwork) {
   loop_.advance(seconds(1));
   EXPECT_EQ(ready_, 1);
   EXPECT_TRUE(agent_->ready());
-  host_.routes = {{Cidr4::parse("10.5.0.0/16").value(), 4}};
+  host_.routes = {{IpPrefix::parse_v4("10.5.0.0/16").value(), 4}};
   agent_->suspect_kernel();
   loop_.advance(seconds(1));
   EXPECT_FALSE(agent_->ready());
@@ -131,7 +131,7 @@ TEST_F(AgentNetworkTest, UdpIsNotReadyWhileAnotherDeviceHoldsTheNetwork) {
 
 TEST_F(AgentNetworkTest, VxlanHasLongerRoutesThanAnotherDeviceWithTheNetwork) {
   host_.interfaces.push_back({.index = 4, .name = "docker0", .addresses = {}});
-  host_.routes = {{Cidr4::parse("10.5.0.0/16").value(), 4}};
+  host_.routes = {{IpPrefix::parse_v4("10.5.0.0/16").value(), 4}};
   configure(kVxlan);
   EXPECT_EQ(ready_, 1);
   EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});

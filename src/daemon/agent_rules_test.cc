@@ -37,7 +37,7 @@ TEST_F(AgentTest, PeersThatSendUnwrappedAreNamedToTheRules) {
   put("10.5.9.0-24", peer);
   put("10.5.8.0-24", peer);
   EXPECT_EQ(rules_.admitted,
-            (OverlayIngress{.underlay = "eth0", .neighbours = {Ip4::of(192, 0, 2, 9)}}));
+            (OverlayIngress{.underlay = "eth0", .neighbours = {IpAddress::v4(192, 0, 2, 9)}}));
   remove("10.5.9.0-24");
   remove("10.5.8.0-24");
   loop_.advance(std::chrono::minutes(2));  // the last peer of all is looked for twice

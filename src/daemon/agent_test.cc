@@ -25,14 +25,15 @@ TEST_F(AgentTest, AUdpPacketPathGetsADeviceAndTheTableOfPeers) {
             "link flannel3 tun txqueuelen 500 mtu 1472 up\n"
             "addr " +
                 to_string(own.subnet.v4.base) + "/16 dev flannel3\n");
-  EXPECT_EQ(path_.settings.local, (Endpoint4{Ip4::of(192, 0, 2, 1), 8285}));
+  EXPECT_EQ(path_.settings.local, (IpEndpoint{IpAddress::v4(192, 0, 2, 1), 8285}));
   ASSERT_EQ(path_.tables.size(), 1U);
   EXPECT_EQ(path_.tables[0]->host(), (OverlayHost{.subnet = own.subnet.v4,
                                                   .tunnel_address = own.subnet.v4.base,
                                                   .mtu = 1472,
-                                                  .network = *Cidr4::parse("10.5.0.0/16"),
+                                                  .network = *IpPrefix::parse_v4("10.5.0.0/16"),
                                                   .accept_any = false}));
-  EXPECT_EQ(*path_.tables[0]->find(Ip4::of(10, 5, 9, 1)), (Endpoint4{Ip4::of(192, 0, 2, 9), 8285}));
+  EXPECT_EQ(*path_.tables[0]->find(IpAddress::v4(10, 5, 9, 1)),
+            (IpEndpoint{IpAddress::v4(192, 0, 2, 9), 8285}));
   EXPECT_EQ(path_.tables[0]->find(own.subnet.v4.base), nullptr) << "we are no peer of ours";
 }
 
@@ -44,7 +45,7 @@ TEST_F(AgentTest, AUdpPacketPathFollowsThePeers) {
   EXPECT_EQ(path_.tables.back()->size(), 2U) << "whatever backend a lease names";
   remove("10.5.9.0-24");
   loop_.advance(seconds(2));
-  EXPECT_EQ(path_.tables.back()->find(Ip4::of(10, 5, 9, 1)), nullptr);
+  EXPECT_EQ(path_.tables.back()->find(IpAddress::v4(10, 5, 9, 1)), nullptr);
 }
 
 TEST_F(AgentTest, APacketPathThatCannotBeOpenedIsFatal) {
@@ -74,7 +75,7 @@ TEST_F(AgentTest, AUdpPortOfAnotherDaemonOfThisHostIsLeftAlone) {
 }
 
 TEST_F(AgentTest, DirectRoutingFollowsTheRouteToAPeer) {
-  host_.lookup_route = [this](Ip4) {
+  host_.lookup_route = [this](IpAddress) {
     return Result<RouteLookup>(RouteLookup{.interface_index = 2, .source = {}, .gateway = router_});
   };
   put("10.5.9.0-24",
@@ -82,7 +83,7 @@ TEST_F(AgentTest, DirectRoutingFollowsTheRouteToAPeer) {
   configure(R"({"Network":"10.5.0.0/16","Backend":{"Type":"vxlan","DirectRouting":true}})");
   const auto kernel = [this] { return dump(kernel_.read(agent_->overlay()->scope()).value()); };
   EXPECT_NE(kernel().find("10.5.9.0/24 via 192.0.2.9 dev eth0"), std::string::npos) << kernel();
-  router_ = Ip4::of(192, 0, 2, 254);
+  router_ = IpAddress::v4(192, 0, 2, 254);
   agent_->check_underlay();
   loop_.run_until_idle();
   EXPECT_NE(kernel().find("10.5.9.0/24 via 10.5.9.0 dev flannel.1"), std::string::npos) << kernel();
@@ -90,7 +91,7 @@ TEST_F(AgentTest, DirectRoutingFollowsTheRouteToAPeer) {
 
 // The kernel takes no route by eth0 via an address that is on the link of eth1.
 TEST_F(AgentTest, DirectRoutingIsForTheLinkOfTheUnderlayAlone) {
-  host_.lookup_route = [](Ip4) {
+  host_.lookup_route = [](IpAddress) {
     return Result<RouteLookup>(RouteLookup{.interface_index = 3, .source = {}, .gateway = {}});
   };
   put("10.5.9.0-24",

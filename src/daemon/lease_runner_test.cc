@@ -85,10 +85,10 @@ class LeaseRunnerTest : public ::testing::Test {
     if (runner_) return runner_->on_snapshot(all);
     const NetworkConfig config = parse_network_config(R"({"Network":"10.0.0.0/8"})")->config;
     const auto announce = [](const Lease*) {
-      return LeaseAttributes{.public_ip = Ip4::of(192, 0, 2, 1), .backend_type = "udp"};
+      return LeaseAttributes{.public_ip = IpAddress::v4(192, 0, 2, 1), .backend_type = "udp"};
     };
     runner_.emplace(LeaseKeeper({.ttl = minutes(30), .renew_margin = minutes(10)}, config,
-                                Ip4::of(192, 0, 2, 1), announce, std::nullopt, random_),
+                                IpAddress::v4(192, 0, 2, 1), announce, std::nullopt, random_),
                     registry_, follower_, loop_,
                     LeaseRunner::Listener{.on_active = [](const Lease&) {}, .on_state = [] {}});
     runner_->start(all);

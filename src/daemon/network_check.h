@@ -19,9 +19,9 @@ class NetworkCheck {
   struct Parts {
     Loop& loop;  // must outlive the check
     std::function<Result<HostView>()> read_host;
-    std::function<std::vector<Ip4>()> endpoints;  // of the store
+    std::function<std::vector<IpAddress>()> endpoints;  // of the store
     Underlay used;
-    Cidr4 network;
+    IpPrefix network;
     std::vector<std::string> devices;  // ours
     std::function<void()> on_change;   // surroundings() and trouble() may have changed
   };

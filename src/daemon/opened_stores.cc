@@ -16,10 +16,10 @@ Result<std::unique_ptr<Registry>> OpenedStores::open(const StoreAddress& address
   return opened;
 }
 
-std::vector<Ip4> OpenedStores::addresses() const {
-  std::set<Ip4> addresses;
+std::vector<IpAddress> OpenedStores::addresses() const {
+  std::set<IpAddress> addresses;
   for (const StoreOptions& store : stores_) {
-    for (const Ip4 ip : store_addresses(store))
+    for (const IpAddress ip : store_addresses(store))
       addresses.insert(ip);
   }
   return {addresses.begin(), addresses.end()};

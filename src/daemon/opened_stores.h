@@ -23,7 +23,7 @@ class OpenedStores {
   Result<std::unique_ptr<Registry>> open(const StoreAddress& address);
   // Returns the addresses at which this process reaches all of them, since each note about a move
   // may change which one is used.
-  std::vector<Ip4> addresses() const;
+  std::vector<IpAddress> addresses() const;
 
  private:
   Loop& loop_;

@@ -65,14 +65,14 @@ std::vector<std::string> without_empty(std::vector<std::string> list) {
 }
 
 Result<void> check_address(const Flags& flags, std::string_view name, const std::string& text) {
-  if (text.empty() || Ip4::parse(text)) return {};
+  if (text.empty() || IpAddress::parse_v4(text)) return {};
   return bad(flags, name, in_quotes(text) + " is not an IPv4 address");
 }
 
 // Because of NAT the public IP may be any address that a host can have, but no other.
 Result<void> check_public_ip(const Flags& flags, const std::string& text) {
   TRY(check_address(flags, "public-ip", text));
-  const auto ip = Ip4::parse(text);
+  const auto ip = IpAddress::parse_v4(text);
   if (!ip || ip->is_global_unicast() || ip->is_link_local()) return {};
   return bad(flags, "public-ip", text + " is no address that other hosts could send to");
 }
@@ -156,7 +156,7 @@ Result<PacketPathWishes> packet_path_wishes(const DaemonFlags& texts, const Flag
 
 Result<std::optional<ListenAddress>> health_address(const DaemonFlags& texts, const Flags& flags) {
   const std::string& ip = texts.healthz_ip;
-  if (!ip.empty() && !Ip4::parse(ip) && !Ip6::parse(ip)) {
+  if (!ip.empty() && !IpAddress::parse_v4(ip) && !IpAddress::parse_v6(ip)) {
     return bad(flags, "healthz-ip", in_quotes(ip) + " is not an IP address");
   }
   if (texts.healthz_port > 65535) {

@@ -13,13 +13,13 @@ namespace {
 constexpr std::size_t kNamed =
     8;  // peers that become unreachable at once and have a line of their own
 
-std::set<Cidr4> as_set(const std::vector<Cidr4>& subnets) {
+std::set<IpPrefix> as_set(const std::vector<IpPrefix>& subnets) {
   return {subnets.begin(), subnets.end()};
 }
 
 }  // namespace
 
-Overlay::Overlay(Parts parts, HostFacts host, Cidr4 network)
+Overlay::Overlay(Parts parts, HostFacts host, IpPrefix network)
     : parts_(std::move(parts)),
       host_(std::move(host)),
       network_(network),
@@ -109,7 +109,7 @@ void Overlay::route_each_peer() {
 }
 
 // Adds a lease and returns the subnets that must be planned.
-std::vector<Cidr4> Overlay::add_lease(const Lease& lease, Revision created) {
+std::vector<IpPrefix> Overlay::add_lease(const Lease& lease, Revision created) {
   leases_[lease.subnet.v4] = lease;
   if (lease.subnet == own_->subnet) return {lease.subnet.v4};
   return nested_.put(lease.subnet.v4, lease.attributes.public_ip, created);
@@ -137,7 +137,7 @@ void Overlay::set_underlay(const Underlay& underlay) {
 }
 
 void Overlay::apply(const std::vector<PeerChange>& changes) {
-  std::set<Cidr4> concerned;
+  std::set<IpPrefix> concerned;
   for (const PeerChange& change : changes) {
     if (const auto* up = std::get_if<PeerUp>(&change)) {
       log::verbose(2, "Subnet added",
@@ -155,7 +155,7 @@ void Overlay::apply(const std::vector<PeerChange>& changes) {
   }
   // One batch. A peer with an empty state is removed.
   Planned peers;
-  for (const Cidr4& subnet : concerned) {
+  for (const IpPrefix& subnet : concerned) {
     const auto lease = leases_.find(subnet);
     auto state = lease == leases_.end() ? std::nullopt : plan(lease->second);
     peers.emplace_back(subnet, std::move(state).value_or(NetState{}));
@@ -206,7 +206,7 @@ std::optional<NetState> Overlay::plan(const Lease& peer) {
   return *std::move(state);
 }
 
-void Overlay::forget_planned(const Cidr4& subnet) {
+void Overlay::forget_planned(const IpPrefix& subnet) {
   planned_.erase(subnet);
   unwrapped_.erase(subnet);
 }

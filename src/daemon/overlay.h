@@ -30,13 +30,13 @@ class Overlay {
     Loop& loop;
     Kernel& kernel;
     const Backend& backend;  // must outlive the overlay
-    std::function<Result<RouteLookup>(Ip4)> lookup_route;
+    std::function<Result<RouteLookup>(IpAddress)> lookup_route;
     std::function<void()> on_state;     // unmet() or unreachable() may have changed
     PacketPath* path = nullptr;         // must outlive the overlay; null: the backend needs none
     bool blackhole_own_subnet = false;  // drop packets to our subnet that match no other route
   };
 
-  Overlay(Parts parts, HostFacts host, Cidr4 network);
+  Overlay(Parts parts, HostFacts host, IpPrefix network);
 
   // Plans the objects of our lease and of all others, and makes the kernel equal to them. The
   // result is a failure only if the kernel cannot be read; objects that failed are in unmet() and
@@ -90,16 +90,16 @@ class Overlay {
   const ReconcileCounters& counters() const { return reconciler_.counters(); }
 
  private:
-  using Planned = std::vector<std::pair<Cidr4, NetState>>;
+  using Planned = std::vector<std::pair<IpPrefix, NetState>>;
 
   void set_host();
   std::optional<NetState> plan(const Lease& peer);
   Planned plan_all();
-  std::vector<Cidr4> add_lease(const Lease& lease, Revision created);
+  std::vector<IpPrefix> add_lease(const Lease& lease, Revision created);
   void replan_all();
   bool network_covers_address_in_use() const;
   void route_each_peer();
-  void forget_planned(const Cidr4& subnet);
+  void forget_planned(const IpPrefix& subnet);
   void mark_unreachable(const SubnetKey& subnet, const std::string& why);
   void mark_reachable(const SubnetKey& subnet);
   void log_unreachable();
@@ -110,14 +110,15 @@ class Overlay {
 
   Parts parts_;
   HostFacts host_;
-  Cidr4 network_;
+  IpPrefix network_;
   std::optional<Lease> own_;
   Reconciler reconciler_;
-  bool host_routes_each_peer_ = false;  // the value that the reconciler has
-  std::map<Cidr4, Lease> leases_;       // of all hosts, also of unreachable peers
-  NestedPeers nested_;                  // the leases of peers, to find conflicts
-  std::map<Cidr4, Ip4> planned_;        // the public IPs of peers with objects
-  std::map<Cidr4, Ip4> unwrapped_;  // of these, the peers that are reached without encapsulation
+  bool host_routes_each_peer_ = false;     // the value that the reconciler has
+  std::map<IpPrefix, Lease> leases_;       // of all hosts, also of unreachable peers
+  NestedPeers nested_;                     // the leases of peers, to find conflicts
+  std::map<IpPrefix, IpAddress> planned_;  // the public IPs of peers with objects
+  std::map<IpPrefix, IpAddress>
+      unwrapped_;  // of these, the peers that are reached without encapsulation
   std::map<std::string, std::string> unreachable_;
   std::set<SubnetKey> more_unreachable_;
   std::size_t newly_unreachable_ = 0;  // since log_unreachable()

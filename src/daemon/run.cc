@@ -143,7 +143,7 @@ class HeldBackLines {
 
 // Removes the device of the udp backend if an earlier run used it and this one uses another
 // backend.
-void forget_packet_path(ServiceNotifier& notifier, KeptFds& kept, const Cidr4& network) {
+void forget_packet_path(ServiceNotifier& notifier, KeptFds& kept, const IpPrefix& network) {
   for (const std::string_view name : {UdpDataplane::kQueues, UdpDataplane::kSockets}) {
     if (!kept.take(name).empty()) notifier.keep(name, {});
   }
@@ -271,7 +271,7 @@ class Daemon {
     // Frees the memory of the first list and batch, several megabytes.
     ::malloc_trim(0);
     if (agent_.packet_path() == nullptr) {
-      forget_packet_path(edges_.notifier, edges_.kept, agent_.config()->network);
+      forget_packet_path(edges_.notifier, edges_.kept, agent_.config()->v4->network);
     }
     log::info("flannel is ready");
     publisher_.publish(agent_);

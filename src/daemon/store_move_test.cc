@@ -16,7 +16,7 @@ const StoreAddress kNew = StoreAddress::parse("etcd3:http://new:2379").value();
 constexpr const char* kPeerKey = "10.5.77.0-24";
 
 std::string peer_of(int node, const std::string& public_ip) {
-  LeaseAttributes attributes{.public_ip = Ip4::parse(public_ip).value()};
+  LeaseAttributes attributes{.public_ip = IpAddress::parse_v4(public_ip).value()};
   attributes.backend_type = "host-gw";
   attributes.node.emplace();
   attributes.node->id.bytes[0] = static_cast<std::uint8_t>(node);
@@ -82,14 +82,14 @@ class StoreMoveTest : public AgentTest {
     if (record == nullptr) return "none";
     if (has_copy_mark(record->value)) return "a copy";
     const auto lease = decode_lease_value(record->value);
-    return lease && lease->public_ip == Ip4::of(192, 0, 2, 1) ? "ours" : "another's";
+    return lease && lease->public_ip == IpAddress::v4(192, 0, 2, 1) ? "ours" : "another's";
   }
   // A peer whose record is in one store only tells which store the agent uses.
   bool uses(const std::shared_ptr<MemoryStore>& store) {
     store->put(kPrefix, "10.5.200.0-24", peer_of(9, "192.0.2.9"), hours(24), loop_.now());
     loop_.advance(seconds(5));
     const bool seen =
-        agent_->peers()->leases().contains({Cidr4::parse("10.5.200.0/24").value(), {}});
+        agent_->peers()->leases().contains({IpPrefix::parse_v4("10.5.200.0/24").value(), {}});
     store->remove(kPrefix, "10.5.200.0-24");
     loop_.advance(seconds(5));
     return seen;

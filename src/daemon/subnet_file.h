@@ -16,7 +16,7 @@ class SubnetFile {
   explicit SubnetFile(std::string path) : path_(std::move(path)) {}
 
   // Returns the subnet of an earlier run; nullopt if the file has none or cannot be read.
-  std::optional<Cidr4> previous_subnet() const;
+  std::optional<IpPrefix> previous_subnet() const;
   // Writes the file, unless `env` equals what was last written.
   Result<void> write(const SubnetEnv& env);
 

@@ -17,7 +17,7 @@ constexpr auto kPeriod = std::chrono::seconds(5);
 }  // namespace
 
 WayToStore::WayToStore(Loop& loop, ServiceNotifier& notifier, KeptFds& kept,
-                       std::function<std::vector<Ip4>()> store_addresses)
+                       std::function<std::vector<IpAddress>()> store_addresses)
     : loop_(loop), notifier_(notifier), kept_(kept), store_addresses_(std::move(store_addresses)) {}
 
 void WayToStore::keep_clear() {
@@ -26,7 +26,7 @@ void WayToStore::keep_clear() {
 }
 
 void WayToStore::clear() {
-  std::vector<Ip4> needed = store_addresses_();
+  std::vector<IpAddress> needed = store_addresses_();
   if (const auto view = read_host()) {
     needed.insert(needed.end(), view->name_servers.begin(), view->name_servers.end());
     for (const DefaultRoute& route : view->default_routes) {

@@ -21,7 +21,7 @@ class WayToStore {
   // All arguments must outlive this object. `store_addresses` returns the known addresses of the
   // store.
   WayToStore(Loop& loop, ServiceNotifier& notifier, KeptFds& kept,
-             std::function<std::vector<Ip4>()> store_addresses);
+             std::function<std::vector<IpAddress>()> store_addresses);
 
   // Removes leftover devices whose routes cover the store, a gateway or a name server. Repeats this
   // until stop(), since the addresses of names become known later.
@@ -35,7 +35,7 @@ class WayToStore {
   Loop& loop_;
   ServiceNotifier& notifier_;
   KeptFds& kept_;
-  std::function<std::vector<Ip4>()> store_addresses_;
+  std::function<std::vector<IpAddress>()> store_addresses_;
   Timer timer_{loop_, [this] { keep_clear(); }};
 };
 

@@ -15,7 +15,8 @@ ByteSpan Backlog::place() {
 }
 
 std::uint8_t Backlog::flow_of(ByteView packet, const Ip4Header& ip) {
-  std::uint64_t key = (std::uint64_t{ip.source.value} << 32 | ip.destination.value) ^ ip.protocol;
+  std::uint64_t key =
+      (std::uint64_t{ip.source.v4_value()} << 32 | ip.destination.v4_value()) ^ ip.protocol;
   const bool has_ports = ip.protocol == kProtocolTcp || ip.protocol == kProtocolUdp;
   if (has_ports && packet.size() >= ip.header_length + std::size_t{4}) {
     key ^= std::uint64_t{load_be32(packet, ip.header_length)} * 0xff51afd7ed558ccdULL;

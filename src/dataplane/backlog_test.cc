@@ -43,11 +43,11 @@ class BacklogTest : public testing::Test {
   PacketTallies tallies_;
   TxPath path_{tun_, udp_, tallies_};
   TimePoint now_{std::chrono::hours(1)};
-  ForwardTable table_{{.subnet = *Cidr4::parse("10.5.1.0/24"),
-                       .tunnel_address = Ip4::of(10, 5, 1, 0),
+  ForwardTable table_{{.subnet = *IpPrefix::parse_v4("10.5.1.0/24"),
+                       .tunnel_address = IpAddress::v4(10, 5, 1, 0),
                        .mtu = 1472,
                        .accept_any = false},
-                      {{*Cidr4::parse("10.5.2.0/24"), {Ip4::of(192, 0, 2, 2), 8285}}}};
+                      {{*IpPrefix::parse_v4("10.5.2.0/24"), {IpAddress::v4(192, 0, 2, 2), 8285}}}};
 };
 
 TEST_F(BacklogTest, ASmallPacketOfAnotherFlowGoesBeforeSuperPackets) {

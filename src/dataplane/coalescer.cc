@@ -155,7 +155,8 @@ void Coalescer::flush_pair(const Ip4Header& ip) {
   for (Flow& flow : flows_) {
     if (flow.parts.empty() || flow.first.cut != cut) continue;
     const ByteView held = flow.first.packet;
-    if (load_be32(held, 12) == ip.source.value && load_be32(held, 16) == ip.destination.value) {
+    if (load_be32(held, 12) == ip.source.v4_value() &&
+        load_be32(held, 16) == ip.destination.v4_value()) {
       write(flow);
     }
   }
@@ -174,8 +175,9 @@ void Coalescer::write_super(Flow& flow) {
                      first.id);
   const ByteSpan transport = first.packet.subspan(kIpLength);
   const auto length = static_cast<std::uint16_t>(flow.total - kIpLength);
-  const std::uint16_t pseudo = pseudo_header_sum(
-      {load_be32(first.packet, 12)}, {load_be32(first.packet, 16)}, first.packet[9], length);
+  const std::uint16_t pseudo =
+      pseudo_header_sum(IpAddress::v4(load_be32(first.packet, 12)),
+                        IpAddress::v4(load_be32(first.packet, 16)), first.packet[9], length);
   if (is_tcp) {
     constexpr std::size_t kFlagsAt = 13;
     transport[kFlagsAt] = TcpHeader::kAck | (flow.pushed ? TcpHeader::kPsh : 0);

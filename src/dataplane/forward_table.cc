@@ -17,15 +17,15 @@ std::size_t ForwardTable::home(const Level& level, std::uint32_t base) {
 
 bool ForwardTable::insert(Level& level, const OverlayPeer& peer) {
   assert(peer.endpoint.port != 0);
-  std::size_t at = home(level, peer.subnet.base.value);
+  std::size_t at = home(level, peer.subnet.base.v4_value());
   while (level.slots[at].endpoint.port != 0) {
-    if (level.slots[at].base == peer.subnet.base.value) {
+    if (level.slots[at].base == peer.subnet.base.v4_value()) {
       level.slots[at].endpoint = peer.endpoint;
       return false;
     }
     at = (at + 1) % level.slots.size();
   }
-  level.slots[at] = {peer.subnet.base.value, peer.endpoint};
+  level.slots[at] = {peer.subnet.base.v4_value(), peer.endpoint};
   return true;
 }
 
@@ -42,7 +42,7 @@ ForwardTable::ForwardTable(OverlayHost host, const std::vector<OverlayPeer>& pee
   std::ranges::sort(endpoints_);
 }
 
-bool ForwardTable::is_endpoint(Ip4 address) const {
+bool ForwardTable::is_endpoint(IpAddress address) const {
   return std::ranges::binary_search(endpoints_, address);
 }
 
@@ -54,7 +54,7 @@ void ForwardTable::fill(const std::vector<OverlayPeer>& peers) {
     ++counts[peer.subnet.bits];
   for (const auto& [bits, count] : counts) {
     const std::size_t slots = std::bit_ceil(2 * count);
-    levels_.push_back({.mask = Cidr4{{}, bits}.mask(),
+    levels_.push_back({.mask = IpPrefix{{}, bits}.v4_mask(),
                        .shift = 64 - std::countr_zero(slots),
                        .slots = std::vector<Slot>(slots)});
   }
@@ -64,9 +64,9 @@ void ForwardTable::fill(const std::vector<OverlayPeer>& peers) {
   }
 }
 
-const Endpoint4* ForwardTable::find(Ip4 address) const {
+const IpEndpoint* ForwardTable::find(IpAddress address) const {
   for (const Level& level : levels_) {
-    const std::uint32_t base = address.value & level.mask;
+    const std::uint32_t base = address.v4_value() & level.mask;
     for (std::size_t at = home(level, base); level.slots[at].endpoint.port != 0;
          at = (at + 1) & (level.slots.size() - 1)) {
       if (level.slots[at].base == base) return &level.slots[at].endpoint;

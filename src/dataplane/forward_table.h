@@ -10,18 +10,18 @@ namespace flannel {
 
 // This host's own part of the overlay.
 struct OverlayHost {
-  Cidr4 subnet;             // this host receives packets for it
-  Ip4 tunnel_address = {};  // of the TUN device; the source of ICMP errors
-  std::uint32_t mtu = 0;    // of the TUN device
-  Cidr4 network = {};       // of all hosts; its first and last address are broadcast addresses
+  IpPrefix subnet;                // this host receives packets for it
+  IpAddress tunnel_address = {};  // of the TUN device; the source of ICMP errors
+  std::uint32_t mtu = 0;          // of the TUN device
+  IpPrefix network = {};    // of all hosts; its first and last address are broadcast addresses
   bool accept_any = false;  // peers may send from another address than the one they announce (NAT)
 
   bool operator==(const OverlayHost&) const = default;
 };
 
 struct OverlayPeer {
-  Cidr4 subnet;
-  Endpoint4 endpoint;  // port not 0
+  IpPrefix subnet;
+  IpEndpoint endpoint;  // port not 0
 
   bool operator==(const OverlayPeer&) const = default;
 };
@@ -40,9 +40,9 @@ class ForwardTable {
   ForwardTable(OverlayHost host, const std::vector<OverlayPeer>& peers);
 
   // Returns the endpoint of the longest prefix that contains `address`; null if there is none.
-  const Endpoint4* find(Ip4 address) const;
+  const IpEndpoint* find(IpAddress address) const;
   // True if `address` is the endpoint of a peer. Slower than find().
-  bool is_endpoint(Ip4 address) const;
+  bool is_endpoint(IpAddress address) const;
 
   const OverlayHost& host() const { return host_; }
   std::size_t size() const { return size_; }
@@ -50,7 +50,7 @@ class ForwardTable {
  private:
   struct Slot {
     std::uint32_t base = 0;
-    Endpoint4 endpoint;  // port 0: the slot is free
+    IpEndpoint endpoint;  // port 0: the slot is free
   };
   // A hash table of all subnets of one prefix length: open addressing, at most half full.
   struct Level {
@@ -64,8 +64,8 @@ class ForwardTable {
   bool insert(Level& level, const OverlayPeer& peer);
 
   OverlayHost host_;
-  std::vector<Level> levels_;   // longest prefix first
-  std::vector<Ip4> endpoints_;  // sorted
+  std::vector<Level> levels_;         // longest prefix first
+  std::vector<IpAddress> endpoints_;  // sorted
   std::size_t size_ = 0;
 };
 

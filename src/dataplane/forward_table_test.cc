@@ -8,14 +8,14 @@
 namespace flannel {
 namespace {
 
-const OverlayHost kHost{.subnet = *Cidr4::parse("10.5.1.0/24")};
+const OverlayHost kHost{.subnet = *IpPrefix::parse_v4("10.5.1.0/24")};
 
 OverlayPeer peer(const char* subnet, const char* ip) {
-  return {*Cidr4::parse(subnet), {*Ip4::parse(ip), 8285}};
+  return {*IpPrefix::parse_v4(subnet), {*IpAddress::parse_v4(ip), 8285}};
 }
 
 std::string owner(const ForwardTable& table, const char* address) {
-  const Endpoint4* found = table.find(*Ip4::parse(address));
+  const IpEndpoint* found = table.find(*IpAddress::parse_v4(address));
   return found == nullptr ? "nobody" : to_string(found->ip);
 }
 
@@ -60,8 +60,8 @@ TEST(ForwardTable, NoEndpointHasAnOwner) {
   for (const char* left_out : {"10.5.8.1", "10.5.9.1", "10.5.10.1", "10.5.11.1"})
     EXPECT_EQ(owner(table, left_out), "nobody") << left_out;
   EXPECT_EQ(table.size(), 2U);
-  EXPECT_TRUE(table.is_endpoint(*Ip4::parse("10.5.77.1")));
-  EXPECT_FALSE(table.is_endpoint(*Ip4::parse("10.5.9.5")));
+  EXPECT_TRUE(table.is_endpoint(*IpAddress::parse_v4("10.5.77.1")));
+  EXPECT_FALSE(table.is_endpoint(*IpAddress::parse_v4("10.5.9.5")));
 }
 
 TEST(ForwardTable, AgreesWithALinearSearch) {
@@ -70,18 +70,18 @@ TEST(ForwardTable, AgreesWithALinearSearch) {
     std::vector<OverlayPeer> peers;
     for (std::uint32_t i = 0; i < 500; ++i) {
       const auto bits = static_cast<std::uint8_t>(20 + random() % 9);
-      peers.push_back({Cidr4::of({0x0a050000 + static_cast<std::uint32_t>(random() % 65536)}, bits),
-                       {{0xc0000200 + i}, 8285}});
+      peers.push_back({IpPrefix::of(IpAddress::v4(10, 5, 0, 0).plus(random() % 65536), bits),
+                       {IpAddress::v4(192, 0, 2, 0).plus(i), 8285}});
     }
     const ForwardTable table(kHost, peers);
     for (std::uint32_t i = 0; i < 2000; ++i) {
-      const Ip4 address{0x0a050000 + static_cast<std::uint32_t>(random() % 65536)};
+      const IpAddress address = IpAddress::v4(10, 5, 0, 0).plus(random() % 65536);
       const OverlayPeer* best = nullptr;
       for (const OverlayPeer& one : peers) {
         if (!one.subnet.contains(address)) continue;
         if (best == nullptr || one.subnet.bits >= best->subnet.bits) best = &one;
       }
-      const Endpoint4* found = table.find(address);
+      const IpEndpoint* found = table.find(address);
       ASSERT_EQ(found != nullptr, best != nullptr) << to_string(address);
       if (best == nullptr) continue;
       ASSERT_EQ(*found, best->endpoint) << to_string(address);

@@ -16,11 +16,12 @@ using slow::Bytes;
 
 std::shared_ptr<const ForwardTable> table(std::uint8_t peer) {
   return std::make_shared<ForwardTable>(
-      OverlayHost{.subnet = *Cidr4::parse("10.5.1.0/24"),
-                  .tunnel_address = Ip4::of(10, 5, 1, 0),
+      OverlayHost{.subnet = *IpPrefix::parse_v4("10.5.1.0/24"),
+                  .tunnel_address = IpAddress::v4(10, 5, 1, 0),
                   .mtu = 1472,
                   .accept_any = false},
-      std::vector<OverlayPeer>{{*Cidr4::parse("10.5.2.0/24"), {Ip4::of(192, 0, 2, peer), 8285}}});
+      std::vector<OverlayPeer>{
+          {*IpPrefix::parse_v4("10.5.2.0/24"), {IpAddress::v4(192, 0, 2, peer), 8285}}});
 }
 
 class PacketThreadsTest : public testing::Test {
@@ -58,8 +59,8 @@ TEST_F(PacketThreadsTest, CarriesPacketsBothWays) {
   open();
   ASSERT_TRUE(threads_->start());
   tun_->host_sends(slow::udp_packet({}, Bytes(100)));
-  EXPECT_EQ(sent(1)[0].to, (Endpoint4{Ip4::of(192, 0, 2, 2), 8285}));
-  udp_->arrives(Ip4::of(192, 0, 2, 2),
+  EXPECT_EQ(sent(1)[0].to, (IpEndpoint{IpAddress::v4(192, 0, 2, 2), 8285}));
+  udp_->arrives(IpAddress::v4(192, 0, 2, 2),
                 slow::udp_packet({.source = 0x0a050203, .destination = 0x0a050102}, Bytes(50)));
   std::size_t written = 0;  // the counter moves before the write is done
   while (written == 0) {
@@ -91,7 +92,7 @@ TEST_F(PacketThreadsTest, ANewTableHoldsAndNothingIsLostWhileTablesChange) {
     if (n % 5 == 0) threads_->publish(table(static_cast<std::uint8_t>(2 + n / 5 % 100)));
     tun_->host_sends(slow::udp_packet({.id = n}, Bytes(8)));
   }
-  std::map<Ip4, unsigned> last;  // identification, by peer
+  std::map<IpAddress, unsigned> last;  // identification, by peer
   for (const auto& one : all.get()) {
     const unsigned id = slow::get16(one.bytes, 4);
     const auto [previous, is_first] = last.try_emplace(one.to.ip, id);
@@ -100,7 +101,7 @@ TEST_F(PacketThreadsTest, ANewTableHoldsAndNothingIsLostWhileTablesChange) {
   }
   threads_->publish(table(200));
   tun_->host_sends(slow::udp_packet({}, Bytes(8)));
-  EXPECT_EQ(sent(1)[0].to.ip, Ip4::of(192, 0, 2, 200));
+  EXPECT_EQ(sent(1)[0].to.ip, IpAddress::v4(192, 0, 2, 200));
   threads_->stop();
   EXPECT_EQ(threads_->counts().dropped(), 0u);
 }

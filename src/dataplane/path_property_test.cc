@@ -15,13 +15,13 @@ namespace {
 
 using slow::Bytes;
 
-constexpr Endpoint4 kHost1{Ip4::of(192, 0, 2, 1), 8285};
-constexpr Endpoint4 kHost2{Ip4::of(192, 0, 2, 2), 8285};
+constexpr IpEndpoint kHost1{IpAddress::v4(192, 0, 2, 1), 8285};
+constexpr IpEndpoint kHost2{IpAddress::v4(192, 0, 2, 2), 8285};
 
-ForwardTable table(const char* own, const char* peer, Endpoint4 at) {
-  const Cidr4 subnet = *Cidr4::parse(own);
+ForwardTable table(const char* own, const char* peer, IpEndpoint at) {
+  const IpPrefix subnet = *IpPrefix::parse_v4(own);
   return {{.subnet = subnet, .tunnel_address = subnet.base, .mtu = 1472, .accept_any = false},
-          {{*Cidr4::parse(peer), at}}};
+          {{*IpPrefix::parse_v4(peer), at}}};
 }
 
 class BackToBack : public testing::TestWithParam<unsigned> {

@@ -88,7 +88,7 @@ class UdpPort {
 
   // Datagrams from one sender. Each has `segment_size` bytes; the last may be shorter.
   struct Run {
-    Ip4 from;
+    IpAddress from;
     ByteSpan bytes;
     std::size_t segment_size = 0;
   };
@@ -98,11 +98,11 @@ class UdpPort {
 
   // Sends `bytes` as datagrams of `segment_size` bytes, of which the last may be shorter: at most
   // kMaxSegmentsPerSend datagrams and kMaxUdpPayload bytes.
-  virtual Sent send(Endpoint4 to, ByteView bytes, std::size_t segment_size) = 0;
+  virtual Sent send(IpEndpoint to, ByteView bytes, std::size_t segment_size) = 0;
   // Sends the same datagrams with one system call each, without segmentation by the device; a
   // datagram that exceeds the path MTU is fragmented. Adds the number of unsent datagrams to
   // `lost`.
-  virtual Sent send_each(Endpoint4 to, ByteView bytes, std::size_t segment_size,
+  virtual Sent send_each(IpEndpoint to, ByteView bytes, std::size_t segment_size,
                          std::size_t& lost) = 0;
 };
 

@@ -30,14 +30,14 @@ bool RxPath::step(const ForwardTable& table, TimePoint now) {
   return !runs.empty();
 }
 
-std::optional<Drop> refuse_datagram(ByteView datagram, const Ip4Header& ip, Ip4 from,
+std::optional<Drop> refuse_datagram(ByteView datagram, const Ip4Header& ip, IpAddress from,
                                     const ForwardTable& table) {
   const OverlayHost& host = table.host();
   if (ip.total_length != datagram.size()) return Drop::in_length_mismatch;
   if (datagram.size() > host.mtu) return Drop::in_too_big;
   if (!has_valid_ip4_checksum(datagram.first(ip.header_length))) return Drop::in_bad_checksum;
 
-  const Endpoint4* owner = table.find(ip.source);
+  const IpEndpoint* owner = table.find(ip.source);
   if (owner == nullptr || host.subnet.contains(ip.source)) return Drop::in_unknown_source;
   if (owner->ip != from && !host.accept_any) return Drop::in_wrong_sender;
   if (!host.subnet.contains(ip.destination)) return Drop::in_not_for_us;
@@ -45,7 +45,7 @@ std::optional<Drop> refuse_datagram(ByteView datagram, const Ip4Header& ip, Ip4 
   return std::nullopt;
 }
 
-void RxPath::accept(ByteSpan datagram, Ip4 from, const ForwardTable& table, TimePoint now) {
+void RxPath::accept(ByteSpan datagram, IpAddress from, const ForwardTable& table, TimePoint now) {
   const auto ip = Ip4Header::parse(datagram);
   if (!ip) return tallies_[Drop::in_not_ip4].add();
   if (const auto refused = refuse_datagram(datagram, *ip, from, table)) {
@@ -59,7 +59,7 @@ void RxPath::accept(ByteSpan datagram, Ip4 from, const ForwardTable& table, Time
   coalescer_.add(datagram, *ip);
 }
 
-void RxPath::answer_expired(ByteView offender, Ip4 sender, const ForwardTable& table,
+void RxPath::answer_expired(ByteView offender, IpAddress sender, const ForwardTable& table,
                             TimePoint now) {
   const auto packet = make_icmp_error(IcmpError::time_exceeded, table.host().tunnel_address,
                                       kTimeExceededTtl, offender);

@@ -24,8 +24,9 @@ class RxPath {
   bool step(const ForwardTable& table, TimePoint now);
 
  private:
-  void accept(ByteSpan datagram, Ip4 from, const ForwardTable& table, TimePoint now);
-  void answer_expired(ByteView offender, Ip4 sender, const ForwardTable& table, TimePoint now);
+  void accept(ByteSpan datagram, IpAddress from, const ForwardTable& table, TimePoint now);
+  void answer_expired(ByteView offender, IpAddress sender, const ForwardTable& table,
+                      TimePoint now);
 
   UdpPort& udp_;
   PacketTallies& tallies_;
@@ -35,7 +36,7 @@ class RxPath {
 
 // Returns why the datagram from `from`, whose inner header is `ip`, must be dropped; nullopt if it
 // may pass.
-std::optional<Drop> refuse_datagram(ByteView datagram, const Ip4Header& ip, Ip4 from,
+std::optional<Drop> refuse_datagram(ByteView datagram, const Ip4Header& ip, IpAddress from,
                                     const ForwardTable& table);
 
 }  // namespace flannel

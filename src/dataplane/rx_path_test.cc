@@ -12,9 +12,9 @@ namespace {
 using slow::Bytes;
 using slow::Fields;
 
-constexpr Ip4 kPeer = Ip4::of(192, 0, 2, 1);
-constexpr Ip4 kOtherPeer = Ip4::of(192, 0, 2, 3);
-constexpr Ip4 kStranger = Ip4::of(198, 51, 100, 9);
+constexpr IpAddress kPeer = IpAddress::v4(192, 0, 2, 1);
+constexpr IpAddress kOtherPeer = IpAddress::v4(192, 0, 2, 3);
+constexpr IpAddress kStranger = IpAddress::v4(198, 51, 100, 9);
 
 // We are 10.5.2.0/24; the peer owns 10.5.1.0/24, where the packets of slow::Fields come from.
 class RxPathTest : public testing::Test {
@@ -30,7 +30,7 @@ class RxPathTest : public testing::Test {
     }
     return packets;
   }
-  void is_dropped(Ip4 from, const Bytes& datagram, Drop why) {
+  void is_dropped(IpAddress from, const Bytes& datagram, Drop why) {
     const std::uint64_t before = tallies_[why].get();
     udp_.arrives(from, datagram);
     EXPECT_TRUE(written().empty());
@@ -38,12 +38,12 @@ class RxPathTest : public testing::Test {
     EXPECT_TRUE(why == Drop::in_ttl_expired || udp_.take_sent().empty()) << "answered";
   }
   static ForwardTable table(bool accept_any) {
-    return {{.subnet = *Cidr4::parse("10.5.2.0/24"),
-             .tunnel_address = Ip4::of(10, 5, 2, 0),
+    return {{.subnet = *IpPrefix::parse_v4("10.5.2.0/24"),
+             .tunnel_address = IpAddress::v4(10, 5, 2, 0),
              .mtu = 1472,
              .accept_any = accept_any},
-            {{*Cidr4::parse("10.5.1.0/24"), {kPeer, 8285}},
-             {*Cidr4::parse("10.5.3.0/24"), {kOtherPeer, 8285}}}};
+            {{*IpPrefix::parse_v4("10.5.1.0/24"), {kPeer, 8285}},
+             {*IpPrefix::parse_v4("10.5.3.0/24"), {kOtherPeer, 8285}}}};
   }
 
   FakeUdp udp_;
@@ -97,7 +97,7 @@ TEST_F(RxPathTest, OnlyTheOwnerOfTheSourceMaySpeak) {
 TEST_F(RxPathTest, APacketWithOurOwnSourceIsDropped) {
   const Bytes forged = slow::udp_packet({.source = 0x0a050202}, Bytes(8));
   is_dropped(kPeer, forged, Drop::in_unknown_source);
-  table_ = ForwardTable(table_.host(), {{*Cidr4::parse("10.5.0.0/16"), {kPeer, 8285}}});
+  table_ = ForwardTable(table_.host(), {{*IpPrefix::parse_v4("10.5.0.0/16"), {kPeer, 8285}}});
   is_dropped(kPeer, forged, Drop::in_unknown_source);
 }
 
@@ -164,7 +164,7 @@ TEST_F(RxPathTest, TheLastHopIsAnsweredToTheSendersHost) {
     is_dropped(kPeer, slow::udp_packet({.ttl = ttl}, Bytes(8)), Drop::in_ttl_expired);
     const auto answers = udp_.take_sent();
     ASSERT_EQ(answers.size(), 1u);
-    EXPECT_EQ(answers[0].to, (Endpoint4{kPeer, 8285}));
+    EXPECT_EQ(answers[0].to, (IpEndpoint{kPeer, 8285}));
     EXPECT_EQ(slow::get16(answers[0].bytes, 20), 0x0b00u);
     EXPECT_EQ(slow::get32(answers[0].bytes, 12), 0x0a050200u) << "from the tunnel address";
     EXPECT_EQ(slow::get32(answers[0].bytes, 16), 0x0a050102u);

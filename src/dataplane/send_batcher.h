@@ -21,14 +21,14 @@ class SendBatcher {
 
   // Returns the buffer for the next datagram to `to`, which has `length` bytes (at most
   // kMaxUdpPayload). The caller fills it before the next call of append() or flush().
-  ByteSpan append(Endpoint4 to, std::size_t length, TimePoint now);
+  ByteSpan append(IpEndpoint to, std::size_t length, TimePoint now);
 
   // Sends all pending datagrams.
   void flush(TimePoint now);
 
  private:
   struct Batch {
-    Endpoint4 to;
+    IpEndpoint to;
     std::size_t segment = 0;  // length of the first datagram
     std::size_t used = 0;
     std::size_t count = 0;
@@ -39,15 +39,15 @@ class SendBatcher {
   };
   // A peer to which sending many datagrams at once failed, and until when it is not tried again.
   struct Refusal {
-    Endpoint4 to;
+    IpEndpoint to;
     TimePoint until;
   };
 
-  Batch& batch_for(Endpoint4 to, TimePoint now);
+  Batch& batch_for(IpEndpoint to, TimePoint now);
   void send(Batch& batch, TimePoint now);
   void send_each(const Batch& batch);
   void count_lost(Sent why, std::size_t datagrams);
-  bool is_refused(Endpoint4 to, TimePoint now);
+  bool is_refused(IpEndpoint to, TimePoint now);
 
   UdpPort& udp_;
   PacketTallies& tallies_;

@@ -13,7 +13,7 @@ constexpr int kReadBudget = 64;
 constexpr std::uint8_t kNetUnreachableTtl = 8;
 
 // RFC 1122, 3.2.2: no error answers a broadcast.
-bool is_to_all(Ip4 destination, const Cidr4& network) {
+bool is_to_all(IpAddress destination, const IpPrefix& network) {
   return destination == network.base || destination == network.last();
 }
 
@@ -70,7 +70,7 @@ void TxPath::forward(ByteSpan packet, const Offload& offload, const ForwardTable
   const auto ip = Ip4Header::parse(packet);
   if (!ip) return tallies_[Drop::out_not_ip4].add();
   if (ip->total_length != packet.size()) return tallies_[Drop::out_malformed].add();
-  const Endpoint4* peer = table.find(ip->destination);
+  const IpEndpoint* peer = table.find(ip->destination);
   if (peer == nullptr) {
     if (table.is_endpoint(ip->destination)) return tallies_[Drop::out_circle].add();
     tallies_[Drop::out_no_peer].add();

@@ -13,8 +13,8 @@ using slow::Bytes;
 using slow::Fields;
 using Cut = Offload::Cut;
 
-constexpr Endpoint4 kPeer2{Ip4::of(192, 0, 2, 2), 8285};
-constexpr Endpoint4 kPeer3{Ip4::of(192, 0, 2, 3), 8285};
+constexpr IpEndpoint kPeer2{IpAddress::v4(192, 0, 2, 2), 8285};
+constexpr IpEndpoint kPeer3{IpAddress::v4(192, 0, 2, 3), 8285};
 
 class TxPathTest : public testing::Test {
  protected:
@@ -27,7 +27,7 @@ class TxPathTest : public testing::Test {
     step();
     std::string text;
     for (FakeUdp::Datagram& one : udp_.take_sent()) {
-      text += (text.empty() ? "" : " ") + std::to_string(one.to.ip.value & 0xff) + ":" +
+      text += (text.empty() ? "" : " ") + std::to_string(one.to.ip.v4_value() & 0xff) + ":" +
               std::to_string(one.bytes.size());
       datagrams_.push_back(one.bytes);
     }
@@ -48,12 +48,12 @@ class TxPathTest : public testing::Test {
   TxPath path_{tun_, udp_, tallies_};
   TimePoint now_{std::chrono::hours(1)};
   ForwardTable table_{
-      {.subnet = *Cidr4::parse("10.5.1.0/24"),
-       .tunnel_address = Ip4::of(10, 5, 1, 0),
+      {.subnet = *IpPrefix::parse_v4("10.5.1.0/24"),
+       .tunnel_address = IpAddress::v4(10, 5, 1, 0),
        .mtu = 1472,
-       .network = *Cidr4::parse("10.5.0.0/16"),
+       .network = *IpPrefix::parse_v4("10.5.0.0/16"),
        .accept_any = false},
-      {{*Cidr4::parse("10.5.2.0/24"), kPeer2}, {*Cidr4::parse("10.5.3.0/24"), kPeer3}}};
+      {{*IpPrefix::parse_v4("10.5.2.0/24"), kPeer2}, {*IpPrefix::parse_v4("10.5.3.0/24"), kPeer3}}};
   std::vector<Bytes> datagrams_;
 };
 
@@ -67,17 +67,17 @@ TEST_F(TxPathTest, SendsTheBarePacketOneHopOlder) {
 // Two records that name each other's subnets, or a route of the host: what was sent comes back in.
 TEST_F(TxPathTest, WhatWeSentAndTheHostLeadsBackGoesNoFurther) {
   for (const auto& [endpoint_of_8, endpoint_of_9] :
-       {std::pair{Ip4::of(10, 5, 9, 5), Ip4::of(10, 5, 8, 5)},
-        std::pair{Ip4::of(10, 5, 77, 5), Ip4::of(10, 5, 8, 5)},
-        std::pair{Ip4::of(192, 0, 2, 8), Ip4::of(192, 0, 2, 9)}}) {
-    table_ = {{.subnet = *Cidr4::parse("10.5.1.0/24"), .mtu = 1472},
-              {{*Cidr4::parse("10.5.8.0/24"), {endpoint_of_8, 8285}},
-               {*Cidr4::parse("10.5.9.0/24"), {endpoint_of_9, 8285}}}};
+       {std::pair{IpAddress::v4(10, 5, 9, 5), IpAddress::v4(10, 5, 8, 5)},
+        std::pair{IpAddress::v4(10, 5, 77, 5), IpAddress::v4(10, 5, 8, 5)},
+        std::pair{IpAddress::v4(192, 0, 2, 8), IpAddress::v4(192, 0, 2, 9)}}) {
+    table_ = {{.subnet = *IpPrefix::parse_v4("10.5.1.0/24"), .mtu = 1472},
+              {{*IpPrefix::parse_v4("10.5.8.0/24"), {endpoint_of_8, 8285}},
+               {*IpPrefix::parse_v4("10.5.9.0/24"), {endpoint_of_9, 8285}}}};
     tun_.host_sends(slow::udp_packet({.destination = 0x0a050805}, Bytes(100, 'x')));
     for (int turn = 0; turn < 5; ++turn) {
       step();
       for (const FakeUdp::Datagram& one : udp_.take_sent())
-        tun_.host_sends(slow::udp_packet({.destination = one.to.ip.value}, one.bytes));
+        tun_.host_sends(slow::udp_packet({.destination = one.to.ip.v4_value()}, one.bytes));
     }
     EXPECT_LE(tallies_.out_packets.get(), 2U);
   }
@@ -285,7 +285,7 @@ TEST_F(TxPathTest, OptionsAndFragmentsPass) {
 TEST_F(TxPathTest, ANewTableCountsFromTheNextStepOn) {
   tun_.host_sends(slow::udp_packet(to_peer(9), Bytes(8)));
   EXPECT_EQ(sent(), "");
-  table_ = ForwardTable(table_.host(), {{*Cidr4::parse("10.5.9.0/24"), kPeer3}});
+  table_ = ForwardTable(table_.host(), {{*IpPrefix::parse_v4("10.5.9.0/24"), kPeer3}});
   tun_.host_sends(slow::udp_packet(to_peer(9), Bytes(8)));
   EXPECT_EQ(sent(), "3:36");
 }

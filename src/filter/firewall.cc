@@ -42,9 +42,9 @@ void Firewall::watch() {
             {{"every_s", every.count()}, {"why", watching.error().text}});
 }
 
-void Firewall::want(const NetworkConfig& config, const Cidr4& subnet) {
+void Firewall::want(const NetworkConfig& config, const IpPrefix& subnet) {
   FirewallWish wish{.mode = options_.mode,
-                    .rules = plan_rules(config.network, subnet, options_.rules),
+                    .rules = plan_rules(config.v4->network, subnet, options_.rules),
                     .subnet = subnet,
                     .docker = options_.docker ? std::optional(ingress_) : std::nullopt,
                     .config_asks_nftables = config.enable_nftables};

@@ -28,7 +28,7 @@ class Firewall final : public PacketRules {
   };
   Firewall(FirewallOptions options, Parts parts);
 
-  void want(const NetworkConfig& config, const Cidr4& subnet) override;
+  void want(const NetworkConfig& config, const IpPrefix& subnet) override;
   void admit(const OverlayIngress& ingress) override;
   bool in_place() const override;
   const std::string& trouble() const override { return trouble_; }

@@ -28,8 +28,8 @@ class FirewallKeeperTest : public NetnsTest {
     want(subnet);
   }
   void want(const char* subnet) {
-    config.network = Cidr4::parse("10.5.0.0/16").value();
-    firewall->want(config, Cidr4::parse(subnet).value());
+    config.v4.emplace().network = IpPrefix::parse_v4("10.5.0.0/16").value();
+    firewall->want(config, IpPrefix::parse_v4(subnet).value());
     next_look();
     EXPECT_TRUE(firewall->in_place()) << firewall->trouble();
     EXPECT_EQ(firewall->trouble(), "");
@@ -142,8 +142,8 @@ TEST_F(FirewallKeeperTest, AnotherNetworkOnTheHostKeepsItsRules) {
     start({.mode = mode, .rules = kAll});
     Firewall other({.mode = mode, .rules = kAll}, parts());
     NetworkConfig others;
-    others.network = Cidr4::parse("10.9.0.0/16").value();
-    other.want(others, Cidr4::parse("10.9.1.0/24").value());
+    others.v4.emplace().network = IpPrefix::parse_v4("10.9.0.0/16").value();
+    other.want(others, IpPrefix::parse_v4("10.9.1.0/24").value());
     while (!other.in_place())
       next_look();
     EXPECT_EQ(iptables("10.5.1.0/24") + nft("10.5.1.0/24"), mode == FirewallMode::nftables ? 3 : 6);
@@ -249,7 +249,7 @@ TEST_F(FirewallKeeperTest, SwitchedOffDockersTablesAreFreedOfUs) {
 TEST_F(FirewallKeeperTest, AnUnderlayOfAnyNameIsLetIn) {
   shell(kDocker28);
   start({.rules = kAll});
-  firewall->admit({.underlay = R"(e"x\)", .neighbours = {Ip4::of(192, 0, 2, 2)}});
+  firewall->admit({.underlay = R"(e"x\)", .neighbours = {IpAddress::v4(192, 0, 2, 2)}});
   next_look();
   EXPECT_EQ(firewall->trouble(), "");
   EXPECT_EQ(iptables(R"( -i e"x\ -m comment)"), 4) << "the network and the peer, in two tables";
@@ -263,8 +263,8 @@ TEST_F(FirewallKeeperTest, SwitchedOffWhatAnotherDaemonHasInDockersTablesStays) 
   firewall.reset();  // it would put them back
   Firewall other({.rules = kAll, .docker = false}, parts());
   NetworkConfig others;
-  others.network = Cidr4::parse("10.9.0.0/16").value();
-  other.want(others, Cidr4::parse("10.9.1.0/24").value());
+  others.v4.emplace().network = IpPrefix::parse_v4("10.9.0.0/16").value();
+  other.want(others, IpPrefix::parse_v4("10.9.1.0/24").value());
   next_look();
   EXPECT_EQ(iptables("-d 10.5.1.0/24 -i flannel.1"), 2);
   EXPECT_EQ(iptables("-j FLANNEL-DOCKER"), 2);

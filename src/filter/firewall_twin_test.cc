@@ -27,8 +27,8 @@ class FirewallTwinTest : public ::testing::Test {
                                      .on_state = [this] { ++states; }});
   }
   void want(const char* subnet = "10.5.1.0/24") {
-    config.network = Cidr4::parse("10.5.0.0/16").value();
-    firewall->want(config, Cidr4::parse(subnet).value());
+    config.v4.emplace().network = IpPrefix::parse_v4("10.5.0.0/16").value();
+    firewall->want(config, IpPrefix::parse_v4(subnet).value());
   }
   // Until nothing is due within the burst that one look serves.
   void rest() { loop.advance(milliseconds(100)); }

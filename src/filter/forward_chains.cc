@@ -105,8 +105,8 @@ bool has(NetlinkBytes where, std::string_view what) {
 // A rule compares with a network in one of two ways: with four bytes and a mask, or, if the mask
 // ends with a byte, with the bytes before its end. These are so few that they are searched for
 // together with their header.
-bool names(NetlinkBytes rule, const Cidr4& network) {
-  const std::uint32_t value = htonl(network.base.value);
+bool names(NetlinkBytes rule, const IpPrefix& network) {
+  const std::uint32_t value = htonl(network.base.v4_value());
   const std::string whole(reinterpret_cast<const char*>(&value), sizeof value);
   if (has(rule, whole)) return true;
   if (network.bits % 8 != 0) return false;

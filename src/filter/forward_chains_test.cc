@@ -14,8 +14,8 @@ namespace {
 class ForwardChainsTest : public NetnsTest {
  protected:
   static std::string refusing() {
-    const HostQuery query{.network = Cidr4::of(Ip4::of(10, 5, 0, 0), 16),
-                          .own_subnet = Cidr4::of(Ip4::of(10, 5, 7, 0), 24),
+    const HostQuery query{.network = IpPrefix::of(IpAddress::v4(10, 5, 0, 0), 16),
+                          .own_subnet = IpPrefix::of(IpAddress::v4(10, 5, 7, 0), 24),
                           .devices = {"eth0"}};
     std::string text;
     for (const ForwardChain& chain : refusing_forward_chains(query))

@@ -25,7 +25,7 @@ Result<bool> HostPacketFilter::is_table_unchanged() {
   return table_->is_unchanged();
 }
 
-Result<std::vector<std::string>> HostPacketFilter::remove_tables(const Cidr4& network) {
+Result<std::vector<std::string>> HostPacketFilter::remove_tables(const IpPrefix& network) {
   const auto table = TRY(NftTable::open());
   return table->remove(network);
 }

@@ -23,7 +23,7 @@ class HostPacketFilter final : public PacketFilter {
   void prepare_nftables() override;
   Result<void> write_table(const RuleSet& rules) override;
   Result<bool> is_table_unchanged() override;
-  Result<std::vector<std::string>> remove_tables(const Cidr4& network) override;
+  Result<std::vector<std::string>> remove_tables(const IpPrefix& network) override;
   Result<IptablesPlaces> find_iptables() override;
 
   void read_iptables(IptablesPlaces places, Reply<IptablesRules> reply) override;

@@ -16,7 +16,7 @@ Result<std::unique_ptr<NftTable>> NftTable::open() {
 
 NftTable::NftTable(std::unique_ptr<Nftables> nft) : nft_(std::move(nft)) {}
 
-Result<std::vector<std::string>> NftTable::replaced_by(const Cidr4& network) {
+Result<std::vector<std::string>> NftTable::replaced_by(const IpPrefix& network) {
   const auto all = TRY(tables());
   auto replaced = nft_tables_before(all, network);
   // A flanneld that runs would write its table again and remove ours, without end.
@@ -47,7 +47,7 @@ Result<bool> NftTable::is_unchanged() {
   return (listing ? *listing : std::string()) == listing_;
 }
 
-Result<std::vector<std::string>> NftTable::remove(const Cidr4& network) {
+Result<std::vector<std::string>> NftTable::remove(const IpPrefix& network) {
   auto gone = TRY(replaced_by(network));
   const auto all = TRY(tables());
   const std::string own = nft_table(network);

@@ -23,12 +23,12 @@ class NftTable {
   // True if the table is as put() wrote it last; call it after put().
   Result<bool> is_unchanged();
   // Removes our table and the tables it would replace; returns the names of those that existed.
-  Result<std::vector<std::string>> remove(const Cidr4& network);
+  Result<std::vector<std::string>> remove(const IpPrefix& network);
   Result<std::vector<std::string>> tables() { return nft_->tables(); }  // of the host
 
  private:
   explicit NftTable(std::unique_ptr<Nftables> nft);
-  Result<std::vector<std::string>> replaced_by(const Cidr4& network);
+  Result<std::vector<std::string>> replaced_by(const IpPrefix& network);
 
   std::unique_ptr<Nftables> nft_;
   std::string name_;     // "ip flannel-10.5.0.0-16"; empty before the first put()

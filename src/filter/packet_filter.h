@@ -31,7 +31,7 @@ class PacketFilter {
   // True if the table is as write_table() wrote it last.
   virtual Result<bool> is_table_unchanged() = 0;
   // Removes our table and those that it would replace; returns the names of those that existed.
-  virtual Result<std::vector<std::string>> remove_tables(const Cidr4& network) = 0;
+  virtual Result<std::vector<std::string>> remove_tables(const IpPrefix& network) = 0;
   // Which iptables have tables in the kernel. Runs no program.
   virtual Result<IptablesPlaces> find_iptables() = 0;
 

@@ -15,7 +15,7 @@ class PacketRules {
   virtual ~PacketRules() = default;
 
   // Keeps the rules, from now on, as this network and this host's subnet need them.
-  virtual void want(const NetworkConfig& config, const Cidr4& subnet) = 0;
+  virtual void want(const NetworkConfig& config, const IpPrefix& subnet) = 0;
   // Says how packets of the overlay arrive, from now on; costs nothing if that has not changed.
   virtual void admit(const OverlayIngress& ingress) = 0;
   // True if masquerading is in force, or is not asked for.

@@ -24,8 +24,8 @@
 namespace flannel {
 namespace {
 
-const Cidr4 kNetwork = Cidr4::parse("10.5.0.0/16").value();
-const Cidr4 kSubnet = Cidr4::parse("10.5.1.0/24").value();
+const IpPrefix kNetwork = IpPrefix::parse_v4("10.5.0.0/16").value();
+const IpPrefix kSubnet = IpPrefix::parse_v4("10.5.1.0/24").value();
 const std::string kTable = nft_table(kNetwork);
 
 // A namespace that a process holds; addressed by its pid.
@@ -315,9 +315,10 @@ class DockerFirewallTest : public IptablesFirewallTest {
   }
 
   // As with host-gw: the peer speaks unwrapped.
-  DockerWish wish{kNetwork,
-                  kSubnet,
-                  {.underlay = "to-outside", .neighbours = {Ip4::parse("192.0.2.9").value()}}};
+  DockerWish wish{
+      kNetwork,
+      kSubnet,
+      {.underlay = "to-outside", .neighbours = {IpAddress::parse_v4("192.0.2.9").value()}}};
 };
 
 INSTANTIATE_TEST_SUITE_P(Both, DockerFirewallTest,

@@ -32,7 +32,7 @@ int no_pass_phrase(char*, int, int, void*) {
 }
 
 bool is_address(const std::string& host) {
-  return Ip4::parse(host) || Ip6::parse(host);
+  return IpAddress::parse_v4(host) || IpAddress::parse_v6(host);
 }
 
 bool use_certificate(SSL_CTX* context, const std::string& pem) {

@@ -7,6 +7,8 @@
 #include <compare>
 #include <cstdint>
 #include <functional>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -14,61 +16,96 @@
 
 namespace flannel {
 
-// An IPv4 address; `value` is in host byte order, so 10.5.0.1 is 0x0a050001.
-struct Ip4 {
-  std::uint32_t value = 0;
+enum class Family : std::uint8_t { v4, v6 };
 
+constexpr std::uint8_t address_bits(Family family) {
+  return family == Family::v4 ? 32 : 128;
+}
+
+// An address of either family; 0.0.0.0 by default. All IPv4 addresses are before all IPv6 ones.
+struct IpAddress {
+  Family family = Family::v4;
+  // In network byte order. IPv4: the first four; the others are 0.
+  std::array<std::uint8_t, 16> bytes{};
+
+  // Accepts an address of either family.
+  static Result<IpAddress> parse(std::string_view text);
+  static Result<IpAddress> parse(std::string_view text, Family family);
   // Accepts a dotted quad of decimal numbers without leading zeros, and no other characters.
-  static Result<Ip4> parse(std::string_view text);
-  static constexpr Ip4 of(std::uint8_t a, std::uint8_t b, std::uint8_t c, std::uint8_t d) {
-    return {static_cast<std::uint32_t>(a) << 24 | static_cast<std::uint32_t>(b) << 16 |
-            static_cast<std::uint32_t>(c) << 8 | d};
+  static Result<IpAddress> parse_v4(std::string_view text);
+  static Result<IpAddress> parse_v6(std::string_view text);  // RFC 4291 text; not IPv4 text
+
+  // The IPv4 address of a number in host byte order: 10.5.0.1 is 0x0a050001.
+  static constexpr IpAddress v4(std::uint32_t value) {
+    IpAddress ip;
+    for (std::size_t i = 0; i < 4; ++i)
+      ip.bytes[i] = static_cast<std::uint8_t>(value >> (24 - 8 * i));
+    return ip;
   }
-  bool is_unspecified() const { return value == 0; }
-  bool is_loopback() const { return value >> 24 == 127; }
-  bool is_multicast() const { return value >> 28 == 0xe; }
-  bool is_link_local() const { return value >> 16 == 0xa9fe; }  // 169.254/16, RFC 3927
+  static constexpr IpAddress v4(std::uint8_t a, std::uint8_t b, std::uint8_t c, std::uint8_t d) {
+    IpAddress ip;
+    ip.bytes[0] = a, ip.bytes[1] = b, ip.bytes[2] = c, ip.bytes[3] = d;
+    return ip;
+  }
+  static constexpr IpAddress v6(const std::array<std::uint8_t, 16>& bytes) {
+    return {Family::v6, bytes};
+  }
+  static constexpr IpAddress unspecified(Family family) { return {family, {}}; }
+  // Four or sixteen bytes in network byte order; nullopt: another number of bytes.
+  static std::optional<IpAddress> from_bytes(std::span<const std::uint8_t> bytes);
+
+  bool is_v4() const { return family == Family::v4; }
+  bool is_v6() const { return family == Family::v6; }
+  // The number of an IPv4 address in host byte order.
+  constexpr std::uint32_t v4_value() const {
+    return static_cast<std::uint32_t>(bytes[0]) << 24 | static_cast<std::uint32_t>(bytes[1]) << 16 |
+           static_cast<std::uint32_t>(bytes[2]) << 8 | bytes[3];
+  }
+  // The bytes that the family uses: four or sixteen.
+  std::span<const std::uint8_t> octets() const { return {bytes.data(), is_v4() ? 4U : 16U}; }
+
+  bool is_unspecified() const;
+  bool is_loopback() const;      // 127/8, ::1
+  bool is_multicast() const;     // 224/4, ff00::/8
+  bool is_link_local() const;    // 169.254/16 (RFC 3927), fe80::/10
+  bool is_unique_local() const;  // fc00::/7 (RFC 4193); never IPv4
   // Global unicast as in Go's net package (private ranges included): not unspecified, broadcast,
   // loopback, multicast or link-local. flannel prefers such addresses for the underlay.
   bool is_global_unicast() const;
-  auto operator<=>(const Ip4&) const = default;
+
+  // The address `count` * 2^`shift` after this one; it wraps around after the last of the family.
+  IpAddress plus(std::uint64_t count, unsigned shift = 0) const;
+  // The number of whole steps of 2^`shift` from `start`, an address of the same family that is not
+  // after this one, to this address; 2^64-1 if there are more.
+  std::uint64_t steps_after(const IpAddress& start, unsigned shift) const;
+
+  auto operator<=>(const IpAddress&) const = default;
 };
 
-// An IPv6 address in network byte order.
-struct Ip6 {
-  std::array<std::uint8_t, 16> bytes{};
+// A network of either family; 0.0.0.0/0 by default. Host bits are always zero.
+struct IpPrefix {
+  IpAddress base;
+  std::uint8_t bits = 0;  // 0..32 or 0..128
 
-  static Result<Ip6> parse(std::string_view text);  // RFC 4291 text; IPv4 text is refused
-  bool is_link_local() const { return bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80; }
-  bool is_multicast() const { return bytes[0] == 0xff; }
-  auto operator<=>(const Ip6&) const = default;
-};
+  static IpPrefix of(const IpAddress& address, std::uint8_t bits);  // clears the host bits
+  // "10.5.0.0/16", "fd00:12::/56"; host bits are cleared.
+  static Result<IpPrefix> parse(std::string_view text);  // of either family
+  static Result<IpPrefix> parse(std::string_view text, Family family);
+  static Result<IpPrefix> parse_v4(std::string_view text);
+  static Result<IpPrefix> parse_v6(std::string_view text);
 
-// An IPv4 network. Host bits are always zero.
-struct Cidr4 {
-  Ip4 base;
-  std::uint8_t bits = 0;  // 0..32
-
-  static Cidr4 of(Ip4 address, std::uint8_t bits);    // clears the host bits
-  static Result<Cidr4> parse(std::string_view text);  // "10.5.0.0/16"; host bits are cleared
-  std::uint32_t mask() const { return bits == 0 ? 0 : ~std::uint32_t{0} << (32 - bits); }
-  std::uint64_t size() const { return std::uint64_t{1} << (32 - bits); }
-  Ip4 last() const { return {base.value | ~mask()}; }
-  bool contains(Ip4 address) const { return (address.value & mask()) == base.value; }
-  bool contains(const Cidr4& inner) const { return inner.bits >= bits && contains(inner.base); }
-  bool overlaps(const Cidr4& other) const { return contains(other.base) || other.contains(base); }
-  auto operator<=>(const Cidr4&) const = default;
-};
-
-// An IPv6 network. Host bits are always zero.
-struct Cidr6 {
-  Ip6 base;
-  std::uint8_t bits = 0;  // 0..128
-
-  static Cidr6 of(Ip6 address, std::uint8_t bits);
-  static Result<Cidr6> parse(std::string_view text);  // "fd00:12::/56"
-  bool contains(const Ip6& address) const;
-  auto operator<=>(const Cidr6&) const = default;
+  Family family() const { return base.family; }
+  // The number of bits after the prefix: 8 in 10.5.1.0/24.
+  unsigned host_bits() const { return address_bits(family()) - unsigned{bits}; }
+  // The network mask of an IPv4 network in host byte order.
+  std::uint32_t v4_mask() const { return bits == 0 ? 0 : ~std::uint32_t{0} << (32 - bits); }
+  IpAddress last() const;
+  bool contains(const IpAddress& address) const;
+  bool contains(const IpPrefix& inner) const { return inner.bits >= bits && contains(inner.base); }
+  bool overlaps(const IpPrefix& other) const {
+    return contains(other.base) || other.contains(base);
+  }
+  auto operator<=>(const IpPrefix&) const = default;
 };
 
 struct Mac {
@@ -81,33 +118,27 @@ struct Mac {
   auto operator<=>(const Mac&) const = default;
 };
 
-// An IPv4 address and a UDP or TCP port (host byte order).
-struct Endpoint4 {
-  Ip4 ip;
+// An address and a UDP or TCP port (host byte order).
+struct IpEndpoint {
+  IpAddress ip;
   std::uint16_t port = 0;
-  auto operator<=>(const Endpoint4&) const = default;
+  auto operator<=>(const IpEndpoint&) const = default;
 };
 
-std::string to_string(Ip4 ip);            // "10.5.0.1"
-std::string to_string(const Ip6& ip);     // RFC 5952: lower case, compressed
-std::string to_string(const Cidr4& net);  // "10.5.0.0/16"
-std::string to_string(const Cidr6& net);
-std::string to_string(const Mac& mac);  // "aa:bb:cc:dd:ee:ff"
-std::string to_string(const Endpoint4& endpoint);
+std::string_view to_string(Family family);   // "IPv4", "IPv6"
+std::string to_string(const IpAddress& ip);  // "10.5.0.1"; IPv6 by RFC 5952: lower case, compressed
+std::string to_string(const IpPrefix& net);  // "10.5.0.0/16"
+std::string to_string(const Mac& mac);       // "aa:bb:cc:dd:ee:ff"
+std::string to_string(const IpEndpoint& endpoint);  // "10.5.0.1:8285", "[fd00::1]:8285"
 
 }  // namespace flannel
 
 template <>
-struct std::hash<flannel::Ip4> {
-  std::size_t operator()(flannel::Ip4 ip) const noexcept {
-    return std::hash<std::uint64_t>{}(ip.value * 0x9e3779b97f4a7c15ULL);
-  }
+struct std::hash<flannel::IpAddress> {
+  std::size_t operator()(const flannel::IpAddress& ip) const noexcept;
 };
 
 template <>
-struct std::hash<flannel::Cidr4> {
-  std::size_t operator()(const flannel::Cidr4& net) const noexcept {
-    return std::hash<std::uint64_t>{}((std::uint64_t{net.base.value} << 8 | net.bits) *
-                                      0x9e3779b97f4a7c15ULL);
-  }
+struct std::hash<flannel::IpPrefix> {
+  std::size_t operator()(const flannel::IpPrefix& net) const noexcept;
 };

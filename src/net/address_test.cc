@@ -7,45 +7,46 @@ namespace flannel {
 namespace {
 
 TEST(Ip4Test, ParsesDottedQuadsOnly) {
-  EXPECT_EQ(Ip4::parse("10.5.0.1").value(), Ip4::of(10, 5, 0, 1));
+  EXPECT_EQ(IpAddress::parse_v4("10.5.0.1").value(), IpAddress::v4(10, 5, 0, 1));
   for (const char* bad : {"", "10.5.0", "10.5.0.1.2", "10.5.0.256", "10.5.0.01", "10.5.0.1 ", "::1",
                           "10.5..1", "0x0a.5.0.1"}) {
-    EXPECT_FALSE(Ip4::parse(bad)) << bad;
+    EXPECT_FALSE(IpAddress::parse_v4(bad)) << bad;
   }
 }
 
 TEST(Ip4Test, KnowsWhatCanBeAnUnderlayAddress) {
-  EXPECT_TRUE(Ip4::of(192, 168, 1, 1).is_global_unicast());
-  for (const Ip4 no : {Ip4::of(0, 0, 0, 0), Ip4::of(255, 255, 255, 255), Ip4::of(127, 0, 0, 1),
-                       Ip4::of(224, 0, 0, 1), Ip4::of(169, 254, 1, 1)}) {
+  EXPECT_TRUE(IpAddress::v4(192, 168, 1, 1).is_global_unicast());
+  for (const IpAddress no :
+       {IpAddress::v4(0, 0, 0, 0), IpAddress::v4(255, 255, 255, 255), IpAddress::v4(127, 0, 0, 1),
+        IpAddress::v4(224, 0, 0, 1), IpAddress::v4(169, 254, 1, 1)}) {
     EXPECT_FALSE(no.is_global_unicast()) << to_string(no);
   }
 }
 
 TEST(Cidr4Test, ClearsHostBits) {
-  EXPECT_EQ(to_string(Cidr4::parse("10.5.52.1/24").value()), "10.5.52.0/24");
-  EXPECT_EQ(to_string(Cidr4::parse("1.2.3.4/0").value()), "0.0.0.0/0");
-  EXPECT_EQ(to_string(Cidr4::parse("1.2.3.4/32").value()), "1.2.3.4/32");
+  EXPECT_EQ(to_string(IpPrefix::parse_v4("10.5.52.1/24").value()), "10.5.52.0/24");
+  EXPECT_EQ(to_string(IpPrefix::parse_v4("1.2.3.4/0").value()), "0.0.0.0/0");
+  EXPECT_EQ(to_string(IpPrefix::parse_v4("1.2.3.4/32").value()), "1.2.3.4/32");
   for (const char* bad :
        {"10.5.0.0", "10.5.0.0/33", "10.5.0.0/-1", "10.5.0.0/", "/16", "10.5/16"}) {
-    EXPECT_FALSE(Cidr4::parse(bad)) << bad;
+    EXPECT_FALSE(IpPrefix::parse_v4(bad)) << bad;
   }
 }
 
 TEST(Cidr4Test, OverlapIsContainmentEitherWay) {
-  const Cidr4 big = Cidr4::parse("10.5.0.0/16").value();
-  const Cidr4 small = Cidr4::parse("10.5.9.0/24").value();
-  const Cidr4 other = Cidr4::parse("10.6.0.0/24").value();
+  const IpPrefix big = IpPrefix::parse_v4("10.5.0.0/16").value();
+  const IpPrefix small = IpPrefix::parse_v4("10.5.9.0/24").value();
+  const IpPrefix other = IpPrefix::parse_v4("10.6.0.0/24").value();
   EXPECT_TRUE(big.overlaps(small));
   EXPECT_TRUE(small.overlaps(big));
   EXPECT_FALSE(big.overlaps(other));
-  EXPECT_TRUE(Cidr4::parse("0.0.0.0/0").value().overlaps(other));
+  EXPECT_TRUE(IpPrefix::parse_v4("0.0.0.0/0").value().overlaps(other));
 }
 
 TEST(Ip6Test, PrintsCompressedLowerCase) {
-  EXPECT_EQ(to_string(Ip6::parse("FD00:0:0:0:0:0:0:1").value()), "fd00::1");
-  EXPECT_FALSE(Ip6::parse("10.0.0.1"));
-  EXPECT_EQ(to_string(Cidr6::parse("fd00:12:13:14ff::1/56").value()), "fd00:12:13:1400::/56");
+  EXPECT_EQ(to_string(IpAddress::parse_v6("FD00:0:0:0:0:0:0:1").value()), "fd00::1");
+  EXPECT_FALSE(IpAddress::parse_v6("10.0.0.1"));
+  EXPECT_EQ(to_string(IpPrefix::parse_v6("fd00:12:13:14ff::1/56").value()), "fd00:12:13:1400::/56");
 }
 
 TEST(MacTest, TakesGosForms) {

@@ -71,10 +71,11 @@ std::uint16_t copy_and_sum(std::uint8_t* to, ByteView from) {
   return sum_all<true>(to, from.data(), from.size());
 }
 
-std::uint16_t pseudo_header_sum(Ip4 source, Ip4 destination, std::uint8_t protocol,
+std::uint16_t pseudo_header_sum(IpAddress source, IpAddress destination, std::uint8_t protocol,
                                 std::uint16_t length) {
-  std::uint32_t sum = (source.value >> 16) + (source.value & 0xffff) + (destination.value >> 16) +
-                      (destination.value & 0xffff) + protocol + length;
+  std::uint32_t sum = (source.v4_value() >> 16) + (source.v4_value() & 0xffff) +
+                      (destination.v4_value() >> 16) + (destination.v4_value() & 0xffff) +
+                      protocol + length;
   sum = (sum >> 16) + (sum & 0xffff);
   return static_cast<std::uint16_t>(sum + (sum >> 16));
 }

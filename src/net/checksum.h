@@ -29,7 +29,7 @@ inline std::uint16_t internet_checksum(ByteView bytes) {
 
 // The sum of the pseudo header that TCP and UDP checksums cover; `length` covers the transport
 // header and its payload.
-std::uint16_t pseudo_header_sum(Ip4 source, Ip4 destination, std::uint8_t protocol,
+std::uint16_t pseudo_header_sum(IpAddress source, IpAddress destination, std::uint8_t protocol,
                                 std::uint16_t length);
 
 // Returns the checksum after one covered word has changed (RFC 1624, equation 3).

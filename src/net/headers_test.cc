@@ -85,8 +85,8 @@ TEST(Ip4Header, IsReadBackAsWritten) {
                          .fragment_offset = 1480,
                          .ttl = 63,
                          .protocol = kProtocolUdp,
-                         .source = Ip4::of(10, 5, 1, 2),
-                         .destination = Ip4::of(10, 5, 2, 3)};
+                         .source = IpAddress::v4(10, 5, 1, 2),
+                         .destination = IpAddress::v4(10, 5, 2, 3)};
   Bytes bytes(kIp4HeaderMin);
   header.write(bytes);
   EXPECT_TRUE(has_valid_ip4_checksum(bytes));
@@ -160,8 +160,8 @@ TEST(UdpHeader, IsReadBackAsWritten) {
 
 TEST(TransportChecksum, CoversThePseudoHeader) {
   const Ip4Header ip{.protocol = kProtocolUdp,
-                     .source = Ip4::of(10, 5, 1, 2),
-                     .destination = Ip4::of(10, 5, 2, 3)};
+                     .source = IpAddress::v4(10, 5, 1, 2),
+                     .destination = IpAddress::v4(10, 5, 2, 3)};
   Bytes datagram{0x9c, 0x40, 0x00, 0x35, 0x00, 0x0b, 0x00, 0x00, 'a', 'b', 'c'};
   EXPECT_FALSE(has_valid_transport_checksum(ip, datagram)) << "none computed";
   // By hand: pseudo 0a05+0102+0a05+0203+0011+000b = 172b; datagram 9c40+0035+000b+6162+6300 =
@@ -174,7 +174,7 @@ TEST(TransportChecksum, CoversThePseudoHeader) {
 
 class IcmpErrorTest : public testing::Test {
  protected:
-  static constexpr Ip4 kTunnel = Ip4::of(10, 5, 1, 0);
+  static constexpr IpAddress kTunnel = IpAddress::v4(10, 5, 1, 0);
 
   Bytes packet(Ip4Header ip, Bytes payload) {
     ip.total_length = static_cast<std::uint16_t>(kIp4HeaderMin + payload.size());
@@ -187,8 +187,8 @@ class IcmpErrorTest : public testing::Test {
     return make_icmp_error(IcmpError::net_unreachable, kTunnel, 8, packet(ip, payload)).has_value();
   }
   Ip4Header udp_{.protocol = kProtocolUdp,
-                 .source = Ip4::of(10, 5, 1, 2),
-                 .destination = Ip4::of(10, 5, 9, 9)};
+                 .source = IpAddress::v4(10, 5, 1, 2),
+                 .destination = IpAddress::v4(10, 5, 9, 9)};
 };
 
 TEST_F(IcmpErrorTest, QuotesTheHeaderAndEightBytes) {
@@ -244,13 +244,15 @@ TEST_F(IcmpErrorTest, AnswersOnlyTheFirstFragment) {
 
 TEST_F(IcmpErrorTest, IsSentToOneHostAboutOneHost) {
   EXPECT_TRUE(is_answered(udp_));
-  for (const Ip4 source : {Ip4{}, Ip4::of(127, 0, 0, 1), Ip4::of(224, 0, 0, 1),
-                           Ip4::of(255, 255, 255, 255), Ip4::of(240, 0, 0, 1)}) {
+  for (const IpAddress source :
+       {IpAddress{}, IpAddress::v4(127, 0, 0, 1), IpAddress::v4(224, 0, 0, 1),
+        IpAddress::v4(255, 255, 255, 255), IpAddress::v4(240, 0, 0, 1)}) {
     Ip4Header ip = udp_;
     ip.source = source;
     EXPECT_FALSE(is_answered(ip)) << to_string(source);
   }
-  for (const Ip4 destination : {Ip4::of(224, 0, 0, 251), Ip4::of(255, 255, 255, 255)}) {
+  for (const IpAddress destination :
+       {IpAddress::v4(224, 0, 0, 251), IpAddress::v4(255, 255, 255, 255)}) {
     Ip4Header ip = udp_;
     ip.destination = destination;
     EXPECT_FALSE(is_answered(ip)) << to_string(destination);

@@ -13,8 +13,9 @@ constexpr std::size_t kQuotedPayload = 8;
 constexpr std::uint8_t kDestinationUnreachable = 3;
 constexpr std::uint8_t kTimeExceeded = 11;
 
-bool is_one_host(Ip4 ip) {
-  return !ip.is_unspecified() && !ip.is_loopback() && !ip.is_multicast() && ip.value >> 28 != 0xf;
+bool is_one_host(IpAddress ip) {
+  return !ip.is_unspecified() && !ip.is_loopback() && !ip.is_multicast() &&
+         ip.v4_value() >> 28 != 0xf;
 }
 
 // ICMP queries (echo, timestamp and others) may be answered by an error, so that ping and
@@ -26,13 +27,13 @@ bool is_query(ByteView icmp) {
 
 bool may_answer(const Ip4Header& ip, ByteView payload) {
   if (ip.fragment_offset != 0 || !is_one_host(ip.source)) return false;
-  if (ip.destination.is_multicast() || ip.destination.value == 0xffffffff) return false;
+  if (ip.destination.is_multicast() || ip.destination.v4_value() == 0xffffffff) return false;
   return ip.protocol != kProtocolIcmp || is_query(payload);
 }
 
 }  // namespace
 
-std::optional<IcmpErrorPacket> make_icmp_error(IcmpError error, Ip4 from, std::uint8_t ttl,
+std::optional<IcmpErrorPacket> make_icmp_error(IcmpError error, IpAddress from, std::uint8_t ttl,
                                                ByteView offender) {
   const auto ip = Ip4Header::parse(offender);
   if (!ip || !may_answer(*ip, offender.subspan(ip->header_length))) return std::nullopt;

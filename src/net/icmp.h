@@ -28,7 +28,7 @@ struct IcmpErrorPacket {
 // valid header, or if RFC 1122 3.2.2 forbids an error: the packet is itself an ICMP error (or ICMP
 // of an unknown type), is a fragment after the first, has a destination that is not a single host,
 // or has a source that is not a single host.
-std::optional<IcmpErrorPacket> make_icmp_error(IcmpError error, Ip4 from, std::uint8_t ttl,
+std::optional<IcmpErrorPacket> make_icmp_error(IcmpError error, IpAddress from, std::uint8_t ttl,
                                                ByteView offender);
 
 }  // namespace flannel

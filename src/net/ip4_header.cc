@@ -37,8 +37,8 @@ std::optional<Ip4Header> Ip4Header::parse(ByteView packet) {
       .ttl = packet[kTtlAt],
       .protocol = packet[kProtocolAt],
       .checksum = load_be16(packet, kChecksumAt),
-      .source = {load_be32(packet, kSourceAt)},
-      .destination = {load_be32(packet, kDestinationAt)},
+      .source = IpAddress::v4(load_be32(packet, kSourceAt)),
+      .destination = IpAddress::v4(load_be32(packet, kDestinationAt)),
   };
 }
 
@@ -52,8 +52,8 @@ void Ip4Header::write(ByteSpan into) const {
                                  (more_fragments ? kMoreFragments : 0) | fragment_offset / 8));
   header[kTtlAt] = ttl;
   header[kProtocolAt] = protocol;
-  store_be32(header, kSourceAt, source.value);
-  store_be32(header, kDestinationAt, destination.value);
+  store_be32(header, kSourceAt, source.v4_value());
+  store_be32(header, kDestinationAt, destination.v4_value());
   rewrite_ip4_header(header, total_length, id);
 }
 

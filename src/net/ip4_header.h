@@ -28,8 +28,8 @@ struct Ip4Header {
   std::uint8_t ttl = 64;
   std::uint8_t protocol = 0;
   std::uint16_t checksum = 0;
-  Ip4 source = {};
-  Ip4 destination = {};
+  IpAddress source = {};
+  IpAddress destination = {};
 
   bool is_fragment() const { return more_fragments || fragment_offset != 0; }
 

@@ -18,7 +18,7 @@ namespace flannel {
 
 // A peer, by its subnet; nullopt: this host itself. If two owners want different objects of one
 // identity, the host takes precedence over peers, and a lower subnet over a higher one.
-using Owner = std::optional<Cidr4>;
+using Owner = std::optional<IpPrefix>;
 
 class DesiredState {
  public:

@@ -19,18 +19,19 @@ NetState device() {
                          .kind = VxlanSettings{.vni = 1,
                                                .port = 8472,
                                                .lower = {"eth0", 2},
-                                               .local = Ip4::of(192, 0, 2, 1),
+                                               .local = IpAddress::v4(192, 0, 2, 1),
                                                .mac = kOwnMac},
                          .mtu = 1450});
-  state.addresses.push_back({.link = "flannel.1", .ip = Ip4::of(10, 5, 1, 0), .bits = 32});
+  state.addresses.push_back({.link = "flannel.1", .ip = IpAddress::v4(10, 5, 1, 0), .bits = 32});
   return state;
 }
 
 NetState device_and_peer() {
   NetState state = device();
-  const Cidr4 subnet = Cidr4::of(Ip4::of(10, 5, 2, 0), 24);
+  const IpPrefix subnet = IpPrefix::of(IpAddress::v4(10, 5, 2, 0), 24);
   state.neighbours.push_back({.link = "flannel.1", .ip = subnet.base, .mac = kPeerMac});
-  state.fdb.push_back({.link = "flannel.1", .mac = kPeerMac, .remote = Ip4::of(192, 0, 2, 2)});
+  state.fdb.push_back(
+      {.link = "flannel.1", .mac = kPeerMac, .remote = IpAddress::v4(192, 0, 2, 2)});
   state.routes.push_back({.to = subnet, .via = subnet.base, .link = "flannel.1", .onlink = true});
   return state;
 }
@@ -65,7 +66,7 @@ TEST(NetStateTest, DumpNamesWhatIsUnusual) {
   state.links.push_back({.name = "flannel0", .kind = TunSettings{}, .mtu = 1472});
   state.addresses.clear();
   state.routes.push_back(
-      {.to = Cidr4::of(Ip4::of(10, 5, 0, 0), 16), .via = {}, .link = "flannel0"});
+      {.to = IpPrefix::of(IpAddress::v4(10, 5, 0, 0), 16), .via = {}, .link = "flannel0"});
   EXPECT_EQ(dump(state),
             "link flannel.1 vxlan id 1 local 192.0.2.1 dev eth0 dstport 8472 learning gbp mtu 1450 "
             "mac 02:00:00:00:00:01 down\n"
@@ -76,7 +77,7 @@ TEST(NetStateTest, DumpNamesWhatIsUnusual) {
 TEST(NetStateTest, DumpDoesNotDependOnTheOrderOfObjects) {
   NetState state;
   for (const std::uint8_t n : std::vector<std::uint8_t>{10, 2, 1}) {
-    state.routes.push_back({.to = Cidr4::of(Ip4::of(10, 5, n, 0), 24), .link = "eth0"});
+    state.routes.push_back({.to = IpPrefix::of(IpAddress::v4(10, 5, n, 0), 24), .link = "eth0"});
   }
   EXPECT_EQ(
       dump(state),
@@ -113,8 +114,8 @@ TEST(DiffTest, RemovesAPeerFromItsRouteOn) {
 
 TEST(DiffTest, AllPutsComeBeforeAnyRemoval) {
   NetState want = device_and_peer();
-  want.routes[0] = {.to = Cidr4::of(Ip4::of(10, 5, 3, 0), 24),
-                    .via = Ip4::of(10, 5, 3, 0),
+  want.routes[0] = {.to = IpPrefix::of(IpAddress::v4(10, 5, 3, 0), 24),
+                    .via = IpAddress::v4(10, 5, 3, 0),
                     .link = "flannel.1",
                     .onlink = true};
   EXPECT_EQ(text(diff(device_and_peer(), want)),
@@ -124,13 +125,13 @@ TEST(DiffTest, AllPutsComeBeforeAnyRemoval) {
 
 TEST(DiffTest, AnotherGatewayReplacesTheRoute) {
   NetState want = device_and_peer();
-  want.routes[0] = {.to = want.routes[0].to, .via = Ip4::of(192, 0, 2, 2), .link = "eth0"};
+  want.routes[0] = {.to = want.routes[0].to, .via = IpAddress::v4(192, 0, 2, 2), .link = "eth0"};
   EXPECT_EQ(text(diff(device_and_peer(), want)), "put route 10.5.2.0/24 via 192.0.2.2 dev eth0\n");
 }
 
 TEST(DiffTest, AnotherRemoteReplacesTheFdbEntry) {
   NetState want = device_and_peer();
-  want.fdb[0].remote = Ip4::of(192, 0, 2, 9);
+  want.fdb[0].remote = IpAddress::v4(192, 0, 2, 9);
   EXPECT_EQ(text(diff(device_and_peer(), want)),
             "put fdb 02:00:00:00:00:02 dev flannel.1 dst 192.0.2.9 self permanent\n");
 }
@@ -149,7 +150,7 @@ TEST(DiffTest, AnotherMacReplacesTheNeighbourAndLeavesNoFdbEntryBehind) {
 // A blackhole and a unicast route differ in metric, so the kernel has both.
 TEST(DiffTest, ABlackholeReplacesNoRouteAndNoRouteABlackhole) {
   NetState hole = device();
-  const Cidr4 subnet = device_and_peer().routes[0].to;
+  const IpPrefix subnet = device_and_peer().routes[0].to;
   hole.routes.push_back({.to = subnet, .link = {}, .blackhole = true});
   NetState route = device();
   route.routes = device_and_peer().routes;
@@ -163,12 +164,14 @@ TEST(DiffTest, ABlackholeReplacesNoRouteAndNoRouteABlackhole) {
 
 TEST(DiffTest, DoubledRoutesAreReducedToTheDesiredOne) {
   NetState have = device_and_peer();
-  have.routes.push_back(
-      {.to = have.routes[0].to, .via = Ip4::of(192, 0, 2, 2), .link = "eth0", .onlink = false});
+  have.routes.push_back({.to = have.routes[0].to,
+                         .via = IpAddress::v4(192, 0, 2, 2),
+                         .link = "eth0",
+                         .onlink = false});
   EXPECT_EQ(text(diff(have, device_and_peer())),
             "remove route 10.5.2.0/24 via 192.0.2.2 dev eth0\n");
   NetState want = device_and_peer();
-  want.routes[0].via = Ip4::of(10, 5, 2, 1);
+  want.routes[0].via = IpAddress::v4(10, 5, 2, 1);
   EXPECT_EQ(text(diff(have, want)),
             "put route 10.5.2.0/24 via 10.5.2.1 dev flannel.1 onlink\n"
             "remove route 10.5.2.0/24 via 192.0.2.2 dev eth0\n"
@@ -178,7 +181,7 @@ TEST(DiffTest, DoubledRoutesAreReducedToTheDesiredOne) {
 TEST(DiffTest, AnAddressWithoutItsRouteIsPutAgain) {
   NetState have;
   have.addresses.push_back(
-      {.link = "flannel0", .ip = Ip4::of(10, 5, 1, 0), .bits = 16, .routed = false});
+      {.link = "flannel0", .ip = IpAddress::v4(10, 5, 1, 0), .bits = 16, .routed = false});
   NetState want = have;
   want.addresses[0].routed = true;
   EXPECT_EQ(text(diff(have, want)), "put addr 10.5.1.0/16 dev flannel0\n");
@@ -219,7 +222,7 @@ TEST(DiffTest, WhatCannotBeChangedRecreatesTheDeviceAndPutsAllOnItAgain) {
            [](VxlanSettings& v) {
              v.lower = {"eth0", 3};
            },
-           [](VxlanSettings& v) { v.local = Ip4::of(192, 0, 2, 9); },
+           [](VxlanSettings& v) { v.local = IpAddress::v4(192, 0, 2, 9); },
            [](VxlanSettings& v) { v.gbp = true; }}) {
     NetState want = device_and_peer();
     change(vxlan(want));
@@ -246,8 +249,9 @@ TEST(DiffTest, ADeviceThatGoesTakesAlongWhatIsOnIt) {
 
 TEST(DiffTest, CarriedOutInItsOrderItReachesTheDesiredStateFromAnywhere) {
   NetState direct = device();
-  direct.routes.push_back(
-      {.to = Cidr4::of(Ip4::of(10, 5, 2, 0), 24), .via = Ip4::of(192, 0, 2, 2), .link = "eth0"});
+  direct.routes.push_back({.to = IpPrefix::of(IpAddress::v4(10, 5, 2, 0), 24),
+                           .via = IpAddress::v4(192, 0, 2, 2),
+                           .link = "eth0"});
   NetState other_vni = device_and_peer();
   vxlan(other_vni).vni = 7;
   NetState other_mac = device_and_peer();
@@ -256,7 +260,8 @@ TEST(DiffTest, CarriedOutInItsOrderItReachesTheDesiredStateFromAnywhere) {
   hole.routes.push_back({.to = direct.routes[0].to, .link = {}, .blackhole = true});
   const std::vector<NetState> states{{},        device(), device_and_peer(), direct, other_vni,
                                      other_mac, hole};
-  const Scope scope{.link_names = {"flannel.1"}, .network = Cidr4::of(Ip4::of(10, 5, 0, 0), 16)};
+  const Scope scope{.link_names = {"flannel.1"},
+                    .network = IpPrefix::of(IpAddress::v4(10, 5, 0, 0), 16)};
   for (const NetState& from : states) {
     for (const NetState& to : states) {
       FakeKernel kernel;

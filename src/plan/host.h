@@ -12,7 +12,7 @@
 namespace flannel {
 
 struct InterfaceAddress {
-  Ip4 ip;
+  IpAddress ip;
   std::uint8_t bits = 32;
   bool permanent = true;    // IFA_F_PERMANENT: configured, not leased by DHCP
   bool temporary = false;   // IFA_F_TEMPORARY / IFA_F_SECONDARY privacy addresses
@@ -33,23 +33,23 @@ struct Interface {
 // The answer to a route lookup for an address.
 struct RouteLookup {
   int interface_index = 0;
-  Ip4 source;                  // preferred source address
-  std::optional<Ip4> gateway;  // nullopt: the address is on the link
+  IpAddress source;                  // preferred source address
+  std::optional<IpAddress> gateway;  // nullopt: the address is on the link
   bool operator==(const RouteLookup&) const = default;
 };
 
 struct DefaultRoute {
   std::optional<int> interface_index = {};  // nullopt: a multipath route
-  std::optional<Ip4> source = {};           // its `src`
-  std::optional<Ip4> gateway = {};          // nullopt: all addresses are on the link
+  std::optional<IpAddress> source = {};     // its `src`
+  std::optional<IpAddress> gateway = {};    // nullopt: all addresses are on the link
   bool operator==(const DefaultRoute&) const = default;
 };
 
 // A route of the main table that another program or the kernel made.
 struct HostRoute {
-  Cidr4 to;
+  IpPrefix to;
   int interface_index = 0;
-  std::optional<Ip4> gateway = {};  // nullopt: on the link
+  std::optional<IpAddress> gateway = {};  // nullopt: on the link
   std::uint32_t metric = 0;
   bool operator==(const HostRoute&) const = default;
 };
@@ -58,8 +58,8 @@ struct HostRoute {
 struct Underlay {
   std::string interface;
   int interface_index = 0;
-  Ip4 ip;         // its address: the source of the packets that we send
-  Ip4 public_ip;  // the address that peers send to; differs from `ip` behind NAT
+  IpAddress ip;         // its address: the source of the packets that we send
+  IpAddress public_ip;  // the address that peers send to; differs from `ip` behind NAT
   std::uint32_t mtu = 0;
   bool operator==(const Underlay&) const = default;
 };

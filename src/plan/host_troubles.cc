@@ -56,17 +56,17 @@ void add_route_to_own_subnet(const HostState& host, const OverlayView& overlay,
 }
 
 // The first peer whose packets the route takes; nullptr: none.
-const Cidr4* first_taken(const OtherRoute& route, const OverlayView& overlay) {
+const IpPrefix* first_taken(const OtherRoute& route, const OverlayView& overlay) {
   const auto& peers = overlay.peers;
-  const auto after = std::ranges::upper_bound(peers, route.to.base, {}, &Cidr4::base);
+  const auto after = std::ranges::upper_bound(peers, route.to.base, {}, &IpPrefix::base);
   if (after != peers.begin()) {
-    const Cidr4& peer = *std::prev(after);
+    const IpPrefix& peer = *std::prev(after);
     // A route with the same prefix length as ours either has a higher metric or is the one that we
     // replaced.
     const bool longer = route.to.bits > peer.bits || overlay.route_to_network;
     if (peer.contains(route.to)) return longer ? &peer : nullptr;
   }
-  const auto inside = std::ranges::lower_bound(peers, route.to.base, {}, &Cidr4::base);
+  const auto inside = std::ranges::lower_bound(peers, route.to.base, {}, &IpPrefix::base);
   const bool takes_whole = overlay.route_to_network && route.to != overlay.network &&
                            inside != peers.end() && route.to.contains(*inside);
   return takes_whole ? &*inside : nullptr;
@@ -76,7 +76,7 @@ void add_routes_to_peers(const HostState& host, const OverlayView& overlay,
                          std::vector<HostTrouble>& troubles) {
   std::size_t count = 0;
   for (const OtherRoute& route : host.routes) {
-    const Cidr4* peer = first_taken(route, overlay);
+    const IpPrefix* peer = first_taken(route, overlay);
     if (peer == nullptr || ++count > kNamed) continue;
     troubles.push_back(
         {fmt::format("the route {0} goes before ours by {1} to the peer {2}: ip route "

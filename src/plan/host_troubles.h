@@ -14,14 +14,14 @@ namespace flannel {
 
 // The part of the overlay's configuration that is needed to read a HostState.
 struct HostQuery {
-  Cidr4 network;
-  Cidr4 own_subnet;
+  IpPrefix network;
+  IpPrefix own_subnet;
   std::vector<std::string> devices;  // devices by which packets of the overlay arrive
 };
 
 // A route of the main table into the overlay's network that is not ours.
 struct OtherRoute {
-  Cidr4 to;
+  IpPrefix to;
   std::string device;        // empty: no single device (unreachable, several next hops)
   std::uint32_t metric = 0;  // the kernel uses the route with the lowest metric
   bool operator==(const OtherRoute&) const = default;
@@ -44,11 +44,11 @@ struct HostState {
 };
 
 struct OverlayView {
-  Cidr4 network;
-  Cidr4 own_subnet;
-  std::vector<Cidr4> peers = {};  // sorted, without overlaps
-  std::string device;             // the device of our routes, for the text
-  bool route_to_network = false;  // one route for all peers (udp) instead of one for each
+  IpPrefix network;
+  IpPrefix own_subnet;
+  std::vector<IpPrefix> peers = {};  // sorted, without overlaps
+  std::string device;                // the device of our routes, for the text
+  bool route_to_network = false;     // one route for all peers (udp) instead of one for each
 };
 
 // Returns at most a few troubles, for any number of routes and peers.

@@ -6,8 +6,8 @@
 namespace flannel {
 namespace {
 
-Cidr4 net(const char* text) {
-  return Cidr4::parse(text).value();
+IpPrefix net(const char* text) {
+  return IpPrefix::parse_v4(text).value();
 }
 
 OverlayView overlay() {
@@ -84,7 +84,7 @@ TEST(HostTroublesTest, WithOneRouteForAllPeersARouteAsLongAsASubnetTakesPreceden
 TEST(HostTroublesTest, ThousandsOfRoutesAreAFewSentences) {
   HostState host;
   for (unsigned i = 0; i < 5000; ++i)
-    host.routes.push_back({{Ip4{Ip4::of(10, 5, 8, 0).value + i % 256}, 32}, "veth9"});
+    host.routes.push_back({{IpAddress::v4(10, 5, 8, 0).plus(i % 256), 32}, "veth9"});
   const auto all = host_troubles(host, overlay());
   ASSERT_EQ(all.size(), 4U);
   EXPECT_EQ(all[3].text,

@@ -39,8 +39,8 @@ struct KernelChange {
 // is removed.
 struct Scope {
   std::vector<std::string> link_names;
-  Cidr4 network;
-  std::optional<Cidr4> own_subnet = {};
+  IpPrefix network;
+  std::optional<IpPrefix> own_subnet = {};
 };
 
 class Kernel {

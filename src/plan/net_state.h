@@ -31,7 +31,7 @@ struct VxlanSettings {
   std::uint32_t vni = 1;      // 1..2^24-1
   std::uint16_t port = 8472;  // UDP destination port; Linux's own default
   LowerDevice lower;          // underlay interface
-  Ip4 local;                  // the underlay's address: the outer source
+  IpAddress local;            // the underlay's address: the outer source
   bool learning = false;
   bool gbp = false;
   Mac mac;            // of the VTEP itself
@@ -57,7 +57,7 @@ struct Link {
 
 struct Address {
   std::string link;
-  Ip4 ip;
+  IpAddress ip;
   std::uint8_t bits = 32;
   // True if the route to the address's network exists. Linux adds it with the address (none for a
   // /32), and other programs can remove it alone.
@@ -68,8 +68,8 @@ struct Address {
 // A route in the main table with our protocol, scope universe. Identity: `to` and `blackhole`; a
 // put replaces another route of that identity, a removal removes exactly this route.
 struct Route {
-  Cidr4 to;
-  Ip4 via{};  // 0.0.0.0: no gateway
+  IpPrefix to;
+  IpAddress via{};  // 0.0.0.0: no gateway
   std::string link;
   bool onlink = false;
   bool blackhole = false;  // no device, and the highest metric: a unicast route takes precedence
@@ -80,7 +80,7 @@ struct Route {
 // A permanent neighbour entry (ARP). Identity: link, ip.
 struct Neighbour {
   std::string link;
-  Ip4 ip;
+  IpAddress ip;
   Mac mac;
   bool operator==(const Neighbour&) const = default;
 };
@@ -91,7 +91,7 @@ struct Neighbour {
 struct FdbEntry {
   std::string link;
   Mac mac;
-  Ip4 remote;
+  IpAddress remote;
   bool operator==(const FdbEntry&) const = default;
 };
 
@@ -111,7 +111,7 @@ struct NetState {
 struct ObjectKey {
   std::size_t kind = 0;  // index in KernelObject
   std::string link{};    // empty for a route: its device may change
-  Ip4 ip{};
+  IpAddress ip{};
   std::uint8_t bits = 0;
   bool blackhole = false;
   Mac mac{};

@@ -77,7 +77,7 @@ void Reconciler::set_host(Scope scope, NetState host) {
     pending_.mark(change, last_sync_);
 }
 
-void Reconciler::set_peers(std::vector<std::pair<Cidr4, NetState>> peers, TimePoint now) {
+void Reconciler::set_peers(std::vector<std::pair<IpPrefix, NetState>> peers, TimePoint now) {
   DesiredState::Parts parts;
   parts.reserve(peers.size());
   for (auto& [peer, state] : peers)

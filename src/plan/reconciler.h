@@ -38,7 +38,7 @@ class Reconciler {
   // for sync() or tick(). A device that leaves the scope of set_host() is removed.
   void set_host(Scope scope, NetState host);
   // Changes many peers in one batch; an empty state removes the peer.
-  void set_peers(std::vector<std::pair<Cidr4, NetState>> peers, TimePoint now);
+  void set_peers(std::vector<std::pair<IpPrefix, NetState>> peers, TimePoint now);
 
   // Reads the kernel and repairs every difference. Objects of ours that are not desired are
   // removed, so the peers must be set before the first call. Fails only if the kernel cannot be

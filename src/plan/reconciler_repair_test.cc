@@ -112,9 +112,9 @@ TEST_F(ReconcilerTest, ANewDesiredStateOfTheHostIsCarriedOutByTheNextTickAndIsNo
 TEST_F(ReconcilerTest, AnAddressOutsideOfTheNewNetworkGoesAlthoughReadingDoesNotShowIt) {
   start({});
   NetState host = device();
-  host.addresses[0].ip = Ip4::of(172, 16, 1, 0);
+  host.addresses[0].ip = IpAddress::v4(172, 16, 1, 0);
   Scope scope = kScope;
-  scope.network = Cidr4::of(Ip4::of(172, 16, 0, 0), 16);
+  scope.network = IpPrefix::of(IpAddress::v4(172, 16, 0, 0), 16);
   reconciler.set_host(scope, host);
   ASSERT_TRUE(reconciler.sync(now));
   EXPECT_EQ(kernel.dump(), dump(host));
@@ -171,7 +171,8 @@ TEST_F(ReconcilerTest, ADeviceOfAnotherKindWithOurNameIsNamedAndNothingIsPutOnIt
 }
 
 TEST_F(ReconcilerTest, RoutesOfAnotherDaemonOnThisHostAreLeftAlone) {
-  const Route others{.to = Cidr4::of(Ip4::of(10, 9, 2, 0), 24), .via = host_ip(2), .link = "eth0"};
+  const Route others{
+      .to = IpPrefix::of(IpAddress::v4(10, 9, 2, 0), 24), .via = host_ip(2), .link = "eth0"};
   kernel.meddle(others);
   start({2});
   ASSERT_TRUE(reconciler.sync(now));
@@ -182,7 +183,7 @@ TEST_F(ReconcilerTest, RoutesOfAnotherDaemonOnThisHostAreLeftAlone) {
 
 TEST_F(ReconcilerTest, AStaleRouteOnOurDeviceGoesEvenIfItLeadsIntoAnEarlierNetwork) {
   start({2});
-  kernel.meddle(Route{.to = Cidr4::of(Ip4::of(10, 9, 2, 0), 24), .link = "flannel.1"});
+  kernel.meddle(Route{.to = IpPrefix::of(IpAddress::v4(10, 9, 2, 0), 24), .link = "flannel.1"});
   ASSERT_TRUE(reconciler.sync(now));
   EXPECT_EQ(kernel.dump(), dump(together({device(), peer(2)})));
 }

@@ -64,7 +64,7 @@ TEST_F(ReconcilerTest, AnEventForOnePeerTouchesOnlyItsObjectsAndReadsNothing) {
 TEST_F(ReconcilerTest, ManyPeersAreOneBatch) {
   start({});
   const int batches = kernel.batches();
-  std::vector<std::pair<Cidr4, NetState>> peers;
+  std::vector<std::pair<IpPrefix, NetState>> peers;
   for (std::uint8_t n = 2; n < 200; ++n)
     peers.emplace_back(subnet(n), peer(n));
   reconciler.set_peers(peers, now);
@@ -171,12 +171,12 @@ TEST_F(ReconcilerTest, AFailedObjectIsTriedAfterDoublingPausesUpToHalfAMinute) {
 
 TEST_F(ReconcilerTest, AnotherDesiredStateOfAFailedObjectIsTriedAtOnceWithShortPausesAgain) {
   start({});
-  set_peer(subnet(2), direct_route(2, Ip4::of(203, 0, 113, 9)));
+  set_peer(subnet(2), direct_route(2, IpAddress::v4(203, 0, 113, 9)));
   EXPECT_EQ(reconciler.unmet(),
             (std::map<std::string, std::string>{
                 {"route 10.5.2.0/24 via 203.0.113.9 dev eth0", "Nexthop has invalid gateway"}}));
   pass(seconds(20));
-  set_peer(subnet(2), direct_route(2, Ip4::of(203, 0, 113, 8)));
+  set_peer(subnet(2), direct_route(2, IpAddress::v4(203, 0, 113, 8)));
   EXPECT_EQ(reconciler.next_wakeup(), now + milliseconds(100));
   set_peer(subnet(2), direct_route(2, host_ip(2)));
   EXPECT_TRUE(reconciler.unmet().empty());
@@ -197,7 +197,7 @@ TEST_F(ReconcilerTest, AFailedRemovalIsNamedAndRetried) {
 TEST_F(ReconcilerTest, APeerThatGoesAfterItsNewRouteFailedLeavesNotTheOldOne) {
   start({2});
   kernel.refuse("via 203.0.113.9", kRefused);
-  set_peer(subnet(2), direct_route(2, Ip4::of(203, 0, 113, 9)));
+  set_peer(subnet(2), direct_route(2, IpAddress::v4(203, 0, 113, 9)));
   EXPECT_EQ(kernel.state().routes, peer(2).routes) << "the old route serves until the new one is";
   kernel.heal();
   remove_peer(subnet(2));

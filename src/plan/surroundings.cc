@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::size_t kMostNamed = 5;
 
-void add(std::vector<AddressInUse>& all, Ip4 ip, std::string what) {
+void add(std::vector<AddressInUse>& all, IpAddress ip, std::string what) {
   if (ip.is_unspecified() || ip.is_loopback()) return;
   if (std::ranges::find(all, ip, &AddressInUse::ip) == all.end()) {
     all.push_back({ip, std::move(what)});
@@ -36,7 +36,7 @@ std::string name_of(const HostView& host, int index) {
 
 // Linux uses the route with the lowest metric, and the oldest of equal ones. Our route has metric
 // 0.
-std::string find_holder(const HostView& host, const Underlay& underlay, const Cidr4& network,
+std::string find_holder(const HostView& host, const Underlay& underlay, const IpPrefix& network,
                         std::span<const std::string> devices) {
   const auto first = std::ranges::find(host.routes, network, &HostRoute::to);
   if (first == host.routes.end() || first->metric != 0) return {};
@@ -47,13 +47,13 @@ std::string find_holder(const HostView& host, const Underlay& underlay, const Ci
 
 }  // namespace
 
-bool LocalAddress::has_no_host(Ip4 other) const {
-  const Cidr4 link = Cidr4::of(ip, bits);
+bool LocalAddress::has_no_host(IpAddress other) const {
+  const IpPrefix link = IpPrefix::of(ip, bits);
   return bits <= 30 && (other == link.base || other == link.last());
 }
 
-Surroundings find_surroundings(const HostView& host, const Underlay& underlay, const Cidr4& network,
-                               std::span<const Ip4> endpoints,
+Surroundings find_surroundings(const HostView& host, const Underlay& underlay,
+                               const IpPrefix& network, std::span<const IpAddress> endpoints,
                                std::span<const std::string> devices) {
   Surroundings found;
   add(found.in_use, underlay.ip, "the address of " + underlay.interface);
@@ -64,29 +64,29 @@ Surroundings find_surroundings(const HostView& host, const Underlay& underlay, c
       found.local.push_back({interface.name, address.ip, address.bits});
       if (interface.index != underlay.interface_index) continue;
       add(found.in_use, address.ip, "an address of " + interface.name);
-      const Cidr4 link = Cidr4::of(address.ip, address.bits);
+      const IpPrefix link = IpPrefix::of(address.ip, address.bits);
       if (!found.link && link.overlaps(network)) {
         found.link = {link.base, fmt::format("the link {} of {}", to_string(link), interface.name)};
       }
     }
   }
   add_gateways(found.in_use, host, underlay);
-  for (const Ip4 server : host.name_servers)
+  for (const IpAddress server : host.name_servers)
     add(found.in_use, server, "a name server");
-  for (const Ip4 endpoint : endpoints)
+  for (const IpAddress endpoint : endpoints)
     add(found.in_use, endpoint, "an endpoint of the store");
   found.holder = find_holder(host, underlay, network, devices);
   return found;
 }
 
-const AddressInUse* in_use_inside(const Cidr4& net, const Surroundings& surroundings) {
+const AddressInUse* in_use_inside(const IpPrefix& net, const Surroundings& surroundings) {
   const auto found = std::ranges::find_if(surroundings.in_use, [&net](const AddressInUse& address) {
     return net.contains(address.ip);
   });
   return found == surroundings.in_use.end() ? nullptr : &*found;
 }
 
-std::optional<std::string> find_clash(const Cidr4& network, const Surroundings& surroundings) {
+std::optional<std::string> find_clash(const IpPrefix& network, const Surroundings& surroundings) {
   std::vector<std::string> inside;
   for (const AddressInUse& address : surroundings.in_use) {
     if (!network.contains(address.ip)) continue;
@@ -108,7 +108,7 @@ std::optional<std::string> find_clash(const Cidr4& network, const Surroundings& 
       to_string(network), fmt::join(inside, ", "));
 }
 
-std::optional<std::string> find_held(const Cidr4& network, const Surroundings& surroundings) {
+std::optional<std::string> find_held(const IpPrefix& network, const Surroundings& surroundings) {
   if (surroundings.holder.empty()) return std::nullopt;
   return fmt::format(
       "packets to {0} leave by {1}, whose route to it goes before that of the udp backend's "
@@ -117,14 +117,14 @@ std::optional<std::string> find_held(const Cidr4& network, const Surroundings& s
       to_string(network), surroundings.holder);
 }
 
-std::vector<Ip4> parse_name_servers(std::string_view resolv_conf) {
-  std::vector<Ip4> servers;
+std::vector<IpAddress> parse_name_servers(std::string_view resolv_conf) {
+  std::vector<IpAddress> servers;
   std::istringstream lines{std::string(resolv_conf)};
   for (std::string line; std::getline(lines, line);) {
     std::istringstream words(line);
     std::string key, value;
     if (!(words >> key >> value) || key != "nameserver") continue;
-    if (const auto ip = Ip4::parse(value)) servers.push_back(*ip);
+    if (const auto ip = IpAddress::parse_v4(value)) servers.push_back(*ip);
   }
   return servers;
 }

@@ -16,17 +16,17 @@
 namespace flannel {
 
 struct AddressInUse {
-  Ip4 ip;
+  IpAddress ip;
   std::string what;  // "the gateway", "a name server"
   bool operator==(const AddressInUse&) const = default;
 };
 
 struct LocalAddress {
   std::string interface;
-  Ip4 ip;
+  IpAddress ip;
   std::uint8_t bits = 32;
   // True if `other` is the first or last address of this link, which no host can have.
-  bool has_no_host(Ip4 other) const;
+  bool has_no_host(IpAddress other) const;
   bool operator==(const LocalAddress&) const = default;
 };
 
@@ -41,22 +41,22 @@ struct Surroundings {
 };
 
 // `endpoints`: addresses of the store; `devices`: our own devices.
-Surroundings find_surroundings(const HostView& host, const Underlay& underlay, const Cidr4& network,
-                               std::span<const Ip4> endpoints,
+Surroundings find_surroundings(const HostView& host, const Underlay& underlay,
+                               const IpPrefix& network, std::span<const IpAddress> endpoints,
                                std::span<const std::string> devices);
 
 // The first address in use that is in `net`; nullptr: none.
-const AddressInUse* in_use_inside(const Cidr4& net, const Surroundings& surroundings);
+const AddressInUse* in_use_inside(const IpPrefix& net, const Surroundings& surroundings);
 
 // Returns a sentence for people about an address in use that the network contains, with the
 // consequence; nullopt: there is none.
-std::optional<std::string> find_clash(const Cidr4& network, const Surroundings& surroundings);
+std::optional<std::string> find_clash(const IpPrefix& network, const Surroundings& surroundings);
 
 // Returns a sentence for people about the holder, which gets the packets of a backend with one
 // route to the whole network, and about the remedy; nullopt: there is no holder.
-std::optional<std::string> find_held(const Cidr4& network, const Surroundings& surroundings);
+std::optional<std::string> find_held(const IpPrefix& network, const Surroundings& surroundings);
 
 // The IPv4 addresses after "nameserver" in the text of a resolv.conf(5).
-std::vector<Ip4> parse_name_servers(std::string_view resolv_conf);
+std::vector<IpAddress> parse_name_servers(std::string_view resolv_conf);
 
 }  // namespace flannel

@@ -6,11 +6,11 @@
 namespace flannel {
 namespace {
 
-Ip4 ip(const char* text) {
-  return Ip4::parse(text).value();
+IpAddress ip(const char* text) {
+  return IpAddress::parse_v4(text).value();
 }
-Cidr4 net(const char* text) {
-  return Cidr4::parse(text).value();
+IpPrefix net(const char* text) {
+  return IpPrefix::parse_v4(text).value();
 }
 
 // eth0 172.31.0.3/16 with the default route, eth1 198.18.0.3/24 and docker0 172.17.0.1/16.
@@ -48,7 +48,7 @@ class SurroundingsTest : public testing::Test {
                  {net("198.18.0.0/24"), 3},
                  {net("172.17.0.0/16"), 4}},
       .name_servers = {ip("10.9.0.53")}};
-  std::vector<Ip4> endpoints_{ip("172.20.0.5")};
+  std::vector<IpAddress> endpoints_{ip("172.20.0.5")};
   std::vector<std::string> devices_{"flannel0"};
 };
 
@@ -90,7 +90,7 @@ TEST_F(SurroundingsTest, BridgesAndOurOwnDevicesMayBeInTheNetwork) {
 
 TEST_F(SurroundingsTest, ManyAreCounted) {
   for (std::uint8_t n = 1; n <= 20; ++n)
-    endpoints_.push_back(Ip4::of(10, 5, 0, n));
+    endpoints_.push_back(IpAddress::v4(10, 5, 0, n));
   EXPECT_TRUE(clash("10.5.0.0/16").ends_with("10.5.0.5 (an endpoint of the store), 15 more"));
 }
 
@@ -142,7 +142,7 @@ TEST_F(SurroundingsTest, ReadsNameServers) {
       parse_name_servers("# nameserver 1.1.1.1\nsearch a b\nnameserver 10.0.0.2\n"
                          "nameserver\t 10.0.0.3 \nnameserver fe80::1%eth0\nsortlist 10.0.0.9\n"
                          "nameserver 127.0.0.53"),
-      (std::vector<Ip4>{ip("10.0.0.2"), ip("10.0.0.3"), ip("127.0.0.53")}));
+      (std::vector<IpAddress>{ip("10.0.0.2"), ip("10.0.0.3"), ip("127.0.0.53")}));
   EXPECT_TRUE(parse_name_servers("").empty());
 }
 

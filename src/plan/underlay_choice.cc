@@ -19,7 +19,7 @@ namespace {
 // An interface, and the one of its addresses that is the source of our packets.
 struct Candidate {
   const Interface* interface = nullptr;
-  Ip4 ip;
+  IpAddress ip;
 };
 
 bool is_usable(const InterfaceAddress& address) {
@@ -29,12 +29,12 @@ bool is_usable(const InterfaceAddress& address) {
 
 // The source address of the host's own packets by this default route: its `src`, otherwise, as in
 // Linux, the first primary address whose network contains the gateway.
-std::optional<Ip4> source_of(const DefaultRoute& route, const Interface& interface) {
+std::optional<IpAddress> source_of(const DefaultRoute& route, const Interface& interface) {
   for (const InterfaceAddress& address : interface.addresses) {
     if (!is_usable(address)) continue;
     if (route.source ? address.ip == *route.source
                      : !address.temporary && address.bits != 32 && route.gateway &&
-                           Cidr4::of(address.ip, address.bits).contains(*route.gateway)) {
+                           IpPrefix::of(address.ip, address.bits).contains(*route.gateway)) {
       return address.ip;
     }
   }
@@ -76,7 +76,7 @@ const Interface* by_index(const HostView& host, int index) {
   return found == host.interfaces.end() ? nullptr : &*found;
 }
 
-Result<Candidate> owner_of(const HostView& host, Ip4 ip) {
+Result<Candidate> owner_of(const HostView& host, IpAddress ip) {
   for (const Interface& interface : host.interfaces) {
     if (std::ranges::find(interface.addresses, ip, &InterfaceAddress::ip) !=
         interface.addresses.end()) {
@@ -106,10 +106,10 @@ Result<Candidate> by_default_route(const HostView& host);
 // in a manifest, means the default route, as in upstream.
 Result<Candidate> by_name_or_address(const HostView& host, const std::string& text) {
   if (text.empty()) return by_default_route(host);
-  if (Ip6::parse(text)) {
+  if (IpAddress::parse_v6(text)) {
     return fail(ErrorKind::unsupported, "an IPv6 underlay is not part of this release");
   }
-  if (const auto ip = Ip4::parse(text)) return owner_of(host, *ip);
+  if (const auto ip = IpAddress::parse_v4(text)) return owner_of(host, *ip);
   const auto found = std::ranges::find(host.interfaces, text, &Interface::name);
   if (found != host.interfaces.end()) return best_address(host, *found);
   return fail(ErrorKind::not_found, fmt::format("there is no interface called \"{}\"{}",
@@ -136,7 +136,7 @@ Result<Candidate> by_regex(const HostView& host, const std::string& text) {
 
 // --iface-can-reach: the interface by which a packet to that address would leave.
 Result<Candidate> by_reach(const HostView& host, const std::string& text) {
-  const Ip4 target = TRY(Ip4::parse(text));
+  const IpAddress target = TRY(IpAddress::parse_v4(text));
   // A manifest names one address for all hosts, and one of the hosts may have this address itself.
   // That host's route to it leaves by the loopback interface, which is no underlay.
   if (const auto own = owner_of(host, target)) return *own;
@@ -287,13 +287,13 @@ Result<Candidate> find(const UnderlayRequest& request, const HostView& host,
 
 Result<UnderlayChoice> choose_underlay(const UnderlayRequest& request, const HostView& host) {
   UnderlayChoice choice;
-  std::optional<Ip4> announced;
-  if (Ip6::parse(request.public_ip)) {
+  std::optional<IpAddress> announced;
+  if (IpAddress::parse_v6(request.public_ip)) {
     return fail(ErrorKind::unsupported,
                 "--public-ip: an IPv6 address is not part of this release; give an IPv4 address");
   }
   if (!request.public_ip.empty()) {
-    announced = TRY_DURING(Ip4::parse(request.public_ip), "--public-ip");
+    announced = TRY_DURING(IpAddress::parse_v4(request.public_ip), "--public-ip");
   }
   const Candidate found = TRY(find(request, host, choice.reasons));
   if (found.interface->mtu == 0) {

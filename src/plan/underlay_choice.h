@@ -21,11 +21,11 @@ struct UnderlayRequest {
 };
 
 struct HostView {
-  std::vector<Interface> interfaces;                     // by index
-  std::vector<DefaultRoute> default_routes;              // of the main table, in dump order
-  std::function<Result<RouteLookup>(Ip4)> lookup_route;  // a route lookup
+  std::vector<Interface> interfaces;                           // by index
+  std::vector<DefaultRoute> default_routes;                    // of the main table, in dump order
+  std::function<Result<RouteLookup>(IpAddress)> lookup_route;  // a route lookup
   std::vector<HostRoute> routes = {};  // in dump order: the kernel uses the first of equal ones
-  std::vector<Ip4> name_servers = {};  // of this host's resolv.conf, without local ones
+  std::vector<IpAddress> name_servers = {};  // of this host's resolv.conf, without local ones
 };
 
 struct UnderlayChoice {

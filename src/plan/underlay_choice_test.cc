@@ -7,7 +7,7 @@ namespace flannel {
 namespace {
 
 InterfaceAddress address(const char* ip, bool permanent = true) {
-  return {.ip = Ip4::parse(ip).value(), .bits = 24, .permanent = permanent};
+  return {.ip = IpAddress::parse_v4(ip).value(), .bits = 24, .permanent = permanent};
 }
 
 // eth0 with two addresses and the default route, eth1 with one leased by DHCP, lo.
@@ -26,11 +26,11 @@ HostView two_nics() {
        .up = true,
        .addresses = {address("198.51.100.1", false)}}};
   view.default_routes = {{.interface_index = 2}, {.interface_index = 3}};
-  view.lookup_route = [](Ip4 to) -> Result<RouteLookup> {
-    if (to == Ip4::of(203, 0, 113, 1)) {
+  view.lookup_route = [](IpAddress to) -> Result<RouteLookup> {
+    if (to == IpAddress::v4(203, 0, 113, 1)) {
       return RouteLookup{.interface_index = 3,
-                         .source = Ip4::of(198, 51, 100, 1),
-                         .gateway = Ip4::of(198, 51, 100, 254)};
+                         .source = IpAddress::v4(198, 51, 100, 1),
+                         .gateway = IpAddress::v4(198, 51, 100, 254)};
     }
     return fail(ErrorKind::unavailable, "no route");
   };
@@ -84,7 +84,7 @@ TEST(UnderlayTest, CanReachUsesARouteLookupAndIsTriedLast) {
   EXPECT_NE(chosen({.can_reach = "example.org"}).find("not an IPv4 address"), std::string::npos);
   EXPECT_NE(chosen({.can_reach = "203.0.113.9"}).find("no route"), std::string::npos);
   HostView host = two_nics();
-  host.lookup_route = [](Ip4) -> Result<RouteLookup> {
+  host.lookup_route = [](IpAddress) -> Result<RouteLookup> {
     return RouteLookup{.interface_index = 3, .source = {}, .gateway = {}};
   };
   EXPECT_NE(chosen({.can_reach = "203.0.113.1"}, host).find("no source address"),
@@ -93,7 +93,7 @@ TEST(UnderlayTest, CanReachUsesARouteLookupAndIsTriedLast) {
 
 TEST(UnderlayTest, TheHostThatHasTheAddressToReachUsesItAndNotLoopback) {
   HostView host = two_nics();
-  host.lookup_route = [](Ip4 to) -> Result<RouteLookup> {
+  host.lookup_route = [](IpAddress to) -> Result<RouteLookup> {
     return RouteLookup{.interface_index = 1, .source = to, .gateway = {}};
   };
   EXPECT_EQ(chosen({.can_reach = "198.51.100.1"}, host),
@@ -153,7 +153,7 @@ TEST(UnderlayTest, ALinkLocalAddressIsTakenOnlyWhereThereIsNothingElse) {
 
 TEST(UnderlayTest, TheSourceOfTheDefaultRouteGoesFirstAndALoneAddressBesideAWiderOneLast) {
   const auto vip = [](const char* ip) {
-    return InterfaceAddress{.ip = Ip4::parse(ip).value(), .bits = 32};
+    return InterfaceAddress{.ip = IpAddress::parse_v4(ip).value(), .bits = 32};
   };
   struct Row {
     const char* what;
@@ -161,23 +161,23 @@ TEST(UnderlayTest, TheSourceOfTheDefaultRouteGoesFirstAndALoneAddressBesideAWide
     DefaultRoute route;
     const char* chosen;
   };
-  const auto gateway = Ip4::of(192, 0, 2, 254);
+  const auto gateway = IpAddress::v4(192, 0, 2, 254);
   for (const Row& row : std::initializer_list<Row>{
            {"its src",
             {address("192.0.2.1"), address("192.0.2.9")},
-            {.interface_index = 2, .source = Ip4::of(192, 0, 2, 9), .gateway = gateway},
+            {.interface_index = 2, .source = IpAddress::v4(192, 0, 2, 9), .gateway = gateway},
             "192.0.2.9"},
            {"its src, though leased",
             {address("192.0.2.1"), address("192.0.2.9", false)},
-            {.interface_index = 2, .source = Ip4::of(192, 0, 2, 9), .gateway = gateway},
+            {.interface_index = 2, .source = IpAddress::v4(192, 0, 2, 9), .gateway = gateway},
             "192.0.2.9"},
            {"its src, though a /32",
             {address("192.0.2.1"), vip("192.0.2.100")},
-            {.interface_index = 2, .source = Ip4::of(192, 0, 2, 100), .gateway = gateway},
+            {.interface_index = 2, .source = IpAddress::v4(192, 0, 2, 100), .gateway = gateway},
             "192.0.2.100"},
            {"a src of another interface says nothing",
             {vip("192.0.2.100"), address("192.0.2.1")},
-            {.interface_index = 2, .source = Ip4::of(10, 0, 0, 1), .gateway = gateway},
+            {.interface_index = 2, .source = IpAddress::v4(10, 0, 0, 1), .gateway = gateway},
             "192.0.2.1"},
            {"Linux's own choice: the network of the gateway",
             {address("203.0.113.7"), address("192.0.2.1")},

@@ -16,7 +16,7 @@ const Interface* find_interface(const Underlay& used, const HostView& host) {
   return by_name == all.end() ? nullptr : &*by_name;
 }
 
-const InterfaceAddress* find_address(const Interface& interface, Ip4 ip) {
+const InterfaceAddress* find_address(const Interface& interface, IpAddress ip) {
   const auto at = std::ranges::find(interface.addresses, ip, &InterfaceAddress::ip);
   return at == interface.addresses.end() ? nullptr : &*at;
 }

@@ -11,14 +11,14 @@ namespace {
 InterfaceAddress address(const char* cidr) {
   const std::string text = cidr;
   const auto slash = text.find('/');
-  return {.ip = Ip4::parse(text.substr(0, slash)).value(),
+  return {.ip = IpAddress::parse_v4(text.substr(0, slash)).value(),
           .bits = static_cast<std::uint8_t>(std::stoi(text.substr(slash + 1)))};
 }
 
 const Underlay kUsed{.interface = "eth0",
                      .interface_index = 2,
-                     .ip = Ip4::of(192, 0, 2, 1),
-                     .public_ip = Ip4::of(192, 0, 2, 1),
+                     .ip = IpAddress::v4(192, 0, 2, 1),
+                     .public_ip = IpAddress::v4(192, 0, 2, 1),
                      .mtu = 1500};
 
 HostView host() {
@@ -120,7 +120,7 @@ TEST(UnderlayStateTest, WithoutTheAnnouncedAddressNothingPassesAndTheRemedyIsNam
       "dead: eth0 has lost 192.0.2.1, to which all peers send (br0 has it now): put it back "
       "(ip address add 192.0.2.1/.. dev eth0), or restart flanneld to use 192.0.2.1 of br0\n");
   Underlay behind_nat = kUsed;
-  behind_nat.public_ip = Ip4::of(203, 0, 113, 7);
+  behind_nat.public_ip = IpAddress::v4(203, 0, 113, 7);
   EXPECT_NE(troubles(view, {}, behind_nat).find("has lost 192.0.2.1, it sends from (br0"),
             std::string::npos)
       << troubles(view, {}, behind_nat);

@@ -53,7 +53,9 @@ Result<std::vector<StoreEndpoint>> parse_endpoints(const std::vector<std::string
 std::string grpc_target(const StoreEndpoint& endpoint, const std::vector<std::string>& addresses) {
   if (!endpoint.socket.empty()) return "unix:" + endpoint.socket;
   // A target has one address family, so beside IPv6 an IPv4 address is used in its mapped form.
-  const auto is_v4 = [](const std::string& address) { return Ip4::parse(address).has_value(); };
+  const auto is_v4 = [](const std::string& address) {
+    return IpAddress::parse_v4(address).has_value();
+  };
   const bool all_v4 = std::ranges::all_of(addresses, is_v4);
   std::string target;
   for (const std::string& address : addresses) {

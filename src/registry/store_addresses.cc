@@ -27,7 +27,7 @@ std::optional<std::uint32_t> hex(std::string_view text) {
 }
 
 // Parses "0501A8C0:094B", or the same of an IPv6 socket. The address is in host byte order.
-std::optional<Endpoint4> remote_end(std::string_view text) {
+std::optional<IpEndpoint> remote_end(std::string_view text) {
   const auto colon = text.find(':');
   if (colon == std::string_view::npos) return std::nullopt;
   std::string_view address = text.substr(0, colon);
@@ -36,7 +36,7 @@ std::optional<Endpoint4> remote_end(std::string_view text) {
   const auto ip = hex(address);
   const auto port = hex(text.substr(colon + 1));
   if (!ip || !port) return std::nullopt;
-  return Endpoint4{{__builtin_bswap32(*ip)}, static_cast<std::uint16_t>(*port)};
+  return IpEndpoint{IpAddress::v4(__builtin_bswap32(*ip)), static_cast<std::uint16_t>(*port)};
 }
 
 // Returns the inode numbers of the sockets of this process.
@@ -56,9 +56,9 @@ std::vector<std::string> socket_inodes() {
 
 }  // namespace
 
-std::vector<Endpoint4> parse_connections(const std::string& table,
-                                         const std::vector<std::string>& inodes) {
-  std::vector<Endpoint4> found;
+std::vector<IpEndpoint> parse_connections(const std::string& table,
+                                          const std::vector<std::string>& inodes) {
+  std::vector<IpEndpoint> found;
   std::istringstream lines(table);
   for (std::string line; std::getline(lines, line);) {
     std::istringstream words(line);
@@ -88,13 +88,13 @@ const std::vector<std::string>& endpoints_of(const StoreOptions& options) {
   return none;
 }
 
-std::vector<Ip4> store_addresses(const StoreOptions& options) {
-  std::set<Ip4> addresses;
+std::vector<IpAddress> store_addresses(const StoreOptions& options) {
+  std::set<IpAddress> addresses;
   std::set<std::uint16_t> named;  // ports of endpoints that are names
   for (const std::string& url : endpoints_of(options)) {
     const auto endpoint = parse_endpoint(url, false);
     if (!endpoint || !endpoint->socket.empty()) continue;
-    if (const auto ip = Ip4::parse(endpoint->at.host)) {
+    if (const auto ip = IpAddress::parse_v4(endpoint->at.host)) {
       addresses.insert(*ip);
     } else {
       named.insert(endpoint->at.port);
@@ -105,12 +105,12 @@ std::vector<Ip4> store_addresses(const StoreOptions& options) {
     for (const char* path : {"/proc/self/net/tcp", "/proc/self/net/tcp6"}) {
       const auto table = read_file(path, kLongestTable);
       if (!table) continue;
-      for (const Endpoint4& end : parse_connections(*table, inodes)) {
+      for (const IpEndpoint& end : parse_connections(*table, inodes)) {
         if (named.contains(end.port)) addresses.insert(end.ip);
       }
     }
   }
-  std::erase_if(addresses, [](Ip4 ip) { return ip.is_loopback() || ip.is_unspecified(); });
+  std::erase_if(addresses, [](IpAddress ip) { return ip.is_loopback() || ip.is_unspecified(); });
   return {addresses.begin(), addresses.end()};
 }
 

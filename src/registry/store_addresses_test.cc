@@ -6,7 +6,7 @@
 namespace flannel {
 namespace {
 
-std::vector<Ip4> addresses(std::vector<std::string> endpoints) {
+std::vector<IpAddress> addresses(std::vector<std::string> endpoints) {
   StoreOptions options;
   options.endpoints = std::move(endpoints);
   return store_addresses(options);
@@ -15,7 +15,7 @@ std::vector<Ip4> addresses(std::vector<std::string> endpoints) {
 TEST(StoreAddressesTest, AreThoseThatTheEndpointsName) {
   EXPECT_EQ(addresses({"http://192.0.2.9:2379", "https://192.0.2.8:2379/", "http://127.0.0.1:2379",
                        "http://[fd00::1]:2379", "nonsense"}),
-            (std::vector<Ip4>{Ip4::of(192, 0, 2, 8), Ip4::of(192, 0, 2, 9)}));
+            (std::vector<IpAddress>{IpAddress::v4(192, 0, 2, 8), IpAddress::v4(192, 0, 2, 9)}));
   EXPECT_TRUE(addresses({}).empty());
   StoreOptions sqlite;
   sqlite.kind = StoreKind::sqlite;
@@ -44,9 +44,9 @@ TEST(StoreAddressesTest, ReadsConnectionsOfOurSockets) {
       "   6: 000080FE000000000000000001000000:9C4A 000080FE000000000000000002000000:094B 01 "
       "00000000:00000000 00:00000000 00000000     0        0 8\n";
   EXPECT_EQ(parse_connections(table, {"8", "9"}),
-            (std::vector<Endpoint4>{{Ip4::of(192, 0, 2, 9), 2379},
-                                    {Ip4::of(192, 0, 2, 10), 2379},
-                                    {Ip4::of(192, 0, 2, 13), 2379}}));
+            (std::vector<IpEndpoint>{{IpAddress::v4(192, 0, 2, 9), 2379},
+                                     {IpAddress::v4(192, 0, 2, 10), 2379},
+                                     {IpAddress::v4(192, 0, 2, 13), 2379}}));
 }
 
 }  // namespace

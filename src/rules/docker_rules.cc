@@ -29,7 +29,7 @@ bool is_ours(std::string_view rule) {
 }
 
 // The network behind `option` ("-d ") if the rule begins with it, or has it after "-s NET ".
-std::optional<Cidr4> net_of(std::string_view rule, std::string_view option) {
+std::optional<IpPrefix> net_of(std::string_view rule, std::string_view option) {
   if (!rule.starts_with(option)) {
     if (!rule.starts_with("-s ")) return std::nullopt;
     rule.remove_prefix(3);
@@ -37,29 +37,29 @@ std::optional<Cidr4> net_of(std::string_view rule, std::string_view option) {
     if (!rule.starts_with(option)) return std::nullopt;
   }
   rule.remove_prefix(option.size());
-  const auto net = Cidr4::parse(rule.substr(0, rule.find(' ')));
+  const auto net = IpPrefix::parse_v4(rule.substr(0, rule.find(' ')));
   return net ? std::optional(*net) : std::nullopt;
 }
 
-bool is_inside(const Cidr4& outer, const std::optional<Cidr4>& inner) {
+bool is_inside(const IpPrefix& outer, const std::optional<IpPrefix>& inner) {
   return inner && outer.contains(*inner);
 }
 
 // "-d 10.5.1.2/32 ! -i docker0 -j DROP": only the container's own bridge may reach it.
-bool is_raw_drop(std::string_view rule, const Cidr4& subnet) {
+bool is_raw_drop(std::string_view rule, const IpPrefix& subnet) {
   return rule.find(" ! -i ") != std::string_view::npos && rule.ends_with(" -j DROP") &&
          is_inside(subnet, net_of(rule, "-d "));
 }
 
 // "-s 10.5.1.0/24 ! -o docker0 -j MASQUERADE": Docker's --ip-masq.
-bool is_masquerade(std::string_view rule, const Cidr4& subnet) {
+bool is_masquerade(std::string_view rule, const IpPrefix& subnet) {
   return rule.find(" ! -o ") != std::string_view::npos && rule.ends_with(" -j MASQUERADE") &&
          is_inside(subnet, net_of(rule, "-s "));
 }
 
 Rules accepts(const DockerWish& wish) {
   Rules rules;
-  auto accept = [&](const Cidr4& from, const std::string& device) {
+  auto accept = [&](const IpPrefix& from, const std::string& device) {
     if (!iptables_can_match(device)) return;
     rules.push_back(fmt::format("-s {} -d {} -i {} {} -j ACCEPT", to_string(from),
                                 to_string(wish.subnet), device, kComment));
@@ -69,14 +69,14 @@ Rules accepts(const DockerWish& wish) {
   if (wish.ingress.neighbours.empty()) return rules;
   accept(wish.network, wish.ingress.underlay);
   // The peers' hosts, which send from their addresses on the underlay.
-  for (const Ip4 ip : wish.ingress.neighbours)
+  for (const IpAddress ip : wish.ingress.neighbours)
     accept({ip, 32}, wish.ingress.underlay);
   return rules;
 }
 
 // Gives our chain exactly the rules `wanted` for this network; rules of another flannel on this
 // host stay in it.
-std::string chain_lines(const IptablesTable& table, const Cidr4& network, const Rules& wanted) {
+std::string chain_lines(const IptablesTable& table, const IpPrefix& network, const Rules& wanted) {
   Rules own, others;
   for (const std::string& rule : table.in(kChain))
     (is_inside(network, net_of(rule, "-d ")) ? own : others).push_back(rule);
@@ -98,7 +98,7 @@ std::string remove_chain(const IptablesTable& table) {
 }
 
 // Removes our rules for this network, and the chain unless another flannel has rules in it.
-std::string leave_chain(const IptablesTable& table, const Cidr4& network) {
+std::string leave_chain(const IptablesTable& table, const IpPrefix& network) {
   const Rules& rules = table.in(kChain);
   const bool shared = std::ranges::any_of(
       rules, [&](const std::string& rule) { return !is_inside(network, net_of(rule, "-d ")); });
@@ -106,11 +106,11 @@ std::string leave_chain(const IptablesTable& table, const Cidr4& network) {
 }
 
 // True for a rule of ours for that network.
-bool is_nat_accept(std::string_view rule, const Cidr4& network) {
+bool is_nat_accept(std::string_view rule, const IpPrefix& network) {
   return is_ours(rule) && is_inside(network, net_of(rule, "-s "));
 }
 
-std::string leave_nat(const IptablesTable& nat, const Cidr4& network) {
+std::string leave_nat(const IptablesTable& nat, const IpPrefix& network) {
   return delete_rules(kPostrouting, nat.in(kPostrouting),
                       [&](auto rule) { return is_nat_accept(rule, network); });
 }
@@ -173,7 +173,7 @@ std::string docker_change(const DockerWish& wish, const IptablesTables& have) {
          in_table("nat", nat_lines(wish, have.nat));
 }
 
-std::string docker_removal(const Cidr4& network, const IptablesTables& have) {
+std::string docker_removal(const IpPrefix& network, const IptablesTables& have) {
   return in_table("raw", leave_chain(have.raw, network)) +
          in_table("filter", leave_chain(have.filter, network)) +
          in_table("nat", leave_nat(have.nat, network));

@@ -21,14 +21,14 @@ namespace flannel {
 
 // How packets of other hosts and their containers arrive at this host.
 struct OverlayIngress {
-  std::vector<std::string> devices{};  // ours; packets from them have sources in the network
-  std::string underlay{};              // the interface at which packets of `neighbours` arrive
-  std::vector<Ip4> neighbours{};       // peers that send unwrapped: host-gw, DirectRouting; sorted
+  std::vector<std::string> devices{};   // ours; packets from them have sources in the network
+  std::string underlay{};               // the interface at which packets of `neighbours` arrive
+  std::vector<IpAddress> neighbours{};  // peers that send unwrapped: host-gw, DirectRouting; sorted
   bool operator==(const OverlayIngress&) const = default;
 };
 
 struct DockerWish {
-  Cidr4 network, subnet;
+  IpPrefix network, subnet;
   OverlayIngress ingress;
 };
 
@@ -48,7 +48,7 @@ std::string docker_change(const DockerWish& wish, const IptablesTables& have);
 
 // Input that removes our rules for `network` from Docker's tables; empty if there are none. Rules
 // of another flannel on this host stay.
-std::string docker_removal(const Cidr4& network, const IptablesTables& have);
+std::string docker_removal(const IpPrefix& network, const IptablesTables& have);
 
 // Input that removes from every table what does the same as `rules`, which another packet filter
 // has now, and what docker_change() adds for their network. `saved`: the output of iptables-save.

@@ -6,8 +6,8 @@
 namespace flannel {
 namespace {
 
-const Cidr4 kNetwork = Cidr4::parse("10.42.0.0/16").value();
-const Cidr4 kSubnet = Cidr4::parse("10.42.1.0/24").value();
+const IpPrefix kNetwork = IpPrefix::parse_v4("10.42.0.0/16").value();
+const IpPrefix kSubnet = IpPrefix::parse_v4("10.42.1.0/24").value();
 const DockerWish kVxlan{kNetwork, kSubnet, {.devices = {"flannel.1"}, .underlay = "eth0"}};
 
 const std::string kJump = R"(-m comment --comment "flanneld docker" -j FLANNEL-DOCKER)";
@@ -89,7 +89,7 @@ TEST(DockerRulesTest, DropsForAddressesOfAnotherNetworkAreNoneOfOurs) {
 // addresses.
 TEST(DockerRulesTest, UnwrappedPeersComeInByTheUnderlay) {
   const DockerWish host_gw{
-      kNetwork, kSubnet, {.underlay = "eth0", .neighbours = {Ip4::of(192, 0, 2, 2)}}};
+      kNetwork, kSubnet, {.underlay = "eth0", .neighbours = {IpAddress::v4(192, 0, 2, 2)}}};
   const std::string tail =
       " -d 10.42.1.0/24 -i eth0 -m comment --comment \"flanneld docker\" -j ACCEPT\n";
   EXPECT_EQ(change(filter(kDocker20), host_gw), "*filter\n" + kChain +
@@ -106,7 +106,7 @@ TEST(DockerRulesTest, AnUnderlayOfAnyNameIsMatchedAlone) {
       {R"(e"x)", R"("e\"x")"}, {R"(e\x)", R"("e\\x")"}, {"e*", "e*"}, {"e+x", "e+x"}, {"!", "!"}};
   for (const auto& name : names) {
     const DockerWish wish{
-        kNetwork, kSubnet, {.underlay = name.name, .neighbours = {Ip4::of(192, 0, 2, 2)}}};
+        kNetwork, kSubnet, {.underlay = name.name, .neighbours = {IpAddress::v4(192, 0, 2, 2)}}};
     const auto rules = [](const std::string& interface) {
       const std::string tail = " -d 10.42.1.0/24 -i " + interface +
                                " -m comment --comment \"flanneld docker\" -j ACCEPT\n";
@@ -126,7 +126,7 @@ TEST(DockerRulesTest, AnUnderlayOfAnyNameIsMatchedAlone) {
 
 TEST(DockerRulesTest, AnInterfaceNameWithAWildcardLetsNothingIn) {
   const DockerWish wish{
-      kNetwork, kSubnet, {.underlay = "e+", .neighbours = {Ip4::of(192, 0, 2, 2)}}};
+      kNetwork, kSubnet, {.underlay = "e+", .neighbours = {IpAddress::v4(192, 0, 2, 2)}}};
   EXPECT_EQ(change(filter(kDocker20), wish), "");
   EXPECT_EQ(unmatched(wish.ingress), std::vector<std::string>{"e+"});
   EXPECT_EQ(unmatched({.devices = {"flannel.1"}, .underlay = "e+"}), std::vector<std::string>{})

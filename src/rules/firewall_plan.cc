@@ -59,7 +59,7 @@ std::string own_change(const FirewallView& view, const FirewallWish& wish,
 
 std::string change_for_docker(const FirewallView& view, const FirewallWish& wish,
                               const IptablesTables& have) {
-  const Cidr4& network = wish.rules.network;
+  const IpPrefix& network = wish.rules.network;
   if (wish.docker) return docker_change({network, wish.subnet, *wish.docker}, have);
   return is_done(view, wish) ? std::string() : docker_removal(network, have);
 }
@@ -211,7 +211,7 @@ bool may_have_changed(const FirewallView& view, const FirewallWish& wish,
 }
 
 bool concerns_us(std::string_view table, std::string_view chain,
-                 const std::optional<Cidr4>& network) {
+                 const std::optional<IpPrefix>& network) {
   using Names = std::initializer_list<std::string_view>;
   auto is_one_of = [&](Names names) {
     return chain.empty() || chain.starts_with("FLANNEL-") ||

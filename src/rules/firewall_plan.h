@@ -33,7 +33,7 @@ enum class FirewallMode { automatic, nftables, iptables };
 struct FirewallWish {
   FirewallMode mode = FirewallMode::automatic;
   RuleSet rules;
-  Cidr4 subnet;                          // of this host
+  IpPrefix subnet;                       // of this host
   std::optional<OverlayIngress> docker;  // nullopt: no rules in Docker's tables
   bool config_asks_nftables = false;     // EnableNFTables, which decides nothing here
   bool operator==(const FirewallWish&) const = default;
@@ -138,6 +138,6 @@ bool may_have_changed(const FirewallView& view, const FirewallWish& wish,
 // ours, leads to them, or decides whether they are needed. `network` is nullopt before the first
 // wish.
 bool concerns_us(std::string_view table, std::string_view chain,
-                 const std::optional<Cidr4>& network);
+                 const std::optional<IpPrefix>& network);
 
 }  // namespace flannel

@@ -9,8 +9,8 @@
 namespace flannel {
 namespace {
 
-const Cidr4 kNetwork = Cidr4::parse("10.5.0.0/16").value();
-const Cidr4 kSubnet = Cidr4::parse("10.5.1.0/24").value();
+const IpPrefix kNetwork = IpPrefix::parse_v4("10.5.0.0/16").value();
+const IpPrefix kSubnet = IpPrefix::parse_v4("10.5.1.0/24").value();
 
 FirewallWish wish_for(FirewallMode mode) {
   return {.mode = mode,
@@ -191,7 +191,7 @@ TEST_F(FirewallViewTest, AChangedTableIsWrittenAgain) {
 
 TEST_F(FirewallViewTest, AnotherSubnetIsWrittenWithoutAQuestion) {
   pass(view, wish);
-  wish.subnet = Cidr4::parse("10.5.9.0/24").value();
+  wish.subnet = IpPrefix::parse_v4("10.5.9.0/24").value();
   wish.rules = plan_rules(kNetwork, wish.subnet, {.masquerade = true});
   EXPECT_FALSE(is_done(view, wish));
   EXPECT_EQ(pass(view, wish), "write places clear ok");

@@ -78,7 +78,7 @@ bool contains_in_order(const Rules& have, const Rules& wanted) {
 
 // The rules that flannel v0.10 … v0.19 put straight into the parent: with and without a comment
 // (v0.16 and earlier had none), and with and without random ports.
-Rules rules_of_old(const OwnChain& chain, std::vector<Rule> rules, const Cidr4& network) {
+Rules rules_of_old(const OwnChain& chain, std::vector<Rule> rules, const IpPrefix& network) {
   if (chain.parent == kMasquerade.parent) {
     const AddressMatch inside{network, false};
     rules.push_back({inside, inside, false, Verdict::leave});
@@ -106,17 +106,17 @@ std::string parent_lines(const OwnChain& chain, const Rules& have, const Rules& 
 
 // True for a rule of another flannel on this host, in the chain that all of them use: it names
 // networks, and none of them overlaps ours.
-bool is_of_another(std::string_view rule, const Cidr4& network) {
+bool is_of_another(std::string_view rule, const IpPrefix& network) {
   bool others = false;
   for (const std::string_view word : split(rule, ' ')) {
-    const auto net = Cidr4::parse(word);
+    const auto net = IpPrefix::parse_v4(word);
     if (net && net->overlaps(network)) return false;
     others = others || net;
   }
   return others;
 }
 
-Rules rules_of_another(const IptablesTable& table, const OwnChain& chain, const Cidr4& network) {
+Rules rules_of_another(const IptablesTable& table, const OwnChain& chain, const IpPrefix& network) {
   Rules rules = table.in(chain.name);
   std::erase_if(rules, [&](const std::string& rule) { return !is_of_another(rule, network); });
   return rules;

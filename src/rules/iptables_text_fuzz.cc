@@ -9,10 +9,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace flannel;
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   static const RuleSet rules =
-      plan_rules(Cidr4::of(Ip4::of(10, 5, 0, 0), 16), Cidr4::of(Ip4::of(10, 5, 1, 0), 24),
-                 {.masquerade = true});
+      plan_rules(IpPrefix::of(IpAddress::v4(10, 5, 0, 0), 16),
+                 IpPrefix::of(IpAddress::v4(10, 5, 1, 0), 24), {.masquerade = true});
   const DockerWish wish{rules.network,
-                        Cidr4::of(Ip4::of(10, 5, 1, 0), 24),
+                        IpPrefix::of(IpAddress::v4(10, 5, 1, 0), 24),
                         {.devices = {"flannel.1"}, .underlay = "eth0"}};
   (void)docker_change(wish, parse_iptables_tables(text));
   (void)removal_of_network(rules, text);

@@ -6,8 +6,8 @@
 namespace flannel {
 namespace {
 
-const Cidr4 kNetwork = Cidr4::parse("10.42.0.0/16").value();
-const Cidr4 kSubnet = Cidr4::parse("10.42.1.0/24").value();
+const IpPrefix kNetwork = IpPrefix::parse_v4("10.42.0.0/16").value();
+const IpPrefix kSubnet = IpPrefix::parse_v4("10.42.1.0/24").value();
 const RuleSet kRules = plan_rules(kNetwork, kSubnet, {.masquerade = true});
 
 // Chain by chain what flannel upstream's own tests compare with.
@@ -81,8 +81,9 @@ TEST(IptablesTextTest, ADeletedRuleComesBackInItsPlaceAndOthersStay) {
 }
 
 TEST(IptablesTextTest, FlannelsForTwoNetworksShareTheChainAndComeToRest) {
-  const RuleSet others = plan_rules(Cidr4::parse("10.9.0.0/16").value(),
-                                    Cidr4::parse("10.9.1.0/24").value(), {.masquerade = true});
+  const RuleSet others =
+      plan_rules(IpPrefix::parse_v4("10.9.0.0/16").value(),
+                 IpPrefix::parse_v4("10.9.1.0/24").value(), {.masquerade = true});
   std::string now = nat_change(others, {}, IptablesMoment::start);
   std::string change = nat_change(kRules, parse_iptables(now, "nat"), IptablesMoment::start);
   now = change + "*nat\n-A POSTROUTING " + kMasqueradeJump + "\n";

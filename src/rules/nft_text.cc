@@ -48,17 +48,17 @@ constexpr std::string_view kUpstream[] = {"ip flannel-ipv4", "ip6 flannel-ipv6"}
 
 }  // namespace
 
-std::string nft_table(const Cidr4& network) {
+std::string nft_table(const IpPrefix& network) {
   return fmt::format("{}{}-{}", kPrefix, to_string(network.base), network.bits);
 }
 
-std::optional<Cidr4> network_of_nft_table(std::string_view table) {
+std::optional<IpPrefix> network_of_nft_table(std::string_view table) {
   if (!table.starts_with(kPrefix)) return std::nullopt;
   std::string text(table.substr(kPrefix.size()));
   const auto dash = text.find('-');
   if (dash == std::string::npos) return std::nullopt;
   text[dash] = '/';
-  const auto network = Cidr4::parse(text);
+  const auto network = IpPrefix::parse_v4(text);
   // Only a name that nft_table() would give.
   if (!network || nft_table(*network) != table) return std::nullopt;
   return *network;
@@ -69,7 +69,7 @@ bool is_flannel_nft_table(std::string_view table) {
 }
 
 std::vector<std::string> nft_tables_before(std::span<const std::string> tables,
-                                           const Cidr4& network) {
+                                           const IpPrefix& network) {
   std::vector<std::string> before;
   std::ranges::copy_if(tables, std::back_inserter(before), [&](std::string_view table) {
     if (table == kEarlier || std::ranges::find(kUpstream, table) != std::end(kUpstream)) {

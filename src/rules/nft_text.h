@@ -13,19 +13,19 @@
 
 namespace flannel {
 
-std::string nft_table(const Cidr4& network);  // "ip flannel-10.5.0.0-16"
+std::string nft_table(const IpPrefix& network);  // "ip flannel-10.5.0.0-16"
 
 // True for a table that flanneld made for any network; earlier releases called it "ip flannel".
 bool is_flannel_nft_table(std::string_view table);
 
 // The network of "ip flannel-10.5.0.0-16"; nullopt for any other table.
-std::optional<Cidr4> network_of_nft_table(std::string_view table);
+std::optional<IpPrefix> network_of_nft_table(std::string_view table);
 
 // Those of `tables`, all tables of the host, that the table of `network` replaces: of an earlier
 // release, of flannel upstream, and for a network that overlaps `network`. A host has no two
 // networks that overlap, so the last kind is from before the network was changed.
 std::vector<std::string> nft_tables_before(std::span<const std::string> tables,
-                                           const Cidr4& network);
+                                           const IpPrefix& network);
 
 // Commands for one transaction that write our table with exactly these rules and remove the tables
 // `gone`. Without any rule our table is removed too.

@@ -4,17 +4,17 @@
 namespace flannel {
 namespace {
 
-AddressMatch in(const Cidr4& net) {
+AddressMatch in(const IpPrefix& net) {
   return {net, false};
 }
-AddressMatch not_in(const Cidr4& net) {
+AddressMatch not_in(const IpPrefix& net) {
   return {net, true};
 }
 
 }  // namespace
 
-RuleSet plan_rules(const Cidr4& network, const Cidr4& subnet, const RuleOptions& options) {
-  const Cidr4 multicast{Ip4::of(224, 0, 0, 0), 4};
+RuleSet plan_rules(const IpPrefix& network, const IpPrefix& subnet, const RuleOptions& options) {
+  const IpPrefix multicast{IpAddress::v4(224, 0, 0, 0), 4};
   RuleSet rules{
       .network = network, .masquerade = {}, .forward = {}, .fully_random = options.fully_random};
   if (options.masquerade) {

@@ -14,7 +14,7 @@ namespace flannel {
 inline constexpr std::uint32_t kForeignMasqueradeMark = 0x4000;
 
 struct AddressMatch {
-  Cidr4 net;
+  IpPrefix net;
   bool inverted = false;  // every address but those of `net`
   bool operator==(const AddressMatch&) const = default;
 };
@@ -34,7 +34,7 @@ struct Rule {
 
 // In each list the first rule that matches decides.
 struct RuleSet {
-  Cidr4 network;
+  IpPrefix network;
   std::vector<Rule> masquerade;  // for packets that leave this host
   std::vector<Rule> forward;     // for packets that this host forwards
   bool fully_random = false;     // masquerade with unpredictable ports
@@ -52,6 +52,6 @@ struct RuleOptions {
 // see the addresses of callers from outside. All other packets of containers leave with the host's
 // address. So do packets that the host sends to containers of other hosts from an address of
 // another network, so that the answers come back to this host. Multicast is not changed.
-RuleSet plan_rules(const Cidr4& network, const Cidr4& subnet, const RuleOptions& options);
+RuleSet plan_rules(const IpPrefix& network, const IpPrefix& subnet, const RuleOptions& options);
 
 }  // namespace flannel

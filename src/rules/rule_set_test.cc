@@ -8,11 +8,11 @@
 namespace flannel {
 namespace {
 
-const Cidr4 kNetwork = Cidr4::parse("10.5.0.0/16").value();
-const Cidr4 kSubnet = Cidr4::parse("10.5.1.0/24").value();
+const IpPrefix kNetwork = IpPrefix::parse_v4("10.5.0.0/16").value();
+const IpPrefix kSubnet = IpPrefix::parse_v4("10.5.1.0/24").value();
 
 bool matches(const std::optional<AddressMatch>& match, const char* address) {
-  return !match || match->net.contains(Ip4::parse(address).value()) != match->inverted;
+  return !match || match->net.contains(IpAddress::parse_v4(address).value()) != match->inverted;
 }
 
 // What becomes of a packet: the verdict of the first rule that matches, "nothing" without one.

@@ -60,12 +60,13 @@ TEST(StatusPageTest, VerboseListsTheWholeStateOfARunningHost) {
   StatusSnapshot status;
   status.ready = true;
   status.store = {"sqlite at /x", true, kNow - seconds(90), 3, 1, {4, 5, 6, 7}};
-  status.lease = LeaseStatus{
-      .lease = {{Cidr4::of(Ip4::of(10, 5, 1, 0), 24), std::nullopt}, {Ip4::of(192, 0, 2, 1)}},
-      .phase = "active",
-      .ends = kNow + seconds(3600)};
+  status.lease = LeaseStatus{.lease = {{IpPrefix::of(IpAddress::v4(10, 5, 1, 0), 24), std::nullopt},
+                                       {IpAddress::v4(192, 0, 2, 1)}},
+                             .phase = "active",
+                             .ends = kNow + seconds(3600)};
   status.backend = "vxlan";
-  status.underlay = Underlay{"eth0", 2, Ip4::of(192, 0, 2, 1), Ip4::of(203, 0, 113, 1), 1500};
+  status.underlay =
+      Underlay{"eth0", 2, IpAddress::v4(192, 0, 2, 1), IpAddress::v4(203, 0, 113, 1), 1500};
   status.peers.up = 2;
   status.peers.unreachable = {{"10.5.9.0/24", "no VtepMAC"}};
   status.kernel.unmet = {{"route 10.5.2.0/24", "No route to host"}};

@@ -11,25 +11,21 @@
 
 namespace {
 
-void check_v4(const flannel::NetworkConfig& config) {
-  using flannel::Cidr4;
-  const std::uint64_t count = config.subnet_count();
+void check_range(const flannel::SubnetRange& range, flannel::Family family) {
+  using flannel::IpPrefix;
+  const std::uint64_t count = range.count();
   FUZZ_EXPECT(count > 0);
-  FUZZ_EXPECT(config.subnet_len <= 30 && config.subnet_len >= config.network.bits + 2);
+  FUZZ_EXPECT(range.network.family() == family);
+  FUZZ_EXPECT(range.subnet_len <= flannel::address_bits(family) - 2);
+  FUZZ_EXPECT(range.subnet_len >= range.network.bits + 2);
   for (const std::uint64_t n : {std::uint64_t{0}, count / 2, count - 1}) {
-    const Cidr4 subnet = config.subnet_at(n);
-    FUZZ_EXPECT(subnet == Cidr4::of(subnet.base, subnet.bits));
-    FUZZ_EXPECT(config.allows(subnet) && config.network.contains(subnet));
+    const IpPrefix subnet = range.at(n);
+    FUZZ_EXPECT(subnet == IpPrefix::of(subnet.base, subnet.bits));
+    FUZZ_EXPECT(range.allows(subnet) && range.network.contains(subnet));
   }
-  FUZZ_EXPECT(config.subnet_at(0).base == config.subnet_min);
-  FUZZ_EXPECT(config.subnet_at(count - 1).base == config.subnet_max);
-}
-
-void check_v6(const flannel::NetworkConfig& config) {
-  FUZZ_EXPECT(config.subnet6_len <= 126 && config.subnet6_len >= config.network6.bits + 2);
-  FUZZ_EXPECT(config.network6.contains(config.subnet6_min));
-  FUZZ_EXPECT(config.network6.contains(config.subnet6_max));
-  FUZZ_EXPECT(config.subnet6_min <= config.subnet6_max);
+  FUZZ_EXPECT(range.at(0).base == range.first);
+  FUZZ_EXPECT(count == UINT64_MAX || range.at(count - 1).base == range.last);
+  FUZZ_EXPECT(range.network.contains(range.last) && range.first <= range.last);
 }
 
 // The notes that are read can be written again, and change nothing else.
@@ -54,9 +50,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return 0;
   }
   const flannel::NetworkConfig& config = parsed->config;
-  FUZZ_EXPECT(config.enable_ipv4 || config.enable_ipv6);
-  if (config.enable_ipv4) check_v4(config);
-  if (config.enable_ipv6) check_v6(config);
+  FUZZ_EXPECT(config.v4 || config.v6);
+  if (config.v4) check_range(*config.v4, flannel::Family::v4);
+  if (config.v6) check_range(*config.v6, flannel::Family::v6);
   if (!config.backend_options.empty()) {
     // Compact text is what it says, and stays as it is.
     const std::string whole = "{\"b\":" + config.backend_options + "}";

@@ -10,7 +10,7 @@
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   const auto previous = flannel::decode_previous_subnet(text);
-  if (previous) FUZZ_EXPECT(*previous == flannel::Cidr4::of(previous->base, previous->bits));
+  if (previous) FUZZ_EXPECT(*previous == flannel::IpPrefix::of(previous->base, previous->bits));
   flannel::SubnetEnv env;
   env.subnet = previous;
   if (previous && previous->bits > 31) return 0;  // no host's subnet; +1 would leave it

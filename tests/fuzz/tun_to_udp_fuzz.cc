@@ -47,12 +47,13 @@ void check(const FakeUdp::Datagram& sent) {
 }
 
 void run(Input input) {
-  static const ForwardTable table{{.subnet = *Cidr4::parse("10.5.1.0/24"),
-                                   .tunnel_address = Ip4::of(10, 5, 1, 0),
-                                   .mtu = 1472,
-                                   .accept_any = false},
-                                  {{*Cidr4::parse("10.5.2.0/24"), {Ip4::of(192, 0, 2, 2), 8285}},
-                                   {*Cidr4::parse("128.0.0.0/1"), {Ip4::of(192, 0, 2, 3), 8285}}}};
+  static const ForwardTable table{
+      {.subnet = *IpPrefix::parse_v4("10.5.1.0/24"),
+       .tunnel_address = IpAddress::v4(10, 5, 1, 0),
+       .mtu = 1472,
+       .accept_any = false},
+      {{*IpPrefix::parse_v4("10.5.2.0/24"), {IpAddress::v4(192, 0, 2, 2), 8285}},
+       {*IpPrefix::parse_v4("128.0.0.0/1"), {IpAddress::v4(192, 0, 2, 3), 8285}}}};
   FakeTun tun;
   FakeUdp udp;
   PacketTallies tallies;

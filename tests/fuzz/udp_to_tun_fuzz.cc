@@ -15,14 +15,14 @@ namespace {
 
 using slow::Bytes;
 
-constexpr Ip4 kPeer = Ip4::of(192, 0, 2, 1);
+constexpr IpAddress kPeer = IpAddress::v4(192, 0, 2, 1);
 
 void require(bool holds) {
   if (!holds) std::abort();
 }
 
 // The checks of rx_path.cc in other words.
-bool may_pass(const Bytes& datagram, Ip4 from) {
+bool may_pass(const Bytes& datagram, IpAddress from) {
   if (datagram.size() < 20 || datagram.size() > 1472 || datagram[0] / 16 != 4) return false;
   const std::size_t header = slow::ip_length(datagram);
   if (header < 20 || header > datagram.size()) return false;
@@ -69,7 +69,7 @@ void mend(Bytes& packet, bool transport_too) {
 class Run {
  public:
   void arrives(unsigned flags, std::size_t segment, Bytes bytes) {
-    const Ip4 from = (flags & 1) != 0 ? Ip4::of(198, 51, 100, 1) : kPeer;
+    const IpAddress from = (flags & 1) != 0 ? IpAddress::v4(198, 51, 100, 1) : kPeer;
     if (segment == 0) segment = bytes.size();
     Bytes mended;
     std::size_t at = 0;
@@ -103,11 +103,11 @@ class Run {
   }
 
  private:
-  ForwardTable table_{{.subnet = *Cidr4::parse("10.5.2.0/24"),
-                       .tunnel_address = Ip4::of(10, 5, 2, 0),
+  ForwardTable table_{{.subnet = *IpPrefix::parse_v4("10.5.2.0/24"),
+                       .tunnel_address = IpAddress::v4(10, 5, 2, 0),
                        .mtu = 1472,
                        .accept_any = false},
-                      {{*Cidr4::parse("10.5.1.0/24"), {kPeer, 8285}}}};
+                      {{*IpPrefix::parse_v4("10.5.1.0/24"), {kPeer, 8285}}}};
   FakeTun tun_;
   FakeUdp udp_;
   PacketTallies tallies_;

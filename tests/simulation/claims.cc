@@ -13,7 +13,7 @@ std::string mac_of(const LeaseAttributes& attributes) {
   return data ? to_string(data->vtep_mac) : std::string();
 }
 
-void Claims::begin(TimePoint now, const Record& record, Ip4 owner) {
+void Claims::begin(TimePoint now, const Record& record, IpAddress owner) {
   const auto says = decode_lease_value(record.value);
   if (!says) return;
   std::vector<std::string> claimed;
@@ -47,7 +47,7 @@ void Claims::end(TimePoint now, const std::string& key, bool by_its_owner) {
   }
 }
 
-bool Claims::had_to_be_left(std::string_view what, Ip4 owner, TimePoint since,
+bool Claims::had_to_be_left(std::string_view what, IpAddress owner, TimePoint since,
                             const std::set<std::string>& unrecognised) const {
   const auto found = claims_.find(what);
   if (found == claims_.end()) return false;
@@ -65,7 +65,7 @@ bool Claims::had_to_be_left(std::string_view what, Ip4 owner, TimePoint since,
   });
 }
 
-bool Claims::was_kept(std::string_view what, Ip4 owner, TimePoint since) const {
+bool Claims::was_kept(std::string_view what, IpAddress owner, TimePoint since) const {
   const auto found = claims_.find(what);
   if (found == claims_.end()) return false;
   return std::any_of(found->second.begin(), found->second.end(), [&](const Claim& own) {

@@ -22,23 +22,23 @@ std::string mac_of(const LeaseAttributes& attributes);
 class Claims {
  public:
   // A record is written, by its own host or not.
-  void begin(TimePoint now, const Record& record, Ip4 owner);
+  void begin(TimePoint now, const Record& record, IpAddress owner);
   // It is gone, or about to be written over.
   void end(TimePoint now, const std::string& key, bool by_its_owner);
 
   // Whether a record of another host, or of this one under an address that it had before, has had
   // this node id or MAC since then, while no older record of the owner's had it. The owner does not
   // recognise its records at the keys `unrecognised`.
-  bool had_to_be_left(std::string_view what, Ip4 owner, TimePoint since,
+  bool had_to_be_left(std::string_view what, IpAddress owner, TimePoint since,
                       const std::set<std::string>& unrecognised = {}) const;
   // Whether a record of the owner's has had it since then without a gap, or until the owner itself
   // wrote something else.
-  bool was_kept(std::string_view what, Ip4 owner, TimePoint since) const;
+  bool was_kept(std::string_view what, IpAddress owner, TimePoint since) const;
 
  private:
   struct Claim {
-    Ip4 owner;
-    Ip4 public_ip;
+    IpAddress owner;
+    IpAddress public_ip;
     std::string key;
     Revision created = 0;
     TimePoint since;

@@ -132,7 +132,7 @@ TEST_F(Crowd, OfOneThatCrashesInEachStepOfItsLifeKeepsItsSubnet) {
 void churn(World& world) {
   const std::string key = world.some_key();
   if (world.store_.find(key) == nullptr) {
-    world.store_.put(key, world.some_value(Ip4::of(192, 168, 9, 9)), seconds(90));
+    world.store_.put(key, world.some_value(IpAddress::v4(192, 168, 9, 9)), seconds(90));
   }
   world.in(seconds(3), [&world] { churn(world); });
 }

@@ -44,7 +44,7 @@ bool claims_address_of(const Host& host, const Announced& other) {
 
 ExpectedPeers expected_peers(const Host& host, const Snapshot& all) {
   ExpectedPeers expected;
-  std::map<std::string, Ip4> owners;  // of MACs
+  std::map<std::string, IpAddress> owners;  // of MACs
   std::map<std::string, int> leases_of;
   for (const Announced& one : by_age(all)) {
     if (claims_address_of(host, one)) {
@@ -52,8 +52,9 @@ ExpectedPeers expected_peers(const Host& host, const Snapshot& all) {
       continue;
     }
     const std::string mac = mac_of(one.attributes);
-    const Ip4 owner = mac.empty() ? one.attributes.public_ip
-                                  : owners.try_emplace(mac, one.attributes.public_ip).first->second;
+    const IpAddress owner = mac.empty()
+                                ? one.attributes.public_ip
+                                : owners.try_emplace(mac, one.attributes.public_ip).first->second;
     const bool crowded = !mac.empty() && ++leases_of[mac] > 8;
     if (owner == one.attributes.public_ip && !crowded) {
       expected.leases.emplace(one.subnet, one.attributes);

@@ -150,7 +150,7 @@ void write_over(World& world) {
   const auto last = static_cast<std::uint8_t>(1 + world.chance_.below(250));
   const Ttl ttl = some_ttl(world);
   world.say(fmt::format("a stranger takes {}{}", key, ttl ? "" : " for ever"));
-  world.store_.put(key, world.some_value(Ip4::of(192, 168, 9, last)), ttl);
+  world.store_.put(key, world.some_value(IpAddress::v4(192, 168, 9, last)), ttl);
 }
 
 void write_nonsense(World& world) {

@@ -9,7 +9,7 @@
 namespace flannel::simulation {
 namespace {
 
-HostView view_of(Ip4 public_ip) {
+HostView view_of(IpAddress public_ip) {
   HostView view;
   view.interfaces = {{.index = 2,
                       .name = "eth0",
@@ -17,7 +17,7 @@ HostView view_of(Ip4 public_ip) {
                       .up = true,
                       .addresses = {{.ip = public_ip, .bits = 16}}}};
   view.default_routes = {{.interface_index = 2}};
-  view.lookup_route = [public_ip](Ip4) {
+  view.lookup_route = [public_ip](IpAddress) {
     return Result<RouteLookup>(
         RouteLookup{.interface_index = 2, .source = public_ip, .gateway = std::nullopt});
   };
@@ -118,7 +118,7 @@ void Host::change_address() {
   lose_address();
   constexpr std::uint32_t kFirstOfOthers = 100;
   const auto net = kFirstOfOthers + static_cast<std::uint32_t>(addresses++ % 100);
-  public_ip.value = first_ip().value | (net << 8);
+  public_ip = IpAddress::v4(first_ip().v4_value() | (net << 8));
 }
 
 void Host::take_address_of(const Host& other) {

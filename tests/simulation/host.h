@@ -39,7 +39,7 @@ class Host {
   Host(const Host&) = delete;
 
   const int number;
-  Ip4 public_ip;
+  IpAddress public_ip;
   NodeId node_id;
   std::uint64_t boot_id = 0;  // that of the machine's kernel; containers on it share it
   std::uint32_t boot() const {
@@ -65,8 +65,8 @@ class Host {
   // After so many more turns; negative: not.
   void crash_after(int turns) { turns_left_ = turns; }
   void turn_done();
-  Ip4 first_ip() const {
-    return {Ip4::of(192, 168, 0, 0).value + static_cast<std::uint32_t>(number)};
+  IpAddress first_ip() const {
+    return IpAddress::v4(192, 168, 0, 0).plus(static_cast<std::uint32_t>(number));
   }
   // The next start is with another address, that nobody has had, or with that of another host; the
   // daemon is not running.
@@ -106,14 +106,14 @@ class Host {
   TimePoint unsure_until{};  // its clock stood still, its disk was lost: other rules hold
   struct KnownPeer {
     Revision revision = 0;
-    Ip4 first_ip;
-    Ip4 public_ip;
+    IpAddress first_ip;
+    IpAddress public_ip;
     bool is_bare = false;  // its address is all that it says of itself
     std::string mac;       // that it announces
     TimePoint since;       // when it came to be known with that
   };
   std::map<SubnetKey, KnownPeer> known_peers;
-  std::optional<Cidr4> subnet_in_file;  // as the daemon found it when it started
+  std::optional<IpPrefix> subnet_in_file;  // as the daemon found it when it started
   std::optional<SubnetKey> subnet_since_start;
   TimePoint first_subnet_at{};  // when it had a subnet first since its start
   // The last time that another host had its address, and took its subnet perhaps.

@@ -148,7 +148,7 @@ void forge_mac(World& world) {
   if (!mac) return;
   const std::string key = some_victim(world);
   const auto last = static_cast<std::uint8_t>(1 + world.chance_.below(250));
-  LeaseAttributes forged = world.announcement(Ip4{kStranger.value + last}, mac);
+  LeaseAttributes forged = world.announcement(kStranger.plus(last), mac);
   forged.node = some_node(world);
   const Ttl ttl = some_ttl(world);
   world.say(fmt::format("a stranger announces the MAC {} at {}{}", to_string(*mac), key,

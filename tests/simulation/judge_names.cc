@@ -55,18 +55,18 @@ void Judge::judge_mac(Host& host, bool another_subnet) const {
 void Judge::judge_ways(const Host& host) const {
   const NetState& kernel = host.kernel.state();
   if (!host.lease() || kernel.fdb.empty()) return;  // or not its work yet
-  std::map<Mac, Ip4> remotes;
+  std::map<Mac, IpAddress> remotes;
   for (const FdbEntry& entry : kernel.fdb)
     remotes.emplace(entry.mac, entry.remote);
   for (const auto& [subnet, decoded] : host.process().peers()) {
-    const Ip4 peer = decoded.lease.attributes.public_ip;
+    const IpAddress peer = decoded.lease.attributes.public_ip;
     // A lease of its own that a restored store brings back is no peer's.
     if (store_.owner_of(decoded.lease.attributes) == host.first_ip()) continue;
     const auto way = std::find_if(
         kernel.neighbours.begin(), kernel.neighbours.end(),
         [base = subnet.v4.base](const Neighbour& neighbour) { return neighbour.ip == base; });
     if (way == kernel.neighbours.end() || !remotes.contains(way->mac)) continue;
-    const Ip4 remote = remotes.at(way->mac);
+    const IpAddress remote = remotes.at(way->mac);
     if (remote == peer) continue;
     violation_(fmt::format("{} sends what is for {} at {} to {}, which has the same MAC",
                            host.name(), to_string(subnet), to_string(peer), to_string(remote)));

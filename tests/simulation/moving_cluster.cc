@@ -20,12 +20,12 @@ constexpr auto kTtl = seconds(300);
 const StoreAddress kOld = StoreAddress::parse("etcd2:http://old:2379").value();
 const StoreAddress kNew = StoreAddress::parse("etcd3:http://new:2379").value();
 
-HostView view_of(Ip4 ip) {
+HostView view_of(IpAddress ip) {
   HostView view;
   view.interfaces = {
       {.index = 2, .name = "eth0", .mtu = 1500, .up = true, .addresses = {{.ip = ip, .bits = 16}}}};
   view.default_routes = {{.interface_index = 2}};
-  view.lookup_route = [ip](Ip4) {
+  view.lookup_route = [ip](IpAddress) {
     return Result<RouteLookup>(
         RouteLookup{.interface_index = 2, .source = ip, .gateway = std::nullopt});
   };
@@ -102,7 +102,7 @@ struct Mover::Run {
 
 Mover::Mover(MovingCluster& cluster, int of_number, std::string folder)
     : number(of_number),
-      ip{Ip4::of(192, 168, 0, 0).value + static_cast<std::uint32_t>(of_number)},
+      ip{IpAddress::v4(192, 168, 0, 0).plus(static_cast<std::uint32_t>(of_number))},
       machine(cluster.timeline),
       cluster_(cluster),
       folder_(std::move(folder)) {
@@ -338,7 +338,7 @@ void MovingCluster::judge_peers(Mover& host) {
   }
   host.peers.clear();
   for (const auto& [subnet, decoded] : now) {
-    const Ip4 ip = decoded.lease.attributes.public_ip;
+    const IpAddress ip = decoded.lease.attributes.public_ip;
     if (ip != host.ip) host.peers[subnet] = ip;
   }
   if (const auto lease = host.lease()) {

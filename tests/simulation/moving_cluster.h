@@ -49,13 +49,13 @@ class Mover {
   std::string name() const { return "h" + std::to_string(number); }
 
   const int number;
-  const Ip4 ip;
+  const IpAddress ip;
   Machine machine;
   Link link_to_old, link_to_new;
   FakeKernel kernel;
   // ---- what the judge remembers
   std::optional<SubnetKey> subnet;
-  std::map<SubnetKey, Ip4> peers;  // of this run of the daemon
+  std::map<SubnetKey, IpAddress> peers;  // of this run of the daemon
 
  private:
   struct Run;

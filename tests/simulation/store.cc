@@ -164,7 +164,7 @@ TimePoint Store::robbed_at(const std::string& key) const {
   return fate == fates_.end() ? TimePoint{} : fate->second.robbed;
 }
 
-TimePoint Store::foreign_at(const std::string& key, Ip4 first_ip) const {
+TimePoint Store::foreign_at(const std::string& key, IpAddress first_ip) const {
   const auto fate = fates_.find(key);
   TimePoint last{};
   if (fate == fates_.end()) return last;
@@ -174,7 +174,7 @@ TimePoint Store::foreign_at(const std::string& key, Ip4 first_ip) const {
   return last;
 }
 
-TimePoint Store::held_until(const std::string& key, Ip4 first_ip) const {
+TimePoint Store::held_until(const std::string& key, IpAddress first_ip) const {
   const auto fate = fates_.find(key);
   if (fate == fates_.end()) return {};
   const auto owner = fate->second.held_until.find(first_ip);
@@ -185,7 +185,7 @@ TimePoint Store::held_until(const std::string& key, Ip4 first_ip) const {
   return std::min({owner->second, timeline_.now(), fate->second.bare_since});
 }
 
-bool Store::lives_elsewhere(const std::string& key, Ip4 first_ip) const {
+bool Store::lives_elsewhere(const std::string& key, IpAddress first_ip) const {
   return std::any_of(records_.begin(), records_.end(), [&](const auto& entry) {
     return entry.first != key && owner_of(entry.second.record.value) == first_ip;
   });
@@ -216,7 +216,7 @@ void Store::drop(const std::string& key) {
 
 void Store::owner_begins(const Record& record) {
   Fate& fate = fates_[record.key];
-  const Ip4 owner = owner_of(record.value);
+  const IpAddress owner = owner_of(record.value);
   TimePoint& until = fate.held_until[owner];
   fate.held_before[owner] = until;
   fate.held_since[owner] = timeline_.now();
@@ -271,22 +271,23 @@ void Store::know(const Writer& who, const std::string& value) {
   writers_[*says->node] = who.first_ip;
 }
 
-TimePoint Store::renamed_at(Ip4 first_ip) const {
+TimePoint Store::renamed_at(IpAddress first_ip) const {
   const auto found = renamed_at_.find(first_ip);
   return found == renamed_at_.end() ? TimePoint() : found->second;
 }
 
-Ip4 Store::owner_of(const LeaseAttributes& attributes) const {
+IpAddress Store::owner_of(const LeaseAttributes& attributes) const {
   if (!attributes.node) return first_address(attributes.public_ip);
   const auto writer = writers_.find(*attributes.node);
   if (writer != writers_.end()) return writer->second;
-  return Cidr4::of(kStranger, 24).contains(attributes.public_ip) ? attributes.public_ip : kStranger;
+  return IpPrefix::of(kStranger, 24).contains(attributes.public_ip) ? attributes.public_ip
+                                                                    : kStranger;
 }
 
 // 0.0.0.0 of what is no lease.
-Ip4 Store::owner_of(const std::string& value) const {
+IpAddress Store::owner_of(const std::string& value) const {
   const auto attributes = decode_lease_value(value);
-  return attributes ? owner_of(*attributes) : Ip4{};
+  return attributes ? owner_of(*attributes) : IpAddress{};
 }
 
 // Nobody touches a record that says it is another host's. Who has its address cannot always know.
@@ -294,7 +295,7 @@ void Store::judge_writer(const Writer& who, const Entry& entry, const char* deed
   const auto says = decode_lease_value(entry.record.value);
   if (!says || says->public_ip == who.public_ip) return;
   if (has_copy_mark(entry.record.value)) return;  // another store knows whose it is
-  const Ip4 owner = owner_of(*says);
+  const IpAddress owner = owner_of(*says);
   if (owner == who.first_ip) return;
   violation_(fmt::format("h{} {} the record of {} on {}", who.host, deed, to_string(owner),
                          entry.record.key));

@@ -20,20 +20,20 @@ namespace flannel::simulation {
 
 // A host may come to have other addresses; the first one tells who it is. Later ones of host n are
 // 192.168.100.n and so on.
-constexpr Ip4 first_address(Ip4 ip) {
-  const bool later = ((ip.value >> 8) & 0xff) >= 100;
-  return later ? Ip4{(ip.value & 0xffff00ff)} : ip;
+constexpr IpAddress first_address(IpAddress ip) {
+  const bool later = ((ip.v4_value() >> 8) & 0xff) >= 100;
+  return later ? IpAddress::v4(ip.v4_value() & 0xffff00ff) : ip;
 }
 
 // A host that writes: who it is, whatever its records say; and its address at present.
 struct Writer {
   int host = 0;
-  Ip4 first_ip;
-  Ip4 public_ip;
+  IpAddress first_ip;
+  IpAddress public_ip;
 };
 
 // Of a record that no host has written; strangers have addresses in 192.168.9.0/24.
-inline constexpr Ip4 kStranger = Ip4::of(192, 168, 9, 0);
+inline constexpr IpAddress kStranger = IpAddress::v4(192, 168, 9, 0);
 
 class Store {
  public:
@@ -81,10 +81,10 @@ class Store {
   const Record* find(const std::string& key) const;
   // By the first address of the host that has written it, as its node tells; without a node, of the
   // host whose address it names.
-  Ip4 owner_of(const LeaseAttributes& attributes) const;
+  IpAddress owner_of(const LeaseAttributes& attributes) const;
   // When the host of this first address last wrote under a node id, or after a boot, that the store
   // had not seen before.
-  TimePoint renamed_at(Ip4 first_ip) const;
+  TimePoint renamed_at(IpAddress first_ip) const;
   const Claims& claims() const { return claims_; }
   // Whether readers who knew this record may rightly have dropped it since: it was gone, or was no
   // host's lease, or the store went back in time.
@@ -92,11 +92,11 @@ class Store {
   // Since when, at the earliest, a host may rightly have another opinion of what it holds.
   TimePoint robbed_at(const std::string& key) const;
   // When the key was last somebody else's than the host's of this first address.
-  TimePoint foreign_at(const std::string& key, Ip4 first_ip) const;
+  TimePoint foreign_at(const std::string& key, IpAddress first_ip) const;
   // Until when the key was this host's; now, if it is still, and has been for a moment.
-  TimePoint held_until(const std::string& key, Ip4 first_ip) const;
+  TimePoint held_until(const std::string& key, IpAddress first_ip) const;
   // The host has a record elsewhere.
-  bool lives_elsewhere(const std::string& key, Ip4 first_ip) const;
+  bool lives_elsewhere(const std::string& key, IpAddress first_ip) const;
   std::size_t history_length() const { return history_.size(); }
   void forget_history();  // as etcd's automatic compaction does
 
@@ -118,15 +118,15 @@ class Store {
   struct Fate {
     Revision gone = 0;
     TimePoint robbed{};
-    std::map<Ip4, TimePoint> held_until;   // by others' addresses; kNever: still
-    std::map<Ip4, TimePoint> held_before;  // until when before that,
-    std::map<Ip4, TimePoint> held_since;   // and from when on again
-    TimePoint bare_since = kNever;         // the last record, since when it has named no node
+    std::map<IpAddress, TimePoint> held_until;   // by others' addresses; kNever: still
+    std::map<IpAddress, TimePoint> held_before;  // until when before that,
+    std::map<IpAddress, TimePoint> held_since;   // and from when on again
+    TimePoint bare_since = kNever;               // the last record, since when it has named no node
   };
 
   WriteResult write(const std::string& key, std::string value, Ttl ttl, ExpiryHandle handle);
   void know(const Writer& who, const std::string& value);
-  Ip4 owner_of(const std::string& value) const;
+  IpAddress owner_of(const std::string& value) const;
   void drop(const std::string& key);
   void publish(Change change);
   Result<const Entry*> unchanged(const Record& seen) const;
@@ -150,8 +150,8 @@ class Store {
   std::deque<Event> history_;
   std::optional<Kept> backup_;
   std::map<std::string, Fate> fates_;
-  std::map<NodeTag, Ip4> writers_;  // which host writes under this node, by its first address
-  std::map<Ip4, TimePoint> renamed_at_;
+  std::map<NodeTag, IpAddress> writers_;  // which host writes under this node, by its first address
+  std::map<IpAddress, TimePoint> renamed_at_;
   Claims claims_;
 };
 

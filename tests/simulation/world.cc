@@ -179,8 +179,9 @@ void World::calm_down() {
 void World::remove_strangers() {
   for (const Record& record : store_.snapshot().records) {
     const auto says = decode_lease_value(record.value);
-    const Ip4 owner = says ? store_.owner_of(*says) : kStranger;
-    if (Cidr4::of(kStranger, 24).contains(owner) || owner.is_loopback()) store_.remove(record.key);
+    const IpAddress owner = says ? store_.owner_of(*says) : kStranger;
+    if (IpPrefix::of(kStranger, 24).contains(owner) || owner.is_loopback())
+      store_.remove(record.key);
   }
 }
 
@@ -219,20 +220,20 @@ void World::say(const std::string& what) const {
 }
 
 std::string World::some_key() {
-  const auto subnet = config().subnet_at(chance_.below(kNumberOfSubnets));
+  const auto subnet = config().v4->at(chance_.below(kNumberOfSubnets));
   return encode_subnet_key({subnet, std::nullopt});
 }
 
-LeaseAttributes World::announcement(Ip4 public_ip, const std::optional<Mac>& mac) const {
+LeaseAttributes World::announcement(IpAddress public_ip, const std::optional<Mac>& mac) const {
   LeaseAttributes attributes{.public_ip = public_ip, .backend_type = config().backend_type};
   if (has_macs()) {
-    const auto last = static_cast<std::uint8_t>(public_ip.value);
+    const auto last = static_cast<std::uint8_t>(public_ip.v4_value());
     attributes.backend_data = encode_vxlan_data({1, mac.value_or(Mac{{2, 0, 0, 0, 9, last}})});
   }
   return attributes;
 }
 
-std::string World::some_value(Ip4 public_ip) const {
+std::string World::some_value(IpAddress public_ip) const {
   return encode_lease_value(announcement(public_ip));
 }
 

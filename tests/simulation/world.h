@@ -69,8 +69,9 @@ class World {
   void in(Duration wait, std::function<void()> work);
   std::string some_key();
   // What a host of this cluster announces; `mac` only with vxlan.
-  LeaseAttributes announcement(Ip4 public_ip, const std::optional<Mac>& mac = std::nullopt) const;
-  std::string some_value(Ip4 public_ip) const;
+  LeaseAttributes announcement(IpAddress public_ip,
+                               const std::optional<Mac>& mac = std::nullopt) const;
+  std::string some_value(IpAddress public_ip) const;
   const NetworkConfig& config() const { return judge_.config(); }
   bool has_macs() const { return config().backend_type == "vxlan"; }
   // `later` starts with the address of `first`, which has it still; and a host that shares its

@@ -19,7 +19,7 @@ inline std::uint64_t draw_first(std::uint64_t) {
 class ActiveLeaseTest : public ::testing::Test {
  protected:
   SimulatedStore store;
-  LeaseAttributes announced{.public_ip = Ip4::of(192, 0, 2, 1), .backend_type = "vxlan"};
+  LeaseAttributes announced{.public_ip = IpAddress::v4(192, 0, 2, 1), .backend_type = "vxlan"};
   KeeperHost us{store, LeaseKeeper(
                            {}, config(), announced.public_ip,
                            [this](const Lease*) { return announced; }, std::nullopt, draw_first)};

@@ -64,8 +64,8 @@ class AgentTest : public ::testing::Test {
 
   // Packet rules that are in place when the test sets them so.
   struct TestRules final : PacketRules {
-    void want(const NetworkConfig& config, const Cidr4& own) override {
-      wanted = to_string(config.network) + " " + to_string(own);
+    void want(const NetworkConfig& config, const IpPrefix& own) override {
+      wanted = to_string(config.v4->network) + " " + to_string(own);
     }
     void admit(const OverlayIngress& ingress) override { admitted = ingress; }
     bool in_place() const override { return there; }
@@ -137,11 +137,11 @@ class AgentTest : public ::testing::Test {
                         .name = "eth0",
                         .mtu = 1500,
                         .up = true,
-                        .addresses = {{.ip = Ip4::of(192, 0, 2, 1), .bits = 24}}}};
+                        .addresses = {{.ip = IpAddress::v4(192, 0, 2, 1), .bits = 24}}}};
     view.default_routes = {{.interface_index = 2}};
-    view.lookup_route = [](Ip4) {
+    view.lookup_route = [](IpAddress) {
       return Result<RouteLookup>(RouteLookup{
-          .interface_index = 2, .source = Ip4::of(192, 0, 2, 1), .gateway = std::nullopt});
+          .interface_index = 2, .source = IpAddress::v4(192, 0, 2, 1), .gateway = std::nullopt});
     };
     return view;
   }
@@ -172,8 +172,8 @@ class AgentTest : public ::testing::Test {
   }
 
   std::string folder_;
-  std::optional<Ip4> router_;  // between this host and the peers; nullopt: none
-  std::string taken_;          // what another daemon of this host has locked
+  std::optional<IpAddress> router_;  // between this host and the peers; nullopt: none
+  std::string taken_;                // what another daemon of this host has locked
   ManualLoop loop_;
   std::shared_ptr<MemoryStore> store_ = std::make_shared<MemoryStore>();
   std::shared_ptr<MemoryStore> given_store_;  // that the next start_agent() uses; null: store_

@@ -165,7 +165,7 @@ void FakeKernel::remove(const KernelObject& object) {
 
 void FakeKernel::add_foreign_device(const std::string& name, std::string_view address) {
   Foreign device;
-  if (!address.empty()) device.network = Cidr4::parse(address).value();
+  if (!address.empty()) device.network = IpPrefix::parse_v4(address).value();
   foreign_.insert_or_assign(name, device);
 }
 
@@ -233,11 +233,11 @@ Result<bool> FakeKernel::is_up(const std::string& name) {
   return at->second.up;
 }
 
-bool FakeKernel::reaches(const std::string& device, Ip4 gateway) const {
+bool FakeKernel::reaches(const std::string& device, IpAddress gateway) const {
   const auto at = foreign_.find(device);
   if (at != foreign_.end() && at->second.network) return at->second.network->contains(gateway);
   return std::any_of(state_.addresses.begin(), state_.addresses.end(), [&](const Address& address) {
-    return address.link == device && Cidr4::of(address.ip, address.bits).contains(gateway);
+    return address.link == device && IpPrefix::of(address.ip, address.bits).contains(gateway);
   });
 }
 

@@ -56,7 +56,7 @@ class FakeKernel final : public Kernel {
 
  private:
   struct Foreign {
-    std::optional<Cidr4> network;
+    std::optional<IpPrefix> network;
     bool up = true;
   };
 
@@ -72,7 +72,7 @@ class FakeKernel final : public Kernel {
   Link* find(const std::string& name);
   Result<void> need_device(const std::string& name);
   Result<bool> is_up(const std::string& name);
-  bool reaches(const std::string& device, Ip4 gateway) const;
+  bool reaches(const std::string& device, IpAddress gateway) const;
 
   NetState state_;
   std::map<std::string, Foreign> foreign_;

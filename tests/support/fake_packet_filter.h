@@ -64,7 +64,7 @@ class FakePacketFilter final : public PacketFilter {
     const auto at = host_.nft.find(name_);
     return at != host_.nft.end() && at->second == written_;
   }
-  Result<std::vector<std::string>> remove_tables(const Cidr4& network) override {
+  Result<std::vector<std::string>> remove_tables(const IpPrefix& network) override {
     host_.calls += "remove_table\n";
     std::vector<std::string> removed;
     if (host_.nft.erase(nft_table(network)) != 0) removed.push_back(nft_table(network));

@@ -138,17 +138,17 @@ class FakeUdp final : public UdpPort {
  public:
   using Bytes = std::vector<std::uint8_t>;
   struct Datagram {
-    Endpoint4 to;
+    IpEndpoint to;
     Bytes bytes;
     bool operator==(const Datagram&) const = default;
   };
   struct Arrival {
-    Ip4 from;
+    IpAddress from;
     Bytes bytes;
     std::size_t segment_size = 0;
   };
 
-  void arrives(Ip4 from, Bytes bytes, std::size_t segment_size) {
+  void arrives(IpAddress from, Bytes bytes, std::size_t segment_size) {
     {
       const std::lock_guard lock(mutex_);
       arriving_.push_back({from, std::move(bytes), segment_size});
@@ -160,7 +160,7 @@ class FakeUdp final : public UdpPort {
     return !arriving_.empty();
   }
   std::shared_ptr<FakeSleep> sleep = {};
-  void arrives(Ip4 from, const Bytes& datagram) { arrives(from, datagram, datagram.size()); }
+  void arrives(IpAddress from, const Bytes& datagram) { arrives(from, datagram, datagram.size()); }
   std::vector<Datagram> take_sent() {
     const std::lock_guard lock(mutex_);
     return std::exchange(sent_, {});
@@ -178,7 +178,7 @@ class FakeUdp final : public UdpPort {
       runs_.push_back({one.from, one.bytes, one.segment_size});
     return runs_;
   }
-  Sent send(Endpoint4 to, ByteView bytes, std::size_t segment_size) override {
+  Sent send(IpEndpoint to, ByteView bytes, std::size_t segment_size) override {
     const std::lock_guard lock(mutex_);
     assert(bytes.size() <= kMaxUdpPayload);
     assert(bytes.size() <= segment_size * kMaxSegmentsPerSend);
@@ -187,7 +187,7 @@ class FakeUdp final : public UdpPort {
     if (result == Sent::done) keep(to, bytes, segment_size);
     return result;
   }
-  Sent send_each(Endpoint4 to, ByteView bytes, std::size_t segment_size,
+  Sent send_each(IpEndpoint to, ByteView bytes, std::size_t segment_size,
                  std::size_t& lost) override {
     const std::lock_guard lock(mutex_);
     ++sends_each;
@@ -201,7 +201,7 @@ class FakeUdp final : public UdpPort {
   }
 
  private:
-  void keep(Endpoint4 to, ByteView bytes, std::size_t segment_size) {
+  void keep(IpEndpoint to, ByteView bytes, std::size_t segment_size) {
     for (ByteView rest = bytes; !rest.empty();) {
       const ByteView one = rest.first(std::min(rest.size(), segment_size));
       sent_.push_back({to, {one.begin(), one.end()}});

@@ -39,18 +39,20 @@ class LinuxKernelTest : public NetnsTest {
     return {name, static_cast<int>(::if_nametoindex(name))};
   }
   static VxlanSettings vxlan() {
-    return {.vni = 1, .lower = interface("eth0"), .local = Ip4::of(192, 0, 2, 1), .mac = mac(1)};
+    return {
+        .vni = 1, .lower = interface("eth0"), .local = IpAddress::v4(192, 0, 2, 1), .mac = mac(1)};
   }
-  static Address address() { return {.link = "flannel.1", .ip = Ip4::of(10, 5, 1, 0)}; }
+  static Address address() { return {.link = "flannel.1", .ip = IpAddress::v4(10, 5, 1, 0)}; }
 
   // The `number`th peer's subnet is 10.5.<number>.0/24 (and on: 10.6.0.0/24 is the 256th).
-  static Ip4 base(unsigned number) { return {Ip4::of(10, 5, 0, 0).value + (number << 8)}; }
+  static IpAddress base(unsigned number) { return IpAddress::v4(10, 5, 0, 0).plus(number, 8); }
   static Neighbour neighbour(unsigned number) {
     return {.link = "flannel.1", .ip = base(number), .mac = mac(number)};
   }
   static FdbEntry fdb(unsigned number) {
-    return {
-        .link = "flannel.1", .mac = mac(number), .remote = {Ip4::of(198, 18, 0, 0).value + number}};
+    return {.link = "flannel.1",
+            .mac = mac(number),
+            .remote = IpAddress::v4(198, 18, 0, 0).plus(number)};
   }
   static Route route(unsigned number) {
     return {.to = {base(number), 24}, .via = base(number), .link = "flannel.1", .onlink = true};

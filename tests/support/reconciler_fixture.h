@@ -18,17 +18,17 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 inline const Scope kScope{.link_names = {"flannel.1"},
-                          .network = Cidr4::of(Ip4::of(10, 5, 0, 0), 16)};
+                          .network = IpPrefix::of(IpAddress::v4(10, 5, 0, 0), 16)};
 inline const Error kRefused{ErrorKind::denied, "Operation not permitted"};
 
-inline Cidr4 subnet(std::uint32_t n) {
-  return Cidr4::of({Ip4::of(10, 5, 0, 0).value + n * 256}, 24);
+inline IpPrefix subnet(std::uint32_t n) {
+  return IpPrefix::of(IpAddress::v4(10, 5, 0, 0).plus(n, 8), 24);
 }
 inline Mac mac(std::uint8_t n) {
   return {{2, 0, 0, 0, 0, n}};
 }
-inline Ip4 host_ip(std::uint8_t n) {
-  return Ip4::of(192, 0, 2, n);
+inline IpAddress host_ip(std::uint8_t n) {
+  return IpAddress::v4(192, 0, 2, n);
 }
 
 inline NetState device(std::uint32_t mtu = 1450) {
@@ -54,7 +54,7 @@ inline NetState peer(std::uint8_t n) {
   return peer(n, n);
 }
 
-inline NetState direct_route(std::uint8_t n, Ip4 via) {
+inline NetState direct_route(std::uint8_t n, IpAddress via) {
   NetState state;
   state.routes.push_back({.to = subnet(n), .via = via, .link = "eth0"});
   return state;
@@ -81,10 +81,10 @@ class ReconcilerTest : public testing::Test {
     kernel.take_log();
   }
 
-  void set_peer(const Cidr4& peer, NetState state) {
+  void set_peer(const IpPrefix& peer, NetState state) {
     reconciler.set_peers({{peer, std::move(state)}}, now);
   }
-  void remove_peer(const Cidr4& peer) { set_peer(peer, {}); }
+  void remove_peer(const IpPrefix& peer) { set_peer(peer, {}); }
 
   // Advances the time and calls the reconciler at each of its wakeups.
   void pass(Duration time) {

@@ -33,7 +33,7 @@ namespace {
 using namespace flannel;
 
 struct Route {
-  Cidr4 to;
+  IpPrefix to;
   sockaddr_in next_hop{};
 };
 
@@ -58,11 +58,11 @@ class Forwarder {
   }
 
  private:
-  static sockaddr_in to_sockaddr(Endpoint4 endpoint) {
+  static sockaddr_in to_sockaddr(IpEndpoint endpoint) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(endpoint.port);
-    address.sin_addr.s_addr = htonl(endpoint.ip.value);
+    address.sin_addr.s_addr = htonl(endpoint.ip.v4_value());
     return address;
   }
 
@@ -74,7 +74,7 @@ class Forwarder {
     if (!tun_ || ::ioctl(tun_.get(), TUNSETIFF, &request) != 0) give_up("open the TUN device");
   }
 
-  void open_socket(Endpoint4 local) {
+  void open_socket(IpEndpoint local) {
     socket_ = Fd{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
     const sockaddr_in address = to_sockaddr(local);
     if (::bind(socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
@@ -82,7 +82,7 @@ class Forwarder {
     }
   }
 
-  const sockaddr_in* find_route(Ip4 to) {
+  const sockaddr_in* find_route(IpAddress to) {
     for (Route& route : routes_) {
       if (!route.to.contains(to)) continue;
       std::swap(route, routes_.front());
@@ -95,7 +95,7 @@ class Forwarder {
     const ssize_t size = ::read(tun_.get(), buffer_.data(), buffer_.size());
     if (size < static_cast<ssize_t>(kIp4HeaderMin)) return false;
     const ByteSpan packet{buffer_.data(), static_cast<std::size_t>(size)};
-    const sockaddr_in* next_hop = find_route({load_be32(packet, 16)});
+    const sockaddr_in* next_hop = find_route(IpAddress::v4(load_be32(packet, 16)));
     if (next_hop == nullptr) {
       send_unreachable(packet);
     } else if (age(packet)) {
@@ -133,7 +133,7 @@ class Forwarder {
     std::exit(1);
   }
 
-  Ip4 tunnel_address_;
+  IpAddress tunnel_address_;
   std::vector<std::uint8_t> buffer_;
   std::vector<Route> routes_;
   Fd tun_;

@@ -18,8 +18,8 @@ namespace flannel {
 
 struct StaticOverlay {
   std::string device = "flannel0";
-  Cidr4 subnet;  // ours; its base is the tunnel address
-  Endpoint4 local;
+  IpPrefix subnet;  // ours; its base is the tunnel address
+  IpEndpoint local;
   std::uint32_t mtu = 1472;
   std::vector<OverlayPeer> peers;
   std::map<std::string, std::string> others;  // flags that only one of the programs knows
@@ -32,18 +32,18 @@ T static_value(std::string_view flag, Result<T> parsed) {
   std::exit(2);
 }
 
-inline Result<Endpoint4> parse_endpoint(std::string_view text) {
+inline Result<IpEndpoint> parse_endpoint(std::string_view text) {
   const auto parts = split(text, ':');
   const auto port = parts.size() == 2 ? parse_decimal<std::uint16_t>(parts[1]) : std::nullopt;
   if (!port) return fail(ErrorKind::invalid, fmt::format("{} is not ADDRESS:PORT", text));
-  return Endpoint4{TRY(Ip4::parse(parts[0])), *port};
+  return IpEndpoint{TRY(IpAddress::parse_v4(parts[0])), *port};
 }
 
 // SUBNET=ADDRESS:PORT
 inline Result<OverlayPeer> parse_peer(std::string_view text) {
   const auto parts = split(text, '=');
   if (parts.size() != 2) return fail(ErrorKind::invalid, fmt::format("{} is not SUBNET=..", text));
-  const Cidr4 subnet = TRY(Cidr4::parse(parts[0]));
+  const IpPrefix subnet = TRY(IpPrefix::parse_v4(parts[0]));
   return OverlayPeer{subnet, TRY(parse_endpoint(parts[1]))};
 }
 
@@ -56,7 +56,7 @@ inline StaticOverlay parse_static_overlay(int argc, char** argv) {
     if (flag == "--tun") {
       overlay.device = value;
     } else if (flag == "--subnet") {
-      overlay.subnet = static_value(flag, Cidr4::parse(value));
+      overlay.subnet = static_value(flag, IpPrefix::parse_v4(value));
     } else if (flag == "--local") {
       overlay.local = static_value(flag, parse_endpoint(value));
     } else if (flag == "--mtu") {

@@ -105,7 +105,7 @@ Result<std::optional<Fd>> take_name(std::string_view what) {
 
 // Overlapping networks would capture each other's packets and share tables of rules.
 Result<void> check_overlaps(std::string_view what) {
-  const auto network = Cidr4::parse(what);
+  const auto network = IpPrefix::parse_v4(what);
   if (!network) return {};
   const auto listeners = unix_listeners(kPrefix);
   if (!listeners) {
@@ -115,7 +115,7 @@ Result<void> check_overlaps(std::string_view what) {
   }
   for (const UnixListener& one : *listeners) {
     const std::string name = one.name.substr(kPrefix.size());
-    const auto other = Cidr4::parse(name);
+    const auto other = IpPrefix::parse_v4(name);
     if (!other || *other == *network || !other->overlaps(*network)) continue;
     const Holder holder = holder_of(name);
     if (!holder.counts()) continue;

@@ -17,8 +17,8 @@ class HostStateTest : public NetnsTest {
   }
 
   static HostState look() {
-    const auto state = read_host_state({.network = Cidr4::of(Ip4::of(10, 5, 0, 0), 16),
-                                        .own_subnet = Cidr4::of(Ip4::of(10, 5, 7, 0), 24),
+    const auto state = read_host_state({.network = IpPrefix::of(IpAddress::v4(10, 5, 0, 0), 16),
+                                        .own_subnet = IpPrefix::of(IpAddress::v4(10, 5, 7, 0), 24),
                                         .devices = {"eth0"}});
     if (!state) throw std::runtime_error(state.error().text);
     return *state;
@@ -51,9 +51,9 @@ TEST_F(HostStateTest, SeesRoutesOfOthersInTheNetworkAndNoneBesideIt) {
   shell("ip route add 10.5.8.0/25 tos 4 dev eth0");  // of some packets only
   shell("ip address add 10.5.7.0/16 dev eth0");      // as the device of the udp backend has it
   EXPECT_EQ(look().routes, (std::vector<OtherRoute>{
-                               {Cidr4::of(Ip4::of(10, 5, 7, 0), 24), "docker0", 0},
-                               {Cidr4::of(Ip4::of(10, 5, 7, 0), 24), "eth0", 7},
-                               {Cidr4::of(Ip4::of(10, 5, 9, 0), 24), "", 0},
+                               {IpPrefix::of(IpAddress::v4(10, 5, 7, 0), 24), "docker0", 0},
+                               {IpPrefix::of(IpAddress::v4(10, 5, 7, 0), 24), "eth0", 7},
+                               {IpPrefix::of(IpAddress::v4(10, 5, 9, 0), 24), "", 0},
                            }));
 }
 

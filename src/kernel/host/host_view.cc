@@ -58,7 +58,7 @@ Result<void> read_routes(NetlinkSocket& socket, HostView& view) {
       continue;
     }
     view.routes.push_back({row.to, row.link, row.via, row.metric});
-    if (row.to != Cidr4{}) continue;
+    if (row.to != IpPrefix{}) continue;
     DefaultRoute route{.source = row.source, .gateway = row.via};
     if (row.link != 0) route.interface_index = row.link;
     view.default_routes.push_back(route);
@@ -67,20 +67,20 @@ Result<void> read_routes(NetlinkSocket& socket, HostView& view) {
 }
 
 // A local resolver forwards to other servers; systemd's resolver lists them in its own file.
-std::vector<Ip4> read_name_servers() {
-  std::vector<Ip4> servers;
+std::vector<IpAddress> read_name_servers() {
+  std::vector<IpAddress> servers;
   for (const char* path : {"/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"}) {
     const auto text = read_file(path);
     if (!text) continue;
-    const std::vector<Ip4> named = parse_name_servers(*text);
+    const std::vector<IpAddress> named = parse_name_servers(*text);
     std::ranges::copy_if(named, std::back_inserter(servers),
-                         [](Ip4 ip) { return !ip.is_loopback() && !ip.is_unspecified(); });
-    if (std::ranges::none_of(named, &Ip4::is_loopback)) break;
+                         [](IpAddress ip) { return !ip.is_loopback() && !ip.is_unspecified(); });
+    if (std::ranges::none_of(named, &IpAddress::is_loopback)) break;
   }
   return servers;
 }
 
-Result<RouteLookup> look_up_route(NetlinkSocket& socket, Ip4 to) {
+Result<RouteLookup> look_up_route(NetlinkSocket& socket, IpAddress to) {
   NetlinkBatch request;
   get_path(request, to);
   const std::string what = "find the route to " + to_string(to);
@@ -91,7 +91,7 @@ Result<RouteLookup> look_up_route(NetlinkSocket& socket, Ip4 to) {
   if (row->via_ip6) {
     return fail(ErrorKind::unsupported, what + ": it leads via an IPv6 gateway");
   }
-  return RouteLookup{row->link, row->source.value_or(Ip4{}), row->via};
+  return RouteLookup{row->link, row->source.value_or(IpAddress{}), row->via};
 }
 
 }  // namespace
@@ -102,7 +102,7 @@ Result<HostView> read_host() {
   view.interfaces = TRY_DURING(read_interfaces(*socket), "list interfaces");
   TRY_DURING(read_routes(*socket, view), "list routes");
   view.name_servers = read_name_servers();
-  view.lookup_route = [socket](Ip4 to) { return look_up_route(*socket, to); };
+  view.lookup_route = [socket](IpAddress to) { return look_up_route(*socket, to); };
   return view;
 }
 

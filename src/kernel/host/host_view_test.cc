@@ -40,10 +40,10 @@ TEST_F(HostViewTest, ListsInterfacesByIndexWithTheirAddresses) {
   EXPECT_FALSE(find(view, "eth0-peer").up);
   EXPECT_FALSE(eth0.carrier) << "the other end is down";
   const std::vector<InterfaceAddress> expected{
-      {.ip = Ip4::of(192, 0, 2, 1), .bits = 24},
-      {.ip = Ip4::of(10, 0, 0, 1), .bits = 8},
-      {.ip = Ip4::of(203, 0, 113, 7), .bits = 32, .permanent = false, .deprecated = true},
-      {.ip = Ip4::of(192, 0, 2, 5), .bits = 24, .temporary = true},
+      {.ip = IpAddress::v4(192, 0, 2, 1), .bits = 24},
+      {.ip = IpAddress::v4(10, 0, 0, 1), .bits = 8},
+      {.ip = IpAddress::v4(203, 0, 113, 7), .bits = 32, .permanent = false, .deprecated = true},
+      {.ip = IpAddress::v4(192, 0, 2, 5), .bits = 24, .temporary = true},
   };
   EXPECT_EQ(eth0.addresses, expected);
 }
@@ -55,8 +55,9 @@ TEST_F(HostViewTest, ListsDefaultRoutesOfTheMainTable) {
   shell("ip route add unreachable default metric 5");
   const HostView one = look();
   const int eth0 = find(one, "eth0").index;
-  const DefaultRoute single{
-      .interface_index = eth0, .source = Ip4::of(192, 0, 2, 1), .gateway = Ip4::of(192, 0, 2, 9)};
+  const DefaultRoute single{.interface_index = eth0,
+                            .source = IpAddress::v4(192, 0, 2, 1),
+                            .gateway = IpAddress::v4(192, 0, 2, 9)};
   EXPECT_EQ(one.default_routes, std::vector{single});
 
   shell("ip route add default metric 50 nexthop via 192.0.2.9 nexthop via 192.0.2.10");
@@ -70,23 +71,24 @@ TEST_F(HostViewTest, ListsTheRoutesThatOthersMade) {
   shell("ip route add blackhole 198.51.102.0/24");
   const HostView view = look();
   const int eth0 = find(view, "eth0").index;
-  EXPECT_EQ(view.routes,
-            (std::vector<HostRoute>{
-                {Cidr4::parse("192.0.2.0/24").value(), eth0},
-                {Cidr4::parse("198.51.100.0/24").value(), eth0, Ip4::of(192, 0, 2, 9), 7},
-            }));
+  EXPECT_EQ(
+      view.routes,
+      (std::vector<HostRoute>{
+          {IpPrefix::parse_v4("192.0.2.0/24").value(), eth0},
+          {IpPrefix::parse_v4("198.51.100.0/24").value(), eth0, IpAddress::v4(192, 0, 2, 9), 7},
+      }));
 }
 
 TEST_F(HostViewTest, FindsThePathToAnAddress) {
   shell("ip route add 198.51.100.0/24 via 192.0.2.9");
   const HostView view = look();
   const int eth0 = find(view, "eth0").index;
-  EXPECT_EQ(view.lookup_route(Ip4::of(192, 0, 2, 2)),
-            (RouteLookup{eth0, Ip4::of(192, 0, 2, 1), std::nullopt}));
-  EXPECT_EQ(view.lookup_route(Ip4::of(198, 51, 100, 7)),
-            (RouteLookup{eth0, Ip4::of(192, 0, 2, 1), Ip4::of(192, 0, 2, 9)}));
+  EXPECT_EQ(view.lookup_route(IpAddress::v4(192, 0, 2, 2)),
+            (RouteLookup{eth0, IpAddress::v4(192, 0, 2, 1), std::nullopt}));
+  EXPECT_EQ(view.lookup_route(IpAddress::v4(198, 51, 100, 7)),
+            (RouteLookup{eth0, IpAddress::v4(192, 0, 2, 1), IpAddress::v4(192, 0, 2, 9)}));
 
-  const auto none = view.lookup_route(Ip4::of(203, 0, 113, 1));
+  const auto none = view.lookup_route(IpAddress::v4(203, 0, 113, 1));
   ASSERT_FALSE(none);
   EXPECT_EQ(none.error().kind, ErrorKind::unavailable);
   EXPECT_EQ(none.error().text,
@@ -95,7 +97,7 @@ TEST_F(HostViewTest, FindsThePathToAnAddress) {
 
 TEST_F(HostViewTest, APathViaAnIpv6GatewayIsNotOnTheLink) {
   shell("ip route add 198.51.100.0/24 via inet6 fe80::1 dev eth0");
-  const auto path = look().lookup_route(Ip4::of(198, 51, 100, 7));
+  const auto path = look().lookup_route(IpAddress::v4(198, 51, 100, 7));
   ASSERT_FALSE(path);
   EXPECT_EQ(path.error().kind, ErrorKind::unsupported);
 }

@@ -131,7 +131,7 @@ void Monitor::on_address(const NetlinkMessage& message) {
 void Monitor::on_route(const NetlinkMessage& message) {
   const auto row = decode_route(message.payload);
   if (!row || row->table != RT_TABLE_MAIN) return;
-  if (row->to == Cidr4{}) underlay_suspect_ = underlay_bounced_ = true;
+  if (row->to == IpPrefix{}) underlay_suspect_ = underlay_bounced_ = true;
   const bool is_marked = row->protocol == kRouteProtocol &&
                          (is_our_link(row->link) || scope_.network.contains(row->to));
   // The kernel adds this route for the address of the udp device.

@@ -64,7 +64,7 @@ class Monitor {
     std::uint32_t mtu = 0;
     bool up = false;
     bool carrier = false;
-    std::vector<std::pair<Ip4, std::uint8_t>> addresses;  // sorted
+    std::vector<std::pair<IpAddress, std::uint8_t>> addresses;  // sorted
     bool operator==(const UnderlayState&) const = default;
   };
 
@@ -94,7 +94,7 @@ class Monitor {
   LowerDevice underlay_device_;
   UnderlayState underlay_;
   std::vector<int> filtered_links_;
-  Cidr4 filtered_network_;
+  IpPrefix filtered_network_;
   std::vector<std::byte> buffer_;
   // A notification sets them; refresh() handles them once the queue is empty, so that only the
   // last state of a burst counts.

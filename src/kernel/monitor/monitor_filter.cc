@@ -76,14 +76,14 @@ void take_if_the_kernels_own(Program& program) {
 }
 
 // The kernel writes a route's table first and its destination second.
-void take_if_inside(Program& program, const Cidr4& network) {
+void take_if_inside(Program& program, const IpPrefix& network) {
   constexpr std::size_t kDestination =
       kPayload + sizeof(rtmsg) + NLA_HDRLEN + sizeof(std::uint32_t);
   program.load_half(kDestination + offsetof(nlattr, nla_type));
   program.if_equal(htons(RTA_DST), [&] {
     program.load_word(kDestination + NLA_HDRLEN);
-    program.mask(network.mask());
-    program.if_equal(network.base.value, [&] { program.answer(true); });
+    program.mask(network.v4_mask());
+    program.if_equal(network.base.v4_value(), [&] { program.answer(true); });
   });
 }
 
@@ -103,7 +103,7 @@ void take_if_ours_or_replacing(Program& program, std::size_t protocol) {
 }  // namespace
 
 Result<void> filter_notifications(const Fd& socket, std::uint32_t own_port,
-                                  const std::vector<int>& links, const Cidr4& network) {
+                                  const std::vector<int>& links, const IpPrefix& network) {
   Program program;
   program.load_half(kType);
   for (const std::uint16_t type : {RTM_NEWLINK, RTM_DELLINK, RTM_NEWNETCONF})

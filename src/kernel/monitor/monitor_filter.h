@@ -18,6 +18,6 @@ namespace flannel {
 //   inside of `network` (0.0.0.0/0: no network is known);
 // - neighbours and FDB entries on `links`, which are interface indexes.
 Result<void> filter_notifications(const Fd& socket, std::uint32_t own_port,
-                                  const std::vector<int>& links, const Cidr4& network);
+                                  const std::vector<int>& links, const IpPrefix& network);
 
 }  // namespace flannel

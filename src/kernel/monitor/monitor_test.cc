@@ -150,7 +150,7 @@ TEST_F(MonitorTest, OurOwnChangesAreNotReported) {
   put(peers(5, 500));
   EXPECT_EQ(take_reports(), "");
   FdbEntry moved = fdb(7);
-  moved.remote = Ip4::of(198, 18, 9, 9);
+  moved.remote = IpAddress::v4(198, 18, 9, 9);
   put({moved});
   EXPECT_EQ(take_reports(), "");
   remove(objects_of(peers(5, 500)));
@@ -213,7 +213,7 @@ TEST_F(MonitorTest, FollowsTheUnderlayByItsIndexWhateverItIsCalled) {
 
 TEST_F(MonitorTest, ChangesThatMayStopPacketsAreReported) {
   ASSERT_TRUE(monitor_->watch(
-      {.link_names = {"flannel.1"}, .network = {base(0), 16}, .own_subnet = Cidr4{base(1), 24}},
+      {.link_names = {"flannel.1"}, .network = {base(0), 16}, .own_subnet = IpPrefix{base(1), 24}},
       {"eth0"}));
   shell("sysctl -qw net/ipv4/conf/flannel.1/forwarding=1");
   take_reports();

@@ -50,11 +50,8 @@ void NetlinkBatch::put_bytes(std::uint16_t attribute, NetlinkBytes payload) {
   append(payload);
 }
 
-void NetlinkBatch::put(std::uint16_t attribute, Ip4 ip) {
-  const std::array<std::uint8_t, 4> octets{
-      static_cast<std::uint8_t>(ip.value >> 24), static_cast<std::uint8_t>(ip.value >> 16),
-      static_cast<std::uint8_t>(ip.value >> 8), static_cast<std::uint8_t>(ip.value)};
-  put_bytes(attribute, std::as_bytes(std::span(octets)));
+void NetlinkBatch::put(std::uint16_t attribute, const IpAddress& ip) {
+  put_bytes(attribute, std::as_bytes(ip.octets()));
 }
 
 void NetlinkBatch::put(std::uint16_t attribute, const Mac& mac) {

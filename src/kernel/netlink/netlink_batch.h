@@ -31,7 +31,7 @@ class NetlinkBatch {
   void put(std::uint16_t attribute, Number host_order) {
     put_bytes(attribute, std::as_bytes(std::span(&host_order, 1)));
   }
-  void put(std::uint16_t attribute, Ip4 ip);  // in network byte order
+  void put(std::uint16_t attribute, const IpAddress& ip);  // in network byte order
   void put(std::uint16_t attribute, const Mac& mac);
   void put(std::uint16_t attribute, std::string_view text);  // with a terminating NUL
   void put_big_endian(std::uint16_t attribute, std::uint16_t number);

@@ -88,10 +88,10 @@ class NetlinkAttributes {
     if (!bytes) return std::nullopt;
     return static_cast<std::uint16_t>((*bytes)[0] << 8 | (*bytes)[1]);
   }
-  std::optional<Ip4> ip4(std::size_t type) const {  // exactly four bytes, so no IPv6 address
+  std::optional<IpAddress> ip4(std::size_t type) const {  // exactly four bytes, so no IPv6 address
     const auto bytes = number_bytes<4>(type);
     if (!bytes || at(type).size() != 4) return std::nullopt;
-    return Ip4::of((*bytes)[0], (*bytes)[1], (*bytes)[2], (*bytes)[3]);
+    return IpAddress::v4((*bytes)[0], (*bytes)[1], (*bytes)[2], (*bytes)[3]);
   }
   std::optional<Mac> mac(std::size_t type) const {
     const auto bytes = number_bytes<6>(type);

@@ -31,7 +31,7 @@ TEST(NetlinkBatchTest, WritesWhatTheReaderReads) {
   rtmsg header{};
   header.rtm_dst_len = 24;
   batch.begin(RTM_NEWROUTE, NLM_F_CREATE, header);
-  batch.put(RTA_DST, Ip4::of(10, 5, 2, 0));
+  batch.put(RTA_DST, IpAddress::v4(10, 5, 2, 0));
   batch.put(RTA_OIF, std::uint32_t{7});
   batch.begin(RTM_DELROUTE, 0, rtmsg{});
   batch.stamp(1, 42, NLM_F_ACK);
@@ -46,7 +46,7 @@ TEST(NetlinkBatchTest, WritesWhatTheReaderReads) {
   NetlinkBytes payload = messages[0].payload;
   ASSERT_EQ(take_header<rtmsg>(payload)->rtm_dst_len, 24);
   const NetlinkAttributes<RTA_MAX> attributes(payload);
-  EXPECT_EQ(attributes.ip4(RTA_DST), Ip4::of(10, 5, 2, 0));
+  EXPECT_EQ(attributes.ip4(RTA_DST), IpAddress::v4(10, 5, 2, 0));
   EXPECT_EQ(attributes.number<std::uint32_t>(RTA_OIF), 7U);
   EXPECT_FALSE(attributes.has(RTA_GATEWAY));
 }

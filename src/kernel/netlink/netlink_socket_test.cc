@@ -34,8 +34,8 @@ class NetlinkSocketTest : public NetnsTest {
     for (unsigned i = 0; i < count; ++i) {
       const bool is_bad = bad != 0 && i % bad == bad - 1;
       put_route(batch, eth0,
-                {.to = {{0x0a000000 + (i << 8)}, 24},
-                 .via = is_bad ? Ip4::of(203, 0, 113, 1) : Ip4::of(192, 0, 2, 9),
+                {.to = {IpAddress::v4(10, 0, 0, 0).plus(i, 8), 24},
+                 .via = is_bad ? IpAddress::v4(203, 0, 113, 1) : IpAddress::v4(192, 0, 2, 9),
                  .link = "eth0"});
     }
     return batch;
@@ -136,7 +136,7 @@ class RacingDumpTest : public NetlinkSocketTest {
     return rows;
   }
 
-  inline static const Route kRoute{.to = {}, .via = Ip4::of(192, 0, 2, 9), .link = "eth0"};
+  inline static const Route kRoute{.to = {}, .via = IpAddress::v4(192, 0, 2, 9), .link = "eth0"};
 };
 
 TEST_F(RacingDumpTest, IsRepeatedAndNeverTakenForComplete) {

@@ -19,7 +19,7 @@ namespace flannel {
 struct VxlanRow {
   std::uint32_t vni = 0;
   std::uint16_t port = 0;
-  Ip4 local;
+  IpAddress local;
   int lower = 0;  // interface index, 0: none
   bool learning = false;
   bool gbp = false;
@@ -43,13 +43,13 @@ struct LinkRow {
 
 struct AddressRow {
   int link = 0;
-  Ip4 ip;
+  IpAddress ip;
   std::uint8_t bits = 32;
   std::uint32_t flags = 0;  // IFA_F_*
 };
 
 struct RouteRow {
-  Cidr4 to;
+  IpPrefix to;
   std::uint32_t table = 0;
   std::uint8_t protocol = 0;
   std::uint8_t type = 0;  // RTN_*
@@ -57,17 +57,17 @@ struct RouteRow {
   std::uint8_t tos = 0;
   bool onlink = false;
   bool multipath = false;
-  bool via_ip6 = false;       // an IPv6 gateway
-  std::optional<Ip4> via;     // nullopt and not via_ip6: on the link
-  int link = 0;               // 0: no single device (multipath)
-  std::uint32_t nexthop = 0;  // id of a next-hop object, 0: none
-  std::optional<Ip4> source;  // preferred source address
+  bool via_ip6 = false;             // an IPv6 gateway
+  std::optional<IpAddress> via;     // nullopt and not via_ip6: on the link
+  int link = 0;                     // 0: no single device (multipath)
+  std::uint32_t nexthop = 0;        // id of a next-hop object, 0: none
+  std::optional<IpAddress> source;  // preferred source address
 };
 
 struct NexthopRow {
   std::uint32_t id = 0;
   std::uint8_t protocol = 0;
-  std::optional<Ip4> via;  // also nullopt for groups and black holes
+  std::optional<IpAddress> via;  // also nullopt for groups and black holes
   int link = 0;
   bool onlink = false;
 };
@@ -79,7 +79,7 @@ bool is_ours(const NexthopRow& row);
 
 struct NeighbourRow {
   int link = 0;
-  Ip4 ip;
+  IpAddress ip;
   Mac mac;
   std::uint16_t state = 0;  // NUD_*
 };
@@ -87,7 +87,7 @@ struct NeighbourRow {
 struct FdbRow {
   int link = 0;
   Mac mac;
-  std::optional<Ip4> remote;
+  std::optional<IpAddress> remote;
   std::uint16_t state = 0;  // NUD_*
   std::uint8_t flags = 0;   // NTF_*
 };
@@ -127,16 +127,16 @@ void dump_addresses(NetlinkBatch& batch, int link);  // IPv4; link 0: all device
 // ip route replace TO via VIA dev LINK proto 250 [onlink]
 void put_route(NetlinkBatch& batch, int link, const Route& route);
 // ip route replace TO nhid ID proto 250
-void put_route_by_nexthop(NetlinkBatch& batch, const Cidr4& to, std::uint32_t nexthop);
+void put_route_by_nexthop(NetlinkBatch& batch, const IpPrefix& to, std::uint32_t nexthop);
 // ip route replace blackhole TO metric 4294967295 proto 250
-void put_blackhole(NetlinkBatch& batch, const Cidr4& to);
-void delete_blackhole(NetlinkBatch& batch, const Cidr4& to);
+void put_blackhole(NetlinkBatch& batch, const IpPrefix& to);
+void delete_blackhole(NetlinkBatch& batch, const IpPrefix& to);
 // Deletes only a route of our protocol (of RTPROT_BOOT if it is foreign) with this device and
 // gateway, or with this next-hop object.
 void delete_route(NetlinkBatch& batch, int link, const Route& route);
-void delete_route_by_nexthop(NetlinkBatch& batch, const Cidr4& to, std::uint32_t nexthop);
+void delete_route_by_nexthop(NetlinkBatch& batch, const IpPrefix& to, std::uint32_t nexthop);
 void dump_routes(NetlinkBatch& batch, std::uint8_t protocol);  // main table; 0: any protocol
-void get_path(NetlinkBatch& batch, Ip4 to);                    // ip route get
+void get_path(NetlinkBatch& batch, IpAddress to);              // ip route get
 
 // ip nexthop add (if `fresh`) or replace id ID via VIA dev LINK [onlink] proto 250
 void put_nexthop(NetlinkBatch& batch, std::uint32_t id, int link, const Route& route, bool fresh);

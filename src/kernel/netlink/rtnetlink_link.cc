@@ -35,7 +35,7 @@ VxlanRow decode_vxlan(NetlinkBytes bytes) {
   VxlanRow row;
   row.vni = data.number<std::uint32_t>(IFLA_VXLAN_ID).value_or(0);
   row.port = data.big_endian(IFLA_VXLAN_PORT).value_or(0);
-  row.local = data.ip4(IFLA_VXLAN_LOCAL).value_or(Ip4{});
+  row.local = data.ip4(IFLA_VXLAN_LOCAL).value_or(IpAddress{});
   row.lower = data.number<std::int32_t>(IFLA_VXLAN_LINK).value_or(0);
   row.learning = is_on(data, IFLA_VXLAN_LEARNING);
   row.gbp = data.has(IFLA_VXLAN_GBP);

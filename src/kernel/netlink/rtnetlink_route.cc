@@ -9,7 +9,7 @@
 namespace flannel {
 namespace {
 
-rtmsg route_header(const Cidr4& to) {
+rtmsg route_header(const IpPrefix& to) {
   rtmsg header{};
   header.rtm_family = AF_INET;
   header.rtm_dst_len = to.bits;
@@ -29,7 +29,7 @@ void put_path(NetlinkBatch& batch, int link, const Route& route) {
   batch.put(RTA_OIF, static_cast<std::uint32_t>(link));
 }
 
-void blackhole(NetlinkBatch& batch, std::uint16_t type, std::uint16_t flags, const Cidr4& to) {
+void blackhole(NetlinkBatch& batch, std::uint16_t type, std::uint16_t flags, const IpPrefix& to) {
   rtmsg header = route_header(to);
   header.rtm_type = RTN_BLACKHOLE;
   batch.begin(type, flags, header);
@@ -44,7 +44,7 @@ std::optional<RouteRow> decode_route(NetlinkBytes payload) {
   if (!header || header->rtm_family != AF_INET || header->rtm_dst_len > 32) return std::nullopt;
   const NetlinkAttributes<RTA_NH_ID> attributes(payload);
   RouteRow row;
-  row.to = Cidr4::of(attributes.ip4(RTA_DST).value_or(Ip4{}), header->rtm_dst_len);
+  row.to = IpPrefix::of(attributes.ip4(RTA_DST).value_or(IpAddress{}), header->rtm_dst_len);
   row.table = attributes.number<std::uint32_t>(RTA_TABLE).value_or(header->rtm_table);
   row.protocol = header->rtm_protocol;
   row.type = header->rtm_type;
@@ -69,7 +69,7 @@ void put_route(NetlinkBatch& batch, int link, const Route& route) {
 }
 
 void put_network_route(NetlinkBatch& batch, int link, const Address& address) {
-  const Cidr4 network = Cidr4::of(address.ip, address.bits);
+  const IpPrefix network = IpPrefix::of(address.ip, address.bits);
   rtmsg header = route_header(network);
   header.rtm_protocol = RTPROT_KERNEL;
   header.rtm_scope = RT_SCOPE_LINK;
@@ -79,7 +79,7 @@ void put_network_route(NetlinkBatch& batch, int link, const Address& address) {
   batch.put(RTA_PREFSRC, address.ip);
 }
 
-void put_route_by_nexthop(NetlinkBatch& batch, const Cidr4& to, std::uint32_t nexthop) {
+void put_route_by_nexthop(NetlinkBatch& batch, const IpPrefix& to, std::uint32_t nexthop) {
   batch.begin(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, route_header(to));
   batch.put(RTA_DST, to.base);
   batch.put(RTA_NH_ID, nexthop);
@@ -96,17 +96,17 @@ void delete_route(NetlinkBatch& batch, int link, const Route& route) {
   put_path(batch, link, route);
 }
 
-void delete_route_by_nexthop(NetlinkBatch& batch, const Cidr4& to, std::uint32_t nexthop) {
+void delete_route_by_nexthop(NetlinkBatch& batch, const IpPrefix& to, std::uint32_t nexthop) {
   batch.begin(RTM_DELROUTE, 0, route_header(to));
   batch.put(RTA_DST, to.base);
   batch.put(RTA_NH_ID, nexthop);
 }
 
-void put_blackhole(NetlinkBatch& batch, const Cidr4& to) {
+void put_blackhole(NetlinkBatch& batch, const IpPrefix& to) {
   blackhole(batch, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, to);
 }
 
-void delete_blackhole(NetlinkBatch& batch, const Cidr4& to) {
+void delete_blackhole(NetlinkBatch& batch, const IpPrefix& to) {
   blackhole(batch, RTM_DELROUTE, 0, to);
 }
 
@@ -128,7 +128,7 @@ void dump_routes(NetlinkBatch& batch, std::uint8_t protocol) {
   batch.begin(RTM_GETROUTE, 0, header);
 }
 
-void get_path(NetlinkBatch& batch, Ip4 to) {
+void get_path(NetlinkBatch& batch, IpAddress to) {
   rtmsg header{};
   header.rtm_family = AF_INET;
   header.rtm_dst_len = 32;

@@ -20,8 +20,8 @@ NetlinkMessage only(const NetlinkBatch& batch) {
   return message.value_or(NetlinkMessage{});
 }
 
-Route route(std::string_view to, Ip4 via) {
-  return {.to = *Cidr4::parse(to), .via = via, .link = "flannel.1", .onlink = true};
+Route route(std::string_view to, IpAddress via) {
+  return {.to = *IpPrefix::parse_v4(to), .via = via, .link = "flannel.1", .onlink = true};
 }
 
 TEST(RtnetlinkTest, Vxlan) {
@@ -29,7 +29,7 @@ TEST(RtnetlinkTest, Vxlan) {
   const VxlanSettings vxlan{.vni = 42,
                             .port = 4789,
                             .lower = {"eth0"},
-                            .local = Ip4::of(192, 0, 2, 1),
+                            .local = IpAddress::v4(192, 0, 2, 1),
                             .learning = true,
                             .gbp = true,
                             .mac = kMac};
@@ -50,7 +50,7 @@ TEST(RtnetlinkTest, Vxlan) {
   ASSERT_TRUE(row->vxlan);
   EXPECT_EQ(row->vxlan->vni, 42U);
   EXPECT_EQ(row->vxlan->port, 4789);
-  EXPECT_EQ(row->vxlan->local, Ip4::of(192, 0, 2, 1));
+  EXPECT_EQ(row->vxlan->local, IpAddress::v4(192, 0, 2, 1));
   EXPECT_EQ(row->vxlan->lower, kLink);
   EXPECT_TRUE(row->vxlan->learning);
   EXPECT_TRUE(row->vxlan->gbp);
@@ -59,21 +59,21 @@ TEST(RtnetlinkTest, Vxlan) {
 
 TEST(RtnetlinkTest, Address) {
   NetlinkBatch batch;
-  put_address(batch, kLink, {.link = "flannel.1", .ip = Ip4::of(10, 5, 1, 0), .bits = 32});
+  put_address(batch, kLink, {.link = "flannel.1", .ip = IpAddress::v4(10, 5, 1, 0), .bits = 32});
   const auto row = decode_address(only(batch).payload);
   ASSERT_TRUE(row);
   EXPECT_EQ(row->link, kLink);
-  EXPECT_EQ(row->ip, Ip4::of(10, 5, 1, 0));
+  EXPECT_EQ(row->ip, IpAddress::v4(10, 5, 1, 0));
   EXPECT_EQ(row->bits, 32);
 }
 
 TEST(RtnetlinkTest, Route) {
   NetlinkBatch batch;
-  put_route(batch, kLink, route("10.5.2.0/24", Ip4::of(10, 5, 2, 0)));
+  put_route(batch, kLink, route("10.5.2.0/24", IpAddress::v4(10, 5, 2, 0)));
   const auto row = decode_route(only(batch).payload);
   ASSERT_TRUE(row);
   EXPECT_EQ(to_string(row->to), "10.5.2.0/24");
-  EXPECT_EQ(row->via, Ip4::of(10, 5, 2, 0));
+  EXPECT_EQ(row->via, IpAddress::v4(10, 5, 2, 0));
   EXPECT_EQ(row->link, kLink);
   EXPECT_EQ(row->table, RT_TABLE_MAIN);
   EXPECT_EQ(row->protocol, kRouteProtocol);
@@ -85,7 +85,7 @@ TEST(RtnetlinkTest, Route) {
 
 TEST(RtnetlinkTest, RouteWithoutAGateway) {
   NetlinkBatch batch;
-  put_route(batch, kLink, route("10.5.0.0/16", Ip4{}));
+  put_route(batch, kLink, route("10.5.0.0/16", IpAddress{}));
   const auto row = decode_route(only(batch).payload);
   ASSERT_TRUE(row);
   EXPECT_FALSE(row->via);
@@ -94,7 +94,7 @@ TEST(RtnetlinkTest, RouteWithoutAGateway) {
 
 TEST(RtnetlinkTest, RouteByNexthop) {
   NetlinkBatch batch;
-  put_route_by_nexthop(batch, *Cidr4::parse("10.5.2.0/24"), 0x0a050200);
+  put_route_by_nexthop(batch, *IpPrefix::parse_v4("10.5.2.0/24"), 0x0a050200);
   const auto row = decode_route(only(batch).payload);
   ASSERT_TRUE(row);
   EXPECT_EQ(row->nexthop, 0x0a050200U);
@@ -103,26 +103,26 @@ TEST(RtnetlinkTest, RouteByNexthop) {
 
 TEST(RtnetlinkTest, Nexthop) {
   NetlinkBatch batch;
-  put_nexthop(batch, 5, kLink, route("10.5.2.0/24", Ip4::of(10, 5, 2, 0)), true);
+  put_nexthop(batch, 5, kLink, route("10.5.2.0/24", IpAddress::v4(10, 5, 2, 0)), true);
   const NetlinkMessage message = only(batch);
   EXPECT_EQ(message.flags, NLM_F_REQUEST | NLM_F_CREATE | NLM_F_EXCL);
   const auto row = decode_nexthop(message.payload);
   ASSERT_TRUE(row);
   EXPECT_EQ(row->id, 5U);
   EXPECT_EQ(row->protocol, kRouteProtocol);
-  EXPECT_EQ(row->via, Ip4::of(10, 5, 2, 0));
+  EXPECT_EQ(row->via, IpAddress::v4(10, 5, 2, 0));
   EXPECT_EQ(row->link, kLink);
   EXPECT_TRUE(row->onlink);
 }
 
 TEST(RtnetlinkTest, Neighbour) {
   NetlinkBatch batch;
-  put_neighbour(batch, kLink, {.link = "flannel.1", .ip = Ip4::of(10, 5, 2, 0), .mac = kMac});
+  put_neighbour(batch, kLink, {.link = "flannel.1", .ip = IpAddress::v4(10, 5, 2, 0), .mac = kMac});
   const NetlinkBytes payload = only(batch).payload;
   const auto row = decode_neighbour(payload);
   ASSERT_TRUE(row);
   EXPECT_EQ(row->link, kLink);
-  EXPECT_EQ(row->ip, Ip4::of(10, 5, 2, 0));
+  EXPECT_EQ(row->ip, IpAddress::v4(10, 5, 2, 0));
   EXPECT_EQ(row->mac, kMac);
   EXPECT_EQ(row->state, NUD_PERMANENT);
   EXPECT_FALSE(decode_fdb(payload)) << "another family";
@@ -130,13 +130,13 @@ TEST(RtnetlinkTest, Neighbour) {
 
 TEST(RtnetlinkTest, FdbEntry) {
   NetlinkBatch batch;
-  put_fdb(batch, kLink, {.link = "flannel.1", .mac = kMac, .remote = Ip4::of(192, 0, 2, 2)});
+  put_fdb(batch, kLink, {.link = "flannel.1", .mac = kMac, .remote = IpAddress::v4(192, 0, 2, 2)});
   const NetlinkBytes payload = only(batch).payload;
   const auto row = decode_fdb(payload);
   ASSERT_TRUE(row);
   EXPECT_EQ(row->link, kLink);
   EXPECT_EQ(row->mac, kMac);
-  EXPECT_EQ(row->remote, Ip4::of(192, 0, 2, 2));
+  EXPECT_EQ(row->remote, IpAddress::v4(192, 0, 2, 2));
   EXPECT_EQ(row->state, NUD_PERMANENT);
   EXPECT_EQ(row->flags, NTF_SELF);
   EXPECT_FALSE(decode_neighbour(payload)) << "another family";

@@ -13,12 +13,12 @@ std::optional<typename Map::mapped_type> value_at(const Map& map, const Key& key
 
 }  // namespace
 
-std::optional<Mac> LastWritten::mac(int link, Ip4 neighbour) const {
+std::optional<Mac> LastWritten::mac(int link, IpAddress neighbour) const {
   const auto at = on_link_.find(link);
   return at == on_link_.end() ? std::nullopt : value_at(at->second.macs, neighbour);
 }
 
-std::optional<Ip4> LastWritten::remote(int link, const Mac& mac) const {
+std::optional<IpAddress> LastWritten::remote(int link, const Mac& mac) const {
   const auto at = on_link_.find(link);
   return at == on_link_.end() ? std::nullopt : value_at(at->second.remotes, number(mac));
 }

@@ -32,16 +32,16 @@ class LastWritten {
   void forget_all_on(int link) { on_link_.erase(link); }
 
   // nullopt if we have no such entry.
-  std::optional<Mac> mac(int link, Ip4 neighbour) const;
-  std::optional<Ip4> remote(int link, const Mac& mac) const;
+  std::optional<Mac> mac(int link, IpAddress neighbour) const;
+  std::optional<IpAddress> remote(int link, const Mac& mac) const;
 
   std::map<std::string, LinkRow> links;
   RoutePlacement routes;
 
  private:
   struct OnLink {
-    std::unordered_map<Ip4, Mac> macs;
-    std::unordered_map<std::uint64_t, Ip4> remotes;
+    std::unordered_map<IpAddress, Mac> macs;
+    std::unordered_map<std::uint64_t, IpAddress> remotes;
   };
   static std::uint64_t number(const Mac& mac);
 

@@ -49,8 +49,10 @@ Leftover leftover_of(RouteRow row, const Links& links, std::map<std::uint32_t, N
   const auto id = ids.find(row.nexthop);
   const int link = row.link == 0 && id != ids.end() ? id->second.link : row.link;
   const auto via = row.via || id == ids.end() ? row.via : id->second.via;
-  const Route route{
-      .to = row.to, .via = via.value_or(Ip4{}), .link = name_of(link, links), .onlink = row.onlink};
+  const Route route{.to = row.to,
+                    .via = via.value_or(IpAddress{}),
+                    .link = name_of(link, links),
+                    .onlink = row.onlink};
   return {.backend = backend_of(link, links),
           .text = to_string(KernelObject(route)),
           .row = std::move(row)};
@@ -66,8 +68,9 @@ void write_removal(NetlinkBatch& batch, const Leftover& leftover) {
   } else if (row.nexthop != 0) {
     delete_route_by_nexthop(batch, row.to, row.nexthop);
   } else {
-    delete_route(batch, row.link,
-                 {.to = row.to, .via = row.via.value_or(Ip4{}), .link = {}, .onlink = row.onlink});
+    delete_route(
+        batch, row.link,
+        {.to = row.to, .via = row.via.value_or(IpAddress{}), .link = {}, .onlink = row.onlink});
   }
 }
 

@@ -53,7 +53,7 @@ TEST_F(LeftoversTest, AllThatTheBackendsMadeIsFoundAndGoes) {
   open({.plain_routes = 1});
   put_device();
   put(peers(2, 2));
-  put({Route{.to = {base(9), 24}, .via = Ip4::of(192, 0, 2, 9), .link = "eth0"},
+  put({Route{.to = {base(9), 24}, .via = IpAddress::v4(192, 0, 2, 9), .link = "eth0"},
        Route{.to = {base(1), 24}, .link = {}, .blackhole = true}});
   open_tun({.persistent = true, .wanted = {}}).value();
   EXPECT_EQ(found(),

@@ -33,7 +33,7 @@ void fill_in(RouteRow& row, const NexthopRow& nexthop) {
 // The kernel's own route to the network of an address.
 bool is_route_of(const AddressRow& address, const RouteRow& route) {
   return route.protocol == RTPROT_KERNEL && route.type == RTN_UNICAST &&
-         route.table == RT_TABLE_MAIN && route.to == Cidr4::of(address.ip, address.bits) &&
+         route.table == RT_TABLE_MAIN && route.to == IpPrefix::of(address.ip, address.bits) &&
          route.link == address.link && route.source == address.ip && !route.via;
 }
 
@@ -141,7 +141,7 @@ Result<void> LinuxKernel::read_routes(const Scope& scope, Devices& devices, NetS
     auto link = TRY(devices.name_of(row.link));
     if (link.empty()) continue;  // meanwhile removed with its device
     Route route{.to = row.to,
-                .via = row.via.value_or(Ip4{}),
+                .via = row.via.value_or(IpAddress{}),
                 .link = std::move(link),
                 .onlink = row.onlink};
     if (concerns(route, scope)) last_written_.routes.found(route, row.nexthop, object_is_ours);
@@ -161,7 +161,7 @@ Result<void> LinuxKernel::read_left_routes(const Scope& scope, Devices& devices,
     auto link = TRY(devices.name_of(row.link));
     if (std::ranges::find(scope.link_names, link) == scope.link_names.end()) continue;
     state.routes.push_back({.to = row.to,
-                            .via = row.via.value_or(Ip4{}),
+                            .via = row.via.value_or(IpAddress{}),
                             .link = std::move(link),
                             .onlink = row.onlink,
                             .foreign = true});

@@ -73,7 +73,7 @@ TEST_F(LinuxKernelTest, APeerThatMovesIsChangedInPlace) {
   put_device();
   put(peers(2, 1));
   FdbEntry moved = fdb(2);
-  moved.remote = Ip4::of(198, 18, 0, 9);
+  moved.remote = IpAddress::v4(198, 18, 0, 9);
   Neighbour renumbered = neighbour(2);
   renumbered.mac = mac(9);
   put({moved, renumbered});
@@ -251,7 +251,7 @@ TEST_F(LinuxKernelTest, ARouteByOurDeviceToOurOwnSubnetIsNotDesired) {
   shell("ip route add 10.5.9.0/24 via 10.5.9.0 dev flannel.1 onlink");
   shell("ip route add 10.5.1.0/24 dev eth0 metric 7");
   const auto left = kernel_->read(
-      {.link_names = {"flannel.1"}, .network = {base(0), 16}, .own_subnet = Cidr4{base(1), 24}});
+      {.link_names = {"flannel.1"}, .network = {base(0), 16}, .own_subnet = IpPrefix{base(1), 24}});
   ASSERT_TRUE(left);
   ASSERT_EQ(left->routes.size(), 1U) << dump(*left);
   EXPECT_TRUE(left->routes[0].foreign);
@@ -265,7 +265,7 @@ TEST_F(LinuxKernelTest, SetsUpATunDeviceButDoesNotMakeIt) {
   const Link tun{.name = "flannel0", .kind = TunSettings{.queue_len = 500}, .mtu = 1472};
   EXPECT_EQ(outcome(Op::put, tun), "set up flannel0: the packet path has not made it");
   shell("ip tuntap add flannel0 mode tun; ip link set flannel0 txqueuelen 9");
-  put({tun, Address{.link = "flannel0", .ip = Ip4::of(10, 5, 1, 0)},
+  put({tun, Address{.link = "flannel0", .ip = IpAddress::v4(10, 5, 1, 0)},
        Route{.to = {base(0), 16}, .link = "flannel0"}});
   EXPECT_EQ(dump(read({"flannel0"})),
             "link flannel0 tun txqueuelen 500 mtu 1472 up\n"
@@ -276,7 +276,7 @@ TEST_F(LinuxKernelTest, SetsUpATunDeviceButDoesNotMakeIt) {
 
 TEST_F(LinuxKernelTest, TheRouteOfAnAddressComesBackAsTheKernelMadeIt) {
   shell("ip tuntap add flannel0 mode tun");
-  const Address address{.link = "flannel0", .ip = Ip4::of(10, 5, 1, 0), .bits = 16};
+  const Address address{.link = "flannel0", .ip = IpAddress::v4(10, 5, 1, 0), .bits = 16};
   put({Link{.name = "flannel0", .kind = TunSettings{}, .mtu = 1472}, address});
   EXPECT_EQ(read({"flannel0"}).addresses, std::vector{address});
   const std::string route = shell("ip -d route show 10.5.0.0/16");
@@ -305,7 +305,7 @@ TEST_F(LinuxKernelTest, OnlyTheBadChangesOfABatchFail) {
   put_device();
   std::vector<KernelObject> objects = objects_of(peers(2, 200));
   Route bad = route(100);
-  bad.via = Ip4::of(10, 5, 1, 0);  // our own address
+  bad.via = IpAddress::v4(10, 5, 1, 0);  // our own address
   const auto at = std::ranges::find(objects, KernelObject(route(100)));
   *at = bad;
   const auto index = static_cast<std::size_t>(at - objects.begin());

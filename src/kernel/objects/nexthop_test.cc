@@ -56,7 +56,7 @@ TEST_F(NexthopTest, ANewProcessGoesOnWithWhatItFinds) {
   EXPECT_EQ(dump(read()), dump(expected(peers(2, 300))));
   put(peers(302, 2));
   Route changed = route(290);
-  changed.via = Ip4::of(192, 0, 2, 9);
+  changed.via = IpAddress::v4(192, 0, 2, 9);
   changed.link = "eth0";
   put({changed});
   EXPECT_EQ(shell("ip route show 10.6.34.0/24"),
@@ -71,7 +71,7 @@ TEST_F(NexthopTest, APeersRouteIsReplacedWithoutAGap) {
   open_with(0);
   put({route(2)});
   Route direct = route(2);
-  direct.via = Ip4::of(192, 0, 2, 9);
+  direct.via = IpAddress::v4(192, 0, 2, 9);
   direct.link = "eth0";
   direct.onlink = false;
   put({direct});
@@ -102,7 +102,7 @@ TEST_F(NexthopTest, ARouteThatOthersPutOnAnObjectOfTheirsIsReplacedAndItsObjectK
   shell("ip nexthop add id 7 via 192.0.2.9 dev eth0 proto static");
   const std::string foreign = shell("ip nexthop show id 7");
   shell("ip route add 10.5.2.0/24 nhid 7 proto 250");
-  const Route found{.to = {base(2), 24}, .via = Ip4::of(192, 0, 2, 9), .link = "eth0"};
+  const Route found{.to = {base(2), 24}, .via = IpAddress::v4(192, 0, 2, 9), .link = "eth0"};
   EXPECT_EQ(read().routes, std::vector{found});
   put({route(2)});
   EXPECT_EQ(read().routes, std::vector{route(2)});
@@ -138,7 +138,7 @@ TEST_F(NexthopTest, AnotherDaemonsRoutesAndObjectsAreNotCountedAsOurs) {
 TEST_F(NexthopTest, ABadRouteLeavesNoObjectBehind) {
   open_with(0);
   Route bad = route(2);
-  bad.via = Ip4::of(203, 0, 113, 1);
+  bad.via = IpAddress::v4(203, 0, 113, 1);
   bad.onlink = false;
   const auto results = apply(Op::put, {route(3), bad, route(4)});
   EXPECT_TRUE(results[0] && results[2]);

@@ -23,11 +23,11 @@ class ReconcileTest : public LinuxKernelTest {
     host.links.push_back(link);
     host.addresses.push_back(address());
     wanted_ = host;
-    reconciler_->set_host({.link_names = {"flannel.1"}, .network = Cidr4::of(base(0), 8)}, host);
+    reconciler_->set_host({.link_names = {"flannel.1"}, .network = IpPrefix::of(base(0), 8)}, host);
   }
 
   void wish_peers(unsigned first, unsigned count) {
-    std::vector<std::pair<Cidr4, NetState>> all;
+    std::vector<std::pair<IpPrefix, NetState>> all;
     for (unsigned number = first; number < first + count; ++number)
       all.emplace_back(route(number).to, peers(number, 1));
     reconciler_->set_peers(std::move(all), now_);

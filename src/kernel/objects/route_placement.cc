@@ -13,7 +13,7 @@ void RoutePlacement::found(const Route& route, std::uint32_t nexthop, bool nexth
 // The id is the subnet's base address as a number: each peer has one object, and its id names the
 // peer. 0: a route to a network with the same base has this id.
 std::uint32_t RoutePlacement::free_id_for(const Route& route) const {
-  const std::uint32_t id = route.to.base.value;
+  const std::uint32_t id = route.to.base.v4_value();
   return owners_.contains(id) ? 0 : id;
 }
 
@@ -34,7 +34,7 @@ RoutePlacement::Form RoutePlacement::place(const Route& route) {
   return {.nexthop = placed.nexthop, .fresh = is_new};
 }
 
-void RoutePlacement::make_plain(const Cidr4& to) {
+void RoutePlacement::make_plain(const IpPrefix& to) {
   const auto at = placed_.find(to);
   if (at == placed_.end()) return;
   Placed& placed = at->second;
@@ -42,7 +42,7 @@ void RoutePlacement::make_plain(const Cidr4& to) {
   placed = {.via = placed.via};
 }
 
-void RoutePlacement::drop(const Cidr4& to) {
+void RoutePlacement::drop(const IpPrefix& to) {
   make_plain(to);
   placed_.erase(to);
 }

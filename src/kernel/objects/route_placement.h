@@ -34,21 +34,21 @@ class RoutePlacement {
   // Returns the form for a route that is about to be put, and records the route as put.
   Form place(const Route& route);
   // Records that the route's object cannot be made: the route becomes a plain one.
-  void make_plain(const Cidr4& to);
+  void make_plain(const IpPrefix& to);
   // Forgets a route that could not be put and did not exist before.
-  void drop(const Cidr4& to);
+  void drop(const IpPrefix& to);
   // Returns the form of a route that is about to be removed, and forgets the route.
   Form take(const Route& route);
 
   // For kernels without next-hop objects (before 5.3).
   void use_plain_only() { plain_limit_ = SIZE_MAX; }
 
-  bool has(const Cidr4& to) const { return placed_.contains(to); }
+  bool has(const IpPrefix& to) const { return placed_.contains(to); }
   bool owns(std::uint32_t nexthop) const { return owners_.contains(nexthop); }
 
  private:
   struct Placed {
-    Ip4 via;
+    IpAddress via;
     std::uint32_t nexthop = 0;
     bool nexthop_is_ours = false;
   };
@@ -56,8 +56,8 @@ class RoutePlacement {
   std::uint32_t free_id_for(const Route& route) const;
 
   std::size_t plain_limit_;
-  std::unordered_map<Cidr4, Placed> placed_;
-  std::unordered_map<std::uint32_t, Cidr4> owners_;
+  std::unordered_map<IpPrefix, Placed> placed_;
+  std::unordered_map<std::uint32_t, IpPrefix> owners_;
 };
 
 }  // namespace flannel

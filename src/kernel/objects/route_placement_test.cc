@@ -6,8 +6,8 @@
 namespace flannel {
 namespace {
 
-Route route(std::string_view to, Ip4 via = Ip4::of(192, 0, 2, 9)) {
-  return {.to = *Cidr4::parse(to), .via = via, .link = "flannel.1"};
+Route route(std::string_view to, IpAddress via = IpAddress::v4(192, 0, 2, 9)) {
+  return {.to = *IpPrefix::parse_v4(to), .via = via, .link = "flannel.1"};
 }
 
 constexpr std::uint32_t k10_5_2_0 = 0x0a050200;
@@ -18,9 +18,10 @@ class RoutePlacementTest : public ::testing::Test {
   // "plain", "object 1 fresh", "object 1", with the suffix " unused 2" if an object is no longer
   // used.
   static std::string words(const RoutePlacement::Form& form) {
-    std::string text = form.nexthop == 0 ? "plain" : "object " + to_string(Ip4{form.nexthop});
+    std::string text =
+        form.nexthop == 0 ? "plain" : "object " + to_string(IpAddress::v4(form.nexthop));
     if (form.fresh) text += " fresh";
-    if (form.unused != 0) text += " unused " + to_string(Ip4{form.unused});
+    if (form.unused != 0) text += " unused " + to_string(IpAddress::v4(form.unused));
     return text;
   }
 
@@ -37,8 +38,9 @@ TEST_F(RoutePlacementTest, TheFirstArePlainAndTheOthersHaveObjects) {
 TEST_F(RoutePlacementTest, ARouteKeepsItsForm) {
   routes_.found(route("10.5.2.0/24"), k10_5_2_0, true);
   routes_.found(route("10.5.3.0/24"), 0, false);
-  EXPECT_EQ(words(routes_.place(route("10.5.2.0/24", Ip4::of(192, 0, 2, 8)))), "object 10.5.2.0");
-  EXPECT_EQ(words(routes_.place(route("10.5.3.0/24", Ip4::of(192, 0, 2, 8)))), "plain");
+  EXPECT_EQ(words(routes_.place(route("10.5.2.0/24", IpAddress::v4(192, 0, 2, 8)))),
+            "object 10.5.2.0");
+  EXPECT_EQ(words(routes_.place(route("10.5.3.0/24", IpAddress::v4(192, 0, 2, 8)))), "plain");
 }
 
 TEST_F(RoutePlacementTest, ARemovedRouteMakesRoomAndFreesItsObject) {
@@ -53,16 +55,16 @@ TEST_F(RoutePlacementTest, ARemovedRouteMakesRoomAndFreesItsObject) {
 
 TEST_F(RoutePlacementTest, TheDoubleOfARouteTakesNothingAlong) {
   routes_.found(route("10.5.2.0/24"), k10_5_2_0, true);
-  routes_.found(route("10.5.2.0/24", Ip4::of(192, 0, 2, 8)), 0, false);
-  EXPECT_EQ(words(routes_.take(route("10.5.2.0/24", Ip4::of(192, 0, 2, 8)))), "plain");
+  routes_.found(route("10.5.2.0/24", IpAddress::v4(192, 0, 2, 8)), 0, false);
+  EXPECT_EQ(words(routes_.take(route("10.5.2.0/24", IpAddress::v4(192, 0, 2, 8)))), "plain");
   EXPECT_TRUE(routes_.owns(k10_5_2_0));
 }
 
 TEST_F(RoutePlacementTest, WithoutAGatewayThereIsNoObject) {
   routes_.place(route("10.5.1.0/24"));
-  EXPECT_EQ(words(routes_.place(route("10.5.2.0/24", Ip4{}))), "plain fresh");
+  EXPECT_EQ(words(routes_.place(route("10.5.2.0/24", IpAddress{}))), "plain fresh");
   routes_.found(route("10.5.3.0/24"), k10_5_3_0, true);
-  EXPECT_EQ(words(routes_.place(route("10.5.3.0/24", Ip4{}))), "plain unused 10.5.3.0");
+  EXPECT_EQ(words(routes_.place(route("10.5.3.0/24", IpAddress{}))), "plain unused 10.5.3.0");
   EXPECT_FALSE(routes_.owns(k10_5_3_0));
 }
 

@@ -38,7 +38,7 @@ class OffloadSteps : public NetnsTest, public testing::WithParamInterface<Step> 
     shell("ip addr add 192.0.2.2/32 dev lo; ip addr add 10.5.1.0/16 dev flannel0");
     shell("ip link set flannel0 mtu 1472 up");
     UdpSockets ours =
-        must(open_udp({.local = {Ip4::of(192, 0, 2, 1), 8285}, .wanted = GetParam().udp}));
+        must(open_udp({.local = {IpAddress::v4(192, 0, 2, 1), 8285}, .wanted = GetParam().udp}));
     EXPECT_EQ(ours.abilities, GetParam().udp);
     std::vector<QueuePair> queue_pairs;
     queue_pairs.push_back(must(open_queue_pair(std::move(device.queues[0]), device.abilities,
@@ -46,23 +46,23 @@ class OffloadSteps : public NetnsTest, public testing::WithParamInterface<Step> 
     path_ = std::make_unique<PacketThreads>(
         std::move(queue_pairs),
         std::make_shared<ForwardTable>(
-            OverlayHost{.subnet = *Cidr4::parse("10.5.1.0/24"),
-                        .tunnel_address = Ip4::of(10, 5, 1, 0),
+            OverlayHost{.subnet = *IpPrefix::parse_v4("10.5.1.0/24"),
+                        .tunnel_address = IpAddress::v4(10, 5, 1, 0),
                         .mtu = 1472,
                         .accept_any = false},
-            std::vector<OverlayPeer>{{*Cidr4::parse("10.5.2.0/24"), kPeer}}),
+            std::vector<OverlayPeer>{{*IpPrefix::parse_v4("10.5.2.0/24"), kPeer}}),
         PacketThreads::Options{});
     ASSERT_TRUE(path_->start());
-    peer_ = socket_at({Ip4::of(192, 0, 2, 2), 8285}, {Ip4::of(192, 0, 2, 1), 8285});
-    host_ = socket_at({Ip4::of(10, 5, 1, 0), 7000}, {Ip4::of(10, 5, 2, 3), 7000});
+    peer_ = socket_at({IpAddress::v4(192, 0, 2, 2), 8285}, {IpAddress::v4(192, 0, 2, 1), 8285});
+    host_ = socket_at({IpAddress::v4(10, 5, 1, 0), 7000}, {IpAddress::v4(10, 5, 2, 3), 7000});
   }
-  static Fd socket_at(Endpoint4 local, Endpoint4 remote) {
+  static Fd socket_at(IpEndpoint local, IpEndpoint remote) {
     Fd socket{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
-    const auto address = [](Endpoint4 one) {
+    const auto address = [](IpEndpoint one) {
       sockaddr_in value{};
       value.sin_family = AF_INET;
       value.sin_port = htons(one.port);
-      value.sin_addr.s_addr = htonl(one.ip.value);
+      value.sin_addr.s_addr = htonl(one.ip.v4_value());
       return value;
     };
     const sockaddr_in here = address(local);
@@ -82,7 +82,7 @@ class OffloadSteps : public NetnsTest, public testing::WithParamInterface<Step> 
     return bytes;
   }
 
-  static constexpr Endpoint4 kPeer{Ip4::of(192, 0, 2, 2), 8285};
+  static constexpr IpEndpoint kPeer{IpAddress::v4(192, 0, 2, 2), 8285};
   std::unique_ptr<PacketThreads> path_;
   Fd peer_, host_;
 };

@@ -47,7 +47,7 @@ Result<std::optional<TunFacts>> read_tun(NetlinkSocket& socket, const std::strin
 }
 
 Result<AddressIn> find_address(NetlinkSocket& socket, const TunFacts& device,
-                               const Cidr4& network) {
+                               const IpPrefix& network) {
   NetlinkBatch request;
   dump_addresses(request, 0);
   const auto reply = TRY(socket.dump(request));
@@ -69,7 +69,7 @@ Result<void> remove_stale_tun(const std::string& name, const TunFacts& device) {
   return {};  // the device is removed when this queue is closed
 }
 
-Result<std::string> remove_stale_tuns(const Cidr4& network) {
+Result<std::string> remove_stale_tuns(const IpPrefix& network) {
   NetlinkSocket socket = TRY(NetlinkSocket::open());
   std::string removed;
   for (int number = 0; number < kMostTunDevices; ++number) {
@@ -83,10 +83,10 @@ Result<std::string> remove_stale_tuns(const Cidr4& network) {
   return removed;
 }
 
-Result<std::vector<std::string>> tuns_in_the_way(std::span<const Ip4> addresses) {
+Result<std::vector<std::string>> tuns_in_the_way(std::span<const IpAddress> addresses) {
   NetlinkSocket socket = TRY(NetlinkSocket::open());
   std::set<int> ways;
-  for (const Ip4 address : addresses) {
+  for (const IpAddress address : addresses) {
     NetlinkBatch request;
     get_path(request, address);
     const auto row = ask_row(socket, request, decode_route);

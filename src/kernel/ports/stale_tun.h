@@ -32,17 +32,18 @@ Result<std::optional<TunFacts>> read_tun(NetlinkSocket& socket, const std::strin
 
 enum class AddressIn { network, elsewhere, nowhere };
 // Where the device's IPv4 addresses are; `network` if at least one is inside of `network`.
-Result<AddressIn> find_address(NetlinkSocket& socket, const TunFacts& device, const Cidr4& network);
+Result<AddressIn> find_address(NetlinkSocket& socket, const TunFacts& device,
+                               const IpPrefix& network);
 
 // ErrorKind::exists: a process has the device open.
 Result<void> remove_stale_tun(const std::string& name, const TunFacts& device);
 
 // Removes each stale flannel%d that has an address in `network`; returns their names, separated by
 // spaces.
-Result<std::string> remove_stale_tuns(const Cidr4& network);
+Result<std::string> remove_stale_tuns(const IpPrefix& network);
 
 // The flannel%d devices, stale or in use, to which the kernel routes one of `addresses`.
-Result<std::vector<std::string>> tuns_in_the_way(std::span<const Ip4> addresses);
+Result<std::vector<std::string>> tuns_in_the_way(std::span<const IpAddress> addresses);
 // Returns false if the device stays, because a process has it open or it is not persistent.
 Result<bool> remove_if_stale(const std::string& name);
 

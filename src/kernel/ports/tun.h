@@ -26,7 +26,7 @@ struct TunOptions {
   // has it open). A name without %d: only that device. A stale device with an address in `network`
   // is preferred; a device whose addresses are all outside of `network` belongs to another program.
   std::string name = "flannel%d";
-  std::optional<Cidr4> network = {};
+  std::optional<IpPrefix> network = {};
   int queues = 1;
   // The device, with its addresses and routes, remains when its last queue is closed. Packets that
   // are sent to it meanwhile are lost, unless another process holds a queue.

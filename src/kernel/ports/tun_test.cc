@@ -86,7 +86,7 @@ TEST_F(TunTest, AnAddressStaysWhenTheOneBeforeItGoes) {
 }
 
 TEST_F(TunTest, OfWhatEarlierRunsLeftTakesTheDeviceOfItsNetwork) {
-  const Cidr4 network = *Cidr4::parse("10.5.0.0/16");
+  const IpPrefix network = *IpPrefix::parse_v4("10.5.0.0/16");
   must(open_tun({.persistent = true}));
   shell("ip addr add 10.6.1.0/16 dev flannel0");
   const TunOptions options{.network = network, .persistent = true};
@@ -100,7 +100,7 @@ TEST_F(TunTest, OfWhatEarlierRunsLeftTakesTheDeviceOfItsNetwork) {
 }
 
 TEST_F(TunTest, ADeviceWithTheOtherKindOfQueuesIsMadeAnew) {
-  const Cidr4 network = *Cidr4::parse("10.5.0.0/16");
+  const IpPrefix network = *IpPrefix::parse_v4("10.5.0.0/16");
   for (const int queues : {1, 2, 1}) {
     const TunDevice device =
         must(open_tun({.network = network, .queues = queues, .persistent = true}));
@@ -117,7 +117,7 @@ TEST_F(TunTest, RemovesWhatWasLeftOfANetworkAndNothingElse) {
   const TunDevice in_use = must(open_tun({.name = "flannel3", .persistent = true}));
   shell("ip addr add 10.5.1.0/16 dev flannel0; ip addr add 10.5.2.0/16 dev flannel1");
   shell("ip addr add 10.6.1.0/16 dev flannel2; ip addr add 10.5.3.0/16 dev flannel3");
-  EXPECT_EQ(must(remove_stale_tuns(*Cidr4::parse("10.5.0.0/16"))), "flannel0 flannel1");
+  EXPECT_EQ(must(remove_stale_tuns(*IpPrefix::parse_v4("10.5.0.0/16"))), "flannel0 flannel1");
   EXPECT_THROW(shell("ip link show flannel0"), std::runtime_error);
   EXPECT_THROW(shell("ip link show flannel1"), std::runtime_error);
   shell("ip link show flannel2; ip link show flannel3");
@@ -127,14 +127,14 @@ TEST_F(TunTest, RemovesWhatWasLeftOfANetworkAndNothingElse) {
 // start.
 TEST_F(TunTest, ALeftDeviceIsInTheWayOfWhatItsRouteTakes) {
   for (const int queues : {1, 2}) {
-    const std::vector<Ip4> needed{Ip4::of(192, 0, 2, 9), Ip4::of(10, 5, 9, 9)};
+    const std::vector<IpAddress> needed{IpAddress::v4(192, 0, 2, 9), IpAddress::v4(10, 5, 9, 9)};
     {
       const auto used = open_tun({.queues = queues, .persistent = true});
       ASSERT_TRUE(used) << used.error().text;
       EXPECT_TRUE(must(tuns_in_the_way(needed)).empty());
       shell("ip addr add 10.5.1.0/16 dev flannel0; ip link set flannel0 up");
       EXPECT_EQ(must(tuns_in_the_way(needed)), std::vector<std::string>{"flannel0"});
-      EXPECT_TRUE(must(tuns_in_the_way(std::vector{Ip4::of(192, 0, 2, 9)})).empty());
+      EXPECT_TRUE(must(tuns_in_the_way(std::vector{IpAddress::v4(192, 0, 2, 9)})).empty());
       EXPECT_FALSE(must(remove_if_stale("flannel0"))) << "a process has it open";
     }
     EXPECT_TRUE(must(remove_if_stale("flannel0")));
@@ -191,20 +191,21 @@ class PacketPathTest : public TunTest {
     shell("ip addr add 192.0.2.2/32 dev lo");
     TunDevice device = must(open_tun({}));
     shell("ip addr add 10.5.1.0/16 dev flannel0; ip link set flannel0 mtu 1472 up");
-    UdpSockets ours = must(open_udp({.local = {Ip4::of(192, 0, 2, 1), 8285}}));
+    UdpSockets ours = must(open_udp({.local = {IpAddress::v4(192, 0, 2, 1), 8285}}));
     queue_pair_ = must(open_queue_pair(std::move(device.queues[0]), device.abilities,
                                        std::move(ours.sockets[0]), ours.abilities));
-    UdpSockets peers = must(open_udp({.local = {Ip4::of(192, 0, 2, 2), 8285}}));
+    UdpSockets peers = must(open_udp({.local = {IpAddress::v4(192, 0, 2, 2), 8285}}));
     peer_socket_ = peers.sockets[0].get();
     peer_ = std::make_unique<UdpSocketPort>(std::move(peers.sockets[0]), peers.abilities);
   }
   static std::shared_ptr<const ForwardTable> table() {
     return std::make_shared<ForwardTable>(
-        OverlayHost{.subnet = *Cidr4::parse("10.5.1.0/24"),
-                    .tunnel_address = Ip4::of(10, 5, 1, 0),
+        OverlayHost{.subnet = *IpPrefix::parse_v4("10.5.1.0/24"),
+                    .tunnel_address = IpAddress::v4(10, 5, 1, 0),
                     .mtu = 1472,
                     .accept_any = false},
-        std::vector<OverlayPeer>{{*Cidr4::parse("10.5.2.0/24"), {Ip4::of(192, 0, 2, 2), 8285}}});
+        std::vector<OverlayPeer>{
+            {*IpPrefix::parse_v4("10.5.2.0/24"), {IpAddress::v4(192, 0, 2, 2), 8285}}});
   }
   std::unique_ptr<PacketThreads> start() {
     std::vector<QueuePair> queue_pairs;
@@ -288,7 +289,7 @@ TEST_F(PacketPathTest, WhatAPeerSendsReachesTheHost) {
     const Bytes one = slow::udp_packet(from_peer(n), Bytes(100, static_cast<std::uint8_t>(n)));
     run.insert(run.end(), one.begin(), one.end());
   }
-  ASSERT_EQ(peer_->send({Ip4::of(192, 0, 2, 1), 8285}, run, 128), Sent::done);
+  ASSERT_EQ(peer_->send({IpAddress::v4(192, 0, 2, 1), 8285}, run, 128), Sent::done);
   for (unsigned n = 0; n < 4; ++n) {
     Bytes got(2000);
     ASSERT_EQ(::recv(socket.get(), got.data(), got.size(), 0), 100) << "datagram " << n;
@@ -317,7 +318,7 @@ TEST_F(PacketPathTest, StartsStopsAndSwapsTablesUnderTraffic) {
     std::memcpy(&number, echoed[0].data() + 28, sizeof number);
     ASSERT_EQ(number, n) << "nothing lost, nothing overtaken";
     const Bytes answer = slow::udp_packet(from_peer(static_cast<unsigned>(n)), Bytes(8));
-    ASSERT_EQ(peer_->send({Ip4::of(192, 0, 2, 1), 8285}, answer, answer.size()), Sent::done);
+    ASSERT_EQ(peer_->send({IpAddress::v4(192, 0, 2, 1), 8285}, answer, answer.size()), Sent::done);
     Bytes got(100);
     ASSERT_EQ(::recv(socket.get(), got.data(), got.size(), 0), 8);
   }
@@ -341,13 +342,15 @@ TEST_F(PacketPathTest, ADeletedDeviceIsNoticed) {
 TEST_F(PacketPathTest, ARunThatThePathCannotCarryIsRefusedAndGoesSingly) {
   shell("ip route add 192.0.2.9 dev lo mtu lock 1000; ip addr add 192.0.2.9 dev lo");
   shell("ip route replace local 192.0.2.9 dev lo table local mtu lock 1000");
-  UdpSockets sockets = must(open_udp({.local = {Ip4::of(192, 0, 2, 9), 8285}}));
+  UdpSockets sockets = must(open_udp({.local = {IpAddress::v4(192, 0, 2, 9), 8285}}));
   const int socket = sockets.sockets[0].get();
   UdpSocketPort narrow(std::move(sockets.sockets[0]), sockets.abilities);
   const Bytes run(3 * 1400, 'x');
-  EXPECT_EQ(queue_pair_.udp->send({Ip4::of(192, 0, 2, 9), 8285}, run, 1400), Sent::cannot_cut);
+  EXPECT_EQ(queue_pair_.udp->send({IpAddress::v4(192, 0, 2, 9), 8285}, run, 1400),
+            Sent::cannot_cut);
   std::size_t lost = 0;
-  EXPECT_EQ(queue_pair_.udp->send_each({Ip4::of(192, 0, 2, 9), 8285}, run, 1400, lost), Sent::done);
+  EXPECT_EQ(queue_pair_.udp->send_each({IpAddress::v4(192, 0, 2, 9), 8285}, run, 1400, lost),
+            Sent::done);
   EXPECT_EQ(lost, 0u);
   std::size_t received = 0;
   while (received < run.size()) {
@@ -360,36 +363,38 @@ TEST_F(PacketPathTest, ARunThatThePathCannotCarryIsRefusedAndGoesSingly) {
 
 TEST_F(PacketPathTest, SendingToAnUnreachablePeerReturnsUnreachable) {
   const Bytes packet(100);
-  EXPECT_EQ(queue_pair_.udp->send({Ip4::of(203, 0, 113, 1), 8285}, packet, 100), Sent::unreachable);
+  EXPECT_EQ(queue_pair_.udp->send({IpAddress::v4(203, 0, 113, 1), 8285}, packet, 100),
+            Sent::unreachable);
 }
 
 TEST_F(PacketPathTest, ThePortMustBeFreeAndTheAddressOurs) {
   EXPECT_EQ(
-      open_udp({.local = {Ip4::of(192, 0, 2, 1), 8285}}).error().text,
+      open_udp({.local = {IpAddress::v4(192, 0, 2, 1), 8285}}).error().text,
       "open UDP port 192.0.2.1:8285: Address already in use: \"ss -lnup sport = 8285\" names the "
       "program that has it");
-  EXPECT_EQ(open_udp({.local = {Ip4::of(192, 0, 2, 77), 8285}}).error().kind, ErrorKind::not_found);
+  EXPECT_EQ(open_udp({.local = {IpAddress::v4(192, 0, 2, 77), 8285}}).error().kind,
+            ErrorKind::not_found);
 }
 
 // Packets that wait for an ARP answer that never comes fill the buffer for seconds.
 TEST_F(TunTest, ASendThatFindsNoRoomIsGivenUpSoon) {
-  const UdpSocketOptions options{.local = {Ip4::of(192, 0, 2, 1), 8285}, .send_buffer = 1};
+  const UdpSocketOptions options{.local = {IpAddress::v4(192, 0, 2, 1), 8285}, .send_buffer = 1};
   UdpSockets opened = must(open_udp(options));
   UdpSocketPort port(std::move(opened.sockets[0]), opened.abilities);
   const Bytes packet(1400);
   Sent sent = Sent::done;
   for (int n = 0; n < 10 && sent == Sent::done; ++n)
-    sent = port.send({Ip4::of(192, 0, 2, 77), 8285}, packet, packet.size());
+    sent = port.send({IpAddress::v4(192, 0, 2, 77), 8285}, packet, packet.size());
   EXPECT_EQ(sent, Sent::no_buffer);
 }
 
 TEST_F(TunTest, SocketsOfAnEarlierRunAreTakenOverIfTheyAreTheRightOnes) {
-  const UdpSocketOptions here{.local = {Ip4::of(192, 0, 2, 1), 8285}, .sockets = 2};
+  const UdpSocketOptions here{.local = {IpAddress::v4(192, 0, 2, 1), 8285}, .sockets = 2};
   UdpSockets sockets = must(open_udp(here));
   EXPECT_EQ(sockets.sockets.size(), 2u);
   sockets = must(resume_udp(std::move(sockets.sockets), here));
   const auto elsewhere =
-      resume_udp(std::move(sockets.sockets), {.local = {Ip4::of(192, 0, 2, 1), 8286}});
+      resume_udp(std::move(sockets.sockets), {.local = {IpAddress::v4(192, 0, 2, 1), 8286}});
   EXPECT_EQ(elsewhere.error().text,
             "resume UDP port 192.0.2.1:8286: the socket kept is bound to 192.0.2.1:8285");
 }

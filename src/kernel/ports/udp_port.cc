@@ -17,11 +17,11 @@ namespace {
 constexpr std::size_t kReceiveSlots = 32;
 constexpr std::size_t kSlotSize = 65536;  // a joined run is at most one IPv4 packet
 
-sockaddr_in to_sockaddr(Endpoint4 endpoint) {
+sockaddr_in to_sockaddr(IpEndpoint endpoint) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(endpoint.port);
-  address.sin_addr.s_addr = htonl(endpoint.ip.value);
+  address.sin_addr.s_addr = htonl(endpoint.ip.v4_value());
   return address;
 }
 
@@ -91,7 +91,7 @@ struct UdpSocketPort::Arrivals {
       }
       break;  // the buffer has room for one only
     }
-    return {{ntohl(from[i].sin_addr.s_addr)},
+    return {IpAddress::v4(ntohl(from[i].sin_addr.s_addr)),
             {static_cast<std::uint8_t*>(parts[i].iov_base), messages[i].msg_len},
             segment};
   }
@@ -116,7 +116,7 @@ std::span<const UdpPort::Run> UdpSocketPort::receive() {
   return {arrivals_->runs.data(), static_cast<std::size_t>(count)};
 }
 
-Sent UdpSocketPort::send(Endpoint4 to, ByteView bytes, std::size_t segment_size) {
+Sent UdpSocketPort::send(IpEndpoint to, ByteView bytes, std::size_t segment_size) {
   const bool is_run = bytes.size() > segment_size;
   if (is_run && !abilities_.cut) {
     std::size_t lost = 0;
@@ -146,7 +146,7 @@ Sent UdpSocketPort::send(Endpoint4 to, ByteView bytes, std::size_t segment_size)
   return Sent::done;
 }
 
-Sent UdpSocketPort::send_each(Endpoint4 to, ByteView bytes, std::size_t segment_size,
+Sent UdpSocketPort::send_each(IpEndpoint to, ByteView bytes, std::size_t segment_size,
                               std::size_t& lost) {
   sockaddr_in address = to_sockaddr(to);
   std::array<iovec, kMaxSegmentsPerSend> parts;       // NOLINT: filled as far as they are used

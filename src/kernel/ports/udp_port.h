@@ -17,7 +17,7 @@ struct UdpAbilities {
 };
 
 struct UdpSocketOptions {
-  Endpoint4 local;
+  IpEndpoint local;
   int sockets = 1;  // share the port if more than one; the kernel sends each peer to one
   int receive_buffer = 4 << 20;  // bytes
   int send_buffer = 4 << 20;
@@ -49,8 +49,8 @@ class UdpSocketPort final : public UdpPort {
   ~UdpSocketPort() override;
 
   std::span<const Run> receive() override;
-  Sent send(Endpoint4 to, ByteView bytes, std::size_t segment_size) override;
-  Sent send_each(Endpoint4 to, ByteView bytes, std::size_t segment_size,
+  Sent send(IpEndpoint to, ByteView bytes, std::size_t segment_size) override;
+  Sent send_each(IpEndpoint to, ByteView bytes, std::size_t segment_size,
                  std::size_t& lost) override;
 
  private:

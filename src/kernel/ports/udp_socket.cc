@@ -55,7 +55,7 @@ Result<Fd> open_socket(const UdpSocketOptions& options) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(options.local.port);
-  address.sin_addr.s_addr = htonl(options.local.ip.value);
+  address.sin_addr.s_addr = htonl(options.local.ip.v4_value());
   if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     const auto failed = os_error(what);
     if (failed.value().kind == ErrorKind::exists) {
@@ -72,7 +72,7 @@ Result<Fd> open_socket(const UdpSocketOptions& options) {
   return socket;
 }
 
-Result<Endpoint4> bound_to(const Fd& socket) {
+Result<IpEndpoint> bound_to(const Fd& socket) {
   sockaddr_in address{};
   socklen_t size = sizeof address;
   if (::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) {
@@ -81,7 +81,7 @@ Result<Endpoint4> bound_to(const Fd& socket) {
   if (address.sin_family != AF_INET) {
     return fail(ErrorKind::invalid, "resume a UDP socket: it is not an IPv4 socket");
   }
-  return Endpoint4{{ntohl(address.sin_addr.s_addr)}, ntohs(address.sin_port)};
+  return IpEndpoint{IpAddress::v4(ntohl(address.sin_addr.s_addr)), ntohs(address.sin_port)};
 }
 
 }  // namespace
@@ -105,7 +105,7 @@ Result<std::vector<Fd>> duplicate(const std::vector<Fd>& sockets) {
 
 Result<UdpSockets> resume_udp(std::vector<Fd> sockets, const UdpSocketOptions& options) {
   for (const Fd& socket : sockets) {
-    const Endpoint4 local = TRY(bound_to(socket));
+    const IpEndpoint local = TRY(bound_to(socket));
     if (local != options.local) {
       return fail(ErrorKind::conflict,
                   fmt::format("resume UDP port {}: the socket kept is bound to {}",
