@@ -13,10 +13,11 @@ key=DOCKER_OPTS
 individual=
 combined=
 with_ipmasq=yes
+with_ipv6=
 
 usage() {
   cat >&2 <<END
-usage: $0 [-f FILE] [-d FILE] [-i] [-c] [-k KEY] [-m]
+usage: $0 [-f FILE] [-d FILE] [-i] [-c] [-k KEY] [-m] [-6]
 
 Writes the options of the Docker daemon that belong to this host's flannel subnet.
   -f FILE  what flanneld wrote ($flannel_env)
@@ -25,6 +26,7 @@ Writes the options of the Docker daemon that belong to this host's flannel subne
   -c       one variable with all of them: DOCKER_OPTS=" --bip=... --mtu=..."
   -k KEY   the name of that variable ($key)
   -m       leave --ip-masq out
+  -6       add the options for the IPv6 subnet, if there is one
 Without -i and -c: both.
 END
   exit 1
@@ -41,7 +43,7 @@ is_name() {
   esac
 }
 
-while getopts f:d:ick:mh option; do
+while getopts f:d:ick:m6h option; do
   case $option in
     f) flannel_env=$OPTARG ;;
     d) docker_env=$OPTARG ;;
@@ -49,6 +51,7 @@ while getopts f:d:ick:mh option; do
     c) combined=yes ;;
     k) key=$OPTARG ;;
     m) with_ipmasq= ;;
+    6) with_ipv6=yes ;;
     *) usage ;;
   esac
 done
@@ -110,6 +113,7 @@ read_env() {
     if [ "$name" = "$line" ] || ! is_name "$name"; then continue; fi
     case $name in
       FLANNEL_NETWORK | FLANNEL_SUBNET | FLANNEL_MTU | FLANNEL_IPMASQ | "$key") ;;
+      FLANNEL_IPV6_SUBNET) [ -n "$with_ipv6" ] || continue ;;
       DOCKER_OPT_*) names="$names $name" ;;
       *) continue ;;
     esac
@@ -180,6 +184,36 @@ are_networks() {
   )
 }
 
+# is_ipv6_subnet ADDRESS/LENGTH
+is_ipv6_subnet() (
+  address=${1%/*}
+  length=${1##*/}
+  case $1 in
+    *:*/*) ;;
+    *) exit 1 ;;
+  esac
+  case $length in
+    '' | *[!0-9]* | ????* | 0?*) exit 1 ;;
+  esac
+  [ "$length" -le 128 ] || exit 1
+  case $address in
+    *[!0-9a-fA-F:]* | *:::* | *::*::* | :[!:]* | *[!:]:) exit 1 ;;
+  esac
+  groups=0
+  IFS=:
+  for group in $address; do
+    case $group in
+      '') continue ;;
+      ?????*) exit 1 ;;
+    esac
+    groups=$((groups + 1))
+  done
+  case $address in
+    *::*) [ "$groups" -le 7 ] ;;
+    *) [ "$groups" = 8 ] ;;
+  esac
+)
+
 subnet=${FLANNEL_SUBNET:-}
 if [ -n "$subnet" ]; then
   base=$(base_of "$subnet")
@@ -200,6 +234,18 @@ if [ -n "$with_ipmasq" ]; then
     false) DOCKER_OPT_IPMASQ=--ip-masq=true ;;
     *) refuse FLANNEL_IPMASQ 'neither true nor false' ;;
   esac
+fi
+if [ -n "$with_ipv6" ] && [ -n "${FLANNEL_IPV6_SUBNET:-}" ]; then
+  is_ipv6_subnet "$FLANNEL_IPV6_SUBNET" ||
+    refuse FLANNEL_IPV6_SUBNET 'not an IPv6 address with a length, like fd00:1:0:74::1/64'
+  DOCKER_OPT_IPV6=--ipv6
+  # The bridge gets the first address of the subnet, which is the one that flanneld wrote.
+  DOCKER_OPT_FIXED_CIDR_V6=--fixed-cidr-v6=$FLANNEL_IPV6_SUBNET
+  # Before release 27 Docker masquerades IPv6 only with both of these.
+  if [ "${DOCKER_OPT_IPMASQ:-}" = --ip-masq=true ]; then
+    DOCKER_OPT_EXPERIMENTAL=--experimental
+    DOCKER_OPT_IP6TABLES=--ip6tables
+  fi
 fi
 # Docker would read a leading zero as octal.
 case ${FLANNEL_MTU:-} in
@@ -241,22 +287,28 @@ quoted() {
   printf '%s' "$1" | sed 's/[\\"$`]/\\&/g'
 }
 
+ipv6_names='DOCKER_OPT_EXPERIMENTAL DOCKER_OPT_FIXED_CIDR_V6 DOCKER_OPT_IP6TABLES DOCKER_OPT_IPV6'
+
 # Prints names only: a value of the environment may contain newlines, so each is read by its name.
 option_names() {
   {
     env | sed -n 's/^\(DOCKER_OPT_[A-Za-z0-9_]*\)=.*/\1/p'
     # shellcheck disable=SC2086
-    printf '%s\n' DOCKER_OPT_BIP DOCKER_OPT_IPMASQ DOCKER_OPT_MTU $names
+    printf '%s\n' DOCKER_OPT_BIP DOCKER_OPT_IPMASQ DOCKER_OPT_MTU $ipv6_names $names
   } | LC_ALL=C sort -u
 }
 
 # The word is from the old value, an earlier run wrote it, and this run writes it anew.
 is_old_output() {
   case $1 in
-    --bip=*[!0-9a-fA-F.:/]* | --mtu=*[!0-9]*) return 1 ;;
+    --bip=*[!0-9a-fA-F.:/]* | --fixed-cidr-v6=*[!0-9a-fA-F:/]* | --mtu=*[!0-9]*) return 1 ;;
     --bip=?*) [ -n "${DOCKER_OPT_BIP:-}" ] ;;
     --mtu=?*) [ -n "${DOCKER_OPT_MTU:-}" ] ;;
     --ip-masq=true | --ip-masq=false) [ -n "${DOCKER_OPT_IPMASQ:-}" ] ;;
+    --fixed-cidr-v6=?*) [ -n "${DOCKER_OPT_FIXED_CIDR_V6:-}" ] ;;
+    --ipv6) [ -n "${DOCKER_OPT_IPV6:-}" ] ;;
+    --experimental) [ -n "${DOCKER_OPT_EXPERIMENTAL:-}" ] ;;
+    --ip6tables) [ -n "${DOCKER_OPT_IP6TABLES:-}" ] ;;
     *) return 1 ;;
   esac
 }
