@@ -4,6 +4,7 @@
 // root, in a release build:
 //   kernel_bench [--runs R] [--plain-routes P] N...
 #include <fmt/format.h>
+#include <net/if.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -49,8 +50,9 @@ NetState host() {
   NetState state;
   state.links.push_back(
       {.name = "flannel.1",
-       .kind =
-           VxlanSettings{.lower = {"eth0"}, .local = IpAddress::v4(192, 0, 2, 1), .mac = mac(1)},
+       .kind = VxlanSettings{.lower = {"eth0", static_cast<int>(::if_nametoindex("eth0"))},
+                             .local = IpAddress::v4(192, 0, 2, 1),
+                             .mac = mac(1)},
        .mtu = 1450});
   state.addresses.push_back({.link = "flannel.1", .ip = IpAddress::v4(10, 0, 1, 0)});
   return state;
@@ -97,7 +99,7 @@ std::string spread(std::vector<double> values) {
 }
 
 void measure(const Options& options, unsigned count) {
-  const Scope scope{.link_names = {"flannel.1"}, .network = {IpAddress::v4(10, 0, 0, 0), 8}};
+  const Scope scope{.link_names = {"flannel.1"}, .networks = {{IpAddress::v4(10, 0, 0, 0), 8}}};
   std::vector<double> put, again, read, one, gone;
   for (std::size_t run = 0; run < options.runs; ++run) {
     auto kernel = must(LinuxKernel::open({.plain_routes = options.plain_routes}));

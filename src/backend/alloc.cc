@@ -17,7 +17,7 @@ Result<MadeBackend> AllocBackend::make(std::string_view options_json) {
 
 LeaseAttributes AllocBackend::announce(const HostFacts& host, const Lease*) const {
   LeaseAttributes attributes;
-  attributes.public_ip = host.underlay.public_ip;
+  attributes.public_ip = host.underlay.v4->public_ip;
   return attributes;
 }
 

@@ -12,11 +12,9 @@ constexpr const char* kMacOf2 = "02:00:00:00:00:02";
 
 HostFacts host() {
   HostFacts facts;
-  facts.underlay = {.interface = "eth0",
-                    .interface_index = 2,
-                    .ip = IpAddress::v4(192, 0, 2, 1),
-                    .public_ip = IpAddress::v4(192, 0, 2, 1),
-                    .mtu = 1500};
+  const auto ip = IpAddress::v4(192, 0, 2, 1);
+  facts.underlay = {
+      .interface = "eth0", .interface_index = 2, .mtu = 1500, .v4 = UnderlayAddress{ip, ip}};
   facts.node_id.bytes[3] = 9;
   return facts;
 }
@@ -96,7 +94,7 @@ TEST(VxlanTest, TheDeviceHasTheMacThatItsLeaseAnnounces) {
 
 TEST(VxlanTest, TheOuterSourceIsTheInterfaceAddressAlsoBehindNat) {
   HostFacts natted = host();
-  natted.underlay.public_ip = IpAddress::v4(203, 0, 113, 5);
+  natted.underlay.v4->public_ip = IpAddress::v4(203, 0, 113, 5);
   const auto backend = make_backend(config(R"({"Type":"vxlan"})"), natted.underlay).value().backend;
   const LeaseAttributes announced = backend->announce(natted, nullptr);
   EXPECT_EQ(to_string(announced.public_ip), "203.0.113.5");
@@ -143,12 +141,12 @@ TEST(VxlanTest, AnnouncesTheMacThatPeersAlreadyKnow) {
 
 TEST(VxlanTest, APeerBehindAnotherNatWithOurInterfacesAddressIsRefused) {
   HostFacts natted = host();
-  natted.underlay.public_ip = IpAddress::v4(203, 0, 113, 5);
+  natted.underlay.v4->public_ip = IpAddress::v4(203, 0, 113, 5);
   const auto backend = make_backend(config(R"({"Type":"vxlan"})"), natted.underlay).value().backend;
   const Lease mine{{IpPrefix::parse_v4("10.5.1.0/24").value(), {}},
                    backend->announce(natted, nullptr)};
   Lease peer = vxlan_peer();
-  peer.attributes.public_ip = natted.underlay.ip;
+  peer.attributes.public_ip = natted.underlay.v4->ip;
   const auto state = backend->peer_state(mine, peer, natted, {});
   ASSERT_FALSE(state);
   EXPECT_EQ(state.error().text, "it announces our interface's address 192.0.2.1");
@@ -259,7 +257,7 @@ TEST(HostGwTest, APeerIsARouteViaItsPublicIp) {
 
 TEST(HostGwTest, RefusesToAnnounceAnAddressThatIsNotItsOwn) {
   Underlay natted = host().underlay;
-  natted.public_ip = IpAddress::v4(203, 0, 113, 5);
+  natted.v4->public_ip = IpAddress::v4(203, 0, 113, 5);
   const auto backend = make_backend(config(R"({"Type":"host-gw"})"), natted);
   ASSERT_FALSE(backend);
   EXPECT_NE(backend.error().text.find("your PublicIP differs from interface IP"),

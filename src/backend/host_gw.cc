@@ -11,11 +11,11 @@ namespace flannel {
 Result<MadeBackend> HostGwBackend::make(std::string_view options_json, const Underlay& underlay) {
   auto json = TRY(JsonObject::parse(options_json, "the host-gw backend's options"));
   TRY(json.string("Type"));
-  if (underlay.public_ip != underlay.ip) {
+  if (underlay.v4->public_ip != underlay.v4->ip) {
     return fail(ErrorKind::invalid,
                 fmt::format("your PublicIP differs from interface IP ({} and {}), meaning that "
                             "probably you're on a NAT, which is not supported by host-gw backend",
-                            to_string(underlay.public_ip), to_string(underlay.ip)));
+                            to_string(underlay.v4->public_ip), to_string(underlay.v4->ip)));
   }
   MadeBackend made;
   append_unknown_options(json, made.warnings);
@@ -25,7 +25,7 @@ Result<MadeBackend> HostGwBackend::make(std::string_view options_json, const Und
 
 LeaseAttributes HostGwBackend::announce(const HostFacts& host, const Lease*) const {
   LeaseAttributes attributes;
-  attributes.public_ip = host.underlay.public_ip;
+  attributes.public_ip = host.underlay.v4->public_ip;
   attributes.backend_type = kType;
   return attributes;
 }

@@ -46,7 +46,7 @@ Result<void> check_peer(const Lease& own, const Lease& peer, const HostFacts& ho
   if (ip == own.attributes.public_ip) {
     return fail(ErrorKind::conflict, "it announces our own public IP " + to_string(ip));
   }
-  if (ip == host.underlay.ip) {
+  if (ip == host.underlay.v4->ip) {
     return fail(ErrorKind::conflict, "it announces our interface's address " + to_string(ip));
   }
   if (!ip.is_global_unicast() && !ip.is_link_local()) {
@@ -58,7 +58,7 @@ Result<void> check_peer(const Lease& own, const Lease& peer, const HostFacts& ho
   }
   TRY(check_links(ip, host.surroundings));
   // The route would capture the encapsulated packets too.
-  for (const IpAddress carrier : {ip, host.underlay.ip}) {
+  for (const IpAddress carrier : {ip, host.underlay.v4->ip}) {
     if (peer.subnet.v4.contains(carrier)) {
       return fail(ErrorKind::invalid, "its subnet contains " + to_string(carrier) +
                                           ", which is an address of the underlay");

@@ -18,7 +18,8 @@ Lease lease(const char* subnet, const char* public_ip) {
 std::string refused(const char* subnet, const char* public_ip) {
   HostFacts host;
   host.underlay.interface = "eth0";
-  host.underlay.ip = host.underlay.public_ip = IpAddress::v4(192, 0, 2, 1);
+  const auto ip = IpAddress::v4(192, 0, 2, 1);
+  host.underlay.v4 = {ip, ip};
   host.surroundings.in_use = {{IpAddress::v4(10, 5, 9, 1), "the default gateway"}};
   host.surroundings.local = {{"eth1", IpAddress::v4(172, 28, 0, 4), 16}};
   const auto checked =

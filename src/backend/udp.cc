@@ -44,14 +44,14 @@ Result<MadeBackend> UdpBackend::make(std::string_view options_json, const IpPref
 
 LeaseAttributes UdpBackend::announce(const HostFacts& host, const Lease*) const {
   LeaseAttributes attributes;
-  attributes.public_ip = host.underlay.public_ip;
+  attributes.public_ip = host.underlay.v4->public_ip;
   return attributes;
 }
 
 std::optional<PacketPathSettings> UdpBackend::packet_path(const HostFacts& host) const {
   const PacketPathWishes& wishes = host.packet_path;
   return PacketPathSettings{.device = "flannel%d",
-                            .local = {host.underlay.ip, options_.port},
+                            .local = {host.underlay.v4->ip, options_.port},
                             .peer_port = options_.port,
                             .mtu = overlay_mtu(host),
                             .network = network_,

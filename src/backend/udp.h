@@ -39,7 +39,7 @@ class UdpBackend final : public Backend {
   }
   std::optional<PacketPathSettings> packet_path(const HostFacts& host) const override;
   // The scope has no device: its name is known once it is open, and the daemon adds it then.
-  Scope scope(const IpPrefix& network) const override { return {{}, network}; }
+  Scope scope(const IpPrefix& network) const override { return {{}, {network}}; }
   NetState host_state(const Lease& own, const HostFacts& host) const override;
   Result<NetState> peer_state(const Lease& own, const Lease& peer, const HostFacts& host,
                               const PeerFacts& facts) const override;

@@ -85,7 +85,7 @@ LeaseAttributes VxlanBackend::announce(const HostFacts& host, const Lease* previ
     if (data && data->vni.value_or(options_.vni) == options_.vni) mac = data->vtep_mac;
   }
   LeaseAttributes attributes;
-  attributes.public_ip = host.underlay.public_ip;
+  attributes.public_ip = host.underlay.v4->public_ip;
   attributes.backend_type = kType;
   attributes.backend_data = encode_vxlan_data({options_.vni, mac});
   return attributes;
@@ -99,7 +99,7 @@ std::uint32_t VxlanBackend::overlay_mtu(const HostFacts& host) const {
 }
 
 Scope VxlanBackend::scope(const IpPrefix& network) const {
-  return {{device()}, network};
+  return {{device()}, {network}};
 }
 
 NetState VxlanBackend::host_state(const Lease& own, const HostFacts& host) const {
@@ -107,7 +107,7 @@ NetState VxlanBackend::host_state(const Lease& own, const HostFacts& host) const
   vxlan.vni = options_.vni;
   vxlan.port = options_.port;
   vxlan.lower = {host.underlay.interface, host.underlay.interface_index};
-  vxlan.local = host.underlay.ip;  // not the public IP: behind NAT this host does not have it
+  vxlan.local = host.underlay.v4->ip;  // not the public IP: behind NAT this host does not have it
   vxlan.learning = options_.learning;
   vxlan.gbp = options_.gbp;
   const auto data = decode_vxlan_data(own.attributes.backend_data);

@@ -12,11 +12,9 @@ namespace {
 // Makes facts of an arbitrary host, of which the backends only need the MTU here.
 HostFacts some_host(std::uint32_t mtu) {
   HostFacts host;
-  host.underlay = {.interface = "eth0",
-                   .interface_index = 2,
-                   .ip = IpAddress::v4(192, 0, 2, 1),
-                   .public_ip = IpAddress::v4(192, 0, 2, 1),
-                   .mtu = mtu};
+  const auto ip = IpAddress::v4(192, 0, 2, 1);
+  host.underlay = {
+      .interface = "eth0", .interface_index = 2, .mtu = mtu, .v4 = UnderlayAddress{ip, ip}};
   return host;
 }
 

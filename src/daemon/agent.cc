@@ -16,11 +16,8 @@ constexpr auto kFileRetry = std::chrono::seconds(5);
 
 // Returns an underlay on which every valid configuration works, to check a configuration alone.
 Underlay widest_underlay() {
-  return {.interface = "eth0",
-          .interface_index = 2,
-          .ip = IpAddress::v4(192, 0, 2, 1),
-          .public_ip = IpAddress::v4(192, 0, 2, 1),
-          .mtu = 65535};
+  const auto ip = IpAddress::v4(192, 0, 2, 1);
+  return {.interface = "eth0", .interface_index = 2, .mtu = 65535, .v4 = UnderlayAddress{ip, ip}};
 }
 
 // Parses the configuration, including the options of its backend.
@@ -216,7 +213,9 @@ Result<std::unique_ptr<Agent::Session>> Agent::open_session(const ParsedConfig& 
 // UDP port each would get packets for the other.
 Result<void> Agent::lock_objects(Session& session) {
   const Scope scope = session.backend->scope(session.config.v4->network);
-  std::vector<std::string> wanted{to_string(scope.network)};
+  std::vector<std::string> wanted;
+  for (const IpPrefix& network : scope.networks)
+    wanted.push_back(to_string(network));
   wanted.insert(wanted.end(), scope.link_names.begin(), scope.link_names.end());
   if (const auto path = session.backend->packet_path(session.host)) {
     wanted.push_back(fmt::format("UDP port {}", path->local.port));
@@ -246,8 +245,8 @@ LeaseKeeper Agent::make_keeper(const Session& session) const {
   options.node = options_.node;
   for (const AddressInUse& used : session.network_check->surroundings().in_use)
     options.keep_clear_of.push_back(used.ip);
-  options.address_is_ours = session.host.underlay.public_ip == session.host.underlay.ip;
-  return LeaseKeeper(options, session.config, session.host.underlay.public_ip, announce,
+  options.address_is_ours = session.host.underlay.v4->public_ip == session.host.underlay.v4->ip;
+  return LeaseKeeper(options, session.config, session.host.underlay.v4->public_ip, announce,
                      session.previous, parts_.random);
 }
 

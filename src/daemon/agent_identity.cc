@@ -23,7 +23,7 @@ bool is_older(const DecodedRecord& one, const DecodedRecord& other) {
 }  // namespace
 
 HostIdentity Agent::identity() const {
-  return {session_->host.underlay.public_ip, options_.node, session_->previous};
+  return {session_->host.underlay.v4->public_ip, options_.node, session_->previous};
 }
 
 // Called before this host has a lease. Another host with a lease under our node id was first,

@@ -120,7 +120,7 @@ void Agent::lease_troubles(std::vector<std::string>& all) const {
 }
 
 void Agent::name_unused_reservations(const Snapshot& snapshot) const {
-  const HostIdentity us(session_->host.underlay.public_ip, options_.node);
+  const HostIdentity us(session_->host.underlay.v4->public_ip, options_.node);
   const auto records = decode_records(snapshot.records);
   for (const SubnetKey& subnet : reservations_without_effect(session_->config, records, us)) {
     log::warning(

@@ -28,7 +28,7 @@ Overlay::Overlay(Parts parts, HostFacts host, IpPrefix network)
 Scope Overlay::scope() const {
   Scope scope = parts_.backend.scope(network_);
   if (parts_.path != nullptr) scope.link_names.push_back(host_.tun_device);
-  if (own_) scope.own_subnet = own_->subnet.v4;
+  if (own_) scope.own_subnets = {own_->subnet.v4};
   return scope;
 }
 

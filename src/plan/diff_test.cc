@@ -261,7 +261,7 @@ TEST(DiffTest, CarriedOutInItsOrderItReachesTheDesiredStateFromAnywhere) {
   const std::vector<NetState> states{{},        device(), device_and_peer(), direct, other_vni,
                                      other_mac, hole};
   const Scope scope{.link_names = {"flannel.1"},
-                    .network = IpPrefix::of(IpAddress::v4(10, 5, 0, 0), 16)};
+                    .networks = {IpPrefix::of(IpAddress::v4(10, 5, 0, 0), 16)}};
   for (const NetState& from : states) {
     for (const NetState& to : states) {
       FakeKernel kernel;

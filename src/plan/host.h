@@ -54,13 +54,25 @@ struct HostRoute {
   bool operator==(const HostRoute&) const = default;
 };
 
-// The chosen underlay: the interface by which encapsulated packets leave.
+struct UnderlayAddress {
+  IpAddress ip;         // of the interface: the source of the packets that we send
+  IpAddress public_ip;  // the address that peers send to; differs from `ip` behind NAT
+  bool operator==(const UnderlayAddress&) const = default;
+};
+
+// The chosen underlay: the interface by which encapsulated packets leave, with its address of each
+// family; it has at least one.
 struct Underlay {
   std::string interface;
   int interface_index = 0;
-  IpAddress ip;         // its address: the source of the packets that we send
-  IpAddress public_ip;  // the address that peers send to; differs from `ip` behind NAT
   std::uint32_t mtu = 0;
+  std::optional<UnderlayAddress> v4 = {};
+  std::optional<UnderlayAddress> v6 = {};
+
+  const std::optional<UnderlayAddress>& at(Family family) const {
+    return family == Family::v4 ? v4 : v6;
+  }
+  std::optional<UnderlayAddress>& at(Family family) { return family == Family::v4 ? v4 : v6; }
   bool operator==(const Underlay&) const = default;
 };
 

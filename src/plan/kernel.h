@@ -28,19 +28,26 @@ struct KernelChange {
 };
 
 // What read() returns: each device in `link_names` (if its kind is one that we make) with its
-// addresses, neighbours and FDB entries, and all routes of our protocol in the main table.
-// Addresses on our devices are ours only if they are inside `network` (upstream's rule). Another
-// daemon on this host may have routes of our protocol too. A reader need not separate those: the
-// reconciler ignores a route that neither leaves by a device in `link_names` nor leads into
-// `network`.
+// addresses, neighbours and FDB entries, and all routes of our protocol in the main tables of both
+// families. Addresses on our devices are ours only if they are inside one of `networks` (upstream's
+// rule). Another daemon on this host may have routes of our protocol too. A reader need not
+// separate those: the reconciler ignores a route that neither leaves by a device in `link_names`
+// nor leads into one of `networks`.
 //
-// A route to `own_subnet` by a device in `link_names` is never desired: the subnet was a peer's
-// earlier, and upstream flannel left the route behind. read() marks the route `foreign`, so that it
-// is removed.
+// A route to one of `own_subnets` by a device in `link_names` is never desired: the subnet was a
+// peer's earlier, and upstream flannel left the route behind. read() marks the route `foreign`, so
+// that it is removed.
 struct Scope {
   std::vector<std::string> link_names;
-  IpPrefix network;
-  std::optional<IpPrefix> own_subnet = {};
+  std::vector<IpPrefix> networks;          // of the overlay: at most one of each family
+  std::vector<IpPrefix> own_subnets = {};  // of this host; empty before there is a lease
+
+  bool has_link(const std::string& name) const;
+  bool contains(const IpAddress& address) const;  // one of `networks` does
+  bool contains(const IpPrefix& net) const;
+  bool is_network(const IpPrefix& net) const;
+  bool is_own_subnet(const IpPrefix& net) const;
+  bool operator==(const Scope&) const = default;
 };
 
 class Kernel {

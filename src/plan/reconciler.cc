@@ -18,10 +18,6 @@ constexpr Duration kSlowSync = std::chrono::seconds(60);
 constexpr int kPatience = 10;           // corrective syncs in a row before the gap grows
 constexpr std::size_t kLoggedEach = 8;  // objects of one batch with a log line each
 
-bool is_among(const std::vector<std::string>& names, const std::string& name) {
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
-
 bool is_link(const KernelChange& change) {
   return std::holds_alternative<Link>(change.object);
 }
@@ -65,7 +61,7 @@ void log_corrections(const std::vector<KernelChange>& changes) {
 void Reconciler::set_host(Scope scope, NetState host) {
   if (started_) {
     for (const std::string& name : scope_.link_names) {
-      if (!is_among(scope.link_names, name)) retired_links_.insert(name);
+      if (!scope.has_link(name)) retired_links_.insert(name);
     }
   }
   for (const std::string& name : scope.link_names)
@@ -110,7 +106,7 @@ Scope Reconciler::reading_scope() const {
 // Another daemon on this host may have routes of our protocol into its own network.
 NetState Reconciler::only_ours(NetState have, const Scope& scope) const {
   std::erase_if(have.routes, [&](const Route& route) {
-    return !scope.network.contains(route.to) && !is_among(scope.link_names, route.link) &&
+    return !scope.contains(route.to) && !scope.has_link(route.link) &&
            !desired_.contains(key_of(route));
   });
   return have;

@@ -114,7 +114,7 @@ TEST_F(ReconcilerTest, AnAddressOutsideOfTheNewNetworkGoesAlthoughReadingDoesNot
   NetState host = device();
   host.addresses[0].ip = IpAddress::v4(172, 16, 1, 0);
   Scope scope = kScope;
-  scope.network = IpPrefix::of(IpAddress::v4(172, 16, 0, 0), 16);
+  scope.networks = {IpPrefix::of(IpAddress::v4(172, 16, 0, 0), 16)};
   reconciler.set_host(scope, host);
   ASSERT_TRUE(reconciler.sync(now));
   EXPECT_EQ(kernel.dump(), dump(host));
@@ -122,7 +122,7 @@ TEST_F(ReconcilerTest, AnAddressOutsideOfTheNewNetworkGoesAlthoughReadingDoesNot
 
 TEST_F(ReconcilerTest, AChangeOfBackendRemovesTheDeviceThatIsDesiredNoLonger) {
   start({2});
-  reconciler.set_host({.link_names = {}, .network = kScope.network}, {});
+  reconciler.set_host({.link_names = {}, .networks = kScope.networks}, {});
   set_peer(subnet(2), direct_route(2, host_ip(2)));
   pass(milliseconds(100));
   EXPECT_EQ(kernel.dump(), "route 10.5.2.0/24 via 192.0.2.2 dev eth0\n");
@@ -164,7 +164,7 @@ TEST_F(ReconcilerTest, ADeviceOfAnotherKindWithOurNameIsNamedAndNothingIsPutOnIt
   EXPECT_EQ(reconciler.unmet(),
             (std::map<std::string, std::string>{{to_string(KernelObject(device().links[0])),
                                                  "flannel.1 is a device of another kind"}}));
-  reconciler.set_host({.link_names = {}, .network = kScope.network}, {});
+  reconciler.set_host({.link_names = {}, .networks = kScope.networks}, {});
   kernel.take_log();
   pass(seconds(60));
   EXPECT_EQ(kernel.take_log().find("remove link"), std::string::npos);
@@ -262,8 +262,8 @@ TEST_F(ReconcilerTest, ATunDeviceIsSetUpOnceThePacketPathHasOpenedIt) {
   NetState host;
   host.links.push_back({.name = "flannel0", .kind = TunSettings{}, .mtu = 1472});
   host.addresses.push_back({.link = "flannel0", .ip = subnet(1).base, .bits = 32});
-  host.routes.push_back({.to = kScope.network, .link = "flannel0"});
-  reconciler.set_host({.link_names = {"flannel0"}, .network = kScope.network}, host);
+  host.routes.push_back({.to = kScope.networks[0], .link = "flannel0"});
+  reconciler.set_host({.link_names = {"flannel0"}, .networks = kScope.networks}, host);
   ASSERT_TRUE(reconciler.sync(now));
   EXPECT_FALSE(reconciler.host_in_place());
   kernel.open_tun("flannel0");

@@ -56,8 +56,12 @@ Surroundings find_surroundings(const HostView& host, const Underlay& underlay,
                                const IpPrefix& network, std::span<const IpAddress> endpoints,
                                std::span<const std::string> devices) {
   Surroundings found;
-  add(found.in_use, underlay.ip, "the address of " + underlay.interface);
-  add(found.in_use, underlay.public_ip, "our public IP");
+  for (const Family family : {Family::v4, Family::v6}) {
+    const auto& address = underlay.at(family);
+    if (!address) continue;
+    add(found.in_use, address->ip, "the address of " + underlay.interface);
+    add(found.in_use, address->public_ip, "our public IP");
+  }
   for (const Interface& interface : host.interfaces) {
     for (const InterfaceAddress& address : interface.addresses) {
       if (address.ip.is_loopback()) continue;

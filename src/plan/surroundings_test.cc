@@ -31,9 +31,8 @@ class SurroundingsTest : public testing::Test {
 
   Underlay underlay_{.interface = "eth0",
                      .interface_index = 2,
-                     .ip = ip("172.31.0.3"),
-                     .public_ip = ip("172.31.0.3"),
-                     .mtu = 1500};
+                     .mtu = 1500,
+                     .v4 = UnderlayAddress{ip("172.31.0.3"), ip("172.31.0.3")}};
   HostView host_{
       .interfaces = {{.index = 1, .name = "lo", .addresses = {{ip("127.0.0.1"), 8}}},
                      {.index = 2, .name = "eth0", .addresses = {{ip("172.31.0.3"), 16}}},
@@ -77,7 +76,7 @@ TEST_F(SurroundingsTest, APartOfTheLinkIsEnough) {
 }
 
 TEST_F(SurroundingsTest, BehindNatTheAnnouncedAddressCountsToo) {
-  underlay_.public_ip = ip("203.0.113.7");
+  underlay_.v4->public_ip = ip("203.0.113.7");
   EXPECT_EQ(clash("203.0.113.0/24"), "203.0.113.7 (our public IP)");
 }
 

@@ -301,9 +301,8 @@ Result<UnderlayChoice> choose_underlay(const UnderlayRequest& request, const Hos
   }
   choice.underlay = {.interface = found.interface->name,
                      .interface_index = found.interface->index,
-                     .ip = found.ip,
-                     .public_ip = announced.value_or(found.ip),
-                     .mtu = found.interface->mtu};
+                     .mtu = found.interface->mtu,
+                     .v4 = UnderlayAddress{found.ip, announced.value_or(found.ip)}};
   choice.reasons.push_back(
       announced ? fmt::format("Using {} as external address", to_string(*announced))
                 : fmt::format("Defaulting external address to interface address ({})",

@@ -41,8 +41,8 @@ std::string chosen(const UnderlayRequest& request, const HostView& host = two_ni
   const auto choice = choose_underlay(request, host);
   if (!choice) return "error: " + choice.error().text;
   const Underlay& underlay = choice->underlay;
-  return underlay.interface + " " + to_string(underlay.ip) + " as " +
-         to_string(underlay.public_ip) + " mtu " + std::to_string(underlay.mtu);
+  return underlay.interface + " " + to_string(underlay.v4->ip) + " as " +
+         to_string(underlay.v4->public_ip) + " mtu " + std::to_string(underlay.mtu);
 }
 
 TEST(UnderlayTest, TheDefaultRouteDecidesWhenNothingIsAsked) {

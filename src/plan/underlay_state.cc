@@ -24,24 +24,25 @@ const InterfaceAddress* find_address(const Interface& interface, IpAddress ip) {
 std::string restart_would_take(const UnderlayRequest& request, const HostView& host) {
   const auto choice = choose_underlay(request, host);
   if (!choice) return {};
-  return fmt::format(", or restart flanneld to use {} of {}", to_string(choice->underlay.ip),
+  return fmt::format(", or restart flanneld to use {} of {}", to_string(choice->underlay.v4->ip),
                      choice->underlay.interface);
 }
 
 std::string gone(const Underlay& used, const UnderlayRequest& request, const HostView& host) {
   return fmt::format("the interface {} is gone: nothing passes until it is back with {}{}",
-                     used.interface, to_string(used.ip), restart_would_take(request, host));
+                     used.interface, to_string(used.v4->ip), restart_would_take(request, host));
 }
 
 std::string lost_address(const Interface& interface, const Underlay& used,
                          const UnderlayRequest& request, const HostView& host) {
   std::string holder;
   for (const Interface& other : host.interfaces) {
-    if (find_address(other, used.ip)) holder = fmt::format(" ({} has it now)", other.name);
+    if (find_address(other, used.v4->ip)) holder = fmt::format(" ({} has it now)", other.name);
   }
-  const std::string role = used.ip == used.public_ip ? "to which all peers send" : "it sends from";
+  const std::string role =
+      used.v4->ip == used.v4->public_ip ? "to which all peers send" : "it sends from";
   return fmt::format("{} has lost {}, {}{}: put it back (ip address add {}/.. dev {}){}",
-                     interface.name, to_string(used.ip), role, holder, to_string(used.ip),
+                     interface.name, to_string(used.v4->ip), role, holder, to_string(used.v4->ip),
                      interface.name, restart_would_take(request, host));
 }
 
@@ -62,7 +63,7 @@ UnderlayState underlay_state(const Underlay& used, const UnderlayRequest& reques
     state.troubles.push_back({gone(used, request, host), true});
     return state;
   }
-  if (!find_address(*interface, used.ip)) {
+  if (!find_address(*interface, used.v4->ip)) {
     state.troubles.push_back({lost_address(*interface, used, request, host), true});
   }
   state.underlay.interface = interface->name;

@@ -15,11 +15,11 @@ InterfaceAddress address(const char* cidr) {
           .bits = static_cast<std::uint8_t>(std::stoi(text.substr(slash + 1)))};
 }
 
-const Underlay kUsed{.interface = "eth0",
-                     .interface_index = 2,
-                     .ip = IpAddress::v4(192, 0, 2, 1),
-                     .public_ip = IpAddress::v4(192, 0, 2, 1),
-                     .mtu = 1500};
+const Underlay kUsed{
+    .interface = "eth0",
+    .interface_index = 2,
+    .mtu = 1500,
+    .v4 = UnderlayAddress{IpAddress::v4(192, 0, 2, 1), IpAddress::v4(192, 0, 2, 1)}};
 
 HostView host() {
   HostView view;
@@ -120,7 +120,7 @@ TEST(UnderlayStateTest, WithoutTheAnnouncedAddressNothingPassesAndTheRemedyIsNam
       "dead: eth0 has lost 192.0.2.1, to which all peers send (br0 has it now): put it back "
       "(ip address add 192.0.2.1/.. dev eth0), or restart flanneld to use 192.0.2.1 of br0\n");
   Underlay behind_nat = kUsed;
-  behind_nat.public_ip = IpAddress::v4(203, 0, 113, 7);
+  behind_nat.v4->public_ip = IpAddress::v4(203, 0, 113, 7);
   EXPECT_NE(troubles(view, {}, behind_nat).find("has lost 192.0.2.1, it sends from (br0"),
             std::string::npos)
       << troubles(view, {}, behind_nat);

@@ -41,10 +41,17 @@ Json to_json(const std::optional<LeaseStatus>& status, TimePoint now) {
 
 Json to_json(const std::optional<Underlay>& underlay) {
   if (!underlay) return nullptr;
-  return {{"interface", underlay->interface},
-          {"ip", to_string(underlay->ip)},
-          {"public_ip", to_string(underlay->public_ip)},
-          {"mtu", underlay->mtu}};
+  Json json = {{"interface", underlay->interface}};
+  if (const auto& v4 = underlay->v4) {
+    json["ip"] = to_string(v4->ip);
+    json["public_ip"] = to_string(v4->public_ip);
+  }
+  if (const auto& v6 = underlay->v6) {
+    json["ip6"] = to_string(v6->ip);
+    json["public_ip6"] = to_string(v6->public_ip);
+  }
+  json["mtu"] = underlay->mtu;
+  return json;
 }
 
 Json to_json(const PeerStatus& peers) {

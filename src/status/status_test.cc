@@ -66,7 +66,10 @@ TEST(StatusPageTest, VerboseListsTheWholeStateOfARunningHost) {
                              .ends = kNow + seconds(3600)};
   status.backend = "vxlan";
   status.underlay =
-      Underlay{"eth0", 2, IpAddress::v4(192, 0, 2, 1), IpAddress::v4(203, 0, 113, 1), 1500};
+      Underlay{.interface = "eth0",
+               .interface_index = 2,
+               .mtu = 1500,
+               .v4 = UnderlayAddress{IpAddress::v4(192, 0, 2, 1), IpAddress::v4(203, 0, 113, 1)}};
   status.peers.up = 2;
   status.peers.unreachable = {{"10.5.9.0/24", "no VtepMAC"}};
   status.kernel.unmet = {{"route 10.5.2.0/24", "No route to host"}};

@@ -13,11 +13,6 @@ Failure no_device(const std::string& name) {
   return fail(ErrorKind::not_found, "no device " + name);
 }
 
-bool is_ours(const Scope& scope, const std::string& device) {
-  return std::find(scope.link_names.begin(), scope.link_names.end(), device) !=
-         scope.link_names.end();
-}
-
 template <typename Object, typename Keep>
 void copy_if(const std::vector<Object>& from, std::vector<Object>& into, Keep keep) {
   std::copy_if(from.begin(), from.end(), std::back_inserter(into), keep);
@@ -28,16 +23,15 @@ void copy_if(const std::vector<Object>& from, std::vector<Object>& into, Keep ke
 Result<NetState> FakeKernel::read(const Scope& scope) {
   ++reads_;
   if (read_error_) return Failure(*read_error_);
-  const auto ours = [&scope](const auto& object) { return is_ours(scope, object.link); };
+  const auto ours = [&scope](const auto& object) { return scope.has_link(object.link); };
   NetState seen;
-  copy_if(state_.links, seen.links, [&](const Link& link) { return is_ours(scope, link.name); });
-  copy_if(state_.addresses, seen.addresses, [&](const Address& address) {
-    return ours(address) && scope.network.contains(address.ip);
-  });
+  copy_if(state_.links, seen.links, [&](const Link& link) { return scope.has_link(link.name); });
+  copy_if(state_.addresses, seen.addresses,
+          [&](const Address& address) { return ours(address) && scope.contains(address.ip); });
   copy_if(state_.neighbours, seen.neighbours, ours);
   copy_if(state_.fdb, seen.fdb, ours);
   copy_if(state_.routes, seen.routes, [&](const Route& route) {
-    return !route.foreign || (route.to == scope.own_subnet && ours(route));
+    return !route.foreign || (scope.is_own_subnet(route.to) && ours(route));
   });
   if (backwards_) {
     std::reverse(seen.addresses.begin(), seen.addresses.end());

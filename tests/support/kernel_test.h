@@ -93,7 +93,7 @@ class LinuxKernelTest : public NetnsTest {
   }
 
   NetState read(std::vector<std::string> names = {"flannel.1"}) {
-    auto state = kernel_->read({.link_names = std::move(names), .network = {base(0), 16}});
+    auto state = kernel_->read({.link_names = std::move(names), .networks = {{base(0), 16}}});
     if (!state) throw std::runtime_error(state.error().text);
     return *std::move(state);
   }

@@ -18,7 +18,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 inline const Scope kScope{.link_names = {"flannel.1"},
-                          .network = IpPrefix::of(IpAddress::v4(10, 5, 0, 0), 16)};
+                          .networks = {IpPrefix::of(IpAddress::v4(10, 5, 0, 0), 16)}};
 inline const Error kRefused{ErrorKind::denied, "Operation not permitted"};
 
 inline IpPrefix subnet(std::uint32_t n) {

@@ -109,8 +109,7 @@ void Monitor::on_message(const NetlinkMessage& message) {
 void Monitor::on_link(const NetlinkMessage& message) {
   const auto row = decode_link(message.payload);
   if (!row) return;
-  const bool has_our_name = std::ranges::find(scope_.link_names, row->name) !=
-                            scope_.link_names.end();  // also after a rename
+  const bool has_our_name = scope_.has_link(row->name);  // also after a rename
   if (has_our_name || is_our_link(row->index)) links_suspect_ = true;
   if (row->name != underlay_device_.name && row->index != underlay_.index) return;
   underlay_suspect_ = true;
@@ -124,7 +123,7 @@ void Monitor::on_address(const NetlinkMessage& message) {
     underlay_suspect_ = true;
     if (is_deletion(message)) underlay_bounced_ = true;
   }
-  if (!is_our_link(row->link) || !scope_.network.contains(row->ip)) return;
+  if (!is_our_link(row->link) || !scope_.contains(row->ip)) return;
   foreign(fmt::format("address {}/{} {}", to_string(row->ip), row->bits, verb(message)));
 }
 
@@ -132,20 +131,21 @@ void Monitor::on_route(const NetlinkMessage& message) {
   const auto row = decode_route(message.payload);
   if (!row || row->table != RT_TABLE_MAIN) return;
   if (row->to == IpPrefix{}) underlay_suspect_ = underlay_bounced_ = true;
-  const bool is_marked = row->protocol == kRouteProtocol &&
-                         (is_our_link(row->link) || scope_.network.contains(row->to));
+  const bool is_marked =
+      row->protocol == kRouteProtocol && (is_our_link(row->link) || scope_.contains(row->to));
   // The kernel adds this route for the address of the udp device.
   const bool is_kernels_own =
       message.type == RTM_NEWROUTE && row->protocol == RTPROT_KERNEL && is_our_link(row->link);
-  const bool is_to_network = row->to == scope_.network && !is_kernels_own;
+  const bool is_to_network = scope_.is_network(row->to) && !is_kernels_own;
   // A route of upstream flannel does not have our protocol (plan/kernel.h, Scope).
-  const bool is_upstreams = row->to == scope_.own_subnet && is_our_link(row->link);
+  const bool is_upstreams = scope_.is_own_subnet(row->to) && is_our_link(row->link);
   const bool is_ours = is_marked || is_to_network || is_upstreams;
   if (!is_ours && !kernel_.last_written().routes.has(row->to)) {
     // Routes inside of our own subnet lead to containers of this host.
-    const bool is_containers =
-        scope_.own_subnet && scope_.own_subnet->contains(row->to) && row->to != scope_.own_subnet;
-    const bool is_inside = scope_.network.contains(row->to) && row->to != scope_.network;
+    const bool is_containers = std::ranges::any_of(scope_.own_subnets, [&](const IpPrefix& own) {
+      return own.contains(row->to) && row->to != own;
+    });
+    const bool is_inside = scope_.contains(row->to) && !scope_.is_network(row->to);
     if (is_inside && !is_containers) events_.on_host_change();
     return;
   }
@@ -218,10 +218,10 @@ Result<void> Monitor::refresh_filter() {
   std::vector<int> links;
   for (const auto& [name, row] : kernel_.last_written().links)
     links.push_back(row.index);
-  if (links == filtered_links_ && scope_.network == filtered_network_) return {};
-  TRY(filter_notifications(fd_, kernel_.port(), links, scope_.network));
+  if (links == filtered_links_ && scope_.networks == filtered_networks_) return {};
+  TRY(filter_notifications(fd_, kernel_.port(), links, scope_.networks));
   filtered_links_ = std::move(links);
-  filtered_network_ = scope_.network;
+  filtered_networks_ = scope_.networks;
   return {};
 }
 

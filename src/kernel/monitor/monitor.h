@@ -94,7 +94,7 @@ class Monitor {
   LowerDevice underlay_device_;
   UnderlayState underlay_;
   std::vector<int> filtered_links_;
-  IpPrefix filtered_network_;
+  std::vector<IpPrefix> filtered_networks_;
   std::vector<std::byte> buffer_;
   // A notification sets them; refresh() handles them once the queue is empty, so that only the
   // last state of a burst counts.

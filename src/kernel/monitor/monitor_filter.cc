@@ -103,7 +103,8 @@ void take_if_ours_or_replacing(Program& program, std::size_t protocol) {
 }  // namespace
 
 Result<void> filter_notifications(const Fd& socket, std::uint32_t own_port,
-                                  const std::vector<int>& links, const IpPrefix& network) {
+                                  const std::vector<int>& links,
+                                  const std::vector<IpPrefix>& networks) {
   Program program;
   program.load_half(kType);
   for (const std::uint16_t type : {RTM_NEWLINK, RTM_DELLINK, RTM_NEWNETCONF})
@@ -117,7 +118,8 @@ Result<void> filter_notifications(const Fd& socket, std::uint32_t own_port,
     program.if_equal(htons(type), [&] {
       take_if_default(program);
       take_if_the_kernels_own(program);
-      if (network.bits != 0) take_if_inside(program, network);
+      for (const IpPrefix& network : networks)
+        take_if_inside(program, network);
       take_if_ours_or_replacing(program, offsetof(rtmsg, rtm_protocol));
     });
   }

@@ -15,9 +15,10 @@ namespace flannel {
 // one step. Queued are: - every change of a device, and of whether it forwards; - addresses, unless
 // the request socket `own_port` made the change (also for the next two); - routes and next hops: of
 // our protocol, of the kernel, those that replace another, and routes
-//   inside of `network` (0.0.0.0/0: no network is known);
+//   inside of `networks` (empty: none is known);
 // - neighbours and FDB entries on `links`, which are interface indexes.
 Result<void> filter_notifications(const Fd& socket, std::uint32_t own_port,
-                                  const std::vector<int>& links, const IpPrefix& network);
+                                  const std::vector<int>& links,
+                                  const std::vector<IpPrefix>& networks);
 
 }  // namespace flannel

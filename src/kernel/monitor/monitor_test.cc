@@ -50,7 +50,7 @@ class MonitorTest : public LinuxKernelTest {
     if (!monitor) throw std::runtime_error(monitor.error().text);
     monitor_ = *std::move(monitor);
     const auto watching =
-        monitor_->watch({.link_names = {"flannel.1"}, .network = {base(0), 16}}, {"eth0"});
+        monitor_->watch({.link_names = {"flannel.1"}, .networks = {{base(0), 16}}}, {"eth0"});
     if (!watching) throw std::runtime_error(watching.error().text);
   }
 
@@ -94,7 +94,7 @@ TEST_F(MonitorTest, TheDeletedRouteOfOurAddressIsReported) {
   shell("ip tuntap add flannel0 mode tun");
   const Address tun_address{.link = "flannel0", .ip = base(1), .bits = 16};
   read({"flannel0"});
-  ASSERT_TRUE(monitor_->watch({.link_names = {"flannel0"}, .network = {base(0), 16}}, {"eth0"}));
+  ASSERT_TRUE(monitor_->watch({.link_names = {"flannel0"}, .networks = {{base(0), 16}}}, {"eth0"}));
   put({Link{.name = "flannel0", .kind = TunSettings{}, .mtu = 1472}, tun_address});
   EXPECT_EQ(take_reports(), "");
   EXPECT_EQ(reports_of("ip route del 10.5.0.0/16"), "route 10.5.0.0/16 deleted\n");
@@ -107,7 +107,7 @@ TEST_F(MonitorTest, TheDeletedRouteOfOurAddressIsReported) {
 TEST_F(MonitorTest, ADeletedNextHopIsReported) {
   open({.plain_routes = 0});
   listen({});
-  ASSERT_TRUE(kernel_->read({.link_names = {"flannel.1"}, .network = {base(0), 16}}));
+  ASSERT_TRUE(kernel_->read({.link_names = {"flannel.1"}, .networks = {{base(0), 16}}}));
   put({route(7)});
   EXPECT_EQ(take_reports(), "");
   EXPECT_EQ(reports_of("ip nexthop del id 168101632"), "next hop 168101632 deleted\n");
@@ -201,7 +201,7 @@ TEST_F(MonitorTest, ChangesOfTheUnderlayAreReported) {
 TEST_F(MonitorTest, FollowsTheUnderlayByItsIndexWhateverItIsCalled) {
   const int index = std::stoi(shell("ip -o link show eth0"));
   ASSERT_TRUE(
-      monitor_->watch({.link_names = {"flannel.1"}, .network = {base(0), 16}}, {"eth0", index}));
+      monitor_->watch({.link_names = {"flannel.1"}, .networks = {{base(0), 16}}}, {"eth0", index}));
   EXPECT_EQ(reports_of("ip link set eth0 down; ip link set eth0 name wan; ip link set wan up"),
             "underlay\n");
   EXPECT_EQ(reports_of("ip address add 192.0.2.5/24 dev wan"), "underlay\n");
@@ -213,7 +213,7 @@ TEST_F(MonitorTest, FollowsTheUnderlayByItsIndexWhateverItIsCalled) {
 
 TEST_F(MonitorTest, ChangesThatMayStopPacketsAreReported) {
   ASSERT_TRUE(monitor_->watch(
-      {.link_names = {"flannel.1"}, .network = {base(0), 16}, .own_subnet = IpPrefix{base(1), 24}},
+      {.link_names = {"flannel.1"}, .networks = {{base(0), 16}}, .own_subnets = {{base(1), 24}}},
       {"eth0"}));
   shell("sysctl -qw net/ipv4/conf/flannel.1/forwarding=1");
   take_reports();

@@ -39,8 +39,7 @@ bool is_route_of(const AddressRow& address, const RouteRow& route) {
 
 // Other routes of our protocol belong to another daemon.
 bool concerns(const Route& route, const Scope& scope) {
-  return scope.network.contains(route.to) ||
-         std::ranges::find(scope.link_names, route.link) != scope.link_names.end();
+  return scope.contains(route.to) || scope.has_link(route.link);
 }
 
 }  // namespace
@@ -82,7 +81,7 @@ Result<void> LinuxKernel::read_addresses(const LinkRow& link, const Scope& scope
   const auto rows = TRY(dump_rows(socket_, request, decode_address));
   std::optional<std::vector<RouteRow>> kernels_own;
   for (const AddressRow& row : rows) {
-    if (row.link != link.index || !scope.network.contains(row.ip)) continue;
+    if (row.link != link.index || !scope.contains(row.ip)) continue;
     Address address{.link = link.name, .ip = row.ip, .bits = row.bits};
     if (row.bits != 32) {
       if (!kernels_own) kernels_own = TRY(route_rows(socket_, RTPROT_KERNEL));
@@ -153,13 +152,13 @@ Result<void> LinuxKernel::read_routes(const Scope& scope, Devices& devices, NetS
 
 // Routes of upstream flannel have the protocol boot, like routes made by hand.
 Result<void> LinuxKernel::read_left_routes(const Scope& scope, Devices& devices, NetState& state) {
-  if (!scope.own_subnet) return {};
+  if (scope.own_subnets.empty()) return {};
   const auto rows = TRY(route_rows(socket_, RTPROT_BOOT));
   for (const RouteRow& row : rows) {
-    const bool is_to_us = row.to == scope.own_subnet && row.table == RT_TABLE_MAIN;
+    const bool is_to_us = scope.is_own_subnet(row.to) && row.table == RT_TABLE_MAIN;
     if (!is_to_us || row.type != RTN_UNICAST || row.via_ip6 || row.nexthop != 0) continue;
     auto link = TRY(devices.name_of(row.link));
-    if (std::ranges::find(scope.link_names, link) == scope.link_names.end()) continue;
+    if (!scope.has_link(link)) continue;
     state.routes.push_back({.to = row.to,
                             .via = row.via.value_or(IpAddress{}),
                             .link = std::move(link),

@@ -251,7 +251,7 @@ TEST_F(LinuxKernelTest, ARouteByOurDeviceToOurOwnSubnetIsNotDesired) {
   shell("ip route add 10.5.9.0/24 via 10.5.9.0 dev flannel.1 onlink");
   shell("ip route add 10.5.1.0/24 dev eth0 metric 7");
   const auto left = kernel_->read(
-      {.link_names = {"flannel.1"}, .network = {base(0), 16}, .own_subnet = IpPrefix{base(1), 24}});
+      {.link_names = {"flannel.1"}, .networks = {{base(0), 16}}, .own_subnets = {{base(1), 24}}});
   ASSERT_TRUE(left);
   ASSERT_EQ(left->routes.size(), 1U) << dump(*left);
   EXPECT_TRUE(left->routes[0].foreign);

@@ -23,7 +23,8 @@ class ReconcileTest : public LinuxKernelTest {
     host.links.push_back(link);
     host.addresses.push_back(address());
     wanted_ = host;
-    reconciler_->set_host({.link_names = {"flannel.1"}, .network = IpPrefix::of(base(0), 8)}, host);
+    reconciler_->set_host({.link_names = {"flannel.1"}, .networks = {IpPrefix::of(base(0), 8)}},
+                          host);
   }
 
   void wish_peers(unsigned first, unsigned count) {
