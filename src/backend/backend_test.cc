@@ -5,7 +5,7 @@
 
 #include "backend/vxlan.h"
 
-namespace flannel {
+namespace flannel::backend_test {
 namespace {
 
 constexpr const char* kMacOf2 = "02:00:00:00:00:02";
@@ -381,4 +381,4 @@ TEST(MakeBackendTest, ExplainsTheEffectOfIpv6) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::backend_test

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace flannel {
+namespace flannel::peer_rules_test {
 namespace {
 
 Lease lease(const char* subnet, const char* public_ip) {
@@ -47,4 +47,4 @@ TEST(PeerRulesTest, ASubnetThatContainsAnAddressInUseIsRefused) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::peer_rules_test

@@ -7,7 +7,7 @@
 
 #include "support/chances.h"
 
-namespace flannel {
+namespace flannel::backoff_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -41,4 +41,4 @@ TEST(BackoffTest, OnlyTheSecondHalfOfARandomPauseIsRandom) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::backoff_test

@@ -13,7 +13,7 @@
 #include "base/result.h"
 #include "support/temporary_folder.h"
 
-namespace flannel {
+namespace flannel::base_test {
 namespace {
 
 Result<int> twice(Result<int> number) {
@@ -186,4 +186,4 @@ TEST(TemporaryFolderTest, TheFolderOfAKilledProcessIsRemovedByTheNext) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::base_test

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace flannel {
+namespace flannel::characters_test {
 namespace {
 
 TEST(CharactersTest, NamesWhatAnOperatorCannotSee) {
@@ -48,4 +48,4 @@ TEST(CharactersTest, KnowsWhatWasMeant) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::characters_test

@@ -8,7 +8,7 @@
 #include "base/nearest.h"
 #include "base/printable.h"
 
-namespace flannel {
+namespace flannel::flags_test {
 namespace {
 
 using Words = std::vector<std::string>;
@@ -358,4 +358,4 @@ TEST(SetVariablesTest, AreThoseWithAValue) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::flags_test

@@ -10,7 +10,7 @@
 
 #include "base/log.h"
 
-namespace flannel {
+namespace flannel::line_limit_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -126,4 +126,4 @@ TEST(LogTest, ThreadsThatLogTogetherLoseNoCount) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::line_limit_test

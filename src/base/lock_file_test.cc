@@ -11,7 +11,7 @@
 
 #include "base/file.h"
 
-namespace flannel {
+namespace flannel::lock_file_test {
 namespace {
 
 using Kind = LockFile::Kind;
@@ -87,4 +87,4 @@ TEST_F(LockFileTest, NamesHaveBytesOfTheirOwnNeverTheFirst) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::lock_file_test

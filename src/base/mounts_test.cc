@@ -12,7 +12,7 @@
 
 #include "base/file.h"
 
-namespace flannel {
+namespace flannel::mounts_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -116,4 +116,4 @@ TEST_F(MountsTest, ADirectoryThatIsAMountIsNamedAsWhatItIs) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::mounts_test

@@ -6,7 +6,7 @@
 
 #include <random>
 
-namespace flannel {
+namespace flannel::printable_test {
 namespace {
 
 TEST(PrintableTest, WhatATerminalObeysOrDoesNotShowIsEscaped) {
@@ -75,4 +75,4 @@ TEST(PrintableTest, ALongTextIsCutBetweenCharacters) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::printable_test

@@ -5,7 +5,7 @@
 
 #include "net/address.h"
 
-namespace flannel {
+namespace flannel::go_json_test {
 namespace {
 
 JsonObject object(std::string_view text) {
@@ -168,4 +168,4 @@ TEST(GoJsonTest, ErrorsShowOnlyTheBeginningOfLongValues) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::go_json_test

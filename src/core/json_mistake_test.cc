@@ -8,7 +8,7 @@
 
 #include "core/go_json.h"
 
-namespace flannel {
+namespace flannel::json_mistake_test {
 namespace {
 
 std::string mistake(std::string_view text) {
@@ -148,4 +148,4 @@ TEST(JsonMistakeTest, NoTextIsTooStrange) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::json_mistake_test

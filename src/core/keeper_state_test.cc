@@ -8,7 +8,7 @@
 
 #include "support/active_lease.h"
 
-namespace flannel::keeper {
+namespace flannel::keeper::keeper_state_test {
 namespace {
 
 constexpr std::array<const char*, kNames> kWords{"idle",     "listing",    "paused",
@@ -85,4 +85,4 @@ TEST_F(KeeperStateDeathTest, AnAnswerToACallThatIsNotUnderWayIsABug) {
 #endif
 
 }  // namespace
-}  // namespace flannel::keeper
+}  // namespace flannel::keeper::keeper_state_test

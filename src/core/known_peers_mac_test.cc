@@ -8,7 +8,7 @@
 
 #include "core/known_peers.h"
 
-namespace flannel {
+namespace flannel::known_peers_mac_test {
 namespace {
 
 using std::chrono::hours;
@@ -272,4 +272,4 @@ TEST_F(KnownPeersMacTest, TheSameMacOfAnotherBackendIsNoObstacle) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::known_peers_mac_test

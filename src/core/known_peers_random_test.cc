@@ -7,7 +7,7 @@
 #include "core/known_peers.h"
 #include "core/lease_ranges.h"
 
-namespace flannel {
+namespace flannel::known_peers_random_test {
 namespace {
 
 using std::chrono::hours;
@@ -121,4 +121,4 @@ TEST_F(KnownPeersAtRandomTest, TheChangesAddUpToWhatHolds) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::known_peers_random_test

@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-namespace flannel {
+namespace flannel::known_peers_test {
 namespace {
 
 using std::chrono::hours;
@@ -393,4 +393,4 @@ TEST_F(KnownPeersTest, ManyThatGoBeforeARecheckAreManyAgain) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::known_peers_test

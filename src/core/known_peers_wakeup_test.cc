@@ -6,7 +6,7 @@
 
 #include "core/known_peers.h"
 
-namespace flannel {
+namespace flannel::known_peers_wakeup_test {
 namespace {
 
 Snapshot hosts(int first, int last) {
@@ -45,4 +45,4 @@ TEST(KnownPeersWakeupTest, ARecheckIsWantedFromItsTimeUntilTheNextList) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::known_peers_wakeup_test

@@ -5,7 +5,7 @@
 #include "core/move_notes.h"
 #include "support/keeper_host.h"
 
-namespace flannel {
+namespace flannel::lease_keeper_only_test {
 namespace {
 
 using std::chrono::hours;
@@ -83,4 +83,4 @@ TEST_F(OnlySubnetTest, OurOtherRecordsAreNotTakenInItsPlace) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::lease_keeper_only_test

@@ -4,7 +4,7 @@
 
 #include "support/keeper_host.h"
 
-namespace flannel {
+namespace flannel::lease_keeper_owner_test {
 namespace {
 
 using std::chrono::hours;
@@ -198,4 +198,4 @@ TEST_F(LeaseOwnerTest, WithRenumberARemovedRecordIsStillCreatedAgain) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::lease_keeper_owner_test

@@ -9,7 +9,7 @@
 #include "core/lease_keeper.h"
 #include "support/keeper_host.h"
 
-namespace flannel {
+namespace flannel::lease_keeper_race_test {
 namespace {
 
 using std::chrono::hours;
@@ -159,4 +159,4 @@ TEST(LeaseRaceTest, TwoHostsWithOneIdentityWriteWithPauses) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::lease_keeper_race_test

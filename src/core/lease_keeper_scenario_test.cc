@@ -5,7 +5,7 @@
 #include "core/known_peers.h"
 #include "support/active_lease.h"
 
-namespace flannel {
+namespace flannel::lease_keeper_scenario_test {
 namespace {
 
 using std::chrono::hours;
@@ -355,4 +355,4 @@ TEST_F(ActiveLeaseTest, ARestoredStoreGetsTheRecordAgain) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::lease_keeper_scenario_test

@@ -7,7 +7,7 @@
 #include "core/renewal_time.h"
 #include "support/keeper_host.h"
 
-namespace flannel {
+namespace flannel::lease_keeper_test {
 namespace {
 
 using std::chrono::hours;
@@ -288,4 +288,4 @@ TEST_F(LeaseKeeperTest, AReservationGivenAwayDuringTheFirstListIsLost) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::lease_keeper_test

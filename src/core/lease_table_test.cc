@@ -5,7 +5,7 @@
 
 #include <random>
 
-namespace flannel {
+namespace flannel::lease_table_test {
 namespace {
 
 std::string value(const std::string& public_ip, const std::string& more = "") {
@@ -375,4 +375,4 @@ TEST_F(LeaseTableTest, TableDependsOnTheRecordsAlone) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::lease_table_test

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace flannel {
+namespace flannel::lease_test {
 namespace {
 
 std::string key_error(std::string_view text) {
@@ -208,4 +208,4 @@ TEST(LeaseValueTest, RefusesWhatIsNoLease) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::lease_test

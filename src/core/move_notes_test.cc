@@ -6,7 +6,7 @@
 #include "core/lease.h"
 #include "core/network_config.h"
 
-namespace flannel {
+namespace flannel::move_notes_test {
 namespace {
 
 const StoreAddress kNew = StoreAddress::parse("etcd3:http://192.0.2.7:2379").value();
@@ -80,4 +80,4 @@ TEST(MoveNotesTest, TheMarkOfACopyChangesNoLease) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::move_notes_test

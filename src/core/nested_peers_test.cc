@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <random>
 
-namespace flannel {
+namespace flannel::nested_peers_test {
 namespace {
 
 IpAddress ip(const char* text) {
@@ -115,4 +115,4 @@ TEST_F(NestedPeersTest, UsablePeersAreInNoConflict) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::nested_peers_test

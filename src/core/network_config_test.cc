@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-namespace flannel {
+namespace flannel::network_config_test {
 namespace {
 
 NetworkConfig config(std::string_view text) {
@@ -314,4 +314,4 @@ TEST(NetworkConfigTest, TextThatIsNoObjectIsAnError) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::network_config_test

@@ -6,7 +6,7 @@
 #include <bit>
 #include <set>
 
-namespace flannel {
+namespace flannel::node_id_test {
 namespace {
 
 NodeId counting() {
@@ -79,4 +79,4 @@ TEST(VtepMacTest, EachBitOfNodeAndVniMatters) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::node_id_test

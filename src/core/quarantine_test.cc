@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace flannel {
+namespace flannel::quarantine_test {
 namespace {
 
 QuarantinedRecord bad(const std::string& key, Revision at = 1,
@@ -114,4 +114,4 @@ TEST(QuarantineTest, EachChangeHasAnotherVersion) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::quarantine_test

@@ -5,7 +5,7 @@
 
 #include "core/lease_table.h"
 
-namespace flannel {
+namespace flannel::record_limits_test {
 namespace {
 
 const std::string kKey = "10.5.1.0-24";
@@ -70,4 +70,4 @@ TEST(RecordLimitsTest, ReasonsAreShort) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::record_limits_test

@@ -6,7 +6,7 @@
 
 #include <random>
 
-namespace flannel {
+namespace flannel::standing_leases_test {
 namespace {
 
 DecodedRecord lease(const std::string& key, Revision created, std::uint8_t host = 1) {
@@ -182,4 +182,4 @@ TEST_F(StandingLeasesTest, TheStandingLeasesDependOnTheLeasesAlone) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::standing_leases_test

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace flannel {
+namespace flannel::store_address_test {
 namespace {
 
 std::string mistake(const std::string& text) {
@@ -58,4 +58,4 @@ TEST(StoreAddressTest, TheNumberOfEndpointsIsBounded) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::store_address_test

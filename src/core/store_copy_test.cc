@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <array>
 
-namespace flannel {
+namespace flannel::store_copy_test {
 namespace {
 
 using std::chrono::hours;
@@ -186,4 +186,4 @@ TEST_F(StoreCopyTest, EachHostIsSomewhere) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::store_copy_test

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace flannel {
+namespace flannel::subnet_env_test {
 namespace {
 
 IpPrefix net(const char* text) {
@@ -73,4 +73,4 @@ TEST(SubnetEnvTest, OneBadItemDoesNotSpoilTheOthers) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::subnet_env_test

@@ -6,7 +6,7 @@
 #include <map>
 #include <random>
 
-namespace flannel {
+namespace flannel::subnet_picking_test {
 namespace {
 
 const IpAddress kUs = IpAddress::v4(192, 0, 2, 1);
@@ -274,4 +274,4 @@ TEST_F(SubnetPickingTest, WithoutIPv4NothingIsChosen) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::subnet_picking_test

@@ -11,7 +11,7 @@
 #include "base/fd.h"
 #include "ctl/command_line.h"
 
-namespace flannel {
+namespace flannel::ctl_etcd_test {
 namespace {
 
 // Closes each connection as it comes.
@@ -88,4 +88,4 @@ TEST(CtlEtcdTest, WhatIsKnownWithoutEtcdIsAMistakeOfTheCommandLine) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::ctl_etcd_test

@@ -11,7 +11,7 @@
 #include "ctl/store_session.h"
 #include "support/ctl_fixture.h"
 
-namespace flannel {
+namespace flannel::ctl_test {
 namespace {
 
 TEST_F(CtlTest, AConfigurationThatIsSetIsReadBack) {
@@ -372,4 +372,4 @@ TEST_F(CtlTest, FlagsStandAnywhereAndTheStoreMayBeNamedByTheEnvironment) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::ctl_test

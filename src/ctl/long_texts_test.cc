@@ -11,7 +11,7 @@
 #include "ctl/text_table.h"
 #include "registry/memory/memory_store.h"
 
-namespace flannel {
+namespace flannel::long_texts_test {
 namespace {
 
 constexpr const char* kPrefix = "/coreos.com/network";
@@ -108,4 +108,4 @@ TEST_F(LongTextsTest, NothingOfARecordPlaysWithTheTerminal) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::long_texts_test

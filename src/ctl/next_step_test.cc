@@ -2,7 +2,7 @@
 // The messages that name the next step for an operator.
 #include "support/ctl_fixture.h"
 
-namespace flannel {
+namespace flannel::next_step_test {
 namespace {
 
 TEST_F(CtlTest, AReservationForAHostWithASubnetNamesThatSubnet) {
@@ -45,4 +45,4 @@ TEST_F(CtlTest, AVariableThatResemblesAStoreOptionCausesAWarning) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::next_step_test

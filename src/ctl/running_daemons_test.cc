@@ -7,7 +7,7 @@
 #include <fstream>
 #include <string>
 
-namespace flannel {
+namespace flannel::running_daemons_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -59,4 +59,4 @@ TEST_F(RunningDaemonsTest, AreNotDeniedWhereNothingCanBeSeen) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::running_daemons_test

@@ -6,7 +6,7 @@
 #include "core/move_notes.h"
 #include "support/ctl_fixture.h"
 
-namespace flannel {
+namespace flannel::store_move_commands_test {
 namespace {
 
 constexpr const char* kOld = "memory:#/coreos.com/network";
@@ -204,4 +204,4 @@ TEST_F(StoreCommandsTest, ACopyIntoAFileMakesIt) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::store_move_commands_test

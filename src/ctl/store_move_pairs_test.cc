@@ -11,7 +11,7 @@
 #include "support/consul_server.h"
 #include "support/etcd_server.h"
 
-namespace flannel {
+namespace flannel::store_move_pairs_test {
 namespace {
 
 using std::chrono::hours;
@@ -152,4 +152,4 @@ INSTANTIATE_TEST_SUITE_P(Stores, StorePairTest, ::testing::ValuesIn(pairs()),
                          });
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::store_move_pairs_test

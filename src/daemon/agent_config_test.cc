@@ -6,7 +6,7 @@
 
 #include "support/agent_fixture.h"
 
-namespace flannel {
+namespace flannel::agent_config_test {
 namespace {
 
 TEST_F(AgentTest, WaitsForTheConfigurationAndStartsWhenItComes) {
@@ -72,4 +72,4 @@ TEST_F(AgentTest, AReservationOutsideOfTheNetworkStays) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::agent_config_test

@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "support/agent_fixture.h"
 
-namespace flannel {
+namespace flannel::agent_flood_test {
 namespace {
 
 using std::chrono::minutes;
@@ -79,4 +79,4 @@ TEST_F(AgentTest, OfVeryManyTroublesOfOneKindTheFirstAreNamed) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::agent_flood_test

@@ -7,7 +7,7 @@
 
 #include "support/agent_fixture.h"
 
-namespace flannel {
+namespace flannel::agent_host_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -170,4 +170,4 @@ TEST_F(AgentTest, ARouteToOurOwnSubnetByOurDeviceGoes) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::agent_host_test

@@ -6,7 +6,7 @@
 #include "base/file.h"
 #include "support/agent_fixture.h"
 
-namespace flannel {
+namespace flannel::agent_identity_test {
 namespace {
 
 using std::chrono::seconds;
@@ -190,4 +190,4 @@ TEST_F(AgentIdentityTest, AThirdHostReportsTheTwoThatShareAMac) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::agent_identity_test

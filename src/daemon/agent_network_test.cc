@@ -6,7 +6,7 @@
 
 #include "support/agent_fixture.h"
 
-namespace flannel {
+namespace flannel::agent_network_test {
 namespace {
 
 using std::chrono::seconds;
@@ -138,4 +138,4 @@ TEST_F(AgentNetworkTest, VxlanHasLongerRoutesThanAnotherDeviceWithTheNetwork) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::agent_network_test

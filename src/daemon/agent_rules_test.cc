@@ -6,7 +6,7 @@
 
 #include "support/agent_fixture.h"
 
-namespace flannel {
+namespace flannel::agent_rules_test {
 namespace {
 
 TEST_F(AgentTest, ReadyAndTheFileWaitForTheRules) {
@@ -45,4 +45,4 @@ TEST_F(AgentTest, PeersThatSendUnwrappedAreNamedToTheRules) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::agent_rules_test

@@ -7,7 +7,7 @@
 #include "daemon/agent.h"
 #include "support/agent_fixture.h"
 
-namespace flannel {
+namespace flannel::agent_store_test {
 namespace {
 
 using std::chrono::hours;
@@ -289,4 +289,4 @@ TEST_F(AgentTest, ASubnetTakenByAnotherHostIsReportedAndNotOverwritten) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::agent_store_test

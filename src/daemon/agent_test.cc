@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "support/agent_fixture.h"
 
-namespace flannel {
+namespace flannel::agent_test {
 namespace {
 
 using std::chrono::hours;
@@ -363,4 +363,4 @@ TEST_F(AgentTest, AChangedConfigurationIsReportedAndTheRunningOneStays) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::agent_test

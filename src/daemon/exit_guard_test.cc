@@ -7,7 +7,7 @@
 
 #include "base/log.h"
 
-namespace flannel {
+namespace flannel::exit_guard_test {
 namespace {
 
 TEST(ExitGuardDeathTest, AnExitByALibraryIsLoggedAndHasStatus1) {
@@ -33,4 +33,4 @@ TEST(ExitGuardDeathTest, AnExitOfOurOwnKeepsItsStatus) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::exit_guard_test

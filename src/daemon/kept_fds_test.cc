@@ -4,7 +4,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 
-namespace flannel {
+namespace flannel::kept_fds_test {
 namespace {
 
 // Descriptors in a row, as a service manager hands them over.
@@ -45,4 +45,4 @@ TEST_F(KeptFdsTest, AreNoneIfTheVariablesAreMalformed) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::kept_fds_test

@@ -10,7 +10,7 @@
 #include "support/chances.h"
 #include "support/manual_loop.h"
 
-namespace flannel {
+namespace flannel::lease_runner_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -194,4 +194,4 @@ TEST_F(LeaseRunnerTest, ARefusalIsLoggedOnceForAllSubnets) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::lease_runner_test

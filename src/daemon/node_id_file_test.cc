@@ -10,7 +10,7 @@
 
 #include "base/file.h"
 
-namespace flannel {
+namespace flannel::node_id_file_test {
 namespace {
 
 class NodeIdFileTest : public ::testing::Test {
@@ -68,4 +68,4 @@ TEST_F(NodeIdFileTest, AnotherNetworkNamespaceIsAnotherBoot) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::node_id_file_test

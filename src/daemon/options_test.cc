@@ -5,7 +5,7 @@
 
 #include <map>
 
-namespace flannel {
+namespace flannel::options_test {
 namespace {
 
 using Words = std::vector<std::string>;
@@ -331,4 +331,4 @@ TEST(OptionsTest, TheLogShowsWhatWasGivenButNotThePassword) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::options_test

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
-namespace flannel {
+namespace flannel::process_limits_test {
 namespace {
 
 class DescriptorLimitTest : public testing::Test {
@@ -35,4 +35,4 @@ TEST_F(DescriptorLimitTest, AHardLimitThatIsTooLowIsRefusedWithTheNumberNeeded) 
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::process_limits_test

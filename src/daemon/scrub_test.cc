@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-namespace flannel {
+namespace flannel::scrub_test {
 namespace {
 
 std::string scrubbed(std::vector<std::string> words) {
@@ -44,4 +44,4 @@ TEST(ScrubTest, TheVariableIsGoneAndItsOldPlaceIsOverwritten) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::scrub_test

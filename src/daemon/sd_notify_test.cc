@@ -13,7 +13,7 @@
 #include <filesystem>
 #include <string>
 
-namespace flannel {
+namespace flannel::sd_notify_test {
 namespace {
 
 // A service manager's end: a datagram socket on a path, or on "@name".
@@ -138,4 +138,4 @@ TEST_F(ServiceNotifierTest, WithoutAManagerOrWithAnOddAddressNothingHappens) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::sd_notify_test

@@ -10,7 +10,7 @@
 #include "base/file.h"
 #include "base/lock_file.h"
 
-namespace flannel {
+namespace flannel::state_locks_test {
 namespace {
 
 // One process is one host here; tests/hosts has two of them.
@@ -103,4 +103,4 @@ TEST_F(StateLocksTest, WhereNothingCanBeLockedItIsNotTaken) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::state_locks_test

@@ -8,7 +8,7 @@
 #include "support/chances.h"
 #include "support/manual_loop.h"
 
-namespace flannel {
+namespace flannel::store_follower_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -132,4 +132,4 @@ TEST_F(StoreFollowerTest, TheFollowerIsUpToDateFromAListUntilTheNextIsDue) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::store_follower_test

@@ -5,7 +5,7 @@
 #include "core/store_copy.h"
 #include "support/agent_fixture.h"
 
-namespace flannel {
+namespace flannel::store_move_test {
 namespace {
 
 using std::chrono::hours;
@@ -378,4 +378,4 @@ TEST_F(StoreMoveTest, ANoteThatCannotBeReadIsSaidAndChangesNothing) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::store_move_test

@@ -6,7 +6,7 @@
 #include "support/manual_loop.h"
 #include "support/no_threads.h"
 
-namespace flannel {
+namespace flannel::udp_dataplane_test {
 namespace {
 
 class UdpDataplaneTest : public NetnsTest {
@@ -73,4 +73,4 @@ TEST_F(UdpDataplaneTest, ADeviceMadeAgainWithoutThreadsIsStillATrouble) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::udp_dataplane_test

@@ -8,7 +8,7 @@
 #include "support/fake_ports.h"
 #include "support/slow_packets.h"
 
-namespace flannel {
+namespace flannel::backlog_test {
 namespace {
 
 using slow::Bytes;
@@ -116,4 +116,4 @@ TEST_F(BacklogTest, MoreThanItHoldsWaitsInTheDevice) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::backlog_test

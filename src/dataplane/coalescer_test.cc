@@ -8,7 +8,7 @@
 #include "support/fake_ports.h"
 #include "support/slow_packets.h"
 
-namespace flannel {
+namespace flannel::coalescer_test {
 namespace {
 
 using slow::Bytes;
@@ -298,4 +298,4 @@ TEST(CoalescerOfAPlainDevice, JoinsNothing) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::coalescer_test

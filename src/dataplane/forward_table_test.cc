@@ -5,7 +5,7 @@
 
 #include <random>
 
-namespace flannel {
+namespace flannel::forward_table_test {
 namespace {
 
 const OverlayHost kHost{.subnet = *IpPrefix::parse_v4("10.5.1.0/24")};
@@ -90,4 +90,4 @@ TEST(ForwardTable, AgreesWithALinearSearch) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::forward_table_test

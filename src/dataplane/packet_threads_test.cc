@@ -9,7 +9,7 @@
 #include "support/no_threads.h"
 #include "support/slow_packets.h"
 
-namespace flannel {
+namespace flannel::packet_threads_test {
 namespace {
 
 using slow::Bytes;
@@ -186,4 +186,4 @@ TEST_F(PacketThreadsTest, RefusesACpuThatDoesNotExist) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::packet_threads_test

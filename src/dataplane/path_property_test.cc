@@ -10,7 +10,7 @@
 #include "support/fake_ports.h"
 #include "support/random_traffic.h"
 
-namespace flannel {
+namespace flannel::path_property_test {
 namespace {
 
 using slow::Bytes;
@@ -110,4 +110,4 @@ TEST_P(BackToBack, NothingIsLostDoubledOrOvertaken) {
 INSTANTIATE_TEST_SUITE_P(Seed, BackToBack, testing::Range(1u, 31u));
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::path_property_test

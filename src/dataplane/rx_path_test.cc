@@ -6,7 +6,7 @@
 #include "support/fake_ports.h"
 #include "support/slow_packets.h"
 
-namespace flannel {
+namespace flannel::rx_path_test {
 namespace {
 
 using slow::Bytes;
@@ -183,4 +183,4 @@ TEST_F(RxPathTest, ExpiryIsAnsweredOnlyToPeersAndNotTooOften) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::rx_path_test

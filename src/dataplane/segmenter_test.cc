@@ -7,7 +7,7 @@
 
 #include "support/slow_packets.h"
 
-namespace flannel {
+namespace flannel::segmenter_test {
 namespace {
 
 using slow::Bytes;
@@ -135,4 +135,4 @@ TEST_F(LyingOffload, ATransportHeaderThatIsCutOff) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::segmenter_test

@@ -6,7 +6,7 @@
 #include "support/fake_ports.h"
 #include "support/slow_packets.h"
 
-namespace flannel {
+namespace flannel::tx_path_test {
 namespace {
 
 using slow::Bytes;
@@ -306,4 +306,4 @@ TEST(RateLimit, EarnsByTheTimeThatPassedAndKeepsTheRest) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::tx_path_test

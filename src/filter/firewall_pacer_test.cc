@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace flannel {
+namespace flannel::firewall_pacer_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -82,4 +82,4 @@ TEST_F(FirewallPacerTest, AfterTooManyMendsTheNextLookWaitsForTheEndOfThePeriod)
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::firewall_pacer_test

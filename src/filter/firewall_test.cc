@@ -15,7 +15,7 @@
 #include "loop/epoll_loop.h"
 #include "support/fresh_netns.h"
 
-namespace flannel {
+namespace flannel::firewall_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -344,4 +344,4 @@ TEST_F(FirewallTroubleTest, AnNftablesThatFailsCostsNoRandomPortsInIptables) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::firewall_test

@@ -7,7 +7,7 @@
 #include "support/fake_packet_filter.h"
 #include "support/manual_loop.h"
 
-namespace flannel {
+namespace flannel::firewall_twin_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -248,4 +248,4 @@ TEST_F(FirewallTwinTest, WithoutNftablesAndIptablesTheTroubleNamesBoth) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::firewall_twin_test

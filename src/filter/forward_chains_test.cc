@@ -7,7 +7,7 @@
 #include "filter/netfilter_socket.h"
 #include "support/fresh_netns.h"
 
-namespace flannel {
+namespace flannel::forward_chains_test {
 namespace {
 
 // 10.5.7.0/24 is ours, of 10.5.0.0/16, and its device is eth0.
@@ -66,4 +66,4 @@ TEST_F(ForwardChainsTest, AKernelWithoutNftablesIsNamed) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::forward_chains_test

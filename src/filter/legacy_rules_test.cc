@@ -5,7 +5,7 @@
 
 #include "support/fresh_netns.h"
 
-namespace flannel {
+namespace flannel::legacy_rules_test {
 namespace {
 
 class LegacyRulesTest : public NetnsTest {
@@ -42,4 +42,4 @@ TEST_F(LegacyRulesTest, PacketsAndOtherTablesAreNoChange) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::legacy_rules_test

@@ -8,7 +8,7 @@
 
 #include "loop/epoll_loop.h"
 
-namespace flannel {
+namespace flannel::program_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -105,4 +105,4 @@ TEST_F(ProgramTest, ProgramsOfAdministratorsAreFoundWithoutPath) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::program_test

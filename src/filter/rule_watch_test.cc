@@ -6,7 +6,7 @@
 #include "loop/epoll_loop.h"
 #include "support/fresh_netns.h"
 
-namespace flannel {
+namespace flannel::rule_watch_test {
 namespace {
 
 class RuleWatchTest : public NetnsTest {
@@ -80,4 +80,4 @@ TEST_F(RuleWatchTest, LostNotificationsCountAsAChange) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::rule_watch_test

@@ -21,7 +21,7 @@
 #include "support/fresh_netns.h"
 #include "support/temporary_folder.h"
 
-namespace flannel {
+namespace flannel::rules_in_kernel_test {
 namespace {
 
 const IpPrefix kNetwork = IpPrefix::parse_v4("10.5.0.0/16").value();
@@ -375,4 +375,4 @@ TEST_P(IptablesFirewallTest, InvalidInputIsAnErrorWithTheProgramsText) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::rules_in_kernel_test

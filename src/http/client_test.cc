@@ -12,7 +12,7 @@
 #include "http/listen.h"
 #include "loop/epoll_loop.h"
 
-namespace flannel {
+namespace flannel::client_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -316,4 +316,4 @@ TEST_F(HttpClientTest, TheNextAddressOfANameIsTriedWhereOneRefuses) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::client_test

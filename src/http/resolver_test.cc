@@ -7,7 +7,7 @@
 #include <future>
 #include <thread>
 
-namespace flannel {
+namespace flannel::resolver_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -65,4 +65,4 @@ TEST(ResolverTest, AQuickAnswerIsAskedForEachTime) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::resolver_test

@@ -16,7 +16,7 @@
 
 #include "base/fd.h"
 
-namespace flannel {
+namespace flannel::server_test {
 namespace {
 
 Fd connect_to(std::uint16_t port) {
@@ -299,4 +299,4 @@ TEST(ListenTest, AForeignAddressIsAnErrorThatNamesIt) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::server_test

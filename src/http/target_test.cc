@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace flannel {
+namespace flannel::target_test {
 namespace {
 
 TEST(HttpTargetTest, TheSchemeDecidesAboutTls) {
@@ -51,4 +51,4 @@ TEST(PercentEncodeTest, KeysAndValuesPassAsTheyAre) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::target_test

@@ -11,7 +11,7 @@
 #include "loop/epoll_loop.h"
 #include "support/manual_loop.h"
 
-namespace flannel {
+namespace flannel::loop_test {
 namespace {
 
 using std::chrono::hours;
@@ -108,4 +108,4 @@ TEST(ManualLoopTest, TimeMovesOnlyByAdvance) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::loop_test

@@ -9,7 +9,7 @@
 #include "loop/loop_gate.h"
 #include "support/manual_loop.h"
 
-namespace flannel {
+namespace flannel::timer_test {
 namespace {
 
 using std::chrono::hours;
@@ -134,4 +134,4 @@ TEST(LoopGateTest, WhatIsPostedThroughAGateThatIsGoneDoesNotRun) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::timer_test

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace flannel {
+namespace flannel::address_test {
 namespace {
 
 TEST(Ip4Test, ParsesDottedQuadsOnly) {
@@ -62,4 +62,4 @@ TEST(MacTest, TakesGosForms) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::address_test

@@ -9,7 +9,7 @@
 #include "net/ip4_header.h"
 #include "net/transport_header.h"
 
-namespace flannel {
+namespace flannel::headers_test {
 namespace {
 
 using Bytes = std::vector<std::uint8_t>;
@@ -260,4 +260,4 @@ TEST_F(IcmpErrorTest, IsSentToOneHostAboutOneHost) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::headers_test

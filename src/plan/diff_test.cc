@@ -7,7 +7,7 @@
 
 #include "support/fake_kernel.h"
 
-namespace flannel {
+namespace flannel::diff_test {
 namespace {
 
 const Mac kOwnMac{{0x02, 0, 0, 0, 0, 0x01}};
@@ -278,4 +278,4 @@ TEST(DiffTest, CarriedOutInItsOrderItReachesTheDesiredStateFromAnywhere) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::diff_test

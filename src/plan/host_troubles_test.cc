@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace flannel {
+namespace flannel::host_troubles_test {
 namespace {
 
 IpPrefix net(const char* text) {
@@ -99,4 +99,4 @@ TEST(HostTroublesTest, AChainThatDropsByDefaultIsNamedWithoutClaimingThatItDrops
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::host_troubles_test

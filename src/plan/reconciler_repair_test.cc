@@ -5,7 +5,7 @@
 
 #include "support/reconciler_fixture.h"
 
-namespace flannel {
+namespace flannel::reconciler_repair_test {
 namespace {
 
 TEST_F(ReconcilerTest, AForeignChangeIsRepairedAfterItsNotification) {
@@ -287,4 +287,4 @@ TEST_F(ReconcilerTest, DoubledRoutesOfWhichTheDesiredOneFailsAreStillRetried) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::reconciler_repair_test

@@ -5,7 +5,7 @@
 
 #include "support/reconciler_fixture.h"
 
-namespace flannel {
+namespace flannel::reconciler_test {
 namespace {
 
 TEST_F(ReconcilerTest, NothingTouchesTheKernelBeforeTheFirstSync) {
@@ -206,4 +206,4 @@ TEST_F(ReconcilerTest, APeerThatGoesAfterItsNewRouteFailedLeavesNotTheOldOne) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::reconciler_test

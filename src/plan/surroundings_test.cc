@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace flannel {
+namespace flannel::surroundings_test {
 namespace {
 
 IpAddress ip(const char* text) {
@@ -146,4 +146,4 @@ TEST_F(SurroundingsTest, ReadsNameServers) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::surroundings_test

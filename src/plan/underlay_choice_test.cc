@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace flannel {
+namespace flannel::underlay_choice_test {
 namespace {
 
 InterfaceAddress address(const char* ip, bool permanent = true) {
@@ -259,4 +259,4 @@ TEST(UnderlayTest, DeprecatedAndForeignAddressesAreNoCandidates) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::underlay_choice_test

@@ -5,7 +5,7 @@
 
 #include <functional>
 
-namespace flannel {
+namespace flannel::underlay_state_test {
 namespace {
 
 InterfaceAddress address(const char* cidr) {
@@ -166,4 +166,4 @@ TEST(UnderlayStateTest, SomeTrafficPassesWithAnotherMtuOrWithoutADefaultRoute) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::underlay_state_test

@@ -7,7 +7,7 @@
 
 #include "support/store_test.h"
 
-namespace flannel {
+namespace flannel::conformance_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -374,4 +374,4 @@ TEST_P(StoreTest, AListenerMayDropItsWatch) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::conformance_test

@@ -3,7 +3,7 @@
 // store.
 #include "support/store_test.h"
 
-namespace flannel {
+namespace flannel::conformance_texts_test {
 namespace {
 
 class StoreTextsTest : public StoreTest {};
@@ -55,4 +55,4 @@ TEST_P(StoreTextsTest, ValuesOfAnyBytesSurvive) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::conformance_texts_test

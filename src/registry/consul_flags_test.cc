@@ -10,7 +10,7 @@
 #include "registry/store_flags.h"
 #include "support/certificates.h"
 
-namespace flannel {
+namespace flannel::consul_flags_test {
 namespace {
 
 using Words = std::vector<std::string>;
@@ -162,4 +162,4 @@ TEST_F(ConsulTokenTest, AFileCountsBeforeTheVariableAndTheCredential) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::consul_flags_test

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace flannel {
+namespace flannel::endpoint_test {
 namespace {
 
 TEST(EndpointTest, TheSchemeDecidesAboutTls) {
@@ -65,4 +65,4 @@ TEST(EndpointTest, APasswordInAUrlIsRefusedAndNotRepeated) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::endpoint_test

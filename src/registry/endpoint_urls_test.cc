@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace flannel {
+namespace flannel::endpoint_urls_test {
 namespace {
 
 struct Endpoint {
@@ -19,4 +19,4 @@ TEST(EndpointUrlsTest, UrlsAreSeparatedByCommas) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::endpoint_urls_test

@@ -9,7 +9,7 @@
 #include "registry/memory/memory_registry.h"
 #include "support/manual_loop.h"
 
-namespace flannel {
+namespace flannel::etcd_choice_test {
 namespace {
 
 constexpr const char* kPrefix = "/coreos.com/network";
@@ -200,4 +200,4 @@ TEST_F(EtcdChoiceTest, AnEtcdWithoutV3IsSpokenToByV2) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::etcd_choice_test

@@ -14,7 +14,7 @@
 #include "support/etcd_server.h"
 #include "support/temporary_folder.h"
 
-namespace flannel {
+namespace flannel::etcd_mistakes_test {
 namespace {
 
 using std::chrono::seconds;
@@ -248,4 +248,4 @@ TEST_F(EtcdMistakesTest, WithoutAConfigurationUnderV3TheErrorOfV2IsNamed) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::etcd_mistakes_test

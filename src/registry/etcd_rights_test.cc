@@ -6,7 +6,7 @@
 #include "support/blocking_registry.h"
 #include "support/etcd_server.h"
 
-namespace flannel {
+namespace flannel::etcd_rights_test {
 namespace {
 
 constexpr const char* kConfig = "/coreos.com/network/config";
@@ -135,4 +135,4 @@ TEST_F(EtcdRightsTest, UnderV2TheRightIsNamedToo) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::etcd_rights_test

@@ -5,7 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
-namespace flannel {
+namespace flannel::json_cutter_test {
 namespace {
 
 // In pieces, as a connection brings them.
@@ -43,4 +43,4 @@ TEST(JsonCutterTest, ALongTextLosesItsEndAndNothingElseDoes) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::json_cutter_test

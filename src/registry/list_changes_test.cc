@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-namespace flannel {
+namespace flannel::list_changes_test {
 namespace {
 
 std::string text_of(const ListChanges& found) {
@@ -69,4 +69,4 @@ TEST(ListChangesTest, AWriteThatIsNotLaterThanTheListBeforeIsFromThePast) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::list_changes_test

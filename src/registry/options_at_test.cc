@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace flannel {
+namespace flannel::options_at_test {
 namespace {
 
 StoreAddress address(const char* text) {
@@ -57,4 +57,4 @@ TEST(OptionsAtTest, NorIsTheTokenOfConsul) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::options_at_test

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace flannel {
+namespace flannel::store_addresses_test {
 namespace {
 
 std::vector<IpAddress> addresses(std::vector<std::string> endpoints) {
@@ -50,4 +50,4 @@ TEST(StoreAddressesTest, ReadsConnectionsOfOurSockets) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::store_addresses_test

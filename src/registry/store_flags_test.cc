@@ -9,7 +9,7 @@
 #include "base/file.h"
 #include "support/certificates.h"
 
-namespace flannel {
+namespace flannel::store_flags_test {
 namespace {
 
 using Words = std::vector<std::string>;
@@ -215,4 +215,4 @@ TEST(StoreFlagsTest, TlsFilesThatNoEndpointUsesAreWarnedOf) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::store_flags_test

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace flannel {
+namespace flannel::store_keys_test {
 namespace {
 
 TEST(StoreKeysTest, PathsAreCleanedAsGoDoes) {
@@ -44,4 +44,4 @@ TEST(StoreKeysTest, OnlyWhatLiesBelowSubnetsIsARecord) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::store_keys_test

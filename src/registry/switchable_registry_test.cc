@@ -6,7 +6,7 @@
 #include "registry/memory/memory_registry.h"
 #include "support/manual_loop.h"
 
-namespace flannel {
+namespace flannel::switchable_registry_test {
 namespace {
 
 constexpr const char* kPrefix = "/net";
@@ -99,4 +99,4 @@ TEST_F(SwitchableRegistryTest, TheEarlierStoreIsReleasedInALaterTurn) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::switchable_registry_test

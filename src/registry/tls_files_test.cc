@@ -9,7 +9,7 @@
 #include "support/certificates.h"
 #include "support/temporary_folder.h"
 
-namespace flannel {
+namespace flannel::tls_files_test {
 namespace {
 
 class TlsFilesTest : public ::testing::Test {
@@ -152,4 +152,4 @@ TEST_F(TlsFilesTest, BadNewFilesLeaveTheOldOnesInUseAndAreLoggedOnce) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::tls_files_test

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace flannel {
+namespace flannel::docker_rules_test {
 namespace {
 
 const IpPrefix kNetwork = IpPrefix::parse_v4("10.42.0.0/16").value();
@@ -234,4 +234,4 @@ TEST(DockerRulesTest, ARemovalLeavesNothing) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::docker_rules_test

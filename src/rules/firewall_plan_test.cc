@@ -6,7 +6,7 @@
 #include <deque>
 #include <utility>
 
-namespace flannel {
+namespace flannel::firewall_plan_test {
 namespace {
 
 const IpPrefix kNetwork = IpPrefix::parse_v4("10.5.0.0/16").value();
@@ -252,4 +252,4 @@ TEST(FirewallConcernsTest, ChainsThatLeadToUsOrDecideWhetherWeAreNeeded) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::firewall_plan_test

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace flannel {
+namespace flannel::iptables_names_test {
 namespace {
 
 TEST(IptablesNamesTest, NamesThatNeedItAreQuotedAndNothingElseChanges) {
@@ -40,4 +40,4 @@ TEST(IptablesNamesTest, APlusAtTheEndCannotBeMatched) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::iptables_names_test

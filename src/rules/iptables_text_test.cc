@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace flannel {
+namespace flannel::iptables_text_test {
 namespace {
 
 const IpPrefix kNetwork = IpPrefix::parse_v4("10.42.0.0/16").value();
@@ -217,4 +217,4 @@ TEST(IptablesTextTest, OnlyTheTableThatWasAskedForIsRead) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::iptables_text_test

@@ -5,7 +5,7 @@
 
 #include "rules/nft_text.h"
 
-namespace flannel {
+namespace flannel::rule_set_test {
 namespace {
 
 const IpPrefix kNetwork = IpPrefix::parse_v4("10.5.0.0/16").value();
@@ -134,4 +134,4 @@ TEST(NftTextTest, PortsNeedNotBeRandom) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::rule_set_test

@@ -7,7 +7,7 @@
 #include "status/board.h"
 #include "status/pages.h"
 
-namespace flannel {
+namespace flannel::status_test {
 namespace {
 
 using std::chrono::seconds;
@@ -147,4 +147,4 @@ TEST(StatusBoardTest, AReaderKeepsItsSnapshotWhileTheNextIsPutUp) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::status_test

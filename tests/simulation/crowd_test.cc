@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "simulation/world.h"
 
-namespace flannel::simulation {
+namespace flannel::simulation::crowd_test {
 namespace {
 
 using std::chrono::hours;
@@ -161,4 +161,4 @@ TEST_F(Crowd, OfAFewHostsGrowsNoMemoryInADay) {
 }
 
 }  // namespace
-}  // namespace flannel::simulation
+}  // namespace flannel::simulation::crowd_test

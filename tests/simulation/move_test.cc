@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "simulation/moving_cluster.h"
 
-namespace flannel::simulation {
+namespace flannel::simulation::move_test {
 namespace {
 
 std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
@@ -30,4 +30,4 @@ TEST(MovingClusters, HaveOneOwnerForEachSubnetAndLoseNoPeer) {
 }
 
 }  // namespace
-}  // namespace flannel::simulation
+}  // namespace flannel::simulation::move_test

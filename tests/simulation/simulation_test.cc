@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "simulation/world.h"
 
-namespace flannel::simulation {
+namespace flannel::simulation::simulation_test {
 namespace {
 
 constexpr std::uint64_t kShards = 4;
@@ -67,4 +67,4 @@ TEST_P(Seeds, LoseNoSubnetAndNoPeer) {
 INSTANTIATE_TEST_SUITE_P(Shard, Seeds, ::testing::Range<std::uint64_t>(0, kShards));
 
 }  // namespace
-}  // namespace flannel::simulation
+}  // namespace flannel::simulation::simulation_test

@@ -22,7 +22,7 @@
 #include "base/log.h"
 #include "support/fresh_netns.h"
 
-namespace flannel {
+namespace flannel::host_locks_test {
 namespace {
 
 constexpr uid_t kNobody = 65534;
@@ -212,4 +212,4 @@ TEST_F(HostLocksTest, ANameThatDoesNotFitIsRefused) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::host_locks_test

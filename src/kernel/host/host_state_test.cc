@@ -5,7 +5,7 @@
 
 #include "support/fresh_netns.h"
 
-namespace flannel {
+namespace flannel::host_state_test {
 namespace {
 
 // Our subnet is 10.5.7.0/24 of 10.5.0.0/16, and the device is eth0.
@@ -58,4 +58,4 @@ TEST_F(HostStateTest, SeesRoutesOfOthersInTheNetworkAndNoneBesideIt) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::host_state_test

@@ -8,7 +8,7 @@
 #include "kernel/host/sysctl.h"
 #include "support/fresh_netns.h"
 
-namespace flannel {
+namespace flannel::host_view_test {
 namespace {
 
 class HostViewTest : public NetnsTest {
@@ -113,4 +113,4 @@ TEST_F(HostViewTest, SysctlsAreThoseOfTheNamespace) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::host_view_test

@@ -8,7 +8,7 @@
 
 #include "support/kernel_test.h"
 
-namespace flannel {
+namespace flannel::monitor_test {
 namespace {
 
 // Notifications are queued when a change returns, so the test can run the loop by hand.
@@ -285,4 +285,4 @@ TEST_F(MonitorTest, OurOwnBatchesDoNotFillTheQueue) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::monitor_test

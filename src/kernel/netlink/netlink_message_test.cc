@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-namespace flannel {
+namespace flannel::netlink_message_test {
 namespace {
 
 std::vector<std::byte> copy(NetlinkBytes bytes) {
@@ -160,4 +160,4 @@ TEST(NetlinkAttributesTest, AValueOfTheWrongSizeIsNoValue) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::netlink_message_test

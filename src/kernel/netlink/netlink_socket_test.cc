@@ -10,7 +10,7 @@
 #include "kernel/netlink/rtnetlink.h"
 #include "support/fresh_netns.h"
 
-namespace flannel {
+namespace flannel::netlink_socket_test {
 namespace {
 
 class NetlinkSocketTest : public NetnsTest {
@@ -191,4 +191,4 @@ TEST_F(NetlinkSocketTest, ARefusalCarriesTheKernelsReason) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::netlink_socket_test

@@ -7,7 +7,7 @@
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
 
-namespace flannel {
+namespace flannel::rtnetlink_test {
 namespace {
 
 const Mac kMac{{0x02, 0, 0, 0, 0, 0x01}};
@@ -157,4 +157,4 @@ TEST(RtnetlinkTest, DamagedMessagesAreNothing) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::rtnetlink_test

@@ -4,7 +4,7 @@
 #include "kernel/ports/tun.h"
 #include "support/kernel_test.h"
 
-namespace flannel {
+namespace flannel::leftovers_test {
 namespace {
 
 class LeftoversTest : public LinuxKernelTest {
@@ -102,4 +102,4 @@ TEST_F(LeftoversTest, WhatIsGoneMeanwhileCountsAsRemoved) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::leftovers_test

@@ -8,7 +8,7 @@
 #include "plan/diff.h"
 #include "support/kernel_test.h"
 
-namespace flannel {
+namespace flannel::linux_kernel_test {
 namespace {
 
 constexpr const char* kDevice =
@@ -387,4 +387,4 @@ TEST_F(LinuxKernelTest, OfTwoRoutesToOneSubnetExactlyTheNamedOneGoes) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::linux_kernel_test

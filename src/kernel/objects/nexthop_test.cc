@@ -5,7 +5,7 @@
 #include "kernel/host/sysctl.h"
 #include "support/kernel_test.h"
 
-namespace flannel {
+namespace flannel::nexthop_test {
 namespace {
 
 class NexthopTest : public LinuxKernelTest {
@@ -185,4 +185,4 @@ TEST_F(NexthopTest, ARouteWithANextHopObjectIsReadInFull) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::nexthop_test

@@ -6,7 +6,7 @@
 
 #include "support/kernel_test.h"
 
-namespace flannel {
+namespace flannel::reconcile_test {
 namespace {
 
 class ReconcileTest : public LinuxKernelTest {
@@ -102,4 +102,4 @@ TEST_F(ReconcileTest, PeersLeaveNothingBehind) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::reconcile_test

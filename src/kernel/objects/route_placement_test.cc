@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace flannel {
+namespace flannel::route_placement_test {
 namespace {
 
 Route route(std::string_view to, IpAddress via = IpAddress::v4(192, 0, 2, 9)) {
@@ -97,4 +97,4 @@ TEST_F(RoutePlacementTest, AnOldKernelHasPlainRoutesOnly) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::route_placement_test

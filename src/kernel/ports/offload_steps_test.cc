@@ -13,7 +13,7 @@
 #include "support/fresh_netns.h"
 #include "support/slow_packets.h"
 
-namespace flannel {
+namespace flannel::offload_steps_test {
 namespace {
 
 using slow::Bytes;
@@ -134,4 +134,4 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& step) { return "Step" + std::to_string(step.index); });
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::offload_steps_test

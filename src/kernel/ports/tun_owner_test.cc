@@ -17,7 +17,7 @@
 #include "kernel/ports/tun_queue.h"
 #include "support/fresh_netns.h"
 
-namespace flannel {
+namespace flannel::tun_owner_test {
 namespace {
 
 class TunOwnerTest : public NetnsTest {
@@ -79,4 +79,4 @@ TEST_F(TunOwnerTest, ADeviceWhoseQueuesWereKeptIsOursAsWell) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::tun_owner_test

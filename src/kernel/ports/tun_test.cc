@@ -19,7 +19,7 @@
 #include "support/fresh_netns.h"
 #include "support/slow_packets.h"
 
-namespace flannel {
+namespace flannel::tun_test {
 namespace {
 
 using slow::Bytes;
@@ -400,4 +400,4 @@ TEST_F(TunTest, SocketsOfAnEarlierRunAreTakenOverIfTheyAreTheRightOnes) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::tun_test

@@ -8,7 +8,7 @@
 
 #include <thread>
 
-namespace flannel {
+namespace flannel::net_admin_test {
 namespace {
 
 void give_up_net_admin() {
@@ -32,4 +32,4 @@ TEST(NetAdminTest, IsNamedOnlyWhereItIsMissing) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::net_admin_test

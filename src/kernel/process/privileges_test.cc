@@ -23,7 +23,7 @@
 #include "base/fd.h"
 #include "kernel/process/system_calls.h"
 
-namespace flannel {
+namespace flannel::privileges_test {
 namespace {
 
 constexpr uid_t kNobody = 65534;
@@ -227,4 +227,4 @@ TEST(SystemCallsTest, TheListHasWhatProgramsBeginWith) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::privileges_test

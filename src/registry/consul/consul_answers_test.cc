@@ -14,7 +14,7 @@
 #include "support/blocking_registry.h"
 #include "support/scripted_server.h"
 
-namespace flannel {
+namespace flannel::consul_answers_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -234,4 +234,4 @@ TEST_F(ConsulAnswersTest, AQueryHasItsWaitTheScopeAndTheTokenInTheHeader) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::consul_answers_test

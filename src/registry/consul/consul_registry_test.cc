@@ -13,7 +13,7 @@
 #include "support/consul_server.h"
 #include "support/temporary_folder.h"
 
-namespace flannel {
+namespace flannel::consul_registry_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -281,4 +281,4 @@ TEST_F(ConsulClusterTest, WithoutALeaderNothingIsGoneAndTheNextLeaderGoesOn) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::consul_registry_test

@@ -9,7 +9,7 @@
 #include "support/consul_server.h"
 #include "support/temporary_folder.h"
 
-namespace flannel {
+namespace flannel::consul_rights_test {
 namespace {
 
 const std::string kRoot = "5f2f3a9e-0000-4000-8000-000000000001";
@@ -172,4 +172,4 @@ TEST_F(ConsulRightsTest, ATokenThatWasReplacedIsReadAgain) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::consul_rights_test

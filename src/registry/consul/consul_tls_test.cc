@@ -8,7 +8,7 @@
 #include "support/certificates.h"
 #include "support/consul_server.h"
 
-namespace flannel {
+namespace flannel::consul_tls_test {
 namespace {
 
 class ConsulTlsTest : public ::testing::Test {
@@ -95,4 +95,4 @@ TEST_F(ConsulTlsTest, NewCertificatesAreUsedWithoutARestart) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::consul_tls_test

@@ -5,7 +5,7 @@
 
 #include "registry/consul/consul_client.h"
 
-namespace flannel {
+namespace flannel::kv_api_test {
 namespace {
 
 // As Consul 1.8.7 answers.
@@ -120,4 +120,4 @@ TEST(ConsulAnswerTest, ASnapshotIsOfOneNetworkAlone) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::kv_api_test

@@ -13,7 +13,7 @@
 #include "support/tcp_relay.h"
 #include "support/temporary_folder.h"
 
-namespace flannel {
+namespace flannel::etcd2_registry_test {
 namespace {
 
 using std::chrono::seconds;
@@ -259,4 +259,4 @@ TEST_F(Etcd2Test, WithoutChoiceTheConfigurationDecides) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::etcd2_registry_test

@@ -10,7 +10,7 @@
 #include "support/tcp_relay.h"
 #include "support/temporary_folder.h"
 
-namespace flannel {
+namespace flannel::etcd2_strangers_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -142,4 +142,4 @@ TEST_F(QuietProxyTest, AFrozenEtcdBehindItIsNoticed) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::etcd2_strangers_test

@@ -5,7 +5,7 @@
 
 #include "registry/etcd2/keys_client.h"
 
-namespace flannel {
+namespace flannel::keys_api_test {
 namespace {
 
 TEST(KeysAnswerTest, AnEventOfARealEtcdIsRead) {
@@ -120,4 +120,4 @@ TEST(KeysReplyTest, ErrorsOfEtcdItselfAreFailures) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::keys_api_test

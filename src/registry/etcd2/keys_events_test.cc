@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace flannel {
+namespace flannel::keys_events_test {
 namespace {
 
 const StoreKeys kKeys = keys_below("/net");
@@ -112,4 +112,4 @@ TEST(KeysEventsTest, PathsAreEncodedPartByPart) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::keys_events_test

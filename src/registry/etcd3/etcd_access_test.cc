@@ -10,7 +10,7 @@
 #include "support/etcd_server.h"
 #include "support/temporary_folder.h"
 
-namespace flannel {
+namespace flannel::etcd_access_test {
 namespace {
 
 using std::chrono::seconds;
@@ -294,4 +294,4 @@ TEST_F(EtcdUserTest, AuthenticationMayBeSwitchedOnUnderARunningRegistry) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::etcd_access_test

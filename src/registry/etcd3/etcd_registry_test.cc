@@ -12,7 +12,7 @@
 #include "support/etcd_server.h"
 #include "support/tcp_relay.h"
 
-namespace flannel {
+namespace flannel::etcd_registry_test {
 namespace {
 
 using std::chrono::seconds;
@@ -383,4 +383,4 @@ TEST_F(LostAnswerTest, OfAConfigurationIsFoundOut) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::etcd_registry_test

@@ -17,7 +17,7 @@
 #include "support/tcp_relay.h"
 #include "support/temporary_folder.h"
 
-namespace flannel {
+namespace flannel::etcd_streams_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -288,4 +288,4 @@ TEST_F(QuietWatchTest, StandsForAsLongAsEtcdSpeaksOfIt) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::etcd_streams_test

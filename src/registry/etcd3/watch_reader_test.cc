@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace flannel {
+namespace flannel::watch_reader_test {
 namespace {
 
 namespace pb = etcdserverpb;
@@ -154,4 +154,4 @@ TEST_F(WatchReaderTest, ACancelledWatchHasTheReason) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::watch_reader_test

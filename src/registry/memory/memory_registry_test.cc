@@ -10,7 +10,7 @@
 
 #include "support/manual_loop.h"
 
-namespace flannel {
+namespace flannel::memory_registry_test {
 namespace {
 
 using std::chrono::seconds;
@@ -157,4 +157,4 @@ TEST_F(MemoryRegistryTest, NetworksDoNotSeeEachOther) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::memory_registry_test

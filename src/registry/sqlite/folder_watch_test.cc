@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
-namespace flannel {
+namespace flannel::folder_watch_test {
 namespace {
 
 class FolderWatchTest : public testing::Test {
@@ -54,4 +54,4 @@ TEST_F(FolderWatchTest, ManyChangesOfOtherFilesAreReadInSeveralTurns) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::folder_watch_test

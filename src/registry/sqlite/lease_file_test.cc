@@ -16,7 +16,7 @@
 #include "support/child_process.h"
 #include "support/temporary_folder.h"
 
-namespace flannel {
+namespace flannel::lease_file_test {
 namespace {
 
 using std::chrono::hours;
@@ -244,4 +244,4 @@ TEST_F(LeaseFileTest, ALockThatStaysIsUnavailable) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::lease_file_test

@@ -16,7 +16,7 @@
 #include "support/child_process.h"
 #include "support/temporary_folder.h"
 
-namespace flannel {
+namespace flannel::sqlite_registry_test {
 namespace {
 
 using std::chrono::hours;
@@ -315,4 +315,4 @@ TEST_F(SqliteTest, ClosingDoesNotWaitForALock) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::sqlite_registry_test
