@@ -230,6 +230,7 @@ void LeaseKeeper::on_confirmed(TimePoint now, Record record, TimePoint wake_at, 
   const bool changed = !lease_ || *lease_ != target_->lease || alarm_ != Alarm::none;
   lease_ = target_->lease;
   alarm_ = Alarm::none;
+  other_store_ = false;
   yields_ = false;
   if (changed) acts.emplace_back(AnnounceActive{*lease_});
   process_changes(now, acts);

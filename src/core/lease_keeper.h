@@ -72,9 +72,11 @@ class LeaseKeeper {
   // updates the record.
   std::vector<KeeperAct> reannounce(TimePoint now, std::optional<NodeTag> node = std::nullopt);
 
-  // Leases another subnet if another host turns out to have ours. For a lease that may never have
-  // been valid, because its store was no longer the one that decides.
-  void yield_if_taken() { yields_ = true; }
+  // To be called when another store is used from now on, before its list is passed on. There our
+  // record has another revision and another life. `has_lease`: this host has its lease there, too.
+  // Otherwise the keeper leases another subnet if another host turns out to have ours: the lease
+  // may never have been valid, because its store was no longer the one that decides.
+  void on_other_store(bool has_lease);
 
   LeasePhase phase() const { return keeper::phase_of(keeper::name_of(state_)); }
   // Returns our current or last lease; nullopt before the first one.
@@ -144,7 +146,8 @@ class LeaseKeeper {
   Duration life_{};
   std::map<std::string, Change> changes_;  // the last of each key while a call was under way
   bool reannounce_ = false;                // due after the answer to the call that is under way
-  bool yields_ = false;                    // yield_if_taken() was called
+  bool other_store_ = false;               // our record in the store of now has not been seen yet
+  bool yields_ = false;                    // another host's right to our subnet is the better one
 
   Backoff backoff_;
   Backoff lost_backoff_;      // shorter, since the peers wait for a lost lease to return

@@ -30,6 +30,12 @@ std::vector<KeeperAct> LeaseKeeper::on_change(TimePoint now, const Change& chang
   return acts;
 }
 
+void LeaseKeeper::on_other_store(bool has_lease) {
+  other_store_ = true;
+  changes_.clear();  // they are of the store of before
+  if (!has_lease) yields_ = true;
+}
+
 // Handles the changes of our record that the watch has reported. While a call is under way they
 // wait, since the answer may explain them.
 void LeaseKeeper::process_changes(TimePoint now, Acts& acts) {
@@ -46,10 +52,11 @@ void LeaseKeeper::process_changes(TimePoint now, Acts& acts) {
 
 void LeaseKeeper::on_own_put(TimePoint now, const Record& record, Acts& acts) {
   Record& known = *own_record();
-  if (record == known) return;
+  const bool first_of_store = std::exchange(other_store_, false);
+  if (record == known && !first_of_store) return;
   // Revisions are ordered here because the known one, of our last write or of an earlier report, is
   // usually of the same feed. If it is not, verify() finds out.
-  if (record.revision < known.revision) {
+  if (record.revision < known.revision && !first_of_store) {
     const bool differs = record.value != known.value || record.expiry_handle != known.expiry_handle;
     if (differs) verify(now, acts);
     return;
@@ -75,13 +82,14 @@ void LeaseKeeper::on_own_put(TimePoint now, const Record& record, Acts& acts) {
   } else if (!record.expires()) {
     expires_ = kNever;
     on_confirmed(now, record, kNever, acts);
-  } else if (other_handle) {
+  } else if (other_handle || first_of_store) {
     refresh(now, acts);  // only a renewal shows how long it lives
   }
 }
 
 void LeaseKeeper::on_own_gone(TimePoint now, Revision revision, Acts& acts) {
-  if (revision != 0 && revision < own_record()->revision) {
+  const bool first_of_store = std::exchange(other_store_, false);
+  if (revision != 0 && revision < own_record()->revision && !first_of_store) {
     verify(now, acts);
     return;
   }

@@ -82,7 +82,7 @@ StoreMove::Parts Agent::move_parts() {
               },
           .on_switched =
               [this](bool has_lease) {
-                if (!has_lease && session_ && session_->lease) session_->lease->yield_if_taken();
+                if (session_ && session_->lease) session_->lease->on_other_store(has_lease);
                 follower_.list_again();
               },
           .on_state = [this] { parts_.on_state(); }};

@@ -39,7 +39,7 @@ class LeaseRunner {
 
   // This host has a new node id, so its lease may announce something else.
   void rename(const NodeTag& node);
-  void yield_if_taken() { keeper_.yield_if_taken(); }
+  void on_other_store(bool has_lease) { keeper_.on_other_store(has_lease); }
 
   const LeaseKeeper& keeper() const { return keeper_; }
   // Returns why the lease was lost or cannot be acquired; empty if neither is the case.

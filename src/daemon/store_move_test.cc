@@ -359,6 +359,25 @@ TEST_F(StoreMoveTest, TheClusterMovesOnAndBack) {
   EXPECT_EQ(kernel_.dump(), kernel);
 }
 
+TEST_F(StoreMoveTest, NoRenewalFailsWhenTheStoreIsAnother) {
+  std::string said;
+  log::capture([&](std::string_view line) { said.append(line).append("\n"); });
+  copy();
+  retire_old();
+  complete_new();
+  loop_.advance(seconds(60));
+  ASSERT_TRUE(uses(new_));
+  copy(new_, store_, kNew, kOld, "2");
+  loop_.advance(seconds(10));
+  note(new_, {.to = MoveNote{"2", kOld, true}, .from = {}});
+  note(store_, {.to = {}, .from = MoveNote{"2", kNew, true}});
+  loop_.advance(seconds(60));
+  ASSERT_TRUE(uses(store_));
+  log::capture({});
+  EXPECT_EQ(said.find("renewing the lease failed"), std::string::npos) << said;
+  EXPECT_EQ(said.find("lost"), std::string::npos) << said;
+}
+
 TEST_F(StoreMoveTest, NotesThatLeadInACircleAreSaidAndEnd) {
   agent_.reset();
   note(store_, {.to = MoveNote{"1", kNew, true}, .from = {}});
