@@ -50,6 +50,9 @@ std::string owner_of(const Lease& lease) {
   return to_string(lease.attributes.public_ip) + (node ? " (" + to_string(*node) + ")" : "");
 }
 
+// The shortest TTL that every store grants.
+constexpr std::chrono::seconds kShortestTtl{1};
+
 // The records of one network must not mix with those of another.
 class CopyPlanner {
  public:
@@ -70,6 +73,7 @@ class CopyPlanner {
       if (!mine.contains(key)) plan_leftover(entry);
     }
     object_to_upstream(mine);
+    remark_unknown_lives(mine);
     return std::move(plan_);
   }
 
@@ -144,20 +148,20 @@ class CopyPlanner {
     const bool has_host = mine.lease.attributes.node || !reservation;
     const std::string value =
         has_host ? with_copy_mark(mine.record->value, plan_.id) : mine.record->value;
-    const Ttl ttl = reservation ? Ttl() : Ttl(request_.ttl);
-    CopyStep step{mine.record->key, owner_of(mine.lease), reservation, CopyStep::Keep{}};
+    CopyStep step{mine.record->key, owner_of(mine.lease), reservation, CopyStep::Keep{},
+                  ttl_of_copy(*mine.record, request_.lives, request_.ttl)};
     if (there == nullptr) {
-      step.act = CopyStep::Create{value, ttl};
+      step.act = CopyStep::Create{value};
     } else if (!same_owner(mine.lease.attributes, there->lease.attributes)) {
       if (!known_target_ && !has_copy_mark(there->record->value)) {
         plan_.objections.push_back(fmt::format("{} has a lease of {} on {}", to_string(request_.to),
                                                owner_of(there->lease),
                                                to_string(there->lease.subnet)));
       }
-      step.act = CopyStep::Replace{*there->record, value, ttl};
+      step.act = CopyStep::Replace{*there->record, value};
     } else if (!under_way_ || reservation == there->record->expires()) {
       // Before the move is under way no host has followed, so the record is of another time.
-      step.act = CopyStep::Replace{*there->record, value, ttl};
+      step.act = CopyStep::Replace{*there->record, value};
     }
     plan_.steps.push_back(std::move(step));
   }
@@ -173,8 +177,11 @@ class CopyPlanner {
   void plan_leftover(const Entry& there) {
     const bool stale = known_target_ && !under_way_;
     if (stale || has_copy_mark(there.record->value)) {
-      plan_.steps.push_back({there.record->key, owner_of(there.lease), !there.record->expires(),
-                             CopyStep::Remove{*there.record}});
+      plan_.steps.push_back({there.record->key,
+                             owner_of(there.lease),
+                             !there.record->expires(),
+                             CopyStep::Remove{*there.record},
+                             {}});
     } else if (!known_target_) {
       plan_.objections.push_back(fmt::format(
           "{} has a lease of {} on {}, which {} has not", to_string(request_.to),
@@ -195,6 +202,17 @@ class CopyPlanner {
                                            to_string(request_.from), named));
   }
 
+  void remark_unknown_lives(const Entries& mine) {
+    const auto unknown = std::ranges::count_if(mine, [&](const auto& one) {
+      return one.second.record->expires() && !request_.lives.left.contains(one.first);
+    });
+    if (unknown == 0) return;
+    plan_.remarks.push_back(
+        fmt::format("{} does not say how long {} of its leases live on: {} s "
+                    "are taken for them",
+                    to_string(request_.from), unknown, request_.ttl.count()));
+  }
+
   const Snapshot& from_;
   const Snapshot& to_;
   const CopyRequest& request_;
@@ -213,6 +231,13 @@ Following following_of(const Entry& mine, const Entry* there) {
 }
 
 }  // namespace
+
+Ttl ttl_of_copy(const Record& original, const RemainingLives& lives,
+                std::chrono::seconds otherwise) {
+  if (!original.expires()) return std::nullopt;
+  const auto known = lives.left.find(original.key);
+  return std::max(kShortestTtl, known == lives.left.end() ? otherwise : known->second);
+}
 
 Result<CopyPlan> plan_copy(const Snapshot& from, const Snapshot& to, const CopyRequest& request) {
   CopyPlan plan = TRY(CopyPlanner(from, to, request).plan());

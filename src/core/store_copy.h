@@ -18,20 +18,19 @@ namespace flannel {
 struct CopyRequest {
   StoreAddress from, to;
   std::string new_id;          // for a move that has none yet
-  std::chrono::seconds ttl{};  // of the copy of a lease, until its host renews it
+  std::chrono::seconds ttl{};  // of the copy of a lease whose remaining life is not known
   bool force = false;          // go on in spite of CopyPlan::objections
+  RemainingLives lives = {};   // of the records of `from`
 };
 
 // One record of the new store. `owner` is for people.
 struct CopyStep {
   struct Create {
     std::string value;
-    Ttl ttl;
   };
   struct Replace {  // by the record of the old store, which decides
     Record seen;
     std::string value;
-    Ttl ttl;
   };
   struct Remove {  // an earlier copy of a lease that has ended since
     Record seen;
@@ -43,6 +42,8 @@ struct CopyStep {
   std::string owner;
   bool reservation = false;
   Act act;
+  // The TTL of what is written: the remaining life of the original. nullopt: a reservation.
+  Ttl ttl = {};
 };
 
 struct CopyPlan {
@@ -53,8 +54,13 @@ struct CopyPlan {
   std::string config_of_from;   // with the note MovedTo; written last
   Revision seen_of_from = 0;
   std::vector<std::string> objections;  // each needs --force
-  std::vector<std::string> remarks;     // records that are not copied, and why
+  std::vector<std::string> remarks;     // records that are not copied as they are, and why
 };
+
+// Returns the TTL of a copy: the time that its original lives on, a second at least; without this
+// record in `lives`, `otherwise`. nullopt: a reservation.
+Ttl ttl_of_copy(const Record& original, const RemainingLives& lives,
+                std::chrono::seconds otherwise);
 
 // An error is what even --force does not permit. A copy that was interrupted can be planned again
 // at any point.

@@ -71,6 +71,26 @@ TEST_F(StoreCopyTest, LeasesAreCopiedInTheOrderOfTheirAge) {
             "create 10.5.1.0-24 for ever; ");
 }
 
+TEST_F(StoreCopyTest, ACopyLivesAsLongAsItsOriginal) {
+  configure(old_);
+  put(old_, "10.5.1.0-24", "@1 192.0.2.1");
+  put(old_, "10.5.2.0-24", "@2 192.0.2.2", false);
+  put(old_, "10.5.3.0-24", "@3 192.0.2.3");
+  put(old_, "10.5.4.0-24", "@4 192.0.2.4");
+  put(new_, "10.5.4.0-24", "@5 192.0.2.5!");
+  RemainingLives lives{.left = {{"10.5.1.0-24", hours(3)}, {"10.5.4.0-24", hours(0)}}};
+  const auto copy = plan_copy(old_, new_, {kOld, kNew, "1", hours(24), false, lives});
+  ASSERT_TRUE(copy);
+  std::vector<Ttl> ttls;
+  for (const CopyStep& step : copy->steps)
+    ttls.push_back(step.ttl);
+  EXPECT_EQ(ttls, (std::vector<Ttl>{hours(3), {}, hours(24), std::chrono::seconds(1)}));
+  ASSERT_EQ(copy->remarks.size(), 1U);
+  EXPECT_EQ(copy->remarks[0],
+            "memory:#/old does not say how long 1 of its leases live on: 86400 s are taken for "
+            "them");
+}
+
 TEST_F(StoreCopyTest, BothNotesHaveOneId) {
   configure(old_);
   const auto copy = plan_copy(old_, new_, {kOld, kNew, "ab", hours(24), false});

@@ -7,9 +7,11 @@
 // has a deadline for every call to a remote side.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <variant>
@@ -64,6 +66,15 @@ struct Snapshot {
   Revision revision = 0;  // a watch from here continues without a gap
   std::optional<ConfigRecord> config;
   std::vector<Record> records;  // sorted by key
+};
+
+// How long records live on if nobody renews them, by their keys. A reservation is absent, and so is
+// a record whose life the store does not know.
+struct RemainingLives {
+  std::map<std::string, std::chrono::seconds> left;  // 0: the record has ended
+  // False if the store does not know when a record was last renewed: `left` has the life that a
+  // renewal gives.
+  bool exact = true;
 };
 
 // A change after the snapshot. A watch reports three different types of events: changes, a lost
@@ -121,6 +132,10 @@ class StoreFeed {
   virtual StoreFailures failures() const { return {}; }
 
   virtual void snapshot(Reply<Snapshot> reply) = 0;
+
+  // Returns how long these records live on. A record that was written again since it was listed may
+  // have the life of either, and one that was deleted the life that it had.
+  virtual void remaining_lives(std::vector<Record> records, Reply<RemainingLives> reply) = 0;
 
   // Reports all changes after `from`, beginning with the next revision.
   [[nodiscard]] virtual WatchHandle watch(Revision from, WatchListener listener) = 0;

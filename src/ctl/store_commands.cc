@@ -54,6 +54,11 @@ Result<void> OpenStore::refresh() {
   return {};
 }
 
+Result<RemainingLives> OpenStore::remaining_lives() {
+  session.restart_deadline();
+  return TRY_DURING(session.remaining_lives(snapshot.records), to_string(address));
+}
+
 Result<void> OpenStore::write_notes(const MoveNotes& changed) {
   std::string text = TRY(with_move_notes(snapshot.config->text, changed));
   const Revision written = TRY_DURING(session.write_config(text, snapshot.config->revision),
@@ -66,9 +71,9 @@ Result<void> OpenStore::write_notes(const MoveNotes& changed) {
 Result<void> perform(const CopyStep& step, StoreSession& store) {
   store.restart_deadline();
   if (const auto* create = std::get_if<CopyStep::Create>(&step.act)) {
-    TRY_DURING(store.create(step.key, create->value, create->ttl), "create " + step.key);
+    TRY_DURING(store.create(step.key, create->value, step.ttl), "create " + step.key);
   } else if (const auto* replace = std::get_if<CopyStep::Replace>(&step.act)) {
-    TRY_DURING(store.replace(replace->seen, replace->value, replace->ttl), "replace " + step.key);
+    TRY_DURING(store.replace(replace->seen, replace->value, step.ttl), "replace " + step.key);
   } else if (const auto* remove = std::get_if<CopyStep::Remove>(&step.act)) {
     TRY_DURING(store.release(remove->seen), "remove " + step.key);
   }

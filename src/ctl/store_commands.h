@@ -12,8 +12,7 @@
 
 namespace flannel {
 
-// The TTL of the copy of a lease: so long its host has to follow. The interface of a store does not
-// show how long the lease itself lives.
+// The TTL of the copy of a lease whose remaining life the store does not know.
 inline constexpr std::chrono::seconds kCopyTtl{86400};
 
 // Returns the options with the endpoints of `address`, which the operator has named, among those
@@ -34,6 +33,8 @@ struct OpenStore {
                                        bool make);
   // Lists the store again.
   Result<void> refresh();
+  // Asks how long the records of `snapshot` live on.
+  Result<RemainingLives> remaining_lives();
   // Writes the notes into the configuration, if it is still the one of `snapshot`.
   Result<void> write_notes(const MoveNotes& changed);
 };

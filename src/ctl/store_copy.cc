@@ -29,11 +29,20 @@ std::string_view act_of(const CopyStep& step) {
   return kActs[step.act.index()];
 }
 
-void print_plan(const CopyPlan& plan, const Terminal& terminal) {
-  std::vector<std::vector<std::string>> rows = {{"ACT", "KEY", "KIND", "OWNER"}};
+// How long the original of a record lives on, for people.
+std::string life_text(const CopyStep& step, const RemainingLives& lives) {
+  if (std::holds_alternative<CopyStep::Remove>(step.act)) return "-";
+  if (step.reservation) return "for ever";
+  const auto left = lives.left.find(step.key);
+  if (left == lives.left.end()) return "not known";
+  return fmt::format("{}{} s", lives.exact ? "" : "at most ", left->second.count());
+}
+
+void print_plan(const CopyPlan& plan, const RemainingLives& lives, const Terminal& terminal) {
+  std::vector<std::vector<std::string>> rows = {{"ACT", "KEY", "KIND", "LIVES ON", "OWNER"}};
   for (const CopyStep& step : plan.steps) {
     rows.push_back({std::string(act_of(step)), step.key, step.reservation ? "reservation" : "lease",
-                    step.owner});
+                    life_text(step, lives), step.owner});
   }
   terminal.out << "configuration of the new store:\n";
   for (const std::string_view line : split(plan.config_of_to, '\n'))
@@ -58,7 +67,8 @@ Result<void> perform_plan(const CopyPlan& plan, OpenStore& from, OpenStore& to) 
   return {};
 }
 
-Result<CopyPlan> copy_once(const CopyRequest& request, OpenStore& from, OpenStore& to) {
+Result<CopyPlan> copy_once(CopyRequest request, OpenStore& from, OpenStore& to) {
+  request.lives = TRY(from.remaining_lives());
   CopyPlan plan = TRY(plan_copy(from.snapshot, to.snapshot, request));
   TRY(perform_plan(plan, from, to));
   return plan;
@@ -95,8 +105,9 @@ Result<void> run_store_copy(const CtlOptions& options, const Terminal& terminal)
     if (!to && to.error().kind != ErrorKind::not_found) return tl::unexpected(to.error());
     CopyRequest all = request;
     all.force = true;
+    all.lives = TRY(from.remaining_lives());
     const CopyPlan plan = TRY(plan_copy(from.snapshot, to ? to->snapshot : Snapshot(), all));
-    print_plan(plan, terminal);
+    print_plan(plan, all.lives, terminal);
     print_warnings(plan.remarks, terminal);
     print_warnings(plan.objections, terminal);
     return {};

@@ -74,8 +74,9 @@ TEST_F(StoreCommandsTest, ACopyHasEverythingAndBothNotes) {
 TEST_F(StoreCommandsTest, ADryRunShowsItAndWritesNothing) {
   const Said said = ctl({"store", "copy", "--dry-run", kOld, kNew});
   EXPECT_EQ(said.code, 0) << said.err;
-  EXPECT_NE(said.out.find("copy  10.5.1.0-24  lease"), std::string::npos) << said.out;
-  EXPECT_NE(said.out.find("copy  10.5.3.0-24  reservation  192.0.2.3"), std::string::npos);
+  EXPECT_NE(said.out.find("copy  10.5.1.0-24  lease        86"), std::string::npos) << said.out;
+  EXPECT_NE(said.out.find("copy  10.5.3.0-24  reservation  for ever  192.0.2.3"),
+            std::string::npos);
   EXPECT_TRUE(store->snapshot(kNewPrefix).records.empty());
   EXPECT_FALSE(notes_in(kPrefix).to);
 }

@@ -87,6 +87,13 @@ class StorePairTest : public ::testing::TestWithParam<std::tuple<Kind, Kind>> {
     return static_cast<std::size_t>(std::ranges::count_if(
         store.snapshot.records, [](const Record& record) { return has_copy_mark(record.value); }));
   }
+  static void expect_lives_within(std::chrono::seconds longest, const StoreAddress& address) {
+    const auto lives = open(address).remaining_lives();
+    ASSERT_TRUE(lives) << lives.error().text;
+    EXPECT_EQ(lives->left.size(), 1U) << "the other records are reservations";
+    for (const auto& [key, left] : lives->left)
+      EXPECT_LE(left, longest) << key;
+  }
   // Writes the records of hosts as their daemons do.
   static void follow(const StoreAddress& from, const StoreAddress& to) {
     OpenStore store = open(to);
@@ -104,6 +111,7 @@ class StorePairTest : public ::testing::TestWithParam<std::tuple<Kind, Kind>> {
     ASSERT_EQ(ctl({"store", "copy", to_string(from), to_string(to)}), "done");
     EXPECT_EQ(leases_of(to), leases);
     EXPECT_EQ(copies_in(to), 2U);
+    expect_lives_within(hours(1), to);
     EXPECT_NE(ctl({"store", "retire", to_string(from)}), "done");
     follow(from, to);
     EXPECT_EQ(ctl({"store", "copy", to_string(from), to_string(to)}), "done") << "once more";

@@ -58,12 +58,12 @@ std::vector<std::string> who_is_behind(const std::vector<FollowingHost>& hosts) 
 Result<void> copy_latecomers(Move& move, const Terminal& terminal) {
   TRY(move.old.refresh());
   TRY(move.now.refresh());
+  const RemainingLives lives = TRY(move.old.remaining_lives());
   for (const FollowingHost& host : hosts_of_move(move.old.snapshot, move.now.snapshot)) {
     if (host.following != Following::missing) continue;
-    const bool reserved = !host.record.expires();
     const auto written =
         move.now.session.create(host.key, with_copy_mark(host.record.value, move.old.notes.to->id),
-                                reserved ? Ttl() : Ttl(kCopyTtl));
+                                ttl_of_copy(host.record, lives, kCopyTtl));
     if (!written && written.error().kind != ErrorKind::exists) {
       return tl::unexpected(written.error());
     }

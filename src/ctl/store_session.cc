@@ -77,6 +77,12 @@ Result<Snapshot> StoreSession::snapshot() {
       [this](Reply<Snapshot> reply) { registry_->snapshot(std::move(reply)); });
 }
 
+Result<RemainingLives> StoreSession::remaining_lives(std::vector<Record> records) {
+  return wait_for<RemainingLives>([&](Reply<RemainingLives> reply) {
+    registry_->remaining_lives(std::move(records), std::move(reply));
+  });
+}
+
 Result<Revision> StoreSession::write_config(std::string text, Revision seen) {
   return wait_for<Revision>([&](Reply<Revision> reply) {
     registry_->write_config(std::move(text), seen, std::move(reply));

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/registry.h"
 #include "ctl/command.h"
@@ -22,6 +23,8 @@ class StoreSession {
   static Result<StoreSession> open_or_make(const CtlOptions& options);
 
   Result<Snapshot> snapshot();
+  // Like Registry::remaining_lives().
+  Result<RemainingLives> remaining_lives(std::vector<Record> records);
   // Like Registry::write_config().
   Result<Revision> write_config(std::string text, Revision seen);
 

@@ -32,6 +32,9 @@ class CountedRegistry final : public Registry {
     ++lists;
     real_->snapshot(std::move(reply));
   }
+  void remaining_lives(std::vector<Record> records, Reply<RemainingLives> reply) override {
+    real_->remaining_lives(std::move(records), std::move(reply));
+  }
   WatchHandle watch(Revision from, WatchListener listener) override {
     return real_->watch(from, std::move(listener));
   }

@@ -48,9 +48,9 @@ class StoreMoveTest : public AgentTest {
     to->put_config(kPrefix, plan->config_of_to);
     for (const CopyStep& step : plan->steps) {
       if (const auto* create = std::get_if<CopyStep::Create>(&step.act))
-        to->put(kPrefix, step.key, create->value, create->ttl, loop_.now());
+        to->put(kPrefix, step.key, create->value, step.ttl, loop_.now());
       if (const auto* replace = std::get_if<CopyStep::Replace>(&step.act))
-        to->put(kPrefix, step.key, replace->value, replace->ttl, loop_.now());
+        to->put(kPrefix, step.key, replace->value, step.ttl, loop_.now());
       if (std::holds_alternative<CopyStep::Remove>(step.act)) to->remove(kPrefix, step.key);
     }
     from->put_config(kPrefix, plan->config_of_from);

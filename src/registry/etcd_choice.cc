@@ -84,6 +84,9 @@ class EtcdChoice final : public Registry {
     });
   }
 
+  void remaining_lives(std::vector<Record> records, Reply<RemainingLives> reply) override {
+    active().remaining_lives(std::move(records), std::move(reply));
+  }
   WatchHandle watch(Revision from, WatchListener listener) override;
 
   void create_if_absent(std::string key, std::string value, Ttl ttl,

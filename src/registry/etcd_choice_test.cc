@@ -27,6 +27,9 @@ class FailingLists final : public Registry {
       reply(std::move(all));
     });
   }
+  void remaining_lives(std::vector<Record> records, Reply<RemainingLives> reply) override {
+    real_->remaining_lives(std::move(records), std::move(reply));
+  }
   WatchHandle watch(Revision from, WatchListener listener) override {
     return real_->watch(from, std::move(listener));
   }

@@ -67,6 +67,10 @@ void SwitchableRegistry::snapshot(Reply<Snapshot> reply) {
   current_->snapshot(until_switch(std::move(reply)));
 }
 
+void SwitchableRegistry::remaining_lives(std::vector<Record> records, Reply<RemainingLives> reply) {
+  current_->remaining_lives(std::move(records), until_switch(std::move(reply)));
+}
+
 WatchHandle SwitchableRegistry::watch(Revision from, WatchListener listener) {
   return std::make_unique<Watch>(*this, from, std::move(listener));
 }

@@ -31,6 +31,7 @@ class SwitchableRegistry final : public Registry {
   std::string config_key() const override { return current_->config_key(); }
   StoreFailures failures() const override { return current_->failures(); }
   void snapshot(Reply<Snapshot> reply) override;
+  void remaining_lives(std::vector<Record> records, Reply<RemainingLives> reply) override;
   WatchHandle watch(Revision from, WatchListener listener) override;
   void create_if_absent(std::string key, std::string value, Ttl ttl,
                         Reply<WriteResult> reply) override;

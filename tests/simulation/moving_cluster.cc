@@ -265,9 +265,9 @@ void MovingCluster::next_write(std::size_t at) {
 
 void MovingCluster::copy() {
   const Snapshot to = new_site.store.snapshot();
-  const auto plan =
-      plan_copy(old_site.store.snapshot(), to,
-                {kOld, kNew, fmt::format("{:x}", chance.below(1U << 30)), seconds(3600), false});
+  const auto plan = plan_copy(old_site.store.snapshot(), to,
+                              {kOld, kNew, fmt::format("{:x}", chance.below(1U << 30)),
+                               seconds(3600), false, old_site.store.remaining_lives()});
   writes_.clear();
   if (!plan) return violated("cannot copy: " + plan.error().text);
   writes_.push_back([this, text = plan->config_of_to] { new_site.store.set_config(text); });
@@ -278,12 +278,12 @@ void MovingCluster::copy() {
     const Record seen = replace ? replace->seen : remove ? remove->seen : Record();
     writes_.push_back([this, step, seen, create = create ? *create : CopyStep::Create{},
                        replaces = replace ? replace->value : std::string(),
-                       ttl = replace ? replace->ttl : Ttl(), removes = remove != nullptr] {
+                       removes = remove != nullptr] {
       Store& store = new_site.store;
       const Record* there = store.find(step.key);
-      if (!create.value.empty() && there == nullptr) store.put(step.key, create.value, create.ttl);
+      if (!create.value.empty() && there == nullptr) store.put(step.key, create.value, step.ttl);
       if (there == nullptr || there->revision != seen.revision) return;
-      if (!replaces.empty()) store.put(step.key, replaces, ttl);
+      if (!replaces.empty()) store.put(step.key, replaces, step.ttl);
       if (removes) store.remove(step.key);
     });
   }

@@ -121,6 +121,11 @@ void SimulatedRegistry::write_config(std::string, Revision, Reply<Revision> repl
       std::move(reply));
 }
 
+void SimulatedRegistry::remaining_lives(std::vector<Record>, Reply<RemainingLives> reply) {
+  call<RemainingLives>([](Store& store) { return Result<RemainingLives>(store.remaining_lives()); },
+                       std::move(reply));
+}
+
 WatchHandle SimulatedRegistry::watch(Revision from, WatchListener listener) {
   auto stream = std::make_shared<WatchStream>(wire_, history_, from, std::move(listener));
   std::erase_if(streams_, [](const auto& old) { return old.expired(); });

@@ -69,6 +69,7 @@ class SimulatedRegistry : public Registry {
   std::string describe() const override { return "simulated"; }
   std::string config_key() const override { return "config"; }
   void snapshot(Reply<Snapshot> reply) override;
+  void remaining_lives(std::vector<Record> records, Reply<RemainingLives> reply) override;
   WatchHandle watch(Revision from, WatchListener listener) override;
   void create_if_absent(std::string key, std::string value, Ttl ttl,
                         Reply<WriteResult> reply) override;

@@ -19,6 +19,15 @@ Snapshot Store::snapshot() const {
   return all;
 }
 
+RemainingLives Store::remaining_lives() const {
+  RemainingLives lives;
+  for (const auto& [key, entry] : records_) {
+    if (!entry.ttl) continue;
+    lives.left[key] = std::chrono::floor<std::chrono::seconds>(entry.expires - timeline_.now());
+  }
+  return lives;
+}
+
 Result<WriteResult> Store::create(const Writer& who, const std::string& key, std::string value,
                                   Ttl ttl) {
   if (records_.contains(key)) return fail(ErrorKind::exists, "create " + key + ": there already");

@@ -52,6 +52,7 @@ class Store {
 
   // ---- what a registry asks
   Snapshot snapshot() const;
+  RemainingLives remaining_lives() const;
   Result<WriteResult> create(const Writer& who, const std::string& key, std::string value, Ttl ttl);
   Result<WriteResult> replace(const Writer& who, const Record& seen, std::string value, Ttl ttl);
   Result<WriteResult> check(const Record& seen) const;

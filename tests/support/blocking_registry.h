@@ -63,6 +63,10 @@ class BlockingRegistry {
   Result<Snapshot> snapshot() {
     return answer<Snapshot>([&](auto reply) { registry_->snapshot(reply); });
   }
+  Result<RemainingLives> remaining_lives(std::vector<Record> records) {
+    return answer<RemainingLives>(
+        [&](auto reply) { registry_->remaining_lives(std::move(records), reply); });
+  }
   Result<WriteResult> create(const std::string& key, const std::string& value, Ttl ttl) {
     return answer<WriteResult>(
         [&](auto reply) { registry_->create_if_absent(key, value, ttl, reply); });

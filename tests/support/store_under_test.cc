@@ -114,6 +114,7 @@ class ConsulUnderTest final : public StoreUnderTest {
   }
 
   void compact() override {}  // it has no history
+  bool knows_remaining_lives() const override { return false; }
   bool keeps_history() const override { return false; }
 
  private:

@@ -21,6 +21,8 @@ class StoreUnderTest {
   virtual std::chrono::seconds shortest_ttl() const { return std::chrono::seconds(1); }
   // True if values may be any bytes; otherwise they must be text.
   virtual bool keeps_bytes() const { return true; }
+  // True if it knows when a record ends; otherwise it knows what life a renewal gives.
+  virtual bool knows_remaining_lives() const { return true; }
   // True if a watch reports each state of a key, and may begin at a list of another registry.
   virtual bool keeps_history() const { return true; }
 };

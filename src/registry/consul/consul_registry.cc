@@ -51,6 +51,19 @@ class ConsulRegistry final : public Registry {
                      });
   }
 
+  // Consul reports the TTL of a session, but not when it was renewed.
+  void remaining_lives(std::vector<Record> records, Reply<RemainingLives> reply) override {
+    sessions_.list([records = std::move(records), reply = std::move(reply)](const auto& ttls) {
+      if (!ttls) return reply(Failure(Error(ttls.error()).during("list the sessions")));
+      RemainingLives lives{.left = {}, .exact = false};
+      for (const Record& record : records) {
+        const auto session = ttls->find(record.expiry_handle);
+        if (session != ttls->end()) lives.left[record.key] = session->second;
+      }
+      reply(std::move(lives));
+    });
+  }
+
   WatchHandle watch(Revision from, WatchListener listener) override {
     if (!last_ || last_->revision != from) {
       return std::make_unique<NoPosition>(loop_, std::move(listener.on_position_lost));

@@ -66,6 +66,14 @@ void ConsulSessions::renew(const std::string& id, Reply<std::chrono::seconds> re
               });
 }
 
+void ConsulSessions::list(Reply<std::map<std::string, std::chrono::seconds>> reply) {
+  client_.get("/v1/session/list?consistent",
+              [reply = std::move(reply)](const Result<ConsulAnswer>& got) {
+                if (!got) return reply(Failure(got.error()));
+                reply(decode_session_ttls(got->body));
+              });
+}
+
 void ConsulSessions::destroy(const std::string& id, std::function<void()> done) {
   client_.put("/v1/session/destroy/" + percent_encode(id), {},
               [done = std::move(done)](const Result<ConsulAnswer>&) { done(); });

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <functional>
+#include <map>
 #include <string>
 
 #include "base/log_once.h"
@@ -27,6 +28,8 @@ class ConsulSessions {
   void create(const std::string& name, std::chrono::seconds ttl, Reply<ConsulSession> reply);
   // Returns the TTL of the session. ErrorKind::conflict: it has ended.
   void renew(const std::string& id, Reply<std::chrono::seconds> reply);
+  // Returns the TTL of every session that the token may read.
+  void list(Reply<std::map<std::string, std::chrono::seconds>> reply);
   // Calls `done` also after a failure: a session that is not destroyed expires.
   void destroy(const std::string& id, std::function<void()> done);
 

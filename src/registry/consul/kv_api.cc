@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 
 #include "base/parse.h"
@@ -62,6 +63,16 @@ Result<KvEntry> decode_entry(const Json& json) {
   entry.modified = TRY_DURING(index_member(json, "ModifyIndex"), kWrong);
   entry.session = TRY(text_or_null(json, "Session"));
   return entry;
+}
+
+// Returns the TTL of a session; nullopt: it is no number of seconds.
+Result<std::optional<std::chrono::seconds>> session_ttl(const Json& session) {
+  std::string ttl = TRY(text_or_null(session, "TTL"));
+  if (!ttl.ends_with('s')) return std::nullopt;
+  ttl.pop_back();
+  const auto seconds = parse_decimal<std::uint32_t>(ttl);
+  if (!seconds) return std::nullopt;
+  return std::chrono::seconds(*seconds);
 }
 
 // Replaces invalid UTF-8, at which nlohmann throws otherwise. Only names can contain it, because
@@ -168,12 +179,20 @@ Result<std::string> decode_session_id(std::string_view text) {
 Result<std::chrono::seconds> decode_session_ttl(std::string_view text) {
   const Json json = Json::parse(text, nullptr, false);
   if (!json.is_array() || json.empty() || !json[0].is_object()) return bad("no session");
-  std::string ttl = TRY(text_or_null(json[0], "TTL"));
-  if (!ttl.ends_with('s')) return bad("TTL is no number of seconds");
-  ttl.pop_back();
-  const auto seconds = parse_decimal<std::uint32_t>(ttl);
-  if (!seconds) return bad("TTL is no number of seconds");
-  return std::chrono::seconds(*seconds);
+  const auto ttl = TRY(session_ttl(json[0]));
+  if (!ttl) return bad("TTL is no number of seconds");
+  return *ttl;
+}
+
+Result<std::map<std::string, std::chrono::seconds>> decode_session_ttls(std::string_view text) {
+  const Json json = Json::parse(text, nullptr, false);
+  if (!json.is_array()) return bad("a list is no array");
+  std::map<std::string, std::chrono::seconds> ttls;
+  for (const Json& session : json) {
+    if (!session.is_object()) return bad("a session is no object");
+    if (const auto ttl = TRY(session_ttl(session))) ttls[TRY(text_or_null(session, "ID"))] = *ttl;
+  }
+  return ttls;
 }
 
 std::string encode_node(std::string_view node) {

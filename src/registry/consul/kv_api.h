@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -60,6 +61,10 @@ std::string encode_session(std::string_view name, std::string_view node, std::ch
 Result<std::string> decode_session_id(std::string_view json);
 // Decodes the TTL in the answer to PUT /v1/session/renew/ID.
 Result<std::chrono::seconds> decode_session_ttl(std::string_view json);
+
+// Decodes a list of sessions: the TTL of each by its id. Sessions of other programs that have none,
+// or one in other units than seconds, are left out.
+Result<std::map<std::string, std::chrono::seconds>> decode_session_ttls(std::string_view json);
 
 // Returns the body of PUT /v1/catalog/register for a node without an agent.
 std::string encode_node(std::string_view node);

@@ -17,5 +17,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   (void)flannel::decode_transaction(text);
   (void)flannel::decode_session_id(text);
   (void)flannel::decode_session_ttl(text);
+  (void)flannel::decode_session_ttls(text);
   return 0;
 }

@@ -80,6 +80,17 @@ TEST(KvApiTest, ASessionHasNoChecksAndEndsWithItsKeys) {
   }
 }
 
+TEST(KvApiTest, OfAListOfSessionsThoseWithATtlInSecondsAreTaken) {
+  const std::map<std::string, std::chrono::seconds> ttls{{"9ec8", std::chrono::seconds(60)}};
+  EXPECT_EQ(decode_session_ttls(R"([{"ID":"9ec8","TTL":"60s"},{"ID":"7","TTL":""},)"
+                                R"({"ID":"8","TTL":"24h"},{"ID":"9"}])")
+                .value(),
+            ttls);
+  EXPECT_TRUE(decode_session_ttls("[]").value().empty());
+  for (const char* text : {"{}", "[1]", R"([{"TTL":7}])"})
+    EXPECT_FALSE(decode_session_ttls(text)) << text;
+}
+
 TEST(KvApiTest, AServiceHasACheckOfItsHealthPage) {
   EXPECT_EQ(encode_service("flanneld-8081", 8081, "http://127.0.0.1:8081/readyz"),
             R"({"Check":{"HTTP":"http://127.0.0.1:8081/readyz","Interval":"10s",)"

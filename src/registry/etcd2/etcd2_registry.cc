@@ -66,6 +66,20 @@ class Etcd2Registry final : public Registry {
                      const Result<KeysReply>& got) { answer(snapshot_in(got)); });
   }
 
+  // Each key of a list has the rest of its TTL.
+  void remaining_lives(std::vector<Record>, Reply<RemainingLives> reply) override {
+    client_.call({"GET", keys_path(keys_.prefix) + "?recursive=true&quorum=true", {}},
+                 [this, answer = naming("read " + keys_.prefix, read_right(), std::move(reply))](
+                     const Result<KeysReply>& got) {
+                   if (got && got->error == keys_error::kNotFound) return answer(RemainingLives());
+                   if (!got) return answer(Failure(got.error()));
+                   if (got->error != 0) return answer(fail(ErrorKind::invalid, got->error_text));
+                   const auto list = decode_keys_answer(got->body);
+                   if (!list) return answer(Failure(list.error()));
+                   answer(lives_of(*list, keys_));
+                 });
+  }
+
   WatchHandle watch(Revision from, WatchListener listener) override {
     return start_etcd2_watch(client_, loop_, keys_, {from, cluster_}, std::move(listener));
   }

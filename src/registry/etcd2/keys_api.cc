@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/etcd2/keys_api.h"
 
+#include <algorithm>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
@@ -22,6 +24,14 @@ Failure bad(std::string_view what) {
   return Failure(Error{ErrorKind::invalid, std::string(what)}.during(kWrong));
 }
 
+// An etcd that has not yet removed a key whose time is over may answer a negative number.
+std::optional<std::chrono::seconds> time_left(const Json& node) {
+  const auto ttl = node.find("ttl");
+  if (ttl == node.end() || !ttl->is_number_integer()) return std::nullopt;
+  const auto longest = std::int64_t{std::numeric_limits<std::uint32_t>::max()};
+  return std::chrono::seconds(std::clamp(ttl->get<std::int64_t>(), std::int64_t{0}, longest));
+}
+
 Result<KeysNode> decode_node(const Json& json, int depth) {
   if (!json.is_object()) return bad("a node is no object");
   KeysNode node;
@@ -30,6 +40,7 @@ Result<KeysNode> decode_node(const Json& json, int depth) {
   const auto dir = json.find("dir");
   node.dir = dir != json.end() && dir->is_boolean() && dir->get<bool>();
   node.expires = json.contains("expiration") || json.contains("ttl");
+  node.left = time_left(json);
   node.created = TRY_DURING(index_member(json, "createdIndex"), kWrong);
   node.modified = TRY_DURING(index_member(json, "modifiedIndex"), kWrong);
   if (const auto nodes = json.find("nodes"); nodes != json.end() && depth < kDeepest) {

@@ -2,7 +2,9 @@
 // The answers of the keys API of etcd v2 as values. docs/etcd-keys.md describes the format.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,7 +17,9 @@ struct KeysNode {
   std::string key = {};  // "/coreos.com/network/config"
   std::string value = {};
   bool dir = false;
-  bool expires = false;              // the key has a TTL
+  bool expires = false;  // the key has a TTL
+  // The rest of its TTL; nullopt: none, or not readable.
+  std::optional<std::chrono::seconds> left = {};
   std::int64_t created = 0;          // index of the first write; conditional writes keep it
   std::int64_t modified = 0;         // index of the last change
   std::vector<KeysNode> nodes = {};  // empty below the depth kMostParts

@@ -48,6 +48,13 @@ void collect(const KeysNode& node, const StoreKeys& keys, Snapshot& all) {
   }
 }
 
+void collect_lives(const KeysNode& node, const StoreKeys& keys, RemainingLives& lives) {
+  for (const KeysNode& one : node.nodes)
+    collect_lives(one, keys, lives);
+  const auto key = keys.below_subnets(node.key);
+  if (key && !node.dir && node.left) lives.left[key_within_limits(std::string(*key))] = *node.left;
+}
+
 bool removes(const std::string& action) {
   return action == "delete" || action == "expire" || action == "compareAndDelete";
 }
@@ -86,6 +93,12 @@ Result<Snapshot> snapshot_of(const KeysAnswer& answer, Revision revision, const 
   std::sort(all.records.begin(), all.records.end(),
             [](const Record& a, const Record& b) { return a.key < b.key; });
   return all;
+}
+
+RemainingLives lives_of(const KeysAnswer& answer, const StoreKeys& keys) {
+  RemainingLives lives;
+  collect_lives(answer.node, keys, lives);
+  return lives;
 }
 
 std::optional<std::vector<Change>> changes_of(const KeysAnswer& event, const StoreKeys& keys) {

@@ -25,6 +25,9 @@ StoreKeys keys_below(std::string_view prefix);
 // deeper than kMostParts becomes a record "a/b/.../" without a value; its content is left out.
 Result<Snapshot> snapshot_of(const KeysAnswer& answer, Revision revision, const StoreKeys& keys);
 
+// Returns how long the records in the answer to such a read live on.
+RemainingLives lives_of(const KeysAnswer& answer, const StoreKeys& keys);
+
 // Converts an event. The result is empty if the event concerns no key of ours, and nullopt if the
 // event may have changed more keys than it names, for example the deletion of a directory: the
 // caller must then take a snapshot.

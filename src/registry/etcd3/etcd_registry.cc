@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/etcd3/etcd_registry.h"
 
+#include <algorithm>
 #include <unordered_set>
 #include <utility>
 
 #include "base/log.h"
+#include "loop/loop_gate.h"
 #include "registry/endpoint_urls.h"
 #include "registry/etcd3/calls.h"
 #include "registry/etcd3/etcd_watch.h"
 #include "registry/etcd3/keep_alive.h"
+#include "registry/etcd3/remaining_lives.h"
 #include "registry/etcd3/rights.h"
 #include "registry/etcd3/snapshot_call.h"
 #include "registry/explain_errors.h"
@@ -68,6 +71,17 @@ class EtcdRegistry final : public Registry {
           if (quiet() && quiet_at == grants_) drop_idle_leases(taken->all);
           answer(std::move(taken->all));
         });
+  }
+
+  void remaining_lives(std::vector<Record> records, Reply<RemainingLives> reply) override {
+    if (std::ranges::none_of(records, &Record::expires)) {
+      return gate_.sender().post([reply = std::move(reply)] { reply(RemainingLives()); });
+    }
+    ask_remaining_lives(
+        *connection_, records,
+        explain_errors<RemainingLives>(
+            [](Error error) { return std::move(error).during("ask how long the leases live on"); },
+            std::move(reply)));
   }
 
   WatchHandle watch(Revision from, WatchListener listener) override {
@@ -251,6 +265,7 @@ class EtcdRegistry final : public Registry {
   }
 
   Loop& loop_;
+  LoopGate gate_{loop_};  // for answers that need no call
   StoreKeys keys_;
   std::string urls_;
   std::uint64_t cluster_ = 0;  // from the last snapshot

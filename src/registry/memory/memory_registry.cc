@@ -42,6 +42,11 @@ class MemoryRegistry final : public Registry {
     call(std::move(reply), [&]() -> Result<Snapshot> { return store_->snapshot(prefix_); });
   }
 
+  void remaining_lives(std::vector<Record>, Reply<RemainingLives> reply) override {
+    call(std::move(reply),
+         [&]() -> Result<RemainingLives> { return store_->remaining_lives(prefix_, loop_.now()); });
+  }
+
   WatchHandle watch(Revision from, WatchListener listener) override {
     return std::make_unique<MemoryWatch>(store_, prefix_, from, loop_, std::move(listener));
   }

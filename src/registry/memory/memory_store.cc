@@ -158,6 +158,19 @@ Snapshot MemoryStore::snapshot(const std::string& prefix) const {
   return all;
 }
 
+RemainingLives MemoryStore::remaining_lives(const std::string& prefix, TimePoint now) const {
+  const std::lock_guard lock(mutex_);
+  RemainingLives lives;
+  const auto found = networks_.find(prefix);
+  if (found == networks_.end()) return lives;
+  for (const auto& [key, entry] : found->second.records) {
+    if (!entry.ttl) continue;
+    const Duration left = std::max(Duration::zero(), entry.expires - now);
+    lives.left[key] = std::chrono::floor<std::chrono::seconds>(left);
+  }
+  return lives;
+}
+
 std::uint64_t MemoryStore::watch(const std::string& prefix, Revision from, LoopGate::Sender sender,
                                  std::weak_ptr<WatchListener> listener) {
   const std::lock_guard lock(mutex_);

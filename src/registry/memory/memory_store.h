@@ -64,6 +64,7 @@ class MemoryStore {
   void answer(const LoopGate::Sender& sender, Work work);
 
   Snapshot snapshot(const std::string& prefix) const;
+  RemainingLives remaining_lives(const std::string& prefix, TimePoint now) const;
   // The caller owns the listener and calls end_watch() before it releases the listener.
   std::uint64_t watch(const std::string& prefix, Revision from, LoopGate::Sender sender,
                       std::weak_ptr<WatchListener> listener);

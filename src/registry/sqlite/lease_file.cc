@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <utility>
@@ -186,6 +187,18 @@ Result<Snapshot> LeaseFile::snapshot(std::string_view prefix) {
   }
   TRY(database_.execute("COMMIT"));
   return taken;
+}
+
+Result<RemainingLives> LeaseFile::remaining_lives(std::string_view prefix, WallTime now) {
+  Statement rows = TRY(
+      database_.prepare("SELECT key, expires FROM record WHERE prefix = ? AND expires NOT NULL"));
+  rows.text(1, prefix);
+  RemainingLives lives;
+  while (TRY(rows.step())) {
+    const milliseconds left{std::max<std::int64_t>(0, rows.integer(1) - to_number(now))};
+    lives.left[key_within_limits(rows.bytes(0))] = std::chrono::floor<seconds>(left);
+  }
+  return lives;
 }
 
 Result<WriteResult> LeaseFile::create(std::string_view prefix, const std::string& key,

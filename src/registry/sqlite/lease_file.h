@@ -42,6 +42,7 @@ class LeaseFile {
   // Writes nothing and waits for no lock. Expired records are included until expire() has deleted
   // them, because the history has their deletion only from then on.
   Result<Snapshot> snapshot(std::string_view prefix);
+  Result<RemainingLives> remaining_lives(std::string_view prefix, WallTime now);
   Result<WriteResult> create(std::string_view prefix, const std::string& key,
                              std::string_view value, Ttl ttl, WallTime now);
   Result<WriteResult> replace(std::string_view prefix, const Record& seen, std::string_view value,

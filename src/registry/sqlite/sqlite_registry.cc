@@ -53,6 +53,12 @@ class SqliteRegistry final : public Registry {
         });
   }
 
+  void remaining_lives(std::vector<Record>, Reply<RemainingLives> reply) override {
+    call<RemainingLives>(
+        "read the expiries below " + prefix_, std::move(reply),
+        [prefix = prefix_](LeaseFile& file) { return file.remaining_lives(prefix, wall_now()); });
+  }
+
   WatchHandle watch(Revision from, WatchListener listener) override {
     auto kept = std::make_shared<WatchListener>(std::move(listener));
     SqliteWatcher watcher{prefix_, from, file_id_, poster_, kept};
