@@ -88,6 +88,31 @@ Result<CopyPlan> copy(const CopyRequest& request, OpenStore& from, OpenStore& to
   }
 }
 
+// What is left in the new store of a move that is given up.
+struct Leftovers {
+  std::size_t removed = 0;   // copies
+  std::size_t followed = 0;  // leases that their hosts have written, or that are of no host
+};
+
+// Removes the copies that no host has made its own. The records of hosts that had followed end by
+// themselves, since these hosts do not renew them any more; reservations without a host have no
+// mark that distinguishes a copy from what an operator has written.
+Result<Leftovers> remove_copies(const MoveNote& move, const CtlOptions& options) {
+  OpenStore now = TRY(OpenStore::open(move.store, options));
+  if (!now.notes.from || now.notes.from->id != move.id) {
+    return fail(ErrorKind::conflict, to_string(now.address) + " has no note of this move");
+  }
+  Leftovers left;
+  for (const Record& record : now.snapshot.records) {
+    now.session.restart_deadline();
+    const bool copied = has_copy_mark(record.value);
+    const auto gone = copied ? now.session.release(record) : Result<void>();
+    if (!gone && !is_race(gone.error())) return tl::unexpected(gone.error());
+    ++(copied && gone ? left.removed : left.followed);
+  }
+  return left;
+}
+
 }  // namespace
 
 Result<void> run_store_copy(const CtlOptions& options, const Terminal& terminal) {
@@ -130,15 +155,31 @@ Result<void> run_store_abandon(const CtlOptions& options, const Terminal& termin
   if (!old.notes.to) {
     return fail(ErrorKind::not_found, to_string(old.address) + " does not move");
   }
-  const std::string to = to_string(old.notes.to->store);
-  if (old.notes.to->retired) {
+  const MoveNote move = *old.notes.to;
+  const std::string to = to_string(move.store);
+  if (move.retired) {
     return fail(ErrorKind::conflict,
                 fmt::format("{} is retired; \"flannelctl store copy {} {}\" moves back",
                             to_string(old.address), to, to_string(old.address)));
   }
+  // First the note, so that hosts follow no more.
   TRY(old.write_notes({}));
-  terminal.out << fmt::format("the move to {} is given up; what was copied there has no effect\n",
-                              to);
+  terminal.out << fmt::format("the move to {} is given up\n", to);
+  const auto left = remove_copies(move, trusting(options, address));
+  if (!left) {
+    print_warnings({fmt::format("the copies there stay until they expire, and have no effect: {}",
+                                left.error().text)},
+                   terminal);
+    return {};
+  }
+  terminal.out << fmt::format("{} copies are removed there", left->removed);
+  if (left->followed > 0) {
+    terminal.out << fmt::format(
+        "; {} other records stay: leases of hosts that had followed, until "
+        "they expire, and reservations",
+        left->followed);
+  }
+  terminal.out << "\n";
   return {};
 }
 

@@ -153,9 +153,33 @@ TEST_F(StoreCommandsTest, ARetirementThatWasInterruptedIsRunToItsEnd) {
 TEST_F(StoreCommandsTest, AMoveIsGivenUp) {
   EXPECT_EQ(ctl({"store", "abandon", kOld}).err, "flannelctl: memory: does not move\n");
   ctl({"store", "copy", kOld, kNew});
-  EXPECT_EQ(ctl({"store", "abandon", kOld}).code, 0);
+  follow("10.5.1.0-24", value_of(1, "192.0.2.1"));
+  const Said said = ctl({"store", "abandon", kOld});
+  EXPECT_EQ(said.err, "");
+  EXPECT_EQ(said.out, R"(the move to memory:#/moved/network is given up
+1 copies are removed there; 2 other records stay: leases of hosts that had followed, until they expire, and reservations
+)");
   EXPECT_FALSE(notes_in(kPrefix).to);
   EXPECT_TRUE(notes_in(kNewPrefix).from) << "a host that starts there goes back";
+  const auto left = store->snapshot(kNewPrefix).records;
+  ASSERT_EQ(left.size(), 2U);
+  EXPECT_EQ(left[0].value, value_of(1, "192.0.2.1")) << "its host has written it";
+  EXPECT_EQ(left[1].key, "10.5.3.0-24");
+  EXPECT_EQ(store->snapshot(kPrefix).records.size(), 3U);
+}
+
+TEST_F(StoreCommandsTest, CopiesOfAnotherMoveAreLeftAlone) {
+  ctl({"store", "copy", kOld, kNew});
+  MoveNotes other = notes_in(kNewPrefix);
+  other.from->id = "77";
+  store->put_config(kNewPrefix, with_move_notes(kVxlan, other).value());
+  const Said said = ctl({"store", "abandon", kOld});
+  EXPECT_EQ(said.code, 0);
+  EXPECT_EQ(said.err,
+            "flannelctl: warning: the copies there stay until they expire, and have no effect: "
+            "memory:#/moved/network has no note of this move\n");
+  EXPECT_EQ(copies(), 2U);
+  EXPECT_FALSE(notes_in(kPrefix).to);
 }
 
 TEST_F(StoreCommandsTest, AnotherConfigurationKeepsTheNoteOfTheStore) {
