@@ -67,6 +67,13 @@ class FakeConsul {
           denied_ ? R"({"Errors":[{"OpIndex":0,"What":"Permission denied"}]})"
                   : R"({"Errors":[{"OpIndex":0,"What":"key doesn't exist"}]})");
     }
+    if (head.starts_with("PUT /v1/catalog/register")) {
+      return denied_ ? ScriptedServer::answer(403, "", "Permission denied")
+                     : ScriptedServer::answer(200, "", "true");
+    }
+    if (head.starts_with("PUT /v1/session/create")) {
+      return ScriptedServer::answer(500, "", "Missing node registration");
+    }
     if (const auto at = head.find("&index="); at != std::string::npos && waits_) {
       const int index = std::atoi(head.c_str() + at + 7);
       changed_.wait_for(lock, std::chrono::seconds(20),
@@ -211,6 +218,17 @@ TEST_F(ConsulAnswersTest, AnAnswerThatIsNoneEndsTheWatchAndChangesNothing) {
     ASSERT_FALSE(all) << answer;
     EXPECT_EQ(all.error().kind, kind) << all.error().text;
   }
+}
+
+TEST_F(ConsulAnswersTest, ANodeThatIsTakenOutOfTheCatalogMeanwhileIsNoMatterOfRights) {
+  Error error = session->create(kOne, "one", kDay).error();
+  EXPECT_EQ(error.kind, ErrorKind::unavailable);
+  EXPECT_NE(error.text.find("\"flannel\" was taken out of the catalog"), std::string::npos)
+      << error.text;
+  consul.deny();
+  error = session->create(kOne, "one", kDay).error();
+  EXPECT_EQ(error.kind, ErrorKind::denied);
+  EXPECT_NE(error.text.find("may not register the node"), std::string::npos) << error.text;
 }
 
 TEST_F(ConsulAnswersTest, AServerThatNeverWaitsIsAskedMoreAndMoreSeldom) {

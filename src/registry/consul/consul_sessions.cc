@@ -30,31 +30,38 @@ void ConsulSessions::create(const std::string& name, std::chrono::seconds ttl,
     log::warning("Consul grants a lease at most a day without renewal",
                  {{"wanted_s", ttl.count()}, {"granted_s", kLongestTtl.count()}});
   }
-  if (node_.empty()) return create_on_node(name, ttl, std::move(reply));
+  if (node_.empty()) return create_on_node(name, ttl, false, std::move(reply));
   client_.put("/v1/catalog/register", encode_node(node_),
               [this, name, ttl, reply = std::move(reply)](const Result<ConsulAnswer>& got) {
                 if (!got && got.error().kind != ErrorKind::denied) {
                   return reply(Failure(got.error()));
                 }
-                create_on_node(name, ttl, reply);
+                create_on_node(name, ttl, got.has_value(), reply);
               });
 }
 
 void ConsulSessions::create_on_node(const std::string& name, std::chrono::seconds ttl,
-                                    Reply<ConsulSession> reply) {
+                                    bool registered, Reply<ConsulSession> reply) {
   client_.put("/v1/session/create", encode_session(name, node_, granted(ttl)),
-              [this, ttl, reply = std::move(reply)](const Result<ConsulAnswer>& got) {
+              [this, ttl, registered, reply = std::move(reply)](const Result<ConsulAnswer>& got) {
                 if (!got && got.error().text.find("Missing node") != std::string::npos) {
-                  return reply(fail(ErrorKind::denied,
-                                    "the token may not register the node \"" + node_ +
-                                        "\", and nobody else has: give it node:write, or run "
-                                        "\"consul\" with a token that has it"));
+                  return reply(Failure(missing_node(registered)));
                 }
                 if (!got) return reply(Failure(got.error()));
                 auto id = decode_session_id(got->body);
                 if (!id) return reply(Failure(id.error()));
                 reply(ConsulSession{*std::move(id), granted(ttl)});
               });
+}
+
+Error ConsulSessions::missing_node(bool registered) const {
+  if (registered) {
+    return {ErrorKind::unavailable,
+            "the node \"" + node_ + "\" was taken out of the catalog just now"};
+  }
+  return {ErrorKind::denied, "the token may not register the node \"" + node_ +
+                                 "\", and nobody else has: give it node:write, or run \"consul\" "
+                                 "with a token that has it"};
 }
 
 void ConsulSessions::renew(const std::string& id, Reply<std::chrono::seconds> reply) {

@@ -37,8 +37,10 @@ class ConsulSessions {
   static std::chrono::seconds granted(std::chrono::seconds ttl);
 
  private:
-  void create_on_node(const std::string& name, std::chrono::seconds ttl,
+  // `registered`: the node was registered just before.
+  void create_on_node(const std::string& name, std::chrono::seconds ttl, bool registered,
                       Reply<ConsulSession> reply);
+  Error missing_node(bool registered) const;
 
   ConsulClient& client_;
   const std::string node_;
