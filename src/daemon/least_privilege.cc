@@ -12,6 +12,8 @@
 #include "daemon/process_limits.h"
 #include "dataplane/thread_priority.h"
 #include "kernel/process/privileges.h"
+#include "registry/endpoint.h"
+#include "registry/store_addresses.h"
 
 namespace flannel {
 namespace {
@@ -29,6 +31,9 @@ NeededLater needs_of(const Options& options) {
         &consul.cert_file, &consul.key_file, &consul.token.file})
     add(needs.read, *file);
   needs.write = {options.state_dir + "/node-id", options.subnet_file};
+  for (const std::string& url : endpoints_of(store)) {
+    if (const auto endpoint = parse_endpoint(url, false)) add(needs.connect, endpoint->socket);
+  }
   if (store.kind == StoreKind::sqlite) needs.write.push_back(store.sqlite_path);
   return needs;
 }

@@ -7,6 +7,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -49,6 +50,20 @@ bool never_left(httplib::Error error) {
          error == httplib::Error::SSLServerVerification;
 }
 
+std::string reason_of(int code) {
+  return code == 0 ? std::string() : std::string(": ") + std::strerror(code);
+}
+
+// Does what the function below does, for a UNIX socket.
+std::string why_not_connected(const std::string& path) {
+  sockaddr_un to{.sun_family = AF_UNIX, .sun_path = {}};
+  if (path.size() >= sizeof to.sun_path) return ": the path is too long for a socket";
+  std::ranges::copy(path, to.sun_path);
+  const Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  const auto* address = reinterpret_cast<const sockaddr*>(&to);
+  return reason_of(::connect(fd.get(), address, sizeof to) == 0 ? 0 : errno);
+}
+
 // Returns why a connection fails. httplib does not report the reason, so this connects once more
 // and reports an error that comes at once.
 std::string why_not_connected(const std::string& address, std::uint16_t port) {
@@ -66,7 +81,7 @@ std::string why_not_connected(const std::string& address, std::uint16_t port) {
     if (::poll(&ready, 1, 100) != 1) return {};
     ::getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &code, &size);
   }
-  return code == 0 ? std::string() : std::string(": ") + std::strerror(code);
+  return reason_of(code);
 }
 
 HttpHead head_of(const httplib::Response& response) {
@@ -150,6 +165,7 @@ class HttpConnection::Worker : public std::enable_shared_from_this<Worker> {
   }
 
   Result<Resolver::Addresses> resolve() {
+    if (!access_.socket.empty()) return Resolver::Addresses{access_.socket};
     // Set on another thread, possibly after this thread has ended.
     const auto answer = std::make_shared<std::optional<Result<Resolver::Addresses>>>();
     access_.resolver->look_up(access_.target.host, [answer, self = shared_from_this()](
@@ -174,6 +190,8 @@ class HttpConnection::Worker : public std::enable_shared_from_this<Worker> {
     if (!job.call.content_type.empty()) request.set_header("Content-Type", job.call.content_type);
     for (const auto& [name, value] : job.call.headers)
       request.set_header(name, value);
+    // httplib would send the path of the socket, which servers in Go refuse.
+    if (!access_.socket.empty()) request.set_header("Host", "localhost");
     std::string body;
     request.response_handler = [&job](const httplib::Response& response) {
       if (job.on_head) job.on_head(head_of(response));
@@ -214,10 +232,13 @@ class HttpConnection::Worker : public std::enable_shared_from_this<Worker> {
           false);  // set_up_tls() makes OpenSSL verify it
       TRY_DURING(set_up_tls(client->ssl_context(), material(), server_name(), tls_), target.url);
       client_ = std::move(client);
+    } else if (!access_.socket.empty()) {
+      client_ = std::make_unique<httplib::ClientImpl>(access_.socket, 0);
+      client_->set_address_family(AF_UNIX);
     } else {
       client_ = std::make_unique<httplib::ClientImpl>(target.host, target.port);
     }
-    client_->set_hostname_addr_map({{target.host, address}});
+    if (access_.socket.empty()) client_->set_hostname_addr_map({{target.host, address}});
     client_->set_connection_timeout(kLongestConnect);
     client_->set_read_timeout(kLongestSilence);
     client_->set_write_timeout(kLongestSilence);
@@ -268,7 +289,9 @@ class HttpConnection::Worker : public std::enable_shared_from_this<Worker> {
       if (cut_) return *cut_;
     }
     if (error == httplib::Error::Connection || error == httplib::Error::ConnectionTimeout) {
-      return broken("cannot connect" + why_not_connected(address, access_.target.port));
+      return broken("cannot connect" + (access_.socket.empty()
+                                            ? why_not_connected(address, access_.target.port)
+                                            : why_not_connected(access_.socket)));
     }
     if (access_.target.tls) {
       const std::string reason = tls_.reason(server_name(), material());

@@ -28,6 +28,7 @@ struct HttpAccess {
   std::string username = {}, password = {};     // basic authentication, if there is a username
   std::shared_ptr<Resolver> resolver = {};      // null: the connection makes its own
   std::string server_name = {};  // that the server's certificate has; empty: the target's host
+  std::string socket = {};  // the path of a UNIX socket, in place of the target's host and port
 };
 
 struct HttpCall {

@@ -4,13 +4,16 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
+#include <algorithm>
 #include <atomic>
 #include <barrier>
 #include <optional>
 
 #include "http/listen.h"
 #include "loop/epoll_loop.h"
+#include "support/temporary_folder.h"
 
 namespace flannel::client_test {
 namespace {
@@ -24,7 +27,9 @@ class TestServer {
  public:
   using Serve = std::function<void(int fd)>;
 
-  explicit TestServer(Serve serve) : listener_(listen_tcp("127.0.0.1", 0).value()) {
+  explicit TestServer(Serve serve)
+      : TestServer(listen_tcp("127.0.0.1", 0).value(), std::move(serve)) {}
+  TestServer(TcpListener listener, Serve serve) : listener_(std::move(listener)) {
     thread_ = std::thread([this, serve = std::move(serve)] {
       // The listener does not block, but a test ends it by shutting it down.
       for (;;) {
@@ -56,6 +61,19 @@ class TestServer {
 
 void put(int fd, std::string_view text) {
   ::send(fd, text.data(), text.size(), MSG_NOSIGNAL);
+}
+
+HttpAccess access_to_socket(const std::string& path) {
+  return {.target = {.url = "unix://" + path, .tls = false, .host = {}, .port = 0}, .socket = path};
+}
+
+Fd listen_unix(const std::string& path) {
+  Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  sockaddr_un at{.sun_family = AF_UNIX, .sun_path = {}};
+  std::ranges::copy(path, at.sun_path);
+  EXPECT_EQ(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at), 0);
+  EXPECT_EQ(::listen(fd.get(), 8), 0);
+  return fd;
 }
 
 // The head of one request and as much of its body as came with it; empty at the end.
@@ -203,6 +221,36 @@ TEST_F(HttpClientTest, ARefusedConnectionHasSentNothing) {
   EXPECT_FALSE(end.sent);
   EXPECT_EQ(end.body.error().kind, ErrorKind::unavailable);
   EXPECT_EQ(end.body.error().text, url + ": cannot connect: Connection refused");
+}
+
+TEST_F(HttpClientTest, AServerAtAUnixSocketIsReached) {
+  const TemporaryFolder folder;
+  const std::string path = folder.path() + "/socket";
+  std::string seen;
+  TestServer server({.fd = listen_unix(path)}, [&](int fd) {
+    seen = take(fd);
+    if (seen.starts_with("GET /slow")) return drain(fd);
+    put(fd, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi");
+  });
+  HttpConnection connection(access_to_socket(path), false, *loop);
+  EXPECT_EQ(get(connection).body.value(), "hi");
+  EXPECT_NE(seen.find("Host: localhost\r\n"), std::string::npos) << seen;
+  const auto timer = loop->at(BootClock::now() + milliseconds(50), [&] {
+    connection.cut({ErrorKind::unavailable, "no answer"});
+  });
+  EXPECT_EQ(ask(connection, {"GET", "/slow", {}, {}, 100}).body.error().text, "no answer");
+}
+
+TEST_F(HttpClientTest, AnErrorSaysWhyAUnixSocketIsNotReached) {
+  const TemporaryFolder folder;
+  const std::string missing = folder.path() + "/socket";
+  for (const auto& [path, why] : {std::pair{missing, "No such file or directory"},
+                                  {std::string(200, 'x'), "the path is too long for a socket"}}) {
+    HttpConnection connection(access_to_socket(path), false, *loop);
+    const HttpEnd end = get(connection);
+    EXPECT_FALSE(end.sent);
+    EXPECT_EQ(end.body.error().text, "unix://" + path + ": cannot connect: " + why);
+  }
 }
 
 TEST_F(HttpClientTest, ABrokenAnswerIsAFailureThatMayHaveBeenCarriedOut) {

@@ -95,12 +95,7 @@ Result<void> check(const ConsulOptions& options, const std::string& label,
   const auto endpoints = TRY_DURING(parse_endpoints(options.endpoints, files.any()), label);
   bool tls = false;
   for (const StoreEndpoint& endpoint : endpoints) {
-    tls = tls || endpoint.at.tls;
-    if (!endpoint.socket.empty()) {
-      return fail(ErrorKind::invalid,
-                  label + ": " + in_quotes(endpoint.at.url) +
-                      ": Consul is reached by TCP only; its agent listens there by default");
-    }
+    tls = tls || (endpoint.at.tls && endpoint.socket.empty());
   }
   if (tls) {
     const TlsMaterial material = TRY(read_tls_files(files));

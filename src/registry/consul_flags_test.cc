@@ -109,8 +109,6 @@ TEST(ConsulFlagsTest, AnAddressGetsItsSchemeFromTheVariable) {
 TEST(ConsulFlagsTest, WhatCannotServeIsNamed) {
   EXPECT_EQ(mistake({"--consul-endpoints=,"}), "--consul-endpoints: names no endpoint");
   EXPECT_NE(mistake({"--consul-endpoints=http://a"}).find("Consul 8500"), std::string::npos);
-  EXPECT_NE(mistake({}, {{"CONSUL_HTTP_ADDR", "unix:///run/consul"}}).find("by TCP only"),
-            std::string::npos);
   EXPECT_EQ(mistake({}, {{"CONSUL_HTTP_SSL", "yes"}}),
             "CONSUL_HTTP_SSL: \"yes\" is neither true nor false");
   EXPECT_EQ(mistake({"--consul-endpoints=https://a:1", "--consul-keyfile=k"}),
@@ -118,6 +116,17 @@ TEST(ConsulFlagsTest, WhatCannotServeIsNamed) {
   EXPECT_NE(mistake({"--consul-endpoints=https://a:1", "--consul-cafile=/dev/null"})
                 .find("--consul-cafile: /dev/null: "),
             std::string::npos);
+}
+
+TEST(ConsulFlagsTest, TheAgentMayListenAtAUnixSocket) {
+  for (const char* ssl : {"false", "true"}) {
+    const auto parsed =
+        parse({}, {{"CONSUL_HTTP_ADDR", "unix:///run/consul"}, {"CONSUL_HTTP_SSL", ssl}}).value();
+    EXPECT_EQ(parsed.options.consul.endpoints, Words{"unix:///run/consul"});
+    EXPECT_EQ(parsed.warnings, Words{});
+  }
+  EXPECT_EQ(mistake({"--consul-endpoints=unix:"}),
+            "--consul-endpoints: endpoint \"unix:\": the socket's path is missing");
 }
 
 TEST(ConsulFlagsTest, WhatHasNoEffectIsWarnedOf) {

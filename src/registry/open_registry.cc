@@ -98,12 +98,12 @@ Result<ConsulAccess> consul_access(const StoreOptions& options) {
                       .node = consul.node};
   const auto resolver = options.resolver ? options.resolver : std::make_shared<Resolver>();
   for (const StoreEndpoint& endpoint : endpoints) {
-    if (!endpoint.socket.empty()) {
-      return fail(ErrorKind::invalid,
-                  "--consul-endpoints: " + endpoint.at.url + ": Consul is reached by TCP only");
-    }
-    access.endpoints.endpoints.push_back(
-        {.target = endpoint.at, .resolver = resolver, .server_name = consul.server_name});
+    HttpAccess at{.target = endpoint.at,
+                  .resolver = resolver,
+                  .server_name = consul.server_name,
+                  .socket = endpoint.socket};
+    if (!at.socket.empty()) at.target.tls = false;  // Consul has no TLS there
+    access.endpoints.endpoints.push_back(std::move(at));
   }
   return access;
 }

@@ -54,6 +54,11 @@ TEST(OptionsAtTest, NorIsTheTokenOfConsul) {
   EXPECT_EQ(known->kind, StoreKind::consul);
   EXPECT_EQ(known->consul.token.text, "secret");
   EXPECT_TRUE(options_at(address("etcd3:http://new:2379"), own)) << "another secret";
+  EXPECT_FALSE(options_at(address("consul:unix:///tmp/anybody"), own));
+  own.consul.ca_file = "ca.pem";
+  EXPECT_FALSE(options_at(address("consul:unix:///tmp/anybody"), own)) << "it has no certificate";
+  own.consul.endpoints = {"unix:///run/consul"};
+  EXPECT_TRUE(options_at(address("consul:unix:///run/consul"), own));
 }
 
 }  // namespace

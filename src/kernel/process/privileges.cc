@@ -131,6 +131,10 @@ bool may_write(const std::string& path) {
   return allows(path, R_OK | W_OK) && (folder.empty() || allows(folder, W_OK | X_OK));
 }
 
+bool may_connect(const std::string& socket) {
+  return allows(socket, W_OK);
+}
+
 // The first file that can be opened only with kFiles; empty: there is none.
 template <typename May>
 std::string out_of_reach(const std::vector<std::string>& files, const Sets& sets, May may) {
@@ -150,6 +154,10 @@ Mask rights_to_files(const NeededLater& files, const Sets& sets, Privileges& res
   if (const auto file = out_of_reach(files.write, sets, may_write); !file.empty()) {
     result.reasons.push_back(file + " cannot be written without CAP_DAC_OVERRIDE");
     return bit(CAP_DAC_OVERRIDE);  // also allows reading
+  }
+  if (const auto socket = out_of_reach(files.connect, sets, may_connect); !socket.empty()) {
+    result.reasons.push_back(socket + " cannot be connected to without CAP_DAC_OVERRIDE");
+    return bit(CAP_DAC_OVERRIDE);
   }
   if (const auto file = out_of_reach(files.read, sets, may_read); !file.empty()) {
     const bool search = (sets.permitted & bit(CAP_DAC_READ_SEARCH)) != 0;

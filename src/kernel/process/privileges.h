@@ -11,8 +11,9 @@ namespace flannel {
 // Later actions that may need a privilege. A missing file is checked by its folder.
 struct NeededLater {
   std::vector<std::string> read;
-  std::vector<std::string> write;  // replaced or created files: their folder is written to
-  bool niceness = false;           // threads set it beyond RLIMIT_NICE
+  std::vector<std::string> write;         // replaced or created files: their folder is written to
+  std::vector<std::string> connect = {};  // UNIX sockets
+  bool niceness = false;                  // threads set it beyond RLIMIT_NICE
 };
 
 // The privileges after drop_privileges().

@@ -196,6 +196,15 @@ TEST_F(PrivilegesTest, AFolderOfAnotherUserKeepsTheRightToWrite) {
   }
 }
 
+TEST_F(PrivilegesTest, ASocketOfAnotherUserKeepsTheRightToConnect) {
+  const std::string own = make_file("own", 0, 0600);
+  const std::string readable = make_file("readable", kNobody, 0755);
+  EXPECT_EQ(dropped({.read = {}, .write = {}, .connect = {own}}), kSaid);
+  EXPECT_EQ(dropped({.read = {}, .write = {}, .connect = {own, readable}}),
+            "CAP_DAC_OVERRIDE\nCAP_NET_ADMIN\nCAP_NET_RAW\n" + readable +
+                " cannot be connected to without CAP_DAC_OVERRIDE\nno new, filtered\n");
+}
+
 TEST_F(PrivilegesTest, TheRightToNicenessStaysForThreadsAndNotForPrograms) {
   EXPECT_EQ(in_a_process([] {
               std::string text =

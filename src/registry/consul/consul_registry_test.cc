@@ -169,6 +169,17 @@ TEST_F(ConsulTest, OfTwoThatCreateAtOnceOneHasTheKeyEveryTime) {
   EXPECT_EQ(sessions(), 0);
 }
 
+TEST_F(ConsulTest, AnAgentThatListensAtAUnixSocketServes) {
+  const TemporaryFolder folder;
+  const std::string at = "unix://" + folder.path() + "/socket";
+  const auto agent =
+      ConsulServer::start("\"addresses\":{\"http\":\"127.0.0.1 " + at + "\"},").value();
+  const auto there = open({at});
+  WatchLog watch(*there, there->snapshot().value().revision, loop);
+  ASSERT_TRUE(there->create(kOne, "one", kDay));
+  EXPECT_TRUE(watch.reports("put " + kOne));
+}
+
 TEST_F(ConsulTest, ARestoredSnapshotIsNoticedWithTheNextWrite) {
   const TemporaryFolder folder;
   const WriteResult first = session->create(kOne, "first", kDay).value();
