@@ -145,7 +145,8 @@ def consul(folder):
     process = subprocess.Popen(
         [program, "agent", "-server", "-bootstrap", "-data-dir", data, "-bind=127.0.0.1",
          f"-http-port={CONSUL_PORT}", "-raft-protocol=3", "-log-level=err",
-         "-hcl=performance { raft_multiplier = 1 }"],
+         "-hcl=performance { raft_multiplier = 1 }",
+         '-hcl=telemetry { prometheus_retention_time = "24h", disable_hostname = true }'],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         for _ in range(400):
