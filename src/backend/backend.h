@@ -47,13 +47,14 @@ struct HostFacts {
 
 // The settings of a backend that carries packets in user space.
 struct PacketPathSettings {
-  std::string device;           // "flannel%d": the kernel fills in the first free number
-  IpEndpoint local;             // the address that the socket is bound to
-  std::uint16_t peer_port = 0;  // packets for a peer are sent to PublicIP:peer_port
-  std::uint32_t mtu = 0;        // of the device
-  IpPrefix network = {};        // the device's address is in it
-  int queues = 0;               // each has two threads; 0: the number follows that of the CPUs
-  std::vector<int> cpus = {};   // bound to the threads in turn; empty: threads are not bound
+  std::string device;  // "flannel%d": the kernel fills in the first free number
+  // The sockets are bound to it: one endpoint, or one of each family with the same port.
+  std::vector<IpEndpoint> local = {};
+  std::uint16_t peer_port = 0;          // packets for a peer are sent to PublicIP:peer_port
+  std::uint32_t mtu = 0;                // of the device
+  std::vector<IpPrefix> networks = {};  // the device's addresses are in them
+  int queues = 0;              // each has two threads; 0: the number follows that of the CPUs
+  std::vector<int> cpus = {};  // bound to the threads in turn; empty: threads are not bound
   int receive_buffer = 4 << 20;
   int send_buffer = 4 << 20;
   bool persistent = true;

@@ -290,7 +290,8 @@ TEST_F(UdpTest, IsWhatAConfigurationWithoutBackendMeans) {
                    host().underlay)
           .value()
           .backend;
-  EXPECT_EQ(backend->packet_path(host())->local, (IpEndpoint{IpAddress::v4(192, 0, 2, 1), 8285}));
+  EXPECT_EQ(backend->packet_path(host())->local,
+            (std::vector<IpEndpoint>{{IpAddress::v4(192, 0, 2, 1), 8285}}));
 }
 
 TEST_F(UdpTest, PutsTheWholeNetworkBehindItsDevice) {
@@ -322,10 +323,10 @@ TEST_F(UdpTest, AnnouncesNoBackend) {
 TEST_F(UdpTest, OptionsReachThePacketPath) {
   EXPECT_EQ(path(R"({"Type":"udp","Port":9000,"AcceptAny":true,"Persistent":false,"Queues":2})"),
             (PacketPathSettings{.device = "flannel%d",
-                                .local = {IpAddress::v4(192, 0, 2, 1), 9000},
+                                .local = {{IpAddress::v4(192, 0, 2, 1), 9000}},
                                 .peer_port = 9000,
                                 .mtu = 1472,
-                                .network = *IpPrefix::parse_v4("10.5.0.0/16"),
+                                .networks = {*IpPrefix::parse_v4("10.5.0.0/16")},
                                 .queues = 2,
                                 .persistent = false,
                                 .accept_any = true}));

@@ -32,9 +32,10 @@ Result<MadeBackend> UdpBackend::make(std::string_view options_json, const IpPref
       JsonObject::parse(options_json.empty() ? "{}" : options_json, "the udp backend's options"));
   MadeBackend made;
   const UdpOptions options = TRY(read_udp_options(json));
-  if (underlay.mtu < kUdpOverhead + kMinDeviceMtu) {
+  constexpr std::uint32_t kOverhead = udp_overhead(Family::v4);
+  if (underlay.mtu < kOverhead + kMinDeviceMtu) {
     return fail(ErrorKind::unsupported,
-                fmt::format("udp adds {} bytes to a packet, and {} takes only {}", kUdpOverhead,
+                fmt::format("udp adds {} bytes to a packet, and {} takes only {}", kOverhead,
                             underlay.interface, underlay.mtu));
   }
   append_unknown_options(json, made.warnings);
@@ -51,10 +52,10 @@ LeaseAttributes UdpBackend::announce(const HostFacts& host, const Lease*) const 
 std::optional<PacketPathSettings> UdpBackend::packet_path(const HostFacts& host) const {
   const PacketPathWishes& wishes = host.packet_path;
   return PacketPathSettings{.device = "flannel%d",
-                            .local = {host.underlay.v4->ip, options_.port},
+                            .local = {{host.underlay.v4->ip, options_.port}},
                             .peer_port = options_.port,
                             .mtu = overlay_mtu(host),
-                            .network = network_,
+                            .networks = {network_},
                             .queues = wishes.queues != 0 ? wishes.queues : options_.queues,
                             .cpus = wishes.cpus,
                             .receive_buffer = wishes.receive_buffer,

@@ -11,8 +11,11 @@
 
 namespace flannel {
 
-// Bytes that encapsulation adds to a packet: outer IPv4 20, UDP 8.
-inline constexpr std::uint32_t kUdpOverhead = 28;
+// Bytes that encapsulation adds to a packet if the underlay is of this family: its IP header of 20
+// or 40 bytes, and UDP 8.
+constexpr std::uint32_t udp_overhead(Family underlay) {
+  return underlay == Family::v4 ? 28 : 48;
+}
 
 struct UdpOptions {
   std::uint16_t port = 8285;  // the same for all hosts, because leases announce no port
@@ -35,7 +38,7 @@ class UdpBackend final : public Backend {
 
   LeaseAttributes announce(const HostFacts& host, const Lease* previous) const override;
   std::uint32_t overlay_mtu(const HostFacts& host) const override {
-    return host.underlay.mtu - kUdpOverhead;
+    return host.underlay.mtu - udp_overhead(Family::v4);
   }
   std::optional<PacketPathSettings> packet_path(const HostFacts& host) const override;
   // The scope has no device: its name is known once it is open, and the daemon adds it then.

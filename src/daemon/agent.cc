@@ -218,7 +218,7 @@ Result<void> Agent::lock_objects(Session& session) {
     wanted.push_back(to_string(network));
   wanted.insert(wanted.end(), scope.link_names.begin(), scope.link_names.end());
   if (const auto path = session.backend->packet_path(session.host)) {
-    wanted.push_back(fmt::format("UDP port {}", path->local.port));
+    wanted.push_back(fmt::format("UDP port {}", path->local.front().port));
   }
   for (const std::string& what : wanted)
     session.locks.push_back(TRY(parts_.acquire_lock(what)));

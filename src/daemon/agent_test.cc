@@ -25,13 +25,12 @@ TEST_F(AgentTest, AUdpPacketPathGetsADeviceAndTheTableOfPeers) {
             "link flannel3 tun txqueuelen 500 mtu 1472 up\n"
             "addr " +
                 to_string(own.subnet.v4.base) + "/16 dev flannel3\n");
-  EXPECT_EQ(path_.settings.local, (IpEndpoint{IpAddress::v4(192, 0, 2, 1), 8285}));
+  EXPECT_EQ(path_.settings.local, (std::vector<IpEndpoint>{{IpAddress::v4(192, 0, 2, 1), 8285}}));
   ASSERT_EQ(path_.tables.size(), 1U);
-  EXPECT_EQ(path_.tables[0]->host(), (OverlayHost{.subnet = own.subnet.v4,
-                                                  .tunnel_address = own.subnet.v4.base,
-                                                  .mtu = 1472,
-                                                  .network = *IpPrefix::parse_v4("10.5.0.0/16"),
-                                                  .accept_any = false}));
+  const OwnSubnet part{.subnet = own.subnet.v4,
+                       .tunnel_address = own.subnet.v4.base,
+                       .network = *IpPrefix::parse_v4("10.5.0.0/16")};
+  EXPECT_EQ(path_.tables[0]->host(), (OverlayHost{.v4 = part, .mtu = 1472}));
   EXPECT_EQ(*path_.tables[0]->find(IpAddress::v4(10, 5, 9, 1)),
             (IpEndpoint{IpAddress::v4(192, 0, 2, 9), 8285}));
   EXPECT_EQ(path_.tables[0]->find(own.subnet.v4.base), nullptr) << "we are no peer of ours";

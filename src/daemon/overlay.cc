@@ -284,13 +284,13 @@ void Overlay::publish_table() {
   for (const auto& [subnet, public_ip] : planned_) {
     peers.push_back({subnet, {public_ip, settings.peer_port}});
   }
-  parts_.path->publish(
-      std::make_shared<ForwardTable>(OverlayHost{.subnet = own_->subnet.v4,
-                                                 .tunnel_address = own_->subnet.v4.base,
-                                                 .mtu = settings.mtu,
-                                                 .network = network_,
-                                                 .accept_any = settings.accept_any},
-                                     peers));
+  parts_.path->publish(std::make_shared<ForwardTable>(
+      OverlayHost{.v4 = OwnSubnet{.subnet = own_->subnet.v4,
+                                  .tunnel_address = own_->subnet.v4.base,
+                                  .network = network_},
+                  .mtu = settings.mtu,
+                  .accept_any = settings.accept_any},
+      peers));
 }
 
 void Overlay::tick() {

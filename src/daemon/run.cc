@@ -147,7 +147,7 @@ void forget_packet_path(ServiceNotifier& notifier, KeptFds& kept, const IpPrefix
   for (const std::string_view name : {UdpDataplane::kQueues, UdpDataplane::kSockets}) {
     if (!kept.take(name).empty()) notifier.keep(name, {});
   }
-  const auto removed = remove_stale_tuns(network);
+  const auto removed = remove_stale_tuns({&network, 1});
   if (!removed) {
     log::warning("cannot remove the device of the udp backend", {{"why", removed.error().text}});
   } else if (!removed->empty()) {

@@ -28,6 +28,13 @@ Result<void> check_cpus(const std::vector<int>& cpus) {
   return {};
 }
 
+std::string to_text(const std::vector<IpEndpoint>& endpoints) {
+  std::string text;
+  for (const IpEndpoint& one : endpoints)
+    text += (text.empty() ? "" : " ") + to_string(one);
+  return text;
+}
+
 }  // namespace
 
 int queues_for(unsigned cpus) {
@@ -51,18 +58,18 @@ Result<std::unique_ptr<UdpDataplane>> UdpDataplane::open(PacketPathSettings sett
 Result<void> UdpDataplane::open_edges(const std::string& device) {
   TunDevice tun = TRY(open_or_resume_tun(device));
   UdpSockets udp = TRY(open_or_resume_udp());
-  sockets_ = TRY(duplicate(udp.sockets));
+  sockets_ = TRY(duplicate(udp));
   parts_.keep(kQueues, tun.queues);
-  parts_.keep(kSockets, udp.sockets);
+  parts_.keep(kSockets, sockets_);
   std::vector<QueuePair> queue_pairs;
   for (std::size_t i = 0; i < tun.queues.size(); ++i) {
     queue_pairs.push_back(TRY(open_queue_pair(std::move(tun.queues[i]), tun.abilities,
-                                              std::move(udp.sockets[i]), udp.abilities)));
+                                              std::move(udp.queues[i]), udp.abilities)));
   }
   log::info("the packet path is open", {{"device", tun.name},
                                         {"adopted", tun.adopted},
                                         {"offloads", to_string(tun.abilities)},
-                                        {"socket", to_string(settings_.local)},
+                                        {"socket", to_text(settings_.local)},
                                         {"queues", settings_.queues}});
   queue_pairs_ = std::move(queue_pairs);
   device_ = tun.name;
@@ -71,7 +78,7 @@ Result<void> UdpDataplane::open_edges(const std::string& device) {
 
 Result<TunDevice> UdpDataplane::open_or_resume_tun(const std::string& device) {
   const TunOptions options{.name = device,
-                           .network = settings_.network,
+                           .networks = settings_.networks,
                            .queues = settings_.queues,
                            .persistent = settings_.persistent};
   std::vector<Fd> kept = parts_.take_kept(kQueues);
@@ -87,12 +94,12 @@ Result<TunDevice> UdpDataplane::open_or_resume_tun(const std::string& device) {
 
 Result<UdpSockets> UdpDataplane::open_or_resume_udp() {
   const UdpSocketOptions options{.local = settings_.local,
-                                 .sockets = settings_.queues,
+                                 .queues = settings_.queues,
                                  .receive_buffer = settings_.receive_buffer,
                                  .send_buffer = settings_.send_buffer};
   std::vector<Fd> kept = std::exchange(sockets_, {});
   if (kept.empty()) kept = parts_.take_kept(kSockets);
-  if (kept.size() == static_cast<std::size_t>(settings_.queues)) {
+  if (!kept.empty()) {
     auto resumed = resume_udp(std::move(kept), options);
     if (resumed) return resumed;
     log::warning("sockets of the earlier run not used", {{"why", resumed.error().text}});

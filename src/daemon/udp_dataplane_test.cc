@@ -19,8 +19,8 @@ class UdpDataplaneTest : public NetnsTest {
     }
     auto opened =
         UdpDataplane::open({.device = "flannel%d",
-                            .local = {IpAddress::v4(192, 0, 2, 1), 8285},
-                            .network = *IpPrefix::parse_v4("10.5.0.0/16"),
+                            .local = {{IpAddress::v4(192, 0, 2, 1), 8285}},
+                            .networks = {*IpPrefix::parse_v4("10.5.0.0/16")},
                             .queues = 1},
                            {.loop = loop_,
                             .on_state = [this] { ++state_changes_; },
@@ -31,7 +31,7 @@ class UdpDataplaneTest : public NetnsTest {
   }
   void publish() {
     path_->publish(std::make_shared<ForwardTable>(
-        OverlayHost{.subnet = *IpPrefix::parse_v4("10.5.1.0/24"), .mtu = 1472},
+        OverlayHost{.v4 = OwnSubnet{.subnet = *IpPrefix::parse_v4("10.5.1.0/24")}, .mtu = 1472},
         std::vector<OverlayPeer>{}));
   }
 

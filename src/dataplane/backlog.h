@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "dataplane/ports.h"
-#include "net/ip4_header.h"
+#include "net/ip_header.h"
 
 namespace flannel {
 
@@ -29,10 +29,10 @@ class Backlog {
   ByteSpan place();
 
   // True if a packet of the same flow waits, so that `packet`, whose header is `ip`, must wait too.
-  bool holds_flow_of(ByteView packet, const Ip4Header& ip) const;
+  bool holds_flow_of(ByteView packet, const IpHeader& ip) const;
 
   // Enqueues the packet of `size` bytes that is in place(). Must not be full().
-  void keep(std::size_t size, const Offload& offload, const Ip4Header& ip);
+  void keep(std::size_t size, const Offload& offload, const IpHeader& ip);
 
   struct Waiting {
     ByteSpan packet;
@@ -49,10 +49,10 @@ class Backlog {
     std::size_t size = 0;
     Offload offload;
     std::uint8_t flow = 0;
-    bool is_fragment = false;
+    bool is_of_unknown_flow = false;
   };
 
-  static std::uint8_t flow_of(ByteView packet, const Ip4Header& ip);
+  static std::uint8_t flow_of(ByteView packet, const IpHeader& ip);
 
   std::array<Place, kPlaces> places_;
   std::vector<Buffer> free_;  // the buffer that was used last is at the end
@@ -61,7 +61,7 @@ class Backlog {
   // How many packets of each flow number wait. Flows that share a number delay each other without
   // need, which is rare.
   std::array<std::uint8_t, 256> waiting_by_flow_{};
-  std::size_t fragments_ = 0;
+  std::size_t of_unknown_flow_ = 0;
 };
 
 }  // namespace flannel

@@ -15,7 +15,11 @@ namespace {
 
 constexpr std::size_t kMaxTotal = 65535;
 constexpr std::size_t kMaxParts = 128;
-constexpr std::size_t kIpLength = kIp4HeaderMin;  // headers with options are never joined
+
+// Offset of the source address; the destination follows and ends the header.
+constexpr std::size_t addresses_at(Family family) {
+  return family == Family::v4 ? 12 : 8;
+}
 
 bool same_bytes(ByteView a, ByteView b, std::size_t at, std::size_t size) {
   return std::memcmp(a.data() + at, b.data() + at, size) == 0;
@@ -26,10 +30,10 @@ bool same_bytes(ByteView a, ByteView b, std::size_t at, std::size_t size) {
 Coalescer::Coalescer(TunPort& tun, PacketTallies& tallies)
     : tun_(tun),
       tallies_(tallies),
-      joins_tcp_(tun.takes(Offload::Cut::tcp4)),
-      joins_udp_(tun.takes(Offload::Cut::udp4)) {}
+      joins_tcp_(tun.takes(Offload::Cut::tcp)),
+      joins_udp_(tun.takes(Offload::Cut::udp)) {}
 
-void Coalescer::add(ByteSpan packet, const Ip4Header& ip) {
+void Coalescer::add(ByteSpan packet, const IpHeader& ip) {
   const Candidate candidate = examine(packet, ip);
   if (candidate.cut == Offload::Cut::none) {
     flush_pair(ip);
@@ -54,37 +58,48 @@ void Coalescer::flush() {
 
 // The transport checksum must be right: when the super-packet is cut the checksums are computed
 // again, which would turn a damaged packet into a valid one.
-Coalescer::Candidate Coalescer::examine(ByteSpan packet, const Ip4Header& ip) const {
-  Candidate candidate{.packet = packet, .id = ip.id};
-  if (ip.header_length != kIpLength || ip.is_fragment()) return candidate;
-  const ByteView transport = packet.subspan(kIpLength);
+Coalescer::Candidate Coalescer::examine(ByteSpan packet, const IpHeader& ip) const {
+  Candidate candidate{.packet = packet, .family = ip.family(), .id = ip.id};
+  if (!ip.is_plain() || ip.is_of_unknown_flow()) return candidate;
+  const ByteView transport = packet.subspan(ip.header_length);
   if (ip.protocol == kProtocolTcp && joins_tcp_) {
     const auto tcp = TcpHeader::parse(transport);
     if (!tcp || (tcp->flags & ~TcpHeader::kPsh) != TcpHeader::kAck) return candidate;
-    candidate.header_length = kIpLength + tcp->header_length;
+    candidate.header_length = ip.header_length + tcp->header_length;
     candidate.sequence = tcp->sequence;
     candidate.push = (tcp->flags & TcpHeader::kPsh) != 0;
   } else if (ip.protocol == kProtocolUdp && joins_udp_) {
     const auto udp = UdpHeader::parse(transport);
     if (!udp || udp->length != transport.size()) return candidate;
-    candidate.header_length = kIpLength + kUdpHeaderLength;
+    candidate.header_length = ip.header_length + kUdpHeaderLength;
   } else {
     return candidate;
   }
   if (candidate.payload() == 0 || !has_valid_transport_checksum(ip, transport)) return candidate;
-  candidate.cut = ip.protocol == kProtocolTcp ? Offload::Cut::tcp4 : Offload::Cut::udp4;
+  candidate.cut = ip.protocol == kProtocolTcp ? Offload::Cut::tcp : Offload::Cut::udp;
   return candidate;
 }
 
 bool Coalescer::Flow::is_same_flow(const Candidate& next) const {
-  constexpr std::size_t kAddressesAt = 12;  // source and destination, then both ports
-  return first.cut == next.cut && same_bytes(first.packet, next.packet, kAddressesAt, 12);
+  constexpr std::size_t kPorts = 4;  // bytes after the addresses
+  const std::size_t at = addresses_at(first.family);
+  return first.cut == next.cut && first.family == next.family &&
+         same_bytes(first.packet, next.packet, at, first.ip_length() - at + kPorts);
+}
+
+bool Coalescer::Flow::is_between_hosts_of(const IpHeader& ip) const {
+  if (first.family != ip.family()) return false;
+  const std::size_t size = ip.source.octets().size();
+  const ByteView addresses = first.packet.subspan(addresses_at(first.family));
+  return std::ranges::equal(addresses.first(size), ip.source.octets()) &&
+         std::ranges::equal(addresses.subspan(size, size), ip.destination.octets());
 }
 
 bool Coalescer::Flow::takes(const Candidate& next) const {
   return !pushed && last_payload == first.payload() && next.payload() <= first.payload() &&
          next.header_length == first.header_length && total + next.payload() <= kMaxTotal &&
-         parts.size() < kMaxParts && continues_ids(next) && continues_headers(next);
+         parts.size() < kMaxParts && continues_ip(next) &&
+         (first.cut == Offload::Cut::udp || continues_tcp(next));
 }
 
 bool Coalescer::Flow::continues_ids(const Candidate& next) const {
@@ -95,17 +110,22 @@ bool Coalescer::Flow::continues_ids(const Candidate& next) const {
          (first.packet[6] & kDontFragment) != 0;
 }
 
-bool Coalescer::Flow::continues_headers(const Candidate& next) const {
+bool Coalescer::Flow::continues_ip(const Candidate& next) const {
   const ByteView a = first.packet;
   const ByteView b = next.packet;
+  // Version, traffic class and flow label; next header and hop limit.
+  if (first.family == Family::v6) return same_bytes(a, b, 0, 4) && same_bytes(a, b, 6, 2);
   // Type of service; fragment flags, TTL and protocol.
-  if (a[1] != b[1] || !same_bytes(a, b, 6, 4)) return false;
-  if (first.cut == Offload::Cut::udp4) return true;
+  return a[1] == b[1] && same_bytes(a, b, 6, 4) && continues_ids(next);
+}
+
+bool Coalescer::Flow::continues_tcp(const Candidate& next) const {
+  const ByteView a = first.packet.subspan(first.ip_length());
+  const ByteView b = next.packet.subspan(first.ip_length());
   const auto expected = static_cast<std::uint32_t>(first.sequence + total - first.header_length);
   // Acknowledgement, data offset; window; urgent pointer and options.
-  return next.sequence == expected && same_bytes(a, b, kIpLength + 8, 5) &&
-         same_bytes(a, b, kIpLength + 14, 2) &&
-         same_bytes(a, b, kIpLength + 18, first.header_length - kIpLength - 18);
+  return next.sequence == expected && same_bytes(a, b, 8, 5) && same_bytes(a, b, 14, 2) &&
+         same_bytes(a, b, 18, first.header_length - first.ip_length() - 18);
 }
 
 void Coalescer::Flow::begin(const Candidate& candidate) {
@@ -148,17 +168,15 @@ Coalescer::Flow& Coalescer::open() {
 }
 
 // Writes the flows between the two hosts of a packet that cannot be joined. A fragment has no
-// ports, so it may belong to any of these flows, and earlier packets must precede it.
-void Coalescer::flush_pair(const Ip4Header& ip) {
-  const auto cut = ip.protocol == kProtocolTcp ? Offload::Cut::tcp4 : Offload::Cut::udp4;
-  if (ip.protocol != kProtocolTcp && ip.protocol != kProtocolUdp) return;
+// ports, so it may belong to any of these flows, and earlier packets must precede it. In an IPv6
+// fragment even the protocol can be hidden.
+void Coalescer::flush_pair(const IpHeader& ip) {
+  const bool is_hidden = !ip.has_transport && ip.family() == Family::v6;
+  if (!is_hidden && ip.protocol != kProtocolTcp && ip.protocol != kProtocolUdp) return;
+  const auto cut = ip.protocol == kProtocolTcp ? Offload::Cut::tcp : Offload::Cut::udp;
   for (Flow& flow : flows_) {
-    if (flow.parts.empty() || flow.first.cut != cut) continue;
-    const ByteView held = flow.first.packet;
-    if (load_be32(held, 12) == ip.source.v4_value() &&
-        load_be32(held, 16) == ip.destination.v4_value()) {
-      write(flow);
-    }
+    if (flow.parts.empty() || (!is_hidden && flow.first.cut != cut)) continue;
+    if (flow.is_between_hosts_of(ip)) write(flow);
   }
 }
 
@@ -168,17 +186,16 @@ void Coalescer::write(Flow& flow) {
   flow.parts.clear();
 }
 
-void Coalescer::write_super(Flow& flow) {
+// Makes the headers of the first packet those of the super-packet.
+void Coalescer::write_super_headers(const Flow& flow) {
   const Candidate& first = flow.first;
-  const bool is_tcp = first.cut == Offload::Cut::tcp4;
-  rewrite_ip4_header(first.packet.first(kIpLength), static_cast<std::uint16_t>(flow.total),
-                     first.id);
-  const ByteSpan transport = first.packet.subspan(kIpLength);
-  const auto length = static_cast<std::uint16_t>(flow.total - kIpLength);
-  const std::uint16_t pseudo =
-      pseudo_header_sum(IpAddress::v4(load_be32(first.packet, 12)),
-                        IpAddress::v4(load_be32(first.packet, 16)), first.packet[9], length);
-  if (is_tcp) {
+  const std::size_t ip_length = first.ip_length();
+  rewrite_ip_header(first.packet.first(ip_length), flow.total, first.id);
+  const ByteSpan transport = first.packet.subspan(ip_length);
+  const auto length = static_cast<std::uint16_t>(flow.total - ip_length);
+  const IpHeader ip = *IpHeader::parse(first.packet);
+  const std::uint16_t pseudo = pseudo_header_sum(ip.source, ip.destination, ip.protocol, length);
+  if (first.cut == Offload::Cut::tcp) {
     constexpr std::size_t kFlagsAt = 13;
     transport[kFlagsAt] = TcpHeader::kAck | (flow.pushed ? TcpHeader::kPsh : 0);
     store_be16(transport, kTcpChecksumAt, pseudo);
@@ -187,9 +204,15 @@ void Coalescer::write_super(Flow& flow) {
     store_be16(transport, kLengthAt, length);
     store_be16(transport, kUdpChecksumAt, pseudo);
   }
+}
+
+void Coalescer::write_super(Flow& flow) {
+  write_super_headers(flow);
+  const Candidate& first = flow.first;
+  const bool is_tcp = first.cut == Offload::Cut::tcp;
   const Offload offload{
       .checksum_unfinished = true,
-      .checksum_start = kIpLength,
+      .checksum_start = static_cast<std::uint16_t>(first.ip_length()),
       .checksum_offset = static_cast<std::uint16_t>(is_tcp ? kTcpChecksumAt : kUdpChecksumAt),
       .cut = first.cut,
       .header_length = static_cast<std::uint16_t>(first.header_length),
@@ -216,7 +239,7 @@ void Coalescer::write_parts_singly(const Flow& flow, const Offload& offload) {
   whole.reserve(flow.total);
   for (const ByteView part : flow.parts)
     whole.insert(whole.end(), part.begin(), part.end());
-  const auto segmenter = Segmenter::of(whole, *Ip4Header::parse(whole), offload);
+  const auto segmenter = Segmenter::of(whole, *IpHeader::parse(whole), offload);
   assert(segmenter);
   std::vector<std::uint8_t> packet;
   for (std::size_t n = 0; n < segmenter->count(); ++n) {

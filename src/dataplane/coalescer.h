@@ -6,7 +6,7 @@
 
 #include "dataplane/counters.h"
 #include "dataplane/ports.h"
-#include "net/ip4_header.h"
+#include "net/ip_header.h"
 
 namespace flannel {
 
@@ -22,7 +22,7 @@ class Coalescer {
 
   // Adds a packet with the valid header `ip`. Until the next flush() the bytes belong to the
   // coalescer, which may also change them.
-  void add(ByteSpan packet, const Ip4Header& ip);
+  void add(ByteSpan packet, const IpHeader& ip);
 
   // Writes all packets that it still holds.
   void flush();
@@ -32,11 +32,13 @@ class Coalescer {
   struct Candidate {
     ByteSpan packet;
     Offload::Cut cut = Offload::Cut::none;
+    Family family = Family::v4;
     std::size_t header_length = 0;  // IP and transport
-    std::uint16_t id = 0;
-    std::uint32_t sequence = 0;  // TCP
+    std::uint16_t id = 0;           // IPv4
+    std::uint32_t sequence = 0;     // TCP
     bool push = false;
 
+    std::size_t ip_length() const { return ip_header_min(family); }
     std::size_t payload() const { return packet.size() - header_length; }
   };
   struct Flow {
@@ -48,18 +50,21 @@ class Coalescer {
     std::vector<ByteView> parts;  // the first packet, then the payloads; empty: not in use
 
     bool is_same_flow(const Candidate& next) const;
+    bool is_between_hosts_of(const IpHeader& ip) const;
     bool takes(const Candidate& next) const;
     bool continues_ids(const Candidate& next) const;
-    bool continues_headers(const Candidate& next) const;
+    bool continues_ip(const Candidate& next) const;
+    bool continues_tcp(const Candidate& next) const;
     void begin(const Candidate& candidate);
     void append(const Candidate& next);
   };
 
-  Candidate examine(ByteSpan packet, const Ip4Header& ip) const;
+  Candidate examine(ByteSpan packet, const IpHeader& ip) const;
   Flow* find(const Candidate& candidate);
   Flow& open();
-  void flush_pair(const Ip4Header& ip);
+  void flush_pair(const IpHeader& ip);
   void write(Flow& flow);
+  static void write_super_headers(const Flow& flow);
   void write_super(Flow& flow);
   void write_parts_singly(const Flow& flow, const Offload& offload);
   void write_plain(ByteView packet);

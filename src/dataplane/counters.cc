@@ -7,11 +7,11 @@ namespace flannel {
 
 std::string_view to_string(Drop reason) {
   constexpr std::array<std::string_view, kDropReasons> kNames{
-      "out_not_ip4",     "out_malformed",     "out_no_peer",        "out_circle",
-      "out_ttl_expired", "out_no_buffer",     "out_denied",         "out_unreachable",
-      "out_failed",      "in_not_ip4",        "in_length_mismatch", "in_bad_checksum",
-      "in_too_big",      "in_unknown_source", "in_wrong_sender",    "in_not_for_us",
-      "in_ttl_expired",  "in_write_failed"};
+      "out_not_ip",      "out_link_only",   "out_malformed",     "out_no_peer",
+      "out_circle",      "out_ttl_expired", "out_no_buffer",     "out_denied",
+      "out_unreachable", "out_failed",      "in_not_ip",         "in_length_mismatch",
+      "in_bad_checksum", "in_too_big",      "in_unknown_source", "in_wrong_sender",
+      "in_not_for_us",   "in_ttl_expired",  "in_write_failed"};
   return kNames[static_cast<std::size_t>(reason)];
 }
 

@@ -17,7 +17,8 @@ namespace flannel {
 // Why a packet was dropped.
 enum class Drop : std::uint8_t {
   // from this host to a peer
-  out_not_ip4,    // IPv6 router solicitations and the like
+  out_not_ip,     // shorter than a header, another version, a broken header length
+  out_link_only,  // neighbour discovery, multicast, link-local addresses
   out_malformed,  // its lengths or offload information do not fit the packet
   out_no_peer,    // no peer owns the destination
   out_circle,     // for a peer's public IP: our own datagram, which the routes led back to us
@@ -27,9 +28,9 @@ enum class Drop : std::uint8_t {
   out_unreachable,  // the underlay has no route to the peer
   out_failed,
   // from a peer to this host
-  in_not_ip4,          // shorter than a header, another version, a broken header length
+  in_not_ip,           // shorter than a header, another version, a broken header length
   in_length_mismatch,  // the datagram is not as long as the packet says it is
-  in_bad_checksum,     // of the IP header
+  in_bad_checksum,     // of the IPv4 header
   in_too_big,          // longer than the device's MTU
   in_unknown_source,   // no peer owns the inner source
   in_wrong_sender,     // another host than the owner of the inner source sent it
@@ -38,7 +39,7 @@ enum class Drop : std::uint8_t {
   in_write_failed,  // the device is down
 };
 inline constexpr std::size_t kDropReasons = static_cast<std::size_t>(Drop::in_write_failed) + 1;
-std::string_view to_string(Drop reason);  // "out_not_ip4"
+std::string_view to_string(Drop reason);  // "out_not_ip"
 
 // A counter that one thread increments and other threads read.
 class Tally {

@@ -16,10 +16,9 @@ using slow::Bytes;
 
 std::shared_ptr<const ForwardTable> table(std::uint8_t peer) {
   return std::make_shared<ForwardTable>(
-      OverlayHost{.subnet = *IpPrefix::parse_v4("10.5.1.0/24"),
-                  .tunnel_address = IpAddress::v4(10, 5, 1, 0),
-                  .mtu = 1472,
-                  .accept_any = false},
+      OverlayHost{.v4 = OwnSubnet{.subnet = *IpPrefix::parse_v4("10.5.1.0/24"),
+                                  .tunnel_address = IpAddress::v4(10, 5, 1, 0)},
+                  .mtu = 1472},
       std::vector<OverlayPeer>{
           {*IpPrefix::parse_v4("10.5.2.0/24"), {IpAddress::v4(192, 0, 2, peer), 8285}}});
 }

@@ -18,10 +18,13 @@ using slow::Bytes;
 constexpr IpEndpoint kHost1{IpAddress::v4(192, 0, 2, 1), 8285};
 constexpr IpEndpoint kHost2{IpAddress::v4(192, 0, 2, 2), 8285};
 
-ForwardTable table(const char* own, const char* peer, IpEndpoint at) {
-  const IpPrefix subnet = *IpPrefix::parse_v4(own);
-  return {{.subnet = subnet, .tunnel_address = subnet.base, .mtu = 1472, .accept_any = false},
-          {{*IpPrefix::parse_v4(peer), at}}};
+// Of both families.
+ForwardTable table(std::uint32_t own, std::uint32_t peer, const IpEndpoint& at) {
+  const auto part = [&](bool v6) {
+    return OwnSubnet{.subnet = slow::network(own, v6), .tunnel_address = slow::address(own, v6)};
+  };
+  return {{.v4 = part(false), .v6 = part(true), .mtu = 1472},
+          {{slow::network(peer, false), at}, {slow::network(peer, true), at}}};
 }
 
 class BackToBack : public testing::TestWithParam<unsigned> {
@@ -72,8 +75,8 @@ class BackToBack : public testing::TestWithParam<unsigned> {
   PacketTallies tallies1_, tallies2_;
   TxPath tx_{tun1_, udp1_, tallies1_};
   RxPath rx_{udp2_, tun2_, tallies2_};
-  ForwardTable table1_ = table("10.5.1.0/24", "10.5.2.0/24", kHost2);
-  ForwardTable table2_ = table("10.5.2.0/24", "10.5.1.0/24", kHost1);
+  ForwardTable table1_ = table(0x0a050100, 0x0a050200, kHost2);
+  ForwardTable table2_ = table(0x0a050200, 0x0a050100, kHost1);
   TimePoint now_{std::chrono::hours(1)};
   slow::Flows expected_;
   slow::Flows received_;
@@ -97,7 +100,12 @@ TEST_P(BackToBack, NothingIsLostDoubledOrOvertaken) {
   ASSERT_EQ(received_.size(), expected_.size());
   for (const auto& [flow, packets] : expected_) {
     ASSERT_EQ(received_[flow].size(), packets.size());
-    EXPECT_EQ(received_[flow], packets);
+    for (std::size_t n = 0; n < packets.size(); ++n) {
+      const Bytes& got = received_[flow][n];
+      ASSERT_EQ(got.size(), packets[n].size()) << "packet " << n;
+      const auto differs = std::ranges::mismatch(got, packets[n]).in1 - got.begin();
+      ASSERT_EQ(got, packets[n]) << "packet " << n << " from byte " << differs;
+    }
   }
   PacketCounts all;
   all.add(tallies1_);

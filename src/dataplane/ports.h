@@ -15,9 +15,10 @@
 
 namespace flannel {
 
-// The most bytes that one send or receive can carry, which is what fits in an IPv4 packet.
+// The most bytes that one send or receive can carry, which is what fits in an IPv4 packet. IPv6
+// would carry 20 more.
 inline constexpr std::size_t kMaxUdpPayload = 65507;
-// A super-packet can be longer than an IPv4 packet by the length of its headers.
+// A super-packet can be longer than 65535 bytes by the length of its headers.
 inline constexpr std::size_t kTunReadSize = 65536 + 256;
 // UDP_MAX_SEGMENTS of kernels before 6.x, which raised it to 128.
 inline constexpr std::size_t kMaxSegmentsPerSend = 64;
@@ -25,7 +26,7 @@ inline constexpr std::size_t kMaxSegmentsPerSend = 64;
 // The work that remains to be done on a packet: to complete its checksum, and to cut it into
 // packets of the wire.
 struct Offload {
-  enum class Cut : std::uint8_t { none, tcp4, udp4 };
+  enum class Cut : std::uint8_t { none, tcp, udp };
 
   // The transport checksum field has only the sum of the pseudo header. The sum over the bytes from
   // `checksum_start` on must still be stored at checksum_start + checksum_offset.
@@ -81,7 +82,8 @@ enum class Sent {
   failed,
 };
 
-// The underlay side: a UDP socket. One thread receives; any thread may send.
+// The underlay side: a UDP socket for each family of the underlay. One thread receives; any thread
+// may send.
 class UdpPort {
  public:
   virtual ~UdpPort() = default;
@@ -98,11 +100,11 @@ class UdpPort {
 
   // Sends `bytes` as datagrams of `segment_size` bytes, of which the last may be shorter: at most
   // kMaxSegmentsPerSend datagrams and kMaxUdpPayload bytes.
-  virtual Sent send(IpEndpoint to, ByteView bytes, std::size_t segment_size) = 0;
+  virtual Sent send(const IpEndpoint& to, ByteView bytes, std::size_t segment_size) = 0;
   // Sends the same datagrams with one system call each, without segmentation by the device; a
   // datagram that exceeds the path MTU is fragmented. Adds the number of unsent datagrams to
   // `lost`.
-  virtual Sent send_each(IpEndpoint to, ByteView bytes, std::size_t segment_size,
+  virtual Sent send_each(const IpEndpoint& to, ByteView bytes, std::size_t segment_size,
                          std::size_t& lost) = 0;
 };
 
@@ -111,14 +113,14 @@ class QueueWaiter {
  public:
   virtual ~QueueWaiter() = default;
 
-  // Returns when the UDP socket, or with `tun_too` also the TUN queue, can be read. Only one thread
+  // Returns when a UDP socket, or with `tun_too` also the TUN queue, can be read. Only one thread
   // may wait.
   virtual Wake wait(bool tun_too) = 0;
   // Ends the wait() that is under way, or else the next one. May be called on any thread.
   virtual void wake() = 0;
 };
 
-// One queue of the TUN device and the UDP socket with which its packets are exchanged.
+// One queue of the TUN device and the UDP sockets with which its packets are exchanged.
 struct QueuePair {
   std::unique_ptr<TunPort> tun;
   std::unique_ptr<UdpPort> udp;

@@ -3,12 +3,10 @@
 
 #include <algorithm>
 
-#include "net/icmp.h"
-
 namespace flannel {
 namespace {
 
-constexpr std::uint8_t kTimeExceededTtl = 64;
+constexpr std::uint8_t kAnswerToPeerHopLimit = 64;
 
 }  // namespace
 
@@ -30,39 +28,46 @@ bool RxPath::step(const ForwardTable& table, TimePoint now) {
   return !runs.empty();
 }
 
-std::optional<Drop> refuse_datagram(ByteView datagram, const Ip4Header& ip, IpAddress from,
+std::optional<Drop> refuse_datagram(ByteView datagram, const IpHeader& ip, const IpAddress& from,
                                     const ForwardTable& table) {
   const OverlayHost& host = table.host();
   if (ip.total_length != datagram.size()) return Drop::in_length_mismatch;
-  if (datagram.size() > host.mtu) return Drop::in_too_big;
-  if (!has_valid_ip4_checksum(datagram.first(ip.header_length))) return Drop::in_bad_checksum;
+  if (!has_valid_header_checksum(ip, datagram)) return Drop::in_bad_checksum;
 
   const IpEndpoint* owner = table.find(ip.source);
-  if (owner == nullptr || host.subnet.contains(ip.source)) return Drop::in_unknown_source;
+  if (owner == nullptr || host.owns(ip.source)) return Drop::in_unknown_source;
   if (owner->ip != from && !host.accept_any) return Drop::in_wrong_sender;
-  if (!host.subnet.contains(ip.destination)) return Drop::in_not_for_us;
-  if (ip.ttl <= 1) return Drop::in_ttl_expired;
+  if (!host.owns(ip.destination)) return Drop::in_not_for_us;
+  // The last two are answered, so only peers may get there.
+  if (datagram.size() > host.mtu) return Drop::in_too_big;
+  if (ip.hop_limit <= 1) return Drop::in_ttl_expired;
   return std::nullopt;
 }
 
-void RxPath::accept(ByteSpan datagram, IpAddress from, const ForwardTable& table, TimePoint now) {
-  const auto ip = Ip4Header::parse(datagram);
-  if (!ip) return tallies_[Drop::in_not_ip4].add();
+void RxPath::accept(ByteSpan datagram, const IpAddress& from, const ForwardTable& table,
+                    TimePoint now) {
+  const auto ip = IpHeader::parse(datagram);
+  if (!ip) return tallies_[Drop::in_not_ip].add();
   if (const auto refused = refuse_datagram(datagram, *ip, from, table)) {
     tallies_[*refused].add();
-    if (*refused == Drop::in_ttl_expired) answer_expired(datagram, ip->source, table, now);
+    if (*refused == Drop::in_ttl_expired) {
+      answer({IcmpError::Kind::time_exceeded}, datagram, ip->source, table, now);
+    } else if (*refused == Drop::in_too_big) {
+      answer({IcmpError::Kind::packet_too_big, table.host().mtu}, datagram, ip->source, table, now);
+    }
     return;
   }
   tallies_.in_packets.add();
   tallies_.in_bytes.add(datagram.size());
-  decrement_ttl(datagram);
+  decrement_hop_limit(datagram);
   coalescer_.add(datagram, *ip);
 }
 
-void RxPath::answer_expired(ByteView offender, IpAddress sender, const ForwardTable& table,
-                            TimePoint now) {
-  const auto packet = make_icmp_error(IcmpError::time_exceeded, table.host().tunnel_address,
-                                      kTimeExceededTtl, offender);
+// `sender` has an owner, and we have a subnet of its family.
+void RxPath::answer(const IcmpError& error, ByteView offender, const IpAddress& sender,
+                    const ForwardTable& table, TimePoint now) {
+  const IpAddress& from = table.host().at(sender.family)->tunnel_address;
+  const auto packet = make_icmp_error(error, from, kAnswerToPeerHopLimit, offender);
   if (!packet) return;
   if (!icmp_limit_.allow(now)) return tallies_.icmp_suppressed.add();
   const ByteView bytes = packet->view();

@@ -9,12 +9,14 @@
 #include "dataplane/forward_table.h"
 #include "dataplane/ports.h"
 #include "dataplane/rate_limit.h"
-#include "net/ip4_header.h"
+#include "net/icmp.h"
+#include "net/ip_header.h"
 
 namespace flannel {
 
 // Carries packets from the peers to the host: receives datagrams, validates the packets in them,
-// decrements the TTL, coalesces packets of one flow, and writes them to the device. One thread.
+// decrements the hop limit, coalesces packets of one flow, and writes them to the device. One
+// thread.
 class RxPath {
  public:
   // The arguments must outlive the path. Only this path writes `tallies`.
@@ -24,9 +26,9 @@ class RxPath {
   bool step(const ForwardTable& table, TimePoint now);
 
  private:
-  void accept(ByteSpan datagram, IpAddress from, const ForwardTable& table, TimePoint now);
-  void answer_expired(ByteView offender, IpAddress sender, const ForwardTable& table,
-                      TimePoint now);
+  void accept(ByteSpan datagram, const IpAddress& from, const ForwardTable& table, TimePoint now);
+  void answer(const IcmpError& error, ByteView offender, const IpAddress& sender,
+              const ForwardTable& table, TimePoint now);
 
   UdpPort& udp_;
   PacketTallies& tallies_;
@@ -36,7 +38,7 @@ class RxPath {
 
 // Returns why the datagram from `from`, whose inner header is `ip`, must be dropped; nullopt if it
 // may pass.
-std::optional<Drop> refuse_datagram(ByteView datagram, const Ip4Header& ip, IpAddress from,
+std::optional<Drop> refuse_datagram(ByteView datagram, const IpHeader& ip, const IpAddress& from,
                                     const ForwardTable& table);
 
 }  // namespace flannel

@@ -9,7 +9,7 @@
 
 namespace flannel {
 
-std::optional<Segmenter> Segmenter::of(ByteView packet, const Ip4Header& ip,
+std::optional<Segmenter> Segmenter::of(ByteView packet, const IpHeader& ip,
                                        const Offload& offload) {
   Segmenter segmenter{packet, ip, offload};
   const bool fits =
@@ -26,20 +26,32 @@ bool Segmenter::fits_single() const {
 
 // The header lengths are read from the packet, since those in the offload are only a hint.
 bool Segmenter::fits_super() {
-  if (offload_.segment_size == 0 || ip_.is_fragment()) return false;
+  if (offload_.segment_size == 0 || ip_.is_of_unknown_flow()) return false;
   const ByteView transport = packet_.subspan(ip_.header_length);
-  if (offload_.cut == Offload::Cut::tcp4) {
+  if (offload_.cut == Offload::Cut::tcp) {
     const auto tcp = TcpHeader::parse(transport);
     if (ip_.protocol != kProtocolTcp || !tcp) return false;
     tcp_ = *tcp;
-    header_length_ = std::size_t{ip_.header_length} + tcp->header_length;
+    header_length_ = ip_.header_length + tcp->header_length;
   } else {
     if (ip_.protocol != kProtocolUdp || !UdpHeader::parse(transport)) return false;
     header_length_ = ip_.header_length + kUdpHeaderLength;
   }
   const std::size_t payload = packet_.size() - header_length_;
   count_ = std::max<std::size_t>(1, (payload + offload_.segment_size - 1) / offload_.segment_size);
+  address_sum_ = sum_of_addresses(transport);
   return true;
+}
+
+// The unfinished checksum of the super-packet is the sum of its pseudo header, with its length.
+std::uint16_t Segmenter::sum_of_addresses(ByteView transport) const {
+  if (!offload_.checksum_unfinished) {
+    return pseudo_header_sum(ip_.source, ip_.destination, ip_.protocol, 0);
+  }
+  const bool is_tcp = offload_.cut == Offload::Cut::tcp;
+  const std::uint16_t sum = load_be16(transport, is_tcp ? kTcpChecksumAt : kUdpChecksumAt);
+  const auto length = static_cast<std::uint16_t>(transport.size());
+  return add_sums(sum, static_cast<std::uint16_t>(~length));
 }
 
 std::size_t Segmenter::length(std::size_t n) const {
@@ -80,19 +92,17 @@ void Segmenter::write(std::size_t n, ByteSpan into) const {
   assert(into.size() == length(n));
   if (offload_.cut == Offload::Cut::none) return write_single(into);
 
-  const bool is_tcp = offload_.cut == Offload::Cut::tcp4;
+  const bool is_tcp = offload_.cut == Offload::Cut::tcp;
   const ByteView payload =
       packet_.subspan(header_length_ + n * offload_.segment_size, into.size() - header_length_);
   std::memcpy(into.data(), packet_.data(), header_length_);
-  const ByteSpan ip = into.first(ip_.header_length);
-  rewrite_ip4_header(ip, static_cast<std::uint16_t>(into.size()),
-                     static_cast<std::uint16_t>(ip_.id + n));
+  rewrite_ip_header(into.first(ip_.header_length), into.size(),
+                    static_cast<std::uint16_t>(ip_.id + n));
   const ByteSpan transport = into.subspan(ip_.header_length, header_length_ - ip_.header_length);
   const std::uint16_t header_sum =
       is_tcp ? write_tcp_header(n, transport) : write_udp_header(transport, payload.size());
   const std::uint16_t pseudo =
-      pseudo_header_sum(ip_.source, ip_.destination, ip_.protocol,
-                        static_cast<std::uint16_t>(into.size() - ip_.header_length));
+      add_sums(address_sum_, static_cast<std::uint16_t>(into.size() - ip_.header_length));
   const std::uint16_t payload_sum = copy_and_sum(into.data() + header_length_, payload);
   const auto checksum =
       static_cast<std::uint16_t>(~add_sums(add_sums(pseudo, header_sum), payload_sum));

@@ -32,7 +32,7 @@ bool SendBatcher::Batch::takes(std::size_t length) const {
          used + length <= kMaxUdpPayload;
 }
 
-ByteSpan SendBatcher::append(IpEndpoint to, std::size_t length, TimePoint now) {
+ByteSpan SendBatcher::append(const IpEndpoint& to, std::size_t length, TimePoint now) {
   assert(length > 0 && length <= kMaxUdpPayload);
   Batch& batch = batch_for(to, now);
   if (!batch.takes(length)) {
@@ -47,7 +47,7 @@ ByteSpan SendBatcher::append(IpEndpoint to, std::size_t length, TimePoint now) {
   return place;
 }
 
-SendBatcher::Batch& SendBatcher::batch_for(IpEndpoint to, TimePoint now) {
+SendBatcher::Batch& SendBatcher::batch_for(const IpEndpoint& to, TimePoint now) {
   if (batches_[last_].count > 0 && batches_[last_].to == to) return batches_[last_];
   std::size_t free = batches_.size();
   for (std::size_t i = 0; i < batches_.size(); ++i) {
@@ -108,7 +108,7 @@ void SendBatcher::count_lost(Sent why, std::size_t datagrams) {
   tallies_[drop_of(why)].add(datagrams);
 }
 
-bool SendBatcher::is_refused(IpEndpoint to, TimePoint now) {
+bool SendBatcher::is_refused(const IpEndpoint& to, TimePoint now) {
   if (refusals_.empty()) return false;
   std::erase_if(refusals_, [&](const Refusal& refusal) { return refusal.until <= now; });
   return std::ranges::any_of(refusals_, [&](const Refusal& refusal) { return refusal.to == to; });

@@ -21,7 +21,7 @@ class SendBatcher {
 
   // Returns the buffer for the next datagram to `to`, which has `length` bytes (at most
   // kMaxUdpPayload). The caller fills it before the next call of append() or flush().
-  ByteSpan append(IpEndpoint to, std::size_t length, TimePoint now);
+  ByteSpan append(const IpEndpoint& to, std::size_t length, TimePoint now);
 
   // Sends all pending datagrams.
   void flush(TimePoint now);
@@ -43,11 +43,11 @@ class SendBatcher {
     TimePoint until;
   };
 
-  Batch& batch_for(IpEndpoint to, TimePoint now);
+  Batch& batch_for(const IpEndpoint& to, TimePoint now);
   void send(Batch& batch, TimePoint now);
   void send_each(const Batch& batch);
   void count_lost(Sent why, std::size_t datagrams);
-  bool is_refused(IpEndpoint to, TimePoint now);
+  bool is_refused(const IpEndpoint& to, TimePoint now);
 
   UdpPort& udp_;
   PacketTallies& tallies_;

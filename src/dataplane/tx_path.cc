@@ -2,7 +2,7 @@
 #include "dataplane/tx_path.h"
 
 #include "dataplane/segmenter.h"
-#include "net/ip4_header.h"
+#include "net/ip_header.h"
 
 namespace flannel {
 namespace {
@@ -10,11 +10,11 @@ namespace {
 // The number of packets that are read before the collected ones are sent.
 constexpr int kReadBudget = 64;
 // The TTL that upstream uses for "net unreachable". The packet only has to reach a local container.
-constexpr std::uint8_t kNetUnreachableTtl = 8;
+constexpr std::uint8_t kAnswerToHostHopLimit = 8;
 
-// RFC 1122, 3.2.2: no error answers a broadcast.
-bool is_to_all(IpAddress destination, const IpPrefix& network) {
-  return destination == network.base || destination == network.last();
+// RFC 1122, 3.2.2: no error answers a broadcast, which IPv6 does not have.
+bool is_broadcast(const IpAddress& destination, const IpPrefix& network) {
+  return destination.is_v4() && (destination == network.base || destination == network.last());
 }
 
 }  // namespace
@@ -42,7 +42,7 @@ int TxPath::read_what_waits(const ForwardTable& table, TimePoint now) {
     const auto read = tun_.read(place);
     if (!read) break;
     const ByteSpan packet = place.first(read->size);
-    const auto ip = Ip4Header::parse(packet);
+    const auto ip = IpHeader::parse(packet);
     const bool is_super = read->offload.cut != Offload::Cut::none;
     if (ip && (is_super || backlog_.holds_flow_of(packet, *ip))) {
       backlog_.keep(packet.size(), read->offload, *ip);
@@ -67,33 +67,41 @@ void TxPath::finish(const ForwardTable& table, TimePoint now) {
 
 void TxPath::forward(ByteSpan packet, const Offload& offload, const ForwardTable& table,
                      TimePoint now) {
-  const auto ip = Ip4Header::parse(packet);
-  if (!ip) return tallies_[Drop::out_not_ip4].add();
+  const auto ip = IpHeader::parse(packet);
+  if (!ip) return tallies_[Drop::out_not_ip].add();
   if (ip->total_length != packet.size()) return tallies_[Drop::out_malformed].add();
+  if (stays_on_link(*ip, packet)) return tallies_[Drop::out_link_only].add();
   const IpEndpoint* peer = table.find(ip->destination);
-  if (peer == nullptr) {
-    if (table.is_endpoint(ip->destination)) return tallies_[Drop::out_circle].add();
-    tallies_[Drop::out_no_peer].add();
-    if (is_to_all(ip->destination, table.host().network)) return;
-    return answer(IcmpError::net_unreachable, packet, table, now);
-  }
-  if (ip->ttl <= 1) {
+  if (peer == nullptr) return refuse(*ip, packet, table, now);
+  if (ip->hop_limit <= 1) {
     tallies_[Drop::out_ttl_expired].add();
-    return answer(IcmpError::time_exceeded, packet, table, now);
+    return answer(IcmpError::Kind::time_exceeded, *ip, packet, table, now);
   }
   const auto segmenter = Segmenter::of(packet, *ip, offload);
   if (!segmenter || segmenter->length(0) > kMaxUdpPayload) {
     return tallies_[Drop::out_malformed].add();
   }
-  decrement_ttl(packet);
+  decrement_hop_limit(packet);
   for (std::size_t n = 0; n < segmenter->count(); ++n) {
     segmenter->write(n, batcher_.append(*peer, segmenter->length(n), now));
   }
 }
 
-void TxPath::answer(IcmpError error, ByteView offender, const ForwardTable& table, TimePoint now) {
-  const auto packet =
-      make_icmp_error(error, table.host().tunnel_address, kNetUnreachableTtl, offender);
+// Drops a packet whose destination no peer owns.
+void TxPath::refuse(const IpHeader& ip, ByteView packet, const ForwardTable& table, TimePoint now) {
+  if (table.is_endpoint(ip.destination)) return tallies_[Drop::out_circle].add();
+  tallies_[Drop::out_no_peer].add();
+  const auto& own = table.host().at(ip.family());
+  if (own && is_broadcast(ip.destination, own->network)) return;
+  answer(IcmpError::Kind::net_unreachable, ip, packet, table, now);
+}
+
+// Without an address of the packet's family there is no answer.
+void TxPath::answer(IcmpError::Kind kind, const IpHeader& ip, ByteView offender,
+                    const ForwardTable& table, TimePoint now) {
+  const auto& own = table.host().at(ip.family());
+  if (!own) return;
+  const auto packet = make_icmp_error({kind}, own->tunnel_address, kAnswerToHostHopLimit, offender);
   if (!packet) return;
   if (!icmp_limit_.allow(now)) return tallies_.icmp_suppressed.add();
   const ByteView bytes = packet->view();

@@ -11,11 +11,12 @@
 #include "dataplane/rate_limit.h"
 #include "dataplane/send_batcher.h"
 #include "net/icmp.h"
+#include "net/ip_header.h"
 
 namespace flannel {
 
 // Carries packets from the host to its peers: reads packets from the device, looks up the peer of
-// each destination, decrements the TTL, cuts super-packets, and sends. One thread at a time.
+// each destination, decrements the hop limit, cuts super-packets, and sends. One thread at a time.
 class TxPath {
  public:
   // The arguments must outlive the path. Only this path writes `tallies`.
@@ -31,7 +32,9 @@ class TxPath {
   int read_what_waits(const ForwardTable& table, TimePoint now);
   void send_next(const ForwardTable& table, TimePoint now);
   void forward(ByteSpan packet, const Offload& offload, const ForwardTable& table, TimePoint now);
-  void answer(IcmpError error, ByteView offender, const ForwardTable& table, TimePoint now);
+  void refuse(const IpHeader& ip, ByteView packet, const ForwardTable& table, TimePoint now);
+  void answer(IcmpError::Kind kind, const IpHeader& ip, ByteView offender,
+              const ForwardTable& table, TimePoint now);
 
   TunPort& tun_;
   PacketTallies& tallies_;

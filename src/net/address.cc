@@ -54,7 +54,7 @@ std::pair<std::uint64_t, std::uint64_t> halves_of(const IpAddress& ip) {
   return halves;
 }
 
-// Of an IPv6 address.
+// The number of an IPv6 address.
 Number number_of(const IpAddress& ip) {
   const auto [high, low] = halves_of(ip);
   return Number{high} << 64 | low;

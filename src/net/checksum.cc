@@ -71,13 +71,19 @@ std::uint16_t copy_and_sum(std::uint8_t* to, ByteView from) {
   return sum_all<true>(to, from.data(), from.size());
 }
 
-std::uint16_t pseudo_header_sum(IpAddress source, IpAddress destination, std::uint8_t protocol,
-                                std::uint16_t length) {
-  std::uint32_t sum = (source.v4_value() >> 16) + (source.v4_value() & 0xffff) +
-                      (destination.v4_value() >> 16) + (destination.v4_value() & 0xffff) +
-                      protocol + length;
+// The pseudo headers of both families have the same sum, since they differ in the order of their
+// fields and in zeros only (RFC 9293 3.1, RFC 8200 8.1).
+std::uint16_t pseudo_header_sum(const IpAddress& source, const IpAddress& destination,
+                                std::uint8_t protocol, std::uint16_t length) {
+  std::uint64_t sum = std::uint64_t{protocol} + length;
+  for (const IpAddress* ip : {&source, &destination}) {
+    for (std::size_t at = 0; at < ip->octets().size(); at += 4)
+      sum += load_be32(ip->bytes, at);
+  }
+  sum = (sum >> 32) + (sum & 0xffffffff);
   sum = (sum >> 16) + (sum & 0xffff);
-  return static_cast<std::uint16_t>(sum + (sum >> 16));
+  sum = (sum >> 16) + (sum & 0xffff);
+  return static_cast<std::uint16_t>((sum >> 16) + (sum & 0xffff));
 }
 
 }  // namespace flannel

@@ -27,10 +27,10 @@ inline std::uint16_t internet_checksum(ByteView bytes) {
   return static_cast<std::uint16_t>(~ones_sum(bytes));
 }
 
-// The sum of the pseudo header that TCP and UDP checksums cover; `length` covers the transport
-// header and its payload.
-std::uint16_t pseudo_header_sum(IpAddress source, IpAddress destination, std::uint8_t protocol,
-                                std::uint16_t length);
+// The sum of the pseudo header that the checksums of TCP, UDP and ICMPv6 cover. The addresses are
+// of one family; `length` covers the transport header and its payload.
+std::uint16_t pseudo_header_sum(const IpAddress& source, const IpAddress& destination,
+                                std::uint8_t protocol, std::uint16_t length);
 
 // Returns the checksum after one covered word has changed (RFC 1624, equation 3).
 constexpr std::uint16_t update_checksum(std::uint16_t checksum, std::uint16_t old_word,

@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "net/checksum.h"
-#include "net/icmp.h"
 #include "net/ip4_header.h"
 #include "net/transport_header.h"
 
@@ -159,9 +158,9 @@ TEST(UdpHeader, IsReadBackAsWritten) {
 }
 
 TEST(TransportChecksum, CoversThePseudoHeader) {
-  const Ip4Header ip{.protocol = kProtocolUdp,
-                     .source = IpAddress::v4(10, 5, 1, 2),
-                     .destination = IpAddress::v4(10, 5, 2, 3)};
+  const IpHeader ip{.source = IpAddress::v4(10, 5, 1, 2),
+                    .destination = IpAddress::v4(10, 5, 2, 3),
+                    .protocol = kProtocolUdp};
   Bytes datagram{0x9c, 0x40, 0x00, 0x35, 0x00, 0x0b, 0x00, 0x00, 'a', 'b', 'c'};
   EXPECT_FALSE(has_valid_transport_checksum(ip, datagram)) << "none computed";
   // By hand: pseudo 0a05+0102+0a05+0203+0011+000b = 172b; datagram 9c40+0035+000b+6162+6300 =
@@ -170,93 +169,6 @@ TEST(TransportChecksum, CoversThePseudoHeader) {
   EXPECT_TRUE(has_valid_transport_checksum(ip, datagram));
   datagram.back() ^= 1;
   EXPECT_FALSE(has_valid_transport_checksum(ip, datagram));
-}
-
-class IcmpErrorTest : public testing::Test {
- protected:
-  static constexpr IpAddress kTunnel = IpAddress::v4(10, 5, 1, 0);
-
-  Bytes packet(Ip4Header ip, Bytes payload) {
-    ip.total_length = static_cast<std::uint16_t>(kIp4HeaderMin + payload.size());
-    Bytes bytes(kIp4HeaderMin);
-    ip.write(bytes);
-    bytes.insert(bytes.end(), payload.begin(), payload.end());
-    return bytes;
-  }
-  bool is_answered(const Ip4Header& ip, Bytes payload = Bytes(8)) {
-    return make_icmp_error(IcmpError::net_unreachable, kTunnel, 8, packet(ip, payload)).has_value();
-  }
-  Ip4Header udp_{.protocol = kProtocolUdp,
-                 .source = IpAddress::v4(10, 5, 1, 2),
-                 .destination = IpAddress::v4(10, 5, 9, 9)};
-};
-
-TEST_F(IcmpErrorTest, QuotesTheHeaderAndEightBytes) {
-  const Bytes offender = packet(udp_, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10});
-  const auto answer = make_icmp_error(IcmpError::net_unreachable, kTunnel, 8, offender);
-  ASSERT_TRUE(answer);
-  const ByteView bytes = answer->view();
-  const auto ip = Ip4Header::parse(bytes);
-  EXPECT_TRUE(has_valid_ip4_checksum(bytes.first(20)));
-  EXPECT_EQ(ip->total_length, bytes.size());
-  EXPECT_EQ(ip->source, kTunnel);
-  EXPECT_EQ(ip->destination, udp_.source);
-  EXPECT_EQ(ip->ttl, 8);
-  EXPECT_EQ(bytes[20], 3);
-  EXPECT_EQ(bytes[21], 0);
-  EXPECT_EQ(slow_sum(bytes.subspan(20)), 0xffff);
-  EXPECT_EQ(Bytes(bytes.begin() + 28, bytes.end()), Bytes(offender.begin(), offender.begin() + 28));
-}
-
-TEST_F(IcmpErrorTest, QuotesNoMoreThanThereIs) {
-  const auto answer =
-      make_icmp_error(IcmpError::time_exceeded, kTunnel, 64, packet(udp_, {1, 2, 3}));
-  ASSERT_TRUE(answer);
-  EXPECT_EQ(answer->size, 20u + 8 + 20 + 3);
-  EXPECT_EQ(answer->bytes[20], 11);
-  EXPECT_EQ(slow_sum(answer->view().subspan(20)), 0xffff);
-}
-
-TEST_F(IcmpErrorTest, QuotesOptionsInFull) {
-  Bytes offender = packet(udp_, Bytes(60));
-  offender[0] = 0x4f;  // the first 40 bytes of the payload are options now
-  const auto answer = make_icmp_error(IcmpError::net_unreachable, kTunnel, 8, offender);
-  ASSERT_TRUE(answer);
-  EXPECT_EQ(answer->size, answer->bytes.size());
-}
-
-TEST_F(IcmpErrorTest, NeverAnswersAnErrorOrAnUnknownType) {
-  Ip4Header icmp = udp_;
-  icmp.protocol = kProtocolIcmp;
-  for (const std::uint8_t error : Bytes{3, 4, 5, 11, 12, 1, 200}) {
-    EXPECT_FALSE(is_answered(icmp, {error, 0, 0, 0, 0, 0, 0, 0}));
-  }
-  EXPECT_FALSE(is_answered(icmp, {})) << "no type at all";
-  EXPECT_TRUE(is_answered(icmp, {8, 0, 0, 0, 0, 0, 0, 0})) << "echo request";
-}
-
-TEST_F(IcmpErrorTest, AnswersOnlyTheFirstFragment) {
-  udp_.more_fragments = true;
-  EXPECT_TRUE(is_answered(udp_));
-  udp_.fragment_offset = 8;
-  EXPECT_FALSE(is_answered(udp_));
-}
-
-TEST_F(IcmpErrorTest, IsSentToOneHostAboutOneHost) {
-  EXPECT_TRUE(is_answered(udp_));
-  for (const IpAddress source :
-       {IpAddress{}, IpAddress::v4(127, 0, 0, 1), IpAddress::v4(224, 0, 0, 1),
-        IpAddress::v4(255, 255, 255, 255), IpAddress::v4(240, 0, 0, 1)}) {
-    Ip4Header ip = udp_;
-    ip.source = source;
-    EXPECT_FALSE(is_answered(ip)) << to_string(source);
-  }
-  for (const IpAddress destination :
-       {IpAddress::v4(224, 0, 0, 251), IpAddress::v4(255, 255, 255, 255)}) {
-    Ip4Header ip = udp_;
-    ip.destination = destination;
-    EXPECT_FALSE(is_answered(ip)) << to_string(destination);
-  }
 }
 
 }  // namespace

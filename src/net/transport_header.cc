@@ -70,7 +70,7 @@ void UdpHeader::write(ByteSpan into) const {
   store_be16(header, kUdpChecksumAt, checksum);
 }
 
-bool has_valid_transport_checksum(const Ip4Header& ip, ByteView segment) {
+bool has_valid_transport_checksum(const IpHeader& ip, ByteView segment) {
   if (segment.size() > 0xffff) return false;
   if (ip.protocol == kProtocolUdp &&
       (segment.size() < kUdpHeaderLength || load_be16(segment, kUdpChecksumAt) == 0)) {

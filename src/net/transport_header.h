@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "net/bytes.h"
-#include "net/ip4_header.h"
+#include "net/ip_header.h"
 
 namespace flannel {
 
@@ -55,8 +55,8 @@ struct UdpHeader {
   bool operator==(const UdpHeader&) const = default;
 };
 
-// True if the checksum of a whole TCP segment or UDP datagram with the IP header `ip` is valid. A
-// UDP checksum of 0 (none) is not valid.
-bool has_valid_transport_checksum(const Ip4Header& ip, ByteView segment);
+// True if the checksum of a whole TCP segment or UDP datagram with the IP header `ip`, which has no
+// routing header, is valid. A UDP checksum of 0 (none) is not valid.
+bool has_valid_transport_checksum(const IpHeader& ip, ByteView segment);
 
 }  // namespace flannel

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whatever the TUN device hands out, the datagrams sent are whole IPv4 packets, and an honest
-// packet gives what the slow reference makes of it.
+// Whatever the TUN device hands out, the datagrams sent are whole IP packets to an address of a
+// peer, and answers are valid.
 //
 // Input: records of flags (1), checksum start, checksum offset, segment size, length (2 each),
 // packet.
@@ -41,19 +41,27 @@ class Input {
 
 void check(const FakeUdp::Datagram& sent) {
   const Bytes& packet = sent.bytes;
-  require(packet.size() >= 20 && packet[0] >> 4 == 4);
-  require(slow::get16(packet, 2) == packet.size());
   require(sent.to.port == 8285);
+  if (slow::is_v6(packet)) {
+    require(packet.size() >= 40 && slow::get16(packet, 4) + std::size_t{40} == packet.size());
+    require(packet[24] != 0xff && (packet[24] != 0xfe || packet[25] / 64 != 2));  // link-local
+  } else {
+    require(packet.size() >= 20 && packet[0] >> 4 == 4);
+    require(slow::get16(packet, 2) == packet.size());
+  }
 }
 
 void run(Input input) {
   static const ForwardTable table{
-      {.subnet = *IpPrefix::parse_v4("10.5.1.0/24"),
-       .tunnel_address = IpAddress::v4(10, 5, 1, 0),
-       .mtu = 1472,
-       .accept_any = false},
-      {{*IpPrefix::parse_v4("10.5.2.0/24"), {IpAddress::v4(192, 0, 2, 2), 8285}},
-       {*IpPrefix::parse_v4("128.0.0.0/1"), {IpAddress::v4(192, 0, 2, 3), 8285}}}};
+      {.v4 = OwnSubnet{.subnet = slow::network(0x0a050100, false),
+                       .tunnel_address = slow::address(0x0a050100, false)},
+       .v6 = OwnSubnet{.subnet = slow::network(0x0a050100, true),
+                       .tunnel_address = slow::address(0x0a050100, true)},
+       .mtu = 1472},
+      {{slow::network(0x0a050200, false), {IpAddress::v4(192, 0, 2, 2), 8285}},
+       {slow::network(0x0a050200, true), {*IpAddress::parse("2001:db8::2"), 8285}},
+       {*IpPrefix::parse("128.0.0.0/1"), {IpAddress::v4(192, 0, 2, 3), 8285}},
+       {*IpPrefix::parse("8000::/1"), {IpAddress::v4(192, 0, 2, 3), 8285}}}};
   FakeTun tun;
   FakeUdp udp;
   PacketTallies tallies;
@@ -67,7 +75,9 @@ void run(Input input) {
     offload.segment_size = static_cast<std::uint16_t>(input.number(2));
     offload.cut = static_cast<Offload::Cut>((flags >> 1) % 3);
     Bytes packet = input.bytes(input.number(2));
-    if ((flags & 8) != 0 && packet.size() >= 20) {
+    if ((flags & 8) != 0 && packet.size() >= 40 && slow::is_v6(packet)) {
+      slow::put16(packet, 4, static_cast<unsigned>(packet.size() - 40));
+    } else if ((flags & 8) != 0 && packet.size() >= 20) {
       slow::put16(packet, 2, static_cast<unsigned>(packet.size()));
     }
     tun.host_sends(std::move(packet), offload);

@@ -5,6 +5,7 @@
 // Input: records of flags (1), segment size, length (2 each), datagrams.
 #include <cstdlib>
 #include <map>
+#include <stdexcept>
 
 #include "dataplane/rx_path.h"
 #include "support/fake_ports.h"
@@ -21,18 +22,33 @@ void require(bool holds) {
   if (!holds) std::abort();
 }
 
+constexpr std::uint32_t kOurs = 0x0a050200;
+constexpr std::uint32_t kTheirs = 0x0a050100;
+
+bool is_in(const Bytes& datagram, std::size_t which, std::uint32_t subnet) {
+  return slow::network(subnet, slow::is_v6(datagram)).contains(slow::address_in(datagram, which));
+}
+
 // The checks of rx_path.cc in other words.
-bool may_pass(const Bytes& datagram, IpAddress from) {
-  if (datagram.size() < 20 || datagram.size() > 1472 || datagram[0] / 16 != 4) return false;
-  const std::size_t header = slow::ip_length(datagram);
-  if (header < 20 || header > datagram.size()) return false;
-  return slow::get16(datagram, 2) == datagram.size() && slow::sum(datagram, 0, header) == 0xffff &&
-         from == kPeer && slow::get32(datagram, 12) >> 8 == 0x0a0501 &&
-         slow::get32(datagram, 16) >> 8 == 0x0a0502 && datagram[8] > 1;
+bool may_pass(const Bytes& datagram, const IpAddress& from) {
+  if (datagram.size() < 20 || datagram.size() > 1472 || from != kPeer) return false;
+  if (slow::is_v6(datagram)) {
+    if (datagram.size() < 40 || slow::get16(datagram, 4) + std::size_t{40} != datagram.size()) {
+      return false;
+    }
+  } else {
+    if (datagram[0] / 16 != 4) return false;
+    const std::size_t header = slow::ip_length(datagram);
+    if (header < 20 || header > datagram.size()) return false;
+    if (slow::get16(datagram, 2) != datagram.size()) return false;
+    if (slow::sum(datagram, 0, header) != 0xffff) return false;
+  }
+  return is_in(datagram, 0, kTheirs) && is_in(datagram, 1, kOurs) && slow::hop_limit(datagram) > 1;
 }
 
 // The identification of what cannot be fragmented is blanked: it may be renumbered.
 Bytes comparable(Bytes packet) {
+  if (slow::is_v6(packet)) return packet;
   if ((packet[6] & 0x7f) == 0x40 && packet[7] == 0) slow::put16(packet, 4, 0);
   slow::put16(packet, 10, 0);
   return packet;
@@ -40,30 +56,43 @@ Bytes comparable(Bytes packet) {
 
 using ByFlow = std::map<Bytes, std::vector<Bytes>>;
 
+// Protocol and ports; without ports if the packet has none at its place. Nothing, if extension
+// headers lead out of the packet or over a fragment header.
+Bytes transport_key(const Bytes& packet) {
+  try {
+    const auto [at, protocol] = slow::transport_of(packet);
+    Bytes key{static_cast<std::uint8_t>(protocol)};
+    const bool is_whole =
+        slow::is_v6(packet) ? at == 40 : (packet[6] & 0x3f) == 0 && packet[7] == 0;
+    if (is_whole && (protocol == 6 || protocol == 17) && packet.size() >= at + 4) {
+      const auto ports = packet.begin() + static_cast<std::ptrdiff_t>(at);
+      key.insert(key.end(), ports, ports + 4);
+    }
+    return key;
+  } catch (const std::out_of_range&) {
+    return {};
+  }
+}
+
 // Flows do not wait for each other; only the order within one counts.
 void add(ByFlow& flows, const Bytes& packet) {
-  Bytes key(packet.begin() + 12, packet.begin() + 20);
-  key.push_back(packet[9]);
-  const std::size_t header = slow::ip_length(packet);
-  const bool is_whole = (packet[6] & 0x3f) == 0 && packet[7] == 0;
-  if (is_whole && (packet[9] == 6 || packet[9] == 17) && packet.size() >= header + 4) {
-    const auto ports = packet.begin() + static_cast<std::ptrdiff_t>(header);
-    key.insert(key.end(), ports, ports + 4);
-  }
+  const bool v6 = slow::is_v6(packet);
+  Bytes key(packet.begin() + (v6 ? 8 : 12), packet.begin() + (v6 ? 40 : 20));
+  const Bytes transport = transport_key(packet);
+  key.insert(key.end(), transport.begin(), transport.end());
   flows[key].push_back(comparable(packet));
 }
 
 // Makes lengths and checksums right, so that more than one packet in 65536 gets further.
 void mend(Bytes& packet, bool transport_too) {
-  if (packet.size() < 20 || slow::ip_length(packet) < 20 ||
-      slow::ip_length(packet) > packet.size()) {
-    return;
+  try {
+    const bool fits = slow::is_v6(packet) ? packet.size() >= 40 : slow::ip_length(packet) >= 20;
+    if (!fits || slow::ip_length(packet) > packet.size()) return;
+    slow::finish_ip(packet);
+    if (transport_too) slow::finish(packet);
+  } catch (const std::out_of_range&) {
+    // The packet is too short for its headers.
   }
-  const std::size_t least = slow::ip_length(packet) + (packet[9] == 6 ? 20 : 8);
-  if (transport_too && packet.size() >= least) return slow::finish(packet);
-  slow::put16(packet, 2, static_cast<unsigned>(packet.size()));
-  slow::put16(packet, 10, 0);
-  slow::put16(packet, 10, 0xffff - slow::sum(packet, 0, slow::ip_length(packet)));
 }
 
 class Run {
@@ -80,7 +109,7 @@ class Run {
       if ((flags & 2) != 0) mend(one, (flags & 4) != 0);
       if (may_pass(one, from)) {
         Bytes older = one;
-        --older[8];
+        --older[slow::is_v6(older) ? 7 : 8];
         add(expected_, older);
       }
       mended.insert(mended.end(), one.begin(), one.end());
@@ -95,7 +124,7 @@ class Run {
     ByFlow received;
     for (const FakeTun::Frame& frame : tun_.take_written()) {
       for (const Bytes& packet : slow::cut(frame.bytes, frame.offload)) {
-        require(slow::sum(packet, 0, slow::ip_length(packet)) == 0xffff);
+        require(slow::is_v6(packet) || slow::sum(packet, 0, slow::ip_length(packet)) == 0xffff);
         add(received, packet);
       }
     }
@@ -103,11 +132,12 @@ class Run {
   }
 
  private:
-  ForwardTable table_{{.subnet = *IpPrefix::parse_v4("10.5.2.0/24"),
-                       .tunnel_address = IpAddress::v4(10, 5, 2, 0),
-                       .mtu = 1472,
-                       .accept_any = false},
-                      {{*IpPrefix::parse_v4("10.5.1.0/24"), {kPeer, 8285}}}};
+  static OwnSubnet own(bool v6) {
+    return {.subnet = slow::network(kOurs, v6), .tunnel_address = slow::address(kOurs, v6)};
+  }
+  ForwardTable table_{{.v4 = own(false), .v6 = own(true), .mtu = 1472},
+                      {{slow::network(kTheirs, false), {kPeer, 8285}},
+                       {slow::network(kTheirs, true), {kPeer, 8285}}}};
   FakeTun tun_;
   FakeUdp udp_;
   PacketTallies tallies_;

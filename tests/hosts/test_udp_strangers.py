@@ -62,7 +62,7 @@ def test_only_packets_from_the_owner_of_the_inner_source_are_accepted(lab):
     expected = {
         "in_wrong_sender": 1,
         "in_unknown_source": 3,
-        "in_not_ip4": 3,
+        "in_not_ip": 3,
         "in_length_mismatch": 2,
         "in_bad_checksum": 1,
         "in_too_big": 1,

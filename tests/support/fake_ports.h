@@ -123,7 +123,7 @@ class FakeTun final : public TunPort {
     return result;
   }
   bool takes(Offload::Cut cut) const override {
-    return cut == Offload::Cut::tcp4 ? takes_tcp : takes_udp;
+    return cut == Offload::Cut::tcp ? takes_tcp : takes_udp;
   }
 
  private:
@@ -178,7 +178,7 @@ class FakeUdp final : public UdpPort {
       runs_.push_back({one.from, one.bytes, one.segment_size});
     return runs_;
   }
-  Sent send(IpEndpoint to, ByteView bytes, std::size_t segment_size) override {
+  Sent send(const IpEndpoint& to, ByteView bytes, std::size_t segment_size) override {
     const std::lock_guard lock(mutex_);
     assert(bytes.size() <= kMaxUdpPayload);
     assert(bytes.size() <= segment_size * kMaxSegmentsPerSend);
@@ -187,7 +187,7 @@ class FakeUdp final : public UdpPort {
     if (result == Sent::done) keep(to, bytes, segment_size);
     return result;
   }
-  Sent send_each(IpEndpoint to, ByteView bytes, std::size_t segment_size,
+  Sent send_each(const IpEndpoint& to, ByteView bytes, std::size_t segment_size,
                  std::size_t& lost) override {
     const std::lock_guard lock(mutex_);
     ++sends_each;
@@ -201,7 +201,7 @@ class FakeUdp final : public UdpPort {
   }
 
  private:
-  void keep(IpEndpoint to, ByteView bytes, std::size_t segment_size) {
+  void keep(const IpEndpoint& to, ByteView bytes, std::size_t segment_size) {
     for (ByteView rest = bytes; !rest.empty();) {
       const ByteView one = rest.first(std::min(rest.size(), segment_size));
       sent_.push_back({to, {one.begin(), one.end()}});

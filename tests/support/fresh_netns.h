@@ -31,6 +31,13 @@ inline std::string shell(const std::string& command) {
   return text;
 }
 
+// Adds an IPv6 address to a device that is up, and waits until the kernel accepts packets to it:
+// the route that it needs is made by a worker of the kernel, some time after the address.
+inline void add_ip6(const std::string& address, int bits, const std::string& device) {
+  shell("ip addr add " + address + "/" + std::to_string(bits) + " dev " + device +
+        " nodad; until ip -6 route get " + address + " | grep -q ^local; do :; done");
+}
+
 // Moves the calling thread, and the threads and processes that it starts later, into a new
 // namespace. The destructor moves the thread back, and the namespace ends with its last process.
 class FreshNetns {

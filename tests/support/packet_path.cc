@@ -3,12 +3,13 @@
 // the packet tests use.
 //
 //   packet_path --tun flannel0 --subnet 10.5.1.0/24 --local 192.0.2.1:8285 --mtu 1472
-//               --peer 10.5.2.0/24=192.0.2.2:8285 [--peer ..]
+//               --peer 10.5.2.0/24=192.0.2.2:8285 [--peer 'fd00:12:0:2::/64=[2001:db8::2]:8285' ..]
 //               [--queues N] [--cpus 0,1] [--offloads no] [--receive-buffer BYTES]
 //               [--send-buffer BYTES] [--swaps-per-second N]
 //
-// The device is left for the caller to set up ("ready" is printed when it is there). SIGTERM and
-// SIGINT end it; what it counted is printed then.
+// --subnet and --local may be given once for each family. The device is left for the caller to set
+// up ("ready" is printed when it is there). SIGTERM and SIGINT end it; what it counted is printed
+// then.
 #include <fmt/format.h>
 #include <signal.h>
 #include <time.h>
@@ -35,13 +36,13 @@ std::vector<QueuePair> open_queue_pairs(const StaticOverlay& overlay, int queues
                                         UdpSocketOptions sockets) {
   TunDevice device = must(open_tun(
       {.name = overlay.device, .queues = queues, .wanted = {offloads, offloads, offloads}}));
-  sockets.sockets = queues;
+  sockets.queues = queues;
   sockets.wanted = {offloads, offloads};
   UdpSockets opened = must(open_udp(sockets));
   std::vector<QueuePair> queue_pairs;
   for (std::size_t i = 0; i < device.queues.size(); ++i) {
     queue_pairs.push_back(must(open_queue_pair(std::move(device.queues[i]), device.abilities,
-                                               std::move(opened.sockets[i]), opened.abilities)));
+                                               std::move(opened.queues[i]), opened.abilities)));
   }
   return queue_pairs;
 }
@@ -93,12 +94,7 @@ int main(int argc, char** argv) {
   sockets.send_buffer = static_cast<int>(number("--send-buffer", sockets.send_buffer));
   const bool offloads = overlay.others["--offloads"] != "no";
 
-  const auto table =
-      std::make_shared<ForwardTable>(OverlayHost{.subnet = overlay.subnet,
-                                                 .tunnel_address = overlay.subnet.base,
-                                                 .mtu = overlay.mtu,
-                                                 .accept_any = false},
-                                     overlay.peers);
+  const auto table = std::make_shared<ForwardTable>(overlay.host, overlay.peers);
   PacketThreads path(
       open_queue_pairs(overlay, static_cast<int>(number("--queues", 1)), offloads, sockets), table,
       options);

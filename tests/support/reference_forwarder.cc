@@ -40,9 +40,9 @@ struct Route {
 class Forwarder {
  public:
   explicit Forwarder(const StaticOverlay& overlay)
-      : tunnel_address_(overlay.subnet.base), buffer_(overlay.mtu) {
+      : tunnel_address_(overlay.host.v4->tunnel_address), buffer_(overlay.host.mtu) {
     open_tun(overlay.device);
-    open_socket(overlay.local);
+    open_socket(overlay.local.front());
     for (const OverlayPeer& peer : overlay.peers)
       routes_.push_back({peer.subnet, to_sockaddr(peer.endpoint)});
   }
@@ -124,7 +124,7 @@ class Forwarder {
 
   void send_unreachable(ByteView offender) {
     if (offender[9] == kProtocolIcmp) return;
-    const auto packet = make_icmp_error(IcmpError::net_unreachable, tunnel_address_, 8, offender);
+    const auto packet = make_icmp_error({}, tunnel_address_, 8, offender);
     if (packet && ::write(tun_.get(), packet->bytes.data(), packet->size) < 0) give_up("answer");
   }
 
@@ -144,6 +144,10 @@ class Forwarder {
 
 int main(int argc, char** argv) {
   const flannel::StaticOverlay overlay = flannel::parse_static_overlay(argc, argv);
+  if (!overlay.host.v4 || overlay.local.empty()) {
+    fmt::print(stderr, "reference_forwarder: IPv4 only, with --subnet and --local\n");
+    return 2;
+  }
   Forwarder forwarder(overlay);
   fmt::print("ready\n");
   std::fflush(stdout);

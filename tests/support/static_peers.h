@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <map>
 #include <string>
@@ -18,9 +19,8 @@ namespace flannel {
 
 struct StaticOverlay {
   std::string device = "flannel0";
-  IpPrefix subnet;  // ours; its base is the tunnel address
-  IpEndpoint local;
-  std::uint32_t mtu = 1472;
+  OverlayHost host = {.mtu = 1472};  // the base of each subnet is the tunnel address
+  std::vector<IpEndpoint> local;
   std::vector<OverlayPeer> peers;
   std::map<std::string, std::string> others;  // flags that only one of the programs knows
 };
@@ -32,18 +32,21 @@ T static_value(std::string_view flag, Result<T> parsed) {
   std::exit(2);
 }
 
+// 192.0.2.1:8285 or [2001:db8::1]:8285
 inline Result<IpEndpoint> parse_endpoint(std::string_view text) {
-  const auto parts = split(text, ':');
-  const auto port = parts.size() == 2 ? parse_decimal<std::uint16_t>(parts[1]) : std::nullopt;
+  const std::size_t colon = std::min(text.rfind(':'), text.size());
+  const auto port = parse_decimal<std::uint16_t>(text.substr(std::min(colon + 1, text.size())));
   if (!port) return fail(ErrorKind::invalid, fmt::format("{} is not ADDRESS:PORT", text));
-  return IpEndpoint{TRY(IpAddress::parse_v4(parts[0])), *port};
+  std::string_view ip = text.substr(0, colon);
+  if (ip.starts_with('[') && ip.ends_with(']')) ip = ip.substr(1, ip.size() - 2);
+  return IpEndpoint{TRY(IpAddress::parse(ip)), *port};
 }
 
 // SUBNET=ADDRESS:PORT
 inline Result<OverlayPeer> parse_peer(std::string_view text) {
   const auto parts = split(text, '=');
   if (parts.size() != 2) return fail(ErrorKind::invalid, fmt::format("{} is not SUBNET=..", text));
-  const IpPrefix subnet = TRY(IpPrefix::parse_v4(parts[0]));
+  const IpPrefix subnet = TRY(IpPrefix::parse(parts[0]));
   return OverlayPeer{subnet, TRY(parse_endpoint(parts[1]))};
 }
 
@@ -56,11 +59,13 @@ inline StaticOverlay parse_static_overlay(int argc, char** argv) {
     if (flag == "--tun") {
       overlay.device = value;
     } else if (flag == "--subnet") {
-      overlay.subnet = static_value(flag, IpPrefix::parse_v4(value));
+      const IpPrefix subnet = static_value(flag, IpPrefix::parse(value));
+      (subnet.family() == Family::v4 ? overlay.host.v4 : overlay.host.v6) =
+          OwnSubnet{.subnet = subnet, .tunnel_address = subnet.base};
     } else if (flag == "--local") {
-      overlay.local = static_value(flag, parse_endpoint(value));
+      overlay.local.push_back(static_value(flag, parse_endpoint(value)));
     } else if (flag == "--mtu") {
-      overlay.mtu = parse_decimal<std::uint32_t>(value).value_or(0);
+      overlay.host.mtu = parse_decimal<std::uint32_t>(value).value_or(0);
     } else if (flag == "--peer") {
       overlay.peers.push_back(static_value(flag, parse_peer(value)));
     } else {

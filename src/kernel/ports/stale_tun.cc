@@ -6,6 +6,7 @@
 #include <linux/rtnetlink.h>
 #include <sys/ioctl.h>
 
+#include <algorithm>
 #include <set>
 
 #include "kernel/netlink/rtnetlink.h"
@@ -47,7 +48,7 @@ Result<std::optional<TunFacts>> read_tun(NetlinkSocket& socket, const std::strin
 }
 
 Result<AddressIn> find_address(NetlinkSocket& socket, const TunFacts& device,
-                               const IpPrefix& network) {
+                               std::span<const IpPrefix> networks) {
   NetlinkBatch request;
   dump_addresses(request, 0);
   const auto reply = TRY(socket.dump(request));
@@ -55,8 +56,10 @@ Result<AddressIn> find_address(NetlinkSocket& socket, const TunFacts& device,
   NetlinkReader messages = reply.messages();
   while (const auto message = messages.next()) {
     const auto row = decode_address(message->payload);
-    if (!row || row->link != device.index) continue;
-    if (network.contains(row->ip)) return AddressIn::network;
+    // The kernel gives every device a link-local IPv6 address.
+    if (!row || row->link != device.index || row->ip.is_link_local()) continue;
+    const auto has_it = [&](const IpPrefix& network) { return network.contains(row->ip); };
+    if (std::ranges::any_of(networks, has_it)) return AddressIn::network;
     found = AddressIn::elsewhere;
   }
   return found;
@@ -69,14 +72,14 @@ Result<void> remove_stale_tun(const std::string& name, const TunFacts& device) {
   return {};  // the device is removed when this queue is closed
 }
 
-Result<std::string> remove_stale_tuns(const IpPrefix& network) {
+Result<std::string> remove_stale_tuns(std::span<const IpPrefix> networks) {
   NetlinkSocket socket = TRY(NetlinkSocket::open());
   std::string removed;
   for (int number = 0; number < kMostTunDevices; ++number) {
     const std::string name = "flannel" + std::to_string(number);
     const auto device = TRY(read_tun(socket, name));
     if (!device || !device->may_be_stale()) continue;
-    const auto address = TRY(find_address(socket, *device, network));
+    const auto address = TRY(find_address(socket, *device, networks));
     if (address != AddressIn::network || !remove_stale_tun(name, *device)) continue;
     removed += (removed.empty() ? "" : " ") + name;
   }

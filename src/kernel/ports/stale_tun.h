@@ -31,16 +31,17 @@ struct TunFacts {
 Result<std::optional<TunFacts>> read_tun(NetlinkSocket& socket, const std::string& name);
 
 enum class AddressIn { network, elsewhere, nowhere };
-// Where the device's IPv4 addresses are; `network` if at least one is inside of `network`.
+// Where the device's addresses are, link-local ones apart; `network` if at least one is inside of
+// one of `networks`.
 Result<AddressIn> find_address(NetlinkSocket& socket, const TunFacts& device,
-                               const IpPrefix& network);
+                               std::span<const IpPrefix> networks);
 
 // ErrorKind::exists: a process has the device open.
 Result<void> remove_stale_tun(const std::string& name, const TunFacts& device);
 
-// Removes each stale flannel%d that has an address in `network`; returns their names, separated by
-// spaces.
-Result<std::string> remove_stale_tuns(const IpPrefix& network);
+// Removes each stale flannel%d that has an address in one of `networks`; returns their names,
+// separated by spaces.
+Result<std::string> remove_stale_tuns(std::span<const IpPrefix> networks);
 
 // The flannel%d devices, stale or in use, to which the kernel routes one of `addresses`.
 Result<std::vector<std::string>> tuns_in_the_way(std::span<const IpAddress> addresses);

@@ -49,7 +49,7 @@ bool set_offloads(int fd, unsigned offloads) {
 // Requests fewer and fewer offloads, because the kernel refuses a request as a whole if it does not
 // know one of them.
 TunAbilities ask_offloads(int fd, const TunAbilities& wanted) {
-  constexpr unsigned kTcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO_ECN;
+  constexpr unsigned kTcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
   constexpr unsigned kUdp = TUN_F_USO4 | TUN_F_USO6;  // the kernel accepts only both together
   int size = kHeaderSize;
   ifreq request{};
@@ -132,7 +132,7 @@ bool make_way(const std::string& name, const TunFacts& found) {
   return true;
 }
 
-// Devices with an address in our network; all that we may use.
+// Devices with an address in our networks; all that we may use.
 enum class Candidates { only_ours, any };
 
 // nullopt: the device is in use, belongs to another program, or does not match `candidates`; the
@@ -144,7 +144,9 @@ Result<std::optional<TunDevice>> try_device(NetlinkSocket& socket, const std::st
   if (found) {
     if (!found->may_be_stale()) return std::nullopt;
     auto address = AddressIn::nowhere;
-    if (options.network) address = TRY(find_address(socket, *found, *options.network));
+    if (!options.networks.empty()) {
+      address = TRY(find_address(socket, *found, options.networks));
+    }
     if (address == AddressIn::elsewhere) return std::nullopt;
     if (candidates == Candidates::only_ours && address != AddressIn::network) return std::nullopt;
     if (found->multi_queue != (options.queues > 1)) {
@@ -200,7 +202,7 @@ Result<TunDevice> open_tun(const TunOptions& options) {
   const int names = number_at == std::string::npos ? 1 : kMostTunDevices;
   // A stale device of this network is preferred, whatever its number.
   for (const Candidates candidates : {Candidates::only_ours, Candidates::any}) {
-    if (candidates == Candidates::only_ours && !options.network) continue;
+    if (candidates == Candidates::only_ours && options.networks.empty()) continue;
     for (int number = 0; number < names; ++number) {
       std::string name = options.name;
       if (number_at != std::string::npos) name.replace(number_at, 2, std::to_string(number));

@@ -2,7 +2,6 @@
 // Creates, adopts and resumes the TUN device of the udp backend. docs/dataplane.md
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,10 +22,10 @@ std::string to_string(const TunAbilities& abilities);  // "tcp udp", "checksum",
 
 struct TunOptions {
   // "flannel%d": the first number that is free or whose device is stale (persistent, and no process
-  // has it open). A name without %d: only that device. A stale device with an address in `network`
-  // is preferred; a device whose addresses are all outside of `network` belongs to another program.
+  // has it open). A name without %d: only that device. A stale device with an address in `networks`
+  // is preferred; a device whose addresses are all outside of them belongs to another program.
   std::string name = "flannel%d";
-  std::optional<IpPrefix> network = {};
+  std::vector<IpPrefix> networks = {};
   int queues = 1;
   // The device, with its addresses and routes, remains when its last queue is closed. Packets that
   // are sent to it meanwhile are lost, unless another process holds a queue.

@@ -25,6 +25,7 @@ static_assert(sizeof(VirtioHeader) == 10);
 
 constexpr std::uint8_t kNeedsChecksum = 1;
 constexpr std::uint8_t kGsoTcp4 = 1;
+constexpr std::uint8_t kGsoTcp6 = 4;
 constexpr std::uint8_t kGsoUdp = 5;  // VIRTIO_NET_HDR_GSO_UDP_L4, Linux 6.2
 constexpr std::uint8_t kGsoEcn = 0x80;
 
@@ -39,10 +40,11 @@ std::optional<Offload> to_offload(const VirtioHeader& header) {
     case 0:
       return offload;
     case kGsoTcp4:
-      offload.cut = Offload::Cut::tcp4;
+    case kGsoTcp6:
+      offload.cut = Offload::Cut::tcp;
       break;
     case kGsoUdp:
-      offload.cut = Offload::Cut::udp4;
+      offload.cut = Offload::Cut::udp;
       break;
     default:
       return std::nullopt;
@@ -52,7 +54,12 @@ std::optional<Offload> to_offload(const VirtioHeader& header) {
   return offload;
 }
 
-VirtioHeader to_header(const Offload& offload) {
+std::uint8_t gso_type(Offload::Cut cut, bool is_ip6) {
+  if (cut == Offload::Cut::udp) return kGsoUdp;
+  return is_ip6 ? kGsoTcp6 : kGsoTcp4;
+}
+
+VirtioHeader to_header(const Offload& offload, bool is_ip6) {
   VirtioHeader header;
   if (offload.checksum_unfinished) {
     header.flags = kNeedsChecksum;
@@ -60,7 +67,7 @@ VirtioHeader to_header(const Offload& offload) {
     header.checksum_offset = offload.checksum_offset;
   }
   if (offload.cut != Offload::Cut::none) {
-    header.gso_type = offload.cut == Offload::Cut::tcp4 ? kGsoTcp4 : kGsoUdp;
+    header.gso_type = gso_type(offload.cut, is_ip6);
     header.header_length = offload.header_length;
     header.gso_size = offload.segment_size;
   }
@@ -86,7 +93,7 @@ std::optional<TunPort::Packet> TunQueuePort::read(ByteSpan into) {
 
 TunWrite TunQueuePort::write(const Offload& offload, std::span<const ByteView> parts) {
   assert(parts.size() < kMostParts);
-  VirtioHeader header = to_header(offload);
+  VirtioHeader header = to_header(offload, parts.front().front() >> 4 == 6);
   std::array<iovec, kMostParts> list;  // NOLINT: filled as far as it is used
   std::size_t count = 0;
   if (abilities_.header) list[count++] = {&header, sizeof header};
@@ -103,9 +110,9 @@ TunWrite TunQueuePort::write(const Offload& offload, std::span<const ByteView> p
 
 bool TunQueuePort::takes(Offload::Cut cut) const {
   switch (cut) {
-    case Offload::Cut::tcp4:
+    case Offload::Cut::tcp:
       return abilities_.tcp;
-    case Offload::Cut::udp4:
+    case Offload::Cut::udp:
       return abilities_.udp;
     case Offload::Cut::none:
       break;
