@@ -42,16 +42,26 @@ std::optional<Assignment> read_line(std::string_view line) {
   return Assignment{trim(line.substr(0, end)), unquoted(trim(line.substr(end + 1)))};
 }
 
-// The only network of a list with commas; nullopt if there are several.
-std::optional<IpPrefix> only_network(std::string_view list) {
+// The only network of this family in a list with commas; nullopt if there are several.
+std::optional<IpPrefix> only_network(std::string_view list, Family family) {
   std::optional<IpPrefix> found;
   for (const std::string_view item : split(list, ',')) {
-    const auto net = IpPrefix::parse_v4(trim(item));
+    const auto net = IpPrefix::parse(trim(item), family);
     if (!net) continue;
     if (found) return std::nullopt;
     found = *net;
   }
   return found;
+}
+
+// The value of the last line that sets `key`.
+std::optional<IpPrefix> last_of(std::string_view text, std::string_view key, Family family) {
+  std::optional<IpPrefix> last;
+  for (const std::string_view line : split(text, '\n')) {
+    const auto assignment = read_line(line);
+    if (assignment && assignment->key == key) last = only_network(assignment->value, family);
+  }
+  return last;
 }
 
 }  // namespace
@@ -71,14 +81,14 @@ std::string encode_subnet_env(const SubnetEnv& env) {
 }
 
 std::optional<IpPrefix> decode_previous_subnet(std::string_view text) {
-  std::optional<IpPrefix> previous;
-  for (const std::string_view line : split(text, '\n')) {
-    const auto assignment = read_line(line);
-    if (assignment && assignment->key == "FLANNEL_SUBNET") {
-      previous = only_network(assignment->value);
-    }
-  }
-  return previous;
+  return last_of(text, "FLANNEL_SUBNET", Family::v4);
+}
+
+std::vector<IpPrefix> decode_previous_networks(std::string_view text) {
+  std::vector<IpPrefix> networks;
+  if (const auto v4 = last_of(text, "FLANNEL_NETWORK", Family::v4)) networks.push_back(*v4);
+  if (const auto v6 = last_of(text, "FLANNEL_IPV6_NETWORK", Family::v6)) networks.push_back(*v6);
+  return networks;
 }
 
 }  // namespace flannel

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "net/address.h"
 
@@ -27,5 +28,8 @@ std::string encode_subnet_env(const SubnetEnv& env);
 // The subnet of an earlier run; nullopt if the value is absent or invalid. The text has dotenv
 // syntax: comments, `export`, quotes.
 std::optional<IpPrefix> decode_previous_subnet(std::string_view text);
+
+// The networks of an earlier run, at most one of each family; absent or invalid ones are left out.
+std::vector<IpPrefix> decode_previous_networks(std::string_view text);
 
 }  // namespace flannel

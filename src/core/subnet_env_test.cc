@@ -45,6 +45,19 @@ TEST(SubnetEnvTest, WhatIsWrittenIsReadBack) {
   EXPECT_EQ(decode_previous_subnet(encode_subnet_env(env)), env.subnet);
 }
 
+TEST(SubnetEnvTest, TheNetworksOfAnEarlierRunAreRead) {
+  using Networks = std::vector<IpPrefix>;
+  SubnetEnv env;
+  env.network6 = IpPrefix::parse_v6("fd00:10::/56").value();
+  EXPECT_EQ(decode_previous_networks(encode_subnet_env(env)), Networks{*env.network6});
+  env.network = net("10.5.0.0/16");
+  EXPECT_EQ(decode_previous_networks(encode_subnet_env(env)),
+            (Networks{*env.network, *env.network6}));
+  EXPECT_EQ(decode_previous_networks("FLANNEL_NETWORK=fd00::/56\nFLANNEL_IPV6_NETWORK=x\n"),
+            Networks{})
+      << "of the other family, and none";
+}
+
 TEST(SubnetEnvTest, EveryDotenvSpellingIsRead) {
   for (const char* text :
        {"FLANNEL_SUBNET=10.5.52.1/24", "FLANNEL_SUBNET=10.5.52.1/24\r\n",

@@ -20,9 +20,9 @@ namespace {
 // Runs the programs of one iptables variant and waits for them.
 class WaitingIptables {
  public:
-  static Result<std::shared_ptr<WaitingIptables>> open(IptablesKind kind) {
+  static Result<std::shared_ptr<WaitingIptables>> open(IptablesKind kind, Family family) {
     auto loop = TRY(EpollLoop::open());
-    auto iptables = TRY(Iptables::find(kind, *loop));
+    auto iptables = TRY(Iptables::find(kind, family, *loop));
     return std::shared_ptr<WaitingIptables>(
         new WaitingIptables(std::move(loop), std::move(iptables)));
   }
@@ -83,9 +83,9 @@ void add_nftables(std::vector<std::string>& tables, std::vector<FlannelRules>& f
 }
 
 // False: this variant is not installed, or it needs nftables, which this kernel does not have.
-bool add_iptables(IptablesKind kind, bool has_nftables, std::vector<FlannelRules>& found,
-                  std::vector<std::string>& unseen) {
-  const auto opened = WaitingIptables::open(kind);
+bool add_iptables(IptablesKind kind, Family family, bool has_nftables,
+                  std::vector<FlannelRules>& found, std::vector<std::string>& unseen) {
+  const auto opened = WaitingIptables::open(kind, family);
   if (!opened || !(has_nftables || (*opened)->is_legacy())) return false;
   const auto& iptables = *opened;
   const auto saved = iptables->save();
@@ -111,10 +111,14 @@ std::vector<FlannelRules> find_flannel_rules(std::vector<std::string>& unseen) {
   } else if (has_nftables) {
     unseen.push_back(tables.error().text);
   }
-  auto add = [&](IptablesKind kind) { return add_iptables(kind, has_nftables, found, unseen); };
-  const bool nft = add(IptablesKind::nft);
-  const bool legacy = add(IptablesKind::legacy);
-  if (!nft && !legacy) add(IptablesKind::system);
+  for (const Family family : {Family::v4, Family::v6}) {
+    auto add = [&](IptablesKind kind) {
+      return add_iptables(kind, family, has_nftables, found, unseen);
+    };
+    const bool nft = add(IptablesKind::nft);
+    const bool legacy = add(IptablesKind::legacy);
+    if (!nft && !legacy) add(IptablesKind::system);
+  }
   return found;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The packet filter rules that flanneld made, in nftables and in each iptables of the host.
+// The packet filter rules that flanneld made, in nftables and in each iptables and ip6tables of
+// the host.
 #pragma once
 
 #include <functional>

@@ -158,6 +158,7 @@ void Agent::begin(const Snapshot& snapshot) {
   session_ = *std::move(session);
   move_.begin();
   session_->previous = subnet_file_.previous_subnet();
+  session_->previous_networks = subnet_file_.previous_networks();
   session_->feed = make_feed();
   session_->underlay_check = make_underlay_check();
   session_->host_check = make_host_check();
@@ -279,7 +280,9 @@ void Agent::set_config_trouble(std::string text) {
 
 void Agent::on_lease_active(const Lease& lease) {
   move_.on_lease(lease);
-  if (parts_.rules) parts_.rules->want(session_->config, lease.subnet.v4);
+  if (parts_.rules) {
+    parts_.rules->want(session_->config, lease.subnet, session_->previous_networks);
+  }
   if (session_->overlay_started && session_->own.subnet == lease.subnet) {
     session_->own = lease;
     session_->overlay->set_own(lease);

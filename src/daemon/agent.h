@@ -133,7 +133,8 @@ class Agent {
     HostView host_view;
     HostFacts host;
     std::optional<IpPrefix> previous;  // the subnet of an earlier run
-    bool renamed = false;              // the node id and the VTEP MAC are new
+    std::vector<IpPrefix> previous_networks;
+    bool renamed = false;  // the node id and the VTEP MAC are new
     std::unique_ptr<PeerFeed> feed;
     std::unique_ptr<UnderlayCheck> underlay_check;
     std::unique_ptr<HostCheck> host_check;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "support/agent_fixture.h"
 
@@ -25,10 +26,24 @@ TEST_F(AgentTest, ReadyAndTheFileWaitForTheRules) {
   EXPECT_TRUE(std::filesystem::exists(subnet_file()));
 }
 
+// The file of this run has the networks of this run only.
+TEST_F(AgentTest, TheRulesAreToldTheNetworksOfTheRunBefore) {
+  std::ofstream(subnet_file())
+      << "FLANNEL_NETWORK=10.5.0.0/16\nFLANNEL_IPV6_NETWORK=fd00:12::/56\n";
+  configure(kHostGw);
+  EXPECT_EQ(ready_, 1);
+  EXPECT_EQ(rules_.earlier_networks, (std::vector{IpPrefix::parse_v4("10.5.0.0/16").value(),
+                                                  IpPrefix::parse_v6("fd00:12::/56").value()}));
+  start_agent();
+  loop_.run_until_idle();
+  EXPECT_EQ(rules_.earlier_networks, std::vector{IpPrefix::parse_v4("10.5.0.0/16").value()});
+}
+
 TEST_F(AgentTest, TheRulesGetTheDevicesAndTheUnderlay) {
   put("10.5.9.0-24", peer_value("192.0.2.9", "vxlan"));
   configure(kVxlan);
-  EXPECT_EQ(rules_.admitted, (OverlayIngress{.devices = {"flannel.1"}, .underlay = "eth0"}));
+  EXPECT_EQ(rules_.admitted,
+            (OverlayIngress{.devices = {{"flannel.1", Family::v4}}, .underlay = "eth0"}));
 }
 
 TEST_F(AgentTest, PeersThatSendUnwrappedAreNamedToTheRules) {

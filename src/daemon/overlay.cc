@@ -212,7 +212,9 @@ void Overlay::forget_planned(const IpPrefix& subnet) {
 }
 
 OverlayIngress Overlay::ingress() const {
-  OverlayIngress ingress{.devices = scope().link_names, .underlay = host_.underlay.interface};
+  OverlayIngress ingress{.underlay = host_.underlay.interface};
+  for (const std::string& name : scope().link_names)
+    ingress.devices.push_back({name, Family::v4});
   for (const auto& [subnet, public_ip] : unwrapped_)
     ingress.neighbours.push_back(public_ip);
   std::ranges::sort(ingress.neighbours);

@@ -298,11 +298,16 @@ class Daemon {
   Publisher publisher_;
   std::optional<Error> fatal_;
   Agent agent_;
-  Firewall firewall_{edges_.options.firewall,
-                     {.filter = std::make_unique<HostPacketFilter>(edges_.loop),
-                      .changes = std::make_unique<HostRuleChanges>(edges_.loop),
-                      .loop = edges_.loop,
-                      .on_state = [this] { agent_.rules_changed(); }}};
+  Firewall firewall_{
+      edges_.options.firewall,
+      {.filter =
+           [this](Family family) {
+             return std::make_unique<HostPacketFilter>(edges_.loop, family);
+           },
+       .changes =
+           [this](Family family) { return std::make_unique<HostRuleChanges>(edges_.loop, family); },
+       .loop = edges_.loop,
+       .on_state = [this] { agent_.rules_changed(); }}};
   std::unique_ptr<Monitor> monitor_;
 };
 

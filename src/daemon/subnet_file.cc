@@ -17,6 +17,11 @@ std::optional<IpPrefix> SubnetFile::previous_subnet() const {
   return std::nullopt;
 }
 
+std::vector<IpPrefix> SubnetFile::previous_networks() const {
+  const auto text = read_file(path_);
+  return text ? decode_previous_networks(*text) : std::vector<IpPrefix>();
+}
+
 Result<void> SubnetFile::write(const SubnetEnv& env) {
   if (written_ == env) return {};
   const auto done = write_file_atomically(path_, encode_subnet_env(env), 0644);

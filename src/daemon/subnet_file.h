@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "core/subnet_env.h"
@@ -17,6 +18,8 @@ class SubnetFile {
 
   // Returns the subnet of an earlier run; nullopt if the file has none or cannot be read.
   std::optional<IpPrefix> previous_subnet() const;
+  // Returns the networks of an earlier run, at most one of each family.
+  std::vector<IpPrefix> previous_networks() const;
   // Writes the file, unless `env` equals what was last written.
   Result<void> write(const SubnetEnv& env);
 

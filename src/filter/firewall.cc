@@ -1,245 +1,90 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "filter/firewall.h"
 
+#include <algorithm>
+#include <optional>
 #include <utility>
-
-#include "base/log.h"
-#include "rules/nft_text.h"
 
 namespace flannel {
 namespace {
 
-bool wants_something(const FirewallOptions& options) {
-  return options.rules.masquerade || options.rules.forward || options.docker;
+struct Territory {
+  IpPrefix network, subnet;
+};
+
+// What the host has of this family; nullopt: nothing.
+std::optional<Territory> territory(const NetworkConfig& config, const SubnetKey& own,
+                                   Family family) {
+  const auto& range = family == Family::v4 ? config.v4 : config.v6;
+  const auto subnet = family == Family::v4 ? std::optional(own.v4) : own.v6;
+  if (!range || !subnet) return std::nullopt;
+  return Territory{range->network, *subnet};
 }
 
 }  // namespace
 
+// Most networks have IPv4, and its part prepares itself while the store is asked.
 Firewall::Firewall(FirewallOptions options, Parts parts)
-    : options_(options),
-      parts_(std::move(parts)),
-      pacer_(options.resync),
-      timer_(parts_.loop, [this] { on_timer(); }) {
-  if (wants_something(options_)) timer_.arm(parts_.loop.now());
+    : options_(options), parts_(std::move(parts)) {
+  of(Family::v4);
 }
 
-// This takes most of the time of the first pass, and there is time while the store is asked.
-void Firewall::prepare() {
-  watch();
-  if (options_.mode != FirewallMode::iptables) parts_.filter->prepare_nftables();
+FamilyFirewall& Firewall::of(Family family) {
+  const auto found = families_.find(family);
+  if (found != families_.end()) return found->second;
+  FamilyFirewall& made = families_
+                             .try_emplace(family, options_, family,
+                                          FamilyFirewall::Parts{.filter = parts_.filter(family),
+                                                                .changes = parts_.changes(family),
+                                                                .loop = parts_.loop,
+                                                                .on_state = [this] { on_state(); }})
+                             .first->second;
+  made.admit(of_family(ingress_, family));
+  return made;
 }
 
-void Firewall::watch() {
-  if (parts_.changes->is_watching()) return;
-  const auto concerns = [this](const RuleChange& change) {
-    const auto network = wish_ ? std::optional(wish_->rules.network) : std::nullopt;
-    return concerns_us(change.table, change.chain, network);
-  };
-  const auto watching = parts_.changes->watch(concerns, [this] { on_rules_changed(); });
-  if (watching) return;
-  const auto every = std::chrono::duration_cast<std::chrono::seconds>(options_.resync);
-  log::info("the packet filter is checked by a timer",
-            {{"every_s", every.count()}, {"why", watching.error().text}});
-}
-
-void Firewall::want(const NetworkConfig& config, const IpPrefix& subnet) {
-  FirewallWish wish{.mode = options_.mode,
-                    .rules = plan_rules(config.v4->network, subnet, options_.rules),
-                    .subnet = subnet,
-                    .docker = options_.docker ? std::optional(ingress_) : std::nullopt,
-                    .config_asks_nftables = config.enable_nftables};
-  if (wish_ == wish) return;
-  wish_ = std::move(wish);
-  if (wants_something(options_) && !pass_) begin();
+void Firewall::want(const NetworkConfig& config, const SubnetKey& own,
+                    std::span<const IpPrefix> earlier) {
+  wanted_.clear();
+  for (const Family family : {Family::v4, Family::v6}) {
+    if (territory(config, own, family)) wanted_.push_back(family);
+  }
+  // IPv6 first: its table takes the place of upstream's, which the part for IPv4 removes too.
+  for (const Family family : {Family::v6, Family::v4}) {
+    if (const auto has = territory(config, own, family)) {
+      of(family).want(has->network, has->subnet, config.enable_nftables);
+      continue;
+    }
+    const auto left = std::ranges::find(earlier, family, &IpPrefix::family);
+    if (left != earlier.end()) of(family).leave(*left);
+  }
 }
 
 void Firewall::admit(const OverlayIngress& ingress) {
-  if (!options_.docker || ingress_ == ingress) return;
   ingress_ = ingress;
-  for (const std::string& name : unmatched(ingress)) {
-    log::warning(
-        "no packet is let through Docker's rules from an interface whose name ends with +, "
-        "which iptables takes for every name that begins so; rename it",
-        {{"interface", name}});
-  }
-  if (!wish_) return;
-  wish_->docker = ingress;
-  on_rules_changed();
+  for (auto& [family, part] : families_)
+    part.admit(of_family(ingress, family));
 }
 
 bool Firewall::in_place() const {
-  // The accepts do not count: hosts that drop nothing need none.
-  return !options_.rules.masquerade || (wish_ && view_.in_force == wish_->rules);
+  if (!options_.rules.masquerade) return true;
+  const auto stands = [&](Family family) {
+    const FamilyFirewall& part = families_.at(family);
+    const bool may_fail = family != wanted_.front();
+    return part.in_place() || (may_fail && !part.trouble().empty());
+  };
+  return !wanted_.empty() && std::ranges::all_of(wanted_, stands);
 }
 
-void Firewall::begin() {
-  pass_ = wish_;
-  pacer_.begin();
-  timer_.cancel();
-  if (view_.host.kind == FirewallKind::undecided) watch();
-  begin_pass(view_, parts_.changes->legacy_sum());
-  proceed();
-}
-
-// Takes steps until one waits for a program; its reply goes on from there.
-void Firewall::proceed() {
-  for (;;) {
-    const FirewallStep step = next_step(view_, *pass_);
-    if (step.act == FirewallAct::end) return end();
-    const FirewallFindings before = view_.host;
-    if (!take(step)) return;
-    log_findings(before);
+void Firewall::on_state() {
+  trouble_.clear();
+  for (const auto& [family, part] : families_) {
+    if (part.trouble().empty()) continue;
+    if (!trouble_.empty()) trouble_ += "; ";
+    if (family == Family::v6) trouble_ += "IPv6: ";
+    trouble_ += part.trouble();
   }
-}
-
-// False: the step waits.
-bool Firewall::take(const FirewallStep& step) {
-  switch (step.act) {
-    case FirewallAct::check_table:
-      check_table();
-      return true;
-    case FirewallAct::write_table:
-      on_table_written(view_, *pass_, parts_.filter->write_table(wanted_rules(view_, *pass_)));
-      return true;
-    case FirewallAct::find_places:
-      on_places_found(view_, parts_.filter->find_iptables());
-      return true;
-    case FirewallAct::read_iptables:
-      read_iptables();
-      return false;
-    case FirewallAct::change_iptables:
-      change_iptables(step.change);
-      return false;
-    case FirewallAct::remove_table:
-      remove_table();
-      return true;
-    case FirewallAct::clear_others:
-      clear_others();
-      return false;
-    case FirewallAct::end:
-      break;
-  }
-  return false;
-}
-
-void Firewall::check_table() {
-  const auto unchanged = parts_.filter->is_table_unchanged();
-  if (unchanged && !*unchanged) {
-    pacer_.on_mend();
-    log::warning("our rules were changed by another program; putting them back",
-                 {{"in", nft_table(pass_->rules.network)}});
-  }
-  on_table_checked(view_, *pass_, unchanged);
-}
-
-// A host without nftables has no such table either.
-void Firewall::remove_table() {
-  if (const auto removed = parts_.filter->remove_tables(pass_->rules.network)) {
-    for (const std::string& name : *removed)
-      log::info("removed the rules of an earlier run", {{"from", name}});
-  }
-  on_table_removed(view_);
-}
-
-void Firewall::read_iptables() {
-  parts_.filter->read_iptables(places_to_read(view_), [this](Result<IptablesRules> read) {
-    const FirewallFindings before = view_.host;
-    on_iptables_read(view_, std::move(read));
-    log_findings(before);
-    proceed();
-  });
-}
-
-void Firewall::change_iptables(const IptablesChange& change) {
-  if (view_.host.random_ports != RandomPorts::trying_without) {
-    pacer_.on_mend();
-    if (!change.own.empty() && is_done(view_, *pass_)) {
-      log::warning("Some iptables rules are missing; putting them back",
-                   {{"in", view_.iptables->name}});
-    }
-    if (!change.docker.empty()) {
-      log::info(options_.docker ? "letting the overlay through Docker's rules"
-                                : "our rules in Docker's tables removed");
-    }
-  }
-  parts_.filter->change_iptables(change.own + change.docker, [this](const Result<void>& changed) {
-    const FirewallFindings before = view_.host;
-    on_iptables_changed(view_, *pass_, changed);
-    log_findings(before);
-    proceed();
-  });
-}
-
-void Firewall::clear_others() {
-  parts_.filter->clear_other_iptables(wanted_rules(view_, *pass_), [this] {
-    if (!is_done(view_, *pass_) || !trouble_.empty()) {
-      log::info("packet filter in order", {{"masquerade", !pass_->rules.masquerade.empty()},
-                                           {"forward", !pass_->rules.forward.empty()}});
-    }
-    on_others_cleared(view_, *pass_);
-    proceed();
-  });
-}
-
-void Firewall::log_findings(const FirewallFindings& before) const {
-  const FirewallFindings& now = view_.host;
-  const bool by_flag = options_.mode != FirewallMode::automatic;
-  if (before.kind != now.kind && now.kind == FirewallKind::nftables) {
-    log::info(
-        "packet filter chosen",
-        {{"kind", "nftables"}, {"why", by_flag ? "--firewall says so" : "the kernel has it"}});
-    log::info("our rules stand", {{"in", nft_table(pass_->rules.network)}});
-  }
-  if (before.kind != now.kind && now.kind == FirewallKind::iptables) {
-    const std::string why =
-        by_flag ? "--firewall says so" : "nftables cannot be used: " + now.why_no_nftables;
-    log::info("packet filter chosen", {{"kind", view_.iptables->name}, {"why", why}});
-    if (pass_->config_asks_nftables) {
-      log::warning("EnableNFTables of the network configuration is not followed", {{"why", why}});
-    }
-  }
-  if (before.random_ports != now.random_ports && now.random_ports == RandomPorts::refused) {
-    log::warning("masquerading without random ports", {{"why", now.why_no_random_ports}});
-  }
-  if (before.unusable != now.unusable && now.unusable) {
-    log::warning("there are rules of iptables here, and its programs are not installed");
-  }
-}
-
-void Firewall::end() {
-  const std::string trouble = view_.failure ? view_.failure->text : std::string();
-  if (trouble != trouble_ && !trouble.empty()) {
-    log::error("our rules cannot be kept in the packet filter", {{"why", trouble}});
-  }
-  trouble_ = trouble;
-  const bool wish_changed = pass_ != wish_;
-  pass_.reset();
-  pacer_.end(parts_.loop.now());
-  if (wish_changed) return begin();
-  timer_.arm(pacer_.next_wakeup());
   parts_.on_state();
-}
-
-void Firewall::on_rules_changed() {
-  pacer_.on_change(parts_.loop.now());
-  if (!pass_) timer_.arm(pacer_.next_wakeup());
-}
-
-void Firewall::on_timer() {
-  if (!wish_) return prepare();
-  switch (pacer_.tick(parts_.loop.now())) {
-    case FirewallPacer::Wake::look:
-      return begin();
-    case FirewallPacer::Wake::check:
-      if (!parts_.changes->is_watching() ||
-          may_have_changed(view_, *wish_, parts_.changes->legacy_sum())) {
-        return begin();
-      }
-      break;
-    case FirewallPacer::Wake::nothing:
-      break;
-  }
-  timer_.arm(pacer_.next_wakeup());
 }
 
 }  // namespace flannel

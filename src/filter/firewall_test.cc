@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The keeper of rules over a real packet filter, in a namespace of its own.
+// The keeper of rules over a real packet filter, in a namespace of its own, for each family. What
+// is written here for IPv4 is translated to IPv6 by in_family.h.
 #include "filter/firewall.h"
 
 #include <gtest/gtest.h>
@@ -14,13 +15,14 @@
 #include "kernel/host/host_locks.h"
 #include "loop/epoll_loop.h"
 #include "support/fresh_netns.h"
+#include "support/in_family.h"
 
 namespace flannel::firewall_test {
 namespace {
 
 using std::chrono::milliseconds;
 
-class FirewallKeeperTest : public NetnsTest {
+class FirewallKeeperTest : public InFamily<NetnsTest> {
  protected:
   void start(FirewallOptions options, const char* subnet = "10.5.1.0/24") {
     make(options);
@@ -28,11 +30,17 @@ class FirewallKeeperTest : public NetnsTest {
     want(subnet);
   }
   void want(const char* subnet) {
-    config.v4.emplace().network = IpPrefix::parse_v4("10.5.0.0/16").value();
-    firewall->want(config, IpPrefix::parse_v4(subnet).value());
+    want_of(*firewall, config, "10.5.0.0/16", subnet);
     next_look();
     EXPECT_TRUE(firewall->in_place()) << firewall->trouble();
     EXPECT_EQ(firewall->trouble(), "");
+  }
+  void want_of(Firewall& of, NetworkConfig& given, const char* network, const char* subnet) const {
+    auto& range = family() == Family::v4 ? given.v4 : given.v6;
+    range.emplace().network = net(network);
+    const SubnetKey own = family() == Family::v4 ? SubnetKey{.v4 = net(subnet), .v6 = {}}
+                                                 : SubnetKey{.v4 = {}, .v6 = net(subnet)};
+    of.want(given, own, {});
   }
   void next_look() { EXPECT_TRUE(loop->run()); }
   void make(FirewallOptions options) {
@@ -40,22 +48,24 @@ class FirewallKeeperTest : public NetnsTest {
     firewall.emplace(options, parts());
   }
   Firewall::Parts parts() {
-    return {.filter = std::make_unique<HostPacketFilter>(*loop),
-            .changes = std::make_unique<HostRuleChanges>(*loop),
+    return {.filter = [this](Family of) { return std::make_unique<HostPacketFilter>(*loop, of); },
+            .changes = [this](Family of) { return std::make_unique<HostRuleChanges>(*loop, of); },
             .loop = *loop,
             .on_state = [this] { loop->stop(); }};
   }
 
   // How often `text` is in what the command prints.
-  static int count(const std::string& command, const std::string& text) {
-    const std::string all = shell(command);
+  int count(const std::string& command, const std::string& what) const {
+    const std::string all = sh(command);
+    const std::string wanted = text(what);
     int found = 0;
-    for (auto at = all.find(text); at != std::string::npos; at = all.find(text, at + 1))
+    for (auto at = all.find(wanted); at != std::string::npos; at = all.find(wanted, at + 1))
       ++found;
     return found;
   }
-  static int nft(const std::string& text) { return count("nft list ruleset", text); }
-  static int iptables(const std::string& text) { return count("iptables-nft-save", text); }
+  int nft(const std::string& what) const { return count("nft list ruleset", what); }
+  int iptables(const std::string& what) const { return count("iptables-nft-save", what); }
+  std::string sh(const std::string& command) const { return shell(text(command)); }
 
   std::unique_ptr<EpollLoop> loop = EpollLoop::open().value();
   NetworkConfig config;
@@ -64,22 +74,24 @@ class FirewallKeeperTest : public NetnsTest {
 
 constexpr RuleOptions kAll{.masquerade = true};
 
+INSTANTIATE_TEST_SUITE_P(Both, FirewallKeeperTest, kBothFamilies, family_name);
+
 int faults_of_children() {
   rusage used{};
   ::getrusage(RUSAGE_CHILDREN, &used);
   return static_cast<int>(used.ru_minflt);
 }
 
-TEST_F(FirewallKeeperTest, NftablesIsTheDefaultAndNeedsNoProgram) {
+TEST_P(FirewallKeeperTest, NftablesIsTheDefaultAndNeedsNoProgram) {
   const int before = faults_of_children();
   start({.rules = kAll});
   EXPECT_EQ(faults_of_children(), before) << "any child has some";
   EXPECT_EQ(nft("table ip flannel-10.5.0.0-16 "), 1);
   EXPECT_EQ(nft("masquerade fully-random"), 2);
-  EXPECT_EQ(shell("iptables-nft-save; iptables-legacy-save"), "");
+  EXPECT_EQ(sh("iptables-nft-save; iptables-legacy-save"), "");
 }
 
-TEST_F(FirewallKeeperTest, TheFlagOfTheHostOverrulesTheConfiguration) {
+TEST_P(FirewallKeeperTest, TheFlagOfTheHostOverrulesTheConfiguration) {
   config.enable_nftables = true;
   start({.mode = FirewallMode::iptables, .rules = kAll});
   EXPECT_EQ(iptables("-A FLANNEL-POSTRTG"), 6);
@@ -87,23 +99,24 @@ TEST_F(FirewallKeeperTest, TheFlagOfTheHostOverrulesTheConfiguration) {
   EXPECT_EQ(nft("table ip flannel"), 0);
 }
 
-TEST_F(FirewallKeeperTest, WhatTheOtherPacketFilterHadGoes) {
+TEST_P(FirewallKeeperTest, WhatTheOtherPacketFilterHadGoes) {
   start({.mode = FirewallMode::iptables, .rules = kAll});
   start({.rules = kAll});
   EXPECT_EQ(iptables("FLANNEL"), 0);
   EXPECT_EQ(nft("masquerade fully-random"), 2);
-  shell("nft 'add table ip flannel-ipv4; add table ip flannel'");
+  shell(family() == Family::v4 ? "nft 'add table ip flannel-ipv4; add table ip flannel'"
+                               : "nft 'add table ip6 flannel-ipv6'");
   start({.mode = FirewallMode::iptables, .rules = kAll});
   EXPECT_EQ(nft("table ip flannel"), 0) << "of upstream too";
   EXPECT_EQ(iptables("-A FLANNEL-POSTRTG"), 6);
 }
 
-TEST_F(FirewallKeeperTest, TheTableOfADaemonThatRunsIsLeftAlone) {
+TEST_P(FirewallKeeperTest, TheTableOfADaemonThatRunsIsLeftAlone) {
   char folder[] = "/tmp/flannel-firewall-XXXXXX";
   const HostLocks locks(::mkdtemp(folder));
-  auto other = locks.acquire("10.4.0.0/15");
+  auto other = locks.acquire(text("10.4.0.0/15"));
   ASSERT_TRUE(other) << other.error().text;
-  shell("nft 'add table ip flannel-10.4.0.0-15; add table ip flannel-10.0.0.0-8'");
+  sh("nft 'add table ip flannel-10.4.0.0-15; add table ip flannel-10.0.0.0-8'");
   start({.rules = kAll});
   EXPECT_EQ(nft("table ip flannel-10.4.0.0-15 "), 1);
   EXPECT_EQ(nft("table ip flannel-10.0.0.0-8 "), 0) << "no daemon uses it";
@@ -114,9 +127,9 @@ TEST_F(FirewallKeeperTest, TheTableOfADaemonThatRunsIsLeftAlone) {
 }
 
 // As the node's flannel was, whose "iptables" was another one than the system has now.
-TEST_F(FirewallKeeperTest, WhatAnyIptablesHadGoes) {
+TEST_P(FirewallKeeperTest, WhatAnyIptablesHadGoes) {
   for (const char* program : {"iptables-nft-restore", "iptables-legacy-restore"}) {
-    shell(std::string(program) + R"( <<END
+    sh(std::string(program) + R"( <<END
 *nat
 :FLANNEL-POSTRTG - [0:0]
 -A POSTROUTING -m comment --comment "flanneld masq" -j FLANNEL-POSTRTG
@@ -137,13 +150,12 @@ END
   }
 }
 
-TEST_F(FirewallKeeperTest, AnotherNetworkOnTheHostKeepsItsRules) {
+TEST_P(FirewallKeeperTest, AnotherNetworkOnTheHostKeepsItsRules) {
   for (const auto mode : {FirewallMode::nftables, FirewallMode::iptables}) {
     start({.mode = mode, .rules = kAll});
     Firewall other({.mode = mode, .rules = kAll}, parts());
     NetworkConfig others;
-    others.v4.emplace().network = IpPrefix::parse_v4("10.9.0.0/16").value();
-    other.want(others, IpPrefix::parse_v4("10.9.1.0/24").value());
+    want_of(other, others, "10.9.0.0/16", "10.9.1.0/24");
     while (!other.in_place())
       next_look();
     EXPECT_EQ(iptables("10.5.1.0/24") + nft("10.5.1.0/24"), mode == FirewallMode::nftables ? 3 : 6);
@@ -151,8 +163,8 @@ TEST_F(FirewallKeeperTest, AnotherNetworkOnTheHostKeepsItsRules) {
   }
 }
 
-TEST_F(FirewallKeeperTest, AnotherNetworkKeepsItsRulesInAnIptablesThatIsNotUsed) {
-  shell(R"(iptables-nft -A FORWARD -j ACCEPT
+TEST_P(FirewallKeeperTest, AnotherNetworkKeepsItsRulesInAnIptablesThatIsNotUsed) {
+  sh(R"(iptables-nft -A FORWARD -j ACCEPT
 iptables-legacy-restore <<END
 *nat
 :FLANNEL-POSTRTG - [0:0]
@@ -168,25 +180,25 @@ END
   EXPECT_EQ(count("iptables-legacy-save -t nat", "-j FLANNEL-POSTRTG"), 1);
 }
 
-TEST_F(FirewallKeeperTest, DeletedRulesComeBack) {
+TEST_P(FirewallKeeperTest, DeletedRulesComeBack) {
   start({.mode = FirewallMode::iptables, .rules = kAll});
-  shell("iptables-nft -t nat -F FLANNEL-POSTRTG; iptables-nft -F FORWARD");
+  sh("iptables-nft -t nat -F FLANNEL-POSTRTG; iptables-nft -F FORWARD");
   next_look();
   EXPECT_EQ(iptables("-A FLANNEL-POSTRTG"), 6);
   EXPECT_EQ(iptables("-A FORWARD"), 1);
 }
 
-TEST_F(FirewallKeeperTest, ADeletedTableComesBack) {
+TEST_P(FirewallKeeperTest, ADeletedTableComesBack) {
   start({.mode = FirewallMode::nftables, .rules = kAll});
-  shell("nft delete table ip flannel-10.5.0.0-16");
+  sh("nft delete table ip flannel-10.5.0.0-16");
   next_look();
   EXPECT_EQ(nft("masquerade"), 2);
-  shell("nft add rule ip flannel-10.5.0.0-16 forward drop");
+  sh("nft add rule ip flannel-10.5.0.0-16 forward drop");
   next_look();
   EXPECT_EQ(nft("drop"), 0);
 }
 
-TEST_F(FirewallKeeperTest, AnotherSubnetReplacesTheRules) {
+TEST_P(FirewallKeeperTest, AnotherSubnetReplacesTheRules) {
   for (const auto mode : {FirewallMode::iptables, FirewallMode::nftables}) {
     start({.mode = mode, .rules = kAll});
     want("10.5.9.0/24");
@@ -195,36 +207,35 @@ TEST_F(FirewallKeeperTest, AnotherSubnetReplacesTheRules) {
 }
 
 // Docker comes after us, and sets the policy.
-TEST_F(FirewallKeeperTest, NftablesPassesAnIptablesThatBeginsToDrop) {
+TEST_P(FirewallKeeperTest, NftablesPassesAnIptablesThatBeginsToDrop) {
   start({.mode = FirewallMode::nftables, .rules = kAll});
   EXPECT_EQ(iptables("FLANNEL"), 0) << "not touched as long as it drops nothing";
-  shell(
-      "iptables-nft -N DOCKER-USER; iptables-nft -A DOCKER-USER -j RETURN; "
-      "iptables-nft -P FORWARD DROP; iptables-nft -I FORWARD -j DOCKER-USER");
+  sh("iptables-nft -N DOCKER-USER; iptables-nft -A DOCKER-USER -j RETURN; "
+     "iptables-nft -P FORWARD DROP; iptables-nft -I FORWARD -j DOCKER-USER");
   next_look();
   EXPECT_EQ(iptables("-A FLANNEL-FWD"), 2);
   EXPECT_EQ(iptables("-j FLANNEL-FWD"), 1);
   EXPECT_EQ(iptables("FLANNEL-POSTRTG"), 0);
 }
 
-const OverlayIngress kVxlan{.devices = {"flannel.1"}};
+const OverlayIngress kVxlan{.devices = {{"flannel.1", Family::v4}, {"flannel.1", Family::v6}}};
 constexpr const char* kDocker28 =
     "iptables-nft -N DOCKER-USER; iptables-nft -N DOCKER-FORWARD; "
     "iptables-nft -A FORWARD -j DOCKER-USER; iptables-nft -A FORWARD -j DOCKER-FORWARD";
 constexpr const char* kContainer =
     "iptables-nft -t raw -A PREROUTING -d 10.5.1.2/32 ! -i docker0 -j DROP";
 
-TEST_F(FirewallKeeperTest, DockerIsPassedInBothModesAndInBothOrdersOfStarting) {
+TEST_P(FirewallKeeperTest, DockerIsPassedInBothModesAndInBothOrdersOfStarting) {
   for (const auto mode : {FirewallMode::iptables, FirewallMode::nftables}) {
-    shell("nft flush ruleset");
+    sh("nft flush ruleset");
     start({.mode = mode, .rules = kAll});
     firewall->admit(kVxlan);
-    shell(kDocker28);
+    sh(kDocker28);
     next_look();
     EXPECT_EQ(iptables("-j FLANNEL-DOCKER"), 2);
-    shell("nft flush ruleset");
-    shell(kDocker28);
-    shell(kContainer);
+    sh("nft flush ruleset");
+    sh(kDocker28);
+    sh(kContainer);
     start({.mode = mode, .rules = kAll});
     firewall->admit(kVxlan);
     next_look();
@@ -234,8 +245,8 @@ TEST_F(FirewallKeeperTest, DockerIsPassedInBothModesAndInBothOrdersOfStarting) {
   }
 }
 
-TEST_F(FirewallKeeperTest, SwitchedOffDockersTablesAreFreedOfUs) {
-  shell(kDocker28);
+TEST_P(FirewallKeeperTest, SwitchedOffDockersTablesAreFreedOfUs) {
+  sh(kDocker28);
   start({.rules = kAll});
   firewall->admit(kVxlan);
   next_look();
@@ -246,51 +257,50 @@ TEST_F(FirewallKeeperTest, SwitchedOffDockersTablesAreFreedOfUs) {
   EXPECT_EQ(iptables("-A FLANNEL-FWD"), 2) << "the rest stays";
 }
 
-TEST_F(FirewallKeeperTest, AnUnderlayOfAnyNameIsLetIn) {
-  shell(kDocker28);
+TEST_P(FirewallKeeperTest, AnUnderlayOfAnyNameIsLetIn) {
+  sh(kDocker28);
   start({.rules = kAll});
-  firewall->admit({.underlay = R"(e"x\)", .neighbours = {IpAddress::v4(192, 0, 2, 2)}});
+  firewall->admit({.underlay = R"(e"x\)", .neighbours = {ip("192.0.2.2")}});
   next_look();
   EXPECT_EQ(firewall->trouble(), "");
   EXPECT_EQ(iptables(R"( -i e"x\ -m comment)"), 4) << "the network and the peer, in two tables";
 }
 
-TEST_F(FirewallKeeperTest, SwitchedOffWhatAnotherDaemonHasInDockersTablesStays) {
-  shell(kDocker28);
+TEST_P(FirewallKeeperTest, SwitchedOffWhatAnotherDaemonHasInDockersTablesStays) {
+  sh(kDocker28);
   start({.rules = kAll});
   firewall->admit(kVxlan);
   next_look();
   firewall.reset();  // it would put them back
   Firewall other({.rules = kAll, .docker = false}, parts());
   NetworkConfig others;
-  others.v4.emplace().network = IpPrefix::parse_v4("10.9.0.0/16").value();
-  other.want(others, IpPrefix::parse_v4("10.9.1.0/24").value());
+  want_of(other, others, "10.9.0.0/16", "10.9.1.0/24");
   next_look();
   EXPECT_EQ(iptables("-d 10.5.1.0/24 -i flannel.1"), 2);
   EXPECT_EQ(iptables("-j FLANNEL-DOCKER"), 2);
 }
 
-TEST_F(FirewallKeeperTest, TheIptablesThatDropsIsTheOneToAsk) {
-  shell("iptables-legacy -P FORWARD DROP");
+TEST_P(FirewallKeeperTest, TheIptablesThatDropsIsTheOneToAsk) {
+  sh("iptables-legacy -P FORWARD DROP");
   start({.mode = FirewallMode::nftables, .rules = kAll});
   EXPECT_EQ(count("iptables-legacy-save", "-A FLANNEL-FWD"), 2);
   EXPECT_EQ(iptables("FLANNEL"), 0);
 }
 
 // The kernel sends no notifications for it.
-TEST_F(FirewallKeeperTest, IptablesLegacyThatBeginsToDropIsSeenByTheTimer) {
+TEST_P(FirewallKeeperTest, IptablesLegacyThatBeginsToDropIsSeenByTheTimer) {
   start({.rules = kAll});
-  shell("iptables-legacy -P FORWARD DROP");
+  sh("iptables-legacy -P FORWARD DROP");
   next_look();
   EXPECT_EQ(count("iptables-legacy-save", "-A FLANNEL-FWD"), 2);
   EXPECT_EQ(iptables("FLANNEL"), 0);
 }
 
-TEST_F(FirewallKeeperTest, ARuleOfIptablesLegacyComesBackWithTheTimer) {
-  shell("iptables-legacy -P FORWARD DROP");
+TEST_P(FirewallKeeperTest, ARuleOfIptablesLegacyComesBackWithTheTimer) {
+  sh("iptables-legacy -P FORWARD DROP");
   start({.mode = FirewallMode::nftables, .rules = kAll});
   next_look();  // our own change was one
-  shell("iptables-legacy -F FLANNEL-FWD");
+  sh("iptables-legacy -F FLANNEL-FWD");
   next_look();
   EXPECT_EQ(count("iptables-legacy-save", "-A FLANNEL-FWD"), 2);
 }
@@ -326,8 +336,10 @@ class FirewallTroubleTest : public FirewallKeeperTest {
   RefusingPrograms programs;
 };
 
-TEST_F(FirewallTroubleTest, AnIptablesWithoutRandomPortsMasqueradesWithoutThem) {
-  programs.add("iptables-restore", "grep -q random-fully");
+INSTANTIATE_TEST_SUITE_P(Both, FirewallTroubleTest, kBothFamilies, family_name);
+
+TEST_P(FirewallTroubleTest, AnIptablesWithoutRandomPortsMasqueradesWithoutThem) {
+  programs.add(text("iptables-restore"), "grep -q random-fully");
   start({.mode = FirewallMode::iptables, .rules = kAll});
   EXPECT_EQ(iptables("-j MASQUERADE"), 2);
   EXPECT_EQ(iptables("--random-fully"), 0);
@@ -335,9 +347,9 @@ TEST_F(FirewallTroubleTest, AnIptablesWithoutRandomPortsMasqueradesWithoutThem) 
   EXPECT_EQ(iptables("-j MASQUERADE"), 2);
 }
 
-TEST_F(FirewallTroubleTest, AnNftablesThatFailsCostsNoRandomPortsInIptables) {
+TEST_P(FirewallTroubleTest, AnNftablesThatFailsCostsNoRandomPortsInIptables) {
   const auto other = Nftables::open().value();
-  ASSERT_TRUE(other->run("table ip flannel-10.5.0.0-16 { flags owner; }"));
+  ASSERT_TRUE(other->run(text("table ip flannel-10.5.0.0-16 { flags owner; }")));
   start({.rules = kAll});
   EXPECT_EQ(iptables("-j MASQUERADE --random-fully"), 2);
   EXPECT_EQ(nft("masquerade"), 2) << "those of iptables-nft";

@@ -20,16 +20,24 @@ class FirewallTwinTest : public ::testing::Test {
  protected:
   void make(const FirewallOptions& options, bool notifies = true) {
     firewall.reset();  // before the next one listens to changes
-    firewall.emplace(options,
-                     Firewall::Parts{.filter = std::make_unique<FakePacketFilter>(host, loop),
-                                     .changes = std::make_unique<FakeRuleChanges>(host, notifies),
-                                     .loop = loop,
-                                     .on_state = [this] { ++states; }});
+    firewall.emplace(options, Firewall::Parts{.filter =
+                                                  [this](Family family) {
+                                                    return std::make_unique<FakePacketFilter>(
+                                                        host_of(family), loop);
+                                                  },
+                                              .changes =
+                                                  [this, notifies](Family family) {
+                                                    return std::make_unique<FakeRuleChanges>(
+                                                        host_of(family), notifies);
+                                                  },
+                                              .loop = loop,
+                                              .on_state = [this] { ++states; }});
   }
   void want(const char* subnet = "10.5.1.0/24") {
     config.v4.emplace().network = IpPrefix::parse_v4("10.5.0.0/16").value();
-    firewall->want(config, IpPrefix::parse_v4(subnet).value());
+    firewall->want(config, {.v4 = IpPrefix::parse_v4(subnet).value(), .v6 = {}}, {});
   }
+  FakeFilterHost& host_of(Family family) { return family == Family::v4 ? host : host6; }
   // Until nothing is due within the burst that one look serves.
   void rest() { loop.advance(milliseconds(100)); }
   void start(const FirewallOptions& options, bool notifies = true) {
@@ -40,6 +48,7 @@ class FirewallTwinTest : public ::testing::Test {
   }
 
   FakeFilterHost host;
+  FakeFilterHost host6{.family = Family::v6};
   ManualLoop loop;
   NetworkConfig config;
   std::optional<Firewall> firewall;
@@ -187,10 +196,11 @@ TEST_F(FirewallTwinTest, AnotherSubnetDuringALookHasALookOfItsOwn) {
 TEST_F(FirewallTwinTest, HowTheOverlayComesInIsFollowedInDockersTables) {
   host.run(host.iptables_nft, "filter", "-N DOCKER-USER\n-A FORWARD -j DOCKER-USER");
   start({.rules = kAll});
-  firewall->admit({.devices = {"flannel.1"}});
+  firewall->admit({.devices = {{"flannel.1", Family::v4}, {"flannel-v6.1", Family::v6}}});
   rest();
   EXPECT_EQ(host.iptables_nft.count("-i flannel.1"), 1);
-  firewall->admit({.devices = {"flannel0"}});
+  EXPECT_EQ(host.iptables_nft.count("-i flannel-v6.1"), 0) << "it brings no packets of IPv4";
+  firewall->admit({.devices = {{"flannel0", Family::v4}}});
   rest();
   EXPECT_EQ(host.iptables_nft.count("-i flannel.1"), 0);
   EXPECT_EQ(host.iptables_nft.count("-i flannel0"), 1);
@@ -245,6 +255,117 @@ TEST_F(FirewallTwinTest, WithoutNftablesAndIptablesTheTroubleNamesBoth) {
   loop.advance(seconds(5));
   EXPECT_EQ(firewall->trouble(), "");
   EXPECT_EQ(host.iptables_nft.count("-j MASQUERADE --random-fully"), 2);
+}
+
+// Both families, and IPv6 with a part of the packet filter of its own.
+class DualStackTwinTest : public FirewallTwinTest {
+ protected:
+  void want_both() {
+    config.v6.emplace().network = kNetwork6;
+    config.v4.emplace().network = IpPrefix::parse_v4("10.5.0.0/16").value();
+    firewall->want(config, {.v4 = IpPrefix::parse_v4("10.5.1.0/24").value(), .v6 = as_v6(kSubnet)},
+                   {});
+  }
+
+  const IpPrefix kSubnet = IpPrefix::parse_v4("10.5.1.0/24").value();
+  const IpPrefix kNetwork6 = IpPrefix::parse_v6("fd00:a:5::/48").value();
+  const std::string kTable6 = "ip6 flannel-fd00_a_5__-48";
+};
+
+TEST_F(DualStackTwinTest, EachFamilyHasItsTable) {
+  make({.rules = kAll});
+  want_both();
+  EXPECT_TRUE(firewall->in_place());
+  rest();
+  EXPECT_EQ(host.nft.count(kTable), 1U);
+  EXPECT_EQ(host6.nft.count(kTable6), 1U);
+  host.calls.clear();
+  host6.nft.clear();
+  host6.notify(kTable6.substr(4), "");
+  rest();
+  EXPECT_EQ(host6.nft.count(kTable6), 1U);
+  EXPECT_EQ(host.calls, "") << "IPv4 is not concerned";
+}
+
+TEST_F(DualStackTwinTest, MasqueradingIsInForceWithBoth) {
+  make({.mode = FirewallMode::iptables, .rules = kAll});
+  want_both();
+  EXPECT_FALSE(firewall->in_place());
+  rest();
+  EXPECT_TRUE(firewall->in_place());
+  for (const FakeFilterHost* of : {&host, &host6}) {
+    EXPECT_EQ(of->iptables_nft.count("-A FLANNEL-POSTRTG"), 6);
+    EXPECT_EQ(of->iptables_nft.count("-A FLANNEL-FWD"), 2);
+  }
+  EXPECT_EQ(host6.iptables_nft.count("! -d ff00::/8"), 1);
+}
+
+TEST_F(DualStackTwinTest, Ipv4DoesNotWaitForAKernelThatCannotMasqueradeIpv6) {
+  host6.nft_refuses = [](const std::string&) { return true; };
+  host6.is_installed = false;
+  make({.rules = kAll});
+  want_both();
+  EXPECT_FALSE(firewall->in_place()) << "it is not known yet";
+  rest();
+  EXPECT_TRUE(firewall->in_place());
+  EXPECT_EQ(firewall->trouble(), "IPv6: ip6tables is not installed; nft refused");
+  EXPECT_EQ(host.nft.count(kTable), 1U);
+  host6.nft_refuses = [](const std::string&) { return false; };
+  loop.advance(seconds(5));
+  EXPECT_EQ(firewall->trouble(), "");
+  EXPECT_EQ(host6.nft.count(kTable6), 1U);
+}
+
+TEST_F(DualStackTwinTest, Ipv6DoesNotReplaceIpv4) {
+  host.nft_refuses = [](const std::string&) { return true; };
+  host.is_installed = false;
+  make({.rules = kAll});
+  want_both();
+  rest();
+  EXPECT_FALSE(firewall->in_place());
+  EXPECT_EQ(firewall->trouble(), "iptables is not installed; nft refused");
+  EXPECT_EQ(host6.nft.count(kTable6), 1U);
+}
+
+// In any packet filter, and it is done once.
+TEST_F(DualStackTwinTest, TheRulesOfAFamilyThatTheNetworkLostGo) {
+  for (const auto mode : {FirewallMode::nftables, FirewallMode::iptables}) {
+    make({.mode = mode, .rules = kAll});
+    want_both();
+    rest();
+    EXPECT_EQ(host6.nft.size() + host6.iptables_nft.has_tables(), 1U);
+    for (const auto next : {FirewallMode::automatic, FirewallMode::iptables}) {
+      make({.mode = next, .rules = kAll});
+      config.v6.reset();
+      const std::vector<IpPrefix> earlier{IpPrefix::parse_v4("10.5.0.0/16").value(), kNetwork6};
+      firewall->want(config, {.v4 = kSubnet, .v6 = {}}, earlier);
+      rest();
+      EXPECT_TRUE(firewall->in_place());
+      EXPECT_EQ(host6.nft.begin()->second.find("chain"), std::string::npos);
+      EXPECT_EQ(host6.iptables_nft.count("FLANNEL"), 0);
+      EXPECT_EQ(host.nft.size() + host.iptables_nft.has_tables() > 0, true);
+      host6.calls.clear();
+      loop.advance(seconds(60));
+      EXPECT_EQ(host6.calls, "");
+    }
+    host6 = FakeFilterHost{.family = Family::v6};
+  }
+}
+
+TEST_F(DualStackTwinTest, WithoutIpv6ItsRulesAreNotEvenRead) {
+  start({.mode = FirewallMode::iptables, .rules = kAll});
+  EXPECT_EQ(host6.calls, "");
+  EXPECT_FALSE(host6.on_change);
+}
+
+TEST_F(DualStackTwinTest, ANetworkOfIpv6AloneNeedsNoIpv4) {
+  make({.rules = kAll});
+  config.v6.emplace().network = kNetwork6;
+  config.v4.reset();
+  firewall->want(config, {.v4 = {}, .v6 = as_v6(kSubnet)}, {});
+  EXPECT_TRUE(firewall->in_place());
+  EXPECT_EQ(host6.nft.count(kTable6), 1U);
+  EXPECT_EQ(host.calls, "");
 }
 
 }  // namespace

@@ -26,7 +26,20 @@ struct BaseChain {
   bool drops = false;  // its policy is drop
 };
 
-std::optional<BaseChain> decode_forward_chain(const NetlinkMessage& message) {
+std::uint8_t number_of(Family family) {
+  return family == Family::v4 ? NFPROTO_IPV4 : NFPROTO_IPV6;
+}
+
+// "ip mine"
+std::string table_of(const BaseChain& chain) {
+  const char* const word = chain.family == NFPROTO_INET   ? "inet "
+                           : chain.family == NFPROTO_IPV4 ? "ip "
+                                                          : "ip6 ";
+  return word + chain.table;
+}
+
+// nullopt for any chain that does not see forwarded packets of this family.
+std::optional<BaseChain> decode_forward_chain(const NetlinkMessage& message, Family family) {
   NetlinkBytes payload = message.payload;
   const auto header = take_header<nfgenmsg>(payload);
   if (message.type != nft_message_type(NFT_MSG_NEWCHAIN) || !header) return std::nullopt;
@@ -35,7 +48,7 @@ std::optional<BaseChain> decode_forward_chain(const NetlinkMessage& message) {
   const NetlinkAttributes<NFTA_HOOK_MAX> hook(attributes.at(NFTA_CHAIN_HOOK));
   const bool is_forward =
       hook.number<std::uint32_t>(NFTA_HOOK_HOOKNUM) == htonl(NF_INET_FORWARD) &&
-      (header->nfgen_family == NFPROTO_IPV4 || header->nfgen_family == NFPROTO_INET);
+      (header->nfgen_family == number_of(family) || header->nfgen_family == NFPROTO_INET);
   if (!is_forward) return std::nullopt;
   return BaseChain{.family = header->nfgen_family,
                    .table = std::string(attributes.text(NFTA_CHAIN_TABLE)),
@@ -45,7 +58,7 @@ std::optional<BaseChain> decode_forward_chain(const NetlinkMessage& message) {
 
 // True for tables in which flannel has accepts of its own.
 bool is_left_to_us(const BaseChain& chain) {
-  return (chain.family == NFPROTO_IPV4 && chain.table == "filter") ||
+  return (chain.family != NFPROTO_INET && chain.table == "filter") ||
          chain.table.starts_with("flannel");
 }
 
@@ -102,12 +115,12 @@ bool has(NetlinkBytes where, std::string_view what) {
   return text.find(what) != std::string_view::npos;
 }
 
-// A rule compares with a network in one of two ways: with four bytes and a mask, or, if the mask
+// A rule compares with a network in one of two ways: with all bytes and a mask, or, if the mask
 // ends with a byte, with the bytes before its end. These are so few that they are searched for
 // together with their header.
 bool names(NetlinkBytes rule, const IpPrefix& network) {
-  const std::uint32_t value = htonl(network.base.v4_value());
-  const std::string whole(reinterpret_cast<const char*>(&value), sizeof value);
+  const auto octets = network.base.octets();
+  const std::string whole(octets.begin(), octets.end());
   if (has(rule, whole)) return true;
   if (network.bits % 8 != 0) return false;
   const std::size_t size = network.bits / 8;
@@ -145,9 +158,9 @@ Result<std::vector<ForwardChain>> read_refusing_chains(const HostQuery& query) {
   std::vector<ForwardChain> refusing;
   NetlinkReader messages = reply.messages();
   while (const auto message = messages.next()) {
-    const auto chain = decode_forward_chain(*message);
+    const auto chain = decode_forward_chain(*message, query.network.family());
     if (!chain || is_left_to_us(*chain)) continue;
-    const std::string table = (chain->family == NFPROTO_INET ? "inet " : "ip ") + chain->table;
+    const std::string table = table_of(*chain);
     if (!TRY_DURING(ends_by_refusing(netfilter, *chain), "list rules of " + table)) continue;
     if (TRY_DURING(has_thought_of_us(netfilter, *chain, query), "list rules of " + table)) continue;
     refusing.push_back({table, chain->chain});

@@ -10,7 +10,8 @@ namespace flannel {
 // The base chains of nftables at the hook `forward` that refuse what they have not accepted, by
 // their policy or by a last rule without a condition, in the network namespace of the thread. Left
 // out are:
-// - the table "ip filter" of iptables and Docker, where flannel has accepts of its own;
+// - the tables "ip filter" and "ip6 filter" of iptables and Docker, where flannel has own accepts;
+// - tables for the other family than that of the query's network;
 // - flannel's own tables;
 // - tables with a rule that names the network or a device of the query: their administrator has
 //   considered flannel there.

@@ -6,17 +6,17 @@
 
 #include "filter/netfilter_socket.h"
 #include "support/fresh_netns.h"
+#include "support/in_family.h"
 
 namespace flannel::forward_chains_test {
 namespace {
 
 // 10.5.7.0/24 is ours, of 10.5.0.0/16, and its device is eth0.
-class ForwardChainsTest : public NetnsTest {
+class ForwardChainsTest : public InFamily<NetnsTest> {
  protected:
-  static std::string refusing() {
-    const HostQuery query{.network = IpPrefix::of(IpAddress::v4(10, 5, 0, 0), 16),
-                          .own_subnet = IpPrefix::of(IpAddress::v4(10, 5, 7, 0), 24),
-                          .devices = {"eth0"}};
+  std::string refusing() const {
+    const HostQuery query{
+        .network = net("10.5.0.0/16"), .own_subnet = net("10.5.7.0/24"), .devices = {"eth0"}};
     std::string text;
     for (const ForwardChain& chain : refusing_forward_chains(query))
       text += chain.table + " " + chain.chain + "\n";
@@ -24,7 +24,9 @@ class ForwardChainsTest : public NetnsTest {
   }
 };
 
-TEST_F(ForwardChainsTest, SeesChainsThatRefuseWhatTheyHaveNotAccepted) {
+INSTANTIATE_TEST_SUITE_P(Both, ForwardChainsTest, kBothFamilies, family_name);
+
+TEST_P(ForwardChainsTest, SeesChainsThatRefuseWhatTheyHaveNotAccepted) {
   shell("nft add table inet firewalld");
   shell("nft 'add chain inet firewalld filter_FORWARD { type filter hook forward priority 10; }'");
   EXPECT_EQ(refusing(), "") << "it refuses nothing yet";
@@ -39,27 +41,29 @@ TEST_F(ForwardChainsTest, SeesChainsThatRefuseWhatTheyHaveNotAccepted) {
   EXPECT_EQ(refusing(), "inet firewalld filter_FORWARD\n");
 
   shell("nft 'add chain inet firewalld trusted'");
-  shell("nft insert rule inet firewalld filter_FORWARD ip saddr 10.5.0.0/16 jump trusted");
+  shell(text("nft insert rule inet firewalld filter_FORWARD ip saddr 10.5.0.0/16 jump trusted"));
   EXPECT_EQ(refusing(), "") << "its rules name flannel's network";
-  shell(
+  shell(text(
       "nft flush chain inet firewalld filter_FORWARD; nft add rule inet firewalld filter_FORWARD "
-      "ip saddr 10.6.0.0/16 jump trusted; nft add rule inet firewalld filter_FORWARD drop");
+      "ip saddr 10.6.0.0/16 jump trusted; nft add rule inet firewalld filter_FORWARD drop"));
   EXPECT_EQ(refusing(), "inet firewalld filter_FORWARD\n") << "of another network";
 }
 
-TEST_F(ForwardChainsTest, SeesPoliciesAndLeavesOutWhereFlannelHasAcceptsOfItsOwn) {
-  for (const char* const table : {"ip mine", "ip filter", "ip6 mine", "inet flannel-ipv4"}) {
+TEST_P(ForwardChainsTest, SeesPoliciesAndLeavesOutWhereFlannelHasAcceptsOfItsOwn) {
+  for (const char* const table :
+       {"ip mine", "ip filter", "ip6 mine", "ip6 filter", "inet flannel-ipv4"}) {
     shell(std::string("nft add table ") + table + "; nft 'add chain " + table +
           " FORWARD { type filter hook forward priority 0; policy drop; }'");
   }
-  shell("nft 'add chain ip mine INPUT { type filter hook input priority 0; policy drop; }'");
-  EXPECT_EQ(refusing(), "ip mine FORWARD\n");
-  shell("nft add rule ip mine FORWARD iifname eth0 accept");
+  const std::string mine = family() == Family::v4 ? "ip mine" : "ip6 mine";
+  shell("nft 'add chain " + mine + " INPUT { type filter hook input priority 0; policy drop; }'");
+  EXPECT_EQ(refusing(), mine + " FORWARD\n");
+  shell("nft add rule " + mine + " FORWARD iifname eth0 accept");
   EXPECT_EQ(refusing(), "");
 }
 
 // Another part of the kernel does not know such a request either, and answers in the same way.
-TEST_F(ForwardChainsTest, AKernelWithoutNftablesIsNamed) {
+TEST_P(ForwardChainsTest, AKernelWithoutNftablesIsNamed) {
   auto other = NetlinkSocket::open({.protocol = NETLINK_SOCK_DIAG});
   ASSERT_TRUE(other) << other.error().text;
   EXPECT_EQ(nft_tables(*other).error().kind, ErrorKind::unsupported);

@@ -32,10 +32,11 @@ Result<std::vector<std::string>> HostPacketFilter::remove_tables(const IpPrefix&
 
 Result<IptablesPlaces> HostPacketFilter::find_iptables() {
   const auto tables = TRY(table_->tables());
-  const bool nft = std::ranges::any_of(tables, [](const std::string& table) {
-    return table == "ip filter" || table == "ip nat" || table == "ip raw";
+  const std::string family = family_ == Family::v4 ? "ip " : "ip6 ";
+  const bool nft = std::ranges::any_of(tables, [&](const std::string& table) {
+    return table == family + "filter" || table == family + "nat" || table == family + "raw";
   });
-  const IptablesPlaces places{nft, legacy_tables_exist()};
+  const IptablesPlaces places{nft, legacy_tables_exist(family_)};
   if (!places.any()) {
     search_.reset();
     chosen_.reset();
@@ -54,7 +55,7 @@ void HostPacketFilter::read_iptables(IptablesPlaces places, Reply<IptablesRules>
 void HostPacketFilter::search(IptablesPlaces places, Reply<IptablesRules> reply) {
   chosen_.reset();
   places_ = places;
-  search_ = std::make_unique<IptablesSearch>(loop_, places);
+  search_ = std::make_unique<IptablesSearch>(loop_, family_, places);
   search_->start([this, reply = std::move(reply)](Result<IptablesSearch::Found> found) {
     if (!found) return reply(Failure(std::move(found).error()));
     chosen_ = std::move(found->iptables);
@@ -80,12 +81,15 @@ void HostPacketFilter::clear_other_iptables(const RuleSet& rules, std::function<
 
 Result<void> HostRuleChanges::watch(std::function<bool(const RuleChange&)> concerns_us,
                                     std::function<void()> on_change) {
-  watch_ = TRY(RuleWatch::open(loop_, std::move(concerns_us), std::move(on_change)));
+  auto is_ours = [family = family_, concerns_us = std::move(concerns_us)](const auto& change) {
+    return change.family == family && concerns_us(change);
+  };
+  watch_ = TRY(RuleWatch::open(loop_, std::move(is_ours), std::move(on_change)));
   return {};
 }
 
 std::optional<std::uint64_t> HostRuleChanges::legacy_sum() const {
-  const auto sum = legacy_rules_fingerprint();
+  const auto sum = legacy_rules_fingerprint(family_);
   return sum ? std::optional(*sum) : std::nullopt;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The packet filter of the network namespace that the loop's thread is in.
+// The packet filter of the network namespace that the loop's thread is in, as far as it concerns
+// packets of one family.
 #pragma once
 
 #include <memory>
@@ -18,7 +19,7 @@ namespace flannel {
 class HostPacketFilter final : public PacketFilter {
  public:
   // `loop` outlives it.
-  explicit HostPacketFilter(Loop& loop) : loop_(loop) {}
+  HostPacketFilter(Loop& loop, Family family) : loop_(loop), family_(family) {}
 
   void prepare_nftables() override;
   Result<void> write_table(const RuleSet& rules) override;
@@ -35,6 +36,7 @@ class HostPacketFilter final : public PacketFilter {
   IptablesRules rules_of_chosen(std::string saved) const;
 
   Loop& loop_;
+  const Family family_;
   std::unique_ptr<NftTable> table_;         // null: not open
   IptablesPlaces places_;                   // where `chosen_` was searched
   std::unique_ptr<IptablesSearch> search_;  // until the others are cleared
@@ -44,7 +46,7 @@ class HostPacketFilter final : public PacketFilter {
 class HostRuleChanges final : public RuleChanges {
  public:
   // `loop` outlives it.
-  explicit HostRuleChanges(Loop& loop) : loop_(loop) {}
+  HostRuleChanges(Loop& loop, Family family) : loop_(loop), family_(family) {}
 
   Result<void> watch(std::function<bool(const RuleChange&)> concerns_us,
                      std::function<void()> on_change) override;
@@ -53,6 +55,7 @@ class HostRuleChanges final : public RuleChanges {
 
  private:
   Loop& loop_;
+  const Family family_;
   std::unique_ptr<RuleWatch> watch_;
 };
 

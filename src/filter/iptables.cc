@@ -9,20 +9,21 @@
 
 namespace flannel {
 
-std::string_view to_string(IptablesKind kind) {
+std::string program_name(IptablesKind kind, Family family) {
+  const std::string name = family == Family::v4 ? "iptables" : "ip6tables";
   switch (kind) {
     case IptablesKind::system:
-      return "iptables";
+      return name;
     case IptablesKind::nft:
-      return "iptables-nft";
+      return name + "-nft";
     case IptablesKind::legacy:
-      return "iptables-legacy";
+      return name + "-legacy";
   }
   return {};
 }
 
-Result<std::unique_ptr<Iptables>> Iptables::find(IptablesKind kind, Loop& loop) {
-  std::string name(to_string(kind));
+Result<std::unique_ptr<Iptables>> Iptables::find(IptablesKind kind, Family family, Loop& loop) {
+  std::string name = program_name(kind, family);
   auto save = find_program(name + "-save");
   auto restore = find_program(name + "-restore");
   if (!save || !restore) {

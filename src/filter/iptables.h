@@ -6,18 +6,20 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "base/result.h"
 #include "loop/loop.h"
+#include "net/address.h"
 
 namespace flannel {
 
 // A host has two iptables, each with rules of its own: `nft` works over nftables, `legacy` is the
-// older one. `system` is the one that the name "iptables" links to.
+// older one. `system` is the one that the name "iptables" links to. Each has programs of its own
+// for IPv6.
 enum class IptablesKind { system, nft, legacy };
-std::string_view to_string(IptablesKind kind);  // "iptables", "iptables-nft", "iptables-legacy"
+// "iptables", "iptables-nft", "iptables-legacy"; "ip6tables" and so on.
+std::string program_name(IptablesKind kind, Family family);
 
 class Iptables {
  public:
@@ -26,7 +28,7 @@ class Iptables {
 
   // ErrorKind::not_found: its programs are not installed. `loop` outlives the object. Destroying
   // the object ends a program that runs, and no reply comes any more.
-  static Result<std::unique_ptr<Iptables>> find(IptablesKind kind, Loop& loop);
+  static Result<std::unique_ptr<Iptables>> find(IptablesKind kind, Family family, Loop& loop);
   const std::string& name() const { return name_; }
   // True if both run the same program, and so have the same rules.
   bool is_same(const Iptables& other) const { return program_ == other.program_; }

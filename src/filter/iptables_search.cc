@@ -18,10 +18,13 @@ bool drops(const IptablesSearch::Found& found) {
 
 }  // namespace
 
-IptablesSearch::IptablesSearch(Loop& loop, IptablesPlaces places)
+IptablesSearch::IptablesSearch(Loop& loop, Family family, IptablesPlaces places)
     : loop_(loop),
+      family_(family),
       places_(places),
-      kinds_{IptablesKind::legacy, IptablesKind::nft, IptablesKind::system} {}
+      kinds_{IptablesKind::legacy, IptablesKind::nft, IptablesKind::system},
+      why_none_{ErrorKind::not_found,
+                program_name(IptablesKind::system, family) + " is not installed"} {}
 
 void IptablesSearch::start(std::function<void(Result<Found>)> found) {
   found_ = std::move(found);
@@ -32,13 +35,13 @@ void IptablesSearch::next() {
   while (!kinds_.empty()) {
     const IptablesKind kind = kinds_.back();
     kinds_.pop_back();
-    auto found = Iptables::find(kind, loop_);
+    auto found = Iptables::find(kind, family_, loop_);
     if (!found || !((*found)->is_legacy() ? places_.legacy : places_.nft)) continue;
     const bool known = std::ranges::any_of(
         candidates_, [&](const Found& one) { return one.iptables->is_same(**found); });
     // iptables-legacy-save would make its tables.
     const bool pointless =
-        kind == IptablesKind::legacy && !candidates_.empty() && !legacy_tables_exist();
+        kind == IptablesKind::legacy && !candidates_.empty() && !legacy_tables_exist(family_);
     if (known || pointless) continue;
     trying_ = *std::move(found);
     trying_->save([this](const Result<std::string>& text) {

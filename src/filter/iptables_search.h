@@ -14,8 +14,8 @@
 
 namespace flannel {
 
-// Chooses the iptables of a host that our rules belong into: the first that is installed, unless it
-// drops no forwarded packets and a later one does. Loop thread only.
+// Chooses the iptables of a host that our rules of one family belong into: the first that is
+// installed, unless it drops no forwarded packets and a later one does. Loop thread only.
 class IptablesSearch {
  public:
   struct Found {
@@ -23,7 +23,7 @@ class IptablesSearch {
     std::string saved;  // the output of its -save program
   };
   // Runs no iptables program for a variant absent from `places`. `loop` outlives the search.
-  IptablesSearch(Loop& loop, IptablesPlaces places);
+  IptablesSearch(Loop& loop, Family family, IptablesPlaces places);
 
   // Calls `found` once, at once or in a later turn; it may destroy the search.
   // ErrorKind::not_found: none is installed; any other kind: none of the installed ones printed its
@@ -39,6 +39,7 @@ class IptablesSearch {
   void free_next();
 
   Loop& loop_;
+  const Family family_;
   const IptablesPlaces places_;
   std::function<void(Result<Found>)> found_;
   RuleSet rules_;
@@ -46,7 +47,7 @@ class IptablesSearch {
   std::vector<IptablesKind> kinds_;
   std::unique_ptr<Iptables> trying_;
   std::vector<Found> candidates_;
-  Error why_none_{ErrorKind::not_found, "iptables is not installed"};
+  Error why_none_;
 };
 
 }  // namespace flannel

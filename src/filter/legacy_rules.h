@@ -5,14 +5,16 @@
 #include <cstdint>
 
 #include "base/result.h"
+#include "net/address.h"
 
 namespace flannel {
 
-// True if tables of iptables-legacy exist in the network namespace of the calling thread.
-bool legacy_tables_exist();
+// True if tables of iptables-legacy, or of ip6tables-legacy, exist in the network namespace of the
+// calling thread.
+bool legacy_tables_exist(Family family);
 
 // The same number as long as the tables raw, nat and filter have the same rules and policies; the
 // packet counters do not count. Makes no table. A thousand rules take well under a millisecond.
-Result<std::uint64_t> legacy_rules_fingerprint();
+Result<std::uint64_t> legacy_rules_fingerprint(Family family);
 
 }  // namespace flannel

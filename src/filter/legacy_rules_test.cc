@@ -4,29 +4,32 @@
 #include <gtest/gtest.h>
 
 #include "support/fresh_netns.h"
+#include "support/in_family.h"
 
 namespace flannel::legacy_rules_test {
 namespace {
 
-class LegacyRulesTest : public NetnsTest {
+class LegacyRulesTest : public InFamily<NetnsTest> {
  protected:
   // Whether the command changed the rules.
-  static bool changes(const std::string& command) {
-    const auto before = legacy_rules_fingerprint().value();
-    shell(command);
-    return legacy_rules_fingerprint().value() != before;
+  bool changes(const std::string& command) const {
+    const auto before = legacy_rules_fingerprint(family()).value();
+    shell(text(command));
+    return legacy_rules_fingerprint(family()).value() != before;
   }
 };
 
-TEST_F(LegacyRulesTest, ReadingMakesNoTable) {
-  EXPECT_FALSE(legacy_tables_exist());
-  EXPECT_TRUE(legacy_rules_fingerprint());
-  EXPECT_FALSE(legacy_tables_exist());
+INSTANTIATE_TEST_SUITE_P(Both, LegacyRulesTest, kBothFamilies, family_name);
+
+TEST_P(LegacyRulesTest, ReadingMakesNoTable) {
+  EXPECT_FALSE(legacy_tables_exist(family()));
+  EXPECT_TRUE(legacy_rules_fingerprint(family()));
+  EXPECT_FALSE(legacy_tables_exist(family()));
 }
 
-TEST_F(LegacyRulesTest, EveryChangeOfARuleIsSeen) {
+TEST_P(LegacyRulesTest, EveryChangeOfARuleIsSeen) {
   EXPECT_TRUE(changes("iptables-legacy -P FORWARD DROP"));
-  EXPECT_TRUE(legacy_tables_exist());
+  EXPECT_TRUE(legacy_tables_exist(family()));
   EXPECT_TRUE(changes("iptables-legacy -A FORWARD -s 10.5.0.0/16 -j ACCEPT"));
   EXPECT_TRUE(changes("iptables-legacy -R FORWARD 1 -s 10.6.0.0/16 -j ACCEPT"));
   EXPECT_TRUE(changes("iptables-legacy -t raw -A PREROUTING -i eth0 -j ACCEPT"));
@@ -34,10 +37,13 @@ TEST_F(LegacyRulesTest, EveryChangeOfARuleIsSeen) {
   EXPECT_TRUE(changes("iptables-legacy -F FORWARD"));
 }
 
-TEST_F(LegacyRulesTest, PacketsAndOtherTablesAreNoChange) {
-  shell("iptables-legacy -A OUTPUT -d 127.0.0.1 -j ACCEPT");
-  EXPECT_FALSE(changes("ping -qc1 127.0.0.1"));
-  EXPECT_NE(shell("iptables-legacy-save -c").find("[2:"), std::string::npos) << "packets did pass";
+TEST_P(LegacyRulesTest, PacketsAndOtherTablesAreNoChange) {
+  shell("ip link set lo up");
+  const std::string loopback = family() == Family::v4 ? "127.0.0.1" : "::1";
+  shell(text("iptables-legacy -A OUTPUT -j ACCEPT -d ") + loopback);
+  EXPECT_FALSE(changes("ping -qc1 " + loopback));
+  EXPECT_NE(shell(text("iptables-legacy-save -c")).find("[2:"), std::string::npos)
+      << "packets did pass";
   EXPECT_FALSE(changes("iptables-legacy -t mangle -A OUTPUT -j ACCEPT"));
 }
 

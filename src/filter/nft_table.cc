@@ -36,8 +36,7 @@ Result<void> NftTable::put(const RuleSet& rules) {
     log::info("table of an earlier run or of upstream flannel replaced by ours",
               {{"table", table}});
   name_ = nft_table(rules.network);
-  const bool empty = rules.masquerade.empty() && rules.forward.empty();
-  listing_ = empty ? std::string() : TRY(nft_->list_table(name_));
+  listing_ = rules.empty() ? std::string() : TRY(nft_->list_table(name_));
   return {};
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The packet filter of the host as Firewall uses it. The real one: host_packet_filter.h; its twin
-// for tests: tests/support/fake_packet_filter.h. Loop thread only.
+// The packet filter of the host as FamilyFirewall uses it, for packets of one family. The real one:
+// host_packet_filter.h; its twin for tests: tests/support/fake_packet_filter.h. Loop thread only.
 #pragma once
 
 #include <cstdint>
@@ -52,9 +52,9 @@ class RuleChanges {
  public:
   virtual ~RuleChanges() = default;
 
-  // Calls `on_change` from now on, once a turn, if `concerns_us` returned true for a change or if
-  // notifications were lost. After a failure it may be called again. ErrorKind::system: this kernel
-  // sends none.
+  // Calls `on_change` from now on, once a turn, if `concerns_us` returned true for a change of this
+  // family, or if notifications were lost. After a failure it may be called again.
+  // ErrorKind::system: this kernel sends none.
   virtual Result<void> watch(std::function<bool(const RuleChange&)> concerns_us,
                              std::function<void()> on_change) = 0;
   virtual bool is_watching() const = 0;

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <span>
 #include <string>
 
+#include "core/lease.h"
 #include "core/network_config.h"
 #include "net/address.h"
 #include "rules/docker_rules.h"
@@ -14,11 +16,15 @@ class PacketRules {
  public:
   virtual ~PacketRules() = default;
 
-  // Keeps the rules, from now on, as this network and this host's subnet need them.
-  virtual void want(const NetworkConfig& config, const IpPrefix& subnet) = 0;
+  // Keeps the rules, from now on, as the network needs them for each family in which this host has
+  // a subnet. Of a family in which it has none, the rules are removed that a run before left for
+  // its network. `earlier`: the networks of that run.
+  virtual void want(const NetworkConfig& config, const SubnetKey& own,
+                    std::span<const IpPrefix> earlier) = 0;
   // Says how packets of the overlay arrive, from now on; costs nothing if that has not changed.
   virtual void admit(const OverlayIngress& ingress) = 0;
-  // True if masquerading is in force, or is not asked for.
+  // True if masquerading is in force, or is not asked for. On a host with both families, IPv6 may
+  // have failed: IPv4 does not wait for it.
   virtual bool in_place() const = 0;
   // What is wrong; empty if nothing is.
   virtual const std::string& trouble() const = 0;

@@ -26,24 +26,34 @@ Result<Fd> open_socket() {
   return fd;
 }
 
+// nullopt for tables of both families and of others.
+std::optional<Family> family_of(const nfgenmsg& header) {
+  if (header.nfgen_family == NFPROTO_IPV4) return Family::v4;
+  if (header.nfgen_family == NFPROTO_IPV6) return Family::v6;
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::optional<RuleChange> decode_rule_change(const NetlinkMessage& message) {
   if (message.type >> 8 != NFNL_SUBSYS_NFTABLES) return std::nullopt;
   NetlinkBytes payload = message.payload;
   const auto header = take_header<nfgenmsg>(payload);
-  if (!header || header->nfgen_family != NFPROTO_IPV4) return std::nullopt;
+  const auto family = header ? family_of(*header) : std::nullopt;
+  if (!family) return std::nullopt;
   const NetlinkAttributes<NFTA_CHAIN_MAX> attributes(payload);
   switch (message.type & 0xff) {
     case NFT_MSG_NEWTABLE:
     case NFT_MSG_DELTABLE:
-      return RuleChange{attributes.text(NFTA_TABLE_NAME), {}};
+      return RuleChange{*family, attributes.text(NFTA_TABLE_NAME), {}};
     case NFT_MSG_NEWCHAIN:
     case NFT_MSG_DELCHAIN:
-      return RuleChange{attributes.text(NFTA_CHAIN_TABLE), attributes.text(NFTA_CHAIN_NAME)};
+      return RuleChange{*family, attributes.text(NFTA_CHAIN_TABLE),
+                        attributes.text(NFTA_CHAIN_NAME)};
     case NFT_MSG_NEWRULE:
     case NFT_MSG_DELRULE:
-      return RuleChange{attributes.text(NFTA_RULE_TABLE), attributes.text(NFTA_RULE_CHAIN)};
+      return RuleChange{*family, attributes.text(NFTA_RULE_TABLE),
+                        attributes.text(NFTA_RULE_CHAIN)};
     default:
       return std::nullopt;
   }

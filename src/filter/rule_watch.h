@@ -14,7 +14,8 @@
 
 namespace flannel {
 
-// nullopt if the message is not about a table, chain or rule of IPv4.
+// nullopt if the message is not about a table, chain or rule of one family of
+// addresses.
 std::optional<RuleChange> decode_rule_change(const NetlinkMessage& message);
 
 // Reports changes of nftables in the network namespace of the thread that opens it, our own changes

@@ -18,6 +18,7 @@ class RuleWatchTest : public NetnsTest {
     auto opened = RuleWatch::open(
         *loop_,
         [this](const RuleChange& change) {
+          if (change.family == Family::v6) reports_ += "IPv6 ";
           reports_ += std::string(change.table) + "/" + std::string(change.chain) + "\n";
           return change.chain == ours_;  // after true it is not called again in this turn
         },
@@ -68,7 +69,13 @@ TEST_F(RuleWatchTest, AFlushOfAllRulesIsReported) {
 TEST_F(RuleWatchTest, ChangesOfForeignTablesAreNotReported) {
   EXPECT_EQ(reports_of("nft add rule ip filter X drop"), "filter/X\n");
   EXPECT_EQ(changes_, 0);
-  EXPECT_EQ(reports_of("nft add table ip6 filter; nft add table inet filter"), "");
+  EXPECT_EQ(reports_of("nft add table inet filter; nft add table bridge filter"), "");
+}
+
+TEST_F(RuleWatchTest, TheFamilyOfATableIsReported) {
+  reports_of("ip6tables-nft -P FORWARD DROP");
+  EXPECT_NE(reports_.find("IPv6 filter/FORWARD\n"), std::string::npos) << reports_;
+  EXPECT_EQ(reports_of("nft 'add table ip6 flannel'"), "IPv6 flannel/\n");
 }
 
 // More than the queue holds, as a Kubernetes node does when it starts.

@@ -37,7 +37,7 @@ std::optional<IpPrefix> net_of(std::string_view rule, std::string_view option) {
     if (!rule.starts_with(option)) return std::nullopt;
   }
   rule.remove_prefix(option.size());
-  const auto net = IpPrefix::parse_v4(rule.substr(0, rule.find(' ')));
+  const auto net = IpPrefix::parse(rule.substr(0, rule.find(' ')));
   return net ? std::optional(*net) : std::nullopt;
 }
 
@@ -64,13 +64,13 @@ Rules accepts(const DockerWish& wish) {
     rules.push_back(fmt::format("-s {} -d {} -i {} {} -j ACCEPT", to_string(from),
                                 to_string(wish.subnet), device, kComment));
   };
-  for (const std::string& device : wish.ingress.devices)
-    accept(wish.network, device);
+  for (const IngressDevice& device : wish.ingress.devices)
+    accept(wish.network, device.name);
   if (wish.ingress.neighbours.empty()) return rules;
   accept(wish.network, wish.ingress.underlay);
   // The peers' hosts, which send from their addresses on the underlay.
-  for (const IpAddress ip : wish.ingress.neighbours)
-    accept({ip, 32}, wish.ingress.underlay);
+  for (const IpAddress& ip : wish.ingress.neighbours)
+    accept({ip, address_bits(ip.family)}, wish.ingress.underlay);
   return rules;
 }
 
@@ -153,8 +153,17 @@ std::string nat_lines(const DockerWish& wish, const IptablesTable& nat) {
 
 }  // namespace
 
+OverlayIngress of_family(const OverlayIngress& ingress, Family family) {
+  OverlayIngress part = ingress;
+  std::erase_if(part.devices, [&](const IngressDevice& device) { return device.family != family; });
+  std::erase_if(part.neighbours, [&](const IpAddress& ip) { return ip.family != family; });
+  return part;
+}
+
 std::vector<std::string> unmatched(const OverlayIngress& ingress) {
-  std::vector<std::string> names = ingress.devices;
+  std::vector<std::string> names;
+  for (const IngressDevice& device : ingress.devices)
+    names.push_back(device.name);
   if (!ingress.neighbours.empty()) names.push_back(ingress.underlay);
   std::erase_if(names, [](const std::string& name) { return iptables_can_match(name); });
   return names;

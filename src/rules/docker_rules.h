@@ -6,7 +6,8 @@
 //   nat     POSTROUTING: an accept           ahead of Docker's masquerading of this subnet
 //
 // An accept in a table of ours overrules no drop in Docker's. So these rules are in Docker's
-// tables, with either kind of packet filter.
+// tables, with either kind of packet filter. In ip6tables they are the same; there Docker before 27
+// has no DOCKER-USER, and what its policy would drop is accepted by our rule set.
 #pragma once
 
 #include <string>
@@ -19,14 +20,26 @@
 
 namespace flannel {
 
+// A device of ours by which packets of this family arrive; their sources are in the network.
+struct IngressDevice {
+  std::string name;
+  Family family = Family::v4;
+  bool operator==(const IngressDevice&) const = default;
+};
+
 // How packets of other hosts and their containers arrive at this host.
 struct OverlayIngress {
-  std::vector<std::string> devices{};   // ours; packets from them have sources in the network
-  std::string underlay{};               // the interface at which packets of `neighbours` arrive
-  std::vector<IpAddress> neighbours{};  // peers that send unwrapped: host-gw, DirectRouting; sorted
+  std::vector<IngressDevice> devices{};  // a device of both families is in it twice
+  std::string underlay{};                // the interface at which packets of `neighbours` arrive
+  // Peers that send packets of the address's family unwrapped: host-gw, DirectRouting; sorted.
+  std::vector<IpAddress> neighbours{};
   bool operator==(const OverlayIngress&) const = default;
 };
 
+// The part of `ingress` that concerns packets of this family.
+OverlayIngress of_family(const OverlayIngress& ingress, Family family);
+
+// All of one family.
 struct DockerWish {
   IpPrefix network, subnet;
   OverlayIngress ingress;

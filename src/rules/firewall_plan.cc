@@ -49,11 +49,13 @@ std::string own_change(const FirewallView& view, const FirewallWish& wish,
   const RuleSet rules = wanted_rules(view, wish);
   const bool first = !is_done(view, wish);
   const auto moment = first ? IptablesMoment::start : IptablesMoment::resync;
-  if (view.host.kind == FirewallKind::iptables) {
+  if (view.host.kind == FirewallKind::iptables && !rules.empty()) {
     return nat_change(rules, have.nat, moment) + filter_change(rules, have.filter, moment);
   }
   const std::string nat = first ? nat_handover(rules, have.nat) : std::string();
-  if (forward_may_drop(have.filter)) return nat + filter_change(rules, have.filter, moment);
+  if (!rules.forward.empty() && forward_may_drop(have.filter)) {
+    return nat + filter_change(rules, have.filter, moment);
+  }
   return nat + (first ? filter_handover(rules, have.filter) : std::string());
 }
 
@@ -161,7 +163,7 @@ void on_places_found(FirewallView& view, const Result<IptablesPlaces>& places) {
   view.at = FirewallAct::read_iptables;
 }
 
-void on_iptables_read(FirewallView& view, Result<IptablesRules> read) {
+void on_iptables_read(FirewallView& view, const FirewallWish& wish, Result<IptablesRules> read) {
   if (read) {
     view.iptables = *std::move(read);
     if (view.host.kind == FirewallKind::undecided) view.host.kind = FirewallKind::iptables;
@@ -170,7 +172,7 @@ void on_iptables_read(FirewallView& view, Result<IptablesRules> read) {
   }
   view.iptables.reset();
   Error error = std::move(read).error();
-  const bool is_needed = view.host.kind != FirewallKind::nftables;
+  const bool is_needed = view.host.kind != FirewallKind::nftables && !wish.is_for_nothing();
   if (is_needed || error.kind != ErrorKind::not_found) {
     if (!view.host.why_no_nftables.empty()) error.text += "; " + view.host.why_no_nftables;
     return fail_pass(view, std::move(error));
@@ -220,7 +222,7 @@ bool concerns_us(std::string_view table, std::string_view chain,
   if (table == "filter") return is_one_of({"FORWARD", "DOCKER-USER", "DOCKER-FORWARD"});
   if (table == "nat") return is_one_of({"POSTROUTING"});
   if (table == "raw") return is_one_of({"PREROUTING"});
-  return network && "ip " + std::string(table) == nft_table(*network);
+  return network && nft_table(*network).ends_with(" " + std::string(table));
 }
 
 }  // namespace flannel

@@ -30,12 +30,15 @@ namespace flannel {
 // --firewall. automatic: nftables, and iptables where nftables cannot be used.
 enum class FirewallMode { automatic, nftables, iptables };
 
+// What is wanted of the packets of one family.
 struct FirewallWish {
   FirewallMode mode = FirewallMode::automatic;
-  RuleSet rules;
-  IpPrefix subnet;                       // of this host
-  std::optional<OverlayIngress> docker;  // nullopt: no rules in Docker's tables
-  bool config_asks_nftables = false;     // EnableNFTables, which decides nothing here
+  RuleSet rules;                           // empty: those of an earlier run are removed
+  IpPrefix subnet;                         // of this host
+  std::optional<OverlayIngress> docker{};  // nullopt: no rules in Docker's tables
+  bool config_asks_nftables = false;       // EnableNFTables, which decides nothing here
+
+  bool is_for_nothing() const { return rules.empty() && !docker; }
   bool operator==(const FirewallWish&) const = default;
 };
 
@@ -124,7 +127,7 @@ void on_table_checked(FirewallView& view, const FirewallWish& wish, const Result
 void on_table_written(FirewallView& view, const FirewallWish& wish, const Result<void>& written);
 void on_places_found(FirewallView& view, const Result<IptablesPlaces>& places);
 // ErrorKind::not_found: no iptables is installed.
-void on_iptables_read(FirewallView& view, Result<IptablesRules> read);
+void on_iptables_read(FirewallView& view, const FirewallWish& wish, Result<IptablesRules> read);
 void on_iptables_changed(FirewallView& view, const FirewallWish& wish, const Result<void>& changed);
 void on_table_removed(FirewallView& view);
 void on_others_cleared(FirewallView& view, const FirewallWish& wish);
@@ -134,9 +137,9 @@ void on_others_cleared(FirewallView& view, const FirewallWish& wish);
 bool may_have_changed(const FirewallView& view, const FirewallWish& wish,
                       std::optional<std::uint64_t> legacy_sum);
 
-// Whether a change in this chain ("" if the table itself changed) may concern us: it has rules of
-// ours, leads to them, or decides whether they are needed. `network` is nullopt before the first
-// wish.
+// Whether a change in this chain ("" if the table itself changed), of a table of our family, may
+// concern us: it has rules of ours, leads to them, or decides whether they are needed. `network` is
+// nullopt before the first wish.
 bool concerns_us(std::string_view table, std::string_view chain,
                  const std::optional<IpPrefix>& network);
 

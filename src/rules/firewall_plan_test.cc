@@ -55,7 +55,7 @@ std::string take_step(FirewallView& view, const FirewallWish& wish, FirewallAct 
       on_places_found(view, answers.places);
       return "places ";
     case FirewallAct::read_iptables:
-      on_iptables_read(view, answers.read);
+      on_iptables_read(view, wish, answers.read);
       return "read ";
     case FirewallAct::change_iptables: {
       const bool random = wanted_rules(view, wish).fully_random;
@@ -222,6 +222,27 @@ TEST_F(FirewallViewTest, TablesWithoutProgramsAreNamedOnceUntilTheyChange) {
   EXPECT_FALSE(view.host.unusable);
 }
 
+// As after a change of the configuration, by which the network lost this family.
+TEST_F(FirewallViewTest, RulesThatAreNotWantedGoFromBothKinds) {
+  const FirewallWish nothing{.rules = {.network = kNetwork}, .subnet = kNetwork};
+  const auto chains = Result<IptablesRules>(
+      IptablesRules{.name = "iptables-nft",
+                    .saved = "*filter\n:FORWARD DROP [0:0]\n:FLANNEL-FWD - [0:0]\n"
+                             "-A FORWARD -m comment --comment \"flanneld forward\" -j FLANNEL-FWD\n"
+                             "-A FLANNEL-FWD -s 10.5.0.0/16 -j ACCEPT\nCOMMIT\n"});
+  EXPECT_EQ(pass(view, nothing, {.places = kNft, .read = chains}),
+            "write-plain places read change-plain clear ok");
+  EXPECT_TRUE(is_done(view, nothing));
+  FirewallView iptables;
+  Answers old_kernel = without_nftables();
+  old_kernel.read = chains;
+  EXPECT_EQ(pass(iptables, nothing, old_kernel), "write-plain read change-plain remove clear ok");
+  FirewallView neither;
+  EXPECT_EQ(pass(neither, nothing, {.written = {refused()}, .read = kNotInstalled}),
+            "write-plain read clear ok")
+      << "nothing can be there";
+}
+
 TEST_F(FirewallViewTest, LegacyRulesAreReadPeriodicallyWithoutNotifications) {
   EXPECT_TRUE(may_have_changed(view, wish, 1)) << "nothing was done yet";
   pass(view, wish);
@@ -246,6 +267,9 @@ TEST(FirewallConcernsTest, ChainsThatLeadToUsOrDecideWhetherWeAreNeeded) {
   EXPECT_TRUE(concerns_us("raw", "PREROUTING", kNetwork));
   EXPECT_TRUE(concerns_us("flannel-10.5.0.0-16", "postrouting", kNetwork));
   EXPECT_FALSE(concerns_us("flannel-10.9.0.0-16", "postrouting", kNetwork));
+  const auto network6 = IpPrefix::parse("fd00:12::/56").value();
+  EXPECT_TRUE(concerns_us("flannel-fd00_12__-56", "postrouting", network6));
+  EXPECT_FALSE(concerns_us("flannel-10.5.0.0-16", "postrouting", network6));
   EXPECT_FALSE(concerns_us("flannel-10.5.0.0-16", "postrouting", std::nullopt));
   for (const char* chain : {"INPUT", "KUBE-FORWARD", "DOCKER"})
     EXPECT_FALSE(concerns_us("filter", chain, kNetwork)) << chain;

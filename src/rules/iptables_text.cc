@@ -109,7 +109,7 @@ std::string parent_lines(const OwnChain& chain, const Rules& have, const Rules& 
 bool is_of_another(std::string_view rule, const IpPrefix& network) {
   bool others = false;
   for (const std::string_view word : split(rule, ' ')) {
-    const auto net = IpPrefix::parse_v4(word);
+    const auto net = IpPrefix::parse(word);
     if (net && net->overlaps(network)) return false;
     others = others || net;
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A rule set as input for iptables-restore, in the chains that flannel upstream uses.
+// A rule set as input for iptables-restore or ip6tables-restore, in the chains that flannel
+// upstream uses. The two programs have the same language; each has tables of its own.
 //
 //   nat     POSTROUTING ──▶ FLANNEL-POSTRTG
 //   filter  FORWARD ──▶ FLANNEL-FWD

@@ -13,15 +13,21 @@
 namespace flannel {
 namespace {
 
+// The family in the language of nft.
+std::string_view word_of(Family family) {
+  return family == Family::v4 ? "ip" : "ip6";
+}
+
 std::string render(const Rule& rule, bool fully_random) {
   std::string text;
   const auto match = [&](std::string_view field, const std::optional<AddressMatch>& address) {
     if (!address) return;
-    text += fmt::format("{} {}{} ", field, address->inverted ? "!= " : "", to_string(address->net));
+    text += fmt::format("{} {} {}{} ", word_of(address->net.family()), field,
+                        address->inverted ? "!= " : "", to_string(address->net));
   };
   if (rule.marked) text += fmt::format("meta mark & {0:#x} == {0:#x} ", kForeignMasqueradeMark);
-  match("ip saddr", rule.from);
-  match("ip daddr", rule.to);
+  match("saddr", rule.from);
+  match("daddr", rule.to);
   switch (rule.verdict) {
     case Verdict::accept:
       return text + "accept";
@@ -42,26 +48,37 @@ std::string chain(const char* name, const char* hook, const std::vector<Rule>& r
   return text + "  }\n";
 }
 
-constexpr std::string_view kPrefix = "ip flannel-";
 constexpr std::string_view kEarlier = "ip flannel";
-constexpr std::string_view kUpstream[] = {"ip flannel-ipv4", "ip6 flannel-ipv6"};
+
+std::string prefix_of(Family family) {
+  return fmt::format("{} flannel-", word_of(family));
+}
+
+bool is_of_another_release(std::string_view table, Family family) {
+  if (table == "ip6 flannel-ipv6") return true;
+  return family == Family::v4 && (table == kEarlier || table == "ip flannel-ipv4");
+}
 
 }  // namespace
 
 std::string nft_table(const IpPrefix& network) {
-  return fmt::format("{}{}-{}", kPrefix, to_string(network.base), network.bits);
+  std::string name = fmt::format("{}-{}", to_string(network.base), network.bits);
+  std::ranges::replace(name, ':', '_');
+  return prefix_of(network.family()) + name;
 }
 
 std::optional<IpPrefix> network_of_nft_table(std::string_view table) {
-  if (!table.starts_with(kPrefix)) return std::nullopt;
-  std::string text(table.substr(kPrefix.size()));
-  const auto dash = text.find('-');
-  if (dash == std::string::npos) return std::nullopt;
-  text[dash] = '/';
-  const auto network = IpPrefix::parse_v4(text);
-  // Only a name that nft_table() would give.
-  if (!network || nft_table(*network) != table) return std::nullopt;
-  return *network;
+  for (const Family family : {Family::v4, Family::v6}) {
+    const std::string prefix = prefix_of(family);
+    if (!table.starts_with(prefix)) continue;
+    std::string text(table.substr(prefix.size()));
+    std::ranges::replace(text, '_', ':');
+    std::ranges::replace(text, '-', '/');
+    const auto network = IpPrefix::parse(text, family);
+    // Only a name that nft_table() would give.
+    if (network && nft_table(*network) == table) return *network;
+  }
+  return std::nullopt;
 }
 
 bool is_flannel_nft_table(std::string_view table) {
@@ -72,9 +89,7 @@ std::vector<std::string> nft_tables_before(std::span<const std::string> tables,
                                            const IpPrefix& network) {
   std::vector<std::string> before;
   std::ranges::copy_if(tables, std::back_inserter(before), [&](std::string_view table) {
-    if (table == kEarlier || std::ranges::find(kUpstream, table) != std::end(kUpstream)) {
-      return true;
-    }
+    if (is_of_another_release(table, network.family())) return true;
     const auto other = network_of_nft_table(table);
     return other && *other != network && other->overlaps(network);
   });
@@ -93,7 +108,7 @@ std::string remove_nft_tables(std::span<const std::string> tables) {
 std::string render_nft(const RuleSet& rules, std::span<const std::string> gone) {
   const std::string table = nft_table(rules.network);
   std::string text = remove_nft_tables({&table, 1}) + remove_nft_tables(gone);
-  if (rules.masquerade.empty() && rules.forward.empty()) return text;
+  if (rules.empty()) return text;
   text += fmt::format("table {} {{\n", table);
   if (!rules.masquerade.empty()) {
     text += chain("postrouting", "type nat hook postrouting priority 100", rules.masquerade,

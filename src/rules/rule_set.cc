@@ -11,19 +11,22 @@ AddressMatch not_in(const IpPrefix& net) {
   return {net, true};
 }
 
+IpPrefix multicast(Family family) {
+  if (family == Family::v4) return {IpAddress::v4(224, 0, 0, 0), 4};
+  return {IpAddress::v6({0xff}), 8};
+}
+
 }  // namespace
 
 RuleSet plan_rules(const IpPrefix& network, const IpPrefix& subnet, const RuleOptions& options) {
-  const IpPrefix multicast{IpAddress::v4(224, 0, 0, 0), 4};
-  RuleSet rules{
-      .network = network, .masquerade = {}, .forward = {}, .fully_random = options.fully_random};
+  RuleSet rules{.network = network, .fully_random = options.fully_random};
   if (options.masquerade) {
     rules.masquerade = {
         {{}, {}, true, Verdict::leave},
         {in(subnet), in(network), false, Verdict::leave},
         {in(network), in(subnet), false, Verdict::leave},
         {not_in(network), in(subnet), false, Verdict::leave},
-        {in(network), not_in(multicast), false, Verdict::masquerade},
+        {in(network), not_in(multicast(network.family())), false, Verdict::masquerade},
         {not_in(network), in(network), false, Verdict::masquerade},
     };
   }

@@ -32,12 +32,14 @@ struct Rule {
   bool operator==(const Rule&) const = default;
 };
 
-// In each list the first rule that matches decides.
+// In each list the first rule that matches decides. All addresses are of the network's family, and
+// only packets of that family are concerned.
 struct RuleSet {
   IpPrefix network;
-  std::vector<Rule> masquerade;  // for packets that leave this host
-  std::vector<Rule> forward;     // for packets that this host forwards
-  bool fully_random = false;     // masquerade with unpredictable ports
+  std::vector<Rule> masquerade{};  // for packets that leave this host
+  std::vector<Rule> forward{};     // for packets that this host forwards
+  bool fully_random = false;       // masquerade with unpredictable ports
+  bool empty() const { return masquerade.empty() && forward.empty(); }
   bool operator==(const RuleSet&) const = default;
 };
 
@@ -51,7 +53,8 @@ struct RuleOptions {
 // Inside of `network` containers see each other's addresses, and those of `subnet`, this host's,
 // see the addresses of callers from outside. All other packets of containers leave with the host's
 // address. So do packets that the host sends to containers of other hosts from an address of
-// another network, so that the answers come back to this host. Multicast is not changed.
+// another network, so that the answers come back to this host. Multicast is not changed. `network`
+// and `subnet` are of one family; a network of both families has a rule set for each.
 RuleSet plan_rules(const IpPrefix& network, const IpPrefix& subnet, const RuleOptions& options);
 
 }  // namespace flannel

@@ -4,19 +4,17 @@
 #include <gtest/gtest.h>
 
 #include "rules/nft_text.h"
+#include "support/in_family.h"
 
 namespace flannel::rule_set_test {
 namespace {
 
-const IpPrefix kNetwork = IpPrefix::parse_v4("10.5.0.0/16").value();
-const IpPrefix kSubnet = IpPrefix::parse_v4("10.5.1.0/24").value();
-
-bool matches(const std::optional<AddressMatch>& match, const char* address) {
-  return !match || match->net.contains(IpAddress::parse_v4(address).value()) != match->inverted;
+bool matches(const std::optional<AddressMatch>& match, const IpAddress& address) {
+  return !match || match->net.contains(address) != match->inverted;
 }
 
 // What becomes of a packet: the verdict of the first rule that matches, "nothing" without one.
-std::string fate(const std::vector<Rule>& rules, const char* from, const char* to,
+std::string fate(const std::vector<Rule>& rules, const IpAddress& from, const IpAddress& to,
                  bool marked = false) {
   for (const Rule& rule : rules) {
     if (!matches(rule.from, from) || !matches(rule.to, to) || (rule.marked && !marked)) continue;
@@ -26,64 +24,77 @@ std::string fate(const std::vector<Rule>& rules, const char* from, const char* t
   return "nothing";
 }
 
-class RuleSetTest : public ::testing::Test {
+class RuleSetTest : public InFamily<::testing::Test> {
  protected:
-  static std::string fate_of(const char* from, const char* to, bool marked = false) {
-    const RuleSet rules = plan_rules(kNetwork, kSubnet, {.masquerade = true, .forward = true});
-    return fate(rules.masquerade, from, to, marked);
+  RuleSet plan(const RuleOptions& options) const { return plan_rules(network, subnet, options); }
+  std::string fate_of(const char* from, const char* to, bool marked = false) const {
+    const RuleSet rules = plan({.masquerade = true, .forward = true});
+    return fate(rules.masquerade, ip(from), ip(to), marked);
   }
+
+  const IpPrefix network = net("10.5.0.0/16");
+  const IpPrefix subnet = net("10.5.1.0/24");
 };
 
-TEST_F(RuleSetTest, ContainersSpeakToEachOtherByTheirOwnAddresses) {
+INSTANTIATE_TEST_SUITE_P(Both, RuleSetTest, kBothFamilies, family_name);
+
+TEST_P(RuleSetTest, ContainersSpeakToEachOtherByTheirOwnAddresses) {
   EXPECT_EQ(fate_of("10.5.1.2", "10.5.2.2"), "leave") << "ours to a peer's";
   EXPECT_EQ(fate_of("10.5.2.2", "10.5.1.2"), "leave") << "a peer's to ours";
   EXPECT_EQ(fate_of("10.5.1.2", "10.5.1.3"), "leave") << "ours to ours";
 }
 
-TEST_F(RuleSetTest, WhatLeavesTheNetworkTakesTheHostsAddress) {
+TEST_P(RuleSetTest, WhatLeavesTheNetworkTakesTheHostsAddress) {
   EXPECT_EQ(fate_of("10.5.1.2", "198.51.100.1"), "masquerade");
   EXPECT_EQ(fate_of("10.5.1.2", "10.6.0.1"), "masquerade");
 }
 
-TEST_F(RuleSetTest, TrafficToOurContainersKeepsItsSource) {
+TEST_P(RuleSetTest, TrafficToOurContainersKeepsItsSource) {
   EXPECT_EQ(fate_of("198.51.100.1", "10.5.1.2"), "leave");
   EXPECT_EQ(fate_of("192.0.2.1", "10.5.1.2"), "leave") << "the host itself";
 }
 
-TEST_F(RuleSetTest, FromAnotherNetworkToAPeersContainerTheAnswerHasToComeBackHere) {
+TEST_P(RuleSetTest, FromAnotherNetworkToAPeersContainerTheAnswerHasToComeBackHere) {
   EXPECT_EQ(fate_of("192.0.2.1", "10.5.2.2"), "masquerade");
   EXPECT_EQ(fate_of("172.17.0.2", "10.5.2.2"), "masquerade");
 }
 
-TEST_F(RuleSetTest, MulticastIsLeftAlone) {
+TEST_P(RuleSetTest, MulticastIsLeftAlone) {
   EXPECT_EQ(fate_of("10.5.1.2", "224.0.0.251"), "nothing");
   EXPECT_EQ(fate_of("10.5.1.2", "239.255.255.255"), "nothing");
-  EXPECT_EQ(fate_of("10.5.1.2", "240.0.0.1"), "masquerade");
+  const char* const after = family() == Family::v4 ? "240.0.0.1" : "fe00::1";
+  EXPECT_EQ(
+      fate(plan({.masquerade = true}).masquerade, ip("10.5.1.2"), IpAddress::parse(after).value()),
+      "masquerade");
 }
 
-TEST_F(RuleSetTest, TrafficOfOthersIsNoneOfOurs) {
+TEST_P(RuleSetTest, TrafficOfOthersIsNoneOfOurs) {
   EXPECT_EQ(fate_of("192.0.2.1", "198.51.100.1"), "nothing");
 }
 
-TEST_F(RuleSetTest, WhatKubernetesMarkedIsLeftToKubernetes) {
+TEST_P(RuleSetTest, WhatKubernetesMarkedIsLeftToKubernetes) {
   EXPECT_EQ(fate_of("10.5.1.2", "198.51.100.1", true), "leave");
 }
 
-TEST_F(RuleSetTest, EverythingFromAndToTheNetworkIsForwarded) {
-  const auto rules = plan_rules(kNetwork, kSubnet, {}).forward;
-  EXPECT_EQ(fate(rules, "10.5.1.2", "198.51.100.1"), "accept");
-  EXPECT_EQ(fate(rules, "198.51.100.1", "10.5.2.2"), "accept");
-  EXPECT_EQ(fate(rules, "192.0.2.1", "198.51.100.1"), "nothing");
+TEST_P(RuleSetTest, EverythingFromAndToTheNetworkIsForwarded) {
+  const auto rules = plan({}).forward;
+  EXPECT_EQ(fate(rules, ip("10.5.1.2"), ip("198.51.100.1")), "accept");
+  EXPECT_EQ(fate(rules, ip("198.51.100.1"), ip("10.5.2.2")), "accept");
+  EXPECT_EQ(fate(rules, ip("192.0.2.1"), ip("198.51.100.1")), "nothing");
 }
 
-TEST_F(RuleSetTest, WhatIsNotAskedForIsNotThere) {
-  EXPECT_TRUE(plan_rules(kNetwork, kSubnet, {}).masquerade.empty());
-  EXPECT_TRUE(plan_rules(kNetwork, kSubnet, {.forward = false}).forward.empty());
+TEST_P(RuleSetTest, WhatIsNotAskedForIsNotThere) {
+  EXPECT_TRUE(plan({}).masquerade.empty());
+  EXPECT_TRUE(plan({.forward = false}).forward.empty());
 }
 
-TEST(NftTextTest, OneTransactionReplacesTheTable) {
-  const RuleSet rules = plan_rules(kNetwork, kSubnet, {.masquerade = true});
-  EXPECT_EQ(render_nft(rules), R"(add table ip flannel-10.5.0.0-16
+class NftTextTest : public RuleSetTest {};
+
+INSTANTIATE_TEST_SUITE_P(Both, NftTextTest, kBothFamilies, family_name);
+
+TEST_P(NftTextTest, OneTransactionReplacesTheTable) {
+  const RuleSet rules = plan({.masquerade = true});
+  EXPECT_EQ(render_nft(rules), text(R"(add table ip flannel-10.5.0.0-16
 delete table ip flannel-10.5.0.0-16
 table ip flannel-10.5.0.0-16 {
   chain postrouting {
@@ -101,35 +112,46 @@ table ip flannel-10.5.0.0-16 {
     ip daddr 10.5.0.0/16 accept
   }
 }
-)");
+)"));
 }
 
-TEST(NftTextTest, WithoutRulesTheTableGoes) {
-  EXPECT_EQ(render_nft(plan_rules(kNetwork, kSubnet, {.forward = false})),
-            "add table ip flannel-10.5.0.0-16\ndelete table ip flannel-10.5.0.0-16\n");
+TEST_P(NftTextTest, WithoutRulesTheTableGoes) {
+  EXPECT_EQ(render_nft(plan({.forward = false})),
+            text("add table ip flannel-10.5.0.0-16\ndelete table ip flannel-10.5.0.0-16\n"));
 }
 
-TEST(NftTextTest, OfAllTablesThoseGoThatOursTakesThePlaceOf) {
-  const std::vector<std::string> gone = {"ip flannel", "ip flannel-10.0.0.0-8", "ip flannel-ipv4",
-                                         "ip flannel-10.5.7.0-24", "ip6 flannel-ipv6"};
+TEST_P(NftTextTest, OfAllTablesThoseGoThatOursTakesThePlaceOf) {
+  // Of releases without IPv6, and of upstream, which always has both.
+  std::vector<std::string> gone = {"ip6 flannel-ipv6"};
+  if (family() == Family::v4) gone.insert(gone.end(), {"ip flannel", "ip flannel-ipv4"});
+  for (const char* earlier : {"ip flannel-10.0.0.0-8", "ip flannel-10.5.7.0-24"})
+    gone.push_back(text(earlier));
   std::vector<std::string> all = gone;
   for (const char* other :
        {"ip flannel-10.5.0.0-16", "ip flannel-10.6.0.0-16", "ip flannel-10.5.0.1-16", "ip filter",
-        "inet flannel", "ip flannel-", "ip flannel-x-16", "ip flannel-10.5.0.0"}) {
-    all.emplace_back(other);
+        "ip flannel-", "ip flannel-x-16", "ip flannel-10.5.0.0"}) {
+    all.push_back(text(other));
   }
-  EXPECT_EQ(nft_tables_before(all, kNetwork), gone);
+  const Family another = family() == Family::v4 ? Family::v6 : Family::v4;
+  all.push_back(in_family(another, "ip flannel-10.0.0.0-8"));
+  all.emplace_back("inet flannel");
+  EXPECT_EQ(nft_tables_before(all, network), gone);
 }
 
-TEST(NftTextTest, FlanneldsTablesAreKnownByTheirName) {
+TEST_P(NftTextTest, FlanneldsTablesAreKnownByTheirName) {
   EXPECT_TRUE(is_flannel_nft_table("ip flannel"));
-  EXPECT_TRUE(is_flannel_nft_table(nft_table(kNetwork)));
+  EXPECT_TRUE(is_flannel_nft_table(nft_table(network)));
   EXPECT_FALSE(is_flannel_nft_table("ip flannel-ipv4")) << "upstream's";
-  EXPECT_FALSE(is_flannel_nft_table("ip flannel-10.5.0.1-16")) << "no network";
+  EXPECT_FALSE(is_flannel_nft_table("ip6 flannel-ipv6")) << "upstream's";
+  EXPECT_FALSE(is_flannel_nft_table(text("ip flannel-10.5.1.0-16"))) << "no network";
+  EXPECT_FALSE(is_flannel_nft_table("ip6 flannel-10.5.0.0-16")) << "of the other family";
+  EXPECT_FALSE(is_flannel_nft_table("ip flannel-fd00_a_5__-48"));
+  EXPECT_FALSE(is_flannel_nft_table("ip6 flannel-fd00:a:5::-48"));
+  EXPECT_EQ(network_of_nft_table(nft_table(network)), network);
 }
 
-TEST(NftTextTest, PortsNeedNotBeRandom) {
-  const RuleSet rules = plan_rules(kNetwork, kSubnet, {.masquerade = true, .fully_random = false});
+TEST_P(NftTextTest, PortsNeedNotBeRandom) {
+  const RuleSet rules = plan({.masquerade = true, .fully_random = false});
   EXPECT_EQ(render_nft(rules).find("fully-random"), std::string::npos);
 }
 

@@ -22,6 +22,8 @@ LOOK = (
     ("nft", "list", "ruleset"),
     ("iptables-nft-save",),
     ("iptables-legacy-save",),
+    ("ip6tables-nft-save",),
+    ("ip6tables-legacy-save",),
 )
 
 
@@ -71,6 +73,38 @@ def test_cleanup_leaves_nothing_of_ours_and_all_of_others(lab, backend, filter):
     wanted = {"iptables": "iptables-nft nat: chain FLANNEL-POSTRTG with its rules",
               "nftables": "nftables: table ip flannel-10.5.0.0-16"}[filter]
     assert f"removed {wanted}\n" in said
+    assert cleanup(one) == "nothing of flanneld is here\n"
+
+
+RULES6 = """*nat
+:FLANNEL-POSTRTG - [0:0]
+-A POSTROUTING -m comment --comment "flanneld masq" -j FLANNEL-POSTRTG
+-A FLANNEL-POSTRTG -s fd00:12::/56 ! -d ff00::/8 -m comment --comment "flanneld masq" -j MASQUERADE
+COMMIT
+*filter
+:FLANNEL-FWD - [0:0]
+:FLANNEL-DOCKER - [0:0]
+-A FORWARD -s fd00:99::/56 -j ACCEPT
+-A FORWARD -m comment --comment "flanneld forward" -j FLANNEL-FWD
+-A FLANNEL-FWD -s fd00:12::/56 -m comment --comment "flanneld forward" -j ACCEPT
+-A FLANNEL-DOCKER -s fd00:12::/56 -d fd00:12:0:1::/64 -i flannel-v6.1 -m comment --comment "flanneld docker" -j ACCEPT
+COMMIT
+"""
+
+
+def test_cleanup_removes_the_rules_for_ipv6(lab):
+    one = lab.host()
+    for kind in ("nft", "legacy"):
+        one.ns.run(f"ip6tables-{kind}-restore", input=RULES6)
+    one.ns.run("nft", "add table ip6 flannel-fd00_12__-56; add table ip6 mine")
+    said = cleanup(one)
+    assert marks(one) == set()
+    assert "removed nftables: table ip6 flannel-fd00_12__-56\n" in said
+    for kind in ("nft", "legacy"):
+        assert f"removed ip6tables-{kind} nat: chain FLANNEL-POSTRTG with its rules\n" in said
+        assert f"removed ip6tables-{kind} filter: chain FLANNEL-DOCKER with its rules\n" in said
+        assert "-A FORWARD -s fd00:99::/56 -j ACCEPT" in one.ns.run(f"ip6tables-{kind}-save")
+    assert "table ip6 mine" in one.ns.run("nft", "list", "tables")
     assert cleanup(one) == "nothing of flanneld is here\n"
 
 

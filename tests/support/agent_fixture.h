@@ -64,13 +64,16 @@ class AgentTest : public ::testing::Test {
 
   // Packet rules that are in place when the test sets them so.
   struct TestRules final : PacketRules {
-    void want(const NetworkConfig& config, const IpPrefix& own) override {
+    void want(const NetworkConfig& config, const SubnetKey& own,
+              std::span<const IpPrefix> earlier) override {
       wanted = to_string(config.v4->network) + " " + to_string(own);
+      earlier_networks.assign(earlier.begin(), earlier.end());
     }
     void admit(const OverlayIngress& ingress) override { admitted = ingress; }
     bool in_place() const override { return there; }
     const std::string& trouble() const override { return wrong; }
     std::string wanted, wrong;
+    std::vector<IpPrefix> earlier_networks;
     OverlayIngress admitted;
     bool there = true;
   };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The twin of the host's packet filter: nftables and two iptables as values. Changes by us or by
-// the test are notified, and programs reply in a later turn.
+// The twin of the host's packet filter for one family: nftables and two iptables as values. Changes
+// by us or by the test are notified, and programs reply in a later turn.
 #pragma once
 
 #include <functional>
@@ -15,22 +15,24 @@
 #include "loop/loop.h"
 #include "rules/nft_text.h"
 #include "support/fake_iptables.h"
+#include "support/in_family.h"
 
 namespace flannel {
 
 // What the host has; the test changes it as other programs would.
 struct FakeFilterHost {
-  std::map<std::string, std::string> nft;  // "ip flannel-10.5.0.0-16" -> its rules
-  FakeIptables iptables_nft{"iptables-nft"};
-  FakeIptables iptables_legacy{"iptables-legacy"};
+  Family family = Family::v4;
+  std::map<std::string, std::string> nft{};  // "ip flannel-10.5.0.0-16" -> its rules
+  FakeIptables iptables_nft{in_family(family, "iptables-nft")};
+  FakeIptables iptables_legacy{in_family(family, "iptables-legacy")};
   bool is_installed = true;  // the programs of iptables
   // Each: the input that nft or an iptables refuses.
   std::function<bool(const std::string&)> nft_refuses = [](const std::string&) { return false; };
   std::function<bool(const std::string&)> iptables_refuses = nft_refuses;
-  std::string calls;  // "write_table\nread_iptables nft\n"
+  std::string calls{};  // "write_table\nread_iptables nft\n"
 
-  std::function<bool(const RuleChange&)> concerns_us;
-  std::function<void()> on_change;
+  std::function<bool(const RuleChange&)> concerns_us{};
+  std::function<void()> on_change{};
 
   std::string take_calls() { return std::exchange(calls, {}); }
   void run(FakeIptables& iptables, const std::string& table, const std::string& lines) {
@@ -39,7 +41,7 @@ struct FakeFilterHost {
   }
   // Another program changes this chain of nftables or iptables-nft.
   void notify(std::string_view table, std::string_view chain) const {
-    if (on_change && concerns_us({table, chain})) on_change();
+    if (on_change && concerns_us({family, table, chain})) on_change();
   }
 };
 
@@ -56,7 +58,7 @@ class FakePacketFilter final : public PacketFilter {
     written_ = text;
     name_ = nft_table(rules.network);
     host_.nft[name_] = text;
-    later([this] { host_.notify(name_.substr(3), ""); });
+    later([this] { host_.notify(name_.substr(name_.find(' ') + 1), ""); });
     return {};
   }
   Result<bool> is_table_unchanged() override {
@@ -76,7 +78,8 @@ class FakePacketFilter final : public PacketFilter {
 
   void read_iptables(IptablesPlaces places, Reply<IptablesRules> reply) override {
     if (!host_.is_installed) {
-      return later([reply] { reply(fail(ErrorKind::not_found, "iptables is not installed")); });
+      const std::string why = in_family(host_.family, "iptables is not installed");
+      return later([reply, why] { reply(fail(ErrorKind::not_found, why)); });
     }
     const bool first_drops = drops(host_.iptables_nft) || !drops(host_.iptables_legacy);
     const bool nft = places.nft && (first_drops || !places.legacy);

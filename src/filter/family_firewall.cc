@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "filter/family_firewall.h"
+
+#include <utility>
+
+#include "base/log.h"
+#include "rules/nft_text.h"
+
+namespace flannel {
+namespace {
+
+bool wants_something(const FirewallOptions& options) {
+  return options.rules.masquerade || options.rules.forward || options.docker;
+}
+
+}  // namespace
+
+FamilyFirewall::FamilyFirewall(FirewallOptions options, Family family, Parts parts)
+    : options_(options),
+      family_(family),
+      parts_(std::move(parts)),
+      pacer_(options.resync),
+      timer_(parts_.loop, [this] { on_timer(); }) {
+  if (wants_something(options_)) timer_.arm(parts_.loop.now());
+}
+
+// This takes most of the time of the first pass, and there is time while the store is asked.
+void FamilyFirewall::prepare() {
+  watch();
+  if (options_.mode != FirewallMode::iptables) parts_.filter->prepare_nftables();
+}
+
+void FamilyFirewall::watch() {
+  if (parts_.changes->is_watching()) return;
+  const auto concerns = [this](const RuleChange& change) {
+    const auto network = wish_ ? std::optional(wish_->rules.network) : std::nullopt;
+    return concerns_us(change.table, change.chain, network);
+  };
+  const auto watching = parts_.changes->watch(concerns, [this] { on_rules_changed(); });
+  if (watching) return;
+  const auto every = std::chrono::duration_cast<std::chrono::seconds>(options_.resync);
+  log::info(
+      "the packet filter is checked by a timer",
+      {{"family", to_string(family_)}, {"every_s", every.count()}, {"why", watching.error().text}});
+}
+
+void FamilyFirewall::want(const IpPrefix& network, const IpPrefix& subnet,
+                          bool config_asks_nftables) {
+  is_leaving_ = false;
+  take_wish({.mode = options_.mode,
+             .rules = plan_rules(network, subnet, options_.rules),
+             .subnet = subnet,
+             .docker = options_.docker ? std::optional(ingress_) : std::nullopt,
+             .config_asks_nftables = config_asks_nftables});
+}
+
+// The rules may be in either kind of packet filter, whichever the flag says now.
+void FamilyFirewall::leave(const IpPrefix& network) {
+  is_leaving_ = true;
+  take_wish({.rules = {.network = network}, .subnet = network});
+}
+
+void FamilyFirewall::take_wish(FirewallWish wish) {
+  if (wish_ == wish) return;
+  wish_ = std::move(wish);
+  if ((is_leaving_ || wants_something(options_)) && !pass_) begin();
+}
+
+void FamilyFirewall::admit(const OverlayIngress& ingress) {
+  if (!options_.docker || ingress_ == ingress) return;
+  ingress_ = ingress;
+  for (const std::string& name : unmatched(ingress)) {
+    log::warning(
+        "no packet is let through Docker's rules from an interface whose name ends with +, "
+        "which iptables takes for every name that begins so; rename it",
+        {{"interface", name}});
+  }
+  if (!is_wanted()) return;
+  wish_->docker = ingress;
+  on_rules_changed();
+}
+
+bool FamilyFirewall::in_place() const {
+  // The accepts do not count: hosts that drop nothing need none.
+  return !options_.rules.masquerade || is_leaving_ || (wish_ && view_.in_force == wish_->rules);
+}
+
+void FamilyFirewall::begin() {
+  pass_ = wish_;
+  pacer_.begin();
+  timer_.cancel();
+  if (view_.host.kind == FirewallKind::undecided) watch();
+  begin_pass(view_, parts_.changes->legacy_sum());
+  proceed();
+}
+
+// Takes steps until one waits for a program; its reply goes on from there.
+void FamilyFirewall::proceed() {
+  for (;;) {
+    const FirewallStep step = next_step(view_, *pass_);
+    if (step.act == FirewallAct::end) return end();
+    const FirewallFindings before = view_.host;
+    if (!take(step)) return;
+    log_findings(before);
+  }
+}
+
+// False: the step waits.
+bool FamilyFirewall::take(const FirewallStep& step) {
+  switch (step.act) {
+    case FirewallAct::check_table:
+      check_table();
+      return true;
+    case FirewallAct::write_table:
+      on_table_written(view_, *pass_, parts_.filter->write_table(wanted_rules(view_, *pass_)));
+      return true;
+    case FirewallAct::find_places:
+      on_places_found(view_, parts_.filter->find_iptables());
+      return true;
+    case FirewallAct::read_iptables:
+      read_iptables();
+      return false;
+    case FirewallAct::change_iptables:
+      change_iptables(step.change);
+      return false;
+    case FirewallAct::remove_table:
+      remove_table();
+      return true;
+    case FirewallAct::clear_others:
+      clear_others();
+      return false;
+    case FirewallAct::end:
+      break;
+  }
+  return false;
+}
+
+void FamilyFirewall::check_table() {
+  const auto unchanged = parts_.filter->is_table_unchanged();
+  if (unchanged && !*unchanged) {
+    pacer_.on_mend();
+    log::warning("our rules were changed by another program; putting them back",
+                 {{"in", nft_table(pass_->rules.network)}});
+  }
+  on_table_checked(view_, *pass_, unchanged);
+}
+
+// A host without nftables has no such table either.
+void FamilyFirewall::remove_table() {
+  if (const auto removed = parts_.filter->remove_tables(pass_->rules.network)) {
+    for (const std::string& name : *removed)
+      log::info("removed the rules of an earlier run", {{"from", name}});
+  }
+  on_table_removed(view_);
+}
+
+void FamilyFirewall::read_iptables() {
+  parts_.filter->read_iptables(places_to_read(view_), [this](Result<IptablesRules> read) {
+    const FirewallFindings before = view_.host;
+    on_iptables_read(view_, *pass_, std::move(read));
+    log_findings(before);
+    proceed();
+  });
+}
+
+void FamilyFirewall::change_iptables(const IptablesChange& change) {
+  if (view_.host.random_ports != RandomPorts::trying_without) {
+    pacer_.on_mend();
+    if (!change.own.empty() && is_done(view_, *pass_)) {
+      log::warning("Some iptables rules are missing; putting them back",
+                   {{"in", view_.iptables->name}});
+    }
+    if (!change.docker.empty()) {
+      log::info(options_.docker ? "letting the overlay through Docker's rules"
+                                : "our rules in Docker's tables removed");
+    }
+  }
+  parts_.filter->change_iptables(change.own + change.docker, [this](const Result<void>& changed) {
+    const FirewallFindings before = view_.host;
+    on_iptables_changed(view_, *pass_, changed);
+    log_findings(before);
+    proceed();
+  });
+}
+
+void FamilyFirewall::clear_others() {
+  parts_.filter->clear_other_iptables(wanted_rules(view_, *pass_), [this] {
+    if (pass_->is_for_nothing()) {
+      log::info("no rules for a network of an earlier run",
+                {{"network", to_string(pass_->rules.network)}});
+    } else if (!is_done(view_, *pass_) || !trouble_.empty()) {
+      log::info("packet filter in order", {{"family", to_string(family_)},
+                                           {"masquerade", !pass_->rules.masquerade.empty()},
+                                           {"forward", !pass_->rules.forward.empty()}});
+    }
+    on_others_cleared(view_, *pass_);
+    proceed();
+  });
+}
+
+void FamilyFirewall::log_findings(const FirewallFindings& before) const {
+  if (pass_->is_for_nothing()) return;
+  const FirewallFindings& now = view_.host;
+  const bool by_flag = options_.mode != FirewallMode::automatic;
+  if (before.kind != now.kind && now.kind == FirewallKind::nftables) {
+    log::info("packet filter chosen",
+              {{"family", to_string(family_)},
+               {"kind", "nftables"},
+               {"why", by_flag ? "--firewall says so" : "the kernel has it"}});
+    log::info("our rules stand", {{"in", nft_table(pass_->rules.network)}});
+  }
+  if (before.kind != now.kind && now.kind == FirewallKind::iptables) {
+    const std::string why =
+        by_flag ? "--firewall says so" : "nftables cannot be used: " + now.why_no_nftables;
+    log::info("packet filter chosen",
+              {{"family", to_string(family_)}, {"kind", view_.iptables->name}, {"why", why}});
+    if (pass_->config_asks_nftables) {
+      log::warning("EnableNFTables of the network configuration is not followed", {{"why", why}});
+    }
+  }
+  if (before.random_ports != now.random_ports && now.random_ports == RandomPorts::refused) {
+    log::warning("masquerading without random ports",
+                 {{"family", to_string(family_)}, {"why", now.why_no_random_ports}});
+  }
+  if (before.unusable != now.unusable && now.unusable) {
+    log::warning("there are rules of iptables here, and its programs are not installed",
+                 {{"family", to_string(family_)}});
+  }
+}
+
+void FamilyFirewall::end() {
+  const std::string trouble = view_.failure ? view_.failure->text : std::string();
+  if (trouble != trouble_ && !trouble.empty()) {
+    log::error("our rules cannot be kept in the packet filter",
+               {{"family", to_string(family_)}, {"why", trouble}});
+  }
+  trouble_ = trouble;
+  const bool wish_changed = pass_ != wish_;
+  pass_.reset();
+  pacer_.end(parts_.loop.now());
+  if (wish_changed) return begin();
+  if (!is_leaving_ || view_.failure) timer_.arm(pacer_.next_wakeup());
+  parts_.on_state();
+}
+
+void FamilyFirewall::on_rules_changed() {
+  if (is_leaving_) return;
+  pacer_.on_change(parts_.loop.now());
+  if (!pass_) timer_.arm(pacer_.next_wakeup());
+}
+
+void FamilyFirewall::on_timer() {
+  if (!wish_) return prepare();
+  switch (pacer_.tick(parts_.loop.now())) {
+    case FirewallPacer::Wake::look:
+      return begin();
+    case FirewallPacer::Wake::check:
+      if (!parts_.changes->is_watching() ||
+          may_have_changed(view_, *wish_, parts_.changes->legacy_sum())) {
+        return begin();
+      }
+      break;
+    case FirewallPacer::Wake::nothing:
+      break;
+  }
+  timer_.arm(pacer_.next_wakeup());
+}
+
+}  // namespace flannel

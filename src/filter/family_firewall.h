@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// Keeps our rules for one family of addresses in the packet filter: takes the steps that
+// rules/firewall_plan.h decides, at the times that firewall_pacer.h decides, and logs what changes.
+// docs/firewall.md.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "filter/firewall_options.h"
+#include "filter/firewall_pacer.h"
+#include "filter/packet_filter.h"
+#include "loop/loop.h"
+#include "loop/timer.h"
+#include "rules/firewall_plan.h"
+
+namespace flannel {
+
+class FamilyFirewall {
+ public:
+  // Both are of this family.
+  struct Parts {
+    std::unique_ptr<PacketFilter> filter;
+    std::unique_ptr<RuleChanges> changes;
+    Loop& loop;                      // outlives the FamilyFirewall
+    std::function<void()> on_state;  // in_place() or trouble() may answer differently
+  };
+  FamilyFirewall(FirewallOptions options, Family family, Parts parts);
+
+  // Keeps the rules, from now on, as this network and this host's subnet need them.
+  // `config_asks_nftables`: EnableNFTables.
+  void want(const IpPrefix& network, const IpPrefix& subnet, bool config_asks_nftables);
+  // Removes what an earlier run left for this network, and keeps nothing from now on.
+  void leave(const IpPrefix& network);
+  // `ingress`: of this family.
+  void admit(const OverlayIngress& ingress);
+  // True if rules are kept, and not removed.
+  bool is_wanted() const { return wish_ && !is_leaving_; }
+  // True if masquerading is in force, or is not asked for.
+  bool in_place() const;
+  // What is wrong; empty if nothing is.
+  const std::string& trouble() const { return trouble_; }
+
+ private:
+  void prepare();
+  void watch();
+  void take_wish(FirewallWish wish);
+  void begin();
+  void proceed();
+  bool take(const FirewallStep& step);
+  void check_table();
+  void remove_table();
+  void read_iptables();
+  void clear_others();
+  void change_iptables(const IptablesChange& change);
+  void log_findings(const FirewallFindings& before) const;
+  void end();
+  void on_rules_changed();
+  void arm();
+  void on_timer();
+
+  const FirewallOptions options_;
+  const Family family_;
+  const Parts parts_;
+  OverlayIngress ingress_;
+  bool is_leaving_ = false;           // the wish is to remove everything
+  std::optional<FirewallWish> wish_;  // nullopt: neither want() nor leave() was called yet
+  std::optional<FirewallWish> pass_;  // what the current pass is for; nullopt: there is none
+  FirewallView view_;
+  FirewallPacer pacer_;
+  std::string trouble_;
+  Timer timer_;
+};
+
+}  // namespace flannel
