@@ -16,9 +16,7 @@ Result<MadeBackend> AllocBackend::make(std::string_view options_json) {
 }
 
 LeaseAttributes AllocBackend::announce(const HostFacts& host, const Lease*) const {
-  LeaseAttributes attributes;
-  attributes.public_ip = host.underlay.v4->public_ip;
-  return attributes;
+  return announce_addresses(host.underlay);
 }
 
 }  // namespace flannel

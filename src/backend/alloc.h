@@ -16,10 +16,9 @@ class AllocBackend final : public Backend {
 
   LeaseAttributes announce(const HostFacts& host, const Lease* previous) const override;
   std::uint32_t overlay_mtu(const HostFacts& host) const override { return host.underlay.mtu; }
-  Scope scope(const IpPrefix& network) const override { return {{}, {network}}; }
   NetState host_state(const Lease&, const HostFacts&) const override { return {}; }
   Result<NetState> peer_state(const Lease&, const Lease&, const HostFacts&,
-                              const PeerFacts&) const override {
+                              const PeerPath&) const override {
     return NetState{};
   }
 };

@@ -20,8 +20,10 @@
 
 namespace flannel {
 
-// RFC 791; Linux disables IPv4 on a device below it.
-inline constexpr std::uint32_t kMinDeviceMtu = 68;
+// RFC 791 and RFC 8200; Linux disables the family on a device below it.
+constexpr std::uint32_t min_device_mtu(Family family) {
+  return family == Family::v4 ? 68 : 1280;
+}
 
 // The operator's settings of the packet path for this host, in addition to the cluster's
 // configuration.
@@ -35,7 +37,7 @@ struct PacketPathWishes {
 };
 
 struct HostFacts {
-  Underlay underlay;
+  Underlay underlay;  // without an address of a family that the network does not have
   NodeId node_id;
   PacketPathWishes packet_path = {};
   std::string tun_device = {};  // the packet path's device; empty until the path is open
@@ -45,11 +47,13 @@ struct HostFacts {
   bool route_each_peer = false;
 };
 
+// The addresses that a host with this underlay announces.
+PublicIps public_ips_of(const Underlay& underlay);
+
 // The settings of a backend that carries packets in user space.
 struct PacketPathSettings {
-  std::string device;  // "flannel%d": the kernel fills in the first free number
-  // The sockets are bound to it: one endpoint, or one of each family with the same port.
-  std::vector<IpEndpoint> local = {};
+  std::string device;                   // "flannel%d": the kernel fills in the first free number
+  std::vector<IpEndpoint> local;        // the sockets are bound to it; at most one of a family
   std::uint16_t peer_port = 0;          // packets for a peer are sent to PublicIP:peer_port
   std::uint32_t mtu = 0;                // of the device
   std::vector<IpPrefix> networks = {};  // the device's addresses are in them
@@ -62,14 +66,22 @@ struct PacketPathSettings {
   bool operator==(const PacketPathSettings&) const = default;
 };
 
-// Facts about a peer that are not in its lease.
-struct PeerFacts {
-  // The peer's public IP is on the underlay's link, without a gateway. Set only if the backend
-  // needs it (wants_on_link).
+// One subnet of a peer, and the way there.
+struct PeerPath {
+  Family family = Family::v4;  // of the subnet
+  IpAddress carrier = {};      // the public IP to which packets for the subnet are sent
+  // The carrier is on the underlay's link, without a gateway. Set only if the backend needs it
+  // (wants_on_link).
   bool on_link = false;
-  // The route to the peer's public IP has a gateway or another interface. If both are false there
-  // is no route at all, as while the underlay is down.
+  // The route to the carrier has a gateway or another interface. If both are false there is no
+  // route at all, as while the underlay is down.
   bool off_link = false;
+};
+
+struct BackendDevice {
+  std::string name;
+  Family family = Family::v4;  // of the packets that it carries
+  bool operator==(const BackendDevice&) const = default;
 };
 
 class Backend {
@@ -78,7 +90,7 @@ class Backend {
 
   // The attributes that we announce. `previous`: our own lease of an earlier run, or nullptr.
   virtual LeaseAttributes announce(const HostFacts& host, const Lease* previous) const = 0;
-  // The overlay's MTU, as written to subnet.env.
+  // The MTU for containers, as written to subnet.env: the smallest of all families.
   virtual std::uint32_t overlay_mtu(const HostFacts& host) const = 0;
 
   virtual bool wants_on_link() const { return false; }
@@ -87,14 +99,19 @@ class Backend {
     return std::nullopt;
   }
 
-  // The part of the kernel's state in which an earlier run may have left objects.
-  virtual Scope scope(const IpPrefix& network) const = 0;
+  // The public IP of the peer to which packets for its subnet of this family are sent; nullopt: it
+  // announces none by which this host can reach it.
+  virtual std::optional<IpAddress> carrier(const Lease& peer, Family family,
+                                           const HostFacts& host) const;
+
+  // Our devices, in which an earlier run may have left objects.
+  virtual std::vector<BackendDevice> devices() const { return {}; }
   // Returns the objects that this host needs for itself: the device and its addresses.
   virtual NetState host_state(const Lease& own, const HostFacts& host) const = 0;
-  // The objects by which packets reach this peer. An error means that this peer alone is
-  // unreachable, and gives the reason.
+  // The objects by which packets reach the peer's subnet of `path.family`; we have a subnet of it
+  // too. An error means that this subnet alone is unreachable, and gives the reason.
   virtual Result<NetState> peer_state(const Lease& own, const Lease& peer, const HostFacts& host,
-                                      const PeerFacts& facts) const = 0;
+                                      const PeerPath& path) const = 0;
 };
 
 struct MadeBackend {

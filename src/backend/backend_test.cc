@@ -48,7 +48,8 @@ Lease own(const Backend& backend) {
 
 std::string planned(const std::string& backend_json, const Lease& peer, bool on_link = false) {
   const auto backend = made(backend_json).value().backend;
-  const auto state = backend->peer_state(own(*backend), peer, host(), {.on_link = on_link});
+  const PeerPath path{.carrier = peer.attributes.public_ip, .on_link = on_link};
+  const auto state = backend->peer_state(own(*backend), peer, host(), path);
   return state ? dump(*state) : "refused: " + state.error().text;
 }
 
@@ -147,7 +148,8 @@ TEST(VxlanTest, APeerBehindAnotherNatWithOurInterfacesAddressIsRefused) {
                    backend->announce(natted, nullptr)};
   Lease peer = vxlan_peer();
   peer.attributes.public_ip = natted.underlay.v4->ip;
-  const auto state = backend->peer_state(mine, peer, natted, {});
+  const auto state =
+      backend->peer_state(mine, peer, natted, {.carrier = peer.attributes.public_ip});
   ASSERT_FALSE(state);
   EXPECT_EQ(state.error().text, "it announces our interface's address 192.0.2.1");
 }
@@ -238,10 +240,15 @@ TEST(VxlanTest, AnUnknownOptionIsComparedWithTheKnownOnes) {
 TEST(HostGwTest, APeerThatIsNotOnTheLinkIsUnreachableAndOneWithoutAnyRouteIsNot) {
   const auto backend = made(R"({"Type":"host-gw"})").value().backend;
   const Lease peer = lease("10.5.2.0/24", "192.0.2.2", "host-gw");
-  EXPECT_EQ(backend->peer_state(own(*backend), peer, host(), {.off_link = true}).error().text,
+  EXPECT_EQ(backend
+                ->peer_state(own(*backend), peer, host(),
+                             {.carrier = peer.attributes.public_ip, .off_link = true})
+                .error()
+                .text,
             "192.0.2.2 is not on the link of eth0, so host-gw cannot reach it; vxlan could");
   // The underlay may be down just now.
-  EXPECT_TRUE(backend->peer_state(own(*backend), peer, host(), {}));
+  EXPECT_TRUE(
+      backend->peer_state(own(*backend), peer, host(), {.carrier = peer.attributes.public_ip}));
 }
 
 TEST(HostGwTest, APeerIsARouteViaItsPublicIp) {
@@ -310,8 +317,10 @@ TEST_F(UdpTest, RoutesEachPeerWhereTheNetworkWouldTakeTooMuch) {
             "link flannel0 tun txqueuelen 500 mtu 1472 up\n"
             "addr 10.5.1.0/32 dev flannel0\n");
   const Lease peer = lease("10.5.2.0/24", "192.0.2.2", "");
-  EXPECT_EQ(dump(backend->peer_state(own(*backend), peer, facts, {}).value()),
-            "route 10.5.2.0/24 dev flannel0\n");
+  EXPECT_EQ(
+      dump(backend->peer_state(own(*backend), peer, facts, {.carrier = peer.attributes.public_ip})
+               .value()),
+      "route 10.5.2.0/24 dev flannel0\n");
 }
 
 TEST_F(UdpTest, AnnouncesNoBackend) {
@@ -366,19 +375,6 @@ TEST(MakeBackendTest, NamesAnUnsupportedBackend) {
   EXPECT_EQ(made("{}").error().kind, ErrorKind::invalid);
   EXPECT_NE(made(R"({"Type":"teleport"})").error().text.find("alloc, host-gw, udp and vxlan"),
             std::string::npos);
-}
-
-TEST(MakeBackendTest, ExplainsTheEffectOfIpv6) {
-  const auto with_ipv4 = [](bool ipv4) {
-    NetworkConfig both = config(R"({"Type":"host-gw"})");
-    if (!ipv4) both.v4.reset();
-    both.v6 = SubnetRange{};
-    return make_backend(both, host().underlay);
-  };
-  EXPECT_EQ(with_ipv4(false).error().kind, ErrorKind::unsupported);
-  const auto dual = with_ipv4(true);
-  ASSERT_TRUE(dual);
-  EXPECT_EQ(dual->warnings.size(), 1U);
 }
 
 }  // namespace

@@ -11,11 +11,12 @@ namespace flannel {
 Result<MadeBackend> HostGwBackend::make(std::string_view options_json, const Underlay& underlay) {
   auto json = TRY(JsonObject::parse(options_json, "the host-gw backend's options"));
   TRY(json.string("Type"));
-  if (underlay.v4->public_ip != underlay.v4->ip) {
+  for (const auto& at : {underlay.v4, underlay.v6}) {
+    if (!at || at->public_ip == at->ip) continue;
     return fail(ErrorKind::invalid,
                 fmt::format("your PublicIP differs from interface IP ({} and {}), meaning that "
                             "probably you're on a NAT, which is not supported by host-gw backend",
-                            to_string(underlay.v4->public_ip), to_string(underlay.v4->ip)));
+                            to_string(at->public_ip), to_string(at->ip)));
   }
   MadeBackend made;
   append_unknown_options(json, made.warnings);
@@ -24,23 +25,28 @@ Result<MadeBackend> HostGwBackend::make(std::string_view options_json, const Und
 }
 
 LeaseAttributes HostGwBackend::announce(const HostFacts& host, const Lease*) const {
-  LeaseAttributes attributes;
-  attributes.public_ip = host.underlay.v4->public_ip;
+  LeaseAttributes attributes = announce_addresses(host.underlay);
   attributes.backend_type = kType;
   return attributes;
 }
 
+std::optional<IpAddress> HostGwBackend::carrier(const Lease& peer, Family family,
+                                                const HostFacts& host) const {
+  const auto same = Backend::carrier(peer, family, host);
+  return same || family == Family::v6 ? same : Backend::carrier(peer, Family::v6, host);
+}
+
 Result<NetState> HostGwBackend::peer_state(const Lease& own, const Lease& peer,
-                                           const HostFacts& host, const PeerFacts& facts) const {
-  TRY(check_peer(own, peer, host, kType));
-  if (facts.off_link) {
+                                           const HostFacts& host, const PeerPath& path) const {
+  TRY(check_peer(own, peer, host, path, kType));
+  if (path.off_link) {
     return fail(ErrorKind::unsupported,
                 fmt::format("{} is not on the link of {}, so host-gw cannot reach it; vxlan could",
-                            to_string(peer.attributes.public_ip), host.underlay.interface));
+                            to_string(path.carrier), host.underlay.interface));
   }
   NetState state;
   state.routes.push_back(
-      {.to = peer.subnet.v4, .via = peer.attributes.public_ip, .link = host.underlay.interface});
+      {.to = *peer.subnet.at(path.family), .via = path.carrier, .link = host.underlay.interface});
   return state;
 }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // host-gw: no device; each peer has a route via its public IP, which must be on the underlay's
-// link.
+// link. A host without a public IPv4 has its IPv4 subnet behind its public IPv6 (RFC 8950).
 #pragma once
 
-#include <cstdint>
+#include <memory>
 #include <string_view>
 
 #include "backend/backend.h"
@@ -18,10 +18,11 @@ class HostGwBackend final : public Backend {
   bool wants_on_link() const override { return true; }
   LeaseAttributes announce(const HostFacts& host, const Lease* previous) const override;
   std::uint32_t overlay_mtu(const HostFacts& host) const override { return host.underlay.mtu; }
-  Scope scope(const IpPrefix& network) const override { return {{}, {network}}; }
+  std::optional<IpAddress> carrier(const Lease& peer, Family family,
+                                   const HostFacts& host) const override;
   NetState host_state(const Lease&, const HostFacts&) const override { return {}; }
   Result<NetState> peer_state(const Lease& own, const Lease& peer, const HostFacts& host,
-                              const PeerFacts& facts) const override;
+                              const PeerPath& path) const override;
 };
 
 }  // namespace flannel

@@ -13,63 +13,95 @@ namespace {
 
 constexpr std::size_t kMostNamed = 10;
 
-Result<void> check_links(IpAddress public_ip, const Surroundings& surroundings) {
+// "PublicIP 192.0.2.1", "PublicIPv6 fd00::1".
+std::string named(const IpAddress& public_ip) {
+  return fmt::format("{} {}", public_ip.is_v4() ? "PublicIP" : "PublicIPv6", to_string(public_ip));
+}
+
+Result<void> check_links(const IpAddress& public_ip, const Surroundings& surroundings) {
   for (const LocalAddress& local : surroundings.local) {
     if (public_ip == local.ip) {
-      return fail(ErrorKind::conflict, fmt::format("its PublicIP {} is our own, on {}",
-                                                   to_string(public_ip), local.interface));
+      return fail(ErrorKind::conflict,
+                  fmt::format("its {} is our own, on {}", named(public_ip), local.interface));
     }
     if (local.has_no_host(public_ip)) {
-      return fail(ErrorKind::invalid,
-                  fmt::format("its PublicIP {} is the {} address of the link of {}, and no host's",
-                              to_string(public_ip), public_ip < local.ip ? "network" : "broadcast",
-                              local.interface));
+      return fail(
+          ErrorKind::invalid,
+          fmt::format("its {} is the {} address of the link of {}, and no host's", named(public_ip),
+                      public_ip < local.ip ? "network" : "broadcast", local.interface));
     }
+  }
+  return {};
+}
+
+Result<void> check_carrier(const IpAddress& ip, const Lease& own, const HostFacts& host) {
+  const auto& underlay = host.underlay.at(ip.family);
+  if (ip == own.attributes.public_ips().at(ip.family)) {
+    return fail(ErrorKind::conflict, "it announces our own public IP " + to_string(ip));
+  }
+  if (underlay && ip == underlay->ip) {
+    return fail(ErrorKind::conflict, "it announces our interface's address " + to_string(ip));
+  }
+  if (!ip.is_global_unicast() && !(ip.is_v4() && ip.is_link_local())) {
+    return fail(ErrorKind::invalid, "its " + named(ip) + " is no address of a host");
+  }
+  const auto& own_subnet = own.subnet.at(ip.family);
+  if (own_subnet && own_subnet->contains(ip)) {
+    return fail(ErrorKind::invalid,
+                fmt::format("its {} lies in our own subnet {}", named(ip), to_string(own.subnet)));
+  }
+  return check_links(ip, host.surroundings);
+}
+
+// A route to `subnet` would capture packets to the addresses in it.
+Result<void> check_capture(const IpPrefix& subnet, const IpAddress& carrier,
+                           const HostFacts& host) {
+  const auto& underlay = host.underlay.at(carrier.family);
+  for (const IpAddress& ip : {carrier, underlay ? underlay->ip : carrier}) {
+    if (!subnet.contains(ip)) continue;
+    return fail(ErrorKind::invalid,
+                "its subnet contains " + to_string(ip) + ", which is an address of the underlay");
+  }
+  if (const AddressInUse* used = in_use_inside(subnet, host.surroundings)) {
+    return fail(ErrorKind::conflict,
+                fmt::format("its subnet contains {}, {}, which a route to it would cut off",
+                            to_string(used->ip), used->what));
   }
   return {};
 }
 
 }  // namespace
 
+LeaseAttributes announce_addresses(const Underlay& underlay) {
+  LeaseAttributes attributes;
+  if (underlay.v4) attributes.public_ip = underlay.v4->public_ip;
+  if (underlay.v6) attributes.public_ip6 = underlay.v6->public_ip;
+  return attributes;
+}
+
 Result<void> check_peer(const Lease& own, const Lease& peer, const HostFacts& host,
-                        std::string_view type) {
+                        const PeerPath& path, std::string_view type) {
   const LeaseAttributes& announced = peer.attributes;
   if (announced.backend_type != type) {
     return fail(ErrorKind::unsupported,
                 fmt::format("ignoring non-{} subnet: it announces the backend \"{}\"", type,
                             printable(shortened(announced.backend_type))));
   }
-  if (peer.subnet.v4.overlaps(own.subnet.v4)) {
+  const IpPrefix& subnet = *peer.subnet.at(path.family);
+  if (subnet.overlaps(*own.subnet.at(path.family))) {
     return fail(ErrorKind::conflict, "it overlaps our own subnet " + to_string(own.subnet));
   }
-  const IpAddress ip = announced.public_ip;
-  if (ip == own.attributes.public_ip) {
-    return fail(ErrorKind::conflict, "it announces our own public IP " + to_string(ip));
-  }
-  if (ip == host.underlay.v4->ip) {
-    return fail(ErrorKind::conflict, "it announces our interface's address " + to_string(ip));
-  }
-  if (!ip.is_global_unicast() && !ip.is_link_local()) {
-    return fail(ErrorKind::invalid, "its PublicIP " + to_string(ip) + " is no address of a host");
-  }
-  if (own.subnet.v4.contains(ip)) {
-    return fail(ErrorKind::invalid, fmt::format("its PublicIP {} lies in our own subnet {}",
-                                                to_string(ip), to_string(own.subnet)));
-  }
-  TRY(check_links(ip, host.surroundings));
-  // The route would capture the encapsulated packets too.
-  for (const IpAddress carrier : {ip, host.underlay.v4->ip}) {
-    if (peer.subnet.v4.contains(carrier)) {
-      return fail(ErrorKind::invalid, "its subnet contains " + to_string(carrier) +
-                                          ", which is an address of the underlay");
-    }
-  }
-  if (const AddressInUse* used = in_use_inside(peer.subnet.v4, host.surroundings)) {
-    return fail(ErrorKind::conflict,
-                fmt::format("its subnet contains {}, {}, which a route to it would cut off",
-                            to_string(used->ip), used->what));
-  }
-  return {};
+  TRY(check_carrier(path.carrier, own, host));
+  return check_capture(subnet, path.carrier, host);
+}
+
+Result<void> check_underlay_mtu(std::string_view type, std::uint32_t overhead, Family family,
+                                const Underlay& underlay) {
+  if (underlay.mtu >= overhead + min_device_mtu(family)) return {};
+  std::string text = fmt::format("{} adds {} bytes to a packet, and {} takes only {}", type,
+                                 overhead, underlay.interface, underlay.mtu);
+  if (family == Family::v6) text += "; IPv6 needs 1280 bytes (RFC 8200, section 5)";
+  return fail(ErrorKind::unsupported, std::move(text));
 }
 
 void append_unknown_options(const JsonObject& json, std::vector<std::string>& warnings) {

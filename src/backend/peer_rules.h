@@ -13,12 +13,20 @@
 
 namespace flannel {
 
+// The attributes in which no backend differs: the public IPs.
+LeaseAttributes announce_addresses(const Underlay& underlay);
+
 // Fails unless the peer announces `type`; its subnet does not overlap ours, and contains neither
 // its own public IP nor an address that this host uses outside of the overlay, for example one over
-// which this host is reached; and its public IP is a unicast address that is neither ours nor
-// inside of our subnet.
+// which this host is reached; and the carrier is a unicast address that is neither ours nor inside
+// of our subnet.
 Result<void> check_peer(const Lease& own, const Lease& peer, const HostFacts& host,
-                        std::string_view type);
+                        const PeerPath& path, std::string_view type);
+
+// Fails if packets of a family that the network has cannot pass: encapsulation adds `overhead`
+// bytes to them.
+Result<void> check_underlay_mtu(std::string_view type, std::uint32_t overhead, Family family,
+                                const Underlay& underlay);
 
 // Appends a warning for each option of `json` that no getter has read.
 void append_unknown_options(const JsonObject& json, std::vector<std::string>& warnings);

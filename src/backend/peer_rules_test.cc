@@ -22,8 +22,8 @@ std::string refused(const char* subnet, const char* public_ip) {
   host.underlay.v4 = {ip, ip};
   host.surroundings.in_use = {{IpAddress::v4(10, 5, 9, 1), "the default gateway"}};
   host.surroundings.local = {{"eth1", IpAddress::v4(172, 28, 0, 4), 16}};
-  const auto checked =
-      check_peer(lease("10.5.1.0/24", "192.0.2.1"), lease(subnet, public_ip), host, "");
+  const auto checked = check_peer(lease("10.5.1.0/24", "192.0.2.1"), lease(subnet, public_ip), host,
+                                  {.carrier = IpAddress::parse(public_ip).value()}, "");
   return checked ? "taken" : checked.error().text;
 }
 

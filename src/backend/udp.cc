@@ -26,36 +26,40 @@ Result<UdpOptions> read_udp_options(JsonObject& json) {
 
 }  // namespace
 
-Result<MadeBackend> UdpBackend::make(std::string_view options_json, const IpPrefix& network,
-                                     const Underlay& underlay) {
-  auto json = TRY(
-      JsonObject::parse(options_json.empty() ? "{}" : options_json, "the udp backend's options"));
+Result<MadeBackend> UdpBackend::make(const NetworkConfig& config, const Underlay& underlay) {
+  const std::string& text = config.backend_options;
+  auto json = TRY(JsonObject::parse(text.empty() ? "{}" : text, "the udp backend's options"));
   MadeBackend made;
   const UdpOptions options = TRY(read_udp_options(json));
-  constexpr std::uint32_t kOverhead = udp_overhead(Family::v4);
-  if (underlay.mtu < kOverhead + kMinDeviceMtu) {
-    return fail(ErrorKind::unsupported,
-                fmt::format("udp adds {} bytes to a packet, and {} takes only {}", kOverhead,
-                            underlay.interface, underlay.mtu));
-  }
+  const std::uint32_t overhead = udp_overhead(underlay.v6 ? Family::v6 : Family::v4);
+  for (const IpPrefix& network : config.networks())
+    TRY(check_underlay_mtu(kType, overhead, network.family(), underlay));
   append_unknown_options(json, made.warnings);
-  made.backend = std::make_unique<UdpBackend>(options, network);
+  made.backend = std::make_unique<UdpBackend>(options, config.networks());
   return made;
 }
 
 LeaseAttributes UdpBackend::announce(const HostFacts& host, const Lease*) const {
-  LeaseAttributes attributes;
-  attributes.public_ip = host.underlay.v4->public_ip;
-  return attributes;
+  return announce_addresses(host.underlay);
+}
+
+std::optional<IpAddress> UdpBackend::carrier(const Lease& peer, Family,
+                                             const HostFacts& host) const {
+  const auto by_v4 = Backend::carrier(peer, Family::v4, host);
+  return by_v4 ? by_v4 : Backend::carrier(peer, Family::v6, host);
 }
 
 std::optional<PacketPathSettings> UdpBackend::packet_path(const HostFacts& host) const {
   const PacketPathWishes& wishes = host.packet_path;
+  std::vector<IpEndpoint> local;
+  for (const auto& at : {host.underlay.v4, host.underlay.v6}) {
+    if (at) local.push_back({at->ip, options_.port});
+  }
   return PacketPathSettings{.device = "flannel%d",
-                            .local = {{host.underlay.v4->ip, options_.port}},
+                            .local = std::move(local),
                             .peer_port = options_.port,
                             .mtu = overlay_mtu(host),
-                            .networks = {network_},
+                            .networks = networks_,
                             .queues = wishes.queues != 0 ? wishes.queues : options_.queues,
                             .cpus = wishes.cpus,
                             .receive_buffer = wishes.receive_buffer,
@@ -65,13 +69,17 @@ std::optional<PacketPathSettings> UdpBackend::packet_path(const HostFacts& host)
 }
 
 // The kernel adds the route to the network if the address has the network's prefix length, and no
-// route if it has 32 bits.
+// route if the address is alone in its prefix.
 NetState UdpBackend::host_state(const Lease& own, const HostFacts& host) const {
   NetState state;
   state.links.push_back(
       {.name = host.tun_device, .kind = TunSettings{}, .mtu = overlay_mtu(host), .up = true});
-  const std::uint8_t bits = host.route_each_peer ? 32 : network_.bits;
-  state.addresses.push_back({.link = host.tun_device, .ip = own.subnet.v4.base, .bits = bits});
+  for (const IpPrefix& network : networks_) {
+    const auto& subnet = own.subnet.at(network.family());
+    if (!subnet) continue;
+    const std::uint8_t bits = host.route_each_peer ? address_bits(network.family()) : network.bits;
+    state.addresses.push_back({.link = host.tun_device, .ip = subnet->base, .bits = bits});
+  }
   return state;
 }
 
@@ -79,11 +87,11 @@ NetState UdpBackend::host_state(const Lease& own, const HostFacts& host) const {
 // without a route for the whole network. The announced backend type is ignored, as in every
 // flannel.
 Result<NetState> UdpBackend::peer_state(const Lease& own, const Lease& peer, const HostFacts& host,
-                                        const PeerFacts&) const {
-  TRY(check_peer(own, peer, host, peer.attributes.backend_type));
+                                        const PeerPath& path) const {
+  TRY(check_peer(own, peer, host, path, peer.attributes.backend_type));
   NetState state;
   if (host.route_each_peer) {
-    state.routes.push_back({.to = peer.subnet.v4, .link = host.tun_device});
+    state.routes.push_back({.to = *peer.subnet.at(path.family), .link = host.tun_device});
   }
   return state;
 }

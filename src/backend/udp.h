@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// udp: one TUN device per host, with a route for the whole network; our own packet path sends
-// packets as the payload of UDP datagrams. It is the default backend.
+// udp: one TUN device per host, with a route for the whole network of each family; our own packet
+// path sends packets as the payload of UDP datagrams, over IPv4 or IPv6 whatever the packet is. It
+// is the default backend.
 #pragma once
 
 #include <cstdint>
@@ -30,26 +31,28 @@ struct UdpOptions {
 class UdpBackend final : public Backend {
  public:
   static constexpr std::string_view kType = "udp";
-  // Parses the Backend object; `network` is the configuration's.
-  static Result<MadeBackend> make(std::string_view options_json, const IpPrefix& network,
-                                  const Underlay& underlay);
+  // Parses the Backend object.
+  static Result<MadeBackend> make(const NetworkConfig& config, const Underlay& underlay);
 
-  UdpBackend(UdpOptions options, const IpPrefix& network) : options_(options), network_(network) {}
+  UdpBackend(UdpOptions options, std::vector<IpPrefix> networks)
+      : options_(options), networks_(std::move(networks)) {}
 
   LeaseAttributes announce(const HostFacts& host, const Lease* previous) const override;
+  // A host with both families may send by either.
   std::uint32_t overlay_mtu(const HostFacts& host) const override {
-    return host.underlay.mtu - udp_overhead(Family::v4);
+    return host.underlay.mtu - udp_overhead(host.underlay.v6 ? Family::v6 : Family::v4);
   }
+  std::optional<IpAddress> carrier(const Lease& peer, Family family,
+                                   const HostFacts& host) const override;
   std::optional<PacketPathSettings> packet_path(const HostFacts& host) const override;
-  // The scope has no device: its name is known once it is open, and the daemon adds it then.
-  Scope scope(const IpPrefix& network) const override { return {{}, {network}}; }
+  // The name of the device is known once it is open, and the daemon adds it to devices() then.
   NetState host_state(const Lease& own, const HostFacts& host) const override;
   Result<NetState> peer_state(const Lease& own, const Lease& peer, const HostFacts& host,
-                              const PeerFacts& facts) const override;
+                              const PeerPath& path) const override;
 
  private:
   UdpOptions options_;
-  IpPrefix network_;
+  std::vector<IpPrefix> networks_;  // at most one of a family
 };
 
 }  // namespace flannel

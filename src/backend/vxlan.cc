@@ -13,19 +13,30 @@ namespace flannel {
 namespace {
 
 constexpr std::uint32_t kMaxVni = (1U << 24) - 1;  // RFC 7348, section 5
-constexpr std::uint32_t kMaxNamedVni = 9'999'999;
-constexpr std::int64_t kMinBaseMtu = 576 + kVxlanOverhead;  // RFC 791: every host accepts 576 bytes
+constexpr std::int64_t kMinBaseMtu =
+    626;  // RFC 791: every host accepts 576 bytes, and 50 are added
 constexpr std::int64_t kMaxBaseMtu = 65535;
+
+std::string device_name(Family family, std::uint32_t vni) {
+  return fmt::format("flannel{}.{}", family == Family::v4 ? "" : "-v6", vni);
+}
+
+Result<void> check_name(const JsonObject& json, std::uint32_t vni, Family family) {
+  const std::uint32_t most = family == Family::v4 ? 9'999'999 : 9'999;
+  if (vni <= most) return {};
+  return json.refuse("VNI", fmt::format("must be at most {}: the name of the device, {}, may have "
+                                        "15 characters",
+                                        most, device_name(family, vni)));
+}
+
+const std::string& data_of(const LeaseAttributes& lease, Family family) {
+  return family == Family::v4 ? lease.backend_data : lease.backend_v6_data;
+}
 
 Result<VxlanOptions> read_vxlan_options(JsonObject& json) {
   VxlanOptions options;
   TRY(json.string("Type"));
   options.vni = static_cast<std::uint32_t>(TRY(json.integer("VNI", 1, kMaxVni)).value_or(1));
-  if (options.vni > kMaxNamedVni) {
-    return json.refuse("VNI", fmt::format("must be at most {}: the name of the device, flannel.{}, "
-                                          "may have 15 characters",
-                                          kMaxNamedVni, options.vni));
-  }
   if (const auto port = TRY(json.integer("Port", 0, 65535)); port && *port != 0) {
     options.port = static_cast<std::uint16_t>(*port);
   }
@@ -46,18 +57,20 @@ Result<VxlanOptions> read_vxlan_options(JsonObject& json) {
 
 }  // namespace
 
-Result<MadeBackend> VxlanBackend::make(std::string_view options_json, const Underlay& underlay) {
-  auto json = TRY(JsonObject::parse(options_json, "the vxlan backend's options"));
+Result<MadeBackend> VxlanBackend::make(const NetworkConfig& config, const Underlay& underlay) {
+  auto json = TRY(JsonObject::parse(config.backend_options, "the vxlan backend's options"));
   MadeBackend made;
   const VxlanOptions options = TRY(read_vxlan_options(json));
   if (options.base_mtu && *options.base_mtu > underlay.mtu) {
     made.warnings.push_back(fmt::format("MTU {} is more than {} has; {} is used", *options.base_mtu,
                                         underlay.interface, underlay.mtu));
   }
-  if (underlay.mtu < kVxlanOverhead + kMinDeviceMtu) {
-    return fail(ErrorKind::unsupported,
-                fmt::format("vxlan adds {} bytes to a packet, and {} takes only {}", kVxlanOverhead,
-                            underlay.interface, underlay.mtu));
+  std::vector<Family> families;
+  for (const IpPrefix& network : config.networks()) {
+    const Family family = network.family();
+    TRY(check_name(json, options.vni, family));
+    TRY(check_underlay_mtu(kType, vxlan_overhead(family), family, underlay));
+    families.push_back(family);
   }
   for (const char* windows : {"MacPrefix", "Name"}) {
     if (json.json(windows)) {
@@ -68,75 +81,99 @@ Result<MadeBackend> VxlanBackend::make(std::string_view options_json, const Unde
   made.options =
       fmt::format("VXLAN config: VNI={} Port={} GBP={} Learning={} DirectRouting={}", options.vni,
                   options.port, options.gbp, options.learning, options.direct_routing);
-  made.backend = std::make_unique<VxlanBackend>(options);
+  made.backend = std::make_unique<VxlanBackend>(options, families);
   return made;
 }
 
-std::string VxlanBackend::device() const {
-  return fmt::format("flannel.{}", options_.vni);
+std::string VxlanBackend::device(Family family) const {
+  return device_name(family, options_.vni);
+}
+
+std::vector<BackendDevice> VxlanBackend::devices() const {
+  std::vector<BackendDevice> all;
+  for (const Family family : families_)
+    all.push_back({device(family), family});
+  return all;
+}
+
+// Peers continue to send to the MAC that they know, so the MAC that was announced for this VNI is
+// reused, also that of an earlier run or another flannel release. VNIs have 24 bits; the bit above
+// them gives the IPv6 device a MAC of its own.
+Mac VxlanBackend::mac_of(const LeaseAttributes* announced, Family family,
+                         const HostFacts& host) const {
+  if (announced != nullptr && announced->backend_type == kType) {
+    const auto data = decode_vxlan_data(data_of(*announced, family));
+    if (data && data->vni.value_or(options_.vni) == options_.vni) return data->vtep_mac;
+  }
+  return vtep_mac(host.node_id, options_.vni | (family == Family::v6 ? 1U << 24 : 0));
 }
 
 LeaseAttributes VxlanBackend::announce(const HostFacts& host, const Lease* previous) const {
-  // Peers continue to send to the MAC that they know, so the MAC that an earlier run, also of
-  // another flannel release, announced for this VNI is reused.
-  Mac mac = vtep_mac(host.node_id, options_.vni);
-  if (previous != nullptr && previous->attributes.backend_type == kType) {
-    const auto data = decode_vxlan_data(previous->attributes.backend_data);
-    if (data && data->vni.value_or(options_.vni) == options_.vni) mac = data->vtep_mac;
-  }
-  LeaseAttributes attributes;
-  attributes.public_ip = host.underlay.v4->public_ip;
+  LeaseAttributes attributes = announce_addresses(host.underlay);
   attributes.backend_type = kType;
-  attributes.backend_data = encode_vxlan_data({options_.vni, mac});
+  const LeaseAttributes* before = previous == nullptr ? nullptr : &previous->attributes;
+  for (const Family family : families_) {
+    if (!host.underlay.at(family)) continue;
+    std::string& data = family == Family::v4 ? attributes.backend_data : attributes.backend_v6_data;
+    data = encode_vxlan_data({options_.vni, mac_of(before, family, host)});
+  }
   return attributes;
 }
 
-std::uint32_t VxlanBackend::overlay_mtu(const HostFacts& host) const {
-  // The MTU never exceeds the underlay's: Linux would create the device with a lower MTU and then
-  // refuse to set the one that subnet.env gives to containers.
+// The MTU never exceeds what the underlay carries: Linux would create the device with a lower MTU
+// and then refuse to set the one that subnet.env gives to containers.
+std::uint32_t VxlanBackend::device_mtu(Family family, const HostFacts& host) const {
   return std::min(options_.base_mtu.value_or(host.underlay.mtu), host.underlay.mtu) -
-         kVxlanOverhead;
+         vxlan_overhead(family);
 }
 
-Scope VxlanBackend::scope(const IpPrefix& network) const {
-  return {{device()}, {network}};
+std::uint32_t VxlanBackend::overlay_mtu(const HostFacts& host) const {
+  std::uint32_t mtu = UINT32_MAX;
+  for (const Family family : families_)
+    mtu = std::min(mtu, device_mtu(family, host));
+  return mtu;
 }
 
 NetState VxlanBackend::host_state(const Lease& own, const HostFacts& host) const {
-  VxlanSettings vxlan;
-  vxlan.vni = options_.vni;
-  vxlan.port = options_.port;
-  vxlan.lower = {host.underlay.interface, host.underlay.interface_index};
-  vxlan.local = host.underlay.v4->ip;  // not the public IP: behind NAT this host does not have it
-  vxlan.learning = options_.learning;
-  vxlan.gbp = options_.gbp;
-  const auto data = decode_vxlan_data(own.attributes.backend_data);
-  vxlan.mac = data ? data->vtep_mac : vtep_mac(host.node_id, options_.vni);
   NetState state;
-  state.links.push_back({.name = device(), .kind = vxlan, .mtu = overlay_mtu(host), .up = true});
-  state.addresses.push_back({.link = device(), .ip = own.subnet.v4.base, .bits = 32});
+  for (const Family family : families_) {
+    const auto& subnet = own.subnet.at(family);
+    const auto& underlay = host.underlay.at(family);
+    if (!subnet || !underlay) continue;
+    VxlanSettings vxlan;
+    vxlan.vni = options_.vni;
+    vxlan.port = options_.port;
+    vxlan.lower = {host.underlay.interface, host.underlay.interface_index};
+    vxlan.local = underlay->ip;  // not the public IP: behind NAT this host does not have it
+    vxlan.learning = options_.learning;
+    vxlan.gbp = options_.gbp;
+    vxlan.mac = mac_of(&own.attributes, family, host);
+    const std::string name = device(family);
+    state.links.push_back(
+        {.name = name, .kind = vxlan, .mtu = device_mtu(family, host), .up = true});
+    state.addresses.push_back({.link = name, .ip = subnet->base, .bits = address_bits(family)});
+  }
   return state;
 }
 
 Result<NetState> VxlanBackend::peer_state(const Lease& own, const Lease& peer,
-                                          const HostFacts& host, const PeerFacts& facts) const {
-  TRY(check_peer(own, peer, host, kType));
-  const auto data = TRY(decode_vxlan_data(peer.attributes.backend_data));
+                                          const HostFacts& host, const PeerPath& path) const {
+  TRY(check_peer(own, peer, host, path, kType));
+  const auto data = TRY(decode_vxlan_data(data_of(peer.attributes, path.family)));
   if (data.vni.value_or(options_.vni) != options_.vni) {
     return fail(ErrorKind::invalid,
                 fmt::format("its VNI is {}, ours is {}", *data.vni, options_.vni));
   }
-  const IpPrefix& subnet = peer.subnet.v4;
+  const IpPrefix& subnet = *peer.subnet.at(path.family);
   NetState state;
-  if (options_.direct_routing && facts.on_link) {
-    state.routes.push_back(
-        {.to = subnet, .via = peer.attributes.public_ip, .link = host.underlay.interface});
+  if (options_.direct_routing && path.on_link) {
+    state.routes.push_back({.to = subnet, .via = path.carrier, .link = host.underlay.interface});
     return state;
   }
-  state.neighbours.push_back({.link = device(), .ip = subnet.base, .mac = data.vtep_mac});
-  state.fdb.push_back(
-      {.link = device(), .mac = data.vtep_mac, .remote = peer.attributes.public_ip});
-  state.routes.push_back({.to = subnet, .via = subnet.base, .link = device(), .onlink = true});
+  const std::string name = device(path.family);
+  state.neighbours.push_back({.link = name, .ip = subnet.base, .mac = data.vtep_mac});
+  state.fdb.push_back({.link = name, .mac = data.vtep_mac, .remote = path.carrier});
+  state.routes.push_back({.to = subnet, .via = subnet.base, .link = name, .onlink = true});
   return state;
 }
 

@@ -4,13 +4,15 @@
 //         start                 no record of ours                    done
 //   Idle ───────▶ [Listing] ──────────────────────▶ [Creating] ─────────────────▶ Active
 //                  ▲ ▲ ▲ │ │ └─a record of ours─▶ [Adopting]─┘                     │  ▲
-//                  │ │ │ │ └───ours, does not fit──▶ [Discarding]              due │  │ done
+//                  │ │ │ │ └───ours, not of use──▶ [Discarding]              due │  │ done
 //                  │ │ │ │                            │ done                       ▼  │
 //                  │ │ │ └──failed, all taken─┐       │                     [Refreshing] ◀─────┐
 //                  │ │ └──────────────────────│───────┘                         │    │ failed  │
 //                  │ └───pause over── Paused ◀┴─── outcome unknown              │    ▼    due  │
 //                  │                                                            │ RefreshPaused┘
 //                  └── refused, or our record was changed or removed by others ─┘ (and Active)
+//
+// A created record that other records may overlap is listed before it is used: Creating ▶ Listing.
 #pragma once
 
 #include <cstddef>
@@ -32,12 +34,14 @@ struct Listing {};
 struct Paused {  // a list is due at `wake_at`
   TimePoint wake_at;
 };
-struct Creating {};
+struct Creating {
+  bool is_final = true;  // false: a list follows, which shows whether the record can be used
+};
 struct Adopting {  // a record of ours from the list is updated
   Record record;
   Update update;
 };
-struct Discarding {};  // a record of ours that does not fit is deleted
+struct Discarding {};  // a record of ours that is not to be used is deleted
 struct Active {
   Record record;
   TimePoint wake_at;  // when to renew it; kNever: a reservation

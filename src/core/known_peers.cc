@@ -5,15 +5,13 @@
 #include <iterator>
 #include <utility>
 
-#include "core/lease_ranges.h"
-
 namespace flannel {
 namespace {
 
 // True if the host of the lease `before` wrote `now`, perhaps with another address or MAC. A lease
 // without a node in place of one with a node was written by hand.
 bool is_of_same_host(const LeaseAttributes& before, const LeaseAttributes& now) {
-  const bool same_host = HostIdentity(before.public_ip, before.node).wrote(now);
+  const bool same_host = HostIdentity::writer_of(before).wrote(now);
   return same_host && (now.node || !before.node);
 }
 
@@ -151,7 +149,7 @@ void KnownPeers::make_way_for(TimePoint now, const PeerUp& up, Affected& affecte
   const Lease& lease = up.lease;
   for (const SubnetKey& subnet : missing_.resembling(lease.attributes)) {
     const LeaseAttributes& missing = missing_.all().at(subnet).lease.attributes;
-    const bool elsewhere = !subnet.v4.overlaps(lease.subnet.v4);
+    const bool elsewhere = !subnet.overlaps(lease.subnet);
     if (elsewhere && is_of_same_host(missing, lease.attributes)) let_go(subnet, affected);
   }
   // The MAC of a peer that only changes its address leads to the new address, also if the peer was
@@ -162,7 +160,7 @@ void KnownPeers::make_way_for(TimePoint now, const PeerUp& up, Affected& affecte
   if (before != nullptr && keeps_mac(*before, lease.attributes)) {
     const AnnouncedVteps kept = announced_vteps(*before);
     for (const SubnetKey& subnet : missing_.conflicting_with(lease)) {
-      const bool elsewhere = !subnet.v4.overlaps(lease.subnet.v4);
+      const bool elsewhere = !subnet.overlaps(lease.subnet);
       if (elsewhere && share_a_vtep(kept, missing_.all().at(subnet).vteps))
         let_go(subnet, affected);
     }
@@ -171,12 +169,10 @@ void KnownPeers::make_way_for(TimePoint now, const PeerUp& up, Affected& affecte
 }
 
 void KnownPeers::make_way_for_subnet(TimePoint now, const Lease& lease, Affected& affected) {
-  std::vector<SubnetKey> in_the_way;
+  const std::vector<SubnetKey> in_the_way = missing_.overlapping(lease.subnet);
   bool all_make_way = true;
-  const auto [first, last] = entries_overlapping(missing_.all(), lease.subnet.v4);
-  for (auto entry = first; entry != last; ++entry) {
-    const auto& [subnet, missing] = *entry;
-    in_the_way.push_back(subnet);
+  for (const SubnetKey& subnet : in_the_way) {
+    const MissingPeers::Peer& missing = missing_.all().at(subnet);
     if (host_.owns(lease) || missing.lease == lease) continue;
     if (is_of_same_host(missing.lease.attributes, lease.attributes)) continue;
     all_make_way = false;
@@ -269,7 +265,7 @@ std::vector<PeerChange> KnownPeers::tick(TimePoint now) {
 // True if another lease waits for the subnet of this missing peer. A lease that waits for its MAC
 // waits for the recheck: if the list was incomplete, the missing peer is alive and owns the MAC.
 bool KnownPeers::is_wanted(const SubnetKey& subnet) const {
-  return any_overlaps(table_.leases(), subnet.v4);
+  return table_.any_overlaps(subnet);
 }
 
 void KnownPeers::classify_loss(TimePoint now, std::size_t peers_before, const Lost& lost) {

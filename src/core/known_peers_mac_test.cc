@@ -42,7 +42,7 @@ class KnownPeersMacTest : public ::testing::Test {
   }
 
   static std::string line(const Lease& lease) {
-    return fmt::format("{}@{}", (lease.subnet.v4.base.v4_value() >> 8) & 0xff,
+    return fmt::format("{}@{}", (lease.subnet.v4->base.v4_value() >> 8) & 0xff,
                        lease.attributes.public_ip.v4_value() & 0xff);
   }
   static std::string text(const std::vector<PeerChange>& changes) {
@@ -93,7 +93,7 @@ class KnownPeersMacTest : public ::testing::Test {
   TimePoint now{hours(1)};
   Revision revision = 0;
   std::map<std::string, Revision> created;
-  KnownPeers peers{LeaseTable(IpPrefix::parse_v4("10.5.0.0/16").value()), kUs,
+  KnownPeers peers{LeaseTable({IpPrefix::parse_v4("10.5.0.0/16").value()}), kUs,
                    [](std::uint64_t) { return std::uint64_t{0}; }};
 };
 

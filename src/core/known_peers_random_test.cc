@@ -5,7 +5,6 @@
 #include <random>
 
 #include "core/known_peers.h"
-#include "core/lease_ranges.h"
 
 namespace flannel::known_peers_random_test {
 namespace {
@@ -45,7 +44,8 @@ class KnownPeersAtRandomTest : public ::testing::Test {
     for (const PeerChange& change : changes) {
       if (const auto* up = std::get_if<PeerUp>(&change)) {
         carried.erase(up->lease.subnet);
-        ASSERT_FALSE(any_overlaps(carried, up->lease.subnet.v4)) << to_string(up->lease.subnet);
+        for (const auto& [other, lease] : carried)
+          ASSERT_FALSE(other.overlaps(up->lease.subnet)) << to_string(up->lease.subnet);
         carried.emplace(up->lease.subnet, up->lease);
       } else {
         ASSERT_EQ(carried.erase(std::get<PeerDown>(change).lease.subnet), 1U);
@@ -92,7 +92,7 @@ class KnownPeersAtRandomTest : public ::testing::Test {
   TimePoint now{hours(1)};
   Revision revision = 0;
   bool heard = true;  // what happens; or else the next list tells of it
-  KnownPeers peers{LeaseTable(IpPrefix::parse_v4("10.5.0.0/16").value()), kUs,
+  KnownPeers peers{LeaseTable({IpPrefix::parse_v4("10.5.0.0/16").value()}), kUs,
                    [](std::uint64_t) { return std::uint64_t{0}; }};
   std::map<std::string, Record> store;
   std::map<SubnetKey, Lease> carried;

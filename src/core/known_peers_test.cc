@@ -28,7 +28,7 @@ class KnownPeersTest : public ::testing::Test {
                         boot),
             ++revision, "lease"};
   }
-  static std::string line(const Lease& lease) { return to_string(lease.subnet.v4.base); }
+  static std::string line(const Lease& lease) { return to_string(lease.subnet.v4->base); }
   static std::string dump(const std::vector<PeerChange>& changes) {
     std::string text;
     for (const PeerChange& change : changes) {
@@ -84,7 +84,7 @@ class KnownPeersTest : public ::testing::Test {
 
   TimePoint now{hours(1)};
   Revision revision = 0;
-  KnownPeers peers{LeaseTable(IpPrefix::parse_v4("10.5.0.0/16").value()), kUs,
+  KnownPeers peers{LeaseTable({IpPrefix::parse_v4("10.5.0.0/16").value()}), kUs,
                    [](std::uint64_t) { return std::uint64_t{0}; }};
 };
 

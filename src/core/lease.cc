@@ -14,6 +14,9 @@ namespace {
 
 constexpr std::size_t kMaxKey = 64;  // the longest key, of both families, has 62
 
+// What a key without IPv4 has in the place of an IPv4 subnet: upstream's encoder would write it.
+constexpr std::string_view kNoIpv4 = "0.0.0.0-0";
+
 Failure bad_key(std::string_view text, std::string_view why) {
   return fail(ErrorKind::invalid,
               fmt::format("subnet key {}: {}", in_quotes(text.substr(0, kMaxKey)), why));
@@ -79,7 +82,7 @@ std::optional<NodeTag> node_in(JsonObject& object) {
 }  // namespace
 
 std::string encode_subnet_key(const SubnetKey& key) {
-  std::string text = key_part(to_string(key.v4));
+  std::string text = key.v4 ? key_part(to_string(*key.v4)) : std::string(kNoIpv4);
   if (key.v6) text.append("&").append(key_part(to_string(*key.v6)));
   return text;
 }
@@ -88,17 +91,58 @@ Result<SubnetKey> decode_subnet_key(std::string_view text) {
   if (text.size() > kMaxKey) return bad_key(text, "too long");
   const auto both = text.find('&');
   SubnetKey key;
-  key.v4 = TRY(read_part(text, text.substr(0, both), Family::v4));
   if (both != text.npos) {
     key.v6 = TRY(read_part(text, text.substr(both + 1), Family::v6));
   }
+  const std::string_view first = text.substr(0, both);
+  if (!key.v6 || first != kNoIpv4) key.v4 = TRY(read_part(text, first, Family::v4));
   return key;
 }
 
 std::string to_string(const SubnetKey& key) {
-  std::string text = to_string(key.v4);
-  if (key.v6) text.append(",").append(to_string(*key.v6));
+  std::string text = key.v4 ? to_string(*key.v4) : "";
+  if (key.v6) text.append(key.v4 ? "," : "").append(to_string(*key.v6));
   return text;
+}
+
+SubnetKey SubnetKey::of(const IpPrefix& subnet) {
+  SubnetKey key;
+  key.at(subnet.family()) = subnet;
+  return key;
+}
+
+bool SubnetKey::overlaps(const SubnetKey& other) const {
+  return std::ranges::any_of(kFamilies, [&](Family family) {
+    const auto& mine = at(family);
+    const auto& theirs = other.at(family);
+    return mine && theirs && mine->overlaps(*theirs);
+  });
+}
+
+bool SubnetKey::shares_subnet_with(const SubnetKey& other) const {
+  return (v4 && v4 == other.v4) || (v6 && v6 == other.v6);
+}
+
+bool PublicIps::same_host(const PublicIps& other) const {
+  return v4 && other.v4 ? v4 == other.v4 : v6 && v6 == other.v6;
+}
+
+std::optional<IpAddress> PublicIps::shared_with(const PublicIps& other) const {
+  if (v4 && v4 == other.v4) return v4;
+  return v6 && v6 == other.v6 ? v6 : std::nullopt;
+}
+
+std::string to_string(const PublicIps& ips) {
+  std::string text = ips.v4 ? to_string(*ips.v4) : "";
+  if (ips.v6) text.append(ips.v4 ? "," : "").append(to_string(*ips.v6));
+  return text;
+}
+
+PublicIps LeaseAttributes::public_ips() const {
+  PublicIps ips;
+  if (!public_ip.is_unspecified()) ips.v4 = public_ip;
+  if (public_ip6 && !public_ip6->is_unspecified()) ips.v6 = public_ip6;
+  return ips;
 }
 
 std::string encode_lease_value(const LeaseAttributes& attributes) {
@@ -135,19 +179,19 @@ Result<LeaseAttributes> decode_lease_value(std::string_view json) {
 
 Ownership HostIdentity::ownership(const Lease& lease) const {
   const LeaseAttributes& record = lease.attributes;
-  const bool same_ip = record.public_ip == public_ip;
+  const bool same_ip = public_ips.same_host(record.public_ips());
   const bool known = node && record.node;
   const bool same_id = known && record.node->id == node->id;
   const bool same_boot = known && record.node->boot == node->boot;
   if (same_id && (same_boot || same_ip)) return Ownership::node;
   if (!same_ip) return Ownership::none;
-  if (subnet && lease.subnet.v4 == *subnet) return Ownership::subnet_file;
+  if (subnet && lease.subnet.shares_subnet_with(*subnet)) return Ownership::subnet_file;
   if (same_boot) return Ownership::boot;
   return known ? Ownership::none : Ownership::address;
 }
 
 bool HostIdentity::wrote(const LeaseAttributes& record) const {
-  return HostIdentity(public_ip, node).owns({{}, record});
+  return HostIdentity(public_ips, node).owns({{}, record});
 }
 
 bool HostIdentity::is_copy(const LeaseAttributes& record) const {

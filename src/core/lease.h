@@ -12,28 +12,62 @@
 
 namespace flannel {
 
-// The subnet of a lease, which is also the name of its key: IPv4 alone, or both families.
+// The subnets of a lease, which are also the name of its key: at least one of the two.
 struct SubnetKey {
-  IpPrefix v4;
-  std::optional<IpPrefix> v6;
+  std::optional<IpPrefix> v4{}, v6{};
+
+  // The key of a lease with this subnet alone.
+  static SubnetKey of(const IpPrefix& subnet);
+  const std::optional<IpPrefix>& at(Family family) const { return family == Family::v4 ? v4 : v6; }
+  std::optional<IpPrefix>& at(Family family) { return family == Family::v4 ? v4 : v6; }
+  // The IPv4 subnet, else the IPv6 one. Of leases that do not overlap each has another one.
+  const IpPrefix& identity() const { return v4 ? *v4 : *v6; }
+  bool overlaps(const SubnetKey& other) const;  // in either family
+  // True if both have the same subnet of a family.
+  bool shares_subnet_with(const SubnetKey& other) const;
 
   auto operator<=>(const SubnetKey&) const = default;
 };
 
-// "10.5.52.0-24" or "10.5.52.0-24&fd00:12::-56". The decoder accepts exactly the texts that the
-// encoder writes, so each subnet has one key; set host bits are an error.
+// "10.5.52.0-24", "10.5.52.0-24&fd00:12::-56" or, without IPv4, "0.0.0.0-0&fd00:12::-56". The
+// decoder accepts exactly the texts that the encoder writes, so each subnet has one key; set host
+// bits are an error.
 std::string encode_subnet_key(const SubnetKey& key);
 Result<SubnetKey> decode_subnet_key(std::string_view text);
-std::string to_string(const SubnetKey& key);  // for people: "10.5.52.0/24" (+ ",fd00:12::/56")
+// For people: "10.5.52.0/24", "10.5.52.0/24,fd00:12::/56", "fd00:12::/56".
+std::string to_string(const SubnetKey& key);
+
+// The addresses of a host to which its peers send: at least one of the two.
+struct PublicIps {
+  std::optional<IpAddress> v4{}, v6{};
+
+  PublicIps() = default;
+  // NOLINTNEXTLINE(google-explicit-constructor): most hosts have one address
+  PublicIps(const IpAddress& ip) { (ip.is_v4() ? v4 : v6) = ip; }
+  PublicIps(std::optional<IpAddress> ip4, std::optional<IpAddress> ip6) : v4(ip4), v6(ip6) {}
+
+  const std::optional<IpAddress>& at(Family family) const { return family == Family::v4 ? v4 : v6; }
+  std::optional<IpAddress>& at(Family family) { return family == Family::v4 ? v4 : v6; }
+  // True if the two may be of one host: IPv4 decides if both have it, else IPv6.
+  bool same_host(const PublicIps& other) const;
+  // An address that is in both; nullopt: none.
+  std::optional<IpAddress> shared_with(const PublicIps& other) const;
+
+  auto operator<=>(const PublicIps&) const = default;
+};
+std::string to_string(const PublicIps& ips);  // "192.0.2.1", "192.0.2.1,fd00::1", "fd00::1"
 
 // The attributes that a host announces: the JSON value of its key.
 struct LeaseAttributes {
-  IpAddress public_ip;  // identity of the host, and the address that peers send to
+  IpAddress public_ip{};  // to which peers send, and by which they know the host; 0.0.0.0: none
   std::optional<IpAddress> public_ip6{};
   std::string backend_type{};     // empty for udp and alloc: the member is omitted
   std::string backend_data{};     // compact JSON text; empty: omitted
   std::string backend_v6_data{};  // compact JSON text; empty: omitted
   std::optional<NodeTag> node{};  // who wrote it; nullopt: another flannel, or an operator
+
+  // Addresses that are unspecified are left out.
+  PublicIps public_ips() const;
 
   bool operator==(const LeaseAttributes&) const = default;
 };
@@ -66,9 +100,17 @@ enum class Ownership {
 // another host with its address, are not recognised as its own.
 struct HostIdentity {
   // NOLINTNEXTLINE(google-explicit-constructor): an address alone is how upstream knows a host
-  HostIdentity(IpAddress ip, std::optional<NodeTag> tag = std::nullopt,
-               std::optional<IpPrefix> subnet_of_file = std::nullopt)
-      : public_ip(ip), node(tag), subnet(subnet_of_file) {}
+  HostIdentity(PublicIps ips, std::optional<NodeTag> tag = std::nullopt,
+               std::optional<SubnetKey> subnet_of_file = std::nullopt)
+      : public_ips(ips), node(tag), subnet(subnet_of_file) {}
+  // NOLINTNEXTLINE(google-explicit-constructor): as above
+  HostIdentity(const IpAddress& ip, std::optional<NodeTag> tag = std::nullopt,
+               std::optional<SubnetKey> subnet_of_file = std::nullopt)
+      : HostIdentity(PublicIps(ip), tag, subnet_of_file) {}
+  // The host that wrote this record, as far as the record has its identity.
+  static HostIdentity writer_of(const LeaseAttributes& record) {
+    return {record.public_ips(), record.node};
+  }
 
   Ownership ownership(const Lease& record) const;
   bool owns(const Lease& record) const { return ownership(record) != Ownership::none; }
@@ -77,9 +119,9 @@ struct HostIdentity {
   // True if another host with our node id wrote the record: one of the two is a copy.
   bool is_copy(const LeaseAttributes& record) const;
 
-  IpAddress public_ip;
+  PublicIps public_ips;
   std::optional<NodeTag> node;
-  std::optional<IpPrefix> subnet;  // the subnet in subnet.env
+  std::optional<SubnetKey> subnet;  // the subnets in subnet.env
 };
 
 }  // namespace flannel
@@ -87,6 +129,6 @@ struct HostIdentity {
 template <>
 struct std::hash<flannel::SubnetKey> {
   std::size_t operator()(const flannel::SubnetKey& key) const noexcept {
-    return std::hash<flannel::IpPrefix>{}(key.v4);  // the v4 part alone identifies a lease
+    return std::hash<flannel::IpPrefix>{}(key.identity());
   }
 };

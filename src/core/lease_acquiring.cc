@@ -25,7 +25,7 @@ void LeaseKeeper::acquire(TimePoint now, const Snapshot& snapshot, Acts& acts) {
 }
 
 void LeaseKeeper::choose(TimePoint now, const DecodedRecords& records, Acts& acts) {
-  const Chooser us{HostIdentity(public_ip_, options_.node, previous_), options_.address_is_ours};
+  const Chooser us{HostIdentity(public_ips_, options_.node, previous_), options_.address_is_ours};
   auto choice = choose_subnet(config_, records, us, random_, options_.keep_clear_of);
   if (!choice) {
     report(std::move(choice).error(), acts);
@@ -37,42 +37,52 @@ void LeaseKeeper::choose(TimePoint now, const DecodedRecords& records, Acts& act
     acts.emplace_back(ReportTakeOver{other->theirs.lease});
     adopt(now, other->theirs.record, other->theirs.lease.subnet, &other->theirs.lease, acts);
   } else if (const auto* discard = std::get_if<Discard>(&*choice)) {
-    // If only the form of the key does not fit, for example because it names both families, the
-    // host keeps its subnet under another key. A record that fits is discarded in favour of the
-    // previous subnet.
-    const SubnetKey& subnet = discard->own.lease.subnet;
-    if (config_.v4->allows(subnet.v4) && !fits(config_, subnet)) previous_ = subnet.v4;
-    enter(keeper::Discarding{});
-    acts.emplace_back(ReleaseRecord{discard->own.record});
+    discard_record(discard->own.record, acts);
   } else {
-    create({std::get<Create>(*choice).subnet, std::nullopt}, nullptr, acts);
+    const auto& [subnet, former] = std::get<Create>(*choice);
+    const bool reserved = former && !former->record.expires();
+    create({.subnet = subnet,
+            .seen = former ? &former->lease : nullptr,
+            .ttl = reserved ? Ttl() : Ttl(options_.ttl),
+            .has_former = former.has_value()},
+           acts);
   }
+}
+
+LeaseKeeper::Holders LeaseKeeper::holders_of(const SubnetKey& subnet,
+                                             const Snapshot& snapshot) const {
+  const std::string key = encode_subnet_key(subnet);
+  const HostIdentity us(public_ips_, options_.node);
+  Holders holders;
+  for (const Record& record : snapshot.records) {
+    const auto other = decode_subnet_key(record.key);
+    if (!other || !overlaps_in_network(*other, subnet)) continue;
+    const bool has_key = record.key == key;
+    const auto attributes = decode_lease(record);
+    const bool ours = attributes ? is_ours(*other, *attributes) || is_free_copy(record) : has_key;
+    if (has_key) holders.at_key = &record;
+    if (ours && has_key) holders.own = &record;
+    if (!has_key && attributes && other->shares_subnet_with(subnet) && us.wrote(*attributes)) {
+      holders.former = &record;
+    }
+    if (ours || !holders.by.empty()) continue;
+    holders.by = fmt::format(
+        "{} has {}", attributes ? to_string(attributes->public_ips()) : "a record that is no lease",
+        record.key);
+  }
+  return holders;
 }
 
 // Makes the record of the lease that we have, or had, ours again, if no other host has its subnet.
 void LeaseKeeper::reclaim(TimePoint now, const Snapshot& snapshot, Acts& acts) {
   const SubnetKey subnet = lease_ ? lease_->subnet : *options_.only;
-  const std::string key = encode_subnet_key(subnet);
-  const Record* own = nullptr;
-  std::string by;  // the host that has the subnet, and its record
-  for (const Record& record : snapshot.records) {
-    const auto other = decode_subnet_key(record.key);
-    if (!other || !other->v4.overlaps(subnet.v4) || !config_.v4->network.contains(other->v4))
-      continue;
-    const auto attributes = decode_lease(record);
-    const bool ours =
-        attributes ? is_ours(*other, *attributes) || is_free_copy(record) : record.key == key;
-    if (record.key == key && attributes && is_contested(now, *attributes)) {
-      give_way(acts);
-      return choose(now, decode_records(snapshot.records), acts);
-    }
-    if (ours && record.key == key) own = &record;
-    if (ours || !by.empty()) continue;
-    by = fmt::format("{} has {}",
-                     attributes ? to_string(attributes->public_ip) : "a record that is no lease",
-                     record.key);
-  }
-  if (own != nullptr) {
+  const auto [at_key, own, former, by] = holders_of(subnet, snapshot);
+  if (at_key != nullptr && is_contested(now, *at_key)) {
+    give_way(acts);
+    choose(now, decode_records(snapshot.records), acts);
+  } else if (own != nullptr && former != nullptr && (former->expires() || !own->expires())) {
+    discard_record(*former, acts);
+  } else if (own != nullptr) {
     adopt(now, *own, subnet, lease_ ? &*lease_ : nullptr, acts);
   } else if (!by.empty() && (options_.renumber || yields_)) {
     report_lost("taken: " + by, acts);
@@ -81,8 +91,22 @@ void LeaseKeeper::reclaim(TimePoint now, const Snapshot& snapshot, Acts& acts) {
     on_taken(now, by, acts);
   } else {
     report_lost("its record is gone from the store", acts);
-    create(subnet, lease_ ? &*lease_ : nullptr, acts);
+    const bool reserved = former != nullptr && !former->expires();
+    create({.subnet = subnet,
+            .seen = lease_ ? &*lease_ : nullptr,
+            .ttl = reserved ? Ttl() : Ttl(options_.ttl),
+            .has_former = former != nullptr},
+           acts);
   }
+}
+
+bool LeaseKeeper::overlaps_in_network(const SubnetKey& other, const SubnetKey& ours) const {
+  return std::ranges::any_of(kFamilies, [&](Family family) {
+    const auto& theirs = other.at(family);
+    const auto& range = config_.at(family);
+    return range && theirs && range->network.contains(*theirs) && ours.at(family) &&
+           theirs->overlaps(*ours.at(family));
+  });
 }
 
 // Takes a record of ours from the list for our lease. `seen`: the lease that it has now.
@@ -93,10 +117,19 @@ void LeaseKeeper::adopt(TimePoint now, const Record& record, const SubnetKey& su
   update(now, record, acts);
 }
 
-void LeaseKeeper::create(const SubnetKey& subnet, const Lease* seen, Acts& acts) {
-  set_target(subnet, seen);
-  enter(keeper::Creating{});
-  acts.emplace_back(CreateRecord{encode_subnet_key(subnet), target_->value, options_.ttl});
+// A record with two subnets does not exclude that another host creates one with one of them at the
+// same time, so a list must show that ours is the older one.
+void LeaseKeeper::create(const NewRecord& record, Acts& acts) {
+  const SubnetKey& subnet = record.subnet;
+  set_target(subnet, record.seen);
+  due_.rewrite = false;
+  enter(keeper::Creating{.is_final = !record.has_former && !(subnet.v4 && subnet.v6)});
+  acts.emplace_back(CreateRecord{encode_subnet_key(subnet), target_->value, record.ttl});
+}
+
+void LeaseKeeper::discard_record(const Record& record, Acts& acts) {
+  enter(keeper::Discarding{});
+  acts.emplace_back(ReleaseRecord{record});
 }
 
 void LeaseKeeper::on_taken(TimePoint now, const std::string& by, Acts& acts) {
@@ -117,7 +150,7 @@ void LeaseKeeper::report_lost(const std::string& reason, Acts& acts) {
 void LeaseKeeper::set_target(const SubnetKey& subnet, const Lease* seen) {
   Lease lease{subnet, announce_(seen)};
   lease.attributes.node = options_.node;
-  public_ip_ = lease.attributes.public_ip;
+  public_ips_ = lease.attributes.public_ips();
   std::string value = encode_lease_value(lease.attributes);
   target_.emplace(Target{std::move(lease), std::move(value)});
 }
@@ -125,12 +158,11 @@ void LeaseKeeper::set_target(const SubnetKey& subnet, const Lease* seen) {
 // After a change of the public IP our record has the old one until it is written again. The record
 // at the subnet of our lease stays ours if another node writes there under our public IP.
 bool LeaseKeeper::is_ours(const SubnetKey& subnet, const LeaseAttributes& record) const {
-  std::optional<IpPrefix> held;
-  if (lease_ || options_.only) held = lease_ ? lease_->subnet.v4 : options_.only->v4;
-  const auto owns = [&](IpAddress ip) {
-    return HostIdentity(ip, options_.node, held).owns({subnet, record});
+  const std::optional<SubnetKey> held = lease_ ? lease_->subnet : options_.only;
+  const auto owns = [&](const PublicIps& ips) {
+    return HostIdentity(ips, options_.node, held).owns({subnet, record});
   };
-  return owns(public_ip_) || (lease_ && owns(lease_->attributes.public_ip));
+  return owns(public_ips_) || (lease_ && owns(lease_->attributes.public_ips()));
 }
 
 // A copy of another host's lease that its host has not taken, where the other store knows better.
@@ -139,17 +171,18 @@ bool LeaseKeeper::is_free_copy(const Record& record) const {
 }
 
 // True if the node whose record we took over has written it again.
-bool LeaseKeeper::is_contested(TimePoint now, const LeaseAttributes& record) const {
-  return taken_over_ && record.node && *record.node == taken_over_->first &&
+bool LeaseKeeper::is_contested(TimePoint now, const Record& there) const {
+  const auto record = decode_lease(there);
+  return record && taken_over_ && record->node && *record->node == taken_over_->first &&
          now - taken_over_->second < kContested;
 }
 
 void LeaseKeeper::give_way(Acts& acts) {
   report_lost(
       fmt::format("node {} is alive and has written it again: two hosts have the address {}",
-                  to_string(taken_over_->first), to_string(public_ip_)),
+                  to_string(taken_over_->first), to_string(public_ips_)),
       acts);
-  if (previous_ == lease_->subnet.v4) previous_.reset();
+  if (previous_ && previous_->shares_subnet_with(lease_->subnet)) previous_.reset();
   lease_.reset();
   target_.reset();
   taken_over_.reset();

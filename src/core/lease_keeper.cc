@@ -35,11 +35,11 @@ Duration longest_pause(const KeeperOptions& options) {
 
 }  // namespace
 
-LeaseKeeper::LeaseKeeper(KeeperOptions options, NetworkConfig config, IpAddress public_ip,
-                         Announce announce, std::optional<IpPrefix> previous, Random random)
+LeaseKeeper::LeaseKeeper(KeeperOptions options, NetworkConfig config, PublicIps public_ips,
+                         Announce announce, std::optional<SubnetKey> previous, Random random)
     : options_(options),
       config_(std::move(config)),
-      public_ip_(public_ip),
+      public_ips_(public_ips),
       announce_(std::move(announce)),
       previous_(previous),
       random_(std::move(random)),
@@ -72,6 +72,10 @@ std::vector<KeeperAct> LeaseKeeper::on_written(TimePoint now, TimePoint sent,
   assert(created || under_way(state_) == Update::replace);
   Acts acts;
   const std::string key = encode_subnet_key(target_->lease.subnet);
+  if (written && created && !std::get<keeper::Creating>(state_).is_final) {
+    list(acts);
+    return acts;
+  }
   if (written) {
     const TimePoint wake_at = set_life(sent, *written);
     on_confirmed(now, Record{key, target_->value, written->revision, written->expiry_handle},
@@ -116,6 +120,7 @@ std::vector<KeeperAct> LeaseKeeper::on_released(TimePoint now, Result<void> rele
   assert(name_of(state_) == Name::discarding);
   Acts acts;
   if (released) {
+    due_.rewrite = true;
     list(acts);
     return acts;
   }
@@ -153,9 +158,9 @@ TimePoint LeaseKeeper::next_wakeup() const {
 std::vector<KeeperAct> LeaseKeeper::reannounce(TimePoint now, std::optional<NodeTag> node) {
   Acts acts;
   if (node) options_.node = node;
-  public_ip_ = announce_(lease_ ? &*lease_ : nullptr).public_ip;
+  public_ips_ = announce_(lease_ ? &*lease_ : nullptr).public_ips();
   if (is_call(name_of(state_))) {
-    reannounce_ = true;
+    due_.reannounce = true;
   } else {
     refresh_if_changed(now, acts);
   }
@@ -232,15 +237,16 @@ void LeaseKeeper::on_confirmed(TimePoint now, Record record, TimePoint wake_at, 
   alarm_ = Alarm::none;
   other_store_ = false;
   yields_ = false;
+  due_.rewrite = false;
   if (changed) acts.emplace_back(AnnounceActive{*lease_});
   process_changes(now, acts);
-  if (std::exchange(reannounce_, false)) refresh_if_changed(now, acts);
+  if (std::exchange(due_.reannounce, false)) refresh_if_changed(now, acts);
 }
 
-// Replaces our record if its content is not that of `target_`, and otherwise renews it. A
+// Replaces our record if it is to be written, and otherwise renews it. A
 // reservation needs no renewal.
 void LeaseKeeper::update(TimePoint now, Record record, Acts& acts) {
-  if (target_->value != record.value) {
+  if (target_->value != record.value || due_.rewrite) {
     acts.emplace_back(ReplaceRecord{record, target_->value, ttl_for(record, options_)});
     enter_update(std::move(record), Update::replace);
   } else if (record.expires()) {

@@ -15,6 +15,10 @@
 // reports this and retries. It takes over a record that another node wrote under our public IP,
 // since that node may be this host before it lost its node id. If that node writes the record again
 // within 30 s, the keeper gives it back.
+//
+// When the configuration begins or ceases to have a family, the keeper creates a record with the
+// subnet that it keeps, lists, and only then deletes its former record: at each moment a record
+// protects the subnet. A keeper that finds both records, after a crash, continues there.
 #pragma once
 
 #include <functional>
@@ -43,8 +47,8 @@ class LeaseKeeper {
   // MAC peers know; null: there is none.
   using Announce = std::function<LeaseAttributes(const Lease* previous)>;
 
-  LeaseKeeper(KeeperOptions options, NetworkConfig config, IpAddress public_ip, Announce announce,
-              std::optional<IpPrefix> previous, Random random);
+  LeaseKeeper(KeeperOptions options, NetworkConfig config, PublicIps public_ips, Announce announce,
+              std::optional<SubnetKey> previous, Random random);
 
   std::vector<KeeperAct> start(TimePoint now);
 
@@ -93,6 +97,26 @@ class LeaseKeeper {
     Lease lease;
     std::string value;  // the text of the record
   };
+  // Writes of our record that are due.
+  struct Due {
+    bool reannounce = false;  // after the answer to the call that is under way
+    // Also if the record does not change: other flannel releases remove a subnet with one record of
+    // it, although another record has it as well.
+    bool rewrite = false;
+  };
+  // The records that overlap the subnets of a lease; null: none.
+  struct Holders {
+    const Record* at_key = nullptr;  // the record with the key of the lease, of any host
+    const Record* own = nullptr;     // that record, if it is ours
+    const Record* former = nullptr;  // another record of ours with one of the subnets
+    std::string by;                  // another host that has a subnet, and its record; empty: none
+  };
+  struct NewRecord {
+    SubnetKey subnet;
+    const Lease* seen = nullptr;  // our record of an earlier run, as in Announce
+    Ttl ttl;
+    bool has_former = false;  // another record of ours is there, in whose place this one is
+  };
 
   // lease_keeper.cc: calls, answers and times
   void enter(keeper::State next) { keeper::change_state(state_, std::move(next)); }
@@ -115,13 +139,16 @@ class LeaseKeeper {
   void reclaim(TimePoint now, const Snapshot& snapshot, Acts& acts);
   void adopt(TimePoint now, const Record& record, const SubnetKey& subnet, const Lease* seen,
              Acts& acts);
-  void create(const SubnetKey& subnet, const Lease* seen, Acts& acts);
+  void create(const NewRecord& record, Acts& acts);
+  void discard_record(const Record& record, Acts& acts);
+  Holders holders_of(const SubnetKey& subnet, const Snapshot& snapshot) const;
+  bool overlaps_in_network(const SubnetKey& other, const SubnetKey& ours) const;
   void on_taken(TimePoint now, const std::string& by, Acts& acts);
   void report_lost(const std::string& reason, Acts& acts);
   void set_target(const SubnetKey& subnet, const Lease* seen);
   bool is_ours(const SubnetKey& subnet, const LeaseAttributes& record) const;
   bool is_free_copy(const Record& record) const;
-  bool is_contested(TimePoint now, const LeaseAttributes& record) const;
+  bool is_contested(TimePoint now, const Record& there) const;
   void give_way(Acts& acts);
 
   // lease_watching.cc: changes of our record by others
@@ -133,9 +160,9 @@ class LeaseKeeper {
 
   KeeperOptions options_;
   NetworkConfig config_;
-  IpAddress public_ip_;
+  PublicIps public_ips_;
   Announce announce_;
-  std::optional<IpPrefix> previous_;
+  std::optional<SubnetKey> previous_;
   Random random_;
 
   keeper::State state_;
@@ -145,9 +172,9 @@ class LeaseKeeper {
   TimePoint expires_ = kNever;
   Duration life_{};
   std::map<std::string, Change> changes_;  // the last of each key while a call was under way
-  bool reannounce_ = false;                // due after the answer to the call that is under way
-  bool other_store_ = false;               // our record in the store of now has not been seen yet
-  bool yields_ = false;                    // another host's right to our subnet is the better one
+  Due due_;
+  bool other_store_ = false;  // our record in the store of now has not been seen yet
+  bool yields_ = false;       // another host's right to our subnet is the better one
 
   Backoff backoff_;
   Backoff lost_backoff_;      // shorter, since the peers wait for a lost lease to return

@@ -22,7 +22,7 @@ NodeTag tag(std::uint8_t id, std::uint32_t boot) {
 class LeaseOwnerTest : public ::testing::Test {
  protected:
   SimulatedStore store;
-  std::optional<IpPrefix> previous;
+  std::optional<SubnetKey> previous;
   bool address_is_ours = false;  // for the next host()
 
   LeaseOwnerTest() { store.now = TimePoint(hours(1000)); }
@@ -91,7 +91,7 @@ TEST_F(LeaseOwnerTest, ACopyOfAHostTakesNothingFromIt) {
 
 TEST_F(LeaseOwnerTest, AHostThatLostNodeIdAndBootFindsItsLeaseByItsSubnetFile) {
   start_host(kFirst, tag(1, 1));
-  previous = IpPrefix::parse_v4("10.5.0.32/27").value();
+  previous = SubnetKey::of(IpPrefix::parse_v4("10.5.0.32/27").value());
   EXPECT_EQ(start_host(kFirst, tag(2, 2)),
             "list | replace 10.5.0.32-27 | active 10.5.0.32/27@192.0.2.1");
 }

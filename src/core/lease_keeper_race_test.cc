@@ -25,8 +25,8 @@ class World {
     for (std::uint8_t n = 1; n <= 2; ++n) {
       const LeaseAttributes attributes{.public_ip = IpAddress::v4(192, 0, 2, one_identity ? 1 : n),
                                        .backend_type = n == 1 ? "vxlan" : "host-gw"};
-      std::optional<IpPrefix> previous;
-      if (draw(2) == 0) previous = config.v4->at(draw(3));
+      std::optional<SubnetKey> previous;
+      if (draw(2) == 0) previous = SubnetKey::of(config.v4->at(draw(3)));
       hosts.push_back(std::make_unique<KeeperHost>(
           store, LeaseKeeper(
                      {.ttl = seconds(60), .renew_margin = seconds(10)}, config,
@@ -132,8 +132,7 @@ TEST(LeaseRaceTest, TwoHostsNeverEndWithOneSubnet) {
     EXPECT_TRUE(a.one_call_at_a_time && b.one_call_at_a_time) << "seed " << seed;
     if (has_lease(a) && has_lease(b)) {
       ++both_have_leases;
-      EXPECT_FALSE(a.keeper.lease()->subnet.v4.overlaps(b.keeper.lease()->subnet.v4))
-          << "seed " << seed;
+      EXPECT_FALSE(a.keeper.lease()->subnet.overlaps(b.keeper.lease()->subnet)) << "seed " << seed;
     }
     EXPECT_TRUE(has_lease(a) || has_lease(b)) << "seed " << seed;
     for (const auto& host : world.hosts) {

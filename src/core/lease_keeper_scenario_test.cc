@@ -181,7 +181,8 @@ TEST_F(ActiveLeaseTest, RecordsBesideOrAroundTheNetworkAreNoConflict) {
   store.put("10.5.0.32-27&fd00::-64", ours(), hours(24));
   store.remove(kKey);
   EXPECT_EQ(log_when_finished(),
-            "lost: its record was removed | list | create 10.5.0.32-27 | "
+            "lost: its record was removed | list | create 10.5.0.32-27 | list | "
+            "release 10.5.0.32-27&fd00::-64 | list | replace 10.5.0.32-27 | "
             "active 10.5.0.32/27@192.0.2.1");
 }
 

@@ -53,8 +53,8 @@ class LeaseKeeperTest : public ::testing::Test {
   LeaseKeeperTest() { store.now = TimePoint(hours(1000)); }
 
   KeeperHost host(std::optional<const char*> previous = std::nullopt, std::uint64_t chance = 0) {
-    std::optional<IpPrefix> before;
-    if (previous) before = IpPrefix::parse_v4(*previous).value();
+    std::optional<SubnetKey> before;
+    if (previous) before = SubnetKey::of(IpPrefix::parse_v4(*previous).value());
     auto announce = [this](const Lease* seen) {
       given_previous = seen != nullptr ? std::optional(*seen) : std::nullopt;
       return announced;
@@ -169,8 +169,8 @@ TEST_F(LeaseKeeperTest, DroppingTheIPv6PartOfAKeyKeepsTheSubnet) {
   us.start();
   us.finish_calls();
   EXPECT_EQ(us.take_log(),
-            "list | release 10.5.0.96-27&fd00::-64 | list | create 10.5.0.96-27 | "
-            "active 10.5.0.96/27@192.0.2.1");
+            "list | create 10.5.0.96-27 | list | release 10.5.0.96-27&fd00::-64 | list | "
+            "replace 10.5.0.96-27 | active 10.5.0.96/27@192.0.2.1");
 }
 
 TEST_F(LeaseKeeperTest, AfterALostRaceAnotherSubnetIsTriedAtOnce) {

@@ -1,37 +1,67 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finds overlapping entries in maps that are ordered by SubnetKey and whose entries do not overlap
-// each other.
+// Finds the leases that overlap a subnet, among leases that do not overlap each other.
 #pragma once
 
+#include <algorithm>
+#include <iterator>
+#include <map>
 #include <utility>
+#include <vector>
 
 #include "core/lease.h"
 
 namespace flannel {
 
-// The entries that begin inside of `range`: each lies in `range`, or contains it and has the same
-// base.
-template <typename Map>
-auto entries_inside(Map& disjoint, const IpPrefix& range) {
-  return std::pair{disjoint.lower_bound({range, std::nullopt}),
-                   disjoint.upper_bound({{range.last(), 33}, std::nullopt})};
-}
+// The subnets of leases, both families in one order. None of them overlaps another.
+class LeaseRanges {
+ public:
+  using Entries = std::map<IpPrefix, SubnetKey>;
 
-// The entries that overlap `subnet`: those inside of it, or the one that contains it.
-template <typename Map>
-auto entries_overlapping(Map& disjoint, const IpPrefix& subnet) {
-  auto [first, last] = entries_inside(disjoint, subnet);
-  if (first != disjoint.begin()) {
-    const auto wider = std::prev(first);
-    if (wider->first.v4.overlaps(subnet)) first = wider;
+  void add(const SubnetKey& lease) {
+    each(lease, [&](auto& net) { entries_.emplace(net, lease); });
   }
-  return std::pair{first, last};
-}
+  void remove(const SubnetKey& lease) {
+    each(lease, [&](auto& net) { entries_.erase(net); });
+  }
+  void clear() { entries_.clear(); }
 
-template <typename Map>
-bool any_overlaps(Map& disjoint, const IpPrefix& subnet) {
-  const auto [first, last] = entries_overlapping(disjoint, subnet);
-  return first != last;
-}
+  // The lease that has exactly this subnet; nullptr: none.
+  const SubnetKey* find(const IpPrefix& subnet) const {
+    const auto found = entries_.find(subnet);
+    return found == entries_.end() ? nullptr : &found->second;
+  }
+  // The entries that overlap `subnet`: those inside of it, or the one that contains it.
+  std::pair<Entries::const_iterator, Entries::const_iterator> overlapping(
+      const IpPrefix& subnet) const {
+    auto first = entries_.lower_bound(subnet);
+    if (first != entries_.begin()) {
+      const auto wider = std::prev(first);
+      if (wider->first.overlaps(subnet)) first = wider;
+    }
+    return {first, entries_.upper_bound({subnet.last(), 255})};
+  }
+  // The leases that overlap `lease` in a family, in order and each of them once.
+  std::vector<SubnetKey> overlapping(const SubnetKey& lease) const {
+    std::vector<SubnetKey> found;
+    each(lease, [&](const IpPrefix& subnet) {
+      const auto [first, last] = overlapping(subnet);
+      for (auto entry = first; entry != last; ++entry)
+        found.push_back(entry->second);
+    });
+    std::sort(found.begin(), found.end());
+    found.erase(std::unique(found.begin(), found.end()), found.end());
+    return found;
+  }
+
+ private:
+  template <typename Work>
+  static void each(const SubnetKey& lease, Work work) {
+    for (const Family family : kFamilies) {
+      if (const auto& subnet = lease.at(family)) work(*subnet);
+    }
+  }
+
+  Entries entries_;
+};
 
 }  // namespace flannel

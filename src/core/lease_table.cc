@@ -3,11 +3,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iterator>
 #include <set>
 #include <utility>
 
-#include "core/lease_ranges.h"
 #include "core/record_limits.h"
 
 namespace flannel {
@@ -15,11 +15,27 @@ namespace {
 
 using Leases = std::map<SubnetKey, DecodedRecord>;
 
-// RFC 1122, section 3.2.1.3: 0.0.0.0/8 is this network, and 127.0.0.0/8 this host. RFC 1112:
+// IPv4: RFC 1122, section 3.2.1.3: 0.0.0.0/8 is this network, and 127.0.0.0/8 this host. RFC 1112:
 // addresses from 224.0.0.0 on are multicast, reserved or broadcast, and cannot be a host's.
-bool can_be_a_host(IpAddress ip) {
-  const std::uint32_t first_byte = ip.v4_value() >> 24;
-  return first_byte != 0 && !ip.is_loopback() && first_byte < 224;
+// IPv6: RFC 4291, section 2.5: ::/80 has the unspecified and the loopback address, and IPv4
+// addresses in the form of IPv6.
+bool can_be_a_host(const IpAddress& ip) {
+  if (ip.is_loopback() || ip.is_multicast()) return false;
+  if (ip.is_v4()) return ip.bytes[0] != 0 && ip.bytes[0] < 224;
+  return IpPrefix::of(ip, 80).base != IpAddress::unspecified(Family::v6);
+}
+
+std::optional<IpAddress> public_ip_of(const LeaseAttributes& attributes, Family family) {
+  return family == Family::v4 ? attributes.public_ip : attributes.public_ip6;
+}
+
+// The addresses to which peers send because of this lease.
+PublicIps used_ips(const Lease& lease) {
+  PublicIps ips = lease.attributes.public_ips();
+  for (const Family family : kFamilies) {
+    if (!lease.subnet.at(family)) ips.at(family).reset();
+  }
+  return ips;
 }
 
 std::vector<PeerChange> downs_then_ups(std::vector<PeerChange> downs, std::vector<PeerChange> ups) {
@@ -73,6 +89,47 @@ std::string reason_of(const VtepOwners::Conflict& conflict, IpAddress public_ip)
 
 }  // namespace
 
+// Returns why the family of the lease cannot be used; empty: it can.
+std::string LeaseTable::find_trouble(const Lease& lease, Family family) const {
+  const IpPrefix& subnet = *lease.subnet.at(family);
+  const auto network = std::ranges::find(networks_, family, &IpPrefix::family);
+  if (!networks_.empty() && network == networks_.end()) {
+    return fmt::format("{}: the network has no {}", to_string(subnet), to_string(family));
+  }
+  if (!networks_.empty() && !network->contains(subnet)) {
+    return fmt::format("{} is outside of the network {}", to_string(subnet), to_string(*network));
+  }
+  const std::string_view name = family == Family::v4 ? "PublicIP" : "PublicIPv6";
+  const auto ip = public_ip_of(lease.attributes, family);
+  if (!ip) return fmt::format("{} has no {}", to_string(subnet), name);
+  if (!can_be_a_host(*ip)) {
+    return fmt::format("{} {} is not the address of a host", name, to_string(*ip));
+  }
+  return {};
+}
+
+// Leaves out the address and the data of each family that cannot be used. Returns why the first of
+// them cannot, if none can; empty: the lease is usable.
+std::string LeaseTable::leave_out_unusable(Lease& lease) const {
+  bool is_usable = false;
+  std::string why;
+  for (const Family family : kFamilies) {
+    const bool is_there = lease.subnet.at(family).has_value();
+    std::string trouble = is_there ? find_trouble(lease, family) : std::string();
+    if (is_there && trouble.empty()) {
+      is_usable = true;
+      continue;
+    }
+    LeaseAttributes& attributes = lease.attributes;
+    (family == Family::v4 ? attributes.backend_data : attributes.backend_v6_data).clear();
+    if (!is_there) continue;
+    if (family == Family::v4) attributes.public_ip = IpAddress();
+    if (family == Family::v6) attributes.public_ip6.reset();
+    if (why.empty()) why = std::move(trouble);
+  }
+  return is_usable ? std::string() : why;
+}
+
 // Returns the record as a lease that may stand, or the reason for its quarantine.
 LeaseTable::Judged LeaseTable::judge(const Record& record) const {
   const auto refuse = [&](QuarantineKind kind, std::string reason) {
@@ -82,23 +139,20 @@ LeaseTable::Judged LeaseTable::judge(const Record& record) const {
   if (!subnet) return refuse(QuarantineKind::unreadable, subnet.error().text);
   auto attributes = decode_lease(record);
   if (!attributes) return refuse(QuarantineKind::unreadable, attributes.error().text);
-  if (network_ && !network_->contains(subnet->v4)) {
-    return refuse(QuarantineKind::unusable,
-                  fmt::format("{} is outside of the network {}", to_string(subnet->v4),
-                              to_string(*network_)));
-  }
-  const std::string ip = to_string(attributes->public_ip);
-  if (!can_be_a_host(attributes->public_ip)) {
-    return refuse(QuarantineKind::unusable,
-                  fmt::format("PublicIP {} is not the address of a host", ip));
-  }
   Lease lease{*subnet, *std::move(attributes)};
-  if (host_ && lease.attributes.public_ip == host_->public_ip && !host_->owns(lease)) {
-    return refuse(QuarantineKind::our_ip_by_other_node,
-                  fmt::format("PublicIP {} is our own, but node {} wrote it", ip,
-                              to_string(*lease.attributes.node)));
+  const bool ours = host_ && host_->owns(lease);
+  if (std::string why = leave_out_unusable(lease); !why.empty()) {
+    return refuse(QuarantineKind::unusable, std::move(why));
   }
-  // The value is left out: the lease has the same content.
+  const auto our_ip =
+      host_ && !ours ? host_->public_ips.shared_with(used_ips(lease)) : std::nullopt;
+  if (our_ip) {
+    const auto& node = lease.attributes.node;
+    return refuse(QuarantineKind::our_ip_by_other_node,
+                  fmt::format("PublicIP {} is our own, but {} wrote it", to_string(*our_ip),
+                              node ? "node " + to_string(*node) : "another host"));
+  }
+  // The value is left out: the lease has what can be used of it.
   return DecodedRecord{{record.key, {}, record.revision, record.expiry_handle, record.created},
                        std::move(lease)};
 }
@@ -173,10 +227,9 @@ std::vector<PeerChange> LeaseTable::change_lease(const std::string& key,
 
 std::vector<SubnetKey> LeaseTable::conflicting_with(const Lease& lease,
                                                     const AnnouncedVteps& vteps) const {
-  auto conflicting = vteps_.owned_by_others(vteps, lease.attributes.public_ip);
-  const auto [first, last] = entries_overlapping(leases(), lease.subnet.v4);
-  for (auto other = first; other != last; ++other)
-    conflicting.push_back(other->first);
+  auto conflicting = vteps_.owned_by_others(vteps);
+  const auto overlapping = standing_.overlapping(lease.subnet);
+  conflicting.insert(conflicting.end(), overlapping.begin(), overlapping.end());
   return conflicting;
 }
 

@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -33,12 +34,14 @@ using PeerChange = std::variant<PeerUp, PeerDown>;
 // view of the store have the same table.
 class LeaseTable {
  public:
-  // Quarantines leases outside of `network`, if it is given, and leases with the public IP of
+  // A lease can be used in the families in which its subnet lies in one of `networks` (empty: in
+  // any network) and its public IP can be a host's. Its address and data of another family are
+  // left out, and a lease without a usable family is quarantined. So is a lease with a public IP of
   // `host` that another node wrote. Holds `most_named` quarantined records of each kind by name.
-  explicit LeaseTable(std::optional<IpPrefix> network = std::nullopt,
+  explicit LeaseTable(std::vector<IpPrefix> networks = {},
                       std::optional<HostIdentity> host = std::nullopt,
                       std::size_t most_named = Quarantine::kMostNamed)
-      : network_(network), host_(host), quarantine_(most_named) {}
+      : networks_(std::move(networks)), host_(host), quarantine_(most_named) {}
 
   // Sets another identity of this host, by which later records are checked.
   void set_host(const HostIdentity& host) { host_ = host; }
@@ -50,11 +53,15 @@ class LeaseTable {
   std::vector<PeerChange> apply(const Change& change);
 
   // The usable leases, ordered by subnet, without overlaps; our own lease is one of them. The
-  // values of their records are empty, because the lease has the same content.
+  // values of their records are empty, because the lease has what can be used of them.
   const std::map<SubnetKey, DecodedRecord>& leases() const { return standing_.shown(); }
   // The usable leases that cannot be used together with `lease`, which is not in the table and
   // announces `vteps`: they overlap it, or have its VTEP MAC and another public IP.
   std::vector<SubnetKey> conflicting_with(const Lease& lease, const AnnouncedVteps& vteps) const;
+  // True if a usable lease overlaps `subnet` in a family.
+  bool any_overlaps(const SubnetKey& subnet) const {
+    return !standing_.overlapping(subnet).empty();
+  }
   // Records that are no subnet key or no lease, are outside of the network, announce our public IP
   // for another node or one that no host can have, overlap an older lease (of the same revision:
   // with a smaller key), or announce the VTEP MAC of an older lease with another public IP.
@@ -76,10 +83,12 @@ class LeaseTable {
   using Judged = std::variant<DecodedRecord, QuarantinedRecord>;
 
   Judged judge(const Record& record) const;
+  std::string find_trouble(const Lease& lease, Family family) const;
+  std::string leave_out_unusable(Lease& lease) const;
   std::vector<PeerChange> change_lease(const std::string& key, std::optional<DecodedRecord> now);
   void update_vtep(const SubnetKey& subnet);
 
-  std::optional<IpPrefix> network_;
+  std::vector<IpPrefix> networks_;
   std::optional<HostIdentity> host_;
   Quarantine quarantine_;
   StandingLeases standing_;  // and overlapping younger leases, which are quarantined

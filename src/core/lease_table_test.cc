@@ -19,7 +19,10 @@ std::string with_mac(const std::string& public_ip, int mac, int mac6 = 0) {
            to_string(Mac{{2, 0, 0, 0, 0, static_cast<std::uint8_t>(last)}}) + "\"}";
   };
   std::string more = R"(,"BackendType":"vxlan","BackendData":)" + data(mac);
-  if (mac6 != 0) more += R"(,"BackendV6Data":)" + data(mac6);
+  if (mac6 != 0) {
+    more +=
+        R"(,"PublicIPv6":"2001:db8::)" + std::to_string(mac) + R"(","BackendV6Data":)" + data(mac6);
+  }
   return value(public_ip, more);
 }
 
@@ -40,7 +43,9 @@ std::string dump(const std::vector<PeerChange>& changes) {
 
 class LeaseTableTest : public ::testing::Test {
  protected:
-  LeaseTable table{IpPrefix::parse_v4("10.5.0.0/16").value()};
+  const std::vector<IpPrefix> network{IpPrefix::parse_v4("10.5.0.0/16").value()};
+  const std::vector<IpPrefix> networks{network[0], IpPrefix::parse_v6("fd00::/48").value()};
+  LeaseTable table{network};
   Revision revision = 0;
   std::map<std::string, Revision> created;
 
@@ -206,7 +211,7 @@ TEST_F(LeaseTableTest, OurPublicIPInTheRecordOfAnotherNodeIsQuarantined) {
     return ",\"NodeID\":\"" + id + "/0000000" + std::to_string(boot) + "\"";
   };
   const NodeTag us = decode_node_tag(std::string(32, '1') + "/00000001").value();
-  table = LeaseTable(IpPrefix::parse_v4("10.5.0.0/16").value(),
+  table = LeaseTable({IpPrefix::parse_v4("10.5.0.0/16").value()},
                      HostIdentity(IpAddress::v4(192, 0, 2, 1), us));
   EXPECT_EQ(put("10.5.1.0-24", value("192.0.2.1", node("1", 1))), "+10.5.1.0/24@192.0.2.1");
   EXPECT_EQ(put("10.5.2.0-24", value("192.0.2.1", node("2", 2))), "");
@@ -250,13 +255,15 @@ TEST_F(LeaseTableTest, OneHostMayHaveOneMacInTwoLeases) {
 }
 
 TEST_F(LeaseTableTest, MacsAreComparedAsValues) {
+  table = LeaseTable(networks);
   put("10.5.1.0-24", with_mac("192.0.2.1", 1));
   EXPECT_EQ(put("10.5.2.0-24", value("192.0.2.2", R"(,"backendtype":"vxlan",)"
                                                   R"("backenddata":{"vtepMac":"0200.0000.0001"})")),
             "");
-  EXPECT_EQ(put("10.5.3.0-24", with_mac("192.0.2.3", 3, 1)), "+10.5.3.0/24@192.0.2.3")
+  EXPECT_EQ(put("10.5.3.0-24&fd00:0:0:3::-64", with_mac("192.0.2.3", 3, 1)),
+            "+10.5.3.0/24,fd00:0:0:3::/64@192.0.2.3")
       << "that of IPv6 is another device's";
-  EXPECT_EQ(put("10.5.4.0-24", with_mac("192.0.2.4", 4, 1)), "");
+  EXPECT_EQ(put("10.5.4.0-24&fd00:0:0:4::-64", with_mac("192.0.2.4", 4, 1)), "");
   EXPECT_EQ(put("10.5.7.0-24", value("192.0.2.7", R"(,"BackendType":"another","BackendData":)"
                                                   R"({"VtepMAC":"02:00:00:00:00:01"})")),
             "+10.5.7.0/24@192.0.2.7")
@@ -279,7 +286,7 @@ TEST_F(LeaseTableTest, ALeaseHiddenForItsMacKeepsItsSubnet) {
 }
 
 TEST_F(LeaseTableTest, AChangeAmongManyWhoShareAMacCostsAFewLeases) {
-  table = LeaseTable(IpPrefix::parse_v4("10.0.0.0/8").value());
+  table = LeaseTable({IpPrefix::parse_v4("10.0.0.0/8").value()});
   constexpr int kMany = 3000;
   const auto key = [](int n) {
     const auto net = IpPrefix::of(IpAddress::v4(10, 6, 0, 0).plus(static_cast<unsigned>(n), 2), 30);
@@ -329,15 +336,20 @@ TEST_F(LeaseTableTest, LeasesAtTheEndOfTheAddressSpace) {
 // In whatever order changes arrive, the table equals a new one made from the records, and a
 // listener that follows the changes alone has the same leases.
 TEST_F(LeaseTableTest, TableDependsOnTheRecordsAlone) {
+  table = LeaseTable(networks);
+  // clang-format off
   const std::vector<std::string> keys{
-      "10.5.0.0-20",   "10.5.1.0-24",          "10.5.1.0-24&fd00::-56", "10.5.1.128-25",
-      "10.5.1.192-26", "10.5.2.0-24",          "10.5.16.0-20",          "10.5.0.0-16",
-      "10.5.17.0-24",  "10.5.31.0-24",         "10.6.0.0-24",           "junk",
-      "10.5.0.0-19",   "10.5.1.0-24&fd01::-56"};
-  const std::vector<std::string> values{
-      value("192.0.2.1"),          value("192.0.2.2"),       with_mac("192.0.2.1", 1),
-      with_mac("192.0.2.2", 1),    with_mac("192.0.2.1", 2), with_mac("192.0.2.3", 2),
-      with_mac("192.0.2.3", 1, 2), value("127.0.0.1"),       "junk"};
+      "10.5.0.0-20", "10.5.1.0-24", "10.5.1.0-24&fd00::-56", "10.5.1.128-25", "10.5.1.192-26",
+      "10.5.2.0-24", "10.5.16.0-20", "10.5.0.0-16", "10.5.17.0-24", "10.5.31.0-24", "10.6.0.0-24",
+      "10.5.0.0-19", "10.5.1.0-24&fd01::-56", "10.5.17.0-24&fd00:0:0:1::-64", "junk",
+      "10.5.31.0-24&fd00:0:0:1::-64", "10.6.0.0-24&fd00::-60", "0.0.0.0-0&fd00:0:0:1::-64",
+      "0.0.0.0-0&fd00::-62"};
+  // clang-format on
+  const std::vector<std::string> values{value("192.0.2.1"),          value("192.0.2.2"),
+                                        with_mac("192.0.2.1", 1),    with_mac("192.0.2.2", 1),
+                                        with_mac("192.0.2.1", 2),    with_mac("192.0.2.3", 2),
+                                        with_mac("192.0.2.3", 1, 2), with_mac("192.0.2.4", 4, 2),
+                                        value("127.0.0.1"),          "junk"};
   std::mt19937 engine{7};
   const auto draw = [&](std::size_t bound) { return engine() % bound; };
   std::map<std::string, Record> stored;
@@ -350,7 +362,7 @@ TEST_F(LeaseTableTest, TableDependsOnTheRecordsAlone) {
       changes = table.apply(RecordGone{key, at});
     } else {
       const Revision born = stored.contains(key) ? stored[key].created : at;
-      stored[key] = record(key, values[draw(10) < 8 ? draw(7) : draw(9)], at);
+      stored[key] = record(key, values[draw(10) < 8 ? draw(8) : draw(10)], at);
       stored[key].created = born;
       changes = table.apply(RecordPut{stored[key]});
     }
@@ -358,7 +370,7 @@ TEST_F(LeaseTableTest, TableDependsOnTheRecordsAlone) {
       if (const auto* up = std::get_if<PeerUp>(&change)) followed[up->lease.subnet] = up->lease;
       if (const auto* down = std::get_if<PeerDown>(&change)) followed.erase(down->lease.subnet);
     }
-    LeaseTable fresh{IpPrefix::parse_v4("10.5.0.0/16").value()};
+    LeaseTable fresh(networks);
     Snapshot all;
     for (const auto& [name, one] : stored)
       all.records.push_back(one);

@@ -30,6 +30,83 @@ TEST(SubnetKeyTest, RoundTripsOneFamilyAndBoth) {
   EXPECT_EQ(to_string(both), "10.12.13.0/24,fd00:12:13::/56");
 }
 
+TEST(SubnetKeyTest, RoundTripsIPv6Alone) {
+  const SubnetKey key = decode_subnet_key("0.0.0.0-0&fd00:12::-64").value();
+  EXPECT_EQ(key, SubnetKey::of(IpPrefix::parse_v6("fd00:12::/64").value()));
+  EXPECT_EQ(encode_subnet_key(key), "0.0.0.0-0&fd00:12::-64");
+  EXPECT_EQ(to_string(key), "fd00:12::/64");
+  for (const char* bad :
+       {"0.0.0.0-0&", "0.0.0.0-0&fd00:12::1-64", "0.0.0.0-0&FD00:12::-64", "0.0.0.0-0&fd00::-128",
+        "0.0.0.0-1&fd00:12::-64x", "&fd00:12::-64", "0.0.0.0&fd00:12::-64", "0-0&fd00:12::-64",
+        "0.0.0.0-00&fd00:12::-64", "::-0&fd00:12::-64"}) {
+    EXPECT_NE(key_error(bad), "no error") << bad;
+  }
+}
+
+TEST(SubnetKeyTest, IsNamedByItsIPv4SubnetIfItHasOne) {
+  const SubnetKey v4 = decode_subnet_key("10.5.1.0-24").value();
+  const SubnetKey v6 = decode_subnet_key("0.0.0.0-0&fd00:0:0:1::-64").value();
+  const SubnetKey both = decode_subnet_key("10.5.1.0-24&fd00:0:0:1::-64").value();
+  EXPECT_EQ(to_string(v4.identity()), "10.5.1.0/24");
+  EXPECT_EQ(to_string(v6.identity()), "fd00:0:0:1::/64");
+  EXPECT_EQ(both.identity(), v4.identity());
+  EXPECT_EQ(std::hash<SubnetKey>()(both), std::hash<SubnetKey>()(v4));
+}
+
+TEST(SubnetKeyTest, OneFamilyMakesAnOverlap) {
+  const auto overlap = [](const char* one, const char* other) {
+    const SubnetKey a = decode_subnet_key(one).value();
+    const SubnetKey b = decode_subnet_key(other).value();
+    EXPECT_EQ(a.overlaps(b), b.overlaps(a));
+    EXPECT_EQ(a.shares_subnet_with(b), b.shares_subnet_with(a));
+    EXPECT_TRUE(a.overlaps(b) || !a.shares_subnet_with(b));
+    return a.shares_subnet_with(b) ? 2 : a.overlaps(b) ? 1 : 0;
+  };
+  EXPECT_EQ(overlap("10.5.1.0-24&fd00::-64", "10.5.1.0-24"), 2);
+  EXPECT_EQ(overlap("10.5.1.0-24&fd00::-64", "10.5.2.0-24&fd00::-64"), 2);
+  EXPECT_EQ(overlap("10.5.1.0-24&fd00::-64", "10.5.2.0-24&fd00::-56"), 1);
+  EXPECT_EQ(overlap("10.5.1.0-24", "10.5.1.128-25"), 1);
+  EXPECT_EQ(overlap("10.5.1.0-24", "0.0.0.0-0&fd00::-64"), 0);
+  EXPECT_EQ(overlap("10.5.1.0-24&fd00::-64", "10.5.2.0-24&fd00:0:0:1::-64"), 0);
+}
+
+TEST(HostIdentityTest, IPv4DecidesIfBothHaveItElseIPv6) {
+  const IpAddress one = IpAddress::v4(192, 0, 2, 1), two = IpAddress::v4(192, 0, 2, 2);
+  const IpAddress one6 = IpAddress::parse_v6("fd00::1").value();
+  const IpAddress two6 = IpAddress::parse_v6("fd00::2").value();
+  const auto record = [](IpAddress v4, std::optional<IpAddress> v6) {
+    LeaseAttributes made;
+    made.public_ip = v4;
+    made.public_ip6 = v6;
+    return made;
+  };
+  const HostIdentity v4(one), v6(one6), both({one, one6});
+  EXPECT_TRUE(v4.wrote(record(one, two6)));
+  EXPECT_TRUE(both.wrote(record(one, two6)));
+  EXPECT_FALSE(both.wrote(record(two, one6)));
+  EXPECT_TRUE(both.wrote(record({}, one6)));
+  EXPECT_FALSE(both.wrote(record({}, two6)));
+  EXPECT_TRUE(v6.wrote(record(two, one6)));
+  EXPECT_FALSE(v6.wrote(record(one, std::nullopt)));
+  EXPECT_FALSE(v4.wrote(record({}, one6)));
+  EXPECT_FALSE(HostIdentity(PublicIps()).wrote(record({}, std::nullopt)));
+}
+
+TEST(HostIdentityTest, OneOfThePreviousSubnetsIsEnough) {
+  const auto tag = [](char id) { return decode_node_tag(std::string(32, id) + "/0000000" + id); };
+  const HostIdentity us(IpAddress::v4(192, 0, 2, 1), tag('1').value(),
+                        decode_subnet_key("10.5.1.0-24&fd00:0:0:1::-64").value());
+  const auto by = [&](const char* key) {
+    LeaseAttributes theirs{.public_ip = IpAddress::v4(192, 0, 2, 1)};
+    theirs.node = tag('2').value();
+    return us.ownership({decode_subnet_key(key).value(), theirs});
+  };
+  EXPECT_EQ(by("10.5.1.0-24"), Ownership::subnet_file);
+  EXPECT_EQ(by("0.0.0.0-0&fd00:0:0:1::-64"), Ownership::subnet_file);
+  EXPECT_EQ(by("10.5.2.0-24&fd00:0:0:1::-64"), Ownership::subnet_file);
+  EXPECT_EQ(by("10.5.2.0-24&fd00:0:0:2::-64"), Ownership::none);
+}
+
 TEST(SubnetKeyTest, TakesTheLongestAndShortestKeys) {
   EXPECT_EQ(key_error("0.0.0.0-0"), "no error");
   EXPECT_EQ(key_error("255.255.255.254-31&ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe-127"),

@@ -64,13 +64,13 @@ void LeaseKeeper::on_own_put(TimePoint now, const Record& record, Acts& acts) {
   // A record with the known revision and other content is taken as a later one: the store was
   // cleared or restored, and its revisions began anew.
   const auto attributes = decode_lease(record);
-  if (attributes && is_contested(now, *attributes)) {
+  if (is_contested(now, record)) {
     give_way(acts);
     list(acts);
     return;
   }
   if (attributes && !is_ours(lease_->subnet, *attributes)) {
-    report_lost(fmt::format("taken by {}", to_string(attributes->public_ip)), acts);
+    report_lost(fmt::format("taken by {}", to_string(attributes->public_ips())), acts);
     list(acts);
     return;
   }
@@ -122,7 +122,7 @@ void LeaseKeeper::write_back(TimePoint now, Acts& acts) {
   }
   report({ErrorKind::conflict,
           fmt::format("another process keeps writing {}: is {} the public IP of two hosts?",
-                      own_record()->key, to_string(public_ip_))},
+                      own_record()->key, to_string(public_ips_))},
          acts);
   *keeper::wake_at_in(state_) = now + write_back_pause_.next(random_);
 }

@@ -3,8 +3,6 @@
 
 #include <algorithm>
 
-#include "core/lease_ranges.h"
-
 namespace flannel {
 namespace {
 
@@ -17,6 +15,15 @@ void append(const std::set<std::pair<Key, SubnetKey>>& index, const Key& key,
   }
 }
 
+std::vector<IpAddress> ips_of(const LeaseAttributes& host) {
+  std::vector<IpAddress> ips;
+  const PublicIps all = host.public_ips();
+  for (const Family family : kFamilies) {
+    if (all.at(family)) ips.push_back(*all.at(family));
+  }
+  return ips;
+}
+
 void sort_once_each(std::vector<SubnetKey>& subnets) {
   std::sort(subnets.begin(), subnets.end());
   subnets.erase(std::unique(subnets.begin(), subnets.end()), subnets.end());
@@ -26,7 +33,8 @@ void sort_once_each(std::vector<SubnetKey>& subnets) {
 
 std::vector<SubnetKey> MissingPeers::resembling(const LeaseAttributes& host) const {
   std::vector<SubnetKey> found;
-  append(by_ip_, host.public_ip, found);
+  for (const IpAddress& ip : ips_of(host))
+    append(by_ip_, ip, found);
   if (host.node) append(by_node_, host.node->id, found);
   sort_once_each(found);
   return found;
@@ -36,16 +44,19 @@ std::vector<SubnetKey> MissingPeers::conflicting_with(const Lease& lease) const 
   std::vector<SubnetKey> found;
   if (!by_vtep_.empty()) {
     const AnnouncedVteps vteps = announced_vteps(lease.attributes);
-    for (const auto& vtep : {vteps.v4, vteps.v6}) {
-      if (vtep) append(by_vtep_, *vtep, found);
+    for (const Family family : kFamilies) {
+      const auto& vtep = vteps.at(family);
+      if (!vtep) continue;
+      std::vector<SubnetKey> same;
+      append(by_vtep_, vtep->vtep, same);
+      std::erase_if(same, [&](const SubnetKey& subnet) {
+        return peers_.at(subnet).vteps.at(family)->ip == vtep->ip;
+      });
+      found.insert(found.end(), same.begin(), same.end());
     }
-    std::erase_if(found, [&](const SubnetKey& subnet) {
-      return peers_.at(subnet).lease.attributes.public_ip == lease.attributes.public_ip;
-    });
   }
-  const auto [first, last] = entries_overlapping(peers_, lease.subnet.v4);
-  for (auto peer = first; peer != last; ++peer)
-    found.push_back(peer->first);
+  const auto overlapping = ranges_.overlapping(lease.subnet);
+  found.insert(found.end(), overlapping.begin(), overlapping.end());
   sort_once_each(found);
   return found;
 }
@@ -54,9 +65,11 @@ void MissingPeers::add(Lease lease, TimePoint since, TimePoint grace_end) {
   const SubnetKey subnet = lease.subnet;
   const AnnouncedVteps vteps = announced_vteps(lease.attributes);
   for (const auto& vtep : {vteps.v4, vteps.v6}) {
-    if (vtep) by_vtep_.emplace(*vtep, subnet);
+    if (vtep) by_vtep_.emplace(vtep->vtep, subnet);
   }
-  by_ip_.emplace(lease.attributes.public_ip, subnet);
+  for (const IpAddress& ip : ips_of(lease.attributes))
+    by_ip_.emplace(ip, subnet);
+  ranges_.add(subnet);
   if (lease.attributes.node) by_node_.emplace(lease.attributes.node->id, subnet);
   unsuspected_.insert(subnet);
   by_grace_end_.emplace(grace_end, subnet);
@@ -82,11 +95,13 @@ void MissingPeers::report_again(const SubnetKey& subnet) {
 MissingPeers::Peer MissingPeers::let_go(const SubnetKey& subnet) {
   Peer peer = std::move(peers_.extract(subnet).mapped());
   const LeaseAttributes& host = peer.lease.attributes;
-  by_ip_.erase({host.public_ip, subnet});
+  for (const IpAddress& ip : ips_of(host))
+    by_ip_.erase({ip, subnet});
+  ranges_.remove(subnet);
   if (host.node) by_node_.erase({host.node->id, subnet});
   unsuspected_.erase(subnet);
   for (const auto& vtep : {peer.vteps.v4, peer.vteps.v6}) {
-    if (vtep) by_vtep_.erase({*vtep, subnet});
+    if (vtep) by_vtep_.erase({vtep->vtep, subnet});
   }
   by_grace_end_.erase({peer.grace_end, subnet});
   return peer;

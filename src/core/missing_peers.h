@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "core/lease.h"
+#include "core/lease_ranges.h"
 #include "core/vtep_owners.h"
 
 namespace flannel {
@@ -32,6 +33,10 @@ class MissingPeers {
   std::size_t suspected() const { return peers_.size() - unsuspected_.size(); }
   // The missing peers with the node id or the public IP of `host`, ordered by subnet.
   std::vector<SubnetKey> resembling(const LeaseAttributes& host) const;
+  // The missing peers that overlap `subnet` in a family, in order.
+  std::vector<SubnetKey> overlapping(const SubnetKey& subnet) const {
+    return ranges_.overlapping(subnet);
+  }
   // The missing peers that cannot be peers together with `lease`: they overlap it, or have its VTEP
   // MAC and another public IP. Ordered by subnet.
   std::vector<SubnetKey> conflicting_with(const Lease& lease) const;
@@ -54,6 +59,7 @@ class MissingPeers {
 
  private:
   std::map<SubnetKey, Peer> peers_;
+  LeaseRanges ranges_;
   std::set<SubnetKey> unsuspected_;
   std::set<std::pair<TimePoint, SubnetKey>> by_grace_end_;
   std::set<std::pair<IpAddress, SubnetKey>> by_ip_;

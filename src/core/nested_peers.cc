@@ -12,70 +12,91 @@ bool NestedPeers::is_older(const Peers::value_type& one, const Peers::value_type
   return std::tie(one.second.created, one.first) < std::tie(other.second.created, other.first);
 }
 
-// The peer whose subnet contains `ip`; nullptr: none.
-const NestedPeers::Peers::value_type* NestedPeers::around(IpAddress ip) const {
-  auto at = peers_.upper_bound({ip, 33});
-  if (at == peers_.begin()) return nullptr;
-  --at;
-  return at->first.contains(ip) ? &*at : nullptr;
+// The peer that has a subnet around `ip`; nullptr: none.
+const NestedPeers::Peers::value_type* NestedPeers::around(const IpAddress& ip) const {
+  const auto [first, last] = ranges_.overlapping(IpPrefix{ip, address_bits(ip.family)});
+  return first == last ? nullptr : &*peers_.find(first->second.identity());
 }
 
-// The peers whose public IP is in `subnet`.
-std::vector<IpPrefix> NestedPeers::inside(const IpPrefix& subnet) const {
-  std::vector<IpPrefix> found;
+// The peers that have a public IP in `subnet`.
+std::vector<NestedPeers::Peers::const_iterator> NestedPeers::inside(const IpPrefix& subnet) const {
+  std::vector<Peers::const_iterator> found;
   for (auto at = by_public_ip_.lower_bound({subnet.base, IpPrefix{}});
        at != by_public_ip_.end() && subnet.contains(at->first); ++at) {
-    found.push_back(at->second);
+    found.push_back(peers_.find(at->second));
   }
   return found;
 }
 
-std::vector<IpPrefix> NestedPeers::concerned_by(const IpPrefix& subnet, IpAddress public_ip) const {
-  std::vector<IpPrefix> concerned = inside(subnet);
-  if (const auto* other = around(public_ip)) concerned.push_back(other->first);
+std::vector<IpPrefix> NestedPeers::concerned_by(const Peer& peer) const {
+  std::vector<IpPrefix> concerned;
+  for (const Family family : kFamilies) {
+    if (const auto& subnet = peer.subnet.at(family)) {
+      for (const auto& nested : inside(*subnet))
+        concerned.push_back(nested->first);
+    }
+    const auto& ip = peer.public_ips.at(family);
+    const auto* other = ip ? around(*ip) : nullptr;
+    if (other != nullptr) concerned.push_back(other->first);
+  }
   return concerned;
 }
 
-std::vector<IpPrefix> NestedPeers::put(const IpPrefix& subnet, IpAddress public_ip,
+std::vector<IpPrefix> NestedPeers::put(const SubnetKey& subnet, const PublicIps& public_ips,
                                        Revision created) {
-  std::vector<IpPrefix> concerned = remove(subnet);
-  peers_[subnet] = {public_ip, created};
-  by_public_ip_.emplace(public_ip, subnet);
-  const auto more = concerned_by(subnet, public_ip);
+  const IpPrefix& name = subnet.identity();
+  std::vector<IpPrefix> concerned = remove(name);
+  const Peer& peer = peers_[name] = {subnet, public_ips, created};
+  ranges_.add(subnet);
+  for (const Family family : kFamilies) {
+    if (const auto& ip = public_ips.at(family)) by_public_ip_.emplace(*ip, name);
+  }
+  const auto more = concerned_by(peer);
   concerned.insert(concerned.end(), more.begin(), more.end());
   return concerned;
 }
 
-std::vector<IpPrefix> NestedPeers::remove(const IpPrefix& subnet) {
-  std::vector<IpPrefix> concerned{subnet};
-  const auto known = peers_.find(subnet);
+std::vector<IpPrefix> NestedPeers::remove(const IpPrefix& peer) {
+  std::vector<IpPrefix> concerned{peer};
+  const auto known = peers_.find(peer);
   if (known == peers_.end()) return concerned;
-  const IpAddress public_ip = known->second.public_ip;
-  const auto more = concerned_by(subnet, public_ip);
+  const auto more = concerned_by(known->second);
   concerned.insert(concerned.end(), more.begin(), more.end());
-  by_public_ip_.erase({public_ip, subnet});
+  for (const Family family : kFamilies) {
+    if (const auto& ip = known->second.public_ips.at(family)) by_public_ip_.erase({*ip, peer});
+  }
+  ranges_.remove(known->second.subnet);
   peers_.erase(known);
   return concerned;
 }
 
-std::optional<std::string> NestedPeers::find_trouble(const IpPrefix& subnet) const {
-  const auto self = peers_.find(subnet);
+std::optional<std::string> NestedPeers::find_trouble(const IpPrefix& peer) const {
+  const auto self = peers_.find(peer);
   if (self == peers_.end()) return std::nullopt;
-  const auto* other = around(self->second.public_ip);
-  if (other != nullptr && is_older(*other, *self)) {
+  for (const Family family : kFamilies) {
+    if (auto trouble = find_trouble_of(*self, family)) return trouble;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> NestedPeers::find_trouble_of(const Peers::value_type& self,
+                                                        Family family) const {
+  const auto& ip = self.second.public_ips.at(family);
+  const auto* other = ip ? around(*ip) : nullptr;
+  if (other != nullptr && is_older(*other, self)) {
     return fmt::format(
         "its PublicIP {} lies in the older subnet {} of {}: what carries packets to it would leave "
         "by our own device",
-        to_string(self->second.public_ip), to_string(other->first),
-        to_string(other->second.public_ip));
+        to_string(*ip), to_string(other->second.subnet), to_string(other->second.public_ips));
   }
-  for (const IpPrefix& nested : inside(subnet)) {
-    const auto owner = peers_.find(nested);
-    if (!is_older(*owner, *self)) continue;
+  const auto& subnet = self.second.subnet.at(family);
+  if (!subnet) return std::nullopt;
+  for (const auto& nested : inside(*subnet)) {
+    if (!is_older(*nested, self)) continue;
     return fmt::format(
         "its subnet contains {}, the PublicIP of the older {}: what carries packets to that would "
         "leave by our own device",
-        to_string(owner->second.public_ip), to_string(nested));
+        to_string(*nested->second.public_ips.at(family)), to_string(nested->second.subnet));
   }
   return std::nullopt;
 }

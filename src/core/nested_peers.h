@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finds peers whose public IP lies in the subnet of another peer: the route to that subnet would
+// Finds peers whose public IP lies in a subnet of another peer: the route to that subnet would
 // capture the encapsulated packets to the peer. docs/etcd-keys.md
 #pragma once
 
@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "core/lease.h"
+#include "core/lease_ranges.h"
 #include "core/store_feed.h"
 #include "net/address.h"
 
@@ -19,28 +21,32 @@ namespace flannel {
 // unreachable. No I/O; each call costs work for the affected peers only.
 class NestedPeers {
  public:
-  // put() and remove() return the subnets whose find_trouble() may have changed, `subnet` included.
+  // Peers are named by the identity() of their subnets. put() and remove() return those whose
+  // find_trouble() may have changed, the named one included.
   // `created`: of the record; 0: the record is gone from the store, and counts as the oldest.
-  std::vector<IpPrefix> put(const IpPrefix& subnet, IpAddress public_ip, Revision created);
-  std::vector<IpPrefix> remove(const IpPrefix& subnet);
+  std::vector<IpPrefix> put(const SubnetKey& subnet, const PublicIps& public_ips, Revision created);
+  std::vector<IpPrefix> remove(const IpPrefix& peer);
 
   // The reason why this peer is unreachable; nullopt: it has no conflict with an older peer.
-  std::optional<std::string> find_trouble(const IpPrefix& subnet) const;
+  std::optional<std::string> find_trouble(const IpPrefix& peer) const;
 
  private:
   struct Peer {
-    IpAddress public_ip;
+    SubnetKey subnet;
+    PublicIps public_ips;
     Revision created = 0;
   };
   using Peers = std::map<IpPrefix, Peer>;
 
   bool is_older(const Peers::value_type& one, const Peers::value_type& other) const;
-  const Peers::value_type* around(IpAddress ip) const;
-  std::vector<IpPrefix> inside(const IpPrefix& subnet) const;
-  std::vector<IpPrefix> concerned_by(const IpPrefix& subnet, IpAddress public_ip) const;
+  const Peers::value_type* around(const IpAddress& ip) const;
+  std::vector<Peers::const_iterator> inside(const IpPrefix& subnet) const;
+  std::vector<IpPrefix> concerned_by(const Peer& peer) const;
+  std::optional<std::string> find_trouble_of(const Peers::value_type& self, Family family) const;
 
-  Peers peers_;  // none overlaps another
-  std::set<std::pair<IpAddress, IpPrefix>> by_public_ip_;
+  Peers peers_;
+  LeaseRanges ranges_;                                     // of the peers
+  std::set<std::pair<IpAddress, IpPrefix>> by_public_ip_;  // with the name of the peer
 };
 
 }  // namespace flannel

@@ -20,7 +20,7 @@ class NestedPeersTest : public testing::Test {
  protected:
   // The subnets whose trouble may have changed.
   std::string put(const char* subnet, const char* public_ip, Revision created) {
-    return text_of(peers_.put(net(subnet), ip(public_ip), created));
+    return text_of(peers_.put(SubnetKey::of(net(subnet)), ip(public_ip), created));
   }
   std::string remove(const char* subnet) { return text_of(peers_.remove(net(subnet))); }
   std::string trouble(const char* subnet) const {
@@ -96,7 +96,8 @@ TEST_F(NestedPeersTest, UsablePeersAreInNoConflict) {
     const IpPrefix subnet = IpPrefix::of(IpAddress::v4(10, 5, 0, 0).plus(random() % 8, 8), 24);
     const IpAddress public_ip = IpAddress::v4(10, 5, 0, 5).plus(random() % 12, 8);
     const bool gone = random() % 4 == 0;
-    const auto ask = gone ? peers_.remove(subnet) : peers_.put(subnet, public_ip, random() % 50);
+    const auto ask =
+        gone ? peers_.remove(subnet) : peers_.put(SubnetKey::of(subnet), public_ip, random() % 50);
     if (gone) {
       all.erase(subnet);
     } else {

@@ -263,6 +263,14 @@ bool is_network_key(std::string_view key) {
   return is_one_of(kKeys, key);
 }
 
+std::vector<IpPrefix> NetworkConfig::networks() const {
+  std::vector<IpPrefix> all;
+  for (const Family family : kFamilies) {
+    if (at(family)) all.push_back(at(family)->network);
+  }
+  return all;
+}
+
 std::uint64_t SubnetRange::count() const {
   const std::uint64_t highest = number_of(last);
   return highest == UINT64_MAX ? highest : highest + 1;

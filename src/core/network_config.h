@@ -44,6 +44,12 @@ struct NetworkConfig {
   std::string backend_type = "udp";  // lower case; absent in the JSON means udp
   std::string backend_options{};     // the Backend object as JSON text; empty when absent
 
+  const std::optional<SubnetRange>& at(Family family) const {
+    return family == Family::v4 ? v4 : v6;
+  }
+  // The networks of the enabled families, IPv4 first.
+  std::vector<IpPrefix> networks() const;
+
   bool operator==(const NetworkConfig&) const = default;
 };
 

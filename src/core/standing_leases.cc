@@ -5,8 +5,6 @@
 
 #include <algorithm>
 
-#include "core/lease_ranges.h"
-
 namespace flannel {
 namespace {
 
@@ -41,6 +39,7 @@ StandingLeases::Leases StandingLeases::list(std::vector<DecodedRecord> all,
                                             Quarantine& quarantine) {
   Leases before = std::exchange(shown_, {});
   hidden_.clear();
+  ranges_.clear();
   waiting_.clear();
   first_.clear();
   behind_.clear();
@@ -95,8 +94,7 @@ bool StandingLeases::replace_in_place(const SubnetKey& subnet, DecodedRecord& no
   if (found == waiting_.end() || age(found->second.lease) != age(now)) return false;
   Waiting& waiting = found->second;
   waiting.lease = std::move(now);
-  const DecodedRecord* older = oldest_of(waiting.behind ? subnet.v4 : *waiting.queue);
-  turn.quarantine.put(outranked(waiting.lease, *older));
+  turn.quarantine.put(outranked(waiting.lease, in_the_way(*waiting.obstacle)));
   return true;
 }
 
@@ -109,107 +107,134 @@ void StandingLeases::say_reasons_again(const DecodedRecord& older, Turn& turn) c
     const auto found = waiting_.find(decode_subnet_key(key).value());
     if (found == waiting_.end()) continue;
     const Waiting& waiting = found->second;
-    const IpPrefix& by = waiting.behind ? found->first.v4 : *waiting.queue;
-    if (by == older.lease.subnet.v4) again.push_back(outranked(waiting.lease, older));
+    if (&in_the_way(*waiting.obstacle) == &older) again.push_back(outranked(waiting.lease, older));
   }
   for (QuarantinedRecord& record : again)
     turn.quarantine.put(std::move(record));
 }
 
-const DecodedRecord* StandingLeases::standing_for(const IpPrefix& subnet) const {
-  for (const Leases* part : {&shown_, &hidden_}) {
-    const auto found = part->lower_bound({subnet, std::nullopt});
-    if (found != part->end() && found->first.v4 == subnet) return &found->second;
-  }
-  return nullptr;
+std::vector<SubnetKey> StandingLeases::overlapping(const SubnetKey& lease) const {
+  auto found = ranges_.overlapping(lease);
+  std::erase_if(found, [this](const SubnetKey& other) { return !shown_.contains(other); });
+  return found;
 }
 
-// The oldest of the leases for this one subnet; nullptr: none.
-const DecodedRecord* StandingLeases::oldest_of(const IpPrefix& subnet) const {
+// The standing lease that has exactly this subnet; nullptr: none.
+const DecodedRecord* StandingLeases::standing_for(const IpPrefix& subnet) const {
+  const SubnetKey* key = ranges_.find(subnet);
+  return key == nullptr ? nullptr : find(*key);
+}
+
+// The lease that other leases with this subnet are behind; nullptr: none.
+const DecodedRecord* StandingLeases::ahead_of(const IpPrefix& subnet) const {
   if (const DecodedRecord* standing = standing_for(subnet)) return standing;
   const auto first = first_.find(subnet);
   return first == first_.end() ? nullptr : &waiting_.at(first->second).lease;
 }
 
-const DecodedRecord* StandingLeases::older_in_the_way(const DecodedRecord& lease) {
-  for (const Leases* part : {&shown_, &hidden_}) {
-    const auto [first, last] = entries_overlapping(*part, lease.lease.subnet.v4);
-    const auto older = std::find_if(first, last, [&](const auto& other) {
-      ++looked_at_;
-      return age(other.second) < age(lease);
-    });
-    if (older != last) return &older->second;
+const DecodedRecord& StandingLeases::in_the_way(const Obstacle& obstacle) const {
+  return obstacle.queue ? *standing_for(*obstacle.queue) : *ahead_of(obstacle.own);
+}
+
+// Finds without a search that a lease with one of the same subnets is in the way: if that stands,
+// it overlaps this lease, and if it is the first, an older lease is in the way of both.
+std::optional<StandingLeases::Obstacle> StandingLeases::older_ahead(
+    const DecodedRecord& lease) const {
+  for (const Family family : kFamilies) {
+    const auto& own = lease.lease.subnet.at(family);
+    const DecodedRecord* ahead = own ? ahead_of(*own) : nullptr;
+    if (ahead != nullptr && age(*ahead) < age(lease)) return Obstacle{*own, std::nullopt};
   }
-  return nullptr;
+  return std::nullopt;
+}
+
+std::optional<StandingLeases::Obstacle> StandingLeases::find_obstacle(const DecodedRecord& lease) {
+  if (auto ahead = older_ahead(lease)) return ahead;
+  for (const Family family : kFamilies) {
+    const auto& own = lease.lease.subnet.at(family);
+    if (!own) continue;
+    const auto [first, last] = ranges_.overlapping(*own);
+    const auto older = std::find_if(first, last, [&](const auto& entry) {
+      ++looked_at_;
+      return age(*find(entry.second)) < age(lease);
+    });
+    if (older != last) return Obstacle{*own, older->first};
+  }
+  return std::nullopt;
 }
 
 void StandingLeases::add(DecodedRecord lease, Turn& turn) {
   const SubnetKey subnet = lease.lease.subnet;
-  const DecodedRecord* oldest = oldest_of(subnet.v4);
-  if (oldest != nullptr && age(*oldest) < age(lease)) {
-    wait(std::move(lease), true, oldest, turn);
-    return;
+  Waiting& waiting = waiting_.insert_or_assign(subnet, Waiting{std::move(lease)}).first->second;
+  if (const auto ahead = older_ahead(waiting.lease)) {
+    wait(waiting, *ahead, turn);
+  } else {
+    turn.to_try.emplace(age(waiting.lease), subnet);
   }
-  turn.to_try.emplace(age(lease), subnet);
-  if (oldest != nullptr) {
-    const SubnetKey other = oldest->lease.subnet;
-    if (const Place standing = place_of(other); standing.part != nullptr) {
-      wait(stop_standing(standing, turn), true, &lease, turn);
-    } else {
-      Waiting& younger = waiting_.at(other);
-      leave_queue(other, younger);
-      wait(std::move(younger.lease), true, &lease, turn);
-    }
-  }
-  first_.insert_or_assign(subnet.v4, subnet);
-  waiting_.insert_or_assign(subnet, Waiting{std::move(lease)});
 }
 
 void StandingLeases::remove(const SubnetKey& subnet, Turn& turn) {
   if (const Place standing = place_of(subnet); standing.part != nullptr) {
     stop_standing(standing, turn);
-    next_of_subnet(subnet.v4, turn);
     return;
   }
   const auto found = waiting_.find(subnet);
   if (found == waiting_.end()) return;
-  Waiting& waiting = found->second;
-  turn.quarantine.erase(waiting.lease.record.key);
-  const bool was_first = !waiting.behind;
-  if (was_first) {
-    leave_queue(subnet, waiting);
-    first_.erase(subnet.v4);
-  } else {
-    behind_.erase({subnet.v4, age(waiting.lease), subnet});
-  }
+  const IpPrefix own = found->second.obstacle->own;
+  turn.quarantine.erase(found->second.lease.record.key);
+  leave(subnet, found->second);
   waiting_.erase(found);
-  if (was_first) next_of_subnet(subnet.v4, turn);
+  next_behind(own, turn);
 }
 
 DecodedRecord StandingLeases::stop_standing(const Place& place, Turn& turn) {
   DecodedRecord lease = std::move(place.part->extract(place.lease).mapped());
+  const SubnetKey& subnet = lease.lease.subnet;
+  ranges_.remove(subnet);
   const bool was_shown = place.part == &shown_;
-  turn.before.emplace(lease.lease.subnet, was_shown ? std::optional(lease.lease) : std::nullopt);
-  next_of_queue(lease.lease.subnet.v4, turn);
+  turn.before.emplace(subnet, was_shown ? std::optional(lease.lease) : std::nullopt);
+  for (const Family family : kFamilies) {
+    if (!subnet.at(family)) continue;
+    next_of_queue(*subnet.at(family), turn);
+    next_behind(*subnet.at(family), turn);
+  }
   return lease;
 }
 
-// Puts `lease` behind `older` if that has the same subnet, otherwise into the queue of `older`.
-void StandingLeases::wait(DecodedRecord lease, bool behind, const DecodedRecord* older,
-                          Turn& turn) {
-  const SubnetKey subnet = lease.lease.subnet;
-  const IpPrefix& other = older->lease.subnet.v4;
-  turn.quarantine.put(outranked(lease, *older));
-  (behind ? behind_ : queues_).emplace(other, age(lease), subnet);
-  if (!behind) first_.insert_or_assign(subnet.v4, subnet);
-  waiting_.insert_or_assign(
-      subnet, Waiting{std::move(lease), behind, behind ? std::nullopt : std::optional(other)});
+void StandingLeases::wait(Waiting& waiting, const Obstacle& obstacle, Turn& turn) {
+  const SubnetKey subnet = waiting.lease.lease.subnet;
+  waiting.obstacle = obstacle;
+  turn.quarantine.put(outranked(waiting.lease, in_the_way(obstacle)));
+  if (!obstacle.queue) {
+    behind_.emplace(obstacle.own, age(waiting.lease), subnet);
+    return;
+  }
+  const auto first = first_.find(obstacle.own);
+  if (first != first_.end()) {  // it is younger
+    const SubnetKey other = first->second;
+    Waiting& younger = waiting_.at(other);
+    const IpPrefix queue = *younger.obstacle->queue;
+    leave(other, younger);
+    // It may have been about to try, and then the next of its queue is to try after it.
+    next_of_queue(queue, turn);
+    first_.emplace(obstacle.own, subnet);
+    wait(younger, {obstacle.own, std::nullopt}, turn);
+  } else {
+    first_.emplace(obstacle.own, subnet);
+  }
+  queues_.emplace(*obstacle.queue, age(waiting.lease), subnet);
 }
 
-void StandingLeases::leave_queue(const SubnetKey& subnet, Waiting& waiting) {
-  if (!waiting.queue) return;
-  queues_.erase({*waiting.queue, age(waiting.lease), subnet});
-  waiting.queue.reset();
+// Takes a waiting lease out of the order in which leases try.
+void StandingLeases::leave(const SubnetKey& subnet, Waiting& waiting) {
+  if (!waiting.obstacle) return;
+  const Obstacle obstacle = *std::exchange(waiting.obstacle, std::nullopt);
+  if (obstacle.queue) {
+    queues_.erase({*obstacle.queue, age(waiting.lease), subnet});
+    first_.erase(obstacle.own);
+  } else {
+    behind_.erase({obstacle.own, age(waiting.lease), subnet});
+  }
 }
 
 void StandingLeases::next_of_queue(const IpPrefix& subnet, Turn& turn) const {
@@ -217,15 +242,10 @@ void StandingLeases::next_of_queue(const IpPrefix& subnet, Turn& turn) const {
   if (first != queues_.end()) turn.to_try.emplace(std::get<1>(*first), std::get<2>(*first));
 }
 
-// Lets the next lease of this subnet try, after the oldest is gone.
-void StandingLeases::next_of_subnet(const IpPrefix& subnet, Turn& turn) {
+// Lets the next lease with this subnet try, after none is ahead of it.
+void StandingLeases::next_behind(const IpPrefix& subnet, Turn& turn) const {
   const auto next = first_in(behind_, subnet);
-  if (next == behind_.end()) return;
-  const auto [own, next_age, key] = *next;
-  behind_.erase(next);
-  waiting_.at(key).behind = false;
-  first_.insert_or_assign(subnet, key);
-  turn.to_try.emplace(next_age, key);
+  if (next != behind_.end()) turn.to_try.emplace(std::get<1>(*next), std::get<2>(*next));
 }
 
 // Leases try by age: all leases that are older than the next one have their place already.
@@ -239,36 +259,33 @@ void StandingLeases::resolve_overlaps(Turn& turn) {
 
 void StandingLeases::try_to_stand(const SubnetKey& subnet, Turn& turn) {
   Waiting& waiting = waiting_.at(subnet);
-  if (waiting.behind) return;  // an older lease was added meanwhile
-  if (waiting.queue) {
-    const IpPrefix queue = *waiting.queue;
-    const DecodedRecord* holder = standing_for(queue);
-    // The subnet was taken again by a lease that is older than all that are left in the queue.
-    if (holder != nullptr && age(*holder) < age(waiting.lease)) return;
-    leave_queue(subnet, waiting);
-    next_of_queue(queue, turn);
+  const std::optional<Obstacle> before = waiting.obstacle;
+  if (before) {
+    const DecodedRecord* ahead =
+        before->queue ? standing_for(*before->queue) : ahead_of(before->own);
+    // The subnet was taken again by a lease that is older than all that are left there.
+    if (ahead != nullptr && age(*ahead) < age(waiting.lease)) return;
+    leave(subnet, waiting);
+    if (before->queue) next_of_queue(*before->queue, turn);
   }
-  if (const DecodedRecord* older = older_in_the_way(waiting.lease)) {
-    wait(std::move(waiting.lease), false, older, turn);
+  const auto obstacle = find_obstacle(waiting.lease);
+  // Leases behind this one may not have its obstacle if that is of the other family.
+  if (before && obstacle && obstacle->own != before->own) next_behind(before->own, turn);
+  if (obstacle) {
+    wait(waiting, *obstacle, turn);
   } else {
     stand(subnet, turn);
   }
 }
 
 void StandingLeases::stand(const SubnetKey& subnet, Turn& turn) {
-  const DecodedRecord lease = std::move(waiting_.extract(subnet).mapped().lease);
-  first_.erase(subnet.v4);
+  DecodedRecord lease = std::move(waiting_.extract(subnet).mapped().lease);
   turn.quarantine.erase(lease.record.key);
-  std::vector<SubnetKey> younger;
-  for (const Leases* part : {&shown_, &hidden_}) {
-    const auto [first, last] = entries_overlapping(*part, subnet.v4);
-    for (auto other = first; other != last; ++other)
-      younger.push_back(other->first);
-  }
-  for (const SubnetKey& other : younger)
-    wait(stop_standing(place_of(other), turn), false, &lease, turn);
+  for (const SubnetKey& younger : ranges_.overlapping(subnet))
+    add(stop_standing(place_of(younger), turn), turn);
   turn.before.emplace(subnet, std::nullopt);
-  shown_.emplace(subnet, lease);
+  ranges_.add(subnet);
+  shown_.emplace(subnet, std::move(lease));
 }
 
 }  // namespace flannel

@@ -5,12 +5,12 @@
 //
 // The cost of a change depends on the leases that it makes stand or wait, not on the number of
 // other waiting leases:
-//   * of several leases for one IPv4 subnet only the oldest tries to stand; the others are behind
-//   it
-//     until it is gone;
-//   * every other waiting lease is in the queue of one subnet, that of an older standing lease that
-//     it overlaps. Queues are ordered by age. When the subnet no longer stands, the leases of its
-//     queue try one after the other, until one of them takes the subnet.
+//   * A lease waits with one of its subnets, that of the family in which an older lease is in its
+//     way. Of several leases that wait with one subnet only the oldest, the first, tries to stand.
+//     The others are behind it, or behind the standing lease of that subnet.
+//   * The first is in the queue of one subnet, that of an older standing lease that it overlaps.
+//     Queues are ordered by age. When the subnet no longer stands, the leases of its queue try one
+//     after the other, until one of them takes the subnet.
 // Only a wide lease that is older than many leases inside of it checks all of these when it tries.
 //
 // A standing lease may be hidden for a reason other than its subnet. Younger leases still cannot
@@ -27,6 +27,7 @@
 #include <vector>
 
 #include "core/lease.h"
+#include "core/lease_ranges.h"
 #include "core/quarantine.h"
 #include "core/subnet_picking.h"
 
@@ -54,15 +55,21 @@ class StandingLeases {
   // Hides or shows a standing lease. A lease that begins to stand or changes is shown.
   void hide(const SubnetKey& subnet);
   void show(const SubnetKey& subnet);
+  // The leases in shown() that overlap `lease` in a family, in order.
+  std::vector<SubnetKey> overlapping(const SubnetKey& lease) const;
   // The number of leases checked so far: the cost of all changes.
   std::uint64_t looked_at() const { return looked_at_; }
 
  private:
   using Age = std::pair<Revision, std::string>;  // revision of creation, and key
+  // Why a lease waits. The two subnets are of one family.
+  struct Obstacle {
+    IpPrefix own;                   // its subnet that the older lease overlaps
+    std::optional<IpPrefix> queue;  // the subnet of that lease; nullopt: it is behind
+  };
   struct Waiting {
     DecodedRecord lease;
-    bool behind = false;              // another lease is the oldest of its subnet
-    std::optional<IpPrefix> queue{};  // the subnet whose queue it is in; nullopt: none
+    std::optional<Obstacle> obstacle{};  // nullopt: it is about to try
   };
   using Queues = std::set<std::tuple<IpPrefix, Age, SubnetKey>>;
   struct Turn {
@@ -84,22 +91,25 @@ class StandingLeases {
   void remove(const SubnetKey& subnet, Turn& turn);
   Place place_of(const SubnetKey& subnet);
   DecodedRecord stop_standing(const Place& place, Turn& turn);
-  void wait(DecodedRecord lease, bool behind, const DecodedRecord* older, Turn& turn);
-  void leave_queue(const SubnetKey& subnet, Waiting& waiting);
+  void wait(Waiting& waiting, const Obstacle& obstacle, Turn& turn);
+  void leave(const SubnetKey& subnet, Waiting& waiting);
   void next_of_queue(const IpPrefix& subnet, Turn& turn) const;
-  void next_of_subnet(const IpPrefix& subnet, Turn& turn);
+  void next_behind(const IpPrefix& subnet, Turn& turn) const;
   void resolve_overlaps(Turn& turn);
   void try_to_stand(const SubnetKey& subnet, Turn& turn);
   void stand(const SubnetKey& subnet, Turn& turn);
   void say_reasons_again(const DecodedRecord& older, Turn& turn) const;
   const DecodedRecord* standing_for(const IpPrefix& subnet) const;
-  const DecodedRecord* oldest_of(const IpPrefix& subnet) const;
-  const DecodedRecord* older_in_the_way(const DecodedRecord& lease);
+  const DecodedRecord* ahead_of(const IpPrefix& subnet) const;
+  const DecodedRecord& in_the_way(const Obstacle& obstacle) const;
+  std::optional<Obstacle> older_ahead(const DecodedRecord& lease) const;
+  std::optional<Obstacle> find_obstacle(const DecodedRecord& lease);
 
   Leases shown_;
   Leases hidden_;
+  LeaseRanges ranges_;  // of the leases in both
   std::map<SubnetKey, Waiting> waiting_;
-  std::map<IpPrefix, SubnetKey> first_;  // the waiting lease of a subnet that is not behind
+  std::map<IpPrefix, SubnetKey> first_;  // those in queues, by their own subnet
   Queues behind_;                        // ordered by their own subnet
   Queues queues_;
   std::uint64_t looked_at_ = 0;

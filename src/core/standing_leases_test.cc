@@ -140,9 +140,8 @@ std::string expected(const std::map<std::string, Revision>& created) {
   std::map<SubnetKey, std::string> standing;
   for (const auto& [at, key] : by_age) {
     const SubnetKey subnet = decode_subnet_key(key).value();
-    const bool free = std::none_of(standing.begin(), standing.end(), [&](const auto& other) {
-      return other.first.v4.overlaps(subnet.v4);
-    });
+    const bool free = std::none_of(standing.begin(), standing.end(),
+                                   [&](const auto& other) { return other.first.overlaps(subnet); });
     if (free) standing.emplace(subnet, key);
   }
   std::string text;
@@ -159,6 +158,9 @@ TEST_F(StandingLeasesTest, TheStandingLeasesDependOnTheLeasesAlone) {
       keys.push_back(v4);
       keys.push_back(v4 + "&fd00::-56");
       if (bits % 2 == 0) keys.push_back(v4 + "&fd01::-56");
+      keys.push_back(fmt::format("{}&fd02::{:x}-{}", v4, (n + 1) << 4, 124 + bits % 3));
+      if (n < 3)
+        keys.push_back(fmt::format("0.0.0.0-0&fd00:0:0:{:x}::-{}", (n + 1) << 6, bits + 42));
     }
   }
   std::mt19937 engine{3};

@@ -8,6 +8,10 @@
 namespace flannel {
 namespace {
 
+constexpr std::string_view key_of(Family family) {
+  return family == Family::v4 ? "FLANNEL_SUBNET" : "FLANNEL_IPV6_SUBNET";
+}
+
 // The subnet's first host address with the subnet's length: the address for a bridge on this host.
 std::string first_host(IpPrefix subnet) {
   subnet.base = subnet.base.plus(1);
@@ -72,16 +76,18 @@ std::string encode_subnet_env(const SubnetEnv& env) {
     text.append(key).append("=").append(value).append("\n");
   };
   if (env.network) line("FLANNEL_NETWORK", to_string(*env.network));
-  if (env.subnet) line("FLANNEL_SUBNET", first_host(*env.subnet));
+  if (env.subnet) line(key_of(Family::v4), first_host(*env.subnet));
   if (env.network6) line("FLANNEL_IPV6_NETWORK", to_string(*env.network6));
-  if (env.subnet6) line("FLANNEL_IPV6_SUBNET", first_host(*env.subnet6));
+  if (env.subnet6) line(key_of(Family::v6), first_host(*env.subnet6));
   line("FLANNEL_MTU", fmt::to_string(env.mtu));
   line("FLANNEL_IPMASQ", env.ip_masq ? "true" : "false");
   return text;
 }
 
-std::optional<IpPrefix> decode_previous_subnet(std::string_view text) {
-  return last_of(text, "FLANNEL_SUBNET", Family::v4);
+std::optional<SubnetKey> decode_previous_subnet(std::string_view text) {
+  const SubnetKey previous{last_of(text, "FLANNEL_SUBNET", Family::v4),
+                           last_of(text, "FLANNEL_IPV6_SUBNET", Family::v6)};
+  return previous == SubnetKey{} ? std::nullopt : std::optional(previous);
 }
 
 std::vector<IpPrefix> decode_previous_networks(std::string_view text) {

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/lease.h"
 #include "net/address.h"
 
 namespace flannel {
@@ -25,9 +26,9 @@ struct SubnetEnv {
 
 std::string encode_subnet_env(const SubnetEnv& env);
 
-// The subnet of an earlier run; nullopt if the value is absent or invalid. The text has dotenv
-// syntax: comments, `export`, quotes.
-std::optional<IpPrefix> decode_previous_subnet(std::string_view text);
+// The subnets of an earlier run; a family whose value is absent or invalid has none, and nullopt
+// means neither has one. The text has dotenv syntax: comments, `export`, quotes.
+std::optional<SubnetKey> decode_previous_subnet(std::string_view text);
 
 // The networks of an earlier run, at most one of each family; absent or invalid ones are left out.
 std::vector<IpPrefix> decode_previous_networks(std::string_view text);

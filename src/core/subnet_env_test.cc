@@ -42,7 +42,11 @@ TEST(SubnetEnvTest, WhatIsWrittenIsReadBack) {
   SubnetEnv env;
   env.network = net("10.5.0.0/16");
   env.subnet = net("10.5.52.0/24");
-  EXPECT_EQ(decode_previous_subnet(encode_subnet_env(env)), env.subnet);
+  EXPECT_EQ(decode_previous_subnet(encode_subnet_env(env)), SubnetKey::of(*env.subnet));
+  env.subnet6 = IpPrefix::parse_v6("fd00:10:0:1::/64").value();
+  EXPECT_EQ(decode_previous_subnet(encode_subnet_env(env)), (SubnetKey{env.subnet, env.subnet6}));
+  env.subnet.reset();
+  EXPECT_EQ(decode_previous_subnet(encode_subnet_env(env)), SubnetKey::of(*env.subnet6));
 }
 
 TEST(SubnetEnvTest, TheNetworksOfAnEarlierRunAreRead) {

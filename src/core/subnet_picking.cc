@@ -16,31 +16,20 @@ struct Stretch {
   auto operator<=>(const Stretch&) const = default;
 };
 
-// The subnets of records that are inside of the network.
-std::vector<IpPrefix> recorded_subnets(const NetworkConfig& config, const DecodedRecords& records) {
+// The subnets of records, except of `own`, that are inside of the network.
+std::vector<IpPrefix> recorded_subnets(const SubnetRange& range, const DecodedRecords& records,
+                                       const DecodedRecord* own = nullptr) {
   std::vector<IpPrefix> recorded;
-  const auto add = [&](const IpPrefix& subnet) {
-    if (config.v4->network.contains(subnet)) recorded.push_back(subnet);
+  const auto add = [&](const SubnetKey& key) {
+    const auto& subnet = key.at(range.network.family());
+    if (subnet && range.network.contains(*subnet)) recorded.push_back(*subnet);
   };
-  for (const DecodedRecord& record : records.leases)
-    add(record.lease.subnet.v4);
-  for (const IpPrefix& subnet : records.unreadable)
+  for (const DecodedRecord& record : records.leases) {
+    if (&record != own) add(record.lease.subnet);
+  }
+  for (const SubnetKey& subnet : records.unreadable)
     add(subnet);
   return recorded;
-}
-
-// The ranges inside of the network that are not free: subnets of records, and addresses of the
-// underlay. A route to a subnet that contains such an address would cut that host off.
-std::vector<IpPrefix> taken_subnets(const NetworkConfig& config, const DecodedRecords& records,
-                                    IpAddress public_ip) {
-  std::vector<IpPrefix> taken = recorded_subnets(config, records);
-  const auto add = [&](IpAddress ip) {
-    if (config.v4->network.contains(ip)) taken.push_back(IpPrefix::of(ip, 32));
-  };
-  add(public_ip);
-  for (const DecodedRecord& record : records.leases)
-    add(record.lease.attributes.public_ip);
-  return taken;
 }
 
 // The part of the configured range that is not free, as sorted stretches, which may overlap.
@@ -80,45 +69,118 @@ std::vector<Stretch> free_stretches(const SubnetRange& range, std::span<const Ip
   return gaps_between(taken_stretches(range, taken), range.count());
 }
 
-Failure out_of_subnets(const NetworkConfig& config, const DecodedRecords& records) {
-  const SubnetRange& range = *config.v4;
+Failure out_of_subnets(const SubnetRange& range, const DecodedRecords& records) {
   std::string text =
       fmt::format("out of subnets: all {} of /{} from {} to {} are taken", range.count(),
                   range.subnet_len, to_string(range.first), to_string(range.last));
-  const auto around = length_of(free_stretches(range, recorded_subnets(config, records)));
+  const auto around = length_of(free_stretches(range, recorded_subnets(range, records)));
   if (around > 0) {
     text += fmt::format(", {} of them by no lease: a host's own address lies in them", around);
   }
   return fail(ErrorKind::exhausted, std::move(text));
 }
 
-Result<IpPrefix> pick_free(const NetworkConfig& config, const DecodedRecords& records,
-                           std::span<const IpPrefix> taken, const Random& random) {
-  const auto gaps = free_stretches(*config.v4, taken);
+// What a choice depends on.
+struct Situation {
+  const NetworkConfig& config;
+  const DecodedRecords& records;
+  const Chooser& chooser;
+  const Random& random;
+  std::span<const IpAddress> keep_clear_of;
+
+  // The previous subnet of a family, if the configuration allows it.
+  std::optional<IpPrefix> previous(Family family) const {
+    const auto& before = chooser.host.subnet;
+    if (!before || !before->at(family)) return std::nullopt;
+    return config.at(family)->allows(*before->at(family)) ? before->at(family) : std::nullopt;
+  }
+};
+
+// The ranges inside of the network that are not free: subnets of records except of `own`, and
+// addresses of the underlay. A route to a subnet that contains such an address would cut that host
+// off.
+std::vector<IpPrefix> taken_subnets(const Situation& now, const SubnetRange& range,
+                                    const DecodedRecord* own) {
+  std::vector<IpPrefix> taken = recorded_subnets(range, now.records, own);
+  const Family family = range.network.family();
+  const auto add = [&](const std::optional<IpAddress>& ip) {
+    if (ip && range.network.contains(*ip)) taken.push_back({*ip, address_bits(family)});
+  };
+  add(now.chooser.host.public_ips.at(family));
+  for (const DecodedRecord& record : now.records.leases)
+    add(record.lease.attributes.public_ips().at(family));
+  for (const IpAddress& ip : now.keep_clear_of)
+    add(ip);
+  return taken;
+}
+
+bool is_free(const IpPrefix& subnet, std::span<const IpPrefix> taken) {
+  return std::ranges::none_of(taken, [&](const IpPrefix& other) { return other.overlaps(subnet); });
+}
+
+// A free subnet; preferably the one with this number in its range.
+Result<IpPrefix> pick_free(const Situation& now, const SubnetRange& range,
+                           std::span<const IpPrefix> taken, std::optional<std::uint64_t> number) {
+  if (number && *number < range.count() && is_free(range.at(*number), taken)) {
+    return range.at(*number);
+  }
+  const auto gaps = free_stretches(range, taken);
   const std::uint64_t free = length_of(gaps);
-  if (free == 0) return out_of_subnets(config, records);
-  std::uint64_t n = random(free);
+  if (free == 0) return out_of_subnets(range, now.records);
+  std::uint64_t n = now.random(free);
   for (const Stretch& gap : gaps) {
     const std::uint64_t length = gap.last - gap.first + 1;
-    if (n < length) return config.v4->at(gap.first + n);
+    if (n < length) return range.at(gap.first + n);
     n -= length;
   }
-  return config.v4->at(gaps.back().last);  // not reached: n < free
+  return range.at(gaps.back().last);  // not reached: n < free
+}
+
+// True if an older record of another host overlaps this own lease in the family, so that no host
+// sends packets to it. All records are of one list, so their revisions can be compared.
+bool is_outranked(const Situation& now, const DecodedRecord& own, Family family) {
+  const IpPrefix& subnet = *own.lease.subnet.at(family);
+  if (!own.record.expires() || subnet == now.previous(family)) return false;
+  return std::ranges::any_of(now.records.leases, [&](const DecodedRecord& other) {
+    const auto& theirs = other.lease.subnet.at(family);
+    return theirs && theirs->overlaps(subnet) && other.record.created < own.record.created &&
+           now.config.at(family)->network.contains(*theirs) && !now.chooser.host.owns(other.lease);
+  });
+}
+
+// The subnet of a family that this own record can keep.
+std::optional<IpPrefix> usable(const Situation& now, const DecodedRecord& own, Family family) {
+  const auto& range = now.config.at(family);
+  const auto& subnet = own.lease.subnet.at(family);
+  if (!range || !subnet || !range->allows(*subnet)) return std::nullopt;
+  return is_outranked(now, own, family) ? std::nullopt : subnet;
+}
+
+// How much of an own record can be used.
+enum class Use { nothing, outranked, some, all };
+
+Use use_of(const Situation& now, const DecodedRecord& own) {
+  const bool some = std::ranges::any_of(
+      kFamilies, [&](Family family) { return usable(now, own, family).has_value(); });
+  if (!fits(now.config, own.lease.subnet)) return some ? Use::some : Use::nothing;
+  const bool all = std::ranges::all_of(
+      kFamilies, [&](Family family) { return !now.config.at(family) || usable(now, own, family); });
+  return all ? Use::all : some ? Use::some : Use::outranked;
 }
 
 // The record of ours to continue with; nullptr: none.
-const DecodedRecord* own_record(const NetworkConfig& config, const DecodedRecords& records,
-                                const HostIdentity& host) {
+const DecodedRecord* own_record(const Situation& now) {
+  const HostIdentity& host = now.chooser.host;
   const DecodedRecord* best = nullptr;
-  std::tuple<bool, Ownership, bool> best_rank;
-  for (const DecodedRecord& record : records.leases) {
+  std::tuple<Use, Ownership, bool> best_rank;
+  for (const DecodedRecord& record : now.records.leases) {
     const SubnetKey& subnet = record.lease.subnet;
     const Ownership by = host.ownership(record.lease);
     if (by == Ownership::none) continue;
-    const bool good = fits(config, subnet);
+    const Use use = use_of(now, record);
     // A reservation belongs to the operator, who may still need it.
-    if (!good && !record.record.expires()) continue;
-    const std::tuple rank{good, by, subnet.v4 == host.subnet};
+    if (use == Use::nothing && !record.record.expires()) continue;
+    const std::tuple rank{use, by, host.subnet && subnet.shares_subnet_with(*host.subnet)};
     if (best != nullptr && rank <= best_rank) continue;
     best = &record;
     best_rank = rank;
@@ -126,17 +188,59 @@ const DecodedRecord* own_record(const NetworkConfig& config, const DecodedRecord
   return best;
 }
 
+// Another record of ours, in whose place `own` was created; nullptr: none.
+const DecodedRecord* former_record(const Situation& now, const DecodedRecord& own) {
+  const auto former = std::ranges::find_if(now.records.leases, [&](const DecodedRecord& other) {
+    return &other != &own && other.lease.subnet.shares_subnet_with(own.lease.subnet) &&
+           (other.record.expires() || !own.record.expires()) && now.chooser.host.owns(other.lease);
+  });
+  return former == now.records.leases.end() ? nullptr : &*former;
+}
+
 // The newest record with our public IP, for a host that owns none; nullptr: none.
-const DecodedRecord* record_to_take_over(const NetworkConfig& config, const DecodedRecords& records,
-                                         IpAddress public_ip) {
+const DecodedRecord* record_to_take_over(const Situation& now) {
   const DecodedRecord* last = nullptr;
-  for (const DecodedRecord& record : records.leases) {
-    if (record.lease.attributes.public_ip != public_ip) continue;
-    if (!fits(config, record.lease.subnet)) continue;
+  for (const DecodedRecord& record : now.records.leases) {
+    const PublicIps theirs = record.lease.attributes.public_ips();
+    if (!now.chooser.host.public_ips.same_host(theirs)) continue;
+    if (!fits(now.config, record.lease.subnet)) continue;
     // All records are of one list, so their revisions can be compared.
     if (last == nullptr || record.record.revision > last->record.revision) last = &record;
   }
   return last;
+}
+
+// The subnets to lease; `own`: our record, if there is one.
+struct Wanted {
+  SubnetKey subnet;
+  bool previous_is_free = false;  // in each family that had a subnet
+};
+
+Result<Wanted> wanted_subnets(const Situation& now, const DecodedRecord* own) {
+  Wanted wanted;
+  bool any_previous = false;
+  bool all_free = true;
+  std::optional<std::uint64_t> number;  // of the IPv4 subnet in its range
+  for (const Family family : kFamilies) {
+    const auto& range = now.config.at(family);
+    if (!range) continue;
+    const std::vector<IpPrefix> taken = taken_subnets(now, *range, own);
+    const std::optional<IpPrefix> previous = now.previous(family);
+    const bool previous_is_free = previous && is_free(*previous, taken);
+    any_previous = any_previous || previous;
+    all_free = all_free && (!previous || previous_is_free);
+    const auto kept = own == nullptr ? std::nullopt : usable(now, *own, family);
+    std::optional<IpPrefix>& subnet = wanted.subnet.at(family);
+    // The containers of this host are in the previous subnet, so a lease on another subnet comes
+    // from a store that was restored to an earlier state. A reservation on another subnet is an
+    // operator's decision.
+    if (previous_is_free && (!kept || own->record.expires())) subnet = previous;
+    if (!subnet) subnet = kept;
+    if (!subnet) subnet = TRY(pick_free(now, *range, taken, number));
+    number = range->number_of(subnet->base);
+  }
+  wanted.previous_is_free = any_previous && all_free;
+  return wanted;
 }
 
 }  // namespace
@@ -151,14 +255,18 @@ DecodedRecords decode_records(std::span<const Record> records) {
     if (attributes) {
       decoded.leases.push_back({record, {*subnet, *std::move(attributes)}});
     } else {
-      decoded.unreadable.push_back(subnet->v4);
+      decoded.unreadable.push_back(*subnet);
     }
   }
   return decoded;
 }
 
 bool fits(const NetworkConfig& config, const SubnetKey& key) {
-  return config.v4 && config.v4->allows(key.v4) && (!key.v6 || config.v6);
+  return std::ranges::all_of(kFamilies, [&](Family family) {
+    const auto& range = config.at(family);
+    const auto& subnet = key.at(family);
+    return range ? subnet && range->allows(*subnet) : !subnet;
+  });
 }
 
 std::vector<SubnetKey> reservations_without_effect(const NetworkConfig& config,
@@ -166,8 +274,13 @@ std::vector<SubnetKey> reservations_without_effect(const NetworkConfig& config,
                                                    const HostIdentity& host) {
   std::vector<SubnetKey> subnets;
   for (const DecodedRecord& record : records.leases) {
-    if (record.record.expires() || fits(config, record.lease.subnet)) continue;
-    if (host.wrote(record.lease.attributes)) subnets.push_back(record.lease.subnet);
+    const SubnetKey& subnet = record.lease.subnet;
+    const bool has_effect = std::ranges::any_of(kFamilies, [&](Family family) {
+      const auto& range = config.at(family);
+      return range && subnet.at(family) && range->allows(*subnet.at(family));
+    });
+    if (record.record.expires() || has_effect) continue;
+    if (host.wrote(record.lease.attributes)) subnets.push_back(subnet);
   }
   return subnets;
 }
@@ -175,33 +288,21 @@ std::vector<SubnetKey> reservations_without_effect(const NetworkConfig& config,
 Result<SubnetChoice> choose_subnet(const NetworkConfig& config, const DecodedRecords& records,
                                    const Chooser& chooser, const Random& random,
                                    std::span<const IpAddress> keep_clear_of) {
-  if (!config.v4) {
-    return fail(ErrorKind::unsupported, "a lease without IPv4: EnableIPv4 is false");
-  }
-  const HostIdentity& host = chooser.host;
-  const std::optional<IpPrefix>& previous = host.subnet;
-  std::vector<IpPrefix> taken = taken_subnets(config, records, host.public_ip);
-  for (const IpAddress ip : keep_clear_of) {
-    if (config.v4->network.contains(ip)) taken.push_back(IpPrefix::of(ip, 32));
-  }
-  const bool previous_is_free =
-      previous && config.v4->allows(*previous) &&
-      std::none_of(taken.begin(), taken.end(),
-                   [&](const IpPrefix& subnet) { return subnet.overlaps(*previous); });
-  if (const DecodedRecord* own = own_record(config, records, host)) {
-    // The containers of this host are in the previous subnet, so a lease on another subnet comes
-    // from a store that was restored to an earlier state. A reservation on another subnet is an
-    // operator's decision.
-    const bool outdated = previous_is_free && own->record.expires();
-    if (fits(config, own->lease.subnet) && !outdated) return Reuse{*own};
-    return Discard{*own};
-  }
-  if (previous_is_free) return Create{*previous};
-  if (chooser.address_is_ours) {
-    const auto* theirs = record_to_take_over(config, records, host.public_ip);
+  const Situation now{config, records, chooser, random, keep_clear_of};
+  const DecodedRecord* own = own_record(now);
+  if (own != nullptr && use_of(now, *own) < Use::some) return Discard{*own};
+  const Result<Wanted> wanted = wanted_subnets(now, own);
+  if (own == nullptr && chooser.address_is_ours && !(wanted && wanted->previous_is_free)) {
+    const DecodedRecord* theirs = record_to_take_over(now);
     if (theirs != nullptr) return TakeOver{*theirs};
   }
-  return Create{TRY(pick_free(config, records, taken, random))};
+  const SubnetKey subnet = TRY(wanted).subnet;
+  if (own == nullptr) return Create{subnet};
+  if (!own->lease.subnet.shares_subnet_with(subnet)) return Discard{*own};
+  if (own->lease.subnet != subnet) return Create{subnet, *own};
+  const DecodedRecord* former = former_record(now, *own);
+  if (former != nullptr) return Discard{*former};
+  return Reuse{*own};
 }
 
 }  // namespace flannel

@@ -23,7 +23,7 @@ struct DecodedRecord {
 // The records of one snapshot. Keys that are no subnet keys are left out.
 struct DecodedRecords {
   std::vector<DecodedRecord> leases;  // sorted by key
-  std::vector<IpPrefix> unreadable;   // subnets whose owner is unknown; they must not be taken
+  std::vector<SubnetKey> unreadable;  // subnets whose owner is unknown; they must not be taken
 };
 DecodedRecords decode_records(std::span<const Record> records);
 
@@ -31,14 +31,18 @@ DecodedRecords decode_records(std::span<const Record> records);
 struct Reuse {
   DecodedRecord own;
 };
-// Our own lease no longer fits the configuration: delete it, then choose again. It is never a
-// reservation, which belongs to the operator.
+// Our own lease is not to be used: delete it, then choose again. It is never a reservation, which
+// belongs to the operator, unless the reservation that takes its place exists.
 struct Discard {
   DecodedRecord own;
 };
-// Create a record for this subnet.
+// Create a record for this subnet, and then choose again if other hosts can have taken a part of
+// it at the same time.
 struct Create {
-  IpPrefix subnet;
+  SubnetKey subnet;
+  // Our own record, of which the new one keeps a subnet. It stays until the new one exists, so that
+  // no other host can take that subnet. If it is a reservation, so is the new one.
+  std::optional<DecodedRecord> former{};
 };
 // Another node wrote this record, and only its public IP indicates that the node may have been this
 // host: take the record over, unless that node is still alive.
@@ -57,20 +61,30 @@ struct Chooser {
 
 // Chooses in upstream's order: our own record (HostIdentity::owns; of several one that fits, then
 // the surest, then the previous subnet), the previous subnet if no record overlaps it, a record to
-// take over, otherwise a random free subnet. Exception: if the previous subnet is free, an own
-// lease (not a reservation) on another subnet is discarded. A subnet that contains an address of
-// `keep_clear_of` is not free. Records outside of the network are ignored. ErrorKind::exhausted: no
-// subnet is free.
+// take over, otherwise a random free subnet. If the previous subnet is free, an own lease (not a
+// reservation) on another subnet is not used.
+//
+// Each family is chosen for itself, with these rules for both: an own record that has one of the
+// chosen subnets is exchanged for one that has them all. A free IPv6 subnet is preferably that with
+// the number of the IPv4 subnet, so that hosts that choose at the same time choose different ones.
+// If an older record of another host overlaps an own lease in a family, and that subnet is not the
+// previous one, another subnet is chosen: two hosts can create records at the same time that
+// overlap in one family.
+//
+// A subnet that contains an address of `keep_clear_of` is not free. Records outside of the network
+// are ignored. ErrorKind::exhausted: no subnet is free.
 Result<SubnetChoice> choose_subnet(const NetworkConfig& config, const DecodedRecords& records,
                                    const Chooser& chooser, const Random& random,
                                    std::span<const IpAddress> keep_clear_of = {});
 
-// Our reservations that do not fit the configuration: they remain, and another subnet is chosen.
+// Our reservations of which the configuration allows no subnet: they remain, and another subnet is
+// chosen.
 std::vector<SubnetKey> reservations_without_effect(const NetworkConfig& config,
                                                    const DecodedRecords& records,
                                                    const HostIdentity& host);
 
-// True if a lease on `key` is allowed under this configuration.
+// True if a lease on `key` is allowed under this configuration: it has a subnet of each enabled
+// family, and no other.
 bool fits(const NetworkConfig& config, const SubnetKey& key);
 
 }  // namespace flannel

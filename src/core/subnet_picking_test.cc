@@ -28,8 +28,8 @@ Random always(std::uint64_t n) {
 // "create 10.5.1.0/24", "reuse ...", "discard ...", or the error's text.
 std::string chosen(const NetworkConfig& network, const std::vector<Record>& records,
                    std::optional<const char*> previous = std::nullopt, Random random = always(0)) {
-  std::optional<IpPrefix> before;
-  if (previous) before = IpPrefix::parse_v4(*previous).value();
+  std::optional<SubnetKey> before;
+  if (previous) before = SubnetKey::of(IpPrefix::parse_v4(*previous).value());
   const auto choice =
       choose_subnet(network, decode_records(records), {{kUs, kTag, before}, true}, random);
   if (!choice) return choice.error().text;
@@ -112,9 +112,6 @@ TEST_F(SubnetPickingTest, OwnRecordThatDoesNotFitIsDiscarded) {
   EXPECT_EQ(chosen(net, {record("10.5.9.0-25", "192.0.2.1")}), "discard 10.5.9.0-25");
   EXPECT_EQ(chosen(net, {record("10.5.0.0-24", "192.0.2.1")}), "discard 10.5.0.0-24")
       << "before SubnetMin";
-  EXPECT_EQ(chosen(net, {record("10.5.9.0-24&fd00::-64", "192.0.2.1")}),
-            "discard 10.5.9.0-24&fd00::-64")
-      << "IPv6 is not enabled";
 }
 
 TEST_F(SubnetPickingTest, AReservationThatDoesNotFitIsKeptAndNamed) {
@@ -204,7 +201,7 @@ TEST_F(SubnetPickingTest, RecordWithAnUnreadableValueBlocksItsSubnet) {
 
 TEST_F(SubnetPickingTest, NoSubnetAroundAnAddressInUseIsTaken) {
   const auto choose = [&](std::vector<IpAddress> in_use, const char* previous) {
-    const Chooser us{{kUs, std::nullopt, IpPrefix::parse_v4(previous).value()}};
+    const Chooser us{{kUs, std::nullopt, SubnetKey::of(IpPrefix::parse_v4(previous).value())}};
     const auto choice = choose_subnet(small, {}, us, always(0), in_use);
     return choice ? to_string(std::get<Create>(*choice).subnet) : choice.error().text;
   };
@@ -260,17 +257,10 @@ TEST_F(SubnetPickingTest, PicksAmongSixtyFiveThousandSubnetsThatAreAlmostAllTake
   DecodedRecords records;
   for (std::uint64_t n = 0; n < big.v4->count(); ++n) {
     if (n == 40000) continue;
-    records.unreadable.push_back(big.v4->at(n));
+    records.unreadable.push_back(SubnetKey::of(big.v4->at(n)));
   }
   const auto choice = choose_subnet(big, records, {kUs}, always(0));
   EXPECT_EQ(to_string(std::get<Create>(choice.value()).subnet), "10.156.65.0/24");
-}
-
-TEST_F(SubnetPickingTest, WithoutIPv4NothingIsChosen) {
-  const NetworkConfig v6 =
-      config(R"({"EnableIPv4":false,"EnableIPv6":true,"IPv6Network":"fc00::/48"})");
-  const auto choice = choose_subnet(v6, {}, {kUs}, always(0));
-  EXPECT_EQ(choice.error().kind, ErrorKind::unsupported);
 }
 
 }  // namespace

@@ -23,12 +23,12 @@ std::optional<Mac> mac_in(const std::string& backend_data) {
 
 // All hosts compute the same number, so they agree on the owner of a MAC. It is the FNV-1a hash of
 // the backend type, with the family in the lowest bit.
-Vtep vtep_of(const Mac& mac, bool v6, std::string_view backend_type) {
+Vtep vtep_of(const Mac& mac, Family family, std::string_view backend_type) {
   std::uint32_t hash = 2166136261;
   for (const char c : backend_type)
     hash = (hash ^ static_cast<std::uint8_t>(c)) * 16777619;
   const auto number = static_cast<std::uint16_t>((hash >> 16) ^ hash);
-  return {mac, static_cast<std::uint16_t>((number & ~1U) | (v6 ? 1U : 0U))};
+  return {mac, static_cast<std::uint16_t>((number & ~1U) | (family == Family::v6 ? 1U : 0U))};
 }
 
 }  // namespace
@@ -36,16 +36,21 @@ Vtep vtep_of(const Mac& mac, bool v6, std::string_view backend_type) {
 AnnouncedVteps announced_vteps(const LeaseAttributes& lease) {
   AnnouncedVteps vteps;
   if (const auto mac = mac_in(lease.backend_data)) {
-    vteps.v4 = vtep_of(*mac, false, lease.backend_type);
+    vteps.v4 = {vtep_of(*mac, Family::v4, lease.backend_type), lease.public_ip};
   }
   if (const auto mac = mac_in(lease.backend_v6_data)) {
-    vteps.v6 = vtep_of(*mac, true, lease.backend_type);
+    vteps.v6 = {vtep_of(*mac, Family::v6, lease.backend_type),
+                lease.public_ip6.value_or(IpAddress::unspecified(Family::v6))};
   }
   return vteps;
 }
 
 bool share_a_vtep(const AnnouncedVteps& one, const AnnouncedVteps& other) {
-  return (one.v4 && one.v4 == other.v4) || (one.v6 && one.v6 == other.v6);
+  return std::ranges::any_of(kFamilies, [&](Family family) {
+    const auto& mine = one.at(family);
+    const auto& theirs = other.at(family);
+    return mine && theirs && mine->vtep == theirs->vtep;
+  });
 }
 
 bool VtepOwners::Before::operator()(const Claim& one, const Claim& other) const {
@@ -68,7 +73,11 @@ VtepOwners::Oldest VtepOwners::oldest_of(const Vtep& vtep) const {
        ++claim) {
     oldest.subnets.push_back(claim->subnet);
   }
-  if (!oldest.subnets.empty()) oldest.public_ip = leases_.at(oldest.subnets.front()).public_ip;
+  if (!oldest.subnets.empty()) {
+    // The last bit of the device is the family.
+    const Family family = (vtep.device & 1U) != 0 ? Family::v6 : Family::v4;
+    oldest.ip = leases_.at(oldest.subnets.front()).vteps.at(family)->ip;
+  }
   return oldest;
 }
 
@@ -79,13 +88,12 @@ void VtepOwners::touch(const Vtep& vtep) {
 void VtepOwners::add(const DecodedRecord& decoded) {
   const SubnetKey& subnet = decoded.lease.subnet;
   const LeaseAttributes& attributes = decoded.lease.attributes;
-  const Announced announced{attributes.public_ip, decoded.record.created,
-                            announced_vteps(attributes)};
+  const Announced announced{decoded.record.created, announced_vteps(attributes)};
   if (!announced.vteps.v4 && !announced.vteps.v6) return;
   for (const auto& vtep : {announced.vteps.v4, announced.vteps.v6}) {
     if (!vtep) continue;
-    touch(*vtep);
-    claims_.insert({*vtep, announced.created, subnet});
+    touch(vtep->vtep);
+    claims_.insert({vtep->vtep, announced.created, subnet});
   }
   leases_.insert_or_assign(subnet, announced);
 }
@@ -95,8 +103,8 @@ void VtepOwners::remove(const SubnetKey& subnet) {
   if (lease == leases_.end()) return;
   for (const auto& vtep : {lease->second.vteps.v4, lease->second.vteps.v6}) {
     if (!vtep) continue;
-    touch(*vtep);
-    claims_.erase({*vtep, lease->second.created, subnet});
+    touch(vtep->vtep);
+    claims_.erase({vtep->vtep, lease->second.created, subnet});
   }
   leases_.erase(lease);
 }
@@ -119,22 +127,21 @@ std::optional<VtepOwners::Conflict> VtepOwners::conflict(const SubnetKey& subnet
   if (lease == leases_.end()) return std::nullopt;
   for (const auto& vtep : {lease->second.vteps.v4, lease->second.vteps.v6}) {
     if (!vtep) continue;
-    const Oldest oldest = oldest_of(*vtep);
+    const Oldest oldest = oldest_of(vtep->vtep);
     const auto& some = oldest.subnets;
     const bool is_crowded = std::find(some.begin(), some.end(), subnet) == some.end();
-    if (!is_crowded && oldest.public_ip == lease->second.public_ip) continue;
-    return Conflict{vtep->mac, some.front(), oldest.public_ip, is_crowded};
+    if (!is_crowded && oldest.ip == vtep->ip) continue;
+    return Conflict{vtep->vtep.mac, some.front(), oldest.ip, is_crowded};
   }
   return std::nullopt;
 }
 
-std::vector<SubnetKey> VtepOwners::owned_by_others(const AnnouncedVteps& vteps,
-                                                   IpAddress public_ip) const {
+std::vector<SubnetKey> VtepOwners::owned_by_others(const AnnouncedVteps& vteps) const {
   std::vector<SubnetKey> found;
   for (const auto& vtep : {vteps.v4, vteps.v6}) {
     if (!vtep) continue;
-    const Oldest oldest = oldest_of(*vtep);
-    if (oldest.public_ip == public_ip) continue;
+    const Oldest oldest = oldest_of(vtep->vtep);
+    if (oldest.ip == vtep->ip) continue;
     for (const SubnetKey& subnet : oldest.subnets) {
       if (!conflict(subnet)) found.push_back(subnet);
     }

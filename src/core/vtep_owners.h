@@ -24,10 +24,20 @@ struct Vtep {
   auto operator<=>(const Vtep&) const = default;
 };
 
+// A VTEP, and the public IP to which packets for it are sent.
+struct AnnouncedVtep {
+  Vtep vtep;
+  IpAddress ip;
+  auto operator<=>(const AnnouncedVtep&) const = default;
+};
+
 // The VTEPs that a lease announces: at most one of each family.
 struct AnnouncedVteps {
-  std::optional<Vtep> v4{};
-  std::optional<Vtep> v6{};
+  std::optional<AnnouncedVtep> v4{}, v6{};
+
+  const std::optional<AnnouncedVtep>& at(Family family) const {
+    return family == Family::v4 ? v4 : v6;
+  }
 };
 // Data that no backend accepts announces no VTEP.
 AnnouncedVteps announced_vteps(const LeaseAttributes& lease);
@@ -59,13 +69,12 @@ class VtepOwners {
 
   // The conflict of a lease; nullopt: its MACs, if it has any, are its own.
   std::optional<Conflict> conflict(const SubnetKey& subnet) const;
-  // The leases that have one of `vteps`, of another host than that of `public_ip`: at most
-  // kMostOfOneMac for each VTEP.
-  std::vector<SubnetKey> owned_by_others(const AnnouncedVteps& vteps, IpAddress public_ip) const;
+  // The leases that have one of `vteps` with another public IP: at most kMostOfOneMac for each
+  // VTEP.
+  std::vector<SubnetKey> owned_by_others(const AnnouncedVteps& vteps) const;
 
  private:
   struct Announced {
-    IpAddress public_ip;
     Revision created = 0;
     AnnouncedVteps vteps;
   };
@@ -81,7 +90,7 @@ class VtepOwners {
   // The leases that may have the MAC, and the address that it leads to.
   struct Oldest {
     std::vector<SubnetKey> subnets;
-    IpAddress public_ip;
+    IpAddress ip;
     bool operator==(const Oldest&) const = default;
   };
 

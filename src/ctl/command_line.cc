@@ -93,9 +93,9 @@ Result<CtlOptions> validate(const CtlFlags& texts, const Flags& flags, StoreOpti
   options.json = texts.json;
   options.bad = texts.bad;
   options.node = texts.node;
-  if (!options.node.empty() && !IpAddress::parse_v4(options.node)) {
+  if (!options.node.empty() && !IpAddress::parse(options.node)) {
     return fail(ErrorKind::invalid,
-                flags.label("node") + ": " + in_quotes(options.node) + " is not an IPv4 address");
+                flags.label("node") + ": " + in_quotes(options.node) + " is not an IP address");
   }
   if (texts.underlay_mtu < kLeastMtu || texts.underlay_mtu > kMostMtu) {
     return fail(ErrorKind::invalid, flags.label("underlay-mtu") + ": " +

@@ -15,6 +15,18 @@
 namespace flannel {
 namespace {
 
+// True if a host with these subnets keeps those of the families that the configuration has.
+bool can_be_kept(const NetworkConfig& config, const SubnetKey& subnets) {
+  bool any = false;
+  for (const Family family : kFamilies) {
+    const auto& subnet = subnets.at(family);
+    if (!subnet || !config.at(family)) continue;
+    if (!config.at(family)->allows(*subnet)) return false;
+    any = true;
+  }
+  return any;
+}
+
 // Returns the current leases that hosts could not keep under the new configuration.
 std::vector<std::string> leases_in_the_way(const NetworkConfig& config, const Snapshot& snapshot) {
   LeaseTable table;
@@ -22,7 +34,7 @@ std::vector<std::string> leases_in_the_way(const NetworkConfig& config, const Sn
   std::size_t count = 0;
   std::string first;
   for (const auto& [subnet, decoded] : table.leases()) {
-    if (config.v4->allows(subnet.v4)) continue;
+    if (can_be_kept(config, subnet)) continue;
     if (++count == 1) first = to_string(subnet);
   }
   if (count == 0) return {};

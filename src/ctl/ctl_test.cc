@@ -113,7 +113,7 @@ TEST_F(CtlTest, WhatNoHostCouldHaveIsNotReserved) {
   EXPECT_NE(why("10.5.52.0/25").find("no host could have"), std::string::npos);
   EXPECT_NE(why("ten").find("ten is no subnet"), std::string::npos);
   EXPECT_EQ(mistake({"reserve", "10.5.1.0/24", "--node=me"}),
-            "--node: \"me\" is not an IPv4 address");
+            "--node: \"me\" is not an IP address");
   EXPECT_EQ(mistake({"leases", "--node=192.0.2.1"}), "--node means nothing to `leases`");
 }
 
@@ -132,7 +132,7 @@ TEST_F(CtlTest, AWrongConfigurationIsNotWritten) {
       {R"({"Network":"10.5.0.0/31"})", "10.5.0.0/31"},
       {R"({"Network":"10.5.0.0/16","Backend":{"Type":"pigeon"}})", "pigeon"},
       {R"({"Network":"10.5.0.0/16","Backend":{"Type":"vxlan","VNI":-1}})", "VNI"},
-      {R"({"EnableIPv4":false,"EnableIPv6":true,"IPv6Network":"fd00::/48"})", "without IPv4"}};
+      {R"({"EnableIPv4":false,"EnableIPv6":true,"IPv6Network":"10.5.0.0/16"})", "IPv6Network"}};
   for (const Words& pair : wrong) {
     const Said said = ctl({"config", "set", pair[0]});
     EXPECT_EQ(said.code, 1);

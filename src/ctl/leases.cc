@@ -37,14 +37,20 @@ Json data_as_json(const std::string& text) {
   return parsed.is_discarded() ? Json(text) : parsed;
 }
 
+Json text_or_null(const std::optional<IpAddress>& ip) {
+  return ip ? Json(to_string(*ip)) : Json(nullptr);
+}
+
 std::string leases_as_json(const LeaseTable& table) {
   Json list = Json::array();
   for (const auto& [subnet, decoded] : table.leases()) {
     const LeaseAttributes& attributes = decoded.lease.attributes;
     list.push_back({{"subnet", to_string(subnet)},
-                    {"public_ip", to_string(attributes.public_ip)},
+                    {"public_ip", text_or_null(attributes.public_ips().v4)},
+                    {"public_ipv6", text_or_null(attributes.public_ips().v6)},
                     {"backend", attributes.backend_type},
                     {"backend_data", data_as_json(attributes.backend_data)},
+                    {"backend_v6_data", data_as_json(attributes.backend_v6_data)},
                     {"kind", kind(decoded)},
                     {"revision", decoded.record.revision}});
   }
@@ -55,9 +61,12 @@ std::string leases_as_text(const LeaseTable& table) {
   Rows rows = {{"SUBNET", "PUBLIC-IP", "BACKEND", "BACKEND-DATA", "KIND"}};
   for (const auto& [subnet, decoded] : table.leases()) {
     const LeaseAttributes& attributes = decoded.lease.attributes;
-    rows.push_back({to_string(subnet), to_string(attributes.public_ip),
-                    or_dash(attributes.backend_type), or_dash(attributes.backend_data),
-                    std::string(kind(decoded))});
+    std::string data = attributes.backend_data;
+    if (!attributes.backend_v6_data.empty()) {
+      data.append(data.empty() ? "" : ",").append(attributes.backend_v6_data);
+    }
+    rows.push_back({to_string(subnet), to_string(attributes.public_ips()),
+                    or_dash(attributes.backend_type), or_dash(data), std::string(kind(decoded))});
   }
   return text_table(rows);
 }
@@ -75,16 +84,18 @@ std::map<std::string, QuarantinedRecord> bad_records(const LeaseTable& table) {
   std::ranges::sort(by_age, {}, [](const DecodedRecord* one) { return one->record.created; });
   for (const DecodedRecord* one : by_age) {
     const LeaseAttributes& attributes = one->lease.attributes;
-    const auto [first, is_first] = oldest.emplace(attributes.public_ip, one);
-    const Lease& before = first->second->lease;
-    if (is_first ||
-        HostIdentity(before.attributes.public_ip, before.attributes.node).wrote(attributes)) {
-      continue;
+    for (const Family family : kFamilies) {
+      const auto ip = attributes.public_ips().at(family);
+      if (!ip) continue;
+      const auto [first, is_first] = oldest.emplace(*ip, one);
+      const Lease& before = first->second->lease;
+      if (is_first || HostIdentity::writer_of(before.attributes).wrote(attributes)) continue;
+      bad[one->record.key] = {
+          one->record.key,
+          fmt::format("PublicIP {} is also that of {}, which another node wrote", to_string(*ip),
+                      to_string(before.subnet)),
+          one->record.revision, QuarantineKind::our_ip_by_other_node};
     }
-    bad[one->record.key] = {one->record.key,
-                            fmt::format("PublicIP {} is also that of {}, which another node wrote",
-                                        to_string(attributes.public_ip), to_string(before.subnet)),
-                            one->record.revision, QuarantineKind::our_ip_by_other_node};
   }
   return bad;
 }
@@ -104,12 +115,11 @@ std::string bad_as_text(const LeaseTable& table) {
   return text_table(rows);
 }
 
-// Returns the network that leases must lie in for flanneld; nullopt without a valid configuration.
-std::optional<IpPrefix> network_of(const Snapshot& snapshot) {
-  if (!snapshot.config) return std::nullopt;
+// Returns the networks that leases must lie in for flanneld; none without a valid configuration.
+std::vector<IpPrefix> networks_of(const Snapshot& snapshot) {
+  if (!snapshot.config) return {};
   const auto parsed = parse_network_config(snapshot.config->text);
-  if (!parsed || !parsed->config.v4) return std::nullopt;
-  return parsed->config.v4->network;
+  return parsed ? parsed->config.networks() : std::vector<IpPrefix>();
 }
 
 }  // namespace
@@ -117,7 +127,7 @@ std::optional<IpPrefix> network_of(const Snapshot& snapshot) {
 Result<void> run_leases(const CtlOptions& options, const Terminal& terminal) {
   StoreSession store = TRY(StoreSession::open(options));
   const Snapshot snapshot = TRY(store.snapshot());
-  LeaseTable table(network_of(snapshot), std::nullopt, Quarantine::kNameAll);
+  LeaseTable table(networks_of(snapshot), std::nullopt, Quarantine::kNameAll);
   table.apply_snapshot(snapshot);
   if (options.bad) {
     terminal.out << (options.json ? bad_as_json(table) : bad_as_text(table));

@@ -13,9 +13,30 @@ namespace {
 HostFacts some_host(std::uint32_t mtu) {
   HostFacts host;
   const auto ip = IpAddress::v4(192, 0, 2, 1);
-  host.underlay = {
-      .interface = "eth0", .interface_index = 2, .mtu = mtu, .v4 = UnderlayAddress{ip, ip}};
+  const auto ip6 = IpAddress::v6({0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1});
+  host.underlay = {.interface = "eth0",
+                   .interface_index = 2,
+                   .mtu = mtu,
+                   .v4 = UnderlayAddress{ip, ip},
+                   .v6 = UnderlayAddress{ip6, ip6}};
   return host;
+}
+
+// The number of IPv4 addresses of a subnet that a host can have. Of IPv6 there are always enough.
+std::string addresses_of(const IpPrefix& subnet) {
+  if (subnet.family() == Family::v6) return fmt::format("2^{}", subnet.host_bits());
+  return fmt::to_string((std::uint64_t{1} << subnet.host_bits()) - 2);
+}
+
+std::string to_text(const SubnetRange& range) {
+  const std::uint64_t count = range.count();
+  std::string text = fmt::format("network    {}\n", to_string(range.network));
+  text += fmt::format("subnets    {}, one for each host: {} to {}\n",
+                      count == UINT64_MAX ? "2^64 or more" : fmt::to_string(count),
+                      to_string(range.at(0)), to_string(IpPrefix{range.last, range.subnet_len}));
+  text += fmt::format("addresses  {} on each host, one of them the bridge's\n",
+                      addresses_of(range.at(0)));
+  return text;
 }
 
 }  // namespace
@@ -23,9 +44,6 @@ HostFacts some_host(std::uint32_t mtu) {
 Result<NetworkReport> report_on(std::string_view config_text, std::uint32_t underlay_mtu) {
   ParsedConfig parsed = TRY(parse_network_config(config_text));
   TRY(read_move_notes(config_text));
-  if (!parsed.config.v4) {
-    return fail(ErrorKind::unsupported, "EnableIPv4: false: this release cannot do without IPv4");
-  }
   const HostFacts host = some_host(underlay_mtu);
   MadeBackend made = TRY_DURING(make_backend(parsed.config, host.underlay), "Backend");
   NetworkReport report{.config = parsed.config,
@@ -43,14 +61,10 @@ Result<NetworkReport> report_on(std::string_view config_text, std::uint32_t unde
 
 std::string to_text(const NetworkReport& report) {
   const NetworkConfig& config = report.config;
-  const SubnetRange& range = *config.v4;
-  const std::uint64_t count = range.count();
-  const IpPrefix first = range.at(0);
-  std::string text = fmt::format("network    {}\n", to_string(range.network));
-  text += fmt::format("subnets    {}, one for each host: {} to {}\n", count, to_string(first),
-                      to_string(range.at(count - 1)));
-  text += fmt::format("addresses  {} on each host, one of them the bridge's\n",
-                      (std::uint64_t{1} << first.host_bits()) - 2);
+  std::string text;
+  for (const Family family : kFamilies) {
+    if (const auto& range = config.at(family)) text += to_text(*range);
+  }
   text += fmt::format("backend    {}\n", config.backend_type);
   text += fmt::format("mtu        {} where the interface between the hosts has {}\n",
                       report.overlay_mtu, report.underlay_mtu);

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <ostream>
 
+#include "base/parse.h"
 #include "core/lease.h"
 #include "core/network_config.h"
 #include "core/record_limits.h"
@@ -25,23 +26,53 @@ struct Wanted {
   const Record* there = nullptr;  // in the snapshot
 };
 
-// Finds the record of "10.5.52.0/24", or of a key, which may also name an IPv6 subnet.
+// Reads "10.5.52.0/24", "fd00:12::/64", both with a comma between them, or a key.
+Result<SubnetKey> read_subnets(const std::string& word) {
+  if (const auto key = decode_subnet_key(word)) return *key;
+  SubnetKey subnets;
+  for (const std::string_view item : split(word, ',')) {
+    const auto subnet = IpPrefix::parse(item);
+    if (!subnet || subnets.at(subnet->family())) {
+      return fail(ErrorKind::invalid,
+                  fmt::format("{} is no subnet such as 10.5.52.0/24 or fd00:12::/64", word));
+    }
+    subnets.at(subnet->family()) = *subnet;
+  }
+  return subnets;
+}
+
+// True if the record has each of the subnets.
+bool has_all(const SubnetKey& record, const SubnetKey& subnets) {
+  return std::ranges::all_of(kFamilies, [&](Family family) {
+    return !subnets.at(family) || record.at(family) == subnets.at(family);
+  });
+}
+
+// Finds the record that has these subnets, and perhaps one more of the other family.
 Result<Wanted> find(const std::string& word, const Snapshot& snapshot) {
   Wanted wanted;
-  if (const auto subnet = IpPrefix::parse_v4(word)) {
-    wanted.subnet.v4 = *subnet;
-  } else {
-    const auto key = decode_subnet_key(word);
-    if (!key) {
-      return fail(ErrorKind::invalid, fmt::format("{} is no subnet such as 10.5.52.0/24", word));
-    }
-    wanted.subnet = *key;
-  }
-  wanted.key = encode_subnet_key(wanted.subnet);
+  wanted.subnet = TRY(read_subnets(word));
+  const std::string exact = encode_subnet_key(wanted.subnet);
   for (const Record& record : snapshot.records) {
-    if (record.key == wanted.key) wanted.there = &record;
+    const auto key = decode_subnet_key(record.key);
+    if (!key || !has_all(*key, wanted.subnet)) continue;
+    if (wanted.there == nullptr || record.key == exact) wanted.there = &record;
   }
+  wanted.key = wanted.there != nullptr ? wanted.there->key : exact;
+  wanted.subnet = TRY(decode_subnet_key(wanted.key));
   return wanted;
+}
+
+Result<void> check_range(const NetworkConfig& config, const IpPrefix& subnet) {
+  const auto& range = config.at(subnet.family());
+  if (!range) {
+    return fail(ErrorKind::invalid, fmt::format("no host could have {}: the network has no {}",
+                                                to_string(subnet), to_string(subnet.family())));
+  }
+  if (range->allows(subnet)) return {};
+  return fail(ErrorKind::invalid,
+              fmt::format("no host could have {}: subnets are /{} from {} to {}", to_string(subnet),
+                          range->subnet_len, to_string(range->first), to_string(range->last)));
 }
 
 Result<void> check_fits(const Wanted& wanted, const Snapshot& snapshot) {
@@ -49,24 +80,32 @@ Result<void> check_fits(const Wanted& wanted, const Snapshot& snapshot) {
     return fail(ErrorKind::not_found, "there is no configuration yet (\"flannelctl config set\")");
   }
   const auto parsed = TRY(parse_network_config(snapshot.config->text));
-  const auto& range = parsed.config.v4;
-  if (!range) {
-    return fail(ErrorKind::unsupported,
-                "EnableIPv4 is false: a network of IPv6 alone is not part of this release");
-  }
-  if (!range->allows(wanted.subnet.v4)) {
-    return fail(ErrorKind::invalid,
-                fmt::format("no host could have {}: subnets are /{} from {} to {}",
-                            to_string(wanted.subnet.v4), range->subnet_len, to_string(range->first),
-                            to_string(range->last)));
+  for (const Family family : kFamilies) {
+    if (const auto& subnet = wanted.subnet.at(family)) TRY(check_range(parsed.config, *subnet));
   }
   for (const Record& record : snapshot.records) {
     const auto other = decode_subnet_key(record.key);
-    if (!other || record.key == wanted.key || !other->v4.overlaps(wanted.subnet.v4)) continue;
+    if (!other || record.key == wanted.key || !other->overlaps(wanted.subnet)) continue;
     return fail(ErrorKind::conflict, fmt::format("{} overlaps {}, which is there already",
                                                  to_string(wanted.subnet), record.key));
   }
   return {};
+}
+
+// The record of a reservation for the host with this address.
+LeaseAttributes reserved_for(const IpAddress& ip) {
+  LeaseAttributes attributes;
+  if (ip.is_v4()) {
+    attributes.public_ip = ip;
+  } else {
+    attributes.public_ip6 = ip;
+  }
+  return attributes;
+}
+
+bool is_of(const LeaseAttributes& holder, const std::string& node) {
+  const auto ip = IpAddress::parse(node);
+  return ip && holder.public_ips().at(ip->family) == *ip;
 }
 
 Result<void> reserve_free(const CtlOptions& options, const Wanted& wanted, StoreSession& store) {
@@ -75,16 +114,16 @@ Result<void> reserve_free(const CtlOptions& options, const Wanted& wanted, Store
                 fmt::format("no host has {}; --node=ADDRESS says whom to keep it for",
                             to_string(wanted.subnet)));
   }
-  const LeaseAttributes attributes{.public_ip = TRY(IpAddress::parse_v4(options.node))};
+  const LeaseAttributes attributes = reserved_for(TRY(IpAddress::parse(options.node)));
   TRY(store.create(wanted.key, encode_lease_value(attributes), {}));
   return {};
 }
 
 Result<void> reserve_held(const CtlOptions& options, const Wanted& wanted, StoreSession& store) {
   const LeaseAttributes holder = TRY_DURING(decode_lease(*wanted.there), "read " + wanted.key);
-  if (!options.node.empty() && to_string(holder.public_ip) != options.node) {
+  if (!options.node.empty() && !is_of(holder, options.node)) {
     return fail(ErrorKind::conflict,
-                fmt::format("{} has {}", to_string(holder.public_ip), to_string(wanted.subnet)));
+                fmt::format("{} has {}", to_string(holder.public_ips()), to_string(wanted.subnet)));
   }
   if (!wanted.there->expires()) return {};
   TRY(store.replace(*wanted.there, wanted.there->value, {}));
@@ -98,7 +137,7 @@ void warn_of_others(const CtlOptions& options, const Wanted& wanted, const Snaps
     const auto subnet = decode_subnet_key(record.key);
     const auto holder = decode_lease(record);
     if (!subnet || !holder || record.key == wanted.key) continue;
-    if (to_string(holder->public_ip) != options.node) continue;
+    if (!is_of(*holder, options.node)) continue;
     if (!record.expires()) {
       terminal.out << options.node << " has a reservation for " << to_string(*subnet)
                    << " as well, and can use one of them only\n";
@@ -112,7 +151,7 @@ void warn_of_others(const CtlOptions& options, const Wanted& wanted, const Snaps
 
 std::string holder_of(const Record& record) {
   const auto holder = decode_lease(record);
-  return holder ? to_string(holder->public_ip) : "a record that is no lease";
+  return holder ? to_string(holder->public_ips()) : "a record that is no lease";
 }
 
 }  // namespace
@@ -142,7 +181,8 @@ Result<void> run_unreserve(const CtlOptions& options, const Terminal& terminal) 
     return fail(ErrorKind::not_found, fmt::format("nobody has {}", to_string(wanted.subnet)));
   }
   const std::string holder = holder_of(*wanted.there);
-  if (!options.node.empty() && options.node != holder) {
+  const auto attributes = decode_lease(*wanted.there);
+  if (!options.node.empty() && !(attributes && is_of(*attributes, options.node))) {
     return fail(ErrorKind::conflict, fmt::format("{} has {}", holder, to_string(wanted.subnet)));
   }
   if (wanted.there->expires()) {

@@ -83,7 +83,7 @@ Result<void> perform(const CopyStep& step, StoreSession& store) {
 std::string table_of(const std::vector<FollowingHost>& hosts) {
   std::vector<std::vector<std::string>> rows = {{"SUBNET", "PUBLIC-IP", "KIND", "STATE"}};
   for (const FollowingHost& host : hosts) {
-    rows.push_back({to_string(host.lease.subnet), to_string(host.lease.attributes.public_ip),
+    rows.push_back({to_string(host.lease.subnet), to_string(host.lease.attributes.public_ips()),
                     host.record.expires() ? "lease" : "reservation",
                     std::string(to_string(host.following))});
   }

@@ -47,7 +47,7 @@ std::vector<std::string> who_is_behind(const std::vector<FollowingHost>& hosts) 
   std::vector<std::string> behind;
   for (const FollowingHost& host : hosts) {
     if (!host.is_behind()) continue;
-    behind.push_back(fmt::format("{} ({}) {}", to_string(host.lease.attributes.public_ip),
+    behind.push_back(fmt::format("{} ({}) {}", to_string(host.lease.attributes.public_ips()),
                                  to_string(host.lease.subnet), to_string(host.following)));
   }
   return behind;
@@ -68,7 +68,7 @@ Result<void> copy_latecomers(Move& move, const Terminal& terminal) {
       return tl::unexpected(written.error());
     }
     terminal.out << fmt::format("the lease of {} on {} is copied\n",
-                                to_string(host.lease.attributes.public_ip),
+                                to_string(host.lease.attributes.public_ips()),
                                 to_string(host.lease.subnet));
   }
   return {};

@@ -14,16 +14,37 @@ namespace {
 // Until subnet.env can be written: nothing reports that a folder has become writable.
 constexpr auto kFileRetry = std::chrono::seconds(5);
 
+// Leaves out the addresses of families that the network does not have.
+Underlay for_families_of(const NetworkConfig& config, Underlay underlay) {
+  if (!config.v4) underlay.v4.reset();
+  if (!config.v6) underlay.v6.reset();
+  return underlay;
+}
+
 // Returns an underlay on which every valid configuration works, to check a configuration alone.
-Underlay widest_underlay() {
+Underlay widest_underlay(const NetworkConfig& config) {
   const auto ip = IpAddress::v4(192, 0, 2, 1);
-  return {.interface = "eth0", .interface_index = 2, .mtu = 65535, .v4 = UnderlayAddress{ip, ip}};
+  const auto ip6 = IpAddress::parse_v6("2001:db8::1").value();
+  return for_families_of(config, {.interface = "eth0",
+                                  .interface_index = 2,
+                                  .mtu = 65535,
+                                  .v4 = UnderlayAddress{ip, ip},
+                                  .v6 = UnderlayAddress{ip6, ip6}});
+}
+
+// False behind NAT.
+bool is_own_address(const std::optional<UnderlayAddress>& at) {
+  return !at || at->public_ip == at->ip;
+}
+
+std::optional<IpPrefix> network_in(const std::optional<SubnetRange>& range) {
+  return range ? std::optional(range->network) : std::nullopt;
 }
 
 // Parses the configuration, including the options of its backend.
 Result<ParsedConfig> parse_whole_config(std::string_view text) {
   auto parsed = TRY(parse_network_config(text));
-  TRY_DURING(make_backend(parsed.config, widest_underlay()), "Backend");
+  TRY_DURING(make_backend(parsed.config, widest_underlay(parsed.config)), "Backend");
   return parsed;
 }
 
@@ -173,18 +194,32 @@ void Agent::begin(const Snapshot& snapshot) {
   session_->lease->start(snapshot);
 }
 
+// With both families a host may have an address of one of them only: packets of the other family
+// are not carried, which the log and /readyz say.
+UnderlayRequest Agent::request_for(const NetworkConfig& config) const {
+  UnderlayRequest request = options_.underlay;
+  const Need each = config.v4 && config.v6 ? Need::wanted : Need::required;
+  request.v4 = config.v4 ? each : Need::none;
+  request.v6 = config.v6 ? each : Need::none;
+  return request;
+}
+
 Result<std::unique_ptr<Agent::Session>> Agent::open_session(const ParsedConfig& parsed) {
   auto session = std::make_unique<Session>();
   session->config = parsed.config;
-  const SubnetRange& range = parsed.config.v4 ? *parsed.config.v4 : *parsed.config.v6;
-  log::info("Found network config", {{"network", to_string(range.network)},
-                                     {"subnets", range.count()},
-                                     {"backend", parsed.config.backend_type}});
+  for (const Family family : kFamilies) {
+    const auto& range = parsed.config.at(family);
+    if (!range) continue;
+    log::info("Found network config", {{"network", to_string(range->network)},
+                                       {"subnets", range->count()},
+                                       {"backend", parsed.config.backend_type}});
+  }
   session->host_view = TRY_DURING(parts_.read_host(), "look at the host's interfaces");
-  auto choice = TRY(choose_underlay(options_.underlay, session->host_view));
+  auto choice = TRY(choose_underlay(request_for(session->config), session->host_view));
   for (const std::string& reason : choice.reasons)
     log::info(reason);
-  session->host = {std::move(choice.underlay), options_.node.id, options_.packet_path};
+  session->host = {for_families_of(session->config, std::move(choice.underlay)), options_.node.id,
+                   options_.packet_path};
   auto made =
       TRY_DURING(make_backend(session->config, session->host.underlay), "network config: Backend");
   for (const std::string& warning : made.warnings)
@@ -206,20 +241,20 @@ Result<std::unique_ptr<Agent::Session>> Agent::open_session(const ParsedConfig& 
                                                .on_state = [this] { update_readiness(); },
                                                .path = session->path.get(),
                                                .blackhole_own_subnet = options_.ip_blackhole_route},
-                                session->host, session->config.v4->network);
+                                session->host, session->config.networks());
   return session;
 }
 
 // Two daemons with one network or device would undo the changes of each other for ever; with one
 // UDP port each would get packets for the other.
 Result<void> Agent::lock_objects(Session& session) {
-  const Scope scope = session.backend->scope(session.config.v4->network);
   std::vector<std::string> wanted;
-  for (const IpPrefix& network : scope.networks)
+  for (const BackendDevice& device : session.backend->devices())
+    wanted.push_back(device.name);
+  for (const IpPrefix& network : session.config.networks())
     wanted.push_back(to_string(network));
-  wanted.insert(wanted.end(), scope.link_names.begin(), scope.link_names.end());
   if (const auto path = session.backend->packet_path(session.host)) {
-    wanted.push_back(fmt::format("UDP port {}", path->local.front().port));
+    wanted.push_back(fmt::format("UDP port {}", path->peer_port));
   }
   for (const std::string& what : wanted)
     session.locks.push_back(TRY(parts_.acquire_lock(what)));
@@ -246,9 +281,10 @@ LeaseKeeper Agent::make_keeper(const Session& session) const {
   options.node = options_.node;
   for (const AddressInUse& used : session.network_check->surroundings().in_use)
     options.keep_clear_of.push_back(used.ip);
-  options.address_is_ours = session.host.underlay.v4->public_ip == session.host.underlay.v4->ip;
-  return LeaseKeeper(options, session.config, session.host.underlay.v4->public_ip, announce,
-                     session.previous, parts_.random);
+  const Underlay& underlay = session.host.underlay;
+  options.address_is_ours = is_own_address(underlay.v4) && is_own_address(underlay.v6);
+  return LeaseKeeper(options, session.config, public_ips_of(underlay), announce, session.previous,
+                     parts_.random);
 }
 
 // A running daemon keeps the configuration with which it started, and reports if it has changed.
@@ -318,11 +354,12 @@ void Agent::update_readiness() {
 }
 
 void Agent::write_subnet_file() {
-  const Lease& lease = *session_->lease->keeper().lease();
-  const SubnetEnv env{.network = session_->config.v4->network,
-                      .subnet = lease.subnet.v4,
-                      .network6 = std::nullopt,
-                      .subnet6 = std::nullopt,
+  const SubnetKey& subnet = session_->lease->keeper().lease()->subnet;
+  const NetworkConfig& config = session_->config;
+  const SubnetEnv env{.network = network_in(config.v4),
+                      .subnet = subnet.v4,
+                      .network6 = network_in(config.v6),
+                      .subnet6 = subnet.v6,
                       .mtu = session_->backend->overlay_mtu(session_->host),
                       .ip_masq = options_.ip_masq};
   if (auto done = subnet_file_.write(env); !done) {

@@ -132,7 +132,7 @@ class Agent {
     NetworkConfig config;
     HostView host_view;
     HostFacts host;
-    std::optional<IpPrefix> previous;  // the subnet of an earlier run
+    std::optional<SubnetKey> previous;  // the subnets of an earlier run
     std::vector<IpPrefix> previous_networks;
     bool renamed = false;  // the node id and the VTEP MAC are new
     std::unique_ptr<PeerFeed> feed;
@@ -154,6 +154,7 @@ class Agent {
   void follow(const std::vector<PeerChange>& changes);
   void name_unused_reservations(const Snapshot& snapshot) const;
   void begin(const Snapshot& snapshot);
+  UnderlayRequest request_for(const NetworkConfig& config) const;
   Result<std::unique_ptr<Session>> open_session(const ParsedConfig& parsed);
   Result<void> lock_objects(Session& session);
   Result<void> open_packet_path(Session& session);

@@ -15,14 +15,14 @@ std::unique_ptr<PeerFeed> Agent::make_feed() {
           .host = us,
           .on_peers = [this](const std::vector<PeerChange>& changes) { follow(changes); },
           .on_state = [this] { parts_.on_state(); }},
-      KnownPeers(LeaseTable(session_->config.v4->network, us), us, parts_.random));
+      KnownPeers(LeaseTable(session_->config.networks(), us), us, parts_.random));
 }
 
 std::unique_ptr<UnderlayCheck> Agent::make_underlay_check() {
   return std::make_unique<UnderlayCheck>(
       UnderlayCheck::Parts{.loop = parts_.loop,
                            .read_host = parts_.read_host,
-                           .request = options_.underlay,
+                           .request = request_for(session_->config),
                            .used = session_->host.underlay,
                            .on_renamed = [this](const Underlay& underlay) { rename(underlay); },
                            .on_checked =
@@ -56,14 +56,16 @@ std::unique_ptr<HostCheck> Agent::make_host_check() {
 }
 
 std::unique_ptr<NetworkCheck> Agent::make_network_check(Session& session) {
-  auto devices = session.backend->scope(session.config.v4->network).link_names;
+  std::vector<std::string> devices;
+  for (const BackendDevice& device : session.backend->devices())
+    devices.push_back(device.name);
   if (session.path) devices.push_back(session.path->device());
   return std::make_unique<NetworkCheck>(NetworkCheck::Parts{
       .loop = parts_.loop,
       .read_host = parts_.read_host,
       .endpoints = parts_.store_addresses,
       .used = session.host.underlay,
-      .network = session.config.v4->network,
+      .network = session.config.networks().front(),
       .devices = std::move(devices),
       .on_change = [this] {
         session_->overlay->set_surroundings(session_->network_check->surroundings());
@@ -93,7 +95,7 @@ LeaseKeeper Agent::make_keeper_elsewhere(const Lease& lease, LeaseKeeper::Announ
   options.node = options_.node;
   options.only = lease.subnet;
   options.renumber = false;
-  return LeaseKeeper(options, session_->config, lease.attributes.public_ip, std::move(announce),
+  return LeaseKeeper(options, session_->config, lease.attributes.public_ips(), std::move(announce),
                      std::nullopt, parts_.random);
 }
 

@@ -69,7 +69,7 @@ TEST_F(AgentTest, AHostThatForwardsNothingIsReadyWithATrouble) {
 TEST_F(AgentTest, AHostWhoseContainersAreNotReachableIsNotReady) {
   configure(kHostGw);
   EXPECT_EQ(asked_.devices, std::vector<std::string>{"eth0"});
-  const IpPrefix own = agent_->keeper()->lease()->subnet.v4;
+  const IpPrefix own = agent_->keeper()->lease()->subnet.identity();
   traffic_.bridges = {"docker0"};
   traffic_.routes = {{own, "tun3", 0}, {own, "docker0", 0}};
   agent_->refresh();
@@ -154,7 +154,7 @@ TEST_F(AgentTest, OfThousandsOfPeersThatBecomeUnreachableAtOnceAFewAreNamedInThe
 // Upstream's, left from a time when our subnet was a peer's.
 TEST_F(AgentTest, ARouteToOurOwnSubnetByOurDeviceGoes) {
   configure(kVxlan);
-  const Route left{.to = agent_->keeper()->lease()->subnet.v4,
+  const Route left{.to = agent_->keeper()->lease()->subnet.identity(),
                    .via = IpAddress::v4(10, 5, 1, 0),
                    .link = "flannel.1",
                    .onlink = true,

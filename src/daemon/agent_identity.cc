@@ -23,7 +23,7 @@ bool is_older(const DecodedRecord& one, const DecodedRecord& other) {
 }  // namespace
 
 HostIdentity Agent::identity() const {
-  return {session_->host.underlay.v4->public_ip, options_.node, session_->previous};
+  return {public_ips_of(session_->host.underlay), options_.node, session_->previous};
 }
 
 // Called before this host has a lease. Another host with a lease under our node id was first,
@@ -92,7 +92,7 @@ void Agent::take_another_name(const Lease& other, std::string_view shared) {
   }
   log::error("an older lease of another host has our node id or VTEP MAC; this host takes new ones",
              {{"shared", shared},
-              {"its_public_ip", to_string(other.attributes.public_ip)},
+              {"its_public_ip", to_string(other.attributes.public_ips())},
               {"its_subnet", to_string(other.subnet)},
               {"old_node_id", to_string(options_.node.id)},
               {"new_node_id", to_string(*fresh)},

@@ -20,7 +20,9 @@ class AgentNetworkTest : public AgentTest {
     const auto found = all.find(subnet);
     return found == all.end() ? "reachable" : found->second;
   }
-  std::string own_base() const { return to_string(agent_->keeper()->lease()->subnet.v4.base); }
+  std::string own_base() const {
+    return to_string(agent_->keeper()->lease()->subnet.identity().base);
+  }
 };
 
 TEST_F(AgentNetworkTest, UdpRoutesPeersOneByOneWhereTheNetworkContainsTheGateway) {
@@ -103,7 +105,7 @@ TEST_F(AgentNetworkTest, NoSubnetAroundAnAddressInUseIsLeased) {
 
 TEST_F(AgentNetworkTest, AnAddressInUseInOurOwnSubnetIsReported) {
   configure(kVxlan);
-  host_.name_servers = {agent_->keeper()->lease()->subnet.v4.base.plus(53)};
+  host_.name_servers = {agent_->keeper()->lease()->subnet.identity().base.plus(53)};
   loop_.advance(seconds(60));
   ASSERT_EQ(agent_->troubles().size(), 2U);
   EXPECT_TRUE(agent_->troubles()[1].starts_with("lease: our own subnet ")) << agent_->troubles()[1];

@@ -14,7 +14,8 @@ TEST_F(AgentTest, ReadyAndTheFileWaitForTheRules) {
   rules_.there = false;
   rules_.wrong = "no iptables";
   configure(kHostGw);
-  EXPECT_EQ(rules_.wanted, "10.5.0.0/16 " + to_string(agent_->keeper()->lease()->subnet.v4));
+  EXPECT_EQ(rules_.wanted,
+            "10.5.0.0/16 " + to_string(agent_->keeper()->lease()->subnet.identity()));
   EXPECT_EQ(ready_, 0);
   EXPECT_FALSE(std::filesystem::exists(subnet_file()));
   EXPECT_EQ(only_trouble(), "packet filter: no iptables");
@@ -28,6 +29,7 @@ TEST_F(AgentTest, ReadyAndTheFileWaitForTheRules) {
 
 // The file of this run has the networks of this run only.
 TEST_F(AgentTest, TheRulesAreToldTheNetworksOfTheRunBefore) {
+  std::filesystem::create_directories(std::filesystem::path(subnet_file()).parent_path());
   std::ofstream(subnet_file())
       << "FLANNEL_NETWORK=10.5.0.0/16\nFLANNEL_IPV6_NETWORK=fd00:12::/56\n";
   configure(kHostGw);

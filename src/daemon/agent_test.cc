@@ -24,16 +24,16 @@ TEST_F(AgentTest, AUdpPacketPathGetsADeviceAndTheTableOfPeers) {
   EXPECT_EQ(dump(kernel_.read(agent_->overlay()->scope()).value()),
             "link flannel3 tun txqueuelen 500 mtu 1472 up\n"
             "addr " +
-                to_string(own.subnet.v4.base) + "/16 dev flannel3\n");
+                to_string(own.subnet.identity().base) + "/16 dev flannel3\n");
   EXPECT_EQ(path_.settings.local, (std::vector<IpEndpoint>{{IpAddress::v4(192, 0, 2, 1), 8285}}));
   ASSERT_EQ(path_.tables.size(), 1U);
-  const OwnSubnet part{.subnet = own.subnet.v4,
-                       .tunnel_address = own.subnet.v4.base,
+  const OwnSubnet part{.subnet = own.subnet.identity(),
+                       .tunnel_address = own.subnet.identity().base,
                        .network = *IpPrefix::parse_v4("10.5.0.0/16")};
   EXPECT_EQ(path_.tables[0]->host(), (OverlayHost{.v4 = part, .mtu = 1472}));
   EXPECT_EQ(*path_.tables[0]->find(IpAddress::v4(10, 5, 9, 1)),
             (IpEndpoint{IpAddress::v4(192, 0, 2, 9), 8285}));
-  EXPECT_EQ(path_.tables[0]->find(own.subnet.v4.base), nullptr) << "we are no peer of ours";
+  EXPECT_EQ(path_.tables[0]->find(own.subnet.identity().base), nullptr) << "we are no peer of ours";
 }
 
 TEST_F(AgentTest, AUdpPacketPathFollowsThePeers) {
@@ -205,7 +205,7 @@ TEST_F(AgentTest, ABlackholeRouteIsKeptIfAskedForAndGoesWithTheNextStartWithout)
   ip_blackhole_route_ = true;
   start_agent();
   configure(kHostGw);
-  const std::string own = "blackhole " + to_string(agent_->keeper()->lease()->subnet.v4);
+  const std::string own = "blackhole " + to_string(agent_->keeper()->lease()->subnet.identity());
   EXPECT_EQ(kernel_.dump(), own + "\n");
   kernel_.erase(own);
   agent_->suspect_kernel();

@@ -93,7 +93,7 @@ void Agent::lease_troubles(std::vector<std::string>& all) const {
   }
   const auto& held = session_->lease->keeper().lease();
   const Surroundings& around = session_->network_check->surroundings();
-  if (const AddressInUse* used = held ? in_use_inside(held->subnet.v4, around) : nullptr) {
+  if (const AddressInUse* used = held ? in_use_inside(held->subnet.identity(), around) : nullptr) {
     all.push_back(fmt::format(
         "lease: our own subnet {} contains {}, {}, which containers of this host cut off; stop "
         "flanneld, delete the lease from the store and {}, and start it again",
@@ -104,7 +104,7 @@ void Agent::lease_troubles(std::vector<std::string>& all) const {
     copies.push_back(
         fmt::format("lease: {} at {} has our node id: one of the two is a copy of the other, and "
                     "has to take another id (delete its node-id file if it does not)",
-                    to_string(copy.attributes.public_ip), to_string(subnet)));
+                    to_string(copy.attributes.public_ips()), to_string(subnet)));
   }
   append_some(all, copies, 0, "lease");
   std::vector<std::string> quarantined;
@@ -120,7 +120,7 @@ void Agent::lease_troubles(std::vector<std::string>& all) const {
 }
 
 void Agent::name_unused_reservations(const Snapshot& snapshot) const {
-  const HostIdentity us(session_->host.underlay.v4->public_ip, options_.node);
+  const HostIdentity us(public_ips_of(session_->host.underlay), options_.node);
   const auto records = decode_records(snapshot.records);
   for (const SubnetKey& subnet : reservations_without_effect(session_->config, records, us)) {
     log::warning(

@@ -24,8 +24,8 @@ void DaemonFlags::define_network(Flags& flags) {
   flags.add(
       {.name = "iface-can-reach", .help = "the interface that reaches this address; tried last"},
       iface_can_reach);
-  flags.add({.name = "public-ip", .help = "address that other hosts send to"}, public_ip);
-  flags.add({.name = "public-ipv6", .help = "not supported yet"}, public_ipv6);
+  flags.add({.name = "public-ip", .help = "IPv4 address that other hosts send to"}, public_ip);
+  flags.add({.name = "public-ipv6", .help = "IPv6 address that other hosts send to"}, public_ipv6);
   flags.add({.name = "subnet-file", .help = "file for the subnet, MTU and masquerade setting"},
             subnet_file);
   flags.add({.name = "subnet-lease-renew-margin",

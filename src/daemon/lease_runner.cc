@@ -180,7 +180,7 @@ void LeaseRunner::perform(const ReportTakeOver& act) {
       "taking over a lease that another node wrote under our address; if that node is alive, it "
       "gets the lease back",
       {{"subnet", to_string(act.theirs.subnet)},
-       {"public_ip", to_string(act.theirs.attributes.public_ip)},
+       {"public_ip", to_string(act.theirs.attributes.public_ips())},
        {"node", to_string(*act.theirs.attributes.node)}});
 }
 
@@ -189,7 +189,7 @@ void LeaseRunner::perform(const AnnounceActive& act) {
   logged_refusals_.clear();
   // Operators search for these messages of upstream.
   const std::string subnet = to_string(act.lease.subnet);
-  const std::string ip = to_string(act.lease.attributes.public_ip);
+  const std::string ip = to_string(act.lease.attributes.public_ips());
   log::info(created_ ? fmt::format("Allocated lease ({}) to current node ({})", subnet, ip)
                      : fmt::format("Found lease ({}) for current IP ({}), reusing", subnet, ip),
             {{"valid", validity()}});

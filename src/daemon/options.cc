@@ -40,7 +40,6 @@ Result<void> refuse_what_is_not_there(const DaemonFlags& texts, const Flags& fla
   constexpr std::string_view log =
       "this release sets the verbosity for the whole program, with --v";
   const Refusal refusals[] = {
-      {"public-ipv6", !texts.public_ipv6.empty(), "this release speaks IPv4 only"},
       {"kube-subnet-mgr", texts.kube_subnet_mgr, kube},
       {"kube-api-url", !texts.kube_api_url.empty(), kube},
       {"kubeconfig-file", !texts.kubeconfig_file.empty(), kube},
@@ -64,29 +63,33 @@ std::vector<std::string> without_empty(std::vector<std::string> list) {
   return list;
 }
 
-Result<void> check_address(const Flags& flags, std::string_view name, const std::string& text) {
-  if (text.empty() || IpAddress::parse_v4(text)) return {};
-  return bad(flags, name, in_quotes(text) + " is not an IPv4 address");
-}
-
 // Because of NAT the public IP may be any address that a host can have, but no other.
-Result<void> check_public_ip(const Flags& flags, const std::string& text) {
-  TRY(check_address(flags, "public-ip", text));
-  const auto ip = IpAddress::parse_v4(text);
-  if (!ip || ip->is_global_unicast() || ip->is_link_local()) return {};
-  return bad(flags, "public-ip", text + " is no address that other hosts could send to");
+Result<void> check_public_ip(const Flags& flags, std::string_view name, const std::string& text,
+                             Family family) {
+  if (text.empty()) return {};
+  const auto ip = IpAddress::parse(text, family);
+  if (!ip)
+    return bad(flags, name,
+               fmt::format("{} is not an {} address", in_quotes(text), to_string(family)));
+  if (ip->is_global_unicast() || (ip->is_v4() && ip->is_link_local())) return {};
+  return bad(flags, name, text + " is no address that other hosts could send to");
 }
 
 Result<UnderlayRequest> underlay_request(const DaemonFlags& texts, const Flags& flags) {
-  TRY(check_public_ip(flags, texts.public_ip));
+  TRY(check_public_ip(flags, "public-ip", texts.public_ip, Family::v4));
+  TRY(check_public_ip(flags, "public-ipv6", texts.public_ipv6, Family::v6));
   for (const std::string& regex : texts.iface_regex) {
     TRY_DURING(check_interface_regex(regex), flags.label("iface-regex"));
   }
-  TRY(check_address(flags, "iface-can-reach", texts.iface_can_reach));
+  if (!texts.iface_can_reach.empty() && !IpAddress::parse(texts.iface_can_reach)) {
+    return bad(flags, "iface-can-reach",
+               in_quotes(texts.iface_can_reach) + " is not an IP address");
+  }
   return UnderlayRequest{.interfaces = without_empty(texts.iface),
                          .regexes = without_empty(texts.iface_regex),
                          .can_reach = texts.iface_can_reach,
-                         .public_ip = texts.public_ip};
+                         .public_ip = texts.public_ip,
+                         .public_ipv6 = texts.public_ipv6};
 }
 
 Result<KeeperOptions> keeper_options(const DaemonFlags& texts, const Flags& flags) {
@@ -156,7 +159,7 @@ Result<PacketPathWishes> packet_path_wishes(const DaemonFlags& texts, const Flag
 
 Result<std::optional<ListenAddress>> health_address(const DaemonFlags& texts, const Flags& flags) {
   const std::string& ip = texts.healthz_ip;
-  if (!ip.empty() && !IpAddress::parse_v4(ip) && !IpAddress::parse_v6(ip)) {
+  if (!ip.empty() && !IpAddress::parse(ip)) {
     return bad(flags, "healthz-ip", in_quotes(ip) + " is not an IP address");
   }
   if (texts.healthz_port > 65535) {

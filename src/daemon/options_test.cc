@@ -133,7 +133,6 @@ TEST(OptionsTest, HelpNamesEveryFlagOfUpstream) {
 
 TEST(OptionsTest, FeaturesThatAreNotSupportedAreRefusedWithAReason) {
   const Words refused[] = {
-      {"--public-ipv6=fd00::1", "--public-ipv6: this release speaks IPv4 only"},
       {"--vmodule=a=1",
        "--vmodule: this release sets the verbosity for the whole program, with "
        "--v"},
@@ -148,8 +147,9 @@ TEST(OptionsTest, FeaturesThatAreNotSupportedAreRefusedWithAReason) {
               flag.substr(0, flag.find('=')) +
                   ": this release has no Kubernetes mode yet, leases are in --store");
   }
-  EXPECT_EQ(mistake({}, {{"FLANNELD_PUBLIC_IPV6", "fd00::1"}}),
-            "FLANNELD_PUBLIC_IPV6: this release speaks IPv4 only");
+  EXPECT_EQ(
+      mistake({}, {{"FLANNELD_KUBECONFIG_FILE", "x"}}),
+      "FLANNELD_KUBECONFIG_FILE: this release has no Kubernetes mode yet, leases are in --store");
 }
 
 TEST(OptionsTest, ABlackholeRouteIsKeptOnlyIfItIsAskedFor) {
@@ -217,8 +217,13 @@ TEST(OptionsTest, AShortLeaseIsRenewedAtItsHalfUnlessTheMarginIsGiven) {
 TEST(OptionsTest, AddressesAndPortsAreValidated) {
   EXPECT_EQ(mistake({"--public-ip=host.example"}),
             "--public-ip: \"host.example\" is not an IPv4 address");
-  EXPECT_EQ(mistake({"--iface-can-reach=fd00::1"}),
-            "--iface-can-reach: \"fd00::1\" is not an IPv4 address");
+  EXPECT_EQ(mistake({"--public-ipv6=192.0.2.1"}),
+            "--public-ipv6: \"192.0.2.1\" is not an IPv6 address");
+  EXPECT_EQ(mistake({"--public-ipv6=fe80::1"}),
+            "--public-ipv6: fe80::1 is no address that other hosts could send to");
+  EXPECT_EQ(options({"--public-ipv6=2001:db8::1"}).underlay.public_ipv6, "2001:db8::1");
+  EXPECT_EQ(mistake({"--iface-can-reach=host.example"}),
+            "--iface-can-reach: \"host.example\" is not an IP address");
   EXPECT_EQ(mistake({"--healthz-ip=localhost"}),
             "--healthz-ip: \"localhost\" is not an IP address");
   EXPECT_EQ(mistake({"--healthz-port=65536"}), "--healthz-port: 65536 is not a TCP port");

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/overlay.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <set>
 #include <utility>
@@ -13,29 +15,46 @@ namespace {
 constexpr std::size_t kNamed =
     8;  // peers that become unreachable at once and have a line of their own
 
+std::vector<IpPrefix> subnets_of(const SubnetKey& key) {
+  std::vector<IpPrefix> subnets;
+  for (const Family family : kFamilies) {
+    if (key.at(family)) subnets.push_back(*key.at(family));
+  }
+  return subnets;
+}
+
+NetState joined(NetState one, NetState other) {
+  for (KernelObject& object : objects_of(other))
+    add(one, std::move(object));
+  return one;
+}
+
 std::set<IpPrefix> as_set(const std::vector<IpPrefix>& subnets) {
   return {subnets.begin(), subnets.end()};
 }
 
 }  // namespace
 
-Overlay::Overlay(Parts parts, HostFacts host, IpPrefix network)
+Overlay::Overlay(Parts parts, HostFacts host, std::vector<IpPrefix> networks)
     : parts_(std::move(parts)),
       host_(std::move(host)),
-      network_(network),
+      networks_(std::move(networks)),
       reconciler_(parts_.kernel) {}
 
 Scope Overlay::scope() const {
-  Scope scope = parts_.backend.scope(network_);
+  Scope scope{.link_names = {}, .networks = networks_};
+  for (const BackendDevice& device : parts_.backend.devices())
+    scope.link_names.push_back(device.name);
   if (parts_.path != nullptr) scope.link_names.push_back(host_.tun_device);
-  if (own_) scope.own_subnets = {own_->subnet.v4};
+  if (own_) scope.own_subnets = subnets_of(own_->subnet);
   return scope;
 }
 
 void Overlay::set_host() {
   NetState state = parts_.backend.host_state(*own_, host_);
   if (parts_.blackhole_own_subnet) {
-    state.routes.push_back({.to = own_->subnet.v4, .link = {}, .blackhole = true});
+    for (const IpPrefix& subnet : subnets_of(own_->subnet))
+      state.routes.push_back({.to = subnet, .link = {}, .blackhole = true});
   }
   reconciler_.set_host(scope(), std::move(state));
   host_routes_each_peer_ = host_.route_each_peer;
@@ -95,9 +114,11 @@ Overlay::Planned Overlay::plan_all() {
   return host_.route_each_peer == before ? std::move(peers) : plan_all();
 }
 
-// True if a route to the whole network would capture packets to an address outside of the overlay.
+// True if a route to a whole network would capture packets to an address outside of the overlay.
 bool Overlay::network_covers_address_in_use() const {
-  return find_clash(network_, host_.surroundings).has_value();
+  return std::ranges::any_of(networks_, [this](const IpPrefix& network) {
+    return find_clash(network, host_.surroundings).has_value();
+  });
 }
 
 // Is not undone later, because a route to the whole network has no other advantage.
@@ -105,19 +126,24 @@ void Overlay::route_each_peer() {
   if (parts_.path == nullptr || host_.route_each_peer) return;
   host_.route_each_peer = true;
   log::warning("the subnets of peers are routed one by one, the network is not",
-               {{"network", to_string(network_)}});
+               {{"network", to_string(networks_.front())}});
 }
 
 // Adds a lease and returns the subnets that must be planned.
 std::vector<IpPrefix> Overlay::add_lease(const Lease& lease, Revision created) {
-  leases_[lease.subnet.v4] = lease;
-  if (lease.subnet == own_->subnet) return {lease.subnet.v4};
-  return nested_.put(lease.subnet.v4, lease.attributes.public_ip, created);
+  const auto [at, is_new] = leases_.try_emplace(lease.subnet.identity());
+  if (!is_new) forget_planned(at->second.subnet);  // it may have had a subnet of another family
+  at->second = lease;
+  if (lease.subnet == own_->subnet) return {lease.subnet.identity()};
+  return nested_.put(lease.subnet, lease.attributes.public_ips(), created);
 }
 
 std::string Overlay::network_trouble() const {
   if (parts_.path == nullptr || host_.route_each_peer) return {};
-  return find_held(network_, host_.surroundings).value_or("");
+  for (const IpPrefix& network : networks_) {
+    if (auto held = find_held(network, host_.surroundings)) return *std::move(held);
+  }
+  return {};
 }
 
 void Overlay::set_own(const Lease& own) {
@@ -142,15 +168,15 @@ void Overlay::apply(const std::vector<PeerChange>& changes) {
     if (const auto* up = std::get_if<PeerUp>(&change)) {
       log::verbose(2, "Subnet added",
                    {{"subnet", to_string(up->lease.subnet)},
-                    {"via", to_string(up->lease.attributes.public_ip)}});
+                    {"via", to_string(up->lease.attributes.public_ips())}});
       concerned.merge(as_set(add_lease(up->lease, up->created)));
     } else {
       const Lease& gone = std::get<PeerDown>(change).lease;
       log::verbose(2, "Subnet removed", {{"subnet", to_string(gone.subnet)}});
-      leases_.erase(gone.subnet.v4);
-      forget_planned(gone.subnet.v4);
+      leases_.erase(gone.subnet.identity());
+      forget_planned(gone.subnet);
       mark_reachable(gone.subnet);
-      concerned.merge(as_set(nested_.remove(gone.subnet.v4)));
+      concerned.merge(as_set(nested_.remove(gone.subnet.identity())));
     }
   }
   // One batch. A peer with an empty state is removed.
@@ -173,50 +199,95 @@ void Overlay::suspect() {
   arm_timer();
 }
 
-// Returns nullopt for our own lease and for an unreachable peer.
+// Why no subnet of the peer can be reached; nullopt: each family is to be tried.
+std::optional<std::string> Overlay::peer_trouble(const Lease& peer) const {
+  if (peer.attributes.public_ips().shared_with(own_->attributes.public_ips())) return kOurOwn;
+  if (auto nested = nested_.find_trouble(peer.subnet.identity())) return nested;
+  const bool any = std::ranges::any_of(
+      kFamilies, [&](Family family) { return peer.subnet.at(family) && own_->subnet.at(family); });
+  if (any) return std::nullopt;
+  return "this host has no subnet of its family: ours is " + to_string(own_->subnet);
+}
+
+// Returns nullopt for our own lease and for a peer of which no subnet can be reached.
 std::optional<NetState> Overlay::plan(const Lease& peer) {
-  forget_planned(peer.subnet.v4);
+  forget_planned(peer.subnet);
   if (peer.subnet == own_->subnet) return std::nullopt;
-  if (peer.attributes.public_ip == own_->attributes.public_ip) {
-    mark_unreachable(peer.subnet, kOurOwn);
-    return std::nullopt;
-  }
-  if (const auto trouble = nested_.find_trouble(peer.subnet.v4)) {
+  if (const auto trouble = peer_trouble(peer)) {
     mark_unreachable(peer.subnet, *trouble);
     return std::nullopt;
   }
-  PeerFacts facts;
-  if (parts_.backend.wants_on_link()) {
-    const auto path = parts_.lookup_route(peer.attributes.public_ip);
-    facts.on_link =
-        path && !path->gateway && path->interface_index == host_.underlay.interface_index;
-    facts.off_link = path && !facts.on_link;
+  std::optional<NetState> all;
+  std::string reasons;
+  for (const Family family : kFamilies) {
+    if (!peer.subnet.at(family) || !own_->subnet.at(family)) continue;
+    auto state = plan_subnet(peer, family);
+    if (state) {
+      all = all ? joined(*std::move(all), *std::move(state)) : *std::move(state);
+    } else {
+      const bool dual = peer.subnet.v4 && peer.subnet.v6;
+      reasons += reasons.empty() ? "" : "; ";
+      reasons +=
+          dual ? fmt::format("{}: {}", to_string(family), state.error().text) : state.error().text;
+    }
   }
-  auto state = parts_.backend.peer_state(*own_, peer, host_, facts);
-  if (!state) {
-    mark_unreachable(peer.subnet, state.error().text);
-    return std::nullopt;
+  if (reasons.empty()) {
+    mark_reachable(peer.subnet);
+  } else {
+    mark_unreachable(peer.subnet, reasons);
   }
-  mark_reachable(peer.subnet);
-  if (network_.contains(peer.attributes.public_ip)) route_each_peer();
-  planned_.emplace(peer.subnet.v4, peer.attributes.public_ip);
-  const bool unwrapped = std::ranges::any_of(
-      state->routes, [this](const Route& route) { return route.link == host_.underlay.interface; });
-  if (unwrapped) unwrapped_.emplace(peer.subnet.v4, peer.attributes.public_ip);
-  return *std::move(state);
+  if (all) ++peers_;
+  return all;
 }
 
-void Overlay::forget_planned(const IpPrefix& subnet) {
-  planned_.erase(subnet);
-  unwrapped_.erase(subnet);
+Result<NetState> Overlay::plan_subnet(const Lease& peer, Family family) {
+  const auto carrier = parts_.backend.carrier(peer, family, host_);
+  if (!carrier) {
+    const std::string_view lacks = host_.underlay.at(family) ? "it" : "this host";
+    return fail(ErrorKind::unsupported,
+                fmt::format("{} has no public {} address", lacks, to_string(family)));
+  }
+  NetState state = TRY(parts_.backend.peer_state(*own_, peer, host_, path_to(*carrier, family)));
+  const bool in_network = std::ranges::any_of(
+      networks_, [&](const IpPrefix& network) { return network.contains(*carrier); });
+  if (in_network) route_each_peer();
+  const IpPrefix& subnet = *peer.subnet.at(family);
+  planned_.emplace(subnet, *carrier);
+  const bool unwrapped = std::ranges::any_of(
+      state.routes, [this](const Route& route) { return route.link == host_.underlay.interface; });
+  if (unwrapped) unwrapped_.emplace(subnet, *carrier);
+  return state;
+}
+
+PeerPath Overlay::path_to(const IpAddress& carrier, Family family) const {
+  PeerPath path{.family = family, .carrier = carrier};
+  if (!parts_.backend.wants_on_link()) return path;
+  const auto found = parts_.lookup_route(carrier);
+  path.on_link =
+      found && !found->gateway && found->interface_index == host_.underlay.interface_index;
+  path.off_link = found && !path.on_link;
+  return path;
+}
+
+void Overlay::forget_planned(const SubnetKey& key) {
+  std::size_t forgotten = 0;
+  for (const IpPrefix& subnet : subnets_of(key)) {
+    forgotten += planned_.erase(subnet);
+    unwrapped_.erase(subnet);
+  }
+  if (forgotten > 0) --peers_;
 }
 
 OverlayIngress Overlay::ingress() const {
   OverlayIngress ingress{.underlay = host_.underlay.interface};
-  for (const std::string& name : scope().link_names)
-    ingress.devices.push_back({name, Family::v4});
-  for (const auto& [subnet, public_ip] : unwrapped_)
-    ingress.neighbours.push_back(public_ip);
+  for (const BackendDevice& device : parts_.backend.devices())
+    ingress.devices.push_back({device.name, device.family});
+  if (parts_.path != nullptr) {
+    for (const IpPrefix& network : networks_)
+      ingress.devices.push_back({host_.tun_device, network.family()});
+  }
+  for (const auto& [subnet, carrier] : unwrapped_)
+    ingress.neighbours.push_back(carrier);
   std::ranges::sort(ingress.neighbours);
   const auto twice = std::ranges::unique(ingress.neighbours);
   ingress.neighbours.erase(twice.begin(), twice.end());
@@ -224,8 +295,9 @@ OverlayIngress Overlay::ingress() const {
 }
 
 HostQuery Overlay::host_query() const {
-  HostQuery query{
-      .network = network_, .own_subnet = own_->subnet.v4, .devices = scope().link_names};
+  HostQuery query{.network = networks_.front(),
+                  .own_subnet = own_->subnet.identity(),
+                  .devices = scope().link_names};
   if (query.devices.empty() || !unwrapped_.empty()) {
     query.devices.push_back(host_.underlay.interface);
   }
@@ -233,13 +305,14 @@ HostQuery Overlay::host_query() const {
 }
 
 OverlayView Overlay::view() const {
-  OverlayView view{.network = network_,
-                   .own_subnet = own_->subnet.v4,
+  OverlayView view{.network = networks_.front(),
+                   .own_subnet = own_->subnet.identity(),
                    .device = host_query().devices.front(),
                    .route_to_network = parts_.path != nullptr && !host_.route_each_peer};
   view.peers.reserve(planned_.size());
-  for (const auto& [subnet, public_ip] : planned_)
-    view.peers.push_back(subnet);
+  for (const auto& [subnet, carrier] : planned_) {
+    if (subnet.family() == view.network.family()) view.peers.push_back(subnet);
+  }
   return view;
 }
 
@@ -283,16 +356,16 @@ void Overlay::publish_table() {
   const PacketPathSettings settings = *parts_.backend.packet_path(host_);
   std::vector<OverlayPeer> peers;
   peers.reserve(planned_.size());
-  for (const auto& [subnet, public_ip] : planned_) {
-    peers.push_back({subnet, {public_ip, settings.peer_port}});
+  for (const auto& [subnet, carrier] : planned_)
+    peers.push_back({subnet, {carrier, settings.peer_port}});
+  OverlayHost host{.mtu = settings.mtu, .accept_any = settings.accept_any};
+  for (const IpPrefix& network : networks_) {
+    const auto& subnet = own_->subnet.at(network.family());
+    if (!subnet) continue;
+    host.at(network.family()) =
+        OwnSubnet{.subnet = *subnet, .tunnel_address = subnet->base, .network = network};
   }
-  parts_.path->publish(std::make_shared<ForwardTable>(
-      OverlayHost{.v4 = OwnSubnet{.subnet = own_->subnet.v4,
-                                  .tunnel_address = own_->subnet.v4.base,
-                                  .network = network_},
-                  .mtu = settings.mtu,
-                  .accept_any = settings.accept_any},
-      peers));
+  parts_.path->publish(std::make_shared<ForwardTable>(host, peers));
 }
 
 void Overlay::tick() {

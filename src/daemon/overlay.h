@@ -36,7 +36,8 @@ class Overlay {
     bool blackhole_own_subnet = false;  // drop packets to our subnet that match no other route
   };
 
-  Overlay(Parts parts, HostFacts host, IpPrefix network);
+  // `networks`: of the configuration, at most one of each family.
+  Overlay(Parts parts, HostFacts host, std::vector<IpPrefix> networks);
 
   // Plans the objects of our lease and of all others, and makes the kernel equal to them. The
   // result is a failure only if the kernel cannot be read; objects that failed are in unmet() and
@@ -78,7 +79,7 @@ class Overlay {
   // Returns why packets to the network do not reach our device, with the remedy; empty: they do.
   std::string network_trouble() const;
   // Peers whose objects are desired in the kernel.
-  std::size_t peers() const { return planned_.size(); }
+  std::size_t peers() const { return peers_; }
   // The unreachable peers with the reason, by subnet: the first kMostNamed, and the number of the
   // others. kOurOwn is the reason for an earlier lease of this host.
   static constexpr std::size_t kMostNamed = 100;
@@ -94,12 +95,15 @@ class Overlay {
 
   void set_host();
   std::optional<NetState> plan(const Lease& peer);
+  std::optional<std::string> peer_trouble(const Lease& peer) const;
+  Result<NetState> plan_subnet(const Lease& peer, Family family);
+  PeerPath path_to(const IpAddress& carrier, Family family) const;
   Planned plan_all();
   std::vector<IpPrefix> add_lease(const Lease& lease, Revision created);
   void replan_all();
   bool network_covers_address_in_use() const;
   void route_each_peer();
-  void forget_planned(const IpPrefix& subnet);
+  void forget_planned(const SubnetKey& subnet);
   void mark_unreachable(const SubnetKey& subnet, const std::string& why);
   void mark_reachable(const SubnetKey& subnet);
   void log_unreachable();
@@ -110,15 +114,17 @@ class Overlay {
 
   Parts parts_;
   HostFacts host_;
-  IpPrefix network_;
+  std::vector<IpPrefix> networks_;
   std::optional<Lease> own_;
   Reconciler reconciler_;
-  bool host_routes_each_peer_ = false;     // the value that the reconciler has
-  std::map<IpPrefix, Lease> leases_;       // of all hosts, also of unreachable peers
-  NestedPeers nested_;                     // the leases of peers, to find conflicts
-  std::map<IpPrefix, IpAddress> planned_;  // the public IPs of peers with objects
-  std::map<IpPrefix, IpAddress>
-      unwrapped_;  // of these, the peers that are reached without encapsulation
+  bool host_routes_each_peer_ = false;  // the value that the reconciler has
+  // By SubnetKey::identity(): of all hosts, also of unreachable peers.
+  std::map<IpPrefix, Lease> leases_;
+  NestedPeers nested_;     // the leases of peers, to find conflicts
+  std::size_t peers_ = 0;  // with at least one subnet in planned_
+  // The subnets that packets reach, with the public IPs by which they do.
+  std::map<IpPrefix, IpAddress> planned_;
+  std::map<IpPrefix, IpAddress> unwrapped_;  // of these, the ones without encapsulation
   std::map<std::string, std::string> unreachable_;
   std::set<SubnetKey> more_unreachable_;
   std::size_t newly_unreachable_ = 0;  // since log_unreachable()

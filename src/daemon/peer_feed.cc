@@ -66,7 +66,7 @@ void PeerFeed::find_copies(const std::vector<PeerChange>& changes) {
     if (copy && copies_.insert_or_assign(lease.subnet, lease).second) {
       log::error(
           "another host has our node id; who has the younger lease is to take another",
-          {{"its_public_ip", to_string(lease.attributes.public_ip)},
+          {{"its_public_ip", to_string(lease.attributes.public_ips())},
            {"its_subnet", to_string(lease.subnet)},
            {"node_id", to_string(lease.attributes.node->id)},
            {"cure", "if it does not by itself: stop it, delete its node-id file, start it"}});

@@ -143,11 +143,12 @@ class HeldBackLines {
 
 // Removes the device of the udp backend if an earlier run used it and this one uses another
 // backend.
-void forget_packet_path(ServiceNotifier& notifier, KeptFds& kept, const IpPrefix& network) {
+void forget_packet_path(ServiceNotifier& notifier, KeptFds& kept,
+                        std::span<const IpPrefix> networks) {
   for (const std::string_view name : {UdpDataplane::kQueues, UdpDataplane::kSockets}) {
     if (!kept.take(name).empty()) notifier.keep(name, {});
   }
-  const auto removed = remove_stale_tuns({&network, 1});
+  const auto removed = remove_stale_tuns(networks);
   if (!removed) {
     log::warning("cannot remove the device of the udp backend", {{"why", removed.error().text}});
   } else if (!removed->empty()) {
@@ -271,7 +272,7 @@ class Daemon {
     // Frees the memory of the first list and batch, several megabytes.
     ::malloc_trim(0);
     if (agent_.packet_path() == nullptr) {
-      forget_packet_path(edges_.notifier, edges_.kept, agent_.config()->v4->network);
+      forget_packet_path(edges_.notifier, edges_.kept, agent_.config()->networks());
     }
     log::info("flannel is ready");
     publisher_.publish(agent_);

@@ -8,7 +8,7 @@
 
 namespace flannel {
 
-std::optional<IpPrefix> SubnetFile::previous_subnet() const {
+std::optional<SubnetKey> SubnetFile::previous_subnet() const {
   const auto text = read_file(path_);
   if (text) return decode_previous_subnet(*text);
   if (text.error().kind != ErrorKind::not_found) {

@@ -17,7 +17,7 @@ class SubnetFile {
   explicit SubnetFile(std::string path) : path_(std::move(path)) {}
 
   // Returns the subnet of an earlier run; nullopt if the file has none or cannot be read.
-  std::optional<IpPrefix> previous_subnet() const;
+  std::optional<SubnetKey> previous_subnet() const;
   // Returns the networks of an earlier run, at most one of each family.
   std::vector<IpPrefix> previous_networks() const;
   // Writes the file, unless `env` equals what was last written.

@@ -29,6 +29,7 @@ struct OverlayHost {
   bool accept_any = false;  // peers may send from another address than the one they announce (NAT)
 
   const std::optional<OwnSubnet>& at(Family family) const { return family == Family::v4 ? v4 : v6; }
+  std::optional<OwnSubnet>& at(Family family) { return family == Family::v4 ? v4 : v6; }
   // True if the address is in our subnet.
   bool owns(const IpAddress& address) const {
     const auto& own = at(address.family);

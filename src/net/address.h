@@ -17,6 +17,7 @@
 namespace flannel {
 
 enum class Family : std::uint8_t { v4, v6 };
+inline constexpr std::array kFamilies{Family::v4, Family::v6};
 
 constexpr std::uint8_t address_bits(Family family) {
   return family == Family::v4 ? 32 : 128;

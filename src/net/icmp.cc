@@ -16,7 +16,7 @@ constexpr std::size_t kIcmpChecksumAt = 2;
 constexpr std::size_t kMtuAt = 4;  // a number of 32 bits, of which ICMPv4 uses the second half
 constexpr std::size_t kQuotedPayload4 = 8;
 constexpr std::uint8_t kRedirect6 = 137;
-constexpr std::size_t kFlagsAt = 6;  // in the IPv4 header
+constexpr std::size_t kFragmentFlagsAt = 6;  // in the IPv4 header
 constexpr std::uint8_t kDontFragmentFlag = 0x40;
 
 struct TypeAndCode {
@@ -60,7 +60,7 @@ bool may_answer(Kind kind, const IpHeader& ip, ByteView offender) {
   if (!ip.has_transport || !is_one_host(ip.source)) return false;
   const bool is_v4 = ip.family() == Family::v4;
   const bool is_too_big = kind == Kind::packet_too_big;
-  if (is_too_big && is_v4 && (offender[kFlagsAt] & kDontFragmentFlag) == 0) return false;
+  if (is_too_big && is_v4 && (offender[kFragmentFlagsAt] & kDontFragmentFlag) == 0) return false;
   const bool is_to_many = ip.destination.is_multicast() || is_broadcast(ip.destination);
   if (is_to_many && !(is_too_big && !is_v4)) return false;
   return ip.protocol != (is_v4 ? kProtocolIcmp : kProtocolIcmp6) ||

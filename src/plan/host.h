@@ -14,9 +14,10 @@ namespace flannel {
 struct InterfaceAddress {
   IpAddress ip;
   std::uint8_t bits = 32;
-  bool permanent = true;    // IFA_F_PERMANENT: configured, not leased by DHCP
-  bool temporary = false;   // IFA_F_TEMPORARY / IFA_F_SECONDARY privacy addresses
+  bool permanent = true;    // IFA_F_PERMANENT: configured, not leased by DHCP or router-advertised
+  bool temporary = false;   // IFA_F_TEMPORARY: privacy address; the same bit in IPv4: secondary
   bool deprecated = false;  // IFA_F_DEPRECATED
+  bool unproven = false;    // IFA_F_TENTATIVE, IFA_F_DADFAILED: not (yet) shown to be unique
   bool operator==(const InterfaceAddress&) const = default;
 };
 
@@ -27,6 +28,9 @@ struct Interface {
   bool up = false;                          // administratively
   bool carrier = true;                      // the link can carry packets; also false while down
   std::vector<InterfaceAddress> addresses;  // in the kernel's order
+  // Forwards IPv6, and therefore ignores router advertisements that it would else take (accept_ra
+  // is 1). Known only of interfaces with an IPv6 address that is not link-local.
+  bool ignores_advertisements = false;
   bool operator==(const Interface&) const = default;
 };
 
@@ -39,9 +43,11 @@ struct RouteLookup {
 };
 
 struct DefaultRoute {
+  Family family = Family::v4;
   std::optional<int> interface_index = {};  // nullopt: a multipath route
   std::optional<IpAddress> source = {};     // its `src`
   std::optional<IpAddress> gateway = {};    // nullopt: all addresses are on the link
+  bool advertised = false;                  // Linux has it from a router advertisement (RTPROT_RA)
   bool operator==(const DefaultRoute&) const = default;
 };
 

@@ -9,6 +9,10 @@ bool Scope::has_link(const std::string& name) const {
   return std::ranges::find(link_names, name) != link_names.end();
 }
 
+bool Scope::has_family(Family family) const {
+  return std::ranges::find(networks, family, &IpPrefix::family) != networks.end();
+}
+
 bool Scope::contains(const IpAddress& address) const {
   return std::ranges::any_of(networks, [&](const IpPrefix& one) { return one.contains(address); });
 }

@@ -43,6 +43,7 @@ struct Scope {
   std::vector<IpPrefix> own_subnets = {};  // of this host; empty before there is a lease
 
   bool has_link(const std::string& name) const;
+  bool has_family(Family family) const;           // one of `networks` is of this family
   bool contains(const IpAddress& address) const;  // one of `networks` does
   bool contains(const IpPrefix& net) const;
   bool is_network(const IpPrefix& net) const;

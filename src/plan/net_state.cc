@@ -52,8 +52,11 @@ std::string words(const FdbEntry& entry) {
 
 std::string words(const Route& route) {
   if (route.blackhole) return fmt::format("blackhole {}", to_string(route.to));
-  const std::string via =
-      route.via.is_unspecified() ? std::string() : fmt::format("via {} ", to_string(route.via));
+  std::string via;
+  if (!route.via.is_unspecified()) {
+    const bool other_family = route.via.family != route.to.family();
+    via = fmt::format("via {}{} ", other_family ? "inet6 " : "", to_string(route.via));
+  }
   return fmt::format("route {} {}dev {}{}{}", to_string(route.to), via, route.link,
                      route.onlink ? " onlink" : "", route.foreign ? " of another program" : "");
 }

@@ -31,7 +31,7 @@ struct VxlanSettings {
   std::uint32_t vni = 1;      // 1..2^24-1
   std::uint16_t port = 8472;  // UDP destination port; Linux's own default
   LowerDevice lower;          // underlay interface
-  IpAddress local;            // the underlay's address: the outer source
+  IpAddress local;            // the underlay's address: the outer source, and the outer family
   bool learning = false;
   bool gbp = false;
   Mac mac;            // of the VTEP itself
@@ -58,10 +58,12 @@ struct Link {
 struct Address {
   std::string link;
   IpAddress ip;
-  std::uint8_t bits = 32;
-  // True if the route to the address's network exists. Linux adds it with the address (none for a
-  // /32), and other programs can remove it alone.
+  std::uint8_t bits = 32;  // 128 for the address of one host in IPv6
+  // True if the route to the address's network exists. Linux adds it with the address, and other
+  // programs can remove it alone. Always true for an address without a network (/32, /128).
   bool routed = true;
+
+  bool has_network() const { return bits != address_bits(ip.family); }
   bool operator==(const Address&) const = default;
 };
 
@@ -69,7 +71,9 @@ struct Address {
 // put replaces another route of that identity, a removal removes exactly this route.
 struct Route {
   IpPrefix to;
-  IpAddress via{};  // 0.0.0.0: no gateway
+  // 0.0.0.0: no gateway, in either family. The gateway of an IPv4 route may be an IPv6 address (RFC
+  // 5549).
+  IpAddress via{};
   std::string link;
   bool onlink = false;
   bool blackhole = false;  // no device, and the highest metric: a unicast route takes precedence
@@ -77,7 +81,7 @@ struct Route {
   bool operator==(const Route&) const = default;
 };
 
-// A permanent neighbour entry (ARP). Identity: link, ip.
+// A permanent neighbour entry (ARP, ND). Identity: link, ip.
 struct Neighbour {
   std::string link;
   IpAddress ip;
@@ -132,6 +136,7 @@ void add(NetState& state, KernelObject object);
 //   neigh 10.5.2.0 dev flannel.1 lladdr .. nud permanent
 //   fdb .. dev flannel.1 dst 192.0.2.2 self permanent
 //   route 10.5.2.0/24 via 10.5.2.0 dev flannel.1 onlink
+//   route 10.5.2.0/24 via inet6 2001:db8::2 dev eth0
 //   blackhole 10.5.1.0/24
 std::string dump(const NetState& state);
 std::string to_string(const KernelObject& object);

@@ -128,7 +128,7 @@ std::vector<IpAddress> parse_name_servers(std::string_view resolv_conf) {
     std::istringstream words(line);
     std::string key, value;
     if (!(words >> key >> value) || key != "nameserver") continue;
-    if (const auto ip = IpAddress::parse_v4(value)) servers.push_back(*ip);
+    if (const auto ip = IpAddress::parse(value)) servers.push_back(*ip);
   }
   return servers;
 }

@@ -56,7 +56,8 @@ std::optional<std::string> find_clash(const IpPrefix& network, const Surrounding
 // route to the whole network, and about the remedy; nullopt: there is no holder.
 std::optional<std::string> find_held(const IpPrefix& network, const Surroundings& surroundings);
 
-// The IPv4 addresses after "nameserver" in the text of a resolv.conf(5).
+// The addresses after "nameserver" in the text of a resolv.conf(5). A link-local one with its
+// interface ("fe80::1%eth0") is left out: no network of an overlay contains it.
 std::vector<IpAddress> parse_name_servers(std::string_view resolv_conf);
 
 }  // namespace flannel

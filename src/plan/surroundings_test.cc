@@ -7,10 +7,10 @@ namespace flannel::surroundings_test {
 namespace {
 
 IpAddress ip(const char* text) {
-  return IpAddress::parse_v4(text).value();
+  return IpAddress::parse(text).value();
 }
 IpPrefix net(const char* text) {
-  return IpPrefix::parse_v4(text).value();
+  return IpPrefix::parse(text).value();
 }
 
 // eth0 172.31.0.3/16 with the default route, eth1 198.18.0.3/24 and docker0 172.17.0.1/16.
@@ -139,9 +139,10 @@ TEST_F(SurroundingsTest, TheEndsOfALinkAreNoHosts) {
 TEST_F(SurroundingsTest, ReadsNameServers) {
   EXPECT_EQ(
       parse_name_servers("# nameserver 1.1.1.1\nsearch a b\nnameserver 10.0.0.2\n"
-                         "nameserver\t 10.0.0.3 \nnameserver fe80::1%eth0\nsortlist 10.0.0.9\n"
+                         "nameserver\t 10.0.0.3 \nnameserver fd00::53\nnameserver "
+                         "fe80::1%eth0\nsortlist 10.0.0.9\n"
                          "nameserver 127.0.0.53"),
-      (std::vector<IpAddress>{ip("10.0.0.2"), ip("10.0.0.3"), ip("127.0.0.53")}));
+      (std::vector<IpAddress>{ip("10.0.0.2"), ip("10.0.0.3"), ip("fd00::53"), ip("127.0.0.53")}));
   EXPECT_TRUE(parse_name_servers("").empty());
 }
 

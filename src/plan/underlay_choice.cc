@@ -6,84 +6,19 @@
 
 #include <algorithm>
 #include <iterator>
+#include <map>
 #include <set>
 #include <span>
-#include <tuple>
 #include <utility>
 
 #include "base/printable.h"
+#include "plan/underlay_candidate.h"
 
 namespace flannel {
 namespace {
 
-// An interface, and the one of its addresses that is the source of our packets.
-struct Candidate {
-  const Interface* interface = nullptr;
-  IpAddress ip;
-};
-
-bool is_usable(const InterfaceAddress& address) {
-  const bool unicast = address.ip.is_global_unicast() || address.ip.is_link_local();
-  return unicast && !address.deprecated;
-}
-
-// The source address of the host's own packets by this default route: its `src`, otherwise, as in
-// Linux, the first primary address whose network contains the gateway.
-std::optional<IpAddress> source_of(const DefaultRoute& route, const Interface& interface) {
-  for (const InterfaceAddress& address : interface.addresses) {
-    if (!is_usable(address)) continue;
-    if (route.source ? address.ip == *route.source
-                     : !address.temporary && address.bits != 32 && route.gateway &&
-                           IpPrefix::of(address.ip, address.bits).contains(*route.gateway)) {
-      return address.ip;
-    }
-  }
-  return std::nullopt;
-}
-
-// The usable addresses, the best first: global before link-local; the source of the default route
-// before others; wider addresses before /32, because a /32 beside a wider address is mostly a
-// virtual one, which moves to another host; then, as upstream, permanent before leased and stable
-// before temporary. Deprecated addresses and those that cannot be a host's are left out.
-std::vector<InterfaceAddress> preferred(const HostView& host, const Interface& interface) {
-  std::vector<InterfaceAddress> usable;
-  std::ranges::copy_if(interface.addresses, std::back_inserter(usable), is_usable);
-  const bool any_wide = std::ranges::any_of(usable, [](const InterfaceAddress& address) {
-    return address.bits != 32 && !address.ip.is_link_local();
-  });
-  const auto route = std::ranges::find(host.default_routes, std::optional(interface.index),
-                                       &DefaultRoute::interface_index);
-  const auto source =
-      route == host.default_routes.end() ? std::nullopt : source_of(*route, interface);
-  std::ranges::stable_sort(usable, {}, [&](const InterfaceAddress& address) {
-    return std::tuple(address.ip.is_link_local(), source != address.ip,
-                      any_wide && address.bits == 32, !address.permanent, address.temporary);
-  });
-  return usable;
-}
-
-Result<Candidate> best_address(const HostView& host, const Interface& interface) {
-  const auto usable = preferred(host, interface);
-  if (usable.empty()) {
-    return fail(ErrorKind::not_found,
-                fmt::format("interface {} has no usable IPv4 address", interface.name));
-  }
-  return Candidate{&interface, usable.front().ip};
-}
-
-const Interface* by_index(const HostView& host, int index) {
-  const auto found = std::ranges::find(host.interfaces, index, &Interface::index);
-  return found == host.interfaces.end() ? nullptr : &*found;
-}
-
-Result<Candidate> owner_of(const HostView& host, IpAddress ip) {
-  for (const Interface& interface : host.interfaces) {
-    if (std::ranges::find(interface.addresses, ip, &InterfaceAddress::ip) !=
-        interface.addresses.end()) {
-      return Candidate{&interface, ip};
-    }
-  }
-  return fail(ErrorKind::not_found, fmt::format("no interface has the address {}", to_string(ip)));
+const char* public_flag(Family family) {
+  return family == Family::v4 ? "--public-ip" : "--public-ipv6";
 }
 
 // ", this host has eth0, eth1": a suffix for the message that an interface was not found.
@@ -100,85 +35,131 @@ std::string what_there_is(const HostView& host) {
                      named < names.size() ? " and more" : "");
 }
 
-Result<Candidate> by_default_route(const HostView& host);
+Result<Candidate> by_default_route(const Question& question);
 
 // --iface: a local address or an interface's exact name. An empty text, as from an unset variable
 // in a manifest, means the default route, as in upstream.
-Result<Candidate> by_name_or_address(const HostView& host, const std::string& text) {
-  if (text.empty()) return by_default_route(host);
-  if (IpAddress::parse_v6(text)) {
-    return fail(ErrorKind::unsupported, "an IPv6 underlay is not part of this release");
-  }
-  if (const auto ip = IpAddress::parse_v4(text)) return owner_of(host, *ip);
-  const auto found = std::ranges::find(host.interfaces, text, &Interface::name);
-  if (found != host.interfaces.end()) return best_address(host, *found);
+Result<Candidate> by_name_or_address(const Question& question, const std::string& text) {
+  if (text.empty()) return by_default_route(question);
+  if (const auto ip = IpAddress::parse(text)) return by_address(question, *ip);
+  const auto& all = question.host.interfaces;
+  const auto found = std::ranges::find(all, text, &Interface::name);
+  if (found != all.end()) return complete(question, {.interface = &*found});
   return fail(ErrorKind::not_found, fmt::format("there is no interface called \"{}\"{}",
-                                                printable(text), what_there_is(host)));
+                                                printable(text), what_there_is(question.host)));
 }
 
-// --iface-regex: any address of any interface in the kernel's order, then any name.
-Result<Candidate> by_regex(const HostView& host, const std::string& text) {
-  TRY(check_interface_regex(text));
-  const RE2 pattern(text, RE2::Quiet);
-  for (const Interface& interface : host.interfaces) {
-    for (const InterfaceAddress& address : preferred(host, interface)) {
+// The interface, with the addresses that match; nullopt: none matches.
+std::optional<Candidate> matching(const Question& question, const Interface& interface,
+                                  const RE2& pattern) {
+  Candidate candidate{.interface = &interface};
+  for (const Family family : question.wanted()) {
+    for (const InterfaceAddress& address : preferred_addresses(question.host, interface, family)) {
       if (RE2::PartialMatch(to_string(address.ip), pattern)) {
-        return Candidate{&interface, address.ip};
+        candidate.addresses.emplace(family, address.ip);
       }
     }
   }
-  for (const Interface& interface : host.interfaces) {
-    if (RE2::PartialMatch(interface.name, pattern)) return best_address(host, interface);
+  if (candidate.addresses.empty()) return std::nullopt;
+  return candidate;
+}
+
+// --iface-regex: any address of any interface in the kernel's order, then any name.
+Result<Candidate> by_regex(const Question& question, const std::string& text) {
+  TRY(check_interface_regex(text));
+  const RE2 pattern(text, RE2::Quiet);
+  std::optional<Candidate> partial;  // the first that lacks a wanted family
+  for (const Interface& interface : question.host.interfaces) {
+    auto match = matching(question, interface, pattern);
+    if (!match) continue;
+    auto candidate = complete(question, *std::move(match));
+    if (candidate && candidate->missing.empty()) return candidate;
+    if (candidate && !partial) partial = *std::move(candidate);
+  }
+  if (partial) return *std::move(partial);
+  for (const Interface& interface : question.host.interfaces) {
+    if (RE2::PartialMatch(interface.name, pattern)) {
+      return complete(question, {.interface = &interface});
+    }
   }
   return fail(ErrorKind::not_found,
-              "it matches no address and no name of an interface" + what_there_is(host));
+              "it matches no address and no name of an interface" + what_there_is(question.host));
 }
 
 // --iface-can-reach: the interface by which a packet to that address would leave.
-Result<Candidate> by_reach(const HostView& host, const std::string& text) {
-  const IpAddress target = TRY(IpAddress::parse_v4(text));
+Result<Candidate> by_reach(const Question& question, const std::string& text) {
+  const IpAddress target = TRY(IpAddress::parse(text));
   // A manifest names one address for all hosts, and one of the hosts may have this address itself.
   // That host's route to it leaves by the loopback interface, which is no underlay.
-  if (const auto own = owner_of(host, target)) return *own;
-  const RouteLookup path = TRY(host.lookup_route(target));
-  const Interface* const interface = by_index(host, path.interface_index);
-  if (interface == nullptr || path.source.is_unspecified()) {
+  if (owner_of(question.host, target)) return by_address(question, target);
+  const RouteLookup path = TRY(question.host.lookup_route(target));
+  Candidate candidate{.interface = by_index(question.host, path.interface_index)};
+  if (candidate.interface == nullptr || path.source.is_unspecified()) {
     return fail(ErrorKind::not_found, "the route to it has no interface or no source address");
   }
-  return Candidate{interface, path.source};
+  const bool is_source =
+      question.wants(target.family) && (target.is_v4() || !path.source.is_link_local());
+  if (is_source) candidate.addresses.emplace(target.family, path.source);
+  return complete(question, std::move(candidate));
 }
 
-std::string no_default_route(const HostView& host) {
-  const bool any_ip4 = std::ranges::any_of(host.interfaces, [&](const Interface& interface) {
-    return !preferred(host, interface).empty();
+// The default routes of a family.
+std::vector<DefaultRoute> default_routes(const HostView& host, Family family) {
+  std::vector<DefaultRoute> routes;
+  std::ranges::copy_if(host.default_routes, std::back_inserter(routes),
+                       [family](const DefaultRoute& route) { return route.family == family; });
+  return routes;
+}
+
+std::string no_default_route(const HostView& host, Family family) {
+  const bool any = std::ranges::any_of(host.interfaces, [&](const Interface& interface) {
+    return !preferred_addresses(host, interface, family).empty();
   });
-  return any_ip4 ? "Unable to find default route: name the interface with --iface"
-                 : "this host has no IPv4 address but loopback's; the underlay has to be IPv4";
+  if (any && family == Family::v4) {
+    return "Unable to find default route: name the interface with --iface";
+  }
+  if (any) return "Unable to find IPv6 default route: name the interface with --iface";
+  return fmt::format("this host has no usable {} address but loopback's", to_string(family));
 }
 
 // The first default route whose interface has a carrier; the first of all if none has.
-const DefaultRoute& best_route(const HostView& host) {
-  const auto carrying = std::ranges::find_if(host.default_routes, [&](const DefaultRoute& route) {
+const DefaultRoute& best_route(const HostView& host, const std::vector<DefaultRoute>& routes) {
+  const auto carrying = std::ranges::find_if(routes, [&](const DefaultRoute& route) {
     const Interface* const interface = by_index(host, route.interface_index.value_or(0));
     return !route.interface_index || (interface != nullptr && interface->carrier);
   });
-  return carrying == host.default_routes.end() ? host.default_routes.front() : *carrying;
+  return carrying == routes.end() ? routes.front() : *carrying;
 }
 
-// The best candidate that is not link-local. A default route with a link-local source is a dummy,
-// as on hosts that reach no other network.
-std::optional<Candidate> beside_link_local(const HostView& host) {
-  for (const Interface& interface : host.interfaces) {
+bool has_link_local_only(const Interface& interface, Family family) {
+  bool any = false;
+  for (const InterfaceAddress& address : interface.addresses) {
+    if (address.ip.family != family) continue;
+    if (!address.ip.is_link_local()) return false;
+    any = true;
+  }
+  return any;
+}
+
+// The first other interface with a better address. A default route by an interface with link-local
+// addresses only is a dummy, as on hosts that reach no other network, or, in IPv6, that of a host
+// whose address is on another interface.
+std::optional<Candidate> beside_link_local(const Question& question, Family family) {
+  for (const Interface& interface : question.host.interfaces) {
     if (!interface.up || !interface.carrier) continue;
-    const auto best = best_address(host, interface);
-    if (best && !best->ip.is_link_local()) return *best;
+    const auto best = best_address(question.host, interface, family);
+    if (!best || best->is_link_local()) continue;
+    auto candidate = complete(question, {&interface, {{family, *best}}, {}});
+    if (candidate) return *std::move(candidate);
   }
   return std::nullopt;
 }
 
-Result<Candidate> by_default_route(const HostView& host) {
-  if (host.default_routes.empty()) return fail(ErrorKind::not_found, no_default_route(host));
-  const auto& index = best_route(host).interface_index;
+Result<Candidate> by_default_route(const Question& question, Family family) {
+  const HostView& host = question.host;
+  const auto routes = default_routes(host, family);
+  if (routes.empty()) return fail(ErrorKind::not_found, no_default_route(host, family));
+  const auto& index = best_route(host, routes).interface_index;
   if (!index) {
     return fail(ErrorKind::invalid,
                 "the default route has several next hops: name the interface with --iface");
@@ -188,51 +169,76 @@ Result<Candidate> by_default_route(const HostView& host) {
     return fail(ErrorKind::not_found,
                 fmt::format("the default route's interface (index {}) is gone", *index));
   }
-  auto best = best_address(host, *interface);
-  if (best && best->ip.is_link_local()) return beside_link_local(host).value_or(*best);
-  return best;
+  if (has_link_local_only(*interface, family)) {
+    if (auto other = beside_link_local(question, family)) return *std::move(other);
+  }
+  return complete(question, {.interface = interface});
 }
 
-// Tries the options of the request in upstream's order, and records the reasons.
+// The default route of IPv4 decides if there is one: a network that gets IPv6 too stays where it
+// is.
+Result<Candidate> by_default_route(const Question& question) {
+  std::vector<std::string> failures;
+  ErrorKind kind = ErrorKind::not_found;
+  for (const Family family : question.wanted()) {
+    auto candidate = by_default_route(question, family);
+    if (candidate) return candidate;
+    kind = candidate.error().kind;
+    failures.push_back(candidate.error().text);
+  }
+  return fail(kind, fmt::format("{}", fmt::join(failures, "; ")));
+}
+
+// Tries the options of the request in upstream's order, and records the reasons. The first
+// candidate with an address of every wanted family is found, or else the first of all.
 class Search {
  public:
-  Search(const HostView& host, std::vector<std::string>& reasons)
-      : host_(host), reasons_(reasons) {}
+  Search(const Question& question, std::vector<std::string>& reasons)
+      : question_(question), reasons_(reasons) {}
 
-  using Lookup = Result<Candidate> (*)(const HostView&, const std::string&);
+  using Lookup = Result<Candidate> (*)(const Question&, const std::string&);
 
   void try_each(const std::vector<std::string>& texts, std::string_view flag, Lookup lookup) {
     for (const std::string& text : texts) {
-      if (found_) return;
-      auto candidate = lookup(host_, text);
+      if (found_ && found_->missing.empty()) return;
+      auto candidate = lookup(question_, text);
       if (candidate && candidate->interface->mtu == 0) {
         candidate = fail(ErrorKind::invalid,
                          fmt::format("interface {} has no MTU", candidate->interface->name));
       }
-      if (candidate) {
-        found_ = *candidate;
-        chose(fmt::format("{}={}", flag, printable(text)));
-      } else {
+      if (!candidate) {
         failures_.insert(candidate.error().kind);
         reasons_.push_back(fmt::format("Could not find valid interface matching {}: {}",
                                        printable(text), candidate.error().text));
+      } else if (!found_ || candidate->missing.empty()) {
+        take(*candidate, fmt::format("{}={}", flag, printable(text)));
       }
     }
   }
 
-  void chose(std::string_view why) {
-    reasons_.push_back(fmt::format("Using interface with name {} and address {}: {}{}",
-                                   found_->interface->name, to_string(found_->ip), why,
-                                   state_of(*found_->interface)));
+  void take(Candidate candidate, std::string why) {
+    found_ = std::move(candidate);
+    why_ = std::move(why);
   }
 
-  const std::optional<Candidate>& found() const { return found_; }
+  // Returns what was found, and records why.
+  std::optional<Candidate> finish() {
+    if (!found_) return std::nullopt;
+    for (const auto& [family, ip] : found_->addresses) {
+      reasons_.push_back(fmt::format("Using interface with name {} and {}address {}: {}{}",
+                                     found_->interface->name, family == Family::v6 ? "v6 " : "",
+                                     to_string(ip), why_, state_of(*found_->interface)));
+    }
+    for (const auto& [family, why] : found_->missing)
+      reasons_.push_back(fmt::format("No {} underlay: {}", to_string(family), why));
+    return found_;
+  }
+
   // The kind of all failures; not_found if the kinds differ, because a later attempt may find an
   // interface.
   ErrorKind failure() const {
     return failures_.size() == 1 ? *failures_.begin() : ErrorKind::not_found;
   }
-  void take(const Candidate& candidate) { found_ = candidate; }
 
  private:
   static std::string_view state_of(const Interface& interface) {
@@ -240,73 +246,94 @@ class Search {
     return interface.carrier ? "" : " (it has no carrier)";
   }
 
-  const HostView& host_;
+  const Question& question_;
   std::vector<std::string>& reasons_;
   std::optional<Candidate> found_;
+  std::string why_;
   std::set<ErrorKind> failures_;
 };
 
-Result<Candidate> find(const UnderlayRequest& request, const HostView& host,
-                       std::vector<std::string>& reasons) {
-  Search search(host, reasons);
-  const bool named =
-      !request.interfaces.empty() || !request.regexes.empty() || !request.can_reach.empty();
-  if (named) {
-    search.try_each(request.interfaces, "--iface", by_name_or_address);
-    search.try_each(request.regexes, "--iface-regex", by_regex);
-    if (!request.can_reach.empty()) {
-      search.try_each({request.can_reach}, "--iface-can-reach", by_reach);
-    }
-    if (search.found()) return *search.found();
-    return fail(search.failure(),
-                fmt::format("Failed to find interface to use that matches the interfaces and/or "
-                            "regexes provided: {}",
-                            fmt::join(reasons, "; ")));
+Result<Candidate> find_named(const Question& question, Search& search,
+                             const std::vector<std::string>& reasons) {
+  const UnderlayRequest& request = question.request;
+  search.try_each(request.interfaces, "--iface", by_name_or_address);
+  search.try_each(request.regexes, "--iface-regex", by_regex);
+  if (!request.can_reach.empty()) {
+    search.try_each({request.can_reach}, "--iface-can-reach", by_reach);
   }
-  if (!request.public_ip.empty()) {
-    search.try_each({request.public_ip}, "--public-ip", by_name_or_address);
-    if (search.found()) return *search.found();
-    return fail(ErrorKind::not_found,
-                fmt::format("Failed to find any valid interface to use: --public-ip alone must be "
-                            "an address of this host; behind NAT name the interface with --iface "
-                            "too ({})",
-                            fmt::join(reasons, "; ")));
+  if (auto found = search.finish()) return *std::move(found);
+  return fail(search.failure(),
+              fmt::format("Failed to find interface to use that matches the interfaces and/or "
+                          "regexes provided: {}",
+                          fmt::join(reasons, "; ")));
+}
+
+Result<Candidate> find_announced(const Question& question, Search& search,
+                                 const std::vector<std::string>& reasons) {
+  std::string flags;
+  for (const Family family : question.wanted()) {
+    const std::string& text = question.request.announced(family);
+    if (text.empty()) continue;
+    search.try_each({text}, public_flag(family), by_name_or_address);
+    flags += std::string(flags.empty() ? "" : " and ") + public_flag(family);
   }
-  const Candidate found =
-      TRY_DURING(by_default_route(host), "Failed to find any valid interface to use");
-  search.take(found);
+  if (auto found = search.finish()) return *std::move(found);
+  return fail(ErrorKind::not_found,
+              fmt::format("Failed to find any valid interface to use: {} alone must be an address "
+                          "of this host; behind NAT name the interface with --iface too ({})",
+                          flags, fmt::join(reasons, "; ")));
+}
+
+Result<Candidate> find(const Question& question, std::vector<std::string>& reasons) {
+  const UnderlayRequest& request = question.request;
+  Search search(question, reasons);
+  if (!request.interfaces.empty() || !request.regexes.empty() || !request.can_reach.empty()) {
+    return find_named(question, search, reasons);
+  }
+  const bool announced = std::ranges::any_of(
+      question.wanted(), [&](Family family) { return !request.announced(family).empty(); });
+  if (announced) return find_announced(question, search, reasons);
+  Candidate found =
+      TRY_DURING(by_default_route(question), "Failed to find any valid interface to use");
   const bool has_route =
-      std::ranges::find(host.default_routes, std::optional(found.interface->index),
-                        &DefaultRoute::interface_index) != host.default_routes.end();
-  search.chose(has_route ? "it has the default route"
-                         : "the interface of the default route has a link-local address only");
-  return *search.found();
+      std::ranges::any_of(question.host.default_routes, [&](const DefaultRoute& route) {
+        return route.interface_index == found.interface->index && question.wants(route.family);
+      });
+  search.take(std::move(found),
+              has_route ? "it has the default route"
+                        : "the interface of the default route has a link-local address only");
+  return *search.finish();
 }
 
 }  // namespace
 
 Result<UnderlayChoice> choose_underlay(const UnderlayRequest& request, const HostView& host) {
   UnderlayChoice choice;
-  std::optional<IpAddress> announced;
-  if (IpAddress::parse_v6(request.public_ip)) {
-    return fail(ErrorKind::unsupported,
-                "--public-ip: an IPv6 address is not part of this release; give an IPv4 address");
+  const Question question{request, host};
+  std::map<Family, IpAddress> announced;
+  for (const Family family : question.wanted()) {
+    const std::string& text = request.announced(family);
+    if (text.empty()) continue;
+    announced.emplace(family, TRY_DURING(IpAddress::parse(text, family), public_flag(family)));
   }
-  if (!request.public_ip.empty()) {
-    announced = TRY_DURING(IpAddress::parse_v4(request.public_ip), "--public-ip");
+  const Candidate found = TRY(find(question, choice.reasons));
+  const Interface& interface = *found.interface;
+  if (interface.mtu == 0) {
+    return fail(ErrorKind::invalid, fmt::format("interface {} has no MTU", interface.name));
   }
-  const Candidate found = TRY(find(request, host, choice.reasons));
-  if (found.interface->mtu == 0) {
-    return fail(ErrorKind::invalid, fmt::format("interface {} has no MTU", found.interface->name));
+  choice.underlay = {
+      .interface = interface.name, .interface_index = interface.index, .mtu = interface.mtu};
+  for (const auto& [family, ip] : found.addresses) {
+    const auto given = announced.find(family);
+    const IpAddress public_ip = given == announced.end() ? ip : given->second;
+    choice.underlay.at(family) = UnderlayAddress{ip, public_ip};
+    const std::string_view v6 = family == Family::v6 ? "v6 " : "";
+    choice.reasons.push_back(
+        given == announced.end()
+            ? fmt::format("Defaulting external {}address to interface address ({})", v6,
+                          to_string(ip))
+            : fmt::format("Using {} as external {}address", to_string(public_ip), v6));
   }
-  choice.underlay = {.interface = found.interface->name,
-                     .interface_index = found.interface->index,
-                     .mtu = found.interface->mtu,
-                     .v4 = UnderlayAddress{found.ip, announced.value_or(found.ip)}};
-  choice.reasons.push_back(
-      announced ? fmt::format("Using {} as external address", to_string(*announced))
-                : fmt::format("Defaulting external address to interface address ({})",
-                              to_string(found.ip)));
   return choice;
 }
 

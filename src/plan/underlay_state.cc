@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 namespace flannel {
 namespace {
@@ -21,29 +22,84 @@ const InterfaceAddress* find_address(const Interface& interface, IpAddress ip) {
   return at == interface.addresses.end() ? nullptr : &*at;
 }
 
+constexpr auto kFamilies = std::to_array({Family::v4, Family::v6});
+
+// "192.0.2.1 and 2001:db8::1"
+std::string addresses_of(const Underlay& underlay) {
+  std::string text;
+  for (const Family family : kFamilies) {
+    const auto& address = underlay.at(family);
+    if (address) text += (text.empty() ? "" : " and ") + to_string(address->ip);
+  }
+  return text;
+}
+
 std::string restart_would_take(const UnderlayRequest& request, const HostView& host) {
   const auto choice = choose_underlay(request, host);
   if (!choice) return {};
-  return fmt::format(", or restart flanneld to use {} of {}", to_string(choice->underlay.v4->ip),
+  return fmt::format(", or restart flanneld to use {} of {}", addresses_of(choice->underlay),
                      choice->underlay.interface);
 }
 
 std::string gone(const Underlay& used, const UnderlayRequest& request, const HostView& host) {
   return fmt::format("the interface {} is gone: nothing passes until it is back with {}{}",
-                     used.interface, to_string(used.v4->ip), restart_would_take(request, host));
+                     used.interface, addresses_of(used), restart_would_take(request, host));
 }
 
-std::string lost_address(const Interface& interface, const Underlay& used,
+std::string lost_address(const Interface& interface, const UnderlayAddress& used,
                          const UnderlayRequest& request, const HostView& host) {
   std::string holder;
   for (const Interface& other : host.interfaces) {
-    if (find_address(other, used.v4->ip)) holder = fmt::format(" ({} has it now)", other.name);
+    if (find_address(other, used.ip)) holder = fmt::format(" ({} has it now)", other.name);
   }
-  const std::string role =
-      used.v4->ip == used.v4->public_ip ? "to which all peers send" : "it sends from";
+  const std::string role = used.ip == used.public_ip ? "to which all peers send" : "it sends from";
   return fmt::format("{} has lost {}, {}{}: put it back (ip address add {}/.. dev {}){}",
-                     interface.name, to_string(used.v4->ip), role, holder, to_string(used.v4->ip),
+                     interface.name, to_string(used.ip), role, holder, to_string(used.ip),
                      interface.name, restart_would_take(request, host));
+}
+
+// Nothing passes if no address is left.
+void add_lost_addresses(const Interface& interface, const Underlay& used,
+                        const UnderlayRequest& request, const HostView& host,
+                        std::vector<HostTrouble>& troubles) {
+  const bool any_left = std::ranges::any_of(kFamilies, [&](Family family) {
+    const auto& address = used.at(family);
+    return address && find_address(interface, address->ip);
+  });
+  for (const Family family : kFamilies) {
+    const auto& address = used.at(family);
+    if (!address || find_address(interface, address->ip)) continue;
+    troubles.push_back({lost_address(interface, *address, request, host), !any_left});
+  }
+}
+
+bool has_default_route(const HostView& host, Family family) {
+  return std::ranges::find(host.default_routes, family, &DefaultRoute::family) !=
+         host.default_routes.end();
+}
+
+// A host whose IPv6 peers are all on its link may never have had an IPv6 default route. If Linux is
+// to take it from router advertisements, which it ignores, it is missing.
+void add_lost_default_route(const Interface& interface, const Underlay& used, const HostView& host,
+                            std::vector<HostTrouble>& troubles) {
+  if (used.v4 && !has_default_route(host, Family::v4)) {
+    troubles.push_back(
+        {fmt::format("there is no default route any more: peers that are not "
+                     "on the link of {} cannot be reached",
+                     interface.name)});
+  }
+  if (!used.v6 || has_default_route(host, Family::v6)) return;
+  if (interface.ignores_advertisements) {
+    troubles.push_back({fmt::format(
+        "there is no IPv6 default route: this host forwards IPv6, so Linux ignores the router "
+        "advertisements on {0}: sysctl -w net/ipv6/conf/{0}/accept_ra=2",
+        interface.name)});
+  } else if (!used.v4) {
+    troubles.push_back(
+        {fmt::format("there is no IPv6 default route any more: peers that are not "
+                     "on the link of {} cannot be reached",
+                     interface.name)});
+  }
 }
 
 std::string other_mtu(const Interface& interface, const Underlay& used) {
@@ -63,9 +119,7 @@ UnderlayState underlay_state(const Underlay& used, const UnderlayRequest& reques
     state.troubles.push_back({gone(used, request, host), true});
     return state;
   }
-  if (!find_address(*interface, used.v4->ip)) {
-    state.troubles.push_back({lost_address(*interface, used, request, host), true});
-  }
+  add_lost_addresses(*interface, used, request, host, state.troubles);
   state.underlay.interface = interface->name;
   state.underlay.interface_index = interface->index;
   if (!interface->up) {
@@ -79,13 +133,9 @@ UnderlayState underlay_state(const Underlay& used, const UnderlayRequest& reques
   }
   if (interface->mtu != used.mtu) state.troubles.push_back({other_mtu(*interface, used)});
   const bool by_default_route = request.interfaces.empty() && request.regexes.empty() &&
-                                request.can_reach.empty() && request.public_ip.empty();
-  if (by_default_route && host.default_routes.empty()) {
-    state.troubles.push_back(
-        {fmt::format("there is no default route any more: peers that are not "
-                     "on the link of {} cannot be reached",
-                     interface->name)});
-  }
+                                request.can_reach.empty() && request.public_ip.empty() &&
+                                request.public_ipv6.empty();
+  if (by_default_route) add_lost_default_route(*interface, used, host, state.troubles);
   return state;
 }
 

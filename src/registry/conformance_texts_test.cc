@@ -30,6 +30,39 @@ TEST_P(StoreTextsTest, StrangeKeysArePassedOnAsTheyAre) {
   EXPECT_TRUE(session->release(record));
 }
 
+// A host changes from one form to the other with a record of each, on one IPv4 or IPv6 subnet.
+TEST_P(StoreTextsTest, TheKeysOfEachFamilyAndOfBothAreThreeRecords) {
+  const std::string keys[] = {"0.0.0.0-0&fd00:0:0:1::-64", "10.5.1.0-24",
+                              "10.5.1.0-24&fd00:0:0:1::-64"};
+  WatchLog watch(*session, now(), loop);
+  std::string puts;
+  for (const std::string& key : keys) {
+    ASSERT_TRUE(session->create(key, "first", kDay)) << key;
+    puts += "put " + key + "=first\n";
+  }
+  EXPECT_TRUE(watch.reports(puts));
+  for (const std::string& key : keys) {
+    EXPECT_EQ(session->create(key, "again", kDay).error().kind, ErrorKind::exists) << key;
+    Record seen;
+    for (const Record& record : session->snapshot().value().records) {
+      if (record.key == key) seen = record;
+    }
+    EXPECT_EQ(seen.value, "first") << key;
+    const WriteResult held = session->replace(seen, "second", kDay).value();
+    const Record now_there = record_of(key, "second", held);
+    EXPECT_TRUE(session->renew(now_there, kDay)) << key;
+    EXPECT_EQ(session->release(seen).error().kind, ErrorKind::conflict) << key;
+  }
+  const Snapshot all = session->snapshot().value();
+  ASSERT_EQ(all.records.size(), 3U);
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(all.records[i].key, keys[i]);
+    EXPECT_EQ(all.records[i].value, "second");
+    ASSERT_TRUE(session->release(all.records[i])) << keys[i];
+    EXPECT_EQ(session->snapshot().value().records.size(), 2 - i);
+  }
+}
+
 TEST_P(StoreTextsTest, ATooLongValueHasItsSizeAndCanBeReplaced) {
   WatchLog watch(*session, now(), loop);
   ASSERT_TRUE(session->create(kOne, std::string(100000, 'x'), kDay));

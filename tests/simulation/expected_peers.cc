@@ -37,7 +37,8 @@ bool claims_address_of(const Host& host, const Announced& other) {
   const auto& node = other.attributes.node;
   if (host.daemon != Host::Daemon::whole || !node) return false;
   return other.attributes.public_ip == host.public_ip && node->id != host.node_id &&
-         node->boot != host.boot() && host.subnet_in_file != other.subnet.v4;
+         node->boot != host.boot() &&
+         !(host.subnet_in_file && host.subnet_in_file->shares_subnet_with(other.subnet));
 }
 
 }  // namespace
@@ -73,11 +74,11 @@ std::set<std::string> expected_rows(const Host& host, const ExpectedPeers& peers
     if (peer.backend_type != backend) continue;
     const std::string ip = to_string(peer.public_ip);
     if (backend == "host-gw") {
-      rows.insert(fmt::format("{} via {}", to_string(subnet.v4), ip));
+      rows.insert(fmt::format("{} via {}", to_string(subnet.identity()), ip));
       continue;
     }
-    const std::string base = to_string(subnet.v4.base);
-    rows.insert(fmt::format("{} via {}", to_string(subnet.v4), base));
+    const std::string base = to_string(subnet.identity().base);
+    rows.insert(fmt::format("{} via {}", to_string(subnet.identity()), base));
     rows.insert(fmt::format("{} at {}", base, mac_of(peer)));
     rows.insert(fmt::format("{} to {}", mac_of(peer), ip));
   }

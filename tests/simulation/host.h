@@ -113,7 +113,7 @@ class Host {
     TimePoint since;       // when it came to be known with that
   };
   std::map<SubnetKey, KnownPeer> known_peers;
-  std::optional<IpPrefix> subnet_in_file;  // as the daemon found it when it started
+  std::optional<SubnetKey> subnet_in_file;  // as the daemon found it when it started
   std::optional<SubnetKey> subnet_since_start;
   TimePoint first_subnet_at{};  // when it had a subnet first since its start
   // The last time that another host had its address, and took its subnet perhaps.

@@ -62,9 +62,10 @@ void Judge::judge_ways(const Host& host) const {
     const IpAddress peer = decoded.lease.attributes.public_ip;
     // A lease of its own that a restored store brings back is no peer's.
     if (store_.owner_of(decoded.lease.attributes) == host.first_ip()) continue;
-    const auto way = std::find_if(
-        kernel.neighbours.begin(), kernel.neighbours.end(),
-        [base = subnet.v4.base](const Neighbour& neighbour) { return neighbour.ip == base; });
+    const auto way = std::find_if(kernel.neighbours.begin(), kernel.neighbours.end(),
+                                  [base = subnet.identity().base](const Neighbour& neighbour) {
+                                    return neighbour.ip == base;
+                                  });
     if (way == kernel.neighbours.end() || !remotes.contains(way->mac)) continue;
     const IpAddress remote = remotes.at(way->mac);
     if (remote == peer) continue;

@@ -158,9 +158,8 @@ void FakeKernel::remove(const KernelObject& object) {
 }
 
 void FakeKernel::add_foreign_device(const std::string& name, std::string_view address) {
-  Foreign device;
-  if (!address.empty()) device.network = IpPrefix::parse_v4(address).value();
-  foreign_.insert_or_assign(name, device);
+  Foreign& device = foreign_[name];
+  if (!address.empty()) device.networks.push_back(IpPrefix::parse(address).value());
 }
 
 void FakeKernel::rename_device(const std::string& name, const std::string& to) {
@@ -201,6 +200,10 @@ void FakeKernel::erase(std::string_view line) {
 void FakeKernel::drop_for_down(const std::string& name) {
   std::erase_if(state_.neighbours, [&name](const Neighbour& n) { return n.link == name; });
   std::erase_if(state_.routes, [&name](const Route& route) { return route.link == name; });
+  // IPv6 drops its addresses too (keep_addr_on_down is 0).
+  std::erase_if(state_.addresses, [&name](const Address& address) {
+    return address.link == name && address.ip.is_v6();
+  });
 }
 
 void FakeKernel::drop_all_on(const std::string& name) {
@@ -229,7 +232,10 @@ Result<bool> FakeKernel::is_up(const std::string& name) {
 
 bool FakeKernel::reaches(const std::string& device, IpAddress gateway) const {
   const auto at = foreign_.find(device);
-  if (at != foreign_.end() && at->second.network) return at->second.network->contains(gateway);
+  if (at != foreign_.end()) {
+    return std::ranges::any_of(at->second.networks,
+                               [&](const IpPrefix& network) { return network.contains(gateway); });
+  }
   return std::any_of(state_.addresses.begin(), state_.addresses.end(), [&](const Address& address) {
     return address.link == device && IpPrefix::of(address.ip, address.bits).contains(gateway);
   });

@@ -22,7 +22,7 @@ class FakeKernel final : public Kernel {
   Result<NetState> read(const Scope& scope) override;
   std::vector<Result<void>> apply(std::span<const KernelChange> changes) override;
 
-  // Adds a device that is not ours, with its network ("192.0.2.1/24").
+  // Adds a device that is not ours, or another address ("192.0.2.1/24") to it.
   void add_foreign_device(const std::string& name, std::string_view address = {});
   // Adds a TUN device, as the packet path does.
   void open_tun(const std::string& name, std::uint32_t mtu = 1500);
@@ -56,7 +56,7 @@ class FakeKernel final : public Kernel {
 
  private:
   struct Foreign {
-    std::optional<IpPrefix> network;
+    std::vector<IpPrefix> networks;
     bool up = true;
   };
 

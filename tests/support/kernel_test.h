@@ -32,32 +32,36 @@ class LinuxKernelTest : public NetnsTest {
              static_cast<std::uint8_t>(number >> 8), static_cast<std::uint8_t>(number)}};
   }
 
-  static Link device(VxlanSettings vxlan) {
-    return {.name = "flannel.1", .kind = std::move(vxlan), .mtu = 1450};
+  Link device(VxlanSettings vxlan) const {
+    return {.name = link_, .kind = std::move(vxlan), .mtu = is_v4() ? 1450U : 1430U};
   }
   static LowerDevice interface(const char* name) {
     return {name, static_cast<int>(::if_nametoindex(name))};
   }
-  static VxlanSettings vxlan() {
-    return {
-        .vni = 1, .lower = interface("eth0"), .local = IpAddress::v4(192, 0, 2, 1), .mac = mac(1)};
+  VxlanSettings vxlan() const {
+    return {.vni = 1, .lower = interface("eth0"), .local = local(), .mac = mac(1)};
   }
-  static Address address() { return {.link = "flannel.1", .ip = IpAddress::v4(10, 5, 1, 0)}; }
+  Address address() const { return {.link = link_, .ip = base(1), .bits = address_bits(family_)}; }
 
-  // The `number`th peer's subnet is 10.5.<number>.0/24 (and on: 10.6.0.0/24 is the 256th).
-  static IpAddress base(unsigned number) { return IpAddress::v4(10, 5, 0, 0).plus(number, 8); }
-  static Neighbour neighbour(unsigned number) {
-    return {.link = "flannel.1", .ip = base(number), .mac = mac(number)};
+  // The `number`th peer's subnet is 10.5.<number>.0/24 (and on: 10.6.0.0/24 is the 256th), or
+  // fd00:5:0:<number>::/64.
+  IpAddress base(unsigned number) const {
+    return is_v4() ? IpAddress::v4(10, 5, 0, 0).plus(number, 8)
+                   : IpAddress::parse_v6("fd00:5::").value().plus(number, 64);
   }
-  static FdbEntry fdb(unsigned number) {
-    return {.link = "flannel.1",
-            .mac = mac(number),
-            .remote = IpAddress::v4(198, 18, 0, 0).plus(number)};
+  IpPrefix subnet(unsigned number) const {
+    return {base(number), static_cast<std::uint8_t>(is_v4() ? 24 : 64)};
   }
-  static Route route(unsigned number) {
-    return {.to = {base(number), 24}, .via = base(number), .link = "flannel.1", .onlink = true};
+  Neighbour neighbour(unsigned number) const {
+    return {.link = link_, .ip = base(number), .mac = mac(number)};
   }
-  static NetState peers(unsigned first, unsigned count) {
+  FdbEntry fdb(unsigned number) const {
+    return {.link = link_, .mac = mac(number), .remote = remotes().plus(number)};
+  }
+  Route route(unsigned number) const {
+    return {.to = subnet(number), .via = base(number), .link = link_, .onlink = true};
+  }
+  NetState peers(unsigned first, unsigned count) const {
     NetState state;
     for (unsigned number = first; number < first + count; ++number) {
       state.neighbours.push_back(neighbour(number));
@@ -92,12 +96,34 @@ class LinuxKernelTest : public NetnsTest {
     return results.at(0) ? "ok" : results.at(0).error().text;
   }
 
-  NetState read(std::vector<std::string> names = {"flannel.1"}) {
-    auto state = kernel_->read({.link_names = std::move(names), .networks = {{base(0), 16}}});
+  Scope scope(std::vector<std::string> names) const {
+    return {.link_names = std::move(names),
+            .networks = {{base(0), static_cast<std::uint8_t>(is_v4() ? 16 : 32)}}};
+  }
+  NetState read() { return read({link_}); }
+  NetState read(std::vector<std::string> names) {
+    auto state = kernel_->read(scope(std::move(names)));
     if (!state) throw std::runtime_error(state.error().text);
     return *std::move(state);
   }
 
+  bool is_v4() const { return family_ == Family::v4; }
+  IpAddress local() const {
+    return is_v4() ? IpAddress::v4(192, 0, 2, 1) : IpAddress::parse_v6("2001:db8::1").value();
+  }
+  IpAddress remotes() const {
+    return is_v4() ? IpAddress::v4(198, 18, 0, 0) : IpAddress::parse_v6("2001:db8:1::").value();
+  }
+
+  // The overlay, its device and its underlay are of this family.
+  void use(Family family) {
+    family_ = family;
+    link_ = is_v4() ? "flannel.1" : "flannel-v6.1";
+    if (!is_v4()) shell("ip -6 address add 2001:db8::1/64 dev eth0 nodad");
+  }
+
+  Family family_ = Family::v4;
+  std::string link_ = "flannel.1";
   std::unique_ptr<LinuxKernel> kernel_;
 };
 

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/file.h"
+#include "kernel/host/ipv6_settings.h"
 #include "kernel/netlink/netlink_socket.h"
 #include "kernel/netlink/route_dump.h"
 #include "kernel/netlink/rtnetlink.h"
@@ -22,8 +23,9 @@ InterfaceAddress as_value(const AddressRow& row) {
   return {.ip = row.ip,
           .bits = row.bits,
           .permanent = (row.flags & IFA_F_PERMANENT) != 0,
-          .temporary = (row.flags & IFA_F_SECONDARY) != 0,
-          .deprecated = (row.flags & IFA_F_DEPRECATED) != 0};
+          .temporary = (row.flags & IFA_F_TEMPORARY) != 0,
+          .deprecated = (row.flags & IFA_F_DEPRECATED) != 0,
+          .unproven = (row.flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED)) != 0};
 }
 
 Result<std::vector<Interface>> read_interfaces(NetlinkSocket& socket) {
@@ -48,6 +50,13 @@ Result<std::vector<Interface>> read_interfaces(NetlinkSocket& socket) {
     const auto at = std::ranges::lower_bound(interfaces, row.link, {}, &Interface::index);
     if (at != interfaces.end() && at->index == row.link) at->addresses.push_back(as_value(row));
   }
+  for (Interface& interface : interfaces) {
+    const bool has_ipv6 =
+        std::ranges::any_of(interface.addresses, [](const InterfaceAddress& address) {
+          return address.ip.is_v6() && !address.ip.is_link_local();
+        });
+    interface.ignores_advertisements = has_ipv6 && ignores_advertisements(interface.name);
+  }
   return interfaces;
 }
 
@@ -58,8 +67,11 @@ Result<void> read_routes(NetlinkSocket& socket, HostView& view) {
       continue;
     }
     view.routes.push_back({row.to, row.link, row.via, row.metric});
-    if (row.to != IpPrefix{}) continue;
-    DefaultRoute route{.source = row.source, .gateway = row.via};
+    if (row.to.bits != 0) continue;
+    DefaultRoute route{.family = row.to.family(),
+                       .source = row.source,
+                       .gateway = row.via,
+                       .advertised = row.protocol == RTPROT_RA};
     if (row.link != 0) route.interface_index = row.link;
     view.default_routes.push_back(route);
   }
@@ -88,10 +100,7 @@ Result<RouteLookup> look_up_route(NetlinkSocket& socket, IpAddress to) {
   if (!row || row->link == 0) {
     return fail(ErrorKind::system, what + ": the kernel's answer names no interface");
   }
-  if (row->via_ip6) {
-    return fail(ErrorKind::unsupported, what + ": it leads via an IPv6 gateway");
-  }
-  return RouteLookup{row->link, row->source.value_or(IpAddress{}), row->via};
+  return RouteLookup{row->link, row->source.value_or(IpAddress::unspecified(to.family)), row->via};
 }
 
 }  // namespace
@@ -102,6 +111,7 @@ Result<HostView> read_host() {
   view.interfaces = TRY_DURING(read_interfaces(*socket), "list interfaces");
   TRY_DURING(read_routes(*socket, view), "list routes");
   view.name_servers = read_name_servers();
+  view.has_ipv6 = kernel_has_ipv6();
   view.lookup_route = [socket](IpAddress to) { return look_up_route(*socket, to); };
   return view;
 }

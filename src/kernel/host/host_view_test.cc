@@ -27,7 +27,7 @@ class HostViewTest : public NetnsTest {
 };
 
 TEST_F(HostViewTest, ListsInterfacesByIndexWithTheirAddresses) {
-  shell("ip link set eth0 mtu 1400; ip link set eth0-peer down");
+  shell("ip link set eth0 mtu 1400; ip link set eth0-peer down; ip -6 address flush dev eth0");
   shell("ip address add 192.0.2.5/24 dev eth0; ip address add 10.0.0.1/8 dev eth0");
   shell("ip address add 203.0.113.7/32 dev eth0 valid_lft 900 preferred_lft 0");
   const HostView view = look();
@@ -68,7 +68,10 @@ TEST_F(HostViewTest, ListsDefaultRoutesOfTheMainTable) {
 TEST_F(HostViewTest, ListsTheRoutesThatOthersMade) {
   shell("ip route add 198.51.100.0/24 via 192.0.2.9 metric 7");
   shell("ip route add 198.51.101.0/24 via 192.0.2.9 proto 250");
-  shell("ip route add blackhole 198.51.102.0/24");
+  shell("ip route add blackhole 198.51.102.0/24; ip -6 route add unreachable 2001:db8:3::/48");
+  shell("ip -6 address flush dev eth0; ip -6 address flush dev eth0-peer");
+  shell("ip -6 address add 2001:db8::1/64 dev eth0 nodad");
+  shell("ip -6 route add 2001:db8:2::/48 via 2001:db8::9 metric 7");
   const HostView view = look();
   const int eth0 = find(view, "eth0").index;
   EXPECT_EQ(
@@ -76,6 +79,9 @@ TEST_F(HostViewTest, ListsTheRoutesThatOthersMade) {
       (std::vector<HostRoute>{
           {IpPrefix::parse_v4("192.0.2.0/24").value(), eth0},
           {IpPrefix::parse_v4("198.51.100.0/24").value(), eth0, IpAddress::v4(192, 0, 2, 9), 7},
+          {IpPrefix::parse_v6("2001:db8::/64").value(), eth0, {}, 256},
+          {IpPrefix::parse_v6("2001:db8:2::/48").value(), eth0,
+           IpAddress::parse_v6("2001:db8::9").value(), 7},
       }));
 }
 
@@ -98,8 +104,54 @@ TEST_F(HostViewTest, FindsThePathToAnAddress) {
 TEST_F(HostViewTest, APathViaAnIpv6GatewayIsNotOnTheLink) {
   shell("ip route add 198.51.100.0/24 via inet6 fe80::1 dev eth0");
   const auto path = look().lookup_route(IpAddress::v4(198, 51, 100, 7));
-  ASSERT_FALSE(path);
-  EXPECT_EQ(path.error().kind, ErrorKind::unsupported);
+  ASSERT_TRUE(path);
+  EXPECT_EQ(path->gateway, IpAddress::parse_v6("fe80::1").value());
+}
+
+TEST_F(HostViewTest, KnowsTheStateOfIpv6Addresses) {
+  shell("ip -6 address flush dev eth0; ip -6 address add 2001:db8::1/64 dev eth0 nodad");
+  shell("ip -6 address add 2001:db8::2/64 dev eth0 preferred_lft 0 valid_lft 900 nodad");
+  shell("sysctl -qw net.ipv6.conf.eth0.dad_transmits=9; ip -6 address add 2001:db8::3/64 dev eth0");
+  HostView view = look();
+  EXPECT_TRUE(view.has_ipv6);
+  const auto find_address = [&](const char* text) {
+    const auto ip = IpAddress::parse_v6(text).value();
+    const auto& all = find(view, "eth0").addresses;
+    const auto at = std::ranges::find(all, ip, &InterfaceAddress::ip);
+    if (at == all.end()) throw std::runtime_error(std::string("no ") + text);
+    return *at;
+  };
+  EXPECT_EQ(find_address("2001:db8::1"),
+            (InterfaceAddress{.ip = IpAddress::parse_v6("2001:db8::1").value(), .bits = 64}));
+  EXPECT_TRUE(find_address("2001:db8::2").deprecated);
+  EXPECT_FALSE(find_address("2001:db8::2").permanent);
+  EXPECT_TRUE(find_address("2001:db8::3").unproven);
+
+  EXPECT_FALSE(find(view, "eth0").ignores_advertisements);
+  shell("sysctl -qw net.ipv6.conf.all.forwarding=1");
+  view = look();
+  EXPECT_TRUE(find(view, "eth0").ignores_advertisements);
+  shell("sysctl -qw net.ipv6.conf.eth0.accept_ra=2");
+  view = look();
+  EXPECT_FALSE(find(view, "eth0").ignores_advertisements);
+}
+
+TEST_F(HostViewTest, FindsIpv6PathsAndDefaultRoutes) {
+  shell("ip -6 address add 2001:db8::1/64 dev eth0 nodad");
+  shell("ip -6 route add default via fe80::9 dev eth0 proto ra metric 100");
+  const HostView view = look();
+  const int eth0 = find(view, "eth0").index;
+  const auto source = IpAddress::parse_v6("2001:db8::1").value();
+  const auto gateway = IpAddress::parse_v6("fe80::9").value();
+  EXPECT_EQ(view.default_routes, (std::vector<DefaultRoute>{{.family = Family::v6,
+                                                             .interface_index = eth0,
+                                                             .source = {},
+                                                             .gateway = gateway,
+                                                             .advertised = true}}));
+  EXPECT_EQ(view.lookup_route(IpAddress::parse_v6("2001:db8::2").value()),
+            (RouteLookup{eth0, source, std::nullopt}));
+  EXPECT_EQ(view.lookup_route(IpAddress::parse_v6("2001:db8:9::1").value()),
+            (RouteLookup{eth0, source, gateway}));
 }
 
 TEST_F(HostViewTest, SysctlsAreThoseOfTheNamespace) {

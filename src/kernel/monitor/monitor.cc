@@ -2,6 +2,7 @@
 #include "kernel/monitor/monitor.h"
 
 #include <fmt/format.h>
+#include <linux/if_addr.h>
 #include <linux/neighbour.h>
 #include <linux/netconf.h>
 #include <linux/netlink.h>
@@ -20,8 +21,10 @@
 namespace flannel {
 namespace {
 
-constexpr auto kGroups = std::to_array<int>({RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE,
-                                             RTNLGRP_NEIGH, RTNLGRP_NEXTHOP, RTNLGRP_IPV4_NETCONF});
+// The kernel accepts the groups of IPv6 without having IPv6.
+constexpr auto kGroups = std::to_array<int>(
+    {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,
+     RTNLGRP_NEIGH, RTNLGRP_NEXTHOP, RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF});
 
 Result<void> join_groups(const Fd& fd) {
   for (const int group : kGroups) {
@@ -124,13 +127,14 @@ void Monitor::on_address(const NetlinkMessage& message) {
     if (is_deletion(message)) underlay_bounced_ = true;
   }
   if (!is_our_link(row->link) || !scope_.contains(row->ip)) return;
+  if (kernel_.last_written().has_address(row->link, row->ip) != is_deletion(message)) return;
   foreign(fmt::format("address {}/{} {}", to_string(row->ip), row->bits, verb(message)));
 }
 
 void Monitor::on_route(const NetlinkMessage& message) {
   const auto row = decode_route(message.payload);
   if (!row || row->table != RT_TABLE_MAIN) return;
-  if (row->to == IpPrefix{}) underlay_suspect_ = underlay_bounced_ = true;
+  if (row->to.bits == 0) underlay_suspect_ = underlay_bounced_ = true;
   const bool is_marked =
       row->protocol == kRouteProtocol && (is_our_link(row->link) || scope_.contains(row->to));
   // The kernel adds this route for the address of the udp device.
@@ -156,8 +160,8 @@ void Monitor::on_route(const NetlinkMessage& message) {
 void Monitor::on_forwarding(const NetlinkMessage& message) {
   NetlinkBytes payload = message.payload;
   if (!take_header<std::array<char, NLMSG_ALIGN(sizeof(netconfmsg))>>(payload)) return;
-  const NetlinkAttributes<NETCONFA_RP_FILTER> settings(payload);
-  const bool alone = settings.has(NETCONFA_FORWARDING) && !settings.has(NETCONFA_RP_FILTER);
+  const NetlinkAttributes<NETCONFA_PROXY_NEIGH> settings(payload);
+  const bool alone = settings.has(NETCONFA_FORWARDING) && !settings.has(NETCONFA_PROXY_NEIGH);
   if (alone) events_.on_host_change();
 }
 
@@ -173,6 +177,7 @@ void Monitor::on_neighbour(const NetlinkMessage& message) {
   if (!row || !is_our_link(row->link)) return;
   const auto written = kernel_.last_written().mac(row->link, row->ip);
   const bool is_permanent = !is_deletion(message) && (row->state & NUD_PERMANENT) != 0;
+  if (!written && (!scope_.has_family(row->ip.family) || row->ip.is_link_local())) return;
   const bool unchanged = written ? is_permanent && row->mac == *written : !is_permanent;
   if (!unchanged) foreign(fmt::format("neighbour {} {}", to_string(row->ip), verb(message)));
 }
@@ -241,7 +246,10 @@ Result<Monitor::UnderlayState> Monitor::read_underlay() {
   dump_addresses(request, row->index);
   const auto addresses = TRY(dump_rows(questions_, request, decode_address));
   for (const AddressRow& address : addresses) {
-    if (address.link == row->index) state.addresses.emplace_back(address.ip, address.bits);
+    if (address.link != row->index) continue;
+    // Until the test for a double has succeeded, IPv6 does not use the address.
+    const bool usable = (address.flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED)) == 0;
+    state.addresses.emplace_back(address.ip, address.bits, usable);
   }
   std::ranges::sort(state.addresses);
   return state;

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -21,9 +22,9 @@ namespace flannel {
 // to the underlay. Loop thread only.
 //
 // Most notifications name the socket that made the change; the kernel does not queue those of our
-// own request socket. Notifications of FDB entries and of devices, and the second one of a deleted
-// neighbour, name no socket: the monitor compares them with what the LinuxKernel wrote last. If
-// that does not decide it, the change counts as foreign.
+// own request socket. Notifications of FDB entries, of devices and of IPv6 addresses, and the
+// second one of a deleted neighbour, name no socket: the monitor compares them with what the
+// LinuxKernel wrote last. If that does not decide it, the change counts as foreign.
 class Monitor {
  public:
   // None of these may destroy the monitor.
@@ -32,10 +33,10 @@ class Monitor {
     std::function<void(const std::string& what)> on_foreign_change;
     // The kernel dropped notifications; anything may have changed.
     std::function<void()> on_lost;
-    // The underlay interface was added or removed, or its name, MTU, state, carrier or IPv4
-    // addresses changed; or a default route was added or removed. Also called if the interface has
-    // its old state or address again, because the kernel dropped routes meanwhile without a
-    // notification.
+    // The underlay interface was added or removed, or its name, MTU, state, carrier or
+    // addresses changed (IPv6: without link-local ones); or a default route was added or removed.
+    // Also called if the interface has its old state or address again, because the kernel dropped
+    // routes meanwhile without a notification.
     std::function<void()> on_underlay_change;
     // A foreign setting that packets of the overlay depend on changed: the forwarding of a device,
     // or another program's route inside of our network.
@@ -64,7 +65,7 @@ class Monitor {
     std::uint32_t mtu = 0;
     bool up = false;
     bool carrier = false;
-    std::vector<std::pair<IpAddress, std::uint8_t>> addresses;  // sorted
+    std::vector<std::tuple<IpAddress, std::uint8_t, bool>> addresses;  // bits, usable; sorted
     bool operator==(const UnderlayState&) const = default;
   };
 

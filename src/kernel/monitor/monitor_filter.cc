@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <linux/filter.h>
+#include <linux/if_addr.h>
 #include <linux/neighbour.h>
 #include <linux/netlink.h>
 #include <linux/nexthop.h>
@@ -11,6 +12,7 @@
 
 #include <cstddef>
 
+#include "kernel/netlink/rtnetlink.h"
 #include "plan/net_state.h"
 
 namespace flannel {
@@ -66,30 +68,55 @@ constexpr std::size_t kFlags = offsetof(nlmsghdr, nlmsg_flags);
 constexpr std::size_t kPort = offsetof(nlmsghdr, nlmsg_pid);
 constexpr std::size_t kPayload = sizeof(nlmsghdr);
 
-// The kernel adds and removes these routes together with the host's addresses.
+// The kernel adds and removes these routes together with the host's addresses. Those of IPv6 to
+// link-local addresses come with each device.
 void take_if_the_kernels_own(Program& program) {
-  program.load_byte(kPayload + offsetof(rtmsg, rtm_table));
-  program.if_equal(RT_TABLE_MAIN, [&] {
-    program.load_byte(kPayload + offsetof(rtmsg, rtm_protocol));
-    program.if_equal(RTPROT_KERNEL, [&] { program.answer(true); });
+  program.load_byte(kPayload + offsetof(rtmsg, rtm_family));
+  program.if_equal(AF_INET, [&] {
+    program.load_byte(kPayload + offsetof(rtmsg, rtm_table));
+    program.if_equal(RT_TABLE_MAIN, [&] {
+      program.load_byte(kPayload + offsetof(rtmsg, rtm_protocol));
+      program.if_equal(RTPROT_KERNEL, [&] { program.answer(true); });
+    });
   });
 }
 
 // The kernel writes a route's table first and its destination second.
+constexpr std::size_t kDestination = kPayload + sizeof(rtmsg) + NLA_HDRLEN + sizeof(std::uint32_t);
+
+// Compares the destination from its word number `word` on.
+void take_if_equal(Program& program, const IpPrefix& network, std::size_t word) {
+  const std::size_t compared = 32 * word;
+  if (compared >= network.bits) return program.answer(true);
+  std::uint32_t value = 0;
+  for (std::size_t i = 0; i < 4; ++i)
+    value = value << 8 | network.base.bytes[4 * word + i];
+  const std::size_t bits = network.bits - compared;
+  program.load_word(kDestination + NLA_HDRLEN + 4 * word);
+  if (bits < 32) program.mask(Program::kAll << (32 - bits));
+  program.if_equal(value, [&] { take_if_equal(program, network, word + 1); });
+}
+
 void take_if_inside(Program& program, const IpPrefix& network) {
-  constexpr std::size_t kDestination =
-      kPayload + sizeof(rtmsg) + NLA_HDRLEN + sizeof(std::uint32_t);
-  program.load_half(kDestination + offsetof(nlattr, nla_type));
-  program.if_equal(htons(RTA_DST), [&] {
-    program.load_word(kDestination + NLA_HDRLEN);
-    program.mask(network.v4_mask());
-    program.if_equal(network.base.v4_value(), [&] { program.answer(true); });
+  program.load_byte(kPayload + offsetof(rtmsg, rtm_family));
+  program.if_equal(encode_family(network.family()), [&] {
+    program.load_half(kDestination + offsetof(nlattr, nla_type));
+    program.if_equal(htons(RTA_DST), [&] { take_if_equal(program, network, 0); });
   });
 }
 
 void take_if_default(Program& program) {
   program.load_byte(kPayload + offsetof(rtmsg, rtm_dst_len));
   program.if_equal(0, [&] { program.answer(true); });
+}
+
+// Each device of a container gets a link-local IPv6 address, and we use none.
+void drop_if_link_local(Program& program) {
+  program.load_byte(kPayload + offsetof(ifaddrmsg, ifa_family));
+  program.if_equal(AF_INET6, [&] {
+    program.load_byte(kPayload + offsetof(ifaddrmsg, ifa_scope));
+    program.if_equal(RT_SCOPE_LINK, [&] { program.answer(false); });
+  });
 }
 
 void take_if_ours_or_replacing(Program& program, std::size_t protocol) {
@@ -112,8 +139,12 @@ Result<void> filter_notifications(const Fd& socket, std::uint32_t own_port,
   program.load_word(kPort);
   program.if_equal(htonl(own_port), [&] { program.answer(false); });
   program.load_half(kType);
-  for (const std::uint16_t type : {RTM_NEWADDR, RTM_DELADDR})
-    program.if_equal(htons(type), [&] { program.answer(true); });
+  for (const std::uint16_t type : {RTM_NEWADDR, RTM_DELADDR}) {
+    program.if_equal(htons(type), [&] {
+      drop_if_link_local(program);
+      program.answer(true);
+    });
+  }
   for (const std::uint16_t type : {RTM_NEWROUTE, RTM_DELROUTE}) {
     program.if_equal(htons(type), [&] {
       take_if_default(program);

@@ -49,8 +49,7 @@ class MonitorTest : public LinuxKernelTest {
                                  options);
     if (!monitor) throw std::runtime_error(monitor.error().text);
     monitor_ = *std::move(monitor);
-    const auto watching =
-        monitor_->watch({.link_names = {"flannel.1"}, .networks = {{base(0), 16}}}, {"eth0"});
+    const auto watching = monitor_->watch(scope({link_}), {"eth0"});
     if (!watching) throw std::runtime_error(watching.error().text);
   }
 
@@ -110,7 +109,8 @@ TEST_F(MonitorTest, ADeletedNextHopIsReported) {
   ASSERT_TRUE(kernel_->read({.link_names = {"flannel.1"}, .networks = {{base(0), 16}}}));
   put({route(7)});
   EXPECT_EQ(take_reports(), "");
-  EXPECT_EQ(reports_of("ip nexthop del id 168101632"), "next hop 168101632 deleted\n");
+  const std::string id = shell("ip nexthop show | cut -d' ' -f2 | tr -d '\\n'");
+  EXPECT_EQ(reports_of("ip nexthop del id " + id), "next hop " + id + " deleted\n");
 }
 
 TEST_F(MonitorTest, ForeignChangesOfNeighboursAndFdbAreReported) {
@@ -254,6 +254,66 @@ TEST_F(MonitorTest, ADeletedUnderlayIsReportedAndItsReturnToo) {
   take_reports();
   EXPECT_EQ(reports_of("ip link del eth0"), "underlay\n");
   EXPECT_EQ(reports_of("ip link add eth0 type veth peer name eth0-peer"), "underlay\n");
+}
+
+class MonitorOfIpv6Test : public MonitorTest {
+ protected:
+  void SetUp() override {
+    LinuxKernelTest::SetUp();
+    if (IsSkipped()) return;
+    use(Family::v6);
+    listen({});
+    put_device();
+    put(peers(2, 3));
+    EXPECT_EQ(take_reports().find("fd00"), std::string::npos);
+  }
+};
+
+TEST_F(MonitorOfIpv6Test, ForeignChangesOfOurObjectsAreReported) {
+  EXPECT_EQ(reports_of("ip -6 route del fd00:5:0:2::/64"), "route fd00:5:0:2::/64 deleted\n");
+  EXPECT_EQ(reports_of("ip -6 route append fd00:5:0:3::/64 via 2001:db8::9 dev eth0"),
+            "route fd00:5:0:3::/64 changed\n");
+  EXPECT_EQ(
+      reports_of("ip -6 neigh replace fd00:5:0:2:: lladdr 02:00:00:00:00:09 dev flannel-v6.1"),
+      "neighbour fd00:5:0:2:: changed\n");
+  EXPECT_EQ(
+      reports_of("bridge fdb replace 02:00:00:00:00:03 dev flannel-v6.1 dst 2001:db8::9 self"),
+      "FDB entry 02:00:00:00:00:03 changed\n");
+  EXPECT_NE(reports_of("sysctl -qw net/ipv6/conf/flannel-v6.1/disable_ipv6=1")
+                .find("address fd00:5:0:1::/128 deleted\n"),
+            std::string::npos);
+}
+
+TEST_F(MonitorOfIpv6Test, OurOwnChangesAreNotReported) {
+  put(peers(5, 100));
+  EXPECT_EQ(take_reports(), "");
+  remove(objects_of(peers(5, 100)));
+  EXPECT_EQ(take_reports(), "");
+  put({device(vxlan()), address()});
+  EXPECT_EQ(take_reports(), "");
+}
+
+TEST_F(MonitorOfIpv6Test, NoiseOfOtherDevicesIsNotReported) {
+  EXPECT_EQ(reports_of("ip link add veth7 type veth peer name veth8; ip link set veth7 up; "
+                       "ip link set veth8 up; ip -6 address add fe80::77/64 dev veth7 nodad"),
+            "");
+  EXPECT_EQ(
+      reports_of("ip -6 route add 2001:db8:7::/48 via 2001:db8::9; "
+                 "ip -6 neigh add 2001:db8::9 lladdr 02:00:00:00:00:09 dev eth0 nud permanent; "
+                 "ip -6 address add fe80::78/64 dev eth0 nodad; "
+                 "ip -6 address add fd99::1/64 dev flannel-v6.1 nodad; "
+                 "ip -6 neigh add fe80::9 lladdr 02:00:00:00:00:09 dev flannel-v6.1 nud permanent"),
+      "");
+}
+
+TEST_F(MonitorOfIpv6Test, ChangesOfTheUnderlayAndOfTheHostAreReported) {
+  EXPECT_EQ(reports_of("ip -6 address add 2001:db8::5/64 dev eth0 nodad"), "underlay\n");
+  EXPECT_EQ(reports_of("ip -6 route add default via 2001:db8::9"), "underlay\n");
+  EXPECT_EQ(reports_of("ip -6 route del default"), "underlay\n");
+  EXPECT_EQ(reports_of("ip -6 route add fd00:5:0:3:8000::/65 dev eth0"), "host\n");
+  EXPECT_EQ(reports_of("ip -6 route add fd00:6::/64 dev eth0"), "");
+  EXPECT_EQ(reports_of("sysctl -qw net/ipv6/conf/flannel-v6.1/forwarding=1"), "host\n");
+  EXPECT_EQ(reports_of("ip link add br7 type bridge"), "") << "with a device come its settings";
 }
 
 TEST_F(MonitorTest, ReportsLostNotificationsAndGoesOn) {

@@ -54,6 +54,14 @@ void NetlinkBatch::put(std::uint16_t attribute, const IpAddress& ip) {
   put_bytes(attribute, std::as_bytes(ip.octets()));
 }
 
+void NetlinkBatch::put_via(std::uint16_t attribute, std::uint16_t address_family,
+                           const IpAddress& ip) {
+  std::vector<std::byte> value(sizeof address_family + ip.octets().size());
+  store(value, address_family);
+  std::ranges::copy(std::as_bytes(ip.octets()), value.begin() + sizeof address_family);
+  put_bytes(attribute, value);
+}
+
 void NetlinkBatch::put(std::uint16_t attribute, const Mac& mac) {
   put_bytes(attribute, std::as_bytes(std::span(mac.bytes)));
 }

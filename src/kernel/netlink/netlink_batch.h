@@ -33,6 +33,8 @@ class NetlinkBatch {
   }
   void put(std::uint16_t attribute, const IpAddress& ip);  // in network byte order
   void put(std::uint16_t attribute, const Mac& mac);
+  // struct rtvia: the address family as a host-order number, then the address.
+  void put_via(std::uint16_t attribute, std::uint16_t address_family, const IpAddress& ip);
   void put(std::uint16_t attribute, std::string_view text);  // with a terminating NUL
   void put_big_endian(std::uint16_t attribute, std::uint16_t number);
   void put_flag(std::uint16_t attribute) { put_bytes(attribute, {}); }

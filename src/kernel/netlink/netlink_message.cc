@@ -52,6 +52,13 @@ NetlinkAck decode_ack(const NetlinkMessage& message) {
   return {positive, extended_reason(message, bytes)};
 }
 
+std::optional<IpAddress> decode_ip(NetlinkBytes bytes, Family family) {
+  IpAddress ip = IpAddress::unspecified(family);
+  if (bytes.size() != ip.octets().size()) return std::nullopt;
+  std::memcpy(ip.bytes.data(), bytes.data(), bytes.size());
+  return ip;
+}
+
 void index_attributes(NetlinkBytes bytes, std::span<std::optional<NetlinkBytes>> by_type) {
   while (bytes.size() >= sizeof(nlattr)) {
     NetlinkBytes rest = bytes;

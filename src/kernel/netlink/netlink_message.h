@@ -69,6 +69,9 @@ std::optional<Header> take_header(NetlinkBytes& bytes) {
 // types above `Last` are skipped. The results point into `bytes`.
 void index_attributes(NetlinkBytes bytes, std::span<std::optional<NetlinkBytes>> by_type);
 
+// nullopt if the value is not exactly as long as an address of `family`.
+std::optional<IpAddress> decode_ip(NetlinkBytes bytes, Family family);
+
 template <std::size_t Last>
 class NetlinkAttributes {
  public:
@@ -88,10 +91,9 @@ class NetlinkAttributes {
     if (!bytes) return std::nullopt;
     return static_cast<std::uint16_t>((*bytes)[0] << 8 | (*bytes)[1]);
   }
-  std::optional<IpAddress> ip4(std::size_t type) const {  // exactly four bytes, so no IPv6 address
-    const auto bytes = number_bytes<4>(type);
-    if (!bytes || at(type).size() != 4) return std::nullopt;
-    return IpAddress::v4((*bytes)[0], (*bytes)[1], (*bytes)[2], (*bytes)[3]);
+  // nullopt also if the value is not exactly as long as an address of `family`.
+  std::optional<IpAddress> ip(std::size_t type, Family family) const {
+    return decode_ip(at(type), family);
   }
   std::optional<Mac> mac(std::size_t type) const {
     const auto bytes = number_bytes<6>(type);

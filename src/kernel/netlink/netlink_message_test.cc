@@ -46,7 +46,7 @@ TEST(NetlinkBatchTest, WritesWhatTheReaderReads) {
   NetlinkBytes payload = messages[0].payload;
   ASSERT_EQ(take_header<rtmsg>(payload)->rtm_dst_len, 24);
   const NetlinkAttributes<RTA_MAX> attributes(payload);
-  EXPECT_EQ(attributes.ip4(RTA_DST), IpAddress::v4(10, 5, 2, 0));
+  EXPECT_EQ(attributes.ip(RTA_DST, Family::v4), IpAddress::v4(10, 5, 2, 0));
   EXPECT_EQ(attributes.number<std::uint32_t>(RTA_OIF), 7U);
   EXPECT_FALSE(attributes.has(RTA_GATEWAY));
 }
@@ -154,8 +154,8 @@ TEST(NetlinkAttributesTest, AValueOfTheWrongSizeIsNoValue) {
   const NetlinkAttributes<2> attributes(
       batch.bytes(0, 1).subspan(sizeof(nlmsghdr) + sizeof(rtmsg)));
   EXPECT_FALSE(attributes.number<std::uint32_t>(1));
-  EXPECT_FALSE(attributes.ip4(1));
-  EXPECT_FALSE(attributes.ip4(2)) << "eight bytes are no IPv4 address";
+  EXPECT_FALSE(attributes.ip(1, Family::v4));
+  EXPECT_FALSE(attributes.ip(2, Family::v4)) << "eight bytes are no IPv4 address";
   EXPECT_FALSE(attributes.mac(2));
 }
 

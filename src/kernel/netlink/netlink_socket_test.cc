@@ -84,7 +84,7 @@ TEST_F(NetlinkSocketTest, ADumpBringsEveryRow) {
   NetlinkBatch batch = routes(3000, 0);
   EXPECT_EQ(failures(socket_->transact(batch)), 0U);
   NetlinkBatch request;
-  dump_routes(request, kRouteProtocol);
+  dump_routes(request, Family::v4, kRouteProtocol);
   const auto reply = socket_->dump(request);
   ASSERT_TRUE(reply) << reply.error().text;
   std::size_t rows = 0;

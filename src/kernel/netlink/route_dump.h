@@ -10,8 +10,9 @@
 
 namespace flannel {
 
-// The routes of the main table; `protocol` 0: of any protocol. Empty in a network namespace that
-// has no main table yet because it never had an address.
+// The routes of both families' main tables; `protocol` 0: of any protocol. Those of a family are
+// missing if the kernel lacks it, or in a network namespace that has no main table yet because it
+// never had an address.
 Result<std::vector<RouteRow>> route_rows(NetlinkSocket& socket, std::uint8_t protocol);
 
 }  // namespace flannel

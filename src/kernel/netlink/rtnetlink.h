@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Kernel objects in the form of rtnetlink, with interface indexes instead of names, foreign objects
-// included. Decoders read the payload of a message of their type; nullopt: it is of another family
-// or damaged. Unknown attributes are skipped. docs/kernel-objects.md
+// included. Decoders read the payload of a message of their type; nullopt: it is neither of IPv4
+// nor of IPv6, or damaged. Unknown attributes are skipped. docs/kernel-objects.md
 #pragma once
 
 #include <cstdint>
@@ -16,6 +16,9 @@
 
 namespace flannel {
 
+std::uint8_t encode_family(Family family);                         // AF_INET, AF_INET6
+std::optional<Family> decode_family(std::uint8_t address_family);  // nullopt: neither
+
 struct VxlanRow {
   std::uint32_t vni = 0;
   std::uint16_t port = 0;
@@ -23,7 +26,8 @@ struct VxlanRow {
   int lower = 0;  // interface index, 0: none
   bool learning = false;
   bool gbp = false;
-  bool plain = true;  // no group, miss notification, proxy, short circuit or collected metadata
+  bool metadata = false;  // an external program chooses VNI and family of each packet
+  bool plain = true;      // no group, miss notification, proxy, short circuit or metadata
   bool operator==(const VxlanRow&) const = default;
 };
 
@@ -57,8 +61,8 @@ struct RouteRow {
   std::uint8_t tos = 0;
   bool onlink = false;
   bool multipath = false;
-  bool via_ip6 = false;             // an IPv6 gateway
-  std::optional<IpAddress> via;     // nullopt and not via_ip6: on the link
+  bool cloned = false;              // a cached copy of another route, never one of a table
+  std::optional<IpAddress> via;     // nullopt: on the link. May be of another family than `to`
   int link = 0;                     // 0: no single device (multipath)
   std::uint32_t nexthop = 0;        // id of a next-hop object, 0: none
   std::optional<IpAddress> source;  // preferred source address
@@ -72,8 +76,14 @@ struct NexthopRow {
   bool onlink = false;
 };
 
-// True if the object has our protocol, from any run and for any network.
 inline constexpr std::uint32_t kLastMetric = 0xffffffff;  // of a blackhole route
+// The metric of our routes: the one that upstream's have, which get the kernel's default. The
+// kernel replaces a route only by one with the same metric.
+constexpr std::uint32_t route_metric(Family family) {
+  return family == Family::v4 ? 0 : 1024;  // IP6_RT_PRIO_USER
+}
+
+// True if the object has our protocol, from any run and for any network.
 bool is_ours(const RouteRow& row);
 bool is_ours(const NexthopRow& row);
 
@@ -120,11 +130,13 @@ void dump_links(NetlinkBatch& batch);
 
 void put_address(NetlinkBatch& batch, int link, const Address& address);  // ip addr replace
 void delete_address(NetlinkBatch& batch, int link, const Address& address);
-// ip route replace NETWORK dev LINK proto kernel scope link src IP, like the kernel's own
+// ip route replace NETWORK dev LINK proto kernel scope link src IP, like the kernel's own. For
+// IPv6: ip route append NETWORK dev LINK proto kernel metric 256, since a replacement would take
+// the route of any device with the same network.
 void put_network_route(NetlinkBatch& batch, int link, const Address& address);
-void dump_addresses(NetlinkBatch& batch, int link);  // IPv4; link 0: all devices
+void dump_addresses(NetlinkBatch& batch, int link);  // both families; link 0: all devices
 
-// ip route replace TO via VIA dev LINK proto 250 [onlink]
+// ip route replace TO via [inet6] VIA dev LINK proto 250 [onlink]
 void put_route(NetlinkBatch& batch, int link, const Route& route);
 // ip route replace TO nhid ID proto 250
 void put_route_by_nexthop(NetlinkBatch& batch, const IpPrefix& to, std::uint32_t nexthop);
@@ -135,8 +147,9 @@ void delete_blackhole(NetlinkBatch& batch, const IpPrefix& to);
 // gateway, or with this next-hop object.
 void delete_route(NetlinkBatch& batch, int link, const Route& route);
 void delete_route_by_nexthop(NetlinkBatch& batch, const IpPrefix& to, std::uint32_t nexthop);
-void dump_routes(NetlinkBatch& batch, std::uint8_t protocol);  // main table; 0: any protocol
-void get_path(NetlinkBatch& batch, IpAddress to);              // ip route get
+// ip [-6] route show table main proto PROTOCOL; 0: any protocol
+void dump_routes(NetlinkBatch& batch, Family family, std::uint8_t protocol);
+void get_path(NetlinkBatch& batch, const IpAddress& to);  // ip route get
 
 // ip nexthop add (if `fresh`) or replace id ID via VIA dev LINK [onlink] proto 250
 void put_nexthop(NetlinkBatch& batch, std::uint32_t id, int link, const Route& route, bool fresh);
@@ -146,7 +159,7 @@ void dump_nexthops(NetlinkBatch& batch);
 // ip neigh replace IP lladdr MAC dev LINK nud permanent
 void put_neighbour(NetlinkBatch& batch, int link, const Neighbour& neighbour);
 void delete_neighbour(NetlinkBatch& batch, int link, const Neighbour& neighbour);
-void dump_neighbours(NetlinkBatch& batch, int link);
+void dump_neighbours(NetlinkBatch& batch, int link);  // both families
 
 // bridge fdb replace MAC dev LINK dst REMOTE self permanent
 void put_fdb(NetlinkBatch& batch, int link, const FdbEntry& entry);

@@ -18,9 +18,9 @@ ifinfomsg link_header(int index) {
   return header;
 }
 
-ifaddrmsg address_header(int link) {
+ifaddrmsg address_header(int link, std::uint8_t family) {
   ifaddrmsg header{};
-  header.ifa_family = AF_INET;
+  header.ifa_family = family;
   header.ifa_scope = RT_SCOPE_UNIVERSE;
   header.ifa_index = static_cast<std::uint32_t>(link);
   return header;
@@ -35,14 +35,15 @@ VxlanRow decode_vxlan(NetlinkBytes bytes) {
   VxlanRow row;
   row.vni = data.number<std::uint32_t>(IFLA_VXLAN_ID).value_or(0);
   row.port = data.big_endian(IFLA_VXLAN_PORT).value_or(0);
-  row.local = data.ip4(IFLA_VXLAN_LOCAL).value_or(IpAddress{});
+  const auto local6 = data.ip(IFLA_VXLAN_LOCAL6, Family::v6);
+  row.local = local6 ? *local6 : data.ip(IFLA_VXLAN_LOCAL, Family::v4).value_or(IpAddress{});
   row.lower = data.number<std::int32_t>(IFLA_VXLAN_LINK).value_or(0);
   row.learning = is_on(data, IFLA_VXLAN_LEARNING);
   row.gbp = data.has(IFLA_VXLAN_GBP);
+  row.metadata = is_on(data, IFLA_VXLAN_COLLECT_METADATA);
   row.plain = !data.has(IFLA_VXLAN_GROUP) && !data.has(IFLA_VXLAN_GROUP6) &&
-              !data.has(IFLA_VXLAN_LOCAL6) && !is_on(data, IFLA_VXLAN_PROXY) &&
-              !is_on(data, IFLA_VXLAN_RSC) && !is_on(data, IFLA_VXLAN_L2MISS) &&
-              !is_on(data, IFLA_VXLAN_L3MISS) && !is_on(data, IFLA_VXLAN_COLLECT_METADATA);
+              !is_on(data, IFLA_VXLAN_PROXY) && !is_on(data, IFLA_VXLAN_RSC) &&
+              !is_on(data, IFLA_VXLAN_L2MISS) && !is_on(data, IFLA_VXLAN_L3MISS) && !row.metadata;
   return row;
 }
 
@@ -86,7 +87,9 @@ void create_vxlan(NetlinkBatch& batch, const Link& link, const VxlanSettings& vx
     batch.put(IFLA_INFO_KIND, std::string_view("vxlan"));
     batch.nest(IFLA_INFO_DATA, [&] {
       batch.put(IFLA_VXLAN_ID, vxlan.vni);
-      if (!vxlan.local.is_unspecified()) batch.put(IFLA_VXLAN_LOCAL, vxlan.local);
+      if (!vxlan.local.is_unspecified()) {
+        batch.put(vxlan.local.is_v4() ? IFLA_VXLAN_LOCAL : IFLA_VXLAN_LOCAL6, vxlan.local);
+      }
       if (lower != 0) batch.put(IFLA_VXLAN_LINK, static_cast<std::uint32_t>(lower));
       batch.put_big_endian(IFLA_VXLAN_PORT, vxlan.port);
       // The kernel's default is on.
@@ -138,11 +141,13 @@ void dump_links(NetlinkBatch& batch) {
 
 std::optional<AddressRow> decode_address(NetlinkBytes payload) {
   const auto header = take_header<ifaddrmsg>(payload);
-  if (!header || header->ifa_family != AF_INET || header->ifa_prefixlen > 32) return std::nullopt;
+  if (!header) return std::nullopt;
+  const auto family = decode_family(header->ifa_family);
+  if (!family || header->ifa_prefixlen > address_bits(*family)) return std::nullopt;
   const NetlinkAttributes<IFA_FLAGS> attributes(payload);
   // IFA_ADDRESS is the peer of a point-to-point link; on other links it is the address itself.
-  auto ip = attributes.ip4(IFA_LOCAL);
-  if (!ip) ip = attributes.ip4(IFA_ADDRESS);
+  auto ip = attributes.ip(IFA_LOCAL, *family);
+  if (!ip) ip = attributes.ip(IFA_ADDRESS, *family);
   if (!ip) return std::nullopt;
   AddressRow row;
   row.link = static_cast<int>(header->ifa_index);
@@ -153,22 +158,24 @@ std::optional<AddressRow> decode_address(NetlinkBytes payload) {
 }
 
 void put_address(NetlinkBatch& batch, int link, const Address& address) {
-  ifaddrmsg header = address_header(link);
+  ifaddrmsg header = address_header(link, encode_family(address.ip.family));
   header.ifa_prefixlen = address.bits;
   batch.begin(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, header);
   batch.put(IFA_LOCAL, address.ip);
   batch.put(IFA_ADDRESS, address.ip);
+  // No other host has an address of ours, and the test for it would delay the first packets.
+  if (address.ip.is_v6()) batch.put(IFA_FLAGS, std::uint32_t{IFA_F_NODAD});
 }
 
 void delete_address(NetlinkBatch& batch, int link, const Address& address) {
-  ifaddrmsg header = address_header(link);
+  ifaddrmsg header = address_header(link, encode_family(address.ip.family));
   header.ifa_prefixlen = address.bits;
   batch.begin(RTM_DELADDR, 0, header);
   batch.put(IFA_LOCAL, address.ip);
 }
 
 void dump_addresses(NetlinkBatch& batch, int link) {
-  batch.begin(RTM_GETADDR, 0, address_header(link));
+  batch.begin(RTM_GETADDR, 0, address_header(link, AF_UNSPEC));
 }
 
 }  // namespace flannel

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Requests and decoders for neighbours (ARP entries) and FDB entries of vxlan devices.
+// Requests and decoders for neighbours (ARP and ND entries) and FDB entries of vxlan devices.
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
@@ -36,9 +36,11 @@ void put_fdb_identity(NetlinkBatch& batch, const FdbEntry& entry) {
 
 std::optional<NeighbourRow> decode_neighbour(NetlinkBytes payload) {
   const auto header = take_header<ndmsg>(payload);
-  if (!header || header->ndm_family != AF_INET) return std::nullopt;
+  if (!header) return std::nullopt;
+  const auto family = decode_family(header->ndm_family);
+  if (!family) return std::nullopt;
   const NetlinkAttributes<NDA_LLADDR> attributes(payload);
-  const auto ip = attributes.ip4(NDA_DST);
+  const auto ip = attributes.ip(NDA_DST, *family);
   if (!ip) return std::nullopt;
   // An unresolved neighbour has no MAC yet.
   return NeighbourRow{header->ndm_ifindex, *ip, attributes.mac(NDA_LLADDR).value_or(Mac{}),
@@ -51,12 +53,13 @@ std::optional<FdbRow> decode_fdb(NetlinkBytes payload) {
   const NetlinkAttributes<NDA_LLADDR> attributes(payload);
   const auto mac = attributes.mac(NDA_LLADDR);
   if (!mac) return std::nullopt;
-  return FdbRow{header->ndm_ifindex, *mac, attributes.ip4(NDA_DST), header->ndm_state,
-                header->ndm_flags};
+  auto remote = attributes.ip(NDA_DST, Family::v4);
+  if (!remote) remote = attributes.ip(NDA_DST, Family::v6);
+  return FdbRow{header->ndm_ifindex, *mac, remote, header->ndm_state, header->ndm_flags};
 }
 
 void put_neighbour(NetlinkBatch& batch, int link, const Neighbour& neighbour) {
-  ndmsg header = permanent(neighbour_header(AF_INET, link));
+  ndmsg header = permanent(neighbour_header(encode_family(neighbour.ip.family), link));
   header.ndm_type = RTN_UNICAST;
   batch.begin(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, header);
   batch.put(NDA_DST, neighbour.ip);
@@ -64,12 +67,12 @@ void put_neighbour(NetlinkBatch& batch, int link, const Neighbour& neighbour) {
 }
 
 void delete_neighbour(NetlinkBatch& batch, int link, const Neighbour& neighbour) {
-  batch.begin(RTM_DELNEIGH, 0, neighbour_header(AF_INET, link));
+  batch.begin(RTM_DELNEIGH, 0, neighbour_header(encode_family(neighbour.ip.family), link));
   batch.put(NDA_DST, neighbour.ip);
 }
 
 void dump_neighbours(NetlinkBatch& batch, int link) {
-  batch.begin(RTM_GETNEIGH, 0, neighbour_header(AF_INET, 0));
+  batch.begin(RTM_GETNEIGH, 0, neighbour_header(AF_UNSPEC, 0));
   batch.put(NDA_IFINDEX, static_cast<std::uint32_t>(link));
 }
 

@@ -11,7 +11,7 @@ namespace {
 
 rtmsg route_header(const IpPrefix& to) {
   rtmsg header{};
-  header.rtm_family = AF_INET;
+  header.rtm_family = encode_family(to.family());
   header.rtm_dst_len = to.bits;
   header.rtm_table = RT_TABLE_MAIN;
   header.rtm_protocol = kRouteProtocol;
@@ -24,9 +24,30 @@ std::uint32_t route_flags(const Route& route) {
   return route.onlink ? RTNH_F_ONLINK : 0;
 }
 
+void put_metric(NetlinkBatch& batch, Family family) {
+  if (const std::uint32_t metric = route_metric(family)) batch.put(RTA_PRIORITY, metric);
+}
+
 void put_path(NetlinkBatch& batch, int link, const Route& route) {
-  if (!route.via.is_unspecified()) batch.put(RTA_GATEWAY, route.via);
+  if (!route.via.is_unspecified()) {
+    const Family family = route.via.family;
+    family == route.to.family() ? batch.put(RTA_GATEWAY, route.via)
+                                : batch.put_via(RTA_VIA, encode_family(family), route.via);
+  }
   batch.put(RTA_OIF, static_cast<std::uint32_t>(link));
+}
+
+// A gateway of another family than the route's destination (struct rtvia).
+std::optional<IpAddress> decode_via(NetlinkBytes bytes) {
+  const auto header = take_header<sa_family_t>(bytes);
+  if (!header || *header > UINT8_MAX) return std::nullopt;
+  const auto family = decode_family(static_cast<std::uint8_t>(*header));
+  return family ? decode_ip(bytes, *family) : std::nullopt;
+}
+
+std::optional<IpAddress> gateway_of(const NetlinkAttributes<RTA_NH_ID>& attributes, Family family) {
+  const auto same = attributes.ip(RTA_GATEWAY, family);
+  return same ? same : decode_via(attributes.at(RTA_VIA));
 }
 
 void blackhole(NetlinkBatch& batch, std::uint16_t type, std::uint16_t flags, const IpPrefix& to) {
@@ -39,12 +60,25 @@ void blackhole(NetlinkBatch& batch, std::uint16_t type, std::uint16_t flags, con
 
 }  // namespace
 
+std::uint8_t encode_family(Family family) {
+  return family == Family::v4 ? AF_INET : AF_INET6;
+}
+
+std::optional<Family> decode_family(std::uint8_t address_family) {
+  if (address_family == AF_INET) return Family::v4;
+  if (address_family == AF_INET6) return Family::v6;
+  return std::nullopt;
+}
+
 std::optional<RouteRow> decode_route(NetlinkBytes payload) {
   const auto header = take_header<rtmsg>(payload);
-  if (!header || header->rtm_family != AF_INET || header->rtm_dst_len > 32) return std::nullopt;
+  if (!header) return std::nullopt;
+  const auto family = decode_family(header->rtm_family);
+  if (!family || header->rtm_dst_len > address_bits(*family)) return std::nullopt;
   const NetlinkAttributes<RTA_NH_ID> attributes(payload);
   RouteRow row;
-  row.to = IpPrefix::of(attributes.ip4(RTA_DST).value_or(IpAddress{}), header->rtm_dst_len);
+  row.to = IpPrefix::of(attributes.ip(RTA_DST, *family).value_or(IpAddress::unspecified(*family)),
+                        header->rtm_dst_len);
   row.table = attributes.number<std::uint32_t>(RTA_TABLE).value_or(header->rtm_table);
   row.protocol = header->rtm_protocol;
   row.type = header->rtm_type;
@@ -52,11 +86,11 @@ std::optional<RouteRow> decode_route(NetlinkBytes payload) {
   row.tos = header->rtm_tos;
   row.onlink = (header->rtm_flags & RTNH_F_ONLINK) != 0;
   row.multipath = attributes.has(RTA_MULTIPATH);
-  row.via_ip6 = attributes.has(RTA_VIA);
-  row.via = attributes.ip4(RTA_GATEWAY);
+  row.cloned = (header->rtm_flags & RTM_F_CLONED) != 0;
+  row.via = gateway_of(attributes, *family);
   row.link = attributes.number<std::int32_t>(RTA_OIF).value_or(0);
   row.nexthop = attributes.number<std::uint32_t>(RTA_NH_ID).value_or(0);
-  row.source = attributes.ip4(RTA_PREFSRC);
+  row.source = attributes.ip(RTA_PREFSRC, *family);
   return row;
 }
 
@@ -65,23 +99,27 @@ void put_route(NetlinkBatch& batch, int link, const Route& route) {
   header.rtm_flags = route_flags(route);
   batch.begin(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, header);
   batch.put(RTA_DST, route.to.base);
+  put_metric(batch, route.to.family());
   put_path(batch, link, route);
 }
 
 void put_network_route(NetlinkBatch& batch, int link, const Address& address) {
+  constexpr std::uint32_t kMetricOfAddresses = 256;  // IP6_RT_PRIO_ADDRCONF
   const IpPrefix network = IpPrefix::of(address.ip, address.bits);
+  const bool is_v4 = address.ip.is_v4();
   rtmsg header = route_header(network);
   header.rtm_protocol = RTPROT_KERNEL;
-  header.rtm_scope = RT_SCOPE_LINK;
-  batch.begin(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, header);
+  if (is_v4) header.rtm_scope = RT_SCOPE_LINK;
+  batch.begin(RTM_NEWROUTE, NLM_F_CREATE | (is_v4 ? NLM_F_REPLACE : NLM_F_APPEND), header);
   batch.put(RTA_DST, network.base);
   batch.put(RTA_OIF, static_cast<std::uint32_t>(link));
-  batch.put(RTA_PREFSRC, address.ip);
+  is_v4 ? batch.put(RTA_PREFSRC, address.ip) : batch.put(RTA_PRIORITY, kMetricOfAddresses);
 }
 
 void put_route_by_nexthop(NetlinkBatch& batch, const IpPrefix& to, std::uint32_t nexthop) {
   batch.begin(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, route_header(to));
   batch.put(RTA_DST, to.base);
+  put_metric(batch, to.family());
   batch.put(RTA_NH_ID, nexthop);
 }
 
@@ -93,12 +131,14 @@ void delete_route(NetlinkBatch& batch, int link, const Route& route) {
   }
   batch.begin(RTM_DELROUTE, 0, header);
   batch.put(RTA_DST, route.to.base);
+  put_metric(batch, route.to.family());
   put_path(batch, link, route);
 }
 
 void delete_route_by_nexthop(NetlinkBatch& batch, const IpPrefix& to, std::uint32_t nexthop) {
   batch.begin(RTM_DELROUTE, 0, route_header(to));
   batch.put(RTA_DST, to.base);
+  put_metric(batch, to.family());
   batch.put(RTA_NH_ID, nexthop);
 }
 
@@ -113,25 +153,25 @@ void delete_blackhole(NetlinkBatch& batch, const IpPrefix& to) {
 bool is_ours(const RouteRow& row) {
   if (row.table != RT_TABLE_MAIN || row.protocol != kRouteProtocol || row.tos != 0) return false;
   if (row.type == RTN_BLACKHOLE) return row.metric == kLastMetric;
-  return row.type == RTN_UNICAST && row.metric == 0 && !row.multipath && !row.via_ip6;
+  return row.type == RTN_UNICAST && row.metric == route_metric(row.to.family()) && !row.multipath;
 }
 
 bool is_ours(const NexthopRow& row) {
   return row.protocol == kRouteProtocol;
 }
 
-void dump_routes(NetlinkBatch& batch, std::uint8_t protocol) {
+void dump_routes(NetlinkBatch& batch, Family family, std::uint8_t protocol) {
   rtmsg header{};
-  header.rtm_family = AF_INET;
+  header.rtm_family = encode_family(family);
   header.rtm_table = RT_TABLE_MAIN;
   header.rtm_protocol = protocol;
   batch.begin(RTM_GETROUTE, 0, header);
 }
 
-void get_path(NetlinkBatch& batch, IpAddress to) {
+void get_path(NetlinkBatch& batch, const IpAddress& to) {
   rtmsg header{};
-  header.rtm_family = AF_INET;
-  header.rtm_dst_len = 32;
+  header.rtm_family = encode_family(to.family);
+  header.rtm_dst_len = address_bits(to.family);
   batch.begin(RTM_GETROUTE, 0, header);
   batch.put(RTA_DST, to);
 }
@@ -146,14 +186,16 @@ std::optional<NexthopRow> decode_nexthop(NetlinkBytes payload) {
   row.id = *id;
   row.protocol = header->nh_protocol;
   row.onlink = (header->nh_flags & RTNH_F_ONLINK) != 0;
-  row.via = attributes.ip4(NHA_GATEWAY);
+  if (const auto family = decode_family(header->nh_family)) {
+    row.via = attributes.ip(NHA_GATEWAY, *family);
+  }
   row.link = attributes.number<std::int32_t>(NHA_OIF).value_or(0);
   return row;
 }
 
 void put_nexthop(NetlinkBatch& batch, std::uint32_t id, int link, const Route& route, bool fresh) {
   nhmsg header{};
-  header.nh_family = AF_INET;
+  header.nh_family = encode_family(route.via.family);
   header.nh_protocol = kRouteProtocol;
   header.nh_flags = route_flags(route);
   batch.begin(RTM_NEWNEXTHOP, NLM_F_CREATE | (fresh ? NLM_F_EXCL : NLM_F_REPLACE), header);

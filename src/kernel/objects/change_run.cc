@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "kernel/host/ipv6_settings.h"
 
 namespace flannel {
 namespace {
@@ -40,6 +41,7 @@ ChangeRun::ChangeRun(NetlinkSocket& socket, Devices& devices, LastWritten& last_
 void ChangeRun::carry_out() {
   for (std::size_t i = 0; i < changes_.size(); ++i)
     look_at(i);
+  enable_ipv6();
   make_nexthops();
   NetlinkBatch batch;
   std::vector<std::size_t> asked;
@@ -49,6 +51,7 @@ void ChangeRun::carry_out() {
     asked.push_back(i);
   }
   auto outcomes = socket_.transact(batch);
+  put_past_other_routes(asked, outcomes);
   for (std::size_t request = 0; request < asked.size(); ++request)
     record_result(asked[request], std::move(outcomes[request]));
   route_networks();
@@ -84,6 +87,20 @@ Result<int> ChangeRun::link_of(const std::string& name, bool ours_only) {
                 fmt::format("{} is {} that is not ours", name, kind_in_words(*row)));
   }
   return row->index;
+}
+
+// The kernel refuses an IPv6 address on a device whose IPv6 is disabled, and removes all such
+// addresses when it is disabled, so the address stands for this setting.
+void ChangeRun::enable_ipv6() {
+  for (std::size_t i = 0; i < changes_.size(); ++i) {
+    const auto* address = std::get_if<Address>(&changes_[i].object);
+    const bool put6 = address && address->ip.is_v6() && !is_removal(changes_[i]);
+    if (!put6 || todos_[i].skip) continue;
+    if (auto enabled = flannel::enable_ipv6(address->link); !enabled) {
+      todos_[i].skip = true;
+      record_result(i, std::move(enabled));
+    }
+  }
 }
 
 void ChangeRun::make_nexthops() {
@@ -137,6 +154,31 @@ void ChangeRun::write(NetlinkBatch& batch, std::size_t i) {
   }
 }
 
+// The kernel refuses an onlink route of IPv6 whose gateway is reached by another device now, be it
+// by the route that it replaces or by one to a larger network. A route to the gateway alone by the
+// right device, for the moment of the check, makes it accept the route, and there is no gap.
+void ChangeRun::put_past_other_routes(const std::vector<std::size_t>& asked,
+                                      std::vector<Result<void>>& outcomes) {
+  NetlinkBatch batch;
+  std::vector<std::size_t> repeated;
+  for (std::size_t request = 0; request < asked.size(); ++request) {
+    const KernelChange& change = changes_[asked[request]];
+    const auto* route = std::get_if<Route>(&change.object);
+    const bool refused = route && !is_removal(change) && route->onlink && route->via.is_v6() &&
+                         !outcomes[request] && outcomes[request].error().kind == ErrorKind::invalid;
+    if (!refused) continue;
+    const int link = todos_[asked[request]].link;
+    const Route way{.to = {route->via, address_bits(Family::v6)}, .link = route->link};
+    put_route(batch, link, way);
+    write(batch, asked[request]);
+    delete_route(batch, link, way);
+    repeated.push_back(request);
+  }
+  auto results = socket_.transact(batch);
+  for (std::size_t i = 0; i < repeated.size(); ++i)
+    outcomes[repeated[i]] = std::move(results[3 * i + 1]);
+}
+
 void ChangeRun::record_result(std::size_t i, Result<void> outcome) {
   const KernelChange& change = changes_[i];
   const Todo& todo = todos_[i];
@@ -156,7 +198,9 @@ void ChangeRun::record_result(std::size_t i, Result<void> outcome) {
 
 void ChangeRun::note(const KernelChange& change, const Todo& todo) {
   const bool removal = is_removal(change);
-  if (const auto* neighbour = std::get_if<Neighbour>(&change.object)) {
+  if (const auto* address = std::get_if<Address>(&change.object)) {
+    removal ? last_written_.remove(todo.link, *address) : last_written_.put(todo.link, *address);
+  } else if (const auto* neighbour = std::get_if<Neighbour>(&change.object)) {
     removal ? last_written_.remove(todo.link, *neighbour)
             : last_written_.put(todo.link, *neighbour);
   } else if (const auto* entry = std::get_if<FdbEntry>(&change.object)) {
@@ -174,7 +218,7 @@ void ChangeRun::route_networks() {
   std::vector<std::size_t> asked;
   for (std::size_t i = 0; i < changes_.size(); ++i) {
     const auto* address = std::get_if<Address>(&changes_[i].object);
-    if (!address || address->bits == 32 || is_removal(changes_[i]) || !results_[i]) continue;
+    if (!address || !address->has_network() || is_removal(changes_[i]) || !results_[i]) continue;
     put_network_route(batch, todos_[i].link, *address);
     asked.push_back(i);
   }

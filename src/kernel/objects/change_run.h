@@ -34,9 +34,12 @@ class ChangeRun {
 
   void look_at(std::size_t i);
   Result<int> link_of(const std::string& name, bool ours_only);
+  void enable_ipv6();
   void make_nexthops();
   void record_nexthop(std::size_t i, const Result<void>& outcome);
   void write(NetlinkBatch& batch, std::size_t i);
+  void put_past_other_routes(const std::vector<std::size_t>& asked,
+                             std::vector<Result<void>>& outcomes);
   void record_result(std::size_t i, Result<void> outcome);
   void note(const KernelChange& change, const Todo& todo);
   void route_networks();

@@ -13,6 +13,11 @@ std::optional<typename Map::mapped_type> value_at(const Map& map, const Key& key
 
 }  // namespace
 
+bool LastWritten::has_address(int link, const IpAddress& ip) const {
+  const auto at = on_link_.find(link);
+  return at != on_link_.end() && at->second.addresses.contains(ip);
+}
+
 std::optional<Mac> LastWritten::mac(int link, IpAddress neighbour) const {
   const auto at = on_link_.find(link);
   return at == on_link_.end() ? std::nullopt : value_at(at->second.macs, neighbour);

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <unordered_map>
 
@@ -18,6 +19,8 @@ class LastWritten {
  public:
   explicit LastWritten(std::size_t plain_routes) : routes(plain_routes) {}
 
+  void put(int link, const Address& address) { on_link_[link].addresses.insert(address.ip); }
+  void remove(int link, const Address& address) { on_link_[link].addresses.erase(address.ip); }
   void put(int link, const Neighbour& neighbour) {
     on_link_[link].macs.insert_or_assign(neighbour.ip, neighbour.mac);
   }
@@ -31,6 +34,7 @@ class LastWritten {
   void forget_neighbours(int link) { on_link_[link].macs.clear(); }
   void forget_all_on(int link) { on_link_.erase(link); }
 
+  bool has_address(int link, const IpAddress& ip) const;
   // nullopt if we have no such entry.
   std::optional<Mac> mac(int link, IpAddress neighbour) const;
   std::optional<IpAddress> remote(int link, const Mac& mac) const;
@@ -40,6 +44,7 @@ class LastWritten {
 
  private:
   struct OnLink {
+    std::set<IpAddress> addresses;
     std::unordered_map<IpAddress, Mac> macs;
     std::unordered_map<std::uint64_t, IpAddress> remotes;
   };

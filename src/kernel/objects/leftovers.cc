@@ -22,7 +22,9 @@ std::optional<std::uint32_t> number_after(std::string_view prefix, std::string_v
 
 // Empty: not one of our devices.
 std::string_view backend_of(const LinkRow& row) {
-  if (row.vxlan && number_after("flannel.", row.name) == row.vxlan->vni) return "vxlan";
+  for (const std::string_view prefix : {"flannel.", "flannel-v6."}) {
+    if (row.vxlan && number_after(prefix, row.name) == row.vxlan->vni) return "vxlan";
+  }
   if (row.layer3_tun && number_after("flannel", row.name)) return "udp";
   return {};
 }

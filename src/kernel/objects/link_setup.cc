@@ -5,26 +5,15 @@
 
 #include <utility>
 
-#include "base/log.h"
-#include "kernel/host/sysctl.h"
+#include "kernel/host/ipv6_settings.h"
 #include "plan/diff.h"
 
 namespace flannel {
 namespace {
 
-// Overlay devices carry only the overlay's IPv4 packets. They get no link-local address, and router
-// advertisements add no routes to them. Hosts without IPv6 lack these files.
-void keep_ipv6_quiet(const std::string& link) {
-  const std::string settings = "net/ipv6/conf/" + link;
-  constexpr auto kQuiet = std::to_array<std::pair<const char*, const char*>>({
-      {"/accept_ra", "0"}, {"/addr_gen_mode", "1"},  // addr_gen_mode 1: no address
-  });
-  for (const auto& [name, value] : kQuiet) {
-    const auto written = write_sysctl(settings + name, value);
-    if (!written && written.error().kind != ErrorKind::not_found) {
-      log::verbose(4, "device left with IPv6 defaults", {{"why", written.error().text}});
-    }
-  }
+// The kernel keeps ports and VNIs apart by the family of the outer packets.
+bool same_underlay_family(const LinkRow& row, const Link& link) {
+  return row.vxlan->local.family == std::get<VxlanSettings>(link.kind).local.family;
 }
 
 LinkChange difference(const LinkRow& row, const Link& link) {
@@ -172,6 +161,7 @@ std::string LinkSetup::holder_of(const Link& link) {
   if (!rows) return program;
   for (const LinkRow& row : *rows) {
     if (!row.vxlan || row.vxlan->port != port || !row.up || row.name == link.name) continue;
+    if (!same_underlay_family(row, link) && !row.vxlan->metadata) continue;
     return fmt::format(
         "the vxlan device {}, which has other features: give one of the two another "
         "port (Port in the Backend of the network's configuration)",
@@ -190,6 +180,7 @@ void LinkSetup::name_vni_holder(Error& error, const Link& link) {
   if (!rows) return;
   for (const LinkRow& row : *rows) {
     if (!row.vxlan || row.vxlan->vni != vni || row.name == link.name) continue;
+    if (!same_underlay_family(row, link)) continue;
     error.text += fmt::format(
         "; {} has VNI {}: delete it (ip link delete {}), or set another VNI in "
         "the Backend of the network's configuration",

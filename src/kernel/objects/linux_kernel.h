@@ -52,7 +52,7 @@ class LinuxKernel final : public Kernel {
   Result<void> read_link(const std::string& name, const Scope& scope, Devices& devices,
                          NetState& state);
   Result<void> read_addresses(const LinkRow& row, const Scope& scope, NetState& state);
-  Result<void> read_neighbours(const LinkRow& row, NetState& state);
+  Result<void> read_neighbours(const LinkRow& row, const Scope& scope, NetState& state);
   Result<void> read_fdb(const LinkRow& row, NetState& state);
   Result<void> read_routes(const Scope& scope, Devices& devices, NetState& state);
   Result<void> read_left_routes(const Scope& scope, Devices& devices, NetState& state);

@@ -30,11 +30,18 @@ void fill_in(RouteRow& row, const NexthopRow& nexthop) {
   row.onlink = nexthop.onlink;
 }
 
-// The kernel's own route to the network of an address.
+// The kernel's own route to the network of an address. Those of IPv6 name no source.
 bool is_route_of(const AddressRow& address, const RouteRow& route) {
+  const bool has_source = address.ip.is_v6() || route.source == address.ip;
   return route.protocol == RTPROT_KERNEL && route.type == RTN_UNICAST &&
          route.table == RT_TABLE_MAIN && route.to == IpPrefix::of(address.ip, address.bits) &&
-         route.link == address.link && route.source == address.ip && !route.via;
+         route.link == address.link && has_source && !route.via;
+}
+
+// Permanent entries of a family that the overlay does not have belong to an operator.
+bool is_ours(const NeighbourRow& row, const Scope& scope) {
+  return (row.state & NUD_PERMANENT) != 0 && scope.has_family(row.ip.family) &&
+         !row.ip.is_link_local();
 }
 
 // Other routes of our protocol belong to another daemon.
@@ -70,7 +77,7 @@ Result<void> LinuxKernel::read_link(const std::string& name, const Scope& scope,
   auto link = TRY(devices.as_link(*row));
   state.links.push_back(std::move(link));
   TRY(read_addresses(*row, scope, state));
-  TRY(read_neighbours(*row, state));
+  TRY(read_neighbours(*row, scope, state));
   if (row->vxlan) TRY(read_fdb(*row, state));
   return {};
 }
@@ -83,22 +90,24 @@ Result<void> LinuxKernel::read_addresses(const LinkRow& link, const Scope& scope
   for (const AddressRow& row : rows) {
     if (row.link != link.index || !scope.contains(row.ip)) continue;
     Address address{.link = link.name, .ip = row.ip, .bits = row.bits};
-    if (row.bits != 32) {
+    if (address.has_network()) {
       if (!kernels_own) kernels_own = TRY(route_rows(socket_, RTPROT_KERNEL));
       address.routed = std::ranges::any_of(
           *kernels_own, [&row](const RouteRow& route) { return is_route_of(row, route); });
     }
+    last_written_.put(link.index, address);
     state.addresses.push_back(std::move(address));
   }
   return {};
 }
 
-Result<void> LinuxKernel::read_neighbours(const LinkRow& link, NetState& state) {
+Result<void> LinuxKernel::read_neighbours(const LinkRow& link, const Scope& scope,
+                                          NetState& state) {
   NetlinkBatch request;
   dump_neighbours(request, link.index);
   const auto rows = TRY(dump_rows(socket_, request, decode_neighbour));
   for (const NeighbourRow& row : rows) {
-    if (row.link != link.index || (row.state & NUD_PERMANENT) == 0) continue;
+    if (row.link != link.index || !is_ours(row, scope)) continue;
     state.neighbours.push_back({.link = link.name, .ip = row.ip, .mac = row.mac});
     last_written_.put(link.index, state.neighbours.back());
   }
@@ -123,6 +132,7 @@ Result<void> LinuxKernel::read_routes(const Scope& scope, Devices& devices, NetS
   std::set<std::uint32_t> unnamed;  // next-hop objects of ours that no route names
   for (const NexthopRow& row : nexthops) {
     by_id.emplace(row.id, row);
+    last_written_.routes.keep_clear_of(row.id);
     if (is_ours(row)) unnamed.insert(row.id);
   }
 
@@ -156,7 +166,7 @@ Result<void> LinuxKernel::read_left_routes(const Scope& scope, Devices& devices,
   const auto rows = TRY(route_rows(socket_, RTPROT_BOOT));
   for (const RouteRow& row : rows) {
     const bool is_to_us = scope.is_own_subnet(row.to) && row.table == RT_TABLE_MAIN;
-    if (!is_to_us || row.type != RTN_UNICAST || row.via_ip6 || row.nexthop != 0) continue;
+    if (!is_to_us || row.type != RTN_UNICAST || row.multipath || row.nexthop != 0) continue;
     auto link = TRY(devices.name_of(row.link));
     if (!scope.has_link(link)) continue;
     state.routes.push_back({.to = row.to,

@@ -27,6 +27,11 @@ class NexthopTest : public LinuxKernelTest {
   static std::string count(const std::string& command) {
     return shell(command + " | wc -l | tr -d '\\n'");
   }
+  // The id of the object of the `number`th peer's route.
+  std::string id_of(unsigned number) const {
+    return shell("ip route show " + to_string(route(number).to) +
+                 " | sed -E 's/.*nhid ([0-9]+).*/\\1/' | tr -d '\\n'");
+  }
   static std::string objects() { return count("ip nexthop show protocol 250"); }
 };
 
@@ -36,7 +41,7 @@ TEST_F(NexthopTest, TheFirst256RoutesArePlain) {
   EXPECT_EQ(count("ip route show proto 250 | grep nhid"), "44");
   EXPECT_EQ(objects(), "44");
   EXPECT_EQ(shell("ip route show 10.6.45.0/24"),
-            "10.6.45.0/24 nhid 168176896 via 10.6.45.0 dev flannel.1 proto 250 onlink \n");
+            "10.6.45.0/24 nhid " + id_of(301) + " via 10.6.45.0 dev flannel.1 proto 250 onlink \n");
   EXPECT_EQ(dump(read()), dump(expected(peers(2, 300)))) << "read as any other route";
 }
 
@@ -60,7 +65,7 @@ TEST_F(NexthopTest, ANewProcessGoesOnWithWhatItFinds) {
   changed.link = "eth0";
   put({changed});
   EXPECT_EQ(shell("ip route show 10.6.34.0/24"),
-            "10.6.34.0/24 nhid 168174080 via 192.0.2.9 dev eth0 proto 250 onlink \n");
+            "10.6.34.0/24 nhid " + id_of(290) + " via 192.0.2.9 dev eth0 proto 250 onlink \n");
   remove(objects_of(peers(2, 302)));
   remove({changed});
   EXPECT_EQ(dump(read()), dump(expected({})));
@@ -86,15 +91,48 @@ TEST_F(NexthopTest, APeersRouteIsReplacedWithoutAGap) {
 
 TEST_F(NexthopTest, AForeignObjectWithOurNumberIsLeftAlone) {
   open_with(0);
-  shell("ip nexthop add id 168100352 via 192.0.2.9 dev eth0 proto static");
-  const std::string foreign = shell("ip nexthop show id 168100352");
-  put({route(2), route(3)});
-  EXPECT_EQ(shell("ip route show proto 250"),
-            "10.5.2.0/24 via 10.5.2.0 dev flannel.1 onlink \n"
-            "10.5.3.0/24 nhid 168100608 via 10.5.3.0 dev flannel.1 onlink \n");
+  put({route(2)});
+  const std::string next = std::to_string(std::stoul(id_of(2)) + 1);
+  shell("ip nexthop add id " + next + " via 192.0.2.9 dev eth0 proto static");
+  const std::string foreign = shell("ip nexthop show id " + next);
+  put({route(3)});
+  EXPECT_EQ(shell("ip route show 10.5.3.0/24"),
+            "10.5.3.0/24 via 10.5.3.0 dev flannel.1 proto 250 onlink \n")
+      << "a plain route works too";
   EXPECT_EQ(read().routes, (std::vector{route(2), route(3)}));
-  remove({route(2), route(3)});
+  put({route(4)});
+  EXPECT_EQ(objects(), "2");
+  remove({route(2), route(3), route(4)});
   EXPECT_EQ(shell("ip nexthop show"), foreign);
+}
+
+// Their number was the base of the peer's subnet.
+TEST_F(NexthopTest, ObjectsOfAnEarlierReleaseAreAdopted) {
+  open_with(0);
+  shell(
+      "ip nexthop add id 168100352 via 10.5.2.0 dev flannel.1 onlink proto 250;"
+      "ip route add 10.5.2.0/24 nhid 168100352 proto 250");
+  EXPECT_EQ(read().routes, std::vector{route(2)});
+  put({route(2), route(3)});
+  EXPECT_EQ(id_of(2), "168100352");
+  EXPECT_EQ(objects(), "2");
+  remove({route(2), route(3)});
+  EXPECT_EQ(objects(), "0");
+}
+
+// IPv6 has many plain routes without a cost.
+TEST_F(NexthopTest, RoutesOfIpv6AreAllPlain) {
+  open_with(0);
+  Route six{.to = IpPrefix::parse_v6("fd00:5:2::/64").value(),
+            .via = IpAddress::parse_v6("fd00:5:2::").value(),
+            .link = "flannel.1",
+            .onlink = true};
+  put({six, route(2)});
+  EXPECT_EQ(objects(), "1");
+  open_with(1);
+  read();
+  put({route(3)});
+  EXPECT_EQ(objects(), "2") << "one route is counted, not two";
 }
 
 TEST_F(NexthopTest, ARouteThatOthersPutOnAnObjectOfTheirsIsReplacedAndItsObjectKept) {
@@ -153,7 +191,7 @@ TEST_F(NexthopTest, ABadRouteLeavesNoObjectBehind) {
 TEST_F(NexthopTest, RoutesThatWentWithTheirObjectComeBack) {
   open_with(0);
   put({route(2), route(3)});
-  shell("ip nexthop del id 168100352");
+  shell("ip nexthop del id " + id_of(2));
   EXPECT_EQ(read().routes, std::vector{route(3)});
   put({route(2)});
   EXPECT_EQ(read().routes.size(), 2U);
@@ -180,7 +218,7 @@ TEST_F(NexthopTest, ARouteWithANextHopObjectIsReadInFull) {
   open_with(0);
   ASSERT_TRUE(write_sysctl("net/ipv4/nexthop_compat_mode", "0"));
   put({route(2)});
-  EXPECT_EQ(shell("ip route show proto 250"), "10.5.2.0/24 nhid 168100352 \n");
+  EXPECT_EQ(shell("ip route show proto 250"), "10.5.2.0/24 nhid " + id_of(2) + " \n");
   EXPECT_EQ(read().routes, std::vector{route(2)});
 }
 

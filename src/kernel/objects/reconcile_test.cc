@@ -9,11 +9,12 @@
 namespace flannel::reconcile_test {
 namespace {
 
-class ReconcileTest : public LinuxKernelTest {
+class ReconcileTest : public LinuxKernelTest, public testing::WithParamInterface<Family> {
  protected:
   void SetUp() override {
     LinuxKernelTest::SetUp();
     if (IsSkipped()) return;
+    use(GetParam());
     reconciler_.emplace(*kernel_);
     wish(device(vxlan()));
   }
@@ -23,8 +24,8 @@ class ReconcileTest : public LinuxKernelTest {
     host.links.push_back(link);
     host.addresses.push_back(address());
     wanted_ = host;
-    reconciler_->set_host({.link_names = {"flannel.1"}, .networks = {IpPrefix::of(base(0), 8)}},
-                          host);
+    const std::uint8_t bits = is_v4() ? 8 : 32;
+    reconciler_->set_host({.link_names = {link_}, .networks = {IpPrefix::of(base(0), bits)}}, host);
   }
 
   void wish_peers(unsigned first, unsigned count) {
@@ -56,28 +57,39 @@ class ReconcileTest : public LinuxKernelTest {
   NetState peers_;
 };
 
-TEST_F(ReconcileTest, AClusterBeyondThePlainRoutesNeedsOneSync) {
+TEST_P(ReconcileTest, AClusterBeyondThePlainRoutesNeedsOneSync) {
   wish_peers(2, 600);
   expect_mended();
 }
 
-TEST_F(ReconcileTest, MendsWhateverOthersTakeAway) {
+TEST_P(ReconcileTest, MendsWhateverOthersTakeAway) {
   wish_peers(2, 300);
   expect_mended();
-  for (const char* const harm :
-       {"ip link del flannel.1", "ip link set flannel.1 down", "ip link set flannel.1 mtu 1300",
-        "ip address del 10.5.1.0/32 dev flannel.1", "ip nexthop flush proto 250",
-        "ip nexthop flush proto 250; ip route flush proto 250",
-        "ip neigh flush dev flannel.1 nud permanent", "bridge fdb flush dev flannel.1",
-        "ip link set flannel.1 address 02:00:00:00:00:99",
-        "ip link del flannel.1; ip link add flannel.1 type vxlan id 77 dstport 4789 dev eth0"}) {
+  const std::string ip = is_v4() ? "ip -4 " : "ip -6 ";
+  const std::string to = to_string(subnet(2));
+  std::vector<std::string> harms = {
+      "ip link del " + link_,
+      "ip link set " + link_ + " down",
+      "ip link set " + link_ + " mtu 1300",
+      ip + "address flush dev " + link_,
+      "ip nexthop flush proto 250",
+      "ip nexthop flush proto 250; " + ip + "route flush proto 250",
+      ip + "route replace " + to + " dev eth0",
+      ip + "route append " + to + " via " + to_string(local().plus(8)) + " dev eth0 proto 250",
+      ip + "neigh flush dev " + link_ + " nud permanent",
+      "bridge fdb flush dev " + link_,
+      "ip link set " + link_ + " address 02:00:00:00:00:99",
+      "ip link del " + link_ + "; ip link add " + link_ +
+          " type vxlan id 77 dstport 4789 dev eth0"};
+  if (!is_v4()) harms.push_back("sysctl -qw net/ipv6/conf/" + link_ + "/disable_ipv6=1");
+  for (const std::string& harm : harms) {
     SCOPED_TRACE(harm);
     shell(harm);
     expect_mended();
   }
 }
 
-TEST_F(ReconcileTest, AChangedDeviceKeepsOrRegainsAllThatIsOnIt) {
+TEST_P(ReconcileTest, AChangedDeviceKeepsOrRegainsAllThatIsOnIt) {
   wish_peers(2, 300);
   expect_mended();
   VxlanSettings changed = vxlan();
@@ -89,17 +101,21 @@ TEST_F(ReconcileTest, AChangedDeviceKeepsOrRegainsAllThatIsOnIt) {
   expect_mended();
 }
 
-TEST_F(ReconcileTest, PeersLeaveNothingBehind) {
+TEST_P(ReconcileTest, PeersLeaveNothingBehind) {
   wish_peers(2, 300);
   expect_mended();
   for (unsigned number = 2; number < 302; ++number)
     reconciler_->set_peers({{route(number).to, {}}}, now_);
   peers_ = {};
-  EXPECT_EQ(shell("ip route show proto 250; ip nexthop; ip neigh show dev flannel.1; bridge fdb "
-                  "show dev flannel.1"),
+  EXPECT_EQ(shell("ip route show proto 250; ip -6 route show proto 250; ip nexthop; ip neigh show "
+                  "nud permanent dev " +
+                  link_ + "; bridge fdb show dev " + link_ + " | grep -v ^33:33 || true"),
             "");
   expect_mended();
 }
+
+INSTANTIATE_TEST_SUITE_P(Families, ReconcileTest, testing::Values(Family::v4, Family::v6),
+                         [](const auto& family) { return std::string(to_string(family.param)); });
 
 }  // namespace
 }  // namespace flannel::reconcile_test

@@ -6,26 +6,31 @@ namespace flannel {
 void RoutePlacement::found(const Route& route, std::uint32_t nexthop, bool nexthop_is_ours) {
   const Placed placed{route.via, nexthop, nexthop != 0 && nexthop_is_ours};
   const auto [at, is_new] = placed_.try_emplace(route.to, placed);
+  if (is_new && route.to.base.is_v4()) ++placed_v4_;
   if (!is_new && nexthop != 0) at->second = placed;
   if (placed.nexthop_is_ours) owners_.insert_or_assign(nexthop, route.to);
 }
 
-// The id is the subnet's base address as a number: each peer has one object, and its id names the
-// peer. 0: a route to a network with the same base has this id.
-std::uint32_t RoutePlacement::free_id_for(const Route& route) const {
-  const std::uint32_t id = route.to.base.v4_value();
-  return owners_.contains(id) ? 0 : id;
+std::uint32_t RoutePlacement::free_id(const IpPrefix& to) {
+  if (next_id_ == 0) next_id_ = static_cast<std::uint32_t>(std::hash<IpPrefix>{}(to));
+  std::uint32_t id = 0;
+  do {
+    id = kFirstId + next_id_++ % kIds;
+  } while (owners_.contains(id) || existing_.contains(id));
+  return id;
 }
 
 RoutePlacement::Form RoutePlacement::place(const Route& route) {
-  const bool may_be_plain = placed_.size() < plain_limit_;
+  const bool is_v4 = route.to.base.is_v4();
+  const bool is_plain = !is_v4 || route.via.is_unspecified() || placed_v4_ < plain_limit_;
   const auto [at, is_new] = placed_.try_emplace(route.to);
   Placed& placed = at->second;
   placed.via = route.via;
-  if (is_new && !may_be_plain && !route.via.is_unspecified()) {
-    placed.nexthop = free_id_for(route);
-    placed.nexthop_is_ours = placed.nexthop != 0;
-    if (placed.nexthop_is_ours) owners_.emplace(placed.nexthop, route.to);
+  if (is_new && is_v4) ++placed_v4_;
+  if (is_new && !is_plain) {
+    placed.nexthop = free_id(route.to);
+    placed.nexthop_is_ours = true;
+    owners_.emplace(placed.nexthop, route.to);
   } else if (!placed.nexthop_is_ours || route.via.is_unspecified()) {
     const std::uint32_t unused = placed.nexthop_is_ours ? placed.nexthop : 0;
     make_plain(route.to);
@@ -44,7 +49,7 @@ void RoutePlacement::make_plain(const IpPrefix& to) {
 
 void RoutePlacement::drop(const IpPrefix& to) {
   make_plain(to);
-  placed_.erase(to);
+  if (placed_.erase(to) != 0 && to.base.is_v4()) --placed_v4_;
 }
 
 RoutePlacement::Form RoutePlacement::take(const Route& route) {

@@ -70,9 +70,9 @@ Result<std::optional<std::chrono::seconds>> session_ttl(const Json& session) {
   std::string ttl = TRY(text_or_null(session, "TTL"));
   if (!ttl.ends_with('s')) return std::nullopt;
   ttl.pop_back();
-  const auto seconds = parse_decimal<std::uint32_t>(ttl);
-  if (!seconds) return std::nullopt;
-  return std::chrono::seconds(*seconds);
+  const auto count = parse_decimal<std::uint32_t>(ttl);
+  if (!count) return std::nullopt;
+  return std::chrono::seconds(*count);
 }
 
 // Replaces invalid UTF-8, at which nlohmann throws otherwise. Only names can contain it, because

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the backends make of networks with IPv6: dual stack and IPv6 alone.
+#include <gtest/gtest.h>
+
+#include "backend/backend.h"
+#include "backend/udp.h"
+#include "backend/vxlan.h"
+
+namespace flannel::families_test {
+namespace {
+
+IpAddress ip(const char* text) {
+  return IpAddress::parse(text).value();
+}
+
+enum class Families { both, v6 };
+
+NetworkConfig config(Families families, const std::string& backend) {
+  const std::string head = families == Families::both
+                               ? R"("Network":"10.5.0.0/16","EnableIPv6":true)"
+                               : R"("EnableIPv4":false,"EnableIPv6":true)";
+  const std::string text =
+      "{" + head + R"(,"IPv6Network":"fd00:5::/48","Backend":)" + backend + "}";
+  return parse_network_config(text).value().config;
+}
+
+HostFacts host(Families families) {
+  HostFacts facts;
+  facts.underlay = {.interface = "eth0", .interface_index = 2, .mtu = 1500};
+  if (families == Families::both) {
+    facts.underlay.v4 = UnderlayAddress{ip("192.0.2.1"), ip("192.0.2.1")};
+  }
+  facts.underlay.v6 = UnderlayAddress{ip("2001:db8::1"), ip("2001:db8::1")};
+  facts.tun_device = "flannel0";
+  return facts;
+}
+
+class FamiliesTest : public ::testing::TestWithParam<Families> {
+ protected:
+  Families families() const { return GetParam(); }
+  bool has_v4() const { return families() == Families::both; }
+  MadeBackend made(const std::string& backend) const {
+    return make_backend(config(families(), backend), host(families()).underlay).value();
+  }
+  SubnetKey key(const char* v4, const char* v6) const {
+    return {has_v4() ? std::optional(IpPrefix::parse_v4(v4).value()) : std::nullopt,
+            IpPrefix::parse_v6(v6).value()};
+  }
+  Lease own(const Backend& backend) const {
+    return {key("10.5.1.0/24", "fd00:5:0:1::/64"), backend.announce(host(families()), nullptr)};
+  }
+  Lease peer(const std::string& type) const {
+    Lease lease{key("10.5.2.0/24", "fd00:5:0:2::/64"), {}};
+    if (has_v4()) lease.attributes.public_ip = ip("192.0.2.2");
+    lease.attributes.public_ip6 = ip("2001:db8::2");
+    lease.attributes.backend_type = type;
+    lease.attributes.backend_data = R"({"VNI":1,"VtepMAC":"02:00:00:00:00:02"})";
+    lease.attributes.backend_v6_data = R"({"VNI":1,"VtepMAC":"02:00:00:00:06:02"})";
+    return lease;
+  }
+  std::string planned(const Backend& backend, const Lease& peer, Family family,
+                      bool on_link = false) const {
+    const HostFacts facts = host(families());
+    const auto carrier = backend.carrier(peer, family, facts);
+    if (!carrier) return "no carrier";
+    const PeerPath path{.family = family, .carrier = *carrier, .on_link = on_link};
+    const auto state = backend.peer_state(own(backend), peer, facts, path);
+    return state ? dump(*state) : "refused: " + state.error().text;
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Each, FamiliesTest, ::testing::Values(Families::both, Families::v6),
+                         [](const auto& tested) {
+                           return tested.param == Families::both ? "DualStack" : "IPv6Alone";
+                         });
+
+TEST_P(FamiliesTest, VxlanHasADeviceForEachFamily) {
+  const auto backend = made(R"({"Type":"vxlan"})").backend;
+  const Lease mine = own(*backend);
+  const std::string text = dump(backend->host_state(mine, host(families())));
+  EXPECT_NE(text.find("link flannel-v6.1 vxlan id 1 local 2001:db8::1 dev eth0 dstport 8472 "
+                      "nolearning mtu 1430 mac "),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find("addr fd00:5:0:1::/128 dev flannel-v6.1\n"), std::string::npos) << text;
+  EXPECT_EQ(text.find("link flannel.1 vxlan id 1 local 192.0.2.1 dev eth0 dstport 8472 "
+                      "nolearning mtu 1450 mac ") != std::string::npos,
+            has_v4())
+      << text;
+  EXPECT_EQ(backend->devices().size(), has_v4() ? 2U : 1U);
+  EXPECT_EQ(backend->overlay_mtu(host(families())), 1430U) << "fits through both devices";
+  EXPECT_EQ(mine.attributes.public_ip6, ip("2001:db8::1"));
+  EXPECT_EQ(mine.attributes.public_ip.is_unspecified(), !has_v4());
+  EXPECT_EQ(mine.attributes.backend_data.empty(), !has_v4());
+  EXPECT_NE(mine.attributes.backend_v6_data, mine.attributes.backend_data)
+      << "each device has a MAC of its own";
+}
+
+TEST_P(FamiliesTest, AVxlanPeerIsReachedInEachFamilyByItsOwnDevice) {
+  const auto backend = made(R"({"Type":"vxlan"})").backend;
+  EXPECT_EQ(planned(*backend, peer("vxlan"), Family::v6),
+            "neigh fd00:5:0:2:: dev flannel-v6.1 lladdr 02:00:00:00:06:02 nud permanent\n"
+            "fdb 02:00:00:00:06:02 dev flannel-v6.1 dst 2001:db8::2 self permanent\n"
+            "route fd00:5:0:2::/64 via fd00:5:0:2:: dev flannel-v6.1 onlink\n");
+  if (!has_v4()) return;
+  EXPECT_EQ(planned(*backend, peer("vxlan"), Family::v4),
+            "neigh 10.5.2.0 dev flannel.1 lladdr 02:00:00:00:00:02 nud permanent\n"
+            "fdb 02:00:00:00:00:02 dev flannel.1 dst 192.0.2.2 self permanent\n"
+            "route 10.5.2.0/24 via 10.5.2.0 dev flannel.1 onlink\n");
+}
+
+TEST_P(FamiliesTest, AVxlanPeerWithoutDataOfAFamilyIsUnreachableInThatFamily) {
+  const auto backend = made(R"({"Type":"vxlan"})").backend;
+  Lease half = peer("vxlan");
+  half.attributes.backend_v6_data.clear();
+  EXPECT_EQ(planned(*backend, half, Family::v6), "refused: it announces no BackendData");
+  half.attributes.public_ip6.reset();
+  EXPECT_EQ(planned(*backend, half, Family::v6), "no carrier");
+  if (!has_v4()) return;
+  EXPECT_NE(planned(*backend, half, Family::v4).find("fdb"), std::string::npos);
+}
+
+TEST_P(FamiliesTest, DirectRoutingIsForBothFamilies) {
+  const auto backend = made(R"({"Type":"vxlan","DirectRouting":true})").backend;
+  EXPECT_EQ(planned(*backend, peer("vxlan"), Family::v6, true),
+            "route fd00:5:0:2::/64 via 2001:db8::2 dev eth0\n");
+}
+
+TEST_P(FamiliesTest, HostGwRoutesViaThePublicIpOfTheFamily) {
+  const auto backend = made(R"({"Type":"host-gw"})").backend;
+  EXPECT_EQ(planned(*backend, peer("host-gw"), Family::v6),
+            "route fd00:5:0:2::/64 via 2001:db8::2 dev eth0\n");
+  if (!has_v4()) return;
+  Lease without_v4 = peer("host-gw");
+  without_v4.attributes.public_ip = {};
+  EXPECT_EQ(planned(*backend, without_v4, Family::v4),
+            "route 10.5.2.0/24 via inet6 2001:db8::2 dev eth0\n");
+}
+
+TEST_P(FamiliesTest, UdpHasOneDeviceForBothFamiliesAndPrefersIPv4BetweenTheHosts) {
+  const auto backend = made(R"({"Type":"udp"})").backend;
+  const HostFacts facts = host(families());
+  EXPECT_EQ(dump(backend->host_state(own(*backend), facts)),
+            std::string("link flannel0 tun txqueuelen 500 mtu 1452 up\n") +
+                (has_v4() ? "addr 10.5.1.0/16 dev flannel0\n" : "") +
+                "addr fd00:5:0:1::/48 dev flannel0\n");
+  EXPECT_EQ(backend->packet_path(facts)->local.size(), has_v4() ? 2U : 1U);
+  EXPECT_EQ(backend->carrier(peer(""), Family::v6, facts),
+            ip(has_v4() ? "192.0.2.2" : "2001:db8::2"));
+  Lease only_v6 = peer("");
+  only_v6.attributes.public_ip = {};
+  EXPECT_EQ(backend->carrier(only_v6, Family::v6, facts), ip("2001:db8::2"));
+}
+
+TEST_P(FamiliesTest, AnImpossiblePublicIPv6IsRefusedByName) {
+  const auto backend = made(R"({"Type":"vxlan"})").backend;
+  const auto reason = [&](const char* public_ip6) {
+    Lease lease = peer("vxlan");
+    lease.attributes.public_ip6 = ip(public_ip6);
+    return planned(*backend, lease, Family::v6);
+  };
+  EXPECT_EQ(reason("2001:db8::1"), "refused: it announces our own public IP 2001:db8::1");
+  EXPECT_EQ(reason("fe80::1"), "refused: its PublicIPv6 fe80::1 is no address of a host");
+  EXPECT_EQ(reason("ff02::1"), "refused: its PublicIPv6 ff02::1 is no address of a host");
+  EXPECT_EQ(reason("fd00:5:0:1::9").find("refused: its PublicIPv6 fd00:5:0:1::9 lies in our own"),
+            0U);
+  EXPECT_EQ(reason("fd00:5:0:2::9").find("refused: its subnet contains fd00:5:0:2::9"), 0U);
+}
+
+TEST(FamiliesOptionsTest, IPv6LimitsTheVniAndTheUnderlay) {
+  const auto refused = [](const std::string& backend, std::uint32_t mtu) {
+    Underlay underlay = host(Families::both).underlay;
+    underlay.mtu = mtu;
+    const auto made = make_backend(config(Families::both, backend), underlay);
+    return made ? "no error" : made.error().text;
+  };
+  EXPECT_EQ(refused(R"({"Type":"vxlan","VNI":9999})", 1500), "no error");
+  EXPECT_EQ(refused(R"({"Type":"vxlan","VNI":10000})", 1500),
+            "VNI 10000 in the vxlan backend's options: must be at most 9999: "
+            "the name of the device, flannel-v6.10000, may have 15 characters");
+  EXPECT_EQ(refused(R"({"Type":"vxlan"})", 1350), "no error");
+  EXPECT_EQ(refused(R"({"Type":"vxlan"})", 1349),
+            "vxlan adds 70 bytes to a packet, and eth0 takes only 1349; IPv6 needs 1280 bytes "
+            "(RFC 8200, section 5)");
+  EXPECT_EQ(refused(R"({"Type":"udp"})", 1327).find("udp adds 48 bytes"), 0U);
+}
+
+}  // namespace
+}  // namespace flannel::families_test
