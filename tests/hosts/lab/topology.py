@@ -27,30 +27,56 @@ from .reaper import remove_cgroups, remove_namespaces
 from .stores import Etcd, EtcdV2, Sqlite
 
 LAN = "192.0.2"
+LAN6 = "2001:db8:2:"
+
+
+def skip_duplicate_detection(ns):
+    """Makes the IPv6 addresses of a namespace usable at once: nobody else has them."""
+    ns.run("sysctl", "-qw", "net.ipv6.conf.all.accept_dad=0", "net.ipv6.conf.default.accept_dad=0")
 
 
 class Container:
-    """A namespace behind the bridge cni0 of its host, in the subnet that the host leased."""
+    """A namespace behind the bridge cni0 of its host, with an address in each subnet that the host leased."""
 
     def __init__(self, host, env):
-        gateway = ipaddress.ip_interface(env["FLANNEL_SUBNET"])
         mtu = env["FLANNEL_MTU"]
-        bits = gateway.network.prefixlen
         self.host = host
-        self.address = str(gateway.network.network_address + 10)
         self.ns = Namespace(host.ns.name + "c")
+        skip_duplicate_detection(self.ns)
         host.ns.ip_all(
             f"link add cni0 mtu {mtu} type bridge\n"
-            f"addr add {gateway} dev cni0\n"
             f"link set cni0 up\n"
             f"link add c1 mtu {mtu} type veth peer name eth0 mtu {mtu} netns {self.ns}\n"
             f"link set c1 master cni0 up\n"
         )
+        self.ns.ip_all("link set eth0 up\n")
+        self.addresses = [
+            self._join(ipaddress.ip_interface(env[key]))
+            for key in ("FLANNEL_SUBNET", "FLANNEL_IPV6_SUBNET")
+            if key in env
+        ]
+        self.address = self.addresses[0]
+
+    def _join(self, gateway):
+        address = str(gateway.network.network_address + 10)
+        nodad = " nodad" if gateway.version == 6 else ""
+        self.host.ns.ip_all(f"addr add {gateway} dev cni0{nodad}\n")
         self.ns.ip_all(
-            f"addr add {self.address}/{bits} dev eth0\n"
-            f"link set eth0 up\n"
-            f"route add default via {gateway.ip}\n"
+            f"addr add {address}/{gateway.network.prefixlen} dev eth0{nodad}\n"
+            f"route add default via {gateway.ip} dev eth0\n"
         )
+        return address
+
+    def at(self, version):
+        """This container as a target of traffic of IP version 4 or 6."""
+        return Target(self, next(a for a in self.addresses if ipaddress.ip_address(a).version == version))
+
+
+class Target:
+    """A container by one of its addresses."""
+
+    def __init__(self, container, address):
+        self.ns, self.host, self.address = container.ns, container.host, address
 
 
 class Host:
@@ -73,8 +99,24 @@ class Host:
             f"route add default via {LAN}.254\n"
         )
         self.ns.sysctl(net_ipv4_ip_forward=1)
+        self.number = number
+        self.address6 = None
         self.container = None
         self.daemon = None
+
+    def add_ipv6(self):
+        """Gives eth0 an IPv6 address beside the IPv4 one, and forwarding."""
+        self.address6 = f"{LAN6}:{self.number:x}"
+        self.ns.run("sysctl", "-qw", "net.ipv6.conf.all.forwarding=1")
+        skip_duplicate_detection(self.ns)
+        self.ns.ip_all(
+            f"addr add {self.address6}/64 dev eth0 nodad\n"
+            f"route add default via {LAN6}:fe dev eth0 onlink\n"
+        )
+
+    def remove_ipv4(self):
+        """Leaves eth0 with its IPv6 address alone; the daemon then needs a store in a file."""
+        self.ns.ip("-4", "addr", "flush", "dev", "eth0")
 
     def flanneld(self, store, *flags, **options):
         """A daemon for this host, not started yet."""

@@ -16,7 +16,8 @@ BLOCK = 1 << 20
 
 
 def receive(address):
-    with socket.create_server((address, 0)) as server:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.create_server((address, 0), family=family) as server:
         server.settimeout(60)
         print(server.getsockname()[1], flush=True)
         stream, _ = server.accept()
