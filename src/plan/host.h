@@ -47,7 +47,7 @@ struct DefaultRoute {
   std::optional<int> interface_index = {};  // nullopt: a multipath route
   std::optional<IpAddress> source = {};     // its `src`
   std::optional<IpAddress> gateway = {};    // nullopt: all addresses are on the link
-  bool advertised = false;                  // Linux has it from a router advertisement (RTPROT_RA)
+  bool advertised = false;                  // it is from a router advertisement (RTPROT_RA)
   bool operator==(const DefaultRoute&) const = default;
 };
 

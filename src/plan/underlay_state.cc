@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 
 namespace flannel {
 namespace {
@@ -21,8 +20,6 @@ const InterfaceAddress* find_address(const Interface& interface, IpAddress ip) {
   const auto at = std::ranges::find(interface.addresses, ip, &InterfaceAddress::ip);
   return at == interface.addresses.end() ? nullptr : &*at;
 }
-
-constexpr auto kFamilies = std::to_array({Family::v4, Family::v6});
 
 // "192.0.2.1 and 2001:db8::1"
 std::string addresses_of(const Underlay& underlay) {
@@ -102,6 +99,22 @@ void add_lost_default_route(const Interface& interface, const Underlay& used, co
   }
 }
 
+// Without advertisements such a route ends with its lifetime. Where another program takes the
+// advertisements, as systemd-networkd does, accept_ra is 0, and that program renews the route.
+void add_ending_default_route(const Interface& interface, const Underlay& used,
+                              const HostView& host, std::vector<HostTrouble>& troubles) {
+  if (!used.v6 || !interface.ignores_advertisements) return;
+  const bool ends = std::ranges::any_of(host.default_routes, [&](const DefaultRoute& route) {
+    return route.family == Family::v6 && route.advertised &&
+           route.interface_index == interface.index;
+  });
+  if (!ends) return;
+  troubles.push_back({fmt::format(
+      "the IPv6 default route by {0} is from a router advertisement and will end: this host "
+      "forwards IPv6, so Linux ignores further ones: sysctl -w net/ipv6/conf/{0}/accept_ra=2",
+      interface.name)});
+}
+
 std::string other_mtu(const Interface& interface, const Underlay& used) {
   const std::string_view harm =
       interface.mtu < used.mtu ? "large packets are lost until " : "it is used once ";
@@ -136,6 +149,7 @@ UnderlayState underlay_state(const Underlay& used, const UnderlayRequest& reques
                                 request.can_reach.empty() && request.public_ip.empty() &&
                                 request.public_ipv6.empty();
   if (by_default_route) add_lost_default_route(*interface, used, host, state.troubles);
+  add_ending_default_route(*interface, used, host, state.troubles);
   return state;
 }
 

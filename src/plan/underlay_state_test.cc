@@ -11,7 +11,7 @@ namespace {
 InterfaceAddress address(const char* cidr) {
   const std::string text = cidr;
   const auto slash = text.find('/');
-  return {.ip = IpAddress::parse_v4(text.substr(0, slash)).value(),
+  return {.ip = IpAddress::parse(text.substr(0, slash)).value(),
           .bits = static_cast<std::uint8_t>(std::stoi(text.substr(slash + 1)))};
 }
 
@@ -163,6 +163,33 @@ TEST(UnderlayStateTest, SomeTrafficPassesWithAnotherMtuOrWithoutADefaultRoute) {
                                               {.public_ip = "192.0.2.1"}}) {
     EXPECT_EQ(troubles(view, other), "") << "it was never asked for";
   }
+}
+
+TEST(UnderlayStateTest, AnAdvertisedDefaultRouteEndsOnAHostThatIgnoresAdvertisements) {
+  Underlay used = kUsed;
+  const IpAddress ip = address("2001:db8::1/64").ip;
+  used.v6 = UnderlayAddress{ip, ip};
+  HostView view = host();
+  Interface& eth0 = view.interfaces[1];
+  eth0.addresses.push_back(address("2001:db8::1/64"));
+  view.default_routes.push_back({.family = Family::v6, .interface_index = 2, .advertised = true});
+  EXPECT_EQ(troubles(view, {}, used), "") << "accept_ra is 2, or another program renews the route";
+  eth0.ignores_advertisements = true;
+  constexpr const char* kEnds =
+      "the IPv6 default route by eth0 is from a router advertisement and will end: this host "
+      "forwards IPv6, so Linux ignores further ones: sysctl -w net/ipv6/conf/eth0/accept_ra=2\n";
+  EXPECT_EQ(troubles(view, {}, used), kEnds);
+  EXPECT_EQ(troubles(view, {.interfaces = {"eth0"}}, used), kEnds);
+  EXPECT_EQ(troubles(view), "") << "the overlay does not use it";
+  view.default_routes[1].interface_index = 1;
+  EXPECT_EQ(troubles(view, {}, used), "") << "by another interface";
+  view.default_routes[1].interface_index = 2;
+  view.default_routes[1].advertised = false;
+  EXPECT_EQ(troubles(view, {}, used), "") << "an operator's stays";
+  view.default_routes.pop_back();
+  EXPECT_EQ(troubles(view, {}, used),
+            "there is no IPv6 default route: this host forwards IPv6, so Linux ignores the router "
+            "advertisements on eth0: sysctl -w net/ipv6/conf/eth0/accept_ra=2\n");
 }
 
 }  // namespace
