@@ -25,10 +25,12 @@ Result<void> check_links(const IpAddress& public_ip, const Surroundings& surroun
                   fmt::format("its {} is our own, on {}", named(public_ip), local.interface));
     }
     if (local.has_no_host(public_ip)) {
-      return fail(
-          ErrorKind::invalid,
-          fmt::format("its {} is the {} address of the link of {}, and no host's", named(public_ip),
-                      public_ip < local.ip ? "network" : "broadcast", local.interface));
+      const std::string_view role = public_ip.is_v6()      ? "subnet-router anycast"
+                                    : public_ip < local.ip ? "network"
+                                                           : "broadcast";
+      return fail(ErrorKind::invalid,
+                  fmt::format("its {} is the {} address of the link of {}, and no host's",
+                              named(public_ip), role, local.interface));
     }
   }
   return {};

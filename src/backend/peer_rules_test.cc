@@ -40,6 +40,22 @@ TEST(PeerRulesTest, OurOwnOrAnImpossiblePublicIpIsRefused) {
             "its PublicIP 10.5.1.7 lies in our own subnet 10.5.1.0/24");
 }
 
+TEST(PeerRulesTest, TheSubnetRouterAnycastAddressIsNoHosts) {
+  HostFacts host;
+  host.surroundings.local = {{"eth1", IpAddress::parse_v6("2001:db8::4").value(), 64}};
+  Lease own = lease("10.5.1.0/24", "192.0.2.1");
+  Lease peer = lease("10.5.2.0/24", "0.0.0.0");
+  const auto why = [&](const char* public_ip) {
+    const auto checked =
+        check_peer(own, peer, host, {.carrier = IpAddress::parse_v6(public_ip).value()}, "");
+    return checked ? "taken" : checked.error().text;
+  };
+  EXPECT_EQ(why("2001:db8::"),
+            "its PublicIPv6 2001:db8:: is the subnet-router anycast address of the link of eth1, "
+            "and no host's");
+  EXPECT_EQ(why("2001:db8::ffff:ffff:ffff:ffff"), "taken");
+}
+
 TEST(PeerRulesTest, ASubnetThatContainsAnAddressInUseIsRefused) {
   EXPECT_EQ(refused("10.5.8.0/24", "192.0.2.2"), "taken");
   EXPECT_EQ(refused("10.5.9.0/24", "192.0.2.2"),

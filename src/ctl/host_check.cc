@@ -14,15 +14,16 @@ std::vector<std::string> clashes_on_this_host(const NetworkConfig& config,
   // checked.
   const auto choice = choose_underlay({}, *host);
   const Underlay underlay = choice ? choice->underlay : Underlay{};
+  const std::vector<IpPrefix> networks = config.networks();
+  const Surroundings surroundings =
+      find_surroundings(*host, underlay, networks, store_addresses(options.store), {});
   std::vector<std::string> clashes;
-  for (const IpPrefix& network : config.networks()) {
-    const Surroundings surroundings =
-        find_surroundings(*host, underlay, network, store_addresses(options.store), {});
+  for (const IpPrefix& network : networks) {
     if (const auto clash = find_clash(network, surroundings)) {
       clashes.push_back("as seen from this host: " + *clash);
     }
     // The network is used by the device of a flanneld on this host, which is no conflict.
-    const bool is_ours = surroundings.holder.starts_with("flannel");
+    const bool is_ours = holder_of(network, surroundings).starts_with("flannel");
     const auto held = find_held(network, surroundings);
     if (held && config.backend_type == "udp" && !is_ours) {
       clashes.push_back("as seen from this host: " + *held);

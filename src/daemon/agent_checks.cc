@@ -65,7 +65,7 @@ std::unique_ptr<NetworkCheck> Agent::make_network_check(Session& session) {
       .read_host = parts_.read_host,
       .endpoints = parts_.store_addresses,
       .used = session.host.underlay,
-      .network = session.config.networks().front(),
+      .networks = session.config.networks(),
       .devices = std::move(devices),
       .on_change = [this] {
         session_->overlay->set_surroundings(session_->network_check->surroundings());

@@ -139,5 +139,34 @@ TEST_F(AgentNetworkTest, VxlanHasLongerRoutesThanAnotherDeviceWithTheNetwork) {
   EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
 }
 
+TEST_F(AgentNetworkTest, BothNetworksAreComparedWithTheAddressesInUse) {
+  add_ipv6();
+  host_.name_servers = {IpAddress::parse_v6("fd00:5::53").value()};
+  configure(kUdpOfBoth);
+  EXPECT_TRUE(has("addr " + own_base() + "/32 dev flannel3")) << kernel();
+  const std::string own6 = to_string(agent_->keeper()->lease()->subnet.v6->base);
+  EXPECT_TRUE(has("addr " + own6 + "/128 dev flannel3")) << kernel();
+  EXPECT_TRUE(
+      only_trouble().starts_with("network: IPv6Network fd00:5::/48 overlaps what this host "
+                                 "uses outside of the overlay: fd00:5::53 (a name server)"))
+      << only_trouble();
+  host_.name_servers.push_back(IpAddress::v4(10, 5, 200, 53));
+  loop_.advance(seconds(60));
+  ASSERT_EQ(agent_->troubles().size(), 2U);
+  EXPECT_TRUE(agent_->troubles()[0].starts_with("network: Network 10.5.0.0/16 overlaps"));
+}
+
+TEST_F(AgentNetworkTest, AnAddressInUseInOurOwnIPv6SubnetIsATrouble) {
+  add_ipv6();
+  configure(kVxlanOfBoth);
+  const IpPrefix own = *agent_->keeper()->lease()->subnet.v6;
+  host_.name_servers = {own.base.plus(53)};
+  loop_.advance(seconds(60));
+  ASSERT_EQ(agent_->troubles().size(), 2U);
+  EXPECT_TRUE(agent_->troubles()[1].starts_with("lease: our own subnet " + to_string(own) +
+                                                " contains " + to_string(own.base.plus(53))))
+      << agent_->troubles()[1];
+}
+
 }  // namespace
 }  // namespace flannel::agent_network_test

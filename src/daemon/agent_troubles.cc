@@ -43,8 +43,8 @@ std::vector<std::string> Agent::troubles() const {
       all.push_back("underlay: " + trouble.text);
     for (const HostTrouble& trouble : session_->host_check->troubles())
       all.push_back("host: " + trouble.text);
-    const std::string& network = session_->network_check->trouble();
-    if (!network.empty()) all.push_back("network: " + network);
+    for (const std::string& trouble : session_->network_check->troubles())
+      all.push_back("network: " + trouble);
     lease_troubles(all);
     peer_troubles(all);
     if (!kernel_trouble_.empty()) all.push_back("kernel: " + kernel_trouble_);
@@ -93,11 +93,14 @@ void Agent::lease_troubles(std::vector<std::string>& all) const {
   }
   const auto& held = session_->lease->keeper().lease();
   const Surroundings& around = session_->network_check->surroundings();
-  if (const AddressInUse* used = held ? in_use_inside(held->subnet.identity(), around) : nullptr) {
+  for (const Family family : kFamilies) {
+    const auto& subnet = held ? held->subnet.at(family) : std::nullopt;
+    const AddressInUse* used = subnet ? in_use_inside(*subnet, around) : nullptr;
+    if (used == nullptr) continue;
     all.push_back(fmt::format(
         "lease: our own subnet {} contains {}, {}, which containers of this host cut off; stop "
         "flanneld, delete the lease from the store and {}, and start it again",
-        to_string(held->subnet), to_string(used->ip), used->what, options_.subnet_file));
+        to_string(*subnet), to_string(used->ip), used->what, options_.subnet_file));
   }
   std::vector<std::string> copies;
   for (const auto& [subnet, copy] : session_->feed->copies()) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/network_check.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -23,14 +24,17 @@ void NetworkCheck::read() {
   const auto view = parts_.read_host();
   if (!view) return;
   surroundings_ =
-      find_surroundings(*view, parts_.used, parts_.network, parts_.endpoints(), parts_.devices);
-  std::string trouble = find_clash(parts_.network, surroundings_).value_or("");
-  if (trouble == trouble_) return;
-  trouble_ = std::move(trouble);
-  if (trouble_.empty()) {
+      find_surroundings(*view, parts_.used, parts_.networks, parts_.endpoints(), parts_.devices);
+  std::vector<std::string> troubles;
+  for (const IpPrefix& network : parts_.networks) {
+    if (auto clash = find_clash(network, surroundings_)) troubles.push_back(*std::move(clash));
+  }
+  const std::vector<std::string> before = std::exchange(troubles_, std::move(troubles));
+  for (const std::string& trouble : troubles_) {
+    if (std::ranges::find(before, trouble) == before.end()) log::warning(trouble);
+  }
+  if (troubles_.empty() && !before.empty()) {
     log::info("the network overlaps nothing that this host uses any more");
-  } else {
-    log::warning(trouble_);
   }
 }
 

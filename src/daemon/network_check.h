@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Periodically checks whether the network contains addresses that this host uses outside of the
+// Periodically checks whether the networks contain addresses that this host uses outside of the
 // overlay.
 #pragma once
 
@@ -21,9 +21,9 @@ class NetworkCheck {
     std::function<Result<HostView>()> read_host;
     std::function<std::vector<IpAddress>()> endpoints;  // of the store
     Underlay used;
-    IpPrefix network;
+    std::vector<IpPrefix> networks;
     std::vector<std::string> devices;  // ours
-    std::function<void()> on_change;   // surroundings() and trouble() may have changed
+    std::function<void()> on_change;   // surroundings() and troubles() may have changed
   };
 
   // Makes the first check.
@@ -36,15 +36,16 @@ class NetworkCheck {
   void suspect();
 
   const Surroundings& surroundings() const { return surroundings_; }
-  // Returns which of these addresses the network contains, and the remedy; empty: none.
-  const std::string& trouble() const { return trouble_; }
+  // Returns which of these addresses the networks contain, and the remedy: at most one sentence for
+  // each network.
+  const std::vector<std::string>& troubles() const { return troubles_; }
 
  private:
   void read();
 
   Parts parts_;
   Surroundings surroundings_;
-  std::string trouble_;
+  std::vector<std::string> troubles_;
   Timer timer_{parts_.loop, [this] { check(); }};
 };
 

@@ -125,8 +125,11 @@ bool Overlay::network_covers_address_in_use() const {
 void Overlay::route_each_peer() {
   if (parts_.path == nullptr || host_.route_each_peer) return;
   host_.route_each_peer = true;
+  std::string networks;
+  for (const IpPrefix& network : networks_)
+    networks += (networks.empty() ? "" : ",") + to_string(network);
   log::warning("the subnets of peers are routed one by one, the network is not",
-               {{"network", to_string(networks_.front())}});
+               {{"network", networks}});
 }
 
 // Adds a lease and returns the subnets that must be planned.

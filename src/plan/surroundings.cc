@@ -12,7 +12,7 @@ namespace {
 constexpr std::size_t kMostNamed = 5;
 
 void add(std::vector<AddressInUse>& all, IpAddress ip, std::string what) {
-  if (ip.is_unspecified() || ip.is_loopback()) return;
+  if (ip.is_unspecified() || ip.is_loopback() || (ip.is_v6() && ip.is_link_local())) return;
   if (std::ranges::find(all, ip, &AddressInUse::ip) == all.end()) {
     all.push_back({ip, std::move(what)});
   }
@@ -34,29 +34,63 @@ std::string name_of(const HostView& host, int index) {
   return found == host.interfaces.end() ? fmt::format("device {}", index) : found->name;
 }
 
-// Linux uses the route with the lowest metric, and the oldest of equal ones. Our route has metric
-// 0.
+// The metric of the route to its network that the kernel adds with an address.
+constexpr std::uint32_t kernel_metric(Family family) {
+  return family == Family::v4 ? 0 : 256;  // IP6_RT_PRIO_ADDRCONF
+}
+
+// Linux uses the route with the lowest metric, and the oldest of equal ones. That of our device is
+// one that the kernel has added, or will be: then it is the youngest.
 std::string find_holder(const HostView& host, const Underlay& underlay, const IpPrefix& network,
                         std::span<const std::string> devices) {
-  const auto first = std::ranges::find(host.routes, network, &HostRoute::to);
-  if (first == host.routes.end() || first->metric != 0) return {};
-  if (first->interface_index == underlay.interface_index) return {};
-  std::string name = name_of(host, first->interface_index);
+  const HostRoute* used = nullptr;
+  for (const HostRoute& route : host.routes) {
+    if (route.to != network || route.metric > kernel_metric(network.family())) continue;
+    if (used == nullptr || route.metric < used->metric) used = &route;
+  }
+  if (used == nullptr || used->interface_index == underlay.interface_index) return {};
+  std::string name = name_of(host, used->interface_index);
   return std::ranges::find(devices, name) == devices.end() ? name : std::string();
+}
+
+std::optional<AddressInUse> find_link(const HostView& host, const Underlay& underlay,
+                                      const IpPrefix& network) {
+  for (const Interface& interface : host.interfaces) {
+    if (interface.index != underlay.interface_index) continue;
+    for (const InterfaceAddress& address : interface.addresses) {
+      const IpPrefix link = IpPrefix::of(address.ip, address.bits);
+      if (!link.overlaps(network)) continue;
+      return AddressInUse{link.base,
+                          fmt::format("the link {} of {}", to_string(link), interface.name)};
+    }
+  }
+  return std::nullopt;
+}
+
+const NetworkRivals* rivals_of(const IpPrefix& network, const Surroundings& surroundings) {
+  const auto found = std::ranges::find(surroundings.networks, network, &NetworkRivals::network);
+  return found == surroundings.networks.end() ? nullptr : &*found;
+}
+
+std::string_view key_of_network(const IpPrefix& network) {
+  return network.family() == Family::v4 ? "Network" : "IPv6Network";
 }
 
 }  // namespace
 
 bool LocalAddress::has_no_host(IpAddress other) const {
+  // In networks of two addresses both are hosts' (RFC 3021, RFC 6164).
   const IpPrefix link = IpPrefix::of(ip, bits);
-  return bits <= 30 && (other == link.base || other == link.last());
+  if (link.host_bits() < 2) return false;
+  return other == link.base || (ip.is_v4() && other == link.last());
 }
 
 Surroundings find_surroundings(const HostView& host, const Underlay& underlay,
-                               const IpPrefix& network, std::span<const IpAddress> endpoints,
+                               std::span<const IpPrefix> networks,
+                               std::span<const IpAddress> endpoints,
                                std::span<const std::string> devices) {
   Surroundings found;
-  for (const Family family : {Family::v4, Family::v6}) {
+  for (const Family family : kFamilies) {
     const auto& address = underlay.at(family);
     if (!address) continue;
     add(found.in_use, address->ip, "the address of " + underlay.interface);
@@ -66,11 +100,8 @@ Surroundings find_surroundings(const HostView& host, const Underlay& underlay,
     for (const InterfaceAddress& address : interface.addresses) {
       if (address.ip.is_loopback()) continue;
       found.local.push_back({interface.name, address.ip, address.bits});
-      if (interface.index != underlay.interface_index) continue;
-      add(found.in_use, address.ip, "an address of " + interface.name);
-      const IpPrefix link = IpPrefix::of(address.ip, address.bits);
-      if (!found.link && link.overlaps(network)) {
-        found.link = {link.base, fmt::format("the link {} of {}", to_string(link), interface.name)};
+      if (interface.index == underlay.interface_index) {
+        add(found.in_use, address.ip, "an address of " + interface.name);
       }
     }
   }
@@ -79,7 +110,10 @@ Surroundings find_surroundings(const HostView& host, const Underlay& underlay,
     add(found.in_use, server, "a name server");
   for (const IpAddress endpoint : endpoints)
     add(found.in_use, endpoint, "an endpoint of the store");
-  found.holder = find_holder(host, underlay, network, devices);
+  for (const IpPrefix& network : networks) {
+    found.networks.push_back({network, find_link(host, underlay, network),
+                              find_holder(host, underlay, network, devices)});
+  }
   return found;
 }
 
@@ -101,24 +135,29 @@ std::optional<std::string> find_clash(const IpPrefix& network, const Surrounding
     inside.resize(kMostNamed);
     inside.push_back(fmt::format("{} more", more));
   }
-  const bool overlaps_link = surroundings.link.has_value();
-  if (inside.empty() && !overlaps_link) return std::nullopt;
-  if (overlaps_link) inside.push_back(surroundings.link->what);
+  const NetworkRivals* rivals = rivals_of(network, surroundings);
+  if (rivals != nullptr && rivals->link) inside.push_back(rivals->link->what);
+  if (inside.empty()) return std::nullopt;
   return fmt::format(
-      "Network {} overlaps what this host uses outside of the overlay: {}. No subnet around such "
-      "an "
+      "{0} {1} overlaps what this host uses outside of the overlay: {2}. No subnet around such an "
       "address is leased or routed to, and the udp backend routes the subnets of peers one by one "
-      "instead of the network; choose a Network that nothing else uses",
-      to_string(network), fmt::join(inside, ", "));
+      "instead of the network; choose {3} {0} that nothing else uses",
+      key_of_network(network), to_string(network), fmt::join(inside, ", "),
+      network.family() == Family::v4 ? "a" : "an");
 }
 
 std::optional<std::string> find_held(const IpPrefix& network, const Surroundings& surroundings) {
-  if (surroundings.holder.empty()) return std::nullopt;
+  const std::string holder = holder_of(network, surroundings);
+  if (holder.empty()) return std::nullopt;
   return fmt::format(
       "packets to {0} leave by {1}, whose route to it goes before that of the udp backend's "
-      "device; "
-      "take the address or the route in that network from {1}, or choose another Network",
-      to_string(network), surroundings.holder);
+      "device; take the address or the route in that network from {1}, or choose another {2}",
+      to_string(network), holder, key_of_network(network));
+}
+
+std::string holder_of(const IpPrefix& network, const Surroundings& surroundings) {
+  const NetworkRivals* rivals = rivals_of(network, surroundings);
+  return rivals == nullptr ? std::string() : rivals->holder;
 }
 
 std::vector<IpAddress> parse_name_servers(std::string_view resolv_conf) {

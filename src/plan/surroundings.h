@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The addresses that a host uses outside of the overlay, and whether the overlay's network contains
+// The addresses that a host uses outside of the overlay, and whether the overlay's networks contain
 // them. docs/config.md, "Network and the addresses in use"
 #pragma once
 
@@ -25,28 +25,41 @@ struct LocalAddress {
   std::string interface;
   IpAddress ip;
   std::uint8_t bits = 32;
-  // True if `other` is the first or last address of this link, which no host can have.
+  // True if no host of this link can have `other`: the network and broadcast addresses of IPv4, and
+  // the subnet-router anycast address of IPv6 (RFC 4291, section 2.6.1).
   bool has_no_host(IpAddress other) const;
   bool operator==(const LocalAddress&) const = default;
 };
 
-struct Surroundings {
-  std::vector<AddressInUse> in_use;  // without duplicates; no route of the overlay may lead there
-  std::vector<LocalAddress> local;   // all addresses of the host except loopback
+// What competes with one network of the overlay for its packets.
+struct NetworkRivals {
+  IpPrefix network;
   std::optional<AddressInUse> link;  // of the underlay, if the network overlaps it
   // The device, neither ours nor the underlay, by which the kernel sends packets to the whole
-  // network, even if we add a route to the network; empty: none.
+  // network, even if our device has an address in the network; empty: none.
   std::string holder;
+  bool operator==(const NetworkRivals&) const = default;
+};
+
+struct Surroundings {
+  // Without duplicates, of both families; no route of the overlay may lead there. IPv6 link-local
+  // ones are left out: every link has them, and no network of an overlay contains them.
+  std::vector<AddressInUse> in_use;
+  std::vector<LocalAddress> local;  // all addresses of the host except loopback
+  std::vector<NetworkRivals> networks;
   bool operator==(const Surroundings&) const = default;
 };
 
-// `endpoints`: addresses of the store; `devices`: our own devices.
+// `networks`: of the overlay; `endpoints`: addresses of the store; `devices`: our own devices.
 Surroundings find_surroundings(const HostView& host, const Underlay& underlay,
-                               const IpPrefix& network, std::span<const IpAddress> endpoints,
+                               std::span<const IpPrefix> networks,
+                               std::span<const IpAddress> endpoints,
                                std::span<const std::string> devices);
 
 // The first address in use that is in `net`; nullptr: none.
 const AddressInUse* in_use_inside(const IpPrefix& net, const Surroundings& surroundings);
+
+// `network` below is one of those for which the surroundings were found.
 
 // Returns a sentence for people about an address in use that the network contains, with the
 // consequence; nullopt: there is none.
@@ -55,6 +68,9 @@ std::optional<std::string> find_clash(const IpPrefix& network, const Surrounding
 // Returns a sentence for people about the holder, which gets the packets of a backend with one
 // route to the whole network, and about the remedy; nullopt: there is no holder.
 std::optional<std::string> find_held(const IpPrefix& network, const Surroundings& surroundings);
+
+// Returns the device that holds the network, see NetworkRivals; empty: none.
+std::string holder_of(const IpPrefix& network, const Surroundings& surroundings);
 
 // The addresses after "nameserver" in the text of a resolv.conf(5). A link-local one with its
 // interface ("fe80::1%eth0") is left out: no network of an overlay contains it.

@@ -132,6 +132,13 @@ class AgentTest : public ::testing::Test {
     loop_.run_until_idle();
   }
 
+  // Gives the host an IPv6 address and default route beside those of IPv4.
+  void add_ipv6() {
+    host_.interfaces[0].addresses.push_back(
+        {.ip = IpAddress::parse_v6("2001:db8::1").value(), .bits = 64});
+    host_.default_routes.push_back({.family = Family::v6, .interface_index = 2});
+  }
+
   std::uint64_t chance(std::uint64_t bound) const { return last_chance_ ? bound - 1 : 0; }
 
   static HostView host() {
@@ -200,6 +207,10 @@ class AgentTest : public ::testing::Test {
   bool ip_blackhole_route_ = false;  // of the next start_agent()
 };
 
+inline constexpr const char* kUdpOfBoth =
+    R"({"Network":"10.5.0.0/16","EnableIPv6":true,"IPv6Network":"fd00:5::/48","Backend":{"Type":"udp"}})";
+inline constexpr const char* kVxlanOfBoth =
+    R"({"Network":"10.5.0.0/16","EnableIPv6":true,"IPv6Network":"fd00:5::/48","Backend":{"Type":"vxlan"}})";
 inline constexpr const char* kUdp = R"({"Network":"10.5.0.0/16","Backend":{"Type":"udp"}})";
 
 }  // namespace flannel
