@@ -42,16 +42,17 @@ void Agent::rename(const Underlay& underlay) {
 std::unique_ptr<HostCheck> Agent::make_host_check() {
   return std::make_unique<HostCheck>(
       HostCheck::Parts{.loop = parts_.loop,
-                       .read_state =
+                       .queries =
                            [this] {
                              // The kernel does not notify of every route by which a peer is on the
                              // link.
                              if (!session_->overlay->unreachable().empty()) {
                                session_->overlay->routes_changed();
                              }
-                             return parts_.read_traffic_state(session_->overlay->host_query());
+                             return session_->overlay->host_queries();
                            },
-                       .overlay = [this] { return session_->overlay->view(); },
+                       .read_state = parts_.read_traffic_state,
+                       .overlay = [this](Family family) { return session_->overlay->view(family); },
                        .on_state = [this] { parts_.on_state(); }});
 }
 

@@ -48,14 +48,14 @@ TEST_F(AgentTest, ARenamedUnderlayInterfaceStaysTheUnderlay) {
 }
 
 TEST_F(AgentTest, AHostThatForwardsNothingIsReadyWithATrouble) {
-  traffic_ = {.ip_forward = false, .not_forwarding = {"flannel.1"}};
+  traffic_[Family::v4] = {.ip_forward = false, .not_forwarding = {"flannel.1"}};
   configure(kVxlan);
-  EXPECT_EQ(asked_.devices, std::vector<std::string>{"flannel.1"});
+  EXPECT_EQ(asked_[Family::v4].devices, std::vector<std::string>{"flannel.1"});
   EXPECT_EQ(ready_, 1) << "Docker, which waits for it, sets that itself";
   EXPECT_TRUE(agent_->ready());
   EXPECT_EQ(only_trouble().find("host: net.ipv4.ip_forward is 0"), 0U) << only_trouble();
   ::testing::internal::CaptureStderr();
-  traffic_ = {};
+  traffic_.clear();
   agent_->suspect_host();
   loop_.advance(2s);
   EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
@@ -66,17 +66,49 @@ TEST_F(AgentTest, AHostThatForwardsNothingIsReadyWithATrouble) {
       << log;
 }
 
+TEST_F(AgentTest, TheHostIsCheckedInEachFamilyOfTheLease) {
+  add_ipv6();
+  traffic_[Family::v4] = {.ip_forward = false, .not_forwarding = {"flannel.1"}};
+  traffic_[Family::v6] = {.ip_forward = false, .not_forwarding = {"flannel-v6.1"}};
+  configure(kVxlanOfBoth);
+  ASSERT_EQ(asked_.size(), 2U);
+  EXPECT_EQ(asked_[Family::v4].devices, std::vector<std::string>{"flannel.1"});
+  EXPECT_EQ(asked_[Family::v6].devices, std::vector<std::string>{"flannel-v6.1"});
+  EXPECT_EQ(asked_[Family::v6].own_subnet, agent_->keeper()->lease()->subnet.v6);
+  const auto all = agent_->troubles();
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_TRUE(all[0].starts_with("host: net.ipv4.ip_forward is 0")) << all[0];
+  EXPECT_TRUE(all[1].starts_with("host: net.ipv6.conf.all.forwarding is 0")) << all[1];
+
+  const IpPrefix own = *agent_->keeper()->lease()->subnet.v6;
+  traffic_.clear();
+  traffic_[Family::v6] = {.bridges = {"docker0"},
+                          .routes = {{own, "tun3", 7}, {own, "docker0", 256}}};
+  agent_->refresh();
+  EXPECT_FALSE(agent_->ready());
+  EXPECT_TRUE(only_trouble().starts_with("host: the route " + to_string(own) +
+                                         " dev tun3 goes before that of docker0"))
+      << only_trouble();
+}
+
+TEST_F(AgentTest, WhatKeepsTheHostFromBeingReadIsOneTroubleInTwoFamilies) {
+  add_ipv6();
+  unreadable_ = "list routes: not permitted";
+  configure(kVxlanOfBoth);
+  EXPECT_EQ(only_trouble(), "host: list routes: not permitted");
+}
+
 TEST_F(AgentTest, AHostWhoseContainersAreNotReachableIsNotReady) {
   configure(kHostGw);
-  EXPECT_EQ(asked_.devices, std::vector<std::string>{"eth0"});
+  EXPECT_EQ(asked_[Family::v4].devices, std::vector<std::string>{"eth0"});
   const IpPrefix own = agent_->keeper()->lease()->subnet.identity();
-  traffic_.bridges = {"docker0"};
-  traffic_.routes = {{own, "tun3", 0}, {own, "docker0", 0}};
+  traffic_[Family::v4].bridges = {"docker0"};
+  traffic_[Family::v4].routes = {{own, "tun3", 0}, {own, "docker0", 0}};
   agent_->refresh();
   EXPECT_FALSE(agent_->ready());
   EXPECT_EQ(only_trouble().find("host: the route 10.5.1.0/24 dev tun3 goes before"), 0U)
       << only_trouble();
-  traffic_.routes.erase(traffic_.routes.begin());
+  traffic_[Family::v4].routes.erase(traffic_[Family::v4].routes.begin());
   loop_.advance(61s);  // without a notification
   EXPECT_TRUE(agent_->ready());
   EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <utility>
 
 #include "daemon/trouble_log.h"
@@ -28,9 +29,21 @@ void HostCheck::check() {
 }
 
 std::vector<HostTrouble> HostCheck::read_troubles() {
-  auto state = parts_.read_state();
-  if (!state) return {{state.error().text}};
-  return host_troubles(*state, parts_.overlay());
+  std::vector<HostTrouble> all;
+  for (const HostQuery& query : parts_.queries()) {
+    const auto state = parts_.read_state(query);
+    std::vector<HostTrouble> troubles;
+    if (state) {
+      troubles = host_troubles(*state, parts_.overlay(query.family()));
+    } else {
+      troubles.push_back({state.error().text});
+    }
+    // What keeps the host from being read is the same for both families.
+    std::ranges::copy_if(troubles, std::back_inserter(all), [&all](const HostTrouble& trouble) {
+      return std::ranges::find(all, trouble) == all.end();
+    });
+  }
+  return all;
 }
 
 void HostCheck::suspect() {

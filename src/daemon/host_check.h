@@ -17,10 +17,11 @@ namespace flannel {
 class HostCheck {
  public:
   struct Parts {
-    Loop& loop;  // must outlive the check
-    std::function<Result<HostState>()> read_state;
-    std::function<OverlayView()> overlay;  // returns the current state of the overlay
-    std::function<void()> on_state;        // troubles() has changed
+    Loop& loop;                                       // must outlive the check
+    std::function<std::vector<HostQuery>()> queries;  // one for each family; called once a check
+    std::function<Result<HostState>(const HostQuery&)> read_state;
+    std::function<OverlayView(Family)> overlay;  // returns the current state of the overlay
+    std::function<void()> on_state;              // troubles() has changed
   };
 
   explicit HostCheck(Parts parts);

@@ -297,24 +297,37 @@ OverlayIngress Overlay::ingress() const {
   return ingress;
 }
 
-HostQuery Overlay::host_query() const {
-  HostQuery query{.network = networks_.front(),
-                  .own_subnet = own_->subnet.identity(),
-                  .devices = scope().link_names};
-  if (query.devices.empty() || !unwrapped_.empty()) {
-    query.devices.push_back(host_.underlay.interface);
+std::vector<HostQuery> Overlay::host_queries() const {
+  std::vector<HostQuery> queries;
+  for (const IpPrefix& network : networks_) {
+    if (own_->subnet.at(network.family())) queries.push_back(host_query(network));
   }
+  return queries;
+}
+
+HostQuery Overlay::host_query(const IpPrefix& network) const {
+  const Family family = network.family();
+  HostQuery query{.network = network, .own_subnet = *own_->subnet.at(family), .devices = {}};
+  for (const BackendDevice& device : parts_.backend.devices()) {
+    if (device.family == family) query.devices.push_back(device.name);
+  }
+  if (parts_.path != nullptr) query.devices.push_back(host_.tun_device);
+  const bool any_unwrapped = std::ranges::any_of(
+      unwrapped_, [family](const auto& peer) { return peer.first.family() == family; });
+  if (query.devices.empty() || any_unwrapped) query.devices.push_back(host_.underlay.interface);
   return query;
 }
 
-OverlayView Overlay::view() const {
-  OverlayView view{.network = networks_.front(),
-                   .own_subnet = own_->subnet.identity(),
-                   .device = host_query().devices.front(),
+OverlayView Overlay::view(Family family) const {
+  const auto network = std::ranges::find(networks_, family, &IpPrefix::family);
+  const HostQuery query = host_query(*network);
+  OverlayView view{.network = query.network,
+                   .own_subnet = query.own_subnet,
+                   .device = query.devices.front(),
                    .route_to_network = parts_.path != nullptr && !host_.route_each_peer};
   view.peers.reserve(planned_.size());
   for (const auto& [subnet, carrier] : planned_) {
-    if (subnet.family() == view.network.family()) view.peers.push_back(subnet);
+    if (subnet.family() == family) view.peers.push_back(subnet);
   }
   return view;
 }

@@ -64,10 +64,10 @@ class Overlay {
   // Returns the devices and peers from which packets of the overlay enter this host.
   OverlayIngress ingress() const;
 
-  // Return the input of HostCheck: what it reads of the host, and the present state of the overlay.
-  // Only after start().
-  HostQuery host_query() const;
-  OverlayView view() const;
+  // Return the input of HostCheck: what it reads of the host for each family of our lease, and the
+  // present state of the overlay in one of these families. Only after start().
+  std::vector<HostQuery> host_queries() const;
+  OverlayView view(Family family) const;
 
   // To be called when another program may have changed our kernel objects, or notifications were
   // lost: compares all objects again.
@@ -97,6 +97,7 @@ class Overlay {
   std::optional<NetState> plan(const Lease& peer);
   std::optional<std::string> peer_trouble(const Lease& peer) const;
   Result<NetState> plan_subnet(const Lease& peer, Family family);
+  HostQuery host_query(const IpPrefix& network) const;
   PeerPath path_to(const IpAddress& carrier, Family family) const;
   Planned plan_all();
   std::vector<IpPrefix> add_lease(const Lease& lease, Revision created);

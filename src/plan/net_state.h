@@ -19,6 +19,12 @@ namespace flannel {
 // boot(3). docs/kernel-objects.md
 inline constexpr std::uint8_t kRouteProtocol = 0xFA;  // 250
 
+// The metric of our routes: the one that upstream's have, which get the kernel's default. The
+// kernel replaces a route only by one with the same metric.
+constexpr std::uint32_t route_metric(Family family) {
+  return family == Family::v4 ? 0 : 1024;  // IP6_RT_PRIO_USER
+}
+
 // The interface below a device. Two values are equal if their indexes are: a rename keeps the
 // index, and no two interfaces have one index. The name is for people.
 struct LowerDevice {

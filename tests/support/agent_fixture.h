@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <map>
 
 #include "base/log.h"
 #include "daemon/agent.h"
@@ -116,11 +117,11 @@ class AgentTest : public ::testing::Test {
               return std::vector<Fd>();
             },
             .rules = &rules_,
-            .read_traffic_state =
-                [this](const HostQuery& query) {
-                  asked_ = query;
-                  return Result<HostState>(traffic_);
-                },
+            .read_traffic_state = [this](const HostQuery& query) -> Result<HostState> {
+              asked_[query.family()] = query;
+              if (!unreadable_.empty()) return fail(ErrorKind::system, unreadable_);
+              return Result<HostState>(traffic_[query.family()]);
+            },
             .open_store = [this](const StoreAddress& address) { return open_store_(address); },
             .replace_node_id =
                 [this] {
@@ -201,8 +202,9 @@ class AgentTest : public ::testing::Test {
   bool last_chance_ = false;  // draw the last random number instead of the first
   FakePacketPath::Seen path_;
   std::string path_fails_;
-  HostState traffic_;  // the forwarding state of the host
-  HostQuery asked_;
+  std::map<Family, HostState> traffic_;  // the forwarding state of the host
+  std::map<Family, HostQuery> asked_;
+  std::string unreadable_;  // why this state cannot be read; empty: it can
   std::string powerless_;
   bool ip_blackhole_route_ = false;  // of the next start_agent()
 };

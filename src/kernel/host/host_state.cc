@@ -14,10 +14,26 @@
 namespace flannel {
 namespace {
 
-// False if the value cannot be read: a device may be removed at any time.
-bool is_zero(const std::string& sysctl) {
-  const auto text = read_file("/proc/sys/net/ipv4/" + sysctl);
-  return text && text->starts_with('0');
+// False if the value cannot be read: a device may be removed at any time, and a kernel may lack
+// IPv6.
+bool has_value(const std::string& sysctl, char digit) {
+  const auto text = read_file("/proc/sys/net/" + sysctl);
+  return text && text->starts_with(digit);
+}
+
+// In IPv4 each device forwards by its own setting, and ip_forward sets all of them. In IPv6 the
+// device's `forwarding` makes it a router's, which takes no router advertisements; forwarded is by
+// the setting for all, or by the device's force_forwarding (Linux 6.17).
+void read_forwarding(const HostQuery& query, HostState& state) {
+  const bool v4 = query.family() == Family::v4;
+  state.ip_forward = !has_value(v4 ? "ipv4/ip_forward" : "ipv6/conf/all/forwarding", '0');
+  std::vector<std::string> forwarders = query.devices;
+  forwarders.insert(forwarders.end(), state.bridges.begin(), state.bridges.end());
+  std::ranges::copy_if(
+      forwarders, std::back_inserter(state.not_forwarding), [&](const std::string& name) {
+        if (v4) return has_value("ipv4/conf/" + name + "/forwarding", '0');
+        return !state.ip_forward && !has_value("ipv6/conf/" + name + "/force_forwarding", '1');
+      });
 }
 
 bool contains(const std::vector<std::string>& names, const std::string& name) {
@@ -46,7 +62,8 @@ Result<void> read_other_routes(NetlinkSocket& socket, Devices& devices, const Ho
     if (!is_other || row.tos != 0 || !query.network.contains(row.to)) continue;
     // The kernel's own route for the address of the udp device.
     if (row.protocol == RTPROT_KERNEL && row.to == query.network) continue;
-    auto name = TRY(devices.name_of(row.link));
+    // IPv6 gives a route that refuses the loopback device.
+    auto name = row.type == RTN_UNICAST ? TRY(devices.name_of(row.link)) : std::string();
     state.routes.push_back({.to = row.to, .device = std::move(name), .metric = row.metric});
   }
   return {};
@@ -60,12 +77,7 @@ Result<HostState> read_host_state(const HostQuery& query) {
   HostState state;
   TRY_DURING(read_bridges(socket, devices, query, state), "list addresses");
   TRY_DURING(read_other_routes(socket, devices, query, state), "list routes");
-  state.ip_forward = !is_zero("ip_forward");
-  std::vector<std::string> forwarders = query.devices;
-  forwarders.insert(forwarders.end(), state.bridges.begin(), state.bridges.end());
-  std::ranges::copy_if(
-      forwarders, std::back_inserter(state.not_forwarding),
-      [](const std::string& name) { return is_zero("conf/" + name + "/forwarding"); });
+  read_forwarding(query, state);
   return state;
 }
 

@@ -10,10 +10,10 @@
 
 namespace flannel {
 
-// Reads how this host forwards the traffic of the overlay, in the network namespace of the calling
-// thread: bridges, forwarding settings and other programs' routes. It sends a few requests to the
-// kernel, one of them for the whole main table of routes, and changes nothing. `refusing_forward`
-// stays empty: filter/forward_chains.h reads it.
+// Reads how this host forwards the traffic of the overlay in the family of the query, in the
+// network namespace of the calling thread: bridges, forwarding settings and other programs' routes.
+// It sends a few requests to the kernel, one of them for the whole main table of routes, and
+// changes nothing. `refusing_forward` stays empty: filter/forward_chains.h reads it.
 Result<HostState> read_host_state(const HostQuery& query);
 
 }  // namespace flannel

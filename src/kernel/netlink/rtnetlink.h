@@ -77,12 +77,6 @@ struct NexthopRow {
 };
 
 inline constexpr std::uint32_t kLastMetric = 0xffffffff;  // of a blackhole route
-// The metric of our routes: the one that upstream's have, which get the kernel's default. The
-// kernel replaces a route only by one with the same metric.
-constexpr std::uint32_t route_metric(Family family) {
-  return family == Family::v4 ? 0 : 1024;  // IP6_RT_PRIO_USER
-}
-
 // True if the object has our protocol, from any run and for any network.
 bool is_ours(const RouteRow& row);
 bool is_ours(const NexthopRow& row);
