@@ -31,8 +31,9 @@ LAN6 = "2001:db8:2:"
 
 
 def skip_duplicate_detection(ns):
-    """Makes the IPv6 addresses of a namespace usable at once: nobody else has them."""
-    ns.run("sysctl", "-qw", "net.ipv6.conf.all.accept_dad=0", "net.ipv6.conf.default.accept_dad=0")
+    """Makes the IPv6 addresses of a namespace, and of its eth0, usable at once: nobody else has them."""
+    for conf in ("all", "default", "eth0"):
+        ns.run("sysctl", "-qw", f"net.ipv6.conf.{conf}.accept_dad=0")
 
 
 class Container:
@@ -42,13 +43,13 @@ class Container:
         mtu = env["FLANNEL_MTU"]
         self.host = host
         self.ns = Namespace(host.ns.name + "c")
-        skip_duplicate_detection(self.ns)
         host.ns.ip_all(
             f"link add cni0 mtu {mtu} type bridge\n"
             f"link set cni0 up\n"
             f"link add c1 mtu {mtu} type veth peer name eth0 mtu {mtu} netns {self.ns}\n"
             f"link set c1 master cni0 up\n"
         )
+        skip_duplicate_detection(self.ns)
         self.ns.ip_all("link set eth0 up\n")
         self.addresses = [
             self._join(ipaddress.ip_interface(env[key]))
@@ -93,6 +94,7 @@ class Host:
             f"link add {name} type veth peer name eth0 netns {self.ns}\n"
             f"link set {name} master lan0 up\n"
         )
+        skip_duplicate_detection(self.ns)
         self.ns.ip_all(
             f"addr add {self.address}/24 dev eth0\n"
             f"link set eth0 up\n"
@@ -108,7 +110,6 @@ class Host:
         """Gives eth0 an IPv6 address beside the IPv4 one, and forwarding."""
         self.address6 = f"{LAN6}:{self.number:x}"
         self.ns.run("sysctl", "-qw", "net.ipv6.conf.all.forwarding=1")
-        skip_duplicate_detection(self.ns)
         self.ns.ip_all(
             f"addr add {self.address6}/64 dev eth0 nodad\n"
             f"route add default via {LAN6}:fe dev eth0 onlink\n"
