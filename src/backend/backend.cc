@@ -25,6 +25,12 @@ constexpr std::string_view kChoices = R"(set Backend to {"Type":"vxlan"} or {"Ty
 
 }  // namespace
 
+Underlay underlay_for(const NetworkConfig& config, Underlay underlay) {
+  if (!config.v4) underlay.v4.reset();
+  if (!config.v6) underlay.v6.reset();
+  return underlay;
+}
+
 PublicIps public_ips_of(const Underlay& underlay) {
   PublicIps ips;
   for (const auto& at : {underlay.v4, underlay.v6}) {

@@ -47,6 +47,9 @@ struct HostFacts {
   bool route_each_peer = false;
 };
 
+// The underlay without the addresses of families that the network does not have.
+Underlay underlay_for(const NetworkConfig& config, Underlay underlay);
+
 // The addresses that a host with this underlay announces.
 PublicIps public_ips_of(const Underlay& underlay);
 

@@ -76,9 +76,9 @@ std::vector<PeerChange> difference(const StandingLeases::Before& before, const L
   return downs_then_ups(std::move(downs), std::move(ups));
 }
 
-std::string reason_of(const VtepOwners::Conflict& conflict, IpAddress public_ip) {
+std::string reason_of(const VtepOwners::Conflict& conflict, const PublicIps& ips) {
   const std::string announces =
-      fmt::format("{} announces the VTEP MAC {}", to_string(public_ip), to_string(conflict.mac));
+      fmt::format("{} announces the VTEP MAC {}", to_string(ips), to_string(conflict.mac));
   if (conflict.is_crowded) {
     return fmt::format("{}, and so do {} older leases, more than a host has", announces,
                        VtepOwners::kMostOfOneMac);
@@ -243,7 +243,7 @@ void LeaseTable::update_vtep(const SubnetKey& subnet) {
     standing_.show(subnet);
     return;
   }
-  quarantine_.put({decoded.record.key, reason_of(*conflict, decoded.lease.attributes.public_ip),
+  quarantine_.put({decoded.record.key, reason_of(*conflict, decoded.lease.attributes.public_ips()),
                    decoded.record.revision, QuarantineKind::same_mac});
   standing_.hide(subnet);
 }

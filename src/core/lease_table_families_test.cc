@@ -84,7 +84,7 @@ TEST_F(LeaseTableFamiliesTest, LeasesThatOverlapInOneFamilyExcludeEachOther) {
   EXPECT_EQ(put("10.5.2.0-24", of(3)), "+10.5.2.0/24@192.0.2.3") << "it overlaps no usable lease";
   EXPECT_EQ(put("0.0.0.0-0&fd00::-62", of(4)), "");
   EXPECT_EQ(reason("0.0.0.0-0&fd00::-62"),
-            "overlaps 10.5.1.0/24,fd00:0:0:1::/64 of 192.0.2.1, which is older");
+            "overlaps 10.5.1.0/24,fd00:0:0:1::/64 of 192.0.2.1,2001:db8::1, which is older");
   EXPECT_EQ(gone("10.5.1.0-24&fd00:0:0:1::-64"),
             "-10.5.1.0/24,fd00:0:0:1::/64@192.0.2.1 -10.5.2.0/24@192.0.2.3 "
             "+10.5.2.0/24,fd00:0:0:1::/64@192.0.2.2");

@@ -18,7 +18,7 @@ auto first_in(const Queues& queues, const IpPrefix& subnet) {
 QuarantinedRecord outranked(const DecodedRecord& lease, const DecodedRecord& older) {
   return {lease.record.key,
           fmt::format("overlaps {} of {}, which is older", to_string(older.lease.subnet),
-                      to_string(older.lease.attributes.public_ip)),
+                      to_string(older.lease.attributes.public_ips())),
           lease.record.revision, QuarantineKind::outranked};
 }
 
@@ -82,7 +82,7 @@ void StandingLeases::show(const SubnetKey& subnet) {
 bool StandingLeases::replace_in_place(const SubnetKey& subnet, DecodedRecord& now, Turn& turn) {
   if (const DecodedRecord* old = find(subnet)) {
     if (age(*old) != age(now)) return false;
-    const bool moved = old->lease.attributes.public_ip != now.lease.attributes.public_ip;
+    const bool moved = old->lease.attributes.public_ips() != now.lease.attributes.public_ips();
     Lease was = std::move(place_of(subnet).lease->second.lease);
     const bool hidden = hidden_.erase(subnet) > 0;
     turn.before.emplace(subnet, hidden ? std::nullopt : std::optional(std::move(was)));

@@ -23,7 +23,7 @@ using Entries = std::map<std::string, Entry>;
 
 bool same_owner(const LeaseAttributes& one, const LeaseAttributes& other) {
   if (one.node && other.node) return one.node->id == other.node->id;
-  return one.public_ip == other.public_ip;
+  return one.public_ips().same_host(other.public_ips());
 }
 
 bool is_upstreams(const Entry& entry) {
@@ -47,7 +47,7 @@ Entries read_leases(const Snapshot& snapshot, std::vector<std::string>* unusable
 
 std::string owner_of(const Lease& lease) {
   const auto& node = lease.attributes.node;
-  return to_string(lease.attributes.public_ip) + (node ? " (" + to_string(*node) + ")" : "");
+  return to_string(lease.attributes.public_ips()) + (node ? " (" + to_string(*node) + ")" : "");
 }
 
 // The shortest TTL that every store grants.

@@ -26,7 +26,12 @@ std::string value_of(std::string text) {
     attributes.node->id.bytes[0] = static_cast<std::uint8_t>(text[1] - '0');
     text.erase(0, 3);
   }
-  attributes.public_ip = IpAddress::parse_v4(text).value();
+  const IpAddress ip = IpAddress::parse(text).value();
+  if (ip.is_v4()) {
+    attributes.public_ip = ip;
+  } else {
+    attributes.public_ip6 = ip;
+  }
   const std::string value = encode_lease_value(attributes);
   return copied ? with_copy_mark(value, "1") : value;
 }
@@ -203,6 +208,19 @@ TEST_F(StoreCopyTest, EachHostIsSomewhere) {
             "10.5.4.0-24 another host has its subnet in the new store (behind)\n"
             "10.5.5.0-24 runs a daemon that does not follow (behind)\n"
             "10.5.6.0-24 reservation, is in both stores\n");
+}
+
+TEST_F(StoreCopyTest, HostsOfIPv6AloneAreKnownByTheirIPv6Address) {
+  put(old_, "0.0.0.0-0&fd00:0:0:1::-64", "2001:db8::1", false);
+  put(old_, "0.0.0.0-0&fd00:0:0:2::-64", "2001:db8::2", false);
+  put(new_, "0.0.0.0-0&fd00:0:0:1::-64", "2001:db8::1", false);
+  put(new_, "0.0.0.0-0&fd00:0:0:2::-64", "2001:db8::9", false);
+  std::string text;
+  for (const FollowingHost& host : hosts_of_move(old_, new_))
+    text += fmt::format("{} {}\n", host.key, to_string(host.following));
+  EXPECT_EQ(text,
+            "0.0.0.0-0&fd00:0:0:1::-64 reservation, is in both stores\n"
+            "0.0.0.0-0&fd00:0:0:2::-64 another host has its subnet in the new store\n");
 }
 
 }  // namespace

@@ -36,6 +36,16 @@ TEST_F(CtlTest, AConfigurationOfBothFamiliesIsShownForBoth) {
       << huge;
 }
 
+TEST_F(CtlTest, TheMtuIsThatOfTheFamiliesOfTheNetwork) {
+  const auto mtu = [this](const std::string& rest) {
+    const std::string out =
+        ctl({"config", "check", R"({"Network":"10.5.0.0/16")" + rest + "}"}).out;
+    return out.substr(out.find("mtu "), 15);
+  };
+  EXPECT_EQ(mtu(""), "mtu        1472");
+  EXPECT_EQ(mtu(R"(,"EnableIPv6":true,"IPv6Network":"fd00::/48")"), "mtu        1452");
+}
+
 TEST_F(CtlTest, HostsThatKeepASubnetAreNotInTheWayOfAnotherFamily) {
   ctl({"config", "set", R"({"Network":"10.5.0.0/16","Backend":{"Type":"vxlan"}})"});
   lease("10.5.7.0-24", R"({"PublicIP":"192.0.2.7"})");

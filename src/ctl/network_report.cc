@@ -10,15 +10,15 @@ namespace flannel {
 namespace {
 
 // Makes facts of an arbitrary host, of which the backends only need the MTU here.
-HostFacts some_host(std::uint32_t mtu) {
+HostFacts some_host(const NetworkConfig& config, std::uint32_t mtu) {
   HostFacts host;
   const auto ip = IpAddress::v4(192, 0, 2, 1);
   const auto ip6 = IpAddress::v6({0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1});
-  host.underlay = {.interface = "eth0",
-                   .interface_index = 2,
-                   .mtu = mtu,
-                   .v4 = UnderlayAddress{ip, ip},
-                   .v6 = UnderlayAddress{ip6, ip6}};
+  host.underlay = underlay_for(config, {.interface = "eth0",
+                                        .interface_index = 2,
+                                        .mtu = mtu,
+                                        .v4 = UnderlayAddress{ip, ip},
+                                        .v6 = UnderlayAddress{ip6, ip6}});
   return host;
 }
 
@@ -44,7 +44,7 @@ std::string to_text(const SubnetRange& range) {
 Result<NetworkReport> report_on(std::string_view config_text, std::uint32_t underlay_mtu) {
   ParsedConfig parsed = TRY(parse_network_config(config_text));
   TRY(read_move_notes(config_text));
-  const HostFacts host = some_host(underlay_mtu);
+  const HostFacts host = some_host(parsed.config, underlay_mtu);
   MadeBackend made = TRY_DURING(make_backend(parsed.config, host.underlay), "Backend");
   NetworkReport report{.config = parsed.config,
                        .underlay_mtu = underlay_mtu,

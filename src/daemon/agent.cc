@@ -14,22 +14,15 @@ namespace {
 // Until subnet.env can be written: nothing reports that a folder has become writable.
 constexpr auto kFileRetry = std::chrono::seconds(5);
 
-// Leaves out the addresses of families that the network does not have.
-Underlay for_families_of(const NetworkConfig& config, Underlay underlay) {
-  if (!config.v4) underlay.v4.reset();
-  if (!config.v6) underlay.v6.reset();
-  return underlay;
-}
-
 // Returns an underlay on which every valid configuration works, to check a configuration alone.
 Underlay widest_underlay(const NetworkConfig& config) {
   const auto ip = IpAddress::v4(192, 0, 2, 1);
   const auto ip6 = IpAddress::parse_v6("2001:db8::1").value();
-  return for_families_of(config, {.interface = "eth0",
-                                  .interface_index = 2,
-                                  .mtu = 65535,
-                                  .v4 = UnderlayAddress{ip, ip},
-                                  .v6 = UnderlayAddress{ip6, ip6}});
+  return underlay_for(config, {.interface = "eth0",
+                               .interface_index = 2,
+                               .mtu = 65535,
+                               .v4 = UnderlayAddress{ip, ip},
+                               .v6 = UnderlayAddress{ip6, ip6}});
 }
 
 // False behind NAT.
@@ -218,7 +211,7 @@ Result<std::unique_ptr<Agent::Session>> Agent::open_session(const ParsedConfig& 
   auto choice = TRY(choose_underlay(request_for(session->config), session->host_view));
   for (const std::string& reason : choice.reasons)
     log::info(reason);
-  session->host = {for_families_of(session->config, std::move(choice.underlay)), options_.node.id,
+  session->host = {underlay_for(session->config, std::move(choice.underlay)), options_.node.id,
                    options_.packet_path};
   auto made =
       TRY_DURING(make_backend(session->config, session->host.underlay), "network config: Backend");

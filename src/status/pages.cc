@@ -28,11 +28,16 @@ Json to_json(const StoreStatus& store, TimePoint now) {
             {"denied", store.failures.denied}}}};
 }
 
+Json text_or_null(const std::optional<IpAddress>& ip) {
+  return ip ? Json(to_string(*ip)) : Json(nullptr);
+}
+
 Json to_json(const std::optional<LeaseStatus>& status, TimePoint now) {
   if (!status) return nullptr;
   const Lease& lease = status->lease;
   Json json = {{"subnet", to_string(lease.subnet)},
-               {"public_ip", to_string(lease.attributes.public_ip)},
+               {"public_ip", text_or_null(lease.attributes.public_ips().v4)},
+               {"public_ipv6", text_or_null(lease.attributes.public_ips().v6)},
                {"phase", status->phase},
                {"reservation", status->phase == "active" && status->ends == kNever}};
   if (status->ends != kNever) json["ends_in_s"] = whole_seconds(status->ends - now);
@@ -47,8 +52,8 @@ Json to_json(const std::optional<Underlay>& underlay) {
     json["public_ip"] = to_string(v4->public_ip);
   }
   if (const auto& v6 = underlay->v6) {
-    json["ip6"] = to_string(v6->ip);
-    json["public_ip6"] = to_string(v6->public_ip);
+    json["ipv6"] = to_string(v6->ip);
+    json["public_ipv6"] = to_string(v6->public_ip);
   }
   json["mtu"] = underlay->mtu;
   return json;

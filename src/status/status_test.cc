@@ -86,6 +86,7 @@ TEST(StatusPageTest, VerboseListsTheWholeStateOfARunningHost) {
           {"failures", {{"transport", 4}, {"silence", 5}, {"cancelled", 6}, {"denied", 7}}}}));
   EXPECT_EQ(json["lease"], (nlohmann::json{{"subnet", "10.5.1.0/24"},
                                            {"public_ip", "192.0.2.1"},
+                                           {"public_ipv6", nullptr},
                                            {"phase", "active"},
                                            {"reservation", false},
                                            {"ends_in_s", 3600}}));
