@@ -26,17 +26,27 @@ std::optional<std::uint32_t> hex(std::string_view text) {
   return value;
 }
 
-// Parses "0501A8C0:094B", or the same of an IPv6 socket. The address is in host byte order.
+// Each group of eight digits is a word of the address in host byte order, as the kernel prints it.
+std::optional<IpAddress> address_in(std::string_view text) {
+  if (text.starts_with(kMapped)) text.remove_prefix(kMapped.size());
+  std::vector<std::uint8_t> bytes;
+  for (std::size_t at = 0; at < text.size(); at += 8) {
+    const auto word = hex(text.substr(at, 8));
+    if (!word) return std::nullopt;
+    for (int shift = 0; shift < 32; shift += 8)
+      bytes.push_back(static_cast<std::uint8_t>(*word >> shift));
+  }
+  return IpAddress::from_bytes(bytes);
+}
+
+// Parses "0501A8C0:094B", or the same of an IPv6 socket.
 std::optional<IpEndpoint> remote_end(std::string_view text) {
   const auto colon = text.find(':');
   if (colon == std::string_view::npos) return std::nullopt;
-  std::string_view address = text.substr(0, colon);
-  if (address.starts_with(kMapped)) address.remove_prefix(kMapped.size());
-  if (address.size() != 8) return std::nullopt;
-  const auto ip = hex(address);
+  const auto ip = address_in(text.substr(0, colon));
   const auto port = hex(text.substr(colon + 1));
   if (!ip || !port) return std::nullopt;
-  return IpEndpoint{IpAddress::v4(__builtin_bswap32(*ip)), static_cast<std::uint16_t>(*port)};
+  return IpEndpoint{*ip, static_cast<std::uint16_t>(*port)};
 }
 
 // Returns the inode numbers of the sockets of this process.
@@ -94,7 +104,7 @@ std::vector<IpAddress> store_addresses(const StoreOptions& options) {
   for (const std::string& url : endpoints_of(options)) {
     const auto endpoint = parse_endpoint(url, false);
     if (!endpoint || !endpoint->socket.empty()) continue;
-    if (const auto ip = IpAddress::parse_v4(endpoint->at.host)) {
+    if (const auto ip = IpAddress::parse(endpoint->at.host)) {
       addresses.insert(*ip);
     } else {
       named.insert(endpoint->at.port);
@@ -110,7 +120,8 @@ std::vector<IpAddress> store_addresses(const StoreOptions& options) {
       }
     }
   }
-  std::erase_if(addresses, [](IpAddress ip) { return ip.is_loopback() || ip.is_unspecified(); });
+  std::erase_if(addresses,
+                [](const IpAddress& ip) { return ip.is_loopback() || ip.is_unspecified(); });
   return {addresses.begin(), addresses.end()};
 }
 

@@ -15,7 +15,8 @@ std::vector<IpAddress> addresses(std::vector<std::string> endpoints) {
 TEST(StoreAddressesTest, AreThoseThatTheEndpointsName) {
   EXPECT_EQ(addresses({"http://192.0.2.9:2379", "https://192.0.2.8:2379/", "http://127.0.0.1:2379",
                        "http://[fd00::1]:2379", "nonsense"}),
-            (std::vector<IpAddress>{IpAddress::v4(192, 0, 2, 8), IpAddress::v4(192, 0, 2, 9)}));
+            (std::vector<IpAddress>{IpAddress::v4(192, 0, 2, 8), IpAddress::v4(192, 0, 2, 9),
+                                    IpAddress::parse("fd00::1").value()}));
   EXPECT_TRUE(addresses({}).empty());
   StoreOptions sqlite;
   sqlite.kind = StoreKind::sqlite;
@@ -46,7 +47,8 @@ TEST(StoreAddressesTest, ReadsConnectionsOfOurSockets) {
   EXPECT_EQ(parse_connections(table, {"8", "9"}),
             (std::vector<IpEndpoint>{{IpAddress::v4(192, 0, 2, 9), 2379},
                                      {IpAddress::v4(192, 0, 2, 10), 2379},
-                                     {IpAddress::v4(192, 0, 2, 13), 2379}}));
+                                     {IpAddress::v4(192, 0, 2, 13), 2379},
+                                     {IpAddress::parse("fe80::2").value(), 2379}}));
 }
 
 }  // namespace
