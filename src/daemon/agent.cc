@@ -242,10 +242,10 @@ Result<std::unique_ptr<Agent::Session>> Agent::open_session(const ParsedConfig& 
 // UDP port each would get packets for the other.
 Result<void> Agent::lock_objects(Session& session) {
   std::vector<std::string> wanted;
-  for (const BackendDevice& device : session.backend->devices())
-    wanted.push_back(device.name);
   for (const IpPrefix& network : session.config.networks())
     wanted.push_back(to_string(network));
+  for (const BackendDevice& device : session.backend->devices())
+    wanted.push_back(device.name);
   if (const auto path = session.backend->packet_path(session.host)) {
     wanted.push_back(fmt::format("UDP port {}", path->peer_port));
   }
