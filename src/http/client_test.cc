@@ -310,6 +310,19 @@ TEST_F(HttpClientTest, AnErrorSuggestsThatTheServerSpeaksNoTls) {
   }
 }
 
+// Linux resets a connection that is closed with unread bytes.
+TEST_F(HttpClientTest, AServerThatResetsTheHandshakeSpeaksNoTls) {
+  TestServer server([&](int fd) {
+    char first;
+    ::recv(fd, &first, 1, 0);
+  });
+  HttpAccess access = server.access();
+  access.target.tls = true;
+  HttpConnection connection(access, false, *loop);
+  EXPECT_EQ(get(connection).body.error().text,
+            access.target.url + ": the server does not speak TLS; does it want http://?");
+}
+
 // A resolver that answers as the test wants, after it wants.
 class SlowNames {
  public:

@@ -6,6 +6,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include <cerrno>
 #include <memory>
 
 #include "net/address.h"
@@ -108,8 +109,11 @@ void note(const SSL* ssl, int where, int value) {
     report.alert = alert;
   }
   if (where != SSL_CB_CONNECT_EXIT || value > 0) return;
+  // A server that closes the connection with bytes of ours unread resets it, and the reset may
+  // arrive before its answer is read. OpenSSL then has no error of its own.
+  const bool was_reset = errno == ECONNRESET && ERR_peek_last_error() == 0;
   const int reason = ERR_GET_REASON(ERR_peek_last_error());
-  report.not_tls = report.not_tls || reason == SSL_R_WRONG_VERSION_NUMBER ||
+  report.not_tls = report.not_tls || was_reset || reason == SSL_R_WRONG_VERSION_NUMBER ||
                    reason == SSL_R_HTTP_REQUEST || reason == SSL_R_UNEXPECTED_EOF_WHILE_READING;
 }
 
