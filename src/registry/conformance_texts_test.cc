@@ -35,16 +35,15 @@ TEST_P(StoreTextsTest, TheKeysOfEachFamilyAndOfBothAreThreeRecords) {
   const std::string keys[] = {"0.0.0.0-0&fd00:0:0:1::-64", "10.5.1.0-24",
                               "10.5.1.0-24&fd00:0:0:1::-64"};
   WatchLog watch(*session, now(), loop);
-  std::string puts;
-  for (const std::string& key : keys) {
+  for (const std::string& key : keys)
     ASSERT_TRUE(session->create(key, "first", kDay)) << key;
-    puts += "put " + key + "=first\n";
-  }
-  EXPECT_TRUE(watch.reports(puts));
+  for (const std::string& key : keys)
+    EXPECT_TRUE(watch.reports("put " + key + "=first\n")) << key;
   for (const std::string& key : keys) {
     EXPECT_EQ(session->create(key, "again", kDay).error().kind, ErrorKind::exists) << key;
     Record seen;
-    for (const Record& record : session->snapshot().value().records) {
+    const Snapshot there = session->snapshot().value();
+    for (const Record& record : there.records) {
       if (record.key == key) seen = record;
     }
     EXPECT_EQ(seen.value, "first") << key;
