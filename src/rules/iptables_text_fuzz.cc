@@ -5,15 +5,14 @@
 #include "rules/docker_rules.h"
 #include "rules/iptables_text.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+namespace {
+
+void look_at(std::string_view text, const flannel::IpPrefix& network,
+             const flannel::IpPrefix& subnet) {
   using namespace flannel;
-  const std::string_view text(reinterpret_cast<const char*>(data), size);
-  static const RuleSet rules =
-      plan_rules(IpPrefix::of(IpAddress::v4(10, 5, 0, 0), 16),
-                 IpPrefix::of(IpAddress::v4(10, 5, 1, 0), 24), {.masquerade = true});
-  const DockerWish wish{rules.network,
-                        IpPrefix::of(IpAddress::v4(10, 5, 1, 0), 24),
-                        {.devices = {"flannel.1"}, .underlay = "eth0"}};
+  const RuleSet rules = plan_rules(network, subnet, {.masquerade = true});
+  const DockerWish wish{
+      rules.network, subnet, {.devices = {{"flannel.1", network.family()}}, .underlay = "eth0"}};
   (void)docker_change(wish, parse_iptables_tables(text));
   (void)removal_of_network(rules, text);
   (void)removal_of_all(text);
@@ -27,5 +26,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     (void)filter_removal(table);
     (void)forward_may_drop(table);
   }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  static const auto prefix = [](const char* of) { return flannel::IpPrefix::parse(of).value(); };
+  look_at(text, prefix("10.5.0.0/16"), prefix("10.5.1.0/24"));
+  look_at(text, prefix("fd00:5::/48"), prefix("fd00:5:0:1::/64"));
   return 0;
 }
