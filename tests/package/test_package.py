@@ -122,7 +122,7 @@ def test_the_unit_has_all_that_flanneld_needs_and_no_more(machine, filter):
         machine("update-alternatives", "--set", "iptables", f"/usr/sbin/{filter}")
     machine("systemctl", "start", "flanneld")
     assert machine.property("flanneld", "ActiveState") == "active"
-    wait_until(lambda: "packet filter in order masquerade=true forward=true" in machine.log("flanneld"),
+    wait_until(lambda: "packet filter in order family=IPv4 masquerade=true forward=true" in machine.log("flanneld"),
                lambda: machine.log("flanneld"))
     log = machine.log("flanneld")
     assert not re.search(r"^[EW][0-9]{4} ", log, re.M), log
