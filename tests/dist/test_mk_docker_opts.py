@@ -1,93 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""mk-docker-opts.sh, run by each shell that may be a host's /bin/sh. The tests need no root: a stub
-named `ip` prints the route table."""
+"""mk-docker-opts.sh: the options for Docker, from subnet.env."""
 
-import os
-import pathlib
 import re
-import shutil
 import subprocess
 
 import pytest
 
-SCRIPT = pathlib.Path(__file__).parents[2] / "dist" / "mk-docker-opts.sh"
-SHELLS = {"dash": ["dash"], "bash": ["bash"], "busybox": ["busybox", "sh"]}
-SAMPLE = {
-    "FLANNEL_NETWORK": "10.1.0.0/16",
-    "FLANNEL_SUBNET": "10.1.74.1/24",
-    "FLANNEL_MTU": "1472",
-    "FLANNEL_IPMASQ": "false",
-}
-BIP = 'DOCKER_OPT_BIP="--bip=10.1.74.1/24"\n'
-IPMASQ = 'DOCKER_OPT_IPMASQ="--ip-masq=true"\n'
-MTU = 'DOCKER_OPT_MTU="--mtu=1472"\n'
-
-
-def combined(key="DOCKER_OPTS", options="--bip=10.1.74.1/24 --ip-masq=true --mtu=1472"):
-    return f'{key}=" {options}"\n'
-
-
-def read_by_systemd(text):
-    """The variables of an output file, as EnvironmentFile= reads them."""
-    pairs = re.findall(r'^([A-Z_]+)="(.*)"$', text, re.M)
-    return {name: re.sub(r"\\(.)", r"\1", value) for name, value in pairs}
-
-
-class Host:
-    def __init__(self, folder, shell):
-        self.folder = folder
-        self.shell = shell
-        self.output = folder / "docker_opts.env"
-        self.bin = folder / "bin"
-        self.bin.mkdir()
-        self.routes("default via 192.0.2.1 dev eth0\n")
-        self.flannel(SAMPLE)
-
-    def flannel(self, wanted):
-        """Writes subnet.env: from a dict, or the text itself."""
-        if isinstance(wanted, dict):
-            wanted = "".join(f"{name}={value}\n" for name, value in wanted.items())
-        (self.folder / "subnet.env").write_text(wanted)
-
-    def routes(self, text):
-        (self.bin / "routes").write_text(text)
-        stub = self.bin / "ip"
-        stub.write_text(f'#!/bin/sh\n[ "$*" = "route show" ] && cat "{self.bin}/routes"\n')
-        stub.chmod(0o755)
-
-    def run(self, *words, **environment):
-        return subprocess.run(
-            [*self.shell, str(SCRIPT), "-f", "subnet.env", "-d", "docker_opts.env", *words],
-            cwd=self.folder,
-            env={"PATH": f"{self.bin}:{os.environ['PATH']}", **environment},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-
-    def opts(self, *words, **environment):
-        """The text of the output file after a run that has to succeed in silence."""
-        done = self.run(*words, **environment)
-        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-        assert not list(self.folder.glob(".docker*")), "a temporary file was left behind"
-        return self.output.read_text()
-
-    def refusal(self, *words, **environment):
-        """The complaint of a run that has to fail and leave the output file as it was."""
-        self.output.write_text("as it was\n")
-        done = self.run(*words, **environment)
-        assert done.returncode == 1
-        assert self.output.read_text() == "as it was\n"
-        assert not list(self.folder.glob(".docker*"))
-        return done.stderr
-
-
-@pytest.fixture(params=SHELLS)
-def host(request, tmp_path):
-    assert shutil.which(SHELLS[request.param][0]), f"{request.param} is not installed"
-    return Host(tmp_path, SHELLS[request.param])
-
+from docker_opts import BIP, IPMASQ, MTU, SAMPLE, combined, read_by_systemd
 
 # ---- assertions of upstream's own test
 
@@ -105,65 +24,6 @@ def host(request, tmp_path):
 )
 def test_options_choose_what_is_written(host, words, wanted):
     assert host.opts(*words) == wanted
-
-
-# ---- IPv6
-
-SAMPLE6 = {**SAMPLE, "FLANNEL_IPV6_NETWORK": "fd00:12::/56", "FLANNEL_IPV6_SUBNET": "fd00:12:0:1::1/64"}
-FIXED = "--fixed-cidr-v6=fd00:12:0:1::1/64"
-
-
-def test_without_the_option_for_ipv6_its_subnet_is_not_even_read(host):
-    host.flannel({**SAMPLE6, "FLANNEL_IPV6_SUBNET": "$(touch ran)"})
-    assert host.opts() == BIP + IPMASQ + MTU + combined()
-
-
-def test_docker_gets_the_ipv6_subnet_and_masquerades_for_it(host):
-    host.flannel(SAMPLE6)
-    assert host.opts("-6") == (
-        BIP
-        + 'DOCKER_OPT_EXPERIMENTAL="--experimental"\n'
-        + f'DOCKER_OPT_FIXED_CIDR_V6="{FIXED}"\n'
-        + 'DOCKER_OPT_IP6TABLES="--ip6tables"\n'
-        + IPMASQ
-        + 'DOCKER_OPT_IPV6="--ipv6"\n'
-        + MTU
-        + combined(options=f"--bip=10.1.74.1/24 --experimental {FIXED} --ip6tables --ip-masq=true --ipv6 --mtu=1472")
-    )
-
-
-@pytest.mark.parametrize("words, ipmasq, masq", [(["-6"], "true", " --ip-masq=false"), (["-6", "-m"], "false", "")])
-def test_where_docker_does_not_masquerade_it_needs_no_ip6tables(host, words, ipmasq, masq):
-    host.flannel({**SAMPLE6, "FLANNEL_IPMASQ": ipmasq})
-    assert host.opts("-c", *words) == combined(options=f"--bip=10.1.74.1/24 {FIXED}{masq} --ipv6 --mtu=1472")
-
-
-def test_without_an_ipv6_subnet_the_option_for_it_changes_nothing(host):
-    assert host.opts("-6") == BIP + IPMASQ + MTU + combined()
-
-
-def test_a_second_run_replaces_the_ipv6_subnet(host):
-    host.flannel(SAMPLE6)
-    first = host.opts("-6", "-c", DOCKER_OPTS="--debug")
-    host.flannel({**SAMPLE6, "FLANNEL_IPV6_SUBNET": "fd00:12:0:9::1/64"})
-    second = host.opts("-6", "-c", **read_by_systemd(first))
-    assert second == first.replace("12:0:1:", "12:0:9:")
-
-
-@pytest.mark.parametrize("subnet", [
-    "::1/64", "fd00::/8", "1:2:3:4:5:6:7:8/64", "FD00:12::1/128", "1:2:3:4:5:6:7::/112"])
-def test_an_ipv6_subnet_of_any_form_is_taken(host, subnet):
-    host.flannel({**SAMPLE6, "FLANNEL_IPV6_SUBNET": subnet})
-    assert f"--fixed-cidr-v6={subnet} " in host.opts("-6", "-c")
-
-
-@pytest.mark.parametrize("subnet", [
-    "10.1.74.1/24", "fd00::1", "fd00::1/129", "fd00::1/", "fd00::1/064", "fd00:::1/64", "fd00::1::/64",
-    ":fd00::1/64", "fd00::1:/64", "12345::/64", "1:2:3:4:5:6:7/64", "1:2:3:4:5:6:7:8:9/64",
-    "1:2:3:4:5:6:7::8/64", "fd00::1/64 --privileged", "fd00::g/64", "fd00::1/64/64"])
-def test_an_ipv6_subnet_that_is_none_is_refused(host, subnet):
-    host.flannel({**SAMPLE6, "FLANNEL_IPV6_SUBNET": f"'{subnet}'"})
-    assert f"subnet.env: FLANNEL_IPV6_SUBNET='{subnet}': " in host.refusal("-6")
 
 
 # ---- rows of the table
