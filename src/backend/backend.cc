@@ -33,10 +33,16 @@ Underlay underlay_for(const NetworkConfig& config, Underlay underlay) {
 
 PublicIps public_ips_of(const Underlay& underlay) {
   PublicIps ips;
-  for (const auto& at : {underlay.v4, underlay.v6}) {
-    if (at) ips.at(at->public_ip.family) = at->public_ip;
-  }
+  for (const UnderlayAddress& at : values_of(underlay))
+    ips.at(at.public_ip.family) = at.public_ip;
   return ips;
+}
+
+std::vector<std::string> device_names(const Backend& backend) {
+  std::vector<std::string> names;
+  for (const BackendDevice& device : backend.devices())
+    names.push_back(device.name);
+  return names;
 }
 
 std::optional<IpAddress> Backend::carrier(const Lease& peer, Family family,

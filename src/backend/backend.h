@@ -58,7 +58,7 @@ struct PacketPathSettings {
   std::string device;                   // "flannel%d": the kernel fills in the first free number
   std::vector<IpEndpoint> local;        // the sockets are bound to it; at most one of a family
   std::uint16_t peer_port = 0;          // packets for a peer are sent to PublicIP:peer_port
-  std::uint32_t mtu = 0;                // of the device
+  std::uint32_t mtu = 0;                // the device has it
   std::vector<IpPrefix> networks = {};  // the device's addresses are in them
   int queues = 0;              // each has two threads; 0: the number follows that of the CPUs
   std::vector<int> cpus = {};  // bound to the threads in turn; empty: threads are not bound
@@ -71,7 +71,7 @@ struct PacketPathSettings {
 
 // One subnet of a peer, and the way there.
 struct PeerPath {
-  Family family = Family::v4;  // of the subnet
+  Family family = Family::v4;  // the subnet's
   IpAddress carrier = {};      // the public IP to which packets for the subnet are sent
   // The carrier is on the underlay's link, without a gateway. Set only if the backend needs it
   // (wants_on_link).
@@ -83,7 +83,7 @@ struct PeerPath {
 
 struct BackendDevice {
   std::string name;
-  Family family = Family::v4;  // of the packets that it carries
+  Family family = Family::v4;  // the device carries packets of this family
   bool operator==(const BackendDevice&) const = default;
 };
 
@@ -116,6 +116,8 @@ class Backend {
   virtual Result<NetState> peer_state(const Lease& own, const Lease& peer, const HostFacts& host,
                                       const PeerPath& path) const = 0;
 };
+
+std::vector<std::string> device_names(const Backend& backend);
 
 struct MadeBackend {
   std::unique_ptr<Backend> backend;

@@ -11,12 +11,12 @@ namespace flannel {
 Result<MadeBackend> HostGwBackend::make(std::string_view options_json, const Underlay& underlay) {
   auto json = TRY(JsonObject::parse(options_json, "the host-gw backend's options"));
   TRY(json.string("Type"));
-  for (const auto& at : {underlay.v4, underlay.v6}) {
-    if (!at || at->public_ip == at->ip) continue;
+  for (const UnderlayAddress& at : values_of(underlay)) {
+    if (!at.is_behind_nat()) continue;
     return fail(ErrorKind::invalid,
                 fmt::format("your PublicIP differs from interface IP ({} and {}), meaning that "
                             "probably you're on a NAT, which is not supported by host-gw backend",
-                            to_string(at->public_ip), to_string(at->ip)));
+                            to_string(at.public_ip), to_string(at.ip)));
   }
   MadeBackend made;
   append_unknown_options(json, made.warnings);

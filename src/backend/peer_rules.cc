@@ -44,7 +44,7 @@ Result<void> check_carrier(const IpAddress& ip, const Lease& own, const HostFact
   if (underlay && ip == underlay->ip) {
     return fail(ErrorKind::conflict, "it announces our interface's address " + to_string(ip));
   }
-  if (!ip.is_global_unicast() && !(ip.is_v4() && ip.is_link_local())) {
+  if (!ip.can_be_public()) {
     return fail(ErrorKind::invalid, "its " + named(ip) + " is no address of a host");
   }
   const auto& own_subnet = own.subnet.at(ip.family);

@@ -52,9 +52,8 @@ std::optional<IpAddress> UdpBackend::carrier(const Lease& peer, Family,
 std::optional<PacketPathSettings> UdpBackend::packet_path(const HostFacts& host) const {
   const PacketPathWishes& wishes = host.packet_path;
   std::vector<IpEndpoint> local;
-  for (const auto& at : {host.underlay.v4, host.underlay.v6}) {
-    if (at) local.push_back({at->ip, options_.port});
-  }
+  for (const UnderlayAddress& at : values_of(host.underlay))
+    local.push_back({at.ip, options_.port});
   return PacketPathSettings{.device = "flannel%d",
                             .local = std::move(local),
                             .peer_port = options_.port,

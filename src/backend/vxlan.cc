@@ -13,8 +13,8 @@ namespace flannel {
 namespace {
 
 constexpr std::uint32_t kMaxVni = (1U << 24) - 1;  // RFC 7348, section 5
-constexpr std::int64_t kMinBaseMtu =
-    626;  // RFC 791: every host accepts 576 bytes, and 50 are added
+// RFC 791: every host accepts 576 bytes.
+constexpr std::int64_t kMinBaseMtu = 576 + vxlan_overhead(Family::v4);
 constexpr std::int64_t kMaxBaseMtu = 65535;
 
 std::string device_name(Family family, std::uint32_t vni) {
@@ -27,10 +27,6 @@ Result<void> check_name(const JsonObject& json, std::uint32_t vni, Family family
   return json.refuse("VNI", fmt::format("must be at most {}: the name of the device, {}, may have "
                                         "15 characters",
                                         most, device_name(family, vni)));
-}
-
-const std::string& data_of(const LeaseAttributes& lease, Family family) {
-  return family == Family::v4 ? lease.backend_data : lease.backend_v6_data;
 }
 
 Result<VxlanOptions> read_vxlan_options(JsonObject& json) {
@@ -102,7 +98,7 @@ std::vector<BackendDevice> VxlanBackend::devices() const {
 Mac VxlanBackend::mac_of(const LeaseAttributes* announced, Family family,
                          const HostFacts& host) const {
   if (announced != nullptr && announced->backend_type == kType) {
-    const auto data = decode_vxlan_data(data_of(*announced, family));
+    const auto data = decode_vxlan_data(announced->data(family));
     if (data && data->vni.value_or(options_.vni) == options_.vni) return data->vtep_mac;
   }
   return vtep_mac(host.node_id, options_.vni | (family == Family::v6 ? 1U << 24 : 0));
@@ -114,8 +110,7 @@ LeaseAttributes VxlanBackend::announce(const HostFacts& host, const Lease* previ
   const LeaseAttributes* before = previous == nullptr ? nullptr : &previous->attributes;
   for (const Family family : families_) {
     if (!host.underlay.at(family)) continue;
-    std::string& data = family == Family::v4 ? attributes.backend_data : attributes.backend_v6_data;
-    data = encode_vxlan_data({options_.vni, mac_of(before, family, host)});
+    attributes.data(family) = encode_vxlan_data({options_.vni, mac_of(before, family, host)});
   }
   return attributes;
 }
@@ -159,7 +154,7 @@ NetState VxlanBackend::host_state(const Lease& own, const HostFacts& host) const
 Result<NetState> VxlanBackend::peer_state(const Lease& own, const Lease& peer,
                                           const HostFacts& host, const PeerPath& path) const {
   TRY(check_peer(own, peer, host, path, kType));
-  const auto data = TRY(decode_vxlan_data(data_of(peer.attributes, path.family)));
+  const auto data = TRY(decode_vxlan_data(peer.attributes.data(path.family)));
   if (data.vni.value_or(options_.vni) != options_.vni) {
     return fail(ErrorKind::invalid,
                 fmt::format("its VNI is {}, ours is {}", *data.vni, options_.vni));

@@ -54,7 +54,7 @@ class VxlanBackend final : public Backend {
   Mac mac_of(const LeaseAttributes* announced, Family family, const HostFacts& host) const;
 
   VxlanOptions options_;
-  std::vector<Family> families_;  // of the network
+  std::vector<Family> families_;  // the network has these
 };
 
 // The BackendData of a vxlan lease. Releases of flannel before v0.14 write no VNI.

@@ -68,6 +68,10 @@ struct LeaseAttributes {
 
   // Addresses that are unspecified are left out.
   PublicIps public_ips() const;
+  const std::string& data(Family family) const {
+    return family == Family::v4 ? backend_data : backend_v6_data;
+  }
+  std::string& data(Family family) { return family == Family::v4 ? backend_data : backend_v6_data; }
 
   bool operator==(const LeaseAttributes&) const = default;
 };

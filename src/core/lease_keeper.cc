@@ -243,8 +243,8 @@ void LeaseKeeper::on_confirmed(TimePoint now, Record record, TimePoint wake_at, 
   if (std::exchange(due_.reannounce, false)) refresh_if_changed(now, acts);
 }
 
-// Replaces our record if it is to be written, and otherwise renews it. A
-// reservation needs no renewal.
+// Replaces our record if it is to be written, and otherwise renews it. A reservation needs no
+// renewal.
 void LeaseKeeper::update(TimePoint now, Record record, Acts& acts) {
   if (target_->value != record.value || due_.rewrite) {
     acts.emplace_back(ReplaceRecord{record, target_->value, ttl_for(record, options_)});

@@ -121,7 +121,7 @@ std::string LeaseTable::leave_out_unusable(Lease& lease) const {
       continue;
     }
     LeaseAttributes& attributes = lease.attributes;
-    (family == Family::v4 ? attributes.backend_data : attributes.backend_v6_data).clear();
+    attributes.data(family).clear();
     if (!is_there) continue;
     if (family == Family::v4) attributes.public_ip = IpAddress();
     if (family == Family::v6) attributes.public_ip6.reset();

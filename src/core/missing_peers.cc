@@ -15,15 +15,6 @@ void append(const std::set<std::pair<Key, SubnetKey>>& index, const Key& key,
   }
 }
 
-std::vector<IpAddress> ips_of(const LeaseAttributes& host) {
-  std::vector<IpAddress> ips;
-  const PublicIps all = host.public_ips();
-  for (const Family family : kFamilies) {
-    if (all.at(family)) ips.push_back(*all.at(family));
-  }
-  return ips;
-}
-
 void sort_once_each(std::vector<SubnetKey>& subnets) {
   std::sort(subnets.begin(), subnets.end());
   subnets.erase(std::unique(subnets.begin(), subnets.end()), subnets.end());
@@ -33,7 +24,7 @@ void sort_once_each(std::vector<SubnetKey>& subnets) {
 
 std::vector<SubnetKey> MissingPeers::resembling(const LeaseAttributes& host) const {
   std::vector<SubnetKey> found;
-  for (const IpAddress& ip : ips_of(host))
+  for (const IpAddress& ip : values_of(host.public_ips()))
     append(by_ip_, ip, found);
   if (host.node) append(by_node_, host.node->id, found);
   sort_once_each(found);
@@ -67,7 +58,7 @@ void MissingPeers::add(Lease lease, TimePoint since, TimePoint grace_end) {
   for (const auto& vtep : {vteps.v4, vteps.v6}) {
     if (vtep) by_vtep_.emplace(vtep->vtep, subnet);
   }
-  for (const IpAddress& ip : ips_of(lease.attributes))
+  for (const IpAddress& ip : values_of(lease.attributes.public_ips()))
     by_ip_.emplace(ip, subnet);
   ranges_.add(subnet);
   if (lease.attributes.node) by_node_.emplace(lease.attributes.node->id, subnet);
@@ -95,7 +86,7 @@ void MissingPeers::report_again(const SubnetKey& subnet) {
 MissingPeers::Peer MissingPeers::let_go(const SubnetKey& subnet) {
   Peer peer = std::move(peers_.extract(subnet).mapped());
   const LeaseAttributes& host = peer.lease.attributes;
-  for (const IpAddress& ip : ips_of(host))
+  for (const IpAddress& ip : values_of(host.public_ips()))
     by_ip_.erase({ip, subnet});
   ranges_.remove(subnet);
   if (host.node) by_node_.erase({host.node->id, subnet});

@@ -45,7 +45,7 @@ class NestedPeers {
   std::optional<std::string> find_trouble_of(const Peers::value_type& self, Family family) const;
 
   Peers peers_;
-  LeaseRanges ranges_;                                     // of the peers
+  LeaseRanges ranges_;                                     // the subnets of the peers
   std::set<std::pair<IpAddress, IpPrefix>> by_public_ip_;  // with the name of the peer
 };
 

@@ -265,9 +265,8 @@ bool is_network_key(std::string_view key) {
 
 std::vector<IpPrefix> NetworkConfig::networks() const {
   std::vector<IpPrefix> all;
-  for (const Family family : kFamilies) {
-    if (at(family)) all.push_back(at(family)->network);
-  }
+  for (const SubnetRange& range : values_of(*this))
+    all.push_back(range.network);
   return all;
 }
 

@@ -111,7 +111,7 @@ std::vector<FlannelRules> find_flannel_rules(std::vector<std::string>& unseen) {
   } else if (has_nftables) {
     unseen.push_back(tables.error().text);
   }
-  for (const Family family : {Family::v4, Family::v6}) {
+  for (const Family family : kFamilies) {
     auto add = [&](IptablesKind kind) {
       return add_iptables(kind, family, has_nftables, found, unseen);
     };

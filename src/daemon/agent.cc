@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "backend/alloc.h"
@@ -23,11 +24,6 @@ Underlay widest_underlay(const NetworkConfig& config) {
                                .mtu = 65535,
                                .v4 = UnderlayAddress{ip, ip},
                                .v6 = UnderlayAddress{ip6, ip6}});
-}
-
-// False behind NAT.
-bool is_own_address(const std::optional<UnderlayAddress>& at) {
-  return !at || at->public_ip == at->ip;
 }
 
 std::optional<IpPrefix> network_in(const std::optional<SubnetRange>& range) {
@@ -211,8 +207,7 @@ Result<std::unique_ptr<Agent::Session>> Agent::open_session(const ParsedConfig& 
   auto choice = TRY(choose_underlay(request_for(session->config), session->host_view));
   for (const std::string& reason : choice.reasons)
     log::info(reason);
-  session->host = {underlay_for(session->config, std::move(choice.underlay)), options_.node.id,
-                   options_.packet_path};
+  session->host = {std::move(choice.underlay), options_.node.id, options_.packet_path};
   auto made =
       TRY_DURING(make_backend(session->config, session->host.underlay), "network config: Backend");
   for (const std::string& warning : made.warnings)
@@ -244,8 +239,8 @@ Result<void> Agent::lock_objects(Session& session) {
   std::vector<std::string> wanted;
   for (const IpPrefix& network : session.config.networks())
     wanted.push_back(to_string(network));
-  for (const BackendDevice& device : session.backend->devices())
-    wanted.push_back(device.name);
+  for (std::string& name : device_names(*session.backend))
+    wanted.push_back(std::move(name));
   if (const auto path = session.backend->packet_path(session.host)) {
     wanted.push_back(fmt::format("UDP port {}", path->peer_port));
   }
@@ -275,7 +270,8 @@ LeaseKeeper Agent::make_keeper(const Session& session) const {
   for (const AddressInUse& used : session.network_check->surroundings().in_use)
     options.keep_clear_of.push_back(used.ip);
   const Underlay& underlay = session.host.underlay;
-  options.address_is_ours = is_own_address(underlay.v4) && is_own_address(underlay.v6);
+  options.address_is_ours =
+      std::ranges::none_of(values_of(underlay), &UnderlayAddress::is_behind_nat);
   return LeaseKeeper(options, session.config, public_ips_of(underlay), announce, session.previous,
                      parts_.random);
 }

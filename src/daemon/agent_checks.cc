@@ -57,9 +57,7 @@ std::unique_ptr<HostCheck> Agent::make_host_check() {
 }
 
 std::unique_ptr<NetworkCheck> Agent::make_network_check(Session& session) {
-  std::vector<std::string> devices;
-  for (const BackendDevice& device : session.backend->devices())
-    devices.push_back(device.name);
+  std::vector<std::string> devices = device_names(*session.backend);
   if (session.path) devices.push_back(session.path->device());
   return std::make_unique<NetworkCheck>(NetworkCheck::Parts{
       .loop = parts_.loop,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/options.h"
 
+#include <fmt/format.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -68,10 +69,11 @@ Result<void> check_public_ip(const Flags& flags, std::string_view name, const st
                              Family family) {
   if (text.empty()) return {};
   const auto ip = IpAddress::parse(text, family);
-  if (!ip)
+  if (!ip) {
     return bad(flags, name,
                fmt::format("{} is not an {} address", in_quotes(text), to_string(family)));
-  if (ip->is_global_unicast() || (ip->is_v4() && ip->is_link_local())) return {};
+  }
+  if (ip->can_be_public()) return {};
   return bad(flags, name, text + " is no address that other hosts could send to");
 }
 

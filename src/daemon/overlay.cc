@@ -15,14 +15,6 @@ namespace {
 constexpr std::size_t kNamed =
     8;  // peers that become unreachable at once and have a line of their own
 
-std::vector<IpPrefix> subnets_of(const SubnetKey& key) {
-  std::vector<IpPrefix> subnets;
-  for (const Family family : kFamilies) {
-    if (key.at(family)) subnets.push_back(*key.at(family));
-  }
-  return subnets;
-}
-
 NetState joined(NetState one, NetState other) {
   for (KernelObject& object : objects_of(other))
     add(one, std::move(object));
@@ -42,18 +34,16 @@ Overlay::Overlay(Parts parts, HostFacts host, std::vector<IpPrefix> networks)
       reconciler_(parts_.kernel) {}
 
 Scope Overlay::scope() const {
-  Scope scope{.link_names = {}, .networks = networks_};
-  for (const BackendDevice& device : parts_.backend.devices())
-    scope.link_names.push_back(device.name);
+  Scope scope{.link_names = device_names(parts_.backend), .networks = networks_};
   if (parts_.path != nullptr) scope.link_names.push_back(host_.tun_device);
-  if (own_) scope.own_subnets = subnets_of(own_->subnet);
+  if (own_) scope.own_subnets = values_of(own_->subnet);
   return scope;
 }
 
 void Overlay::set_host() {
   NetState state = parts_.backend.host_state(*own_, host_);
   if (parts_.blackhole_own_subnet) {
-    for (const IpPrefix& subnet : subnets_of(own_->subnet))
+    for (const IpPrefix& subnet : values_of(own_->subnet))
       state.routes.push_back({.to = subnet, .link = {}, .blackhole = true});
   }
   reconciler_.set_host(scope(), std::move(state));
@@ -274,7 +264,7 @@ PeerPath Overlay::path_to(const IpAddress& carrier, Family family) const {
 
 void Overlay::forget_planned(const SubnetKey& key) {
   std::size_t forgotten = 0;
-  for (const IpPrefix& subnet : subnets_of(key)) {
+  for (const IpPrefix& subnet : values_of(key)) {
     forgotten += planned_.erase(subnet);
     unwrapped_.erase(subnet);
   }

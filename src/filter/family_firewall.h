@@ -58,7 +58,6 @@ class FamilyFirewall {
   void log_findings(const FirewallFindings& before) const;
   void end();
   void on_rules_changed();
-  void arm();
   void on_timer();
 
   const FirewallOptions options_;

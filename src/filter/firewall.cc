@@ -15,8 +15,8 @@ struct Territory {
 // What the host has of this family; nullopt: nothing.
 std::optional<Territory> territory(const NetworkConfig& config, const SubnetKey& own,
                                    Family family) {
-  const auto& range = family == Family::v4 ? config.v4 : config.v6;
-  const auto subnet = family == Family::v4 ? std::optional(own.v4) : own.v6;
+  const auto& range = config.at(family);
+  const auto& subnet = own.at(family);
   if (!range || !subnet) return std::nullopt;
   return Territory{range->network, *subnet};
 }
@@ -46,7 +46,7 @@ FamilyFirewall& Firewall::of(Family family) {
 void Firewall::want(const NetworkConfig& config, const SubnetKey& own,
                     std::span<const IpPrefix> earlier) {
   wanted_.clear();
-  for (const Family family : {Family::v4, Family::v6}) {
+  for (const Family family : kFamilies) {
     if (territory(config, own, family)) wanted_.push_back(family);
   }
   // IPv6 first: its table takes the place of upstream's, which the part for IPv4 removes too.

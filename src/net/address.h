@@ -11,6 +11,8 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <vector>
 
 #include "base/result.h"
 
@@ -18,6 +20,16 @@ namespace flannel {
 
 enum class Family : std::uint8_t { v4, v6 };
 inline constexpr std::array kFamilies{Family::v4, Family::v6};
+
+// The values that are there, IPv4 first, of a pair of optional values with `at(Family)`.
+template <typename Pair>
+auto values_of(const Pair& pair) {
+  std::vector<typename std::remove_cvref_t<decltype(pair.at(Family::v4))>::value_type> values;
+  for (const Family family : kFamilies) {
+    if (const auto& value = pair.at(family)) values.push_back(*value);
+  }
+  return values;
+}
 
 constexpr std::uint8_t address_bits(Family family) {
   return family == Family::v4 ? 32 : 128;
@@ -73,6 +85,10 @@ struct IpAddress {
   // Global unicast as in Go's net package (private ranges included): not unspecified, broadcast,
   // loopback, multicast or link-local. flannel prefers such addresses for the underlay.
   bool is_global_unicast() const;
+
+  // True for an address to which other hosts can send: a global unicast one; of IPv4 also a
+  // link-local one, which some clouds use between hosts.
+  bool can_be_public() const { return is_global_unicast() || (is_v4() && is_link_local()); }
 
   // The address `count` * 2^`shift` after this one; it wraps around after the last of the family.
   IpAddress plus(std::uint64_t count, unsigned shift = 0) const;

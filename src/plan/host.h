@@ -63,6 +63,7 @@ struct HostRoute {
 struct UnderlayAddress {
   IpAddress ip;         // of the interface: the source of the packets that we send
   IpAddress public_ip;  // the address that peers send to; differs from `ip` behind NAT
+  bool is_behind_nat() const { return public_ip != ip; }
   bool operator==(const UnderlayAddress&) const = default;
 };
 

@@ -56,7 +56,7 @@ bool has(const Interface& interface, const IpAddress& ip) {
 
 std::vector<Family> Question::wanted() const {
   std::vector<Family> families;
-  for (const Family family : {Family::v4, Family::v6}) {
+  for (const Family family : kFamilies) {
     if (wants(family)) families.push_back(family);
   }
   return families;

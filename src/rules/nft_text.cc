@@ -68,7 +68,7 @@ std::string nft_table(const IpPrefix& network) {
 }
 
 std::optional<IpPrefix> network_of_nft_table(std::string_view table) {
-  for (const Family family : {Family::v4, Family::v6}) {
+  for (const Family family : kFamilies) {
     const std::string prefix = prefix_of(family);
     if (!table.starts_with(prefix)) continue;
     std::string text(table.substr(prefix.size()));
