@@ -183,6 +183,10 @@ TEST(FamiliesOptionsTest, IPv6LimitsTheVniAndTheUnderlay) {
             "vxlan adds 70 bytes to a packet, and eth0 takes only 1349; IPv6 needs 1280 bytes "
             "(RFC 8200, section 5)");
   EXPECT_EQ(refused(R"({"Type":"udp"})", 1327).find("udp adds 48 bytes"), 0U);
+  EXPECT_EQ(refused(R"({"Type":"vxlan","MTU":1350})", 1500), "no error");
+  EXPECT_EQ(refused(R"({"Type":"vxlan","MTU":1349})", 1500),
+            "MTU 1349 in the vxlan backend's options: must be at least 1350, or 0 for that of the "
+            "underlay interface: 70 bytes are added, and IPv6 needs 1280");
 }
 
 }  // namespace

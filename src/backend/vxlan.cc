@@ -29,6 +29,16 @@ Result<void> check_name(const JsonObject& json, std::uint32_t vni, Family family
                                         most, device_name(family, vni)));
 }
 
+// Linux removes IPv6 from a device whose MTU becomes too low for it.
+Result<void> check_base_mtu(const JsonObject& json, const VxlanOptions& options, Family family) {
+  const std::uint32_t least = vxlan_overhead(family) + min_device_mtu(family);
+  if (options.base_mtu.value_or(least) >= least) return {};
+  return json.refuse(
+      "MTU", fmt::format("must be at least {}, or 0 for that of the underlay "
+                         "interface: {} bytes are added, and {} needs {}",
+                         least, vxlan_overhead(family), to_string(family), min_device_mtu(family)));
+}
+
 Result<VxlanOptions> read_vxlan_options(JsonObject& json) {
   VxlanOptions options;
   TRY(json.string("Type"));
@@ -65,6 +75,7 @@ Result<MadeBackend> VxlanBackend::make(const NetworkConfig& config, const Underl
   for (const IpPrefix& network : config.networks()) {
     const Family family = network.family();
     TRY(check_name(json, options.vni, family));
+    TRY(check_base_mtu(json, options, family));
     TRY(check_underlay_mtu(kType, vxlan_overhead(family), family, underlay));
     families.push_back(family);
   }
