@@ -26,14 +26,14 @@ constexpr std::string_view kPrefix = "flannel/";
 // networks, the second one sees the network of the first.
 constexpr std::uint64_t kGate = 0;
 
-struct SocketAddress {
+struct UnixAddress {
   sockaddr_un bytes{};
   socklen_t length = 0;
   const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&bytes); }
 };
 
-Result<SocketAddress> address_of(std::string_view what) {
-  SocketAddress address;
+Result<UnixAddress> address_of(std::string_view what) {
+  UnixAddress address;
   address.bytes.sun_family = AF_UNIX;
   const std::string name = std::string(kPrefix) + std::string(what);
   if (name.size() >= sizeof(address.bytes.sun_path)) {
@@ -84,7 +84,7 @@ Failure taken(std::string_view what, const Holder& holder) {
 
 // nullopt: a process of a user other than root and our own has the name.
 Result<std::optional<Fd>> take_name(std::string_view what) {
-  const SocketAddress address = TRY(address_of(what));
+  const UnixAddress address = TRY(address_of(what));
   Fd socket = open_socket();
   if (!socket) return os_error(fmt::format("lock {}: open a socket", what));
   if (::bind(socket.get(), address.get(), address.length) != 0) {
@@ -105,7 +105,7 @@ Result<std::optional<Fd>> take_name(std::string_view what) {
 
 // Overlapping networks would capture each other's packets and share tables of rules.
 Result<void> check_overlaps(std::string_view what) {
-  const auto network = IpPrefix::parse_v4(what);
+  const auto network = IpPrefix::parse(what);
   if (!network) return {};
   const auto listeners = unix_listeners(kPrefix);
   if (!listeners) {
@@ -115,7 +115,7 @@ Result<void> check_overlaps(std::string_view what) {
   }
   for (const UnixListener& one : *listeners) {
     const std::string name = one.name.substr(kPrefix.size());
-    const auto other = IpPrefix::parse_v4(name);
+    const auto other = IpPrefix::parse(name);
     if (!other || *other == *network || !other->overlaps(*network)) continue;
     const Holder holder = holder_of(name);
     if (!holder.counts()) continue;

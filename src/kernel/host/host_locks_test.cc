@@ -176,6 +176,16 @@ TEST_F(HostLocksTest, ANetworkThatOverlapsAnothersIsRefusedAndBothAreNamed) {
   EXPECT_TRUE(locks_->acquire("10.6.0.0/16"));
 }
 
+TEST_F(HostLocksTest, NetworksOfIPv6AreComparedToo) {
+  const auto first = locks_->acquire("fd00:5::/48");
+  const auto second = locks_->acquire("fd00::/16");
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().text.find("fd00::/16 overlaps fd00:5::/48, the network of another"), 0U)
+      << second.error().text;
+  EXPECT_TRUE(locks_->acquire("fd01::/16"));
+  EXPECT_TRUE(locks_->acquire("0.0.0.0/0")) << "IPv4 does not overlap IPv6";
+}
+
 TEST_F(HostLocksTest, OfTwoOverlappingNetworksThatAreLockedAtOnceOneIsRefused) {
   for (int round = 0; round < 200; ++round) {
     std::optional<Result<std::vector<Fd>>> narrow, wide;
