@@ -57,7 +57,7 @@ struct IpAddress {
   }
   static constexpr IpAddress v4(std::uint8_t a, std::uint8_t b, std::uint8_t c, std::uint8_t d) {
     IpAddress ip;
-    ip.bytes[0] = a, ip.bytes[1] = b, ip.bytes[2] = c, ip.bytes[3] = d;
+    ip.bytes = {a, b, c, d};
     return ip;
   }
   static constexpr IpAddress v6(const std::array<std::uint8_t, 16>& bytes) {

@@ -13,6 +13,7 @@
 #include <cstddef>
 
 #include "kernel/netlink/rtnetlink.h"
+#include "net/socket_address.h"
 #include "plan/net_state.h"
 
 namespace flannel {
@@ -99,7 +100,7 @@ void take_if_equal(Program& program, const IpPrefix& network, std::size_t word) 
 
 void take_if_inside(Program& program, const IpPrefix& network) {
   program.load_byte(kPayload + offsetof(rtmsg, rtm_family));
-  program.if_equal(encode_family(network.family()), [&] {
+  program.if_equal(socket_family(network.family()), [&] {
     program.load_half(kDestination + offsetof(nlattr, nla_type));
     program.if_equal(htons(RTA_DST), [&] { take_if_equal(program, network, 0); });
   });

@@ -16,8 +16,8 @@
 
 namespace flannel {
 
-std::uint8_t encode_family(Family family);                         // AF_INET, AF_INET6
-std::optional<Family> decode_family(std::uint8_t address_family);  // nullopt: neither
+// AF_INET or AF_INET6; nullopt: another.
+std::optional<Family> decode_family(std::uint8_t address_family);
 
 struct VxlanRow {
   std::uint32_t vni = 0;

@@ -7,6 +7,7 @@
 #include <linux/rtnetlink.h>
 
 #include "kernel/netlink/rtnetlink.h"
+#include "net/socket_address.h"
 
 namespace flannel {
 namespace {
@@ -158,7 +159,7 @@ std::optional<AddressRow> decode_address(NetlinkBytes payload) {
 }
 
 void put_address(NetlinkBatch& batch, int link, const Address& address) {
-  ifaddrmsg header = address_header(link, encode_family(address.ip.family));
+  ifaddrmsg header = address_header(link, socket_family(address.ip.family));
   header.ifa_prefixlen = address.bits;
   batch.begin(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, header);
   batch.put(IFA_LOCAL, address.ip);
@@ -168,7 +169,7 @@ void put_address(NetlinkBatch& batch, int link, const Address& address) {
 }
 
 void delete_address(NetlinkBatch& batch, int link, const Address& address) {
-  ifaddrmsg header = address_header(link, encode_family(address.ip.family));
+  ifaddrmsg header = address_header(link, socket_family(address.ip.family));
   header.ifa_prefixlen = address.bits;
   batch.begin(RTM_DELADDR, 0, header);
   batch.put(IFA_LOCAL, address.ip);

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include "kernel/netlink/rtnetlink.h"
+#include "net/socket_address.h"
 
 namespace flannel {
 namespace {
@@ -59,7 +60,7 @@ std::optional<FdbRow> decode_fdb(NetlinkBytes payload) {
 }
 
 void put_neighbour(NetlinkBatch& batch, int link, const Neighbour& neighbour) {
-  ndmsg header = permanent(neighbour_header(encode_family(neighbour.ip.family), link));
+  ndmsg header = permanent(neighbour_header(socket_family(neighbour.ip.family), link));
   header.ndm_type = RTN_UNICAST;
   batch.begin(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, header);
   batch.put(NDA_DST, neighbour.ip);
@@ -67,7 +68,7 @@ void put_neighbour(NetlinkBatch& batch, int link, const Neighbour& neighbour) {
 }
 
 void delete_neighbour(NetlinkBatch& batch, int link, const Neighbour& neighbour) {
-  batch.begin(RTM_DELNEIGH, 0, neighbour_header(encode_family(neighbour.ip.family), link));
+  batch.begin(RTM_DELNEIGH, 0, neighbour_header(socket_family(neighbour.ip.family), link));
   batch.put(NDA_DST, neighbour.ip);
 }
 

@@ -5,13 +5,14 @@
 #include <sys/socket.h>
 
 #include "kernel/netlink/rtnetlink.h"
+#include "net/socket_address.h"
 
 namespace flannel {
 namespace {
 
 rtmsg route_header(const IpPrefix& to) {
   rtmsg header{};
-  header.rtm_family = encode_family(to.family());
+  header.rtm_family = socket_family(to.family());
   header.rtm_dst_len = to.bits;
   header.rtm_table = RT_TABLE_MAIN;
   header.rtm_protocol = kRouteProtocol;
@@ -32,7 +33,7 @@ void put_path(NetlinkBatch& batch, int link, const Route& route) {
   if (!route.via.is_unspecified()) {
     const Family family = route.via.family;
     family == route.to.family() ? batch.put(RTA_GATEWAY, route.via)
-                                : batch.put_via(RTA_VIA, encode_family(family), route.via);
+                                : batch.put_via(RTA_VIA, socket_family(family), route.via);
   }
   batch.put(RTA_OIF, static_cast<std::uint32_t>(link));
 }
@@ -59,10 +60,6 @@ void blackhole(NetlinkBatch& batch, std::uint16_t type, std::uint16_t flags, con
 }
 
 }  // namespace
-
-std::uint8_t encode_family(Family family) {
-  return family == Family::v4 ? AF_INET : AF_INET6;
-}
 
 std::optional<Family> decode_family(std::uint8_t address_family) {
   if (address_family == AF_INET) return Family::v4;
@@ -162,7 +159,7 @@ bool is_ours(const NexthopRow& row) {
 
 void dump_routes(NetlinkBatch& batch, Family family, std::uint8_t protocol) {
   rtmsg header{};
-  header.rtm_family = encode_family(family);
+  header.rtm_family = socket_family(family);
   header.rtm_table = RT_TABLE_MAIN;
   header.rtm_protocol = protocol;
   batch.begin(RTM_GETROUTE, 0, header);
@@ -170,7 +167,7 @@ void dump_routes(NetlinkBatch& batch, Family family, std::uint8_t protocol) {
 
 void get_path(NetlinkBatch& batch, const IpAddress& to) {
   rtmsg header{};
-  header.rtm_family = encode_family(to.family);
+  header.rtm_family = socket_family(to.family);
   header.rtm_dst_len = address_bits(to.family);
   batch.begin(RTM_GETROUTE, 0, header);
   batch.put(RTA_DST, to);
@@ -195,7 +192,7 @@ std::optional<NexthopRow> decode_nexthop(NetlinkBytes payload) {
 
 void put_nexthop(NetlinkBatch& batch, std::uint32_t id, int link, const Route& route, bool fresh) {
   nhmsg header{};
-  header.nh_family = encode_family(route.via.family);
+  header.nh_family = socket_family(route.via.family);
   header.nh_protocol = kRouteProtocol;
   header.nh_flags = route_flags(route);
   batch.begin(RTM_NEWNEXTHOP, NLM_F_CREATE | (fresh ? NLM_F_EXCL : NLM_F_REPLACE), header);

@@ -10,7 +10,7 @@
 
 #include "dataplane/packet_threads.h"
 #include "kernel/ports/queue_pair.h"
-#include "kernel/ports/socket_address.h"
+#include "net/socket_address.h"
 #include "support/fresh_netns.h"
 #include "support/slow_packets.h"
 

@@ -11,7 +11,7 @@
 #include <thread>
 
 #include "kernel/ports/queue_pair.h"
-#include "kernel/ports/socket_address.h"
+#include "net/socket_address.h"
 #include "support/fresh_netns.h"
 #include "support/slow_packets.h"
 

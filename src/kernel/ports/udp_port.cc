@@ -9,7 +9,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "kernel/ports/socket_address.h"
+#include "net/socket_address.h"
 
 namespace flannel {
 namespace {

@@ -19,8 +19,9 @@ struct UdpAbilities {
 
 struct UdpSocketOptions {
   std::vector<IpEndpoint> local;  // at least one, and at most one of each family
-  int queues =
-      1;  // each has its own sockets, which share the port; the kernel sends each peer to one
+  // Each queue has its own sockets, which share the port; the kernel gives each peer's datagrams to
+  // one of them.
+  int queues = 1;
   int receive_buffer = 4 << 20;  // bytes, of each socket
   int send_buffer = 4 << 20;
   // The abilities to request; the kernel may grant fewer. Only tests request fewer than all.

@@ -10,8 +10,8 @@
 #include <map>
 
 #include "base/log.h"
-#include "kernel/ports/socket_address.h"
 #include "kernel/ports/udp_port.h"
+#include "net/socket_address.h"
 
 namespace flannel {
 namespace {

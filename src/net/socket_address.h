@@ -4,6 +4,8 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <cstdint>
+
 #include "net/address.h"
 
 namespace flannel {
@@ -31,8 +33,8 @@ class SocketAddress {
   };
 };
 
-// AF_INET or AF_INET6.
-constexpr int socket_family(Family family) {
+// AF_INET or AF_INET6, in one byte as netlink has it.
+constexpr std::uint8_t socket_family(Family family) {
   return family == Family::v4 ? AF_INET : AF_INET6;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernel/ports/socket_address.h"
+#include "net/socket_address.h"
 
 #include <arpa/inet.h>
 
