@@ -16,7 +16,7 @@ Result<MadeBackend> AllocBackend::make(std::string_view options_json) {
 }
 
 LeaseAttributes AllocBackend::announce(const HostFacts& host, const Lease*) const {
-  return announce_addresses(host.underlay);
+  return LeaseAttributes::of_host(public_ips_of(host.underlay));
 }
 
 }  // namespace flannel

@@ -25,6 +25,13 @@ constexpr std::string_view kChoices = R"(set Backend to {"Type":"vxlan"} or {"Ty
 
 }  // namespace
 
+UnderlayRequest request_for(const NetworkConfig& config, UnderlayRequest request) {
+  const Need each = config.v4 && config.v6 ? Need::wanted : Need::required;
+  request.v4 = config.v4 ? each : Need::none;
+  request.v6 = config.v6 ? each : Need::none;
+  return request;
+}
+
 Underlay underlay_for(const NetworkConfig& config, Underlay underlay) {
   if (!config.v4) underlay.v4.reset();
   if (!config.v6) underlay.v6.reset();

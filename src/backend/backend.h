@@ -17,6 +17,7 @@
 #include "plan/kernel.h"
 #include "plan/net_state.h"
 #include "plan/surroundings.h"
+#include "plan/underlay_choice.h"
 
 namespace flannel {
 
@@ -46,6 +47,10 @@ struct HostFacts {
   // addresses that this host uses outside of the overlay.
   bool route_each_peer = false;
 };
+
+// `request` for an underlay with an address of each family that the network has. A host may lack
+// one of two: packets of that family are not carried then, which the log and /readyz say.
+UnderlayRequest request_for(const NetworkConfig& config, UnderlayRequest request);
 
 // The underlay without the addresses of families that the network does not have.
 Underlay underlay_for(const NetworkConfig& config, Underlay underlay);

@@ -74,13 +74,6 @@ Result<void> check_capture(const IpPrefix& subnet, const IpAddress& carrier,
 
 }  // namespace
 
-LeaseAttributes announce_addresses(const Underlay& underlay) {
-  LeaseAttributes attributes;
-  if (underlay.v4) attributes.public_ip = underlay.v4->public_ip;
-  if (underlay.v6) attributes.public_ip6 = underlay.v6->public_ip;
-  return attributes;
-}
-
 Result<void> check_peer(const Lease& own, const Lease& peer, const HostFacts& host,
                         const PeerPath& path, std::string_view type) {
   const LeaseAttributes& announced = peer.attributes;

@@ -13,9 +13,6 @@
 
 namespace flannel {
 
-// The attributes in which no backend differs: the public IPs.
-LeaseAttributes announce_addresses(const Underlay& underlay);
-
 // Fails unless the peer announces `type`; its subnet does not overlap ours, and contains neither
 // its own public IP nor an address that this host uses outside of the overlay, for example one over
 // which this host is reached; and the carrier is a unicast address that is neither ours nor inside

@@ -40,7 +40,7 @@ Result<MadeBackend> UdpBackend::make(const NetworkConfig& config, const Underlay
 }
 
 LeaseAttributes UdpBackend::announce(const HostFacts& host, const Lease*) const {
-  return announce_addresses(host.underlay);
+  return LeaseAttributes::of_host(public_ips_of(host.underlay));
 }
 
 std::optional<IpAddress> UdpBackend::carrier(const Lease& peer, Family,

@@ -116,7 +116,7 @@ Mac VxlanBackend::mac_of(const LeaseAttributes* announced, Family family,
 }
 
 LeaseAttributes VxlanBackend::announce(const HostFacts& host, const Lease* previous) const {
-  LeaseAttributes attributes = announce_addresses(host.underlay);
+  LeaseAttributes attributes = LeaseAttributes::of_host(public_ips_of(host.underlay));
   attributes.backend_type = kType;
   const LeaseAttributes* before = previous == nullptr ? nullptr : &previous->attributes;
   for (const Family family : families_) {

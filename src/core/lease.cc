@@ -138,6 +138,13 @@ std::string to_string(const PublicIps& ips) {
   return text;
 }
 
+LeaseAttributes LeaseAttributes::of_host(const PublicIps& ips) {
+  LeaseAttributes attributes;
+  attributes.public_ip = ips.v4.value_or(IpAddress());
+  attributes.public_ip6 = ips.v6;
+  return attributes;
+}
+
 PublicIps LeaseAttributes::public_ips() const {
   PublicIps ips;
   if (!public_ip.is_unspecified()) ips.v4 = public_ip;

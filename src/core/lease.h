@@ -66,6 +66,8 @@ struct LeaseAttributes {
   std::string backend_v6_data{};  // compact JSON text; empty: omitted
   std::optional<NodeTag> node{};  // who wrote it; nullopt: another flannel, or an operator
 
+  // The attributes of a host of which nothing else is known.
+  static LeaseAttributes of_host(const PublicIps& ips);
   // Addresses that are unspecified are left out.
   PublicIps public_ips() const;
   const std::string& data(Family family) const {

@@ -20,18 +20,14 @@ constexpr const char* kConfig = R"({"Network":"10.5.0.0/16"})";
 std::string value_of(std::string text) {
   const bool copied = text.ends_with('!');
   if (copied) text.pop_back();
-  LeaseAttributes attributes;
+  std::optional<NodeTag> node;
   if (text.starts_with('@')) {
-    attributes.node.emplace();
-    attributes.node->id.bytes[0] = static_cast<std::uint8_t>(text[1] - '0');
+    node.emplace();
+    node->id.bytes[0] = static_cast<std::uint8_t>(text[1] - '0');
     text.erase(0, 3);
   }
-  const IpAddress ip = IpAddress::parse(text).value();
-  if (ip.is_v4()) {
-    attributes.public_ip = ip;
-  } else {
-    attributes.public_ip6 = ip;
-  }
+  auto attributes = LeaseAttributes::of_host(IpAddress::parse(text).value());
+  attributes.node = node;
   const std::string value = encode_lease_value(attributes);
   return copied ? with_copy_mark(value, "1") : value;
 }

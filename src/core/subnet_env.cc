@@ -8,8 +8,12 @@
 namespace flannel {
 namespace {
 
-constexpr std::string_view key_of(Family family) {
+constexpr std::string_view subnet_key(Family family) {
   return family == Family::v4 ? "FLANNEL_SUBNET" : "FLANNEL_IPV6_SUBNET";
+}
+
+constexpr std::string_view network_key(Family family) {
+  return family == Family::v4 ? "FLANNEL_NETWORK" : "FLANNEL_IPV6_NETWORK";
 }
 
 // The subnet's first host address with the subnet's length: the address for a bridge on this host.
@@ -75,25 +79,27 @@ std::string encode_subnet_env(const SubnetEnv& env) {
   const auto line = [&](std::string_view key, const std::string& value) {
     text.append(key).append("=").append(value).append("\n");
   };
-  if (env.network) line("FLANNEL_NETWORK", to_string(*env.network));
-  if (env.subnet) line(key_of(Family::v4), first_host(*env.subnet));
-  if (env.network6) line("FLANNEL_IPV6_NETWORK", to_string(*env.network6));
-  if (env.subnet6) line(key_of(Family::v6), first_host(*env.subnet6));
+  if (env.network) line(network_key(Family::v4), to_string(*env.network));
+  if (env.subnet) line(subnet_key(Family::v4), first_host(*env.subnet));
+  if (env.network6) line(network_key(Family::v6), to_string(*env.network6));
+  if (env.subnet6) line(subnet_key(Family::v6), first_host(*env.subnet6));
   line("FLANNEL_MTU", fmt::to_string(env.mtu));
   line("FLANNEL_IPMASQ", env.ip_masq ? "true" : "false");
   return text;
 }
 
 std::optional<SubnetKey> decode_previous_subnet(std::string_view text) {
-  const SubnetKey previous{last_of(text, "FLANNEL_SUBNET", Family::v4),
-                           last_of(text, "FLANNEL_IPV6_SUBNET", Family::v6)};
+  SubnetKey previous;
+  for (const Family family : kFamilies)
+    previous.at(family) = last_of(text, subnet_key(family), family);
   return previous == SubnetKey{} ? std::nullopt : std::optional(previous);
 }
 
 std::vector<IpPrefix> decode_previous_networks(std::string_view text) {
   std::vector<IpPrefix> networks;
-  if (const auto v4 = last_of(text, "FLANNEL_NETWORK", Family::v4)) networks.push_back(*v4);
-  if (const auto v6 = last_of(text, "FLANNEL_IPV6_NETWORK", Family::v6)) networks.push_back(*v6);
+  for (const Family family : kFamilies) {
+    if (const auto last = last_of(text, network_key(family), family)) networks.push_back(*last);
+  }
   return networks;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ctl/host_check.h"
 
+#include "backend/backend.h"
 #include "registry/store_addresses.h"
 
 namespace flannel {
@@ -12,7 +13,7 @@ std::vector<std::string> clashes_on_this_host(const NetworkConfig& config,
   if (!host) return {"this host was not looked at: " + host.error().text};
   // The underlay that flanneld chooses without a flag. Without an underlay the rest is still
   // checked.
-  const auto choice = choose_underlay({}, *host);
+  const auto choice = choose_underlay(request_for(config, {}), *host);
   const Underlay underlay = choice ? choice->underlay : Underlay{};
   const std::vector<IpPrefix> networks = config.networks();
   const Surroundings surroundings =

@@ -92,17 +92,6 @@ Result<void> check_fits(const Wanted& wanted, const Snapshot& snapshot) {
   return {};
 }
 
-// The record of a reservation for the host with this address.
-LeaseAttributes reserved_for(const IpAddress& ip) {
-  LeaseAttributes attributes;
-  if (ip.is_v4()) {
-    attributes.public_ip = ip;
-  } else {
-    attributes.public_ip6 = ip;
-  }
-  return attributes;
-}
-
 bool is_of(const LeaseAttributes& holder, const std::string& node) {
   const auto ip = IpAddress::parse(node);
   return ip && holder.public_ips().at(ip->family) == *ip;
@@ -114,7 +103,7 @@ Result<void> reserve_free(const CtlOptions& options, const Wanted& wanted, Store
                 fmt::format("no host has {}; --node=ADDRESS says whom to keep it for",
                             to_string(wanted.subnet)));
   }
-  const LeaseAttributes attributes = reserved_for(TRY(IpAddress::parse(options.node)));
+  const auto attributes = LeaseAttributes::of_host(TRY(IpAddress::parse(options.node)));
   TRY(store.create(wanted.key, encode_lease_value(attributes), {}));
   return {};
 }

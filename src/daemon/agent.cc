@@ -183,16 +183,6 @@ void Agent::begin(const Snapshot& snapshot) {
   session_->lease->start(snapshot);
 }
 
-// With both families a host may have an address of one of them only: packets of the other family
-// are not carried, which the log and /readyz say.
-UnderlayRequest Agent::request_for(const NetworkConfig& config) const {
-  UnderlayRequest request = options_.underlay;
-  const Need each = config.v4 && config.v6 ? Need::wanted : Need::required;
-  request.v4 = config.v4 ? each : Need::none;
-  request.v6 = config.v6 ? each : Need::none;
-  return request;
-}
-
 Result<std::unique_ptr<Agent::Session>> Agent::open_session(const ParsedConfig& parsed) {
   auto session = std::make_unique<Session>();
   session->config = parsed.config;
@@ -204,7 +194,8 @@ Result<std::unique_ptr<Agent::Session>> Agent::open_session(const ParsedConfig& 
                                        {"backend", parsed.config.backend_type}});
   }
   session->host_view = TRY_DURING(parts_.read_host(), "look at the host's interfaces");
-  auto choice = TRY(choose_underlay(request_for(session->config), session->host_view));
+  auto choice =
+      TRY(choose_underlay(request_for(session->config, options_.underlay), session->host_view));
   for (const std::string& reason : choice.reasons)
     log::info(reason);
   session->host = {std::move(choice.underlay), options_.node.id, options_.packet_path};

@@ -154,7 +154,6 @@ class Agent {
   void follow(const std::vector<PeerChange>& changes);
   void name_unused_reservations(const Snapshot& snapshot) const;
   void begin(const Snapshot& snapshot);
-  UnderlayRequest request_for(const NetworkConfig& config) const;
   Result<std::unique_ptr<Session>> open_session(const ParsedConfig& parsed);
   Result<void> lock_objects(Session& session);
   Result<void> open_packet_path(Session& session);

@@ -22,7 +22,7 @@ std::unique_ptr<UnderlayCheck> Agent::make_underlay_check() {
   return std::make_unique<UnderlayCheck>(
       UnderlayCheck::Parts{.loop = parts_.loop,
                            .read_host = parts_.read_host,
-                           .request = request_for(session_->config),
+                           .request = request_for(session_->config, options_.underlay),
                            .used = session_->host.underlay,
                            .on_renamed = [this](const Underlay& underlay) { rename(underlay); },
                            .on_checked =
