@@ -88,7 +88,7 @@ Resolver::Resolver() : Resolver(ask_the_system) {}
 Resolver::Resolver(LookUp look_up) : state_(std::make_shared<State>(std::move(look_up))) {}
 
 void Resolver::look_up(const std::string& name, Done done) {
-  if (IpAddress::parse_v4(name) || IpAddress::parse_v6(name)) return done(Addresses{name});
+  if (IpAddress::parse(name)) return done(Addresses{name});
   std::unique_lock lock(state_->mutex);
   State::Entry& entry = state_->entries[name];
   if (entry.kept && State::Clock::now() < entry.kept_until) {

@@ -17,8 +17,9 @@ Result<std::string> parse_host(std::string_view host, std::string_view url) {
   if (host.starts_with('[')) {
     const bool closed = host.ends_with(']');
     const std::string_view inner = host.substr(1, host.size() - (closed ? 2 : 1));
-    if (!closed || !IpAddress::parse_v6(inner))
+    if (!closed || !IpAddress::parse_v6(inner)) {
       return bad(url, "no IPv6 address between the brackets");
+    }
     return std::string(inner);
   }
   if (host.empty()) return bad(url, "the host is missing");

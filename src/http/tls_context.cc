@@ -33,7 +33,7 @@ int no_pass_phrase(char*, int, int, void*) {
 }
 
 bool is_address(const std::string& host) {
-  return IpAddress::parse_v4(host) || IpAddress::parse_v6(host);
+  return IpAddress::parse(host).has_value();
 }
 
 bool use_certificate(SSL_CTX* context, const std::string& pem) {

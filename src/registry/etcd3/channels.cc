@@ -37,7 +37,7 @@ grpc::ChannelArguments channel_arguments(const StoreEndpoint& endpoint) {
   arguments.SetInt(GRPC_ARG_ENABLE_CHANNELZ, 0);
   // The target has addresses, but TLS and the server need the name.
   const std::string& host = endpoint.at.host;
-  if (!host.empty() && !IpAddress::parse_v4(host) && !IpAddress::parse_v6(host)) {
+  if (!host.empty() && !IpAddress::parse(host)) {
     arguments.SetString(GRPC_ARG_DEFAULT_AUTHORITY, host + ":" + std::to_string(endpoint.at.port));
     if (endpoint.at.tls) arguments.SetSslTargetNameOverride(host);
   }
@@ -72,7 +72,7 @@ void EtcdChannels::find(Ready ready) {
   Endpoint& endpoint = endpoints_[rotation_.current()];
   if (endpoint.channel) return ready(EtcdWay{endpoint.channel, endpoint.at.at.url});
   const std::string& host = endpoint.at.at.host;
-  if (!endpoint.at.socket.empty() || IpAddress::parse_v4(host) || IpAddress::parse_v6(host)) {
+  if (!endpoint.at.socket.empty() || IpAddress::parse(host)) {
     open(endpoint, {host});
     return ready(EtcdWay{endpoint.channel, endpoint.at.at.url});
   }
