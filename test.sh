@@ -68,8 +68,10 @@ run_hosts() {
   # Without it those tests report that they skip.
   scripts/fetch-docker28.sh >/dev/null || return 1
   scripts/fetch-consul.sh >/dev/null || return 1
-  # The distribution's Python: others on the path need not have pytest.
-  FLANNEL_BIN_DIR=$PWD/build/release/bin /usr/bin/python3 -m pytest -q tests/hosts
+  # The distribution's Python: others on the path need not have pytest. The tests mostly wait, so more
+  # of them than there are cores run at once.
+  FLANNEL_BIN_DIR=$PWD/build/release/bin \
+    /usr/bin/python3 -m pytest -q -n "$((jobs * 2))" tests/hosts
 }
 
 run_package() { /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/package; }
