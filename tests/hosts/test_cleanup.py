@@ -12,11 +12,13 @@ import pytest
 from lab import CommandFailed, binary, wait_until
 from lab.cluster import Cluster
 from lab.overlay import subnet
+from lab.packet_filter import TABLES, iptables
 from lab.traffic import ping
 
 LOOK = (
     ("ip", "-o", "link", "show"),
     ("ip", "-4", "route", "show", "table", "all"),
+    ("ip", "-6", "route", "show", "table", "all"),
     ("ip", "nexthop", "show"),
     ("ip", "neigh", "show", "nud", "permanent"),
     ("nft", "list", "ruleset"),
@@ -43,21 +45,32 @@ def marks(host):
     return {line for line in picture(host) if "flannel" in line.lower() or "proto 250" in line}
 
 
-@pytest.mark.parametrize("backend", ["vxlan", "host-gw", "udp"])
-@pytest.mark.parametrize("filter", ["iptables", "nftables"])
-def test_cleanup_leaves_nothing_of_ours_and_all_of_others(lab, backend, filter):
+@pytest.mark.parametrize(
+    "backend, filter, families",
+    [
+        ("vxlan", "iptables", "dual"),
+        ("vxlan", "nftables", "v4"),
+        ("host-gw", "iptables", "v6"),
+        ("host-gw", "nftables", "dual"),
+        ("udp", "iptables", "v4"),
+        ("udp", "nftables", "dual"),
+    ],
+)
+def test_cleanup_leaves_nothing_of_ours_and_all_of_others(lab, backend, filter, families):
     flags = ["--ip-masq", f"--firewall={filter}", "--ip-blackhole-route"]
-    cluster = Cluster(lab, "etcd", backend, flags=flags)
+    cluster = Cluster(lab, "etcd", backend, families=families, flags=flags)
     if backend == "udp":
         cluster.config["Backend"]["Persistent"] = True
     one = cluster.hosts[0]
-    one.ns.run("iptables-nft", "-A", "FORWARD", "-s", "10.9.0.0/16", "-j", "ACCEPT")
-    one.ns.run("nft", "add table ip mine; add chain ip mine c; add rule ip mine c accept")
-    one.ns.ip("route", "add", "10.9.0.0/16", "via", cluster.hosts[1].address)
+    for version in cluster.versions:
+        network, family = {4: ("10.9.0.0/16", "ip"), 6: ("fd00:9::/48", "ip6")}[version]
+        one.ns.run(iptables(filter, version), "-A", "FORWARD", "-s", network, "-j", "ACCEPT")
+        one.ns.run("nft", "add table {0} mine; add chain {0} mine c; add rule {0} mine c accept".format(family))
+        one.ns.ip("route", "add", network, "via", cluster.hosts[1].underlay(version))
     one.ns.ip("link", "add", "vxlan9", "type", "vxlan", "id", "9", "dstport", "4789")
     before = picture(one)
     cluster.start()
-    own = subnet(one)
+    own = cluster.subnets()[0]
     one.daemon.stop()
     # A device of an earlier configuration; a persistent TUN device stays only if no process has it open.
     one.ns.ip("link", "add", "flannel.77", "type", "vxlan", "id", "77", "dstport", "8473")
@@ -68,11 +81,12 @@ def test_cleanup_leaves_nothing_of_ours_and_all_of_others(lab, backend, filter):
     assert said == would.replace("would remove", "removed")
     assert marks(one) == set()
     assert before <= picture(one)
-    assert f"removed blackhole {own}\n" in said
     assert "removed device flannel.77\n" in said
-    wanted = {"iptables": "iptables-nft nat: chain FLANNEL-POSTRTG with its rules",
-              "nftables": "nftables: table ip flannel-10.5.0.0-16"}[filter]
-    assert f"removed {wanted}\n" in said
+    for version, subnet_of_family in zip(cluster.versions, own):
+        assert f"removed blackhole {subnet_of_family}\n" in said
+        wanted = {"iptables": f"{iptables(filter, version)} nat: chain FLANNEL-POSTRTG with its rules",
+                  "nftables": f"nftables: {TABLES[version]}"}[filter]
+        assert f"removed {wanted}\n" in said
     assert cleanup(one) == "nothing of flanneld is here\n"
 
 

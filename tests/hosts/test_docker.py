@@ -6,14 +6,18 @@
 """
 
 import ipaddress
+import json
 import re
 
 import pytest
 
 from lab import binary, run, wait_until
+from lab.cluster import FAMILIES
 from lab.docker import Engine, clients, fetched, installed, nginx
 from lab.flanneld import REPOSITORY
+from lab.overlay import subnet
 from lab.stores import EtcdV2
+from lab.topology import LAN, LAN6
 
 CONFIG = "/coreos.com/network/config"
 BACKENDS = ["udp", "vxlan", "host-gw"]
@@ -38,11 +42,15 @@ def docker28():
 class DockerHost:
     """A host of the lab with flanneld and an engine on top."""
 
-    def __init__(self, lab, etcd, release, *flags):
+    def __init__(self, lab, etcd, release, versions, *flags):
         self.host = lab.host()
+        self.versions = versions
         # A machine after its installation: Docker turns forwarding on, and then drops forwarded
         # packets.
         self.host.ns.sysctl(net_ipv4_ip_forward=0)
+        if 6 in versions:
+            self.host.add_ipv6()
+            self.host.ns.run("sysctl", "-qw", "net.ipv6.conf.all.forwarding=0")
         self.daemon = self.host.flanneld(etcd, *flags, iface=None)
         self.engine = Engine(self.host, release)
         self.ns = self.host.ns
@@ -51,32 +59,48 @@ class DockerHost:
         """On the host itself."""
         return self.ns.run(*argv, check=check)
 
-    def subnet(self):
-        return ipaddress.ip_interface(self.daemon.subnet_env()["FLANNEL_SUBNET"]).network
+    def subnet(self, version=4):
+        return ipaddress.ip_network(subnet(self.host, version))
+
+    def docker_options(self, *flags):
+        """What mk-docker-opts writes with these flags."""
+        options = self.host.folder / "docker_opts.env"
+        env = self.daemon.subnet_file
+        run(REPOSITORY / "dist/mk-docker-opts.sh", "-f", env, "-d", options, *flags)
+        return options.read_text(encoding="ascii").splitlines()
 
     def start_docker(self):
-        env = self.daemon.subnet_env()
-        self.engine.start(f"--bip={env['FLANNEL_SUBNET']}", f"--mtu={env['FLANNEL_MTU']}")
+        (line,) = self.docker_options("-c", "-6")
+        self.engine.start(*line.removeprefix('DOCKER_OPTS="').removesuffix('"').split())
         return self.engine
 
+    def iptables(self, version, *words):
+        return self.run("iptables" if version == 4 else "ip6tables", *words)
+
+    def saved(self, version, *words):
+        return self.run("iptables-save" if version == 4 else "ip6tables-save", *words)
+
     def docker_rules(self):
-        return [line for line in self.run("iptables-save").splitlines() if "flanneld docker" in line]
+        return [line for version in self.versions for line in self.saved(version).splitlines()
+                if "flanneld docker" in line]  # fmt: skip
 
 
-def set_config(store, backend, verb="set"):
-    body = '{"Network":"10.0.0.0/16"}'
+def set_config(store, backend, verb="set", families="v4"):
+    body = {"Network": "10.0.0.0/16"}
+    if families == "dual":
+        body |= {"EnableIPv6": True, "IPv6Network": "fd00:10::/48"}
     if backend:
-        body = '{"Network":"10.0.0.0/16","Backend":{"Type":"%s"}}' % backend
+        body["Backend"] = {"Type": backend}
     if isinstance(store, EtcdV2):
-        store.etcdctl(verb, CONFIG, body)
+        store.etcdctl(verb, CONFIG, json.dumps(body))
     else:
-        store.consul("kv", "put", CONFIG.lstrip("/"), body)
+        store.consul("kv", "put", CONFIG.lstrip("/"), json.dumps(body))
 
 
-def two_hosts(lab, release, *flags, backend=None, store="etcd-v2"):
+def two_hosts(lab, release, *flags, backend=None, store="etcd-v2", families="v4"):
     store = lab.store(store)
-    set_config(store, backend, verb="mk")
-    hosts = [DockerHost(lab, store, release, *flags) for _ in range(2)]
+    set_config(store, backend, "mk", families)
+    hosts = [DockerHost(lab, store, release, FAMILIES[families], *flags) for _ in range(2)]
     for host in hosts:
         host.daemon.start()
     for host in hosts:
@@ -92,7 +116,12 @@ def start_dockers(one, two):
 
 
 def reaches(source, web):
-    wait_until(lambda: fetched(source, web.address), lambda: f"{web.address} to be reached")
+    for address in web.addresses:
+        wait_until(lambda: fetched(source, address), lambda: f"{address} to be reached")
+
+
+def reaches_nothing(source, web):
+    return not any(fetched(source, address) for address in web.addresses)
 
 
 # ---- the walkthrough, step by step
@@ -119,11 +148,8 @@ def check_routes(host, other, backend):
 
 
 def check_docker_options(host):
-    options = host.host.folder / "docker_opts.env"
-    env = host.daemon.subnet_file
-    run(REPOSITORY / "dist/mk-docker-opts.sh", "-f", env, "-d", options)
     gateway = host.subnet().network_address + 1
-    assert options.read_text(encoding="ascii").splitlines() == [
+    assert host.docker_options() == [
         f'DOCKER_OPT_BIP="--bip={gateway}/24"',
         'DOCKER_OPT_IPMASQ="--ip-masq=true"',
         'DOCKER_OPT_MTU="--mtu=1472"',
@@ -181,39 +207,67 @@ def test_the_walkthrough_of_2018(lab, release, store, firewall):
         check_web(web, two, client, {"vxlan": "flannel.1", "host-gw": "eth0"}[backend])
 
 
+# ---- networks with IPv6
+
+
+@pytest.mark.parametrize("masquerading", ["flanneld", "docker"])
+def test_containers_have_both_families_and_reach_the_world_in_each(lab, release, masquerading):
+    """The LAN has no route back to the network."""
+    flags = ["--ip-masq"] if masquerading == "flanneld" else []
+    _, one, two = two_hosts(lab, release, *flags, backend="vxlan", families="dual")
+    web, client = start_dockers(one, two)
+    assert [len(container.addresses) for container in (web, client)] == [2, 2]
+    for address, own in zip(web.addresses, client.addresses):
+        wait_until(lambda: fetched(client, address), lambda: f"{address} to be reached")
+        assert clients(web)[-1] == own, "containers see each other's own addresses"
+    for world in (f"{LAN}.254", f"{LAN6}:fe"):
+        wait_until(lambda: "1 packets received" in client.run("ping", "-c1", "-W1", world, check=False),
+                   f"{world} to answer")  # fmt: skip
+
+
 # ---- Docker 28, which drops packets from elsewhere
 
 
 def drop_our_rules(host):
     """Removes our rules, as if no flanneld had ever run beside this Docker."""
-    jumps = [("raw", "PREROUTING", "docker", "FLANNEL-DOCKER")] if host.engine.release == "28" else []
-    jumps += [("filter", "DOCKER-USER", "docker", "FLANNEL-DOCKER"),
-              ("filter", "FORWARD", "forward", "FLANNEL-FWD")]
-    for table, parent, comment, chain in jumps:
-        jump = ["-m", "comment", "--comment", f"flanneld {comment}", "-j", chain]
-        host.run("iptables", "-t", table, "-D", parent, *jump)
-        host.run("iptables", "-t", table, "-F", chain)
-        host.run("iptables", "-t", table, "-X", chain)
+    for version in host.versions:
+        jumps = [("filter", "FORWARD", "forward", "FLANNEL-FWD")]
+        if host.engine.release == "28" or version == 4:  # 20.10 has no DOCKER-USER of IPv6
+            jumps.insert(0, ("filter", "DOCKER-USER", "docker", "FLANNEL-DOCKER"))
+        if host.engine.release == "28":
+            jumps.insert(0, ("raw", "PREROUTING", "docker", "FLANNEL-DOCKER"))
+        for table, parent, comment, chain in jumps:
+            jump = ["-m", "comment", "--comment", f"flanneld {comment}", "-j", chain]
+            host.iptables(version, "-t", table, "-D", parent, *jump)
+            host.iptables(version, "-t", table, "-F", chain)
+            host.iptables(version, "-t", table, "-X", chain)
 
 
+@pytest.mark.parametrize("families", ["v4", "dual"])
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_only_packets_of_the_overlay_are_let_in(lab, docker28, backend):
-    _, one, two = two_hosts(lab, docker28, backend=backend)
+def test_only_packets_of_the_overlay_are_let_in(lab, docker28, backend, families):
+    _, one, two = two_hosts(lab, docker28, backend=backend, families=families)
     web, client = start_dockers(one, two)
     reaches(client, web)
     # A neighbour on the link that is no peer, and knows a route to the container.
-    lab.lan.ip("route", "add", str(one.subnet()), "via", one.host.address)
-    lab.lan.run("ping", "-n", "-c1", "-W3", one.subnet().network_address + 1)
-    assert not fetched(lab.lan, web.address), one.docker_rules()
+    for version in one.versions:
+        way = str(one.subnet(version))
+        lab.lan.ip(f"-{version}", "route", "add", way, "via", one.host.underlay(version))
+        lab.lan.run("ping", "-n", "-c1", "-W3", one.subnet(version).network_address + 1)
+    assert reaches_nothing(lab.lan, web), one.docker_rules()
 
 
-@pytest.mark.parametrize(("release", "firewall"), [("28", "nftables"), ("28", "iptables"),
-                                                   ("20.10", "nftables")])  # fmt: skip
-def test_rules_hold_for_every_order_of_starts_and_after_a_flush(lab, release, firewall):
-    _, one, two = two_hosts(lab, need(release), f"--firewall={firewall}", backend="vxlan")
+@pytest.mark.parametrize(("release", "firewall", "families"),
+                         [("28", "nftables", "dual"), ("28", "iptables", "v4"), ("28", "iptables", "dual"),
+                          ("20.10", "nftables", "v4"), ("20.10", "iptables", "dual")])  # fmt: skip
+def test_rules_hold_for_every_order_of_starts_and_after_a_flush(lab, release, firewall, families):
+    _, one, two = two_hosts(
+        lab, need(release), f"--firewall={firewall}", backend="vxlan", families=families
+    )
 
     def check_dockers_drops():
-        assert release != "28" or "-j DROP" in one.run("iptables-save", "-t", "raw")
+        for version in one.versions:
+            assert release != "28" or "-j DROP" in one.saved(version, "-t", "raw")
 
     web, client = start_dockers(one, two)
     reaches(client, web)
@@ -221,13 +275,15 @@ def test_rules_hold_for_every_order_of_starts_and_after_a_flush(lab, release, fi
     # Docker starts first.
     one.daemon.stop()
     drop_our_rules(one)
-    assert not fetched(client, web.address), "without our rules Docker drops the request"
+    assert reaches_nothing(client, web), "without our rules Docker drops the request"
     one.daemon.start().wait_ready()
     reaches(client, web)
 
-    one.run("iptables", "-F", "FORWARD")
+    for version in one.versions:
+        one.iptables(version, "-F", "FORWARD")
     reaches(client, web)
-    assert ":FORWARD DROP" in one.run("iptables-save", "-t", "filter")
+    for version in one.versions:
+        assert ":FORWARD DROP" in one.saved(version, "-t", "filter")
 
     # Docker starts again, and puts its rules back.
     one.engine.stop()
@@ -248,13 +304,13 @@ def test_rules_hold_for_every_order_of_starts_and_after_a_flush(lab, release, fi
     one.run(binary("flannelctl"), "cleanup")
     assert one.docker_rules() == []
     check_dockers_drops()
-    assert "DOCKER-USER" in one.run("iptables-save"), "Docker's own stay"
+    assert "DOCKER-USER" in one.saved(4), "Docker's own stay"
 
 
 def test_switched_off_docker_has_its_way(lab, docker28):
-    _, one, two = two_hosts(lab, docker28, "--docker-rules=off", backend="vxlan")
+    _, one, two = two_hosts(lab, docker28, "--docker-rules=off", backend="vxlan", families="dual")
     web, client = start_dockers(one, two)
-    assert not fetched(client, web.address)
+    assert reaches_nothing(client, web)
     assert one.docker_rules() == []
 
 

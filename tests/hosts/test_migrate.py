@@ -23,7 +23,7 @@ def make_pair(lab, release, filter="iptables", flags=("--ip-masq",)):
     one, two = cluster.hosts
     cluster.store.set_config(cluster.config)
     cluster.store.put_lease(lease_key(SUBNET), upstream.lease(release, one.address, MAC))
-    upstream.make_vxlan_host(one, SUBNET, MAC)
+    upstream.make_vxlan_host(one, (SUBNET, MAC))
     if filter == "iptables":
         one.ns.run("iptables-restore", input=upstream.rules(release, NETWORK, SUBNET))
     else:

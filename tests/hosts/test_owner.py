@@ -11,20 +11,23 @@ import re
 import pytest
 from lab.cluster import Cluster
 from lab.flanneld import flannelctl, leases_of
-from lab.overlay import lease_key, subnet
+from lab.overlay import key_of, lease_key, subnet
 from lab.shell import wait_until
 
-SUBNET = "10.5.7.0/24"
+SUBNETS = {4: "10.5.7.0/24", 6: "fd00:5:0:7::/64"}
 
 
-@pytest.mark.parametrize("store", ["etcd", "etcd-v2", "sqlite"])
-def test_a_reservation_comes_and_goes_under_a_running_daemon(lab, store):
-    cluster = Cluster(lab, store, "host-gw", hosts=1, flags=["--subnet-lease-ttl=20"])
+@pytest.mark.parametrize("store, families", [("etcd", "v6"), ("etcd-v2", "v4"), ("sqlite", "dual")])
+def test_a_reservation_comes_and_goes_under_a_running_daemon(lab, store, families):
+    flags = ["--subnet-lease-ttl=20"]
+    cluster = Cluster(lab, store, "host-gw", hosts=1, families=families, flags=flags)
     cluster.store.set_config(cluster.config)
     one = cluster.hosts[0]
-    flannelctl(cluster.store, "reserve", SUBNET, f"--node={one.address}")
+    reserved = [SUBNETS[version] for version in cluster.versions]
+    both = ",".join(reserved)
+    flannelctl(cluster.store, "reserve", both, f"--node={one.address}")
     one.daemon.start().wait_ready()
-    assert subnet(one) == SUBNET
+    assert cluster.subnets() == [reserved]
     kind = lambda: [lease["kind"] for lease in leases_of(cluster.store)]  # noqa: E731
     assert kind() == ["reservation"]
 
@@ -32,20 +35,21 @@ def test_a_reservation_comes_and_goes_under_a_running_daemon(lab, store):
         return one.daemon.status()["lease"]["reservation"]
 
     wait_until(is_reservation, "the reservation")
-    flannelctl(cluster.store, "unreserve", SUBNET)
+    flannelctl(cluster.store, "unreserve", both)
     wait_until(lambda: not is_reservation(), "the lease")
     assert kind() == ["lease"]
-    flannelctl(cluster.store, "reserve", SUBNET)
+    flannelctl(cluster.store, "reserve", both)
     wait_until(is_reservation, "the reservation again")
     before = one.daemon.log().count("Lease renewed")
     assert flannelctl(cluster.store, "leases").count("reservation") == 1
-    assert subnet(one) == SUBNET
+    assert cluster.subnets() == [reserved]
     assert one.daemon.log().count("Lease renewed") == before
     assert one.daemon.health("/readyz")[1] == "flanneld is ready"
 
 
-def test_a_host_has_one_etcd_lease_however_often_it_starts(lab):
-    cluster = Cluster(lab, "etcd", "host-gw", hosts=1).start()
+@pytest.mark.parametrize("families", ["v4", "dual"])
+def test_a_host_has_one_etcd_lease_however_often_it_starts(lab, families):
+    cluster = Cluster(lab, "etcd", "host-gw", hosts=1, families=families).start()
     one = cluster.hosts[0]
     for round in range(20):
         one.daemon.kill9() if round % 2 else one.daemon.stop()
@@ -72,30 +76,30 @@ def test_a_copied_node_id_is_reported_and_the_subnets_stay(lab):
     wait_until(lambda: one.daemon.health("/readyz")[1] == "flanneld is ready", "its end")
 
 
-@pytest.mark.parametrize("copy", ["lower", "higher"])
-def test_a_copied_state_folder_costs_the_original_nothing(lab, copy):
+@pytest.mark.parametrize("copy, families", [("lower", "v4"), ("higher", "dual"), ("lower", "v6")])
+def test_a_copied_state_folder_costs_the_original_nothing(lab, copy, families):
     """The copy is another container of the same machine, and has the boot id of the original."""
-    cluster = Cluster(lab, "etcd", "vxlan", hosts=3)
+    cluster = Cluster(lab, "etcd", "vxlan", hosts=3, families=families)
     cluster.store.set_config(cluster.config)
     original, copied, third = cluster.hosts
-    places = [("10.5.20.0/24", original), ("10.5.30.0/24", copied)]
+    places = [(20, original), (30, copied)]
     if copy == "lower":
-        places = [("10.5.10.0/24", copied), ("10.5.20.0/24", original)]
-    for place, host in places:
+        places = [(10, copied), (20, original)]
+    for number, host in places:
+        place = {4: f"10.5.{number}.0/24", 6: f"fd00:5:0:{number}::/64"}[cluster.versions[0]]
         flannelctl(cluster.store, "reserve", place, f"--node={host.address}")
     original.daemon.start().wait_ready()
     third.daemon.start().wait_ready()
     values = cluster.store.lease_values()
-    key = lease_key(subnet(original))
+    key = key_of(original)
     source, target = original.folder / "state", copied.folder / "state"
     target.mkdir(exist_ok=True)
     (target / "node-id").write_text((source / "node-id").read_text())
     copied.daemon.start().wait_ready()
     assert cluster.store.lease_values()[key] == values[key]
     assert (target / "node-id").read_text() != (source / "node-id").read_text()
-    macs = [re.search(r'"VtepMAC":"([0-9a-f:]+)"', v).group(1)
-            for v in cluster.store.lease_values().values()]
-    assert len(set(macs)) == 3, macs
+    macs = [re.findall(r'"VtepMAC":"([0-9a-f:]+)"', v) for v in cluster.store.lease_values().values()]
+    assert all(len({host[n] for host in macs}) == 3 for n in range(len(cluster.versions))), macs
     assert "this host takes new ones" in copied.daemon.log()
     wait_until(lambda: not cluster.missing(), "all rows in all kernels")
     assert third.daemon.health("/readyz")[1] == "flanneld is ready"
@@ -110,9 +114,10 @@ def test_our_address_in_the_lease_of_another_node_is_quarantined(lab):
     assert one.daemon.status()["peers"]["quarantined"][0]["key"] == "10.5.99.0-24"
 
 
-def test_peers_stay_when_their_leases_are_deleted_all_at_once(lab):
+@pytest.mark.parametrize("families", ["v4", "dual", "v6"])
+def test_peers_stay_when_their_leases_are_deleted_all_at_once(lab, families):
     """The hosts write their leases again; no route is changed meanwhile."""
-    cluster = Cluster(lab, "etcd", "host-gw", hosts=3).start()
+    cluster = Cluster(lab, "etcd", "host-gw", hosts=3, families=families).start()
     one = cluster.hosts[0]
     monitor = one.ns.start("ip", "monitor", "route", stdout=open(one.folder / "monitor", "wb"))
     cluster.store.etcdctl("del", "--prefix", "/coreos.com/network/subnets/")

@@ -9,16 +9,17 @@ import pytest
 
 from lab import wait_until
 from lab.cluster import Cluster, wait_rows_gone
-from lab.overlay import rows_about, subnet
+from lab.overlay import key_of, rows_about, subnet
 from lab.traffic import ping
 
-STORES = ["sqlite", "etcd", "etcd-v2", "consul"]
 ROUNDS = 50
 
 
-@pytest.mark.parametrize("store", STORES)
-def test_the_daemon_may_come_first_and_the_configuration_later(lab, store):
-    cluster = Cluster(lab, store, hosts=2)
+@pytest.mark.parametrize(
+    "store, families", [("sqlite", "dual"), ("etcd", "v6"), ("etcd-v2", "v4"), ("consul", "dual")]
+)
+def test_the_daemon_may_come_first_and_the_configuration_later(lab, store, families):
+    cluster = Cluster(lab, store, hosts=2, families=families)
     for host in cluster.hosts:
         host.daemon.start()
     for host in cluster.hosts:
@@ -44,71 +45,100 @@ def test_a_configuration_that_makes_no_sense_is_waited_out(lab):
     host.daemon.wait_ready()
 
 
-@pytest.mark.parametrize("store", STORES)
-def test_hosts_started_at_the_same_instant_always_find_each_other(lab, store):
+@pytest.mark.parametrize(
+    "store, families", [("sqlite", "v6"), ("etcd", "v4"), ("etcd-v2", "dual"), ("consul", "v4")]
+)
+def test_hosts_started_at_the_same_instant_always_find_each_other(lab, store, families):
     """Upstream v0.20 misses a peer in about one round of three."""
-    cluster = Cluster(lab, store, hosts=2)
+    cluster = Cluster(lab, store, hosts=2, families=families)
     for number in range(ROUNDS):
         cluster.store.set_config(cluster.config)
         cluster.start_at_once()
         for host in cluster.hosts:
             host.daemon.wait_ready()
         cluster.wait_complete()
-        assert subnet(cluster.hosts[0]) != subnet(cluster.hosts[1]), f"round {number}"
+        one, two = cluster.subnets()
+        assert not set(one) & set(two), f"round {number}"
         for host in cluster.hosts:
             host.daemon.kill9()
         cluster.forget_everything()
 
 
-@pytest.mark.parametrize("store", STORES)
-def test_a_small_network_is_shared_out_without_a_conflict(lab, store):
+SMALL_NETWORKS = {"Network": "10.5.0.0/24", "IPv6Network": "fd00:5::/62"}
+THEIR_SUBNETS = {
+    4: {"10.5.0.64/26", "10.5.0.128/26", "10.5.0.192/26"},
+    6: {"fd00:5:0:1::/64", "fd00:5:0:2::/64", "fd00:5:0:3::/64"},
+}
+
+
+@pytest.mark.parametrize(
+    "store, families", [("sqlite", "v4"), ("etcd", "dual"), ("etcd-v2", "v6"), ("consul", "v4")]
+)
+def test_a_small_network_is_shared_out_without_a_conflict(lab, store, families):
     """Three hosts start together with three subnets: the loser of a race leases another subnet."""
-    cluster = Cluster(lab, store, hosts=3)
-    cluster.store.set_config({"Network": "10.5.0.0/24", "Backend": {"Type": "vxlan"}})
+    cluster = Cluster(lab, store, hosts=3, families=families)
+    small = {key: network for key, network in SMALL_NETWORKS.items() if key in cluster.config}
+    for last in ("SubnetMax", "IPv6SubnetMax"):
+        cluster.config.pop(last, None)
+    cluster.store.set_config({**cluster.config, **small})
     cluster.start_at_once()
     for host in cluster.hosts:
         host.daemon.wait_ready()
     cluster.wait_complete()
-    assert {subnet(h) for h in cluster.hosts} == {"10.5.0.64/26", "10.5.0.128/26", "10.5.0.192/26"}
+    for version in cluster.versions:
+        assert {subnet(host, version) for host in cluster.hosts} == THEIR_SUBNETS[version]
 
 
-@pytest.mark.parametrize("store", STORES)
-def test_a_new_host_is_reached_by_all_others(lab, store):
-    cluster = Cluster(lab, store, hosts=2).start(containers=True)
+@pytest.mark.parametrize(
+    "store, families", [("sqlite", "v4"), ("etcd", "v4"), ("etcd-v2", "v6"), ("consul", "dual")]
+)
+def test_a_new_host_is_reached_by_all_others(lab, store, families):
+    cluster = Cluster(lab, store, hosts=2, families=families).start(containers=True)
     new = cluster.add_host()
     new.daemon.start().wait_ready()
     cluster.wait_complete()
     new.start_container()
     for host in cluster.hosts[:2]:
-        ping(host.container, new.container)
-        ping(new.container, host.container)
+        for version in cluster.versions:
+            ping(host.container, new.container.at(version))
+            ping(new.container, host.container.at(version))
 
 
-@pytest.mark.parametrize("backend", ["vxlan", "host-gw"])
-def test_a_host_whose_key_is_deleted_disappears_from_all_others(lab, backend):
-    cluster = Cluster(lab, "etcd", backend, hosts=3).start()
+@pytest.mark.parametrize("backend, families", [("vxlan", "dual"), ("host-gw", "v4"), ("host-gw", "v6")])
+def test_a_host_whose_key_is_deleted_disappears_from_all_others(lab, backend, families):
+    cluster = Cluster(lab, "etcd", backend, hosts=3, families=families).start()
     *stay, gone = cluster.hosts
-    left = subnet(gone)
+    key, left = key_of(gone), cluster.subnets()[-1]
     gone.daemon.stop()
     assert not cluster.missing(), "a stopped daemon is no reason to cut its host off"
-    cluster.store.delete_lease(left.replace("/", "-"))
+    cluster.store.delete_lease(key)
     for host in stay:
-        wait_rows_gone(host, lambda h=host: rows_about(h, left, gone.address), gone.name)
+        wait_rows_gone(host, lambda h=host: rows_about_host(h, left, gone, cluster), gone.name)
     cluster.hosts.remove(gone)
     assert not cluster.missing(), "the rows of other hosts stay"
 
 
-@pytest.mark.parametrize("store", STORES)
-def test_a_host_that_died_disappears_when_its_lease_expires(lab, store):
-    cluster = Cluster(lab, store, hosts=3, flags=["--subnet-lease-ttl=10"]).start()
+def rows_about_host(host, subnets, other, cluster):
+    """Rows of a host about another one, which had these subnets."""
+    return {
+        row
+        for cidr, version in zip(subnets, cluster.versions)
+        for row in rows_about(host, cidr, other.underlay(version))
+    }
+
+
+@pytest.mark.parametrize(
+    "store, families", [("sqlite", "v6"), ("etcd", "dual"), ("etcd-v2", "v4"), ("consul", "v6")]
+)
+def test_a_host_that_died_disappears_when_its_lease_expires(lab, store, families):
+    cluster = Cluster(lab, store, hosts=3, families=families, flags=["--subnet-lease-ttl=10"]).start()
     *stay, dead = cluster.hosts
-    left = subnet(dead)
-    kept = [subnet(host) for host in stay]
+    *kept, left = cluster.subnets()
     dead.daemon.kill9()
     for host in stay:
-        wait_rows_gone(host, lambda h=host: rows_about(h, left, dead.address), dead.name)
+        wait_rows_gone(host, lambda h=host: rows_about_host(h, left, dead, cluster), dead.name)
     # The other hosts have renewed more than once meanwhile.
-    assert [subnet(host) for host in stay] == kept
+    assert cluster.subnets()[:-1] == kept
     cluster.hosts.remove(dead)
     assert not cluster.missing()
 
@@ -157,7 +187,7 @@ def test_a_store_file_that_cannot_be_opened_is_awaited_and_logged_once(lab):
 def test_an_etcd_that_goes_and_comes_back_costs_no_connection(lab):
     cluster = Cluster(lab, "etcd", hosts=2).start(containers=True)
     one, two = cluster.hosts
-    before = [subnet(host) for host in cluster.hosts]
+    before = cluster.subnets()
     cluster.store.stop()
     for host in cluster.hosts:
         wait_until(lambda host=host: "store" in host.daemon.health("/readyz")[1],
@@ -168,4 +198,4 @@ def test_an_etcd_that_goes_and_comes_back_costs_no_connection(lab):
     new = cluster.add_host()
     new.daemon.start().wait_ready(within=30)
     cluster.wait_complete(within=30)
-    assert [subnet(host) for host in cluster.hosts[:2]] == before
+    assert cluster.subnets()[:2] == before

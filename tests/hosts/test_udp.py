@@ -4,6 +4,7 @@
     h1c ── cni0 ─ h1 ─ flannel0, eth0 ── lan ── eth0, flannel0 ─ h2 ─ cni0 ── h2c
 """
 
+import socket
 import subprocess
 
 import pytest
@@ -107,7 +108,7 @@ def test_peers_come_and_go_without_a_lost_packet(lab, pair):
     assert echoes.lost() == []
 
 
-def assert_hops_as_with_upstream(one, two):
+def assert_hops_as_with_upstream(one, two, mtu):
     """Four hops take one off the TTL, and upstream's does not answer; packets fill the overlay's MTU."""
     for source, target in ((one, two), (two, one)):
         ask = lambda *words: source.container.ns.run(  # noqa: E731
@@ -119,27 +120,29 @@ def assert_hops_as_with_upstream(one, two):
         ours = "Time to live exceeded" in ask("-t", 2 if source is one else 3)
         theirs = "Time to live exceeded" in ask("-t", 3 if source is one else 2)
         assert (ours, theirs) == (True, False)
-        assert "1 received" in ask("-M", "do", "-s", 1472 - 28)
-        assert "0 received" in ask("-M", "do", "-s", 1473 - 28)
+        assert "1 received" in ask("-M", "do", "-s", mtu - 28)
+        assert "0 received" in ask("-M", "do", "-s", mtu + 1 - 28)
         assert "1 received" in ask("-s", 20000)
 
 
-def test_a_host_of_upstream_is_reached_and_reaches_us(lab):
-    """h2 treats packets as flannel v0.10 does; its lease is written by hand."""
-    cluster = Cluster(lab, "etcd", "udp", hosts=1)
+@pytest.mark.parametrize("families", ["v4", "dual"])
+def test_a_host_of_upstream_is_reached_and_reaches_us(lab, families):
+    """h2 treats packets as flannel v0.10 does, and has IPv4 only; its lease is written by hand."""
+    cluster = Cluster(lab, "etcd", "udp", hosts=1, families=families)
     one = cluster.start(containers=True).hosts[0]
+    mtu = int(one.daemon.subnet_env()["FLANNEL_MTU"])
     two = lab.host()
     forwarder = two.ns.start(
         binary("reference_forwarder"),
-        *["--subnet", OTHER, "--local", f"{two.address}:8285", "--mtu", "1472"],
+        *["--subnet", OTHER, "--local", f"{two.address}:8285", "--mtu", mtu],
         *["--peer", f"{subnet(one)}={one.address}:8285"],
         stdout=subprocess.PIPE,
         text=True,
     )
     try:
         assert forwarder.stdout.readline() == "ready\n"
-        two.ns.ip_all(f"link set flannel0 mtu 1472 up\naddr add {base(OTHER)}/16 dev flannel0\n")
-        env = {"FLANNEL_SUBNET": OTHER.replace(".0/", ".1/"), "FLANNEL_MTU": "1472"}
+        two.ns.ip_all(f"link set flannel0 mtu {mtu} up\naddr add {base(OTHER)}/16 dev flannel0\n")
+        env = {"FLANNEL_SUBNET": OTHER.replace(".0/", ".1/"), "FLANNEL_MTU": str(mtu)}
         two.container = Container(two, env)
         cluster.store.put_lease(lease_key(OTHER), f'{{"PublicIP":"{two.address}"}}')
         reached(one.container, two.container)
@@ -147,7 +150,49 @@ def test_a_host_of_upstream_is_reached_and_reaches_us(lab):
             ping(source.container, target.container)
             sent, received = transfer(source.container, target.container, megabytes=20)
             assert sent == received
-        assert_hops_as_with_upstream(one, two)
+        assert_hops_as_with_upstream(one, two, mtu)
     finally:
         forwarder.kill()
         forwarder.communicate()
+
+
+def arrived(link):
+    """The datagrams in the buffer of a socket."""
+    link.setblocking(False)
+    found = []
+    while True:
+        try:
+            found.append(link.recv(65535))
+        except BlockingIOError:
+            return found
+
+
+def test_a_peer_without_an_ipv6_subnet_gets_ipv4_packets_as_they_are_and_none_of_ipv6(lab):
+    """The peer is a socket at its port: it sees what a daemon of upstream would."""
+    cluster = Cluster(lab, "etcd", "udp", hosts=1, families="dual")
+    one = cluster.start(containers=True).hosts[0]
+    peer = lab.host()
+    peer.add_ipv6()
+    with peer.ns.socket(socket.SOCK_DGRAM) as link:
+        link.bind((peer.address, 8285))
+        cluster.store.put_lease(lease_key(OTHER), f'{{"PublicIP":"{peer.address}"}}')
+        seen = []
+
+        def send(target, *words):
+            said = one.container.ns.run("ping", "-n", "-c1", "-W1", *words, target, check=False)
+            seen.extend(arrived(link))
+            return said
+
+        wait_until(lambda: send("10.5.77.10") and seen, "a packet to arrive at the peer")
+        # The subnet of IPv6 that belongs to the peer's of IPv4, and one above it.
+        for target in ("fd00:5:0:4d::10", "fd00:5:0:4e::10"):
+            assert "Destination unreachable" in send(target)
+        sizes = (0, 100, 1424, 4000, 20000)  # the last two in fragments
+        for size in sizes:
+            send("10.5.77.10", "-s", size)
+        for packet in seen:
+            version, length = packet[0] >> 4, int.from_bytes(packet[2:4], "big")
+            assert (version, length) == (4, len(packet))
+            assert ".".join(map(str, packet[16:20])) == "10.5.77.10"
+        echoes = [packet for packet in seen if packet[20] == 8 and not int.from_bytes(packet[6:8], "big") & 0x1FFF]
+        assert len(echoes) >= 1 + len(sizes)

@@ -12,7 +12,7 @@ import pytest
 
 from lab import upstream, wait_until
 from lab.cluster import NETWORK, Cluster, wait_rows_gone
-from lab.overlay import lease_key, rows, rows_about, subnet, vtep_mac, vxlan_rows
+from lab.overlay import key_of, lease_key, rows, rows_about, subnet, version_of, vtep_mac, vxlan_rows
 from lab.topology import Container
 from lab.traffic import ping, transfer
 
@@ -39,16 +39,38 @@ def ours(lab):
 def test_a_host_of_upstream_is_reached_and_reaches_us_over_vxlan(lab, ours):
     cluster, one = ours
     two = lab.host()
-    upstream.make_vxlan_host(two, SUBNET, MAC)
-    cluster.store.put_lease(lease_key(SUBNET), VXLAN_VALUE)
-    wanted = vxlan_rows(SUBNET, MAC, two.address)
-    wait_until(lambda: wanted <= rows(one), lambda: f"{wanted - rows(one)}")
-    key = lease_key(subnet(one))
+    upstream.make_vxlan_host(two, (SUBNET, MAC))
+    reach_each_other(cluster, one, two, {SUBNET: MAC}, VXLAN_VALUE)
+
+
+def test_a_host_of_upstream_is_reached_in_both_families_over_vxlan(lab):
+    cluster = Cluster(lab, "etcd", hosts=1, families="dual").start(containers=True)
+    two = lab.host()
+    two.add_ipv6()
+    ends = {SUBNET: MAC, "fd00:5:0:4d::/64": "c6:d2:32:6f:8f:46"}
+    upstream.make_vxlan_host(two, *ends.items())
+    value = (
+        f'{{"PublicIP":"{two.address}","PublicIPv6":"{two.address6}","BackendType":"vxlan",'
+        f'"BackendData":{{"VNI":1,"VtepMAC":"{MAC}"}},'
+        f'"BackendV6Data":{{"VNI":1,"VtepMAC":"{ends["fd00:5:0:4d::/64"]}"}}}}'
+    )
+    reach_each_other(cluster, cluster.hosts[0], two, ends, value)
+
+
+def reach_each_other(cluster, one, two, ends, value):
+    """`ends`: the MAC for each subnet of the host of upstream, `two`; `value`: its lease."""
+    cluster.store.put_lease(lease_key(*ends), value)
+    for cidr, mac in ends.items():
+        version = version_of(cidr)
+        wanted = vxlan_rows(cidr, mac, two.underlay(version))
+        wait_until(lambda: wanted <= rows(one, version), lambda: f"{wanted - rows(one, version)}")
+    key = key_of(one)
     upstream.add_peer(two, key, cluster.store.lease_values()[key])
     for source, target in ((one, two), (two, one)):
-        ping(source.container, target.container)
-        sent, received = transfer(source.container, target.container, megabytes=20)
-        assert sent == received
+        for version in cluster.versions:
+            ping(source.container, target.container.at(version))
+            sent, received = transfer(source.container, target.container.at(version), megabytes=20)
+            assert sent == received
 
 
 def test_a_lease_of_upstream_that_is_deleted_takes_its_rows_along(lab, ours):

@@ -4,25 +4,34 @@
 import shutil
 import threading
 
-from .overlay import missing, wait_complete
+from .overlay import NETWORK, NETWORK6, device, missing, subnet, wait_complete
 from .shell import wait_until
 
-NETWORK = "10.5.0.0/16"
-# Hosts choose their subnets at random up to this one. The subnets of NETWORK above it belong to the
-# tests, which write leases and routes of their own there.
+# Hosts choose their subnets at random up to these. The subnets of the networks above them belong to
+# the tests, which write leases and routes of their own there.
 LAST_SUBNET_OF_HOSTS = "10.5.63.0"
+LAST_SUBNET6_OF_HOSTS = "fd00:5:0:3f::"
+FAMILIES = {"v4": (4,), "dual": (4, 6), "v6": (6,)}
 
 
 class Cluster:
-    def __init__(self, lab, store="sqlite", backend="vxlan", hosts=2, flags=(), **options):
+    """`families`: "v4", "dual", or "v6" for hosts, a network and a store without IPv4."""
+
+    def __init__(self, lab, store="sqlite", backend="vxlan", hosts=2, families="v4", flags=(), **options):
         self.lab = lab
         self.backend = backend
-        self.store = lab.store(store)
-        self.config = {
-            "Network": NETWORK,
-            "SubnetMax": LAST_SUBNET_OF_HOSTS,
-            "Backend": {"Type": backend},
-        }
+        self.families = families
+        self.versions = FAMILIES[families]
+        self.store = lab.store(store, version=self.versions[0])
+        self.config = {"Backend": {"Type": backend}}
+        if 4 in self.versions:
+            self.config |= {"Network": NETWORK, "SubnetMax": LAST_SUBNET_OF_HOSTS}
+        else:
+            self.config["EnableIPv4"] = False
+        if 6 in self.versions:
+            self.config |= {
+                "EnableIPv6": True, "IPv6Network": NETWORK6, "IPv6SubnetMax": LAST_SUBNET6_OF_HOSTS,
+            }  # fmt: skip
         self._flags, self._options = flags, options
         self.hosts = []
         for _ in range(hosts):
@@ -31,9 +40,17 @@ class Cluster:
     def add_host(self):
         """One more host with a daemon that is not started."""
         host = self.lab.host()
+        self.give_addresses(host)
         host.flanneld(self.store, *self._flags, **self._options)
         self.hosts.append(host)
         return host
+
+    def give_addresses(self, host):
+        """Gives a new host the addresses of its underlay; it has the one of IPv4. A cluster of other hosts overrides it."""
+        if 6 in self.versions:
+            host.add_ipv6()
+        if 4 not in self.versions:
+            host.remove_ipv4()
 
     def start(self, containers=False):
         """Writes the configuration, starts the daemons, and waits until every host reaches every other."""
@@ -63,16 +80,21 @@ class Cluster:
             thread.join()
 
     def wait_complete(self, within=20):
-        wait_complete(self.hosts, self.backend, within)
+        wait_complete(self.hosts, self.backend, self.versions, within)
 
     def missing(self):
-        return missing(self.hosts, self.backend)
+        return missing(self.hosts, self.backend, self.versions)
+
+    def subnets(self):
+        """The leased subnets of each host."""
+        return [[subnet(host, version) for version in self.versions] for host in self.hosts]
 
     def forget_everything(self):
         """Removes all state, as if no daemon had ever run on the hosts; the daemons must be stopped."""
         for host in self.hosts:
-            host.ns.ip("link", "del", "flannel.1", check=False)
-            host.ns.ip("route", "flush", "proto", "250", check=False)
+            for version in self.versions:
+                host.ns.ip("link", "del", device(version), check=False)
+                host.ns.ip(f"-{version}", "route", "flush", "proto", "250", check=False)
             host.daemon.subnet_file.unlink(missing_ok=True)
             shutil.rmtree(host.daemon.state_dir, ignore_errors=True)
         self.store.forget_everything()

@@ -8,7 +8,7 @@ import signal
 import subprocess
 
 from .shell import wait_until
-from .stores import PREFIX
+from .stores import PREFIX, in_url
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
 KEYS = PREFIX.lstrip("/")
@@ -22,11 +22,11 @@ def program():
 class Consul:
     """A cluster of one server. Its raft and its shortest TTL are those of a test: fast and short."""
 
-    def __init__(self, host):
+    def __init__(self, host, version=4):
         assert os.access(program(), os.X_OK), f"no Consul: run scripts/fetch-consul.sh ({program()})"
         self.host = host
         self.namespace = host.ns
-        self.url = f"http://{host.address}:8500"
+        self.url = f"http://{in_url(host.underlay(version))}:8500"
         self._log = host.folder / "consul.log"
         self._process = None
 
@@ -40,7 +40,7 @@ class Consul:
             "node_name": "lab",
             "data_dir": str(self.host.folder / "data"),
             "bind_addr": self.host.address,
-            "client_addr": "0.0.0.0",
+            "client_addr": "::",
             "session_ttl_min": "1s",
             "performance": {"raft_multiplier": 1},
             "disable_update_check": True,

@@ -16,6 +16,7 @@ import tarfile
 
 from .flanneld import REPOSITORY
 from .shell import run, wait_until
+from .stores import in_url
 
 SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 # The folder of each release's programs; containerd and runc are always the system's. "28" is 28.5,
@@ -163,10 +164,12 @@ class DockerContainer:
         self.name = name
         engine.docker("rm", "--force", name, check=False)
         engine.docker("run", "--detach", f"--name={name}", "lab", *argv)
-        self.address = engine.docker(
-            "inspect", "--format={{.NetworkSettings.IPAddress}}", name
-        ).strip()
-        assert self.address, engine.docker("logs", name)
+        # Of IPv4, and then of IPv6 if Docker's bridge has it.
+        self.addresses = engine.docker(
+            "inspect", "--format={{.NetworkSettings.IPAddress}} {{.NetworkSettings.GlobalIPv6Address}}", name
+        ).split()
+        assert self.addresses, engine.docker("logs", name)
+        self.address = self.addresses[0]
 
     def run(self, *argv, check=True):
         return self.engine.docker("exec", self.name, *argv, check=check)
@@ -181,7 +184,7 @@ def nginx(engine, name="web"):
 
 def fetched(source, address):
     """Whether `source`, an object with .run, gets the page of nginx at this address."""
-    asked = source.run("curl", "-s", "--max-time", "1", f"http://{address}/", check=False)
+    asked = source.run("curl", "-s", "--max-time", "1", f"http://{in_url(address)}/", check=False)
     return "Welcome to nginx!" in asked
 
 

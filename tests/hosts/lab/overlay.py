@@ -1,86 +1,116 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rows that the kernels of the hosts need for an overlay, and those that are missing."""
+"""The rows that the kernels of the hosts need for an overlay, and those that are missing.
+
+`version` is 4 or 6, the version of IP."""
 
 import ipaddress
 
 from .shell import wait_until
 
+NETWORK = "10.5.0.0/16"
+NETWORK6 = "fd00:5::/48"
+NETWORKS = {4: NETWORK, 6: NETWORK6}
 
-def subnet(host):
-    """The leased subnet, "10.5.1.0/24"; None without a lease."""
-    env = host.daemon.subnet_env()
-    return env and str(ipaddress.ip_interface(env["FLANNEL_SUBNET"]).network)
+
+def subnet(host, version=4):
+    """The leased subnet, "10.5.1.0/24"; None without one."""
+    env = host.daemon.subnet_env() or {}
+    text = env.get("FLANNEL_SUBNET" if version == 4 else "FLANNEL_IPV6_SUBNET")
+    return text and str(ipaddress.ip_interface(text).network)
 
 
 def base(cidr):
     return cidr.split("/")[0]
 
 
-def lease_key(cidr):
-    return cidr.replace("/", "-")
+def version_of(cidr):
+    return ipaddress.ip_network(cidr).version
 
 
-def vtep_mac(host):
-    links = host.ns.ask("link", "show", "flannel.1")
+def lease_key(*cidrs):
+    """The key of a lease with the subnet of one family, or with those of both, IPv4 first."""
+    parts = [cidr.replace("/", "-") for cidr in cidrs]
+    return "&".join(["0.0.0.0-0", *parts] if version_of(cidrs[0]) == 6 else parts)
+
+
+def key_of(host):
+    """The key of the lease of a host."""
+    return lease_key(*filter(None, (subnet(host, version) for version in (4, 6))))
+
+
+def device(version):
+    """The device of the vxlan backend."""
+    return "flannel.1" if version == 4 else "flannel-v6.1"
+
+
+def vtep_mac(host, version=4):
+    links = host.ns.ask("link", "show", device(version))
     return links[0]["address"] if links else None
 
 
-def route_rows(host):
+def route_rows(host, version=4):
     """Unicast routes of the main table as `DST via GW dev DEV`, with ` onlink` if it is set."""
     rows = set()
-    for route in host.ns.ask("route", "show"):
+    for route in host.ns.ask(f"-{version}", "route", "show"):
         via = f" via {route['gateway']}" if "gateway" in route else ""
         onlink = " onlink" if "onlink" in route.get("flags", []) else ""
         rows.add(f"route {route['dst']}{via} dev {route.get('dev', '?')}{onlink}")
     return rows
 
 
-def neighbour_rows(host, link="flannel.1"):
-    rows = host.ns.ask("neigh", "show", "dev", link, "nud", "permanent")
+def neighbour_rows(host, version=4):
+    link = device(version)
+    rows = host.ns.ask(f"-{version}", "neigh", "show", "dev", link, "nud", "permanent")
     return {f"neigh {row['dst']} lladdr {row['lladdr']} dev {link}" for row in rows}
 
 
-def fdb_rows(host, link="flannel.1"):
+def fdb_rows(host, version=4):
+    link = device(version)
     rows = host.ns.ask_bridge("fdb", "show", "dev", link)
     return {f"fdb {row['mac']} dst {row['dst']} dev {link}" for row in rows if "dst" in row}
 
 
-def rows(host):
-    return route_rows(host) | neighbour_rows(host) | fdb_rows(host)
+def rows(host, version=4):
+    return route_rows(host, version) | neighbour_rows(host, version) | fdb_rows(host, version)
 
 
 def vxlan_rows(cidr, mac, address):
     """The rows that reach a peer over vxlan."""
+    link = device(version_of(cidr))
     return {
-        f"route {cidr} via {base(cidr)} dev flannel.1 onlink",
-        f"neigh {base(cidr)} lladdr {mac} dev flannel.1",
-        f"fdb {mac} dst {address} dev flannel.1",
+        f"route {cidr} via {base(cidr)} dev {link} onlink",
+        f"neigh {base(cidr)} lladdr {mac} dev {link}",
+        f"fdb {mac} dst {address} dev {link}",
     }
 
 
-def wanted_rows(peer, backend):
-    cidr = subnet(peer)
+def wanted_rows(peer, backend, version=4):
+    if backend == "alloc":
+        return set()
+    cidr = subnet(peer, version)
     if not cidr:
         return {f"the subnet file of {peer.name}"}
     if backend == "udp":  # peers are in the daemon's table, which is not visible
-        return {f"route {ipaddress.ip_network(cidr).supernet(new_prefix=16)} dev flannel0"}
+        network = ipaddress.ip_network(cidr).supernet(new_prefix=16 if version == 4 else 48)
+        return {f"route {network} dev flannel0"}
     if backend == "host-gw":
-        return {f"route {cidr} via {peer.address} dev eth0"}
-    return vxlan_rows(cidr, vtep_mac(peer), peer.address)
+        return {f"route {cidr} via {peer.underlay(version)} dev eth0"}
+    return vxlan_rows(cidr, vtep_mac(peer, version), peer.underlay(version))
 
 
-def missing(hosts, backend):
+def missing(hosts, backend, versions=(4,)):
     """The missing rows of all `hosts` that they need to reach each other."""
     found = []
-    for host in hosts:
-        have = rows(host)
-        for peer in hosts:
-            if peer is not host:
-                found += [f"{host.name}: {row}" for row in wanted_rows(peer, backend) - have]
+    for version in versions:
+        for host in hosts:
+            have = rows(host, version)
+            for peer in hosts:
+                if peer is not host:
+                    found += [f"{host.name}: {row}" for row in wanted_rows(peer, backend, version) - have]
     return sorted(found)
 
 
-def wait_complete(hosts, backend, within=20):
+def wait_complete(hosts, backend, versions=(4,), within=20):
     """Waits until every host has all rows that reach the others."""
 
     def die_with_daemon():
@@ -88,8 +118,8 @@ def wait_complete(hosts, backend, within=20):
             host.daemon.must_run()
 
     wait_until(
-        lambda: not missing(hosts, backend),
-        lambda: "\n".join(missing(hosts, backend)),
+        lambda: not missing(hosts, backend, versions),
+        lambda: "\n".join(missing(hosts, backend, versions)),
         within,
         unless=die_with_daemon,
     )
@@ -98,4 +128,4 @@ def wait_complete(hosts, backend, within=20):
 def rows_about(host, cidr, address):
     """Rows of a host that name a peer: its subnet, or its address as the remote end of a tunnel."""
     words = (f" {cidr} ", f" {base(cidr)} ", f" {address} ")
-    return {row for row in rows(host) if any(word in f"{row} " for word in words)}
+    return {row for row in rows(host, version_of(cidr)) if any(word in f"{row} " for word in words)}

@@ -15,6 +15,10 @@ from .shell import wait_until
 PREFIX = "/coreos.com/network"
 
 
+def in_url(address):
+    return f"[{address}]" if ":" in address else address
+
+
 class EtcdProcess:
     """One etcd of the distribution, on a machine of its own."""
 
@@ -114,10 +118,10 @@ class Etcd(EtcdStore):
     server_flags = ()
     api = 3
 
-    def __init__(self, host, port=2379):
+    def __init__(self, host, version=4):
         self.host = host
         self.namespace = host.ns
-        self.url = f"http://{host.address}:{port}"
+        self.url = f"http://{in_url(host.underlay(version))}:2379"
         self._process = EtcdProcess(host, "lab")
 
     def flags(self):

@@ -37,7 +37,9 @@ def skip_duplicate_detection(ns):
 
 
 class Container:
-    """A namespace behind the bridge cni0 of its host, with an address in each subnet that the host leased."""
+    """A namespace behind the bridge cni0 of its host, with an address in each subnet that the host leased.
+
+    `gateways`: the addresses of cni0 by version of IP."""
 
     def __init__(self, host, env):
         mtu = env["FLANNEL_MTU"]
@@ -51,11 +53,9 @@ class Container:
         )
         skip_duplicate_detection(self.ns)
         self.ns.ip_all("link set eth0 up\n")
-        self.addresses = [
-            self._join(ipaddress.ip_interface(env[key]))
-            for key in ("FLANNEL_SUBNET", "FLANNEL_IPV6_SUBNET")
-            if key in env
-        ]
+        subnets = [env[key] for key in ("FLANNEL_SUBNET", "FLANNEL_IPV6_SUBNET") if key in env]
+        self.gateways = {gateway.version: str(gateway.ip) for gateway in map(ipaddress.ip_interface, subnets)}
+        self.addresses = [self._join(ipaddress.ip_interface(subnet)) for subnet in subnets]
         self.address = self.addresses[0]
 
     def _join(self, gateway):
@@ -106,6 +106,10 @@ class Host:
         self.container = None
         self.daemon = None
 
+    def underlay(self, version):
+        """The address of eth0 of IP version 4 or 6."""
+        return self.address if version == 4 else self.address6
+
     def add_ipv6(self):
         """Gives eth0 an IPv6 address beside the IPv4 one, and forwarding."""
         self.address6 = f"{LAN6}:{self.number:x}"
@@ -116,8 +120,9 @@ class Host:
         )
 
     def remove_ipv4(self):
-        """Leaves eth0 with its IPv6 address alone; the daemon then needs a store in a file."""
+        """Leaves eth0 with its IPv6 address alone, which is then the address of the host."""
         self.ns.ip("-4", "addr", "flush", "dev", "eth0")
+        self.address = self.address6
 
     def flanneld(self, store, *flags, **options):
         """A daemon for this host, not started yet."""
@@ -140,7 +145,12 @@ class Lab:
         self.daemons = []
         self.engines = []
         self.lan = Namespace(self.prefix + "lan")
-        self.lan.ip_all(f"link add lan0 type bridge\naddr add {LAN}.254/24 dev lan0\nlink set lan0 up\n")
+        self.lan.ip_all(
+            "link add lan0 type bridge\n"
+            f"addr add {LAN}.254/24 dev lan0\n"
+            f"addr add {LAN6}:fe/64 dev lan0 nodad\n"
+            "link set lan0 up\n"
+        )
         self.hosts = []
         self._etcd = None
         self._etcd_cluster = None
@@ -158,34 +168,41 @@ class Lab:
         )
         return self._etcd_cluster
 
-    def etcd(self, running=True, kind=Etcd):
-        """The lab's own etcd, on a machine of its own."""
+    def etcd(self, running=True, kind=Etcd, version=4):
+        """The lab's own etcd, on a machine of its own, which serves on its address of IP version 4 or 6."""
         if not self._etcd:
-            self._etcd = kind(Host(self, "etcd", 250))
+            self._etcd = kind(self._store_host("etcd", 250), version)
         if running and not self._etcd.running():
             self._etcd.start()
         return self._etcd
 
-    def consul(self):
+    def consul(self, version=4):
         """The lab's own Consul, on a machine of its own, running."""
         if not self._consul:
-            self._consul = Consul(Host(self, "consul", 249))
+            self._consul = Consul(self._store_host("consul", 249), version)
         if not self._consul.running():
             self._consul.start()
         return self._consul
 
+    def _store_host(self, name, number):
+        host = Host(self, name, number)
+        host.add_ipv6()
+        return host
+
     def sqlite(self):
         return Sqlite(self.folder / "flannel.db")
 
-    def store(self, kind):
-        """Makes a store by its name: etcd, etcd-v2, consul or sqlite; returns one that was made before."""
+    def store(self, kind, version=4):
+        """Makes a store by its name: etcd, etcd-v2, consul or sqlite; returns one that was made before.
+
+        `version`: the version of IP by which daemons reach it."""
         if not isinstance(kind, str):
             return kind
         if kind == "sqlite":
             return self.sqlite()
         if kind == "consul":
-            return self.consul()
-        return self.etcd(kind=EtcdV2 if kind == "etcd-v2" else Etcd)
+            return self.consul(version)
+        return self.etcd(kind=EtcdV2 if kind == "etcd-v2" else Etcd, version=version)
 
     def logs(self):
         """Returns (title, text) of every program that the lab started."""

@@ -104,7 +104,7 @@ class EchoStream:
         self._target = target
         self._every = every
         self._source = source
-        self._path = folder / "echoes.log"
+        self._path = folder / f"echoes-{target.address}.log"
         self._process = None
 
     def __enter__(self):
@@ -136,3 +136,25 @@ class EchoStream:
     def __exit__(self, *_):
         self._process.send_signal(signal.SIGINT)
         self._process.wait(10)
+
+
+class EchoStreams(contextlib.ExitStack):
+    """An EchoStream in each family of a cluster, from one container to another."""
+
+    def __init__(self, cluster, source, target):
+        super().__init__()
+        folder = cluster.lab.folder
+        self._streams = [EchoStream(source, target.at(version), folder) for version in cluster.versions]
+
+    def __enter__(self):
+        for stream in self._streams:
+            self.enter_context(stream)
+        return self
+
+    def more(self):
+        for stream in self._streams:
+            stream.more()
+
+    def lost(self):
+        """The sequence numbers of the lost echoes of each stream that lost some."""
+        return [lost for stream in self._streams if (lost := stream.lost())]

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The state that releases of upstream flannel leave on a host, word for word, without their programs."""
 
+import ipaddress
 import json
 import re
 
-from .overlay import base
+from .overlay import base, device, version_of
 from .topology import Container
 
 MASQ = '-m comment --comment "flanneld masq"'
@@ -88,28 +89,35 @@ def subnet_env(network, subnet):
 
 
 def make_device(host, subnet, mac):
-    """Makes the device with its address."""
+    """Makes the device for a subnet of either family, with its address."""
+    version = version_of(subnet)
+    link, bits, mtu = device(version), {4: 32, 6: 128}[version], {4: 1450, 6: 1430}[version]
     host.ns.ip_all(
-        f"link add flannel.1 address {mac} mtu 1450 type vxlan id 1 dev eth0 local {host.address} "
+        f"link add {link} address {mac} mtu {mtu} type vxlan id 1 dev eth0 local {host.underlay(version)} "
         "dstport 8472 nolearning\n"
-        f"addr add {base(subnet)}/32 dev flannel.1\n"
-        "link set flannel.1 up\n"
+        f"addr add {base(subnet)}/{bits} dev {link} nodad\n"
+        f"link set {link} up\n"
     )
 
 
-def make_vxlan_host(host, subnet, mac):
-    make_device(host, subnet, mac)
-    host.container = Container(
-        host, {"FLANNEL_SUBNET": subnet.replace(".0/", ".1/"), "FLANNEL_MTU": "1450"}
-    )
+def make_vxlan_host(host, *ends):
+    """`ends`: (subnet, MAC) of one family, or of IPv4 and IPv6."""
+    env = {"FLANNEL_MTU": "1450" if len(ends) == 1 else "1430"}
+    for subnet, mac in ends:
+        make_device(host, subnet, mac)
+        gateway, length = ipaddress.ip_network(subnet).network_address + 1, subnet.split("/")[1]
+        env["FLANNEL_SUBNET" if gateway.version == 4 else "FLANNEL_IPV6_SUBNET"] = f"{gateway}/{length}"
+    host.container = Container(host, env)
 
 
 def add_peer(host, key, value):
-    """Adds neighbour, FDB entry and route for a lease in etcd, as upstream does."""
+    """Adds neighbour, FDB entry and route for each subnet of a lease in etcd, as upstream does."""
     attributes = json.loads(value)
-    subnet = key.replace("-", "/")
-    mac = attributes["BackendData"]["VtepMAC"]
-    host.ns.ip("neigh", "replace", base(subnet), "lladdr", mac, "dev", "flannel.1", "nud", "permanent")
-    host.ns.bridge("fdb", "replace", mac, "dev", "flannel.1", "dst", attributes["PublicIP"], "self",
-                   "permanent")
-    host.ns.ip("route", "replace", subnet, "via", base(subnet), "dev", "flannel.1", "onlink")
+    for part in key.split("&"):
+        subnet = "/".join(part.rsplit("-", 1))
+        four = version_of(subnet) == 4
+        link, mac = device(4 if four else 6), attributes["BackendData" if four else "BackendV6Data"]["VtepMAC"]
+        host.ns.ip("neigh", "replace", base(subnet), "lladdr", mac, "dev", link, "nud", "permanent")
+        host.ns.bridge("fdb", "replace", mac, "dev", link, "dst",
+                       attributes["PublicIP" if four else "PublicIPv6"], "self", "permanent")
+        host.ns.ip("route", "replace", subnet, "via", base(subnet), "dev", link, "onlink")
