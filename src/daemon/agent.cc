@@ -169,6 +169,9 @@ void Agent::begin(const Snapshot& snapshot) {
   move_.begin();
   session_->previous = subnet_file_.previous_subnet();
   session_->previous_networks = subnet_file_.previous_networks();
+  std::erase_if(session_->previous_networks, [this](const IpPrefix& network) {
+    return network.family() == Family::v6 && !session_->host_view.has_ipv6;
+  });
   session_->feed = make_feed();
   session_->underlay_check = make_underlay_check();
   session_->host_check = make_host_check();
@@ -198,6 +201,8 @@ Result<std::unique_ptr<Agent::Session>> Agent::open_session(const ParsedConfig& 
       TRY(choose_underlay(request_for(session->config, options_.underlay), session->host_view));
   for (const std::string& reason : choice.reasons)
     log::info(reason);
+  session->carried = session->config;
+  if (!session->host_view.has_ipv6) session->carried.v6.reset();
   session->host = {std::move(choice.underlay), options_.node.id, options_.packet_path};
   auto made =
       TRY_DURING(make_backend(session->config, session->host.underlay), "network config: Backend");
@@ -220,7 +225,7 @@ Result<std::unique_ptr<Agent::Session>> Agent::open_session(const ParsedConfig& 
                                                .on_state = [this] { update_readiness(); },
                                                .path = session->path.get(),
                                                .blackhole_own_subnet = options_.ip_blackhole_route},
-                                session->host, session->config.networks());
+                                session->host, session->carried.networks());
   return session;
 }
 
@@ -297,7 +302,7 @@ void Agent::set_config_trouble(std::string text) {
 void Agent::on_lease_active(const Lease& lease) {
   move_.on_lease(lease);
   if (parts_.rules) {
-    parts_.rules->want(session_->config, lease.subnet, session_->previous_networks);
+    parts_.rules->want(session_->carried, lease.subnet, session_->previous_networks);
   }
   if (session_->overlay_started && session_->own.subnet == lease.subnet) {
     session_->own = lease;

@@ -130,6 +130,7 @@ class Agent {
   // Everything that exists only with a configuration. Made in this order and destroyed in reverse.
   struct Session {
     NetworkConfig config;
+    NetworkConfig carried;  // the same, without IPv6 if this kernel has none
     HostView host_view;
     HostFacts host;
     std::optional<SubnetKey> previous;  // the subnets of an earlier run

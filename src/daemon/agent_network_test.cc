@@ -168,5 +168,21 @@ TEST_F(AgentNetworkTest, AnAddressInUseInOurOwnIPv6SubnetIsATrouble) {
       << agent_->troubles()[1];
 }
 
+TEST_F(AgentNetworkTest, OnAKernelWithoutIPv6NothingOfItIsPutAndIPv4GoesOn) {
+  host_.has_ipv6 = false;
+  ip_blackhole_route_ = true;
+  start_agent();
+  put("10.5.9.0-24&fd00:5:0:9::-64", R"({"PublicIP":"192.0.2.9","PublicIPv6":"2001:db8::9"})");
+  configure(kUdpOfBoth);
+  EXPECT_EQ(ready_, 1);
+  EXPECT_TRUE(agent_->keeper()->lease()->subnet.v6) << "the lease has subnets of both";
+  EXPECT_TRUE(has("addr " + own_base() + "/16 dev flannel3")) << kernel();
+  EXPECT_EQ(kernel().find("fd00:5:"), std::string::npos) << kernel();
+  EXPECT_EQ(path_.tables.back()->size(), 1U);
+  EXPECT_EQ(only_trouble(),
+            "host: this kernel has no IPv6 (it was started with ipv6.disable=1, or the module ipv6 "
+            "is missing), so this host carries no packets of fd00:5::/48");
+}
+
 }  // namespace
 }  // namespace flannel::agent_network_test

@@ -43,6 +43,12 @@ std::vector<std::string> Agent::troubles() const {
       all.push_back("underlay: " + trouble.text);
     for (const HostTrouble& trouble : session_->host_check->troubles())
       all.push_back("host: " + trouble.text);
+    if (session_->config.v6 && !session_->carried.v6) {
+      all.push_back(
+          fmt::format("host: this kernel has no IPv6 (it was started with ipv6.disable=1, or the "
+                      "module ipv6 is missing), so this host carries no packets of {}",
+                      to_string(session_->config.v6->network)));
+    }
     for (const std::string& trouble : session_->network_check->troubles())
       all.push_back("network: " + trouble);
     lease_troubles(all);

@@ -40,10 +40,18 @@ Scope Overlay::scope() const {
   return scope;
 }
 
+bool Overlay::has_network(Family family) const {
+  return std::ranges::find(networks_, family, &IpPrefix::family) != networks_.end();
+}
+
 void Overlay::set_host() {
-  NetState state = parts_.backend.host_state(*own_, host_);
+  Lease carried = *own_;
+  for (const Family family : kFamilies) {
+    if (!has_network(family)) carried.subnet.at(family).reset();
+  }
+  NetState state = parts_.backend.host_state(carried, host_);
   if (parts_.blackhole_own_subnet) {
-    for (const IpPrefix& subnet : values_of(own_->subnet))
+    for (const IpPrefix& subnet : values_of(carried.subnet))
       state.routes.push_back({.to = subnet, .link = {}, .blackhole = true});
   }
   reconciler_.set_host(scope(), std::move(state));
@@ -213,7 +221,7 @@ std::optional<NetState> Overlay::plan(const Lease& peer) {
   std::optional<NetState> all;
   std::string reasons;
   for (const Family family : kFamilies) {
-    if (!peer.subnet.at(family) || !own_->subnet.at(family)) continue;
+    if (!has_network(family) || !peer.subnet.at(family) || !own_->subnet.at(family)) continue;
     auto state = plan_subnet(peer, family);
     if (state) {
       all = all ? joined(*std::move(all), *std::move(state)) : *std::move(state);

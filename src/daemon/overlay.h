@@ -36,7 +36,8 @@ class Overlay {
     bool blackhole_own_subnet = false;  // drop packets to our subnet that match no other route
   };
 
-  // `networks`: of the configuration, at most one of each family.
+  // `networks`: those of the configuration that this kernel can carry, at most one of each family.
+  // Subnets of another family in leases have no effect.
   Overlay(Parts parts, HostFacts host, std::vector<IpPrefix> networks);
 
   // Plans the objects of our lease and of all others, and makes the kernel equal to them. The
@@ -93,6 +94,7 @@ class Overlay {
  private:
   using Planned = std::vector<std::pair<IpPrefix, NetState>>;
 
+  bool has_network(Family family) const;
   void set_host();
   std::optional<NetState> plan(const Lease& peer);
   std::optional<std::string> peer_trouble(const Lease& peer) const;

@@ -47,6 +47,7 @@ class Flanneld:
         if iface:
             self.flags.append(f"--iface={iface}")
         self.flags += flags
+        self.under = []  # words before the program, of one that becomes it
         self._process = None
         self._log = folder / "flanneld.log"
         self._notify_path = folder / "notify"
@@ -63,7 +64,7 @@ class Flanneld:
         assert not self.running(), "it runs already"
         self._open_notify_socket()
         self._starts += 1
-        words, fds = [binary("flanneld"), *self.flags], ()
+        words, fds = [*self.under, binary("flanneld"), *self.flags], ()
         if with_kept_fds:
             words, fds = self.fd_store.hand_over(words)
         else:
