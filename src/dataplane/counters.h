@@ -31,7 +31,7 @@ enum class Drop : std::uint8_t {
   in_not_ip,           // shorter than a header, another version, a broken header length
   in_length_mismatch,  // the datagram is not as long as the packet says it is
   in_bad_checksum,     // of the IPv4 header
-  in_too_big,          // longer than the device's MTU
+  in_too_big,          // longer than the device's MTU, and not to be fragmented
   in_unknown_source,   // no peer owns the inner source
   in_wrong_sender,     // another host than the owner of the inner source sent it
   in_not_for_us,       // the inner destination is not ours

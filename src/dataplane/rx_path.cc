@@ -38,8 +38,10 @@ std::optional<Drop> refuse_datagram(ByteView datagram, const IpHeader& ip, const
   if (owner == nullptr || host.owns(ip.source)) return Drop::in_unknown_source;
   if (owner->ip != from && !host.accept_any) return Drop::in_wrong_sender;
   if (!host.owns(ip.destination)) return Drop::in_not_for_us;
-  // The last two are answered, so only peers may get there.
-  if (datagram.size() > host.mtu) return Drop::in_too_big;
+  // The last two are answered, so only peers may get there. The device of a peer may have a larger
+  // MTU, if it is upstream's or not yet restarted under another configuration. Linux takes what is
+  // longer than the MTU from a TUN device, and cuts it on the way to a container.
+  if (datagram.size() > host.mtu && !ip.may_be_fragmented) return Drop::in_too_big;
   if (ip.hop_limit <= 1) return Drop::in_ttl_expired;
   return std::nullopt;
 }

@@ -178,6 +178,13 @@ TEST_P(RxPathTest, DropsWhatIsLongerThanTheDeviceCarriesAndSaysHowMuchItDoes) {
   EXPECT_TRUE(udp_.take_sent().empty()) << "only peers are answered";
 }
 
+TEST_P(RxPathOfIPv4Test, WhatMayBeFragmentedPassesHoweverLongItIs) {
+  const Bytes packet = udp({.dont_fragment = false}, Bytes(2000));
+  peer_sends(packet);
+  EXPECT_EQ(written(), std::vector<Bytes>{slow::with_ttl(packet, 63)});
+  EXPECT_TRUE(udp_.take_sent().empty()) << "nothing is answered";
+}
+
 TEST_P(RxPathTest, OptionsAndFragmentsPass) {
   Fields fields{.dont_fragment = false, .ip_options = Bytes(8, 1), .fragment = 1};
   if (v6()) fields.extensions = {0, 43, 44, 60};

@@ -15,6 +15,7 @@ IpHeader of(const Ip4Header& ip) {
           .hop_limit = ip.ttl,
           .id = ip.id,
           .is_fragment = ip.is_fragment(),
+          .may_be_fragmented = !ip.dont_fragment,
           .has_transport = ip.fragment_offset == 0};
 }
 

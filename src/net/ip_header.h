@@ -28,6 +28,8 @@ struct IpHeader {
   std::uint8_t hop_limit = 0;  // IPv4: the TTL
   std::uint16_t id = 0;        // IPv4: the identification
   bool is_fragment = false;    // the packet is one of several fragments
+  // Routers may cut the packet (IPv4 without "don't fragment").
+  bool may_be_fragmented = false;
   // A transport header begins at `header_length`. False in a fragment after the first, and where
   // walk_extension_headers() gives up.
   bool has_transport = true;

@@ -123,14 +123,18 @@ def assert_hops_as_with_upstream(one, two, mtu):
         assert "1 received" in ask("-M", "do", "-s", mtu - 28)
         assert "0 received" in ask("-M", "do", "-s", mtu + 1 - 28)
         assert "1 received" in ask("-s", 20000)
+        assert "1 received" in ask("-M", "dont", "-s", 1472 - 28)
 
 
 @pytest.mark.parametrize("families", ["v4", "dual"])
 def test_a_host_of_upstream_is_reached_and_reaches_us(lab, families):
-    """h2 treats packets as flannel v0.10 does, and has IPv4 only; its lease is written by hand."""
+    """h2 treats packets as flannel v0.10 does, and has IPv4 only; its lease is written by hand.
+
+    Its MTU is the one of a network of IPv4; ours is smaller beside IPv6."""
     cluster = Cluster(lab, "etcd", "udp", hosts=1, families=families)
     one = cluster.start(containers=True).hosts[0]
-    mtu = int(one.daemon.subnet_env()["FLANNEL_MTU"])
+    ours = int(one.daemon.subnet_env()["FLANNEL_MTU"])
+    mtu = 1472
     two = lab.host()
     forwarder = two.ns.start(
         binary("reference_forwarder"),
@@ -150,7 +154,7 @@ def test_a_host_of_upstream_is_reached_and_reaches_us(lab, families):
             ping(source.container, target.container)
             sent, received = transfer(source.container, target.container, megabytes=20)
             assert sent == received
-        assert_hops_as_with_upstream(one, two, mtu)
+        assert_hops_as_with_upstream(one, two, ours)
     finally:
         forwarder.kill()
         forwarder.communicate()
