@@ -48,7 +48,10 @@ std::string find_holder(const HostView& host, const Underlay& underlay, const Ip
     if (route.to != network || route.metric > kernel_metric(network.family())) continue;
     if (used == nullptr || route.metric < used->metric) used = &route;
   }
-  if (used == nullptr || used->interface_index == underlay.interface_index) return {};
+  if (used == nullptr) return {};
+  // The underlay's own link is a clash. Of IPv4, our route takes the place of one with a gateway.
+  const bool has_gateway = used->gateway && network.family() == Family::v6;
+  if (used->interface_index == underlay.interface_index && !has_gateway) return {};
   std::string name = name_of(host, used->interface_index);
   return std::ranges::find(devices, name) == devices.end() ? name : std::string();
 }

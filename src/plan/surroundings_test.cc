@@ -139,6 +139,9 @@ TEST_P(SurroundingsTest, TheHolderOfTheNetworkIsTheDeviceWhoseRouteGoesFirst) {
   EXPECT_EQ(holder("10.5.0.0/16"), "") << "ours will go before it";
   host_.routes = {{net("172.31.0.0/16"), 2, {}, metric}};
   EXPECT_EQ(holder("172.31.0.0/16"), "") << "the underlay's is a clash";
+  host_.routes = {{net("10.5.0.0/16"), 2, ip("172.31.0.9"), metric}, ours};
+  EXPECT_EQ(holder("10.5.0.0/16"), family() == Family::v6 ? "eth0" : "")
+      << "ours takes its place in IPv4";
 }
 
 TEST_P(SurroundingsTest, AHolderIsNamedWithTheRemedy) {

@@ -127,6 +127,20 @@ def test_the_route_of_the_udp_device_is_mended_within_two_seconds(lab, families)
         assert routes() == had
 
 
+def test_a_route_to_the_ipv6_network_that_goes_before_that_of_the_udp_device_is_named(lab):
+    cluster = Cluster(lab, backend="udp", families="dual").start(containers=True)
+    one, two = cluster.hosts
+    other = [NETWORKS[6], "via", ELSEWHERE[6], "metric", 256]
+    sentence = f"kernel: packets to {NETWORKS[6]} leave by eth0, whose route to it goes before"
+    for change, is_named in (("replace", True), ("del", False)):
+        one.ns.ip("-6", "route", change, *other)
+        one.daemon.signal(signal.SIGHUP)  # or within a minute
+        wait_until(lambda: (sentence in one.daemon.health("/readyz")[1]) == is_named,
+                   lambda: f"{change}: {one.daemon.health('/readyz')}")  # fmt: skip
+        ping(one.container, two.container.at(4))
+    ping(one.container, two.container.at(6))
+
+
 def test_a_foreign_route_for_another_subnet_is_left_alone(cluster):
     one, _ = cluster.hosts
     one.ns.ip("route", "add", "10.9.0.0/16", "via", "192.0.2.200", "dev", "eth0")
