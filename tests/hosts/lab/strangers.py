@@ -4,6 +4,8 @@
 import socket
 import struct
 
+DONT_FRAGMENT = 0x4000
+
 
 def checksum(data):
     total = sum(struct.unpack(f"!{len(data) // 2}H", data))
@@ -13,14 +15,14 @@ def checksum(data):
 
 
 def packet(source, target, payload=b"injected", port=9999, ttl=64, **damage):
-    """An IPv4 packet that contains a UDP datagram without a checksum.
+    """An IPv4 packet, not to be fragmented, that contains a UDP datagram without a checksum.
 
     `damage`: version, length (in the header), header_checksum."""
     udp = struct.pack("!4H", port, port, 8 + len(payload), 0) + payload
     length = damage.get("length", 20 + len(udp))
     head = struct.pack(
         "!BBHHHBBH4s4s",
-        *(damage.get("version", 4) << 4 | 5, 0, length, 1, 0, ttl, 17, 0),
+        *(damage.get("version", 4) << 4 | 5, 0, length, 1, DONT_FRAGMENT, ttl, 17, 0),
         *(socket.inet_aton(source), socket.inet_aton(target)),
     )
     head = head[:10] + struct.pack("!H", damage.get("header_checksum", checksum(head))) + head[12:]
