@@ -71,7 +71,7 @@ run_hosts() {
   # The distribution's Python: others on the path need not have pytest. The tests mostly wait, so more
   # of them than there are cores run at once.
   FLANNEL_BIN_DIR=$PWD/build/release/bin \
-    /usr/bin/python3 -m pytest -q -n "$((jobs * 2))" tests/hosts
+    /usr/bin/python3 -m pytest -q -n "$((jobs < 4 ? jobs * 2 : 8))" tests/hosts
 }
 
 run_package() { /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/package; }
