@@ -249,11 +249,25 @@ def test_only_packets_of_the_overlay_are_let_in(lab, docker28, backend, families
     _, one, two = two_hosts(lab, docker28, backend=backend, families=families)
     web, client = start_dockers(one, two)
     reaches(client, web)
-    # A neighbour on the link that is no peer, and knows a route to the container.
-    for version in one.versions:
-        way = str(one.subnet(version))
-        lab.lan.ip(f"-{version}", "route", "add", way, "via", one.host.underlay(version))
-        lab.lan.run("ping", "-n", "-c1", "-W3", one.subnet(version).network_address + 1)
+    lead_strangers_to(one, lab.lan)
+    assert reaches_nothing(lab.lan, web), one.docker_rules()
+
+
+def lead_strangers_to(host, lan):
+    """Gives a neighbour on the link that is no peer a route to the containers of the host."""
+    for version in host.versions:
+        lan.ip(f"-{version}", "route", "add", str(host.subnet(version)), "via", host.host.underlay(version))
+        lan.run("ping", "-n", "-c1", "-W3", host.subnet(version).network_address + 1)
+
+
+def test_without_forward_rules_docker_20_10_lets_in_the_overlay_by_ipv4_and_no_stranger(lab):
+    flags = ["--iptables-forward-rules=false"]
+    _, one, two = two_hosts(lab, need("20.10"), *flags, backend="vxlan", families="dual")
+    web, client = start_dockers(one, two)
+    four, six = web.addresses
+    wait_until(lambda: fetched(client, four), lambda: f"{four} to be reached")
+    assert not fetched(client, six), "there is no DOCKER-USER of IPv6"
+    lead_strangers_to(one, lab.lan)
     assert reaches_nothing(lab.lan, web), one.docker_rules()
 
 

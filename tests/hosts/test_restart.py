@@ -8,8 +8,8 @@
 import pytest
 
 from lab.cluster import Cluster, wait_rows_gone
-from lab.overlay import base, device, rows, subnet
-from lab.traffic import EchoStream, EchoStreams
+from lab.overlay import base, device, rows
+from lab.traffic import EchoStreams
 
 
 @pytest.mark.parametrize("end", ["SIGTERM", "SIGKILL"])

@@ -46,7 +46,7 @@ class Cluster:
         return host
 
     def give_addresses(self, host):
-        """Gives a new host the addresses of its underlay; it has the one of IPv4. A cluster of other hosts overrides it."""
+        """Gives eth0 of a new host, which has an IPv4 address, those of the cluster's families."""
         if 6 in self.versions:
             host.add_ipv6()
         if 4 not in self.versions:
