@@ -25,17 +25,23 @@ bool can_be_a_host(const IpAddress& ip) {
   return IpPrefix::of(ip, 80).base != IpAddress::unspecified(Family::v6);
 }
 
-std::optional<IpAddress> public_ip_of(const LeaseAttributes& attributes, Family family) {
-  return family == Family::v4 ? attributes.public_ip : attributes.public_ip6;
-}
-
-// The addresses to which peers send because of this lease.
-PublicIps used_ips(const Lease& lease) {
-  PublicIps ips = lease.attributes.public_ips();
+// Leaves out the addresses that are not a host's, and the data that belongs to them. Returns why
+// none remains; empty: one does. Peers send packets of both families to any that remains.
+std::string leave_out_no_hosts(LeaseAttributes& attributes) {
+  const PublicIps announced = attributes.public_ips();
+  const IpAddress ip = attributes.public_ip;
+  const auto ip6 = attributes.public_ip6;
   for (const Family family : kFamilies) {
-    if (!lease.subnet.at(family)) ips.at(family).reset();
+    const auto& one = announced.at(family);
+    if (one && can_be_a_host(*one)) continue;
+    attributes.data(family).clear();
+    if (family == Family::v4) attributes.public_ip = IpAddress();
+    if (family == Family::v6) attributes.public_ip6.reset();
   }
-  return ips;
+  if (!attributes.public_ip.is_unspecified() || attributes.public_ip6) return {};
+  if (!ip6) return fmt::format("PublicIP {} is not the address of a host", to_string(ip));
+  return fmt::format("neither PublicIP {} nor PublicIPv6 {} is the address of a host",
+                     to_string(ip), to_string(*ip6));
 }
 
 std::vector<PeerChange> downs_then_ups(std::vector<PeerChange> downs, std::vector<PeerChange> ups) {
@@ -89,45 +95,29 @@ std::string reason_of(const VtepOwners::Conflict& conflict, const PublicIps& ips
 
 }  // namespace
 
-// Returns why the family of the lease cannot be used; empty: it can.
-std::string LeaseTable::find_trouble(const Lease& lease, Family family) const {
-  const IpPrefix& subnet = *lease.subnet.at(family);
-  const auto network = std::ranges::find(networks_, family, &IpPrefix::family);
-  if (!networks_.empty() && network == networks_.end()) {
-    return fmt::format("{}: the network has no {}", to_string(subnet), to_string(family));
+// Returns why the network does not have this subnet; empty: it does.
+std::string LeaseTable::subnet_trouble(const IpPrefix& subnet) const {
+  if (networks_.empty()) return {};
+  const auto network = std::ranges::find(networks_, subnet.family(), &IpPrefix::family);
+  if (network == networks_.end()) {
+    return fmt::format("{}: the network has no {}", to_string(subnet), to_string(subnet.family()));
   }
-  if (!networks_.empty() && !network->contains(subnet)) {
-    return fmt::format("{} is outside of the network {}", to_string(subnet), to_string(*network));
-  }
-  const std::string_view name = family == Family::v4 ? "PublicIP" : "PublicIPv6";
-  const auto ip = public_ip_of(lease.attributes, family);
-  if (!ip) return fmt::format("{} has no {}", to_string(subnet), name);
-  if (!can_be_a_host(*ip)) {
-    return fmt::format("{} {} is not the address of a host", name, to_string(*ip));
-  }
-  return {};
+  if (network->contains(subnet)) return {};
+  return fmt::format("{} is outside of the network {}", to_string(subnet), to_string(*network));
 }
 
-// Leaves out the address and the data of each family that cannot be used. Returns why the first of
-// them cannot, if none can; empty: the lease is usable.
+// Returns why the lease cannot be used: the network has none of its subnets, or none of its
+// addresses is a host's; empty: it is usable.
 std::string LeaseTable::leave_out_unusable(Lease& lease) const {
-  bool is_usable = false;
   std::string why;
-  for (const Family family : kFamilies) {
-    const bool is_there = lease.subnet.at(family).has_value();
-    std::string trouble = is_there ? find_trouble(lease, family) : std::string();
-    if (is_there && trouble.empty()) {
-      is_usable = true;
-      continue;
-    }
-    LeaseAttributes& attributes = lease.attributes;
-    attributes.data(family).clear();
-    if (!is_there) continue;
-    if (family == Family::v4) attributes.public_ip = IpAddress();
-    if (family == Family::v6) attributes.public_ip6.reset();
+  bool has_subnet = false;
+  for (const IpPrefix& subnet : values_of(lease.subnet)) {
+    std::string trouble = subnet_trouble(subnet);
+    has_subnet |= trouble.empty();
     if (why.empty()) why = std::move(trouble);
   }
-  return is_usable ? std::string() : why;
+  if (!has_subnet) return why;
+  return leave_out_no_hosts(lease.attributes);
 }
 
 // Returns the record as a lease that may stand, or the reason for its quarantine.
@@ -145,7 +135,7 @@ LeaseTable::Judged LeaseTable::judge(const Record& record) const {
     return refuse(QuarantineKind::unusable, std::move(why));
   }
   const auto our_ip =
-      host_ && !ours ? host_->public_ips.shared_with(used_ips(lease)) : std::nullopt;
+      host_ && !ours ? host_->public_ips.shared_with(lease.attributes.public_ips()) : std::nullopt;
   if (our_ip) {
     const auto& node = lease.attributes.node;
     return refuse(QuarantineKind::our_ip_by_other_node,

@@ -83,7 +83,7 @@ class LeaseTable {
   using Judged = std::variant<DecodedRecord, QuarantinedRecord>;
 
   Judged judge(const Record& record) const;
-  std::string find_trouble(const Lease& lease, Family family) const;
+  std::string subnet_trouble(const IpPrefix& subnet) const;
   std::string leave_out_unusable(Lease& lease) const;
   std::vector<PeerChange> change_lease(const std::string& key, std::optional<DecodedRecord> now);
   void update_vtep(const SubnetKey& subnet);

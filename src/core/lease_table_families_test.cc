@@ -48,7 +48,7 @@ std::string with_both(const std::string& public_ip, const std::string& public_ip
   return value(public_ip, R"(,"PublicIPv6":")" + public_ip6 + "\"");
 }
 
-TEST_F(LeaseTableFamiliesTest, ALeaseIsUsedInTheFamiliesInWhichItCanBe) {
+TEST_F(LeaseTableFamiliesTest, ALeaseNeedsASubnetOfTheNetworkAndAnAddressOfAHost) {
   const std::string both = with_both("192.0.2.1", "2001:db8::1");
   const auto used = [&](const std::vector<IpPrefix>& in, const char* key, const std::string& text) {
     table = LeaseTable(in);
@@ -58,16 +58,21 @@ TEST_F(LeaseTableFamiliesTest, ALeaseIsUsedInTheFamiliesInWhichItCanBe) {
   };
   const char* key = "10.5.1.0-24&fd00:0:0:1::-64";
   EXPECT_EQ(used(networks, key, both), "192.0.2.1,2001:db8::1");
-  EXPECT_EQ(used(network, key, both), "192.0.2.1");
-  EXPECT_EQ(used({networks[1]}, key, both), "2001:db8::1");
-  EXPECT_EQ(used(networks, "10.5.1.0-24&fd01::-64", both), "192.0.2.1") << "outside";
-  EXPECT_EQ(used(networks, "10.6.1.0-24&fd00:0:0:1::-64", both), "2001:db8::1");
+  EXPECT_EQ(used(network, key, both), "192.0.2.1,2001:db8::1");
+  EXPECT_EQ(used({networks[1]}, key, both), "192.0.2.1,2001:db8::1");
+  EXPECT_EQ(used(networks, "10.5.1.0-24&fd01::-64", both), "192.0.2.1,2001:db8::1");
+  EXPECT_EQ(used(networks, "10.6.1.0-24&fd00:0:0:1::-64", both), "192.0.2.1,2001:db8::1");
   EXPECT_EQ(used(networks, key, value("192.0.2.1")), "192.0.2.1");
   EXPECT_EQ(used(networks, key, value("0.0.0.0", R"(,"PublicIPv6":"2001:db8::1")")), "2001:db8::1");
   for (const char* no_host : {"::", "::1", "ff02::1", "::ffff:192.0.2.1", "::192.0.2.1"})
     EXPECT_EQ(used(networks, key, with_both("192.0.2.1", no_host)), "192.0.2.1") << no_host;
-  EXPECT_EQ(used(networks, "0.0.0.0-0&fd00:0:0:1::-64", value("192.0.2.1")),
-            "fd00:0:0:1::/64 has no PublicIPv6");
+  EXPECT_EQ(used(networks, "0.0.0.0-0&fd00:0:0:1::-64", value("192.0.2.1")), "192.0.2.1");
+  EXPECT_EQ(used(networks, "10.5.1.0-24", value("0.0.0.0", R"(,"PublicIPv6":"2001:db8::1")")),
+            "2001:db8::1");
+  EXPECT_EQ(used(networks, "0.0.0.0-0&fd00:0:0:1::-64", value("0.0.0.0")),
+            "PublicIP 0.0.0.0 is not the address of a host");
+  EXPECT_EQ(used(networks, key, with_both("0.0.0.0", "::1")),
+            "neither PublicIP 0.0.0.0 nor PublicIPv6 ::1 is the address of a host");
   EXPECT_EQ(used(network, "0.0.0.0-0&fd00:0:0:1::-64", both),
             "fd00:0:0:1::/64: the network has no IPv6");
   EXPECT_EQ(used({networks[1]}, "10.5.1.0-24", both), "10.5.1.0/24: the network has no IPv4");
@@ -111,8 +116,8 @@ TEST_F(LeaseTableFamiliesTest, OurAddressOfEitherFamilyIsOurs) {
   EXPECT_EQ(put("10.5.3.0-24&fd00:0:0:3::-64", value("192.0.2.3", with_ours)), "");
   EXPECT_EQ(reason("10.5.3.0-24&fd00:0:0:3::-64"),
             "PublicIP 2001:db8::1 is our own, but another host wrote it");
-  EXPECT_EQ(put("10.5.4.0-24", value("192.0.2.4", with_ours + by('b'))), "+10.5.4.0/24@192.0.2.4")
-      << "nothing is sent to that address";
+  EXPECT_EQ(put("10.5.4.0-24", value("192.0.2.4", with_ours + by('b'))), "")
+      << "packets for it may be sent to either address";
 }
 
 }  // namespace
