@@ -15,6 +15,10 @@ class AllocBackend final : public Backend {
   static Result<MadeBackend> make(std::string_view options_json);
 
   LeaseAttributes announce(const HostFacts& host, const Lease* previous) const override;
+  Result<IpAddress> carrier(const Lease& peer, Family family,
+                            const HostFacts& host) const override {
+    return carrier_in_any(family, peer, host);
+  }
   std::uint32_t overlay_mtu(const HostFacts& host) const override { return host.underlay.mtu; }
   NetState host_state(const Lease&, const HostFacts&) const override { return {}; }
   Result<NetState> peer_state(const Lease&, const Lease&, const HostFacts&,

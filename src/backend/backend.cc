@@ -23,12 +23,23 @@ constexpr auto kOthers = std::to_array<std::string_view>(
 constexpr std::string_view kTypes = "the types are alloc, host-gw, udp and vxlan";
 constexpr std::string_view kChoices = R"(set Backend to {"Type":"vxlan"} or {"Type":"host-gw"})";
 
+// True if an option names an address of this family.
+bool asks_for(const UnderlayRequest& request, Family family) {
+  const auto is_one = [family](const std::string& text) {
+    return IpAddress::parse(text, family).has_value();
+  };
+  return is_one(request.announced(family)) || is_one(request.can_reach) ||
+         std::ranges::any_of(request.interfaces, is_one);
+}
+
 }  // namespace
 
 UnderlayRequest request_for(const NetworkConfig& config, UnderlayRequest request) {
-  const Need each = config.v4 && config.v6 ? Need::wanted : Need::required;
-  request.v4 = config.v4 ? each : Need::none;
-  request.v6 = config.v6 ? each : Need::none;
+  const bool v4 = config.v4 || asks_for(request, Family::v4);
+  const bool v6 = config.v6 || asks_for(request, Family::v6);
+  const Need each = v4 && v6 ? Need::wanted : Need::required;
+  request.v4 = v4 ? each : Need::none;
+  request.v6 = v6 ? each : Need::none;
   return request;
 }
 
@@ -47,14 +58,31 @@ PublicIps public_ips_of(const Underlay& underlay) {
 
 std::vector<std::string> device_names(const Backend& backend) {
   std::vector<std::string> names;
-  for (const BackendDevice& device : backend.devices())
-    names.push_back(device.name);
+  for (const BackendDevice& device : backend.devices()) {
+    if (std::ranges::find(names, device.name) == names.end()) names.push_back(device.name);
+  }
   return names;
 }
 
-std::optional<IpAddress> Backend::carrier(const Lease& peer, Family family,
-                                          const HostFacts& host) const {
-  return host.underlay.at(family) ? peer.attributes.public_ips().at(family) : std::nullopt;
+Result<IpAddress> carrier_in(Family family, const Lease& peer, const HostFacts& host) {
+  const auto ip = peer.attributes.public_ips().at(family);
+  const bool has_ours = host.underlay.at(family).has_value();
+  if (ip && has_ours) return *ip;
+  return fail(
+      ErrorKind::unsupported,
+      fmt::format("{} has no public {} address", has_ours ? "it" : "this host", to_string(family)));
+}
+
+Result<IpAddress> carrier_in_any(Family preferred, const Lease& peer, const HostFacts& host) {
+  const Family other = preferred == Family::v4 ? Family::v6 : Family::v4;
+  for (const Family family : {preferred, other}) {
+    if (auto ip = carrier_in(family, peer, host)) return ip;
+  }
+  return fail(ErrorKind::unsupported,
+              fmt::format("it and this host have no public addresses of one family: it has {}, "
+                          "this host {}",
+                          to_string(peer.attributes.public_ips()),
+                          to_string(public_ips_of(host.underlay))));
 }
 
 Result<MadeBackend> make_backend(const NetworkConfig& config, const Underlay& underlay) {

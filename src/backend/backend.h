@@ -38,7 +38,7 @@ struct PacketPathWishes {
 };
 
 struct HostFacts {
-  Underlay underlay;  // without an address of a family that the network does not have
+  Underlay underlay;
   NodeId node_id;
   PacketPathWishes packet_path = {};
   std::string tun_device = {};  // the packet path's device; empty until the path is open
@@ -48,11 +48,13 @@ struct HostFacts {
   bool route_each_peer = false;
 };
 
-// `request` for an underlay with an address of each family that the network has. A host may lack
-// one of two: packets of that family are not carried then, which the log and /readyz say.
+// `request` for an underlay with an address of each family that the network has, and of each that
+// an option names by an address: an IPv6 network may be carried over IPv4, or the reverse. A host
+// may lack one of two families.
 UnderlayRequest request_for(const NetworkConfig& config, UnderlayRequest request);
 
-// The underlay without the addresses of families that the network does not have.
+// The underlay without the addresses of families that the network does not have: what a host has
+// whose options name no address.
 Underlay underlay_for(const NetworkConfig& config, Underlay underlay);
 
 // The addresses that a host with this underlay announces.
@@ -92,6 +94,11 @@ struct BackendDevice {
   bool operator==(const BackendDevice&) const = default;
 };
 
+// The public IP of the peer in this family. Fails if the peer or this host has none.
+Result<IpAddress> carrier_in(Family family, const Lease& peer, const HostFacts& host);
+// The same in `preferred`, or else in the other family.
+Result<IpAddress> carrier_in_any(Family preferred, const Lease& peer, const HostFacts& host);
+
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -107,10 +114,11 @@ class Backend {
     return std::nullopt;
   }
 
-  // The public IP of the peer to which packets for its subnet of this family are sent; nullopt: it
+  // The public IP of the peer to which packets for its subnet of this family are sent. Fails if it
   // announces none by which this host can reach it.
-  virtual std::optional<IpAddress> carrier(const Lease& peer, Family family,
-                                           const HostFacts& host) const;
+  virtual Result<IpAddress> carrier(const Lease& peer, Family family, const HostFacts& host) const {
+    return carrier_in(family, peer, host);
+  }
 
   // Our devices, in which an earlier run may have left objects.
   virtual std::vector<BackendDevice> devices() const { return {}; }
@@ -122,6 +130,7 @@ class Backend {
                                       const PeerPath& path) const = 0;
 };
 
+// Each name once.
 std::vector<std::string> device_names(const Backend& backend);
 
 struct MadeBackend {

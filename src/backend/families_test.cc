@@ -62,7 +62,7 @@ class FamiliesTest : public ::testing::TestWithParam<Families> {
                       bool on_link = false) const {
     const HostFacts facts = host(families());
     const auto carrier = backend.carrier(peer, family, facts);
-    if (!carrier) return "no carrier";
+    if (!carrier) return "no carrier: " + carrier.error().text;
     const PeerPath path{.family = family, .carrier = *carrier, .on_link = on_link};
     const auto state = backend.peer_state(own(backend), peer, facts, path);
     return state ? dump(*state) : "refused: " + state.error().text;
@@ -87,7 +87,7 @@ TEST_P(FamiliesTest, VxlanHasADeviceForEachFamily) {
                       "nolearning mtu 1450 mac ") != std::string::npos,
             has_v4())
       << text;
-  EXPECT_EQ(backend->devices().size(), has_v4() ? 2U : 1U);
+  EXPECT_EQ(device_names(*backend).size(), has_v4() ? 2U : 1U);
   EXPECT_EQ(backend->overlay_mtu(host(families())), 1430U) << "fits through both devices";
   EXPECT_EQ(mine.attributes.public_ip6, ip("2001:db8::1"));
   EXPECT_EQ(mine.attributes.public_ip.is_unspecified(), !has_v4());
@@ -109,15 +109,20 @@ TEST_P(FamiliesTest, AVxlanPeerIsReachedInEachFamilyByItsOwnDevice) {
             "route 10.5.2.0/24 via 10.5.2.0 dev flannel.1 onlink\n");
 }
 
-TEST_P(FamiliesTest, AVxlanPeerWithoutDataOfAFamilyIsUnreachableInThatFamily) {
+TEST_P(FamiliesTest, AVxlanPeerIsReachedByTheAddressThatBothHave) {
   const auto backend = made(R"({"Type":"vxlan"})").backend;
   Lease half = peer("vxlan");
   half.attributes.backend_v6_data.clear();
   EXPECT_EQ(planned(*backend, half, Family::v6), "refused: it announces no BackendData");
+  half.attributes.public_ip = ip("192.0.2.2");
   half.attributes.public_ip6.reset();
-  EXPECT_EQ(planned(*backend, half, Family::v6), "no carrier");
-  if (!has_v4()) return;
-  EXPECT_NE(planned(*backend, half, Family::v4).find("fdb"), std::string::npos);
+  EXPECT_EQ(planned(*backend, half, Family::v6),
+            has_v4() ? "addr fd00:5:0:1::/128 dev flannel.1\n"
+                       "neigh fd00:5:0:2:: dev flannel.1 lladdr 02:00:00:00:00:02 nud permanent\n"
+                       "fdb 02:00:00:00:00:02 dev flannel.1 dst 192.0.2.2 self permanent\n"
+                       "route fd00:5:0:2::/64 via fd00:5:0:2:: dev flannel.1 onlink\n"
+                     : "no carrier: it and this host have no public addresses of one family: it "
+                       "has 192.0.2.2, this host 2001:db8::1");
 }
 
 TEST_P(FamiliesTest, DirectRoutingIsForBothFamilies) {
@@ -145,11 +150,11 @@ TEST_P(FamiliesTest, UdpHasOneDeviceForBothFamiliesAndPrefersIPv4BetweenTheHosts
                 (has_v4() ? "addr 10.5.1.0/16 dev flannel0\n" : "") +
                 "addr fd00:5:0:1::/48 dev flannel0\n");
   EXPECT_EQ(backend->packet_path(facts)->local.size(), has_v4() ? 2U : 1U);
-  EXPECT_EQ(backend->carrier(peer(""), Family::v6, facts),
+  EXPECT_EQ(backend->carrier(peer(""), Family::v6, facts).value(),
             ip(has_v4() ? "192.0.2.2" : "2001:db8::2"));
   Lease only_v6 = peer("");
   only_v6.attributes.public_ip = {};
-  EXPECT_EQ(backend->carrier(only_v6, Family::v6, facts), ip("2001:db8::2"));
+  EXPECT_EQ(backend->carrier(only_v6, Family::v6, facts).value(), ip("2001:db8::2"));
 }
 
 TEST_P(FamiliesTest, AnImpossiblePublicIPv6IsRefusedByName) {
@@ -165,6 +170,127 @@ TEST_P(FamiliesTest, AnImpossiblePublicIPv6IsRefusedByName) {
   EXPECT_EQ(reason("fd00:5:0:1::9").find("refused: its PublicIPv6 fd00:5:0:1::9 lies in our own"),
             0U);
   EXPECT_EQ(reason("fd00:5:0:2::9").find("refused: its subnet contains fd00:5:0:2::9"), 0U);
+}
+
+// A host of a network of both families whose underlay has one.
+class HalfAHostTest : public ::testing::TestWithParam<Family> {
+ protected:
+  HalfAHostTest() { facts.underlay.at(GetParam() == Family::v4 ? Family::v6 : Family::v4).reset(); }
+  static std::unique_ptr<Backend> made(const HostFacts& facts,
+                                       const std::string& options = R"({"Type":"vxlan"})") {
+    auto made = make_backend(config(Families::both, options), facts.underlay).value();
+    return std::move(made.backend);
+  }
+  std::string planned(const std::string& options, Family family, bool on_link = false) const {
+    const auto backend = made(facts, options);
+    Lease peer{
+        {IpPrefix::parse_v4("10.5.2.0/24").value(), IpPrefix::parse_v6("fd00:5:0:2::/64").value()},
+        {.public_ip = ip("192.0.2.2"),
+         .public_ip6 = ip("2001:db8::2"),
+         .backend_type = "vxlan",
+         .backend_data = R"({"VNI":1,"VtepMAC":"02:00:00:00:00:02"})",
+         .backend_v6_data = R"({"VNI":1,"VtepMAC":"02:00:00:00:06:02"})"}};
+    const auto carrier = backend->carrier(peer, family, facts);
+    const PeerPath path{.family = family, .carrier = carrier.value(), .on_link = on_link};
+    return dump(backend->peer_state(own(*backend), peer, facts, path).value());
+  }
+  Lease own(const Backend& backend) const {
+    return {
+        {IpPrefix::parse_v4("10.5.1.0/24").value(), IpPrefix::parse_v6("fd00:5:0:1::/64").value()},
+        backend.announce(facts, nullptr)};
+  }
+
+  HostFacts facts = host(Families::both);
+};
+
+INSTANTIATE_TEST_SUITE_P(Each, HalfAHostTest, ::testing::Values(Family::v4, Family::v6),
+                         [](const auto& tested) { return std::string(to_string(tested.param)); });
+
+TEST_P(HalfAHostTest, OneVxlanDeviceCarriesBothFamilies) {
+  const auto backend = made(facts);
+  const bool v4 = GetParam() == Family::v4;
+  const std::string device = v4 ? "flannel.1" : "flannel-v6.1";
+  const std::string text = dump(backend->host_state(own(*backend), facts));
+  EXPECT_NE(text.find("addr 10.5.1.0/32 dev " + device + "\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("addr fd00:5:0:1::/128 dev " + device + "\n"), std::string::npos) << text;
+  EXPECT_EQ(text.find(v4 ? "flannel-v6.1" : "flannel.1"), std::string::npos) << text;
+  EXPECT_EQ(backend->overlay_mtu(facts), 1430U) << "fits the devices of every host";
+  for (const auto& [family, subnet] :
+       {std::pair(Family::v4, "10.5.2.0"), {Family::v6, "fd00:5:0:2::"}}) {
+    const std::string rows = planned(R"({"Type":"vxlan"})", family);
+    EXPECT_NE(rows.find(std::string("neigh ") + subnet + " dev " + device + " lladdr " +
+                        (v4 ? "02:00:00:00:00:02" : "02:00:00:00:06:02")),
+              std::string::npos)
+        << rows;
+    EXPECT_NE(rows.find(v4 ? "dst 192.0.2.2 self" : "dst 2001:db8::2 self"), std::string::npos)
+        << rows;
+  }
+}
+
+// Upstream drops a peer without data of each family of the network, and crashes without PublicIPv6.
+TEST_P(HalfAHostTest, ItAnnouncesWhatUpstreamReadsWithoutHarm) {
+  const auto backend = made(facts);
+  const LeaseAttributes announced = backend->announce(facts, nullptr);
+  EXPECT_EQ(announced.backend_data, announced.backend_v6_data);
+  EXPECT_FALSE(announced.backend_data.empty());
+  const std::string value = encode_lease_value(announced);
+  const char* addresses = GetParam() == Family::v4
+                              ? R"({"PublicIP":"192.0.2.1","PublicIPv6":"::",)"
+                              : R"({"PublicIP":"0.0.0.0","PublicIPv6":"2001:db8::1",)";
+  EXPECT_EQ(value.find(addresses), 0U) << value;
+  EXPECT_EQ(decode_lease_value(value)->public_ips(), public_ips_of(facts.underlay));
+
+  // The other device gets a MAC of its own once there is one.
+  const Lease previous{own(*backend).subnet, announced};
+  const HostFacts whole = host(Families::both);
+  const auto later = made(whole);
+  const LeaseAttributes both = later->announce(whole, &previous);
+  EXPECT_EQ(both.data(GetParam()), announced.backend_data);
+  EXPECT_NE(both.backend_data, both.backend_v6_data);
+}
+
+TEST_P(HalfAHostTest, DirectRoutingNeedsAGatewayThatLinuxTakes) {
+  const std::string options = R"({"Type":"vxlan","DirectRouting":true})";
+  const bool v4 = GetParam() == Family::v4;
+  EXPECT_EQ(planned(options, Family::v4, true),
+            v4 ? "route 10.5.2.0/24 via 192.0.2.2 dev eth0\n"
+               : "route 10.5.2.0/24 via inet6 2001:db8::2 dev eth0\n");
+  const std::string v6 = planned(options, Family::v6, true);
+  if (v4) {
+    EXPECT_NE(v6.find("route fd00:5:0:2::/64 via fd00:5:0:2:: dev flannel.1 onlink"),
+              std::string::npos)
+        << v6;
+  } else {
+    EXPECT_EQ(v6, "route fd00:5:0:2::/64 via 2001:db8::2 dev eth0\n");
+  }
+}
+
+TEST(FamiliesOptionsTest, AnUnderlayOfAnotherFamilyThanTheNetworkMustBeNamedByAnAddress) {
+  const NetworkConfig v6 = config(Families::v6, R"({"Type":"vxlan"})");
+  const auto asked = [&](UnderlayRequest request) {
+    request = request_for(v6, std::move(request));
+    return std::pair(request.v4, request.v6);
+  };
+  const std::pair only_v6(Need::none, Need::required), either(Need::wanted, Need::wanted);
+  EXPECT_EQ(asked({}), only_v6);
+  EXPECT_EQ(asked({.interfaces = {"eth0", "2001:db8::1"}}), only_v6);
+  EXPECT_EQ(asked({.public_ip = "192.0.2.1"}), either);
+  EXPECT_EQ(asked({.interfaces = {"192.0.2.1"}}), either);
+  EXPECT_EQ(asked({.can_reach = "192.0.2.1"}), either);
+  EXPECT_EQ(request_for(config(Families::both, R"({"Type":"vxlan"})"), {}).v4, Need::wanted);
+}
+
+TEST(FamiliesOptionsTest, VxlanCarriesANetworkOfOneFamilyOverTheOther) {
+  HostFacts facts = host(Families::both);
+  facts.underlay.v6.reset();
+  const auto made =
+      make_backend(config(Families::v6, R"({"Type":"vxlan"})"), facts.underlay).value();
+  const Lease own{SubnetKey::of(IpPrefix::parse_v6("fd00:5:0:1::/64").value()),
+                  made.backend->announce(facts, nullptr)};
+  EXPECT_EQ(own.attributes.public_ip, ip("192.0.2.1"));
+  const std::string text = dump(made.backend->host_state(own, facts));
+  EXPECT_EQ(text.find("link flannel.1 vxlan id 1 local 192.0.2.1"), 0U) << text;
+  EXPECT_NE(text.find("addr fd00:5:0:1::/128 dev flannel.1\n"), std::string::npos) << text;
 }
 
 TEST(FamiliesOptionsTest, IPv6LimitsTheVniAndTheUnderlay) {

@@ -30,10 +30,11 @@ LeaseAttributes HostGwBackend::announce(const HostFacts& host, const Lease*) con
   return attributes;
 }
 
-std::optional<IpAddress> HostGwBackend::carrier(const Lease& peer, Family family,
-                                                const HostFacts& host) const {
-  const auto same = Backend::carrier(peer, family, host);
-  return same || family == Family::v6 ? same : Backend::carrier(peer, Family::v6, host);
+// Linux routes IPv4 by an IPv6 gateway (RFC 5549), but not IPv6 by an IPv4 one.
+Result<IpAddress> HostGwBackend::carrier(const Lease& peer, Family family,
+                                         const HostFacts& host) const {
+  if (family == Family::v4) return carrier_in_any(family, peer, host);
+  return carrier_in(family, peer, host);
 }
 
 Result<NetState> HostGwBackend::peer_state(const Lease& own, const Lease& peer,

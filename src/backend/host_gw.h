@@ -18,8 +18,7 @@ class HostGwBackend final : public Backend {
   bool wants_on_link() const override { return true; }
   LeaseAttributes announce(const HostFacts& host, const Lease* previous) const override;
   std::uint32_t overlay_mtu(const HostFacts& host) const override { return host.underlay.mtu; }
-  std::optional<IpAddress> carrier(const Lease& peer, Family family,
-                                   const HostFacts& host) const override;
+  Result<IpAddress> carrier(const Lease& peer, Family family, const HostFacts& host) const override;
   NetState host_state(const Lease&, const HostFacts&) const override { return {}; }
   Result<NetState> peer_state(const Lease& own, const Lease& peer, const HostFacts& host,
                               const PeerPath& path) const override;

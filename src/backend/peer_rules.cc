@@ -58,8 +58,10 @@ Result<void> check_carrier(const IpAddress& ip, const Lease& own, const HostFact
 // A route to `subnet` would capture packets to the addresses in it.
 Result<void> check_capture(const IpPrefix& subnet, const IpAddress& carrier,
                            const HostFacts& host) {
-  const auto& underlay = host.underlay.at(carrier.family);
-  for (const IpAddress& ip : {carrier, underlay ? underlay->ip : carrier}) {
+  std::vector<IpAddress> underlay = {carrier};
+  for (const UnderlayAddress& at : values_of(host.underlay))
+    underlay.push_back(at.ip);
+  for (const IpAddress& ip : underlay) {
     if (!subnet.contains(ip)) continue;
     return fail(ErrorKind::invalid,
                 "its subnet contains " + to_string(ip) + ", which is an address of the underlay");

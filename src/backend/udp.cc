@@ -43,10 +43,8 @@ LeaseAttributes UdpBackend::announce(const HostFacts& host, const Lease*) const 
   return LeaseAttributes::of_host(public_ips_of(host.underlay));
 }
 
-std::optional<IpAddress> UdpBackend::carrier(const Lease& peer, Family,
-                                             const HostFacts& host) const {
-  const auto by_v4 = Backend::carrier(peer, Family::v4, host);
-  return by_v4 ? by_v4 : Backend::carrier(peer, Family::v6, host);
+Result<IpAddress> UdpBackend::carrier(const Lease& peer, Family, const HostFacts& host) const {
+  return carrier_in_any(Family::v4, peer, host);
 }
 
 std::optional<PacketPathSettings> UdpBackend::packet_path(const HostFacts& host) const {

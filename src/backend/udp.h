@@ -42,8 +42,7 @@ class UdpBackend final : public Backend {
   std::uint32_t overlay_mtu(const HostFacts& host) const override {
     return host.underlay.mtu - udp_overhead(host.underlay.v6 ? Family::v6 : Family::v4);
   }
-  std::optional<IpAddress> carrier(const Lease& peer, Family family,
-                                   const HostFacts& host) const override;
+  Result<IpAddress> carrier(const Lease& peer, Family family, const HostFacts& host) const override;
   std::optional<PacketPathSettings> packet_path(const HostFacts& host) const override;
   // The name of the device is known once it is open, and the daemon adds it to devices() then.
   NetState host_state(const Lease& own, const HostFacts& host) const override;

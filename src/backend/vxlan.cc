@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "backend/peer_rules.h"
@@ -30,13 +31,18 @@ Result<void> check_name(const JsonObject& json, std::uint32_t vni, Family family
 }
 
 // Linux removes IPv6 from a device whose MTU becomes too low for it.
-Result<void> check_base_mtu(const JsonObject& json, const VxlanOptions& options, Family family) {
-  const std::uint32_t least = vxlan_overhead(family) + min_device_mtu(family);
+Result<void> check_base_mtu(const JsonObject& json, const VxlanOptions& options, Family family,
+                            std::uint32_t overhead) {
+  const std::uint32_t least = overhead + min_device_mtu(family);
   if (options.base_mtu.value_or(least) >= least) return {};
-  return json.refuse(
-      "MTU", fmt::format("must be at least {}, or 0 for that of the underlay "
-                         "interface: {} bytes are added, and {} needs {}",
-                         least, vxlan_overhead(family), to_string(family), min_device_mtu(family)));
+  return json.refuse("MTU",
+                     fmt::format("must be at least {}, or 0 for that of the underlay "
+                                 "interface: {} bytes are added, and {} needs {}",
+                                 least, overhead, to_string(family), min_device_mtu(family)));
+}
+
+bool has(const std::vector<Family>& families, Family family) {
+  return std::ranges::find(families, family) != families.end();
 }
 
 Result<VxlanOptions> read_vxlan_options(JsonObject& json) {
@@ -71,13 +77,17 @@ Result<MadeBackend> VxlanBackend::make(const NetworkConfig& config, const Underl
     made.warnings.push_back(fmt::format("MTU {} is more than {} has; {} is used", *options.base_mtu,
                                         underlay.interface, underlay.mtu));
   }
-  std::vector<Family> families;
-  for (const IpPrefix& network : config.networks()) {
-    const Family family = network.family();
-    TRY(check_name(json, options.vni, family));
-    TRY(check_base_mtu(json, options, family));
-    TRY(check_underlay_mtu(kType, vxlan_overhead(family), family, underlay));
-    families.push_back(family);
+  std::vector<Family> families, underlays;
+  for (const IpPrefix& network : config.networks())
+    families.push_back(network.family());
+  for (const UnderlayAddress& at : values_of(underlay))
+    underlays.push_back(at.ip.family);
+  auto backend = std::make_unique<VxlanBackend>(options, families, std::move(underlays));
+  const Family largest = backend->outer_families().back();
+  TRY(check_name(json, options.vni, largest));
+  for (const Family family : families) {
+    TRY(check_base_mtu(json, options, family, vxlan_overhead(largest)));
+    TRY(check_underlay_mtu(kType, vxlan_overhead(largest), family, underlay));
   }
   for (const char* windows : {"MacPrefix", "Name"}) {
     if (json.json(windows)) {
@@ -88,76 +98,105 @@ Result<MadeBackend> VxlanBackend::make(const NetworkConfig& config, const Underl
   made.options =
       fmt::format("VXLAN config: VNI={} Port={} GBP={} Learning={} DirectRouting={}", options.vni,
                   options.port, options.gbp, options.learning, options.direct_routing);
-  made.backend = std::make_unique<VxlanBackend>(options, families);
+  made.backend = std::move(backend);
   return made;
 }
 
-std::string VxlanBackend::device(Family family) const {
-  return device_name(family, options_.vni);
+std::string VxlanBackend::device(Family underlay) const {
+  return device_name(underlay, options_.vni);
 }
 
+std::vector<Family> VxlanBackend::outer_families() const {
+  std::vector<Family> outer;
+  std::ranges::copy_if(kFamilies, std::back_inserter(outer), [this](Family family) {
+    return has(families_, family) || has(underlays_, family);
+  });
+  return outer;
+}
+
+Family VxlanBackend::device_with_address(Family family) const {
+  return has(underlays_, family) ? family : underlays_.front();
+}
+
+// The device with our address of a family is the first one of this family.
 std::vector<BackendDevice> VxlanBackend::devices() const {
   std::vector<BackendDevice> all;
-  for (const Family family : families_)
-    all.push_back({device(family), family});
+  for (const Family family : families_) {
+    const Family first = device_with_address(family);
+    all.push_back({device(first), family});
+    for (const Family outer : outer_families()) {
+      if (outer != first) all.push_back({device(outer), family});
+    }
+  }
   return all;
 }
 
 // Peers continue to send to the MAC that they know, so the MAC that was announced for this VNI is
 // reused, also that of an earlier run or another flannel release. VNIs have 24 bits; the bit above
 // them gives the IPv6 device a MAC of its own.
-Mac VxlanBackend::mac_of(const LeaseAttributes* announced, Family family,
+Mac VxlanBackend::mac_of(const LeaseAttributes* announced, Family underlay,
                          const HostFacts& host) const {
-  if (announced != nullptr && announced->backend_type == kType) {
-    const auto data = decode_vxlan_data(announced->data(family));
+  const bool has_device = announced != nullptr && announced->backend_type == kType &&
+                          announced->public_ips().at(underlay);
+  if (has_device) {
+    const auto data = decode_vxlan_data(announced->data(underlay));
     if (data && data->vni.value_or(options_.vni) == options_.vni) return data->vtep_mac;
   }
-  return vtep_mac(host.node_id, options_.vni | (family == Family::v6 ? 1U << 24 : 0));
+  return vtep_mac(host.node_id, options_.vni | (underlay == Family::v6 ? 1U << 24 : 0));
 }
 
+// Upstream flannel ignores a whole peer without data of a family that the network has, and crashes
+// on data without an address. So a family of the network that the underlay lacks is announced with
+// an unspecified address, to which the kernel sends nothing.
 LeaseAttributes VxlanBackend::announce(const HostFacts& host, const Lease* previous) const {
   LeaseAttributes attributes = LeaseAttributes::of_host(public_ips_of(host.underlay));
   attributes.backend_type = kType;
   const LeaseAttributes* before = previous == nullptr ? nullptr : &previous->attributes;
+  for (const Family underlay : underlays_)
+    attributes.data(underlay) = encode_vxlan_data({options_.vni, mac_of(before, underlay, host)});
   for (const Family family : families_) {
-    if (!host.underlay.at(family)) continue;
-    attributes.data(family) = encode_vxlan_data({options_.vni, mac_of(before, family, host)});
+    if (host.underlay.at(family)) continue;
+    attributes.data(family) = attributes.data(underlays_.front());
+    if (family == Family::v6) attributes.public_ip6 = IpAddress::unspecified(Family::v6);
   }
   return attributes;
 }
 
 // The MTU never exceeds what the underlay carries: Linux would create the device with a lower MTU
 // and then refuse to set the one that subnet.env gives to containers.
-std::uint32_t VxlanBackend::device_mtu(Family family, const HostFacts& host) const {
+std::uint32_t VxlanBackend::device_mtu(Family underlay, const HostFacts& host) const {
   return std::min(options_.base_mtu.value_or(host.underlay.mtu), host.underlay.mtu) -
-         vxlan_overhead(family);
+         vxlan_overhead(underlay);
 }
 
+// A packet must also pass through the device of the host that receives it, whose underlay may be of
+// another family of the network.
 std::uint32_t VxlanBackend::overlay_mtu(const HostFacts& host) const {
   std::uint32_t mtu = UINT32_MAX;
-  for (const Family family : families_)
-    mtu = std::min(mtu, device_mtu(family, host));
+  for (const Family outer : outer_families())
+    mtu = std::min(mtu, device_mtu(outer, host));
   return mtu;
 }
 
 NetState VxlanBackend::host_state(const Lease& own, const HostFacts& host) const {
   NetState state;
-  for (const Family family : families_) {
-    const auto& subnet = own.subnet.at(family);
-    const auto& underlay = host.underlay.at(family);
-    if (!subnet || !underlay) continue;
+  for (const Family underlay : underlays_) {
     VxlanSettings vxlan;
     vxlan.vni = options_.vni;
     vxlan.port = options_.port;
     vxlan.lower = {host.underlay.interface, host.underlay.interface_index};
-    vxlan.local = underlay->ip;  // not the public IP: behind NAT this host does not have it
+    vxlan.local = host.underlay.at(underlay)->ip;  // behind NAT this host lacks the public IP
     vxlan.learning = options_.learning;
     vxlan.gbp = options_.gbp;
-    vxlan.mac = mac_of(&own.attributes, family, host);
-    const std::string name = device(family);
+    vxlan.mac = mac_of(&own.attributes, underlay, host);
     state.links.push_back(
-        {.name = name, .kind = vxlan, .mtu = device_mtu(family, host), .up = true});
-    state.addresses.push_back({.link = name, .ip = subnet->base, .bits = address_bits(family)});
+        {.name = device(underlay), .kind = vxlan, .mtu = device_mtu(underlay, host), .up = true});
+  }
+  for (const IpPrefix& subnet : values_of(own.subnet)) {
+    const Family family = subnet.family();
+    state.addresses.push_back({.link = device(device_with_address(family)),
+                               .ip = subnet.base,
+                               .bits = address_bits(family)});
   }
   return state;
 }
@@ -165,18 +204,25 @@ NetState VxlanBackend::host_state(const Lease& own, const HostFacts& host) const
 Result<NetState> VxlanBackend::peer_state(const Lease& own, const Lease& peer,
                                           const HostFacts& host, const PeerPath& path) const {
   TRY(check_peer(own, peer, host, path, kType));
-  const auto data = TRY(decode_vxlan_data(peer.attributes.data(path.family)));
+  const Family underlay = path.carrier.family;
+  const auto data = TRY(decode_vxlan_data(peer.attributes.data(underlay)));
   if (data.vni.value_or(options_.vni) != options_.vni) {
     return fail(ErrorKind::invalid,
                 fmt::format("its VNI is {}, ours is {}", *data.vni, options_.vni));
   }
   const IpPrefix& subnet = *peer.subnet.at(path.family);
   NetState state;
-  if (options_.direct_routing && path.on_link) {
+  const bool can_be_gateway = underlay == path.family || underlay == Family::v6;  // RFC 5549
+  if (options_.direct_routing && path.on_link && can_be_gateway) {
     state.routes.push_back({.to = subnet, .via = path.carrier, .link = host.underlay.interface});
     return state;
   }
-  const std::string name = device(path.family);
+  const std::string name = device(underlay);
+  // Linux takes the source of this host's own packets from the device that they leave by.
+  const IpPrefix& ours = *own.subnet.at(path.family);
+  if (underlay != path.family) {
+    state.addresses.push_back({.link = name, .ip = ours.base, .bits = address_bits(path.family)});
+  }
   state.neighbours.push_back({.link = name, .ip = subnet.base, .mac = data.vtep_mac});
   state.fdb.push_back({.link = name, .mac = data.vtep_mac, .remote = path.carrier});
   state.routes.push_back({.to = subnet, .via = subnet.base, .link = name, .onlink = true});

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// vxlan: one device per host and family, flannel.<VNI> and flannel-v6.<VNI>; each carries packets
-// of its family over an underlay of the same family. Each peer has a permanent neighbour (its
-// subnet's base address at its VTEP's MAC), a permanent FDB entry (that MAC at its public IP) and
-// an onlink route.
+// vxlan: one device for each family of the underlay, flannel.<VNI> over IPv4 and flannel-v6.<VNI>
+// over IPv6. A device carries packets of its own family, and those of the other family between
+// hosts that have no underlay of it in common; then it has our address of that family too. Each
+// subnet of a peer has a permanent neighbour (its base address at the MAC of the peer's VTEP), a
+// permanent FDB entry (that MAC at the peer's public IP) and an onlink route.
 #pragma once
 
 #include <cstdint>
@@ -37,11 +38,16 @@ class VxlanBackend final : public Backend {
   // Parses the Backend object.
   static Result<MadeBackend> make(const NetworkConfig& config, const Underlay& underlay);
 
-  VxlanBackend(VxlanOptions options, std::vector<Family> families)
-      : options_(options), families_(std::move(families)) {}
+  // `families`: of the network. `underlays`: of the underlay's addresses.
+  VxlanBackend(VxlanOptions options, std::vector<Family> families, std::vector<Family> underlays)
+      : options_(options), families_(std::move(families)), underlays_(std::move(underlays)) {}
 
   LeaseAttributes announce(const HostFacts& host, const Lease* previous) const override;
   std::uint32_t overlay_mtu(const HostFacts& host) const override;
+  Result<IpAddress> carrier(const Lease& peer, Family family,
+                            const HostFacts& host) const override {
+    return carrier_in_any(family, peer, host);
+  }
   bool wants_on_link() const override { return options_.direct_routing; }
   std::vector<BackendDevice> devices() const override;
   NetState host_state(const Lease& own, const HostFacts& host) const override;
@@ -49,12 +55,19 @@ class VxlanBackend final : public Backend {
                               const PeerPath& path) const override;
 
  private:
-  std::string device(Family family) const;
-  std::uint32_t device_mtu(Family family, const HostFacts& host) const;
-  Mac mac_of(const LeaseAttributes* announced, Family family, const HostFacts& host) const;
+  // The families of the packets between the hosts of this network, as far as this host knows: those
+  // of the network, and of our underlay.
+  std::vector<Family> outer_families() const;
+  // In what follows `underlay` is the family of the packets that the device sends and receives.
+  std::string device(Family underlay) const;
+  // The underlay of the device that has our address of this family.
+  Family device_with_address(Family family) const;
+  std::uint32_t device_mtu(Family underlay, const HostFacts& host) const;
+  Mac mac_of(const LeaseAttributes* announced, Family underlay, const HostFacts& host) const;
 
   VxlanOptions options_;
-  std::vector<Family> families_;  // the network has these
+  std::vector<Family> families_;
+  std::vector<Family> underlays_;
 };
 
 // The BackendData of a vxlan lease. Releases of flannel before v0.14 write no VNI.

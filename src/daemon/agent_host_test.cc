@@ -72,8 +72,10 @@ TEST_F(AgentTest, TheHostIsCheckedInEachFamilyOfTheLease) {
   traffic_[Family::v6] = {.ip_forward = false, .not_forwarding = {"flannel-v6.1"}};
   configure(kVxlanOfBoth);
   ASSERT_EQ(asked_.size(), 2U);
-  EXPECT_EQ(asked_[Family::v4].devices, std::vector<std::string>{"flannel.1"});
-  EXPECT_EQ(asked_[Family::v6].devices, std::vector<std::string>{"flannel-v6.1"});
+  // Both devices carry both families; the one with the address of the family is the first.
+  const std::vector<std::string> for_v4{"flannel.1", "flannel-v6.1"};
+  EXPECT_EQ(asked_[Family::v4].devices, for_v4);
+  EXPECT_EQ(asked_[Family::v6].devices, std::vector(for_v4.rbegin(), for_v4.rend()));
   EXPECT_EQ(asked_[Family::v6].own_subnet, agent_->keeper()->lease()->subnet.v6);
   const auto all = agent_->troubles();
   ASSERT_EQ(all.size(), 2U);

@@ -15,14 +15,20 @@ namespace {
 constexpr std::size_t kNamed =
     8;  // peers that become unreachable at once and have a line of their own
 
-NetState joined(NetState one, NetState other) {
-  for (KernelObject& object : objects_of(other))
-    add(one, std::move(object));
-  return one;
-}
-
 std::set<IpPrefix> as_set(const std::vector<IpPrefix>& subnets) {
   return {subnets.begin(), subnets.end()};
+}
+
+using Failures = std::vector<std::pair<Family, std::string>>;
+
+// "IPv6: its VNI is 2, ours is 1"; what both families have in common is said once.
+std::string reason_of(const Failures& failures, bool is_dual) {
+  const std::string& first = failures.front().second;
+  if (!is_dual || (failures.size() == 2 && failures.back().second == first)) return first;
+  std::string text;
+  for (const auto& [family, why] : failures)
+    text += fmt::format("{}{}: {}", text.empty() ? "" : "; ", to_string(family), why);
+  return text;
 }
 
 }  // namespace
@@ -219,44 +225,43 @@ std::optional<NetState> Overlay::plan(const Lease& peer) {
     return std::nullopt;
   }
   std::optional<NetState> all;
-  std::string reasons;
-  for (const Family family : kFamilies) {
-    if (!has_network(family) || !peer.subnet.at(family) || !own_->subnet.at(family)) continue;
-    auto state = plan_subnet(peer, family);
+  Failures failures;
+  for (const IpPrefix& network : networks_) {
+    const Family family = network.family();
+    if (!peer.subnet.at(family) || !own_->subnet.at(family)) continue;
+    auto state = plan_subnet(peer, network);
     if (state) {
       all = all ? joined(*std::move(all), *std::move(state)) : *std::move(state);
     } else {
-      const bool dual = peer.subnet.v4 && peer.subnet.v6;
-      reasons += reasons.empty() ? "" : "; ";
-      reasons +=
-          dual ? fmt::format("{}: {}", to_string(family), state.error().text) : state.error().text;
+      failures.emplace_back(family, state.error().text);
     }
   }
-  if (reasons.empty()) {
+  if (failures.empty()) {
     mark_reachable(peer.subnet);
   } else {
-    mark_unreachable(peer.subnet, reasons);
+    mark_unreachable(peer.subnet, reason_of(failures, peer.subnet.v4 && peer.subnet.v6));
   }
   if (all) ++peers_;
   return all;
 }
 
-Result<NetState> Overlay::plan_subnet(const Lease& peer, Family family) {
-  const auto carrier = parts_.backend.carrier(peer, family, host_);
-  if (!carrier) {
-    const std::string_view lacks = host_.underlay.at(family) ? "it" : "this host";
-    return fail(ErrorKind::unsupported,
-                fmt::format("{} has no public {} address", lacks, to_string(family)));
-  }
-  NetState state = TRY(parts_.backend.peer_state(*own_, peer, host_, path_to(*carrier, family)));
-  const bool in_network = std::ranges::any_of(
-      networks_, [&](const IpPrefix& network) { return network.contains(*carrier); });
-  if (in_network) route_each_peer();
+// Plans the peer's subnet of this network's family.
+Result<NetState> Overlay::plan_subnet(const Lease& peer, const IpPrefix& network) {
+  const Family family = network.family();
   const IpPrefix& subnet = *peer.subnet.at(family);
-  planned_.emplace(subnet, *carrier);
+  if (!network.contains(subnet)) {
+    return fail(ErrorKind::invalid, fmt::format("{} is outside of the network {}",
+                                                to_string(subnet), to_string(network)));
+  }
+  const IpAddress carrier = TRY(parts_.backend.carrier(peer, family, host_));
+  NetState state = TRY(parts_.backend.peer_state(*own_, peer, host_, path_to(carrier, family)));
+  const bool in_network =
+      std::ranges::any_of(networks_, [&](const IpPrefix& any) { return any.contains(carrier); });
+  if (in_network) route_each_peer();
+  planned_.emplace(subnet, carrier);
   const bool unwrapped = std::ranges::any_of(
       state.routes, [this](const Route& route) { return route.link == host_.underlay.interface; });
-  if (unwrapped) unwrapped_.emplace(subnet, *carrier);
+  if (unwrapped) unwrapped_.emplace(subnet, carrier);
   return state;
 }
 

@@ -98,7 +98,7 @@ class Overlay {
   void set_host();
   std::optional<NetState> plan(const Lease& peer);
   std::optional<std::string> peer_trouble(const Lease& peer) const;
-  Result<NetState> plan_subnet(const Lease& peer, Family family);
+  Result<NetState> plan_subnet(const Lease& peer, const IpPrefix& network);
   HostQuery host_query(const IpPrefix& network) const;
   PeerPath path_to(const IpAddress& carrier, Family family) const;
   Planned plan_all();

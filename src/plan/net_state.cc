@@ -119,6 +119,12 @@ void add(NetState& state, KernelObject object) {
              std::move(object));
 }
 
+NetState joined(NetState one, const NetState& other) {
+  for (KernelObject& object : objects_of(other))
+    add(one, std::move(object));
+  return one;
+}
+
 std::string to_string(const KernelObject& object) {
   return std::visit([](const auto& any) { return words(any); }, object);
 }

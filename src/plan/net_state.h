@@ -134,6 +134,7 @@ const std::string& device_of(const KernelObject& object);
 // All objects of a state, by kind.
 std::vector<KernelObject> objects_of(const NetState& state);
 void add(NetState& state, KernelObject object);
+NetState joined(NetState one, const NetState& other);
 
 // One line per object in the syntax of `ip` and `bridge`, in the order of their keys. Tests compare
 // this text.
