@@ -113,11 +113,15 @@ class Host:
     def add_ipv6(self):
         """Gives eth0 an IPv6 address beside the IPv4 one, and forwarding."""
         self.address6 = f"{LAN6}:{self.number:x}"
-        self.ns.run("sysctl", "-qw", "net.ipv6.conf.all.forwarding=1")
+        self.forward_ipv6()
         self.ns.ip_all(
             f"addr add {self.address6}/64 dev eth0 nodad\n"
             f"route add default via {LAN6}:fe dev eth0 onlink\n"
         )
+
+    def forward_ipv6(self):
+        """Lets packets of containers pass; eth0 needs no IPv6 address for that."""
+        self.ns.run("sysctl", "-qw", "net.ipv6.conf.all.forwarding=1")
 
     def remove_ipv4(self):
         """Leaves eth0 with its IPv6 address alone, which is then the address of the host."""
