@@ -31,7 +31,9 @@ bool is_in(const Bytes& datagram, std::size_t which, std::uint32_t subnet) {
 
 // The checks of rx_path.cc in other words.
 bool may_pass(const Bytes& datagram, const IpAddress& from) {
-  if (datagram.size() < 20 || datagram.size() > 1472 || from != kPeer) return false;
+  if (datagram.size() < 20 || from != kPeer) return false;
+  const bool may_be_fragmented = !slow::is_v6(datagram) && (datagram[6] & 0x40) == 0;
+  if (datagram.size() > 1472 && !may_be_fragmented) return false;
   if (slow::is_v6(datagram)) {
     if (datagram.size() < 40 || slow::get16(datagram, 4) + std::size_t{40} != datagram.size()) {
       return false;
