@@ -49,9 +49,13 @@ def vtep_mac(host, version=4):
 
 
 def route_rows(host, version=4):
-    """Unicast routes of the main table as `DST via GW dev DEV`, with ` onlink` if it is set."""
+    """Unicast routes of the main table as `DST via GW dev DEV`, with ` onlink` if it is set.
+
+    Link-local ones are left out: Linux adds them for every device, and after the device."""
     rows = set()
     for route in host.ns.ask(f"-{version}", "route", "show"):
+        if route["dst"].startswith("fe80:"):
+            continue
         via = f" via {route['gateway']}" if "gateway" in route else ""
         onlink = " onlink" if "onlink" in route.get("flags", []) else ""
         rows.add(f"route {route['dst']}{via} dev {route.get('dev', '?')}{onlink}")
