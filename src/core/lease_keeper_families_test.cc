@@ -141,6 +141,19 @@ TEST_F(LeaseFamiliesTest, AnIPv6SubnetThatAnotherHostTookFirstIsExchanged) {
   EXPECT_EQ(keys(), "10.5.0.32-27&fd00:0:0:3::-64 10.5.0.96-27&fd00:0:0:4::-64");
 }
 
+TEST_F(LeaseFamiliesTest, ARecordThatWaitsForOurSubnetStopsTheExchangeUntilItIsGone) {
+  run(kV4);
+  store.put("10.5.0.96-27&fd00:0:0:5::-64", kStranger, hours(24));
+  EXPECT_EQ(run(kBoth),
+            std::string("list | error: cannot exchange 10.5.0.96-27 for ") + kDual +
+                ": 10.5.0.96-27&fd00:0:0:5::-64 of 192.0.2.9,2001:db8::9, which overlaps it, would "
+                "become the older record; delete it if it is wrong");
+  EXPECT_EQ(keys(), "10.5.0.96-27 10.5.0.96-27&fd00:0:0:5::-64");
+  store.remove("10.5.0.96-27&fd00:0:0:5::-64");
+  run(kBoth);
+  EXPECT_EQ(keys(), kDual);
+}
+
 TEST_F(LeaseFamiliesTest, AYoungerRecordOnOurIPv6SubnetChangesNothing) {
   KeeperHost us = host(kBoth);
   us.start();

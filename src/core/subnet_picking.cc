@@ -5,10 +5,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <tuple>
 
 namespace flannel {
 namespace {
+
+// Before and after every record of a list.
+constexpr Revision kOldest = std::numeric_limits<Revision>::min();
+constexpr Revision kYoungest = std::numeric_limits<Revision>::max();
 
 // The subnets with the numbers first..last of the configured range.
 struct Stretch {
@@ -136,16 +141,46 @@ Result<IpPrefix> pick_free(const Situation& now, const SubnetRange& range,
   return range.at(gaps.back().last);  // not reached: n < free
 }
 
+// Another record of ours, in whose place `own` was created; nullptr: none.
+const DecodedRecord* former_record(const Situation& now, const DecodedRecord& own) {
+  const auto former = std::ranges::find_if(now.records.leases, [&](const DecodedRecord& other) {
+    return &other != &own && other.lease.subnet.shares_subnet_with(own.lease.subnet) &&
+           (other.record.expires() || !own.record.expires()) && now.chooser.host.owns(other.lease);
+  });
+  return former == now.records.leases.end() ? nullptr : &*former;
+}
+
+// The first record of another host that overlaps the subnet and was created after `since` and
+// before `until`; nullptr: none. All records are of one list, so their revisions can be compared.
+const DecodedRecord* created_between(const Situation& now, const IpPrefix& subnet, Revision since,
+                                     Revision until) {
+  const SubnetRange& range = *now.config.at(subnet.family());
+  const auto found = std::ranges::find_if(now.records.leases, [&](const DecodedRecord& other) {
+    const auto& theirs = other.lease.subnet.at(subnet.family());
+    return theirs && theirs->overlaps(subnet) && range.network.contains(*theirs) &&
+           other.record.created > since && other.record.created < until &&
+           !now.chooser.host.owns(other.lease);
+  });
+  return found == now.records.leases.end() ? nullptr : &*found;
+}
+
+// True if the operator decided on this subnet of a reservation. A host that exchanges a reservation
+// for one with another family chooses the subnet of that family itself.
+bool is_reserved(const Situation& now, const DecodedRecord& own, Family family) {
+  return !own.record.expires() &&
+         std::ranges::none_of(now.records.leases, [&](const DecodedRecord& other) {
+           return !other.record.expires() && now.chooser.host.owns(other.lease) &&
+                  other.lease.subnet.shares_subnet_with(own.lease.subnet) &&
+                  !other.lease.subnet.at(family);
+         });
+}
+
 // True if an older record of another host overlaps this own lease in the family, so that no host
-// sends packets to it. All records are of one list, so their revisions can be compared.
+// sends packets to it.
 bool is_outranked(const Situation& now, const DecodedRecord& own, Family family) {
   const IpPrefix& subnet = *own.lease.subnet.at(family);
-  if (!own.record.expires() || subnet == now.previous(family)) return false;
-  return std::ranges::any_of(now.records.leases, [&](const DecodedRecord& other) {
-    const auto& theirs = other.lease.subnet.at(family);
-    return theirs && theirs->overlaps(subnet) && other.record.created < own.record.created &&
-           now.config.at(family)->network.contains(*theirs) && !now.chooser.host.owns(other.lease);
-  });
+  if (subnet == now.previous(family) || is_reserved(now, own, family)) return false;
+  return created_between(now, subnet, kOldest, own.record.created) != nullptr;
 }
 
 // The subnet of a family that this own record can keep.
@@ -172,7 +207,7 @@ Use use_of(const Situation& now, const DecodedRecord& own) {
 const DecodedRecord* own_record(const Situation& now) {
   const HostIdentity& host = now.chooser.host;
   const DecodedRecord* best = nullptr;
-  std::tuple<Use, Ownership, bool> best_rank;
+  std::tuple<Use, Ownership, bool, Use> best_rank;
   for (const DecodedRecord& record : now.records.leases) {
     const SubnetKey& subnet = record.lease.subnet;
     const Ownership by = host.ownership(record.lease);
@@ -180,7 +215,9 @@ const DecodedRecord* own_record(const Situation& now) {
     const Use use = use_of(now, record);
     // A reservation belongs to the operator, who may still need it.
     if (use == Use::nothing && !record.record.expires()) continue;
-    const std::tuple rank{use, by, host.subnet && subnet.shares_subnet_with(*host.subnet)};
+    // A record that is to be exchanged is not the less ours for that.
+    const std::tuple rank{std::min(use, Use::some), by,
+                          host.subnet && subnet.shares_subnet_with(*host.subnet), use};
     if (best != nullptr && rank <= best_rank) continue;
     best = &record;
     best_rank = rank;
@@ -188,22 +225,37 @@ const DecodedRecord* own_record(const Situation& now) {
   return best;
 }
 
-// Another record of ours, in whose place `own` was created; nullptr: none.
-const DecodedRecord* former_record(const Situation& now, const DecodedRecord& own) {
-  const auto former = std::ranges::find_if(now.records.leases, [&](const DecodedRecord& other) {
-    return &other != &own && other.lease.subnet.shares_subnet_with(own.lease.subnet) &&
-           (other.record.expires() || !own.record.expires()) && now.chooser.host.owns(other.lease);
-  });
-  return former == now.records.leases.end() ? nullptr : &*former;
+// Fails if another host's record is younger than `former`, and would be older than the record of
+// ours on `subnets`, which was or is to be created at `created` in place of `former`: without
+// `former` all hosts would use that record instead of ours.
+Result<void> check_exchange(const Situation& now, const DecodedRecord& former,
+                            const SubnetKey& subnets, Revision created) {
+  for (const IpPrefix& subnet : values_of(subnets)) {
+    if (former.lease.subnet.at(subnet.family()) != subnet) continue;
+    const DecodedRecord* other = created_between(now, subnet, former.record.created, created);
+    if (other == nullptr) continue;
+    return fail(ErrorKind::conflict,
+                fmt::format("cannot exchange {} for {}: {} of {}, which overlaps it, would become "
+                            "the older record; delete it if it is wrong",
+                            former.record.key, encode_subnet_key(subnets), other->record.key,
+                            to_string(other->lease.attributes.public_ips())));
+  }
+  return {};
 }
 
-// The newest record with our public IP, for a host that owns none; nullptr: none.
+bool is_outranked(const Situation& now, const DecodedRecord& record) {
+  return std::ranges::any_of(values_of(record.lease.subnet), [&](const IpPrefix& subnet) {
+    return created_between(now, subnet, kOldest, record.record.created) != nullptr;
+  });
+}
+
+// The newest usable record with our public IP, for a host that owns none; nullptr: none.
 const DecodedRecord* record_to_take_over(const Situation& now) {
   const DecodedRecord* last = nullptr;
   for (const DecodedRecord& record : now.records.leases) {
     const PublicIps theirs = record.lease.attributes.public_ips();
     if (!now.chooser.host.public_ips.same_host(theirs)) continue;
-    if (!fits(now.config, record.lease.subnet)) continue;
+    if (!fits(now.config, record.lease.subnet) || is_outranked(now, record)) continue;
     // All records are of one list, so their revisions can be compared.
     if (last == nullptr || record.record.revision > last->record.revision) last = &record;
   }
@@ -299,10 +351,14 @@ Result<SubnetChoice> choose_subnet(const NetworkConfig& config, const DecodedRec
   const SubnetKey subnet = TRY(wanted).subnet;
   if (own == nullptr) return Create{subnet};
   if (!own->lease.subnet.shares_subnet_with(subnet)) return Discard{*own};
-  if (own->lease.subnet != subnet) return Create{subnet, *own};
+  if (own->lease.subnet != subnet) {
+    TRY(check_exchange(now, *own, subnet, kYoungest));
+    return Create{subnet, *own};
+  }
   const DecodedRecord* former = former_record(now, *own);
-  if (former != nullptr) return Discard{*former};
-  return Reuse{*own};
+  if (former == nullptr) return Reuse{*own};
+  TRY(check_exchange(now, *former, subnet, own->record.created));
+  return Discard{*former};
 }
 
 }  // namespace flannel

@@ -186,6 +186,61 @@ TEST_F(SubnetPickingFamiliesTest, AnOlderRecordOfAnotherHostOnOneSubnetMakesThat
       << "outside of the network";
 }
 
+TEST_F(SubnetPickingFamiliesTest, TheSurestRecordIsExchangedThoughAnotherFits) {
+  const Record bare = lease("10.5.2.0-24&fd00:0:0:2::-64", 1, 5);
+  Record ours = lease("10.5.9.0-24", 1, 3);
+  EXPECT_EQ(chosen(both, {bare, ours}), "reuse " + bare.key);
+  ours.value.insert(1, R"("NodeID":")" + node_id('a') + "\",");
+  EXPECT_EQ(chosen(both, {bare, ours}), "create 10.5.9.0-24&fd00:0:0:9::-64 for 10.5.9.0-24");
+}
+
+TEST_F(SubnetPickingFamiliesTest, ARecordBehindAnOlderOneIsNotTakenOver) {
+  Record ours = lease("10.5.2.0-24&fd00:0:0:2::-64", 1, 5);
+  ours.value.insert(1, R"("NodeID":")" + std::string(32, 'b') + R"(/00000002",)");
+  EXPECT_EQ(chosen(both, {ours, lease("10.5.3.0-24&fd00:0:0:2::-64", 2, 6)}),
+            "take over " + ours.key);
+  EXPECT_EQ(chosen(both, {ours, lease("10.5.3.0-24&fd00:0:0:2::-64", 2, 4)}),
+            "create 10.5.1.0-24&fd00:0:0:1::-64");
+}
+
+// The operator decided on the IPv4 subnet alone.
+TEST_F(SubnetPickingFamiliesTest, AnExchangedReservationHasNoIPv6SubnetOfAnOlderRecord) {
+  const Record former = reservation("10.5.9.0-24", 1, 3);
+  const Record ours = reservation("10.5.9.0-24&fd00:0:0:9::-64", 1, 7);
+  EXPECT_EQ(chosen(both, {former, ours, lease("10.5.8.0-24&fd00:0:0:9::-64", 2, 6)}),
+            "create 10.5.9.0-24&fd00:0:0:1::-64 for 10.5.9.0-24 for ever");
+  EXPECT_EQ(chosen(both, {former, ours, lease("10.5.8.0-24&fd00:0:0:9::-64", 2, 8)}),
+            "discard 10.5.9.0-24");
+  EXPECT_EQ(
+      chosen(both, {lease("10.5.9.0-24", 1, 3), ours, lease("10.5.8.0-24&fd00:0:0:9::-64", 2, 6)}),
+      "discard 10.5.9.0-24")
+      << "an operator's reservation of both subnets";
+}
+
+// All hosts would believe that record as soon as the former one of ours is gone.
+TEST_F(SubnetPickingFamiliesTest, NoRecordOfAnotherHostBecomesTheOlderOneByAnExchange) {
+  const char* dual = "10.5.9.0-24&fd00:0:0:9::-64";
+  const Record former = lease("10.5.9.0-24", 1, 3);
+  const auto other = [](const char* key, Revision created) { return lease(key, 2, created); };
+  EXPECT_EQ(chosen(both, {former, other("10.5.9.0-24&fd00:0:0:7::-64", 4)}),
+            "cannot exchange 10.5.9.0-24 for 10.5.9.0-24&fd00:0:0:9::-64: "
+            "10.5.9.0-24&fd00:0:0:7::-64 of 192.0.2.2,2001:db8::2, which overlaps it, would become "
+            "the older record; delete it if it is wrong");
+  EXPECT_EQ(chosen(v4, {lease(dual, 1, 3), other("10.5.9.0-25", 4)}).substr(0, 15),
+            "cannot exchange");
+  EXPECT_EQ(chosen(v6, {lease(dual, 1, 3), other("0.0.0.0-0&fd00:0:0:8::-63", 4)}).substr(0, 15),
+            "cannot exchange");
+  EXPECT_EQ(chosen(v4, {lease(dual, 1, 3), other("10.5.8.0-24&fd00:0:0:9::-64", 4)}),
+            std::string("create 10.5.9.0-24 for ") + dual)
+      << "it overlaps what is given up";
+  const Record ours = lease(dual, 1, 5);
+  EXPECT_EQ(chosen(both, {former, ours, other("10.5.9.0-24&fd00:0:0:7::-64", 4)}, "10.5.9.0-24")
+                .substr(0, 15),
+            "cannot exchange");
+  EXPECT_EQ(chosen(both, {former, ours, other("10.5.9.0-24&fd00:0:0:7::-64", 6)}, "10.5.9.0-24"),
+            "discard 10.5.9.0-24");
+}
+
 TEST_F(SubnetPickingFamiliesTest, AHostIsKnownByIPv6WhereThereIsNoIPv4) {
   us = PublicIps(IpAddress::parse_v6("2001:db8::1").value());
   const auto of = [](const char* key, const char* ip6, char node) {
