@@ -1,44 +1,59 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "simulation/claims.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "backend/vxlan.h"
 
 namespace flannel::simulation {
 
-std::string mac_of(const LeaseAttributes& attributes) {
-  if (attributes.backend_data.empty()) return {};
-  const auto data = decode_vxlan_data(attributes.backend_data);
-  return data ? to_string(data->vtep_mac) : std::string();
+std::string vtep_of(const LeaseAttributes& attributes, Family family) {
+  if (attributes.data(family).empty()) return {};
+  const auto data = decode_vxlan_data(attributes.data(family));
+  return data ? fmt::format("{} {}", to_string(data->vtep_mac), to_string(family)) : std::string();
 }
 
 void Claims::begin(TimePoint now, const Record& record, IpAddress owner) {
   const auto says = decode_lease_value(record.value);
   if (!says) return;
+  const PublicIps ips = says->public_ips();
   std::vector<std::string> claimed;
-  if (says->node) claimed.push_back(to_string(says->node->id));
-  if (std::string mac = mac_of(*says); !mac.empty()) claimed.push_back(std::move(mac));
-  for (const std::string& what : claimed) {
-    std::vector<Claim>& all = claims_[what];
-    // Written again, it goes on.
-    const auto same = std::find_if(all.begin(), all.end(), [&](const Claim& before) {
-      return before.key == record.key && before.owner == owner &&
-             before.created == record.created && before.until == now &&
-             before.public_ip == says->public_ip;
-    });
-    if (same == all.end()) {
-      all.push_back({owner, says->public_ip, record.key, record.created, now});
-    } else {
-      same->until = kNever;
-      same->ended_by_owner = false;
-    }
+  if (says->node) {
+    claimed.push_back(to_string(says->node->id));
+    begin(now, record, owner, claimed.back(), ips);
+  }
+  for (const Family family : kFamilies) {
+    const std::string vtep = vtep_of(*says, family);
+    // Nothing is sent to a device without an address.
+    if (vtep.empty() || !ips.at(family)) continue;
+    claimed.push_back(vtep);
+    begin(now, record, owner, vtep, *ips.at(family));
   }
   standing_[record.key] = std::move(claimed);
 }
 
+// Written again, a claim goes on.
+void Claims::begin(TimePoint now, const Record& record, IpAddress owner, const std::string& what,
+                   const PublicIps& ips) {
+  std::vector<Claim>& all = claims_[what];
+  const auto same = std::find_if(all.begin(), all.end(), [&](const Claim& before) {
+    return before.key == record.key && before.owner == owner && before.created == record.created &&
+           before.until == now && before.ips == ips;
+  });
+  if (same == all.end()) {
+    all.push_back({owner, ips, record.key, record.created, now});
+  } else {
+    same->until = kNever;
+    same->ended_by_owner = false;
+  }
+}
+
 void Claims::end(TimePoint now, const std::string& key, bool by_its_owner) {
-  for (const std::string& what : std::exchange(standing_[key], {})) {
+  const auto standing = standing_.extract(key);
+  if (standing.empty()) return;
+  for (const std::string& what : standing.mapped()) {
     for (Claim& claim : claims_[what]) {
       if (claim.key != key || claim.until != kNever) continue;
       claim.until = now;

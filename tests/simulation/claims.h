@@ -16,8 +16,9 @@
 
 namespace flannel::simulation {
 
-// "" if the lease announces none.
-std::string mac_of(const LeaseAttributes& attributes);
+// The VTEP of a family that the lease announces, "aa:bb:cc:dd:ee:ff IPv4"; "": it announces none.
+// One MAC on the devices of both families is two VTEPs.
+std::string vtep_of(const LeaseAttributes& attributes, Family family);
 
 class Claims {
  public:
@@ -38,19 +39,22 @@ class Claims {
  private:
   struct Claim {
     IpAddress owner;
-    IpAddress public_ip;
+    PublicIps ips;  // a VTEP: the one of its family
     std::string key;
     Revision created = 0;
     TimePoint since;
     TimePoint until = kNever;
     bool ended_by_owner = false;
     bool is_left_behind_by(const Claim& own) const {
-      return owner == own.owner && key != own.key && public_ip != own.public_ip;
+      return owner == own.owner && key != own.key && !ips.same_host(own.ips);
     }
     bool is_older_than(const Claim& other) const {
       return std::pair(created, key) < std::pair(other.created, other.key);
     }
   };
+
+  void begin(TimePoint now, const Record& record, IpAddress owner, const std::string& what,
+             const PublicIps& ips);
 
   std::map<std::string, std::vector<Claim>, std::less<>> claims_;  // by what is claimed
   std::map<std::string, std::vector<std::string>> standing_;       // what each key's record claims

@@ -12,7 +12,7 @@ class CoreProcess final : public Process {
   CoreProcess(Host& host, bool with_table)
       : host_(host),
         loop_(host.service.timeline, host.machine),
-        registry_(host.service, host.link, host.machine, loop_, host.writer()),
+        registry_(host.service, host.link, host.machine, loop_, [&host] { return host.writer(); }),
         follower_(registry_, loop_, host.service.chance.random(),
                   {.on_snapshot = [this](const Snapshot& all) { on_snapshot(all); },
                    .on_changes = [this](const auto& changes) { on_changes(changes); },
@@ -21,6 +21,7 @@ class CoreProcess final : public Process {
   }
 
   void start() override { follower_.start(); }
+  const NetworkConfig* config() const override { return config_ ? &*config_ : nullptr; }
   const LeaseKeeper* keeper() const override { return runner_ ? &runner_->keeper() : nullptr; }
   const LeaseTable* table() const override { return table_ ? &*table_ : nullptr; }
   Peers peers() const override { return table_ ? table_->leases() : Peers(); }
@@ -36,14 +37,17 @@ class CoreProcess final : public Process {
     if (table_) table_->apply_snapshot(all);
     if (runner_) return runner_->on_snapshot(all);
     if (!all.config) return follower_.list_again();
-    const auto announce = [ip = host_.public_ip](const Lease*) {
-      return LeaseAttributes{.public_ip = ip, .backend_type = "host-gw"};
+    config_ = parse_network_config(all.config->text)->config;
+    const PublicIps ips = host_.used_ips();
+    const auto announce = [ips](const Lease*) {
+      LeaseAttributes attributes = LeaseAttributes::of_host(ips);
+      attributes.backend_type = "host-gw";
+      return attributes;
     };
-    runner_.emplace(
-        LeaseKeeper(host_.keeper_options, parse_network_config(all.config->text)->config,
-                    host_.public_ip, announce, std::nullopt, host_.service.chance.random()),
-        registry_, follower_, loop_,
-        LeaseRunner::Listener{.on_active = [](const Lease&) {}, .on_state = [] {}});
+    runner_.emplace(LeaseKeeper(host_.keeper_options, *config_, ips, announce, std::nullopt,
+                                host_.service.chance.random()),
+                    registry_, follower_, loop_,
+                    LeaseRunner::Listener{.on_active = [](const Lease&) {}, .on_state = [] {}});
     runner_->start(all);
   }
   void on_changes(const std::vector<Change>& changes) {
@@ -57,6 +61,7 @@ class CoreProcess final : public Process {
   HostLoop loop_;
   SimulatedRegistry registry_;
   StoreFollower follower_;
+  std::optional<NetworkConfig> config_;
   std::optional<LeaseTable> table_;
   std::optional<LeaseRunner> runner_;
 };

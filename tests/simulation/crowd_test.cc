@@ -128,11 +128,13 @@ TEST_F(Crowd, OfOneThatCrashesInEachStepOfItsLifeKeepsItsSubnet) {
   }
 }
 
-// Strangers come and go all the time.
+// Records of a stranger come and go all the time.
 void churn(World& world) {
   const std::string key = world.some_key();
   if (world.store_.find(key) == nullptr) {
-    world.store_.put(key, world.some_value(IpAddress::v4(192, 168, 9, 9)), seconds(90));
+    world.store_.put(key,
+                     encode_lease_value(world.announcement(world.enabled_ips(kStranger.plus(9)))),
+                     seconds(90));
   }
   world.in(seconds(3), [&world] { churn(world); });
 }
@@ -146,7 +148,12 @@ std::size_t memory_in_use(World& world) {
 }
 
 TEST_F(Crowd, OfAFewHostsGrowsNoMemoryInADay) {
-  World world({.seed = 7, .hosts = 4, .ttl = minutes(5), .between_faults = minutes(1)});
+  // The judge remembers every MAC that was ever announced.
+  World world({.seed = 7,
+               .config = config_text(Enabled::both, "host-gw"),
+               .hosts = 4,
+               .ttl = minutes(5),
+               .between_faults = minutes(1)});
   world.begin();
   churn(world);
   world.let_pass(hours(1));

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "backend/vxlan.h"
 #include "simulation/claims.h"
 
 namespace flannel::simulation {
@@ -17,13 +18,34 @@ struct Announced {
   LeaseAttributes attributes;
 };
 
-std::vector<Announced> by_age(const Snapshot& all) {
+// A record is used if the network has one of its subnets, and one of its addresses can be a host's.
+// What it says of another address is left out; nullopt: it cannot be used.
+std::optional<LeaseAttributes> usable(const NetworkConfig& config, const SubnetKey& subnet,
+                                      LeaseAttributes says) {
+  const auto subnets = values_of(subnet);
+  const bool in_network = std::ranges::any_of(subnets, [&](const IpPrefix& one) {
+    const auto& range = config.at(one.family());
+    return range && range->network.contains(one);
+  });
+  const PublicIps announced = says.public_ips();
+  for (const Family family : kFamilies) {
+    const auto& ip = announced.at(family);
+    if (ip && !ip->is_loopback()) continue;
+    says.data(family).clear();
+    if (family == Family::v4) says.public_ip = IpAddress();
+    if (family == Family::v6) says.public_ip6.reset();
+  }
+  const bool has_address = !values_of(says.public_ips()).empty();
+  return in_network && has_address ? std::optional(says) : std::nullopt;
+}
+
+std::vector<Announced> by_age(const NetworkConfig& config, const Snapshot& all) {
   std::vector<Announced> announced;
   for (const Record& record : all.records) {
     const auto subnet = decode_subnet_key(record.key);
     const auto says = decode_lease_value(record.value);
-    if (!subnet || !says || says->public_ip.is_loopback()) continue;
-    announced.push_back({&record, *subnet, *says});
+    const auto used = subnet && says ? usable(config, *subnet, *says) : std::nullopt;
+    if (used) announced.push_back({&record, *subnet, *used});
   }
   std::sort(announced.begin(), announced.end(), [](const auto& one, const auto& other) {
     return std::pair(one.record->created, one.record->key) <
@@ -32,55 +54,106 @@ std::vector<Announced> by_age(const Snapshot& all) {
   return announced;
 }
 
-// Another node says that it has the address of this host.
+// Another node says that it has an address of this host.
 bool claims_address_of(const Host& host, const Announced& other) {
+  if (host.daemon != Host::Daemon::whole) return false;
+  const PublicIps ours = host.used_ips();
+  const PublicIps theirs = other.attributes.public_ips();
+  if (!ours.shared_with(theirs)) return false;
   const auto& node = other.attributes.node;
-  if (host.daemon != Host::Daemon::whole || !node) return false;
-  return other.attributes.public_ip == host.public_ip && node->id != host.node_id &&
-         node->boot != host.boot() &&
+  const Family decides = ours.v4 && theirs.v4 ? Family::v4 : Family::v6;
+  const bool same_ip = ours.at(decides) && ours.at(decides) == theirs.at(decides);
+  const bool same_boot = node && node->boot == host.boot();
+  if (node && node->id == host.node_id && (same_ip || same_boot)) return false;
+  if (!same_ip) return true;
+  return node && !same_boot &&
          !(host.subnet_in_file && host.subnet_in_file->shares_subnet_with(other.subnet));
+}
+
+// Of leases that overlap in a family the oldest is used, and of leases with one VTEP that have
+// different addresses, too.
+class Standing {
+ public:
+  bool overlaps(const SubnetKey& subnet) const {
+    return std::ranges::any_of(subnets_,
+                               [&](const SubnetKey& one) { return one.overlaps(subnet); });
+  }
+  void add(const SubnetKey& subnet) { subnets_.push_back(subnet); }
+  // Also takes what nobody has yet.
+  bool has_vteps_of_others(const LeaseAttributes& attributes) {
+    bool any = false;
+    for (const Family family : kFamilies) {
+      const std::string vtep = vtep_of(attributes, family);
+      if (vtep.empty()) continue;
+      const auto ip = attributes.public_ips().at(family).value();
+      const bool crowded = ++leases_of_[vtep] > 8;
+      any = owners_.try_emplace(vtep, ip).first->second != ip || crowded || any;
+    }
+    return any;
+  }
+
+ private:
+  std::vector<SubnetKey> subnets_;
+  std::map<std::string, IpAddress> owners_;  // of VTEPs
+  std::map<std::string, int> leases_of_;
+};
+
+// The address to which packets for the peer's subnet of a family go; nullopt: it cannot be reached.
+std::optional<IpAddress> way_to(const PublicIps& ours, const PublicIps& theirs, Family family,
+                                const std::string& backend) {
+  if (ours.at(family) && theirs.at(family)) return theirs.at(family);
+  // Linux routes IPv4 by an IPv6 gateway, but not the reverse.
+  if (backend == "host-gw" && family == Family::v6) return std::nullopt;
+  const Family other = family == Family::v4 ? Family::v6 : Family::v4;
+  return ours.at(other) ? theirs.at(other) : std::nullopt;
 }
 
 }  // namespace
 
 ExpectedPeers expected_peers(const Host& host, const Snapshot& all) {
   ExpectedPeers expected;
-  std::map<std::string, IpAddress> owners;  // of MACs
-  std::map<std::string, int> leases_of;
-  for (const Announced& one : by_age(all)) {
+  Standing standing;
+  for (const Announced& one : by_age(*host.process().config(), all)) {
     if (claims_address_of(host, one)) {
       expected.our_ip_by_other_node.insert(one.record->key);
       continue;
     }
-    const std::string mac = mac_of(one.attributes);
-    const IpAddress owner = mac.empty()
-                                ? one.attributes.public_ip
-                                : owners.try_emplace(mac, one.attributes.public_ip).first->second;
-    const bool crowded = !mac.empty() && ++leases_of[mac] > 8;
-    if (owner == one.attributes.public_ip && !crowded) {
-      expected.leases.emplace(one.subnet, one.attributes);
-    } else {
+    if (standing.overlaps(one.subnet)) continue;
+    standing.add(one.subnet);
+    if (standing.has_vteps_of_others(one.attributes)) {
       expected.same_mac.insert(one.record->key);
+    } else {
+      expected.leases.emplace(one.subnet, one.attributes);
     }
   }
   return expected;
 }
 
-std::set<std::string> expected_rows(const Host& host, const ExpectedPeers& peers,
-                                    const std::string& backend) {
-  std::set<std::string> rows;
-  for (const auto& [subnet, peer] : peers.leases) {
-    if (subnet == host.lease()->subnet || peer.public_ip == host.public_ip) continue;
-    if (peer.backend_type != backend) continue;
-    const std::string ip = to_string(peer.public_ip);
-    if (backend == "host-gw") {
-      rows.insert(fmt::format("{} via {}", to_string(subnet.identity()), ip));
-      continue;
+ExpectedRows expected_rows(const Host& host, const ExpectedPeers& peers) {
+  ExpectedRows rows;
+  const std::string& backend = host.process().config()->backend_type;
+  const PublicIps ours = host.used_ips();
+  for (const auto& [subnets, peer] : peers.leases) {
+    if (subnets == host.lease()->subnet || peer.public_ips().shared_with(ours)) continue;
+    bool reached = peer.backend_type == backend;
+    for (const IpPrefix& subnet : reached ? values_of(subnets) : std::vector<IpPrefix>()) {
+      const Family family = subnet.family();
+      if (!host.lease()->subnet.at(family)) continue;
+      // One that another host has taken.
+      const bool ours_too = subnet == host.lease()->subnet.at(family);
+      const auto ip = ours_too ? std::nullopt : way_to(ours, peer.public_ips(), family, backend);
+      reached = reached && ip;
+      if (!ip) continue;
+      if (backend == "host-gw") {
+        rows.rows.insert(fmt::format("{} via {}", to_string(subnet), to_string(*ip)));
+        continue;
+      }
+      const std::string mac = to_string(decode_vxlan_data(peer.data(ip->family))->vtep_mac);
+      rows.rows.insert(fmt::format("{} via {}", to_string(subnet), to_string(subnet.base)));
+      rows.rows.insert(fmt::format("{} at {}", to_string(subnet.base), mac));
+      rows.rows.insert(fmt::format("{} to {}", mac, to_string(*ip)));
     }
-    const std::string base = to_string(subnet.identity().base);
-    rows.insert(fmt::format("{} via {}", to_string(subnet.identity()), base));
-    rows.insert(fmt::format("{} at {}", base, mac_of(peer)));
-    rows.insert(fmt::format("{} to {}", mac_of(peer), ip));
+    rows.all_reached = rows.all_reached && reached;
   }
   return rows;
 }
@@ -88,12 +161,19 @@ std::set<std::string> expected_rows(const Host& host, const ExpectedPeers& peers
 std::set<std::string> kernel_rows(const Host& host) {
   std::set<std::string> rows;
   const NetState& state = host.kernel.state();
-  for (const Route& route : state.routes)
+  const NetworkConfig& config = *host.process().config();
+  for (const Route& route : state.routes) {
+    if (!config.at(route.to.family())) continue;
     rows.insert(fmt::format("{} via {}", to_string(route.to), to_string(route.via)));
-  for (const Neighbour& neighbour : state.neighbours)
+  }
+  for (const Neighbour& neighbour : state.neighbours) {
+    if (!config.at(neighbour.ip.family)) continue;
     rows.insert(fmt::format("{} at {}", to_string(neighbour.ip), to_string(neighbour.mac)));
-  for (const FdbEntry& entry : state.fdb)
+  }
+  for (const FdbEntry& entry : state.fdb) {
+    if (!config.at(entry.remote.family)) continue;
     rows.insert(fmt::format("{} to {}", to_string(entry.mac), to_string(entry.remote)));
+  }
   return rows;
 }
 

@@ -16,16 +16,20 @@ namespace flannel::simulation {
 struct ExpectedPeers {
   std::map<SubnetKey, LeaseAttributes> leases;  // that the host believes, its own among them
   std::set<std::string> same_mac;               // keys, set aside for the VTEP MAC of an older one
-  std::set<std::string> our_ip_by_other_node;   // keys, set aside for the host's own public IP
+  std::set<std::string> our_ip_by_other_node;   // keys, set aside for an address of the host's own
 };
 
-// The subnets of the records do not overlap.
+// As the configuration of the host's daemon, which has one, has it.
 ExpectedPeers expected_peers(const Host& host, const Snapshot& all);
 
-// What the host's kernel shall hold for its peers, and what it holds. `backend`: "host-gw" or
-// "vxlan".
-std::set<std::string> expected_rows(const Host& host, const ExpectedPeers& peers,
-                                    const std::string& backend);
+// What the kernel of a host with a lease shall hold for its peers, in the families of the host's
+// configuration.
+struct ExpectedRows {
+  std::set<std::string> rows;
+  bool all_reached = true;  // false: a peer cannot be reached in a family that both hosts have
+};
+ExpectedRows expected_rows(const Host& host, const ExpectedPeers& peers);
+// What it holds of these families. Objects of a family that is no longer enabled stay.
 std::set<std::string> kernel_rows(const Host& host);
 
 }  // namespace flannel::simulation

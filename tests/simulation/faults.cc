@@ -25,8 +25,13 @@ double in_seconds(Duration time) {
 
 std::string some_victim(World& world) {
   const auto lease = world.any_host().lease();
-  if (lease && world.chance_.percent(70)) return encode_subnet_key(lease->subnet);
-  return world.some_key();
+  if (!lease || world.chance_.percent(30)) return world.some_key();
+  SubnetKey key = lease->subnet;
+  const auto other = world.any_host().lease();
+  // Rarely one with a subnet of each of two hosts, or with one subnet of two.
+  if (other && world.chance_.percent(15)) key.v6 = other->subnet.v6;
+  if (!key.v4 && !key.v6) return world.some_key();
+  return encode_subnet_key(key);
 }
 
 Ttl some_ttl(World& world) {
@@ -147,10 +152,9 @@ void leave(World& world) {
 
 void write_over(World& world) {
   const std::string key = some_victim(world);
-  const auto last = static_cast<std::uint8_t>(1 + world.chance_.below(250));
   const Ttl ttl = some_ttl(world);
   world.say(fmt::format("a stranger takes {}{}", key, ttl ? "" : " for ever"));
-  world.store_.put(key, world.some_value(IpAddress::v4(192, 168, 9, last)), ttl);
+  world.store_.put(key, encode_lease_value(world.stranger()), ttl);
 }
 
 void write_nonsense(World& world) {
@@ -171,9 +175,10 @@ void edit_own(World& world) {
   // What names no node is taken for the word of the host that had the address first.
   const bool borrowed = first_address(host.public_ip) != host.first_ip();
   const bool same = borrowed || world.chance_.percent(50);
+  PublicIps ips = lease->attributes.public_ips();
+  if (ips.v4 && world.chance_.percent(50)) ips.v6.reset();  // as for a network of IPv4
   world.say(fmt::format("somebody edits {}{}", key, same ? ", its lifetime alone" : ""));
-  world.store_.put(key,
-                   same ? record->value : "{\"PublicIP\":\"" + to_string(host.public_ip) + "\"}",
+  world.store_.put(key, same ? record->value : encode_lease_value(LeaseAttributes::of_host(ips)),
                    some_ttl(world));
 }
 
@@ -198,14 +203,13 @@ void wipe(World& world) {
   world.say("the store comes back empty");
   world.store_.wipe();
   world.stop_serving(world.chance_.between(seconds(1), seconds(10)));
-  world.in(world.chance_.between(seconds(1), seconds(60)),
-           [&world] { world.store_.set_config(world.plan_.config); });
+  world.in(world.chance_.between(seconds(1), seconds(60)), [&world] { world.restore_config(); });
 }
 
 void lose_config(World& world) {
   world.say("the configuration is removed");
   world.store_.set_config(std::nullopt);
-  world.in(some_while(world), [&world] { world.store_.set_config(world.plan_.config); });
+  world.in(some_while(world), [&world] { world.restore_config(); });
 }
 
 void lie(World& world) {
@@ -241,7 +245,7 @@ constexpr Entry kCatalogue[] = {
     {1, lose_config},    {4, lie},
     {4, lose_state},     {3, hand_on_address},
     {2, share_address},  {5, forge_mac},
-    {3, claim_address},
+    {3, claim_address},  {4, change_families},
 };
 
 }  // namespace

@@ -16,6 +16,9 @@ std::string some_victim(World& world);
 // Rarely for ever.
 Ttl some_ttl(World& world);
 
+// family_faults.cc
+void change_families(World& world);
+
 // identity_faults.cc
 void change_address(World& world);
 void hand_on_address(World& world);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "simulation/host.h"
 
+#include <fmt/format.h>
+
 #include <filesystem>
 
 #include "daemon/agent.h"
@@ -9,17 +11,21 @@
 namespace flannel::simulation {
 namespace {
 
-HostView view_of(IpAddress public_ip) {
+constexpr std::uint8_t link_bits(Family family) {
+  return family == Family::v4 ? 16 : 64;
+}
+
+HostView view_of(const PublicIps& ips) {
   HostView view;
-  view.interfaces = {{.index = 2,
-                      .name = "eth0",
-                      .mtu = 1500,
-                      .up = true,
-                      .addresses = {{.ip = public_ip, .bits = 16}}}};
-  view.default_routes = {{.interface_index = 2}};
-  view.lookup_route = [public_ip](IpAddress) {
-    return Result<RouteLookup>(
-        RouteLookup{.interface_index = 2, .source = public_ip, .gateway = std::nullopt});
+  view.interfaces = {{.index = 2, .name = "eth0", .mtu = 1500, .up = true, .addresses = {}}};
+  for (const IpAddress& ip : values_of(ips)) {
+    view.interfaces[0].addresses.push_back({.ip = ip, .bits = link_bits(ip.family)});
+    view.default_routes.push_back({.family = ip.family, .interface_index = 2});
+  }
+  view.lookup_route = [ips](const IpAddress& to) -> Result<RouteLookup> {
+    const auto& source = ips.at(to.family);
+    if (!source) return fail(ErrorKind::not_found, "no route");
+    return RouteLookup{.interface_index = 2, .source = *source, .gateway = std::nullopt};
   };
   return view;
 }
@@ -29,10 +35,11 @@ class AgentProcess final : public Process {
  public:
   explicit AgentProcess(Host& host)
       : loop_(host.service.timeline, host.machine),
-        registry_(host.service, host.link, host.machine, loop_, host.writer()),
+        registry_(host.service, host.link, host.machine, loop_, [&host] { return host.writer(); }),
         agent_(options(host), parts(host)) {}
 
   void start() override { agent_.start(); }
+  const NetworkConfig* config() const override { return agent_.config(); }
   const LeaseKeeper* keeper() const override { return agent_.keeper(); }
   const LeaseTable* table() const override { return agent_.table(); }
   Peers peers() const override { return agent_.peers() ? agent_.peers()->leases() : Peers(); }
@@ -53,7 +60,7 @@ class AgentProcess final : public Process {
     return {.loop = loop_,
             .kernel = host.kernel,
             .registry = registry_,
-            .read_host = [view = view_of(host.public_ip)] { return Result<HostView>(view); },
+            .read_host = [view = view_of(host.ips())] { return Result<HostView>(view); },
             .random = host.service.chance.random(),
             .on_programmed = [](const Scope&, const Underlay&) {},
             .on_ready = [] {},
@@ -87,7 +94,28 @@ Host::Host(Service& of_service, int of_number, KeeperOptions keeper, std::string
       machine(of_service.timeline) {
   rename();
   boot_id = service.chance.below(1U << 31);
-  kernel.add_foreign_device("eth0", to_string(public_ip) + "/16");
+  plug_in();
+}
+
+// The network of an absent family on the link changes nothing.
+void Host::plug_in() {
+  for (const IpAddress& ip : {public_ip, twin_of(public_ip)})
+    kernel.add_foreign_device("eth0", fmt::format("{}/{}", to_string(ip), link_bits(ip.family)));
+}
+
+PublicIps Host::ips() const {
+  PublicIps ips(public_ip, twin_of(public_ip));
+  if (lacks) ips.at(*lacks).reset();
+  return ips;
+}
+
+PublicIps Host::used_ips() const {
+  PublicIps used = ips();
+  const NetworkConfig* config = running() ? process_->config() : nullptr;
+  for (const Family family : kFamilies) {
+    if (config != nullptr && !config->at(family)) used.at(family).reset();
+  }
+  return used;
 }
 
 void Host::start() {
@@ -139,7 +167,7 @@ void Host::reboot() {
   boot_id = service.chance.below(1U << 31);
   std::filesystem::remove(subnet_file());
   kernel = FakeKernel();
-  kernel.add_foreign_device("eth0", to_string(public_ip) + "/16");
+  plug_in();
 }
 
 void Host::cut(bool off) {

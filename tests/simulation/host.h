@@ -4,12 +4,14 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "core/lease_keeper.h"
 #include "core/lease_table.h"
 #include "core/node_id.h"
+#include "simulation/addresses.h"
 #include "simulation/network.h"
 #include "support/fake_kernel.h"
 
@@ -20,7 +22,9 @@ class Process {
  public:
   virtual ~Process() = default;
   virtual void start() = 0;
-  virtual const LeaseKeeper* keeper() const = 0;  // null before the configuration is known
+  // Null before the configuration is known.
+  virtual const NetworkConfig* config() const = 0;
+  virtual const LeaseKeeper* keeper() const = 0;
   // What the store says, as it has been heard; and those that packets are sent to.
   virtual const LeaseTable* table() const = 0;
   using Peers = std::map<SubnetKey, DecodedRecord>;
@@ -39,7 +43,8 @@ class Host {
   Host(const Host&) = delete;
 
   const int number;
-  IpAddress public_ip;
+  IpAddress public_ip;            // by which it is named at present
+  std::optional<Family> lacks{};  // it has no address of this family
   NodeId node_id;
   std::uint64_t boot_id = 0;  // that of the machine's kernel; containers on it share it
   std::uint32_t boot() const {
@@ -58,7 +63,11 @@ class Host {
 
   std::string name() const { return "h" + std::to_string(number); }
   std::string subnet_file() const { return folder + "/subnet.env"; }
-  Writer writer() const { return {number, first_ip(), public_ip}; }
+  // The addresses on its interface.
+  PublicIps ips() const;
+  // Those that its daemon uses: of the families of its configuration; all, before it has one.
+  PublicIps used_ips() const;
+  Writer writer() const { return {number, first_ip(), used_ips()}; }
 
   void start();
   void crash();
@@ -105,15 +114,14 @@ class Host {
   TimePoint disturbed_at{};  // the last time that anything befell it, or ended
   TimePoint unsure_until{};  // its clock stood still, its disk was lost: other rules hold
   struct KnownPeer {
+    Lease lease;
     Revision revision = 0;
     IpAddress first_ip;
-    IpAddress public_ip;
-    bool is_bare = false;  // its address is all that it says of itself
-    std::string mac;       // that it announces
-    TimePoint since;       // when it came to be known with that
+    std::vector<std::string> vteps;  // that it announces
+    TimePoint since;                 // when it came to be known with them
   };
-  std::map<SubnetKey, KnownPeer> known_peers;
-  std::optional<SubnetKey> subnet_in_file;  // as the daemon found it when it started
+  std::map<IpPrefix, KnownPeer> known_peers;  // by each of their subnets
+  std::optional<SubnetKey> subnet_in_file;    // as the daemon found it when it started
   std::optional<SubnetKey> subnet_since_start;
   TimePoint first_subnet_at{};  // when it had a subnet first since its start
   // The last time that another host had its address, and took its subnet perhaps.
@@ -122,16 +130,22 @@ class Host {
   bool shares_address_at(TimePoint when) const {
     return when >= shares_since && (shares_with != nullptr || when < shares_until);
   }
-  std::string last_mac;  // that it announced: since when, and when it was seen to do so last
-  TimePoint last_mac_since{};
-  TimePoint last_mac_at{};
+  // What it announced in each family: since when, and when it was seen to do so last.
+  struct LastVtep {
+    std::string vtep;
+    TimePoint since{};
+    TimePoint at{};
+  };
+  std::map<Family, LastVtep> last_vteps;
   std::optional<NodeId> left_name;  // its daemon has taken another since the last turn
-  bool left_mac = false;            // with a cause, so that the next MAC is another
+  std::set<Family> left_vteps;      // with a cause, so that the next MAC is another
 
  private:
   std::unique_ptr<Process> process_;
   int turns_left_ = -1;
   bool known_by_node_ = false;
+
+  void plug_in();
 };
 
 std::unique_ptr<Process> make_agent_process(Host& host);

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "backend/vxlan.h"
 #include "core/lease.h"
+#include "core/subnet_picking.h"
 #include "simulation/faults.h"
 
 namespace flannel::simulation {
@@ -25,7 +25,7 @@ bool is_alone(const World& world, const Host& host) {
   const Snapshot all = world.store_.snapshot();
   const auto records = std::count_if(all.records.begin(), all.records.end(), [&](const auto& one) {
     const auto says = decode_lease_value(one.value);
-    return says && says->public_ip == host.public_ip;
+    return says && says->public_ips().shared_with(host.ips());
   });
   return records == 1 && host.shares_with == nullptr;
 }
@@ -50,11 +50,10 @@ std::optional<NodeTag> some_node(World& world) {
   return node;
 }
 
-std::optional<Mac> mac_of_host(const Host& host) {
+// What the host announces of its device of a family; empty: nothing.
+std::string data_of(const Host& host, Family family) {
   const auto lease = host.lease();
-  if (!lease || lease->attributes.backend_data.empty()) return std::nullopt;
-  const auto data = decode_vxlan_data(lease->attributes.backend_data);
-  return data ? std::optional(data->vtep_mac) : std::nullopt;
+  return lease ? lease->attributes.data(family) : std::string();
 }
 
 }  // namespace
@@ -123,12 +122,13 @@ void lose_state(World& world) {
   host.crash();
   host.rename();
   if (boots) host.boot_id = world.chance_.below(1U << 31);
-  // A record that is gone as well, or has another address, cannot be found again.
+  // A record that is gone as well, or has another address or other families, cannot be found again.
   const Record* record =
       host.last_subnet ? world.store_.find(encode_subnet_key(*host.last_subnet)) : nullptr;
   const auto says = record != nullptr ? decode_lease_value(record->value)
                                       : Result<LeaseAttributes>(fail(ErrorKind::not_found, "none"));
-  const bool found = says && says->public_ip == host.public_ip && is_alone(world, host);
+  const bool found = says && name_of(*says) == host.public_ip && is_alone(world, host) &&
+                     fits(world.config(), *host.last_subnet);
   if (bare) std::filesystem::remove(host.subnet_file());
   if (bare && found && !host.only_record) host.only_record = record->revision;
   if (!found) host.unsure_until = world.timeline_.now() + minutes(60);
@@ -144,31 +144,40 @@ void lose_subnet_file(World& world) {
 
 // Mostly into a record that is younger than the host's.
 void forge_mac(World& world) {
-  const auto mac = mac_of_host(world.any_host());
-  if (!mac) return;
+  const Family family = world.chance_.percent(50) ? Family::v4 : Family::v6;
+  const std::string data = data_of(world.any_host(), family);
+  LeaseAttributes forged = world.stranger();
+  if (data.empty() || !forged.public_ips().at(family)) return;
   const std::string key = some_victim(world);
-  const auto last = static_cast<std::uint8_t>(1 + world.chance_.below(250));
-  LeaseAttributes forged = world.announcement(kStranger.plus(last), mac);
+  forged.data(family) = data;
   forged.node = some_node(world);
   const Ttl ttl = some_ttl(world);
-  world.say(fmt::format("a stranger announces the MAC {} at {}{}", to_string(*mac), key,
-                        ttl ? "" : ", for ever"));
+  world.say(fmt::format("a stranger announces the {} MAC of {} at {}{}", to_string(family), data,
+                        key, ttl ? "" : ", for ever"));
   world.store_.put(key, encode_lease_value(forged), ttl);
 }
 
 void claim_address(World& world) {
   Host& host = world.any_host();
-  host.lose_address();
   const std::string key = some_victim(world);
-  const auto mac = world.chance_.percent(50) ? mac_of_host(host) : std::nullopt;
-  LeaseAttributes forged = world.announcement(host.public_ip, mac);
-  forged.node = some_node(world);
+  const auto node = some_node(world);
+  PublicIps ips = world.enabled_ips(host.public_ip);
+  // The IPv4 address tells hosts with both apart.
+  const bool v6_alone = ips.v4 && ips.v6 && node && world.chance_.percent(30);
+  if (v6_alone) ips.v4 = world.some_stranger();
+  if (!v6_alone) host.lose_address();
+  LeaseAttributes forged = world.announcement(ips);
+  for (const IpAddress& ip : values_of(ips)) {
+    const std::string data = data_of(host, ip.family);
+    if (!data.empty() && world.chance_.percent(50)) forged.data(ip.family) = data;
+  }
+  forged.node = node;
   // What names no node is taken for the word of the host that had the address first.
-  if (!forged.node && first_address(host.public_ip) != host.first_ip()) return;
+  if (!node && first_address(host.public_ip) != host.first_ip()) return;
   // Without a node and for ever it would be an operator's reservation.
-  const Ttl ttl = forged.node ? some_ttl(world) : world.plan_.ttl;
-  world.say(fmt::format("a stranger claims the address of {} at {}{}", host.name(), key,
-                        ttl ? "" : ", for ever"));
+  const Ttl ttl = node ? some_ttl(world) : world.plan_.ttl;
+  world.say(fmt::format("a stranger claims the {}address of {} at {}{}", v6_alone ? "IPv6 " : "",
+                        host.name(), key, ttl ? "" : ", for ever"));
   world.store_.put(key, encode_lease_value(forged), ttl);
 }
 

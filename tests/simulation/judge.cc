@@ -39,24 +39,32 @@ std::string difference(const std::set<std::string>& have, const std::set<std::st
 }  // namespace
 
 void Judge::after_turn(Host& host) const {
+  lose_name_with_families(host);
   const bool another_subnet = judge_subnet(host);
   judge_left_name(host);
-  judge_mac(host, another_subnet);
+  judge_vteps(host, another_subnet);
   judge_peers(host);
   judge_ways(host);
 }
 
 // It has taken over a lease, perhaps, and its host lives, or seems to in a store that is set back.
 bool Judge::may_give_way(const Host& host) const {
-  const std::string key = encode_subnet_key(*host.subnet_since_start);
+  const auto subnets = values_of(*host.subnet_since_start);
   return host.shares_address_at(host.first_subnet_at) || host.unsure_until >= host.started_at ||
-         store_.robbed_at(key) >= host.started_at;
+         std::ranges::any_of(subnets, [&](const IpPrefix& subnet) {
+           return store_.fates().robbed_at(subnet) >= host.started_at;
+         });
 }
 
 bool Judge::judge_subnet(Host& host) const {
   const auto lease = host.lease();
   if (!lease) return false;
-  const bool another = host.last_subnet && *host.last_subnet != lease->subnet;
+  const NetworkConfig& config = *host.process().config();
+  if (lease->subnet.v4.has_value() != config.v4.has_value() ||
+      lease->subnet.v6.has_value() != config.v6.has_value()) {
+    violation_(fmt::format("{} leases {}, which has not the families of its configuration",
+                           host.name(), to_string(lease->subnet)));
+  }
   const bool gave_way = host.subnet_since_start && *host.subnet_since_start != lease->subnet;
   if (gave_way && !may_give_way(host)) {
     violation_(fmt::format("{} has left its subnet {} while it runs", host.name(),
@@ -64,17 +72,12 @@ bool Judge::judge_subnet(Host& host) const {
   }
   if (!host.subnet_since_start) host.first_subnet_at = timeline_.now();
   host.subnet_since_start = lease->subnet;
-  if (another && !gave_way) {
-    const std::string key = encode_subnet_key(*host.last_subnet);
-    const bool taken = store_.foreign_at(key, host.first_ip()) >= host.started_at - kInFlight;
-    // A record without a node, as people write it, is not known to be of a host that changed its
-    // address.
-    const bool edited = host.addresses > 1 && store_.robbed_at(key) != TimePoint{};
-    const bool lost = host.only_record && store_.gave_cause_to_drop(key, *host.only_record);
-    if (!taken && !edited && !lost && host.unsure_until < host.started_at) {
-      violation_(fmt::format("{} had {} and has {} now, though nobody took it", host.name(),
-                             to_string(*host.last_subnet), to_string(lease->subnet)));
-    }
+  bool another = false;
+  for (const Family family : kFamilies) {
+    const auto before = host.last_subnet ? host.last_subnet->at(family) : std::nullopt;
+    if (!before || !lease->subnet.at(family) || before == lease->subnet.at(family)) continue;
+    another = true;
+    if (!gave_way) judge_other_subnet(host, *before, lease->subnet);
   }
   host.last_subnet = lease->subnet;
   if (host.believes_to_hold()) {
@@ -84,77 +87,123 @@ bool Judge::judge_subnet(Host& host) const {
   return another;
 }
 
-// The peer at this key has come to have the address of the host, which cannot send to it any more.
-bool Judge::has_our_address(const Host& host, const std::string& key) const {
-  const Record* record = store_.find(key);
-  const auto says = record ? decode_lease_value(record->value)
-                           : Result<LeaseAttributes>(fail(ErrorKind::not_found, "none"));
+// A host that has started has another subnet than before.
+void Judge::judge_other_subnet(const Host& host, const IpPrefix& before,
+                               const SubnetKey& now) const {
+  const Fates& fates = store_.fates();
+  const bool taken = fates.foreign_at(before, host.first_ip()) >= host.started_at - kInFlight;
+  // A record without a node, as people write it, is not known to be of a host that changed its
+  // address.
+  const bool edited = host.addresses > 1 && fates.robbed_at(before) != TimePoint{};
+  // A record of other families is not taken over.
+  const bool lost =
+      host.only_record && (store_.gave_cause_to_drop(before, host.first_ip(), *host.only_record) ||
+                           host.last_subnet->v4.has_value() != now.v4.has_value() ||
+                           host.last_subnet->v6.has_value() != now.v6.has_value());
+  if (taken || edited || lost || host.unsure_until >= host.started_at) return;
+  violation_(fmt::format("{} had {} and has {} now, though nobody took it", host.name(),
+                         to_string(before), to_string(now)));
+}
+
+// The peer of this subnet has come to have an address of the host, which cannot send to it any
+// more.
+bool Judge::has_our_address(const Host& host, const IpPrefix& subnet) const {
   const bool shared =
       host.shares_with != nullptr || timeline_.now() - host.shares_until < kInFlight;
-  return shared || (says && says->public_ip == host.public_ip);
+  if (shared) return true;
+  const auto records = store_.snapshot().records;
+  return std::ranges::any_of(records, [&](const Record& record) {
+    const auto key = decode_subnet_key(record.key);
+    const auto says = decode_lease_value(record.value);
+    return key && key->at(subnet.family()) == subnet && says &&
+           says->public_ips().shared_with(host.ips());
+  });
 }
 
 void Judge::judge_peers(Host& host) const {
   if (!host.running() || host.process().table() == nullptr) return;
   const auto leases = host.process().peers();
-  for (const auto& [subnet, known] : host.known_peers) {
-    const auto found = leases.find(subnet);
-    const bool there = found != leases.end();
-    const std::string key = encode_subnet_key(subnet);
-    const bool own = host.lease() && host.lease()->subnet == subnet;
-    const LeaseAttributes* says = there ? &found->second.lease.attributes : nullptr;
-    const bool same = there && (store_.owner_of(*says) == known.first_ip ||
-                                (known.is_bare && says->public_ip == known.public_ip));
-    if (known.public_ip == host.public_ip) continue;
-    if (own || same || known.first_ip == host.first_ip() || has_our_address(host, key)) continue;
-    if (store_.claims().had_to_be_left(known.mac, known.first_ip, known.since - kInFlight))
-      continue;
-    judge_lost_peer(host, subnet, known);
-    // It goes only if the store has been without it since.
-    if (!there && !store_.gave_cause_to_drop(key, known.revision)) {
-      violation_(
-          fmt::format("{} dropped its peer {}, which was there all the time", host.name(), key));
+  std::map<IpPrefix, const DecodedRecord*> peers;
+  for (const auto& [key, decoded] : leases) {
+    for (const IpPrefix& subnet : values_of(key)) {
+      if (host.process().config()->at(subnet.family())) peers.emplace(subnet, &decoded);
     }
   }
-  std::map<SubnetKey, Host::KnownPeer> known;
-  for (const auto& [subnet, decoded] : leases) {
-    const LeaseAttributes& says = decoded.lease.attributes;
-    const Host::KnownPeer& before = host.known_peers[subnet];
-    Host::KnownPeer& now = known[subnet];
-    now = {.revision = decoded.record.revision,
-           .first_ip = store_.owner_of(says),
-           .public_ip = says.public_ip,
-           .is_bare = !says.node,
-           .mac = mac_of(says),
-           .since = timeline_.now()};
-    // Those that stay though the store has not got them come without their record.
-    if (now.revision == 0) now.revision = before.revision;
-    if (now.first_ip == before.first_ip && now.mac == before.mac) now.since = before.since;
+  for (const auto& [subnet, known] : host.known_peers) {
+    const auto found = peers.find(subnet);
+    judge_peer(host, subnet, known, found == peers.end() ? nullptr : &found->second->lease);
   }
+  std::map<IpPrefix, Host::KnownPeer> known;
+  for (const auto& [subnet, decoded] : peers)
+    known.emplace(subnet, known_as(*decoded, host.known_peers[subnet]));
   host.known_peers = std::move(known);
 }
 
+Host::KnownPeer Judge::known_as(const DecodedRecord& decoded, const Host::KnownPeer& before) const {
+  Host::KnownPeer now = before;
+  // Those that stay though the store has not got them come without their record.
+  if (decoded.record.revision != 0) now.revision = decoded.record.revision;
+  if (decoded.lease == before.lease) return now;
+  const LeaseAttributes& says = decoded.lease.attributes;
+  now.lease = decoded.lease;
+  now.first_ip = store_.owner_of(says);
+  now.vteps = {vtep_of(says, Family::v4), vtep_of(says, Family::v6)};
+  if (now.first_ip != before.first_ip || now.vteps != before.vteps) now.since = timeline_.now();
+  return now;
+}
+
+// `now`: the lease that has the subnet of the known peer; null: none.
+void Judge::judge_peer(const Host& host, const IpPrefix& subnet, const Host::KnownPeer& known,
+                       const Lease* now) const {
+  // The host's own lease does not wait for what it overlaps.
+  const bool own = host.lease() && host.lease()->subnet.overlaps(known.lease.subnet);
+  const LeaseAttributes* says = now == nullptr ? nullptr : &now->attributes;
+  const PublicIps ips = known.lease.attributes.public_ips();
+  const bool is_bare = !known.lease.attributes.node;  // its addresses are all it says of itself
+  const bool same = says != nullptr && (store_.owner_of(*says) == known.first_ip ||
+                                        (is_bare && says->public_ips() == ips));
+  if (ips.shared_with(host.ips())) return;
+  if (own || same || known.first_ip == host.first_ip() || has_our_address(host, subnet)) return;
+  for (const std::string& vtep : known.vteps) {
+    if (store_.claims().had_to_be_left(vtep, known.first_ip, known.since - kInFlight)) return;
+  }
+  judge_lost_peer(host, subnet, known);
+  // A host that was lied to takes a new record of the peer's for a change of its subnets, and that
+  // of another host for their new owner's.
+  const bool replaced = store_.lives_elsewhere(subnet, known.first_ip) ||
+                        is_taken(known.first_ip, known.lease.subnet);
+  if (was_lied_to(host) && replaced) return;
+  // It goes only if the store has been without it since.
+  if (says == nullptr && !store_.gave_cause_to_drop(subnet, known.first_ip, known.revision)) {
+    violation_(fmt::format("{} dropped its peer {} at {}, which was there all the time",
+                           host.name(), to_string(known.first_ip), to_string(subnet)));
+  }
+}
+
+bool Judge::was_lied_to(const Host& host) const {
+  return timeline_.now() - host.link.lied_at < 2 * KnownPeers::kRecheckAfter + kInFlight;
+}
+
 // Nobody goes, or makes way for another, before it was away for the grace period of a missing peer.
-void Judge::judge_lost_peer(const Host& host, const SubnetKey& subnet,
+void Judge::judge_lost_peer(const Host& host, const IpPrefix& subnet,
                             const Host::KnownPeer& peer) const {
   if (host.daemon != Host::Daemon::whole || peer.first_ip == host.first_ip()) return;
   // The store knows no owner of records of unknown nodes, so it takes two strangers for one.
   if (peer.first_ip == kStranger) return;
-  const std::string key = encode_subnet_key(subnet);
-  const TimePoint held_until = store_.held_until(key, peer.first_ip);
+  const TimePoint held_until = store_.held_until(subnet, peer.first_ip);
   if (timeline_.now() - held_until >= KnownPeers::kGracePeriod) return;
   // What a list did not tell of was away for this host since then.
-  if (timeline_.now() - host.link.lied_at < 2 * KnownPeers::kRecheckAfter + kInFlight) return;
+  if (was_lied_to(host)) return;
   // That it was back may not have been heard.
   const bool deaf = !host.is_undisturbed() || host.link.watch_lag != Duration::zero() ||
                     timeline_.now() - host.disturbed_at < kBackByThen;
-  if (deaf || store_.lives_elsewhere(key, peer.first_ip)) return;
+  if (deaf || store_.lives_elsewhere(subnet, peer.first_ip)) return;
   // Without its state folder it has put another node in place of what the host knew.
   const bool anew =
       timeline_.now() - store_.renamed_at(peer.first_ip) < 2 * KnownPeers::kGracePeriod;
   if (anew) return;
   violation_(fmt::format("{} did not wait for its peer {} at {}", host.name(),
-                         to_string(peer.first_ip), key));
+                         to_string(peer.first_ip), to_string(subnet)));
 }
 
 void Judge::after_expiry(const Record& record) const {
@@ -166,7 +215,7 @@ void Judge::after_expiry(const Record& record) const {
     // A backup brought the record back after the host had left its node id to a copy and moved to
     // another address: nothing in the record says that it is the host's.
     const bool of_old_name = says->node && says->node->id != host->node_id;
-    if (of_old_name && says->public_ip != host->public_ip) continue;
+    if (of_old_name && name_of(*says) != host->public_ip) continue;
     if (!host->is_undisturbed() || timeline_.now() - host->disturbed_at < kBackByThen) continue;
     // A clock that stood still does not know how old the lease is.
     if (timeline_.now() < host->unsure_until + host->keeper_options.ttl) continue;
@@ -182,24 +231,26 @@ bool Judge::cannot_learn(const Host& host) const {
 }
 
 void Judge::compare_beliefs() const {
-  std::map<SubnetKey, const Host*> owners;
+  std::map<IpPrefix, const Host*> owners;
   for (const auto& host : hosts_) {
     if (!host->believes_to_hold()) continue;
-    const SubnetKey subnet = host->lease()->subnet;
-    const auto [first, fresh] = owners.emplace(subnet, host.get());
-    if (fresh) continue;
-    // Whoever was robbed by hand, or whose clock stood still, may learn of it as late as at the
-    // end of its lease.
-    const Host& other = *first->second;
-    if (host->shares_with == &other) continue;
-    const TimePoint excused =
-        std::max({store_.robbed_at(encode_subnet_key(subnet)), host->unsure_until,
-                  other.unsure_until, host->shares_until}) +
-        host->keeper_options.ttl + kInFlight;
-    if (timeline_.now() <= excused || cannot_learn(*host) || cannot_learn(*first->second)) continue;
-    violation_(fmt::format("{} and {} both believe to hold {}", first->second->name(), host->name(),
-                           to_string(subnet)));
+    for (const IpPrefix& subnet : values_of(host->lease()->subnet)) {
+      const auto [first, fresh] = owners.emplace(subnet, host.get());
+      if (!fresh) compare_beliefs(*first->second, *host, subnet);
+    }
   }
+}
+
+// Whoever was robbed by hand, or whose clock stood still, may learn of it as late as at the end of
+// its lease.
+void Judge::compare_beliefs(const Host& first, const Host& host, const IpPrefix& subnet) const {
+  if (host.shares_with == &first) return;
+  const TimePoint excused = std::max({store_.fates().robbed_at(subnet), host.unsure_until,
+                                      first.unsure_until, host.shares_until}) +
+                            host.keeper_options.ttl + kInFlight;
+  if (timeline_.now() <= excused || cannot_learn(host) || cannot_learn(first)) return;
+  violation_(fmt::format("{} and {} both believe to hold {}", first.name(), host.name(),
+                         to_string(subnet)));
 }
 
 void Judge::when_quiet() const {
@@ -213,6 +264,7 @@ void Judge::when_quiet() const {
     if (!host->process().connected()) violation_(host->name() + " is not connected");
     const bool has_table = host->process().table() != nullptr;
     const ExpectedPeers expected = has_table ? expected_peers(*host, all) : ExpectedPeers();
+    judge_config(*host);
     judge_lease(*host, expected);
     judge_name(*host);
     if (!has_table) continue;
@@ -220,6 +272,23 @@ void Judge::when_quiet() const {
     judge_alarms(*host, expected);
     if (host->daemon == Host::Daemon::whole) judge_kernel(*host, expected);
   }
+}
+
+// A daemon keeps the configuration that it began with.
+void Judge::judge_config(const Host& host) const {
+  const auto stored = parse_network_config(store_.snapshot().config->text)->config;
+  if (host.started_at < store_.configured_at() || *host.process().config() == stored) return;
+  violation_(host.name() + " has not taken the configuration that was there when it started");
+}
+
+// The record of another host than the owner has one of the subnets.
+bool Judge::is_taken(IpAddress owner, const SubnetKey& subnet) const {
+  const auto records = store_.snapshot().records;
+  return std::ranges::any_of(records, [&](const Record& record) {
+    const auto key = decode_subnet_key(record.key);
+    const auto says = decode_lease_value(record.value);
+    return key && key->overlaps(subnet) && !(says && store_.owner_of(*says) == owner);
+  });
 }
 
 void Judge::judge_lease(const Host& host, const ExpectedPeers& expected) const {
@@ -234,16 +303,15 @@ void Judge::judge_lease(const Host& host, const ExpectedPeers& expected) const {
   const auto says = record ? decode_lease_value(record->value)
                            : Result<LeaseAttributes>(fail(ErrorKind::not_found, "none"));
   const bool own =
-      says && says->public_ip == host.public_ip && store_.owner_of(*says) == host.first_ip();
+      says && name_of(*says) == host.public_ip && store_.owner_of(*says) == host.first_ip();
   if (keeper->phase() == LeasePhase::active || keeper->phase() == LeasePhase::renewing) {
-    if (!own) violation_(host.name() + " holds " + key + " in its mind alone");
+    const bool has_table = host.process().table() != nullptr;
+    const bool believed = !has_table || expected.leases.contains(keeper->lease()->subnet);
+    if (!own || !believed) violation_(host.name() + " holds " + key + " in its mind alone");
     if (!troubles.empty()) violation_(host.name() + " complains: " + text(troubles));
-  } else if (record == nullptr || own || troubles.empty()) {
+  } else if (own || !is_taken(host.first_ip(), keeper->lease()->subnet) || troubles.empty()) {
     violation_(fmt::format("{} does not hold {} (is {}), {}, says {}", host.name(), key,
-                           to_string(keeper->phase()),
-                           own                 ? "its own"
-                           : record == nullptr ? "nobody's"
-                                               : "another's",
+                           to_string(keeper->phase()), own ? "its own" : "another's or nobody's",
                            text(troubles)));
   }
 }
@@ -261,8 +329,7 @@ void Judge::judge_table(const Host& host, const ExpectedPeers& expected) const {
 
 void Judge::judge_kernel(const Host& host, const ExpectedPeers& expected) const {
   if (!host.lease()) return;
-  const auto differs =
-      difference(kernel_rows(host), expected_rows(host, expected, config_.backend_type));
+  const auto differs = difference(kernel_rows(host), expected_rows(host, expected).rows);
   if (!differs.empty()) violation_("the kernel of " + host.name() + " disagrees:" + differs);
 }
 

@@ -7,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "core/network_config.h"
 #include "simulation/expected_peers.h"
 #include "simulation/host.h"
 #include "simulation/store.h"
@@ -19,18 +18,11 @@ class Judge {
   using Hosts = std::vector<std::unique_ptr<Host>>;
   using Violation = Store::Violation;
 
-  Judge(const Timeline& timeline, const Store& store, const Hosts& hosts, NetworkConfig config,
-        Violation violation)
-      : timeline_(timeline),
-        store_(store),
-        hosts_(hosts),
-        config_(std::move(config)),
-        violation_(std::move(violation)) {}
+  Judge(const Timeline& timeline, const Store& store, const Hosts& hosts, Violation violation)
+      : timeline_(timeline), store_(store), hosts_(hosts), violation_(std::move(violation)) {}
 
-  const NetworkConfig& config() const { return config_; }
-
-  // After each turn of a host: its subnet, its node id, its MAC and its peers change for a cause
-  // only, and no peer goes because of what its host has put right in time.
+  // After each turn of a host: its subnet of each family, its node id, its MACs and its peers
+  // change for a cause only, and no peer goes because of what its host has put right in time.
   void after_turn(Host& host) const;
   // A lease ended by itself: its host was not there, or could not reach the store.
   void after_expiry(const Record& record) const;
@@ -43,18 +35,27 @@ class Judge {
  private:
   // judge.cc
   bool may_give_way(const Host& host) const;
-  bool judge_subnet(Host& host) const;  // whether it is another one now
+  bool judge_subnet(Host& host) const;  // whether one of a family is another one now
+  void judge_other_subnet(const Host& host, const IpPrefix& before, const SubnetKey& now) const;
   void judge_peers(Host& host) const;
-  bool has_our_address(const Host& host, const std::string& key) const;
-  void judge_lost_peer(const Host& host, const SubnetKey& subnet,
-                       const Host::KnownPeer& peer) const;
+  Host::KnownPeer known_as(const DecodedRecord& decoded, const Host::KnownPeer& before) const;
+  void judge_peer(const Host& host, const IpPrefix& subnet, const Host::KnownPeer& known,
+                  const Lease* now) const;
+  bool has_our_address(const Host& host, const IpPrefix& subnet) const;
+  void judge_lost_peer(const Host& host, const IpPrefix& subnet, const Host::KnownPeer& peer) const;
+  bool was_lied_to(const Host& host) const;
+  void judge_config(const Host& host) const;
+  bool is_taken(IpAddress owner, const SubnetKey& subnet) const;
+  void compare_beliefs(const Host& first, const Host& host, const IpPrefix& subnet) const;
   void judge_lease(const Host& host, const ExpectedPeers& expected) const;
   void judge_table(const Host& host, const ExpectedPeers& expected) const;
   void judge_kernel(const Host& host, const ExpectedPeers& expected) const;
 
   // judge_names.cc
+  void lose_name_with_families(Host& host) const;
   void judge_left_name(Host& host) const;
-  void judge_mac(Host& host, bool another_subnet) const;
+  void judge_vteps(Host& host, bool another_subnet) const;
+  void judge_vtep(Host& host, Family family, const std::string& vtep, bool another_subnet) const;
   void judge_ways(const Host& host) const;
   bool is_copied(const Host& host) const;
   bool has_record(const Host& host) const;
@@ -66,7 +67,6 @@ class Judge {
   const Timeline& timeline_;
   const Store& store_;
   const Hosts& hosts_;
-  NetworkConfig config_;
   Violation violation_;
 };
 

@@ -12,65 +12,98 @@
 
 namespace flannel::simulation {
 
-// A host leaves its node id and MAC only to a host that had one of them before.
+// A host whose daemon has begun with other families than its lease had, and no common one, is known
+// by its node id alone, as one that has another address.
+void Judge::lose_name_with_families(Host& host) const {
+  const NetworkConfig* config = host.running() ? host.process().config() : nullptr;
+  if (config == nullptr || !host.last_subnet) return;
+  const bool any = std::ranges::any_of(
+      kFamilies, [&](Family family) { return config->at(family) && host.last_subnet->at(family); });
+  if (any) return;
+  host.last_subnet.reset();
+  host.lose_address();
+  ++host.addresses;
+  host.unsure_until = std::max(host.unsure_until, timeline_.now() + std::chrono::minutes(60));
+}
+
+// A host leaves its node id and MACs only to a host that had one of them before.
 void Judge::judge_left_name(Host& host) const {
   if (!host.left_name) return;
   const std::string id = to_string(*std::exchange(host.left_name, std::nullopt));
   const Claims& claims = store_.claims();
-  const TimePoint since = host.last_mac_since;
-  host.left_mac = true;
+  TimePoint since = host.last_vteps.empty() ? TimePoint() : kNever;
+  for (const auto& [family, last] : host.last_vteps) {
+    host.left_vteps.insert(family);
+    since = std::min(since, last.since);
+  }
   if (claims.had_to_be_left(id, host.first_ip(), since)) return;
   // A host that has lost its node id, its boot and its subnet file takes an older record of its own
   // for one of another node with its address, and takes a record that names no node for its own.
   const auto not_ours = expected_peers(host, store_.snapshot()).our_ip_by_other_node;
-  if (claims.had_to_be_left(host.last_mac, host.first_ip(), since, not_ours)) return;
+  for (const auto& [family, last] : host.last_vteps) {
+    if (claims.had_to_be_left(last.vtep, host.first_ip(), last.since, not_ours)) return;
+  }
   // What it wrote under another address and boot looks like a copy's.
   if (host.addresses > 1 && host.unsure_until >= timeline_.now()) return;
-  violation_(fmt::format("{} leaves its node id {} to nobody who had that, or its MAC {}, before",
-                         host.name(), id, host.last_mac));
+  violation_(fmt::format("{} leaves its node id {} to nobody who had that, or its MAC, before",
+                         host.name(), id));
 }
 
-// It announces one MAC for as long as its record can tell it which.
-void Judge::judge_mac(Host& host, bool another_subnet) const {
+// It announces one MAC of each family for as long as its record can tell it which.
+void Judge::judge_vteps(Host& host, bool another_subnet) const {
   const auto lease = host.lease();
-  const std::string mac = lease ? mac_of(lease->attributes) : std::string();
-  if (mac.empty()) return;
-  if (!host.last_mac.empty() && host.last_mac != mac) {
-    const bool fresh = host.last_mac_at < host.started_at;
+  if (!lease) return;
+  for (const Family family : kFamilies) {
+    const std::string vtep = vtep_of(lease->attributes, family);
+    if (!vtep.empty()) {
+      judge_vtep(host, family, vtep, another_subnet);
+    } else if (!lease->subnet.at(family)) {
+      host.last_vteps.erase(family);
+    }
+  }
+}
+
+void Judge::judge_vtep(Host& host, Family family, const std::string& vtep,
+                       bool another_subnet) const {
+  Host::LastVtep& last = host.last_vteps[family];
+  if (!last.vtep.empty() && last.vtep != vtep) {
+    const bool fresh = last.at < host.started_at;
     const bool forgotten =
         fresh && (host.unsure_until >= host.started_at ||
-                  !store_.claims().was_kept(host.last_mac, host.first_ip(), host.last_mac_at));
-    if (!another_subnet && !host.left_mac && !forgotten) {
+                  !store_.claims().was_kept(last.vtep, host.first_ip(), last.at));
+    if (!another_subnet && !host.left_vteps.contains(family) && !forgotten) {
       violation_(fmt::format("{} announced the MAC {} and announces {} now, for no cause",
-                             host.name(), host.last_mac, mac));
+                             host.name(), last.vtep, vtep));
     }
-    host.left_mac = false;
+    host.left_vteps.erase(family);
   }
-  if (host.last_mac != mac) host.last_mac_since = timeline_.now();
-  host.last_mac = mac;
-  host.last_mac_at = timeline_.now();
+  if (last.vtep != vtep) last.since = timeline_.now();
+  last.vtep = vtep;
+  last.at = timeline_.now();
 }
 
 // What its kernel does with packets to the subnets of peers.
 void Judge::judge_ways(const Host& host) const {
   const NetState& kernel = host.kernel.state();
   if (!host.lease() || kernel.fdb.empty()) return;  // or not its work yet
-  std::map<Mac, IpAddress> remotes;
+  std::map<std::pair<std::string, Mac>, IpAddress> remotes;
   for (const FdbEntry& entry : kernel.fdb)
-    remotes.emplace(entry.mac, entry.remote);
-  for (const auto& [subnet, decoded] : host.process().peers()) {
-    const IpAddress peer = decoded.lease.attributes.public_ip;
+    remotes.emplace(std::pair(entry.link, entry.mac), entry.remote);
+  for (const auto& [subnets, decoded] : host.process().peers()) {
     // A lease of its own that a restored store brings back is no peer's.
     if (store_.owner_of(decoded.lease.attributes) == host.first_ip()) continue;
-    const auto way = std::find_if(kernel.neighbours.begin(), kernel.neighbours.end(),
-                                  [base = subnet.identity().base](const Neighbour& neighbour) {
-                                    return neighbour.ip == base;
-                                  });
-    if (way == kernel.neighbours.end() || !remotes.contains(way->mac)) continue;
-    const IpAddress remote = remotes.at(way->mac);
-    if (remote == peer) continue;
-    violation_(fmt::format("{} sends what is for {} at {} to {}, which has the same MAC",
-                           host.name(), to_string(subnet), to_string(peer), to_string(remote)));
+    for (const IpPrefix& subnet : values_of(subnets)) {
+      const auto way = std::ranges::find(kernel.neighbours, subnet.base, &Neighbour::ip);
+      // What a kernel has of a family that is no longer enabled is of no use.
+      const bool enabled = host.process().config()->at(subnet.family()).has_value();
+      if (!enabled || way == kernel.neighbours.end()) continue;
+      const auto remote = remotes.find({way->link, way->mac});
+      const PublicIps peer = decoded.lease.attributes.public_ips();
+      if (remote == remotes.end() || peer.shared_with(remote->second)) continue;
+      violation_(fmt::format("{} sends what is for {} at {} to {}, which has the same MAC",
+                             host.name(), to_string(subnet), to_string(peer),
+                             to_string(remote->second)));
+    }
   }
 }
 
@@ -93,16 +126,19 @@ bool Judge::has_record(const Host& host) const {
 // No two hosts that run have one node id, if a record tells them, or one VTEP MAC.
 void Judge::judge_name(const Host& host) const {
   if (host.daemon != Host::Daemon::whole) return;
-  const auto mac_of_host = [](const Host& one) {
-    return one.believes_to_hold() ? mac_of(one.lease()->attributes) : std::string();
+  const auto have_one_vtep = [](const Host& one, const Host& other) {
+    if (!one.believes_to_hold() || !other.believes_to_hold()) return false;
+    return std::ranges::any_of(kFamilies, [&](Family family) {
+      const std::string vtep = vtep_of(one.lease()->attributes, family);
+      return !vtep.empty() && vtep == vtep_of(other.lease()->attributes, family);
+    });
   };
-  const std::string mac = mac_of_host(host);
   for (const auto& other : hosts_) {
     if (other.get() == &host || other->gone) continue;
     if (other->node_id == host.node_id && has_record(host)) {
       violation_(fmt::format("{} and {} have one node id still", host.name(), other->name()));
     }
-    if (!mac.empty() && mac_of_host(*other) == mac) {
+    if (have_one_vtep(host, *other)) {
       violation_(fmt::format("{} and {} have one VTEP MAC still", host.name(), other->name()));
     }
   }
@@ -142,10 +178,15 @@ std::vector<std::string> Judge::unexpected(const Host& host, const ExpectedPeers
   if (!expected.our_ip_by_other_node.empty() && take("is our own, but node") == 0) {
     violation_(host.name() + " does not say that its address is another's as well");
   }
-  const bool all_reachable = std::all_of(
-      expected.leases.begin(), expected.leases.end(),
-      [&](const auto& peer) { return peer.second.backend_type == config_.backend_type; });
-  if (!all_reachable) take("cannot be reached: ignoring");
+  if (host.lease() && !expected_rows(host, expected).all_reached) {
+    take("cannot be reached: ignoring");
+    take("no public ");
+    take("it overlaps our own subnet");
+  }
+  const auto stored = parse_network_config(store_.snapshot().config->text)->config;
+  if (*host.process().config() != stored && take("it changed; restart flanneld") == 0) {
+    violation_(host.name() + " does not say that the configuration changed");
+  }
   return troubles;
 }
 

@@ -37,9 +37,9 @@ using OpenRegistries = std::map<SimulatedRegistry*, bool>;
 
 class ListedRegistry final : public SimulatedRegistry {
  public:
-  ListedRegistry(Site& site, Link& link, Machine& machine, HostLoop& loop, Writer who,
-                 std::shared_ptr<OpenRegistries> open, bool is_new)
-      : SimulatedRegistry(site.service, link, machine, loop, who),
+  ListedRegistry(Site& site, Link& link, Machine& machine, HostLoop& loop,
+                 std::function<Writer()> who, std::shared_ptr<OpenRegistries> open, bool is_new)
+      : SimulatedRegistry(site.service, link, machine, loop, std::move(who)),
         open_(std::move(open)),
         is_new_(is_new) {
     open_->emplace(this, is_new);
@@ -65,9 +65,9 @@ struct Mover::Run {
 
   std::unique_ptr<SimulatedRegistry> open(bool at_new) {
     const Writer who{host.number, host.ip, host.ip};
-    return std::make_unique<ListedRegistry>(at_new ? cluster.new_site : cluster.old_site,
-                                            at_new ? host.link_to_new : host.link_to_old,
-                                            host.machine, loop, who, registries, at_new);
+    return std::make_unique<ListedRegistry>(
+        at_new ? cluster.new_site : cluster.old_site, at_new ? host.link_to_new : host.link_to_old,
+        host.machine, loop, [who] { return who; }, registries, at_new);
   }
   AgentOptions options() const {
     AgentOptions options;

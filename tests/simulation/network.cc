@@ -86,14 +86,14 @@ void SimulatedRegistry::snapshot(Reply<Snapshot> reply) {
 
 void SimulatedRegistry::create_if_absent(std::string key, std::string value, Ttl ttl,
                                          Reply<WriteResult> reply) {
-  call<WriteResult>([who = who_, key = std::move(key), value = std::move(value),
+  call<WriteResult>([who = who_(), key = std::move(key), value = std::move(value),
                      ttl](Store& store) { return store.create(who, key, value, ttl); },
                     std::move(reply));
 }
 
 void SimulatedRegistry::replace_if_unchanged(Record seen, std::string value, Ttl ttl,
                                              Reply<WriteResult> reply) {
-  call<WriteResult>([who = who_, seen = std::move(seen), value = std::move(value),
+  call<WriteResult>([who = who_(), seen = std::move(seen), value = std::move(value),
                      ttl](Store& store) { return store.replace(who, seen, value, ttl); },
                     std::move(reply));
 }
@@ -105,13 +105,14 @@ void SimulatedRegistry::renew_if_unchanged(Record seen, Ttl ttl, Reply<WriteResu
       [this, seen, ttl, reply = std::move(reply)](const Result<WriteResult>& unchanged) {
         if (!unchanged || !unchanged->expires()) return reply(unchanged);
         call<WriteResult>(
-            [who = who_, seen, ttl](Store& store) { return store.extend(who, seen, ttl); }, reply);
+            [who = who_(), seen, ttl](Store& store) { return store.extend(who, seen, ttl); },
+            reply);
       });
 }
 
 void SimulatedRegistry::release_if_unchanged(Record seen, Reply<void> reply) {
   call<void>(
-      [who = who_, seen = std::move(seen)](Store& store) { return store.release(who, seen); },
+      [who = who_(), seen = std::move(seen)](Store& store) { return store.release(who, seen); },
       std::move(reply));
 }
 

@@ -60,11 +60,12 @@ struct Wire {
 
 struct WatchStream;
 
-// A registry of one process. What it is given outlives it.
+// A registry of one process. What it is given outlives it. `who` tells at each call who writes.
 class SimulatedRegistry : public Registry {
  public:
-  SimulatedRegistry(Service& service, Link& link, Machine& machine, HostLoop& loop, Writer who)
-      : wire_{service, link, machine, loop.process()}, loop_(loop), who_(who) {}
+  SimulatedRegistry(Service& service, Link& link, Machine& machine, HostLoop& loop,
+                    std::function<Writer()> who)
+      : wire_{service, link, machine, loop.process()}, loop_(loop), who_(std::move(who)) {}
 
   std::string describe() const override { return "simulated"; }
   std::string config_key() const override { return "config"; }
@@ -90,7 +91,7 @@ class SimulatedRegistry : public Registry {
 
   Wire wire_;
   HostLoop& loop_;
-  Writer who_;
+  std::function<Writer()> who_;
   std::uint64_t history_ = 0;  // of the store, as of the last list
   std::vector<std::weak_ptr<WatchStream>> streams_;
   LifeToken life_;  // no reply comes after its end

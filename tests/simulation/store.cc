@@ -83,21 +83,20 @@ std::optional<std::uint64_t> Store::watch(std::uint64_t history, Revision from,
 }
 
 void Store::put(const std::string& key, const std::string& value, Ttl ttl) {
-  Fate& fate = fates_[key];
-  fate.robbed = timeline_.now();
   write(key, value, ttl, {});
-  fate.gone = revision_;
+  fates_.rob(key, revision_);
 }
 
 void Store::remove(const std::string& key) {
   if (!records_.contains(key)) return;
-  fates_[key].robbed = timeline_.now();
   drop(key);
+  fates_.rob(key, revision_);
 }
 
 void Store::set_config(std::optional<std::string> text) {
   if (!text && !config_) return;
   ++revision_;
+  configured_at_ = timeline_.now();
   if (text) {
     config_ = ConfigRecord{*std::move(text), revision_};
     publish(ConfigPut{*config_});
@@ -136,6 +135,7 @@ bool Store::restore() {
   all_robbed();
   records_ = backup_->records;
   config_ = backup_->config;
+  configured_at_ = timeline_.now();
   revision_ = backup_->revision;
   compacted_ = revision_;
   history_.clear();
@@ -162,41 +162,15 @@ const Record* Store::find(const std::string& key) const {
   return found == records_.end() ? nullptr : &found->second.record;
 }
 
-bool Store::gave_cause_to_drop(const std::string& key, Revision known) const {
-  if (known <= back_in_time_) return true;
-  const auto fate = fates_.find(key);
-  return fate != fates_.end() && fate->second.gone >= known;
+bool Store::gave_cause_to_drop(const IpPrefix& subnet, IpAddress first_ip, Revision known) const {
+  return known <= back_in_time_ || fates_.gave_cause_to_drop(subnet, first_ip, known);
 }
 
-TimePoint Store::robbed_at(const std::string& key) const {
-  const auto fate = fates_.find(key);
-  return fate == fates_.end() ? TimePoint{} : fate->second.robbed;
-}
-
-TimePoint Store::foreign_at(const std::string& key, IpAddress first_ip) const {
-  const auto fate = fates_.find(key);
-  TimePoint last{};
-  if (fate == fates_.end()) return last;
-  for (const auto& [owner, until] : fate->second.held_until) {
-    if (owner != first_ip) last = std::max(last, until);
-  }
-  return last;
-}
-
-TimePoint Store::held_until(const std::string& key, IpAddress first_ip) const {
-  const auto fate = fates_.find(key);
-  if (fate == fates_.end()) return {};
-  const auto owner = fate->second.held_until.find(first_ip);
-  if (owner == fate->second.held_until.end()) return {};
-  const bool just_back = timeline_.now() - fate->second.held_since.at(first_ip) < heard_by;
-  if (owner->second == kNever && just_back) return fate->second.held_before.at(first_ip);
-  // What names no node was written by hand: its host may have been gone since.
-  return std::min({owner->second, timeline_.now(), fate->second.bare_since});
-}
-
-bool Store::lives_elsewhere(const std::string& key, IpAddress first_ip) const {
+bool Store::lives_elsewhere(const IpPrefix& subnet, IpAddress first_ip) const {
   return std::any_of(records_.begin(), records_.end(), [&](const auto& entry) {
-    return entry.first != key && owner_of(entry.second.record.value) == first_ip;
+    const auto key = decode_subnet_key(entry.first);
+    return key && key->at(subnet.family()) != subnet &&
+           owner_of(entry.second.record.value) == first_ip;
   });
 }
 
@@ -218,33 +192,20 @@ WriteResult Store::write(const std::string& key, std::string value, Ttl ttl, Exp
 void Store::drop(const std::string& key) {
   owner_ends(key);
   records_.erase(key);
-  ++revision_;
-  fates_[key].gone = revision_;
+  fates_.erase(key, ++revision_);
   publish(RecordGone{key, revision_});
 }
 
 void Store::owner_begins(const Record& record) {
-  Fate& fate = fates_[record.key];
   const IpAddress owner = owner_of(record.value);
-  TimePoint& until = fate.held_until[owner];
-  fate.held_before[owner] = until;
-  fate.held_since[owner] = timeline_.now();
-  until = kNever;
   const auto says = decode_lease_value(record.value);
   const bool has_node = says && says->node;
   claims_.begin(timeline_.now(), record, has_node ? owner : kStranger);
-  if (has_node) {
-    fate.bare_since = kNever;
-  } else {
-    fate.bare_since = std::min(fate.bare_since, timeline_.now());
-  }
+  fates_.put(record, owner, !has_node);
 }
 
 void Store::owner_ends(const std::string& key, bool by_itself) {
   claims_.end(timeline_.now(), key, by_itself);
-  for (auto& [owner, until] : fates_[key].held_until) {
-    if (until == kNever) until = timeline_.now();
-  }
 }
 
 void Store::all_robbed() {
@@ -252,8 +213,8 @@ void Store::all_robbed() {
   back_in_time_ = std::max(back_in_time_, revision_ + 1'000'000);
   for (const auto& [key, entry] : records_)
     owner_ends(key);
-  for (auto& [key, fate] : fates_)
-    fate.robbed = timeline_.now();
+  fates_.clear(revision_);
+  fates_.rob_all();
 }
 
 void Store::publish(Change change) {
@@ -286,11 +247,11 @@ TimePoint Store::renamed_at(IpAddress first_ip) const {
 }
 
 IpAddress Store::owner_of(const LeaseAttributes& attributes) const {
-  if (!attributes.node) return first_address(attributes.public_ip);
+  const IpAddress name = name_of(attributes);
+  if (!attributes.node) return first_address(name);
   const auto writer = writers_.find(*attributes.node);
   if (writer != writers_.end()) return writer->second;
-  return IpPrefix::of(kStranger, 24).contains(attributes.public_ip) ? attributes.public_ip
-                                                                    : kStranger;
+  return IpPrefix::of(kStranger, 24).contains(name) ? name : kStranger;
 }
 
 // 0.0.0.0 of what is no lease.
@@ -302,7 +263,7 @@ IpAddress Store::owner_of(const std::string& value) const {
 // Nobody touches a record that says it is another host's. Who has its address cannot always know.
 void Store::judge_writer(const Writer& who, const Entry& entry, const char* deed) {
   const auto says = decode_lease_value(entry.record.value);
-  if (!says || says->public_ip == who.public_ip) return;
+  if (!says || says->public_ips().shared_with(who.ips)) return;
   if (has_copy_mark(entry.record.value)) return;  // another store knows whose it is
   const IpAddress owner = owner_of(*says);
   if (owner == who.first_ip) return;

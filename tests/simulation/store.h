@@ -13,27 +13,19 @@
 
 #include "core/registry.h"
 #include "net/address.h"
+#include "simulation/addresses.h"
 #include "simulation/claims.h"
+#include "simulation/fates.h"
 #include "simulation/timeline.h"
 
 namespace flannel::simulation {
 
-// A host may come to have other addresses; the first one tells who it is. Later ones of host n are
-// 192.168.100.n and so on.
-constexpr IpAddress first_address(IpAddress ip) {
-  const bool later = ((ip.v4_value() >> 8) & 0xff) >= 100;
-  return later ? IpAddress::v4(ip.v4_value() & 0xffff00ff) : ip;
-}
-
-// A host that writes: who it is, whatever its records say; and its address at present.
+// A host that writes: who it is, whatever its records say; and its addresses at present.
 struct Writer {
   int host = 0;
   IpAddress first_ip;
-  IpAddress public_ip;
+  PublicIps ips;
 };
-
-// Of a record that no host has written; strangers have addresses in 192.168.9.0/24.
-inline constexpr IpAddress kStranger = IpAddress::v4(192, 168, 9, 0);
 
 class Store {
  public:
@@ -42,7 +34,7 @@ class Store {
   using OnChange = std::function<void(Batch, Revision)>;
 
   Store(Timeline& timeline, Violation violation)
-      : timeline_(timeline), violation_(std::move(violation)) {}
+      : timeline_(timeline), violation_(std::move(violation)), fates_(timeline) {}
 
   // The longest time until a change reaches a host that is well.
   Duration heard_by = std::chrono::milliseconds(100);
@@ -87,17 +79,16 @@ class Store {
   // had not seen before.
   TimePoint renamed_at(IpAddress first_ip) const;
   const Claims& claims() const { return claims_; }
-  // Whether readers who knew this record may rightly have dropped it since: it was gone, or was no
-  // host's lease, or the store went back in time.
-  bool gave_cause_to_drop(const std::string& key, Revision known) const;
-  // Since when, at the earliest, a host may rightly have another opinion of what it holds.
-  TimePoint robbed_at(const std::string& key) const;
-  // When the key was last somebody else's than the host's of this first address.
-  TimePoint foreign_at(const std::string& key, IpAddress first_ip) const;
-  // Until when the key was this host's; now, if it is still, and has been for a moment.
-  TimePoint held_until(const std::string& key, IpAddress first_ip) const;
-  // The host has a record elsewhere.
-  bool lives_elsewhere(const std::string& key, IpAddress first_ip) const;
+  const Fates& fates() const { return fates_; }
+  // Like that of Fates, or the store went back in time.
+  bool gave_cause_to_drop(const IpPrefix& subnet, IpAddress first_ip, Revision known) const;
+  TimePoint held_until(const IpPrefix& subnet, IpAddress first_ip) const {
+    return fates_.held_until(subnet, first_ip, heard_by);
+  }
+  // The host has a record without this subnet.
+  bool lives_elsewhere(const IpPrefix& subnet, IpAddress first_ip) const;
+  // The last time that another configuration came into force, or the same one again.
+  TimePoint configured_at() const { return configured_at_; }
   std::size_t history_length() const { return history_.size(); }
   void forget_history();  // as etcd's automatic compaction does
 
@@ -116,15 +107,6 @@ class Store {
     std::optional<ConfigRecord> config;
     Revision revision = 0;
   };
-  struct Fate {
-    Revision gone = 0;
-    TimePoint robbed{};
-    std::map<IpAddress, TimePoint> held_until;   // by others' addresses; kNever: still
-    std::map<IpAddress, TimePoint> held_before;  // until when before that,
-    std::map<IpAddress, TimePoint> held_since;   // and from when on again
-    TimePoint bare_since = kNever;               // the last record, since when it has named no node
-  };
-
   WriteResult write(const std::string& key, std::string value, Ttl ttl, ExpiryHandle handle);
   void know(const Writer& who, const std::string& value);
   IpAddress owner_of(const std::string& value) const;
@@ -150,7 +132,8 @@ class Store {
   std::map<std::uint64_t, OnChange> watches_;
   std::deque<Event> history_;
   std::optional<Kept> backup_;
-  std::map<std::string, Fate> fates_;
+  Fates fates_;
+  TimePoint configured_at_{};
   std::map<NodeTag, IpAddress> writers_;  // which host writes under this node, by its first address
   std::map<IpAddress, TimePoint> renamed_at_;
   Claims claims_;

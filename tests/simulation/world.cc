@@ -17,11 +17,13 @@ namespace {
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-constexpr std::size_t kNumberOfSubnets = 31;
 // Of so many seeds, one has a store without a history.
 constexpr std::uint64_t kOneWithoutHistory = 5;
-constexpr const char* kHostGw = R"({"Network":"10.5.0.0/19","Backend":{"Type":"host-gw"}})";
-constexpr const char* kVxlan = R"({"Network":"10.5.0.0/19","Backend":{"Type":"vxlan"}})";
+
+Enabled some_families(Chance& chance) {
+  const auto drawn = chance.below(100);
+  return drawn < 50 ? Enabled::v4 : drawn < 80 ? Enabled::both : Enabled::v6;
+}
 
 Plan filled(Plan plan, Chance& chance) {
   constexpr seconds kLives[] = {seconds(20), seconds(60), seconds(300)};
@@ -31,7 +33,10 @@ Plan filled(Plan plan, Chance& chance) {
   if (plan.between_faults == Duration::zero()) {
     plan.between_faults = chance.between(seconds(2), seconds(30));
   }
-  if (plan.config.empty()) plan.config = chance.percent(40) ? kHostGw : kVxlan;
+  if (plan.config.empty()) {
+    const char* backend = chance.percent(40) ? "host-gw" : "vxlan";
+    plan.config = config_text(some_families(chance), backend);
+  }
   return plan;
 }
 
@@ -42,8 +47,10 @@ World::World(Plan plan)
       plan_(filled(plan, chance_)),
       store_(timeline_, [this](const std::string& what) { violated(what); }),
       service_{timeline_, chance_, store_, plan_.seed % kOneWithoutHistory != 0},
-      judge_(timeline_, store_, hosts_, parse_network_config(plan_.config)->config,
-             [this](const std::string& what) { violated(what); }) {}
+      judge_(timeline_, store_, hosts_, [this](const std::string& what) { violated(what); }) {
+  configure(plan_.config);
+  changes_families_ = chance_.percent(50);
+}
 
 World::~World() {
   store_.on_expired = [](const Record&) {};
@@ -64,6 +71,7 @@ const std::vector<std::string>& World::run() {
   // The longest pause of a retry, a lease that lapses, and the last one renewed.
   let_pass(plan_.ttl + minutes(3));
   judge_when_quiet();
+  restart_outdated(100);
   remove_strangers();
   let_pass(plan_.ttl + minutes(3));
   judge_when_quiet();
@@ -73,7 +81,7 @@ const std::vector<std::string>& World::run() {
 void World::begin() {
   store_.on_expired = [this](const Record& record) { judge_.after_expiry(record); };
   if (!service_.keeps_history) store_.heard_by += Service::kBetweenLists;
-  store_.set_config(plan_.config);
+  restore_config();
   for (int i = 0; i < plan_.hosts; ++i) {
     Host& host = add_host();
     in(chance_.between(seconds(0), seconds(2)), [&host] { host.start(); });
@@ -89,12 +97,29 @@ Host& World::add_host() {
   hosts_.push_back(std::make_unique<Host>(service_, number, keeper, folder));
   Host& host = *hosts_.back();
   host.daemon = plan_.daemon;
+  const bool may_lack = !changes_families_ && families_of(config_) == Enabled::both;
+  if (may_lack && chance_.percent(15)) host.lacks = chance_.percent(50) ? Family::v4 : Family::v6;
   host.machine.before_turn = [this, &host] { turn_of_ = &host; };
   host.machine.on_turn = [this, &host] {
     judge_.after_turn(host);
     host.turn_done();
   };
   return host;
+}
+
+void World::configure(const std::string& text) {
+  config_text_ = text;
+  config_ = parse_network_config(text)->config;
+}
+
+void World::restart_outdated(unsigned percent) {
+  for (const auto& host : hosts_) {
+    const NetworkConfig* config = host->running() ? host->process().config() : nullptr;
+    if (config == nullptr || *config == config_ || !chance_.percent(percent)) continue;
+    say("the daemon of " + host->name() + " is started again");
+    host->crash();
+    host->start();
+  }
 }
 
 Host& World::any_host() {
@@ -161,9 +186,7 @@ void World::calm_down() {
   say("---- from here on nothing happens");
   calm_ = true;
   service_.serving = true;
-  if (!store_.snapshot().config || store_.snapshot().config->text != plan_.config) {
-    store_.set_config(plan_.config);
-  }
+  if (!store_.snapshot().config || store_.snapshot().config->text != config_text_) restore_config();
   for (const auto& host : hosts_) {
     end_sharing(*host);
     host->cut(false);
@@ -174,6 +197,7 @@ void World::calm_down() {
     host->disturb();
     if (!host->running()) host->start();
   }
+  restart_outdated(70);
 }
 
 void World::remove_strangers() {
@@ -220,21 +244,35 @@ void World::say(const std::string& what) const {
 }
 
 std::string World::some_key() {
-  const auto subnet = config().v4->at(chance_.below(kNumberOfSubnets));
-  return encode_subnet_key({subnet, std::nullopt});
-}
-
-LeaseAttributes World::announcement(IpAddress public_ip, const std::optional<Mac>& mac) const {
-  LeaseAttributes attributes{.public_ip = public_ip, .backend_type = config().backend_type};
-  if (has_macs()) {
-    const auto last = static_cast<std::uint8_t>(public_ip.v4_value());
-    attributes.backend_data = encode_vxlan_data({1, mac.value_or(Mac{{2, 0, 0, 0, 9, last}})});
+  const bool fits = chance_.percent(80);
+  SubnetKey key;
+  for (const Family family : kFamilies) {
+    const auto& range = config().at(family);
+    if (range && (fits || chance_.percent(50)))
+      key.at(family) = range->at(chance_.below(range->count()));
   }
-  return attributes;
+  if (key.v4 && key.v6 && chance_.percent(50))
+    key.v6 = config().v6->at(config().v4->number_of(key.v4->base));
+  if (!key.v4 && !key.v6) return some_key();
+  return encode_subnet_key(key);
 }
 
-std::string World::some_value(IpAddress public_ip) const {
-  return encode_lease_value(announcement(public_ip));
+PublicIps World::enabled_ips(IpAddress ip) const {
+  PublicIps ips(ip, twin_of(ip));
+  for (const Family family : kFamilies) {
+    if (!config().at(family)) ips.at(family).reset();
+  }
+  return ips;
+}
+
+LeaseAttributes World::announcement(const PublicIps& ips) const {
+  LeaseAttributes attributes = LeaseAttributes::of_host(ips);
+  attributes.backend_type = config().backend_type;
+  if (attributes.backend_type != "vxlan") return attributes;
+  const Mac mac{{2, 0, 0, 0, 9, name_of(ips).bytes[3]}};
+  for (const IpAddress& ip : values_of(ips))
+    attributes.data(ip.family) = encode_vxlan_data({1, mac});
+  return attributes;
 }
 
 }  // namespace flannel::simulation

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "simulation/configurations.h"
 #include "simulation/host.h"
 #include "simulation/judge.h"
 #include "simulation/network.h"
@@ -21,7 +22,7 @@ struct Plan {
   bool trace = false;  // every fault and every line of every log goes to standard error
   Host::Daemon daemon = Host::Daemon::whole;
   // Chosen by the seed where they are nought.
-  std::string config = {};
+  std::string config = {};  // that the cluster begins with
   int hosts = 0;
   std::chrono::seconds ttl{};
   Duration chaos{};           // how long things happen
@@ -48,6 +49,8 @@ class World {
   void let_pass(Duration time) { timeline_.run_until(timeline_.now() + time); }
   void calm_down();
   void judge_when_quiet();
+  // The daemons that run with another configuration than the store has begin with that one.
+  void restart_outdated(unsigned percent);
   // People clean up: whatever strangers, or mistakes, have left in the store is gone.
   void remove_strangers();
 
@@ -59,6 +62,7 @@ class World {
   std::vector<std::unique_ptr<Host>> hosts_;
   std::uint64_t faults_ = 0;
   bool calm_ = false;
+  bool changes_families_ = false;  // its operator enables and disables families
   TimePoint last_lie_{};
 
   Host& add_host();
@@ -67,13 +71,21 @@ class World {
   // All connections of all hosts are cut; what was under way is lost.
   void cut_connections();
   void in(Duration wait, std::function<void()> work);
+  // Of the families of the configuration mostly, its subnets with one number or with two.
   std::string some_key();
-  // What a host of this cluster announces; `mac` only with vxlan.
-  LeaseAttributes announcement(IpAddress public_ip,
-                               const std::optional<Mac>& mac = std::nullopt) const;
-  std::string some_value(IpAddress public_ip) const;
-  const NetworkConfig& config() const { return judge_.config(); }
-  bool has_macs() const { return config().backend_type == "vxlan"; }
+  // What a host of this cluster announces under these addresses.
+  LeaseAttributes announcement(const PublicIps& ips) const;
+  // What a stranger announces.
+  LeaseAttributes stranger() { return announcement(enabled_ips(some_stranger())); }
+  IpAddress some_stranger() {
+    return kStranger.plus(static_cast<std::uint32_t>(1 + chance_.below(250)));
+  }
+  // The address and its twin, as far as the configuration has their families.
+  PublicIps enabled_ips(IpAddress ip) const;
+  // The configuration that the cluster is to have, whether or not the store has one.
+  const NetworkConfig& config() const { return config_; }
+  void configure(const std::string& text);
+  void restore_config() { store_.set_config(config_text_); }
   // `later` starts with the address of `first`, which has it still; and a host that shares its
   // address, if it does, has another from now on.
   void begin_sharing(Host& first, Host& later);
@@ -86,6 +98,8 @@ class World {
   void violated(const std::string& what);
 
   TemporaryFolder folder_;  // of the hosts
+  std::string config_text_;
+  NetworkConfig config_;
   const Host* turn_of_ = nullptr;
   Judge judge_;
   std::vector<std::string> violations_;
