@@ -203,6 +203,17 @@ TEST_F(SubnetPickingFamiliesTest, ARecordBehindAnOlderOneIsNotTakenOver) {
             "create 10.5.1.0-24&fd00:0:0:1::-64");
 }
 
+// Such a record would have to be exchanged, and that of another node is none to exchange.
+TEST_F(SubnetPickingFamiliesTest, ARecordOfOtherFamiliesIsNotTakenOver) {
+  Record ours = lease("10.5.2.0-24&fd00:0:0:2::-64", 1);
+  ours.value.insert(1, R"("NodeID":")" + std::string(32, 'b') + R"(/00000002",)");
+  EXPECT_EQ(chosen(both, {ours}), "take over " + ours.key);
+  EXPECT_EQ(chosen(v4, {ours}), "create 10.5.1.0-24");
+  EXPECT_EQ(chosen(v6, {ours}), "create 0.0.0.0-0&fd00:0:0:1::-64");
+  ours.key = "10.5.2.0-24";
+  EXPECT_EQ(chosen(both, {ours}), "create 10.5.1.0-24&fd00:0:0:1::-64");
+}
+
 // The operator decided on the IPv4 subnet alone.
 TEST_F(SubnetPickingFamiliesTest, AnExchangedReservationHasNoIPv6SubnetOfAnOlderRecord) {
   const Record former = reservation("10.5.9.0-24", 1, 3);
