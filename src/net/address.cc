@@ -45,18 +45,9 @@ std::optional<std::string> mac_digits(std::string_view text, char separator, std
 
 __extension__ using Number = unsigned __int128;
 
-std::pair<std::uint64_t, std::uint64_t> halves_of(const IpAddress& ip) {
-  std::pair<std::uint64_t, std::uint64_t> halves{0, 0};
-  for (std::size_t i = 0; i < 8; ++i) {
-    halves.first = halves.first << 8 | ip.bytes[i];
-    halves.second = halves.second << 8 | ip.bytes[8 + i];
-  }
-  return halves;
-}
-
 // The number of an IPv6 address.
 Number number_of(const IpAddress& ip) {
-  const auto [high, low] = halves_of(ip);
+  const auto [high, low] = ip.halves();
   return Number{high} << 64 | low;
 }
 
@@ -242,7 +233,7 @@ std::string to_string(const IpEndpoint& endpoint) {
 }  // namespace flannel
 
 std::size_t std::hash<flannel::IpAddress>::operator()(const flannel::IpAddress& ip) const noexcept {
-  const auto [high, low] = flannel::halves_of(ip);
+  const auto [high, low] = ip.halves();
   return flannel::mixed(high ^ flannel::mixed(low + static_cast<std::uint64_t>(ip.family)));
 }
 

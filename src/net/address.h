@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <compare>
 #include <cstdint>
 #include <functional>
@@ -12,6 +13,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -74,6 +76,12 @@ struct IpAddress {
     return static_cast<std::uint32_t>(bytes[0]) << 24 | static_cast<std::uint32_t>(bytes[1]) << 16 |
            static_cast<std::uint32_t>(bytes[2]) << 8 | bytes[3];
   }
+  // The first and the last eight bytes as numbers in host byte order.
+  constexpr std::pair<std::uint64_t, std::uint64_t> halves() const {
+    const auto [first, last] = std::bit_cast<std::array<std::uint64_t, 2>>(bytes);
+    if constexpr (std::endian::native == std::endian::big) return {first, last};
+    return {__builtin_bswap64(first), __builtin_bswap64(last)};
+  }
   // The bytes that the family uses: four or sixteen.
   std::span<const std::uint8_t> octets() const { return {bytes.data(), is_v4() ? 4U : 16U}; }
 
@@ -96,7 +104,13 @@ struct IpAddress {
   // after this one, to this address; 2^64-1 if there are more.
   std::uint64_t steps_after(const IpAddress& start, unsigned shift) const;
 
-  auto operator<=>(const IpAddress&) const = default;
+  bool operator==(const IpAddress&) const = default;
+  // Compares numbers, since the default one calls memcmp(), which took a sixth of the time of a
+  // start with many peers.
+  constexpr std::strong_ordering operator<=>(const IpAddress& other) const {
+    if (family != other.family) return family <=> other.family;
+    return halves() <=> other.halves();
+  }
 };
 
 // A network of either family; 0.0.0.0/0 by default. Host bits are always zero.

@@ -49,6 +49,19 @@ TEST(Ip6Test, PrintsCompressedLowerCase) {
   EXPECT_EQ(to_string(IpPrefix::parse_v6("fd00:12:13:14ff::1/56").value()), "fd00:12:13:1400::/56");
 }
 
+TEST(IpAddressTest, AddressesAreOrderedAsNumbersAndIPv4GoesFirst) {
+  const std::vector<const char*> ordered{"0.0.0.1",   "1.0.0.0",   "9.255.255.255", "10.0.0.0",
+                                         "255.0.0.0", "::1",       "::100",         "::1:0:0:0:0",
+                                         "fd00::ff",  "fd00::100", "fd00:1::"};
+  std::vector<IpAddress> addresses;
+  for (const char* text : ordered)
+    addresses.push_back(IpAddress::parse(text).value());
+  for (std::size_t i = 0; i < addresses.size(); ++i) {
+    for (std::size_t j = 0; j < addresses.size(); ++j)
+      EXPECT_EQ(addresses[i] <=> addresses[j], i <=> j) << ordered[i] << " " << ordered[j];
+  }
+}
+
 TEST(MacTest, TakesGosForms) {
   const Mac mac{{0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0x0f}};
   EXPECT_EQ(Mac::parse("AA:bb:cc:dd:ee:0f").value(), mac);
