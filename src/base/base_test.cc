@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "base/result.h"
+#include "base/shared.h"
 #include "support/temporary_folder.h"
 
 namespace flannel::base_test {
@@ -31,6 +32,17 @@ TEST(ResultTest, AnErrorNamesTheOperation) {
   Error error = os_error("netlink RTM_NEWLINK", EPERM).value();
   EXPECT_EQ(std::move(error).during("create flannel.1").text,
             "create flannel.1: netlink RTM_NEWLINK: Operation not permitted");
+}
+
+TEST(SharedTest, CopiesAreOneObjectAndOthersAreComparedByTheirValue) {
+  const Shared<std::string> one(std::string("a text that is longer than a short string"));
+  const Shared<std::string> copy = one;
+  const Shared<std::string> equal(std::string("a text that is longer than a short string"));
+  EXPECT_EQ(&*copy, &*one);
+  EXPECT_NE(&*equal, &*one);
+  EXPECT_TRUE(copy == one);
+  EXPECT_TRUE(equal == one);
+  EXPECT_FALSE(one == Shared<std::string>(std::string("another text")));
 }
 
 TEST(ParseTest, DecimalTakesOnlyPlainNumbersThatFit) {

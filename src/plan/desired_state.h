@@ -28,8 +28,11 @@ class DesiredState {
   // changes of the whole desired state, in safe order (diff.h). The cost depends on the objects of
   // these owners only.
   std::vector<KernelChange> replace(Parts parts);
+  // The same for a host whose kernel was not read yet, where the changes are of no use. Takes half
+  // of the time.
+  void replace_unread(Parts parts);
 
-  bool contains(const ObjectKey& key) const { return objects_.contains(key); }
+  bool contains(const ObjectKey& key) const { return entries_.contains(key_view(key)); }
   std::vector<ObjectKey> keys_of(const Owner& owner) const;
   // The whole desired state, with one object of each identity.
   NetState state() const;
@@ -41,18 +44,38 @@ class DesiredState {
 
  private:
   struct Entry {
-    Owner owner;
     KernelObject object;
+    Owner owner;
   };
+  // By identity, then by owner: the first of each identity is the one that is desired.
+  struct ByIdentity {
+    using is_transparent = void;
+    bool operator()(const Entry& one, const Entry& other) const;
+    bool operator()(const Entry& one, const ObjectKeyView& key) const;
+    bool operator()(const ObjectKeyView& key, const Entry& other) const;
+  };
+  using Entries = std::set<Entry, ByIdentity>;
+  using Place = Entries::const_iterator;
+  struct ByOwner {
+    using is_transparent = void;
+    bool operator()(Place one, Place other) const;
+    bool operator()(Place one, const Owner& owner) const { return one->owner < owner; }
+    bool operator()(const Owner& owner, Place other) const { return owner < other->owner; }
+  };
+  // The objects that were desired under the identities that a replacement touches.
   using Before = std::map<ObjectKey, std::optional<KernelObject>>;
 
-  std::optional<KernelObject> winner(const ObjectKey& key) const;
-  void withdraw(const Owner& owner, Before& before);
-  void enter(const Owner& owner, const NetState& state, Before& before);
+  std::optional<KernelObject> winner(const ObjectKeyView& key) const;
+  void note(const KernelObject& object, Before* before) const;
+  // `before`: may be null.
+  void withdraw(const Owner& owner, Before* before);
+  void enter(const Owner& owner, const NetState& state, Before* before);
+  bool is_shared(Place entry) const;
   void update_contested(const ObjectKey& key);
 
-  std::map<ObjectKey, std::vector<Entry>> objects_;  // never empty; sorted by `owner`
-  std::map<Owner, std::vector<ObjectKey>> keys_;     // never empty
+  // An object takes some 200 bytes in the two: there are up to six for each peer.
+  Entries entries_;
+  std::set<Place, ByOwner> by_owner_;  // all of entries_
   std::set<ObjectKey> contested_;
 };
 

@@ -9,20 +9,13 @@
 namespace flannel {
 namespace {
 
-struct Keyed {
-  ObjectKey key;
-  KernelObject object;
-};
-
-std::vector<Keyed> by_key(const NetState& state) {
-  std::vector<Keyed> sorted;
-  for (KernelObject& object : objects_of(state)) {
-    ObjectKey key = key_of(object);
-    sorted.push_back({std::move(key), std::move(object)});
-  }
-  std::stable_sort(sorted.begin(), sorted.end(),
-                   [](const Keyed& a, const Keyed& b) { return a.key < b.key; });
-  return sorted;
+std::vector<KernelObject> by_key(const NetState& state) {
+  const auto before = [](const auto& a, const auto& b) { return key_view(a) < key_view(b); };
+  std::vector<KernelObject> objects = objects_of(state);
+  // The desired state is sorted already.
+  const bool is_sorted = std::is_sorted(objects.begin(), objects.end(), before);
+  if (!is_sorted) std::stable_sort(objects.begin(), objects.end(), before);
+  return objects;
 }
 
 const Link* find(const std::vector<Link>& links, const std::string& name) {
@@ -54,7 +47,7 @@ struct Losses {
   }
 
   bool loses(const KernelObject& object) const {
-    if (std::holds_alternative<Link>(object)) return false;
+    if (std::holds_alternative<Shared<Link>>(object)) return false;
     const std::string& device = device_of(object);
     if (emptied.contains(device)) return true;
     return std::holds_alternative<Neighbour>(object) && no_neighbours.contains(device);
@@ -62,8 +55,8 @@ struct Losses {
 };
 
 Op op_for(const KernelObject& have, const KernelObject& want) {
-  const auto* before = std::get_if<Link>(&have);
-  const auto* after = std::get_if<Link>(&want);
+  const auto* before = std::get_if<Shared<Link>>(&have);
+  const auto* after = std::get_if<Shared<Link>>(&want);
   return before && after && needs_new_device(*before, *after) ? Op::recreate : Op::put;
 }
 
@@ -104,7 +97,8 @@ void put_in_safe_order(std::vector<KernelChange>& changes) {
     const bool a_removes = a.op == Op::remove;
     const bool b_removes = b.op == Op::remove;
     if (a_removes != b_removes) return b_removes;
-    return a_removes ? key_of(b.object) < key_of(a.object) : key_of(a.object) < key_of(b.object);
+    return a_removes ? key_view(b.object) < key_view(a.object)
+                     : key_view(a.object) < key_view(b.object);
   });
 }
 
@@ -122,22 +116,23 @@ bool needs_new_device(const Link& have, const Link& want) {
 
 std::vector<KernelChange> diff(const NetState& have, const NetState& want) {
   const Losses losses(have, want);
-  const std::vector<Keyed> there = by_key(have);
-  const std::vector<Keyed> wanted = by_key(want);
+  const std::vector<KernelObject> there = by_key(have);
+  const std::vector<KernelObject> wanted = by_key(want);
   Changes changes;
   auto in_kernel = there.begin();
   auto desired = wanted.begin();
   while (in_kernel != there.end() || desired != wanted.end()) {
     const bool kernel_first =
-        desired == wanted.end() || (in_kernel != there.end() && in_kernel->key < desired->key);
-    const ObjectKey& key = kernel_first ? in_kernel->key : desired->key;
+        desired == wanted.end() ||
+        (in_kernel != there.end() && key_view(*in_kernel) < key_view(*desired));
+    const ObjectKeyView key = key_view(kernel_first ? *in_kernel : *desired);
     std::vector<const KernelObject*> same;
-    for (; in_kernel != there.end() && in_kernel->key == key; ++in_kernel) {
-      if (!losses.loses(in_kernel->object)) same.push_back(&in_kernel->object);
+    for (; in_kernel != there.end() && key_view(*in_kernel) == key; ++in_kernel) {
+      if (!losses.loses(*in_kernel)) same.push_back(&*in_kernel);
     }
     const KernelObject* object = nullptr;
-    for (; desired != wanted.end() && desired->key == key; ++desired) {
-      if (!object) object = &desired->object;
+    for (; desired != wanted.end() && key_view(*desired) == key; ++desired) {
+      if (!object) object = &*desired;
     }
     changes.compare(same, object);
   }

@@ -61,32 +61,41 @@ std::string words(const Route& route) {
                      route.onlink ? " onlink" : "", route.foreign ? " of another program" : "");
 }
 
-ObjectKey identity(const Link& link) {
+ObjectKeyView identity(const Link& link) {
   return {.link = link.name};
 }
-ObjectKey identity(const Address& address) {
+ObjectKeyView identity(const Address& address) {
   return {.link = address.link, .ip = address.ip, .bits = address.bits};
 }
-ObjectKey identity(const Neighbour& neighbour) {
+ObjectKeyView identity(const Neighbour& neighbour) {
   return {.link = neighbour.link, .ip = neighbour.ip};
 }
-ObjectKey identity(const FdbEntry& entry) {
+ObjectKeyView identity(const FdbEntry& entry) {
   return {.link = entry.link, .mac = entry.mac};
 }
-ObjectKey identity(const Route& route) {
+ObjectKeyView identity(const Route& route) {
   return {.ip = route.to.base, .bits = route.to.bits, .blackhole = route.blackhole};
 }
 
 }  // namespace
 
-ObjectKey key_of(const KernelObject& object) {
-  ObjectKey key = std::visit([](const auto& any) { return identity(any); }, object);
+ObjectKeyView key_view(const KernelObject& object) {
+  ObjectKeyView key = std::visit([](const auto& any) { return identity(any); }, object);
   key.kind = object.index();
   return key;
 }
 
+ObjectKeyView key_view(const ObjectKey& key) {
+  return {key.kind, key.link, key.ip, key.bits, key.blackhole, key.mac};
+}
+
+ObjectKey key_of(const KernelObject& object) {
+  const ObjectKeyView key = key_view(object);
+  return {key.kind, std::string(key.link), key.ip, key.bits, key.blackhole, key.mac};
+}
+
 const std::string& device_of(const KernelObject& object) {
-  if (const auto* link = std::get_if<Link>(&object)) return link->name;
+  if (const auto* link = std::get_if<Shared<Link>>(&object)) return (*link)->name;
   if (const auto* address = std::get_if<Address>(&object)) return address->link;
   if (const auto* neighbour = std::get_if<Neighbour>(&object)) return neighbour->link;
   if (const auto* entry = std::get_if<FdbEntry>(&object)) return entry->link;
@@ -110,7 +119,7 @@ std::vector<KernelObject> objects_of(const NetState& state) {
 
 void add(NetState& state, KernelObject object) {
   std::visit(Overloaded{
-                 [&](Link&& link) { state.links.push_back(std::move(link)); },
+                 [&](Shared<Link>&& link) { state.links.push_back(*link); },
                  [&](Address&& address) { state.addresses.push_back(std::move(address)); },
                  [&](Neighbour&& neighbour) { state.neighbours.push_back(std::move(neighbour)); },
                  [&](FdbEntry&& entry) { state.fdb.push_back(std::move(entry)); },

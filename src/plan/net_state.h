@@ -7,9 +7,11 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
+#include "base/shared.h"
 #include "net/address.h"
 
 namespace flannel {
@@ -105,8 +107,10 @@ struct FdbEntry {
   bool operator==(const FdbEntry&) const = default;
 };
 
-// The kinds are in the order in which objects can be put; removals have the reverse order.
-using KernelObject = std::variant<Link, Address, Neighbour, FdbEntry, Route>;
+// The kinds are in the order in which objects can be put; removals have the reverse order. Devices
+// are few and large, and are not in the object itself: a host holds several objects for each peer.
+using KernelObject = std::variant<Shared<Link>, Address, Neighbour, FdbEntry, Route>;
+static_assert(sizeof(KernelObject) <= 88);
 
 struct NetState {
   std::vector<Link> links;
@@ -118,16 +122,21 @@ struct NetState {
 };
 
 // The identity of an object. Keys have the order in which objects can be put.
-struct ObjectKey {
+template <typename Text>
+struct BasicObjectKey {
   std::size_t kind = 0;  // index in KernelObject
-  std::string link{};    // empty for a route: its device may change
+  Text link{};           // empty for a route: its device may change
   IpAddress ip{};
   std::uint8_t bits = 0;
   bool blackhole = false;
   Mac mac{};
-  auto operator<=>(const ObjectKey&) const = default;
+  auto operator<=>(const BasicObjectKey&) const = default;
 };
+using ObjectKey = BasicObjectKey<std::string>;
+using ObjectKeyView = BasicObjectKey<std::string_view>;  // the text is the object's or the key's
 ObjectKey key_of(const KernelObject& object);
+ObjectKeyView key_view(const KernelObject& object);
+ObjectKeyView key_view(const ObjectKey& key);
 // The device that the object is or is on; for a route the device by which it leaves.
 const std::string& device_of(const KernelObject& object);
 

@@ -19,7 +19,7 @@ constexpr int kPatience = 10;           // corrective syncs in a row before the 
 constexpr std::size_t kLoggedEach = 8;  // objects of one batch with a log line each
 
 bool is_link(const KernelChange& change) {
-  return std::holds_alternative<Link>(change.object);
+  return std::holds_alternative<Shared<Link>>(change.object);
 }
 
 bool any_link(const std::vector<KernelChange>& changes) {
@@ -67,8 +67,8 @@ void Reconciler::set_host(Scope scope, NetState host) {
   for (const std::string& name : scope.link_names)
     retired_links_.erase(name);
   scope_ = std::move(scope);
+  if (!started_) return desired_.replace_unread({{std::nullopt, std::move(host)}});
   const auto changes = desired_.replace({{std::nullopt, std::move(host)}});
-  if (!started_) return;
   for (const KernelChange& change : changes)
     pending_.mark(change, last_sync_);
 }
@@ -82,8 +82,8 @@ void Reconciler::set_peers(std::vector<std::pair<IpPrefix, NetState>> peers, Tim
 }
 
 void Reconciler::change_peers(DesiredState::Parts parts, TimePoint now) {
+  if (!started_) return desired_.replace_unread(std::move(parts));
   const auto changes = desired_.replace(std::move(parts));
-  if (!started_) return;
   // The result of a failed put is unknown, so the kernel is read before the removal.
   const bool unsure = std::any_of(changes.begin(), changes.end(), [this](const auto& change) {
     return change.op == Op::remove && pending_.find(key_of(change.object));
@@ -177,6 +177,7 @@ void Reconciler::count_corrections(std::vector<KernelChange> unexpected) {
 // A pending change that is no difference is done. Exception: the removal of an object outside of
 // the scope, which read() does not return.
 void Reconciler::clear_done(std::vector<KernelChange>& changes) {
+  if (pending_.all().empty()) return;
   std::set<ObjectKey> different;
   for (const KernelChange& change : changes)
     different.insert(key_of(change.object));
@@ -204,7 +205,8 @@ void Reconciler::find_missing_links(const NetState& have, const NetState& wanted
 }
 
 bool Reconciler::is_on_missing_link(const KernelObject& object) const {
-  return !std::holds_alternative<Link>(object) && missing_links_.contains(device_of(object));
+  return !std::holds_alternative<Shared<Link>>(object) &&
+         missing_links_.contains(device_of(object));
 }
 
 void Reconciler::carry_out(const std::vector<KernelChange>& changes, TimePoint now) {

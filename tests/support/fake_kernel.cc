@@ -142,8 +142,9 @@ Result<void> FakeKernel::put(const Route& route) {
 }
 
 void FakeKernel::remove(const KernelObject& object) {
-  if (const auto* link = std::get_if<Link>(&object)) {
-    if (find(link->name)) delete_device(link->name);
+  if (const auto* link = std::get_if<Shared<Link>>(&object)) {
+    const std::string& name = (*link)->name;
+    if (find(name)) delete_device(name);
     return;
   }
   if (const auto* neighbour = std::get_if<Neighbour>(&object)) {

@@ -12,7 +12,7 @@ namespace {
 // The kernel checks gateways against addresses, so routes are put after addresses.
 bool can_run_together(const KernelChange& a, const KernelChange& b) {
   return std::holds_alternative<Address>(a.object) == std::holds_alternative<Address>(b.object) &&
-         !std::holds_alternative<Link>(b.object);
+         !std::holds_alternative<Shared<Link>>(b.object);
 }
 
 }  // namespace
@@ -32,7 +32,7 @@ std::vector<Result<void>> LinuxKernel::apply(std::span<const KernelChange> chang
   Devices devices(socket_);
   for (std::size_t first = 0; first < changes.size();) {
     std::size_t last = first + 1;
-    if (std::holds_alternative<Link>(changes[first].object)) {
+    if (std::holds_alternative<Shared<Link>>(changes[first].object)) {
       results[first] = apply_link(changes[first], devices);
     } else {
       while (last < changes.size() && can_run_together(changes[first], changes[last]))
@@ -47,7 +47,7 @@ std::vector<Result<void>> LinuxKernel::apply(std::span<const KernelChange> chang
 }
 
 Result<void> LinuxKernel::apply_link(const KernelChange& change, Devices& devices) {
-  const auto& link = std::get<Link>(change.object);
+  const Link& link = *std::get<Shared<Link>>(change.object);
   LinkSetup setup(socket_, devices);
   auto result = [&]() -> Result<void> {
     switch (change.op) {
