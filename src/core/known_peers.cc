@@ -63,14 +63,14 @@ std::vector<PeerChange> KnownPeers::on_changes(TimePoint now, const std::vector<
   return result;
 }
 
-std::map<SubnetKey, DecodedRecord> KnownPeers::leases() const {
+std::map<SubnetKey, ListedLease> KnownPeers::leases() const {
   auto all = table_.leases();
   for (const auto& [subnet, missing] : missing_.all()) {
     for (const SubnetKey& waiting : waiting_for(missing))
       all.erase(waiting);
   }
   for (const auto& [subnet, missing] : missing_.all())
-    all.emplace(subnet, DecodedRecord{{}, missing.lease});
+    all.emplace(subnet, ListedLease{missing.lease});
   return all;
 }
 
@@ -98,9 +98,9 @@ void KnownPeers::take_in(TimePoint now, Changes changes, Changes& result, Lost& 
       on_up(now, *up, affected);
       continue;
     }
-    const Lease& lease = std::get<PeerDown>(change).lease;
+    const Shared<Lease>& lease = std::get<PeerDown>(change).lease;
     on_down(now, lease, result);
-    if (missing_.all().contains(lease.subnet)) lost.push_back(lease.subnet);
+    if (missing_.all().contains(lease->subnet)) lost.push_back(lease->subnet);
   }
   for (const PeerChange& change : changes) {
     if (const auto* up = std::get_if<PeerUp>(&change)) make_way_for(now, *up, affected);
@@ -109,8 +109,7 @@ void KnownPeers::take_in(TimePoint now, Changes changes, Changes& result, Lost& 
   come_up(std::move(affected), result);
 }
 
-// Leases that have waited until now were no peers: removes their losses, and their attributes
-// before.
+// Leases that have waited until now were no peers: removes their losses, and what they were before.
 void KnownPeers::forget_waiting(Changes& changes) const {
   std::erase_if(changes, [&](const PeerChange& change) {
     const auto* down = std::get_if<PeerDown>(&change);
@@ -118,11 +117,11 @@ void KnownPeers::forget_waiting(Changes& changes) const {
   });
   for (PeerChange& change : changes) {
     auto* up = std::get_if<PeerUp>(&change);
-    if (up != nullptr && up->before && waits({up->lease.subnet, *up->before})) up->before.reset();
+    if (up != nullptr && up->before && waits(*up->before)) up->before.reset();
   }
 }
 
-void KnownPeers::on_down(TimePoint now, const Lease& lease, Changes& result) {
+void KnownPeers::on_down(TimePoint now, const Shared<Lease>& lease, Changes& result) {
   if (!host_.owns(lease)) return add_missing(now, lease);
   own_there_ = false;
   own_lost_ = now;
@@ -131,16 +130,17 @@ void KnownPeers::on_down(TimePoint now, const Lease& lease, Changes& result) {
 
 // A peer becomes missing when another host has its lease.
 void KnownPeers::on_up(TimePoint now, const PeerUp& up, Affected& affected) {
-  const SubnetKey& subnet = up.lease.subnet;
+  const SubnetKey& subnet = up.lease->subnet;
   const bool own = host_.owns(up.lease);
-  const bool was_own = up.before && host_.owns({subnet, *up.before});
+  const bool was_own = up.before && host_.owns(*up.before);
   own_there_ = own || (own_there_ && !was_own);
   affected.to_check.insert(subnet);
   if (!up.before) return;
-  if (own || was_own || is_of_same_host(*up.before, up.lease.attributes)) {
-    affected.before.emplace(subnet, Lease{subnet, *up.before});
+  const Shared<Lease>& before = *up.before;
+  if (own || was_own || is_of_same_host(before->attributes, up.lease->attributes)) {
+    affected.before.emplace(subnet, before);
   } else {
-    add_missing(now, {subnet, *up.before});
+    add_missing(now, before);
   }
 }
 
@@ -148,15 +148,15 @@ void KnownPeers::on_up(TimePoint now, const PeerUp& up, Affected& affected) {
 void KnownPeers::make_way_for(TimePoint now, const PeerUp& up, Affected& affected) {
   const Lease& lease = up.lease;
   for (const SubnetKey& subnet : missing_.resembling(lease.attributes)) {
-    const LeaseAttributes& missing = missing_.all().at(subnet).lease.attributes;
+    const LeaseAttributes& missing = missing_.all().at(subnet).lease->attributes;
     const bool elsewhere = !subnet.overlaps(lease.subnet);
     if (elsewhere && is_of_same_host(missing, lease.attributes)) let_go(subnet, affected);
   }
   // The MAC of a peer that only changes its address leads to the new address, also if the peer was
   // missing until now.
   const auto known = missing_.all().find(lease.subnet);
-  const LeaseAttributes* before = up.before ? &*up.before : nullptr;
-  if (before == nullptr && known != missing_.all().end()) before = &known->second.lease.attributes;
+  const LeaseAttributes* before = up.before ? &(*up.before)->attributes : nullptr;
+  if (before == nullptr && known != missing_.all().end()) before = &known->second.lease->attributes;
   if (before != nullptr && keeps_mac(*before, lease.attributes)) {
     const AnnouncedVteps kept = announced_vteps(*before);
     for (const SubnetKey& subnet : missing_.conflicting_with(lease)) {
@@ -173,8 +173,8 @@ void KnownPeers::make_way_for_subnet(TimePoint now, const Lease& lease, Affected
   bool all_make_way = true;
   for (const SubnetKey& subnet : in_the_way) {
     const MissingPeers::Peer& missing = missing_.all().at(subnet);
-    if (host_.owns(lease) || missing.lease == lease) continue;
-    if (is_of_same_host(missing.lease.attributes, lease.attributes)) continue;
+    if (host_.owns(lease) || *missing.lease == lease) continue;
+    if (is_of_same_host(missing.lease->attributes, lease.attributes)) continue;
     all_make_way = false;
     if (now >= missing.grace_end) extend_grace(now, subnet);
   }
@@ -197,15 +197,15 @@ void KnownPeers::keep_former(TimePoint now, const Changes& changes, Affected& af
   }
   for (const PeerChange& change : waiting) {
     const auto& up = std::get<PeerUp>(change);
-    Lease former{up.lease.subnet, *up.before};
-    if (host_.owns(former) || affected.before.erase(former.subnet) == 0) continue;
-    add_missing(now, std::move(former));
+    const Shared<Lease>& former = *up.before;
+    if (host_.owns(former) || affected.before.erase(former->subnet) == 0) continue;
+    add_missing(now, former);
   }
 }
 
-void KnownPeers::add_missing(TimePoint now, Lease lease) {
+void KnownPeers::add_missing(TimePoint now, const Shared<Lease>& lease) {
   const TimePoint end = now + kGracePeriod;
-  missing_.add(std::move(lease), now, end);
+  missing_.add(lease, now, end);
   grace_end_ = std::min(grace_end_, end);
 }
 
@@ -219,20 +219,20 @@ void KnownPeers::let_go(const SubnetKey& subnet, Affected& affected) {
   MissingPeers::Peer peer = missing_.let_go(subnet);
   for (const SubnetKey& waiting : waiting_for(peer))
     affected.to_check.insert(waiting);
-  affected.before.emplace(subnet, std::move(peer.lease));
+  affected.before.emplace(subnet, peer.lease);
 }
 
 // Adds to `result` what became of the affected peers: downs before ups.
 void KnownPeers::come_up(Affected affected, Changes& result) const {
   Changes ups;
   for (const SubnetKey& subnet : affected.to_check) {
-    const DecodedRecord& now = table_.leases().at(subnet);
+    const ListedLease& now = table_.leases().at(subnet);
     if (waits(now.lease)) continue;
     affected.before.erase(subnet);
-    ups.emplace_back(PeerUp{now.lease, {}, now.record.created});
+    ups.emplace_back(PeerUp{now.lease, {}, now.created});
   }
-  for (auto& [subnet, lease] : affected.before)
-    result.emplace_back(PeerDown{std::move(lease)});
+  for (const auto& [subnet, lease] : affected.before)
+    result.emplace_back(PeerDown{lease});
   std::move(ups.begin(), ups.end(), std::back_inserter(result));
 }
 

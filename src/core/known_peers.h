@@ -80,8 +80,8 @@ class KnownPeers {
   std::vector<QuarantinedRecord> take_quarantine_changes() {
     return table_.take_quarantine_changes();
   }
-  // The leases of the peers, and our own. Missing peers have an empty record.
-  std::map<SubnetKey, DecodedRecord> leases() const;
+  // The leases of the peers, and our own. Missing peers have no revision.
+  std::map<SubnetKey, ListedLease> leases() const;
 
  private:
   using Changes = std::vector<PeerChange>;
@@ -89,8 +89,8 @@ class KnownPeers {
 
   // What a change affects. Peers that it does not name stay as they are.
   struct Affected {
-    std::map<SubnetKey, Lease> before{};  // peers until now: they change or go
-    std::set<SubnetKey> to_check{};       // leases of the table: those that need not wait are peers
+    std::map<SubnetKey, Shared<Lease>> before{};  // peers until now: they change or go
+    std::set<SubnetKey> to_check{};  // leases of the table: those that need not wait are peers
   };
 
   std::size_t peers() const { return table_.leases().size() - (own_there_ ? 1 : 0); }
@@ -98,12 +98,12 @@ class KnownPeers {
   std::vector<SubnetKey> waiting_for(const MissingPeers::Peer& missing) const;
   void take_in(TimePoint now, Changes changes, Changes& result, Lost& lost);
   void forget_waiting(Changes& changes) const;
-  void on_down(TimePoint now, const Lease& lease, Changes& result);
+  void on_down(TimePoint now, const Shared<Lease>& lease, Changes& result);
   void on_up(TimePoint now, const PeerUp& up, Affected& affected);
   void make_way_for(TimePoint now, const PeerUp& up, Affected& affected);
   void make_way_for_subnet(TimePoint now, const Lease& lease, Affected& affected);
   void keep_former(TimePoint now, const Changes& changes, Affected& affected);
-  void add_missing(TimePoint now, Lease lease);
+  void add_missing(TimePoint now, const Shared<Lease>& lease);
   void extend_grace(TimePoint now, const SubnetKey& subnet);
   void let_go(const SubnetKey& subnet, Affected& affected);
   void come_up(Affected affected, Changes& result) const;

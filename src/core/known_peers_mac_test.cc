@@ -83,8 +83,8 @@ class KnownPeersMacTest : public ::testing::Test {
   // The peers, ourselves left out.
   std::string in_force() const {
     std::string all;
-    for (const auto& [subnet, decoded] : peers.leases()) {
-      if (decoded.lease.attributes.public_ip != kUs) all += line(decoded.lease) + " ";
+    for (const auto& [subnet, listed] : peers.leases()) {
+      if (listed.lease->attributes.public_ip != kUs) all += line(listed.lease) + " ";
     }
     return all;
   }

@@ -43,17 +43,17 @@ class KnownPeersAtRandomTest : public ::testing::Test {
   void carry_out(const std::vector<PeerChange>& changes) {
     for (const PeerChange& change : changes) {
       if (const auto* up = std::get_if<PeerUp>(&change)) {
-        carried.erase(up->lease.subnet);
+        carried.erase(up->lease->subnet);
         for (const auto& [other, lease] : carried)
-          ASSERT_FALSE(other.overlaps(up->lease.subnet)) << to_string(up->lease.subnet);
-        carried.emplace(up->lease.subnet, up->lease);
+          ASSERT_FALSE(other.overlaps(up->lease->subnet)) << to_string(up->lease->subnet);
+        carried.emplace(up->lease->subnet, up->lease);
       } else {
-        ASSERT_EQ(carried.erase(std::get<PeerDown>(change).lease.subnet), 1U);
+        ASSERT_EQ(carried.erase(std::get<PeerDown>(change).lease->subnet), 1U);
       }
     }
     std::map<SubnetKey, Lease> leases;
-    for (const auto& [subnet, decoded] : peers.leases())
-      leases.emplace(subnet, decoded.lease);
+    for (const auto& [subnet, listed] : peers.leases())
+      leases.emplace(subnet, listed.lease);
     ASSERT_EQ(carried, leases);
     std::map<std::string, IpAddress> addresses;  // by MAC: the public IP to which it leads
     for (const auto& [subnet, lease] : carried) {
@@ -114,8 +114,8 @@ TEST_F(KnownPeersAtRandomTest, TheChangesAddUpToWhatHolds) {
       carry_out(peers.tick(now));
     }
     std::map<SubnetKey, Lease> stored;
-    for (const auto& [subnet, decoded] : peers.table().leases())
-      stored.emplace(subnet, decoded.lease);
+    for (const auto& [subnet, listed] : peers.table().leases())
+      stored.emplace(subnet, listed.lease);
     ASSERT_EQ(carried, stored) << "run " << run;
   }
 }

@@ -72,8 +72,8 @@ class KnownPeersTest : public ::testing::Test {
   }
   std::string in_force() const {
     std::string text;
-    for (const auto& [subnet, decoded] : peers.leases())
-      text += to_string(subnet) + "@" + to_string(decoded.lease.attributes.public_ip) + " ";
+    for (const auto& [subnet, listed] : peers.leases())
+      text += to_string(subnet) + "@" + to_string(listed.lease->attributes.public_ip) + " ";
     return text;
   }
   std::string put(Record what) { return dump(peers.on_changes(now, {RecordPut{std::move(what)}})); }

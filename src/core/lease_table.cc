@@ -13,7 +13,7 @@
 namespace flannel {
 namespace {
 
-using Leases = std::map<SubnetKey, DecodedRecord>;
+using Leases = std::map<SubnetKey, ListedLease>;
 
 // IPv4: RFC 1122, section 3.2.1.3: 0.0.0.0/8 is this network, and 127.0.0.0/8 this host. RFC 1112:
 // addresses from 224.0.0.0 on are multicast, reserved or broadcast, and cannot be a host's.
@@ -58,9 +58,9 @@ std::vector<PeerChange> difference(const Leases& before, const Leases& after) {
   for (const auto& [subnet, now] : after) {
     const auto old = before.find(subnet);
     if (old == before.end()) {
-      ups.emplace_back(PeerUp{now.lease, {}, now.record.created});
+      ups.emplace_back(PeerUp{now.lease, {}, now.created});
     } else if (now.lease != old->second.lease) {
-      ups.emplace_back(PeerUp{now.lease, old->second.lease.attributes, now.record.created});
+      ups.emplace_back(PeerUp{now.lease, old->second.lease, now.created});
     }
   }
   return downs_then_ups(std::move(downs), std::move(ups));
@@ -74,9 +74,9 @@ std::vector<PeerChange> difference(const StandingLeases::Before& before, const L
     if (now == after.end()) {
       if (old) downs.emplace_back(PeerDown{*old});
     } else if (!old) {
-      ups.emplace_back(PeerUp{now->second.lease, {}, now->second.record.created});
+      ups.emplace_back(PeerUp{now->second.lease, {}, now->second.created});
     } else if (now->second.lease != *old) {
-      ups.emplace_back(PeerUp{now->second.lease, old->attributes, now->second.record.created});
+      ups.emplace_back(PeerUp{now->second.lease, *old, now->second.created});
     }
   }
   return downs_then_ups(std::move(downs), std::move(ups));
@@ -142,17 +142,15 @@ LeaseTable::Judged LeaseTable::judge(const Record& record) const {
                   fmt::format("PublicIP {} is our own, but {} wrote it", to_string(*our_ip),
                               node ? "node " + to_string(*node) : "another host"));
   }
-  // The value is left out: the lease has what can be used of it.
-  return DecodedRecord{{record.key, {}, record.revision, record.expiry_handle, record.created},
-                       std::move(lease)};
+  return ListedLease{std::move(lease), record.created, record.revision, record.expires()};
 }
 
 std::vector<PeerChange> LeaseTable::apply_snapshot(const Snapshot& snapshot) {
   quarantine_.begin_list();
-  std::vector<DecodedRecord> leases;
+  std::vector<ListedLease> leases;
   for (const Record& record : snapshot.records) {
     Judged judged = judge(record);
-    if (auto* lease = std::get_if<DecodedRecord>(&judged)) {
+    if (auto* lease = std::get_if<ListedLease>(&judged)) {
       leases.push_back(std::move(*lease));
     } else {
       quarantine_.put(std::get<QuarantinedRecord>(std::move(judged)));
@@ -176,7 +174,7 @@ std::vector<PeerChange> LeaseTable::apply_snapshot(const Snapshot& snapshot) {
 std::vector<PeerChange> LeaseTable::apply(const Change& change) {
   if (const auto* put = std::get_if<RecordPut>(&change)) {
     Judged judged = judge(put->record);
-    if (auto* lease = std::get_if<DecodedRecord>(&judged)) {
+    if (auto* lease = std::get_if<ListedLease>(&judged)) {
       return change_lease(put->record.key, std::move(*lease));
     }
     auto changes = change_lease(put->record.key, std::nullopt);
@@ -190,7 +188,7 @@ std::vector<PeerChange> LeaseTable::apply(const Change& change) {
 }
 
 std::vector<PeerChange> LeaseTable::change_lease(const std::string& key,
-                                                 std::optional<DecodedRecord> now) {
+                                                 std::optional<ListedLease> now) {
   quarantine_.erase(key);
   const auto subnet = decode_subnet_key(key);
   if (!subnet) return {};
@@ -198,7 +196,7 @@ std::vector<PeerChange> LeaseTable::change_lease(const std::string& key,
   std::set<SubnetKey> undecided;
   for (const auto& [changed, was] : before) {
     vteps_.remove(changed);
-    const DecodedRecord* standing = standing_.find(changed);
+    const ListedLease* standing = standing_.find(changed);
     if (standing == nullptr) continue;
     vteps_.add(*standing);
     undecided.insert(changed);
@@ -226,15 +224,15 @@ std::vector<SubnetKey> LeaseTable::conflicting_with(const Lease& lease,
 // Shows a standing lease if it owns its VTEP MAC, and hides it otherwise.
 void LeaseTable::update_vtep(const SubnetKey& subnet) {
   ++vteps_looked_at_;
-  const DecodedRecord& decoded = *standing_.find(subnet);
+  const ListedLease& decoded = *standing_.find(subnet);
   const auto conflict = vteps_.conflict(subnet);
   if (!conflict) {
-    quarantine_.erase(decoded.record.key);
+    quarantine_.erase(subnet);
     standing_.show(subnet);
     return;
   }
-  quarantine_.put({decoded.record.key, reason_of(*conflict, decoded.lease.attributes.public_ips()),
-                   decoded.record.revision, QuarantineKind::same_mac});
+  quarantine_.put({decoded.key(), reason_of(*conflict, decoded.lease->attributes.public_ips()),
+                   decoded.revision, QuarantineKind::same_mac});
   standing_.hide(subnet);
 }
 

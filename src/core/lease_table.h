@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/lease.h"
+#include "core/listed_lease.h"
 #include "core/quarantine.h"
 #include "core/standing_leases.h"
 #include "core/store_feed.h"
@@ -21,12 +22,12 @@ namespace flannel {
 
 // A change of the table. A renewal with equal attributes is no change.
 struct PeerUp {
-  Lease lease;
-  std::optional<LeaseAttributes> before{};  // the previous ones; nullopt: the lease is new
-  Revision created = 0;                     // of the record
+  Shared<Lease> lease;
+  std::optional<Shared<Lease>> before{};  // of the same subnet; nullopt: the lease is new
+  Revision created = 0;                   // of the record
 };
 struct PeerDown {
-  Lease lease;
+  Shared<Lease> lease;
 };
 using PeerChange = std::variant<PeerUp, PeerDown>;
 
@@ -52,9 +53,8 @@ class LeaseTable {
   // depends on that record and the leases that stand, wait or are hidden because of it.
   std::vector<PeerChange> apply(const Change& change);
 
-  // The usable leases, ordered by subnet, without overlaps; our own lease is one of them. The
-  // values of their records are empty, because the lease has what can be used of them.
-  const std::map<SubnetKey, DecodedRecord>& leases() const { return standing_.shown(); }
+  // The usable leases, ordered by subnet, without overlaps; our own lease is one of them.
+  const std::map<SubnetKey, ListedLease>& leases() const { return standing_.shown(); }
   // The usable leases that cannot be used together with `lease`, which is not in the table and
   // announces `vteps`: they overlap it, or have its VTEP MAC and another public IP.
   std::vector<SubnetKey> conflicting_with(const Lease& lease, const AnnouncedVteps& vteps) const;
@@ -75,17 +75,17 @@ class LeaseTable {
     return vteps_.conflict(subnet);
   }
   // Also finds a lease that is quarantined because of its VTEP MAC; nullptr: none.
-  const DecodedRecord* find(const SubnetKey& subnet) const { return standing_.find(subnet); }
+  const ListedLease* find(const SubnetKey& subnet) const { return standing_.find(subnet); }
   // The number of leases that all changes so far have made the table look at.
   std::uint64_t looked_at() const { return standing_.looked_at() + vteps_looked_at_; }
 
  private:
-  using Judged = std::variant<DecodedRecord, QuarantinedRecord>;
+  using Judged = std::variant<ListedLease, QuarantinedRecord>;
 
   Judged judge(const Record& record) const;
   std::string subnet_trouble(const IpPrefix& subnet) const;
   std::string leave_out_unusable(Lease& lease) const;
-  std::vector<PeerChange> change_lease(const std::string& key, std::optional<DecodedRecord> now);
+  std::vector<PeerChange> change_lease(const std::string& key, std::optional<ListedLease> now);
   void update_vtep(const SubnetKey& subnet);
 
   std::vector<IpPrefix> networks_;

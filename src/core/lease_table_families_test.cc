@@ -16,7 +16,7 @@ std::string dump(const std::vector<PeerChange>& changes) {
   std::string text;
   for (const PeerChange& change : changes) {
     const auto* up = std::get_if<PeerUp>(&change);
-    const Lease& lease = up != nullptr ? up->lease : std::get<PeerDown>(change).lease;
+    const Lease& lease = up != nullptr ? *up->lease : *std::get<PeerDown>(change).lease;
     text += (text.empty() ? "" : " ") + std::string(up != nullptr ? "+" : "-");
     text += to_string(lease.subnet) + "@" + to_string(lease.attributes.public_ip);
   }
@@ -54,7 +54,7 @@ TEST_F(LeaseTableFamiliesTest, ALeaseNeedsASubnetOfTheNetworkAndAnAddressOfAHost
     table = LeaseTable(in);
     put(key, text);
     if (table.leases().empty()) return reason(key);
-    return to_string(table.leases().begin()->second.lease.attributes.public_ips());
+    return to_string(table.leases().begin()->second.lease->attributes.public_ips());
   };
   const char* key = "10.5.1.0-24&fd00:0:0:1::-64";
   EXPECT_EQ(used(networks, key, both), "192.0.2.1,2001:db8::1");

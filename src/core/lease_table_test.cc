@@ -99,14 +99,14 @@ TEST_F(LeaseTableTest, ASnapshotReportsChangedAttributes) {
   snapshot({record("10.5.1.0-24", value("192.0.2.1", R"(,"BackendData":{"a":1})"), 1)});
   EXPECT_EQ(snapshot({record("10.5.1.0-24", value("192.0.2.1", R"(,"BackendData":{"a":2})"), 2)}),
             "+10.5.1.0/24@192.0.2.1");
-  EXPECT_EQ(table.leases().begin()->second.lease.attributes.backend_data, R"({"a":2})");
+  EXPECT_EQ(table.leases().begin()->second.lease->attributes.backend_data, R"({"a":2})");
   EXPECT_EQ(snapshot({record("10.5.1.0-24", value("192.0.2.9"), 3)}), "+10.5.1.0/24@192.0.2.9");
 }
 
 TEST_F(LeaseTableTest, ARenewalWithEqualAttributesIsNoChange) {
   put("10.5.1.0-24", value("192.0.2.1", R"(,"BackendData":{"a":1})"));
   EXPECT_EQ(put("10.5.1.0-24", value("192.0.2.1", R"(, "backendData": {"a": 1})")), "");
-  EXPECT_EQ(table.leases().begin()->second.record.revision, 2) << "but the record is the new one";
+  EXPECT_EQ(table.leases().begin()->second.revision, 2) << "but the record is the new one";
   EXPECT_EQ(snapshot({record("10.5.1.0-24", value("192.0.2.1", R"(,"BackendData":{"a":1})"), 9)}),
             "");
 }
@@ -367,8 +367,8 @@ TEST_F(LeaseTableTest, TableDependsOnTheRecordsAlone) {
       changes = table.apply(RecordPut{stored[key]});
     }
     for (const PeerChange& change : changes) {
-      if (const auto* up = std::get_if<PeerUp>(&change)) followed[up->lease.subnet] = up->lease;
-      if (const auto* down = std::get_if<PeerDown>(&change)) followed.erase(down->lease.subnet);
+      if (const auto* up = std::get_if<PeerUp>(&change)) followed[up->lease->subnet] = up->lease;
+      if (const auto* down = std::get_if<PeerDown>(&change)) followed.erase(down->lease->subnet);
     }
     LeaseTable fresh(networks);
     Snapshot all;
@@ -379,8 +379,8 @@ TEST_F(LeaseTableTest, TableDependsOnTheRecordsAlone) {
     ASSERT_EQ(fresh.leases().size(), table.leases().size()) << "at " << at;
     ASSERT_EQ(followed.size(), table.leases().size()) << "at " << at;
     for (const auto& [subnet, one] : fresh.leases()) {
-      ASSERT_EQ(one.record, table.leases().at(subnet).record) << "at " << at;
-      ASSERT_EQ(one.lease, followed.at(subnet)) << "at " << at;
+      ASSERT_EQ(one, table.leases().at(subnet)) << "at " << at;
+      ASSERT_EQ(*one.lease, followed.at(subnet)) << "at " << at;
     }
     ASSERT_EQ(dump(table.apply_snapshot(all)), "") << "at " << at;
   }

@@ -52,19 +52,19 @@ std::vector<SubnetKey> MissingPeers::conflicting_with(const Lease& lease) const 
   return found;
 }
 
-void MissingPeers::add(Lease lease, TimePoint since, TimePoint grace_end) {
-  const SubnetKey subnet = lease.subnet;
-  const AnnouncedVteps vteps = announced_vteps(lease.attributes);
+void MissingPeers::add(const Shared<Lease>& lease, TimePoint since, TimePoint grace_end) {
+  const SubnetKey& subnet = lease->subnet;
+  const AnnouncedVteps vteps = announced_vteps(lease->attributes);
   for (const auto& vtep : {vteps.v4, vteps.v6}) {
     if (vtep) by_vtep_.emplace(vtep->vtep, subnet);
   }
-  for (const IpAddress& ip : values_of(lease.attributes.public_ips()))
+  for (const IpAddress& ip : values_of(lease->attributes.public_ips()))
     by_ip_.emplace(ip, subnet);
   ranges_.add(subnet);
-  if (lease.attributes.node) by_node_.emplace(lease.attributes.node->id, subnet);
+  if (lease->attributes.node) by_node_.emplace(lease->attributes.node->id, subnet);
   unsuspected_.insert(subnet);
   by_grace_end_.emplace(grace_end, subnet);
-  peers_.emplace(subnet, Peer{std::move(lease), vteps, since, grace_end});
+  peers_.emplace(subnet, Peer{lease, vteps, since, grace_end});
 }
 
 void MissingPeers::suspect_all() {
@@ -85,7 +85,7 @@ void MissingPeers::report_again(const SubnetKey& subnet) {
 
 MissingPeers::Peer MissingPeers::let_go(const SubnetKey& subnet) {
   Peer peer = std::move(peers_.extract(subnet).mapped());
-  const LeaseAttributes& host = peer.lease.attributes;
+  const LeaseAttributes& host = peer.lease->attributes;
   for (const IpAddress& ip : values_of(host.public_ips()))
     by_ip_.erase({ip, subnet});
   ranges_.remove(subnet);

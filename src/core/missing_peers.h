@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/shared.h"
 #include "core/lease.h"
 #include "core/lease_ranges.h"
 #include "core/vtep_owners.h"
@@ -20,7 +21,7 @@ namespace flannel {
 class MissingPeers {
  public:
   struct Peer {
-    Lease lease;
+    Shared<Lease> lease;
     AnnouncedVteps vteps;
     TimePoint since;
     TimePoint grace_end;        // extended when another host takes the subnet of a suspected peer
@@ -42,7 +43,7 @@ class MissingPeers {
   std::vector<SubnetKey> conflicting_with(const Lease& lease) const;
 
   // No missing peer conflicts with `lease`.
-  void add(Lease lease, TimePoint since, TimePoint grace_end);
+  void add(const Shared<Lease>& lease, TimePoint since, TimePoint grace_end);
   void suspect_all();
 
   // In these calls `subnet` is a missing peer.

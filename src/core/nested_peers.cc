@@ -3,9 +3,15 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <tuple>
 
 namespace flannel {
+
+bool NestedPeers::in_network(const IpAddress& ip) const {
+  return std::ranges::any_of(networks_,
+                             [&](const IpPrefix& network) { return network.contains(ip); });
+}
 
 // Ages are those of the feed that reported both peers last.
 bool NestedPeers::is_older(const Peers::value_type& one, const Peers::value_type& other) const {
@@ -14,6 +20,7 @@ bool NestedPeers::is_older(const Peers::value_type& one, const Peers::value_type
 
 // The peer that has a subnet around `ip`; nullptr: none.
 const NestedPeers::Peers::value_type* NestedPeers::around(const IpAddress& ip) const {
+  if (!in_network(ip)) return nullptr;
   const auto [first, last] = ranges_.overlapping(IpPrefix{ip, address_bits(ip.family)});
   return first == last ? nullptr : &*peers_.find(first->second.identity());
 }
@@ -30,26 +37,27 @@ std::vector<NestedPeers::Peers::const_iterator> NestedPeers::inside(const IpPref
 
 std::vector<IpPrefix> NestedPeers::concerned_by(const Peer& peer) const {
   std::vector<IpPrefix> concerned;
+  const PublicIps public_ips = peer.lease->attributes.public_ips();
   for (const Family family : kFamilies) {
-    if (const auto& subnet = peer.subnet.at(family)) {
+    if (const auto& subnet = peer.lease->subnet.at(family)) {
       for (const auto& nested : inside(*subnet))
         concerned.push_back(nested->first);
     }
-    const auto& ip = peer.public_ips.at(family);
+    const auto& ip = public_ips.at(family);
     const auto* other = ip ? around(*ip) : nullptr;
     if (other != nullptr) concerned.push_back(other->first);
   }
   return concerned;
 }
 
-std::vector<IpPrefix> NestedPeers::put(const SubnetKey& subnet, const PublicIps& public_ips,
-                                       Revision created) {
-  const IpPrefix& name = subnet.identity();
+std::vector<IpPrefix> NestedPeers::put(const Shared<Lease>& lease, Revision created) {
+  const IpPrefix& name = lease->subnet.identity();
   std::vector<IpPrefix> concerned = remove(name);
-  const Peer& peer = peers_[name] = {subnet, public_ips, created};
-  ranges_.add(subnet);
-  for (const Family family : kFamilies) {
-    if (const auto& ip = public_ips.at(family)) by_public_ip_.emplace(*ip, name);
+  const Peer peer{lease, created};
+  peers_.emplace(name, peer);
+  ranges_.add(lease->subnet);
+  for (const IpAddress& ip : values_of(lease->attributes.public_ips())) {
+    if (in_network(ip)) by_public_ip_.emplace(ip, name);
   }
   const auto more = concerned_by(peer);
   concerned.insert(concerned.end(), more.begin(), more.end());
@@ -62,10 +70,10 @@ std::vector<IpPrefix> NestedPeers::remove(const IpPrefix& peer) {
   if (known == peers_.end()) return concerned;
   const auto more = concerned_by(known->second);
   concerned.insert(concerned.end(), more.begin(), more.end());
-  for (const Family family : kFamilies) {
-    if (const auto& ip = known->second.public_ips.at(family)) by_public_ip_.erase({*ip, peer});
-  }
-  ranges_.remove(known->second.subnet);
+  const Lease& lease = *known->second.lease;
+  for (const IpAddress& ip : values_of(lease.attributes.public_ips()))
+    by_public_ip_.erase({ip, peer});
+  ranges_.remove(lease.subnet);
   peers_.erase(known);
   return concerned;
 }
@@ -81,22 +89,24 @@ std::optional<std::string> NestedPeers::find_trouble(const IpPrefix& peer) const
 
 std::optional<std::string> NestedPeers::find_trouble_of(const Peers::value_type& self,
                                                         Family family) const {
-  const auto& ip = self.second.public_ips.at(family);
+  const auto ip = self.second.lease->attributes.public_ips().at(family);
   const auto* other = ip ? around(*ip) : nullptr;
   if (other != nullptr && is_older(*other, self)) {
     return fmt::format(
         "its PublicIP {} lies in the older subnet {} of {}: what carries packets to it would leave "
         "by our own device",
-        to_string(*ip), to_string(other->second.subnet), to_string(other->second.public_ips));
+        to_string(*ip), to_string(other->second.lease->subnet),
+        to_string(other->second.lease->attributes.public_ips()));
   }
-  const auto& subnet = self.second.subnet.at(family);
+  const auto& subnet = self.second.lease->subnet.at(family);
   if (!subnet) return std::nullopt;
   for (const auto& nested : inside(*subnet)) {
     if (!is_older(*nested, self)) continue;
     return fmt::format(
         "its subnet contains {}, the PublicIP of the older {}: what carries packets to that would "
         "leave by our own device",
-        to_string(*nested->second.public_ips.at(family)), to_string(nested->second.subnet));
+        to_string(*nested->second.lease->attributes.public_ips().at(family)),
+        to_string(nested->second.lease->subnet));
   }
   return std::nullopt;
 }

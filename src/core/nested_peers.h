@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/shared.h"
 #include "core/lease.h"
 #include "core/lease_ranges.h"
 #include "core/store_feed.h"
@@ -21,10 +22,14 @@ namespace flannel {
 // unreachable. No I/O; each call costs work for the affected peers only.
 class NestedPeers {
  public:
+  // Only subnets in `networks` are routed, so that other public IPs, in most clusters all, need no
+  // memory.
+  explicit NestedPeers(std::vector<IpPrefix> networks) : networks_(std::move(networks)) {}
+
   // Peers are named by the identity() of their subnets. put() and remove() return those whose
   // find_trouble() may have changed, the named one included.
   // `created`: of the record; 0: the record is gone from the store, and counts as the oldest.
-  std::vector<IpPrefix> put(const SubnetKey& subnet, const PublicIps& public_ips, Revision created);
+  std::vector<IpPrefix> put(const Shared<Lease>& lease, Revision created);
   std::vector<IpPrefix> remove(const IpPrefix& peer);
 
   // The reason why this peer is unreachable; nullopt: it has no conflict with an older peer.
@@ -32,21 +37,23 @@ class NestedPeers {
 
  private:
   struct Peer {
-    SubnetKey subnet;
-    PublicIps public_ips;
+    Shared<Lease> lease;
     Revision created = 0;
   };
   using Peers = std::map<IpPrefix, Peer>;
 
+  bool in_network(const IpAddress& ip) const;
   bool is_older(const Peers::value_type& one, const Peers::value_type& other) const;
   const Peers::value_type* around(const IpAddress& ip) const;
   std::vector<Peers::const_iterator> inside(const IpPrefix& subnet) const;
   std::vector<IpPrefix> concerned_by(const Peer& peer) const;
   std::optional<std::string> find_trouble_of(const Peers::value_type& self, Family family) const;
 
+  std::vector<IpPrefix> networks_;
   Peers peers_;
-  LeaseRanges ranges_;                                     // the subnets of the peers
-  std::set<std::pair<IpAddress, IpPrefix>> by_public_ip_;  // with the name of the peer
+  LeaseRanges ranges_;  // the subnets of the peers
+  std::set<std::pair<IpAddress, IpPrefix>>
+      by_public_ip_;  // in a network; with the name of the peer
 };
 
 }  // namespace flannel

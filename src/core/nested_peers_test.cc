@@ -16,11 +16,15 @@ IpPrefix net(const char* text) {
   return IpPrefix::parse_v4(text).value();
 }
 
+Lease lease(const IpPrefix& subnet, const IpAddress& public_ip) {
+  return {SubnetKey::of(subnet), LeaseAttributes::of_host(public_ip)};
+}
+
 class NestedPeersTest : public testing::Test {
  protected:
   // The subnets whose trouble may have changed.
   std::string put(const char* subnet, const char* public_ip, Revision created) {
-    return text_of(peers_.put(SubnetKey::of(net(subnet)), ip(public_ip), created));
+    return text_of(peers_.put(lease(net(subnet), ip(public_ip)), created));
   }
   std::string remove(const char* subnet) { return text_of(peers_.remove(net(subnet))); }
   std::string trouble(const char* subnet) const {
@@ -36,7 +40,7 @@ class NestedPeersTest : public testing::Test {
     return text;
   }
 
-  NestedPeers peers_;
+  NestedPeers peers_{{net("10.5.0.0/16")}};
 };
 
 TEST_F(NestedPeersTest, PeersOutsideOfAllSubnetsAreInNoConflict) {
@@ -97,7 +101,7 @@ TEST_F(NestedPeersTest, UsablePeersAreInNoConflict) {
     const IpAddress public_ip = IpAddress::v4(10, 5, 0, 5).plus(random() % 12, 8);
     const bool gone = random() % 4 == 0;
     const auto ask =
-        gone ? peers_.remove(subnet) : peers_.put(SubnetKey::of(subnet), public_ip, random() % 50);
+        gone ? peers_.remove(subnet) : peers_.put(lease(subnet, public_ip), random() % 50);
     if (gone) {
       all.erase(subnet);
     } else {

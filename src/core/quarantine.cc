@@ -43,6 +43,11 @@ void Quarantine::erase(const std::string& key) {
   }
 }
 
+void Quarantine::erase(const SubnetKey& lease) {
+  if (named_.empty() && unnamed_.empty()) return;
+  erase(encode_subnet_key(lease));
+}
+
 void Quarantine::begin_list() {
   ++version_;
   unnamed_.clear();

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "core/lease.h"
 #include "core/store_feed.h"
 
 namespace flannel {
@@ -49,6 +50,8 @@ class Quarantine {
   // Replaces the entry of this key.
   void put(QuarantinedRecord record);
   void erase(const std::string& key);
+  // The same for the key of a lease. Costs nothing as long as the quarantine is empty.
+  void erase(const SubnetKey& lease);
 
   // Between begin_list() and end_list() the caller puts all existing records. A record that is held
   // by name is then still held by name.

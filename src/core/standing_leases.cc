@@ -11,21 +11,21 @@ namespace {
 // The first entry of this subnet's queue; end() if it is empty.
 template <typename Queues>
 auto first_in(const Queues& queues, const IpPrefix& subnet) {
-  const auto first = queues.lower_bound({subnet, {}, {}});
-  return first != queues.end() && std::get<0>(*first) == subnet ? first : queues.end();
+  const auto first = queues.lower_bound({subnet, {}});
+  return first != queues.end() && first->first == subnet ? first : queues.end();
 }
 
-QuarantinedRecord outranked(const DecodedRecord& lease, const DecodedRecord& older) {
-  return {lease.record.key,
-          fmt::format("overlaps {} of {}, which is older", to_string(older.lease.subnet),
-                      to_string(older.lease.attributes.public_ips())),
-          lease.record.revision, QuarantineKind::outranked};
+QuarantinedRecord outranked(const ListedLease& lease, const ListedLease& older) {
+  return {lease.key(),
+          fmt::format("overlaps {} of {}, which is older", to_string(older.lease->subnet),
+                      to_string(older.lease->attributes.public_ips())),
+          lease.revision, QuarantineKind::outranked};
 }
 
 }  // namespace
 
 StandingLeases::Before StandingLeases::change(const SubnetKey& subnet,
-                                              std::optional<DecodedRecord> now,
+                                              std::optional<ListedLease> now,
                                               Quarantine& quarantine) {
   Turn turn{quarantine};
   if (now && replace_in_place(subnet, *now, turn)) return std::move(turn.before);
@@ -35,8 +35,7 @@ StandingLeases::Before StandingLeases::change(const SubnetKey& subnet,
   return std::move(turn.before);
 }
 
-StandingLeases::Leases StandingLeases::list(std::vector<DecodedRecord> all,
-                                            Quarantine& quarantine) {
+StandingLeases::Leases StandingLeases::list(std::vector<ListedLease> all, Quarantine& quarantine) {
   Leases before = std::exchange(shown_, {});
   hidden_.clear();
   ranges_.clear();
@@ -44,9 +43,9 @@ StandingLeases::Leases StandingLeases::list(std::vector<DecodedRecord> all,
   first_.clear();
   behind_.clear();
   queues_.clear();
-  std::sort(all.begin(), all.end(),
-            [](const auto& one, const auto& other) { return age(one) < age(other); });
-  for (DecodedRecord& lease : all) {
+  // By age: of leases with one revision the order of their keys stays.
+  std::ranges::stable_sort(all, {}, &ListedLease::created);
+  for (ListedLease& lease : all) {
     Turn turn{quarantine};
     add(std::move(lease), turn);
     resolve_overlaps(turn);
@@ -54,7 +53,7 @@ StandingLeases::Leases StandingLeases::list(std::vector<DecodedRecord> all,
   return before;
 }
 
-const DecodedRecord* StandingLeases::find(const SubnetKey& subnet) const {
+const ListedLease* StandingLeases::find(const SubnetKey& subnet) const {
   for (const Leases* part : {&shown_, &hidden_}) {
     const auto found = part->find(subnet);
     if (found != part->end()) return &found->second;
@@ -79,19 +78,19 @@ void StandingLeases::show(const SubnetKey& subnet) {
 }
 
 // Replaces a lease of the same age, which changes no lease's place. False: the age is another.
-bool StandingLeases::replace_in_place(const SubnetKey& subnet, DecodedRecord& now, Turn& turn) {
-  if (const DecodedRecord* old = find(subnet)) {
-    if (age(*old) != age(now)) return false;
-    const bool moved = old->lease.attributes.public_ips() != now.lease.attributes.public_ips();
-    Lease was = std::move(place_of(subnet).lease->second.lease);
+bool StandingLeases::replace_in_place(const SubnetKey& subnet, ListedLease& now, Turn& turn) {
+  if (const ListedLease* old = find(subnet)) {
+    if (old->age() != now.age()) return false;
+    const Shared<Lease> was = old->lease;
+    const bool moved = was->attributes.public_ips() != now.lease->attributes.public_ips();
     const bool hidden = hidden_.erase(subnet) > 0;
-    turn.before.emplace(subnet, hidden ? std::nullopt : std::optional(std::move(was)));
-    DecodedRecord& standing = shown_[subnet] = std::move(now);
+    turn.before.emplace(subnet, hidden ? std::nullopt : std::optional(was));
+    const ListedLease& standing = shown_.insert_or_assign(subnet, std::move(now)).first->second;
     if (moved) say_reasons_again(standing, turn);
     return true;
   }
   const auto found = waiting_.find(subnet);
-  if (found == waiting_.end() || age(found->second.lease) != age(now)) return false;
+  if (found == waiting_.end() || found->second.lease.age() != now.age()) return false;
   Waiting& waiting = found->second;
   waiting.lease = std::move(now);
   turn.quarantine.put(outranked(waiting.lease, in_the_way(*waiting.obstacle)));
@@ -100,7 +99,7 @@ bool StandingLeases::replace_in_place(const SubnetKey& subnet, DecodedRecord& no
 
 // Updates the reasons of the leases that wait for `older`, because these name its address. Only
 // records that the quarantine names have a reason, so they are few.
-void StandingLeases::say_reasons_again(const DecodedRecord& older, Turn& turn) const {
+void StandingLeases::say_reasons_again(const ListedLease& older, Turn& turn) const {
   std::vector<QuarantinedRecord> again;
   for (const auto& [key, record] : turn.quarantine.named()) {
     if (record.kind != QuarantineKind::outranked) continue;
@@ -120,56 +119,56 @@ std::vector<SubnetKey> StandingLeases::overlapping(const SubnetKey& lease) const
 }
 
 // The standing lease that has exactly this subnet; nullptr: none.
-const DecodedRecord* StandingLeases::standing_for(const IpPrefix& subnet) const {
+const ListedLease* StandingLeases::standing_for(const IpPrefix& subnet) const {
   const SubnetKey* key = ranges_.find(subnet);
   return key == nullptr ? nullptr : find(*key);
 }
 
 // The lease that other leases with this subnet are behind; nullptr: none.
-const DecodedRecord* StandingLeases::ahead_of(const IpPrefix& subnet) const {
-  if (const DecodedRecord* standing = standing_for(subnet)) return standing;
+const ListedLease* StandingLeases::ahead_of(const IpPrefix& subnet) const {
+  if (const ListedLease* standing = standing_for(subnet)) return standing;
   const auto first = first_.find(subnet);
   return first == first_.end() ? nullptr : &waiting_.at(first->second).lease;
 }
 
-const DecodedRecord& StandingLeases::in_the_way(const Obstacle& obstacle) const {
+const ListedLease& StandingLeases::in_the_way(const Obstacle& obstacle) const {
   return obstacle.queue ? *standing_for(*obstacle.queue) : *ahead_of(obstacle.own);
 }
 
 // Finds without a search that a lease with one of the same subnets is in the way: if that stands,
 // it overlaps this lease, and if it is the first, an older lease is in the way of both.
 std::optional<StandingLeases::Obstacle> StandingLeases::older_ahead(
-    const DecodedRecord& lease) const {
+    const ListedLease& lease) const {
   for (const Family family : kFamilies) {
-    const auto& own = lease.lease.subnet.at(family);
-    const DecodedRecord* ahead = own ? ahead_of(*own) : nullptr;
-    if (ahead != nullptr && age(*ahead) < age(lease)) return Obstacle{*own, std::nullopt};
+    const auto& own = lease.lease->subnet.at(family);
+    const ListedLease* ahead = own ? ahead_of(*own) : nullptr;
+    if (ahead != nullptr && ahead->age() < lease.age()) return Obstacle{*own, std::nullopt};
   }
   return std::nullopt;
 }
 
-std::optional<StandingLeases::Obstacle> StandingLeases::find_obstacle(const DecodedRecord& lease) {
+std::optional<StandingLeases::Obstacle> StandingLeases::find_obstacle(const ListedLease& lease) {
   if (auto ahead = older_ahead(lease)) return ahead;
   for (const Family family : kFamilies) {
-    const auto& own = lease.lease.subnet.at(family);
+    const auto& own = lease.lease->subnet.at(family);
     if (!own) continue;
     const auto [first, last] = ranges_.overlapping(*own);
     const auto older = std::find_if(first, last, [&](const auto& entry) {
       ++looked_at_;
-      return age(*find(entry.second)) < age(lease);
+      return find(entry.second)->age() < lease.age();
     });
     if (older != last) return Obstacle{*own, older->first};
   }
   return std::nullopt;
 }
 
-void StandingLeases::add(DecodedRecord lease, Turn& turn) {
-  const SubnetKey subnet = lease.lease.subnet;
+void StandingLeases::add(ListedLease lease, Turn& turn) {
+  const SubnetKey subnet = lease.lease->subnet;
   Waiting& waiting = waiting_.insert_or_assign(subnet, Waiting{std::move(lease)}).first->second;
   if (const auto ahead = older_ahead(waiting.lease)) {
     wait(waiting, *ahead, turn);
   } else {
-    turn.to_try.emplace(age(waiting.lease), subnet);
+    turn.to_try.insert(waiting.lease.age());
   }
 }
 
@@ -181,15 +180,15 @@ void StandingLeases::remove(const SubnetKey& subnet, Turn& turn) {
   const auto found = waiting_.find(subnet);
   if (found == waiting_.end()) return;
   const IpPrefix own = found->second.obstacle->own;
-  turn.quarantine.erase(found->second.lease.record.key);
-  leave(subnet, found->second);
+  turn.quarantine.erase(subnet);
+  leave(found->second);
   waiting_.erase(found);
   next_behind(own, turn);
 }
 
-DecodedRecord StandingLeases::stop_standing(const Place& place, Turn& turn) {
-  DecodedRecord lease = std::move(place.part->extract(place.lease).mapped());
-  const SubnetKey& subnet = lease.lease.subnet;
+ListedLease StandingLeases::stop_standing(const Place& place, Turn& turn) {
+  ListedLease lease = std::move(place.part->extract(place.lease).mapped());
+  const SubnetKey& subnet = lease.lease->subnet;
   ranges_.remove(subnet);
   const bool was_shown = place.part == &shown_;
   turn.before.emplace(subnet, was_shown ? std::optional(lease.lease) : std::nullopt);
@@ -202,11 +201,11 @@ DecodedRecord StandingLeases::stop_standing(const Place& place, Turn& turn) {
 }
 
 void StandingLeases::wait(Waiting& waiting, const Obstacle& obstacle, Turn& turn) {
-  const SubnetKey subnet = waiting.lease.lease.subnet;
+  const SubnetKey subnet = waiting.lease.lease->subnet;
   waiting.obstacle = obstacle;
   turn.quarantine.put(outranked(waiting.lease, in_the_way(obstacle)));
   if (!obstacle.queue) {
-    behind_.emplace(obstacle.own, age(waiting.lease), subnet);
+    behind_.emplace(obstacle.own, waiting.lease.age());
     return;
   }
   const auto first = first_.find(obstacle.own);
@@ -214,7 +213,7 @@ void StandingLeases::wait(Waiting& waiting, const Obstacle& obstacle, Turn& turn
     const SubnetKey other = first->second;
     Waiting& younger = waiting_.at(other);
     const IpPrefix queue = *younger.obstacle->queue;
-    leave(other, younger);
+    leave(younger);
     // It may have been about to try, and then the next of its queue is to try after it.
     next_of_queue(queue, turn);
     first_.emplace(obstacle.own, subnet);
@@ -222,36 +221,36 @@ void StandingLeases::wait(Waiting& waiting, const Obstacle& obstacle, Turn& turn
   } else {
     first_.emplace(obstacle.own, subnet);
   }
-  queues_.emplace(*obstacle.queue, age(waiting.lease), subnet);
+  queues_.emplace(*obstacle.queue, waiting.lease.age());
 }
 
 // Takes a waiting lease out of the order in which leases try.
-void StandingLeases::leave(const SubnetKey& subnet, Waiting& waiting) {
+void StandingLeases::leave(Waiting& waiting) {
   if (!waiting.obstacle) return;
   const Obstacle obstacle = *std::exchange(waiting.obstacle, std::nullopt);
   if (obstacle.queue) {
-    queues_.erase({*obstacle.queue, age(waiting.lease), subnet});
+    queues_.erase({*obstacle.queue, waiting.lease.age()});
     first_.erase(obstacle.own);
   } else {
-    behind_.erase({obstacle.own, age(waiting.lease), subnet});
+    behind_.erase({obstacle.own, waiting.lease.age()});
   }
 }
 
 void StandingLeases::next_of_queue(const IpPrefix& subnet, Turn& turn) const {
   const auto first = first_in(queues_, subnet);
-  if (first != queues_.end()) turn.to_try.emplace(std::get<1>(*first), std::get<2>(*first));
+  if (first != queues_.end()) turn.to_try.insert(first->second);
 }
 
 // Lets the next lease with this subnet try, after none is ahead of it.
 void StandingLeases::next_behind(const IpPrefix& subnet, Turn& turn) const {
   const auto next = first_in(behind_, subnet);
-  if (next != behind_.end()) turn.to_try.emplace(std::get<1>(*next), std::get<2>(*next));
+  if (next != behind_.end()) turn.to_try.insert(next->second);
 }
 
 // Leases try by age: all leases that are older than the next one have their place already.
 void StandingLeases::resolve_overlaps(Turn& turn) {
   while (!turn.to_try.empty()) {
-    const SubnetKey subnet = turn.to_try.extract(turn.to_try.begin()).value().second;
+    const SubnetKey subnet = turn.to_try.extract(turn.to_try.begin()).value().subnet;
     ++looked_at_;
     try_to_stand(subnet, turn);
   }
@@ -261,11 +260,10 @@ void StandingLeases::try_to_stand(const SubnetKey& subnet, Turn& turn) {
   Waiting& waiting = waiting_.at(subnet);
   const std::optional<Obstacle> before = waiting.obstacle;
   if (before) {
-    const DecodedRecord* ahead =
-        before->queue ? standing_for(*before->queue) : ahead_of(before->own);
+    const ListedLease* ahead = before->queue ? standing_for(*before->queue) : ahead_of(before->own);
     // The subnet was taken again by a lease that is older than all that are left there.
-    if (ahead != nullptr && age(*ahead) < age(waiting.lease)) return;
-    leave(subnet, waiting);
+    if (ahead != nullptr && ahead->age() < waiting.lease.age()) return;
+    leave(waiting);
     if (before->queue) next_of_queue(*before->queue, turn);
   }
   const auto obstacle = find_obstacle(waiting.lease);
@@ -279,8 +277,8 @@ void StandingLeases::try_to_stand(const SubnetKey& subnet, Turn& turn) {
 }
 
 void StandingLeases::stand(const SubnetKey& subnet, Turn& turn) {
-  DecodedRecord lease = std::move(waiting_.extract(subnet).mapped().lease);
-  turn.quarantine.erase(lease.record.key);
+  ListedLease lease = std::move(waiting_.extract(subnet).mapped().lease);
+  turn.quarantine.erase(subnet);
   for (const SubnetKey& younger : ranges_.overlapping(subnet))
     add(stop_standing(place_of(younger), turn), turn);
   turn.before.emplace(subnet, std::nullopt);

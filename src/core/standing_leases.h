@@ -22,36 +22,36 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "core/lease.h"
 #include "core/lease_ranges.h"
+#include "core/listed_lease.h"
 #include "core/quarantine.h"
-#include "core/subnet_picking.h"
 
 namespace flannel {
 
+// All leases are of one feed: a list replaces all of them.
 class StandingLeases {
  public:
-  using Leases = std::map<SubnetKey, DecodedRecord>;
+  using Leases = std::map<SubnetKey, ListedLease>;
   // The previous values of the leases that were added, removed or changed; nullopt: the lease did
   // not stand or was hidden.
-  using Before = std::map<SubnetKey, std::optional<Lease>>;
+  using Before = std::map<SubnetKey, std::optional<Shared<Lease>>>;
 
   // change() and list() put waiting leases into the quarantine, with the reason, and remove them
   // from it when they stand.
 
   // Sets the lease of this subnet to `now`; nullopt: removes it.
-  Before change(const SubnetKey& subnet, std::optional<DecodedRecord> now, Quarantine& quarantine);
-  // Replaces all leases. Returns the leases that stood before.
-  Leases list(std::vector<DecodedRecord> all, Quarantine& quarantine);
+  Before change(const SubnetKey& subnet, std::optional<ListedLease> now, Quarantine& quarantine);
+  // Replaces all leases by `all`, which are sorted by key. Returns the leases that stood before.
+  Leases list(std::vector<ListedLease> all, Quarantine& quarantine);
 
   // The standing leases that are not hidden. No lease overlaps another or a hidden one.
   const Leases& shown() const { return shown_; }
   // The standing lease, shown or hidden; nullptr: it does not stand.
-  const DecodedRecord* find(const SubnetKey& subnet) const;
+  const ListedLease* find(const SubnetKey& subnet) const;
   // Hides or shows a standing lease. A lease that begins to stand or changes is shown.
   void hide(const SubnetKey& subnet);
   void show(const SubnetKey& subnet);
@@ -61,21 +61,20 @@ class StandingLeases {
   std::uint64_t looked_at() const { return looked_at_; }
 
  private:
-  using Age = std::pair<Revision, std::string>;  // revision of creation, and key
   // Why a lease waits. The two subnets are of one family.
   struct Obstacle {
     IpPrefix own;                   // its subnet that the older lease overlaps
     std::optional<IpPrefix> queue;  // the subnet of that lease; nullopt: it is behind
   };
   struct Waiting {
-    DecodedRecord lease;
+    ListedLease lease;
     std::optional<Obstacle> obstacle{};  // nullopt: it is about to try
   };
-  using Queues = std::set<std::tuple<IpPrefix, Age, SubnetKey>>;
+  using Queues = std::set<std::pair<IpPrefix, LeaseAge>>;
   struct Turn {
     Quarantine& quarantine;
     Before before{};
-    std::set<std::pair<Age, SubnetKey>> to_try{};
+    std::set<LeaseAge> to_try{};
   };
 
   // The place of a standing lease.
@@ -84,26 +83,24 @@ class StandingLeases {
     Leases::iterator lease;
   };
 
-  // All leases are of one feed: a list replaces all of them.
-  static Age age(const DecodedRecord& lease) { return {lease.record.created, lease.record.key}; }
-  bool replace_in_place(const SubnetKey& subnet, DecodedRecord& now, Turn& turn);
-  void add(DecodedRecord lease, Turn& turn);
+  bool replace_in_place(const SubnetKey& subnet, ListedLease& now, Turn& turn);
+  void add(ListedLease lease, Turn& turn);
   void remove(const SubnetKey& subnet, Turn& turn);
   Place place_of(const SubnetKey& subnet);
-  DecodedRecord stop_standing(const Place& place, Turn& turn);
+  ListedLease stop_standing(const Place& place, Turn& turn);
   void wait(Waiting& waiting, const Obstacle& obstacle, Turn& turn);
-  void leave(const SubnetKey& subnet, Waiting& waiting);
+  void leave(Waiting& waiting);
   void next_of_queue(const IpPrefix& subnet, Turn& turn) const;
   void next_behind(const IpPrefix& subnet, Turn& turn) const;
   void resolve_overlaps(Turn& turn);
   void try_to_stand(const SubnetKey& subnet, Turn& turn);
   void stand(const SubnetKey& subnet, Turn& turn);
-  void say_reasons_again(const DecodedRecord& older, Turn& turn) const;
-  const DecodedRecord* standing_for(const IpPrefix& subnet) const;
-  const DecodedRecord* ahead_of(const IpPrefix& subnet) const;
-  const DecodedRecord& in_the_way(const Obstacle& obstacle) const;
-  std::optional<Obstacle> older_ahead(const DecodedRecord& lease) const;
-  std::optional<Obstacle> find_obstacle(const DecodedRecord& lease);
+  void say_reasons_again(const ListedLease& older, Turn& turn) const;
+  const ListedLease* standing_for(const IpPrefix& subnet) const;
+  const ListedLease* ahead_of(const IpPrefix& subnet) const;
+  const ListedLease& in_the_way(const Obstacle& obstacle) const;
+  std::optional<Obstacle> older_ahead(const ListedLease& lease) const;
+  std::optional<Obstacle> find_obstacle(const ListedLease& lease);
 
   Leases shown_;
   Leases hidden_;

@@ -9,10 +9,10 @@
 namespace flannel::standing_leases_test {
 namespace {
 
-DecodedRecord lease(const std::string& key, Revision created, std::uint8_t host = 1) {
+ListedLease lease(const std::string& key, Revision created, std::uint8_t host = 1) {
   LeaseAttributes attributes;
   attributes.public_ip = IpAddress::v4(192, 0, 2, host);
-  return {{key, {}, created, "lease", created}, {decode_subnet_key(key).value(), attributes}};
+  return {Lease{decode_subnet_key(key).value(), attributes}, created, created, true};
 }
 
 class StandingLeasesTest : public ::testing::Test {
@@ -31,7 +31,7 @@ class StandingLeasesTest : public ::testing::Test {
   std::string standing() const {
     std::string text;
     for (const auto& [subnet, one] : leases.shown())
-      text += one.record.key + " ";
+      text += one.key() + " ";
     return text;
   }
 
@@ -65,6 +65,14 @@ TEST_F(StandingLeasesTest, AChangeInsideOfAWideLeaseThatWaitsCostsWorkForItselfA
   }
   EXPECT_LT(cost(), 4 * kMany);
   EXPECT_EQ(leases.shown().size(), std::size_t{kMany});
+}
+
+TEST_F(StandingLeasesTest, OfLeasesOfOneRevisionTheOneWithTheSmallerTextOfItsKeyStands) {
+  put("10.5.8.0-21", 1);
+  put("10.5.10.0-24", 1);
+  EXPECT_EQ(standing(), "10.5.10.0-24 ");
+  leases.list({lease("10.5.10.0-24", 1), lease("10.5.8.0-21", 1)}, quarantine);
+  EXPECT_EQ(standing(), "10.5.10.0-24 ");
 }
 
 TEST_F(StandingLeasesTest, ManyLeasesForOneSubnetTakeTurnsAtLittleCost) {

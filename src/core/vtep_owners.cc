@@ -2,7 +2,6 @@
 #include "core/vtep_owners.h"
 
 #include <algorithm>
-#include <limits>
 #include <string_view>
 #include <utility>
 
@@ -53,13 +52,6 @@ bool share_a_vtep(const AnnouncedVteps& one, const AnnouncedVteps& other) {
   });
 }
 
-bool VtepOwners::Before::operator()(const Claim& one, const Claim& other) const {
-  if (one.vtep != other.vtep) return one.vtep < other.vtep;
-  if (one.created != other.created) return one.created < other.created;
-  if (one.subnet == other.subnet) return false;
-  return encode_subnet_key(one.subnet) < encode_subnet_key(other.subnet);
-}
-
 void VtepOwners::clear() {
   leases_.clear();
   claims_.clear();
@@ -68,10 +60,10 @@ void VtepOwners::clear() {
 
 VtepOwners::Oldest VtepOwners::oldest_of(const Vtep& vtep) const {
   Oldest oldest;
-  for (auto claim = claims_.lower_bound({vtep, std::numeric_limits<Revision>::min(), {}});
-       claim != claims_.end() && claim->vtep == vtep && oldest.subnets.size() < kMostOfOneMac;
+  for (auto claim = claims_.lower_bound({vtep, LeaseAge{}});
+       claim != claims_.end() && claim->first == vtep && oldest.subnets.size() < kMostOfOneMac;
        ++claim) {
-    oldest.subnets.push_back(claim->subnet);
+    oldest.subnets.push_back(claim->second.subnet);
   }
   if (!oldest.subnets.empty()) {
     // The last bit of the device is the family.
@@ -85,15 +77,14 @@ void VtepOwners::touch(const Vtep& vtep) {
   if (!touched_.contains(vtep)) touched_.emplace(vtep, oldest_of(vtep));
 }
 
-void VtepOwners::add(const DecodedRecord& decoded) {
-  const SubnetKey& subnet = decoded.lease.subnet;
-  const LeaseAttributes& attributes = decoded.lease.attributes;
-  const Announced announced{decoded.record.created, announced_vteps(attributes)};
+void VtepOwners::add(const ListedLease& lease) {
+  const SubnetKey& subnet = lease.lease->subnet;
+  const Announced announced{lease.created, announced_vteps(lease.lease->attributes)};
   if (!announced.vteps.v4 && !announced.vteps.v6) return;
   for (const auto& vtep : {announced.vteps.v4, announced.vteps.v6}) {
     if (!vtep) continue;
     touch(vtep->vtep);
-    claims_.insert({vtep->vtep, announced.created, subnet});
+    claims_.insert({vtep->vtep, lease.age()});
   }
   leases_.insert_or_assign(subnet, announced);
 }
@@ -104,7 +95,7 @@ void VtepOwners::remove(const SubnetKey& subnet) {
   for (const auto& vtep : {lease->second.vteps.v4, lease->second.vteps.v6}) {
     if (!vtep) continue;
     touch(vtep->vtep);
-    claims_.erase({vtep->vtep, lease->second.created, subnet});
+    claims_.erase({vtep->vtep, {lease->second.created, subnet}});
   }
   leases_.erase(lease);
 }

@@ -11,7 +11,7 @@
 #include <set>
 #include <vector>
 
-#include "core/subnet_picking.h"
+#include "core/listed_lease.h"
 #include "net/address.h"
 
 namespace flannel {
@@ -61,7 +61,7 @@ class VtepOwners {
 
   void clear();
   // Adds a lease that does not overlap any other in this object.
-  void add(const DecodedRecord& lease);
+  void add(const ListedLease& lease);
   void remove(const SubnetKey& subnet);
   // The leases whose conflict() may have changed since the last call, because a MAC has another
   // owner.
@@ -78,15 +78,6 @@ class VtepOwners {
     Revision created = 0;
     AnnouncedVteps vteps;
   };
-  struct Claim {
-    Vtep vtep;
-    Revision created = 0;
-    SubnetKey subnet;
-  };
-  // By MAC, then by age: the revision of the creation, then the text of the key.
-  struct Before {
-    bool operator()(const Claim& one, const Claim& other) const;
-  };
   // The leases that may have the MAC, and the address that it leads to.
   struct Oldest {
     std::vector<SubnetKey> subnets;
@@ -98,7 +89,7 @@ class VtepOwners {
   void touch(const Vtep& vtep);
 
   std::map<SubnetKey, Announced> leases_;  // leases that announce a MAC
-  std::set<Claim, Before> claims_;
+  std::set<std::pair<Vtep, LeaseAge>> claims_;
   std::map<Vtep, Oldest> touched_;  // changed since take_affected(), with the state at that time
 };
 

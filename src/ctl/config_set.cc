@@ -6,6 +6,7 @@
 #include "base/parse.h"
 #include "core/lease_table.h"
 #include "core/move_notes.h"
+#include "core/network_config.h"
 #include "ctl/command.h"
 #include "ctl/config_text.h"
 #include "ctl/host_check.h"
@@ -33,7 +34,7 @@ std::vector<std::string> leases_in_the_way(const NetworkConfig& config, const Sn
   table.apply_snapshot(snapshot);
   std::size_t count = 0;
   std::string first;
-  for (const auto& [subnet, decoded] : table.leases()) {
+  for (const auto& [subnet, listed] : table.leases()) {
     if (can_be_kept(config, subnet)) continue;
     if (++count == 1) first = to_string(subnet);
   }

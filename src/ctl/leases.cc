@@ -7,6 +7,7 @@
 #include <ostream>
 
 #include "core/lease_table.h"
+#include "core/network_config.h"
 #include "ctl/command.h"
 #include "ctl/store_session.h"
 #include "ctl/text_table.h"
@@ -21,8 +22,8 @@ std::string or_dash(const std::string& text) {
   return text.empty() ? "-" : text;
 }
 
-std::string_view kind(const DecodedRecord& decoded) {
-  return decoded.record.expires() ? "lease" : "reservation";
+std::string_view kind(const ListedLease& listed) {
+  return listed.expires ? "lease" : "reservation";
 }
 
 std::string print(const Json& json) {
@@ -43,30 +44,30 @@ Json text_or_null(const std::optional<IpAddress>& ip) {
 
 std::string leases_as_json(const LeaseTable& table) {
   Json list = Json::array();
-  for (const auto& [subnet, decoded] : table.leases()) {
-    const LeaseAttributes& attributes = decoded.lease.attributes;
+  for (const auto& [subnet, listed] : table.leases()) {
+    const LeaseAttributes& attributes = listed.lease->attributes;
     list.push_back({{"subnet", to_string(subnet)},
                     {"public_ip", text_or_null(attributes.public_ips().v4)},
                     {"public_ipv6", text_or_null(attributes.public_ips().v6)},
                     {"backend", attributes.backend_type},
                     {"backend_data", data_as_json(attributes.backend_data)},
                     {"backend_v6_data", data_as_json(attributes.backend_v6_data)},
-                    {"kind", kind(decoded)},
-                    {"revision", decoded.record.revision}});
+                    {"kind", kind(listed)},
+                    {"revision", listed.revision}});
   }
   return print(list);
 }
 
 std::string leases_as_text(const LeaseTable& table) {
   Rows rows = {{"SUBNET", "PUBLIC-IP", "BACKEND", "BACKEND-DATA", "KIND"}};
-  for (const auto& [subnet, decoded] : table.leases()) {
-    const LeaseAttributes& attributes = decoded.lease.attributes;
+  for (const auto& [subnet, listed] : table.leases()) {
+    const LeaseAttributes& attributes = listed.lease->attributes;
     std::string data = attributes.backend_data;
     if (!attributes.backend_v6_data.empty()) {
       data.append(data.empty() ? "" : ",").append(attributes.backend_v6_data);
     }
     rows.push_back({to_string(subnet), to_string(attributes.public_ips()),
-                    or_dash(attributes.backend_type), or_dash(data), std::string(kind(decoded))});
+                    or_dash(attributes.backend_type), or_dash(data), std::string(kind(listed))});
   }
   return text_table(rows);
 }
@@ -76,25 +77,24 @@ std::string leases_as_text(const LeaseTable& table) {
 // known which is wrong, so the younger one is returned.
 std::map<std::string, QuarantinedRecord> bad_records(const LeaseTable& table) {
   auto bad = table.quarantined();
-  std::map<IpAddress, const DecodedRecord*> oldest;
-  std::vector<const DecodedRecord*> by_age;
-  for (const auto& [subnet, decoded] : table.leases())
-    by_age.push_back(&decoded);
+  std::map<IpAddress, const ListedLease*> oldest;
+  std::vector<const ListedLease*> by_age;
+  for (const auto& [subnet, listed] : table.leases())
+    by_age.push_back(&listed);
   // All are of one list, so their revisions can be compared.
-  std::ranges::sort(by_age, {}, [](const DecodedRecord* one) { return one->record.created; });
-  for (const DecodedRecord* one : by_age) {
-    const LeaseAttributes& attributes = one->lease.attributes;
+  std::ranges::sort(by_age, {}, [](const ListedLease* one) { return one->created; });
+  for (const ListedLease* one : by_age) {
+    const LeaseAttributes& attributes = one->lease->attributes;
     for (const Family family : kFamilies) {
       const auto ip = attributes.public_ips().at(family);
       if (!ip) continue;
       const auto [first, is_first] = oldest.emplace(*ip, one);
-      const Lease& before = first->second->lease;
+      const Lease& before = *first->second->lease;
       if (is_first || HostIdentity::writer_of(before.attributes).wrote(attributes)) continue;
-      bad[one->record.key] = {
-          one->record.key,
-          fmt::format("PublicIP {} is also that of {}, which another node wrote", to_string(*ip),
-                      to_string(before.subnet)),
-          one->record.revision, QuarantineKind::our_ip_by_other_node};
+      bad[one->key()] = {one->key(),
+                         fmt::format("PublicIP {} is also that of {}, which another node wrote",
+                                     to_string(*ip), to_string(before.subnet)),
+                         one->revision, QuarantineKind::our_ip_by_other_node};
     }
   }
   return bad;

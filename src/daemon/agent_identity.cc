@@ -3,7 +3,6 @@
 // with the older lease keeps them, and the other takes new ones, so a copy of a host does not harm
 // the original.
 #include <algorithm>
-#include <tuple>
 
 #include "base/log.h"
 #include "daemon/agent.h"
@@ -15,9 +14,8 @@ namespace {
 constexpr auto kRenamePause = std::chrono::seconds(10);
 
 // Both are of one table, that is, of one feed.
-bool is_older(const DecodedRecord& one, const DecodedRecord& other) {
-  return std::tie(one.record.created, one.record.key) <
-         std::tie(other.record.created, other.record.key);
+bool is_older(const ListedLease& one, const ListedLease& other) {
+  return one.age() < other.age();
 }
 
 }  // namespace
@@ -30,13 +28,13 @@ HostIdentity Agent::identity() const {
 // unless there is an older lease of ours with that id. A reservation for us names no node.
 void Agent::leave_name_to_older_host() {
   const HostIdentity us = identity();
-  const DecodedRecord* own = nullptr;
-  const DecodedRecord* other = nullptr;
-  for (const auto& [subnet, decoded] : session_->feed->peers().table().leases()) {
-    const bool ours = us.ownership(decoded.lease) == Ownership::node;
-    if (!ours && !us.is_copy(decoded.lease.attributes)) continue;
-    const DecodedRecord*& first = ours ? own : other;
-    if (first == nullptr || is_older(decoded, *first)) first = &decoded;
+  const ListedLease* own = nullptr;
+  const ListedLease* other = nullptr;
+  for (const auto& [subnet, listed] : session_->feed->peers().table().leases()) {
+    const bool ours = us.ownership(listed.lease) == Ownership::node;
+    if (!ours && !us.is_copy(listed.lease->attributes)) continue;
+    const ListedLease*& first = ours ? own : other;
+    if (first == nullptr || is_older(listed, *first)) first = &listed;
   }
   if (other == nullptr || (own != nullptr && is_older(*own, *other))) return;
   take_another_name(other->lease, "node id");
@@ -49,24 +47,24 @@ void Agent::leave_name_while_running() {
   if (!session_->lease || !session_->lease->keeper().lease()) return;
   const LeaseTable& table = session_->feed->peers().table();
   const SubnetKey own = session_->lease->keeper().lease()->subnet;
-  const DecodedRecord* record = table.find(own);
+  const ListedLease* record = table.find(own);
   if (record != nullptr && !identity().owns(record->lease)) record = nullptr;
   // The watch has not reported our last write yet.
-  if (record != nullptr && record->lease.attributes.node != options_.node) return;
-  const DecodedRecord* other = nullptr;
+  if (record != nullptr && record->lease->attributes.node != options_.node) return;
+  const ListedLease* other = nullptr;
   std::string_view shared = "node id";
   if (const auto conflict = table.vtep_conflict(own); conflict && record != nullptr) {
     other = table.find(conflict->subnet);
     shared = "VTEP MAC";
   }
   for (const auto& [subnet, copy] : session_->feed->copies()) {
-    const DecodedRecord* found = table.find(subnet);
+    const ListedLease* found = table.find(subnet);
     if (found == nullptr) continue;
     if (record == nullptr || is_older(*found, *record)) other = found;
   }
   if (other == nullptr) return;
   if (parts_.loop.now() < earliest_rename()) return leave_name_soon();
-  const Lease theirs = other->lease;
+  const Shared<Lease> theirs = other->lease;
   take_another_name(theirs, shared);
   session_->lease->rename(options_.node);
 }

@@ -27,8 +27,8 @@ class AgentIdentityTest : public AgentTest {
   }
   LeaseAttributes own_record() {
     const std::string key = own_key();
-    for (const auto& [subnet, decoded] : agent_->table()->leases()) {
-      if (encode_subnet_key(subnet) == key) return decoded.lease.attributes;
+    for (const auto& [subnet, listed] : agent_->table()->leases()) {
+      if (encode_subnet_key(subnet) == key) return listed.lease->attributes;
     }
     return {};
   }

@@ -15,10 +15,6 @@ namespace {
 constexpr std::size_t kNamed =
     8;  // peers that become unreachable at once and have a line of their own
 
-std::set<IpPrefix> as_set(const std::vector<IpPrefix>& subnets) {
-  return {subnets.begin(), subnets.end()};
-}
-
 using Failures = std::vector<std::pair<Family, std::string>>;
 
 // "IPv6: its VNI is 2, ours is 1"; what both families have in common is said once.
@@ -64,12 +60,12 @@ void Overlay::set_host() {
   host_routes_each_peer_ = host_.route_each_peer;
 }
 
-Result<void> Overlay::start(const Lease& own, const std::map<SubnetKey, DecodedRecord>& leases) {
+Result<void> Overlay::start(const Lease& own, const std::map<SubnetKey, ListedLease>& leases) {
   own_ = own;
   leases_.clear();
-  nested_ = {};
-  for (const auto& [key, decoded] : leases)
-    add_lease(decoded.lease, decoded.record.created);
+  nested_ = NestedPeers(networks_);
+  for (const auto& [key, listed] : leases)
+    add_lease(listed.lease, listed.created);
   const TimePoint now = parts_.loop.now();
   Planned peers = plan_all();
   set_host();
@@ -137,12 +133,13 @@ void Overlay::route_each_peer() {
 }
 
 // Adds a lease and returns the subnets that must be planned.
-std::vector<IpPrefix> Overlay::add_lease(const Lease& lease, Revision created) {
-  const auto [at, is_new] = leases_.try_emplace(lease.subnet.identity());
-  if (!is_new) forget_planned(at->second.subnet);  // it may have had a subnet of another family
-  at->second = lease;
-  if (lease.subnet == own_->subnet) return {lease.subnet.identity()};
-  return nested_.put(lease.subnet, lease.attributes.public_ips(), created);
+std::vector<IpPrefix> Overlay::add_lease(const Shared<Lease>& lease, Revision created) {
+  const IpPrefix& name = lease->subnet.identity();
+  // It may have had a subnet of another family.
+  if (const auto at = leases_.find(name); at != leases_.end()) forget_planned(at->second->subnet);
+  leases_.insert_or_assign(name, lease);
+  if (lease->subnet == own_->subnet) return {name};
+  return nested_.put(lease, created);
 }
 
 std::string Overlay::network_trouble() const {
@@ -174,16 +171,18 @@ void Overlay::apply(const std::vector<PeerChange>& changes) {
   for (const PeerChange& change : changes) {
     if (const auto* up = std::get_if<PeerUp>(&change)) {
       log::verbose(2, "Subnet added",
-                   {{"subnet", to_string(up->lease.subnet)},
-                    {"via", to_string(up->lease.attributes.public_ips())}});
-      concerned.merge(as_set(add_lease(up->lease, up->created)));
+                   {{"subnet", to_string(up->lease->subnet)},
+                    {"via", to_string(up->lease->attributes.public_ips())}});
+      const auto subnets = add_lease(up->lease, up->created);
+      concerned.insert(subnets.begin(), subnets.end());
     } else {
-      const Lease& gone = std::get<PeerDown>(change).lease;
+      const Lease& gone = *std::get<PeerDown>(change).lease;
       log::verbose(2, "Subnet removed", {{"subnet", to_string(gone.subnet)}});
       leases_.erase(gone.subnet.identity());
       forget_planned(gone.subnet);
       mark_reachable(gone.subnet);
-      concerned.merge(as_set(nested_.remove(gone.subnet.identity())));
+      const auto subnets = nested_.remove(gone.subnet.identity());
+      concerned.insert(subnets.begin(), subnets.end());
     }
   }
   // One batch. A peer with an empty state is removed.
@@ -350,6 +349,7 @@ void Overlay::mark_unreachable(const SubnetKey& subnet, const std::string& why) 
 }
 
 void Overlay::mark_reachable(const SubnetKey& subnet) {
+  if (unreachable_.empty() && more_unreachable_.empty()) return;
   unreachable_.erase(to_string(subnet));
   more_unreachable_.erase(subnet);
 }

@@ -43,7 +43,7 @@ class Overlay {
   // Plans the objects of our lease and of all others, and makes the kernel equal to them. The
   // result is a failure only if the kernel cannot be read; objects that failed are in unmet() and
   // retried.
-  Result<void> start(const Lease& own, const std::map<SubnetKey, DecodedRecord>& leases);
+  Result<void> start(const Lease& own, const std::map<SubnetKey, ListedLease>& leases);
 
   // Applies changed attributes of our lease.
   void set_own(const Lease& own);
@@ -102,7 +102,7 @@ class Overlay {
   HostQuery host_query(const IpPrefix& network) const;
   PeerPath path_to(const IpAddress& carrier, Family family) const;
   Planned plan_all();
-  std::vector<IpPrefix> add_lease(const Lease& lease, Revision created);
+  std::vector<IpPrefix> add_lease(const Shared<Lease>& lease, Revision created);
   void replan_all();
   bool network_covers_address_in_use() const;
   void route_each_peer();
@@ -122,9 +122,9 @@ class Overlay {
   Reconciler reconciler_;
   bool host_routes_each_peer_ = false;  // the value that the reconciler has
   // By SubnetKey::identity(): of all hosts, also of unreachable peers.
-  std::map<IpPrefix, Lease> leases_;
-  NestedPeers nested_;     // the leases of peers, to find conflicts
-  std::size_t peers_ = 0;  // with at least one subnet in planned_
+  std::map<IpPrefix, Shared<Lease>> leases_;
+  NestedPeers nested_{networks_};  // the leases of peers, to find conflicts
+  std::size_t peers_ = 0;          // with at least one subnet in planned_
   // The subnets that packets reach, with the public IPs by which they do.
   std::map<IpPrefix, IpAddress> planned_;
   std::map<IpPrefix, IpAddress> unwrapped_;  // of these, the ones without encapsulation

@@ -61,7 +61,7 @@ void PeerFeed::find_copies(const std::vector<PeerChange>& changes) {
   const bool before = !copies_.empty();
   for (const PeerChange& change : changes) {
     const auto* up = std::get_if<PeerUp>(&change);
-    const Lease& lease = up != nullptr ? up->lease : std::get<PeerDown>(change).lease;
+    const Lease& lease = up != nullptr ? *up->lease : *std::get<PeerDown>(change).lease;
     const bool copy = up != nullptr && parts_.host.is_copy(lease.attributes);
     if (copy && copies_.insert_or_assign(lease.subnet, lease).second) {
       log::error(

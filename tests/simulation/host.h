@@ -27,7 +27,7 @@ class Process {
   virtual const LeaseKeeper* keeper() const = 0;
   // What the store says, as it has been heard; and those that packets are sent to.
   virtual const LeaseTable* table() const = 0;
-  using Peers = std::map<SubnetKey, DecodedRecord>;
+  using Peers = std::map<SubnetKey, ListedLease>;
   virtual Peers peers() const = 0;
   virtual bool connected() const = 0;
   virtual std::vector<std::string> troubles() const = 0;

@@ -123,29 +123,29 @@ bool Judge::has_our_address(const Host& host, const IpPrefix& subnet) const {
 void Judge::judge_peers(Host& host) const {
   if (!host.running() || host.process().table() == nullptr) return;
   const auto leases = host.process().peers();
-  std::map<IpPrefix, const DecodedRecord*> peers;
-  for (const auto& [key, decoded] : leases) {
+  std::map<IpPrefix, const ListedLease*> peers;
+  for (const auto& [key, listed] : leases) {
     for (const IpPrefix& subnet : values_of(key)) {
-      if (host.process().config()->at(subnet.family())) peers.emplace(subnet, &decoded);
+      if (host.process().config()->at(subnet.family())) peers.emplace(subnet, &listed);
     }
   }
   for (const auto& [subnet, known] : host.known_peers) {
     const auto found = peers.find(subnet);
-    judge_peer(host, subnet, known, found == peers.end() ? nullptr : &found->second->lease);
+    judge_peer(host, subnet, known, found == peers.end() ? nullptr : &*found->second->lease);
   }
   std::map<IpPrefix, Host::KnownPeer> known;
-  for (const auto& [subnet, decoded] : peers)
-    known.emplace(subnet, known_as(*decoded, host.known_peers[subnet]));
+  for (const auto& [subnet, listed] : peers)
+    known.emplace(subnet, known_as(*listed, host.known_peers[subnet]));
   host.known_peers = std::move(known);
 }
 
-Host::KnownPeer Judge::known_as(const DecodedRecord& decoded, const Host::KnownPeer& before) const {
+Host::KnownPeer Judge::known_as(const ListedLease& listed, const Host::KnownPeer& before) const {
   Host::KnownPeer now = before;
   // Those that stay though the store has not got them come without their record.
-  if (decoded.record.revision != 0) now.revision = decoded.record.revision;
-  if (decoded.lease == before.lease) return now;
-  const LeaseAttributes& says = decoded.lease.attributes;
-  now.lease = decoded.lease;
+  if (listed.revision != 0) now.revision = listed.revision;
+  if (*listed.lease == before.lease) return now;
+  const LeaseAttributes& says = listed.lease->attributes;
+  now.lease = *listed.lease;
   now.first_ip = store_.owner_of(says);
   now.vteps = {vtep_of(says, Family::v4), vtep_of(says, Family::v6)};
   if (now.first_ip != before.first_ip || now.vteps != before.vteps) now.since = timeline_.now();
@@ -321,8 +321,8 @@ void Judge::judge_table(const Host& host, const ExpectedPeers& expected) const {
   for (const auto& [subnet, attributes] : expected.leases)
     want.insert(line(subnet, attributes));
   std::set<std::string> have;
-  for (const auto& [subnet, decoded] : host.process().table()->leases())
-    have.insert(line(subnet, decoded.lease.attributes));
+  for (const auto& [subnet, listed] : host.process().table()->leases())
+    have.insert(line(subnet, listed.lease->attributes));
   const auto differs = difference(have, want);
   if (!differs.empty()) violation_(host.name() + " disagrees with the store:" + differs);
 }

@@ -38,7 +38,7 @@ class Judge {
   bool judge_subnet(Host& host) const;  // whether one of a family is another one now
   void judge_other_subnet(const Host& host, const IpPrefix& before, const SubnetKey& now) const;
   void judge_peers(Host& host) const;
-  Host::KnownPeer known_as(const DecodedRecord& decoded, const Host::KnownPeer& before) const;
+  Host::KnownPeer known_as(const ListedLease& listed, const Host::KnownPeer& before) const;
   void judge_peer(const Host& host, const IpPrefix& subnet, const Host::KnownPeer& known,
                   const Lease* now) const;
   bool has_our_address(const Host& host, const IpPrefix& subnet) const;

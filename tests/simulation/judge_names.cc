@@ -89,16 +89,16 @@ void Judge::judge_ways(const Host& host) const {
   std::map<std::pair<std::string, Mac>, IpAddress> remotes;
   for (const FdbEntry& entry : kernel.fdb)
     remotes.emplace(std::pair(entry.link, entry.mac), entry.remote);
-  for (const auto& [subnets, decoded] : host.process().peers()) {
+  for (const auto& [subnets, listed] : host.process().peers()) {
     // A lease of its own that a restored store brings back is no peer's.
-    if (store_.owner_of(decoded.lease.attributes) == host.first_ip()) continue;
+    if (store_.owner_of(listed.lease->attributes) == host.first_ip()) continue;
     for (const IpPrefix& subnet : values_of(subnets)) {
       const auto way = std::ranges::find(kernel.neighbours, subnet.base, &Neighbour::ip);
       // What a kernel has of a family that is no longer enabled is of no use.
       const bool enabled = host.process().config()->at(subnet.family()).has_value();
       if (!enabled || way == kernel.neighbours.end()) continue;
       const auto remote = remotes.find({way->link, way->mac});
-      const PublicIps peer = decoded.lease.attributes.public_ips();
+      const PublicIps peer = listed.lease->attributes.public_ips();
       if (remote == remotes.end() || peer.shared_with(remote->second)) continue;
       violation_(fmt::format("{} sends what is for {} at {} to {}, which has the same MAC",
                              host.name(), to_string(subnet), to_string(peer),

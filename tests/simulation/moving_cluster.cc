@@ -337,8 +337,8 @@ void MovingCluster::judge_peers(Mover& host) {
     }
   }
   host.peers.clear();
-  for (const auto& [subnet, decoded] : now) {
-    const IpAddress ip = decoded.lease.attributes.public_ip;
+  for (const auto& [subnet, listed] : now) {
+    const IpAddress ip = listed.lease->attributes.public_ip;
     if (ip != host.ip) host.peers[subnet] = ip;
   }
   if (const auto lease = host.lease()) {
