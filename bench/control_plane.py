@@ -15,6 +15,7 @@ Figures, each over --runs fresh starts (medians):
 
 Run as root: bench/control_plane.py [--build build/release] [--peers 1000,5000] [--runs 5]
              [--stores etcd,consul]     (Consul: the program that scripts/fetch-consul.sh unpacks)
+             [--dual-stack]             (IPv4 and IPv6 subnets; a route counts when both are there)
 """
 
 import argparse
@@ -38,7 +39,7 @@ INSIDE = "FLANNEL_BENCH_INSIDE"
 ETCD_PORT = 23790
 CONSUL_PORT = 23850
 PREFIX = "/coreos.com/network"
-RTMGRP_IPV4_ROUTE = 0x40  # linux/rtnetlink.h
+RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_ROUTE = 0x40, 0x400  # linux/rtnetlink.h
 RTM_NEWROUTE = 24
 RTA_DST = 1
 
@@ -105,15 +106,25 @@ def put_body(key, value):
             "value": base64.b64encode(value.encode()).decode()}
 
 
-def lease(number, backend):
-    """The n-th peer of 10.0.0.0/8 in /24s, as upstream flannel writes it."""
-    subnet = f"10.{number >> 8}.{number & 255}.0"
+def subnets(number, dual_stack=False):
+    """The subnets of the n-th peer: of 10.0.0.0/8 in /24s, and of fd00::/32 in /64s."""
+    v4 = f"10.{number >> 8}.{number & 255}.0"
+    return [v4, f"fd00:0:{number:x}::"] if dual_stack else [v4]
+
+
+def lease(number, backend, dual_stack=False):
+    """The key and the value of the n-th peer, as upstream flannel writes them."""
+    key = "-24&".join(subnets(number, dual_stack)) + ("-64" if dual_stack else "-24")
     value = {"PublicIP": f"192.168.{number >> 8}.{number & 255}", "PublicIPv6": None,
              "BackendType": backend}
+    if dual_stack:
+        value["PublicIPv6"] = f"fd01::{number:x}"
     if backend == "vxlan":
-        mac = f"02:00:00:00:{number >> 8:02x}:{number & 255:02x}"
-        value["BackendData"] = {"VNI": 1, "VtepMAC": mac}
-    return f"{PREFIX}/subnets/{subnet}-24", json.dumps(value, separators=(",", ":"))
+        for family in ("", "V6") if dual_stack else ("",):
+            kind = 6 if family else 0
+            mac = f"02:00:00:{kind:02x}:{number >> 8:02x}:{number & 255:02x}"
+            value[f"Backend{family}Data"] = {"VNI": 1, "VtepMAC": mac}
+    return f"{PREFIX}/subnets/{key}", json.dumps(value, separators=(",", ":"))
 
 
 @contextlib.contextmanager
@@ -210,48 +221,62 @@ class Daemon:
         self.log.close()
 
 
-def rows(backend):
-    """The numbers of our routes, neighbours and FDB entries in the kernel."""
-    device = "flannel.1" if backend == "vxlan" else "eth0"
-    routes = len(run("ip", "route", "show", "proto", "250", "dev", device).splitlines())
-    if backend != "vxlan":
-        return [routes]
-    return [routes,
-            len(run("ip", "neigh", "show", "dev", device, "nud", "permanent").splitlines()),
-            run("bridge", "fdb", "show", "dev", device).count("permanent")]
+def rows(backend, dual_stack=False):
+    """The numbers of our routes, neighbours and FDB entries in the kernel, for each family."""
+    counts = []
+    for family, vxlan in (("-4", "flannel.1"), ("-6", "flannel-v6.1"))[: 1 + dual_stack]:
+        device = vxlan if backend == "vxlan" else "eth0"
+        counts.append(
+            len(run("ip", family, "route", "show", "proto", "250", "dev", device).splitlines()))
+        if backend == "vxlan":
+            neighbours = run("ip", family, "neigh", "show", "dev", device, "nud", "permanent")
+            counts += [len(neighbours.splitlines()),
+                       run("bridge", "fdb", "show", "dev", device).count("permanent")]
+    return counts
 
 
 def route_monitor():
     monitor = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
-    monitor.bind((0, RTMGRP_IPV4_ROUTE))
+    monitor.bind((0, RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE))
     monitor.settimeout(10)
     return monitor
 
 
-def wait_for_route(monitor, subnet):
-    wanted = socket.inet_aton(subnet)
-    while True:
+def wait_for_routes(monitor, subnets_of_peer):
+    """Waits until the kernel has announced a route to each of these."""
+    wanted = {socket.inet_pton(socket.AF_INET6 if ":" in subnet else socket.AF_INET, subnet)
+              for subnet in subnets_of_peer}
+    while wanted:
         packet = monitor.recv(65536)
         while len(packet) >= 16:
             length, kind = struct.unpack_from("IH", packet)
-            if kind == RTM_NEWROUTE and wanted in packet[28:length]:
-                return time.monotonic()
+            if kind == RTM_NEWROUTE:
+                wanted -= {subnet for subnet in wanted if subnet in packet[28:length]}
             packet = packet[(length + 3) & ~3 :]
+    return time.monotonic()
 
 
 def clean_kernel():
-    subprocess.run(["ip", "link", "del", "flannel.1"], capture_output=True, check=False)
-    subprocess.run(["ip", "route", "flush", "proto", "250"], capture_output=True, check=False)
-    subprocess.run(["ip", "nexthop", "flush", "proto", "250"], capture_output=True, check=False)
+    for command in ("link del flannel.1", "link del flannel-v6.1", "route flush proto 250",
+                    "-6 route flush proto 250", "nexthop flush proto 250"):
+        subprocess.run(["ip", *command.split()], capture_output=True, check=False)
+
+
+def config(backend, dual_stack):
+    value = {"Network": "10.0.0.0/8", "SubnetLen": 24, "SubnetMin": "10.200.0.0",
+             "Backend": {"Type": backend}}
+    if dual_stack:
+        value |= {"EnableIPv6": True, "IPv6Network": "fd00::/32", "IPv6SubnetLen": 64,
+                  "IPv6SubnetMin": "fd00:0:f000::"}
+    return json.dumps(value)
 
 
 def measure(options, store, peers, backend, folder):
     _, make_api, flags = STORES[store]
     api = make_api()
-    api.put_one(f"{PREFIX}/config", json.dumps(
-        {"Network": "10.0.0.0/8", "SubnetLen": 24, "SubnetMin": "10.200.0.0",
-         "Backend": {"Type": backend}}))
-    api.put([lease(number, backend) for number in range(1, peers + 1)])
+    dual_stack = options.dual_stack
+    api.put_one(f"{PREFIX}/config", config(backend, dual_stack))
+    api.put([lease(number, backend, dual_stack) for number in range(1, peers + 1)])
     arguments = [os.path.join(options.build, "bin/flanneld"), "--iface=eth0",
                  *flags, f"--subnet-file={folder}/subnet.env", f"--state-dir={folder}/state"]
     cold, warm, rss, latency = [], [], [], []
@@ -259,7 +284,7 @@ def measure(options, store, peers, backend, folder):
         clean_kernel()
         daemon = Daemon(arguments, folder)
         cold.append(daemon.wait_ready())
-        counted = rows(backend)
+        counted = rows(backend, dual_stack)
         if any(count != peers for count in counted):
             raise RuntimeError(f"at READY the kernel has {counted}, wanted {peers} of each")
         rss.append(daemon.rss_mb())
@@ -271,11 +296,11 @@ def measure(options, store, peers, backend, folder):
     daemon.wait_ready()
     monitor = route_monitor()
     for number in range(peers + 1, peers + 1 + options.puts):
-        key, value = lease(number, backend)
+        key, value = lease(number, backend, dual_stack)
         time.sleep(options.gap)
         begin = time.monotonic()
         api.put_one(key, value)
-        latency.append(wait_for_route(monitor, f"10.{number >> 8}.{number & 255}.0") - begin)
+        latency.append(wait_for_routes(monitor, subnets(number, dual_stack)) - begin)
     before = daemon.cpu_seconds()
     time.sleep(options.idle)
     idle = (daemon.cpu_seconds() - before) / options.idle * 100
@@ -326,6 +351,7 @@ def within_a_namespace(inside_of_it):
     run("ip", "link", "set", "lo", "up")
     run("ip", "link", "add", "eth0", "type", "veth", "peer", "name", "wire")
     run("ip", "addr", "add", "192.168.255.1/16", "dev", "eth0")
+    run("ip", "addr", "add", "fd01::ffff:1/64", "dev", "eth0", "nodad")
     run("ip", "link", "set", "eth0", "up")
     run("ip", "link", "set", "wire", "up")
     inside_of_it()
@@ -335,6 +361,7 @@ def main():
     parser = options_of(__doc__, peers="1000,5000")
     parser.add_argument("--backends", default="vxlan,host-gw")
     parser.add_argument("--stores", default="etcd", help="etcd, consul, or both")
+    parser.add_argument("--dual-stack", action="store_true", help="with IPv6 subnets, too")
     parser.add_argument("--puts", type=int, default=200, help="leases written one by one")
     parser.add_argument("--gap", type=float, default=0, help="seconds before each of them")
     options = parser.parse_args()

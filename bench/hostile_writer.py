@@ -83,8 +83,7 @@ class Host:
         begin = time.monotonic()
         api.put_one(*plane.lease(number, "vxlan"))
         try:
-            return plane.wait_for_route(self.monitor,
-                                        f"10.{number >> 8}.{number & 255}.0") - begin
+            return plane.wait_for_routes(self.monitor, plane.subnets(number)) - begin
         except TimeoutError:
             return 60
 
