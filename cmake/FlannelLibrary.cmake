@@ -34,7 +34,7 @@ function(flannel_test name)
   target_link_libraries(${name}_test PRIVATE ${ARG_LINK} GTest::gtest_main)
   if(FLANNEL_UNITY)
     # Each *_test.cc has a namespace of its own, so that these can be compiled together.
-    set_target_properties(${name}_test PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 4)
+    set_target_properties(${name}_test PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 10)
     set(alone ${ARG_SOURCES})
     list(FILTER alone EXCLUDE REGEX "_test\\.cc$")
     set_source_files_properties(${alone} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
