@@ -158,6 +158,16 @@ ExpectedRows expected_rows(const Host& host, const ExpectedPeers& peers) {
   return rows;
 }
 
+std::vector<Neighbour> neighbours(const Host& host) {
+  const NetworkConfig& config = *host.process().config();
+  std::vector<Neighbour> used = host.kernel.state().neighbours;
+  std::erase_if(used, [&](const Neighbour& neighbour) {
+    const Family underlay = neighbour.link.starts_with("flannel-v6") ? Family::v6 : Family::v4;
+    return !config.at(neighbour.ip.family) || !config.at(underlay);
+  });
+  return used;
+}
+
 std::set<std::string> kernel_rows(const Host& host) {
   std::set<std::string> rows;
   const NetState& state = host.kernel.state();
@@ -166,8 +176,7 @@ std::set<std::string> kernel_rows(const Host& host) {
     if (!config.at(route.to.family())) continue;
     rows.insert(fmt::format("{} via {}", to_string(route.to), to_string(route.via)));
   }
-  for (const Neighbour& neighbour : state.neighbours) {
-    if (!config.at(neighbour.ip.family)) continue;
+  for (const Neighbour& neighbour : neighbours(host)) {
     rows.insert(fmt::format("{} at {}", to_string(neighbour.ip), to_string(neighbour.mac)));
   }
   for (const FdbEntry& entry : state.fdb) {

@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "core/lease.h"
 #include "core/registry.h"
@@ -29,7 +30,10 @@ struct ExpectedRows {
   bool all_reached = true;  // false: a peer cannot be reached in a family that both hosts have
 };
 ExpectedRows expected_rows(const Host& host, const ExpectedPeers& peers);
-// What it holds of these families. Objects of a family that is no longer enabled stay.
+// What it holds of these families. Objects of a family that is no longer enabled stay, and so do
+// all on the device of its underlay.
 std::set<std::string> kernel_rows(const Host& host);
+// The entries of its neighbours that are in use.
+std::vector<Neighbour> neighbours(const Host& host);
 
 }  // namespace flannel::simulation

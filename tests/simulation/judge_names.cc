@@ -86,6 +86,7 @@ void Judge::judge_vtep(Host& host, Family family, const std::string& vtep,
 void Judge::judge_ways(const Host& host) const {
   const NetState& kernel = host.kernel.state();
   if (!host.lease() || kernel.fdb.empty()) return;  // or not its work yet
+  const std::vector<Neighbour> used = neighbours(host);
   std::map<std::pair<std::string, Mac>, IpAddress> remotes;
   for (const FdbEntry& entry : kernel.fdb)
     remotes.emplace(std::pair(entry.link, entry.mac), entry.remote);
@@ -93,10 +94,8 @@ void Judge::judge_ways(const Host& host) const {
     // A lease of its own that a restored store brings back is no peer's.
     if (store_.owner_of(listed.lease->attributes) == host.first_ip()) continue;
     for (const IpPrefix& subnet : values_of(subnets)) {
-      const auto way = std::ranges::find(kernel.neighbours, subnet.base, &Neighbour::ip);
-      // What a kernel has of a family that is no longer enabled is of no use.
-      const bool enabled = host.process().config()->at(subnet.family()).has_value();
-      if (!enabled || way == kernel.neighbours.end()) continue;
+      const auto way = std::ranges::find(used, subnet.base, &Neighbour::ip);
+      if (way == used.end()) continue;
       const auto remote = remotes.find({way->link, way->mac});
       const PublicIps peer = listed.lease->attributes.public_ips();
       if (remote == remotes.end() || peer.shared_with(remote->second)) continue;
