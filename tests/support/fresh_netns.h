@@ -74,7 +74,8 @@ class NetnsTest : public ::testing::Test {
     shell("ip link add eth0 type veth peer name eth0-peer");
     shell("ip link set eth0-peer up");
     shell("ip address add 192.0.2.1/24 dev eth0");
-    shell("ip link set eth0 up");
+    // The kernel sees the carrier some time later, and then changes flags, routes and addresses.
+    shell("ip link set eth0 up; until ip link show eth0 | grep -q 'state UP'; do :; done");
   }
 
  private:
