@@ -22,6 +22,11 @@ bool is_ours(const FdbRow& row) {
          !row.mac.is_zero() && !row.mac.is_multicast();
 }
 
+struct NamedNexthop {
+  const NexthopRow& row;
+  bool is_named = false;  // by a route
+};
+
 // With net.ipv4.nexthop_compat_mode=0 a route has only the id of its next-hop object.
 void fill_in(RouteRow& row, const NexthopRow& nexthop) {
   if (row.link != 0) return;
@@ -106,6 +111,7 @@ Result<void> LinuxKernel::read_neighbours(const LinkRow& link, const Scope& scop
   NetlinkBatch request;
   dump_neighbours(request, link.index);
   const auto rows = TRY(dump_rows(socket_, request, decode_neighbour));
+  state.neighbours.reserve(state.neighbours.size() + rows.size());
   for (const NeighbourRow& row : rows) {
     if (row.link != link.index || !is_ours(row, scope)) continue;
     state.neighbours.push_back({.link = link.name, .ip = row.ip, .mac = row.mac});
@@ -118,6 +124,7 @@ Result<void> LinuxKernel::read_fdb(const LinkRow& link, NetState& state) {
   NetlinkBatch request;
   dump_fdb(request, link.index);
   const auto rows = TRY(dump_rows(socket_, request, decode_fdb));
+  state.fdb.reserve(state.fdb.size() + rows.size());
   for (const FdbRow& row : rows) {
     if (row.link != link.index || !is_ours(row)) continue;
     state.fdb.push_back({.link = link.name, .mac = row.mac, .remote = *row.remote});
@@ -128,20 +135,24 @@ Result<void> LinuxKernel::read_fdb(const LinkRow& link, NetState& state) {
 
 Result<void> LinuxKernel::read_routes(const Scope& scope, Devices& devices, NetState& state) {
   const auto nexthops = TRY(read_nexthops());
-  std::unordered_map<std::uint32_t, NexthopRow> by_id;
-  std::set<std::uint32_t> unnamed;  // next-hop objects of ours that no route names
+  auto rows = TRY(route_rows(socket_, kRouteProtocol));
+  last_written_.routes.reserve(rows.size(), nexthops.size());
+  std::unordered_map<std::uint32_t, NamedNexthop> by_id;
+  by_id.reserve(nexthops.size());
   for (const NexthopRow& row : nexthops) {
-    by_id.emplace(row.id, row);
+    by_id.emplace(row.id, NamedNexthop{row});
     last_written_.routes.keep_clear_of(row.id);
-    if (is_ours(row)) unnamed.insert(row.id);
   }
 
-  auto rows = TRY(route_rows(socket_, kRouteProtocol));
+  state.routes.reserve(rows.size());
   for (RouteRow& row : rows) {
     const auto nexthop = by_id.find(row.nexthop);
-    const bool object_is_ours = nexthop != by_id.end() && is_ours(nexthop->second);
-    if (nexthop != by_id.end()) fill_in(row, nexthop->second);
-    unnamed.erase(row.nexthop);
+    bool object_is_ours = false;
+    if (nexthop != by_id.end()) {
+      nexthop->second.is_named = true;
+      object_is_ours = is_ours(nexthop->second.row);
+      fill_in(row, nexthop->second.row);
+    }
     if (!is_ours(row)) continue;
     if (row.type == RTN_BLACKHOLE) {
       state.routes.push_back({.to = row.to, .link = {}, .blackhole = true});
@@ -156,7 +167,11 @@ Result<void> LinuxKernel::read_routes(const Scope& scope, Devices& devices, NetS
     if (concerns(route, scope)) last_written_.routes.found(route, row.nexthop, object_is_ours);
     state.routes.push_back(std::move(route));
   }
-  delete_orphans(std::move(unnamed));
+  std::set<std::uint32_t> orphans;
+  for (const auto& [id, nexthop] : by_id) {
+    if (!nexthop.is_named && is_ours(nexthop.row)) orphans.insert(id);
+  }
+  delete_orphans(std::move(orphans));
   return {};
 }
 

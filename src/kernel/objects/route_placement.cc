@@ -3,6 +3,12 @@
 
 namespace flannel {
 
+void RoutePlacement::reserve(std::size_t routes, std::size_t nexthops) {
+  placed_.reserve(routes);
+  owners_.reserve(nexthops);
+  existing_.reserve(nexthops);
+}
+
 void RoutePlacement::found(const Route& route, std::uint32_t nexthop, bool nexthop_is_ours) {
   const Placed placed{route.via, nexthop, nexthop != 0 && nexthop_is_ours};
   const auto [at, is_new] = placed_.try_emplace(route.to, placed);

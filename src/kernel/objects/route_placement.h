@@ -36,6 +36,9 @@ class RoutePlacement {
 
   explicit RoutePlacement(std::size_t plain_limit) : plain_limit_(plain_limit) {}
 
+  // Makes room for this many routes and next-hop objects of the kernel.
+  void reserve(std::size_t routes, std::size_t nexthops);
+
   // Records a route read from the kernel, with the id of the object that it names and whether that
   // object is ours. If two routes have the same destination, the one with an object is recorded.
   void found(const Route& route, std::uint32_t nexthop, bool nexthop_is_ours);
