@@ -55,8 +55,8 @@ class VxlanBackend final : public Backend {
                               const PeerPath& path) const override;
 
  private:
-  // The families of the packets between the hosts of this network, as far as this host knows: those
-  // of the network, and of our underlay.
+  // The families of the packets between the hosts of this network: those that the network has, and
+  // those that our underlay has. Other hosts may use a family that is neither.
   std::vector<Family> outer_families() const;
   // In what follows `underlay` is the family of the packets that the device sends and receives.
   std::string device(Family underlay) const;

@@ -23,8 +23,8 @@ namespace flannel {
 // A change of the table. A renewal with equal attributes is no change.
 struct PeerUp {
   Shared<Lease> lease;
-  std::optional<Shared<Lease>> before{};  // of the same subnet; nullopt: the lease is new
-  Revision created = 0;                   // of the record
+  std::optional<Shared<Lease>> before{};  // the previous lease with this key; nullopt: the first
+  Revision created = 0;                   // the revision at which the record was created
 };
 struct PeerDown {
   Shared<Lease> lease;

@@ -24,8 +24,8 @@ struct LeaseAge {
 // is shared with all who hold it, and texts that follow from it are not kept.
 struct ListedLease {
   Shared<Lease> lease;
-  Revision created = 0;   // of the record
-  Revision revision = 0;  // of the last change of the record
+  Revision created = 0;   // the revision at which the record was created
+  Revision revision = 0;  // the revision of the record's last change
   bool expires = false;   // false: a reservation
 
   LeaseAge age() const { return {created, lease->subnet}; }

@@ -28,8 +28,8 @@ class DesiredState {
   // changes of the whole desired state, in safe order (diff.h). The cost depends on the objects of
   // these owners only.
   std::vector<KernelChange> replace(Parts parts);
-  // The same for a host whose kernel was not read yet, where the changes are of no use. Takes half
-  // of the time.
+  // Does the same without computing the changes, which takes half as long. The reconciler needs
+  // none before its first read of the kernel.
   void replace_unread(Parts parts);
 
   bool contains(const ObjectKey& key) const { return entries_.contains(key_view(key)); }

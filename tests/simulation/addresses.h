@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The addresses of simulated hosts. Each IPv4 address has an IPv6 twin, and a host has both, or one
-// of the two. The simulation names a host by its IPv4 address, also if the host has only the twin.
+// of the two. The IPv4 address is the name of the host in the simulation, even if the host has the
+// IPv6 twin alone.
 #pragma once
 
 #include "core/lease.h"
