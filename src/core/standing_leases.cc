@@ -43,8 +43,7 @@ StandingLeases::Leases StandingLeases::list(std::vector<ListedLease> all, Quaran
   first_.clear();
   behind_.clear();
   queues_.clear();
-  // By age: of leases with one revision the order of their keys stays.
-  std::ranges::stable_sort(all, {}, &ListedLease::created);
+  std::ranges::sort(all, {}, &ListedLease::age);
   for (ListedLease& lease : all) {
     Turn turn{quarantine};
     add(std::move(lease), turn);

@@ -45,7 +45,7 @@ class StandingLeases {
 
   // Sets the lease of this subnet to `now`; nullopt: removes it.
   Before change(const SubnetKey& subnet, std::optional<ListedLease> now, Quarantine& quarantine);
-  // Replaces all leases by `all`, which are sorted by key. Returns the leases that stood before.
+  // Replaces all leases by `all`, in any order. Returns the leases that stood before.
   Leases list(std::vector<ListedLease> all, Quarantine& quarantine);
 
   // The standing leases that are not hidden. No lease overlaps another or a hidden one.

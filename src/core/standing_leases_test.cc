@@ -73,6 +73,8 @@ TEST_F(StandingLeasesTest, OfLeasesOfOneRevisionTheOneWithTheSmallerTextOfItsKey
   EXPECT_EQ(standing(), "10.5.10.0-24 ");
   leases.list({lease("10.5.10.0-24", 1), lease("10.5.8.0-21", 1)}, quarantine);
   EXPECT_EQ(standing(), "10.5.10.0-24 ");
+  leases.list({lease("10.5.8.0-21", 1), lease("10.5.10.0-24", 1)}, quarantine);
+  EXPECT_EQ(standing(), "10.5.10.0-24 ") << "in any order";
 }
 
 TEST_F(StandingLeasesTest, ManyLeasesForOneSubnetTakeTurnsAtLittleCost) {
