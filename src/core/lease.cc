@@ -123,6 +123,16 @@ bool SubnetKey::shares_subnet_with(const SubnetKey& other) const {
   return (v4 && v4 == other.v4) || (v6 && v6 == other.v6);
 }
 
+// IPv4: RFC 1122, section 3.2.1.3: 0.0.0.0/8 is this network, and 127.0.0.0/8 this host. RFC 1112:
+// addresses from 224.0.0.0 on are multicast, reserved or broadcast, and cannot be a host's.
+// IPv6: RFC 4291, section 2.5: ::/80 has the unspecified and the loopback address, and IPv4
+// addresses in the form of IPv6.
+bool can_be_a_host(const IpAddress& ip) {
+  if (ip.is_loopback() || ip.is_multicast()) return false;
+  if (ip.is_v4()) return ip.bytes[0] != 0 && ip.bytes[0] < 224;
+  return IpPrefix::of(ip, 80).base != IpAddress::unspecified(Family::v6);
+}
+
 bool PublicIps::same_host(const PublicIps& other) const {
   return v4 && other.v4 ? v4 == other.v4 : v6 && v6 == other.v6;
 }

@@ -37,6 +37,9 @@ Result<SubnetKey> decode_subnet_key(std::string_view text);
 // For people: "10.5.52.0/24", "10.5.52.0/24,fd00:12::/56", "fd00:12::/56".
 std::string to_string(const SubnetKey& key);
 
+// False for unspecified, loopback, multicast and reserved addresses, which no host can have.
+bool can_be_a_host(const IpAddress& ip);
+
 // The addresses of a host to which its peers send: at least one of the two.
 struct PublicIps {
   std::optional<IpAddress> v4{}, v6{};

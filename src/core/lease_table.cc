@@ -15,16 +15,6 @@ namespace {
 
 using Leases = std::map<SubnetKey, ListedLease>;
 
-// IPv4: RFC 1122, section 3.2.1.3: 0.0.0.0/8 is this network, and 127.0.0.0/8 this host. RFC 1112:
-// addresses from 224.0.0.0 on are multicast, reserved or broadcast, and cannot be a host's.
-// IPv6: RFC 4291, section 2.5: ::/80 has the unspecified and the loopback address, and IPv4
-// addresses in the form of IPv6.
-bool can_be_a_host(const IpAddress& ip) {
-  if (ip.is_loopback() || ip.is_multicast()) return false;
-  if (ip.is_v4()) return ip.bytes[0] != 0 && ip.bytes[0] < 224;
-  return IpPrefix::of(ip, 80).base != IpAddress::unspecified(Family::v6);
-}
-
 // Leaves out the addresses that are not a host's, and the data that belongs to them. Returns why
 // none remains; empty: one does. Peers send packets of both families to any that remains.
 std::string leave_out_no_hosts(LeaseAttributes& attributes) {

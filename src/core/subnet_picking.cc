@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/subnet_picking.h"
-#include "core/record_limits.h"
 
 #include <fmt/format.h>
 
@@ -8,12 +7,15 @@
 #include <limits>
 #include <tuple>
 
+#include "core/listed_lease.h"
+#include "core/record_limits.h"
+
 namespace flannel {
 namespace {
 
-// Before and after every record of a list.
-constexpr Revision kOldest = std::numeric_limits<Revision>::min();
-constexpr Revision kYoungest = std::numeric_limits<Revision>::max();
+// The ages before and after every record of a list.
+constexpr LeaseAge kOldest{};
+constexpr LeaseAge kYoungest{.created = std::numeric_limits<Revision>::max()};
 
 // The subnets with the numbers first..last of the configured range.
 struct Stretch {
@@ -150,15 +152,24 @@ const DecodedRecord* former_record(const Situation& now, const DecodedRecord& ow
   return former == now.records.leases.end() ? nullptr : &*former;
 }
 
-// The first record of another host that overlaps the subnet and was created after `since` and
-// before `until`; nullptr: none. All records are of one list, so their revisions can be compared.
-const DecodedRecord* created_between(const Situation& now, const IpPrefix& subnet, Revision since,
-                                     Revision until) {
+// All records are of one list, so their ages can be compared.
+LeaseAge age_of(const DecodedRecord& record) {
+  return {record.record.created, record.lease.subnet};
+}
+
+bool has_address(const Lease& lease) {
+  return std::ranges::any_of(values_of(lease.attributes.public_ips()), can_be_a_host);
+}
+
+// The first record of another host that overlaps the subnet, can be used, and is younger than
+// `since` and older than `until`; nullptr: none.
+const DecodedRecord* created_between(const Situation& now, const IpPrefix& subnet,
+                                     const LeaseAge& since, const LeaseAge& until) {
   const SubnetRange& range = *now.config.at(subnet.family());
   const auto found = std::ranges::find_if(now.records.leases, [&](const DecodedRecord& other) {
     const auto& theirs = other.lease.subnet.at(subnet.family());
     return theirs && theirs->overlaps(subnet) && range.network.contains(*theirs) &&
-           other.record.created > since && other.record.created < until &&
+           age_of(other) > since && age_of(other) < until && has_address(other.lease) &&
            !now.chooser.host.owns(other.lease);
   });
   return found == now.records.leases.end() ? nullptr : &*found;
@@ -176,11 +187,10 @@ bool is_reserved(const Situation& now, const DecodedRecord& own, Family family) 
 }
 
 // True if an older record of another host overlaps this own lease in the family, so that no host
-// sends packets to it.
+// sends packets to it. Containers that have addresses in the subnet are cut off in any case.
 bool is_outranked(const Situation& now, const DecodedRecord& own, Family family) {
-  const IpPrefix& subnet = *own.lease.subnet.at(family);
-  if (subnet == now.previous(family) || is_reserved(now, own, family)) return false;
-  return created_between(now, subnet, kOldest, own.record.created) != nullptr;
+  if (is_reserved(now, own, family)) return false;
+  return created_between(now, *own.lease.subnet.at(family), kOldest, age_of(own)) != nullptr;
 }
 
 // The subnet of a family that this own record can keep.
@@ -226,13 +236,13 @@ const DecodedRecord* own_record(const Situation& now) {
 }
 
 // Fails if another host's record is younger than `former`, and would be older than the record of
-// ours on `subnets`, which was or is to be created at `created` in place of `former`: without
-// `former` all hosts would use that record instead of ours.
+// ours on `subnets`, which has or will have this age and is in place of `former`: without `former`
+// all hosts would use that record instead of ours.
 Result<void> check_exchange(const Situation& now, const DecodedRecord& former,
-                            const SubnetKey& subnets, Revision created) {
+                            const SubnetKey& subnets, const LeaseAge& age) {
   for (const IpPrefix& subnet : values_of(subnets)) {
     if (former.lease.subnet.at(subnet.family()) != subnet) continue;
-    const DecodedRecord* other = created_between(now, subnet, former.record.created, created);
+    const DecodedRecord* other = created_between(now, subnet, age_of(former), age);
     if (other == nullptr) continue;
     return fail(ErrorKind::conflict,
                 fmt::format("cannot exchange {} for {}: {} of {}, which overlaps it, would become "
@@ -245,7 +255,7 @@ Result<void> check_exchange(const Situation& now, const DecodedRecord& former,
 
 bool is_outranked(const Situation& now, const DecodedRecord& record) {
   return std::ranges::any_of(values_of(record.lease.subnet), [&](const IpPrefix& subnet) {
-    return created_between(now, subnet, kOldest, record.record.created) != nullptr;
+    return created_between(now, subnet, kOldest, age_of(record)) != nullptr;
   });
 }
 
@@ -357,7 +367,7 @@ Result<SubnetChoice> choose_subnet(const NetworkConfig& config, const DecodedRec
   }
   const DecodedRecord* former = former_record(now, *own);
   if (former == nullptr) return Reuse{*own};
-  TRY(check_exchange(now, *former, subnet, own->record.created));
+  TRY(check_exchange(now, *former, subnet, age_of(*own)));
   return Discard{*former};
 }
 

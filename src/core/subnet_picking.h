@@ -67,9 +67,9 @@ struct Chooser {
 // Each family is chosen for itself, with these rules for both: an own record that has one of the
 // chosen subnets is exchanged for one that has them all. A free IPv6 subnet is preferably that with
 // the number of the IPv4 subnet, so that hosts that choose at the same time choose different ones.
-// If an older record of another host overlaps an own lease in a family, and that subnet is not the
-// previous one, another subnet is chosen: two hosts can create records at the same time that
-// overlap in one family.
+// If an older record of another host overlaps an own lease in a family, another subnet is chosen,
+// also in place of the previous one: all hosts use the older lease. Two hosts can create records at
+// the same time that overlap in one family, and a restored store can bring back such records.
 //
 // A subnet that contains an address of `keep_clear_of` is not free. Records outside of the network
 // are ignored. ErrorKind::exhausted: no subnet is free.

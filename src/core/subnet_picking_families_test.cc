@@ -174,9 +174,6 @@ TEST_F(SubnetPickingFamiliesTest, AnOlderRecordOfAnotherHostOnOneSubnetMakesThat
   EXPECT_EQ(chosen(both, {ours, lease("10.5.8.0-24&fd00:0:0:9::-64", 2, 8)}, before),
             "reuse 10.5.9.0-24&fd00:0:0:9::-64")
       << "younger: that host makes way";
-  EXPECT_EQ(chosen(both, {ours, older}, "10.5.9.0-24&fd00:0:0:9::-64"),
-            "reuse 10.5.9.0-24&fd00:0:0:9::-64")
-      << "containers have addresses of it";
   EXPECT_EQ(chosen(both, {reservation(ours.key, 1, 7), older}), "reuse " + ours.key);
   EXPECT_EQ(chosen(both, {ours, older, lease("10.5.9.0-25", 3, 5)}), "discard " + ours.key);
   EXPECT_EQ(chosen(both, {ours, older, lease("10.5.9.0-24&fd00:0:0:1::-64", 1, 9)}, before),
@@ -184,6 +181,35 @@ TEST_F(SubnetPickingFamiliesTest, AnOlderRecordOfAnotherHostOnOneSubnetMakesThat
       << "the one in its place is there";
   EXPECT_EQ(chosen(both, {ours, lease("0.0.0.0-0&fc00::-6", 2, 1)}), "reuse " + ours.key)
       << "outside of the network";
+}
+
+// Both hosts have held it, the one after the other, and the store has forgotten both leases.
+TEST_F(SubnetPickingFamiliesTest, OfTwoHostsWhoseFilesNameOneSubnetTheOlderLeaseKeepsIt) {
+  const char* file = "10.5.9.0-24&fd00:0:0:9::-64";
+  const auto other = [](int number, Revision created) {
+    return lease("10.5." + std::to_string(number) + ".0-24&fd00:0:0:9::-64", 2, created);
+  };
+  const Record ours = lease(file, 1, 7);
+  const std::string exchanged =
+      "create 10.5.9.0-24&fd00:0:0:1::-64 for 10.5.9.0-24&fd00:0:0:9::-64";
+  EXPECT_EQ(chosen(both, {other(8, 6), ours}, file), exchanged);
+  EXPECT_EQ(chosen(both, {other(8, 8), ours}, file), "reuse " + ours.key);
+  EXPECT_EQ(chosen(both, {other(8, 7), ours}, file), exchanged) << "the smaller key is the older";
+  EXPECT_EQ(chosen(both, {other(10, 7), ours}, file), exchanged) << "compared as a text";
+  EXPECT_EQ(chosen(both, {ours, other(91, 7)}, file), "reuse " + ours.key);
+  EXPECT_EQ(chosen(both, {lease("10.5.9.0-25", 2, 6), ours}, file),
+            "create 10.5.1.0-24&fd00:0:0:9::-64 for 10.5.9.0-24&fd00:0:0:9::-64");
+  EXPECT_EQ(chosen(v4, {lease("10.5.9.0-25", 2, 6), lease("10.5.9.0-24", 1, 7)}, file),
+            "discard 10.5.9.0-24");
+}
+
+TEST_F(SubnetPickingFamiliesTest, ARecordThatNoHostUsesOutranksNone) {
+  const Record ours = lease("10.5.9.0-24&fd00:0:0:9::-64", 1, 7);
+  for (const char* value : {R"({"PublicIP":"127.0.0.1"})", R"({"PublicIP":"224.0.0.1"})",
+                            R"({"PublicIP":"0.0.0.0","PublicIPv6":"::1"})"}) {
+    const Record older{"10.5.8.0-24&fd00:0:0:9::-64", value, 6, "x", 6};
+    EXPECT_EQ(chosen(both, {older, ours}), "reuse " + ours.key) << value;
+  }
 }
 
 TEST_F(SubnetPickingFamiliesTest, TheSurestRecordIsExchangedThoughAnotherFits) {
