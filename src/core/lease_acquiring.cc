@@ -52,19 +52,17 @@ void LeaseKeeper::choose(TimePoint now, const DecodedRecords& records, Acts& act
 LeaseKeeper::Holders LeaseKeeper::holders_of(const SubnetKey& subnet,
                                              const Snapshot& snapshot) const {
   const std::string key = encode_subnet_key(subnet);
-  const HostIdentity us(public_ips_, options_.node);
   Holders holders;
   for (const Record& record : snapshot.records) {
     const auto other = decode_subnet_key(record.key);
     if (!other || !overlaps_in_network(*other, subnet)) continue;
     const bool has_key = record.key == key;
     const auto attributes = decode_lease(record);
-    const bool ours = attributes ? is_ours(*other, *attributes) || is_free_copy(record) : has_key;
+    const bool wrote = attributes && is_ours(*other, *attributes);
+    const bool ours = attributes ? wrote || is_free_copy(record) : has_key;
     if (has_key) holders.at_key = &record;
     if (ours && has_key) holders.own = &record;
-    if (!has_key && attributes && other->shares_subnet_with(subnet) && us.wrote(*attributes)) {
-      holders.former = &record;
-    }
+    if (!has_key && wrote && other->shares_subnet_with(subnet)) holders.former = &record;
     if (ours || !holders.by.empty()) continue;
     holders.by = fmt::format(
         "{} has {}", attributes ? to_string(attributes->public_ips()) : "a record that is no lease",

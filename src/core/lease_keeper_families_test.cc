@@ -199,6 +199,20 @@ TEST_F(LeaseFamiliesTest, AStoreThatGoesBackToTheFormerRecordIsCorrected) {
                                " | active 10.5.0.96/27,fd00:0:0:3::/64@192.0.2.1");
 }
 
+// The restored record is ours by its address and subnet. If it stayed, all hosts would use it in
+// place of ours, which is younger.
+TEST_F(LeaseFamiliesTest, AFormerRecordOfANodeIdThatIsLostGoesAsWell) {
+  KeeperHost us = host(kV4, {.node = decode_node_tag(std::string(32, 'b') + "/00000002").value()});
+  us.start();
+  us.finish_calls();
+  LeaseAttributes before = announced;
+  before.node = decode_node_tag(std::string(32, 'a') + "/00000001").value();
+  store.remove("10.5.0.96-27");
+  store.put(kDual, encode_lease_value(before), std::nullopt);
+  us.finish_calls();
+  EXPECT_EQ(keys(), "10.5.0.96-27 for ever");
+}
+
 TEST_F(LeaseFamiliesTest, AnotherHostOnOneOfOurSubnetsIsReported) {
   KeeperHost us = host(kBoth);
   us.start();
