@@ -163,6 +163,8 @@ void Judge::judge_peer(const Host& host, const IpPrefix& subnet, const Host::Kno
   const bool same = says != nullptr && (store_.owner_of(*says) == known.first_ip ||
                                         (is_bare && says->public_ips() == ips));
   if (ips.shared_with(host.ips())) return;
+  // The store may have lost it since the host heard of it.
+  if (says != nullptr && says->public_ips().shared_with(host.ips())) return;
   if (own || same || known.first_ip == host.first_ip() || has_our_address(host, subnet)) return;
   for (const std::string& vtep : known.vteps) {
     if (store_.claims().had_to_be_left(vtep, known.first_ip, known.since - kInFlight)) return;
@@ -306,10 +308,7 @@ void Judge::judge_lease(const Host& host, const ExpectedPeers& expected) const {
       says && name_of(*says) == host.public_ip && store_.owner_of(*says) == host.first_ip();
   if (keeper->phase() == LeasePhase::active || keeper->phase() == LeasePhase::renewing) {
     const bool has_table = host.process().table() != nullptr;
-    // Containers have addresses in the subnet of the file, whatever a restored store says.
-    const bool restored = store_.was_set_back() && host.subnet_in_file;
-    const bool believed =
-        !has_table || restored || expected.leases.contains(keeper->lease()->subnet);
+    const bool believed = !has_table || expected.leases.contains(keeper->lease()->subnet);
     if (!own || !believed) violation_(host.name() + " holds " + key + " in its mind alone");
     if (!troubles.empty()) violation_(host.name() + " complains: " + text(troubles));
   } else if (own || !is_taken(host.first_ip(), keeper->lease()->subnet) || troubles.empty()) {

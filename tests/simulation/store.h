@@ -85,7 +85,6 @@ class Store {
   TimePoint held_until(const IpPrefix& subnet, IpAddress first_ip) const {
     return fates_.held_until(subnet, first_ip, heard_by);
   }
-  bool was_set_back() const { return back_in_time_ > 0; }
   // The host has a record without this subnet.
   bool lives_elsewhere(const IpPrefix& subnet, IpAddress first_ip) const;
   // The last time that another configuration came into force, or the same one again.
