@@ -78,6 +78,17 @@ TEST_F(LeaseFamiliesTest, TheSubnetStaysOverAllChangesOfTheFamilies) {
   EXPECT_EQ(keys(), kDual);
 }
 
+TEST_F(LeaseFamiliesTest, AfterAnExchangeTheRecordIsWrittenOnceMoreAndThenRenewed) {
+  run(kV4);
+  KeeperHost us = host(kBoth);
+  us.start();
+  us.finish_calls();
+  us.take_log();
+  us.wait();
+  us.finish_calls();
+  EXPECT_EQ(us.take_log(), std::string("renew ") + kDual);
+}
+
 TEST_F(LeaseFamiliesTest, AReservationStaysAReservation) {
   store.put("10.5.0.64-27", ours(), std::nullopt);
   run(kBoth);

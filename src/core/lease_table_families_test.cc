@@ -80,6 +80,20 @@ TEST_F(LeaseTableFamiliesTest, ALeaseNeedsASubnetOfTheNetworkAndAnAddressOfAHost
             "fd01::/64 is outside of the network fd00::/48");
 }
 
+// Otherwise its MAC would be that of a device to which nothing is sent.
+TEST_F(LeaseTableFamiliesTest, TheDataOfAnAddressThatIsNoHostsIsLeftOut) {
+  const auto data_of = [&](const char* public_ip, const char* public_ip6) {
+    put("10.5.1.0-24&fd00:0:0:1::-64",
+        value(public_ip, std::string(R"(,"PublicIPv6":")") + public_ip6 +
+                             R"(","BackendType":"vxlan","BackendData":4,"BackendV6Data":6)"));
+    const LeaseAttributes& used = table.leases().begin()->second.lease->attributes;
+    return used.backend_data + "," + used.backend_v6_data;
+  };
+  EXPECT_EQ(data_of("192.0.2.1", "2001:db8::1"), "4,6");
+  EXPECT_EQ(data_of("192.0.2.1", "::"), "4,");
+  EXPECT_EQ(data_of("127.0.0.1", "2001:db8::1"), ",6");
+}
+
 TEST_F(LeaseTableFamiliesTest, LeasesThatOverlapInOneFamilyExcludeEachOther) {
   const auto of = [](int host) {
     return with_both("192.0.2." + std::to_string(host), "2001:db8::" + std::to_string(host));
