@@ -28,8 +28,8 @@ class Claims {
   void end(TimePoint now, const std::string& key, bool by_its_owner);
 
   // Whether a record of another host, or of this one under an address that it had before, has had
-  // this node id or MAC since then, while no older record of the owner's had it. The owner does not
-  // recognise its records at the keys `unrecognised`.
+  // this node id or MAC since then, while no older record of the owner's had it. Its records at the
+  // keys `unrecognised` do not count.
   bool had_to_be_left(std::string_view what, IpAddress owner, TimePoint since,
                       const std::set<std::string>& unrecognised = {}) const;
   // Whether a record of the owner's has had it since then without a gap, or until the owner itself

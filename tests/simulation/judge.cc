@@ -25,6 +25,21 @@ std::string line(const SubnetKey& subnet, const LeaseAttributes& attributes) {
   return to_string(subnet) + " " + encode_lease_value(attributes);
 }
 
+// The keys of the records of which the network of this configuration has no subnet.
+std::set<std::string> keys_outside(const NetworkConfig& config, const Snapshot& all) {
+  std::set<std::string> keys;
+  for (const Record& record : all.records) {
+    const auto key = decode_subnet_key(record.key);
+    const auto subnets = key ? values_of(*key) : std::vector<IpPrefix>();
+    const bool any = std::ranges::any_of(subnets, [&](const IpPrefix& subnet) {
+      const auto& range = config.at(subnet.family());
+      return range && range->network.contains(subnet);
+    });
+    if (!any) keys.insert(record.key);
+  }
+  return keys;
+}
+
 std::string difference(const std::set<std::string>& have, const std::set<std::string>& want) {
   std::string lines;
   for (const std::string& line : want) {
@@ -166,8 +181,11 @@ void Judge::judge_peer(const Host& host, const IpPrefix& subnet, const Host::Kno
   // The store may have lost it since the host heard of it.
   if (says != nullptr && says->public_ips().shared_with(host.ips())) return;
   if (own || same || known.first_ip == host.first_ip() || has_our_address(host, subnet)) return;
+  // Where a record is not used it protects no MAC of its host's.
+  const auto unused = keys_outside(*host.process().config(), store_.snapshot());
   for (const std::string& vtep : known.vteps) {
-    if (store_.claims().had_to_be_left(vtep, known.first_ip, known.since - kInFlight)) return;
+    if (store_.claims().had_to_be_left(vtep, known.first_ip, known.since - kInFlight, unused))
+      return;
   }
   judge_lost_peer(host, subnet, known);
   // A host that was lied to takes a new record of the peer's for a change of its subnets, and that

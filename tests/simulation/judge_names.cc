@@ -30,6 +30,12 @@ void Judge::lose_name_with_families(Host& host) const {
 void Judge::judge_left_name(Host& host) const {
   if (!host.left_name) return;
   const std::string id = to_string(*std::exchange(host.left_name, std::nullopt));
+  // Before it has its lease it knows a record under another address by its node id alone.
+  const Record* record =
+      host.last_subnet ? store_.find(encode_subnet_key(*host.last_subnet)) : nullptr;
+  const auto says = record ? decode_lease_value(record->value)
+                           : Result<LeaseAttributes>(fail(ErrorKind::not_found, "none"));
+  if (says && name_of(*says) != host.public_ip && !host.subnet_since_start) host.lose_address();
   const Claims& claims = store_.claims();
   TimePoint since = host.last_vteps.empty() ? TimePoint() : kNever;
   for (const auto& [family, last] : host.last_vteps) {
