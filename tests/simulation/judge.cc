@@ -40,6 +40,12 @@ std::set<std::string> keys_outside(const NetworkConfig& config, const Snapshot& 
   return keys;
 }
 
+// The record of a host as it was before it booted and had another address, as a restored store may
+// have it. The host does not tell it from that of a copy of itself.
+bool is_unrecognised(const Host& host, const LeaseAttributes& says) {
+  return says.node && says.node->boot != host.boot() && name_of(says) != host.public_ip;
+}
+
 std::string difference(const std::set<std::string>& have, const std::set<std::string>& want) {
   std::string lines;
   for (const std::string& line : want) {
@@ -329,7 +335,11 @@ void Judge::judge_lease(const Host& host, const ExpectedPeers& expected) const {
     const bool believed = !has_table || expected.leases.contains(keeper->lease()->subnet);
     if (!own || !believed) violation_(host.name() + " holds " + key + " in its mind alone");
     if (!troubles.empty()) violation_(host.name() + " complains: " + text(troubles));
-  } else if (own || !is_taken(host.first_ip(), keeper->lease()->subnet) || troubles.empty()) {
+    return;
+  }
+  const bool taken =
+      is_taken(host.first_ip(), keeper->lease()->subnet) || (says && is_unrecognised(host, *says));
+  if (own || !taken || troubles.empty()) {
     violation_(fmt::format("{} does not hold {} (is {}), {}, says {}", host.name(), key,
                            to_string(keeper->phase()), own ? "its own" : "another's or nobody's",
                            text(troubles)));
