@@ -275,13 +275,11 @@ const DecodedRecord* record_to_take_over(const Situation& now) {
 // The subnets to lease; `own`: our record, if there is one.
 struct Wanted {
   SubnetKey subnet;
-  bool previous_is_free = false;  // in each family that had a subnet
+  bool has_previous = false;  // one of the subnets is the previous one, and free
 };
 
 Result<Wanted> wanted_subnets(const Situation& now, const DecodedRecord* own) {
   Wanted wanted;
-  bool any_previous = false;
-  bool all_free = true;
   std::optional<std::uint64_t> number;  // of the IPv4 subnet in its range
   for (const Family family : kFamilies) {
     const auto& range = now.config.at(family);
@@ -289,8 +287,7 @@ Result<Wanted> wanted_subnets(const Situation& now, const DecodedRecord* own) {
     const std::vector<IpPrefix> taken = taken_subnets(now, *range, own);
     const std::optional<IpPrefix> previous = now.previous(family);
     const bool previous_is_free = previous && is_free(*previous, taken);
-    any_previous = any_previous || previous;
-    all_free = all_free && (!previous || previous_is_free);
+    wanted.has_previous |= previous_is_free;
     const auto kept = own == nullptr ? std::nullopt : usable(now, *own, family);
     std::optional<IpPrefix>& subnet = wanted.subnet.at(family);
     // The containers of this host are in the previous subnet, so a lease on another subnet comes
@@ -301,7 +298,6 @@ Result<Wanted> wanted_subnets(const Situation& now, const DecodedRecord* own) {
     if (!subnet) subnet = TRY(pick_free(now, *range, taken, number));
     number = range->number_of(subnet->base);
   }
-  wanted.previous_is_free = any_previous && all_free;
   return wanted;
 }
 
@@ -354,7 +350,7 @@ Result<SubnetChoice> choose_subnet(const NetworkConfig& config, const DecodedRec
   const DecodedRecord* own = own_record(now);
   if (own != nullptr && use_of(now, *own) < Use::some) return Discard{*own};
   const Result<Wanted> wanted = wanted_subnets(now, own);
-  if (own == nullptr && chooser.address_is_ours && !(wanted && wanted->previous_is_free)) {
+  if (own == nullptr && chooser.address_is_ours && !(wanted && wanted->has_previous)) {
     const DecodedRecord* theirs = record_to_take_over(now);
     if (theirs != nullptr) return TakeOver{*theirs};
   }

@@ -61,8 +61,8 @@ struct Chooser {
 
 // Chooses in upstream's order: our own record (HostIdentity::owns; of several one that fits, then
 // the surest, then the previous subnet), the previous subnet if no record overlaps it, a record to
-// take over, otherwise a random free subnet. If the previous subnet is free, an own lease (not a
-// reservation) on another subnet is not used.
+// take over (only if no previous subnet of either family is free), otherwise a random free subnet.
+// If the previous subnet is free, an own lease (not a reservation) on another subnet is not used.
 //
 // Each family is chosen for itself, with these rules for both: an own record that has one of the
 // chosen subnets is exchanged for one that has them all. A free IPv6 subnet is preferably that with

@@ -229,6 +229,17 @@ TEST_F(SubnetPickingFamiliesTest, ARecordBehindAnOlderOneIsNotTakenOver) {
             "create 10.5.1.0-24&fd00:0:0:1::-64");
 }
 
+TEST_F(SubnetPickingFamiliesTest, NoRecordIsTakenOverWhileAPreviousSubnetIsFree) {
+  Record theirs = lease("10.5.2.0-24&fd00:0:0:2::-64", 1);
+  theirs.value.insert(1, R"("NodeID":")" + std::string(32, 'b') + R"(/00000002",)");
+  const Record on_v4 = lease("10.5.9.0-24", 2), on_v6 = lease("0.0.0.0-0&fd00:0:0:9::-64", 3);
+  const char* before = "10.5.9.0-24&fd00:0:0:9::-64";
+  EXPECT_EQ(chosen(both, {theirs}, before), std::string("create ") + before);
+  EXPECT_EQ(chosen(both, {on_v6, theirs}, before), "create 10.5.9.0-24&fd00:0:0:1::-64");
+  EXPECT_EQ(chosen(both, {on_v4, theirs}, before), "create 10.5.1.0-24&fd00:0:0:9::-64");
+  EXPECT_EQ(chosen(both, {on_v6, on_v4, theirs}, before), "take over " + theirs.key);
+}
+
 // Such a record would have to be exchanged, and that of another node is none to exchange.
 TEST_F(SubnetPickingFamiliesTest, ARecordOfOtherFamiliesIsNotTakenOver) {
   Record ours = lease("10.5.2.0-24&fd00:0:0:2::-64", 1);
