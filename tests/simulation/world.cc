@@ -190,7 +190,7 @@ void World::calm_down() {
   for (const auto& host : hosts_) {
     end_sharing(*host);
     host->cut(false);
-    host->link = Link{};
+    host->link = Link{.lied_at = host->link.lied_at};  // that it was lied to has its effect still
     if (host->gone) continue;
     if (!host->machine.runs()) host->machine.resume();
     host->unsure_until = std::max(host->unsure_until, timeline_.now());
