@@ -142,6 +142,11 @@ std::vector<std::string> values_of(const std::vector<std::string>* value) {
   return *value;
 }
 
+// "[=string]" for the kind " string".
+std::string optional_value(std::string_view kind) {
+  return "[=" + std::string(trim(kind)) + "]";
+}
+
 // A word, split into the name and value of a flag. `-` alone and words without a dash are no flags.
 struct FlagWord {
   std::string_view name;
@@ -209,6 +214,10 @@ void Flags::add_old(std::vector<OldFlag> flags) {
               std::make_move_iterator(flags.end()));
 }
 
+std::string Flags::bare_value_of(const Flag& flag) {
+  return std::holds_alternative<bool*>(flag.target) ? "true" : flag.info.bare_value;
+}
+
 // Finds a flag also with `-` for `_`, since other programs write log-dir for log_dir.
 const OldFlag* Flags::find_old(std::string_view name) const {
   std::string with_underscores(name);
@@ -270,8 +279,8 @@ Result<ParsedWords> Flags::parse(std::span<const std::string> arguments) {
       if (TRY(skip_old(argument, word.name, word.value.has_value(), parsed))) ++i;
     } else if (word.value) {
       TRY(take(*flag, *word.value, FlagSource::command_line));
-    } else if (std::holds_alternative<bool*>(flag->target)) {
-      TRY(take(*flag, "true", FlagSource::command_line));
+    } else if (const std::string bare = bare_value_of(*flag); !bare.empty()) {
+      TRY(take(*flag, bare, FlagSource::command_line));
     } else {
       if (++i == arguments.size()) return fail(ErrorKind::invalid, flag->label + " needs a value");
       TRY(take(*flag, arguments[i], FlagSource::command_line));
@@ -295,7 +304,9 @@ std::string Flags::usage() const {
   std::string text;
   for (const Flag& flag : flags_) {
     const auto kind = std::visit([](const auto* value) { return kind_word(value); }, flag.target);
-    text.append("  --").append(flag.info.name).append(kind).append("\n        ");
+    text.append("  --").append(flag.info.name);
+    text.append(flag.info.bare_value.empty() ? std::string(kind) : optional_value(kind));
+    text.append("\n        ");
     text.append(flag.info.help);
     if (!flag.default_text.empty()) text.append(" (default ").append(flag.default_text).append(")");
     text += '\n';

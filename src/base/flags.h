@@ -19,11 +19,12 @@
 namespace flannel {
 
 struct FlagInfo {
-  std::string name;            // without dashes
-  std::string help;            // one line
-  bool secret = false;         // its value is never printed
-  bool in_environment = true;  // read_environment() reads it
-  bool free_text = false;      // the value keeps blanks and quotes around it; so does a secret
+  std::string name;             // without dashes
+  std::string help;             // one line
+  bool secret = false;          // its value is never printed
+  bool in_environment = true;   // read_environment() reads it
+  bool free_text = false;       // the value keeps blanks and quotes around it; so does a secret
+  std::string bare_value = {};  // of the flag without "="; empty: the next word is the value
 };
 
 // The name of a flag of an earlier release, a fork or another program. It is known here so that an
@@ -102,6 +103,8 @@ class Flags {
   Flag* find(std::string_view name);
   const Flag& get(std::string_view name) const;
   Result<void> take(Flag& flag, std::string_view value, FlagSource source);
+  // The value that the flag has without "="; empty: it needs one.
+  static std::string bare_value_of(const Flag& flag);
   const OldFlag* find_old(std::string_view name) const;
   Result<bool> skip_old(std::string_view argument, std::string_view name, bool has_value,
                         ParsedWords& parsed) const;

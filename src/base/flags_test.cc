@@ -208,6 +208,16 @@ TEST_F(FlagsTest, UsageListsEveryFlagWithItsDefaultEvenAfterParsing) {
             "  --version\n        version\n");
 }
 
+TEST_F(FlagsTest, AFlagWithABareValueTakesAnotherOneOnlyWithAnEqualsSign) {
+  std::string wait;
+  flags.add({.name = "wait", .help = "wait", .bare_value = "60s"}, wait);
+  EXPECT_EQ(parse({"--wait", "next"}).words, Words{"next"});
+  EXPECT_EQ(wait, "60s");
+  parse({"--wait=5s"});
+  EXPECT_EQ(wait, "5s");
+  EXPECT_NE(flags.usage().find("  --wait[=string]\n        wait\n"), std::string::npos);
+}
+
 TEST_F(FlagsTest, TheLogShowsWhatWasGivenButNoSecret) {
   parse({"--iface=eth0", "--iface", "two words", "--etcd-password=secret"});
   ASSERT_TRUE(environment({{"FLANNELD_HEALTHZ_PORT", "80"}}));
