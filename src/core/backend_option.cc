@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/backend_option.h"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+
+#include "base/parse.h"
+#include "core/go_json.h"
+
+namespace flannel {
+namespace {
+
+using Kind = BackendOption::Kind;
+
+constexpr auto kVxlan = std::to_array<BackendOption>(
+    {{.key = "VNI", .kind = Kind::number, .absent = "1", .is_of_data_plane = true},
+     {.key = "Port",
+      .kind = Kind::number,
+      .absent = "8472",
+      .zero_is_absent = true,
+      .is_of_data_plane = true},
+     {.key = "MTU", .kind = Kind::number, .absent = "that of the underlay", .zero_is_absent = true},
+     {.key = "GBP", .absent = "false", .remakes_the_device = true},
+     {.key = "Learning", .absent = "false"},
+     {.key = "DirectRouting", .absent = "false"}});
+
+constexpr auto kUdp = std::to_array<BackendOption>(
+    {{.key = "Port",
+      .kind = Kind::number,
+      .absent = "8285",
+      .zero_is_absent = true,
+      .is_of_data_plane = true},
+     {.key = "AcceptAny", .absent = "false"},
+     {.key = "Persistent", .absent = "true"},
+     {.key = "Queues", .kind = Kind::number, .absent = "by the number of CPUs"}});
+
+std::optional<std::string> read_number(JsonObject& json, const BackendOption& option) {
+  const auto number = json.integer(option.key, 0, std::numeric_limits<std::uint32_t>::max());
+  if (!number || !*number || (**number == 0 && option.zero_is_absent)) return std::nullopt;
+  return std::to_string(**number);
+}
+
+std::optional<std::string> read_boolean(JsonObject& json, const BackendOption& option) {
+  const auto given = json.boolean(option.key);
+  if (!given || !*given) return std::nullopt;
+  return **given ? "true" : "false";
+}
+
+}  // namespace
+
+std::span<const BackendOption> options_of_backend(std::string_view type) {
+  if (type == "vxlan") return kVxlan;
+  if (type == "udp") return kUdp;
+  return {};
+}
+
+std::string value_of_option(const NetworkConfig& config, const BackendOption& option) {
+  auto json = JsonObject::parse(config.backend_options, "Backend");
+  std::optional<std::string> given;
+  if (json) {
+    given = option.kind == Kind::number ? read_number(*json, option) : read_boolean(*json, option);
+  }
+  return given.value_or(std::string(option.absent));
+}
+
+std::optional<std::int64_t> number_option(const NetworkConfig& config, std::string_view key) {
+  const auto options = options_of_backend(config.backend_type);
+  const auto option = std::ranges::find(options, key, &BackendOption::key);
+  if (option == options.end()) return std::nullopt;
+  return parse_decimal<std::int64_t>(value_of_option(config, *option));
+}
+
+}  // namespace flannel

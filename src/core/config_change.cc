@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/config_change.h"
+
+#include <algorithm>
+
+#include "core/backend_option.h"
+
+namespace flannel {
+namespace {
+
+NetworkFate fate_of(const std::optional<SubnetRange>& before,
+                    const std::optional<SubnetRange>& after) {
+  if (!before) return NetworkFate::added;
+  if (!after) return NetworkFate::retired;
+  if (before->network == after->network) return NetworkFate::stays;
+  if (after->network.contains(before->network)) return NetworkFate::grown;
+  return before->network.contains(after->network) ? NetworkFate::shrunk : NetworkFate::moved;
+}
+
+std::vector<NetworkChange> network_changes(const NetworkConfig& running,
+                                           const NetworkConfig& next) {
+  std::vector<NetworkChange> changes;
+  for (const Family family : kFamilies) {
+    const auto& before = running.at(family);
+    const auto& after = next.at(family);
+    if (before || after) changes.push_back({family, fate_of(before, after), before, after});
+  }
+  return changes;
+}
+
+// The name of a vxlan device has its VNI, so a host has one device for each VNI.
+DataPlaneFate fate_of(const DataPlane& before, const DataPlane& after) {
+  if (before == after) return DataPlaneFate::stays;
+  const bool is_one_device = before.type == after.type && before.vni && before.vni == after.vni;
+  return is_one_device ? DataPlaneFate::at_once : DataPlaneFate::side_by_side;
+}
+
+// A data plane beside the old one gets its options with its own device.
+std::vector<OptionChange> option_changes(const NetworkConfig& running, const NetworkConfig& next,
+                                         DataPlaneFate fate) {
+  std::vector<OptionChange> changes;
+  if (running.backend_type != next.backend_type) return changes;
+  for (const BackendOption& option : options_of_backend(next.backend_type)) {
+    if (option.is_of_data_plane) continue;
+    std::string before = value_of_option(running, option);
+    std::string after = value_of_option(next, option);
+    if (before == after) continue;
+    changes.push_back({std::string(option.key), std::move(before), std::move(after),
+                       option.remakes_the_device && fate == DataPlaneFate::stays});
+  }
+  return changes;
+}
+
+// Linux (6.18) has one UDP socket for all vxlan devices of a port, and refuses (EADDRINUSE) to set
+// a device up whose GBP is another one than that of the socket.
+bool gbp_differs_on_one_port(const DataPlaneChange& plane,
+                             const std::vector<OptionChange>& options) {
+  return plane.fate == DataPlaneFate::side_by_side && plane.before.port == plane.after.port &&
+         std::ranges::find(options, "GBP", &OptionChange::key) != options.end();
+}
+
+// True if the host has this subnet in use, and cannot have it under `next`.
+bool falls_outside(const std::optional<NetworkConfig>& running, const NetworkConfig& next,
+                   const IpPrefix& subnet) {
+  const auto is_in = [&subnet](const std::optional<SubnetRange>& range) {
+    return range && range->network.contains(subnet);
+  };
+  const auto& after = next.at(subnet.family());
+  const bool in_use = !running || is_in(running->at(subnet.family()));
+  return in_use && after && !is_in(after);
+}
+
+bool has_a_family_of(const NetworkConfig& next, const SubnetKey& subnet) {
+  return std::ranges::any_of(kFamilies,
+                             [&](Family family) { return subnet.at(family) && next.at(family); });
+}
+
+// What a lease leaves open is as under the old configuration, which this host keeps.
+bool is_left_behind(const DataPlaneChange& plane, const LeaseAttributes& lease) {
+  if (lease.node || plane.fate == DataPlaneFate::stays) return false;
+  return announced_data_plane(lease, plane.before) == plane.before;
+}
+
+std::optional<Objection> objection_of(const Lease& lease, const ConfigChange& change,
+                                      const std::optional<NetworkConfig>& running,
+                                      const NetworkConfig& next) {
+  for (const IpPrefix& subnet : values_of(lease.subnet)) {
+    if (falls_outside(running, next, subnet)) return Objection::outside;
+  }
+  if (!has_a_family_of(next, lease.subnet)) return Objection::no_family;
+  if (change.data_plane && is_left_behind(*change.data_plane, lease.attributes)) {
+    return Objection::does_not_follow;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+bool ConfigChange::changes_nothing() const {
+  const bool networks_stay = std::ranges::all_of(
+      networks, [](const NetworkChange& network) { return network.before == network.after; });
+  return networks_stay && data_plane && data_plane->fate == DataPlaneFate::stays && options.empty();
+}
+
+ConfigChange plan_change(const std::optional<NetworkConfig>& running, const NetworkConfig& next,
+                         const std::map<SubnetKey, ListedLease>& leases) {
+  ConfigChange change;
+  if (running) {
+    change.networks = network_changes(*running, next);
+    DataPlaneChange plane{.before = data_plane_of(*running), .after = data_plane_of(next)};
+    plane.fate = fate_of(plane.before, plane.after);
+    change.options = option_changes(*running, next, plane.fate);
+    if (plane.fate == DataPlaneFate::at_once && !leases.empty()) {
+      change.in_general.push_back(Objection::port_of_one_vni);
+    }
+    if (gbp_differs_on_one_port(plane, change.options) && !leases.empty()) {
+      change.in_general.push_back(Objection::gbp_of_one_port);
+    }
+    change.data_plane = std::move(plane);
+  }
+  for (const auto& [subnet, listed] : leases) {
+    if (!listed.lease->attributes.node) ++change.without_node_id;
+    if (const auto why = objection_of(*listed.lease, change, running, next)) {
+      change.cut_off.push_back({*why, subnet, listed.lease->attributes.public_ips()});
+    }
+  }
+  return change;
+}
+
+}  // namespace flannel
