@@ -4,9 +4,8 @@
 #include <ostream>
 
 #include "base/parse.h"
-#include "core/lease_table.h"
 #include "core/move_notes.h"
-#include "core/network_config.h"
+#include "ctl/change_report.h"
 #include "ctl/command.h"
 #include "ctl/config_text.h"
 #include "ctl/host_check.h"
@@ -15,35 +14,6 @@
 
 namespace flannel {
 namespace {
-
-// True if a host with these subnets keeps those of the families that the configuration has.
-bool can_be_kept(const NetworkConfig& config, const SubnetKey& subnets) {
-  bool any = false;
-  for (const Family family : kFamilies) {
-    const auto& subnet = subnets.at(family);
-    if (!subnet || !config.at(family)) continue;
-    if (!config.at(family)->allows(*subnet)) return false;
-    any = true;
-  }
-  return any;
-}
-
-// Returns the current leases that hosts could not keep under the new configuration.
-std::vector<std::string> leases_in_the_way(const NetworkConfig& config, const Snapshot& snapshot) {
-  LeaseTable table;
-  table.apply_snapshot(snapshot);
-  std::size_t count = 0;
-  std::string first;
-  for (const auto& [subnet, listed] : table.leases()) {
-    if (can_be_kept(config, subnet)) continue;
-    if (++count == 1) first = to_string(subnet);
-  }
-  if (count == 0) return {};
-  return {
-      fmt::format("{} of the hosts' subnets do not fit, {} is the first: these hosts get others "
-                  "when their flanneld is restarted",
-                  count, first)};
-}
 
 // Returns the text to write in place of `before`. The notes about a move decide which store hosts
 // use, so they stay; a text that has other ones is refused.
@@ -55,6 +25,24 @@ Result<std::string> with_same_notes(std::string_view before, const std::string& 
   return fail(ErrorKind::conflict,
               "not written: the configuration has other notes about a move (MovedTo, MovedFrom) "
               "than the one in the store; leave them out, and those of the store stay, or --force");
+}
+
+// Warns of a text that is forced and ends or redirects a move.
+void warn_of_lost_notes(std::string_view before, std::string_view now, const Terminal& terminal) {
+  const auto had = read_move_notes(before);
+  const auto has = read_move_notes(now);
+  if (!had || !has || *had == *has || *had == MoveNotes{}) return;
+  print_warnings({"the notes about a move (MovedTo, MovedFrom) in the store are not kept"},
+                 terminal);
+}
+
+Result<void> write(StoreSession& store, const std::string& text, Revision seen) {
+  auto written = store.write_config(text, seen);
+  if (written) return {};
+  if (written.error().kind != ErrorKind::conflict) return tl::unexpected(written.error());
+  return fail(ErrorKind::conflict,
+              "not written, another process changed the configuration at the same moment; look at "
+              "it with `flannelctl config get`");
 }
 
 }  // namespace
@@ -72,18 +60,16 @@ Result<void> run_config_set(const CtlOptions& options, const Terminal& terminal)
     terminal.out << "unchanged, the store has this configuration already\n";
     return {};
   }
+  if (snapshot.config) warn_of_lost_notes(snapshot.config->text, text, terminal);
   print_warnings(clashes_on_this_host(report.config, options, terminal), terminal);
-  print_warnings(leases_in_the_way(report.config, snapshot), terminal);
-  const Revision seen = snapshot.config ? snapshot.config->revision : 0;
-  if (auto written = store.write_config(text, seen); !written) {
-    if (written.error().kind != ErrorKind::conflict) return tl::unexpected(written.error());
-    return fail(
-        ErrorKind::conflict,
-        "not written, another process changed the configuration at the same moment; look at "
-        "it with `flannelctl config get`");
+  const ChangeReport change = report_on_change(snapshot, report);
+  print_warnings(objections_in(change), terminal);
+  if (change.change.is_refused() && !options.force) {
+    terminal.out << to_text(change);
+    return fail(ErrorKind::conflict, refusal_of(change.change));
   }
-  terminal.out << to_text(report);
-  if (seen != 0) terminal.out << "A flanneld that runs keeps the old one until it is restarted.\n";
+  TRY(write(store, text, snapshot.config ? snapshot.config->revision : 0));
+  terminal.out << to_text(report) << to_text(change);
   return {};
 }
 

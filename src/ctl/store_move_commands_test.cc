@@ -25,12 +25,10 @@ std::string value_of(int node, const std::string& public_ip) {
 class StoreCommandsTest : public CtlTest {
  protected:
   StoreCommandsTest() {
-    clear(kPrefix);  // other tests leave reservations there
     ctl({"config", "set", kVxlan});
     lease("10.5.1.0-24", value_of(1, "192.0.2.1"));
     lease("10.5.2.0-24", value_of(2, "192.0.2.2"));
     store->put(kPrefix, "10.5.3.0-24", value_of(0, "192.0.2.3"));
-    keys.push_back("10.5.3.0-24");
   }
   ~StoreCommandsTest() override { clear(kNewPrefix); }
 
@@ -203,7 +201,9 @@ TEST_F(StoreCommandsTest, ANoteIsNotChangedByAccident) {
   EXPECT_EQ(said.code, 1);
   EXPECT_NE(said.err.find("other notes about a move"), std::string::npos) << said.err;
   EXPECT_FALSE(notes_in(kPrefix).to->retired);
-  EXPECT_EQ(ctl({"config", "set", "--force", kHostGw}).code, 0);
+  const Said forced = ctl({"config", "set", "--force", kHostGw});
+  EXPECT_EQ(forced.code, 0);
+  EXPECT_NE(forced.err.find("MovedFrom) in the store are not kept\n"), std::string::npos);
   EXPECT_FALSE(notes_in(kPrefix).to);
 }
 

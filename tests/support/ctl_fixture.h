@@ -31,8 +31,8 @@ class CtlTest : public testing::Test {
  protected:
   ~CtlTest() override {
     store->remove_config(kPrefix);
-    for (const std::string& key : keys)
-      store->remove(kPrefix, key);
+    for (const Record& record : store->snapshot(kPrefix).records)
+      store->remove(kPrefix, record.key);
   }
 
   Said ctl(Words words, const std::string& input = "") {
@@ -44,7 +44,6 @@ class CtlTest : public testing::Test {
   }
   void lease(const std::string& key, const std::string& value, Ttl ttl = std::chrono::hours(24)) {
     store->put(kPrefix, key, value, ttl, BootClock::now());
-    keys.push_back(key);
   }
   // Returns the error of an invalid command line, without the name of the program.
   static std::string mistake(const Words& words) {
@@ -55,7 +54,6 @@ class CtlTest : public testing::Test {
 
   std::function<Result<HostView>()> read_host;  // none
   std::shared_ptr<MemoryStore> store = MemoryStore::process_wide();
-  Words keys;
 };
 
 }  // namespace flannel

@@ -195,7 +195,7 @@ class Sqlite:
         return [f"--store=sqlite:{self.path}"]
 
     def set_config(self, config):
-        flannelctl(self, "config", "set", json.dumps(config))
+        flannelctl(self, "config", "set", "--force", json.dumps(config))
 
     def lease_values(self):
         with contextlib.closing(sqlite3.connect(self.path)) as file:
