@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <iosfwd>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -38,7 +39,8 @@ struct CtlOptions {
   std::string backend = "all";  // cleanup
   bool dry_run = false;
   bool force = false;
-  std::string node;  // public IP of a host
+  std::optional<std::chrono::milliseconds> wait{};  // config set; nullopt: it does not wait
+  std::string node;                                 // public IP of a host
   std::vector<std::string> words;
 };
 

@@ -19,7 +19,7 @@ using std::chrono::milliseconds;
 constexpr std::uint32_t kLeastMtu = 576;
 constexpr std::uint32_t kMostMtu = 65535;
 constexpr auto kOwnFlags = std::to_array<std::string_view>(
-    {"json", "bad", "node", "underlay-mtu", "backend", "dry-run", "force"});
+    {"json", "bad", "node", "underlay-mtu", "backend", "dry-run", "force", "wait"});
 constexpr auto kBackends = std::to_array<std::string_view>({"all", "udp", "vxlan", "host-gw"});
 
 // After define() the object must not move, and must outlive `flags`.
@@ -33,6 +33,7 @@ struct CtlFlags {
   std::string backend = "all";
   bool dry_run = false;
   bool force = false;
+  std::string wait;
   bool version = false;
 
   void define(Flags& flags) {
@@ -48,6 +49,11 @@ struct CtlFlags {
     add("backend", "cleanup: only what this backend made: udp, vxlan, host-gw or all", backend);
     add("dry-run", "cleanup, store copy: only say what would be done", dry_run);
     add("force", "cleanup, config set, store: in spite of what speaks against it", force);
+    flags.add({.name = "wait",
+               .help = "config set: wait until all hosts have followed, at most 60s or this time",
+               .in_environment = false,
+               .bare_value = "60s"},
+              wait);
     add("version", "print the version", version);
   }
 };
@@ -110,6 +116,9 @@ Result<CtlOptions> validate(const CtlFlags& texts, const Flags& flags, StoreOpti
   options.backend = texts.backend;
   options.dry_run = texts.dry_run;
   options.force = texts.force;
+  if (flags.given("wait")) {
+    options.wait = TRY_DURING(parse_timeout(texts.wait), flags.label("wait"));
+  }
   return options;
 }
 

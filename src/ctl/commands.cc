@@ -31,7 +31,7 @@ constexpr Command kCommands[] = {
      "check a configuration and write it, unless it cuts off hosts or has changed meanwhile",
      1,
      1,
-     {"underlay-mtu", "force"},
+     {"underlay-mtu", "force", "wait"},
      run_config_set},
     {"config check",
      "[FILE|-|JSON]",

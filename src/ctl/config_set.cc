@@ -8,6 +8,7 @@
 #include "ctl/change_report.h"
 #include "ctl/command.h"
 #include "ctl/config_text.h"
+#include "ctl/follow_wait.h"
 #include "ctl/host_check.h"
 #include "ctl/network_report.h"
 #include "ctl/store_session.h"
@@ -45,6 +46,18 @@ Result<void> write(StoreSession& store, const std::string& text, Revision seen) 
               "it with `flannelctl config get`");
 }
 
+Result<void> wait_if_asked(StoreSession& store, const NetworkConfig& config,
+                           const std::string& text, const CtlOptions& options,
+                           const Terminal& terminal) {
+  if (!options.wait) return {};
+  terminal.out.flush();
+  const auto list = [&store] {
+    store.restart_deadline();
+    return store.snapshot();
+  };
+  return wait_for_followers(config, text, {.longest = *options.wait}, list, terminal);
+}
+
 }  // namespace
 
 Result<void> run_config_set(const CtlOptions& options, const Terminal& terminal) {
@@ -58,7 +71,7 @@ Result<void> run_config_set(const CtlOptions& options, const Terminal& terminal)
   if (snapshot.config && !options.force) text = TRY(with_same_notes(snapshot.config->text, text));
   if (snapshot.config && trim(snapshot.config->text) == text) {
     terminal.out << "unchanged, the store has this configuration already\n";
-    return {};
+    return wait_if_asked(store, report.config, text, options, terminal);
   }
   if (snapshot.config) warn_of_lost_notes(snapshot.config->text, text, terminal);
   print_warnings(clashes_on_this_host(report.config, options, terminal), terminal);
@@ -70,7 +83,7 @@ Result<void> run_config_set(const CtlOptions& options, const Terminal& terminal)
   }
   TRY(write(store, text, snapshot.config ? snapshot.config->revision : 0));
   terminal.out << to_text(report) << to_text(change);
-  return {};
+  return wait_if_asked(store, report.config, text, options, terminal);
 }
 
 }  // namespace flannel
