@@ -166,6 +166,11 @@ void claim_address(World& world) {
   const bool v6_alone = ips.v4 && ips.v6 && node && world.chance_.percent(30);
   if (v6_alone) ips.v4 = world.some_stranger();
   if (!v6_alone) host.lose_address();
+  // A record with its address and a subnet of its file is its own; without IPv4, also this one.
+  const auto subnets = decode_subnet_key(key);
+  const bool of_its_file = host.last_subnet && subnets->shares_subnet_with(*host.last_subnet);
+  if (of_its_file && (!v6_alone || world.changes_families_))
+    host.unsure_until = std::max(host.unsure_until, world.timeline_.now() + minutes(60));
   LeaseAttributes forged = world.announcement(ips);
   for (const IpAddress& ip : values_of(ips)) {
     const std::string data = data_of(host, ip.family);
