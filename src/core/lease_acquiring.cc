@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "core/lease_keeper.h"
+#include "core/listed_lease.h"
 #include "core/move_notes.h"
 #include "core/record_limits.h"
 
@@ -13,6 +15,10 @@ namespace {
 
 // For so long after a take-over, the node that had written the record may take it back.
 constexpr auto kContested = std::chrono::seconds(30);
+
+bool is_lease_of_a_host(const Result<LeaseAttributes>& attributes) {
+  return attributes && std::ranges::any_of(values_of(attributes->public_ips()), can_be_a_host);
+}
 
 }  // namespace
 
@@ -53,6 +59,7 @@ LeaseKeeper::Holders LeaseKeeper::holders_of(const SubnetKey& subnet,
                                              const Snapshot& snapshot) const {
   const std::string key = encode_subnet_key(subnet);
   Holders holders;
+  LeaseAge oldest{.created = std::numeric_limits<Revision>::max()};  // of those of other hosts
   for (const Record& record : snapshot.records) {
     const auto other = decode_subnet_key(record.key);
     if (!other || !overlaps_in_network(*other, subnet)) continue;
@@ -63,18 +70,26 @@ LeaseKeeper::Holders LeaseKeeper::holders_of(const SubnetKey& subnet,
     if (has_key) holders.at_key = &record;
     if (ours && has_key) holders.own = &record;
     if (!has_key && wrote && other->shares_subnet_with(subnet)) holders.former = &record;
-    if (ours || !holders.by.empty()) continue;
+    if (ours) continue;
+    const LeaseAge age{record.created, *other};
+    const bool is_oldest = is_lease_of_a_host(attributes) && age < oldest;
+    if (is_oldest) oldest = age;
+    if (!is_oldest && !holders.by.empty()) continue;
     holders.by = fmt::format(
         "{} has {}", attributes ? to_string(attributes->public_ips()) : "a record that is no lease",
         record.key);
   }
+  const Record* own = holders.own;
+  holders.is_outranked =
+      own != nullptr && own->expires() && oldest < LeaseAge{own->created, subnet};
   return holders;
 }
 
 // Makes the record of the lease that we have, or had, ours again, if no other host has its subnet.
 void LeaseKeeper::reclaim(TimePoint now, const Snapshot& snapshot, Acts& acts) {
   const SubnetKey subnet = lease_ ? lease_->subnet : *options_.only;
-  const auto [at_key, own, former, by] = holders_of(subnet, snapshot);
+  auto [at_key, own, former, by, is_outranked] = holders_of(subnet, snapshot);
+  if (is_outranked) own = nullptr;
   if (at_key != nullptr && is_contested(now, *at_key)) {
     give_way(acts);
     choose(now, decode_records(snapshot.records), acts);

@@ -110,6 +110,7 @@ class LeaseKeeper {
     const Record* own = nullptr;     // that record, if it is ours
     const Record* former = nullptr;  // another record of ours with one of the subnets
     std::string by;                  // another host that has a subnet, and its record; empty: none
+    bool is_outranked = false;       // its record is older than our lease, so all hosts use that
   };
   struct NewRecord {
     SubnetKey subnet;

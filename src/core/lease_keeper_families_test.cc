@@ -224,6 +224,27 @@ TEST_F(LeaseFamiliesTest, AFormerRecordOfANodeIdThatIsLostGoesAsWell) {
   EXPECT_EQ(keys(), "10.5.0.96-27 for ever");
 }
 
+// An operator may write it again, under its own key, though another host has the subnet.
+TEST_F(LeaseFamiliesTest, ALostLeaseThatAnOlderRecordOutranksIsNotTakenAgain) {
+  KeeperHost us = host(kV4);
+  us.start();
+  us.finish_calls();
+  store.remove("10.5.0.96-27");
+  store.put(kDual, kStranger, hours(24));
+  us.finish_calls();
+  us.take_log();
+  store.put("10.5.0.96-27", ours(), hours(24));
+  us.wait();
+  us.finish_calls();
+  EXPECT_EQ(us.take_log(), std::string("list | error: cannot take 10.5.0.96/27 again: "
+                                       "192.0.2.9,2001:db8::9 has ") +
+                               kDual);
+  store.remove(kDual);
+  us.wait();
+  us.finish_calls();
+  EXPECT_EQ(us.take_log(), "list | renew 10.5.0.96-27 | active 10.5.0.96/27@192.0.2.1");
+}
+
 TEST_F(LeaseFamiliesTest, AnotherHostOnOneOfOurSubnetsIsReported) {
   KeeperHost us = host(kBoth);
   us.start();
