@@ -16,7 +16,9 @@ Result<MadeBackend> AllocBackend::make(std::string_view options_json) {
 }
 
 LeaseAttributes AllocBackend::announce(const HostFacts& host, const Lease*) const {
-  return LeaseAttributes::of_host(public_ips_of(host.underlay));
+  auto attributes = LeaseAttributes::of_host(public_ips_of(host.underlay));
+  attributes.backend = announced();
+  return attributes;
 }
 
 }  // namespace flannel

@@ -14,6 +14,7 @@ class AllocBackend final : public Backend {
   static constexpr std::string_view kType = "alloc";
   static Result<MadeBackend> make(std::string_view options_json);
 
+  AnnouncedBackend announced() const override { return {.type = std::string(kType)}; }
   LeaseAttributes announce(const HostFacts& host, const Lease* previous) const override;
   Result<IpAddress> carrier(const Lease& peer, Family family,
                             const HostFacts& host) const override {

@@ -103,7 +103,12 @@ class Backend {
  public:
   virtual ~Backend() = default;
 
-  // The attributes that we announce. `previous`: our own lease of an earlier run, or nullptr.
+  // What our lease says of this backend. Two backends of one host with the same value are the same
+  // one with other options.
+  virtual AnnouncedBackend announced() const = 0;
+
+  // The attributes that we announce, `backend` included. `previous`: our own lease of an earlier
+  // run, or nullptr.
   virtual LeaseAttributes announce(const HostFacts& host, const Lease* previous) const = 0;
   // The MTU for containers, as written to subnet.env: the smallest of all families.
   virtual std::uint32_t overlay_mtu(const HostFacts& host) const = 0;
@@ -142,5 +147,17 @@ struct MadeBackend {
 // Makes the backend from the Backend object of the configuration. ErrorKind::unsupported: a type
 // that this release lacks; ErrorKind::invalid: an option is wrong, or the type is unknown.
 Result<MadeBackend> make_backend(const NetworkConfig& config, const Underlay& underlay);
+
+// What a peer says of its backend. Another flannel, and earlier releases, announce no port; then
+// the port is 0, and so is a VNI that is missing. The type is empty if the peer announces none: its
+// backend is udp or alloc.
+AnnouncedBackend backend_of(const LeaseAttributes& peer);
+
+// True if a host with the backend `ours` reaches a peer that announces `theirs`.
+bool reaches(const AnnouncedBackend& ours, const AnnouncedBackend& theirs);
+
+// `config` with the backend that a peer announces, with all other options of that backend at their
+// defaults. `theirs` names a type.
+NetworkConfig with_backend(NetworkConfig config, const AnnouncedBackend& theirs);
 
 }  // namespace flannel

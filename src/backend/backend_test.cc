@@ -256,8 +256,9 @@ TEST(HostGwTest, APeerIsARouteViaItsPublicIp) {
             "route 10.5.2.0/24 via 192.0.2.2 dev eth0\n");
   EXPECT_EQ(planned(R"({"Type":"host-gw"})", vxlan_peer()).find("refused: "), 0U);
   const auto backend = made(R"({"Type":"host-gw"})").value().backend;
-  EXPECT_EQ(encode_lease_value(backend->announce(host(), nullptr)),
-            R"({"PublicIP":"192.0.2.1","PublicIPv6":null,"BackendType":"host-gw"})");
+  EXPECT_EQ(
+      encode_lease_value(backend->announce(host(), nullptr)),
+      R"({"PublicIP":"192.0.2.1","PublicIPv6":null,"BackendType":"host-gw","Backend":{"Type":"host-gw"}})");
   EXPECT_EQ(backend->overlay_mtu(host()), 1500U);
   EXPECT_EQ(dump(backend->host_state(own(*backend), host())), "");
 }
@@ -274,7 +275,7 @@ TEST(HostGwTest, RefusesToAnnounceAnAddressThatIsNotItsOwn) {
 TEST(AllocTest, OnlyLeases) {
   const auto backend = made(R"({"Type":"alloc"})").value().backend;
   EXPECT_EQ(encode_lease_value(backend->announce(host(), nullptr)),
-            R"({"PublicIP":"192.0.2.1","PublicIPv6":null})");
+            R"({"PublicIP":"192.0.2.1","PublicIPv6":null,"Backend":{"Type":"alloc"}})");
   EXPECT_EQ(dump(backend->host_state(own(*backend), host())), "");
   EXPECT_EQ(planned(R"({"Type":"alloc"})", vxlan_peer()), "");
 }
@@ -323,10 +324,10 @@ TEST_F(UdpTest, RoutesEachPeerWhereTheNetworkWouldTakeTooMuch) {
       "route 10.5.2.0/24 dev flannel0\n");
 }
 
-TEST_F(UdpTest, AnnouncesNoBackend) {
+TEST_F(UdpTest, AnnouncesItsPortWhereUpstreamDoesNotLook) {
   const auto backend = made(R"({"Type":"udp"})").value().backend;
   EXPECT_EQ(encode_lease_value(backend->announce(host(), nullptr)),
-            R"({"PublicIP":"192.0.2.1","PublicIPv6":null})");
+            R"({"PublicIP":"192.0.2.1","PublicIPv6":null,"Backend":{"Type":"udp","Port":8285}})");
 }
 
 TEST_F(UdpTest, OptionsReachThePacketPath) {
@@ -375,6 +376,48 @@ TEST(MakeBackendTest, NamesAnUnsupportedBackend) {
   EXPECT_EQ(made("{}").error().kind, ErrorKind::invalid);
   EXPECT_NE(made(R"({"Type":"teleport"})").error().text.find("alloc, host-gw, udp and vxlan"),
             std::string::npos);
+}
+
+TEST(AnnouncedBackendTest, IsReadFromWhatEachReleaseWrites) {
+  const auto of = [](const std::string& members) {
+    return to_string(
+        backend_of(decode_lease_value(R"({"PublicIP":"192.0.2.9")" + members + "}").value()));
+  };
+  const std::string data =
+      R"(,"BackendType":"vxlan","BackendData":{"VNI":7,"VtepMAC":"02:00:00:00:00:09"})";
+  EXPECT_EQ(of(""), "");
+  EXPECT_EQ(of(R"(,"Backend":{"Type":"udp","Port":8285})"), "udp port 8285");
+  EXPECT_EQ(of(data), "vxlan VNI 7");
+  EXPECT_EQ(of(data + R"(,"Backend":{"Type":"vxlan","VNI":7,"Port":4789})"),
+            "vxlan VNI 7 port 4789");
+  EXPECT_EQ(of(data + R"(,"Backend":{"Type":"udp","Port":8285})"), "vxlan VNI 7")
+      << "they disagree";
+  EXPECT_EQ(of(R"(,"BackendType":"vxlan","BackendData":7)"), "vxlan");
+  EXPECT_EQ(of(R"(,"BackendType":"host-gw")"), "host-gw");
+}
+
+TEST(AnnouncedBackendTest, APeerIsReachedByWhatItAnnouncesAsFarAsItSaysSo) {
+  const AnnouncedBackend vxlan{.type = "vxlan", .vni = 1, .port = 8472};
+  EXPECT_TRUE(reaches(vxlan, vxlan));
+  EXPECT_TRUE(reaches(vxlan, {.type = "vxlan", .vni = 1}));
+  EXPECT_TRUE(reaches(vxlan, {.type = "vxlan"}));
+  EXPECT_FALSE(reaches(vxlan, {.type = "vxlan", .vni = 2}));
+  EXPECT_FALSE(reaches(vxlan, {.type = "vxlan", .vni = 1, .port = 4789}));
+  EXPECT_FALSE(reaches(vxlan, {.type = "host-gw"}));
+  EXPECT_FALSE(reaches(vxlan, {}));
+  EXPECT_TRUE(reaches({.type = "udp", .port = 8285}, {}));
+  EXPECT_TRUE(reaches({.type = "alloc"}, {}));
+  EXPECT_FALSE(reaches({.type = "udp", .port = 8285}, {.type = "udp", .port = 1}));
+}
+
+TEST(AnnouncedBackendTest, GivesAConfigurationForThatBackend) {
+  const NetworkConfig config = parse_network_config(R"({"Network":"10.5.0.0/16"})")->config;
+  const AnnouncedBackend theirs{.type = "vxlan", .vni = 7, .port = 4789};
+  const auto made = make_backend(with_backend(config, theirs), host().underlay);
+  ASSERT_TRUE(made) << made.error().text;
+  EXPECT_EQ(made->backend->announced(), theirs);
+  EXPECT_FALSE(
+      make_backend(with_backend(config, {.type = R"(x","VNI":1,"y":")"}), host().underlay));
 }
 
 }  // namespace

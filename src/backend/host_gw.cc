@@ -27,6 +27,7 @@ Result<MadeBackend> HostGwBackend::make(std::string_view options_json, const Und
 LeaseAttributes HostGwBackend::announce(const HostFacts& host, const Lease*) const {
   LeaseAttributes attributes = LeaseAttributes::of_host(public_ips_of(host.underlay));
   attributes.backend_type = kType;
+  attributes.backend = announced();
   return attributes;
 }
 

@@ -16,6 +16,7 @@ class HostGwBackend final : public Backend {
   static Result<MadeBackend> make(std::string_view options_json, const Underlay& underlay);
 
   bool wants_on_link() const override { return true; }
+  AnnouncedBackend announced() const override { return {.type = std::string(kType)}; }
   LeaseAttributes announce(const HostFacts& host, const Lease* previous) const override;
   std::uint32_t overlay_mtu(const HostFacts& host) const override { return host.underlay.mtu; }
   Result<IpAddress> carrier(const Lease& peer, Family family, const HostFacts& host) const override;

@@ -40,7 +40,9 @@ Result<MadeBackend> UdpBackend::make(const NetworkConfig& config, const Underlay
 }
 
 LeaseAttributes UdpBackend::announce(const HostFacts& host, const Lease*) const {
-  return LeaseAttributes::of_host(public_ips_of(host.underlay));
+  auto attributes = LeaseAttributes::of_host(public_ips_of(host.underlay));
+  attributes.backend = announced();
+  return attributes;
 }
 
 Result<IpAddress> UdpBackend::carrier(const Lease& peer, Family, const HostFacts& host) const {

@@ -37,6 +37,9 @@ class UdpBackend final : public Backend {
   UdpBackend(UdpOptions options, std::vector<IpPrefix> networks)
       : options_(options), networks_(std::move(networks)) {}
 
+  AnnouncedBackend announced() const override {
+    return {.type = std::string(kType), .port = options_.port};
+  }
   LeaseAttributes announce(const HostFacts& host, const Lease* previous) const override;
   // A host with both families may send by either.
   std::uint32_t overlay_mtu(const HostFacts& host) const override {

@@ -151,6 +151,7 @@ Mac VxlanBackend::mac_of(const LeaseAttributes* announced, Family underlay,
 LeaseAttributes VxlanBackend::announce(const HostFacts& host, const Lease* previous) const {
   LeaseAttributes attributes = LeaseAttributes::of_host(public_ips_of(host.underlay));
   attributes.backend_type = kType;
+  attributes.backend = announced();
   const LeaseAttributes* before = previous == nullptr ? nullptr : &previous->attributes;
   for (const Family underlay : underlays_)
     attributes.data(underlay) = encode_vxlan_data({options_.vni, mac_of(before, underlay, host)});

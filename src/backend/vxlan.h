@@ -42,6 +42,9 @@ class VxlanBackend final : public Backend {
   VxlanBackend(VxlanOptions options, std::vector<Family> families, std::vector<Family> underlays)
       : options_(options), families_(std::move(families)), underlays_(std::move(underlays)) {}
 
+  AnnouncedBackend announced() const override {
+    return {.type = std::string(kType), .vni = options_.vni, .port = options_.port};
+  }
   LeaseAttributes announce(const HostFacts& host, const Lease* previous) const override;
   std::uint32_t overlay_mtu(const HostFacts& host) const override;
   Result<IpAddress> carrier(const Lease& peer, Family family,

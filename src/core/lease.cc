@@ -79,7 +79,38 @@ std::optional<NodeTag> node_in(JsonObject& object) {
   return tag ? std::optional(*tag) : std::nullopt;
 }
 
+constexpr std::int64_t kMaxVni = (1 << 24) - 1;  // RFC 7348: 24 bits
+
+// What is announced of the backend; nullopt for an unknown form, as for the node tag.
+std::optional<AnnouncedBackend> backend_in(JsonObject& lease) {
+  const auto text = lease.json("Backend");
+  if (!text) return std::nullopt;
+  auto object = JsonObject::parse(*text, "Backend");
+  if (!object) return std::nullopt;
+  const auto type = object->string("Type");
+  const auto vni = object->integer("VNI", 0, kMaxVni);
+  const auto port = object->integer("Port", 0, 65535);
+  if (!type || !*type || !vni || !port) return std::nullopt;
+  return AnnouncedBackend{.type = **type,
+                          .vni = static_cast<std::uint32_t>(vni->value_or(0)),
+                          .port = static_cast<std::uint16_t>(port->value_or(0))};
+}
+
+std::string encode(const AnnouncedBackend& backend) {
+  std::string json = fmt::format("{{\"Type\":{}", json_quote(backend.type));
+  if (backend.vni != 0) json += fmt::format(",\"VNI\":{}", backend.vni);
+  if (backend.port != 0) json += fmt::format(",\"Port\":{}", backend.port);
+  return json + '}';
+}
+
 }  // namespace
+
+std::string to_string(const AnnouncedBackend& backend) {
+  std::string text = printable(shortened(backend.type));
+  if (backend.vni != 0) text += fmt::format(" VNI {}", backend.vni);
+  if (backend.port != 0) text += fmt::format(" port {}", backend.port);
+  return text;
+}
 
 std::string encode_subnet_key(const SubnetKey& key) {
   std::string text = key.v4 ? key_part(to_string(*key.v4)) : std::string(kNoIpv4);
@@ -174,6 +205,7 @@ std::string encode_lease_value(const LeaseAttributes& attributes) {
   if (!attributes.backend_data.empty()) member("BackendData", attributes.backend_data);
   if (!attributes.backend_v6_data.empty()) member("BackendV6Data", attributes.backend_v6_data);
   if (attributes.node) member("NodeID", json_quote(to_string(*attributes.node)));
+  if (attributes.backend) member("Backend", encode(*attributes.backend));
   json += '}';
   return json;
 }
@@ -191,6 +223,7 @@ Result<LeaseAttributes> decode_lease_value(std::string_view json) {
   attributes.backend_data = unless_null(object.json("BackendData"));
   attributes.backend_v6_data = unless_null(object.json("BackendV6Data"));
   attributes.node = node_in(object);
+  attributes.backend = backend_in(object);
   return attributes;
 }
 

@@ -2,6 +2,8 @@
 // A lease: who owns which subnet, and how to reach it. Formats: docs/etcd-keys.md.
 #pragma once
 
+#include <compare>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -60,6 +62,17 @@ struct PublicIps {
 };
 std::string to_string(const PublicIps& ips);  // "192.0.2.1", "192.0.2.1,fd00::1", "fd00::1"
 
+// The backend by which a host is reached, as far as a peer with another backend must know it to
+// make one of that kind.
+struct AnnouncedBackend {
+  std::string type{};      // lower case, as in the configuration
+  std::uint32_t vni = 0;   // of vxlan
+  std::uint16_t port = 0;  // of udp and vxlan
+
+  auto operator<=>(const AnnouncedBackend&) const = default;
+};
+std::string to_string(const AnnouncedBackend& backend);  // "vxlan VNI 1 port 8472", "host-gw"
+
 // The attributes that a host announces: the JSON value of its key.
 struct LeaseAttributes {
   IpAddress public_ip{};  // to which peers send, and by which they know the host; 0.0.0.0: none
@@ -68,6 +81,8 @@ struct LeaseAttributes {
   std::string backend_data{};     // compact JSON text; empty: omitted
   std::string backend_v6_data{};  // compact JSON text; empty: omitted
   std::optional<NodeTag> node{};  // who wrote it; nullopt: another flannel, or an operator
+  // nullopt: written by another flannel, or by a release that did not announce it.
+  std::optional<AnnouncedBackend> backend{};
 
   // The attributes of a host of which nothing else is known.
   static LeaseAttributes of_host(const PublicIps& ips);
@@ -81,8 +96,8 @@ struct LeaseAttributes {
   bool operator==(const LeaseAttributes&) const = default;
 };
 
-// Writes the same bytes as upstream flannel v0.15 and later, and after them "NodeID", which
-// upstream ignores.
+// Writes the same bytes as upstream flannel v0.15 and later, and after them "NodeID" and "Backend",
+// which upstream ignores.
 std::string encode_lease_value(const LeaseAttributes& attributes);
 // Accepts any member order and any case of names, and ignores unknown members. Only PublicIP is
 // required.

@@ -16,6 +16,29 @@ std::string value_error(std::string_view json) {
   return value ? "no error" : value.error().text;
 }
 
+TEST(LeaseValueTest, SaysWhichBackendItsHostHas) {
+  LeaseAttributes lease{.public_ip = IpAddress::v4(192, 0, 2, 1)};
+  lease.backend = AnnouncedBackend{.type = "udp", .port = 8285};
+  const std::string text = encode_lease_value(lease);
+  EXPECT_EQ(text,
+            R"({"PublicIP":"192.0.2.1","PublicIPv6":null,"Backend":{"Type":"udp","Port":8285}})");
+  EXPECT_EQ(decode_lease_value(text), lease);
+  lease.backend = AnnouncedBackend{.type = "vxlan", .vni = 7, .port = 8472};
+  EXPECT_EQ(decode_lease_value(encode_lease_value(lease)), lease);
+}
+
+// A later release may write another form; its peer is used anyway.
+TEST(LeaseValueTest, AnUnknownFormOfTheBackendIsAsGoodAsNone) {
+  for (const char* backend :
+       {R"("udp")", "7", "[]", "{}", R"({"Port":1})", R"({"Type":"udp","Port":65536})",
+        R"({"Type":"udp","Port":-1})", R"({"Type":"vxlan","VNI":16777216})", R"({"Type":7})"}) {
+    const auto lease =
+        decode_lease_value(R"({"PublicIP":"1.2.3.4","Backend":)" + std::string(backend) + "}");
+    ASSERT_TRUE(lease) << backend;
+    EXPECT_EQ(lease->backend, std::nullopt) << backend;
+  }
+}
+
 TEST(SubnetKeyTest, RoundTripsOneFamilyAndBoth) {
   const SubnetKey v4 = decode_subnet_key("10.12.13.0-24").value();
   EXPECT_EQ(v4.v4, IpPrefix::parse_v4("10.12.13.0/24").value());
