@@ -56,6 +56,9 @@ class KnownPeers {
   // This host has a new node id.
   void set_host(const HostIdentity& host);
 
+  // The networks are others. A list is to follow.
+  void set_networks(std::vector<IpPrefix> networks) { table_.set_networks(std::move(networks)); }
+
   // Take the content of the store, or its changes. Return the changes of the peers, which are to be
   // carried out in this order.
   std::vector<PeerChange> on_snapshot(TimePoint now, const Snapshot& snapshot);

@@ -20,10 +20,15 @@ bool is_lease_of_a_host(const Result<LeaseAttributes>& attributes) {
   return attributes && std::ranges::any_of(values_of(attributes->public_ips()), can_be_a_host);
 }
 
+// Between two attempts to exchange a record, of which the first has failed.
+constexpr auto kExchangePause = std::chrono::minutes(1);
+
 }  // namespace
 
 void LeaseKeeper::acquire(TimePoint now, const Snapshot& snapshot, Acts& acts) {
-  if (lease_ || options_.only) {
+  if (lease_ && !options_.only && !has_configured_families()) {
+    exchange(now, snapshot, acts);
+  } else if (lease_ || options_.only) {
     reclaim(now, snapshot, acts);
   } else {
     choose(now, decode_records(snapshot.records), acts);
@@ -33,19 +38,48 @@ void LeaseKeeper::acquire(TimePoint now, const Snapshot& snapshot, Acts& acts) {
 void LeaseKeeper::choose(TimePoint now, const DecodedRecords& records, Acts& acts) {
   const Chooser us{HostIdentity(public_ips_, options_.node, previous_), options_.address_is_ours};
   auto choice = choose_subnet(config_, records, us, random_, options_.keep_clear_of);
-  if (!choice) {
-    report(std::move(choice).error(), acts);
-    enter(keeper::Paused{retry_at(now)});
-  } else if (const auto* reuse = std::get_if<Reuse>(&*choice)) {
+  if (choice) return carry_out(now, *choice, acts);
+  report(std::move(choice).error(), acts);
+  enter(keeper::Paused{retry_at(now)});
+}
+
+// Exchanges the record of our lease for one with the families of a new configuration. If that fails
+// our lease stays as it is: its data plane is in use.
+void LeaseKeeper::exchange(TimePoint now, const Snapshot& snapshot, Acts& acts) {
+  const Chooser us{HostIdentity(public_ips_, options_.node, lease_->subnet), false};
+  auto choice =
+      allows_our_subnets()
+          ? choose_subnet(config_, decode_records(snapshot.records), us, random_,
+                          options_.keep_clear_of)
+          : fail(ErrorKind::conflict, fmt::format("the configuration does not allow our subnet {}",
+                                                  to_string(lease_->subnet)));
+  if (choice) {
+    exchange_at_ = kNever;
+    return carry_out(now, *choice, acts);
+  }
+  exchange_at_ = now + kExchangePause;
+  report(std::move(choice).error().during("change the families of the lease"), acts);
+  reclaim(now, snapshot, acts);
+}
+
+bool LeaseKeeper::allows_our_subnets() const {
+  return std::ranges::all_of(kFamilies, [this](Family family) {
+    const auto& subnet = lease_->subnet.at(family);
+    return !subnet || !config_.at(family) || config_.at(family)->allows(*subnet);
+  });
+}
+
+void LeaseKeeper::carry_out(TimePoint now, const SubnetChoice& choice, Acts& acts) {
+  if (const auto* reuse = std::get_if<Reuse>(&choice)) {
     adopt(now, reuse->own.record, reuse->own.lease.subnet, &reuse->own.lease, acts);
-  } else if (const auto* other = std::get_if<TakeOver>(&*choice)) {
+  } else if (const auto* other = std::get_if<TakeOver>(&choice)) {
     taken_over_.emplace(*other->theirs.lease.attributes.node, now);
     acts.emplace_back(ReportTakeOver{other->theirs.lease});
     adopt(now, other->theirs.record, other->theirs.lease.subnet, &other->theirs.lease, acts);
-  } else if (const auto* discard = std::get_if<Discard>(&*choice)) {
+  } else if (const auto* discard = std::get_if<Discard>(&choice)) {
     discard_record(discard->own.record, acts);
   } else {
-    const auto& [subnet, former] = std::get<Create>(*choice);
+    const auto& [subnet, former] = std::get<Create>(choice);
     const bool reserved = former && !former->record.expires();
     create({.subnet = subnet,
             .seen = former ? &former->lease : nullptr,
@@ -62,8 +96,8 @@ LeaseKeeper::Holders LeaseKeeper::holders_of(const SubnetKey& subnet,
   LeaseAge oldest{.created = std::numeric_limits<Revision>::max()};  // of those of other hosts
   for (const Record& record : snapshot.records) {
     const auto other = decode_subnet_key(record.key);
-    if (!other || !overlaps_in_network(*other, subnet)) continue;
     const bool has_key = record.key == key;
+    if (!other || (!has_key && !overlaps_in_network(*other, subnet))) continue;
     const auto attributes = decode_lease(record);
     const bool wrote = attributes && is_ours(*other, *attributes);
     const bool ours = attributes ? wrote || is_free_copy(record) : has_key;

@@ -142,7 +142,9 @@ std::vector<KeeperAct> LeaseKeeper::try_now(TimePoint now) {
 std::vector<KeeperAct> LeaseKeeper::tick(TimePoint now) {
   Acts acts;
   if (now < next_wakeup()) return acts;
-  if (own_record() != nullptr) {
+  if (name_of(state_) == Name::active && exchange_at_ <= now) {
+    list(acts);
+  } else if (own_record() != nullptr) {
     refresh(now, acts);
   } else {  // only a list can show whether a failed write has taken effect
     list(acts);
@@ -152,7 +154,21 @@ std::vector<KeeperAct> LeaseKeeper::tick(TimePoint now) {
 
 TimePoint LeaseKeeper::next_wakeup() const {
   const TimePoint* wake = wake_at_in(state_);
-  return wake ? *wake : kNever;
+  const TimePoint exchange = name_of(state_) == Name::active ? exchange_at_ : kNever;
+  return std::min(wake ? *wake : kNever, exchange);
+}
+
+std::vector<KeeperAct> LeaseKeeper::reconfigure(TimePoint now, NetworkConfig config) {
+  config_ = std::move(config);
+  exchange_at_ = lease_ && !has_configured_families() ? now : kNever;
+  if (exchange_at_ == kNever) return reannounce(now);
+  return tick(now);
+}
+
+bool LeaseKeeper::has_configured_families() const {
+  return std::ranges::all_of(kFamilies, [this](Family family) {
+    return config_.at(family).has_value() == lease_->subnet.at(family).has_value();
+  });
 }
 
 std::vector<KeeperAct> LeaseKeeper::reannounce(TimePoint now, std::optional<NodeTag> node) {

@@ -76,6 +76,11 @@ class LeaseKeeper {
   // updates the record.
   std::vector<KeeperAct> reannounce(TimePoint now, std::optional<NodeTag> node = std::nullopt);
 
+  // To be called when the configuration has changed. The lease keeps its subnets; a record with the
+  // families of the new configuration takes the place of ours. If that is not possible now, ours
+  // stays, and another attempt follows.
+  std::vector<KeeperAct> reconfigure(TimePoint now, NetworkConfig config);
+
   // To be called when another store is used from now on, before its list is passed on. There our
   // record has another revision and another life. `has_lease`: this host has its lease there, too.
   // Otherwise the keeper leases another subnet if another host turns out to have ours: the lease
@@ -133,10 +138,14 @@ class LeaseKeeper {
   void enter_update(Record record, keeper::Update update);
   void refresh(TimePoint now, Acts& acts);
   void refresh_if_changed(TimePoint now, Acts& acts);
+  bool has_configured_families() const;
+  bool allows_our_subnets() const;
 
   // lease_acquiring.cc: from a snapshot to a record of ours
   void acquire(TimePoint now, const Snapshot& snapshot, Acts& acts);
   void choose(TimePoint now, const DecodedRecords& records, Acts& acts);
+  void carry_out(TimePoint now, const SubnetChoice& choice, Acts& acts);
+  void exchange(TimePoint now, const Snapshot& snapshot, Acts& acts);
   void reclaim(TimePoint now, const Snapshot& snapshot, Acts& acts);
   void adopt(TimePoint now, const Record& record, const SubnetKey& subnet, const Lease* seen,
              Acts& acts);
@@ -174,6 +183,8 @@ class LeaseKeeper {
   Duration life_{};
   std::map<std::string, Change> changes_;  // the last of each key while a call was under way
   Due due_;
+  // The next attempt to exchange our record for one with other families; kNever: none is due.
+  TimePoint exchange_at_ = kNever;
   bool other_store_ = false;  // our record in the store of now has not been seen yet
   bool yields_ = false;       // another host's right to our subnet is the better one
 

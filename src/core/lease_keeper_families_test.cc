@@ -175,6 +175,58 @@ TEST_F(LeaseFamiliesTest, AYoungerRecordOnOurIPv6SubnetChangesNothing) {
   EXPECT_EQ(us.keeper.lease()->subnet, decode_subnet_key(kDual).value());
 }
 
+TEST_F(LeaseFamiliesTest, ARunningKeeperChangesItsFamiliesAndKeepsItsSubnets) {
+  KeeperHost us = host(kV4);
+  const auto reconfigure = [&us](const char* text) {
+    us.take_log();
+    us.reconfigure(parse_network_config(text)->config);
+    us.finish_calls();
+    return us.take_log();
+  };
+  us.start();
+  us.finish_calls();
+  EXPECT_EQ(reconfigure(kBoth), std::string("list | create ") + kDual +
+                                    " | list | release 10.5.0.96-27 | list | replace " + kDual +
+                                    " | active 10.5.0.96/27,fd00:0:0:3::/64@192.0.2.1");
+  EXPECT_EQ(reconfigure(kV4), std::string("list | create 10.5.0.96-27 | list | release ") + kDual +
+                                  " | list | replace 10.5.0.96-27 | active 10.5.0.96/27@192.0.2.1");
+  EXPECT_EQ(keys(), "10.5.0.96-27");
+}
+
+TEST_F(LeaseFamiliesTest, ARunningKeeperKeepsItsLeaseWhileTheExchangeIsNotPossible) {
+  KeeperHost us = host(kV4);
+  us.start();
+  us.finish_calls();
+  us.take_log();
+  store.put("0.0.0.0-0&fd00::-60", kStranger, hours(24));  // all of IPv6
+  us.reconfigure(parse_network_config(kBoth)->config);
+  us.finish_calls();
+  EXPECT_EQ(us.take_log().find("list | error: change the families of the lease: out of subnets"),
+            0U);
+  EXPECT_EQ(us.keeper.phase(), LeasePhase::active);
+  EXPECT_EQ(keys(), "0.0.0.0-0&fd00::-60 10.5.0.96-27");
+  store.remove("0.0.0.0-0&fd00::-60");
+  us.wait();
+  us.finish_calls();
+  EXPECT_EQ(keys(), kDual);
+}
+
+TEST_F(LeaseFamiliesTest, ARunningKeeperNeverExchangesASubnetThatTheConfigurationForbids) {
+  KeeperHost us = host(kV4);
+  us.start();
+  us.finish_calls();
+  us.take_log();
+  us.reconfigure(
+      parse_network_config(
+          R"({"Network":"10.9.0.0/24","SubnetLen":27,"EnableIPv6":true,"IPv6Network":"fd00::/60"})")
+          ->config);
+  us.finish_calls();
+  EXPECT_EQ(us.take_log(),
+            "list | error: change the families of the lease: the configuration does not allow our "
+            "subnet 10.5.0.96/27 | renew 10.5.0.96-27 | active 10.5.0.96/27@192.0.2.1");
+  EXPECT_EQ(keys(), "10.5.0.96-27");
+}
+
 TEST_F(LeaseFamiliesTest, TwoHostsThatConvertAtOnceGetDifferentSubnets) {
   run(kV4);
   const LeaseAttributes us = std::exchange(

@@ -88,11 +88,13 @@ std::string reason_of(const VtepOwners::Conflict& conflict, const PublicIps& ips
 // Returns why the network does not have this subnet; empty: it does.
 std::string LeaseTable::subnet_trouble(const IpPrefix& subnet) const {
   if (networks_.empty()) return {};
+  const bool inside = std::ranges::any_of(
+      networks_, [&subnet](const IpPrefix& network) { return network.contains(subnet); });
+  if (inside) return {};
   const auto network = std::ranges::find(networks_, subnet.family(), &IpPrefix::family);
   if (network == networks_.end()) {
     return fmt::format("{}: the network has no {}", to_string(subnet), to_string(subnet.family()));
   }
-  if (network->contains(subnet)) return {};
   return fmt::format("{} is outside of the network {}", to_string(subnet), to_string(*network));
 }
 

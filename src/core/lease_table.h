@@ -47,6 +47,10 @@ class LeaseTable {
   // Sets another identity of this host, by which later records are checked.
   void set_host(const HostIdentity& host) { host_ = host; }
 
+  // Sets other networks, by which later records are checked. The next snapshot decides about those
+  // that are there.
+  void set_networks(std::vector<IpPrefix> networks) { networks_ = std::move(networks); }
+
   // Makes the table equal to the snapshot and returns the changes, downs before ups.
   std::vector<PeerChange> apply_snapshot(const Snapshot& snapshot);
   // Applies the change or removal of one record; other kinds of change are ignored. The cost

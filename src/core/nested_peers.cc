@@ -50,15 +50,26 @@ std::vector<IpPrefix> NestedPeers::concerned_by(const Peer& peer) const {
   return concerned;
 }
 
+void NestedPeers::add_public_ips(const Lease& lease) {
+  for (const IpAddress& ip : values_of(lease.attributes.public_ips())) {
+    if (in_network(ip)) by_public_ip_.emplace(ip, lease.subnet.identity());
+  }
+}
+
+void NestedPeers::set_networks(std::vector<IpPrefix> networks) {
+  networks_ = std::move(networks);
+  by_public_ip_.clear();
+  for (const auto& [name, peer] : peers_)
+    add_public_ips(*peer.lease);
+}
+
 std::vector<IpPrefix> NestedPeers::put(const Shared<Lease>& lease, Revision created) {
   const IpPrefix& name = lease->subnet.identity();
   std::vector<IpPrefix> concerned = remove(name);
   const Peer peer{lease, created};
   peers_.emplace(name, peer);
   ranges_.add(lease->subnet);
-  for (const IpAddress& ip : values_of(lease->attributes.public_ips())) {
-    if (in_network(ip)) by_public_ip_.emplace(ip, name);
-  }
+  add_public_ips(*lease);
   const auto more = concerned_by(peer);
   concerned.insert(concerned.end(), more.begin(), more.end());
   return concerned;

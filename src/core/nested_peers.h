@@ -26,6 +26,9 @@ class NestedPeers {
   // memory.
   explicit NestedPeers(std::vector<IpPrefix> networks) : networks_(std::move(networks)) {}
 
+  // Sets other networks; find_trouble() of every peer may have changed.
+  void set_networks(std::vector<IpPrefix> networks);
+
   // Peers are named by the identity() of their subnets. put() and remove() return those whose
   // find_trouble() may have changed, the named one included.
   // `created`: of the record; 0: the record is gone from the store, and counts as the oldest.
@@ -43,6 +46,7 @@ class NestedPeers {
   using Peers = std::map<IpPrefix, Peer>;
 
   bool in_network(const IpAddress& ip) const;
+  void add_public_ips(const Lease& lease);
   bool is_older(const Peers::value_type& one, const Peers::value_type& other) const;
   const Peers::value_type* around(const IpAddress& ip) const;
   std::vector<Peers::const_iterator> inside(const IpPrefix& subnet) const;

@@ -119,5 +119,17 @@ TEST_F(NestedPeersTest, UsablePeersAreInNoConflict) {
   }
 }
 
+TEST_F(NestedPeersTest, OtherNetworksFindTheConflictsOfPeersThatAreThere) {
+  put("10.5.9.0/24", "192.0.2.9", 1);
+  put("10.6.8.0/24", "192.0.2.8", 2);
+  put("10.5.7.0/24", "10.6.8.5", 3);
+  EXPECT_EQ(trouble("10.6.8.0/24"), "none") << "outside of the network";
+  peers_.set_networks({net("10.4.0.0/14")});
+  put("10.6.8.0/24", "192.0.2.8", 4);
+  EXPECT_NE(trouble("10.6.8.0/24"), "none");
+  peers_.set_networks({net("10.5.0.0/16")});
+  EXPECT_EQ(trouble("10.6.8.0/24"), "none");
+}
+
 }  // namespace
 }  // namespace flannel::nested_peers_test

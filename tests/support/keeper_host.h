@@ -25,6 +25,7 @@ class KeeperHost {
   void start() { perform(keeper.start(store_.now)); }
   void tick() { perform(keeper.tick(store_.now)); }
   void try_now() { perform(keeper.try_now(store_.now)); }
+  void reconfigure(const NetworkConfig& config) { perform(keeper.reconfigure(store_.now, config)); }
   void reannounce() { perform(keeper.reannounce(store_.now)); }
 
   // A call waits for carry_out(); its answer waits for reply().
