@@ -39,7 +39,7 @@ struct KernelChange {
 // that it is removed.
 struct Scope {
   std::vector<std::string> link_names;
-  std::vector<IpPrefix> networks;          // of the overlay: at most one of each family
+  std::vector<IpPrefix> networks;          // of the overlay, and earlier ones
   std::vector<IpPrefix> own_subnets = {};  // of this host; empty before there is a lease
 
   bool has_link(const std::string& name) const;

@@ -47,6 +47,14 @@ class LimitedLog {
   std::size_t count_ = 0;
 };
 
+DesiredState::Parts parts_of(Reconciler::Peers peers) {
+  DesiredState::Parts parts;
+  parts.reserve(peers.size());
+  for (auto& [peer, state] : peers)
+    parts.emplace_back(peer, std::move(state));
+  return parts;
+}
+
 void log_corrections(const std::vector<KernelChange>& changes) {
   LimitedLog limit("kernel objects corrected");
   for (const KernelChange& change : changes) {
@@ -68,17 +76,25 @@ void Reconciler::set_host(Scope scope, NetState host) {
     retired_links_.erase(name);
   scope_ = std::move(scope);
   if (!started_) return desired_.replace_unread({{std::nullopt, std::move(host)}});
-  const auto changes = desired_.replace({{std::nullopt, std::move(host)}});
+  mark_pending(desired_.replace({{std::nullopt, std::move(host)}}));
+}
+
+void Reconciler::mark_pending(const std::vector<KernelChange>& changes) {
   for (const KernelChange& change : changes)
     pending_.mark(change, last_sync_);
 }
 
-void Reconciler::set_peers(std::vector<std::pair<IpPrefix, NetState>> peers, TimePoint now) {
-  DesiredState::Parts parts;
-  parts.reserve(peers.size());
-  for (auto& [peer, state] : peers)
-    parts.emplace_back(peer, std::move(state));
-  change_peers(std::move(parts), now);
+void Reconciler::set_peers(Peers peers, TimePoint now) {
+  change_peers(parts_of(std::move(peers)), now);
+}
+
+Result<void> Reconciler::set_peers_and_sync(Peers peers, TimePoint now) {
+  if (started_) {
+    mark_pending(desired_.replace(parts_of(std::move(peers))));
+  } else {
+    desired_.replace_unread(parts_of(std::move(peers)));
+  }
+  return sync(now);
 }
 
 void Reconciler::change_peers(DesiredState::Parts parts, TimePoint now) {

@@ -30,6 +30,8 @@ struct ReconcileCounters {
 // Loop thread only.
 class Reconciler {
  public:
+  using Peers = std::vector<std::pair<IpPrefix, NetState>>;
+
   // `kernel` outlives the reconciler.
   explicit Reconciler(Kernel& kernel) : kernel_(kernel) {}
 
@@ -38,7 +40,10 @@ class Reconciler {
   // for sync() or tick(). A device that leaves the scope of set_host() is removed.
   void set_host(Scope scope, NetState host);
   // Changes many peers in one batch; an empty state removes the peer.
-  void set_peers(std::vector<std::pair<IpPrefix, NetState>> peers, TimePoint now);
+  void set_peers(Peers peers, TimePoint now);
+  // Does the same in one sync(), together with what set_host() has left to do: for a change after
+  // which peers need what the host has not yet, or no longer need what it has.
+  Result<void> set_peers_and_sync(Peers peers, TimePoint now);
 
   // Reads the kernel and repairs every difference. Objects of ours that are not desired are
   // removed, so the peers must be set before the first call. Fails only if the kernel cannot be
@@ -66,6 +71,7 @@ class Reconciler {
 
  private:
   void change_peers(DesiredState::Parts parts, TimePoint now);
+  void mark_pending(const std::vector<KernelChange>& changes);
   Scope reading_scope() const;
   NetState only_ours(NetState have, const Scope& scope) const;
   // The state of the kernel is known, so single objects may be changed.

@@ -73,6 +73,26 @@ TEST_F(ReconcilerTest, ManyPeersAreOneBatch) {
   EXPECT_EQ(reconciler.counters().changes, 2u + 3 * 198);
 }
 
+TEST_F(ReconcilerTest, AHostThatChangesWithItsPeersIsOneSync) {
+  start({2});
+  NetState host = device();
+  host.links.push_back(host.links[0]);
+  host.links[1].name = "flannel.7";
+  std::get<VxlanSettings>(host.links[1].kind).vni = 7;
+  Scope scope = kScope;
+  scope.link_names.push_back("flannel.7");
+  reconciler.set_host(scope, host);
+  NetState state = peer(2, 2);
+  state.routes[0].link = state.neighbours[0].link = state.fdb[0].link = "flannel.7";
+  ASSERT_TRUE(reconciler.set_peers_and_sync({{subnet(2), state}}, now));
+  const std::string log = kernel.take_log();
+  EXPECT_LT(log.find("put link flannel.7"), log.find("put route 10.5.2.0/24")) << log;
+  EXPECT_LT(log.find("put route 10.5.2.0/24"), log.find("remove neigh 10.5.2.0 dev flannel.1"))
+      << log;
+  EXPECT_EQ(log.find("remove route"), std::string::npos) << log;
+  EXPECT_EQ(reconciler.counters().corrections, 0U);
+}
+
 TEST_F(ReconcilerTest, APeerWithANewMacLeavesNothingOfTheOldOne) {
   start({2, 3});
   set_peer(subnet(2), peer(2, 9));
