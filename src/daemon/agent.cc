@@ -8,6 +8,7 @@
 
 #include "backend/alloc.h"
 #include "base/log.h"
+#include "daemon/whole_config.h"
 
 namespace flannel {
 namespace {
@@ -15,26 +16,24 @@ namespace {
 // Until subnet.env can be written: nothing reports that a folder has become writable.
 constexpr auto kFileRetry = std::chrono::seconds(5);
 
-// Returns an underlay on which every valid configuration works, to check a configuration alone.
-Underlay widest_underlay(const NetworkConfig& config) {
-  const auto ip = IpAddress::v4(192, 0, 2, 1);
-  const auto ip6 = IpAddress::parse_v6("2001:db8::1").value();
-  return underlay_for(config, {.interface = "eth0",
-                               .interface_index = 2,
-                               .mtu = 65535,
-                               .v4 = UnderlayAddress{ip, ip},
-                               .v6 = UnderlayAddress{ip6, ip6}});
+void log_networks(const NetworkConfig& config) {
+  for (const Family family : kFamilies) {
+    const auto& range = config.at(family);
+    if (!range) continue;
+    log::info("Found network config", {{"network", to_string(range->network)},
+                                       {"subnets", range->count()},
+                                       {"backend", config.backend_type}});
+  }
+}
+
+void log_options(const MadeBackend& made) {
+  for (const std::string& warning : made.warnings)
+    log::warning("the backend options have a flaw", {{"what", warning}});
+  if (!made.options.empty()) log::info(made.options);
 }
 
 std::optional<IpPrefix> network_in(const std::optional<SubnetRange>& range) {
   return range ? std::optional(range->network) : std::nullopt;
-}
-
-// Parses the configuration, including the options of its backend.
-Result<ParsedConfig> parse_whole_config(std::string_view text) {
-  auto parsed = TRY(parse_network_config(text));
-  TRY_DURING(make_backend(parsed.config, widest_underlay(parsed.config)), "Backend");
-  return parsed;
 }
 
 }  // namespace
@@ -98,11 +97,11 @@ const LeaseKeeper* Agent::keeper() const {
 const NetworkConfig* Agent::config() const {
   return session_ ? &session_->config : nullptr;
 }
-const PacketPath* Agent::packet_path() const {
-  return session_ ? session_->path.get() : nullptr;
+const Dataplanes* Agent::planes() const {
+  return session_ ? session_->planes.get() : nullptr;
 }
 const Underlay* Agent::underlay() const {
-  return session_ ? &session_->host.underlay : nullptr;
+  return session_ ? &session_->underlay() : nullptr;
 }
 
 void Agent::on_snapshot(const Snapshot& snapshot) {
@@ -111,7 +110,7 @@ void Agent::on_snapshot(const Snapshot& snapshot) {
     begin(snapshot);
     return;
   }
-  compare_config(snapshot.config);
+  follow_config(snapshot.config);
   const auto changes = session_->feed->on_snapshot(snapshot);
   session_->lease->on_snapshot(snapshot);
   follow(changes);
@@ -134,9 +133,9 @@ void Agent::on_changes(const std::vector<Change>& changes) {
   for (const Change& change : changes) {
     if (const auto* put = std::get_if<ConfigPut>(&change)) {
       move_.on_config(put->config);
-      compare_config(put->config);
+      follow_config(put->config);
     } else if (std::holds_alternative<ConfigGone>(change)) {
-      compare_config(std::nullopt);
+      follow_config(std::nullopt);
     } else {
       session_->lease->on_change(change);
     }
@@ -188,119 +187,91 @@ void Agent::begin(const Snapshot& snapshot) {
 
 Result<std::unique_ptr<Agent::Session>> Agent::open_session(const ParsedConfig& parsed) {
   auto session = std::make_unique<Session>();
-  session->config = parsed.config;
-  for (const Family family : kFamilies) {
-    const auto& range = parsed.config.at(family);
-    if (!range) continue;
-    log::info("Found network config", {{"network", to_string(range->network)},
-                                       {"subnets", range->count()},
-                                       {"backend", parsed.config.backend_type}});
-  }
+  session->config = session->leased = parsed.config;
+  log_networks(parsed.config);
   session->host_view = TRY_DURING(parts_.read_host(), "look at the host's interfaces");
-  auto choice =
-      TRY(choose_underlay(request_for(session->config, options_.underlay), session->host_view));
-  for (const std::string& reason : choice.reasons)
-    log::info(reason);
+  const Underlay underlay = TRY(choose(session->config, session->host_view));
   session->carried = session->config;
   if (!session->host_view.has_ipv6) session->carried.v6.reset();
-  session->host = {std::move(choice.underlay), options_.node.id, options_.packet_path};
-  auto made =
-      TRY_DURING(make_backend(session->config, session->host.underlay), "network config: Backend");
-  for (const std::string& warning : made.warnings)
-    log::warning("the backend options have a flaw", {{"what", warning}});
-  if (!made.options.empty()) log::info(made.options);
-  session->backend = std::move(made.backend);
-  if (!options_.powerless.empty() && session->config.backend_type != AllocBackend::kType) {
-    return fail(ErrorKind::denied, options_.powerless);
-  }
-  TRY(lock_objects(*session));
-  TRY(open_packet_path(*session));
+  session->planes = make_planes();
+  TRY(open_planes(*session, underlay));
   session->network_check = make_network_check(*session);
-  session->host.surroundings = session->network_check->surroundings();
+  session->planes->set_surroundings(session->network_check->surroundings());
   session->overlay =
       std::make_unique<Overlay>(Overlay::Parts{.loop = parts_.loop,
                                                .kernel = parts_.kernel,
-                                               .backend = *session->backend,
+                                               .planes = *session->planes,
                                                .lookup_route = session->host_view.lookup_route,
                                                .on_state = [this] { update_readiness(); },
-                                               .path = session->path.get(),
+                                               .on_scope = [this] { watch_kernel(); },
                                                .blackhole_own_subnet = options_.ip_blackhole_route},
-                                session->host, session->carried.networks());
+                                session->carried.networks());
   return session;
 }
 
-// Two daemons with one network or device would undo the changes of each other for ever; with one
-// UDP port each would get packets for the other.
-Result<void> Agent::lock_objects(Session& session) {
-  std::vector<std::string> wanted;
-  for (const IpPrefix& network : session.config.networks())
-    wanted.push_back(to_string(network));
-  for (std::string& name : device_names(*session.backend))
-    wanted.push_back(std::move(name));
-  if (const auto path = session.backend->packet_path(session.host)) {
-    wanted.push_back(fmt::format("UDP port {}", path->peer_port));
-  }
-  for (const std::string& what : wanted)
-    session.locks.push_back(TRY(parts_.acquire_lock(what)));
-  return {};
+Result<Underlay> Agent::choose(const NetworkConfig& config, const HostView& host) const {
+  auto choice = TRY(choose_underlay(request_for(config, options_.underlay), host));
+  for (const std::string& reason : choice.reasons)
+    log::info(reason);
+  return std::move(choice.underlay);
 }
 
-// The device must exist before it can be set up. It carries no packets before there is a lease.
-Result<void> Agent::open_packet_path(Session& session) {
-  const auto settings = session.backend->packet_path(session.host);
-  if (!settings) return {};
-  session.path = TRY(parts_.open_packet_path(*settings, [this] {
-    suspect_kernel();  // a recreated device has neither address nor MTU
-    parts_.on_state();
-  }));
-  session.host.tun_device = session.path->device();
-  return {};
+std::unique_ptr<Dataplanes> Agent::make_planes() {
+  return std::make_unique<Dataplanes>(
+      Dataplanes::Parts{.loop = parts_.loop,
+                        .open_packet_path = parts_.open_packet_path,
+                        .acquire_lock = parts_.acquire_lock,
+                        .on_path =
+                            [this] {
+                              suspect_kernel();  // a recreated device has neither address nor MTU
+                              parts_.on_state();
+                            },
+                        .on_change = [this] { session_->overlay->planes_changed(); }},
+      HostFacts{.underlay = {}, .node_id = options_.node.id, .packet_path = options_.packet_path});
+}
+
+Result<void> Agent::open_planes(Session& session, const Underlay& underlay) {
+  auto made = TRY(make_ours(session.config, underlay));
+  TRY(lock_networks(session, session.config));
+  return session.planes->adopt(session.config, underlay, std::move(made));
+}
+
+Result<MadeBackend> Agent::make_ours(const NetworkConfig& config, const Underlay& underlay) const {
+  auto made = TRY_DURING(make_backend(config, underlay), "network config: Backend");
+  log_options(made);
+  if (!options_.powerless.empty() && config.backend_type != AllocBackend::kType) {
+    return fail(ErrorKind::denied, options_.powerless);
+  }
+  return made;
+}
+
+LeaseAttributes Agent::announce(const Session& session, const Lease* previous) const {
+  const Dataplane& ours = session.planes->ours();
+  if (session.renamed) return ours.backend->announce(ours.host, nullptr);
+  if (!ours.former) return ours.backend->announce(ours.host, previous);
+  // Peers know its MAC.
+  const Lease former{.subnet = {}, .attributes = *ours.former};
+  return ours.backend->announce(ours.host, &former);
 }
 
 LeaseKeeper Agent::make_keeper(const Session& session) const {
-  auto announce = [&session](const Lease* previous) {
-    return session.backend->announce(session.host, session.renamed ? nullptr : previous);
+  auto announce = [this, &session](const Lease* previous) {
+    return this->announce(session, previous);
   };
   KeeperOptions options = options_.keeper;
   options.node = options_.node;
   for (const AddressInUse& used : session.network_check->surroundings().in_use)
     options.keep_clear_of.push_back(used.ip);
-  const Underlay& underlay = session.host.underlay;
+  const Underlay& underlay = session.underlay();
   options.address_is_ours =
       std::ranges::none_of(values_of(underlay), &UnderlayAddress::is_behind_nat);
   return LeaseKeeper(options, session.config, public_ips_of(underlay), announce, session.previous,
                      parts_.random);
 }
 
-// A running daemon keeps the configuration with which it started, and reports if it has changed.
-void Agent::compare_config(const std::optional<ConfigRecord>& record) {
-  if (!record) {
-    set_config_trouble("it is gone from the store; the running one stays in force");
-    return;
-  }
-  const auto parsed = parse_whole_config(record->text);
-  if (!parsed) {
-    set_config_trouble(parsed.error().text + "; the running one stays in force");
-  } else if (parsed->config != session_->config) {
-    set_config_trouble("it changed; restart flanneld to take it");
-  } else {
-    set_config_trouble({});
-  }
-}
-
-void Agent::set_config_trouble(std::string text) {
-  if (text == config_trouble_) return;
-  config_trouble_ = std::move(text);
-  if (config_trouble_.empty()) {
-    log::info("the network configuration is valid again");
-  } else {
-    log::warning("the network configuration is not used", {{"why", config_trouble_}});
-  }
-  parts_.on_state();
-}
-
 void Agent::on_lease_active(const Lease& lease) {
   move_.on_lease(lease);
+  session_->planes->on_announced(lease.attributes);
   if (parts_.rules) {
     parts_.rules->want(session_->carried, lease.subnet, session_->previous_networks);
   }
@@ -316,11 +287,18 @@ void Agent::on_lease_active(const Lease& lease) {
     auto started = session_->overlay->start(lease, session_->feed->peers().leases());
     kernel_trouble_ = started ? std::string() : started.error().text;
     if (!started) log::error("cannot program the kernel", {{"why", kernel_trouble_}});
-    parts_.on_programmed(session_->overlay->scope(), session_->host.underlay);
+    watch_kernel();
     session_->host_check->check();
   }
   leave_name_soon();
   update_readiness();
+}
+
+// Our kernel objects are others.
+void Agent::watch_kernel() {
+  if (session_->overlay_started) {
+    parts_.on_programmed(session_->overlay->scope(), session_->underlay());
+  }
 }
 
 // Called after every change of the kernel state: updates ready() and writes subnet.env.
@@ -328,6 +306,7 @@ void Agent::update_readiness() {
   if (parts_.rules) parts_.rules->admit(session_->overlay->ingress());
   if (session_->overlay->host_in_place()) {
     kernel_trouble_.clear();
+    announce_config();
     if (parts_.rules && !parts_.rules->in_place()) return parts_.on_state();
     write_subnet_file();
     if (!ready_ && file_trouble_.empty()) {
@@ -341,11 +320,12 @@ void Agent::update_readiness() {
 void Agent::write_subnet_file() {
   const SubnetKey& subnet = session_->lease->keeper().lease()->subnet;
   const NetworkConfig& config = session_->config;
+  const Dataplane& ours = session_->planes->ours();
   const SubnetEnv env{.network = network_in(config.v4),
                       .subnet = subnet.v4,
                       .network6 = network_in(config.v6),
                       .subnet6 = subnet.v6,
-                      .mtu = session_->backend->overlay_mtu(session_->host),
+                      .mtu = ours.backend->overlay_mtu(ours.host),
                       .ip_masq = options_.ip_masq};
   if (auto done = subnet_file_.write(env); !done) {
     if (file_trouble_.empty())

@@ -17,6 +17,7 @@
 #include "base/fd.h"
 #include "core/known_peers.h"
 #include "core/lease_table.h"
+#include "daemon/dataplanes.h"
 #include "daemon/host_check.h"
 #include "daemon/lease_runner.h"
 #include "daemon/network_check.h"
@@ -123,30 +124,32 @@ class Agent {
   const Overlay* overlay() const;
   const LeaseKeeper* keeper() const;
   const NetworkConfig* config() const;
-  const PacketPath* packet_path() const;  // null also if the kernel carries the packets
+  const Dataplanes* planes() const;
   const Underlay* underlay() const;
 
  private:
   // Everything that exists only with a configuration. Made in this order and destroyed in reverse.
   struct Session {
     NetworkConfig config;
+    NetworkConfig leased;   // that the lease follows: not yet, while our objects are not in place
     NetworkConfig carried;  // the same, without IPv6 if this kernel has none
     HostView host_view;
-    HostFacts host;
-    std::optional<SubnetKey> previous;  // the subnets of an earlier run
-    std::vector<IpPrefix> previous_networks;
-    bool renamed = false;  // the node id and the VTEP MAC are new
+    std::optional<SubnetKey> previous;        // the subnets of an earlier run
+    std::vector<IpPrefix> previous_networks;  // of earlier configurations, whose rules may be left
+    std::vector<IpPrefix> former_networks;    // of this run: hosts may still have subnets there
+    bool renamed = false;                     // the node id and the VTEP MAC are new
     std::unique_ptr<PeerFeed> feed;
     std::unique_ptr<UnderlayCheck> underlay_check;
     std::unique_ptr<HostCheck> host_check;
     std::unique_ptr<NetworkCheck> network_check;
-    std::unique_ptr<Backend> backend;
-    std::vector<std::vector<Fd>> locks;  // on the network and the devices
-    std::unique_ptr<PacketPath> path;
+    std::vector<std::vector<Fd>> locks;  // on the networks
+    std::unique_ptr<Dataplanes> planes;
     std::unique_ptr<Overlay> overlay;
     std::unique_ptr<LeaseRunner> lease;
     bool overlay_started = false;
     Lease own;  // the lease that the overlay has
+
+    const Underlay& underlay() const { return planes->host().underlay; }
   };
 
   // agent.cc: a configuration begins the session, and the lease its overlay.
@@ -156,16 +159,26 @@ class Agent {
   void name_unused_reservations(const Snapshot& snapshot) const;
   void begin(const Snapshot& snapshot);
   Result<std::unique_ptr<Session>> open_session(const ParsedConfig& parsed);
-  Result<void> lock_objects(Session& session);
-  Result<void> open_packet_path(Session& session);
+  Result<Underlay> choose(const NetworkConfig& config, const HostView& host) const;
+  std::unique_ptr<Dataplanes> make_planes();
+  Result<void> open_planes(Session& session, const Underlay& underlay);
+  Result<MadeBackend> make_ours(const NetworkConfig& config, const Underlay& underlay) const;
+  LeaseAttributes announce(const Session& session, const Lease* previous) const;
   LeaseKeeper make_keeper(const Session& session) const;
   LeaseKeeper make_keeper_elsewhere(const Lease& lease, LeaseKeeper::Announce announce) const;
   StoreMove::Parts move_parts();
-  void compare_config(const std::optional<ConfigRecord>& record);
-  void set_config_trouble(std::string text);
   void on_lease_active(const Lease& lease);
+  void watch_kernel();
   void update_readiness();
   void write_subnet_file();
+
+  // agent_config.cc: changes of the configuration while the session lasts.
+  void follow_config(const std::optional<ConfigRecord>& record);
+  Result<void> adopt(const ParsedConfig& parsed);
+  void keep_former_networks(const std::vector<IpPrefix>& former);
+  void announce_config();
+  Result<void> lock_networks(Session& session, const NetworkConfig& config);
+  void set_config_trouble(std::string text);
 
   // agent_checks.cc: the parts of a session that watch peers, underlay, host and network.
   std::unique_ptr<PeerFeed> make_feed();
@@ -199,6 +212,8 @@ class Agent {
   TimePoint renamed_at_{};
   bool ready_ = false;
   std::string config_trouble_;
+  std::optional<ConfigRecord> config_record_;  // that the store reported last
+  Timer retry_config_{parts_.loop, [this] { follow_config(config_record_); }};
   std::string kernel_trouble_;
   std::string file_trouble_;
 };

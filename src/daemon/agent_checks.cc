@@ -2,6 +2,7 @@
 // The part of Agent that makes the checks of a session: of peers, underlay, host and network.
 #include <utility>
 
+#include "base/log.h"
 #include "daemon/agent.h"
 
 namespace flannel {
@@ -23,7 +24,7 @@ std::unique_ptr<UnderlayCheck> Agent::make_underlay_check() {
       UnderlayCheck::Parts{.loop = parts_.loop,
                            .read_host = parts_.read_host,
                            .request = request_for(session_->config, options_.underlay),
-                           .used = session_->host.underlay,
+                           .used = session_->underlay(),
                            .on_renamed = [this](const Underlay& underlay) { rename(underlay); },
                            .on_checked =
                                [this] {
@@ -34,9 +35,12 @@ std::unique_ptr<UnderlayCheck> Agent::make_underlay_check() {
 }
 
 void Agent::rename(const Underlay& underlay) {
-  session_->host.underlay = underlay;
-  session_->overlay->set_underlay(underlay);
-  if (session_->overlay_started) parts_.on_programmed(session_->overlay->scope(), underlay);
+  auto made = make_backend(session_->config, underlay);
+  const auto adopted = made ? session_->planes->adopt(session_->config, underlay, *std::move(made))
+                            : Result<void>(tl::unexpected(std::move(made).error()));
+  if (!adopted) log::error("cannot use the underlay", {{"why", adopted.error().text}});
+  session_->overlay->planes_changed();
+  watch_kernel();
 }
 
 std::unique_ptr<HostCheck> Agent::make_host_check() {
@@ -57,19 +61,18 @@ std::unique_ptr<HostCheck> Agent::make_host_check() {
 }
 
 std::unique_ptr<NetworkCheck> Agent::make_network_check(Session& session) {
-  std::vector<std::string> devices = device_names(*session.backend);
-  if (session.path) devices.push_back(session.path->device());
   return std::make_unique<NetworkCheck>(NetworkCheck::Parts{
       .loop = parts_.loop,
       .read_host = parts_.read_host,
       .endpoints = parts_.store_addresses,
-      .used = session.host.underlay,
+      .used = session.underlay(),
       .networks = session.config.networks(),
-      .devices = std::move(devices),
-      .on_change = [this] {
-        session_->overlay->set_surroundings(session_->network_check->surroundings());
-        parts_.on_state();
-      }});
+      .devices = [&session] { return session.planes->device_names(); },
+      .on_change =
+          [this] {
+            session_->overlay->set_surroundings(session_->network_check->surroundings());
+            parts_.on_state();
+          }});
 }
 
 StoreMove::Parts Agent::move_parts() {

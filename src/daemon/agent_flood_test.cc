@@ -54,15 +54,15 @@ TEST_F(AgentTest, OfVeryManyPeersThatCannotBeReachedTheFirstAreNamedAndTheOthers
   const std::string own = own_key();
   for (int n = 2; n < kMany; ++n)
     put(peer_key(n), peer_value("192.0.2.9", "vxlan"));
-  EXPECT_EQ(agent_->overlay()->unreachable().size(), Overlay::kMostNamed);
-  EXPECT_EQ(agent_->overlay()->more_unreachable(), kMany - 2 - Overlay::kMostNamed);
+  EXPECT_EQ(agent_->overlay()->unreachable().named().size(), UnreachablePeers::kMostNamed);
+  EXPECT_EQ(agent_->overlay()->unreachable().more(), kMany - 2 - UnreachablePeers::kMostNamed);
   for (int n = 2; n < kMany; n += 2)
     put(peer_key(n), peer_value("192.0.2.9"));
   for (int n = 3; n < kMany; n += 2)
     remove(peer_key(n));
   loop_.advance(minutes(2));
-  EXPECT_EQ(agent_->overlay()->unreachable().size(), 0U);
-  EXPECT_EQ(agent_->overlay()->more_unreachable(), 0U);
+  EXPECT_EQ(agent_->overlay()->unreachable().named().size(), 0U);
+  EXPECT_EQ(agent_->overlay()->unreachable().more(), 0U);
 }
 
 TEST_F(AgentTest, OfVeryManyTroublesOfOneKindTheFirstAreNamed) {

@@ -121,10 +121,10 @@ TEST_F(AgentTest, PeersThatCannotBeReachedAreOneTrouble) {
     return Result<RouteLookup>(RouteLookup{.interface_index = 2, .source = {}, .gateway = router_});
   };
   configure(kHostGw);
-  put("10.5.8.0-24", peer_value("192.0.2.8", "vxlan"));
+  put("10.5.8.0-24", peer_value("192.0.2.8", "ipip"));
   EXPECT_EQ(only_trouble(),
             "peers: 10.5.8.0/24 cannot be reached: ignoring non-host-gw subnet: it announces the "
-            "backend \"vxlan\"");
+            "backend \"ipip\"");
   router_ = IpAddress::v4(192, 0, 2, 254);
   for (int i = 10; i < 100; ++i) {
     put(fmt::format("10.5.{}.0-24", i), peer_value(fmt::format("192.0.2.{}", i)));
@@ -135,7 +135,7 @@ TEST_F(AgentTest, PeersThatCannotBeReachedAreOneTrouble) {
   EXPECT_EQ(kernel_.dump(), "") << "the kernel was not asked in vain";
   router_.reset();
   loop_.advance(61s);  // without a notification
-  EXPECT_EQ(agent_->overlay()->unreachable().size(), 1U);
+  EXPECT_EQ(agent_->overlay()->unreachable().named().size(), 1U);
 }
 
 TEST_F(AgentTest, ARecordOfAnotherHostWithOurMacIsATrouble) {

@@ -21,7 +21,7 @@ bool is_older(const ListedLease& one, const ListedLease& other) {
 }  // namespace
 
 HostIdentity Agent::identity() const {
-  return {public_ips_of(session_->host.underlay), options_.node, session_->previous};
+  return {public_ips_of(session_->underlay()), options_.node, session_->previous};
 }
 
 // Called before this host has a lease. Another host with a lease under our node id was first,
@@ -96,7 +96,7 @@ void Agent::take_another_name(const Lease& other, std::string_view shared) {
               {"new_node_id", to_string(*fresh)},
               {"cure", "none needed; a template of machines should have no node-id file"}});
   options_.node.id = *fresh;
-  session_->host.node_id = *fresh;
+  session_->planes->set_node_id(*fresh);
   session_->renamed = true;
   session_->feed->set_host(identity());
   parts_.on_state();

@@ -16,7 +16,7 @@ class AgentNetworkTest : public AgentTest {
   std::string kernel() { return dump(kernel_.read(agent_->overlay()->scope()).value()); }
   bool has(const std::string& row) { return kernel().find(row + "\n") != std::string::npos; }
   std::string why(const std::string& subnet) const {
-    const auto& all = agent_->overlay()->unreachable();
+    const auto& all = agent_->overlay()->unreachable().named();
     const auto found = all.find(subnet);
     return found == all.end() ? "reachable" : found->second;
   }

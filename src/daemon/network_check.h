@@ -22,8 +22,8 @@ class NetworkCheck {
     std::function<std::vector<IpAddress>()> endpoints;  // of the store
     Underlay used;
     std::vector<IpPrefix> networks;
-    std::vector<std::string> devices;  // ours
-    std::function<void()> on_change;   // surroundings() and troubles() may have changed
+    std::function<std::vector<std::string>()> devices;  // ours
+    std::function<void()> on_change;  // surroundings() and troubles() may have changed
   };
 
   // Makes the first check.

@@ -12,9 +12,6 @@
 namespace flannel {
 namespace {
 
-constexpr std::size_t kNamed =
-    8;  // peers that become unreachable at once and have a line of their own
-
 using Failures = std::vector<std::pair<Family, std::string>>;
 
 // "IPv6: its VNI is 2, ours is 1"; what both families have in common is said once.
@@ -29,15 +26,12 @@ std::string reason_of(const Failures& failures, bool is_dual) {
 
 }  // namespace
 
-Overlay::Overlay(Parts parts, HostFacts host, std::vector<IpPrefix> networks)
-    : parts_(std::move(parts)),
-      host_(std::move(host)),
-      networks_(std::move(networks)),
-      reconciler_(parts_.kernel) {}
+Overlay::Overlay(Parts parts, std::vector<IpPrefix> networks)
+    : parts_(std::move(parts)), networks_(std::move(networks)), reconciler_(parts_.kernel) {}
 
 Scope Overlay::scope() const {
-  Scope scope{.link_names = device_names(parts_.backend), .networks = networks_};
-  if (parts_.path != nullptr) scope.link_names.push_back(host_.tun_device);
+  Scope scope{.link_names = parts_.planes.device_names(), .networks = networks_};
+  scope.networks.insert(scope.networks.end(), former_networks_.begin(), former_networks_.end());
   if (own_) scope.own_subnets = values_of(own_->subnet);
   return scope;
 }
@@ -46,18 +40,37 @@ bool Overlay::has_network(Family family) const {
   return std::ranges::find(networks_, family, &IpPrefix::family) != networks_.end();
 }
 
-void Overlay::set_host() {
+bool Overlay::is_usable(const IpPrefix& subnet) const {
+  const auto has = [&subnet](const IpPrefix& network) { return network.contains(subnet); };
+  return std::ranges::any_of(networks_, has) || std::ranges::any_of(former_networks_, has);
+}
+
+NetState Overlay::host_state() const {
   Lease carried = *own_;
   for (const Family family : kFamilies) {
     if (!has_network(family)) carried.subnet.at(family).reset();
   }
-  NetState state = parts_.backend.host_state(carried, host_);
+  NetState state;
+  for (const auto& plane : parts_.planes.all())
+    state = joined(std::move(state), plane->host_state(carried));
   if (parts_.blackhole_own_subnet) {
     for (const IpPrefix& subnet : values_of(carried.subnet))
       state.routes.push_back({.to = subnet, .link = {}, .blackhole = true});
   }
-  reconciler_.set_host(scope(), std::move(state));
-  host_routes_each_peer_ = host_.route_each_peer;
+  return state;
+}
+
+// Returns true if the reconciler has got another state of this host, which a sync carries out.
+bool Overlay::update_host() {
+  Scope scope = this->scope();
+  NetState state = host_state();
+  const bool same_scope = scope == host_scope_;
+  if (same_scope && state == host_state_) return false;
+  host_scope_ = scope;
+  host_state_ = state;
+  reconciler_.set_host(std::move(scope), std::move(state));
+  if (!same_scope) parts_.on_scope();
+  return true;
 }
 
 Result<void> Overlay::start(const Lease& own, const std::map<SubnetKey, ListedLease>& leases) {
@@ -68,7 +81,7 @@ Result<void> Overlay::start(const Lease& own, const std::map<SubnetKey, ListedLe
     add_lease(listed.lease, listed.created);
   const TimePoint now = parts_.loop.now();
   Planned peers = plan_all();
-  set_host();
+  update_host();
   reconciler_.set_peers(std::move(peers), now);
   schedule_table();
   auto synced = reconciler_.sync(now);
@@ -77,24 +90,46 @@ Result<void> Overlay::start(const Lease& own, const std::map<SubnetKey, ListedLe
 }
 
 void Overlay::routes_changed() {
-  if (own_ && parts_.backend.wants_on_link()) replan_all();
+  if (!own_) return;
+  const bool any = std::ranges::any_of(
+      parts_.planes.all(), [](const auto& plane) { return plane->backend->wants_on_link(); });
+  if (any) replan_all();
 }
 
-void Overlay::set_surroundings(Surroundings surroundings) {
-  if (surroundings == host_.surroundings) return;
-  host_.surroundings = std::move(surroundings);
+void Overlay::set_surroundings(const Surroundings& surroundings) {
+  if (surroundings == parts_.planes.host().surroundings) return;
+  parts_.planes.set_surroundings(surroundings);
   if (own_) replan_all();
 }
 
-// Plans the peers before the host, so that their routes exist before the route of the network goes.
+void Overlay::set_networks(std::vector<IpPrefix> networks, std::vector<IpPrefix> former) {
+  networks_ = std::move(networks);
+  former_networks_ = std::move(former);
+  if (!own_) return;
+  nested_.set_networks(networks_);
+  replan_all();
+}
+
+void Overlay::planes_changed() {
+  if (own_) replan_all();
+}
+
 void Overlay::replan_all() {
-  reconciler_.set_peers(plan_all(), parts_.loop.now());
-  if (host_.route_each_peer != host_routes_each_peer_) {
-    set_host();
+  carry_out(plan_all());
+}
+
+// Gives the reconciler what was planned. If this host's own objects change, too, both are one
+// change: the routes to peers are in place before the route of the network goes, and a device
+// before the routes by it.
+void Overlay::carry_out(Planned peers) {
+  const TimePoint now = parts_.loop.now();
+  if (update_host()) {
     // A failure to read the kernel is retried by the reconciler.
-    if (auto synced = reconciler_.sync(parts_.loop.now()); !synced) {
+    if (auto synced = reconciler_.set_peers_and_sync(std::move(peers), now); !synced) {
       log::error("cannot program the kernel", {{"why", synced.error().text}});
     }
+  } else {
+    reconciler_.set_peers(std::move(peers), now);
   }
   schedule_table();
   arm_timer();
@@ -104,27 +139,33 @@ void Overlay::replan_all() {
 // Plans all leases. Unreachable peers get an empty state.
 Overlay::Planned Overlay::plan_all() {
   if (network_covers_address_in_use()) route_each_peer();
-  const bool before = host_.route_each_peer;
+  const bool before = routes_whole_network();
   Planned peers;
   peers.reserve(leases_.size());
   for (const auto& [subnet, lease] : leases_)
     peers.emplace_back(subnet, plan(lease).value_or(NetState{}));
-  log_unreachable();
-  // A peer in the network itself has changed route_each_peer, so the peers before it have no route.
-  return host_.route_each_peer == before ? std::move(peers) : plan_all();
+  unreachable_.log_changes();
+  // A peer in the network itself has made us route each peer: the peers before it have no route.
+  return routes_whole_network() == before ? std::move(peers) : plan_all();
+}
+
+// True if our dataplane has one route for the network.
+bool Overlay::routes_whole_network() const {
+  const Dataplane& ours = parts_.planes.ours();
+  return ours.path != nullptr && !ours.host.route_each_peer;
 }
 
 // True if a route to a whole network would capture packets to an address outside of the overlay.
 bool Overlay::network_covers_address_in_use() const {
   return std::ranges::any_of(networks_, [this](const IpPrefix& network) {
-    return find_clash(network, host_.surroundings).has_value();
+    return find_clash(network, parts_.planes.host().surroundings).has_value();
   });
 }
 
 // Is not undone later, because a route to the whole network has no other advantage.
 void Overlay::route_each_peer() {
-  if (parts_.path == nullptr || host_.route_each_peer) return;
-  host_.route_each_peer = true;
+  if (!routes_whole_network()) return;
+  parts_.planes.route_each_peer();
   std::string networks;
   for (const IpPrefix& network : networks_)
     networks += (networks.empty() ? "" : ",") + to_string(network);
@@ -143,9 +184,9 @@ std::vector<IpPrefix> Overlay::add_lease(const Shared<Lease>& lease, Revision cr
 }
 
 std::string Overlay::network_trouble() const {
-  if (parts_.path == nullptr || host_.route_each_peer) return {};
+  if (!routes_whole_network()) return {};
   for (const IpPrefix& network : networks_) {
-    if (auto held = find_held(network, host_.surroundings)) return *std::move(held);
+    if (auto held = find_held(network, parts_.planes.host().surroundings)) return *std::move(held);
   }
   return {};
 }
@@ -153,16 +194,8 @@ std::string Overlay::network_trouble() const {
 void Overlay::set_own(const Lease& own) {
   if (own_ == own) return;
   own_ = own;
-  set_host();
+  update_host();
   schedule_table();
-  suspect();
-}
-
-void Overlay::set_underlay(const Underlay& underlay) {
-  host_.underlay = underlay;
-  if (!own_) return;
-  set_host();
-  replan_all();
   suspect();
 }
 
@@ -180,11 +213,12 @@ void Overlay::apply(const std::vector<PeerChange>& changes) {
       log::verbose(2, "Subnet removed", {{"subnet", to_string(gone.subnet)}});
       leases_.erase(gone.subnet.identity());
       forget_planned(gone.subnet);
-      mark_reachable(gone.subnet);
+      unreachable_.erase(gone.subnet);
       const auto subnets = nested_.remove(gone.subnet.identity());
       concerned.insert(subnets.begin(), subnets.end());
     }
   }
+  const bool before = routes_whole_network();
   // One batch. A peer with an empty state is removed.
   Planned peers;
   for (const IpPrefix& subnet : concerned) {
@@ -192,12 +226,9 @@ void Overlay::apply(const std::vector<PeerChange>& changes) {
     auto state = lease == leases_.end() ? std::nullopt : plan(lease->second);
     peers.emplace_back(subnet, std::move(state).value_or(NetState{}));
   }
-  log_unreachable();
-  if (host_.route_each_peer != host_routes_each_peer_) return replan_all();
-  reconciler_.set_peers(std::move(peers), parts_.loop.now());
-  schedule_table();
-  arm_timer();
-  parts_.on_state();
+  unreachable_.log_changes();
+  if (routes_whole_network() != before) return replan_all();
+  carry_out(std::move(peers));
 }
 
 void Overlay::suspect() {
@@ -220,7 +251,7 @@ std::optional<NetState> Overlay::plan(const Lease& peer) {
   forget_planned(peer.subnet);
   if (peer.subnet == own_->subnet) return std::nullopt;
   if (const auto trouble = peer_trouble(peer)) {
-    mark_unreachable(peer.subnet, *trouble);
+    unreachable_.put(peer.subnet, *trouble);
     return std::nullopt;
   }
   std::optional<NetState> all;
@@ -236,9 +267,9 @@ std::optional<NetState> Overlay::plan(const Lease& peer) {
     }
   }
   if (failures.empty()) {
-    mark_reachable(peer.subnet);
+    unreachable_.erase(peer.subnet);
   } else {
-    mark_unreachable(peer.subnet, reason_of(failures, peer.subnet.v4 && peer.subnet.v6));
+    unreachable_.put(peer.subnet, reason_of(failures, peer.subnet.v4 && peer.subnet.v6));
   }
   if (all) ++peers_;
   return all;
@@ -248,28 +279,42 @@ std::optional<NetState> Overlay::plan(const Lease& peer) {
 Result<NetState> Overlay::plan_subnet(const Lease& peer, const IpPrefix& network) {
   const Family family = network.family();
   const IpPrefix& subnet = *peer.subnet.at(family);
-  if (!network.contains(subnet)) {
+  if (!is_usable(subnet)) {
     return fail(ErrorKind::invalid, fmt::format("{} is outside of the network {}",
                                                 to_string(subnet), to_string(network)));
   }
-  const IpAddress carrier = TRY(parts_.backend.carrier(peer, family, host_));
-  NetState state = TRY(parts_.backend.peer_state(*own_, peer, host_, path_to(carrier, family)));
+  const auto check = [&](const Dataplane& plane) -> Result<void> {
+    TRY(plan_by(plane, peer, family));
+    return {};
+  };
+  auto plane = TRY(parts_.planes.reach(peer.attributes, check));
+  auto [carrier, state] = TRY(plan_by(*plane, peer, family));
   const bool in_network =
       std::ranges::any_of(networks_, [&](const IpPrefix& any) { return any.contains(carrier); });
   if (in_network) route_each_peer();
-  planned_.emplace(subnet, carrier);
+  const std::string& underlay = plane->host.underlay.interface;
   const bool unwrapped = std::ranges::any_of(
-      state.routes, [this](const Route& route) { return route.link == host_.underlay.interface; });
-  if (unwrapped) unwrapped_.emplace(subnet, carrier);
-  return state;
+      state.routes, [&underlay](const Route& route) { return route.link == underlay; });
+  parts_.planes.add_peer(*plane);
+  planned_.insert_or_assign(subnet, Way{std::move(plane), carrier, unwrapped});
+  return std::move(state);
 }
 
-PeerPath Overlay::path_to(const IpAddress& carrier, Family family) const {
+// Returns the public IP to which packets are sent, and the objects by which they are.
+Result<std::pair<IpAddress, NetState>> Overlay::plan_by(const Dataplane& plane, const Lease& peer,
+                                                        Family family) const {
+  const IpAddress carrier = TRY(plane.backend->carrier(peer, family, plane.host));
+  NetState state =
+      TRY(plane.backend->peer_state(*own_, peer, plane.host, path_to(plane, carrier, family)));
+  return std::pair{carrier, std::move(state)};
+}
+
+PeerPath Overlay::path_to(const Dataplane& plane, const IpAddress& carrier, Family family) const {
   PeerPath path{.family = family, .carrier = carrier};
-  if (!parts_.backend.wants_on_link()) return path;
+  if (!plane.backend->wants_on_link()) return path;
   const auto found = parts_.lookup_route(carrier);
   path.on_link =
-      found && !found->gateway && found->interface_index == host_.underlay.interface_index;
+      found && !found->gateway && found->interface_index == plane.host.underlay.interface_index;
   path.off_link = found && !path.on_link;
   return path;
 }
@@ -277,114 +322,19 @@ PeerPath Overlay::path_to(const IpAddress& carrier, Family family) const {
 void Overlay::forget_planned(const SubnetKey& key) {
   std::size_t forgotten = 0;
   for (const IpPrefix& subnet : values_of(key)) {
-    forgotten += planned_.erase(subnet);
-    unwrapped_.erase(subnet);
+    const auto way = planned_.find(subnet);
+    if (way == planned_.end()) continue;
+    parts_.planes.remove_peer(*way->second.plane);
+    planned_.erase(way);
+    ++forgotten;
   }
   if (forgotten > 0) --peers_;
 }
 
-OverlayIngress Overlay::ingress() const {
-  OverlayIngress ingress{.underlay = host_.underlay.interface};
-  for (const BackendDevice& device : parts_.backend.devices())
-    ingress.devices.push_back({device.name, device.family});
-  if (parts_.path != nullptr) {
-    for (const IpPrefix& network : networks_)
-      ingress.devices.push_back({host_.tun_device, network.family()});
-  }
-  for (const auto& [subnet, carrier] : unwrapped_)
-    ingress.neighbours.push_back(carrier);
-  std::ranges::sort(ingress.neighbours);
-  const auto twice = std::ranges::unique(ingress.neighbours);
-  ingress.neighbours.erase(twice.begin(), twice.end());
-  return ingress;
-}
-
-std::vector<HostQuery> Overlay::host_queries() const {
-  std::vector<HostQuery> queries;
-  for (const IpPrefix& network : networks_) {
-    if (own_->subnet.at(network.family())) queries.push_back(host_query(network));
-  }
-  return queries;
-}
-
-HostQuery Overlay::host_query(const IpPrefix& network) const {
-  const Family family = network.family();
-  HostQuery query{.network = network, .own_subnet = *own_->subnet.at(family), .devices = {}};
-  for (const BackendDevice& device : parts_.backend.devices()) {
-    if (device.family == family) query.devices.push_back(device.name);
-  }
-  if (parts_.path != nullptr) query.devices.push_back(host_.tun_device);
-  const bool any_unwrapped = std::ranges::any_of(
-      unwrapped_, [family](const auto& peer) { return peer.first.family() == family; });
-  if (query.devices.empty() || any_unwrapped) query.devices.push_back(host_.underlay.interface);
-  return query;
-}
-
-OverlayView Overlay::view(Family family) const {
-  const auto network = std::ranges::find(networks_, family, &IpPrefix::family);
-  const HostQuery query = host_query(*network);
-  OverlayView view{.network = query.network,
-                   .own_subnet = query.own_subnet,
-                   .device = query.devices.front(),
-                   .route_to_network = parts_.path != nullptr && !host_.route_each_peer};
-  view.peers.reserve(planned_.size());
-  for (const auto& [subnet, carrier] : planned_) {
-    if (subnet.family() == family) view.peers.push_back(subnet);
-  }
-  return view;
-}
-
-void Overlay::mark_unreachable(const SubnetKey& subnet, const std::string& why) {
-  const std::string name = to_string(subnet);
-  if (!unreachable_.contains(name) && unreachable_.size() >= kMostNamed) {
-    newly_unreachable_ += more_unreachable_.insert(subnet).second ? 1 : 0;
-    return;
-  }
-  more_unreachable_.erase(subnet);
-  std::string& reason = unreachable_[name];
-  if (reason == why) return;
-  reason = why;
-  if (++newly_unreachable_ > kNamed) return;
-  log::warning("peer unreachable", {{"subnet", name}, {"why", why}});
-}
-
-void Overlay::mark_reachable(const SubnetKey& subnet) {
-  if (unreachable_.empty() && more_unreachable_.empty()) return;
-  unreachable_.erase(to_string(subnet));
-  more_unreachable_.erase(subnet);
-}
-
-// An interface that goes down may make thousands of peers unreachable at once.
-void Overlay::log_unreachable() {
-  const std::size_t fresh = std::exchange(newly_unreachable_, 0);
-  if (fresh > kNamed) {
-    log::warning(
-        "peers unreachable",
-        {{"count", fresh}, {"with_those_before", unreachable_.size() + more_unreachable_.size()}});
-  }
-  const bool any = !unreachable_.empty() || !more_unreachable_.empty();
-  if (std::exchange(unreachable_logged_, any) && !any) log::info("every peer is reachable again");
-}
-
-// Publishes one table for all changes of a turn.
+// Publishes tables once for all changes of a turn.
 void Overlay::schedule_table() {
-  if (parts_.path != nullptr && !table_due_.armed()) table_due_.arm(parts_.loop.now());
-}
-
-void Overlay::publish_table() {
-  const PacketPathSettings settings = *parts_.backend.packet_path(host_);
-  std::vector<OverlayPeer> peers;
-  peers.reserve(planned_.size());
-  for (const auto& [subnet, carrier] : planned_)
-    peers.push_back({subnet, {carrier, settings.peer_port}});
-  OverlayHost host{.mtu = settings.mtu, .accept_any = settings.accept_any};
-  for (const IpPrefix& network : networks_) {
-    const auto& subnet = own_->subnet.at(network.family());
-    if (!subnet) continue;
-    host.at(network.family()) =
-        OwnSubnet{.subnet = *subnet, .tunnel_address = subnet->base, .network = network};
-  }
-  parts_.path->publish(std::make_shared<ForwardTable>(host, peers));
+  const bool any = parts_.planes.packet_path() != nullptr;
+  if (any && !table_due_.armed()) table_due_.arm(parts_.loop.now());
 }
 
 void Overlay::tick() {

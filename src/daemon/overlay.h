@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// Plans the kernel objects for all leases with the backend and passes them to the reconciler. A
-// peer to which no packet can be sent is in unreachable() with the reason, and does not affect
-// others.
+// Plans the kernel objects for all leases, each peer with the dataplane of what it announces, and
+// passes them to the reconciler. A peer to which no packet can be sent is in unreachable() with the
+// reason, and does not affect others.
 #pragma once
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
-#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "backend/backend.h"
 #include "core/lease_table.h"
 #include "core/nested_peers.h"
-#include "daemon/packet_path.h"
+#include "daemon/dataplanes.h"
+#include "daemon/unreachable_peers.h"
 #include "loop/loop.h"
 #include "loop/timer.h"
 #include "plan/host_troubles.h"
@@ -29,16 +30,16 @@ class Overlay {
   struct Parts {
     Loop& loop;
     Kernel& kernel;
-    const Backend& backend;  // must outlive the overlay
+    Dataplanes& planes;  // must outlive the overlay
     std::function<Result<RouteLookup>(IpAddress)> lookup_route;
     std::function<void()> on_state;     // unmet() or unreachable() may have changed
-    PacketPath* path = nullptr;         // must outlive the overlay; null: the backend needs none
+    std::function<void()> on_scope;     // scope() has changed
     bool blackhole_own_subnet = false;  // drop packets to our subnet that match no other route
   };
 
   // `networks`: those of the configuration that this kernel can carry, at most one of each family.
   // Subnets of another family in leases have no effect.
-  Overlay(Parts parts, HostFacts host, std::vector<IpPrefix> networks);
+  Overlay(Parts parts, std::vector<IpPrefix> networks);
 
   // Plans the objects of our lease and of all others, and makes the kernel equal to them. The
   // result is a failure only if the kernel cannot be read; objects that failed are in unmet() and
@@ -48,8 +49,11 @@ class Overlay {
   // Applies changed attributes of our lease.
   void set_own(const Lease& own);
 
-  // Applies another name or index of the underlay interface; before start() it is only stored.
-  void set_underlay(const Underlay& underlay);
+  // Applies other networks, as those of the constructor. Leases in `former` ones, in which hosts
+  // may still have theirs, stay usable.
+  void set_networks(std::vector<IpPrefix> networks, std::vector<IpPrefix> former);
+  // The dataplanes, or what they know of the host, have changed: plans all leases again.
+  void planes_changed();
 
   void apply(const std::vector<PeerChange>& changes);
 
@@ -57,7 +61,7 @@ class Overlay {
   void routes_changed();
   // Applies the addresses that the host uses outside of the overlay; objects that would cover them
   // are removed.
-  void set_surroundings(Surroundings surroundings);
+  void set_surroundings(const Surroundings& surroundings);
 
   // Returns which kernel objects are ours.
   Scope scope() const;
@@ -81,59 +85,64 @@ class Overlay {
   std::string network_trouble() const;
   // Peers whose objects are desired in the kernel.
   std::size_t peers() const { return peers_; }
-  // The unreachable peers with the reason, by subnet: the first kMostNamed, and the number of the
-  // others. kOurOwn is the reason for an earlier lease of this host.
-  static constexpr std::size_t kMostNamed = 100;
+  // kOurOwn is the reason for an earlier lease of this host.
   static constexpr const char* kOurOwn = "its public IP is our own";
-  const std::map<std::string, std::string>& unreachable() const { return unreachable_; }
-  std::size_t more_unreachable() const { return more_unreachable_.size(); }
+  const UnreachablePeers& unreachable() const { return unreachable_; }
   std::map<std::string, std::string> unmet() const { return reconciler_.unmet(); }
   std::size_t more_unmet() const { return reconciler_.more_unmet(); }
   const ReconcileCounters& counters() const { return reconciler_.counters(); }
 
  private:
   using Planned = std::vector<std::pair<IpPrefix, NetState>>;
+  // The way to one subnet of a peer.
+  struct Way {
+    std::shared_ptr<Dataplane> plane;
+    IpAddress carrier;
+    bool unwrapped = false;  // packets are sent without encapsulation
+  };
 
   bool has_network(Family family) const;
-  void set_host();
+  bool is_usable(const IpPrefix& subnet) const;
+  NetState host_state() const;
+  bool update_host();
+  void carry_out(Planned peers);
   std::optional<NetState> plan(const Lease& peer);
   std::optional<std::string> peer_trouble(const Lease& peer) const;
   Result<NetState> plan_subnet(const Lease& peer, const IpPrefix& network);
+  Result<std::pair<IpAddress, NetState>> plan_by(const Dataplane& plane, const Lease& peer,
+                                                 Family family) const;
   HostQuery host_query(const IpPrefix& network) const;
-  PeerPath path_to(const IpAddress& carrier, Family family) const;
+  PeerPath path_to(const Dataplane& plane, const IpAddress& carrier, Family family) const;
   Planned plan_all();
   std::vector<IpPrefix> add_lease(const Shared<Lease>& lease, Revision created);
   void replan_all();
+  bool routes_whole_network() const;
   bool network_covers_address_in_use() const;
   void route_each_peer();
   void forget_planned(const SubnetKey& subnet);
-  void mark_unreachable(const SubnetKey& subnet, const std::string& why);
-  void mark_reachable(const SubnetKey& subnet);
-  void log_unreachable();
   void tick();
   void arm_timer() { reconciler_timer_.arm(reconciler_.next_wakeup()); }
   void schedule_table();
-  void publish_table();
+  void publish_tables();
+  void publish_table(const Dataplane& plane);
+  std::vector<OverlayPeer> senders_to(const Dataplane& plane) const;
 
   Parts parts_;
-  HostFacts host_;
   std::vector<IpPrefix> networks_;
+  std::vector<IpPrefix> former_networks_;
   std::optional<Lease> own_;
   Reconciler reconciler_;
-  bool host_routes_each_peer_ = false;  // the value that the reconciler has
+  // What the reconciler has for this host.
+  Scope host_scope_;
+  NetState host_state_;
   // By SubnetKey::identity(): of all hosts, also of unreachable peers.
   std::map<IpPrefix, Shared<Lease>> leases_;
-  NestedPeers nested_{networks_};  // the leases of peers, to find conflicts
-  std::size_t peers_ = 0;          // with at least one subnet in planned_
-  // The subnets that packets reach, with the public IPs by which they do.
-  std::map<IpPrefix, IpAddress> planned_;
-  std::map<IpPrefix, IpAddress> unwrapped_;  // of these, the ones without encapsulation
-  std::map<std::string, std::string> unreachable_;
-  std::set<SubnetKey> more_unreachable_;
-  std::size_t newly_unreachable_ = 0;  // since log_unreachable()
-  bool unreachable_logged_ = false;    // their end has not been logged
+  NestedPeers nested_{networks_};    // the leases of peers, to find conflicts
+  std::size_t peers_ = 0;            // with at least one subnet in planned_
+  std::map<IpPrefix, Way> planned_;  // by the subnets that packets reach
+  UnreachablePeers unreachable_;
   Timer reconciler_timer_{parts_.loop, [this] { tick(); }};
-  Timer table_due_{parts_.loop, [this] { publish_table(); }};  // armed until the end of this turn
+  Timer table_due_{parts_.loop, [this] { publish_tables(); }};  // armed until the end of this turn
 };
 
 }  // namespace flannel

@@ -23,6 +23,8 @@ class PacketPath {
   // Returns why no packets are carried; empty: they are.
   virtual const std::string& trouble() const = 0;
   virtual std::shared_ptr<const PacketCounters> counters() const = 0;
+  // No later run is to go on with the device: nothing is kept open for it from now on.
+  virtual void retire() = 0;
 };
 
 }  // namespace flannel

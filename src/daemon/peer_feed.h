@@ -40,6 +40,9 @@ class PeerFeed {
   // To be called when this host has a new node id, which no other host has yet.
   void set_host(const HostIdentity& host);
 
+  // To be called when the networks are others. A list is to follow.
+  void set_networks(std::vector<IpPrefix> networks) { peers_.set_networks(std::move(networks)); }
+
   const HostIdentity& host() const { return parts_.host; }
   const KnownPeers& peers() const { return peers_; }
   // Returns the leases of other hosts that have our node id, by subnet.

@@ -271,7 +271,7 @@ class Daemon {
   void on_ready() {
     // Frees the memory of the first list and batch, several megabytes.
     ::malloc_trim(0);
-    if (agent_.packet_path() == nullptr) {
+    if (agent_.planes()->packet_path() == nullptr) {
       forget_packet_path(edges_.notifier, edges_.kept, agent_.config()->networks());
     }
     log::info("flannel is ready");

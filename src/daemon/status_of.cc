@@ -22,15 +22,15 @@ StatusSnapshot status_of(const Agent& agent, const StoreFeed& store, TimePoint s
   status.underlay = *agent.underlay();
   status.peers.up = agent.overlay()->peers();
   status.peers.suspected = agent.peers()->suspected();
-  status.peers.unreachable = agent.overlay()->unreachable();
-  status.peers.more_unreachable = agent.overlay()->more_unreachable();
+  status.peers.unreachable = agent.overlay()->unreachable().named();
+  status.peers.more_unreachable = agent.overlay()->unreachable().more();
   for (const auto& [key, record] : agent.table()->quarantined()) {
     status.peers.quarantined.push_back(record);
   }
   status.peers.more_quarantined = agent.table()->quarantine().unnamed();
   status.kernel = {agent.overlay()->unmet(), agent.overlay()->more_unmet(),
                    agent.overlay()->counters()};
-  if (const PacketPath* path = agent.packet_path()) {
+  if (const PacketPath* path = agent.planes()->packet_path()) {
     status.packet_path = {path->device(), path->trouble(), [counters = path->counters()] {
                             const PacketCounts now = counters->read();
                             return PacketPathStatus::Counters{now.work(), now.drops_by_reason()};

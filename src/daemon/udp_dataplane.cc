@@ -109,6 +109,11 @@ Result<UdpSockets> UdpDataplane::open_or_resume_udp() {
   return open_udp(options);
 }
 
+void UdpDataplane::retire() {
+  parts_.keep(kQueues, {});
+  parts_.keep(kSockets, {});
+}
+
 void UdpDataplane::publish(std::shared_ptr<const ForwardTable> table) {
   table_ = std::move(table);
   if (threads_) {

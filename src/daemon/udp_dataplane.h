@@ -47,6 +47,7 @@ class UdpDataplane final : public PacketPath {
   void publish(std::shared_ptr<const ForwardTable> table) override;
   const std::string& trouble() const override { return trouble_; }
   std::shared_ptr<const PacketCounters> counters() const override { return counters_; }
+  void retire() override;
 
  private:
   UdpDataplane(PacketPathSettings settings, Parts parts);

@@ -42,6 +42,7 @@ class FakePacketPath final : public PacketPath {
   std::shared_ptr<const PacketCounters> counters() const override {
     return std::make_shared<PacketCounters>();
   }
+  void retire() override {}
 
  private:
   Seen& seen_;

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// The dataplanes of one network on this host. One is ours: new leases announce it. The others reach
+// peers that announce another backend, or another VNI or port: hosts follow a change of the
+// configuration at different times, and other flannel releases do not follow it at all.
+//
+//   configuration ──▶ ours ── the configuration changes ──▶ another's ──▶ unused ─ kLinger ─▶ gone
+//                      ▲                                     ▲   no peer │
+//                      └──── the configuration is back ──────┤ announces │ a peer announces it
+//                                                            └───────────┘
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "daemon/dataplane.h"
+#include "loop/loop.h"
+#include "loop/timer.h"
+
+namespace flannel {
+
+// Loop thread only.
+class Dataplanes {
+ public:
+  struct Parts {
+    Loop& loop;  // must outlive the dataplanes
+    // Opens the packet path of a backend that carries packets in user space. The path calls its
+    // `on_state` when its state changes.
+    std::function<Result<std::unique_ptr<PacketPath>>(const PacketPathSettings&,
+                                                      std::function<void()> on_state)>
+        open_packet_path;
+    std::function<Result<std::vector<Fd>>(std::string_view what)> acquire_lock;
+    std::function<void()> on_path;  // the state of a packet path has changed
+    // An unused dataplane is gone from all(), or one that could not be opened is to be tried again.
+    std::function<void()> on_change;
+  };
+  // A host that has not seen our present lease sends to what our former one announced. It sees it
+  // at once, or, if its connection to the store is broken, when that is back.
+  static constexpr std::chrono::seconds kLinger{60};
+  // Records in the store decide which dataplanes are opened, so their number is limited.
+  static constexpr std::size_t kMost = 6;
+
+  Dataplanes(Parts parts, HostFacts host);
+
+  // Makes the backend of `config`, `made`, ours, and gives all dataplanes its networks and this
+  // underlay. A former one of ours stays as long as it is used, unless the new one needs its
+  // device. A failure leaves ours as it was.
+  Result<void> adopt(const NetworkConfig& config, const Underlay& underlay, MadeBackend made);
+  void set_surroundings(const Surroundings& surroundings);
+  void set_node_id(const NodeId& id);
+  // One route for the whole network would capture addresses in use.
+  void route_each_peer();
+  // What our lease announces from now on.
+  void on_announced(const LeaseAttributes& attributes);
+
+  bool any() const { return !all_.empty(); }
+  const Dataplane& ours() const { return *all_.front(); }
+  // Ours is the first.
+  const std::vector<std::shared_ptr<Dataplane>>& all() const { return all_; }
+  const HostFacts& host() const { return host_; }
+  // The first one that has a packet path; null: none has.
+  PacketPath* packet_path() const;
+  std::vector<std::string> device_names() const;
+
+  // Fails if the peer cannot be reached by this dataplane, whose packet path is not open yet.
+  using Check = std::function<Result<void>(const Dataplane&)>;
+  // The dataplane by which the peer is reached. Opens it if there is none and `check` succeeds.
+  Result<std::shared_ptr<Dataplane>> reach(const LeaseAttributes& peer, const Check& check);
+  // To be called for each subnet of a peer that is reached by a dataplane, and no longer is.
+  void add_peer(Dataplane& by);
+  void remove_peer(Dataplane& by);
+
+ private:
+  std::shared_ptr<Dataplane> make(const NetworkConfig& config, MadeBackend made) const;
+  Result<void> open(Dataplane& plane);
+  Result<void> open_path(Dataplane& plane);
+  Result<std::shared_ptr<Dataplane>> open_or_renew(const NetworkConfig& config, MadeBackend made);
+  void set_underlay(const Underlay& underlay);
+  void renew_others(const NetworkConfig& network);
+  Result<void> renew(Dataplane& plane, const NetworkConfig& config, MadeBackend made);
+  Result<std::shared_ptr<Dataplane>> open_for(const AnnouncedBackend& theirs, const Check& check);
+  void note_use(Dataplane& plane);
+  void close(Dataplane& plane);
+  void drop_unused();
+  void try_again();
+
+  Parts parts_;
+  HostFacts host_;
+  bool routes_each_peer_ = false;
+  std::vector<std::shared_ptr<Dataplane>> all_;
+  std::map<AnnouncedBackend, Error> failures_;  // to open one for a peer, since try_again()
+  Timer unused_{parts_.loop, [this] { drop_unused(); }};
+  Timer retry_{parts_.loop, [this] { try_again(); }};
+};
+
+}  // namespace flannel
