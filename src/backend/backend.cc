@@ -12,7 +12,6 @@
 #include "backend/udp.h"
 #include "backend/vxlan.h"
 #include "base/printable.h"
-#include "core/go_json.h"
 
 namespace flannel {
 namespace {
@@ -98,35 +97,6 @@ Result<MadeBackend> make_backend(const NetworkConfig& config, const Underlay& un
   }
   return fail(ErrorKind::invalid, fmt::format("unknown backend \"{}\": {}; {}",
                                               printable(shortened(type)), kTypes, kChoices));
-}
-
-AnnouncedBackend backend_of(const LeaseAttributes& peer) {
-  const bool agrees =
-      peer.backend && (peer.backend_type.empty() || peer.backend_type == peer.backend->type);
-  if (agrees) return *peer.backend;
-  AnnouncedBackend backend{.type = peer.backend_type};
-  if (backend.type != VxlanBackend::kType) return backend;
-  const auto data =
-      decode_vxlan_data(peer.backend_data.empty() ? peer.backend_v6_data : peer.backend_data);
-  if (data) backend.vni = data->vni.value_or(0);
-  return backend;
-}
-
-bool reaches(const AnnouncedBackend& ours, const AnnouncedBackend& theirs) {
-  if (theirs.type.empty())
-    return ours.type == UdpBackend::kType || ours.type == AllocBackend::kType;
-  const bool same_vni = theirs.vni == 0 || theirs.vni == ours.vni;
-  const bool same_port = theirs.port == 0 || theirs.port == ours.port;
-  return theirs.type == ours.type && same_vni && same_port;
-}
-
-NetworkConfig with_backend(NetworkConfig config, const AnnouncedBackend& theirs) {
-  config.backend_type = theirs.type;
-  config.backend_options = fmt::format("{{\"Type\":{}", json_quote(theirs.type));
-  if (theirs.vni != 0) config.backend_options += fmt::format(",\"VNI\":{}", theirs.vni);
-  if (theirs.port != 0) config.backend_options += fmt::format(",\"Port\":{}", theirs.port);
-  config.backend_options += '}';
-  return config;
 }
 
 }  // namespace flannel

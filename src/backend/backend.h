@@ -148,16 +148,4 @@ struct MadeBackend {
 // that this release lacks; ErrorKind::invalid: an option is wrong, or the type is unknown.
 Result<MadeBackend> make_backend(const NetworkConfig& config, const Underlay& underlay);
 
-// What a peer says of its backend. Another flannel, and earlier releases, announce no port; then
-// the port is 0, and so is a VNI that is missing. The type is empty if the peer announces none: its
-// backend is udp or alloc.
-AnnouncedBackend backend_of(const LeaseAttributes& peer);
-
-// True if a host with the backend `ours` reaches a peer that announces `theirs`.
-bool reaches(const AnnouncedBackend& ours, const AnnouncedBackend& theirs);
-
-// `config` with the backend that a peer announces, with all other options of that backend at their
-// defaults. `theirs` names a type.
-NetworkConfig with_backend(NetworkConfig config, const AnnouncedBackend& theirs);
-
 }  // namespace flannel

@@ -378,47 +378,5 @@ TEST(MakeBackendTest, NamesAnUnsupportedBackend) {
             std::string::npos);
 }
 
-TEST(AnnouncedBackendTest, IsReadFromWhatEachReleaseWrites) {
-  const auto of = [](const std::string& members) {
-    return to_string(
-        backend_of(decode_lease_value(R"({"PublicIP":"192.0.2.9")" + members + "}").value()));
-  };
-  const std::string data =
-      R"(,"BackendType":"vxlan","BackendData":{"VNI":7,"VtepMAC":"02:00:00:00:00:09"})";
-  EXPECT_EQ(of(""), "");
-  EXPECT_EQ(of(R"(,"Backend":{"Type":"udp","Port":8285})"), "udp port 8285");
-  EXPECT_EQ(of(data), "vxlan VNI 7");
-  EXPECT_EQ(of(data + R"(,"Backend":{"Type":"vxlan","VNI":7,"Port":4789})"),
-            "vxlan VNI 7 port 4789");
-  EXPECT_EQ(of(data + R"(,"Backend":{"Type":"udp","Port":8285})"), "vxlan VNI 7")
-      << "they disagree";
-  EXPECT_EQ(of(R"(,"BackendType":"vxlan","BackendData":7)"), "vxlan");
-  EXPECT_EQ(of(R"(,"BackendType":"host-gw")"), "host-gw");
-}
-
-TEST(AnnouncedBackendTest, APeerIsReachedByWhatItAnnouncesAsFarAsItSaysSo) {
-  const AnnouncedBackend vxlan{.type = "vxlan", .vni = 1, .port = 8472};
-  EXPECT_TRUE(reaches(vxlan, vxlan));
-  EXPECT_TRUE(reaches(vxlan, {.type = "vxlan", .vni = 1}));
-  EXPECT_TRUE(reaches(vxlan, {.type = "vxlan"}));
-  EXPECT_FALSE(reaches(vxlan, {.type = "vxlan", .vni = 2}));
-  EXPECT_FALSE(reaches(vxlan, {.type = "vxlan", .vni = 1, .port = 4789}));
-  EXPECT_FALSE(reaches(vxlan, {.type = "host-gw"}));
-  EXPECT_FALSE(reaches(vxlan, {}));
-  EXPECT_TRUE(reaches({.type = "udp", .port = 8285}, {}));
-  EXPECT_TRUE(reaches({.type = "alloc"}, {}));
-  EXPECT_FALSE(reaches({.type = "udp", .port = 8285}, {.type = "udp", .port = 1}));
-}
-
-TEST(AnnouncedBackendTest, GivesAConfigurationForThatBackend) {
-  const NetworkConfig config = parse_network_config(R"({"Network":"10.5.0.0/16"})")->config;
-  const AnnouncedBackend theirs{.type = "vxlan", .vni = 7, .port = 4789};
-  const auto made = make_backend(with_backend(config, theirs), host().underlay);
-  ASSERT_TRUE(made) << made.error().text;
-  EXPECT_EQ(made->backend->announced(), theirs);
-  EXPECT_FALSE(
-      make_backend(with_backend(config, {.type = R"(x","VNI":1,"y":")"}), host().underlay));
-}
-
 }  // namespace
 }  // namespace flannel::backend_test

@@ -2,6 +2,8 @@
 // What the backends make of networks with IPv6: dual stack and IPv6 alone.
 #include <gtest/gtest.h>
 
+#include "core/announced_backend.h"
+
 #include "backend/backend.h"
 #include "backend/udp.h"
 #include "backend/vxlan.h"
@@ -313,6 +315,16 @@ TEST(FamiliesOptionsTest, IPv6LimitsTheVniAndTheUnderlay) {
   EXPECT_EQ(refused(R"({"Type":"vxlan","MTU":1349})", 1500),
             "MTU 1349 in the vxlan backend's options: must be at least 1350, or 0 for that of the "
             "underlay interface: 70 bytes are added, and IPv6 needs 1280");
+}
+
+TEST(AnnouncedBackendTest, MakesTheBackendOfAPeer) {
+  const AnnouncedBackend theirs{.type = "vxlan", .vni = 7, .port = 4789};
+  const NetworkConfig network = config(Families::both, R"({"Type":"udp"})");
+  const Underlay underlay = host(Families::both).underlay;
+  const auto made = make_backend(with_backend(network, theirs), underlay);
+  ASSERT_TRUE(made) << made.error().text;
+  EXPECT_EQ(made->backend->announced(), theirs);
+  EXPECT_FALSE(make_backend(with_backend(network, {.type = R"(x","VNI":1,"y":")"}), underlay));
 }
 
 }  // namespace

@@ -13,7 +13,6 @@
 namespace flannel {
 namespace {
 
-constexpr std::uint32_t kMaxVni = (1U << 24) - 1;  // RFC 7348, section 5
 // RFC 791: every host accepts 576 bytes.
 constexpr std::int64_t kMinBaseMtu = 576 + vxlan_overhead(Family::v4);
 constexpr std::int64_t kMaxBaseMtu = 65535;

@@ -29,9 +29,10 @@ std::vector<NetworkChange> network_changes(const NetworkConfig& running,
 }
 
 // The name of a vxlan device has its VNI, so a host has one device for each VNI.
-DataPlaneFate fate_of(const DataPlane& before, const DataPlane& after) {
+DataPlaneFate fate_of(const AnnouncedBackend& before, const AnnouncedBackend& after) {
   if (before == after) return DataPlaneFate::stays;
-  const bool is_one_device = before.type == after.type && before.vni && before.vni == after.vni;
+  const bool is_one_device =
+      before.type == after.type && before.vni != 0 && before.vni == after.vni;
   return is_one_device ? DataPlaneFate::at_once : DataPlaneFate::side_by_side;
 }
 
@@ -78,7 +79,7 @@ bool has_a_family_of(const NetworkConfig& next, const SubnetKey& subnet) {
 // What a lease leaves open is as under the old configuration, which this host keeps.
 bool is_left_behind(const DataPlaneChange& plane, const LeaseAttributes& lease) {
   if (lease.node || plane.fate == DataPlaneFate::stays) return false;
-  return announced_data_plane(lease, plane.before) == plane.before;
+  return announced_backend(lease, plane.before) == plane.before;
 }
 
 std::optional<Objection> objection_of(const Lease& lease, const ConfigChange& change,
@@ -107,7 +108,8 @@ ConfigChange plan_change(const std::optional<NetworkConfig>& running, const Netw
   ConfigChange change;
   if (running) {
     change.networks = network_changes(*running, next);
-    DataPlaneChange plane{.before = data_plane_of(*running), .after = data_plane_of(next)};
+    DataPlaneChange plane{.before = configured_backend(*running),
+                          .after = configured_backend(next)};
     plane.fate = fate_of(plane.before, plane.after);
     change.options = option_changes(*running, next, plane.fate);
     if (plane.fate == DataPlaneFate::at_once && !leases.empty()) {

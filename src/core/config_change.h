@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "core/data_plane.h"
+#include "core/announced_backend.h"
 #include "core/lease.h"
 #include "core/listed_lease.h"
 #include "core/network_config.h"
@@ -44,7 +44,7 @@ enum class DataPlaneFate {
 
 struct DataPlaneChange {
   DataPlaneFate fate = DataPlaneFate::stays;
-  DataPlane before, after;
+  AnnouncedBackend before, after;
 
   bool operator==(const DataPlaneChange&) const = default;
 };

@@ -90,8 +90,8 @@ TEST_F(ConfigChangeTest, EachBackendIsMadeBesideEachOther) {
       ASSERT_TRUE(change.data_plane);
       EXPECT_EQ(change.data_plane->fate,
                 before == after ? DataPlaneFate::stays : DataPlaneFate::side_by_side);
-      EXPECT_EQ(change.data_plane->before, data_plane_of(with_backend(before)));
-      EXPECT_EQ(change.data_plane->after, data_plane_of(with_backend(after)));
+      EXPECT_EQ(change.data_plane->before, configured_backend(with_backend(before)));
+      EXPECT_EQ(change.data_plane->after, configured_backend(with_backend(after)));
       EXPECT_EQ(options_of(change), "") << "defaults of one type are no change of the other";
       EXPECT_EQ(change.changes_nothing(), before == after) << before << after;
       EXPECT_EQ(networks_of(change), "IPv4 stays");

@@ -79,8 +79,6 @@ std::optional<NodeTag> node_in(JsonObject& object) {
   return tag ? std::optional(*tag) : std::nullopt;
 }
 
-constexpr std::int64_t kMaxVni = (1 << 24) - 1;  // RFC 7348: 24 bits
-
 // What is announced of the backend; nullopt for an unknown form, as for the node tag.
 std::optional<AnnouncedBackend> backend_in(JsonObject& lease) {
   const auto text = lease.json("Backend");
@@ -106,10 +104,12 @@ std::string encode(const AnnouncedBackend& backend) {
 }  // namespace
 
 std::string to_string(const AnnouncedBackend& backend) {
-  std::string text = printable(shortened(backend.type));
-  if (backend.vni != 0) text += fmt::format(" VNI {}", backend.vni);
-  if (backend.port != 0) text += fmt::format(" port {}", backend.port);
-  return text;
+  const std::string type = printable(shortened(backend.type));
+  if (backend.vni != 0 && backend.port != 0) {
+    return fmt::format("{} (VNI {}, Port {})", type, backend.vni, backend.port);
+  }
+  if (backend.vni != 0) return fmt::format("{} (VNI {})", type, backend.vni);
+  return backend.port == 0 ? type : fmt::format("{} (Port {})", type, backend.port);
 }
 
 std::string encode_subnet_key(const SubnetKey& key) {

@@ -62,6 +62,8 @@ struct PublicIps {
 };
 std::string to_string(const PublicIps& ips);  // "192.0.2.1", "192.0.2.1,fd00::1", "fd00::1"
 
+inline constexpr std::uint32_t kMaxVni = (1U << 24) - 1;  // RFC 7348, section 5
+
 // The backend by which a host is reached, as far as a peer with another backend must know it to
 // make one of that kind.
 struct AnnouncedBackend {
@@ -71,7 +73,7 @@ struct AnnouncedBackend {
 
   auto operator<=>(const AnnouncedBackend&) const = default;
 };
-std::string to_string(const AnnouncedBackend& backend);  // "vxlan VNI 1 port 8472", "host-gw"
+std::string to_string(const AnnouncedBackend& backend);  // "vxlan (VNI 1, Port 8472)", "host-gw"
 
 // The attributes that a host announces: the JSON value of its key.
 struct LeaseAttributes {

@@ -53,7 +53,7 @@ std::string sentence_on(const NetworkChange& change) {
 }
 
 // alloc leases subnets and carries no packets.
-bool carries(const DataPlane& plane) {
+bool carries(const AnnouncedBackend& plane) {
   return plane.type != "alloc";
 }
 
@@ -101,12 +101,12 @@ std::string sentence_on(Objection why, const DataPlaneChange& change) {
     return fmt::format(
         "a host has VNI {} either on Port {} or on Port {}, so packets to a host that has not "
         "switched yet are lost until it has; with another VNI none are lost",
-        after.vni.value_or(0), before.port.value_or(0), after.port.value_or(0));
+        after.vni, before.port, after.port);
   }
   return fmt::format(
       "a host cannot set up VNI {} beside VNI {}: Linux refuses two devices on Port {} of which "
       "one has GBP; another Port for the new VNI avoids that",
-      after.vni.value_or(0), before.vni.value_or(0), after.port.value_or(0));
+      after.vni, before.vni, after.port);
 }
 
 }  // namespace

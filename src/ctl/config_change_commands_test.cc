@@ -4,7 +4,7 @@
 
 #include "backend/udp.h"
 #include "backend/vxlan.h"
-#include "core/data_plane.h"
+#include "core/announced_backend.h"
 #include "support/ctl_fixture.h"
 
 namespace flannel::config_change_commands_test {
@@ -199,10 +199,10 @@ TEST_F(CtlTest, ATextIsCheckedWithoutAStore) {
 
 TEST(BackendOptions, AbsentOnesAreThoseOfTheBackends) {
   const auto plane = [](const char* text) {
-    return data_plane_of(parse_network_config(text).value().config);
+    return configured_backend(parse_network_config(text).value().config);
   };
-  EXPECT_EQ(plane(kVxlan), (DataPlane{"vxlan", VxlanOptions().vni, VxlanOptions().port}));
-  EXPECT_EQ(plane(kUdp), (DataPlane{"udp", std::nullopt, UdpOptions().port}));
+  EXPECT_EQ(plane(kVxlan), (AnnouncedBackend{"vxlan", VxlanOptions().vni, VxlanOptions().port}));
+  EXPECT_EQ(plane(kUdp), (AnnouncedBackend{"udp", std::nullopt, UdpOptions().port}));
 }
 
 }  // namespace

@@ -11,7 +11,7 @@
 
 #include "base/clock.h"
 #include "base/parse.h"
-#include "core/data_plane.h"
+#include "core/announced_backend.h"
 #include "core/lease_table.h"
 #include "ctl/config_text.h"
 
@@ -37,7 +37,7 @@ std::optional<std::string> why_late(const NetworkConfig& config, const Lease& le
   if (!lies_in_network(config, lease.subnet)) return host + "it is outside of the new network";
   if (announces(attributes, config)) return std::nullopt;
   return host + "it announces " +
-         to_string(announced_data_plane(attributes, data_plane_of(config)));
+         to_string(announced_backend(attributes, configured_backend(config)));
 }
 
 Result<void> finish(const Followers& followers, const FollowWait& wait, const Terminal& terminal) {

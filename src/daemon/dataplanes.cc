@@ -9,6 +9,7 @@
 #include "backend/alloc.h"
 #include "base/log.h"
 #include "base/printable.h"
+#include "core/announced_backend.h"
 
 namespace flannel {
 namespace {

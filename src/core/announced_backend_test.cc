@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/data_plane.h"
+#include "core/announced_backend.h"
 
 #include <gtest/gtest.h>
 
-namespace flannel::data_plane_test {
+namespace flannel::announced_backend_test {
 namespace {
 
 NetworkConfig config(const std::string& backend) {
@@ -15,9 +15,9 @@ LeaseAttributes lease(const std::string& members) {
   return decode_lease_value(R"({"PublicIP":"192.0.2.1")" + members + "}").value();
 }
 
-TEST(DataPlane, IsTheTypeAndWhatHostsMustAgreeOn) {
+TEST(AnnouncedBackend, IsTheTypeAndWhatHostsMustAgreeOn) {
   const auto text = [](const std::string& backend) {
-    return to_string(data_plane_of(config(backend)));
+    return to_string(configured_backend(config(backend)));
   };
   EXPECT_EQ(text(""), "udp (Port 8285)");
   EXPECT_EQ(text(R"({"Type":"udp","Port":0})"), "udp (Port 8285)");
@@ -38,7 +38,7 @@ struct Announced {
   bool expected;
 };
 
-TEST(DataPlane, ALeaseAnnouncesItByItsTypeAndVni) {
+TEST(AnnouncedBackend, ALeaseAnnouncesItByItsTypeAndVni) {
   const Announced cases[] = {
       {R"({"Type":"vxlan"})", R"(,"BackendType":"vxlan","BackendData":{"VNI":1})", true},
       {R"({"Type":"vxlan","Port":4789})", R"(,"BackendType":"vxlan","BackendData":{"VNI":1})",
@@ -53,6 +53,9 @@ TEST(DataPlane, ALeaseAnnouncesItByItsTypeAndVni) {
       {R"({"Type":"host-gw"})", R"(,"BackendType":"vxlan","BackendData":{"VNI":1})", false},
       {R"({"Type":"host-gw"})", "", false},
       {R"({"Type":"udp","Port":9000})", "", true},
+      {R"({"Type":"udp","Port":9000})", R"(,"Backend":{"Type":"udp","Port":9000})", true},
+      {R"({"Type":"udp","Port":9000})", R"(,"Backend":{"Type":"udp","Port":8285})", false},
+      {R"({"Type":"udp"})", R"(,"Backend":{"Type":"alloc"})", false},
       {R"({"Type":"alloc"})", "", true},
       {R"({"Type":"udp"})", R"(,"BackendType":"host-gw")", false},
       {R"({"Type":"alloc"})", R"(,"BackendType":"vxlan","BackendData":{"VNI":1})", false}};
@@ -61,9 +64,9 @@ TEST(DataPlane, ALeaseAnnouncesItByItsTypeAndVni) {
   }
 }
 
-TEST(DataPlane, WhatALeaseLeavesOpenIsAsExpectedOrElseAsByDefault) {
+TEST(AnnouncedBackend, WhatALeaseLeavesOpenIsAsExpectedOrElseAsByDefault) {
   const auto text = [](const std::string& members, const std::string& expected) {
-    return to_string(announced_data_plane(lease(members), data_plane_of(config(expected))));
+    return to_string(announced_backend(lease(members), configured_backend(config(expected))));
   };
   EXPECT_EQ(text("", R"({"Type":"udp","Port":9000})"), "udp (Port 9000)");
   EXPECT_EQ(text("", R"({"Type":"alloc"})"), "alloc");
@@ -76,5 +79,37 @@ TEST(DataPlane, WhatALeaseLeavesOpenIsAsExpectedOrElseAsByDefault) {
   EXPECT_EQ(text(R"(,"BackendType":"ipip")", R"({"Type":"vxlan"})"), "ipip");
 }
 
+TEST(AnnouncedBackend, IsReadFromWhatEachReleaseWrites) {
+  const auto of = [](const std::string& members) {
+    return to_string(
+        backend_of(decode_lease_value(R"({"PublicIP":"192.0.2.9")" + members + "}").value()));
+  };
+  const std::string data =
+      R"(,"BackendType":"vxlan","BackendData":{"VNI":7,"VtepMAC":"02:00:00:00:00:09"})";
+  EXPECT_EQ(of(""), "");
+  EXPECT_EQ(of(R"(,"Backend":{"Type":"udp","Port":8285})"), "udp (Port 8285)");
+  EXPECT_EQ(of(data), "vxlan (VNI 7)");
+  EXPECT_EQ(of(data + R"(,"Backend":{"Type":"vxlan","VNI":7,"Port":4789})"),
+            "vxlan (VNI 7, Port 4789)");
+  EXPECT_EQ(of(data + R"(,"Backend":{"Type":"udp","Port":8285})"), "vxlan (VNI 7)")
+      << "they disagree";
+  EXPECT_EQ(of(R"(,"BackendType":"vxlan","BackendData":7)"), "vxlan");
+  EXPECT_EQ(of(R"(,"BackendType":"host-gw")"), "host-gw");
+}
+
+TEST(AnnouncedBackend, APeerIsReachedByWhatItAnnouncesAsFarAsItSaysSo) {
+  const AnnouncedBackend vxlan{.type = "vxlan", .vni = 1, .port = 8472};
+  EXPECT_TRUE(reaches(vxlan, vxlan));
+  EXPECT_TRUE(reaches(vxlan, {.type = "vxlan", .vni = 1}));
+  EXPECT_TRUE(reaches(vxlan, {.type = "vxlan"}));
+  EXPECT_FALSE(reaches(vxlan, {.type = "vxlan", .vni = 2}));
+  EXPECT_FALSE(reaches(vxlan, {.type = "vxlan", .vni = 1, .port = 4789}));
+  EXPECT_FALSE(reaches(vxlan, {.type = "host-gw"}));
+  EXPECT_FALSE(reaches(vxlan, {}));
+  EXPECT_TRUE(reaches({.type = "udp", .port = 8285}, {}));
+  EXPECT_TRUE(reaches({.type = "alloc"}, {}));
+  EXPECT_FALSE(reaches({.type = "udp", .port = 8285}, {.type = "udp", .port = 1}));
+}
+
 }  // namespace
-}  // namespace flannel::data_plane_test
+}  // namespace flannel::announced_backend_test
