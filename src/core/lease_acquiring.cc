@@ -46,13 +46,7 @@ void LeaseKeeper::choose(TimePoint now, const DecodedRecords& records, Acts& act
 // Exchanges the record of our lease for one with the families of a new configuration. If that fails
 // our lease stays as it is: its data plane is in use.
 void LeaseKeeper::exchange(TimePoint now, const Snapshot& snapshot, Acts& acts) {
-  const Chooser us{HostIdentity(public_ips_, options_.node, lease_->subnet), false};
-  auto choice =
-      allows_our_subnets()
-          ? choose_subnet(config_, decode_records(snapshot.records), us, random_,
-                          options_.keep_clear_of)
-          : fail(ErrorKind::conflict, fmt::format("the configuration does not allow our subnet {}",
-                                                  to_string(lease_->subnet)));
+  auto choice = choose_exchange(decode_records(snapshot.records));
   if (choice) {
     exchange_at_ = kNever;
     return carry_out(now, *choice, acts);
@@ -62,11 +56,36 @@ void LeaseKeeper::exchange(TimePoint now, const Snapshot& snapshot, Acts& acts) 
   reclaim(now, snapshot, acts);
 }
 
-bool LeaseKeeper::allows_our_subnets() const {
-  return std::ranges::all_of(kFamilies, [this](Family family) {
+Result<SubnetChoice> LeaseKeeper::choose_exchange(const DecodedRecords& records) const {
+  const auto keeps = [this](const SubnetKey& other) {
+    return std::ranges::all_of(kFamilies, [&](Family family) {
+      const auto& subnet = lease_->subnet.at(family);
+      return !subnet || !config_.at(family) || other.at(family) == subnet;
+    });
+  };
+  const bool allowed = std::ranges::all_of(kFamilies, [this](Family family) {
     const auto& subnet = lease_->subnet.at(family);
     return !subnet || !config_.at(family) || config_.at(family)->allows(*subnet);
   });
+  if (!allowed) {
+    return fail(ErrorKind::conflict, fmt::format("the configuration does not allow our subnet {}",
+                                                 to_string(lease_->subnet)));
+  }
+  const Chooser us{HostIdentity(public_ips_, options_.node, lease_->subnet), false};
+  SubnetChoice choice = TRY(choose_subnet(config_, records, us, random_, options_.keep_clear_of));
+  const auto* reuse = std::get_if<Reuse>(&choice);
+  const auto* create = std::get_if<Create>(&choice);
+  const auto* discard = std::get_if<Discard>(&choice);
+  const bool loses_record = discard != nullptr && discard->own.lease.subnet == lease_->subnet &&
+                            std::ranges::none_of(records.leases, [&](const DecodedRecord& other) {
+                              return other.record.key != discard->own.record.key &&
+                                     us.host.owns(other.lease) && keeps(other.lease.subnet);
+                            });
+  const bool other_subnet =
+      (reuse && !keeps(reuse->own.lease.subnet)) || (create && !keeps(create->subnet));
+  if (!loses_record && !other_subnet) return choice;
+  return fail(ErrorKind::conflict, fmt::format("an older lease of another host has our subnet {}",
+                                               to_string(lease_->subnet)));
 }
 
 void LeaseKeeper::carry_out(TimePoint now, const SubnetChoice& choice, Acts& acts) {

@@ -139,12 +139,12 @@ class LeaseKeeper {
   void refresh(TimePoint now, Acts& acts);
   void refresh_if_changed(TimePoint now, Acts& acts);
   bool has_configured_families() const;
-  bool allows_our_subnets() const;
 
   // lease_acquiring.cc: from a snapshot to a record of ours
   void acquire(TimePoint now, const Snapshot& snapshot, Acts& acts);
   void choose(TimePoint now, const DecodedRecords& records, Acts& acts);
   void carry_out(TimePoint now, const SubnetChoice& choice, Acts& acts);
+  Result<SubnetChoice> choose_exchange(const DecodedRecords& records) const;
   void exchange(TimePoint now, const Snapshot& snapshot, Acts& acts);
   void reclaim(TimePoint now, const Snapshot& snapshot, Acts& acts);
   void adopt(TimePoint now, const Record& record, const SubnetKey& subnet, const Lease* seen,

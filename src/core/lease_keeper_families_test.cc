@@ -227,6 +227,22 @@ TEST_F(LeaseFamiliesTest, ARunningKeeperNeverExchangesASubnetThatTheConfiguratio
   EXPECT_EQ(keys(), "10.5.0.96-27");
 }
 
+TEST_F(LeaseFamiliesTest, ARunningKeeperDeletesNoRecordThatAnotherHostOutranks) {
+  KeeperHost us = host(kV4);
+  us.start();
+  us.finish_calls();
+  us.take_log();
+  store.put("10.5.0.96-28", kStranger, hours(24));
+  std::swap(store.records.at("10.5.0.96-28").created, store.records.at("10.5.0.96-27").created);
+  us.reconfigure(parse_network_config(kBoth)->config);
+  us.finish_calls();
+  const std::string log = us.take_log();
+  EXPECT_NE(log.find("an older lease of another host has our subnet 10.5.0.96/27"),
+            std::string::npos)
+      << log;
+  EXPECT_EQ(keys(), "10.5.0.96-27 10.5.0.96-28");
+}
+
 TEST_F(LeaseFamiliesTest, TwoHostsThatConvertAtOnceGetDifferentSubnets) {
   run(kV4);
   const LeaseAttributes us = std::exchange(

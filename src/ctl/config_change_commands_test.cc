@@ -202,7 +202,7 @@ TEST(BackendOptions, AbsentOnesAreThoseOfTheBackends) {
     return configured_backend(parse_network_config(text).value().config);
   };
   EXPECT_EQ(plane(kVxlan), (AnnouncedBackend{"vxlan", VxlanOptions().vni, VxlanOptions().port}));
-  EXPECT_EQ(plane(kUdp), (AnnouncedBackend{"udp", std::nullopt, UdpOptions().port}));
+  EXPECT_EQ(plane(kUdp), (AnnouncedBackend{"udp", 0, UdpOptions().port}));
 }
 
 }  // namespace
