@@ -195,6 +195,7 @@ Result<std::unique_ptr<Agent::Session>> Agent::open_session(const ParsedConfig& 
   if (!session->host_view.has_ipv6) session->carried.v6.reset();
   session->planes = make_planes();
   TRY(open_planes(*session, underlay));
+  session->leased_underlay = session->underlay();
   session->network_check = make_network_check(*session);
   session->planes->set_surroundings(session->network_check->surroundings());
   session->overlay =
@@ -233,7 +234,9 @@ std::unique_ptr<Dataplanes> Agent::make_planes() {
 Result<void> Agent::open_planes(Session& session, const Underlay& underlay) {
   auto made = TRY(make_ours(session.config, underlay));
   TRY(lock_networks(session, session.config));
-  return session.planes->adopt(session.config, underlay, std::move(made));
+  TRY(session.planes->adopt(session.config, underlay, std::move(made)));
+  session.planes->adopt_left(parts_.left_devices(session.config.networks()));
+  return {};
 }
 
 Result<MadeBackend> Agent::make_ours(const NetworkConfig& config, const Underlay& underlay) const {

@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -68,6 +69,9 @@ class Agent {
     std::function<Result<std::unique_ptr<PacketPath>>(const PacketPathSettings&,
                                                       std::function<void()> on_state)>
         open_packet_path = {};
+    // Returns the vxlan devices that a run before left for one of these networks.
+    std::function<std::vector<Link>(std::span<const IpPrefix> networks)> left_devices =
+        [](std::span<const IpPrefix>) { return std::vector<Link>(); };
     // Locks `what` against other daemons of this host until the descriptors are closed.
     std::function<Result<std::vector<Fd>>(std::string_view what)> acquire_lock = [](auto) {
       return std::vector<Fd>();
@@ -131,7 +135,9 @@ class Agent {
   // Everything that exists only with a configuration. Made in this order and destroyed in reverse.
   struct Session {
     NetworkConfig config;
-    NetworkConfig leased;   // that the lease follows: not yet, while our objects are not in place
+    // What the lease follows: not yet the present ones, while our objects are not in place.
+    NetworkConfig leased;
+    Underlay leased_underlay;
     NetworkConfig carried;  // the same, without IPv6 if this kernel has none
     HostView host_view;
     std::optional<SubnetKey> previous;        // the subnets of an earlier run
@@ -183,7 +189,7 @@ class Agent {
   // agent_checks.cc: the parts of a session that watch peers, underlay, host and network.
   std::unique_ptr<PeerFeed> make_feed();
   std::unique_ptr<UnderlayCheck> make_underlay_check();
-  void rename(const Underlay& underlay);
+  Result<void> use(const Underlay& underlay);
   std::unique_ptr<HostCheck> make_host_check();
   std::unique_ptr<NetworkCheck> make_network_check(Session& session);
 

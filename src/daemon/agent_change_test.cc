@@ -227,6 +227,54 @@ TEST_F(ChangeTest, HostsOutsideOfANetworkThatShrinksGoOn) {
   EXPECT_TRUE(agent_->ready());
 }
 
+TEST_F(ChangeTest, WhatARunBeforeLeftReceivesForAMinuteAndGoes) {
+  configure(kVxlan);
+  const std::string had = kernel_.dump().substr(0, kernel_.dump().find('\n'));
+  agent_.reset();
+  store_->put_config(kPrefix, kHostGw);
+  start_agent();
+  EXPECT_TRUE(announces(R"("BackendType":"host-gw")")) << record();
+  EXPECT_TRUE(has(had)) << "with the MAC that peers know: " << kernel_.dump();
+  loop_.advance(Dataplanes::kLinger + seconds(1));
+  loop_.run_until_idle();
+  EXPECT_EQ(kernel_.dump(), "");
+  EXPECT_TRUE(agent_->ready());
+}
+
+TEST_F(ChangeTest, AHostWithAnotherAddressKeepsItsSubnet) {
+  put("10.5.9.0-24", announcing("vxlan"));
+  configure(kVxlan);
+  kernel_.take_log();
+  host_.interfaces[0].addresses[0].ip = IpAddress::v4(192, 0, 2, 77);
+  agent_->check_underlay();
+  EXPECT_TRUE(announces(R"("PublicIP":"192.0.2.1")")) << "it may come back at once";
+  loop_.advance(seconds(11));
+  loop_.run_until_idle();
+  EXPECT_TRUE(announces(R"("PublicIP":"192.0.2.77")")) << record();
+  EXPECT_EQ(own_key(), "10.5.1.0-24");
+  EXPECT_TRUE(has("local 192.0.2.77")) << kernel_.dump();
+  const std::string done = kernel_.take_log();
+  EXPECT_EQ(done.find("remove"), std::string::npos) << done;
+  EXPECT_EQ(done.find("recreate"), std::string::npos) << done;
+  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+  EXPECT_TRUE(agent_->ready());
+}
+
+TEST_F(ChangeTest, TheMtuOfTheUnderlayIsFollowed) {
+  configure(kVxlan);
+  host_.interfaces[0].mtu = 1400;
+  agent_->check_underlay();
+  loop_.run_until_idle();
+  EXPECT_TRUE(has("mtu 1350")) << kernel_.dump();
+  EXPECT_NE(read_file(subnet_file()).value().find("FLANNEL_MTU=1350"), std::string::npos);
+  host_.interfaces[0].mtu = 100;
+  agent_->check_underlay();
+  EXPECT_EQ(only_trouble(),
+            "underlay: eth0 has changed: network config: Backend: vxlan adds 50 bytes to a packet, "
+            "and eth0 takes only 100");
+  EXPECT_TRUE(has("mtu 1350")) << kernel_.dump();
+}
+
 TEST_F(ChangeTest, FamiliesComeAndGoWhileTheSubnetStays) {
   add_ipv6();
   start_agent();

@@ -2,7 +2,6 @@
 // The part of Agent that makes the checks of a session: of peers, underlay, host and network.
 #include <utility>
 
-#include "base/log.h"
 #include "daemon/agent.h"
 
 namespace flannel {
@@ -25,7 +24,7 @@ std::unique_ptr<UnderlayCheck> Agent::make_underlay_check() {
                            .read_host = parts_.read_host,
                            .request = request_for(session_->config, options_.underlay),
                            .used = session_->underlay(),
-                           .on_renamed = [this](const Underlay& underlay) { rename(underlay); },
+                           .use = [this](const Underlay& underlay) { return use(underlay); },
                            .on_checked =
                                [this] {
                                  session_->overlay->routes_changed();
@@ -34,13 +33,18 @@ std::unique_ptr<UnderlayCheck> Agent::make_underlay_check() {
                            .on_state = [this] { parts_.on_state(); }});
 }
 
-void Agent::rename(const Underlay& underlay) {
-  auto made = make_backend(session_->config, underlay);
-  const auto adopted = made ? session_->planes->adopt(session_->config, underlay, *std::move(made))
-                            : Result<void>(tl::unexpected(std::move(made).error()));
-  if (!adopted) log::error("cannot use the underlay", {{"why", adopted.error().text}});
+Result<void> Agent::use(const Underlay& underlay) {
+  auto made = TRY(make_ours(session_->config, underlay));
+  const bool other_addresses = public_ips_of(underlay) != public_ips_of(session_->underlay());
+  TRY(session_->planes->adopt(session_->config, underlay, std::move(made)));
+  if (other_addresses) {
+    session_->feed->set_host(identity());
+    follower_.list_again();
+  }
   session_->overlay->planes_changed();
   watch_kernel();
+  update_readiness();
+  return {};
 }
 
 std::unique_ptr<HostCheck> Agent::make_host_check() {
@@ -65,7 +69,7 @@ std::unique_ptr<NetworkCheck> Agent::make_network_check(Session& session) {
       .loop = parts_.loop,
       .read_host = parts_.read_host,
       .endpoints = parts_.store_addresses,
-      .used = session.underlay(),
+      .used = [&session] { return session.underlay(); },
       .networks = session.config.networks(),
       .devices = [&session] { return session.planes->device_names(); },
       .on_change =

@@ -100,8 +100,10 @@ void Agent::keep_former_networks(const std::vector<IpPrefix>& former) {
 
 // Peers send to what our lease announces, so that must be in place.
 void Agent::announce_config() {
-  if (session_->leased == session_->config) return;
+  const bool same_underlay = session_->leased_underlay == session_->underlay();
+  if (session_->leased == session_->config && same_underlay) return;
   session_->leased = session_->config;
+  session_->leased_underlay = session_->underlay();
   session_->lease->reconfigure(session_->config);
 }
 

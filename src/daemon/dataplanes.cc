@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "backend/alloc.h"
+#include "backend/vxlan.h"
 #include "base/log.h"
 #include "base/printable.h"
 #include "core/announced_backend.h"
@@ -80,16 +81,13 @@ Result<void> Dataplanes::renew(Dataplane& plane, const NetworkConfig& config, Ma
   const auto settings = made.backend->packet_path(plane.host);
   const bool other_path = settings && needs_new_path(plane.settings, *settings);
   std::swap(plane.backend, made.backend);
-  // The sockets of the two have one port.
   if (other_path) {
-    plane.path.reset();
-    if (auto opened = open_path(plane); !opened) {
+    if (auto opened = plane.path->reopen(*settings); !opened) {
       std::swap(plane.backend, made.backend);
-      if (const auto back = open_path(plane); !back) {
-        log::error("cannot open the packet path again", {{"why", back.error().text}});
-      }
       return opened;
     }
+    plane.settings = *settings;
+    plane.host.tun_device = plane.path->device();
   }
   plane.config = config;
   plane.announced = plane.backend->announced();
@@ -172,6 +170,29 @@ void Dataplanes::route_each_peer() {
     plane->host.route_each_peer = true;
 }
 
+void Dataplanes::adopt_left(std::span<const Link> devices) {
+  if (ours().announced.type == AllocBackend::kType) return;
+  std::map<AnnouncedBackend, LeaseAttributes> former;
+  for (const Link& device : devices) {
+    const auto& vxlan = std::get<VxlanSettings>(device.kind);
+    const AnnouncedBackend left{
+        .type = std::string(VxlanBackend::kType), .vni = vxlan.vni, .port = vxlan.port};
+    LeaseAttributes& attributes = former[left];
+    attributes = LeaseAttributes::of_host(public_ips_of(host_.underlay));
+    attributes.backend_type = left.type;
+    attributes.data(vxlan.local.family) = encode_vxlan_data({vxlan.vni, vxlan.mac});
+  }
+  for (const auto& [left, attributes] : former) {
+    const bool is_there =
+        std::ranges::any_of(all_, [&](const auto& plane) { return plane->announced == left; });
+    if (is_there) continue;
+    // What cannot be opened stays, and "flannelctl cleanup" removes it.
+    if (auto opened = open_for(left, [](const Dataplane&) { return Result<void>(); })) {
+      (*opened)->former = attributes;
+    }
+  }
+}
+
 void Dataplanes::on_announced(const LeaseAttributes& attributes) {
   all_.front()->former = attributes;
 }
@@ -231,7 +252,7 @@ Result<std::shared_ptr<Dataplane>> Dataplanes::open_for(const AnnouncedBackend& 
     return tl::unexpected(error);
   }
   all_.push_back(plane);
-  log::info("a peer has another backend; this host reaches it by that",
+  log::info("another backend is in use beside ours",
             {{"backend", to_string(plane->announced)}, {"ours", to_string(ours().announced)}});
   note_use(*plane);
   return plane;

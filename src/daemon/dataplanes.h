@@ -14,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -56,6 +57,9 @@ class Dataplanes {
   void set_node_id(const NodeId& id);
   // One route for the whole network would capture addresses in use.
   void route_each_peer();
+  // Takes the devices that a run before left as those of a former dataplane of ours, to which peers
+  // may still send.
+  void adopt_left(std::span<const Link> devices);
   // What our lease announces from now on.
   void on_announced(const LeaseAttributes& attributes);
 

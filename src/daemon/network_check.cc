@@ -23,8 +23,8 @@ NetworkCheck::NetworkCheck(Parts parts) : parts_(std::move(parts)) {
 void NetworkCheck::read() {
   const auto view = parts_.read_host();
   if (!view) return;
-  surroundings_ =
-      find_surroundings(*view, parts_.used, parts_.networks, parts_.endpoints(), parts_.devices());
+  surroundings_ = find_surroundings(*view, parts_.used(), parts_.networks, parts_.endpoints(),
+                                    parts_.devices());
   std::vector<std::string> troubles;
   for (const IpPrefix& network : parts_.networks) {
     if (auto clash = find_clash(network, surroundings_)) troubles.push_back(*std::move(clash));

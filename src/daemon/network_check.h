@@ -20,7 +20,7 @@ class NetworkCheck {
     Loop& loop;  // must outlive the check
     std::function<Result<HostView>()> read_host;
     std::function<std::vector<IpAddress>()> endpoints;  // of the store
-    Underlay used;
+    std::function<Underlay()> used;                     // the underlay
     std::vector<IpPrefix> networks;
     std::function<std::vector<std::string>()> devices;  // ours
     std::function<void()> on_change;  // surroundings() and troubles() may have changed

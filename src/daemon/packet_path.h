@@ -23,6 +23,9 @@ class PacketPath {
   // Returns why no packets are carried; empty: they are.
   virtual const std::string& trouble() const = 0;
   virtual std::shared_ptr<const PacketCounters> counters() const = 0;
+  // Goes on with other settings: closes what they concern, and opens it anew. After a failure it
+  // goes on as before if that is possible, and otherwise says why in trouble().
+  virtual Result<void> reopen(const PacketPathSettings& settings) = 0;
   // No later run is to go on with the device: nothing is kept open for it from now on.
   virtual void retire() = 0;
 };

@@ -17,6 +17,7 @@
 #include "daemon/exit_guard.h"
 #include "daemon/kept_fds.h"
 #include "daemon/least_privilege.h"
+#include "daemon/left_devices.h"
 #include "daemon/node_id_file.h"
 #include "daemon/opened_stores.h"
 #include "daemon/process_limits.h"
@@ -35,7 +36,6 @@
 #include "kernel/host/host_view.h"
 #include "kernel/monitor/monitor.h"
 #include "kernel/objects/linux_kernel.h"
-#include "kernel/ports/stale_tun.h"
 #include "kernel/process/net_admin.h"
 #include "loop/epoll_loop.h"
 #include "loop/loop_gate.h"
@@ -141,22 +141,6 @@ class HeldBackLines {
   Timer due_;
 };
 
-// Removes the device of the udp backend if an earlier run used it and this one uses another
-// backend.
-void forget_packet_path(ServiceNotifier& notifier, KeptFds& kept,
-                        std::span<const IpPrefix> networks) {
-  for (const std::string_view name : {UdpDataplane::kQueues, UdpDataplane::kSockets}) {
-    if (!kept.take(name).empty()) notifier.keep(name, {});
-  }
-  const auto removed = remove_stale_tuns(networks);
-  if (!removed) {
-    log::warning("cannot remove the device of the udp backend", {{"why", removed.error().text}});
-  } else if (!removed->empty()) {
-    log::info("device of the udp backend removed, the backend is another now",
-              {{"device", *removed}});
-  }
-}
-
 // Reads how this host forwards packets, and which of them its packet filter refuses.
 Result<HostState> read_traffic_state(const HostQuery& query) {
   HostState state = TRY(read_host_state(query));
@@ -233,6 +217,7 @@ class Daemon {
                 [this](const PacketPathSettings& settings, std::function<void()> on_state) {
                   return open_packet_path(settings, std::move(on_state));
                 },
+            .left_devices = left_devices,
             .acquire_lock = [this](std::string_view what) { return edges_.locks.acquire(what); },
             .rules = powerless.empty() ? &firewall_ : nullptr,
             .read_traffic_state = read_traffic_state,

@@ -35,6 +35,12 @@ Result<void> SubnetFile::write(const SubnetEnv& env) {
                   {"why", "it is a mount of its own, or its folder is read-only"},
                   {"better", "mount its folder, not the file"}});
   }
+  if (written_ && written_->mtu != env.mtu) {
+    log::warning(
+        "the MTU has changed; containers keep theirs until what reads the file, such as "
+        "Docker, is restarted",
+        {{"mtu", env.mtu}, {"was", written_->mtu}});
+  }
   written_ = env;
   log::info("Wrote subnet file to " + path_, {{"mtu", env.mtu}});
   return {};

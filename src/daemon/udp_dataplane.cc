@@ -41,8 +41,12 @@ int queues_for(unsigned cpus) {
   return static_cast<int>(std::clamp(cpus / 4, 1u, 4u));
 }
 
-UdpDataplane::UdpDataplane(PacketPathSettings settings, Parts parts)
-    : settings_(std::move(settings)), parts_(std::move(parts)) {
+UdpDataplane::UdpDataplane(PacketPathSettings settings, Parts parts) : parts_(std::move(parts)) {
+  set(settings);
+}
+
+void UdpDataplane::set(const PacketPathSettings& settings) {
+  settings_ = settings;
   if (settings_.queues == 0) settings_.queues = queues_for(std::thread::hardware_concurrency());
 }
 
@@ -59,6 +63,7 @@ Result<void> UdpDataplane::open_edges(const std::string& device) {
   TunDevice tun = TRY(open_or_resume_tun(device));
   UdpSockets udp = TRY(open_or_resume_udp());
   sockets_ = TRY(duplicate(udp));
+  queues_ = TRY(duplicate(tun));
   parts_.keep(kQueues, tun.queues);
   parts_.keep(kSockets, sockets_);
   std::vector<QueuePair> queue_pairs;
@@ -81,7 +86,8 @@ Result<TunDevice> UdpDataplane::open_or_resume_tun(const std::string& device) {
                            .networks = settings_.networks,
                            .queues = settings_.queues,
                            .persistent = settings_.persistent};
-  std::vector<Fd> kept = parts_.take_kept(kQueues);
+  std::vector<Fd> kept = std::exchange(queues_, {});
+  if (kept.empty()) kept = parts_.take_kept(kQueues);
   if (kept.size() == static_cast<std::size_t>(settings_.queues)) {
     auto resumed = resume_tun(std::move(kept), options);
     if (resumed) return resumed;
@@ -107,6 +113,30 @@ Result<UdpSockets> UdpDataplane::open_or_resume_udp() {
   kept.clear();
   parts_.keep(kSockets, {});
   return open_udp(options);
+}
+
+// The device stays, unless the number of its queues changes.
+Result<void> UdpDataplane::reopen(const PacketPathSettings& settings) {
+  const PacketPathSettings former = settings_;
+  TRY(check_cpus(settings.cpus));
+  set(settings);
+  threads_.reset();
+  queue_pairs_.clear();
+  sockets_.clear();
+  const bool same_queues = settings_.queues == former.queues;
+  if (!same_queues) queues_.clear();
+  auto opened = open_edges(same_queues ? device_ : settings_.device);
+  if (!opened) {
+    set(former);
+    if (table_) {
+      make_again();
+    } else if (const auto back = open_edges(device_); !back) {
+      set_trouble(back.error().text);
+    }
+    return opened;
+  }
+  if (table_) start();
+  return {};
 }
 
 void UdpDataplane::retire() {
@@ -144,6 +174,7 @@ void UdpDataplane::make_threads() {
 // Another process has deleted the device.
 void UdpDataplane::gone() {
   threads_.reset();
+  queues_.clear();
   set_trouble(fmt::format("{} was deleted", device_));
   make_again();
 }

@@ -47,6 +47,7 @@ class UdpDataplane final : public PacketPath {
   void publish(std::shared_ptr<const ForwardTable> table) override;
   const std::string& trouble() const override { return trouble_; }
   std::shared_ptr<const PacketCounters> counters() const override { return counters_; }
+  Result<void> reopen(const PacketPathSettings& settings) override;
   void retire() override;
 
  private:
@@ -55,6 +56,7 @@ class UdpDataplane final : public PacketPath {
   Result<void> open_edges(const std::string& device);
   Result<TunDevice> open_or_resume_tun(const std::string& device);
   Result<UdpSockets> open_or_resume_udp();
+  void set(const PacketPathSettings& settings);
   void start();
   void make_threads();
   void gone();
@@ -66,8 +68,10 @@ class UdpDataplane final : public PacketPath {
   Parts parts_;
   std::string device_;
   std::string trouble_;
-  // Copies, so that the port stays ours while the device is made again.
+  // Copies, so that the port stays ours while the device is made again, and the device while the
+  // sockets are.
   std::vector<Fd> sockets_;
+  std::vector<Fd> queues_;
   std::vector<QueuePair> queue_pairs_;  // only before the first table
   std::shared_ptr<const ForwardTable> table_;
   std::shared_ptr<PacketCounters> counters_ = std::make_shared<PacketCounters>();

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Checks the current state of the underlay that was chosen at the start. plan/underlay_state.h
-// decides it.
+// Checks the current state of the underlay, and exchanges it for another choice if it is gone.
+// plan/underlay_state.h decides it.
 #pragma once
 
+#include <chrono>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "loop/loop.h"
@@ -21,13 +23,18 @@ class UnderlayCheck {
     std::function<Result<HostView>()> read_host;
     UnderlayRequest request;
     Underlay used;
-    // Called when the same interface has another name or index.
-    std::function<void(const Underlay&)> on_renamed;
+    // Uses another underlay from now on, or the same one with another name, index or MTU. A failure
+    // changes nothing.
+    std::function<Result<void>(const Underlay&)> use;
     std::function<void()> on_checked;  // after each check: routes to other hosts may have changed
     std::function<void()> on_state;    // troubles() has changed
   };
 
   explicit UnderlayCheck(Parts parts);
+
+  // Another choice must last so long: an interface that is configured anew loses its address and
+  // its default route for a moment.
+  static constexpr std::chrono::seconds kSettle{4};
 
   // Reads the interfaces of the host and compares. While there is a problem the check is repeated
   // every 5 s, because there are no notifications of some changes, for example of a default route.
@@ -38,9 +45,14 @@ class UnderlayCheck {
 
  private:
   std::vector<HostTrouble> read_troubles();
+  Result<void> use(const Underlay& underlay);
+  void follow(const Underlay& present, std::vector<HostTrouble>& troubles);
+  void consider(const UnderlayChoice& next, std::vector<HostTrouble>& troubles);
 
   Parts parts_;
   std::vector<HostTrouble> troubles_;
+  std::optional<Underlay> next_;  // that is to take the place of the one in use
+  TimePoint next_since_{};
   Timer retry_{parts_.loop, [this] { check(); }};
 };
 

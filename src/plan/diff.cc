@@ -110,8 +110,8 @@ bool needs_new_device(const Link& have, const Link& want) {
   if (!after) return false;
   if (!before) return true;
   return before->vni != after->vni || before->port != after->port ||
-         before->lower != after->lower || before->local != after->local ||
-         before->gbp != after->gbp || before->plain != after->plain;
+         before->local.family != after->local.family || before->gbp != after->gbp ||
+         before->plain != after->plain;
 }
 
 std::vector<KernelChange> diff(const NetState& have, const NetState& want) {

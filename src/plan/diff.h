@@ -20,7 +20,7 @@ std::vector<KernelChange> diff(const NetState& have, const NetState& want);
 // Sorts changes, at most one for each identity, into safe order.
 void put_in_safe_order(std::vector<KernelChange>& changes);
 
-// True if the kernel cannot change `have` into `want`: the kind of device, VNI, port, lower device,
+// True if the kernel cannot change `have` into `want`: the kind of device, VNI, port, family of the
 // local address, GBP flag or foreign features differ.
 bool needs_new_device(const Link& have, const Link& want);
 

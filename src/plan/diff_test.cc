@@ -213,16 +213,23 @@ TEST(DiffTest, AnotherMacOfTheDeviceCostsTheNeighboursAndThoseArePutAgain) {
             "put neigh 10.5.2.0 dev flannel.1 lladdr 02:00:00:00:00:02 nud permanent\n");
 }
 
-TEST(DiffTest, WhatCannotBeChangedRecreatesTheDeviceAndPutsAllOnItAgain) {
+TEST(DiffTest, AnotherUnderlayIsPutIntoTheDevice) {
   for (const auto& change : std::vector<std::function<void(VxlanSettings&)>>{
-           [](VxlanSettings& v) { v.vni = 2; }, [](VxlanSettings& v) { v.port = 4789; },
            [](VxlanSettings& v) {
              v.lower = {"eth1", 3};
            },
-           [](VxlanSettings& v) {
-             v.lower = {"eth0", 3};
-           },
-           [](VxlanSettings& v) { v.local = IpAddress::v4(192, 0, 2, 9); },
+           [](VxlanSettings& v) { v.local = IpAddress::v4(192, 0, 2, 9); }}) {
+    NetState want = device_and_peer();
+    change(vxlan(want));
+    const std::vector<KernelChange> expected{{Op::put, KernelObject(want.links[0])}};
+    EXPECT_EQ(diff(device_and_peer(), want), expected) << dump(want);
+  }
+}
+
+TEST(DiffTest, WhatCannotBeChangedRecreatesTheDeviceAndPutsAllOnItAgain) {
+  for (const auto& change : std::vector<std::function<void(VxlanSettings&)>>{
+           [](VxlanSettings& v) { v.vni = 2; }, [](VxlanSettings& v) { v.port = 4789; },
+           [](VxlanSettings& v) { v.local = IpAddress::parse_v6("2001:db8::1").value(); },
            [](VxlanSettings& v) { v.gbp = true; }}) {
     NetState want = device_and_peer();
     change(vxlan(want));

@@ -31,20 +31,19 @@ std::string addresses_of(const Underlay& underlay) {
   return text;
 }
 
-std::string restart_would_take(const UnderlayRequest& request, const HostView& host) {
-  const auto choice = choose_underlay(request, host);
-  if (!choice) return {};
-  return fmt::format(", or restart flanneld to use {} of {}", addresses_of(choice->underlay),
-                     choice->underlay.interface);
+std::string until(const std::optional<UnderlayChoice>& next) {
+  if (!next) return {};
+  return fmt::format(", or this host uses {} of {} in a few seconds", addresses_of(next->underlay),
+                     next->underlay.interface);
 }
 
-std::string gone(const Underlay& used, const UnderlayRequest& request, const HostView& host) {
+std::string gone(const Underlay& used, const std::optional<UnderlayChoice>& next) {
   return fmt::format("the interface {} is gone: nothing passes until it is back with {}{}",
-                     used.interface, addresses_of(used), restart_would_take(request, host));
+                     used.interface, addresses_of(used), until(next));
 }
 
 std::string lost_address(const Interface& interface, const UnderlayAddress& used,
-                         const UnderlayRequest& request, const HostView& host) {
+                         const std::optional<UnderlayChoice>& next, const HostView& host) {
   std::string holder;
   for (const Interface& other : host.interfaces) {
     if (find_address(other, used.ip)) holder = fmt::format(" ({} has it now)", other.name);
@@ -52,12 +51,49 @@ std::string lost_address(const Interface& interface, const UnderlayAddress& used
   const std::string role = used.ip == used.public_ip ? "to which all peers send" : "it sends from";
   return fmt::format("{} has lost {}, {}{}: put it back (ip address add {}/.. dev {}){}",
                      interface.name, to_string(used.ip), role, holder, to_string(used.ip),
-                     interface.name, restart_would_take(request, host));
+                     interface.name, until(next));
+}
+
+bool has_lost_address(const Interface& interface, const Underlay& used) {
+  return std::ranges::any_of(kFamilies, [&](Family family) {
+    return used.at(family) && !find_address(interface, used.at(family)->ip);
+  });
+}
+
+bool goes_by_default_route(const UnderlayRequest& request) {
+  return request.interfaces.empty() && request.regexes.empty() && request.can_reach.empty() &&
+         request.public_ip.empty() && request.public_ipv6.empty();
+}
+
+// True if other interfaces have all default routes of a family that is used.
+bool has_lost_default_route(const Interface& interface, const Underlay& used,
+                            const HostView& host) {
+  return std::ranges::any_of(kFamilies, [&](Family family) {
+    bool elsewhere = false;
+    for (const DefaultRoute& route : host.default_routes) {
+      if (route.family != family) continue;
+      if (!route.interface_index || *route.interface_index == interface.index) return false;
+      elsewhere = true;
+    }
+    return used.at(family) && elsewhere;
+  });
+}
+
+// What takes the place of an underlay that is gone or has been left; nullopt: nothing does.
+std::optional<UnderlayChoice> choose_next(const Interface* interface, const Underlay& used,
+                                          const UnderlayRequest& request, const HostView& host) {
+  const bool stays =
+      interface != nullptr && !has_lost_address(*interface, used) &&
+      !(goes_by_default_route(request) && has_lost_default_route(*interface, used, host));
+  if (stays) return std::nullopt;
+  auto choice = choose_underlay(request, host);
+  if (!choice || choice->underlay == used) return std::nullopt;
+  return *std::move(choice);
 }
 
 // Nothing passes if no address is left.
 void add_lost_addresses(const Interface& interface, const Underlay& used,
-                        const UnderlayRequest& request, const HostView& host,
+                        const std::optional<UnderlayChoice>& next, const HostView& host,
                         std::vector<HostTrouble>& troubles) {
   const bool any_left = std::ranges::any_of(kFamilies, [&](Family family) {
     const auto& address = used.at(family);
@@ -66,7 +102,7 @@ void add_lost_addresses(const Interface& interface, const Underlay& used,
   for (const Family family : kFamilies) {
     const auto& address = used.at(family);
     if (!address || find_address(interface, address->ip)) continue;
-    troubles.push_back({lost_address(interface, *address, request, host), !any_left});
+    troubles.push_back({lost_address(interface, *address, next, host), !any_left});
   }
 }
 
@@ -115,26 +151,21 @@ void add_ending_default_route(const Interface& interface, const Underlay& used,
       interface.name)});
 }
 
-std::string other_mtu(const Interface& interface, const Underlay& used) {
-  const std::string_view harm =
-      interface.mtu < used.mtu ? "large packets are lost until " : "it is used once ";
-  return fmt::format("{} has MTU {} now, it had {} at the start: {}flanneld is restarted",
-                     interface.name, interface.mtu, used.mtu, harm);
-}
-
 }  // namespace
 
 UnderlayState underlay_state(const Underlay& used, const UnderlayRequest& request,
                              const HostView& host) {
-  UnderlayState state{.underlay = used, .troubles = {}};
   const Interface* const interface = find_interface(used, host);
+  UnderlayState state{
+      .underlay = used, .next = choose_next(interface, used, request, host), .troubles = {}};
   if (interface == nullptr) {
-    state.troubles.push_back({gone(used, request, host), true});
+    state.troubles.push_back({gone(used, state.next), true});
     return state;
   }
-  add_lost_addresses(*interface, used, request, host, state.troubles);
+  add_lost_addresses(*interface, used, state.next, host, state.troubles);
   state.underlay.interface = interface->name;
   state.underlay.interface_index = interface->index;
+  state.underlay.mtu = interface->mtu;
   if (!interface->up) {
     state.troubles.push_back(
         {fmt::format("{0} is down: ip link set {0} up", interface->name), true});
@@ -144,11 +175,8 @@ UnderlayState underlay_state(const Underlay& used, const UnderlayRequest& reques
                      interface->name),
          true});
   }
-  if (interface->mtu != used.mtu) state.troubles.push_back({other_mtu(*interface, used)});
-  const bool by_default_route = request.interfaces.empty() && request.regexes.empty() &&
-                                request.can_reach.empty() && request.public_ip.empty() &&
-                                request.public_ipv6.empty();
-  if (by_default_route) add_lost_default_route(*interface, used, host, state.troubles);
+  if (goes_by_default_route(request))
+    add_lost_default_route(*interface, used, host, state.troubles);
   add_ending_default_route(*interface, used, host, state.troubles);
   return state;
 }

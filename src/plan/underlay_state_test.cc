@@ -105,7 +105,7 @@ TEST(UnderlayStateTest, WithoutTheAnnouncedAddressNothingPassesAndTheRemedyIsNam
   view.interfaces[1].addresses = {address("192.0.2.9/24")};
   EXPECT_EQ(troubles(view),
             "dead: eth0 has lost 192.0.2.1, to which all peers send: put it back (ip address add "
-            "192.0.2.1/.. dev eth0), or restart flanneld to use 192.0.2.9 of eth0\n");
+            "192.0.2.1/.. dev eth0), or this host uses 192.0.2.9 of eth0 in a few seconds\n");
   // A new bridge over the interface took the address.
   view.interfaces[1].addresses.clear();
   view.interfaces.push_back(
@@ -115,10 +115,10 @@ TEST(UnderlayStateTest, WithoutTheAnnouncedAddressNothingPassesAndTheRemedyIsNam
             "(ip address add 192.0.2.1/.. dev eth0)\n");
   // The default route has followed.
   view.default_routes = {{.interface_index = 5}};
-  EXPECT_EQ(
-      troubles(view),
-      "dead: eth0 has lost 192.0.2.1, to which all peers send (br0 has it now): put it back "
-      "(ip address add 192.0.2.1/.. dev eth0), or restart flanneld to use 192.0.2.1 of br0\n");
+  EXPECT_EQ(troubles(view),
+            "dead: eth0 has lost 192.0.2.1, to which all peers send (br0 has it now): put it back "
+            "(ip address add 192.0.2.1/.. dev eth0), or this host uses 192.0.2.1 of br0 in a few "
+            "seconds\n");
   Underlay behind_nat = kUsed;
   behind_nat.v4->public_ip = IpAddress::v4(203, 0, 113, 7);
   EXPECT_NE(troubles(view, {}, behind_nat).find("has lost 192.0.2.1, it sends from (br0"),
@@ -140,17 +140,46 @@ TEST(UnderlayStateTest, AnInterfaceThatIsDownOrHasNoCarrierIsNamed) {
   EXPECT_EQ(troubles(view), "dead: eth0 is down: ip link set eth0 up\n");
 }
 
-TEST(UnderlayStateTest, SomeTrafficPassesWithAnotherMtuOrWithoutADefaultRoute) {
+// "192.0.2.9 of eth0"
+std::string next(const HostView& view, const UnderlayRequest& request = {}) {
+  const auto next = underlay_state(kUsed, request, view).next;
+  return next ? to_string(next->underlay.v4->ip) + " of " + next->underlay.interface : "none";
+}
+
+TEST(UnderlayStateTest, AnotherChoiceTakesThePlaceOfWhatIsGone) {
+  HostView view = host();
+  view.interfaces[1].addresses = {address("192.0.2.9/24")};
+  EXPECT_EQ(next(view), "192.0.2.9 of eth0") << "another address";
+  EXPECT_EQ(next(view, {.interfaces = {"eth0"}}), "192.0.2.9 of eth0");
+  EXPECT_EQ(next(view, {.interfaces = {"eth7"}}), "none") << "not what was asked for";
+  view = host();
+  view.interfaces.push_back({.index = 3,
+                             .name = "eth1",
+                             .mtu = 9000,
+                             .up = true,
+                             .addresses = {address("198.51.100.1/24")}});
+  EXPECT_EQ(next(view), "none");
+  view.default_routes = {{.interface_index = 3}, {.interface_index = 2}};
+  EXPECT_EQ(next(view), "none") << "a better default route, beside ours";
+  view.default_routes = {{.interface_index = 3}};
+  EXPECT_EQ(next(view), "198.51.100.1 of eth1") << "the default route has moved";
+  EXPECT_EQ(next(view, {.interfaces = {"eth0"}}), "none") << "it was never asked for";
+  view.default_routes.clear();
+  EXPECT_EQ(next(view), "none") << "there is none now";
+  view = host();
+  view.interfaces[1].up = false;
+  EXPECT_EQ(next(view), "none") << "it is down, and may come up";
+}
+
+TEST(UnderlayStateTest, ThePresentMtuIsUsed) {
   HostView view = host();
   view.interfaces[1].mtu = 1400;
-  EXPECT_EQ(
-      troubles(view),
-      "eth0 has MTU 1400 now, it had 1500 at the start: large packets are lost until flanneld "
-      "is restarted\n");
-  view.interfaces[1].mtu = 9000;
-  EXPECT_EQ(troubles(view),
-            "eth0 has MTU 9000 now, it had 1500 at the start: it is used once flanneld is "
-            "restarted\n");
+  EXPECT_EQ(underlay_state(kUsed, {}, view).underlay.mtu, 1400U);
+  EXPECT_EQ(troubles(view), "");
+}
+
+TEST(UnderlayStateTest, SomeTrafficPassesWithoutADefaultRoute) {
+  HostView view;
   view = host();
   view.default_routes.clear();
   EXPECT_EQ(troubles(view),

@@ -14,7 +14,7 @@ import pytest
 from lab.cluster import Cluster
 from lab.overlay import key_of, route_rows, subnet
 from lab.shell import wait_until
-from lab.traffic import EchoStreams, ping, transfer_during
+from lab.traffic import EchoStreams, answers, ping, transfer_during
 
 BACKENDS = ["udp", "vxlan", "host-gw"]
 
@@ -154,3 +154,43 @@ def test_a_family_comes_and_goes(lab):
         echoes.more()
     assert echoes.lost() == []
     assert [subnet(host) for host in cluster.hosts] == before
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_host_with_another_address_is_reached_there(lab, backend):
+    """DHCP gives the host another address: it keeps its subnet, and its peers follow."""
+    cluster = Cluster(lab, "etcd", backend).start(containers=True)
+    one, two = cluster.hosts
+    subnets = cluster.subnets()
+    one.ns.ip_all(
+        f"addr del {one.address}/24 dev eth0\naddr add 192.0.2.77/24 dev eth0\n"
+        "route replace default via 192.0.2.254\n"
+    )
+    one.address = "192.0.2.77"
+    wait_until(lambda: public_ip(cluster, one) == "192.0.2.77", lambda: one.daemon.log())
+    cluster.wait_complete()
+    wait_until(lambda: answers(one.container, two.container.address), "packets", within=10)
+    with EchoStreams(cluster, one.container, two.container) as echoes:
+        echoes.more()
+    assert echoes.lost() == []
+    assert cluster.subnets() == subnets
+    assert one.daemon.ready()
+
+
+def public_ip(cluster, host):
+    return json.loads(cluster.store.lease_values()[key_of(host)])["PublicIP"]
+
+
+def test_the_mtu_of_the_underlay_is_followed(lab):
+    cluster = Cluster(lab, "etcd", "vxlan").start(containers=True)
+    one, two = cluster.hosts
+    with EchoStreams(cluster, one.container, two.container) as echoes:
+        for mtu in (1400, 1500):
+            one.ns.ip("link", "set", "eth0", "mtu", mtu)
+            wait_until(
+                lambda: one.daemon.subnet_env()["FLANNEL_MTU"] == str(mtu - 50),
+                lambda: str(one.daemon.subnet_env()),
+            )
+            assert one.ns.ask("link", "show", "flannel.1")[0]["mtu"] == mtu - 50
+            echoes.more()
+    assert echoes.lost() == []

@@ -95,7 +95,7 @@ def test_a_host_on_which_no_packet_passes_is_not_ready_and_names_the_remedy(lab)
 
     one.ns.ip_all(f"addr del {one.address}/24 dev eth0\naddr add 192.0.2.77/24 dev eth0\n"
                   "route replace default via 192.0.2.254\n")
-    says(one, 503, "or restart flanneld to use 192.0.2.77 of eth0")
+    says(one, 503, "or this host uses 192.0.2.77 of eth0 in a few seconds")
     one.ns.ip_all(f"addr flush dev eth0\naddr add {one.address}/24 dev eth0\n"
                   "route replace default via 192.0.2.254\n")
     is_ready(one)

@@ -42,6 +42,10 @@ class FakePacketPath final : public PacketPath {
   std::shared_ptr<const PacketCounters> counters() const override {
     return std::make_shared<PacketCounters>();
   }
+  Result<void> reopen(const PacketPathSettings& settings) override {
+    seen_.settings = settings;
+    return {};
+  }
   void retire() override {}
 
  private:
@@ -110,6 +114,14 @@ class AgentTest : public ::testing::Test {
                   path_.settings = settings;
                   path_.on_state = std::move(on_state);
                   return open_path();
+                },
+            .left_devices =
+                [this](std::span<const IpPrefix>) {
+                  std::vector<Link> left;
+                  for (const Link& link : kernel_.state().links) {
+                    if (std::holds_alternative<VxlanSettings>(link.kind)) left.push_back(link);
+                  }
+                  return left;
                 },
             .acquire_lock = [this](std::string_view what) -> Result<std::vector<Fd>> {
               if (what == taken_) {

@@ -116,7 +116,8 @@ struct LinkChange {
 void create_vxlan(NetlinkBatch& batch, const Link& link, const VxlanSettings& vxlan, int lower);
 void change_link(NetlinkBatch& batch, int index, const LinkChange& change);  // ip link set
 // ip link set DEV type vxlan learning; the kernel rejects an MTU in the same request.
-void change_learning(NetlinkBatch& batch, int index, bool learning);
+// `lower`: the index of vxlan.lower. Sets what the kernel can change: learning, local, lower.
+void change_vxlan(NetlinkBatch& batch, int index, const VxlanSettings& vxlan, int lower);
 void delete_link(NetlinkBatch& batch, int index);
 void get_link(NetlinkBatch& batch, const std::string& name);
 void get_link(NetlinkBatch& batch, int index);

@@ -48,6 +48,16 @@ VxlanRow decode_vxlan(NetlinkBytes bytes) {
   return row;
 }
 
+// The settings that the kernel can change while the device exists.
+void put_changeable(NetlinkBatch& batch, const VxlanSettings& vxlan, int lower) {
+  if (!vxlan.local.is_unspecified()) {
+    batch.put(vxlan.local.is_v4() ? IFLA_VXLAN_LOCAL : IFLA_VXLAN_LOCAL6, vxlan.local);
+  }
+  if (lower != 0) batch.put(IFLA_VXLAN_LINK, static_cast<std::uint32_t>(lower));
+  // The kernel's default is on.
+  batch.put(IFLA_VXLAN_LEARNING, std::uint8_t{vxlan.learning});
+}
+
 void decode_link_info(NetlinkBytes bytes, LinkRow& row) {
   const NetlinkAttributes<IFLA_INFO_MAX> info(bytes);
   row.kind = info.text(IFLA_INFO_KIND);
@@ -88,13 +98,8 @@ void create_vxlan(NetlinkBatch& batch, const Link& link, const VxlanSettings& vx
     batch.put(IFLA_INFO_KIND, std::string_view("vxlan"));
     batch.nest(IFLA_INFO_DATA, [&] {
       batch.put(IFLA_VXLAN_ID, vxlan.vni);
-      if (!vxlan.local.is_unspecified()) {
-        batch.put(vxlan.local.is_v4() ? IFLA_VXLAN_LOCAL : IFLA_VXLAN_LOCAL6, vxlan.local);
-      }
-      if (lower != 0) batch.put(IFLA_VXLAN_LINK, static_cast<std::uint32_t>(lower));
+      put_changeable(batch, vxlan, lower);
       batch.put_big_endian(IFLA_VXLAN_PORT, vxlan.port);
-      // The kernel's default is on.
-      batch.put(IFLA_VXLAN_LEARNING, std::uint8_t{vxlan.learning});
       if (vxlan.gbp) batch.put_flag(IFLA_VXLAN_GBP);
     });
   });
@@ -112,11 +117,11 @@ void change_link(NetlinkBatch& batch, int index, const LinkChange& change) {
   if (change.queue_len) batch.put(IFLA_TXQLEN, *change.queue_len);
 }
 
-void change_learning(NetlinkBatch& batch, int index, bool learning) {
+void change_vxlan(NetlinkBatch& batch, int index, const VxlanSettings& vxlan, int lower) {
   batch.begin(RTM_NEWLINK, 0, link_header(index));
   batch.nest(IFLA_LINKINFO, [&] {
     batch.put(IFLA_INFO_KIND, std::string_view("vxlan"));
-    batch.nest(IFLA_INFO_DATA, [&] { batch.put(IFLA_VXLAN_LEARNING, std::uint8_t{learning}); });
+    batch.nest(IFLA_INFO_DATA, [&] { put_changeable(batch, vxlan, lower); });
   });
 }
 

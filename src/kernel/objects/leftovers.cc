@@ -5,11 +5,14 @@
 #include <fmt/format.h>
 #include <linux/rtnetlink.h>
 
+#include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "base/parse.h"
+#include "kernel/netlink/devices.h"
 
 namespace flannel {
 namespace {
@@ -110,6 +113,26 @@ Result<std::vector<Leftover>> find_leftovers(NetlinkSocket& socket) {
     if (!backend.empty()) found.push_back({backend, "device " + row.name, row});
   }
   return found;
+}
+
+Result<std::vector<Link>> left_vxlans(NetlinkSocket& socket, std::span<const IpPrefix> networks) {
+  NetlinkBatch ask_addresses, ask_links;
+  dump_addresses(ask_addresses, 0);
+  std::set<int> in_network;
+  for (const AddressRow& row :
+       TRY_DURING(dump_rows(socket, ask_addresses, decode_address), "list the addresses")) {
+    const auto has_it = [&row](const IpPrefix& network) { return network.contains(row.ip); };
+    if (std::ranges::any_of(networks, has_it)) in_network.insert(row.link);
+  }
+  std::vector<Link> left;
+  Devices devices(socket);
+  dump_links(ask_links);
+  for (const LinkRow& row :
+       TRY_DURING(dump_rows(socket, ask_links, decode_link), "list the devices")) {
+    if (!in_network.contains(row.index) || backend_of(row) != "vxlan") continue;
+    left.push_back(TRY(devices.as_link(row)));
+  }
+  return left;
 }
 
 std::vector<Result<void>> remove_leftovers(NetlinkSocket& socket,

@@ -30,6 +30,12 @@ LinkChange difference(const LinkRow& row, const Link& link) {
   return change;
 }
 
+// What change_vxlan() sets.
+bool differs(const VxlanSettings& want, const VxlanRow& have) {
+  return want.learning != have.learning || want.local != have.local ||
+         (want.lower.index != 0 && want.lower.index != have.lower);
+}
+
 bool has_changes(const LinkChange& change) {
   return change.mtu || change.queue_len || change.mac || change.up;
 }
@@ -131,8 +137,8 @@ Result<void> LinkSetup::change(const LinkRow& row, const Link& link) {
   keep_ipv6_quiet(link.name);
   NetlinkBatch batch;
   const auto* vxlan = std::get_if<VxlanSettings>(&link.kind);
-  if (vxlan && vxlan->learning != row.vxlan->learning) {
-    change_learning(batch, row.index, vxlan->learning);
+  if (vxlan && differs(*vxlan, *row.vxlan)) {
+    change_vxlan(batch, row.index, *vxlan, TRY(lower_of(link)));
   }
   const LinkChange differing = difference(row, link);
   if (has_changes(differing)) change_link(batch, row.index, differing);

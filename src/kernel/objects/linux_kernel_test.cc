@@ -137,6 +137,19 @@ TEST_F(LinuxKernelTest, RecreatesWhatCannotBeChanged) {
             "1450 mac 02:00:00:00:00:01 up\n");
 }
 
+TEST_F(LinuxKernelTest, AVxlanGetsAnotherUnderlayAndKeepsAllThatIsOnIt) {
+  put_device();
+  put(peers(2, 3));
+  const std::string before = shell("ip route; ip neigh; bridge fdb show dev flannel.1");
+  shell("ip link add eth1 type veth peer name far1; ip link set eth1 up");
+  VxlanSettings other = vxlan();
+  other.local = IpAddress::v4(198, 51, 100, 1);
+  other.lower = {"eth1", std::stoi(shell("ip -o link show eth1"))};
+  ASSERT_EQ(outcome(Op::put, device(other)), "ok");
+  EXPECT_EQ(read().links.at(0), device(other));
+  EXPECT_EQ(shell("ip route; ip neigh; bridge fdb show dev flannel.1"), before);
+}
+
 TEST_F(LinuxKernelTest, RecreatesAVxlanThatHasFeaturesWeNeverSet) {
   shell(
       "ip link add flannel.1 address 02:00:00:00:00:01 mtu 1450 txqueuelen 0 type vxlan id 1 "
@@ -153,7 +166,6 @@ TEST_F(LinuxKernelTest, AForeignDeviceOfOurNameIsNeverTouched) {
   shell("ip neigh add 10.5.2.0 lladdr 02:00:00:00:00:02 dev flannel.1 nud permanent");
   const std::string before = shell("ip -4 address; ip -o link show type bridge; ip neigh");
   EXPECT_EQ(dump(read()), "");
-
   constexpr const char* kWhy =
       "flannel.1 is a device of kind bridge that is not ours; it is left alone: rename or delete "
       "it";
@@ -192,7 +204,6 @@ TEST_F(LinuxKernelTest, ADeviceStaysOnTheInterfaceItIsOnWhateverThatIsCalled) {
   EXPECT_EQ(now.links.at(0), device(on_eth0)) << dump(now);
   put({device(on_eth0)});
   EXPECT_EQ(shell("ip -o link show flannel.1 | cut -d: -f1"), index);
-
   shell("ip link del flannel.1");
   put({device(on_eth0)});
   EXPECT_NE(shell("ip -d link show flannel.1").find("dev wan"), std::string::npos)
@@ -215,7 +226,6 @@ TEST_F(LinuxKernelTest, ADeviceGoesOnlyIfTheOneInItsPlaceCanBeMade) {
   other.lower = {"eth7"};
   EXPECT_EQ(outcome(Op::recreate, device(other)), "create flannel.1: there is no interface eth7");
   EXPECT_EQ(all(), before);
-
   shell("ip link add cilium_vxlan type vxlan external dstport 4789; ip link set cilium_vxlan up");
   other = vxlan();
   other.port = 4789;

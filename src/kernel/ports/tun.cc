@@ -243,6 +243,15 @@ Result<TunDevice> resume_tun(std::vector<Fd> queues, const TunOptions& options) 
   return device;
 }
 
+Result<std::vector<Fd>> duplicate(const TunDevice& device) {
+  std::vector<Fd> copies;
+  for (const Fd& queue : device.queues) {
+    copies.emplace_back(::fcntl(queue.get(), F_DUPFD_CLOEXEC, 0));
+    if (!copies.back()) return os_error("duplicate a queue of " + device.name);
+  }
+  return copies;
+}
+
 Result<void> set_persistent(const TunDevice& device, bool persistent) {
   if (::ioctl(device.queues.front().get(), TUNSETPERSIST, persistent ? 1UL : 0UL) != 0) {
     return os_error(

@@ -51,6 +51,9 @@ Result<TunDevice> open_tun(const TunOptions& options);
 // `options.name`.
 Result<TunDevice> resume_tun(std::vector<Fd> queues, const TunOptions& options);
 
+// Returns other descriptors of the queues of the device.
+Result<std::vector<Fd>> duplicate(const TunDevice& device);
+
 // Sets whether the device remains when its queues are closed; after `false`, closing them removes
 // it.
 Result<void> set_persistent(const TunDevice& device, bool persistent);
