@@ -72,6 +72,9 @@ struct Snapshot {
 // a record whose life the store does not know.
 struct RemainingLives {
   std::map<std::string, std::chrono::seconds> left;  // 0: the record has ended
+  // The life that the last write or renewal gave to a record, as long as that life lasts. A record
+  // is absent if the store does not know.
+  std::map<std::string, std::chrono::seconds> granted = {};
   // False if the store does not know when a record was last renewed: `left` has the life that a
   // renewal gives.
   bool exact = true;

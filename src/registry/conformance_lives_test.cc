@@ -38,10 +38,23 @@ TEST_P(StoreLivesTest, ALeaseHasTheRestOfItsLife) {
   EXPECT_LE(now.left[kOne], kDay);
 }
 
+TEST_P(StoreLivesTest, ALeaseHasTheLifeThatItsLastRenewalGave) {
+  const auto granted = [&](seconds life) {
+    return store->knows_granted_lives() ? std::map<std::string, seconds>{{kOne, life}}
+                                        : std::map<std::string, seconds>();
+  };
+  const WriteResult held = session->create(kOne, "one", seconds(60)).value();
+  loop.pass(milliseconds(1500));
+  EXPECT_EQ(lives().granted, granted(seconds(60)));
+  ASSERT_TRUE(open()->renew(record_of(kOne, "one", held), kDay));
+  EXPECT_EQ(lives().granted, granted(kDay));
+}
+
 TEST_P(StoreLivesTest, AReservationHasNone) {
   EXPECT_TRUE(lives().left.empty()) << "of an empty store";
   ASSERT_TRUE(session->create(kOne, "one", {}));
   EXPECT_TRUE(lives().left.empty());
+  EXPECT_TRUE(lives().granted.empty());
 }
 
 TEST_P(StoreLivesTest, WhatHasExpiredDoesNotLiveOn) {

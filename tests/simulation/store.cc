@@ -24,6 +24,7 @@ RemainingLives Store::remaining_lives() const {
   for (const auto& [key, entry] : records_) {
     if (!entry.ttl) continue;
     lives.left[key] = std::chrono::floor<std::chrono::seconds>(entry.expires - timeline_.now());
+    lives.granted[key] = *entry.ttl;
   }
   return lives;
 }

@@ -98,6 +98,7 @@ class Etcd2UnderTest final : public StoreUnderTest {
   }
 
   bool keeps_bytes() const override { return false; }
+  bool knows_granted_lives() const override { return false; }
 
  private:
   std::unique_ptr<EtcdServer> server_;
@@ -115,6 +116,7 @@ class ConsulUnderTest final : public StoreUnderTest {
 
   void compact() override {}  // it has no history
   bool knows_remaining_lives() const override { return false; }
+  bool knows_granted_lives() const override { return false; }
   bool keeps_history() const override { return false; }
 
  private:

@@ -23,6 +23,8 @@ class StoreUnderTest {
   virtual bool keeps_bytes() const { return true; }
   // True if it knows when a record ends; otherwise it knows what life a renewal gives.
   virtual bool knows_remaining_lives() const { return true; }
+  // True if it knows what life the last renewal gave.
+  virtual bool knows_granted_lives() const { return true; }
   // True if a watch reports each state of a key, and may begin at a list of another registry.
   virtual bool keeps_history() const { return true; }
 };

@@ -59,8 +59,10 @@ class LivesCall : public std::enable_shared_from_this<LivesCall> {
     if (got) {
       // -1: the lease has ended.
       const seconds left{std::max<std::int64_t>(0, got->ttl())};
-      for (const std::string& key : keys)
+      for (const std::string& key : keys) {
         lives_.left[key] = left;
+        if (got->grantedttl() > 0) lives_.granted[key] = seconds(got->grantedttl());
+      }
     }
     ask_next();
     if (under_way_ == 0) std::exchange(reply_, nullptr)(std::move(lives_));

@@ -167,6 +167,7 @@ RemainingLives MemoryStore::remaining_lives(const std::string& prefix, TimePoint
     if (!entry.ttl) continue;
     const Duration left = std::max(Duration::zero(), entry.expires - now);
     lives.left[key] = std::chrono::floor<std::chrono::seconds>(left);
+    lives.granted[key] = *entry.ttl;
   }
   return lives;
 }

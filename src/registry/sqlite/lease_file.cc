@@ -190,13 +190,15 @@ Result<Snapshot> LeaseFile::snapshot(std::string_view prefix) {
 }
 
 Result<RemainingLives> LeaseFile::remaining_lives(std::string_view prefix, WallTime now) {
-  Statement rows = TRY(
-      database_.prepare("SELECT key, expires FROM record WHERE prefix = ? AND expires NOT NULL"));
+  Statement rows = TRY(database_.prepare(
+      "SELECT key, expires, ttl FROM record WHERE prefix = ? AND expires NOT NULL"));
   rows.text(1, prefix);
   RemainingLives lives;
   while (TRY(rows.step())) {
     const milliseconds left{std::max<std::int64_t>(0, rows.integer(1) - to_number(now))};
-    lives.left[key_within_limits(rows.bytes(0))] = std::chrono::floor<seconds>(left);
+    const std::string key = key_within_limits(rows.bytes(0));
+    lives.left[key] = std::chrono::floor<seconds>(left);
+    if (!rows.is_null(2)) lives.granted[key] = seconds(rows.integer(2));
   }
   return lives;
 }
