@@ -27,6 +27,8 @@ struct Terminal {
   std::ostream& err;
   // Reads the state of the host on which the command runs; empty: it is not read.
   std::function<Result<HostView>()> read_host = {};
+  // Like running_daemons(); empty: no daemon is looked for.
+  std::function<Result<std::vector<int>>()> find_daemons = {};
 };
 
 // The values of the flags, and the words after the name of the command.
@@ -70,6 +72,8 @@ Result<void> run_config_set(const CtlOptions& options, const Terminal& terminal)
 Result<void> run_config_check(const CtlOptions& options, const Terminal& terminal);
 Result<void> run_leases(const CtlOptions& options, const Terminal& terminal);
 Result<void> run_cleanup(const CtlOptions& options, const Terminal& terminal);
+Result<void> run_node_list(const CtlOptions& options, const Terminal& terminal);
+Result<void> run_node_remove(const CtlOptions& options, const Terminal& terminal);
 Result<void> run_reserve(const CtlOptions& options, const Terminal& terminal);
 Result<void> run_unreserve(const CtlOptions& options, const Terminal& terminal);
 Result<void> run_store_abandon(const CtlOptions& options, const Terminal& terminal);

@@ -42,13 +42,14 @@ struct CtlFlags {
       flags.add({.name = name, .help = help, .in_environment = false}, value);
     };
     add("timeout", "longest wait for the store, as 500ms, 10s or 1m", timeout);
-    add("json", "leases: print JSON", json);
+    add("json", "leases, node list: print JSON", json);
     add("bad", "leases: list the quarantined records, with the reasons", bad);
     add("node", "reserve, unreserve: the public IP of the host", node);
     add("underlay-mtu", "config: MTU of the interface between the hosts", underlay_mtu);
     add("backend", "cleanup: only what this backend made: udp, vxlan, host-gw or all", backend);
     add("dry-run", "cleanup, store copy: only say what would be done", dry_run);
-    add("force", "cleanup, config set, store: in spite of what speaks against it", force);
+    add("force", "cleanup, config set, node remove, store: in spite of what speaks against it",
+        force);
     flags.add({.name = "wait",
                .help = "config set: wait until all hosts have followed, at most 60s or this time",
                .in_environment = false,

@@ -3,12 +3,12 @@
 
 #include <algorithm>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <ostream>
 
 #include "core/lease_table.h"
 #include "core/network_config.h"
 #include "ctl/command.h"
+#include "ctl/json_text.h"
 #include "ctl/store_session.h"
 #include "ctl/text_table.h"
 
@@ -26,20 +26,10 @@ std::string_view kind(const ListedLease& listed) {
   return listed.expires ? "lease" : "reservation";
 }
 
-std::string print(const Json& json) {
-  // The texts come from the store. In ASCII they cannot control a terminal, and invalid UTF-8 must
-  // not cause an exception.
-  return json.dump(2, ' ', true, Json::error_handler_t::replace) + "\n";
-}
-
 Json data_as_json(const std::string& text) {
   if (text.empty()) return nullptr;
   Json parsed = Json::parse(text, nullptr, false);
   return parsed.is_discarded() ? Json(text) : parsed;
-}
-
-Json text_or_null(const std::optional<IpAddress>& ip) {
-  return ip ? Json(to_string(*ip)) : Json(nullptr);
 }
 
 std::string leases_as_json(const LeaseTable& table) {
@@ -55,7 +45,7 @@ std::string leases_as_json(const LeaseTable& table) {
                     {"kind", kind(listed)},
                     {"revision", listed.revision}});
   }
-  return print(list);
+  return json_text(list);
 }
 
 std::string leases_as_text(const LeaseTable& table) {
@@ -105,7 +95,7 @@ std::string bad_as_json(const LeaseTable& table) {
   for (const auto& [key, record] : bad_records(table)) {
     list.push_back({{"key", key}, {"why", record.reason}, {"revision", record.revision}});
   }
-  return print(list);
+  return json_text(list);
 }
 
 std::string bad_as_text(const LeaseTable& table) {

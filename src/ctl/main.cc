@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "ctl/command_line.h"
+#include "ctl/running_daemons.h"
 #include "kernel/host/host_view.h"
 
 int main(int argc, char** argv) {
@@ -19,5 +20,7 @@ int main(int argc, char** argv) {
   const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
   return flannel::run_ctl(
       arguments, [](const std::string& name) { return std::getenv(name.c_str()); },
-      {std::cin, std::cout, std::cerr, flannel::read_host}, flannel::set_variables(environ));
+      {std::cin, std::cout, std::cerr, flannel::read_host,
+       [] { return flannel::running_daemons(); }},
+      flannel::set_variables(environ));
 }

@@ -4,15 +4,14 @@
 // exist yet.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <ostream>
 
-#include "base/parse.h"
 #include "core/lease.h"
 #include "core/network_config.h"
 #include "core/record_limits.h"
 #include "ctl/command.h"
 #include "ctl/store_session.h"
+#include "ctl/subnet_argument.h"
 
 namespace flannel {
 namespace {
@@ -25,28 +24,6 @@ struct Wanted {
   std::string key;
   const Record* there = nullptr;  // in the snapshot
 };
-
-// Reads "10.5.52.0/24", "fd00:12::/64", both with a comma between them, or a key.
-Result<SubnetKey> read_subnets(const std::string& word) {
-  if (const auto key = decode_subnet_key(word)) return *key;
-  SubnetKey subnets;
-  for (const std::string_view item : split(word, ',')) {
-    const auto subnet = IpPrefix::parse(item);
-    if (!subnet || subnets.at(subnet->family())) {
-      return fail(ErrorKind::invalid,
-                  fmt::format("{} is no subnet such as 10.5.52.0/24 or fd00:12::/64", word));
-    }
-    subnets.at(subnet->family()) = *subnet;
-  }
-  return subnets;
-}
-
-// True if the record has each of the subnets.
-bool has_all(const SubnetKey& record, const SubnetKey& subnets) {
-  return std::ranges::all_of(kFamilies, [&](Family family) {
-    return !subnets.at(family) || record.at(family) == subnets.at(family);
-  });
-}
 
 // Finds the record that has these subnets, and perhaps one more of the other family.
 Result<Wanted> find(const std::string& word, const Snapshot& snapshot) {

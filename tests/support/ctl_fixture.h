@@ -39,7 +39,7 @@ class CtlTest : public testing::Test {
     std::istringstream in(input);
     std::ostringstream out, err;
     words.insert(words.begin(), "--store=memory");
-    const int code = run_ctl(words, no_environment, {in, out, err, read_host});
+    const int code = run_ctl(words, no_environment, {in, out, err, read_host, find_daemons});
     return {code, out.str(), err.str()};
   }
   void lease(const std::string& key, const std::string& value, Ttl ttl = std::chrono::hours(24)) {
@@ -52,7 +52,8 @@ class CtlTest : public testing::Test {
   }
   static const char* no_environment(const std::string&) { return nullptr; }
 
-  std::function<Result<HostView>()> read_host;  // none
+  std::function<Result<HostView>()> read_host;             // none
+  std::function<Result<std::vector<int>>()> find_daemons;  // none
   std::shared_ptr<MemoryStore> store = MemoryStore::process_wide();
 };
 
