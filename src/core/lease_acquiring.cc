@@ -76,7 +76,10 @@ Result<SubnetChoice> LeaseKeeper::choose_exchange(const DecodedRecords& records)
   const auto* reuse = std::get_if<Reuse>(&choice);
   const auto* create = std::get_if<Create>(&choice);
   const auto* discard = std::get_if<Discard>(&choice);
-  const bool loses_record = discard != nullptr && discard->own.lease.subnet == lease_->subnet &&
+  const bool keeps_any = std::ranges::any_of(
+      kFamilies, [this](Family family) { return lease_->subnet.at(family) && config_.at(family); });
+  const bool loses_record = keeps_any && discard != nullptr &&
+                            discard->own.lease.subnet == lease_->subnet &&
                             std::ranges::none_of(records.leases, [&](const DecodedRecord& other) {
                               return other.record.key != discard->own.record.key &&
                                      us.host.owns(other.lease) && keeps(other.lease.subnet);

@@ -227,6 +227,19 @@ TEST_F(LeaseFamiliesTest, ARunningKeeperNeverExchangesASubnetThatTheConfiguratio
   EXPECT_EQ(keys(), "10.5.0.96-27");
 }
 
+// As of a host that has missed the configuration with both.
+TEST_F(LeaseFamiliesTest, ARunningKeeperExchangesItsOnlyFamilyForTheOther) {
+  KeeperHost us = host(kV4);
+  us.start();
+  us.finish_calls();
+  us.take_log();
+  us.reconfigure(parse_network_config(kV6)->config);
+  us.finish_calls();
+  EXPECT_EQ(us.take_log(),
+            "list | release 10.5.0.96-27 | list | create 0.0.0.0-0&fd00:0:0:3::-64 | "
+            "active fd00:0:0:3::/64@192.0.2.1");
+}
+
 TEST_F(LeaseFamiliesTest, ARunningKeeperDeletesNoRecordThatAnotherHostOutranks) {
   KeeperHost us = host(kV4);
   us.start();
