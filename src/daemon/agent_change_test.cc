@@ -16,6 +16,9 @@ namespace {
 
 using std::chrono::seconds;
 
+constexpr const char* kVxlanOfV6 =
+    R"({"EnableIPv4":false,"EnableIPv6":true,"IPv6Network":"fd00:5::/48","Backend":{"Type":"vxlan"}})";
+
 std::string config_of(const std::string& backend) {
   return R"({"Network":"10.5.0.0/16","Backend":)" + backend + "}";
 }
@@ -290,6 +293,32 @@ TEST_F(ChangeTest, FamiliesComeAndGoWhileTheSubnetStays) {
   EXPECT_EQ(own_key(), "10.5.1.0-24");
   EXPECT_FALSE(has("addr fd00:5")) << kernel_.dump();
   EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+}
+
+// The report of the new record comes before the answer that makes it the lease.
+TEST_F(ChangeTest, TheOnlyFamilyIsExchangedForTheOther) {
+  add_ipv6();
+  start_agent();
+  configure(kVxlan);
+  configure(kVxlanOfV6);
+  EXPECT_EQ(own_key().substr(0, 10), "0.0.0.0-0&");
+  EXPECT_TRUE(has("addr fd00:5")) << kernel_.dump();
+  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+}
+
+// Without IPv6 this host has no IPv6 address that another one could claim.
+TEST_F(ChangeTest, AClaimToAnAddressOfAFamilyThatGoesHasNoEffectAnyMore) {
+  add_ipv6();
+  start_agent();
+  configure(kVxlanOfBoth);
+  put("10.5.9.0-24", R"({"PublicIP":"192.0.2.9","PublicIPv6":"2001:db8::1","BackendType":"vxlan",)"
+                     R"("BackendData":{"VNI":1,"VtepMAC":"02:00:00:00:00:09"},)"
+                     R"("NodeID":"da325bf37612b4568b8586f622207514/62dbf0eb"})");
+  EXPECT_NE(only_trouble().find("is our own"), std::string::npos) << only_trouble();
+  EXPECT_FALSE(has("route 10.5.9.0/24")) << kernel_.dump();
+  configure(kVxlan);
+  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+  EXPECT_TRUE(has("route 10.5.9.0/24")) << kernel_.dump();
 }
 
 }  // namespace

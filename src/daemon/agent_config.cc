@@ -63,7 +63,10 @@ Result<void> Agent::adopt(const ParsedConfig& parsed) {
              {"was", session_->config.backend_type}});
   session_->config = session_->carried = config;
   if (!session_->host_view.has_ipv6) session_->carried.v6.reset();
-  if (!same_networks) keep_former_networks(former);
+  if (!same_networks) {
+    session_->feed->set_host(identity());  // with other families it has other addresses
+    keep_former_networks(former);
+  }
   session_->overlay->set_networks(session_->carried.networks(), session_->former_networks);
   session_->network_check = make_network_check(*session_);
   session_->underlay_check = make_underlay_check();

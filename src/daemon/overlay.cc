@@ -249,7 +249,10 @@ std::optional<std::string> Overlay::peer_trouble(const Lease& peer) const {
 // Returns nullopt for our own lease and for a peer of which no subnet can be reached.
 std::optional<NetState> Overlay::plan(const Lease& peer) {
   forget_planned(peer.subnet);
-  if (peer.subnet == own_->subnet) return std::nullopt;
+  if (peer.subnet == own_->subnet) {
+    unreachable_.erase(peer.subnet);  // its record was seen before it was the lease
+    return std::nullopt;
+  }
   if (const auto trouble = peer_trouble(peer)) {
     unreachable_.put(peer.subnet, *trouble);
     return std::nullopt;
