@@ -18,15 +18,19 @@ struct Announced {
   LeaseAttributes attributes;
 };
 
+// Hosts whose subnets are in a network of before keep them, so that is used still.
+bool is_in_network(const Host& host, const SubnetKey& subnet) {
+  return std::ranges::any_of(values_of(subnet), [&](const IpPrefix& one) {
+    return host.process().config()->at(one.family()) &&
+           std::ranges::any_of(host.networks_since_start,
+                               [&](const IpPrefix& network) { return network.contains(one); });
+  });
+}
+
 // A record is used if the network has one of its subnets, and one of its addresses can be a host's.
 // What it says of another address is left out; nullopt: it cannot be used.
-std::optional<LeaseAttributes> usable(const NetworkConfig& config, const SubnetKey& subnet,
+std::optional<LeaseAttributes> usable(const Host& host, const SubnetKey& subnet,
                                       LeaseAttributes says) {
-  const auto subnets = values_of(subnet);
-  const bool in_network = std::ranges::any_of(subnets, [&](const IpPrefix& one) {
-    const auto& range = config.at(one.family());
-    return range && range->network.contains(one);
-  });
   const PublicIps announced = says.public_ips();
   for (const Family family : kFamilies) {
     const auto& ip = announced.at(family);
@@ -36,15 +40,15 @@ std::optional<LeaseAttributes> usable(const NetworkConfig& config, const SubnetK
     if (family == Family::v6) says.public_ip6.reset();
   }
   const bool has_address = !values_of(says.public_ips()).empty();
-  return in_network && has_address ? std::optional(says) : std::nullopt;
+  return is_in_network(host, subnet) && has_address ? std::optional(says) : std::nullopt;
 }
 
-std::vector<Announced> by_age(const NetworkConfig& config, const Snapshot& all) {
+std::vector<Announced> by_age(const Host& host, const Snapshot& all) {
   std::vector<Announced> announced;
   for (const Record& record : all.records) {
     const auto subnet = decode_subnet_key(record.key);
     const auto says = decode_lease_value(record.value);
-    const auto used = subnet && says ? usable(config, *subnet, *says) : std::nullopt;
+    const auto used = subnet && says ? usable(host, *subnet, *says) : std::nullopt;
     if (used) announced.push_back({&record, *subnet, *used});
   }
   std::sort(announced.begin(), announced.end(), [](const auto& one, const auto& other) {
@@ -108,12 +112,43 @@ std::optional<IpAddress> way_to(const PublicIps& ours, const PublicIps& theirs, 
   return ours.at(other) ? theirs.at(other) : std::nullopt;
 }
 
+// The configuration has it, and so has the lease.
+bool has_family(const Host& host, Family family) {
+  return host.process().config()->at(family) && host.lease()->subnet.at(family);
+}
+
+bool has_common_family(const Host& host, const SubnetKey& peer) {
+  return std::ranges::any_of(
+      kFamilies, [&](Family family) { return peer.at(family) && has_family(host, family); });
+}
+
+void add_rows(const IpPrefix& subnet, const LeaseAttributes& peer, const IpAddress& ip,
+              std::set<std::string>& rows) {
+  if (peer.backend_type == "host-gw") {
+    rows.insert(fmt::format("{} via {}", to_string(subnet), to_string(ip)));
+    return;
+  }
+  const std::string mac = to_string(decode_vxlan_data(peer.data(ip.family))->vtep_mac);
+  rows.insert(fmt::format("{} via {}", to_string(subnet), to_string(subnet.base)));
+  rows.insert(fmt::format("{} at {}", to_string(subnet.base), mac));
+  rows.insert(fmt::format("{} to {}", mac, to_string(ip)));
+}
+
 }  // namespace
+
+std::set<std::string> keys_outside(const Host& host, const Snapshot& all) {
+  std::set<std::string> keys;
+  for (const Record& record : all.records) {
+    const auto key = decode_subnet_key(record.key);
+    if (!key || !is_in_network(host, *key)) keys.insert(record.key);
+  }
+  return keys;
+}
 
 ExpectedPeers expected_peers(const Host& host, const Snapshot& all) {
   ExpectedPeers expected;
   Standing standing;
-  for (const Announced& one : by_age(*host.process().config(), all)) {
+  for (const Announced& one : by_age(host, all)) {
     if (claims_address_of(host, one)) {
       expected.our_ip_by_other_node.insert(one.record->key);
       continue;
@@ -131,39 +166,44 @@ ExpectedPeers expected_peers(const Host& host, const Snapshot& all) {
 
 ExpectedRows expected_rows(const Host& host, const ExpectedPeers& peers) {
   ExpectedRows rows;
-  const std::string& backend = host.process().config()->backend_type;
   const PublicIps ours = host.used_ips();
   for (const auto& [subnets, peer] : peers.leases) {
     if (subnets == host.lease()->subnet || peer.public_ips().shared_with(ours)) continue;
-    bool reached = peer.backend_type == backend;
+    // One with another backend than the host's is reached by its own.
+    bool reached = !peer.backend_type.empty() && has_common_family(host, subnets);
     for (const IpPrefix& subnet : reached ? values_of(subnets) : std::vector<IpPrefix>()) {
-      const Family family = subnet.family();
-      if (!host.lease()->subnet.at(family)) continue;
+      if (!has_family(host, subnet.family())) continue;
       // One that another host has taken.
-      const bool ours_too = subnet == host.lease()->subnet.at(family);
-      const auto ip = ours_too ? std::nullopt : way_to(ours, peer.public_ips(), family, backend);
+      const bool ours_too = subnet == host.lease()->subnet.at(subnet.family());
+      const auto ip = ours_too
+                          ? std::nullopt
+                          : way_to(ours, peer.public_ips(), subnet.family(), peer.backend_type);
       reached = reached && ip;
-      if (!ip) continue;
-      if (backend == "host-gw") {
-        rows.rows.insert(fmt::format("{} via {}", to_string(subnet), to_string(*ip)));
-        continue;
-      }
-      const std::string mac = to_string(decode_vxlan_data(peer.data(ip->family))->vtep_mac);
-      rows.rows.insert(fmt::format("{} via {}", to_string(subnet), to_string(subnet.base)));
-      rows.rows.insert(fmt::format("{} at {}", to_string(subnet.base), mac));
-      rows.rows.insert(fmt::format("{} to {}", mac, to_string(*ip)));
+      if (ip) add_rows(subnet, peer, *ip, rows.rows);
     }
     rows.all_reached = rows.all_reached && reached;
   }
   return rows;
 }
 
+namespace {
+
+// A daemon that is started again with another backend leaves the device of the former one, with its
+// entries, which are without effect.
+bool is_in_use(const Host& host, const std::string& link) {
+  return std::ranges::any_of(host.kernel.state().routes,
+                             [&](const Route& route) { return route.link == link; });
+}
+
+}  // namespace
+
 std::vector<Neighbour> neighbours(const Host& host) {
   const NetworkConfig& config = *host.process().config();
   std::vector<Neighbour> used = host.kernel.state().neighbours;
   std::erase_if(used, [&](const Neighbour& neighbour) {
     const Family underlay = neighbour.link.starts_with("flannel-v6") ? Family::v6 : Family::v4;
-    return !config.at(neighbour.ip.family) || !config.at(underlay);
+    return !config.at(neighbour.ip.family) || !config.at(underlay) ||
+           !is_in_use(host, neighbour.link);
   });
   return used;
 }
@@ -180,7 +220,7 @@ std::set<std::string> kernel_rows(const Host& host) {
     rows.insert(fmt::format("{} at {}", to_string(neighbour.ip), to_string(neighbour.mac)));
   }
   for (const FdbEntry& entry : state.fdb) {
-    if (!config.at(entry.remote.family)) continue;
+    if (!config.at(entry.remote.family) || !is_in_use(host, entry.link)) continue;
     rows.insert(fmt::format("{} to {}", to_string(entry.mac), to_string(entry.remote)));
   }
   return rows;

@@ -20,6 +20,10 @@ struct ExpectedPeers {
   std::set<std::string> our_ip_by_other_node;   // keys, set aside for an address of the host's own
 };
 
+// The keys of the records that the host does not use, since no network that it has, or had since
+// its start, has one of their subnets.
+std::set<std::string> keys_outside(const Host& host, const Snapshot& all);
+
 // As the configuration of the host's daemon, which has one, has it.
 ExpectedPeers expected_peers(const Host& host, const Snapshot& all);
 
@@ -30,8 +34,8 @@ struct ExpectedRows {
   bool all_reached = true;  // false: a peer cannot be reached in a family that both hosts have
 };
 ExpectedRows expected_rows(const Host& host, const ExpectedPeers& peers);
-// What it holds of these families. Objects of a family that is no longer enabled stay, and so do
-// all on the device of its underlay.
+// What it holds of these families. Objects of a family that was no longer enabled when its daemon
+// was started stay, and so do all on the device of its underlay.
 std::set<std::string> kernel_rows(const Host& host);
 // The entries of its neighbours that are in use.
 std::vector<Neighbour> neighbours(const Host& host);

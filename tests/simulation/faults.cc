@@ -245,7 +245,7 @@ constexpr Entry kCatalogue[] = {
     {1, lose_config},    {4, lie},
     {4, lose_state},     {3, hand_on_address},
     {2, share_address},  {5, forge_mac},
-    {3, claim_address},  {4, change_families},
+    {3, claim_address},  {4, change_config},
 };
 
 }  // namespace

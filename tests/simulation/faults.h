@@ -16,8 +16,8 @@ std::string some_victim(World& world);
 // Rarely for ever.
 Ttl some_ttl(World& world);
 
-// family_faults.cc
-void change_families(World& world);
+// config_faults.cc
+void change_config(World& world);
 
 // identity_faults.cc
 void change_address(World& world);

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "daemon/agent.h"
@@ -123,11 +124,21 @@ void Host::start() {
   disturb();
   known_peers.clear();
   subnet_since_start.reset();
+  networks_since_start.clear();
   subnet_in_file = SubnetFile(subnet_file()).previous_subnet();
   link.lies = false;
   process_ = daemon == Daemon::whole ? make_agent_process(*this)
                                      : make_core_process(*this, daemon == Daemon::without_kernel);
   process_->start();
+}
+
+void Host::note_networks() {
+  const NetworkConfig* config = running() ? process_->config() : nullptr;
+  if (config == nullptr) return;
+  for (const IpPrefix& network : config->networks()) {
+    if (std::ranges::find(networks_since_start, network) == networks_since_start.end())
+      networks_since_start.push_back(network);
+  }
 }
 
 void Host::crash() {

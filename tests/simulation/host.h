@@ -120,8 +120,10 @@ class Host {
     std::vector<std::string> vteps;  // that it announces
     TimePoint since;                 // when it came to be known with them
   };
-  std::map<IpPrefix, KnownPeer> known_peers;  // by each of their subnets
-  std::optional<SubnetKey> subnet_in_file;    // as the daemon found it when it started
+  std::map<IpPrefix, KnownPeer> known_peers;   // by each of their subnets
+  std::vector<IpPrefix> networks_since_start;  // of its configurations
+  void note_networks();
+  std::optional<SubnetKey> subnet_in_file;  // as the daemon found it when it started
   std::optional<SubnetKey> subnet_since_start;
   TimePoint first_subnet_at{};  // when it had a subnet first since its start
   // The last time that another host had its address, and took its subnet perhaps.
@@ -137,6 +139,8 @@ class Host {
     TimePoint at{};
   };
   std::map<Family, LastVtep> last_vteps;
+  // Of families that its lease has not got any more. It announces them again when it has.
+  std::map<Family, LastVtep> former_vteps;
   std::optional<NodeId> left_name;  // its daemon has taken another since the last turn
   std::set<Family> left_vteps;      // with a cause, so that the next MAC is another
 

@@ -169,7 +169,7 @@ void claim_address(World& world) {
   // A record with its address and a subnet of its file is its own; without IPv4, also this one.
   const auto subnets = decode_subnet_key(key);
   const bool of_its_file = host.last_subnet && subnets->shares_subnet_with(*host.last_subnet);
-  if (of_its_file && (!v6_alone || world.changes_families_))
+  if (of_its_file && (!v6_alone || world.changes_config_))
     host.unsure_until = std::max(host.unsure_until, world.timeline_.now() + minutes(60));
   LeaseAttributes forged = world.announcement(ips);
   for (const IpAddress& ip : values_of(ips)) {

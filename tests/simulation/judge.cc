@@ -25,19 +25,12 @@ std::string line(const SubnetKey& subnet, const LeaseAttributes& attributes) {
   return to_string(subnet) + " " + encode_lease_value(attributes);
 }
 
-// The keys of the records of which the network of this configuration has no subnet.
-std::set<std::string> keys_outside(const NetworkConfig& config, const Snapshot& all) {
-  std::set<std::string> keys;
-  for (const Record& record : all.records) {
-    const auto key = decode_subnet_key(record.key);
-    const auto subnets = key ? values_of(*key) : std::vector<IpPrefix>();
-    const bool any = std::ranges::any_of(subnets, [&](const IpPrefix& subnet) {
-      const auto& range = config.at(subnet.family());
-      return range && range->network.contains(subnet);
-    });
-    if (!any) keys.insert(record.key);
-  }
-  return keys;
+// Each subnet of a family that both have is the same.
+bool has_kept(const SubnetKey& before, const SubnetKey& now) {
+  return std::ranges::all_of(kFamilies, [&](Family family) {
+    const auto& had = before.at(family);
+    return !had || !now.at(family) || now.at(family) == had;
+  });
 }
 
 // The record of a host as it was before it booted and had another address, as a restored store may
@@ -60,6 +53,7 @@ std::string difference(const std::set<std::string>& have, const std::set<std::st
 }  // namespace
 
 void Judge::after_turn(Host& host) const {
+  host.note_networks();
   lose_name_with_families(host);
   const bool another_subnet = judge_subnet(host);
   judge_left_name(host);
@@ -77,16 +71,22 @@ bool Judge::may_give_way(const Host& host) const {
          });
 }
 
+void Judge::judge_families(const Host& host) const {
+  const SubnetKey subnet = host.lease()->subnet;
+  const NetworkConfig& config = *host.process().config();
+  if (subnet.v4.has_value() == config.v4.has_value() &&
+      subnet.v6.has_value() == config.v6.has_value())
+    return;
+  violation_(fmt::format("{} leases {}, which has not the families of its configuration",
+                         host.name(), to_string(subnet)));
+}
+
 bool Judge::judge_subnet(Host& host) const {
   const auto lease = host.lease();
   if (!lease) return false;
-  const NetworkConfig& config = *host.process().config();
-  if (lease->subnet.v4.has_value() != config.v4.has_value() ||
-      lease->subnet.v6.has_value() != config.v6.has_value()) {
-    violation_(fmt::format("{} leases {}, which has not the families of its configuration",
-                           host.name(), to_string(lease->subnet)));
-  }
-  const bool gave_way = host.subnet_since_start && *host.subnet_since_start != lease->subnet;
+  if (!follows_config_) judge_families(host);
+  const bool gave_way =
+      host.subnet_since_start && !has_kept(*host.subnet_since_start, lease->subnet);
   if (gave_way && !may_give_way(host)) {
     violation_(fmt::format("{} has left its subnet {} while it runs", host.name(),
                            to_string(*host.subnet_since_start)));
@@ -151,6 +151,7 @@ void Judge::judge_peers(Host& host) const {
     }
   }
   for (const auto& [subnet, known] : host.known_peers) {
+    if (!host.process().config()->at(subnet.family())) continue;
     const auto found = peers.find(subnet);
     judge_peer(host, subnet, known, found == peers.end() ? nullptr : &*found->second->lease);
   }
@@ -173,6 +174,18 @@ Host::KnownPeer Judge::known_as(const ListedLease& listed, const Host::KnownPeer
   return now;
 }
 
+// Those that its record has come to announce as well: with one of another host it is set aside.
+std::vector<std::string> Judge::announced_vteps(const Host::KnownPeer& known) const {
+  std::vector<std::string> vteps = known.vteps;
+  const Record* record = store_.find(encode_subnet_key(known.lease.subnet));
+  const auto says = record ? decode_lease_value(record->value)
+                           : Result<LeaseAttributes>(fail(ErrorKind::not_found, "none"));
+  if (!says) return vteps;
+  for (const Family family : kFamilies)
+    vteps.push_back(vtep_of(*says, family));
+  return vteps;
+}
+
 // `now`: the lease that has the subnet of the known peer; null: none.
 void Judge::judge_peer(const Host& host, const IpPrefix& subnet, const Host::KnownPeer& known,
                        const Lease* now) const {
@@ -188,8 +201,8 @@ void Judge::judge_peer(const Host& host, const IpPrefix& subnet, const Host::Kno
   if (says != nullptr && says->public_ips().shared_with(host.ips())) return;
   if (own || same || known.first_ip == host.first_ip() || has_our_address(host, subnet)) return;
   // Where a record is not used it protects no MAC of its host's.
-  const auto unused = keys_outside(*host.process().config(), store_.snapshot());
-  for (const std::string& vtep : known.vteps) {
+  const auto unused = keys_outside(host, store_.snapshot());
+  for (const std::string& vtep : announced_vteps(known)) {
     if (store_.claims().had_to_be_left(vtep, known.first_ip, known.since - kInFlight, unused))
       return;
   }
@@ -300,11 +313,12 @@ void Judge::when_quiet() const {
   }
 }
 
-// A daemon keeps the configuration that it began with.
+// A daemon that does not follow changes keeps the configuration that it began with.
 void Judge::judge_config(const Host& host) const {
   const auto stored = parse_network_config(store_.snapshot().config->text)->config;
-  if (host.started_at < store_.configured_at() || *host.process().config() == stored) return;
-  violation_(host.name() + " has not taken the configuration that was there when it started");
+  const bool keeps_former = !follows_config_ && host.started_at < store_.configured_at();
+  if (keeps_former || *host.process().config() == stored) return;
+  violation_(host.name() + " has not the configuration of the store");
 }
 
 // The record of another host than the owner has one of the subnets.
@@ -332,8 +346,16 @@ void Judge::judge_lease(const Host& host, const ExpectedPeers& expected) const {
       says && name_of(*says) == host.public_ip && store_.owner_of(*says) == host.first_ip();
   if (keeper->phase() == LeasePhase::active || keeper->phase() == LeasePhase::renewing) {
     const bool has_table = host.process().table() != nullptr;
-    const bool believed = !has_table || expected.leases.contains(keeper->lease()->subnet);
+    // What is written into its record for ever makes it a reservation, which yields to no host that
+    // had leased a subnet of it meanwhile.
+    const bool taken = is_taken(host.first_ip(), keeper->lease()->subnet);
+    const bool disputed = own && !record->expires() && taken;
+    const bool believed =
+        !has_table || disputed || expected.leases.contains(keeper->lease()->subnet);
     if (!own || !believed) violation_(host.name() + " holds " + key + " in its mind alone");
+    // Another record on its subnet may become the older one by an exchange.
+    if (!taken) judge_families(host);
+    judge_backend(host, own ? *says : keeper->lease()->attributes);
     if (!troubles.empty()) violation_(host.name() + " complains: " + text(troubles));
     return;
   }
@@ -344,6 +366,14 @@ void Judge::judge_lease(const Host& host, const ExpectedPeers& expected) const {
                            to_string(keeper->phase()), own ? "its own" : "another's or nobody's",
                            text(troubles)));
   }
+}
+
+// Others send to it by the backend that its record announces.
+void Judge::judge_backend(const Host& host, const LeaseAttributes& says) const {
+  const std::string& backend = host.process().config()->backend_type;
+  if (says.backend_type == backend) return;
+  violation_(fmt::format("{} announces the backend \"{}\", and not \"{}\"", host.name(),
+                         says.backend_type, backend));
 }
 
 void Judge::judge_table(const Host& host, const ExpectedPeers& expected) const {

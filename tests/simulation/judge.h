@@ -18,8 +18,14 @@ class Judge {
   using Hosts = std::vector<std::unique_ptr<Host>>;
   using Violation = Store::Violation;
 
-  Judge(const Timeline& timeline, const Store& store, const Hosts& hosts, Violation violation)
-      : timeline_(timeline), store_(store), hosts_(hosts), violation_(std::move(violation)) {}
+  // `follows_config`: hosts follow changes of the configuration while they run.
+  Judge(const Timeline& timeline, const Store& store, const Hosts& hosts,
+        const bool& follows_config, Violation violation)
+      : timeline_(timeline),
+        store_(store),
+        hosts_(hosts),
+        follows_config_(follows_config),
+        violation_(std::move(violation)) {}
 
   // After each turn of a host: its subnet of each family, its node id, its MACs and its peers
   // change for a cause only, and no peer goes because of what its host has put right in time.
@@ -35,10 +41,12 @@ class Judge {
  private:
   // judge.cc
   bool may_give_way(const Host& host) const;
+  void judge_families(const Host& host) const;
   bool judge_subnet(Host& host) const;  // whether one of a family is another one now
   void judge_other_subnet(const Host& host, const IpPrefix& before, const SubnetKey& now) const;
   void judge_peers(Host& host) const;
   Host::KnownPeer known_as(const ListedLease& listed, const Host::KnownPeer& before) const;
+  std::vector<std::string> announced_vteps(const Host::KnownPeer& known) const;
   void judge_peer(const Host& host, const IpPrefix& subnet, const Host::KnownPeer& known,
                   const Lease* now) const;
   bool has_our_address(const Host& host, const IpPrefix& subnet) const;
@@ -48,6 +56,7 @@ class Judge {
   bool is_taken(IpAddress owner, const SubnetKey& subnet) const;
   void compare_beliefs(const Host& first, const Host& host, const IpPrefix& subnet) const;
   void judge_lease(const Host& host, const ExpectedPeers& expected) const;
+  void judge_backend(const Host& host, const LeaseAttributes& says) const;
   void judge_table(const Host& host, const ExpectedPeers& expected) const;
   void judge_kernel(const Host& host, const ExpectedPeers& expected) const;
 
@@ -67,6 +76,7 @@ class Judge {
   const Timeline& timeline_;
   const Store& store_;
   const Hosts& hosts_;
+  const bool& follows_config_;
   Violation violation_;
 };
 

@@ -79,7 +79,10 @@ void SimulatedRegistry::snapshot(Reply<Snapshot> reply) {
         return Result<Snapshot>(std::move(all));
       },
       [this, history, reply = std::move(reply)](Result<Snapshot> all) {
-        if (all) history_ = *history;
+        if (all) {
+          history_ = *history;
+          keep_config(all->config);
+        }
         reply(std::move(all));
       });
 }
@@ -127,7 +130,25 @@ void SimulatedRegistry::remaining_lives(std::vector<Record>, Reply<RemainingLive
                        std::move(reply));
 }
 
+void SimulatedRegistry::keep_config(std::optional<ConfigRecord>& config) {
+  if (!config || wire_.service.follows_config) return;
+  if (!kept_config_) kept_config_ = config->text;
+  config->text = *kept_config_;
+}
+
+std::vector<Change> SimulatedRegistry::with_kept_config(std::vector<Change> changes) {
+  for (Change& change : changes) {
+    auto* put = std::get_if<ConfigPut>(&change);
+    if (put != nullptr && kept_config_) put->config.text = *kept_config_;
+  }
+  return changes;
+}
+
 WatchHandle SimulatedRegistry::watch(Revision from, WatchListener listener) {
+  listener.on_changes = [this, on_changes = std::move(listener.on_changes)](const auto& changes,
+                                                                            Revision revision) {
+    on_changes(with_kept_config(changes), revision);
+  };
   auto stream = std::make_shared<WatchStream>(wire_, history_, from, std::move(listener));
   std::erase_if(streams_, [](const auto& old) { return old.expired(); });
   streams_.push_back(stream);

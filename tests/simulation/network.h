@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,9 @@ struct Service {
   bool keeps_history = true;
   // The time between two such lists.
   static constexpr std::chrono::milliseconds kBetweenLists{100};
+  // False: a process keeps the configuration that it began with, as those of releases do that did
+  // not follow changes.
+  bool follows_config = true;
   bool serving = true;
   std::uint64_t connections = 0;  // grows when all connections of before are cut
   std::uint64_t calls = 0;        // that arrived,
@@ -88,11 +92,14 @@ class SimulatedRegistry : public Registry {
  private:
   template <typename T>
   void call(std::function<Result<T>(Store&)> deed, Reply<T> reply);
+  void keep_config(std::optional<ConfigRecord>& config);
+  std::vector<Change> with_kept_config(std::vector<Change> changes);
 
   Wire wire_;
   HostLoop& loop_;
   std::function<Writer()> who_;
-  std::uint64_t history_ = 0;  // of the store, as of the last list
+  std::uint64_t history_ = 0;               // of the store, as of the last list
+  std::optional<std::string> kept_config_;  // of a process that does not follow its changes
   std::vector<std::weak_ptr<WatchStream>> streams_;
   LifeToken life_;  // no reply comes after its end
 };

@@ -47,9 +47,11 @@ World::World(Plan plan)
       plan_(filled(plan, chance_)),
       store_(timeline_, [this](const std::string& what) { violated(what); }),
       service_{timeline_, chance_, store_, plan_.seed % kOneWithoutHistory != 0},
-      judge_(timeline_, store_, hosts_, [this](const std::string& what) { violated(what); }) {
+      judge_(timeline_, store_, hosts_, service_.follows_config,
+             [this](const std::string& what) { violated(what); }) {
   configure(plan_.config);
-  changes_families_ = chance_.percent(50);
+  changes_config_ = chance_.percent(50);
+  service_.follows_config = chance_.percent(50);
 }
 
 World::~World() {
@@ -97,7 +99,7 @@ Host& World::add_host() {
   hosts_.push_back(std::make_unique<Host>(service_, number, keeper, folder));
   Host& host = *hosts_.back();
   host.daemon = plan_.daemon;
-  const bool may_lack = !changes_families_ && families_of(config_) == Enabled::both;
+  const bool may_lack = !changes_config_ && families_of(config_) == Enabled::both;
   if (may_lack && chance_.percent(15)) host.lacks = chance_.percent(50) ? Family::v4 : Family::v6;
   host.machine.before_turn = [this, &host] { turn_of_ = &host; };
   host.machine.on_turn = [this, &host] {
@@ -113,6 +115,7 @@ void World::configure(const std::string& text) {
 }
 
 void World::restart_outdated(unsigned percent) {
+  if (service_.follows_config) return;
   for (const auto& host : hosts_) {
     const NetworkConfig* config = host->running() ? host->process().config() : nullptr;
     if (config == nullptr || *config == config_ || !chance_.percent(percent)) continue;

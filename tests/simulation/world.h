@@ -49,7 +49,8 @@ class World {
   void let_pass(Duration time) { timeline_.run_until(timeline_.now() + time); }
   void calm_down();
   void judge_when_quiet();
-  // The daemons that run with another configuration than the store has begin with that one.
+  // The daemons that run with another configuration than the store has begin with that one, unless
+  // they follow it by themselves.
   void restart_outdated(unsigned percent);
   // People clean up: whatever strangers, or mistakes, have left in the store is gone.
   void remove_strangers();
@@ -62,7 +63,7 @@ class World {
   std::vector<std::unique_ptr<Host>> hosts_;
   std::uint64_t faults_ = 0;
   bool calm_ = false;
-  bool changes_families_ = false;  // its operator enables and disables families
+  bool changes_config_ = false;  // its operator does, time and again
   TimePoint last_lie_{};
 
   Host& add_host();
