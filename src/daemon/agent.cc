@@ -8,6 +8,7 @@
 
 #include "backend/alloc.h"
 #include "base/log.h"
+#include "core/announced_backend.h"
 #include "daemon/whole_config.h"
 
 namespace flannel {
@@ -182,6 +183,7 @@ void Agent::begin(const Snapshot& snapshot) {
       LeaseRunner::Listener{.on_active = [this](const Lease& lease) { on_lease_active(lease); },
                             .on_state = [this] { parts_.on_state(); }});
   name_unused_reservations(snapshot);
+  program_before_lease();
   session_->lease->start(snapshot);
 }
 
@@ -283,18 +285,35 @@ void Agent::on_lease_active(const Lease& lease) {
     session_->overlay->set_own(lease);
   } else {
     // This is the first lease, or one with another subnet, whose old subnet may now be a peer's.
-    session_->own = lease;
-    session_->overlay_started = true;
-    // A failure to read the kernel is retried by the reconciler; update_readiness() sees when it is
-    // over.
-    auto started = session_->overlay->start(lease, session_->feed->peers().leases());
-    kernel_trouble_ = started ? std::string() : started.error().text;
-    if (!started) log::error("cannot program the kernel", {{"why", kernel_trouble_}});
-    watch_kernel();
-    session_->host_check->check();
+    program(lease);
   }
   leave_name_soon();
   update_readiness();
+}
+
+// The configuration may have changed while this host was down. Then peers reach it by what its
+// lease announces still, and as soon as the lease is written, by the new dataplane: so that is made
+// first.
+void Agent::program_before_lease() {
+  const HostIdentity us = identity();
+  for (const auto& [subnet, listed] : session_->feed->peers().table().leases()) {
+    if (us.ownership(listed.lease) != Ownership::node) continue;
+    if (reaches(session_->planes->ours().announced, backend_of(listed.lease->attributes))) continue;
+    program(listed.lease);
+    return;
+  }
+}
+
+void Agent::program(const Lease& lease) {
+  session_->own = lease;
+  session_->overlay_started = true;
+  // A failure to read the kernel is retried by the reconciler; update_readiness() sees when it is
+  // over.
+  auto started = session_->overlay->start(lease, session_->feed->peers().leases());
+  kernel_trouble_ = started ? std::string() : started.error().text;
+  if (!started) log::error("cannot program the kernel", {{"why", kernel_trouble_}});
+  watch_kernel();
+  session_->host_check->check();
 }
 
 // Our kernel objects are others.
@@ -306,6 +325,7 @@ void Agent::watch_kernel() {
 
 // Called after every change of the kernel state: updates ready() and writes subnet.env.
 void Agent::update_readiness() {
+  if (!session_->lease->keeper().lease()) return parts_.on_state();
   if (parts_.rules) parts_.rules->admit(session_->overlay->ingress());
   if (session_->overlay->host_in_place()) {
     kernel_trouble_.clear();

@@ -173,6 +173,8 @@ class Agent {
   LeaseKeeper make_keeper(const Session& session) const;
   LeaseKeeper make_keeper_elsewhere(const Lease& lease, LeaseKeeper::Announce announce) const;
   StoreMove::Parts move_parts();
+  void program_before_lease();
+  void program(const Lease& lease);
   void on_lease_active(const Lease& lease);
   void watch_kernel();
   void update_readiness();

@@ -244,6 +244,23 @@ TEST_F(ChangeTest, WhatARunBeforeLeftReceivesForAMinuteAndGoes) {
   EXPECT_TRUE(agent_->ready());
 }
 
+TEST_F(ChangeTest, AHostThatMissedAChangeMakesItsDeviceBeforeItsLeaseAnnouncesIt) {
+  configure(kHostGw);
+  const std::string key = own_key();
+  agent_.reset();
+  store_->put_config(kPrefix, kVxlan);
+  std::string announced;
+  on_host_check_ = [&] {  // for the first time when the kernel has been programmed
+    const auto there = store_->snapshot(kPrefix);
+    const auto own = std::ranges::find(there.records, key, &Record::key);
+    if (announced.empty() && has("link flannel.1")) announced = own->value;
+  };
+  start_agent();
+  EXPECT_NE(announced.find(R"("BackendType":"host-gw")"), std::string::npos) << announced;
+  EXPECT_TRUE(announces(R"("BackendType":"vxlan")")) << record();
+  EXPECT_TRUE(agent_->ready());
+}
+
 TEST_F(ChangeTest, AHostWithAnotherAddressKeepsItsSubnet) {
   put("10.5.9.0-24", announcing("vxlan"));
   configure(kVxlan);

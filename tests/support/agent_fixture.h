@@ -132,6 +132,7 @@ class AgentTest : public ::testing::Test {
             .rules = &rules_,
             .read_traffic_state = [this](const HostQuery& query) -> Result<HostState> {
               asked_[query.family()] = query;
+              if (on_host_check_) on_host_check_();
               if (!unreadable_.empty()) return fail(ErrorKind::system, unreadable_);
               return Result<HostState>(traffic_[query.family()]);
             },
@@ -217,7 +218,8 @@ class AgentTest : public ::testing::Test {
   std::string path_fails_;
   std::map<Family, HostState> traffic_;  // the forwarding state of the host
   std::map<Family, HostQuery> asked_;
-  std::string unreadable_;  // why this state cannot be read; empty: it can
+  std::function<void()> on_host_check_;  // called by each check of the host
+  std::string unreadable_;               // why this state cannot be read; empty: it can
   std::string powerless_;
   bool ip_blackhole_route_ = false;  // of the next start_agent()
 };
