@@ -13,8 +13,8 @@ FORWARD = '-m comment --comment "flanneld forward"'
 
 
 def as_upstream(value):
-    """A stored lease of ours, without the one member that upstream ignores."""
-    known, ours = re.subn(r',"NodeID":"[0-9a-f]{32}/[0-9a-f]{8}"}$', "}", value)
+    """A stored lease of ours, without the two members that upstream ignores."""
+    known, ours = re.subn(r',"NodeID":"[0-9a-f]{32}/[0-9a-f]{8}","Backend":{[^{}]*}}$', "}", value)
     assert ours == 1, value
     return known
 
