@@ -19,12 +19,13 @@
 namespace flannel {
 
 struct FlagInfo {
-  std::string name;             // without dashes
-  std::string help;             // one line
-  bool secret = false;          // its value is never printed
-  bool in_environment = true;   // read_environment() reads it
-  bool free_text = false;       // the value keeps blanks and quotes around it; so does a secret
-  std::string bare_value = {};  // of the flag without "="; empty: the next word is the value
+  std::string name;            // without dashes
+  std::string help;            // one line
+  bool secret = false;         // its value is never printed
+  bool in_environment = true;  // read_environment() reads it
+  bool free_text = false;      // the value keeps blanks and quotes around it; so does a secret
+  // The value that the flag has without "=". Empty: the next word is the value.
+  std::string bare_value = {};
 };
 
 // The name of a flag of an earlier release, a fork or another program. It is known here so that an

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The part of a backend on which hosts must agree to reach each other, as a configuration gives it
-// and as a lease announces it.
+// Hosts must agree on a part of their backend to reach each other. A configuration gives it, and a
+// lease announces it.
 #pragma once
 
 #include <string_view>

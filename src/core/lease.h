@@ -68,8 +68,8 @@ inline constexpr std::uint32_t kMaxVni = (1U << 24) - 1;  // RFC 7348, section 5
 // make one of that kind.
 struct AnnouncedBackend {
   std::string type{};      // lower case, as in the configuration
-  std::uint32_t vni = 0;   // of vxlan
-  std::uint16_t port = 0;  // of udp and vxlan
+  std::uint32_t vni = 0;   // 0: the backend has none, or the lease does not say it
+  std::uint16_t port = 0;  // the same; udp and vxlan have one
 
   auto operator<=>(const AnnouncedBackend&) const = default;
 };

@@ -115,7 +115,8 @@ LeaseKeeper::Holders LeaseKeeper::holders_of(const SubnetKey& subnet,
                                              const Snapshot& snapshot) const {
   const std::string key = encode_subnet_key(subnet);
   Holders holders;
-  LeaseAge oldest{.created = std::numeric_limits<Revision>::max()};  // of those of other hosts
+  // The age of the oldest record of another host so far.
+  LeaseAge oldest{.created = std::numeric_limits<Revision>::max()};
   for (const Record& record : snapshot.records) {
     const auto other = decode_subnet_key(record.key);
     const bool has_key = record.key == key;

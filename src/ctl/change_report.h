@@ -21,7 +21,8 @@ struct ChangeReport {
   ConfigChange change;
   bool is_first = false;        // there was no configuration
   std::string unreadable = {};  // what is wrong with the one in the store; empty: nothing
-  std::optional<std::uint32_t> mtu_before = {};  // of containers; nullopt: without a configuration
+  // The MTU of containers. nullopt: the store had no valid configuration.
+  std::optional<std::uint32_t> mtu_before = {};
   std::uint32_t mtu_after = 0;
 };
 

@@ -29,7 +29,8 @@ struct ClusterNode {
   // nullopt: another flannel or an operator wrote the record.
   std::optional<NodeId> id() const;
   bool has(const IpAddress& ip) const;
-  std::vector<IpPrefix> subnets() const;  // of all records, each once
+  // Returns each subnet of the records once.
+  std::vector<IpPrefix> subnets() const;
 };
 
 std::string to_string(std::span<const IpPrefix> subnets);  // "10.5.7.0/24,fd00:12::/64"

@@ -140,10 +140,12 @@ class Agent {
     Underlay leased_underlay;
     NetworkConfig carried;  // the same, without IPv6 if this kernel has none
     HostView host_view;
-    std::optional<SubnetKey> previous;        // the subnets of an earlier run
-    std::vector<IpPrefix> previous_networks;  // of earlier configurations, whose rules may be left
-    std::vector<IpPrefix> former_networks;    // of this run: hosts may still have subnets there
-    bool renamed = false;                     // the node id and the VTEP MAC are new
+    std::optional<SubnetKey> previous;  // the subnets of an earlier run
+    // The packet filter may still have rules for these networks of earlier configurations.
+    std::vector<IpPrefix> previous_networks;
+    // Hosts may still have subnets in these networks, which this run had before the present ones.
+    std::vector<IpPrefix> former_networks;
+    bool renamed = false;  // the node id and the VTEP MAC are new
     std::unique_ptr<PeerFeed> feed;
     std::unique_ptr<UnderlayCheck> underlay_check;
     std::unique_ptr<HostCheck> host_check;
