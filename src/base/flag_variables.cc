@@ -26,13 +26,14 @@ bool is_of_somebody_else(std::string_view name) {
 
 }  // namespace
 
-Result<void> Flags::read_environment(std::string_view prefix, const Environment& environment) {
+Result<void> Flags::read_environment(std::string_view prefix, const Environment& environment,
+                                     const Origin& origin) {
   for (Flag& flag : flags_) {
     if (!flag.info.in_environment || flag.source == FlagSource::command_line) continue;
     std::string variable = variable_name(prefix, flag.info.name);
     const char* const value = environment(variable);
     if (value == nullptr || *value == '\0') continue;
-    flag.label = std::move(variable);
+    flag.label = origin ? variable + origin(variable) : std::move(variable);
     TRY(take(flag, value, FlagSource::environment));
   }
   return {};

@@ -314,6 +314,16 @@ std::string Flags::usage() const {
   return text;
 }
 
+std::map<std::string, std::vector<std::string>> Flags::values() const {
+  std::map<std::string, std::vector<std::string>> all;
+  for (const Flag& flag : flags_) {
+    if (!flag.info.in_environment) continue;
+    all[flag.info.name] =
+        std::visit([](const auto* target) { return values_of(target); }, flag.target);
+  }
+  return all;
+}
+
 std::string Flags::given_text() const {
   std::string text;
   for (const Flag& flag : flags_) {

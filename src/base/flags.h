@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -63,8 +64,12 @@ class Flags {
 
   // Sets each flag that the command line did not give from the variable `prefix` + NAME, in upper
   // case and with `_` for `-`. An empty variable counts as unset. A list gets one element.
+  // `origin` returns what follows the name of a variable in messages: where it is set, if that is
+  // not the environment.
   using Environment = std::function<const char*(const std::string& variable)>;  // null: unset
-  Result<void> read_environment(std::string_view prefix, const Environment& environment);
+  using Origin = std::function<std::string(const std::string& variable)>;
+  Result<void> read_environment(std::string_view prefix, const Environment& environment,
+                                const Origin& origin = {});
 
   // Returns a warning for each variable that begins with `prefix` but that no flag reads, with the
   // variable that was probably meant. `set` has the names of all variables that have a value.
@@ -83,6 +88,10 @@ class Flags {
   // Returns the name of the flag for an error about its value: "--iface", or "FLANNELD_IFACE" if
   // the value came from that variable.
   const std::string& label(std::string_view name) const { return get(name).label; }
+
+  // Returns the values of all flags that the environment can give, by name, whether given or not.
+  // Secrets are among them.
+  std::map<std::string, std::vector<std::string>> values() const;
 
   // Returns one paragraph for each flag: name, kind of value, help, default.
   std::string usage() const;

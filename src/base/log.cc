@@ -6,25 +6,31 @@
 #include <spdlog/spdlog.h>
 
 #include <atomic>
+#include <deque>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <vector>
 
+#include "base/journal.h"
 #include "base/line_limit.h"
+#include "base/log_line.h"
 #include "base/printable.h"
 
 namespace flannel::log {
 namespace {
 
-std::atomic<int> verbosity{0};
+std::atomic<int> current_verbosity{0};
 std::function<void(std::string_view)> captured;
+
+constexpr const char* kTextHeader = "%L%m%d %H:%M:%S.%f %7t %s:%#] %v";
 
 spdlog::logger& logger() {
   // Leaked on purpose, since threads may log until the end of the process.
   static spdlog::logger* const instance = [] {
     auto sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
     auto* made = new spdlog::logger("flanneld", std::move(sink));
-    made->set_pattern("%L%m%d %H:%M:%S.%f %7t %s:%#] %v");
+    made->set_pattern(kTextHeader);
     made->set_level(spdlog::level::info);
     made->flush_on(spdlog::level::info);
     return made;
@@ -32,8 +38,46 @@ spdlog::logger& logger() {
   return *instance;
 }
 
+Format format = Format::text;  // automatic: the journal
+Journal& journal() {
+  static Journal* const instance = new Journal;  // leaked like the logger
+  return *instance;
+}
+
 // The greatest length of a field in bytes; our own texts are much shorter.
 constexpr std::size_t kMostOfAField = 1000;
+
+struct Events {
+  std::mutex mutex;
+  std::deque<Event> last;
+};
+
+Events& events() {
+  static Events* const instance = new Events;  // leaked like the logger
+  return *instance;
+}
+
+Level level_of(spdlog::level::level_enum level) {
+  return level == spdlog::level::err    ? Level::error
+         : level == spdlog::level::warn ? Level::warning
+                                        : Level::info;
+}
+
+Event event_of(Level level, std::string_view message, Fields fields) {
+  Event event{.time = std::chrono::system_clock::now(),
+              .level = level,
+              .message = std::string(shortened(message, kMostOfAField)),
+              .fields = {}};
+  for (const Field& field : fields)
+    event.fields.emplace_back(field.name, shortened(field.value, kMostOfAField));
+  return event;
+}
+
+void remember(Event event) {
+  const std::lock_guard lock(events().mutex);
+  events().last.push_back(std::move(event));
+  if (events().last.size() > kMostEvents) events().last.pop_front();
+}
 
 struct Limit {
   std::mutex mutex;
@@ -46,21 +90,28 @@ Limit& limit() {
   return *instance;
 }
 
-void put(spdlog::level::level_enum level, const std::string& line,
-         const std::source_location& where) {
-  if (captured) return captured(line);
+void put_on_stderr(spdlog::level::level_enum level, const std::string& line,
+                   const std::source_location& where) {
   const spdlog::source_loc location{where.file_name(), static_cast<int>(where.line()),
                                     where.function_name()};
   logger().log(location, level, spdlog::string_view_t(line));
 }
 
+void put(spdlog::level::level_enum level, const Event& event, const std::source_location& where) {
+  if (captured) return captured(text_line(event));
+  if (format == Format::json) return put_on_stderr(level, json_line(event, where), where);
+  if (format == Format::automatic) {
+    return journal().take(journal_entry(event, where), stream_line(event));
+  }
+  put_on_stderr(level, text_line(event), where);
+}
+
 void put_counts(const std::vector<LineLimit::HeldBack>& ended) {
   for (const LineLimit::HeldBack& held : ended) {
     const double seconds = std::chrono::duration<double>(held.within).count();
-    put(spdlog::level::warn,
-        fmt::format("{}: {} more lines like this in {:.1f} s", printable(held.kind), held.lines,
-                    seconds),
-        std::source_location::current());
+    const std::string text = fmt::format("{}: {} more lines like this in {:.1f} s",
+                                         printable(held.kind), held.lines, seconds);
+    put(spdlog::level::warn, event_of(Level::warning, text, {}), std::source_location::current());
   }
 }
 
@@ -81,13 +132,9 @@ void write(spdlog::level::level_enum level, std::string_view message, Fields fie
            const std::source_location& where, bool limited = true) {
   if (!logger().should_log(level)) return;
   if (limited && !admits(message)) return;
-  // The message is our own text, but it may quote an object's name: keep it on one line too.
-  std::string line = printable(shortened(message, kMostOfAField));
-  for (const Field& field : fields) {
-    line.append(" ").append(field.name).append("=");
-    line += word_or_quoted(shortened(field.value, kMostOfAField));
-  }
-  put(level, line, where);
+  Event event = event_of(level_of(level), message, fields);
+  put(level, event, where);
+  if (limited) remember(std::move(event));
 }
 
 }  // namespace
@@ -105,8 +152,18 @@ void error(std::string_view message, Fields fields, std::source_location where) 
 }
 
 void verbose(int level, std::string_view message, Fields fields, std::source_location where) {
-  if (verbosity.load(std::memory_order_relaxed) < level) return;
+  if (verbosity() < level) return;
   write(spdlog::level::info, message, fields, where, false);
+}
+
+std::string_view to_string(Level level) {
+  return level == Level::error ? "error" : level == Level::warning ? "warning" : "info";
+}
+
+void set_format(Format wanted) {
+  format = wanted;
+  if (format == Format::automatic && !journal().open()) format = Format::text;
+  logger().set_pattern(format == Format::json ? "%v" : kTextHeader);
 }
 
 TimePoint write_held_back(TimePoint now) {
@@ -137,7 +194,16 @@ void capture(std::function<void(std::string_view line)> reader) {
 }
 
 void set_verbosity(int level) {
-  verbosity.store(level, std::memory_order_relaxed);
+  current_verbosity.store(level, std::memory_order_relaxed);
+}
+
+int verbosity() {
+  return current_verbosity.load(std::memory_order_relaxed);
+}
+
+std::vector<Event> recent_events() {
+  const std::lock_guard lock(events().mutex);
+  return {events().last.begin(), events().last.end()};
 }
 
 }  // namespace flannel::log

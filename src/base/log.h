@@ -1,22 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
-// One line per state change: a fixed message and its fields, on standard error, in the header
-// format that flannel operators grep for: "I1122 16:28:19.465649    4844 main.cc:475] text".
-// Usable from every thread.
+// One line per state change: a fixed message and its fields, on standard error, as text, as JSON,
+// or as fields of systemd's journal. Usable from every thread.
 #pragma once
 
 #include <fmt/format.h>
 
+#include <chrono>
+#include <cstddef>
 #include <functional>
 #include <initializer_list>
 #include <source_location>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/clock.h"
 
 namespace flannel::log {
 
 enum class Level { info, warning, error, nothing };
+std::string_view to_string(Level level);
+
+// How lines are written. text: with the header that flannel operators grep for, "I1122
+// 16:28:19.465649    4844 main.cc:475] text". automatic: as fields of the journal if standard error
+// leads there and the process was started by systemd (JOURNAL_STREAM), otherwise as text.
+enum class Format { automatic, text, json };
+// Text until this is called. Must be called before other threads are started.
+void set_format(Format format);
 
 // One `name=value` at the end of a line. A value with blanks, quotes or control characters is
 // printed quoted and escaped, so that text from outside cannot forge a line; a very long value is
@@ -52,7 +63,19 @@ TimePoint write_held_back(TimePoint now = BootClock::now());
 // `hook` is called when the first line is held back, on the thread that wrote the line.
 void on_held_back(std::function<void()> hook);
 
+// A line that was written, but not one of verbose().
+struct Event {
+  std::chrono::system_clock::time_point time;
+  Level level = Level::info;
+  std::string message;
+  std::vector<std::pair<std::string, std::string>> fields;
+};
+// The last events, the oldest first; at most kMostEvents.
+inline constexpr std::size_t kMostEvents = 1000;
+std::vector<Event> recent_events();
+
 void set_verbosity(int level);
+int verbosity();
 // Drops the lines below `least`, for a program whose output is an answer and not a log.
 void set_least_level(Level least);
 // Passes the lines to `reader` without their header instead of writing them; an empty function
