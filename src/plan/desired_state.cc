@@ -35,6 +35,17 @@ bool DesiredState::ByOwner::operator()(Place one, Place other) const {
   return std::less<>()(&*one, &*other);
 }
 
+// True if these are the objects of the owner.
+bool DesiredState::has(const Owner& owner, const NetState& state) const {
+  const auto [first, last] = by_owner_.equal_range(owner);
+  std::vector<const KernelObject*> ours;
+  for (auto place = first; place != last; ++place)
+    ours.push_back(&(*place)->object);
+  return std::ranges::is_permutation(
+      objects_of(state), ours, {}, {},
+      [](const KernelObject* one) -> const KernelObject& { return *one; });
+}
+
 std::optional<KernelObject> DesiredState::winner(const ObjectKeyView& key) const {
   const auto first = entries_.lower_bound(key);
   const bool there = first != entries_.end() && key_view(first->object) == key;
@@ -92,6 +103,7 @@ void DesiredState::update_contested(const ObjectKey& key) {
 std::vector<KernelChange> DesiredState::replace(Parts parts) {
   Before before;
   for (const auto& [owner, state] : parts) {
+    if (has(owner, state)) continue;
     withdraw(owner, &before);
     enter(owner, state, &before);
   }

@@ -4,6 +4,8 @@
 // withdraws it.
 #pragma once
 
+#include <absl/container/btree_set.h>
+
 #include <map>
 #include <optional>
 #include <set>
@@ -26,7 +28,7 @@ class DesiredState {
 
   // Replaces the state of each owner in `parts`; an empty state removes the owner. Returns the
   // changes of the whole desired state, in safe order (diff.h). The cost depends on the objects of
-  // these owners only.
+  // these owners only; an owner that wants the same as before costs a search.
   std::vector<KernelChange> replace(Parts parts);
   // Does the same without computing the changes, which takes half as long. The reconciler needs
   // none before its first read of the kernel.
@@ -65,6 +67,7 @@ class DesiredState {
   // The objects that were desired under the identities that a replacement touches.
   using Before = std::map<ObjectKey, std::optional<KernelObject>>;
 
+  bool has(const Owner& owner, const NetState& state) const;
   std::optional<KernelObject> winner(const ObjectKeyView& key) const;
   void note(const KernelObject& object, Before* before) const;
   // `before`: may be null.
@@ -73,9 +76,9 @@ class DesiredState {
   bool is_shared(Place entry) const;
   void update_contested(const ObjectKey& key);
 
-  // An object takes some 200 bytes in the two: there are up to six for each peer.
+  // An object takes some 170 bytes in the two: there are up to six for each peer.
   Entries entries_;
-  std::set<Place, ByOwner> by_owner_;  // all of entries_
+  absl::btree_set<Place, ByOwner> by_owner_;  // all of entries_
   std::set<ObjectKey> contested_;
 };
 

@@ -48,6 +48,22 @@ std::string text(const std::vector<KernelChange>& changes) {
   return lines;
 }
 
+TEST(DiffTest, ARouteWithAnotherMtuIsReplacedAndNotRemoved) {
+  NetState small = device_and_peer();
+  small.routes.front().mtu = 1330;
+  EXPECT_EQ(text(diff(device_and_peer(), small)),
+            "put route 10.5.2.0/24 via 10.5.2.0 dev flannel.1 onlink mtu 1330\n");
+  EXPECT_EQ(text(diff(small, device_and_peer())),
+            "put route 10.5.2.0/24 via 10.5.2.0 dev flannel.1 onlink\n");
+}
+
+TEST(DiffTest, ADeviceThatDropsWhatPeersSendIsMended) {
+  NetState strict = device_and_peer();
+  strict.links.front().strict_source_check = true;
+  EXPECT_EQ(text(diff(strict, device_and_peer())),
+            "put " + to_string(objects_of(device())[0]) + "\n");
+}
+
 TEST(NetStateTest, DumpSpeaksLikeIpAndBridge) {
   EXPECT_EQ(dump(device_and_peer()),
             "link flannel.1 vxlan id 1 local 192.0.2.1 dev eth0 dstport 8472 nolearning mtu 1450 "

@@ -41,6 +41,8 @@ struct Scope {
   std::vector<std::string> link_names;
   std::vector<IpPrefix> networks;          // of the overlay, and earlier ones
   std::vector<IpPrefix> own_subnets = {};  // of this host; empty before there is a lease
+  // Link::software_checksums is desired, and is read.
+  bool software_checksums = false;
 
   bool has_link(const std::string& name) const;
   bool has_family(Family family) const;           // one of `networks` is of this family

@@ -26,7 +26,9 @@ std::string words(const VxlanSettings& vxlan) {
 
 std::string words(const Link& link) {
   const std::string tail = fmt::format("mtu {}", link.mtu);
-  const char* const state = link.up ? "up" : "down";
+  const std::string state =
+      fmt::format("{}{}{}", link.up ? "up" : "down", link.strict_source_check ? " rp_filter 1" : "",
+                  link.software_checksums ? " tx off" : "");
   if (const auto* vxlan = std::get_if<VxlanSettings>(&link.kind)) {
     return fmt::format("link {} {} {} mac {} {}", link.name, words(*vxlan), tail,
                        to_string(vxlan->mac), state);
@@ -57,8 +59,10 @@ std::string words(const Route& route) {
     const bool other_family = route.via.family != route.to.family();
     via = fmt::format("via {}{} ", other_family ? "inet6 " : "", to_string(route.via));
   }
-  return fmt::format("route {} {}dev {}{}{}", to_string(route.to), via, route.link,
-                     route.onlink ? " onlink" : "", route.foreign ? " of another program" : "");
+  const std::string mtu = route.mtu == 0 ? "" : fmt::format(" mtu {}", route.mtu);
+  return fmt::format("route {} {}dev {}{}{}{}", to_string(route.to), via, route.link,
+                     route.onlink ? " onlink" : "", mtu,
+                     route.foreign ? " of another program" : "");
 }
 
 ObjectKeyView identity(const Link& link) {

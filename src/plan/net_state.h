@@ -60,6 +60,14 @@ struct Link {
   std::variant<VxlanSettings, TunSettings> kind;
   std::uint32_t mtu = 0;
   bool up = true;
+  // True if Linux drops IPv4 packets that come in by the device unless it would send to their
+  // source by the same device (rp_filter 1). Never desired: a peer may send by one dataplane while
+  // our route to it uses another.
+  bool strict_source_check = false;
+  // True if the kernel is to fill in the checksums of packets itself, before a vxlan device wraps
+  // them: `ethtool -K NAME tx off`. False: this is left as it is, and read as false, unless we have
+  // switched it off.
+  bool software_checksums = false;
   bool operator==(const Link&) const = default;
 };
 
@@ -86,6 +94,7 @@ struct Route {
   bool onlink = false;
   bool blackhole = false;  // no device, and the highest metric: a unicast route takes precedence
   bool foreign = false;    // has another protocol; never desired, only removed (Scope)
+  std::uint32_t mtu = 0;   // of packets that leave by it; 0: that of the device
   bool operator==(const Route&) const = default;
 };
 
@@ -152,7 +161,7 @@ NetState joined(NetState one, const NetState& other);
 //   neigh 10.5.2.0 dev flannel.1 lladdr .. nud permanent
 //   fdb .. dev flannel.1 dst 192.0.2.2 self permanent
 //   route 10.5.2.0/24 via 10.5.2.0 dev flannel.1 onlink
-//   route 10.5.2.0/24 via inet6 2001:db8::2 dev eth0
+//   route 10.5.2.0/24 via inet6 2001:db8::2 dev eth0 mtu 1400
 //   blackhole 10.5.1.0/24
 std::string dump(const NetState& state);
 std::string to_string(const KernelObject& object);

@@ -19,14 +19,12 @@ void PendingChanges::mark(KernelChange change, TimePoint now) {
   enter({std::move(change), "not tried yet", kKernelPauses, now});
 }
 
-bool PendingChanges::failed(const KernelChange& change, const Error& error, TimePoint now) {
+void PendingChanges::failed(const KernelChange& change, const Error& error, TimePoint now) {
   const PendingChange* before = find(key_of(change.object));
   const bool again = before && before->change == change;
-  const bool is_new = !again || before->reason != error.text;
   Backoff pauses = again ? before->pauses : kKernelPauses;
   const Duration pause = pauses.next();
   enter({change, error.text, pauses, now + pause});
-  return is_new;
 }
 
 void PendingChanges::erase(const ObjectKey& key) {

@@ -31,9 +31,8 @@ class PendingChanges {
   // Makes the change due at once.
   void mark(KernelChange change, TimePoint now);
   // Schedules another attempt after the next of kKernelPauses; a change that differs from the one
-  // that failed before begins with the shortest. Returns false if the previous attempt failed for
-  // the same reason.
-  bool failed(const KernelChange& change, const Error& error, TimePoint now);
+  // that failed before begins with the shortest.
+  void failed(const KernelChange& change, const Error& error, TimePoint now);
   // Forgets the change: it is done or no longer needed.
   void erase(const ObjectKey& key);
 

@@ -255,10 +255,12 @@ void Reconciler::apply(const std::vector<KernelChange>& changes, TimePoint now) 
     }
     ++counters_.failures;
     const Error& error = results[i].error();
-    if (!is_surplus(change) && !pending_.failed(change, error, now)) continue;
-    if (!limit.next()) continue;
-    log::warning("kernel change failed, will be retried",
-                 {{"what", in_words(change)}, {"why", error.text}});
+    if (!is_surplus(change)) {
+      pending_.failed(change, error, now);
+    } else if (limit.next()) {
+      log::warning("a surplus route stays until the next comparison",
+                   {{"what", in_words(change)}, {"why", error.text}});
+    }
   }
 }
 
@@ -267,12 +269,7 @@ void Reconciler::done(const KernelChange& change) {
   log::verbose(4, "kernel change done", {{"what", in_words(change)}});
   if (is_link(change)) missing_links_.erase(device_of(change.object));
   const ObjectKey key = key_of(change.object);
-  const PendingChange* pending = pending_.find(key);
-  if (!pending || is_surplus(change)) return;
-  if (pending->pauses.last() != Duration::zero() && pending->change == change) {
-    log::info("kernel change done after failures", {{"what", in_words(change)}});
-  }
-  pending_.erase(key);
+  if (!is_surplus(change)) pending_.erase(key);
 }
 
 // The removal of a surplus route to a destination whose desired route stays does not complete a
@@ -292,10 +289,7 @@ void Reconciler::tick(TimePoint now) {
     if (can_change()) retry(now);
     return;
   }
-  const std::string known = read_error_;
-  if (const auto synced = sync(now); !synced && synced.error().text != known) {
-    log::error("sync of kernel state failed, will be retried", {{"why", synced.error().text}});
-  }
+  sync(now);  // read_error() says whether the kernel could be read
 }
 
 // The objects on a device depend on it, so a change of a device takes a full sync.
@@ -314,6 +308,17 @@ TimePoint Reconciler::next_wakeup() const {
   return std::min(sync_at_, pending_.next_due());
 }
 
+Result<Comparison> Reconciler::compare() const {
+  const Scope scope = reading_scope();
+  NetState have = TRY_DURING(kernel_.read(scope), "read the kernel's state");
+  Comparison comparison = flannel::compare(only_ours(std::move(have), scope), desired_.state());
+  for (Difference& one : comparison.differences) {
+    const PendingChange* pending = pending_.find(key_of(one.object));
+    if (pending && (pending->change.op != Op::remove) == one.missing) one.why = pending->reason;
+  }
+  return comparison;
+}
+
 std::map<std::string, std::string> Reconciler::unmet() const {
   auto unmet = desired_.conflicts(kMostNamed);
   std::size_t named = 0;
@@ -321,7 +326,6 @@ std::map<std::string, std::string> Reconciler::unmet() const {
     if (++named > kMostNamed) break;
     unmet[in_words(pending.change)] = pending.reason;
   }
-  if (!read_error_.empty()) unmet["kernel state"] = read_error_;
   return unmet;
 }
 

@@ -13,6 +13,7 @@
 
 #include "base/backoff.h"
 #include "base/clock.h"
+#include "plan/comparison.h"
 #include "plan/desired_state.h"
 #include "plan/kernel.h"
 #include "plan/net_state.h"
@@ -58,6 +59,10 @@ class Reconciler {
   void tick(TimePoint now);
   TimePoint next_wakeup() const;
 
+  // Reads the kernel and says how it differs from the desired state; changes nothing. The reading
+  // takes tens of milliseconds at 5,000 peers.
+  Result<Comparison> compare() const;
+
   // The objects that are not as desired, with the reason ("remove ..": an object that is not
   // desired); empty if the kernel equals the desired state. A missing device stands for all objects
   // on it. unmet() names at most kMostNamed objects with a pending change and kMostNamed with a
@@ -65,6 +70,8 @@ class Reconciler {
   static constexpr std::size_t kMostNamed = 100;
   std::map<std::string, std::string> unmet() const;
   std::size_t more_unmet() const;
+  // Returns why the kernel cannot be read; empty: it can.
+  const std::string& read_error() const { return read_error_; }
   // A sync succeeded and every object of set_host() is in place.
   bool host_in_place() const;
   const ReconcileCounters& counters() const { return counters_; }

@@ -231,7 +231,7 @@ TEST_F(ReconcilerTest, AFailedReadRemovesNothingAndIsRetriedWithPauses) {
   const auto failed = reconciler.sync(now);
   ASSERT_FALSE(failed);
   EXPECT_EQ(failed.error().text, "read the kernel's state: No buffer space available");
-  EXPECT_EQ(reconciler.unmet().at("kernel state"), failed.error().text);
+  EXPECT_EQ(reconciler.read_error(), failed.error().text);
   EXPECT_EQ(kernel.take_log(), "");
   EXPECT_EQ(kernel.dump(), before);
   const int reads = kernel.reads();

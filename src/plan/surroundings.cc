@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <sstream>
 
+#include "base/problem_kinds.h"
+
 namespace flannel {
 namespace {
 
@@ -127,7 +129,7 @@ const AddressInUse* in_use_inside(const IpPrefix& net, const Surroundings& surro
   return found == surroundings.in_use.end() ? nullptr : &*found;
 }
 
-std::optional<std::string> find_clash(const IpPrefix& network, const Surroundings& surroundings) {
+std::optional<Problem> find_clash(const IpPrefix& network, const Surroundings& surroundings) {
   std::vector<std::string> inside;
   for (const AddressInUse& address : surroundings.in_use) {
     if (!network.contains(address.ip)) continue;
@@ -141,21 +143,24 @@ std::optional<std::string> find_clash(const IpPrefix& network, const Surrounding
   const NetworkRivals* rivals = rivals_of(network, surroundings);
   if (rivals != nullptr && rivals->link) inside.push_back(rivals->link->what);
   if (inside.empty()) return std::nullopt;
-  return fmt::format(
-      "{0} {1} overlaps what this host uses outside of the overlay: {2}. No subnet around such an "
-      "address is leased or routed to, and the udp backend routes the subnets of peers one by one "
-      "instead of the network; choose {3} {0} that nothing else uses",
-      key_of_network(network), to_string(network), fmt::join(inside, ", "),
-      network.family() == Family::v4 ? "a" : "an");
+  const std::string_view key = key_of_network(network);
+  return make_problem(
+      kNetworkOverlaps, to_string(network),
+      fmt::format("{} {} overlaps what this host uses outside of the overlay: {}. No subnet around "
+                  "such an address is leased or routed to, and the udp backend routes the subnets "
+                  "of peers one by one instead of the network",
+                  key, to_string(network), fmt::join(inside, ", ")),
+      {{"key", key}});
 }
 
-std::optional<std::string> find_held(const IpPrefix& network, const Surroundings& surroundings) {
+std::optional<Problem> find_held(const IpPrefix& network, const Surroundings& surroundings) {
   const std::string holder = holder_of(network, surroundings);
   if (holder.empty()) return std::nullopt;
-  return fmt::format(
-      "packets to {0} leave by {1}, whose route to it goes before that of the udp backend's "
-      "device; take the address or the route in that network from {1}, or choose another {2}",
-      to_string(network), holder, key_of_network(network));
+  return make_problem(kNetworkHeld, to_string(network),
+                      fmt::format("packets to {} leave by {}, whose route to it goes before that "
+                                  "of the udp backend's device",
+                                  to_string(network), holder),
+                      {{"device", holder}, {"key", key_of_network(network)}});
 }
 
 std::string holder_of(const IpPrefix& network, const Surroundings& surroundings) {

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/problem.h"
 #include "net/address.h"
 #include "plan/host.h"
 #include "plan/underlay_choice.h"
@@ -61,13 +62,12 @@ const AddressInUse* in_use_inside(const IpPrefix& net, const Surroundings& surro
 
 // `network` below is one of those for which the surroundings were found.
 
-// Returns a sentence for people about an address in use that the network contains, with the
-// consequence; nullopt: there is none.
-std::optional<std::string> find_clash(const IpPrefix& network, const Surroundings& surroundings);
+// Returns the problem that the network contains addresses in use; nullopt: it contains none.
+std::optional<Problem> find_clash(const IpPrefix& network, const Surroundings& surroundings);
 
-// Returns a sentence for people about the holder, which gets the packets of a backend with one
-// route to the whole network, and about the remedy; nullopt: there is no holder.
-std::optional<std::string> find_held(const IpPrefix& network, const Surroundings& surroundings);
+// Returns the problem that the holder gets the packets of a backend with one route to the whole
+// network; nullopt: there is no holder.
+std::optional<Problem> find_held(const IpPrefix& network, const Surroundings& surroundings);
 
 // Returns the device that holds the network, see NetworkRivals; empty: none.
 std::string holder_of(const IpPrefix& network, const Surroundings& surroundings);

@@ -30,7 +30,8 @@ class SurroundingsTest : public InFamily<testing::Test> {
   // The parts of the surroundings that the network overlaps: "172.31.0.1 (the default gateway),
   // ..".
   std::string clash(const char* network) {
-    const std::string sentence = find_clash(net(network), look(network)).value_or("none");
+    const auto found = find_clash(net(network), look(network));
+    const std::string sentence = found ? found->text : "none";
     const std::string begin = "outside of the overlay: ";
     const auto from = sentence.find(begin);
     if (from == std::string::npos) return sentence;
@@ -111,14 +112,14 @@ TEST_P(SurroundingsTest, ManyAreCounted) {
 }
 
 TEST_P(SurroundingsTest, TheSentenceNamesTheRemedy) {
-  const bool v4 = family() == Family::v4;
-  EXPECT_EQ(find_clash(net("10.9.0.0/16"), look("10.9.0.0/16")),
-            text((v4 ? "Network" : "IPv6Network") +
-                 std::string(" 10.9.0.0/16 overlaps what this host uses outside of the overlay: "
-                             "10.9.0.53 (a name server). No subnet around such an address is "
-                             "leased or routed to, and the udp backend routes the subnets of peers "
-                             "one by one instead of the network; choose ") +
-                 (v4 ? "a Network" : "an IPv6Network") + " that nothing else uses"));
+  const std::string key = family() == Family::v4 ? "Network" : "IPv6Network";
+  EXPECT_EQ(sentence(*find_clash(net("10.9.0.0/16"), look("10.9.0.0/16"))),
+            "network: " + key +
+                text(" 10.9.0.0/16 overlaps what this host uses outside of the overlay: "
+                     "10.9.0.53 (a name server). No subnet around such an address is "
+                     "leased or routed to, and the udp backend routes the subnets of peers "
+                     "one by one instead of the network; remedy: choose another ") +
+                key + " that nothing else uses");
 }
 
 // The metric of the kernel's route for the address of our device is 0, and in IPv6 256.
@@ -146,11 +147,13 @@ TEST_P(SurroundingsTest, TheHolderOfTheNetworkIsTheDeviceWhoseRouteGoesFirst) {
 
 TEST_P(SurroundingsTest, AHolderIsNamedWithTheRemedy) {
   EXPECT_EQ(find_held(net("10.5.0.0/16"), look("10.5.0.0/16")), std::nullopt);
-  EXPECT_EQ(find_held(net("172.17.0.0/16"), look("172.17.0.0/16")),
-            text("packets to 172.17.0.0/16 leave by docker0, whose route to it goes before that of "
-                 "the udp backend's device; take the address or the route in that network from "
-                 "docker0, or choose another ") +
-                (family() == Family::v4 ? "Network" : "IPv6Network"));
+  EXPECT_EQ(
+      sentence(*find_held(net("172.17.0.0/16"), look("172.17.0.0/16"))),
+      text("kernel: packets to 172.17.0.0/16 leave by docker0, whose route to it goes before "
+           "that of "
+           "the udp backend's device; remedy: take the address or the route in that network from "
+           "docker0, or choose another ") +
+          (family() == Family::v4 ? "Network" : "IPv6Network"));
 }
 
 TEST_P(SurroundingsTest, TheFirstAddressOfALinkIsNoHosts) {

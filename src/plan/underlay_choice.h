@@ -31,6 +31,7 @@ struct UnderlayRequest {
   const std::string& announced(Family family) const {
     return family == Family::v4 ? public_ip : public_ipv6;
   }
+  bool operator==(const UnderlayRequest&) const = default;
 };
 
 struct HostView {

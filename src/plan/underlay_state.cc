@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "base/problem_kinds.h"
+
 namespace flannel {
 namespace {
 
@@ -31,27 +33,31 @@ std::string addresses_of(const Underlay& underlay) {
   return text;
 }
 
-std::string until(const std::optional<UnderlayChoice>& next) {
+std::string and_then(const std::optional<UnderlayChoice>& next) {
   if (!next) return {};
-  return fmt::format(", or this host uses {} of {} in a few seconds", addresses_of(next->underlay),
-                     next->underlay.interface);
+  return fmt::format("; if it stays so, this host uses {} of {} in a few seconds",
+                     addresses_of(next->underlay), next->underlay.interface);
 }
 
-std::string gone(const Underlay& used, const std::optional<UnderlayChoice>& next) {
-  return fmt::format("the interface {} is gone: nothing passes until it is back with {}{}",
-                     used.interface, addresses_of(used), until(next));
+Problem gone(const Underlay& used, const std::optional<UnderlayChoice>& next) {
+  return make_problem(
+      kUnderlayGone, used.interface,
+      fmt::format("the interface {} is gone, so nothing passes{}", used.interface, and_then(next)),
+      {{"addresses", addresses_of(used)}});
 }
 
-std::string lost_address(const Interface& interface, const UnderlayAddress& used,
-                         const std::optional<UnderlayChoice>& next, const HostView& host) {
+Problem lost_address(const ProblemKind& kind, const Interface& interface,
+                     const UnderlayAddress& used, const std::optional<UnderlayChoice>& next,
+                     const HostView& host) {
   std::string holder;
   for (const Interface& other : host.interfaces) {
     if (find_address(other, used.ip)) holder = fmt::format(" ({} has it now)", other.name);
   }
   const std::string role = used.ip == used.public_ip ? "to which all peers send" : "it sends from";
-  return fmt::format("{} has lost {}, {}{}: put it back (ip address add {}/.. dev {}){}",
-                     interface.name, to_string(used.ip), role, holder, to_string(used.ip),
-                     interface.name, until(next));
+  return make_problem(kind, to_string(used.ip),
+                      fmt::format("{} has lost {}, {}{}{}", interface.name, to_string(used.ip),
+                                  role, holder, and_then(next)),
+                      {{"device", interface.name}});
 }
 
 bool has_lost_address(const Interface& interface, const Underlay& used) {
@@ -94,7 +100,7 @@ std::optional<UnderlayChoice> choose_next(const Interface* interface, const Unde
 // Nothing passes if no address is left.
 void add_lost_addresses(const Interface& interface, const Underlay& used,
                         const std::optional<UnderlayChoice>& next, const HostView& host,
-                        std::vector<HostTrouble>& troubles) {
+                        std::vector<Problem>& problems) {
   const bool any_left = std::ranges::any_of(kFamilies, [&](Family family) {
     const auto& address = used.at(family);
     return address && find_address(interface, address->ip);
@@ -102,7 +108,8 @@ void add_lost_addresses(const Interface& interface, const Underlay& used,
   for (const Family family : kFamilies) {
     const auto& address = used.at(family);
     if (!address || find_address(interface, address->ip)) continue;
-    troubles.push_back({lost_address(interface, *address, next, host), !any_left});
+    problems.push_back(lost_address(any_left ? kUnderlayFamilyGone : kUnderlayAddressGone,
+                                    interface, *address, next, host));
   }
 }
 
@@ -111,44 +118,49 @@ bool has_default_route(const HostView& host, Family family) {
          host.default_routes.end();
 }
 
+Problem lost_default_route(const Interface& interface, Family family) {
+  const bool v4 = family == Family::v4;
+  return make_problem(kDefaultRouteGone, interface.name,
+                      fmt::format("there is no {}default route any more: peers that are not on the "
+                                  "link of {} cannot be reached",
+                                  v4 ? "" : "IPv6 ", interface.name),
+                      {{"ip", v4 ? "ip" : "ip -6"}});
+}
+
 // A host whose IPv6 peers are all on its link may never have had an IPv6 default route. If Linux is
 // to take it from router advertisements, which it ignores, it is missing.
 void add_lost_default_route(const Interface& interface, const Underlay& used, const HostView& host,
-                            std::vector<HostTrouble>& troubles) {
+                            std::vector<Problem>& problems) {
   if (used.v4 && !has_default_route(host, Family::v4)) {
-    troubles.push_back(
-        {fmt::format("there is no default route any more: peers that are not "
-                     "on the link of {} cannot be reached",
-                     interface.name)});
+    problems.push_back(lost_default_route(interface, Family::v4));
   }
   if (!used.v6 || has_default_route(host, Family::v6)) return;
   if (interface.ignores_advertisements) {
-    troubles.push_back({fmt::format(
-        "there is no IPv6 default route: this host forwards IPv6, so Linux ignores the router "
-        "advertisements on {0}: sysctl -w net/ipv6/conf/{0}/accept_ra=2",
-        interface.name)});
+    problems.push_back(make_problem(
+        kAdvertisementsIgnored, interface.name,
+        fmt::format("there is no IPv6 default route: this host forwards IPv6, so Linux ignores the "
+                    "router advertisements on {}",
+                    interface.name)));
   } else if (!used.v4) {
-    troubles.push_back(
-        {fmt::format("there is no IPv6 default route any more: peers that are not "
-                     "on the link of {} cannot be reached",
-                     interface.name)});
+    problems.push_back(lost_default_route(interface, Family::v6));
   }
 }
 
 // Without advertisements such a route ends with its lifetime. Where another program takes the
 // advertisements, as systemd-networkd does, accept_ra is 0, and that program renews the route.
 void add_ending_default_route(const Interface& interface, const Underlay& used,
-                              const HostView& host, std::vector<HostTrouble>& troubles) {
+                              const HostView& host, std::vector<Problem>& problems) {
   if (!used.v6 || !interface.ignores_advertisements) return;
   const bool ends = std::ranges::any_of(host.default_routes, [&](const DefaultRoute& route) {
     return route.family == Family::v6 && route.advertised &&
            route.interface_index == interface.index;
   });
   if (!ends) return;
-  troubles.push_back({fmt::format(
-      "the IPv6 default route by {0} is from a router advertisement and will end: this host "
-      "forwards IPv6, so Linux ignores further ones: sysctl -w net/ipv6/conf/{0}/accept_ra=2",
-      interface.name)});
+  problems.push_back(make_problem(
+      kDefaultRouteEnds, interface.name,
+      fmt::format("the IPv6 default route by {} is from a router advertisement and will end: this "
+                  "host forwards IPv6, so Linux ignores further ones",
+                  interface.name)));
 }
 
 }  // namespace
@@ -157,27 +169,25 @@ UnderlayState underlay_state(const Underlay& used, const UnderlayRequest& reques
                              const HostView& host) {
   const Interface* const interface = find_interface(used, host);
   UnderlayState state{
-      .underlay = used, .next = choose_next(interface, used, request, host), .troubles = {}};
+      .underlay = used, .next = choose_next(interface, used, request, host), .problems = {}};
   if (interface == nullptr) {
-    state.troubles.push_back({gone(used, state.next), true});
+    state.problems.push_back(gone(used, state.next));
     return state;
   }
-  add_lost_addresses(*interface, used, state.next, host, state.troubles);
+  add_lost_addresses(*interface, used, state.next, host, state.problems);
   state.underlay.interface = interface->name;
   state.underlay.interface_index = interface->index;
   state.underlay.mtu = interface->mtu;
   if (!interface->up) {
-    state.troubles.push_back(
-        {fmt::format("{0} is down: ip link set {0} up", interface->name), true});
+    state.problems.push_back(
+        make_problem(kUnderlayDown, interface->name, interface->name + " is down"));
   } else if (!interface->carrier) {
-    state.troubles.push_back(
-        {fmt::format("{} has no carrier: is its cable, or the other end of it, plugged in and up?",
-                     interface->name),
-         true});
+    state.problems.push_back(
+        make_problem(kUnderlayNoCarrier, interface->name, interface->name + " has no carrier"));
   }
   if (goes_by_default_route(request))
-    add_lost_default_route(*interface, used, host, state.troubles);
-  add_ending_default_route(*interface, used, host, state.troubles);
+    add_lost_default_route(*interface, used, host, state.problems);
+  add_ending_default_route(*interface, used, host, state.problems);
   return state;
 }
 

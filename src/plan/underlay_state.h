@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "base/problem.h"
 #include "plan/host.h"
-#include "plan/host_trouble.h"
 #include "plan/underlay_choice.h"
 
 namespace flannel {
@@ -18,7 +18,7 @@ struct UnderlayState {
   Underlay underlay;  // the same interface and addresses, with its present name, index and MTU
   // The choice that takes its place if this lasts; nullopt: `underlay` stays.
   std::optional<UnderlayChoice> next;
-  std::vector<HostTrouble> troubles;
+  std::vector<Problem> problems;
 };
 
 // The interface is identified by its index, even under another name. If the index is gone, an

@@ -33,12 +33,13 @@ HostView host() {
   return view;
 }
 
-// One line for each trouble, with the prefix "dead: " if no packet of the overlay passes.
-std::string troubles(const HostView& view, const UnderlayRequest& request = {},
+// One line for each problem, with the prefix "dead: " if no packet of the overlay passes.
+std::string problems(const HostView& view, const UnderlayRequest& request = {},
                      const Underlay& used = kUsed) {
   std::string text;
-  for (const HostTrouble& trouble : underlay_state(used, request, view).troubles) {
-    text += (trouble.nothing_passes ? "dead: " : "") + trouble.text + "\n";
+  for (const Problem& problem : underlay_state(used, request, view).problems) {
+    text += any_critical({problem}) ? "dead: " : "";
+    text += in_words(problem) + "\n";
   }
   return text;
 }
@@ -75,7 +76,7 @@ TEST(UnderlayStateTest, ANewAddressOrRouteDoesNotReplaceTheUnderlay) {
             }}}) {
     HostView view = host();
     row.change(view);
-    EXPECT_EQ(troubles(view), "") << row.what;
+    EXPECT_EQ(problems(view), "") << row.what;
     EXPECT_EQ(underlay_state(kUsed, {}, view).underlay, kUsed) << row.what;
   }
 }
@@ -86,7 +87,7 @@ TEST(UnderlayStateTest, AnInterfaceIsIdentifiedByIndexAndAfterRecreationByName) 
   Underlay renamed = kUsed;
   renamed.interface = "wan";
   EXPECT_EQ(underlay_state(kUsed, {}, view).underlay, renamed);
-  EXPECT_EQ(troubles(view), "");
+  EXPECT_EQ(problems(view), "");
   // Another interface took the name meanwhile.
   view.interfaces.push_back({.index = 7, .name = "eth0", .mtu = 1500, .up = true, .addresses = {}});
   EXPECT_EQ(underlay_state(kUsed, {}, view).underlay, renamed);
@@ -97,47 +98,52 @@ TEST(UnderlayStateTest, AnInterfaceIsIdentifiedByIndexAndAfterRecreationByName) 
   Underlay anew = kUsed;
   anew.interface_index = 9;
   EXPECT_EQ(underlay_state(kUsed, {}, view).underlay, anew);
-  EXPECT_EQ(troubles(view), "");
+  EXPECT_EQ(problems(view), "");
 }
 
 TEST(UnderlayStateTest, WithoutTheAnnouncedAddressNothingPassesAndTheRemedyIsNamed) {
   HostView view = host();
   view.interfaces[1].addresses = {address("192.0.2.9/24")};
-  EXPECT_EQ(troubles(view),
-            "dead: eth0 has lost 192.0.2.1, to which all peers send: put it back (ip address add "
-            "192.0.2.1/.. dev eth0), or this host uses 192.0.2.9 of eth0 in a few seconds\n");
+  EXPECT_EQ(
+      problems(view),
+      "dead: eth0 has lost 192.0.2.1, to which all peers send; if it stays so, this host uses "
+      "192.0.2.9 of eth0 in a few seconds; remedy: ip address add 192.0.2.1/BITS dev eth0\n");
   // A new bridge over the interface took the address.
   view.interfaces[1].addresses.clear();
   view.interfaces.push_back(
       {.index = 5, .name = "br0", .mtu = 1500, .up = true, .addresses = {address("192.0.2.1/24")}});
-  EXPECT_EQ(troubles(view),
-            "dead: eth0 has lost 192.0.2.1, to which all peers send (br0 has it now): put it back "
-            "(ip address add 192.0.2.1/.. dev eth0)\n");
+  EXPECT_EQ(problems(view),
+            "dead: eth0 has lost 192.0.2.1, to which all peers send (br0 has it now); remedy: ip "
+            "address add "
+            "192.0.2.1/BITS dev eth0\n");
   // The default route has followed.
   view.default_routes = {{.interface_index = 5}};
-  EXPECT_EQ(troubles(view),
-            "dead: eth0 has lost 192.0.2.1, to which all peers send (br0 has it now): put it back "
-            "(ip address add 192.0.2.1/.. dev eth0), or this host uses 192.0.2.1 of br0 in a few "
-            "seconds\n");
+  EXPECT_EQ(
+      problems(view),
+      "dead: eth0 has lost 192.0.2.1, to which all peers send (br0 has it now); if it stays so, "
+      "this host uses 192.0.2.1 of br0 in a few seconds; remedy: ip address add 192.0.2.1/BITS dev "
+      "eth0\n");
   Underlay behind_nat = kUsed;
   behind_nat.v4->public_ip = IpAddress::v4(203, 0, 113, 7);
-  EXPECT_NE(troubles(view, {}, behind_nat).find("has lost 192.0.2.1, it sends from (br0"),
+  EXPECT_NE(problems(view, {}, behind_nat).find("has lost 192.0.2.1, it sends from (br0"),
             std::string::npos)
-      << troubles(view, {}, behind_nat);
+      << problems(view, {}, behind_nat);
   view.interfaces.erase(view.interfaces.begin() + 1);
   view.default_routes.clear();
-  EXPECT_EQ(troubles(view),
-            "dead: the interface eth0 is gone: nothing passes until it is back with 192.0.2.1\n");
+  EXPECT_EQ(problems(view),
+            "dead: the interface eth0 is gone, so nothing passes; remedy: bring eth0 back with "
+            "192.0.2.1\n");
 }
 
 TEST(UnderlayStateTest, AnInterfaceThatIsDownOrHasNoCarrierIsNamed) {
   HostView view = host();
   view.interfaces[1].carrier = false;
-  EXPECT_EQ(
-      troubles(view),
-      "dead: eth0 has no carrier: is its cable, or the other end of it, plugged in and up?\n");
+  EXPECT_EQ(problems(view),
+            "dead: eth0 has no carrier; remedy: see that its cable and the other end of it are "
+            "plugged in "
+            "and up\n");
   view.interfaces[1].up = false;
-  EXPECT_EQ(troubles(view), "dead: eth0 is down: ip link set eth0 up\n");
+  EXPECT_EQ(problems(view), "dead: eth0 is down; remedy: ip link set eth0 up\n");
 }
 
 // "192.0.2.9 of eth0"
@@ -175,22 +181,22 @@ TEST(UnderlayStateTest, ThePresentMtuIsUsed) {
   HostView view = host();
   view.interfaces[1].mtu = 1400;
   EXPECT_EQ(underlay_state(kUsed, {}, view).underlay.mtu, 1400U);
-  EXPECT_EQ(troubles(view), "");
+  EXPECT_EQ(problems(view), "");
 }
 
 TEST(UnderlayStateTest, SomeTrafficPassesWithoutADefaultRoute) {
   HostView view;
   view = host();
   view.default_routes.clear();
-  EXPECT_EQ(troubles(view),
+  EXPECT_EQ(problems(view),
             "there is no default route any more: peers that are not on the link of eth0 cannot be "
-            "reached\n");
+            "reached; remedy: ip route add default via GATEWAY dev eth0\n");
   for (const UnderlayRequest& other :
        std::initializer_list<UnderlayRequest>{{.interfaces = {"eth0"}},
                                               {.regexes = {"eth."}},
                                               {.can_reach = "192.0.2.9"},
                                               {.public_ip = "192.0.2.1"}}) {
-    EXPECT_EQ(troubles(view, other), "") << "it was never asked for";
+    EXPECT_EQ(problems(view, other), "") << "it was never asked for";
   }
 }
 
@@ -202,23 +208,24 @@ TEST(UnderlayStateTest, AnAdvertisedDefaultRouteEndsOnAHostThatIgnoresAdvertisem
   Interface& eth0 = view.interfaces[1];
   eth0.addresses.push_back(address("2001:db8::1/64"));
   view.default_routes.push_back({.family = Family::v6, .interface_index = 2, .advertised = true});
-  EXPECT_EQ(troubles(view, {}, used), "") << "accept_ra is 2, or another program renews the route";
+  EXPECT_EQ(problems(view, {}, used), "") << "accept_ra is 2, or another program renews the route";
   eth0.ignores_advertisements = true;
   constexpr const char* kEnds =
       "the IPv6 default route by eth0 is from a router advertisement and will end: this host "
-      "forwards IPv6, so Linux ignores further ones: sysctl -w net/ipv6/conf/eth0/accept_ra=2\n";
-  EXPECT_EQ(troubles(view, {}, used), kEnds);
-  EXPECT_EQ(troubles(view, {.interfaces = {"eth0"}}, used), kEnds);
-  EXPECT_EQ(troubles(view), "") << "the overlay does not use it";
+      "forwards IPv6, so Linux ignores further ones; remedy: sysctl -w "
+      "net/ipv6/conf/eth0/accept_ra=2\n";
+  EXPECT_EQ(problems(view, {}, used), kEnds);
+  EXPECT_EQ(problems(view, {.interfaces = {"eth0"}}, used), kEnds);
+  EXPECT_EQ(problems(view), "") << "the overlay does not use it";
   view.default_routes[1].interface_index = 1;
-  EXPECT_EQ(troubles(view, {}, used), "") << "by another interface";
+  EXPECT_EQ(problems(view, {}, used), "") << "by another interface";
   view.default_routes[1].interface_index = 2;
   view.default_routes[1].advertised = false;
-  EXPECT_EQ(troubles(view, {}, used), "") << "an operator's stays";
+  EXPECT_EQ(problems(view, {}, used), "") << "an operator's stays";
   view.default_routes.pop_back();
-  EXPECT_EQ(troubles(view, {}, used),
+  EXPECT_EQ(problems(view, {}, used),
             "there is no IPv6 default route: this host forwards IPv6, so Linux ignores the router "
-            "advertisements on eth0: sysctl -w net/ipv6/conf/eth0/accept_ra=2\n");
+            "advertisements on eth0; remedy: sysctl -w net/ipv6/conf/eth0/accept_ra=2\n");
 }
 
 }  // namespace

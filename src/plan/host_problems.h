@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "base/problem.h"
 #include "net/address.h"
-#include "plan/host_trouble.h"
 
 namespace flannel {
 
@@ -18,6 +18,9 @@ struct HostQuery {
   IpPrefix network;
   IpPrefix own_subnet;
   std::vector<std::string> devices;  // devices by which packets of the overlay arrive
+  bool ports = false;  // read the ports of bridges, which are the same for all families
+  // The device by which packets of peers arrive to which ours leave by another one; empty: none.
+  std::string one_way = {};
 
   Family family() const { return network.family(); }
 };
@@ -37,6 +40,14 @@ struct ForwardChain {
   bool operator==(const ForwardChain&) const = default;
 };
 
+// A container's link to the bridge.
+struct BridgePort {
+  std::string bridge;
+  std::string device;
+  std::uint32_t mtu = 0;
+  bool operator==(const BridgePort&) const = default;
+};
+
 // What was read of the host, in the family of the query.
 struct HostState {
   bool ip_forward = true;  // net.ipv4.ip_forward or net.ipv6.conf.all.forwarding
@@ -46,6 +57,11 @@ struct HostState {
   std::vector<std::string> bridges = {};            // devices with an address in our own subnet
   std::vector<OtherRoute> routes = {};              // in the kernel's order
   std::vector<ForwardChain> refusing_forward = {};  // refuse all packets that they do not accept
+  std::vector<BridgePort> ports = {};               // if the query asks for them
+  bool one_way_is_strict = false;  // the query's device `one_way` has rp_filter 1 in force
+  // Packets that rp_filter has dropped since the host was booted, now and at the check before.
+  std::uint64_t refused_sources = 0;
+  std::uint64_t refused_before = 0;
   bool operator==(const HostState&) const = default;
 };
 
@@ -56,10 +72,14 @@ struct OverlayView {
   std::vector<IpPrefix> peers = {};  // sorted, without overlaps
   std::string device;                // the device of our routes, for the text
   bool route_to_network = false;     // one route for all peers (udp) instead of one for each
+  std::uint32_t mtu = 0;             // that subnet.env gives to containers
+  // Peers whose packets arrive by the device `one_way`, and to which ours leave by another one.
+  std::vector<IpPrefix> one_way_peers = {};
+  std::string one_way = {};
 };
 
-// `host` and `overlay` are of the same family. Returns at most a few troubles, for any number of
-// routes and peers.
-std::vector<HostTrouble> host_troubles(const HostState& host, const OverlayView& overlay);
+// `host` and `overlay` are of the same family. Of any number of routes in the way of ours, ten are
+// named.
+std::vector<Problem> host_problems(const HostState& host, const OverlayView& overlay);
 
 }  // namespace flannel
