@@ -56,9 +56,9 @@ PublicIps public_ips_of(const Underlay& underlay) {
   return ips;
 }
 
-std::vector<std::string> device_names(const Backend& backend) {
+std::vector<std::string> device_names(const Backend& backend, const HostFacts& host) {
   std::vector<std::string> names;
-  for (const BackendDevice& device : backend.devices()) {
+  for (const BackendDevice& device : backend.devices(host)) {
     if (std::ranges::find(names, device.name) == names.end()) names.push_back(device.name);
   }
   return names;

@@ -42,6 +42,9 @@ struct HostFacts {
   NodeId node_id;
   PacketPathWishes packet_path = {};
   std::string tun_device = {};  // the packet path's device; empty until the path is open
+  // Selects the names of our vxlan devices (vxlan_name). 1: upstream's, unless another backend of
+  // this host has those.
+  int device_number = 1;
   Surroundings surroundings = {};
   // Use one route for each peer's subnet, because one route for the whole network would capture
   // addresses that this host uses outside of the overlay.
@@ -126,7 +129,7 @@ class Backend {
   }
 
   // Our devices, in which an earlier run may have left objects.
-  virtual std::vector<BackendDevice> devices() const { return {}; }
+  virtual std::vector<BackendDevice> devices(const HostFacts&) const { return {}; }
   // Returns the objects that this host needs for itself: the device and its addresses.
   virtual NetState host_state(const Lease& own, const HostFacts& host) const = 0;
   // The objects by which packets reach the peer's subnet of `path.family`; we have a subnet of it
@@ -136,7 +139,7 @@ class Backend {
 };
 
 // Each name once.
-std::vector<std::string> device_names(const Backend& backend);
+std::vector<std::string> device_names(const Backend& backend, const HostFacts& host);
 
 struct MadeBackend {
   std::unique_ptr<Backend> backend;

@@ -258,7 +258,7 @@ TEST(HostGwTest, APeerIsARouteViaItsPublicIp) {
   const auto backend = made(R"({"Type":"host-gw"})").value().backend;
   EXPECT_EQ(
       encode_lease_value(backend->announce(host(), nullptr)),
-      R"({"PublicIP":"192.0.2.1","PublicIPv6":null,"BackendType":"host-gw","Backend":{"Type":"host-gw"}})");
+      R"({"PublicIP":"192.0.2.1","PublicIPv6":null,"BackendType":"host-gw","Backend":{"Type":"host-gw","MTU":1500}})");
   EXPECT_EQ(backend->overlay_mtu(host()), 1500U);
   EXPECT_EQ(dump(backend->host_state(own(*backend), host())), "");
 }
@@ -326,8 +326,9 @@ TEST_F(UdpTest, RoutesEachPeerWhereTheNetworkWouldTakeTooMuch) {
 
 TEST_F(UdpTest, AnnouncesItsPortWhereUpstreamDoesNotLook) {
   const auto backend = made(R"({"Type":"udp"})").value().backend;
-  EXPECT_EQ(encode_lease_value(backend->announce(host(), nullptr)),
-            R"({"PublicIP":"192.0.2.1","PublicIPv6":null,"Backend":{"Type":"udp","Port":8285}})");
+  EXPECT_EQ(
+      encode_lease_value(backend->announce(host(), nullptr)),
+      R"({"PublicIP":"192.0.2.1","PublicIPv6":null,"Backend":{"Type":"udp","Port":8285,"MTU":1472}})");
 }
 
 TEST_F(UdpTest, OptionsReachThePacketPath) {

@@ -89,7 +89,7 @@ TEST_P(FamiliesTest, VxlanHasADeviceForEachFamily) {
                       "nolearning mtu 1450 mac ") != std::string::npos,
             has_v4())
       << text;
-  EXPECT_EQ(device_names(*backend).size(), has_v4() ? 2U : 1U);
+  EXPECT_EQ(device_names(*backend, host(families())).size(), has_v4() ? 2U : 1U);
   EXPECT_EQ(backend->overlay_mtu(host(families())), 1430U) << "fits through both devices";
   EXPECT_EQ(mine.attributes.public_ip6, ip("2001:db8::1"));
   EXPECT_EQ(mine.attributes.public_ip.is_unspecified(), !has_v4());
@@ -315,6 +315,29 @@ TEST(FamiliesOptionsTest, IPv6LimitsTheVniAndTheUnderlay) {
   EXPECT_EQ(refused(R"({"Type":"vxlan","MTU":1349})", 1500),
             "MTU 1349 in the vxlan backend's options: must be at least 1350, or 0 for that of the "
             "underlay interface: 70 bytes are added, and IPv6 needs 1280");
+}
+
+TEST_P(FamiliesTest, AllObjectsOfASecondDeviceAreOnIt) {
+  const auto backend = made(R"({"Type":"vxlan"})").backend;
+  HostFacts facts = host(families());
+  const Lease mine = own(*backend), theirs = peer("vxlan");
+  const auto all = [&] {
+    NetState state = backend->host_state(mine, facts);
+    for (const Family family :
+         has_v4() ? std::vector{Family::v4, Family::v6} : std::vector{Family::v6}) {
+      const PeerPath path{.family = family,
+                          .carrier = backend->carrier(theirs, family, facts).value()};
+      state = joined(std::move(state), backend->peer_state(mine, theirs, facts, path).value());
+    }
+    return dump(state);
+  };
+  std::string first = all();
+  facts.device_number = 2;
+  const std::string second = all();
+  for (std::size_t at; (at = first.find("flannel")) != std::string::npos;)
+    first.replace(at, 7, "fl2");
+  EXPECT_EQ(second, first);
+  EXPECT_EQ(device_names(*backend, facts).front(), has_v4() ? "fl2.1" : "fl2-v6.1");
 }
 
 TEST(AnnouncedBackendTest, MakesTheBackendOfAPeer) {

@@ -28,6 +28,7 @@ LeaseAttributes HostGwBackend::announce(const HostFacts& host, const Lease*) con
   LeaseAttributes attributes = LeaseAttributes::of_host(public_ips_of(host.underlay));
   attributes.backend_type = kType;
   attributes.backend = announced();
+  attributes.mtu = announced_mtu(overlay_mtu(host));
   return attributes;
 }
 
@@ -47,8 +48,10 @@ Result<NetState> HostGwBackend::peer_state(const Lease& own, const Lease& peer,
                             to_string(path.carrier), host.underlay.interface));
   }
   NetState state;
-  state.routes.push_back(
-      {.to = *peer.subnet.at(path.family), .via = path.carrier, .link = host.underlay.interface});
+  state.routes.push_back({.to = *peer.subnet.at(path.family),
+                          .via = path.carrier,
+                          .link = host.underlay.interface,
+                          .mtu = route_mtu(peer, path.family, overlay_mtu(host))});
   return state;
 }
 

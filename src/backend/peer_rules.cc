@@ -13,6 +13,11 @@ namespace {
 
 constexpr std::size_t kMostNamed = 10;
 
+// RFC 791 and RFC 8200: every host accepts packets of this size.
+constexpr std::uint32_t least_route_mtu(Family family) {
+  return family == Family::v4 ? 576 : 1280;
+}
+
 // "PublicIP 192.0.2.1", "PublicIPv6 fd00::1".
 std::string named(const IpAddress& public_ip) {
   return fmt::format("{} {}", public_ip.is_v4() ? "PublicIP" : "PublicIPv6", to_string(public_ip));
@@ -99,6 +104,15 @@ Result<void> check_underlay_mtu(std::string_view type, std::uint32_t overhead, F
                                  overhead, underlay.interface, underlay.mtu);
   if (family == Family::v6) text += "; IPv6 needs 1280 bytes (RFC 8200, section 5)";
   return fail(ErrorKind::unsupported, std::move(text));
+}
+
+std::uint32_t announced_mtu(std::uint32_t overlay_mtu) {
+  return std::min(overlay_mtu, kMaxMtu);
+}
+
+std::uint32_t route_mtu(const Lease& peer, Family family, std::uint32_t ours) {
+  const std::uint32_t theirs = peer.attributes.mtu;
+  return theirs >= least_route_mtu(family) && theirs < ours ? theirs : 0;
 }
 
 void append_unknown_options(const JsonObject& json, std::vector<std::string>& warnings) {

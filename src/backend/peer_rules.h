@@ -25,6 +25,15 @@ Result<void> check_peer(const Lease& own, const Lease& peer, const HostFacts& ho
 Result<void> check_underlay_mtu(std::string_view type, std::uint32_t overhead, Family family,
                                 const Underlay& underlay);
 
+// The MTU that our lease announces for an overlay with this one.
+std::uint32_t announced_mtu(std::uint32_t overlay_mtu);
+
+// The MTU of a route to the peer's subnet of this family: that which the peer announces, if it is
+// smaller than `ours`, the one of our overlay by the same backend. 0: the device's is right. An MTU
+// that is too small for any host of the family (IPv4 576, IPv6 1280 bytes) is a mistake of the
+// peer's, and has no effect.
+std::uint32_t route_mtu(const Lease& peer, Family family, std::uint32_t ours);
+
 // Appends a warning for each option of `json` that no getter has read.
 void append_unknown_options(const JsonObject& json, std::vector<std::string>& warnings);
 

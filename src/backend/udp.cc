@@ -42,6 +42,7 @@ Result<MadeBackend> UdpBackend::make(const NetworkConfig& config, const Underlay
 LeaseAttributes UdpBackend::announce(const HostFacts& host, const Lease*) const {
   auto attributes = LeaseAttributes::of_host(public_ips_of(host.underlay));
   attributes.backend = announced();
+  attributes.mtu = announced_mtu(overlay_mtu(host));
   return attributes;
 }
 
@@ -83,14 +84,16 @@ NetState UdpBackend::host_state(const Lease& own, const HostFacts& host) const {
 }
 
 // Packets reach a peer by an entry of the packet path's table; a kernel object is needed only
-// without a route for the whole network. The announced backend type is ignored, as in every
-// flannel.
+// without a route for the whole network, or if packets to this peer are smaller than to others. The
+// announced backend type is ignored, as in every flannel.
 Result<NetState> UdpBackend::peer_state(const Lease& own, const Lease& peer, const HostFacts& host,
                                         const PeerPath& path) const {
   TRY(check_peer(own, peer, host, path, peer.attributes.backend_type));
   NetState state;
-  if (host.route_each_peer) {
-    state.routes.push_back({.to = *peer.subnet.at(path.family), .link = host.tun_device});
+  const std::uint32_t mtu = route_mtu(peer, path.family, overlay_mtu(host));
+  if (host.route_each_peer || mtu != 0) {
+    state.routes.push_back(
+        {.to = *peer.subnet.at(path.family), .link = host.tun_device, .mtu = mtu});
   }
   return state;
 }

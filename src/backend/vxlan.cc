@@ -9,6 +9,7 @@
 
 #include "backend/peer_rules.h"
 #include "core/go_json.h"
+#include "plan/vxlan_device.h"
 
 namespace flannel {
 namespace {
@@ -17,16 +18,12 @@ namespace {
 constexpr std::int64_t kMinBaseMtu = 576 + vxlan_overhead(Family::v4);
 constexpr std::int64_t kMaxBaseMtu = 65535;
 
-std::string device_name(Family family, std::uint32_t vni) {
-  return fmt::format("flannel{}.{}", family == Family::v4 ? "" : "-v6", vni);
-}
-
 Result<void> check_name(const JsonObject& json, std::uint32_t vni, Family family) {
   const std::uint32_t most = family == Family::v4 ? 9'999'999 : 9'999;
   if (vni <= most) return {};
   return json.refuse("VNI", fmt::format("must be at most {}: the name of the device, {}, may have "
                                         "15 characters",
-                                        most, device_name(family, vni)));
+                                        most, vxlan_name(family, vni, 1)));
 }
 
 // Linux removes IPv6 from a device whose MTU becomes too low for it.
@@ -101,8 +98,8 @@ Result<MadeBackend> VxlanBackend::make(const NetworkConfig& config, const Underl
   return made;
 }
 
-std::string VxlanBackend::device(Family underlay) const {
-  return device_name(underlay, options_.vni);
+std::string VxlanBackend::device(Family underlay, const HostFacts& host) const {
+  return vxlan_name(underlay, options_.vni, host.device_number);
 }
 
 std::vector<Family> VxlanBackend::outer_families() const {
@@ -118,13 +115,13 @@ Family VxlanBackend::device_with_address(Family family) const {
 }
 
 // The device with our address of a family is the first one of this family.
-std::vector<BackendDevice> VxlanBackend::devices() const {
+std::vector<BackendDevice> VxlanBackend::devices(const HostFacts& host) const {
   std::vector<BackendDevice> all;
   for (const Family family : families_) {
     const Family first = device_with_address(family);
-    all.push_back({device(first), family});
+    all.push_back({device(first, host), family});
     for (const Family outer : outer_families()) {
-      if (outer != first) all.push_back({device(outer), family});
+      if (outer != first) all.push_back({device(outer, host), family});
     }
   }
   return all;
@@ -151,6 +148,7 @@ LeaseAttributes VxlanBackend::announce(const HostFacts& host, const Lease* previ
   LeaseAttributes attributes = LeaseAttributes::of_host(public_ips_of(host.underlay));
   attributes.backend_type = kType;
   attributes.backend = announced();
+  attributes.mtu = announced_mtu(overlay_mtu(host));
   const LeaseAttributes* before = previous == nullptr ? nullptr : &previous->attributes;
   for (const Family underlay : underlays_)
     attributes.data(underlay) = encode_vxlan_data({options_.vni, mac_of(before, underlay, host)});
@@ -189,12 +187,14 @@ NetState VxlanBackend::host_state(const Lease& own, const HostFacts& host) const
     vxlan.learning = options_.learning;
     vxlan.gbp = options_.gbp;
     vxlan.mac = mac_of(&own.attributes, underlay, host);
-    state.links.push_back(
-        {.name = device(underlay), .kind = vxlan, .mtu = device_mtu(underlay, host), .up = true});
+    state.links.push_back({.name = device(underlay, host),
+                           .kind = vxlan,
+                           .mtu = device_mtu(underlay, host),
+                           .up = true});
   }
   for (const IpPrefix& subnet : values_of(own.subnet)) {
     const Family family = subnet.family();
-    state.addresses.push_back({.link = device(device_with_address(family)),
+    state.addresses.push_back({.link = device(device_with_address(family), host),
                                .ip = subnet.base,
                                .bits = address_bits(family)});
   }
@@ -212,12 +212,14 @@ Result<NetState> VxlanBackend::peer_state(const Lease& own, const Lease& peer,
   }
   const IpPrefix& subnet = *peer.subnet.at(path.family);
   NetState state;
+  const std::uint32_t mtu = route_mtu(peer, path.family, overlay_mtu(host));
   const bool can_be_gateway = underlay == path.family || underlay == Family::v6;  // RFC 5549
   if (options_.direct_routing && path.on_link && can_be_gateway) {
-    state.routes.push_back({.to = subnet, .via = path.carrier, .link = host.underlay.interface});
+    state.routes.push_back(
+        {.to = subnet, .via = path.carrier, .link = host.underlay.interface, .mtu = mtu});
     return state;
   }
-  const std::string name = device(underlay);
+  const std::string name = device(underlay, host);
   // Linux takes the source of this host's own packets from the device that they leave by.
   const IpPrefix& ours = *own.subnet.at(path.family);
   if (underlay != path.family) {
@@ -225,7 +227,8 @@ Result<NetState> VxlanBackend::peer_state(const Lease& own, const Lease& peer,
   }
   state.neighbours.push_back({.link = name, .ip = subnet.base, .mac = data.vtep_mac});
   state.fdb.push_back({.link = name, .mac = data.vtep_mac, .remote = path.carrier});
-  state.routes.push_back({.to = subnet, .via = subnet.base, .link = name, .onlink = true});
+  state.routes.push_back(
+      {.to = subnet, .via = subnet.base, .link = name, .onlink = true, .mtu = mtu});
   return state;
 }
 

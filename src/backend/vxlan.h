@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // vxlan: one device for each family of the underlay, flannel.<VNI> over IPv4 and flannel-v6.<VNI>
-// over IPv6. A device carries packets of its own family, and those of the other family between
-// hosts that have no underlay of it in common; then it has our address of that family too. Each
-// subnet of a peer has a permanent neighbour (its base address at the MAC of the peer's VTEP), a
-// permanent FDB entry (that MAC at the peer's public IP) and an onlink route.
+// over IPv6 (plan/vxlan_device.h has the names of a second one). A device carries packets of its
+// own family, and those of the other family between hosts that have no underlay of it in common;
+// then it has our address of that family too. Each subnet of a peer has a permanent neighbour (its
+// base address at the MAC of the peer's VTEP), a permanent FDB entry (that MAC at the peer's public
+// IP) and an onlink route.
 #pragma once
 
 #include <cstdint>
@@ -52,7 +53,7 @@ class VxlanBackend final : public Backend {
     return carrier_in_any(family, peer, host);
   }
   bool wants_on_link() const override { return options_.direct_routing; }
-  std::vector<BackendDevice> devices() const override;
+  std::vector<BackendDevice> devices(const HostFacts& host) const override;
   NetState host_state(const Lease& own, const HostFacts& host) const override;
   Result<NetState> peer_state(const Lease& own, const Lease& peer, const HostFacts& host,
                               const PeerPath& path) const override;
@@ -62,7 +63,7 @@ class VxlanBackend final : public Backend {
   // those that our underlay has. Other hosts may use a family that is neither.
   std::vector<Family> outer_families() const;
   // In what follows `underlay` is the family of the packets that the device sends and receives.
-  std::string device(Family underlay) const;
+  std::string device(Family underlay, const HostFacts& host) const;
   // The underlay of the device that has our address of this family.
   Family device_with_address(Family family) const;
   std::uint32_t device_mtu(Family underlay, const HostFacts& host) const;
