@@ -30,6 +30,17 @@ AnnouncedBackend by_default(std::string type) {
   return configured_backend(config);
 }
 
+// As members of a JSON object: ,"GBP":true,"MTU":1400
+std::string other_options(const NetworkConfig& config) {
+  std::string members;
+  for (const BackendOption& option : options_of_backend(config.backend_type)) {
+    const std::string value = value_of_option(config, option);
+    if (option.is_of_data_plane || value == option.absent) continue;
+    members += fmt::format(",\"{}\":{}", option.key, value);
+  }
+  return members;
+}
+
 }  // namespace
 
 bool announces_no_type(std::string_view backend_type) {
@@ -73,11 +84,12 @@ bool announces(const LeaseAttributes& lease, const NetworkConfig& config) {
 }
 
 NetworkConfig with_backend(NetworkConfig config, const AnnouncedBackend& theirs) {
+  std::string options = fmt::format("{{\"Type\":{}", json_quote(theirs.type));
+  if (theirs.vni != 0) options += fmt::format(",\"VNI\":{}", theirs.vni);
+  if (theirs.port != 0) options += fmt::format(",\"Port\":{}", theirs.port);
+  if (config.backend_type == theirs.type) options += other_options(config);
   config.backend_type = theirs.type;
-  config.backend_options = fmt::format("{{\"Type\":{}", json_quote(theirs.type));
-  if (theirs.vni != 0) config.backend_options += fmt::format(",\"VNI\":{}", theirs.vni);
-  if (theirs.port != 0) config.backend_options += fmt::format(",\"Port\":{}", theirs.port);
-  config.backend_options += '}';
+  config.backend_options = options + '}';
   return config;
 }
 

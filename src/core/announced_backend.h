@@ -32,8 +32,8 @@ AnnouncedBackend announced_backend(const LeaseAttributes& lease, const Announced
 // True if the lease announces the backend of this configuration, or leaves open what differs.
 bool announces(const LeaseAttributes& lease, const NetworkConfig& config);
 
-// `config` with the backend that a peer announces, with all other options of that backend at their
-// defaults. `theirs` names a type.
+// `config` with the backend that a peer announces. Its other options are those of `config` if that
+// has the same type, and otherwise at their defaults. `theirs` names a type.
 NetworkConfig with_backend(NetworkConfig config, const AnnouncedBackend& theirs);
 
 }  // namespace flannel

@@ -32,6 +32,20 @@ TEST(AnnouncedBackend, IsTheTypeAndWhatHostsMustAgreeOn) {
   EXPECT_EQ(text(R"({"Type":"alloc"})"), "alloc");
 }
 
+TEST(AnnouncedBackend, OfAPeerHasTheOtherOptionsOfOurs) {
+  const auto options = [](const std::string& ours, const AnnouncedBackend& theirs) {
+    return with_backend(config(ours), theirs).backend_options;
+  };
+  const AnnouncedBackend theirs{.type = "vxlan", .vni = 7, .port = 4789};
+  EXPECT_EQ(
+      options(R"({"Type":"vxlan","VNI":1,"gbp":true,"MTU":1400,"Learning":false,"X":1})", theirs),
+      R"({"Type":"vxlan","VNI":7,"Port":4789,"MTU":1400,"GBP":true})");
+  EXPECT_EQ(options(R"({"Type":"udp","Queues":2})", theirs),
+            R"({"Type":"vxlan","VNI":7,"Port":4789})");
+  EXPECT_EQ(options(R"({"Type":"udp","Queues":2,"Persistent":false})", {.type = "udp", .port = 9}),
+            R"({"Type":"udp","Port":9,"Persistent":false,"Queues":2})");
+}
+
 struct Announced {
   const char* backend;
   const char* lease;

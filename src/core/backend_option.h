@@ -18,10 +18,11 @@ struct BackendOption {
 
   std::string_view key;
   Kind kind = Kind::boolean;
-  std::string_view absent;          // what an absent option means: a value, or words for people
-  bool zero_is_absent = false;      // kind number
-  bool is_of_data_plane = false;    // all hosts must have the same value to reach each other
-  bool remakes_the_device = false;  // the device cannot be changed, and a new one replaces it
+  std::string_view absent;        // what an absent option means: a value, or words for people
+  bool zero_is_absent = false;    // kind number
+  bool is_of_data_plane = false;  // all hosts must have the same value to reach each other
+  // The device cannot be changed, and all devices of its UDP port have the same value.
+  bool remakes_the_device = false;
 };
 
 // All options of a backend. None: the backend has none.

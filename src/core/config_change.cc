@@ -28,17 +28,11 @@ std::vector<NetworkChange> network_changes(const NetworkConfig& running,
   return changes;
 }
 
-// The name of a vxlan device has its VNI, so a host has one device for each VNI.
-DataPlaneFate fate_of(const AnnouncedBackend& before, const AnnouncedBackend& after) {
-  if (before == after) return DataPlaneFate::stays;
-  const bool is_one_device =
-      before.type == after.type && before.vni != 0 && before.vni == after.vni;
-  return is_one_device ? DataPlaneFate::at_once : DataPlaneFate::side_by_side;
-}
-
-// A data plane beside the old one gets its options with its own device.
+// A data plane beside the old one gets its options with its own device. But all vxlan devices of
+// one UDP port have one socket, and Linux (6.18) refuses (EADDRINUSE) to set a device up whose GBP
+// is another one than that of the socket. So both devices get the new value, the old one made anew.
 std::vector<OptionChange> option_changes(const NetworkConfig& running, const NetworkConfig& next,
-                                         DataPlaneFate fate) {
+                                         const DataPlaneChange& plane) {
   std::vector<OptionChange> changes;
   if (running.backend_type != next.backend_type) return changes;
   for (const BackendOption& option : options_of_backend(next.backend_type)) {
@@ -47,17 +41,9 @@ std::vector<OptionChange> option_changes(const NetworkConfig& running, const Net
     std::string after = value_of_option(next, option);
     if (before == after) continue;
     changes.push_back({std::string(option.key), std::move(before), std::move(after),
-                       option.remakes_the_device && fate == DataPlaneFate::stays});
+                       option.remakes_the_device && plane.before.port == plane.after.port});
   }
   return changes;
-}
-
-// Linux (6.18) has one UDP socket for all vxlan devices of a port, and refuses (EADDRINUSE) to set
-// a device up whose GBP is another one than that of the socket.
-bool gbp_differs_on_one_port(const DataPlaneChange& plane,
-                             const std::vector<OptionChange>& options) {
-  return plane.fate == DataPlaneFate::side_by_side && plane.before.port == plane.after.port &&
-         std::ranges::find(options, "GBP", &OptionChange::key) != options.end();
 }
 
 // True if the host has this subnet in use, and cannot have it under `next`.
@@ -104,18 +90,15 @@ bool ConfigChange::changes_nothing() const {
 }
 
 ConfigChange plan_change(const std::optional<NetworkConfig>& running, const NetworkConfig& next,
-                         const std::map<SubnetKey, ListedLease>& leases) {
+                         const ListedLeases& leases) {
   ConfigChange change;
   if (running) {
     change.networks = network_changes(*running, next);
     DataPlaneChange plane{.before = configured_backend(*running),
                           .after = configured_backend(next)};
-    plane.fate = fate_of(plane.before, plane.after);
-    change.options = option_changes(*running, next, plane.fate);
-    if (plane.fate == DataPlaneFate::at_once && !leases.empty()) {
-      change.in_general.push_back(Objection::port_of_one_vni);
-    }
-    if (gbp_differs_on_one_port(plane, change.options) && !leases.empty()) {
+    if (plane.before != plane.after) plane.fate = DataPlaneFate::side_by_side;
+    change.options = option_changes(*running, next, plane);
+    if (std::ranges::any_of(change.options, &OptionChange::makes_a_device) && !leases.empty()) {
       change.in_general.push_back(Objection::gbp_of_one_port);
     }
     change.data_plane = std::move(plane);

@@ -39,7 +39,6 @@ struct NetworkChange {
 enum class DataPlaneFate {
   stays,
   side_by_side,  // a host has both until no lease announces the old one
-  at_once,       // a host cannot have both, so each host exchanges one for the other
 };
 
 struct DataPlaneChange {
@@ -62,8 +61,7 @@ enum class Objection {
   outside,          // a subnet of the host is outside of the new network
   no_family,        // the host has subnets only of families that the new configuration lacks
   does_not_follow,  // the host is another flannel, and keeps the old data plane until a restart
-  port_of_one_vni,  // packets to a host that has not exchanged the port yet are lost
-  gbp_of_one_port,  // Linux has no two devices on one port of which one has GBP
+  gbp_of_one_port,  // a host makes its devices on the port anew, and packets are lost meanwhile
 };
 
 // A host that is cut off.
@@ -96,6 +94,6 @@ struct ConfigChange {
 // `running`: the configuration that hosts have; nullopt: none. `leases`: those of a LeaseTable with
 // the networks of `running`.
 ConfigChange plan_change(const std::optional<NetworkConfig>& running, const NetworkConfig& next,
-                         const std::map<SubnetKey, ListedLease>& leases);
+                         const ListedLeases& leases);
 
 }  // namespace flannel

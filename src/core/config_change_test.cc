@@ -30,12 +30,12 @@ std::string_view word(NetworkFate fate) {
   return words[static_cast<std::size_t>(fate)];
 }
 std::string_view word(DataPlaneFate fate) {
-  constexpr std::string_view words[] = {"stays", "side by side", "at once"};
+  constexpr std::string_view words[] = {"stays", "side by side"};
   return words[static_cast<std::size_t>(fate)];
 }
 std::string_view word(Objection why) {
   constexpr std::string_view words[] = {"outside", "no family", "does not follow",
-                                        "port of one VNI", "GBP of one port"};
+                                        "GBP of one port"};
   return words[static_cast<std::size_t>(why)];
 }
 
@@ -53,7 +53,7 @@ std::string options_of(const ConfigChange& change) {
   }
   return text;
 }
-// "port of one VNI; 10.5.7.0/24 outside"
+// "GBP of one port; 10.5.7.0/24 outside"
 std::string objections_of(const ConfigChange& change) {
   std::string text;
   for (const Objection why : change.in_general)
@@ -137,19 +137,21 @@ TEST_F(ConfigChangeTest, EachKeyOfVxlanHasItsWayToChange) {
       {"", R"("VNI":2)", DataPlaneFate::side_by_side, "", "10.5.2.0/24 does not follow"},
       {"", R"("VNI":2,"Port":4789)", DataPlaneFate::side_by_side, "",
        "10.5.2.0/24 does not follow"},
-      {"", R"("Port":4789)", DataPlaneFate::at_once, "",
-       "port of one VNI; 10.5.2.0/24 does not follow"},
+      {"", R"("Port":4789)", DataPlaneFate::side_by_side, "", "10.5.2.0/24 does not follow"},
       {"", R"("mtu":1400)", DataPlaneFate::stays, "MTU that of the underlay -> 1400", ""},
       {R"("MTU":1400)", R"("MTU":0)", DataPlaneFate::stays, "MTU 1400 -> that of the underlay", ""},
       {"", R"("LEARNING":true)", DataPlaneFate::stays, "Learning false -> true", ""},
       {R"("DirectRouting":true)", "", DataPlaneFate::stays, "DirectRouting true -> false", ""},
-      {"", R"("GBP":true)", DataPlaneFate::stays, "GBP false -> true by a new device", ""},
-      {"", R"("GBP":true,"VNI":2)", DataPlaneFate::side_by_side, "GBP false -> true",
-       "GBP of one port; 10.5.2.0/24 does not follow"},
+      {"", R"("GBP":true)", DataPlaneFate::stays, "GBP false -> true by a new device",
+       "GBP of one port"},
+      {R"("GBP":true)", R"("MTU":1400)", DataPlaneFate::stays,
+       "MTU that of the underlay -> 1400, GBP true -> false by a new device", "GBP of one port"},
+      {"", R"("GBP":true,"VNI":2)", DataPlaneFate::side_by_side,
+       "GBP false -> true by a new device", "GBP of one port; 10.5.2.0/24 does not follow"},
       {"", R"("GBP":true,"VNI":2,"Port":4789)", DataPlaneFate::side_by_side, "GBP false -> true",
        "10.5.2.0/24 does not follow"},
-      {"", R"("GBP":true,"Port":4789)", DataPlaneFate::at_once, "GBP false -> true",
-       "port of one VNI; 10.5.2.0/24 does not follow"},
+      {"", R"("GBP":true,"Port":4789)", DataPlaneFate::side_by_side, "GBP false -> true",
+       "10.5.2.0/24 does not follow"},
       {"", R"("Colour":1)", DataPlaneFate::stays, "", ""}};
   for (const auto& [before, after, plane, options, objections] : cases) {
     const auto backend = [](const std::string& members) {
@@ -195,7 +197,7 @@ TEST_F(ConfigChangeTest, AnAbsentBackendIsUdp) {
 }
 
 TEST_F(ConfigChangeTest, OnlyHostsCanLosePackets) {
-  EXPECT_FALSE(backends(kVxlan, R"({"Type":"vxlan","Port":4789})").is_refused());
+  EXPECT_FALSE(backends(kVxlan, R"({"Type":"vxlan","GBP":true})").is_refused());
   EXPECT_FALSE(backends(kVxlan, R"({"Type":"vxlan","VNI":2,"GBP":true})").is_refused());
 }
 

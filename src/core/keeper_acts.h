@@ -3,6 +3,7 @@
 // in progress at a time, and it is the last act of a list.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <variant>
 
@@ -25,8 +26,13 @@ struct RenewRecord {
   Record seen;
   Ttl ttl;
 };
-struct ReleaseRecord {  // deletes an own record that is not to be used
+struct ReleaseRecord {  // deletes an own record that is not to be used, or because we are drained
   Record seen;
+};
+// The host is drained, and the store has no lease of ours. `reservation`: the key of a reservation
+// for us; the keeper does not delete what an operator reserved.
+struct ReportDrained {
+  std::optional<std::string> reservation;
 };
 struct ReportTakeOver {  // the keeper takes over this record, which another node wrote
   Lease theirs;
@@ -45,6 +51,6 @@ struct ReportError {  // cannot acquire or write: no free subnet, no store ...; 
 };
 using KeeperAct =
     std::variant<TakeSnapshot, CreateRecord, ReplaceRecord, RenewRecord, ReleaseRecord,
-                 ReportTakeOver, AnnounceActive, ReportLost, ReportError>;
+                 ReportTakeOver, ReportDrained, AnnounceActive, ReportLost, ReportError>;
 
 }  // namespace flannel

@@ -19,6 +19,7 @@ auto wake_at_of(AnyState& state) -> decltype(&as<Active>(state)->wake_at) {
   if (auto* paused = as<Paused>(state)) return &paused->wake_at;
   if (auto* active = as<Active>(state)) return &active->wake_at;
   if (auto* paused = as<RefreshPaused>(state)) return &paused->wake_at;
+  if (auto* paused = as<WithdrawPaused>(state)) return &paused->wake_at;
   return nullptr;
 }
 
@@ -68,6 +69,7 @@ LeasePhase phase_of(Name name) {
     case Name::listing:
     case Name::paused:
     case Name::discarding:
+    case Name::returning:
       return LeasePhase::listing;
     case Name::creating:
     case Name::adopting:
@@ -77,6 +79,13 @@ LeasePhase phase_of(Name name) {
     case Name::refreshing:
     case Name::refresh_paused:
       return LeasePhase::renewing;
+    case Name::leaving:
+    case Name::surveying:
+    case Name::withdrawing:
+    case Name::withdraw_paused:
+      return LeasePhase::draining;
+    case Name::drained:
+      return LeasePhase::drained;
   }
   return LeasePhase::idle;
 }

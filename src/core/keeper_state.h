@@ -13,10 +13,24 @@
 //                  └── refused, or our record was changed or removed by others ─┘ (and Active)
 //
 // A created record that other records may overlap is listed before it is used: Creating ▶ Listing.
+//
+// A host that is drained deletes its records and has none until it is undrained:
+//
+//   any state without a call ──drain─────────▶ [Surveying]
+//   any [call] ──drain──▶ [Leaving] ──answer─▶ [Surveying]
+//   [Surveying] ──a record of ours──▶ [Withdrawing] ──done, refused──▶ [Surveying]
+//   [Surveying], [Withdrawing] ──failed──▶ WithdrawPaused ──due──▶ [Surveying]
+//   [Surveying] ──none of ours──▶ Drained ──one came back──▶ [Surveying]
+//   Drained ──one came back again──▶ WithdrawPaused
+//   Drained, WithdrawPaused ──undrain──▶ [Listing]
+//   [Leaving], [Surveying], [Withdrawing] ──undrain──▶ [Returning] ─answer─▶ [Listing]
+//
+// The answers to the calls of Leaving and Returning say nothing that the list after them does not.
 #pragma once
 
 #include <cstddef>
 #include <optional>
+#include <string>
 #include <utility>
 #include <variant>
 
@@ -54,9 +68,24 @@ struct RefreshPaused {  // its update has failed; another attempt is due at `wak
   Record record;
   TimePoint wake_at;
 };
+struct Leaving {};      // drained; a call of before is under way
+struct Surveying {      // drained; a list shows whether there are records of ours
+  bool begins = false;  // the keeper began drained, and this is its first list
+};
+struct Withdrawing {  // drained; this record of ours is deleted
+  Record record;
+};
+struct WithdrawPaused {  // drained; another survey is due at `wake_at`
+  TimePoint wake_at;
+};
+struct Drained {                           // the store has no lease of ours
+  std::optional<std::string> reservation;  // the key of a reservation for us, which stays
+};
+struct Returning {};  // no longer drained; a call of the withdrawal is under way
 
 using State = std::variant<Idle, Listing, Paused, Creating, Adopting, Discarding, Active,
-                           Refreshing, RefreshPaused>;
+                           Refreshing, RefreshPaused, Leaving, Surveying, Withdrawing,
+                           WithdrawPaused, Drained, Returning>;
 
 // The alternatives of State, in its order.
 enum class Name {
@@ -69,6 +98,12 @@ enum class Name {
   active,
   refreshing,
   refresh_paused,
+  leaving,
+  surveying,
+  withdrawing,
+  withdraw_paused,
+  drained,
+  returning,
 };
 constexpr std::size_t kNames = std::variant_size_v<State>;
 
@@ -76,13 +111,45 @@ constexpr Name name_of(const State& state) {
   return static_cast<Name>(state.index());
 }
 
-// True if the drawing has an arrow from one state to the other.
+// True in the states of a host that is drained.
+constexpr bool is_drained(Name name) {
+  switch (name) {
+    case Name::leaving:
+    case Name::surveying:
+    case Name::withdrawing:
+    case Name::withdraw_paused:
+    case Name::drained:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// True if a call to the store is under way in this state.
+constexpr bool is_call(Name name) {
+  switch (name) {
+    case Name::listing:
+    case Name::creating:
+    case Name::adopting:
+    case Name::discarding:
+    case Name::refreshing:
+    case Name::leaving:
+    case Name::surveying:
+    case Name::withdrawing:
+    case Name::returning:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// True if a drawing has an arrow from one state to the other.
 constexpr bool may_follow(Name from, Name to) {
   switch (to) {
     case Name::idle:
       return false;
     case Name::listing:
-      return from != Name::listing;
+      return from != Name::listing && !(is_drained(from) && is_call(from));
     case Name::paused:
       return from == Name::listing || from == Name::creating || from == Name::adopting ||
              from == Name::discarding;
@@ -97,22 +164,19 @@ constexpr bool may_follow(Name from, Name to) {
       return from == Name::active || from == Name::refresh_paused;
     case Name::refresh_paused:
       return from == Name::refreshing;
+    case Name::leaving:
+      return is_call(from) && !is_drained(from);
+    case Name::surveying:
+      return from == Name::leaving || from == Name::withdrawing || !is_call(from);
+    case Name::withdrawing:
+    case Name::drained:
+      return from == Name::surveying;
+    case Name::withdraw_paused:
+      return from == Name::surveying || from == Name::withdrawing || from == Name::drained;
+    case Name::returning:
+      return is_call(from) && is_drained(from);
   }
   return false;
-}
-
-// True if a call to the store is under way in this state.
-constexpr bool is_call(Name name) {
-  switch (name) {
-    case Name::listing:
-    case Name::creating:
-    case Name::adopting:
-    case Name::discarding:
-    case Name::refreshing:
-      return true;
-    default:
-      return false;
-  }
 }
 
 // Changes the state. A change that the drawing does not have is a bug and fails an assertion.

@@ -11,9 +11,10 @@
 namespace flannel::keeper::keeper_state_test {
 namespace {
 
-constexpr std::array<const char*, kNames> kWords{"idle",     "listing",    "paused",
-                                                 "creating", "adopting",   "discarding",
-                                                 "active",   "refreshing", "refresh_paused"};
+constexpr std::array<const char*, kNames> kWords{
+    "idle",       "listing",     "paused",          "creating",       "adopting",
+    "discarding", "active",      "refreshing",      "refresh_paused", "leaving",
+    "surveying",  "withdrawing", "withdraw_paused", "drained",        "returning"};
 
 std::string followers_of(Name from) {
   std::string followers;
@@ -25,15 +26,24 @@ std::string followers_of(Name from) {
 }
 
 TEST(KeeperStateTest, AStateIsFollowedByThoseOfTheDrawing) {
-  EXPECT_EQ(followers_of(Name::idle), "listing");
-  EXPECT_EQ(followers_of(Name::listing), "paused creating adopting discarding active");
-  EXPECT_EQ(followers_of(Name::paused), "listing");
-  EXPECT_EQ(followers_of(Name::creating), "listing paused active");
-  EXPECT_EQ(followers_of(Name::adopting), "listing paused active");
-  EXPECT_EQ(followers_of(Name::discarding), "listing paused");
-  EXPECT_EQ(followers_of(Name::active), "listing active refreshing");
-  EXPECT_EQ(followers_of(Name::refreshing), "listing active refresh_paused");
-  EXPECT_EQ(followers_of(Name::refresh_paused), "listing active refreshing");
+  EXPECT_EQ(followers_of(Name::idle), "listing surveying");
+  EXPECT_EQ(followers_of(Name::listing), "paused creating adopting discarding active leaving");
+  EXPECT_EQ(followers_of(Name::paused), "listing surveying");
+  EXPECT_EQ(followers_of(Name::creating), "listing paused active leaving");
+  EXPECT_EQ(followers_of(Name::adopting), "listing paused active leaving");
+  EXPECT_EQ(followers_of(Name::discarding), "listing paused leaving");
+  EXPECT_EQ(followers_of(Name::active), "listing active refreshing surveying");
+  EXPECT_EQ(followers_of(Name::refreshing), "listing active refresh_paused leaving");
+  EXPECT_EQ(followers_of(Name::refresh_paused), "listing active refreshing surveying");
+}
+
+TEST(KeeperStateTest, ADrainedHostLeavesItsStatesByTheSecondDrawingOnly) {
+  EXPECT_EQ(followers_of(Name::leaving), "surveying returning");
+  EXPECT_EQ(followers_of(Name::surveying), "withdrawing withdraw_paused drained returning");
+  EXPECT_EQ(followers_of(Name::withdrawing), "surveying withdraw_paused returning");
+  EXPECT_EQ(followers_of(Name::withdraw_paused), "listing surveying");
+  EXPECT_EQ(followers_of(Name::drained), "listing surveying withdraw_paused");
+  EXPECT_EQ(followers_of(Name::returning), "listing leaving");
 }
 
 TEST(KeeperStateTest, AStateWaitsForATimeOrForAnAnswerNotForBoth) {
@@ -47,7 +57,13 @@ TEST(KeeperStateTest, AStateWaitsForATimeOrForAnAnswerNotForBoth) {
                                          Discarding{},
                                          Active{record, soon},
                                          Refreshing{record, Update::replace},
-                                         RefreshPaused{record, soon}};
+                                         RefreshPaused{record, soon},
+                                         Leaving{},
+                                         Surveying{},
+                                         Withdrawing{record},
+                                         WithdrawPaused{soon},
+                                         Drained{},
+                                         Returning{}};
   std::string timed;
   for (std::size_t i = 0; i < kNames; ++i) {
     const Name name = name_of(states[i]);
@@ -62,7 +78,7 @@ TEST(KeeperStateTest, AStateWaitsForATimeOrForAnAnswerNotForBoth) {
     EXPECT_TRUE(name == Name::active || name == Name::refresh_paused) << kWords[i];
     EXPECT_EQ(*active_record_in(copy), *record_in(states[i])) << kWords[i];
   }
-  EXPECT_EQ(timed, "paused active refresh_paused ");
+  EXPECT_EQ(timed, "paused active refresh_paused withdraw_paused ");
 }
 
 #ifndef NDEBUG

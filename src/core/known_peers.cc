@@ -63,7 +63,7 @@ std::vector<PeerChange> KnownPeers::on_changes(TimePoint now, const std::vector<
   return result;
 }
 
-std::map<SubnetKey, ListedLease> KnownPeers::leases() const {
+ListedLeases KnownPeers::leases() const {
   auto all = table_.leases();
   for (const auto& [subnet, missing] : missing_.all()) {
     for (const SubnetKey& waiting : waiting_for(missing))
@@ -77,13 +77,39 @@ std::map<SubnetKey, ListedLease> KnownPeers::leases() const {
 // True if the lease is no peer yet because it conflicts with a missing peer. Our own lease never
 // waits.
 bool KnownPeers::waits(const Lease& lease) const {
-  return !host_.owns(lease) && !missing_.conflicting_with(lease).empty();
+  return !is_surely_ours(lease) && !missing_.conflicting_with(lease).empty();
+}
+
+// Returns false for a record that has nothing of ours but the address: anybody may have written it
+// by hand. A peer does not make way for such a record.
+bool KnownPeers::is_surely_ours(const Lease& lease) const {
+  const Ownership ownership = host_.ownership(lease);
+  return ownership != Ownership::none && (ownership != Ownership::address || !host_.node);
+}
+
+// True if the lease is no peer yet because a missing peer elsewhere announced its MAC.
+bool KnownPeers::waits_for_mac(const Lease& lease) const {
+  if (is_surely_ours(lease)) return false;
+  return std::ranges::any_of(missing_.conflicting_with(lease), [&](const SubnetKey& missing) {
+    return !missing.overlaps(lease.subnet);
+  });
+}
+
+// True if the host of this missing peer has another lease on its subnet, which is no peer yet
+// because of its MAC. Without this peer the host would not be reached at all meanwhile.
+bool KnownPeers::successor_waits_for_mac(const MissingPeers::Peer& missing) const {
+  return std::ranges::any_of(
+      table_.conflicting_with(missing.lease, missing.vteps), [&](const SubnetKey& subnet) {
+        const Lease& lease = table_.leases().at(subnet).lease;
+        return subnet.overlaps(missing.lease->subnet) && waits_for_mac(lease) &&
+               is_of_same_host(missing.lease->attributes, lease.attributes);
+      });
 }
 
 std::vector<SubnetKey> KnownPeers::waiting_for(const MissingPeers::Peer& missing) const {
   auto waiting = table_.conflicting_with(missing.lease, missing.vteps);
   std::erase_if(waiting, [&](const SubnetKey& subnet) {
-    return host_.owns(table_.leases().at(subnet).lease);
+    return is_surely_ours(table_.leases().at(subnet).lease);
   });
   return waiting;
 }
@@ -170,10 +196,10 @@ void KnownPeers::make_way_for(TimePoint now, const PeerUp& up, Affected& affecte
 
 void KnownPeers::make_way_for_subnet(TimePoint now, const Lease& lease, Affected& affected) {
   const std::vector<SubnetKey> in_the_way = missing_.overlapping(lease.subnet);
-  bool all_make_way = true;
+  bool all_make_way = !waits_for_mac(lease);
   for (const SubnetKey& subnet : in_the_way) {
     const MissingPeers::Peer& missing = missing_.all().at(subnet);
-    if (host_.owns(lease) || *missing.lease == lease) continue;
+    if (is_surely_ours(lease) || *missing.lease == lease) continue;
     if (is_of_same_host(missing.lease->attributes, lease.attributes)) continue;
     all_make_way = false;
     if (now >= missing.grace_end) extend_grace(now, subnet);
@@ -222,8 +248,24 @@ void KnownPeers::let_go(const SubnetKey& subnet, Affected& affected) {
   affected.before.emplace(subnet, peer.lease);
 }
 
+// A lease that waits for nothing but missing peers of its own host takes their place.
+void KnownPeers::let_predecessors_go(Affected& affected) {
+  for (const SubnetKey& subnet : std::set(affected.to_check)) {
+    const Lease& lease = table_.leases().at(subnet).lease;
+    const std::vector<SubnetKey> in_the_way = missing_.conflicting_with(lease);
+    const bool all_its_own = std::ranges::all_of(in_the_way, [&](const SubnetKey& other) {
+      return other.overlaps(subnet) &&
+             is_of_same_host(missing_.all().at(other).lease->attributes, lease.attributes);
+    });
+    if (!all_its_own) continue;
+    for (const SubnetKey& other : in_the_way)
+      let_go(other, affected);
+  }
+}
+
 // Adds to `result` what became of the affected peers: downs before ups.
-void KnownPeers::come_up(Affected affected, Changes& result) const {
+void KnownPeers::come_up(Affected affected, Changes& result) {
+  let_predecessors_go(affected);
   Changes ups;
   for (const SubnetKey& subnet : affected.to_check) {
     const ListedLease& now = table_.leases().at(subnet);
@@ -253,8 +295,12 @@ std::vector<PeerChange> KnownPeers::tick(TimePoint now) {
   suspect_after_mass_loss(now);
   Affected affected;
   for (const SubnetKey& subnet : missing_.take_over_grace(now)) {
-    const bool suspected = missing_.all().at(subnet).is_suspected;
-    if (!suspected || is_wanted(subnet)) let_go(subnet, affected);
+    const MissingPeers::Peer& missing = missing_.all().at(subnet);
+    if (successor_waits_for_mac(missing)) {
+      missing_.extend_grace(subnet, now + kGracePeriod);
+    } else if (!missing.is_suspected || is_wanted(subnet)) {
+      let_go(subnet, affected);
+    }
   }
   grace_end_ = missing_.next_grace_end();
   come_up(std::move(affected), result);

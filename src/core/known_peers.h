@@ -76,15 +76,13 @@ class KnownPeers {
   TimePoint recheck_at() const { return recheck_at_; }
   // The number of suspected peers, which stay until the recheck.
   std::size_t suspected() const { return missing_.suspected(); }
+  // The peers whose leases are missing, suspected ones among them.
+  const std::map<SubnetKey, MissingPeers::Peer>& missing() const { return missing_.all(); }
 
   // The leases that the store has, also those that are no peers yet.
   const LeaseTable& table() const { return table_; }
-  // Records that were quarantined, or got another reason, since the last call.
-  std::vector<QuarantinedRecord> take_quarantine_changes() {
-    return table_.take_quarantine_changes();
-  }
   // The leases of the peers, and our own. Missing peers have no revision.
-  std::map<SubnetKey, ListedLease> leases() const;
+  ListedLeases leases() const;
 
  private:
   using Changes = std::vector<PeerChange>;
@@ -97,7 +95,10 @@ class KnownPeers {
   };
 
   std::size_t peers() const { return table_.leases().size() - (own_there_ ? 1 : 0); }
+  bool is_surely_ours(const Lease& lease) const;
   bool waits(const Lease& lease) const;
+  bool waits_for_mac(const Lease& lease) const;
+  bool successor_waits_for_mac(const MissingPeers::Peer& missing) const;
   std::vector<SubnetKey> waiting_for(const MissingPeers::Peer& missing) const;
   void take_in(TimePoint now, Changes changes, Changes& result, Lost& lost);
   void forget_waiting(Changes& changes) const;
@@ -109,7 +110,8 @@ class KnownPeers {
   void add_missing(TimePoint now, const Shared<Lease>& lease);
   void extend_grace(TimePoint now, const SubnetKey& subnet);
   void let_go(const SubnetKey& subnet, Affected& affected);
-  void come_up(Affected affected, Changes& result) const;
+  void let_predecessors_go(Affected& affected);
+  void come_up(Affected affected, Changes& result);
   void classify_loss(TimePoint now, std::size_t peers_before, const Lost& lost);
   bool is_wanted(const SubnetKey& subnet) const;
   bool is_mass_loss(TimePoint now) const;

@@ -190,8 +190,22 @@ TEST_F(KnownPeersMacTest, APeerThatTakesTheMacOfAMissingPeerStaysAsItWas) {
   EXPECT_EQ(put(3, {.address = 3, .mac = 2, .node = 3}), "");
   EXPECT_EQ(in_force(), "2@2 3@3 4@4 5@5 6@6 7@7 8@8 9@9 ");
   now += milliseconds(500);
-  EXPECT_EQ(text(peers.tick(now)), "-2@2 ");
-  EXPECT_EQ(later(), "+3@3 ");
+  EXPECT_EQ(text(peers.tick(now)), "-2@2 +3@3 ");
+  EXPECT_EQ(later(), "");
+}
+
+TEST_F(KnownPeersMacTest, APeerWhoseNewRecordHasTheMacOfAMissingPeerStaysAsItWas) {
+  list(2, 9);
+  remove(2);
+  now += seconds(1);
+  Record of_both_families = record(3, {.address = 3, .mac = 2, .node = 3});
+  of_both_families.key += "&fd00:5:0:3::-64";
+  of_both_families.created = of_both_families.revision;
+  EXPECT_EQ(text(peers.on_changes(now, {RecordPut{of_both_families}})), "");
+  EXPECT_EQ(remove(3), "");
+  EXPECT_EQ(in_force(), "2@2 3@3 4@4 5@5 6@6 7@7 8@8 9@9 ");
+  EXPECT_EQ(later(), "-2@2 -3@3 +3@3 ") << "there is no moment without the host";
+  EXPECT_EQ(in_force(), "3@3 4@4 5@5 6@6 7@7 8@8 9@9 ");
 }
 
 TEST_F(KnownPeersMacTest, AHostWithAMacOfItsOwnWaitsForTheSubnetOfAMissingPeer) {

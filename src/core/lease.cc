@@ -79,25 +79,29 @@ std::optional<NodeTag> node_in(JsonObject& object) {
   return tag ? std::optional(*tag) : std::nullopt;
 }
 
-// What is announced of the backend; nullopt for an unknown form, as for the node tag.
-std::optional<AnnouncedBackend> backend_in(JsonObject& lease) {
+// Reads what is announced of the backend; nothing from an unknown form, as for the node tag. An MTU
+// that no host can have counts as absent, and the peer is used.
+void read_backend(JsonObject& lease, LeaseAttributes& attributes) {
   const auto text = lease.json("Backend");
-  if (!text) return std::nullopt;
+  if (!text) return;
   auto object = JsonObject::parse(*text, "Backend");
-  if (!object) return std::nullopt;
+  if (!object) return;
   const auto type = object->string("Type");
   const auto vni = object->integer("VNI", 0, kMaxVni);
   const auto port = object->integer("Port", 0, 65535);
-  if (!type || !*type || !vni || !port) return std::nullopt;
-  return AnnouncedBackend{.type = **type,
-                          .vni = static_cast<std::uint32_t>(vni->value_or(0)),
-                          .port = static_cast<std::uint16_t>(port->value_or(0))};
+  if (!type || !*type || !vni || !port) return;
+  attributes.backend = AnnouncedBackend{.type = **type,
+                                        .vni = static_cast<std::uint32_t>(vni->value_or(0)),
+                                        .port = static_cast<std::uint16_t>(port->value_or(0))};
+  const auto mtu = object->integer("MTU", 1, kMaxMtu);
+  if (mtu) attributes.mtu = static_cast<std::uint32_t>(mtu->value_or(0));
 }
 
-std::string encode(const AnnouncedBackend& backend) {
+std::string encode(const AnnouncedBackend& backend, std::uint32_t mtu) {
   std::string json = fmt::format("{{\"Type\":{}", json_quote(backend.type));
   if (backend.vni != 0) json += fmt::format(",\"VNI\":{}", backend.vni);
   if (backend.port != 0) json += fmt::format(",\"Port\":{}", backend.port);
+  if (mtu != 0) json += fmt::format(",\"MTU\":{}", mtu);
   return json + '}';
 }
 
@@ -205,7 +209,7 @@ std::string encode_lease_value(const LeaseAttributes& attributes) {
   if (!attributes.backend_data.empty()) member("BackendData", attributes.backend_data);
   if (!attributes.backend_v6_data.empty()) member("BackendV6Data", attributes.backend_v6_data);
   if (attributes.node) member("NodeID", json_quote(to_string(*attributes.node)));
-  if (attributes.backend) member("Backend", encode(*attributes.backend));
+  if (attributes.backend) member("Backend", encode(*attributes.backend, attributes.mtu));
   json += '}';
   return json;
 }
@@ -223,7 +227,7 @@ Result<LeaseAttributes> decode_lease_value(std::string_view json) {
   attributes.backend_data = unless_null(object.json("BackendData"));
   attributes.backend_v6_data = unless_null(object.json("BackendV6Data"));
   attributes.node = node_in(object);
-  attributes.backend = backend_in(object);
+  read_backend(object, attributes);
   return attributes;
 }
 

@@ -63,6 +63,7 @@ struct PublicIps {
 std::string to_string(const PublicIps& ips);  // "192.0.2.1", "192.0.2.1,fd00::1", "fd00::1"
 
 inline constexpr std::uint32_t kMaxVni = (1U << 24) - 1;  // RFC 7348, section 5
+inline constexpr std::uint32_t kMaxMtu = 65535;           // no IP packet is longer, RFC 791
 
 // The backend by which a host is reached, as far as a peer with another backend must know it to
 // make one of that kind.
@@ -79,6 +80,9 @@ std::string to_string(const AnnouncedBackend& backend);  // "vxlan (VNI 1, Port 
 struct LeaseAttributes {
   IpAddress public_ip{};  // to which peers send, and by which they know the host; 0.0.0.0: none
   std::optional<IpAddress> public_ip6{};
+  // The MTU of the host's containers, 1 to kMaxMtu; 0: the lease does not say it. It is announced
+  // with `backend`, and is not a part of it: hosts with different MTUs reach each other.
+  std::uint32_t mtu = 0;
   std::string backend_type{};     // empty for udp and alloc: the member is omitted
   std::string backend_data{};     // compact JSON text; empty: omitted
   std::string backend_v6_data{};  // compact JSON text; empty: omitted

@@ -63,13 +63,13 @@ Result<SubnetChoice> LeaseKeeper::choose_exchange(const DecodedRecords& records)
       return !subnet || !config_.at(family) || other.at(family) == subnet;
     });
   };
-  const bool allowed = std::ranges::all_of(kFamilies, [this](Family family) {
+  const bool inside = std::ranges::all_of(kFamilies, [this](Family family) {
     const auto& subnet = lease_->subnet.at(family);
-    return !subnet || !config_.at(family) || config_.at(family)->allows(*subnet);
+    return !subnet || !config_.at(family) || config_.at(family)->network.contains(*subnet);
   });
-  if (!allowed) {
-    return fail(ErrorKind::conflict, fmt::format("the configuration does not allow our subnet {}",
-                                                 to_string(lease_->subnet)));
+  if (!inside) {
+    return fail(ErrorKind::conflict,
+                fmt::format("our subnet {} is outside of the network", to_string(lease_->subnet)));
   }
   const Chooser us{HostIdentity(public_ips_, options_.node, lease_->subnet), false};
   SubnetChoice choice = TRY(choose_subnet(config_, records, us, random_, options_.keep_clear_of));
@@ -137,8 +137,7 @@ LeaseKeeper::Holders LeaseKeeper::holders_of(const SubnetKey& subnet,
         record.key);
   }
   const Record* own = holders.own;
-  holders.is_outranked =
-      own != nullptr && own->expires() && oldest < LeaseAge{own->created, subnet};
+  holders.is_outranked = own != nullptr && oldest < LeaseAge{own->created, subnet};
   return holders;
 }
 
@@ -160,7 +159,7 @@ void LeaseKeeper::reclaim(TimePoint now, const Snapshot& snapshot, Acts& acts) {
   } else if (!by.empty()) {
     on_taken(now, by, acts);
   } else {
-    report_lost("its record is gone from the store", acts);
+    if (alarm_ != Alarm::withdrawn) report_lost("its record is gone from the store", acts);
     const bool reserved = former != nullptr && !former->expires();
     create({.subnet = subnet,
             .seen = lease_ ? &*lease_ : nullptr,
@@ -228,7 +227,8 @@ void LeaseKeeper::set_target(const SubnetKey& subnet, const Lease* seen) {
 // After a change of the public IP our record has the old one until it is written again. The record
 // at the subnet of our lease stays ours if another node writes there under our public IP.
 bool LeaseKeeper::is_ours(const SubnetKey& subnet, const LeaseAttributes& record) const {
-  const std::optional<SubnetKey> held = lease_ ? lease_->subnet : options_.only;
+  const std::optional<SubnetKey> wanted = options_.only ? options_.only : previous_;
+  const std::optional<SubnetKey> held = lease_ ? lease_->subnet : wanted;
   const auto owns = [&](const PublicIps& ips) {
     return HostIdentity(ips, options_.node, held).owns({subnet, record});
   };

@@ -55,11 +55,14 @@ std::vector<KeeperAct> LeaseKeeper::start(TimePoint) {
 }
 
 std::vector<KeeperAct> LeaseKeeper::on_snapshot(TimePoint now, Result<Snapshot> snapshot) {
-  assert(name_of(state_) == Name::listing);
   Acts acts;
+  if (answers_earlier_call(acts)) return acts;
+  assert(name_of(state_) == Name::listing || name_of(state_) == Name::surveying);
   if (!snapshot) {
     report(std::move(snapshot.error()).during("list the leases"), acts);
-    enter(keeper::Paused{retry_at(now)});
+    pause(now);
+  } else if (name_of(state_) == Name::surveying) {
+    on_survey(now, *snapshot, acts);
   } else {
     acquire(now, *snapshot, acts);
   }
@@ -68,9 +71,10 @@ std::vector<KeeperAct> LeaseKeeper::on_snapshot(TimePoint now, Result<Snapshot> 
 
 std::vector<KeeperAct> LeaseKeeper::on_written(TimePoint now, TimePoint sent,
                                                Result<WriteResult> written) {
+  Acts acts;
+  if (answers_earlier_call(acts)) return acts;
   const bool created = name_of(state_) == Name::creating;
   assert(created || under_way(state_) == Update::replace);
-  Acts acts;
   const std::string key = encode_subnet_key(target_->lease.subnet);
   if (written && created && !std::get<keeper::Creating>(state_).is_final) {
     list(acts);
@@ -94,8 +98,9 @@ std::vector<KeeperAct> LeaseKeeper::on_written(TimePoint now, TimePoint sent,
 
 std::vector<KeeperAct> LeaseKeeper::on_renewed(TimePoint now, TimePoint sent,
                                                Result<WriteResult> renewed) {
-  assert(under_way(state_) == Update::renew);
   Acts acts;
+  if (answers_earlier_call(acts)) return acts;
+  assert(under_way(state_) == Update::renew);
   Record record = *record_in(state_);
   if (renewed) {
     record.revision = renewed->revision;
@@ -117,11 +122,12 @@ std::vector<KeeperAct> LeaseKeeper::on_renewed(TimePoint now, TimePoint sent,
 }
 
 std::vector<KeeperAct> LeaseKeeper::on_released(TimePoint now, Result<void> released) {
-  assert(name_of(state_) == Name::discarding);
   Acts acts;
+  if (answers_earlier_call(acts)) return acts;
+  assert(name_of(state_) == Name::discarding || name_of(state_) == Name::withdrawing);
   if (released) {
     due_.rewrite = true;
-    list(acts);
+    list_again(acts);
     return acts;
   }
   Error error = std::move(released.error()).during("release the lease");
@@ -129,12 +135,17 @@ std::vector<KeeperAct> LeaseKeeper::on_released(TimePoint now, Result<void> rele
     on_refused(now, std::move(error), acts);
   } else {
     report(std::move(error), acts);
-    enter(keeper::Paused{retry_at(now)});
+    pause(now);
   }
   return acts;
 }
 
 std::vector<KeeperAct> LeaseKeeper::try_now(TimePoint now) {
+  if (name_of(state_) == Name::drained) {
+    Acts acts;
+    survey(acts);
+    return acts;
+  }
   if (TimePoint* wake = wake_at_in(state_); wake && *wake != kNever) *wake = std::min(*wake, now);
   return tick(now);
 }
@@ -147,7 +158,7 @@ std::vector<KeeperAct> LeaseKeeper::tick(TimePoint now) {
   } else if (own_record() != nullptr) {
     refresh(now, acts);
   } else {  // only a list can show whether a failed write has taken effect
-    list(acts);
+    list_again(acts);
   }
   return acts;
 }
@@ -163,6 +174,13 @@ std::vector<KeeperAct> LeaseKeeper::reconfigure(TimePoint now, NetworkConfig con
   exchange_at_ = lease_ && !has_configured_families() ? now : kNever;
   if (exchange_at_ == kNever) return reannounce(now);
   return tick(now);
+}
+
+std::vector<KeeperAct> LeaseKeeper::set_options(TimePoint now, seconds renew_margin,
+                                                bool renumber) {
+  options_.renumber = renumber;
+  if (std::exchange(options_.renew_margin, renew_margin) == renew_margin) return {};
+  return try_now(now);
 }
 
 bool LeaseKeeper::has_configured_families() const {
@@ -196,6 +214,23 @@ void LeaseKeeper::list(Acts& acts) {
   acts.emplace_back(TakeSnapshot{});
 }
 
+// Goes on with a list that shows what the last call has found, or has left.
+void LeaseKeeper::list_again(Acts& acts) {
+  if (keeper::is_drained(name_of(state_))) {
+    survey(acts);
+  } else {
+    list(acts);
+  }
+}
+
+void LeaseKeeper::pause(TimePoint now) {
+  if (keeper::is_drained(name_of(state_))) {
+    enter(keeper::WithdrawPaused{retry_at(now)});
+  } else {
+    enter(keeper::Paused{retry_at(now)});
+  }
+}
+
 // The pause is at most a quarter of the time that the lease still has, so that it can be renewed
 // before it ends.
 TimePoint LeaseKeeper::retry_at(TimePoint now) {
@@ -214,10 +249,10 @@ void LeaseKeeper::report(Error error, Acts& acts) {
 // Handles a refused call: another host was faster, or the record differs from what we know.
 void LeaseKeeper::on_refused(TimePoint now, Error error, Acts& acts) {
   if (++refusals_ <= kRefusalsWithoutPause) {
-    list(acts);
+    list_again(acts);
   } else {
     report(std::move(error), acts);
-    enter(keeper::Paused{retry_at(now)});
+    pause(now);
   }
 }
 
@@ -250,6 +285,9 @@ void LeaseKeeper::on_confirmed(TimePoint now, Record record, TimePoint wake_at, 
   refusals_ = 0;
   const bool changed = !lease_ || *lease_ != target_->lease || alarm_ != Alarm::none;
   lease_ = target_->lease;
+  // The configuration may have changed again while this record was written.
+  const bool is_exchanged = options_.only || has_configured_families();
+  if (!is_exchanged && exchange_at_ == kNever) exchange_at_ = now;
   alarm_ = Alarm::none;
   other_store_ = false;
   yields_ = false;

@@ -19,6 +19,10 @@
 // When the configuration begins or ceases to have a family, the keeper creates a record with the
 // subnet that it keeps, lists, and only then deletes its former record: at each moment a record
 // protects the subnet. A keeper that finds both records, after a crash, continues there.
+//
+// While the host is drained, the keeper deletes each record that it would otherwise take for its
+// own, also one that comes back, except a reservation. It remembers its subnets, and takes the
+// lease again when it is undrained.
 #pragma once
 
 #include <functional>
@@ -81,6 +85,17 @@ class LeaseKeeper {
   // stays, and another attempt follows.
   std::vector<KeeperAct> reconfigure(TimePoint now, NetworkConfig config);
 
+  // To be called when --subnet-lease-renew-margin or --on-subnet-loss has changed. With another
+  // margin the lease is renewed at once, since the former one decided the time of its next renewal.
+  std::vector<KeeperAct> set_options(TimePoint now, std::chrono::seconds renew_margin,
+                                     bool renumber);
+
+  // To be called when the host is drained, also in place of start(), and when it no longer is. A
+  // repeated call has no effect. A keeper that begins drained holds on to the subnets of an earlier
+  // run, since containers may run in them: lease() has them, if the network allows them.
+  std::vector<KeeperAct> drain(TimePoint now);
+  std::vector<KeeperAct> undrain(TimePoint now);
+
   // To be called when another store is used from now on, before its list is passed on. There our
   // record has another revision and another life. `has_lease`: this host has its lease there, too.
   // Otherwise the keeper leases another subnet if another host turns out to have ours: the lease
@@ -97,7 +112,8 @@ class LeaseKeeper {
 
  private:
   using Acts = std::vector<KeeperAct>;
-  enum class Alarm { none, failure, lost };  // the worst report since the last success
+  // The worst report since the last success; withdrawn: we have deleted the record ourselves.
+  enum class Alarm { none, failure, withdrawn, lost };
   struct Target {
     Lease lease;
     std::string value;  // the text of the record
@@ -128,6 +144,8 @@ class LeaseKeeper {
   void enter(keeper::State next) { keeper::change_state(state_, std::move(next)); }
   Record* own_record() { return keeper::active_record_in(state_); }
   void list(Acts& acts);
+  void list_again(Acts& acts);
+  void pause(TimePoint now);
   TimePoint retry_at(TimePoint now);
   void report(Error error, Acts& acts);
   void on_refused(TimePoint now, Error error, Acts& acts);
@@ -161,12 +179,23 @@ class LeaseKeeper {
   bool is_contested(TimePoint now, const Record& there) const;
   void give_way(Acts& acts);
 
+  // lease_draining.cc: the withdrawal of our records
+  bool answers_earlier_call(Acts& acts);
+  void survey(Acts& acts, bool begins = false);
+  void on_survey(TimePoint now, const Snapshot& snapshot, Acts& acts);
+  void announce_as_in(const Record& record);
+  bool is_record_of_ours(const Record& record) const;
+  void withdraw_again(TimePoint now, Acts& acts);
+  bool concerns_drained(const Change& change) const;
+  void hold_previous_subnets();
+
   // lease_watching.cc: changes of our record by others
   void process_changes(TimePoint now, Acts& acts);
   void on_own_put(TimePoint now, const Record& record, Acts& acts);
   void on_own_gone(TimePoint now, Revision revision, Acts& acts);
   void verify(TimePoint now, Acts& acts);
   void write_back(TimePoint now, Acts& acts);
+  bool is_written_repeatedly(TimePoint now);
 
   KeeperOptions options_;
   NetworkConfig config_;

@@ -211,7 +211,7 @@ TEST_F(LeaseFamiliesTest, ARunningKeeperKeepsItsLeaseWhileTheExchangeIsNotPossib
   EXPECT_EQ(keys(), kDual);
 }
 
-TEST_F(LeaseFamiliesTest, ARunningKeeperNeverExchangesASubnetThatTheConfigurationForbids) {
+TEST_F(LeaseFamiliesTest, ARunningKeeperNeverExchangesASubnetOutsideOfTheNetwork) {
   KeeperHost us = host(kV4);
   us.start();
   us.finish_calls();
@@ -222,9 +222,47 @@ TEST_F(LeaseFamiliesTest, ARunningKeeperNeverExchangesASubnetThatTheConfiguratio
           ->config);
   us.finish_calls();
   EXPECT_EQ(us.take_log(),
-            "list | error: change the families of the lease: the configuration does not allow our "
-            "subnet 10.5.0.96/27 | renew 10.5.0.96-27 | active 10.5.0.96/27@192.0.2.1");
+            "list | error: change the families of the lease: our subnet 10.5.0.96/27 is outside of "
+            "the network | renew 10.5.0.96-27 | active 10.5.0.96/27@192.0.2.1");
   EXPECT_EQ(keys(), "10.5.0.96-27");
+}
+
+// In each half of each call of the exchange.
+TEST_F(LeaseFamiliesTest, AFamilyThatComesBackDuringItsExchangeIsLeasedAgain) {
+  const NetworkConfig both = parse_network_config(kBoth)->config;
+  const NetworkConfig v4 = parse_network_config(kV4)->config;
+  for (int steps = 0; steps < 8; ++steps) {
+    store = {};
+    store.now = TimePoint(std::chrono::hours(1000));
+    KeeperHost us = host(kBoth);
+    us.start();
+    us.finish_calls();
+    us.reconfigure(v4);
+    for (int i = 0; i < steps; ++i) {
+      if (us.calls()) {
+        us.carry_out();
+      } else if (us.answered()) {
+        us.reply();
+      }
+    }
+    us.reconfigure(both);
+    us.finish_calls();
+    if (us.keeper.next_wakeup() <= store.now) us.tick();
+    us.finish_calls();
+    EXPECT_EQ(keys(), kDual) << steps;
+  }
+}
+
+TEST_F(LeaseFamiliesTest, ASubnetOfAnotherLengthGetsTheOtherFamily) {
+  KeeperHost us = host(kV4);
+  us.start();
+  us.finish_calls();
+  us.reconfigure(
+      parse_network_config(
+          R"({"Network":"10.5.0.0/24","SubnetLen":28,"EnableIPv6":true,"IPv6Network":"fd00::/60"})")
+          ->config);
+  us.finish_calls();
+  EXPECT_TRUE(keys().starts_with("10.5.0.96-27&fd00:")) << keys();
 }
 
 // As of a host that has missed the configuration with both.

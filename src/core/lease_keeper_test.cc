@@ -287,5 +287,32 @@ TEST_F(LeaseKeeperTest, AReservationGivenAwayDuringTheFirstListIsLost) {
             "error: cannot take 10.5.0.64/27 again: 192.0.2.2 has 10.5.0.64-27");
 }
 
+TEST_F(LeaseKeeperTest, AnotherMarginRenewsAtOnceAndDecidesTheNextRenewal) {
+  KeeperHost us = host();
+  us.start();
+  us.finish_calls();
+  us.take_log();
+  us.set_options(hours(1), true);
+  EXPECT_EQ(us.take_log(), "") << "the margin is the same";
+  us.set_options(hours(20), true);
+  us.finish_calls();
+  EXPECT_EQ(us.take_log(), "renew 10.5.0.32-27");
+  EXPECT_EQ(us.keeper.next_wakeup(), store.now + hours(4));
+}
+
+TEST_F(LeaseKeeperTest, AHostThatMayRenumberFromNowOnLeavesTheSubnetThatItHasLost) {
+  KeeperHost us = host();
+  us.start();
+  us.finish_calls();
+  store.put("10.5.0.32-27", R"({"PublicIP":"192.0.2.2"})", hours(24));
+  us.finish_calls();
+  EXPECT_NE(us.take_log().find("lost: taken by 192.0.2.2"), std::string::npos);
+  us.set_options(hours(1), true);
+  us.wait();
+  us.finish_calls();
+  EXPECT_EQ(to_string(us.keeper.lease()->subnet), "10.5.0.64/27");
+  EXPECT_EQ(us.keeper.phase(), LeasePhase::active);
+}
+
 }  // namespace
 }  // namespace flannel::lease_keeper_test

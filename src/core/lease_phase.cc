@@ -15,6 +15,10 @@ std::string_view to_string(LeasePhase phase) {
       return "active";
     case LeasePhase::renewing:
       return "renewing";
+    case LeasePhase::draining:
+      return "draining";
+    case LeasePhase::drained:
+      return "drained";
   }
   return "unknown";
 }

@@ -12,6 +12,8 @@ enum class LeasePhase {
   writing,   // our record is created, or a record of ours from the list is updated
   active,    // the lease is ours
   renewing,  // the lease is ours, and its record is updated, or will be after a pause
+  draining,  // the host is drained, and its records are deleted, or will be after a pause
+  drained,   // the host is drained, and the store has no lease of ours
 };
 
 std::string_view to_string(LeasePhase phase);

@@ -2,9 +2,10 @@
 // Finds the leases that overlap a subnet, among leases that do not overlap each other.
 #pragma once
 
+#include <absl/container/btree_map.h>
+
 #include <algorithm>
 #include <iterator>
-#include <map>
 #include <utility>
 #include <vector>
 
@@ -12,10 +13,23 @@
 
 namespace flannel {
 
+// The entries that overlap `subnet`, of a map by subnets that do not overlap each other: those
+// inside of it, or the one that contains it.
+template <typename Map>
+std::pair<typename Map::const_iterator, typename Map::const_iterator> entries_overlapping(
+    const Map& entries, const IpPrefix& subnet) {
+  auto first = entries.lower_bound(subnet);
+  if (first != entries.begin()) {
+    const auto wider = std::prev(first);
+    if (wider->first.overlaps(subnet)) first = wider;
+  }
+  return {first, entries.upper_bound({subnet.last(), 255})};
+}
+
 // The subnets of leases, both families in one order. None of them overlaps another.
 class LeaseRanges {
  public:
-  using Entries = std::map<IpPrefix, SubnetKey>;
+  using Entries = absl::btree_map<IpPrefix, SubnetKey>;
 
   void add(const SubnetKey& lease) {
     each(lease, [&](auto& net) { entries_.emplace(net, lease); });
@@ -33,12 +47,7 @@ class LeaseRanges {
   // The entries that overlap `subnet`: those inside of it, or the one that contains it.
   std::pair<Entries::const_iterator, Entries::const_iterator> overlapping(
       const IpPrefix& subnet) const {
-    auto first = entries_.lower_bound(subnet);
-    if (first != entries_.begin()) {
-      const auto wider = std::prev(first);
-      if (wider->first.overlaps(subnet)) first = wider;
-    }
-    return {first, entries_.upper_bound({subnet.last(), 255})};
+    return entries_overlapping(entries_, subnet);
   }
   // The leases that overlap `lease` in a family, in order and each of them once.
   std::vector<SubnetKey> overlapping(const SubnetKey& lease) const {

@@ -13,8 +13,6 @@
 namespace flannel {
 namespace {
 
-using Leases = std::map<SubnetKey, ListedLease>;
-
 // Leaves out the addresses that are not a host's, and the data that belongs to them. Returns why
 // none remains; empty: one does. Peers send packets of both families to any that remains.
 std::string leave_out_no_hosts(LeaseAttributes& attributes) {
@@ -39,7 +37,7 @@ std::vector<PeerChange> downs_then_ups(std::vector<PeerChange> downs, std::vecto
   return downs;
 }
 
-std::vector<PeerChange> difference(const Leases& before, const Leases& after) {
+std::vector<PeerChange> difference(const ListedLeases& before, const ListedLeases& after) {
   std::vector<PeerChange> downs;
   std::vector<PeerChange> ups;
   for (const auto& [subnet, old] : before) {
@@ -56,7 +54,8 @@ std::vector<PeerChange> difference(const Leases& before, const Leases& after) {
   return downs_then_ups(std::move(downs), std::move(ups));
 }
 
-std::vector<PeerChange> difference(const StandingLeases::Before& before, const Leases& after) {
+std::vector<PeerChange> difference(const StandingLeases::Before& before,
+                                   const ListedLeases& after) {
   std::vector<PeerChange> downs;
   std::vector<PeerChange> ups;
   for (const auto& [subnet, old] : before) {
@@ -148,7 +147,7 @@ std::vector<PeerChange> LeaseTable::apply_snapshot(const Snapshot& snapshot) {
       quarantine_.put(std::get<QuarantinedRecord>(std::move(judged)));
     }
   }
-  const Leases before = standing_.list(std::move(leases), quarantine_);
+  const ListedLeases before = standing_.list(std::move(leases), quarantine_);
   vteps_.clear();
   for (const auto& [subnet, decoded] : standing_.shown())
     vteps_.add(decoded);

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -58,7 +57,7 @@ class LeaseTable {
   std::vector<PeerChange> apply(const Change& change);
 
   // The usable leases, ordered by subnet, without overlaps; our own lease is one of them.
-  const std::map<SubnetKey, ListedLease>& leases() const { return standing_.shown(); }
+  const ListedLeases& leases() const { return standing_.shown(); }
   // The usable leases that cannot be used together with `lease`, which is not in the table and
   // announces `vteps`: they overlap it, or have its VTEP MAC and another public IP.
   std::vector<SubnetKey> conflicting_with(const Lease& lease, const AnnouncedVteps& vteps) const;
@@ -72,7 +71,6 @@ class LeaseTable {
   const Quarantine& quarantine() const { return quarantine_; }
   // The quarantined records that are held by name, ordered by key.
   const Quarantine::Named& quarantined() const { return quarantine_.named(); }
-  std::vector<QuarantinedRecord> take_quarantine_changes() { return quarantine_.take_changes(); }
 
   // The older lease because of whose VTEP MAC this one is quarantined; nullopt: none.
   std::optional<VtepOwners::Conflict> vtep_conflict(const SubnetKey& subnet) const {

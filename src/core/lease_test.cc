@@ -287,6 +287,31 @@ TEST(LeaseValueTest, ANodeOfAnotherFormIsNone) {
   }
 }
 
+TEST(LeaseValueTest, TheMtuIsAnnouncedInTheBackendWhichUpstreamIgnores) {
+  LeaseAttributes lease{.public_ip = IpAddress::v4(1, 2, 3, 4)};
+  lease.backend = AnnouncedBackend{.type = "udp", .port = 8285};
+  lease.mtu = 1472;
+  const std::string json = encode_lease_value(lease);
+  EXPECT_EQ(json, R"({"PublicIP":"1.2.3.4","PublicIPv6":null,)"
+                  R"("Backend":{"Type":"udp","Port":8285,"MTU":1472}})");
+  EXPECT_EQ(decode_lease_value(json).value(), lease);
+}
+
+TEST(LeaseValueTest, AnMtuThatNoHostCanHaveIsNoneAndTheBackendStays) {
+  const auto read = [](const std::string& mtu) {
+    return decode_lease_value(R"({"PublicIP":"1.2.3.4","Backend":{"Type":"host-gw","MTU":)" + mtu +
+                              "}}")
+        .value();
+  };
+  for (const char* odd : {"0", "-1", "65536", "4294967296", "4294968696", "18446744073709551616",
+                          "1400.5", "1e99", "\"1400\"", "null", "true", "[1400]", "{}"}) {
+    EXPECT_EQ(read(odd).mtu, 0U) << odd;
+    EXPECT_EQ(read(odd).backend, (AnnouncedBackend{.type = "host-gw"})) << odd;
+  }
+  EXPECT_EQ(read("1").mtu, 1U) << "what a route makes of it is another question";
+  EXPECT_EQ(read("65535").mtu, 65535U);
+}
+
 TEST(LeaseValueTest, ReadsImpossibleAddresses) {
   EXPECT_EQ(value_error(R"({"PublicIP":"127.0.0.1"})"), "no error");
   EXPECT_EQ(value_error(R"({"PublicIP":"224.0.0.1"})"), "no error");

@@ -23,8 +23,11 @@ std::vector<KeeperAct> LeaseKeeper::on_change(TimePoint now, const Change& chang
     return acts;
   }
   const std::string& key = put != nullptr ? put->record.key : gone->key;
-  // Before the first choice any record may turn out to be ours.
-  if (target_ && key != encode_subnet_key(target_->lease.subnet)) return acts;
+  if (keeper::is_drained(keeper::name_of(state_))) {
+    if (!concerns_drained(change)) return acts;
+  } else if (target_ && key != encode_subnet_key(target_->lease.subnet)) {
+    return acts;  // before the first choice any record may turn out to be ours
+  }
   changes_.insert_or_assign(key, change);
   process_changes(now, acts);
   return acts;
@@ -33,7 +36,7 @@ std::vector<KeeperAct> LeaseKeeper::on_change(TimePoint now, const Change& chang
 void LeaseKeeper::on_other_store(bool has_lease) {
   other_store_ = true;
   changes_.clear();  // they are of the store of before
-  if (!has_lease) yields_ = true;
+  if (!has_lease && alarm_ != Alarm::withdrawn) yields_ = true;
 }
 
 // Handles the changes of our record that the watch has reported. While a call is under way they
@@ -41,6 +44,9 @@ void LeaseKeeper::on_other_store(bool has_lease) {
 void LeaseKeeper::process_changes(TimePoint now, Acts& acts) {
   if (keeper::is_call(keeper::name_of(state_))) return;
   const auto changes = std::exchange(changes_, {});
+  if (keeper::name_of(state_) == keeper::Name::drained && !changes.empty()) {
+    return withdraw_again(now, acts);
+  }
   const Record* record = own_record();
   if (record == nullptr) return;  // the next list shows the state of all records
   const auto own = changes.find(record->key);
@@ -112,11 +118,7 @@ void LeaseKeeper::verify(TimePoint now, Acts& acts) {
 // an operator. If it happens repeatedly there is a second host with our public IP, and the two
 // hosts must not overwrite each other without pauses.
 void LeaseKeeper::write_back(TimePoint now, Acts& acts) {
-  if (last_write_back_ && now - *last_write_back_ > kWriteBackResetAfter) {
-    last_write_back_.reset();
-    write_back_pause_.reset();
-  }
-  if (!std::exchange(last_write_back_, now)) {
+  if (!is_written_repeatedly(now)) {
     refresh(now, acts);
     return;
   }
@@ -125,6 +127,14 @@ void LeaseKeeper::write_back(TimePoint now, Acts& acts) {
                       own_record()->key, to_string(public_ips_))},
          acts);
   *keeper::wake_at_in(state_) = now + write_back_pause_.next(random_);
+}
+
+bool LeaseKeeper::is_written_repeatedly(TimePoint now) {
+  if (last_write_back_ && now - *last_write_back_ > kWriteBackResetAfter) {
+    last_write_back_.reset();
+    write_back_pause_.reset();
+  }
+  return std::exchange(last_write_back_, now).has_value();
 }
 
 }  // namespace flannel

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <absl/container/btree_map.h>
+
 #include <compare>
 #include <limits>
 
@@ -32,5 +34,8 @@ struct ListedLease {
   std::string key() const { return encode_subnet_key(lease->subnet); }
   bool operator==(const ListedLease&) const = default;
 };
+
+// A change of the map moves its values: no pointer or iterator to one outlives it.
+using ListedLeases = absl::btree_map<SubnetKey, ListedLease>;
 
 }  // namespace flannel

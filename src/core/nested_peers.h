@@ -3,7 +3,8 @@
 // capture the encapsulated packets to the peer. docs/etcd-keys.md
 #pragma once
 
-#include <map>
+#include <absl/container/btree_map.h>
+
 #include <optional>
 #include <set>
 #include <string>
@@ -12,7 +13,6 @@
 
 #include "base/shared.h"
 #include "core/lease.h"
-#include "core/lease_ranges.h"
 #include "core/store_feed.h"
 #include "net/address.h"
 
@@ -29,6 +29,11 @@ class NestedPeers {
   // Sets other networks; find_trouble() of every peer may have changed.
   void set_networks(std::vector<IpPrefix> networks);
 
+  // The lease of this peer; nullptr: there is none.
+  const Shared<Lease>* find_lease(const IpPrefix& peer) const;
+  // The leases of all peers, ordered by their names.
+  std::vector<Shared<Lease>> leases() const;
+
   // Peers are named by the identity() of their subnets. put() and remove() return those whose
   // find_trouble() may have changed, the named one included.
   // `created`: of the record; 0: the record is gone from the store, and counts as the oldest.
@@ -42,20 +47,20 @@ class NestedPeers {
   struct Peer {
     Shared<Lease> lease;
     Revision created = 0;
+    const IpPrefix& name() const { return lease->subnet.identity(); }
   };
-  using Peers = std::map<IpPrefix, Peer>;
 
   bool in_network(const IpAddress& ip) const;
   void add_public_ips(const Lease& lease);
-  bool is_older(const Peers::value_type& one, const Peers::value_type& other) const;
-  const Peers::value_type* around(const IpAddress& ip) const;
-  std::vector<Peers::const_iterator> inside(const IpPrefix& subnet) const;
+  bool is_older(const Peer& one, const Peer& other) const;
+  const Peer* find(const IpPrefix& name) const;
+  const Peer* around(const IpAddress& ip) const;
+  std::vector<const Peer*> inside(const IpPrefix& subnet) const;
   std::vector<IpPrefix> concerned_by(const Peer& peer) const;
-  std::optional<std::string> find_trouble_of(const Peers::value_type& self, Family family) const;
+  std::optional<std::string> find_trouble_of(const Peer& self, Family family) const;
 
   std::vector<IpPrefix> networks_;
-  Peers peers_;
-  LeaseRanges ranges_;  // the subnets of the peers
+  absl::btree_map<IpPrefix, Peer> peers_;  // by each of their subnets
   std::set<std::pair<IpAddress, IpPrefix>>
       by_public_ip_;  // in a network; with the name of the peer
 };

@@ -78,6 +78,20 @@ TEST_F(NestedPeersTest, InOneRevisionTheLowerSubnetIsTheOlder) {
   EXPECT_NE(trouble("10.5.9.0/24"), "none");
 }
 
+TEST_F(NestedPeersTest, APeerIsKnownByItsNameAndFoundByEitherSubnet) {
+  const IpPrefix v6 = IpPrefix::parse_v6("fd00:5:0:2::/64").value();
+  const auto inside = IpAddress::parse_v6("fd00:5:0:2::9").value();
+  NestedPeers peers({net("10.5.0.0/16"), IpPrefix::parse_v6("fd00:5::/32").value()});
+  const IpPrefix name = net("10.5.2.0/24"), other = net("10.5.3.0/24");
+  peers.put(Lease{{name, v6}, LeaseAttributes::of_host(ip("192.0.2.2"))}, 1);
+  peers.put(Lease{{other, std::nullopt}, LeaseAttributes::of_host({ip("192.0.2.3"), inside})}, 2);
+  EXPECT_TRUE(peers.find_trouble(other)) << "its IPv6 address is in an older subnet";
+  EXPECT_EQ(text_of(peers.remove(v6)), to_string(v6)) << "no name of a peer";
+  EXPECT_TRUE(peers.find_trouble(other));
+  EXPECT_EQ(text_of(peers.remove(name)), "10.5.2.0/24 10.5.3.0/24");
+  EXPECT_FALSE(peers.find_trouble(other));
+}
+
 TEST_F(NestedPeersTest, APeerThatGoesOrMovesIsNoLongerInConflict) {
   put("10.5.8.0/24", "192.0.2.8", 1);
   put("10.5.2.0/24", "10.5.8.2", 2);

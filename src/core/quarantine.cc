@@ -18,9 +18,6 @@ void Quarantine::put(QuarantinedRecord record) {
   if (before != named_.end() && before->second == record) return;
   auto listed_before = listed_before_.extract(record.key);
   if (listed_before) --count_of(listed_before.mapped().kind);
-  const bool reported =
-      listed_before && listed_before.mapped() == record && !changed_.contains(record.key);
-  changed_.erase(record.key);
   erase(record.key);
   ++version_;
   if (count_of(record.kind) >= most_named_) {
@@ -28,7 +25,6 @@ void Quarantine::put(QuarantinedRecord record) {
     return;
   }
   ++count_of(record.kind);
-  if (!reported) changed_.insert(record.key);
   named_.insert_or_assign(record.key, std::move(record));
 }
 
@@ -36,7 +32,6 @@ void Quarantine::erase(const std::string& key) {
   if (const auto record = named_.find(key); record != named_.end()) {
     ++version_;
     --count_of(record->second.kind);
-    changed_.erase(key);
     named_.erase(record);
   } else if (unnamed_.erase(hash_of(key)) > 0) {
     ++version_;
@@ -55,18 +50,9 @@ void Quarantine::begin_list() {
 }
 
 void Quarantine::end_list() {
-  for (const auto& [key, record] : listed_before_) {
+  for (const auto& [key, record] : listed_before_)
     --count_of(record.kind);
-    changed_.erase(key);
-  }
   listed_before_.clear();
-}
-
-std::vector<QuarantinedRecord> Quarantine::take_changes() {
-  std::vector<QuarantinedRecord> changes;
-  for (const std::string& key : std::exchange(changed_, {}))
-    changes.push_back(named_.at(key));
-  return changes;
 }
 
 }  // namespace flannel

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The records that cannot be used. Very many of them cost little: the first of each kind are held
-// by name, the others are only counted, and take_changes() returns only the changes.
+// by name, and the others are only counted.
 #pragma once
 
 #include <array>
@@ -10,7 +10,6 @@
 #include <map>
 #include <set>
 #include <string>
-#include <vector>
 
 #include "core/lease.h"
 #include "core/store_feed.h"
@@ -66,8 +65,6 @@ class Quarantine {
 
   // Changes with each change of the quarantine.
   std::uint64_t version() const { return version_; }
-  // The records that were named or got another reason since the last call, by key.
-  std::vector<QuarantinedRecord> take_changes();
 
  private:
   static constexpr std::size_t kKinds = 5;
@@ -80,7 +77,6 @@ class Quarantine {
   Named listed_before_;                       // named before the list, and not yet listed
   // Hashes of keys; equal ones are counted once. A tree, because no choice of keys makes it slow.
   std::set<std::uint64_t> unnamed_;
-  std::set<std::string> changed_;  // keys of named records
   std::uint64_t version_ = 0;
 };
 

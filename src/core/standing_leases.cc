@@ -35,8 +35,8 @@ StandingLeases::Before StandingLeases::change(const SubnetKey& subnet,
   return std::move(turn.before);
 }
 
-StandingLeases::Leases StandingLeases::list(std::vector<ListedLease> all, Quarantine& quarantine) {
-  Leases before = std::exchange(shown_, {});
+ListedLeases StandingLeases::list(std::vector<ListedLease> all, Quarantine& quarantine) {
+  ListedLeases before = std::exchange(shown_, {});
   hidden_.clear();
   ranges_.clear();
   waiting_.clear();
@@ -53,7 +53,7 @@ StandingLeases::Leases StandingLeases::list(std::vector<ListedLease> all, Quaran
 }
 
 const ListedLease* StandingLeases::find(const SubnetKey& subnet) const {
-  for (const Leases* part : {&shown_, &hidden_}) {
+  for (const ListedLeases* part : {&shown_, &hidden_}) {
     const auto found = part->find(subnet);
     if (found != part->end()) return &found->second;
   }
@@ -61,7 +61,7 @@ const ListedLease* StandingLeases::find(const SubnetKey& subnet) const {
 }
 
 StandingLeases::Place StandingLeases::place_of(const SubnetKey& subnet) {
-  for (Leases* part : {&shown_, &hidden_}) {
+  for (ListedLeases* part : {&shown_, &hidden_}) {
     const auto found = part->find(subnet);
     if (found != part->end()) return {part, found};
   }

@@ -35,7 +35,6 @@ namespace flannel {
 // All leases are of one feed: a list replaces all of them.
 class StandingLeases {
  public:
-  using Leases = std::map<SubnetKey, ListedLease>;
   // The previous values of the leases that were added, removed or changed; nullopt: the lease did
   // not stand or was hidden.
   using Before = std::map<SubnetKey, std::optional<Shared<Lease>>>;
@@ -46,10 +45,10 @@ class StandingLeases {
   // Sets the lease of this subnet to `now`; nullopt: removes it.
   Before change(const SubnetKey& subnet, std::optional<ListedLease> now, Quarantine& quarantine);
   // Replaces all leases by `all`, in any order. Returns the leases that stood before.
-  Leases list(std::vector<ListedLease> all, Quarantine& quarantine);
+  ListedLeases list(std::vector<ListedLease> all, Quarantine& quarantine);
 
   // The standing leases that are not hidden. No lease overlaps another or a hidden one.
-  const Leases& shown() const { return shown_; }
+  const ListedLeases& shown() const { return shown_; }
   // The standing lease, shown or hidden; nullptr: it does not stand.
   const ListedLease* find(const SubnetKey& subnet) const;
   // Hides or shows a standing lease. A lease that begins to stand or changes is shown.
@@ -79,8 +78,8 @@ class StandingLeases {
 
   // The place of a standing lease.
   struct Place {
-    Leases* part = nullptr;  // nullptr: does not stand
-    Leases::iterator lease;
+    ListedLeases* part = nullptr;  // nullptr: does not stand
+    ListedLeases::iterator lease;
   };
 
   bool replace_in_place(const SubnetKey& subnet, ListedLease& now, Turn& turn);
@@ -102,8 +101,8 @@ class StandingLeases {
   std::optional<Obstacle> older_ahead(const ListedLease& lease) const;
   std::optional<Obstacle> find_obstacle(const ListedLease& lease);
 
-  Leases shown_;
-  Leases hidden_;
+  ListedLeases shown_;
+  ListedLeases hidden_;
   LeaseRanges ranges_;  // of the leases in both
   std::map<SubnetKey, Waiting> waiting_;
   std::map<IpPrefix, SubnetKey> first_;  // those in queues, by their own subnet

@@ -95,11 +95,25 @@ struct Situation {
   const Random& random;
   std::span<const IpAddress> keep_clear_of;
 
-  // The previous subnet of a family, if the configuration allows it.
+  // The previous subnet of a family, if it is inside of the network. The rules for new subnets may
+  // have changed since, but containers have addresses in it.
   std::optional<IpPrefix> previous(Family family) const {
     const auto& before = chooser.host.subnet;
     if (!before || !before->at(family)) return std::nullopt;
-    return config.at(family)->allows(*before->at(family)) ? before->at(family) : std::nullopt;
+    const bool inside = config.at(family)->network.contains(*before->at(family));
+    return inside ? before->at(family) : std::nullopt;
+  }
+  // True if this host may have a lease on the subnet: it is its previous one, or allowed to all.
+  bool allows(const IpPrefix& subnet) const {
+    const auto& range = config.at(subnet.family());
+    return range && (range->allows(subnet) || previous(subnet.family()) == subnet);
+  }
+  // True if the key has subnets of the families of the network, and this host may have them.
+  bool fits(const SubnetKey& key) const {
+    return std::ranges::all_of(kFamilies, [&](Family family) {
+      const auto& subnet = key.at(family);
+      return config.at(family) ? subnet && allows(*subnet) : !subnet;
+    });
   }
 };
 
@@ -175,29 +189,17 @@ const DecodedRecord* created_between(const Situation& now, const IpPrefix& subne
   return found == now.records.leases.end() ? nullptr : &*found;
 }
 
-// True if the operator decided on this subnet of a reservation. A host that exchanges a reservation
-// for one with another family chooses the subnet of that family itself.
-bool is_reserved(const Situation& now, const DecodedRecord& own, Family family) {
-  return !own.record.expires() &&
-         std::ranges::none_of(now.records.leases, [&](const DecodedRecord& other) {
-           return !other.record.expires() && now.chooser.host.owns(other.lease) &&
-                  other.lease.subnet.shares_subnet_with(own.lease.subnet) &&
-                  !other.lease.subnet.at(family);
-         });
-}
-
 // True if an older record of another host overlaps this own lease in the family, so that no host
-// sends packets to it. Containers that have addresses in the subnet are cut off in any case.
+// sends packets to it, also if it is a reservation. Containers that have addresses in the subnet
+// are cut off in any case.
 bool is_outranked(const Situation& now, const DecodedRecord& own, Family family) {
-  if (is_reserved(now, own, family)) return false;
   return created_between(now, *own.lease.subnet.at(family), kOldest, age_of(own)) != nullptr;
 }
 
 // The subnet of a family that this own record can keep.
 std::optional<IpPrefix> usable(const Situation& now, const DecodedRecord& own, Family family) {
-  const auto& range = now.config.at(family);
   const auto& subnet = own.lease.subnet.at(family);
-  if (!range || !subnet || !range->allows(*subnet)) return std::nullopt;
+  if (!subnet || !now.allows(*subnet)) return std::nullopt;
   return is_outranked(now, own, family) ? std::nullopt : subnet;
 }
 
@@ -207,7 +209,7 @@ enum class Use { nothing, outranked, some, all };
 Use use_of(const Situation& now, const DecodedRecord& own) {
   const bool some = std::ranges::any_of(
       kFamilies, [&](Family family) { return usable(now, own, family).has_value(); });
-  if (!fits(now.config, own.lease.subnet)) return some ? Use::some : Use::nothing;
+  if (!now.fits(own.lease.subnet)) return some ? Use::some : Use::nothing;
   const bool all = std::ranges::all_of(
       kFamilies, [&](Family family) { return !now.config.at(family) || usable(now, own, family); });
   return all ? Use::all : some ? Use::some : Use::outranked;
@@ -265,7 +267,7 @@ const DecodedRecord* record_to_take_over(const Situation& now) {
   for (const DecodedRecord& record : now.records.leases) {
     const PublicIps theirs = record.lease.attributes.public_ips();
     if (!now.chooser.host.public_ips.same_host(theirs)) continue;
-    if (!fits(now.config, record.lease.subnet) || is_outranked(now, record)) continue;
+    if (!now.fits(record.lease.subnet) || is_outranked(now, record)) continue;
     // All records are of one list, so their revisions can be compared.
     if (last == nullptr || record.record.revision > last->record.revision) last = &record;
   }
@@ -296,7 +298,7 @@ Result<Wanted> wanted_subnets(const Situation& now, const DecodedRecord* own) {
     if (previous_is_free && (!kept || own->record.expires())) subnet = previous;
     if (!subnet) subnet = kept;
     if (!subnet) subnet = TRY(pick_free(now, *range, taken, number));
-    number = range->number_of(subnet->base);
+    if (range->allows(*subnet)) number = range->number_of(subnet->base);
   }
   return wanted;
 }
@@ -319,11 +321,11 @@ DecodedRecords decode_records(std::span<const Record> records) {
   return decoded;
 }
 
-bool fits(const NetworkConfig& config, const SubnetKey& key) {
+bool can_be_kept(const NetworkConfig& config, const SubnetKey& key) {
   return std::ranges::all_of(kFamilies, [&](Family family) {
     const auto& range = config.at(family);
     const auto& subnet = key.at(family);
-    return range ? subnet && range->allows(*subnet) : !subnet;
+    return range ? subnet && range->network.contains(*subnet) : !subnet;
   });
 }
 

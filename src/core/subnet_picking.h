@@ -63,6 +63,7 @@ struct Chooser {
 // the surest, then the previous subnet), the previous subnet if no record overlaps it, a record to
 // take over (only if no previous subnet of either family is free), otherwise a random free subnet.
 // If the previous subnet is free, an own lease (not a reservation) on another subnet is not used.
+// SubnetLen, SubnetMin and SubnetMax decide about new subnets, and not about the previous one.
 //
 // Each family is chosen for itself, with these rules for both: an own record that has one of the
 // chosen subnets is exchanged for one that has them all. A free IPv6 subnet is preferably that with
@@ -83,8 +84,8 @@ std::vector<SubnetKey> reservations_without_effect(const NetworkConfig& config,
                                                    const DecodedRecords& records,
                                                    const HostIdentity& host);
 
-// True if a lease on `key` is allowed under this configuration: it has a subnet of each enabled
-// family, and no other.
-bool fits(const NetworkConfig& config, const SubnetKey& key);
+// True if a host that has `key` may keep it under this configuration: it has a subnet inside of the
+// network of each enabled family, and no other.
+bool can_be_kept(const NetworkConfig& config, const SubnetKey& key);
 
 }  // namespace flannel

@@ -151,10 +151,14 @@ TEST_F(SubnetPickingTest, PreviousSubnetIsTakenAgainIfNothingOverlapsIt) {
             "create 10.5.1.0/24");
 }
 
-TEST_F(SubnetPickingTest, PreviousSubnetThatDoesNotFitIsIgnored) {
+// SubnetLen, SubnetMin or SubnetMax may have changed since.
+TEST_F(SubnetPickingTest, ThePreviousSubnetIsKeptInsideOfTheNetworkAlone) {
   EXPECT_EQ(chosen(net, {}, "10.6.30.0/24"), "create 10.5.1.0/24");
-  EXPECT_EQ(chosen(net, {}, "10.5.30.0/25"), "create 10.5.1.0/24");
-  EXPECT_EQ(chosen(net, {}, "10.5.0.0/24"), "create 10.5.1.0/24");
+  EXPECT_EQ(chosen(net, {}, "10.5.30.0/25"), "create 10.5.30.0/25");
+  EXPECT_EQ(chosen(net, {}, "10.5.0.0/24"), "create 10.5.0.0/24");
+  const std::vector<Record> ours = {record("10.5.30.0-25", "192.0.2.1")};
+  EXPECT_EQ(chosen(net, ours, "10.5.30.0/25"), "reuse 10.5.30.0-25");
+  EXPECT_EQ(chosen(net, ours), "discard 10.5.30.0-25") << "no container has an address of it";
 }
 
 TEST_F(SubnetPickingTest, TheWholeRangeIsDrawnFrom) {

@@ -4,6 +4,9 @@
 // address.
 #pragma once
 
+#include <absl/container/btree_map.h>
+#include <absl/container/btree_set.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -88,8 +91,8 @@ class VtepOwners {
   Oldest oldest_of(const Vtep& vtep) const;
   void touch(const Vtep& vtep);
 
-  std::map<SubnetKey, Announced> leases_;  // leases that announce a MAC
-  std::set<std::pair<Vtep, LeaseAge>> claims_;
+  absl::btree_map<SubnetKey, Announced> leases_;  // leases that announce a MAC
+  absl::btree_set<std::pair<Vtep, LeaseAge>> claims_;
   std::map<Vtep, Oldest> touched_;  // changed since take_affected(), with the state at that time
 };
 

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// The folder in which flanneld keeps what must outlive a restart and a reboot, and its files.
+#pragma once
+
+#include <string_view>
+
+namespace flannel {
+
+inline constexpr std::string_view kDefaultStateFolder = "/var/lib/flannel";
+
+// The identity of this host (node_id.h).
+inline constexpr std::string_view kNodeIdFile = "node-id";
+// While it exists, the host is drained (drain_note.h).
+inline constexpr std::string_view kDrainedFile = "drained";
+// While it exists, checksums of packets by vxlan devices are filled in by the kernel.
+inline constexpr std::string_view kSoftwareChecksumsFile = "software-checksums";
+// The lock of the one daemon that uses the folder.
+inline constexpr std::string_view kStateLockFile = "state.lock";
+
+}  // namespace flannel
