@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/file.h"
+#include "kernel/host/source_check.h"
 #include "kernel/netlink/devices.h"
 #include "kernel/netlink/route_dump.h"
 
@@ -54,6 +55,19 @@ Result<void> read_bridges(NetlinkSocket& socket, Devices& devices, const HostQue
   return {};
 }
 
+Result<void> read_ports(NetlinkSocket& socket, Devices& devices, HostState& state) {
+  for (const std::string& bridge : state.bridges) {
+    const LinkRow* row = TRY(devices.find(bridge));
+    if (row == nullptr || row->kind != "bridge") continue;
+    NetlinkBatch request;
+    dump_ports(request, row->index);
+    for (const LinkRow& port : TRY(dump_rows(socket, request, decode_link))) {
+      if (port.bridge == row->index) state.ports.push_back({bridge, port.name, port.mtu});
+    }
+  }
+  return {};
+}
+
 Result<void> read_other_routes(NetlinkSocket& socket, Devices& devices, const HostQuery& query,
                                HostState& state) {
   const auto rows = TRY(route_rows(socket, RTPROT_UNSPEC));
@@ -76,8 +90,13 @@ Result<HostState> read_host_state(const HostQuery& query) {
   Devices devices(socket);
   HostState state;
   TRY_DURING(read_bridges(socket, devices, query, state), "list addresses");
+  if (query.ports) TRY_DURING(read_ports(socket, devices, state), "list the ports of bridges");
   TRY_DURING(read_other_routes(socket, devices, query, state), "list routes");
   read_forwarding(query, state);
+  if (!query.one_way.empty()) {
+    state.one_way_is_strict = is_source_check_strict(query.one_way);
+    state.refused_sources = packets_with_refused_source();
+  }
   return state;
 }
 

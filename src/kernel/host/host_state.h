@@ -6,7 +6,7 @@
 
 #include "base/result.h"
 #include "net/address.h"
-#include "plan/host_troubles.h"
+#include "plan/host_problems.h"
 
 namespace flannel {
 

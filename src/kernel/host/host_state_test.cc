@@ -78,5 +78,48 @@ TEST_P(HostStateTest, SeesRoutesOfOthersInTheNetworkAndNoneBesideIt) {
                            }));
 }
 
+TEST_P(HostStateTest, SeesThePortsOfTheBridgeWithOurSubnetIfAsked) {
+  shell("ip link add docker0 type bridge; ip link add other0 type bridge; ip link set docker0 up");
+  shell(text("ip address add 10.5.7.1/24 dev docker0"));
+  shell("ip link add veth1 mtu 1450 type veth peer name c1");
+  shell("ip link add veth2 mtu 1350 type veth peer name c2");
+  shell("ip link add veth3 mtu 1450 type veth peer name c3");
+  shell("ip link set veth1 master docker0; ip link set veth2 master docker0");
+  shell("ip link set veth3 master other0");
+  EXPECT_EQ(look().ports, std::vector<BridgePort>{});
+  HostQuery query{.network = net("10.5.0.0/16"), .own_subnet = net("10.5.7.0/24"), .devices = {}};
+  query.ports = true;
+  const auto state = read_host_state(query);
+  ASSERT_TRUE(state) << state.error().text;
+  EXPECT_EQ(state->ports,
+            (std::vector<BridgePort>{{"docker0", "veth1", 1450}, {"docker0", "veth2", 1350}}));
+}
+
+TEST_P(HostStateTest, SeesWhetherSourcesAreCheckedStrictlyAndWhatWasDropped) {
+  HostQuery query{.network = net("10.5.0.0/16"), .own_subnet = net("10.5.7.0/24"), .devices = {}};
+  query.one_way = "eth0";
+  const auto state = [&query] { return read_host_state(query).value(); };
+  EXPECT_FALSE(state().one_way_is_strict);
+  shell("sysctl -qw net.ipv4.conf.all.rp_filter=1");
+  EXPECT_TRUE(state().one_way_is_strict);
+  shell("sysctl -qw net/ipv4/conf/eth0/rp_filter=2");
+  EXPECT_FALSE(state().one_way_is_strict) << "the larger one counts";
+  shell("sysctl -qw net/ipv4/conf/eth0/rp_filter=0");
+  EXPECT_EQ(state().refused_sources, 0U);
+  // A peer sends from an address to which eth0 is not the way.
+  shell("ip link add elsewhere type bridge; ip link set elsewhere up");
+  shell("ip route add 10.5.9.0/24 dev elsewhere");
+  shell(
+      "mac=$(ip -o link show eth0 | grep -oE 'ether [0-9a-f:]+' | cut -c7-); "
+      "unshare -n sleep 60 & peer=$!; "
+      "until [ $(readlink /proc/$peer/ns/net) != $(readlink /proc/self/ns/net) ]; do :; done; "
+      "ip link set eth0-peer netns $peer; "
+      "nsenter -t $peer -n sh -c 'ip link set eth0-peer up; ip address add 192.0.2.2/24 dev "
+      "eth0-peer; ip address add 10.5.9.1/32 dev eth0-peer; "
+      "ip neigh replace 192.0.2.1 lladdr '$mac' dev eth0-peer; "
+      "ping -c 2 -i 0.05 -W 1 -I 10.5.9.1 192.0.2.1' >/dev/null || true; kill $peer");
+  EXPECT_EQ(state().refused_sources, 2U);
+}
+
 }  // namespace
 }  // namespace flannel::host_state_test

@@ -99,7 +99,7 @@ void Monitor::on_message(const NetlinkMessage& message) {
     case RTM_DELNEXTHOP:
       return on_nexthop(message);
     case RTM_NEWNETCONF:
-      return on_forwarding(message);
+      return on_setting(message);
     case RTM_NEWNEIGH:
     case RTM_DELNEIGH:
       on_neighbour(message);
@@ -157,12 +157,22 @@ void Monitor::on_route(const NetlinkMessage& message) {
 }
 
 // A new device is announced with all of its settings; a changed setting is announced alone.
-void Monitor::on_forwarding(const NetlinkMessage& message) {
+void Monitor::on_setting(const NetlinkMessage& message) {
   NetlinkBytes payload = message.payload;
   if (!take_header<std::array<char, NLMSG_ALIGN(sizeof(netconfmsg))>>(payload)) return;
   const NetlinkAttributes<NETCONFA_PROXY_NEIGH> settings(payload);
-  const bool alone = settings.has(NETCONFA_FORWARDING) && !settings.has(NETCONFA_PROXY_NEIGH);
-  if (alone) events_.on_host_change();
+  if (settings.has(NETCONFA_PROXY_NEIGH)) return;
+  if (settings.has(NETCONFA_FORWARDING)) events_.on_host_change();
+  if (settings.has(NETCONFA_RP_FILTER)) {
+    on_rp_filter(settings.number<std::int32_t>(NETCONFA_IFINDEX).value_or(0));
+  }
+}
+
+// Programs set it for every new device, most of which are containers'.
+void Monitor::on_rp_filter(int link) {
+  const bool is_of_all = link == NETCONFA_IFINDEX_ALL;
+  if (is_of_all || link == underlay_.index) events_.on_host_change();
+  if (is_of_all || is_our_link(link)) foreign("rp_filter changed");
 }
 
 // The kernel deletes the routes of a deleted next-hop object without notifications of their own.

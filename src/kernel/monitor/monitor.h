@@ -38,8 +38,9 @@ class Monitor {
     // Also called if the interface has its old state or address again, because the kernel dropped
     // routes meanwhile without a notification.
     std::function<void()> on_underlay_change;
-    // A foreign setting that packets of the overlay depend on changed: the forwarding of a device,
-    // or another program's route inside of our network.
+    // A foreign setting that packets of the overlay depend on changed: the forwarding of a
+    // device, the check of sources (rp_filter) of the underlay, or another program's route inside
+    // of our network.
     std::function<void()> on_host_change = [] {};
   };
   struct Options {
@@ -76,7 +77,8 @@ class Monitor {
   void on_link(const NetlinkMessage& message);
   void on_address(const NetlinkMessage& message);
   void on_route(const NetlinkMessage& message);
-  void on_forwarding(const NetlinkMessage& message);
+  void on_setting(const NetlinkMessage& message);
+  void on_rp_filter(int link);
   void on_nexthop(const NetlinkMessage& message);
   void on_neighbour(const NetlinkMessage& message);
   void on_fdb(const NetlinkMessage& message);

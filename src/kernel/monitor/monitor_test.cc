@@ -6,28 +6,11 @@
 #include <chrono>
 #include <thread>
 
+#include "support/hand_loop.h"
 #include "support/kernel_test.h"
 
 namespace flannel::monitor_test {
 namespace {
-
-// Notifications are queued when a change returns, so the test can run the loop by hand.
-class HandLoop final : public Loop {
- public:
-  TimePoint now() const override { return {}; }
-  Result<SubscriptionPtr> watch_fd(int, std::uint32_t,
-                                   std::function<void(std::uint32_t)> ready) override {
-    ready_ = std::move(ready);
-    return std::make_unique<Subscription>();
-  }
-  SubscriptionPtr at(TimePoint, std::function<void()>) override { return nullptr; }
-  std::shared_ptr<Poster> poster() override { return nullptr; }
-
-  void turn() { ready_(0); }
-
- private:
-  std::function<void(std::uint32_t)> ready_;
-};
 
 class MonitorTest : public LinuxKernelTest {
  protected:
@@ -66,7 +49,8 @@ class MonitorTest : public LinuxKernelTest {
     shell(command);
     return take_reports();
   }
-  // Linux sends the notification of a carrier change up to a second later (net/core/link_watch.c).
+  // Linux sends the notification of a carrier change up to a second later (net/core/link_watch.c),
+  // and that of an IPv6 address by a worker (net/ipv6/addrconf.c).
   std::string wait_for_reports() {
     std::string all;
     for (int i = 0; i < 500 && all.empty(); ++i) {
@@ -218,7 +202,7 @@ TEST_F(MonitorTest, ChangesThatMayStopPacketsAreReported) {
   shell("sysctl -qw net/ipv4/conf/flannel.1/forwarding=1");
   take_reports();
   EXPECT_EQ(reports_of("sysctl -qw net/ipv4/conf/flannel.1/forwarding=0"), "host\n");
-  EXPECT_EQ(reports_of("sysctl -qw net/ipv4/conf/flannel.1/rp_filter=1"), "");
+  EXPECT_EQ(reports_of("sysctl -qw net/ipv4/conf/flannel.1/proxy_arp=1"), "");
   EXPECT_EQ(reports_of("ip route add 10.5.3.128/25 dev eth0"), "host\n");
   EXPECT_EQ(reports_of("ip route add 10.5.1.0/24 dev eth0"), "host\n");
   EXPECT_EQ(reports_of("ip route del 10.5.1.0/24 dev eth0"), "host\n");
@@ -226,6 +210,18 @@ TEST_F(MonitorTest, ChangesThatMayStopPacketsAreReported) {
   EXPECT_EQ(reports_of("ip link add br0 type bridge"), "") << "with a device come its settings";
   EXPECT_EQ(reports_of("ip route add 10.5.1.9/32 dev eth0"), "") << "a container of ours";
   EXPECT_EQ(reports_of("ip route add 10.6.0.0/24 dev eth0"), "");
+}
+
+TEST_F(MonitorTest, ChecksOfSourcesThatConcernUsAreReported) {
+  EXPECT_EQ(reports_of("sysctl -qw net/ipv4/conf/flannel.1/rp_filter=1"), "rp_filter changed\n");
+  EXPECT_EQ(reports_of("sysctl -qw net/ipv4/conf/all/rp_filter=1"), "host\nrp_filter changed\n");
+  EXPECT_EQ(reports_of("sysctl -qw net/ipv4/conf/eth0/rp_filter=1"), "host\n");
+  EXPECT_EQ(reports_of("sysctl -qw net/ipv4/conf/eth0-peer/rp_filter=1"), "");
+  EXPECT_EQ(reports_of("sysctl -qw net/ipv4/conf/default/rp_filter=1"), "");
+  const Link strict = read().links.at(0);
+  EXPECT_TRUE(strict.strict_source_check);
+  put({device(vxlan())});
+  EXPECT_EQ(take_reports(), "") << "our own change";
 }
 
 TEST_F(MonitorTest, ChangesOfDefaultRoutesAreReported) {
@@ -265,6 +261,8 @@ class MonitorOfIpv6Test : public MonitorTest {
     listen({});
     put_device();
     put(peers(2, 3));
+    // The notifications of the addresses: they may come late.
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
     EXPECT_EQ(take_reports().find("fd00"), std::string::npos);
   }
 };
@@ -307,7 +305,8 @@ TEST_F(MonitorOfIpv6Test, NoiseOfOtherDevicesIsNotReported) {
 }
 
 TEST_F(MonitorOfIpv6Test, ChangesOfTheUnderlayAndOfTheHostAreReported) {
-  EXPECT_EQ(reports_of("ip -6 address add 2001:db8::5/64 dev eth0 nodad"), "underlay\n");
+  shell("ip -6 address add 2001:db8::5/64 dev eth0 nodad");
+  EXPECT_EQ(wait_for_reports(), "underlay\n");
   EXPECT_EQ(reports_of("ip -6 route add default via 2001:db8::9"), "underlay\n");
   EXPECT_EQ(reports_of("ip -6 route del default"), "underlay\n");
   EXPECT_EQ(reports_of("ip -6 route add fd00:5:0:3:8000::/65 dev eth0"), "host\n");

@@ -27,7 +27,7 @@ class Devices {
   Result<const LinkRow*> find(const std::string& name);
   // Empty: no device has this index (any more).
   Result<std::string> name_of(int index);
-  // A device of our kind as a value.
+  // A device of our kind as a value, without the check of sources, which depends on more.
   Result<Link> as_link(const LinkRow& row);
 
   void forget(const std::string& name) { by_name_.erase(name); }

@@ -42,6 +42,8 @@ struct LinkRow {
   Mac mac;               // zero if the device has none
   std::optional<VxlanRow> vxlan;
   bool layer3_tun = false;  // a TUN device that carries IP packets (not TAP)
+  int bridge = 0;           // index of the bridge, or other device, of which it is a port; 0: none
+  std::uint32_t rp_filter = 0;  // its own setting; the one of all devices counts too
   bool operator==(const LinkRow&) const = default;
 };
 
@@ -66,6 +68,7 @@ struct RouteRow {
   int link = 0;                     // 0: no single device (multipath)
   std::uint32_t nexthop = 0;        // id of a next-hop object, 0: none
   std::optional<IpAddress> source;  // preferred source address
+  std::uint32_t mtu = 0;            // 0: that of the device
 };
 
 struct NexthopRow {
@@ -109,6 +112,7 @@ struct LinkChange {
   std::optional<std::uint32_t> queue_len;
   std::optional<Mac> mac;
   std::optional<bool> up;
+  std::optional<std::uint32_t> rp_filter;
 };
 
 // Each function appends one request; the comment is the equivalent command. ip link add NAME
@@ -122,6 +126,7 @@ void delete_link(NetlinkBatch& batch, int index);
 void get_link(NetlinkBatch& batch, const std::string& name);
 void get_link(NetlinkBatch& batch, int index);
 void dump_links(NetlinkBatch& batch);
+void dump_ports(NetlinkBatch& batch, int bridge);  // ip link show master BRIDGE
 
 void put_address(NetlinkBatch& batch, int link, const Address& address);  // ip addr replace
 void delete_address(NetlinkBatch& batch, int link, const Address& address);
@@ -131,10 +136,11 @@ void delete_address(NetlinkBatch& batch, int link, const Address& address);
 void put_network_route(NetlinkBatch& batch, int link, const Address& address);
 void dump_addresses(NetlinkBatch& batch, int link);  // both families; link 0: all devices
 
-// ip route replace TO via [inet6] VIA dev LINK proto 250 [onlink]
+// ip route replace TO via [inet6] VIA dev LINK proto 250 [onlink] [mtu MTU]
 void put_route(NetlinkBatch& batch, int link, const Route& route);
-// ip route replace TO nhid ID proto 250
-void put_route_by_nexthop(NetlinkBatch& batch, const IpPrefix& to, std::uint32_t nexthop);
+// ip route replace TO nhid ID proto 250 [mtu MTU]; `fresh`: there is no such route yet
+void put_route_by_nexthop(NetlinkBatch& batch, const Route& route, std::uint32_t nexthop,
+                          bool fresh);
 // ip route replace blackhole TO metric 4294967295 proto 250
 void put_blackhole(NetlinkBatch& batch, const IpPrefix& to);
 void delete_blackhole(NetlinkBatch& batch, const IpPrefix& to);
@@ -145,6 +151,8 @@ void delete_route_by_nexthop(NetlinkBatch& batch, const IpPrefix& to, std::uint3
 // ip [-6] route show table main proto PROTOCOL; 0: any protocol
 void dump_routes(NetlinkBatch& batch, Family family, std::uint8_t protocol);
 void get_path(NetlinkBatch& batch, const IpAddress& to);  // ip route get
+// ip route get TO from FROM iif IN; `in` 0: a packet of this host
+void get_forward_path(NetlinkBatch& batch, const IpAddress& from, const IpAddress& to, int in);
 
 // ip nexthop add (if `fresh`) or replace id ID via VIA dev LINK [onlink] proto 250
 void put_nexthop(NetlinkBatch& batch, std::uint32_t id, int link, const Route& route, bool fresh);

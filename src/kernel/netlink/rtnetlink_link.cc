@@ -4,7 +4,9 @@
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/if_tun.h>
+#include <linux/ip.h>
 #include <linux/rtnetlink.h>
+#include <sys/socket.h>
 
 #include "kernel/netlink/rtnetlink.h"
 #include "net/socket_address.h"
@@ -68,13 +70,24 @@ void decode_link_info(NetlinkBytes bytes, LinkRow& row) {
   }
 }
 
+// The settings of a device are 32-bit numbers, the first of which is number 1.
+std::uint32_t decode_rp_filter(NetlinkBytes families) {
+  const NetlinkAttributes<AF_INET> by_family(families);
+  const NetlinkAttributes<IFLA_INET_CONF> v4(by_family.at(AF_INET));
+  constexpr std::size_t kAt = sizeof(std::uint32_t) * (IPV4_DEVCONF_RP_FILTER - 1);
+  NetlinkBytes settings = v4.at(IFLA_INET_CONF);
+  if (settings.size() < kAt) return 0;
+  settings = settings.subspan(kAt);
+  return take_header<std::uint32_t>(settings).value_or(0);
+}
+
 }  // namespace
 
 std::optional<LinkRow> decode_link(NetlinkBytes payload) {
   const auto header = take_header<ifinfomsg>(payload);
   if (!header || header->ifi_family != AF_UNSPEC || header->ifi_index <= 0) return std::nullopt;
-  const NetlinkAttributes<IFLA_LINKINFO> attributes(payload);
-  static_assert(IFLA_ADDRESS < IFLA_LINKINFO && IFLA_TXQLEN < IFLA_LINKINFO);
+  const NetlinkAttributes<IFLA_AF_SPEC> attributes(payload);
+  static_assert(IFLA_LINKINFO < IFLA_AF_SPEC && IFLA_TXQLEN < IFLA_AF_SPEC);
   LinkRow row;
   row.index = header->ifi_index;
   row.name = attributes.text(IFLA_IFNAME);
@@ -84,6 +97,8 @@ std::optional<LinkRow> decode_link(NetlinkBytes payload) {
   row.up = (header->ifi_flags & IFF_UP) != 0;
   row.carrier = (header->ifi_flags & IFF_LOWER_UP) != 0;
   row.mac = attributes.mac(IFLA_ADDRESS).value_or(Mac{});
+  row.bridge = attributes.number<std::int32_t>(IFLA_MASTER).value_or(0);
+  row.rp_filter = decode_rp_filter(attributes.at(IFLA_AF_SPEC));
   decode_link_info(attributes.at(IFLA_LINKINFO), row);
   return row;
 }
@@ -115,6 +130,13 @@ void change_link(NetlinkBatch& batch, int index, const LinkChange& change) {
   if (change.mac) batch.put(IFLA_ADDRESS, *change.mac);
   if (change.mtu) batch.put(IFLA_MTU, *change.mtu);
   if (change.queue_len) batch.put(IFLA_TXQLEN, *change.queue_len);
+  if (!change.rp_filter) return;
+  // Unlike a write to /proc/sys, this works where that is read-only.
+  batch.nest(IFLA_AF_SPEC, [&] {
+    batch.nest(AF_INET, [&] {
+      batch.nest(IFLA_INET_CONF, [&] { batch.put(IPV4_DEVCONF_RP_FILTER, *change.rp_filter); });
+    });
+  });
 }
 
 void change_vxlan(NetlinkBatch& batch, int index, const VxlanSettings& vxlan, int lower) {
@@ -143,6 +165,11 @@ void get_link(NetlinkBatch& batch, int index) {
 void dump_links(NetlinkBatch& batch) {
   batch.begin(RTM_GETLINK, 0, link_header(0));
   batch.put(IFLA_EXT_MASK, std::uint32_t{RTEXT_FILTER_SKIP_STATS});
+}
+
+void dump_ports(NetlinkBatch& batch, int bridge) {
+  dump_links(batch);
+  batch.put(IFLA_MASTER, static_cast<std::uint32_t>(bridge));
 }
 
 std::optional<AddressRow> decode_address(NetlinkBytes payload) {

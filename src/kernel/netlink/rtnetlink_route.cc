@@ -29,6 +29,10 @@ void put_metric(NetlinkBatch& batch, Family family) {
   if (const std::uint32_t metric = route_metric(family)) batch.put(RTA_PRIORITY, metric);
 }
 
+void put_mtu(NetlinkBatch& batch, const Route& route) {
+  batch.nest(RTA_METRICS, [&] { batch.put(RTAX_MTU, route.mtu); });
+}
+
 void put_path(NetlinkBatch& batch, int link, const Route& route) {
   if (!route.via.is_unspecified()) {
     const Family family = route.via.family;
@@ -88,6 +92,8 @@ std::optional<RouteRow> decode_route(NetlinkBytes payload) {
   row.link = attributes.number<std::int32_t>(RTA_OIF).value_or(0);
   row.nexthop = attributes.number<std::uint32_t>(RTA_NH_ID).value_or(0);
   row.source = attributes.ip(RTA_PREFSRC, *family);
+  const NetlinkAttributes<RTAX_MTU> metrics(attributes.at(RTA_METRICS));
+  row.mtu = metrics.number<std::uint32_t>(RTAX_MTU).value_or(0);
   return row;
 }
 
@@ -97,6 +103,7 @@ void put_route(NetlinkBatch& batch, int link, const Route& route) {
   batch.begin(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, header);
   batch.put(RTA_DST, route.to.base);
   put_metric(batch, route.to.family());
+  if (route.mtu != 0) put_mtu(batch, route);
   put_path(batch, link, route);
 }
 
@@ -113,10 +120,14 @@ void put_network_route(NetlinkBatch& batch, int link, const Address& address) {
   is_v4 ? batch.put(RTA_PREFSRC, address.ip) : batch.put(RTA_PRIORITY, kMetricOfAddresses);
 }
 
-void put_route_by_nexthop(NetlinkBatch& batch, const IpPrefix& to, std::uint32_t nexthop) {
-  batch.begin(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, route_header(to));
-  batch.put(RTA_DST, to.base);
-  put_metric(batch, to.family());
+// An IPv4 route without any metrics is to Linux (6.18) the same as one by the same next hop that
+// has some, and stays as it is. An MTU of 0 is a metric, and none when the route is read.
+void put_route_by_nexthop(NetlinkBatch& batch, const Route& route, std::uint32_t nexthop,
+                          bool fresh) {
+  batch.begin(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, route_header(route.to));
+  batch.put(RTA_DST, route.to.base);
+  put_metric(batch, route.to.family());
+  if (route.mtu != 0 || !fresh) put_mtu(batch, route);
   batch.put(RTA_NH_ID, nexthop);
 }
 
@@ -171,6 +182,17 @@ void get_path(NetlinkBatch& batch, const IpAddress& to) {
   header.rtm_dst_len = address_bits(to.family);
   batch.begin(RTM_GETROUTE, 0, header);
   batch.put(RTA_DST, to);
+}
+
+void get_forward_path(NetlinkBatch& batch, const IpAddress& from, const IpAddress& to, int in) {
+  rtmsg header{};
+  header.rtm_family = socket_family(to.family);
+  header.rtm_dst_len = address_bits(to.family);
+  header.rtm_src_len = address_bits(from.family);
+  batch.begin(RTM_GETROUTE, 0, header);
+  batch.put(RTA_DST, to);
+  batch.put(RTA_SRC, from);
+  if (in != 0) batch.put(RTA_IIF, static_cast<std::uint32_t>(in));
 }
 
 std::optional<NexthopRow> decode_nexthop(NetlinkBytes payload) {

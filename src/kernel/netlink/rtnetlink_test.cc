@@ -81,6 +81,18 @@ TEST(RtnetlinkTest, Route) {
   EXPECT_TRUE(row->onlink);
   EXPECT_FALSE(row->multipath);
   EXPECT_EQ(row->nexthop, 0U);
+  EXPECT_EQ(row->mtu, 0U);
+}
+
+TEST(RtnetlinkTest, RouteWithTheMtuOfAPeer) {
+  NetlinkBatch batch;
+  Route small = route("10.5.2.0/24", IpAddress::v4(10, 5, 2, 0));
+  small.mtu = 1330;
+  put_route(batch, kLink, small);
+  const auto row = decode_route(only(batch).payload);
+  ASSERT_TRUE(row);
+  EXPECT_EQ(row->mtu, 1330U);
+  EXPECT_EQ(row->via, IpAddress::v4(10, 5, 2, 0));
 }
 
 TEST(RtnetlinkTest, RouteWithoutAGateway) {
@@ -94,9 +106,12 @@ TEST(RtnetlinkTest, RouteWithoutAGateway) {
 
 TEST(RtnetlinkTest, RouteByNexthop) {
   NetlinkBatch batch;
-  put_route_by_nexthop(batch, *IpPrefix::parse_v4("10.5.2.0/24"), 0x0a050200);
+  Route small = route("10.5.2.0/24", IpAddress::v4(10, 5, 2, 0));
+  small.mtu = 1330;
+  put_route_by_nexthop(batch, small, 0x0a050200, true);
   const auto row = decode_route(only(batch).payload);
   ASSERT_TRUE(row);
+  EXPECT_EQ(row->mtu, 1330U);
   EXPECT_EQ(row->nexthop, 0x0a050200U);
   EXPECT_FALSE(row->via);
 }

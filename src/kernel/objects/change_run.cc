@@ -149,7 +149,7 @@ void ChangeRun::write(NetlinkBatch& batch, std::size_t i) {
       removal ? delete_route(batch, link, route) : put_route(batch, link, route);
     } else {
       removal ? delete_route_by_nexthop(batch, route.to, form.nexthop)
-              : put_route_by_nexthop(batch, route.to, form.nexthop);
+              : put_route_by_nexthop(batch, route, form.nexthop, form.fresh);
     }
   }
 }

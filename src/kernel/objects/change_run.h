@@ -14,10 +14,11 @@
 
 namespace flannel {
 
-// Carries out changes that do not depend on each other: only addresses, or neighbours, FDB entries
-// and routes. The first batch makes next-hop objects, because the form of a route depends on
-// whether its object could be made. The second batch has all changes in their order. Then follow
-// the routes to the networks of addresses, and the removal of objects that no route names any more.
+// Carries out changes that do not depend on each other: only addresses, only neighbours and FDB
+// entries, or only routes; only puts or only removals. The first batch makes next-hop objects,
+// because the form of a route depends on whether its object could be made. The second batch has all
+// changes in their order. Then follow the routes to the networks of addresses, and the removal of
+// objects that no route names any more.
 class ChangeRun {
  public:
   // All references outlive the run. `results` has one result for each change.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/objects/last_written.h"
 
+#include <utility>
+
 namespace flannel {
 namespace {
 
@@ -12,6 +14,19 @@ std::optional<typename Map::mapped_type> value_at(const Map& map, const Key& key
 }
 
 }  // namespace
+
+void LastWritten::renew(const Scope& scope, LastWritten read) {
+  for (const std::string& name : scope.link_names) {
+    const auto at = links.find(name);
+    if (at == links.end()) continue;
+    forget_all_on(at->second.index);
+    links.erase(at);
+  }
+  links.merge(read.links);
+  for (auto& [link, objects] : read.on_link_)
+    on_link_.insert_or_assign(link, std::move(objects));
+  routes = std::move(read.routes);
+}
 
 bool LastWritten::has_address(int link, const IpAddress& ip) const {
   const auto at = on_link_.find(link);

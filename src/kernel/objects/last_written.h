@@ -9,6 +9,7 @@
 
 #include "kernel/netlink/rtnetlink.h"
 #include "kernel/objects/route_placement.h"
+#include "plan/kernel.h"
 
 namespace flannel {
 
@@ -33,6 +34,10 @@ class LastWritten {
   }
   void forget_neighbours(int link) { on_link_[link].macs.clear(); }
   void forget_all_on(int link) { on_link_.erase(link); }
+
+  // Takes what a read of this scope has found, and all routes, in place of what was remembered of
+  // them. The devices of other scopes stay.
+  void renew(const Scope& scope, LastWritten read);
 
   bool has_address(int link, const IpAddress& ip) const;
   // nullopt if we have no such entry.

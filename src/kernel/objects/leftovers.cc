@@ -13,11 +13,12 @@
 
 #include "base/parse.h"
 #include "kernel/netlink/devices.h"
+#include "plan/vxlan_device.h"
 
 namespace flannel {
 namespace {
 
-// "flannel.7" with the prefix "flannel." is 7.
+// "flannel7" with the prefix "flannel" is 7.
 std::optional<std::uint32_t> number_after(std::string_view prefix, std::string_view name) {
   if (!name.starts_with(prefix)) return std::nullopt;
   return parse_decimal<std::uint32_t>(name.substr(prefix.size()));
@@ -25,9 +26,7 @@ std::optional<std::uint32_t> number_after(std::string_view prefix, std::string_v
 
 // Empty: not one of our devices.
 std::string_view backend_of(const LinkRow& row) {
-  for (const std::string_view prefix : {"flannel.", "flannel-v6."}) {
-    if (row.vxlan && number_after(prefix, row.name) == row.vxlan->vni) return "vxlan";
-  }
+  if (row.vxlan && is_vxlan_name(row.name, row.vxlan->vni)) return "vxlan";
   if (row.layer3_tun && number_after("flannel", row.name)) return "udp";
   return {};
 }
@@ -115,7 +114,8 @@ Result<std::vector<Leftover>> find_leftovers(NetlinkSocket& socket) {
   return found;
 }
 
-Result<std::vector<Link>> left_vxlans(NetlinkSocket& socket, std::span<const IpPrefix> networks) {
+Result<std::vector<LeftDevice>> left_vxlans(NetlinkSocket& socket,
+                                            std::span<const IpPrefix> networks) {
   NetlinkBatch ask_addresses, ask_links;
   dump_addresses(ask_addresses, 0);
   std::set<int> in_network;
@@ -124,13 +124,13 @@ Result<std::vector<Link>> left_vxlans(NetlinkSocket& socket, std::span<const IpP
     const auto has_it = [&row](const IpPrefix& network) { return network.contains(row.ip); };
     if (std::ranges::any_of(networks, has_it)) in_network.insert(row.link);
   }
-  std::vector<Link> left;
+  std::vector<LeftDevice> left;
   Devices devices(socket);
   dump_links(ask_links);
   for (const LinkRow& row :
        TRY_DURING(dump_rows(socket, ask_links, decode_link), "list the devices")) {
-    if (!in_network.contains(row.index) || backend_of(row) != "vxlan") continue;
-    left.push_back(TRY(devices.as_link(row)));
+    if (backend_of(row) != "vxlan") continue;
+    left.push_back({TRY(devices.as_link(row)), in_network.contains(row.index)});
   }
   return left;
 }

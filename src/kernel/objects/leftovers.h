@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "kernel/netlink/netlink_socket.h"
 #include "kernel/netlink/rtnetlink.h"
+#include "plan/left_device.h"
 #include "plan/net_state.h"
 
 namespace flannel {
@@ -27,8 +28,10 @@ struct Leftover {
 // Returns the leftovers in an order in which they can be removed.
 Result<std::vector<Leftover>> find_leftovers(NetlinkSocket& socket);
 
-// The vxlan devices of earlier runs for one of `networks`: they have an address in it.
-Result<std::vector<Link>> left_vxlans(NetlinkSocket& socket, std::span<const IpPrefix> networks);
+// The vxlan devices of earlier runs, also of other daemons. Those of `networks` have an address in
+// one of them.
+Result<std::vector<LeftDevice>> left_vxlans(NetlinkSocket& socket,
+                                            std::span<const IpPrefix> networks);
 
 // Returns one result for each; a leftover that is already gone is a success.
 std::vector<Result<void>> remove_leftovers(NetlinkSocket& socket,

@@ -78,8 +78,25 @@ TEST_F(LeftoversTest, DevicesOfEarlierConfigurationsAreFoundToo) {
   shell(
       "ip link add flannel.7 type vxlan id 7 dstport 8472 dev eth0; "
       "ip link add flannel.4096 type vxlan id 4096 dstport 8473 dev eth0; "
+      "ip link add fl2-v6.7 type vxlan id 7 dstport 8473 dev eth0 local 2001:db8::1; "
       "ip tuntap add dev flannel3 mode tun");
-  EXPECT_EQ(found(), "vxlan: device flannel.7\nvxlan: device flannel.4096\nudp: device flannel3\n");
+  EXPECT_EQ(found(),
+            "vxlan: device flannel.7\nvxlan: device flannel.4096\nvxlan: device fl2-v6.7\n"
+            "udp: device flannel3\n");
+}
+
+TEST_F(LeftoversTest, TheDevicesOfANetworkHaveAnAddressInIt) {
+  shell(
+      "ip link add flannel.7 type vxlan id 7 dstport 8472 dev eth0 local 192.0.2.1; "
+      "ip link add fl2.7 type vxlan id 7 dstport 8473 dev eth0 local 192.0.2.1; "
+      "ip link add vxlan8 type vxlan id 8 dstport 8472 dev eth0 local 192.0.2.1; "
+      "ip address add 10.5.1.0/32 dev fl2.7; ip address add 10.5.1.0/32 dev vxlan8");
+  const auto left = left_vxlans(socket_, std::vector{*IpPrefix::parse_v4("10.5.0.0/16")});
+  ASSERT_TRUE(left) << left.error().text;
+  std::string text;
+  for (const auto& [link, is_of_network] : *left)
+    text += link.name + (is_of_network ? " is of it\n" : "\n");
+  EXPECT_EQ(text, "flannel.7\nfl2.7 is of it\n");
 }
 
 TEST_F(LeftoversTest, NothingOfOthersIsFound) {
@@ -87,6 +104,7 @@ TEST_F(LeftoversTest, NothingOfOthersIsFound) {
       "ip link add flannel.1 type bridge; "
       "ip link add flannel.2 type vxlan id 3 dstport 8472 dev eth0; "
       "ip link add flannel.x type vxlan id 4 dstport 8474 dev eth0; "
+      "ip link add fl2.6 type vxlan id 7 dstport 8476 dev eth0; "
       "ip link add vxlan5 type vxlan id 5 dstport 8475 dev eth0; "
       "ip tuntap add dev flannel0 mode tap; ip tuntap add dev tun0 mode tun; "
       "ip route add 10.5.2.0/24 via 192.0.2.2; ip route add 10.5.3.0/24 via 192.0.2.2 proto 99; "

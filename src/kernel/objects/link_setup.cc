@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "kernel/host/ipv6_settings.h"
+#include "kernel/host/source_check.h"
 #include "plan/diff.h"
 
 namespace flannel {
@@ -20,6 +21,9 @@ LinkChange difference(const LinkRow& row, const Link& link) {
   LinkChange change;
   if (link.mtu != 0 && link.mtu != row.mtu) change.mtu = link.mtu;
   if (link.up != row.up) change.up = link.up;
+  if (!link.strict_source_check && is_source_check_strict(row.rp_filter)) {
+    change.rp_filter = kLooseSourceCheck;
+  }
   std::uint32_t queue_len = 0;  // vxlan: no queue, as in upstream
   if (const auto* vxlan = std::get_if<VxlanSettings>(&link.kind)) {
     if (!vxlan->mac.is_zero() && vxlan->mac != row.mac) change.mac = vxlan->mac;
@@ -37,7 +41,7 @@ bool differs(const VxlanSettings& want, const VxlanRow& have) {
 }
 
 bool has_changes(const LinkChange& change) {
-  return change.mtu || change.queue_len || change.mac || change.up;
+  return change.mtu || change.queue_len || change.mac || change.up || change.rp_filter;
 }
 
 }  // namespace

@@ -14,9 +14,9 @@ class LinkSetup {
  public:
   LinkSetup(NetlinkSocket& socket, Devices& devices) : socket_(socket), devices_(devices) {}
 
-  // Creates the device, or changes its MTU, MAC, learning, queue length and state in place, which
-  // preserves addresses and routes. ErrorKind::invalid: the change needs a new device.
-  // ErrorKind::not_found: a TUN device is missing, which only the packet path can make.
+  // Creates the device, or changes its MTU, MAC, learning, queue length, check of sources and state
+  // in place, which preserves addresses and routes. ErrorKind::invalid: the change needs a new
+  // device. ErrorKind::not_found: a TUN device is missing, which only the packet path can make.
   Result<void> put(const Link& link);
   // Deletes the old device only after checks that the new one can be created: its lower device
   // exists, and its UDP port is available.

@@ -3,15 +3,22 @@
 
 #include <utility>
 
+#include "kernel/netlink/checksum_offload.h"
 #include "kernel/objects/change_run.h"
 #include "kernel/objects/link_setup.h"
 
 namespace flannel {
 namespace {
 
-// The kernel checks gateways against addresses, so routes are put after addresses.
+// The kernel checks gateways against addresses, so routes are put after addresses. A run changes
+// next-hop objects, and so the routes by them, with its first batch, and may put a route with its
+// last one: it must find the neighbours of the new routes there, and leave those of the old ones.
 bool can_run_together(const KernelChange& a, const KernelChange& b) {
-  return std::holds_alternative<Address>(a.object) == std::holds_alternative<Address>(b.object) &&
+  const auto same_kind = [&a, &b]<typename Kind>() {
+    return std::holds_alternative<Kind>(a.object) == std::holds_alternative<Kind>(b.object);
+  };
+  return same_kind.operator()<Address>() && same_kind.operator()<Route>() &&
+         (a.op == Op::remove) == (b.op == Op::remove) &&
          !std::holds_alternative<Shared<Link>>(b.object);
 }
 
@@ -52,9 +59,11 @@ Result<void> LinuxKernel::apply_link(const KernelChange& change, Devices& device
   auto result = [&]() -> Result<void> {
     switch (change.op) {
       case Op::put:
-        return setup.put(link);
+        TRY(setup.put(link));
+        return set_checksums(link, devices);
       case Op::recreate:
-        return setup.recreate(link);
+        TRY(setup.recreate(link));
+        return set_checksums(link, devices);
       case Op::remove:
         return setup.remove(link.name);
     }
@@ -62,6 +71,18 @@ Result<void> LinuxKernel::apply_link(const KernelChange& change, Devices& device
   }();
   note_link(link.name, devices);
   return result;
+}
+
+// A device that another program has set so is left as it is.
+Result<void> LinuxKernel::set_checksums(const Link& link, Devices& devices) {
+  const LinkRow* row = TRY(devices.find(link.name));
+  if (!row || !row->vxlan) return {};
+  if (link.software_checksums) {
+    software_checksums_.insert(row->index);
+    return set_checksum_offload(link.name, false);
+  }
+  if (software_checksums_.erase(row->index) == 0) return {};
+  return set_checksum_offload(link.name, true);
 }
 
 void LinuxKernel::note_link(const std::string& name, Devices& devices) {

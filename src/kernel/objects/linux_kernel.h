@@ -18,6 +18,9 @@ namespace flannel {
 // The kernel of the network namespace of the thread that opens it, over one request socket. Loop
 // thread only. docs/kernel-objects.md
 //
+// It may serve several reconcilers whose scopes share neither devices nor networks: what a read of
+// one scope remembers leaves what is remembered of the others.
+//
 // A device with one of our names that is of a kind that we do not make is not read, and every
 // change of it or of an object on it is ErrorKind::conflict. The put of a route replaces another
 // program's route to the same destination (upstream's, at a migration); a removal never removes
@@ -46,23 +49,27 @@ class LinuxKernel final : public Kernel {
   LinuxKernel(NetlinkSocket socket, const Options& options);
 
   Result<void> apply_link(const KernelChange& change, Devices& devices);
+  Result<void> set_checksums(const Link& link, Devices& devices);
+  bool has_software_checksums(const LinkRow& row, const Scope& scope);
   void note_link(const std::string& name, Devices& devices);
 
-  Result<NetState> read_all(const Scope& scope);
-  Result<void> read_link(const std::string& name, const Scope& scope, Devices& devices,
-                         NetState& state);
-  Result<void> read_addresses(const LinkRow& row, const Scope& scope, NetState& state);
-  Result<void> read_neighbours(const LinkRow& row, const Scope& scope, NetState& state);
-  Result<void> read_fdb(const LinkRow& row, NetState& state);
-  Result<void> read_routes(const Scope& scope, Devices& devices, NetState& state);
-  Result<void> read_left_routes(const Scope& scope, Devices& devices, NetState& state);
-  Result<std::vector<NexthopRow>> read_nexthops();
+  struct Reading;  // what one read() has found so far
+  Result<void> read_all(Reading& reading);
+  Result<void> read_link(const std::string& name, Reading& reading);
+  Result<void> read_addresses(const LinkRow& row, Reading& reading);
+  Result<void> read_neighbours(const LinkRow& row, Reading& reading);
+  Result<void> read_fdb(const LinkRow& row, Reading& reading);
+  Result<void> read_routes(Reading& reading);
+  Result<void> read_left_routes(Reading& reading);
+  Result<std::vector<NexthopRow>> read_nexthops(Reading& reading);
   void delete_orphans(std::set<std::uint32_t> orphans);
 
   NetlinkSocket socket_;
   std::size_t plain_routes_;
   LastWritten last_written_;
   std::set<std::uint32_t> orphans_seen_;
+  // The indexes of devices whose checksums we have the kernel fill in, by our own wish.
+  std::set<int> software_checksums_;
 };
 
 }  // namespace flannel

@@ -10,6 +10,8 @@
 #include <utility>
 
 #include "base/log.h"
+#include "kernel/host/source_check.h"
+#include "kernel/netlink/checksum_offload.h"
 #include "kernel/netlink/route_dump.h"
 #include "kernel/objects/linux_kernel.h"
 
@@ -26,6 +28,16 @@ struct NamedNexthop {
   const NexthopRow& row;
   bool is_named = false;  // by a route
 };
+using NexthopsById = std::unordered_map<std::uint32_t, NamedNexthop>;
+
+// Ours that no route names.
+std::set<std::uint32_t> orphans_among(const NexthopsById& nexthops) {
+  std::set<std::uint32_t> orphans;
+  for (const auto& [id, nexthop] : nexthops) {
+    if (!nexthop.is_named && is_ours(nexthop.row)) orphans.insert(id);
+  }
+  return orphans;
+}
 
 // With net.ipv4.nexthop_compat_mode=0 a route has only the id of its next-hop object.
 void fill_in(RouteRow& row, const NexthopRow& nexthop) {
@@ -49,99 +61,120 @@ bool is_ours(const NeighbourRow& row, const Scope& scope) {
          !row.ip.is_link_local();
 }
 
-// Other routes of our protocol belong to another daemon.
+// Other routes of our protocol belong to another scope, or to another daemon.
 bool concerns(const Route& route, const Scope& scope) {
   return scope.contains(route.to) || scope.has_link(route.link);
 }
 
 }  // namespace
 
+struct LinuxKernel::Reading {
+  const Scope& scope;
+  Devices devices;
+  NetState state;       // for the caller
+  LastWritten written;  // for our memory
+};
+
 Result<NetState> LinuxKernel::read(const Scope& scope) {
-  LastWritten before = std::exchange(last_written_, LastWritten(plain_routes_));
-  auto state = read_all(scope);
-  if (!state) last_written_ = std::move(before);
-  return state;
+  Reading reading{scope, Devices(socket_), {}, LastWritten(plain_routes_)};
+  TRY(read_all(reading));
+  last_written_.renew(scope, std::move(reading.written));
+  return std::move(reading.state);
 }
 
-Result<NetState> LinuxKernel::read_all(const Scope& scope) {
-  NetState state;
-  Devices devices(socket_);
-  for (const std::string& name : std::set(scope.link_names.begin(), scope.link_names.end())) {
-    TRY_DURING(read_link(name, scope, devices, state), "read " + name);
+Result<void> LinuxKernel::read_all(Reading& reading) {
+  const auto& names = reading.scope.link_names;
+  for (const std::string& name : std::set(names.begin(), names.end())) {
+    TRY_DURING(read_link(name, reading), "read " + name);
   }
-  TRY_DURING(read_routes(scope, devices, state), "read our routes");
-  TRY_DURING(read_left_routes(scope, devices, state), "read routes of upstream flannel");
-  return state;
-}
-
-Result<void> LinuxKernel::read_link(const std::string& name, const Scope& scope, Devices& devices,
-                                    NetState& state) {
-  const LinkRow* row = TRY(devices.find(name));
-  if (!row || !is_of_our_kind(*row)) return {};
-  last_written_.links.emplace(name, *row);
-  auto link = TRY(devices.as_link(*row));
-  state.links.push_back(std::move(link));
-  TRY(read_addresses(*row, scope, state));
-  TRY(read_neighbours(*row, scope, state));
-  if (row->vxlan) TRY(read_fdb(*row, state));
+  TRY_DURING(read_routes(reading), "read our routes");
+  TRY_DURING(read_left_routes(reading), "read routes of upstream flannel");
   return {};
 }
 
-Result<void> LinuxKernel::read_addresses(const LinkRow& link, const Scope& scope, NetState& state) {
+Result<void> LinuxKernel::read_link(const std::string& name, Reading& reading) {
+  const LinkRow* row = TRY(reading.devices.find(name));
+  if (!row || !is_of_our_kind(*row)) return {};
+  reading.written.links.emplace(name, *row);
+  auto link = TRY(reading.devices.as_link(*row));
+  link.strict_source_check = is_source_check_strict(row->rp_filter);
+  link.software_checksums = has_software_checksums(*row, reading.scope);
+  reading.state.links.push_back(std::move(link));
+  TRY(read_addresses(*row, reading));
+  TRY(read_neighbours(*row, reading));
+  if (row->vxlan) TRY(read_fdb(*row, reading));
+  return {};
+}
+
+// A failure is read as "no": the change that follows has the reason.
+bool LinuxKernel::has_software_checksums(const LinkRow& row, const Scope& scope) {
+  if (!row.vxlan || !(scope.software_checksums || software_checksums_.contains(row.index))) {
+    return false;
+  }
+  if (offloads_checksums(row.name).value_or(true)) return false;
+  software_checksums_.insert(row.index);
+  return true;
+}
+
+Result<void> LinuxKernel::read_addresses(const LinkRow& link, Reading& reading) {
   NetlinkBatch request;
   dump_addresses(request, link.index);
   const auto rows = TRY(dump_rows(socket_, request, decode_address));
   std::optional<std::vector<RouteRow>> kernels_own;
   for (const AddressRow& row : rows) {
-    if (row.link != link.index || !scope.contains(row.ip)) continue;
+    if (row.link != link.index || !reading.scope.contains(row.ip)) continue;
     Address address{.link = link.name, .ip = row.ip, .bits = row.bits};
     if (address.has_network()) {
       if (!kernels_own) kernels_own = TRY(route_rows(socket_, RTPROT_KERNEL));
       address.routed = std::ranges::any_of(
           *kernels_own, [&row](const RouteRow& route) { return is_route_of(row, route); });
     }
-    last_written_.put(link.index, address);
-    state.addresses.push_back(std::move(address));
+    reading.written.put(link.index, address);
+    reading.state.addresses.push_back(std::move(address));
   }
   return {};
 }
 
-Result<void> LinuxKernel::read_neighbours(const LinkRow& link, const Scope& scope,
-                                          NetState& state) {
+Result<void> LinuxKernel::read_neighbours(const LinkRow& link, Reading& reading) {
   NetlinkBatch request;
   dump_neighbours(request, link.index);
   const auto rows = TRY(dump_rows(socket_, request, decode_neighbour));
-  state.neighbours.reserve(state.neighbours.size() + rows.size());
+  auto& neighbours = reading.state.neighbours;
+  neighbours.reserve(neighbours.size() + rows.size());
   for (const NeighbourRow& row : rows) {
-    if (row.link != link.index || !is_ours(row, scope)) continue;
-    state.neighbours.push_back({.link = link.name, .ip = row.ip, .mac = row.mac});
-    last_written_.put(link.index, state.neighbours.back());
+    if (row.link != link.index || !is_ours(row, reading.scope)) continue;
+    neighbours.push_back({.link = link.name, .ip = row.ip, .mac = row.mac});
+    reading.written.put(link.index, neighbours.back());
   }
   return {};
 }
 
-Result<void> LinuxKernel::read_fdb(const LinkRow& link, NetState& state) {
+Result<void> LinuxKernel::read_fdb(const LinkRow& link, Reading& reading) {
   NetlinkBatch request;
   dump_fdb(request, link.index);
   const auto rows = TRY(dump_rows(socket_, request, decode_fdb));
-  state.fdb.reserve(state.fdb.size() + rows.size());
+  auto& fdb = reading.state.fdb;
+  fdb.reserve(fdb.size() + rows.size());
   for (const FdbRow& row : rows) {
     if (row.link != link.index || !is_ours(row)) continue;
-    state.fdb.push_back({.link = link.name, .mac = row.mac, .remote = *row.remote});
-    last_written_.put(link.index, state.fdb.back());
+    fdb.push_back({.link = link.name, .mac = row.mac, .remote = *row.remote});
+    reading.written.put(link.index, fdb.back());
   }
   return {};
 }
 
-Result<void> LinuxKernel::read_routes(const Scope& scope, Devices& devices, NetState& state) {
-  const auto nexthops = TRY(read_nexthops());
+// The kernel has one list of our routes, so what is remembered of other scopes is read again.
+Result<void> LinuxKernel::read_routes(Reading& reading) {
+  const auto nexthops = TRY(read_nexthops(reading));
   auto rows = TRY(route_rows(socket_, kRouteProtocol));
-  last_written_.routes.reserve(rows.size(), nexthops.size());
-  std::unordered_map<std::uint32_t, NamedNexthop> by_id;
+  RoutePlacement& placement = reading.written.routes;
+  NetState& state = reading.state;
+  placement.reserve(rows.size(), nexthops.size());
+  NexthopsById by_id;
   by_id.reserve(nexthops.size());
   for (const NexthopRow& row : nexthops) {
     by_id.emplace(row.id, NamedNexthop{row});
-    last_written_.routes.keep_clear_of(row.id);
+    placement.keep_clear_of(row.id);
   }
 
   state.routes.reserve(rows.size());
@@ -158,47 +191,47 @@ Result<void> LinuxKernel::read_routes(const Scope& scope, Devices& devices, NetS
       state.routes.push_back({.to = row.to, .link = {}, .blackhole = true});
       continue;
     }
-    auto link = TRY(devices.name_of(row.link));
+    auto link = TRY(reading.devices.name_of(row.link));
     if (link.empty()) continue;  // meanwhile removed with its device
     Route route{.to = row.to,
                 .via = row.via.value_or(IpAddress{}),
                 .link = std::move(link),
-                .onlink = row.onlink};
-    if (concerns(route, scope)) last_written_.routes.found(route, row.nexthop, object_is_ours);
+                .onlink = row.onlink,
+                .mtu = row.mtu};
+    if (concerns(route, reading.scope) || last_written_.routes.has(route.to)) {
+      placement.found(route, row.nexthop, object_is_ours);
+    }
     state.routes.push_back(std::move(route));
   }
-  std::set<std::uint32_t> orphans;
-  for (const auto& [id, nexthop] : by_id) {
-    if (!nexthop.is_named && is_ours(nexthop.row)) orphans.insert(id);
-  }
-  delete_orphans(std::move(orphans));
+  delete_orphans(orphans_among(by_id));
   return {};
 }
 
 // Routes of upstream flannel have the protocol boot, like routes made by hand.
-Result<void> LinuxKernel::read_left_routes(const Scope& scope, Devices& devices, NetState& state) {
+Result<void> LinuxKernel::read_left_routes(Reading& reading) {
+  const Scope& scope = reading.scope;
   if (scope.own_subnets.empty()) return {};
   const auto rows = TRY(route_rows(socket_, RTPROT_BOOT));
   for (const RouteRow& row : rows) {
     const bool is_to_us = scope.is_own_subnet(row.to) && row.table == RT_TABLE_MAIN;
     if (!is_to_us || row.type != RTN_UNICAST || row.multipath || row.nexthop != 0) continue;
-    auto link = TRY(devices.name_of(row.link));
+    auto link = TRY(reading.devices.name_of(row.link));
     if (!scope.has_link(link)) continue;
-    state.routes.push_back({.to = row.to,
-                            .via = row.via.value_or(IpAddress{}),
-                            .link = std::move(link),
-                            .onlink = row.onlink,
-                            .foreign = true});
+    reading.state.routes.push_back({.to = row.to,
+                                    .via = row.via.value_or(IpAddress{}),
+                                    .link = std::move(link),
+                                    .onlink = row.onlink,
+                                    .foreign = true});
   }
   return {};
 }
 
-Result<std::vector<NexthopRow>> LinuxKernel::read_nexthops() {
+Result<std::vector<NexthopRow>> LinuxKernel::read_nexthops(Reading& reading) {
   NetlinkBatch request;
   dump_nexthops(request);
   auto rows = dump_rows(socket_, request, decode_nexthop);
   if (!rows && rows.error().kind == ErrorKind::unsupported) {
-    last_written_.routes.use_plain_only();
+    reading.written.routes.use_plain_only();
     return std::vector<NexthopRow>{};
   }
   return rows;

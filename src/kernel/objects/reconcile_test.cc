@@ -78,6 +78,8 @@ TEST_P(ReconcileTest, MendsWhateverOthersTakeAway) {
       ip + "route append " + to + " via " + to_string(local().plus(8)) + " dev eth0 proto 250",
       ip + "neigh flush dev " + link_ + " nud permanent",
       "bridge fdb flush dev " + link_,
+      "sysctl -qw net/ipv4/conf/" + link_ + "/rp_filter=1",
+      "sysctl -qw net/ipv4/conf/" + link_ + "/rp_filter=0 net.ipv4.conf.all.rp_filter=1",
       "ip link set " + link_ + " address 02:00:00:00:00:99",
       "ip link del " + link_ + "; ip link add " + link_ +
           " type vxlan id 77 dstport 4789 dev eth0"};

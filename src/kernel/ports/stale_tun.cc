@@ -72,18 +72,17 @@ Result<void> remove_stale_tun(const std::string& name, const TunFacts& device) {
   return {};  // the device is removed when this queue is closed
 }
 
-Result<std::string> remove_stale_tuns(std::span<const IpPrefix> networks) {
-  NetlinkSocket socket = TRY(NetlinkSocket::open());
-  std::string removed;
+Result<std::vector<std::string>> left_tuns(NetlinkSocket& socket,
+                                           std::span<const IpPrefix> networks, bool holds_queues) {
+  std::vector<std::string> left;
   for (int number = 0; number < kMostTunDevices; ++number) {
-    const std::string name = "flannel" + std::to_string(number);
+    std::string name = "flannel" + std::to_string(number);
     const auto device = TRY(read_tun(socket, name));
-    if (!device || !device->may_be_stale()) continue;
+    if (!device || !device->is_tun || !(holds_queues || device->may_be_stale())) continue;
     const auto address = TRY(find_address(socket, *device, networks));
-    if (address != AddressIn::network || !remove_stale_tun(name, *device)) continue;
-    removed += (removed.empty() ? "" : " ") + name;
+    if (address == AddressIn::network) left.push_back(std::move(name));
   }
-  return removed;
+  return left;
 }
 
 Result<std::vector<std::string>> tuns_in_the_way(std::span<const IpAddress> addresses) {

@@ -39,9 +39,10 @@ Result<AddressIn> find_address(NetlinkSocket& socket, const TunFacts& device,
 // ErrorKind::exists: a process has the device open.
 Result<void> remove_stale_tun(const std::string& name, const TunFacts& device);
 
-// Removes each stale flannel%d that has an address in one of `networks`; returns their names,
-// separated by spaces.
-Result<std::string> remove_stale_tuns(std::span<const IpPrefix> networks);
+// The flannel%d devices with an address in one of `networks` that an earlier run may have left.
+// `holds_queues`: this process has the queues of that run open, so an open device counts too.
+Result<std::vector<std::string>> left_tuns(NetlinkSocket& socket,
+                                           std::span<const IpPrefix> networks, bool holds_queues);
 
 // The flannel%d devices, stale or in use, to which the kernel routes one of `addresses`.
 Result<std::vector<std::string>> tuns_in_the_way(std::span<const IpAddress> addresses);

@@ -143,13 +143,14 @@ TEST_F(PrivilegesTest, WhatAServiceDoesNotNeedIsAnErrorAndNotTheEnd) {
               std::string text = refusal(::mount("none", "/mnt", "tmpfs", 0, nullptr));
               text += refusal(::unshare(CLONE_NEWUSER));
               text += refusal(::chroot("/"));
-              text += refusal(::socket(AF_PACKET, SOCK_RAW, 0));
+              text += refusal(::socket(AF_BLUETOOTH, SOCK_RAW, 0));
               text += refusal(::socket(AF_ALG, SOCK_SEQPACKET, 0));
               text += refusal(::socket(AF_INET, SOCK_RAW, IPPROTO_RAW));  // iptables-legacy
               text += refusal(::socket(AF_NETLINK, SOCK_RAW, 0));
+              text += refusal(::socket(AF_PACKET, SOCK_DGRAM, 0));  // probes
               return text;
             }),
-            "ENOSYS\nENOSYS\nENOSYS\nEAFNOSUPPORT\nEAFNOSUPPORT\nallowed\nallowed\n");
+            "ENOSYS\nENOSYS\nENOSYS\nEAFNOSUPPORT\nEAFNOSUPPORT\nallowed\nallowed\nallowed\n");
 }
 
 TEST_F(PrivilegesTest, AgainIsHarmless) {

@@ -78,7 +78,9 @@ constexpr std::span<const std::string_view> kOfSanitizers;
 // With ENOSYS a libc that tries a newer system call falls back, as on a kernel without it.
 constexpr std::uint32_t kRefusal = SCMP_ACT_ERRNO(ENOSYS);
 
-constexpr unsigned kFamilies[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK};
+// In order. By AF_PACKET probes of peers are received.
+constexpr unsigned kFamilies[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET};
+constexpr unsigned kLastFamily = AF_PACKET;
 
 struct Release {
   void operator()(void* filter) const { ::seccomp_release(filter); }
@@ -103,12 +105,12 @@ Result<void> add_socket(const Filter& filter, std::uint32_t action, scmp_compare
 }
 
 Result<void> add_sockets(const Filter& filter) {
-  for (unsigned family = 0; family <= AF_NETLINK; ++family) {
+  for (unsigned family = 0; family <= kLastFamily; ++family) {
     const bool allowed = std::ranges::find(kFamilies, family) != std::end(kFamilies);
     TRY(add_socket(filter, allowed ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_CMP_EQ,
                    family));
   }
-  return add_socket(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_CMP_GT, AF_NETLINK);
+  return add_socket(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_CMP_GT, kLastFamily);
 }
 
 // Failures are ignored: older kernels and libraries lack some of these attributes.

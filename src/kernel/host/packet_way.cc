@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/host/packet_way.h"
+
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+
+#include <algorithm>
+
+#include "kernel/netlink/netlink_socket.h"
+#include "kernel/netlink/rtnetlink.h"
+
+namespace flannel {
+namespace {
+
+constexpr std::uint16_t kUsable = NUD_PERMANENT | NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE;
+
+Result<void> add_neighbour(NetlinkSocket& socket, const RouteRow& route, const IpAddress& next,
+                           PacketWay& way) {
+  NetlinkBatch request;
+  dump_neighbours(request, route.link);
+  const auto rows = TRY(dump_rows(socket, request, decode_neighbour));
+  for (const NeighbourRow& row : rows) {
+    if (row.link == route.link && row.ip == next && (row.state & kUsable) != 0) {
+      way.neighbour = row.mac;
+    }
+  }
+  return {};
+}
+
+Result<void> add_remote(NetlinkSocket& socket, const RouteRow& route, PacketWay& way) {
+  NetlinkBatch request;
+  dump_fdb(request, route.link);
+  const auto rows = TRY(dump_rows(socket, request, decode_fdb));
+  for (const FdbRow& row : rows) {
+    if (row.link == route.link && row.mac == way.neighbour && row.remote) way.remote = row.remote;
+  }
+  return {};
+}
+
+Result<void> add_device(NetlinkSocket& socket, const RouteRow& route, PacketWay& way) {
+  NetlinkBatch request;
+  get_link(request, route.link);
+  const auto link = TRY(ask_row(socket, request, decode_link));
+  if (!link) return fail(ErrorKind::not_found, "the device of the route is gone");
+  way.device = link->name;
+  way.kind = link->kind;
+  way.is_up = link->up;
+  way.mtu = route.mtu == 0 ? link->mtu : std::min(link->mtu, route.mtu);
+  return {};
+}
+
+}  // namespace
+
+Result<PacketWay> packet_way(const IpAddress& source, const IpAddress& destination,
+                             const std::string& in) {
+  NetlinkSocket socket = TRY(NetlinkSocket::open());
+  const std::string what = "find the route to " + to_string(destination);
+  const int index = in.empty() ? 0 : static_cast<int>(::if_nametoindex(in.c_str()));
+  if (!in.empty() && index == 0) return fail(ErrorKind::not_found, what + ": no device " + in);
+  NetlinkBatch request;
+  get_forward_path(request, source, destination, index);
+  const auto route = TRY_DURING(ask_row(socket, request, decode_route), what);
+  if (!route) return fail(ErrorKind::system, what + ": the kernel's answer is no route");
+  PacketWay way;
+  way.via = route->via;
+  way.is_local = route->type == RTN_LOCAL;
+  way.is_refused =
+      route->type == RTN_BLACKHOLE || route->type == RTN_UNREACHABLE || route->type == RTN_PROHIBIT;
+  if (route->link == 0 || way.is_local || way.is_refused) return way;
+  TRY_DURING(add_device(socket, *route, way), what);
+  TRY(add_neighbour(socket, *route, way.via.value_or(destination), way));
+  if (way.kind == "vxlan" && way.neighbour) TRY(add_remote(socket, *route, way));
+  return way;
+}
+
+}  // namespace flannel
