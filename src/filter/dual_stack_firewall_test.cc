@@ -10,6 +10,7 @@
 #include "loop/epoll_loop.h"
 #include "support/fresh_netns.h"
 #include "support/in_family.h"
+#include "support/problems_of.h"
 
 namespace flannel::dual_stack_firewall_test {
 namespace {
@@ -34,7 +35,7 @@ class DualStackFirewallTest : public NetnsTest {
            rules(Family::v6).empty() == v6) {
       EXPECT_TRUE(loop->run());
     }
-    EXPECT_EQ(firewall->trouble(), "");
+    EXPECT_EQ(problems_of(*firewall), "");
   }
   // Our rules for that family, in both kinds of packet filter.
   static std::string rules(Family family) {

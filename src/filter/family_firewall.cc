@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/problem_kinds.h"
 #include "rules/nft_text.h"
 
 namespace flannel {
@@ -60,6 +61,15 @@ void FamilyFirewall::leave(const IpPrefix& network) {
   take_wish({.rules = {.network = network}, .subnet = network});
 }
 
+// Rules that nobody wants any more are removed by one more pass.
+void FamilyFirewall::set_rules(const RuleOptions& rules) {
+  if (options_.rules == rules) return;
+  options_.rules = rules;
+  if (!is_wanted()) return;
+  wish_->rules = plan_rules(wish_->rules.network, wish_->subnet, rules);
+  if (!pass_) begin();
+}
+
 void FamilyFirewall::take_wish(FirewallWish wish) {
   if (wish_ == wish) return;
   wish_ = std::move(wish);
@@ -69,12 +79,7 @@ void FamilyFirewall::take_wish(FirewallWish wish) {
 void FamilyFirewall::admit(const OverlayIngress& ingress) {
   if (!options_.docker || ingress_ == ingress) return;
   ingress_ = ingress;
-  for (const std::string& name : unmatched(ingress)) {
-    log::warning(
-        "no packet is let through Docker's rules from an interface whose name ends with +, "
-        "which iptables takes for every name that begins so; rename it",
-        {{"interface", name}});
-  }
+  unmatched_ = unmatched(ingress);
   if (!is_wanted()) return;
   wish_->docker = ingress;
   on_rules_changed();
@@ -188,7 +193,7 @@ void FamilyFirewall::clear_others() {
     if (pass_->is_for_nothing()) {
       log::info("no rules for a network of an earlier run",
                 {{"network", to_string(pass_->rules.network)}});
-    } else if (!is_done(view_, *pass_) || !trouble_.empty()) {
+    } else if (!is_done(view_, *pass_) || !failure_.empty()) {
       log::info("packet filter in order", {{"family", to_string(family_)},
                                            {"masquerade", !pass_->rules.masquerade.empty()},
                                            {"forward", !pass_->rules.forward.empty()}});
@@ -210,31 +215,49 @@ void FamilyFirewall::log_findings(const FirewallFindings& before) const {
     log::info("our rules stand", {{"in", nft_table(pass_->rules.network)}});
   }
   if (before.kind != now.kind && now.kind == FirewallKind::iptables) {
-    const std::string why =
-        by_flag ? "--firewall says so" : "nftables cannot be used: " + now.why_no_nftables;
-    log::info("packet filter chosen",
-              {{"family", to_string(family_)}, {"kind", view_.iptables->name}, {"why", why}});
-    if (pass_->config_asks_nftables) {
-      log::warning("EnableNFTables of the network configuration is not followed", {{"why", why}});
-    }
-  }
-  if (before.random_ports != now.random_ports && now.random_ports == RandomPorts::refused) {
-    log::warning("masquerading without random ports",
-                 {{"family", to_string(family_)}, {"why", now.why_no_random_ports}});
-  }
-  if (before.unusable != now.unusable && now.unusable) {
-    log::warning("there are rules of iptables here, and its programs are not installed",
-                 {{"family", to_string(family_)}});
+    log::info(
+        "packet filter chosen",
+        {{"family", to_string(family_)}, {"kind", view_.iptables->name}, {"why", why_iptables()}});
   }
 }
 
-void FamilyFirewall::end() {
-  const std::string trouble = view_.failure ? view_.failure->text : std::string();
-  if (trouble != trouble_ && !trouble.empty()) {
-    log::error("our rules cannot be kept in the packet filter",
-               {{"family", to_string(family_)}, {"why", trouble}});
+std::vector<Problem> FamilyFirewall::problems() const {
+  const std::string family(to_string(family_));
+  std::vector<Problem> all;
+  const auto add = [&](const ProblemKind& kind, const std::string& object,
+                       const std::string& text) {
+    all.push_back(make_problem(kind, object, (family_ == Family::v6 ? "IPv6: " : "") + text));
+  };
+  if (!failure_.empty()) add(kRulesNotKept, family, failure_);
+  if (!is_wanted()) return all;
+  const FirewallFindings& host = view_.host;
+  if (host.unusable) {
+    add(kIptablesMissing, family,
+        "there are rules of iptables here, and its programs are not installed");
   }
-  trouble_ = trouble;
+  if (host.random_ports == RandomPorts::refused) {
+    add(kRandomPortsRefused, family, host.why_no_random_ports);
+  }
+  if (host.kind == FirewallKind::iptables && wish_->config_asks_nftables) {
+    add(kNftablesNotUsed, family, why_iptables());
+  }
+  for (const std::string& name : unmatched_) {
+    add(kInterfaceNamePlus, name,
+        "the name of " + name +
+            " ends with +, and iptables takes that for every name that begins "
+            "so");
+  }
+  return all;
+}
+
+std::string FamilyFirewall::why_iptables() const {
+  return options_.mode != FirewallMode::automatic
+             ? "--firewall says so"
+             : "nftables cannot be used: " + view_.host.why_no_nftables;
+}
+
+void FamilyFirewall::end() {
+  failure_ = view_.failure ? view_.failure->text : std::string();
   const bool wish_changed = pass_ != wish_;
   pass_.reset();
   pacer_.end(parts_.loop.now());

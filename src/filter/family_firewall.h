@@ -8,7 +8,9 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "base/problem.h"
 #include "filter/firewall_options.h"
 #include "filter/firewall_pacer.h"
 #include "filter/packet_filter.h"
@@ -25,7 +27,7 @@ class FamilyFirewall {
     std::unique_ptr<PacketFilter> filter;
     std::unique_ptr<RuleChanges> changes;
     Loop& loop;                      // outlives the FamilyFirewall
-    std::function<void()> on_state;  // in_place() or trouble() may answer differently
+    std::function<void()> on_state;  // in_place() or problems() may answer differently
   };
   FamilyFirewall(FirewallOptions options, Family family, Parts parts);
 
@@ -34,14 +36,17 @@ class FamilyFirewall {
   void want(const IpPrefix& network, const IpPrefix& subnet, bool config_asks_nftables);
   // Removes what an earlier run left for this network, and keeps nothing from now on.
   void leave(const IpPrefix& network);
+  // Keeps other rules from now on, also none.
+  void set_rules(const RuleOptions& rules);
   // `ingress`: of this family.
   void admit(const OverlayIngress& ingress);
   // True if rules are kept, and not removed.
   bool is_wanted() const { return wish_ && !is_leaving_; }
   // True if masquerading is in force, or is not asked for.
   bool in_place() const;
-  // What is wrong; empty if nothing is.
-  const std::string& trouble() const { return trouble_; }
+  // Why the rules cannot be kept; empty: they are.
+  const std::string& failure() const { return failure_; }
+  std::vector<Problem> problems() const;
 
  private:
   void prepare();
@@ -56,20 +61,22 @@ class FamilyFirewall {
   void clear_others();
   void change_iptables(const IptablesChange& change);
   void log_findings(const FirewallFindings& before) const;
+  std::string why_iptables() const;
   void end();
   void on_rules_changed();
   void on_timer();
 
-  const FirewallOptions options_;
+  FirewallOptions options_;
   const Family family_;
   const Parts parts_;
   OverlayIngress ingress_;
-  bool is_leaving_ = false;           // the wish is to remove everything
-  std::optional<FirewallWish> wish_;  // nullopt: neither want() nor leave() was called yet
-  std::optional<FirewallWish> pass_;  // what the current pass is for; nullopt: there is none
+  std::vector<std::string> unmatched_;  // interfaces of it from which Docker lets nothing through
+  bool is_leaving_ = false;             // the wish is to remove everything
+  std::optional<FirewallWish> wish_;    // nullopt: neither want() nor leave() was called yet
+  std::optional<FirewallWish> pass_;    // what the current pass is for; nullopt: there is none
   FirewallView view_;
   FirewallPacer pacer_;
-  std::string trouble_;
+  std::string failure_;
   Timer timer_;
 };
 

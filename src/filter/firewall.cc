@@ -2,6 +2,7 @@
 #include "filter/firewall.h"
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -37,7 +38,7 @@ FamilyFirewall& Firewall::of(Family family) {
                                           FamilyFirewall::Parts{.filter = parts_.filter(family),
                                                                 .changes = parts_.changes(family),
                                                                 .loop = parts_.loop,
-                                                                .on_state = [this] { on_state(); }})
+                                                                .on_state = parts_.on_state})
                              .first->second;
   made.admit(of_family(ingress_, family));
   return made;
@@ -60,6 +61,12 @@ void Firewall::want(const NetworkConfig& config, const SubnetKey& own,
   }
 }
 
+void Firewall::set_rules(const RuleOptions& rules) {
+  options_.rules = rules;
+  for (auto& [family, part] : families_)
+    part.set_rules(rules);
+}
+
 void Firewall::admit(const OverlayIngress& ingress) {
   ingress_ = ingress;
   for (auto& [family, part] : families_)
@@ -71,20 +78,16 @@ bool Firewall::in_place() const {
   const auto stands = [&](Family family) {
     const FamilyFirewall& part = families_.at(family);
     const bool may_fail = family != wanted_.front();
-    return part.in_place() || (may_fail && !part.trouble().empty());
+    return part.in_place() || (may_fail && !part.failure().empty());
   };
   return !wanted_.empty() && std::ranges::all_of(wanted_, stands);
 }
 
-void Firewall::on_state() {
-  trouble_.clear();
-  for (const auto& [family, part] : families_) {
-    if (part.trouble().empty()) continue;
-    if (!trouble_.empty()) trouble_ += "; ";
-    if (family == Family::v6) trouble_ += "IPv6: ";
-    trouble_ += part.trouble();
-  }
-  parts_.on_state();
+std::vector<Problem> Firewall::problems() const {
+  std::vector<Problem> all;
+  for (const auto& [family, part] : families_)
+    std::ranges::move(part.problems(), std::back_inserter(all));
+  return all;
 }
 
 }  // namespace flannel

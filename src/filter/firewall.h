@@ -6,7 +6,6 @@
 #include <map>
 #include <memory>
 #include <span>
-#include <string>
 #include <vector>
 
 #include "filter/family_firewall.h"
@@ -24,26 +23,26 @@ class Firewall final : public PacketRules {
     std::function<std::unique_ptr<PacketFilter>(Family)> filter;
     std::function<std::unique_ptr<RuleChanges>(Family)> changes;
     Loop& loop;                      // outlives the Firewall
-    std::function<void()> on_state;  // in_place() or trouble() may answer differently
+    std::function<void()> on_state;  // in_place() or problems() may answer differently
   };
   Firewall(FirewallOptions options, Parts parts);
 
   void want(const NetworkConfig& config, const SubnetKey& own,
             std::span<const IpPrefix> earlier) override;
+  // Keeps other rules from now on. Whether they are in nftables or iptables stays as it is.
+  void set_rules(const RuleOptions& rules);
   void admit(const OverlayIngress& ingress) override;
   bool in_place() const override;
-  const std::string& trouble() const override { return trouble_; }
+  std::vector<Problem> problems() const override;
 
  private:
   FamilyFirewall& of(Family family);
-  void on_state();
 
-  const FirewallOptions options_;
+  FirewallOptions options_;
   const Parts parts_;
   OverlayIngress ingress_;
   std::map<Family, FamilyFirewall> families_;  // those that were ever needed, and IPv4
   std::vector<Family> wanted_;                 // those of the latest want(), IPv4 first
-  std::string trouble_;
 };
 
 }  // namespace flannel

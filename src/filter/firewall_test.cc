@@ -16,6 +16,7 @@
 #include "loop/epoll_loop.h"
 #include "support/fresh_netns.h"
 #include "support/in_family.h"
+#include "support/problems_of.h"
 
 namespace flannel::firewall_test {
 namespace {
@@ -32,8 +33,8 @@ class FirewallKeeperTest : public InFamily<NetnsTest> {
   void want(const char* subnet) {
     want_of(*firewall, config, "10.5.0.0/16", subnet);
     next_look();
-    EXPECT_TRUE(firewall->in_place()) << firewall->trouble();
-    EXPECT_EQ(firewall->trouble(), "");
+    EXPECT_TRUE(firewall->in_place()) << problems_of(*firewall);
+    EXPECT_EQ(problems_of(*firewall, Severity::warning), "");
   }
   void want_of(Firewall& of, NetworkConfig& given, const char* network, const char* subnet) const {
     auto& range = family() == Family::v4 ? given.v4 : given.v6;
@@ -262,7 +263,7 @@ TEST_P(FirewallKeeperTest, AnUnderlayOfAnyNameIsLetIn) {
   start({.rules = kAll});
   firewall->admit({.underlay = R"(e"x\)", .neighbours = {ip("192.0.2.2")}});
   next_look();
-  EXPECT_EQ(firewall->trouble(), "");
+  EXPECT_EQ(problems_of(*firewall, Severity::warning), "");
   EXPECT_EQ(iptables(R"( -i e"x\ -m comment)"), 4) << "the network and the peer, in two tables";
 }
 

@@ -6,6 +6,7 @@
 #include "filter/firewall.h"
 #include "support/fake_packet_filter.h"
 #include "support/manual_loop.h"
+#include "support/problems_of.h"
 
 namespace flannel::firewall_twin_test {
 namespace {
@@ -206,14 +207,37 @@ TEST_F(FirewallTwinTest, HowTheOverlayComesInIsFollowedInDockersTables) {
   EXPECT_EQ(host.iptables_nft.count("-i flannel0"), 1);
 }
 
+TEST_F(FirewallTwinTest, RulesComeAndGoWithTheOptions) {
+  for (const auto mode : {FirewallMode::nftables, FirewallMode::iptables}) {
+    const auto masquerades = [this] {
+      const auto table = host.nft.find(kTable);
+      return host.iptables_nft.count("MASQUERADE") > 0 ||
+             (table != host.nft.end() && table->second.find("masquerade") != std::string::npos);
+    };
+    host = {};
+    start({.mode = mode, .rules = {.forward = false}, .docker = false});
+    firewall->set_rules(kAll);
+    rest();
+    EXPECT_TRUE(masquerades() && firewall->in_place());
+    firewall->set_rules({.masquerade = false});
+    EXPECT_TRUE(firewall->in_place());
+    rest();
+    EXPECT_FALSE(masquerades());
+    firewall->set_rules({.masquerade = false, .forward = false});
+    rest();
+    EXPECT_EQ(host.nft[kTable].find("accept"), std::string::npos) << host.nft[kTable];
+    EXPECT_EQ(host.iptables_nft.count("FLANNEL"), 0);
+  }
+}
+
 TEST_F(FirewallTwinTest, ARefusalForAnyOtherReasonCostsNoRandomPorts) {
   host.iptables_refuses = [](const std::string& input) { return !input.empty(); };
   start({.mode = FirewallMode::iptables, .rules = kAll});
-  EXPECT_EQ(firewall->trouble(), "refused");
+  EXPECT_EQ(problems_of(*firewall), "rules-not-kept: refused");
   EXPECT_FALSE(firewall->in_place());
   host.iptables_refuses = [](const std::string&) { return false; };
   loop.advance(seconds(5));
-  EXPECT_EQ(firewall->trouble(), "");
+  EXPECT_EQ(problems_of(*firewall), "");
   EXPECT_EQ(host.iptables_nft.count("-j MASQUERADE --random-fully"), 2);
 }
 
@@ -223,6 +247,7 @@ TEST_F(FirewallTwinTest, RandomPortsThatAreRefusedAreNotAskedForAgain) {
   };
   start({.mode = FirewallMode::iptables, .rules = kAll});
   EXPECT_EQ(host.iptables_nft.count("-j MASQUERADE"), 2);
+  EXPECT_EQ(problems_of(*firewall), "random-ports-refused: refused");
   want("10.5.9.0/24");
   rest();
   EXPECT_TRUE(firewall->in_place());
@@ -237,11 +262,11 @@ TEST_F(FirewallTwinTest, AnIptablesThatDoesNotAnswerIsTroubleAndAskedAgain) {
     host.run(host.iptables_nft, "filter", "-P FORWARD DROP");
     host.iptables_refuses = [](const std::string&) { return true; };
     start({.mode = mode, .rules = kAll});
-    EXPECT_EQ(firewall->trouble(), "iptables-nft refused");
+    EXPECT_EQ(problems_of(*firewall), "rules-not-kept: iptables-nft refused");
     EXPECT_EQ(firewall->in_place(), mode == FirewallMode::nftables);
     host.iptables_refuses = [](const std::string&) { return false; };
     loop.advance(seconds(5));
-    EXPECT_EQ(firewall->trouble(), "");
+    EXPECT_EQ(problems_of(*firewall), "");
     EXPECT_EQ(host.iptables_nft.count("-A FLANNEL-FWD"), 2);
   }
 }
@@ -250,10 +275,10 @@ TEST_F(FirewallTwinTest, WithoutNftablesAndIptablesTheTroubleNamesBoth) {
   host.nft_refuses = [](const std::string&) { return true; };
   host.is_installed = false;
   start({.rules = kAll});
-  EXPECT_EQ(firewall->trouble(), "iptables is not installed; nft refused");
+  EXPECT_EQ(problems_of(*firewall), "rules-not-kept: iptables is not installed; nft refused");
   host.is_installed = true;
   loop.advance(seconds(5));
-  EXPECT_EQ(firewall->trouble(), "");
+  EXPECT_EQ(problems_of(*firewall), "");
   EXPECT_EQ(host.iptables_nft.count("-j MASQUERADE --random-fully"), 2);
 }
 
@@ -308,11 +333,12 @@ TEST_F(DualStackTwinTest, Ipv4DoesNotWaitForAKernelThatCannotMasqueradeIpv6) {
   EXPECT_FALSE(firewall->in_place()) << "it is not known yet";
   rest();
   EXPECT_TRUE(firewall->in_place());
-  EXPECT_EQ(firewall->trouble(), "IPv6: ip6tables is not installed; nft refused");
+  EXPECT_EQ(problems_of(*firewall),
+            "rules-not-kept: IPv6: ip6tables is not installed; nft refused");
   EXPECT_EQ(host.nft.count(kTable), 1U);
   host6.nft_refuses = [](const std::string&) { return false; };
   loop.advance(seconds(5));
-  EXPECT_EQ(firewall->trouble(), "");
+  EXPECT_EQ(problems_of(*firewall), "");
   EXPECT_EQ(host6.nft.count(kTable6), 1U);
 }
 
@@ -323,7 +349,7 @@ TEST_F(DualStackTwinTest, Ipv6DoesNotReplaceIpv4) {
   want_both();
   rest();
   EXPECT_FALSE(firewall->in_place());
-  EXPECT_EQ(firewall->trouble(), "iptables is not installed; nft refused");
+  EXPECT_EQ(problems_of(*firewall), "rules-not-kept: iptables is not installed; nft refused");
   EXPECT_EQ(host6.nft.count(kTable6), 1U);
 }
 

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "plan/host_troubles.h"
+#include "plan/host_problems.h"
 
 namespace flannel {
 

@@ -13,6 +13,10 @@
 namespace flannel {
 namespace {
 
+// NFT_CTX_OUTPUT_HANDLE and NFT_CTX_OUTPUT_JSON of nftables/libnftables.h.
+constexpr unsigned kWithHandles = 1U << 3;
+constexpr unsigned kAsJson = 1U << 4;
+
 // The library reports an error in several lines: the error, the command, and arrows under the
 // place; and so again for each command that the kernel refused.
 std::string on_one_line(std::string_view text) {
@@ -36,6 +40,7 @@ struct Nftables::Library {
   int (*buffer_error)(void* context) = nullptr;
   const char* (*output)(void* context) = nullptr;
   const char* (*error)(void* context) = nullptr;
+  void (*set_output)(void* context, unsigned flags) = nullptr;
   int (*run)(void* context, const char* commands) = nullptr;
 
   Library() = default;
@@ -63,6 +68,7 @@ struct Nftables::Library {
                           library->find(library->buffer_error, "nft_ctx_buffer_error") &&
                           library->find(library->output, "nft_ctx_get_output_buffer") &&
                           library->find(library->error, "nft_ctx_get_error_buffer") &&
+                          library->find(library->set_output, "nft_ctx_output_set_flags") &&
                           library->find(library->run, "nft_run_cmd_from_buffer");
     if (!complete) return fail(ErrorKind::unsupported, "load libnftables: it lacks a function");
     return library;
@@ -103,7 +109,15 @@ Result<std::string> Nftables::list_table(const std::string& table) {
   return fail(ErrorKind::not_found, "there is no table " + table + " in nftables");
 }
 
-Result<std::string> Nftables::output_of(const std::string& commands) {
+Result<Nftables::Ruleset> Nftables::list_ruleset() {
+  Ruleset all;
+  all.json = TRY(output_of("list ruleset", kAsJson));
+  all.text = TRY(output_of("list ruleset", kWithHandles));
+  return all;
+}
+
+Result<std::string> Nftables::output_of(const std::string& commands, unsigned flags) {
+  library_->set_output(context_, flags);
   const int failed = library_->run(context_, commands.c_str());
   std::string output = library_->output(context_);
   const std::string error = library_->error(context_);

@@ -28,6 +28,12 @@ class Nftables {
   // The names of all tables, such as "ip filter"; cheap, whatever is in them.
   Result<std::vector<std::string>> tables() { return nft_tables(netfilter_); }
 
+  // All rules of the kernel, as "nft -j list ruleset" and as "nft -a list ruleset" print them.
+  struct Ruleset {
+    std::string json, text;
+  };
+  Result<Ruleset> list_ruleset();
+
   // A table as nft lists it: the same text for the same rules, whatever their handles.
   // ErrorKind::not_found: there is no such table.
   Result<std::string> list_table(const std::string& table);
@@ -35,7 +41,7 @@ class Nftables {
  private:
   struct Library;
   Nftables(std::shared_ptr<const Library> library, void* context, NetlinkSocket netfilter);
-  Result<std::string> output_of(const std::string& commands);
+  Result<std::string> output_of(const std::string& commands, unsigned flags = 0);
 
   std::shared_ptr<const Library> library_;
   void* context_;

@@ -2,8 +2,9 @@
 #pragma once
 
 #include <span>
-#include <string>
+#include <vector>
 
+#include "base/problem.h"
 #include "core/lease.h"
 #include "core/network_config.h"
 #include "net/address.h"
@@ -26,8 +27,8 @@ class PacketRules {
   // True if masquerading is in force, or is not asked for. On a host with both families, IPv6 may
   // have failed: IPv4 does not wait for it.
   virtual bool in_place() const = 0;
-  // What is wrong; empty if nothing is.
-  virtual const std::string& trouble() const = 0;
+  // What is wrong, for each family.
+  virtual std::vector<Problem> problems() const = 0;
 };
 
 }  // namespace flannel

@@ -49,14 +49,15 @@ std::string own_change(const FirewallView& view, const FirewallWish& wish,
   const RuleSet rules = wanted_rules(view, wish);
   const bool first = !is_done(view, wish);
   const auto moment = first ? IptablesMoment::start : IptablesMoment::resync;
-  if (view.host.kind == FirewallKind::iptables && !rules.empty()) {
-    return nat_change(rules, have.nat, moment) + filter_change(rules, have.filter, moment);
-  }
-  const std::string nat = first ? nat_handover(rules, have.nat) : std::string();
-  if (!rules.forward.empty() && forward_may_drop(have.filter)) {
-    return nat + filter_change(rules, have.filter, moment);
-  }
-  return nat + (first ? filter_handover(rules, have.filter) : std::string());
+  const bool in_use = view.host.kind == FirewallKind::iptables;
+  const bool masquerades = in_use && !rules.masquerade.empty();
+  const bool accepts = !rules.forward.empty() && (in_use || forward_may_drop(have.filter));
+  std::string change;
+  if (masquerades) change += nat_change(rules, have.nat, moment);
+  if (!masquerades && first) change += nat_handover(rules, have.nat);
+  if (accepts) change += filter_change(rules, have.filter, moment);
+  if (!accepts && first) change += filter_handover(rules, have.filter);
+  return change;
 }
 
 std::string change_for_docker(const FirewallView& view, const FirewallWish& wish,
