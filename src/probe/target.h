@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "net/address.h"
+#include "net/device_name.h"
+
+namespace flannel {
+
+// A subnet of a peer, to which packets are sent.
+struct ProbeTarget {
+  IpPrefix subnet;
+  IpAddress from;     // the base address of our own subnet of this family
+  IpAddress carrier;  // the public IP to which packets for the subnet are sent
+  // The port of the UDP packets that carry them; nullopt: they go as they are.
+  std::optional<std::uint16_t> tunnel_port = {};
+  DeviceName device;            // by which they leave
+  std::optional<Mac> mac = {};  // of the peer on this device; nullopt: any
+  std::uint32_t mtu = 0;        // the longest packet of a container to it
+  bool answers = true;  // its flanneld is of ours; false: only its kernel answers, an ICMP echo
+
+  // The kernel leaves checksums of packets to it to devices. False: our packet path fills them in.
+  bool is_offloaded = false;
+  // flanneld can have the kernel fill in the checksums of packets by `device`.
+  bool can_fill_checksums = false;
+  DeviceName underlay = {};  // the interface by which they leave this host
+
+  bool is_wrapped() const { return tunnel_port.has_value(); }
+  // What carries packets, for people: "udp/8472"; empty: nothing.
+  std::string tunnel() const {
+    return is_wrapped() ? "udp/" + std::to_string(*tunnel_port) : std::string();
+  }
+  bool operator==(const ProbeTarget&) const = default;
+};
+
+}  // namespace flannel
