@@ -298,6 +298,7 @@ class HttpConnection::Worker : public std::enable_shared_from_this<Worker> {
       if (!reason.empty() && no_answer && !address.empty()) return broken(reason);
       if (error == httplib::Error::SSLConnection) return broken("the TLS handshake failed");
     } else if (no_answer && !address.empty()) {
+      if (!access_.socket.empty()) return broken("the connection was closed without an answer");
       return broken("the connection was closed without an answer; does the server want https://?");
     }
     return broken("the connection broke");

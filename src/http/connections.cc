@@ -2,6 +2,8 @@
 #include "http/connections.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -10,6 +12,7 @@
 #include <array>
 #include <cerrno>
 #include <iterator>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -35,6 +38,15 @@ Fd with_high_number(Fd fd) {
   return high ? std::move(high) : std::move(fd);
 }
 
+std::optional<HttpPeer> peer_of(const Fd& socket) {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  // The kernel knows no process of a TCP connection, and gives the number -1 for its user.
+  if (::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return std::nullopt;
+  if (peer.uid == static_cast<uid_t>(-1)) return std::nullopt;
+  return HttpPeer{peer.pid, peer.uid};
+}
+
 }  // namespace
 
 HttpLimits HttpLimits::for_this_process() {
@@ -47,17 +59,21 @@ HttpLimits HttpLimits::for_this_process() {
 }
 
 struct HttpConnections::Connection {
-  enum class Doing { receiving, sending, draining };
+  enum class Doing { receiving, waiting, sending, draining, streaming };
 
   Fd socket;
   TimePoint ends;
   Doing doing = Doing::receiving;
-  bool at_end = false;     // the client has closed its side
-  std::string received{};  // while receiving
-  std::string answer{};    // while sending
-  std::size_t sent = 0;    // bytes of `answer`
+  bool at_end = false;        // the client has closed its side
+  std::string received{};     // until the answer is there
+  std::size_t head_size = 0;  // 0: the head is not whole yet
+  HttpExchange::Head head{};  // if it is whole
+  Number number = 0;          // of the request, while waiting or streaming
+  std::string answer{};       // while sending or streaming
+  std::size_t sent = 0;       // bytes of `answer`
   std::uint32_t events = 0;
-  SubscriptionPtr ready{};  // dropped before socket
+  std::shared_ptr<const void> open{};  // of a stream
+  SubscriptionPtr ready{};             // dropped before socket
 
   std::size_t unsent() const { return answer.size() - sent; }
 };
@@ -73,7 +89,7 @@ Result<std::unique_ptr<HttpConnections>> HttpConnections::open(Loop& loop, Fd li
 
 HttpConnections::HttpConnections(Loop& loop, Fd listener, HttpHandler handler,
                                  const HttpLimits& limits)
-    : loop_(loop), listener_(std::move(listener)), exchange_(std::move(handler)), limits_(limits) {}
+    : loop_(loop), listener_(std::move(listener)), handler_(std::move(handler)), limits_(limits) {}
 
 HttpConnections::~HttpConnections() = default;
 
@@ -132,18 +148,19 @@ void HttpConnections::on_ready(Place at) {
   switch (at->doing) {
     case Connection::Doing::receiving: {
       const std::size_t before = at->received.size();
-      stays = receive(*at);
-      if (!stays) break;
-      const bool whole = at->received.size() >= limits_.head || at->at_end;
-      const auto end = HttpExchange::end_of_head(at->received, before);
-      if (end || whole) stays = answer(at, std::string_view(at->received).substr(0, limits_.head));
+      stays = receive(*at) && take_request(at, before);
       break;
     }
+    case Connection::Doing::waiting:  // only errors and the end of the connection are watched
+      break;
     case Connection::Doing::sending:
       stays = send(at);
       break;
     case Connection::Doing::draining:
       stays = drain(*at);
+      break;
+    case Connection::Doing::streaming:
+      stays = drain(*at) && send(at);
       break;
   }
   if (!stays) return remove(at);
@@ -160,8 +177,102 @@ bool HttpConnections::receive(Connection& connection) {
   return !connection.received.empty();
 }
 
-bool HttpConnections::answer(Place at, std::string_view request) {
-  at->answer = exchange_.answer(request);
+// Asks the handler once the request is whole. The first `searched` bytes have no end of the head.
+bool HttpConnections::take_request(Place at, std::size_t searched) {
+  if (at->head_size == 0 && !take_head(at, searched)) return false;
+  if (at->doing != Connection::Doing::receiving || at->head_size == 0) return true;
+  const std::size_t whole = at->head_size + (limits_.body == 0 ? 0 : *at->head.body);
+  if (at->received.size() >= whole) return ask(at);
+  return !at->at_end;
+}
+
+bool HttpConnections::take_head(Place at, std::size_t searched) {
+  const auto end = HttpExchange::end_of_head(at->received, searched);
+  const bool is_cut = at->received.size() >= limits_.head || at->at_end;
+  if (!end && !is_cut) return true;
+  const std::size_t size = std::min(end.value_or(at->received.size()), limits_.head);
+  auto parsed = exchange_.parse(std::string_view(at->received).substr(0, size));
+  if (auto* refusal = std::get_if<HttpExchange::Refusal>(&parsed)) {
+    return begin_to_send(at, std::move(*refusal));
+  }
+  at->head_size = size;
+  at->head = std::get<HttpExchange::Head>(std::move(parsed));
+  if (limits_.body == 0) return true;
+  const std::string_view head = std::string_view(at->received).substr(0, size);
+  if (!at->head.body) {
+    return begin_to_send(at, exchange_.render(head, {411, "a body needs one Content-Length\n"}));
+  }
+  if (*at->head.body > limits_.body) {
+    const std::string most = std::to_string(limits_.body);
+    return begin_to_send(
+        at, exchange_.render(head, {413, "a body may have " + most + " bytes at most\n"}));
+  }
+  return true;
+}
+
+bool HttpConnections::ask(Place at) {
+  HttpRequest request = std::move(at->head.request);
+  if (limits_.body > 0) request.body = at->received.substr(at->head_size, *at->head.body);
+  request.peer = peer_of(at->socket);
+  at->received.resize(at->head_size);
+  at->doing = Connection::Doing::waiting;
+  at->number = ++last_number_;
+  asked_.emplace(at->number, at);
+  if (!watch(at, 0)) return false;
+  handler_(request,
+           HttpReply([this, sender = gate_.sender(), number = at->number](HttpReply::Make make) {
+             sender.post([this, number, make = std::move(make)] { answer(number, make); });
+           }));
+  return true;
+}
+
+void HttpConnections::answer(Number number, const HttpReply::Make& make) {
+  const auto asked = asked_.find(number);
+  if (asked == asked_.end()) return;
+  const Place at = asked->second;
+  if (at->doing != Connection::Doing::waiting) return;
+  asked_.erase(asked);
+  HttpResponse response = make();
+  if (response.goes_on && streams_.size() >= limits_.streams) {
+    response = {503, "too many streams are open\n"};
+  }
+  const bool stays = response.goes_on ? begin_stream(at, response)
+                                      : begin_to_send(at, exchange_.render(at->received, response));
+  if (!stays) return remove(at);
+  keep_unsent_small();
+}
+
+bool HttpConnections::begin_stream(Place at, const HttpResponse& response) {
+  streams_.splice(streams_.end(), connections_, at);
+  at->doing = Connection::Doing::streaming;
+  at->answer = HttpExchange::head_of_stream(response) + response.body;
+  at->received = {};
+  at->open = std::make_shared<int>();
+  asked_.emplace(at->number, at);
+  const auto silence = static_cast<unsigned>(limits_.silence.count());
+  ::setsockopt(at->socket.get(), IPPROTO_TCP, TCP_USER_TIMEOUT, &silence, sizeof silence);
+  if (!send(at)) return false;
+  response.goes_on(HttpSink(
+      [this, sender = gate_.sender(), number = at->number](HttpSink::Make make) {
+        sender.post([this, number, make = std::move(make)] { go_on(number, make); });
+      },
+      at->open));
+  return true;
+}
+
+void HttpConnections::go_on(Number number, const HttpSink::Make& make) {
+  const auto asked = asked_.find(number);
+  if (asked == asked_.end()) return;
+  const Place at = asked->second;
+  at->answer.erase(0, std::exchange(at->sent, 0));
+  // One piece may be longer than the limit.
+  if (at->unsent() > limits_.unsent_stream) return remove(at);
+  at->answer += make();
+  if (!send(at)) remove(at);
+}
+
+bool HttpConnections::begin_to_send(Place at, std::string answer) {
+  at->answer = std::move(answer);
   at->received = {};
   at->doing = Connection::Doing::sending;
   unsent_ += at->unsent();
@@ -169,16 +280,21 @@ bool HttpConnections::answer(Place at, std::string_view request) {
 }
 
 bool HttpConnections::send(Place at) {
+  const bool goes_on = at->doing == Connection::Doing::streaming;
   while (at->unsent() > 0) {
     const ssize_t done =
         ::send(at->socket.get(), at->answer.data() + at->sent, at->unsent(), MSG_NOSIGNAL);
     if (done < 0 && errno == EINTR) continue;
-    if (done < 0) return would_block() && watch(at, EPOLLOUT).has_value();
+    if (done < 0) {
+      const std::uint32_t events = goes_on ? EPOLLIN | EPOLLOUT : EPOLLOUT;
+      return would_block() && watch(at, events).has_value();
+    }
     at->sent += static_cast<std::size_t>(done);
-    unsent_ -= static_cast<std::size_t>(done);
+    if (!goes_on) unsent_ -= static_cast<std::size_t>(done);
   }
   at->answer = {};
   at->sent = 0;
+  if (goes_on) return watch(at, EPOLLIN).has_value();
   // If a socket is closed with unread bytes, such as the body of a request, the connection is reset
   // and the client may lose the answer. So those bytes are read first.
   at->doing = Connection::Doing::draining;
@@ -193,6 +309,11 @@ bool HttpConnections::drain(const Connection& connection) {
 }
 
 void HttpConnections::remove(Place at) {
+  if (at->number != 0) asked_.erase(at->number);
+  if (at->doing == Connection::Doing::streaming) {
+    streams_.erase(at);
+    return;
+  }
   unsent_ -= at->unsent();
   connections_.erase(at);
 }
@@ -210,8 +331,17 @@ void HttpConnections::keep_unsent_small() {
 // All connections have the same lifetime, so the first one is the next to end.
 void HttpConnections::on_deadline() {
   while (!connections_.empty() && connections_.front().ends <= loop_.now())
-    remove(connections_.begin());
+    give_up(connections_.begin());
   if (!connections_.empty()) deadline_.arm(connections_.front().ends);
+}
+
+void HttpConnections::give_up(Place at) {
+  if (at->doing != Connection::Doing::waiting) return remove(at);
+  at->ends = loop_.now() + limits_.lifetime;
+  connections_.splice(connections_.end(), connections_, at);
+  answer(at->number, [] {
+    return HttpResponse{503, "no answer in time: the program is busy or hangs\n"};
+  });
 }
 
 }  // namespace flannel

@@ -5,7 +5,10 @@
 
 #include <algorithm>
 #include <exception>
+#include <functional>
 #include <utility>
+
+#include "base/parse.h"
 
 namespace flannel {
 namespace {
@@ -44,34 +47,51 @@ class MemoryStream final : public httplib::Stream {
   std::string written_;
 };
 
+// A request without both headers has no body (RFC 9112, section 6.3).
+std::optional<std::uint64_t> length_of_body(const httplib::Request& request) {
+  if (request.has_header("Transfer-Encoding")) return std::nullopt;
+  const std::size_t lengths = request.get_header_value_count("Content-Length");
+  if (lengths == 0) return 0;
+  if (lengths > 1) return std::nullopt;
+  return parse_decimal<std::uint64_t>(request.get_header_value("Content-Length"));
+}
+
 }  // namespace
 
-// The part of the library's server that is used: it reads one request and writes one response.
+// The part of the library's server that is used: it reads one head and writes one response.
 class HttpExchange::Protocol final : public httplib::Server {
  public:
-  explicit Protocol(HttpHandler handler) {
-    set_pre_routing_handler([handler = std::move(handler)](const httplib::Request& request,
-                                                           httplib::Response& response) {
-      HttpRequest asked{request.method, request.path, {}};
-      for (const auto& [name, value] : request.params)
-        asked.query.emplace(name, value);
-      const HttpResponse answer = handler(asked);
-      response.status = answer.status;
-      response.set_content(answer.body, answer.content_type.c_str());
+  // Called with a request whose head is valid.
+  using Routed = std::function<void(const httplib::Request&, httplib::Response&)>;
+
+  Protocol() {
+    set_pre_routing_handler([this](const httplib::Request& request, httplib::Response& response) {
+      (*routed_)(request, response);
       return HandlerResponse::Handled;
     });
   }
 
-  void serve(MemoryStream& stream) {
+  // Returns what the library writes.
+  std::string serve(std::string_view head, const Routed& routed) {
+    routed_ = &routed;
+    MemoryStream stream(head);
     bool closed = false;
     // Ranges are ignored, because the library would otherwise return only a part of the body.
     const auto without_ranges = [](httplib::Request& request) { request.ranges.clear(); };
-    process_request(stream, true, closed, without_ranges);
+    // The library parses bytes from outside and throws on some of them.
+    try {
+      process_request(stream, true, closed, without_ranges);
+    } catch (const std::exception&) {
+      return {};
+    }
+    return stream.take_written();
   }
+
+ private:
+  const Routed* routed_ = nullptr;
 };
 
-HttpExchange::HttpExchange(HttpHandler handler)
-    : protocol_(std::make_unique<Protocol>(std::move(handler))) {}
+HttpExchange::HttpExchange() : protocol_(std::make_unique<Protocol>()) {}
 
 HttpExchange::~HttpExchange() = default;
 
@@ -84,15 +104,38 @@ std::optional<std::size_t> HttpExchange::end_of_head(std::string_view received,
   return at + kEndOfHead.size();
 }
 
-std::string HttpExchange::answer(std::string_view request) {
-  MemoryStream stream(request);
-  // The library parses bytes from outside and throws on some of them.
-  try {
-    protocol_->serve(stream);
-  } catch (const std::exception&) {
-    return {};
-  }
-  return stream.take_written();
+std::variant<HttpExchange::Head, HttpExchange::Refusal> HttpExchange::parse(std::string_view head) {
+  std::optional<Head> parsed;
+  std::string refusal =
+      protocol_->serve(head, [&parsed](const httplib::Request& request, httplib::Response&) {
+        parsed.emplace();
+        parsed->request.method = request.method;
+        parsed->request.path = request.path;
+        for (const auto& [name, value] : request.params)
+          parsed->request.query.emplace(name, value);
+        for (const auto& [name, value] : request.headers)
+          parsed->request.headers.insert_or_assign(to_lower(name), value);
+        parsed->body = length_of_body(request);
+      });
+  if (!parsed) return refusal;
+  return *std::move(parsed);
+}
+
+std::string HttpExchange::render(std::string_view head, const HttpResponse& response) {
+  return protocol_->serve(head, [&response](const httplib::Request&, httplib::Response& written) {
+    written.status = response.status;
+    written.set_content(response.body, response.content_type.c_str());
+    for (const auto& [name, value] : response.headers)
+      written.set_header(name.c_str(), value);
+  });
+}
+
+std::string HttpExchange::head_of_stream(const HttpResponse& response) {
+  std::string head = "HTTP/1.1 " + std::to_string(response.status) +
+                     " OK\r\nContent-Type: " + response.content_type + "\r\nConnection: close\r\n";
+  for (const auto& [name, value] : response.headers)
+    head.append(name).append(": ").append(value).append("\r\n");
+  return head + "\r\n";
 }
 
 }  // namespace flannel

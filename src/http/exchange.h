@@ -1,33 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
-// Turns the bytes of one request into the bytes of its answer.
+// Turns the bytes of a request into its values, and the values of its answer into bytes.
 #pragma once
 
 #include <cstddef>
-#include <functional>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 
 #include "http/message.h"
 
 namespace flannel {
 
-// Returns the answer to a request. Called on the thread of the loop that serves.
-using HttpHandler = std::function<HttpResponse(const HttpRequest&)>;
-
 class HttpExchange {
  public:
-  explicit HttpExchange(HttpHandler handler);
+  struct Head {
+    HttpRequest request;  // without its body
+    std::optional<std::uint64_t>
+        body;  // bytes that follow the head; nullopt: nothing says how many
+  };
+  // The whole answer to bytes that are no request, an HTTP error; empty: nothing is to be sent.
+  using Refusal = std::string;
+
+  HttpExchange();
   ~HttpExchange();
 
   // Returns the length of the head of a request, including its blank line; nullopt if the head is
   // incomplete. An earlier call has already searched the first `searched` bytes.
   static std::optional<std::size_t> end_of_head(std::string_view received, std::size_t searched);
 
-  // Returns the whole answer to `request`, which is a head and whatever follows it; a body is not
-  // read. The answer to a truncated or invalid request is an HTTP error or empty.
-  std::string answer(std::string_view request);
+  // Parses the head of a request, which may be truncated or invalid.
+  std::variant<Head, Refusal> parse(std::string_view head);
+
+  // Returns the whole answer to the request with this head, which parse() has accepted: the version
+  // of HTTP and the method decide its form.
+  std::string render(std::string_view head, const HttpResponse& response);
+  // Returns the head of an answer to GET whose body has no length and ends with the connection.
+  static std::string head_of_stream(const HttpResponse& response);
 
  private:
   class Protocol;

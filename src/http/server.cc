@@ -7,20 +7,21 @@
 
 namespace flannel {
 
-Result<std::unique_ptr<HttpServer>> HttpServer::open(Fd listener, HttpHandler handler,
-                                                     const HttpLimits& limits) {
+Result<std::unique_ptr<HttpServer>> HttpServer::open(std::vector<HttpService> services) {
   auto loop = TRY(EpollLoop::open());
-  auto connections =
-      TRY(HttpConnections::open(*loop, std::move(listener), std::move(handler), limits));
+  Connections connections;
+  for (HttpService& service : services) {
+    connections.push_back(TRY(HttpConnections::open(*loop, std::move(service.listener),
+                                                    std::move(service.handler), service.limits)));
+  }
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(loop), std::move(connections)));
 }
 
-HttpServer::HttpServer(std::unique_ptr<EpollLoop> loop,
-                       std::unique_ptr<HttpConnections> connections)
+HttpServer::HttpServer(std::unique_ptr<EpollLoop> loop, Connections connections)
     : loop_(std::move(loop)), connections_(std::move(connections)) {
   thread_ = std::thread([this] {
     const auto ended = loop_->run();
-    if (!ended) log::error("the health server failed", {{"why", ended.error().text}});
+    if (!ended) log::error("the HTTP server failed", {{"why", ended.error().text}});
   });
 }
 
@@ -32,7 +33,7 @@ void HttpServer::stop() {
   if (!thread_.joinable()) return;
   loop_->poster()->post([this] { loop_->stop(); });
   thread_.join();
-  connections_.reset();
+  connections_.clear();
 }
 
 }  // namespace flannel

@@ -1,33 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/server.h"
 
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <chrono>
+#include <functional>
+#include <future>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/fd.h"
+#include "support/loopback_client.h"
 
 namespace flannel::server_test {
 namespace {
-
-Fd connect_to(std::uint16_t port) {
-  Fd fd{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-  sockaddr_in to{};
-  to.sin_family = AF_INET;
-  to.sin_port = htons(port);
-  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  EXPECT_EQ(::connect(fd.get(), reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
-  return fd;
-}
 
 // All that comes until the server closes.
 std::string receive_all(const Fd& fd) {
@@ -69,6 +61,7 @@ std::string body(const std::string& response) {
 
 HttpResponse echo(const HttpRequest& request) {
   if (request.path == "/busy") return {503, "wait\n"};
+  if (!request.body.empty()) return {200, request.body};
   std::string text = request.method + " " + request.path;
   for (const auto& [name, value] : request.query)
     text.append(" ").append(name + "=" + value);
@@ -77,11 +70,20 @@ HttpResponse echo(const HttpRequest& request) {
 
 class HttpServerTest : public testing::Test {
  protected:
-  void start(HttpLimits limits = {.lifetime = std::chrono::hours(1)}, HttpHandler handler = echo) {
+  using Respond = std::function<HttpResponse(const HttpRequest&)>;
+
+  void start(HttpLimits limits = {.lifetime = std::chrono::hours(1)}, Respond respond = echo) {
+    start_to_ask(limits, [respond](const HttpRequest& request, const HttpReply& reply) {
+      reply(respond(request));
+    });
+  }
+  void start_to_ask(HttpLimits limits, HttpHandler handler) {
     auto listener = listen_tcp("127.0.0.1", 0);
     ASSERT_TRUE(listener.has_value()) << listener.error().text;
     port = listener->port;
-    auto opened = HttpServer::open(std::move(listener->fd), std::move(handler), limits);
+    std::vector<HttpService> services;
+    services.push_back({std::move(listener->fd), std::move(handler), limits});
+    auto opened = HttpServer::open(std::move(services));
     ASSERT_TRUE(opened.has_value()) << opened.error().text;
     server = *std::move(opened);
   }
@@ -185,6 +187,88 @@ TEST_F(HttpServerTest, AnUnreadBodyDoesNotPreventTheAnswer) {
   EXPECT_EQ(body(receive_all(fd)), "POST /p");
 }
 
+constexpr HttpLimits kWithBodies{.lifetime = std::chrono::hours(1), .body = 100000};
+
+TEST_F(HttpServerTest, ABodyMayComeInParts) {
+  start(kWithBodies);
+  EXPECT_EQ(body(ask(port, "POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\nhi!")), "hi");
+  const std::string large(90000, 'b');
+  const Fd fd = connect_to(port);
+  put(fd, "POST / HTTP/1.1\r\nContent-Length: 90001\r\n\r\na");
+  ::usleep(10000);
+  put(fd, large);
+  EXPECT_EQ(body(receive_all(fd)), "a" + large);
+}
+
+TEST_F(HttpServerTest, ABodyThatCannotBeReadIsRefused) {
+  start(kWithBodies);
+  const auto refused = [this](const std::string& header) {
+    return ask(port, "POST / HTTP/1.1\r\n" + header + "\r\n\r\n");
+  };
+  EXPECT_EQ(status_line(refused("Content-Length: 100001")), "HTTP/1.1 413 Payload Too Large");
+  EXPECT_EQ(body(refused("Content-Length: 100001")), "a body may have 100000 bytes at most\n");
+  for (const char* header :
+       {"Transfer-Encoding: chunked", "Content-Length: -1", "Content-Length: x",
+        "Content-Length: 1\r\nContent-Length: 2", "Content-Length: 99999999999999999999999"}) {
+    EXPECT_EQ(status_line(refused(header)), "HTTP/1.1 411 Length Required") << header;
+  }
+}
+
+TEST_F(HttpServerTest, ABodyThatIsCutShortIsNoRequest) {
+  start(kWithBodies, [](const HttpRequest&) { return HttpResponse{200, "acted\n"}; });
+  const Fd fd = connect_to(port);
+  put(fd, "POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nhi");
+  ::shutdown(fd.get(), SHUT_WR);
+  EXPECT_EQ(receive_all(fd), "");
+}
+
+TEST_F(HttpServerTest, AnAnswerMayComeLaterFromAnotherThreadAndOnce) {
+  std::promise<HttpReply> asked;
+  start_to_ask({.lifetime = std::chrono::hours(1)},
+               [&asked](const HttpRequest& request, const HttpReply& reply) {
+                 if (request.path != "/later") return reply({200, "now"});
+                 asked.set_value(reply);
+               });
+  const Fd later = connect_to(port);
+  put(later, "GET /later HTTP/1.1\r\n\r\n");
+  const HttpReply reply = asked.get_future().get();
+  EXPECT_EQ(ask_for("/other"), "now");
+  EXPECT_FALSE(hears_within(later, std::chrono::milliseconds(20)));
+  reply({200, "later"});
+  reply({500, "again"});
+  EXPECT_EQ(body(receive_all(later)), "later");
+  reply({500, "after the end of the connection"});
+  EXPECT_EQ(ask_for("/other"), "now");
+  server->stop();
+  reply({500, "after the end of the server"});
+}
+
+TEST_F(HttpServerTest, ARequestWithoutAnAnswerIsToldSo) {
+  start_to_ask({.lifetime = std::chrono::milliseconds(100)},
+               [](const HttpRequest&, const HttpReply&) {});
+  EXPECT_EQ(status_line(ask(port, "GET / HTTP/1.1\r\n\r\n")), "HTTP/1.1 503 Service Unavailable");
+  const Fd silent = connect_to(port);
+  EXPECT_EQ(receive_all(silent), "");
+}
+
+TEST_F(HttpServerTest, AClientThatLeavesBeforeItsAnswerDisturbsNobody) {
+  std::promise<HttpReply> asked;
+  start_to_ask({.lifetime = std::chrono::hours(1)},
+               [&asked](const HttpRequest& request, const HttpReply& reply) {
+                 if (request.path != "/later") return reply({200, "now"});
+                 asked.set_value(reply);
+               });
+  Fd later = connect_to(port);
+  put(later, "GET /later HTTP/1.1\r\n\r\n");
+  const HttpReply reply = asked.get_future().get();
+  const linger reset{1, 0};
+  ::setsockopt(later.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+  later = Fd();
+  EXPECT_EQ(ask_for("/other"), "now");
+  reply({200, "later"});
+  EXPECT_EQ(ask_for("/other"), "now");
+}
+
 TEST_F(HttpServerTest, SlowTalkersAreCut) {
   start({.lifetime = std::chrono::milliseconds(200)});
   const Fd silent = connect_to(port);
@@ -279,23 +363,6 @@ TEST_F(HttpServerTest, StopCutsConnectionsThatWouldLastAnHourAndThoseThatWait) {
 TEST(HttpLimitsTest, FewDescriptorsAreLeftToOthers) {
   const DescriptorLimit few(400);
   EXPECT_EQ(HttpLimits::for_this_process().connections, 100U);
-}
-
-TEST(ListenTest, ATakenPortIsAnErrorThatNamesIt) {
-  const auto first = listen_tcp("127.0.0.1", 0);
-  ASSERT_TRUE(first.has_value());
-  const auto second = listen_tcp("127.0.0.1", first->port);
-  ASSERT_FALSE(second.has_value());
-  EXPECT_EQ(second.error().text, "listen on 127.0.0.1:" + std::to_string(first->port) +
-                                     ": bind: Address already in use");
-  EXPECT_EQ(second.error().kind, ErrorKind::exists);
-}
-
-TEST(ListenTest, AForeignAddressIsAnErrorThatNamesIt) {
-  EXPECT_EQ(listen_tcp("192.0.2.1", 8080).error().text,
-            "listen on 192.0.2.1:8080: bind: Cannot assign requested address");
-  EXPECT_EQ(listen_tcp("localhost", 8080).error().text,
-            "listen on localhost:8080: not an IP address");
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "registry/etcd_choice.h"
 #include "registry/memory/memory_registry.h"
 #include "registry/sqlite/sqlite_registry.h"
+#include "registry/store_clock.h"
 #include "registry/store_keys.h"
 #include "registry/tls_files.h"
 
@@ -127,6 +128,18 @@ Result<std::unique_ptr<Registry>> open_registry(const StoreOptions& options, Loo
 Result<std::unique_ptr<ConsulService>> open_consul_service(const StoreOptions& options,
                                                            ConsulServiceEntry entry, Loop& loop) {
   return std::make_unique<ConsulService>(TRY(consul_access(options)), std::move(entry), loop);
+}
+
+Result<std::unique_ptr<StoreClock>> open_store_clock(const StoreOptions& options, Loop& loop) {
+  if (options.kind == StoreKind::etcd) {
+    const EtcdParts parts = TRY(etcd_parts(options));
+    return std::make_unique<StoreClock>(TRY(v2_access(options, parts)), "/version", loop);
+  }
+  if (options.kind == StoreKind::consul) {
+    return std::make_unique<StoreClock>(TRY(consul_access(options)).endpoints, "/v1/status/leader",
+                                        loop);
+  }
+  return fail(ErrorKind::unsupported, "the store has no server with a clock");
 }
 
 }  // namespace flannel

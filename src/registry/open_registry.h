@@ -15,6 +15,7 @@
 namespace flannel {
 
 class ConsulService;
+class StoreClock;
 struct ConsulServiceEntry;
 
 enum class StoreKind { etcd, consul, sqlite, memory };
@@ -53,5 +54,9 @@ Result<std::unique_ptr<Registry>> open_registry(const StoreOptions& options, Loo
 // (registry/consul/consul_service.h). `loop` must outlive the service.
 Result<std::unique_ptr<ConsulService>> open_consul_service(const StoreOptions& options,
                                                            ConsulServiceEntry entry, Loop& loop);
+
+// The clock of the store's host. ErrorKind::unsupported: it is not reached by HTTP. `loop` must
+// outlive the clock.
+Result<std::unique_ptr<StoreClock>> open_store_clock(const StoreOptions& options, Loop& loop);
 
 }  // namespace flannel

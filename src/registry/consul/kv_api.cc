@@ -124,12 +124,12 @@ std::string encode_transaction(const std::vector<KvOperation>& operations) {
   Json json = Json::array();
   for (const KvOperation& one : operations) {
     Json kv{{"Verb", name_of(one.verb)}, {"Key", one.key}};
-    using Verb = KvOperation::Verb;
-    const bool writes = one.verb == Verb::cas || one.verb == Verb::lock || one.verb == Verb::unlock;
-    if (writes) kv["Value"] = to_base64(one.value);
-    if (one.verb == Verb::lock || one.verb == Verb::unlock) {
+    using enum KvOperation::Verb;
+    const bool with_session = one.verb == lock || one.verb == unlock;
+    if (with_session || one.verb == cas) kv["Value"] = to_base64(one.value);
+    if (with_session) {
       kv["Session"] = one.session;
-    } else if (one.verb != Verb::get) {
+    } else if (one.verb != get) {
       kv["Index"] = one.index;
     }
     json.push_back({{"KV", std::move(kv)}});
