@@ -12,6 +12,7 @@ namespace flannel {
 //   /readyz           200 "flanneld is ready" or 503 "flanneld is not ready yet"; each problem
 //                     follows on a line of its own
 //   /readyz?verbose   the same status, with the whole snapshot as JSON
+//   /metrics          200, metrics.h
 // Everything else is 404.
 HttpResponse status_page(const HttpRequest& request, const StatusSnapshot& status, TimePoint now);
 

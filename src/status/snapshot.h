@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,11 +13,13 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/problem.h"
 #include "core/lease.h"
 #include "core/lease_table.h"
 #include "core/store_feed.h"
 #include "plan/host.h"
 #include "plan/reconciler.h"
+#include "probe/counters.h"
 
 namespace flannel {
 
@@ -42,6 +45,7 @@ struct PeerStatus {
   std::size_t more_unreachable = 0;
   std::vector<QuarantinedRecord> quarantined{};
   std::size_t more_quarantined = 0;
+  std::size_t silent = 0;     // of those up: probes show that packets do not pass, one way or both
   std::size_t suspected = 0;  // of those up: vanished from the store in a mass loss
 };
 
@@ -64,17 +68,26 @@ struct PacketPathStatus {
   std::function<Counters()> read{};  // the values at the time of the call; any thread
 };
 
+// What probes of peers have shown.
+struct ProbeStatus {
+  std::map<std::string_view, std::size_t> paths;  // how many, by their state
+  std::shared_ptr<const ProbeCounters> counters;  // the values at the time of reading; any thread
+};
+
 // The daemon's state at one moment, as a value. The loop makes one after each change; other threads
 // only read it.
 struct StatusSnapshot {
-  bool ready = false;                 // containers may be attached
-  std::vector<std::string> troubles;  // what keeps it from ready, and other problems
+  bool ready = false;             // containers may be attached
+  std::vector<Problem> problems;  // what keeps it from ready, and others
   StoreStatus store;
   std::optional<LeaseStatus> lease;  // nullopt before the first one
+  std::vector<IpPrefix> networks;    // of the overlay; empty without a configuration
+  std::uint32_t mtu = 0;             // the longest packet of a container; 0: not known
   std::string backend;               // "vxlan"; empty without a configuration
   std::optional<Underlay> underlay;  // nullopt without a configuration
   PeerStatus peers;
   KernelStatus kernel;
+  std::optional<ProbeStatus> probes = {};       // nullopt: peers are not probed
   std::optional<PacketPathStatus> packet_path;  // nullopt if the kernel carries the packets
 };
 

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "base/problem_kinds.h"
 #include "status/board.h"
 #include "status/pages.h"
 
@@ -33,25 +34,29 @@ TEST(StatusPageTest, HealthzAnswersWhileTheProcessRuns) {
 
 TEST(StatusPageTest, ReadyzNamesTheReasons) {
   StatusSnapshot status;
-  status.troubles = {"store: not connected yet", "config: bad \nkey"};
+  status.problems = {make_problem(kStoreConnecting, "", "not connected yet"),
+                     make_problem(kConfigGone, "", "bad \nkey")};
   const auto response = page("/readyz", status);
   EXPECT_EQ(response.status, 503);
   EXPECT_EQ(response.body,
-            "flanneld is not ready yet\nstore: not connected yet\nconfig: bad \\nkey");
+            "flanneld is not ready yet\nstore: not connected yet\nconfig: bad \\nkey; remedy: put "
+            "it back with "
+            "\"flannelctl config set\"");
 }
 
-TEST(StatusPageTest, ReadyzStaysReadyWithoutTheStoreAndReportsIt) {
+TEST(StatusPageTest, ReadyzNamesWhatIsWrongOfAReadyHost) {
   StatusSnapshot status;
   status.ready = true;
   EXPECT_EQ(page("/readyz", status).body, "flanneld is ready");
-  status.troubles = {"store: connection refused"};
+  status.problems = {make_problem(kUnderlayDown, "eth0", "eth0 is down")};
   const auto response = page("/readyz", status);
   EXPECT_EQ(response.status, 200);
-  EXPECT_EQ(response.body, "flanneld is ready\nstore: connection refused");
+  EXPECT_EQ(response.body,
+            "flanneld is ready\nunderlay: eth0 is down; remedy: ip link set eth0 up");
 }
 
 TEST(StatusPageTest, OtherPathsAreNotFound) {
-  for (const char* path : {"/", "/healthz/", "/readyzz", "", "/metrics"}) {
+  for (const char* path : {"/", "/healthz/", "/readyzz", "", "/metric"}) {
     EXPECT_EQ(page(path, {}).status, 404) << path;
   }
 }
@@ -60,10 +65,11 @@ TEST(StatusPageTest, VerboseListsTheWholeStateOfARunningHost) {
   StatusSnapshot status;
   status.ready = true;
   status.store = {"sqlite at /x", true, kNow - seconds(90), 3, 1, {4, 5, 6, 7}};
-  status.lease = LeaseStatus{.lease = {{IpPrefix::of(IpAddress::v4(10, 5, 1, 0), 24), std::nullopt},
-                                       {IpAddress::v4(192, 0, 2, 1)}},
-                             .phase = "active",
-                             .ends = kNow + seconds(3600)};
+  LeaseStatus& lease = status.lease.emplace();
+  lease.lease.subnet.v4 = IpPrefix::of(IpAddress::v4(10, 5, 1, 0), 24);
+  lease.lease.attributes.public_ip = IpAddress::v4(192, 0, 2, 1);
+  lease.phase = "active";
+  lease.ends = kNow + seconds(3600);
   status.backend = "vxlan";
   status.underlay =
       Underlay{.interface = "eth0",
@@ -98,14 +104,34 @@ TEST(StatusPageTest, VerboseListsTheWholeStateOfARunningHost) {
   EXPECT_EQ(json["version"], "v0.1.0");
 }
 
+TEST(StatusPageTest, VerboseHasEachProblemWithItsRemedyAndTheSentences) {
+  StatusSnapshot status;
+  Problem down = make_problem(kUnderlayDown, "eth0", "eth0 is down");
+  down.since = kNow - seconds(90);
+  status.problems = {down, make_problem(kRecordUnusable, "x", "x: no subnet key")};
+  const auto json = verbose(status);
+  EXPECT_EQ(json["problems"][0], (nlohmann::json{{"code", "underlay-down"},
+                                                 {"severity", "critical"},
+                                                 {"area", "underlay"},
+                                                 {"object", "eth0"},
+                                                 {"text", "eth0 is down"},
+                                                 {"remedy", "ip link set eth0 up"},
+                                                 {"for_s", 90}}));
+  EXPECT_EQ(json["problems"][1]["code"], "record-unusable");
+  EXPECT_EQ(json["troubles"],
+            nlohmann::json{"underlay: eth0 is down; remedy: ip link set eth0 up"});
+}
+
 TEST(StatusPageTest, VerboseBeforeTheFirstLeaseAndOfAReservation) {
   StatusSnapshot status;
   EXPECT_TRUE(verbose(status)["lease"].is_null());
   EXPECT_TRUE(verbose(status)["underlay"].is_null());
-  status.lease = LeaseStatus{.lease = {}, .phase = "active", .ends = kNever};
+  LeaseStatus& lease = status.lease.emplace();
+  lease.phase = "active";
+  lease.ends = kNever;
   EXPECT_EQ(verbose(status)["lease"]["reservation"], true);
   EXPECT_FALSE(verbose(status)["lease"].contains("ends_in_s"));
-  status.lease->phase = "listing";
+  lease.phase = "listing";
   EXPECT_EQ(verbose(status)["lease"]["reservation"], false) << "lost, not held for ever";
 }
 

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+# Writes the texts of ASSETS to the C++ source OUTPUT: kPageHtml for page.html, and so on.
+set(code "// Made by embed.cmake.\n#include \"page/assets.h\"\n\nnamespace flannel {\n\n")
+foreach(asset IN LISTS ASSETS)
+  file(READ "${asset}" text)
+  get_filename_component(file "${asset}" NAME)
+  string(REPLACE "." ";" words "${file}")
+  set(name k)
+  foreach(word IN LISTS words)
+    string(SUBSTRING "${word}" 0 1 first)
+    string(SUBSTRING "${word}" 1 -1 rest)
+    string(TOUPPER "${first}" first)
+    string(APPEND name "${first}${rest}")
+  endforeach()
+  string(APPEND code "const std::string_view ${name} = R\"page~(${text})page~\";\n\n")
+endforeach()
+file(WRITE "${OUTPUT}" "${code}}  // namespace flannel\n")

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// The answers of the control socket, as JSON: docs/control-api.md.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/result.h"
+#include "core/announced_backend.h"
+#include "core/quarantine.h"
+#include "http/message.h"
+#include "plan/comparison.h"
+#include "status/peer_json.h"
+#include "status/ping_json.h"
+#include "status/snapshot.h"
+
+namespace flannel::control {
+
+// A request that the daemon serves.
+enum class Call {
+  status,
+  peers,
+  ping,
+  diff,
+  events,
+  options,
+  metrics,
+  log_level,
+  set_log_level,
+  set_checksums
+};
+
+// Returns the call of this request, or the answer that refuses it: 404 without such a path, 405
+// without such a method for it, 403 if the process may not make it. Processes of root, and of the
+// user `owner` of the daemon, may make every call; others, who may connect, only those that read.
+tl::expected<Call, HttpResponse> find_call(const HttpRequest& request, uid_t owner);
+
+// All that is to be said of peers, as a value that another thread can render.
+struct PeersView {
+  AnnouncedBackend configured{};  // what a lease that does not say all has
+  std::vector<PeerRow> peers{};
+  std::vector<QuarantinedRecord> quarantined{};
+  std::size_t more_quarantined = 0;
+};
+
+HttpResponse status_answer(const StatusSnapshot& status, TimePoint now);
+HttpResponse peers_answer(const PeersView& view, TimePoint now);
+HttpResponse ping_answer(const PingReport& report);
+// `age`: so long ago the kernel was read. Names the first kMostDifferences.
+inline constexpr std::size_t kMostDifferences = 1000;
+HttpResponse diff_answer(const Comparison& comparison, std::chrono::milliseconds age);
+HttpResponse events_answer(const std::vector<log::Event>& events);
+// `options`: the values by the names of the flags, without secrets.
+HttpResponse options_answer(const std::map<std::string, std::vector<std::string>>& options);
+// The text of metrics_text(), which the health server may not serve to this process.
+HttpResponse metrics_answer(std::string_view text);
+HttpResponse log_level_answer(int verbosity);
+// Reads the body of set_log_level: {"v": 2}, 0 to 10.
+Result<int> read_log_level(std::string_view body);
+// Reads the body of set_checksums: {"software": true}.
+Result<bool> read_checksums(std::string_view body);
+// `devices`: those whose checksums are filled in so.
+HttpResponse checksums_answer(bool software, const std::vector<std::string>& devices);
+HttpResponse error_answer(int status, std::string_view error);
+
+}  // namespace flannel::control
