@@ -36,17 +36,7 @@ std::string announcing(const std::string& type, const std::string& more = "") {
   return value + R"(,"Backend":{"Type":")" + type + '"' + (more.empty() ? port : more) + "}}";
 }
 
-class ChangeTest : public AgentTest {
- protected:
-  // Our own record in the store.
-  std::string record() const {
-    const auto there = store_->snapshot(kPrefix);
-    const auto own = std::ranges::find(there.records, own_key(), &Record::key);
-    return own == there.records.end() ? "" : own->value;
-  }
-  bool announces(const std::string& text) const { return record().find(text) != std::string::npos; }
-  bool has(const std::string& line) const { return kernel_.dump().find(line) != std::string::npos; }
-};
+using ChangeTest = AgentTest;
 
 class BackendPairTest : public ChangeTest,
                         public ::testing::WithParamInterface<std::pair<std::string, std::string>> {
@@ -71,7 +61,7 @@ TEST_P(BackendPairTest, EachHostSwitchesAtItsOwnTime) {
   EXPECT_EQ(own_key(), subnet);
   EXPECT_TRUE(announces("\"Backend\":{\"Type\":\"" + after + '"')) << record();
   EXPECT_TRUE(has(way(before))) << "the peer has not switched: " << kernel_.dump();
-  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+  EXPECT_EQ(problems(), std::vector<std::string>{});
 
   put("10.5.9.0-24", announcing(after));
   if (after != "udp") {
@@ -127,6 +117,19 @@ TEST_F(ChangeTest, APeerThatAnnouncesAnotherVniFirstIsReachedByThat) {
   EXPECT_TRUE(announces(R"("BackendData":{"VNI":1)")) << record();
 }
 
+// host-gw asks for the routes to peers whenever the underlay is checked, which happens when there
+// is another device to watch.
+TEST_F(ChangeTest, TheDeviceOfAnotherBackendIsThereBeforeWhatNeedsIt) {
+  configure(kHostGw);
+  std::string value = announcing("vxlan", R"(,"VNI":7,"Port":8472)");
+  value.replace(value.find("{\"VNI\":1"), 8, "{\"VNI\":7");
+  kernel_.take_log();
+  put("10.5.9.0-24", value);
+  const std::string done = kernel_.take_log();
+  EXPECT_LT(done.find("link flannel.7"), done.find("dev flannel.7")) << done;
+  EXPECT_EQ(problems(), std::vector<std::string>{});
+}
+
 TEST_F(ChangeTest, AHostThatStartsInTheMidstOfAChangeReachesThoseWhoHaveNotSwitched) {
   put("10.5.9.0-24", announcing("udp", R"(,"Port":8299)"));
   configure(config_of(backend_of("vxlan")));
@@ -150,8 +153,8 @@ TEST_F(ChangeTest, ARecordThatCannotBeUsedOpensNothing) {
   put("10.5.9.0-24", peer_value("192.0.2.9", "vxlan"));  // without a MAC
   put("10.5.8.0-24", peer_value("192.0.2.8", "teleport"));
   EXPECT_FALSE(has("flannel.1")) << kernel_.dump();
-  EXPECT_EQ(agent_->planes()->all().size(), 1U);
-  EXPECT_EQ(agent_->overlay()->unreachable().named().size(), 2U);
+  EXPECT_EQ(agent_->network()->planes().all().size(), 1U);
+  EXPECT_EQ(agent_->network()->overlay().unreachable().named().size(), 2U);
 }
 
 TEST_F(ChangeTest, RecordsCannotMakeAHostOpenAnyNumberOfDevices) {
@@ -163,8 +166,9 @@ TEST_F(ChangeTest, RecordsCannotMakeAHostOpenAnyNumberOfDevices) {
     value.replace(value.find("02:00:00:00:00:09"), 17, fmt::format("02:00:00:00:01:{:02}", vni));
     put(fmt::format("10.5.{}.0-24", 100 + vni), value);
   }
-  EXPECT_EQ(agent_->planes()->all().size(), Dataplanes::kMost);
-  EXPECT_EQ(agent_->overlay()->unreachable().named().size(), 18 - (Dataplanes::kMost - 1));
+  EXPECT_EQ(agent_->network()->planes().all().size(), Dataplanes::kMost);
+  EXPECT_EQ(agent_->network()->overlay().unreachable().named().size(),
+            18 - (Dataplanes::kMost - 1));
 }
 
 TEST_F(ChangeTest, ALeaseAnnouncesWhatIsInPlace) {
@@ -180,24 +184,42 @@ TEST_F(ChangeTest, ALeaseAnnouncesWhatIsInPlace) {
   EXPECT_TRUE(agent_->ready());
 }
 
+TEST_F(ChangeTest, ANetworkThatIsNotAdoptedLeavesTheLockOnTheRunningOne) {
+  configure(config_of(backend_of("host-gw")));
+  ASSERT_EQ(locked_.back(), "10.5.0.0/16");
+  taken_ = "flannel.1";
+  configure(R"({"Network":"10.4.0.0/15","Backend":{"Type":"vxlan"}})");
+  EXPECT_EQ(locked_.back(), "10.5.0.0/16");
+  taken_ = "10.4.0.0/15";
+  configure(R"({"Network":"10.4.0.0/15","Backend":{"Type":"host-gw"}})");
+  EXPECT_EQ(locked_.back(), "10.5.0.0/16") << "another daemon has the wider network";
+  taken_.clear();
+  loop_.advance(seconds(11));
+  loop_.run_until_idle();
+  EXPECT_EQ(locked_.back(), "10.4.0.0/15");
+}
+
 TEST_F(ChangeTest, WhatThisHostCannotAdoptLeavesTheRunningConfigurationInForce) {
   configure(kHostGw);
   taken_ = "flannel.1";
   configure(kVxlan);
   EXPECT_TRUE(announces(R"("BackendType":"host-gw")")) << record();
-  EXPECT_EQ(only_trouble(), "config: flannel.1 is taken; the running one stays in force");
+  EXPECT_EQ(
+      only_problem(),
+      "config: flannel.1 is taken; the running one stays in force; remedy: remove the reason, or "
+      "correct it with \"flannelctl config set\"");
   EXPECT_TRUE(agent_->ready());
   taken_.clear();
   loop_.advance(seconds(11));
   loop_.run_until_idle();
   EXPECT_TRUE(announces(R"("BackendType":"vxlan")")) << record();
-  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+  EXPECT_EQ(problems(), std::vector<std::string>{});
 }
 
 TEST_F(ChangeTest, AnInvalidConfigurationChangesNothing) {
   configure(kHostGw);
   configure(config_of(R"({"Type":"vxlan","VNI":"7"})"));
-  EXPECT_NE(only_trouble().find("VNI"), std::string::npos) << only_trouble();
+  EXPECT_NE(only_problem().find("VNI"), std::string::npos) << only_problem();
   EXPECT_TRUE(announces(R"("BackendType":"host-gw")")) << record();
 }
 
@@ -223,41 +245,10 @@ TEST_F(ChangeTest, HostsOutsideOfANetworkThatShrinksGoOn) {
   loop_.run_until_idle();
   EXPECT_EQ(own_key(), "10.5.1.0-24");
   EXPECT_TRUE(has("route 10.5.9.0/24 via 192.0.2.9 dev eth0")) << kernel_.dump();
-  EXPECT_EQ(only_trouble().find("lease: our subnet 10.5.1.0/24 is outside of the network "
+  EXPECT_EQ(only_problem().find("lease: our subnet 10.5.1.0/24 is outside of the network "
                                 "10.5.128.0/17"),
             0U)
-      << only_trouble();
-  EXPECT_TRUE(agent_->ready());
-}
-
-TEST_F(ChangeTest, WhatARunBeforeLeftReceivesForAMinuteAndGoes) {
-  configure(kVxlan);
-  const std::string had = kernel_.dump().substr(0, kernel_.dump().find('\n'));
-  agent_.reset();
-  store_->put_config(kPrefix, kHostGw);
-  start_agent();
-  EXPECT_TRUE(announces(R"("BackendType":"host-gw")")) << record();
-  EXPECT_TRUE(has(had)) << "with the MAC that peers know: " << kernel_.dump();
-  loop_.advance(Dataplanes::kLinger + seconds(1));
-  loop_.run_until_idle();
-  EXPECT_EQ(kernel_.dump(), "");
-  EXPECT_TRUE(agent_->ready());
-}
-
-TEST_F(ChangeTest, AHostThatMissedAChangeMakesItsDeviceBeforeItsLeaseAnnouncesIt) {
-  configure(kHostGw);
-  const std::string key = own_key();
-  agent_.reset();
-  store_->put_config(kPrefix, kVxlan);
-  std::string announced;
-  on_host_check_ = [&] {  // for the first time when the kernel has been programmed
-    const auto there = store_->snapshot(kPrefix);
-    const auto own = std::ranges::find(there.records, key, &Record::key);
-    if (announced.empty() && has("link flannel.1")) announced = own->value;
-  };
-  start_agent();
-  EXPECT_NE(announced.find(R"("BackendType":"host-gw")"), std::string::npos) << announced;
-  EXPECT_TRUE(announces(R"("BackendType":"vxlan")")) << record();
+      << only_problem();
   EXPECT_TRUE(agent_->ready());
 }
 
@@ -276,7 +267,7 @@ TEST_F(ChangeTest, AHostWithAnotherAddressKeepsItsSubnet) {
   const std::string done = kernel_.take_log();
   EXPECT_EQ(done.find("remove"), std::string::npos) << done;
   EXPECT_EQ(done.find("recreate"), std::string::npos) << done;
-  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+  EXPECT_EQ(problems(), std::vector<std::string>{});
   EXPECT_TRUE(agent_->ready());
 }
 
@@ -289,9 +280,9 @@ TEST_F(ChangeTest, TheMtuOfTheUnderlayIsFollowed) {
   EXPECT_NE(read_file(subnet_file()).value().find("FLANNEL_MTU=1350"), std::string::npos);
   host_.interfaces[0].mtu = 100;
   agent_->check_underlay();
-  EXPECT_EQ(only_trouble(),
+  EXPECT_EQ(only_problem(),
             "underlay: eth0 has changed: network config: Backend: vxlan adds 50 bytes to a packet, "
-            "and eth0 takes only 100");
+            "and eth0 takes only 100; remedy: remove the reason, or restart flanneld");
   EXPECT_TRUE(has("mtu 1350")) << kernel_.dump();
 }
 
@@ -305,11 +296,11 @@ TEST_F(ChangeTest, FamiliesComeAndGoWhileTheSubnetStays) {
   EXPECT_TRUE(has("link flannel-v6.1")) << kernel_.dump();
   EXPECT_TRUE(has("addr fd00:5")) << kernel_.dump();
   EXPECT_NE(read_file(subnet_file()).value().find("FLANNEL_IPV6_SUBNET"), std::string::npos);
-  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+  EXPECT_EQ(problems(), std::vector<std::string>{});
   configure(kVxlan);
   EXPECT_EQ(own_key(), "10.5.1.0-24");
   EXPECT_FALSE(has("addr fd00:5")) << kernel_.dump();
-  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+  EXPECT_EQ(problems(), std::vector<std::string>{});
 }
 
 // The report of the new record comes before the answer that makes it the lease.
@@ -320,7 +311,7 @@ TEST_F(ChangeTest, TheOnlyFamilyIsExchangedForTheOther) {
   configure(kVxlanOfV6);
   EXPECT_EQ(own_key().substr(0, 10), "0.0.0.0-0&");
   EXPECT_TRUE(has("addr fd00:5")) << kernel_.dump();
-  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+  EXPECT_EQ(problems(), std::vector<std::string>{});
 }
 
 // Without IPv6 this host has no IPv6 address that another one could claim.
@@ -331,10 +322,10 @@ TEST_F(ChangeTest, AClaimToAnAddressOfAFamilyThatGoesHasNoEffectAnyMore) {
   put("10.5.9.0-24", R"({"PublicIP":"192.0.2.9","PublicIPv6":"2001:db8::1","BackendType":"vxlan",)"
                      R"("BackendData":{"VNI":1,"VtepMAC":"02:00:00:00:00:09"},)"
                      R"("NodeID":"da325bf37612b4568b8586f622207514/62dbf0eb"})");
-  EXPECT_NE(only_trouble().find("is our own"), std::string::npos) << only_trouble();
+  EXPECT_NE(only_problem().find("is our own"), std::string::npos) << only_problem();
   EXPECT_FALSE(has("route 10.5.9.0/24")) << kernel_.dump();
   configure(kVxlan);
-  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+  EXPECT_EQ(problems(), std::vector<std::string>{});
   EXPECT_TRUE(has("route 10.5.9.0/24")) << kernel_.dump();
 }
 

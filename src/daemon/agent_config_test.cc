@@ -10,18 +10,18 @@ namespace flannel::agent_config_test {
 namespace {
 
 TEST_F(AgentTest, WaitsForTheConfigurationAndStartsWhenItComes) {
-  EXPECT_EQ(agent_->config(), nullptr);
-  EXPECT_NE(only_trouble().find("config: there is none"), std::string::npos) << only_trouble();
+  EXPECT_EQ(agent_->network(), nullptr);
+  EXPECT_NE(only_problem().find("config: there is none"), std::string::npos) << only_problem();
   configure(kHostGw);
   EXPECT_EQ(ready_, 1);
-  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+  EXPECT_EQ(problems(), std::vector<std::string>{});
 }
 
 TEST_F(AgentTest, WaitsForABrokenConfigurationToBeCorrected) {
   configure(R"({"Network":"10.5.0.0/31"})");
   EXPECT_EQ(ready_, 0);
   EXPECT_EQ(fatal_, "");
-  EXPECT_NE(only_trouble().find("Network"), std::string::npos) << only_trouble();
+  EXPECT_NE(only_problem().find("Network"), std::string::npos) << only_problem();
   configure(kHostGw);
   EXPECT_EQ(ready_, 1);
 }
@@ -33,13 +33,14 @@ TEST_F(AgentTest, WaitsForAConfigurationWithAnImpossibleBackendToBeCorrected) {
                               R"({"Type":"udp","Port":70000})", R"({"Type":"vxlan","VNI":"7"})"}) {
     configure(std::string(R"({"Network":"10.5.0.0/16","Backend":)") + backend + "}");
     EXPECT_EQ(fatal_, "") << backend;
-    EXPECT_TRUE(only_trouble().ends_with("; waiting for it to be mended")) << only_trouble();
+    EXPECT_TRUE(only_problem().ends_with("; remedy: correct it with \"flannelctl config set\""))
+        << only_problem();
     EXPECT_EQ(kernel_.dump(), "");
   }
-  EXPECT_NE(only_trouble().find("VNI"), std::string::npos) << only_trouble();
+  EXPECT_NE(only_problem().find("VNI"), std::string::npos) << only_problem();
   configure(kHostGw);
   EXPECT_EQ(ready_, 1);
-  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+  EXPECT_EQ(problems(), std::vector<std::string>{});
 }
 
 TEST_F(AgentTest, WithoutTheRightToProgramTheKernelOnlyAllocRuns) {
@@ -51,7 +52,7 @@ TEST_F(AgentTest, WithoutTheRightToProgramTheKernelOnlyAllocRuns) {
   for (const char* type : {"vxlan", "host-gw", "udp"}) {
     start_with(type);
     EXPECT_EQ(fatal_, powerless_) << type;
-    EXPECT_EQ(agent_->keeper(), nullptr) << "no lease is asked for";
+    EXPECT_EQ(agent_->network(), nullptr) << "no lease is asked for";
   }
   start_with("alloc");
   EXPECT_EQ(fatal_, "");

@@ -27,19 +27,19 @@ class AgentIdentityTest : public AgentTest {
   }
   LeaseAttributes own_record() {
     const std::string key = own_key();
-    for (const auto& [subnet, listed] : agent_->table()->leases()) {
+    for (const auto& [subnet, listed] : agent_->network()->table().leases()) {
       if (encode_subnet_key(subnet) == key) return listed.lease->attributes;
     }
     return {};
   }
   Mac announced() { return decode_vxlan_data(own_record().backend_data).value().vtep_mac; }
   Mac of_device() {
-    const NetState state = kernel_.read(agent_->overlay()->scope()).value();
+    const NetState state = kernel_.read(agent_->network()->overlay().scope()).value();
     return std::get<VxlanSettings>(state.links.at(0).kind).mac;
   }
-  std::string troubles() {
+  std::string all_problems() {
     std::string all;
-    for (const std::string& one : agent_->troubles())
+    for (const std::string& one : problems())
       all += one + "\n";
     return all;
   }
@@ -54,7 +54,7 @@ TEST_F(AgentIdentityTest, ACopyOfAHostStartsWithANodeIdAndAMacOfItsOwn) {
   EXPECT_NE(own_record().node->id, our_id());
   EXPECT_EQ(announced(), vtep_mac(own_record().node->id, 1));
   EXPECT_EQ(of_device(), announced());
-  EXPECT_EQ(troubles(), "");
+  EXPECT_EQ(all_problems(), "");
 }
 
 TEST_F(AgentIdentityTest, ACopyWithAnOlderReservationIsStillACopy) {
@@ -63,7 +63,7 @@ TEST_F(AgentIdentityTest, ACopyWithAnOlderReservationIsStillACopy) {
   configure(kVxlan);
   EXPECT_EQ(own_key(), "10.5.3.0-24");
   EXPECT_EQ(fresh_ids_, 1);
-  EXPECT_EQ(troubles(), "");
+  EXPECT_EQ(all_problems(), "");
 }
 
 TEST_F(AgentIdentityTest, TheOriginalKeepsItsNodeIdAndItsMac) {
@@ -71,8 +71,8 @@ TEST_F(AgentIdentityTest, TheOriginalKeepsItsNodeIdAndItsMac) {
   const LeaseAttributes before = own_record();
   put("10.5.0.0-24", vxlan("192.0.2.9", vtep_mac(our_id(), 1), NodeTag{our_id(), 9}));
   EXPECT_EQ(own_record(), before);
-  EXPECT_NE(only_trouble().find("10.5.0.0-24: 192.0.2.9 announces the VTEP MAC"), std::string::npos)
-      << troubles();
+  EXPECT_NE(only_problem().find("10.5.0.0-24: 192.0.2.9 announces the VTEP MAC"), std::string::npos)
+      << all_problems();
   start_agent();
   EXPECT_EQ(own_record(), before) << "and after a restart";
   EXPECT_EQ(fresh_ids_, 0);
@@ -98,7 +98,7 @@ TEST_F(AgentIdentityTest, OfTwoCopiesThatStartTogetherTheLaterTakesANewNodeId) {
   EXPECT_EQ(fresh_ids_, 1);
   EXPECT_NE(announced(), first);
   EXPECT_EQ(of_device(), announced());
-  EXPECT_EQ(troubles(), "");
+  EXPECT_EQ(all_problems(), "");
 }
 
 TEST_F(AgentIdentityTest, TheOlderRecordOfAnotherNodeKeepsTheSharedMac) {
@@ -124,7 +124,7 @@ TEST_F(AgentIdentityTest, ARecordFromBeforeOurStartKeepsTheSharedMac) {
   EXPECT_EQ(fresh_ids_, 1);
   EXPECT_NE(announced(), vtep_mac(our_id(), 1));
   EXPECT_EQ(of_device(), announced());
-  EXPECT_EQ(troubles(), "");
+  EXPECT_EQ(all_problems(), "");
 }
 
 TEST_F(AgentIdentityTest, WithoutAMacTheOlderLeaseKeepsTheSharedNodeId) {
@@ -135,7 +135,7 @@ TEST_F(AgentIdentityTest, WithoutAMacTheOlderLeaseKeepsTheSharedNodeId) {
                                       .node = NodeTag{our_id(), 9}}));
   EXPECT_EQ(fresh_ids_, 1);
   EXPECT_NE(own_record().node->id, our_id());
-  EXPECT_EQ(troubles(), "");
+  EXPECT_EQ(all_problems(), "");
 }
 
 // It came with our subnet.env, and was given our subnet while our lease had lapsed.
@@ -144,7 +144,7 @@ TEST_F(AgentIdentityTest, ACopyThatHasOurSubnetHasOurNodeIdAsWell) {
   put(own_key(), vxlan("192.0.2.9", vtep_mac(our_id(), 1), NodeTag{our_id(), 9}));
   loop_.advance(seconds(5));
   EXPECT_EQ(fresh_ids_, 1);
-  EXPECT_EQ(troubles().find("has our node id"), std::string::npos) << troubles();
+  EXPECT_EQ(all_problems().find("has our node id"), std::string::npos) << all_problems();
 }
 
 TEST_F(AgentIdentityTest, WithALostStateFolderAndBootTheSubnetFileFindsTheLeaseAndItsMac) {
@@ -160,7 +160,7 @@ TEST_F(AgentIdentityTest, WithALostStateFolderAndBootTheSubnetFileFindsTheLeaseA
   EXPECT_EQ(own_key(), "10.5.44.0-24");
   EXPECT_EQ(announced(), mac);
   EXPECT_EQ(of_device(), mac);
-  EXPECT_EQ(troubles(), "");
+  EXPECT_EQ(all_problems(), "");
 }
 
 TEST_F(AgentIdentityTest, WithNothingLeftTheAddressFindsTheLease) {
@@ -171,7 +171,7 @@ TEST_F(AgentIdentityTest, WithNothingLeftTheAddressFindsTheLease) {
   configure(kVxlan);
   EXPECT_EQ(own_key(), "10.5.44.0-24");
   EXPECT_EQ(announced(), mac);
-  EXPECT_EQ(troubles(), "");
+  EXPECT_EQ(all_problems(), "");
 }
 
 TEST_F(AgentIdentityTest, AThirdHostReportsTheTwoThatShareAMac) {
@@ -179,11 +179,13 @@ TEST_F(AgentIdentityTest, AThirdHostReportsTheTwoThatShareAMac) {
   const Mac mac{{2, 0, 0, 0, 0, 1}};
   put("10.5.44.0-24", vxlan("192.0.2.4", mac));
   put("10.5.33.0-24", vxlan("192.0.2.3", mac));
-  EXPECT_EQ(only_trouble(),
-            "lease: 10.5.33.0-24: 192.0.2.3 announces the VTEP MAC 02:00:00:00:00:01 of "
-            "10.5.44.0/24 at 192.0.2.4, whose lease is older: is one of the two a copy of the "
-            "other?");
-  const std::string kernel = dump(kernel_.read(agent_->overlay()->scope()).value());
+  EXPECT_EQ(
+      only_problem(),
+      "lease: 10.5.33.0-24: 192.0.2.3 announces the VTEP MAC 02:00:00:00:00:01 of "
+      "10.5.44.0/24 at 192.0.2.4, whose lease is older: is one of the two a copy of the "
+      "other?; remedy: if that host does not take another MAC by itself: restart its flanneld, "
+      "or delete its record");
+  const std::string kernel = dump(kernel_.read(agent_->network()->overlay().scope()).value());
   EXPECT_NE(kernel.find("02:00:00:00:00:01 dev flannel.1 dst 192.0.2.4"), std::string::npos)
       << kernel;
   EXPECT_EQ(kernel.find("192.0.2.3"), std::string::npos) << kernel;

@@ -27,11 +27,11 @@ TEST_F(AgentTest, RoutesStayWhenAllLeasesGoAtOnceAndTheHostsPutThemBack) {
   store_->remove(kPrefix, "10.5.9.0-24");
   loop_.advance(seconds(1));
   EXPECT_EQ(kernel_.dump(), before);
-  EXPECT_EQ(only_trouble().substr(0, 34), "peers: 2 went from the store at on") << only_trouble();
+  EXPECT_EQ(only_problem().substr(0, 34), "peers: 2 went from the store at on") << only_problem();
   put("10.5.8.0-24", peer_value("192.0.2.8"));
   put("10.5.9.0-24", peer_value("192.0.2.9"));
   loop_.advance(minutes(2));
-  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+  EXPECT_EQ(problems(), std::vector<std::string>{});
   EXPECT_EQ(kernel_.dump(), before);
   EXPECT_EQ(kernel_.take_log(), "");
   EXPECT_EQ(own_key(), own);
@@ -49,10 +49,10 @@ TEST_F(AgentTest, PeersThatGoAndComeBackOneByOneDoNotFillTheLog) {
   log::capture([&](std::string_view) { ++said; });
   for (int host = 10; host < 30; ++host)
     remove(peer(host));
-  EXPECT_EQ(said, 2) << "of 5, and of 11";
+  EXPECT_EQ(said, 1) << "the number that grows is no news";
   put_all();
   log::capture({});
-  EXPECT_EQ(said, 3) << "that it is over";
+  EXPECT_EQ(said, 2) << "that it is over";
 }
 
 TEST_F(AgentTest, PeersThatASecondListLacksAreRemoved) {
@@ -68,10 +68,10 @@ TEST_F(AgentTest, PeersThatASecondListLacksAreRemoved) {
   loop_.advance(hours(1));
   store_->set_reachable(true);
   loop_.advance(seconds(29));
-  EXPECT_EQ(agent_->overlay()->peers(), 10U) << "one list is not enough, however late";
+  EXPECT_EQ(agent_->network()->overlay().peers(), 10U) << "one list is not enough, however late";
   loop_.advance(minutes(1));
   EXPECT_EQ(kernel_.dump(), "route 10.5.10.0/24 via 192.0.2.10 dev eth0\n");
-  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+  EXPECT_EQ(problems(), std::vector<std::string>{});
 }
 
 TEST_F(AgentTest, ARecordWrittenAgainInTimeChangesNoRoute) {
@@ -99,13 +99,13 @@ TEST_F(AgentTest, NoMissingPeerIsRemovedWhileTheStoreIsUnreachable) {
   put("10.5.7.0-24", peer_value("192.0.2.7"));
   remove("10.5.8.0-24");
   remove("10.5.9.0-24");
-  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+  EXPECT_EQ(problems(), std::vector<std::string>{});
   store_->set_reachable(false);
   store_->disconnect_watches();
   store_->put(kPrefix, "10.5.9.0-24", peer_value("192.0.2.9"), {}, loop_.now());
   kernel_.take_log();
   loop_.advance(hours(1));
-  EXPECT_EQ(agent_->overlay()->peers(), 3U);
+  EXPECT_EQ(agent_->network()->overlay().peers(), 3U);
   store_->set_reachable(true);
   loop_.advance(minutes(1));
   EXPECT_EQ(kernel_.take_log(), "remove route 10.5.8.0/24 via 192.0.2.8 dev eth0\n");
@@ -135,11 +135,14 @@ TEST_F(AgentTest, OurPublicIPInTheLeaseOfAnotherNodeIsAnAlarmAndNoRoute) {
   configure(kHostGw);
   put("10.5.9.0-24", R"({"PublicIP":"192.0.2.1","BackendType":"host-gw","NodeID":")" +
                          std::string(32, 'a') + R"(/0000000b"})");
-  EXPECT_EQ(only_trouble(), "lease: 10.5.9.0-24: PublicIP 192.0.2.1 is our own, but node " +
-                                std::string(32, 'a') + "/0000000b wrote it");
+  EXPECT_EQ(only_problem(), "lease: 10.5.9.0-24: PublicIP 192.0.2.1 is our own, but node " +
+                                std::string(32, 'a') +
+                                "/0000000b wrote it; remedy: give one of the two hosts another "
+                                "address; if that host is gone, delete "
+                                "its record");
   EXPECT_EQ(kernel_.dump(), "");
   remove("10.5.9.0-24");
-  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+  EXPECT_EQ(problems(), std::vector<std::string>{});
 }
 
 TEST_F(AgentTest, ACopyOfThisHostIsAnAlarmAndOtherwiseAPeer) {
@@ -150,13 +153,14 @@ TEST_F(AgentTest, ACopyOfThisHostIsAnAlarmAndOtherwiseAPeer) {
   put("10.5.9.0-24",
       R"({"PublicIP":"192.0.2.9","BackendType":"host-gw","NodeID":")" + to_string(copy) + "\"}");
   EXPECT_EQ(
-      only_trouble(),
+      only_problem(),
       "lease: 192.0.2.9 at 10.5.9.0/24 has our node id: one of the two is a copy of the other, "
-      "and has to take another id (delete its node-id file if it does not)");
+      "and has to take another id; remedy: if that host does not by itself: stop it, delete its "
+      "node-id file, start it");
   EXPECT_EQ(kernel_.dump(), "route 10.5.9.0/24 via 192.0.2.9 dev eth0\n");
   remove("10.5.9.0-24");
   loop_.advance(seconds(2));
-  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+  EXPECT_EQ(problems(), std::vector<std::string>{});
 }
 
 TEST_F(AgentTest, WithRenumberATakenSubnetIsReplacedByAnother) {
@@ -172,7 +176,7 @@ TEST_F(AgentTest, WithRenumberATakenSubnetIsReplacedByAnother) {
       kernel_.dump(),
       "route 10.5.1.0/24 via 192.0.2.77 dev eth0\nroute 10.5.9.0/24 via 192.0.2.9 dev eth0\n");
   EXPECT_NE(read_file(subnet_file()).value().find("FLANNEL_SUBNET=10.5.2.1/24"), std::string::npos);
-  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+  EXPECT_EQ(problems(), std::vector<std::string>{});
 }
 
 TEST_F(AgentTest, AStoreWhoseWatchesBreakAtOnceIsListedWithPauses) {
@@ -194,7 +198,7 @@ TEST_F(AgentTest, RenewalsThatFailForHoursAreLoggedOnce) {
   configure(kHostGw);
   int said = 0;
   log::capture([&](std::string_view line) {
-    if (line.find("renewing the lease failed") != std::string_view::npos) ++said;
+    if (line.starts_with("renewing the lease failed")) ++said;
   });
   for (const int outages : {1, 2}) {
     store_->set_reachable(false);
@@ -212,7 +216,7 @@ TEST_F(AgentTest, FailedRenewalsOfANewLeaseAreLoggedToo) {
   int said = 0;
   log::capture([&](std::string_view line) {
     EXPECT_EQ(line.find("Lease renewed"), std::string_view::npos) << line;
-    if (line.find("renewing the lease failed") == std::string_view::npos) return;
+    if (!line.starts_with("renewing the lease failed")) return;
     ++said;
     store_->remove(kPrefix, own_key());  // before it is tried again
   });
@@ -225,11 +229,11 @@ TEST_F(AgentTest, FailedRenewalsOfANewLeaseAreLoggedToo) {
   log::capture({});
 }
 
-TEST_F(AgentTest, ALeaseThatIsNotRenewedByAReachableStoreIsATroubleFromHalfOfItsLife) {
+TEST_F(AgentTest, ALeaseThatIsNotRenewedByAReachableStoreIsAProblemFromHalfOfItsLife) {
   configure(kHostGw);
   int said = 0;
   log::capture([&](std::string_view line) {
-    if (line.find("the lease cannot be renewed") != std::string_view::npos) ++said;
+    if (line.starts_with("the lease cannot be renewed")) ++said;
   });
   const auto renewals_fail = [this](Duration time, Duration step) {
     for (const TimePoint end = loop_.now() + time; loop_.now() < end; loop_.advance(step))
@@ -238,20 +242,22 @@ TEST_F(AgentTest, ALeaseThatIsNotRenewedByAReachableStoreIsATroubleFromHalfOfIts
   loop_.advance(hours(8) - minutes(1));
   renewals_fail(minutes(2), milliseconds(100));
   renewals_fail(hours(4) - minutes(2), seconds(10));
-  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+  EXPECT_EQ(problems(), std::vector<std::string>{});
   renewals_fail(minutes(2), seconds(10));
-  EXPECT_EQ(only_trouble(), "lease: cannot be renewed, ends in 43140 s: no stream");
+  EXPECT_TRUE(only_problem().starts_with(
+      "lease: cannot be renewed, ends in 43140 s: no stream; remedy: give this host the right"))
+      << only_problem();
   EXPECT_EQ(said, 1);
   store_->set_reachable(false);
   loop_.advance(minutes(1));
-  EXPECT_EQ(only_trouble().substr(0, 6), "store:");
+  EXPECT_EQ(only_problem().substr(0, 6), "store:");
   store_->set_reachable(true);
   loop_.advance(minutes(1));
   log::capture({});
-  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+  EXPECT_EQ(problems(), std::vector<std::string>{});
 }
 
-TEST_F(AgentTest, ATroubleOfAnActiveLeaseIsNotReportedAsNoLease) {
+TEST_F(AgentTest, AProblemOfAnActiveLeaseIsNotReportedAsNoLease) {
   configure(kHostGw);
   std::string said;
   log::capture([&](std::string_view line) { said.append(line).append("\n"); });
@@ -270,7 +276,7 @@ TEST_F(AgentTest, ALeaseDeletedByHandIsTakenAgain) {
   remove(key);
   loop_.advance(seconds(5));
   EXPECT_EQ(own_key(), key);
-  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+  EXPECT_EQ(problems(), std::vector<std::string>{});
   EXPECT_EQ(kernel_.dump(), "route 10.5.9.0/24 via 192.0.2.9 dev eth0\n");
 }
 
@@ -280,12 +286,12 @@ TEST_F(AgentTest, ASubnetTakenByAnotherHostIsReportedAndNotOverwritten) {
   const std::string before = read_file(subnet_file()).value();
   put(key, peer_value("192.0.2.77"));
   loop_.advance(hours(30));
-  EXPECT_NE(only_trouble().find("192.0.2.77"), std::string::npos) << only_trouble();
+  EXPECT_NE(only_problem().find("192.0.2.77"), std::string::npos) << only_problem();
   EXPECT_EQ(read_file(subnet_file()).value(), before);
   remove(key);
   loop_.advance(seconds(60));
   EXPECT_EQ(own_key(), key);
-  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+  EXPECT_EQ(problems(), std::vector<std::string>{});
 }
 
 }  // namespace

@@ -20,8 +20,8 @@ TEST_F(AgentTest, AUdpPacketPathGetsADeviceAndTheTableOfPeers) {
   put("10.5.9.0-24", R"({"PublicIP":"192.0.2.9"})");
   configure(kUdp);
   EXPECT_EQ(ready_, 1);
-  const Lease own = *agent_->keeper()->lease();
-  EXPECT_EQ(dump(kernel_.read(agent_->overlay()->scope()).value()),
+  const Lease own = *agent_->network()->keeper().lease();
+  EXPECT_EQ(dump(kernel_.read(agent_->network()->overlay().scope()).value()),
             "link flannel3 tun txqueuelen 500 mtu 1472 up\n"
             "addr " +
                 to_string(own.subnet.identity().base) + "/16 dev flannel3\n");
@@ -57,7 +57,7 @@ TEST_F(AgentTest, ANetworkOfAnotherDaemonOfThisHostIsLeftAlone) {
   taken_ = "10.5.0.0/16";
   configure(kHostGw);
   EXPECT_EQ(fatal_, "10.5.0.0/16 is taken");
-  EXPECT_EQ(agent_->keeper(), nullptr) << "and no lease is asked for";
+  EXPECT_EQ(agent_->network(), nullptr) << "and no lease is asked for";
 }
 
 TEST_F(AgentTest, ADeviceOfAnotherDaemonOfThisHostIsLeftAlone) {
@@ -80,7 +80,9 @@ TEST_F(AgentTest, DirectRoutingFollowsTheRouteToAPeer) {
   put("10.5.9.0-24",
       R"({"PublicIP":"192.0.2.9","BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"02:00:00:00:00:09"}})");
   configure(R"({"Network":"10.5.0.0/16","Backend":{"Type":"vxlan","DirectRouting":true}})");
-  const auto kernel = [this] { return dump(kernel_.read(agent_->overlay()->scope()).value()); };
+  const auto kernel = [this] {
+    return dump(kernel_.read(agent_->network()->overlay().scope()).value());
+  };
   EXPECT_NE(kernel().find("10.5.9.0/24 via 192.0.2.9 dev eth0"), std::string::npos) << kernel();
   router_ = IpAddress::v4(192, 0, 2, 254);
   agent_->check_underlay();
@@ -96,15 +98,17 @@ TEST_F(AgentTest, DirectRoutingIsForTheLinkOfTheUnderlayAlone) {
   put("10.5.9.0-24",
       R"({"PublicIP":"198.51.100.9","BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"02:00:00:00:00:09"}})");
   configure(R"({"Network":"10.5.0.0/16","Backend":{"Type":"vxlan","DirectRouting":true}})");
-  const std::string kernel = dump(kernel_.read(agent_->overlay()->scope()).value());
+  const std::string kernel = dump(kernel_.read(agent_->network()->overlay().scope()).value());
   EXPECT_NE(kernel.find("10.5.9.0/24 via 10.5.9.0 dev flannel.1"), std::string::npos) << kernel;
 }
 
-TEST_F(AgentTest, APacketPathInTroubleIsReported) {
+TEST_F(AgentTest, APacketPathThatIsDownIsReported) {
   configure(kUdp);
   path_.trouble = "flannel3 was deleted";
   path_.on_state();
-  EXPECT_EQ(only_trouble(), "packet path: flannel3 was deleted");
+  EXPECT_EQ(only_problem(),
+            "packet path: flannel3 was deleted; remedy: remove the reason; flanneld tries again by "
+            "itself");
 }
 
 TEST_F(AgentTest, LeasesASubnetProgramsTheDeviceAndWritesTheFile) {
@@ -137,11 +141,11 @@ TEST_F(AgentTest, ABadRecordChangesNothingForTheOthers) {
   put("10.5.10.0-24", "no json");
   put("10.5.11.0-24", peer_value("192.0.2.11", "vxlan"));
   EXPECT_EQ(kernel_.dump(), "route 10.5.9.0/24 via 192.0.2.9 dev eth0\n");
-  EXPECT_EQ(agent_->table()->quarantined().size(), 2U);
-  EXPECT_EQ(agent_->overlay()->unreachable().named().count("10.5.11.0/24"), 1U);
+  EXPECT_EQ(agent_->network()->table().quarantined().size(), 2U);
+  EXPECT_EQ(agent_->network()->overlay().unreachable().named().count("10.5.11.0/24"), 1U);
   put("10.5.11.0-24", peer_value("192.0.2.11"));
-  EXPECT_EQ(agent_->overlay()->unreachable().named().size(), 0U);
-  EXPECT_EQ(agent_->overlay()->peers(), 2U);
+  EXPECT_EQ(agent_->network()->overlay().unreachable().named().size(), 0U);
+  EXPECT_EQ(agent_->network()->overlay().peers(), 2U);
 }
 
 TEST_F(AgentTest, WhenAPeerBecomesUnreachableItsRouteGoes) {
@@ -160,13 +164,13 @@ TEST_F(AgentTest, RoutesStayWhileTheStoreIsAwayAndFollowWhenItIsBack) {
   loop_.advance(hours(2));
   EXPECT_EQ(kernel_.dump(),
             "route 10.5.8.0/24 via 192.0.2.8 dev eth0\nroute 10.5.9.0/24 via 192.0.2.9 dev eth0\n");
-  EXPECT_NE(only_trouble().find("store: "), std::string::npos);
+  EXPECT_NE(only_problem().find("store: "), std::string::npos);
   store_->remove(kPrefix, "10.5.8.0-24");
   store_->compact();
   store_->set_reachable(true);
   loop_.advance(seconds(30));
   EXPECT_EQ(kernel_.dump(), "route 10.5.9.0/24 via 192.0.2.9 dev eth0\n");
-  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+  EXPECT_EQ(problems(), std::vector<std::string>{});
 }
 
 TEST_F(AgentTest, ALostPositionIsListedAgain) {
@@ -191,7 +195,7 @@ TEST_F(AgentTest, ARefreshListsTheStoreAtOnceAndRepairsTheKernel) {
   loop_.advance(milliseconds(150));  // the store would be tried only seconds later
   EXPECT_TRUE(agent_->follower().connected());
   EXPECT_EQ(kernel_.dump(), "route 10.5.9.0/24 via 192.0.2.9 dev eth0\n");
-  EXPECT_NE(only_trouble().find("underlay: "), std::string::npos) << only_trouble();
+  EXPECT_NE(only_problem().find("underlay: "), std::string::npos) << only_problem();
 }
 
 TEST_F(AgentTest, ARefreshBeforeThereIsAConfigurationChangesNothing) {
@@ -205,7 +209,8 @@ TEST_F(AgentTest, ABlackholeRouteIsKeptIfAskedForAndGoesWithTheNextStartWithout)
   ip_blackhole_route_ = true;
   start_agent();
   configure(kHostGw);
-  const std::string own = "blackhole " + to_string(agent_->keeper()->lease()->subnet.identity());
+  const std::string own =
+      "blackhole " + to_string(agent_->network()->keeper().lease()->subnet.identity());
   EXPECT_EQ(kernel_.dump(), own + "\n");
   kernel_.erase(own);
   agent_->suspect_kernel();
@@ -233,14 +238,14 @@ TEST_F(AgentTest, PeersStayWhenTheStoreHasLostAllUntilItHasAConfigurationAgain) 
   loop_.advance(seconds(30));
   EXPECT_EQ(kernel_.dump(),
             "route 10.5.8.0/24 via 192.0.2.8 dev eth0\nroute 10.5.9.0/24 via 192.0.2.9 dev eth0\n");
-  ASSERT_EQ(agent_->troubles().size(), 2U);
-  EXPECT_NE(agent_->troubles()[0].find("gone from the store"), std::string::npos);
+  ASSERT_EQ(problems().size(), 2U);
+  EXPECT_NE(problems()[0].find("gone from the store"), std::string::npos);
   EXPECT_EQ(own_key(), own);
   put("10.5.9.0-24", peer_value("192.0.2.99"));
   configure(kHostGw);
   loop_.advance(minutes(2));
   EXPECT_EQ(kernel_.dump(), "route 10.5.9.0/24 via 192.0.2.99 dev eth0\n");
-  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+  EXPECT_EQ(problems(), std::vector<std::string>{});
 }
 
 TEST_F(AgentTest, ARestartKeepsTheSubnetAndChangesNothing) {
@@ -278,24 +283,24 @@ TEST_F(AgentTest, AForeignDeletionIsRepairedAfterTheNotification) {
 TEST_F(AgentTest, AnUnderlayThatIsGoneIsReported) {
   configure(kHostGw);
   agent_->check_underlay();
-  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+  EXPECT_EQ(problems(), std::vector<std::string>{});
   host_.interfaces.clear();
   agent_->check_underlay();
-  EXPECT_NE(only_trouble().find("underlay: "), std::string::npos) << only_trouble();
+  EXPECT_NE(only_problem().find("underlay: "), std::string::npos) << only_problem();
   host_ = host();
   agent_->check_underlay();
-  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+  EXPECT_EQ(problems(), std::vector<std::string>{});
 }
 
 // The kernel reports the interface; the default route may return later.
-TEST_F(AgentTest, AnUnderlayInTroubleIsCheckedAgainUntilTheTroubleIsOver) {
+TEST_F(AgentTest, AnUnderlayWithAProblemIsCheckedAgainUntilThatIsOver) {
   configure(kHostGw);
   host_.default_routes.clear();
   agent_->check_underlay();
-  EXPECT_NE(only_trouble().find("default route"), std::string::npos) << only_trouble();
+  EXPECT_NE(only_problem().find("default route"), std::string::npos) << only_problem();
   host_ = host();
   loop_.advance(seconds(10));
-  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+  EXPECT_EQ(problems(), std::vector<std::string>{});
 }
 
 TEST_F(AgentTest, ADeviceThatGoesAndCannotBePutBackEndsReadiness) {
@@ -316,19 +321,19 @@ TEST_F(AgentTest, ADeviceThatCannotBeMadeIsReportedAndRetried) {
   kernel_.refuse("link flannel.1", {ErrorKind::denied, "create flannel.1: not permitted"});
   configure(kVxlan);
   EXPECT_EQ(ready_, 0);
-  EXPECT_FALSE(agent_->troubles().empty());
+  EXPECT_FALSE(problems().empty());
   EXPECT_FALSE(std::filesystem::exists(subnet_file()));
   kernel_.heal();
   loop_.advance(seconds(60));
   EXPECT_EQ(ready_, 1);
-  EXPECT_EQ(agent_->troubles(), std::vector<std::string>{});
+  EXPECT_EQ(problems(), std::vector<std::string>{});
 }
 
 TEST_F(AgentTest, ASubnetFileThatCannotBeWrittenKeepsUsUnready) {
   ASSERT_TRUE(write_file_atomically(folder_ + "/run", "a file in the way", 0644));
   configure(kHostGw);
   EXPECT_EQ(ready_, 0);
-  EXPECT_NE(only_trouble().find("subnet file: "), std::string::npos) << only_trouble();
+  EXPECT_NE(only_problem().find("subnet file: "), std::string::npos) << only_problem();
   std::filesystem::remove(folder_ + "/run");
   loop_.advance(seconds(10));
   EXPECT_EQ(ready_, 1);
@@ -338,10 +343,10 @@ TEST_F(AgentTest, ADirectoryInPlaceOfTheSubnetFileIsReportedWithTheRemedy) {
   std::filesystem::create_directories(subnet_file());
   configure(kHostGw);
   EXPECT_EQ(ready_, 0);
-  EXPECT_EQ(only_trouble(), "subnet file: write " + subnet_file() +
+  EXPECT_EQ(only_problem(), "subnet file: write " + subnet_file() +
                                 ": it is a directory; remove it, or name another file (a "
                                 "container engine makes one where the file to mount is missing); "
-                                "--subnet-file= can name a file elsewhere");
+                                "remedy: --subnet-file= can name a file elsewhere");
   std::filesystem::remove(subnet_file());
   loop_.advance(seconds(10));
   EXPECT_EQ(ready_, 1);

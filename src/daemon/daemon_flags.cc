@@ -72,9 +72,16 @@ void DaemonFlags::define_rules(Flags& flags) {
        .help = "auto: where Docker's rules are, let the overlay reach this host's containers; "
                "or off"},
       docker_rules);
+  flags.add({.name = "docker-network",
+             .help = "name of a bridge network with this host's subnet that is made in Docker, by "
+                     "/run/docker.sock or DOCKER_HOST=unix://PATH; empty: none"},
+            docker_network);
 }
 
 void DaemonFlags::define_udp(Flags& flags) {
+  flags.add(
+      {.name = "probe-peers", .help = "probe peers over the overlay, and answer their probes"},
+      probe_peers);
   flags.add({.name = "udp-accept-any",
              .help = "backend udp: take packets of a peer from any address; unsafe, for NAT with "
                      "two ways only"},
@@ -104,15 +111,32 @@ void DaemonFlags::define_kube(Flags& flags) {
 }
 
 void DaemonFlags::define_process(Flags& flags) {
+  flags.add({.name = "environment-file",
+             .help = "file of variables, read at the start and again at SIGHUP, in the syntax of "
+                     "systemd's EnvironmentFile=; -PATH: it may be missing"},
+            environment_file);
   flags.add({.name = "healthz-ip", .help = "address of the health server"}, healthz_ip);
   flags.add({.name = "healthz-port", .help = "port of the health server; 0: none"}, healthz_port);
+  flags.add({.name = "control-socket", .help = "socket on which flannelctl asks; empty: none"},
+            control_socket);
   flags.add({.name = "consul-register",
              .help = "register /readyz as a health check of the service flanneld with the Consul "
                      "agent of this host"},
             consul_register);
+  flags.add({.name = "status-addr",
+             .help = "[HOST:]PORT of the status page, a view of the network for a browser; without "
+                     "HOST on 127.0.0.1; empty: none"},
+            status_addr);
+  flags.add({.name = "status-token-file",
+             .help = "file with the token that the data of the status page need; empty: none"},
+            status_token_file);
   flags.add({.name = "keep-privileges",
              .help = "keep every capability and system call that the process was started with"},
             keep_privileges);
+  flags.add({.name = "log-format",
+             .help = "text, json (an object on each line), or auto: fields of the journal under "
+                     "systemd, otherwise text"},
+            log_format);
   flags.add({.name = "v", .help = "verbosity of the log; 2: each peer, 4: each kernel object"},
             verbosity);
   flags.add({.name = "vmodule", .help = "not supported yet"}, vmodule);

@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "base/flags.h"
+#include "core/control_socket.h"
+#include "core/state_folder.h"
 #include "registry/store_flags.h"
 
 namespace flannel {
@@ -14,23 +16,27 @@ namespace flannel {
 // After define() the object must not move, and must outlive `flags`.
 struct DaemonFlags {
   StoreFlags store;
+  std::string environment_file;
 
   std::vector<std::string> iface, iface_regex;
   std::string iface_can_reach, public_ip, public_ipv6;
 
   std::string subnet_file = "/run/flannel/subnet.env";
-  std::string state_dir = "/var/lib/flannel";
+  std::string state_dir{kDefaultStateFolder};
   std::int64_t renew_margin_minutes = 60;
   std::int64_t lease_ttl_seconds = 86400;
   std::string on_subnet_loss = "keep";
 
   std::string firewall = "auto";
   std::string docker_rules = "auto";
+  std::string docker_network;
   bool ip_masq = false;
   bool ip_masq_fully_random_disable = false;
   bool ip_blackhole_route = false;
   bool iptables_forward_rules = true;
   std::int64_t iptables_resync_seconds = 5;
+
+  bool probe_peers = true;
 
   bool udp_accept_any = false;
   std::int64_t udp_queues = 0;
@@ -46,10 +52,13 @@ struct DaemonFlags {
 
   std::string healthz_ip = "0.0.0.0";
   std::int64_t healthz_port = 0;
+  std::string control_socket{kDefaultControlSocket};
   bool consul_register = false;
+  std::string status_addr, status_token_file;
 
   bool keep_privileges = false;
 
+  std::string log_format = "auto";
   std::int64_t verbosity = 0;
   std::string vmodule;
   std::string log_backtrace_at = ":0";

@@ -6,13 +6,13 @@
 namespace flannel {
 
 std::vector<std::string> Dataplane::device_names() const {
-  std::vector<std::string> names = flannel::device_names(*backend);
+  std::vector<std::string> names = flannel::device_names(*backend, host);
   if (path) names.push_back(path->device());
   return names;
 }
 
 std::vector<BackendDevice> Dataplane::devices() const {
-  std::vector<BackendDevice> all = backend->devices();
+  std::vector<BackendDevice> all = backend->devices(host);
   if (!path) return all;
   for (const IpPrefix& network : config.networks())
     all.push_back({path->device(), network.family()});

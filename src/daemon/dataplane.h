@@ -32,6 +32,8 @@ struct Dataplane {
   std::size_t peers = 0;            // subnets of peers that are reached by it
   TimePoint unused_since = kNever;  // no peer announces it, and it is not ours; kNever: it is used
 
+  // The MTU for containers.
+  std::uint32_t overlay_mtu() const { return backend->overlay_mtu(host); }
   // All devices, by name, each once.
   std::vector<std::string> device_names() const;
   // All devices, with the families that each carries.

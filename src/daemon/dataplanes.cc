@@ -7,23 +7,18 @@
 #include <utility>
 
 #include "backend/alloc.h"
+#include "backend/udp.h"
 #include "backend/vxlan.h"
 #include "base/log.h"
 #include "base/printable.h"
 #include "core/announced_backend.h"
+#include "daemon/device_number.h"
 
 namespace flannel {
 namespace {
 
 // Until a dataplane that could not be opened for a peer is tried again.
 constexpr auto kOpenRetry = std::chrono::seconds(10);
-
-bool share_device(const Backend& one, const Backend& other) {
-  const auto names = device_names(other);
-  return std::ranges::any_of(device_names(one), [&names](const std::string& name) {
-    return std::ranges::find(names, name) != names.end();
-  });
-}
 
 // True if a path with the settings `have` cannot go on with `want`. MTU, networks and the
 // acceptance of senders come with the forwarding table.
@@ -32,6 +27,13 @@ bool needs_new_path(PacketPathSettings have, const PacketPathSettings& want) {
   have.networks = want.networks;
   have.accept_any = want.accept_any;
   return have != want;
+}
+
+// What the lease of the run that left the device announced. A TUN device does not name the port.
+AnnouncedBackend backend_of(const LeftDevice& device) {
+  const auto* vxlan = std::get_if<VxlanSettings>(&device.link.kind);
+  if (!vxlan) return {.type = std::string(UdpBackend::kType)};
+  return {.type = std::string(VxlanBackend::kType), .vni = vxlan->vni, .port = vxlan->port};
 }
 
 Failure other_backend(const Dataplane& ours, const AnnouncedBackend& theirs) {
@@ -45,24 +47,26 @@ Failure other_backend(const Dataplane& ours, const AnnouncedBackend& theirs) {
 Dataplanes::Dataplanes(Parts parts, HostFacts host)
     : parts_(std::move(parts)), host_(std::move(host)) {}
 
-std::shared_ptr<Dataplane> Dataplanes::make(const NetworkConfig& config, MadeBackend made) const {
+Result<std::shared_ptr<Dataplane>> Dataplanes::make(const NetworkConfig& config,
+                                                    MadeBackend made) const {
   auto plane = std::make_shared<Dataplane>();
   plane->config = config;
   plane->backend = std::move(made.backend);
   plane->announced = plane->backend->announced();
   plane->host = host_;
+  plane->host.device_number = TRY(device_number_for(*plane->backend, host_, device_names(), left_));
   return plane;
 }
 
 // Two daemons with one device would undo the changes of each other for ever; with one UDP port each
 // would get packets for the other.
 Result<void> Dataplanes::open(Dataplane& plane) {
-  std::vector<std::string> wanted = flannel::device_names(*plane.backend);
+  std::vector<std::string> wanted = flannel::device_names(*plane.backend, plane.host);
   if (const auto path = plane.backend->packet_path(plane.host)) {
     wanted.push_back(fmt::format("UDP port {}", path->peer_port));
   }
   for (const std::string& what : wanted)
-    plane.locks.push_back(TRY(parts_.acquire_lock(what)));
+    plane.locks.push_back(TRY(parts_.host.lock(what)));
   return open_path(plane);
 }
 
@@ -70,7 +74,7 @@ Result<void> Dataplanes::open(Dataplane& plane) {
 Result<void> Dataplanes::open_path(Dataplane& plane) {
   auto settings = plane.backend->packet_path(plane.host);
   if (!settings) return {};
-  plane.path = TRY(parts_.open_packet_path(*settings, parts_.on_path));
+  plane.path = TRY(parts_.host.open_packet_path(*settings, parts_.on_path));
   plane.settings = *std::move(settings);
   plane.host.tun_device = plane.path->device();
   return {};
@@ -113,19 +117,15 @@ Result<void> Dataplanes::adopt(const NetworkConfig& config, const Underlay& unde
   return {};
 }
 
-// A dataplane with the same devices is the same one with other options.
+// A dataplane that announces the same is the same one with other options.
 Result<std::shared_ptr<Dataplane>> Dataplanes::open_or_renew(const NetworkConfig& config,
                                                              MadeBackend made) {
-  auto there = std::ranges::find(all_, made.backend->announced(), &Dataplane::announced);
-  if (there == all_.end()) {
-    there = std::ranges::find_if(
-        all_, [&](const auto& plane) { return share_device(*plane->backend, *made.backend); });
-  }
+  const auto there = std::ranges::find(all_, made.backend->announced(), &Dataplane::announced);
   if (there != all_.end()) {
     TRY(renew(**there, config, std::move(made)));
     return *there;
   }
-  auto plane = make(config, std::move(made));
+  auto plane = TRY(make(config, std::move(made)));
   TRY(open(*plane));
   return plane;
 }
@@ -136,11 +136,14 @@ void Dataplanes::set_underlay(const Underlay& underlay) {
     plane->host.underlay = underlay;
 }
 
-// Peers are reached by a dataplane as well as the network and the underlay allow.
+// Peers are reached by a dataplane as well as the network and the underlay allow. Linux has GBP on
+// all vxlan devices of a UDP port, or on none.
 void Dataplanes::renew_others(const NetworkConfig& network) {
   for (std::size_t i = 1; i < all_.size(); ++i) {
     Dataplane& plane = *all_[i];
-    NetworkConfig config = plane.config;
+    const bool shares_port = plane.announced.type == ours().announced.type &&
+                             plane.announced.port == ours().announced.port;
+    NetworkConfig config = shares_port ? with_backend(network, plane.announced) : plane.config;
     config.v4 = network.v4;
     config.v6 = network.v6;
     auto made = make_backend(config, host_.underlay);
@@ -170,26 +173,33 @@ void Dataplanes::route_each_peer() {
     plane->host.route_each_peer = true;
 }
 
-void Dataplanes::adopt_left(std::span<const Link> devices) {
+void Dataplanes::adopt_left() {
   if (ours().announced.type == AllocBackend::kType) return;
   std::map<AnnouncedBackend, LeaseAttributes> former;
-  for (const Link& device : devices) {
-    const auto& vxlan = std::get<VxlanSettings>(device.kind);
-    const AnnouncedBackend left{
-        .type = std::string(VxlanBackend::kType), .vni = vxlan.vni, .port = vxlan.port};
+  for (const LeftDevice& device : left_) {
+    if (!device.is_of_network) continue;
+    const AnnouncedBackend left = backend_of(device);
     LeaseAttributes& attributes = former[left];
     attributes = LeaseAttributes::of_host(public_ips_of(host_.underlay));
+    attributes.backend = left;
+    const auto* vxlan = std::get_if<VxlanSettings>(&device.link.kind);
+    if (!vxlan) continue;
     attributes.backend_type = left.type;
-    attributes.data(vxlan.local.family) = encode_vxlan_data({vxlan.vni, vxlan.mac});
+    attributes.data(vxlan->local.family) = encode_vxlan_data({vxlan->vni, vxlan->mac});
   }
-  for (const auto& [left, attributes] : former) {
-    const bool is_there =
-        std::ranges::any_of(all_, [&](const auto& plane) { return plane->announced == left; });
-    if (is_there) continue;
-    // What cannot be opened stays, and "flannelctl cleanup" removes it.
-    if (auto opened = open_for(left, [](const Dataplane&) { return Result<void>(); })) {
-      (*opened)->former = attributes;
-    }
+  for (const auto& [left, attributes] : former)
+    adopt_former(attributes);
+}
+
+// What cannot be opened stays, and "flannelctl cleanup" removes it.
+void Dataplanes::adopt_former(const LeaseAttributes& lease) {
+  const AnnouncedBackend left = backend_of(lease);
+  if (ours().announced.type == AllocBackend::kType || left.type.empty()) return;
+  const bool is_there =
+      std::ranges::any_of(all_, [&](const auto& plane) { return reaches(plane->announced, left); });
+  if (is_there) return;
+  if (auto opened = open_for(left, [](const Dataplane&) { return Result<void>(); })) {
+    (*opened)->former = lease;
   }
 }
 
@@ -237,12 +247,7 @@ Result<std::shared_ptr<Dataplane>> Dataplanes::open_for(const AnnouncedBackend& 
   const NetworkConfig config = with_backend(ours().config, theirs);
   auto made = make_backend(config, host_.underlay);
   if (!made) return other_backend(ours(), theirs);
-  for (const auto& plane : all_) {
-    if (!share_device(*plane->backend, *made->backend)) continue;
-    return fail(ErrorKind::conflict, fmt::format("it announces {}, this host has {}",
-                                                 to_string(theirs), to_string(plane->announced)));
-  }
-  auto plane = make(config, *std::move(made));
+  auto plane = TRY(make(config, *std::move(made)));
   plane->host.route_each_peer = true;
   TRY(check(*plane));
   if (auto opened = open(*plane); !opened) {
@@ -254,7 +259,7 @@ Result<std::shared_ptr<Dataplane>> Dataplanes::open_for(const AnnouncedBackend& 
   all_.push_back(plane);
   log::info("another backend is in use beside ours",
             {{"backend", to_string(plane->announced)}, {"ours", to_string(ours().announced)}});
-  note_use(*plane);
+  begin_to_linger(*plane);
   return plane;
 }
 
@@ -270,9 +275,15 @@ void Dataplanes::note_use(Dataplane& plane) {
   if (plane.peers > 0 || &plane == all_.front().get()) {
     plane.unused_since = kNever;
   } else if (plane.unused_since == kNever) {
-    plane.unused_since = parts_.loop.now();
-    if (!unused_.armed()) unused_.arm_after(kLinger);
+    log::info("no host announces this backend any more; it receives for another minute",
+              {{"backend", to_string(plane.announced)}});
+    begin_to_linger(plane);
   }
+}
+
+void Dataplanes::begin_to_linger(Dataplane& plane) {
+  plane.unused_since = parts_.loop.now();
+  if (!unused_.armed()) unused_.arm_after(kLinger);
 }
 
 void Dataplanes::drop_unused() {
@@ -295,8 +306,12 @@ void Dataplanes::drop_unused() {
 }
 
 void Dataplanes::close(Dataplane& plane) {
-  log::info("no peer has announced this backend for a minute; its devices are removed",
+  log::info("no host has announced this backend for a minute; its devices are removed",
             {{"backend", to_string(plane.announced)}});
+  const auto names = plane.device_names();
+  std::erase_if(left_, [&names](const LeftDevice& device) {
+    return std::ranges::find(names, device.link.name) != names.end();
+  });
   std::erase_if(all_, [&plane](const auto& each) { return each.get() == &plane; });
   if (plane.path && packet_path() == nullptr) plane.path->retire();
   plane.path.reset();

@@ -14,15 +14,16 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/result.h"
 #include "daemon/dataplane.h"
+#include "daemon/host.h"
 #include "loop/loop.h"
 #include "loop/timer.h"
+#include "plan/left_device.h"
 
 namespace flannel {
 
@@ -30,13 +31,8 @@ namespace flannel {
 class Dataplanes {
  public:
   struct Parts {
-    Loop& loop;  // must outlive the dataplanes
-    // Opens the packet path of a backend that carries packets in user space. The path calls its
-    // `on_state` when its state changes.
-    std::function<Result<std::unique_ptr<PacketPath>>(const PacketPathSettings&,
-                                                      std::function<void()> on_state)>
-        open_packet_path;
-    std::function<Result<std::vector<Fd>>(std::string_view what)> acquire_lock;
+    Loop& loop;                     // must outlive the dataplanes
+    Host& host;                     // must outlive the dataplanes
     std::function<void()> on_path;  // the state of a packet path has changed
     // An unused dataplane is gone from all(), or one that could not be opened is to be tried again.
     std::function<void()> on_change;
@@ -49,17 +45,21 @@ class Dataplanes {
 
   Dataplanes(Parts parts, HostFacts host);
 
+  // Devices that were there before. To be called before the first adopt(): they keep their names.
+  void know_left(std::vector<LeftDevice> devices) { left_ = std::move(devices); }
   // Makes the backend of `config`, `made`, ours, and gives all dataplanes its networks and this
-  // underlay. A former one of ours stays as long as it is used, unless the new one needs its
-  // device. A failure leaves ours as it was.
+  // underlay. A former one of ours stays as long as it is used. A failure leaves ours as it was.
   Result<void> adopt(const NetworkConfig& config, const Underlay& underlay, MadeBackend made);
   void set_surroundings(const Surroundings& surroundings);
   void set_node_id(const NodeId& id);
   // One route for the whole network would capture addresses in use.
   void route_each_peer();
-  // Takes the devices that a run before left as those of a former dataplane of ours, to which peers
-  // may still send.
-  void adopt_left(std::span<const Link> devices);
+  // Opens what our lease of a run before announces, if that is another backend than ours.
+  void adopt_former(const LeaseAttributes& lease);
+  // Takes the devices that a run before left in our network as those of a former dataplane of ours,
+  // to which peers may still send. To be called after adopt_former(): a lease says more than its
+  // devices do.
+  void adopt_left();
   // What our lease announces from now on.
   void on_announced(const LeaseAttributes& attributes);
 
@@ -81,7 +81,7 @@ class Dataplanes {
   void remove_peer(Dataplane& by);
 
  private:
-  std::shared_ptr<Dataplane> make(const NetworkConfig& config, MadeBackend made) const;
+  Result<std::shared_ptr<Dataplane>> make(const NetworkConfig& config, MadeBackend made) const;
   Result<void> open(Dataplane& plane);
   Result<void> open_path(Dataplane& plane);
   Result<std::shared_ptr<Dataplane>> open_or_renew(const NetworkConfig& config, MadeBackend made);
@@ -90,6 +90,7 @@ class Dataplanes {
   Result<void> renew(Dataplane& plane, const NetworkConfig& config, MadeBackend made);
   Result<std::shared_ptr<Dataplane>> open_for(const AnnouncedBackend& theirs, const Check& check);
   void note_use(Dataplane& plane);
+  void begin_to_linger(Dataplane& plane);
   void close(Dataplane& plane);
   void drop_unused();
   void try_again();
@@ -97,6 +98,7 @@ class Dataplanes {
   Parts parts_;
   HostFacts host_;
   bool routes_each_peer_ = false;
+  std::vector<LeftDevice> left_;  // those of dataplanes that are gone excepted
   std::vector<std::shared_ptr<Dataplane>> all_;
   std::map<AnnouncedBackend, Error> failures_;  // to open one for a peer, since try_again()
   Timer unused_{parts_.loop, [this] { drop_unused(); }};

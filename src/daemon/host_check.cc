@@ -6,7 +6,7 @@
 #include <iterator>
 #include <utility>
 
-#include "daemon/trouble_log.h"
+#include "base/problem_kinds.h"
 
 namespace flannel {
 namespace {
@@ -20,30 +20,41 @@ HostCheck::HostCheck(Parts parts) : parts_(std::move(parts)) {}
 
 void HostCheck::check() {
   const TimePoint begun = BootClock::now();
-  auto now = read_troubles();
+  auto now = find_problems();
   took_ = BootClock::now() - begun;
-  const bool changed = log_troubles("host", troubles_, now);
-  troubles_ = std::move(now);
   timer_.arm_after(std::max<Duration>(kPause, took_ * 100));
-  if (changed) parts_.on_state();
+  if (now == problems_) return;
+  problems_ = std::move(now);
+  parts_.on_state();
 }
 
-std::vector<HostTrouble> HostCheck::read_troubles() {
-  std::vector<HostTrouble> all;
+std::vector<Problem> HostCheck::find_problems() {
+  std::vector<Problem> all;
   for (const HostQuery& query : parts_.queries()) {
-    const auto state = parts_.read_state(query);
-    std::vector<HostTrouble> troubles;
+    auto state = parts_.host.traffic_state(query);
+    std::vector<Problem> problems;
     if (state) {
-      troubles = host_troubles(*state, parts_.overlay(query.family()));
+      if (query.family() == Family::v4) count_refused(query, *state);
+      problems = host_problems(*state, parts_.overlay(query.family()));
     } else {
-      troubles.push_back({state.error().text});
+      problems.push_back(make_problem(kHostUnreadable, "", state.error().text));
     }
     // What keeps the host from being read is the same for both families.
-    std::ranges::copy_if(troubles, std::back_inserter(all), [&all](const HostTrouble& trouble) {
-      return std::ranges::find(all, trouble) == all.end();
+    std::ranges::copy_if(problems, std::back_inserter(all), [&all](const Problem& problem) {
+      return std::ranges::find(all, problem) == all.end();
     });
   }
   return all;
+}
+
+// What the kernel dropped before our first look at its counter is no problem of now.
+void HostCheck::count_refused(const HostQuery& query, HostState& state) {
+  state.refused_before = refused_sources_.value_or(state.refused_sources);
+  if (query.one_way.empty()) {
+    refused_sources_.reset();
+  } else {
+    refused_sources_ = state.refused_sources;
+  }
 }
 
 void HostCheck::suspect() {

@@ -24,6 +24,8 @@ class KeptFds {
 
   // Returns all descriptors with this name, in their order; none at a second call.
   std::vector<Fd> take(std::string_view name);
+  // True if take() would return any.
+  bool has(std::string_view name) const { return fds_.contains(name); }
 
  private:
   std::multimap<std::string, Fd, std::less<>> fds_;

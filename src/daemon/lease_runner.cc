@@ -7,19 +7,9 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/problem_kinds.h"
 
 namespace flannel {
-namespace {
-
-std::string without(std::string text, const std::string& part) {
-  if (part.empty()) return text;
-  for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at))
-    text.erase(at, part.size());
-  return text;
-}
-
-}  // namespace
-
 LeaseRunner::LeaseRunner(LeaseKeeper keeper, Registry& registry, const StoreFollower& follower,
                          Loop& loop, Listener listener)
     : keeper_(std::move(keeper)),
@@ -34,6 +24,21 @@ void LeaseRunner::start(const Snapshot& fresh) {
   fresh_snapshot_ = nullptr;
 }
 
+void LeaseRunner::drain(const Snapshot* fresh) {
+  problem_.reset();
+  drained_.reset();
+  fresh_snapshot_ = fresh;
+  perform(keeper_.drain(loop_.now()));
+  fresh_snapshot_ = nullptr;
+  listener_.on_state();
+}
+
+void LeaseRunner::undrain() {
+  problem_.reset();
+  perform(keeper_.undrain(loop_.now()));
+  listener_.on_state();
+}
+
 void LeaseRunner::on_change(const Change& change) {
   perform(keeper_.on_change(loop_.now(), change));
 }
@@ -41,6 +46,12 @@ void LeaseRunner::on_change(const Change& change) {
 void LeaseRunner::on_snapshot(const Snapshot& snapshot) {
   if (std::exchange(awaits_list_, false)) {
     return perform(keeper_.on_snapshot(loop_.now(), snapshot));
+  }
+  if (keeper_.phase() == LeasePhase::drained) {
+    fresh_snapshot_ = &snapshot;
+    perform(keeper_.try_now(loop_.now()));
+    fresh_snapshot_ = nullptr;
+    return;
   }
   if (keeper_.lease()) {
     // A keeper that finds its lease gone in this snapshot may choose from it. For a retry it lists
@@ -65,6 +76,10 @@ void LeaseRunner::rename(const NodeTag& node) {
 
 void LeaseRunner::reconfigure(const NetworkConfig& config) {
   perform(keeper_.reconfigure(loop_.now(), config));
+}
+
+void LeaseRunner::set_options(std::chrono::seconds renew_margin, bool renumber) {
+  perform(keeper_.set_options(loop_.now(), renew_margin, renumber));
 }
 
 void LeaseRunner::perform(std::vector<KeeperAct> acts) {
@@ -103,7 +118,6 @@ void LeaseRunner::perform(const TakeSnapshot&) {
 
 void LeaseRunner::perform(const CreateRecord& act) {
   log::verbose(1, "creating the lease", {{"key", act.key}});
-  last_key_ = act.key;
   created_ = true;
   registry_.create_if_absent(
       act.key, act.value, act.ttl,
@@ -112,7 +126,6 @@ void LeaseRunner::perform(const CreateRecord& act) {
 
 void LeaseRunner::perform(const ReplaceRecord& act) {
   log::verbose(1, "writing the lease", {{"key", act.seen.key}});
-  last_key_ = act.seen.key;
   created_ = false;
   registry_.replace_if_unchanged(
       act.seen, act.value, act.ttl,
@@ -120,7 +133,7 @@ void LeaseRunner::perform(const ReplaceRecord& act) {
 }
 
 void LeaseRunner::on_written(TimePoint sent, Result<WriteResult> held) {
-  if (held) clear_renewal_failures();  // earlier failures concerned another lease
+  if (held) renewal_failure_.clear();  // earlier failures concerned another lease
   perform(keeper_.on_written(loop_.now(), sent, std::move(held)));
 }
 
@@ -128,48 +141,42 @@ void LeaseRunner::perform(const RenewRecord& act) {
   registry_.renew_if_unchanged(
       act.seen, act.ttl, [this, sent = loop_.now()](Result<WriteResult> held) {
         const bool renewed = held.has_value();
-        note_renewal(held);
+        renewal_failure_ = renewed ? std::string() : held.error().text;
+        refused_ = follower_.connected();
         perform(keeper_.on_renewed(loop_.now(), sent, std::move(held)));
-        report_renewal_trouble();
-        if (renewed && keeper_.expires() != kNever) {
+        listener_.on_state();
+        const bool active = keeper_.phase() == LeasePhase::active;
+        if (renewed && active && keeper_.expires() != kNever) {
           log::info("Lease renewed",
                     {{"subnet", to_string(keeper_.lease()->subnet)}, {"valid", validity()}});
         }
       });
 }
 
-// Renewals are retried every half minute while the store is unreachable; each reason is logged
-// once.
-void LeaseRunner::note_renewal(const Result<WriteResult>& held) {
-  if (held) return clear_renewal_failures();
-  renewal_failure_ = follower_.connected() ? held.error().text : std::string();
-  if (!renewal_failures_.first_time(held.error().text)) return;
-  log::warning("renewing the lease failed, trying again",
-               {{"why", held.error().text}, {"store", registry_.describe()}});
+// While the store is reachable, and until half of the life of the lease, a renewal may fail.
+bool LeaseRunner::should_be_renewed() const {
+  return keeper_.phase() == LeasePhase::renewing && refused_ && follower_.connected() &&
+         time_left() <= keeper_.life() / 2;
 }
 
-void LeaseRunner::clear_renewal_failures() {
-  renewal_failures_.clear();
-  renewal_trouble_logged_ = false;
-  if (!std::exchange(renewal_failure_, {}).empty()) listener_.on_state();
-}
-
-std::string LeaseRunner::renewal_trouble() const {
-  const bool fails = keeper_.phase() == LeasePhase::renewing && !renewal_failure_.empty();
-  if (!fails || !follower_.connected() || time_left() > keeper_.life() / 2) return {};
-  return fmt::format("cannot be renewed, ends in {} s: {}", time_left().count(), renewal_failure_);
-}
-
-void LeaseRunner::report_renewal_trouble() {
-  if (renewal_trouble().empty()) return;
-  if (!std::exchange(renewal_trouble_logged_, true)) {
-    log::error("the lease cannot be renewed, although the store is reachable",
-               {{"subnet", to_string(keeper_.lease()->subnet)},
-                {"valid", validity()},
-                {"why", renewal_failure_},
-                {"store", registry_.describe()}});
+void LeaseRunner::append_problems(std::vector<Problem>& all) const {
+  if (problem_) all.push_back(*problem_);
+  if (keeper_.phase() == LeasePhase::draining && !problem_) {
+    all.push_back(make_problem(kDrainedNotYet, "", "it is not deleted yet"));
   }
-  listener_.on_state();  // the text has the time that is left
+  if (drained_ && drained_->reservation) {
+    const std::string& key = *drained_->reservation;
+    all.push_back(
+        make_problem(kDrainedReservation, key,
+                     "peers still send to this host, since " + key + " is a reservation"));
+  }
+  if (renewal_failure_.empty()) return;
+  const std::string subnet = keeper_.lease() ? to_string(keeper_.lease()->subnet) : std::string();
+  all.push_back(make_problem(kLeaseRenewalFails, subnet, renewal_failure_));
+  if (!should_be_renewed()) return;
+  all.push_back(make_problem(
+      kLeaseNotRenewed, subnet,
+      fmt::format("cannot be renewed, ends in {} s: {}", time_left().count(), renewal_failure_)));
 }
 
 void LeaseRunner::perform(const ReleaseRecord& act) {
@@ -188,9 +195,19 @@ void LeaseRunner::perform(const ReportTakeOver& act) {
        {"node", to_string(*act.theirs.attributes.node)}});
 }
 
+void LeaseRunner::perform(const ReportDrained& act) {
+  problem_.reset();
+  const bool was_drained = std::exchange(drained_, act).has_value();
+  if (!was_drained && !act.reservation) {
+    log::info("this host is drained: it has no lease in the store",
+              {{"store", registry_.describe()}});
+  }
+  listener_.on_state();
+}
+
 void LeaseRunner::perform(const AnnounceActive& act) {
-  trouble_.clear();
-  logged_refusals_.clear();
+  problem_.reset();
+  drained_.reset();
   // Operators search for these messages of upstream.
   const std::string subnet = to_string(act.lease.subnet);
   const std::string ip = to_string(act.lease.attributes.public_ips());
@@ -212,23 +229,26 @@ std::chrono::seconds LeaseRunner::time_left() const {
 }
 
 void LeaseRunner::perform(const ReportLost& act) {
-  trouble_ = "lease on " + to_string(act.lease.subnet) + " lost: " + act.reason;
-  log::error("the lease is lost and will be acquired again; packets still pass",
-             {{"subnet", to_string(act.lease.subnet)},
-              {"why", act.reason},
-              {"store", registry_.describe()}});
-  listener_.on_state();
+  const std::string subnet = to_string(act.lease.subnet);
+  set_problem(make_problem(kLeaseLost, subnet, "lease on " + subnet + " lost: " + act.reason));
 }
 
 void LeaseRunner::perform(const ReportError& act) {
-  if (trouble_ == act.error.text) return;  // the same error is logged once
-  trouble_ = act.error.text;
-  // Without a lease each attempt names another random subnet, although the reason is the same.
-  if (logged_refusals_.first_time(without(act.error.text, last_key_))) {
-    log::error(
-        keeper_.lease() ? "trouble with the lease, trying again" : "no lease yet, trying again",
-        {{"why", act.error.text}, {"store", registry_.describe()}});
+  const std::string& why = act.error.text;
+  if (keeper_.phase() == LeasePhase::draining) {
+    set_problem(make_problem(kDrainedNotDeleted, registry_.describe(), why));
+  } else if (!keeper_.lease()) {
+    set_problem(make_problem(kLeaseRefused, registry_.describe(), why));
+  } else {
+    const bool is_lost = problem_ && problem_->kind == &kLeaseLost;
+    set_problem(make_problem(is_lost ? kLeaseLost : kLeaseTrouble,
+                             to_string(keeper_.lease()->subnet), why));
   }
+}
+
+void LeaseRunner::set_problem(Problem problem) {
+  if (problem_ == problem) return;
+  problem_ = std::move(problem);
   listener_.on_state();
 }
 

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Executes the decisions of the LeaseKeeper: calls the store, runs its timer and logs each step.
+// Executes the decisions of the LeaseKeeper: calls the store, runs its timer, logs each step, and
+// knows what is wrong with the lease.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "base/log_once.h"
+#include "base/problem.h"
 #include "core/lease_keeper.h"
 #include "core/registry.h"
 #include "daemon/store_follower.h"
@@ -22,7 +24,7 @@ class LeaseRunner {
   struct Listener {
     // The lease is ours; again when its attributes change.
     std::function<void(const Lease&)> on_active;
-    // The phase or the trouble of the lease has changed.
+    // The phase or the problems of the lease have changed.
     std::function<void()> on_state;
   };
 
@@ -33,6 +35,11 @@ class LeaseRunner {
   // `fresh` is a snapshot taken just now, so that the first decision needs no call to the store.
   void start(const Snapshot& fresh);
 
+  // This host is drained, and no longer is. `fresh`: a snapshot taken just now, in place of
+  // start(); null: it runs already.
+  void drain(const Snapshot* fresh = nullptr);
+  void undrain();
+
   // To be called with what `follower` reports: changes, and snapshots after a lost connection.
   void on_change(const Change& change);
   void on_snapshot(const Snapshot& snapshot);
@@ -41,14 +48,18 @@ class LeaseRunner {
   void rename(const NodeTag& node);
   // The configuration has changed, or what this host announces.
   void reconfigure(const NetworkConfig& config);
+  // As in LeaseKeeper.
+  void set_options(std::chrono::seconds renew_margin, bool renumber);
   void on_other_store(bool has_lease) { keeper_.on_other_store(has_lease); }
 
   const LeaseKeeper& keeper() const { return keeper_; }
-  // Returns why the lease was lost or cannot be acquired; empty if neither is the case.
-  const std::string& trouble() const { return trouble_; }
-  // Returns why the lease is not renewed, although half of its life is over and the store is
-  // reachable; empty if it is renewed.
-  std::string renewal_trouble() const;
+  // Returns why the lease was lost, or cannot be acquired or deleted; nullopt: none of these.
+  const std::optional<Problem>& problem() const { return problem_; }
+  // Appends this and all else that is wrong with the lease.
+  void append_problems(std::vector<Problem>& all) const;
+  bool is_drained() const {
+    return keeper_.phase() == LeasePhase::draining || keeper_.phase() == LeasePhase::drained;
+  }
 
  private:
   void perform(std::vector<KeeperAct> acts);
@@ -58,6 +69,7 @@ class LeaseRunner {
   void perform(const RenewRecord& act);
   void perform(const ReleaseRecord& act);
   void perform(const ReportTakeOver& act);
+  void perform(const ReportDrained& act);
   void perform(const AnnounceActive& act);
   void perform(const ReportLost& act);
   void perform(const ReportError& act);
@@ -65,9 +77,8 @@ class LeaseRunner {
   std::chrono::seconds time_left() const;
   void on_written(TimePoint sent, Result<WriteResult> held);
   void note_reservation();
-  void note_renewal(const Result<WriteResult>& held);
-  void report_renewal_trouble();
-  void clear_renewal_failures();
+  void set_problem(Problem problem);
+  bool should_be_renewed() const;
 
   LeaseKeeper keeper_;
   Registry& registry_;
@@ -78,14 +89,12 @@ class LeaseRunner {
   const Snapshot* fresh_snapshot_ = nullptr;
   bool awaits_list_ = false;  // the keeper waits for the list that the follower will take
   Timer timer_{loop_, [this] { perform(keeper_.tick(loop_.now())); }};
-  bool created_ = false;                 // the last write made a new record
-  std::optional<bool> reservation_;      // what the active lease is
-  LogOnce renewal_failures_;             // since the lease was last renewed or written
-  std::string renewal_failure_;          // the last of them; empty: the store was unreachable
-  bool renewal_trouble_logged_ = false;  // renewal_trouble() has been logged
-  std::string trouble_;
-  LogOnce logged_refusals_;  // since the lease was last active
-  std::string last_key_;     // of the last write of a record
+  bool created_ = false;                  // the last write made a new record
+  std::optional<bool> reservation_;       // what the active lease is
+  std::optional<ReportDrained> drained_;  // nullopt: not since the last lease
+  std::string renewal_failure_;  // the last since the lease was renewed or written; empty: none
+  bool refused_ = false;         // the store was reachable then
+  std::optional<Problem> problem_;
 };
 
 }  // namespace flannel

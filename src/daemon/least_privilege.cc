@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "core/state_folder.h"
 #include "daemon/process_limits.h"
 #include "dataplane/thread_priority.h"
 #include "kernel/process/privileges.h"
@@ -30,10 +31,13 @@ NeededLater needs_of(const Options& options) {
        {&store.ca_file, &store.cert_file, &store.key_file, &store.password.file, &consul.ca_file,
         &consul.cert_file, &consul.key_file, &consul.token.file})
     add(needs.read, *file);
-  needs.write = {options.state_dir + "/node-id", options.subnet_file};
+  add(needs.read, options.environment_file);
+  needs.read.push_back(fmt::format("{}/{}", options.state_dir, kDrainedFile));
+  needs.write = {fmt::format("{}/{}", options.state_dir, kNodeIdFile), options.subnet_file};
   for (const std::string& url : endpoints_of(store)) {
     if (const auto endpoint = parse_endpoint(url, false)) add(needs.connect, endpoint->socket);
   }
+  add(needs.connect, options.docker.socket);
   if (store.kind == StoreKind::sqlite) needs.write.push_back(store.sqlite_path);
   return needs;
 }

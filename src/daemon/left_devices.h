@@ -5,19 +5,14 @@
 #include <span>
 #include <vector>
 
-#include "daemon/kept_fds.h"
-#include "daemon/sd_notify.h"
 #include "net/address.h"
-#include "plan/net_state.h"
+#include "plan/left_device.h"
 
 namespace flannel {
 
-// The vxlan devices with an address in one of `networks`; none if they cannot be read.
-std::vector<Link> left_devices(std::span<const IpPrefix> networks);
-
-// Removes the device of the udp backend if an earlier run used it and this one uses another
-// backend.
-void forget_packet_path(ServiceNotifier& notifier, KeptFds& kept,
-                        std::span<const IpPrefix> networks);
+// The vxlan devices of runs before, those of other daemons included, and the TUN devices of runs
+// before in `networks`; none if they cannot be read. `holds_queues` is true if an earlier run left
+// the queues of its TUN device open, and this process has them.
+std::vector<LeftDevice> left_devices(std::span<const IpPrefix> networks, bool holds_queues);
 
 }  // namespace flannel

@@ -1,20 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <unistd.h>
 
-#include <cstdlib>
 #include <iostream>
-#include <string>
-#include <vector>
+#include <variant>
 
-#include "daemon/options.h"
+#include "daemon/option_source.h"
 #include "daemon/run.h"
 #include "daemon/scrub.h"
 
 int main(int argc, char** argv) {
-  const std::vector<std::string> arguments(argv + 1, argv + argc);
-  const auto parsed = flannel::parse_command_line(
-      arguments, [](const std::string& name) { return std::getenv(name.c_str()); },
-      flannel::set_variables(environ));
+  flannel::OptionSource source({argv + 1, argv + argc}, environ);
+  const auto parsed = source.read();
   flannel::scrub_password(argc, argv);
   if (!parsed) {
     std::cerr << "flanneld: " << parsed.error().text << '\n';
@@ -25,5 +21,5 @@ int main(int argc, char** argv) {
     std::cout << print->text;
     return 0;
   }
-  return flannel::run(std::get<flannel::Options>(*parsed));
+  return flannel::run(std::get<flannel::Options>(*parsed), source);
 }

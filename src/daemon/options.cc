@@ -11,6 +11,9 @@
 #include "base/version.h"
 #include "daemon/daemon_flags.h"
 #include "daemon/old_flags.h"
+#include "daemon/variables.h"
+#include "docker/docker_host.h"
+#include "docker/docker_network.h"
 #include "net/address.h"
 #include "registry/store_flags.h"
 
@@ -159,6 +162,15 @@ Result<PacketPathWishes> packet_path_wishes(const DaemonFlags& texts, const Flag
   return wishes;
 }
 
+Result<DockerOptions> docker_options(const DaemonFlags& texts, const Flags& flags,
+                                     const Flags::Environment& environment) {
+  if (texts.docker_network.empty()) return DockerOptions{};
+  TRY_DURING(check_docker_network_name(texts.docker_network), flags.label("docker-network"));
+  const char* const host = environment ? environment("DOCKER_HOST") : nullptr;
+  return DockerOptions{.network = texts.docker_network,
+                       .socket = TRY_DURING(parse_docker_host(host ? host : ""), "DOCKER_HOST")};
+}
+
 Result<std::optional<ListenAddress>> health_address(const DaemonFlags& texts, const Flags& flags) {
   const std::string& ip = texts.healthz_ip;
   if (!ip.empty() && !IpAddress::parse(ip)) {
@@ -169,6 +181,33 @@ Result<std::optional<ListenAddress>> health_address(const DaemonFlags& texts, co
   }
   if (texts.healthz_port <= 0) return std::nullopt;
   return ListenAddress{ip.empty() ? "0.0.0.0" : ip, static_cast<std::uint16_t>(texts.healthz_port)};
+}
+
+// The address of "8088", "192.0.2.1:8088", "[::1]:8088" or "localhost:8088".
+Result<std::optional<ListenAddress>> status_address(const DaemonFlags& texts, const Flags& flags,
+                                                    std::vector<std::string>& warnings) {
+  const std::string_view text = texts.status_addr;
+  if (text.empty()) {
+    if (!texts.status_token_file.empty())
+      warnings.emplace_back("--status-token-file has no effect without --status-addr");
+    return std::nullopt;
+  }
+  const auto colon = text.rfind(':');
+  std::string host = colon == text.npos ? "127.0.0.1" : std::string(text.substr(0, colon));
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  if (host == "localhost") host = "127.0.0.1";
+  const auto ip = IpAddress::parse(host);
+  const auto port = parse_decimal<std::uint16_t>(text.substr(colon == text.npos ? 0 : colon + 1));
+  if (!ip || !port || *port == 0) {
+    return bad(flags, "status-addr",
+               in_quotes(text) + " is neither PORT nor ADDRESS:PORT, such as 127.0.0.1:8088");
+  }
+  if (!ip->is_loopback() && texts.status_token_file.empty()) {
+    warnings.push_back("every machine that reaches " + std::string(text) +
+                       " can read the status page, with all hosts and problems of the network; "
+                       "--status-token-file restricts it");
+  }
+  return ListenAddress{host, *port};
 }
 
 // Whether the daemon is to be a service of Consul, whose agent reads the health pages.
@@ -209,6 +248,13 @@ void warn_of_folder(const std::string& file, std::vector<std::string>& warnings)
                      "file; remove it");
 }
 
+Result<log::Format> log_format(const DaemonFlags& texts, const Flags& flags) {
+  if (texts.log_format == "auto") return log::Format::automatic;
+  if (texts.log_format == "text") return log::Format::text;
+  if (texts.log_format == "json") return log::Format::json;
+  return bad(flags, "log-format", in_quotes(texts.log_format) + " is none of auto, text, json");
+}
+
 Result<Options> validate(const DaemonFlags& texts, const Flags& flags,
                          const Flags::Environment& environment) {
   TRY(refuse_what_is_not_there(texts, flags));
@@ -219,18 +265,52 @@ Result<Options> validate(const DaemonFlags& texts, const Flags& flags,
   options.underlay = TRY(underlay_request(texts, flags));
   options.keeper = TRY(keeper_options(texts, flags));
   options.healthz = TRY(health_address(texts, flags));
+  options.control_socket = texts.control_socket;
+  options.page = TRY(status_address(texts, flags, options.warnings));
+  options.page_token_file = texts.status_token_file;
   options.consul_register = TRY(is_consul_service(texts, options, flags, options.warnings));
   options.firewall = TRY(firewall_options(texts, flags));
   options.packet_path = TRY(packet_path_wishes(texts, flags));
+  options.docker = TRY(docker_options(texts, flags, environment));
   TRY(check_paths(texts, flags));
   warn_of_folder(texts.subnet_file, options.warnings);
   options.subnet_file = texts.subnet_file;
   options.state_dir = texts.state_dir;
   options.ip_blackhole_route = texts.ip_blackhole_route;
+  options.probe_peers = texts.probe_peers;
   options.keep_privileges = texts.keep_privileges;
+  options.log_format = TRY(log_format(texts, flags));
   options.verbosity = static_cast<int>(std::clamp<std::int64_t>(texts.verbosity, 0, 100));
   options.given = flags.given_text();
   return options;
+}
+
+// The flag must be known before the variables are read: it says where they are.
+Result<Variables> read_variables(const DaemonFlags& texts, const Flags& flags,
+                                 const Flags::Environment& environment,
+                                 std::span<const std::string> set_variables) {
+  const bool by_flag = flags.given("environment-file");
+  const char* const by_variable = environment ? environment(kFileVariable) : nullptr;
+  const std::string_view given =
+      by_flag || by_variable == nullptr ? texts.environment_file : std::string_view(by_variable);
+  return Variables(TRY_DURING(Variables::read_file(std::string(trim(given))),
+                              by_flag ? "--environment-file" : kFileVariable),
+                   environment, set_variables);
+}
+
+// Besides our flags, the file may have the flags that the unit passes, and the variables of Consul
+// and Docker.
+void note_settings(const Flags& flags, const EnvironmentFile& file, Options& options) {
+  for (auto& [name, values] : flags.values())
+    options.settings.emplace("--" + name, values);
+  for (const auto& [name, value, line] : file.variables) {
+    options.file_variables.push_back(name);
+    const bool counts =
+        name == "FLANNEL_OPTIONS" || name == "DOCKER_HOST" || name.starts_with("CONSUL_");
+    if (counts && !value.empty()) options.settings.emplace(name, std::vector{value});
+  }
+  options.environment_file = file.path;
+  options.skipped_lines = file.skipped;
 }
 
 std::string usage(const Flags& flags) {
@@ -238,12 +318,17 @@ std::string usage(const Flags& flags) {
          "The agent of one host: takes a subnet for its containers and makes those of all other\n"
          "hosts reachable.\n\n" +
          flags.usage() +
-         "\nA flag that is not given is looked for in the environment: FLANNELD_ETCD_ENDPOINTS "
-         "for\n"
-         "--etcd-endpoints, and so on.\n";
+         "\nA flag that is not given is looked for in the environment file and then in the "
+         "environment:\n"
+         "FLANNELD_ETCD_ENDPOINTS for --etcd-endpoints, and so on.\n";
 }
 
 }  // namespace
+
+bool Options::has_secrets() const {
+  return !store.password.text.empty() || !store.key_file.empty() ||
+         !store.consul.token.text.empty() || !store.consul.key_file.empty();
+}
 
 Result<CommandLine> parse_command_line(std::span<const std::string> arguments,
                                        const Flags::Environment& environment,
@@ -260,11 +345,17 @@ Result<CommandLine> parse_command_line(std::span<const std::string> arguments,
                                         "--flag=false)");
   }
   if (texts.version) return PrintAndExit{std::string(version()) + "\n"};
-  TRY(flags.read_environment("FLANNELD_", environment));
-  Options options = TRY(validate(texts, flags, environment));
+  const Variables variables = TRY(read_variables(texts, flags, environment, set_variables));
+  const auto find = [&variables](const std::string& name) { return variables.find(name); };
+  TRY(flags.read_environment(
+      "FLANNELD_", find, [&variables](const std::string& name) { return variables.origin(name); }));
+  Options options = TRY(validate(texts, flags, find));
   append(options.warnings, parsed.warnings);
-  append(options.warnings, flags.unread_variables("FLANNELD_", set_variables));
-  append(options.warnings, flags.misnamed_variables("FLANNEL_", "FLANNELD_", set_variables));
+  append(options.warnings, variables.file().skipped);
+  append(options.warnings, variables.warnings());
+  append(options.warnings, flags.unread_variables("FLANNELD_", variables.set()));
+  append(options.warnings, flags.misnamed_variables("FLANNEL_", "FLANNELD_", variables.set()));
+  note_settings(flags, variables.file(), options);
   return options;
 }
 

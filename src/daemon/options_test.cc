@@ -82,6 +82,30 @@ TEST(OptionsTest, TheCommandLineOfUpstreamIsAccepted) {
   EXPECT_EQ(given.verbosity, 2);
 }
 
+TEST(OptionsTest, TheStatusPageIsOnLoopbackUnlessAnAddressIsGiven) {
+  const auto page = [](const std::string& text) {
+    return options({"--status-addr=" + text, "--status-token-file=/t"}).page;
+  };
+  EXPECT_EQ(options({}).page, std::nullopt);
+  EXPECT_EQ(page(""), std::nullopt);
+  EXPECT_EQ(page("8088"), (ListenAddress{"127.0.0.1", 8088}));
+  EXPECT_EQ(page("localhost:8088"), (ListenAddress{"127.0.0.1", 8088}));
+  EXPECT_EQ(page("192.0.2.1:80"), (ListenAddress{"192.0.2.1", 80}));
+  EXPECT_EQ(page("[fd00::1]:80"), (ListenAddress{"fd00::1", 80}));
+  for (const char* wrong : {"0", "65536", ":80", "host:80", "192.0.2.1:", "fd00::g:80", "80:", "x"})
+    EXPECT_NE(mistake({std::string("--status-addr=") + wrong}).find("ADDRESS:PORT"),
+              std::string::npos)
+        << wrong;
+}
+
+TEST(OptionsTest, AStatusPageThatOthersCanReadIsWarnedOf) {
+  EXPECT_TRUE(options({"--status-addr=8088"}).warnings.empty());
+  EXPECT_TRUE(options({"--status-addr=[::1]:8088"}).warnings.empty());
+  EXPECT_TRUE(options({"--status-addr=0.0.0.0:80", "--status-token-file=/t"}).warnings.empty());
+  EXPECT_EQ(options({"--status-addr=0.0.0.0:80"}).warnings.size(), 1U);
+  EXPECT_EQ(options({"--status-token-file=/t"}).warnings.size(), 1U) << "it has no effect";
+}
+
 TEST(OptionsTest, PrivilegesAreKeptOnlyWithTheFlag) {
   EXPECT_FALSE(options({}).keep_privileges);
   EXPECT_TRUE(options({"--keep-privileges"}).keep_privileges);
@@ -177,6 +201,22 @@ TEST(OptionsTest, RulesAreThoseThatAreAskedFor) {
   EXPECT_EQ(mistake({"--firewall=ufw"}), "--firewall: \"ufw\" is none of auto, nftables, iptables");
 }
 
+TEST(OptionsTest, TheNetworkOfDockerIsMadeByTheSocketOfThisHost) {
+  const auto docker = [](const Words& words, const Variables& variables = {}) {
+    const Options given = options(words, variables);
+    return given.docker.network + " by " + given.docker.socket;
+  };
+  EXPECT_EQ(docker({}, {{"DOCKER_HOST", "tcp://192.0.2.9:2375"}}), " by ") << "it is not asked";
+  EXPECT_EQ(docker({"--docker-network=flannel"}), "flannel by /run/docker.sock");
+  const Variables by_name{{"FLANNELD_DOCKER_NETWORK", "net"}, {"DOCKER_HOST", "unix:///run/d"}};
+  EXPECT_EQ(docker({}, by_name), "net by /run/d");
+  EXPECT_EQ(mistake({"--docker-network=n"}, {{"DOCKER_HOST", "tcp://192.0.2.9:2375"}}),
+            "DOCKER_HOST: \"tcp://192.0.2.9:2375\" is not unix:///PATH: the network is made in the "
+            "Docker of this host, by its socket");
+  EXPECT_EQ(mistake({"--docker-network=bridge"}),
+            "--docker-network: \"bridge\" is a name that Docker itself uses");
+}
+
 TEST(OptionsTest, ThePacketPathIsAsTheOperatorOfTheHostWantsIt) {
   EXPECT_EQ(options({}).packet_path, PacketPathWishes{});
   EXPECT_EQ(options({"--udp-accept-any", "--udp-queues=2", "--udp-cpus=1,3",
@@ -231,6 +271,9 @@ TEST(OptionsTest, AddressesAndPortsAreValidated) {
   EXPECT_EQ(options({"--healthz-port=80", "--healthz-ip="}).healthz,
             (ListenAddress{"0.0.0.0", 80}));
   EXPECT_EQ(options({"--healthz-port=80", "--healthz-ip=::1"}).healthz, (ListenAddress{"::1", 80}));
+  EXPECT_EQ(mistake({"--log-format=xml"}), "--log-format: \"xml\" is none of auto, text, json");
+  EXPECT_EQ(options({"--log-format=json"}).log_format, log::Format::json);
+  EXPECT_EQ(options({}).log_format, log::Format::automatic);
   EXPECT_EQ(mistake({"--iptables-resync=0"}), "--iptables-resync: 0 is not between 1 and 86400");
   EXPECT_EQ(mistake({"--subnet-file="}), "--subnet-file: names no file");
   EXPECT_EQ(mistake({"--subnet-file=/run/flannel/"}),

@@ -26,13 +26,18 @@ std::string reason_of(const Failures& failures, bool is_dual) {
 
 }  // namespace
 
-Overlay::Overlay(Parts parts, std::vector<IpPrefix> networks)
-    : parts_(std::move(parts)), networks_(std::move(networks)), reconciler_(parts_.kernel) {}
+Overlay::Overlay(Parts parts, std::vector<IpPrefix> networks, std::vector<IpPrefix> earlier)
+    : parts_(std::move(parts)),
+      networks_(std::move(networks)),
+      earlier_networks_(std::move(earlier)),
+      reconciler_(parts_.kernel) {}
 
 Scope Overlay::scope() const {
   Scope scope{.link_names = parts_.planes.device_names(), .networks = networks_};
   scope.networks.insert(scope.networks.end(), former_networks_.begin(), former_networks_.end());
+  scope.networks.insert(scope.networks.end(), earlier_networks_.begin(), earlier_networks_.end());
   if (own_) scope.own_subnets = values_of(own_->subnet);
+  scope.software_checksums = parts_.software_checksums;
   return scope;
 }
 
@@ -53,6 +58,11 @@ NetState Overlay::host_state() const {
   NetState state;
   for (const auto& plane : parts_.planes.all())
     state = joined(std::move(state), plane->host_state(carried));
+  for (Link& link : state.links) {
+    if (std::holds_alternative<VxlanSettings>(link.kind)) {
+      link.software_checksums = parts_.software_checksums;
+    }
+  }
   if (parts_.blackhole_own_subnet) {
     for (const IpPrefix& subnet : values_of(carried.subnet))
       state.routes.push_back({.to = subnet, .link = {}, .blackhole = true});
@@ -69,13 +79,13 @@ bool Overlay::update_host() {
   host_scope_ = scope;
   host_state_ = state;
   reconciler_.set_host(std::move(scope), std::move(state));
-  if (!same_scope) parts_.on_scope();
+  ingress_changed_ = true;
+  if (!same_scope) scope_changed_ = true;
   return true;
 }
 
-Result<void> Overlay::start(const Lease& own, const std::map<SubnetKey, ListedLease>& leases) {
+void Overlay::start(const Lease& own, const ListedLeases& leases) {
   own_ = own;
-  leases_.clear();
   nested_ = NestedPeers(networks_);
   for (const auto& [key, listed] : leases)
     add_lease(listed.lease, listed.created);
@@ -84,9 +94,9 @@ Result<void> Overlay::start(const Lease& own, const std::map<SubnetKey, ListedLe
   update_host();
   reconciler_.set_peers(std::move(peers), now);
   schedule_table();
-  auto synced = reconciler_.sync(now);
+  reconciler_.sync(now);
   arm_timer();
-  return synced;
+  report_changes();
 }
 
 void Overlay::routes_changed() {
@@ -110,6 +120,14 @@ void Overlay::set_networks(std::vector<IpPrefix> networks, std::vector<IpPrefix>
   replan_all();
 }
 
+void Overlay::set_blackhole_own_subnet(bool blackhole) {
+  if (std::exchange(parts_.blackhole_own_subnet, blackhole) != blackhole && own_) replan_all();
+}
+
+void Overlay::set_software_checksums(bool on) {
+  if (std::exchange(parts_.software_checksums, on) != on && own_) replan_all();
+}
+
 void Overlay::planes_changed() {
   if (own_) replan_all();
 }
@@ -124,27 +142,27 @@ void Overlay::replan_all() {
 void Overlay::carry_out(Planned peers) {
   const TimePoint now = parts_.loop.now();
   if (update_host()) {
-    // A failure to read the kernel is retried by the reconciler.
-    if (auto synced = reconciler_.set_peers_and_sync(std::move(peers), now); !synced) {
-      log::error("cannot program the kernel", {{"why", synced.error().text}});
-    }
+    reconciler_.set_peers_and_sync(std::move(peers), now);
   } else {
     reconciler_.set_peers(std::move(peers), now);
   }
   schedule_table();
   arm_timer();
+  report_changes();
   parts_.on_state();
 }
 
-// Plans all leases. Unreachable peers get an empty state.
+// Plans all peers. Unreachable peers get an empty state.
 Overlay::Planned Overlay::plan_all() {
   if (network_covers_address_in_use()) route_each_peer();
   const bool before = routes_whole_network();
   Planned peers;
-  peers.reserve(leases_.size());
-  for (const auto& [subnet, lease] : leases_)
-    peers.emplace_back(subnet, plan(lease).value_or(NetState{}));
-  unreachable_.log_changes();
+  const auto leases = nested_.leases();
+  peers.reserve(leases.size() + 1);
+  // A peer may have had our subnet before.
+  peers.emplace_back(own_->subnet.identity(), plan(*own_).value_or(NetState{}));
+  for (const Shared<Lease>& lease : leases)
+    peers.emplace_back(lease->subnet.identity(), plan(lease).value_or(NetState{}));
   // A peer in the network itself has made us route each peer: the peers before it have no route.
   return routes_whole_network() == before ? std::move(peers) : plan_all();
 }
@@ -177,18 +195,9 @@ void Overlay::route_each_peer() {
 std::vector<IpPrefix> Overlay::add_lease(const Shared<Lease>& lease, Revision created) {
   const IpPrefix& name = lease->subnet.identity();
   // It may have had a subnet of another family.
-  if (const auto at = leases_.find(name); at != leases_.end()) forget_planned(at->second->subnet);
-  leases_.insert_or_assign(name, lease);
-  if (lease->subnet == own_->subnet) return {name};
+  if (const auto* before = nested_.find_lease(name)) forget_planned((*before)->subnet);
+  if (lease->subnet == own_->subnet) return nested_.remove(name);
   return nested_.put(lease, created);
-}
-
-std::string Overlay::network_trouble() const {
-  if (!routes_whole_network()) return {};
-  for (const IpPrefix& network : networks_) {
-    if (auto held = find_held(network, parts_.planes.host().surroundings)) return *std::move(held);
-  }
-  return {};
 }
 
 void Overlay::set_own(const Lease& own) {
@@ -197,6 +206,7 @@ void Overlay::set_own(const Lease& own) {
   update_host();
   schedule_table();
   suspect();
+  report_changes();
 }
 
 void Overlay::apply(const std::vector<PeerChange>& changes) {
@@ -211,7 +221,6 @@ void Overlay::apply(const std::vector<PeerChange>& changes) {
     } else {
       const Lease& gone = *std::get<PeerDown>(change).lease;
       log::verbose(2, "Subnet removed", {{"subnet", to_string(gone.subnet)}});
-      leases_.erase(gone.subnet.identity());
       forget_planned(gone.subnet);
       unreachable_.erase(gone.subnet);
       const auto subnets = nested_.remove(gone.subnet.identity());
@@ -222,11 +231,10 @@ void Overlay::apply(const std::vector<PeerChange>& changes) {
   // One batch. A peer with an empty state is removed.
   Planned peers;
   for (const IpPrefix& subnet : concerned) {
-    const auto lease = leases_.find(subnet);
-    auto state = lease == leases_.end() ? std::nullopt : plan(lease->second);
+    const auto* lease = nested_.find_lease(subnet);
+    auto state = lease == nullptr ? std::nullopt : plan(*lease);
     peers.emplace_back(subnet, std::move(state).value_or(NetState{}));
   }
-  unreachable_.log_changes();
   if (routes_whole_network() != before) return replan_all();
   carry_out(std::move(peers));
 }
@@ -237,7 +245,7 @@ void Overlay::suspect() {
 }
 
 // Why no subnet of the peer can be reached; nullopt: each family is to be tried.
-std::optional<std::string> Overlay::peer_trouble(const Lease& peer) const {
+std::optional<std::string> Overlay::why_unreachable(const Lease& peer) const {
   if (peer.attributes.public_ips().shared_with(own_->attributes.public_ips())) return kOurOwn;
   if (auto nested = nested_.find_trouble(peer.subnet.identity())) return nested;
   const bool any = std::ranges::any_of(
@@ -253,8 +261,8 @@ std::optional<NetState> Overlay::plan(const Lease& peer) {
     unreachable_.erase(peer.subnet);  // its record was seen before it was the lease
     return std::nullopt;
   }
-  if (const auto trouble = peer_trouble(peer)) {
-    unreachable_.put(peer.subnet, *trouble);
+  if (const auto why = why_unreachable(peer)) {
+    unreachable_.put(peer.subnet, *why);
     return std::nullopt;
   }
   std::optional<NetState> all;
@@ -298,9 +306,17 @@ Result<NetState> Overlay::plan_subnet(const Lease& peer, const IpPrefix& network
   const std::string& underlay = plane->host.underlay.interface;
   const bool unwrapped = std::ranges::any_of(
       state.routes, [&underlay](const Route& route) { return route.link == underlay; });
-  parts_.planes.add_peer(*plane);
-  planned_.insert_or_assign(subnet, Way{std::move(plane), carrier, unwrapped});
+  Way way{std::move(plane), carrier, unwrapped};
+  if (!state.routes.empty()) way.device = state.routes.front().link;
+  if (!state.neighbours.empty()) way.mac = state.neighbours.front().mac;
+  add_way(subnet, std::move(way));
   return std::move(state);
+}
+
+void Overlay::add_way(const IpPrefix& subnet, Way way) {
+  parts_.planes.add_peer(*way.plane);
+  if (way.unwrapped && ++neighbours_[way.carrier] == 1) ingress_changed_ = true;
+  planned_.emplace(subnet, std::move(way));
 }
 
 // Returns the public IP to which packets are sent, and the objects by which they are.
@@ -328,6 +344,11 @@ void Overlay::forget_planned(const SubnetKey& key) {
     const auto way = planned_.find(subnet);
     if (way == planned_.end()) continue;
     parts_.planes.remove_peer(*way->second.plane);
+    const auto neighbour = neighbours_.find(way->second.carrier);
+    if (way->second.unwrapped && --neighbour->second == 0) {
+      neighbours_.erase(neighbour);
+      ingress_changed_ = true;
+    }
     planned_.erase(way);
     ++forgotten;
   }
@@ -336,6 +357,7 @@ void Overlay::forget_planned(const SubnetKey& key) {
 
 // Publishes tables once for all changes of a turn.
 void Overlay::schedule_table() {
+  parts_.on_ways();
   const bool any = parts_.planes.packet_path() != nullptr;
   if (any && !table_due_.armed()) table_due_.arm(parts_.loop.now());
 }

@@ -4,6 +4,8 @@
 // reason, and does not affect others.
 #pragma once
 
+#include <absl/container/btree_map.h>
+
 #include <functional>
 #include <map>
 #include <memory>
@@ -18,8 +20,9 @@
 #include "daemon/unreachable_peers.h"
 #include "loop/loop.h"
 #include "loop/timer.h"
-#include "plan/host_troubles.h"
+#include "plan/host_problems.h"
 #include "plan/reconciler.h"
+#include "probe/port.h"
 #include "rules/docker_rules.h"
 
 namespace flannel {
@@ -34,17 +37,20 @@ class Overlay {
     std::function<Result<RouteLookup>(IpAddress)> lookup_route;
     std::function<void()> on_state;     // unmet() or unreachable() may have changed
     std::function<void()> on_scope;     // scope() has changed
+    std::function<void()> on_ingress;   // ingress() has changed
+    std::function<void()> on_ways;      // probe_targets() or probe_devices() may have changed
     bool blackhole_own_subnet = false;  // drop packets to our subnet that match no other route
+    bool software_checksums = false;    // the kernel fills them in on vxlan devices
   };
 
   // `networks`: those of the configuration that this kernel can carry, at most one of each family.
-  // Subnets of another family in leases have no effect.
-  Overlay(Parts parts, std::vector<IpPrefix> networks);
+  // Subnets of another family in leases have no effect. `earlier`: those of an earlier run, which
+  // may have left objects that are to be removed.
+  Overlay(Parts parts, std::vector<IpPrefix> networks, std::vector<IpPrefix> earlier);
 
-  // Plans the objects of our lease and of all others, and makes the kernel equal to them. The
-  // result is a failure only if the kernel cannot be read; objects that failed are in unmet() and
-  // retried.
-  Result<void> start(const Lease& own, const std::map<SubnetKey, ListedLease>& leases);
+  // Plans the objects of our lease and of all others, and makes the kernel equal to them. What
+  // fails is retried; append_problems() says why.
+  void start(const Lease& own, const ListedLeases& leases);
 
   // Applies changed attributes of our lease.
   void set_own(const Lease& own);
@@ -52,6 +58,10 @@ class Overlay {
   // Applies other networks, as those of the constructor. Leases in `former` ones, in which hosts
   // may still have theirs, stay usable.
   void set_networks(std::vector<IpPrefix> networks, std::vector<IpPrefix> former);
+  // Drops, or no longer drops, packets to our subnet that match no other route.
+  void set_blackhole_own_subnet(bool blackhole);
+  // The kernel fills in the checksums of packets by vxlan devices, or no longer.
+  void set_software_checksums(bool on);
   // The dataplanes, or what they know of the host, have changed: plans all leases again.
   void planes_changed();
 
@@ -69,6 +79,11 @@ class Overlay {
   // Returns the devices and peers from which packets of the overlay enter this host.
   OverlayIngress ingress() const;
 
+  // Returns the ways to peers, to be probed, and the devices by which packets of peers come in;
+  // none before start().
+  std::vector<ProbeTarget> probe_targets() const;
+  std::vector<ProbeDevice> probe_devices() const;
+
   // Return the input of HostCheck: what it reads of the host for each family of our lease, and the
   // present state of the overlay in one of these families. Only after start().
   std::vector<HostQuery> host_queries() const;
@@ -80,37 +95,43 @@ class Overlay {
 
   // True if the device and its addresses are in place and packets to the network reach the device,
   // so that containers may be attached.
-  bool host_in_place() const { return reconciler_.host_in_place() && network_trouble().empty(); }
-  // Returns why packets to the network do not reach our device, with the remedy; empty: they do.
-  std::string network_trouble() const;
+  bool host_in_place() const { return reconciler_.host_in_place() && !find_holder(); }
+  // Appends what is wrong with kernel objects, and which peers cannot be reached.
+  void append_problems(std::vector<Problem>& all) const;
   // Peers whose objects are desired in the kernel.
   std::size_t peers() const { return peers_; }
-  // kOurOwn is the reason for an earlier lease of this host.
-  static constexpr const char* kOurOwn = "its public IP is our own";
   const UnreachablePeers& unreachable() const { return unreachable_; }
+  Result<Comparison> compare_kernel() const { return reconciler_.compare(); }
   std::map<std::string, std::string> unmet() const { return reconciler_.unmet(); }
   std::size_t more_unmet() const { return reconciler_.more_unmet(); }
   const ReconcileCounters& counters() const { return reconciler_.counters(); }
 
  private:
+  // The reason for an earlier lease of this host, which is no problem.
+  static constexpr const char* kOurOwn = "its public IP is our own";
+
   using Planned = std::vector<std::pair<IpPrefix, NetState>>;
   // The way to one subnet of a peer.
   struct Way {
     std::shared_ptr<Dataplane> plane;
     IpAddress carrier;
-    bool unwrapped = false;  // packets are sent without encapsulation
+    bool unwrapped = false;       // packets are sent without encapsulation
+    DeviceName device = {};       // by which they are sent
+    std::optional<Mac> mac = {};  // of the peer there
   };
 
+  std::optional<Problem> find_holder() const;
   bool has_network(Family family) const;
   bool is_usable(const IpPrefix& subnet) const;
   NetState host_state() const;
   bool update_host();
   void carry_out(Planned peers);
   std::optional<NetState> plan(const Lease& peer);
-  std::optional<std::string> peer_trouble(const Lease& peer) const;
+  std::optional<std::string> why_unreachable(const Lease& peer) const;
   Result<NetState> plan_subnet(const Lease& peer, const IpPrefix& network);
   Result<std::pair<IpAddress, NetState>> plan_by(const Dataplane& plane, const Lease& peer,
                                                  Family family) const;
+  std::vector<IpPrefix> one_way_peers(Family family) const;
   HostQuery host_query(const IpPrefix& network) const;
   PeerPath path_to(const Dataplane& plane, const IpAddress& carrier, Family family) const;
   Planned plan_all();
@@ -122,24 +143,31 @@ class Overlay {
   void forget_planned(const SubnetKey& subnet);
   void tick();
   void arm_timer() { reconciler_timer_.arm(reconciler_.next_wakeup()); }
+  void add_way(const IpPrefix& subnet, Way way);
+  void report_changes();
   void schedule_table();
   void publish_tables();
   void publish_table(const Dataplane& plane);
+  ProbeTarget probe_target(const Lease& lease, const IpPrefix& subnet, const Way& way) const;
   std::vector<OverlayPeer> senders_to(const Dataplane& plane) const;
 
   Parts parts_;
   std::vector<IpPrefix> networks_;
   std::vector<IpPrefix> former_networks_;
+  std::vector<IpPrefix> earlier_networks_;
   std::optional<Lease> own_;
   Reconciler reconciler_;
   // What the reconciler has for this host.
   Scope host_scope_;
   NetState host_state_;
-  // By SubnetKey::identity(): of all hosts, also of unreachable peers.
-  std::map<IpPrefix, Shared<Lease>> leases_;
-  NestedPeers nested_{networks_};    // the leases of peers, to find conflicts
-  std::size_t peers_ = 0;            // with at least one subnet in planned_
-  std::map<IpPrefix, Way> planned_;  // by the subnets that packets reach
+  NestedPeers nested_{networks_};           // the leases of all peers, also of unreachable ones
+  std::size_t peers_ = 0;                   // with at least one subnet in planned_
+  absl::btree_map<IpPrefix, Way> planned_;  // by the subnets that packets reach
+  // The carriers of unwrapped ways, with the number of these.
+  absl::btree_map<IpAddress, std::uint32_t> neighbours_;
+  // Since on_scope() and on_ingress() were last called.
+  bool scope_changed_ = false;
+  bool ingress_changed_ = false;
   UnreachablePeers unreachable_;
   Timer reconciler_timer_{parts_.loop, [this] { tick(); }};
   Timer table_due_{parts_.loop, [this] { publish_tables(); }};  // armed until the end of this turn

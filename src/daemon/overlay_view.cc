@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The part of Overlay that describes the present state to the packet filter, the checks of the host
-// and the packet paths.
-#include <algorithm>
+// The part of Overlay that describes the present state, and what is wrong with it. The packet
+// filter, the checks of the host and the packet paths read the description.
 
+#include <algorithm>
+#include <utility>
+
+#include "backend/host_gw.h"
+#include "base/problem_kinds.h"
 #include "daemon/overlay.h"
 
 namespace flannel {
@@ -14,13 +18,62 @@ OverlayIngress Overlay::ingress() const {
       if (has_network(device.family)) ingress.devices.push_back({device.name, device.family});
     }
   }
-  for (const auto& [subnet, way] : planned_) {
-    if (way.unwrapped) ingress.neighbours.push_back(way.carrier);
-  }
-  std::ranges::sort(ingress.neighbours);
-  const auto twice = std::ranges::unique(ingress.neighbours);
-  ingress.neighbours.erase(twice.begin(), twice.end());
+  ingress.neighbours.reserve(neighbours_.size());
+  for (const auto& [carrier, ways] : neighbours_)
+    ingress.neighbours.push_back(carrier);
   return ingress;
+}
+
+// Called when all that was planned is with the reconciler: what is called here may plan again.
+void Overlay::report_changes() {
+  if (std::exchange(ingress_changed_, false)) parts_.on_ingress();
+  if (!std::exchange(scope_changed_, false)) return;
+  parts_.on_scope();
+  suspect();  // others may have changed new objects before these were watched
+}
+
+std::vector<ProbeTarget> Overlay::probe_targets() const {
+  std::vector<ProbeTarget> targets;
+  targets.reserve(planned_.size());
+  for (const Shared<Lease>& lease : nested_.leases()) {
+    for (const IpPrefix& subnet : values_of(lease->subnet)) {
+      const auto way = planned_.find(subnet);
+      if (way != planned_.end()) targets.push_back(probe_target(lease, subnet, way->second));
+    }
+  }
+  return targets;
+}
+
+ProbeTarget Overlay::probe_target(const Lease& lease, const IpPrefix& subnet,
+                                  const Way& way) const {
+  const Dataplane& plane = *way.plane;
+  ProbeTarget target{.subnet = subnet,
+                     .from = own_->subnet.at(subnet.family())->base,
+                     .carrier = way.carrier,
+                     .device = way.device,
+                     .mac = way.mac,
+                     .mtu = plane.overlay_mtu(),
+                     .answers = lease.attributes.node.has_value(),
+                     .is_offloaded = !plane.path,
+                     .underlay = plane.host.underlay.interface};
+  if (!way.unwrapped) target.tunnel_port = plane.announced.port;
+  if (plane.path) target.device = plane.path->device();
+  target.can_fill_checksums = target.is_offloaded && !way.unwrapped && !parts_.software_checksums;
+  if (lease.attributes.mtu != 0) target.mtu = std::min(target.mtu, lease.attributes.mtu);
+  return target;
+}
+
+std::vector<ProbeDevice> Overlay::probe_devices() const {
+  std::vector<ProbeDevice> devices;
+  if (!own_) return devices;
+  std::vector<std::string> names = parts_.planes.device_names();
+  if (!neighbours_.empty()) names.push_back(parts_.planes.host().underlay.interface);
+  for (const IpPrefix& own : values_of(own_->subnet)) {
+    if (!has_network(own.family())) continue;
+    for (const std::string& name : names)
+      devices.push_back({name, own.base});
+  }
+  return devices;
 }
 
 std::vector<HostQuery> Overlay::host_queries() const {
@@ -28,6 +81,7 @@ std::vector<HostQuery> Overlay::host_queries() const {
   for (const IpPrefix& network : networks_) {
     if (own_->subnet.at(network.family())) queries.push_back(host_query(network));
   }
+  if (!queries.empty()) queries.front().ports = true;
   return queries;
 }
 
@@ -46,7 +100,21 @@ HostQuery Overlay::host_query(const IpPrefix& network) const {
   if (query.devices.empty() || any_unwrapped) {
     query.devices.push_back(parts_.planes.host().underlay.interface);
   }
+  if (!one_way_peers(family).empty()) query.one_way = parts_.planes.host().underlay.interface;
   return query;
+}
+
+// A host-gw host gets packets by the underlay from peers to which it sends by a device, because
+// they do not announce host-gw yet. IPv6 has no check of sources.
+std::vector<IpPrefix> Overlay::one_way_peers(Family family) const {
+  std::vector<IpPrefix> peers;
+  const bool any = family == Family::v4 && parts_.planes.all().size() > 1 &&
+                   parts_.planes.ours().announced.type == HostGwBackend::kType;
+  if (!any) return peers;
+  for (const auto& [subnet, way] : planned_) {
+    if (subnet.family() == family && !way.unwrapped) peers.push_back(subnet);
+  }
+  return peers;
 }
 
 OverlayView Overlay::view(Family family) const {
@@ -55,12 +123,43 @@ OverlayView Overlay::view(Family family) const {
   OverlayView view{.network = query.network,
                    .own_subnet = query.own_subnet,
                    .device = query.devices.front(),
-                   .route_to_network = routes_whole_network()};
+                   .route_to_network = routes_whole_network(),
+                   .mtu = parts_.planes.ours().overlay_mtu(),
+                   .one_way_peers = one_way_peers(family),
+                   .one_way = query.one_way};
   view.peers.reserve(planned_.size());
   for (const auto& [subnet, way] : planned_) {
     if (subnet.family() == family) view.peers.push_back(subnet);
   }
   return view;
+}
+
+// Returns why packets to the network do not reach our device.
+std::optional<Problem> Overlay::find_holder() const {
+  if (!routes_whole_network()) return std::nullopt;
+  for (const IpPrefix& network : networks_) {
+    if (auto held = find_held(network, parts_.planes.host().surroundings)) return held;
+  }
+  return std::nullopt;
+}
+
+void Overlay::append_problems(std::vector<Problem>& all) const {
+  for (const auto& [subnet, why] : unreachable_.named()) {
+    if (why == kOurOwn) continue;
+    all.push_back(make_problem(kPeerUnreachable, subnet, subnet + " cannot be reached: " + why));
+  }
+  if (unreachable_.more() > 0) {
+    all.push_back(other_problems(kPeerUnreachable, unreachable_.more()));
+  }
+  if (!reconciler_.read_error().empty()) {
+    all.push_back(make_problem(kKernelUnreadable, "", reconciler_.read_error()));
+  }
+  if (auto held = find_holder()) all.push_back(*std::move(held));
+  for (const auto& [object, why] : reconciler_.unmet())
+    all.push_back(make_problem(kKernelObjectUnmet, object, object + ": " + why));
+  if (const std::size_t more = reconciler_.more_unmet(); more > 0) {
+    all.push_back(other_problems(kKernelObjectUnmet, more));
+  }
 }
 
 void Overlay::publish_tables() {
@@ -74,7 +173,7 @@ std::vector<OverlayPeer> Overlay::senders_to(const Dataplane& plane) const {
   std::vector<OverlayPeer> peers;
   peers.reserve(planned_.size());
   const std::uint16_t port = plane.settings.peer_port;
-  for (const auto& [name, lease] : leases_) {
+  for (const Shared<Lease>& lease : nested_.leases()) {
     for (const IpPrefix& subnet : values_of(lease->subnet)) {
       const auto way = planned_.find(subnet);
       if (way == planned_.end()) continue;

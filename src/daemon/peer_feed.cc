@@ -1,11 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/peer_feed.h"
 
+#include <fmt/format.h>
+
 #include <utility>
 
-#include "base/log.h"
+#include "base/problem_kinds.h"
 
 namespace flannel {
+namespace {
+
+const ProblemKind& kind_of(QuarantineKind kind) {
+  switch (kind) {
+    case QuarantineKind::our_ip_by_other_node:
+      return kPublicIpShared;
+    case QuarantineKind::same_mac:
+      return kVtepMacShared;
+    default:
+      return kRecordUnusable;
+  }
+}
+
+}  // namespace
 
 PeerFeed::PeerFeed(Parts parts, KnownPeers peers)
     : parts_(std::move(parts)), peers_(std::move(peers)) {}
@@ -29,65 +45,49 @@ std::vector<PeerChange> PeerFeed::on_changes(const std::vector<Change>& changes)
 }
 
 void PeerFeed::process_changes(const std::vector<PeerChange>& changes) {
-  log_quarantined();
   find_copies(changes);
-  log_suspected();
+  const std::uint64_t version = peers_.table().quarantine().version();
+  const bool is_other_quarantine = std::exchange(quarantine_version_, version) != version;
+  const std::size_t suspected = peers_.suspected();
+  if (std::exchange(suspected_, suspected) != suspected || is_other_quarantine) parts_.on_state();
   arm_timer();
 }
 
-// Logs each unusable record once, and again when it changes. If there are very many, logs the
-// first.
-void PeerFeed::log_quarantined() {
-  for (const QuarantinedRecord& record : peers_.take_quarantine_changes()) {
-    log::warning("lease record quarantined, the others are not affected",
-                 {{"key", record.key}, {"why", record.reason}});
-  }
-  const Quarantine& quarantine = peers_.table().quarantine();
-  if (std::exchange(quarantine_logged_, quarantine.version()) == quarantine.version()) return;
-  if (quarantine.unnamed() > 2 * unnamed_logged_) {
-    unnamed_logged_ = quarantine.unnamed();
-    log::warning("more lease records quarantined than are named",
-                 {{"named", quarantine.named().size()},
-                  {"others", unnamed_logged_},
-                  {"all_of_them", "flannelctl leases --bad"}});
-  } else if (quarantine.unnamed() == 0) {
-    unnamed_logged_ = 0;
-  }
-  parts_.on_state();
-}
-
-// Two hosts with the same node id also have the same VTEP MAC, so this is logged at once.
 void PeerFeed::find_copies(const std::vector<PeerChange>& changes) {
-  const bool before = !copies_.empty();
+  const auto before = copies_.size();
   for (const PeerChange& change : changes) {
     const auto* up = std::get_if<PeerUp>(&change);
     const Lease& lease = up != nullptr ? *up->lease : *std::get<PeerDown>(change).lease;
-    const bool copy = up != nullptr && parts_.host.is_copy(lease.attributes);
-    if (copy && copies_.insert_or_assign(lease.subnet, lease).second) {
-      log::error(
-          "another host has our node id; who has the younger lease is to take another",
-          {{"its_public_ip", to_string(lease.attributes.public_ips())},
-           {"its_subnet", to_string(lease.subnet)},
-           {"node_id", to_string(lease.attributes.node->id)},
-           {"cure", "if it does not by itself: stop it, delete its node-id file, start it"}});
+    if (up != nullptr && parts_.host.is_copy(lease.attributes)) {
+      copies_.insert_or_assign(lease.subnet, lease);
+    } else {
+      copies_.erase(lease.subnet);
     }
-    if (!copy) copies_.erase(lease.subnet);
   }
-  if (before != !copies_.empty()) parts_.on_state();
+  if (before != copies_.size()) parts_.on_state();
 }
 
-void PeerFeed::log_suspected() {
-  const std::size_t suspected = peers_.suspected();
-  const std::size_t listed = peers_.table().leases().size();
-  if (std::exchange(suspected_, suspected) != suspected) parts_.on_state();
-  // Peers vanish and return one by one, so only doubling the number is logged.
-  if (suspected > 2 * suspected_logged_) {
-    suspected_logged_ = suspected;
-    log::warning(
-        "many peers went from the store at once; they stay until a second list confirms it",
-        {{"peers", suspected}, {"listed", listed}});
-  } else if (suspected == 0 && std::exchange(suspected_logged_, 0) > 0) {
-    log::info("no peer is suspected any more", {{"listed", listed}});
+void PeerFeed::append_problems(std::vector<Problem>& all) const {
+  std::size_t named = 0;
+  for (const auto& [subnet, copy] : copies_) {
+    if (++named > Quarantine::kMostNamed) break;
+    all.push_back(make_problem(
+        kNodeIdCopied, to_string(subnet),
+        fmt::format("{} at {} has our node id: one of the two is a copy of the other, and has to "
+                    "take another id",
+                    to_string(copy.attributes.public_ips()), to_string(subnet))));
+  }
+  if (copies_.size() > Quarantine::kMostNamed)
+    all.push_back(other_problems(kNodeIdCopied, copies_.size() - Quarantine::kMostNamed));
+  for (const auto& [key, record] : peers_.table().quarantined())
+    all.push_back(make_problem(kind_of(record.kind), key, key + ": " + record.reason));
+  if (const std::size_t unnamed = peers_.table().quarantine().unnamed(); unnamed > 0) {
+    all.push_back(other_problems(kRecordUnusable, unnamed));
+  }
+  if (suspected_ > 0) {
+    all.push_back(make_problem(
+        kPeersSuspected, "",
+        fmt::format("{} went from the store at once and stay until a second list", suspected_)));
   }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tracks the peers of one network from the records of the store: KnownPeers with its timers, and
-// the log lines about unusable records and about hosts that are copies of this one.
+// the problems with records.
 #pragma once
 
 #include <cstddef>
@@ -9,6 +9,7 @@
 #include <map>
 #include <vector>
 
+#include "base/problem.h"
 #include "core/known_peers.h"
 #include "daemon/store_follower.h"
 #include "loop/loop.h"
@@ -47,23 +48,21 @@ class PeerFeed {
   const KnownPeers& peers() const { return peers_; }
   // Returns the leases of other hosts that have our node id, by subnet.
   const std::map<SubnetKey, Lease>& copies() const { return copies_; }
+  // Appends what is wrong with records.
+  void append_problems(std::vector<Problem>& all) const;
 
  private:
   void process_changes(const std::vector<PeerChange>& changes);
-  void log_quarantined();
   void find_copies(const std::vector<PeerChange>& changes);
-  void log_suspected();
   void arm_timer();
   void tick();
 
   Parts parts_;
   KnownPeers peers_;
   std::map<SubnetKey, Lease> copies_;
-  std::uint64_t quarantine_logged_ = 0;  // the version that was logged
-  std::size_t unnamed_logged_ = 0;       // the greatest number that was logged
+  std::uint64_t quarantine_version_ = 0;  // as on_state() was last called for it
   Timer timer_{parts_.loop, [this] { tick(); }};
-  std::size_t suspected_ = 0;         // peers
-  std::size_t suspected_logged_ = 0;  // the greatest number that was logged
+  std::size_t suspected_ = 0;  // peers, as on_state() was last called for them
 };
 
 }  // namespace flannel

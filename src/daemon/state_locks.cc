@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/network_namespace.h"
 #include "base/parse.h"
+#include "core/state_folder.h"
 
 namespace flannel {
 namespace {
@@ -62,7 +63,7 @@ std::vector<Fd> held(LockFile file) {
 
 std::vector<Fd> unlocked(const std::string& folder, const Error& why) {
   std::error_code error;
-  if (fs::exists(folder + "/node-id", error)) {
+  if (fs::exists(fs::path(folder) / kNodeIdFile, error)) {
     log::warning("the state folder cannot be locked; make sure that no other host uses it",
                  {{"folder", folder}, {"why", why.text}});
   }
@@ -96,7 +97,7 @@ bool lock_itself(const fs::path& file, std::vector<Fd>& fds) {
 }  // namespace
 
 Result<std::vector<Fd>> lock_state_folder(const std::string& folder) {
-  auto file = LockFile::open(folder + "/state.lock");
+  auto file = LockFile::open(fs::path(folder) / kStateLockFile);
   if (!file) return unlocked(folder, file.error());
   const auto taken = lock_for_this_host(*file);
   if (!taken) return unlocked(folder, taken.error());

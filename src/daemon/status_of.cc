@@ -3,34 +3,68 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace flannel {
+
+namespace {
+
+bool is_silent(const PathView& path) {
+  return path.is_silent || path.state == PathState::one_way || path.state == PathState::unreachable;
+}
+
+// Hosts of which no packet comes, or that get none from us, in at least one family.
+std::size_t silent_hosts(const Network& network) {
+  const auto states = network.prober().states();
+  const auto paths = [&states](PathState state) { return states.at(to_string(state)); };
+  if (paths(PathState::never_seen) + paths(PathState::one_way) + paths(PathState::unreachable) ==
+      0) {
+    return 0;
+  }
+  std::size_t count = 0;
+  for (const auto& [subnet, listed] : network.peers().leases()) {
+    count += std::ranges::any_of(values_of(subnet), [&network](const IpPrefix& one) {
+      const auto path = network.prober().view(one);
+      return path && is_silent(*path);
+    });
+  }
+  return count;
+}
+
+}  // namespace
 
 StatusSnapshot status_of(const Agent& agent, const StoreFeed& store, TimePoint since) {
   StatusSnapshot status;
   status.ready = agent.ready();
-  status.troubles = agent.troubles();
   const FollowerCounters& followed = agent.follower().counters();
   status.store = {store.describe(),   agent.follower().connected(), since,
                   followed.snapshots, followed.positions_lost,      store.failures()};
-  if (agent.keeper() == nullptr) return status;
-  const LeaseKeeper& keeper = *agent.keeper();
+  if (agent.network() == nullptr) return status;
+  const Network& network = *agent.network();
+  const LeaseKeeper& keeper = network.keeper();
   if (keeper.lease()) {
     status.lease =
         LeaseStatus{*keeper.lease(), std::string(to_string(keeper.phase())), keeper.expires()};
   }
-  status.backend = agent.config()->backend_type;
-  status.underlay = *agent.underlay();
-  status.peers.up = agent.overlay()->peers();
-  status.peers.suspected = agent.peers()->suspected();
-  status.peers.unreachable = agent.overlay()->unreachable().named();
-  status.peers.more_unreachable = agent.overlay()->unreachable().more();
-  for (const auto& [key, record] : agent.table()->quarantined()) {
+  status.mtu = network.planes().ours().overlay_mtu();
+  status.networks = network.config().networks();
+  status.backend = network.config().backend_type;
+  status.underlay = network.underlay();
+  status.peers.up = network.overlay().peers();
+  status.peers.silent = silent_hosts(network);
+  status.peers.suspected = network.peers().suspected();
+  status.peers.unreachable = network.overlay().unreachable().named();
+  status.peers.more_unreachable = network.overlay().unreachable().more();
+  for (const auto& [key, record] : network.table().quarantined()) {
     status.peers.quarantined.push_back(record);
   }
-  status.peers.more_quarantined = agent.table()->quarantine().unnamed();
-  status.kernel = {agent.overlay()->unmet(), agent.overlay()->more_unmet(),
-                   agent.overlay()->counters()};
-  if (const PacketPath* path = agent.planes()->packet_path()) {
+  status.peers.more_quarantined = network.table().quarantine().unnamed();
+  status.kernel = {network.overlay().unmet(), network.overlay().more_unmet(),
+                   network.overlay().counters()};
+  if (network.prober().is_wanted()) {
+    status.probes = {network.prober().states(), network.prober().counters()};
+  }
+  if (const PacketPath* path = network.planes().packet_path()) {
     status.packet_path = {path->device(), path->trouble(), [counters = path->counters()] {
                             const PacketCounts now = counters->read();
                             return PacketPathStatus::Counters{now.work(), now.drops_by_reason()};
@@ -40,13 +74,12 @@ StatusSnapshot status_of(const Agent& agent, const StoreFeed& store, TimePoint s
 }
 
 std::string one_line(const StatusSnapshot& status) {
-  if (!status.ready) {
-    return "not ready: " + (status.troubles.empty() ? "starting" : status.troubles.front());
-  }
+  const std::vector<std::string> wrong = sentences(status.problems);
+  if (!status.ready) return "not ready: " + (wrong.empty() ? "starting" : wrong.front());
   const std::string what = fmt::format("{} on {} over {}, {} peers", status.backend,
                                        to_string(status.lease->lease.subnet),
                                        status.underlay->interface, status.peers.up);
-  return status.troubles.empty() ? what : what + "; " + status.troubles.front();
+  return wrong.empty() ? what : what + "; " + wrong.front();
 }
 
 }  // namespace flannel

@@ -8,8 +8,8 @@
 
 namespace flannel {
 
-// Returns the state of the agent as a value for other threads. `since`: when the connection to
-// `store` last changed.
+// Returns the state of the agent, apart from its problems, as a value for other threads. `since`:
+// when the connection to `store` last changed.
 StatusSnapshot status_of(const Agent& agent, const StoreFeed& store, TimePoint since);
 
 // Returns the state as one line for `systemctl status`.

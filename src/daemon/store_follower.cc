@@ -60,10 +60,8 @@ void StoreFollower::listed(Result<Snapshot> snapshot) {
 
 void StoreFollower::come_back() {
   if (std::exchange(connected_, true)) return;
-  const bool was_away = !std::exchange(last_error_, {}).empty();
-  logged_failures_.clear();
-  log::info(was_away ? "store is back" : "connected to the store",
-            {{"store", store_.describe()}, {"leases", leases_}});
+  last_error_.clear();
+  log::info("connected to the store", {{"store", store_.describe()}, {"leases", leases_}});
   listener_.on_connection();
 }
 
@@ -127,15 +125,6 @@ void StoreFollower::list_after(Duration pause) {
 void StoreFollower::disconnected(const Error& error) {
   standing_.cancel();
   const bool changed = connected_ || last_error_ != error.text;
-  if (connected_ || last_error_.empty()) {
-    log::warning("store away, trying again; the data plane goes on",
-                 {{"store", store_.describe()}, {"why", error.text}});
-    logged_failures_.clear();
-    logged_failures_.first_time(error.text);
-  } else if (logged_failures_.first_time(error.text)) {
-    log::warning("store still away, for another reason",
-                 {{"store", store_.describe()}, {"why", error.text}});
-  }
   connected_ = false;
   last_error_ = error.text;
   list_after(backoff_.next(random_));

@@ -14,7 +14,6 @@
 #include <vector>
 
 #include "base/backoff.h"
-#include "base/log_once.h"
 #include "core/store_feed.h"
 #include "loop/loop.h"
 #include "loop/timer.h"
@@ -88,7 +87,6 @@ class StoreFollower {
   bool listed_ = false;          // a list has succeeded, and no other is due
   bool connected_ = false;
   std::string last_error_;
-  LogOnce logged_failures_;  // of this outage
   FollowerCounters counters_;
 };
 

@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/problem_kinds.h"
+#include "core/go_json.h"
 #include "core/record_limits.h"
 
 namespace flannel {
@@ -19,15 +21,17 @@ constexpr auto kOpenRetry = std::chrono::seconds(30);
 StoreMove::StoreMove(Parts parts) : parts_(std::move(parts)) {}
 
 void StoreMove::on_config(const std::optional<ConfigRecord>& config) {
-  if (!config) return;  // the notes that were read last hold
+  // The notes that were read last hold. ConfigFollower says that a text is no configuration at all.
+  if (!config || !JsonObject::parse(config->text, "the network config")) return;
   auto notes = read_move_notes(config->text);
   if (!notes) {
-    set_trouble("the note about a move cannot be read: " + notes.error().text);
+    set_problem(make_problem(kMoveNoteUnreadable, "",
+                             "the note about a move cannot be read: " + notes.error().text));
     return;
   }
   if (notes_ == *notes) return;
   notes_ = *std::move(notes);
-  set_trouble({});
+  set_problem({});
   due_.arm(parts_.loop.now());
 }
 
@@ -44,6 +48,8 @@ bool StoreMove::decides(std::span<const Record> records, const NodeId& node) con
 
 void StoreMove::on_lease(const Lease& lease) {
   const auto before = std::exchange(lease_, lease);
+  const bool was_drained = std::exchange(drained_, false);
+  if (was_drained && other_ && other_->runner) other_->runner->undrain();
   if (!other_ || before == lease) return;
   if (before && before->subnet == lease.subnet && other_->runner) {
     other_->runner->rename(*lease.attributes.node);
@@ -52,21 +58,29 @@ void StoreMove::on_lease(const Lease& lease) {
   }
 }
 
-std::string StoreMove::trouble() const {
-  if (!trouble_.empty()) return trouble_;
-  if (!other_) return {};
+void StoreMove::drain(const std::optional<Lease>& held) {
+  drained_ = true;
+  if (held) lease_ = held;
+  if (other_ && other_->runner) other_->runner->drain();
+}
+
+std::optional<Problem> StoreMove::problem() const {
+  if (problem_ || !other_) return problem_;
   if (!notes_) {
-    return fmt::format(
-        "{} decides until it is retired, and has not answered yet; if it is lost for "
-        "ever: \"flannelctl store retire --force\"",
-        parts_.store.describe());
+    const std::string store = parts_.store.describe();
+    return make_problem(kMoveOldStoreSilent, store,
+                        store + " decides until it is retired, and has not answered yet");
   }
   const std::string place = other_->registry->describe();
   std::string why = other_->follower->last_error();
-  if (why.empty() && other_->runner) why = other_->runner->trouble();
+  if (why.empty() && other_->runner && other_->runner->problem()) {
+    why = other_->runner->problem()->text;
+  }
   if (why.empty()) return {};
-  return fmt::format("cannot follow the move to {}: {}; the store of before decides, packets go on",
-                     place, why);
+  return make_problem(
+      kMoveNotFollowed, place,
+      fmt::format("cannot follow the move to {}: {}; the store of before decides, packets go on",
+                  place, why));
 }
 
 void StoreMove::evaluate() {
@@ -82,9 +96,9 @@ void StoreMove::evaluate() {
     steps_.clear();
     stop_following();
     const bool completing = notes_->from && !notes_->from->retired && !running_;
-    set_trouble(completing ? "the move to this store is not complete: \"flannelctl store retire\" "
-                             "has to be run to its end"
-                           : "");
+    set_problem(completing ? std::optional(make_problem(kMoveIncomplete, parts_.store.describe(),
+                                                        "the move to this store is not complete"))
+                           : std::nullopt);
   }
 }
 
@@ -126,6 +140,7 @@ void StoreMove::on_other_snapshot(const Snapshot& snapshot) {
                     {{"subnet", to_string(lease.subnet)}, {"store", other_->registry->describe()}});
               },
           .on_state = [this] { parts_.on_state(); }});
+  if (drained_) return other_->runner->drain(&snapshot);
   other_->runner->start(snapshot);
 }
 
@@ -155,8 +170,10 @@ bool StoreMove::is_other_retired() const {
 
 void StoreMove::leave_for_new(const MoveNote& note) {
   if (!steps_.insert("to " + note.id).second) {
-    return set_trouble("the notes about moves lead in a circle; this host stays with this store: " +
-                       parts_.store.describe());
+    return set_problem(
+        make_problem(kMoveCircle, parts_.store.describe(),
+                     "the notes about moves lead in a circle; this host stays with this store: " +
+                         parts_.store.describe()));
   }
   auto next = other_ && other_->id == note.id ? other_->registry : open(note);
   if (!next) {
@@ -174,13 +191,17 @@ void StoreMove::leave_for_new(const MoveNote& note) {
 // This store has copies, and the old one decides.
 void StoreMove::turn_back_to_old(const MoveNote& note) {
   if (running_) {
-    return set_trouble(
-        fmt::format("this store says that it is the target of a move from {}, where "
-                    "this host is not; restart flanneld to follow it",
-                    to_string(note.store)));
+    const std::string from = to_string(note.store);
+    return set_problem(make_problem(
+        kMoveElsewhere, from,
+        fmt::format("this store says that it is the target of a move from {}, where this host is "
+                    "not",
+                    from)));
   }
   if (!steps_.insert("from " + note.id).second) {
-    return set_trouble("the notes about moves lead in a circle; this host takes no lease");
+    return set_problem(
+        make_problem(kMoveCircle, parts_.store.describe(),
+                     "the notes about moves lead in a circle; this host takes no lease"));
   }
   auto old = open(note);
   if (!old) {
@@ -206,27 +227,28 @@ void StoreMove::stop_following() {
 std::shared_ptr<Registry> StoreMove::open(const MoveNote& note) {
   auto opened = parts_.open(note.store);
   if (opened) {
-    set_trouble({});
+    set_problem({});
     return *std::move(opened);
   }
-  set_trouble(fmt::format("cannot follow the move between this store and {}: {}",
-                          to_string(note.store), opened.error().text));
+  const std::string place = to_string(note.store);
+  set_problem(make_problem(kMoveNotFollowed, place,
+                           fmt::format("cannot follow the move between this store and {}: {}",
+                                       place, opened.error().text)));
   due_.arm_after(kOpenRetry);
   return nullptr;
 }
 
 void StoreMove::use(std::shared_ptr<Registry> store, bool has_lease) {
   notes_.reset();
-  set_trouble({});
+  set_problem({});
   parts_.store.switch_to(std::move(store));
   parts_.on_switched(has_lease);
   parts_.on_state();
 }
 
-void StoreMove::set_trouble(std::string text) {
-  if (text == trouble_) return;
-  trouble_ = std::move(text);
-  if (!trouble_.empty()) log::warning("trouble with the move of the store", {{"why", trouble_}});
+void StoreMove::set_problem(std::optional<Problem> problem) {
+  if (problem == problem_) return;
+  problem_ = std::move(problem);
   parts_.on_state();
 }
 

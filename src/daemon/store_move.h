@@ -21,6 +21,7 @@
 #include <span>
 #include <string>
 
+#include "base/problem.h"
 #include "core/lease_keeper.h"
 #include "core/move_notes.h"
 #include "daemon/lease_runner.h"
@@ -44,7 +45,7 @@ class StoreMove {
     std::function<LeaseKeeper(const Lease& lease, LeaseKeeper::Announce announce)> make_keeper;
     // `store` is another one, and is to be listed. `has_lease`: this host had its lease there.
     std::function<void(bool has_lease)> on_switched;
-    std::function<void()> on_state;  // the result of trouble() may have changed
+    std::function<void()> on_state;  // the result of problem() may have changed
   };
 
   explicit StoreMove(Parts parts);
@@ -60,8 +61,12 @@ class StoreMove {
   // The lease that this host holds in the agent's store; again when it changes.
   void on_lease(const Lease& lease);
 
-  // Returns why this host cannot follow, or what it waits for; empty: neither.
-  std::string trouble() const;
+  // This host is drained: it has no lease in the other store either, until on_lease() is called.
+  // `held`: the lease that it had, as far as it is not known; nullopt: it is, or there was none.
+  void drain(const std::optional<Lease>& held);
+
+  // Returns why this host cannot follow, or what it waits for; nullopt: neither.
+  std::optional<Problem> problem() const;
 
  private:
   // The store that does not decide, while there are two.
@@ -87,16 +92,17 @@ class StoreMove {
   void stop_following();
   std::shared_ptr<Registry> open(const MoveNote& note);
   void use(std::shared_ptr<Registry> store, bool has_lease);
-  void set_trouble(std::string text);
+  void set_problem(std::optional<Problem> problem);
 
   Parts parts_;
   bool running_ = false;
   std::optional<MoveNotes> notes_;  // of the agent's store; nullopt: not known
   std::optional<Lease> lease_;
+  bool drained_ = false;
   std::unique_ptr<Other> other_;
   std::string arrived_by_;       // the id of the move by which this store was reached
   std::set<std::string> steps_;  // since notes were last without effect: no step is made twice
-  std::string trouble_;
+  std::optional<Problem> problem_;
   Timer due_{parts_.loop, [this] { evaluate(); }};
 };
 

@@ -175,6 +175,7 @@ void UdpDataplane::make_threads() {
 void UdpDataplane::gone() {
   threads_.reset();
   queues_.clear();
+  log::warning("the device of the packet path was deleted, making it again", {{"device", device_}});
   set_trouble(fmt::format("{} was deleted", device_));
   make_again();
 }
@@ -200,11 +201,6 @@ void UdpDataplane::make_again() {
 void UdpDataplane::set_trouble(std::string text) {
   if (text == trouble_) return;
   trouble_ = std::move(text);
-  if (trouble_.empty()) {
-    log::info("packets are carried again", {{"device", device_}});
-  } else {
-    log::error("no packets are carried", {{"why", trouble_}});
-  }
   parts_.on_state();
 }
 }  // namespace flannel

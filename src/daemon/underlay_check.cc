@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "base/log.h"
-#include "daemon/trouble_log.h"
+#include "base/problem_kinds.h"
 #include "plan/underlay_state.h"
 
 namespace flannel {
@@ -20,17 +20,30 @@ constexpr auto kRetry = std::chrono::seconds(5);
 
 UnderlayCheck::UnderlayCheck(Parts parts) : parts_(std::move(parts)) {}
 
-std::vector<HostTrouble> UnderlayCheck::read_troubles() {
-  const auto view = parts_.read_host();
-  if (!view) return {{view.error().text}};
+void UnderlayCheck::set_request(UnderlayRequest request, Underlay used) {
+  parts_.request = std::move(request);
+  parts_.used = std::move(used);
+  next_.reset();
+}
+
+std::vector<Problem> UnderlayCheck::find_problems() {
+  const auto view = parts_.host.view();
+  if (!view) return {make_problem(kUnderlayUnreadable, "", view.error().text)};
+  const auto chosen = is_choice_due_ ? choose_by_wish(*view) : Result<void>();
   UnderlayState state = underlay_state(parts_.used, parts_.request, *view);
-  if (state.underlay != parts_.used) follow(state.underlay, state.troubles);
+  if (state.underlay != parts_.used) follow(state.underlay, state.problems);
   if (state.next) {
-    consider(*state.next, state.troubles);
+    consider(*state.next, state.problems);
   } else {
     next_.reset();
   }
-  return std::move(state.troubles);
+  if (!chosen) {
+    state.problems.push_back(
+        make_problem(kUnderlayNotAsAsked, parts_.used.interface,
+                     fmt::format("{} stays in use, another one was asked for: {}",
+                                 parts_.used.interface, chosen.error().text)));
+  }
+  return std::move(state.problems);
 }
 
 // What is programmed by parts_.use() is watched from then on, and with that comes another check.
@@ -42,10 +55,37 @@ Result<void> UnderlayCheck::use(const Underlay& underlay) {
   return used;
 }
 
-void UnderlayCheck::follow(const Underlay& present, std::vector<HostTrouble>& troubles) {
+void UnderlayCheck::set_wish(UnderlayRequest request) {
+  if (parts_.request == request) return;
+  parts_.request = std::move(request);
+  is_choice_due_ = true;
+  check();
+}
+
+// What is programmed by use() leads to another check, for which the choice is made.
+Result<void> UnderlayCheck::choose_by_wish(const HostView& view) {
+  const UnderlayChoice choice = TRY(choose_underlay(parts_.request, view));
+  const std::string was = parts_.used.interface;
+  is_choice_due_ = false;
+  if (choice.underlay != parts_.used) {
+    if (auto used = use(choice.underlay); !used) {
+      is_choice_due_ = true;
+      return used;
+    }
+  }
+  log::info("the underlay is chosen anew, as the options say",
+            {{"interface", choice.underlay.interface}, {"was", was}});
+  for (const std::string& reason : choice.reasons)
+    log::info(reason);
+  return {};
+}
+
+void UnderlayCheck::follow(const Underlay& present, std::vector<Problem>& problems) {
   const std::string was = fmt::format("{} mtu {}", parts_.used.interface, parts_.used.mtu);
   if (auto used = use(present); !used) {
-    troubles.push_back({fmt::format("{} has changed: {}", present.interface, used.error().text)});
+    problems.push_back(
+        make_problem(kUnderlayNotFollowed, present.interface,
+                     fmt::format("{} has changed: {}", present.interface, used.error().text)));
     return;
   }
   log::info("the underlay interface has another name, index or MTU",
@@ -55,7 +95,7 @@ void UnderlayCheck::follow(const Underlay& present, std::vector<HostTrouble>& tr
              {"was", was}});
 }
 
-void UnderlayCheck::consider(const UnderlayChoice& next, std::vector<HostTrouble>& troubles) {
+void UnderlayCheck::consider(const UnderlayChoice& next, std::vector<Problem>& problems) {
   const TimePoint now = parts_.loop.now();
   if (next_ != next.underlay) {
     next_ = next.underlay;
@@ -64,25 +104,27 @@ void UnderlayCheck::consider(const UnderlayChoice& next, std::vector<HostTrouble
   if (now - next_since_ < kSettle) return;
   const std::string was = parts_.used.interface;
   if (auto used = use(next.underlay); !used) {
-    troubles.push_back({fmt::format("cannot use {} in its place: {}", next.underlay.interface,
-                                    used.error().text)});
+    problems.push_back(make_problem(
+        kUnderlayNotFollowed, next.underlay.interface,
+        fmt::format("cannot use {} in its place: {}", next.underlay.interface, used.error().text)));
     return;
   }
   log::warning("the underlay is another one now",
                {{"interface", next.underlay.interface}, {"was", was}});
   for (const std::string& reason : next.reasons)
     log::info(reason);
-  troubles.clear();
+  problems.clear();
 }
 
 void UnderlayCheck::check() {
-  auto now = read_troubles();
-  const bool changed = log_troubles("underlay", troubles_, now);
-  troubles_ = std::move(now);
-  if (changed) parts_.on_state();
+  auto now = find_problems();
+  if (now != problems_) {
+    problems_ = std::move(now);
+    parts_.on_state();
+  }
   parts_.on_checked();
   retry_.cancel();
-  if (!troubles_.empty() || next_) retry_.arm_after(kRetry);
+  if (!problems_.empty() || next_) retry_.arm_after(kRetry);
 }
 
 }  // namespace flannel

@@ -1,29 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/unreachable_peers.h"
 
-#include <utility>
-
-#include "base/log.h"
-
 namespace flannel {
-namespace {
-
-constexpr std::size_t kLogged = 8;  // peers of one group with a line of their own
-
-}  // namespace
 
 void UnreachablePeers::put(const SubnetKey& subnet, const std::string& why) {
   const std::string name = to_string(subnet);
   if (!named_.contains(name) && named_.size() >= kMostNamed) {
-    new_ += more_.insert(subnet).second ? 1 : 0;
+    more_.insert(subnet);
     return;
   }
   more_.erase(subnet);
-  std::string& reason = named_[name];
-  if (reason == why) return;
-  reason = why;
-  if (++new_ > kLogged) return;
-  log::warning("peer unreachable", {{"subnet", name}, {"why", why}});
+  named_[name] = why;
 }
 
 void UnreachablePeers::erase(const SubnetKey& subnet) {
@@ -32,13 +19,13 @@ void UnreachablePeers::erase(const SubnetKey& subnet) {
   more_.erase(subnet);
 }
 
-void UnreachablePeers::log_changes() {
-  const std::size_t fresh = std::exchange(new_, 0);
-  if (fresh > kLogged) {
-    log::warning("peers unreachable",
-                 {{"count", fresh}, {"with_those_before", named_.size() + more_.size()}});
+std::optional<std::string> UnreachablePeers::why(const SubnetKey& subnet) const {
+  if (empty()) return std::nullopt;
+  if (const auto named = named_.find(to_string(subnet)); named != named_.end()) {
+    return named->second;
   }
-  if (std::exchange(logged_, !empty()) && empty()) log::info("every peer is reachable again");
+  if (more_.contains(subnet)) return "as for others: too many to keep the reason of each";
+  return std::nullopt;
 }
 
 }  // namespace flannel

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -10,8 +11,7 @@
 
 namespace flannel {
 
-// The peers that cannot be reached, with the reason; logs changes, and thousands of them in one
-// line.
+// The peers that cannot be reached, with the reason.
 class UnreachablePeers {
  public:
   // The number that named() holds; the others are counted in more().
@@ -19,10 +19,8 @@ class UnreachablePeers {
 
   void put(const SubnetKey& subnet, const std::string& why);
   void erase(const SubnetKey& subnet);
-  // To be called after a group of changes: an interface that goes down may make thousands of peers
-  // unreachable at once.
-  void log_changes();
-
+  // Returns why this peer cannot be reached; nullopt: it can, as far as the kernel is concerned.
+  std::optional<std::string> why(const SubnetKey& subnet) const;
   bool empty() const { return named_.empty() && more_.empty(); }
   const std::map<std::string, std::string>& named() const { return named_; }
   std::size_t more() const { return more_.size(); }
@@ -30,8 +28,6 @@ class UnreachablePeers {
  private:
   std::map<std::string, std::string> named_;
   std::set<SubnetKey> more_;
-  std::size_t new_ = 0;  // since log_changes()
-  bool logged_ = false;  // their end has not been logged
 };
 
 }  // namespace flannel

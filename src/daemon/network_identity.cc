@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The part of Agent that ensures that two hosts do not have the same node id or VTEP MAC. The host
-// with the older lease keeps them, and the other takes new ones, so a copy of a host does not harm
-// the original.
+// The part of Network that ensures that two hosts do not have the same node id or VTEP MAC. The
+// host with the older lease keeps them, and the other takes new ones, so a copy of a host does not
+// harm the original.
 #include <algorithm>
 
 #include "base/log.h"
-#include "daemon/agent.h"
+#include "daemon/network.h"
 
 namespace flannel {
 namespace {
@@ -20,17 +20,17 @@ bool is_older(const ListedLease& one, const ListedLease& other) {
 
 }  // namespace
 
-HostIdentity Agent::identity() const {
-  return {public_ips_of(session_->underlay()), options_.node, session_->previous};
+HostIdentity Network::identity() const {
+  return {public_ips_of(underlay()), options_.node, previous_};
 }
 
 // Called before this host has a lease. Another host with a lease under our node id was first,
 // unless there is an older lease of ours with that id. A reservation for us names no node.
-void Agent::leave_name_to_older_host() {
+void Network::leave_name_to_older_host() {
   const HostIdentity us = identity();
   const ListedLease* own = nullptr;
   const ListedLease* other = nullptr;
-  for (const auto& [subnet, listed] : session_->feed->peers().table().leases()) {
+  for (const auto& [subnet, listed] : table().leases()) {
     const bool ours = us.ownership(listed.lease) == Ownership::node;
     if (!ours && !us.is_copy(listed.lease->attributes)) continue;
     const ListedLease*& first = ours ? own : other;
@@ -43,22 +43,22 @@ void Agent::leave_name_to_older_host() {
 // Finds an older lease with our node id or VTEP MAC while this host has a lease: of a copy that
 // started at the same moment or took our subnet after our lease had expired, or a record that was
 // forged or restored.
-void Agent::leave_name_while_running() {
-  if (!session_->lease || !session_->lease->keeper().lease()) return;
-  const LeaseTable& table = session_->feed->peers().table();
-  const SubnetKey own = session_->lease->keeper().lease()->subnet;
-  const ListedLease* record = table.find(own);
+void Network::leave_name_while_running() {
+  if (!lease_ || !keeper().lease()) return;
+  const LeaseTable& leases = table();
+  const SubnetKey own = keeper().lease()->subnet;
+  const ListedLease* record = leases.find(own);
   if (record != nullptr && !identity().owns(record->lease)) record = nullptr;
   // The watch has not reported our last write yet.
   if (record != nullptr && record->lease->attributes.node != options_.node) return;
   const ListedLease* other = nullptr;
   std::string_view shared = "node id";
-  if (const auto conflict = table.vtep_conflict(own); conflict && record != nullptr) {
-    other = table.find(conflict->subnet);
+  if (const auto conflict = leases.vtep_conflict(own); conflict && record != nullptr) {
+    other = leases.find(conflict->subnet);
     shared = "VTEP MAC";
   }
-  for (const auto& [subnet, copy] : session_->feed->copies()) {
-    const ListedLease* found = table.find(subnet);
+  for (const auto& [subnet, copy] : feed_.copies()) {
+    const ListedLease* found = leases.find(subnet);
     if (found == nullptr) continue;
     if (record == nullptr || is_older(*found, *record)) other = found;
   }
@@ -66,23 +66,23 @@ void Agent::leave_name_while_running() {
   if (parts_.loop.now() < earliest_rename()) return leave_name_soon();
   const Shared<Lease> theirs = other->lease;
   take_another_name(theirs, shared);
-  session_->lease->rename(options_.node);
+  lease_->rename(options_.node);
 }
 
-TimePoint Agent::earliest_rename() const {
-  return renamed_at_ == TimePoint{} ? TimePoint{} : renamed_at_ + kRenamePause;
+TimePoint Network::earliest_rename() const {
+  return renamed_at_ ? *renamed_at_ + kRenamePause : TimePoint{};
 }
 
 // Compares the names again as soon as another one is allowed. The call is also needed when our
 // lease becomes active: the store may report the record, and with it the conflict, before it
 // answers the write.
-void Agent::leave_name_soon() {
+void Network::leave_name_soon() {
   if (!rename_.armed()) rename_.arm(std::max(parts_.loop.now(), earliest_rename()));
 }
 
-void Agent::take_another_name(const Lease& other, std::string_view shared) {
+void Network::take_another_name(const Lease& other, std::string_view shared) {
   renamed_at_ = parts_.loop.now();
-  const auto fresh = parts_.replace_node_id();
+  const auto fresh = parts_.host.replace_node_id();
   if (!fresh) {
     log::error("another host has our node id, and no new one can be made",
                {{"why", fresh.error().text}});
@@ -96,9 +96,8 @@ void Agent::take_another_name(const Lease& other, std::string_view shared) {
               {"new_node_id", to_string(*fresh)},
               {"cure", "none needed; a template of machines should have no node-id file"}});
   options_.node.id = *fresh;
-  session_->planes->set_node_id(*fresh);
-  session_->renamed = true;
-  session_->feed->set_host(identity());
+  planes_.set_node_id(*fresh);
+  feed_.set_host(identity());
   parts_.on_state();
 }
 

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "backend/backend.h"
+#include "core/keeper_options.h"
+#include "core/node_id.h"
+#include "plan/underlay_choice.h"
+
+namespace flannel {
+
+struct AgentOptions {
+  UnderlayRequest underlay;
+  KeeperOptions keeper;
+  NodeTag node;
+  std::string subnet_file;  // --subnet-file
+  bool ip_masq = false;     // only copied into subnet.env
+  bool ip_blackhole_route = false;
+  bool probe_peers = false;  // --probe-peers
+  // The kernel fills in the checksums of packets by vxlan devices.
+  bool software_checksums = false;
+  PacketPathWishes packet_path = {};
+  // Why this process cannot program the kernel; empty if it can. Then only the backend alloc, which
+  // does not need to, can be used.
+  std::string powerless = {};
+
+  // Takes over from `wanted` what can change while the agent runs: underlay, ip_masq,
+  // ip_blackhole_route, and of the keeper renew_margin and renumber.
+  void take_live(const AgentOptions& wanted);
+};
+
+}  // namespace flannel

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/control.h"
+
+#include <utility>
+
+#include "base/log.h"
+#include "daemon/ping_target.h"
+#include "daemon/public_settings.h"
+#include "status/metrics.h"
+
+namespace flannel {
+namespace {
+
+HttpResponse set_log_level(std::string_view body) {
+  const auto verbosity = control::read_log_level(body);
+  if (!verbosity) return control::error_answer(400, verbosity.error().text);
+  log::set_verbosity(*verbosity);
+  log::info("verbosity changed through the control socket", {{"v", *verbosity}});
+  return control::log_level_answer(*verbosity);
+}
+
+// Reading the kernel of a host with very many peers takes some hundredths of this.
+constexpr Duration kBetweenComparisons = std::chrono::seconds(1);
+
+HttpResponse diff_answer(const Result<Comparison>& comparison, Duration age) {
+  if (!comparison) return control::error_answer(500, comparison.error().text);
+  return control::diff_answer(*comparison,
+                              std::chrono::duration_cast<std::chrono::milliseconds>(age));
+}
+
+}  // namespace
+
+HttpHandler Control::handler() {
+  return [this, turn = gate_.sender()](const HttpRequest& request, const HttpReply& reply) {
+    auto call = control::find_call(request, owner_);
+    if (!call) return reply(std::move(call).error());
+    switch (*call) {
+      case control::Call::status:
+        return reply(control::status_answer(*board_.current(), BootClock::now()));
+      case control::Call::events:
+        return reply(control::events_answer(log::recent_events()));
+      case control::Call::metrics:
+        return reply(control::metrics_answer(metrics_text(*board_.current(), BootClock::now())));
+      case control::Call::options:
+        return turn.post(
+            [this, reply] { reply(control::options_answer(public_settings(node_.settings()))); });
+      case control::Call::log_level:
+        return reply(control::log_level_answer(log::verbosity()));
+      case control::Call::set_log_level:
+        return reply(set_log_level(request.body));
+      case control::Call::set_checksums: {
+        const auto software = control::read_checksums(request.body);
+        if (!software) return reply(control::error_answer(400, software.error().text));
+        return turn.post([this, on = *software, reply] { reply(set_checksums(on)); });
+      }
+      case control::Call::ping: {
+        auto ping = control::read_ping(request.body);
+        if (!ping) return reply(control::error_answer(400, ping.error().text));
+        return turn.post([this, ping = *std::move(ping), reply] { this->ping(ping, reply); });
+      }
+      case control::Call::peers:
+        return turn.post([this, reply] {
+          reply([view = peers()] { return control::peers_answer(view, BootClock::now()); });
+        });
+      case control::Call::diff:
+        return turn.post([this, reply] {
+          reply([compared = compare_kernel()] {
+            return diff_answer(compared->comparison, BootClock::now() - compared->at);
+          });
+        });
+    }
+  };
+}
+
+HttpResponse Control::set_checksums(bool software) {
+  const Network* network = node_.agent().network();
+  const auto devices = network ? network->vxlan_devices() : std::vector<std::string>();
+  if (software && devices.empty()) {
+    return control::error_answer(409, "this host has no vxlan device, so flanneld sets nothing");
+  }
+  if (const auto set = node_.set_software_checksums(software); !set) {
+    return control::error_answer(500, set.error().text);
+  }
+  return control::checksums_answer(software, devices);
+}
+
+std::shared_ptr<const Control::Compared> Control::compare_kernel() {
+  const TimePoint now = BootClock::now();
+  if (compared_ && now - compared_->at < kBetweenComparisons) return compared_;
+  const Network* network = node_.agent().network();
+  compared_ =
+      std::make_shared<Compared>(now, network ? network->overlay().compare_kernel() : Comparison());
+  return compared_;
+}
+
+void Control::ping(const control::PingCall& call, const HttpReply& reply) const {
+  Network* network = node_.agent().network();
+  if (network == nullptr || !network->prober().is_on()) {
+    return reply(control::error_answer(409,
+                                       "this host probes no peers: it has no lease yet, or "
+                                       "flanneld runs with --probe-peers=false"));
+  }
+  auto target = find_ping_target(*network, call.target);
+  if (!target) return reply(control::error_answer(404, target.error().text));
+  control::PingReport report{.peer = target->peer,
+                             .subnet = target->subnet,
+                             .container = target->container,
+                             .is_own = target->is_own,
+                             .no_way = target->no_way};
+  const PingRequest request{.base = report.subnet ? report.subnet->base : IpAddress{},
+                            .sizes = call.sizes,
+                            .container = report.container,
+                            .is_own = report.is_own};
+  if (const ProbeTarget* path = network->prober().find_target(request.base)) {
+    report.mtu = path->mtu;
+    report.tunnel = path->tunnel();
+  }
+  const auto done = [reply](control::PingReport all, const PingOutcome& outcome) {
+    all.outcome = outcome;
+    reply([all] { return control::ping_answer(all); });
+  };
+  control::PingReport sent = report;
+  sent.was_sent = true;
+  const bool is_sent = network->prober().ping(
+      request, [done, sent](const PingOutcome& outcome) { done(sent, outcome); });
+  if (!is_sent) done(report, {});
+}
+
+control::PeersView Control::peers() const {
+  control::PeersView view;
+  const Network* network = node_.agent().network();
+  if (network == nullptr) return view;
+  view.configured = configured_backend(network->config());
+  const HostIdentity us = network->identity();
+  const auto& missing = network->peers().missing();
+  for (const auto& [subnet, listed] : network->peers().leases()) {
+    if (us.owns(listed.lease)) continue;
+    control::PeerRow row{listed.lease, ""};
+    const auto gone = missing.find(subnet);
+    if (gone != missing.end()) row.state = gone->second.is_suspected ? "suspected" : "missing";
+    if (auto why = network->overlay().unreachable().why(subnet)) {
+      row.state = "unreachable";
+      row.why = *std::move(why);
+    }
+    for (const IpPrefix& one : values_of(subnet)) {
+      if (const auto path = network->prober().view(one)) {
+        row.paths.push_back({one.family(), *path, network->prober().why(one)});
+      }
+    }
+    view.peers.push_back(std::move(row));
+  }
+  for (const auto& [key, record] : network->table().quarantined())
+    view.quarantined.push_back(record);
+  view.more_quarantined = network->table().quarantine().unnamed();
+  return view;
+}
+
+}  // namespace flannel

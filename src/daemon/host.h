@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "backend/backend.h"
+#include "base/fd.h"
+#include "base/result.h"
+#include "core/node_id.h"
+#include "core/registry.h"
+#include "core/store_address.h"
+#include "daemon/packet_path.h"
+#include "plan/host_problems.h"
+#include "plan/left_device.h"
+#include "plan/net_state.h"
+#include "plan/underlay_choice.h"
+#include "probe/port.h"
+
+namespace flannel {
+
+// The machine on which the agent runs, apart from its kernel objects (plan/kernel.h) and its packet
+// filter (filter/packet_rules.h). The real one is daemon/linux_host.h. Loop thread only.
+class Host {
+ public:
+  virtual ~Host() = default;
+
+  // Returns the interfaces, addresses and default routes as they are now.
+  virtual Result<HostView> view() = 0;
+  // Returns how packets are forwarded, and which of them the packet filter refuses.
+  virtual Result<HostState> traffic_state(const HostQuery& query) = 0;
+  // Returns the devices that runs before left. Those of these networks are marked: the others may
+  // be another daemon's.
+  virtual std::vector<LeftDevice> left_devices(std::span<const IpPrefix> networks) = 0;
+  // Locks `what` against other daemons of this host until the descriptors are closed.
+  virtual Result<std::vector<Fd>> lock(std::string_view what) = 0;
+  // Opens the packet path of a backend that carries packets in user space. The path calls its
+  // `on_state` when its state changes.
+  virtual Result<std::unique_ptr<PacketPath>> open_packet_path(const PacketPathSettings& settings,
+                                                               std::function<void()> on_state) = 0;
+  // Opens the sockets of probes. The port calls `events` until it is destroyed.
+  virtual Result<std::unique_ptr<ProbePort>> open_probe_port(ProbePort::Events events) = 0;
+  // Returns the addresses at which the store is reached.
+  virtual std::vector<IpAddress> store_addresses() = 0;
+  // Opens another store, to which the cluster moves, with the credentials of this host.
+  virtual Result<std::unique_ptr<Registry>> open_store(const StoreAddress& address) = 0;
+  // Makes a new node id, because another host has ours, and saves it for the next start if
+  // possible.
+  virtual Result<NodeId> replace_node_id() = 0;
+};
+
+}  // namespace flannel

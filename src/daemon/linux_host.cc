@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/linux_host.h"
+
+#include <utility>
+
+#include "daemon/left_devices.h"
+#include "daemon/node_id_file.h"
+#include "daemon/udp_dataplane.h"
+#include "filter/forward_chains.h"
+#include "kernel/host/host_state.h"
+#include "kernel/host/host_view.h"
+#include "kernel/ports/probe_sockets.h"
+
+namespace flannel {
+
+Result<HostView> LinuxHost::view() {
+  return read_host();
+}
+
+Result<HostState> LinuxHost::traffic_state(const HostQuery& query) {
+  HostState state = TRY(read_host_state(query));
+  state.refusing_forward = refusing_forward_chains(query);
+  return state;
+}
+
+std::vector<LeftDevice> LinuxHost::left_devices(std::span<const IpPrefix> networks) {
+  return flannel::left_devices(networks, parts_.kept.has(UdpDataplane::kQueues));
+}
+
+Result<std::vector<Fd>> LinuxHost::lock(std::string_view what) {
+  return parts_.locks.acquire(what);
+}
+
+Result<std::unique_ptr<PacketPath>> LinuxHost::open_packet_path(const PacketPathSettings& settings,
+                                                                std::function<void()> on_state) {
+  return TRY(UdpDataplane::open(
+      settings, {.loop = parts_.loop,
+                 .on_state = std::move(on_state),
+                 .take_kept = [this](std::string_view name) { return parts_.kept.take(name); },
+                 .keep = [this](std::string_view name,
+                                std::span<const Fd> fds) { parts_.notifier.keep(name, fds); }}));
+}
+
+Result<std::unique_ptr<ProbePort>> LinuxHost::open_probe_port(ProbePort::Events events) {
+  return TRY(ProbeSockets::open(parts_.loop, std::move(events)));
+}
+
+Result<NodeId> LinuxHost::replace_node_id() {
+  return flannel::replace_node_id(node_id_file_);
+}
+
+void LinuxHost::close_kept_path() {
+  for (const std::string_view name : {UdpDataplane::kQueues, UdpDataplane::kSockets}) {
+    if (!parts_.kept.take(name).empty()) parts_.notifier.keep(name, {});
+  }
+}
+
+}  // namespace flannel
