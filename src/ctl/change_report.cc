@@ -39,7 +39,7 @@ std::string sentence_on(const NetworkChange& change) {
     case NetworkFate::stays:
       return before + " stays" + rules_for_new_leases(change);
     case NetworkFate::added:
-      return after + " is added: a host with an address of the family leases a subnet of it too";
+      return after + " is added: hosts lease a subnet of it too";
     case NetworkFate::retired:
       return before + " is retired: hosts keep their subnets of the other family";
     case NetworkFate::grown:
@@ -61,9 +61,6 @@ std::string sentence_on(const DataPlaneChange& change) {
   const std::string before = to_string(change.before);
   const std::string after = to_string(change.after);
   if (change.fate == DataPlaneFate::stays) return before + " stays";
-  if (change.fate == DataPlaneFate::at_once) {
-    return fmt::format("{} becomes {} on each host at once: it cannot have both", before, after);
-  }
   if (!carries(change.before)) return after + " is added";
   const std::string end = before + " is retired when no lease announces it any more";
   if (!carries(change.after)) return end + "; alloc carries no packets";
@@ -95,18 +92,12 @@ std::string sentence_on(const CutOff& host, const ConfigChange& change) {
   }
 }
 
-std::string sentence_on(Objection why, const DataPlaneChange& change) {
-  const auto& [fate, before, after] = change;
-  if (why == Objection::port_of_one_vni) {
-    return fmt::format(
-        "a host has VNI {} either on Port {} or on Port {}, so packets to a host that has not "
-        "switched yet are lost until it has; with another VNI none are lost",
-        after.vni, before.port, after.port);
-  }
+// The only objection in general is that of GBP.
+std::string sentence_on_gbp(const DataPlaneChange& change) {
   return fmt::format(
-      "a host cannot set up VNI {} beside VNI {}: Linux refuses two devices on Port {} of which "
-      "one has GBP; another Port for the new VNI avoids that",
-      after.vni, before.vni, after.port);
+      "each host makes its devices on Port {} anew, because Linux has GBP on all of them or on "
+      "none, and packets are lost meanwhile; with another Port none are lost",
+      change.after.port);
 }
 
 }  // namespace
@@ -159,8 +150,7 @@ std::string to_text(const ChangeReport& report) {
 std::vector<std::string> objections_in(const ChangeReport& report) {
   const ConfigChange& change = report.change;
   std::vector<std::string> all;
-  for (const Objection why : change.in_general)
-    all.push_back(sentence_on(why, *change.data_plane));
+  if (!change.in_general.empty()) all.push_back(sentence_on_gbp(*change.data_plane));
   const std::size_t listed = std::min(change.cut_off.size(), ChangeReport::kMostListed);
   for (std::size_t i = 0; i < listed; ++i)
     all.push_back(sentence_on(change.cut_off[i], change));

@@ -8,6 +8,7 @@
 #include "base/parse.h"
 #include "base/printable.h"
 #include "ctl/config_text.h"
+#include "docker/docker_host.h"
 #include "net/address.h"
 #include "registry/store_flags.h"
 
@@ -18,8 +19,11 @@ using std::chrono::milliseconds;
 
 constexpr std::uint32_t kLeastMtu = 576;
 constexpr std::uint32_t kMostMtu = 65535;
+constexpr std::int64_t kMostCount = 1'000'000;
 constexpr auto kOwnFlags = std::to_array<std::string_view>(
-    {"json", "bad", "node", "underlay-mtu", "backend", "dry-run", "force", "wait"});
+    {"json",      "bad",       "node",    "underlay-mtu",   "backend", "dry-run", "force",
+     "wait",      "state-dir", "no-wait", "control-socket", "watch",   "list",    "output",
+     "anonymous", "sort",      "state",   "count",          "size",    "fix"});
 constexpr auto kBackends = std::to_array<std::string_view>({"all", "udp", "vxlan", "host-gw"});
 
 // After define() the object must not move, and must outlive `flags`.
@@ -34,6 +38,18 @@ struct CtlFlags {
   bool dry_run = false;
   bool force = false;
   std::string wait;
+  std::string state_dir{kDefaultStateFolder};
+  bool no_wait = false;
+  std::string control_socket{kDefaultControlSocket};
+  std::string watch;
+  bool list = false;
+  bool anonymous = false;
+  std::string output;
+  std::string sort;
+  std::int64_t count = 4;
+  std::string size;
+  std::string state;
+  std::string fix;
   bool version = false;
 
   void define(Flags& flags) {
@@ -41,8 +57,10 @@ struct CtlFlags {
     const auto add = [&flags](const char* name, const char* help, auto& value) {
       flags.add({.name = name, .help = help, .in_environment = false}, value);
     };
-    add("timeout", "longest wait for the store, as 500ms, 10s or 1m", timeout);
-    add("json", "leases, node list: print JSON", json);
+    add("timeout",
+        "longest wait for the store, as 500ms, 10s or 1m; drain, undrain: 30s by default", timeout);
+    add("json", "leases, node list, status, peers, diff, events, log, doctor, trace: print JSON",
+        json);
     add("bad", "leases: list the quarantined records, with the reasons", bad);
     add("node", "reserve, unreserve: the public IP of the host", node);
     add("underlay-mtu", "config: MTU of the interface between the hosts", underlay_mtu);
@@ -55,7 +73,40 @@ struct CtlFlags {
                .in_environment = false,
                .bare_value = "60s"},
               wait);
+    add("state-dir", "drain, undrain: the --state-dir of flanneld", state_dir);
+    add("no-wait", "drain, undrain: do not wait for flanneld", no_wait);
+    add("output", "report: the file; default: flannel-report-TIME.tar.gz in this folder", output);
+    add("anonymous", "report: replace the addresses outside of the overlay, each by the same one",
+        anonymous);
+    add("list", "report: print what would be in it, and make none", list);
+    add("control-socket",
+        "status, peers, diff, events, log, doctor, trace, report: the --control-socket of flanneld",
+        control_socket);
+    flags.add({.name = "watch",
+               .help = "status: again each second, or after this time, until it is interrupted",
+               .in_environment = false,
+               .bare_value = "1s"},
+              watch);
+    define_of_this_host(flags);
     add("version", "print the version", version);
+  }
+
+ private:
+  // Those of commands that ask the daemon of this host.
+  void define_of_this_host(Flags& flags) {
+    const auto add = [&flags](const char* name, const char* help, auto& value) {
+      flags.add({.name = name, .help = help, .in_environment = false}, value);
+    };
+    flags.add({.name = "fix",
+               .help = "doctor: if checksums break on the way, have the kernel fill them in; off: "
+                       "no longer",
+               .in_environment = false,
+               .bare_value = "on"},
+              fix);
+    add("count", "ping: how often, 1 to 1000000", count);
+    add("size", "ping: bytes of the packets, both ways; sweep: find the longest that pass", size);
+    add("sort", "peers: by this column, as rtt, loss or state", sort);
+    add("state", "peers: those in this state alone, as unreachable", state);
   }
 };
 
@@ -93,6 +144,34 @@ Result<void> check_words_fit(const Command& command, const std::vector<std::stri
   return {};
 }
 
+Result<std::string> read_fix(const std::string& text) {
+  if (text.empty() || text == "on" || text == "off") return text;
+  return fail(ErrorKind::invalid, in_quotes(text) + " is neither on nor off");
+}
+
+Result<void> read_peers_flags(const CtlFlags& texts, const Flags& flags, CtlOptions& options) {
+  options.sort = texts.sort;
+  options.state = texts.state;
+  if (!options.sort.empty()) TRY_DURING(check_peers_sort(options.sort), flags.label("sort"));
+  return {};
+}
+
+Result<void> read_ping_flags(const CtlFlags& texts, const Flags& flags, CtlOptions& options) {
+  if (texts.count < 1 || texts.count > kMostCount) {
+    return fail(ErrorKind::invalid, flags.label("count") + ": " + std::to_string(texts.count) +
+                                        " is not between 1 and 1000000");
+  }
+  options.count = static_cast<std::uint32_t>(texts.count);
+  options.sweep = texts.size == "sweep";
+  if (texts.size.empty() || options.sweep) return {};
+  options.size = parse_decimal<std::uint32_t>(texts.size);
+  if (!options.size || *options.size > kMostMtu) {
+    return fail(ErrorKind::invalid, flags.label("size") + ": " + in_quotes(texts.size) +
+                                        " is neither a number up to 65535 nor sweep");
+  }
+  return {};
+}
+
 Result<CtlOptions> validate(const CtlFlags& texts, const Flags& flags, StoreOptions store) {
   CtlOptions options;
   options.store = std::move(store);
@@ -117,6 +196,18 @@ Result<CtlOptions> validate(const CtlFlags& texts, const Flags& flags, StoreOpti
   options.backend = texts.backend;
   options.dry_run = texts.dry_run;
   options.force = texts.force;
+  options.state_dir = texts.state_dir;
+  options.no_wait = texts.no_wait;
+  options.control_socket = texts.control_socket;
+  options.list = texts.list;
+  options.anonymous = texts.anonymous;
+  options.output = texts.output;
+  TRY(read_peers_flags(texts, flags, options));
+  TRY(read_ping_flags(texts, flags, options));
+  options.fix = TRY_DURING(read_fix(texts.fix), flags.label("fix"));
+  if (flags.given("watch")) {
+    options.watch = TRY_DURING(parse_timeout(texts.watch), flags.label("watch"));
+  }
   if (flags.given("wait")) {
     options.wait = TRY_DURING(parse_timeout(texts.wait), flags.label("wait"));
   }
@@ -128,6 +219,13 @@ std::vector<std::string> command_words(ParsedWords parsed, bool version) {
   if (parsed.help) parsed.words.insert(parsed.words.begin(), "help");
   if (version && parsed.words.empty()) return {"version"};
   return std::move(parsed.words);
+}
+
+// A Docker of another host is not asked.
+std::string docker_socket(const Flags::Environment& environment) {
+  const char* const value = environment("DOCKER_HOST");
+  const auto socket = parse_docker_host(value != nullptr ? value : "");
+  return socket ? *socket : std::string();
 }
 
 void append(std::vector<std::string>& all, const std::vector<std::string>& more) {
@@ -174,6 +272,8 @@ Result<CtlRun> parse_ctl_command_line(std::span<const std::string> arguments,
 
   CtlRun run{found.command, TRY(validate(texts, flags, std::move(store.options))),
              std::move(store.warnings)};
+  run.options.docker_socket = docker_socket(environment);
+  if (!flags.given("timeout")) run.options.timeout = run.command->timeout;
   append(run.warnings, ignored);
   warn_of_variables(flags, set_variables, run.warnings);
   run.options.words.assign(words.begin() + static_cast<std::ptrdiff_t>(found.name_words),

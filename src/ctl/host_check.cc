@@ -19,16 +19,15 @@ std::vector<std::string> clashes_on_this_host(const NetworkConfig& config,
   const Surroundings surroundings =
       find_surroundings(*host, underlay, networks, store_addresses(options.store), {});
   std::vector<std::string> clashes;
+  const auto add = [&clashes](const Problem& problem) {
+    clashes.push_back("as seen from this host: " + in_words(problem));
+  };
   for (const IpPrefix& network : networks) {
-    if (const auto clash = find_clash(network, surroundings)) {
-      clashes.push_back("as seen from this host: " + *clash);
-    }
+    if (const auto clash = find_clash(network, surroundings)) add(*clash);
     // The network is used by the device of a flanneld on this host, which is no conflict.
     const bool is_ours = holder_of(network, surroundings).starts_with("flannel");
     const auto held = find_held(network, surroundings);
-    if (held && config.backend_type == "udp" && !is_ours) {
-      clashes.push_back("as seen from this host: " + *held);
-    }
+    if (held && config.backend_type == "udp" && !is_ours) add(*held);
   }
   return clashes;
 }

@@ -5,10 +5,10 @@
 #include <map>
 #include <ostream>
 
+#include "core/json_text.h"
 #include "core/lease_table.h"
 #include "core/network_config.h"
 #include "ctl/command.h"
-#include "ctl/json_text.h"
 #include "ctl/store_session.h"
 #include "ctl/text_table.h"
 

@@ -5,10 +5,10 @@
 #include <ostream>
 
 #include "core/announced_backend.h"
+#include "core/json_text.h"
 #include "core/network_config.h"
 #include "ctl/cluster_nodes.h"
 #include "ctl/command.h"
-#include "ctl/json_text.h"
 #include "ctl/lease_life.h"
 #include "ctl/store_session.h"
 #include "ctl/text_table.h"

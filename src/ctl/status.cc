@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+// Implements status: what the flanneld of this host does, on one screen.
+#include <fmt/format.h>
+
+#include <ostream>
+#include <thread>
+
+#include "base/printable.h"
+#include "core/json_text.h"
+#include "ctl/command.h"
+#include "ctl/control_client.h"
+#include "ctl/lease_life.h"
+
+namespace flannel {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// The daemon is of this release or a later one: what a member is not is left out.
+std::string text_of(const Json& object, const char* name) {
+  const auto member = object.find(name);
+  if (member == object.end() || member->is_null()) return {};
+  return printable(member->is_string() ? member->get<std::string>() : member->dump());
+}
+
+std::string line(std::string_view title, const std::string& text) {
+  return fmt::format("{:<10}{}\n", title, text);
+}
+
+std::string both(const std::string& v4, const std::string& v6) {
+  return v4.empty() || v6.empty() ? v4 + v6 : v4 + ", " + v6;
+}
+
+std::string time_of(const Json& object, const char* name) {
+  const auto seconds = object.find(name);
+  if (seconds == object.end() || !seconds->is_number_integer()) return {};
+  return duration_text(std::chrono::seconds(seconds->get<std::int64_t>()));
+}
+
+std::string lease_text(const Json& lease) {
+  if (!lease.is_object()) return "none yet";
+  const std::string phase = text_of(lease, "phase");
+  const std::string end = time_of(lease, "ends_in_s");
+  std::string text = fmt::format("{} at {}", text_of(lease, "subnet"),
+                                 both(text_of(lease, "public_ip"), text_of(lease, "public_ipv6")));
+  if (!end.empty()) text += ", ends in " + end + " unless it is renewed";
+  if (lease.value("reservation", false)) text += ", a reservation";
+  if (phase != "active") text += ", " + phase;
+  return text;
+}
+
+std::string underlay_text(const Json& underlay) {
+  if (!underlay.is_object()) return "none yet";
+  return fmt::format("{} {}, MTU {}", text_of(underlay, "interface"),
+                     both(text_of(underlay, "ip"), text_of(underlay, "ipv6")),
+                     text_of(underlay, "mtu"));
+}
+
+std::string store_text(const Json& store) {
+  return fmt::format("{}, {} for {}", text_of(store, "name"),
+                     store.value("connected", false) ? "connected" : "AWAY",
+                     time_of(store, "for_s"));
+}
+
+std::string peers_text(const Json& peers) {
+  const auto count = [&peers](const char* name) {
+    const Json& member = peers.value(name, Json());
+    if (member.is_null()) return std::size_t{0};
+    return member.is_number() ? member.get<std::size_t>() : member.size();
+  };
+  const std::size_t silent = std::min(count("silent"), count("up"));
+  std::string text = fmt::format("{} up", count("up") - silent);
+  const auto add = [&text](std::size_t number, const char* what) {
+    if (number > 0) text += fmt::format(", {} {}", number, what);
+  };
+  add(silent, "silent");
+  add(count("suspected"), "suspected");
+  add(count("unreachable") + count("more_unreachable"), "unreachable");
+  add(count("quarantined") + count("more_quarantined"), "records quarantined");
+  return text;
+}
+
+std::string kernel_text(const Json& kernel) {
+  const auto unmet = kernel.value("unmet", Json::object()).size() + kernel.value("more_unmet", 0U);
+  return fmt::format("{} changes, {} repaired, {} failed; {}", text_of(kernel, "changes"),
+                     text_of(kernel, "corrections"), text_of(kernel, "failures"),
+                     unmet == 0 ? "all is as wanted" : fmt::format("{} not as wanted", unmet));
+}
+
+// Two lines for each: what is wrong since when, and what to do.
+std::string problems_text(const Json& problems) {
+  if (problems.empty()) return line("problems", "none");
+  std::string text;
+  for (const Json& problem : problems) {
+    const std::string object = text_of(problem, "object");
+    text += line(
+        text.empty() ? "problems" : "",
+        fmt::format("{}: {}{} (for {})", text_of(problem, "severity"), text_of(problem, "area"),
+                    object.empty() ? "" : ", " + object, time_of(problem, "for_s")));
+    text += line("", "  " + text_of(problem, "text"));
+    const std::string remedy = text_of(problem, "remedy");
+    if (!remedy.empty()) text += line("", "  remedy: " + remedy);
+  }
+  return text;
+}
+
+std::string screen(const Json& status) {
+  std::string text =
+      line("flanneld",
+           text_of(status, "release") + (status.value("ready", false) ? ", ready" : ", NOT READY"));
+  text += line("lease", lease_text(status.value("lease", Json())));
+  text += line("backend", text_of(status, "backend"));
+  text += line("underlay", underlay_text(status.value("underlay", Json())));
+  text += line("store", store_text(status.value("store", Json::object())));
+  text += line("peers", peers_text(status.value("peers", Json::object())));
+  text += line("kernel", kernel_text(status.value("kernel", Json::object())));
+  const Json& path = status.value("packet_path", Json());
+  if (path.is_object()) text += line("device", text_of(path, "device"));
+  return text + problems_text(status.value("problems", Json::array()));
+}
+
+Result<bool> show(const CtlOptions& options, const Terminal& terminal) {
+  const Json status = TRY(ask_daemon(options, {"GET", "/v1/status"}));
+  terminal.out << (options.json ? json_text(status) : screen(status)) << std::flush;
+  return status.value("ready", false);
+}
+
+}  // namespace
+
+Result<void> run_status(const CtlOptions& options, const Terminal& terminal) {
+  while (true) {
+    const auto ready = show(options, terminal);
+    if (!options.watch) {
+      if (!ready) return Failure(ready.error());
+      if (*ready) return {};
+      return fail(ErrorKind::unavailable, "flanneld is not ready");
+    }
+    if (!ready) terminal.out << ready.error().text << "\n" << std::flush;
+    std::this_thread::sleep_for(*options.watch);
+    if (!options.json) terminal.out << "\n";
+  }
+}
+
+}  // namespace flannel
