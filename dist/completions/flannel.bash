@@ -15,6 +15,7 @@ _flannel_values() {
   case $1 in
     --firewall) echo auto nftables iptables ;;
     --docker-rules) echo auto off ;;
+    --log-format) echo auto text json ;;
     --on-subnet-loss) echo keep renumber ;;
     --etcd-api) echo auto 2 3 ;;
     --backend) echo all udp vxlan host-gw ;;
