@@ -12,7 +12,10 @@ namespace flannel::simulation {
 std::string vtep_of(const LeaseAttributes& attributes, Family family) {
   if (attributes.data(family).empty()) return {};
   const auto data = decode_vxlan_data(attributes.data(family));
-  return data ? fmt::format("{} {}", to_string(data->vtep_mac), to_string(family)) : std::string();
+  if (!data) return {};
+  // A MAC that a record of another backend names belongs to another device.
+  return fmt::format("{} {} {}", to_string(data->vtep_mac), to_string(family),
+                     attributes.backend_type);
 }
 
 void Claims::begin(TimePoint now, const Record& record, IpAddress owner) {

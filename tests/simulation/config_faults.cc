@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/announced_backend.h"
 #include "simulation/faults.h"
 
 namespace flannel::simulation {
@@ -54,19 +55,26 @@ std::string next_config(World& world) {
   const auto drawn = world.chance_.below(100);
   Enabled families = families_of(now);
   std::string backend = now.backend_type;
-  bool grown = is_grown(now);
+  Ranges ranges = ranges_of(now);
+  auto port = configured_backend(now).port;
   if (drawn < 50 || !world.service_.follows_config) {
     families = next_after(families, world.chance_);
-  } else if (drawn < 75) {
+  } else if (drawn < 65) {
     backend = backend == "vxlan" ? "host-gw" : "vxlan";
+    port = 0;
+  } else if (drawn < 75 && backend == "vxlan") {
+    port = static_cast<std::uint16_t>(8472 + world.chance_.below(3));
+  } else if (drawn < 88) {
+    ranges.grown = !ranges.grown;
   } else {
-    grown = !grown;
+    ranges.halved = !ranges.halved;
   }
-  std::string text = config_text(families, backend, grown);
-  const bool shrinks = !grown && is_grown(now);
+  std::string text = config_text(families, backend, ranges, port);
+  const bool shrinks = !ranges.grown && ranges_of(now).grown;
   if (shrinks && cuts_off(world, parse_network_config(text)->config)) return {};
-  world.say(fmt::format("the configuration changes to {} of {}{}", backend, name_of(families),
-                        grown ? " in a grown network" : ""));
+  world.say(fmt::format("the configuration changes to {} on port {} of {}{}{}", backend, port,
+                        name_of(families), ranges.grown ? " in a grown network" : "",
+                        ranges.halved ? " with smaller subnets" : ""));
   return text;
 }
 

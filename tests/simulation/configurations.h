@@ -12,10 +12,18 @@ namespace flannel::simulation {
 // The families that a configuration enables.
 enum class Enabled { v4, both, v6 };
 
-// Each family has 31 subnets, in a grown network 63. `backend`: "host-gw" or "vxlan".
-std::string config_text(Enabled families, std::string_view backend, bool grown = false);
+// What an operator changes of the ranges of a network.
+struct Ranges {
+  bool grown = false;   // the network has twice its size
+  bool halved = false;  // new subnets have half of the usual size
+};
+
+// Each family has 31 subnets, more in a grown network or of half the size. `backend`: "host-gw" or
+// "vxlan". `port`: of vxlan; 0: its default.
+std::string config_text(Enabled families, std::string_view backend, Ranges ranges = {},
+                        int port = 0);
 
 Enabled families_of(const NetworkConfig& config);
-bool is_grown(const NetworkConfig& config);
+Ranges ranges_of(const NetworkConfig& config);
 
 }  // namespace flannel::simulation

@@ -21,14 +21,19 @@ class CoreProcess final : public Process {
   }
 
   void start() override { follower_.start(); }
+  void drain(bool drained) override {
+    if (!runner_) return;
+    if (drained) runner_->drain();
+    if (!drained) runner_->undrain();
+  }
   const NetworkConfig* config() const override { return config_ ? &*config_ : nullptr; }
   const LeaseKeeper* keeper() const override { return runner_ ? &runner_->keeper() : nullptr; }
   const LeaseTable* table() const override { return table_ ? &*table_ : nullptr; }
   Peers peers() const override { return table_ ? table_->leases() : Peers(); }
   bool connected() const override { return follower_.connected(); }
   std::vector<std::string> troubles() const override {
-    if (!runner_ || runner_->trouble().empty()) return {};
-    return {runner_->trouble()};
+    if (!runner_ || !runner_->problem()) return {};
+    return {sentence(*runner_->problem())};
   }
   SimulatedRegistry& registry() override { return registry_; }
 
@@ -48,6 +53,7 @@ class CoreProcess final : public Process {
                                 host_.service.chance.random()),
                     registry_, follower_, loop_,
                     LeaseRunner::Listener{.on_active = [](const Lease&) {}, .on_state = [] {}});
+    if (host_.drained) return runner_->drain(&all);
     runner_->start(all);
   }
   void on_changes(const std::vector<Change>& changes) {

@@ -19,12 +19,15 @@ struct Announced {
 };
 
 // Hosts whose subnets are in a network of before keep them, so that is used still.
+bool is_in_network(const Host& host, const IpPrefix& subnet) {
+  return host.process().config()->at(subnet.family()) &&
+         std::ranges::any_of(host.networks_since_start,
+                             [&](const IpPrefix& network) { return network.contains(subnet); });
+}
+
 bool is_in_network(const Host& host, const SubnetKey& subnet) {
-  return std::ranges::any_of(values_of(subnet), [&](const IpPrefix& one) {
-    return host.process().config()->at(one.family()) &&
-           std::ranges::any_of(host.networks_since_start,
-                               [&](const IpPrefix& network) { return network.contains(one); });
-  });
+  return std::ranges::any_of(values_of(subnet),
+                             [&](const IpPrefix& one) { return is_in_network(host, one); });
 }
 
 // A record is used if the network has one of its subnets, and one of its addresses can be a host's.
@@ -145,6 +148,19 @@ std::set<std::string> keys_outside(const Host& host, const Snapshot& all) {
   return keys;
 }
 
+std::set<std::string> keys_unused(const Host& host, const Snapshot& all) {
+  std::set<std::string> keys = keys_outside(host, all);
+  Standing standing;
+  for (const Announced& one : by_age(host, all)) {
+    if (standing.overlaps(one.subnet)) {
+      keys.insert(one.record->key);
+    } else {
+      standing.add(one.subnet);
+    }
+  }
+  return keys;
+}
+
 ExpectedPeers expected_peers(const Host& host, const Snapshot& all) {
   ExpectedPeers expected;
   Standing standing;
@@ -173,8 +189,13 @@ ExpectedRows expected_rows(const Host& host, const ExpectedPeers& peers) {
     bool reached = !peer.backend_type.empty() && has_common_family(host, subnets);
     for (const IpPrefix& subnet : reached ? values_of(subnets) : std::vector<IpPrefix>()) {
       if (!has_family(host, subnet.family())) continue;
+      // The network became smaller before this host was started.
+      if (!is_in_network(host, subnet)) {
+        reached = false;
+        continue;
+      }
       // One that another host has taken.
-      const bool ours_too = subnet == host.lease()->subnet.at(subnet.family());
+      const bool ours_too = subnet.overlaps(*host.lease()->subnet.at(subnet.family()));
       const auto ip = ours_too
                           ? std::nullopt
                           : way_to(ours, peer.public_ips(), subnet.family(), peer.backend_type);
@@ -201,7 +222,8 @@ std::vector<Neighbour> neighbours(const Host& host) {
   const NetworkConfig& config = *host.process().config();
   std::vector<Neighbour> used = host.kernel.state().neighbours;
   std::erase_if(used, [&](const Neighbour& neighbour) {
-    const Family underlay = neighbour.link.starts_with("flannel-v6") ? Family::v6 : Family::v4;
+    const Family underlay =
+        neighbour.link.find("-v6.") != std::string::npos ? Family::v6 : Family::v4;
     return !config.at(neighbour.ip.family) || !config.at(underlay) ||
            !is_in_use(host, neighbour.link);
   });

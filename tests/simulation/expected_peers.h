@@ -24,6 +24,9 @@ struct ExpectedPeers {
 // its start, has one of their subnets.
 std::set<std::string> keys_outside(const Host& host, const Snapshot& all);
 
+// These, and the keys of records that are set aside because an older one has one of their subnets.
+std::set<std::string> keys_unused(const Host& host, const Snapshot& all);
+
 // As the configuration of the host's daemon, which has one, has it.
 ExpectedPeers expected_peers(const Host& host, const Snapshot& all);
 

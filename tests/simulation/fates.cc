@@ -60,11 +60,12 @@ TimePoint Fates::robbed_at(const IpPrefix& subnet) const {
 }
 
 TimePoint Fates::foreign_at(const IpPrefix& subnet, IpAddress owner) const {
-  const auto fate = fates_.find(subnet);
   TimePoint last{};
-  if (fate == fates_.end()) return last;
-  for (const auto& [other, until] : fate->second.first_until) {
-    if (other != owner) last = std::max(last, until);
+  for (const auto& [taken, fate] : fates_) {
+    if (!taken.overlaps(subnet)) continue;  // hosts may have subnets of different lengths
+    for (const auto& [other, until] : fate.first_until) {
+      if (other != owner) last = std::max(last, until);
+    }
   }
   return last;
 }

@@ -40,7 +40,7 @@ class Fates {
   bool gave_cause_to_drop(const IpPrefix& subnet, IpAddress owner, Revision known) const;
   // Since when, at the earliest, a host may rightly have another opinion of what it holds.
   TimePoint robbed_at(const IpPrefix& subnet) const;
-  // When the subnet was last somebody else's than the host's of this first address.
+  // When a part of the subnet was last somebody else's than the host's of this first address.
   TimePoint foreign_at(const IpPrefix& subnet, IpAddress owner) const;
   // Until when readers were certain that the subnet is this host's; now, if they are still, and
   // have been for as long as it takes until they hear of it.

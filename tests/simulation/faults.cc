@@ -150,6 +150,26 @@ void leave(World& world) {
   host.gone = true;
 }
 
+void undrain(World& world, Host& host) {
+  if (world.calm_ || !host.drained || host.gone) return;
+  if (!host.machine.runs()) {
+    return world.in(seconds(1), [&world, &host] { undrain(world, host); });
+  }
+  world.say(host.name() + " is undrained");
+  host.drain(false);
+}
+
+// Some stay drained to the end.
+void drain(World& world) {
+  Host& host = world.any_host();
+  if (host.drained || host.gone || !host.machine.runs()) return;
+  world.say(host.name() + " is drained");
+  host.drain(true);
+  if (world.chance_.percent(80)) {
+    world.in(some_while(world), [&world, &host] { undrain(world, host); });
+  }
+}
+
 void write_over(World& world) {
   const std::string key = some_victim(world);
   const Ttl ttl = some_ttl(world);
@@ -246,6 +266,7 @@ constexpr Entry kCatalogue[] = {
     {4, lose_state},     {3, hand_on_address},
     {2, share_address},  {5, forge_mac},
     {3, claim_address},  {4, change_config},
+    {6, drain},
 };
 
 }  // namespace

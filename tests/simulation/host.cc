@@ -8,6 +8,7 @@
 
 #include "daemon/agent.h"
 #include "daemon/subnet_file.h"
+#include "support/plain_host.h"
 
 namespace flannel::simulation {
 namespace {
@@ -37,15 +38,29 @@ class AgentProcess final : public Process {
   explicit AgentProcess(Host& host)
       : loop_(host.service.timeline, host.machine),
         registry_(host.service, host.link, host.machine, loop_, [&host] { return host.writer(); }),
-        agent_(options(host), parts(host)) {}
+        seen_(host),
+        agent_(options(host), parts(host)) {
+    if (host.drained) drain(true);
+  }
 
   void start() override { agent_.start(); }
-  const NetworkConfig* config() const override { return agent_.config(); }
-  const LeaseKeeper* keeper() const override { return agent_.keeper(); }
-  const LeaseTable* table() const override { return agent_.table(); }
-  Peers peers() const override { return agent_.peers() ? agent_.peers()->leases() : Peers(); }
+  void drain(bool drained) override {
+    agent_.follow_drain(drained ? std::optional(DrainNote()) : std::nullopt);
+  }
+  const NetworkConfig* config() const override {
+    return agent_.network() ? &agent_.network()->config() : nullptr;
+  }
+  const LeaseKeeper* keeper() const override {
+    return agent_.network() ? &agent_.network()->keeper() : nullptr;
+  }
+  const LeaseTable* table() const override {
+    return agent_.network() ? &agent_.network()->table() : nullptr;
+  }
+  Peers peers() const override {
+    return agent_.network() ? agent_.network()->peers().leases() : Peers();
+  }
   bool connected() const override { return agent_.follower().connected(); }
-  std::vector<std::string> troubles() const override { return agent_.troubles(); }
+  std::vector<std::string> troubles() const override { return sentences(agent_.problems()); }
   SimulatedRegistry& registry() override { return registry_; }
 
  private:
@@ -60,23 +75,34 @@ class AgentProcess final : public Process {
   Agent::Parts parts(Host& host) {
     return {.loop = loop_,
             .kernel = host.kernel,
+            .host = seen_,
             .registry = registry_,
-            .read_host = [view = view_of(host.ips())] { return Result<HostView>(view); },
             .random = host.service.chance.random(),
-            .on_programmed = [](const Scope&, const Underlay&) {},
+            .on_programmed = [this](const Scope&, const Underlay&) { agent_.check_underlay(); },
             .on_ready = [] {},
             .on_fatal = [](const Error&) {},
-            .on_state = [] {},
-            .replace_node_id =
-                [&host] {
-                  host.left_name = host.node_id;
-                  host.rename();
-                  return Result<NodeId>(host.node_id);
-                }};
+            .on_state = [] {}};
   }
+
+  // The host as the agent of this run sees it.
+  struct SeenHost final : PlainHost {
+    explicit SeenHost(simulation::Host& of_run) : host(of_run), at_start(view_of(of_run.ips())) {}
+    Result<HostView> view() override { return at_start; }
+    std::vector<LeftDevice> left_devices(std::span<const IpPrefix> networks) override {
+      return host.kernel.left_devices(networks);
+    }
+    Result<NodeId> replace_node_id() override {
+      host.left_name = host.node_id;
+      host.rename();
+      return host.node_id;
+    }
+    simulation::Host& host;
+    HostView at_start;
+  };
 
   HostLoop loop_;
   SimulatedRegistry registry_;
+  SeenHost seen_;
   Agent agent_;
 };
 
@@ -125,7 +151,7 @@ void Host::start() {
   known_peers.clear();
   subnet_since_start.reset();
   networks_since_start.clear();
-  subnet_in_file = SubnetFile(subnet_file()).previous_subnet();
+  subnet_in_file = read_previous_subnet(subnet_file());
   link.lies = false;
   process_ = daemon == Daemon::whole ? make_agent_process(*this)
                                      : make_core_process(*this, daemon == Daemon::without_kernel);
@@ -143,6 +169,12 @@ void Host::note_networks() {
 
 void Host::crash() {
   process_.reset();
+}
+
+void Host::drain(bool now) {
+  drained = now;
+  disturb();
+  if (running()) process_->drain(now);
 }
 
 void Host::turn_done() {

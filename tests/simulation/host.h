@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/announced_backend.h"
 #include "core/lease_keeper.h"
 #include "core/lease_table.h"
 #include "core/node_id.h"
@@ -22,12 +23,14 @@ class Process {
  public:
   virtual ~Process() = default;
   virtual void start() = 0;
+  // The host is drained, or is no longer, while the process runs.
+  virtual void drain(bool drained) = 0;
   // Null before the configuration is known.
   virtual const NetworkConfig* config() const = 0;
   virtual const LeaseKeeper* keeper() const = 0;
   // What the store says, as it has been heard; and those that packets are sent to.
   virtual const LeaseTable* table() const = 0;
-  using Peers = std::map<SubnetKey, ListedLease>;
+  using Peers = ListedLeases;
   virtual Peers peers() const = 0;
   virtual bool connected() const = 0;
   virtual std::vector<std::string> troubles() const = 0;
@@ -58,6 +61,7 @@ class Host {
   FakeKernel kernel;
   Daemon daemon = Daemon::whole;
   bool gone = false;            // for ever
+  bool drained = false;         // as a file in its state folder says
   int addresses = 1;            // that it has had
   Host* shares_with = nullptr;  // both have one address
 
@@ -90,6 +94,7 @@ class Host {
   // It has another address, or its address is another's as well: without such a record its subnet
   // is lost.
   void lose_address();
+  void drain(bool now);
   bool running() const { return process_ != nullptr; }
   const Process& process() const { return *process_; }
   void cut(bool off);
@@ -137,6 +142,7 @@ class Host {
     std::string vtep;
     TimePoint since{};
     TimePoint at{};
+    std::optional<AnnouncedBackend> backend{};
   };
   std::map<Family, LastVtep> last_vteps;
   // Of families that its lease has not got any more. It announces them again when it has.

@@ -56,6 +56,14 @@ std::string data_of(const Host& host, Family family) {
   return lease ? lease->attributes.data(family) : std::string();
 }
 
+// New hosts may have a subnet as these.
+bool is_allowed(const NetworkConfig& config, const SubnetKey& key) {
+  return std::ranges::all_of(values_of(key), [&config](const IpPrefix& subnet) {
+    const auto& range = config.at(subnet.family());
+    return range && range->allows(subnet);
+  });
+}
+
 }  // namespace
 
 void change_address(World& world) {
@@ -121,6 +129,7 @@ void lose_state(World& world) {
                         bare ? ", its subnet file" : "", boots ? ", and boots anew" : ""));
   host.crash();
   host.rename();
+  host.drained = false;
   if (boots) host.boot_id = world.chance_.below(1U << 31);
   // A record that is gone as well, or has another address or other families, cannot be found again.
   const Record* record =
@@ -128,7 +137,8 @@ void lose_state(World& world) {
   const auto says = record != nullptr ? decode_lease_value(record->value)
                                       : Result<LeaseAttributes>(fail(ErrorKind::not_found, "none"));
   const bool found = says && name_of(*says) == host.public_ip && is_alone(world, host) &&
-                     fits(world.config(), *host.last_subnet);
+                     can_be_kept(world.config(), *host.last_subnet) &&
+                     (!bare || is_allowed(world.config(), *host.last_subnet));
   if (bare) std::filesystem::remove(host.subnet_file());
   if (bare && found && !host.only_record) host.only_record = record->revision;
   if (!found) host.unsure_until = world.timeline_.now() + minutes(60);

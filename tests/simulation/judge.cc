@@ -33,10 +33,12 @@ bool has_kept(const SubnetKey& before, const SubnetKey& now) {
   });
 }
 
-// The record of a host as it was before it booted and had another address, as a restored store may
-// have it. The host does not tell it from that of a copy of itself.
+// The record of a host before it had another address, and booted or lost its state folder, as a
+// restored store may have it. The host does not tell it from that of a copy, or of another host.
 bool is_unrecognised(const Host& host, const LeaseAttributes& says) {
-  return says.node && says.node->boot != host.boot() && name_of(says) != host.public_ip;
+  const bool other_node = says.node && says.node->id != host.node_id;
+  const bool other_boot = says.node && says.node->boot != host.boot();
+  return (other_node || other_boot) && name_of(says) != host.public_ip;
 }
 
 std::string difference(const std::set<std::string>& have, const std::set<std::string>& want) {
@@ -121,7 +123,10 @@ void Judge::judge_other_subnet(const Host& host, const IpPrefix& before,
       host.only_record && (store_.gave_cause_to_drop(before, host.first_ip(), *host.only_record) ||
                            host.last_subnet->v4.has_value() != now.v4.has_value() ||
                            host.last_subnet->v6.has_value() != now.v6.has_value());
-  if (taken || edited || lost || host.unsure_until >= host.started_at) return;
+  // The network was smaller in the backup to which the store went.
+  const auto& range = host.process().config()->at(before.family());
+  const bool outside = range && !range->network.contains(before);
+  if (taken || edited || lost || outside || host.unsure_until >= host.started_at) return;
   violation_(fmt::format("{} had {} and has {} now, though nobody took it", host.name(),
                          to_string(before), to_string(now)));
 }
@@ -313,14 +318,6 @@ void Judge::when_quiet() const {
   }
 }
 
-// A daemon that does not follow changes keeps the configuration that it began with.
-void Judge::judge_config(const Host& host) const {
-  const auto stored = parse_network_config(store_.snapshot().config->text)->config;
-  const bool keeps_former = !follows_config_ && host.started_at < store_.configured_at();
-  if (keeps_former || *host.process().config() == stored) return;
-  violation_(host.name() + " has not the configuration of the store");
-}
-
 // The record of another host than the owner has one of the subnets.
 bool Judge::is_taken(IpAddress owner, const SubnetKey& subnet) const {
   const auto records = store_.snapshot().records;
@@ -331,7 +328,21 @@ bool Judge::is_taken(IpAddress owner, const SubnetKey& subnet) const {
   });
 }
 
+// A reservation for its address, at another key with a subnet of its lease: it is older, perhaps,
+// and the host takes it for its own, whatever its node.
+bool Judge::has_reservation(const Host& host) const {
+  const auto records = store_.snapshot().records;
+  return std::ranges::any_of(records, [&](const Record& record) {
+    const auto key = decode_subnet_key(record.key);
+    const auto says = decode_lease_value(record.value);
+    return key && says && !record.expires() && *key != host.lease()->subnet &&
+           key->shares_subnet_with(host.lease()->subnet) &&
+           says->public_ips().shared_with(host.ips());
+  });
+}
+
 void Judge::judge_lease(const Host& host, const ExpectedPeers& expected) const {
+  if (host.drained) return judge_drained(host);
   const auto troubles = unexpected(host, expected, host.process().troubles());
   const LeaseKeeper* keeper = host.process().keeper();
   if (!keeper->lease()) {
@@ -350,8 +361,8 @@ void Judge::judge_lease(const Host& host, const ExpectedPeers& expected) const {
     // had leased a subnet of it meanwhile.
     const bool taken = is_taken(host.first_ip(), keeper->lease()->subnet);
     const bool disputed = own && !record->expires() && taken;
-    const bool believed =
-        !has_table || disputed || expected.leases.contains(keeper->lease()->subnet);
+    const bool believed = !has_table || disputed || (own && has_reservation(host)) ||
+                          expected.leases.contains(keeper->lease()->subnet);
     if (!own || !believed) violation_(host.name() + " holds " + key + " in its mind alone");
     // Another record on its subnet may become the older one by an exchange.
     if (!taken) judge_families(host);
@@ -366,14 +377,6 @@ void Judge::judge_lease(const Host& host, const ExpectedPeers& expected) const {
                            to_string(keeper->phase()), own ? "its own" : "another's or nobody's",
                            text(troubles)));
   }
-}
-
-// Others send to it by the backend that its record announces.
-void Judge::judge_backend(const Host& host, const LeaseAttributes& says) const {
-  const std::string& backend = host.process().config()->backend_type;
-  if (says.backend_type == backend) return;
-  violation_(fmt::format("{} announces the backend \"{}\", and not \"{}\"", host.name(),
-                         says.backend_type, backend));
 }
 
 void Judge::judge_table(const Host& host, const ExpectedPeers& expected) const {

@@ -55,7 +55,9 @@ class Judge {
   void judge_config(const Host& host) const;
   bool is_taken(IpAddress owner, const SubnetKey& subnet) const;
   void compare_beliefs(const Host& first, const Host& host, const IpPrefix& subnet) const;
+  bool has_reservation(const Host& host) const;
   void judge_lease(const Host& host, const ExpectedPeers& expected) const;
+  void judge_drained(const Host& host) const;
   void judge_backend(const Host& host, const LeaseAttributes& says) const;
   void judge_table(const Host& host, const ExpectedPeers& expected) const;
   void judge_kernel(const Host& host, const ExpectedPeers& expected) const;

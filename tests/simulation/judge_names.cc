@@ -38,13 +38,13 @@ void Judge::judge_left_name(Host& host) const {
   if (says && name_of(*says) != host.public_ip && !host.subnet_since_start) host.lose_address();
   const Claims& claims = store_.claims();
   TimePoint since = host.last_vteps.empty() ? TimePoint() : kNever;
-  for (const auto& [family, last] : host.last_vteps) {
-    host.left_vteps.insert(family);
+  for (const auto& [family, last] : host.last_vteps)
     since = std::min(since, last.since);
-  }
-  // A record of its own that is in no network of its configuration, and is to be exchanged,
-  // protects nothing.
-  const auto unused = keys_outside(host, store_.snapshot());
+  // A lease that is being exchanged for one with vxlan has a MAC of the former name for a moment.
+  host.left_vteps.insert(kFamilies.begin(), kFamilies.end());
+  // A record of its own protects nothing if it is in no network of its configuration, and is to be
+  // exchanged, or if an older record has one of its subnets.
+  const auto unused = keys_unused(host, store_.snapshot());
   if (claims.had_to_be_left(id, host.first_ip(), since, unused)) return;
   // A host that has lost its node id, its boot and its subnet file takes an older record of its own
   // for one of another node with its address, and takes a record that names no node for its own.
@@ -66,10 +66,17 @@ void Judge::judge_vteps(Host& host, bool another_subnet) const {
   const auto lease = host.lease();
   if (!lease) return;
   for (const Family family : kFamilies) {
-    const std::string vtep = vtep_of(lease->attributes, family);
+    // Without an address of its own, a family announces the MAC of the other one.
+    const bool has_address = lease->attributes.public_ips().at(family).has_value();
+    const std::string vtep = has_address ? vtep_of(lease->attributes, family) : "";
     if (!vtep.empty()) {
-      judge_vtep(host, family, vtep, another_subnet);
-    } else if (!lease->subnet.at(family) || lease->attributes.backend_type != "vxlan") {
+      Host::LastVtep& last = host.last_vteps[family];
+      // The device of another port has a MAC of its own, beside that of before.
+      const bool another_device =
+          std::exchange(last.backend, lease->attributes.backend) != lease->attributes.backend;
+      judge_vtep(host, family, vtep, another_subnet || another_device);
+    } else if (!has_address || !lease->subnet.at(family) ||
+               lease->attributes.backend_type != "vxlan") {
       auto gone = host.last_vteps.extract(family);
       if (!gone.empty()) host.former_vteps[family] = std::move(gone.mapped());
     }
@@ -145,6 +152,20 @@ bool Judge::has_record(const Host& host) const {
   });
 }
 
+namespace {
+
+// Hosts whose networks have no family in common, because one of them follows no change of the
+// configuration, do not use each other's records.
+bool use_each_other(const Host& one, const Host& other) {
+  const NetworkConfig* ours = one.running() ? one.process().config() : nullptr;
+  const NetworkConfig* theirs = other.running() ? other.process().config() : nullptr;
+  if (ours == nullptr || theirs == nullptr) return true;
+  return std::ranges::any_of(kFamilies,
+                             [&](Family family) { return ours->at(family) && theirs->at(family); });
+}
+
+}  // namespace
+
 // No two hosts that run have one node id, if a record tells them, or one VTEP MAC.
 void Judge::judge_name(const Host& host) const {
   if (host.daemon != Host::Daemon::whole) return;
@@ -157,7 +178,9 @@ void Judge::judge_name(const Host& host) const {
   };
   for (const auto& other : hosts_) {
     if (other.get() == &host || other->gone) continue;
-    if (other->node_id == host.node_id && has_record(host)) {
+    const bool drained = host.drained || other->drained;  // its name need not be its own meanwhile
+    if (other->node_id == host.node_id && has_record(host) && !drained &&
+        use_each_other(host, *other)) {
       violation_(fmt::format("{} and {} have one node id still", host.name(), other->name()));
     }
     if (have_one_vtep(host, *other)) {
@@ -200,11 +223,21 @@ std::vector<std::string> Judge::unexpected(const Host& host, const ExpectedPeers
   if (!expected.our_ip_by_other_node.empty() && take("is our own, but node") == 0) {
     violation_(host.name() + " does not say that its address is another's as well");
   }
-  if (host.lease() && !expected_rows(host, expected).all_reached) {
+  // The operator made the network smaller while the host was away.
+  const auto lease = host.lease();
+  const bool is_outside = lease && std::ranges::any_of(kFamilies, [&](Family family) {
+                            const auto& subnet = lease->subnet.at(family);
+                            const auto& range = host.process().config()->at(family);
+                            return subnet && range && !range->network.contains(*subnet);
+                          });
+  if (is_outside) take("is outside of the network");
+  if (lease && !expected_rows(host, expected).all_reached) {
     take("cannot be reached: ignoring");
     take("no public ");
     take("this host has no subnet of its family");
     take("it overlaps our own subnet");
+    take(" is outside of the network ");
+    take("more like these");
   }
   return troubles;
 }

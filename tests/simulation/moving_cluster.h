@@ -39,6 +39,9 @@ class Mover {
   // `at_new`: with the address of the new store.
   void start(bool at_new);
   void crash();
+  // Its state folder says so, whether or not its daemon runs.
+  void drain(bool drained);
+  bool is_drained() const { return drained_; }
   bool running() const { return process_ != nullptr; }
   void cut(bool from_new, bool off);
   // The streams of the daemon to one store break, as when its server goes.
@@ -54,6 +57,7 @@ class Mover {
   Link link_to_old, link_to_new;
   FakeKernel kernel;
   // ---- what the judge remembers
+  bool was_drained = false;  // then another host may have its subnet
   std::optional<SubnetKey> subnet;
   std::map<SubnetKey, IpAddress> peers;  // of this run of the daemon
 
@@ -62,6 +66,7 @@ class Mover {
 
   MovingCluster& cluster_;
   std::string folder_;
+  bool drained_ = false;
   NodeId node_id_;
   std::unique_ptr<Run> process_;
 };
@@ -88,10 +93,13 @@ class MovingCluster {
   void befall();
   void fault();
   void outage(Site& site);
+  void drain(Mover& host, Duration wait);
+  void undrain(Mover& host);
   void in(Duration wait, Step work) { timeline.after(wait, std::move(work)); }
   void violated(const std::string& what);
   void judge();
   void judge_end();
+  void judge_drained(const Mover& host);
 
   // The operator. Each write is an event of its own.
   void operate();

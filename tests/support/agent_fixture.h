@@ -2,17 +2,22 @@
 // An agent on a host with a store and a kernel that keep state, and time that stands still.
 #pragma once
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 
 #include "base/log.h"
+#include "base/problem_kinds.h"
 #include "daemon/agent.h"
+#include "daemon/problem_list.h"
 #include "registry/memory/memory_registry.h"
 #include "support/fake_kernel.h"
 #include "support/manual_loop.h"
+#include "support/plain_host.h"
 
 namespace flannel {
 
@@ -32,6 +37,7 @@ class FakePacketPath final : public PacketPath {
     std::vector<std::shared_ptr<const ForwardTable>> tables;
     std::string trouble;
     std::function<void()> on_state;
+    int retired = 0;
   };
   explicit FakePacketPath(Seen& seen) : seen_(seen) {}
   const std::string& device() const override { return device_; }
@@ -46,7 +52,7 @@ class FakePacketPath final : public PacketPath {
     seen_.settings = settings;
     return {};
   }
-  void retire() override {}
+  void retire() override { ++seen_.retired; }
 
  private:
   Seen& seen_;
@@ -77,20 +83,59 @@ class AgentTest : public ::testing::Test {
     }
     void admit(const OverlayIngress& ingress) override { admitted = ingress; }
     bool in_place() const override { return there; }
-    const std::string& trouble() const override { return wrong; }
+    std::vector<Problem> problems() const override {
+      if (wrong.empty()) return {};
+      return {make_problem(kRulesNotKept, "IPv4", wrong)};
+    }
     std::string wanted, wrong;
     std::vector<IpPrefix> earlier_networks;
     OverlayIngress admitted;
     bool there = true;
   };
 
+  // This host: what the test has set, and the state of its kernel.
+  struct TestHost final : PlainHost {
+    explicit TestHost(AgentTest& of_test) : test(of_test) {}
+    Result<HostView> view() override { return test.host_; }
+    Result<HostState> traffic_state(const HostQuery& query) override {
+      test.asked_[query.family()] = query;
+      if (test.on_host_check_) test.on_host_check_();
+      if (!test.unreadable_.empty()) return fail(ErrorKind::system, test.unreadable_);
+      return test.traffic_[query.family()];
+    }
+    std::vector<LeftDevice> left_devices(std::span<const IpPrefix> networks) override {
+      return test.kernel_.left_devices(networks);
+    }
+    Result<std::vector<Fd>> lock(std::string_view what) override {
+      if (what == test.taken_) return fail(ErrorKind::exists, test.taken_ + " is taken");
+      test.locked_.emplace_back(what);
+      return std::vector<Fd>();
+    }
+    Result<std::unique_ptr<PacketPath>> open_packet_path(const PacketPathSettings& settings,
+                                                         std::function<void()> on_state) override {
+      test.path_.settings = settings;
+      test.path_.on_state = std::move(on_state);
+      return test.open_path();
+    }
+    Result<std::unique_ptr<Registry>> open_store(const StoreAddress& address) override {
+      return test.open_store_(address);
+    }
+    Result<NodeId> replace_node_id() override {
+      NodeId fresh;
+      fresh.bytes[0] = static_cast<std::uint8_t>(100 + ++test.fresh_ids_);
+      return fresh;
+    }
+    AgentTest& test;
+  };
+
   // Starts a new process on the same host; begun_ counts the reports of each.
   void start_agent() {
     agent_.reset();
+    list_ = {};
     registry_ = open_memory_registry(given_store_ ? given_store_ : store_, kPrefix, loop_);
     ready_ = 0;
     fatal_.clear();
-    AgentOptions options;
+    AgentOptions& options = options_ = {};
     options.node.id.bytes[0] = 7;
     options.node.boot = boot_;
     options.keeper.renumber = renumber_;
@@ -102,48 +147,23 @@ class AgentTest : public ::testing::Test {
         Agent::Parts{
             .loop = loop_,
             .kernel = kernel_,
+            .host = of_test_,
             .registry = *registry_,
-            .read_host = [this] { return Result<HostView>(host_); },
             .random = [this](std::uint64_t n) { return chance(n); },
-            .on_programmed = [](const Scope&, const Underlay&) {},
+            .rules = &rules_,
+            .other_problems = [this] { return option_problems_; },
+            .on_programmed = [this](const Scope&, const Underlay&) { agent_->check_underlay(); },
             .on_ready = [this] { ++ready_; },
             .on_fatal = [this](const Error& e) { fatal_ = e.text; },
-            .on_state = [] {},
-            .open_packet_path =
-                [this](const PacketPathSettings& settings, std::function<void()> on_state) {
-                  path_.settings = settings;
-                  path_.on_state = std::move(on_state);
-                  return open_path();
-                },
-            .left_devices =
-                [this](std::span<const IpPrefix>) {
-                  std::vector<Link> left;
-                  for (const Link& link : kernel_.state().links) {
-                    if (std::holds_alternative<VxlanSettings>(link.kind)) left.push_back(link);
-                  }
-                  return left;
-                },
-            .acquire_lock = [this](std::string_view what) -> Result<std::vector<Fd>> {
-              if (what == taken_) {
-                return fail(ErrorKind::exists, taken_ + " is taken");
-              }
-              return std::vector<Fd>();
-            },
-            .rules = &rules_,
-            .read_traffic_state = [this](const HostQuery& query) -> Result<HostState> {
-              asked_[query.family()] = query;
-              if (on_host_check_) on_host_check_();
-              if (!unreadable_.empty()) return fail(ErrorKind::system, unreadable_);
-              return Result<HostState>(traffic_[query.family()]);
-            },
-            .open_store = [this](const StoreAddress& address) { return open_store_(address); },
-            .replace_node_id =
-                [this] {
-                  NodeId fresh;
-                  fresh.bytes[0] = static_cast<std::uint8_t>(100 + ++fresh_ids_);
-                  return Result<NodeId>(fresh);
-                }});
+            .on_state = [this] { due_.arm(loop_.now()); }});
+    if (note_at_start_) agent_->follow_drain(note_at_start_);
     agent_->start();
+    loop_.run_until_idle();
+  }
+
+  // The operator has changed options_ and asks for them.
+  void reconfigure() {
+    agent_->reconfigure(options_);
     loop_.run_until_idle();
   }
 
@@ -189,16 +209,30 @@ class AgentTest : public ::testing::Test {
     store_->remove(kPrefix, key);
     loop_.run_until_idle();
   }
-  std::string own_key() const { return encode_subnet_key(agent_->keeper()->lease()->subnet); }
+  std::string own_key() const {
+    return encode_subnet_key(agent_->network()->keeper().lease()->subnet);
+  }
+  // Our own record in the store.
+  std::string record() const {
+    const auto there = store_->snapshot(kPrefix);
+    const auto own = std::ranges::find(there.records, own_key(), &Record::key);
+    return own == there.records.end() ? "" : own->value;
+  }
+  bool announces(const std::string& text) const { return record().find(text) != std::string::npos; }
+  bool has(const std::string& line) const { return kernel_.dump().find(line) != std::string::npos; }
   std::string subnet_file() const { return folder_ + "/run/subnet.env"; }
-  std::string only_trouble() const {
-    const auto all = agent_->troubles();
-    return all.size() == 1 ? all[0] : std::to_string(all.size()) + " troubles";
+  // One sentence for each problem.
+  std::vector<std::string> problems() const { return sentences(agent_->problems()); }
+  std::string only_problem() const {
+    const auto all = problems();
+    return all.size() == 1 ? all[0]
+                           : fmt::format("{} problems: {}", all.size(), fmt::join(all, "; "));
   }
 
   std::string folder_;
   std::optional<IpAddress> router_;  // between this host and the peers; nullopt: none
   std::string taken_;                // what another daemon of this host has locked
+  std::vector<std::string> locked_;  // by this daemon, in order
   ManualLoop loop_;
   std::shared_ptr<MemoryStore> store_ = std::make_shared<MemoryStore>();
   std::shared_ptr<MemoryStore> given_store_;  // that the next start_agent() uses; null: store_
@@ -207,13 +241,22 @@ class AgentTest : public ::testing::Test {
   TestRules rules_;
   HostView host_ = host();
   std::unique_ptr<Registry> registry_;
+  TestHost of_test_{*this};
+  AgentOptions options_;  // of the agent
+  std::vector<Problem> option_problems_;
   std::optional<Agent> agent_;
+  // Logs what is wrong, as the daemon's Publisher does.
+  ProblemList list_;
+  Timer due_{loop_, [this] {
+               if (agent_) list_.update(agent_->problems(), loop_.now());
+             }};
   int ready_ = 0;
   std::string fatal_;
   std::uint32_t boot_ = 1;
   int fresh_ids_ = 0;
   bool renumber_ = false;
-  bool last_chance_ = false;  // draw the last random number instead of the first
+  std::optional<DrainNote> note_at_start_;  // the next start_agent() is drained
+  bool last_chance_ = false;                // draw the last random number instead of the first
   FakePacketPath::Seen path_;
   std::string path_fails_;
   std::map<Family, HostState> traffic_;  // the forwarding state of the host

@@ -76,6 +76,7 @@ Result<void> FakeKernel::put(const Link& link) {
   if (!there) {
     if (!vxlan) return no_device(link.name);
     if (!foreign_.contains(vxlan->lower.name)) return no_device(vxlan->lower.name);
+    if (auto free = check_port(link); !free) return free;
     state_.links.push_back(link);
     return {};
   }
@@ -87,6 +88,20 @@ Result<void> FakeKernel::put(const Link& link) {
   }
   if (!link.up) drop_for_down(link.name);
   *there = link;
+  return {};
+}
+
+// Linux has one device with a VNI on a UDP port, and all devices on the port have GBP or none has.
+// IPv4 and IPv6 have ports of their own.
+Result<void> FakeKernel::check_port(const Link& link) const {
+  const auto& ours = std::get<VxlanSettings>(link.kind);
+  for (const Link& other : state_.links) {
+    const auto* there = std::get_if<VxlanSettings>(&other.kind);
+    if (!there || there->port != ours.port || there->local.family != ours.local.family) continue;
+    if (there->vni == ours.vni || there->gbp != ours.gbp) {
+      return fail(ErrorKind::exists, other.name + " is in the way of " + link.name);
+    }
+  }
   return {};
 }
 
@@ -177,6 +192,7 @@ void FakeKernel::rename_device(const std::string& name, const std::string& to) {
 }
 
 void FakeKernel::open_tun(const std::string& name, std::uint32_t mtu) {
+  if (find(name)) return;  // a run before has left it
   state_.links.push_back({.name = name, .kind = TunSettings{}, .mtu = mtu, .up = false});
 }
 
@@ -196,6 +212,20 @@ void FakeKernel::erase(std::string_view line) {
   for (const KernelObject& object : objects_of(state_)) {
     if (to_string(object).starts_with(line)) remove(object);
   }
+}
+
+std::vector<LeftDevice> FakeKernel::left_devices(std::span<const IpPrefix> networks) const {
+  std::vector<LeftDevice> left;
+  for (const Link& link : state_.links) {
+    const bool is_of_network = std::ranges::any_of(state_.addresses, [&](const Address& address) {
+      const auto has = [&](const IpPrefix& network) { return network.contains(address.ip); };
+      return address.link == link.name && std::ranges::any_of(networks, has);
+    });
+    if (is_of_network || std::holds_alternative<VxlanSettings>(link.kind)) {
+      left.push_back({link, is_of_network});
+    }
+  }
+  return left;
 }
 
 void FakeKernel::drop_for_down(const std::string& name) {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "plan/kernel.h"
+#include "plan/left_device.h"
 
 namespace flannel {
 
@@ -48,6 +49,8 @@ class FakeKernel final : public Kernel {
   // Returns all objects of our kinds, also those that others made.
   std::string dump() const { return flannel::dump(state_); }
   const NetState& state() const { return state_; }
+  // Returns our devices that are there, as a new process finds them.
+  std::vector<LeftDevice> left_devices(std::span<const IpPrefix> networks) const;
 
   int reads() const { return reads_; }
   int batches() const { return batches_; }
@@ -70,6 +73,7 @@ class FakeKernel final : public Kernel {
   void drop_all_on(const std::string& name);
   void drop_for_down(const std::string& name);
   Link* find(const std::string& name);
+  Result<void> check_port(const Link& link) const;
   Result<void> need_device(const std::string& name);
   Result<bool> is_up(const std::string& name);
   bool reaches(const std::string& device, IpAddress gateway) const;

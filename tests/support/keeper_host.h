@@ -3,6 +3,7 @@
 // two steps, so that other events can happen between its effect and its answer.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <optional>
 #include <string>
@@ -26,6 +27,11 @@ class KeeperHost {
   void tick() { perform(keeper.tick(store_.now)); }
   void try_now() { perform(keeper.try_now(store_.now)); }
   void reconfigure(const NetworkConfig& config) { perform(keeper.reconfigure(store_.now, config)); }
+  void set_options(std::chrono::seconds renew_margin, bool renumber) {
+    perform(keeper.set_options(store_.now, renew_margin, renumber));
+  }
+  void drain() { perform(keeper.drain(store_.now)); }
+  void undrain() { perform(keeper.undrain(store_.now)); }
   void reannounce() { perform(keeper.reannounce(store_.now)); }
 
   // A call waits for carry_out(); its answer waits for reply().
@@ -111,6 +117,9 @@ class KeeperHost {
     };
   }
   void act_on(const ReportTakeOver& act) { log("takes over " + to_string(act.theirs.subnet)); }
+  void act_on(const ReportDrained& act) {
+    log("drained" + (act.reservation ? ", " + *act.reservation + " stays" : std::string()));
+  }
   void act_on(const AnnounceActive& act) {
     log("active " + to_string(act.lease.subnet) + "@" + to_string(act.lease.attributes.public_ip));
   }

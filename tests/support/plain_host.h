@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "daemon/host.h"
+
+namespace flannel {
+
+// A host on which nothing happens: its traffic passes, nobody else has a lock, and no run before
+// left anything. What it has no answer to fails.
+class PlainHost : public Host {
+ public:
+  Result<HostState> traffic_state(const HostQuery&) override { return HostState{}; }
+  std::vector<LeftDevice> left_devices(std::span<const IpPrefix>) override { return {}; }
+  Result<std::vector<Fd>> lock(std::string_view) override { return std::vector<Fd>(); }
+  Result<std::unique_ptr<PacketPath>> open_packet_path(const PacketPathSettings&,
+                                                       std::function<void()>) override {
+    return fail(ErrorKind::unsupported, "this host has no packet path");
+  }
+  Result<std::unique_ptr<ProbePort>> open_probe_port(ProbePort::Events) override {
+    return fail(ErrorKind::unsupported, "this host has no probes");
+  }
+  std::vector<IpAddress> store_addresses() override { return {}; }
+  Result<std::unique_ptr<Registry>> open_store(const StoreAddress&) override {
+    return fail(ErrorKind::unsupported, "this host has one store only");
+  }
+  Result<NodeId> replace_node_id() override {
+    return fail(ErrorKind::unsupported, "the node id is fixed");
+  }
+};
+
+}  // namespace flannel
