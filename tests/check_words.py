@@ -21,7 +21,7 @@ WORDS = [
     (r"\b(look_again|look_at_\w+|look_later|second_look)\b", "refresh, read_..., check_..."),
 ]
 NAMES = [
-    (r"\b\w+Manager\b", "name what the class does"),
+    (r"\b(?!NetworkManager\b)\w+Manager\b", "name what the class does"),
     (r"\b(util|utils|helpers)\b", "name the subject"),
 ]
 # The beginning of a comment, after //.

@@ -36,5 +36,5 @@ def lab(lab_run):
 def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
     lab = getattr(item, "funcargs", {}).get("lab")
-    if report.failed and lab:
+    if report.failed and lab and lab.folder.exists():
         report.sections += lab.logs()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Changes of the configuration and faults at random, under traffic.
+"""Changes of the configuration, faults and damage at random, under traffic.
 
 The seed of a run is in its name. CHAOS_SECONDS (30) and CHAOS_SEEDS (1,2) make it longer:
 
@@ -14,15 +14,15 @@ import time
 import pytest
 
 from lab.cluster import Cluster
-from lab.overlay import key_of
+from lab.overlay import base, key_of, subnet
 from lab.shell import wait_until
-from lab.traffic import EchoStreams
+from lab.traffic import EchoStreams, ping
 
 SECONDS = float(os.environ.get("CHAOS_SECONDS", "30"))
 SEEDS = [int(seed) for seed in os.environ.get("CHAOS_SEEDS", "1,2").split(",")]
 
 # What the kernel carries, so that no packet is lost while a daemon is down.
-BACKENDS = [{"Type": "vxlan"}, {"Type": "vxlan", "VNI": 7}, {"Type": "host-gw"}]
+BACKENDS = [{"Type": "vxlan"}, {"Type": "vxlan", "VNI": 7}, {"Type": "vxlan", "Port": 8473}, {"Type": "host-gw"}]
 NETWORKS = ["10.5.0.0/16", "10.4.0.0/15"]
 
 
@@ -51,12 +51,24 @@ class Chaos:
         daemon.kill9()
         if self.random.random() < 0.5:
             self.change_backend()
-        daemon.start().wait_ready()
+        daemon.start()
+        self.put({})  # a daemon that starts needs a valid one
+        daemon.wait_ready()
 
     def restart_store(self):
         self.cluster.store.stop()
         time.sleep(self.random.random() * 2)
         self.cluster.store.start()
+
+    def damage(self):
+        """Deletes what carries packets between two hosts that have no stream of echoes."""
+        two, three = self.cluster.hosts[1:]
+        what = self.random.choice(["route", "neigh"])
+        cidr = subnet(three)
+        if what == "route":
+            two.ns.ip("route", "del", cidr, check=False)
+        else:
+            two.ns.ip("neigh", "flush", base(cidr), "nud", "permanent", check=False)
 
     def put(self, change):
         self.cluster.config = self.cluster.config | change
@@ -65,7 +77,7 @@ class Chaos:
     def step(self):
         event = self.random.choice([
             self.change_backend, self.change_backend, self.change_network, self.put_two_at_once,
-            self.put_nonsense, self.kill_daemon, self.restart_store,
+            self.put_nonsense, self.kill_daemon, self.restart_store, self.damage,
         ])  # fmt: skip
         self.done.append(f"{time.monotonic() - self.began:.1f} s {event.__name__}")
         event()
@@ -77,7 +89,9 @@ class Chaos:
         records = self.cluster.store.lease_values()
         backends = [json.loads(records.get(key_of(host), "{}")).get("Backend", {}) for host in self.cluster.hosts]
         return all(
-            backend.get("Type") == wanted["Type"] and backend.get("VNI", 1) == wanted.get("VNI", 1)
+            backend.get("Type") == wanted["Type"]
+            and backend.get("VNI", 1) == wanted.get("VNI", 1)
+            and backend.get("Port", 8472) == wanted.get("Port", 8472)
             for backend in backends
         )
 
@@ -100,4 +114,5 @@ def test_no_change_and_no_fault_costs_a_packet_or_a_subnet(lab, seed):
         there.more()
         back.more()
     assert (there.lost(), back.lost()) == ([], []), f"seed {seed}, {chaos.done}"
+    ping(two.container, three.container)  # what was damaged is mended
     assert cluster.subnets() == subnets

@@ -43,6 +43,6 @@ def test_an_etcd_that_restarts_is_taken_up_again(lab):
     one.daemon.wait_log("store away")
     ping(one.container, two.container)
     cluster.store.start()
-    one.daemon.wait_log("store is back")
+    one.daemon.wait_log("over: store away")
     cluster.add_host().daemon.start().wait_ready()
     cluster.wait_complete()

@@ -200,7 +200,7 @@ def test_a_member_that_falls_silent_hides_no_change(lab, silenced):
     store.on(others[0], "put", f"{PREFIX}/subnets/10.5.200.0-24", value)
     wait_until(lambda: "10.5.200.0/24" in str(route_rows(host)), "the new peer's route", within=40)
     assert "store away" in host.daemon.log()
-    wait_until(lambda: "store is back" in host.daemon.log(), "the other member")
+    wait_until(lambda: "over: store away" in host.daemon.log(), "the other member")
 
 
 def test_a_key_taken_by_a_stranger_is_an_alarm_and_touches_no_other_host(lab):

@@ -153,8 +153,8 @@ def remove_all_rules(host, kind):
     if kind == "iptables-legacy":
         for version in (4, 6):
             for table in ("nat", "filter"):
-                host.ns.run(iptables(kind, version), "-t", table, "-F")
-                host.ns.run(iptables(kind, version), "-t", table, "-X")
+                # In one step: between two the daemon may put its rules back, and a chain in use stays.
+                host.ns.run(iptables(kind, version) + "-restore", input=f"*{table}\nCOMMIT\n")
     else:
         host.ns.run("nft", "flush", "ruleset")
 

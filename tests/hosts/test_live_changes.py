@@ -11,30 +11,13 @@ import json
 
 import pytest
 
+from lab import CommandFailed, binary, flannelctl
 from lab.cluster import Cluster
-from lab.overlay import key_of, route_rows, subnet
+from lab.overlay import route_rows, subnet, vtep_mac
 from lab.shell import wait_until
-from lab.traffic import EchoStreams, answers, ping, transfer_during
+from lab.traffic import EchoStreams, ping, transfer_during
 
 BACKENDS = ["udp", "vxlan", "host-gw"]
-
-
-def change(cluster, backend, **options):
-    """Puts a configuration with another backend, or other options of it."""
-    cluster.backend = backend
-    cluster.config = cluster.config | {"Backend": {"Type": backend, **options}}
-    cluster.store.set_config(cluster.config)
-
-
-def announced(cluster, host):
-    return json.loads(cluster.store.lease_values()[key_of(host)]).get("Backend", {})
-
-
-def wait_announced(cluster, hosts, backend):
-    wait_until(
-        lambda: all(announced(cluster, host).get("Type") == backend for host in hosts),
-        lambda: f"{backend} to be announced: {[announced(cluster, host) for host in hosts]}",
-    )
 
 
 @pytest.mark.parametrize("before, after", list(itertools.permutations(BACKENDS, 2)))
@@ -46,11 +29,11 @@ def test_another_backend_loses_no_packet(lab, before, after):
     subnets = cluster.subnets()
     with (
         transfer_during(one.container, two.container) as stream,
-        EchoStreams(cluster, one.container, two.container) as there,
-        EchoStreams(cluster, two.container, one.container) as back,
+        EchoStreams(cluster, one.container, two.container, every=0.001) as there,
+        EchoStreams(cluster, two.container, one.container, every=0.001) as back,
     ):
-        change(cluster, after)
-        wait_announced(cluster, cluster.hosts, after)
+        cluster.change_backend(after)
+        cluster.wait_announced(cluster.hosts, after)
         cluster.wait_complete()
         there.more()
         back.more()
@@ -73,12 +56,12 @@ def test_a_host_that_was_away_follows_later(lab, before, after):
     targets = [two.container] if before == "udp" else [two.container, late.container]
     with contextlib.ExitStack() as streams:
         echoes = [streams.enter_context(EchoStreams(cluster, one.container, target)) for target in targets]
-        change(cluster, after)
-        wait_announced(cluster, [one, two], after)
+        cluster.change_backend(after)
+        cluster.wait_announced([one, two], after)
         for stream in echoes:
             stream.more()
         late.daemon.start().wait_ready()
-        wait_announced(cluster, [late], after)
+        cluster.wait_announced([late], after)
         cluster.wait_complete()
         for stream in echoes:
             stream.more()
@@ -86,29 +69,146 @@ def test_a_host_that_was_away_follows_later(lab, before, after):
     assert [stream.lost() for stream in echoes] == [[]] * len(echoes)
 
 
-def test_a_kill_in_the_midst_of_changes_loses_no_packet(lab):
-    cluster = Cluster(lab, "etcd", "vxlan").start(containers=True)
-    one, two = cluster.hosts
-    with EchoStreams(cluster, one.container, two.container) as echoes:
-        for backend in ["host-gw", "vxlan"] * 3:
-            change(cluster, backend)
-            one.daemon.kill9()
-            one.daemon.start().wait_ready()
-            wait_announced(cluster, cluster.hosts, backend)
-        cluster.wait_complete()
-        echoes.more()
-    assert echoes.lost() == []
-
-
 def test_another_vni_has_a_device_beside_the_old_one(lab):
     cluster = Cluster(lab, "etcd", "vxlan").start(containers=True)
     one, two = cluster.hosts
     with EchoStreams(cluster, one.container, two.container) as echoes:
-        change(cluster, "vxlan", VNI=7)
+        cluster.change_backend("vxlan", VNI=7)
         wait_until(
             lambda: all("flannel.7" in row for host in (one, two) for row in to_peer(cluster, host)),
             lambda: str([to_peer(cluster, host) for host in (one, two)]),
         )
+        echoes.more()
+    assert echoes.lost() == []
+
+
+def on_port(cluster, port, **options):
+    """The port changes; waits until all hosts announce it and reach each other there."""
+    cluster.change_backend(cluster.backend, Port=port, **options)
+    wait_until(
+        lambda: all(cluster.announced(host).get("Port") == port for host in cluster.hosts),
+        lambda: f"port {port} to be announced: {[cluster.announced(host) for host in cluster.hosts]}",
+    )
+    if cluster.backend == "vxlan":
+        for host in cluster.hosts:
+            wait_until(lambda: ways(cluster, host) == {port}, lambda: f"{port}: {ways(cluster, host)}")
+
+
+def vxlan_ports(host):
+    """The ports of the vxlan devices, by name."""
+    links = host.ns.ask("-d", "link", "show", "type", "vxlan")
+    return {link["ifname"]: link["linkinfo"]["info_data"]["port"] for link in links}
+
+
+def ways(cluster, host):
+    """The ports by which a host sends to its peers, in each family."""
+    ports = vxlan_ports(host)
+    peers = [other for other in cluster.hosts if other is not host]
+    routes = [
+        route for peer in peers for version in cluster.versions
+        for route in host.ns.ask(f"-{version}", "route", "show", subnet(peer, version))
+    ]  # fmt: skip
+    assert len(routes) == len(peers) * len(cluster.versions)
+    return {ports[route["dev"]] for route in routes}
+
+
+def test_another_vxlan_port_has_a_device_beside_the_old_one(lab):
+    cluster = Cluster(lab, "etcd", "vxlan", families="dual").start(containers=True)
+    one, two = cluster.hosts
+    macs = [vtep_mac(host, version) for host in cluster.hosts for version in cluster.versions]
+    with (
+        transfer_during(one.container, two.container) as stream,
+        EchoStreams(cluster, one.container, two.container) as there,
+        EchoStreams(cluster, two.container, one.container) as back,
+    ):
+        for port in 8473, 8472, 8473:
+            on_port(cluster, port)
+            for host in cluster.hosts:
+                assert vxlan_ports(host) == {
+                    "flannel.1": 8472, "flannel-v6.1": 8472, "fl2.1": 8473, "fl2-v6.1": 8473,
+                }  # fmt: skip
+            there.more()
+            back.more()
+    assert (there.lost(), back.lost()) == ([], [])
+    assert stream.sent == stream.received
+    assert macs == [
+        host.ns.ask("link", "show", name)[0]["address"] for host in cluster.hosts for name in ("fl2.1", "fl2-v6.1")
+    ]
+    one.daemon.stop()
+    cleanup = one.ns.run(binary("flannelctl"), "cleanup")
+    assert all(f"removed device {name}\n" in cleanup for name in ("flannel.1", "fl2.1", "fl2-v6.1"))
+    assert vxlan_ports(one) == {}
+
+
+def test_three_vxlan_ports_one_after_another_lose_no_packet(lab):
+    cluster = Cluster(lab, "sqlite", "vxlan").start(containers=True)
+    one, two = cluster.hosts
+    with EchoStreams(cluster, one.container, two.container) as echoes:
+        for port in 8473, 8474, 8475:
+            cluster.change_backend("vxlan", Port=port)
+        on_port(cluster, 8475)
+        echoes.more()
+    assert echoes.lost() == []
+
+
+def test_a_kill_in_the_midst_of_another_vxlan_port_loses_no_packet(lab):
+    cluster = Cluster(lab, "etcd", "vxlan", families="dual").start(containers=True)
+    one, two = cluster.hosts
+    with EchoStreams(cluster, one.container, two.container) as echoes:
+        for port in [8473, 8472] * 3:
+            cluster.change_backend("vxlan", Port=port)
+            one.daemon.kill9()
+            one.daemon.start().wait_ready()
+            on_port(cluster, port)
+        echoes.more()
+    assert echoes.lost() == []
+
+
+def test_another_udp_port_has_a_device_beside_the_old_one(lab):
+    cluster = Cluster(lab, "etcd", "udp", families="dual").start(containers=True)
+    one, two = cluster.hosts
+    with (
+        EchoStreams(cluster, one.container, two.container) as there,
+        EchoStreams(cluster, two.container, one.container) as back,
+    ):
+        for port in 8286, 8285:
+            on_port(cluster, port)
+            there.more()
+            back.more()
+    assert (there.lost(), back.lost()) == ([], [])
+
+
+def test_gbp_costs_a_moment_on_one_port_and_nothing_with_another(lab):
+    cluster = Cluster(lab, "sqlite", "vxlan").start(containers=True)
+    one, two = cluster.hosts
+
+    def option(host, name, key):
+        links = host.ns.ask("-d", "link", "show", name)
+        return links[0]["linkinfo"]["info_data"].get(key, False) if links else None
+
+    def set_config(*flags, **options):
+        cluster.config["Backend"] = {"Type": "vxlan"} | options
+        flannelctl(cluster.store, "config", "set", *flags, json.dumps(cluster.config))
+
+    with EchoStreams(cluster, one.container, two.container) as echoes:
+        for gbp in True, False:
+            with pytest.raises(CommandFailed, match="each host makes its devices on Port 8472 anew"):
+                set_config(GBP=gbp)
+            set_config("--force", GBP=gbp)
+            for host in cluster.hosts:
+                wait_until(lambda: option(host, "flannel.1", "gbp") is gbp, f"GBP {gbp} on {host.name}")
+            cluster.wait_complete()
+            echoes.more()
+    print("lost by GBP on and off:", [len(lost) for lost in echoes.lost()])
+
+    with EchoStreams(cluster, one.container, two.container) as echoes:
+        set_config(Learning=True)
+        wait_until(lambda: all(option(host, "flannel.1", "learning") for host in cluster.hosts), "learning")
+        echoes.more()
+        set_config(GBP=True, Port=8473)
+        wait_until(lambda: all(ways(cluster, host) == {8473} for host in cluster.hosts), "the other port")
+        for host in cluster.hosts:
+            assert [option(host, name, "gbp") for name in ("flannel.1", "fl2.1")] == [False, True]
         echoes.more()
     assert echoes.lost() == []
 
@@ -154,43 +254,3 @@ def test_a_family_comes_and_goes(lab):
         echoes.more()
     assert echoes.lost() == []
     assert [subnet(host) for host in cluster.hosts] == before
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_a_host_with_another_address_is_reached_there(lab, backend):
-    """DHCP gives the host another address: it keeps its subnet, and its peers follow."""
-    cluster = Cluster(lab, "etcd", backend).start(containers=True)
-    one, two = cluster.hosts
-    subnets = cluster.subnets()
-    one.ns.ip_all(
-        f"addr del {one.address}/24 dev eth0\naddr add 192.0.2.77/24 dev eth0\n"
-        "route replace default via 192.0.2.254\n"
-    )
-    one.address = "192.0.2.77"
-    wait_until(lambda: public_ip(cluster, one) == "192.0.2.77", lambda: one.daemon.log())
-    cluster.wait_complete()
-    wait_until(lambda: answers(one.container, two.container.address), "packets", within=10)
-    with EchoStreams(cluster, one.container, two.container) as echoes:
-        echoes.more()
-    assert echoes.lost() == []
-    assert cluster.subnets() == subnets
-    assert one.daemon.ready()
-
-
-def public_ip(cluster, host):
-    return json.loads(cluster.store.lease_values()[key_of(host)])["PublicIP"]
-
-
-def test_the_mtu_of_the_underlay_is_followed(lab):
-    cluster = Cluster(lab, "etcd", "vxlan").start(containers=True)
-    one, two = cluster.hosts
-    with EchoStreams(cluster, one.container, two.container) as echoes:
-        for mtu in (1400, 1500):
-            one.ns.ip("link", "set", "eth0", "mtu", mtu)
-            wait_until(
-                lambda: one.daemon.subnet_env()["FLANNEL_MTU"] == str(mtu - 50),
-                lambda: str(one.daemon.subnet_env()),
-            )
-            assert one.ns.ask("link", "show", "flannel.1")[0]["mtu"] == mtu - 50
-            echoes.more()
-    assert echoes.lost() == []

@@ -75,7 +75,8 @@ def test_a_network_around_the_store_and_its_way_takes_neither_along(lab, far_etc
         assert answers(host, "172.20.0.5") and answers(host, "192.0.2.254")
         (said,) = [text for text in troubles(host) if text.startswith("network: ")]
         assert "172.20.0.5 (an endpoint of the store)" in said
-        assert said.removeprefix("network: ") in host.daemon.log()
+        text, remedy = said.removeprefix("network: ").split("; remedy: ")
+        assert text in host.daemon.log() and remedy in host.daemon.log()
     # A host that does not use that address leases the subnet.
     far_etcd.put_lease("172.20.0.0-24", '{"PublicIP":"192.0.2.77"}' if backend == "udp" else
                        '{"PublicIP":"192.0.2.77","BackendType":"vxlan","BackendData":'

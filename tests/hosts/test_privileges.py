@@ -122,7 +122,7 @@ def test_keys_of_another_user_are_read_again_while_it_runs(lab):
     store.stop()
     host.daemon.wait_log("store away")
     store.start()
-    host.daemon.wait_log("store is back", within=40)
+    host.daemon.wait_log("over: store away", within=40)
 
 
 def test_a_subnet_file_in_a_folder_of_another_user_is_written(lab):
@@ -176,6 +176,7 @@ def test_a_library_that_ends_the_process_does_not_look_like_a_bad_command_line(l
         "void nft_ctx_free(void*) {}\n"
         "int nft_ctx_buffer_output(void*) { return 0; }\n"
         "int nft_ctx_buffer_error(void*) { return 0; }\n"
+        "void nft_ctx_output_set_flags(void*, unsigned) {}\n"
         'const char* nft_ctx_get_output_buffer(void*) { return ""; }\n'
         'const char* nft_ctx_get_error_buffer(void*) { return ""; }\n'
         "int nft_run_cmd_from_buffer(void*, const char*) { return 0; }\n"

@@ -18,6 +18,25 @@ def end_of(host, store, *flags, **options):
     return daemon.wait_exit(), daemon.log()
 
 
+# ---- the log
+
+
+PASSWORD = ["--etcd-username=u", "--etcd-password=not-to-be-seen"]
+
+
+def test_a_log_of_json_has_an_object_on_each_line_and_no_password(lab):
+    cluster = Cluster(lab, hosts=1, flags=["--log-format=json", "-v=4", *PASSWORD]).start()
+    one = cluster.hosts[0]
+    log = one.daemon.log()
+    lines = [json.loads(line) for line in log.splitlines()]
+    assert all(list(line) == ["time", "level", "message", "source", "fields"] for line in lines)
+    assert [line["time"] for line in lines] == sorted(line["time"] for line in lines)
+    start = next(line for line in lines if line["message"] == "flanneld starts")
+    assert "--log-format=json" in start["fields"]["given"] and start["source"].startswith("run.cc:")
+    taken = [line for line in lines if line["fields"].get("subnet") == subnet(one)]
+    assert taken and "not-to-be-seen" not in log
+
+
 # ---- ends
 
 
@@ -81,7 +100,7 @@ def test_a_second_daemon_with_the_network_or_device_of_a_running_one_ends_and_na
 def test_a_backend_that_cannot_be_is_named_and_waited_for_to_be_mended(lab):
     etcd, host = lab.etcd(), lab.host()
     etcd.set_config({"Network": "10.5.0.0/16", "Backend": {"Type": "pigeon"}})
-    host.flanneld(etcd).start().wait_log("waiting for it to be mended")
+    host.flanneld(etcd).start().wait_log("code=config-invalid")
     assert "pigeon" in host.daemon.log()
     etcd.set_config({"Network": "10.5.0.0/16", "Backend": {"Type": "vxlan"}})
     host.daemon.wait_ready()

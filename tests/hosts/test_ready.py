@@ -95,7 +95,7 @@ def test_a_host_on_which_no_packet_passes_is_not_ready_and_names_the_remedy(lab)
 
     one.ns.ip_all(f"addr del {one.address}/24 dev eth0\naddr add 192.0.2.77/24 dev eth0\n"
                   "route replace default via 192.0.2.254\n")
-    says(one, 503, "or this host uses 192.0.2.77 of eth0 in a few seconds")
+    says(one, 503, "if it stays so, this host uses 192.0.2.77 of eth0 in a few seconds")
     one.ns.ip_all(f"addr flush dev eth0\naddr add {one.address}/24 dev eth0\n"
                   "route replace default via 192.0.2.254\n")
     is_ready(one)
@@ -107,7 +107,8 @@ def test_a_host_on_which_no_packet_passes_is_not_ready_and_names_the_remedy(lab)
     is_ready(one)
     ping(one.container, two.container)
     log = one.daemon.log()
-    assert log.count("the host has a problem") == 1 and log.count("the host has no longer a problem") == 1, log
+    assert log.count("code=own-subnet-taken") == 2, log
+    assert log.count("over: another route to our own subnet goes before that of the bridge") == 1, log
 
 
 def test_a_ready_host_reports_what_stops_some_packets(lab):

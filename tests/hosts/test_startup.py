@@ -158,7 +158,7 @@ def test_an_etcd_that_is_down_is_awaited_and_logged_once(lab):
     daemon.wait_log("store away")
     wait_until(lambda: refused_connections(etcd.host) >= 3, "the daemon to try again and again",
                within=40, unless=daemon.must_run)
-    assert daemon.log().count("store away") == 1
+    assert daemon.log().count("] store away") == 1
     status, reasons = daemon.health("/readyz")
     assert status == 503 and "store" in reasons
     etcd.start()
@@ -177,7 +177,7 @@ def test_a_store_file_that_cannot_be_opened_is_awaited_and_logged_once(lab):
     # The pause after the first try is 0.2 s, and doubles each time.
     wait_until(lambda: daemon.status()["store"]["for_s"] >= 3, "the daemon to try again and again",
                unless=daemon.must_run)
-    assert daemon.log().count("store away") == 1
+    assert daemon.log().count("] store away") == 1
     folder.unlink()
     folder.mkdir()
     store.set_config({"Network": "10.5.0.0/16", "Backend": {"Type": "vxlan"}})

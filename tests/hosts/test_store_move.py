@@ -90,7 +90,7 @@ def test_the_new_store_dies_and_daemons_restart_in_the_middle_of_a_move(lab, new
         wait_followed(cluster.store, old, 3)
         new_store.stop()
         for host in cluster.hosts:
-            host.daemon.wait_log("store away")
+            host.daemon.wait_log("this host cannot follow the move to another store")
         three.daemon.kill9()
         three.daemon.start().wait_ready()
         wait_until(

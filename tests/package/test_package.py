@@ -124,8 +124,7 @@ def test_the_unit_has_all_that_flanneld_needs_and_no_more(machine, filter):
     assert machine.property("flanneld", "ActiveState") == "active"
     wait_until(lambda: "packet filter in order family=IPv4 masquerade=true forward=true" in machine.log("flanneld"),
                lambda: machine.log("flanneld"))
-    log = machine.log("flanneld")
-    assert not re.search(r"^[EW][0-9]{4} ", log, re.M), log
+    assert machine("journalctl", "--no-pager", "-o", "cat", "-u", "flanneld", "-p", "warning") == ""
     pid = machine.property("flanneld", "MainPID")
     status = machine("cat", f"/proc/{pid}/status")
     wanted = 1 << 12 | 1 << 13  # CAP_NET_ADMIN, CAP_NET_RAW
@@ -136,6 +135,105 @@ def test_the_unit_has_all_that_flanneld_needs_and_no_more(machine, filter):
     machine("systemctl", "reload", "flanneld")
     wait_until(lambda: "as requested" in machine.log("flanneld"), "the reload")
     assert machine.property("flanneld", "MainPID") == pid
+
+
+def entries(machine):
+    said = machine("journalctl", "--no-pager", "-o", "json", "-u", "flanneld", "SYSLOG_IDENTIFIER=flanneld")
+    return [json.loads(line) for line in said.splitlines()]
+
+
+def started_with(machine, more_settings):
+    machine("systemctl", "stop", "flanneld")
+    machine("sh", "-c", f"cat >/etc/default/flanneld <<'END'\n{SETTINGS}{more_settings}END")
+    machine("systemctl", "start", "flanneld", check=False)
+
+
+def test_the_journal_has_each_field_of_a_line(machine):
+    """Also after the daemon has given up its privileges, and also the last words of one that cannot start."""
+    installed(machine)
+    machine("systemctl", "start", "flanneld")
+
+    def reloaded():
+        """A line alone: a burst may be more than the queue of journald's socket holds."""
+        machine("systemctl", "reload", "flanneld")
+        return [entry for entry in entries(machine) if entry.get("FLANNEL_SIGNAL") == "1"]
+
+    entry = wait_until(reloaded, lambda: machine.log("flanneld"))[0]
+    assert entry["MESSAGE"].endswith(" as requested signal=1")
+    assert (entry["PRIORITY"], entry["CODE_FILE"], entry["_TRANSPORT"]) == ("6", "run.cc", "journal")
+    assert entry["CODE_LINE"].isdigit()
+    messages = machine.log("flanneld")
+    assert "flanneld starts version=" in messages and "flannel is ready" in messages
+    assert "are missing here" not in messages
+
+    started_with(machine, "FLANNELD_HEALTHZ_IP=192.0.2.77\nFLANNELD_HEALTHZ_PORT=81\n")
+    last = wait_until(lambda: [entry for entry in entries(machine) if entry["PRIORITY"] == "3"], "the last words")[0]
+    assert "192.0.2.77" in last["MESSAGE"]
+
+    started_with(machine, "FLANNELD_LOG_FORMAT=json\n")
+    said = wait_until(lambda: [entry["MESSAGE"] for entry in entries(machine) if entry["MESSAGE"].startswith("{")],
+                      lambda: machine.log("flanneld"))
+    assert json.loads(said[0])["message"] == "flanneld starts"
+
+
+def test_a_reload_takes_the_settings(machine):
+    """Within the sandbox of the unit, after the daemon has given up its privileges."""
+    installed(machine)
+    machine("systemctl", "start", "flanneld")
+    pid = machine.property("flanneld", "MainPID")
+
+    def reload(text):
+        machine("sh", "-c", f"cat >/etc/default/new <<'END'\n{text}END\n"
+                "chmod 600 /etc/default/new; mv /etc/default/new /etc/default/flanneld")
+        machine("systemctl", "reload", "flanneld")
+
+    def masquerading(word):
+        wait_until(lambda: f"FLANNEL_IPMASQ={word}\n" in machine("cat", "/run/flannel/subnet.env"),
+                   lambda: machine.log("flanneld"))
+
+    masquerading("true")
+    reload(f"FLANNELD_STORE={STORE}\n")  # systemd's environment of the process still has the variable
+    masquerading("false")
+    reload(SETTINGS + "FLANNEL_OPTIONS=-v=2\n")
+    masquerading("true")
+    wait_until(lambda: "code=option-at-restart about=FLANNEL_OPTIONS" in machine.log("flanneld"),
+               lambda: machine.log("flanneld"))
+    assert machine.property("flanneld", "MainPID") == pid
+    assert "of the environment is not used" not in machine.log("flanneld")
+    machine("systemctl", "restart", "flanneld")
+    assert "--v=2" in machine.log("flanneld")
+
+
+def test_the_group_may_ask_and_nobody_else(machine):
+    installed(machine)
+    machine("systemctl", "start", "flanneld")
+    said = "root flannel 660\n"
+    wait_until(lambda: machine("stat", "-c", "%U %G %a", "/run/flannel/flanneld.sock") == said, "the group")
+
+    def status(*groups):
+        return machine("setpriv", "--reuid=65534", "--regid=65534", *groups, "flannelctl", "status", check=False)
+
+    group = machine("getent", "group", "flannel").split(":")[2]
+    assert ", ready" in status(f"--groups={group}")
+    assert "ready" not in status("--clear-groups")
+
+
+def test_a_drained_host_starts_for_its_service_manager(machine):
+    installed(machine)
+    machine("systemctl", "start", "flanneld")
+
+    def ctl(*words):
+        return machine("flannelctl", f"--store={STORE}", *words)
+
+    lease = ctl("leases")
+    ctl("drain")
+    assert len(ctl("leases").splitlines()) == 1
+    machine("systemctl", "restart", "flanneld")  # it waits for READY=1, with no lease to come
+    assert machine.property("flanneld", "ActiveState") == "active"
+    assert "drained since" in machine.property("flanneld", "StatusText")
+    assert link(machine)
+    ctl("undrain")
+    assert ctl("leases").splitlines()[1].split()[0] == lease.splitlines()[1].split()[0]
 
 
 def test_an_upgrade_keeps_the_data_plane_and_a_removal_leaves_nothing(machine):
@@ -190,17 +288,22 @@ def test_networkd_leaves_our_devices_alone(machine):
     machine("systemctl", "start", "systemd-networkd")
     told = lambda name: machine("networkctl", "--no-pager", "--no-legend", "list", name).split()  # noqa: E731
     wait_until(lambda: told("eth0")[-1] not in ("pending", "initialized"), "networkd to have looked")
-    assert told("flannel.1")[-1] == "unmanaged" != told("eth0")[-1]
+    for name in ("flannel-v6.1", "fl2.1", "fl2-v6.1"):
+        machine("ip", "link", "add", name, "type", "vxlan", "id", "9", "dstport", str(9000 + len(name)))
+    for name in ("flannel.1", "flannel-v6.1", "fl2.1", "fl2-v6.1"):
+        wait_until(lambda: told(name)[-1] == "unmanaged", lambda: f"{told(name)}")
+    assert told("eth0")[-1] != "unmanaged"
 
 
 def test_networkmanager_leaves_our_devices_alone(machine):
     installed(machine, UDP)
     machine("systemctl", "start", "flanneld")
-    for name, vni in (("flannel.1", "1"), ("other.1", "2")):
-        machine("ip", "link", "add", name, "type", "vxlan", "id", vni, "dstport", "8472")
+    vxlans = ("flannel.1", "flannel-v6.1", "fl2.1", "fl2-v6.1", "other.1")
+    for vni, name in enumerate(vxlans, 1):
+        machine("ip", "link", "add", name, "type", "vxlan", "id", str(vni), "dstport", "8472")
     machine("ip", "tuntap", "add", "other0", "mode", "tun")
-    for name in ("flannel.1", "other.1", "other0"):
-        machine("ip", "address", "add", f"10.9.{len(name)}.1/32", "dev", name)
+    for number, name in enumerate((*vxlans, "other0")):
+        machine("ip", "address", "add", f"10.9.{number}.1/32", "dev", name)
         machine("ip", "link", "set", name, "up")
     machine("systemctl", "start", "NetworkManager")
 
@@ -210,7 +313,7 @@ def test_networkmanager_leaves_our_devices_alone(machine):
 
     wait_until(lambda: told("other.1", "other0") == {"100 (connected (externally))"},
                lambda: f"NetworkManager to take what is not ours: {told('other.1', 'other0')}")
-    assert told("flannel0", "flannel.1") == {"10 (unmanaged)"}
+    assert told("flannel0", *vxlans[:-1]) == {"10 (unmanaged)"}
 
 
 def test_a_restart_hands_the_packet_path_of_udp_on(machine):
@@ -242,3 +345,42 @@ def test_docker_gets_the_subnet_and_never_waits_for_good(machine):
         said = wait_until(lambda: re.findall(r"dockerd (.* --mtu=1450)", machine.log("docker")), "Docker")
         env = dict(line.split("=") for line in machine("cat", "/run/flannel/subnet.env").split())
         assert said[-1] == f"--debug --bip={env['FLANNEL_SUBNET']} --ip-masq=false --mtu=1450"
+
+
+# A Docker that has no network, on a socket like Docker's; it logs what is asked.
+FAKE_SOCKET = """
+[Socket]
+ListenStream=/run/docker.sock
+SocketMode=0660
+SocketGroup=docker
+Accept=yes
+"""
+FAKE_ENGINE = r"""
+[Service]
+StandardInput=socket
+StandardError=journal
+ExecStart=/bin/sh -c 'read -r method path version; echo "asked: $$method $$path" >&2; \
+    printf "HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\n[]"; exec cat >/dev/null'
+"""
+
+
+def test_docker_gets_a_network_by_its_socket_and_no_options(machine):
+    """The unit's daemon has neither the rights of the group docker nor those to pass over permissions."""
+    machine("groupadd", "docker")
+    for path, text in (("docker.service", DOCKER), ("asked.socket", FAKE_SOCKET), ("asked@.service", FAKE_ENGINE)):
+        machine("sh", "-c", f"cat >/etc/systemd/system/{path} <<'END'\n{text}END")
+    machine("sh", "-c", "echo 'DOCKER_OPTS=\"--debug\"' >/etc/default/docker")
+    machine("systemctl", "daemon-reload")
+    machine("systemctl", "start", "asked.socket")
+    installed(machine)
+    machine("systemctl", "start", "flanneld")
+    machine("systemctl", "start", "docker")
+    wait_until(lambda: re.search(r"dockerd --debug --bip=", machine.log("docker")), "Docker with --bip")
+    machine("sh", "-c", "echo FLANNELD_DOCKER_NETWORK=flannel >>/etc/default/flanneld")
+    machine("systemctl", "restart", "flanneld")
+    asked = lambda: machine("journalctl", "--unit=asked@*", "--output=cat")  # noqa: E731
+    wait_until(lambda: "asked: POST /networks/create" in asked(), lambda: asked() + machine.log("flanneld"))
+    assert "CAP_DAC_OVERRIDE" not in machine.log("flanneld")
+    machine("systemctl", "restart", "docker")
+    wait_until(lambda: re.findall(r"^dockerd (.*)$", machine.log("docker"), re.M)[-1] == "--debug",
+               lambda: machine.log("docker"))

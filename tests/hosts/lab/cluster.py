@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hosts that share a store and a configuration, each with its daemon."""
 
+import json
 import shutil
 import threading
 
-from .overlay import NETWORK, NETWORK6, device, missing, subnet, wait_complete
+from .overlay import NETWORK, NETWORK6, device, key_of, missing, subnet, wait_complete
 from .shell import wait_until
 
 # Hosts choose their subnets at random up to these. The subnets of the networks above them belong to
@@ -60,10 +61,26 @@ class Cluster:
         for host in self.hosts:
             host.daemon.wait_ready()
         self.wait_complete()
+        if self.backend == "udp":
+            self._wait_peers()
         if containers:
             for host in self.hosts:
                 host.start_container()
         return self
+
+    def _wait_peers(self):
+        """Waits until every daemon knows every other, reachable or not: with udp the kernel does not show it."""
+
+        def known(host):
+            peers = host.daemon.status()["peers"]
+            return peers["up"] + len(peers["unreachable"])
+
+        def numbers():
+            return [known(host) for host in self.hosts]
+
+        wait_until(
+            lambda: min(numbers()) >= len(self.hosts) - 1, lambda: f"all peers on each host: {numbers()}"
+        )
 
     def start_at_once(self):
         """Starts all daemons, as close together as this machine can."""
@@ -78,6 +95,26 @@ class Cluster:
             thread.start()
         for thread in threads:
             thread.join()
+
+    def change_backend(self, backend, **options):
+        """Puts a configuration with another backend, or other options of it."""
+        self.backend = backend
+        self.config = self.config | {"Backend": {"Type": backend, **options}}
+        self.store.set_config(self.config)
+
+    def announced(self, host):
+        """What the lease of a host says of its backend."""
+        return self.lease(host).get("Backend", {})
+
+    def lease(self, host):
+        return json.loads(self.store.lease_values().get(key_of(host), "{}"))
+
+    def wait_announced(self, hosts, backend, within=20):
+        wait_until(
+            lambda: all(self.announced(host).get("Type") == backend for host in hosts),
+            lambda: f"{backend} to be announced: {[self.announced(host) for host in hosts]}",
+            within,
+        )
 
     def wait_complete(self, within=20):
         wait_complete(self.hosts, self.backend, self.versions, within)

@@ -70,7 +70,7 @@ class Engine:
         self.release = release
         self._root = host.folder / "docker"
         self._root.mkdir()
-        self._socket = host.folder / "docker.sock"
+        self.socket = host.folder / "docker.sock"
         self._log = host.folder / "dockerd.log"
         self._process = None
         init = pathlib.Path(__file__).with_name("docker_init.py")
@@ -104,10 +104,10 @@ class Engine:
                     "env",
                     f"PATH={path}",
                     "dockerd",
-                    f"--host=unix://{self._socket}",
+                    f"--host=unix://{self.socket}",
                     f"--data-root={self._root / 'data'}",
                     f"--exec-root={self._root / 'exec'}",
-                    f"--pidfile={self.host.folder / 'dockerd.pid'}",
+                    f"--pidfile={self.host.folder / 'docker.pid'}",
                     f"--config-file={config}",
                     f"--cgroup-parent=/{self.host.ns}",
                     "--exec-opt=native.cgroupdriver=cgroupfs",
@@ -132,20 +132,20 @@ class Engine:
 
     def stop(self):
         """Stops dockerd by SIGTERM, as its service does; its containers end too."""
-        pid = (self.host.folder / "dockerd.pid").read_text(encoding="ascii")
+        pid = (self.host.folder / "docker.pid").read_text(encoding="ascii")
         run(*self.command("kill", f"-{signal.SIGTERM.value}", pid))
         self._process.wait(30)
 
     def docker(self, *words, check=True, **options):
-        return run("/usr/bin/docker", f"--host=unix://{self._socket}", *words, check=check, **options)
+        return run("/usr/bin/docker", f"--host=unix://{self.socket}", *words, check=check, **options)
 
     def load_image(self):
         self.docker("import", make_image(self.host.lab.folder), "lab")
         return self
 
-    def container(self, name, *argv):
-        """Starts a container; without words it only waits."""
-        return DockerContainer(self, name, argv or ("sleep", "1000"))
+    def container(self, name, *argv, flags=()):
+        """Starts a container with these flags of docker run; without words it only waits."""
+        return DockerContainer(self, name, argv or ("sleep", "1000"), flags)
 
     def log(self):
         return self._log.read_text(errors="replace") if self._log.exists() else ""
@@ -159,32 +159,35 @@ class Engine:
 
 
 class DockerContainer:
-    def __init__(self, engine, name, argv):
+    def __init__(self, engine, name, argv, flags):
         self.engine = engine
         self.name = name
         engine.docker("rm", "--force", name, check=False)
-        engine.docker("run", "--detach", f"--name={name}", "lab", *argv)
-        # Of IPv4, and then of IPv6 if Docker's bridge has it.
-        self.addresses = engine.docker(
-            "inspect", "--format={{.NetworkSettings.IPAddress}} {{.NetworkSettings.GlobalIPv6Address}}", name
-        ).split()
+        engine.docker("run", "--detach", f"--name={name}", *flags, "lab", *argv)
+        # Of IPv4, and then of IPv6 if the network has it.
+        form = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{.GlobalIPv6Address}} {{end}}"
+        self.addresses = self.inspect(form).split()
         assert self.addresses, engine.docker("logs", name)
         self.address = self.addresses[0]
+
+    def inspect(self, form):
+        return self.engine.docker("inspect", f"--format={form}", self.name).strip()
 
     def run(self, *argv, check=True):
         return self.engine.docker("exec", self.name, *argv, check=check)
 
 
-def nginx(engine, name="web"):
-    web = engine.container(name, "nginx", "-g", "daemon off;")
+def nginx(engine, name="web", flags=()):
+    web = engine.container(name, "nginx", "-g", "daemon off;", flags=flags)
     wait_until(lambda: "Welcome" in web.run("curl", "-s", "http://127.0.0.1/", check=False),
                f"nginx of {name}")  # fmt: skip
     return web
 
 
-def fetched(source, address):
+def fetched(source, address, port=80):
     """Whether `source`, an object with .run, gets the page of nginx at this address."""
-    asked = source.run("curl", "-s", "--max-time", "1", f"http://{in_url(address)}/", check=False)
+    url = f"http://{in_url(address)}:{port}/"
+    asked = source.run("curl", "-s", "--max-time", "1", url, check=False)
     return "Welcome to nginx!" in asked
 
 

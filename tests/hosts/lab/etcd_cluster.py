@@ -92,17 +92,17 @@ class EtcdCluster(EtcdStore):
     def _healthy(self, member):
         return "is healthy" in self.on(member, "endpoint", "health", check=False, both=True)
 
-    def on(self, member, *words, check=True, both=False, timeout="3s"):
+    def on(self, member, *words, check=True, both=False, timeout="3s", input=None):
         """Runs etcdctl on one member's machine."""
         user = [f"--user={self.root}"] if self.root else []
         argv = ["env", "ETCDCTL_API=3", "etcdctl", f"--command-timeout={timeout}", *user, *words]
         command = " ".join(f"'{word}'" for word in argv) + (" 2>&1" if both else "")
-        return member.host.ns.run("sh", "-c", command, check=check)
+        return member.host.ns.run("sh", "-c", command, check=check, input=input)
 
     def etcdctl(self, *words, input=None):
         for member in self.members:
             if member.running() and member.status() is not None:
-                return self.on(member, *words, timeout="20s")
+                return self.on(member, *words, timeout="20s", input=input)
         raise NotReached("no member of the etcd cluster answers")
 
     def leader(self):
@@ -139,11 +139,11 @@ class EtcdCluster(EtcdStore):
         return self.start()
 
     def fill_up(self):
-        """Writes until a member raises the NOSPACE alarm."""
-        big = "x" * 100_000
+        """Writes until a member raises the NOSPACE alarm, in as few requests as etcd accepts."""
+        big = "x" * 1_400_000
 
         def full():
-            self.on(self.members[0], "put", "/filler", big, check=False)
+            self.on(self.members[0], "put", "/filler", input=big, timeout="20s", check=False)
             return "NOSPACE" in self.on(self.members[0], "alarm", "list", check=False)
 
         wait_until(full, "the NOSPACE alarm", within=60, every=0)

@@ -20,6 +20,18 @@ def binary(name):
     return pathlib.Path(folder) / name
 
 
+def ctl(host, *words, check=True, user=None, inside=False, under=()):
+    """What flannelctl prints about the daemon of a host, as root or another user.
+
+    `inside`: in the network namespace of the host, where it also sees that. `under`: the words of a
+    program that runs it."""
+    if user:
+        under = ["setpriv", f"--reuid={user}", "--clear-groups", f"--regid={user}"]
+    call = [*under, binary("flannelctl"), *words, f"--control-socket={host.daemon.control_socket}"]
+    words = host.ns.command(*call) if inside else call
+    return run("sh", "-c", 'exec "$@" 2>&1', "sh", *words, check=check)
+
+
 class DaemonDied(AssertionError):
     """The daemon ended while a test waited for it."""
 
@@ -37,17 +49,20 @@ class Flanneld:
         folder.mkdir(exist_ok=True)
         self.subnet_file = folder / "subnet.env"
         self.state_dir = host.folder / "state"
+        self.control_socket = folder / "flanneld.sock"
         self.healthz_port = healthz_port
         self.flags = [
             *store.flags(),
             f"--subnet-file={self.subnet_file}",
             f"--state-dir={self.state_dir}",
+            f"--control-socket={self.control_socket}",
             f"--healthz-port={healthz_port}",
         ]
         if iface:
             self.flags.append(f"--iface={iface}")
         self.flags += flags
         self.under = []  # words before the program, of one that becomes it
+        self.environment = {}  # further variables
         self._process = None
         self._log = folder / "flanneld.log"
         self._notify_path = folder / "notify"
@@ -77,7 +92,7 @@ class Flanneld:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "NOTIFY_SOCKET": str(self._notify_path)},
+                env={**os.environ, **self.environment, "NOTIFY_SOCKET": str(self._notify_path)},
             )
         return self
 

@@ -60,6 +60,9 @@ class EtcdProcess:
     def freeze(self):
         self._process.send_signal(signal.SIGSTOP)
 
+    def thaw(self):
+        self._process.send_signal(signal.SIGCONT)
+
     def reap(self):
         if self._process:
             self._process.wait()
@@ -148,6 +151,12 @@ class Etcd(EtcdStore):
     def stop(self):
         self._process.kill()
 
+    def freeze(self):
+        self._process.freeze()
+
+    def thaw(self):
+        self._process.thaw()
+
     def reap(self):
         self._process.reap()
 
@@ -175,6 +184,9 @@ class EtcdV2(Etcd):
 
     def put_lease(self, key, value, ttl=86400):
         self.etcdctl("set", "--ttl", ttl, f"{PREFIX}/subnets/{key}", value)
+
+    def reserve(self, key, value):
+        self.etcdctl("set", f"{PREFIX}/subnets/{key}", value)
 
     def delete_lease(self, key):
         self.etcdctl("rm", f"{PREFIX}/subnets/{key}")

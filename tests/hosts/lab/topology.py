@@ -18,6 +18,7 @@ Nothing is made in the namespace of the caller. All names begin with the lab's p
 """
 
 import ipaddress
+import shutil
 
 from .consul import Consul
 from .etcd_cluster import EtcdCluster
@@ -231,6 +232,8 @@ class Lab:
         if self._etcd_cluster:
             self._etcd_cluster.reap()
         remove_cgroups(self.prefix)
+        # An etcd allocates 128 MB; all of a run would fill the disk, and keep it busy.
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def left_behind(self):
         """The namespaces that still exist, with the number of processes in each."""

@@ -95,22 +95,26 @@ class EchoStream:
             ... restart something ...
             echoes.more()
         assert echoes.lost() == []
+
+    `size`: bytes of payload; such packets have no DF, and may be cut.
     """
 
     REPLY = re.compile(r"icmp_seq=(\d+) ttl")
     MOMENT = re.compile(r"^\[([\d.]+)\] .* ttl=", re.MULTILINE)
 
-    def __init__(self, source, target, folder, every=0.005):
+    def __init__(self, source, target, folder, every=0.005, size=None):
         self._target = target
+        self._options = [] if size is None else ["-M", "dont", "-s", size]
         self._every = every
         self._source = source
-        self._path = folder / f"echoes-{target.address}.log"
+        self._path = folder / f"echoes-{source.ns}-{target.address}-{size or 56}.log"
         self._process = None
 
     def __enter__(self):
         with open(self._path, "wb") as log:
             self._process = self._source.ns.start(
-                *["ping", "-n", "-D", "-i", self._every, self._target.address], stdout=log, stderr=log
+                *["ping", "-n", "-D", "-i", self._every, *self._options, self._target.address],
+                stdout=log, stderr=log,
             )
         self.more()
         return self
@@ -141,19 +145,21 @@ class EchoStream:
 class EchoStreams(contextlib.ExitStack):
     """An EchoStream in each family of a cluster, from one container to another."""
 
-    def __init__(self, cluster, source, target):
+    def __init__(self, cluster, source, target, **options):
         super().__init__()
         folder = cluster.lab.folder
-        self._streams = [EchoStream(source, target.at(version), folder) for version in cluster.versions]
+        self._streams = [
+            EchoStream(source, target.at(version), folder, **options) for version in cluster.versions
+        ]
 
     def __enter__(self):
         for stream in self._streams:
             self.enter_context(stream)
         return self
 
-    def more(self):
+    def more(self, *count):
         for stream in self._streams:
-            stream.more()
+            stream.more(*count)
 
     def lost(self):
         """The sequence numbers of the lost echoes of each stream that lost some."""

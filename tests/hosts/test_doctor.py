@@ -1,0 +1,398 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One thing at a time is broken; `flannelctl doctor` names it, with what to do, and nothing else.
+
+    container ─ cni0 ─ h1 ──┬── lan ──┬── h2 ─ cni0 ─ container
+                          etcd
+"""
+
+import json
+import signal
+import threading
+import time
+
+import pytest
+
+from lab.cluster import Cluster
+from lab.faults import dropped
+from lab.flanneld import REPOSITORY, binary, ctl
+from lab.overlay import base, subnet
+from lab.shell import run, wait_until
+from lab.stores import PREFIX
+
+
+def store_flags(host):
+    return [flag for flag in host.daemon.flags if flag.startswith(("--etcd", "--store"))]
+
+
+def examine(host, *flags):
+    """The checks of doctor in the namespace of a host."""
+    under = getattr(host, "doctor_under", ())
+    said = ctl(host, "doctor", "--json", *store_flags(host), *flags, check=False, inside=True, under=under)
+    return json.loads(said[said.index("{") : said.rindex("}") + 1])["checks"]  # without warnings
+
+
+def findings(host, *flags):
+    """code -> the check, of all that is wrong."""
+    return {check["code"]: check for check in examine(host, *flags) if check["verdict"] == "wrong"}
+
+
+def wait_findings(host, *codes, flags=(), within=60):
+    wait_until(
+        lambda: set(findings(host, *flags)) == set(codes),
+        lambda: f"{codes}, and not {json.dumps(examine(host, *flags), indent=1)}",
+        within=within, every=0.3,
+    )  # fmt: skip
+    found = findings(host, *flags)
+    assert all(check["remedy"] for check in found.values())
+    return found
+
+
+@pytest.mark.parametrize("backend", ["vxlan", "udp", "host-gw"])
+def test_a_healthy_cluster_has_no_finding(lab, backend):
+    cluster = Cluster(lab, "etcd", backend, families="dual").start(containers=True)
+    for host in cluster.hosts:
+        wait_findings(host)
+        assert not [check for check in examine(host) if check["verdict"] != "ok"]
+        assert "WRONG" not in ctl(host, "doctor", *store_flags(host), inside=True)
+
+
+# Each breaks one thing at h1, and after the yield of the expected codes puts it right.
+
+
+def forwarding_is_off(one, _two, _store):
+    one.ns.sysctl(net_ipv4_ip_forward=0)
+    yield "ip-forward-off"
+    one.ns.sysctl(net_ipv4_ip_forward=1)
+
+
+def the_device_does_not_forward(one, _two, _store):
+    one.ns.run("sysctl", "-qw", "net/ipv4/conf/flannel.1/forwarding=0")
+    yield "device-forwarding-off"
+    one.ns.run("sysctl", "-qw", "net/ipv4/conf/flannel.1/forwarding=1")
+
+
+def an_operator_drops_in_dockers_chain(one, _two, _store):
+    one.ns.run("iptables", "-N", "DOCKER-USER")
+    one.ns.run("iptables", "-I", "FORWARD", "-j", "DOCKER-USER")
+    one.ns.run("iptables", "-A", "DOCKER-USER", "-s", "10.5.0.0/16", "-j", "DROP")
+    yield "rule-drops"
+    one.ns.run("iptables", "-F", "DOCKER-USER")
+
+
+def iptables_drops_forwarded_packets(one, _two, _store):
+    one.ns.run("iptables", "-I", "FORWARD", "-o", "flannel.1", "-p", "tcp", "-j", "REJECT")
+    yield "rule-drops"
+    one.ns.run("iptables", "-D", "FORWARD", "-o", "flannel.1", "-p", "tcp", "-j", "REJECT")
+
+
+def iptables_drops_ahead_of_routing(one, _two, _store):
+    words = ["PREROUTING", "-i", "flannel.1", "-p", "udp", "-j", "DROP"]
+    one.ns.run("iptables", "-t", "raw", "-A", *words)
+    yield "rule-drops"
+    one.ns.run("iptables", "-t", "raw", "-D", *words)
+
+
+def a_firewall_of_nftables_refuses(one, _two, _store):
+    one.ns.run("nft", "add table inet fw; add chain inet fw guard { type filter hook forward priority 10; policy drop; }")
+    yield "rule-drops"
+    one.ns.run("nft", "delete table inet fw")
+
+
+def a_rule_of_nftables_drops_a_set(one, two, _store):
+    one.ns.run(
+        "nft",
+        "add table ip fw; add set ip fw bad { type ipv4_addr; flags interval; };"
+        f"add element ip fw bad {{ {subnet(two)} }};"
+        "add chain ip fw early { type filter hook prerouting priority -200; };"
+        'add rule ip fw early iifname "cni0" ip daddr @bad counter drop',
+    )
+    yield "rule-drops"
+    one.ns.run("nft", "delete table ip fw")
+
+
+def a_route_of_another_program_goes_to_a_peer(one, two, _store):
+    half = base(subnet(two)) + "/25"
+    one.ns.ip("route", "add", half, "via", "192.0.2.254")
+    yield "peer-route-taken"
+    one.ns.ip("route", "del", half)
+
+
+def a_blackhole_is_in_the_way_of_a_peer(one, two, _store):
+    half = base(subnet(two)) + "/25"
+    one.ns.ip("route", "add", "blackhole", half)
+    yield "peer-route-taken"
+    one.ns.ip("route", "del", half)
+
+
+def the_cable_is_out(one, _two, _store):
+    one.plug(up=False)
+    yield {"underlay-no-carrier", "store-away"}
+    one.plug(up=True)
+
+
+def the_store_is_down(_one, _two, store):
+    store.stop()
+    yield "store-away"
+    store.start()
+
+
+def the_store_is_slow(_one, _two, store):
+    store.freeze()
+    thaw = threading.Timer(1.6, store.thaw)
+    thaw.start()
+    yield "store-slow"
+    thaw.join()
+
+
+def another_node_has_our_address(one, _two, store):
+    store.put_lease("10.5.71.0-24", f'{{"PublicIP":"{one.address}","NodeID":"{"a" * 32}/00000001"}}')
+    yield "public-ip-shared"
+    store.delete_lease("10.5.71.0-24")
+
+
+def two_hosts_announce_one_mac(_one, two, store):
+    stolen = json.loads(store.lease_values()[subnet(two).replace("/", "-")])
+    stolen |= {"PublicIP": "192.0.2.77", "NodeID": f"{'b' * 32}/00000001"}
+    store.put_lease("10.5.72.0-24", json.dumps(stolen))
+    yield "vtep-mac-shared"
+    store.delete_lease("10.5.72.0-24")
+
+
+def a_peer_has_a_backend_that_this_release_lacks(_one, _two, store):
+    store.put_lease("10.5.73.0-24", '{"PublicIP":"192.0.2.78","BackendType":"ipsec"}')
+    yield "peer-unreachable"
+    store.delete_lease("10.5.73.0-24")
+
+
+def the_configuration_is_nonsense(_one, _two, store):
+    before = store.etcdctl("get", "--print-value-only", f"{PREFIX}/config")
+    store.etcdctl("put", f"{PREFIX}/config", "{nonsense")
+    yield "config-not-used"
+    store.etcdctl("put", f"{PREFIX}/config", before.strip())
+
+
+def the_configuration_is_gone(_one, _two, store):
+    before = store.etcdctl("get", "--print-value-only", f"{PREFIX}/config")
+    store.etcdctl("del", f"{PREFIX}/config")
+    yield "config-gone"
+    store.etcdctl("put", f"{PREFIX}/config", before.strip())
+
+
+def the_host_is_drained(one, _two, _store):
+    drained = one.daemon.state_dir / "drained"
+    drained.write_text("")
+    yield "drained"
+    drained.unlink()
+
+
+def unseen(host, lines):
+    """Runs `ip` commands while the daemon does not see them."""
+    host.daemon.signal(signal.SIGSTOP)
+    host.ns.ip_all(lines)
+    host.daemon.signal(signal.SIGCONT)
+
+
+def another_program_has_our_vni(one, _two, _store):
+    unseen(one, "link del flannel.1\nlink add other type vxlan id 1 "
+                f"local {one.address} dev eth0 dstport 8472\nlink set other up\n")  # fmt: skip
+    yield "kernel-object-unmet"
+    one.ns.ip("link", "del", "other")
+
+
+def another_program_has_the_name_of_our_device(one, _two, _store):
+    unseen(one, "link del flannel.1\nlink add flannel.1 type bridge\n")
+    yield "kernel-object-unmet"
+    one.ns.ip("link", "del", "flannel.1")
+
+
+def a_host_does_not_renew_its_lease(_one, _two, store):
+    lease = {
+        "PublicIP": "192.0.2.79",
+        "BackendType": "vxlan",
+        "BackendData": {"VNI": 1, "VtepMAC": "02:00:00:00:00:79"},
+        "NodeID": f"{'c' * 32}/00000001",
+    }
+    store.put_lease("10.5.74.0-24", json.dumps(lease), ttl=24)
+    yield {"lease-not-renewed-there", "peer-silent"}
+    wait_until(lambda: "10.5.74.0-24" not in store.lease_values(), "the lease to end")
+
+
+def another_host_has_taken_our_lease(one, _two, store):
+    key = subnet(one).replace("/", "-")
+    store.put_lease(key, f'{{"PublicIP":"192.0.2.80","NodeID":"{"d" * 32}/00000001"}}')
+    yield "lease-lost"
+    store.delete_lease(key)
+
+
+def the_daemon_is_dead(one, _two, _store):
+    one.daemon.kill9()
+    yield "daemon-silent"
+    one.daemon.start().wait_ready()
+
+
+def a_certificate_is_about_to_expire(one, _two, _store):
+    file = one.folder / "ca.pem"
+    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+        "-days", "3", "-subj", "/CN=ca", "-keyout", one.folder / "ca.key", "-out", file)  # fmt: skip
+    one.doctor_flags = [f"--etcd-cafile={file}"]
+    yield "certificate-expires"
+    one.doctor_flags = []
+
+
+def a_firewall_at_the_peer_drops_what_we_send(_one, two, _store):
+    with dropped(two, "udp dport 8472"):
+        yield "peer-one-way"
+
+
+def a_firewall_drops_the_overlay_both_ways(one, two, _store):
+    with dropped(one, "udp dport 8472"), dropped(two, "udp dport 8472"):
+        yield "peer-silent"
+
+
+def the_host_of_a_peer_is_cut_off(_one, two, _store):
+    two.plug(up=False)
+    yield "peer-silent"
+    two.plug(up=True)
+
+
+def a_link_on_the_way_has_a_smaller_mtu(one, two, _store):
+    two.lab.lan.ip("link", "set", two.name, "mtu", "1400")
+    one.daemon.kill9()
+    one.daemon.start().wait_ready()  # asks at once, and not within two minutes
+    yield "peer-mtu"
+    two.lab.lan.ip("link", "set", two.name, "mtu", "1500")
+
+
+def our_clock_is_an_hour_ahead(one, _two, _store):
+    one.doctor_under = ("env", "FAKETIME_DONT_FAKE_MONOTONIC=1", "faketime", "-f", "+1h")
+    yield "clock-off"
+    one.doctor_under = ()
+
+
+def the_network_overlaps_what_the_host_uses(one, _two, _store):
+    one.ns.ip("address", "add", "10.5.250.1/24", "dev", "eth0")
+    yield "network-overlaps"
+    one.ns.ip("address", "del", "10.5.250.1/24", "dev", "eth0")
+
+
+FAULTS = [
+    forwarding_is_off, the_device_does_not_forward, an_operator_drops_in_dockers_chain,
+    iptables_drops_forwarded_packets, iptables_drops_ahead_of_routing, a_firewall_of_nftables_refuses,
+    a_rule_of_nftables_drops_a_set, a_route_of_another_program_goes_to_a_peer,
+    a_blackhole_is_in_the_way_of_a_peer,
+    the_store_is_down, the_store_is_slow, another_node_has_our_address, two_hosts_announce_one_mac,
+    a_peer_has_a_backend_that_this_release_lacks, the_configuration_is_nonsense,
+    the_configuration_is_gone, the_host_is_drained, another_program_has_our_vni,
+    another_program_has_the_name_of_our_device, a_host_does_not_renew_its_lease, another_host_has_taken_our_lease,
+    the_daemon_is_dead, a_certificate_is_about_to_expire, the_cable_is_out,
+    a_firewall_at_the_peer_drops_what_we_send, a_firewall_drops_the_overlay_both_ways,
+    the_host_of_a_peer_is_cut_off, a_link_on_the_way_has_a_smaller_mtu, our_clock_is_an_hour_ahead,
+    the_network_overlaps_what_the_host_uses,
+]  # fmt: skip
+
+
+PARTS = 4
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_each_fault_is_named_and_nothing_else(lab, part):
+    cluster = Cluster(lab, "etcd", "vxlan").start(containers=True)
+    one, two = cluster.hosts
+    one.doctor_flags = []
+    wait_findings(one)
+    wrong = {}
+    for fault in FAULTS[part::PARTS]:
+        broken = fault(one, two, cluster.store)
+        expected = next(broken)
+        codes = expected if isinstance(expected, set) else {expected}
+        begin = time.monotonic()
+        try:
+            wait_findings(one, *codes, flags=one.doctor_flags)
+            print(f"{fault.__name__}: {time.monotonic() - begin:.1f} s")
+        except AssertionError as error:
+            wrong[fault.__name__] = str(error)[:3000]
+        next(broken, None)
+        wait_findings(one)
+    assert not wrong, "\n".join(f"{name}: {why}" for name, why in wrong.items())
+
+
+def test_faults_of_ipv6_are_named(lab):
+    cluster = Cluster(lab, "etcd", "vxlan", families="dual").start(containers=True)
+    one, _two = cluster.hosts
+    one.ns.run("sysctl", "-qw", "net.ipv6.conf.all.forwarding=0")
+    wait_findings(one, "ipv6-forwarding-off")
+    one.forward_ipv6()
+    wait_findings(one)
+    one.ns.run("ip6tables", "-P", "FORWARD", "DROP")
+    one.ns.run("ip6tables", "-I", "FORWARD", "-i", "flannel-v6.1", "-j", "DROP")
+    found = wait_findings(one, "rule-drops")
+    assert "chain FORWARD: -i flannel-v6.1 -j DROP" in found["rule-drops"]["text"]
+
+
+def test_a_bridge_of_docker_with_another_subnet_is_named(lab):
+    cluster = Cluster(lab, "etcd", "vxlan").start()
+    one, _two = cluster.hosts
+    one.ns.ip_all("link add docker0 type bridge\naddr add 172.17.0.1/16 dev docker0\nlink set docker0 up\n")
+    found = wait_findings(one, "bridge-elsewhere")
+    assert f"outside of this host's subnet {subnet(one)}" in found["bridge-elsewhere"]["text"]
+
+
+# The network namespace, and a /run and a /sys of its own: networkd takes a host without udev for a container.
+UNDER_NETWORKD = """
+mount -t tmpfs tmpfs /run
+umount -l /sys
+mount -t sysfs -o ro sysfs /sys
+mkdir -p /run/systemd/netif/links /run/systemd/netif/leases /run/systemd/netif/lldp /run/systemd/network
+chown -R systemd-network /run/systemd/netif
+cp "$1" /run/systemd/network/
+shift
+/lib/systemd/systemd-networkd >/dev/null 2>&1 &
+until grep -q ADMIN_STATE=$1 /run/systemd/netif/links/$2 2>/dev/null; do sleep 0.05; done
+shift 2
+"$@" 2>&1
+kill $!
+"""
+
+
+@pytest.mark.parametrize("is_wide", [True, False])
+def test_networkd_that_takes_our_device_is_named(lab, is_wide):
+    cluster = Cluster(lab, "etcd", "vxlan").start(containers=True)
+    one, _two = cluster.hosts
+    wide = one.folder / "99-wide.network"
+    wide.write_text("[Match]\nName=flannel*\n[Network]\nLinkLocalAddressing=no\nKeepConfiguration=yes\n")
+    index = one.ns.ask("link", "show", "flannel.1")[0]["ifindex"]
+    file, state = (wide, "configured") if is_wide else (REPOSITORY / "dist" / "70-flannel.network", "unmanaged")
+    said = one.ns.run("unshare", "--mount", "--propagation", "private", "timeout", "30", "sh", "-c", UNDER_NETWORKD, "sh",
+                      file, state, index, binary("flannelctl"), "doctor", "--json", *store_flags(one),
+                      f"--control-socket={one.daemon.control_socket}", check=False)  # fmt: skip
+    checks = json.loads(said[said.index("{") : said.rindex("}") + 1])["checks"]
+    found = [check for check in checks if check.get("code") == "device-managed"]
+    assert bool(found) is is_wide, checks
+    if is_wide:
+        assert "systemd-networkd configures flannel.1 by /run/systemd/network/99-wide.network" in found[0]["text"]
+        assert "10-flannel.1.network" in found[0]["remedy"]
+
+
+def test_a_folder_that_takes_no_subnet_file_is_named(lab):
+    cluster = Cluster(lab, "etcd", "vxlan")
+    one, _two = cluster.hosts
+    one.daemon.flags.append("--subnet-file=/proc/subnet.env")
+    cluster.store.set_config(cluster.config)
+    for host in cluster.hosts:
+        host.daemon.start()
+    found = wait_findings(one, "subnet-file-unwritable")
+    assert "/proc/subnet.env" in found["subnet-file-unwritable"]["text"]
+    assert "--subnet-file" in found["subnet-file-unwritable"]["remedy"]
+
+
+def test_a_password_that_the_store_refuses_is_named(lab):
+    cluster = Cluster(lab, "etcd", "vxlan")
+    cluster.start()
+    one, _two = cluster.hosts
+    etcd = cluster.store
+    etcd.etcdctl("user", "add", "root:hunter2")
+    etcd.etcdctl("auth", "enable")
+    one.daemon.kill9()  # streams that are open stay so
+    one.daemon.start()
+    found = wait_findings(one, "store-away", within=90)
+    assert "user name is empty" in found["store-away"]["text"]

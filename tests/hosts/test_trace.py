@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`flannelctl trace` follows a packet to where it stops.
+
+    container ─ cni0 ─ h1 ──┬── lan ──┬── h2 ─ cni0 ─ container
+                          etcd
+"""
+
+import json
+import signal
+
+from lab.cluster import Cluster
+from lab.faults import dropped
+from lab.flanneld import ctl
+from lab.overlay import base, subnet
+
+
+def test_trace_goes_step_by_step_to_where_it_stops(lab):
+    cluster = Cluster(lab, "etcd", "vxlan").start(containers=True)
+    one, two = cluster.hosts
+
+    def trace(*words):
+        said = ctl(one, "trace", "--json", *words, check=False, inside=True)
+        steps = json.loads(said[: said.rindex("}") + 1])
+        return {step["step"]: step["text"] for step in steps["steps"]}, steps["stops"]
+
+    there = (one.container.address, two.container.address)
+    steps, stops = trace(*there)
+    assert not stops
+    assert steps["answer"].endswith(" ms")
+    assert steps["route"] == f"from cni0 via {base(subnet(two))} dev flannel.1 (vxlan), MTU 1450"
+    mac = two.ns.ask("link", "show", "flannel.1")[0]["address"]
+    assert steps["neighbour"] == f"{base(subnet(two))} is at {mac}"
+    assert steps["FDB"] == f"{mac} is at {two.address}" and steps["underlay"] == f"{two.address} by eth0"
+    back, stops = trace(*reversed(there))
+    assert not stops and back["route"].startswith("from flannel.1 dev cni0")
+
+    one.ns.run("nft", "add table ip fw; add chain ip fw guard { type filter hook forward priority 5; };"
+               f"add rule ip fw guard ip saddr {subnet(two)} oifname cni0 drop")  # fmt: skip
+    steps, stops = trace(*reversed(there))
+    assert stops
+    assert f'nftables table ip fw, chain guard: ip saddr {subnet(two)} oifname "cni0" drop' in steps["rules"]
+    assert not trace(*there)[1], "the other way is free"
+    two.container.ns.ip("link", "set", "eth0", "down")
+    steps, stops = trace(*there)
+    assert stops and "it stops at the container" in steps["answer"]
+    with dropped(two, "udp dport 8472"):
+        steps, stops = trace(*there)
+        assert stops and "it stops at the overlay" in steps["answer"]
+    two.container.ns.ip("link", "set", "eth0", "up")
+
+    one.daemon.signal(signal.SIGSTOP)
+    one.ns.ip("neigh", "del", base(subnet(two)), "dev", "flannel.1")
+    steps, stops = trace(*there)
+    one.daemon.signal(signal.SIGCONT)
+    assert stops and steps["neighbour"] == f"flannel.1 has no entry for {base(subnet(two))}"
+    steps, stops = trace(one.container.address, "10.5.254.9")
+    assert stops and "no host has leased a subnet with it" in steps["to"]
+
+    gateway = one.ns.ask("route", "show", "default")[0]["gateway"]
+    steps, stops = trace(one.container.address, "8.8.8.8")
+    assert not stops and steps["to"] == "8.8.8.8, outside of the overlay"
+    assert steps["route"] == f"from cni0 via {gateway} dev eth0 (veth), MTU 1500" and "no rule is known" in steps["rules"]
+    one.ns.ip("route", "del", "default")
+    steps, stops = trace(one.container.address, "8.8.8.8")
+    assert stops and "route" in steps
