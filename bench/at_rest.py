@@ -69,7 +69,7 @@ def measure(options, store, peers, folder):
     daemon = plane.Daemon(
         [os.path.join(options.build, "bin/flanneld"), "--iface=eth0", *flags,
          "--subnet-lease-ttl=86400", f"--subnet-file={folder}/subnet.env",
-         f"--state-dir={folder}/state"], folder)
+         f"--state-dir={folder}/state", f"--control-socket={folder}/control.sock"], folder)
     daemon.wait_ready()
     time.sleep(10)
     kinds, sent = count(store, options.minutes * 60)

@@ -278,7 +278,8 @@ def measure(options, store, peers, backend, folder):
     api.put_one(f"{PREFIX}/config", config(backend, dual_stack))
     api.put([lease(number, backend, dual_stack) for number in range(1, peers + 1)])
     arguments = [os.path.join(options.build, "bin/flanneld"), "--iface=eth0",
-                 *flags, f"--subnet-file={folder}/subnet.env", f"--state-dir={folder}/state"]
+                 *flags, f"--subnet-file={folder}/subnet.env", f"--state-dir={folder}/state",
+                 f"--control-socket={folder}/control.sock"]
     cold, warm, rss, latency = [], [], [], []
     for _ in range(options.runs):
         clean_kernel()

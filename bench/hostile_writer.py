@@ -59,6 +59,7 @@ class Host:
             [os.path.join(options.build, "bin/flanneld"), "--iface=eth0",
              f"--etcd-endpoints=http://127.0.0.1:{plane.ETCD_PORT}",
              f"--subnet-file={folder}/subnet.env", f"--state-dir={folder}/state",
+             f"--control-socket={folder}/control.sock",
              "--healthz-ip=127.0.0.1", f"--healthz-port={HEALTH_PORT}"], folder)
         self.daemon.wait_ready()
         self.monitor = plane.route_monitor()

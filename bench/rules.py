@@ -59,7 +59,7 @@ class Machine:
         return subprocess.Popen(
             ["ip", "netns", "exec", self.name, self.bin / "flanneld", self.store, "--iface=eth0",
              "--ip-masq", f"--firewall={firewall}", f"--subnet-file={self.folder}/subnet.env",
-             f"--state-dir={self.folder}"],
+             f"--state-dir={self.folder}", f"--control-socket={self.folder}/control.sock"],
             stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 

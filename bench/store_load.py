@@ -166,7 +166,8 @@ def daemon(options, folder, ttl):
     return plane.Daemon(
         [os.path.join(options.build, "bin/flanneld"), "--iface=eth0", "--healthz-port=8081",
          f"--etcd-endpoints=http://127.0.0.1:{plane.ETCD_PORT}", f"--subnet-lease-ttl={ttl}",
-         f"--subnet-file={folder}/subnet.env", f"--state-dir={folder}/state"], folder)
+         f"--subnet-file={folder}/subnet.env", f"--state-dir={folder}/state",
+         f"--control-socket={folder}/control.sock"], folder)
 
 
 def measure(options, peers, folder):
