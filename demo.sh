@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # A container network on one machine: N hosts made of network namespaces, a real flanneld on each,
 # a container behind each; every container pings every other. The demo needs root, changes nothing
-# outside of the namespaces that it makes, and removes them when it ends.
+# outside of the namespaces that it makes, and removes them when it ends. Out here it only listens on
+# 127.0.0.1, for a browser.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -168,7 +169,8 @@ start_daemons() {
     >"$work/config.log" 2>&1 || { cat "$work/config.log"; fail "the configuration was refused"; }
   for ((i = 1; i <= hosts; i++)); do
     ip netns exec "$(ns "h$i")" build/release/bin/flanneld "${store_flags[@]}" --iface=eth0 \
-      --subnet-file="$work/h$i.env" --state-dir="$work/h$i" >"$work/h$i.log" 2>&1 &
+      --subnet-file="$work/h$i.env" --state-dir="$work/h$i" \
+      --control-socket="$work/h$i.sock" --status-addr=8088 >"$work/h$i.log" 2>&1 &
   done
   for ((i = 1; i <= hosts; i++)); do
     wait_for 30 test -s "$work/h$i.env" ||
@@ -228,9 +230,25 @@ ping_all() {
   fi
 }
 
+# Serves the status page of h1 to this machine: a socket out here, and a program in h1 that passes its
+# connections on. `page` is the address.
+open_page() {
+  local port=8088
+  while [ -n "$(ss -Hltn "sport = :$port")" ]; do port=$((port + 1)); done
+  systemd-socket-activate --listen="127.0.0.1:$port" \
+    ip netns exec "$(ns h1)" /lib/systemd/systemd-socket-proxyd 127.0.0.1:8088 >"$work/page.log" 2>&1 &
+  page="http://127.0.0.1:$port/"
+}
+
 stay() {
+  local page
+  open_page
   title "The network stays up; Ctrl-C removes it"
   cat <<STAY
+  see it live in a browser           $page
+  let a host die, and see it there   ip -n $(ns lan) link set h2 down; and back: ip -n $(ns lan) link set h2 up
+  what is wrong, and what to do      ip netns exec $(ns h1) build/release/bin/flannelctl --control-socket=$work/h1.sock ${store_flags[*]} doctor
+                                     (and status, peers, ping, trace with the same flags)
   ping from container to container   ip netns exec $(ns c1) ping ${address[2]}
   the routes that flanneld made      ip -n $(ns h1) route
   delete them, and they come back    ip -n $(ns h1) route flush proto 250

@@ -23,7 +23,7 @@ cd "$(dirname "$0")" || exit 2
 jobs=$(nproc)
 failed=()
 
-say() { printf '\n== %s\n' "$*"; }
+say() { printf '\n== %s (after %s s)\n' "$*" "$SECONDS"; }
 
 # build PRESET TARGET...: builds the targets, or all of them if none is given.
 build() {
@@ -59,7 +59,7 @@ run_store() {
   FLANNEL_ETCD33=$(scripts/fetch-etcd33.sh) && FLANNEL_ETCD35=$(scripts/fetch-etcd35.sh) &&
     FLANNEL_CONSUL=$(scripts/fetch-consul.sh) || return 1
   export FLANNEL_ETCD33 FLANNEL_ETCD35 FLANNEL_CONSUL
-  labelled store
+  labelled store "$((jobs * 2))"  # these tests mostly wait
 }
 run_kernel() { labelled kernel; }
 
@@ -68,6 +68,8 @@ run_hosts() {
   # Without it those tests report that they skip.
   scripts/fetch-docker28.sh >/dev/null || return 1
   scripts/fetch-consul.sh >/dev/null || return 1
+  # The stores call fsync, which waits until the disk has what the builds wrote.
+  sync
   # The distribution's Python: others on the path need not have pytest. The tests mostly wait, so more
   # of them than there are cores run at once.
   FLANNEL_BIN_DIR=$PWD/build/release/bin \
@@ -84,30 +86,43 @@ run_tsan() {
   ctest --preset tsan -j "$jobs" --no-tests=error -L '^(unit|store)$' -E '^(source|dist)\.|_NOT_BUILT$'
 }
 
+# fuzz_one TARGET: runs it for FUZZ_SECONDS. New inputs go to the first folder, so the committed
+# corpus stays as it is.
+fuzz_one() {
+  local name=${1%_fuzz}
+  local corpora=("build/fuzz/corpus/$name" "tests/fuzz/corpus/$name") end
+  mkdir -p "${corpora[0]}" build/fuzz/crashes
+  [ -d "${corpora[1]}" ] || unset "corpora[1]"
+  if "build/fuzz/bin/$1" -max_total_time="${FUZZ_SECONDS:-20}" -max_len=4096 -timeout=5 \
+    -rss_limit_mb=2048 -artifact_prefix="build/fuzz/crashes/$name-" \
+    "${corpora[@]}" >"build/fuzz/$name.log" 2>&1; then
+    end=$(grep -a 'stat::number_of_executed_units\|^Done' "build/fuzz/$name.log" | tail -n 1)
+    printf '%-24s %s\n' "$1" "$end"
+    return 0
+  fi
+  printf '%-24s FAILED\n' "$1"
+  tail -n 40 "build/fuzz/$name.log"
+  return 1
+}
+
 run_fuzz() {
-  local target name corpora found failures=0 count=0
+  local target pid found running=() failures=0
   mapfile -t found < <(targets fuzz '_fuzz')
   [ "${#found[@]}" -gt 0 ] || { echo "no fuzz targets" >&2; return 1; }
   build fuzz "${found[@]}" || return 1
   for target in "${found[@]}"; do
-    name=${target%_fuzz}
-    # New inputs go to the first folder, so the committed corpus stays as it is.
-    corpora=("build/fuzz/corpus/$name" "tests/fuzz/corpus/$name")
-    mkdir -p "${corpora[0]}" build/fuzz/crashes
-    [ -d "${corpora[1]}" ] || unset "corpora[1]"
-    count=$((count + 1))
-    printf '%-24s ' "$target"
-    if "build/fuzz/bin/$target" -max_total_time="${FUZZ_SECONDS:-20}" -max_len=4096 -timeout=5 \
-      -rss_limit_mb=2048 -artifact_prefix="build/fuzz/crashes/$name-" \
-      "${corpora[@]}" >"build/fuzz/$name.log" 2>&1; then
-      grep -a 'stat::number_of_executed_units\|^Done' "build/fuzz/$name.log" | tail -n 1
-    else
-      failures=$((failures + 1))
-      echo FAILED
-      tail -n 40 "build/fuzz/$name.log"
+    # Each uses one core.
+    if [ "${#running[@]}" -ge "$jobs" ]; then
+      wait "${running[0]}" || failures=$((failures + 1))
+      running=("${running[@]:1}")
     fi
+    fuzz_one "$target" &
+    running+=("$!")
   done
-  echo "$((count - failures)) passed, $failures failed"
+  for pid in "${running[@]}"; do
+    wait "$pid" || failures=$((failures + 1))
+  done
+  echo "$((${#found[@]} - failures)) passed, $failures failed"
   [ "$failures" = 0 ]
 }
 

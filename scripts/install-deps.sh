@@ -10,17 +10,17 @@
 #   test    run, etcd, check, package and the rest of ./test.sh
 set -eu
 
-build="g++ mold cmake ninja-build pkg-config ccache libgrpc++-dev protobuf-compiler
+build="g++ mold cmake ninja-build pkg-config ccache libabsl-dev libgrpc++-dev protobuf-compiler
   protobuf-compiler-grpc libprotobuf-dev libcpp-httplib-dev libssl-dev libsqlite3-dev
-  libexpected-dev libfmt-dev libseccomp-dev libspdlog-dev nlohmann-json3-dev libre2-dev
-  libgtest-dev"
-run="iproute2 iputils-ping nftables"
+  libexpected-dev libfmt-dev libseccomp-dev prometheus-cpp-dev libspdlog-dev nlohmann-json3-dev libre2-dev
+  zlib1g-dev libgtest-dev"
+run="iproute2 iputils-ping nftables systemd"
 etcd="etcd-server etcd-client"
 check="python3 clang-format-16 python3-pytest dash bash busybox zsh fish mandoc systemd"
 package="dpkg-dev binutils"
 test="$run $etcd $check $package debootstrap systemd-container ethtool procps clang-16
   libclang-rt-16-dev curl iptables openssl sqlite3 iperf3
-  docker.io nginx-light python3-pytest-xdist"
+  docker.io faketime nginx-light prometheus python3-pytest-xdist chromium-headless-shell"
 
 wanted=
 for set in "${@:-all}"; do
