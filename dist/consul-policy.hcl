@@ -7,6 +7,11 @@ key_prefix "coreos.com/network/" {
   policy = "write"
 }
 
+# For --publish-health:
+# key_prefix "coreos.com/network-health/" {
+#   policy = "write"
+# }
+
 # Leases are held by sessions of this node, which belongs to no server and to no agent.
 session_prefix "flannel" {
   policy = "write"

@@ -65,6 +65,11 @@ inline constexpr ProblemKind kMoveElsewhere{
     "move-elsewhere", ProblemArea::store, Severity::warning,
     "this store is the target of a move from a store that this host does not use",
     "restart flanneld to follow it"};
+inline constexpr ProblemKind kHealthRowUnwritten{
+    "health-row-unwritten", ProblemArea::store, Severity::notice,
+    "the view of this host is not in the store, trying again; packets pass",
+    "see that this host may write below the prefix that the text names, or run flanneld without "
+    "--publish-health"};
 
 // Lease of this host, and records that compete with it.
 inline constexpr ProblemKind kLeaseNone{"lease-none", ProblemArea::lease, Severity::waiting,

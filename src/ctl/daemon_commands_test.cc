@@ -79,6 +79,21 @@ TEST_F(DaemonCommandsTest, StatusIsOneScreen) {
             "            slow\n");
 }
 
+TEST_F(DaemonCommandsTest, StatusHasWhatOtherHostsSayOfEachOther) {
+  answer.body = R"({"version":1,"release":"v0.1.0","ready":true,"problems":[],"rows":[
+    {"subnets":["10.5.1.0/24"],"ok":3,"others":{},"more":{}},
+    {"subnets":["10.5.2.0/24"],"ok":1,"others":{"one-way":["10.5.3.0/24"],"unreachable":
+      ["10.5.4.0/24","10.5.5.0/24","10.5.6.0/24","10.5.7.0/24","10.5.8.0/24","10.5.9.0/24"]},
+     "more":{"unreachable":7}}]})";
+  const std::string said = run(run_status);
+  EXPECT_NE(said.find("others    2 hosts have rows\n"
+                      "          10.5.2.0/24: one-way 10.5.3.0/24; unreachable 10.5.4.0/24, "
+                      "10.5.5.0/24, 10.5.6.0/24, 10.5.7.0/24, 10.5.8.0/24 and 1 more; unreachable "
+                      "7 more\n"),
+            std::string::npos)
+      << said;
+}
+
 TEST_F(DaemonCommandsTest, DoctorFixAsksTheDaemonOnlyForWhatItMends) {
   doctor::Checks checks{{.area = "rules", .text = "none drops"}};
   ASSERT_TRUE(doctor::fix(options, checks));

@@ -16,6 +16,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+constexpr std::size_t kMostNamed = 5;  // peers of one state in the line of a host
+
 // The daemon is of this release or a later one: what a member is not is left out.
 std::string text_of(const Json& object, const char* name) {
   const auto member = object.find(name);
@@ -104,6 +106,32 @@ std::string problems_text(const Json& problems) {
   return text;
 }
 
+// What other hosts say of each other: a line for each that does not reach all.
+std::string others_text(const Json& rows) {
+  if (!rows.is_array()) return {};
+  std::string text =
+      line("others", fmt::format("{} host{} have rows", rows.size(), rows.size() == 1 ? "" : "s"));
+  for (const Json& row : rows) {
+    std::string seen;
+    const Json others = row.value("others", Json::object());
+    for (const auto& [state, peers] : others.items()) {
+      std::string names;
+      for (std::size_t i = 0; i < peers.size() && i < kMostNamed; ++i)
+        names += (names.empty() ? "" : ", ") + peers[i].get<std::string>();
+      if (peers.size() > kMostNamed)
+        names += fmt::format(" and {} more", peers.size() - kMostNamed);
+      seen += fmt::format("{}{} {}", seen.empty() ? "" : "; ", state, names);
+    }
+    const Json more = row.value("more", Json::object());
+    for (const auto& [state, count] : more.items())
+      seen += fmt::format("{}{} {} more", seen.empty() ? "" : "; ", state, count.dump());
+    const Json& subnets = row.value("subnets", Json::array());
+    if (!seen.empty() && !subnets.empty())
+      text += line("", printable(fmt::format("{}: {}", subnets[0].get<std::string>(), seen)));
+  }
+  return text;
+}
+
 std::string screen(const Json& status) {
   std::string text =
       line("flanneld",
@@ -116,11 +144,15 @@ std::string screen(const Json& status) {
   text += line("kernel", kernel_text(status.value("kernel", Json::object())));
   const Json& path = status.value("packet_path", Json());
   if (path.is_object()) text += line("device", text_of(path, "device"));
+  text += others_text(status.value("health_rows", Json()));
   return text + problems_text(status.value("problems", Json::array()));
 }
 
 Result<bool> show(const CtlOptions& options, const Terminal& terminal) {
-  const Json status = TRY(ask_daemon(options, {"GET", "/v1/status"}));
+  Json status = TRY(ask_daemon(options, {"GET", "/v1/status"}));
+  // Refused by a daemon without --publish-health.
+  const auto rows = ask_daemon(options, {"GET", "/v1/health-rows"});
+  if (rows && rows->contains("rows")) status["health_rows"] = (*rows)["rows"];
   terminal.out << (options.json ? json_text(status) : screen(status)) << std::flush;
   return status.value("ready", false);
 }

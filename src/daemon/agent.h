@@ -69,6 +69,8 @@ class Agent {
 
   // The store that is used: the one of Parts, unless the cluster moves.
   const StoreFeed& store() const { return store_; }
+  // As in StoreMove.
+  const std::optional<StoreAddress>& store_address() const { return move_.address(); }
   const StoreFollower& follower() const { return follower_; }
   // Null before the first valid configuration.
   const Network* network() const { return network_.get(); }

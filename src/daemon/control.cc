@@ -22,8 +22,10 @@ HttpResponse set_log_level(std::string_view body) {
 // Reading the kernel of a host with very many peers takes some hundredths of this.
 constexpr Duration kBetweenComparisons = std::chrono::seconds(1);
 
-HttpResponse diff_answer(const Result<Comparison>& comparison, Duration age) {
+// `at`: when the kernel was read.
+HttpResponse diff_answer(const Result<Comparison>& comparison, TimePoint at) {
   if (!comparison) return control::error_answer(500, comparison.error().text);
+  const Duration age = BootClock::now() - at;
   return control::diff_answer(*comparison,
                               std::chrono::duration_cast<std::chrono::milliseconds>(age));
 }
@@ -39,6 +41,8 @@ HttpHandler Control::handler() {
         return reply(control::status_answer(*board_.current(), BootClock::now()));
       case control::Call::events:
         return reply(control::events_answer(log::recent_events()));
+      case control::Call::health_rows:
+        return turn.post([this, reply] { read_rows(reply); });
       case control::Call::metrics:
         return reply(control::metrics_answer(metrics_text(*board_.current(), BootClock::now())));
       case control::Call::options:
@@ -64,12 +68,20 @@ HttpHandler Control::handler() {
         });
       case control::Call::diff:
         return turn.post([this, reply] {
-          reply([compared = compare_kernel()] {
-            return diff_answer(compared->comparison, BootClock::now() - compared->at);
-          });
+          reply([done = compare_kernel()] { return diff_answer(done->comparison, done->at); });
         });
     }
   };
+}
+
+void Control::read_rows(const HttpReply& reply) {
+  HealthRows* rows = node_.health_rows();
+  if (rows == nullptr) {
+    return reply(control::error_answer(409, "flanneld runs without --publish-health"));
+  }
+  rows->read([rows, reply] {
+    reply([seen = rows->seen()] { return control::health_rows_answer(*seen, BootClock::now()); });
+  });
 }
 
 HttpResponse Control::set_checksums(bool software) {

@@ -34,6 +34,7 @@ class Control {
   };
 
   void ping(const control::PingCall& call, const HttpReply& reply) const;
+  void read_rows(const HttpReply& reply);
   HttpResponse set_checksums(bool software);
   std::shared_ptr<const Compared> compare_kernel();
 

@@ -82,6 +82,10 @@ void DaemonFlags::define_udp(Flags& flags) {
   flags.add(
       {.name = "probe-peers", .help = "probe peers over the overlay, and answer their probes"},
       probe_peers);
+  flags.add({.name = "publish-health",
+             .help = "write once a minute into the store which peers this host reaches, for the "
+                     "status pages of the others"},
+            publish_health);
   flags.add({.name = "udp-accept-any",
              .help = "backend udp: take packets of a peer from any address; unsafe, for NAT with "
                      "two ways only"},

@@ -37,6 +37,7 @@ struct DaemonFlags {
   std::int64_t iptables_resync_seconds = 5;
 
   bool probe_peers = true;
+  bool publish_health = false;
 
   bool udp_accept_any = false;
   std::int64_t udp_queues = 0;

@@ -9,9 +9,12 @@
 #include <utility>
 
 #include "base/log.h"
+#include "daemon/own_health_row.h"
 #include "daemon/scrub.h"
 #include "daemon/software_checksums_file.h"
 #include "filter/host_packet_filter.h"
+#include "registry/options_at.h"
+#include "registry/store_keys.h"
 
 namespace flannel {
 namespace {
@@ -21,6 +24,15 @@ Random make_random() {
   return [engine](std::uint64_t bound) {
     return std::uniform_int_distribution<std::uint64_t>(0, bound - 1)(*engine);
   };
+}
+
+// The node id in the lease of these subnets; nullopt: there is none.
+std::optional<NodeId> lease_holder(const Agent& agent, const SubnetKey& subnet) {
+  if (agent.network() == nullptr) return std::nullopt;
+  const auto& leases = agent.network()->peers().leases();
+  const auto listed = leases.find(subnet);
+  if (listed == leases.end() || !listed->second.lease->attributes.node) return std::nullopt;
+  return listed->second.lease->attributes.node->id;
 }
 
 }  // namespace
@@ -40,6 +52,7 @@ Node::Node(Edges edges, const NodeTag& node, const std::string& node_id_file,
 
 Result<void> Node::run() {
   follow_docker();
+  publish_health();
   monitor_ = TRY(Monitor::open(edges_.loop, edges_.kernel, monitor_events()));
   if (drained_.note()) follow_drain(drained_.note());
   agent_.start();
@@ -158,10 +171,33 @@ void Node::follow_docker() {
                                           .on_state = [this] { publisher_.changed(agent_); }});
 }
 
+void Node::publish_health() {
+  if (!edges_.options.publish_health) return;
+  health_rows_ = std::make_unique<HealthRows>(HealthRows::Parts{
+      .loop = edges_.loop,
+      .random = make_random(),
+      .place = [this] { return agent_.store_address() ? to_string(*agent_.store_address()) : ""; },
+      .open = [this] { return open_health_store(); },
+      .own = [this]() -> std::optional<HealthRows::Own> {
+        return agent_.network() == nullptr ? std::nullopt : own_health_row(*agent_.network());
+      },
+      .holder = [this](const SubnetKey& subnet) { return lease_holder(agent_, subnet); },
+      .on_state = [this] { publisher_.changed(agent_); }});
+}
+
+// The rows are beside the keys of the network, so that no host gets them that does not ask.
+Result<std::unique_ptr<Registry>> Node::open_health_store() const {
+  StoreOptions options = edges_.options.store;
+  if (const auto& moved = agent_.store_address()) options = TRY(options_at(*moved, options));
+  options.prefix = clean_path(options.prefix) + std::string(kHealthSuffix);
+  return open_registry(options, edges_.loop);
+}
+
 // Those that are not the agent's.
 std::vector<Problem> Node::own_problems() const {
   std::vector<Problem> all = reload_.problems();
   if (docker_) std::ranges::move(docker_->problems(), std::back_inserter(all));
+  if (health_rows_) std::ranges::move(health_rows_->problems(), std::back_inserter(all));
   return all;
 }
 
@@ -179,6 +215,7 @@ void Node::on_state() {
   if (docker_) {
     docker_->wish(agent_.network() == nullptr ? std::nullopt : agent_.network()->subnet_env());
   }
+  if (health_rows_) health_rows_->changed();
   publisher_.changed(agent_);
 }
 

@@ -8,6 +8,7 @@
 #include "base/result.h"
 #include "daemon/agent.h"
 #include "daemon/drained_file.h"
+#include "daemon/health_rows.h"
 #include "daemon/kept_fds.h"
 #include "daemon/linux_host.h"
 #include "daemon/option_reload.h"
@@ -55,6 +56,8 @@ class Node {
   // The options in force. Secrets are among them.
   const Settings& settings() const { return reload_.running(); }
   Agent& agent() { return agent_; }
+  // Null without --publish-health.
+  HealthRows* health_rows() { return health_rows_.get(); }
 
   // Has the kernel fill in the checksums of packets by vxlan devices, or no longer, and remembers
   // it for the next start. A failure changes nothing.
@@ -72,6 +75,8 @@ class Node {
   Monitor::Events monitor_events();
   void watch_kernel(const Scope& scope, const Underlay& underlay);
   void follow_docker();
+  void publish_health();
+  Result<std::unique_ptr<Registry>> open_health_store() const;
   std::vector<Problem> own_problems() const;
   void follow_drain(const std::optional<DrainNote>& note);
   void on_ready();
@@ -87,6 +92,7 @@ class Node {
   std::unique_ptr<DockerFollower> docker_;
   Agent agent_;
   Firewall firewall_;
+  std::unique_ptr<HealthRows> health_rows_;
   std::unique_ptr<Monitor> monitor_;
   DrainedFile drained_;
 };

@@ -278,6 +278,9 @@ Result<Options> validate(const DaemonFlags& texts, const Flags& flags,
   options.state_dir = texts.state_dir;
   options.ip_blackhole_route = texts.ip_blackhole_route;
   options.probe_peers = texts.probe_peers;
+  options.publish_health = texts.publish_health && texts.probe_peers;
+  if (texts.publish_health && !texts.probe_peers)
+    options.warnings.emplace_back("--publish-health has no effect with --probe-peers=false");
   options.keep_privileges = texts.keep_privileges;
   options.log_format = TRY(log_format(texts, flags));
   options.verbosity = static_cast<int>(std::clamp<std::int64_t>(texts.verbosity, 0, 100));

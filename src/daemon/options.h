@@ -49,6 +49,7 @@ struct Options {
   std::string state_dir;                 // --state-dir
   bool ip_blackhole_route = false;       // --ip-blackhole-route
   bool probe_peers = true;               // --probe-peers
+  bool publish_health = false;           // --publish-health; `probe_peers` is true then
   std::optional<ListenAddress> healthz;  // --healthz-ip, --healthz-port; nullopt: no server
   std::string control_socket;            // --control-socket; empty: none
   std::optional<ListenAddress> page;     // --status-addr; nullopt: no status page

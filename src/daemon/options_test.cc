@@ -106,6 +106,14 @@ TEST(OptionsTest, AStatusPageThatOthersCanReadIsWarnedOf) {
   EXPECT_EQ(options({"--status-token-file=/t"}).warnings.size(), 1U) << "it has no effect";
 }
 
+TEST(OptionsTest, HealthIsPublishedOnlyWithTheFlagAndByWhoProbes) {
+  EXPECT_FALSE(options({}).publish_health);
+  EXPECT_TRUE(options({"--publish-health"}).publish_health);
+  const Options silent = options({"--publish-health", "--probe-peers=false"});
+  EXPECT_FALSE(silent.publish_health);
+  EXPECT_EQ(silent.warnings.size(), 1U);
+}
+
 TEST(OptionsTest, PrivilegesAreKeptOnlyWithTheFlag) {
   EXPECT_FALSE(options({}).keep_privileges);
   EXPECT_TRUE(options({"--keep-privileges"}).keep_privileges);

@@ -65,6 +65,7 @@ constexpr Case kCases[] = {
     {"--probe-peers", Effect::restart},
     {"--public-ip", Effect::live},
     {"--public-ipv6", Effect::live},
+    {"--publish-health", Effect::restart},
     {"--set-node-network-unavailable", Effect::restart},
     {"--state-dir", Effect::restart},
     {"--status-addr", Effect::restart},

@@ -120,6 +120,7 @@ void StatusPage::add(const HttpSink& sink) {
 void StatusPage::send() {
   std::erase_if(streams_, [](const Stream& stream) { return !stream.sink.is_open(); });
   if (streams_.empty()) return;
+  if (HealthRows* rows = parts_.node.health_rows()) rows->look();
   const auto round = std::make_shared<Round>(view(), events_);
   const bool beats = ++sent_ % kRoundsBetweenBeats == 0;
   for (Stream& stream : streams_) {
@@ -131,11 +132,13 @@ void StatusPage::send() {
 }
 
 LiveView StatusPage::view() const {
+  const HealthRows* rows = parts_.node.health_rows();
   return {.now = parts_.loop.now(),
           .status = parts_.board.current(),
           .peers = parts_.control.peers(),
           .load = shown_load_,
-          .devices = devices()};
+          .devices = devices(),
+          .rows = rows == nullptr ? nullptr : rows->seen()};
 }
 
 void StatusPage::sample() {

@@ -185,6 +185,7 @@ void StoreMove::leave_for_new(const MoveNote& note) {
   const bool has_lease = other_ && other_->runner && other_->runner->keeper().lease();
   other_.reset();
   arrived_by_ = note.id;
+  address_ = note.store;
   use(std::move(next), has_lease);
 }
 
@@ -212,6 +213,7 @@ void StoreMove::turn_back_to_old(const MoveNote& note) {
       "the cluster is still moving to this store; the earlier one decides until it is retired",
       {{"to", parts_.store.describe()}, {"from", old->describe()}});
   watch_other(note.id, parts_.store.current());
+  address_ = note.store;
   use(std::move(old), false);
 }
 

@@ -65,6 +65,9 @@ class StoreMove {
   // `held`: the lease that it had, as far as it is not known; nullopt: it is, or there was none.
   void drain(const std::optional<Lease>& held);
 
+  // The store that the agent uses; nullopt: the one of Parts, with which it began.
+  const std::optional<StoreAddress>& address() const { return address_; }
+
   // Returns why this host cannot follow, or what it waits for; nullopt: neither.
   std::optional<Problem> problem() const;
 
@@ -102,6 +105,7 @@ class StoreMove {
   std::unique_ptr<Other> other_;
   std::string arrived_by_;       // the id of the move by which this store was reached
   std::set<std::string> steps_;  // since notes were last without effect: no step is made twice
+  std::optional<StoreAddress> address_;
   std::optional<Problem> problem_;
   Timer due_{parts_.loop, [this] { evaluate(); }};
 };

@@ -9,6 +9,7 @@ namespace flannel {
 extern const std::string_view kPageHtml;
 extern const std::string_view kPageCss;
 extern const std::string_view kDrawJs;
+extern const std::string_view kMatrixJs;
 extern const std::string_view kPageJs;
 
 }  // namespace flannel

@@ -3,7 +3,7 @@
 "use strict";
 
 const at = (id) => document.getElementById(id);
-const view = {status: null, peers: new Map(), samples: [], devices: [], offset: 0, statusAt: 0};
+const view = {status: null, peers: new Map(), rows: null, samples: [], devices: [], offset: 0, statusAt: 0};
 const chosen = {state: "", words: "", column: 0, down: false};
 const map = new HostMap(at("map"), showRow);
 
@@ -121,7 +121,7 @@ function showRow(key) {
   rows.get(key).scrollIntoView({block: "center"});
 }
 
-// ---- counts, map, matrix
+// ---- counts, map
 
 function counts() {
   const count = {};
@@ -147,33 +147,10 @@ function showStates() {
   });
 }
 
-// What a state says of packets to a host and from it: [word, tone].
-function reach(state) {
-  const yes = ["yes", "good"], no = ["no", "bad"];
-  if (state === "ok") return [yes, yes];
-  if (state === "mtu") return [["short only", "warn"], ["short only", "warn"]];
-  if (state === "one-way" || state === "checksum") return [no, yes];
-  return state === "unreachable" ? [no, no] : [["not known", "unknown"], ["not known", "unknown"]];
-}
-
-function showMatrix(peers) {
-  const reached = peers.filter((peer) => ["ok", "mtu"].includes(peer.state)).length;
-  const heardOf = peers.filter((peer) => ["ok", "mtu", "one-way", "checksum"].includes(peer.state)).length;
-  say(at("matrix-text"), `This host reaches ${reached} of ${number(peers.length, "host")}, and hears ${heardOf}.`);
-  const table = at("matrix");
-  table.hidden = peers.length === 0 || peers.length > MOST_IN_RING;
-  if (table.hidden) return table.replaceChildren();
-  const line = (title, way) => element("tr", {}, element("th", {scope: "row"}, title), ...peers.map((peer) => {
-    const [word, kind] = reach(peer.state)[way];
-    return element("td", {class: kind}, element("span", {class: "state", "data-sign": {good: "\u25cf", bad: "\u2716"}[kind] || "?"}, word));
-  }));
-  const heads = peers.map((peer) => element("th", {scope: "col"}, address(peer)));
-  table.replaceChildren(element("thead", {}, element("tr", {}, element("td", {}), ...heads)),
-                        element("tbody", {}, line("from this host to", 0), line("to this host from", 1)));
-}
+const sortedPeers = () => [...view.peers.values()].sort((a, b) => a.rank - b.rank);
 
 function showPeers() {
-  const peers = [...view.peers.values()].sort((a, b) => a.rank - b.rank);
+  const peers = sortedPeers();
   const count = counts();
   const words = Object.keys(STATES).filter((state) => count[state]).map((state) => `${count[state]} ${state}`);
   say(at("map-text"), peers.length ? `${number(peers.length, "other host")}: ${words.join(", ")}` : "no other host has a lease");
@@ -290,6 +267,18 @@ function rankOf(subnet) {
   return parts.length === 4 ? parts.reduce((sum, part) => sum * 256 + Number(part), 0) : 2 ** 32;
 }
 
+// What other hosts say of each other; null: they are not asked.
+function takeRows(event) {
+  if (event.whole) view.rows = event.has_rows ? new Map() : null;
+  for (const row of event.rows) {
+    row.at = event.now_s - row.age_s;
+    row.states = new Map(Object.entries(row.others).flatMap(([state, peers]) => peers.map((peer) => [peer, state])));
+    view.rows.set(row.subnets[0], row);
+  }
+  for (const subnets of event.rows_gone) view.rows.delete(subnets[0]);
+  return event.rows.length + event.rows_gone.length > 0;
+}
+
 function take(event) {
   view.offset = event.now_s - performance.now() / 1000;
   const before = new Set(view.status ? view.status.problems.map((problem) => problem.text) : []);
@@ -306,7 +295,9 @@ function take(event) {
     view.statusAt = event.now_s;
     showStatus(event.status);
   }
+  const rowsChanged = takeRows(event);
   if (event.whole || changed.length || event.gone.length) showPeers();
+  else if (rowsChanged) showMatrix(sortedPeers());
   if (event.samples.length || event.whole) {
     view.samples = view.samples.concat(event.samples).slice(-360);
     showLoad();

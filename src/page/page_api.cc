@@ -25,6 +25,7 @@ constexpr File kFiles[] = {
     {"/", "text/html; charset=utf-8", kPageHtml},
     {"/page.css", "text/css; charset=utf-8", kPageCss},
     {"/draw.js", "text/javascript; charset=utf-8", kDrawJs},
+    {"/matrix.js", "text/javascript; charset=utf-8", kMatrixJs},
     {"/page.js", "text/javascript; charset=utf-8", kPageJs},
 };
 

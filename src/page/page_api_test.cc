@@ -28,7 +28,7 @@ int refusal(const HttpRequest& asked, std::string_view token = {}) {
 }
 
 TEST(PageApiTest, ThePageAndItsDataAreServed) {
-  for (const char* path : {"/", "/page.css", "/draw.js", "/page.js"})
+  for (const char* path : {"/", "/page.css", "/draw.js", "/matrix.js", "/page.js"})
     EXPECT_EQ(page::find_call(request(path), {}), Call::file) << path;
   EXPECT_EQ(page::find_call(request("/v1/status"), {}), Call::status);
   EXPECT_EQ(page::find_call(request("/v1/peers"), {}), Call::peers);
@@ -70,7 +70,7 @@ TEST(PageApiTest, DataNeedsTheTokenAndThePageDoesNot) {
 
 TEST(PageApiTest, ThePageLoadsNothingFromOutsideAndIsSmall) {
   std::size_t bytes = 0;
-  for (const char* path : {"/", "/page.css", "/draw.js", "/page.js"}) {
+  for (const char* path : {"/", "/page.css", "/draw.js", "/matrix.js", "/page.js"}) {
     const std::string text = page::file(path).body;
     bytes += text.size();
     EXPECT_FALSE(text.empty());

@@ -10,6 +10,7 @@
 #include "base/version.h"
 #include "core/control_socket.h"
 #include "core/json_text.h"
+#include "status/health_json.h"
 #include "status/status_json.h"
 
 namespace flannel::control {
@@ -28,6 +29,7 @@ constexpr std::array kRoutes = {
     Route{"POST", "/v1/ping", Call::ping},
     Route{"GET", "/v1/diff", Call::diff},
     Route{"GET", "/v1/events", Call::events},
+    Route{"GET", "/v1/health-rows", Call::health_rows},
     Route{"GET", "/v1/options", Call::options},
     Route{"GET", "/v1/metrics", Call::metrics},
     Route{"GET", "/v1/log-level", Call::log_level},
@@ -114,6 +116,14 @@ HttpResponse events_answer(const std::vector<log::Event>& events) {
                     {"fields", std::move(fields)}});
   }
   return answer({{"events", std::move(list)}});
+}
+
+HttpResponse health_rows_answer(const SeenRows& rows, TimePoint now) {
+  Json list = Json::array();
+  for (const SeenRow& row : rows.rows)
+    list.push_back(health_row_json(row, now));
+  return answer(
+      {{"rows", std::move(list)}, {"why", rows.why.empty() ? Json(nullptr) : Json(rows.why)}});
 }
 
 HttpResponse options_answer(const std::map<std::string, std::vector<std::string>>& options) {

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "core/announced_backend.h"
+#include "core/health_row.h"
 #include "core/quarantine.h"
 #include "http/message.h"
 #include "plan/comparison.h"
@@ -29,6 +30,7 @@ enum class Call {
   ping,
   diff,
   events,
+  health_rows,
   options,
   metrics,
   log_level,
@@ -56,6 +58,7 @@ HttpResponse ping_answer(const PingReport& report);
 inline constexpr std::size_t kMostDifferences = 1000;
 HttpResponse diff_answer(const Comparison& comparison, std::chrono::milliseconds age);
 HttpResponse events_answer(const std::vector<log::Event>& events);
+HttpResponse health_rows_answer(const SeenRows& rows, TimePoint now);
 // `options`: the values by the names of the flags, without secrets.
 HttpResponse options_answer(const std::map<std::string, std::vector<std::string>>& options);
 // The text of metrics_text(), which the health server may not serve to this process.

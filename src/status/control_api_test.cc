@@ -26,7 +26,7 @@ int refusal(const HttpRequest& asked) {
 
 TEST(ControlApiTest, WhoMayConnectMayReadAndOnlyTheOwnerMayChange) {
   for (const char* path : {"/v1/status", "/v1/peers", "/v1/diff", "/v1/options", "/v1/metrics",
-                           "/v1/events", "/v1/log-level"})
+                           "/v1/events", "/v1/health-rows", "/v1/log-level"})
     EXPECT_EQ(refusal(request("GET", path, 1000)), 0) << path;
   EXPECT_EQ(refusal(request("POST", "/v1/ping", 1000)), 0);
   EXPECT_EQ(refusal(request("PUT", "/v1/log-level", 0)), 0);
@@ -45,6 +45,21 @@ TEST(ControlApiTest, WhatIsNotServedIsRefusedInWords) {
   const auto json = Json::parse(call.error().body);
   EXPECT_EQ(json["version"], 1);
   EXPECT_TRUE(json["error"].get<std::string>().starts_with("there is no /v1/"));
+}
+
+TEST(ControlApiTest, ARowSaysWhoIsNotWellAndHowManyAre) {
+  HealthRow row{.node = {}, .serial = 1, .ok = 7};
+  row.others["one-way"] = {IpPrefix::parse("10.5.2.0/24").value()};
+  row.more["never-seen"] = 9;
+  const SeenRows rows{{{SubnetKey::of(IpPrefix::parse("10.5.1.0/24").value()), TimePoint{}, row}},
+                      "away"};
+  const auto json =
+      Json::parse(control::health_rows_answer(rows, TimePoint(std::chrono::seconds(5))).body);
+  EXPECT_EQ(json["why"], "away");
+  EXPECT_EQ(json["rows"][0].dump(),
+            R"({"age_s":5,"median_rtt_us":null,"more":{"never-seen":9},"most_rtt_us":null,)"
+            R"("node_id":"00000000000000000000000000000000","ok":7,)"
+            R"("others":{"one-way":["10.5.2.0/24"]},"subnets":["10.5.1.0/24"]})");
 }
 
 TEST(ControlApiTest, APeerHasWhatItsLeaseSaysAndAState) {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/version.h"
+#include "status/health_json.h"
 #include "status/peer_json.h"
 #include "status/status_json.h"
 
@@ -62,6 +63,39 @@ PeerChanges compare(const control::PeersView& before, const LiveView& view) {
   return changes;
 }
 
+Json subnets_of(const SeenRow& row) {
+  Json subnets = Json::array();
+  for (const IpPrefix& subnet : values_of(row.subnet))
+    subnets.push_back(to_string(subnet));
+  return subnets;
+}
+
+struct RowChanges {
+  Json rows = Json::array();
+  Json gone = Json::array();
+
+  bool any() const { return !rows.empty() || !gone.empty(); }
+};
+
+// Both lists are sorted by subnet. Either may be null.
+RowChanges compare(const std::shared_ptr<const SeenRows>& before,
+                   const std::shared_ptr<const SeenRows>& after, TimePoint now) {
+  RowChanges changes;
+  if (before == after || !after) return changes;
+  static const SeenRows kNone;
+  const auto& was = before ? before->rows : kNone.rows;
+  for (const SeenRow& row : after->rows) {
+    const auto old = std::ranges::lower_bound(was, row.subnet, {}, &SeenRow::subnet);
+    if (old == was.end() || *old != row) changes.rows.push_back(control::health_row_json(row, now));
+  }
+  for (const SeenRow& row : was) {
+    if (!std::ranges::binary_search(after->rows, row.subnet, {}, &SeenRow::subnet)) {
+      changes.gone.push_back(subnets_of(row));
+    }
+  }
+  return changes;
+}
+
 Json to_json(const StatusSnapshot& status, TimePoint now) {
   Json json = {{"release", version()}};
   json.update(status_json(status, now));
@@ -97,14 +131,17 @@ void LiveEvents::take(LiveView view) {
   PeerChanges peers = compare(before.peers, view_);
   Json samples =
       samples_after(view_, before.load->empty() ? TimePoint::min() : before.load->back().at);
+  RowChanges rows = compare(before.rows, view_.rows, view_.now);
   const bool other_status = before.status != view_.status;
-  if (!other_status && !peers.any() && samples.empty()) return;
+  if (!other_status && !peers.any() && !rows.any() && samples.empty()) return;
   Json json = {{"whole", false}, {"now_s", in_seconds(view_.now)}};
   if (other_status) json["status"] = to_json(*view_.status, view_.now);
   json["peers"] = std::move(peers.peers);
   json["gone"] = std::move(peers.gone);
   json["samples"] = std::move(samples);
   json["devices"] = view_.devices;
+  json["rows"] = std::move(rows.rows);
+  json["rows_gone"] = std::move(rows.gone);
   change_ = event(json);
 }
 
@@ -118,7 +155,10 @@ std::string LiveEvents::whole() const {
                 {"peers", std::move(peers)},
                 {"gone", Json::array()},
                 {"samples", samples_after(view_, TimePoint::min())},
-                {"devices", view_.devices}});
+                {"devices", view_.devices},
+                {"has_rows", view_.rows != nullptr},
+                {"rows", compare(nullptr, view_.rows, view_.now).rows},
+                {"rows_gone", Json::array()}});
 }
 
 }  // namespace flannel

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "core/health_row.h"
 #include "status/control_api.h"
 #include "status/load_history.h"
 #include "status/snapshot.h"
@@ -21,6 +22,8 @@ struct LiveView {
   control::PeersView peers;  // sorted by subnet
   std::shared_ptr<const std::deque<LoadSample>> load;
   std::vector<std::string> devices;  // whose throughput `load` has
+  // What other hosts say of each other; null without --publish-health.
+  std::shared_ptr<const SeenRows> rows{};
 };
 
 // Renders views, and how each one differs from the one before.

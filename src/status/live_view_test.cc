@@ -111,5 +111,29 @@ TEST(LoadHistoryTest, RatesFollowFromCountersAndTheHourIsBounded) {
   EXPECT_EQ(samples.size(), LoadHistory::kMost);
 }
 
+TEST_F(LiveViewTest, RowsOfOtherHostsAreSentWhenTheyChange) {
+  const auto row = [](const char* subnet, std::size_t ok) {
+    return SeenRow{SubnetKey::of(IpPrefix::parse(subnet).value()), kNow, {.node = {}, .ok = ok}};
+  };
+  const auto with = [&](std::vector<SeenRow> rows) {
+    LiveView made = view({}, status);
+    made.rows = std::make_shared<const SeenRows>(std::move(rows), "");
+    return made;
+  };
+  events.take(with({row("10.5.1.0/24", 1), row("10.5.2.0/24", 1), row("10.5.3.0/24", 1)}));
+  EXPECT_EQ(parse(events.whole())["has_rows"], true);
+  EXPECT_EQ(parse(events.whole())["rows"].size(), 3U);
+  events.take(with({row("10.5.1.0/24", 1), row("10.5.2.0/24", 2), row("10.5.4.0/24", 1)}));
+  const Json change = parse(events.change());
+  EXPECT_EQ(change["rows"].size(), 2U);
+  EXPECT_EQ(change["rows"][0]["ok"], 2);
+  EXPECT_EQ(change["rows"][1]["subnets"].dump(), R"(["10.5.4.0/24"])");
+  EXPECT_EQ(change["rows_gone"].dump(), R"([["10.5.3.0/24"]])");
+  events.take(with({row("10.5.1.0/24", 1), row("10.5.2.0/24", 2), row("10.5.4.0/24", 1)}));
+  EXPECT_EQ(events.change(), "");
+  events.take(view({}, status));
+  EXPECT_EQ(parse(events.whole())["has_rows"], false);
+}
+
 }  // namespace
 }  // namespace flannel::live_view_test

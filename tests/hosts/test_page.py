@@ -18,7 +18,7 @@ from lab.browser import Browser
 from lab.cluster import Cluster
 from lab.crowd import Crowd, public
 from lab.flanneld import ctl
-from lab.overlay import subnet
+from lab.overlay import key_of, subnet
 from lab.shell import wait_until
 
 PORT = 8088
@@ -123,7 +123,7 @@ def test_the_page_shows_what_the_daemon_knows(lab, browse):
     browser.wait("/sent [0-9.]+ k?bit.s/.test(document.getElementById('load-text').textContent)", 40)
     assert browser.complaints() == []
     assert {(method, url.removeprefix(URL)) for method, url in browser.asked()} == {
-        ("GET", path) for path in ("", "page.css", "draw.js", "page.js", "events")
+        ("GET", path) for path in ("", "page.css", "draw.js", "matrix.js", "page.js", "events")
     }, "it loads nothing from outside, and changes nothing"
     keep(browser, "status-page-3.png")
 
@@ -153,6 +153,62 @@ def test_a_host_that_dies_turns_red(lab, browse):
     three.daemon.start()
     wait_rows(browser, "ok", 2)
     browser.wait("document.querySelectorAll('#problems li').length === 0")
+
+
+def drop_from(host, peer):
+    """Drops what the host gets from the peer by vxlan: one way of the two is broken."""
+    host.ns.run("nft", "-f", "-", input=f"""table netdev block {{
+  chain ingress {{
+    type filter hook ingress device eth0 priority 0;
+    ip saddr {peer.address} udp dport 8472 drop
+  }}
+}}""")
+
+
+def matrix(browser):
+    """The tone of each way, by the addresses of the two hosts; this host is "this host"."""
+    heads = browser.texts("#matrix thead th")
+    tones = browser.run("[...document.querySelectorAll('#matrix tbody tr')].map(row => [...row.querySelectorAll('td')].map(cell => cell.className))")
+    titles = [title.removesuffix(" to") for title in browser.texts("#matrix tbody th")]
+    return {(one, other): tone for one, row in zip(titles, tones) for other, tone in zip(heads, row) if one != other}
+
+
+@pytest.mark.parametrize("store", ["etcd", "consul", "sqlite"])
+def test_a_way_between_two_other_hosts_that_breaks_is_red_on_the_page_of_a_third(lab, browse, store):
+    cluster = Cluster(lab, store, hosts=3, flags=[FLAG, "--publish-health"]).start()
+    one, two, three = cluster.hosts
+    browser = is_live(browse(one))
+    wait_rows(browser, "ok", 2)
+    bad = lambda: sorted(way for way, tone in matrix(browser).items() if tone != "good")  # noqa: E731
+    wait_until(lambda: len(matrix(browser)) == 6 and bad() == [], lambda: str(matrix(browser)), within=60)
+    assert "no way is known to lose packets" in browser.text("#between")
+    drop_from(three, two)
+    wait_until(lambda: bad() == [(two.address, three.address)], lambda: str(bad()), within=60)
+    assert f"1 way: {subnet(two)} to {subnet(three)}" in browser.text("#between")
+    assert browser.texts("#hosts tbody td:first-child") == ["ok", "ok"], "this host reaches both"
+    said = ctl(one, "status", check=False)
+    assert f"{subnet(three)}: unreachable {subnet(two)}" in said or f"{subnet(two)}: one-way {subnet(three)}" in said, said
+    three.ns.run("nft", "delete", "table", "netdev", "block")
+    wait_until(lambda: bad() == [], lambda: str(bad()), within=60)
+    assert browser.complaints() == []
+    assert sorted(cluster.store.lease_values()) == sorted(key_of(host) for host in cluster.hosts), "rows are beside the leases"
+
+
+def test_a_row_that_a_stranger_wrote_changes_nothing_and_is_shown_as_text(lab, browse):
+    """Hostile rows: of another node, without an end, and under the key of this host."""
+    cluster = Cluster(lab, "etcd", flags=[FLAG, "--publish-health"]).start()
+    one, two = cluster.hosts
+    browser = is_live(browse(one))
+    wait_until(lambda: set(matrix(browser).values()) == {"good"}, lambda: str(matrix(browser)), within=60)
+    row = {"Version": 1, "NodeID": "f" * 32, "Serial": 1, "OK": 0, "Peers": {"unreachable": [subnet(one), HOSTILE], HOSTILE: [HOSTILE]}}
+    for host in cluster.hosts:
+        cluster.store.etcdctl("put", "--", f"/coreos.com/network-health/subnets/{key_of(host)}", json.dumps(row))
+    cluster.store.etcdctl("put", "--", f"/coreos.com/network-health/subnets/{HOSTILE}", HOSTILE)
+    browser.wait("document.getElementById('between').textContent.includes('has no row')", 60)
+    assert browser.texts("#hosts tbody td:first-child") == ["ok"]
+    assert browser.run("document.querySelectorAll('img, main script').length") == 0
+    browser.wait("!document.getElementById('between').textContent.includes('has no row')", 120)  # it is written again
+    assert browser.complaints() == []
 
 
 def test_the_page_says_that_it_lost_its_daemon_and_comes_back(lab, browse):

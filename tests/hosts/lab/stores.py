@@ -211,7 +211,7 @@ class Sqlite:
 
     def lease_values(self):
         with contextlib.closing(sqlite3.connect(self.path)) as file:
-            return {key: bytes(value).decode() for key, value in file.execute("SELECT key, value FROM record")}
+            return {key: bytes(value).decode() for key, value in file.execute("SELECT key, value FROM record WHERE prefix = ?", [PREFIX])}
 
     def forget_everything(self):
         for path in self.path.parent.glob(self.path.name + "*"):
