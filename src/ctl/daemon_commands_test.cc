@@ -127,22 +127,23 @@ TEST_F(DaemonCommandsTest, PeersAreATable) {
   answer.body = R"j({"version":1,"peers":[
     {"node_id":"0123456789abcdef0123456789abcdef","subnets":["10.5.2.0/24","fd00:5:0:2::/64"],
      "public_ip":"192.0.2.2","public_ipv6":"2001:db8:2::2","backend":"udp","mtu":1450,
-     "state":"ok","rtt_us":350,"loss":0.125,"path_mtu":1450,"last_heard_s":3},
+     "state":"ok","rtt_us":350,"loss":0.125,"path_mtu":1450,"last_heard_s":3,
+     "bytes_sent":1499,"bytes_received":970},
     {"node_id":null,"subnets":["10.5.3.0/24"],"public_ip":"192.0.2.3","public_ipv6":null,
      "backend":"udp","mtu":null,"state":"unreachable","rtt_us":null,"why":"no route"}],
     "quarantined":[{"key":"x","why":"no key"}],"more_quarantined":7})j";
   const std::string heading =
       "NODE      SUBNET                       PUBLIC-IP                BACKEND  MTU   STATE        "
-      "RTT      LOSS  PATH-MTU  LAST-HEARD  WHY\n";
+      "RTT      LOSS  PATH-MTU  LAST-HEARD  SENT     RECEIVED  WHY\n";
   const std::string ok =
       "01234567  10.5.2.0/24,fd00:5:0:2::/64  192.0.2.2,2001:db8:2::2  udp      1450  ok           "
-      "0.35 ms  12 %  1450      3 s ago\n";
+      "0.35 ms  12 %  1450      3 s ago     1.50 kB  970 B\n";
   const std::string unreachable =
       "-         10.5.3.0/24                  192.0.2.3                udp      -     unreachable  "
-      "-        -     -         -           no route\n";
+      "-        -     -         -           -        -         no route\n";
   const std::string quarantined =
       "-         x                            -                        -        -     quarantined  "
-      "-        -     -         -           no key\n";
+      "-        -     -         -           -        -         no key\n";
   const std::string more = "7 more records are quarantined; `flannelctl leases --bad` lists them\n";
   EXPECT_EQ(run(run_peers), heading + ok + unreachable + quarantined + more);
   options.sort = "state";

@@ -8,6 +8,7 @@
 
 #include "base/printable.h"
 #include "core/json_text.h"
+#include "ctl/bytes_text.h"
 #include "ctl/command.h"
 #include "ctl/control_client.h"
 #include "ctl/lease_life.h"
@@ -63,6 +64,11 @@ std::string last_heard_of(const Json& peer) {
   return duration_text(std::chrono::seconds(static_cast<std::int64_t>(*time))) + " ago";
 }
 
+std::string bytes_of(const Json& peer, const char* name) {
+  const auto bytes = number_of(peer, name);
+  return bytes ? bytes_text(static_cast<std::uint64_t>(*bytes)) : "-";
+}
+
 struct Column {
   std::string_view name;  // for --sort; the heading is in capital letters
   std::string_view heading;
@@ -83,6 +89,9 @@ constexpr auto kColumns = std::to_array<Column>({
     {"path-mtu", "PATH-MTU", [](const Json& peer) { return member_text(peer, "path_mtu"); },
      "path_mtu"},
     {"last-heard", "LAST-HEARD", last_heard_of, "last_heard_s"},
+    {"sent", "SENT", [](const Json& peer) { return bytes_of(peer, "bytes_sent"); }, "bytes_sent"},
+    {"received", "RECEIVED", [](const Json& peer) { return bytes_of(peer, "bytes_received"); },
+     "bytes_received"},
 });
 
 // Records that are not used are rows of the table, too.

@@ -7,6 +7,7 @@
 
 #include "base/printable.h"
 #include "core/json_text.h"
+#include "ctl/bytes_text.h"
 #include "ctl/command.h"
 #include "ctl/control_client.h"
 #include "ctl/lease_life.h"
@@ -89,6 +90,15 @@ std::string kernel_text(const Json& kernel) {
                      unmet == 0 ? "all is as wanted" : fmt::format("{} not as wanted", unmet));
 }
 
+std::string device_text(const Json& path) {
+  const Json& counters = path.value("counters", Json::object());
+  const auto bytes = [&counters](const char* name) {
+    return bytes_text(counters.value(name, std::uint64_t{0}));
+  };
+  return fmt::format("{}, sent {}, received {}", text_of(path, "device"), bytes("out_bytes"),
+                     bytes("in_bytes"));
+}
+
 // Two lines for each: what is wrong since when, and what to do.
 std::string problems_text(const Json& problems) {
   if (problems.empty()) return line("problems", "none");
@@ -143,7 +153,7 @@ std::string screen(const Json& status) {
   text += line("peers", peers_text(status.value("peers", Json::object())));
   text += line("kernel", kernel_text(status.value("kernel", Json::object())));
   const Json& path = status.value("packet_path", Json());
-  if (path.is_object()) text += line("device", text_of(path, "device"));
+  if (path.is_object()) text += line("device", device_text(path));
   text += others_text(status.value("health_rows", Json()));
   return text + problems_text(status.value("problems", Json::array()));
 }

@@ -155,6 +155,11 @@ control::PeersView Control::peers() const {
       row.why = *std::move(why);
     }
     for (const IpPrefix& one : values_of(subnet)) {
+      if (const PeerBytes* bytes = network->overlay().bytes_of(one)) {
+        if (!row.bytes) row.bytes.emplace();
+        row.bytes->sent += bytes->sent.load(std::memory_order_relaxed);
+        row.bytes->received += bytes->received.load(std::memory_order_relaxed);
+      }
       if (const auto path = network->prober().view(one)) {
         row.paths.push_back({one.family(), *path, network->prober().why(one)});
       }

@@ -22,10 +22,11 @@ struct Dataplane {
   NetworkConfig config;  // with the options of this backend
   std::unique_ptr<Backend> backend;
   AnnouncedBackend announced;
-  HostFacts host;                      // as this backend sees it
-  std::vector<std::vector<Fd>> locks;  // on its devices and its UDP port
-  std::unique_ptr<PacketPath> path;    // null: the kernel carries the packets
-  PacketPathSettings settings;         // of the path
+  HostFacts host;                             // as this backend sees it
+  std::vector<std::vector<Fd>> locks;         // on its devices and its UDP port
+  std::unique_ptr<PacketPath> path;           // null: the kernel carries the packets
+  PacketPathSettings settings;                // of the path
+  std::shared_ptr<const ForwardTable> table;  // that the path has; null: none yet
   // Our lease as it announced this backend last: hosts that have not seen our present lease send
   // to that. nullopt: it never did.
   std::optional<LeaseAttributes> former;

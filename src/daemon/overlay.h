@@ -100,6 +100,9 @@ class Overlay {
   void append_problems(std::vector<Problem>& all) const;
   // Peers whose objects are desired in the kernel.
   std::size_t peers() const { return peers_; }
+  // The bytes to and from this subnet of a peer since this host knows the peer; null: they are not
+  // counted, because the kernel carries the packets.
+  const PeerBytes* bytes_of(const IpPrefix& subnet) const;
   const UnreachablePeers& unreachable() const { return unreachable_; }
   Result<Comparison> compare_kernel() const { return reconciler_.compare(); }
   std::map<std::string, std::string> unmet() const { return reconciler_.unmet(); }
@@ -147,7 +150,7 @@ class Overlay {
   void report_changes();
   void schedule_table();
   void publish_tables();
-  void publish_table(const Dataplane& plane);
+  void publish_table(Dataplane& plane);
   ProbeTarget probe_target(const Lease& lease, const IpPrefix& subnet, const Way& way) const;
   std::vector<OverlayPeer> senders_to(const Dataplane& plane) const;
 

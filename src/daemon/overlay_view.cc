@@ -186,7 +186,13 @@ std::vector<OverlayPeer> Overlay::senders_to(const Dataplane& plane) const {
   return peers;
 }
 
-void Overlay::publish_table(const Dataplane& plane) {
+const PeerBytes* Overlay::bytes_of(const IpPrefix& subnet) const {
+  const auto way = planned_.find(subnet);
+  if (way == planned_.end() || !way->second.plane->table) return nullptr;
+  return way->second.plane->table->bytes_of(subnet);
+}
+
+void Overlay::publish_table(Dataplane& plane) {
   const PacketPathSettings settings = *plane.backend->packet_path(plane.host);
   OverlayHost host{.mtu = settings.mtu, .accept_any = settings.accept_any};
   for (const IpPrefix& network : networks_) {
@@ -195,7 +201,8 @@ void Overlay::publish_table(const Dataplane& plane) {
     host.at(network.family()) =
         OwnSubnet{.subnet = *subnet, .tunnel_address = subnet->base, .network = network};
   }
-  plane.path->publish(std::make_shared<ForwardTable>(host, senders_to(plane)));
+  plane.table = std::make_shared<const ForwardTable>(host, senders_to(plane), plane.table.get());
+  plane.path->publish(plane.table);
 }
 
 }  // namespace flannel

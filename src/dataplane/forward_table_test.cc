@@ -125,6 +125,20 @@ TEST(ForwardTableOfBothFamilies, KeepsThemApart) {
   EXPECT_FALSE(table.host().owns(*IpAddress::parse("fd00:12:0:1::7"))) << "we have no IPv6 subnet";
 }
 
+TEST(ForwardTableOfBothFamilies, BytesGoOnInTheNextTableUnlessThePeerIsAnother) {
+  const IpPrefix one = *IpPrefix::parse("10.5.2.0/24"), other = *IpPrefix::parse("10.5.3.0/24");
+  const ForwardTable first({}, {{one, at("192.0.2.2")}, {other, at("192.0.2.3")}});
+  for (const IpPrefix& subnet : {one, other})
+    first.bytes_of(*first.find_peer(subnet.base)).sent += 7;
+  const ForwardTable next({}, {{other, at("192.0.2.9")}, {one, at("192.0.2.2")}}, &first);
+  EXPECT_EQ(next.bytes_of(one)->sent, 7U);
+  EXPECT_EQ(next.bytes_of(other)->sent, 0U) << "another host has the subnet now";
+  // A thread that still has the table before counts for the same peer.
+  first.bytes_of(*first.find_peer(one.base)).sent += 1;
+  EXPECT_EQ(next.bytes_of(one)->sent, 8U);
+  EXPECT_EQ(next.bytes_of(*IpPrefix::parse("10.5.2.0/25")), nullptr);
+}
+
 TEST(ForwardTableOfBothFamilies, AnEndpointInASubnetOfTheOtherKindIsLeftOutToo) {
   const ForwardTable table({}, {{*IpPrefix::parse("10.5.2.0/24"), at("fd00:12:0:3::1")},
                                 {*IpPrefix::parse("fd00:12:0:3::/64"), at("192.0.2.3")}});

@@ -49,35 +49,42 @@ struct OverlayPeer {
   bool operator==(const OverlayPeer&) const = default;
 };
 
-// The endpoints of subnets of one family, whose addresses are `Number`s. Immutable. A look-up reads
+// What the packet path knows of a subnet of a peer.
+struct PeerEntry {
+  IpEndpoint endpoint;       // port 0: there is none
+  std::uint32_t number = 0;  // of the subnet in its table
+};
+
+// The peers of subnets of one family, whose addresses are `Number`s. Immutable. A look-up reads
 // one cache line for each prefix length that occurs (of IPv6 one or two).
 template <typename Number>
 class PrefixTable {
  public:
   PrefixTable() = default;
   // Takes the peers whose subnet is of its family. If a subnet occurs twice, its later endpoint is
-  // used.
-  explicit PrefixTable(const std::vector<OverlayPeer>& peers) {
+  // used. `numbers`: of their subnets, in the same order.
+  PrefixTable(const std::vector<OverlayPeer>& peers, const std::vector<std::uint32_t>& numbers) {
     std::map<std::uint8_t, std::size_t, std::greater<>> counts;  // by prefix length, longest first
     for (const OverlayPeer& peer : peers) {
       if (peer.subnet.family() == Number::kFamily) ++counts[peer.subnet.bits];
     }
     for (const auto& [bits, count] : counts)
       levels_.push_back(make_level(bits, count));
-    for (const OverlayPeer& peer : peers) {
+    for (std::size_t i = 0; i < peers.size(); ++i) {
+      const OverlayPeer& peer = peers[i];
       if (peer.subnet.family() != Number::kFamily) continue;
       const auto level = std::distance(counts.begin(), counts.find(peer.subnet.bits));
-      if (insert(levels_[static_cast<std::size_t>(level)], peer)) ++size_;
+      if (insert(levels_[static_cast<std::size_t>(level)], peer, numbers[i])) ++size_;
     }
   }
 
-  // Returns the endpoint of the longest prefix that contains `address`, which is of this family;
+  // Returns the peer of the longest prefix that contains `address`, which is of this family;
   // null if there is none.
-  const IpEndpoint* find(const IpAddress& address) const {
+  const PeerEntry* find(const IpAddress& address) const {
     const Number number = Number::of(address);
     for (const Level& level : levels_) {
       const Slot& slot = level.slots[place(level, number & level.mask)];
-      if (slot.endpoint.port != 0) return &slot.endpoint;
+      if (slot.peer.endpoint.port != 0) return &slot.peer;
     }
     return nullptr;
   }
@@ -87,8 +94,9 @@ class PrefixTable {
   // The alignment keeps an IPv4 slot in one cache line.
   struct alignas(32) Slot {
     Number base;
-    IpEndpoint endpoint;  // port 0: the slot is free
+    PeerEntry peer;  // port 0: the slot is free
   };
+  static_assert(sizeof(Slot) <= (Number::kFamily == Family::v4 ? 32 : 64));
   // A hash table of all subnets of one prefix length: open addressing, at most half full.
   struct Level {
     Number mask;
@@ -109,18 +117,18 @@ class PrefixTable {
   static std::size_t place(const Level& level, const Number& base) {
     // Subnet bases differ in few, regular bits; multiplying by the golden ratio spreads them.
     auto at = static_cast<std::size_t>((base.folded() * 0x9e3779b97f4a7c15ULL) >> level.shift);
-    while (level.slots[at].endpoint.port != 0 && !(level.slots[at].base == base))
+    while (level.slots[at].peer.endpoint.port != 0 && !(level.slots[at].base == base))
       at = (at + 1) & (level.slots.size() - 1);
     return at;
   }
 
   // False: the subnet was there.
-  static bool insert(Level& level, const OverlayPeer& peer) {
+  static bool insert(Level& level, const OverlayPeer& peer, std::uint32_t number) {
     assert(peer.endpoint.port != 0);
     const Number base = Number::of(peer.subnet.base);
     Slot& slot = level.slots[place(level, base)];
-    const bool is_new = slot.endpoint.port == 0;
-    slot = {base, peer.endpoint};
+    const bool is_new = slot.peer.endpoint.port == 0;
+    slot = {base, {peer.endpoint, number}};
     return is_new;
   }
 

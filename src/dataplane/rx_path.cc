@@ -25,18 +25,16 @@ bool RxPath::step(const ForwardTable& table, TimePoint now) {
     } while (!rest.empty());
   }
   coalescer_.flush();
+  run_.flush();
   return !runs.empty();
 }
 
 std::optional<Drop> refuse_datagram(ByteView datagram, const IpHeader& ip, const IpAddress& from,
-                                    const ForwardTable& table) {
-  const OverlayHost& host = table.host();
+                                    const PeerEntry* owner, const OverlayHost& host) {
   if (ip.total_length != datagram.size()) return Drop::in_length_mismatch;
   if (!has_valid_header_checksum(ip, datagram)) return Drop::in_bad_checksum;
-
-  const IpEndpoint* owner = table.find(ip.source);
   if (owner == nullptr || host.owns(ip.source)) return Drop::in_unknown_source;
-  if (owner->ip != from && !host.accept_any) return Drop::in_wrong_sender;
+  if (owner->endpoint.ip != from && !host.accept_any) return Drop::in_wrong_sender;
   if (!host.owns(ip.destination)) return Drop::in_not_for_us;
   // The last two are answered, so only peers may get there. The device of a peer may have a larger
   // MTU, if it is upstream's or not yet restarted under another configuration. Linux takes what is
@@ -50,7 +48,8 @@ void RxPath::accept(ByteSpan datagram, const IpAddress& from, const ForwardTable
                     TimePoint now) {
   const auto ip = IpHeader::parse(datagram);
   if (!ip) return tallies_[Drop::in_not_ip].add();
-  if (const auto refused = refuse_datagram(datagram, *ip, from, table)) {
+  const PeerEntry* owner = table.find_peer(ip->source);
+  if (const auto refused = refuse_datagram(datagram, *ip, from, owner, table.host())) {
     tallies_[*refused].add();
     if (*refused == Drop::in_ttl_expired) {
       answer({IcmpError::Kind::time_exceeded}, datagram, ip->source, table, now);
@@ -61,6 +60,7 @@ void RxPath::accept(ByteSpan datagram, const IpAddress& from, const ForwardTable
   }
   tallies_.in_packets.add();
   tallies_.in_bytes.add(datagram.size());
+  run_.add(table.bytes_of(*owner), datagram.size());
   decrement_hop_limit(datagram);
   coalescer_.add(datagram, *ip);
 }

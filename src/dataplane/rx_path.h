@@ -7,6 +7,7 @@
 #include "dataplane/coalescer.h"
 #include "dataplane/counters.h"
 #include "dataplane/forward_table.h"
+#include "dataplane/peer_bytes.h"
 #include "dataplane/ports.h"
 #include "dataplane/rate_limit.h"
 #include "net/icmp.h"
@@ -32,13 +33,14 @@ class RxPath {
 
   UdpPort& udp_;
   PacketTallies& tallies_;
+  PeerRun run_{&PeerBytes::received};  // flushed before the table may change
   Coalescer coalescer_;
   RateLimit icmp_limit_ = icmp_error_limit();
 };
 
 // Returns why the datagram from `from`, whose inner header is `ip`, must be dropped; nullopt if it
-// may pass.
+// may pass. `owner`: of the inner source; null: nobody.
 std::optional<Drop> refuse_datagram(ByteView datagram, const IpHeader& ip, const IpAddress& from,
-                                    const ForwardTable& table);
+                                    const PeerEntry* owner, const OverlayHost& host);
 
 }  // namespace flannel

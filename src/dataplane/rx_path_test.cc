@@ -75,6 +75,19 @@ class RxPathOfIPv6Test : public RxPathTest {};
 INSTANTIATE_TEST_SUITE_P(Of, RxPathOfIPv6Test, testing::Values(Family::v6),
                          [](const auto& family) { return std::string(to_string(family.param)); });
 
+TEST_P(RxPathTest, CountsTheBytesOfThePeerWhosePacketsPass) {
+  const auto bytes_from = [this](std::uint32_t base) {
+    return table_.bytes_of(slow::network(base, v6()))->received.load();
+  };
+  const Bytes packet = udp({}, Bytes(100, 'x'));
+  peer_sends(packet);
+  peer_sends(packet);
+  EXPECT_EQ(written().size(), 2U);
+  is_dropped(kOtherPeer, packet, Drop::in_wrong_sender);
+  EXPECT_EQ(bytes_from(0x0a050100), 2 * packet.size());
+  EXPECT_EQ(bytes_from(0x0a050300), 0U);
+}
+
 TEST_P(RxPathTest, GivesThePacketToTheHostOneHopOlder) {
   peer_sends(udp({.ttl = 64}, Bytes(100, 'x')));
   EXPECT_EQ(written(), std::vector<Bytes>{udp({.ttl = 63}, Bytes(100, 'x'))});

@@ -31,6 +31,7 @@ bool TxPath::step(const ForwardTable& table, TimePoint now) {
     send_next(table, now);
   }
   if (backlog_.empty()) batcher_.flush(now);
+  run_.flush();
   return sent_on > 0 || has_backlog;
 }
 
@@ -63,6 +64,7 @@ void TxPath::finish(const ForwardTable& table, TimePoint now) {
   while (!backlog_.empty())
     send_next(table, now);
   batcher_.flush(now);
+  run_.flush();
 }
 
 void TxPath::forward(ByteSpan packet, const Offload& offload, const ForwardTable& table,
@@ -71,7 +73,7 @@ void TxPath::forward(ByteSpan packet, const Offload& offload, const ForwardTable
   if (!ip) return tallies_[Drop::out_not_ip].add();
   if (ip->total_length != packet.size()) return tallies_[Drop::out_malformed].add();
   if (stays_on_link(*ip, packet)) return tallies_[Drop::out_link_only].add();
-  const IpEndpoint* peer = table.find(ip->destination);
+  const PeerEntry* peer = table.find_peer(ip->destination);
   if (peer == nullptr) return refuse(*ip, packet, table, now);
   if (ip->hop_limit <= 1) {
     tallies_[Drop::out_ttl_expired].add();
@@ -82,9 +84,13 @@ void TxPath::forward(ByteSpan packet, const Offload& offload, const ForwardTable
     return tallies_[Drop::out_malformed].add();
   }
   decrement_hop_limit(packet);
+  std::size_t bytes = 0;
   for (std::size_t n = 0; n < segmenter->count(); ++n) {
-    segmenter->write(n, batcher_.append(*peer, segmenter->length(n), now));
+    const std::size_t length = segmenter->length(n);
+    segmenter->write(n, batcher_.append(peer->endpoint, length, now));
+    bytes += length;
   }
+  run_.add(table.bytes_of(*peer), bytes);
 }
 
 // Drops a packet whose destination no peer owns.

@@ -7,6 +7,7 @@
 #include "dataplane/backlog.h"
 #include "dataplane/counters.h"
 #include "dataplane/forward_table.h"
+#include "dataplane/peer_bytes.h"
 #include "dataplane/ports.h"
 #include "dataplane/rate_limit.h"
 #include "dataplane/send_batcher.h"
@@ -38,6 +39,7 @@ class TxPath {
 
   TunPort& tun_;
   PacketTallies& tallies_;
+  PeerRun run_{&PeerBytes::sent};  // flushed before the table may change
   SendBatcher batcher_;
   RateLimit icmp_limit_ = icmp_error_limit();
   Backlog backlog_;

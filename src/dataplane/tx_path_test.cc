@@ -71,6 +71,20 @@ class TxPathOfIPv4Test : public TxPathTest {};
 INSTANTIATE_TEST_SUITE_P(Of, TxPathOfIPv4Test, testing::Values(Family::v4),
                          [](const auto& family) { return std::string(to_string(family.param)); });
 
+TEST_P(TxPathTest, CountsTheBytesOfEachPeer) {
+  const auto bytes_to = [this](std::uint32_t base) {
+    return table_.bytes_of(slow::network(base, v6()))->sent.load();
+  };
+  tun_.host_sends(udp(to_peer(2), Bytes(100, 'x')));
+  tun_.host_sends(udp(to_peer(3), Bytes(10, 'x')));
+  tun_.host_sends(udp(to_peer(2), Bytes(200, 'x')));
+  sent();
+  const std::size_t header = v6() ? 48 : 28;
+  EXPECT_EQ(bytes_to(0x0a050200), 300 + 2 * header);
+  EXPECT_EQ(bytes_to(0x0a050300), 10 + header);
+  EXPECT_EQ(table_.bytes_of(slow::network(0x0a050200, v6()))->received.load(), 0U);
+}
+
 TEST_P(TxPathTest, SendsTheBarePacketOneHopOlder) {
   const Bytes packet = udp(to_peer(2), Bytes(100, 'x'));
   tun_.host_sends(packet);

@@ -38,6 +38,14 @@ function rate(bytes) {
   }
   return `${Math.round(bits)} bit/s`;
 }
+// Empty: it is not counted.
+function size(bytes) {
+  if (bytes === null) return "";
+  for (const [unit, most] of [["TB", 1e12], ["GB", 1e9], ["MB", 1e6], ["kB", 1e3]]) {
+    if (bytes >= most) return `${(bytes / most).toPrecision(3)} ${unit}`;
+  }
+  return `${bytes} B`;
+}
 // The clock of flanneld, in seconds.
 const now = () => performance.now() / 1000 + view.offset;
 
@@ -53,6 +61,8 @@ const COLUMNS = [
   ["Loss", (peer) => peer.loss === null ? "" : `${Math.round(peer.loss * 100)} %`, (peer) => peer.loss ?? -1],
   ["MTU", (peer) => String(peer.path_mtu ?? ""), (peer) => peer.path_mtu ?? Infinity],
   ["Heard", heard, (peer) => peer.heardAt ?? -Infinity],
+  ["Sent", (peer) => size(peer.bytes_sent), (peer) => peer.bytes_sent ?? -1],
+  ["Received", (peer) => size(peer.bytes_received), (peer) => peer.bytes_received ?? -1],
   ["Why", (peer) => peer.why || "", null],
 ];
 function heard(peer) {

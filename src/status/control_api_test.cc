@@ -77,7 +77,7 @@ TEST(ControlApiTest, APeerHasWhatItsLeaseSaysAndAState) {
   const PathView bad{.state = PathState::unreachable, .loss = 1.0};
   const control::PeersView view{
       .peers = {{lease, ""},
-                {lease, "unreachable", "no route"},
+                {lease, "unreachable", "no route", {}, CarriedBytes{.received = 5, .sent = 7}},
                 {lease, "", "", {{Family::v4, good}, {Family::v6, bad, "no answer"}}}},
       .quarantined = {{"10.5.3.0-24", "not JSON", 1, QuarantineKind::unreadable}},
       .more_quarantined = 2};
@@ -85,11 +85,13 @@ TEST(ControlApiTest, APeerHasWhatItsLeaseSaysAndAState) {
   EXPECT_EQ(json["version"], 1);
   EXPECT_EQ(
       json["peers"][0].dump(),
-      R"j({"backend":"vxlan (VNI 7, Port 8472)","last_heard_s":null,"loss":null,"mtu":null,)j"
+      R"j({"backend":"vxlan (VNI 7, Port 8472)","bytes_received":null,"bytes_sent":null,"last_heard_s":null,"loss":null,"mtu":null,)j"
       R"("node_id":null,"path_mtu":null,"paths":[],"public_ip":"192.0.2.2","public_ipv6":null,)"
       R"("rtt_us":null,"state":"not-probed","subnets":["10.5.2.0/24"]})");
   EXPECT_EQ(json["peers"][1]["state"], "unreachable");
   EXPECT_EQ(json["peers"][1]["why"], "no route");
+  EXPECT_EQ(json["peers"][1]["bytes_sent"], 7);
+  EXPECT_EQ(json["peers"][1]["bytes_received"], 5);
   const auto& probed = json["peers"][2];
   EXPECT_EQ(probed["state"], "unreachable") << "the worse family counts";
   EXPECT_EQ(probed["why"], "IPv6: no answer");

@@ -99,6 +99,8 @@ Json peer_json(const PeerRow& peer, const AnnouncedBackend& configured, TimePoin
                {"mtu", host.mtu ? Json(host.mtu) : Json(nullptr)},
                {"state", state_of(peer)}};
   add_summary(peer, now, json);
+  json["bytes_sent"] = peer.bytes ? Json(peer.bytes->sent) : Json(nullptr);
+  json["bytes_received"] = peer.bytes ? Json(peer.bytes->received) : Json(nullptr);
   if (const std::string why = why_of(peer); !why.empty()) json["why"] = why;
   Json paths = Json::array();
   for (const PathRow& row : peer.paths)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "core/announced_backend.h"
 #include "core/listed_lease.h"
 #include "probe/path_state.h"
+#include "status/load_history.h"
 
 namespace flannel::control {
 
@@ -28,6 +30,8 @@ struct PeerRow {
   std::string_view state;
   std::string why{};             // it is unreachable
   std::vector<PathRow> paths{};  // empty: it is not probed
+  // To and from all its subnets; nullopt: the kernel carries the packets, and counts no peers.
+  std::optional<CarriedBytes> bytes{};
 };
 
 nlohmann::ordered_json peer_json(const PeerRow& peer, const AnnouncedBackend& configured,

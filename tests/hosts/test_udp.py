@@ -4,6 +4,7 @@
     h1c ── cni0 ─ h1 ─ flannel0, eth0 ── lan ── eth0, flannel0 ─ h2 ─ cni0 ── h2c
 """
 
+import json
 import socket
 import subprocess
 
@@ -11,6 +12,7 @@ import pytest
 
 from lab import Container, binary, wait_until
 from lab.cluster import NETWORK, Cluster
+from lab.flanneld import ctl
 from lab.overlay import base, lease_key, subnet
 from lab.traffic import EchoStream, answers, ping, transfer
 
@@ -106,6 +108,40 @@ def test_peers_come_and_go_without_a_lost_packet(lab, pair):
         three.daemon.stop()
         echoes.more()
     assert echoes.lost() == []
+
+
+def bytes_of(host, peer):
+    """The bytes sent to a peer and received from it, as its host counts them."""
+    peers = json.loads(ctl(host, "peers", "--json"))["peers"]
+    found = next(one for one in peers if one["public_ip"] == peer.address)
+    return found["bytes_sent"], found["bytes_received"]
+
+
+def test_the_bytes_of_each_peer_are_counted(lab, pair):
+    one, two = pair
+    three = lab.host()
+    three.flanneld(two.daemon.store)
+    three.daemon.start().wait_ready()
+    wait_until(lambda: len(json.loads(ctl(one, "peers", "--json"))["peers"]) == 2, "a second peer")
+    before, before_other = bytes_of(one, two), bytes_of(one, three)
+    megabytes = 20
+    transfer(one.container, two.container, megabytes=megabytes)
+    sent, received = (now - then for now, then in zip(bytes_of(one, two), before))
+    assert megabytes << 20 < sent < (megabytes << 20) * 1.2, "the payload and its headers"
+    assert 0 < received < sent / 10, "acknowledgements"
+    assert max(now - then for now, then in zip(bytes_of(one, three), before_other)) < 10_000, "probes alone"
+    three.daemon.stop()
+    one.daemon.store.delete_lease(lease_key(subnet(three)))
+    wait_until(lambda: len(json.loads(ctl(one, "peers", "--json"))["peers"]) == 1, "the peer to be gone")
+    assert bytes_of(one, two)[0] >= before[0] + sent, "another table counts on"
+    shown = ctl(one, "peers").splitlines()[0].split()
+    assert "SENT" in shown and "RECEIVED" in shown
+
+
+@pytest.mark.parametrize("backend", ["vxlan", "host-gw"])
+def test_the_kernel_counts_no_bytes_of_a_peer(lab, backend):
+    one, two = Cluster(lab, "sqlite", backend).start().hosts
+    assert bytes_of(one, two) == (None, None)
 
 
 def assert_hops_as_with_upstream(one, two, mtu):
