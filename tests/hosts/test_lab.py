@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The laboratory itself, on which the other tests depend, with routes made by hand."""
 
+import json
 import os
 import pathlib
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -53,6 +55,44 @@ def test_an_echo_stream_knows_which_echoes_were_lost(pair, lab):
         wait_until(lambda: answers(one, two.address), "the cable to be in")
         echoes.more()
     assert len(echoes.lost()) > 1
+
+
+@pytest.mark.parametrize("hook", ["output", "prerouting"])
+@pytest.mark.parametrize("version, size", [(4, None), (6, None), (4, 1400)])
+def test_an_echo_stream_counts_echoes_that_were_dropped_and_that_could_not_be_sent(lab, hook, version, size):
+    """The sender of a packet that is dropped in the hook `output` gets an error."""
+    one, two = lab.host(), lab.host()
+    for host in one, two:
+        host.add_ipv6()
+    icmp = "icmp" if version == 4 else "icmpv6"
+    filtered = (one if hook == "output" else two).ns
+
+    def dropped():
+        listed = json.loads(filtered.run("nft", "-j", "list", "counter", "inet", "lab", "dropped"))
+        return listed["nftables"][1]["counter"]["packets"]
+
+    with EchoStream(one, SimpleNamespace(address=two.underlay(version)), lab.folder, size=size) as echoes:
+        filtered.run(
+            "nft", f"add table inet lab; add counter inet lab dropped; add chain inet lab {hook} "
+            f"{{ type filter hook {hook} priority 0; }}; "
+            f"add rule inet lab {hook} {icmp} type echo-request counter name dropped drop",
+        )  # fmt: skip
+        wait_until(lambda: dropped() >= 20, "echoes to be dropped")
+        filtered.run("nft", "flush", "chain", "inet", "lab", hook)
+        echoes.more(20)
+    assert len(echoes.lost()) == dropped()
+
+
+def test_an_echo_stream_with_a_size_has_packets_that_may_be_cut(pair, lab):
+    one, two = pair
+    for host, peer in (one, two), (two, one):
+        add_route(host, peer)
+    two.ns.ip("link", "set", "cni0", "mtu", 1400)
+    with EchoStream(one.container, two.container, lab.folder, size=1450 - 28) as echoes:
+        echoes.more()
+    assert echoes.lost() == []
+    with pytest.raises(CommandFailed):
+        one.container.ns.run("ping", "-c", 3, "-i", "0.05", "-W", 1, "-M", "do", "-s", 1450 - 28, two.container.address)
 
 
 def test_rows_are_read_as_the_kernel_has_them(pair):

@@ -71,8 +71,8 @@ def transfer_during(source, target):
 
 
 def unanswered(source, within=5):
-    """The number of unanswered echoes of a namespace, as its kernel counts them: an answer that `ping`
-    had no time to read is not lost. No echo may be under way."""
+    """The number of unanswered echoes of a namespace, as its kernel counts them: an answer that a
+    program had no time to read is not lost. No echo may be under way."""
 
     def now():
         names, counts = [
@@ -89,52 +89,73 @@ def unanswered(source, within=5):
 
 
 class EchoStream:
-    """Sends a ping every 5 ms, or every `every` seconds, for as long as the `with` block lasts.
+    """Sends an echo every 5 ms, or every `every` seconds, for as long as the `with` block lasts.
 
         with EchoStream(container, peer) as echoes:
             ... restart something ...
             echoes.more()
         assert echoes.lost() == []
 
-    `size`: bytes of payload; such packets have no DF, and may be cut.
+    An echo that could not be sent is lost. An answer counts if it came within 10 s of its echo, which is
+    the most that fping knows. `size`: bytes of payload; such packets have no DF, and may be cut.
     """
 
-    REPLY = re.compile(r"icmp_seq=(\d+) ttl")
-    MOMENT = re.compile(r"^\[([\d.]+)\] .* ttl=", re.MULTILINE)
+    # fping sleeps between its echoes; ping polls if they are less than 10 ms apart, which takes half a core.
+    REPLY = re.compile(r"^\[([\d.]+)\] \S+ : \[(\d+)\], \d+ bytes, ", re.MULTILINE)
+    LONGEST = 1000  # seconds; with -l, fping goes wrong if nothing is answered for as long as -t
 
     def __init__(self, source, target, folder, every=0.005, size=None):
         self._target = target
-        self._options = [] if size is None else ["-M", "dont", "-s", size]
-        self._every = every
+        pause = f"{every * 1000:g}"
+        self._options = ["-D", "-p", pause, "-i", pause, "-t", 10_000, "-c", round(self.LONGEST / every)]
+        if size is not None:
+            self._options += ["-b", size]
+        self._may_be_cut = size is not None
         self._source = source
         self._path = folder / f"echoes-{source.ns}-{target.address}-{size or 56}.log"
         self._process = None
 
     def __enter__(self):
-        with open(self._path, "wb") as log:
+        with open(self._path, "wb") as log, self._no_df() if self._may_be_cut else contextlib.nullcontext():
             self._process = self._source.ns.start(
-                *["ping", "-n", "-D", "-i", self._every, *self._options, self._target.address],
-                stdout=log, stderr=log,
+                "fping", *self._options, self._target.address, stdout=log, stderr=log
             )
-        self.more()
+            self.more()
         return self
+
+    @contextlib.contextmanager
+    def _no_df(self):
+        """Sockets that are made meanwhile send without DF: fping can only set it."""
+        self._source.ns.sysctl(net_ipv4_ip_no_pmtu_disc=1)
+        yield
+        self._source.ns.sysctl(net_ipv4_ip_no_pmtu_disc=0)
 
     def more(self, count=200):
         """Waits until `count` more echoes have come back, by default those of a second."""
-        goal = len(self.replies()) + count
-        wait_until(lambda: len(self.replies()) >= goal, f"{count} more echoes", within=30)
+        so_far = self._path.stat().st_size
+        wait_until(
+            lambda: len(self.REPLY.findall(self._text(so_far))) >= count,
+            lambda: f"{count} more echoes; fping says:\n{self._text()[-500:]}",
+            within=30,
+        )
+
+    def _text(self, start=0):
+        with open(self._path, encoding="ascii", errors="replace") as log:
+            log.seek(start)
+            return log.read()
 
     def replies(self):
-        return [int(seq) for seq in self.REPLY.findall(self._path.read_text(errors="replace"))]
+        """The numbers of the echoes that came back; the first that was sent is 0."""
+        return [int(number) for _, number in self.REPLY.findall(self._text())]
 
     def lost(self):
-        """The sequence numbers of lost echoes, up to the last that came back."""
+        """The numbers of lost echoes, up to the last that came back."""
         came = set(self.replies())
-        return [seq for seq in range(1, max(came) + 1) if seq not in came]
+        return [number for number in range(max(came) + 1) if number not in came]
 
     def longest_gap(self):
         """The longest time between two consecutive replies, in seconds."""
-        moments = [float(word) for word in self.MOMENT.findall(self._path.read_text(errors="replace"))]
+        moments = [float(moment) for moment, _ in self.REPLY.findall(self._text())]
         return max(later - sooner for sooner, later in zip(moments, moments[1:]))
 
     def __exit__(self, *_):
