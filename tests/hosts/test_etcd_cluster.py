@@ -40,8 +40,7 @@ def kill_the_leader(store, witness):
 
 
 def cut_off_a_minority(store, witness):
-    leader = store.leader()
-    others = store.followers()
+    leader, *others = store.leader_and_others()
     leader.cut_off(*others)
     wait_until(lambda: any(other.leads() for other in others), "a leader of the majority")
     witness.nothing_happened("with the old leader cut off")
@@ -49,8 +48,7 @@ def cut_off_a_minority(store, witness):
 
 
 def cut_off_a_majority(store, witness):
-    leader = store.leader()
-    one, two = store.followers()
+    leader, one, two = store.leader_and_others()
     leader.cut_off(one, two)
     one.cut_off(two)
     wait_until(lambda: not any(m.leads() for m in store.members), "no leader any more")
@@ -100,7 +98,7 @@ def test_no_fault_of_the_cluster_costs_a_packet(lab):
             fault(store, witness)
             store.wait_healthy()
             witness.all_is_well_again(fault.__name__.replace("_", " "))
-            assert len(store.leases()) == len(witness.hosts), "one etcd lease a host"
+            wait_until(lambda: len(store.leases()) == len(witness.hosts), "one etcd lease a host")
 
 
 def test_a_prefix_that_is_deleted_and_restored_costs_no_packet(lab):
@@ -110,12 +108,12 @@ def test_a_prefix_that_is_deleted_and_restored_costs_no_packet(lab):
         store.save(saved)
         for number in range(30):
             store.on(store.members[0], "put", "/elsewhere", number)
-        before = store.leader().status()["header"]["revision"]
+        before = store.revision()
         store.etcdctl("del", "--prefix", PREFIX)
         wait_until(lambda: len(store.lease_values()) == 3, "the hosts to take their leases again")
         witness.nothing_happened("after the prefix was deleted")
         store.restore(saved)
-        assert store.leader().status()["header"]["revision"] < before, "it went back"
+        assert store.revision() < before, "it went back"
         witness.all_is_well_again("the restored cluster")
 
 
@@ -190,17 +188,22 @@ def test_a_member_that_falls_silent_hides_no_change(lab, silenced):
     """Its TCP connections stay open. The hosts receive changes of the cluster from another member."""
     store = lab.etcd_cluster()
     host = started(lab, store, hosts=1, backend="host-gw").hosts[0]
-    silent, *others = store.members
-    peers = host.ns.run("ss", "-Htn", "state", "established", "dport = :2379")
-    assert silent.host.address in peers, f"not with the first member but with {peers}"
+
+    def first_in_use():
+        """The members, those first with which the host is connected."""
+        peers = host.ns.run("ss", "-Htn", "state", "established", "dport = :2379")
+        members = sorted(store.members, key=lambda member: member.host.address not in peers)
+        return members if members[0].host.address in peers else None
+
+    silent, *others = wait_until(first_in_use, "a connection with a member")
     silenced(silent, others, host)
     if silenced is not swallowed_by_the_network:  # there it stays the leader
         wait_until(lambda: any(other.leads() for other in others), "a leader of the others")
     value = '{"PublicIP":"192.0.2.99","BackendType":"host-gw"}'
     store.on(others[0], "put", f"{PREFIX}/subnets/10.5.200.0-24", value)
-    wait_until(lambda: "10.5.200.0/24" in str(route_rows(host)), "the new peer's route", within=40)
-    assert "store away" in host.daemon.log()
-    wait_until(lambda: "over: store away" in host.daemon.log(), "the other member")
+    wait_until(lambda: "10.5.200.0/24" in str(route_rows(host)), "the new peer's route")
+    host.daemon.wait_log("] store away")
+    host.daemon.wait_log("over: store away")
 
 
 def test_a_key_taken_by_a_stranger_is_an_alarm_and_touches_no_other_host(lab):
@@ -215,7 +218,7 @@ def test_a_key_taken_by_a_stranger_is_an_alarm_and_touches_no_other_host(lab):
         assert rows(robbed) == had, "its own packets go on"
         assert json.loads(store.lease_values()[key])["PublicIP"] == "192.0.2.99"
         store.delete_lease(key)
-        wait_until(lambda: key in store.lease_values(), "the subnet to be taken again", within=60)
+        wait_until(lambda: key in store.lease_values(), "the subnet to be taken again")
         cluster.wait_complete()
         echoes.more()
     assert echoes.lost() == []

@@ -18,29 +18,13 @@ import time
 import pytest
 
 from lab.cluster import Cluster
+from lab.faults import without_store
 from lab.shell import wait_until
-from lab.traffic import EchoStreams, ping
+from lab.traffic import EchoStreams, reached
 
 BACKENDS = ["udp", "vxlan", "host-gw"]
 HALF_SECONDS = float(os.environ.get("HALF_SECONDS", "3"))
 KILLS = int(os.environ.get("KILLS", "6"))
-
-
-@contextlib.contextmanager
-def without_store(host, store):
-    """Packets between a host and the machine of the store are dropped, without an answer."""
-    address = store.host.address
-    host.ns.run("nft", "-f", "-", input=(
-        "add table inet cut\n"
-        "add chain inet cut in { type filter hook input priority 0; }\n"
-        "add chain inet cut out { type filter hook output priority 0; }\n"
-        f"add rule inet cut in ip saddr {address} drop\n"
-        f"add rule inet cut out ip daddr {address} drop\n"
-    ))  # fmt: skip
-    try:
-        yield
-    finally:
-        host.ns.run("nft", "delete", "table", "inet", "cut")
 
 
 def echoes_between(cluster, pairs):
@@ -64,7 +48,7 @@ def test_half_of_the_hosts_follow_later(lab, before, after):
             for stream in streams:
                 stream.more()
             assert {cluster.announced(host)["Type"] for host in (three, four)} == {before}
-        cluster.wait_announced(cluster.hosts, after, within=60)
+        cluster.wait_announced(cluster.hosts, after)
         cluster.wait_complete()
         for stream in streams:
             stream.more()
@@ -86,7 +70,7 @@ def test_the_store_goes_away_in_the_midst_of_a_change(lab, before, after):
             for stream in streams:
                 stream.more()
             cluster.store.start()
-            cluster.wait_announced(cluster.hosts, backend, within=60)
+            cluster.wait_announced(cluster.hosts, backend)
         cluster.wait_complete()
         for stream in streams:
             stream.more()
@@ -121,7 +105,7 @@ def test_a_cluster_that_only_leases_for_a_while_keeps_its_subnets(lab, backend):
     cluster.wait_announced(cluster.hosts, backend)
     cluster.wait_complete()
     for version in cluster.versions:
-        ping(one.container, two.container.at(version))
+        reached(one.container, two.container.at(version))
     assert cluster.subnets() == subnets
 
 

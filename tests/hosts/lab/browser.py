@@ -69,7 +69,7 @@ class Browser:
         message, self._received = self._received.split(b"\0", 1)
         return json.loads(message)
 
-    def _call(self, method, within=30, **parameters):
+    def _call(self, method, within=120, **parameters):
         self._calls += 1
         call = {"id": self._calls, "method": method, "params": parameters}
         if self._session:
@@ -110,7 +110,7 @@ class Browser:
     def texts(self, selector):
         return self.run(f"[...document.querySelectorAll({json.dumps(selector)})].map(one => one.innerText)")
 
-    def wait(self, script, within=20):
+    def wait(self, script, within=60):
         """Waits until the value of an expression is true, and returns it."""
         return wait_until(lambda: self.run(script), lambda: f"{script} in: {self.run('document.body.innerText')}", within)
 

@@ -61,8 +61,6 @@ class Cluster:
         for host in self.hosts:
             host.daemon.wait_ready()
         self.wait_complete()
-        if self.backend == "udp":
-            self._wait_peers()
         if containers:
             for host in self.hosts:
                 host.start_container()
@@ -109,15 +107,17 @@ class Cluster:
     def lease(self, host):
         return json.loads(self.store.lease_values().get(key_of(host), "{}"))
 
-    def wait_announced(self, hosts, backend, within=20):
+    def wait_announced(self, hosts, backend, within=60):
         wait_until(
             lambda: all(self.announced(host).get("Type") == backend for host in hosts),
             lambda: f"{backend} to be announced: {[self.announced(host) for host in hosts]}",
             within,
         )
 
-    def wait_complete(self, within=20):
+    def wait_complete(self, within=60):
         wait_complete(self.hosts, self.backend, self.versions, within)
+        if self.backend == "udp":
+            self._wait_peers()
 
     def missing(self):
         return missing(self.hosts, self.backend, self.versions)
@@ -137,7 +137,7 @@ class Cluster:
         self.store.forget_everything()
 
 
-def wait_rows_gone(host, rows_left, what, within=30):
+def wait_rows_gone(host, rows_left, what, within=60):
     """Waits until `rows_left()` is empty."""
     wait_until(
         lambda: not rows_left(),

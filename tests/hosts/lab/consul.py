@@ -52,7 +52,7 @@ class Consul:
             self._process = self.namespace.start(
                 program(), "agent", "-config-file", file, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        wait_until(self._answers, "an answer of Consul", within=60, unless=self._must_run)
+        wait_until(self._answers, "an answer of Consul", unless=self._must_run)
         return self
 
     def _answers(self):
@@ -87,13 +87,13 @@ class Consul:
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
     def consul(self, *words, input=None):
-        return self.namespace.run(program(), *words, input=input, timeout=30)
+        return self.namespace.run(program(), *words, input=input)
 
     def api(self, method, path, body=""):
         """The answer to a request, as JSON if it is some."""
         text = self.namespace.run(
-            "curl", "-s", "--fail", "--max-time", "20", "-X", method, "--data-binary", body,
-            f"http://127.0.0.1:8500/v1/{path}", timeout=30,
+            "curl", "-s", "--fail", "--max-time", "60", "-X", method, "--data-binary", body,
+            f"http://127.0.0.1:8500/v1/{path}",
         )  # fmt: skip
         return json.loads(text) if text.strip() else None
 

@@ -16,7 +16,8 @@ import time
 from .overlay import subnet, vtep_mac
 from .stores import PREFIX
 
-IP_PKTINFO = 8  # <linux/in.h>; Python 3.11 does not have it
+IP_PKTINFO = 8  # <linux/in.h>; Python 3.11 has neither
+SO_RCVBUFFORCE = 33  # <asm-generic/socket.h>
 PROBE = 8286
 VXLAN = 8472
 HEADER = struct.Struct("!4sBBHQQII")
@@ -85,6 +86,7 @@ class Crowd:
         self._write_leases(cluster.store)
         self._link = machine.ns.socket(socket.SOCK_DGRAM)
         self._link.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
+        self._link.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)  # what comes while this thread waits
         self._link.bind(("0.0.0.0", VXLAN))
         threading.Thread(target=self._serve, daemon=True).start()
 

@@ -118,7 +118,7 @@ class Engine:
                 stdout=log,
                 stderr=log,
             )
-        wait_until(self._answers, f"dockerd on {self.host.name}", 60, unless=self._must_run)
+        wait_until(self._answers, f"dockerd on {self.host.name}", unless=self._must_run)
         return self
 
     def _answers(self):
@@ -134,7 +134,7 @@ class Engine:
         """Stops dockerd by SIGTERM, as its service does; its containers end too."""
         pid = (self.host.folder / "docker.pid").read_text(encoding="ascii")
         run(*self.command("kill", f"-{signal.SIGTERM.value}", pid))
-        self._process.wait(30)
+        self._process.wait(120)
 
     def docker(self, *words, check=True, **options):
         return run("/usr/bin/docker", f"--host=unix://{self.socket}", *words, check=check, **options)
@@ -185,10 +185,20 @@ def nginx(engine, name="web", flags=()):
 
 
 def fetched(source, address, port=80):
-    """Whether `source`, an object with .run, gets the page of nginx at this address."""
+    """Whether `source`, an object with .run, gets the page of nginx at this address within a second: to wait for,
+    and to see that it does not."""
     url = f"http://{in_url(address)}:{port}/"
     asked = source.run("curl", "-s", "--max-time", "1", url, check=False)
     return "Welcome to nginx!" in asked
+
+
+def fetched_as(source, web, address):
+    """Waits until `source` gets the page of nginx at this address of it; returns how nginx saw the source.
+
+    nginx answers before it writes its log."""
+    before = len(clients(web))
+    wait_until(lambda: fetched(source, address), f"{address} to be reached")
+    return wait_until(lambda: clients(web)[before:], f"a line of the log about {address}")[-1]
 
 
 def clients(web):

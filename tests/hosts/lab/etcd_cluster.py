@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from types import SimpleNamespace
 
-from .shell import NotReached, wait_until
+from .shell import wait_until
 from .stores import EtcdProcess, EtcdStore
 
 QUOTA = 16 * 1024 * 1024
@@ -85,34 +85,42 @@ class EtcdCluster(EtcdStore):
         wait_until(
             lambda: all(member.running() and self._healthy(member) for member in self.members),
             lambda: "an etcd cluster:\n" + self.log(),
-            within=40,
         )
         return self
 
     def _healthy(self, member):
         return "is healthy" in self.on(member, "endpoint", "health", check=False, both=True)
 
-    def on(self, member, *words, check=True, both=False, timeout="3s", input=None):
-        """Runs etcdctl on one member's machine."""
+    def on(self, member, *words, check=True, both=False, timeout=None, input=None):
+        """Runs etcdctl on one member's machine. It has a minute if it must succeed, else 3 s."""
+        timeout = timeout or ("60s" if check else "3s")
         user = [f"--user={self.root}"] if self.root else []
         argv = ["env", "ETCDCTL_API=3", "etcdctl", f"--command-timeout={timeout}", *user, *words]
         command = " ".join(f"'{word}'" for word in argv) + (" 2>&1" if both else "")
         return member.host.ns.run("sh", "-c", command, check=check, input=input)
 
     def etcdctl(self, *words, input=None):
-        for member in self.members:
-            if member.running() and member.status() is not None:
-                return self.on(member, *words, timeout="20s", input=input)
-        raise NotReached("no member of the etcd cluster answers")
+        def answering():
+            return next((m for m in self.members if m.running() and m.status() is not None), None)
+
+        return self.on(wait_until(answering, "a member that answers"), *words, input=input)
 
     def leader(self):
         return wait_until(
             lambda: next((m for m in self.members if m.running() and m.leads()), None), "a leader"
         )
 
-    def followers(self):
+    def leader_and_others(self):
         leader = self.leader()
-        return [member for member in self.members if member is not leader]
+        return leader, *[member for member in self.members if member is not leader]
+
+    def revision(self):
+        """The revision of the leader."""
+        return wait_until(self._revision, "the status of the leader")
+
+    def _revision(self):
+        status = self.leader().status()
+        return status and status["header"]["revision"]
 
     def stop(self):
         for member in self.members:
@@ -124,7 +132,7 @@ class EtcdCluster(EtcdStore):
         return sorted(self.etcdctl("lease", "list").split()[3:])
 
     def save(self, path):
-        self.on(self.members[0], "snapshot", "save", path, timeout="20s")
+        self.on(self.members[0], "snapshot", "save", path)
 
     def restore(self, path):
         """Restores the whole cluster from a saved state."""
@@ -146,13 +154,12 @@ class EtcdCluster(EtcdStore):
             self.on(self.members[0], "put", "/filler", input=big, timeout="20s", check=False)
             return "NOSPACE" in self.on(self.members[0], "alarm", "list", check=False)
 
-        wait_until(full, "the NOSPACE alarm", within=60, every=0)
+        wait_until(full, "the NOSPACE alarm", every=0)
 
     def make_room(self):
-        revision = self.leader().status()["header"]["revision"]
-        self.etcdctl("compact", revision)
+        self.etcdctl("compact", self.revision())
         for member in self.members:
-            self.on(member, "defrag", timeout="20s")
+            self.on(member, "defrag")
         self.etcdctl("alarm", "disarm")
 
     def log(self):

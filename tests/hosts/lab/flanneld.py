@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The two programs under test."""
 
+import errno
 import json
 import os
 import pathlib
@@ -116,7 +117,7 @@ class Flanneld:
     def signal(self, signum):
         self._process.send_signal(signum)
 
-    def wait_exit(self, within=15):
+    def wait_exit(self, within=60):
         """Waits for the end and returns the exit code; negative: the signal that ended the daemon."""
         if self._process.poll() is None:
             # Popen.wait(within) polls with long pauses, and here a restart is timed.
@@ -127,12 +128,29 @@ class Flanneld:
         return self._process.wait()
 
     def stop(self):
-        self.signal(signal.SIGTERM)
-        return self.wait_exit()
+        return self._end(signal.SIGTERM)
 
     def kill9(self):
-        self.signal(signal.SIGKILL)
-        return self.wait_exit()
+        return self._end(signal.SIGKILL)
+
+    def _end(self, signum):
+        """After it a start may follow at once: a child that the daemon has just forked has the health port open
+        for a moment longer, until it becomes another program."""
+        self.signal(signum)
+        code = self.wait_exit()
+        wait_until(self._port_is_free, f"port {self.healthz_port} of {self.host.name}")
+        return code
+
+    def _port_is_free(self):
+        with self.host.ns.socket() as link:
+            link.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                link.bind(("0.0.0.0", self.healthz_port))
+                link.listen()
+            except OSError as error:
+                assert error.errno == errno.EADDRINUSE, error
+                return False
+        return True
 
     def reap(self):
         """Reaps the process after the lab was removed."""
@@ -163,7 +181,7 @@ class Flanneld:
         if not self.running():
             raise DaemonDied(f"flanneld on {self.host.name} ended, {self._process.poll()}:\n{self.log()}")
 
-    def wait_ready(self, within=20):
+    def wait_ready(self, within=60):
         wait_until(self.ready, f"READY=1 of {self.host.name}", within, unless=self.must_run)
         return self
 
@@ -173,7 +191,7 @@ class Flanneld:
             return ""
         return self._log.read_bytes()[0 if all_starts else self._log_from :].decode(errors="replace")
 
-    def wait_log(self, text, within=20):
+    def wait_log(self, text, within=60):
         wait_until(
             lambda: text in self.log(all_starts=False),
             lambda: f"{text!r} in the log of {self.host.name}",
@@ -183,9 +201,10 @@ class Flanneld:
 
     def subnet_env(self):
         """The subnet file as a dictionary; None if there is no file."""
-        if not self.subnet_file.exists():
+        try:
+            lines = self.subnet_file.read_text(encoding="ascii").split("\n")
+        except FileNotFoundError:
             return None
-        lines = self.subnet_file.read_text(encoding="ascii").split("\n")
         return dict(line.split("=", 1) for line in lines if line)
 
     def health(self, path):

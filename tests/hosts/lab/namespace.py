@@ -72,7 +72,7 @@ class Namespace:
         thread.join()
         return made[0]
 
-    def get(self, url_path, port, address="127.0.0.1", timeout=5):
+    def get(self, url_path, port, address="127.0.0.1", timeout=60):
         """(status, body) of an HTTP request made inside."""
         link = self.socket()
         link.settimeout(timeout)

@@ -114,7 +114,7 @@ def missing(hosts, backend, versions=(4,)):
     return sorted(found)
 
 
-def wait_complete(hosts, backend, versions=(4,), within=20):
+def wait_complete(hosts, backend, versions=(4,), within=60):
     """Waits until every host has all rows that reach the others."""
 
     def die_with_daemon():

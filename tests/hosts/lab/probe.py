@@ -91,7 +91,7 @@ def comes_back(send, receive, payload):
 
 def udp(address, *sizes):
     link = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    link.settimeout(2)
+    link.settimeout(10)
     link.connect((address, PORT))
     whole = [
         size
@@ -105,7 +105,7 @@ def raw(address, *protocols):
     whole = []
     for protocol in map(int, protocols):
         link = socket.socket(socket.AF_INET, socket.SOCK_RAW, protocol)
-        link.settimeout(2)
+        link.settimeout(10)
 
         def receive(link=link):
             packet = link.recv(65535)
@@ -138,7 +138,7 @@ def hops(address):
     """Prints TTL and answer, until a datagram comes back from the server itself."""
     link = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     link.setsockopt(socket.SOL_IP, IP_RECVERR, 1)
-    link.settimeout(2)
+    link.settimeout(10)
     for ttl in range(1, 10):
         link.setsockopt(socket.SOL_IP, socket.IP_TTL, ttl)
         link.sendto(b"hop", (address, PORT))

@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 
 from .flanneld import flannelctl
-from .shell import wait_until
+from .shell import CommandFailed, wait_until
 
 PREFIX = "/coreos.com/network"
 
@@ -133,7 +133,7 @@ class Etcd(EtcdStore):
     def start(self):
         peers = "http://127.0.0.1:2380"
         self._process.launch(self.url, peers, f"lab={peers}", 250, self.server_flags)
-        wait_until(self._answers, "an answer of etcd", within=30, unless=self._must_run)
+        wait_until(self._answers, "an answer of etcd", unless=self._must_run)
         return self
 
     def _answers(self):
@@ -164,9 +164,10 @@ class Etcd(EtcdStore):
         return self._process.log()
 
     def etcdctl(self, *words, input=None):
-        return self.namespace.run(
-            "env", f"ETCDCTL_API={self.api}", "etcdctl", *words, input=input, timeout=20
-        )
+        patience = {
+            2: ["--timeout=60s", "--total-timeout=60s"], 3: ["--dial-timeout=60s", "--command-timeout=60s"],
+        }[self.api]  # fmt: skip
+        return self.namespace.run("env", f"ETCDCTL_API={self.api}", "etcdctl", *patience, *words, input=input)
 
 
 class EtcdV2(Etcd):
@@ -179,8 +180,13 @@ class EtcdV2(Etcd):
         self.etcdctl("set", f"{PREFIX}/config", json.dumps(config))
 
     def lease_values(self):
-        keys = self.etcdctl("ls", f"{PREFIX}/subnets").split()
-        return {key.rsplit("/", 1)[1]: self.etcdctl("get", key).strip() for key in keys}
+        """etcdctl reads the records one after the other; if one goes meanwhile, all are read again."""
+        try:
+            keys = self.etcdctl("ls", f"{PREFIX}/subnets").split()
+            return {key.rsplit("/", 1)[1]: self.etcdctl("get", key).strip() for key in keys}
+        except CommandFailed as failed:
+            assert "Key not found" in str(failed)
+            return self.lease_values()
 
     def put_lease(self, key, value, ttl=86400):
         self.etcdctl("set", "--ttl", ttl, f"{PREFIX}/subnets/{key}", value)

@@ -25,6 +25,7 @@ from .etcd_cluster import EtcdCluster
 from .flanneld import Flanneld
 from .namespace import Namespace, names_with, pids_in
 from .reaper import remove_cgroups, remove_namespaces
+from .shell import wait_until
 from .stores import Etcd, EtcdV2, Sqlite
 
 LAN = "192.0.2"
@@ -35,6 +36,11 @@ def skip_duplicate_detection(ns):
     """Makes the IPv6 addresses of a namespace, and of its eth0, usable at once: nobody else has them."""
     for conf in ("all", "default", "eth0"):
         ns.run("sysctl", "-qw", f"net.ipv6.conf.{conf}.accept_dad=0")
+
+
+def wait_up(ns, device):
+    """Waits until Linux has noticed that a device has a carrier: it then adds routes and addresses of IPv6."""
+    wait_until(lambda: ns.ask("link", "show", device)[0]["operstate"] == "UP", f"{device} of {ns} to be up")
 
 
 class Container:
@@ -54,6 +60,8 @@ class Container:
         )
         skip_duplicate_detection(self.ns)
         self.ns.ip_all("link set eth0 up\n")
+        wait_up(self.ns, "eth0")
+        wait_up(host.ns, "cni0")
         subnets = [env[key] for key in ("FLANNEL_SUBNET", "FLANNEL_IPV6_SUBNET") if key in env]
         self.gateways = {gateway.version: str(gateway.ip) for gateway in map(ipaddress.ip_interface, subnets)}
         self.addresses = [self._join(ipaddress.ip_interface(subnet)) for subnet in subnets]
@@ -102,6 +110,7 @@ class Host:
             f"route add default via {LAN}.254\n"
         )
         self.ns.sysctl(net_ipv4_ip_forward=1)
+        wait_up(self.ns, "eth0")
         self.number = number
         self.address6 = None
         self.container = None

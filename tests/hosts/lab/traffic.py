@@ -13,16 +13,26 @@ from .shell import wait_until
 
 
 def ping(source, target, count=3):
-    """Fails unless every echo comes back. `source` has .ns, and `target` has .address."""
-    source.ns.run("ping", "-n", "-q", "-c", count, "-i", "0.05", "-W", "3", target.address)
+    """Fails unless every echo comes back. `source` has .ns; `target` is an address, or has .address."""
+    address = getattr(target, "address", target)
+    source.ns.run("ping", "-n", "-q", "-c", count, "-i", "0.05", "-W", "20", address)
 
 
 def answers(source, address, count=1):
-    """Whether one echo comes back."""
+    """Whether one echo comes back within a second: to wait for, and to see that none does.
+
+    That one does come back is checked by ping()."""
     asked = source.ns.run(
         "ping", "-n", "-q", "-c", count, "-i", "0.05", "-W", "1", address, check=False
     )
     return " 0% packet loss" in asked
+
+
+def reached(source, target):
+    """Waits until an echo comes back, and then fails unless every one does."""
+    address = getattr(target, "address", target)
+    wait_until(lambda: answers(source, address), f"{source.ns} to reach {address}")
+    ping(source, address)
 
 
 def transfer(source, target, megabytes=100):
@@ -33,7 +43,7 @@ def transfer(source, target, megabytes=100):
     try:
         port = receiver.stdout.readline().strip()
         sent = source.ns.run(*argv, "send", target.address, port, megabytes, timeout=120)
-        received, _ = receiver.communicate(timeout=30)
+        received, _ = receiver.communicate(timeout=120)
     finally:
         receiver.kill()
         receiver.wait()
@@ -61,8 +71,8 @@ def transfer_during(source, target):
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         yield stream
-        stream.sent = sender.communicate(timeout=60)[0].strip()  # closes its input, so that it ends
-        stream.received = receiver.communicate(timeout=60)[0].strip()
+        stream.sent = sender.communicate(timeout=120)[0].strip()  # closes its input, so that it ends
+        stream.received = receiver.communicate(timeout=120)[0].strip()
         assert stream.sent, "the sender failed"
     finally:
         for process in filter(None, (sender, receiver)):
@@ -70,7 +80,7 @@ def transfer_during(source, target):
             process.communicate()
 
 
-def unanswered(source, within=5):
+def unanswered(source, within=30):
     """The number of unanswered echoes of a namespace, as its kernel counts them: an answer that a
     program had no time to read is not lost. No echo may be under way."""
 
@@ -136,7 +146,6 @@ class EchoStream:
         wait_until(
             lambda: len(self.REPLY.findall(self._text(so_far))) >= count,
             lambda: f"{count} more echoes; fping says:\n{self._text()[-500:]}",
-            within=30,
         )
 
     def _text(self, start=0):
@@ -153,14 +162,14 @@ class EchoStream:
         came = set(self.replies())
         return [number for number in range(max(came) + 1) if number not in came]
 
-    def longest_gap(self):
-        """The longest time between two consecutive replies, in seconds."""
+    def longest_gaps(self, number):
+        """The longest times between two consecutive replies, in seconds."""
         moments = [float(moment) for moment, _ in self.REPLY.findall(self._text())]
-        return max(later - sooner for sooner, later in zip(moments, moments[1:]))
+        return sorted(later - sooner for sooner, later in zip(moments, moments[1:]))[-number:]
 
     def __exit__(self, *_):
         self._process.send_signal(signal.SIGINT)
-        self._process.wait(10)
+        self._process.wait(60)
 
 
 class EchoStreams(contextlib.ExitStack):
