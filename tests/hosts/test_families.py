@@ -7,7 +7,7 @@
 
 from lab.cluster import Cluster
 from lab.overlay import subnet
-from lab.traffic import EchoStream, ping
+from lab.traffic import EchoStream, reached
 
 
 def test_a_running_cluster_gets_ipv6_and_loses_it_again_without_a_lost_ipv4_packet(lab):
@@ -21,7 +21,7 @@ def test_a_running_cluster_gets_ipv6_and_loses_it_again_without_a_lost_ipv4_pack
         host.start_container()
     one, two = cluster.hosts
     before = [subnet(host, 4) for host in cluster.hosts]
-    ping(one.container, two.container)
+    reached(one.container, two.container)
     with EchoStream(one.container, two.container, lab.folder) as echoes:
         for config in (dual, v4):
             cluster.store.set_config(config)

@@ -6,12 +6,11 @@
 """
 
 import contextlib
-import json
 
 import pytest
 
 from lab.cluster import Cluster
-from lab.overlay import key_of, subnet
+from lab.overlay import subnet
 from lab.shell import wait_until
 from lab.traffic import EchoStream, EchoStreams, transfer_during
 
@@ -29,15 +28,15 @@ def wait_mtu_to(cluster, host, peer, mtu):
     def now():
         return [mtu_to(host, peer, version) for version in cluster.versions]
 
-    wait_until(lambda: now() == [mtu] * len(cluster.versions), lambda: f"{mtu} on routes: {now()}", within=15)
+    wait_until(lambda: now() == [mtu] * len(cluster.versions), lambda: f"{mtu} on routes: {now()}")
 
 
 def wait_announced(cluster, host, mtu):
     def now():
-        return json.loads(cluster.store.lease_values()[key_of(host)])["Backend"]["MTU"]
+        return cluster.announced(host).get("MTU")
 
-    wait_until(lambda: now() == mtu, lambda: f"MTU {mtu} to be announced: {now()}", within=15)
-    wait_until(lambda: host.daemon.subnet_env()["FLANNEL_MTU"] == str(mtu), f"{mtu} in subnet.env", within=15)
+    wait_until(lambda: now() == mtu, lambda: f"MTU {mtu} to be announced: {now()}")
+    wait_until(lambda: host.daemon.subnet_env()["FLANNEL_MTU"] == str(mtu), f"{mtu} in subnet.env")
 
 
 def full_size(source, target, version, mtu, fragment):
@@ -55,11 +54,16 @@ def full_size(source, target, version, mtu, fragment):
 
 
 def check_full_size(cluster, source, target, mtu, outcome):
-    """What becomes of packets that may not be cut; those that may be cut pass in any case."""
+    """Waits for what is to become of packets that may not be cut; those that may be cut pass in any case."""
+
+    def wait_full_size(version, fragment, wanted):
+        found = lambda: full_size(source, target, version, mtu, fragment)  # noqa: E731
+        wait_until(lambda: found() == wanted, lambda: f"{wanted} for {mtu} by IPv{version}: {found()}")
+
     for version in cluster.versions:
-        assert full_size(source, target, version, mtu, fragment=False) == outcome, version
+        wait_full_size(version, False, outcome)
         if version == 4 or outcome == "pass":  # no router cuts IPv6
-            assert full_size(source, target, version, mtu, fragment=True) == "pass", version
+            wait_full_size(version, True, "pass")
 
 
 def port_trouble(host):
@@ -111,19 +115,18 @@ def test_hosts_get_another_mtu_by_the_configuration_one_after_another(lab):
         for direction in containers, containers[::-1]:
             check_full_size(cluster, *direction, 1430, "answered")
             check_full_size(cluster, *direction, 1330, "pass")
-        assert [mtu_to(one, two, version) for version in cluster.versions] == [None, None]
+        wait_mtu_to(cluster, one, two, None)
+        larger = "host: containers at 1 port of cni0 have a larger MTU (1430 by c1) than the overlay, which has 1330"
         for host in cluster.hosts:
-            wait_until(lambda: port_trouble(host), "the trouble")
-            assert port_trouble(host)[0].startswith(
-                "host: containers at 1 port of cni0 have a larger MTU (1430 by c1) than the overlay, which has 1330"
-            )
+            wait_until(lambda: [text[: len(larger)] for text in port_trouble(host)] == [larger],
+                       lambda: f"{larger}: {port_trouble(host)}")  # fmt: skip
             assert host.daemon.ready()
 
         configure()
         wait_announced(cluster, one, 1430)
         wait_mtu_to(cluster, one, two, 1330)
         check_full_size(cluster, *containers, 1430, "answered")
-        assert port_trouble(one) == []
+        wait_until(lambda: port_trouble(one) == [], lambda: f"no trouble: {port_trouble(one)}")
         full.more()
         two.daemon.start().wait_ready()
         wait_announced(cluster, two, 1430)
@@ -166,8 +169,8 @@ def test_the_containers_with_a_larger_mtu_are_named_until_they_are_gone(lab):
     assert port_trouble(one) == []
     one.ns.ip_all("link add c2 mtu 1500 type veth peer name c2p\nlink set c2 master cni0\n")
     look_again(one)
-    wait_until(lambda: port_trouble(one), "the trouble")
-    assert "at 1 port of cni0 have a larger MTU (1500 by c2)" in port_trouble(one)[0]
+    (said,) = wait_until(lambda: port_trouble(one), "the trouble")
+    assert "at 1 port of cni0 have a larger MTU (1500 by c2)" in said
     one.ns.ip("link", "del", "c2")
     look_again(one)
     wait_until(lambda: not port_trouble(one), "its end")

@@ -7,15 +7,15 @@
 
 import pytest
 
-from lab import wait_until
+from lab import NotReached, wait_until
 from lab.cluster import Cluster
 from lab.overlay import subnet
-from lab.traffic import answers, ping
+from lab.traffic import answers, ping, reached
 
 READY = (200, "flanneld is ready")
 
 
-def says(host, status, words, within=5):
+def says(host, status, words, within=60):
     """Waits until /readyz of the host has this status and these words."""
 
     def as_said():
@@ -26,9 +26,9 @@ def says(host, status, words, within=5):
                unless=host.daemon.must_run)
 
 
-def is_ready(host, within=10):
+def is_ready(host):
     wait_until(lambda: host.daemon.health("/readyz") == READY,
-               lambda: str(host.daemon.health("/readyz")), within, unless=host.daemon.must_run)
+               lambda: str(host.daemon.health("/readyz")), unless=host.daemon.must_run)
 
 
 def device_index(host, name="flannel.1"):
@@ -42,9 +42,9 @@ def test_a_renamed_underlay_costs_only_the_time_it_was_down(lab, backend):
     for was, now in (("eth0", "wan0"), ("wan0", "eth0")):
         one.ns.ip_all(f"link set {was} down\nlink set {was} name {now}\nlink set {now} up\n"
                       "route add default via 192.0.2.254\n")
-        wait_until(lambda: answers(one.container, two.container.address), "packets", within=10)
+        wait_until(lambda: one.daemon.status()["underlay"]["interface"] == now, lambda: str(one.daemon.status()))
+        reached(one.container, two.container)
         is_ready(one)
-        assert one.daemon.status()["underlay"]["interface"] == now
         if backend == "vxlan":
             assert device_index(one) == index, "the device was made anew"
     one.daemon.stop()
@@ -62,7 +62,7 @@ def test_an_underlay_that_was_made_anew_is_the_same(lab):
     one.ns.ip_all(f"addr add {one.address}/24 dev eth0\nlink set eth0 up\n"
                   "route add default via 192.0.2.254\n")
     is_ready(one)
-    wait_until(lambda: answers(one.container, two.container.address), "packets", within=10)
+    reached(one.container, two.container)
 
 
 def test_a_virtual_address_is_not_announced_wherever_it_goes(lab):
@@ -79,7 +79,7 @@ def test_a_virtual_address_is_not_announced_wherever_it_goes(lab):
                   f"addr add {two.address}/24 dev eth0\nroute add default via 192.0.2.254\n")
     is_ready(two)
     is_ready(one)
-    ping(one.container, two.container)
+    reached(one.container, two.container)
     two.daemon.stop()
     two.daemon.start().wait_ready()
     assert two.daemon.status()["lease"]["public_ip"] == two.address
@@ -93,12 +93,21 @@ def test_a_host_on_which_no_packet_passes_is_not_ready_and_names_the_remedy(lab)
     one.plug(True)
     is_ready(one)
 
-    one.ns.ip_all(f"addr del {one.address}/24 dev eth0\naddr add 192.0.2.77/24 dev eth0\n"
-                  "route replace default via 192.0.2.254\n")
-    says(one, 503, "if it stays so, this host uses 192.0.2.77 of eth0 in a few seconds")
-    one.ns.ip_all(f"addr flush dev eth0\naddr add {one.address}/24 dev eth0\n"
-                  "route replace default via 192.0.2.254\n")
-    is_ready(one)
+    def another_address_is_named():
+        """For a few seconds only, which a test may miss: so it is done again."""
+        one.ns.ip_all(f"addr del {one.address}/24 dev eth0\naddr add 192.0.2.77/24 dev eth0\n"
+                      "route replace default via 192.0.2.254\n")
+        try:
+            says(one, 503, "if it stays so, this host uses 192.0.2.77 of eth0 in a few seconds", within=3)
+            return True
+        except NotReached:
+            return False
+        finally:
+            one.ns.ip_all(f"addr flush dev eth0\naddr add {one.address}/24 dev eth0\n"
+                          "route replace default via 192.0.2.254\n")
+            is_ready(one)
+
+    wait_until(another_address_is_named, "the other address to be named")
 
     own = subnet(one)
     one.ns.ip("route", "prepend", own, "dev", "eth0")
@@ -106,8 +115,8 @@ def test_a_host_on_which_no_packet_passes_is_not_ready_and_names_the_remedy(lab)
     one.ns.ip("route", "del", own, "dev", "eth0")
     is_ready(one)
     ping(one.container, two.container)
+    wait_until(lambda: one.daemon.log().count("code=own-subnet-taken") == 2, one.daemon.log)
     log = one.daemon.log()
-    assert log.count("code=own-subnet-taken") == 2, log
     assert log.count("over: another route to our own subnet goes before that of the bridge") == 1, log
 
 
@@ -147,7 +156,7 @@ def test_a_route_that_upstream_left_to_our_own_subnet_goes(lab):
     one.ns.ip("route", "prepend", own, "via", "10.5.250.0", "dev", "flannel.1", "onlink")
     assert "flannel.1" in one.ns.ip("route", "get", one.container.address)
     one.daemon.start().wait_ready()
-    wait_until(lambda: "cni0" in one.ns.ip("route", "get", one.container.address), "it goes", within=5)
+    wait_until(lambda: "cni0" in one.ns.ip("route", "get", one.container.address), "it goes")
     is_ready(one)
     ping(one.container, two.container)
 
@@ -158,9 +167,9 @@ def test_a_port_that_another_device_has_is_named(lab):
     one.ns.ip_all("link add cilium_vxlan type vxlan external dstport 8472\nlink set cilium_vxlan up\n")
     cluster.store.set_config(cluster.config)
     one.daemon.start().wait_log("kernel change failed")
-    says(one, 503, "UDP port 8472 is taken by the vxlan device cilium_vxlan", within=20)
+    says(one, 503, "UDP port 8472 is taken by the vxlan device cilium_vxlan")
     one.ns.ip("link", "del", "cilium_vxlan")
-    one.daemon.wait_ready(within=40)
+    one.daemon.wait_ready()
 
 
 def test_host_gw_names_a_peer_that_is_not_on_the_link(lab):
@@ -171,7 +180,7 @@ def test_host_gw_names_a_peer_that_is_not_on_the_link(lab):
     cluster.store.set_config(cluster.config)
     for host in cluster.hosts:
         host.daemon.start().wait_ready()
-    says(one, 200, f"{two.address} is not on the link of eth0, so host-gw cannot reach it", within=10)
+    says(one, 200, f"{two.address} is not on the link of eth0, so host-gw cannot reach it")
     assert "Nexthop has invalid gateway" not in one.daemon.log()
     one.ns.ip("route", "add", two.address, "dev", "eth0")
     one.daemon.signal(1)  # SIGHUP: read interfaces and routes again

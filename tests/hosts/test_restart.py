@@ -9,6 +9,7 @@ import pytest
 
 from lab.cluster import Cluster, wait_rows_gone
 from lab.overlay import base, device, rows
+from lab.shell import wait_until
 from lab.traffic import EchoStreams
 
 
@@ -72,7 +73,7 @@ def test_a_reboot_keeps_the_subnet_and_the_mac(lab, families):
     host.daemon.start().wait_ready()
     assert cluster.subnets() == before
     cluster.wait_complete()
-    assert rows_of_all(host, cluster) == had
+    wait_until(lambda: rows_of_all(host, cluster) == had, lambda: f"{rows_of_all(host, cluster) ^ had}")
 
 
 # {o}: a subnet of the network, up to its last digits; {l}: the LAN in the same way.
