@@ -19,7 +19,8 @@ from lab.cluster import Cluster
 from lab.flanneld import ctl
 from lab.overlay import base, subnet
 from lab.shell import wait_until
-from test_doctor import findings, store_flags, wait_findings
+from lab.traffic import ping
+from test_doctor import store_flags, wait_findings
 
 UDP, TCP = 17, 6
 PROBE = 40  # bytes of the UDP datagram of a short probe
@@ -59,7 +60,7 @@ def bad_card(one, two):
 
 
 def connects(one, two):
-    """Whether a TCP connection from a container of `one` to one of `two` opens."""
+    """Whether a TCP connection from a container of `one` to one of `two` opens within two seconds."""
     server = two.container.ns.start(
         sys.executable, "-c", "import socket; s = socket.create_server(('', 7777)); s.accept()"
     )
@@ -90,21 +91,28 @@ def test_checksums_that_break_are_found_and_mended(lab):
     cluster = Cluster(lab, "etcd", "vxlan").start(containers=True)
     one, two = cluster.hosts
     wait_findings(one)
-    assert connects(one, two)
+    wait_until(lambda: connects(one, two), "a connection")
     assert "nothing was changed" in doctor(one, "--fix")
     with bad_card(one, two):
         restarted(one)
         found = wait_findings(one, "checksums-broken")["checksums-broken"]
         assert "TCP and UDP of containers are not" in found["text"] and "flannelctl doctor --fix" in found["remedy"]
-        assert json.loads(ctl(one, "peers", "--json"))["peers"][0]["state"] == "checksum"
-        assert not findings(two), "only packets of the other host break"
+        state = lambda: json.loads(ctl(one, "peers", "--json"))["peers"][0]["state"]  # noqa: E731
+        wait_until(lambda: state() == "checksum", state)
+        wait_findings(two)  # none: only packets of the other host break
         assert not connects(one, two)
-        one.container.ns.run("ping", "-n", "-q", "-c", "1", "-W", "2", two.container.address)
+        ping(one.container, two.container, count=1)
 
-        said = doctor(one, "--fix")
-        assert "the kernel fills in the checksums of packets by flannel.1 from now on" in said, said
+        def is_mended():
+            """flanneld says so within two seconds, or is busy: then it is done again."""
+            if "the kernel fills in the checksums of packets by flannel.1 from now on" in doctor(one, "--fix"):
+                return True
+            doctor(one, "--fix=off")
+            return False
+
+        wait_until(is_mended, lambda: doctor(one), every=0.5)
         wait_findings(one)
-        assert connects(one, two)
+        wait_until(lambda: connects(one, two), "a connection")
         assert offload(one) == "off"
         assert "--fix=off" in doctor(one), "it says what is in force"
 
@@ -118,7 +126,7 @@ def test_checksums_that_break_are_found_and_mended(lab):
         wait_findings(one)
 
         doctor(one, "--fix=off")
-        assert offload(one) == "on"
+        wait_until(lambda: offload(one) == "on", "the card to fill them in again")
         assert set(wait_findings(one, "checksums-broken")) == {"checksums-broken"}
         restarted(one)
         assert offload(one) == "on"

@@ -12,7 +12,7 @@ import pytest
 from lab import CommandFailed, binary, wait_until
 from lab.cluster import Cluster
 from lab.overlay import subnet
-from lab.packet_filter import TABLES, iptables
+from lab.packet_filter import TABLES, iptables, own_rules
 from lab.traffic import ping
 
 LOOK = (
@@ -30,9 +30,9 @@ LOOK = (
 
 
 def picture(host):
-    """The host's kernel objects as a set of lines, without numbers that change when an object is made again."""
+    """The host's kernel objects as a set of lines, without counters and numbers that change when an object is made again."""
     text = "\n".join(host.ns.run(*words) for words in LOOK)
-    lines = (re.sub(r"^[0-9]+: | qlen.*", "", line) for line in text.split("\n"))
+    lines = (re.sub(r"^[0-9]+: | qlen.*|( packets| bytes) \d+| \[\d+:\d+\]$", "", line) for line in text.split("\n"))
     return {line.rstrip() for line in lines if line.strip() and not line.startswith("#")}
 
 
@@ -71,6 +71,7 @@ def test_cleanup_leaves_nothing_of_ours_and_all_of_others(lab, backend, filter, 
     before = picture(one)
     cluster.start()
     own = cluster.subnets()[0]
+    wait_rules(one, filter, cluster.versions)
     one.daemon.stop()
     # A device of an earlier configuration; a persistent TUN device stays only if no process has it open.
     one.ns.ip("link", "add", "flannel.77", "type", "vxlan", "id", "77", "dstport", "8473")
@@ -88,6 +89,15 @@ def test_cleanup_leaves_nothing_of_ours_and_all_of_others(lab, backend, filter, 
                   "nftables": f"nftables: {TABLES[version]}"}[filter]
         assert f"removed {wanted}\n" in said
     assert cleanup(one) == "nothing of flanneld is here\n"
+
+
+def wait_rules(host, filter, versions=(4,)):
+    """Waits for the rules of the daemon: it makes them after it is ready."""
+    for version in versions:
+        wait_until(lambda: own_rules(host, filter, version), f"rules of IPv{version}")
+    for version in versions:
+        family = {4: "IPv4", 6: "IPv6"}[version]
+        host.daemon.wait_log(f"packet filter in order family={family}")
 
 
 RULES6 = """*nat
@@ -131,11 +141,12 @@ def test_cleanup_refuses_under_a_running_daemon_unless_it_is_forced(lab):
     two.daemon.stop()
     assert "removed device flannel.1" in cleanup(two), "the daemon of another host is no obstacle"
     assert "removed device flannel.1" in cleanup(one, "--force")
-    wait_until(lambda: marks(one) == had, "the daemon to put it back", unless=one.daemon.must_run)
+    wait_until(lambda: marks(one) == had, lambda: f"{marks(one) ^ had}: the daemon to put it back", unless=one.daemon.must_run)
 
 
 def test_cleanup_of_one_backend_leaves_what_the_others_need(lab):
     one, two = Cluster(lab, backend="host-gw", flags=["--ip-masq"]).start(containers=True).hosts
+    wait_rules(one, "nftables")
     one.daemon.stop()
     one.ns.ip_all(
         "link add flannel.1 type vxlan id 1 dstport 8472\n"

@@ -84,7 +84,7 @@ def test_no_fault_of_consul_costs_a_packet(lab):
         for fault in FAULTS:
             fault(store, witness)
             witness.all_is_well_again(fault.__name__.replace("_", " "))
-            wait_until(lambda: len(store.sessions()) == 3, "one session a host", within=4 * TTL)
+            wait_until(lambda: len(store.sessions()) == 3, "one session a host")
 
 
 @pytest.mark.parametrize("way", ["to Consul", "away from Consul"])
@@ -125,7 +125,7 @@ def test_flannelctl_and_consul_kv_show_and_change_the_same(lab):
     new.daemon.start().wait_ready()
     assert subnet(new) == free
     cluster.wait_complete()
-    assert len(store.sessions()) == 1
+    wait_until(lambda: len(store.sessions()) == 1, lambda: f"one session: {store.sessions()}")
 
 
 def test_the_daemon_is_a_service_with_a_health_check(lab):
@@ -139,10 +139,10 @@ def test_the_daemon_is_a_service_with_a_health_check(lab):
         checks = cluster.store.api("GET", "health/checks/flanneld")
         return checks[0]["Status"] if checks else None
 
-    wait_until(lambda: status() == "critical", "the check of a host that is not ready", within=30)
+    wait_until(lambda: status() == "critical", "the check of a host that is not ready")
     cluster.store.set_config(cluster.config)
     host.daemon.wait_ready()
-    wait_until(lambda: status() == "passing", "the check of a host that is ready", within=30)
+    wait_until(lambda: status() == "passing", "the check of a host that is ready")
 
 
 def test_a_lease_of_a_host_that_is_gone_expires(lab):
@@ -150,7 +150,7 @@ def test_a_lease_of_a_host_that_is_gone_expires(lab):
     gone, *rest = cluster.hosts
     gone.daemon.kill9()
     wait_until(
-        lambda: len(cluster.store.lease_values()) == 2, "the lease to expire", within=2 * TTL + 30
+        lambda: len(cluster.store.lease_values()) == 2, "the lease to expire", within=2 * TTL + 60
     )
     for host in rest:
         assert host.daemon.ready()

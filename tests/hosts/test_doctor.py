@@ -28,6 +28,8 @@ def examine(host, *flags):
     """The checks of doctor in the namespace of a host."""
     under = getattr(host, "doctor_under", ())
     said = ctl(host, "doctor", "--json", *store_flags(host), *flags, check=False, inside=True, under=under)
+    if "{" not in said:
+        return [{"verdict": "wrong", "code": "no-answer", "remedy": said}]
     return json.loads(said[said.index("{") : said.rindex("}") + 1])["checks"]  # without warnings
 
 
@@ -37,12 +39,16 @@ def findings(host, *flags):
 
 
 def wait_findings(host, *codes, flags=(), within=60):
+    found = {}
+
+    def are_found():
+        found.clear()
+        found.update(findings(host, *flags))
+        return set(found) == set(codes)
+
     wait_until(
-        lambda: set(findings(host, *flags)) == set(codes),
-        lambda: f"{codes}, and not {json.dumps(examine(host, *flags), indent=1)}",
-        within=within, every=0.3,
-    )  # fmt: skip
-    found = findings(host, *flags)
+        are_found, lambda: f"{codes}, and not {json.dumps(examine(host, *flags), indent=1)}", within, every=0.3
+    )
     assert all(check["remedy"] for check in found.values())
     return found
 
@@ -51,9 +57,10 @@ def wait_findings(host, *codes, flags=(), within=60):
 def test_a_healthy_cluster_has_no_finding(lab, backend):
     cluster = Cluster(lab, "etcd", backend, families="dual").start(containers=True)
     for host in cluster.hosts:
-        wait_findings(host)
-        assert not [check for check in examine(host) if check["verdict"] != "ok"]
-        assert "WRONG" not in ctl(host, "doctor", *store_flags(host), inside=True)
+        in_order = lambda: all(check["verdict"] == "ok" for check in examine(host))  # noqa: E731
+        wait_until(in_order, lambda: json.dumps(examine(host), indent=1), every=0.3)
+        said = lambda: ctl(host, "doctor", *store_flags(host), inside=True, check=False)  # noqa: E731
+        wait_until(lambda: "WRONG" not in said(), said, every=0.3)
 
 
 # Each breaks one thing at h1, and after the yield of the expected codes puts it right.
@@ -137,11 +144,22 @@ def the_store_is_down(_one, _two, store):
 
 
 def the_store_is_slow(_one, _two, store):
-    store.freeze()
-    thaw = threading.Timer(1.6, store.thaw)
-    thaw.start()
-    yield "store-slow"
-    thaw.join()
+    """Again and again, since nobody knows when doctor will ask."""
+    enough = threading.Event()
+
+    def freeze_again():
+        while not enough.wait(0.4):
+            store.freeze()
+            enough.wait(1.6)
+            store.thaw()
+
+    cold = threading.Thread(target=freeze_again)
+    cold.start()
+    try:
+        yield "store-slow"
+    finally:
+        enough.set()
+        cold.join()
 
 
 def another_node_has_our_address(one, _two, store):
@@ -212,9 +230,10 @@ def a_host_does_not_renew_its_lease(_one, _two, store):
         "BackendData": {"VNI": 1, "VtepMAC": "02:00:00:00:00:79"},
         "NodeID": f"{'c' * 32}/00000001",
     }
-    store.put_lease("10.5.74.0-24", json.dumps(lease), ttl=24)
+    # It is named from the middle to the end of the life of the lease.
+    store.put_lease("10.5.74.0-24", json.dumps(lease), ttl=40)
     yield {"lease-not-renewed-there", "peer-silent"}
-    wait_until(lambda: "10.5.74.0-24" not in store.lease_values(), "the lease to end")
+    store.etcdctl("del", f"{PREFIX}/subnets/10.5.74.0-24")
 
 
 def another_host_has_taken_our_lease(one, _two, store):
@@ -264,7 +283,8 @@ def a_link_on_the_way_has_a_smaller_mtu(one, two, _store):
 
 
 def our_clock_is_an_hour_ahead(one, _two, _store):
-    one.doctor_under = ("env", "FAKETIME_DONT_FAKE_MONOTONIC=1", "faketime", "-f", "+1h")
+    # With another clock a program has been seen to wait for ever, once in some hundred runs.
+    one.doctor_under = ("timeout", "30", "env", "FAKETIME_DONT_FAKE_MONOTONIC=1", "faketime", "-f", "+1h")
     yield "clock-off"
     one.doctor_under = ()
 
@@ -362,7 +382,7 @@ def test_networkd_that_takes_our_device_is_named(lab, is_wide):
     wide.write_text("[Match]\nName=flannel*\n[Network]\nLinkLocalAddressing=no\nKeepConfiguration=yes\n")
     index = one.ns.ask("link", "show", "flannel.1")[0]["ifindex"]
     file, state = (wide, "configured") if is_wide else (REPOSITORY / "dist" / "70-flannel.network", "unmanaged")
-    said = one.ns.run("unshare", "--mount", "--propagation", "private", "timeout", "30", "sh", "-c", UNDER_NETWORKD, "sh",
+    said = one.ns.run("unshare", "--mount", "--propagation", "private", "timeout", "150", "sh", "-c", UNDER_NETWORKD, "sh",
                       file, state, index, binary("flannelctl"), "doctor", "--json", *store_flags(one),
                       f"--control-socket={one.daemon.control_socket}", check=False)  # fmt: skip
     checks = json.loads(said[said.index("{") : said.rindex("}") + 1])["checks"]
@@ -394,5 +414,5 @@ def test_a_password_that_the_store_refuses_is_named(lab):
     etcd.etcdctl("auth", "enable")
     one.daemon.kill9()  # streams that are open stay so
     one.daemon.start()
-    found = wait_findings(one, "store-away", within=90)
+    found = wait_findings(one, "store-away")
     assert "user name is empty" in found["store-away"]["text"]

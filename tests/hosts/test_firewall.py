@@ -15,7 +15,7 @@ from lab.packet_filter import TABLES, iptables, own_rules, tables, use_legacy
 from lab.shell import wait_until
 from lab.stores import Sqlite
 from lab.topology import LAN, LAN6
-from lab.traffic import answers, ping
+from lab.traffic import answers, ping, reached
 
 WORLD = {4: f"{LAN}.254", 6: f"{LAN6}:fe"}
 GROUP = {4: "239.1.2.3", 6: "ff0e::1:2:3"}
@@ -32,7 +32,7 @@ if group.is_multicast and six:
 elif group.is_multicast:
     s.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group.packed + struct.pack("@4si", bytes(4), device))
 print("ready", flush=True)
-s.settimeout(10)
+s.settimeout(60)
 print(s.recvfrom(100)[1][0])
 """
 SEND = """
@@ -59,7 +59,7 @@ def seen_by(target, device, source, address, bind=""):
     try:
         assert receiver.stdout.readline() == "ready\n"
         source.run("/usr/bin/python3", "-c", SEND, address, bind, "eth0")
-        return receiver.communicate(timeout=15)[0].strip()
+        return receiver.communicate(timeout=90)[0].strip()
     finally:
         receiver.kill()
         receiver.wait()
@@ -145,8 +145,8 @@ def test_containers_reach_each_other_where_docker_made_the_policy_drop(lab, kind
                 host.ns.run(iptables(kind, version), *words.split())
     one, two = cluster.start(containers=True).hosts
     for version in cluster.versions:
-        ping(one.container, two.container.at(version))
-        ping(two.container, one.container.at(version))
+        reached(one.container, two.container.at(version))
+        reached(two.container, one.container.at(version))
 
 
 def remove_all_rules(host, kind):
@@ -166,7 +166,7 @@ def test_deleted_rules_come_back(lab, kind, families):
     wait_until(lambda: world_answers(one.container, cluster), "the world to answer")
     remove_all_rules(one, kind)
     wait_until(lambda: world_answers(one.container, cluster), "the rules to come back")
-    assert "putting them back" in one.daemon.log()
+    one.daemon.wait_log("putting them back")
 
 
 @for_kinds(("nftables", "dual"), ("nftables", "v6"), ("iptables", "dual"), ("iptables-legacy", "dual"))
@@ -177,13 +177,13 @@ def test_rules_stay_when_the_daemon_ends_and_a_restart_makes_no_second_set(lab, 
     def own():
         return [own_rules(one, kind, version) for version in cluster.versions]
 
+    number = 8 if kind == "nftables" else 12
+    wait_until(lambda: [len(lines) for lines in own()] == [number] * len(cluster.versions), lambda: str(own()))
     before = own()
-    for lines in before:
-        assert len(lines) == (8 if kind == "nftables" else 12), before
     assert one.daemon.stop() == 0
     assert own() == before
     wait_until(lambda: world_answers(one.container, cluster), "the world to answer")
-    one.daemon.start().wait_ready()
+    one.daemon.start().wait_log("packet filter in order")
     assert own() == before
 
 
@@ -212,7 +212,7 @@ def test_the_flag_of_the_host_overrules_the_configuration(lab):
     one, = cluster.start().hosts
     wait_until(lambda: "EnableNFTables of the network configuration is not followed" in one.daemon.log(),
                one.daemon.log)
-    assert "FLANNEL-POSTRTG" in one.ns.run("iptables-save")
+    wait_until(lambda: "FLANNEL-POSTRTG" in one.ns.run("iptables-save"), "the rules")
 
 
 def test_two_networks_on_one_host_have_a_table_each(lab):
@@ -231,8 +231,8 @@ def test_two_networks_on_one_host_have_a_table_each(lab):
         return answers(one.container, WORLD[4]) and " 0% packet loss" in by_second
 
     other_table = TABLES[4].replace("10.5", "10.6")
-    assert tables(one) == {TABLES[4], other_table}
     wait_until(masqueraded, "both to be masqueraded")
+    assert tables(one) == {TABLES[4], other_table}
     ping(one.container, two.container)
     one.ns.run("nft", "delete", *TABLES[4].split())
     wait_until(masqueraded, "the table to come back")

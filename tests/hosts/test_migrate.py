@@ -63,9 +63,9 @@ def test_a_host_of_upstream_becomes_ours_and_no_packet_is_lost(lab, release, fil
     assert set(values) == {lease_key(SUBNET), lease_key(subnet(two))}
     ours = upstream.as_upstream(values[lease_key(SUBNET)])
     assert ours == upstream.lease("v0.28", one.address, MAC)
-    peer = one.ns.ask("route", "show", subnet(two))
-    assert [route["protocol"] for route in peer] == ["250"], "upstream's route is taken over"
-    wait_until(lambda: "packet filter in order" in one.daemon.log(), "the rules")
+    protocols = lambda: [route["protocol"] for route in one.ns.ask("route", "show", subnet(two))]  # noqa: E731
+    wait_until(lambda: protocols() == ["250"], lambda: f"upstream's route to be taken over: {protocols()}")
+    one.daemon.wait_log("packet filter in order")
     assert own_rules(one) == [], "taken over, not doubled"
     said = one.ns.run("nft", "list", "tables").splitlines()
     assert [line for line in said if "flannel" in line] == [f"table ip flannel-{NETWORK.replace('/', '-')}"]
@@ -76,7 +76,7 @@ def test_with_iptables_upstreams_rules_are_kept_each_once(lab, release):
     cluster, one, _ = make_pair(lab, release, flags=["--ip-masq", "--firewall=iptables"])
     one.daemon.start().wait_ready()
     cluster.wait_complete()
-    wait_until(lambda: "packet filter in order" in one.daemon.log(), "the rules")
+    one.daemon.wait_log("packet filter in order")
     wanted = [line for line in upstream.rules("v0.28", NETWORK, SUBNET).split("\n") if line[:2] == "-A"]
     assert sorted(own_rules(one)) == sorted(wanted)
     assert one.ns.run("iptables-save").count("FLANNEL-FWD") == 4, "chain, jump, two rules"

@@ -24,7 +24,10 @@ def rights(daemon):
     """The different (permitted, effective, bounding, no_new_privs, seccomp) of all threads."""
     found = set()
     for status in pathlib.Path(f"/proc/{daemon.pid()}/task").glob("*/status"):
-        lines = dict(line.split(":\t", 1) for line in status.read_text().splitlines() if ":\t" in line)
+        try:
+            lines = dict(line.split(":\t", 1) for line in status.read_text().splitlines() if ":\t" in line)
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # the thread has ended
         found.add(
             tuple(int(lines[name], 16) for name in ("CapPrm", "CapEff", "CapBnd"))
             + (lines["NoNewPrivs"], lines["Seccomp"])
@@ -76,18 +79,23 @@ def test_iptables_legacy_has_the_rights_that_it_needs(lab, monkeypatch):
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     host = Cluster(lab, hosts=1, flags=["--ip-masq", "--firewall=iptables"]).start().hosts[0]
     assert rights(host.daemon) == only_two()
-    assert "-A FLANNEL-POSTRTG" in host.ns.run("iptables-legacy-save", "-t", "nat")
+    has_rules = lambda: "-A FLANNEL-POSTRTG" in host.ns.run("iptables-legacy-save", "-t", "nat")  # noqa: E731
+    wait_until(has_rules, "the rules")
     host.ns.run("iptables-legacy", "-t", "nat", "-F", "FLANNEL-POSTRTG")
-    wait_until(
-        lambda: "-A FLANNEL-POSTRTG" in host.ns.run("iptables-legacy-save", "-t", "nat"),
-        "the rules to come back",
-    )
+    wait_until(has_rules, "the rules to come back")
 
 
 def test_packet_threads_go_before_others(lab):
     host = Cluster(lab, backend="udp", hosts=1).start().hosts[0]
     tasks = pathlib.Path(f"/proc/{host.daemon.pid()}/task")
-    assert -5 in {os.getpriority(os.PRIO_PROCESS, int(task.name)) for task in tasks.iterdir()}
+
+    def niceness(task):
+        try:
+            return os.getpriority(os.PRIO_PROCESS, int(task.name))
+        except ProcessLookupError:
+            return None  # the thread has ended
+
+    wait_until(lambda: -5 in map(niceness, tasks.iterdir()), "packet threads that go before others")
     assert rights(host.daemon) == only_two()
 
 
@@ -116,13 +124,13 @@ def test_keys_of_another_user_are_read_again_while_it_runs(lab):
     store.start()
     host = Cluster(lab, store, hosts=1).start().hosts[0]
     assert rights(host.daemon) == only_two(besides=DAC_READ_SEARCH)
-    assert "client.key cannot be read without CAP_DAC_READ_SEARCH" in host.daemon.log()
+    host.daemon.wait_log("client.key cannot be read without CAP_DAC_READ_SEARCH")
     certificates.renew()
     give_away()
     store.stop()
     host.daemon.wait_log("store away")
     store.start()
-    host.daemon.wait_log("over: store away", within=40)
+    host.daemon.wait_log("over: store away")
 
 
 def test_a_subnet_file_in_a_folder_of_another_user_is_written(lab):
@@ -145,7 +153,7 @@ def end_of(host, store, *before, env=None):
     daemon = host.flanneld(store)
     words = host.ns.command(*before, binary("flanneld"), *daemon.flags)
     done = subprocess.run(
-        words, capture_output=True, text=True, timeout=30, check=False, env={**os.environ, **(env or {})}
+        words, capture_output=True, text=True, timeout=120, check=False, env={**os.environ, **(env or {})}
     )
     return done.returncode, done.stderr
 

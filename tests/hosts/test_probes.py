@@ -29,6 +29,8 @@ TUNNEL = {
     "udp": ["udp dport 8285 drop"],
     "host-gw": ["ip saddr 10.5.0.0/16 drop", "ip6 saddr fd00:5::/48 drop"],
 }
+
+
 def ctl(host, *words, check=True):
     return run(binary("flannelctl"), *words, f"--control-socket={host.daemon.control_socket}", check=check)
 
@@ -45,14 +47,14 @@ def answered_by(host):
     return paths[0]["answered_by"] if paths else None
 
 
-def wait_state(host, state, *words, within=25):
+def wait_state(host, state, *words):
     """Waits until the peer of a host has this state, and its `why` these words."""
 
     def there():
         peer = peer_of(host)
         return peer["state"] == state and all(word in peer.get("why", "") for word in words)
 
-    wait_until(there, lambda: f"{state} {words} at {host.name}: {peer_of(host)}", within, unless=host.daemon.must_run)
+    wait_until(there, lambda: f"{state} {words} at {host.name}: {peer_of(host)}", unless=host.daemon.must_run)
 
 
 def peers_of(host):
@@ -92,8 +94,7 @@ def problems(host):
 
 
 def wait_problem(host, code):
-    wait_until(lambda: code in problems(host), lambda: f"{code} at {host.name}: {problems(host)}")
-    return problems(host)[code]
+    return wait_until(lambda: problems(host).get(code), lambda: f"{code} at {host.name}: {problems(host)}")
 
 
 @pytest.mark.parametrize("backend,families", [("vxlan", "v4"), ("vxlan", "dual"), ("udp", "dual"), ("host-gw", "dual")])
@@ -102,10 +103,15 @@ def test_each_backend_shows_what_passes(lab, backend, families):
     one, two = cluster.hosts
     for host in (one, two):
         wait_state(host, "ok")
-        assert 0 < peer_of(host)["rtt_us"] < 1_000_000
-        wait_until(lambda host=host: peer_of(host)["path_mtu"] == peer_of(host)["mtu"], lambda: str(peer_of(one)))
-        assert [path["state"] for path in peer_of(host)["paths"]] == ["ok"] * len(cluster.versions)
-        assert not problems(host)
+
+        def is_known(host=host):
+            peer = peer_of(host)
+            states = [path["state"] for path in peer["paths"]]
+            return (0 < peer["rtt_us"] < 1_000_000 and peer["path_mtu"] == peer["mtu"]
+                    and states == ["ok"] * len(cluster.versions))  # fmt: skip
+
+        wait_until(is_known, lambda host=host: str(peer_of(host)))
+        wait_until(lambda host=host: not problems(host), lambda host=host: str(problems(host)))
 
     block(two, backend)
     block(one, backend)
@@ -134,8 +140,9 @@ def test_a_dead_host_is_told_from_a_dead_daemon(lab):
     two.daemon.kill9()
     three.plug(False)
     wait_until(lambda: states(one) == ["ok", "unreachable"], lambda: str(peers_of(one)))
-    assert "the host does not answer" in problems(one)["peer-silent"]["text"]
-    assert problems(one)["peer-silent"]["object"] == subnet(three)
+    silent = lambda: problems(one).get("peer-silent", {"text": ""})  # noqa: E731
+    wait_until(lambda: "the host does not answer" in silent()["text"], lambda: str(problems(one)))
+    assert silent()["object"] == subnet(three)
     wait_until(lambda: re.search("^peers +1 up, 1 silent$", ctl(one, "status", check=False), re.M), "a silent peer in status")
     wait_until(lambda: "its kernel answers" in why_of(one, two), lambda: str(peers_of(one)))
     three.plug(True)
@@ -155,7 +162,7 @@ def test_long_packets_that_are_lost_are_found(lab):
     assert wait_problem(two, "peer-mtu")["object"] == subnet(one)
     lab.lan.ip("link", "set", two.name, "mtu", "1500")
     wait_state(two, "ok")
-    assert peer_of(two)["path_mtu"] == 1450
+    wait_until(lambda: peer_of(two)["path_mtu"] == 1450, lambda: str(peer_of(two)))
 
 
 def test_a_host_of_another_flannel_is_asked_by_an_echo(lab):
@@ -167,8 +174,8 @@ def test_a_host_of_another_flannel_is_asked_by_an_echo(lab):
     upstream.add_peer(other, key_of(one), cluster.store.lease_values()[key_of(one)])
     cluster.store.put_lease("10.5.80.0-24", upstream.lease("v0.28", other.address, OTHER_MAC))
     wait_state(one, "ok")
-    assert peer_of(one)["node_id"] is None and answered_by(one) == "kernel"
-    assert peer_of(one)["rtt_us"] > 0
+    assert peer_of(one)["node_id"] is None
+    wait_until(lambda: answered_by(one) == "kernel" and peer_of(one)["rtt_us"] > 0, lambda: str(peer_of(one)))
     other.ns.ip("link", "set", "flannel.1", "down")
     wait_state(one, "unreachable", "answers a ping on the underlay")
     other.ns.ip("link", "set", "flannel.1", "up")
@@ -235,27 +242,30 @@ def test_a_ping_names_the_place_where_it_stops(lab, backend):
     cluster = Cluster(lab, "etcd", backend).start(containers=True)
     one, two = cluster.hosts
     for target in (subnet(two), two.address, node_id(two)[:8], two.container.address, one.container.address):
-        said = ctl(one, "ping", target, "--count=1")
-        assert re.search("1 sent, 1 answered, 0 % lost; round trip [0-9.]+ ms", said), said
+        ping_says(one, "1 sent, 1 answered, 0 % lost; round trip [0-9.]+ ms(?s:.*)exit code 0", target, "--count=1")
     mtu = peer_of(one)["mtu"]
-    assert f"{mtu} bytes there and {mtu} back" in ctl(one, "ping", subnet(two), "--count=1", f"--size={mtu}")
-    assert f"up to {mtu} bytes pass there, and of up to {mtu} back" in ctl(one, "ping", subnet(two), "--size=sweep")
+    ping_says(one, f"{mtu} bytes there and {mtu} back", subnet(two), "--count=1", f"--size={mtu}")
+    ping_says(one, f"up to {mtu} bytes pass there, and of up to {mtu} back", subnet(two), "--size=sweep")
 
-    assert "it stops at the container" in no_answer(one, two.container.address[:-2] + "99")
-    assert "it stops at the lease: no host has a lease for 10.5.99.9" in no_answer(one, "10.5.99.9")
-    assert "is neither a peer" in no_answer(one, "192.0.2.77")
+    nothing_answers(one, "it stops at the container", two.container.address[:-2] + "99")
+    nothing_answers(one, "it stops at the lease: no host has a lease for 10.5.99.9", "10.5.99.9")
+    nothing_answers(one, "is neither a peer", "192.0.2.77")
     block(two, backend)
-    assert "it stops at the overlay" in no_answer(one, two.container.address)
+    nothing_answers(one, "it stops at the overlay", two.container.address)
     two.plug(False)
-    assert "it stops at the underlay" in no_answer(one, subnet(two))
+    nothing_answers(one, "it stops at the underlay", subnet(two))
 
 
-def no_answer(host, target):
-    """What flannelctl says about a ping that nothing answers; its exit code is 1."""
-    said = run("sh", "-c", '"$@" 2>&1; echo "exit code $?"', "sh", binary("flannelctl"), "ping", target, "--count=1",
-               f"--control-socket={host.daemon.control_socket}")  # fmt: skip
-    assert "exit code 1" in said, said
-    return said
+def ping_says(host, pattern, *words):
+    """Waits until a ping of flannelctl says this: an answer that comes late counts as lost."""
+    argv = [binary("flannelctl"), "ping", *words, f"--control-socket={host.daemon.control_socket}"]
+    said = lambda: run("sh", "-c", '"$@" 2>&1; echo "exit code $?"', "sh", *argv)  # noqa: E731
+    wait_until(lambda: re.search(pattern, said()), lambda: f"{pattern} in {said()}")
+
+
+def nothing_answers(host, why, target):
+    """Waits for this reason; the exit code of a ping that nothing answers is 1."""
+    ping_says(host, re.escape(why) + "(?s:.*)exit code 1", target, "--count=1")
 
 
 def node_id(host):

@@ -157,13 +157,13 @@ def test_an_etcd_that_is_down_is_awaited_and_logged_once(lab):
     daemon = host.flanneld(etcd).start()
     daemon.wait_log("store away")
     wait_until(lambda: refused_connections(etcd.host) >= 3, "the daemon to try again and again",
-               within=40, unless=daemon.must_run)
+               unless=daemon.must_run)
     assert daemon.log().count("] store away") == 1
     status, reasons = daemon.health("/readyz")
     assert status == 503 and "store" in reasons
     etcd.start()
     etcd.set_config({"Network": "10.5.0.0/16", "Backend": {"Type": "vxlan"}})
-    daemon.wait_ready(within=40)
+    daemon.wait_ready()
 
 
 def test_a_store_file_that_cannot_be_opened_is_awaited_and_logged_once(lab):
@@ -196,6 +196,6 @@ def test_an_etcd_that_goes_and_comes_back_costs_no_connection(lab):
     assert not cluster.missing()
     cluster.store.start()
     new = cluster.add_host()
-    new.daemon.start().wait_ready(within=30)
-    cluster.wait_complete(within=30)
+    new.daemon.start().wait_ready()
+    cluster.wait_complete()
     assert cluster.subnets()[:2] == before

@@ -28,7 +28,6 @@ def wait_followed(store, old, hosts):
     wait_until(
         lambda: f"{hosts} of {hosts} have followed" in followed(store, old),
         lambda: f"{hosts} hosts to follow: {flannelctl(store, 'store', 'status', old)}",
-        within=40,
     )
 
 
@@ -43,7 +42,6 @@ def wait_retired(hosts):
         wait_until(
             lambda host=host: host.daemon.status()["troubles"] == [],
             lambda host=host: f"no trouble on {host.name}: {host.daemon.status()['troubles']}",
-            within=30,
             unless=host.daemon.must_run,
         )
 

@@ -12,6 +12,7 @@ from lab.cluster import Cluster
 from lab.faults import dropped
 from lab.flanneld import ctl
 from lab.overlay import base, subnet
+from lab.shell import wait_until
 
 
 def test_trace_goes_step_by_step_to_where_it_stops(lab):
@@ -23,8 +24,17 @@ def test_trace_goes_step_by_step_to_where_it_stops(lab):
         steps = json.loads(said[: said.rindex("}") + 1])
         return {step["step"]: step["text"] for step in steps["steps"]}, steps["stops"]
 
+    def wait_answer(words, *endpoints):
+        """Traces until the answer has these words, since one that comes late counts as none."""
+
+        def traced():
+            steps, stops = trace(*endpoints)
+            return (steps, stops) if words in steps.get("answer", "") else None
+
+        return wait_until(traced, lambda: f"{words} in {trace(*endpoints)}")
+
     there = (one.container.address, two.container.address)
-    steps, stops = trace(*there)
+    steps, stops = wait_answer(" ms", *there)
     assert not stops
     assert steps["answer"].endswith(" ms")
     assert steps["route"] == f"from cni0 via {base(subnet(two))} dev flannel.1 (vxlan), MTU 1450"
@@ -39,13 +49,11 @@ def test_trace_goes_step_by_step_to_where_it_stops(lab):
     steps, stops = trace(*reversed(there))
     assert stops
     assert f'nftables table ip fw, chain guard: ip saddr {subnet(two)} oifname "cni0" drop' in steps["rules"]
-    assert not trace(*there)[1], "the other way is free"
+    assert not wait_answer(" ms", *there)[1], "the other way is free"
     two.container.ns.ip("link", "set", "eth0", "down")
-    steps, stops = trace(*there)
-    assert stops and "it stops at the container" in steps["answer"]
+    assert wait_answer("it stops at the container", *there)[1]
     with dropped(two, "udp dport 8472"):
-        steps, stops = trace(*there)
-        assert stops and "it stops at the overlay" in steps["answer"]
+        assert wait_answer("it stops at the overlay", *there)[1]
     two.container.ns.ip("link", "set", "eth0", "up")
 
     one.daemon.signal(signal.SIGSTOP)

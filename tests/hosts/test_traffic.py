@@ -71,7 +71,7 @@ def test_containers_ping_and_move_100_mb_unharmed_in_all_pairs(lab, backend, sto
 def test_the_largest_packet_of_the_announced_mtu_passes_unfragmented(lab, backend, families):
     cluster = Cluster(lab, backend=backend, families=families).start(containers=True)
     one, two = cluster.hosts
-    argv = ["ping", "-n", "-c", "3", "-i", "0.05", "-W", "3", "-M", "do"]
+    argv = ["ping", "-n", "-c", "3", "-i", "0.05", "-W", "20", "-M", "do"]
     for version in cluster.versions:
         payload = announced_mtu(cluster) - {4: 28, 6: 48}[version]  # without the headers of IP and ICMP
         target = two.container.at(version).address

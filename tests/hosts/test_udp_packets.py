@@ -14,13 +14,9 @@ import pytest
 from lab import wait_until
 from lab.cluster import Cluster
 from lab.overlay import base, subnet
-from lab.traffic import answers, ping, transfer
+from lab.traffic import ping, reached, transfer
 
 PROBE = pathlib.Path(__file__).with_name("lab") / "probe.py"
-
-
-def reached(source, target):
-    wait_until(lambda: answers(source, target.address), f"{source.ns} to reach {target.address}")
 
 
 def probe(container, *words):
@@ -76,7 +72,7 @@ def test_a_packet_larger_than_the_mtu_of_the_overlay_gets_an_icmp_error(pair):
             host.ns.ip("link", "set", device, "mtu", 1500)
         host.container.ns.ip("link", "set", "eth0", "mtu", 1500)
     refused = one.container.ns.run(
-        "ping", "-n", "-c1", "-W2", "-M", "do", "-s", 1472, two.container.address, check=False
+        "ping", "-n", "-c1", "-W20", "-M", "do", "-s", 1472, two.container.address, check=False
     )
     assert "mtu = 1472" in refused or "mtu=1472" in refused
     assert_same(one.container, two.container)
@@ -85,7 +81,8 @@ def test_a_packet_larger_than_the_mtu_of_the_overlay_gets_an_icmp_error(pair):
 
     one.ns.ip("route", "add", two.address, "dev", "eth0", "mtu", 1300)
     assert_same(one.container, two.container)
-    assert one.daemon.status()["packet_path"]["counters"]["out_uncut"] > 0
+    counters = lambda: one.daemon.status()["packet_path"]["counters"]  # noqa: E731
+    wait_until(lambda: counters()["out_uncut"] > 0, lambda: str(counters()))
 
 
 @pytest.mark.parametrize("mtu", [1400, 9000])
@@ -99,7 +96,7 @@ def test_the_overlay_is_as_wide_as_the_underlay_allows(lab, mtu):
     one, two = cluster.start(containers=True).hosts
     assert one.daemon.subnet_env()["FLANNEL_MTU"] == str(mtu - 28)
     reached(one.container, two.container)
-    whole = ["ping", "-n", "-c", "3", "-i", "0.05", "-W", "3", "-M", "do", "-s"]
+    whole = ["ping", "-n", "-c", "3", "-i", "0.05", "-W", "20", "-M", "do", "-s"]
     one.container.ns.run(*whole, mtu - 28 - 28, two.container.address)
     if mtu == 9000:
         plain = [word for name in ("tso", "gso", "gro", "tx", "rx") for word in (name, "off")]

@@ -154,8 +154,7 @@ def test_a_subnet_that_another_host_takes_is_an_alarm_and_never_taken_back_by_fo
     assert cluster.store.lease_values()[key] == theirs
     assert subnet(one) == mine, "the containers keep their addresses"
     cluster.store.delete_lease(key)
-    wait_until(lambda: cluster.store.lease_values().get(key) == was, "the lease to be ours again",
-               within=40)
+    wait_until(lambda: cluster.store.lease_values().get(key) == was, "the lease to be ours again")
     wait_until(lambda: "192.0.2.9" not in one.daemon.health("/readyz")[1], "the end of the alarm")
 
 
