@@ -9,6 +9,8 @@
 #include "ctl/doctor.h"
 #include "ctl/host_bridge.h"
 #include "ctl/packet_rules.h"
+#include "ctl/tunnel_packet.h"
+#include "kernel/host/bridge_ports.h"
 #include "kernel/host/packet_way.h"
 
 namespace flannel::doctor {
@@ -30,6 +32,8 @@ IpAddress container_in(const IpPrefix& subnet) {
 struct Way {
   IpAddress ours, theirs;
   std::string bridge, device;
+  std::vector<std::string> ports;       // of the bridge
+  std::optional<TunnelPackets> tunnel;  // nullopt: packets are sent as they are
 };
 
 // One way for each subnet of ours and each device by which peers of its family are reached: peers
@@ -40,12 +44,15 @@ std::vector<Way> ways(const DaemonView& daemon, const HostView& host) {
     const std::string bridge = bridge_of(own, host);
     if (bridge.empty()) continue;
     std::set<std::string> devices;
+    const auto ports = bridge_ports(bridge, container_in(own));
     for (const PeerView& peer : daemon.peers) {
       for (const IpPrefix& subnet : peer.subnets) {
         if (subnet.family() != own.family()) continue;
         const auto way = packet_way(container_in(own), container_in(subnet), bridge);
         if (!way || way->device.empty() || !devices.insert(way->device).second) continue;
-        all.push_back({container_in(own), container_in(subnet), bridge, way->device});
+        all.push_back({container_in(own), container_in(subnet), bridge, way->device,
+                       ports ? *ports : std::vector<std::string>(),
+                       tunnel_packets(daemon, peer, *way)});
       }
     }
   }
@@ -57,11 +64,42 @@ trace::Packet packet(const Way& way, bool leaves, std::string protocol) {
                        .destination = way.theirs,
                        .in = way.bridge,
                        .out = way.device,
-                       .protocol = std::move(protocol)};
+                       .protocol = std::move(protocol),
+                       .in_ports = way.ports};
   if (leaves) return packet;
   std::swap(packet.source, packet.destination);
   std::swap(packet.in, packet.out);
+  std::swap(packet.in_ports, packet.out_ports);
   return packet;
+}
+
+// A rule that drops packets, and which.
+using Found = std::map<std::string, std::string>;
+
+void ask(const PacketRules& rules, const trace::Packet& packet, const std::string& what,
+         Found& found) {
+  for (const trace::Drop& drop : rules.drops_of(packet)) {
+    if (drop.is_certain) found.emplace(drop.where + ": " + drop.rule, what);
+  }
+}
+
+// The packets of containers on one way, and the datagrams that carry them.
+void ask_of_way(const PacketRules& rules, const Way& way, Found& found) {
+  const std::string icmp = way.ours.is_v6() ? "ipv6-icmp" : "icmp";
+  for (const bool leaves : {true, false}) {
+    for (const std::string& protocol : {icmp, std::string("tcp"), std::string("udp")}) {
+      const trace::Packet one = packet(way, leaves, protocol);
+      ask(rules, one, fmt::format("{} from {} to {}", protocol, one.in, one.out), found);
+    }
+  }
+  if (!way.tunnel) return;
+  const auto& [sent, received] = *way.tunnel;
+  ask(rules, sent,
+      fmt::format("the overlay's own udp/{} to {}", *sent.port, to_string(sent.destination)),
+      found);
+  ask(rules, received,
+      fmt::format("the overlay's own udp/{} from {}", *received.port, to_string(received.source)),
+      found);
 }
 
 }  // namespace
@@ -79,20 +117,9 @@ void check_rules(const DaemonView& daemon, const HostView& host, Checks& checks)
   const PacketRules rules = PacketRules::read(unseen);
   for (const std::string& why : unseen)
     checks.push_back({.verdict = Verdict::unknown, .area = "rules", .text = why});
-  std::map<std::string, std::string> found;  // the rule, and what it drops
-  for (const Way& way : all) {
-    for (const bool leaves : {true, false}) {
-      const std::string icmp = way.ours.is_v6() ? "ipv6-icmp" : "icmp";
-      for (const std::string& protocol : {icmp, std::string("tcp"), std::string("udp")}) {
-        const trace::Packet one = packet(way, leaves, protocol);
-        for (const trace::Drop& drop : rules.drops_of(one)) {
-          if (!drop.is_certain) continue;
-          found.emplace(drop.where + ": " + drop.rule,
-                        fmt::format("{} from {} to {}", protocol, one.in, one.out));
-        }
-      }
-    }
-  }
+  Found found;
+  for (const Way& way : all)
+    ask_of_way(rules, way, found);
   for (const auto& [rule, what] : found) {
     checks.push_back({.verdict = Verdict::wrong,
                       .area = "rules",

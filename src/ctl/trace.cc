@@ -15,6 +15,8 @@
 #include "ctl/host_bridge.h"
 #include "ctl/packet_rules.h"
 #include "ctl/ping_answer.h"
+#include "ctl/tunnel_packet.h"
+#include "kernel/host/bridge_ports.h"
 #include "kernel/host/packet_way.h"
 
 namespace flannel {
@@ -38,7 +40,7 @@ class Tracing {
   const std::vector<Step>& run() {
     add_ends();
     if (host_ && add_way()) {
-      if (!in_.empty() && !out_.empty()) add_rules();
+      add_rules();
       add_peer();
       if (std::ranges::none_of(steps_, &Step::stops)) add_answer();
     }
@@ -83,14 +85,17 @@ class Tracing {
   }
 
   // The device by which the packet comes in; empty: this host sends it.
-  std::string device_of_source() const {
+  std::string device_of_source() {
     if (std::string link = link_of(source_, *host_); !link.empty()) return link;
     if (!daemon_ || daemon_->peer_of(source_) == nullptr) return "";
     // What comes in from a peer takes the way of the answers.
     const std::string link = link_of(destination_, *host_);
     const IpAddress answerer = link.empty() ? IpAddress::unspecified(source_.family) : destination_;
     const auto back = packet_way(answerer, source_, link);
-    return back ? back->device : "";
+    if (!back) return "";
+    const auto tunnel = tunnel_packets(*daemon_, *daemon_->peer_of(source_), *back);
+    if (tunnel) tunnel_ = tunnel->received;
+    return back->device;
   }
 
   bool add_way() {
@@ -107,6 +112,9 @@ class Tracing {
       return true;
     }
     out_ = way->device;
+    if (const PeerView* peer = daemon_ ? daemon_->peer_of(destination_) : nullptr) {
+      if (const auto tunnel = tunnel_packets(*daemon_, *peer, *way)) tunnel_ = tunnel->sent;
+    }
     const std::string by = way->via ? " via " + to_string(*way->via) : "";
     add("route", fmt::format("{}{}dev {}{}, MTU {}", in_.empty() ? "" : "from " + in_ + " ",
                              by.empty() ? "" : by.substr(1) + " ", way->device,
@@ -134,28 +142,51 @@ class Tracing {
   }
 
   void add_rules() {
+    const bool is_forwarded = !in_.empty() && !out_.empty();
+    if (!is_forwarded && !tunnel_) return;
     std::vector<std::string> unseen;
     const PacketRules rules = PacketRules::read(unseen);
     for (const std::string& why : unseen)
       add("rules", "not all could be read: " + why);
-    const trace::Packet packet{.source = source_,
-                               .destination = destination_,
-                               .in = in_,
-                               .out = out_,
-                               .protocol = source_.is_v6() ? "ipv6-icmp" : "icmp"};
+    if (is_forwarded) {
+      ask(rules, packet(), "rules", fmt::format("between {} and {}", in_, out_));
+    }
+    if (!tunnel_) return;
+    const bool leaves = tunnel_->course == trace::Course::sent;
+    ask(rules, *tunnel_, "tunnel",
+        fmt::format("as udp/{} {} {} by {}", *tunnel_->port, leaves ? "to" : "from",
+                    to_string(leaves ? tunnel_->destination : tunnel_->source),
+                    leaves ? tunnel_->out : tunnel_->in));
+  }
+
+  trace::Packet packet() const {
+    const auto ports = [this](const std::string& device, const IpAddress& container) {
+      const auto found = bridge_ports(device, container);
+      return found ? *found : std::vector<std::string>();
+    };
+    return {.source = source_,
+            .destination = destination_,
+            .in = in_,
+            .out = out_,
+            .protocol = source_.is_v6() ? "ipv6-icmp" : "icmp",
+            .in_ports = ports(in_, source_),
+            .out_ports = ports(out_, destination_)};
+  }
+
+  // `where`: the way on which the rules are.
+  void ask(const PacketRules& rules, const trace::Packet& packet, const std::string& title,
+           const std::string& where) {
     bool dropped = false;
     for (const trace::Drop& drop : rules.drops_of(packet)) {
       dropped = dropped || drop.is_certain;
       const std::string text = fmt::format("{}: {}", drop.where, drop.rule);
       if (drop.is_certain) {
-        stop("rules", "dropped by " + text);
+        stop(title, "dropped by " + text);
       } else {
-        add("rules", "dropped, perhaps, by " + text);
+        add(title, "dropped, perhaps, by " + text);
       }
     }
-    if (!dropped) {
-      add("rules", fmt::format("no rule is known to drop it between {} and {}", in_, out_));
-    }
+    if (!dropped) add(title, "no rule is known to drop it " + where);
   }
 
   void add_peer() {
@@ -185,6 +216,7 @@ class Tracing {
   const Result<DaemonView> daemon_;
   const Result<HostView> host_;
   std::string in_, out_;
+  std::optional<trace::Packet> tunnel_;  // the datagram that carries the packet; nullopt: none
   std::vector<Step> steps_;
 };
 

@@ -57,8 +57,8 @@ Answer is_port(const std::string& text, const Packet& packet) {
   return answer_of(*first <= *packet.port && *packet.port <= *last);
 }
 
-// The packet begins a connection.
-Answer has_state(const std::string& states) {
+Answer has_state(const std::string& states, const Packet& packet) {
+  if (!packet.is_new) return Answer::unknown;
   for (const std::string_view state : split(states, ',')) {
     if (state == "NEW") return Answer::yes;
   }
@@ -73,7 +73,7 @@ std::optional<Answer> asked(const std::string& option, const std::string& value,
   if (option == "-o") return is_device(value, packet.out);
   if (option == "-p") return answer_of(value == packet.protocol || value == "all");
   if (option == "--dport") return is_port(value, packet);
-  if (option == "--ctstate" || option == "--state") return has_state(value);
+  if (option == "--ctstate" || option == "--state") return has_state(value, packet);
   return std::nullopt;
 }
 
@@ -105,6 +105,8 @@ std::optional<BaseChain> base_chain(const std::string& table, const std::string&
   // linux/netfilter_ipv4.h
   const int priority = table == "raw" ? -300 : table == "mangle" ? -150 : 0;
   if (chain == "PREROUTING") return BaseChain{Hook::prerouting, priority, chain};
+  if (chain == "INPUT") return BaseChain{Hook::input, priority, chain};
+  if (chain == "OUTPUT") return BaseChain{Hook::output, priority, chain};
   if (chain == "FORWARD") return BaseChain{Hook::forward, priority, chain};
   if (chain == "POSTROUTING") return BaseChain{Hook::postrouting, priority, chain};
   return std::nullopt;
@@ -150,7 +152,8 @@ std::vector<Table> iptables_tables(std::string_view saved, const std::string& pr
       walked.drops_at_end = policy == "DROP";
       for (const std::string& rule : read.in(chain))
         walked.rules.push_back(iptables_rule(rule, packet));
-      if (auto base = base_chain(name, chain)) table.bases.push_back(*std::move(base));
+      auto base = base_chain(name, chain);
+      if (base && passes(base->hook, packet.course)) table.bases.push_back(*std::move(base));
     }
     if (!table.bases.empty()) tables.push_back(std::move(table));
   }

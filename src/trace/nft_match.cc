@@ -38,6 +38,8 @@ Property of_word(const std::string& word) {
 Property meta_property(const std::string& key, const Packet& packet) {
   if (key == "iifname" || key == "iif") return of_word(packet.in);
   if (key == "oifname" || key == "oif") return of_word(packet.out);
+  if (key == "ibrname") return of_word(packet.in_bridge);
+  if (key == "obrname") return of_word(packet.out_bridge);
   if (key == "l4proto") return of_word(packet.protocol);
   if (key == "nfproto") return of_word(packet.family() == Family::v4 ? "ipv4" : "ipv6");
   if (key == "protocol") return of_word(packet.family() == Family::v4 ? "ip" : "ip6");
@@ -47,6 +49,9 @@ Property meta_property(const std::string& key, const Packet& packet) {
 Property payload_property(const Json& payload, const Packet& packet) {
   const std::string protocol = text_in(payload, "protocol");
   const std::string field = text_in(payload, "field");
+  if (protocol == "ether" && field == "type") {
+    return of_word(packet.family() == Family::v4 ? "ip" : "ip6");
+  }
   if (protocol == "ip" || protocol == "ip6") {
     const bool ours = (protocol == "ip") == (packet.family() == Family::v4);
     if (!ours) return {.impossible = true};
@@ -83,7 +88,8 @@ Property property_of(const Json& left, const Packet& packet) {
   if (const Json* payload = member(left, "payload")) return payload_property(*payload, packet);
   if (const Json* concat = member(left, "concat")) return property_of_parts(*concat, packet);
   const Json* tracked = member(left, "ct");
-  if (tracked != nullptr && text_in(*tracked, "key") == "state") return of_word("new");
+  if (tracked != nullptr && text_in(*tracked, "key") == "state")
+    return of_word(packet.is_new ? "new" : "");
   return {};
 }
 

@@ -13,7 +13,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                              .in = "docker0",
                              .out = "flannel.1",
                              .protocol = "tcp",
-                             .port = 80};
+                             .port = 80,
+                             .in_ports = {"veth1", "veth2"}};
   const auto tables = trace::nft_tables({text, text}, packet, true);
   if (tables) (void)trace::find_drops(*tables);
   (void)trace::find_drops(trace::iptables_tables(text, "iptables", packet));

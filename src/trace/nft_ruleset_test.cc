@@ -154,6 +154,94 @@ TEST(NftRulesetTest, ThePolicyAndTheFamilyCount) {
   EXPECT_EQ(dropped(listing(R"({"drop": null})", "drop", "bridge")), "-");
 }
 
+// The listing with the chain "fwd" at another hook; `device`: "" or a member "dev".
+std::string at_hook(const std::string& hook, const std::string& expressions,
+                    const std::string& family, const std::string& device = "") {
+  std::string text = listing(expressions + R"({"drop": null})", "accept", family);
+  const std::string forward = R"("hook": "forward")";
+  return text.replace(
+      text.find(forward), forward.size(),
+      R"("hook": ")" + hook + "\"" + (device.empty() ? "" : ", \"dev\": " + device));
+}
+
+// It comes in by a port of a bridge.
+Packet from_bridge(std::vector<std::string> ports) {
+  Packet made = packet();
+  made.in_ports = std::move(ports);
+  return made;
+}
+
+TEST(NftRulesetTest, TablesOfBridgesAreAskedWhereAPacketEntersOrLeavesABridge) {
+  const Packet one = from_bridge({"veth1"});
+  EXPECT_EQ(dropped(at_hook("prerouting", "", "bridge"), one), "fwd 7");
+  EXPECT_EQ(dropped(at_hook("input", "", "bridge"), one), "fwd 7");
+  EXPECT_EQ(dropped(at_hook("output", "", "bridge"), one), "-") << "it leaves by no bridge";
+  EXPECT_EQ(dropped(at_hook("forward", "", "bridge"), one), "-") << "it is routed";
+  EXPECT_EQ(dropped(at_hook("prerouting", "", "bridge")), "-") << "no bridge";
+  const std::string by_port = match(meta("iifname"), R"("veth1")");
+  EXPECT_EQ(dropped(at_hook("input", by_port, "bridge"), one), "fwd 7");
+  EXPECT_EQ(dropped(at_hook("input", by_port, "bridge"), from_bridge({"veth2"})), "-");
+  EXPECT_EQ(dropped(at_hook("input", by_port, "bridge"), from_bridge({"veth1", "veth2"})),
+            "fwd 7?");
+  EXPECT_EQ(dropped(at_hook("input", match(meta("ibrname"), R"("docker0")"), "bridge"), one),
+            "fwd 7");
+  EXPECT_EQ(dropped(at_hook("input", match(field("ether", "type"), R"("ip6")"), "bridge"), one),
+            "-");
+  EXPECT_EQ(dropped(at_hook("input", match(field("ip", "daddr"), R"("10.5.2.3")"), "bridge"), one),
+            "fwd 7");
+}
+
+TEST(NftRulesetTest, TablesOfDevicesAreAskedForTheDevicesThatThePacketPasses) {
+  for (const char* family : {"netdev", "inet"}) {
+    EXPECT_EQ(dropped(at_hook("ingress", "", family, R"("docker0")")), "fwd 7");
+    EXPECT_EQ(dropped(at_hook("ingress", "", family, R"(["eth0", "docker0"])")), "fwd 7");
+    EXPECT_EQ(dropped(at_hook("ingress", "", family, R"("flannel.1")")), "-");
+    EXPECT_EQ(dropped(at_hook("ingress", "", family)), "-");
+  }
+  EXPECT_EQ(dropped(at_hook("egress", "", "netdev", R"("flannel.1")")), "fwd 7");
+  EXPECT_EQ(dropped(at_hook("egress", "", "netdev", R"("flannel*")")), "fwd 7");
+  EXPECT_EQ(dropped(at_hook("egress", "", "netdev", R"("docker0")")), "-");
+  const std::string port = at_hook("ingress", "", "netdev", R"("veth1")");
+  EXPECT_EQ(dropped(port, from_bridge({"veth1"})), "fwd 7");
+  EXPECT_EQ(dropped(port, from_bridge({"veth1", "veth2"})), "fwd 7?") << "behind which is it?";
+  EXPECT_EQ(dropped(port, from_bridge({"veth2"})), "-");
+}
+
+TEST(NftRulesetTest, DevicesThatTheJsonLeavesOutAreReadFromTheText) {
+  const std::string json = at_hook("ingress", "", "netdev");
+  const auto drops = [&json](const std::string& devices) {
+    const std::string text =
+        "table netdev fw { # handle 1\n\tchain fwd { # handle 2\n\t\ttype filter "
+        "hook ingress " +
+        devices + " priority filter; policy accept;\n\t}\n}\n";
+    return find_drops(nft_tables({json, text}, packet(), true).value()).size();
+  };
+  EXPECT_EQ(drops("device \"docker0\""), 1U);
+  EXPECT_EQ(drops("devices = { \"eth0\", \"docker0\" }"), 1U);
+  EXPECT_EQ(drops("device \"eth0\""), 0U);
+}
+
+TEST(NftRulesetTest, DatagramsOfThisHostPassItsOwnHooks) {
+  Packet sent = packet();
+  sent.protocol = "udp";
+  sent.port = 8472;
+  sent.course = Course::sent;
+  Packet received = sent;
+  received.course = Course::received;
+  const std::string tunnel = match(field("udp", "dport"), "8472");
+  EXPECT_EQ(dropped(at_hook("output", tunnel, "inet"), sent), "fwd 7");
+  EXPECT_EQ(dropped(at_hook("output", tunnel, "inet"), received), "-");
+  EXPECT_EQ(dropped(at_hook("input", tunnel, "inet"), received), "fwd 7");
+  EXPECT_EQ(dropped(at_hook("input", tunnel, "inet"), sent), "-");
+  EXPECT_EQ(dropped(at_hook("input", match(field("udp", "dport"), "53"), "inet"), received), "-");
+  EXPECT_EQ(dropped(at_hook("ingress", tunnel, "netdev", R"("docker0")"), received), "fwd 7");
+  received.is_new = false;
+  const std::string state = match(R"({"ct": {"key": "state"}})", R"("new")", "in");
+  EXPECT_EQ(dropped(at_hook("input", state, "inet"), received), "fwd 7?");
+  EXPECT_EQ(dropped(at_hook("egress", tunnel, "netdev", R"("flannel.1")"), sent), "fwd 7");
+  EXPECT_EQ(dropped(listing(R"({"drop": null})"), sent), "-") << "it is not forwarded";
+}
+
 TEST(NftRulesetTest, TablesOfIptablesAreLeftToIt) {
   std::string filter = listing(R"({"drop": null})", "accept", "ip");
   for (auto at = filter.find("\"fw\""); at != std::string::npos; at = filter.find("\"fw\""))

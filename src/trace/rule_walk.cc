@@ -21,8 +21,9 @@ class Walk {
  public:
   Walk(const Table& table, std::vector<Drop>& drops) : table_(table), drops_(drops) {}
 
-  // True: the packet is certainly dropped.
-  bool enter(const std::string& name) {
+  // True: the packet is certainly dropped. `is_certain`: it comes here.
+  bool enter(const std::string& name, bool is_certain) {
+    if (!is_certain) ++doubts_;
     const auto chain = table_.chains.find(name);
     if (chain == table_.chains.end()) return false;
     const End end = follow(name, chain->second, 0);
@@ -85,16 +86,16 @@ class Walk {
 }  // namespace
 
 std::vector<Drop> find_drops(const std::vector<Table>& tables) {
-  std::vector<std::tuple<Hook, int, const Table*, const std::string*>> calls;
+  std::vector<std::tuple<Hook, int, const Table*, const BaseChain*>> calls;
   for (const Table& table : tables) {
     for (const BaseChain& base : table.bases)
-      calls.emplace_back(base.hook, base.priority, &table, &base.chain);
+      calls.emplace_back(base.hook, base.priority, &table, &base);
   }
   std::ranges::stable_sort(
       calls, {}, [](const auto& call) { return std::pair(std::get<0>(call), std::get<1>(call)); });
   std::vector<Drop> drops;
-  for (const auto& [hook, priority, table, chain] : calls) {
-    if (Walk(*table, drops).enter(*chain)) break;
+  for (const auto& [hook, priority, table, base] : calls) {
+    if (Walk(*table, drops).enter(base->chain, base->is_certain)) break;
   }
   return drops;
 }

@@ -40,6 +40,7 @@ struct BaseChain {
   Hook hook = Hook::forward;
   int priority = 0;
   std::string chain;
+  bool is_certain = true;  // false: the packet may pass another device than that of the chain
 };
 
 struct Table {

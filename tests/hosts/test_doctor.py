@@ -117,6 +117,34 @@ def a_rule_of_nftables_drops_a_set(one, two, _store):
     one.ns.run("nft", "delete table ip fw")
 
 
+def a_table_of_the_bridge_drops(one, two, _store):
+    one.ns.run("nft", "add table bridge fw; add chain bridge fw in { type filter hook prerouting priority 0; };"
+               f"add rule bridge fw in ip daddr {subnet(two)} counter drop")  # fmt: skip
+    yield "rule-drops"
+    one.ns.run("nft", "delete table bridge fw")
+
+
+def a_table_of_a_device_drops(one, _two, _store):
+    one.ns.run("nft", "add table netdev fw; add chain netdev fw in { type filter hook ingress device cni0 priority 0; };"
+               "add rule netdev fw in ip protocol tcp drop")  # fmt: skip
+    yield "rule-drops"
+    one.ns.run("nft", "delete table netdev fw")
+
+
+def a_rule_drops_the_datagrams_that_we_send(one, _two, _store):
+    one.ns.run("nft", "add table inet fw; add chain inet fw out { type filter hook output priority 0; };"
+               "add rule inet fw out udp dport 8472 drop")  # fmt: skip
+    yield {"rule-drops", "peer-one-way"}
+    one.ns.run("nft", "delete table inet fw")
+
+
+def iptables_drops_the_datagrams_that_come_in(one, _two, _store):
+    words = ["INPUT", "-i", "eth0", "-p", "udp", "--dport", "8472", "-j", "DROP"]
+    one.ns.run("iptables", "-A", *words)
+    yield {"rule-drops", "peer-silent"}
+    one.ns.run("iptables", "-D", *words)
+
+
 def a_route_of_another_program_goes_to_a_peer(one, two, _store):
     half = base(subnet(two)) + "/25"
     one.ns.ip("route", "add", half, "via", "192.0.2.254")
@@ -265,7 +293,7 @@ def a_firewall_at_the_peer_drops_what_we_send(_one, two, _store):
 
 def a_firewall_drops_the_overlay_both_ways(one, two, _store):
     with dropped(one, "udp dport 8472"), dropped(two, "udp dport 8472"):
-        yield "peer-silent"
+        yield {"peer-silent", "rule-drops"}  # the rule of this host alone
 
 
 def the_host_of_a_peer_is_cut_off(_one, two, _store):
@@ -298,7 +326,8 @@ def the_network_overlaps_what_the_host_uses(one, _two, _store):
 FAULTS = [
     forwarding_is_off, the_device_does_not_forward, an_operator_drops_in_dockers_chain,
     iptables_drops_forwarded_packets, iptables_drops_ahead_of_routing, a_firewall_of_nftables_refuses,
-    a_rule_of_nftables_drops_a_set, a_route_of_another_program_goes_to_a_peer,
+    a_rule_of_nftables_drops_a_set, a_table_of_the_bridge_drops, a_table_of_a_device_drops,
+    a_rule_drops_the_datagrams_that_we_send, iptables_drops_the_datagrams_that_come_in, a_route_of_another_program_goes_to_a_peer,
     a_blackhole_is_in_the_way_of_a_peer,
     the_store_is_down, the_store_is_slow, another_node_has_our_address, two_hosts_announce_one_mac,
     a_peer_has_a_backend_that_this_release_lacks, the_configuration_is_nonsense,

@@ -50,6 +50,19 @@ def test_trace_goes_step_by_step_to_where_it_stops(lab):
     assert stops
     assert f'nftables table ip fw, chain guard: ip saddr {subnet(two)} oifname "cni0" drop' in steps["rules"]
     assert not wait_answer(" ms", *there)[1], "the other way is free"
+    one.ns.run("nft", "delete table ip fw")
+    one.ns.run("nft", "add table bridge fw; add chain bridge fw in { type filter hook input priority 0; };"
+               f"add rule bridge fw in ip daddr {subnet(two)} drop")  # fmt: skip
+    steps, stops = trace(*there)
+    assert stops and "dropped by nftables table bridge fw, chain in" in steps["rules"]
+    one.ns.run("nft", "delete table bridge fw")
+    assert steps["tunnel"] == f"no rule is known to drop it as udp/8472 to {two.address} by eth0"
+    with dropped(one, "udp dport 8472"):
+        steps, stops = trace(*reversed(there))
+        assert stops and "dropped by nftables table netdev doctor, chain ingress: udp dport 8472 drop" in steps["tunnel"]
+    with dropped(one, "udp dport 8472", hook="egress"):
+        steps, stops = trace(*there)
+        assert stops and "table netdev doctor, chain egress" in steps["tunnel"]
     two.container.ns.ip("link", "set", "eth0", "down")
     assert wait_answer("it stops at the container", *there)[1]
     with dropped(two, "udp dport 8472"):
