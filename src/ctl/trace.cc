@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <ostream>
+#include <utility>
 
 #include "base/parse.h"
 #include "base/printable.h"
@@ -25,7 +26,8 @@ namespace {
 struct Step {
   std::string title;
   std::string text;
-  bool stops = false;  // the packet goes no further
+  bool stops = false;    // the packet goes no further
+  bool is_back = false;  // of the answer
 };
 
 class Tracing {
@@ -42,18 +44,31 @@ class Tracing {
     if (host_ && add_way()) {
       add_rules();
       add_peer();
-      if (std::ranges::none_of(steps_, &Step::stops)) add_answer();
+      if (std::ranges::none_of(steps_, &Step::stops)) {
+        add_answer();
+        add_way_back();
+      }
     }
     return steps_;
   }
 
  private:
   void add(std::string title, std::string text) {
-    steps_.push_back({std::move(title), std::move(text)});
+    steps_.push_back({std::move(title), std::move(text), false, is_back_});
   }
   bool stop(std::string title, std::string text) {
-    steps_.push_back({std::move(title), std::move(text), true});
+    steps_.push_back({std::move(title), std::move(text), true, is_back_});
     return false;
+  }
+
+  // What this host does with the answer, which a host outside of the overlay may send elsewhere.
+  void add_way_back() {
+    if (daemon_ && (daemon_->is_outside(source_) || daemon_->is_outside(destination_))) return;
+    std::swap(source_, destination_);
+    is_back_ = true;
+    out_.clear();
+    tunnel_.reset();
+    if (add_way()) add_rules();
   }
 
   std::string place_of(const IpAddress& address) const {
@@ -169,6 +184,7 @@ class Tracing {
             .in = in_,
             .out = out_,
             .protocol = source_.is_v6() ? "ipv6-icmp" : "icmp",
+            .is_answer = is_back_,
             .in_ports = ports(in_, source_),
             .out_ports = ports(out_, destination_)};
   }
@@ -212,7 +228,8 @@ class Tracing {
   }
 
   const CtlOptions& options_;
-  const IpAddress source_, destination_;
+  IpAddress source_, destination_;  // of the packet, and then of its answer
+  bool is_back_ = false;
   const Result<DaemonView> daemon_;
   const Result<HostView> host_;
   std::string in_, out_;
@@ -238,12 +255,19 @@ Result<void> run_trace(const CtlOptions& options, const Terminal& terminal) {
                                  : fail(ErrorKind::unavailable, "this host cannot be read");
   Tracing tracing(options, source, destination, std::move(host));
   auto json = nlohmann::ordered_json::array();
-  bool stops = false;
+  bool stops = false, is_back = false;
   for (const Step& step : tracing.run()) {
     stops = stops || step.stops;
     if (options.json) {
-      json.push_back({{"step", step.title}, {"text", step.text}, {"stops", step.stops}});
+      json.push_back({{"step", step.title},
+                      {"text", step.text},
+                      {"stops", step.stops},
+                      {"way", step.is_back ? "back" : "there"}});
     } else {
+      if (step.is_back && !std::exchange(is_back, true)) {
+        terminal.out << fmt::format("back, from {} to {}:\n", to_string(destination),
+                                    to_string(source));
+      }
       terminal.out << fmt::format("{:<10}{}{}\n", step.title, step.stops ? "STOPS: " : "",
                                   printable(step.text));
     }

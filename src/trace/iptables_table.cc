@@ -58,9 +58,9 @@ Answer is_port(const std::string& text, const Packet& packet) {
 }
 
 Answer has_state(const std::string& states, const Packet& packet) {
-  if (!packet.is_new) return Answer::unknown;
+  if (!packet.is_new && !packet.is_answer) return Answer::unknown;
   for (const std::string_view state : split(states, ',')) {
-    if (state == "NEW") return Answer::yes;
+    if (state == (packet.is_answer ? "ESTABLISHED" : "NEW")) return Answer::yes;
   }
   return Answer::no;
 }

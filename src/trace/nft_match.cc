@@ -65,7 +65,8 @@ Property payload_property(const Json& payload, const Packet& packet) {
     if (named != packet.protocol) return {.impossible = true};
   }
   // The packet that is traced is a ping.
-  if (field == "type" && packet.protocol.ends_with("icmp")) return of_word("echo-request");
+  if (field == "type" && packet.protocol.ends_with("icmp"))
+    return of_word(packet.is_answer ? "echo-reply" : "echo-request");
   if (field == "dport" && packet.port) return of_word(std::to_string(*packet.port));
   return {};
 }
@@ -89,7 +90,7 @@ Property property_of(const Json& left, const Packet& packet) {
   if (const Json* concat = member(left, "concat")) return property_of_parts(*concat, packet);
   const Json* tracked = member(left, "ct");
   if (tracked != nullptr && text_in(*tracked, "key") == "state")
-    return of_word(packet.is_new ? "new" : "");
+    return of_word(packet.is_answer ? "established" : packet.is_new ? "new" : "");
   return {};
 }
 

@@ -87,6 +87,19 @@ TEST(NftRulesetTest, TheFirstPacketOfAConnectionIsNew) {
   EXPECT_EQ(if_drop(match(state, R"({"set": ["established", "new"]})")), "fwd 7");
 }
 
+TEST(NftRulesetTest, AnAnswerIsOfAConnectionThatIsKnown) {
+  Packet answer = packet();
+  answer.is_answer = true;
+  const auto drops = [&answer](const std::string& matches) {
+    return dropped(listing(matches + R"({"drop": null})"), answer);
+  };
+  const std::string state = R"({"ct": {"key": "state"}})";
+  EXPECT_EQ(drops(match(state, R"(["established", "related"])", "in")), "fwd 7");
+  EXPECT_EQ(drops(match(state, R"("new")", "in")), "-");
+  EXPECT_EQ(drops(match(field("icmp", "type"), R"("echo-reply")")), "fwd 7");
+  EXPECT_EQ(drops(match(field("icmp", "type"), R"("echo-request")")), "-");
+}
+
 TEST(NftRulesetTest, PortsAreAskedOfTcp) {
   Packet web = packet();
   web.protocol = "tcp";

@@ -56,7 +56,8 @@ struct Packet {
   std::string protocol = "icmp";           // "icmp", "ipv6-icmp", "tcp" or "udp"
   std::optional<std::uint16_t> port = {};  // the destination port of TCP or UDP; nullopt: any
   Course course = Course::forwarded;
-  bool is_new = true;  // false: connection tracking may know its connection already
+  bool is_new = true;      // false: connection tracking may know its connection already
+  bool is_answer = false;  // connection tracking knows the packet that it answers
   // If `in` or `out` is a bridge: the ports of it by which the frame may come in or leave. Empty:
   // it is no bridge.
   std::vector<std::string> in_ports = {}, out_ports = {};

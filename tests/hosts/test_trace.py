@@ -22,7 +22,9 @@ def test_trace_goes_step_by_step_to_where_it_stops(lab):
     def trace(*words):
         said = ctl(one, "trace", "--json", *words, check=False, inside=True)
         steps = json.loads(said[: said.rindex("}") + 1])
-        return {step["step"]: step["text"] for step in steps["steps"]}, steps["stops"]
+        found = {step["step"]: step["text"] for step in steps["steps"] if step["way"] == "there"}
+        found |= {"back " + step["step"]: step["text"] for step in steps["steps"] if step["way"] == "back"}
+        return found, steps["stops"]
 
     def wait_answer(words, *endpoints):
         """Traces until the answer has these words, since one that comes late counts as none."""
@@ -49,7 +51,14 @@ def test_trace_goes_step_by_step_to_where_it_stops(lab):
     steps, stops = trace(*reversed(there))
     assert stops
     assert f'nftables table ip fw, chain guard: ip saddr {subnet(two)} oifname "cni0" drop' in steps["rules"]
-    assert not wait_answer(" ms", *there)[1], "the other way is free"
+    steps, stops = wait_answer(" ms", *there)
+    assert stops and "no rule is known" in steps["rules"], "the way there is free"
+    assert "chain guard" in steps["back rules"], "and the answer is dropped"
+    one.ns.run("nft", "insert rule ip fw guard ct state established accept")
+    steps, stops = wait_answer(" ms", *there)
+    assert not stops and "no rule is known" in steps["back rules"], "it is known as an answer"
+    assert steps["back route"].startswith("from flannel.1 dev cni0")
+    assert steps["back tunnel"] == f"no rule is known to drop it as udp/8472 from {two.address} by eth0"
     one.ns.run("nft", "delete table ip fw")
     one.ns.run("nft", "add table bridge fw; add chain bridge fw in { type filter hook input priority 0; };"
                f"add rule bridge fw in ip daddr {subnet(two)} drop")  # fmt: skip
