@@ -63,6 +63,9 @@ Level level_of(spdlog::level::level_enum level) {
                                         : Level::info;
 }
 
+// The network that this thread works for; null or empty: none that has a name.
+thread_local const std::string* about = nullptr;
+
 Event event_of(Level level, std::string_view message, Fields fields) {
   Event event{.time = std::chrono::system_clock::now(),
               .level = level,
@@ -70,6 +73,7 @@ Event event_of(Level level, std::string_view message, Fields fields) {
               .fields = {}};
   for (const Field& field : fields)
     event.fields.emplace_back(field.name, shortened(field.value, kMostOfAField));
+  if (about != nullptr && !about->empty()) event.fields.emplace_back("of_network", *about);
   return event;
 }
 
@@ -138,6 +142,12 @@ void write(spdlog::level::level_enum level, std::string_view message, Fields fie
 }
 
 }  // namespace
+
+AboutNetwork::AboutNetwork(const std::string& name) : before_(std::exchange(about, &name)) {}
+
+AboutNetwork::~AboutNetwork() {
+  about = before_;
+}
 
 void info(std::string_view message, Fields fields, std::source_location where) {
   write(spdlog::level::info, message, fields, where);

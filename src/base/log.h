@@ -55,6 +55,19 @@ void error(std::string_view message, Fields fields = {},
 void verbose(int level, std::string_view message, Fields fields = {},
              std::source_location where = std::source_location::current());
 
+// While it lives, each line of this thread has the field of_network=NAME. An empty name: nothing is
+// different. They may be nested.
+class AboutNetwork {
+ public:
+  explicit AboutNetwork(const std::string& name);  // `name` must outlive this object
+  ~AboutNetwork();
+  AboutNetwork(const AboutNetwork&) = delete;
+  AboutNetwork& operator=(const AboutNetwork&) = delete;
+
+ private:
+  const std::string* before_;
+};
+
 // At most 10 lines with the same message are written in a second. The others are counted, and the
 // count is written after that second, with the next line of any kind or by this call. Lines of
 // verbose() are not limited, because the operator asked for them.

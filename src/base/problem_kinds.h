@@ -24,6 +24,11 @@ inline constexpr ProblemKind kConfigNotUsed{
     "the network configuration is not used; the running one stays in force",
     "remove the reason, or correct it with \"flannelctl config set\""};
 
+inline constexpr ProblemKind kNetworkNotJoined{
+    "network-not-joined", ProblemArea::network, Severity::critical,
+    "this host takes no part in the network, trying again",
+    "remove the reason; flanneld tries again by itself"};
+
 // Options of this daemon.
 inline constexpr ProblemKind kOptionsUnreadable{
     "options-unreadable", ProblemArea::option, Severity::warning,

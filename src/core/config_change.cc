@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/config_change.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "core/backend_option.h"
@@ -26,6 +28,10 @@ std::vector<NetworkChange> network_changes(const NetworkConfig& running,
     if (before || after) changes.push_back({family, fate_of(before, after), before, after});
   }
   return changes;
+}
+
+std::string in_words(const std::vector<std::string>& names) {
+  return names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", "));
 }
 
 // A data plane beside the old one gets its options with its own device. But all vxlan devices of
@@ -98,6 +104,9 @@ ConfigChange plan_change(const std::optional<NetworkConfig>& running, const Netw
                           .after = configured_backend(next)};
     if (plane.before != plane.after) plane.fate = DataPlaneFate::side_by_side;
     change.options = option_changes(*running, next, plane);
+    if (running->peers != next.peers) {
+      change.options.push_back({"Peers", in_words(running->peers), in_words(next.peers)});
+    }
     if (std::ranges::any_of(change.options, &OptionChange::makes_a_device) && !leases.empty()) {
       change.in_general.push_back(Objection::gbp_of_one_port);
     }

@@ -5,17 +5,20 @@
 
 #include <algorithm>
 #include <array>
+#include <nlohmann/json.hpp>
 #include <span>
 
 #include "base/parse.h"
 #include "base/printable.h"
 #include "core/go_json.h"
+#include "core/network_name.h"
 
 namespace flannel {
 namespace {
 
 constexpr std::size_t kMaxUnknownKeysNamed = 10;
 constexpr std::size_t kMostNamedInstead = 3;
+constexpr std::size_t kMostPeers = 256;
 
 // Ranges in which no container can have an address: Linux reserves them, or routes no packets from
 // or to them.
@@ -108,10 +111,10 @@ Result<std::uint8_t> choose_subnet_len(const JsonObject& json, const FamilyRules
   return std::max(rules.usual_len, static_cast<std::uint8_t>(network_bits + 2));
 }
 
-constexpr std::array<std::string_view, 14> kKeys{
-    "EnableIPv4",    "EnableIPv6",    "EnableNFTables", "Network",  "SubnetLen",
-    "SubnetMin",     "SubnetMax",     "IPv6Network",    "Backend",  "IPv6SubnetLen",
-    "IPv6SubnetMin", "IPv6SubnetMax", "MovedTo",        "MovedFrom"};
+constexpr std::array<std::string_view, 15> kKeys{
+    "EnableIPv4",    "EnableIPv6",    "EnableNFTables", "Network",   "SubnetLen",
+    "SubnetMin",     "SubnetMax",     "IPv6Network",    "Backend",   "IPv6SubnetLen",
+    "IPv6SubnetMin", "IPv6SubnetMax", "MovedTo",        "MovedFrom", "Peers"};
 
 // Options of backends, which operators sometimes put beside Backend instead of into it.
 constexpr std::array<std::string_view, 10> kBackendKeys{
@@ -231,6 +234,23 @@ Result<void> read_backend(JsonObject& json, NetworkConfig& config) {
   return {};
 }
 
+Result<void> read_peers(JsonObject& json, NetworkConfig& config) {
+  const std::optional<std::string> text = json.json("Peers");
+  if (!text || *text == "null") return {};
+  const auto list = nlohmann::json::parse(*text, nullptr, false);
+  const bool is_list = list.is_array() && std::ranges::all_of(list, &nlohmann::json::is_string);
+  if (!is_list) return json.refuse("Peers", R"(must be a list of names of networks, as ["green"])");
+  if (list.size() > kMostPeers) {
+    return json.refuse("Peers", fmt::format("has more than {} names", kMostPeers));
+  }
+  for (const auto& name : list) {
+    const auto checked = check_network_name(name.get_ref<const std::string&>());
+    if (!checked) return json.refuse("Peers", checked.error().text);
+    config.peers.push_back(name);
+  }
+  return {};
+}
+
 void warn_of_keys(const JsonObject& json, std::vector<std::string>& warnings) {
   const std::vector<std::string> unknown = json.unknown_keys();
   for (std::size_t i = 0; i < std::min(unknown.size(), kMaxUnknownKeysNamed); ++i) {
@@ -297,6 +317,7 @@ Result<ParsedConfig> parse_network_config(std::string_view text) {
   config.v4 = TRY(read_range(json, kRules4, ipv4, parsed.warnings));
   config.v6 = TRY(read_range(json, kRules6, ipv6, parsed.warnings));
   TRY(read_backend(json, config));
+  TRY(read_peers(json, config));
   for (const std::string_view note : {"MovedTo", "MovedFrom"})
     json.json(note);  // move_notes.h reads them
   warn_of_keys(json, parsed.warnings);

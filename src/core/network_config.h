@@ -41,6 +41,9 @@ struct NetworkConfig {
   std::optional<SubnetRange> v6{};
   bool enable_nftables = false;
 
+  // Packets may pass to and from these networks of a host, if those name this one, too. Names.
+  std::vector<std::string> peers{};
+
   std::string backend_type = "udp";  // lower case; absent in the JSON means udp
   std::string backend_options{};     // the Backend object as JSON text; empty when absent
 

@@ -37,6 +37,19 @@ std::string range6(std::string_view text) {
   return range_text(*c.v6);
 }
 
+TEST(NetworkConfigTest, PeersAreNamesOfNetworks) {
+  const auto peers = [](std::string_view value) {
+    return fmt::format(R"({{"Network":"10.5.0.0/16","Peers":{}}})", value);
+  };
+  EXPECT_EQ(config(peers(R"(["green","red"])")).peers, (std::vector<std::string>{"green", "red"}));
+  EXPECT_TRUE(config(peers("[]")).peers.empty());
+  EXPECT_TRUE(config(peers("null")).peers.empty());
+  EXPECT_TRUE(warnings(peers(R"(["green"])")).empty());
+  for (const char* wrong : {R"("green")", "[1]", R"(["a/b"])", R"({"green":true})"}) {
+    EXPECT_EQ(refusal(peers(wrong)).find("Peers "), 0U) << refusal(peers(wrong));
+  }
+}
+
 TEST(NetworkConfigTest, DerivesWhatIsNotGiven) {
   EXPECT_EQ(range(R"({"Network":"10.3.0.0/16"})"), "10.3.1.0 10.3.255.0 /24 255");
   EXPECT_EQ(range(R"({"Network":"10.3.0.0/22"})"), "10.3.1.0 10.3.3.0 /24 3");

@@ -35,7 +35,8 @@ struct Terminal {
 
 // The values of the flags, and the words after the name of the command.
 struct CtlOptions {
-  StoreOptions store;
+  std::string network;  // of several, which the command is about; empty: the one without a name
+  StoreOptions store;   // its prefix is that of `network`
   std::chrono::milliseconds timeout{10'000};  // for all calls to the store
   bool json = false;
   bool bad = false;

@@ -7,6 +7,7 @@
 
 #include "base/parse.h"
 #include "base/printable.h"
+#include "core/network_name.h"
 #include "ctl/config_text.h"
 #include "docker/docker_host.h"
 #include "net/address.h"
@@ -29,6 +30,7 @@ constexpr auto kBackends = std::to_array<std::string_view>({"all", "udp", "vxlan
 // After define() the object must not move, and must outlive `flags`.
 struct CtlFlags {
   StoreFlags store;
+  std::string network;
   std::string timeout = "10s";
   bool json = false;
   bool bad = false;
@@ -57,6 +59,7 @@ struct CtlFlags {
     const auto add = [&flags](const char* name, const char* help, auto& value) {
       flags.add({.name = name, .help = help, .in_environment = false}, value);
     };
+    add("network", "the network of this name, of several: its keys are below PREFIX/NAME", network);
     add("timeout",
         "longest wait for the store, as 500ms, 10s or 1m; drain, undrain: 30s by default", timeout);
     add("json", "leases, node list, status, peers, diff, events, log, doctor, trace: print JSON",
@@ -175,6 +178,11 @@ Result<void> read_ping_flags(const CtlFlags& texts, const Flags& flags, CtlOptio
 Result<CtlOptions> validate(const CtlFlags& texts, const Flags& flags, StoreOptions store) {
   CtlOptions options;
   options.store = std::move(store);
+  options.network = texts.network;
+  if (!options.network.empty()) {
+    TRY_DURING(check_network_name(options.network), flags.label("network"));
+    options.store.prefix = prefix_of_network(options.store.prefix, options.network);
+  }
   options.timeout = TRY_DURING(parse_timeout(texts.timeout), flags.label("timeout"));
   options.json = texts.json;
   options.bad = texts.bad;

@@ -50,6 +50,7 @@ Result<HttpEnd> call_unix_socket(const std::string& path, const std::string& hos
 
 Result<Json> ask_daemon(const CtlOptions& options, ControlCall call) {
   const std::string what = call.method + " " + call.path;
+  if (!options.network.empty()) call.path += "?network=" + options.network;
   auto end = call_unix_socket(options.control_socket, "flanneld",
                               {.method = std::move(call.method),
                                .path = std::move(call.path),

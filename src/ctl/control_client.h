@@ -21,7 +21,7 @@ struct ControlCall {
   std::string body = {};
 };
 
-// Returns the answer, an object. ErrorKind::unavailable: no daemon answers in time; denied: this
+// Returns the answer, an object, about the network of `options`. ErrorKind::unavailable: no daemon answers in time; denied: this
 // user may not ask it; invalid: the daemon refuses the call, or is of an incompatible release.
 Result<nlohmann::ordered_json> ask_daemon(const CtlOptions& options, ControlCall call);
 

@@ -158,13 +158,38 @@ std::string screen(const Json& status) {
   return text + problems_text(status.value("problems", Json::array()));
 }
 
+// The names of the daemon's networks; one that is empty: it has one network without a name.
+Result<std::vector<std::string>> networks_of_daemon(const CtlOptions& options) {
+  if (!options.network.empty()) return std::vector{options.network};
+  const Json answer = TRY(ask_daemon(options, {"GET", "/v1/networks"}));
+  std::vector<std::string> names;
+  for (const Json& network : answer.value("networks", Json::array()))
+    names.push_back(network.value("name", ""));
+  return names;
+}
+
+// Returns whether all networks are ready.
 Result<bool> show(const CtlOptions& options, const Terminal& terminal) {
-  Json status = TRY(ask_daemon(options, {"GET", "/v1/status"}));
-  // Refused by a daemon without --publish-health.
-  const auto rows = ask_daemon(options, {"GET", "/v1/health-rows"});
-  if (rows && rows->contains("rows")) status["health_rows"] = (*rows)["rows"];
-  terminal.out << (options.json ? json_text(status) : screen(status)) << std::flush;
-  return status.value("ready", false);
+  const std::vector<std::string> names = TRY(networks_of_daemon(options));
+  bool ready = true;
+  Json all = Json::object();
+  std::string text;
+  for (const std::string& name : names) {
+    CtlOptions one = options;
+    one.network = name;
+    Json status = TRY(ask_daemon(one, {"GET", "/v1/status"}));
+    // Refused by a daemon without --publish-health.
+    const auto rows = ask_daemon(one, {"GET", "/v1/health-rows"});
+    if (rows && rows->contains("rows")) status["health_rows"] = (*rows)["rows"];
+    ready = ready && status.value("ready", false);
+    if (names.size() > 1) text += (text.empty() ? "" : "\n") + line("network", name);
+    text += screen(status);
+    all[name] = status;
+  }
+  if (options.json)
+    text = json_text(names.size() == 1 ? all.begin().value() : Json{{"networks", all}});
+  terminal.out << text << std::flush;
+  return ready;
 }
 
 }  // namespace

@@ -67,6 +67,9 @@ class Agent {
   // Returns what is wrong now, whether or not the agent is ready.
   std::vector<Problem> problems() const;
 
+  // Why the configuration in the store is not used; nullopt: it is, or the store has not answered.
+  const std::optional<Problem>& config_problem() const { return config_.problem(); }
+
   // The store that is used: the one of Parts, unless the cluster moves.
   const StoreFeed& store() const { return store_; }
   // As in StoreMove.

@@ -37,14 +37,12 @@ HttpHandler Control::handler() {
     auto call = control::find_call(request, owner_);
     if (!call) return reply(std::move(call).error());
     switch (*call) {
-      case control::Call::status:
-        return reply(control::status_answer(*board_.current(), BootClock::now()));
+      case control::Call::networks:
+        return reply(control::networks_answer(board_.current()));
       case control::Call::events:
         return reply(control::events_answer(log::recent_events()));
-      case control::Call::health_rows:
-        return turn.post([this, reply] { read_rows(reply); });
       case control::Call::metrics:
-        return reply(control::metrics_answer(metrics_text(*board_.current(), BootClock::now())));
+        return reply(control::metrics_answer(metrics_text(board_.current(), BootClock::now())));
       case control::Call::options:
         return turn.post(
             [this, reply] { reply(control::options_answer(public_settings(node_.settings()))); });
@@ -57,25 +55,50 @@ HttpHandler Control::handler() {
         if (!software) return reply(control::error_answer(400, software.error().text));
         return turn.post([this, on = *software, reply] { reply(set_checksums(on)); });
       }
-      case control::Call::ping: {
-        auto ping = control::read_ping(request.body);
-        if (!ping) return reply(control::error_answer(400, ping.error().text));
-        return turn.post([this, ping = *std::move(ping), reply] { this->ping(ping, reply); });
-      }
+      case control::Call::status:
+      case control::Call::health_rows:
+      case control::Call::ping:
       case control::Call::peers:
-        return turn.post([this, reply] {
-          reply([view = peers()] { return control::peers_answer(view, BootClock::now()); });
-        });
       case control::Call::diff:
-        return turn.post([this, reply] {
-          reply([done = compare_kernel()] { return diff_answer(done->comparison, done->at); });
-        });
+        return answer_of_network(*call, request, reply);
     }
   };
 }
 
-void Control::read_rows(const HttpReply& reply) {
-  HealthRows* rows = node_.health_rows();
+// Runs on the thread of the server.
+void Control::answer_of_network(control::Call call, const HttpRequest& request,
+                                const HttpReply& reply) {
+  const NetworkStatuses statuses = board_.current();
+  auto found = control::find_network(request, statuses);
+  if (!found) return reply(std::move(found).error());
+  const std::string network = *std::move(found);
+  if (call == control::Call::status) {
+    return reply(control::status_answer(*statuses.at(network), BootClock::now()));
+  }
+  std::function<void()> work;
+  if (call == control::Call::ping) {
+    auto ping = control::read_ping(request.body);
+    if (!ping) return reply(control::error_answer(400, ping.error().text));
+    work = [this, network, ping = *std::move(ping), reply] { this->ping(network, ping, reply); };
+  } else if (call == control::Call::health_rows) {
+    work = [this, network, reply] { read_rows(network, reply); };
+  } else if (call == control::Call::peers) {
+    work = [this, network, reply] {
+      reply([view = peers(network)] { return control::peers_answer(view, BootClock::now()); });
+    };
+  } else {
+    work = [this, network, reply] {
+      reply([compared = compare_kernel(network)] {
+        return diff_answer(compared->comparison, compared->at);
+      });
+    };
+  }
+  sender_.post(std::move(work));
+}
+
+void Control::read_rows(const std::string& network, const HttpReply& reply) {
+  Membership* member = node_.find(network);
+  HealthRows* rows = member == nullptr ? nullptr : member->health_rows();
   if (rows == nullptr) {
     return reply(control::error_answer(409, "flanneld runs without --publish-health"));
   }
@@ -84,9 +107,13 @@ void Control::read_rows(const HttpReply& reply) {
   });
 }
 
+Network* Control::find(const std::string& network) const {
+  Membership* member = node_.find(network);
+  return member == nullptr ? nullptr : member->agent().network();
+}
+
 HttpResponse Control::set_checksums(bool software) {
-  const Network* network = node_.agent().network();
-  const auto devices = network ? network->vxlan_devices() : std::vector<std::string>();
+  const auto devices = node_.vxlan_devices();
   if (software && devices.empty()) {
     return control::error_answer(409, "this host has no vxlan device, so flanneld sets nothing");
   }
@@ -96,17 +123,19 @@ HttpResponse Control::set_checksums(bool software) {
   return control::checksums_answer(software, devices);
 }
 
-std::shared_ptr<const Control::Compared> Control::compare_kernel() {
+std::shared_ptr<const Control::Compared> Control::compare_kernel(const std::string& network) {
   const TimePoint now = BootClock::now();
-  if (compared_ && now - compared_->at < kBetweenComparisons) return compared_;
-  const Network* network = node_.agent().network();
-  compared_ =
-      std::make_shared<Compared>(now, network ? network->overlay().compare_kernel() : Comparison());
-  return compared_;
+  auto& compared = compared_[network];
+  if (compared && now - compared->at < kBetweenComparisons) return compared;
+  const Network* found = find(network);
+  compared =
+      std::make_shared<Compared>(now, found ? found->overlay().compare_kernel() : Comparison());
+  return compared;
 }
 
-void Control::ping(const control::PingCall& call, const HttpReply& reply) const {
-  Network* network = node_.agent().network();
+void Control::ping(const std::string& of, const control::PingCall& call,
+                   const HttpReply& reply) const {
+  Network* network = find(of);
   if (network == nullptr || !network->prober().is_on()) {
     return reply(control::error_answer(409,
                                        "this host probes no peers: it has no lease yet, or "
@@ -138,9 +167,9 @@ void Control::ping(const control::PingCall& call, const HttpReply& reply) const 
   if (!is_sent) done(report, {});
 }
 
-control::PeersView Control::peers() const {
+control::PeersView Control::peers(const std::string& of) const {
   control::PeersView view;
-  const Network* network = node_.agent().network();
+  const Network* network = find(of);
   if (network == nullptr) return view;
   view.configured = configured_backend(network->config());
   const HostIdentity us = network->identity();

@@ -3,7 +3,9 @@
 
 #include <sys/types.h>
 
+#include <map>
 #include <memory>
+#include <string>
 
 #include "daemon/node.h"
 #include "http/message.h"
@@ -24,8 +26,8 @@ class Control {
   // object. What the loop knows is copied by the loop, and rendered by the server.
   HttpHandler handler();
 
-  // What this host knows of all others, sorted by subnet. Loop thread only.
-  control::PeersView peers() const;
+  // What this host knows of all others in a network, sorted by subnet. Loop thread only.
+  control::PeersView peers(const std::string& network) const;
 
  private:
   struct Compared {
@@ -33,16 +35,20 @@ class Control {
     Result<Comparison> comparison;
   };
 
-  void ping(const control::PingCall& call, const HttpReply& reply) const;
-  void read_rows(const HttpReply& reply);
+  void answer_of_network(control::Call call, const HttpRequest& request, const HttpReply& reply);
+  Network* find(const std::string& network) const;
+  void ping(const std::string& network, const control::PingCall& call,
+            const HttpReply& reply) const;
+  void read_rows(const std::string& network, const HttpReply& reply);
   HttpResponse set_checksums(bool software);
-  std::shared_ptr<const Compared> compare_kernel();
+  std::shared_ptr<const Compared> compare_kernel(const std::string& network);
 
   Node& node_;
   const StatusBoard& board_;
   uid_t owner_;
-  std::shared_ptr<const Compared> compared_;  // the last one; null: none yet
+  std::map<std::string, std::shared_ptr<const Compared>> compared_;  // the last of each network
   LoopGate gate_;
+  LoopGate::Sender sender_ = gate_.sender();
 };
 
 }  // namespace flannel

@@ -16,6 +16,7 @@ namespace flannel {
 // After define() the object must not move, and must outlive `flags`.
 struct DaemonFlags {
   StoreFlags store;
+  std::string networks;
   std::string environment_file;
 
   std::vector<std::string> iface, iface_regex;

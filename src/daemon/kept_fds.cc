@@ -49,6 +49,17 @@ KeptFds KeptFds::parse(std::string_view count, std::string_view names, int first
   return kept;
 }
 
+std::string KeptFds::name_in(std::string_view network, std::string_view name) {
+  return network.empty() ? std::string(name) : std::string(network) + "." + std::string(name);
+}
+
+std::set<std::string> KeptFds::names() const {
+  std::set<std::string> names;
+  for (const auto& [name, fd] : fds_)
+    names.insert(name);
+  return names;
+}
+
 std::vector<Fd> KeptFds::take(std::string_view name) {
   std::vector<Fd> taken;
   const auto [begin, end] = fds_.equal_range(name);

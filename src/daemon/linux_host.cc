@@ -24,21 +24,27 @@ Result<HostState> LinuxHost::traffic_state(const HostQuery& query) {
 }
 
 std::vector<LeftDevice> LinuxHost::left_devices(std::span<const IpPrefix> networks) {
-  return flannel::left_devices(networks, parts_.kept.has(UdpDataplane::kQueues));
+  return flannel::left_devices(networks,
+                               parts_.kept.has(KeptFds::name_in(network_, UdpDataplane::kQueues)));
 }
 
 Result<std::vector<Fd>> LinuxHost::lock(std::string_view what) {
-  return parts_.locks.acquire(what);
+  return parts_.locks.acquire(what, network_);
 }
 
 Result<std::unique_ptr<PacketPath>> LinuxHost::open_packet_path(const PacketPathSettings& settings,
                                                                 std::function<void()> on_state) {
-  return TRY(UdpDataplane::open(
-      settings, {.loop = parts_.loop,
-                 .on_state = std::move(on_state),
-                 .take_kept = [this](std::string_view name) { return parts_.kept.take(name); },
-                 .keep = [this](std::string_view name,
-                                std::span<const Fd> fds) { parts_.notifier.keep(name, fds); }}));
+  return TRY(UdpDataplane::open(settings,
+                                {.loop = parts_.loop,
+                                 .on_state = std::move(on_state),
+                                 .take_kept =
+                                     [this](std::string_view name) {
+                                       return parts_.kept.take(KeptFds::name_in(network_, name));
+                                     },
+                                 .keep =
+                                     [this](std::string_view name, std::span<const Fd> fds) {
+                                       parts_.notifier.keep(KeptFds::name_in(network_, name), fds);
+                                     }}));
 }
 
 Result<std::unique_ptr<ProbePort>> LinuxHost::open_probe_port(ProbePort::Events events) {
@@ -51,7 +57,8 @@ Result<NodeId> LinuxHost::replace_node_id() {
 
 void LinuxHost::close_kept_path() {
   for (const std::string_view name : {UdpDataplane::kQueues, UdpDataplane::kSockets}) {
-    if (!parts_.kept.take(name).empty()) parts_.notifier.keep(name, {});
+    const std::string kept = KeptFds::name_in(network_, name);
+    if (!parts_.kept.take(kept).empty()) parts_.notifier.keep(kept, {});
   }
 }
 

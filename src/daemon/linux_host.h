@@ -10,7 +10,7 @@
 #include "daemon/opened_stores.h"
 #include "daemon/sd_notify.h"
 #include "kernel/host/host_locks.h"
-#include "loop/epoll_loop.h"
+#include "loop/loop.h"
 
 namespace flannel {
 
@@ -18,15 +18,19 @@ namespace flannel {
 class LinuxHost final : public Host {
  public:
   struct Parts {  // all must outlive the host
-    EpollLoop& loop;
-    const HostLocks& locks;
+    Loop& loop;
+    HostLocks& locks;
     ServiceNotifier& notifier;  // keeps the descriptors of a packet path for the next run
     KeptFds& kept;              // the descriptors that the run before left with systemd
   };
 
-  // `store`: the one of the options. `node_id_file`: where another node id is saved.
-  LinuxHost(Parts parts, const StoreOptions& store, std::string node_id_file)
-      : parts_(parts), stores_(store, parts.loop), node_id_file_(std::move(node_id_file)) {}
+  // `store`: the one of the options. `node_id_file`: where another node id is saved. `network`: the
+  // name of the network for which this host is used; empty: it has none.
+  LinuxHost(Parts parts, const StoreOptions& store, std::string node_id_file, std::string network)
+      : parts_(parts),
+        stores_(store, parts.loop),
+        node_id_file_(std::move(node_id_file)),
+        network_(std::move(network)) {}
 
   Result<HostView> view() override;
   Result<HostState> traffic_state(const HostQuery& query) override;
@@ -48,6 +52,7 @@ class LinuxHost final : public Host {
   Parts parts_;
   OpenedStores stores_;
   std::string node_id_file_;
+  std::string network_;
 };
 
 }  // namespace flannel

@@ -127,6 +127,14 @@ void Network::follow(const std::vector<PeerChange>& changes) {
   if (own_ && !changes.empty()) overlay_.apply(changes);
 }
 
+std::vector<IpPrefix> Network::ranges() const {
+  std::vector<IpPrefix> all = config_.networks();
+  for (const IpPrefix& network : former_networks_) {
+    if (std::ranges::find(all, network) == all.end()) all.push_back(network);
+  }
+  return all;
+}
+
 void Network::suspect_kernel() {
   if (!own_) return;
   overlay_.suspect();

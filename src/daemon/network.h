@@ -106,6 +106,8 @@ class Network {
   // host is ready for the first time, while it is drained, and without a lease.
   std::optional<SubnetEnv> subnet_env() const;
 
+  // The networks of the configuration, and those before in which hosts may still have subnets.
+  std::vector<IpPrefix> ranges() const;
   HostIdentity identity() const;
   const NetworkConfig& config() const { return config_; }
   const KnownPeers& peers() const { return feed_.peers(); }

@@ -4,31 +4,28 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "base/result.h"
-#include "daemon/agent.h"
 #include "daemon/drained_file.h"
-#include "daemon/health_rows.h"
 #include "daemon/kept_fds.h"
-#include "daemon/linux_host.h"
+#include "daemon/membership.h"
+#include "daemon/network_slot.h"
 #include "daemon/option_reload.h"
 #include "daemon/option_source.h"
-#include "daemon/publisher.h"
 #include "daemon/sd_notify.h"
 #include "daemon/way_to_store.h"
-#include "docker/docker_follower.h"
-#include "docker/docker_socket.h"
-#include "filter/firewall.h"
 #include "kernel/host/host_locks.h"
-#include "kernel/monitor/monitor.h"
 #include "kernel/objects/linux_kernel.h"
 #include "loop/epoll_loop.h"
+#include "loop/timer.h"
 #include "status/board.h"
 
 namespace flannel {
 
-// One process: the agent, its packet filter and its monitor of the kernel, and what they do to each
-// other and to the edges of the process. Loop thread only.
+// One process: this host's part in each of its networks, and the edges of the process. Loop thread
+// only.
 class Node {
  public:
   struct Edges {  // all must outlive the node
@@ -38,63 +35,52 @@ class Node {
     KeptFds& kept;
     EpollLoop& loop;
     LinuxKernel& kernel;
-    Registry& registry;
-    const HostLocks& locks;
+    HostLocks& locks;
     WayToStore& way_to_store;
     StatusBoard& board;
   };
 
-  // `node_id_file`: where `node.id` is from. `powerless`: why this process may not change the
-  // network; empty: it may.
-  Node(Edges edges, const NodeTag& node, const std::string& node_id_file,
-       const std::string& powerless);
+  Node(Edges edges, ProcessIdentity process);
 
   // Returns after Loop::stop(), or with the error that ended it.
   Result<void> run();
 
-  const Agent& agent() const { return agent_; }
+  // Returns this host's part in the network of this name; null: it has none, perhaps only now.
+  Membership* find(std::string_view network) const;
   // The options in force. Secrets are among them.
   const Settings& settings() const { return reload_.running(); }
-  Agent& agent() { return agent_; }
-  // Null without --publish-health.
-  HealthRows* health_rows() { return health_rows_.get(); }
 
+  // The vxlan devices of all networks, whose checksums can be filled in by the kernel.
+  std::vector<std::string> vxlan_devices() const;
   // Has the kernel fill in the checksums of packets by vxlan devices, or no longer, and remembers
   // it for the next start. A failure changes nothing.
   Result<void> set_software_checksums(bool on);
 
-  // Reads the options again, and then the store, the kernel and the interfaces.
+  // Reads the options again, and then the stores, the kernel and the interfaces.
   void refresh();
 
  private:
-  static AgentOptions agent_options(const Options& options, const NodeTag& node,
-                                    const std::string& powerless);
+  std::unique_ptr<NetworkSlot> make_slot(const std::string& name);
+  std::vector<Membership*> members() const;
+  Options options_now(const std::string& network) const;
+  void drop_kept_of_others();
   void take(const Options& options);
-  Agent::Parts agent_parts(bool has_rules);
-  Firewall::Parts firewall_parts();
-  Monitor::Events monitor_events();
-  void watch_kernel(const Scope& scope, const Underlay& underlay);
-  void follow_docker();
-  void publish_health();
-  Result<std::unique_ptr<Registry>> open_health_store() const;
-  std::vector<Problem> own_problems() const;
   void follow_drain(const std::optional<DrainNote>& note);
-  void on_ready();
   void on_state();
+  void separate_networks();
+  void on_started();
+  void on_published();
+  std::string line() const;
 
   Edges edges_;
-  LinuxHost host_;
-  Publisher publisher_;
+  ProcessIdentity process_;
   OptionReload reload_;
+  std::optional<Options> taken_;  // at the last reload
   std::optional<Error> fatal_;
-  // Both null without --docker-network.
-  std::unique_ptr<DockerSocket> docker_socket_;
-  std::unique_ptr<DockerFollower> docker_;
-  Agent agent_;
-  Firewall firewall_;
-  std::unique_ptr<HealthRows> health_rows_;
-  std::unique_ptr<Monitor> monitor_;
+  bool has_started_ = false;  // the service manager knows
+  Timer rest_{edges_.loop, [this] { edges_.notifier.status(line()); }};
   DrainedFile drained_;
+  std::vector<std::unique_ptr<NetworkSlot>> slots_;  // in the order of --networks
 };
 
 }  // namespace flannel

@@ -9,6 +9,7 @@
 #include "base/parse.h"
 #include "base/printable.h"
 #include "base/version.h"
+#include "core/network_name.h"
 #include "daemon/daemon_flags.h"
 #include "daemon/old_flags.h"
 #include "daemon/variables.h"
@@ -228,6 +229,21 @@ void append(std::vector<std::string>& all, const std::vector<std::string>& more)
   all.insert(all.end(), more.begin(), more.end());
 }
 
+// The names in the order in which they are given.
+Result<std::vector<std::string>> network_list(const DaemonFlags& texts, const Flags& flags) {
+  std::vector<std::string> names;
+  if (texts.networks.empty()) return names;
+  for (const std::string_view word : split(texts.networks, ',')) {
+    const std::string_view name = trim(word);
+    TRY_DURING(check_network_name(name), flags.label("networks"));
+    if (std::ranges::find(names, name) != names.end()) {
+      return bad(flags, "networks", in_quotes(name) + " is given twice");
+    }
+    names.emplace_back(name);
+  }
+  return names;
+}
+
 Result<void> check_paths(const DaemonFlags& texts, const Flags& flags) {
   const std::string& file = texts.subnet_file;
   if (file.empty()) return bad(flags, "subnet-file", "names no file");
@@ -262,6 +278,7 @@ Result<Options> validate(const DaemonFlags& texts, const Flags& flags,
   Options options;
   options.store = std::move(store.options);
   options.warnings = std::move(store.warnings);
+  options.networks = TRY(network_list(texts, flags));
   options.underlay = TRY(underlay_request(texts, flags));
   options.keeper = TRY(keeper_options(texts, flags));
   options.healthz = TRY(health_address(texts, flags));

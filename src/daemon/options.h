@@ -39,6 +39,7 @@ struct DockerOptions {
 };
 
 struct Options {
+  std::vector<std::string> networks;  // --networks; empty: one network, which has no name
   StoreOptions store;
   UnderlayRequest underlay;
   KeeperOptions keeper;
@@ -67,7 +68,16 @@ struct Options {
 
   // True if the store is used with a password, a token or a key.
   bool has_secrets() const;
+  // Takes over from `wanted` what plan_reload() calls live.
+  void take_live(const Options& wanted);
 };
+
+// The names of all networks: `networks`, or "" for the one that has none.
+std::vector<std::string> network_names(const Options& options);
+
+// Returns the options as one of network_names() has them: its prefix in the store, its file beside
+// --subnet-file, and its network in Docker.
+Options options_of(const Options& options, const std::string& network);
 
 // --help, --version: print this on standard output and exit with 0.
 struct PrintAndExit {

@@ -1,39 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/publisher.h"
 
-#include <chrono>
 #include <utility>
 
+#include "base/log.h"
 #include "daemon/status_of.h"
 
 namespace flannel {
-namespace {
 
-// Each line wakes the service manager.
-constexpr auto kRest = std::chrono::seconds(1);
-
-}  // namespace
-
-void Publisher::changed(const Agent& agent) {
-  agent_ = &agent;
-  if (!due_.armed()) due_.arm(loop_.now());
-}
-
-void Publisher::publish(const Agent& agent) {
-  if (std::exchange(connected_, agent.follower().connected()) != agent.follower().connected()) {
-    since_ = loop_.now();
-  }
-  StatusSnapshot status = status_of(agent, agent.store(), since_);
-  problems_.update(agent.problems(), loop_.now());
+void Publisher::publish() {
+  const log::AboutNetwork about(parts_.network);
+  const Agent* agent = parts_.agent();
+  const bool connected = agent != nullptr && agent->follower().connected();
+  if (std::exchange(connected_, connected) != connected) since_ = parts_.loop.now();
+  StatusSnapshot status =
+      agent != nullptr ? status_of(*agent, agent->store(), since_) : StatusSnapshot();
+  problems_.update(agent != nullptr ? agent->problems() : parts_.problems(), parts_.loop.now());
   status.problems = problems_.all();
   line_ = one_line(status);
-  board_.publish(std::move(status));
-  if (!rest_.armed()) notify_manager();
-}
-
-void Publisher::notify_manager() {
-  notifier_.status(line_);
-  rest_.arm_after(kRest);
+  parts_.board.publish(parts_.network, std::move(status));
+  parts_.on_published();
 }
 
 }  // namespace flannel

@@ -6,8 +6,10 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -68,7 +70,7 @@ Result<Fd> listen_at(const std::optional<ListenAddress>& address, std::string_vi
 // show what it published last.
 HttpHandler health_pages(const LoopGate& gate, const StatusBoard& board) {
   return [turn = gate.sender(), &board](const HttpRequest& request, const HttpReply& reply) {
-    HttpResponse page = status_page(request, *board.current(), BootClock::now());
+    HttpResponse page = status_page(request, board.current(), BootClock::now());
     if (request.path != "/healthz") return reply(std::move(page));
     turn.post([reply, page = std::move(page)] { reply(page); });
   };
@@ -190,6 +192,16 @@ Result<std::unique_ptr<ConsulService>> register_with_consul(const Options& optio
       loop);
 }
 
+// Holds them until the descriptors are closed.
+Result<std::vector<Fd>> lock_subnet_files(const Options& options) {
+  std::vector<Fd> all;
+  for (const std::string& network : network_names(options)) {
+    auto locked = TRY(lock_subnet_file(options_of(options, network).subnet_file));
+    std::ranges::move(locked, std::back_inserter(all));
+  }
+  return all;
+}
+
 // Returns why this process may not change the network; empty: it may.
 std::string warn_of_missing_power() {
   std::string powerless = missing_net_admin();
@@ -217,25 +229,24 @@ Result<void> run_agent(const Options& options, OptionSource& source, ServiceNoti
     loop->stop();
   }));
   const auto state = TRY(lock_state_folder(options.state_dir));
-  const auto subnet_file = TRY(lock_subnet_file(options.subnet_file));
+  const auto subnet_files = TRY(lock_subnet_files(options));
   Listeners listeners = TRY(listen_for_all(options));
   const UnixSocketFile control_file(listeners.control ? options.control_socket : std::string());
-  const HostLocks locks("/run/flannel");
+  HostLocks locks("/run/flannel");
   const NodeTag node{TRY(load_or_make_node_id(node_id_file(options))), TRY(this_boot())};
   give_up_privileges(options);
   auto kernel = TRY(LinuxKernel::open());
   WayToStore way_to_store(*loop, notifier, kept, [&] { return store_addresses(options.store); });
   way_to_store.keep_clear();
-  auto registry = TRY(open_registry(options.store, *loop));
-  StatusBoard board;
+  StatusBoard board(network_names(options));
   const auto service = TRY(register_with_consul(options, *loop));
-  Node process(
-      {options, source, notifier, kept, *loop, *kernel, *registry, locks, way_to_store, board},
-      node, node_id_file(options), powerless);
+  Node process({options, source, notifier, kept, *loop, *kernel, locks, way_to_store, board},
+               {node, node_id_file(options), powerless});
   refresh = [&] { process.refresh(); };
   const LoopGate gate(*loop);
   Control control(*loop, process, board, ::geteuid());
-  const auto page = open_page(options, listeners.page, {*loop, process, control, board, ""});
+  const auto page = open_page(options, listeners.page,
+                              {*loop, process, control, board, network_names(options).front(), ""});
   const auto server = TRY(serve(std::move(listeners), gate, board, control, page.get()));
   return process.run();
 }

@@ -93,6 +93,8 @@ HttpHandler StatusPage::handler() {
     if (*call == page::Call::peers) return turn.post([this, reply] { give_peers(reply); });
     HttpRequest asked = request;
     asked.method = "GET";
+    asked.query.erase("network");
+    if (!parts_.network.empty()) asked.query.emplace("network", parts_.network);
     control_(asked, reply);
   };
 }
@@ -102,7 +104,7 @@ void StatusPage::give_peers(const HttpReply& reply) {
   if (!peers_ || now - peers_->at >= kBetweenEvents) {
     peers_ = std::make_shared<Peers>();
     peers_->at = now;
-    peers_->view = parts_.control.peers();
+    peers_->view = parts_.control.peers(parts_.network);
   }
   reply([peers = peers_] {
     std::call_once(peers->once, [&peers = *peers] {
@@ -120,7 +122,7 @@ void StatusPage::add(const HttpSink& sink) {
 void StatusPage::send() {
   std::erase_if(streams_, [](const Stream& stream) { return !stream.sink.is_open(); });
   if (streams_.empty()) return;
-  if (HealthRows* rows = parts_.node.health_rows()) rows->look();
+  if (HealthRows* rows = health_rows()) rows->look();
   const auto round = std::make_shared<Round>(view(), events_);
   const bool beats = ++sent_ % kRoundsBetweenBeats == 0;
   for (Stream& stream : streams_) {
@@ -132,24 +134,32 @@ void StatusPage::send() {
 }
 
 LiveView StatusPage::view() const {
-  const HealthRows* rows = parts_.node.health_rows();
+  const HealthRows* rows = health_rows();
   return {.now = parts_.loop.now(),
-          .status = parts_.board.current(),
-          .peers = parts_.control.peers(),
+          .status = parts_.board.current().at(parts_.network),
+          .peers = parts_.control.peers(parts_.network),
           .load = shown_load_,
           .devices = devices(),
           .rows = rows == nullptr ? nullptr : rows->seen()};
 }
 
 void StatusPage::sample() {
-  load_.add(parts_.loop.now(), carried_by(devices()), median_rtt(parts_.control.peers()));
+  load_.add(parts_.loop.now(), carried_by(devices()),
+            median_rtt(parts_.control.peers(parts_.network)));
   shown_load_ = std::make_shared<std::deque<LoadSample>>(load_.samples());
   sample_due_.arm_after(LoadHistory::kEvery);
 }
 
+// Null without --publish-health.
+HealthRows* StatusPage::health_rows() const {
+  Membership* member = parts_.node.find(parts_.network);
+  return member == nullptr ? nullptr : member->health_rows();
+}
+
 // With host-gw the kernel sends by the interface of the underlay, whatever else that carries.
 std::vector<std::string> StatusPage::devices() const {
-  const Network* network = parts_.node.agent().network();
+  const Membership* member = parts_.node.find(parts_.network);
+  const Network* network = member == nullptr ? nullptr : member->agent().network();
   if (network == nullptr || !network->planes().any()) return {};
   std::vector<std::string> names = network->planes().device_names();
   if (names.empty()) names.push_back(network->underlay().interface);

@@ -24,7 +24,8 @@ class StatusPage {
     Node& node;
     Control& control;  // which answers what the page asks
     const StatusBoard& board;
-    std::string token;  // that data need; empty: none
+    std::string network;  // that the page shows; empty: the only one
+    std::string token;    // that data need; empty: none
   };
 
   explicit StatusPage(Parts parts);
@@ -51,6 +52,7 @@ class StatusPage {
   void add(const HttpSink& sink);
   void send();
   void sample();
+  HealthRows* health_rows() const;
   std::vector<std::string> devices() const;
   LiveView view() const;
 

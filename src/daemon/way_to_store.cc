@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "base/log.h"
-#include "daemon/udp_dataplane.h"
 #include "kernel/host/host_view.h"
 #include "kernel/ports/stale_tun.h"
 
@@ -41,8 +40,9 @@ void WayToStore::clear() {
 
 // Queues that the service manager has kept must be closed first, because they keep the device.
 void WayToStore::remove(const std::string& device) {
-  for (const std::string_view name : {UdpDataplane::kQueues, UdpDataplane::kSockets}) {
-    if (!kept_.take(name).empty()) notifier_.keep(name, {});
+  for (const std::string& name : kept_.names()) {
+    kept_.take(name);
+    notifier_.keep(name, {});
   }
   const auto removed = remove_if_stale(device);
   if (!removed) {

@@ -49,7 +49,7 @@ void FamilyFirewall::want(const IpPrefix& network, const IpPrefix& subnet,
                           bool config_asks_nftables) {
   is_leaving_ = false;
   take_wish({.mode = options_.mode,
-             .rules = plan_rules(network, subnet, options_.rules),
+             .rules = plan_rules(network, subnet, options_.rules, strangers_),
              .subnet = subnet,
              .docker = options_.docker ? std::optional(ingress_) : std::nullopt,
              .config_asks_nftables = config_asks_nftables});
@@ -65,15 +65,26 @@ void FamilyFirewall::leave(const IpPrefix& network) {
 void FamilyFirewall::set_rules(const RuleOptions& rules) {
   if (options_.rules == rules) return;
   options_.rules = rules;
+  plan_again();
+}
+
+void FamilyFirewall::separate(std::vector<IpPrefix> strangers) {
+  if (strangers_ == strangers) return;
+  strangers_ = std::move(strangers);
+  plan_again();
+}
+
+void FamilyFirewall::plan_again() {
   if (!is_wanted()) return;
-  wish_->rules = plan_rules(wish_->rules.network, wish_->subnet, rules);
+  wish_->rules = plan_rules(wish_->rules.network, wish_->subnet, options_.rules, strangers_);
   if (!pass_) begin();
 }
 
 void FamilyFirewall::take_wish(FirewallWish wish) {
   if (wish_ == wish) return;
   wish_ = std::move(wish);
-  if ((is_leaving_ || wants_something(options_)) && !pass_) begin();
+  const bool wants = wants_something(options_) || !strangers_.empty();
+  if ((is_leaving_ || wants) && !pass_) begin();
 }
 
 void FamilyFirewall::admit(const OverlayIngress& ingress) {
@@ -87,7 +98,8 @@ void FamilyFirewall::admit(const OverlayIngress& ingress) {
 
 bool FamilyFirewall::in_place() const {
   // The accepts do not count: hosts that drop nothing need none.
-  return !options_.rules.masquerade || is_leaving_ || (wish_ && view_.in_force == wish_->rules);
+  const bool needs_rules = options_.rules.masquerade || !strangers_.empty();
+  return !needs_rules || is_leaving_ || (wish_ && view_.in_force == wish_->rules);
 }
 
 void FamilyFirewall::begin() {

@@ -38,11 +38,13 @@ class FamilyFirewall {
   void leave(const IpPrefix& network);
   // Keeps other rules from now on, also none.
   void set_rules(const RuleOptions& rules);
+  // Lets no packet pass between the network and these of this family, from now on.
+  void separate(std::vector<IpPrefix> strangers);
   // `ingress`: of this family.
   void admit(const OverlayIngress& ingress);
   // True if rules are kept, and not removed.
   bool is_wanted() const { return wish_ && !is_leaving_; }
-  // True if masquerading is in force, or is not asked for.
+  // True if masquerading and the separation of networks are in force, or are not asked for.
   bool in_place() const;
   // Why the rules cannot be kept; empty: they are.
   const std::string& failure() const { return failure_; }
@@ -51,6 +53,7 @@ class FamilyFirewall {
  private:
   void prepare();
   void watch();
+  void plan_again();
   void take_wish(FirewallWish wish);
   void begin();
   void proceed();
@@ -70,6 +73,7 @@ class FamilyFirewall {
   const Family family_;
   const Parts parts_;
   OverlayIngress ingress_;
+  std::vector<IpPrefix> strangers_;
   std::vector<std::string> unmatched_;  // interfaces of it from which Docker lets nothing through
   bool is_leaving_ = false;             // the wish is to remove everything
   std::optional<FirewallWish> wish_;    // nullopt: neither want() nor leave() was called yet

@@ -22,6 +22,11 @@ std::optional<Territory> territory(const NetworkConfig& config, const SubnetKey&
   return Territory{range->network, *subnet};
 }
 
+std::vector<IpPrefix> of_family(std::vector<IpPrefix> networks, Family family) {
+  std::erase_if(networks, [family](const IpPrefix& one) { return one.family() != family; });
+  return networks;
+}
+
 }  // namespace
 
 // Most networks have IPv4, and its part prepares itself while the store is asked.
@@ -40,6 +45,7 @@ FamilyFirewall& Firewall::of(Family family) {
                                                                 .loop = parts_.loop,
                                                                 .on_state = parts_.on_state})
                              .first->second;
+  made.separate(of_family(strangers_, family));
   made.admit(of_family(ingress_, family));
   return made;
 }
@@ -67,6 +73,13 @@ void Firewall::set_rules(const RuleOptions& rules) {
     part.set_rules(rules);
 }
 
+void Firewall::separate(const std::vector<IpPrefix>& strangers) {
+  if (strangers_ == strangers) return;
+  strangers_ = strangers;
+  for (auto& [family, part] : families_)
+    part.separate(of_family(strangers, family));
+}
+
 void Firewall::admit(const OverlayIngress& ingress) {
   ingress_ = ingress;
   for (auto& [family, part] : families_)
@@ -74,7 +87,7 @@ void Firewall::admit(const OverlayIngress& ingress) {
 }
 
 bool Firewall::in_place() const {
-  if (!options_.rules.masquerade) return true;
+  if (!options_.rules.masquerade && strangers_.empty()) return true;
   const auto stands = [&](Family family) {
     const FamilyFirewall& part = families_.at(family);
     const bool may_fail = family != wanted_.front();

@@ -31,6 +31,8 @@ class Firewall final : public PacketRules {
             std::span<const IpPrefix> earlier) override;
   // Keeps other rules from now on. Whether they are in nftables or iptables stays as it is.
   void set_rules(const RuleOptions& rules);
+  // Lets no packet pass between the network and these, from now on.
+  void separate(const std::vector<IpPrefix>& strangers);
   void admit(const OverlayIngress& ingress) override;
   bool in_place() const override;
   std::vector<Problem> problems() const override;
@@ -41,6 +43,7 @@ class Firewall final : public PacketRules {
   FirewallOptions options_;
   const Parts parts_;
   OverlayIngress ingress_;
+  std::vector<IpPrefix> strangers_;
   std::map<Family, FamilyFirewall> families_;  // those that were ever needed, and IPv4
   std::vector<Family> wanted_;                 // those of the latest want(), IPv4 first
 };

@@ -114,7 +114,7 @@ TEST_P(FirewallKeeperTest, WhatTheOtherPacketFilterHadGoes) {
 
 TEST_P(FirewallKeeperTest, TheTableOfADaemonThatRunsIsLeftAlone) {
   char folder[] = "/tmp/flannel-firewall-XXXXXX";
-  const HostLocks locks(::mkdtemp(folder));
+  HostLocks locks(::mkdtemp(folder));
   auto other = locks.acquire(text("10.4.0.0/15"));
   ASSERT_TRUE(other) << other.error().text;
   sh("nft 'add table ip flannel-10.4.0.0-15; add table ip flannel-10.0.0.0-8'");

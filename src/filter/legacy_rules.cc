@@ -104,7 +104,7 @@ Result<std::uint64_t> legacy_rules_fingerprint(Family family) {
   if (!names) return sum;  // a kernel without such tables
   const Fd socket{::socket(tables.domain, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
   if (!socket) return os_error("open a socket");
-  for (const std::string table : {"raw", "nat", "filter"}) {
+  for (const std::string table : {"raw", "mangle", "nat", "filter"}) {
     const auto there = split(*names, '\n');
     if (std::ranges::find(there, table) == there.end()) continue;
     mix(sum, std::as_bytes(std::span(table)));

@@ -33,6 +33,7 @@ TEST_P(LegacyRulesTest, EveryChangeOfARuleIsSeen) {
   EXPECT_TRUE(changes("iptables-legacy -A FORWARD -s 10.5.0.0/16 -j ACCEPT"));
   EXPECT_TRUE(changes("iptables-legacy -R FORWARD 1 -s 10.6.0.0/16 -j ACCEPT"));
   EXPECT_TRUE(changes("iptables-legacy -t raw -A PREROUTING -i eth0 -j ACCEPT"));
+  EXPECT_TRUE(changes("iptables-legacy -t mangle -A FORWARD -j DROP"));
   EXPECT_TRUE(changes("iptables-legacy -t nat -A POSTROUTING -j MASQUERADE"));
   EXPECT_TRUE(changes("iptables-legacy -F FORWARD"));
 }
@@ -44,7 +45,7 @@ TEST_P(LegacyRulesTest, PacketsAndOtherTablesAreNoChange) {
   EXPECT_FALSE(changes("ping -qc1 " + loopback));
   EXPECT_NE(shell(text("iptables-legacy-save -c")).find("[2:"), std::string::npos)
       << "packets did pass";
-  EXPECT_FALSE(changes("iptables-legacy -t mangle -A OUTPUT -j ACCEPT"));
+  EXPECT_FALSE(changes("iptables-legacy -t security -A OUTPUT -j ACCEPT"));
 }
 
 }  // namespace

@@ -24,8 +24,8 @@ class PacketRules {
                     std::span<const IpPrefix> earlier) = 0;
   // Says how packets of the overlay arrive, from now on; costs nothing if that has not changed.
   virtual void admit(const OverlayIngress& ingress) = 0;
-  // True if masquerading is in force, or is not asked for. On a host with both families, IPv6 may
-  // have failed: IPv4 does not wait for it.
+  // True if masquerading and the separation from other networks are in force, or not asked for. On
+  // a host with both families, IPv6 may have failed: IPv4 does not wait for it.
   virtual bool in_place() const = 0;
   // What is wrong, for each family.
   virtual std::vector<Problem> problems() const = 0;

@@ -172,7 +172,8 @@ std::vector<std::string> unmatched(const OverlayIngress& ingress) {
 IptablesTables parse_iptables_tables(std::string_view saved) {
   return {.nat = parse_iptables(saved, "nat"),
           .filter = parse_iptables(saved, "filter"),
-          .raw = parse_iptables(saved, "raw")};
+          .raw = parse_iptables(saved, "raw"),
+          .mangle = parse_iptables(saved, "mangle")};
 }
 
 std::string docker_change(const DockerWish& wish, const IptablesTables& have) {
@@ -191,12 +192,12 @@ std::string docker_removal(const IpPrefix& network, const IptablesTables& have) 
 std::string removal_of_network(const RuleSet& rules, std::string_view saved) {
   const IptablesTables have = parse_iptables_tables(saved);
   return nat_handover(rules, have.nat) + filter_handover(rules, have.filter) +
-         docker_removal(rules.network, have);
+         mangle_handover(rules, have.mangle) + docker_removal(rules.network, have);
 }
 
 std::string removal_of_all(std::string_view saved) {
   const IptablesTables have = parse_iptables_tables(saved);
-  return nat_removal(have.nat) + filter_removal(have.filter) +
+  return nat_removal(have.nat) + filter_removal(have.filter) + mangle_removal(have.mangle) +
          in_table("raw", remove_chain(have.raw)) + in_table("filter", remove_chain(have.filter)) +
          in_table("nat", delete_rules(kPostrouting, have.nat.in(kPostrouting), is_ours));
 }

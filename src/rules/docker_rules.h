@@ -50,7 +50,7 @@ struct DockerWish {
 std::vector<std::string> unmatched(const OverlayIngress& ingress);
 
 struct IptablesTables {
-  IptablesTable nat, filter, raw;
+  IptablesTable nat, filter, raw, mangle;
 };
 IptablesTables parse_iptables_tables(std::string_view saved);
 

@@ -57,6 +57,9 @@ std::string own_change(const FirewallView& view, const FirewallWish& wish,
   if (!masquerades && first) change += nat_handover(rules, have.nat);
   if (accepts) change += filter_change(rules, have.filter, moment);
   if (!accepts && first) change += filter_handover(rules, have.filter);
+  const bool separates = in_use && !rules.separate.empty();
+  if (separates) change += mangle_change(rules, have.mangle, moment);
+  if (!separates && first) change += mangle_handover(rules, have.mangle);
   return change;
 }
 
@@ -222,6 +225,7 @@ bool concerns_us(std::string_view table, std::string_view chain,
   };
   if (table == "filter") return is_one_of({"FORWARD", "DOCKER-USER", "DOCKER-FORWARD"});
   if (table == "nat") return is_one_of({"POSTROUTING"});
+  if (table == "mangle") return is_one_of({"FORWARD"});
   if (table == "raw") return is_one_of({"PREROUTING"});
   return network && nft_table(*network).ends_with(" " + std::string(table));
 }

@@ -22,6 +22,9 @@ struct OwnChain {
   const char* name;
   const char* comment;
   const char* parent;
+  // The first rule that matches decides. If not, networks that share the chain may have their rules
+  // in any order.
+  bool in_order = true;
 
   std::string jump() const {
     return fmt::format("-m comment --comment \"{}\" -j {}", comment, name);
@@ -29,6 +32,7 @@ struct OwnChain {
 };
 
 constexpr OwnChain kMasquerade{"nat", "FLANNEL-POSTRTG", "flanneld masq", "POSTROUTING"};
+constexpr OwnChain kSeparate{"mangle", "FLANNEL-SEPARATE", "flanneld separate", "FORWARD", false};
 constexpr OwnChain kForward{"filter", "FLANNEL-FWD", "flanneld forward", "FORWARD"};
 
 std::string address(const char* option, const std::optional<AddressMatch>& match) {
@@ -40,6 +44,8 @@ std::string target(Verdict verdict, bool fully_random) {
   switch (verdict) {
     case Verdict::accept:
       return "-j ACCEPT";
+    case Verdict::drop:
+      return "-j DROP";
     case Verdict::leave:
       return "-j RETURN";
     case Verdict::masquerade:
@@ -74,6 +80,10 @@ bool contains_in_order(const Rules& have, const Rules& wanted) {
     if (next != wanted.end() && rule == *next) ++next;
   }
   return next == wanted.end();
+}
+
+bool contains_all(const Rules& have, const Rules& wanted) {
+  return std::ranges::all_of(wanted, [&](const std::string& rule) { return contains(have, rule); });
 }
 
 // The rules that flannel v0.10 … v0.19 put straight into the parent: with and without a comment
@@ -141,9 +151,10 @@ std::string change(const OwnChain& chain, const IptablesTable& table, const std:
   Rules own = table.in(chain.name);
   Rules others = fresh ? rules_of_another(table, chain, rules.network) : own;
   std::erase_if(others, [&](const std::string& rule) { return contains(wanted, rule); });
-  const bool in_order = contains_in_order(own, wanted);
+  const bool complete = chain.in_order ? contains_in_order(own, wanted) : contains_all(own, wanted);
   std::erase_if(own, [&](const std::string& rule) { return contains(others, rule); });
-  const bool filled = table.has(chain.name) && in_order && (!fresh || own == wanted);
+  const bool exact = chain.in_order ? own == wanted : own.size() == wanted.size();
+  const bool filled = table.has(chain.name) && complete && (!fresh || exact);
   const Rules old = fresh ? rules_of_old(chain, list, rules.network) : Rules();
   return in_table(chain.table, (filled ? std::string() : fill(chain, wanted, others)) +
                                    parent_lines(chain, table.in(chain.parent), old));
@@ -237,6 +248,11 @@ std::string filter_change(const RuleSet& rules, const IptablesTable& filter,
   return change(kForward, filter, rules.forward, rules, moment);
 }
 
+std::string mangle_change(const RuleSet& rules, const IptablesTable& mangle,
+                          IptablesMoment moment) {
+  return change(kSeparate, mangle, rules.separate, rules, moment);
+}
+
 std::string nat_handover(const RuleSet& rules, const IptablesTable& nat) {
   return handover(kMasquerade, nat, rules.masquerade, rules);
 }
@@ -245,12 +261,20 @@ std::string filter_handover(const RuleSet& rules, const IptablesTable& filter) {
   return handover(kForward, filter, rules.forward, rules);
 }
 
+std::string mangle_handover(const RuleSet& rules, const IptablesTable& mangle) {
+  return handover(kSeparate, mangle, rules.separate, rules);
+}
+
 std::string nat_removal(const IptablesTable& nat) {
   return removal(kMasquerade, nat);
 }
 
 std::string filter_removal(const IptablesTable& filter) {
   return removal(kForward, filter);
+}
+
+std::string mangle_removal(const IptablesTable& mangle) {
+  return removal(kSeparate, mangle);
 }
 
 }  // namespace flannel

@@ -4,6 +4,7 @@
 //
 //   nat     POSTROUTING ──▶ FLANNEL-POSTRTG
 //   filter  FORWARD ──▶ FLANNEL-FWD
+//   mangle  FORWARD ──▶ FLANNEL-SEPARATE   ahead of what Docker accepts in filter; ours alone
 // docker_rules.h has the rules in Docker's chains.
 #pragma once
 
@@ -42,14 +43,17 @@ enum class IptablesMoment {
 // put straight into POSTROUTING and FORWARD.
 std::string nat_change(const RuleSet& rules, const IptablesTable& nat, IptablesMoment moment);
 std::string filter_change(const RuleSet& rules, const IptablesTable& filter, IptablesMoment moment);
+std::string mangle_change(const RuleSet& rules, const IptablesTable& mangle, IptablesMoment moment);
 
 // Input that removes from the table what does the same as `rules`, which another packet filter has
 // now: our chains, and those rules of flannel before v0.20. Empty if there is nothing to remove.
 std::string nat_handover(const RuleSet& rules, const IptablesTable& nat);
 std::string filter_handover(const RuleSet& rules, const IptablesTable& filter);
+std::string mangle_handover(const RuleSet& rules, const IptablesTable& mangle);
 
 // Input that removes our chains and the jumps to them, for every network.
 std::string nat_removal(const IptablesTable& nat);
 std::string filter_removal(const IptablesTable& filter);
+std::string mangle_removal(const IptablesTable& mangle);
 
 }  // namespace flannel

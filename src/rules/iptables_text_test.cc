@@ -57,6 +57,46 @@ TEST_P(IptablesTextTest, OnAHostWithoutAnythingBothChainsAreMade) {
                  "\nCOMMIT\n"));
 }
 
+// Lines after which `saved` has what the input of iptables-restore says of a chain that is ours.
+std::string after(const std::string& saved, const std::string& change) {
+  return change.empty() ? saved : change;
+}
+
+TEST_P(IptablesTextTest, NetworksThatShareTheChainOfSeparationComeToRest) {
+  const std::vector all{net("10.42.0.0/16"), net("10.43.0.0/16"), net("10.44.0.0/16")};
+  std::vector<RuleSet> sets;
+  for (const IpPrefix& own : all) {
+    std::vector<IpPrefix> strangers = all;
+    std::erase(strangers, own);
+    sets.push_back(plan_rules(own, own, {.forward = false}, strangers));
+  }
+  for (const IptablesMoment moment : {IptablesMoment::start, IptablesMoment::resync}) {
+    std::string saved;
+    for (int round = 0; round < 2; ++round) {
+      for (const RuleSet& one : sets)
+        saved = after(saved, mangle_change(one, parse_iptables(saved, "mangle"), moment));
+    }
+    const IptablesTable table = parse_iptables(saved, "mangle");
+    EXPECT_EQ(table.in("FLANNEL-SEPARATE").size(), 6U) << saved;
+    for (const RuleSet& one : sets)
+      EXPECT_EQ(mangle_change(one, table, IptablesMoment::resync), "");
+  }
+}
+
+TEST_P(IptablesTextTest, ANetworkThatIsNoStrangerAnyMoreIsLetThrough) {
+  const std::vector strangers{net("10.43.0.0/16"), net("10.44.0.0/16")};
+  const auto with = [&](std::size_t count) {
+    return plan_rules(net("10.42.0.0/16"), net("10.42.1.0/24"), {.forward = false},
+                      std::span(strangers).first(count));
+  };
+  const std::string two = mangle_change(with(2), {}, IptablesMoment::start);
+  const std::string one =
+      mangle_change(with(1), parse_iptables(two, "mangle"), IptablesMoment::start);
+  EXPECT_EQ(parse_iptables(one, "mangle").in("FLANNEL-SEPARATE").size(), 2U) << one;
+  const std::string none = mangle_handover(with(0), parse_iptables(one, "mangle"));
+  EXPECT_NE(none.find("-X FLANNEL-SEPARATE"), std::string::npos) << none;
+}
+
 // As ip6tables-save prints them.
 TEST(Ip6tablesTextTest, TheRulesAreThoseOfIpv4WithAnotherMulticast) {
   const RuleSet rules = plan_rules(IpPrefix::parse("fd00:10:244::/56").value(),

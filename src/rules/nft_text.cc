@@ -31,6 +31,8 @@ std::string render(const Rule& rule, bool fully_random) {
   switch (rule.verdict) {
     case Verdict::accept:
       return text + "accept";
+    case Verdict::drop:
+      return text + "drop";
     case Verdict::leave:
       return text + "return";
     case Verdict::masquerade:
@@ -113,6 +115,9 @@ std::string render_nft(const RuleSet& rules, std::span<const std::string> gone) 
   if (!rules.masquerade.empty()) {
     text += chain("postrouting", "type nat hook postrouting priority 100", rules.masquerade,
                   rules.fully_random);
+  }
+  if (!rules.separate.empty()) {
+    text += chain("separate", "type filter hook forward priority -150", rules.separate, false);
   }
   if (!rules.forward.empty()) {
     text += chain("forward", "type filter hook forward priority 0", rules.forward, false);

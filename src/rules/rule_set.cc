@@ -18,8 +18,13 @@ IpPrefix multicast(Family family) {
 
 }  // namespace
 
-RuleSet plan_rules(const IpPrefix& network, const IpPrefix& subnet, const RuleOptions& options) {
+RuleSet plan_rules(const IpPrefix& network, const IpPrefix& subnet, const RuleOptions& options,
+                   std::span<const IpPrefix> strangers) {
   RuleSet rules{.network = network, .fully_random = options.fully_random};
+  for (const IpPrefix& stranger : strangers) {
+    rules.separate.push_back({in(network), in(stranger), false, Verdict::drop});
+    rules.separate.push_back({in(stranger), in(network), false, Verdict::drop});
+  }
   if (options.masquerade) {
     rules.masquerade = {
         {{}, {}, true, Verdict::leave},

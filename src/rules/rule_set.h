@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "net/address.h"
@@ -21,6 +22,7 @@ struct AddressMatch {
 
 enum class Verdict {
   accept,
+  drop,
   leave,  // ends our chain; the packet goes on with the rule after it
   masquerade,
 };
@@ -37,9 +39,10 @@ struct Rule {
 struct RuleSet {
   IpPrefix network;
   std::vector<Rule> masquerade{};  // for packets that leave this host
+  std::vector<Rule> separate{};    // for packets that this host forwards, before all others
   std::vector<Rule> forward{};     // for packets that this host forwards
   bool fully_random = false;       // masquerade with unpredictable ports
-  bool empty() const { return masquerade.empty() && forward.empty(); }
+  bool empty() const { return masquerade.empty() && separate.empty() && forward.empty(); }
   bool operator==(const RuleSet&) const = default;
 };
 
@@ -54,7 +57,9 @@ struct RuleOptions {
 // see the addresses of callers from outside. All other packets of containers leave with the host's
 // address. So do packets that the host sends to containers of other hosts from an address of
 // another network, so that the answers come back to this host. Multicast is not changed. `network`
-// and `subnet` are of one family; a network of both families has a rule set for each.
-RuleSet plan_rules(const IpPrefix& network, const IpPrefix& subnet, const RuleOptions& options);
+// and `subnet` are of one family; a network of both families has a rule set for each. No packet
+// passes between `network` and each of `strangers`, networks of the same family.
+RuleSet plan_rules(const IpPrefix& network, const IpPrefix& subnet, const RuleOptions& options,
+                   std::span<const IpPrefix> strangers = {});
 
 }  // namespace flannel

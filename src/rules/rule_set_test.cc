@@ -19,6 +19,7 @@ std::string fate(const std::vector<Rule>& rules, const IpAddress& from, const Ip
   for (const Rule& rule : rules) {
     if (!matches(rule.from, from) || !matches(rule.to, to) || (rule.marked && !marked)) continue;
     if (rule.verdict == Verdict::accept) return "accept";
+    if (rule.verdict == Verdict::drop) return "drop";
     return rule.verdict == Verdict::leave ? "leave" : "masquerade";
   }
   return "nothing";
@@ -37,6 +38,20 @@ class RuleSetTest : public InFamily<::testing::Test> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Both, RuleSetTest, kBothFamilies, family_name);
+
+TEST_P(RuleSetTest, NoPacketPassesBetweenTheNetworkAndStrangers) {
+  const std::vector strangers{net("10.6.0.0/16"), net("10.7.0.0/16")};
+  const RuleSet rules = plan_rules(network, subnet, {.forward = false}, strangers);
+  EXPECT_FALSE(rules.empty());
+  EXPECT_EQ(fate(rules.separate, ip("10.5.1.2"), ip("10.6.1.2")), "drop");
+  EXPECT_EQ(fate(rules.separate, ip("10.7.1.2"), ip("10.5.1.2")), "drop");
+  EXPECT_EQ(fate(rules.separate, ip("10.5.1.2"), ip("10.5.2.2")), "nothing");
+  EXPECT_EQ(fate(rules.separate, ip("10.6.1.2"), ip("10.7.1.2")), "nothing") << "theirs to decide";
+  EXPECT_EQ(fate(rules.separate, ip("10.5.1.2"), ip("192.0.2.1")), "nothing");
+  const std::string text = render_nft(rules);
+  EXPECT_NE(text.find("chain separate"), std::string::npos) << text;
+  EXPECT_NE(text.find(" drop\n"), std::string::npos) << text;
+}
 
 TEST_P(RuleSetTest, ContainersSpeakToEachOtherByTheirOwnAddresses) {
   EXPECT_EQ(fate_of("10.5.1.2", "10.5.2.2"), "leave") << "ours to a peer's";

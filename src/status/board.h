@@ -1,31 +1,50 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <map>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "status/snapshot.h"
 
 namespace flannel {
 
-// Holds the latest snapshot: the loop publishes it, other threads read it. Thread-safe.
+// The state of each network at one moment, by its name; none is null. The network of a daemon that
+// has only one, without a name, has the name "".
+using NetworkStatuses = std::map<std::string, std::shared_ptr<const StatusSnapshot>, std::less<>>;
+
+// True if there is one network, which has no name.
+inline bool is_unnamed(const NetworkStatuses& networks) {
+  return networks.size() == 1 && networks.begin()->first.empty();
+}
+
+// Holds the latest snapshot of each network: the loop publishes it, other threads read it.
+// Thread-safe.
 class StatusBoard {
  public:
-  void publish(StatusSnapshot snapshot) {
-    auto next = std::make_shared<const StatusSnapshot>(std::move(snapshot));
-    const std::lock_guard lock(mutex_);
-    current_.swap(next);  // the old one is destroyed outside the lock
+  // Each of `networks` has an empty snapshot until the first is published.
+  explicit StatusBoard(const std::vector<std::string>& networks) {
+    for (const std::string& network : networks)
+      publish(network, {});
   }
 
-  std::shared_ptr<const StatusSnapshot> current() const {
+  void publish(const std::string& network, StatusSnapshot snapshot) {
+    auto next = std::make_shared<const StatusSnapshot>(std::move(snapshot));
+    const std::lock_guard lock(mutex_);
+    current_[network].swap(next);  // the old one is destroyed outside the lock
+  }
+
+  NetworkStatuses current() const {
     const std::lock_guard lock(mutex_);
     return current_;
   }
 
  private:
   mutable std::mutex mutex_;
-  std::shared_ptr<const StatusSnapshot> current_ = std::make_shared<const StatusSnapshot>();
+  NetworkStatuses current_;
 };
 
 }  // namespace flannel

@@ -7,6 +7,7 @@
 #include <array>
 #include <span>
 
+#include "base/printable.h"
 #include "base/version.h"
 #include "core/control_socket.h"
 #include "core/json_text.h"
@@ -24,6 +25,7 @@ struct Route {
 };
 
 constexpr std::array kRoutes = {
+    Route{"GET", "/v1/networks", Call::networks},
     Route{"GET", "/v1/status", Call::status},
     Route{"GET", "/v1/peers", Call::peers},
     Route{"POST", "/v1/ping", Call::ping},
@@ -41,6 +43,13 @@ HttpResponse answer(Json json) {
   Json whole = {{"version", kControlVersion}};
   whole.update(json);
   return {200, json_text(whole), "application/json"};
+}
+
+std::string names_of(const NetworkStatuses& networks) {
+  std::string names;
+  for (const auto& [name, status] : networks)
+    names += (names.empty() ? "" : ", ") + name;
+  return names;
 }
 
 }  // namespace
@@ -63,6 +72,30 @@ tl::expected<Call, HttpResponse> find_call(const HttpRequest& request, uid_t own
     return tl::unexpected(error_answer(403, "only root may change anything"));
   }
   return route->call;
+}
+
+tl::expected<std::string, HttpResponse> find_network(const HttpRequest& request,
+                                                     const NetworkStatuses& networks) {
+  const auto asked = request.query.find("network");
+  const bool has_one = networks.size() == 1;
+  if (asked == request.query.end()) {
+    if (has_one) return networks.begin()->first;
+    return tl::unexpected(error_answer(400, "this daemon has several networks, " +
+                                                names_of(networks) +
+                                                ": --network=NAME names one of them"));
+  }
+  if (!asked->second.empty() && networks.contains(asked->second)) return asked->second;
+  const std::string there = is_unnamed(networks) ? "one network, which has no name"
+                                                 : "the networks " + names_of(networks);
+  return tl::unexpected(error_answer(
+      404, "this daemon has no network " + in_quotes(asked->second) + "; it has " + there));
+}
+
+HttpResponse networks_answer(const NetworkStatuses& networks) {
+  Json list = Json::array();
+  for (const auto& [name, status] : networks)
+    list.push_back({{"name", name}, {"ready", status->ready}});
+  return answer({{"networks", std::move(list)}});
 }
 
 HttpResponse status_answer(const StatusSnapshot& status, TimePoint now) {

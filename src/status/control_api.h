@@ -17,14 +17,15 @@
 #include "core/quarantine.h"
 #include "http/message.h"
 #include "plan/comparison.h"
+#include "status/board.h"
 #include "status/peer_json.h"
 #include "status/ping_json.h"
-#include "status/snapshot.h"
 
 namespace flannel::control {
 
 // A request that the daemon serves.
 enum class Call {
+  networks,
   status,
   peers,
   ping,
@@ -43,6 +44,12 @@ enum class Call {
 // user `owner` of the daemon, may make every call; others, who may connect, only those that read.
 tl::expected<Call, HttpResponse> find_call(const HttpRequest& request, uid_t owner);
 
+// Returns the name of the network that the request is about: that of its query, ?network=NAME, or
+// the only one. Or the answer that refuses it: 404 without a network of this name, 400 if there are
+// several and none is named.
+tl::expected<std::string, HttpResponse> find_network(const HttpRequest& request,
+                                                     const NetworkStatuses& networks);
+
 // All that is to be said of peers, as a value that another thread can render.
 struct PeersView {
   AnnouncedBackend configured{};  // what a lease that does not say all has
@@ -51,6 +58,7 @@ struct PeersView {
   std::size_t more_quarantined = 0;
 };
 
+HttpResponse networks_answer(const NetworkStatuses& networks);
 HttpResponse status_answer(const StatusSnapshot& status, TimePoint now);
 HttpResponse peers_answer(const PeersView& view, TimePoint now);
 HttpResponse ping_answer(const PingReport& report);

@@ -62,6 +62,29 @@ TEST(ControlApiTest, ARowSaysWhoIsNotWellAndHowManyAre) {
             R"("others":{"one-way":["10.5.2.0/24"]},"subnets":["10.5.1.0/24"]})");
 }
 
+NetworkStatuses statuses(const std::vector<std::string>& names) {
+  NetworkStatuses all;
+  for (const std::string& name : names)
+    all[name] = std::make_shared<StatusSnapshot>();
+  return all;
+}
+
+TEST(ControlApiTest, ARequestIsAboutTheNetworkThatItNamesOrTheOnlyOne) {
+  HttpRequest plain = request("GET", "/v1/status", 0), green = plain, nameless = plain;
+  green.query = {{"network", "green"}};
+  nameless.query = {{"network", ""}};
+  EXPECT_EQ(control::find_network(plain, statuses({""})), "");
+  EXPECT_EQ(control::find_network(plain, statuses({"blue"})), "blue");
+  EXPECT_EQ(control::find_network(green, statuses({"blue", "green"})), "green");
+  const auto code = [](const HttpRequest& asked, const NetworkStatuses& all) {
+    return control::find_network(asked, all).error().status;
+  };
+  EXPECT_EQ(code(plain, statuses({"blue", "green"})), 400);
+  EXPECT_EQ(code(green, statuses({"blue"})), 404);
+  EXPECT_EQ(code(green, statuses({""})), 404);
+  EXPECT_EQ(code(nameless, statuses({""})), 404);
+}
+
 TEST(ControlApiTest, APeerHasWhatItsLeaseSaysAndAState) {
   const Lease lease{SubnetKey::of(IpPrefix::parse("10.5.2.0/24").value()),
                     decode_lease_value(R"({"PublicIP":"192.0.2.2","BackendType":"vxlan",

@@ -4,6 +4,7 @@
 #include <prometheus/text_serializer.h>
 
 #include <algorithm>
+#include <deque>
 #include <limits>
 #include <span>
 #include <string_view>
@@ -25,6 +26,9 @@ double seconds_of(Duration duration) {
 // Collects the families of one scrape.
 class Families {
  public:
+  // The values that follow are of this network; empty: it has no name.
+  void begin_network(const std::string& name) { network_ = name; }
+
   // Begins a family; its values follow.
   Families& gauge(std::string_view name, std::string_view help) {
     return begin(name, help, MetricType::Gauge);
@@ -37,6 +41,7 @@ class Families {
                  std::span<const std::uint64_t> counts, double sum) {
     begin(name, help, MetricType::Histogram);
     ClientMetric metric;
+    metric.label = labels({});
     std::uint64_t total = 0;
     for (std::size_t i = 0; i < counts.size(); ++i) {
       total += counts[i];
@@ -45,7 +50,7 @@ class Families {
     }
     metric.histogram.sample_count = total;
     metric.histogram.sample_sum = sum;
-    all_.back().metric.push_back(std::move(metric));
+    family_->metric.push_back(std::move(metric));
   }
   template <typename Number>
   Families& value(Number number) {
@@ -58,26 +63,38 @@ class Families {
     return *this;
   }
 
-  std::string text() const { return prometheus::TextSerializer().Serialize(all_); }
+  std::string text() const {
+    return prometheus::TextSerializer().Serialize({all_.begin(), all_.end()});
+  }
 
  private:
+  // A family has the values of all networks.
   Families& begin(std::string_view name, std::string_view help, MetricType type) {
-    all_.push_back({"flannel_" + std::string(name), std::string(help), type, {}});
+    const std::string full = "flannel_" + std::string(name);
+    const auto there = std::ranges::find(all_, full, &prometheus::MetricFamily::name);
+    family_ = there != all_.end()
+                  ? &*there
+                  : &all_.emplace_back(prometheus::MetricFamily{full, std::string(help), type, {}});
     return *this;
   }
-  void add(std::vector<ClientMetric::Label> labels, double number) {
+  std::vector<ClientMetric::Label> labels(std::vector<ClientMetric::Label> own) const {
+    if (!network_.empty()) own.push_back({"network", network_});
+    return own;
+  }
+  void add(std::vector<ClientMetric::Label> own, double number) {
     ClientMetric metric;
-    metric.label = std::move(labels);
-    if (all_.back().type == MetricType::Counter) metric.counter.value = number;
-    if (all_.back().type == MetricType::Gauge) metric.gauge.value = number;
-    all_.back().metric.push_back(std::move(metric));
+    metric.label = labels(std::move(own));
+    if (family_->type == MetricType::Counter) metric.counter.value = number;
+    if (family_->type == MetricType::Gauge) metric.gauge.value = number;
+    family_->metric.push_back(std::move(metric));
   }
 
-  std::vector<prometheus::MetricFamily> all_;
+  std::string network_;
+  std::deque<prometheus::MetricFamily> all_;
+  prometheus::MetricFamily* family_ = nullptr;  // that was begun last
 };
 
 void add_host(Families& families, const StatusSnapshot& status, TimePoint now) {
-  families.gauge("build_info", "1, with the release as a label.").value(1, "version", version());
   families.gauge("ready", "1 if containers may be attached, as in /readyz.").value(status.ready);
   families.gauge("problems", "Problems that the verbose form names, by their severity.");
   for (const Severity severity : {Severity::waiting, Severity::notice, Severity::warning,
@@ -158,14 +175,18 @@ void add_packet_path(Families& families, const PacketPathStatus& path) {
 
 }  // namespace
 
-std::string metrics_text(const StatusSnapshot& status, TimePoint now) {
+std::string metrics_text(const NetworkStatuses& networks, TimePoint now) {
   Families families;
-  add_host(families, status, now);
-  add_store(families, status.store);
-  add_peers(families, status.peers);
-  if (status.probes) add_probes(families, *status.probes);
-  add_kernel(families, status.kernel);
-  if (status.packet_path) add_packet_path(families, *status.packet_path);
+  families.gauge("build_info", "1, with the release as a label.").value(1, "version", version());
+  for (const auto& [name, status] : networks) {
+    families.begin_network(name);
+    add_host(families, *status, now);
+    add_store(families, status->store);
+    add_peers(families, status->peers);
+    if (status->probes) add_probes(families, *status->probes);
+    add_kernel(families, status->kernel);
+    if (status->packet_path) add_packet_path(families, *status->packet_path);
+  }
   return families.text();
 }
 

@@ -4,12 +4,13 @@
 #include <string>
 
 #include "base/clock.h"
-#include "status/snapshot.h"
+#include "status/board.h"
 
 namespace flannel {
 
-// Renders the snapshot in the text format of Prometheus, version 0.0.4: docs/metrics.md. No label
-// has a value of which there may be many, such as a peer.
-std::string metrics_text(const StatusSnapshot& status, TimePoint now);
+// Renders the snapshots in the text format of Prometheus, version 0.0.4: docs/metrics.md. Values of
+// a network that has a name have it as the label "network". No label has a value of which there may
+// be many, such as a peer.
+std::string metrics_text(const NetworkStatuses& networks, TimePoint now);
 
 }  // namespace flannel

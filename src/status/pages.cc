@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "status/pages.h"
 
+#include <algorithm>
+
 #include "base/printable.h"
 #include "base/version.h"
 #include "core/json_text.h"
@@ -10,26 +12,45 @@
 namespace flannel {
 namespace {
 
-std::string short_text(const StatusSnapshot& status) {
-  std::string text = status.ready ? "flanneld is ready" : "flanneld is not ready yet";
-  for (const std::string& one : sentences(status.problems))
-    text += "\n" + printable(one);
+bool is_ready(const NetworkStatuses& networks) {
+  return std::ranges::all_of(networks, [](const auto& one) { return one.second->ready; });
+}
+
+std::string short_text(const NetworkStatuses& networks) {
+  std::string text = is_ready(networks) ? "flanneld is ready" : "flanneld is not ready yet";
+  for (const auto& [name, status] : networks) {
+    const std::string before = name.empty() ? "" : "network " + name + ": ";
+    for (const std::string& one : sentences(status->problems))
+      text += "\n" + before + printable(one);
+  }
   return text;
+}
+
+Json verbose_json(const NetworkStatuses& networks, TimePoint now) {
+  Json json = {{"version", version()}};
+  if (is_unnamed(networks)) {
+    json.update(status_json(*networks.begin()->second, now));
+    return json;
+  }
+  json["ready"] = is_ready(networks);
+  Json& each = json["networks"] = Json::object();
+  for (const auto& [name, status] : networks)
+    each[name] = status_json(*status, now);
+  return json;
 }
 
 }  // namespace
 
-HttpResponse status_page(const HttpRequest& request, const StatusSnapshot& status, TimePoint now) {
+HttpResponse status_page(const HttpRequest& request, const NetworkStatuses& networks,
+                         TimePoint now) {
   if (request.path == "/healthz") return {200, "flanneld is running"};
   if (request.path == "/metrics") {
-    return {200, metrics_text(status, now), "text/plain; version=0.0.4; charset=utf-8"};
+    return {200, metrics_text(networks, now), "text/plain; version=0.0.4; charset=utf-8"};
   }
   if (request.path != "/readyz") return {404, "404 page not found"};
-  const int code = status.ready ? 200 : 503;
-  if (!request.asks("verbose")) return {code, short_text(status)};
-  Json json = {{"version", version()}};
-  json.update(status_json(status, now));
-  return {code, json_text(json), "application/json"};
+  const int code = is_ready(networks) ? 200 : 503;
+  if (!request.asks("verbose")) return {code, short_text(networks)};
+  return {code, json_text(verbose_json(networks, now)), "application/json"};
 }
 
 }  // namespace flannel

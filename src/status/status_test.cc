@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -17,7 +18,17 @@ constexpr TimePoint kNow{std::chrono::hours(1)};
 
 HttpResponse page(const std::string& path, const StatusSnapshot& status,
                   std::map<std::string, std::string> query = {}) {
-  return status_page({"GET", path, std::move(query)}, status, kNow);
+  return status_page({"GET", path, std::move(query)},
+                     {{"", std::make_shared<StatusSnapshot>(status)}}, kNow);
+}
+
+NetworkStatuses blue_and_green(bool blue_is_ready) {
+  StatusSnapshot blue, green;
+  blue.ready = blue_is_ready;
+  green.ready = true;
+  if (!blue_is_ready) blue.problems = {make_problem(kStoreConnecting, "", "not connected yet")};
+  return {{"blue", std::make_shared<StatusSnapshot>(blue)},
+          {"green", std::make_shared<StatusSnapshot>(green)}};
 }
 
 nlohmann::json verbose(const StatusSnapshot& status) {
@@ -53,6 +64,32 @@ TEST(StatusPageTest, ReadyzNamesWhatIsWrongOfAReadyHost) {
   EXPECT_EQ(response.status, 200);
   EXPECT_EQ(response.body,
             "flanneld is ready\nunderlay: eth0 is down; remedy: ip link set eth0 up");
+}
+
+TEST(StatusPageTest, OneOfSeveralNetworksThatIsNotReadyMakesTheHostUnready) {
+  const HttpRequest request{"GET", "/readyz", {}};
+  EXPECT_EQ(status_page(request, blue_and_green(true), kNow).status, 200);
+  const auto response = status_page(request, blue_and_green(false), kNow);
+  EXPECT_EQ(response.status, 503);
+  EXPECT_EQ(response.body, "flanneld is not ready yet\nnetwork blue: store: not connected yet");
+}
+
+TEST(StatusPageTest, TheVerboseFormHasAMemberForEachOfSeveralNetworks) {
+  const HttpRequest request{"GET", "/readyz", {{"verbose", ""}}};
+  const auto json = nlohmann::json::parse(status_page(request, blue_and_green(false), kNow).body);
+  EXPECT_FALSE(json["ready"]);
+  EXPECT_FALSE(json["networks"]["blue"]["ready"]);
+  EXPECT_TRUE(json["networks"]["green"]["ready"]);
+}
+
+TEST(StatusPageTest, MetricsOfSeveralNetworksAreOneFamilyWithALabel) {
+  const auto text = status_page({"GET", "/metrics", {}}, blue_and_green(false), kNow).body;
+  EXPECT_NE(text.find("# TYPE flannel_ready gauge\n"
+                      "flannel_ready{network=\"blue\"} 0\n"
+                      "flannel_ready{network=\"green\"} 1\n"),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find("flannel_peers{state=\"up\",network=\"green\"} 0"), std::string::npos);
 }
 
 TEST(StatusPageTest, OtherPathsAreNotFound) {
@@ -160,17 +197,18 @@ TEST(StatusPageTest, BytesOfAStrangerThatAreNoTextAreShownAllTheSame) {
 }
 
 TEST(StatusBoardTest, AReaderKeepsItsSnapshotWhileTheNextIsPutUp) {
-  StatusBoard board;
-  const auto before = board.current();
-  EXPECT_FALSE(before->ready);
+  StatusBoard board({"blue", "green"});
+  const NetworkStatuses before = board.current();
+  EXPECT_FALSE(before.at("blue")->ready);
   std::thread writer([&] {
     StatusSnapshot next;
     next.ready = true;
-    board.publish(std::move(next));
+    board.publish("blue", std::move(next));
   });
   writer.join();
-  EXPECT_FALSE(before->ready);
-  EXPECT_TRUE(board.current()->ready);
+  EXPECT_FALSE(before.at("blue")->ready);
+  EXPECT_TRUE(board.current().at("blue")->ready);
+  EXPECT_FALSE(board.current().at("green")->ready);
 }
 
 }  // namespace

@@ -73,24 +73,36 @@ Holder holder_of(std::string_view what) {
   return found == listeners->end() ? Holder{} : Holder{0, found->owner};
 }
 
-std::string in_words(const Holder& holder) {
-  return holder.pid > 0 ? fmt::format(", process {}", holder.pid) : std::string();
+// `pid` 0: it is not known.
+std::string another_daemon(pid_t pid) {
+  return "another flanneld of this host" + (pid > 0 ? fmt::format(", process {}", pid) : "");
 }
 
-Failure taken(std::string_view what, const Holder& holder) {
-  return fail(ErrorKind::exists, fmt::format("{} belongs to another flanneld of this host{}", what,
-                                             holder.counts() ? in_words(holder) : ""));
+}  // namespace
+
+// "the network blue of this flanneld"; nullopt: it is none of this process.
+std::optional<std::string> HostLocks::own_holder(std::string_view what, pid_t holder) const {
+  const auto own = owners_.find(what);
+  if (holder != ::getpid() || own == owners_.end()) return std::nullopt;
+  return fmt::format("the network {} of this flanneld", own->second);
+}
+
+Failure HostLocks::taken(std::string_view what) const {
+  const Holder holder = holder_of(what);
+  const pid_t pid = holder.counts() ? holder.pid : 0;
+  return fail(ErrorKind::exists, fmt::format("{} belongs to {}", what,
+                                             own_holder(what, pid).value_or(another_daemon(pid))));
 }
 
 // nullopt: a process of a user other than root and our own has the name.
-Result<std::optional<Fd>> take_name(std::string_view what) {
+Result<std::optional<Fd>> HostLocks::take_name(std::string_view what) const {
   const UnixAddress address = TRY(address_of(what));
   Fd socket = open_socket();
   if (!socket) return os_error(fmt::format("lock {}: open a socket", what));
   if (::bind(socket.get(), address.get(), address.length) != 0) {
     if (errno != EADDRINUSE) return os_error(fmt::format("lock {}", what));
     const Holder holder = holder_of(what);
-    if (holder.counts()) return taken(what, holder);
+    if (holder.counts()) return taken(what);
     log::warning("a process that is no flanneld has the socket name that flanneld uses as a lock",
                  {{"what", what},
                   {"user", holder.uid ? fmt::to_string(*holder.uid) : "unknown"},
@@ -104,7 +116,7 @@ Result<std::optional<Fd>> take_name(std::string_view what) {
 }
 
 // Overlapping networks would capture each other's packets and share tables of rules.
-Result<void> check_overlaps(std::string_view what) {
+Result<void> HostLocks::check_overlaps(std::string_view what) const {
   const auto network = IpPrefix::parse(what);
   if (!network) return {};
   const auto listeners = unix_listeners(kPrefix);
@@ -119,21 +131,19 @@ Result<void> check_overlaps(std::string_view what) {
     if (!other || *other == *network || !other->overlaps(*network)) continue;
     const Holder holder = holder_of(name);
     if (!holder.counts()) continue;
+    const auto own = own_holder(name, holder.pid);
     return fail(ErrorKind::exists,
-                fmt::format("{} overlaps {}, the network of another flanneld of this host{}; two "
-                            "networks of one host must not overlap",
-                            what, name, in_words(holder)));
+                fmt::format("{} overlaps {}, {}; two networks of one host must not overlap", what,
+                            name, own.value_or("the network of " + another_daemon(holder.pid))));
   }
   return {};
 }
-
-}  // namespace
 
 bool is_locked_by_daemon(std::string_view what) {
   return holder_of(what).counts();
 }
 
-Result<std::vector<Fd>> HostLocks::acquire(std::string_view what) const {
+Result<std::vector<Fd>> HostLocks::acquire(std::string_view what, const std::string& owner) {
   std::vector<Fd> fds;
   auto file = LockFile::open(folder_ + "/claims.lock");
   const auto where = this_network_namespace();
@@ -141,7 +151,7 @@ Result<std::vector<Fd>> HostLocks::acquire(std::string_view what) const {
   if (gate) {
     const std::string name = fmt::format("{} {}", *where, what);
     const auto locked = file->lock(LockFile::byte_of(name), LockFile::Kind::exclusive);
-    if (locked && !*locked) return taken(what, holder_of(what));
+    if (locked && !*locked) return taken(what);
   }
   if (auto socket = TRY(take_name(what))) fds.push_back(*std::move(socket));
   TRY(check_overlaps(what));
@@ -149,6 +159,7 @@ Result<std::vector<Fd>> HostLocks::acquire(std::string_view what) const {
     file->unlock(kGate);
     fds.push_back(file->take_fd());
   }
+  if (!owner.empty()) owners_[std::string(what)] = owner;
   return fds;
 }
 

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <sys/types.h>
+
+#include <functional>
+#include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,13 +26,21 @@ class HostLocks {
   // socket names are the only locks.
   explicit HostLocks(std::string folder) : folder_(std::move(folder)) {}
 
-  // Locks `what` (at most 90 bytes; "flannel.1", "10.5.0.0/16") until the descriptors are closed.
-  // ErrorKind::exists: another process has the lock, or a lock on a network that overlaps `what`;
-  // the text names that process.
-  Result<std::vector<Fd>> acquire(std::string_view what) const;
+  // Locks `what` (at most 90 bytes; "flannel.1", "10.5.0.0/16") until the descriptors are closed,
+  // for the network `owner` of this process; empty: it has no name. ErrorKind::exists: another
+  // process, or another network of this one, has the lock, or a lock on a network that overlaps
+  // `what`; the text names it.
+  Result<std::vector<Fd>> acquire(std::string_view what, const std::string& owner = {});
 
  private:
+  std::optional<std::string> own_holder(std::string_view what, pid_t holder) const;
+  Failure taken(std::string_view what) const;
+  Result<std::optional<Fd>> take_name(std::string_view what) const;
+  Result<void> check_overlaps(std::string_view what) const;
+
   std::string folder_;
+  // The networks of this process that took each lock last, and may have given it up since.
+  std::map<std::string, std::string, std::less<>> owners_;
 };
 
 // True if a running flanneld, which may be this process, has the lock on `what`.

@@ -88,7 +88,7 @@ class HostLocksTest : public NetnsTest {
   }
 
   // The reason why `what` cannot be locked; empty: it can.
-  std::string refusal(std::string_view what) const {
+  std::string refusal(std::string_view what) {
     const auto lock = locks_->acquire(what);
     return lock ? std::string() : lock.error().text;
   }
@@ -124,7 +124,7 @@ TEST_F(HostLocksTest, AnotherNetworkNamespaceHasThingsOfItsOwn) {
 }
 
 TEST_F(HostLocksTest, WithoutAFolderForLocksTheNamesAreEnough) {
-  const HostLocks locks(kNowhere);
+  HostLocks locks(kNowhere);
   const auto first = locks.acquire("flannel.1");
   ASSERT_TRUE(first) << first.error().text;
   EXPECT_FALSE(locks.acquire("flannel.1"));
@@ -174,6 +174,16 @@ TEST_F(HostLocksTest, ANetworkThatOverlapsAnothersIsRefusedAndBothAreNamed) {
                           what, ::getpid()));
   }
   EXPECT_TRUE(locks_->acquire("10.6.0.0/16"));
+}
+
+TEST_F(HostLocksTest, ARefusalNamesTheNetworkOfThisProcessThatHasTheLock) {
+  const auto range = locks_->acquire("10.5.0.0/16", "blue");
+  const auto device = locks_->acquire("flannel.1", "green");
+  EXPECT_EQ(refusal("10.5.0.0/16"), "10.5.0.0/16 belongs to the network blue of this flanneld");
+  EXPECT_EQ(refusal("flannel.1"), "flannel.1 belongs to the network green of this flanneld");
+  EXPECT_EQ(refusal("10.4.0.0/15"),
+            "10.4.0.0/15 overlaps 10.5.0.0/16, the network blue of this flanneld; two networks of "
+            "one host must not overlap");
 }
 
 TEST_F(HostLocksTest, NetworksOfIPv6AreComparedToo) {

@@ -46,17 +46,18 @@ def wait_up(ns, device):
 class Container:
     """A namespace behind the bridge cni0 of its host, with an address in each subnet that the host leased.
 
-    `gateways`: the addresses of cni0 by version of IP."""
+    `gateways`: the addresses of cni0 by version of IP. `number`: of the bridge and the container, from 0 on."""
 
-    def __init__(self, host, env):
+    def __init__(self, host, env, number=0):
         mtu = env["FLANNEL_MTU"]
         self.host = host
-        self.ns = Namespace(host.ns.name + "c")
+        self.ns = Namespace(host.ns.name + "c" + (str(number) if number else ""))
+        self.bridge, port = f"cni{number}", f"c{number + 1}"
         host.ns.ip_all(
-            f"link add cni0 mtu {mtu} type bridge\n"
-            f"link set cni0 up\n"
-            f"link add c1 mtu {mtu} type veth peer name eth0 mtu {mtu} netns {self.ns}\n"
-            f"link set c1 master cni0 up\n"
+            f"link add {self.bridge} mtu {mtu} type bridge\n"
+            f"link set {self.bridge} up\n"
+            f"link add {port} mtu {mtu} type veth peer name eth0 mtu {mtu} netns {self.ns}\n"
+            f"link set {port} master {self.bridge} up\n"
         )
         skip_duplicate_detection(self.ns)
         self.ns.ip_all("link set eth0 up\n")
@@ -70,7 +71,7 @@ class Container:
     def _join(self, gateway):
         address = str(gateway.network.network_address + 10)
         nodad = " nodad" if gateway.version == 6 else ""
-        self.host.ns.ip_all(f"addr add {gateway} dev cni0{nodad}\n")
+        self.host.ns.ip_all(f"addr add {gateway} dev {self.bridge}{nodad}\n")
         self.ns.ip_all(
             f"addr add {address}/{gateway.network.prefixlen} dev eth0{nodad}\n"
             f"route add default via {gateway.ip} dev eth0\n"
