@@ -159,8 +159,9 @@ def test_flannelctl_asks_about_the_network_that_is_named(lab):
 def test_a_host_that_is_drained_leaves_every_network(lab):
     networks = Networks(lab, "sqlite", TWO).start(containers=False)
     one, two = networks.hosts
-    ctl(one, "drain", f"--state-dir={one.daemon.state_dir}")
+    here = ["--network=green", f"--state-dir={one.daemon.state_dir}"]
+    flannelctl(networks.store, *here, "drain")
     for name in TWO:
         wait_until(lambda: networks.status(two, name)["peers"]["up"] == 0, f"nobody else in {name}")
-    ctl(one, "undrain", f"--state-dir={one.daemon.state_dir}")
+    flannelctl(networks.store, *here, "undrain")
     networks.wait_complete()
