@@ -14,7 +14,7 @@ constexpr std::string_view kLetters =
 }  // namespace
 
 Result<void> check_network_name(std::string_view name) {
-  if (name == "config" || name == "subnets") {
+  if (name == "config" || name == "subnets" || name.ends_with("-health")) {
     return fail(ErrorKind::invalid,
                 in_quotes(name) + " cannot be the name of a network, for it is a key of another");
   }

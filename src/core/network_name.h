@@ -13,8 +13,8 @@ namespace flannel {
 inline constexpr std::size_t kLongestNetworkName = 32;  // bytes
 
 // Fails unless `name` is letters, digits, "-", "_" and ".", begins with one of the first two, and
-// has at most kLongestNetworkName characters. "config" and "subnets" are keys of a network without
-// a name.
+// has at most kLongestNetworkName characters. "config", "subnets" and what ends with "-health" are
+// keys of another network.
 Result<void> check_network_name(std::string_view name);
 
 // Returns the prefix of the keys of this network. An empty `name`: there is one network, without a

@@ -175,14 +175,18 @@ Result<void> read_ping_flags(const CtlFlags& texts, const Flags& flags, CtlOptio
   return {};
 }
 
+Result<void> read_network(const CtlFlags& texts, const Flags& flags, CtlOptions& options) {
+  if (texts.network.empty()) return {};
+  TRY_DURING(check_network_name(texts.network), flags.label("network"));
+  options.network = texts.network;
+  options.store.prefix = prefix_of_network(options.store.prefix, options.network);
+  return {};
+}
+
 Result<CtlOptions> validate(const CtlFlags& texts, const Flags& flags, StoreOptions store) {
   CtlOptions options;
   options.store = std::move(store);
-  options.network = texts.network;
-  if (!options.network.empty()) {
-    TRY_DURING(check_network_name(options.network), flags.label("network"));
-    options.store.prefix = prefix_of_network(options.store.prefix, options.network);
-  }
+  TRY(read_network(texts, flags, options));
   options.timeout = TRY_DURING(parse_timeout(texts.timeout), flags.label("timeout"));
   options.json = texts.json;
   options.bad = texts.bad;

@@ -21,8 +21,9 @@ struct ControlCall {
   std::string body = {};
 };
 
-// Returns the answer, an object, about the network of `options`. ErrorKind::unavailable: no daemon answers in time; denied: this
-// user may not ask it; invalid: the daemon refuses the call, or is of an incompatible release.
+// Returns the answer, an object, about the network of `options`. ErrorKind::unavailable: no daemon
+// answers in time; denied: this user may not ask it; invalid: the daemon refuses the call, or is of
+// an incompatible release.
 Result<nlohmann::ordered_json> ask_daemon(const CtlOptions& options, ControlCall call);
 
 // Makes a call over the unix socket `path`, whose answer is the caller's to judge. `host`: the Host

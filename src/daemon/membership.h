@@ -25,7 +25,7 @@
 
 namespace flannel {
 
-// Who this host and this process are.
+// The names that this host and this process have, and what the process may do.
 struct ProcessIdentity {
   NodeTag node;
   std::string node_id_file;  // where `node.id` is from

@@ -18,7 +18,7 @@ namespace {
 
 // Each line wakes the service manager.
 constexpr auto kRest = std::chrono::seconds(1);
-// Of several networks so many have a part in the line for the service manager.
+// The line for the service manager is about so many networks at most.
 constexpr std::size_t kMostInLine = 4;
 
 // True if each of the two names the other.
@@ -130,7 +130,7 @@ Result<void> Node::set_software_checksums(bool on) {
   return {};
 }
 
-// Of the options of the last reload only those count that plan_reload() calls live.
+// A reload changes the options that plan_reload() calls live, and no others.
 Options Node::options_now(const std::string& network) const {
   Options now = options_of(edges_.options, network);
   if (taken_) now.take_live(*taken_);
