@@ -6,6 +6,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/store_feed.h"
 
@@ -48,6 +49,14 @@ class Registry : public StoreFeed {
   // Writes the configuration if its revision is still `seen` (0: if there is none yet).
   // ErrorKind::conflict as above.
   virtual void write_config(std::string text, Revision seen, Reply<Revision> reply) = 0;
+
+  // Deletes the configuration if its revision is still `seen`, which is not 0. ErrorKind::conflict
+  // as above.
+  virtual void remove_config(Revision seen, Reply<void> reply) = 0;
+
+  // Returns the names of all networks that have a configuration at PREFIX/NAME/config, sorted.
+  // PREFIX is that of this registry. Keys with names that no network can have are left out.
+  virtual void list_networks(Reply<std::vector<std::string>> reply) = 0;
 };
 
 }  // namespace flannel

@@ -62,7 +62,9 @@ struct CtlFlags {
     add("network", "the network of this name, of several: its keys are below PREFIX/NAME", network);
     add("timeout",
         "longest wait for the store, as 500ms, 10s or 1m; drain, undrain: 30s by default", timeout);
-    add("json", "leases, node list, status, peers, diff, events, log, doctor, trace: print JSON",
+    add("json",
+        "leases, node list, network list, status, peers, diff, events, log, doctor, trace: print "
+        "JSON",
         json);
     add("bad", "leases: list the quarantined records, with the reasons", bad);
     add("node", "reserve, unreserve: the public IP of the host", node);

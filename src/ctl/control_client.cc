@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/parse.h"
 #include "base/printable.h"
 #include "core/control_socket.h"
 #include "ctl/wait_for_answer.h"
@@ -60,6 +61,10 @@ Result<Json> ask_daemon(const CtlOptions& options, ControlCall call) {
   if (!end) return no_daemon(options, end.error());
   if (!end->body) return no_daemon(options, end->body.error());
   const Json json = Json::parse(*end->body, nullptr, false);
+  if (end->head.status == 503 && !json.is_object()) {
+    return fail(ErrorKind::unavailable,
+                fmt::format("ask flanneld {}: {}", what, printable(trim(*end->body))));
+  }
   const auto refuse = [&](const std::string& why) {
     return fail(ErrorKind::invalid, fmt::format("ask flanneld {}: {}", what, why));
   };

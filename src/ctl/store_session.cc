@@ -89,6 +89,17 @@ Result<Revision> StoreSession::write_config(std::string text, Revision seen) {
   });
 }
 
+Result<void> StoreSession::remove_config(Revision seen) {
+  return wait_for<void>(
+      [&](Reply<void> reply) { registry_->remove_config(seen, std::move(reply)); });
+}
+
+Result<std::vector<std::string>> StoreSession::networks() {
+  return wait_for<std::vector<std::string>>([this](Reply<std::vector<std::string>> reply) {
+    registry_->list_networks(std::move(reply));
+  });
+}
+
 Result<WriteResult> StoreSession::create(std::string key, std::string value, Ttl ttl) {
   return wait_for<WriteResult>([&](Reply<WriteResult> reply) {
     registry_->create_if_absent(std::move(key), std::move(value), ttl, std::move(reply));

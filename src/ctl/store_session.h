@@ -28,6 +28,10 @@ class StoreSession {
   // Like Registry::write_config().
   Result<Revision> write_config(std::string text, Revision seen);
 
+  // Like Registry::remove_config() and list_networks().
+  Result<void> remove_config(Revision seen);
+  Result<std::vector<std::string>> networks();
+
   // Like Registry::create_if_absent() and replace_if_unchanged().
   Result<WriteResult> create(std::string key, std::string value, Ttl ttl);
   Result<WriteResult> replace(Record seen, std::string value, Ttl ttl);

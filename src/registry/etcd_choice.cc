@@ -106,6 +106,12 @@ class EtcdChoice final : public Registry {
   void write_config(std::string text, Revision seen, Reply<Revision> reply) override {
     active().write_config(std::move(text), seen, std::move(reply));
   }
+  void remove_config(Revision seen, Reply<void> reply) override {
+    active().remove_config(seen, std::move(reply));
+  }
+  void list_networks(Reply<std::vector<std::string>> reply) override {
+    active().list_networks(std::move(reply));
+  }
 
  private:
   class UndecidedWatch;

@@ -50,6 +50,12 @@ class FailingLists final : public Registry {
   void write_config(std::string text, Revision seen, Reply<Revision> reply) override {
     real_->write_config(std::move(text), seen, std::move(reply));
   }
+  void remove_config(Revision seen, Reply<void> reply) override {
+    real_->remove_config(seen, std::move(reply));
+  }
+  void list_networks(Reply<std::vector<std::string>> reply) override {
+    real_->list_networks(std::move(reply));
+  }
 
  private:
   std::unique_ptr<Registry> real_;

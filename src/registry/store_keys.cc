@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/store_keys.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "base/parse.h"
+#include "core/network_name.h"
 
 namespace flannel {
 namespace {
@@ -40,6 +42,25 @@ StoreKeys::StoreKeys(std::string_view text)
     : prefix(clean_path(text)),
       config(join(prefix, "config")),
       subnets(join(prefix, "subnets") + "/") {}
+
+std::optional<std::string> StoreKeys::network_of(std::string_view full) const {
+  const std::string before = folder();
+  constexpr std::string_view kAfter = "/config";
+  if (!full.starts_with(before) || !full.ends_with(kAfter)) return std::nullopt;
+  full.remove_prefix(before.size());
+  if (full.size() < kAfter.size()) return std::nullopt;
+  full.remove_suffix(kAfter.size());
+  return check_network_name(full) ? std::optional<std::string>(full) : std::nullopt;
+}
+
+std::vector<std::string> StoreKeys::networks_of(std::span<const std::string> keys) const {
+  std::vector<std::string> names;
+  for (const std::string& key : keys) {
+    if (auto name = network_of(key)) names.push_back(*std::move(name));
+  }
+  std::ranges::sort(names);
+  return names;
+}
 
 std::optional<std::string_view> StoreKeys::below_subnets(std::string_view full) const {
   if (!full.starts_with(subnets)) return std::nullopt;

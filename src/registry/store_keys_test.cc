@@ -34,6 +34,19 @@ TEST(StoreKeysTest, KeysLieBelowThePrefix) {
   EXPECT_EQ(StoreKeys("net").subnets, "net/subnets/");
 }
 
+TEST(StoreKeysTest, ANetworkIsOneWhoseConfigurationLiesBelowItsName) {
+  const StoreKeys keys("/net");
+  EXPECT_EQ(keys.network_of("/net/blue/config"), "blue");
+  EXPECT_EQ(StoreKeys("net").network_of("net/blue/config"), "blue");
+  EXPECT_EQ(StoreKeys("").network_of("blue/config"), "blue");
+  for (const char* other :
+       {"/net/config", "/net/blue/subnets/x", "/net/blue/config/x", "/net/a b/config",
+        "/net/subnets/config", "/net/a/b/config", "/network/blue/config", "/net/blue"})
+    EXPECT_FALSE(keys.network_of(other)) << other;
+  const std::vector<std::string> all{"/net/a.b/config", "/net/a/config", "/net/config"};
+  EXPECT_EQ(keys.networks_of(all), (std::vector<std::string>{"a", "a.b"}));
+}
+
 TEST(StoreKeysTest, OnlyWhatLiesBelowSubnetsIsARecord) {
   const StoreKeys keys("/net");
   EXPECT_EQ(keys.below_subnets("/net/subnets/10.5.1.0-24"), "10.5.1.0-24");

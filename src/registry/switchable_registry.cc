@@ -98,4 +98,12 @@ void SwitchableRegistry::write_config(std::string text, Revision seen, Reply<Rev
   current_->write_config(std::move(text), seen, until_switch(std::move(reply)));
 }
 
+void SwitchableRegistry::remove_config(Revision seen, Reply<void> reply) {
+  current_->remove_config(seen, until_switch(std::move(reply)));
+}
+
+void SwitchableRegistry::list_networks(Reply<std::vector<std::string>> reply) {
+  current_->list_networks(until_switch(std::move(reply)));
+}
+
 }  // namespace flannel

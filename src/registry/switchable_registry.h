@@ -40,6 +40,8 @@ class SwitchableRegistry final : public Registry {
   void renew_if_unchanged(Record seen, Ttl ttl, Reply<WriteResult> reply) override;
   void release_if_unchanged(Record seen, Reply<void> reply) override;
   void write_config(std::string text, Revision seen, Reply<Revision> reply) override;
+  void remove_config(Revision seen, Reply<void> reply) override;
+  void list_networks(Reply<std::vector<std::string>> reply) override;
 
  private:
   class Watch;

@@ -125,6 +125,19 @@ void SimulatedRegistry::write_config(std::string, Revision, Reply<Revision> repl
       std::move(reply));
 }
 
+void SimulatedRegistry::remove_config(Revision, Reply<void> reply) {
+  call<void>(
+      [](Store&) { return Result<void>(fail(ErrorKind::unsupported, "nobody asks for it")); },
+      std::move(reply));
+}
+
+void SimulatedRegistry::list_networks(Reply<std::vector<std::string>> reply) {
+  using Names = std::vector<std::string>;
+  call<Names>(
+      [](Store&) { return Result<Names>(fail(ErrorKind::unsupported, "nobody asks for it")); },
+      std::move(reply));
+}
+
 void SimulatedRegistry::remaining_lives(std::vector<Record>, Reply<RemainingLives> reply) {
   call<RemainingLives>([](Store& store) { return Result<RemainingLives>(store.remaining_lives()); },
                        std::move(reply));

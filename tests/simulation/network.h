@@ -83,6 +83,8 @@ class SimulatedRegistry : public Registry {
   void renew_if_unchanged(Record seen, Ttl ttl, Reply<WriteResult> reply) override;
   void release_if_unchanged(Record seen, Reply<void> reply) override;
   void write_config(std::string text, Revision seen, Reply<Revision> reply) override;
+  void remove_config(Revision seen, Reply<void> reply) override;
+  void list_networks(Reply<std::vector<std::string>> reply) override;
 
   // The link has been cut: streams that stay silent are given up.
   void on_cut();

@@ -85,6 +85,12 @@ class BlockingRegistry {
   Result<Revision> write_config(const std::string& text, Revision seen) {
     return answer<Revision>([&](auto reply) { registry_->write_config(text, seen, reply); });
   }
+  Result<void> remove_config(Revision seen) {
+    return answer<void>([&](auto reply) { registry_->remove_config(seen, reply); });
+  }
+  Result<std::vector<std::string>> networks() {
+    return answer<std::vector<std::string>>([&](auto reply) { registry_->list_networks(reply); });
+  }
 
   template <typename T>
   Result<T> answer(const std::function<void(Reply<T>)>& ask) {

@@ -144,6 +144,32 @@ class ConsulRegistry final : public Registry {
            });
   }
 
+  // Consul calls the deletion of a missing key done whatever the index is, so that is checked, too.
+  void remove_config(Revision seen, Reply<void> reply) override {
+    client_.transact(
+        {{Verb::check_index, keys_.config, {}, seen}, {Verb::delete_cas, keys_.config, {}, seen}},
+        [answer = naming("delete " + keys_.config, "write", std::move(reply))](
+            const Result<KvTransaction>& done) {
+          if (!done) return answer(Failure(done.error()));
+          if (!done->why_not.empty()) {
+            return answer(fail(ErrorKind::conflict, done->why_not.front()));
+          }
+          answer({});
+        });
+  }
+
+  void list_networks(Reply<std::vector<std::string>> reply) override {
+    client_.get(kv_keys_path(keys_.prefix) + "&consistent",
+                [this, answer = naming("list the networks below " + keys_.prefix, "read",
+                                       std::move(reply))](const Result<ConsulAnswer>& got) {
+                  if (!got) return answer(Failure(got.error()));
+                  if (got->status == 404) return answer({});
+                  const auto keys = decode_kv_keys(got->body);
+                  if (!keys) return answer(Failure(keys.error()));
+                  answer(keys_.networks_of(*keys));
+                });
+  }
+
  private:
   // Makes errors of `reply` name the operation, and the right that the token lacks.
   template <typename T>

@@ -99,6 +99,14 @@ const char* name_of(KvOperation::Verb verb) {
   return "";
 }
 
+std::string kv_folder(std::string_view prefix) {
+  std::string path = "/v1/kv/";
+  for (const std::string_view part : split(prefix, '/')) {
+    if (!part.empty()) path += percent_encode(part) + "/";
+  }
+  return path;
+}
+
 }  // namespace
 
 Result<std::vector<KvEntry>> decode_kv_list(std::string_view text) {
@@ -113,11 +121,22 @@ Result<std::vector<KvEntry>> decode_kv_list(std::string_view text) {
 }
 
 std::string kv_list_path(std::string_view prefix) {
-  std::string path = "/v1/kv/";
-  for (const std::string_view part : split(prefix, '/')) {
-    if (!part.empty()) path += percent_encode(part) + "/";
+  return kv_folder(prefix) + "?recurse";
+}
+
+std::string kv_keys_path(std::string_view prefix) {
+  return kv_folder(prefix) + "?keys";
+}
+
+Result<std::vector<std::string>> decode_kv_keys(std::string_view text) {
+  const Json json = Json::parse(text, nullptr, false);
+  if (!json.is_array()) return bad("a list of keys is no array");
+  std::vector<std::string> keys;
+  for (const Json& key : json) {
+    if (!key.is_string()) return bad("a key is no string");
+    keys.push_back(key.get<std::string>());
   }
-  return path + "?recurse";
+  return keys;
 }
 
 std::string encode_transaction(const std::vector<KvOperation>& operations) {

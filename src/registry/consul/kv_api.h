@@ -32,6 +32,11 @@ Result<std::vector<KvEntry>> decode_kv_list(std::string_view json);
 // ends.
 std::string kv_list_path(std::string_view prefix);
 
+// Returns the path of the keys alone below a prefix: "/v1/kv/coreos.com/network/?keys".
+std::string kv_keys_path(std::string_view prefix);
+// Decodes that list.
+Result<std::vector<std::string>> decode_kv_keys(std::string_view json);
+
 // One operation of a transaction. Its verb determines which members are used:
 // cas: key, value, index (0: the key is absent); delete-cas, check-index: key, index;
 // lock: key, value, session; unlock: key, value, session; get: key.

@@ -14,6 +14,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       if (record.revision < 0 || record.key.empty()) std::abort();
     }
   }
+  (void)flannel::decode_kv_keys(text);
   (void)flannel::decode_transaction(text);
   (void)flannel::decode_session_id(text);
   (void)flannel::decode_session_ttl(text);

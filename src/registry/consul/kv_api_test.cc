@@ -34,6 +34,10 @@ TEST(KvApiTest, ATextThatWasCutIsDecodedAsFarAsItGoes) {
 
 TEST(KvApiTest, AListIsAskedForBelowThePrefixOnly) {
   EXPECT_EQ(kv_list_path("coreos.com/network"), "/v1/kv/coreos.com/network/?recurse");
+  EXPECT_EQ(kv_keys_path("coreos.com/network"), "/v1/kv/coreos.com/network/?keys");
+  EXPECT_EQ(decode_kv_keys(R"(["a/config","b"])"), (std::vector<std::string>{"a/config", "b"}));
+  for (const char* wrong : {"", "{}", "[1]", "null"})
+    EXPECT_FALSE(decode_kv_keys(wrong)) << wrong;
   EXPECT_EQ(kv_list_path("a b/c"), "/v1/kv/a%20b/c/?recurse");
   EXPECT_EQ(kv_list_path(""), "/v1/kv/?recurse");
 }

@@ -133,7 +133,37 @@ class Etcd2Registry final : public Registry {
                  });
   }
 
+  void remove_config(Revision seen, Reply<void> reply) override {
+    client_.call({"DELETE", keys_path(keys_.config) + "?prevIndex=" + std::to_string(seen), {}},
+                 [answer = naming("delete " + keys_.config, right_to("readwrite", keys_.config),
+                                  std::move(reply))](const Result<KeysReply>& got) {
+                   const auto node = node_of(got, ErrorKind::conflict);
+                   if (!node) return answer(Failure(node.error()));
+                   answer({});
+                 });
+  }
+
+  void list_networks(Reply<std::vector<std::string>> reply) override {
+    client_.call({"GET", keys_path(keys_.prefix) + "?recursive=true&quorum=true", {}},
+                 [this, answer = naming("list the networks below " + keys_.prefix, read_right(),
+                                        std::move(reply))](const Result<KeysReply>& got) {
+                   if (got && got->error == keys_error::kNotFound) return answer({});
+                   const auto node = node_of(got, ErrorKind::invalid);
+                   if (!node) return answer(Failure(node.error()));
+                   std::vector<std::string> keys;
+                   add_keys(*node, keys);
+                   answer(keys_.networks_of(keys));
+                 });
+  }
+
  private:
+  static void add_keys(const KeysNode& directory, std::vector<std::string>& keys) {
+    for (const KeysNode& node : directory.nodes) {
+      if (!node.dir) keys.push_back(node.key);
+      add_keys(node, keys);
+    }
+  }
+
   // The revision that was reported for a refreshed record, and its current index.
   struct Refreshed {
     Revision reported = 0;

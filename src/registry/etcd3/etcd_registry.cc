@@ -44,6 +44,13 @@ std::optional<std::string> seen_value(const Record& seen) {
   return seen.left_out == 0 ? std::optional(seen.value) : std::nullopt;
 }
 
+// The key after all that begin with `folder`, which ends with a slash; all keys if it is empty.
+std::string end_of(std::string folder) {
+  if (folder.empty()) return std::string(1, '\0');
+  ++folder.back();
+  return folder;
+}
+
 class EtcdRegistry final : public Registry {
  public:
   EtcdRegistry(std::unique_ptr<EtcdConnection> connection, std::string urls,
@@ -157,6 +164,35 @@ class EtcdRegistry final : public Registry {
   void write_config(std::string text, Revision seen, Reply<Revision> reply) override {
     etcd_commit(*connection_, {.key = keys_.config, .seen = seen, .value = std::move(text)},
                 naming("write " + keys_.config, write_of(keys_.config), std::move(reply)));
+  }
+
+  void remove_config(Revision seen, Reply<void> reply) override {
+    auto answer = naming("delete " + keys_.config, write_of(keys_.config), std::move(reply));
+    etcd_commit(*connection_, {.op = EtcdCommit::Op::remove, .key = keys_.config, .seen = seen},
+                [answer = std::move(answer)](const Result<Revision>& gone) {
+                  if (!gone) return answer(Failure(gone.error()));
+                  answer({});
+                });
+  }
+
+  // The order of keys is not that of names: "a.b/config" is before "a/config".
+  void list_networks(Reply<std::vector<std::string>> reply) override {
+    const std::string below = keys_.folder();
+    etcdserverpb::RangeRequest request;
+    request.set_key(below.empty() ? std::string(1, '\0') : below);
+    request.set_range_end(end_of(below));
+    request.set_keys_only(true);
+    auto answer =
+        naming("list the networks below " + below, read_of_all_below(below), std::move(reply));
+    etcd_range(
+        *connection_, request, kCallDeadline,
+        [this, answer = std::move(answer)](const Result<etcdserverpb::RangeResponse>& listed) {
+          if (!listed) return answer(Failure(listed.error()));
+          std::vector<std::string> keys;
+          for (const auto& kv : listed->kvs())
+            keys.push_back(kv.key());
+          answer(keys_.networks_of(keys));
+        });
   }
 
  private:

@@ -75,6 +75,14 @@ class MemoryRegistry final : public Registry {
     call(std::move(reply), [&] { return store_->write_config(prefix_, std::move(text), seen); });
   }
 
+  void remove_config(Revision seen, Reply<void> reply) override {
+    call(std::move(reply), [&] { return store_->remove_config(prefix_, seen); });
+  }
+
+  void list_networks(Reply<std::vector<std::string>> reply) override {
+    call(std::move(reply), [&] { return store_->networks(prefix_); });
+  }
+
  private:
   // The call takes effect now, and the answer comes in a later turn.
   template <typename T, typename Act>

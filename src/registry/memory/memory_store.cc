@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/record_limits.h"
+#include "registry/store_keys.h"
 #include "registry/watch_posts.h"
 
 namespace flannel {
@@ -247,6 +248,25 @@ Result<Revision> MemoryStore::write_config(const std::string& prefix, std::strin
   }
   set_config(prefix, std::move(text));
   return revision_;
+}
+
+Result<void> MemoryStore::remove_config(const std::string& prefix, Revision seen) {
+  const std::lock_guard lock(mutex_);
+  const auto& config = networks_[prefix].config;
+  if (!config || config->revision != seen) {
+    return fail(ErrorKind::conflict, "delete the configuration: changed since it was read");
+  }
+  set_config(prefix, std::nullopt);
+  return {};
+}
+
+std::vector<std::string> MemoryStore::networks(const std::string& prefix) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string> keys;
+  for (const auto& [other, network] : networks_) {
+    if (network.config) keys.push_back(StoreKeys(other).config);
+  }
+  return StoreKeys(prefix).networks_of(keys);
 }
 
 WriteResult MemoryStore::store(Network& network, const std::string& prefix, Record record, Ttl ttl,

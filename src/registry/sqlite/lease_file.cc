@@ -259,13 +259,17 @@ Result<void> LeaseFile::release(std::string_view prefix, const Record& seen, Wal
   return transaction.commit();
 }
 
+Result<Revision> LeaseFile::config_revision(std::string_view prefix) {
+  Statement query = TRY(database_.prepare("SELECT revision FROM config WHERE prefix = ?"));
+  query.text(1, prefix);
+  return TRY(query.step()) ? query.integer(0) : 0;
+}
+
 Result<Revision> LeaseFile::write_config(std::string_view prefix, std::string_view text,
                                          Revision seen) {
   WriteTransaction transaction = TRY(WriteTransaction::begin(database_));
-  Statement query = TRY(database_.prepare("SELECT revision FROM config WHERE prefix = ?"));
-  query.text(1, prefix);
-  const Revision there = TRY(query.step()) ? query.integer(0) : 0;
-  if (there != seen) return fail(ErrorKind::conflict, "changed since it was read");
+  if (TRY(config_revision(prefix)) != seen)
+    return fail(ErrorKind::conflict, "changed since it was read");
   Statement write =
       TRY(database_.prepare("INSERT INTO config (prefix, text) VALUES (?, ?) "
                             "ON CONFLICT DO UPDATE SET text = excluded.text"));
@@ -274,6 +278,24 @@ Result<Revision> LeaseFile::write_config(std::string_view prefix, std::string_vi
   const Revision written = TRY(revision());
   TRY(transaction.commit());
   return written;
+}
+
+Result<void> LeaseFile::remove_config(std::string_view prefix, Revision seen) {
+  WriteTransaction transaction = TRY(WriteTransaction::begin(database_));
+  const Revision there = TRY(config_revision(prefix));
+  if (there == 0 || there != seen) return fail(ErrorKind::conflict, "changed since it was read");
+  Statement remove = TRY(database_.prepare("DELETE FROM config WHERE prefix = ?"));
+  remove.text(1, prefix);
+  TRY(remove.step());
+  return transaction.commit();
+}
+
+Result<std::vector<std::string>> LeaseFile::configured() {
+  Statement query = TRY(database_.prepare("SELECT prefix FROM config"));
+  std::vector<std::string> prefixes;
+  while (TRY(query.step()))
+    prefixes.push_back(query.bytes(0));
+  return prefixes;
 }
 
 Result<bool> LeaseFile::expire(WallTime now) {

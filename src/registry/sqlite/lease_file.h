@@ -50,6 +50,9 @@ class LeaseFile {
   Result<WriteResult> renew(std::string_view prefix, const Record& seen, Ttl ttl, WallTime now);
   Result<void> release(std::string_view prefix, const Record& seen, WallTime now);
   Result<Revision> write_config(std::string_view prefix, std::string_view text, Revision seen);
+  Result<void> remove_config(std::string_view prefix, Revision seen);
+  // The prefixes of all networks that have a configuration.
+  Result<std::vector<std::string>> configured();
 
   // Deletes the expired records; true if there were any.
   Result<bool> expire(WallTime now);
@@ -72,6 +75,8 @@ class LeaseFile {
   Result<void> use_log();
   Result<void> make_schema();
 
+  // 0: there is no configuration.
+  Result<Revision> config_revision(std::string_view prefix);
   // Requires a write transaction.
   Result<bool> forget_expired(WallTime now);
   // Returns the state of the record after it was written.

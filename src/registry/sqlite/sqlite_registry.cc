@@ -5,6 +5,7 @@
 
 #include "loop/loop_gate.h"
 #include "registry/sqlite/sqlite_worker.h"
+#include "registry/store_keys.h"
 
 namespace flannel {
 namespace {
@@ -99,6 +100,23 @@ class SqliteRegistry final : public Registry {
                    [prefix = prefix_, text = std::move(text), seen](LeaseFile& file) {
                      return file.write_config(prefix, text, seen);
                    });
+  }
+
+  void remove_config(Revision seen, Reply<void> reply) override {
+    call<void>(
+        "delete the configuration", std::move(reply),
+        [prefix = prefix_, seen](LeaseFile& file) { return file.remove_config(prefix, seen); });
+  }
+
+  void list_networks(Reply<std::vector<std::string>> reply) override {
+    using Names = std::vector<std::string>;
+    call<Names>("list the networks below " + prefix_, std::move(reply),
+                [prefix = prefix_](LeaseFile& file) -> Result<Names> {
+                  std::vector<std::string> keys;
+                  for (const std::string& other : TRY(file.configured()))
+                    keys.push_back(StoreKeys(other).config);
+                  return StoreKeys(prefix).networks_of(keys);
+                });
   }
 
  private:

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+// Implements network list, create and delete: the networks of one store (docs/networks.md).
+#include <fmt/format.h>
+
+#include <ostream>
+
+#include "core/announced_backend.h"
+#include "core/json_text.h"
+#include "core/network_config.h"
+#include "core/network_name.h"
+#include "ctl/command.h"
+#include "ctl/config_text.h"
+#include "ctl/host_check.h"
+#include "ctl/network_report.h"
+#include "ctl/store_session.h"
+#include "ctl/text_table.h"
+
+namespace flannel {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// A network of the store. `name` is empty for the one that has none.
+struct StoredNetwork {
+  std::string name;
+  Snapshot snapshot;
+  Result<NetworkConfig> config = NetworkConfig{};
+};
+
+std::string label(const std::string& name) {
+  return name.empty() ? "the network without a name" : "the network " + name;
+}
+
+CtlOptions options_in(const CtlOptions& options, const std::string& network) {
+  CtlOptions own = options;
+  own.store.prefix = prefix_of_network(options.store.prefix, network);
+  return own;
+}
+
+// nullopt: it has no configuration.
+Result<std::optional<StoredNetwork>> read_network(const CtlOptions& options,
+                                                  const std::string& name) {
+  StoreSession store = TRY(StoreSession::open(options_in(options, name)));
+  StoredNetwork network{.name = name, .snapshot = TRY(store.snapshot())};
+  if (!network.snapshot.config) return std::nullopt;
+  auto parsed = parse_network_config(network.snapshot.config->text);
+  network.config = parsed ? Result<NetworkConfig>(std::move(parsed->config))
+                          : Failure(std::move(parsed).error());
+  return network;
+}
+
+Result<void> refuse_network_flag(const CtlOptions& options) {
+  if (options.network.empty()) return {};
+  return fail(ErrorKind::invalid, "--network means nothing to this command, which is about all");
+}
+
+// The one without a name first.
+Result<std::vector<StoredNetwork>> read_networks(const CtlOptions& options) {
+  TRY(refuse_network_flag(options));
+  StoreSession store = TRY(StoreSession::open(options));
+  std::vector<std::string> names = TRY(store.networks());
+  names.insert(names.begin(), "");
+  std::vector<StoredNetwork> networks;
+  for (const std::string& name : names) {
+    auto network = TRY_DURING(read_network(options, name), "read " + label(name));
+    if (network) networks.push_back(*std::move(network));
+  }
+  return networks;
+}
+
+std::string ranges_of(const NetworkConfig& config) {
+  std::string text;
+  for (const IpPrefix& range : config.networks())
+    text += (text.empty() ? "" : ",") + to_string(range);
+  return text;
+}
+
+// Fails if packets of the new network could not be told from those of another one, or a host could
+// not have both.
+Result<void> check_beside(const NetworkConfig& made, const StoredNetwork& other) {
+  if (!other.config) return {};
+  for (const IpPrefix& range : made.networks()) {
+    for (const IpPrefix& theirs : other.config->networks()) {
+      if (!range.overlaps(theirs)) continue;
+      return fail(ErrorKind::conflict,
+                  fmt::format("{} overlaps {}, the range of {}", to_string(range),
+                              to_string(theirs), label(other.name)));
+    }
+  }
+  const AnnouncedBackend ours = configured_backend(made);
+  const AnnouncedBackend theirs = configured_backend(*other.config);
+  if (ours.type == "vxlan" && theirs.type == "vxlan" && ours.vni == theirs.vni) {
+    return fail(ErrorKind::conflict, fmt::format("VNI {} belongs to {}; give Backend another VNI",
+                                                 ours.vni, label(other.name)));
+  }
+  if (ours.port != 0 && ours.port == theirs.port && ours.type != theirs.type) {
+    return fail(ErrorKind::conflict,
+                fmt::format("UDP port {} belongs to {}; give Backend another Port", ours.port,
+                            label(other.name)));
+  }
+  if (ours.type == "udp" && theirs.type == "udp" && ours.port == theirs.port) {
+    return fail(ErrorKind::conflict,
+                fmt::format("UDP port {} belongs to {}; give Backend another Port", ours.port,
+                            label(other.name)));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<void> run_network_list(const CtlOptions& options, const Terminal& terminal) {
+  const auto networks = TRY(read_networks(options));
+  Json list = Json::array();
+  std::vector<std::vector<std::string>> rows = {{"NAME", "RANGE", "BACKEND", "LEASES", "PEERS"}};
+  for (const StoredNetwork& network : networks) {
+    const auto& config = network.config;
+    const std::string range = config ? ranges_of(*config) : "-";
+    const std::string backend = config ? to_string(configured_backend(*config)) : "-";
+    std::string peers;
+    for (const std::string& peer : config ? config->peers : std::vector<std::string>())
+      peers += (peers.empty() ? "" : ",") + peer;
+    const std::size_t leases = network.snapshot.records.size();
+    rows.push_back({network.name.empty() ? "(none)" : network.name,
+                    config ? range : "wrong: " + config.error().text, backend,
+                    std::to_string(leases), peers.empty() ? "-" : peers});
+    list.push_back({{"name", network.name},
+                    {"range", config ? Json(range) : Json(nullptr)},
+                    {"backend", config ? Json(backend) : Json(nullptr)},
+                    {"leases", leases},
+                    {"peers", config ? Json(config->peers) : Json::array()},
+                    {"error", config ? Json(nullptr) : Json(config.error().text)}});
+  }
+  terminal.out << (options.json ? json_text(Json{{"networks", list}}) : text_table(rows));
+  return {};
+}
+
+Result<void> run_network_create(const CtlOptions& options, const Terminal& terminal) {
+  TRY(refuse_network_flag(options));
+  const std::string& name = options.words[0];
+  TRY(check_network_name(name));
+  const std::string text = TRY(read_config_text(options.words[1], terminal));
+  const NetworkReport report =
+      TRY_DURING(report_on(text, options.underlay_mtu), "not made, the configuration is wrong");
+  print_warnings(report.warnings, terminal);
+  StoreSession store = TRY(StoreSession::open_or_make(options_in(options, name)));
+  for (const StoredNetwork& other : TRY(read_networks(options))) {
+    if (other.name == name) {
+      return fail(ErrorKind::exists,
+                  fmt::format("not made: there is a network {}; \"flannelctl --network={} config "
+                              "set\" changes it",
+                              name, name));
+    }
+    TRY_DURING(check_beside(report.config, other), "not made");
+  }
+  print_warnings(clashes_on_this_host(report.config, options, terminal), terminal);
+  TRY(store.write_config(text, 0));
+  terminal.out << to_text(report) << "hosts with --networks=" << name
+               << " take part in it; flannelctl --network=" << name << " is about it\n";
+  return {};
+}
+
+Result<void> run_network_delete(const CtlOptions& options, const Terminal& terminal) {
+  TRY(refuse_network_flag(options));
+  const std::string& name = options.words[0];
+  TRY(check_network_name(name));
+  StoreSession store = TRY(StoreSession::open(options_in(options, name)));
+  const Snapshot snapshot = TRY(store.snapshot());
+  if (!snapshot.config) {
+    return fail(ErrorKind::not_found, fmt::format("there is no network {}: no key {}/config", name,
+                                                  options_in(options, name).store.prefix));
+  }
+  if (!snapshot.records.empty() && !options.force) {
+    return fail(ErrorKind::conflict,
+                fmt::format("not deleted: {} hosts have leases in it, and go on without a "
+                            "configuration; drain them, or take it from their --networks, or "
+                            "--force",
+                            snapshot.records.size()));
+  }
+  TRY(store.remove_config(snapshot.config->revision));
+  terminal.out << fmt::format("deleted the configuration of {}; its {} leases end by themselves\n",
+                              name, snapshot.records.size());
+  return {};
+}
+
+}  // namespace flannel
