@@ -24,11 +24,9 @@ void append_log_flags(std::vector<OldFlag>& flags) {
 }
 
 void append_removed(std::vector<OldFlag>& flags) {
-  for (const char* name : {"networks", "subnet-dir"}) {
-    flags.push_back({.name = name,
-                     .advice = "one flanneld serves one network; for each of several start one "
-                               "with its own --etcd-prefix and --subnet-file"});
-  }
+  flags.push_back({.name = "subnet-dir",
+                   .advice = "the files of several networks are in the folder networks beside "
+                             "--subnet-file"});
   for (const char* name :
        {"listen", "remote", "remote-keyfile", "remote-certfile", "remote-cafile"}) {
     flags.push_back({.name = name,

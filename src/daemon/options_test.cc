@@ -316,8 +316,7 @@ TEST(OptionsTest, FlagsOfEarlierReleasesAreExplained) {
         << parsed.warnings[0];
   }
   const std::map<std::string, std::string> refused = {
-      {"-networks=a,b", "start one with its own --etcd-prefix"},
-      {"-subnet-dir=/run", "start one with its own --etcd-prefix"},
+      {"-subnet-dir=/run", "in the folder networks beside --subnet-file"},
       {"-remote=10.0.0.1:8888", "each host asks the store itself: --etcd-endpoints"},
       {"--listen=:8888", "flannel has had no server since v0.7"},
       {"--interface=eth0", "--interface is called --iface"},

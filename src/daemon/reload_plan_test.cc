@@ -61,6 +61,7 @@ constexpr Case kCases[] = {
     {"--log-format", Effect::restart},
     {"--log_backtrace_at", Effect::restart},
     {"--net-config-path", Effect::restart},
+    {"--networks", Effect::restart},
     {"--on-subnet-loss", Effect::live},
     {"--probe-peers", Effect::restart},
     {"--public-ip", Effect::live},
