@@ -75,8 +75,7 @@ std::string ranges_of(const NetworkConfig& config) {
   return text;
 }
 
-// Fails if packets of the new network could not be told from those of another one, or a host could
-// not have both.
+// Fails if a host could not have the new network beside the other one.
 Result<void> check_beside(const NetworkConfig& made, const StoredNetwork& other) {
   if (!other.config) return {};
   for (const IpPrefix& range : made.networks()) {
