@@ -114,6 +114,12 @@ void etcd_range(EtcdConnection& connection, const pb::RangeRequest& request,
             std::move(done));
 }
 
+std::string end_of_range(std::string folder) {
+  if (folder.empty()) return std::string(1, '\0');  // etcd's word for all keys
+  ++folder.back();
+  return folder;
+}
+
 std::int64_t new_lease_id() {
   std::random_device device;
   std::uniform_int_distribution<std::int64_t> ids(1);

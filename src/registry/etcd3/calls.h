@@ -40,6 +40,10 @@ void etcd_range(EtcdConnection& connection, const etcdserverpb::RangeRequest& re
                 std::chrono::milliseconds deadline,
                 std::function<void(Result<etcdserverpb::RangeResponse>)> done);
 
+// Returns the end of the range of all keys that begin with `folder`, which is empty or ends in a
+// slash.
+std::string end_of_range(std::string folder);
+
 // Returns a random lease id that practically no other process chooses.
 std::int64_t new_lease_id();
 // Grants a lease with the id `id` and returns the granted TTL. Since the caller chooses the id, it

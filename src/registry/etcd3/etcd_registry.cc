@@ -44,13 +44,6 @@ std::optional<std::string> seen_value(const Record& seen) {
   return seen.left_out == 0 ? std::optional(seen.value) : std::nullopt;
 }
 
-// The key after all that begin with `folder`, which ends with a slash; all keys if it is empty.
-std::string end_of(std::string folder) {
-  if (folder.empty()) return std::string(1, '\0');
-  ++folder.back();
-  return folder;
-}
-
 class EtcdRegistry final : public Registry {
  public:
   EtcdRegistry(std::unique_ptr<EtcdConnection> connection, std::string urls,
@@ -180,7 +173,7 @@ class EtcdRegistry final : public Registry {
     const std::string below = keys_.folder();
     etcdserverpb::RangeRequest request;
     request.set_key(below.empty() ? std::string(1, '\0') : below);
-    request.set_range_end(end_of(below));
+    request.set_range_end(end_of_range(below));
     request.set_keys_only(true);
     auto answer =
         naming("list the networks below " + below, read_of_all_below(below), std::move(reply));

@@ -19,12 +19,6 @@ namespace pb = etcdserverpb;
 constexpr std::chrono::milliseconds kSnapshotDeadline{30000};
 constexpr std::int64_t kPage = 10000;  // records
 
-// Returns the first key that is not below `prefix`, which ends in a slash: '0' comes after '/'.
-std::string end_of(std::string prefix) {
-  prefix.back() = '0';
-  return prefix;
-}
-
 class SnapshotCall : public std::enable_shared_from_this<SnapshotCall> {
  public:
   SnapshotCall(EtcdConnection& connection, StoreKeys keys,
@@ -45,7 +39,7 @@ class SnapshotCall : public std::enable_shared_from_this<SnapshotCall> {
   pb::RangeRequest page(const std::string& first, Revision revision) const {
     pb::RangeRequest request;
     request.set_key(first);
-    request.set_range_end(end_of(keys_.subnets));
+    request.set_range_end(end_of_range(keys_.subnets));
     request.set_limit(limit_);
     request.set_revision(revision);
     return request;
