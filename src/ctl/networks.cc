@@ -75,6 +75,10 @@ std::string ranges_of(const NetworkConfig& config) {
   return text;
 }
 
+std::string peers_of(const NetworkConfig& config) {
+  return config.peers.empty() ? "-" : fmt::format("peers {}", fmt::join(config.peers, ", "));
+}
+
 // Fails if a host could not have the new network beside the other one.
 Result<void> check_beside(const NetworkConfig& made, const StoredNetwork& other) {
   if (!other.config) return {};
@@ -110,18 +114,15 @@ Result<void> check_beside(const NetworkConfig& made, const StoredNetwork& other)
 Result<void> run_network_list(const CtlOptions& options, const Terminal& terminal) {
   const auto networks = TRY(read_networks(options));
   Json list = Json::array();
-  std::vector<std::vector<std::string>> rows = {{"NAME", "RANGE", "BACKEND", "LEASES", "PEERS"}};
+  std::vector<std::vector<std::string>> rows = {{"NAME", "RANGE", "BACKEND", "LEASES", "NOTE"}};
   for (const StoredNetwork& network : networks) {
     const auto& config = network.config;
     const std::string range = config ? ranges_of(*config) : "-";
     const std::string backend = config ? to_string(configured_backend(*config)) : "-";
-    std::string peers;
-    for (const std::string& peer : config ? config->peers : std::vector<std::string>())
-      peers += (peers.empty() ? "" : ",") + peer;
+    const std::string note = config ? peers_of(*config) : "wrong: " + config.error().text;
     const std::size_t leases = network.snapshot.records.size();
-    rows.push_back({network.name.empty() ? "(none)" : network.name,
-                    config ? range : "wrong: " + config.error().text, backend,
-                    std::to_string(leases), peers.empty() ? "-" : peers});
+    rows.push_back({network.name.empty() ? "(none)" : network.name, range, backend,
+                    std::to_string(leases), note});
     list.push_back({{"name", network.name},
                     {"range", config ? Json(range) : Json(nullptr)},
                     {"backend", config ? Json(backend) : Json(nullptr)},

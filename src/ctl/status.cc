@@ -162,13 +162,13 @@ std::string screen(const Json& status) {
 Result<std::vector<std::string>> networks_of_daemon(const CtlOptions& options) {
   if (!options.network.empty()) return std::vector{options.network};
   const auto answer = ask_daemon(options, {"GET", "/v1/networks"});
-  // Refused by a daemon of an earlier release, which has one.
-  if (!answer && answer.error().kind == ErrorKind::invalid) return std::vector<std::string>{""};
-  if (!answer) return Failure(answer.error());
+  // A daemon of an earlier release refuses it, and has one.
+  if (!answer && answer.error().kind != ErrorKind::invalid) return Failure(answer.error());
   std::vector<std::string> names;
-  for (const Json& network : answer->value("networks", Json::array()))
-    names.push_back(network.value("name", ""));
-  return names;
+  for (const Json& network : answer ? answer->value("networks", Json::array()) : Json::array()) {
+    if (network.is_object()) names.push_back(network.value("name", ""));
+  }
+  return names.empty() ? std::vector<std::string>{""} : names;
 }
 
 // Returns whether all networks are ready.
