@@ -103,8 +103,8 @@ def test_no_change_and_no_fault_costs_a_packet_or_a_subnet(lab, seed):
     subnets = cluster.subnets()
     chaos = Chaos(cluster, seed)
     with (
-        EchoStreams(cluster, one.container, two.container) as there,
-        EchoStreams(cluster, three.container, one.container) as back,
+        EchoStreams(cluster, one.container, two.container, longest=2 * SECONDS + 1000) as there,
+        EchoStreams(cluster, three.container, one.container, longest=2 * SECONDS + 1000) as back,
     ):
         end = time.monotonic() + SECONDS
         while time.monotonic() < end:

@@ -112,12 +112,14 @@ class EchoStream:
 
     # fping sleeps between its echoes; ping polls if they are less than 10 ms apart, which takes half a core.
     REPLY = re.compile(r"^\[([\d.]+)\] \S+ : \[(\d+)\], \d+ bytes, ", re.MULTILINE)
-    LONGEST = 1000  # seconds; with -l, fping goes wrong if nothing is answered for as long as -t
+    LONGEST = 1000  # seconds
 
-    def __init__(self, source, target, folder, every=0.005, size=None):
+    def __init__(self, source, target, folder, every=0.005, size=None, longest=LONGEST):
+        """`longest`: so many seconds the stream lasts. Without a number of echoes (-l), fping goes wrong if
+        nothing is answered for as long as -t; it needs some 100 bytes of memory for each."""
         self._target = target
         pause = f"{every * 1000:g}"
-        self._options = ["-D", "-p", pause, "-i", pause, "-t", 10_000, "-c", round(self.LONGEST / every)]
+        self._options = ["-D", "-p", pause, "-i", pause, "-t", 10_000, "-c", round(longest / every)]
         if size is not None:
             self._options += ["-b", size]
         self._may_be_cut = size is not None
