@@ -3,18 +3,23 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+#include <vector>
+
 namespace flannel::network_name_test {
 namespace {
 
 TEST(NetworkName, HasLettersDigitsAndSomeSigns) {
-  for (const std::string name : {"blue", "a", "7", "Blue-2_b.c", std::string(32, 'x').c_str()}) {
+  for (const std::string& name :
+       std::vector<std::string>{"blue", "a", "7", "Blue-2_b.c", std::string(32, 'x')}) {
     EXPECT_TRUE(check_network_name(name)) << name;
   }
 }
 
 TEST(NetworkName, IsRefusedIfItCouldBeAnotherKeyOrPath) {
-  for (const std::string name : {"", ".", "..", "-a", "a/b", "a b", "config", "subnets",
-                                 "blue-health", "bl\xc3\xbc", "*", std::string(33, 'x').c_str()}) {
+  for (const std::string& name :
+       std::vector<std::string>{"", ".", "..", "-a", "a/b", "a b", "config", "subnets",
+                                "blue-health", "bl\xc3\xbc", "*", std::string(33, 'x')}) {
     EXPECT_FALSE(check_network_name(name)) << name;
   }
 }

@@ -175,7 +175,7 @@ class Tracing {
   }
 
   trace::Packet packet() const {
-    const auto ports = [this](const std::string& device, const IpAddress& container) {
+    const auto ports = [](const std::string& device, const IpAddress& container) {
       const auto found = bridge_ports(device, container);
       return found ? *found : std::vector<std::string>();
     };
