@@ -2,6 +2,7 @@
 #include "ctl/control_client.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -76,6 +77,26 @@ Result<Json> ask_daemon(const CtlOptions& options, ControlCall call) {
   }
   if (end->head.status == 200) return json;
   return refuse(printable(json.value("error", "no reason given")));
+}
+
+Result<std::vector<std::string>> networks_asked_for(const CtlOptions& options) {
+  if (!options.network.empty()) return std::vector{options.network};
+  const auto answer = ask_daemon(options, {"GET", "/v1/networks"});
+  // A daemon of an earlier release refuses it, and has one.
+  if (!answer && answer.error().kind != ErrorKind::invalid) return Failure(answer.error());
+  std::vector<std::string> names;
+  for (const Json& network : answer ? answer->value("networks", Json::array()) : Json::array()) {
+    if (network.is_object()) names.push_back(network.value("name", ""));
+  }
+  return names.empty() ? std::vector<std::string>{""} : names;
+}
+
+Result<void> check_network_is_named(const CtlOptions& options) {
+  const std::vector<std::string> names = TRY(networks_asked_for(options));
+  if (!options.network.empty() || names.front().empty()) return {};
+  return fail(ErrorKind::conflict,
+              fmt::format("flanneld has the networks {}: --network=NAME says which one is meant",
+                          fmt::join(names, ", ")));
 }
 
 }  // namespace flannel

@@ -65,6 +65,7 @@ const IpPrefix* DaemonView::own_subnet_of(const IpAddress& address) const {
 
 Result<DaemonView> ask_daemon_view(const CtlOptions& options) {
   DaemonView view;
+  TRY(check_network_is_named(options));
   view.status = TRY(ask_daemon(options, {"GET", "/v1/status"}));
   const Json answer = TRY(ask_daemon(options, {"GET", "/v1/peers"}));
   const Json rows = answer.value("peers", Json::array());

@@ -40,7 +40,7 @@ struct DaemonView {
   const IpPrefix* own_subnet_of(const IpAddress& address) const;
 };
 
-// Asks the daemon. The errors are those of ask_daemon().
+// Asks the daemon. The errors are those of check_network_is_named().
 Result<DaemonView> ask_daemon_view(const CtlOptions& options);
 
 }  // namespace flannel

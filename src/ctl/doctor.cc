@@ -147,9 +147,9 @@ Result<void> follow_wish(const CtlOptions& options, Checks& checks) {
   return {};
 }
 
-Checks run_checks(const CtlOptions& options, const Terminal& terminal) {
+Checks run_checks(const CtlOptions& options, const Result<DaemonView>& daemon,
+                  const Terminal& terminal) {
   Checks checks;
-  const auto daemon = ask_daemon_view(options);
   doctor::check_daemon(options, daemon, terminal, checks);
   const auto host = terminal.read_host ? terminal.read_host()
                                        : fail(ErrorKind::unavailable, "this host cannot be read");
@@ -172,7 +172,9 @@ Checks run_checks(const CtlOptions& options, const Terminal& terminal) {
 }  // namespace
 
 Result<void> run_doctor(const CtlOptions& options, const Terminal& terminal) {
-  Checks checks = run_checks(options, terminal);
+  const auto daemon = ask_daemon_view(options);
+  if (!daemon && daemon.error().kind == ErrorKind::conflict) return Failure(daemon.error());
+  Checks checks = run_checks(options, daemon, terminal);
   const auto followed = follow_wish(options, checks);
   terminal.out << (options.json ? as_json(checks) : as_text(checks));
   TRY(followed);

@@ -158,22 +158,9 @@ std::string screen(const Json& status) {
   return text + problems_text(status.value("problems", Json::array()));
 }
 
-// The names of the daemon's networks; one that is empty: it has one network without a name.
-Result<std::vector<std::string>> networks_of_daemon(const CtlOptions& options) {
-  if (!options.network.empty()) return std::vector{options.network};
-  const auto answer = ask_daemon(options, {"GET", "/v1/networks"});
-  // A daemon of an earlier release refuses it, and has one.
-  if (!answer && answer.error().kind != ErrorKind::invalid) return Failure(answer.error());
-  std::vector<std::string> names;
-  for (const Json& network : answer ? answer->value("networks", Json::array()) : Json::array()) {
-    if (network.is_object()) names.push_back(network.value("name", ""));
-  }
-  return names.empty() ? std::vector<std::string>{""} : names;
-}
-
 // Returns whether all networks are ready.
 Result<bool> show(const CtlOptions& options, const Terminal& terminal) {
-  const std::vector<std::string> names = TRY(networks_of_daemon(options));
+  const std::vector<std::string> names = TRY(networks_asked_for(options));
   bool ready = true;
   Json all = Json::object();
   std::string text;

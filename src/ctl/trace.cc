@@ -32,11 +32,12 @@ struct Step {
 
 class Tracing {
  public:
-  Tracing(const CtlOptions& options, IpAddress source, IpAddress destination, Result<HostView> host)
+  Tracing(const CtlOptions& options, IpAddress source, IpAddress destination,
+          Result<DaemonView> daemon, Result<HostView> host)
       : options_(options),
         source_(source),
         destination_(destination),
-        daemon_(ask_daemon_view(options)),
+        daemon_(std::move(daemon)),
         host_(std::move(host)) {}
 
   const std::vector<Step>& run() {
@@ -251,9 +252,11 @@ Result<void> run_trace(const CtlOptions& options, const Terminal& terminal) {
   if (source.family != destination.family) {
     return fail(ErrorKind::invalid, "the two addresses are of different families");
   }
+  auto daemon = ask_daemon_view(options);
+  if (!daemon && daemon.error().kind == ErrorKind::conflict) return Failure(daemon.error());
   auto host = terminal.read_host ? terminal.read_host()
                                  : fail(ErrorKind::unavailable, "this host cannot be read");
-  Tracing tracing(options, source, destination, std::move(host));
+  Tracing tracing(options, source, destination, std::move(daemon), std::move(host));
   auto json = nlohmann::ordered_json::array();
   bool stops = false, is_back = false;
   for (const Step& step : tracing.run()) {

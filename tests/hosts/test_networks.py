@@ -151,6 +151,11 @@ def test_flannelctl_asks_about_the_network_that_is_named(lab):
     assert theirs not in ctl(one, "--network=blue", "peers")
     assert "this daemon has several networks, blue, green: --network=NAME" in ctl(one, "peers", check=False)
     assert 'has no network "red"; it has the networks blue, green' in ctl(one, "--network=red", "peers", check=False)
+    for words in (["doctor"], ["trace", "10.6.0.1", "10.6.1.1"]):
+        said = ctl(one, *words, *networks.store.flags(), check=False, inside=True)
+        assert "flanneld has the networks blue, green: --network=NAME says which one is meant" in said
+    said = ctl(one, "--network=green", "doctor", *networks.store.flags(), check=False, inside=True)
+    assert "is not running" not in said and "no flanneld" not in said and mine in said, said
     assert ctl(one, "--network=green", "diff").startswith("nothing differs")
     text = one.daemon.health("/metrics")[1]
     assert 'flannel_ready{network="blue"} 1' in text and 'flannel_ready{network="green"} 1' in text
