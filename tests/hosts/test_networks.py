@@ -24,11 +24,12 @@ def test_three_networks_with_three_backends_reach_their_own(lab, store):
     for name in THREE:
         assert env(one, name)["FLANNEL_NETWORK"] == networks.configs[name]["Network"]
         for version in (4, 6):
-            assert networks.reaches(one, two, name, name, version), (name, version)
+            networks.wait_reaches(one, two, name, version)
     said = ctl(one, "status")
     assert [line.split()[1] for line in said.splitlines() if line.startswith("network ")] == list(THREE)
-    assert said.count("problems  none") == 3
-    assert one.daemon.health("/readyz") == (200, "flanneld is ready")
+    wait_until(lambda: ctl(one, "status").count("problems  none") == 3, lambda: ctl(one, "status"))
+    readyz = lambda: one.daemon.health("/readyz")  # noqa: E731
+    wait_until(lambda: readyz() == (200, "flanneld is ready"), lambda: str(readyz()))
 
 
 def test_a_network_without_a_configuration_is_waited_for_and_the_others_run(lab):
@@ -40,8 +41,9 @@ def test_a_network_without_a_configuration_is_waited_for_and_the_others_run(lab)
     for host in networks.hosts:
         wait_until(lambda: env(host, "blue"), f"the lease of {host.name}")
     networks.wait_complete(["blue"])
-    status, text = one.daemon.health("/readyz")
-    assert status == 503 and "network green: config: " in text and "network blue" not in text
+    readyz = lambda: one.daemon.health("/readyz")  # noqa: E731
+    wait_until(lambda: "network green: config: " in readyz()[1], lambda: str(readyz()))
+    assert readyz()[0] == 503 and "network blue" not in readyz()[1]
     assert not one.daemon.ready()
     networks.set_config("green")
     for host in networks.hosts:
@@ -120,7 +122,8 @@ def check_separation(networks):
     networks.set_config("blue", Peers=[])
     wait_until(lambda: between() == [False] * 8, lambda: f"no packets between the networks: {between()}")
     for name in TWO:
-        assert networks.reaches(one, two, name, name) and networks.reaches(one, two, name, name, 6)
+        for version in (4, 6):
+            networks.wait_reaches(one, two, name, version)
 
 
 def test_the_configuration_of_one_network_changes_live_and_another_is_not_touched(lab):
@@ -156,7 +159,8 @@ def test_flannelctl_asks_about_the_network_that_is_named(lab):
         assert "flanneld has the networks blue, green: --network=NAME says which one is meant" in said
     said = ctl(one, "--network=green", "doctor", *networks.store.flags(), check=False, inside=True)
     assert "is not running" not in said and "no flanneld" not in said and mine in said, said
-    assert ctl(one, "--network=green", "diff").startswith("nothing differs")
+    in_order = lambda: ctl(one, "--network=green", "diff", check=False).startswith("nothing differs")  # noqa: E731
+    wait_until(in_order, lambda: ctl(one, "--network=green", "diff", check=False))
     text = one.daemon.health("/metrics")[1]
     assert 'flannel_ready{network="blue"} 1' in text and 'flannel_ready{network="green"} 1' in text
 

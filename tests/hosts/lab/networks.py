@@ -85,6 +85,10 @@ class Networks:
 
         wait_until(lambda: set(numbers()) == {len(self.hosts) - 1}, lambda: f"all peers: {numbers()}")
 
+    def wait_reaches(self, one, two, name, version=4):
+        """Waits until containers of a network on two hosts reach each other."""
+        wait_until(lambda: self.reaches(one, two, name, name, version), f"packets of {name}, version {version}")
+
     def reaches(self, one, two, source, target, version=4):
         """Whether a container of host `one` in the network `source` gets an answer of one of `two` in `target`."""
         return answers(one.containers[source], two.containers[target].at(version).address)
