@@ -94,6 +94,23 @@ TEST_F(DaemonCommandsTest, StatusHasWhatOtherHostsSayOfEachOther) {
       << said;
 }
 
+TEST_F(DaemonCommandsTest, DoctorLeavesOutWhatARouteThatItNamesExplains) {
+  const auto problem = [](const std::string& code, const std::string& object) {
+    return R"({"code":")" + code + R"(","severity":"error","area":"peers","object":")" + object +
+           R"(","text":")" + code + " " + object + R"(","remedy":"x"})";
+  };
+  answer.body = R"({"version":1,"release":"v0.1.0","ready":true,"peers":[],"problems":[)" +
+                problem("peer-route-taken", "10.5.2.0/25 dev dummy0") + "," +
+                problem("peer-one-way", "10.5.2.0/24") + "," +
+                problem("peer-silent", "10.5.3.0/24") + "]}";
+  options.timeout = std::chrono::milliseconds(500);
+  options.store.kind = StoreKind::memory;
+  const std::string said = run(run_doctor);
+  EXPECT_NE(said.find("peer-route-taken 10.5.2.0/25"), std::string::npos) << said;
+  EXPECT_EQ(said.find("peer-one-way"), std::string::npos) << said;
+  EXPECT_NE(said.find("peer-silent 10.5.3.0/24"), std::string::npos) << said;
+}
+
 TEST_F(DaemonCommandsTest, DoctorFixAsksTheDaemonOnlyForWhatItMends) {
   doctor::Checks checks{{.area = "rules", .text = "none drops"}};
   ASSERT_TRUE(doctor::fix(options, checks));

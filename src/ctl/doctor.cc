@@ -6,9 +6,11 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <ostream>
 #include <set>
 
+#include "base/parse.h"
 #include "base/printable.h"
 #include "core/json_text.h"
 
@@ -75,7 +77,8 @@ void check_daemon(const CtlOptions&, const Result<DaemonView>& daemon, const Ter
                       .area = text_in(problem, "area"),
                       .text = text_in(problem, "text"),
                       .code = text_in(problem, "code"),
-                      .remedy = text_in(problem, "remedy")});
+                      .remedy = text_in(problem, "remedy"),
+                      .object = text_in(problem, "object")});
   }
   for (const std::string_view area : kAreas) {
     if (areas.contains(std::string(area))) continue;
@@ -127,6 +130,29 @@ std::string as_json(const Checks& checks) {
   return json_text({{"checks", rows}});
 }
 
+std::vector<IpPrefix> prefixes_in(std::string_view text) {
+  std::vector<IpPrefix> found;
+  for (const std::string_view word : split(text, ' ')) {
+    if (const auto prefix = IpPrefix::parse(word)) found.push_back(*prefix);
+  }
+  return found;
+}
+
+// A route that takes the packets to a peer says why that does not get them.
+void leave_out_what_a_route_explains(Checks& checks) {
+  std::vector<IpPrefix> taken;
+  for (const Check& check : checks) {
+    if (check.code != "peer-route-taken") continue;
+    std::ranges::copy(prefixes_in(check.object), std::back_inserter(taken));
+  }
+  std::erase_if(checks, [&taken](const Check& check) {
+    if (check.code != "peer-one-way" && check.code != "peer-silent") return false;
+    const auto peer = IpPrefix::parse(check.object);
+    return peer &&
+           std::ranges::any_of(taken, [&](const IpPrefix& route) { return route.overlaps(*peer); });
+  });
+}
+
 // The rule itself says more than that some chain refuses packets. The daemon sees the network that
 // it has made, and running containers.
 void leave_out_what_is_said_twice(Checks& checks) {
@@ -162,6 +188,7 @@ Checks run_checks(const CtlOptions& options, const Result<DaemonView>& daemon,
     doctor::check_managers("", *daemon, *host, checks);
     doctor::check_rules(*daemon, *host, checks);
   }
+  leave_out_what_a_route_explains(checks);
   leave_out_what_is_said_twice(checks);
   doctor::check_store(options, checks);
   doctor::check_clock(options, checks);

@@ -22,6 +22,7 @@ struct Check {
   std::string text;         // what was seen
   std::string code = {};    // of what is wrong: docs/problems.md
   std::string remedy = {};  // if it is wrong
+  std::string object = {};  // of a problem of flanneld: what it is about
 };
 using Checks = std::vector<Check>;
 
