@@ -16,11 +16,13 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "core/drain_note.h"
+#include "core/network_name.h"
 #include "core/node_id.h"
 #include "core/state_folder.h"
 #include "ctl/cluster_nodes.h"
 #include "ctl/command.h"
 #include "ctl/config_text.h"
+#include "ctl/control_client.h"
 #include "ctl/store_session.h"
 
 namespace flannel {
@@ -156,11 +158,44 @@ Result<void> wait_for(const Goal& goal, std::string seen, const CtlOptions& opti
   }
 }
 
+// The options for each network of this host: of the daemon, or the one that `options` names. A
+// daemon that does not answer is taken for one with a single network.
+std::vector<CtlOptions> in_each_network(const CtlOptions& options) {
+  CtlOptions first = options;
+  first.timeout = std::min(options.timeout, kFirstLook);
+  const auto names = networks_asked_for(first);
+  if (!names || !options.network.empty()) return {options};
+  std::vector<CtlOptions> all;
+  for (const std::string& name : *names) {
+    all.push_back(options);
+    all.back().network = name;
+    all.back().store.prefix = prefix_of_network(options.store.prefix, name);
+  }
+  return all;
+}
+
+// `seen`: of each network, as in wait_for().
+Result<void> wait_in_each(const Goal& goal, const std::vector<std::string>& seen,
+                          const std::vector<CtlOptions>& networks, const Terminal& terminal) {
+  for (std::size_t i = 0; i < networks.size(); ++i) {
+    const std::string& name = networks[i].network;
+    if (!name.empty()) terminal.out << "network " << name << ": ";
+    auto waited = wait_for(goal, seen[i], networks[i], terminal);
+    if (!waited && !name.empty())
+      return Failure(Error(waited.error()).during("the network " + name));
+    TRY(std::move(waited));
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<void> run_drain(const CtlOptions& options, const Terminal& terminal) {
   const NodeId id = TRY(this_node(options));
-  const std::string leased = TRY(check_has_no_reservation(options, id, terminal));
+  const std::vector<CtlOptions> networks = in_each_network(options);
+  std::vector<std::string> leased;
+  for (const CtlOptions& one : networks)
+    leased.push_back(TRY(check_has_no_reservation(one, id, terminal)));
   const std::string path = drained_file(options);
   if (const auto before = read_file(path)) {
     terminal.out << "this host is " << to_string(decode_drain_note(*before)) << " already\n";
@@ -172,7 +207,7 @@ Result<void> run_drain(const CtlOptions& options, const Terminal& terminal) {
     terminal.out << path << " is written; flanneld deletes the lease when it sees the file\n";
     return {};
   }
-  return wait_for(
+  return wait_in_each(
       {.has_record = false,
        .done =
            [](const std::string& subnets) {
@@ -189,7 +224,7 @@ Result<void> run_drain(const CtlOptions& options, const Terminal& terminal) {
                                 subnets);
            },
        .if_no_daemon = "start it, or delete the lease with `flannelctl node remove`"},
-      leased, options, terminal);
+      leased, networks, terminal);
 }
 
 Result<void> run_undrain(const CtlOptions& options, const Terminal& terminal) {
@@ -203,7 +238,8 @@ Result<void> run_undrain(const CtlOptions& options, const Terminal& terminal) {
     terminal.out << "flanneld takes the lease when it sees that " << path << " is gone\n";
     return {};
   }
-  return wait_for(
+  const std::vector<CtlOptions> networks = in_each_network(options);
+  return wait_in_each(
       {.has_record = true,
        .done =
            [](const std::string& subnets) {
@@ -211,7 +247,7 @@ Result<void> run_undrain(const CtlOptions& options, const Terminal& terminal) {
            },
        .missing = [](const std::string&) { return "the store has no lease of this host"; },
        .if_no_daemon = "start it"},
-      "", options, terminal);
+      std::vector<std::string>(networks.size()), networks, terminal);
 }
 
 }  // namespace flannel

@@ -82,7 +82,8 @@ TEST_F(NetworkCommandsTest, ANetworkThatHostsUseIsDeletedByForceAlone) {
   ctl({"network", "create", "blue", kBlue});
   const std::string prefix = std::string(kPrefix) + "/blue";
   store->put(prefix, "10.5.1.0-24", R"({"PublicIP":"192.0.2.1"})");
-  EXPECT_NE(ctl({"network", "delete", "blue"}).err.find("not deleted: 1 hosts have leases"),
+  EXPECT_NE(ctl({"network", "delete", "blue"})
+                .err.find("not deleted: it has 1 records of hosts, of which 1 are reservations"),
             std::string::npos);
   EXPECT_TRUE(store->snapshot(prefix).config);
   EXPECT_EQ(ctl({"network", "delete", "blue", "--force"}).code, 0);

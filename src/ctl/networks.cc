@@ -51,7 +51,8 @@ Result<std::optional<StoredNetwork>> read_network(const CtlOptions& options,
 
 Result<void> refuse_network_flag(const CtlOptions& options) {
   if (options.network.empty()) return {};
-  return fail(ErrorKind::invalid, "--network means nothing to this command, which is about all");
+  return fail(ErrorKind::invalid,
+              "--network means nothing to this command, which is about all; leave it out");
 }
 
 // The one without a name first.
@@ -86,8 +87,8 @@ Result<void> check_beside(const NetworkConfig& made, const StoredNetwork& other)
     for (const IpPrefix& theirs : other.config->networks()) {
       if (!range.overlaps(theirs)) continue;
       return fail(ErrorKind::conflict,
-                  fmt::format("{} overlaps {}, the range of {}", to_string(range),
-                              to_string(theirs), label(other.name)));
+                  fmt::format("{} overlaps {}, the range of {}; give Network another one",
+                              to_string(range), to_string(theirs), label(other.name)));
     }
   }
   const AnnouncedBackend ours = configured_backend(made);
@@ -166,19 +167,26 @@ Result<void> run_network_delete(const CtlOptions& options, const Terminal& termi
   StoreSession store = TRY(StoreSession::open(options_in(options, name)));
   const Snapshot snapshot = TRY(store.snapshot());
   if (!snapshot.config) {
-    return fail(ErrorKind::not_found, fmt::format("there is no network {}: no key {}/config", name,
-                                                  options_in(options, name).store.prefix));
+    return fail(
+        ErrorKind::not_found,
+        fmt::format("there is no network {}: no key {}/config; flannelctl network list names "
+                    "those that there are",
+                    name, options_in(options, name).store.prefix));
   }
+  const auto reserved = std::ranges::count_if(
+      snapshot.records, [](const Record& record) { return !record.expires(); });
   if (!snapshot.records.empty() && !options.force) {
     return fail(ErrorKind::conflict,
-                fmt::format("not deleted: {} hosts have leases in it, and go on without a "
-                            "configuration; drain them, or take it from their --networks, or "
-                            "--force",
-                            snapshot.records.size()));
+                fmt::format("not deleted: it has {} records of hosts, of which {} are "
+                            "reservations, and hosts go on without a configuration; drain them, "
+                            "or take it from their --networks, or --force",
+                            snapshot.records.size(), reserved));
   }
   TRY(store.remove_config(snapshot.config->revision));
-  terminal.out << fmt::format("deleted the configuration of {}; its {} leases end by themselves\n",
-                              name, snapshot.records.size());
+  terminal.out << fmt::format(
+      "deleted the configuration of {}; its {} leases end by themselves, "
+      "and its {} reservations stay\n",
+      name, snapshot.records.size() - static_cast<std::size_t>(reserved), reserved);
   return {};
 }
 

@@ -98,7 +98,10 @@ void Control::answer_of_network(control::Call call, const HttpRequest& request,
 
 void Control::read_rows(const std::string& network, const HttpReply& reply) {
   Membership* member = node_.find(network);
-  HealthRows* rows = member == nullptr ? nullptr : member->health_rows();
+  if (member == nullptr) {
+    return reply(control::error_answer(409, "this host takes no part in the network now"));
+  }
+  HealthRows* rows = member->health_rows();
   if (rows == nullptr) {
     return reply(control::error_answer(409, "flanneld runs without --publish-health"));
   }

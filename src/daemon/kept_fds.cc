@@ -13,7 +13,7 @@ namespace flannel {
 namespace {
 
 constexpr int kFirst = 3;  // SD_LISTEN_FDS_START
-constexpr int kMost = 256;
+constexpr int kMost = 512;
 
 std::string_view environment(const char* name) {
   const char* const text = std::getenv(name);

@@ -33,7 +33,9 @@ NeededLater needs_of(const Options& options) {
     add(needs.read, *file);
   add(needs.read, options.environment_file);
   needs.read.push_back(fmt::format("{}/{}", options.state_dir, kDrainedFile));
-  needs.write = {fmt::format("{}/{}", options.state_dir, kNodeIdFile), options.subnet_file};
+  needs.write = {fmt::format("{}/{}", options.state_dir, kNodeIdFile)};
+  for (const std::string& network : network_names(options))
+    needs.write.push_back(options_of(options, network).subnet_file);
   for (const std::string& url : endpoints_of(store)) {
     if (const auto endpoint = parse_endpoint(url, false)) add(needs.connect, endpoint->socket);
   }

@@ -61,6 +61,8 @@ void NetworkSlot::on_state() {
     const Agent& agent = member_->agent();
     // What failed before is over once there is another configuration, or none.
     if (agent.network() != nullptr || agent.config_problem()) failure_.reset();
+    // A network that others wait for in vain must not hold up this one.
+    if (!name_.empty() && agent.config_problem()) set_started();
   }
   publisher_.changed();
   parts_.on_state();

@@ -51,8 +51,8 @@ class NetworkSlot {
   const std::string& name() const { return name_; }
   // Null while this host has no part in the network.
   Membership* member() const { return member_.get(); }
-  // True if the start of the process need not wait for this network: it was ready once, or it
-  // failed.
+  // True if the start of the process need not wait for this network: it was ready once, it failed,
+  // or, if it has a name, there is no configuration that can be used.
   bool has_started() const { return has_started_; }
   // Returns the state as one line.
   const std::string& line() const { return publisher_.line(); }
@@ -69,11 +69,11 @@ class NetworkSlot {
 
   std::string name_;
   Parts parts_;
+  Publisher publisher_;
   std::unique_ptr<Membership> member_;
   std::optional<Problem> failure_;  // of the membership, or of the one before
   bool is_over_ = false;            // the membership has failed, and is to be destroyed
   bool has_started_ = false;
-  Publisher publisher_;
   Timer again_;
 };
 

@@ -168,6 +168,11 @@ void Node::separate_networks() {
       if (other == slot || other->member() == nullptr || are_peers(*slot, *other)) continue;
       std::ranges::move(other->member()->ranges(), std::back_inserter(strangers));
     }
+    // A range may have been another network's before.
+    const auto own = slot->member()->ranges();
+    std::erase_if(strangers, [&own](const IpPrefix& stranger) {
+      return std::ranges::any_of(own, [&](const IpPrefix& one) { return one.overlaps(stranger); });
+    });
     slot->member()->separate(strangers);
   }
 }
@@ -192,7 +197,8 @@ void Node::on_published() {
 
 std::string Node::line() const {
   if (slots_.size() == 1 && slots_.front()->name().empty()) return slots_.front()->line();
-  std::string line = std::to_string(slots_.size()) + " networks";
+  std::string line =
+      std::to_string(slots_.size()) + (slots_.size() == 1 ? " network" : " networks");
   std::size_t named = 0;
   for (const auto& slot : slots_) {
     if (++named > kMostInLine) return line + ", and others";

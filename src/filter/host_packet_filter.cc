@@ -34,9 +34,7 @@ Result<IptablesPlaces> HostPacketFilter::find_iptables() {
   const auto tables = TRY(table_->tables());
   const std::string family = family_ == Family::v4 ? "ip " : "ip6 ";
   const bool nft = std::ranges::any_of(tables, [&](const std::string& table) {
-    constexpr std::string_view kNames[] = {"filter", "nat", "raw", "mangle"};
-    return table.starts_with(family) &&
-           std::ranges::count(kNames, std::string_view(table).substr(family.size())) > 0;
+    return table == family + "filter" || table == family + "nat" || table == family + "raw";
   });
   const IptablesPlaces places{nft, legacy_tables_exist(family_)};
   if (!places.any()) {

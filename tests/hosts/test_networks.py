@@ -42,12 +42,16 @@ def test_a_network_without_a_configuration_is_waited_for_and_the_others_run(lab)
         wait_until(lambda: env(host, "blue"), f"the lease of {host.name}")
     networks.wait_complete(["blue"])
     readyz = lambda: one.daemon.health("/readyz")  # noqa: E731
-    wait_until(lambda: "network green: config: " in readyz()[1], lambda: str(readyz()))
-    assert readyz()[0] == 503 and "network blue" not in readyz()[1]
-    assert not one.daemon.ready()
+
+    def waits_for_green_alone():
+        status, text = readyz()
+        return status == 503 and "network green: config: " in text and "network blue" not in text
+
+    wait_until(waits_for_green_alone, lambda: str(readyz()))
+    one.daemon.wait_ready()  # who waits for blue does not wait for green
     networks.set_config("green")
     for host in networks.hosts:
-        host.daemon.wait_ready()
+        wait_until(lambda: env(host, "green"), f"the lease of {host.name}")
     networks.wait_complete()
 
 
@@ -168,9 +172,22 @@ def test_flannelctl_asks_about_the_network_that_is_named(lab):
 def test_a_host_that_is_drained_leaves_every_network(lab):
     networks = Networks(lab, "sqlite", TWO).start(containers=False)
     one, two = networks.hosts
-    here = ["--network=green", f"--state-dir={one.daemon.state_dir}"]
-    flannelctl(networks.store, *here, "drain")
+    here = [f"--state-dir={one.daemon.state_dir}", f"--control-socket={one.daemon.control_socket}"]
+    said = flannelctl(networks.store, *here, "drain").splitlines()
+    assert [line.split(":")[0] for line in said] == ["network blue", "network green"]
+    assert all(": drained: the lease " in line for line in said)
     for name in TWO:
         wait_until(lambda: networks.status(two, name)["peers"]["up"] == 0, f"nobody else in {name}")
-    flannelctl(networks.store, *here, "undrain")
+    said = flannelctl(networks.store, *here, "undrain").splitlines()
+    assert all(": this host has the lease " in line for line in said) and len(said) == 2
     networks.wait_complete()
+
+
+def test_a_range_that_was_another_networks_carries_packets(lab):
+    networks = Networks(lab, "sqlite", TWO).start(containers=False)
+    one, two = networks.hosts
+    networks.change("blue", Network="10.8.0.0/16")
+    networks.change("green", Network="10.5.0.0/16")
+    tables = one.ns.run("nft", "list", "table", "ip", "flannel-10.5.0.0-16")
+    assert "ip saddr 10.5.0.0/16 ip daddr 10.5.0.0/16 drop" not in tables
+    assert "ip saddr 10.5.0.0/16 ip daddr 10.8.0.0/16 drop" in tables
