@@ -29,10 +29,10 @@ struct HealthRow {
     bool operator==(const Rtt&) const = default;
   };
 
-  NodeId node{};             // of the host that sees it
+  NodeId node{};             // this host wrote the row
   std::uint64_t serial = 0;  // another one in each row of a host: no two of them are equal
   std::size_t ok = 0;        // peers
-  std::optional<Rtt> rtt{};  // of all peers that answer; nullopt: none does
+  std::optional<Rtt> rtt{};  // what the peers that answer have; nullopt: none answers
   // The peers that are not ok, by their state, which is one of kHealthStates. A peer is named by
   // the identity() of its subnets.
   std::map<std::string_view, std::vector<IpPrefix>> others{};
@@ -58,7 +58,7 @@ Result<HealthRow> decode_health_row(std::string_view text);
 
 // A row that counts: the host of that lease wrote it, and it is no older than it may be.
 struct SeenRow {
-  SubnetKey subnet;     // of the lease of that host
+  SubnetKey subnet;     // the host that wrote it has this lease
   TimePoint seen = {};  // when this host saw it first
   HealthRow row;
 

@@ -35,7 +35,7 @@ struct Terminal {
 
 // The values of the flags, and the words after the name of the command.
 struct CtlOptions {
-  std::string network;  // of several, which the command is about; empty: the one without a name
+  std::string network;  // the name of the network that is meant; empty: the one without a name
   StoreOptions store;   // its prefix is that of `network`
   std::chrono::milliseconds timeout{10'000};  // for all calls to the store
   bool json = false;
@@ -62,6 +62,10 @@ struct CtlOptions {
   std::string fix{};  // doctor: "on" or "off"; empty: it changes nothing
   std::vector<std::string> words;
 };
+
+// Returns the options about this network of the store; empty: the one without a name. `options` are
+// about that one.
+CtlOptions in_network(CtlOptions options, const std::string& network);
 
 struct Command {
   std::string_view name;       // one word or two: "config set"

@@ -180,8 +180,7 @@ Result<void> read_ping_flags(const CtlFlags& texts, const Flags& flags, CtlOptio
 Result<void> read_network(const CtlFlags& texts, const Flags& flags, CtlOptions& options) {
   if (texts.network.empty()) return {};
   TRY_DURING(check_network_name(texts.network), flags.label("network"));
-  options.network = texts.network;
-  options.store.prefix = prefix_of_network(options.store.prefix, options.network);
+  options = in_network(std::move(options), texts.network);
   return {};
 }
 

@@ -2,6 +2,7 @@
 #include "base/nearest.h"
 #include "base/parse.h"
 #include "base/printable.h"
+#include "core/network_name.h"
 #include "ctl/command.h"
 
 namespace flannel {
@@ -211,6 +212,12 @@ constexpr Command kCommands[] = {
 
 std::span<const Command> commands() {
   return kCommands;
+}
+
+CtlOptions in_network(CtlOptions options, const std::string& network) {
+  options.network = network;
+  options.store.prefix = prefix_of_network(options.store.prefix, network);
+  return options;
 }
 
 std::string call_of(const Command& command) {

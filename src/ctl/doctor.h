@@ -20,9 +20,9 @@ struct Check {
   Verdict verdict = Verdict::ok;
   std::string area;         // "host", "store"
   std::string text;         // what was seen
-  std::string code = {};    // of what is wrong: docs/problems.md
+  std::string code = {};    // the kind of what is wrong: docs/problems.md
   std::string remedy = {};  // if it is wrong
-  std::string object = {};  // of a problem of flanneld: what it is about
+  std::string object = {};  // what a problem of flanneld is about; empty for other checks
 };
 using Checks = std::vector<Check>;
 

@@ -32,7 +32,7 @@ IpAddress container_in(const IpPrefix& subnet) {
 struct Way {
   IpAddress ours, theirs;
   std::string bridge, device;
-  std::vector<std::string> ports;       // of the bridge
+  std::vector<std::string> ports;       // the bridge has these
   std::optional<TunnelPackets> tunnel;  // nullopt: packets are sent as they are
 };
 

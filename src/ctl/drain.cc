@@ -16,7 +16,6 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "core/drain_note.h"
-#include "core/network_name.h"
 #include "core/node_id.h"
 #include "core/state_folder.h"
 #include "ctl/cluster_nodes.h"
@@ -166,11 +165,8 @@ std::vector<CtlOptions> in_each_network(const CtlOptions& options) {
   const auto names = networks_asked_for(first);
   if (!names || !options.network.empty()) return {options};
   std::vector<CtlOptions> all;
-  for (const std::string& name : *names) {
-    all.push_back(options);
-    all.back().network = name;
-    all.back().store.prefix = prefix_of_network(options.store.prefix, name);
-  }
+  for (const std::string& name : *names)
+    all.push_back(in_network(options, name));
   return all;
 }
 

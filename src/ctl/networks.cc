@@ -31,16 +31,10 @@ std::string label(const std::string& name) {
   return name.empty() ? "the network without a name" : "the network " + name;
 }
 
-CtlOptions options_in(const CtlOptions& options, const std::string& network) {
-  CtlOptions own = options;
-  own.store.prefix = prefix_of_network(options.store.prefix, network);
-  return own;
-}
-
 // nullopt: it has no configuration.
 Result<std::optional<StoredNetwork>> read_network(const CtlOptions& options,
                                                   const std::string& name) {
-  StoreSession store = TRY(StoreSession::open(options_in(options, name)));
+  StoreSession store = TRY(StoreSession::open(in_network(options, name)));
   StoredNetwork network{.name = name, .snapshot = TRY(store.snapshot())};
   if (!network.snapshot.config) return std::nullopt;
   auto parsed = parse_network_config(network.snapshot.config->text);
@@ -93,16 +87,13 @@ Result<void> check_beside(const NetworkConfig& made, const StoredNetwork& other)
   }
   const AnnouncedBackend ours = configured_backend(made);
   const AnnouncedBackend theirs = configured_backend(*other.config);
-  if (ours.type == "vxlan" && theirs.type == "vxlan" && ours.vni == theirs.vni) {
+  // Networks with vxlan may share a port: their VNIs differ.
+  const bool are_both_vxlan = ours.type == "vxlan" && theirs.type == "vxlan";
+  if (are_both_vxlan && ours.vni == theirs.vni) {
     return fail(ErrorKind::conflict, fmt::format("VNI {} belongs to {}; give Backend another VNI",
                                                  ours.vni, label(other.name)));
   }
-  if (ours.port != 0 && ours.port == theirs.port && ours.type != theirs.type) {
-    return fail(ErrorKind::conflict,
-                fmt::format("UDP port {} belongs to {}; give Backend another Port", ours.port,
-                            label(other.name)));
-  }
-  if (ours.type == "udp" && theirs.type == "udp" && ours.port == theirs.port) {
+  if (ours.port != 0 && ours.port == theirs.port && !are_both_vxlan) {
     return fail(ErrorKind::conflict,
                 fmt::format("UDP port {} belongs to {}; give Backend another Port", ours.port,
                             label(other.name)));
@@ -143,7 +134,7 @@ Result<void> run_network_create(const CtlOptions& options, const Terminal& termi
   const NetworkReport report =
       TRY_DURING(report_on(text, options.underlay_mtu), "not made, the configuration is wrong");
   print_warnings(report.warnings, terminal);
-  StoreSession store = TRY(StoreSession::open_or_make(options_in(options, name)));
+  StoreSession store = TRY(StoreSession::open_or_make(in_network(options, name)));
   for (const StoredNetwork& other : TRY(read_networks(options))) {
     if (other.name == name) {
       return fail(ErrorKind::exists,
@@ -164,14 +155,14 @@ Result<void> run_network_delete(const CtlOptions& options, const Terminal& termi
   TRY(refuse_network_flag(options));
   const std::string& name = options.words[0];
   TRY(check_network_name(name));
-  StoreSession store = TRY(StoreSession::open(options_in(options, name)));
+  StoreSession store = TRY(StoreSession::open(in_network(options, name)));
   const Snapshot snapshot = TRY(store.snapshot());
   if (!snapshot.config) {
     return fail(
         ErrorKind::not_found,
         fmt::format("there is no network {}: no key {}/config; flannelctl network list names "
                     "those that there are",
-                    name, options_in(options, name).store.prefix));
+                    name, in_network(options, name).store.prefix));
   }
   const auto reserved = std::ranges::count_if(
       snapshot.records, [](const Record& record) { return !record.expires(); });

@@ -16,11 +16,11 @@ import struct
 import sys
 
 from lab.cluster import Cluster
+from lab.doctor import store_flags, wait_findings
 from lab.flanneld import ctl
 from lab.overlay import base, subnet
 from lab.shell import wait_until
 from lab.traffic import ping
-from test_doctor import store_flags, wait_findings
 
 UDP, TCP = 17, 6
 PROBE = 40  # bytes of the UDP datagram of a short probe
