@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "support/ctl_fixture.h"
+#include "support/temporary_folder.h"
 
 namespace flannel::network_commands_test {
 namespace {
@@ -88,6 +89,15 @@ TEST_F(NetworkCommandsTest, ANetworkThatHostsUseIsDeletedByForceAlone) {
   EXPECT_TRUE(store->snapshot(prefix).config);
   EXPECT_EQ(ctl({"network", "delete", "blue", "--force"}).code, 0);
   EXPECT_FALSE(store->snapshot(prefix).config);
+}
+
+TEST_F(NetworkCommandsTest, TheFirstNetworkMakesTheFileOfTheStore) {
+  const TemporaryFolder folder;
+  const Words words = {"--store=sqlite:" + folder.path() + "/flannel.db", "network", "create",
+                       "blue", kBlue};
+  std::istringstream in;
+  std::ostringstream out, err;
+  EXPECT_EQ(run_ctl(words, no_environment, {in, out, err}), 0) << err.str();
 }
 
 TEST_F(NetworkCommandsTest, OtherCommandsAreAboutTheNetworkThatIsNamed) {

@@ -135,15 +135,15 @@ Result<void> run_network_create(const CtlOptions& options, const Terminal& termi
       TRY_DURING(report_on(text, options.underlay_mtu), "not made, the configuration is wrong");
   print_warnings(report.warnings, terminal);
   StoreSession store = TRY(StoreSession::open_or_make(in_network(options, name)));
-  for (const StoredNetwork& other : TRY(read_networks(options))) {
-    if (other.name == name) {
-      return fail(ErrorKind::exists,
-                  fmt::format("not made: there is a network {}; \"flannelctl --network={} config "
-                              "set\" changes it",
-                              name, name));
-    }
-    TRY_DURING(check_beside(report.config, other), "not made");
+  // This also makes the file of a store that has none yet.
+  if (TRY(store.snapshot()).config) {
+    return fail(ErrorKind::exists,
+                fmt::format("not made: there is a network {}; \"flannelctl --network={} config "
+                            "set\" changes it",
+                            name, name));
   }
+  for (const StoredNetwork& other : TRY(read_networks(options)))
+    TRY_DURING(check_beside(report.config, other), "not made");
   print_warnings(clashes_on_this_host(report.config, options, terminal), terminal);
   TRY(store.write_config(text, 0));
   terminal.out << to_text(report) << "hosts with --networks=" << name
