@@ -188,6 +188,6 @@ def test_a_range_that_was_another_networks_carries_packets(lab):
     one, two = networks.hosts
     networks.change("blue", Network="10.8.0.0/16")
     networks.change("green", Network="10.5.0.0/16")
-    tables = one.ns.run("nft", "list", "table", "ip", "flannel-10.5.0.0-16")
-    assert "ip saddr 10.5.0.0/16 ip daddr 10.5.0.0/16 drop" not in tables
-    assert "ip saddr 10.5.0.0/16 ip daddr 10.8.0.0/16 drop" in tables
+    table = lambda: one.ns.run("nft", "list", "table", "ip", "flannel-10.5.0.0-16", check=False)  # noqa: E731
+    wait_until(lambda: "ip saddr 10.5.0.0/16 ip daddr 10.8.0.0/16 drop" in table(), table)
+    assert "ip saddr 10.5.0.0/16 ip daddr 10.5.0.0/16 drop" not in table()
