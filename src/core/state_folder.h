@@ -14,6 +14,8 @@ inline constexpr std::string_view kNodeIdFile = "node-id";
 inline constexpr std::string_view kDrainedFile = "drained";
 // While it exists, checksums of packets by vxlan devices are filled in by the kernel.
 inline constexpr std::string_view kSoftwareChecksumsFile = "software-checksums";
+// The addresses of Docker's containers (docker/docker_pools_file.h).
+inline constexpr std::string_view kDockerPoolsFile = "docker-pools.json";
 // The lock of the one daemon that uses the folder.
 inline constexpr std::string_view kStateLockFile = "state.lock";
 

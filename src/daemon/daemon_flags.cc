@@ -81,6 +81,10 @@ void DaemonFlags::define_rules(Flags& flags) {
              .help = "name of a bridge network with this host's subnet that is made in Docker, by "
                      "/run/docker.sock or DOCKER_HOST=unix://PATH; empty: none"},
             docker_network);
+  flags.add({.name = "docker-plugin",
+             .help = "serve Docker's networks with --ipam-driver flannel, at "
+                     "/run/docker/plugins/flannel.sock"},
+            docker_plugin);
 }
 
 void DaemonFlags::define_udp(Flags& flags) {

@@ -31,6 +31,7 @@ struct DaemonFlags {
   std::string firewall = "auto";
   std::string docker_rules = "auto";
   std::string docker_network;
+  bool docker_plugin = false;
   bool ip_masq = false;
   bool ip_masq_fully_random_disable = false;
   bool ip_blackhole_route = false;

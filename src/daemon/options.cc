@@ -165,11 +165,12 @@ Result<PacketPathWishes> packet_path_wishes(const DaemonFlags& texts, const Flag
 
 Result<DockerOptions> docker_options(const DaemonFlags& texts, const Flags& flags,
                                      const Flags::Environment& environment) {
-  if (texts.docker_network.empty()) return DockerOptions{};
+  if (texts.docker_network.empty()) return DockerOptions{.plugin = texts.docker_plugin};
   TRY_DURING(check_docker_network_name(texts.docker_network), flags.label("docker-network"));
   const char* const host = environment ? environment("DOCKER_HOST") : nullptr;
   return DockerOptions{.network = texts.docker_network,
-                       .socket = TRY_DURING(parse_docker_host(host ? host : ""), "DOCKER_HOST")};
+                       .socket = TRY_DURING(parse_docker_host(host ? host : ""), "DOCKER_HOST"),
+                       .plugin = texts.docker_plugin};
 }
 
 Result<std::optional<ListenAddress>> health_address(const DaemonFlags& texts, const Flags& flags) {

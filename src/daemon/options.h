@@ -32,10 +32,11 @@ struct ListenAddress {
 // at the start, by name. Secrets are among them: for comparisons, never to be logged.
 using Settings = std::map<std::string, std::vector<std::string>>;
 
-// The network that Docker is to have.
+// What is done for Docker.
 struct DockerOptions {
-  std::string network;  // --docker-network; empty: none
-  std::string socket;   // of DOCKER_HOST, or Docker's own; empty without a network
+  std::string network = {};  // --docker-network, a network that it is to have; empty: none
+  std::string socket = {};   // of DOCKER_HOST, or Docker's own; empty without a network
+  bool plugin = false;       // --docker-plugin
 };
 
 struct Options {

@@ -31,6 +31,7 @@ constexpr Case kCases[] = {
     {"--consul-token-file", Effect::restart},
     {"--control-socket", Effect::restart},
     {"--docker-network", Effect::restart},
+    {"--docker-plugin", Effect::restart},
     {"--docker-rules", Effect::restart},
     {"--environment-file", Effect::restart},
     {"--etcd-api", Effect::restart},

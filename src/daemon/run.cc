@@ -20,6 +20,7 @@
 #include "core/control_socket.h"
 #include "core/state_folder.h"
 #include "daemon/control.h"
+#include "daemon/docker_plugin.h"
 #include "daemon/exit_guard.h"
 #include "daemon/kept_fds.h"
 #include "daemon/least_privilege.h"
@@ -114,11 +115,13 @@ struct Listeners {
   Fd health;
   Fd control;
   PageDoor page;
+  PluginSocket plugin;
 };
 
-Result<Listeners> listen_for_all(const Options& options) {
+Result<Listeners> listen_for_all(const Options& options, KeptFds& kept) {
   return Listeners{TRY(listen_at(options.healthz, "--healthz-port")),
-                   listen_for_control(options.control_socket), listen_for_page(options)};
+                   listen_for_control(options.control_socket), listen_for_page(options),
+                   open_plugin_socket(options, kept)};
 }
 
 // Null: there is no page.
@@ -230,7 +233,7 @@ Result<void> run_agent(const Options& options, OptionSource& source, ServiceNoti
   }));
   const auto state = TRY(lock_state_folder(options.state_dir));
   const auto subnet_files = TRY(lock_subnet_files(options));
-  Listeners listeners = TRY(listen_for_all(options));
+  Listeners listeners = TRY(listen_for_all(options, kept));
   const UnixSocketFile control_file(listeners.control ? options.control_socket : std::string());
   HostLocks locks("/run/flannel");
   const NodeTag node{TRY(load_or_make_node_id(node_id_file(options))), TRY(this_boot())};
@@ -239,6 +242,7 @@ Result<void> run_agent(const Options& options, OptionSource& source, ServiceNoti
   WayToStore way_to_store(*loop, notifier, kept, [&] { return store_addresses(options.store); });
   way_to_store.keep_clear();
   StatusBoard board(network_names(options));
+  const auto plugin = TRY(DockerPlugin::open(std::move(listeners.plugin), options, board));
   const auto service = TRY(register_with_consul(options, *loop));
   Node process({options, source, notifier, kept, *loop, *kernel, locks, way_to_store, board},
                {node, node_id_file(options), powerless});

@@ -32,7 +32,7 @@ def installed(release):
 
 
 def libraries(program):
-    words = run("ldd", program).split()
+    words = run("ldd", program, check=False).split()  # a static program has none
     return [word for word in words if word.startswith("/")]
 
 
@@ -83,12 +83,12 @@ class Engine:
         )
         assert self._init.stdout.readline() == "ready\n", "the engine's namespaces"
         children = pathlib.Path(f"/proc/{self._init.pid}/task/{self._init.pid}/children")
-        self._first = children.read_text(encoding="ascii").strip()
+        self.first = children.read_text(encoding="ascii").strip()
         host.lab.engines.append(self)
 
     def command(self, *argv):
         """The words that run a command in the namespaces of the engine."""
-        return ["nsenter", "-t", self._first, "-m", "-n", "-p", *[str(word) for word in argv]]
+        return ["nsenter", "-t", self.first, "-m", "-n", "-p", *[str(word) for word in argv]]
 
     def start(self, *flags):
         """Starts dockerd with these flags, and waits until it answers."""
@@ -136,8 +136,30 @@ class Engine:
         run(*self.command("kill", f"-{signal.SIGTERM.value}", pid))
         self._process.wait(120)
 
+    def lose_power(self):
+        """Ends all at once, as a power failure: no process ends in order, and memory and devices are lost."""
+        run(*self.command("sh", "-c", "kill -9 -1"), check=False)
+        self._process.wait(120)
+        mounted = run(*self.command("cat", "/proc/mounts")).splitlines()
+        for point in sorted((line.split()[1] for line in mounted), reverse=True):
+            if point.startswith(f"{self._root}/"):
+                run(*self.command("umount", "--lazy", point), check=False)
+        run(*self.command("rm", "-rf", self._root / "exec", self.host.folder / "docker.pid"))
+        for link in self.host.ns.ask("link", "show", "type", "bridge"):
+            self.host.ns.ip("link", "delete", link["ifname"])
+
     def docker(self, *words, check=True, **options):
         return run("/usr/bin/docker", f"--host=unix://{self.socket}", *words, check=check, **options)
+
+    def run_docker(self, *words):
+        """Runs a command that may fail, and returns it as it ended."""
+        argv = ["/usr/bin/docker", f"--host=unix://{self.socket}", *words]
+        return subprocess.run(argv, capture_output=True, text=True, timeout=180, check=False)
+
+    def compose(self, file, *words):
+        """docker-compose of the distribution; the network of the host is not needed."""
+        environment = {**os.environ, "DOCKER_HOST": f"unix://{self.socket}", "COMPOSE_PROJECT_NAME": "lab"}
+        return run("docker-compose", f"--file={file}", *words, env=environment)
 
     def load_image(self):
         self.docker("import", make_image(self.host.lab.folder), "lab")

@@ -12,6 +12,13 @@ exec "$@"
 """
 
 
+def hand_over(given, argv):
+    """Returns (words that run `argv` with the descriptors of `given`, pairs of name and descriptor; these descriptors)."""
+    fds = [fd for _, fd in given]
+    names = ":".join(name for name, _ in given)
+    return ["bash", "-c", HAND_OVER, "bash", " ".join(map(str, fds)), names, *argv], fds
+
+
 class FdStore:
     def __init__(self):
         self._kept = []  # (name, descriptor), in the order of arrival
@@ -30,11 +37,9 @@ class FdStore:
     def names(self):
         return [name for name, _ in self._kept]
 
-    def hand_over(self, argv):
-        """Returns (words that run `argv` with all stored descriptors, these descriptors)."""
-        fds = [fd for _, fd in self._kept]
-        words = ["bash", "-c", HAND_OVER, "bash", " ".join(map(str, fds)), ":".join(self.names())]
-        return [*words, *argv], fds
+    def kept(self):
+        """All stored descriptors, each with its name."""
+        return list(self._kept)
 
     def close(self):
         self._close(lambda name: True)

@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 
-from .fd_store import FdStore
+from .fd_store import FdStore, hand_over
 from .shell import run, wait_until
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
@@ -64,6 +64,7 @@ class Flanneld:
         self.flags += flags
         self.under = []  # words before the program, of one that becomes it
         self.environment = {}  # further variables
+        self.sockets = []  # of systemd's socket units: (name, descriptor)
         self._process = None
         self._log = folder / "flanneld.log"
         self._notify_path = folder / "notify"
@@ -81,10 +82,10 @@ class Flanneld:
         self._open_notify_socket()
         self._starts += 1
         words, fds = [*self.under, binary("flanneld"), *self.flags], ()
-        if with_kept_fds:
-            words, fds = self.fd_store.hand_over(words)
-        else:
+        if not with_kept_fds:
             self.fd_store.close()
+        if given := [*self.sockets, *self.fd_store.kept()]:
+            words, fds = hand_over(given, words)
         with open(self._log, "ab") as log:
             self._log_from = log.tell()
             self._process = self.host.ns.start(

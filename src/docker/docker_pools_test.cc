@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "docker/docker_pools.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "docker/docker_pools_file.h"
+
+namespace flannel::docker_pools_test {
+namespace {
+
+IpPrefix net(const std::string& text) {
+  return IpPrefix::parse(text).value();
+}
+
+IpAddress ip(const std::string& text) {
+  return IpAddress::parse(text).value();
+}
+
+// A host whose bridges are made and removed by the test, as Docker does.
+class FakeHost : public PoolHost {
+ public:
+  std::map<std::string, SubnetKey> leases{{"", {net("10.5.34.0/24"), {}}}};
+  std::map<IpAddress, std::string> devices;
+  std::string route;
+
+  std::vector<std::string> networks() override {
+    std::vector<std::string> names;
+    for (const auto& [name, subnets] : leases)
+      names.push_back(name);
+    return names;
+  }
+  Result<SubnetKey> subnets(const std::string& network) override {
+    const SubnetKey key = leases.at(network);
+    if (!key.v4 && !key.v6) return fail(ErrorKind::unavailable, "store: etcd is away");
+    return key;
+  }
+  std::uint32_t mtu(const std::string&) override { return 1450; }
+  std::string device_with(const IpAddress& address) override {
+    const auto found = devices.find(address);
+    return found == devices.end() ? "" : found->second;
+  }
+  std::string route_over(const IpPrefix&) override { return route; }
+};
+
+class DockerPoolsTest : public testing::Test {
+ protected:
+  // What Docker does for `docker network create`.
+  std::string create(const PoolRequest& request = {}) {
+    const auto pool = pools_.request_pool(request, host_);
+    if (!pool) return pool.error().text;
+    const auto gateway = pools_.request_address({.pool = *pool, .is_gateway = true}, host_);
+    if (!gateway) return gateway.error().text;
+    host_.devices.emplace(*gateway, "br-1a2b3c");
+    return to_string(*pool);
+  }
+  std::string run(const std::string& pool = "10.5.34.0/24") {
+    const auto address = pools_.request_address({.pool = net(pool)}, host_);
+    return address ? to_string(*address) : address.error().text;
+  }
+  // What a Docker with such containers does when it starts.
+  void replay(const std::vector<std::string>& containers) {
+    pools_.activate();
+    ask_again(containers);
+  }
+  void ask_again(const std::vector<std::string>& containers) {
+    ASSERT_TRUE(pools_.request_pool({.subnet = net("10.5.34.0/24")}, host_));
+    ASSERT_TRUE(pools_.request_address(
+        {.pool = net("10.5.34.0/24"), .address = ip("10.5.34.1"), .is_gateway = true}, host_));
+    for (const std::string& one : containers) {
+      const auto again =
+          pools_.request_address({.pool = net("10.5.34.0/24"), .address = ip(one)}, host_);
+      ASSERT_TRUE(again.has_value()) << again.error().text;
+    }
+  }
+  std::size_t containers() const { return pools_.state().pools.at(0).containers(); }
+  // What a daemon reads that is started anew.
+  void restart_daemon() {
+    auto state = decode_docker_pools(encode_docker_pools(pools_.state()));
+    ASSERT_TRUE(state.has_value()) << state.error().text;
+    EXPECT_EQ(*state, pools_.state());
+    pools_ = DockerPools(*std::move(state));
+  }
+
+  FakeHost host_;
+  DockerPools pools_;
+};
+
+TEST_F(DockerPoolsTest, APoolIsTheSubnetOfThisHost) {
+  EXPECT_EQ(create(), "10.5.34.0/24");
+  EXPECT_EQ(run(), "10.5.34.2");
+  EXPECT_EQ(run(), "10.5.34.3");
+  pools_.release_address(net("10.5.34.0/24"), ip("10.5.34.2"));
+  EXPECT_EQ(containers(), 1U);
+  pools_.release_address(net("10.5.34.0/24"), ip("10.5.34.1"));
+  pools_.release_pool(net("10.5.34.0/24"));
+  EXPECT_TRUE(pools_.state().pools.empty());
+}
+
+TEST_F(DockerPoolsTest, OneDockerNetworkHasIt) {
+  create();
+  run();
+  EXPECT_EQ(create(),
+            "10.5.34.0/24, the subnet of this host, is in use by br-1a2b3c, which has 10.5.34.1: "
+            "one Docker network has it, to which containers can be attached; another one needs "
+            "another flannel network (--ipam-opt network=NAME)");
+  // Docker makes no second bridge with the subnet by name, and gives all back.
+  EXPECT_EQ(create({.subnet = net("10.5.34.0/24")}), "10.5.34.0/24");
+  pools_.release_address(net("10.5.34.0/24"), ip("10.5.34.1"));
+  pools_.release_pool(net("10.5.34.0/24"));
+  EXPECT_EQ(containers(), 1U);
+  EXPECT_EQ(run(), "10.5.34.3");
+}
+
+TEST_F(DockerPoolsTest, WhatIsLeftOfANetworkWithoutABridgeIsOver) {
+  create();
+  run();
+  host_.devices.clear();
+  EXPECT_EQ(create(), "10.5.34.0/24");
+  EXPECT_EQ(containers(), 0U);
+}
+
+TEST_F(DockerPoolsTest, ARequestWhoseAnswerWasLostHoldsNothingForEver) {
+  create();
+  ASSERT_TRUE(pools_.request_pool({.subnet = net("10.5.34.0/24")}, host_));  // cut off
+  pools_.release_pool(net("10.5.34.0/24"));
+  host_.devices.clear();
+  EXPECT_EQ(create({.subnet = net("10.5.34.0/24")}), "10.5.34.0/24");
+  pools_.release_pool(net("10.5.34.0/24"));
+  EXPECT_TRUE(pools_.state().pools.empty());
+}
+
+TEST_F(DockerPoolsTest, DockerIsNotAskedForAnotherPoolWithoutAnEnd) {
+  host_.route = "10.5.0.0/16 dev flannel0";
+  ASSERT_TRUE(pools_.request_pool({}, host_));
+  EXPECT_EQ(pools_.request_pool({}, host_).error().text,
+            "10.5.34.0/24, the subnet of this host, overlaps the route 10.5.0.0/16 dev flannel0, "
+            "and Docker takes it only if it is named: add --subnet=10.5.34.0/24");
+  pools_.release_pool(net("10.5.34.0/24"));
+  EXPECT_EQ(create({.subnet = net("10.5.34.0/24")}), "10.5.34.0/24");
+}
+
+TEST_F(DockerPoolsTest, AReplayFreesWhatNobodyHas) {
+  create();
+  for (int i = 0; i < 4; ++i)
+    run();
+  replay({"10.5.34.2", "10.5.34.4"});
+  EXPECT_EQ(containers(), 4U) << "the replay may go on";
+  restart_daemon();
+  EXPECT_EQ(run(), "10.5.34.6");
+  EXPECT_EQ(containers(), 3U);
+}
+
+TEST_F(DockerPoolsTest, AnEngineThatDidNotReplayFreesNothing) {
+  create();
+  run();
+  pools_.activate();
+  EXPECT_EQ(run(), "10.5.34.3");
+  EXPECT_EQ(containers(), 2U);
+  EXPECT_EQ(pools_.request_address({.pool = net("10.5.34.0/24"), .address = ip("10.5.34.2")}, host_)
+                .error()
+                .text,
+            "the address 10.5.34.2 is taken");
+  // Another network with our subnet by name, which Docker will refuse, is no replay.
+  pools_.activate();
+  create({.subnet = net("10.5.34.0/24")});
+  EXPECT_EQ(run(), "10.5.34.4");
+  EXPECT_EQ(containers(), 3U);
+}
+
+TEST_F(DockerPoolsTest, AnEngineThatDiesInItsReplayBeginsAnew) {
+  create();
+  for (int i = 0; i < 3; ++i)
+    run();
+  replay({"10.5.34.2"});
+  replay({"10.5.34.2", "10.5.34.3"});
+  run();
+  EXPECT_EQ(containers(), 3U);
+}
+
+TEST_F(DockerPoolsTest, AReplayRestoresWhatTheDaemonHasLost) {
+  EXPECT_EQ(run(),
+            "flanneld does not know which addresses of 10.5.34.0/24 have containers: "
+            "restart Docker, which reports them");
+  host_.devices.emplace(ip("10.5.34.1"), "br-1a2b3c");
+  replay({"10.5.34.2", "10.5.34.3"});
+  EXPECT_EQ(run(), "10.5.34.4");
+}
+
+TEST_F(DockerPoolsTest, ARenumberedHostGivesNoAddressThatIsNotReached) {
+  create();
+  run();
+  host_.leases[""].v4 = net("10.5.77.0/24");
+  replay({"10.5.34.2"});
+  EXPECT_EQ(run(),
+            "this network has 10.5.34.0/24, which was the subnet of this host; it is "
+            "10.5.77.0/24 now, and new containers in the old one would not be reached: "
+            "remove the containers and the network, and create it again");
+  EXPECT_EQ(create({.subnet = net("10.5.99.0/24")}).substr(0, 70),
+            "10.5.99.0/24 is not the subnet of this host, which is 10.5.77.0/24: co");
+  EXPECT_EQ(create(), "10.5.77.0/24");
+  EXPECT_EQ(pools_.state().pools.size(), 2U) << "the old one still has its bridge";
+}
+
+TEST_F(DockerPoolsTest, BeforeTheLeaseIsKnownContainersGoOn) {
+  create();
+  host_.leases[""] = {};
+  EXPECT_EQ(run(), "10.5.34.2");
+  host_.devices.clear();
+  EXPECT_EQ(create(), "this host has no subnet in the flannel network yet: store: etcd is away");
+}
+
+TEST_F(DockerPoolsTest, EachFamilyHasAPool) {
+  host_.leases[""].v6 = net("fd00:5:0:22::/64");
+  create();
+  EXPECT_EQ(create({.family = Family::v6}), "fd00:5:0:22::/64");
+  EXPECT_EQ(run("fd00:5:0:22::/64"), "fd00:5:0:22::2");
+  EXPECT_EQ(run(), "10.5.34.2");
+  restart_daemon();
+  host_.leases[""].v6.reset();
+  host_.devices.clear();
+  EXPECT_EQ(create({.family = Family::v6}),
+            "the flannel network has no IPv6: create the network without --ipv6");
+}
+
+TEST_F(DockerPoolsTest, OneOfSeveralNetworksIsNamed) {
+  host_.leases = {{"blue", {net("10.5.34.0/24"), {}}}, {"green", {net("10.6.7.0/24"), {}}}};
+  EXPECT_EQ(create(),
+            "flanneld has the networks blue, green: --ipam-opt network=NAME says which "
+            "one this is to be");
+  EXPECT_EQ(create({.network = "red"}), "flanneld has no network \"red\"; it has blue, green");
+  EXPECT_EQ(create({.network = "green"}), "10.6.7.0/24");
+  EXPECT_EQ(create({.subnet = net("10.5.34.0/24")}), "10.5.34.0/24") << "the subnet says it";
+  EXPECT_EQ(pools_.state().pools.at(1).state().network, "blue");
+  EXPECT_EQ(create({.subnet = net("10.9.0.0/24")}).substr(0, 71),
+            "10.9.0.0/24 is not the subnet of this host, which is 10.5.34.0/24 or 10");
+  host_.leases = {{"", {net("10.5.34.0/24"), {}}}};
+  EXPECT_EQ(create({.network = "blue"}).substr(0, 58),
+            "flanneld has one network, which has no name, and not \"blue");
+}
+
+TEST(DockerPoolsFileTest, ADamagedFileIsRefused) {
+  const std::string whole = encode_docker_pools(
+      {.pools = {AddressPool({.network = "blue",
+                              .subnet = net("10.5.34.0/24"),
+                              .gateway = ip("10.5.34.1"),
+                              .last = ip("10.5.34.9"),
+                              .is_replayed = true,
+                              .addresses = {{ip("10.5.34.1"), AddressPool::Use::taken},
+                                            {ip("10.5.34.9"), AddressPool::Use::doubtful}}})},
+       .may_replay = true});
+  ASSERT_TRUE(decode_docker_pools(whole));
+  for (std::size_t size = 0; size + 1 < whole.size(); ++size)
+    EXPECT_FALSE(decode_docker_pools(whole.substr(0, size))) << size;
+  for (const auto& [from, to] : std::map<std::string, std::string>{
+           {"\"version\": 1", "\"version\": 2"},
+           {"10.5.34.9", "10.5.35.9"},
+           {"\"blue\"", "\"../blue\""},
+           {"\"taken\": [", "\"taken\": [\"10.5.34.9\", "},
+           {"10.5.34.0/24", "10.5.34.0/33"},
+           {"\"replayed\": true", "\"replayed\": 1"},
+       }) {
+    std::string damaged = whole;
+    damaged.replace(damaged.find(from), from.size(), to);
+    EXPECT_FALSE(decode_docker_pools(damaged)) << damaged;
+  }
+}
+
+}  // namespace
+}  // namespace flannel::docker_pools_test

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who uses addresses of a subnet on this host, in the network namespace of the calling thread. Each
+// call asks the kernel, over a socket of its own.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+#include "net/address.h"
+
+namespace flannel {
+
+// Returns the name of a device that has the address; empty: none has.
+Result<std::string> device_with(const IpAddress& address);
+
+// Returns a route of the main table that overlaps the subnet, without default routes and those to
+// parts of it: "10.5.0.0/16 dev flannel0"; empty: there is none.
+Result<std::string> route_over(const IpPrefix& subnet);
+
+}  // namespace flannel
