@@ -20,7 +20,7 @@ check="python3 clang-format-16 python3-pytest dash bash busybox zsh fish mandoc 
 package="dpkg-dev binutils"
 test="$run $etcd $check $package debootstrap systemd-container ethtool procps clang-16
   libclang-rt-16-dev curl fping iptables openssl sqlite3 iperf3
-  docker.io faketime nginx-light prometheus python3-pytest-xdist chromium-headless-shell"
+  docker.io docker-compose faketime nginx-light prometheus python3-pytest-xdist chromium-headless-shell"
 
 wanted=
 for set in "${@:-all}"; do

@@ -225,9 +225,8 @@ inline constexpr ProblemKind kContainersMtu{
     "containers have a larger MTU than the overlay",
 
     "give {object} the smaller MTU, and start its containers anew: docker0 by a restart of Docker, "
-    "a "
-    "network of Docker's by removing it and making it again (that of --docker-network flanneld "
-    "makes again itself)"};
+    "a network of Docker's by removing it and making it again with -o "
+    "com.docker.network.driver.mtu={mtu} (that of --docker-network flanneld makes again itself)"};
 inline constexpr ProblemKind kRpFilterStrict{
     "rp-filter-strict", ProblemArea::host, Severity::error,
     "rp_filter drops packets of peers that have not changed their backend yet",
@@ -343,6 +342,11 @@ inline constexpr ProblemKind kDockerNetworkDiffers{
     "docker-network-differs", ProblemArea::docker, Severity::error,
     "Docker's network has another subnet than this host",
     "remove its containers, and then: docker network rm {object}; flanneld makes it again at once"};
+inline constexpr ProblemKind kDockerPoolDiffers{
+    "docker-pool-differs", ProblemArea::docker, Severity::error,
+    "a network of Docker's has another subnet than this host",
+    "remove the containers and the network (docker network inspect shows which has {object}), and "
+    "create it again"};
 inline constexpr ProblemKind kDockerNetworkMtu{
     "docker-network-mtu", ProblemArea::docker, Severity::warning,
     "Docker's network has a larger MTU than the overlay",

@@ -63,6 +63,7 @@ TEST_F(DaemonCommandsTest, StatusIsOneScreen) {
     "peers":{"up":3,"silent":1,"suspected":1,"unreachable":{"10.5.9.0/24":"no route"},"more_unreachable":0,
              "quarantined":[],"more_quarantined":3},
     "kernel":{"unmet":{},"more_unmet":0,"full_syncs":1,"changes":9,"corrections":2,"failures":0},
+    "docker_pools":[{"subnet":"10.5.1.0/24","gateway":"10.5.1.1","containers":17,"room":253}],
     "packet_path":null})";
   EXPECT_EQ(run(run_status),
             "flanneld  v0.1.0, ready\n"
@@ -72,6 +73,7 @@ TEST_F(DaemonCommandsTest, StatusIsOneScreen) {
             "store     etcd v3 at http://192.0.2.250:2379, connected for 75 s\n"
             "peers     2 up, 1 silent, 1 suspected, 1 unreachable, 3 records quarantined\n"
             "kernel    9 changes, 2 repaired, 0 failed; all is as wanted\n"
+            "docker    10.5.1.0/24: 17 of 253 addresses for containers are given out\n"
             "problems  error: host, eth0\\x1b (for 75 s)\n"
             "            it does not forward\n"
             "            remedy: sysctl -w net.ipv4.ip_forward=1\n"

@@ -99,6 +99,19 @@ std::string device_text(const Json& path) {
                      bytes("in_bytes"));
 }
 
+// A line for each subnet whose addresses Docker gets from flanneld.
+std::string pools_text(const Json& pools) {
+  std::string text;
+  if (!pools.is_array()) return text;
+  for (const Json& pool : pools) {
+    text += line(
+        text.empty() ? "docker" : "",
+        fmt::format("{}: {} of {} addresses for containers are given out", text_of(pool, "subnet"),
+                    text_of(pool, "containers"), text_of(pool, "room")));
+  }
+  return text;
+}
+
 // Two lines for each: what is wrong since when, and what to do.
 std::string problems_text(const Json& problems) {
   if (problems.empty()) return line("problems", "none");
@@ -154,6 +167,7 @@ std::string screen(const Json& status) {
   text += line("kernel", kernel_text(status.value("kernel", Json::object())));
   const Json& path = status.value("packet_path", Json());
   if (path.is_object()) text += line("device", device_text(path));
+  text += pools_text(status.value("docker_pools", Json()));
   text += others_text(status.value("health_rows", Json()));
   return text + problems_text(status.value("problems", Json::array()));
 }

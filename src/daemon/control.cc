@@ -73,7 +73,8 @@ void Control::answer_of_network(control::Call call, const HttpRequest& request,
   if (!found) return reply(std::move(found).error());
   const std::string network = *std::move(found);
   if (call == control::Call::status) {
-    return reply(control::status_answer(*statuses.at(network), BootClock::now()));
+    return reply(control::status_answer(*statuses.at(network), pools_of(pools_(), network),
+                                        BootClock::now()));
   }
   std::function<void()> work;
   if (call == control::Call::ping) {

@@ -3,10 +3,14 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "core/pool_use.h"
 #include "daemon/node.h"
 #include "http/message.h"
 #include "loop/loop_gate.h"
@@ -18,9 +22,12 @@ namespace flannel {
 // Serves the control socket: docs/control-api.md. Made and destroyed on the loop thread.
 class Control {
  public:
-  // All must outlive this object. `owner`: the user of this process.
-  Control(Loop& loop, Node& node, const StatusBoard& board, uid_t owner)
-      : node_(node), board_(board), owner_(owner), gate_(loop) {}
+  using Pools = std::function<std::vector<PoolUse>()>;
+
+  // All must outlive this object. `pools` returns what Docker has got from this host's subnets, on
+  // any thread. `owner`: the user of this process.
+  Control(Loop& loop, Node& node, const StatusBoard& board, Pools pools, uid_t owner)
+      : node_(node), board_(board), pools_(std::move(pools)), owner_(owner), gate_(loop) {}
 
   // The handler runs on the thread of the server. It must not be called after the end of this
   // object. What the loop knows is copied by the loop, and rendered by the server.
@@ -45,6 +52,7 @@ class Control {
 
   Node& node_;
   const StatusBoard& board_;
+  Pools pools_;
   uid_t owner_;
   std::map<std::string, std::shared_ptr<const Compared>> compared_;  // the last of each network
   LoopGate gate_;

@@ -50,11 +50,9 @@ PluginSocket open_plugin_socket(const Options& options, KeptFds& kept) {
   return {};
 }
 
-Result<std::unique_ptr<DockerPlugin>> DockerPlugin::open(PluginSocket socket,
-                                                         const Options& options,
-                                                         const StatusBoard& board) {
+Result<std::unique_ptr<DockerPlugin>> DockerPlugin::open(PluginSocket socket, Parts parts) {
   if (!socket.listener) return nullptr;
-  std::unique_ptr<DockerPlugin> plugin(new DockerPlugin(socket.file, options, board));
+  std::unique_ptr<DockerPlugin> plugin(new DockerPlugin(socket.file, std::move(parts)));
   HttpLimits limits = HttpLimits::for_this_process();
   limits.lifetime = kLongestAnswer;
   limits.connections = std::min(limits.connections, kMostCalls);
@@ -67,12 +65,12 @@ Result<std::unique_ptr<DockerPlugin>> DockerPlugin::open(PluginSocket socket,
   return plugin;
 }
 
-DockerPlugin::DockerPlugin(const std::string& file, const Options& options,
-                           const StatusBoard& board)
-    : options_(options),
-      board_(board),
+DockerPlugin::DockerPlugin(const std::string& file, Parts parts)
+    : options_(parts.options),
+      board_(parts.board),
       file_(file),
-      plugin_(fmt::format("{}/{}", options.state_dir, kDockerPoolsFile), *this) {}
+      plugin_(fmt::format("{}/{}", options_.state_dir, kDockerPoolsFile), *this,
+              std::move(parts.on_change)) {}
 
 std::vector<std::string> DockerPlugin::networks() {
   std::vector<std::string> names;

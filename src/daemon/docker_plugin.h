@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -35,9 +36,14 @@ PluginSocket open_plugin_socket(const Options& options, KeptFds& kept);
 // it needs is in the subnet files, on the board and in the kernel.
 class DockerPlugin final : private PoolHost {
  public:
-  // `options` and `board` must outlive the plugin. Null: there is no socket.
-  static Result<std::unique_ptr<DockerPlugin>> open(PluginSocket socket, const Options& options,
-                                                    const StatusBoard& board);
+  struct Parts {
+    const Options& options;  // both must outlive the plugin
+    const StatusBoard& board;
+    std::function<void()> on_change;  // pools() is another; called on the thread of the plugin
+  };
+
+  // Null: there is no socket.
+  static Result<std::unique_ptr<DockerPlugin>> open(PluginSocket socket, Parts parts);
   DockerPlugin(const DockerPlugin&) = delete;
   DockerPlugin& operator=(const DockerPlugin&) = delete;
 
@@ -45,7 +51,7 @@ class DockerPlugin final : private PoolHost {
   std::vector<PoolUse> pools() const { return plugin_.pools(); }
 
  private:
-  DockerPlugin(const std::string& file, const Options& options, const StatusBoard& board);
+  DockerPlugin(const std::string& file, Parts parts);
 
   std::vector<std::string> networks() override;
   Result<SubnetKey> subnets(const std::string& network) override;

@@ -59,23 +59,26 @@ std::unique_ptr<NetworkSlot> Node::make_slot(const std::string& name) {
   // What is wrong with the process is said once.
   const bool is_first = slots_.empty();
   return std::make_unique<NetworkSlot>(
-      name,
-      NetworkSlot::Parts{
-          .edges = {edges_.notifier, edges_.kept, edges_.loop, edges_.kernel, edges_.locks},
-          .board = edges_.board,
-          .process = process_,
-          .options = [this, name] { return options_now(name); },
-          .drained = [this] { return drained_.note(); },
-          .other_problems =
-              [this, is_first] { return is_first ? reload_.problems() : std::vector<Problem>(); },
-          .on_state = [this] { on_state(); },
-          .on_started = [this] { on_started(); },
-          .on_published = [this] { on_published(); },
-          .on_fatal =
-              [this](Error error) {
-                fatal_ = std::move(error);
-                edges_.loop.stop();
-              }});
+      name, NetworkSlot::Parts{
+                .edges = {edges_.notifier, edges_.kept, edges_.loop, edges_.kernel, edges_.locks},
+                .board = edges_.board,
+                .process = process_,
+                .options = [this, name] { return options_now(name); },
+                .drained = [this] { return drained_.note(); },
+                .other_problems =
+                    [this, is_first, name] {
+                      std::vector<Problem> all = docker_problems(name);
+                      if (is_first) std::ranges::copy(reload_.problems(), std::back_inserter(all));
+                      return all;
+                    },
+                .on_state = [this] { on_state(); },
+                .on_started = [this] { on_started(); },
+                .on_published = [this] { on_published(); },
+                .on_fatal =
+                    [this](Error error) {
+                      fatal_ = std::move(error);
+                      edges_.loop.stop();
+                    }});
 }
 
 Membership* Node::find(std::string_view network) const {
@@ -89,6 +92,19 @@ std::vector<Membership*> Node::members() const {
     if (slot->member() != nullptr) members.push_back(slot->member());
   }
   return members;
+}
+
+std::vector<Problem> Node::docker_problems(const std::string& network) const {
+  const Membership* member = find(network);
+  if (member == nullptr || member->agent().network() == nullptr) return {};
+  const auto env = member->agent().network()->subnet_env();
+  if (!env) return {};
+  return pool_problems(pools_of(edges_.pools(), network), SubnetKey{env->subnet, env->subnet6});
+}
+
+void Node::on_pools() {
+  for (const auto& slot : slots_)
+    slot->publish();
 }
 
 // Descriptors of networks that this process no longer has keep their devices.

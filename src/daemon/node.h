@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/problem.h"
 #include "base/result.h"
+#include "core/pool_use.h"
 #include "daemon/drained_file.h"
 #include "daemon/kept_fds.h"
 #include "daemon/membership.h"
@@ -38,6 +41,8 @@ class Node {
     HostLocks& locks;
     WayToStore& way_to_store;
     StatusBoard& board;
+    // Returns what Docker has got from this host's subnets.
+    std::function<std::vector<PoolUse>()> pools;
   };
 
   Node(Edges edges, ProcessIdentity process);
@@ -56,12 +61,16 @@ class Node {
   // it for the next start. A failure changes nothing.
   Result<void> set_software_checksums(bool on);
 
+  // Edges::pools returns something else.
+  void on_pools();
+
   // Reads the options again, and then the stores, the kernel and the interfaces.
   void refresh();
 
  private:
   std::unique_ptr<NetworkSlot> make_slot(const std::string& name);
   std::vector<Membership*> members() const;
+  std::vector<Problem> docker_problems(const std::string& network) const;
   Options options_now(const std::string& network) const;
   void drop_kept_of_others();
   void take(const Options& options);

@@ -212,16 +212,11 @@ std::string warn_of_missing_power() {
   return powerless;
 }
 
-Result<void> run_agent(const Options& options, OptionSource& source, ServiceNotifier& notifier,
-                       KeptFds& kept) {
-  // ---- from here on we touch the machine ----------------------------------------------------
-  TRY(raise_descriptor_limit());
-  const std::string powerless = warn_of_missing_power();
-  auto loop = TRY(EpollLoop::open());
-  const HeldBackLines held_back(*loop);
-  // Before any thread is started, so that all of them have these signals blocked.
-  std::function<void()> refresh;
-  auto signals = TRY(loop->on_signals({SIGTERM, SIGINT, SIGHUP}, [&](int signal) {
+// To be called before any thread is started, so that all of them have these signals blocked.
+// `refresh` must outlive what is returned.
+Result<SubscriptionPtr> follow_signals(EpollLoop& loop, ServiceNotifier& notifier,
+                                       const std::function<void()>& refresh) {
+  return loop.on_signals({SIGTERM, SIGINT, SIGHUP}, [&loop, &notifier, &refresh](int signal) {
     if (signal == SIGHUP) {
       log::info("reading options, store, kernel and interfaces again, as requested",
                 {{"signal", signal}});
@@ -229,8 +224,28 @@ Result<void> run_agent(const Options& options, OptionSource& source, ServiceNoti
     }
     log::info("asked to stop; devices, routes and the lease stay", {{"signal", signal}});
     notifier.stopping();
-    loop->stop();
-  }));
+    loop.stop();
+  });
+}
+
+// Null: there is no socket.
+Result<std::unique_ptr<DockerPlugin>> open_plugin(PluginSocket socket, const Options& options,
+                                                  const StatusBoard& board, Node& node,
+                                                  const LoopGate& gate) {
+  return DockerPlugin::open(std::move(socket), {options, board, [&node, turn = gate.sender()] {
+                                                  turn.post([&node] { node.on_pools(); });
+                                                }});
+}
+
+Result<void> run_agent(const Options& options, OptionSource& source, ServiceNotifier& notifier,
+                       KeptFds& kept) {
+  // ---- from here on we touch the machine ----------------------------------------------------
+  TRY(raise_descriptor_limit());
+  const std::string powerless = warn_of_missing_power();
+  auto loop = TRY(EpollLoop::open());
+  const HeldBackLines held_back(*loop);
+  std::function<void()> refresh;
+  const auto signals = TRY(follow_signals(*loop, notifier, refresh));
   const auto state = TRY(lock_state_folder(options.state_dir));
   const auto subnet_files = TRY(lock_subnet_files(options));
   Listeners listeners = TRY(listen_for_all(options, kept));
@@ -242,13 +257,15 @@ Result<void> run_agent(const Options& options, OptionSource& source, ServiceNoti
   WayToStore way_to_store(*loop, notifier, kept, [&] { return store_addresses(options.store); });
   way_to_store.keep_clear();
   StatusBoard board(network_names(options));
-  const auto plugin = TRY(DockerPlugin::open(std::move(listeners.plugin), options, board));
   const auto service = TRY(register_with_consul(options, *loop));
-  Node process({options, source, notifier, kept, *loop, *kernel, locks, way_to_store, board},
+  std::unique_ptr<DockerPlugin> plugin;  // null: there is none
+  const auto pools = [&plugin] { return plugin ? plugin->pools() : std::vector<PoolUse>(); };
+  Node process({options, source, notifier, kept, *loop, *kernel, locks, way_to_store, board, pools},
                {node, node_id_file(options), powerless});
   refresh = [&] { process.refresh(); };
   const LoopGate gate(*loop);
-  Control control(*loop, process, board, ::geteuid());
+  plugin = TRY(open_plugin(std::move(listeners.plugin), options, board, process, gate));
+  Control control(*loop, process, board, pools, ::geteuid());
   const auto page = open_page(options, listeners.page,
                               {*loop, process, control, board, network_names(options).front(), ""});
   const auto server = TRY(serve(std::move(listeners), gate, board, control, page.get()));

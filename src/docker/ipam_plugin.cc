@@ -47,8 +47,11 @@ void log_call(const ipam::Call& call, const HttpResponse& response) {
 
 }  // namespace
 
-IpamPlugin::IpamPlugin(std::string file, PoolHost& host)
-    : file_(std::move(file)), host_(host), pools_(read_pools(file_)) {
+IpamPlugin::IpamPlugin(std::string file, PoolHost& host, std::function<void()> on_change)
+    : file_(std::move(file)),
+      host_(host),
+      on_change_(std::move(on_change)),
+      pools_(read_pools(file_)) {
   publish();
 }
 
@@ -141,8 +144,12 @@ void IpamPlugin::publish() {
                    .containers = pool.containers(),
                    .room = pool.room()});
   }
-  const std::lock_guard lock(mutex_);
-  published_.swap(now);
+  {
+    const std::lock_guard lock(mutex_);
+    if (now == published_) return;
+    published_.swap(now);
+  }
+  if (on_change_) on_change_();
 }
 
 }  // namespace flannel

@@ -1,28 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <memory>
+#include <functional>
 #include <mutex>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
+#include "core/pool_use.h"
 #include "docker/docker_pools.h"
 #include "docker/ipam_calls.h"
 #include "http/message.h"
 
 namespace flannel {
-
-// What is to be known of one pool in other threads.
-struct PoolUse {
-  std::string network;
-  IpPrefix subnet;
-  IpAddress gateway;
-  std::size_t containers = 0;
-  std::uint64_t room = 0;  // for containers
-
-  bool operator==(const PoolUse&) const = default;
-};
 
 // The plugin of Docker that gives out the addresses of this host's subnets: its IPAM driver
 // "flannel". What was given out is on disk before Docker knows of it. It never waits for the store,
@@ -30,8 +20,8 @@ struct PoolUse {
 class IpamPlugin {
  public:
   // `file`: keeps the pools. If it cannot be read, it is renamed and a new one is begun. `host`
-  // must outlive the plugin.
-  IpamPlugin(std::string file, PoolHost& host);
+  // must outlive the plugin. `on_change`: pools() is another; called on the thread of the handler.
+  IpamPlugin(std::string file, PoolHost& host, std::function<void()> on_change = {});
   IpamPlugin(const IpamPlugin&) = delete;
   IpamPlugin& operator=(const IpamPlugin&) = delete;
 
@@ -51,6 +41,7 @@ class IpamPlugin {
 
   std::string file_;
   PoolHost& host_;
+  std::function<void()> on_change_;  // may be empty
   DockerPools pools_;
   mutable std::mutex mutex_;
   std::vector<PoolUse> published_;  // guarded by mutex_

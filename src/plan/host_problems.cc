@@ -151,7 +151,8 @@ void add_large_ports(const HostState& host, const OverlayView& overlay, Problems
         fmt::format("containers at {} port{} of {} have a larger MTU ({} by {}) than the overlay, "
                     "which has {}; packets that are too big are answered with ICMP",
                     ports.size(), ports.size() == 1 ? "" : "s", bridge, most.mtu, most.device,
-                    overlay.mtu)));
+                    overlay.mtu),
+        {{"mtu", std::to_string(overlay.mtu)}}));
   }
 }
 

@@ -159,8 +159,9 @@ TEST_P(HostProblemsTest, ContainersWithALargerMtuThanTheOverlayAreCounted) {
   const auto remedy = [](const std::string& bridge) {
     return "give " + bridge +
            " the smaller MTU, and start its containers anew: docker0 by a restart of Docker, a "
-           "network of Docker's by removing it and making it again (that of --docker-network "
-           "flanneld makes again itself)\n";
+           "network of Docker's by removing it and making it again with -o "
+           "com.docker.network.driver.mtu=1350 (that of --docker-network flanneld makes again "
+           "itself)\n";
   };
   EXPECT_EQ(
       problems({.ports = mixed}, small),

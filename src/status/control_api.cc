@@ -98,9 +98,18 @@ HttpResponse networks_answer(const NetworkStatuses& networks) {
   return answer({{"networks", std::move(list)}});
 }
 
-HttpResponse status_answer(const StatusSnapshot& status, TimePoint now) {
+HttpResponse status_answer(const StatusSnapshot& status, const std::vector<PoolUse>& pools,
+                           TimePoint now) {
   Json json = {{"release", flannel::version()}};
   json.update(status_json(status, now));
+  Json list = Json::array();
+  for (const PoolUse& pool : pools) {
+    list.push_back({{"subnet", to_string(pool.subnet)},
+                    {"gateway", to_string(pool.gateway)},
+                    {"containers", pool.containers},
+                    {"room", pool.room}});
+  }
+  json["docker_pools"] = std::move(list);
   return answer(std::move(json));
 }
 

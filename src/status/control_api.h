@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "core/announced_backend.h"
 #include "core/health_row.h"
+#include "core/pool_use.h"
 #include "core/quarantine.h"
 #include "http/message.h"
 #include "plan/comparison.h"
@@ -59,7 +60,9 @@ struct PeersView {
 };
 
 HttpResponse networks_answer(const NetworkStatuses& networks);
-HttpResponse status_answer(const StatusSnapshot& status, TimePoint now);
+// `pools`: those of the network.
+HttpResponse status_answer(const StatusSnapshot& status, const std::vector<PoolUse>& pools,
+                           TimePoint now);
 HttpResponse peers_answer(const PeersView& view, TimePoint now);
 HttpResponse ping_answer(const PingReport& report);
 // `age`: so long ago the kernel was read. Names the first kMostDifferences.

@@ -9,7 +9,7 @@ from fnmatch import fnmatch
 import pytest
 
 DIST = pathlib.Path(__file__).resolve().parents[2] / "dist"
-UNITS = ["flanneld.service", "flannel-docker.service"]
+UNITS = ["flanneld.service", "flannel-docker.service", "flannel-docker.socket"]
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@
 """
 
 import json
+import pathlib
+import signal
 
 import pytest
 
@@ -13,6 +15,7 @@ from lab import wait_until
 from lab.cluster import Cluster
 from lab.docker import Engine, fetched, fetched_as, nginx
 from lab.docker_plugin import CREATE, PluginSocket, given_out, in_containers, need, pools, wait_exact
+from lab.flanneld import ctl
 from lab.networks import Networks, env
 from lab.overlay import key_of, subnet
 
@@ -160,6 +163,20 @@ def test_an_address_that_was_given_back_is_not_used_soon_again(lab, release):
     assert len(had) == 3
 
 
+def test_a_network_without_the_mtu_of_the_overlay_is_found(lab, release):
+    cluster = cluster_of(lab, release, hosts=1).start()
+    (one,) = cluster.hosts
+    one.engine.start().load_image()
+    one.engine.docker(*CREATE, NAME)
+    one.engine.container("large", flags=IN_NETWORK)
+    under = ["env", f"DOCKER_HOST=unix://{one.engine.socket}"]
+    said = lambda: ctl(one, "doctor", *cluster.store.flags(), inside=True, check=False, under=under)  # noqa: E731
+    # doctor asks Docker, unless flanneld has found the containers already.
+    assert "-o com.docker.network.driver.mtu=1450" in said()
+    one.daemon.signal(signal.SIGHUP)  # it reads the host, which it does once a minute anyway
+    wait_until(lambda: "containers-mtu" in said() and "-o com.docker.network.driver.mtu=1450" in said(), said)
+
+
 def test_a_compose_file_makes_the_network(lab, release):
     cluster = cluster_of(lab, release).start()
     one, two = cluster.hosts
@@ -211,6 +228,24 @@ def test_a_container_is_in_two_networks_of_flannel(lab, release):
     assert not fetched(clients["green"], in_green) and fetched(clients["blue"], web.address)
 
 
+def test_without_systemd_flanneld_makes_the_socket_and_takes_it_away(lab, release):
+    cluster = Cluster(lab, hosts=1, flags=["--docker-plugin"])
+    (one,) = cluster.hosts
+    one.engine = Engine(one, release)
+    # The engine has a /run of its own.
+    one.daemon.under = ["nsenter", f"--mount=/proc/{one.engine.first}/ns/mnt"]
+    cluster.start()
+    start_engines(cluster)
+    socket = pathlib.Path(f"/proc/{one.engine.first}/root/run/docker/plugins/flannel.sock")
+    reaches(one.engine.container("near", flags=IN_NETWORK), nginx(one.engine, flags=IN_NETWORK))
+    one.daemon.kill9()
+    one.daemon.start().wait_ready()
+    one.engine.container("again", flags=IN_NETWORK)
+    wait_exact(one, NAME, subnet(one))
+    one.daemon.stop()
+    assert not socket.exists()
+
+
 def test_a_lease_that_is_renumbered_leaves_containers_and_refuses_new_ones(lab, release):
     cluster = cluster_of(
         lab, release, hosts=1, store="etcd", backend="host-gw", flags=["--on-subnet-loss=renumber"]
@@ -221,6 +256,10 @@ def test_a_lease_that_is_renumbered_leaves_containers_and_refuses_new_ones(lab, 
     cluster.store.put_lease(key_of(one), '{"PublicIP":"192.0.2.99","BackendType":"host-gw"}')
     wait_until(lambda: subnet(one) != was, "another subnet", unless=one.daemon.must_run)
     said = refused(one, "run", "--detach", *IN_NETWORK, "--name=late", "lab", "sleep", "1000")
+    wait_until(
+        lambda: [p["text"] for p in one.daemon.status()["problems"] if p["code"] == "docker-pool-differs"],
+        lambda: f"docker-pool-differs: {one.daemon.status()}",
+    )
     assert f"this network has {was}, which was the subnet of this host; it is {subnet(one)} now" in said
     assert web.inspect("{{.State.Running}}") == "true"
     one.engine.stop()
@@ -230,6 +269,8 @@ def test_a_lease_that_is_renumbered_leaves_containers_and_refuses_new_ones(lab, 
     create(one)
     reaches(one.engine.container("near", flags=IN_NETWORK), nginx(one.engine, flags=IN_NETWORK))
     assert list(pools(one)) == [subnet(one)]
+    wait_until(lambda: not one.daemon.status()["problems"], lambda: f"no problem: {one.daemon.status()}")
+    assert f"docker    {subnet(one)}: 2 of 253 addresses for containers are given out" in ctl(one, "status")
 
 
 def test_containers_come_and_go_while_the_store_is_away(lab, release):

@@ -140,6 +140,10 @@ class Machine:
                    "env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root",
                    "DEBIAN_FRONTEND=noninteractive", *words, **options)
 
+    def path(self, inside):
+        """Where a file of the machine is."""
+        return pathlib.Path(f"/proc/{self._leader}/root") / inside.lstrip("/")
+
     def property(self, unit, name):
         return self("systemctl", "show", unit, f"--property={name}", "--value").strip()
 
