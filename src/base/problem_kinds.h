@@ -29,6 +29,24 @@ inline constexpr ProblemKind kNetworkNotJoined{
     "this host takes no part in the network, trying again",
     "remove the reason; flanneld tries again by itself"};
 
+// Networks of --networks=*.
+inline constexpr ProblemKind kNetworksUnlisted{
+    "networks-unlisted", ProblemArea::store, Severity::warning,
+    "the networks of the store cannot be listed, trying again; those that are known go on",
+    "see that the store runs, and that this host has the right to read all keys below its prefix"};
+inline constexpr ProblemKind kNetworkNameUnusable{
+    "network-name-unusable", ProblemArea::config, Severity::warning,
+    "a network of the store has a name that none can have; this host takes no part in it",
+    "delete its configuration from the store, and make it again under another name"};
+inline constexpr ProblemKind kNetworkInUse{
+    "network-in-use", ProblemArea::network, Severity::warning,
+    "the network is gone from the store, and this host stays in it, for it is in use here",
+    "remove the containers and the bridge, as by docker network rm, or put the configuration back"};
+inline constexpr ProblemKind kNetworkLeaving{
+    "network-leaving", ProblemArea::network, Severity::notice,
+    "the network is gone from the store; this host leaves it",
+    "to keep it, put its configuration back with \"flannelctl config set\""};
+
 // Options of this daemon.
 inline constexpr ProblemKind kOptionsUnreadable{
     "options-unreadable", ProblemArea::option, Severity::warning,

@@ -24,6 +24,14 @@ struct WriteResult {
   bool expires() const { return !expiry_handle.empty(); }
 };
 
+// The networks of a store, by their names in the keys PREFIX/NAME/config.
+struct NetworkList {
+  std::vector<std::string> names;     // sorted
+  std::vector<std::string> unusable;  // sorted; names that no network can have, untrusted texts
+
+  bool operator==(const NetworkList&) const = default;
+};
+
 class Registry : public StoreFeed {
  public:
   // Writes `value` if the key does not exist. ErrorKind::exists: it does.
@@ -54,9 +62,8 @@ class Registry : public StoreFeed {
   // as above.
   virtual void remove_config(Revision seen, Reply<void> reply) = 0;
 
-  // Returns the names of all networks that have a configuration at PREFIX/NAME/config, sorted.
-  // PREFIX is that of this registry. Keys with names that no network can have are left out.
-  virtual void list_networks(Reply<std::vector<std::string>> reply) = 0;
+  // Returns all networks that have a configuration. PREFIX is that of this registry.
+  virtual void list_networks(Reply<NetworkList> reply) = 0;
 };
 
 }  // namespace flannel

@@ -88,12 +88,17 @@ Result<std::vector<std::string>> networks_asked_for(const CtlOptions& options) {
   for (const Json& network : answer ? answer->value("networks", Json::array()) : Json::array()) {
     if (network.is_object()) names.push_back(network.value("name", ""));
   }
-  return names.empty() ? std::vector<std::string>{""} : names;
+  if (!answer) names.emplace_back();
+  return names;
 }
 
 Result<void> check_network_is_named(const CtlOptions& options) {
   const std::vector<std::string> names = TRY(networks_asked_for(options));
-  if (!options.network.empty() || names.front().empty()) return {};
+  if (!options.network.empty() || (!names.empty() && names.front().empty())) return {};
+  if (names.empty()) {
+    return fail(ErrorKind::conflict,
+                "flanneld has no network yet; it takes part in those of its store (--networks=*)");
+  }
   return fail(ErrorKind::conflict,
               fmt::format("flanneld has the networks {}: --network=NAME says which one is meant",
                           fmt::join(names, ", ")));

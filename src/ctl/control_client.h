@@ -28,7 +28,8 @@ struct ControlCall {
 Result<nlohmann::ordered_json> ask_daemon(const CtlOptions& options, ControlCall call);
 
 // Returns the names of the networks that a command is about: the one of `options`, or else all of
-// the daemon; an empty name: its only one, which has none. The errors are those of ask_daemon().
+// the daemon, of which there may be none; an empty name: its only one, which has none. The errors
+// are those of ask_daemon().
 Result<std::vector<std::string>> networks_asked_for(const CtlOptions& options);
 // ErrorKind::conflict: the networks of the daemon have names, and `options` has none of them. A
 // command that also uses the store is about one network. Other errors are those of ask_daemon().

@@ -50,10 +50,14 @@ Result<void> refuse_network_flag(const CtlOptions& options) {
 }
 
 // The one without a name first.
-Result<std::vector<StoredNetwork>> read_networks(const CtlOptions& options) {
+Result<std::vector<StoredNetwork>> read_networks(const CtlOptions& options,
+                                                 const Terminal& terminal) {
   TRY(refuse_network_flag(options));
   StoreSession store = TRY(StoreSession::open(options));
-  std::vector<std::string> names = TRY(store.networks());
+  auto [names, unusable] = TRY(store.networks());
+  for (const std::string& name : unusable)
+    print_warnings({check_network_name(name).error().text + "; its configuration is not used"},
+                   terminal);
   names.insert(names.begin(), "");
   std::vector<StoredNetwork> networks;
   for (const std::string& name : names) {
@@ -104,7 +108,7 @@ Result<void> check_beside(const NetworkConfig& made, const StoredNetwork& other)
 }  // namespace
 
 Result<void> run_network_list(const CtlOptions& options, const Terminal& terminal) {
-  const auto networks = TRY(read_networks(options));
+  const auto networks = TRY(read_networks(options, terminal));
   Json list = Json::array();
   std::vector<std::vector<std::string>> rows = {{"NAME", "RANGE", "BACKEND", "LEASES", "NOTE"}};
   for (const StoredNetwork& network : networks) {
@@ -142,7 +146,7 @@ Result<void> run_network_create(const CtlOptions& options, const Terminal& termi
                             "set\" changes it",
                             name, name));
   }
-  for (const StoredNetwork& other : TRY(read_networks(options)))
+  for (const StoredNetwork& other : TRY(read_networks(options, terminal)))
     TRY_DURING(check_beside(report.config, other), "not made");
   print_warnings(clashes_on_this_host(report.config, options, terminal), terminal);
   TRY(store.write_config(text, 0));

@@ -172,12 +172,27 @@ std::string screen(const Json& status) {
   return text + problems_text(status.value("problems", Json::array()));
 }
 
+// What is wrong with a daemon with --networks=* apart from its networks; "" if nothing is. A daemon
+// of an earlier release says none.
+std::string daemon_text(const Json& networks) {
+  const Json problems = networks.value("problems", Json::array());
+  std::string text;
+  if (networks.value("networks", Json::array()).empty()) text += line("network", "none yet");
+  return problems.empty() ? text : text + problems_text(problems);
+}
+
 // Returns whether all networks are ready.
 Result<bool> show(const CtlOptions& options, const Terminal& terminal) {
   const std::vector<std::string> names = TRY(networks_asked_for(options));
   bool ready = true;
   Json all = Json::object();
   std::string text;
+  if (options.network.empty()) {
+    if (const auto answer = ask_daemon(options, {"GET", "/v1/networks"})) {
+      ready = answer->value("ready", true);
+      text = daemon_text(*answer);
+    }
+  }
   for (const std::string& name : names) {
     CtlOptions one = options;
     one.network = name;

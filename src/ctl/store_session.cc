@@ -94,10 +94,9 @@ Result<void> StoreSession::remove_config(Revision seen) {
       [&](Reply<void> reply) { registry_->remove_config(seen, std::move(reply)); });
 }
 
-Result<std::vector<std::string>> StoreSession::networks() {
-  return wait_for<std::vector<std::string>>([this](Reply<std::vector<std::string>> reply) {
-    registry_->list_networks(std::move(reply));
-  });
+Result<NetworkList> StoreSession::networks() {
+  return wait_for<NetworkList>(
+      [this](Reply<NetworkList> reply) { registry_->list_networks(std::move(reply)); });
 }
 
 Result<WriteResult> StoreSession::create(std::string key, std::string value, Ttl ttl) {

@@ -30,7 +30,7 @@ class StoreSession {
 
   // Like Registry::remove_config() and list_networks().
   Result<void> remove_config(Revision seen);
-  Result<std::vector<std::string>> networks();
+  Result<NetworkList> networks();
 
   // Like Registry::create_if_absent() and replace_if_unchanged().
   Result<WriteResult> create(std::string key, std::string value, Ttl ttl);

@@ -31,14 +31,36 @@ void Agent::start() {
 }
 
 void Agent::follow_drain(std::optional<DrainNote> note) {
-  const bool was = std::exchange(drained_, std::move(note)).has_value();
-  if (drained_ && !was) {
+  drained_ = std::move(note);
+  drain_or_not();
+  parts_.on_state();
+}
+
+void Agent::withdraw(bool leaves) {
+  if (std::exchange(leaves_, leaves) == leaves) return;
+  drain_or_not();
+  parts_.on_state();
+}
+
+void Agent::drain_or_not() {
+  const bool drains = drained_ || leaves_;
+  if (std::exchange(has_drained_, drains) == drains) return;
+  if (drains) {
     move_.drain({});
     if (network_) network_->drain();
-  } else if (!drained_ && was) {
-    if (network_) network_->undrain();
+  } else if (network_) {
+    network_->undrain();
   }
-  parts_.on_state();
+}
+
+bool Agent::is_withdrawn() const {
+  return !network_ || network_->keeper().phase() == LeasePhase::drained;
+}
+
+bool Agent::is_config_gone() const {
+  const auto& problem = config_.problem();
+  return problem && (problem->kind == &kConfigGone || problem->kind == &kConfigMissing) &&
+         follower_.is_up_to_date();
 }
 
 void Agent::refresh() {
@@ -125,8 +147,8 @@ void Agent::begin(const Snapshot& snapshot) {
   if (!network) return parts_.on_fatal(std::move(network).error());
   network_ = *std::move(network);
   move_.begin();
-  network_->start(snapshot, drained_.has_value());
-  if (drained_) move_.drain(network_->keeper().lease());
+  network_->start(snapshot, has_drained_);
+  if (has_drained_) move_.drain(network_->keeper().lease());
 }
 
 Network::Parts Agent::network_parts() {

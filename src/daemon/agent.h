@@ -50,6 +50,14 @@ class Agent {
   // drained then, and at each change.
   void follow_drain(std::optional<DrainNote> note);
 
+  // While `leaves`, this host gives up its lease, because the network is no longer there, and all
+  // else stays as it is.
+  void withdraw(bool leaves);
+  // True if the store has no lease of this host.
+  bool is_withdrawn() const;
+  // True if there is no configuration, as the store says now.
+  bool is_config_gone() const;
+
   // Reads the store again at once, and compares kernel and underlay with the desired state. Called
   // when the operator asks for it (SIGHUP).
   void refresh();
@@ -83,6 +91,7 @@ class Agent {
   void on_snapshot(const Snapshot& snapshot);
   void on_changes(const std::vector<Change>& changes);
   void begin(const Snapshot& snapshot);
+  void drain_or_not();
   Network::Parts network_parts();
   StoreMove::Parts move_parts();
 
@@ -94,6 +103,8 @@ class Agent {
   std::unique_ptr<Network> network_;
   ConfigFollower config_;
   std::optional<DrainNote> drained_;  // nullopt: this host is not drained
+  bool leaves_ = false;               // withdraw()
+  bool has_drained_ = false;          // for one of these two reasons
 };
 
 }  // namespace flannel

@@ -38,7 +38,7 @@ HttpHandler Control::handler() {
     if (!call) return reply(std::move(call).error());
     switch (*call) {
       case control::Call::networks:
-        return reply(control::networks_answer(board_.current()));
+        return reply(control::networks_answer(board_.current(), board_.daemon(), BootClock::now()));
       case control::Call::events:
         return reply(control::events_answer(log::recent_events()));
       case control::Call::metrics:

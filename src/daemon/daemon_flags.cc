@@ -15,8 +15,8 @@ void DaemonFlags::define(Flags& flags) {
 void DaemonFlags::define_network(Flags& flags) {
   flags.add({.name = "networks",
              .help = "names of several networks, as blue,green: the keys of each are below "
-                     "PREFIX/NAME, its file is networks/NAME.env beside --subnet-file; empty: one "
-                     "network without a name"},
+                     "PREFIX/NAME, its file is networks/NAME.env beside --subnet-file; * for those "
+                     "of the store; empty: one network without a name"},
             networks);
   flags.add({.name = "iface",
              .help = "interface for traffic between hosts, by name or address; the first usable "

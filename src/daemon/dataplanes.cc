@@ -318,6 +318,13 @@ void Dataplanes::close(Dataplane& plane) {
   plane.locks.clear();
 }
 
+void Dataplanes::retire() {
+  for (const auto& plane : all_) {
+    if (plane->path) plane->path->retire();
+    plane->path.reset();
+  }
+}
+
 void Dataplanes::try_again() {
   failures_.clear();
   parts_.on_change();

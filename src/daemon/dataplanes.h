@@ -63,6 +63,10 @@ class Dataplanes {
   // What our lease announces from now on.
   void on_announced(const LeaseAttributes& attributes);
 
+  // Closes all packet paths, which no later run is to go on with. Their devices stay until the
+  // reconciler removes them.
+  void retire();
+
   bool any() const { return !all_.empty(); }
   const Dataplane& ours() const { return *all_.front(); }
   // Ours is the first.

@@ -60,6 +60,8 @@ class HealthRows {
   // Reads all rows, unless that was just done, and calls `done` when seen() has them, or why they
   // could not be read.
   void read(std::function<void()> done);
+  // True if the store has no row of this host, as far as is known.
+  bool is_withdrawn() const { return !held_ && !is_writing_; }
   // What was read last, without rows that have become too old. Never null.
   const std::shared_ptr<const SeenRows>& seen() const { return seen_; }
   std::vector<Problem> problems() const;

@@ -65,9 +65,7 @@ class CountedRegistry final : public Registry {
   void remove_config(Revision seen, Reply<void> reply) override {
     real_->remove_config(seen, std::move(reply));
   }
-  void list_networks(Reply<std::vector<std::string>> reply) override {
-    real_->list_networks(std::move(reply));
-  }
+  void list_networks(Reply<NetworkList> reply) override { real_->list_networks(std::move(reply)); }
 
  private:
   std::unique_ptr<Registry> real_;

@@ -36,6 +36,8 @@ NeededLater needs_of(const Options& options) {
   needs.write = {fmt::format("{}/{}", options.state_dir, kNodeIdFile)};
   for (const std::string& network : network_names(options))
     needs.write.push_back(options_of(options, network).subnet_file);
+  // The folder counts: the names are known later.
+  if (options.follows_store) needs.write.push_back(options_of(options, "any").subnet_file);
   for (const std::string& url : endpoints_of(store)) {
     if (const auto endpoint = parse_endpoint(url, false)) add(needs.connect, endpoint->socket);
   }

@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <iterator>
-#include <random>
 #include <utility>
 
 #include "base/log.h"
+#include "base/random.h"
 #include "daemon/own_health_row.h"
 #include "daemon/software_checksums_file.h"
 #include "filter/host_packet_filter.h"
@@ -15,13 +15,6 @@
 
 namespace flannel {
 namespace {
-
-Random make_random() {
-  auto engine = std::make_shared<std::mt19937_64>(std::random_device{}());
-  return [engine](std::uint64_t bound) {
-    return std::uniform_int_distribution<std::uint64_t>(0, bound - 1)(*engine);
-  };
-}
 
 AgentOptions agent_options(const Options& options, const NodeTag& node,
                            const std::string& powerless) {
@@ -114,6 +107,35 @@ void Membership::refresh() {
   const log::AboutNetwork about(network_);
   agent_.refresh();
   on_state();
+}
+
+void Membership::set_gone(bool gone) {
+  if (std::exchange(is_gone_, gone) == gone) return;
+  const log::AboutNetwork about(network_);
+  on_state();
+}
+
+void Membership::withdraw(bool leaves) {
+  const log::AboutNetwork about(network_);
+  agent_.withdraw(leaves);
+}
+
+bool Membership::is_withdrawn() const {
+  return agent_.is_withdrawn() && (!health_rows_ || health_rows_->is_withdrawn());
+}
+
+void Membership::leave() {
+  const log::AboutNetwork about(network_);
+  if (Network* network = agent_.network()) network->leave();
+  host_.close_kept_path();
+}
+
+bool Membership::has_left() const {
+  return agent_.network() == nullptr || agent_.network()->has_left();
+}
+
+std::optional<std::string> Membership::used_by() const {
+  return agent_.network() == nullptr ? std::nullopt : agent_.network()->used_by();
 }
 
 Agent::Parts Membership::agent_parts(bool has_rules) {
@@ -211,7 +233,8 @@ std::vector<Problem> Membership::other_problems() const {
 
 void Membership::on_state() {
   if (docker_) {
-    docker_->wish(agent_.network() == nullptr ? std::nullopt : agent_.network()->subnet_env());
+    const Network* network = agent_.network();
+    docker_->wish(network == nullptr || is_gone_ ? std::nullopt : network->subnet_env());
   }
   if (health_rows_) health_rows_->changed();
   events_.on_state();

@@ -75,6 +75,17 @@ class Membership {
   void follow_drain(const std::optional<DrainNote>& note);
   void refresh();
 
+  // The configuration is gone from the store, or is there: without one, a network in Docker that is
+  // removed is not made again.
+  void set_gone(bool gone);
+  // As in Agent.
+  void withdraw(bool leaves);
+  bool is_withdrawn() const;
+  // As in Network. Only after a withdrawal.
+  void leave();
+  bool has_left() const;
+  std::optional<std::string> used_by() const;
+
   const Agent& agent() const { return agent_; }
   Agent& agent() { return agent_; }
   // Null without --publish-health.
@@ -102,6 +113,7 @@ class Membership {
   std::string network_;
   std::unique_ptr<NetworkLoop> loop_;
   Events events_;
+  bool is_gone_ = false;  // the configuration
   StoreOptions store_;
   std::unique_ptr<Registry> registry_;
   LinuxHost host_;

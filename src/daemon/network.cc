@@ -150,7 +150,7 @@ void Network::suspect_host() {
 }
 
 void Network::rules_changed() {
-  if (own_) update_readiness();
+  if (own_ || leaves_) update_readiness();
 }
 
 LeaseAttributes Network::announce(const Lease* previous) const {
@@ -236,7 +236,7 @@ void Network::want_rules() {
 
 // Called after every change of the kernel state: updates ready() and writes subnet.env.
 void Network::update_readiness() {
-  if (!keeper().lease()) return parts_.on_state();
+  if (leaves_ || !keeper().lease()) return parts_.on_state();
   if (overlay_.host_in_place()) {
     announce_changes();
     if (parts_.rules && !parts_.rules->in_place()) return parts_.on_state();

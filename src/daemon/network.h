@@ -79,6 +79,15 @@ class Network {
   void drain();
   void undrain();
 
+  // This host leaves for good, and has given up its lease: removes its kernel objects, its rules
+  // and the subnet file, and makes none from now on. on_state() is called when has_left() may have
+  // become true.
+  void leave();
+  bool has_left() const;
+  // Returns what of this host has addresses of our subnets in use, or why that cannot be seen;
+  // nullopt: nothing has.
+  std::optional<std::string> used_by() const;
+
   // Notifications reported changes of our kernel objects by others, or notifications were lost.
   void suspect_kernel();
   // PacketRules::in_place() may have changed.
@@ -204,6 +213,7 @@ class Network {
   std::optional<Lease> own_;  // the lease that the overlay has; nullopt: the overlay has not begun
   bool ready_ = false;        // on_ready() has been called
   bool withdrawn_ = false;    // the host has been drained, and has no lease since
+  bool leaves_ = false;       // leave() has been called
   Timer rename_;              // armed while a change of the node id is pending
   std::optional<TimePoint> renamed_at_;  // nullopt: the node id and the VTEP MAC are the first ones
 };

@@ -46,6 +46,7 @@ Result<MadeBackend> Network::make_ours(const NetworkConfig& config,
 Result<void> Network::adopt(const ParsedConfig& parsed) {
   const NetworkConfig& config = parsed.config;
   if (config == config_) return {};
+  if (leaves_) return fail(ErrorKind::unavailable, "this host is leaving the network");
   Underlay underlay = this->underlay();
   if (!has_same_families(config, config_)) {
     const HostView view = TRY_DURING(parts_.host.view(), "look at the host's interfaces");
@@ -125,6 +126,7 @@ void Network::announce_changes() {
 }
 
 Result<void> Network::use(const Underlay& underlay) {
+  if (leaves_) return {};
   auto made = TRY(make_ours(config_, underlay));
   const bool other_addresses = public_ips_of(underlay) != public_ips_of(this->underlay());
   TRY(planes_.adopt(config_, underlay, std::move(made)));

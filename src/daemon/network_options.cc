@@ -8,6 +8,7 @@
 namespace flannel {
 
 std::vector<std::string> network_names(const Options& options) {
+  if (options.follows_store) return {};
   return options.networks.empty() ? std::vector<std::string>{""} : options.networks;
 }
 
@@ -15,6 +16,7 @@ Options options_of(const Options& options, const std::string& network) {
   Options own = options;
   if (network.empty()) return own;
   own.networks = {};
+  own.follows_store = false;
   own.store.prefix = prefix_of_network(options.store.prefix, network);
   const std::filesystem::path file(options.subnet_file);
   own.subnet_file = (file.parent_path() / "networks" / (network + ".env")).string();

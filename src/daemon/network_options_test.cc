@@ -37,8 +37,18 @@ TEST(NetworkOptions, EachOfSeveralHasKeysAFileAndANetworkInDockerOfItsOwn) {
   EXPECT_TRUE(options_of(options({"--networks=blue"}), "blue").docker.network.empty());
 }
 
+TEST(NetworkOptions, AStarIsForThoseOfTheStore) {
+  const Options all = options({"--networks=*", "--subnet-file=/run/f/subnet.env"});
+  EXPECT_TRUE(all.follows_store);
+  EXPECT_EQ(network_names(all), Words());
+  const Options own = options_of(all, "blue");
+  EXPECT_FALSE(own.follows_store);
+  EXPECT_EQ(own.subnet_file, "/run/f/networks/blue.env");
+  EXPECT_FALSE(options({"--networks=blue"}).follows_store);
+}
+
 TEST(NetworkOptions, NamesThatCannotBeAreRefused) {
-  for (const char* names : {"blue,", "a/b", "blue,blue", "config", ","}) {
+  for (const char* names : {"blue,", "*,blue", "blue,*", "a/b", "blue,blue", "config", ","}) {
     const auto parsed = parse({std::string("--networks=") + names});
     ASSERT_FALSE(parsed) << names;
     EXPECT_EQ(parsed.error().text.find("--networks: "), 0U) << parsed.error().text;

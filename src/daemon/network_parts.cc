@@ -72,6 +72,7 @@ HostCheck::Parts Network::host_parts() {
           .host = parts_.host,
           .queries =
               [this] {
+                if (!own_) return std::vector<HostQuery>();
                 // The kernel does not notify of every route by which a peer is on the link.
                 if (!overlay_.unreachable().empty()) overlay_.routes_changed();
                 return overlay_.host_queries();

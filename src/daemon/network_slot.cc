@@ -1,12 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/network_slot.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/log.h"
 #include "base/problem_kinds.h"
+#include "daemon/state_locks.h"
 
 namespace flannel {
+namespace {
+
+// Between two looks at what a network that is gone still has here: nothing reports a bridge that is
+// removed.
+constexpr auto kLook = std::chrono::seconds(2);
+constexpr auto kSoon = std::chrono::milliseconds(200);
+
+}  // namespace
 
 NetworkSlot::NetworkSlot(std::string name, Parts parts)
     : name_(std::move(name)),
@@ -15,7 +25,16 @@ NetworkSlot::NetworkSlot(std::string name, Parts parts)
       again_(parts_.edges.loop, [this] { try_again(); }) {}
 
 Result<void> NetworkSlot::join() {
-  auto member = Membership::open(parts_.options(), name_, parts_.edges, parts_.process, events());
+  const Options options = parts_.options();
+  if (parts_.locks_subnet_file && subnet_file_.empty()) {
+    auto locked = lock_subnet_file(options.subnet_file);
+    if (!locked) {
+      fail_with(std::move(locked).error());
+      return {};
+    }
+    subnet_file_ = *std::move(locked);
+  }
+  auto member = Membership::open(options, name_, parts_.edges, parts_.process, events());
   if (!member) {
     if (name_.empty()) return tl::unexpected(std::move(member).error());
     fail_with(std::move(member).error());
@@ -33,7 +52,7 @@ Publisher::Parts NetworkSlot::publisher_parts() {
           .agent = [this] { return member_ && !failure_ ? &member_->agent() : nullptr; },
           .problems =
               [this] {
-                std::vector<Problem> all = parts_.other_problems();
+                std::vector<Problem> all = other_problems();
                 if (failure_) all.push_back(*failure_);
                 return all;
               },
@@ -41,7 +60,7 @@ Publisher::Parts NetworkSlot::publisher_parts() {
 }
 
 Membership::Events NetworkSlot::events() {
-  return {.other_problems = parts_.other_problems,
+  return {.other_problems = [this] { return other_problems(); },
           .on_ready =
               [this] {
                 log::info("flannel is ready");
@@ -64,6 +83,7 @@ void NetworkSlot::on_state() {
     // A network that others wait for in vain must not hold up this one.
     if (!name_.empty() && agent.config_problem()) set_started();
   }
+  if (look_.armed()) look_.arm(std::min(look_.due(), parts_.edges.loop.now() + kSoon));
   publisher_.changed();
   parts_.on_state();
 }
@@ -82,6 +102,67 @@ void NetworkSlot::try_again() {
   member_.reset();
   if (std::exchange(is_over_, false)) return again_.arm_after(kPause);
   if (const auto joined = join(); !joined) fail_with(joined.error());
+}
+
+std::vector<Problem> NetworkSlot::other_problems() const {
+  std::vector<Problem> all = parts_.other_problems();
+  if (gone_) all.push_back(*gone_);
+  return all;
+}
+
+void NetworkSlot::set_listed(bool listed) {
+  if (std::exchange(listed_, listed) != listed) look_.arm(parts_.edges.loop.now());
+}
+
+// Two ways of asking the store must agree: the lists of all networks, and the watch of this one.
+bool NetworkSlot::is_gone() const {
+  return !listed_ && member_->agent().is_config_gone();
+}
+
+// Whatever has begun to use the network since the last look, or put it back, stops this, up to the
+// moment at which its objects are removed.
+void NetworkSlot::look() {
+  if (stage_ == Stage::left || (listed_ && stage_ == Stage::joined && !gone_)) return;
+  if (stage_ == Stage::removing) {
+    if (member_->has_left()) return set_stage(Stage::left);
+  } else if (!member_ || is_over_) {
+    if (!listed_) return set_stage(Stage::left);
+  } else if (!is_gone()) {
+    stay({});
+    if (listed_) return;
+  } else if (const auto user = member_->used_by()) {
+    stay(make_problem(kNetworkInUse, name_, *user));
+  } else {
+    withdraw();
+  }
+  look_.arm_after(kLook);
+}
+
+void NetworkSlot::stay(std::optional<Problem> why) {
+  member_->set_gone(why.has_value());
+  member_->withdraw(false);
+  if (gone_ != why) publisher_.changed();
+  gone_ = std::move(why);
+  set_stage(Stage::joined);
+}
+
+void NetworkSlot::withdraw() {
+  if (stage_ == Stage::joined) {
+    gone_ = make_problem(kNetworkLeaving, name_,
+                         "its configuration is deleted, and nothing of this host uses it");
+    set_stage(Stage::withdrawing);
+    member_->set_gone(true);
+    member_->withdraw(true);
+    publisher_.changed();
+  }
+  if (!member_->is_withdrawn()) return;
+  set_stage(Stage::removing);
+  member_->leave();
+}
+
+void NetworkSlot::set_stage(Stage stage) {
+  stage_ = stage;
+  if (stage == Stage::left) parts_.on_left();
 }
 
 void NetworkSlot::set_started() {

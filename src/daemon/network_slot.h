@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/fd.h"
 #include "base/problem.h"
 #include "base/result.h"
 #include "daemon/membership.h"
@@ -22,6 +23,12 @@ namespace flannel {
 // failed, so that a network that cannot be joined costs the others nothing. Loop thread only.
 //
 //   join ─▶ member ── it cannot go on ──▶ problem ── kPause ──▶ join
+//
+// With --networks=* the host leaves a network that is gone from the store:
+//
+//   joined ── gone, and not in use here ──▶ withdrawing ── no lease, still not in use ──▶ removing
+//     ▲                                          │                                           │
+//     └──────── it is there again, or in use ────┘                       nothing left ──▶ has_left
 class NetworkSlot {
  public:
   // What keeps a host out of a network, such as a device of another one, is rarely over sooner.
@@ -37,6 +44,9 @@ class NetworkSlot {
     std::function<void()> on_state;                        // member() may answer differently
     std::function<void()> on_started;                      // has_started() is true
     std::function<void()> on_published;                    // line() may be another
+    std::function<void()> on_left;                         // has_left() is true
+    // With --networks=*: the subnet file was not locked at the start.
+    bool locks_subnet_file = false;
     // The only network of a process, which has no name, cannot go on. It is not joined again.
     std::function<void(Error)> on_fatal;
   };
@@ -47,6 +57,12 @@ class NetworkSlot {
   // To be called once. A failure of a network without a name is returned, that of another is its
   // problem.
   Result<void> join();
+
+  // Whether the lists of the store have the network, with --networks=*.
+  void set_listed(bool listed);
+  // True if this host has left the network, so that the slot is to be destroyed, in a turn of its
+  // own.
+  bool has_left() const { return stage_ == Stage::left; }
 
   const std::string& name() const { return name_; }
   // Null while this host has no part in the network.
@@ -60,21 +76,34 @@ class NetworkSlot {
   void publish() { publisher_.publish(); }
 
  private:
+  enum class Stage { joined, withdrawing, removing, left };
+
   Publisher::Parts publisher_parts();
   Membership::Events events();
   void on_state();
   void fail_with(Error error);
   void try_again();
   void set_started();
+  void look();
+  bool is_gone() const;
+  void withdraw();
+  void stay(std::optional<Problem> why);
+  void set_stage(Stage stage);
+  std::vector<Problem> other_problems() const;
 
   std::string name_;
   Parts parts_;
   Publisher publisher_;
+  std::vector<Fd> subnet_file_;  // its locks
   std::unique_ptr<Membership> member_;
   std::optional<Problem> failure_;  // of the membership, or of the one before
   bool is_over_ = false;            // the membership has failed, and is to be destroyed
   bool has_started_ = false;
+  bool listed_ = true;
+  Stage stage_ = Stage::joined;
+  std::optional<Problem> gone_;  // the network is gone from the store
   Timer again_;
+  Timer look_{parts_.edges.loop, [this] { look(); }};  // armed while the network is gone
 };
 
 }  // namespace flannel

@@ -9,9 +9,11 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/random.h"
 #include "daemon/scrub.h"
 #include "daemon/software_checksums_file.h"
 #include "daemon/udp_dataplane.h"
+#include "registry/open_registry.h"
 
 namespace flannel {
 namespace {
@@ -46,7 +48,11 @@ Node::Node(Edges edges, ProcessIdentity process)
 }
 
 Result<void> Node::run() {
-  drop_kept_of_others();
+  if (edges_.options.follows_store) {
+    TRY(follow_store());
+  } else {
+    drop_kept_of_others();
+  }
   for (const auto& slot : slots_)
     TRY(slot->join());
   if (drained_.note()) on_started();
@@ -57,7 +63,8 @@ Result<void> Node::run() {
 
 std::unique_ptr<NetworkSlot> Node::make_slot(const std::string& name) {
   // What is wrong with the process is said once.
-  const bool is_first = slots_.empty();
+  const bool follows = edges_.options.follows_store;
+  const bool is_first = slots_.empty() && !follows;
   return std::make_unique<NetworkSlot>(
       name, NetworkSlot::Parts{
                 .edges = {edges_.notifier, edges_.kept, edges_.loop, edges_.kernel, edges_.locks},
@@ -74,11 +81,71 @@ std::unique_ptr<NetworkSlot> Node::make_slot(const std::string& name) {
                 .on_state = [this] { on_state(); },
                 .on_started = [this] { on_started(); },
                 .on_published = [this] { on_published(); },
+                .on_left = [this] { left_.arm(edges_.loop.now()); },
+                .locks_subnet_file = follows,
                 .on_fatal =
                     [this](Error error) {
                       fatal_ = std::move(error);
                       edges_.loop.stop();
                     }});
+}
+
+Result<void> Node::follow_store() {
+  store_ = TRY(open_registry(edges_.options.store, edges_.loop));
+  roster_ = std::make_unique<NetworkRoster>(
+      NetworkRoster::Parts{.loop = edges_.loop,
+                           .store = *store_,
+                           .random = make_random(),
+                           .on_list = [this] { on_list(); },
+                           .on_state = [this] { publish_daemon(); }});
+  publish_daemon();
+  roster_->list();
+  return {};
+}
+
+void Node::on_list() {
+  for (const std::string& name : roster_->names()) {
+    const auto place = std::ranges::lower_bound(slots_, name, {}, &NetworkSlot::name);
+    if (place != slots_.end() && (*place)->name() == name) continue;
+    log::info("the store has a network; this host takes part in it", {{"network", name}});
+    const auto slot = slots_.insert(place, make_slot(name));
+    edges_.board.publish(name, {});
+    // A failure is the network's problem, for it has a name.
+    (void)(*slot)->join();
+  }
+  if (std::exchange(has_dropped_, true) == false) drop_kept_of_others();
+  for (const auto& slot : slots_)
+    slot->set_listed(!roster_->is_gone(slot->name()));
+  publish_daemon();
+  on_started();
+}
+
+// The slot has called, so this is a turn of its own.
+void Node::drop_left() {
+  std::vector<std::unique_ptr<NetworkSlot>> gone;
+  for (auto& slot : slots_) {
+    if (slot->has_left()) gone.push_back(std::move(slot));
+  }
+  std::erase(slots_, nullptr);
+  for (auto& slot : gone) {
+    const std::string name = slot->name();
+    slot.reset();
+    edges_.board.remove(name);
+    log::info("this host has left the network", {{"network", name}});
+  }
+  separate_networks();
+  on_published();
+  on_started();
+  roster_->list();  // it may be there again already
+}
+
+void Node::publish_daemon() {
+  if (!roster_) return;
+  std::vector<Problem> problems = roster_->problems();
+  std::ranges::copy(reload_.problems(), std::back_inserter(problems));
+  problems_.update(std::move(problems), edges_.loop.now());
+  edges_.board.publish_daemon({roster_->has_listed(), problems_.all()});
+  on_published();
 }
 
 Membership* Node::find(std::string_view network) const {
@@ -123,6 +190,8 @@ void Node::drop_kept_of_others() {
 
 void Node::refresh() {
   reload_.reload();
+  publish_daemon();
+  if (roster_) roster_->list();
   for (Membership* member : members())
     member->refresh();
 }
@@ -196,7 +265,7 @@ void Node::separate_networks() {
 // The start of a drained host is complete: its service manager must not wait for a lease.
 void Node::on_started() {
   const bool all = std::ranges::all_of(slots_, [](const auto& one) { return one->has_started(); });
-  if (has_started_ || (!all && !drained_.note())) return;
+  if (has_started_ || ((!all || !knows_networks()) && !drained_.note())) return;
   has_started_ = true;
   // Frees the memory of the first list and batch, several megabytes.
   ::malloc_trim(0);
@@ -212,6 +281,11 @@ void Node::on_published() {
 }
 
 std::string Node::line() const {
+  if (slots_.empty()) {
+    const auto wrong = sentences(problems_.all());
+    if (!wrong.empty()) return wrong.front();
+    return knows_networks() ? "no network in the store yet" : "asking the store for its networks";
+  }
   if (slots_.size() == 1 && slots_.front()->name().empty()) return slots_.front()->line();
   std::string line =
       std::to_string(slots_.size()) + (slots_.size() == 1 ? " network" : " networks");

@@ -14,9 +14,11 @@
 #include "daemon/drained_file.h"
 #include "daemon/kept_fds.h"
 #include "daemon/membership.h"
+#include "daemon/network_roster.h"
 #include "daemon/network_slot.h"
 #include "daemon/option_reload.h"
 #include "daemon/option_source.h"
+#include "daemon/problem_list.h"
 #include "daemon/sd_notify.h"
 #include "daemon/way_to_store.h"
 #include "kernel/host/host_locks.h"
@@ -69,6 +71,11 @@ class Node {
 
  private:
   std::unique_ptr<NetworkSlot> make_slot(const std::string& name);
+  Result<void> follow_store();
+  void on_list();
+  void drop_left();
+  bool knows_networks() const { return !roster_ || roster_->has_listed(); }
+  void publish_daemon();
   std::vector<Membership*> members() const;
   std::vector<Problem> docker_problems(const std::string& network) const;
   Options options_now(const std::string& network) const;
@@ -87,9 +94,16 @@ class Node {
   std::optional<Options> taken_;  // at the last reload
   std::optional<Error> fatal_;
   bool has_started_ = false;  // the service manager knows
+  bool has_dropped_ = false;  // drop_kept_of_others() was called
   Timer rest_{edges_.loop, [this] { edges_.notifier.status(line()); }};
   DrainedFile drained_;
-  std::vector<std::unique_ptr<NetworkSlot>> slots_;  // in the order of --networks
+  // Null without --networks=*.
+  std::unique_ptr<Registry> store_;
+  std::unique_ptr<NetworkRoster> roster_;
+  ProblemList problems_;  // with --networks=*: those that are of no network
+  // In the order of --networks, or of their names.
+  std::vector<std::unique_ptr<NetworkSlot>> slots_;
+  Timer left_{edges_.loop, [this] { drop_left(); }};  // armed if one is to be destroyed
 };
 
 }  // namespace flannel

@@ -33,6 +33,9 @@ Result<void> check_range(const Flags& flags, std::string_view name, std::int64_t
                  std::to_string(most));
 }
 
+// --networks=*
+constexpr std::string_view kAllNetworks = "*";
+
 // Refuses flags that this release does not support, since the operator relies on each given flag.
 Result<void> refuse_what_is_not_there(const DaemonFlags& texts, const Flags& flags) {
   struct Refusal {
@@ -230,12 +233,15 @@ void append(std::vector<std::string>& all, const std::vector<std::string>& more)
   all.insert(all.end(), more.begin(), more.end());
 }
 
-// The names in the order in which they are given.
+// The names in the order in which they are given; none for "*".
 Result<std::vector<std::string>> network_list(const DaemonFlags& texts, const Flags& flags) {
   std::vector<std::string> names;
-  if (texts.networks.empty()) return names;
+  if (texts.networks.empty() || texts.networks == kAllNetworks) return names;
   for (const std::string_view word : split(texts.networks, ',')) {
     const std::string_view name = trim(word);
+    if (name == kAllNetworks) {
+      return bad(flags, "networks", "\"*\" is for all networks of the store, and no others");
+    }
     TRY_DURING(check_network_name(name), flags.label("networks"));
     if (std::ranges::find(names, name) != names.end()) {
       return bad(flags, "networks", in_quotes(name) + " is given twice");
@@ -280,6 +286,7 @@ Result<Options> validate(const DaemonFlags& texts, const Flags& flags,
   options.store = std::move(store.options);
   options.warnings = std::move(store.warnings);
   options.networks = TRY(network_list(texts, flags));
+  options.follows_store = texts.networks == kAllNetworks;
   options.underlay = TRY(underlay_request(texts, flags));
   options.keeper = TRY(keeper_options(texts, flags));
   options.healthz = TRY(health_address(texts, flags));

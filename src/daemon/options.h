@@ -40,7 +40,10 @@ struct DockerOptions {
 };
 
 struct Options {
-  std::vector<std::string> networks;  // --networks; empty: one network, which has no name
+  // --networks; empty: one network, which has no name, or, with `follows_store`, those of the
+  // store.
+  std::vector<std::string> networks;
+  bool follows_store = false;  // --networks=*
   StoreOptions store;
   UnderlayRequest underlay;
   KeeperOptions keeper;
@@ -73,10 +76,12 @@ struct Options {
   void take_live(const Options& wanted);
 };
 
-// The names of all networks: `networks`, or "" for the one that has none.
+// The names of all networks: `networks`, or "" for the one that has none. None with
+// `follows_store`: the store has them.
 std::vector<std::string> network_names(const Options& options);
 
-// Returns the options as one of network_names() has them: its prefix in the store, its file beside
+// Returns the options as the network of this name has them: its prefix in the store, its file
+// beside
 // --subnet-file, and its network in Docker.
 Options options_of(const Options& options, const std::string& network);
 

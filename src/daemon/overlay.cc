@@ -99,6 +99,27 @@ void Overlay::start(const Lease& own, const ListedLeases& leases) {
   report_changes();
 }
 
+void Overlay::remove(Scope scope) {
+  Planned gone;
+  if (own_) gone.emplace_back(own_->subnet.identity(), NetState{});
+  for (const Shared<Lease>& lease : nested_.leases()) {
+    forget_planned(lease->subnet);
+    unreachable_.erase(lease->subnet);
+    gone.emplace_back(lease->subnet.identity(), NetState{});
+  }
+  own_.reset();
+  nested_ = NestedPeers(networks_);
+  host_scope_ = std::move(scope);
+  host_state_ = {};
+  reconciler_.set_host(host_scope_, host_state_);
+  reconciler_.set_peers_and_sync(std::move(gone), parts_.loop.now());
+  arm_timer();
+}
+
+bool Overlay::is_removed() const {
+  return !own_ && reconciler_.read_error().empty() && reconciler_.unmet().empty();
+}
+
 void Overlay::routes_changed() {
   if (!own_) return;
   const bool any = std::ranges::any_of(

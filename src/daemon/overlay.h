@@ -52,6 +52,11 @@ class Overlay {
   // fails is retried; append_problems() says why.
   void start(const Lease& own, const ListedLeases& leases);
 
+  // Removes all kernel objects, and makes none from now on. What fails is retried; is_removed()
+  // says whether they are gone. The packet paths are closed before.
+  void remove(Scope scope);
+  bool is_removed() const;
+
   // Applies changed attributes of our lease.
   void set_own(const Lease& own);
 

@@ -71,7 +71,7 @@ Result<Fd> listen_at(const std::optional<ListenAddress>& address, std::string_vi
 // show what it published last.
 HttpHandler health_pages(const LoopGate& gate, const StatusBoard& board) {
   return [turn = gate.sender(), &board](const HttpRequest& request, const HttpReply& reply) {
-    HttpResponse page = status_page(request, board.current(), BootClock::now());
+    HttpResponse page = status_page(request, board.current(), board.daemon(), BootClock::now());
     if (request.path != "/healthz") return reply(std::move(page));
     turn.post([reply, page = std::move(page)] { reply(page); });
   };
@@ -266,8 +266,10 @@ Result<void> run_agent(const Options& options, OptionSource& source, ServiceNoti
   const LoopGate gate(*loop);
   plugin = TRY(open_plugin(std::move(listeners.plugin), options, board, process, gate));
   Control control(*loop, process, board, pools, ::geteuid());
-  const auto page = open_page(options, listeners.page,
-                              {*loop, process, control, board, network_names(options).front(), ""});
+  const auto names = network_names(options);
+  const auto page =
+      open_page(options, listeners.page,
+                {*loop, process, control, board, names.empty() ? "" : names.front(), ""});
   const auto server = TRY(serve(std::move(listeners), gate, board, control, page.get()));
   return process.run();
 }

@@ -94,7 +94,7 @@ HttpHandler StatusPage::handler() {
     HttpRequest asked = request;
     asked.method = "GET";
     asked.query.erase("network");
-    if (!parts_.network.empty()) asked.query.emplace("network", parts_.network);
+    if (const std::string shown = network(); !shown.empty()) asked.query.emplace("network", shown);
     control_(asked, reply);
   };
 }
@@ -104,7 +104,7 @@ void StatusPage::give_peers(const HttpReply& reply) {
   if (!peers_ || now - peers_->at >= kBetweenEvents) {
     peers_ = std::make_shared<Peers>();
     peers_->at = now;
-    peers_->view = parts_.control.peers(parts_.network);
+    peers_->view = parts_.control.peers(network());
   }
   reply([peers = peers_] {
     std::call_once(peers->once, [&peers = *peers] {
@@ -133,32 +133,41 @@ void StatusPage::send() {
   send_due_.arm_after(kBetweenEvents);
 }
 
+// Any thread.
+std::string StatusPage::network() const {
+  const NetworkStatuses statuses = parts_.board.current();
+  const bool is_first = parts_.network.empty() && !statuses.empty();
+  return is_first ? statuses.begin()->first : parts_.network;
+}
+
 LiveView StatusPage::view() const {
   const HealthRows* rows = health_rows();
-  return {.now = parts_.loop.now(),
-          .status = parts_.board.current().at(parts_.network),
-          .peers = parts_.control.peers(parts_.network),
-          .load = shown_load_,
-          .devices = devices(),
-          .rows = rows == nullptr ? nullptr : rows->seen()};
+  const NetworkStatuses statuses = parts_.board.current();
+  const auto shown = statuses.find(network());
+  return {
+      .now = parts_.loop.now(),
+      .status = shown == statuses.end() ? std::make_shared<const StatusSnapshot>() : shown->second,
+      .peers = parts_.control.peers(network()),
+      .load = shown_load_,
+      .devices = devices(),
+      .rows = rows == nullptr ? nullptr : rows->seen()};
 }
 
 void StatusPage::sample() {
-  load_.add(parts_.loop.now(), carried_by(devices()),
-            median_rtt(parts_.control.peers(parts_.network)));
+  load_.add(parts_.loop.now(), carried_by(devices()), median_rtt(parts_.control.peers(network())));
   shown_load_ = std::make_shared<std::deque<LoadSample>>(load_.samples());
   sample_due_.arm_after(LoadHistory::kEvery);
 }
 
 // Null without --publish-health.
 HealthRows* StatusPage::health_rows() const {
-  Membership* member = parts_.node.find(parts_.network);
+  Membership* member = parts_.node.find(network());
   return member == nullptr ? nullptr : member->health_rows();
 }
 
 // With host-gw the kernel sends by the interface of the underlay, whatever else that carries.
 std::vector<std::string> StatusPage::devices() const {
-  const Membership* member = parts_.node.find(parts_.network);
+  const Membership* member = parts_.node.find(network());
   const Network* network = member == nullptr ? nullptr : member->agent().network();
   if (network == nullptr || !network->planes().any()) return {};
   std::vector<std::string> names = network->planes().device_names();

@@ -24,7 +24,7 @@ class StatusPage {
     Node& node;
     Control& control;  // which answers what the page asks
     const StatusBoard& board;
-    std::string network;  // that the page shows; empty: the only one
+    std::string network;  // that the page shows; empty: the first one
     std::string token;    // that data need; empty: none
   };
 
@@ -54,6 +54,7 @@ class StatusPage {
   void sample();
   HealthRows* health_rows() const;
   std::vector<std::string> devices() const;
+  std::string network() const;
   LiveView view() const;
 
   Parts parts_;

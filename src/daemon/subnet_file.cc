@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/subnet_file.h"
 
+#include <unistd.h>
+
+#include <cerrno>
 #include <chrono>
 #include <utility>
 
@@ -37,6 +40,15 @@ void SubnetFile::write(const SubnetEnv& env) {
     return;
   }
   failure_.clear();
+}
+
+void SubnetFile::remove() {
+  retry_.cancel();
+  failure_.clear();
+  written_.reset();
+  if (::unlink(parts_.path.c_str()) == 0 || errno == ENOENT) return;
+  const Error why = os_error("remove it").value();
+  log::warning("the subnet file stays", {{"file", parts_.path}, {"why", why.text}});
 }
 
 std::vector<Problem> SubnetFile::problems() const {

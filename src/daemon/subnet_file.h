@@ -30,6 +30,8 @@ class SubnetFile {
 
   // Writes the file, unless `env` equals what was last written.
   void write(const SubnetEnv& env);
+  // Removes the file, also that of an earlier run. A failure is logged.
+  void remove();
   // True if the last write did not fail.
   bool is_in_order() const { return failure_.empty(); }
   std::vector<Problem> problems() const;

@@ -36,6 +36,12 @@ class FamilyFirewall {
   void want(const IpPrefix& network, const IpPrefix& subnet, bool config_asks_nftables);
   // Removes what an earlier run left for this network, and keeps nothing from now on.
   void leave(const IpPrefix& network);
+  // Removes all that is kept, and keeps nothing from now on.
+  void leave() {
+    if (wish_) leave(wish_->rules.network);
+  }
+  // True if nothing is kept, and nothing is left to remove.
+  bool has_left() const { return !wish_ || (is_leaving_ && !pass_ && failure_.empty()); }
   // Keeps other rules from now on, also none.
   void set_rules(const RuleOptions& rules);
   // Lets no packet pass between the network and these of this family, from now on.

@@ -86,6 +86,15 @@ void Firewall::admit(const OverlayIngress& ingress) {
     part.admit(of_family(ingress, family));
 }
 
+void Firewall::leave() {
+  for (auto& [family, part] : families_)
+    part.leave();
+}
+
+bool Firewall::has_left() const {
+  return std::ranges::all_of(families_, [](const auto& one) { return one.second.has_left(); });
+}
+
 bool Firewall::in_place() const {
   if (!options_.rules.masquerade && strangers_.empty()) return true;
   const auto stands = [&](Family family) {

@@ -34,6 +34,8 @@ class Firewall final : public PacketRules {
   // Lets no packet pass between the network and these, from now on.
   void separate(const std::vector<IpPrefix>& strangers);
   void admit(const OverlayIngress& ingress) override;
+  void leave() override;
+  bool has_left() const override;
   bool in_place() const override;
   std::vector<Problem> problems() const override;
 

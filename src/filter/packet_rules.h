@@ -24,6 +24,10 @@ class PacketRules {
                     std::span<const IpPrefix> earlier) = 0;
   // Says how packets of the overlay arrive, from now on; costs nothing if that has not changed.
   virtual void admit(const OverlayIngress& ingress) = 0;
+  // Removes the rules of the network, and keeps none from now on.
+  virtual void leave() = 0;
+  // True if leave() has nothing left to do.
+  virtual bool has_left() const = 0;
   // True if masquerading and the separation from other networks are in force, or not asked for. On
   // a host with both families, IPv6 may have failed: IPv4 does not wait for it.
   virtual bool in_place() const = 0;

@@ -28,15 +28,16 @@ TEST_P(StoreOfNetworks, AConfigurationIsDeletedIfItIsUnchanged) {
 }
 
 TEST_P(StoreOfNetworks, NetworksAreListedByTheirConfigurations) {
-  EXPECT_TRUE(session->networks().value().empty());
+  EXPECT_EQ(session->networks().value(), NetworkList());
   ASSERT_TRUE(session->write_config("{}", 0));
   ASSERT_TRUE(session->create(kOne, "one", {}));
-  EXPECT_TRUE(session->networks().value().empty()) << "the one without a name is no network of it";
-  for (const char* name : {"blue.2", "blue", "config.d", "a/b"})
+  EXPECT_EQ(session->networks().value(), NetworkList())
+      << "the one without a name is no network of it";
+  for (const char* name : {"blue.2", "blue", "config.d", "a/b", "a b"})
     ASSERT_TRUE(open("/coreos.com/network/" + std::string(name))->write_config("{}", 0));
   ASSERT_TRUE(open("/coreos.com/network/red")->create(kOne, "one", {}));
   ASSERT_TRUE(open("/coreos.com/networks/green")->write_config("{}", 0));
-  EXPECT_EQ(session->networks().value(), (std::vector<std::string>{"blue", "blue.2", "config.d"}));
+  EXPECT_EQ(session->networks().value(), (NetworkList{{"blue", "blue.2", "config.d"}, {"a b"}}));
 }
 
 }  // namespace

@@ -109,7 +109,7 @@ class EtcdChoice final : public Registry {
   void remove_config(Revision seen, Reply<void> reply) override {
     active().remove_config(seen, std::move(reply));
   }
-  void list_networks(Reply<std::vector<std::string>> reply) override {
+  void list_networks(Reply<NetworkList> reply) override {
     active().list_networks(std::move(reply));
   }
 

@@ -43,23 +43,22 @@ StoreKeys::StoreKeys(std::string_view text)
       config(join(prefix, "config")),
       subnets(join(prefix, "subnets") + "/") {}
 
-std::optional<std::string> StoreKeys::network_of(std::string_view full) const {
-  const std::string before = folder();
+// A key with more folders in between is not of this prefix, but of another one below it.
+NetworkList StoreKeys::networks_of(std::span<const std::string> keys) const {
   constexpr std::string_view kAfter = "/config";
-  if (!full.starts_with(before) || !full.ends_with(kAfter)) return std::nullopt;
-  full.remove_prefix(before.size());
-  if (full.size() < kAfter.size()) return std::nullopt;
-  full.remove_suffix(kAfter.size());
-  return check_network_name(full) ? std::optional<std::string>(full) : std::nullopt;
-}
-
-std::vector<std::string> StoreKeys::networks_of(std::span<const std::string> keys) const {
-  std::vector<std::string> names;
-  for (const std::string& key : keys) {
-    if (auto name = network_of(key)) names.push_back(*std::move(name));
+  const std::string before = folder();
+  NetworkList list;
+  for (std::string_view key : keys) {
+    if (!key.starts_with(before) || !key.ends_with(kAfter)) continue;
+    key.remove_prefix(before.size());
+    if (key.size() < kAfter.size()) continue;
+    key.remove_suffix(kAfter.size());
+    if (key.find('/') != key.npos) continue;
+    (check_network_name(key) ? list.names : list.unusable).emplace_back(key);
   }
-  std::ranges::sort(names);
-  return names;
+  std::ranges::sort(list.names);
+  std::ranges::sort(list.unusable);
+  return list;
 }
 
 std::optional<std::string_view> StoreKeys::below_subnets(std::string_view full) const {

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "core/registry.h"
+
 namespace flannel {
 
 // Cleans a path as Go's path.Clean does, which upstream flannel uses for its keys: the result has
@@ -25,11 +27,9 @@ struct StoreKeys {
   // Returns what all keys begin with: "/coreos.com/network/"; empty without a prefix.
   std::string folder() const { return config.substr(0, config.size() - 6); }
   std::string subnet(std::string_view key) const { return subnets + std::string(key); }
-  // Returns the name of a network whose configuration has the key `full`: "blue" of
-  // "/coreos.com/network/blue/config"; nullopt: it is another key.
-  std::optional<std::string> network_of(std::string_view full) const;
-  // Returns the names in network_of() of all these keys, sorted.
-  std::vector<std::string> networks_of(std::span<const std::string> keys) const;
+  // Returns the networks of which one of these keys is the configuration: "blue" of
+  // "/coreos.com/network/blue/config".
+  NetworkList networks_of(std::span<const std::string> keys) const;
   // Returns the part of `full` after `subnets`; nullopt if `full` does not begin with it.
   std::optional<std::string_view> below_subnets(std::string_view full) const;
 };

@@ -36,15 +36,16 @@ TEST(StoreKeysTest, KeysLieBelowThePrefix) {
 
 TEST(StoreKeysTest, ANetworkIsOneWhoseConfigurationLiesBelowItsName) {
   const StoreKeys keys("/net");
-  EXPECT_EQ(keys.network_of("/net/blue/config"), "blue");
-  EXPECT_EQ(StoreKeys("net").network_of("net/blue/config"), "blue");
-  EXPECT_EQ(StoreKeys("").network_of("blue/config"), "blue");
-  for (const char* other :
-       {"/net/config", "/net/blue/subnets/x", "/net/blue/config/x", "/net/a b/config",
-        "/net/subnets/config", "/net/a/b/config", "/network/blue/config", "/net/blue"})
-    EXPECT_FALSE(keys.network_of(other)) << other;
-  const std::vector<std::string> all{"/net/a.b/config", "/net/a/config", "/net/config"};
-  EXPECT_EQ(keys.networks_of(all), (std::vector<std::string>{"a", "a.b"}));
+  using Words = std::vector<std::string>;
+  EXPECT_EQ(keys.networks_of(Words{"/net/blue/config"}).names, Words{"blue"});
+  EXPECT_EQ(StoreKeys("net").networks_of(Words{"net/blue/config"}).names, Words{"blue"});
+  EXPECT_EQ(StoreKeys("").networks_of(Words{"blue/config"}).names, Words{"blue"});
+  for (const char* other : {"/net/config", "/net/blue/subnets/x", "/net/blue/config/x",
+                            "/net/a/b/config", "/network/blue/config", "/net/blue"})
+    EXPECT_EQ(keys.networks_of(Words{other}), NetworkList()) << other;
+  const Words all{"/net/a.b/config", "/net/a/config", "/net/config", "/net/subnets/config",
+                  "/net/a b/config"};
+  EXPECT_EQ(keys.networks_of(all), (NetworkList{{"a", "a.b"}, {"a b", "subnets"}}));
 }
 
 TEST(StoreKeysTest, OnlyWhatLiesBelowSubnetsIsARecord) {

@@ -102,7 +102,7 @@ void SwitchableRegistry::remove_config(Revision seen, Reply<void> reply) {
   current_->remove_config(seen, until_switch(std::move(reply)));
 }
 
-void SwitchableRegistry::list_networks(Reply<std::vector<std::string>> reply) {
+void SwitchableRegistry::list_networks(Reply<NetworkList> reply) {
   current_->list_networks(until_switch(std::move(reply)));
 }
 

@@ -41,7 +41,7 @@ class SwitchableRegistry final : public Registry {
   void release_if_unchanged(Record seen, Reply<void> reply) override;
   void write_config(std::string text, Revision seen, Reply<Revision> reply) override;
   void remove_config(Revision seen, Reply<void> reply) override;
-  void list_networks(Reply<std::vector<std::string>> reply) override;
+  void list_networks(Reply<NetworkList> reply) override;
 
  private:
   class Watch;

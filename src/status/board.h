@@ -21,6 +21,12 @@ inline bool is_unnamed(const NetworkStatuses& networks) {
   return networks.size() == 1 && networks.begin()->first.empty();
 }
 
+// What a daemon with --networks=* knows that concerns none of its networks.
+struct DaemonStatus {
+  bool ready = true;  // false: it does not know its networks yet
+  std::vector<Problem> problems = {};
+};
+
 // Holds the latest snapshot of each network: the loop publishes it, other threads read it.
 // Thread-safe.
 class StatusBoard {
@@ -37,6 +43,23 @@ class StatusBoard {
     current_[network].swap(next);  // the old one is destroyed outside the lock
   }
 
+  // This host takes no part in the network any more.
+  void remove(const std::string& network) {
+    NetworkStatuses::node_type last;  // is destroyed outside the lock
+    const std::lock_guard lock(mutex_);
+    last = current_.extract(network);
+  }
+
+  void publish_daemon(DaemonStatus status) {
+    const std::lock_guard lock(mutex_);
+    daemon_ = std::move(status);
+  }
+
+  DaemonStatus daemon() const {
+    const std::lock_guard lock(mutex_);
+    return daemon_;
+  }
+
   NetworkStatuses current() const {
     const std::lock_guard lock(mutex_);
     return current_;
@@ -45,6 +68,7 @@ class StatusBoard {
  private:
   mutable std::mutex mutex_;
   NetworkStatuses current_;
+  DaemonStatus daemon_;
 };
 
 }  // namespace flannel

@@ -45,6 +45,9 @@ HttpResponse answer(Json json) {
   return {200, json_text(whole), "application/json"};
 }
 
+constexpr const char* kNoNetwork =
+    "this daemon has no network yet; it takes part in those of its store (--networks=*)";
+
 std::string names_of(const NetworkStatuses& networks) {
   std::string names;
   for (const auto& [name, status] : networks)
@@ -80,22 +83,27 @@ tl::expected<std::string, HttpResponse> find_network(const HttpRequest& request,
   const bool has_one = networks.size() == 1;
   if (asked == request.query.end()) {
     if (has_one) return networks.begin()->first;
+    if (networks.empty()) return tl::unexpected(error_answer(409, kNoNetwork));
     return tl::unexpected(error_answer(400, "this daemon has several networks, " +
                                                 names_of(networks) +
                                                 ": --network=NAME names one of them"));
   }
   if (!asked->second.empty() && networks.contains(asked->second)) return asked->second;
-  const std::string there = is_unnamed(networks) ? "one network, which has no name"
-                                                 : "the networks " + names_of(networks);
+  const std::string there = networks.empty()       ? "none yet"
+                            : is_unnamed(networks) ? "one network, which has no name"
+                                                   : "the networks " + names_of(networks);
   return tl::unexpected(error_answer(
       404, "this daemon has no network " + in_quotes(asked->second) + "; it has " + there));
 }
 
-HttpResponse networks_answer(const NetworkStatuses& networks) {
+HttpResponse networks_answer(const NetworkStatuses& networks, const DaemonStatus& daemon,
+                             TimePoint now) {
   Json list = Json::array();
   for (const auto& [name, status] : networks)
     list.push_back({{"name", name}, {"ready", status->ready}});
-  return answer({{"networks", std::move(list)}});
+  return answer({{"ready", daemon.ready},
+                 {"networks", std::move(list)},
+                 {"problems", problems_json(daemon.problems, now)}});
 }
 
 HttpResponse status_answer(const StatusSnapshot& status, const std::vector<PoolUse>& pools,

@@ -59,7 +59,8 @@ struct PeersView {
   std::size_t more_quarantined = 0;
 };
 
-HttpResponse networks_answer(const NetworkStatuses& networks);
+HttpResponse networks_answer(const NetworkStatuses& networks, const DaemonStatus& daemon,
+                             TimePoint now);
 // `pools`: those of the network.
 HttpResponse status_answer(const StatusSnapshot& status, const std::vector<PoolUse>& pools,
                            TimePoint now);

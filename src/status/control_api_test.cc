@@ -80,6 +80,8 @@ TEST(ControlApiTest, ARequestIsAboutTheNetworkThatItNamesOrTheOnlyOne) {
     return control::find_network(asked, all).error().status;
   };
   EXPECT_EQ(code(plain, statuses({"blue", "green"})), 400);
+  EXPECT_EQ(code(plain, {}), 409);
+  EXPECT_EQ(code(green, {}), 404);
   EXPECT_EQ(code(green, statuses({"blue"})), 404);
   EXPECT_EQ(code(green, statuses({""})), 404);
   EXPECT_EQ(code(nameless, statuses({""})), 404);

@@ -96,7 +96,9 @@ Json to_json(const std::optional<PacketPathStatus>& path) {
           {"drops", to_json(counters.drops)}};
 }
 
-Json to_json(const std::vector<Problem>& problems, TimePoint now) {
+}  // namespace
+
+Json problems_json(const std::vector<Problem>& problems, TimePoint now) {
   Json all = Json::array();
   for (const Problem& problem : problems) {
     all.push_back({{"code", problem.kind->code},
@@ -110,12 +112,10 @@ Json to_json(const std::vector<Problem>& problems, TimePoint now) {
   return all;
 }
 
-}  // namespace
-
 Json status_json(const StatusSnapshot& status, TimePoint now) {
   return {{"ready", status.ready},
           {"troubles", sentences(status.problems)},
-          {"problems", to_json(status.problems, now)},
+          {"problems", problems_json(status.problems, now)},
           {"store", to_json(status.store, now)},
           {"lease", to_json(status.lease, now)},
           {"networks", in_words(status.networks)},

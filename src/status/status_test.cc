@@ -19,7 +19,7 @@ constexpr TimePoint kNow{std::chrono::hours(1)};
 HttpResponse page(const std::string& path, const StatusSnapshot& status,
                   std::map<std::string, std::string> query = {}) {
   return status_page({"GET", path, std::move(query)},
-                     {{"", std::make_shared<StatusSnapshot>(status)}}, kNow);
+                     {{"", std::make_shared<StatusSnapshot>(status)}}, {}, kNow);
 }
 
 NetworkStatuses blue_and_green(bool blue_is_ready) {
@@ -68,22 +68,37 @@ TEST(StatusPageTest, ReadyzNamesWhatIsWrongOfAReadyHost) {
 
 TEST(StatusPageTest, OneOfSeveralNetworksThatIsNotReadyMakesTheHostUnready) {
   const HttpRequest request{"GET", "/readyz", {}};
-  EXPECT_EQ(status_page(request, blue_and_green(true), kNow).status, 200);
-  const auto response = status_page(request, blue_and_green(false), kNow);
+  EXPECT_EQ(status_page(request, blue_and_green(true), {}, kNow).status, 200);
+  const auto response = status_page(request, blue_and_green(false), {}, kNow);
   EXPECT_EQ(response.status, 503);
   EXPECT_EQ(response.body, "flanneld is not ready yet\nnetwork blue: store: not connected yet");
 }
 
 TEST(StatusPageTest, TheVerboseFormHasAMemberForEachOfSeveralNetworks) {
   const HttpRequest request{"GET", "/readyz", {{"verbose", ""}}};
-  const auto json = nlohmann::json::parse(status_page(request, blue_and_green(false), kNow).body);
+  const auto json =
+      nlohmann::json::parse(status_page(request, blue_and_green(false), {}, kNow).body);
   EXPECT_FALSE(json["ready"]);
   EXPECT_FALSE(json["networks"]["blue"]["ready"]);
   EXPECT_TRUE(json["networks"]["green"]["ready"]);
 }
 
+TEST(StatusPageTest, ADaemonThatDoesNotKnowItsNetworksYetIsNotReady) {
+  const HttpRequest request{"GET", "/readyz", {}};
+  EXPECT_EQ(status_page(request, {}, {}, kNow).status, 200) << "there are none";
+  const DaemonStatus away{false, {make_problem(kNetworksUnlisted, "etcd", "no answer")}};
+  const auto page = status_page(request, {}, away, kNow);
+  EXPECT_EQ(page.status, 503);
+  EXPECT_EQ(page.body.find("flanneld is not ready yet\nstore: no answer; remedy: "), 0U)
+      << page.body;
+  const auto json = nlohmann::json::parse(
+      status_page({"GET", "/readyz", {{"verbose", ""}}}, {}, away, kNow).body);
+  EXPECT_EQ(json["problems"][0]["code"], "networks-unlisted");
+  EXPECT_EQ(json["networks"].dump(), "{}");
+}
+
 TEST(StatusPageTest, MetricsOfSeveralNetworksAreOneFamilyWithALabel) {
-  const auto text = status_page({"GET", "/metrics", {}}, blue_and_green(false), kNow).body;
+  const auto text = status_page({"GET", "/metrics", {}}, blue_and_green(false), {}, kNow).body;
   EXPECT_NE(text.find("# TYPE flannel_ready gauge\n"
                       "flannel_ready{network=\"blue\"} 0\n"
                       "flannel_ready{network=\"green\"} 1\n"),
@@ -194,6 +209,15 @@ TEST(StatusPageTest, BytesOfAStrangerThatAreNoTextAreShownAllTheSame) {
   const auto json = verbose(status);
   EXPECT_EQ(json["peers"]["quarantined"][0]["key"], "x\xef\xbf\xbd\n");
   EXPECT_EQ(json["peers"]["quarantined"][0]["why"], "not a subnet key");
+}
+
+TEST(StatusBoardTest, ANetworkThatTheHostHasLeftIsGone) {
+  StatusBoard board({"blue", "green"});
+  const NetworkStatuses before = board.current();
+  board.remove("blue");
+  EXPECT_FALSE(board.current().contains("blue"));
+  EXPECT_TRUE(board.current().contains("green"));
+  EXPECT_NE(before.at("blue"), nullptr);
 }
 
 TEST(StatusBoardTest, AReaderKeepsItsSnapshotWhileTheNextIsPutUp) {

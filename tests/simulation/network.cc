@@ -131,10 +131,11 @@ void SimulatedRegistry::remove_config(Revision, Reply<void> reply) {
       std::move(reply));
 }
 
-void SimulatedRegistry::list_networks(Reply<std::vector<std::string>> reply) {
-  using Names = std::vector<std::string>;
-  call<Names>(
-      [](Store&) { return Result<Names>(fail(ErrorKind::unsupported, "nobody asks for it")); },
+void SimulatedRegistry::list_networks(Reply<NetworkList> reply) {
+  call<NetworkList>(
+      [](Store&) {
+        return Result<NetworkList>(fail(ErrorKind::unsupported, "nobody asks for it"));
+      },
       std::move(reply));
 }
 

@@ -84,7 +84,7 @@ class SimulatedRegistry : public Registry {
   void release_if_unchanged(Record seen, Reply<void> reply) override;
   void write_config(std::string text, Revision seen, Reply<Revision> reply) override;
   void remove_config(Revision seen, Reply<void> reply) override;
-  void list_networks(Reply<std::vector<std::string>> reply) override;
+  void list_networks(Reply<NetworkList> reply) override;
 
   // The link has been cut: streams that stay silent are given up.
   void on_cut();

@@ -82,6 +82,8 @@ class AgentTest : public ::testing::Test {
       earlier_networks.assign(earlier.begin(), earlier.end());
     }
     void admit(const OverlayIngress& ingress) override { admitted = ingress; }
+    void leave() override { left = true; }
+    bool has_left() const override { return left && wrong.empty(); }
     bool in_place() const override { return there; }
     std::vector<Problem> problems() const override {
       if (wrong.empty()) return {};
@@ -91,6 +93,7 @@ class AgentTest : public ::testing::Test {
     std::vector<IpPrefix> earlier_networks;
     OverlayIngress admitted;
     bool there = true;
+    bool left = false;
   };
 
   // This host: what the test has set, and the state of its kernel.

@@ -88,8 +88,8 @@ class BlockingRegistry {
   Result<void> remove_config(Revision seen) {
     return answer<void>([&](auto reply) { registry_->remove_config(seen, reply); });
   }
-  Result<std::vector<std::string>> networks() {
-    return answer<std::vector<std::string>>([&](auto reply) { registry_->list_networks(reply); });
+  Result<NetworkList> networks() {
+    return answer<NetworkList>([&](auto reply) { registry_->list_networks(reply); });
   }
 
   template <typename T>

@@ -158,7 +158,7 @@ class ConsulRegistry final : public Registry {
         });
   }
 
-  void list_networks(Reply<std::vector<std::string>> reply) override {
+  void list_networks(Reply<NetworkList> reply) override {
     client_.get(kv_keys_path(keys_.prefix) + "&consistent",
                 [this, answer = naming("list the networks below " + keys_.prefix, "read",
                                        std::move(reply))](const Result<ConsulAnswer>& got) {

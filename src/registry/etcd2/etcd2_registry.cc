@@ -143,7 +143,7 @@ class Etcd2Registry final : public Registry {
                  });
   }
 
-  void list_networks(Reply<std::vector<std::string>> reply) override {
+  void list_networks(Reply<NetworkList> reply) override {
     client_.call({"GET", keys_path(keys_.prefix) + "?recursive=true&quorum=true", {}},
                  [this, answer = naming("list the networks below " + keys_.prefix, read_right(),
                                         std::move(reply))](const Result<KeysReply>& got) {

@@ -169,7 +169,7 @@ class EtcdRegistry final : public Registry {
   }
 
   // The order of keys is not that of names: "a.b/config" is before "a/config".
-  void list_networks(Reply<std::vector<std::string>> reply) override {
+  void list_networks(Reply<NetworkList> reply) override {
     const std::string below = keys_.folder();
     etcdserverpb::RangeRequest request;
     request.set_key(below.empty() ? std::string(1, '\0') : below);

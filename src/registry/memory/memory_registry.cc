@@ -79,7 +79,7 @@ class MemoryRegistry final : public Registry {
     call(std::move(reply), [&] { return store_->remove_config(prefix_, seen); });
   }
 
-  void list_networks(Reply<std::vector<std::string>> reply) override {
+  void list_networks(Reply<NetworkList> reply) override {
     call(std::move(reply), [&] { return store_->networks(prefix_); });
   }
 

@@ -260,7 +260,7 @@ Result<void> MemoryStore::remove_config(const std::string& prefix, Revision seen
   return {};
 }
 
-std::vector<std::string> MemoryStore::networks(const std::string& prefix) const {
+NetworkList MemoryStore::networks(const std::string& prefix) const {
   const std::lock_guard lock(mutex_);
   std::vector<std::string> keys;
   for (const auto& [other, network] : networks_) {

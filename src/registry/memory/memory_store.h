@@ -77,7 +77,7 @@ class MemoryStore {
   Result<void> release(const std::string& prefix, const Record& seen);
   Result<Revision> write_config(const std::string& prefix, std::string text, Revision seen);
   Result<void> remove_config(const std::string& prefix, Revision seen);
-  std::vector<std::string> networks(const std::string& prefix) const;
+  NetworkList networks(const std::string& prefix) const;
 
  private:
   struct Entry {

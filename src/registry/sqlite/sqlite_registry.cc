@@ -108,15 +108,14 @@ class SqliteRegistry final : public Registry {
         [prefix = prefix_, seen](LeaseFile& file) { return file.remove_config(prefix, seen); });
   }
 
-  void list_networks(Reply<std::vector<std::string>> reply) override {
-    using Names = std::vector<std::string>;
-    call<Names>("list the networks below " + prefix_, std::move(reply),
-                [prefix = prefix_](LeaseFile& file) -> Result<Names> {
-                  std::vector<std::string> keys;
-                  for (const std::string& other : TRY(file.configured()))
-                    keys.push_back(StoreKeys(other).config);
-                  return StoreKeys(prefix).networks_of(keys);
-                });
+  void list_networks(Reply<NetworkList> reply) override {
+    call<NetworkList>("list the networks below " + prefix_, std::move(reply),
+                      [prefix = prefix_](LeaseFile& file) -> Result<NetworkList> {
+                        std::vector<std::string> keys;
+                        for (const std::string& other : TRY(file.configured()))
+                          keys.push_back(StoreKeys(other).config);
+                        return StoreKeys(prefix).networks_of(keys);
+                      });
   }
 
  private:

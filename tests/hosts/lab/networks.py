@@ -17,9 +17,11 @@ RANGES = {
 
 
 class Networks:
-    """`backends`: the backend of each network, by its name: {"blue": {"Type": "vxlan", "VNI": 1}}."""
+    """`backends`: the backend of each network, by its name: {"blue": {"Type": "vxlan", "VNI": 1}}.
 
-    def __init__(self, lab, store, backends, hosts=2, dual=False, flags=(), **more):
+    `follow`: the daemons take part in those that the store has."""
+
+    def __init__(self, lab, store, backends, hosts=2, dual=False, flags=(), follow=False, **more):
         self.lab = lab
         self.store = lab.store(store)
         self.names = list(backends)
@@ -30,7 +32,7 @@ class Networks:
             host = lab.host()
             if dual:
                 host.add_ipv6()
-            host.flanneld(self.store, f"--networks={','.join(self.names)}", *flags)
+            host.flanneld(self.store, "--networks=" + ("*" if follow else ",".join(self.names)), *flags)
             host.containers = {}
             self.hosts.append(host)
 
@@ -53,10 +55,18 @@ class Networks:
             host.daemon.wait_ready()
         self.wait_complete()
         if containers:
-            for host in self.hosts:
-                for number, name in enumerate(self.names):
-                    host.containers[name] = Container(host, env(host, name), number)
+            self.add_containers()
         return self
+
+    def add_containers(self, names=None):
+        for host in self.hosts:
+            for number, name in enumerate(self.names):
+                if names is None or name in names:
+                    host.containers[name] = Container(host, env(host, name), number)
+
+    def wait_leases(self, name):
+        for host in self.hosts:
+            wait_until(lambda: env(host, name), f"the lease of {host.name} in {name}")
 
     def status(self, host, name):
         return host.daemon.status()["networks"][name]

@@ -1,0 +1,207 @@
+#SPDX - License - Identifier : Apache - 2.0
+"""--networks=*: a daemon takes part in the networks that the store has, and leaves those that it no longer has.
+
+    h1 ─ eth0 ──┬── lan ──┬── eth0 ─ h2
+              store
+    each host: cni0 with a container of blue, cni1 with one of green, ...
+"""
+
+import pytest
+
+from lab.faults import without_store
+from lab.flanneld import ctl, flannelctl
+from lab.networks import RANGES, Networks, env
+from lab.shell import wait_until
+from lab.stores import PREFIX
+from lab.traffic import EchoStream
+
+TWO = {"blue": {"Type": "vxlan"}, "green": {"Type": "host-gw"}}
+
+
+def started(lab, store, backends, **more):
+    """Daemons that are ready before there is any network."""
+    networks = Networks(lab, store, backends, follow=True, **more)
+    for host in networks.hosts:
+        host.daemon.start()
+    for host in networks.hosts:
+        host.daemon.wait_ready()
+    return networks
+
+
+def names(host):
+    return list(host.daemon.status()["networks"])
+
+
+def codes(networks, host, name):
+    return [problem["code"] for problem in networks.status(host, name)["problems"]]
+
+
+def delete(networks, name):
+    flannelctl(networks.store, "network", "delete", "--force", name)
+
+
+def left_of(host, name):
+    """What a host still has of a network: its file, routes, rules and status."""
+    host.daemon.told()  # a service manager reads what it is told, such as to close descriptors
+    v4, v6 = RANGES[name]
+    found = [str(env(host, name))] if env(host, name) else []
+    found += [name] if name in names(host) else []
+    for version, network in ((4, v4), (6, v6)):
+        inside = network.rsplit(".0", 2)[0] if version == 4 else network.split("::")[0]
+        found += [r["dst"] for r in host.ns.ask(f"-{version}", "route", "show") if r["dst"].startswith(inside)]
+    rules = host.ns.run("nft", "list", "ruleset", check=False).splitlines()
+    found += [line for line in rules if v4 in line or v6 in line]
+    return found
+
+
+def wait_left(host, name):
+    wait_until(lambda: not left_of(host, name), lambda: f"{host.name} to leave {name}: {left_of(host, name)}")
+
+
+@pytest.mark.parametrize("store", ["etcd", "etcd-v2", "consul", "sqlite"])
+def test_networks_come_when_they_are_made_and_go_when_they_are_deleted(lab, store):
+    networks = started(lab, store, {"blue": {"Type": "vxlan"}, "green": {"Type": "udp"}}, dual=True)
+    one, two = networks.hosts
+    assert one.daemon.health("/readyz") == (200, "flanneld is ready")
+    assert ctl(one, "status") == "network   none yet\n"
+    networks.set_config("blue")
+    networks.wait_leases("blue")
+    networks.set_config("green")
+    networks.wait_leases("green")
+    networks.wait_complete()
+    networks.add_containers()
+    for name in networks.names:
+        for version in (4, 6):
+            networks.wait_reaches(one, two, name, version)
+    with EchoStream(one.containers["blue"], two.containers["blue"], lab.folder) as blue:
+        delete(networks, "green")
+        for host in networks.hosts:
+            wait_until(lambda: "network-in-use" in codes(networks, host, "green"), lambda: str(codes(networks, host, "green")))
+            assert networks.status(host, "green")["ready"]
+            assert "the device cni1 has an address in 10.6." in str(networks.problems(host, "green"))
+        assert networks.reaches(one, two, "green", "green")
+        for host in networks.hosts:
+            host.ns.ip("link", "del", "cni1")
+            wait_left(host, "green")
+            assert not [link for link in host.ns.ask("link", "show") if link["ifname"] == "flannel0"]
+        assert not flannelctl(networks.store, "--network=green", "leases").splitlines()[1:]
+        blue.more()
+    assert blue.lost() == []
+    assert [problem["code"] for problem in networks.status(one, "blue")["problems"]] == []
+    networks.set_config("green")
+    networks.wait_leases("green")
+    networks.wait_complete()
+
+
+def test_with_iptables_a_network_takes_its_rules_along(lab):
+    networks = started(lab, "sqlite", TWO, dual=True, flags=["--firewall=iptables", "--ip-masq"])
+    one, two = networks.hosts
+    for name in TWO:
+        networks.set_config(name)
+        networks.wait_leases(name)
+    networks.wait_complete()
+
+    def rules(host, *words):
+        saved = host.ns.run("iptables-save") + host.ns.run("ip6tables-save")
+        return [line for line in saved.splitlines() if any(word in line for word in words)]
+
+    for host in networks.hosts:
+        wait_until(lambda: len(rules(host, *RANGES["green"])) > 10, lambda: "\n".join(rules(host, "FLANNEL")))
+    delete(networks, "green")
+    for host in networks.hosts:
+        wait_left(host, "green")
+        wait_until(lambda: not rules(host, *RANGES["green"]), lambda: "\n".join(rules(host, *RANGES["green"])))
+        assert rules(host, RANGES["blue"][0]) and rules(host, RANGES["blue"][1])
+
+
+def test_a_store_that_is_away_takes_no_network_along(lab):
+    networks = Networks(lab, "etcd", TWO, follow=True)
+    one, two = networks.hosts
+    for name in TWO:
+        networks.set_config(name)
+    with without_store(one, networks.store):
+        one.daemon.start()
+        one.daemon.wait_log("the networks of the store cannot be listed")
+        status, text = one.daemon.health("/readyz")
+        assert status == 503 and "store: list the networks below " in text, text
+        assert not one.daemon.ready()
+        assert "networks-unlisted" in [problem["code"] for problem in one.daemon.status()["problems"]]
+    for name in TWO:
+        wait_until(lambda: env(one, name), f"the lease of {name}")
+    one.daemon.wait_ready()
+    listed = lambda: one.daemon.status()["problems"] == []  # noqa: E731
+    wait_until(listed, lambda: str(one.daemon.status()["problems"]))
+    with without_store(one, networks.store):
+        wait_until(lambda: not listed(), "a list that fails")
+        one.daemon.signal(1)  # another attempt
+        assert sorted(names(one)) == sorted(TWO)
+        assert all(env(one, name) for name in TWO)
+    wait_until(listed, lambda: str(one.daemon.status()["problems"]))
+    assert sorted(names(one)) == sorted(TWO)
+    assert "leaves the network" not in one.daemon.log()
+
+
+def test_a_name_that_no_network_can_have_is_said_and_costs_the_others_nothing(lab):
+    networks = started(lab, "etcd", TWO)
+    one, two = networks.hosts
+    networks.store.etcdctl("put", f"{PREFIX}/a b/config", '{"Network":"10.9.0.0/16"}')
+    networks.set_config("blue")
+    networks.wait_leases("blue")
+    said = lambda: one.daemon.health("/readyz")  # noqa: E731
+    wait_until(lambda: '"a b" is no name of a network' in said()[1], lambda: str(said()))
+    assert one.daemon.status()["ready"]
+    assert '"a b" is no name of a network' in ctl(one, "status")
+    networks.store.etcdctl("del", f"{PREFIX}/a b/config")
+    one.daemon.signal(1)
+    wait_until(lambda: said() == (200, "flanneld is ready"), lambda: str(said()))
+
+
+def test_a_network_that_is_put_back_while_it_is_in_use_goes_on(lab):
+    networks = started(lab, "sqlite", TWO)
+    one, two = networks.hosts
+    networks.set_config("blue")
+    networks.wait_leases("blue")
+    networks.wait_complete(["blue"])
+    networks.add_containers(["blue"])
+    before = [env(host, "blue") for host in networks.hosts]
+    delete(networks, "blue")
+    for host in networks.hosts:
+        wait_until(lambda: "network-in-use" in codes(networks, host, "blue"), lambda: str(codes(networks, host, "blue")))
+    networks.set_config("blue")
+    for host in networks.hosts:
+        wait_until(lambda: codes(networks, host, "blue") == [], lambda: str(codes(networks, host, "blue")))
+    assert [env(host, "blue") for host in networks.hosts] == before
+    networks.wait_reaches(one, two, "blue")
+
+
+def test_a_killed_daemon_goes_on_with_what_it_kept_of_each_network(lab):
+    networks = started(lab, "etcd", {"blue": {"Type": "vxlan"}, "red": {"Type": "udp"}})
+    one, two = networks.hosts
+    for name in networks.names:
+        networks.set_config(name)
+        networks.wait_leases(name)
+    networks.wait_complete()
+    networks.add_containers()
+    with (
+        EchoStream(one.containers["blue"], two.containers["blue"], lab.folder) as blue,
+        EchoStream(one.containers["red"], two.containers["red"], lab.folder) as red,
+    ):
+        one.daemon.told()  # takes over the descriptors that the daemon gives to be kept
+        one.daemon.kill9()
+        one.daemon.start(with_kept_fds=True).wait_ready()
+        blue.more()
+        red.more()
+    assert blue.lost() == []
+    assert "adopted=true" in [line for line in one.daemon.log(False).splitlines() if "the packet path is open" in line][-1]
+
+
+def test_docker_networks_are_not_made_again_for_a_network_that_is_gone(lab):
+    """Without Docker on the host: the wish for its network ends with the configuration."""
+    networks = started(lab, "sqlite", TWO, flags=["--docker-network=flannel"])
+    one, two = networks.hosts
+    networks.set_config("blue")
+    networks.wait_leases("blue")
+    wait_until(lambda: "docker-away" in codes(networks, one, "blue"), lambda: str(codes(networks, one, "blue")))
+    delete(networks, "blue")
+    for host in networks.hosts:
+        wait_left(host, "blue")
