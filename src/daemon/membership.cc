@@ -53,7 +53,7 @@ Membership::Membership(const Options& options, std::string network, Edges edges,
       kernel_(edges.kernel),
       agent_(agent_options(options, process.node, process.powerless),
              agent_parts(process.powerless.empty())),
-      firewall_(options.firewall, firewall_parts()) {
+      firewall_(options.firewall, firewall_parts(edges.iptables)) {
   follow_docker(options.docker);
   if (options.publish_health) publish_health();
 }
@@ -157,12 +157,13 @@ Agent::Parts Membership::agent_parts(bool has_rules) {
           .on_state = [this] { on_state(); }};
 }
 
-Firewall::Parts Membership::firewall_parts() {
+Firewall::Parts Membership::firewall_parts(IptablesQueue& iptables) {
   return {.filter =
               [this](Family family) { return std::make_unique<HostPacketFilter>(*loop_, family); },
           .changes =
               [this](Family family) { return std::make_unique<HostRuleChanges>(*loop_, family); },
           .loop = *loop_,
+          .iptables = iptables,
           .on_state = [this] { agent_.rules_changed(); }};
 }
 

@@ -43,6 +43,7 @@ class Membership {
     Loop& loop;
     LinuxKernel& kernel;
     HostLocks& locks;
+    IptablesQueue& iptables;
   };
   struct Events {
     // Returns what is wrong with the process.
@@ -101,7 +102,7 @@ class Membership {
              const ProcessIdentity& process, Events events, Opened opened);
 
   Agent::Parts agent_parts(bool has_rules);
-  Firewall::Parts firewall_parts();
+  Firewall::Parts firewall_parts(IptablesQueue& iptables);
   Monitor::Events monitor_events();
   void watch_kernel(const Scope& scope, const Underlay& underlay);
   void follow_docker(const DockerOptions& wish);

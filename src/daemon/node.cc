@@ -66,28 +66,30 @@ std::unique_ptr<NetworkSlot> Node::make_slot(const std::string& name) {
   const bool follows = edges_.options.follows_store;
   const bool is_first = slots_.empty() && !follows;
   return std::make_unique<NetworkSlot>(
-      name, NetworkSlot::Parts{
-                .edges = {edges_.notifier, edges_.kept, edges_.loop, edges_.kernel, edges_.locks},
-                .board = edges_.board,
-                .process = process_,
-                .options = [this, name] { return options_now(name); },
-                .drained = [this] { return drained_.note(); },
-                .other_problems =
-                    [this, is_first, name] {
-                      std::vector<Problem> all = docker_problems(name);
-                      if (is_first) std::ranges::copy(reload_.problems(), std::back_inserter(all));
-                      return all;
-                    },
-                .on_state = [this] { on_state(); },
-                .on_started = [this] { on_started(); },
-                .on_published = [this] { on_published(); },
-                .on_left = [this] { left_.arm(edges_.loop.now()); },
-                .locks_subnet_file = follows,
-                .on_fatal =
-                    [this](Error error) {
-                      fatal_ = std::move(error);
-                      edges_.loop.stop();
-                    }});
+      name, NetworkSlot::Parts{.edges = {edges_.notifier, edges_.kept, edges_.loop, edges_.kernel,
+                                         edges_.locks, iptables_},
+                               .board = edges_.board,
+                               .process = process_,
+                               .options = [this, name] { return options_now(name); },
+                               .drained = [this] { return drained_.note(); },
+                               .other_problems =
+                                   [this, is_first, name] {
+                                     std::vector<Problem> all = docker_problems(name);
+                                     if (is_first)
+                                       std::ranges::copy(reload_.problems(),
+                                                         std::back_inserter(all));
+                                     return all;
+                                   },
+                               .on_state = [this] { on_state(); },
+                               .on_started = [this] { on_started(); },
+                               .on_published = [this] { on_published(); },
+                               .on_left = [this] { left_.arm(edges_.loop.now()); },
+                               .locks_subnet_file = follows,
+                               .on_fatal =
+                                   [this](Error error) {
+                                     fatal_ = std::move(error);
+                                     edges_.loop.stop();
+                                   }});
 }
 
 Result<void> Node::follow_store() {

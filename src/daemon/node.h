@@ -97,6 +97,7 @@ class Node {
   bool has_dropped_ = false;  // drop_kept_of_others() was called
   Timer rest_{edges_.loop, [this] { edges_.notifier.status(line()); }};
   DrainedFile drained_;
+  IptablesQueue iptables_;  // all networks change the same rules
   // Null without --networks=*.
   std::unique_ptr<Registry> store_;
   std::unique_ptr<NetworkRoster> roster_;

@@ -25,6 +25,7 @@ class DualStackFirewallTest : public NetnsTest {
             .filter = [this](Family of) { return std::make_unique<HostPacketFilter>(*loop, of); },
             .changes = [this](Family of) { return std::make_unique<HostRuleChanges>(*loop, of); },
             .loop = *loop,
+            .iptables = queue,
             .on_state = [this] { loop->stop(); }});
     NetworkConfig config;
     if (v4) config.v4.emplace().network = network;
@@ -50,6 +51,7 @@ class DualStackFirewallTest : public NetnsTest {
   const IpPrefix network = IpPrefix::parse_v4("10.5.0.0/16").value();
   const IpPrefix subnet = IpPrefix::parse_v4("10.5.1.0/24").value();
   std::unique_ptr<EpollLoop> loop = EpollLoop::open().value();
+  IptablesQueue queue;
   std::optional<Firewall> firewall;
 };
 

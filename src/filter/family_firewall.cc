@@ -21,6 +21,7 @@ FamilyFirewall::FamilyFirewall(FirewallOptions options, Family family, Parts par
       family_(family),
       parts_(std::move(parts)),
       pacer_(options.resync),
+      turn_(parts_.iptables, family, parts_.loop),
       timer_(parts_.loop, [this] { on_timer(); }) {
   if (wants_something(options_)) timer_.arm(parts_.loop.now());
 }
@@ -172,11 +173,13 @@ void FamilyFirewall::remove_table() {
 }
 
 void FamilyFirewall::read_iptables() {
-  parts_.filter->read_iptables(places_to_read(view_), [this](Result<IptablesRules> read) {
-    const FirewallFindings before = view_.host;
-    on_iptables_read(view_, *pass_, std::move(read));
-    log_findings(before);
-    proceed();
+  turn_.take([this] {
+    parts_.filter->read_iptables(places_to_read(view_), [this](Result<IptablesRules> read) {
+      const FirewallFindings before = view_.host;
+      on_iptables_read(view_, *pass_, std::move(read));
+      log_findings(before);
+      proceed();
+    });
   });
 }
 
@@ -269,6 +272,7 @@ std::string FamilyFirewall::why_iptables() const {
 }
 
 void FamilyFirewall::end() {
+  turn_.end();
   failure_ = view_.failure ? view_.failure->text : std::string();
   const bool wish_changed = pass_ != wish_;
   pass_.reset();

@@ -13,6 +13,7 @@
 #include "base/problem.h"
 #include "filter/firewall_options.h"
 #include "filter/firewall_pacer.h"
+#include "filter/iptables_turn.h"
 #include "filter/packet_filter.h"
 #include "loop/loop.h"
 #include "loop/timer.h"
@@ -27,6 +28,7 @@ class FamilyFirewall {
     std::unique_ptr<PacketFilter> filter;
     std::unique_ptr<RuleChanges> changes;
     Loop& loop;                      // outlives the FamilyFirewall
+    IptablesQueue& iptables;         // outlives the FamilyFirewall
     std::function<void()> on_state;  // in_place() or problems() may answer differently
   };
   FamilyFirewall(FirewallOptions options, Family family, Parts parts);
@@ -86,6 +88,7 @@ class FamilyFirewall {
   std::optional<FirewallWish> pass_;    // what the current pass is for; nullopt: there is none
   FirewallView view_;
   FirewallPacer pacer_;
+  IptablesTurn turn_;  // from the first reading of iptables in a pass to its end
   std::string failure_;
   Timer timer_;
 };

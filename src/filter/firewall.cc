@@ -43,6 +43,7 @@ FamilyFirewall& Firewall::of(Family family) {
                                           FamilyFirewall::Parts{.filter = parts_.filter(family),
                                                                 .changes = parts_.changes(family),
                                                                 .loop = parts_.loop,
+                                                                .iptables = parts_.iptables,
                                                                 .on_state = parts_.on_state})
                              .first->second;
   made.separate(of_family(strangers_, family));

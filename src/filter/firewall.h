@@ -23,6 +23,7 @@ class Firewall final : public PacketRules {
     std::function<std::unique_ptr<PacketFilter>(Family)> filter;
     std::function<std::unique_ptr<RuleChanges>(Family)> changes;
     Loop& loop;                      // outlives the Firewall
+    IptablesQueue& iptables;         // of the process; outlives the Firewall
     std::function<void()> on_state;  // in_place() or problems() may answer differently
   };
   Firewall(FirewallOptions options, Parts parts);

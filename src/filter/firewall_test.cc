@@ -52,6 +52,7 @@ class FirewallKeeperTest : public InFamily<NetnsTest> {
     return {.filter = [this](Family of) { return std::make_unique<HostPacketFilter>(*loop, of); },
             .changes = [this](Family of) { return std::make_unique<HostRuleChanges>(*loop, of); },
             .loop = *loop,
+            .iptables = queue,
             .on_state = [this] { loop->stop(); }};
   }
 
@@ -70,6 +71,7 @@ class FirewallKeeperTest : public InFamily<NetnsTest> {
 
   std::unique_ptr<EpollLoop> loop = EpollLoop::open().value();
   NetworkConfig config;
+  IptablesQueue queue;
   std::optional<Firewall> firewall;
 };
 

@@ -32,6 +32,7 @@ class FirewallTwinTest : public ::testing::Test {
                                                         host_of(family), notifies);
                                                   },
                                               .loop = loop,
+                                              .iptables = queue,
                                               .on_state = [this] { ++states; }});
   }
   void want(const char* subnet = "10.5.1.0/24") {
@@ -52,6 +53,7 @@ class FirewallTwinTest : public ::testing::Test {
   FakeFilterHost host6{.family = Family::v6};
   ManualLoop loop;
   NetworkConfig config;
+  IptablesQueue queue;
   std::optional<Firewall> firewall;
   int states = 0;
 };
