@@ -66,10 +66,7 @@ std::optional<std::chrono::microseconds> median_rtt(const control::PeersView& vi
 
 }  // namespace
 
-StatusPage::StatusPage(Parts parts)
-    : parts_(std::move(parts)),
-      control_(parts_.control.handler()),
-      shown_load_(std::make_shared<std::deque<LoadSample>>()) {
+StatusPage::StatusPage(Parts parts) : parts_(std::move(parts)), control_(parts_.control.handler()) {
   sample_due_.arm_after(LoadHistory::kEvery);
 }
 
@@ -81,32 +78,48 @@ HttpHandler StatusPage::handler() {
     auto call = page::find_call(request, parts_.token);
     if (!call) return reply(std::move(call).error());
     if (*call == page::Call::file) return reply(page::file(request.path));
+    const std::string network = network_of(request);
+    if (request.query.contains("network") && !parts_.board.current().contains(network)) {
+      return reply(HttpResponse{404, "there is no such network\n"});
+    }
     if (*call == page::Call::events) {
       HttpResponse events{200, "", "text/event-stream"};
       if (request.method == "GET") {
-        events.goes_on = [this, turn](const HttpSink& sink) {
-          turn.post([this, sink] { add(sink); });
+        events.goes_on = [this, turn, network](const HttpSink& sink) {
+          turn.post([this, network, sink] { add(network, sink); });
         };
       }
       return reply(std::move(events));
     }
-    if (*call == page::Call::peers) return turn.post([this, reply] { give_peers(reply); });
+    if (*call == page::Call::peers) {
+      return turn.post([this, network, reply] { give_peers(network, reply); });
+    }
     HttpRequest asked = request;
     asked.method = "GET";
     asked.query.erase("network");
-    if (const std::string shown = network(); !shown.empty()) asked.query.emplace("network", shown);
+    if (!network.empty()) asked.query.emplace("network", network);
     control_(asked, reply);
   };
 }
 
-void StatusPage::give_peers(const HttpReply& reply) {
+// Any thread.
+std::string StatusPage::network_of(const HttpRequest& request) const {
+  const auto asked = request.query.find("network");
+  if (asked != request.query.end()) return asked->second;
+  const NetworkStatuses statuses = parts_.board.current();
+  const bool is_first = parts_.network.empty() && !statuses.empty();
+  return is_first ? statuses.begin()->first : parts_.network;
+}
+
+void StatusPage::give_peers(const std::string& network, const HttpReply& reply) {
   const TimePoint now = parts_.loop.now();
-  if (!peers_ || now - peers_->at >= kBetweenEvents) {
-    peers_ = std::make_shared<Peers>();
-    peers_->at = now;
-    peers_->view = parts_.control.peers(network());
+  std::shared_ptr<Peers>& known = shown_[network].peers;
+  if (!known || now - known->at >= kBetweenEvents) {
+    known = std::make_shared<Peers>();
+    known->at = now;
+    known->view = parts_.control.peers(network);
   }
-  reply([peers = peers_] {
+  reply([peers = known] {
     std::call_once(peers->once, [&peers = *peers] {
       peers.answer = control::peers_answer(peers.view, peers.at);
     });
@@ -114,60 +127,75 @@ void StatusPage::give_peers(const HttpReply& reply) {
   });
 }
 
-void StatusPage::add(const HttpSink& sink) {
-  streams_.push_back({sink});
+void StatusPage::add(const std::string& network, const HttpSink& sink) {
+  shown_[network].streams.push_back({sink});
   if (!send_due_.armed()) send();
 }
 
 void StatusPage::send() {
-  std::erase_if(streams_, [](const Stream& stream) { return !stream.sink.is_open(); });
-  if (streams_.empty()) return;
-  if (HealthRows* rows = health_rows()) rows->look();
-  const auto round = std::make_shared<Round>(view(), events_);
   const bool beats = ++sent_ % kRoundsBetweenBeats == 0;
-  for (Stream& stream : streams_) {
+  bool any = false;
+  for (auto& [network, shown] : shown_)
+    any = send(network, shown, beats) || any;
+  if (any) send_due_.arm_after(kBetweenEvents);
+}
+
+// False: nobody looks at this network.
+bool StatusPage::send(const std::string& network, Shown& shown, bool beats) {
+  std::erase_if(shown.streams, [](const Stream& stream) { return !stream.sink.is_open(); });
+  if (shown.streams.empty()) return false;
+  if (HealthRows* rows = health_rows(network)) rows->look();
+  const auto round = std::make_shared<Round>(view(network, shown), shown.events);
+  for (Stream& stream : shown.streams) {
     stream.sink([round, beats, is_new = std::exchange(stream.is_new, false)] {
       return round->text(is_new, beats);
     });
   }
-  send_due_.arm_after(kBetweenEvents);
+  return true;
 }
 
-// Any thread.
-std::string StatusPage::network() const {
+LiveView StatusPage::view(const std::string& network, const Shown& shown) const {
   const NetworkStatuses statuses = parts_.board.current();
-  const bool is_first = parts_.network.empty() && !statuses.empty();
-  return is_first ? statuses.begin()->first : parts_.network;
+  const auto status = statuses.find(network);
+  const HealthRows* rows = health_rows(network);
+  LiveView view{.now = parts_.loop.now(),
+                .status = status == statuses.end() ? std::make_shared<const StatusSnapshot>()
+                                                   : status->second,
+                .peers = parts_.control.peers(network),
+                .load = shown.shown_load,
+                .devices = devices(network),
+                .rows = rows == nullptr ? nullptr : rows->seen(),
+                .network = network};
+  for (const auto& [name, other] : statuses)
+    view.networks.push_back(name);
+  return view;
 }
 
-LiveView StatusPage::view() const {
-  const HealthRows* rows = health_rows();
-  const NetworkStatuses statuses = parts_.board.current();
-  const auto shown = statuses.find(network());
-  return {
-      .now = parts_.loop.now(),
-      .status = shown == statuses.end() ? std::make_shared<const StatusSnapshot>() : shown->second,
-      .peers = parts_.control.peers(network()),
-      .load = shown_load_,
-      .devices = devices(),
-      .rows = rows == nullptr ? nullptr : rows->seen()};
-}
-
+// Also of those that nobody looks at, so that each has its last hour. One that this host has left
+// goes when nobody looks at it.
 void StatusPage::sample() {
-  load_.add(parts_.loop.now(), carried_by(devices()), median_rtt(parts_.control.peers(network())));
-  shown_load_ = std::make_shared<std::deque<LoadSample>>(load_.samples());
+  const NetworkStatuses statuses = parts_.board.current();
+  for (const auto& [network, status] : statuses) {
+    Shown& shown = shown_[network];
+    shown.load.add(parts_.loop.now(), carried_by(devices(network)),
+                   median_rtt(parts_.control.peers(network)));
+    shown.shown_load = std::make_shared<std::deque<LoadSample>>(shown.load.samples());
+  }
+  std::erase_if(shown_, [&statuses](const auto& one) {
+    return !statuses.contains(one.first) && one.second.streams.empty();
+  });
   sample_due_.arm_after(LoadHistory::kEvery);
 }
 
 // Null without --publish-health.
-HealthRows* StatusPage::health_rows() const {
-  Membership* member = parts_.node.find(network());
+HealthRows* StatusPage::health_rows(const std::string& network) const {
+  Membership* member = parts_.node.find(network);
   return member == nullptr ? nullptr : member->health_rows();
 }
 
 // With host-gw the kernel sends by the interface of the underlay, whatever else that carries.
-std::vector<std::string> StatusPage::devices() const {
-  const Membership* member = parts_.node.find(network());
+std::vector<std::string> StatusPage::devices(const std::string& of) const {
+  const Membership* member = parts_.node.find(of);
   const Network* network = member == nullptr ? nullptr : member->agent().network();
   if (network == nullptr || !network->planes().any()) return {};
   std::vector<std::string> names = network->planes().device_names();

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
+#include <deque>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -24,8 +27,9 @@ class StatusPage {
     Node& node;
     Control& control;  // which answers what the page asks
     const StatusBoard& board;
-    std::string network;  // that the page shows; empty: the first one
-    std::string token;    // that data need; empty: none
+    // The network that the page shows unless it is asked for another; empty: the first by name.
+    std::string network;
+    std::string token;  // that data need; empty: none
   };
 
   explicit StatusPage(Parts parts);
@@ -48,23 +52,31 @@ class StatusPage {
     HttpResponse answer;
   };
 
-  void give_peers(const HttpReply& reply);
-  void add(const HttpSink& sink);
+  // What the page has of one network.
+  struct Shown {
+    std::shared_ptr<Peers> peers;  // null: nobody has asked yet
+    std::vector<Stream> streams;
+    LoadHistory load;
+    // A copy of `load`.
+    std::shared_ptr<const std::deque<LoadSample>> shown_load =
+        std::make_shared<std::deque<LoadSample>>();
+    std::shared_ptr<LiveEvents> events = std::make_shared<LiveEvents>();  // on the server's thread
+  };
+
+  std::string network_of(const HttpRequest& request) const;
+  void give_peers(const std::string& network, const HttpReply& reply);
+  void add(const std::string& network, const HttpSink& sink);
   void send();
+  bool send(const std::string& network, Shown& shown, bool beats);
   void sample();
-  HealthRows* health_rows() const;
-  std::vector<std::string> devices() const;
-  std::string network() const;
-  LiveView view() const;
+  HealthRows* health_rows(const std::string& network) const;
+  std::vector<std::string> devices(const std::string& network) const;
+  LiveView view(const std::string& network, const Shown& shown) const;
 
   Parts parts_;
   HttpHandler control_;
-  std::shared_ptr<Peers> peers_;  // null: nobody has asked yet
-  std::vector<Stream> streams_;
-  std::uint64_t sent_ = 0;  // rounds of events
-  LoadHistory load_;
-  std::shared_ptr<const std::deque<LoadSample>> shown_load_;             // a copy of load_
-  std::shared_ptr<LiveEvents> events_ = std::make_shared<LiveEvents>();  // on the server's thread
+  std::map<std::string, Shown> shown_;  // by the name of the network
+  std::uint64_t sent_ = 0;              // rounds of events
   Timer send_due_{parts_.loop, [this] { send(); }};
   Timer sample_due_{parts_.loop, [this] { sample(); }};
   LoopGate gate_{parts_.loop};

@@ -3,7 +3,7 @@
 "use strict";
 
 const at = (id) => document.getElementById(id);
-const view = {status: null, peers: new Map(), rows: null, samples: [], devices: [], offset: 0, statusAt: 0};
+const view = {status: null, network: "", peers: new Map(), rows: null, samples: [], devices: [], offset: 0, statusAt: 0};
 const chosen = {state: "", words: "", column: 0, down: false};
 const map = new HostMap(at("map"), showRow);
 
@@ -217,7 +217,7 @@ function showProblems(problems, since) {
   const words = problems.length ? number(problems.length, "problem") : "none";
   at("problems").parentElement.hidden = problems.length === 0;
   say(at("no-problems"), words);
-  document.title = `flannel ${at("own-subnet").textContent}: ${problems.length ? words : "no problems"}`;
+  document.title = `flannel ${view.network ? view.network + " " : ""}${at("own-subnet").textContent}: ${problems.length ? words : "no problems"}`;
   at("problems").replaceChildren(...worstFirst.map((problem) => {
     const age = element("span", {class: "note"});
     const write = () => say(age, ` for ${lasting(problem.for_s + now() - since)}`);
@@ -289,7 +289,18 @@ function takeRows(event) {
   return event.rows.length + event.rows_gone.length > 0;
 }
 
+// A host has one network without a name, or some with names: then the page shows one of them.
+function showNetworks(networks) {
+  const shown = view.network;
+  at("networks").hidden = networks.length < 2 && networks.includes(shown);
+  at("network").replaceChildren(...networks.map((name) => element("option", {}, name)));
+  if (!networks.includes(shown)) at("network").prepend(element("option", {value: shown}, shown + " (left)"));
+  at("network").value = shown;
+}
+
 function take(event) {
+  if (event.whole) view.network = event.network;
+  if (event.networks) showNetworks(event.networks);
   view.offset = event.now_s - performance.now() / 1000;
   const before = new Set(view.status ? view.status.problems.map((problem) => problem.text) : []);
   const first = view.status === null;
@@ -323,7 +334,7 @@ function readToken() {
   const given = new URLSearchParams(location.hash.slice(1)).get("token");
   if (given) {
     sessionStorage.setItem("token", given);
-    history.replaceState(null, "", location.pathname);
+    history.replaceState(null, "", location.pathname + location.search);
   }
   token = sessionStorage.getItem("token") || "";
 }
@@ -335,6 +346,7 @@ function showLink(words, away) {
 }
 
 const REFUSALS = {
+  404: "This host takes no part in the network that the address of this page names",
   401: "This page needs its token: add #token= and the token to its address",
   503: "Too many such pages are open, or flanneld is busy",
 };
@@ -343,7 +355,7 @@ const REFUSALS = {
 async function follow() {
   const stop = new AbortController();
   let silence = setTimeout(() => stop.abort(), 40000);
-  const answer = await fetch("events", {headers: token ? {Authorization: "Bearer " + token} : {}, signal: stop.signal, cache: "no-store"});
+  const answer = await fetch("events" + location.search, {headers: token ? {Authorization: "Bearer " + token} : {}, signal: stop.signal, cache: "no-store"});
   if (!answer.ok) throw new Error(REFUSALS[answer.status] || `flanneld answers ${answer.status}`);
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   try {
@@ -378,6 +390,9 @@ async function stayConnected() {
 at("words").addEventListener("input", () => {
   chosen.words = at("words").value.trim().toLowerCase();
   arrange();
+});
+at("network").addEventListener("change", () => {
+  location.search = "?network=" + encodeURIComponent(at("network").value);
 });
 makeHeads();
 setInterval(() => ages.forEach((write) => write()), 1000);

@@ -133,8 +133,10 @@ void LiveEvents::take(LiveView view) {
       samples_after(view_, before.load->empty() ? TimePoint::min() : before.load->back().at);
   RowChanges rows = compare(before.rows, view_.rows, view_.now);
   const bool other_status = before.status != view_.status;
-  if (!other_status && !peers.any() && !rows.any() && samples.empty()) return;
+  const bool other_networks = before.networks != view_.networks;
+  if (!other_status && !peers.any() && !rows.any() && samples.empty() && !other_networks) return;
   Json json = {{"whole", false}, {"now_s", in_seconds(view_.now)}};
+  if (other_networks) json["networks"] = view_.networks;
   if (other_status) json["status"] = to_json(*view_.status, view_.now);
   json["peers"] = std::move(peers.peers);
   json["gone"] = std::move(peers.gone);
@@ -150,6 +152,8 @@ std::string LiveEvents::whole() const {
   for (const PeerRow& peer : view_.peers.peers)
     peers.push_back(peer_json(peer, view_.peers.configured, view_.now));
   return event({{"whole", true},
+                {"network", view_.network},
+                {"networks", view_.networks},
                 {"now_s", in_seconds(view_.now)},
                 {"status", to_json(*view_.status, view_.now)},
                 {"peers", std::move(peers)},

@@ -24,6 +24,8 @@ struct LiveView {
   std::vector<std::string> devices;  // whose throughput `load` has
   // What other hosts say of each other; null without --publish-health.
   std::shared_ptr<const SeenRows> rows{};
+  std::string network{};                // whose view it is; empty: it has no name
+  std::vector<std::string> networks{};  // all that the page can show
 };
 
 // Renders views, and how each one differs from the one before.

@@ -87,6 +87,22 @@ TEST_F(LiveViewTest, AnotherStatusAndALaterSampleAreSentAlone) {
   EXPECT_EQ(change["samples"].dump(), "[[110.0,null,null,null]]");
 }
 
+TEST_F(LiveViewTest, TheNetworksThatCanBeChosenAreSentWhenTheyChange) {
+  const auto with = [&](std::vector<std::string> networks) {
+    LiveView made = view({}, status);
+    made.network = "blue";
+    made.networks = std::move(networks);
+    return made;
+  };
+  events.take(with({"blue"}));
+  EXPECT_EQ(parse(events.whole())["network"], "blue");
+  EXPECT_EQ(parse(events.whole())["networks"].dump(), R"(["blue"])");
+  events.take(with({"blue", "green"}));
+  EXPECT_EQ(parse(events.change())["networks"].dump(), R"(["blue","green"])");
+  events.take(with({"blue", "green"}));
+  EXPECT_EQ(events.change(), "");
+}
+
 TEST_F(LiveViewTest, AHostileTextStaysInItsLine) {
   PeerRow hostile = peer("10.5.1.0/24", PathState::ok);
   hostile.why = "a\n\ndata: {}\xff</script>";
