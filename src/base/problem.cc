@@ -58,6 +58,16 @@ Problem make_problem(const ProblemKind& kind, std::string object, std::string te
           .remedy = std::move(remedy)};
 }
 
+void name_network(Problem& problem, std::string_view network) {
+  constexpr std::string_view kProgram = "flannelctl ";
+  std::string& text = problem.remedy;
+  for (std::size_t at = text.find(kProgram); at != text.npos; at = text.find(kProgram, at)) {
+    at += kProgram.size();
+    if (!text.substr(at).starts_with("undrain"))
+      text.insert(at, fmt::format("--network={} ", network));
+  }
+}
+
 Problem other_problems(const ProblemKind& kind, std::size_t count) {
   return {.kind = &kind,
           .object = {},

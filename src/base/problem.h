@@ -66,6 +66,10 @@ Problem make_problem(
     const ProblemKind& kind, std::string object, std::string text,
     std::initializer_list<std::pair<std::string_view, std::string_view>> words = {});
 
+// Makes the commands of flannelctl in the remedy be about this network of several, except for those
+// that are about the whole host.
+void name_network(Problem& problem, std::string_view network);
+
 // Stands for `count` problems that are not named.
 Problem other_problems(const ProblemKind& kind, std::size_t count);
 

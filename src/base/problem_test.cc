@@ -23,6 +23,21 @@ TEST(ProblemTest, TheRemedyIsThatOfTheKindForThisObject) {
   EXPECT_EQ(make_problem(kUnderlayDown, "{object}", "").remedy, "ip link set {object} up");
 }
 
+TEST(ProblemTest, TheCommandsOfARemedyAreAboutTheNetworkOfTheProblem) {
+  Problem missing = make_problem(kConfigMissing, "", "none");
+  name_network(missing, "green");
+  EXPECT_EQ(missing.remedy, "flannelctl --network=green config set");
+  Problem invalid = make_problem(kConfigInvalid, "", "{");
+  name_network(invalid, "green");
+  EXPECT_EQ(invalid.remedy, "correct it with \"flannelctl --network=green config set\"");
+  Problem drained = make_problem(kDrained, "", "by root");
+  name_network(drained, "green");
+  EXPECT_EQ(drained.remedy, "flannelctl undrain") << "the host is";
+  Problem down = make_problem(kUnderlayDown, "eth0", "down");
+  name_network(down, "green");
+  EXPECT_EQ(down.remedy, "ip link set eth0 up");
+}
+
 TEST(ProblemTest, OfOneKindTenAreNamedAndTheOthersCounted) {
   EXPECT_EQ(sentences(unreachable(10)).size(), 10U);
   EXPECT_EQ(sentences(unreachable(10))[9], sentence(unreachable(10)[9]));

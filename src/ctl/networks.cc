@@ -151,7 +151,7 @@ Result<void> run_network_create(const CtlOptions& options, const Terminal& termi
   print_warnings(clashes_on_this_host(report.config, options, terminal), terminal);
   TRY(store.write_config(text, 0));
   terminal.out << to_text(report) << "hosts with --networks=" << name
-               << " take part in it; flannelctl --network=" << name << " is about it\n";
+               << " or * take part in it; flannelctl --network=" << name << " is about it\n";
   return {};
 }
 
@@ -179,8 +179,9 @@ Result<void> run_network_delete(const CtlOptions& options, const Terminal& termi
   }
   TRY(store.remove_config(snapshot.config->revision));
   terminal.out << fmt::format(
-      "deleted the configuration of {}; its {} leases end by themselves, "
-      "and its {} reservations stay\n",
+      "deleted the configuration of {}; of its {} leases, those of hosts with --networks=* are "
+      "given "
+      "up where nothing uses them, and the others end by themselves; its {} reservations stay\n",
       name, snapshot.records.size() - static_cast<std::size_t>(reserved), reserved);
   return {};
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ctl/report_parts.h"
 
+#include <filesystem>
+
 #include "base/file.h"
 #include "base/redaction.h"
 #include "core/json_text.h"
@@ -57,7 +59,10 @@ Result<std::string> report_metrics(ReportSources& sources) {
 }
 
 Result<std::string> report_subnet_file(ReportSources& sources) {
-  return read_file(sources.setting("--subnet-file", "/run/flannel/subnet.env"));
+  const std::filesystem::path file(sources.setting("--subnet-file", "/run/flannel/subnet.env"));
+  const std::string& network = sources.options().network;
+  if (network.empty()) return read_file(file);
+  return read_file(file.parent_path() / "networks" / (network + ".env"));
 }
 
 Result<std::string> report_config(ReportSources& sources) {
@@ -80,22 +85,25 @@ Result<std::string> report_leases(ReportSources& sources) {
   return json_text(without_secret_members(std::move(records)));
 }
 
+constexpr ReportScope kHost = ReportScope::host, kNetwork = ReportScope::network;
+
 constexpr ReportPart kParts[] = {
-    {"release.txt", "releases of flannelctl and of the kernel, and the time", report_release},
-    {"status.json", "what flanneld does and what is wrong", report_status},
-    {"options.json", "the options of flanneld, secrets hidden", report_options},
-    {"peers.json", "the other hosts as flanneld knows them", report_peers},
-    {"events.json", "the last lines of flanneld's log", report_events},
-    {"diff.json", "kernel objects that are missing or not wanted", report_diff},
-    {"metrics.txt", "the metrics of flanneld", report_metrics},
-    {"subnet.env", "the file for container runtimes", report_subnet_file},
-    {"config.json", "the configuration in the store, secrets hidden", report_config},
-    {"leases.json", "the lease records in the store", report_leases},
-    {"host.txt", "interfaces, addresses and routes of this host", report_host},
-    {"objects.txt", "devices, routes and rules that flanneld made", report_objects},
-    {"rules.txt", "the nftables tables of flanneld", report_rules},
-    {"sysctls.txt", "settings of the kernel that matter", report_sysctls},
-    {"docker.json", "the release of Docker, if it answers", report_docker},
+    {kHost, "release.txt", "releases of flannelctl and of the kernel, and the time",
+     report_release},
+    {kNetwork, "status.json", "what flanneld does and what is wrong", report_status},
+    {kHost, "options.json", "the options of flanneld, secrets hidden", report_options},
+    {kNetwork, "peers.json", "the other hosts as flanneld knows them", report_peers},
+    {kHost, "events.json", "the last lines of flanneld's log", report_events},
+    {kNetwork, "diff.json", "kernel objects that are missing or not wanted", report_diff},
+    {kHost, "metrics.txt", "the metrics of flanneld", report_metrics},
+    {kNetwork, "subnet.env", "the file for container runtimes", report_subnet_file},
+    {kNetwork, "config.json", "the configuration in the store, secrets hidden", report_config},
+    {kNetwork, "leases.json", "the lease records in the store", report_leases},
+    {kHost, "host.txt", "interfaces, addresses and routes of this host", report_host},
+    {kHost, "objects.txt", "devices, routes and rules that flanneld made", report_objects},
+    {kHost, "rules.txt", "the nftables tables of flanneld", report_rules},
+    {kHost, "sysctls.txt", "settings of the kernel that matter", report_sysctls},
+    {kHost, "docker.json", "the release of Docker, if it answers", report_docker},
 };
 
 }  // namespace

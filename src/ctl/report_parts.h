@@ -11,7 +11,11 @@
 
 namespace flannel {
 
+// What a part is about.
+enum class ReportScope { host, network };
+
 struct ReportPart {
+  ReportScope scope;
   std::string_view name;  // of the file
   std::string_view what;  // for people
   // Returns the text, from which without_secrets() takes secrets afterwards; what is a secret

@@ -88,11 +88,6 @@ void Membership::set_software_checksums(bool on) {
   agent_.set_software_checksums(on);
 }
 
-std::vector<IpPrefix> Membership::ranges() const {
-  const Network* network = agent_.network();
-  return network == nullptr ? std::vector<IpPrefix>() : network->ranges();
-}
-
 void Membership::separate(const std::vector<IpPrefix>& strangers) {
   const log::AboutNetwork about(network_);
   firewall_.separate(strangers);

@@ -66,9 +66,6 @@ class Membership {
   // Applies what plan_reload() calls live.
   void take(const Options& options);
 
-  // The ranges of this host in the network, also of earlier configurations of this run; empty
-  // before its configuration is known.
-  std::vector<IpPrefix> ranges() const;
   // Lets no packet pass between the network and these ranges, from now on.
   void separate(const std::vector<IpPrefix>& strangers);
   // Has the kernel fill in the checksums of packets by vxlan devices, or no longer.

@@ -80,12 +80,26 @@ void NetworkSlot::on_state() {
     const Agent& agent = member_->agent();
     // What failed before is over once there is another configuration, or none.
     if (agent.network() != nullptr || agent.config_problem()) failure_.reset();
+    if (agent.network() != nullptr) pauses_.reset();
     // A network that others wait for in vain must not hold up this one.
     if (!name_.empty() && agent.config_problem()) set_started();
   }
   if (look_.armed()) look_.arm(std::min(look_.due(), parts_.edges.loop.now() + kSoon));
   publisher_.changed();
-  parts_.on_state();
+  note_territory();
+}
+
+void NetworkSlot::note_territory() {
+  Territory now;
+  const Network* network = member_ ? member_->agent().network() : nullptr;
+  if (network != nullptr) now = {network->ranges(), network->config().peers};
+  if (now == territory_) return;
+  territory_ = std::move(now);
+  parts_.on_territory();
+}
+
+void NetworkSlot::try_soon() {
+  if (failure_ && !is_over_ && again_.armed()) again_.arm(parts_.edges.loop.now());
 }
 
 void NetworkSlot::fail_with(Error error) {
@@ -100,7 +114,8 @@ void NetworkSlot::fail_with(Error error) {
 // The membership that has failed is destroyed in a turn of its own, for it may have called.
 void NetworkSlot::try_again() {
   member_.reset();
-  if (std::exchange(is_over_, false)) return again_.arm_after(kPause);
+  note_territory();
+  if (std::exchange(is_over_, false)) return again_.arm_after(pauses_.next());
   if (const auto joined = join(); !joined) fail_with(joined.error());
 }
 
@@ -119,6 +134,11 @@ bool NetworkSlot::is_gone() const {
   return !listed_ && member_->agent().is_config_gone();
 }
 
+std::optional<std::string> NetworkSlot::used_by() const {
+  auto user = parts_.used_by();
+  return user ? user : member_->used_by();
+}
+
 // Whatever has begun to use the network since the last look, or put it back, stops this, up to the
 // moment at which its objects are removed.
 void NetworkSlot::look() {
@@ -130,7 +150,7 @@ void NetworkSlot::look() {
   } else if (!is_gone()) {
     stay({});
     if (listed_) return;
-  } else if (const auto user = member_->used_by()) {
+  } else if (const auto user = used_by()) {
     stay(make_problem(kNetworkInUse, name_, *user));
   } else {
     withdraw();

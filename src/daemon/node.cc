@@ -26,9 +26,7 @@ constexpr std::size_t kMostInLine = 4;
 // True if each of the two names the other.
 bool are_peers(const NetworkSlot& one, const NetworkSlot& other) {
   const auto names = [](const NetworkSlot& a, const NetworkSlot& b) {
-    const Network* network = a.member() == nullptr ? nullptr : a.member()->agent().network();
-    if (network == nullptr) return false;
-    const auto& peers = network->config().peers;
+    const auto& peers = a.territory().peers;
     return std::ranges::find(peers, b.name()) != peers.end();
   };
   return names(one, other) && names(other, one);
@@ -80,10 +78,11 @@ std::unique_ptr<NetworkSlot> Node::make_slot(const std::string& name) {
                                                          std::back_inserter(all));
                                      return all;
                                    },
-                               .on_state = [this] { on_state(); },
+                               .on_territory = [this] { on_territory(); },
                                .on_started = [this] { on_started(); },
                                .on_published = [this] { on_published(); },
                                .on_left = [this] { left_.arm(edges_.loop.now()); },
+                               .used_by = [this, name] { return docker_use(name); },
                                .locks_subnet_file = follows,
                                .on_fatal =
                                    [this](Error error) {
@@ -171,6 +170,13 @@ std::vector<Problem> Node::docker_problems(const std::string& network) const {
   return pool_problems(pools_of(edges_.pools(), network), SubnetKey{env->subnet, env->subnet6});
 }
 
+// Docker keeps its networks while it does not run, and then they have no bridge.
+std::optional<std::string> Node::docker_use(const std::string& network) const {
+  const auto pools = pools_of(edges_.pools(), network);
+  if (pools.empty()) return std::nullopt;
+  return "a network of Docker's has the addresses of " + to_string(pools.front().subnet);
+}
+
 void Node::on_pools() {
   for (const auto& slot : slots_)
     slot->publish();
@@ -240,10 +246,14 @@ void Node::follow_drain(const std::optional<DrainNote>& note) {
   if (note) on_started();
 }
 
-void Node::on_state() {
-  const auto knows = [](const Membership* one) { return one->agent().network() != nullptr; };
-  if (std::ranges::any_of(members(), knows)) edges_.way_to_store.stop();
-  if (slots_.size() > 1) separate_networks();
+// What kept another network out may be this one's former range or device.
+void Node::on_territory() {
+  const auto is_known = [](const auto& slot) { return !slot->territory().ranges.empty(); };
+  if (std::ranges::any_of(slots_, is_known)) edges_.way_to_store.stop();
+  if (slots_.size() < 2) return;
+  separate_networks();
+  for (const auto& slot : slots_)
+    slot->try_soon();
 }
 
 // No packet of one network enters another, unless both say so.
@@ -252,11 +262,11 @@ void Node::separate_networks() {
     if (slot->member() == nullptr) continue;
     std::vector<IpPrefix> strangers;
     for (const auto& other : slots_) {
-      if (other == slot || other->member() == nullptr || are_peers(*slot, *other)) continue;
-      std::ranges::move(other->member()->ranges(), std::back_inserter(strangers));
+      if (other != slot && !are_peers(*slot, *other))
+        std::ranges::copy(other->territory().ranges, std::back_inserter(strangers));
     }
     // A range may have been another network's before.
-    const auto own = slot->member()->ranges();
+    const auto& own = slot->territory().ranges;
     std::erase_if(strangers, [&own](const IpPrefix& stranger) {
       return std::ranges::any_of(own, [&](const IpPrefix& one) { return one.overlaps(stranger); });
     });

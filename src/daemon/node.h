@@ -77,12 +77,13 @@ class Node {
   bool knows_networks() const { return !roster_ || roster_->has_listed(); }
   void publish_daemon();
   std::vector<Membership*> members() const;
+  std::optional<std::string> docker_use(const std::string& network) const;
   std::vector<Problem> docker_problems(const std::string& network) const;
   Options options_now(const std::string& network) const;
   void drop_kept_of_others();
   void take(const Options& options);
   void follow_drain(const std::optional<DrainNote>& note);
-  void on_state();
+  void on_territory();
   void separate_networks();
   void on_started();
   void on_published();

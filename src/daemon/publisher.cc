@@ -15,7 +15,12 @@ void Publisher::publish() {
   if (std::exchange(connected_, connected) != connected) since_ = parts_.loop.now();
   StatusSnapshot status =
       agent != nullptr ? status_of(*agent, agent->store(), since_) : StatusSnapshot();
-  problems_.update(agent != nullptr ? agent->problems() : parts_.problems(), parts_.loop.now());
+  std::vector<Problem> problems = agent != nullptr ? agent->problems() : parts_.problems();
+  if (!parts_.network.empty()) {
+    for (Problem& problem : problems)
+      name_network(problem, parts_.network);
+  }
+  problems_.update(std::move(problems), parts_.loop.now());
   status.problems = problems_.all();
   line_ = one_line(status);
   parts_.board.publish(parts_.network, std::move(status));

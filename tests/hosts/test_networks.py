@@ -6,6 +6,9 @@
     each host: cni0 with a container of blue, cni1 with one of green, ...
 """
 
+import json
+import tarfile
+
 import pytest
 
 from lab.flanneld import binary, ctl, flannelctl
@@ -167,6 +170,29 @@ def test_flannelctl_asks_about_the_network_that_is_named(lab):
     wait_until(in_order, lambda: ctl(one, "--network=green", "diff", check=False))
     text = one.daemon.health("/metrics")[1]
     assert 'flannel_ready{network="blue"} 1' in text and 'flannel_ready{network="green"} 1' in text
+
+
+def test_a_report_has_a_folder_for_each_network_and_remedies_name_theirs(lab, tmp_path):
+    networks = Networks(lab, "sqlite", TWO).start(containers=False)
+    one, two = networks.hosts
+    flannelctl(networks.store, "network", "delete", "--force", "green")
+    wait_until(lambda: networks.status(one, "green")["problems"], "the problem of green")
+    (problem,) = networks.status(one, "green")["problems"]
+    assert problem["remedy"] == 'put it back with "flannelctl --network=green config set"'
+
+    def files(*flags):
+        file = tmp_path / "report.tar.gz"
+        ctl(one, *networks.store.flags(), *flags, "report", f"--output={file}")
+        with tarfile.open(file) as archive:
+            return {entry.name.removeprefix("flannel-report/"): archive.extractfile(entry).read() for entry in archive}
+
+    all_files = files()
+    for name, backend in (("blue", "vxlan"), ("green", "host-gw")):
+        assert json.loads(all_files[f"networks/{name}/status.json"])["backend"] == backend
+        assert len(json.loads(all_files[f"networks/{name}/peers.json"])["peers"]) == 1
+        assert env(one, name)["FLANNEL_SUBNET"] in all_files[f"networks/{name}/subnet.env"].decode()
+    assert "status.json" not in all_files and "options.json" in all_files
+    assert json.loads(files("--network=green")["status.json"])["backend"] == "host-gw"
 
 
 def test_a_host_that_is_drained_leaves_every_network(lab):
