@@ -7,8 +7,7 @@
 #include <utility>
 
 #include "backend/alloc.h"
-#include "backend/udp.h"
-#include "backend/vxlan.h"
+#include "backend/left_backend.h"
 #include "base/log.h"
 #include "base/printable.h"
 #include "core/announced_backend.h"
@@ -27,13 +26,6 @@ bool needs_new_path(PacketPathSettings have, const PacketPathSettings& want) {
   have.networks = want.networks;
   have.accept_any = want.accept_any;
   return have != want;
-}
-
-// What the lease of the run that left the device announced. A TUN device does not name the port.
-AnnouncedBackend backend_of(const LeftDevice& device) {
-  const auto* vxlan = std::get_if<VxlanSettings>(&device.link.kind);
-  if (!vxlan) return {.type = std::string(UdpBackend::kType)};
-  return {.type = std::string(VxlanBackend::kType), .vni = vxlan->vni, .port = vxlan->port};
 }
 
 Failure other_backend(const Dataplane& ours, const AnnouncedBackend& theirs) {
@@ -178,14 +170,9 @@ void Dataplanes::adopt_left() {
   std::map<AnnouncedBackend, LeaseAttributes> former;
   for (const LeftDevice& device : left_) {
     if (!device.is_of_network) continue;
-    const AnnouncedBackend left = backend_of(device);
-    LeaseAttributes& attributes = former[left];
-    attributes = LeaseAttributes::of_host(public_ips_of(host_.underlay));
-    attributes.backend = left;
-    const auto* vxlan = std::get_if<VxlanSettings>(&device.link.kind);
-    if (!vxlan) continue;
-    attributes.backend_type = left.type;
-    attributes.data(vxlan->local.family) = encode_vxlan_data({vxlan->vni, vxlan->mac});
+    const auto none = LeaseAttributes::of_host(public_ips_of(host_.underlay));
+    announce(device.link.kind,
+             former.try_emplace(backend_of(device.link.kind), none).first->second);
   }
   for (const auto& [left, attributes] : former)
     adopt_former(attributes);

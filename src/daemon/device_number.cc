@@ -4,9 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <variant>
 #include <vector>
 
+#include "backend/left_backend.h"
 #include "plan/vxlan_device.h"
 
 namespace flannel {
@@ -14,11 +14,6 @@ namespace {
 
 bool has(std::span<const std::string> names, const std::string& name) {
   return std::ranges::find(names, name) != names.end();
-}
-
-bool is_of(const AnnouncedBackend& backend, const LeftDevice& left) {
-  const auto* vxlan = std::get_if<VxlanSettings>(&left.link.kind);
-  return vxlan && vxlan->vni == backend.vni && vxlan->port == backend.port;
 }
 
 }  // namespace
@@ -33,8 +28,9 @@ Result<int> device_number_for(const Backend& backend, HostFacts host,
     const std::vector<std::string> names = device_names(backend, host);
     const auto is_there = [&](const LeftDevice& device) { return has(names, device.link.name); };
     if (std::ranges::any_of(in_use, [&](const auto& name) { return has(names, name); })) continue;
-    if (std::ranges::any_of(
-            left, [&](const auto& one) { return is_there(one) && is_of(announced, one); })) {
+    if (std::ranges::any_of(left, [&](const auto& one) {
+          return is_there(one) && backend_of(one.link.kind) == announced;
+        })) {
       return number;
     }
     const bool is_left = std::ranges::any_of(

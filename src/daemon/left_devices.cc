@@ -13,7 +13,7 @@ namespace {
 Result<std::vector<LeftDevice>> find_devices(std::span<const IpPrefix> networks,
                                              bool holds_queues) {
   NetlinkSocket socket = TRY(NetlinkSocket::open());
-  std::vector<LeftDevice> left = TRY(left_vxlans(socket, networks));
+  std::vector<LeftDevice> left = TRY(left_tunnels(socket, networks));
   for (std::string& name : TRY(left_tuns(socket, networks, holds_queues)))
     left.push_back({{.name = std::move(name), .kind = TunSettings{}}, true});
   return left;

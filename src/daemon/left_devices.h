@@ -10,9 +10,9 @@
 
 namespace flannel {
 
-// The vxlan devices of runs before, those of other daemons included, and the TUN devices of runs
-// before in `networks`; none if they cannot be read. `holds_queues` is true if an earlier run left
-// the queues of its TUN device open, and this process has them.
+// The devices of runs before by which the kernel wraps packets, those of other daemons included,
+// and the TUN devices of runs before in `networks`; none if they cannot be read. `holds_queues` is
+// true if an earlier run left the queues of its TUN device open, and this process has them.
 std::vector<LeftDevice> left_devices(std::span<const IpPrefix> networks, bool holds_queues);
 
 }  // namespace flannel

@@ -25,9 +25,9 @@ const Link* find(const std::vector<Link>& links, const std::string& name) {
 }
 
 bool changes_mac(const Link& have, const Link& want) {
-  const auto* before = std::get_if<VxlanSettings>(&have.kind);
-  const auto* after = std::get_if<VxlanSettings>(&want.kind);
-  return before && after && before->mac != after->mac;
+  const auto before = mac_of(have.kind);
+  const auto after = mac_of(want.kind);
+  return before && after && *before != *after;
 }
 
 // The objects that the kernel drops when the device that they are on is changed.
@@ -103,15 +103,7 @@ void put_in_safe_order(std::vector<KernelChange>& changes) {
 }
 
 bool needs_new_device(const Link& have, const Link& want) {
-  const auto* before = std::get_if<VxlanSettings>(&have.kind);
-  const auto* after = std::get_if<VxlanSettings>(&want.kind);
-  // Only the packet path can make a TUN device, so for a TUN a put is tried, and its failure is
-  // reported.
-  if (!after) return false;
-  if (!before) return true;
-  return before->vni != after->vni || before->port != after->port ||
-         before->local.family != after->local.family || before->gbp != after->gbp ||
-         before->plain != after->plain;
+  return needs_new_device(have.kind, want.kind);
 }
 
 std::vector<KernelChange> diff(const NetState& have, const NetState& want) {

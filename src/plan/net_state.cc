@@ -17,24 +17,12 @@ struct Overloaded : Cases... {
 template <typename... Cases>
 Overloaded(Cases...) -> Overloaded<Cases...>;
 
-std::string words(const VxlanSettings& vxlan) {
-  return fmt::format("vxlan id {} local {} dev {} dstport {} {}{}{}", vxlan.vni,
-                     to_string(vxlan.local), vxlan.lower.name, vxlan.port,
-                     vxlan.learning ? "learning" : "nolearning", vxlan.gbp ? " gbp" : "",
-                     vxlan.plain ? "" : " with foreign features");
-}
-
 std::string words(const Link& link) {
-  const std::string tail = fmt::format("mtu {}", link.mtu);
-  const std::string state =
-      fmt::format("{}{}{}", link.up ? "up" : "down", link.strict_source_check ? " rp_filter 1" : "",
-                  link.software_checksums ? " tx off" : "");
-  if (const auto* vxlan = std::get_if<VxlanSettings>(&link.kind)) {
-    return fmt::format("link {} {} {} mac {} {}", link.name, words(*vxlan), tail,
-                       to_string(vxlan->mac), state);
-  }
-  const auto& tun = std::get<TunSettings>(link.kind);
-  return fmt::format("link {} tun txqueuelen {} {} {}", link.name, tun.queue_len, tail, state);
+  const auto mac = mac_of(link.kind);
+  return fmt::format("link {} {} mtu {}{} {}{}{}", link.name, to_string(link.kind), link.mtu,
+                     mac ? " mac " + to_string(*mac) : "", link.up ? "up" : "down",
+                     link.strict_source_check ? " rp_filter 1" : "",
+                     link.software_checksums ? " tx off" : "");
 }
 
 std::string words(const Address& address) {

@@ -13,6 +13,7 @@
 
 #include "base/shared.h"
 #include "net/address.h"
+#include "plan/link_settings.h"
 
 namespace flannel {
 
@@ -27,37 +28,11 @@ constexpr std::uint32_t route_metric(Family family) {
   return family == Family::v4 ? 0 : 1024;  // IP6_RT_PRIO_USER
 }
 
-// The interface below a device. Two values are equal if their indexes are: a rename keeps the
-// index, and no two interfaces have one index. The name is for people.
-struct LowerDevice {
-  std::string name;
-  int index = 0;  // 0: none
-  bool operator==(const LowerDevice& other) const { return index == other.index; }
-};
-
-struct VxlanSettings {
-  std::uint32_t vni = 1;      // 1..2^24-1
-  std::uint16_t port = 8472;  // UDP destination port; Linux's own default
-  LowerDevice lower;          // underlay interface
-  IpAddress local;            // the underlay's address: the outer source, and the outer family
-  bool learning = false;
-  bool gbp = false;
-  Mac mac;            // of the VTEP itself
-  bool plain = true;  // no features that we never configure (group, miss notifications, proxy)
-  bool operator==(const VxlanSettings&) const = default;
-};
-
-// A TUN device. The packet path creates it by opening it; the reconciler only configures it.
-struct TunSettings {
-  std::uint32_t queue_len = 500;  // upstream's (and the kernel's TUN default)
-  bool operator==(const TunSettings&) const = default;
-};
-
 // A device of ours. needs_new_device() (diff.h) says which differences the kernel cannot change in
 // place.
 struct Link {
   std::string name;
-  std::variant<VxlanSettings, TunSettings> kind;
+  LinkSettings kind;
   std::uint32_t mtu = 0;
   bool up = true;
   // True if Linux drops IPv4 packets that come in by the device unless it would send to their

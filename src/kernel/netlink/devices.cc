@@ -14,10 +14,6 @@ Result<std::optional<LinkRow>> ask_link(NetlinkSocket& socket, NetlinkBatch& req
 
 }  // namespace
 
-bool is_of_our_kind(const LinkRow& row) {
-  return row.vxlan || row.layer3_tun;
-}
-
 std::string kind_in_words(const LinkRow& row) {
   if (row.kind.empty()) return "a hardware device";
   return "a device of kind " + row.kind;
@@ -47,17 +43,8 @@ Result<std::string> Devices::name_of(int index) {
 }
 
 Result<Link> Devices::as_link(const LinkRow& row) {
-  Link link{.name = row.name, .kind = TunSettings{row.queue_len}, .mtu = row.mtu, .up = row.up};
-  if (!row.vxlan) return link;
-  auto lower = TRY(name_of(row.vxlan->lower));
-  link.kind = VxlanSettings{.vni = row.vxlan->vni,
-                            .port = row.vxlan->port,
-                            .lower = {std::move(lower), row.vxlan->lower},
-                            .local = row.vxlan->local,
-                            .learning = row.vxlan->learning,
-                            .gbp = row.vxlan->gbp,
-                            .mac = row.mac,
-                            .plain = row.vxlan->plain};
+  Link link{.name = row.name, .kind = *row.settings, .mtu = row.mtu, .up = row.up};
+  if (LowerDevice* lower = lower_of(link.kind)) lower->name = TRY(name_of(lower->index));
   return link;
 }
 

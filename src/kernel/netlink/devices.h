@@ -13,7 +13,9 @@ namespace flannel {
 
 // True if the device is of a kind that we make. A device of another kind is never changed, whatever
 // its name.
-bool is_of_our_kind(const LinkRow& row);
+inline bool is_of_our_kind(const LinkRow& row) {
+  return row.settings.has_value();
+}
 // The kind of a device in words: "a bridge", "a hardware device".
 std::string kind_in_words(const LinkRow& row);
 

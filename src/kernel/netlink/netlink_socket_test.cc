@@ -184,7 +184,7 @@ TEST_F(NetlinkSocketTest, ARefusalCarriesTheKernelsReason) {
   NetlinkBatch batch;
   VxlanSettings vxlan;
   vxlan.vni = 1 << 24;
-  create_vxlan(batch, {.name = "flannel.1", .kind = vxlan}, vxlan, 0);
+  create_link(batch, {.name = "flannel.1", .kind = vxlan}, 0);
   EXPECT_EQ(socket_->transact(batch).at(0).error().text,
             "netlink RTM_NEWLINK: Numerical result out of range (VXLAN ID must be lower than "
             "16777216)");

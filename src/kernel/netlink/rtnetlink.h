@@ -19,18 +19,6 @@ namespace flannel {
 // AF_INET or AF_INET6; nullopt: another.
 std::optional<Family> decode_family(std::uint8_t address_family);
 
-struct VxlanRow {
-  std::uint32_t vni = 0;
-  std::uint16_t port = 0;
-  IpAddress local;
-  int lower = 0;  // interface index, 0: none
-  bool learning = false;
-  bool gbp = false;
-  bool metadata = false;  // an external program chooses VNI and family of each packet
-  bool plain = true;      // no group, miss notification, proxy, short circuit or metadata
-  bool operator==(const VxlanRow&) const = default;
-};
-
 struct LinkRow {
   int index = 0;
   std::string name;
@@ -40,9 +28,11 @@ struct LinkRow {
   bool up = false;       // administratively
   bool carrier = false;  // IFF_LOWER_UP
   Mac mac;               // zero if the device has none
-  std::optional<VxlanRow> vxlan;
-  bool layer3_tun = false;  // a TUN device that carries IP packets (not TAP)
-  int bridge = 0;           // index of the bridge, or other device, of which it is a port; 0: none
+  // As for our own devices, the interface below without its name. nullopt: the device is not of a
+  // kind that we make.
+  std::optional<LinkSettings> settings;
+  bool external = false;  // another program chooses tunnel and family of each packet
+  int bridge = 0;         // index of the bridge, or other device, of which it is a port; 0: none
   std::uint32_t rp_filter = 0;  // its own setting; the one of all devices counts too
   bool operator==(const LinkRow&) const = default;
 };
@@ -115,13 +105,16 @@ struct LinkChange {
   std::optional<std::uint32_t> rp_filter;
 };
 
-// Each function appends one request; the comment is the equivalent command. ip link add NAME
-// address MAC mtu MTU txqueuelen 0 type vxlan id .. local .. dev .. dstport ..
-void create_vxlan(NetlinkBatch& batch, const Link& link, const VxlanSettings& vxlan, int lower);
+// Each function appends one request; the comment is the equivalent command.
+
+// ip link add NAME address MAC mtu MTU txqueuelen 0 type KIND ..
+// `link` is of a kind that the kernel makes (LinkKind::put_new). `lower`: the index of its lower
+// device, 0: none.
+void create_link(NetlinkBatch& batch, const Link& link, int lower);
 void change_link(NetlinkBatch& batch, int index, const LinkChange& change);  // ip link set
-// ip link set DEV type vxlan learning; the kernel rejects an MTU in the same request.
-// `lower`: the index of vxlan.lower. Sets what the kernel can change: learning, local, lower.
-void change_vxlan(NetlinkBatch& batch, int index, const VxlanSettings& vxlan, int lower);
+// ip link set DEV type KIND ..: what the kernel can change of the settings of the kind
+// (LinkKind::put_changeable). It rejects an MTU of a vxlan device in the same request.
+void change_link_settings(NetlinkBatch& batch, int index, const LinkSettings& settings, int lower);
 void delete_link(NetlinkBatch& batch, int index);
 void get_link(NetlinkBatch& batch, const std::string& name);
 void get_link(NetlinkBatch& batch, int index);

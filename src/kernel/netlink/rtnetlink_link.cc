@@ -3,11 +3,11 @@
 #include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
-#include <linux/if_tun.h>
 #include <linux/ip.h>
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
 
+#include "kernel/netlink/link_kind.h"
 #include "kernel/netlink/rtnetlink.h"
 #include "net/socket_address.h"
 
@@ -29,45 +29,11 @@ ifaddrmsg address_header(int link, std::uint8_t family) {
   return header;
 }
 
-bool is_on(const NetlinkAttributes<IFLA_VXLAN_MAX>& data, int type) {
-  return data.number<std::uint8_t>(static_cast<std::size_t>(type)).value_or(0) != 0;
-}
-
-VxlanRow decode_vxlan(NetlinkBytes bytes) {
-  const NetlinkAttributes<IFLA_VXLAN_MAX> data(bytes);
-  VxlanRow row;
-  row.vni = data.number<std::uint32_t>(IFLA_VXLAN_ID).value_or(0);
-  row.port = data.big_endian(IFLA_VXLAN_PORT).value_or(0);
-  const auto local6 = data.ip(IFLA_VXLAN_LOCAL6, Family::v6);
-  row.local = local6 ? *local6 : data.ip(IFLA_VXLAN_LOCAL, Family::v4).value_or(IpAddress{});
-  row.lower = data.number<std::int32_t>(IFLA_VXLAN_LINK).value_or(0);
-  row.learning = is_on(data, IFLA_VXLAN_LEARNING);
-  row.gbp = data.has(IFLA_VXLAN_GBP);
-  row.metadata = is_on(data, IFLA_VXLAN_COLLECT_METADATA);
-  row.plain = !data.has(IFLA_VXLAN_GROUP) && !data.has(IFLA_VXLAN_GROUP6) &&
-              !is_on(data, IFLA_VXLAN_PROXY) && !is_on(data, IFLA_VXLAN_RSC) &&
-              !is_on(data, IFLA_VXLAN_L2MISS) && !is_on(data, IFLA_VXLAN_L3MISS) && !row.metadata;
-  return row;
-}
-
-// The settings that the kernel can change while the device exists.
-void put_changeable(NetlinkBatch& batch, const VxlanSettings& vxlan, int lower) {
-  if (!vxlan.local.is_unspecified()) {
-    batch.put(vxlan.local.is_v4() ? IFLA_VXLAN_LOCAL : IFLA_VXLAN_LOCAL6, vxlan.local);
-  }
-  if (lower != 0) batch.put(IFLA_VXLAN_LINK, static_cast<std::uint32_t>(lower));
-  // The kernel's default is on.
-  batch.put(IFLA_VXLAN_LEARNING, std::uint8_t{vxlan.learning});
-}
-
 void decode_link_info(NetlinkBytes bytes, LinkRow& row) {
   const NetlinkAttributes<IFLA_INFO_MAX> info(bytes);
   row.kind = info.text(IFLA_INFO_KIND);
-  if (row.kind == "vxlan") row.vxlan = decode_vxlan(info.at(IFLA_INFO_DATA));
-  if (row.kind == "tun") {
-    const NetlinkAttributes<IFLA_TUN_MAX> tun(info.at(IFLA_INFO_DATA));
-    row.layer3_tun = tun.number<std::uint8_t>(IFLA_TUN_TYPE) == IFF_TUN;
-  }
+  const LinkKind* kind = kind_named(row.kind);
+  if (kind) row.settings = kind->decode(info.at(IFLA_INFO_DATA), row);
 }
 
 // The settings of a device are 32-bit numbers, the first of which is number 1.
@@ -103,20 +69,16 @@ std::optional<LinkRow> decode_link(NetlinkBytes payload) {
   return row;
 }
 
-void create_vxlan(NetlinkBatch& batch, const Link& link, const VxlanSettings& vxlan, int lower) {
+void create_link(NetlinkBatch& batch, const Link& link, int lower) {
+  const LinkKind& kind = kind_of(link.kind);
   batch.begin(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, link_header(0));
   batch.put(IFLA_IFNAME, link.name);
-  if (!vxlan.mac.is_zero()) batch.put(IFLA_ADDRESS, vxlan.mac);
+  if (const auto mac = mac_of(link.kind); mac && !mac->is_zero()) batch.put(IFLA_ADDRESS, *mac);
   if (link.mtu != 0) batch.put(IFLA_MTU, link.mtu);
   batch.put(IFLA_TXQLEN, std::uint32_t{0});
   batch.nest(IFLA_LINKINFO, [&] {
-    batch.put(IFLA_INFO_KIND, std::string_view("vxlan"));
-    batch.nest(IFLA_INFO_DATA, [&] {
-      batch.put(IFLA_VXLAN_ID, vxlan.vni);
-      put_changeable(batch, vxlan, lower);
-      batch.put_big_endian(IFLA_VXLAN_PORT, vxlan.port);
-      if (vxlan.gbp) batch.put_flag(IFLA_VXLAN_GBP);
-    });
+    batch.put(IFLA_INFO_KIND, kind.name);
+    batch.nest(IFLA_INFO_DATA, [&] { kind.put_new(batch, link.kind, lower); });
   });
 }
 
@@ -139,11 +101,12 @@ void change_link(NetlinkBatch& batch, int index, const LinkChange& change) {
   });
 }
 
-void change_vxlan(NetlinkBatch& batch, int index, const VxlanSettings& vxlan, int lower) {
+void change_link_settings(NetlinkBatch& batch, int index, const LinkSettings& settings, int lower) {
+  const LinkKind& kind = kind_of(settings);
   batch.begin(RTM_NEWLINK, 0, link_header(index));
   batch.nest(IFLA_LINKINFO, [&] {
-    batch.put(IFLA_INFO_KIND, std::string_view("vxlan"));
-    batch.nest(IFLA_INFO_DATA, [&] { put_changeable(batch, vxlan, lower); });
+    batch.put(IFLA_INFO_KIND, kind.name);
+    batch.nest(IFLA_INFO_DATA, [&] { kind.put_changeable(batch, settings, lower); });
   });
 }
 

@@ -7,6 +7,8 @@
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
 
+#include "kernel/netlink/link_kind.h"
+
 namespace flannel::rtnetlink_test {
 namespace {
 
@@ -33,7 +35,7 @@ TEST(RtnetlinkTest, Vxlan) {
                             .learning = true,
                             .gbp = true,
                             .mac = kMac};
-  create_vxlan(batch, {.name = "flannel.42", .kind = vxlan, .mtu = 1400}, vxlan, kLink);
+  create_link(batch, {.name = "flannel.42", .kind = vxlan, .mtu = 1400}, kLink);
   const NetlinkMessage message = only(batch);
   EXPECT_EQ(message.type, RTM_NEWLINK);
   EXPECT_EQ(message.flags, NLM_F_REQUEST | NLM_F_CREATE | NLM_F_EXCL);
@@ -47,14 +49,21 @@ TEST(RtnetlinkTest, Vxlan) {
   EXPECT_EQ(row->mtu, 1400U);
   EXPECT_EQ(row->queue_len, 0U);
   EXPECT_EQ(row->mac, kMac);
-  ASSERT_TRUE(row->vxlan);
-  EXPECT_EQ(row->vxlan->vni, 42U);
-  EXPECT_EQ(row->vxlan->port, 4789);
-  EXPECT_EQ(row->vxlan->local, IpAddress::v4(192, 0, 2, 1));
-  EXPECT_EQ(row->vxlan->lower, kLink);
-  EXPECT_TRUE(row->vxlan->learning);
-  EXPECT_TRUE(row->vxlan->gbp);
-  EXPECT_TRUE(row->vxlan->plain);
+  ASSERT_TRUE(row->settings);
+  VxlanSettings read = vxlan;
+  read.lower.index = kLink;
+  EXPECT_EQ(*row->settings, LinkSettings(read));
+  EXPECT_FALSE(row->external);
+}
+
+TEST(RtnetlinkTest, AKindHasOneTableByItsSettingsAndByItsName) {
+  for (const LinkSettings& settings :
+       {LinkSettings(VxlanSettings{}), LinkSettings(TunSettings{})}) {
+    const LinkKind& kind = kind_of(settings);
+    EXPECT_EQ(kind_named(kind.name), &kind);
+    EXPECT_EQ(to_string(settings).substr(0, kind.name.size()), kind.name);
+  }
+  EXPECT_EQ(kind_named("bridge"), nullptr);
 }
 
 TEST(RtnetlinkTest, Address) {

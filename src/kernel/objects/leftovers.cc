@@ -11,24 +11,17 @@
 #include <set>
 #include <utility>
 
-#include "base/parse.h"
 #include "kernel/netlink/devices.h"
-#include "plan/vxlan_device.h"
+#include "kernel/netlink/link_kind.h"
 
 namespace flannel {
 namespace {
 
-// "flannel7" with the prefix "flannel" is 7.
-std::optional<std::uint32_t> number_after(std::string_view prefix, std::string_view name) {
-  if (!name.starts_with(prefix)) return std::nullopt;
-  return parse_decimal<std::uint32_t>(name.substr(prefix.size()));
-}
-
 // Empty: not one of our devices.
 std::string_view backend_of(const LinkRow& row) {
-  if (row.vxlan && is_vxlan_name(row.name, row.vxlan->vni)) return "vxlan";
-  if (row.layer3_tun && number_after("flannel", row.name)) return "udp";
-  return {};
+  if (!row.settings) return {};
+  const LinkKind& kind = kind_of(*row.settings);
+  return kind.is_our_name(row.name, *row.settings) ? kind.backend : std::string_view();
 }
 
 using Links = std::map<int, LinkRow>;
@@ -114,8 +107,8 @@ Result<std::vector<Leftover>> find_leftovers(NetlinkSocket& socket) {
   return found;
 }
 
-Result<std::vector<LeftDevice>> left_vxlans(NetlinkSocket& socket,
-                                            std::span<const IpPrefix> networks) {
+Result<std::vector<LeftDevice>> left_tunnels(NetlinkSocket& socket,
+                                             std::span<const IpPrefix> networks) {
   NetlinkBatch ask_addresses, ask_links;
   dump_addresses(ask_addresses, 0);
   std::set<int> in_network;
@@ -129,7 +122,7 @@ Result<std::vector<LeftDevice>> left_vxlans(NetlinkSocket& socket,
   dump_links(ask_links);
   for (const LinkRow& row :
        TRY_DURING(dump_rows(socket, ask_links, decode_link), "list the devices")) {
-    if (backend_of(row) != "vxlan") continue;
+    if (backend_of(row).empty() || !kind_of(*row.settings).put_new) continue;
     left.push_back({TRY(devices.as_link(row)), in_network.contains(row.index)});
   }
   return left;

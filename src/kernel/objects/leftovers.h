@@ -28,10 +28,10 @@ struct Leftover {
 // Returns the leftovers in an order in which they can be removed.
 Result<std::vector<Leftover>> find_leftovers(NetlinkSocket& socket);
 
-// The vxlan devices of earlier runs, also of other daemons. Those of `networks` have an address in
-// one of them.
-Result<std::vector<LeftDevice>> left_vxlans(NetlinkSocket& socket,
-                                            std::span<const IpPrefix> networks);
+// The devices of earlier runs by which the kernel wraps packets, also those of other daemons. Those
+// of `networks` have an address in one of them.
+Result<std::vector<LeftDevice>> left_tunnels(NetlinkSocket& socket,
+                                             std::span<const IpPrefix> networks);
 
 // Returns one result for each; a leftover that is already gone is a success.
 std::vector<Result<void>> remove_leftovers(NetlinkSocket& socket,

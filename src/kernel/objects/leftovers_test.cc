@@ -91,7 +91,7 @@ TEST_F(LeftoversTest, TheDevicesOfANetworkHaveAnAddressInIt) {
       "ip link add fl2.7 type vxlan id 7 dstport 8473 dev eth0 local 192.0.2.1; "
       "ip link add vxlan8 type vxlan id 8 dstport 8472 dev eth0 local 192.0.2.1; "
       "ip address add 10.5.1.0/32 dev fl2.7; ip address add 10.5.1.0/32 dev vxlan8");
-  const auto left = left_vxlans(socket_, std::vector{*IpPrefix::parse_v4("10.5.0.0/16")});
+  const auto left = left_tunnels(socket_, std::vector{*IpPrefix::parse_v4("10.5.0.0/16")});
   ASSERT_TRUE(left) << left.error().text;
   std::string text;
   for (const auto& [link, is_of_network] : *left)

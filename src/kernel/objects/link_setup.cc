@@ -7,15 +7,11 @@
 
 #include "kernel/host/ipv6_settings.h"
 #include "kernel/host/source_check.h"
+#include "kernel/netlink/link_kind.h"
 #include "plan/diff.h"
 
 namespace flannel {
 namespace {
-
-// The kernel keeps ports and VNIs apart by the family of the outer packets.
-bool same_underlay_family(const LinkRow& row, const Link& link) {
-  return row.vxlan->local.family == std::get<VxlanSettings>(link.kind).local.family;
-}
 
 LinkChange difference(const LinkRow& row, const Link& link) {
   LinkChange change;
@@ -24,20 +20,13 @@ LinkChange difference(const LinkRow& row, const Link& link) {
   if (!link.strict_source_check && is_source_check_strict(row.rp_filter)) {
     change.rp_filter = kLooseSourceCheck;
   }
-  std::uint32_t queue_len = 0;  // vxlan: no queue, as in upstream
-  if (const auto* vxlan = std::get_if<VxlanSettings>(&link.kind)) {
-    if (!vxlan->mac.is_zero() && vxlan->mac != row.mac) change.mac = vxlan->mac;
-  } else {
-    queue_len = std::get<TunSettings>(link.kind).queue_len;
+  if (const auto mac = mac_of(link.kind); mac && !mac->is_zero() && *mac != row.mac) {
+    change.mac = mac;
   }
+  const LinkKind& kind = kind_of(link.kind);
+  const std::uint32_t queue_len = kind.queue_len ? kind.queue_len(link.kind) : 0;
   if (queue_len != row.queue_len) change.queue_len = queue_len;
   return change;
-}
-
-// What change_vxlan() sets.
-bool differs(const VxlanSettings& want, const VxlanRow& have) {
-  return want.learning != have.learning || want.local != have.local ||
-         (want.lower.index != 0 && want.lower.index != have.lower);
 }
 
 bool has_changes(const LinkChange& change) {
@@ -49,33 +38,31 @@ bool has_changes(const LinkChange& change) {
 Result<void> LinkSetup::put(const Link& link) {
   const LinkRow* row = TRY(find_ours(link.name));
   if (row) return change(*row, link);
-  if (std::holds_alternative<VxlanSettings>(link.kind)) return create(link);
+  if (kind_of(link.kind).put_new) return create(link);
   return fail(ErrorKind::not_found,
               fmt::format("set up {}: the packet path has not made it", link.name));
 }
 
 Result<void> LinkSetup::recreate(const Link& link) {
-  if (!std::holds_alternative<VxlanSettings>(link.kind)) {
+  if (!kind_of(link.kind).put_new) {
     return fail(ErrorKind::unsupported,
                 fmt::format("recreate {}: only the packet path makes such a device", link.name));
   }
   const LinkRow* row = TRY(find_ours(link.name));
   TRY(lower_of(link));
-  if (row) TRY(try_port(*row, link));
+  if (row) TRY(try_out(*row, link));
   TRY(remove(link.name));
   return create(link);
 }
 
-// A second device with our VNI is possible for a moment if its port is another one. With the same
-// port it is not possible, and no trial is needed: the port is ours.
-Result<void> LinkSetup::try_port(const LinkRow& row, const Link& link) {
-  const auto& vxlan = std::get<VxlanSettings>(link.kind);
-  if (!row.vxlan || row.vxlan->port == vxlan.port) return {};
-  Link trial = link;
-  trial.name = fmt::format("fl-try.{}", vxlan.vni);  // at most 15 characters
-  trial.up = true;
-  const auto made = create(trial);
-  TRY(remove(trial.name));
+Result<void> LinkSetup::try_out(const LinkRow& row, const Link& link) {
+  const LinkKind& kind = kind_of(link.kind);
+  const bool is_same_kind = row.settings && row.settings->index() == link.kind.index();
+  if (!is_same_kind || !kind.trial) return {};
+  const auto trial = kind.trial(*row.settings, link);
+  if (!trial) return {};
+  const auto made = create(*trial);
+  TRY(remove(trial->name));
   if (made) return {};
   return Failure(Error(made.error()).during(fmt::format("{} stays as it was", link.name)));
 }
@@ -104,23 +91,27 @@ Result<const LinkRow*> LinkSetup::find_ours(const std::string& name) {
 // Finds the lower device by its index, whatever its name, and by its name only if `link` has no
 // index. 0: `link` has no lower device.
 Result<int> LinkSetup::lower_of(const Link& link) {
-  const LowerDevice& lower = std::get<VxlanSettings>(link.kind).lower;
-  if (lower.name.empty() && lower.index == 0) return 0;
-  const std::string now = TRY(devices_.name_of(lower.index));
-  if (!now.empty()) return lower.index;
+  const LowerDevice* lower = flannel::lower_of(link.kind);
+  if (!lower || (lower->name.empty() && lower->index == 0)) return 0;
+  const std::string now = TRY(devices_.name_of(lower->index));
+  if (!now.empty()) return lower->index;
   // A recreated interface has another index; UnderlayCheck puts that into the wish.
-  const LinkRow* row = lower.index != 0 ? nullptr : TRY(devices_.find(lower.name));
+  const LinkRow* row = lower->index != 0 ? nullptr : TRY(devices_.find(lower->name));
   if (row != nullptr) return row->index;
   return fail(ErrorKind::not_found,
-              fmt::format("create {}: there is no interface {}", link.name, lower.name));
+              fmt::format("create {}: there is no interface {}", link.name, lower->name));
 }
 
 Result<void> LinkSetup::create(const Link& link) {
   const int lower = TRY(lower_of(link));
   NetlinkBatch batch;
-  create_vxlan(batch, link, std::get<VxlanSettings>(link.kind), lower);
+  create_link(batch, link, lower);
   auto created = carry_out(batch);
-  if (!created && created.error().kind == ErrorKind::exists) name_vni_holder(created.error(), link);
+  const LinkKind& kind = kind_of(link.kind);
+  // The kernel does not name the device that is in the way.
+  if (!created && created.error().kind == ErrorKind::exists && kind.why_not_created) {
+    created.error().text += kind.why_not_created(link, all_links());
+  }
   TRY_DURING(std::move(created), "create " + link.name);
   // The device is created down, so that it sends nothing before IPv6 is disabled on it. The other
   // settings, and those that the kernel did not accept at creation, are then changed.
@@ -140,62 +131,27 @@ Result<void> LinkSetup::change(const LinkRow& row, const Link& link) {
   }
   keep_ipv6_quiet(link.name);
   NetlinkBatch batch;
-  const auto* vxlan = std::get_if<VxlanSettings>(&link.kind);
-  if (vxlan && differs(*vxlan, *row.vxlan)) {
-    change_vxlan(batch, row.index, *vxlan, TRY(lower_of(link)));
+  const LinkKind& kind = kind_of(link.kind);
+  if (kind.has_changeable && kind.has_changeable(link.kind, *row.settings)) {
+    change_link_settings(batch, row.index, link.kind, TRY(lower_of(link)));
   }
   const LinkChange differing = difference(row, link);
   if (has_changes(differing)) change_link(batch, row.index, differing);
   devices_.forget(link.name);
   auto done = carry_out(batch);
-  // The kernel binds the port when the device is set up.
-  if (!done && done.error().kind == ErrorKind::exists && vxlan && differing.up) {
-    return fail(ErrorKind::exists, fmt::format("set {} up: UDP port {} is taken by {}", link.name,
-                                               vxlan->port, holder_of(link)));
+  if (!done && done.error().kind == ErrorKind::exists && differing.up && kind.why_not_up) {
+    return fail(ErrorKind::exists,
+                fmt::format("set {} up: {}", link.name, kind.why_not_up(link, all_links())));
   }
   TRY_DURING(std::move(done), "change " + link.name);
   return {};
 }
 
-// Describes the vxlan device or the program that has the port of `link`. Devices can share a port
-// only if all have the same features.
-std::string LinkSetup::holder_of(const Link& link) {
-  const std::uint16_t port = std::get<VxlanSettings>(link.kind).port;
-  const std::string program = fmt::format(
-      "a program (\"ss -lnup sport = {}\" names it): end it, or set another Port in the "
-      "Backend of the network's configuration",
-      port);
+// None if they cannot be read: they only explain a failure.
+std::vector<LinkRow> LinkSetup::all_links() {
   NetlinkBatch request;
   dump_links(request);
-  const auto rows = dump_rows(socket_, request, decode_link);
-  if (!rows) return program;
-  for (const LinkRow& row : *rows) {
-    if (!row.vxlan || row.vxlan->port != port || !row.up || row.name == link.name) continue;
-    if (!same_underlay_family(row, link) && !row.vxlan->metadata) continue;
-    return fmt::format(
-        "the vxlan device {}, which has other features: give one of the two another "
-        "port (Port in the Backend of the network's configuration)",
-        row.name);
-  }
-  return program;
-}
-
-// Adds the name of the device with the same VNI to the error, because the kernel does not report
-// it.
-void LinkSetup::name_vni_holder(Error& error, const Link& link) {
-  const std::uint32_t vni = std::get<VxlanSettings>(link.kind).vni;
-  NetlinkBatch request;
-  dump_links(request);
-  const auto rows = dump_rows(socket_, request, decode_link);
-  if (!rows) return;
-  for (const LinkRow& row : *rows) {
-    if (!row.vxlan || row.vxlan->vni != vni || row.name == link.name) continue;
-    if (!same_underlay_family(row, link)) continue;
-    error.text += fmt::format(
-        "; {} has VNI {}: delete it (ip link delete {}), or set another VNI in "
-        "the Backend of the network's configuration",
-        row.name, vni, row.name);
-  }
+  return dump_rows(socket_, request, decode_link).value_or(std::vector<LinkRow>{});
 }
 
 Result<void> LinkSetup::carry_out(NetlinkBatch& batch) {

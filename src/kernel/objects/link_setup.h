@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <vector>
+
 #include "base/result.h"
 #include "kernel/netlink/devices.h"
 #include "kernel/netlink/netlink_socket.h"
@@ -27,11 +29,11 @@ class LinkSetup {
   // nullptr: no device has this name.
   Result<const LinkRow*> find_ours(const std::string& name);
   Result<int> lower_of(const Link& link);
-  Result<void> try_port(const LinkRow& row, const Link& link);
+  // Makes the device under another name for a moment, if its kind allows and needs that.
+  Result<void> try_out(const LinkRow& row, const Link& link);
   Result<void> create(const Link& link);
   Result<void> change(const LinkRow& row, const Link& link);
-  std::string holder_of(const Link& link);
-  void name_vni_holder(Error& error, const Link& link);
+  std::vector<LinkRow> all_links();
   Result<void> carry_out(NetlinkBatch& batch);  // returns the first failure
 
   NetlinkSocket& socket_;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "kernel/netlink/checksum_offload.h"
+#include "kernel/netlink/link_kind.h"
 #include "kernel/objects/change_run.h"
 #include "kernel/objects/link_setup.h"
 
@@ -76,7 +77,7 @@ Result<void> LinuxKernel::apply_link(const KernelChange& change, Devices& device
 // A device that another program has set so is left as it is.
 Result<void> LinuxKernel::set_checksums(const Link& link, Devices& devices) {
   const LinkRow* row = TRY(devices.find(link.name));
-  if (!row || !row->vxlan) return {};
+  if (!row || !row->settings || !kind_of(*row->settings).has_software_checksums) return {};
   if (link.software_checksums) {
     software_checksums_.insert(row->index);
     return set_checksum_offload(link.name, false);

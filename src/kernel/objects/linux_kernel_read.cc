@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "kernel/host/source_check.h"
 #include "kernel/netlink/checksum_offload.h"
+#include "kernel/netlink/link_kind.h"
 #include "kernel/netlink/route_dump.h"
 #include "kernel/objects/linux_kernel.h"
 
@@ -102,15 +103,14 @@ Result<void> LinuxKernel::read_link(const std::string& name, Reading& reading) {
   reading.state.links.push_back(std::move(link));
   TRY(read_addresses(*row, reading));
   TRY(read_neighbours(*row, reading));
-  if (row->vxlan) TRY(read_fdb(*row, reading));
+  if (kind_of(*row->settings).has_fdb) TRY(read_fdb(*row, reading));
   return {};
 }
 
 // A failure is read as "no": the change that follows has the reason.
 bool LinuxKernel::has_software_checksums(const LinkRow& row, const Scope& scope) {
-  if (!row.vxlan || !(scope.software_checksums || software_checksums_.contains(row.index))) {
-    return false;
-  }
+  if (!kind_of(*row.settings).has_software_checksums) return false;
+  if (!scope.software_checksums && !software_checksums_.contains(row.index)) return false;
   if (offloads_checksums(row.name).value_or(true)) return false;
   software_checksums_.insert(row.index);
   return true;

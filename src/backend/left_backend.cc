@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backend/left_backend.h"
+
+#include <string>
+#include <variant>
+
+#include "backend/udp.h"
+#include "backend/vxlan.h"
+
+namespace flannel {
+namespace {
+
+AnnouncedBackend announced_by(const VxlanSettings& vxlan) {
+  return {.type = std::string(VxlanBackend::kType), .vni = vxlan.vni, .port = vxlan.port};
+}
+
+AnnouncedBackend announced_by(const TunSettings&) {
+  return {.type = std::string(UdpBackend::kType)};
+}
+
+void add_data(const VxlanSettings& vxlan, LeaseAttributes& lease) {
+  lease.backend_type = VxlanBackend::kType;
+  lease.data(vxlan.local.family) = encode_vxlan_data({vxlan.vni, vxlan.mac});
+}
+
+// A lease of udp has neither type nor data.
+void add_data(const TunSettings&, LeaseAttributes&) {}
+
+}  // namespace
+
+AnnouncedBackend backend_of(const LinkSettings& device) {
+  return std::visit([](const auto& kind) { return announced_by(kind); }, device);
+}
+
+void announce(const LinkSettings& device, LeaseAttributes& lease) {
+  lease.backend = backend_of(device);
+  std::visit([&lease](const auto& kind) { add_data(kind, lease); }, device);
+}
+
+}  // namespace flannel
