@@ -375,7 +375,7 @@ TEST(MakeBackendTest, NamesAnUnsupportedBackend) {
   EXPECT_EQ(made(R"({"Type":"wireguard"})").error().kind, ErrorKind::unsupported);
   EXPECT_EQ(made(R"({"Type":"teleport"})").error().kind, ErrorKind::invalid);
   EXPECT_EQ(made("{}").error().kind, ErrorKind::invalid);
-  EXPECT_NE(made(R"({"Type":"teleport"})").error().text.find("alloc, host-gw, udp and vxlan"),
+  EXPECT_NE(made(R"({"Type":"teleport"})").error().text.find("alloc, host-gw, ipip, udp and vxlan"),
             std::string::npos);
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 #include <variant>
 
+#include "backend/ipip.h"
 #include "backend/udp.h"
 #include "backend/vxlan.h"
 
@@ -18,9 +19,17 @@ AnnouncedBackend announced_by(const TunSettings&) {
   return {.type = std::string(UdpBackend::kType)};
 }
 
+AnnouncedBackend announced_by(const IpipSettings&) {
+  return {.type = std::string(IpipBackend::kType)};
+}
+
 void add_data(const VxlanSettings& vxlan, LeaseAttributes& lease) {
   lease.backend_type = VxlanBackend::kType;
   lease.data(vxlan.local.family) = encode_vxlan_data({vxlan.vni, vxlan.mac});
+}
+
+void add_data(const IpipSettings&, LeaseAttributes& lease) {
+  lease.backend_type = IpipBackend::kType;
 }
 
 // A lease of udp has neither type nor data.

@@ -14,6 +14,7 @@ TEST(LeftBackendTest, AVxlanDeviceNamesVniAndPort) {
   EXPECT_EQ(to_string(backend_of(LinkSettings(vxlan(IpAddress::v4(192, 0, 2, 1), 1)))),
             "vxlan (VNI 7, Port 8473)");
   EXPECT_EQ(backend_of(LinkSettings(TunSettings{})), AnnouncedBackend{.type = "udp"});
+  EXPECT_EQ(backend_of(LinkSettings(IpipSettings{})), AnnouncedBackend{.type = "ipip"});
 }
 
 TEST(LeftBackendTest, TheDevicesOfBothFamiliesAreOneLease) {
@@ -30,6 +31,13 @@ TEST(LeftBackendTest, ATunDeviceHasALeaseWithoutTypeAndData) {
   announce(TunSettings{}, lease);
   EXPECT_EQ(lease.backend, AnnouncedBackend{.type = "udp"});
   EXPECT_EQ(lease.backend_type + lease.backend_data, "");
+}
+
+TEST(LeftBackendTest, AnIpipDeviceHasALeaseWithATypeAndWithoutData) {
+  LeaseAttributes lease;
+  announce(IpipSettings{.local = IpAddress::v4(192, 0, 2, 1)}, lease);
+  EXPECT_EQ(lease.backend, AnnouncedBackend{.type = "ipip"});
+  EXPECT_EQ(lease.backend_type + lease.backend_data, "ipip");
 }
 
 }  // namespace

@@ -35,6 +35,10 @@ constexpr auto kUdp = std::to_array<BackendOption>(
      {.key = "Persistent", .absent = "true"},
      {.key = "Queues", .kind = Kind::number, .absent = "by the number of CPUs"}});
 
+constexpr auto kIpip = std::to_array<BackendOption>(
+    {{.key = "MTU", .kind = Kind::number, .absent = "that of the underlay", .zero_is_absent = true},
+     {.key = "DirectRouting", .absent = "false"}});
+
 std::optional<std::string> read_number(JsonObject& json, const BackendOption& option) {
   const auto number = json.integer(option.key, 0, std::numeric_limits<std::uint32_t>::max());
   if (!number || !*number || (**number == 0 && option.zero_is_absent)) return std::nullopt;
@@ -52,6 +56,7 @@ std::optional<std::string> read_boolean(JsonObject& json, const BackendOption& o
 std::span<const BackendOption> options_of_backend(std::string_view type) {
   if (type == "vxlan") return kVxlan;
   if (type == "udp") return kUdp;
+  if (type == "ipip") return kIpip;
   return {};
 }
 

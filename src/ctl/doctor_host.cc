@@ -95,10 +95,10 @@ void ask_of_way(const PacketRules& rules, const Way& way, Found& found) {
   if (!way.tunnel) return;
   const auto& [sent, received] = *way.tunnel;
   ask(rules, sent,
-      fmt::format("the overlay's own udp/{} to {}", *sent.port, to_string(sent.destination)),
+      fmt::format("the overlay's own {} to {}", in_words(sent), to_string(sent.destination)),
       found);
   ask(rules, received,
-      fmt::format("the overlay's own udp/{} from {}", *received.port, to_string(received.source)),
+      fmt::format("the overlay's own {} from {}", in_words(received), to_string(received.source)),
       found);
 }
 

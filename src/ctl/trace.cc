@@ -136,6 +136,7 @@ class Tracing {
                              by.empty() ? "" : by.substr(1) + " ", way->device,
                              way->kind.empty() ? "" : " (" + way->kind + ")", way->mtu));
     if (!way->is_up) return stop("device", way->device + " is down");
+    if (way->kind == "ipip" && way->remote) return add_underlay(*way->remote);
     return way->kind != "vxlan" || add_vxlan(*way);
   }
 
@@ -150,9 +151,13 @@ class Tracing {
                   fmt::format("{} has no entry for {}", way.device, to_string(*way.neighbour)));
     }
     add("FDB", fmt::format("{} is at {}", to_string(*way.neighbour), to_string(*way.remote)));
-    const auto underlay = packet_way(IpAddress::unspecified(way.remote->family), *way.remote, "");
+    return add_underlay(*way.remote);
+  }
+
+  bool add_underlay(const IpAddress& remote) {
+    const auto underlay = packet_way(IpAddress::unspecified(remote.family), remote, "");
     if (!underlay) return stop("underlay", underlay.error().text);
-    add("underlay", fmt::format("{} by {}{}", to_string(*way.remote), underlay->device,
+    add("underlay", fmt::format("{} by {}{}", to_string(remote), underlay->device,
                                 underlay->via ? " via " + to_string(*underlay->via) : ""));
     return true;
   }
@@ -170,7 +175,7 @@ class Tracing {
     if (!tunnel_) return;
     const bool leaves = tunnel_->course == trace::Course::sent;
     ask(rules, *tunnel_, "tunnel",
-        fmt::format("as udp/{} {} {} by {}", *tunnel_->port, leaves ? "to" : "from",
+        fmt::format("as {} {} {} by {}", in_words(*tunnel_), leaves ? "to" : "from",
                     to_string(leaves ? tunnel_->destination : tunnel_->source),
                     leaves ? tunnel_->out : tunnel_->in));
   }
@@ -234,7 +239,7 @@ class Tracing {
   const Result<DaemonView> daemon_;
   const Result<HostView> host_;
   std::string in_, out_;
-  std::optional<trace::Packet> tunnel_;  // the datagram that carries the packet; nullopt: none
+  std::optional<trace::Packet> tunnel_;  // what carries the packet; nullopt: nothing
   std::vector<Step> steps_;
 };
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ctl/tunnel_packet.h"
 
-#include <string>
+#include <fmt/format.h>
+
 #include <string_view>
 
 #include "base/parse.h"
@@ -38,21 +39,24 @@ std::optional<IpAddress> own_address(const DaemonView& daemon, Family family) {
 
 std::optional<TunnelPackets> tunnel_packets(const DaemonView& daemon, const PeerView& peer,
                                             const PacketWay& way) {
-  if (way.kind != "vxlan" && way.kind != "tun") return std::nullopt;
+  const bool is_ipip = way.kind == "ipip";
+  if (way.kind != "vxlan" && way.kind != "tun" && !is_ipip) return std::nullopt;
   const auto port = port_in(peer.backend);
   const auto remote = remote_of(peer, way);
-  if (!port || !remote) return std::nullopt;
+  if ((!port && !is_ipip) || !remote) return std::nullopt;
   const auto own = own_address(daemon, remote->family);
   const auto underlay = packet_way(IpAddress::unspecified(remote->family), *remote, "");
   if (!own || !underlay || underlay->device.empty()) return std::nullopt;
-  // With udp one pair of ports is for both ways, so what is sent makes the answers known.
+  // With udp one pair of ports is for both ways, and IPIP has none: what is sent makes the answers
+  // known.
   const bool is_new = way.kind == "vxlan";
+  const std::string protocol = is_ipip ? "ipencap" : "udp";
   TunnelPackets packets;
   packets.sent = {.source = *own,
                   .destination = *remote,
                   .in = "",
                   .out = underlay->device,
-                  .protocol = "udp",
+                  .protocol = protocol,
                   .port = port,
                   .course = trace::Course::sent,
                   .is_new = is_new};
@@ -60,11 +64,15 @@ std::optional<TunnelPackets> tunnel_packets(const DaemonView& daemon, const Peer
                       .destination = *own,
                       .in = underlay->device,
                       .out = "",
-                      .protocol = "udp",
+                      .protocol = protocol,
                       .port = port,
                       .course = trace::Course::received,
                       .is_new = is_new};
   return packets;
+}
+
+std::string in_words(const trace::Packet& tunnel) {
+  return tunnel.port ? fmt::format("udp/{}", *tunnel.port) : "IP protocol 4";
 }
 
 }  // namespace flannel

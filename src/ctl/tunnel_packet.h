@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 
 #include "ctl/daemon_view.h"
 #include "kernel/host/packet_way.h"
@@ -9,10 +10,14 @@
 
 namespace flannel {
 
-// The datagrams that carry packets between this host and a peer, as the packet filters see them.
+// The packets of the underlay that carry packets between this host and a peer, as the packet
+// filters see them.
 struct TunnelPackets {
   trace::Packet sent, received;
 };
+
+// "udp/8472", "IP protocol 4".
+std::string in_words(const trace::Packet& tunnel);
 
 // `way`: that of a packet of a container to the peer. nullopt: it is not wrapped, or the daemon
 // does not say enough.

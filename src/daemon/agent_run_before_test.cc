@@ -45,6 +45,29 @@ TEST_F(RunBeforeTest, ATunDeviceThatARunBeforeLeftReceivesForAMinuteAndGoes) {
   EXPECT_TRUE(agent_->ready());
 }
 
+TEST_F(RunBeforeTest, AnIpipDeviceIsAdoptedAndOneOfARunBeforeReceivesForAMinuteAndGoes) {
+  const char* ipip = R"({"Network":"10.5.0.0/16","Backend":{"Type":"ipip"}})";
+  configure(ipip);
+  const std::string had = kernel_.dump();
+  EXPECT_TRUE(has("link flannel.ipip ipip remote any local 192.0.2.1 mtu 1480 up")) << had;
+  agent_.reset();
+  kernel_.take_log();
+  start_agent();
+  EXPECT_EQ(kernel_.dump(), had);
+  EXPECT_EQ(kernel_.take_log(), "") << "nothing is written";
+  const std::string key = own_key();
+  agent_.reset();
+  store_->remove(kPrefix, key);  // so that the device alone says what peers send to
+  store_->put_config(kPrefix, kHostGw);
+  start_agent();
+  EXPECT_TRUE(announces(R"("BackendType":"host-gw")")) << record();
+  EXPECT_TRUE(has("link flannel.ipip")) << kernel_.dump();
+  loop_.advance(Dataplanes::kLinger + seconds(1));
+  loop_.run_until_idle();
+  EXPECT_EQ(kernel_.dump(), "");
+  EXPECT_TRUE(agent_->ready());
+}
+
 TEST_F(RunBeforeTest, AHostThatMissedAChangeMakesItsDeviceBeforeItsLeaseAnnouncesIt) {
   configure(kHostGw);
   const std::string key = own_key();

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "backend/host_gw.h"
+#include "backend/vxlan.h"
 #include "base/problem_kinds.h"
 #include "daemon/overlay.h"
 
@@ -58,7 +59,8 @@ ProbeTarget Overlay::probe_target(const Lease& lease, const IpPrefix& subnet,
                      .underlay = plane.host.underlay.interface};
   if (!way.unwrapped) target.tunnel_port = plane.announced.port;
   if (plane.path) target.device = plane.path->device();
-  target.can_fill_checksums = target.is_offloaded && !way.unwrapped && !parts_.software_checksums;
+  target.can_fill_checksums =
+      plane.announced.type == VxlanBackend::kType && !way.unwrapped && !parts_.software_checksums;
   if (lease.attributes.mtu != 0) target.mtu = std::min(target.mtu, lease.attributes.mtu);
   return target;
 }

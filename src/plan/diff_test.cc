@@ -258,6 +258,28 @@ TEST(DiffTest, WhatCannotBeChangedRecreatesTheDeviceAndPutsAllOnItAgain) {
   }
 }
 
+TEST(DiffTest, OfAnIpipDeviceTheLocalAddressAloneIsChangedInPlace) {
+  NetState have;
+  have.links.push_back({.name = "flannel.ipip",
+                        .kind = IpipSettings{.local = IpAddress::v4(192, 0, 2, 1)},
+                        .mtu = 1480});
+  have.routes.push_back({.to = IpPrefix::parse_v4("10.5.2.0/24").value(),
+                         .via = IpAddress::v4(192, 0, 2, 2),
+                         .link = "flannel.ipip",
+                         .onlink = true});
+  NetState moved = have;
+  std::get<IpipSettings>(moved.links[0].kind).local = IpAddress::v4(192, 0, 2, 9);
+  const std::string moved_link = "link flannel.ipip ipip remote any local 192.0.2.9 mtu 1480 up\n";
+  EXPECT_EQ(text(diff(have, moved)), "put " + moved_link);
+  // Another program has given it a remote address.
+  const std::string anew =
+      "recreate " + moved_link + "put route 10.5.2.0/24 via 192.0.2.2 dev flannel.ipip onlink\n";
+  std::get<IpipSettings>(have.links[0].kind).remote = IpAddress::v4(192, 0, 2, 2);
+  EXPECT_EQ(text(diff(have, moved)), anew);
+  have.links[0].kind = IpipSettings{.local = IpAddress::v4(192, 0, 2, 1), .plain = false};
+  EXPECT_EQ(text(diff(have, moved)), anew);
+}
+
 TEST(DiffTest, AnInterfaceWithANewNameIsTheSame) {
   NetState want = device_and_peer();
   vxlan(want).lower.name = "wan";

@@ -19,6 +19,12 @@ std::string words(const TunSettings& tun) {
   return fmt::format("tun txqueuelen {}", tun.queue_len);
 }
 
+std::string words(const IpipSettings& ipip) {
+  const std::string remote = ipip.remote.is_unspecified() ? "any" : to_string(ipip.remote);
+  return fmt::format("ipip remote {} local {}{}", remote, to_string(ipip.local),
+                     ipip.plain ? "" : " with foreign features");
+}
+
 // Each is called with the settings of the device that is there, which may be of another kind.
 bool needs_another(const LinkSettings& have, const VxlanSettings& want) {
   const auto* before = std::get_if<VxlanSettings>(&have);
@@ -30,6 +36,12 @@ bool needs_another(const LinkSettings& have, const VxlanSettings& want) {
 
 bool needs_another(const LinkSettings&, const TunSettings&) {
   return false;
+}
+
+// The kernel changes the local address in place.
+bool needs_another(const LinkSettings& have, const IpipSettings& want) {
+  const auto* before = std::get_if<IpipSettings>(&have);
+  return !before || before->remote != want.remote || before->plain != want.plain;
 }
 
 template <typename Settings>

@@ -38,8 +38,18 @@ struct TunSettings {
   bool operator==(const TunSettings&) const = default;
 };
 
+// An IPIP device without a remote address: the gateway of a route is where it sends packets.
+struct IpipSettings {
+  IpAddress local{};   // the underlay's IPv4 address: the outer source
+  IpAddress remote{};  // never wanted; another program may have set it
+  // No settings that we never make: an interface below, a TTL or TOS that is not the inner
+  // packet's, a DF that is not, another encapsulation.
+  bool plain = true;
+  bool operator==(const IpipSettings&) const = default;
+};
+
 // The backend decides which kind a device of ours has.
-using LinkSettings = std::variant<VxlanSettings, TunSettings>;
+using LinkSettings = std::variant<VxlanSettings, TunSettings, IpipSettings>;
 
 // In the syntax of `ip`: "vxlan id 1 local 192.0.2.1 dev eth0 dstport 8472 nolearning".
 std::string to_string(const LinkSettings& settings);

@@ -15,7 +15,8 @@ struct ProbeTarget {
   IpPrefix subnet;
   IpAddress from;     // the base address of our own subnet of this family
   IpAddress carrier;  // the public IP to which packets for the subnet are sent
-  // The port of the UDP packets that carry them; nullopt: they go as they are.
+  // The port of the UDP packets that carry them, 0 if IP packets do (IPIP); nullopt: they go as
+  // they are.
   std::optional<std::uint16_t> tunnel_port = {};
   DeviceName device;            // by which they leave
   std::optional<Mac> mac = {};  // of the peer on this device; nullopt: any
@@ -29,9 +30,10 @@ struct ProbeTarget {
   DeviceName underlay = {};  // the interface by which they leave this host
 
   bool is_wrapped() const { return tunnel_port.has_value(); }
-  // What carries packets, for people: "udp/8472"; empty: nothing.
+  // What carries packets, for people: "udp/8472", "IP protocol 4"; empty: nothing.
   std::string tunnel() const {
-    return is_wrapped() ? "udp/" + std::to_string(*tunnel_port) : std::string();
+    if (!is_wrapped()) return {};
+    return *tunnel_port == 0 ? "IP protocol 4" : "udp/" + std::to_string(*tunnel_port);
   }
   bool operator==(const ProbeTarget&) const = default;
 };

@@ -17,12 +17,12 @@ from lab.overlay import route_rows, subnet, vtep_mac
 from lab.shell import wait_until
 from lab.traffic import EchoStreams, reached, transfer_during
 
-BACKENDS = ["udp", "vxlan", "host-gw"]
+BACKENDS = ["udp", "vxlan", "ipip", "host-gw"]
 
 
 @pytest.mark.parametrize("before, after", list(itertools.permutations(BACKENDS, 2)))
 def test_another_backend_loses_no_packet(lab, before, after):
-    families = "v4" if before == "udp" else "dual"
+    families = "v4" if before == "udp" or "ipip" in (before, after) else "dual"
     store = "etcd" if before == "vxlan" else "sqlite"
     cluster = Cluster(lab, store, before, families=families).start(containers=True)
     one, two = cluster.hosts

@@ -12,7 +12,7 @@ from lab.shell import wait_until
 from lab.topology import LAN
 from lab.traffic import EchoStreams, reached
 
-BACKENDS = ["udp", "vxlan", "host-gw"]
+BACKENDS = ["udp", "vxlan", "ipip", "host-gw"]
 
 
 def check_moved(cluster, address):
@@ -61,7 +61,7 @@ def test_an_interface_is_deleted_and_made_anew(lab, backend, number):
     assert cluster.subnets() == subnets
 
 
-@pytest.mark.parametrize("backend, overhead", [("udp", 28), ("vxlan", 50), ("host-gw", 0)])
+@pytest.mark.parametrize("backend, overhead", [("udp", 28), ("vxlan", 50), ("ipip", 20), ("host-gw", 0)])
 def test_the_mtu_of_the_underlay_is_followed(lab, backend, overhead):
     """Containers keep the MTU that they were made with, smaller or larger."""
     cluster = Cluster(lab, "etcd", backend).start(containers=True)

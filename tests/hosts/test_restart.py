@@ -20,6 +20,7 @@ from lab.traffic import EchoStreams
         ("sqlite", "vxlan", "v6"),
         ("etcd", "vxlan", "dual"),
         ("consul", "vxlan", "v4"),
+        ("sqlite", "ipip", "v4"),
         ("sqlite", "host-gw", "v4"),
         ("etcd", "host-gw", "v6"),
         ("consul", "host-gw", "dual"),

@@ -71,11 +71,11 @@ Result<void> FakeKernel::put(const Link& link) {
   if (foreign_.contains(link.name)) {
     return fail(ErrorKind::exists, link.name + " is a device of another kind");
   }
-  const auto* vxlan = std::get_if<VxlanSettings>(&link.kind);
   Link* there = find(link.name);
   if (!there) {
-    if (!vxlan) return no_device(link.name);
-    if (!foreign_.contains(vxlan->lower.name)) return no_device(vxlan->lower.name);
+    if (std::holds_alternative<TunSettings>(link.kind)) return no_device(link.name);
+    const LowerDevice* lower = lower_of(link.kind);
+    if (lower && !foreign_.contains(lower->name)) return no_device(lower->name);
     if (auto free = check_port(link); !free) return free;
     state_.links.push_back(link);
     return {};
@@ -83,7 +83,7 @@ Result<void> FakeKernel::put(const Link& link) {
   if (needs_new_device(*there, link) || there->kind.index() != link.kind.index()) {
     return fail(ErrorKind::unsupported, "cannot be changed in place");
   }
-  if (vxlan && vxlan->mac != std::get<VxlanSettings>(there->kind).mac) {
+  if (mac_of(there->kind) != mac_of(link.kind)) {
     std::erase_if(state_.neighbours, [&](const Neighbour& n) { return n.link == link.name; });
   }
   if (!link.up) drop_for_down(link.name);
@@ -94,11 +94,12 @@ Result<void> FakeKernel::put(const Link& link) {
 // Linux has one device with a VNI on a UDP port, and all devices on the port have GBP or none has.
 // IPv4 and IPv6 have ports of their own.
 Result<void> FakeKernel::check_port(const Link& link) const {
-  const auto& ours = std::get<VxlanSettings>(link.kind);
+  const auto* ours = std::get_if<VxlanSettings>(&link.kind);
+  if (!ours) return {};
   for (const Link& other : state_.links) {
     const auto* there = std::get_if<VxlanSettings>(&other.kind);
-    if (!there || there->port != ours.port || there->local.family != ours.local.family) continue;
-    if (there->vni == ours.vni || there->gbp != ours.gbp) {
+    if (!there || there->port != ours->port || there->local.family != ours->local.family) continue;
+    if (there->vni == ours->vni || there->gbp != ours->gbp) {
       return fail(ErrorKind::exists, other.name + " is in the way of " + link.name);
     }
   }
@@ -186,8 +187,8 @@ void FakeKernel::rename_device(const std::string& name, const std::string& to) {
     if (route.link == name) route.link = to;
   }
   for (Link& link : state_.links) {
-    auto* vxlan = std::get_if<VxlanSettings>(&link.kind);
-    if (vxlan != nullptr && vxlan->lower.name == name) vxlan->lower.name = to;
+    LowerDevice* lower = lower_of(link.kind);
+    if (lower != nullptr && lower->name == name) lower->name = to;
   }
 }
 
@@ -221,7 +222,7 @@ std::vector<LeftDevice> FakeKernel::left_devices(std::span<const IpPrefix> netwo
       const auto has = [&](const IpPrefix& network) { return network.contains(address.ip); };
       return address.link == link.name && std::ranges::any_of(networks, has);
     });
-    if (is_of_network || std::holds_alternative<VxlanSettings>(link.kind)) {
+    if (is_of_network || !std::holds_alternative<TunSettings>(link.kind)) {
       left.push_back({link, is_of_network});
     }
   }

@@ -69,6 +69,7 @@ Result<PacketWay> packet_way(const IpAddress& source, const IpAddress& destinati
       route->type == RTN_BLACKHOLE || route->type == RTN_UNREACHABLE || route->type == RTN_PROHIBIT;
   if (route->link == 0 || way.is_local || way.is_refused) return way;
   TRY_DURING(add_device(socket, *route, way), what);
+  if (way.kind == "ipip") way.remote = way.via;
   TRY(add_neighbour(socket, *route, way.via.value_or(destination), way));
   if (way.kind == "vxlan" && way.neighbour) TRY(add_remote(socket, *route, way));
   return way;

@@ -13,7 +13,7 @@ namespace flannel {
 // What the kernel does with a packet that it forwards or sends, up to the device of the overlay.
 struct PacketWay {
   std::string device;            // by which it leaves; empty: it does not
-  std::string kind;              // of the device: "vxlan", "tun", "bridge"; empty: hardware
+  std::string kind;              // of the device: "vxlan", "ipip", "bridge"; empty: hardware
   bool is_up = false;            // the device
   std::optional<IpAddress> via;  // the gateway of the route; nullopt: none
   bool is_local = false;         // the destination is an address of this host
@@ -22,7 +22,9 @@ struct PacketWay {
   // For the gateway, or without one for the destination: the MAC that frames are sent to, if the
   // kernel knows one at the moment.
   std::optional<Mac> neighbour;
-  std::optional<IpAddress> remote;  // vxlan: where the FDB sends frames for that MAC
+  // Where the device sends packets on the underlay. vxlan: by the FDB entry of that MAC; ipip: to
+  // the gateway.
+  std::optional<IpAddress> remote;
 };
 
 // Asks the kernel for the way of a packet from `source` that comes in by the device `in`; empty:

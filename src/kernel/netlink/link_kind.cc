@@ -13,6 +13,9 @@ const LinkKind& table_of(const VxlanSettings&) {
 const LinkKind& table_of(const TunSettings&) {
   return kTunLink;
 }
+const LinkKind& table_of(const IpipSettings&) {
+  return kIpipLink;
+}
 
 template <typename... Kinds>
 std::array<const LinkKind*, sizeof...(Kinds)> all_tables(const std::variant<Kinds...>*) {

@@ -54,6 +54,6 @@ const LinkKind& kind_of(const LinkSettings& settings);
 // By IFLA_INFO_KIND; nullptr: we make no such devices.
 const LinkKind* kind_named(std::string_view name);
 
-extern const LinkKind kVxlanLink, kTunLink;
+extern const LinkKind kVxlanLink, kTunLink, kIpipLink;
 
 }  // namespace flannel

@@ -22,7 +22,7 @@ std::optional<Family> decode_family(std::uint8_t address_family);
 struct LinkRow {
   int index = 0;
   std::string name;
-  std::string kind;  // "vxlan", "tun", "bridge"; empty: a hardware device
+  std::string kind;  // "vxlan", "ipip", "bridge"; empty: a hardware device
   std::uint32_t mtu = 0;
   std::uint32_t queue_len = 0;
   bool up = false;       // administratively

@@ -56,9 +56,23 @@ TEST(RtnetlinkTest, Vxlan) {
   EXPECT_FALSE(row->external);
 }
 
+TEST(RtnetlinkTest, Ipip) {
+  NetlinkBatch batch;
+  const IpipSettings ipip{.local = IpAddress::v4(192, 0, 2, 1)};
+  create_link(batch, {.name = "flannel.ipip", .kind = ipip, .mtu = 1480}, 0);
+  const NetlinkMessage message = only(batch);
+  std::vector<std::byte> numbered(message.payload.begin(), message.payload.end());
+  numbered[offsetof(ifinfomsg, ifi_index)] = std::byte{9};
+  const auto row = decode_link(numbered);
+  ASSERT_TRUE(row);
+  EXPECT_EQ(row->kind, "ipip");
+  EXPECT_EQ(row->mtu, 1480U);
+  EXPECT_EQ(row->settings, LinkSettings(ipip));
+}
+
 TEST(RtnetlinkTest, AKindHasOneTableByItsSettingsAndByItsName) {
   for (const LinkSettings& settings :
-       {LinkSettings(VxlanSettings{}), LinkSettings(TunSettings{})}) {
+       {LinkSettings(VxlanSettings{}), LinkSettings(TunSettings{}), LinkSettings(IpipSettings{})}) {
     const LinkKind& kind = kind_of(settings);
     EXPECT_EQ(kind_named(kind.name), &kind);
     EXPECT_EQ(to_string(settings).substr(0, kind.name.size()), kind.name);

@@ -112,6 +112,10 @@ Result<void> LinkSetup::create(const Link& link) {
   if (!created && created.error().kind == ErrorKind::exists && kind.why_not_created) {
     created.error().text += kind.why_not_created(link, all_links());
   }
+  if (!created && created.error().kind == ErrorKind::unsupported) {
+    created.error().text += fmt::format(
+        "; this kernel has no {0} devices: their module may be missing (modprobe {0})", kind.name);
+  }
   TRY_DURING(std::move(created), "create " + link.name);
   // The device is created down, so that it sends nothing before IPv6 is disabled on it. The other
   // settings, and those that the kernel did not accept at creation, are then changed.

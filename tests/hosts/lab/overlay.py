@@ -9,6 +9,7 @@ from .shell import wait_until
 
 NETWORK = "10.5.0.0/16"
 NETWORK6 = "fd00:5::/48"
+IPIP = "flannel.ipip"  # the device of the ipip backend
 NETWORKS = {4: NETWORK, 6: NETWORK6}
 
 
@@ -97,6 +98,8 @@ def wanted_rows(peer, backend, version=4):
     if backend == "udp":  # peers are in the daemon's table, which is not visible
         network = ipaddress.ip_network(cidr).supernet(new_prefix=16 if version == 4 else 48)
         return {f"route {network} dev flannel0"}
+    if backend == "ipip":
+        return {f"route {cidr} via {peer.underlay(version)} dev {IPIP} onlink"}
     if backend == "host-gw":
         return {f"route {cidr} via {peer.underlay(version)} dev eth0"}
     return vxlan_rows(cidr, vtep_mac(peer, version), peer.underlay(version))
