@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # Installs the Debian 12 packages that are missing, and no others; does nothing if none is missing.
 #
-#   scripts/install-deps.sh [build|run|etcd|check|package|test|all]...     (default: all)
+#   scripts/install-deps.sh [build|run|etcd|check|package|vm|test|all]...     (default: all)
 #
 #   build   compile both programs        run    the programs of a host, and the demo
 #   etcd    a real etcd for demo, tests  check  the checks of ./test.sh unit
-#   package make the Debian package
+#   package make the Debian package    vm     another kernel, emulated
 #   test    run, etcd, check, package and the rest of ./test.sh
 set -eu
 
@@ -18,7 +18,8 @@ run="iproute2 iputils-ping nftables systemd"
 etcd="etcd-server etcd-client"
 check="python3 clang-format-16 python3-pytest dash bash busybox zsh fish mandoc systemd"
 package="dpkg-dev binutils"
-test="$run $etcd $check $package debootstrap systemd-container ethtool procps clang-16
+vm="qemu-system-x86 kmod cpio busybox"
+test="$run $etcd $check $package $vm debootstrap systemd-container ethtool procps clang-16
   libclang-rt-16-dev curl fping iptables openssl sqlite3 iperf3
   docker.io docker-compose faketime nginx-light prometheus python3-pytest-xdist chromium-headless-shell"
 
@@ -30,9 +31,10 @@ for set in "${@:-all}"; do
     etcd) wanted="$wanted $etcd" ;;
     check) wanted="$wanted $check" ;;
     package) wanted="$wanted $package" ;;
+    vm) wanted="$wanted $vm" ;;
     test) wanted="$wanted $test" ;;
     all) wanted="$wanted $build $test" ;;
-    *) echo "usage: $0 [build|run|etcd|check|package|test|all]..." >&2; exit 2 ;;
+    *) echo "usage: $0 [build|run|etcd|check|package|vm|test|all]..." >&2; exit 2 ;;
   esac
 done
 

@@ -8,6 +8,7 @@
 """
 
 import itertools
+import os
 
 import pytest
 
@@ -15,6 +16,7 @@ from lab.cluster import Cluster
 from lab.overlay import NETWORKS, subnet
 from lab.traffic import ping, transfer
 
+MEGABYTES = int(os.environ.get("FLANNEL_TEST_MEGABYTES", "100"))  # fewer on an emulated machine
 MTU = {"vxlan": 1450, "ipip": 1480, "host-gw": 1500, "udp": 1472}
 MTU_OVER_IPV6 = {"vxlan": 1430, "host-gw": 1500, "udp": 1452}
 
@@ -62,7 +64,7 @@ def test_containers_ping_and_move_100_mb_unharmed_in_all_pairs(lab, backend, sto
     for source, target in itertools.permutations(containers, 2):
         for version in cluster.versions:
             ping(source, target.at(version))
-            sent, received = transfer(source, target.at(version), megabytes=100 // len(cluster.versions))
+            sent, received = transfer(source, target.at(version), megabytes=MEGABYTES // len(cluster.versions))
             assert sent == received, f"{source.host.name} to {target.host.name}, IPv{version}"
 
 
