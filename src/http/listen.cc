@@ -108,7 +108,7 @@ Result<Fd> listen_at(const std::string& path, const std::string& group) {
   if (::bind(listener.get(), as_socket_address(address), sizeof address) != 0) {
     return os_error("bind");
   }
-  if (::chmod(unready.c_str(), 0660) != 0) return os_error("chmod");
+  if (::chmod(unready.c_str(), group.empty() ? 0600 : 0660) != 0) return os_error("chmod");
   let_in(unready, group);
   if (::listen(listener.get(), kBacklog) != 0) return os_error("listen");
   if (::rename(unready.c_str(), path.c_str()) != 0) return os_error("rename");

@@ -19,7 +19,8 @@ Result<TcpListener> listen_tcp(const std::string& ip, std::uint16_t port);
 
 // Opens a listening, non-blocking unix socket at the absolute `path`, in place of a socket to which
 // no process listens any more. The folder is made if it is missing. The owner of the process and
-// the members of `group` may connect (mode 0660); empty, or no such group: the owner alone.
+// the members of `group` may connect (mode 0660); empty, or no such group: the owner alone (mode
+// 0600 if it is empty).
 // ErrorKind::exists: another process listens there; conflict: something that is no socket is there.
 Result<Fd> listen_unix(const std::string& path, const std::string& group);
 
