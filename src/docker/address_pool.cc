@@ -32,14 +32,22 @@ std::size_t AddressPool::containers() const {
 void AddressPool::doubt_all() {
   for (auto& [address, use] : state_.addresses)
     use = Use::doubtful;
-  state_.is_replayed = false;
   state_.holders = 0;
 }
 
-void AddressPool::end_replay() {
-  if (!state_.is_replayed) return;
-  state_.is_replayed = false;
+void AddressPool::free_doubtful() {
   std::erase_if(state_.addresses, [](const auto& one) { return one.second == Use::doubtful; });
+}
+
+bool AddressPool::has_doubtful() const {
+  return std::ranges::any_of(state_.addresses,
+                             [](const auto& one) { return one.second == Use::doubtful; });
+}
+
+bool AddressPool::has_containers() const {
+  return std::ranges::any_of(state_.addresses, [this](const auto& one) {
+    return one.second == Use::taken && one.first != gateway();
+  });
 }
 
 Result<IpAddress> AddressPool::take_next() {
@@ -60,14 +68,14 @@ Result<IpAddress> AddressPool::take_next() {
                           room(), to_string(subnet())));
 }
 
-Result<void> AddressPool::take(const IpAddress& address) {
+Result<void> AddressPool::take(const IpAddress& address, bool in_replay) {
   if (!is_usable(address)) {
     return fail(ErrorKind::invalid, fmt::format("no container can have the address {} in {}",
                                                 to_string(address), to_string(subnet())));
   }
   const auto found = state_.addresses.find(address);
   const bool is_replay =
-      found != state_.addresses.end() && found->second == Use::doubtful && state_.is_replayed;
+      in_replay && found != state_.addresses.end() && found->second == Use::doubtful;
   if (address == gateway() || (found != state_.addresses.end() && !is_replay)) {
     return fail(ErrorKind::exists, fmt::format("the address {} is taken", to_string(address)));
   }

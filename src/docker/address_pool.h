@@ -31,10 +31,12 @@ class AddressPool {
     IpPrefix subnet;
     std::optional<IpAddress> gateway{};  // that Docker asked for
     std::optional<IpAddress> last{};     // that take_next() returned
-    bool is_replayed = false;            // a replay has begun
     // The networks for which Docker has asked for the pool since it was started. Of two it refuses
     // the second, and gives the pool back for it.
     std::uint32_t holders = 0;
+    // False: containers may have addresses that are not here, for what was known of them was lost,
+    // and Docker has not named all of them since.
+    bool is_complete = true;
     std::map<IpAddress, Use> addresses{};
 
     bool operator==(const State&) const = default;
@@ -56,19 +58,21 @@ class AddressPool {
   // A network has given it back. True: it was the last one.
   bool let_go() { return state_.holders < 2 || --state_.holders == 0; }
 
+  void set_complete() { state_.is_complete = true; }
   // Docker has started again, and may replay.
   void doubt_all();
-  // Docker has begun to replay this pool.
-  void begin_replay() { state_.is_replayed = true; }
-  // Frees what is still doubtful if there was a replay; to be called when all of it must be over.
-  void end_replay();
+  // A replay is over, and nothing of it was lost: what is still doubtful is free.
+  void free_doubtful();
+  bool has_doubtful() const;
+  // True if a container has got an address since Docker was started.
+  bool has_containers() const;
 
   // Takes the next free address after the last one, so that one that was given back is not used
   // soon again, while others still have it in their tables. ErrorKind::exhausted: none is free.
   Result<IpAddress> take_next();
-  // Takes this address for a container, or notes that one has it still. ErrorKind::exists: another
-  // container has it; invalid: it is not an address of the subnet that a container can have.
-  Result<void> take(const IpAddress& address);
+  // Takes this address for a container, or, in a replay, notes that one has it still.
+  // ErrorKind::exists: another container has it; invalid: no container of the subnet can have it.
+  Result<void> take(const IpAddress& address, bool in_replay);
   // Makes this the gateway, also if it is taken.
   Result<void> take_gateway(const IpAddress& address);
   void give_back(const IpAddress& address);

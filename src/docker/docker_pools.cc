@@ -31,10 +31,10 @@ Result<std::string> network_of(const PoolRequest& request, PoolHost& host) {
     return fail(ErrorKind::not_found,
                 fmt::format("flanneld has one network, which has no name, and not {}: leave "
                             "--ipam-opt network out, or start flanneld with --networks",
-                            in_quotes(*request.network)));
+                            in_quotes(shortened(*request.network))));
   }
   return fail(ErrorKind::not_found, fmt::format("flanneld has no network {}; it has {}",
-                                                in_quotes(*request.network), names));
+                                                in_quotes(shortened(*request.network)), names));
 }
 
 Result<IpPrefix> own_subnet(const std::string& network, Family family, PoolHost& host) {
@@ -53,42 +53,44 @@ Result<std::string> network_with(const IpPrefix& subnet, const PoolRequest& requ
   std::vector<std::string> candidates = host.networks();
   if (request.network || candidates.size() == 1) candidates = {TRY(network_of(request, host))};
   std::vector<std::string> others;
+  std::optional<Error> unknown;
   for (const std::string& network : candidates) {
-    const auto own = own_subnet(network, subnet.family(), host);
+    auto own = own_subnet(network, subnet.family(), host);
     if (own && *own == subnet) return network;
     if (own) others.push_back(to_string(*own));
-    if (!own && candidates.size() == 1) return Failure(own.error());
+    if (!own) unknown = std::move(own).error();
   }
-  return fail(
-      ErrorKind::invalid,
-      fmt::format("{} is not the subnet of this host, which is {}: containers in it would "
-                  "not be reached; create the network without --subnet, or with the right "
-                  "one. A network that was made earlier has the subnet that the host had: "
-                  "remove its containers and the network, and create it again",
-                  to_string(subnet),
-                  others.empty() ? "not known" : fmt::format("{}", fmt::join(others, " or "))));
+  if (unknown) return Failure(*unknown);
+  return fail(ErrorKind::invalid,
+              fmt::format("{} is not the subnet of this host, which is {}: containers in it would "
+                          "not be reached; create the network without --subnet, or with the right "
+                          "one. A network that was made earlier has the subnet that the host had: "
+                          "remove its containers and the network, and create it again",
+                          to_string(subnet), fmt::join(others, " or ")));
 }
 
-Failure in_use(const IpPrefix& subnet, const IpAddress& gateway, const std::string& device) {
-  return fail(ErrorKind::exists,
-              fmt::format("{}, the subnet of this host, is in use by {}, which has {}: one Docker "
-                          "network has it, to which containers can be attached; another one needs "
-                          "another flannel network (--ipam-opt network=NAME)",
-                          to_string(subnet), device, to_string(gateway)));
+bool is_alive(const AddressPool& pool, PoolHost& host) {
+  return pool.has_containers() || !host.device_with(pool.gateway()).empty();
 }
 
-// Docker asks for another pool if that which it got overlaps a route, and again, without an end.
-Failure asked_again(const IpPrefix& subnet, PoolHost& host) {
-  const std::string route = host.route_over(subnet);
-  if (route.empty()) {
-    return fail(ErrorKind::exists, fmt::format("{}, the subnet of this host, is just being given "
-                                               "to another Docker network",
-                                               to_string(subnet)));
+// Fails if the subnet is in use. `pool`: null if Docker has none of it.
+Result<void> check_unused(const IpPrefix& subnet, const AddressPool* pool, PoolHost& host) {
+  const IpAddress gateway = pool == nullptr ? subnet.base.plus(1) : pool->gateway();
+  const std::string device = host.device_with(gateway);
+  if (!device.empty()) {
+    return fail(
+        ErrorKind::exists,
+        fmt::format("{}, the subnet of this host, is in use by {}, which has {}: one Docker "
+                    "network has it, to which containers can be attached; another one needs "
+                    "another flannel network (--ipam-opt network=NAME)",
+                    to_string(subnet), device, to_string(gateway)));
   }
+  if (pool == nullptr || !pool->has_containers()) return {};
   return fail(ErrorKind::exists,
-              fmt::format("{}, the subnet of this host, overlaps the route {}, and Docker takes it "
-                          "only if it is named: add --subnet={}",
-                          to_string(subnet), route, to_string(subnet)));
+              fmt::format("{}, the subnet of this host, is in use by {} containers of another "
+                          "Docker network; if there is none, restart Docker, which reports what "
+                          "it has",
+                          to_string(subnet), pool->containers()));
 }
 
 }  // namespace
@@ -98,25 +100,42 @@ AddressPool* DockerPools::find(const IpPrefix& subnet) {
   return found == state_.pools.end() ? nullptr : &*found;
 }
 
-// A Docker network has a bridge with the gateway while it lives. What is left of others goes.
+// Removes what is left of earlier networks. A pool with the same subnet is not alive.
 AddressPool& DockerPools::add(const std::string& network, const IpPrefix& subnet, PoolHost& host) {
   std::erase_if(state_.pools, [&](const AddressPool& pool) {
-    return pool.subnet().family() == subnet.family() && pool.state().network == network &&
-           host.device_with(pool.gateway()).empty();
+    if (pool.subnet() == subnet) return true;
+    const bool is_earlier =
+        pool.subnet().family() == subnet.family() && pool.state().network == network;
+    return is_earlier && !state_.may_replay && !is_alive(pool, host);
   });
-  return state_.pools.emplace_back(AddressPool::State{.network = network, .subnet = subnet});
+  return state_.pools.emplace_back(
+      AddressPool::State{.network = network, .subnet = subnet, .is_complete = !state_.may_replay});
 }
 
 void DockerPools::activate() {
   for (AddressPool& pool : state_.pools)
     pool.doubt_all();
   state_.may_replay = true;
-  promised_.reset();
+  is_whole_ = true;
+  replayed_.clear();
+  promised_.clear();
 }
 
-void DockerPools::end_replay() {
-  for (AddressPool& pool : state_.pools)
-    pool.end_replay();
+void DockerPools::refused(bool names) {
+  if (names) is_whole_ = false;
+  std::erase_if(promised_, [](const auto& one) { return one.second; });
+}
+
+void DockerPools::end_replay(PoolHost& host) {
+  if (state_.may_replay && is_whole_) {
+    for (AddressPool& pool : state_.pools) {
+      pool.set_complete();
+      if (replayed_.contains(pool.subnet())) pool.free_doubtful();
+    }
+    std::erase_if(state_.pools, [&](const AddressPool& pool) {
+      return pool.state().holders == 0 && !is_alive(pool, host);
+    });
+  }
   state_.may_replay = false;
 }
 
@@ -124,27 +143,38 @@ Result<IpPrefix> DockerPools::request_pool(const PoolRequest& request, PoolHost&
   return request.subnet ? request_this(request, host) : request_any(request, host);
 }
 
+// Docker asks for another pool if that which it got overlaps a route, and again, without an end.
+Failure DockerPools::asked_again(const IpPrefix& subnet, PoolHost& host) {
+  const std::string route = host.route_over(subnet);
+  const std::string own = to_string(subnet);
+  if (route.empty() || promised_.at(subnet)) {
+    return fail(ErrorKind::exists, fmt::format("{}, the subnet of this host, is just being given "
+                                               "to another Docker network; if not, try again",
+                                               own));
+  }
+  return fail(ErrorKind::exists,
+              fmt::format("{}, the subnet of this host, overlaps the route {}, and Docker takes it "
+                          "only if it is named: add --subnet={}",
+                          own, route, own));
+}
+
 Result<IpPrefix> DockerPools::request_any(const PoolRequest& request, PoolHost& host) {
-  end_replay();
+  end_replay(host);
   const std::string network = TRY(network_of(request, host));
   const IpPrefix subnet = TRY(own_subnet(network, request.family, host));
-  const AddressPool* known = find(subnet);
-  const IpAddress gateway = known == nullptr ? subnet.base.plus(1) : known->gateway();
-  const std::string device = host.device_with(gateway);
-  if (!device.empty()) return in_use(subnet, gateway, device);
-  if (promised_ == subnet) return asked_again(subnet, host);
+  TRY(check_unused(subnet, find(subnet), host));
+  if (promised_.contains(subnet)) return asked_again(subnet, host);
   add(network, subnet, host).hold();
-  promised_ = subnet;
+  promised_.emplace(subnet, false);
   return subnet;
 }
 
-// For a network with --subnet, or one that Docker had when it was started. A pool that Docker has
-// not asked for since then, and that has no bridge, is left over.
+// For a network with --subnet, or one that Docker had when it was started.
 Result<IpPrefix> DockerPools::request_this(const PoolRequest& request, PoolHost& host) {
   AddressPool* pool = find(*request.subnet);
-  const bool is_over =
-      pool != nullptr && !state_.may_replay && host.device_with(pool->gateway()).empty();
-  if (pool == nullptr || is_over) {
+  if (!state_.may_replay) TRY(check_unused(*request.subnet, pool, host));
+  if (promised_.contains(*request.subnet)) return asked_again(*request.subnet, host);
+  if (pool == nullptr || !state_.may_replay) {
     pool = &add(TRY(network_with(*request.subnet, request, host)), *request.subnet, host);
   }
   pool->hold();
@@ -163,32 +193,42 @@ Result<void> DockerPools::check_lease(const AddressPool& pool, PoolHost& host) c
                           to_string(pool.subnet()), now ? to_string(*now) : "none"));
 }
 
-// A replay names the gateway, and a new network does not.
-Result<IpAddress> DockerPools::request_gateway(AddressPool& pool, const AddressRequest& request) {
-  if (!request.address) end_replay();
-  if (state_.may_replay) pool.begin_replay();
-  const IpAddress gateway = request.address.value_or(pool.gateway());
-  TRY(pool.take_gateway(gateway));
-  return gateway;
-}
-
 Result<IpAddress> DockerPools::request_address(const AddressRequest& request, PoolHost& host) {
-  promised_.reset();
+  if (!request.address) end_replay(host);
   AddressPool* pool = find(request.pool);
-  if (pool == nullptr) {
+  if (pool == nullptr || (!request.address && !pool->state().is_complete)) {
     return fail(ErrorKind::not_found,
                 fmt::format("flanneld does not know which addresses of {} have containers: restart "
                             "Docker, which reports them",
                             to_string(request.pool)));
   }
-  if (request.is_gateway) return request_gateway(*pool, request);
-  if (request.address) {
-    TRY(pool->take(*request.address));
-    return *request.address;
-  }
-  end_replay();
+  if (request.is_gateway) return request_gateway(*pool, request, host);
+  promised_.erase(request.pool);
+  if (request.address) return request_named(*pool, *request.address);
   TRY(check_lease(*pool, host));
   return pool->take_next();
+}
+
+// A replay names the gateway, and a new network need not. A pool whose network lives keeps its own.
+Result<IpAddress> DockerPools::request_gateway(AddressPool& pool, const AddressRequest& request,
+                                               PoolHost& host) {
+  if (const auto promise = promised_.find(pool.subnet()); promise != promised_.end())
+    promise->second = true;
+  const IpAddress gateway = request.address.value_or(pool.gateway());
+  if (gateway != pool.gateway() && is_alive(pool, host)) {
+    return fail(ErrorKind::exists,
+                fmt::format("{} is in use, with the gateway {}", to_string(pool.subnet()),
+                            to_string(pool.gateway())));
+  }
+  TRY(pool.take_gateway(gateway));
+  if (request.address && state_.may_replay) replayed_.insert(pool.subnet());
+  return gateway;
+}
+
+Result<IpAddress> DockerPools::request_named(AddressPool& pool, const IpAddress& address) {
+  TRY(pool.take(address, state_.may_replay));
+  if (state_.may_replay) replayed_.insert(pool.subnet());
+  return address;
 }
 
 // The gateway stays that of the pool as long as there is the pool.
@@ -196,10 +236,16 @@ void DockerPools::release_address(const IpPrefix& subnet, const IpAddress& addre
   if (AddressPool* pool = find(subnet)) pool->give_back(address);
 }
 
+// A pool with doubtful addresses is given back for a network that Docker could not restore, and
+// whose containers may run all the same; or for another one, beside which it could not be made.
 void DockerPools::release_pool(const IpPrefix& subnet) {
-  if (promised_ == subnet) promised_.reset();
+  promised_.erase(subnet);
   AddressPool* pool = find(subnet);
   if (pool == nullptr || !pool->let_go()) return;
+  if (pool->has_doubtful()) {
+    is_whole_ = false;
+    return;
+  }
   std::erase_if(state_.pools, [&](const AddressPool& one) { return one.subnet() == subnet; });
 }
 

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -46,6 +48,11 @@ struct AddressRequest {
 };
 
 // A value: a copy is made before a change, so that what could not be written down never was.
+//
+// Docker's calls say neither which network they are for, nor whether a pool that is asked for by
+// name is for a new network or for one that Docker had when it was started (a replay). So a pool is
+// in use while a device has its gateway, or a container has got an address of it since Docker was
+// started.
 class DockerPools {
  public:
   struct State {
@@ -56,12 +63,17 @@ class DockerPools {
   };
 
   DockerPools() = default;
+  // Goes on with what an earlier process has written down. If there is a replay, calls of it may
+  // have been lost.
   explicit DockerPools(State state) : state_(std::move(state)) {}
 
   const State& state() const { return state_; }
 
   // Docker has met the plugin for the first time in its life.
   void activate();
+  // A call was refused, or could not be read. `names`: it may have named something, which may be in
+  // use all the same.
+  void refused(bool names);
   // Every error is a sentence for the user of `docker network create` or `docker run`.
   Result<IpPrefix> request_pool(const PoolRequest& request, PoolHost& host);
   Result<IpAddress> request_address(const AddressRequest& request, PoolHost& host);
@@ -74,12 +86,18 @@ class DockerPools {
   AddressPool& add(const std::string& network, const IpPrefix& subnet, PoolHost& host);
   Result<IpPrefix> request_any(const PoolRequest& request, PoolHost& host);
   Result<IpPrefix> request_this(const PoolRequest& request, PoolHost& host);
-  Result<IpAddress> request_gateway(AddressPool& pool, const AddressRequest& request);
+  Result<IpAddress> request_gateway(AddressPool& pool, const AddressRequest& request,
+                                    PoolHost& host);
+  Result<IpAddress> request_named(AddressPool& pool, const IpAddress& address);
+  Failure asked_again(const IpPrefix& subnet, PoolHost& host);
   Result<void> check_lease(const AddressPool& pool, PoolHost& host) const;
-  void end_replay();
+  void end_replay(PoolHost& host);
 
   State state_;
-  std::optional<IpPrefix> promised_;  // a pool without a request for an address after it
+  // Pools that Docker has got, and no container of them yet; true: it has asked for the gateway.
+  std::map<IpPrefix, bool> promised_;
+  bool is_whole_ = false;        // no call was lost since activate()
+  std::set<IpPrefix> replayed_;  // pools of which Docker has named something since activate()
 };
 
 }  // namespace flannel

@@ -36,8 +36,8 @@ Json to_json(const AddressPool& pool) {
           {"subnet", to_string(state.subnet)},
           {"gateway", text_or_null(state.gateway)},
           {"last", text_or_null(state.last)},
-          {"replayed", state.is_replayed},
           {"holders", state.holders},
+          {"complete", state.is_complete},
           {"taken", addresses_in(pool, AddressPool::Use::taken)},
           {"doubtful", addresses_in(pool, AddressPool::Use::doubtful)}};
 }
@@ -74,16 +74,16 @@ Result<void> read_addresses(const Json& list, AddressPool::Use use, AddressPool:
 Result<AddressPool> pool_in(const Json& json) {
   const Json& network = member_of(json, "network");
   const Json& subnet = member_of(json, "subnet");
-  const Json& replayed = member_of(json, "replayed");
   const Json& holders = member_of(json, "holders");
-  if (!network.is_string() || !subnet.is_string() || !replayed.is_boolean() ||
+  const Json& complete = member_of(json, "complete");
+  if (!network.is_string() || !subnet.is_string() || !complete.is_boolean() ||
       !holders.is_number_unsigned() || holders.get<std::uint64_t>() > kMostHolders) {
-    return bad_pools("a pool lacks its network, its subnet, its replay or its holders");
+    return bad_pools("a pool lacks its network, its subnet, its holders or whether it is complete");
   }
   AddressPool::State pool{.network = network.get<std::string>(),
                           .subnet = TRY(IpPrefix::parse(subnet.get_ref<const std::string&>())),
-                          .is_replayed = replayed.get<bool>(),
-                          .holders = holders.get<std::uint32_t>()};
+                          .holders = holders.get<std::uint32_t>(),
+                          .is_complete = complete.get<bool>()};
   if (!pool.network.empty()) TRY(check_network_name(pool.network));
   pool.gateway = TRY(address_or_none(member_of(json, "gateway"), pool.subnet));
   pool.last = TRY(address_or_none(member_of(json, "last"), pool.subnet));

@@ -74,6 +74,11 @@ class DockerPoolsTest : public testing::Test {
       ASSERT_TRUE(again.has_value()) << again.error().text;
     }
   }
+  void ask_again_for(const std::string& address) {
+    const auto again =
+        pools_.request_address({.pool = net("10.5.34.0/24"), .address = ip(address)}, host_);
+    EXPECT_TRUE(again.has_value()) << again.error().text;
+  }
   std::size_t containers() const { return pools_.state().pools.at(0).containers(); }
   // What a daemon reads that is started anew.
   void restart_daemon() {
@@ -98,37 +103,73 @@ TEST_F(DockerPoolsTest, APoolIsTheSubnetOfThisHost) {
   EXPECT_TRUE(pools_.state().pools.empty());
 }
 
+const char kInUse[] =
+    "10.5.34.0/24, the subnet of this host, is in use by br-1a2b3c, which has 10.5.34.1: one "
+    "Docker network has it, to which containers can be attached; another one needs another flannel "
+    "network (--ipam-opt network=NAME)";
+
 TEST_F(DockerPoolsTest, OneDockerNetworkHasIt) {
+  EXPECT_EQ(create({.subnet = net("10.5.34.0/24")}), "10.5.34.0/24");
+  run();
+  EXPECT_EQ(create(), kInUse);
+  EXPECT_EQ(create({.subnet = net("10.5.34.0/24")}), kInUse);
+  restart_daemon();
+  EXPECT_EQ(create({.subnet = net("10.5.34.0/24")}), kInUse);
+  EXPECT_EQ(run(), "10.5.34.3");
+  // A bridge of another program, such as docker0 with --bip.
+  pools_ = DockerPools();
+  EXPECT_EQ(create(), kInUse);
+  EXPECT_EQ(create({.subnet = net("10.5.34.0/24")}), kInUse);
+}
+
+TEST_F(DockerPoolsTest, WithoutABridgeContainersKeepThePoolInUse) {
   create();
   run();
-  EXPECT_EQ(create(),
-            "10.5.34.0/24, the subnet of this host, is in use by br-1a2b3c, which has 10.5.34.1: "
-            "one Docker network has it, to which containers can be attached; another one needs "
-            "another flannel network (--ipam-opt network=NAME)");
-  // Docker makes no second bridge with the subnet by name, and gives all back.
-  EXPECT_EQ(create({.subnet = net("10.5.34.0/24")}), "10.5.34.0/24");
-  pools_.release_address(net("10.5.34.0/24"), ip("10.5.34.1"));
-  pools_.release_pool(net("10.5.34.0/24"));
-  EXPECT_EQ(containers(), 1U);
+  host_.devices.clear();  // as of macvlan
+  const std::string said =
+      "10.5.34.0/24, the subnet of this host, is in use by 1 containers of another Docker network; "
+      "if there is none, restart Docker, which reports what it has";
+  EXPECT_EQ(create(), said);
+  EXPECT_EQ(create({.subnet = net("10.5.34.0/24")}), said);
   EXPECT_EQ(run(), "10.5.34.3");
+  pools_.activate();  // Docker has no such network any more
+  EXPECT_EQ(create(), "10.5.34.0/24");
+  EXPECT_EQ(run(), "10.5.34.2");
 }
 
 TEST_F(DockerPoolsTest, WhatIsLeftOfANetworkWithoutABridgeIsOver) {
   create();
-  run();
   host_.devices.clear();
+  restart_daemon();
   EXPECT_EQ(create(), "10.5.34.0/24");
   EXPECT_EQ(containers(), 0U);
 }
 
-TEST_F(DockerPoolsTest, ARequestWhoseAnswerWasLostHoldsNothingForEver) {
+TEST_F(DockerPoolsTest, OneOfTwoNetworksThatAreMadeAtOnceGetsThePool) {
+  for (const PoolRequest& second : {PoolRequest(), PoolRequest{.subnet = net("10.5.34.0/24")}}) {
+    pools_ = DockerPools();
+    const auto pool = pools_.request_pool({}, host_);
+    ASSERT_TRUE(pools_.request_address({.pool = *pool, .is_gateway = true}, host_));
+    EXPECT_EQ(pools_.request_pool(second, host_).error().text,
+              "10.5.34.0/24, the subnet of this host, is just being given to another Docker "
+              "network; if not, try again");
+    pools_.refused(false);
+    EXPECT_TRUE(pools_.request_pool(second, host_)) << "the first one was given up, without a call";
+  }
+}
+
+TEST_F(DockerPoolsTest, AnotherGatewayDoesNotTakeThePoolFromANetwork) {
   create();
-  ASSERT_TRUE(pools_.request_pool({.subnet = net("10.5.34.0/24")}, host_));  // cut off
-  pools_.release_pool(net("10.5.34.0/24"));
-  host_.devices.clear();
-  EXPECT_EQ(create({.subnet = net("10.5.34.0/24")}), "10.5.34.0/24");
-  pools_.release_pool(net("10.5.34.0/24"));
-  EXPECT_TRUE(pools_.state().pools.empty());
+  run();
+  pools_.activate();
+  ASSERT_TRUE(pools_.request_pool({.subnet = net("10.5.34.0/24")}, host_));
+  EXPECT_EQ(
+      pools_
+          .request_address(
+              {.pool = net("10.5.34.0/24"), .address = ip("10.5.34.9"), .is_gateway = true}, host_)
+          .error()
+          .text,
+      "10.5.34.0/24 is in use, with the gateway 10.5.34.1");
 }
 
 TEST_F(DockerPoolsTest, DockerIsNotAskedForAnotherPoolWithoutAnEnd) {
@@ -147,9 +188,50 @@ TEST_F(DockerPoolsTest, AReplayFreesWhatNobodyHas) {
     run();
   replay({"10.5.34.2", "10.5.34.4"});
   EXPECT_EQ(containers(), 4U) << "the replay may go on";
-  restart_daemon();
   EXPECT_EQ(run(), "10.5.34.6");
   EXPECT_EQ(containers(), 3U);
+}
+
+TEST_F(DockerPoolsTest, AReplayOfWhichACallWasLostFreesNothing) {
+  create();
+  for (int i = 0; i < 4; ++i)
+    run();
+  replay({"10.5.34.2"});
+  restart_daemon();  // during the call for 10.5.34.3
+  ask_again_for("10.5.34.4");
+  EXPECT_EQ(run(), "10.5.34.6");
+  EXPECT_EQ(containers(), 5U);
+  replay({"10.5.34.2"});
+  pools_.refused(true);  // a call without a body
+  ask_again_for("10.5.34.4");
+  run();
+  EXPECT_EQ(containers(), 6U);
+  replay({"10.5.34.2", "10.5.34.3", "10.5.34.4"});
+  run();
+  EXPECT_EQ(containers(), 4U);
+}
+
+TEST_F(DockerPoolsTest, APoolThatIsGivenBackInAReplayStaysWithItsContainers) {
+  create();
+  run();
+  pools_.activate();
+  ASSERT_TRUE(pools_.request_pool({.subnet = net("10.5.34.0/24")}, host_));
+  pools_.release_pool(net("10.5.34.0/24"));  // the call for the gateway was lost
+  ask_again_for("10.5.34.2");
+  EXPECT_EQ(run(), "10.5.34.3");
+  EXPECT_EQ(containers(), 2U);
+}
+
+TEST_F(DockerPoolsTest, AfterAReplayPoolsThatDockerDoesNotNameAreOver) {
+  create();
+  host_.leases[""].v4 = net("10.5.77.0/24");
+  EXPECT_EQ(create(), "10.5.77.0/24");
+  host_.devices.erase(ip("10.5.34.1"));  // the network was removed, and the call was lost
+  EXPECT_EQ(pools_.state().pools.size(), 2U);
+  pools_.activate();
+  ASSERT_TRUE(pools_.request_pool({.subnet = net("10.5.77.0/24")}, host_));
+  run("10.5.77.0/24");
+  EXPECT_EQ(pools_.state().pools.size(), 1U);
 }
 
 TEST_F(DockerPoolsTest, AnEngineThatDidNotReplayFreesNothing) {
@@ -162,11 +244,24 @@ TEST_F(DockerPoolsTest, AnEngineThatDidNotReplayFreesNothing) {
                 .error()
                 .text,
             "the address 10.5.34.2 is taken");
-  // Another network with our subnet by name, which Docker will refuse, is no replay.
-  pools_.activate();
-  create({.subnet = net("10.5.34.0/24")});
-  EXPECT_EQ(run(), "10.5.34.4");
-  EXPECT_EQ(containers(), 3U);
+}
+
+// Docker makes no second bridge, and gives all back: the first call of an engine without a replay.
+TEST_F(DockerPoolsTest, AnotherNetworkByNameIsNoReplay) {
+  for (const bool names_gateway : {false, true}) {
+    pools_ = DockerPools();
+    host_.devices.clear();
+    create();
+    run();
+    pools_.activate();
+    ASSERT_TRUE(pools_.request_pool({.subnet = net("10.5.34.0/24")}, host_));
+    AddressRequest gateway{.pool = net("10.5.34.0/24"), .address = {}, .is_gateway = true};
+    if (names_gateway) gateway.address = ip("10.5.34.1");
+    ASSERT_TRUE(pools_.request_address(gateway, host_));
+    pools_.release_address(net("10.5.34.0/24"), ip("10.5.34.1"));
+    pools_.release_pool(net("10.5.34.0/24"));
+    EXPECT_NE(run(), "10.5.34.2");
+  }
 }
 
 TEST_F(DockerPoolsTest, AnEngineThatDiesInItsReplayBeginsAnew) {
@@ -184,6 +279,15 @@ TEST_F(DockerPoolsTest, AReplayRestoresWhatTheDaemonHasLost) {
             "flanneld does not know which addresses of 10.5.34.0/24 have containers: "
             "restart Docker, which reports them");
   host_.devices.emplace(ip("10.5.34.1"), "br-1a2b3c");
+  const auto daemon_without_a_file = pools_;
+  replay({"10.5.34.2", "10.5.34.3"});
+  EXPECT_EQ(run(), "10.5.34.4");
+  // If a call of that is lost, nobody knows whose address it was about.
+  pools_ = daemon_without_a_file;
+  replay({"10.5.34.2"});
+  restart_daemon();
+  const std::string said = "flanneld does not know which addresses of 10.5.34.0/24 have containers";
+  EXPECT_EQ(run().substr(0, said.size()), said);
   replay({"10.5.34.2", "10.5.34.3"});
   EXPECT_EQ(run(), "10.5.34.4");
 }
@@ -246,7 +350,7 @@ TEST(DockerPoolsFileTest, ADamagedFileIsRefused) {
                               .subnet = net("10.5.34.0/24"),
                               .gateway = ip("10.5.34.1"),
                               .last = ip("10.5.34.9"),
-                              .is_replayed = true,
+                              .holders = 1,
                               .addresses = {{ip("10.5.34.1"), AddressPool::Use::taken},
                                             {ip("10.5.34.9"), AddressPool::Use::doubtful}}})},
        .may_replay = true});
@@ -259,7 +363,7 @@ TEST(DockerPoolsFileTest, ADamagedFileIsRefused) {
            {"\"blue\"", "\"../blue\""},
            {"\"taken\": [", "\"taken\": [\"10.5.34.9\", "},
            {"10.5.34.0/24", "10.5.34.0/33"},
-           {"\"replayed\": true", "\"replayed\": 1"},
+           {"\"holders\": 1", "\"holders\": -1"},
        }) {
     std::string damaged = whole;
     damaged.replace(damaged.find(from), from.size(), to);

@@ -39,7 +39,7 @@ Result<std::string> text_of_member(const Json& body, std::string_view name) {
 
 Result<Json> read_body(std::string_view body) {
   if (body.empty()) {
-    return bad_call("Docker's request has no body: flanneld was restarted during it; try again");
+    return bad_call("Docker's request was cut off, as by a restart of flanneld; try again");
   }
   Json json = Json::parse(body, nullptr, false);
   if (!json.is_object()) return bad_call("Docker's request is no JSON object");
@@ -194,6 +194,8 @@ HttpResponse error_answer(std::string_view path, const Error& error) {
   const bool is_ipam = is_known && path.starts_with("/IpamDriver.");
   HttpResponse response = answer({{is_ipam ? "Error" : "Err", "flannel: " + error.text}});
   if (!is_known) response.status = 404;
+  // Docker would take an answer of 200 for the plugin's abilities, and keep it.
+  if (path == "/Plugin.Activate") response.status = 500;
   return response;
 }
 

@@ -32,6 +32,13 @@ DockerPools::State read_pools(const std::string& file) {
   return {};
 }
 
+// False: the call asks for anything that is free, which is never a part of a replay.
+bool names_something(const ipam::Call& call) {
+  if (const auto* pool = std::get_if<PoolRequest>(&call)) return pool->subnet.has_value();
+  if (const auto* one = std::get_if<AddressRequest>(&call)) return one->address.has_value();
+  return true;
+}
+
 void log_call(const ipam::Call& call, const HttpResponse& response) {
   if (const auto* pool = std::get_if<PoolRequest>(&call)) {
     log::info("Docker has got a pool for a network",
@@ -71,6 +78,7 @@ HttpResponse IpamPlugin::answer(const HttpRequest& request) {
     log_call(*call, *response);
     return *response;
   }
+  pools_.refused(!call || names_something(*call));
   log::warning("Docker's request was refused",
                {{"call", request.path}, {"why", response.error().text}});
   return ipam::error_answer(request.path, response.error());

@@ -131,10 +131,10 @@ struct Bad {
 
 TEST_F(IpamPluginTest, RefusesWhatItCannotUse) {
   for (const auto& [path, body, said] : {
-           Bad{"RequestPool", "", "flanneld was restarted during it; try again"},
-           Bad{"RequestAddress", "", "flanneld was restarted during it; try again"},
-           Bad{"ReleasePool", "", "has no body"},
-           Bad{"ReleaseAddress", "", "has no body"},
+           Bad{"RequestPool", "", "cut off, as by a restart of flanneld; try again"},
+           Bad{"RequestAddress", "", "cut off, as by a restart of flanneld; try again"},
+           Bad{"ReleasePool", "", "was cut off"},
+           Bad{"ReleaseAddress", "", "was cut off"},
            Bad{"RequestPool", "[]", "is no JSON object"},
            Bad{"RequestPool", "{", "is no JSON object"},
            Bad{"RequestPool", "{}", "is no address space of flannel"},

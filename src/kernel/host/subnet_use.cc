@@ -23,7 +23,7 @@ Result<std::string> route_over(const IpPrefix& subnet) {
   NetlinkSocket socket = TRY(NetlinkSocket::open());
   Devices devices(socket);
   for (const RouteRow& row : TRY(route_rows(socket, RTPROT_UNSPEC))) {
-    if (row.table != RT_TABLE_MAIN || row.to.bits == 0 || !row.to.contains(subnet)) continue;
+    if (row.table != RT_TABLE_MAIN || row.to.bits == 0 || !row.to.overlaps(subnet)) continue;
     const std::string device = TRY(devices.name_of(row.link));
     return to_string(row.to) + (device.empty() ? "" : " dev " + device);
   }

@@ -13,8 +13,8 @@ namespace flannel {
 // Returns the name of a device that has the address; empty: none has.
 Result<std::string> device_with(const IpAddress& address);
 
-// Returns a route of the main table that overlaps the subnet, without default routes and those to
-// parts of it: "10.5.0.0/16 dev flannel0"; empty: there is none.
+// Returns a route of the main table that overlaps the subnet, without default routes:
+// "10.5.0.0/16 dev flannel0"; empty: there is none.
 Result<std::string> route_over(const IpPrefix& subnet);
 
 }  // namespace flannel
