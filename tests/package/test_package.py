@@ -240,7 +240,10 @@ def test_a_drained_host_starts_for_its_service_manager(machine):
 def test_no_call_of_docker_is_lost_while_the_service_manager_has_the_socket(machine):
     installed(machine)
     file = machine.path("/run/docker/plugins/flannel.sock")
-    machine("systemctl", "enable", "--now", "flannel-docker.socket")
+    machine("systemctl", "start", "flanneld")
+    machine("systemctl", "enable", "flannel-docker.socket")
+    machine("systemctl", "restart", "flannel-docker.socket", "flanneld")
+    assert machine("systemctl", "is-active", "flannel-docker.socket", "flanneld") == "active\nactive\n"
     assert machine("stat", "-c", "%U %a", "/run/docker/plugins", "/run/docker/plugins/flannel.sock") == "root 700\nroot 600\n"
 
     def post(call, **body):
@@ -263,6 +266,9 @@ def test_no_call_of_docker_is_lost_while_the_service_manager_has_the_socket(mach
     assert len(set(had)) == 4, had
     wait_until(lambda: machine.property("flanneld", "ActiveState") == "active", "flanneld")
     assert "Docker's IPAM driver flannel is served" in machine.log("flanneld")
+    # Docker gets no --bip beside it.
+    machine("systemctl", "start", "flannel-docker")
+    assert "bip" not in machine("cat", "/run/docker_opts.env")
     machine("dpkg", "--remove", "flannel-cpp")
     assert not file.exists()
     assert machine("pgrep", "-c", "flanneld", check=False) == "0\n"
