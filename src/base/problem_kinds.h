@@ -363,8 +363,8 @@ inline constexpr ProblemKind kDockerNetworkDiffers{
 inline constexpr ProblemKind kDockerPoolDiffers{
     "docker-pool-differs", ProblemArea::docker, Severity::error,
     "a network of Docker's has another subnet than this host",
-    "remove the containers and the network (docker network inspect shows which has {object}), and "
-    "create it again"};
+    "remove the containers and the network (docker network inspect $(docker network ls -q) shows "
+    "which has {object}), and create it again"};
 inline constexpr ProblemKind kDockerNetworkMtu{
     "docker-network-mtu", ProblemArea::docker, Severity::warning,
     "Docker's network has a larger MTU than the overlay",

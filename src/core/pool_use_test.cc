@@ -25,11 +25,12 @@ TEST(PoolUseTest, APoolThatIsNotTheSubnetIsAProblem) {
   const auto problems =
       pool_problems(blue, SubnetKey{IpPrefix::parse("10.5.77.0/24").value(), std::nullopt});
   ASSERT_EQ(problems.size(), 2U);
-  EXPECT_EQ(in_words(problems[0]),
-            "a network of Docker's has 10.5.34.0/24, which was the subnet of this host, for 3 "
-            "containers; it is 10.5.77.0/24 now, so other hosts do not reach them; remedy: remove "
-            "the containers and the network (docker network inspect shows which has "
-            "10.5.34.0/24), and create it again");
+  EXPECT_EQ(
+      in_words(problems[0]),
+      "a network of Docker's has 10.5.34.0/24, which was the subnet of this host, for 3 "
+      "containers; it is 10.5.77.0/24 now, so other hosts do not reach them; remedy: remove "
+      "the containers and the network (docker network inspect $(docker network ls -q) shows which "
+      "has 10.5.34.0/24), and create it again");
   EXPECT_NE(problems[1].text.find("it is none now"), std::string::npos);
 }
 

@@ -17,7 +17,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::size_t kMostNamed = 5;  // peers of one state in the line of a host
+constexpr std::uint64_t kManyAddresses = 1ULL << 32;  // nobody counts so many
+constexpr std::size_t kMostNamed = 5;                 // peers of one state in the line of a host
 
 // The daemon is of this release or a later one: what a member is not is left out.
 std::string text_of(const Json& object, const char* name) {
@@ -104,10 +105,11 @@ std::string pools_text(const Json& pools) {
   std::string text;
   if (!pools.is_array()) return text;
   for (const Json& pool : pools) {
-    text += line(
-        text.empty() ? "docker" : "",
-        fmt::format("{}: {} of {} addresses for containers are given out", text_of(pool, "subnet"),
-                    text_of(pool, "containers"), text_of(pool, "room")));
+    const auto room = pool.value("room", std::uint64_t{0});
+    text += line(text.empty() ? "docker" : "",
+                 fmt::format("{}: {}{} addresses for containers are given out",
+                             text_of(pool, "subnet"), text_of(pool, "containers"),
+                             room < kManyAddresses ? fmt::format(" of {}", room) : ""));
   }
   return text;
 }

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -21,7 +20,6 @@ namespace {
 // FileDescriptorName= of flannel-docker.socket.
 constexpr std::string_view kSocketName = "docker-plugin";
 constexpr std::size_t kLongestCall = 1 << 20;  // bytes; an engine sends some hundreds
-constexpr std::size_t kMostCalls = 64;         // at once
 constexpr auto kLongestAnswer = std::chrono::seconds(5);
 // Stands for the answer of a kernel that cannot be asked: what may be in use stays so.
 constexpr std::string_view kUnknownDevice = "a device that is not known";
@@ -38,13 +36,13 @@ PluginSocket open_plugin_socket(const Options& options, KeptFds& kept) {
     // The service manager makes it blocking, unless all of the service's sockets are not.
     const int flags = ::fcntl(handed.front().get(), F_GETFL);
     if (flags >= 0 && ::fcntl(handed.front().get(), F_SETFL, flags | O_NONBLOCK) == 0) {
-      return {std::move(handed.front()), ""};
+      return {std::move(handed.front()), nullptr};
     }
   }
   if (!options.docker.plugin) return {};
   const std::string path(kDockerPluginSocket);
   auto listener = listen_unix(path, "");
-  if (listener) return {*std::move(listener), path};
+  if (listener) return {*std::move(listener), std::make_unique<UnixSocketFile>(path)};
   log::warning("no Docker plugin: networks with --ipam-driver flannel do not work",
                {{"why", listener.error().text}});
   return {};
@@ -52,23 +50,23 @@ PluginSocket open_plugin_socket(const Options& options, KeptFds& kept) {
 
 Result<std::unique_ptr<DockerPlugin>> DockerPlugin::open(PluginSocket socket, Parts parts) {
   if (!socket.listener) return nullptr;
-  std::unique_ptr<DockerPlugin> plugin(new DockerPlugin(socket.file, std::move(parts)));
+  const bool is_own = socket.file != nullptr;
+  std::unique_ptr<DockerPlugin> plugin(new DockerPlugin(std::move(socket.file), std::move(parts)));
   HttpLimits limits = HttpLimits::for_this_process();
   limits.lifetime = kLongestAnswer;
-  limits.connections = std::min(limits.connections, kMostCalls);
   limits.body = kLongestCall;
   std::vector<HttpService> services;
   services.push_back({std::move(socket.listener), plugin->plugin_.handler(), limits});
   plugin->server_ = TRY(HttpServer::open(std::move(services)));
   log::info("Docker's IPAM driver flannel is served",
-            {{"socket", socket.file.empty() ? "of the service manager" : socket.file}});
+            {{"socket", is_own ? kDockerPluginSocket : "of the service manager"}});
   return plugin;
 }
 
-DockerPlugin::DockerPlugin(const std::string& file, Parts parts)
+DockerPlugin::DockerPlugin(std::unique_ptr<UnixSocketFile> file, Parts parts)
     : options_(parts.options),
       board_(parts.board),
-      file_(file),
+      file_(std::move(file)),
       plugin_(fmt::format("{}/{}", options_.state_dir, kDockerPoolsFile), *this,
               std::move(parts.on_change)) {}
 

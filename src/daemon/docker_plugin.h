@@ -24,8 +24,8 @@ namespace flannel {
 inline constexpr std::string_view kDockerPluginSocket = "/run/docker/plugins/flannel.sock";
 
 struct PluginSocket {
-  Fd listener;       // empty: there is no plugin
-  std::string file;  // to be removed at the end; empty: the service manager keeps it
+  Fd listener;                           // empty: there is no plugin
+  std::unique_ptr<UnixSocketFile> file;  // null: the service manager keeps it
 };
 
 // Returns the socket that the service manager has handed over, or with --docker-plugin one of our
@@ -51,7 +51,7 @@ class DockerPlugin final : private PoolHost {
   std::vector<PoolUse> pools() const { return plugin_.pools(); }
 
  private:
-  DockerPlugin(const std::string& file, Parts parts);
+  DockerPlugin(std::unique_ptr<UnixSocketFile> file, Parts parts);
 
   std::vector<std::string> networks() override;
   Result<SubnetKey> subnets(const std::string& network) override;
@@ -61,7 +61,7 @@ class DockerPlugin final : private PoolHost {
 
   const Options& options_;
   const StatusBoard& board_;
-  UnixSocketFile file_;
+  std::unique_ptr<UnixSocketFile> file_;
   IpamPlugin plugin_;
   std::unique_ptr<HttpServer> server_;  // ends before what it serves
 };

@@ -12,8 +12,8 @@
 namespace flannel {
 namespace {
 
-constexpr int kFirst = 3;  // SD_LISTEN_FDS_START
-constexpr int kMost = 512;
+constexpr int kFirst = 3;   // SD_LISTEN_FDS_START
+constexpr int kMost = 520;  // what flanneld.service may keep, and sockets of units
 
 std::string_view environment(const char* name) {
   const char* const text = std::getenv(name);

@@ -86,6 +86,8 @@ class NetworkSlot {
   bool has_started() const { return has_started_; }
   // Returns the state as one line.
   const std::string& line() const { return publisher_.line(); }
+  // Publishes the state at the end of this turn: a part of it outside of the network has changed.
+  void changed() { publisher_.changed(); }
   // Publishes the state at once, and not at the end of this turn.
   void publish() { publisher_.publish(); }
 

@@ -179,7 +179,7 @@ std::optional<std::string> Node::docker_use(const std::string& network) const {
 
 void Node::on_pools() {
   for (const auto& slot : slots_)
-    slot->publish();
+    slot->changed();
 }
 
 // Descriptors of networks that this process no longer has keep their devices.

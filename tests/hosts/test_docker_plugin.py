@@ -5,6 +5,7 @@
     client ─────── br-4d5e6f ─ h2 ─ flannel0 | flannel.1 | eth0 ──┘
 """
 
+import ipaddress
 import json
 import pathlib
 import signal
@@ -79,7 +80,7 @@ def test_containers_of_two_hosts_meet(lab, release, backend, families):
         words = [f"--subnet={subnet(host)}"] if needs_name else ["--ipv6"] if families == "dual" else []
         if needs_name:
             said = refused(host, *CREATE, "other")
-            assert f"overlaps the route 10.5.0.0/16 dev flannel0" in said and words[0] in said, said
+            assert "overlaps the route 10.5.0.0/16 dev flannel0" in said and words[0] in said, said
         create(host, *words)
         there = json.loads(host.engine.docker("network", "inspect", NAME))[0]
         assert sorted(config["Subnet"] for config in there["IPAM"]["Config"]) == sorted(
@@ -97,6 +98,8 @@ def test_containers_of_two_hosts_meet(lab, release, backend, families):
     reaches(client, plain)
     for version in cluster.versions:
         lab.lan.ip(f"-{version}", "route", "add", subnet(one, version), "via", one.underlay(version))
+        bridge = str(ipaddress.ip_network(subnet(one, version))[1])
+        lab.lan.run("ping", "-c", "1", "-W", "20", bridge)  # the way is there
     strangers = lambda: [address for address in plain.addresses if fetched(lab.lan, address)]  # noqa: E731
     if release == "28":
         assert not strangers(), "Docker 28 keeps strangers out"
@@ -143,12 +146,12 @@ def test_all_addresses_are_given_and_then_there_are_words(lab, release):
     cluster.start()
     (one,) = cluster.hosts
     start_engines(cluster)
-    had = [one.engine.container(f"c{number}", flags=IN_NETWORK).address for number in range(13)]
+    had = [one.engine.container(f"box{number}", flags=IN_NETWORK).address for number in range(13)]
     assert len(set(had)) == 13
     words = ["run", "--detach", *IN_NETWORK, "--name=more", "lab", "sleep", "1000"]
     said = refused(one, *words)
     assert f"all 13 addresses of {subnet(one)}, the subnet of this host, are taken" in said
-    one.engine.docker("rm", "--force", "more", "c5")
+    one.engine.docker("rm", "--force", "more", "box5")
     assert one.engine.container("more", flags=IN_NETWORK).address == had[5]
     wait_exact(one, NAME, subnet(one))
 

@@ -184,6 +184,7 @@ class DockerContainer:
     def __init__(self, engine, name, argv, flags):
         self.engine = engine
         self.name = name
+        assert not set(name) <= set("0123456789abcdef"), f"Docker takes {name} for the beginning of an id"
         engine.docker("rm", "--force", name, check=False)
         engine.docker("run", "--detach", f"--name={name}", *flags, "lab", *argv)
         # Of IPv4, and then of IPv6 if the network has it.
