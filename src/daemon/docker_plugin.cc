@@ -22,7 +22,7 @@ constexpr std::string_view kSocketName = "docker-plugin";
 constexpr std::size_t kLongestCall = 1 << 20;  // bytes; an engine sends some hundreds
 constexpr auto kLongestAnswer = std::chrono::seconds(5);
 // Stands for the answer of a kernel that cannot be asked: what may be in use stays so.
-constexpr std::string_view kUnknownDevice = "a device that is not known";
+constexpr std::string_view kUnknownDevice = "something, since the kernel could not be asked";
 
 void log_unanswered(const Error& why) {
   log::warning("the kernel does not say who uses our subnet", {{"why", why.text}});
@@ -97,8 +97,8 @@ std::uint32_t DockerPlugin::mtu(const std::string& network) {
   return status == networks.end() ? 0 : status->second->mtu;
 }
 
-std::string DockerPlugin::device_with(const IpAddress& address) {
-  auto device = flannel::device_with(address);
+std::string DockerPlugin::device_in(const IpPrefix& subnet) {
+  auto device = flannel::device_in(subnet);
   if (device) return *std::move(device);
   log_unanswered(device.error());
   return std::string(kUnknownDevice);

@@ -56,7 +56,7 @@ class DockerPlugin final : private PoolHost {
   std::vector<std::string> networks() override;
   Result<SubnetKey> subnets(const std::string& network) override;
   std::uint32_t mtu(const std::string& network) override;
-  std::string device_with(const IpAddress& address) override;
+  std::string device_in(const IpPrefix& subnet) override;
   std::string route_over(const IpPrefix& subnet) override;
 
   const Options& options_;

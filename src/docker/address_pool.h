@@ -56,7 +56,10 @@ class AddressPool {
   // Another network of Docker's has the pool.
   void hold() { ++state_.holders; }
   // A network has given it back. True: it was the last one.
-  bool let_go() { return state_.holders < 2 || --state_.holders == 0; }
+  bool let_go() {
+    if (state_.holders > 0) --state_.holders;
+    return state_.holders == 0;
+  }
 
   void set_complete() { state_.is_complete = true; }
   // Docker has started again, and may replay.

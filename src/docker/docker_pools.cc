@@ -5,12 +5,16 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "base/printable.h"
 
 namespace flannel {
 namespace {
+
+// After it Docker has made the network that it has got a pool for, or given up.
+constexpr auto kPromise = std::chrono::seconds(10);
 
 std::string of_network(const std::string& name) {
   return name.empty() ? "the flannel network" : "the flannel network " + name;
@@ -70,27 +74,24 @@ Result<std::string> network_with(const IpPrefix& subnet, const PoolRequest& requ
 }
 
 bool is_alive(const AddressPool& pool, PoolHost& host) {
-  return pool.has_containers() || !host.device_with(pool.gateway()).empty();
+  return pool.has_containers() || !host.device_in(pool.subnet()).empty();
 }
 
 // Fails if the subnet is in use. `pool`: null if Docker has none of it.
 Result<void> check_unused(const IpPrefix& subnet, const AddressPool* pool, PoolHost& host) {
-  const IpAddress gateway = pool == nullptr ? subnet.base.plus(1) : pool->gateway();
-  const std::string device = host.device_with(gateway);
-  if (!device.empty()) {
+  if (const std::string device = host.device_in(subnet); !device.empty()) {
     return fail(
         ErrorKind::exists,
-        fmt::format("{}, the subnet of this host, is in use by {}, which has {}: one Docker "
-                    "network has it, to which containers can be attached; another one needs "
-                    "another flannel network (--ipam-opt network=NAME)",
-                    to_string(subnet), device, to_string(gateway)));
+        fmt::format("{}, the subnet of this host, is in use by {}: one Docker network has it, to "
+                    "which containers can be attached; another one needs another flannel network "
+                    "(--ipam-opt network=NAME)",
+                    to_string(subnet), device));
   }
   if (pool == nullptr || !pool->has_containers()) return {};
   return fail(ErrorKind::exists,
-              fmt::format("{}, the subnet of this host, is in use by {} containers of another "
-                          "Docker network; if there is none, restart Docker, which reports what "
-                          "it has",
-                          to_string(subnet), pool->containers()));
+              fmt::format("{}, the subnet of this host, is in use by containers of another Docker "
+                          "network; if there are none, restart Docker, which reports what it has",
+                          to_string(subnet)));
 }
 
 }  // namespace
@@ -108,8 +109,15 @@ AddressPool& DockerPools::add(const std::string& network, const IpPrefix& subnet
         pool.subnet().family() == subnet.family() && pool.state().network == network;
     return is_earlier && !state_.may_replay && !is_alive(pool, host);
   });
+  // Without a device in it no container runs that Docker might not have named yet.
+  const bool is_complete = !state_.may_replay || host.device_in(subnet).empty();
   return state_.pools.emplace_back(
-      AddressPool::State{.network = network, .subnet = subnet, .is_complete = !state_.may_replay});
+      AddressPool::State{.network = network, .subnet = subnet, .is_complete = is_complete});
+}
+
+void DockerPools::note_pools() {
+  for (const AddressPool& pool : state_.pools)
+    before_.insert(pool.subnet());
 }
 
 void DockerPools::activate() {
@@ -117,26 +125,23 @@ void DockerPools::activate() {
     pool.doubt_all();
   state_.may_replay = true;
   is_whole_ = true;
+  asked_.clear();
   replayed_.clear();
   promised_.clear();
-}
-
-void DockerPools::refused(bool names) {
-  if (names) is_whole_ = false;
-  std::erase_if(promised_, [](const auto& one) { return one.second; });
+  before_.clear();
+  note_pools();
 }
 
 void DockerPools::end_replay(PoolHost& host) {
-  if (state_.may_replay && is_whole_) {
-    for (AddressPool& pool : state_.pools) {
-      pool.set_complete();
-      if (replayed_.contains(pool.subnet())) pool.free_doubtful();
-    }
-    std::erase_if(state_.pools, [&](const AddressPool& pool) {
-      return pool.state().holders == 0 && !is_alive(pool, host);
-    });
+  if (!std::exchange(state_.may_replay, false)) return;
+  for (AddressPool& pool : state_.pools) {
+    if (!is_whole_ || !replayed_.contains(pool.subnet())) continue;
+    pool.set_complete();
+    pool.free_doubtful();
   }
-  state_.may_replay = false;
+  std::erase_if(state_.pools, [&](const AddressPool& pool) {
+    return pool.state().holders == 0 && !is_alive(pool, host);
+  });
 }
 
 Result<IpPrefix> DockerPools::request_pool(const PoolRequest& request, PoolHost& host) {
@@ -144,13 +149,16 @@ Result<IpPrefix> DockerPools::request_pool(const PoolRequest& request, PoolHost&
 }
 
 // Docker asks for another pool if that which it got overlaps a route, and again, without an end.
-Failure DockerPools::asked_again(const IpPrefix& subnet, PoolHost& host) {
+Result<void> DockerPools::check_promise(const IpPrefix& subnet, PoolHost& host) const {
+  const auto promise = promised_.find(subnet);
+  if (promise == promised_.end() || promise->second.ends <= host.now()) return {};
   const std::string route = host.route_over(subnet);
   const std::string own = to_string(subnet);
-  if (route.empty() || promised_.at(subnet)) {
-    return fail(ErrorKind::exists, fmt::format("{}, the subnet of this host, is just being given "
-                                               "to another Docker network; if not, try again",
-                                               own));
+  if (route.empty() || promise->second.has_gateway) {
+    return fail(ErrorKind::exists,
+                fmt::format("{}, the subnet of this host, is just being given to another Docker "
+                            "network; if not, try again in ten seconds",
+                            own));
   }
   return fail(ErrorKind::exists,
               fmt::format("{}, the subnet of this host, overlaps the route {}, and Docker takes it "
@@ -163,22 +171,29 @@ Result<IpPrefix> DockerPools::request_any(const PoolRequest& request, PoolHost& 
   const std::string network = TRY(network_of(request, host));
   const IpPrefix subnet = TRY(own_subnet(network, request.family, host));
   TRY(check_unused(subnet, find(subnet), host));
-  if (promised_.contains(subnet)) return asked_again(subnet, host);
+  TRY(check_promise(subnet, host));
   add(network, subnet, host).hold();
-  promised_.emplace(subnet, false);
+  promised_[subnet] = {.ends = host.now() + kPromise};
   return subnet;
 }
 
 // For a network with --subnet, or one that Docker had when it was started.
 Result<IpPrefix> DockerPools::request_this(const PoolRequest& request, PoolHost& host) {
-  AddressPool* pool = find(*request.subnet);
-  if (!state_.may_replay) TRY(check_unused(*request.subnet, pool, host));
-  if (promised_.contains(*request.subnet)) return asked_again(*request.subnet, host);
-  if (pool == nullptr || !state_.may_replay) {
-    pool = &add(TRY(network_with(*request.subnet, request, host)), *request.subnet, host);
+  const IpPrefix subnet = *request.subnet;
+  AddressPool* pool = find(subnet);
+  TRY(check_promise(subnet, host));
+  if (!state_.may_replay) {
+    TRY(check_unused(subnet, pool, host));
+    pool = nullptr;
+  }
+  if (pool == nullptr) pool = &add(TRY(network_with(subnet, request, host)), subnet, host);
+  if (state_.may_replay) {
+    asked_.insert(subnet);
+  } else {
+    promised_[subnet] = {.ends = host.now() + kPromise};
   }
   pool->hold();
-  return pool->subnet();
+  return subnet;
 }
 
 // Before the lease is known again, after a reboot, the addresses are given all the same.
@@ -204,16 +219,18 @@ Result<IpAddress> DockerPools::request_address(const AddressRequest& request, Po
   }
   if (request.is_gateway) return request_gateway(*pool, request, host);
   promised_.erase(request.pool);
-  if (request.address) return request_named(*pool, *request.address);
-  TRY(check_lease(*pool, host));
-  return pool->take_next();
+  const auto given =
+      request.address ? request_named(*pool, *request.address) : take_any(*pool, host);
+  // Only a network asks for addresses, also one that Docker has not named since its start.
+  if (given && pool->state().holders == 0) pool->hold();
+  return given;
 }
 
 // A replay names the gateway, and a new network need not. A pool whose network lives keeps its own.
 Result<IpAddress> DockerPools::request_gateway(AddressPool& pool, const AddressRequest& request,
                                                PoolHost& host) {
   if (const auto promise = promised_.find(pool.subnet()); promise != promised_.end())
-    promise->second = true;
+    promise->second.has_gateway = true;
   const IpAddress gateway = request.address.value_or(pool.gateway());
   if (gateway != pool.gateway() && is_alive(pool, host)) {
     return fail(ErrorKind::exists,
@@ -221,14 +238,22 @@ Result<IpAddress> DockerPools::request_gateway(AddressPool& pool, const AddressR
                             to_string(pool.gateway())));
   }
   TRY(pool.take_gateway(gateway));
-  if (request.address && state_.may_replay) replayed_.insert(pool.subnet());
+  const bool in_replay = state_.may_replay && asked_.contains(pool.subnet());
+  if (request.address && in_replay) replayed_.insert(pool.subnet());
   return gateway;
 }
 
 Result<IpAddress> DockerPools::request_named(AddressPool& pool, const IpAddress& address) {
-  TRY(pool.take(address, state_.may_replay));
-  if (state_.may_replay) replayed_.insert(pool.subnet());
+  // A replay begins with the pool.
+  const bool in_replay = state_.may_replay && asked_.contains(pool.subnet());
+  TRY(pool.take(address, in_replay));
+  if (in_replay) replayed_.insert(pool.subnet());
   return address;
+}
+
+Result<IpAddress> DockerPools::take_any(AddressPool& pool, PoolHost& host) const {
+  TRY(check_lease(pool, host));
+  return pool.take_next();
 }
 
 // The gateway stays that of the pool as long as there is the pool.
@@ -236,16 +261,15 @@ void DockerPools::release_address(const IpPrefix& subnet, const IpAddress& addre
   if (AddressPool* pool = find(subnet)) pool->give_back(address);
 }
 
-// A pool with doubtful addresses is given back for a network that Docker could not restore, and
-// whose containers may run all the same; or for another one, beside which it could not be made.
+// What was there before Docker started is given back for a network that Docker could not restore,
+// and whose containers may run all the same; or for another one, beside which it could not be made.
 void DockerPools::release_pool(const IpPrefix& subnet) {
   promised_.erase(subnet);
+  asked_.erase(subnet);
+  replayed_.erase(subnet);
   AddressPool* pool = find(subnet);
   if (pool == nullptr || !pool->let_go()) return;
-  if (pool->has_doubtful()) {
-    is_whole_ = false;
-    return;
-  }
+  if (pool->has_doubtful() || (state_.may_replay && before_.contains(subnet))) return;
   std::erase_if(state_.pools, [&](const AddressPool& one) { return one.subnet() == subnet; });
 }
 

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/result.h"
 #include "core/lease.h"
 #include "docker/address_pool.h"
@@ -28,11 +29,13 @@ class PoolHost {
   virtual Result<SubnetKey> subnets(const std::string& network) = 0;
   // The MTU of containers in a network; 0: not known.
   virtual std::uint32_t mtu(const std::string& network) = 0;
-  // The device of this host that has the address; empty: none.
-  virtual std::string device_with(const IpAddress& address) = 0;
+  // A device of this host with an address in the subnet other than its base, such as a bridge, and
+  // that address, as "docker0, which has 10.5.34.1"; empty: none.
+  virtual std::string device_in(const IpPrefix& subnet) = 0;
   // A route of this host, as "10.5.0.0/16 dev flannel0", that overlaps the subnet and would keep
   // Docker from choosing it; empty: none.
   virtual std::string route_over(const IpPrefix& subnet) = 0;
+  virtual TimePoint now() { return BootClock::now(); }
 };
 
 struct PoolRequest {
@@ -51,8 +54,7 @@ struct AddressRequest {
 //
 // Docker's calls say neither which network they are for, nor whether a pool that is asked for by
 // name is for a new network or for one that Docker had when it was started (a replay). So a pool is
-// in use while a device has its gateway, or a container has got an address of it since Docker was
-// started.
+// in use while a device has an address in it, or a container has got one since Docker was started.
 class DockerPools {
  public:
   struct State {
@@ -65,15 +67,14 @@ class DockerPools {
   DockerPools() = default;
   // Goes on with what an earlier process has written down. If there is a replay, calls of it may
   // have been lost.
-  explicit DockerPools(State state) : state_(std::move(state)) {}
+  explicit DockerPools(State state) : state_(std::move(state)) { note_pools(); }
 
   const State& state() const { return state_; }
 
   // Docker has met the plugin for the first time in its life.
   void activate();
-  // A call was refused, or could not be read. `names`: it may have named something, which may be in
-  // use all the same.
-  void refused(bool names);
+  // A call of a replay may have been lost: what it was about may be in use all the same.
+  void lose_call() { is_whole_ = false; }
   // Every error is a sentence for the user of `docker network create` or `docker run`.
   Result<IpPrefix> request_pool(const PoolRequest& request, PoolHost& host);
   Result<IpAddress> request_address(const AddressRequest& request, PoolHost& host);
@@ -82,6 +83,12 @@ class DockerPools {
   void release_pool(const IpPrefix& pool);
 
  private:
+  // Docker has got a pool, and is about to make the network of it.
+  struct Promise {
+    TimePoint ends;
+    bool has_gateway = false;  // Docker has asked for it
+  };
+
   AddressPool* find(const IpPrefix& subnet);
   AddressPool& add(const std::string& network, const IpPrefix& subnet, PoolHost& host);
   Result<IpPrefix> request_any(const PoolRequest& request, PoolHost& host);
@@ -89,14 +96,17 @@ class DockerPools {
   Result<IpAddress> request_gateway(AddressPool& pool, const AddressRequest& request,
                                     PoolHost& host);
   Result<IpAddress> request_named(AddressPool& pool, const IpAddress& address);
-  Failure asked_again(const IpPrefix& subnet, PoolHost& host);
+  Result<IpAddress> take_any(AddressPool& pool, PoolHost& host) const;
+  Result<void> check_promise(const IpPrefix& subnet, PoolHost& host) const;
   Result<void> check_lease(const AddressPool& pool, PoolHost& host) const;
   void end_replay(PoolHost& host);
+  void note_pools();
 
   State state_;
-  // Pools that Docker has got, and no container of them yet; true: it has asked for the gateway.
-  std::map<IpPrefix, bool> promised_;
+  std::map<IpPrefix, Promise> promised_;
   bool is_whole_ = false;        // no call was lost since activate()
+  std::set<IpPrefix> before_;    // the pools at activate()
+  std::set<IpPrefix> asked_;     // the pools that Docker has asked for by name in the replay
   std::set<IpPrefix> replayed_;  // pools of which Docker has named something since activate()
 };
 

@@ -12,19 +12,19 @@
 namespace flannel::docker_pools_random_test {
 namespace {
 
-const IpPrefix kSubnet = IpPrefix::parse("10.5.34.0/27").value();
+const IpPrefix kSubnet = IpPrefix::parse("10.5.34.0/26").value();
 const IpAddress kGateway = kSubnet.base.plus(1);
 
 class OneBridge : public PoolHost {
  public:
   bool has_bridge = false;
+  TimePoint time;
 
   std::vector<std::string> networks() override { return {""}; }
   Result<SubnetKey> subnets(const std::string&) override { return SubnetKey::of(kSubnet); }
   std::uint32_t mtu(const std::string&) override { return 1450; }
-  std::string device_with(const IpAddress& address) override {
-    return has_bridge && address == kGateway ? "br-1a2b3c" : "";
-  }
+  std::string device_in(const IpPrefix&) override { return has_bridge ? "br-1a2b3c" : ""; }
+  TimePoint now() override { return time += std::chrono::seconds(10); }
   std::string route_over(const IpPrefix&) override { return ""; }
 };
 
@@ -33,7 +33,7 @@ class History {
   explicit History(unsigned seed) : random_(seed) {}
 
   void step() {
-    switch (random_() % 12) {
+    switch (random_() % 15) {
       case 0:
         return restart_engine(random_() % 4 == 0);
       case 1:
@@ -42,6 +42,10 @@ class History {
         return remove_network();
       case 3:
         return another_network();
+      case 12:
+        return run_named();
+      case 13:
+        return random_() % 4 == 0 ? lose_file() : run_named();
       case 4:
       case 5:
       case 6:
@@ -66,7 +70,10 @@ class History {
     if (!has_network_) return;
     pools_.activate();
     replay(false);
+    const std::size_t before = used_.size();
     run(false);
+    ASSERT_EQ(pools_.state().pools.size(), 1U);
+    ASSERT_EQ(used_.size(), before + 1) << "a network gets addresses again";
     ASSERT_EQ(pools_.state().pools.front().containers(), used_.size());
   }
 
@@ -82,11 +89,10 @@ class History {
     if (may_be_lost && is_lost()) {
       if (answer && random_() % 2 == 0) pools_ = next;
       restart_daemon();
-      pools_.refused(true);
+      pools_.lose_call();
       return decltype(answer)(fail(ErrorKind::unavailable, "the call was lost"));
     }
     if (answer) pools_ = next;
-    if (!answer) pools_.refused(false);
     return answer;
   }
   void release(const IpAddress& address) {
@@ -135,6 +141,16 @@ class History {
     if (!address) return;
     ASSERT_TRUE(used_.insert(*address).second) << to_string(*address) << " is given twice";
   }
+  // `docker run --ip`: an address that no container has.
+  void run_named() {
+    const IpAddress address = kSubnet.base.plus(2 + random_() % 29);
+    if (!has_network_ || used_.contains(address)) return;
+    const auto given = call([&](DockerPools& pools) {
+      return pools.request_address({.pool = kSubnet, .address = address}, host_);
+    });
+    if (given) used_.insert(*given);
+  }
+  void lose_file() { pools_ = DockerPools(); }
   void remove_container() {
     if (used_.empty()) return;
     const auto one = std::next(used_.begin(), static_cast<long>(random_() % used_.size()));

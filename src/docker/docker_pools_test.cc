@@ -24,6 +24,7 @@ class FakeHost : public PoolHost {
   std::map<std::string, SubnetKey> leases{{"", {net("10.5.34.0/24"), {}}}};
   std::map<IpAddress, std::string> devices;
   std::string route;
+  TimePoint time = TimePoint() + std::chrono::hours(1);
 
   std::vector<std::string> networks() override {
     std::vector<std::string> names;
@@ -37,10 +38,13 @@ class FakeHost : public PoolHost {
     return key;
   }
   std::uint32_t mtu(const std::string&) override { return 1450; }
-  std::string device_with(const IpAddress& address) override {
-    const auto found = devices.find(address);
-    return found == devices.end() ? "" : found->second;
+  std::string device_in(const IpPrefix& subnet) override {
+    for (const auto& [address, device] : devices) {
+      if (subnet.contains(address)) return device + ", which has " + to_string(address);
+    }
+    return "";
   }
+  TimePoint now() override { return time; }
   std::string route_over(const IpPrefix&) override { return route; }
 };
 
@@ -127,8 +131,9 @@ TEST_F(DockerPoolsTest, WithoutABridgeContainersKeepThePoolInUse) {
   run();
   host_.devices.clear();  // as of macvlan
   const std::string said =
-      "10.5.34.0/24, the subnet of this host, is in use by 1 containers of another Docker network; "
-      "if there is none, restart Docker, which reports what it has";
+      "10.5.34.0/24, the subnet of this host, is in use by containers of another Docker network; "
+      "if "
+      "there are none, restart Docker, which reports what it has";
   EXPECT_EQ(create(), said);
   EXPECT_EQ(create({.subnet = net("10.5.34.0/24")}), said);
   EXPECT_EQ(run(), "10.5.34.3");
@@ -146,14 +151,16 @@ TEST_F(DockerPoolsTest, WhatIsLeftOfANetworkWithoutABridgeIsOver) {
 }
 
 TEST_F(DockerPoolsTest, OneOfTwoNetworksThatAreMadeAtOnceGetsThePool) {
-  for (const PoolRequest& second : {PoolRequest(), PoolRequest{.subnet = net("10.5.34.0/24")}}) {
+  const PoolRequest any, named{.network = {}, .family = Family::v4, .subnet = net("10.5.34.0/24")};
+  for (const auto& [first, second] : {std::pair(any, named), std::pair(any, any),
+                                      std::pair(named, any), std::pair(named, named)}) {
     pools_ = DockerPools();
-    const auto pool = pools_.request_pool({}, host_);
+    const auto pool = pools_.request_pool(first, host_);
     ASSERT_TRUE(pools_.request_address({.pool = *pool, .is_gateway = true}, host_));
     EXPECT_EQ(pools_.request_pool(second, host_).error().text,
               "10.5.34.0/24, the subnet of this host, is just being given to another Docker "
-              "network; if not, try again");
-    pools_.refused(false);
+              "network; if not, try again in ten seconds");
+    host_.time += std::chrono::seconds(10);
     EXPECT_TRUE(pools_.request_pool(second, host_)) << "the first one was given up, without a call";
   }
 }
@@ -198,11 +205,10 @@ TEST_F(DockerPoolsTest, AReplayOfWhichACallWasLostFreesNothing) {
     run();
   replay({"10.5.34.2"});
   restart_daemon();  // during the call for 10.5.34.3
-  ask_again_for("10.5.34.4");
   EXPECT_EQ(run(), "10.5.34.6");
   EXPECT_EQ(containers(), 5U);
   replay({"10.5.34.2"});
-  pools_.refused(true);  // a call without a body
+  pools_.lose_call();  // a call without a body
   ask_again_for("10.5.34.4");
   run();
   EXPECT_EQ(containers(), 6U);
@@ -217,7 +223,6 @@ TEST_F(DockerPoolsTest, APoolThatIsGivenBackInAReplayStaysWithItsContainers) {
   pools_.activate();
   ASSERT_TRUE(pools_.request_pool({.subnet = net("10.5.34.0/24")}, host_));
   pools_.release_pool(net("10.5.34.0/24"));  // the call for the gateway was lost
-  ask_again_for("10.5.34.2");
   EXPECT_EQ(run(), "10.5.34.3");
   EXPECT_EQ(containers(), 2U);
 }
@@ -262,6 +267,40 @@ TEST_F(DockerPoolsTest, AnotherNetworkByNameIsNoReplay) {
     pools_.release_pool(net("10.5.34.0/24"));
     EXPECT_NE(run(), "10.5.34.2");
   }
+}
+
+// The first call of an engine without a replay is for an address by name.
+TEST_F(DockerPoolsTest, AnAddressByNameIsNoReplayWithoutItsPool) {
+  create();
+  run();
+  pools_.activate();
+  EXPECT_EQ(pools_.request_address({.pool = net("10.5.34.0/24"), .address = ip("10.5.34.2")}, host_)
+                .error()
+                .text,
+            "the address 10.5.34.2 is taken");
+  ask_again_for("10.5.34.50");
+  ask_again_for("10.5.34.51");
+  EXPECT_EQ(run(), "10.5.34.3");
+  EXPECT_EQ(containers(), 4U);
+  // Another network of its subnet is given back, and the live one stays.
+  pools_.release_pool(net("10.5.34.0/24"));
+  EXPECT_EQ(run(), "10.5.34.4");
+}
+
+TEST_F(DockerPoolsTest, ANewNetworkIsCompleteAlsoAfterCallsThatWereLost) {
+  pools_.activate();
+  pools_.lose_call();
+  EXPECT_EQ(create({.subnet = net("10.5.34.0/24")}), "10.5.34.0/24");
+  EXPECT_EQ(run(), "10.5.34.2");
+}
+
+TEST_F(DockerPoolsTest, APoolThatIsNotReplayedIsNotCompletedByAnother) {
+  host_.devices.emplace(ip("10.5.34.1"), "br-1a2b3c");  // a live network, and no file
+  replay({"10.5.34.2"});
+  pools_.lose_call();
+  pools_.activate();  // started without the plugin
+  const std::string said = "flanneld does not know which addresses of 10.5.34.0/24 have containers";
+  EXPECT_EQ(run().substr(0, said.size()), said);
 }
 
 TEST_F(DockerPoolsTest, AnEngineThatDiesInItsReplayBeginsAnew) {
@@ -342,33 +381,6 @@ TEST_F(DockerPoolsTest, OneOfSeveralNetworksIsNamed) {
   host_.leases = {{"", {net("10.5.34.0/24"), {}}}};
   EXPECT_EQ(create({.network = "blue"}).substr(0, 58),
             "flanneld has one network, which has no name, and not \"blue");
-}
-
-TEST(DockerPoolsFileTest, ADamagedFileIsRefused) {
-  const std::string whole = encode_docker_pools(
-      {.pools = {AddressPool({.network = "blue",
-                              .subnet = net("10.5.34.0/24"),
-                              .gateway = ip("10.5.34.1"),
-                              .last = ip("10.5.34.9"),
-                              .holders = 1,
-                              .addresses = {{ip("10.5.34.1"), AddressPool::Use::taken},
-                                            {ip("10.5.34.9"), AddressPool::Use::doubtful}}})},
-       .may_replay = true});
-  ASSERT_TRUE(decode_docker_pools(whole));
-  for (std::size_t size = 0; size + 1 < whole.size(); ++size)
-    EXPECT_FALSE(decode_docker_pools(whole.substr(0, size))) << size;
-  for (const auto& [from, to] : std::map<std::string, std::string>{
-           {"\"version\": 1", "\"version\": 2"},
-           {"10.5.34.9", "10.5.35.9"},
-           {"\"blue\"", "\"../blue\""},
-           {"\"taken\": [", "\"taken\": [\"10.5.34.9\", "},
-           {"10.5.34.0/24", "10.5.34.0/33"},
-           {"\"holders\": 1", "\"holders\": -1"},
-       }) {
-    std::string damaged = whole;
-    damaged.replace(damaged.find(from), from.size(), to);
-    EXPECT_FALSE(decode_docker_pools(damaged)) << damaged;
-  }
 }
 
 }  // namespace

@@ -24,7 +24,8 @@ DockerPools::State read_pools(const std::string& file) {
       text ? decode_docker_pools(*text) : Result<DockerPools::State>(Failure(text.error()));
   if (state) return *std::move(state);
   const std::string aside = file + ".damaged";
-  const bool is_kept = std::rename(file.c_str(), aside.c_str()) == 0;
+  // What could not be read now may be whole.
+  const bool is_kept = text && std::rename(file.c_str(), aside.c_str()) == 0;
   log::warning(
       "the addresses that Docker's containers have are not known: restart Docker, which reports "
       "them",
@@ -32,11 +33,12 @@ DockerPools::State read_pools(const std::string& file) {
   return {};
 }
 
-// False: the call asks for anything that is free, which is never a part of a replay.
-bool names_something(const ipam::Call& call) {
-  if (const auto* pool = std::get_if<PoolRequest>(&call)) return pool->subnet.has_value();
-  if (const auto* one = std::get_if<AddressRequest>(&call)) return one->address.has_value();
-  return true;
+// True if the refused call may be one of a replay for an address: Docker repeats a call that was
+// cut off without its body.
+bool may_lose_address(const HttpRequest& request, const Result<ipam::Call>& call) {
+  if (!call) return request.path.starts_with("/IpamDriver.") && request.body.empty();
+  const auto* one = std::get_if<AddressRequest>(&*call);
+  return one != nullptr && one->address.has_value();
 }
 
 void log_call(const ipam::Call& call, const HttpResponse& response) {
@@ -78,7 +80,7 @@ HttpResponse IpamPlugin::answer(const HttpRequest& request) {
     log_call(*call, *response);
     return *response;
   }
-  pools_.refused(!call || names_something(*call));
+  if (may_lose_address(request, call)) pools_.lose_call();
   log::warning("Docker's request was refused",
                {{"call", request.path}, {"why", response.error().text}});
   return ipam::error_answer(request.path, response.error());

@@ -25,7 +25,7 @@ class TwoNetworks : public PoolHost {
                      IpPrefix::parse("fd00:5:0:22::/64").value()};
   }
   std::uint32_t mtu(const std::string&) override { return 1450; }
-  std::string device_with(const IpAddress&) override { return ""; }
+  std::string device_in(const IpPrefix&) override { return ""; }
   std::string route_over(const IpPrefix&) override { return ""; }
 };
 

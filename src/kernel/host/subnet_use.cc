@@ -8,13 +8,14 @@
 
 namespace flannel {
 
-Result<std::string> device_with(const IpAddress& address) {
+Result<std::string> device_in(const IpPrefix& subnet) {
   NetlinkSocket socket = TRY(NetlinkSocket::open());
   Devices devices(socket);
   NetlinkBatch request;
   dump_addresses(request, 0);
   for (const AddressRow& row : TRY(dump_rows(socket, request, decode_address))) {
-    if (row.ip == address) return devices.name_of(row.link);
+    if (!subnet.contains(row.ip) || row.ip == subnet.base) continue;
+    return TRY(devices.name_of(row.link)) + ", which has " + to_string(row.ip);
   }
   return std::string();
 }

@@ -10,8 +10,9 @@
 
 namespace flannel {
 
-// Returns the name of a device that has the address; empty: none has.
-Result<std::string> device_with(const IpAddress& address);
+// Returns a device with an address in the subnet other than its base, which devices of overlays
+// have, and that address: "docker0, which has 10.5.34.1"; empty: there is none.
+Result<std::string> device_in(const IpPrefix& subnet);
 
 // Returns a route of the main table that overlaps the subnet, without default routes:
 // "10.5.0.0/16 dev flannel0"; empty: there is none.
