@@ -7,21 +7,22 @@ set -eu
 cd "$(dirname "$0")/.."
 folder=$PWD/build/debian-kernel
 if [ ! -d "$folder" ]; then
-  work=$(mktemp -d)
+  mkdir -p build
+  work=$(mktemp -d -p "$PWD/build" kernel.XXXXXX)
   trap 'rm -rf "$work"' EXIT
   # linux-image-amd64 has no files; it depends on the package of the newest release.
   package_of() {
     apt-cache depends --important linux-image-amd64 2>/dev/null |
       sed -n 's/^ *Depends: \(linux-image-[0-9].*\)$/\1/p' | head -n 1
   }
-  package=$(package_of)
-  if [ -z "$package" ]; then
-    apt-get -qq update >&2
+  download() {
     package=$(package_of)
-  fi
-  (cd "$work" && apt-get -qq -o APT::Sandbox::User=root download "$package" >&2)
+    [ -n "$package" ] && (cd "$work" && apt-get -qq -o APT::Sandbox::User=root download "$package" >&2)
+  }
+  # The lists of packages may be missing, or older than the archive.
+  download || { apt-get -qq update >&2; download; }
   dpkg -x "$work/$package"_*.deb "$work/unpacked"
-  mkdir -p build
-  mv "$work/unpacked" "$folder"
+  # Whole or not at all.
+  mv -T "$work/unpacked" "$folder"
 fi
 echo "$folder"

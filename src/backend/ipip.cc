@@ -84,6 +84,8 @@ std::vector<BackendDevice> IpipBackend::devices(const HostFacts&) const {
 
 NetState IpipBackend::host_state(const Lease& own, const HostFacts& host) const {
   NetState state;
+  // The network has changed to one without IPv4, and this is a dataplane of the former one.
+  if (!host.underlay.v4) return state;
   // Behind NAT this host lacks the public IP, so the outer source is the interface's address.
   state.links.push_back({.name = std::string(kIpipDevice),
                          .kind = IpipSettings{.local = host.underlay.v4->ip},

@@ -46,7 +46,8 @@ def test_a_host_with_another_address_is_reached_there(lab, backend):
 @pytest.mark.parametrize("number", [1, 78], ids=["same-address", "another-address"])
 def test_an_interface_is_deleted_and_made_anew(lab, backend, number):
     """As when a virtual machine's card is replaced; the configuration changes meanwhile as well."""
-    after = BACKENDS[(BACKENDS.index(backend) + 1) % len(BACKENDS)]
+    # No test of another backend needs a kernel with ipip.
+    after = {"udp": "vxlan", "vxlan": "host-gw", "host-gw": "udp", "ipip": "host-gw"}[backend]
     cluster = Cluster(lab, "etcd", backend).start(containers=True)
     one, two = cluster.hosts
     subnets = cluster.subnets()

@@ -46,7 +46,8 @@ def modules_in_order(folder):
 
 def libraries(program):
     """The libraries of a program, its loader included."""
-    listed = subprocess.run(["ldd", program], check=True, capture_output=True, text=True).stdout
+    # A static program has none, and ldd fails.
+    listed = subprocess.run(["ldd", program], check=False, capture_output=True, text=True).stdout
     return re.findall(r"(/\S+) \(0x", listed)
 
 
@@ -56,7 +57,8 @@ def script(command, modules):
         f"{name}={shlex.quote(value)}" for name, value in os.environ.items() if name.startswith("FLANNEL_")
     )
     return f"""
-ln -sfn {shlex.quote(str(modules.parent))} /lib/modules
+mkdir -p /lib/modules
+ln -sfn {shlex.quote(str(modules))} /lib/modules/{modules.name}
 mount -o remount,size=80% /dev/shm
 dmesg -n 1
 modprobe tun
@@ -65,7 +67,7 @@ cd {shlex.quote(str(pathlib.Path.cwd()))}
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root PYTHONDONTWRITEBYTECODE=1
 echo {shlex.quote(BEGIN.decode())}
 # A pipe, since programs write otherwise to a terminal.
-{{ {variables} {shlex.join(command)}; echo "vm: the command has ended with $?"; }} </dev/null 2>&1 | cat
+{{ {variables} {shlex.join(command)}; printf '\\nvm: the command has ended with %s\\n' $?; }} </dev/null 2>&1 | cat
 exec busybox poweroff -f
 """
 
@@ -108,6 +110,8 @@ def qemu(image, initramfs, memory):
 def run(argv, limit):
     """Runs the vm and prints its console; returns the status of the command, 124 after `limit` seconds."""
     started = time.monotonic()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    argv = ["setpriv", "--pdeathsig", "KILL", *argv]  # it must not outlive this program
     vm = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True)
     late = threading.Event()
 
