@@ -133,7 +133,8 @@ void Agent::on_changes(const std::vector<Change>& changes) {
       if (!network_) return follower_.list_again();
       move_.on_config(put->config);
       config_.follow(put->config);
-    } else if (network_ && std::holds_alternative<ConfigGone>(change)) {
+    } else if (std::holds_alternative<ConfigGone>(change)) {
+      if (!network_) return follower_.list_again();
       config_.follow(std::nullopt);
     }
   }

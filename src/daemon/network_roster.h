@@ -26,6 +26,7 @@ class NetworkRoster {
   // A list has all keys below the prefix. One that took long is repeated after so many times as
   // long, so that large clusters spend little on it.
   static constexpr int kRestAfterList = 100;
+  static constexpr std::chrono::minutes kLongestPause{5};
   // The others are counted.
   static constexpr std::size_t kMostUnusable = 10;
 

@@ -41,6 +41,8 @@ Result<void> NetworkSlot::join() {
     return {};
   }
   member_ = *std::move(member);
+  stage_ = Stage::joined;
+  gone_.reset();
   member_->start(parts_.drained());
   return {};
 }
@@ -130,8 +132,10 @@ void NetworkSlot::set_listed(bool listed) {
 }
 
 // Two ways of asking the store must agree: the lists of all networks, and the watch of this one.
-bool NetworkSlot::is_gone() const {
-  return !listed_ && member_->agent().is_config_gone();
+NetworkSlot::Presence NetworkSlot::presence() const {
+  if (listed_) return Presence::there;
+  if (!member_->agent().follower().is_up_to_date()) return Presence::unknown;
+  return member_->agent().is_config_gone() ? Presence::gone : Presence::there;
 }
 
 std::optional<std::string> NetworkSlot::used_by() const {
@@ -143,19 +147,25 @@ std::optional<std::string> NetworkSlot::used_by() const {
 // moment at which its objects are removed.
 void NetworkSlot::look() {
   if (stage_ == Stage::left || (listed_ && stage_ == Stage::joined && !gone_)) return;
-  if (stage_ == Stage::removing) {
-    if (member_->has_left()) return set_stage(Stage::left);
-  } else if (!member_ || is_over_) {
+  if (!member_ || is_over_) {
     if (!listed_) return set_stage(Stage::left);
-  } else if (!is_gone()) {
+  } else if (stage_ == Stage::removing) {
+    if (member_->has_left()) return set_stage(Stage::left);
+  } else if (const Presence now = presence(); now == Presence::there) {
     stay({});
     if (listed_) return;
-  } else if (const auto user = used_by()) {
-    stay(make_problem(kNetworkInUse, name_, *user));
-  } else {
-    withdraw();
+  } else if (now == Presence::gone) {
+    leave_unless_used();
+    if (stage_ == Stage::left) return;
   }
   look_.arm_after(kLook);
+}
+
+void NetworkSlot::leave_unless_used() {
+  const auto user = used_by();
+  if (!user) return withdraw();
+  stay(make_problem(kNetworkInUse, name_,
+                    "its configuration is deleted, but it is in use here: " + *user));
 }
 
 void NetworkSlot::stay(std::optional<Problem> why) {
@@ -178,6 +188,7 @@ void NetworkSlot::withdraw() {
   if (!member_->is_withdrawn()) return;
   set_stage(Stage::removing);
   member_->leave();
+  if (member_->has_left()) set_stage(Stage::left);
 }
 
 void NetworkSlot::set_stage(Stage stage) {

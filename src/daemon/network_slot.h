@@ -102,7 +102,10 @@ class NetworkSlot {
   void try_again();
   void set_started();
   void look();
-  bool is_gone() const;
+  // Whether the store has the network.
+  enum class Presence { there, gone, unknown };
+  Presence presence() const;
+  void leave_unless_used();
   std::optional<std::string> used_by() const;
   void withdraw();
   void stay(std::optional<Problem> why);

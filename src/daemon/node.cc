@@ -105,15 +105,18 @@ Result<void> Node::follow_store() {
 }
 
 void Node::on_list() {
+  std::vector<NetworkSlot*> come;
   for (const std::string& name : roster_->names()) {
     const auto place = std::ranges::lower_bound(slots_, name, {}, &NetworkSlot::name);
     if (place != slots_.end() && (*place)->name() == name) continue;
     log::info("the store has a network; this host takes part in it", {{"network", name}});
-    const auto slot = slots_.insert(place, make_slot(name));
+    come.push_back(slots_.insert(place, make_slot(name))->get());
     edges_.board.publish(name, {});
-    // A failure is the network's problem, for it has a name.
-    (void)(*slot)->join();
   }
+  // All are there before the first may complete the start. A failure is the network's problem, for
+  // it has a name.
+  for (NetworkSlot* slot : come)
+    (void)slot->join();
   if (std::exchange(has_dropped_, true) == false) drop_kept_of_others();
   for (const auto& slot : slots_)
     slot->set_listed(!roster_->is_gone(slot->name()));
@@ -135,6 +138,8 @@ void Node::drop_left() {
     log::info("this host has left the network", {{"network", name}});
   }
   separate_networks();
+  for (const auto& slot : slots_)
+    slot->try_soon();
   on_published();
   on_started();
   roster_->list();  // it may be there again already

@@ -71,7 +71,8 @@ Result<Fd> listen_at(const std::optional<ListenAddress>& address, std::string_vi
 // show what it published last.
 HttpHandler health_pages(const LoopGate& gate, const StatusBoard& board) {
   return [turn = gate.sender(), &board](const HttpRequest& request, const HttpReply& reply) {
-    HttpResponse page = status_page(request, board.current(), board.daemon(), BootClock::now());
+    const DaemonStatus daemon = board.daemon();  // first: it is published after the networks
+    HttpResponse page = status_page(request, board.current(), daemon, BootClock::now());
     if (request.path != "/healthz") return reply(std::move(page));
     turn.post([reply, page = std::move(page)] { reply(page); });
   };

@@ -66,7 +66,8 @@ class Networks:
 
     def wait_leases(self, name):
         for host in self.hosts:
-            wait_until(lambda: env(host, name), f"the lease of {host.name} in {name}")
+            # With --networks=* it waits for a list, whose pause may be minutes on a slow machine.
+            wait_until(lambda: env(host, name), f"the lease of {host.name} in {name}", 400)
 
     def status(self, host, name):
         return host.daemon.status()["networks"][name]
