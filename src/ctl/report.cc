@@ -22,6 +22,8 @@
 namespace flannel {
 namespace {
 
+using Json = nlohmann::ordered_json;
+
 using Clock = std::chrono::system_clock;
 using Rows = std::vector<std::vector<std::string>>;
 
@@ -52,7 +54,6 @@ using Cleaner = std::function<std::string(std::string_view)>;
 
 // Those of a daemon with several, unless --network names one; else none.
 std::vector<std::string> names_of_networks(ReportSources& sources) {
-  using Json = nlohmann::ordered_json;
   std::vector<std::string> names;
   if (!sources.options().network.empty()) return names;
   const auto answer = sources.daemon("/v1/networks");
