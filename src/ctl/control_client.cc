@@ -88,7 +88,7 @@ Result<std::vector<std::string>> networks_asked_for(const CtlOptions& options) {
   for (const Json& network : answer ? answer->value("networks", Json::array()) : Json::array()) {
     if (network.is_object()) names.push_back(network.value("name", ""));
   }
-  if (!answer) names.emplace_back();
+  if (!answer || !answer->contains("networks")) names.emplace_back();
   return names;
 }
 

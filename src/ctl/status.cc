@@ -179,7 +179,7 @@ std::string screen(const Json& status) {
 std::string daemon_text(const Json& networks) {
   const Json problems = networks.value("problems", Json::array());
   std::string text;
-  if (networks.value("networks", Json::array()).empty()) text += line("network", "none yet");
+  if (networks["networks"].empty()) text += line("network", "none yet");
   return problems.empty() ? text : text + problems_text(problems);
 }
 
@@ -190,7 +190,8 @@ Result<bool> show(const CtlOptions& options, const Terminal& terminal) {
   Json all = Json::object();
   std::string text;
   if (options.network.empty()) {
-    if (const auto answer = ask_daemon(options, {"GET", "/v1/networks"})) {
+    const auto answer = ask_daemon(options, {"GET", "/v1/networks"});
+    if (answer && answer->contains("networks")) {
       ready = answer->value("ready", true);
       text = daemon_text(*answer);
     }
