@@ -14,7 +14,7 @@ namespace flannel {
 
 // A subnet of this host whose addresses a network of Docker's has got from flanneld.
 struct PoolUse {
-  std::string network;  // of flannel; empty: it has no name
+  std::string network;  // its name in flannel; empty: it has none
   IpPrefix subnet;
   IpAddress gateway;
   std::size_t containers = 0;

@@ -17,7 +17,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::uint64_t kManyAddresses = 1ULL << 32;  // nobody counts so many
+constexpr std::uint64_t kManyAddresses = 1ULL << 32;  // a larger room is not worth a number
 constexpr std::size_t kMostNamed = 5;                 // peers of one state in the line of a host
 
 // The daemon is of this release or a later one: what a member is not is left out.

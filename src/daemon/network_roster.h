@@ -58,8 +58,8 @@ class NetworkRoster {
   std::set<std::string> names_, before_;  // in the last list, and in the one before
   std::vector<std::string> unusable_;
   bool listed_ = false;
-  std::string failure_;     // of the last attempt; empty: none
-  std::uint64_t turn_ = 0;  // of the last attempt; answers to earlier ones are ignored
+  std::string failure_;     // the last attempt failed so; empty: it did not
+  std::uint64_t turn_ = 0;  // the last attempt; answers to earlier ones are ignored
   Backoff backoff_{std::chrono::seconds(1), std::chrono::seconds(30)};
   Timer due_{parts_.loop, [this] { list(); }};
 };

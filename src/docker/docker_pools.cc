@@ -132,6 +132,10 @@ void DockerPools::activate() {
   note_pools();
 }
 
+bool DockerPools::in_replay(const AddressPool& pool) const {
+  return state_.may_replay && asked_.contains(pool.subnet());
+}
+
 void DockerPools::end_replay(PoolHost& host) {
   if (!std::exchange(state_.may_replay, false)) return;
   for (AddressPool& pool : state_.pools) {
@@ -238,16 +242,13 @@ Result<IpAddress> DockerPools::request_gateway(AddressPool& pool, const AddressR
                             to_string(pool.gateway())));
   }
   TRY(pool.take_gateway(gateway));
-  const bool in_replay = state_.may_replay && asked_.contains(pool.subnet());
-  if (request.address && in_replay) replayed_.insert(pool.subnet());
+  if (request.address && in_replay(pool)) replayed_.insert(pool.subnet());
   return gateway;
 }
 
 Result<IpAddress> DockerPools::request_named(AddressPool& pool, const IpAddress& address) {
-  // A replay begins with the pool.
-  const bool in_replay = state_.may_replay && asked_.contains(pool.subnet());
-  TRY(pool.take(address, in_replay));
-  if (in_replay) replayed_.insert(pool.subnet());
+  TRY(pool.take(address, in_replay(pool)));
+  if (in_replay(pool)) replayed_.insert(pool.subnet());
   return address;
 }
 

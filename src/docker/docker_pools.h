@@ -99,6 +99,8 @@ class DockerPools {
   Result<IpAddress> take_any(AddressPool& pool, PoolHost& host) const;
   Result<void> check_promise(const IpPrefix& subnet, PoolHost& host) const;
   Result<void> check_lease(const AddressPool& pool, PoolHost& host) const;
+  // True if Docker has asked for the pool by name, and for nothing new yet.
+  bool in_replay(const AddressPool& pool) const;
   void end_replay(PoolHost& host);
   void note_pools();
 
