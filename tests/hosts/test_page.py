@@ -17,7 +17,6 @@ from lab.browser import Browser
 from lab.cluster import Cluster
 from lab.crowd import Crowd, public
 from lab.flanneld import ctl
-from lab.networks import Networks, env
 from lab.overlay import key_of, subnet
 from lab.shell import wait_until
 
@@ -142,28 +141,6 @@ def test_the_page_shows_what_the_daemon_knows(lab, browse):
         ("GET", path) for path in ("", "page.css", "draw.js", "matrix.js", "page.js", "events")
     }, "it loads nothing from outside, and changes nothing"
     keep(browser, "status-page-3.png")
-
-
-def test_a_page_shows_any_of_several_networks(lab, browse):
-    networks = Networks(lab, "sqlite", {"blue": {"Type": "vxlan"}, "green": {"Type": "host-gw"}}, flags=[FLAG]).start(
-        containers=False
-    )
-    one = networks.hosts[0]
-    mine = {name: env(one, name)["FLANNEL_SUBNET"].replace(".1/24", ".0/24") for name in networks.names}
-    browser = is_live(browse(one))
-    wait_text(browser, "#own-subnet", mine["blue"])
-    assert browser.texts("#network option") == ["blue", "green"]
-    wait_rows(browser, "ok", 1)
-    browser.run("at('network').value = 'green'; at('network').dispatchEvent(new Event('change'))")
-    wait_text(browser, "#own-subnet", mine["green"])
-    is_live(browser)
-    wait_rows(browser, "ok", 1)
-    green = is_live(browse(one, URL + "?network=green"))
-    wait_text(green, "#own-subnet", mine["green"])
-    assert Asked(one, "/v1/status?network=green").json()["backend"] == "host-gw"
-    assert Asked(one, "/v1/status").json()["backend"] == "vxlan"
-    for path in ("/v1/status", "/v1/peers", "/events"):
-        assert Asked(one, path + "?network=red").status == 404
 
 
 def test_a_host_that_dies_turns_red(lab, browse):
