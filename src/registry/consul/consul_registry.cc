@@ -34,7 +34,7 @@ class ConsulRegistry final : public Registry {
       : loop_(loop),
         keys_(std::move(keys)),
         urls_(std::move(urls)),
-        client_(std::move(access.endpoints), {{"dc", access.datacenter}, {"ns", access.name_space}},
+        client_(std::move(access.session), {{"dc", access.datacenter}, {"ns", access.name_space}},
                 loop),
         sessions_(client_, std::move(access.node)) {}
 
@@ -163,14 +163,24 @@ class ConsulRegistry final : public Registry {
                 [this, answer = naming("list the networks below " + keys_.prefix, "read",
                                        std::move(reply))](const Result<ConsulAnswer>& got) {
                   if (!got) return answer(Failure(got.error()));
-                  if (got->status == 404) return answer({});
+                  if (got->status == 404) return prove({}, answer);
                   const auto keys = decode_kv_keys(got->body);
                   if (!keys) return answer(Failure(keys.error()));
-                  answer(keys_.networks_of(*keys));
+                  prove(keys_.networks_of(*keys), answer);
                 });
   }
 
  private:
+  // Consul leaves out of a list what the token may not read. A right to the keys of a network that
+  // nobody has is one to those of all.
+  void prove(NetworkList list, const Reply<NetworkList>& answer) {
+    client_.check_rights({keys_.prefix + "/-/config"},
+                         [list = std::move(list), answer](const Result<void>& allowed) {
+                           if (!allowed) return answer(Failure(allowed.error()));
+                           answer(list);
+                         });
+  }
+
   // Makes errors of `reply` name the operation, and the right that the token lacks.
   template <typename T>
   Reply<T> naming(std::string what, const char* right, Reply<T> reply) const {
@@ -320,7 +330,7 @@ StoreKeys keys_below(std::string_view prefix) {
 
 std::unique_ptr<Registry> open_consul_registry(ConsulAccess access, const std::string& prefix,
                                                Loop& loop) {
-  std::string urls = joined_urls(access.endpoints.endpoints, &HttpAccess::target);
+  std::string urls = joined_urls(access.session->access.endpoints, &HttpAccess::target);
   return std::make_unique<ConsulRegistry>(std::move(access), std::move(urls), keys_below(prefix),
                                           loop);
 }

@@ -140,6 +140,22 @@ TEST_F(ConsulRightsTest, ARightToTheConfigurationAloneIsNotEnough) {
   EXPECT_EQ(open({token, {}})->snapshot().error().kind, ErrorKind::denied);
 }
 
+// A host must not leave a network because its token is narrowed.
+TEST_F(ConsulRightsTest, NetworksThatMayNotBeReadAreNotMissing) {
+  ASSERT_TRUE(consul->request("PUT", "/v1/kv/coreos.com/network/blue/config", "{}"));
+  ASSERT_TRUE(consul->request("PUT", "/v1/kv/coreos.com/network/green/config", "{}"));
+  const auto session = open({token, {}});
+  EXPECT_EQ(session->networks().value().names, (std::vector<std::string>{"blue", "green"}));
+  for (const char* narrow : {"coreos.com/network/blue/", "coreos.com/other/"}) {
+    set_rules("key_prefix \"" + std::string(narrow) + "\" { policy = \"read\" }");
+    const auto list = session->networks();
+    ASSERT_FALSE(list) << narrow;
+    EXPECT_EQ(list.error().kind, ErrorKind::denied);
+    EXPECT_NE(list.error().text.find("key_prefix \"coreos.com/network/\""), std::string::npos)
+        << list.error().text;
+  }
+}
+
 TEST_F(ConsulRightsTest, ANodeOfTheOperatorNeedsNoRightToIt) {
   set_rules(
       "key_prefix \"coreos.com/network/\" { policy = \"write\" }\n"
