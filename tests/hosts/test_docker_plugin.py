@@ -55,6 +55,10 @@ def refused(host, *words, **options):
     return said.stdout + said.stderr
 
 
+def subnets(cluster, host):
+    return [subnet(host, version) for version in cluster.versions]
+
+
 def start_engines(cluster, *words):
     for host in cluster.hosts:
         host.engine.start().load_image()
@@ -105,10 +109,10 @@ def test_containers_of_two_hosts_meet(lab, release, backend, families):
         assert not strangers(), "Docker 28 keeps strangers out"
     else:
         wait_until(strangers, "strangers to be let in by an older engine, so that their way is there")
-    wait_exact(one, NAME, subnet(one))
+    wait_exact(one, NAME, *subnets(cluster, one))
     for name in ("web", "near", "plain"):
         one.engine.docker("rm", "--force", name)
-    wait_exact(one, NAME, subnet(one))
+    wait_exact(one, NAME, *subnets(cluster, one))
     one.engine.docker("network", "rm", NAME)
     assert not pools(one)
 

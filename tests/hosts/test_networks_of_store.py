@@ -202,12 +202,18 @@ def test_a_killed_daemon_goes_on_with_what_it_kept_of_each_network(lab):
 
 
 def test_docker_networks_are_not_made_again_for_a_network_that_is_gone(lab):
-    """Without Docker on the host: the wish for its network ends with the configuration."""
+    """Without Docker on the host: the wish for its network ends with the configuration, also while a container stays."""
     networks = started(lab, "sqlite", TWO, flags=["--docker-network=flannel"])
-    one, two = networks.hosts
     networks.set_config("blue")
     networks.wait_leases("blue")
-    wait_until(lambda: "docker-away" in codes(networks, one, "blue"), lambda: str(codes(networks, one, "blue")))
+    networks.wait_complete(["blue"])
+    networks.add_containers(["blue"])
+    for host in networks.hosts:
+        wait_until(lambda: "docker-away" in codes(networks, host, "blue"), lambda: str(codes(networks, host, "blue")))
     delete(networks, "blue")
     for host in networks.hosts:
-        wait_left(host, "blue")
+        found = lambda: codes(networks, host, "blue")  # noqa: B023, E731
+        wait_until(lambda: found() == ["network-in-use"], lambda: str(found()), LISTED)
+    networks.set_config("blue")
+    for host in networks.hosts:
+        wait_until(lambda: found() == ["docker-away"], lambda: str(found()), LISTED)

@@ -51,21 +51,25 @@ def pools(host):
     return {pool["subnet"]: pool for pool in json.loads(file.read_text(encoding="utf-8"))["pools"]}
 
 
-def given_out(host, subnet):
-    """The addresses of a subnet that flanneld has given to Docker, without the gateway."""
-    pool = pools(host).get(subnet, {"taken": [], "doubtful": [], "gateway": None})
-    return {*pool["taken"], *pool["doubtful"]} - {pool["gateway"]}
+def given_out(host, *subnets):
+    """The addresses of these subnets that flanneld has given to Docker, without the gateways."""
+    found = set()
+    for subnet in subnets:
+        pool = pools(host).get(subnet, {"taken": [], "doubtful": [], "gateway": None})
+        found |= {*pool["taken"], *pool["doubtful"]} - {pool["gateway"]}
+    return found
 
 
 def in_containers(host, name):
-    """The IPv4 addresses that Docker says its running containers have in a network: a list, in which one may be twice."""
+    """The addresses that Docker says its running containers have in a network: a list, in which one may be twice."""
     there = json.loads(host.engine.docker("network", "inspect", name))[0]
-    return sorted(one["IPv4Address"].split("/")[0] for one in there["Containers"].values())
+    found = [one[family] for one in there["Containers"].values() for family in ("IPv4Address", "IPv6Address")]
+    return sorted(address.split("/")[0] for address in found if address)
 
 
-def wait_exact(host, name, subnet):
+def wait_exact(host, name, *subnets):
     """Waits until flanneld has given out what containers have, no more and no less."""
     wait_until(
-        lambda: sorted(given_out(host, subnet)) == in_containers(host, name),
-        lambda: f"{given_out(host, subnet)} to be {in_containers(host, name)}",
+        lambda: sorted(given_out(host, *subnets)) == in_containers(host, name),
+        lambda: f"{given_out(host, *subnets)} to be {in_containers(host, name)}",
     )
