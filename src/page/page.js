@@ -298,8 +298,15 @@ function showNetworks(networks) {
   at("network").value = shown;
 }
 
+// With --networks=* a page may be there before the first network. The connection is about none, and another one is about
+// the first.
+function isAboutNone(networks) {
+  return view.network === "" && networks.length > 0 && !networks.includes("");
+}
+
 function take(event) {
   if (event.whole) view.network = event.network;
+  if (event.networks && isAboutNone(event.networks)) return location.reload();
   if (event.networks) showNetworks(event.networks);
   view.offset = event.now_s - performance.now() / 1000;
   const before = new Set(view.status ? view.status.problems.map((problem) => problem.text) : []);

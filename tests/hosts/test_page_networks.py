@@ -26,3 +26,16 @@ def test_a_page_shows_any_of_several_networks(lab, browse):
     assert Asked(one, "/v1/status").json()["backend"] == "vxlan"
     for path in ("/v1/status", "/v1/peers", "/events"):
         assert Asked(one, path + "?network=red").status == 404
+
+
+def test_a_page_that_was_open_before_the_first_network_shows_it(lab, browse):
+    networks = Networks(lab, "sqlite", {"blue": {"Type": "vxlan"}}, follow=True, flags=[FLAG])
+    for host in networks.hosts:
+        host.daemon.start().wait_ready()
+    one = networks.hosts[0]
+    browser = is_live(browse(one))
+    networks.set_config("blue")
+    networks.wait_leases("blue")
+    wait_text(browser, "#own-subnet", env(one, "blue")["FLANNEL_SUBNET"].replace(".1/24", ".0/24"))
+    is_live(browser)
+    wait_rows(browser, "ok", 1)
