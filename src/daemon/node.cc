@@ -92,7 +92,9 @@ std::unique_ptr<NetworkSlot> Node::make_slot(const std::string& name) {
 }
 
 Result<void> Node::follow_store() {
-  store_ = TRY(open_registry(edges_.options.store, edges_.loop));
+  StoreOptions options = edges_.options.store;
+  options.sessions = sessions_;
+  store_ = TRY(open_registry(options, edges_.loop));
   roster_ = std::make_unique<NetworkRoster>(
       NetworkRoster::Parts{.loop = edges_.loop,
                            .store = *store_,
@@ -231,6 +233,7 @@ Result<void> Node::set_software_checksums(bool on) {
 // A reload changes the options that plan_reload() calls live, and no others.
 Options Node::options_now(const std::string& network) const {
   Options now = options_of(edges_.options, network);
+  now.store.sessions = sessions_;
   if (taken_) now.take_live(*taken_);
   return now;
 }

@@ -25,6 +25,7 @@
 #include "kernel/objects/linux_kernel.h"
 #include "loop/epoll_loop.h"
 #include "loop/timer.h"
+#include "registry/store_sessions.h"
 #include "status/board.h"
 
 namespace flannel {
@@ -99,6 +100,7 @@ class Node {
   Timer rest_{edges_.loop, [this] { edges_.notifier.status(line()); }};
   DrainedFile drained_;
   IptablesQueue iptables_;  // all networks change the same rules
+  std::shared_ptr<StoreSessions> sessions_ = std::make_shared<StoreSessions>(edges_.loop);
   // Null without --networks=*.
   std::unique_ptr<Registry> store_;
   std::unique_ptr<NetworkRoster> roster_;

@@ -13,35 +13,34 @@ constexpr std::chrono::seconds kBodyDeadline{30};
 
 }  // namespace
 
-EndpointCalls::EndpointCalls(EndpointAccess access, Protocol protocol, Loop& loop)
-    : access_(std::move(access)),
-      protocol_(std::move(protocol)),
-      loop_(loop),
-      rotation_(access_.endpoints.size()) {}
+EndpointCalls::EndpointCalls(std::shared_ptr<EndpointSession> session, Protocol protocol,
+                             Loop& loop)
+    : session_(std::move(session)), protocol_(std::move(protocol)), loop_(loop) {}
 
 EndpointCalls::~EndpointCalls() = default;
 
 EndpointCalls::Prepared EndpointCalls::prepare(HttpCall& call) {
-  Prepared prepared{access_.endpoints[rotation_.current()], access_.secret.text};
-  if (prepared.access.target.tls) prepared.access.tls = access_.tls.now();
+  Prepared prepared{session_->access.endpoints[session_->rotation.current()],
+                    session_->access.secret.text};
+  if (prepared.access.target.tls) prepared.access.tls = session_->access.tls.now();
   protocol_.authorize(prepared.secret, prepared.access, call);
   return prepared;
 }
 
 // Another call may have been refused earlier and have read the new secret.
 bool EndpointCalls::secret_changed(const std::string& refused) {
-  access_.secret.refresh();
-  return access_.secret.text != refused;
+  session_->access.secret.refresh();
+  return session_->access.secret.text != refused;
 }
 
 void EndpointCalls::call(HttpCall call, Effect effect, Done done) {
-  waiting_.push_back({std::move(call), effect, rotation_.all_attempts(), std::move(done)});
+  waiting_.push_back({std::move(call), effect, session_->rotation.all_attempts(), std::move(done)});
   start_next();
 }
 
 void EndpointCalls::move_on(const std::string& url) {
-  const std::size_t current = rotation_.current();
-  if (access_.endpoints[current].target.url == url) rotation_.move_on(current);
+  const std::size_t current = session_->rotation.current();
+  if (session_->access.endpoints[current].target.url == url) session_->rotation.move_on(current);
 }
 
 void EndpointCalls::count_failure(const Error& error, bool silent) {
@@ -97,7 +96,7 @@ void EndpointCalls::ended(RunningAt running, HttpEnd end) {
   }
   if (!answer && answer.error().kind == ErrorKind::unavailable) {
     move_on(url);
-    const bool again = rotation_.worth_another(silent);
+    const bool again = session_->rotation.worth_another(silent);
     if (--pending.attempts > 0 && again && (pending.effect == Effect::read || !end.sent)) {
       waiting_.push_front(std::move(pending));
       return start_next();

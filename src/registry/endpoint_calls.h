@@ -11,23 +11,14 @@
 #include <list>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "base/result.h"
 #include "core/registry.h"
 #include "http/client.h"
 #include "loop/loop.h"
-#include "registry/endpoint_rotation.h"
-#include "registry/password.h"
-#include "registry/tls_files.h"
+#include "registry/endpoint_session.h"
 
 namespace flannel {
-
-struct EndpointAccess {
-  std::vector<HttpAccess> endpoints;  // at least one; without TLS material and secret
-  TlsSource tls;                      // read again for every new connection
-  Password secret;                    // read again whenever the store refuses it
-};
 
 struct HttpAnswer {
   HttpHead head;
@@ -48,7 +39,7 @@ class EndpointCalls {
   using Done = std::function<void(Result<HttpAnswer>)>;
 
   // `loop` outlives the calls.
-  EndpointCalls(EndpointAccess access, Protocol protocol, Loop& loop);
+  EndpointCalls(std::shared_ptr<EndpointSession> session, Protocol protocol, Loop& loop);
   // Ends the calls under way; no callback runs afterwards.
   ~EndpointCalls();
   EndpointCalls(const EndpointCalls&) = delete;
@@ -95,10 +86,9 @@ class EndpointCalls {
   bool secret_changed(const std::string& refused);
   void ended(RunningAt running, HttpEnd end);
 
-  EndpointAccess access_;
+  std::shared_ptr<EndpointSession> session_;
   const Protocol protocol_;
   Loop& loop_;
-  EndpointRotation rotation_;
   std::deque<Pending> waiting_;
   std::list<Running> running_;
   StoreFailures failures_;

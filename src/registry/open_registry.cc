@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/open_registry.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 
 #include "registry/consul/consul_registry.h"
@@ -13,11 +16,28 @@
 #include "registry/sqlite/sqlite_registry.h"
 #include "registry/store_clock.h"
 #include "registry/store_keys.h"
+#include "registry/store_sessions.h"
 #include "registry/tls_files.h"
 
 namespace flannel {
 
 namespace {
+
+// What shares a session: the endpoints and what names the credentials. Stores of one process with
+// the same names have the same secret.
+std::string place_of(const std::vector<std::string>& endpoints, const TlsFiles& files,
+                     const std::string& user, const Password& secret) {
+  std::vector<std::string> parts = endpoints;
+  for (const std::string& part : {files.key, files.cert, files.ca, user, secret.file})
+    parts.push_back(part);
+  return fmt::format("{}", fmt::join(parts, "\n"));
+}
+
+std::shared_ptr<EndpointSession> http_session(const StoreOptions& options, const std::string& place,
+                                              EndpointAccess access) {
+  if (options.sessions) return options.sessions->open_http(place, std::move(access));
+  return std::make_shared<EndpointSession>(std::move(access));
+}
 
 // The parts that both APIs use.
 struct EtcdParts {
@@ -42,6 +62,11 @@ Result<EtcdParts> etcd_parts(const StoreOptions& options) {
   return parts;
 }
 
+std::string etcd_place(const StoreOptions& options) {
+  const TlsFiles files{options.key_file, options.cert_file, options.ca_file};
+  return place_of(options.endpoints, files, options.username, options.password);
+}
+
 Result<std::unique_ptr<Registry>> open_v3(const StoreOptions& options, const EtcdParts& parts,
                                           Loop& loop) {
   EtcdAccess access;
@@ -50,7 +75,10 @@ Result<std::unique_ptr<Registry>> open_v3(const StoreOptions& options, const Etc
   access.username = options.username;
   access.password = options.password;
   access.resolver = parts.resolver;
-  return open_etcd_registry(std::move(access), options.prefix, loop);
+  auto session = options.sessions
+                     ? TRY(options.sessions->open_etcd(etcd_place(options), std::move(access)))
+                     : TRY(EtcdSession::open(std::move(access), loop));
+  return open_etcd_registry(std::move(session), options.prefix, loop);
 }
 
 Result<EndpointAccess> v2_access(const StoreOptions& options, const EtcdParts& parts) {
@@ -68,35 +96,36 @@ Result<EndpointAccess> v2_access(const StoreOptions& options, const EtcdParts& p
   return access;
 }
 
+Result<std::shared_ptr<EndpointSession>> v2_session(const StoreOptions& options,
+                                                    const EtcdParts& parts) {
+  return http_session(options, etcd_place(options), TRY(v2_access(options, parts)));
+}
+
 Result<std::unique_ptr<Registry>> open_etcd(const StoreOptions& options, Loop& loop) {
   const EtcdParts parts = TRY(etcd_parts(options));
   if (options.etcd_api == EtcdApi::v2) {
-    return open_etcd2_registry(TRY(v2_access(options, parts)), options.prefix, loop);
+    return open_etcd2_registry(TRY(v2_session(options, parts)), options.prefix, loop);
   }
   auto v3 = TRY(open_v3(options, parts, loop));
   if (options.etcd_api == EtcdApi::v3) return v3;
-  auto v2 = v2_access(options, parts);
+  const auto v2 = v2_session(options, parts);
   if (!v2) return v3;  // the endpoint is a socket, which only gRPC can reach
   auto asking = std::make_shared<KeysClient>(*v2, loop);
   return open_etcd_choice(
-      {std::move(v3), open_etcd2_registry(*std::move(v2), options.prefix, loop),
+      {std::move(v3), open_etcd2_registry(*v2, options.prefix, loop),
        [asking](Reply<bool> reply) { ask_before_v3(*asking, std::move(reply)); }},
       loop);
 }
 
-Result<ConsulAccess> consul_access(const StoreOptions& options) {
+Result<EndpointAccess> consul_endpoints(const StoreOptions& options) {
   const ConsulOptions& consul = options.consul;
   const TlsFiles files = consul.tls_files();
   const auto endpoints =
       TRY_DURING(parse_endpoints(consul.endpoints, files.any()), "--consul-endpoints");
   TlsMaterial material{.key = {}, .cert = {}, .ca = {}, .flags = files.flags};
   if (files.any()) material = TRY(read_tls_files(files));
-  ConsulAccess access{.endpoints = {.endpoints = {},
-                                    .tls = TlsSource(files, std::move(material)),
-                                    .secret = consul.token},
-                      .datacenter = consul.datacenter,
-                      .name_space = consul.name_space,
-                      .node = consul.node};
+  EndpointAccess access{
+      .endpoints = {}, .tls = TlsSource(files, std::move(material)), .secret = consul.token};
   const auto resolver = options.resolver ? options.resolver : std::make_shared<Resolver>();
   for (const StoreEndpoint& endpoint : endpoints) {
     HttpAccess at{.target = endpoint.at,
@@ -104,9 +133,19 @@ Result<ConsulAccess> consul_access(const StoreOptions& options) {
                   .server_name = consul.server_name,
                   .socket = endpoint.socket};
     if (!at.socket.empty()) at.target.tls = false;  // Consul has no TLS there
-    access.endpoints.endpoints.push_back(std::move(at));
+    access.endpoints.push_back(std::move(at));
   }
   return access;
+}
+
+Result<ConsulAccess> consul_access(const StoreOptions& options) {
+  const ConsulOptions& consul = options.consul;
+  const std::string place =
+      place_of(consul.endpoints, consul.tls_files(), consul.server_name, consul.token);
+  return ConsulAccess{.session = http_session(options, place, TRY(consul_endpoints(options))),
+                      .datacenter = consul.datacenter,
+                      .name_space = consul.name_space,
+                      .node = consul.node};
 }
 
 }  // namespace
@@ -136,8 +175,7 @@ Result<std::unique_ptr<StoreClock>> open_store_clock(const StoreOptions& options
     return std::make_unique<StoreClock>(TRY(v2_access(options, parts)), "/version", loop);
   }
   if (options.kind == StoreKind::consul) {
-    return std::make_unique<StoreClock>(TRY(consul_access(options)).endpoints, "/v1/status/leader",
-                                        loop);
+    return std::make_unique<StoreClock>(TRY(consul_endpoints(options)), "/v1/status/leader", loop);
   }
   return fail(ErrorKind::unsupported, "the store has no server with a clock");
 }

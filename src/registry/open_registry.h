@@ -16,6 +16,7 @@ namespace flannel {
 
 class ConsulService;
 class StoreClock;
+class StoreSessions;
 struct ConsulServiceEntry;
 
 enum class StoreKind { etcd, consul, sqlite, memory };
@@ -44,6 +45,8 @@ struct StoreOptions {
   Password password;                           // --etcd-password, -password-file; never logged
   ConsulOptions consul;                        // --consul-*
   std::shared_ptr<Resolver> resolver;          // null: the resolver of the system
+  // What the registry shares with others of the process; null: nothing.
+  std::shared_ptr<StoreSessions> sessions;
 };
 
 // Opens the store. A remote store need not be reachable yet. `loop` must outlive the registry. The

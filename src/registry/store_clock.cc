@@ -2,6 +2,7 @@
 #include "registry/store_clock.h"
 
 #include <ctime>
+#include <memory>
 #include <utility>
 
 namespace flannel {
@@ -36,7 +37,7 @@ std::optional<ServerTime> parse_http_date(std::string_view text) {
 }
 
 StoreClock::StoreClock(EndpointAccess access, std::string path, Loop& loop)
-    : calls_(without_secrets(std::move(access)),
+    : calls_(std::make_shared<EndpointSession>(without_secrets(std::move(access))),
              {.authorize = [](const std::string&, HttpAccess&, HttpCall&) {},
               .check = [](const HttpAnswer&) { return Result<void>(); }},
              loop),

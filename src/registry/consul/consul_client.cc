@@ -67,8 +67,8 @@ Result<Snapshot> snapshot_of(const ConsulAnswer& list, const StoreKeys& keys) {
   return all;
 }
 
-ConsulClient::ConsulClient(EndpointAccess access, const Scope& scope, Loop& loop)
-    : calls_(std::move(access),
+ConsulClient::ConsulClient(std::shared_ptr<EndpointSession> session, const Scope& scope, Loop& loop)
+    : calls_(std::move(session),
              {.authorize =
                   [](const std::string& token, HttpAccess&, HttpCall& call) {
                     if (!token.empty()) call.headers["X-Consul-Token"] = token;

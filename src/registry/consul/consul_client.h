@@ -38,10 +38,10 @@ Result<Snapshot> snapshot_of(const ConsulAnswer& list, const StoreKeys& keys);
 
 class ConsulClient {
  public:
-  // The secret of `access` is the token. `scope` has the parameters that every call gets, as name
+  // The secret of `session` is the token. `scope` has the parameters that every call gets, as name
   // and value; those without a value are left out. `loop` must outlive the client.
   using Scope = std::vector<std::pair<std::string, std::string>>;
-  ConsulClient(EndpointAccess access, const Scope& scope, Loop& loop);
+  ConsulClient(std::shared_ptr<EndpointSession> session, const Scope& scope, Loop& loop);
 
   // GET and PUT; `path` has a query or none.
   void get(const std::string& path, Reply<ConsulAnswer> reply);

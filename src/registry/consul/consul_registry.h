@@ -11,9 +11,9 @@
 namespace flannel {
 
 struct ConsulAccess {
-  EndpointAccess endpoints;  // the secret is the token
-  std::string datacenter;    // empty: that of the agent
-  std::string name_space;    // of Consul Enterprise; empty: the default one
+  std::shared_ptr<EndpointSession> session;  // the secret is the token
+  std::string datacenter;                    // empty: that of the agent
+  std::string name_space;                    // of Consul Enterprise; empty: the default one
   // The node of Consul's catalog that the sessions belong to. Empty: the node of the agent; Consul
   // deletes the leases when it removes that node from its catalog.
   std::string node = "flannel";

@@ -24,7 +24,7 @@ ConsulService::ConsulService(ConsulAccess access, ConsulServiceEntry entry, Loop
     : loop_(loop),
       entry_(std::move(entry)),
       pauses_(kShortestRetry, kLongestRetry),
-      client_(std::move(access.endpoints), {{"ns", access.name_space}}, loop) {
+      client_(std::move(access.session), {{"ns", access.name_space}}, loop) {
   put();
 }
 

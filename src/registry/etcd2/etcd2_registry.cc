@@ -49,11 +49,12 @@ Result<KeysNode> node_of(const Result<KeysReply>& reply, ErrorKind refused) {
 
 class Etcd2Registry final : public Registry {
  public:
-  Etcd2Registry(EndpointAccess access, std::string urls, const std::string& prefix, Loop& loop)
+  Etcd2Registry(std::shared_ptr<EndpointSession> session, std::string urls,
+                const std::string& prefix, Loop& loop)
       : loop_(loop),
         keys_(keys_below(prefix)),
         urls_(std::move(urls)),
-        client_(std::move(access), loop) {}
+        client_(std::move(session), loop) {}
 
   std::string describe() const override { return "etcd v2 at " + urls_; }
   std::string config_key() const override { return keys_.config; }
@@ -288,10 +289,10 @@ class Etcd2Registry final : public Registry {
 
 }  // namespace
 
-std::unique_ptr<Registry> open_etcd2_registry(EndpointAccess access, const std::string& prefix,
-                                              Loop& loop) {
-  std::string urls = joined_urls(access.endpoints, &HttpAccess::target);
-  return std::make_unique<Etcd2Registry>(std::move(access), std::move(urls), prefix, loop);
+std::unique_ptr<Registry> open_etcd2_registry(std::shared_ptr<EndpointSession> session,
+                                              const std::string& prefix, Loop& loop) {
+  std::string urls = joined_urls(session->access.endpoints, &HttpAccess::target);
+  return std::make_unique<Etcd2Registry>(std::move(session), std::move(urls), prefix, loop);
 }
 
 void ask_before_v3(KeysClient& client, Reply<bool> reply) {

@@ -78,8 +78,8 @@ Result<KeysReply> read_keys_reply(const HttpHead& head, std::string body) {
   return reply;
 }
 
-KeysClient::KeysClient(EndpointAccess access, Loop& loop)
-    : calls_(std::move(access),
+KeysClient::KeysClient(std::shared_ptr<EndpointSession> session, Loop& loop)
+    : calls_(std::move(session),
              {.authorize = [](const std::string& password, HttpAccess& to,
                               HttpCall&) { to.password = password; },
               .check = [](const HttpAnswer& answer) -> Result<void> {

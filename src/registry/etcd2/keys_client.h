@@ -44,8 +44,8 @@ class KeysClient {
  public:
   using Done = std::function<void(Result<KeysReply>)>;
 
-  // The secret of `access` is the password. `loop` must outlive the client.
-  KeysClient(EndpointAccess access, Loop& loop);
+  // The secret of `session` is the password. `loop` must outlive the client.
+  KeysClient(std::shared_ptr<EndpointSession> session, Loop& loop);
 
   // Calls `done` in a later turn. If an endpoint does not answer, the next one becomes current.
   void call(KeysCall call, Done done);

@@ -72,7 +72,7 @@ bool is_too_long(const Error& error) {
   return error.kind == ErrorKind::exhausted && says(error.text, "message larger than max");
 }
 
-bool authentication_is_off(const Error& error) {
+bool says_authentication_is_off(const Error& error) {
   return says(error.text, "authentication is not enabled");
 }
 

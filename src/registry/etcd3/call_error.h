@@ -26,6 +26,6 @@ bool wants_authentication(const grpc::Status& status);
 bool is_too_long(const Error& error);
 
 // True if etcd refused Authenticate because authentication is not enabled.
-bool authentication_is_off(const Error& error);
+bool says_authentication_is_off(const Error& error);
 
 }  // namespace flannel

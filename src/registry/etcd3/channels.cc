@@ -68,7 +68,7 @@ EtcdChannels::EtcdChannels(std::vector<StoreEndpoint> endpoints, TlsSource tls,
 
 EtcdChannels::~EtcdChannels() = default;
 
-void EtcdChannels::find(Ready ready) {
+void EtcdChannels::find(const LoopGate::Sender& sender, Ready ready) {
   Endpoint& endpoint = endpoints_[rotation_.current()];
   if (endpoint.channel) return ready(EtcdWay{endpoint.channel, endpoint.at.at.url});
   const std::string& host = endpoint.at.at.host;
@@ -76,12 +76,12 @@ void EtcdChannels::find(Ready ready) {
     open(endpoint, {host});
     return ready(EtcdWay{endpoint.channel, endpoint.at.at.url});
   }
-  resolve(rotation_.current(), std::move(ready));
+  resolve(rotation_.current(), {sender, std::move(ready)});
 }
 
-void EtcdChannels::resolve(std::size_t index, Ready ready) {
+void EtcdChannels::resolve(std::size_t index, Waiting waiting) {
   Endpoint& endpoint = endpoints_[index];
-  endpoint.waiting.push_back(std::move(ready));
+  endpoint.waiting.push_back(std::move(waiting));
   if (endpoint.deadline) return;
   const std::uint64_t turn = ++endpoint.look_up;
   const std::string& host = endpoint.at.at.host;
@@ -109,8 +109,8 @@ void EtcdChannels::resolved(std::size_t index, const Result<Resolver::Addresses>
     rotation_.move_on(index);
   }
   // Each callback runs in a turn of its own, since it may destroy this object.
-  for (Ready& ready : std::exchange(endpoint.waiting, {}))
-    gate_.sender().post([ready = std::move(ready), way] { ready(way); });
+  for (Waiting& waiting : std::exchange(endpoint.waiting, {}))
+    waiting.sender.post([ready = std::move(waiting.ready), way] { ready(way); });
 }
 
 void EtcdChannels::open(Endpoint& endpoint, const Resolver::Addresses& addresses) {
@@ -143,7 +143,8 @@ void EtcdChannels::move_on(const std::shared_ptr<grpc::Channel>& used) {
   rotation_.move_on(static_cast<std::size_t>(endpoint - endpoints_.data()));
 }
 
-void EtcdChannels::explain(const EtcdWay& way, Error error, std::function<void(Error)> done) {
+void EtcdChannels::explain(const EtcdWay& way, Error error, const LoopGate::Sender& sender,
+                           std::function<void(Error)> done) {
   const Endpoint* endpoint = endpoint_of(way.channel);
   if (endpoint == nullptr || endpoint->answered || !endpoint->at.socket.empty()) {
     return done(std::move(error));
@@ -156,13 +157,15 @@ void EtcdChannels::explain(const EtcdWay& way, Error error, std::function<void(E
                                 [question, error] { question->connection->cut(error); });
   HttpCall call{.method = "GET", .path = "/version", .body = {}, .content_type = {}};
   call.longest_answer = 1 << 20;
-  question->connection->send(std::move(call),
-                             {.on_head = {},
-                              .on_end = [this, question, error = std::move(error),
-                                         done = std::move(done)](const HttpEnd& end) mutable {
-                                questions_.erase(question);
-                                done(end.body ? std::move(error) : end.body.error());
-                              }});
+  question->connection->send(
+      std::move(call),
+      {.on_head = {},
+       .on_end = [this, question, error = std::move(error), sender,
+                  done = std::move(done)](const HttpEnd& end) mutable {
+         questions_.erase(question);
+         Error why = end.body ? std::move(error) : end.body.error();
+         sender.post([done = std::move(done), why = std::move(why)] { done(why); });
+       }});
 }
 
 }  // namespace flannel

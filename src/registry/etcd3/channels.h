@@ -44,10 +44,10 @@ class EtcdChannels {
   ~EtcdChannels();
 
   const EndpointRotation& rotation() const { return rotation_; }
-  // Passes the channel of the current endpoint to `ready`: at once, or in a later turn if its name
-  // must be resolved. If that fails or takes longer than a call may take, `ready` gets the error,
-  // and the next endpoint becomes current.
-  void find(Ready ready);
+  // Passes the channel of the current endpoint to `ready`: at once, or by `sender` if its name must
+  // be resolved. If that fails or takes longer than a call may take, `ready` gets the error, and
+  // the next endpoint becomes current.
+  void find(const LoopGate::Sender& sender, Ready ready);
   bool is_current(const std::shared_ptr<grpc::Channel>& used) const;
   // Records that an answer came over the channel `used`.
   void note_answer(const std::shared_ptr<grpc::Channel>& used);
@@ -56,16 +56,20 @@ class EtcdChannels {
   void move_on(const std::shared_ptr<grpc::Channel>& used);
   // Finds out why a call failed at once on a channel that never carried an answer. Since gRPC does
   // not report the reason, an HTTP request is made to the same endpoint. Passes the reason to
-  // `done`, or `error` if none was found; at once or in a later turn. Must be called before
-  // move_on().
-  void explain(const EtcdWay& way, Error error, std::function<void(Error)> done);
+  // `done`, or `error` if none was found; at once or by `sender`. Must be called before move_on().
+  void explain(const EtcdWay& way, Error error, const LoopGate::Sender& sender,
+               std::function<void(Error)> done);
 
  private:
+  struct Waiting {
+    LoopGate::Sender sender;
+    Ready ready;
+  };
   struct Endpoint {
     StoreEndpoint at;
     std::shared_ptr<grpc::Channel> channel = {};  // null before the first use and after a failure
     bool answered = false;                        // an answer came over this channel
-    std::vector<Ready> waiting = {};              // for the name to be resolved
+    std::vector<Waiting> waiting = {};            // for the name to be resolved
     SubscriptionPtr deadline = {};                // of the look-up
     std::uint64_t look_up = 0;                    // number of the look-up that is awaited
   };
@@ -74,7 +78,7 @@ class EtcdChannels {
     SubscriptionPtr deadline;
   };
 
-  void resolve(std::size_t index, Ready ready);
+  void resolve(std::size_t index, Waiting waiting);
   void resolved(std::size_t index, const Result<Resolver::Addresses>& addresses);
   void open(Endpoint& endpoint, const Resolver::Addresses& addresses);
   Endpoint* endpoint_of(const std::shared_ptr<grpc::Channel>& used);

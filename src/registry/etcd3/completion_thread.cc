@@ -3,8 +3,7 @@
 
 namespace flannel {
 
-CompletionThread::CompletionThread(LoopGate::Sender sender)
-    : sender_(std::move(sender)), thread_([this] { run(); }) {}
+CompletionThread::CompletionThread() : thread_([this] { run(); }) {}
 
 CompletionThread::~CompletionThread() {
   queue_.Shutdown();
@@ -16,7 +15,8 @@ void CompletionThread::run() {
   bool ok = false;
   while (queue_.Next(&tag, &ok)) {
     std::shared_ptr<Completion> done(static_cast<Completion*>(tag));
-    sender_.post([done = std::move(done), ok] { done->complete(ok); });
+    const LoopGate::Sender sender = done->sender();
+    sender.post([done = std::move(done), ok] { done->complete(ok); });
   }
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A connection to etcd: calls and streams, the authentication token, deadlines and failover. It
+// A connection to etcd of one user of a session: calls and streams, deadlines and failover. It
 // handles bytes and method names; calls.h has the types. Loop thread only.
 #pragma once
 
@@ -9,19 +9,15 @@
 #include <chrono>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <unordered_set>
-#include <vector>
 
 #include "base/result.h"
 #include "core/registry.h"
 #include "loop/loop_gate.h"
-#include "registry/endpoint.h"
+#include "registry/endpoint_rotation.h"
 #include "registry/etcd3/channels.h"
-#include "registry/etcd3/completion_thread.h"
-#include "registry/password.h"
-#include "registry/tls_files.h"
+#include "registry/etcd3/session.h"
 
 namespace flannel {
 
@@ -31,14 +27,6 @@ inline constexpr std::chrono::milliseconds kCallDeadline{5000};
 inline constexpr std::chrono::milliseconds kStreamDeadline = 2 * kCallDeadline;
 
 inline constexpr const char* kWatchMethod = "/etcdserverpb.Watch/Watch";
-
-struct EtcdAccess {
-  std::vector<StoreEndpoint> endpoints;     // at least one
-  TlsFiles tls_files;                       // read again for every new connection
-  std::string username;                     // empty: no authentication
-  Password password;                        // read again for every token
-  std::shared_ptr<Resolver> resolver = {};  // null: the connection makes one
-};
 
 // Gets the messages of a stream, and why it ended. Not called after the stream has been destroyed.
 struct StreamListener {
@@ -66,16 +54,16 @@ class EtcdConnection {
   using Bytes = grpc::ByteBuffer;
   using Done = std::function<void(Result<Bytes>)>;
 
-  // Fails if the TLS files are unusable. The connection is made at the first call.
-  static Result<std::unique_ptr<EtcdConnection>> open(EtcdAccess access, Loop& loop);
+  // Both must outlive the connection.
+  EtcdConnection(EtcdSession& session, Loop& loop);
   // Cancels all calls and streams; no callback runs afterwards.
   ~EtcdConnection();
   EtcdConnection(const EtcdConnection&) = delete;
   EtcdConnection& operator=(const EtcdConnection&) = delete;
 
   // See EndpointRotation.
-  std::size_t all_attempts() const { return channels_.rotation().all_attempts(); }
-  bool worth_another(bool timed_out) const { return channels_.rotation().worth_another(timed_out); }
+  std::size_t all_attempts() const { return rotation().all_attempts(); }
+  bool worth_another(bool timed_out) const { return rotation().worth_another(timed_out); }
 
   // Makes a call and passes the answer to `done` in a later turn. There are at most `attempts`
   // attempts, each at the current endpoint and with `deadline`; a failure of kind unavailable makes
@@ -83,8 +71,15 @@ class EtcdConnection {
   void call(std::string method, Bytes request, std::chrono::milliseconds deadline,
             std::size_t attempts, Done done);
 
-  // Returns the failures so far. The readers of watches add the watches that etcd cancelled.
-  const StoreFailures& failures() const { return failures_; }
+  // As call(), before there is a token.
+  void call_without_token(std::string method, Bytes request, std::chrono::milliseconds deadline,
+                          std::size_t attempts, Done done);
+
+  // Returns the failures so far, with those of authenticating, which concern each connection of the
+  // session.
+  StoreFailures failures() const;
+  const StoreFailures& own_failures() const { return failures_; }
+  // For the readers of watches.
   void count_cancelled_watch() { ++failures_.cancelled; }
 
   // Opens a stream to the current endpoint, with a token if etcd requires one. The stream must not
@@ -105,29 +100,20 @@ class EtcdConnection {
     bool token_renewed = false;
   };
 
-  EtcdConnection(EtcdAccess access, TlsMaterial material, Loop& loop);
+  const EndpointRotation& rotation() const { return session_.channels().rotation(); }
   void attempt(Request request);
   void attempted(Attempt& attempt);
   // `waited`: the attempt timed out.
   void attempt_failed(Request request, Error error, const EtcdWay& way, bool waited);
   void with_token_attempt(Request request);
-  // Calls `ready` when there is a token or none is needed, possibly at once.
-  void with_token(std::function<void(Result<void>)> ready);
-  void authenticate();
-  void on_token(const Result<Bytes>& answer);
-  void add_token(grpc::ClientContext& context) const;
-  void forget_token();
+  // Adds the token to a call, and returns it.
+  std::string add_token(grpc::ClientContext& context) const;
   void count_failure(const grpc::Status& status);
 
-  EtcdAccess access_;
-  EtcdChannels channels_;
-  std::string token_;
-  bool authentication_off_ = false;  // etcd has reported that authentication is not enabled
-  std::vector<std::function<void(Result<void>)>> waiting_for_token_;
+  EtcdSession& session_;
   std::unordered_set<grpc::ClientContext*> active_;
   StoreFailures failures_;
   LoopGate gate_;
-  CompletionThread completions_;
 };
 
 }  // namespace flannel

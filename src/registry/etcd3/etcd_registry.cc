@@ -7,7 +7,6 @@
 
 #include "base/log.h"
 #include "loop/loop_gate.h"
-#include "registry/endpoint_urls.h"
 #include "registry/etcd3/calls.h"
 #include "registry/etcd3/etcd_watch.h"
 #include "registry/etcd3/keep_alive.h"
@@ -46,22 +45,21 @@ std::optional<std::string> seen_value(const Record& seen) {
 
 class EtcdRegistry final : public Registry {
  public:
-  EtcdRegistry(std::unique_ptr<EtcdConnection> connection, std::string urls,
-               const std::string& prefix, Loop& loop)
+  EtcdRegistry(std::shared_ptr<EtcdSession> session, const std::string& prefix, Loop& loop)
       : loop_(loop),
         keys_(prefix),
-        urls_(std::move(urls)),
-        connection_(std::move(connection)),
-        keep_alive_(*connection_, loop) {}
+        session_(std::move(session)),
+        connection_(*session_, loop),
+        keep_alive_(connection_, loop) {}
 
-  std::string describe() const override { return "etcd v3 at " + urls_; }
+  std::string describe() const override { return "etcd v3 at " + session_->urls(); }
   std::string config_key() const override { return keys_.config; }
 
-  StoreFailures failures() const override { return connection_->failures(); }
+  StoreFailures failures() const override { return connection_.failures(); }
 
   void snapshot(Reply<Snapshot> reply) override {
     take_etcd_snapshot(
-        *connection_, keys_,
+        connection_, keys_,
         [this, quiet_at = quiet() ? grants_ : 0,
          answer = std::move(reply)](Result<EtcdSnapshot> taken) {
           if (!taken) {
@@ -78,14 +76,14 @@ class EtcdRegistry final : public Registry {
       return gate_.sender().post([reply = std::move(reply)] { reply(RemainingLives()); });
     }
     ask_remaining_lives(
-        *connection_, records,
+        connection_, records,
         explain_errors<RemainingLives>(
             [](Error error) { return std::move(error).during("ask how long the leases live on"); },
             std::move(reply)));
   }
 
   WatchHandle watch(Revision from, WatchListener listener) override {
-    return start_etcd_watch({.connection = *connection_,
+    return start_etcd_watch({.connection = connection_,
                              .loop = loop_,
                              .keys = keys_,
                              .from = from,
@@ -131,7 +129,7 @@ class EtcdRegistry final : public Registry {
                      .seen = seen.revision,
                      .seen_value = seen_value(seen)};
     auto answer = naming("renew " + check.key, write_right(), std::move(reply));
-    etcd_commit(*connection_, std::move(check),
+    etcd_commit(connection_, std::move(check),
                 [this, seen, ttl, answer = std::move(answer)](const Result<Revision>& unchanged) {
                   if (!unchanged) return answer(Failure(unchanged.error()));
                   if (!seen.expires()) return answer(WriteResult{seen.revision, {}, {}});
@@ -145,7 +143,7 @@ class EtcdRegistry final : public Registry {
                       .seen = seen.revision,
                       .seen_value = seen_value(seen)};
     auto answer = naming("release " + commit.key, write_right(), std::move(reply));
-    etcd_commit(*connection_, std::move(commit),
+    etcd_commit(connection_, std::move(commit),
                 [this, lease = lease_of(seen.expiry_handle),
                  answer = std::move(answer)](const Result<Revision>& gone) {
                   if (!gone) return answer(Failure(gone.error()));
@@ -155,13 +153,13 @@ class EtcdRegistry final : public Registry {
   }
 
   void write_config(std::string text, Revision seen, Reply<Revision> reply) override {
-    etcd_commit(*connection_, {.key = keys_.config, .seen = seen, .value = std::move(text)},
+    etcd_commit(connection_, {.key = keys_.config, .seen = seen, .value = std::move(text)},
                 naming("write " + keys_.config, write_of(keys_.config), std::move(reply)));
   }
 
   void remove_config(Revision seen, Reply<void> reply) override {
     auto answer = naming("delete " + keys_.config, write_of(keys_.config), std::move(reply));
-    etcd_commit(*connection_, {.op = EtcdCommit::Op::remove, .key = keys_.config, .seen = seen},
+    etcd_commit(connection_, {.op = EtcdCommit::Op::remove, .key = keys_.config, .seen = seen},
                 [answer = std::move(answer)](const Result<Revision>& gone) {
                   if (!gone) return answer(Failure(gone.error()));
                   answer({});
@@ -178,7 +176,7 @@ class EtcdRegistry final : public Registry {
     auto answer =
         naming("list the networks below " + below, read_of_all_below(below), std::move(reply));
     etcd_range(
-        *connection_, request, kCallDeadline,
+        connection_, request, kCallDeadline,
         [this, answer = std::move(answer)](const Result<etcdserverpb::RangeResponse>& listed) {
           if (!listed) return answer(Failure(listed.error()));
           std::vector<std::string> keys;
@@ -196,7 +194,7 @@ class EtcdRegistry final : public Registry {
     const std::int64_t id = new_lease_id();
     ++grants_;
     ++writing_;
-    grant_lease(*connection_, id, *ttl,
+    grant_lease(connection_, id, *ttl,
                 [this, id, done = std::move(done)](const Result<seconds>& granted) {
                   --writing_;
                   // The lease may have been granted; then the next list finds it idle.
@@ -228,7 +226,7 @@ class EtcdRegistry final : public Registry {
     if (!lease) return answer(Failure(lease.error()));
     commit.lease = lease->id;
     ++writing_;
-    etcd_commit(*connection_, std::move(commit),
+    etcd_commit(connection_, std::move(commit),
                 [this, lease = *lease, answer = std::move(answer)](const Result<Revision>& at) {
                   --writing_;
                   if (at) return answer(WriteResult{*at, expiry_handle_of(lease.id), lease.ttl});
@@ -276,7 +274,7 @@ class EtcdRegistry final : public Registry {
   // Revokes only a lease that was granted here, to which no other record can be attached. Leases of
   // an earlier run or of upstream flannel expire by themselves.
   void drop_own_lease(std::int64_t lease) {
-    if (own_leases_.erase(lease) > 0) revoke_lease(*connection_, lease);
+    if (own_leases_.erase(lease) > 0) revoke_lease(connection_, lease);
   }
 
   bool quiet() const { return writing_ == 0; }
@@ -296,23 +294,21 @@ class EtcdRegistry final : public Registry {
   Loop& loop_;
   LoopGate gate_{loop_};  // for answers that need no call
   StoreKeys keys_;
-  std::string urls_;
   std::uint64_t cluster_ = 0;  // from the last snapshot
   bool narrow_role_ = false;
   std::unordered_set<std::int64_t> own_leases_;
-  std::uint64_t grants_ = 1;                    // requests so far, plus one
-  std::uint64_t writing_ = 0;                   // grants and puts under way
-  std::unique_ptr<EtcdConnection> connection_;  // last but one, since its callbacks use the others
+  std::uint64_t grants_ = 1;   // requests so far, plus one
+  std::uint64_t writing_ = 0;  // grants and puts under way
+  std::shared_ptr<EtcdSession> session_;
+  EtcdConnection connection_;  // last but one, since its callbacks use the others
   EtcdKeepAlive keep_alive_;
 };
 
 }  // namespace
 
-Result<std::unique_ptr<Registry>> open_etcd_registry(EtcdAccess access, const std::string& prefix,
-                                                     Loop& loop) {
-  std::string urls = joined_urls(access.endpoints, &StoreEndpoint::at);
-  auto connection = TRY(EtcdConnection::open(std::move(access), loop));
-  return std::make_unique<EtcdRegistry>(std::move(connection), std::move(urls), prefix, loop);
+std::unique_ptr<Registry> open_etcd_registry(std::shared_ptr<EtcdSession> session,
+                                             const std::string& prefix, Loop& loop) {
+  return std::make_unique<EtcdRegistry>(std::move(session), prefix, loop);
 }
 
 }  // namespace flannel

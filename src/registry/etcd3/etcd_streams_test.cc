@@ -231,12 +231,13 @@ class QuietWatchTest : public EtcdStreamsTest {
   void SetUp() override {
     EtcdStreamsTest::SetUp();
     if (IsSkipped()) return;
-    connection = EtcdConnection::open({.endpoints = {parse_endpoint(etcd->url(), false).value()},
-                                       .tls_files = {},
-                                       .username = {},
-                                       .password = {}},
-                                      loop.loop())
-                     .value();
+    session = EtcdSession::open({.endpoints = {parse_endpoint(etcd->url(), false).value()},
+                                 .tls_files = {},
+                                 .username = {},
+                                 .password = {}},
+                                loop.loop())
+                  .value();
+    connection = std::make_unique<EtcdConnection>(*session, loop.loop());
     watch = start_etcd_watch(
         {.connection = *connection,
          .loop = loop.loop(),
@@ -257,6 +258,7 @@ class QuietWatchTest : public EtcdStreamsTest {
   static constexpr seconds kLongest{2};
   const StoreKeys keys{"/coreos.com/network"};
   bool narrow = false;
+  std::shared_ptr<EtcdSession> session;
   std::unique_ptr<EtcdConnection> connection;
   WatchHandle watch;
   int changes_heard = 0;

@@ -23,22 +23,23 @@ class EtcdConnection::Stream final : public std::enable_shared_from_this<Stream>
 
   void start() {
     if (dropped_) return;
-    connection_.channels_.find([self = shared_from_this()](const Result<EtcdWay>& way) {
-      if (self->dropped_) return;
-      if (way) return self->start_on(*way);
-      ++self->connection_.failures_.transport;
-      self->end(way.error());
-    });
+    channels().find(connection_.gate_.sender(),
+                    [self = shared_from_this()](const Result<EtcdWay>& way) {
+                      if (self->dropped_) return;
+                      if (way) return self->start_on(*way);
+                      ++self->connection_.failures_.transport;
+                      self->end(way.error());
+                    });
   }
 
   void start_on(const EtcdWay& way) {
     way_ = way;
-    connection_.add_token(context_);
+    token_ = connection_.add_token(context_);
     // Makes etcd end the stream when its member has lost the leader, instead of sending nothing.
     context_.AddMetadata("hasleader", "true");
     connection_.active_.insert(&context_);
     call_ = grpc::GenericStub(way_.channel)
-                .PrepareCall(&context_, method_, &connection_.completions_.queue());
+                .PrepareCall(&context_, method_, &connection_.session_.queue());
     call_->StartCall(operation(&Stream::on_started));
   }
 
@@ -54,13 +55,13 @@ class EtcdConnection::Stream final : public std::enable_shared_from_this<Stream>
   const std::string& url() const { return way_.url; }
 
   bool is_current() const {
-    return !dropped_ && (!way_.channel || connection_.channels_.is_current(way_.channel));
+    return !dropped_ && (!way_.channel || channels().is_current(way_.channel));
   }
 
   void give_up() {
     if (dropped_) return;
     ++connection_.failures_.silence;
-    connection_.channels_.move_on(way_.channel);
+    channels().move_on(way_.channel);
     drop();
   }
 
@@ -74,10 +75,12 @@ class EtcdConnection::Stream final : public std::enable_shared_from_this<Stream>
  private:
   using Then = void (Stream::*)(bool ok);
 
+  EtcdChannels& channels() const { return connection_.session_.channels(); }
+
   class Operation final : public Completion {
    public:
     Operation(std::shared_ptr<Stream> stream, Then then)
-        : stream_(std::move(stream)), then_(then) {}
+        : Completion(stream->sender_), stream_(std::move(stream)), then_(then) {}
     void complete(bool ok) override { (stream_.get()->*then_)(ok); }
 
    private:
@@ -108,7 +111,7 @@ class EtcdConnection::Stream final : public std::enable_shared_from_this<Stream>
 
   void on_read(bool ok) {
     if (!ok || dropped_) return finish();
-    connection_.channels_.note_answer(way_.channel);
+    channels().note_answer(way_.channel);
     const auto on_message =
         listener_.on_message;  // a copy, since the listener may destroy this stream
     on_message(std::exchange(message_, Bytes()));
@@ -123,7 +126,7 @@ class EtcdConnection::Stream final : public std::enable_shared_from_this<Stream>
   void on_finished(bool) {
     if (dropped_) return;
     connection_.active_.erase(&context_);
-    if (wants_authentication(status_)) connection_.forget_token();
+    if (wants_authentication(status_)) connection_.session_.forget_token(token_);
     // What ends well although it should stand is no other kind of failure than one that breaks; of
     // a watch it is the end of the watch.
     if (!status_.ok()) {
@@ -135,7 +138,7 @@ class EtcdConnection::Stream final : public std::enable_shared_from_this<Stream>
     }
     const Error error =
         status_.ok() ? Error{ErrorKind::unavailable, "etcd ended the stream"} : to_error(status_);
-    if (error.kind == ErrorKind::unavailable) connection_.channels_.move_on(way_.channel);
+    if (error.kind == ErrorKind::unavailable) channels().move_on(way_.channel);
     end(Error(error).during(way_.url));
   }
 
@@ -146,10 +149,12 @@ class EtcdConnection::Stream final : public std::enable_shared_from_this<Stream>
   }
 
   EtcdConnection& connection_;
+  const LoopGate::Sender sender_ = connection_.gate_.sender();
   std::string method_;
   StreamListener listener_;
   std::deque<Bytes> unsent_;
   EtcdWay way_;
+  std::string token_;  // with which it was started
   grpc::ClientContext context_;
   std::unique_ptr<grpc::ClientAsyncReaderWriter<Bytes, Bytes>> call_;
   Bytes message_;
@@ -176,7 +181,7 @@ class EtcdConnection::StreamHandle final : public EtcdStream {
 std::unique_ptr<EtcdStream> EtcdConnection::open_stream(std::string method,
                                                         StreamListener listener) {
   auto stream = std::make_shared<Stream>(*this, std::move(method), std::move(listener));
-  with_token([stream](const Result<void>& ready) {
+  session_.with_token(gate_.sender(), [stream](const Result<void>& ready) {
     if (ready) {
       stream->start();
     } else {

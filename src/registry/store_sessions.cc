@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/store_sessions.h"
+
+#include <utility>
+
+#include "registry/endpoint_session.h"
+#include "registry/etcd3/session.h"
+
+namespace flannel {
+
+Result<std::shared_ptr<EtcdSession>> StoreSessions::open_etcd(const std::string& place,
+                                                              EtcdAccess access) {
+  std::weak_ptr<EtcdSession>& kept = etcd_[place];
+  if (auto session = kept.lock()) return session;
+  auto session = TRY(EtcdSession::open(std::move(access), loop_));
+  kept = session;
+  return session;
+}
+
+std::shared_ptr<EndpointSession> StoreSessions::open_http(const std::string& place,
+                                                          EndpointAccess access) {
+  std::weak_ptr<EndpointSession>& kept = http_[place];
+  if (auto session = kept.lock()) return session;
+  auto session = std::make_shared<EndpointSession>(std::move(access));
+  kept = session;
+  return session;
+}
+
+}  // namespace flannel
