@@ -213,7 +213,7 @@ def test_docker_networks_are_not_made_again_for_a_network_that_is_gone(lab):
     delete(networks, "blue")
     for host in networks.hosts:
         found = lambda: codes(networks, host, "blue")  # noqa: B023, E731
-        wait_until(lambda: found() == ["network-in-use"], lambda: str(found()), LISTED)
+        wait_until(lambda: set(found()) == {"config-gone", "network-in-use"}, lambda: str(found()), LISTED)
     networks.set_config("blue")
     for host in networks.hosts:
         wait_until(lambda: found() == ["docker-away"], lambda: str(found()), LISTED)
