@@ -74,6 +74,15 @@ ListedLeases KnownPeers::leases() const {
   return all;
 }
 
+const Lease* KnownPeers::find(const SubnetKey& subnet) const {
+  const auto listed = table_.leases().find(subnet);
+  if (listed != table_.leases().end() && !waits(listed->second.lease)) {
+    return &*listed->second.lease;
+  }
+  const auto missing = missing_.all().find(subnet);
+  return missing == missing_.all().end() ? nullptr : &*missing->second.lease;
+}
+
 // True if the lease is no peer yet because it conflicts with a missing peer. Our own lease never
 // waits.
 bool KnownPeers::waits(const Lease& lease) const {

@@ -81,8 +81,10 @@ class KnownPeers {
 
   // The leases that the store has, also those that are no peers yet.
   const LeaseTable& table() const { return table_; }
-  // The leases of the peers, and our own. Missing peers have no revision.
+  // The leases of the peers, and our own, as a copy. Missing peers have no revision.
   ListedLeases leases() const;
+  // The one of them with this subnet; null: there is none. Valid until the next change.
+  const Lease* find(const SubnetKey& subnet) const;
 
  private:
   using Changes = std::vector<PeerChange>;

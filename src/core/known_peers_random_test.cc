@@ -55,6 +55,15 @@ class KnownPeersAtRandomTest : public ::testing::Test {
     for (const auto& [subnet, listed] : peers.leases())
       leases.emplace(subnet, listed.lease);
     ASSERT_EQ(carried, leases);
+    for (const auto& [subnet, lease] : leases) {
+      const Lease* found = peers.find(subnet);
+      ASSERT_NE(found, nullptr) << to_string(subnet);
+      ASSERT_EQ(*found, lease);
+    }
+    for (const auto& [subnet, listed] : peers.table().leases()) {
+      const Lease* found = peers.find(subnet);
+      ASSERT_EQ(found != nullptr, leases.contains(subnet)) << to_string(subnet);
+    }
     std::map<std::string, IpAddress> addresses;  // by MAC: the public IP to which it leads
     for (const auto& [subnet, lease] : carried) {
       const LeaseAttributes& peer = lease.attributes;

@@ -33,10 +33,9 @@ AgentOptions agent_options(const Options& options, const NodeTag& node,
 // The node id in the lease of these subnets; nullopt: there is none.
 std::optional<NodeId> lease_holder(const Agent& agent, const SubnetKey& subnet) {
   if (agent.network() == nullptr) return std::nullopt;
-  const auto& leases = agent.network()->peers().leases();
-  const auto listed = leases.find(subnet);
-  if (listed == leases.end() || !listed->second.lease->attributes.node) return std::nullopt;
-  return listed->second.lease->attributes.node->id;
+  const Lease* lease = agent.network()->peers().find(subnet);
+  if (lease == nullptr || !lease->attributes.node) return std::nullopt;
+  return lease->attributes.node->id;
 }
 
 }  // namespace

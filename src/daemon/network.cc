@@ -90,7 +90,7 @@ void Network::start(const Snapshot& snapshot, bool drained) {
       LeaseRunner::Listener{.on_active = [this](const Lease& lease) { on_lease_active(lease); },
                             .on_state =
                                 [this] {
-                                  prober_.ways_changed();
+                                  prober_.all_changed();
                                   parts_.on_state();
                                 }});
   name_unused_reservations(snapshot);

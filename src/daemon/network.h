@@ -158,6 +158,7 @@ class Network {
   void begin_drained(const Snapshot& snapshot);
 
   // network_parts.cc: what the parts of a network need of each other.
+  bool has_lease() const;
   Dataplanes::Parts planes_parts();
   PeerFeed::Parts feed_parts();
   Overlay::Parts overlay_parts(const HostView& view);

@@ -24,33 +24,42 @@ PeerFeed::Parts Network::feed_parts() {
 }
 
 Overlay::Parts Network::overlay_parts(const HostView& view) {
-  return {.loop = parts_.loop,
-          .kernel = parts_.kernel,
-          .planes = planes_,
-          .lookup_route = view.lookup_route,
-          .on_state = [this] { update_readiness(); },
-          .on_scope = [this] { watch_kernel(); },
-          .on_ingress =
-              [this] {
-                if (parts_.rules) parts_.rules->admit(overlay_.ingress());
-              },
-          .on_ways = [this] { prober_.ways_changed(); },
-          .blackhole_own_subnet = options_.ip_blackhole_route,
-          .software_checksums = options_.software_checksums};
+  return {
+      .loop = parts_.loop,
+      .kernel = parts_.kernel,
+      .planes = planes_,
+      .lookup_route = view.lookup_route,
+      .on_state = [this] { update_readiness(); },
+      .on_scope = [this] { watch_kernel(); },
+      .on_ingress =
+          [this] {
+            if (parts_.rules) parts_.rules->admit(overlay_.ingress());
+          },
+      .on_ways = [this] { prober_.all_changed(); },
+      .on_ways_to = [this](const std::vector<SubnetKey>& peers) { prober_.peers_changed(peers); },
+      .blackhole_own_subnet = options_.ip_blackhole_route,
+      .software_checksums = options_.software_checksums};
+}
+
+bool Network::has_lease() const {
+  return own_ && !withdrawn_ && keeper().lease();
 }
 
 // Peers send nothing to a host without a lease, not even answers.
 Prober::Parts Network::prober_parts() {
-  return {.loop = parts_.loop,
-          .host = parts_.host,
-          .is_on = options_.probe_peers,
-          .ways =
-              [this] {
-                const bool has_lease = own_ && !withdrawn_ && keeper().lease();
-                return has_lease ? Prober::Ways{overlay_.probe_targets(), overlay_.probe_devices()}
-                                 : Prober::Ways{};
-              },
-          .on_state = [this] { parts_.on_state(); }};
+  return {
+      .loop = parts_.loop,
+      .host = parts_.host,
+      .is_on = options_.probe_peers,
+      .targets =
+          [this] { return has_lease() ? overlay_.probe_targets() : std::vector<ProbeTarget>(); },
+      .targets_of =
+          [this](const SubnetKey& peer) {
+            return has_lease() ? overlay_.probe_targets(peer) : std::vector<ProbeTarget>();
+          },
+      .devices =
+          [this] { return has_lease() ? overlay_.probe_devices() : std::vector<ProbeDevice>(); },
+      .on_state = [this] { parts_.on_state(); }};
 }
 
 UnderlayCheck::Parts Network::underlay_parts() {

@@ -80,6 +80,7 @@ bool Overlay::update_host() {
   host_state_ = state;
   reconciler_.set_host(std::move(scope), std::move(state));
   ingress_changed_ = true;
+  all_ways_changed_ = true;
   if (!same_scope) scope_changed_ = true;
   return true;
 }
@@ -108,16 +109,13 @@ void Overlay::remove(Scope scope) {
     gone.emplace_back(lease->subnet.identity(), NetState{});
   }
   own_.reset();
+  all_ways_changed_ = true;
   nested_ = NestedPeers(networks_);
   host_scope_ = std::move(scope);
   host_state_ = {};
   reconciler_.set_host(host_scope_, host_state_);
   reconciler_.set_peers_and_sync(std::move(gone), parts_.loop.now());
   arm_timer();
-}
-
-bool Overlay::is_removed() const {
-  return !own_ && reconciler_.read_error().empty() && reconciler_.unmet().empty();
 }
 
 void Overlay::routes_changed() {
@@ -176,6 +174,7 @@ void Overlay::carry_out(Planned peers) {
 // Plans all peers. Unreachable peers get an empty state.
 Overlay::Planned Overlay::plan_all() {
   if (network_covers_address_in_use()) route_each_peer();
+  all_ways_changed_ = true;
   const bool before = routes_whole_network();
   Planned peers;
   const auto leases = nested_.leases();
@@ -224,6 +223,7 @@ std::vector<IpPrefix> Overlay::add_lease(const Shared<Lease>& lease, Revision cr
 void Overlay::set_own(const Lease& own) {
   if (own_ == own) return;
   own_ = own;
+  all_ways_changed_ = true;
   update_host();
   schedule_table();
   suspect();
@@ -278,6 +278,7 @@ std::optional<std::string> Overlay::why_unreachable(const Lease& peer) const {
 // Returns nullopt for our own lease and for a peer of which no subnet can be reached.
 std::optional<NetState> Overlay::plan(const Lease& peer) {
   forget_planned(peer.subnet);
+  note_ways(peer.subnet);
   if (peer.subnet == own_->subnet) {
     unreachable_.erase(peer.subnet);  // its record was seen before it was the lease
     return std::nullopt;
@@ -373,12 +374,14 @@ void Overlay::forget_planned(const SubnetKey& key) {
     planned_.erase(way);
     ++forgotten;
   }
-  if (forgotten > 0) --peers_;
+  if (forgotten == 0) return;
+  --peers_;
+  note_ways(key);
 }
 
 // Publishes tables once for all changes of a turn.
 void Overlay::schedule_table() {
-  parts_.on_ways();
+  report_ways();
   const bool any = parts_.planes.packet_path() != nullptr;
   if (any && !table_due_.armed()) table_due_.arm(parts_.loop.now());
 }

@@ -35,10 +35,12 @@ class Overlay {
     Kernel& kernel;
     Dataplanes& planes;  // must outlive the overlay
     std::function<Result<RouteLookup>(IpAddress)> lookup_route;
-    std::function<void()> on_state;     // unmet() or unreachable() may have changed
-    std::function<void()> on_scope;     // scope() has changed
-    std::function<void()> on_ingress;   // ingress() has changed
-    std::function<void()> on_ways;      // probe_targets() or probe_devices() may have changed
+    std::function<void()> on_state;    // unmet() or unreachable() may have changed
+    std::function<void()> on_scope;    // scope() has changed
+    std::function<void()> on_ingress;  // ingress() has changed
+    // probe_targets() and probe_devices() may have changed: for any peer, and for these.
+    std::function<void()> on_ways;
+    std::function<void(const std::vector<SubnetKey>& peers)> on_ways_to;
     bool blackhole_own_subnet = false;  // drop packets to our subnet that match no other route
     bool software_checksums = false;    // the kernel fills them in on vxlan devices
   };
@@ -87,6 +89,8 @@ class Overlay {
   // Returns the ways to peers, to be probed, and the devices by which packets of peers come in;
   // none before start().
   std::vector<ProbeTarget> probe_targets() const;
+  // Those to one peer, which may be unknown.
+  std::vector<ProbeTarget> probe_targets(const SubnetKey& peer) const;
   std::vector<ProbeDevice> probe_devices() const;
 
   // Return the input of HostCheck: what it reads of the host for each family of our lease, and the
@@ -153,6 +157,8 @@ class Overlay {
   void arm_timer() { reconciler_timer_.arm(reconciler_.next_wakeup()); }
   void add_way(const IpPrefix& subnet, Way way);
   void report_changes();
+  void note_ways(const SubnetKey& peer);
+  void report_ways();
   void schedule_table();
   void publish_tables();
   void publish_table(Dataplane& plane);
@@ -173,6 +179,9 @@ class Overlay {
   absl::btree_map<IpPrefix, Way> planned_;  // by the subnets that packets reach
   // The carriers of unwrapped ways, with the number of these.
   absl::btree_map<IpAddress, std::uint32_t> neighbours_;
+  // Since on_ways() or on_ways_to() was called.
+  bool all_ways_changed_ = true;
+  std::vector<SubnetKey> changed_ways_;
   // Since on_scope() and on_ingress() were last called.
   bool scope_changed_ = false;
   bool ingress_changed_ = false;

@@ -12,6 +12,10 @@
 
 namespace flannel {
 
+bool Overlay::is_removed() const {
+  return !own_ && reconciler_.read_error().empty() && reconciler_.unmet().empty();
+}
+
 OverlayIngress Overlay::ingress() const {
   OverlayIngress ingress{.underlay = parts_.planes.host().underlay.interface};
   for (const auto& plane : parts_.planes.all()) {
@@ -33,6 +37,16 @@ void Overlay::report_changes() {
   suspect();  // others may have changed new objects before these were watched
 }
 
+void Overlay::note_ways(const SubnetKey& peer) {
+  if (!all_ways_changed_) changed_ways_.push_back(peer);
+}
+
+void Overlay::report_ways() {
+  const auto changed = std::exchange(changed_ways_, {});
+  if (std::exchange(all_ways_changed_, false)) return parts_.on_ways();
+  if (!changed.empty()) parts_.on_ways_to(changed);
+}
+
 std::vector<ProbeTarget> Overlay::probe_targets() const {
   std::vector<ProbeTarget> targets;
   targets.reserve(planned_.size());
@@ -45,10 +59,22 @@ std::vector<ProbeTarget> Overlay::probe_targets() const {
   return targets;
 }
 
+std::vector<ProbeTarget> Overlay::probe_targets(const SubnetKey& peer) const {
+  std::vector<ProbeTarget> targets;
+  const auto* lease = nested_.find_lease(peer.identity());
+  if (lease == nullptr) return targets;
+  for (const IpPrefix& subnet : values_of((*lease)->subnet)) {
+    const auto way = planned_.find(subnet);
+    if (way != planned_.end()) targets.push_back(probe_target(*lease, subnet, way->second));
+  }
+  return targets;
+}
+
 ProbeTarget Overlay::probe_target(const Lease& lease, const IpPrefix& subnet,
                                   const Way& way) const {
   const Dataplane& plane = *way.plane;
   ProbeTarget target{.subnet = subnet,
+                     .peer = lease.subnet.identity().base,
                      .from = own_->subnet.at(subnet.family())->base,
                      .carrier = way.carrier,
                      .device = way.device,

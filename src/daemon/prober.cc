@@ -34,7 +34,17 @@ std::uint64_t random_nonce() {
 
 Prober::Prober(Parts parts) : parts_(std::move(parts)), paths_(random_nonce) {}
 
-void Prober::ways_changed() {
+void Prober::all_changed() {
+  all_changed_ = true;
+  changed_soon();
+}
+
+void Prober::peers_changed(const std::vector<SubnetKey>& peers) {
+  if (!all_changed_) changed_.insert(peers.begin(), peers.end());
+  changed_soon();
+}
+
+void Prober::changed_soon() {
   if (parts_.is_on && !ways_due_.armed()) ways_due_.arm_after(kGather);
 }
 
@@ -58,13 +68,31 @@ void Prober::open() {
 }
 
 void Prober::read_ways() {
-  Ways ways = parts_.ways();
-  if (!is_on() && !ways.devices.empty()) open();
+  std::vector<ProbeDevice> devices = parts_.devices();
+  if (!is_on() && !devices.empty()) open();
   if (!is_on()) return;
-  devices_ = std::move(ways.devices);
-  paths_.set(std::move(ways.targets), parts_.loop.now());
+  devices_ = std::move(devices);
+  take_targets();
   listen();
   arm();
+}
+
+// With very many peers, a change must not cost work for all of them.
+void Prober::take_targets() {
+  const TimePoint now = parts_.loop.now();
+  const auto changed = std::exchange(changed_, {});
+  if (std::exchange(all_changed_, false)) return paths_.set(parts_.targets(), now);
+  for (const SubnetKey& peer : changed) {
+    std::vector<ProbeTarget> targets = parts_.targets_of(peer);
+    for (const IpPrefix& subnet : values_of(peer)) {
+      const auto target = std::ranges::find(targets, subnet, &ProbeTarget::subnet);
+      if (target != targets.end()) {
+        paths_.put(std::move(*target), now);
+      } else {
+        paths_.remove(subnet);
+      }
+    }
+  }
 }
 
 // A device may have been made anew, with another index.
@@ -142,10 +170,7 @@ std::optional<PathView> Prober::view(const IpPrefix& subnet) const {
 std::map<std::string_view, std::size_t> Prober::states() const {
   std::map<std::string_view, std::size_t> count;
   for (const PathState state : kPathStates)
-    count[to_string(state)] = 0;
-  paths_.each(parts_.loop.now(), [&count](const ProbeTarget&, const PathView& path) {
-    ++count[to_string(path.state)];
-  });
+    count[to_string(state)] = paths_.count(state);
   return count;
 }
 

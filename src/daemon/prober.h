@@ -2,7 +2,10 @@
 // Probes the peers of one network, and answers their probes: docs/probes.md.
 #pragma once
 
+#include <absl/container/btree_set.h>
+
 #include <functional>
+#include <initializer_list>
 #include <list>
 #include <map>
 #include <memory>
@@ -11,6 +14,7 @@
 #include <vector>
 
 #include "base/problem.h"
+#include "core/lease.h"
 #include "daemon/host.h"
 #include "loop/loop.h"
 #include "loop/timer.h"
@@ -23,22 +27,22 @@ namespace flannel {
 // Loop thread only.
 class Prober {
  public:
-  struct Ways {
-    std::vector<ProbeTarget> targets = {};
-    std::vector<ProbeDevice> devices = {};
-  };
   struct Parts {
     Loop& loop;  // loop and host must outlive the prober
     Host& host;
-    bool is_on = false;              // false: nothing is sent, and no request is answered
-    std::function<Ways()> ways;      // what is to be probed now
+    bool is_on = false;  // false: nothing is sent, and no request is answered
+    // What is to be probed now: all, and the subnets of one peer.
+    std::function<std::vector<ProbeTarget>()> targets;
+    std::function<std::vector<ProbeTarget>(const SubnetKey& peer)> targets_of;
+    std::function<std::vector<ProbeDevice>()> devices;
     std::function<void()> on_state;  // append_problems() or the state of a path has changed
   };
 
   explicit Prober(Parts parts);
 
-  // Parts::ways() may return others.
-  void ways_changed();
+  // The functions of Parts may return something else: for any peer, and for these alone.
+  void all_changed();
+  void peers_changed(const std::vector<SubnetKey>& peers);
 
   bool is_on() const { return port_ != nullptr; }
   // Peers are probed as soon as this host has its lease.
@@ -55,12 +59,16 @@ class Prober {
   std::string why(const IpPrefix& subnet) const;
   // The number of paths in each state.
   std::map<std::string_view, std::size_t> states() const;
+  // As in ProbePaths.
+  std::size_t silent_peers() const { return paths_.silent_peers(); }
   std::shared_ptr<const ProbeCounters> counters() const { return paths_.counters(); }
   void append_problems(std::vector<Problem>& all) const;
 
  private:
   void open();
+  void changed_soon();
   void read_ways();
+  void take_targets();
   void run();
   void listen();
   void send(const std::vector<ProbePaths::Outgoing>& packets);
@@ -69,6 +77,12 @@ class Prober {
   void arm();
   void end_pings();
 
+  // prober_problems.cc
+  std::vector<Problem> problems_of(std::initializer_list<PathState> states,
+                                   std::size_t& count) const;
+  Problem many_silent(std::size_t count) const;
+  void append_broken_checksums(std::vector<Problem>& all) const;
+
   Parts parts_;
   ProbePaths paths_;
   struct Pinging {
@@ -76,6 +90,8 @@ class Prober {
     std::function<void(const PingOutcome&)> done;
   };
 
+  bool all_changed_ = true;  // since read_ways()
+  absl::btree_set<SubnetKey> changed_;
   std::vector<ProbeDevice> devices_;
   std::list<Pinging> pings_;
   std::string why_closed_;  // why the port could not be opened the last time

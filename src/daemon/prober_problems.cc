@@ -2,6 +2,8 @@
 // The part of Prober that says what is wrong.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
 #include <map>
 #include <utility>
 
@@ -73,42 +75,69 @@ class BrokenChecksums {
 
 }  // namespace
 
-void Prober::append_problems(std::vector<Problem>& all) const {
-  // Very many peers may be silent: no problem is made that would not be named.
-  std::vector<Problem> silent, others;
-  std::size_t silent_count = 0, others_count = 0;
-  const ProbeTarget* example = nullptr;
-  BrokenChecksums broken;
+// Very many peers may be silent: no problem is made that would not be named.
+std::vector<Problem> Prober::problems_of(std::initializer_list<PathState> states,
+                                         std::size_t& count) const {
+  std::vector<Problem> named;
   const TimePoint now = parts_.loop.now();
-  paths_.each(now, [&](const ProbeTarget& target, const PathView& path) {
-    const ProblemKind* kind = kind_of(target, path);
-    if (kind == nullptr) return;
-    if (path.state == PathState::checksum) {
-      return broken.add(*kind, target, explain(target, path, now));
-    }
-    const bool is_silent = kind == &kPeerSilent;
-    if (is_silent) example = &target;
-    ++(is_silent ? silent_count : others_count);
-    std::vector<Problem>& named = is_silent ? silent : others;
-    if (named.size() < kMostNamed) {
-      named.push_back(problem(*kind, target, explain(target, path, now)));
-    }
-  });
+  for (const PathState state : states) {
+    count += paths_.troubled(state);
+    paths_.each_troubled(now, state, [&](const ProbeTarget& target, const PathView& path) {
+      if (named.size() == kMostNamed) return false;
+      const ProblemKind* kind = kind_of(target, path);
+      if (kind != nullptr) named.push_back(problem(*kind, target, explain(target, path, now)));
+      return true;
+    });
+  }
+  return named;
+}
+
+void Prober::append_problems(std::vector<Problem>& all) const {
+  std::size_t silent_count = 0, others_count = 0;
+  std::vector<Problem> silent =
+      problems_of({PathState::never_seen, PathState::unreachable}, silent_count);
+  std::vector<Problem> others = problems_of({PathState::one_way, PathState::mtu}, others_count);
   if (silent_count >= kMany && silent_count * 2 > paths_.size()) {
-    all.push_back(make_problem(
-        kPeersSilent, "",
-        fmt::format("{} of {} peers do not answer over the overlay", silent_count, paths_.size()),
-        {{"device", example->device.str()}, {"tunnel", tunnel_of(*example)}}));
+    all.push_back(many_silent(silent_count));
     silent.clear();
     silent_count = 0;
   }
-  broken.append_to(all);
-  silent.insert(silent.end(), others.begin(), others.end());
+  append_broken_checksums(all);
+  std::ranges::move(others, std::back_inserter(silent));
   for (std::size_t i = 0; i < silent.size() && i < kMostNamed; ++i)
     all.push_back(std::move(silent[i]));
   if (const std::size_t count = silent_count + others_count; count > kMostNamed) {
     all.push_back(other_problems(kPeerSilent, count - kMostNamed));
   }
+}
+
+// All are silent for one reason, so any of them is an example.
+Problem Prober::many_silent(std::size_t count) const {
+  const ProbeTarget* example = nullptr;
+  for (const PathState state : {PathState::never_seen, PathState::unreachable}) {
+    paths_.each_troubled(parts_.loop.now(), state, [&](const ProbeTarget& target, const PathView&) {
+      example = &target;
+      return false;
+    });
+  }
+  return make_problem(
+      kPeersSilent, "",
+      fmt::format("{} of {} peers do not answer over the overlay", count, paths_.size()),
+      {{"device", example->device.str()}, {"tunnel", tunnel_of(*example)}});
+}
+
+void Prober::append_broken_checksums(std::vector<Problem>& all) const {
+  BrokenChecksums broken;
+  const TimePoint now = parts_.loop.now();
+  paths_.each_troubled(now, PathState::checksum,
+                       [&](const ProbeTarget& target, const PathView& path) {
+                         const ProblemKind* kind = kind_of(target, path);
+                         if (kind != nullptr && path.state == PathState::checksum) {
+                           broken.add(*kind, target, explain(target, path, now));
+                         }
+                         return true;
+                       });
+  broken.append_to(all);
 }
 
 }  // namespace flannel

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <iterator>
 #include <set>
 
 #include "support/manual_loop.h"
@@ -90,7 +92,7 @@ class ProberTest : public ::testing::Test {
     for (std::uint32_t i = 1; i <= count; ++i)
       ways.targets.push_back(target(i));
     ways.devices = {{"flannel.1", kOurs}};
-    prober.ways_changed();
+    prober.all_changed();
   }
   void silence(std::uint32_t first, std::uint32_t last) {
     for (std::uint32_t i = first; i <= last; ++i)
@@ -111,13 +113,28 @@ class ProberTest : public ::testing::Test {
 
   ManualLoop loop;
   TwinHost host;
-  Prober::Ways ways;
+  struct Ways {
+    std::vector<ProbeTarget> targets = {};
+    std::vector<ProbeDevice> devices = {};
+  };
+  std::vector<ProbeTarget> targets_of(const SubnetKey& peer) const {
+    ++asked;
+    std::vector<ProbeTarget> found;
+    std::ranges::copy_if(ways.targets, std::back_inserter(found),
+                         [&](const ProbeTarget& one) { return one.subnet == peer.v4; });
+    return found;
+  }
+
+  Ways ways;
+  mutable int asked = 0;  // for the targets of one peer
   bool is_on = true;
   int changes = 0;
   Prober prober{{.loop = loop,
                  .host = host,
                  .is_on = is_on,
-                 .ways = [this] { return ways; },
+                 .targets = [this] { return ways.targets; },
+                 .targets_of = [this](const SubnetKey& peer) { return targets_of(peer); },
+                 .devices = [this] { return ways.devices; },
                  .on_state = [this] { ++changes; }}};
 };
 
@@ -192,7 +209,7 @@ TEST_F(ProberTest, BrokenChecksumsAreOneProblemOfADevice) {
   EXPECT_TRUE(problems()[0].text.ends_with("; so it is with 3 more")) << problems()[0].text;
   for (ProbeTarget& one : ways.targets)
     one.can_fill_checksums = false;
-  prober.ways_changed();
+  prober.all_changed();
   run(seconds(10));
   ASSERT_EQ(problems().size(), 1U);
   EXPECT_EQ(problems()[0].kind->code, "underlay-checksums-broken");
@@ -200,14 +217,33 @@ TEST_F(ProberTest, BrokenChecksumsAreOneProblemOfADevice) {
   EXPECT_EQ(prober.states()["checksum"], 4U);
 }
 
+TEST_F(ProberTest, AChangeOfOnePeerConcernsNoOther) {
+  peers(3);
+  run(seconds(10));
+  ways.targets.erase(ways.targets.begin());
+  ways.targets.push_back(target(4));
+  ways.targets[0].carrier = IpAddress::v4(192, 0, 2, 99);  // of 2
+  // What 3 would be now is not asked.
+  ways.targets[1].carrier = IpAddress::v4(192, 0, 2, 98);
+  for (const std::uint32_t one : {1U, 2U, 4U})
+    prober.peers_changed({SubnetKey{target(one).subnet, std::nullopt}});
+  run(seconds(10));
+  EXPECT_EQ(asked, 3);
+  EXPECT_FALSE(prober.view(target(1).subnet));
+  EXPECT_EQ(prober.find_target(target(2).subnet.base)->carrier, IpAddress::v4(192, 0, 2, 99));
+  EXPECT_EQ(prober.find_target(target(3).subnet.base)->carrier, target(3).carrier);
+  EXPECT_EQ(prober.view(target(4).subnet)->state, PathState::ok);
+  EXPECT_EQ(prober.states()["ok"], 3U);
+}
+
 TEST_F(ProberTest, WithoutWaysNothingIsSent) {
-  prober.ways_changed();
+  prober.all_changed();
   run(seconds(3));
   EXPECT_FALSE(prober.is_on());
   peers(2);
   run(seconds(3));
   ways = {};
-  prober.ways_changed();
+  prober.all_changed();
   run(seconds(1));
   const int sent = host.world.sent;
   EXPECT_GT(sent, 0);
@@ -238,11 +274,13 @@ TEST_F(ProberTest, ASwitchedOffProberOpensNothing) {
   Prober off({.loop = loop,
               .host = host,
               .is_on = false,
-              .ways = [this] { return ways; },
+              .targets = [this] { return ways.targets; },
+              .targets_of = [this](const SubnetKey& peer) { return targets_of(peer); },
+              .devices = [this] { return ways.devices; },
               .on_state = [] {}});
   ways.targets = {target(1)};
   ways.devices = {{"flannel.1", kOurs}};
-  off.ways_changed();
+  off.all_changed();
   run(seconds(5));
   EXPECT_FALSE(off.is_on());
   EXPECT_EQ(host.world.sent, 0);

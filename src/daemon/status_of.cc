@@ -3,35 +3,7 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 namespace flannel {
-
-namespace {
-
-bool is_silent(const PathView& path) {
-  return path.is_silent || path.state == PathState::one_way || path.state == PathState::unreachable;
-}
-
-// Hosts of which no packet comes, or that get none from us, in at least one family.
-std::size_t silent_hosts(const Network& network) {
-  const auto states = network.prober().states();
-  const auto paths = [&states](PathState state) { return states.at(to_string(state)); };
-  if (paths(PathState::never_seen) + paths(PathState::one_way) + paths(PathState::unreachable) ==
-      0) {
-    return 0;
-  }
-  std::size_t count = 0;
-  for (const auto& [subnet, listed] : network.peers().leases()) {
-    count += std::ranges::any_of(values_of(subnet), [&network](const IpPrefix& one) {
-      const auto path = network.prober().view(one);
-      return path && is_silent(*path);
-    });
-  }
-  return count;
-}
-
-}  // namespace
 
 StatusSnapshot status_of(const Agent& agent, const StoreFeed& store, TimePoint since) {
   StatusSnapshot status;
@@ -51,7 +23,7 @@ StatusSnapshot status_of(const Agent& agent, const StoreFeed& store, TimePoint s
   status.backend = network.config().backend_type;
   status.underlay = network.underlay();
   status.peers.up = network.overlay().peers();
-  status.peers.silent = silent_hosts(network);
+  status.peers.silent = network.prober().silent_peers();
   status.peers.suspected = network.peers().suspected();
   status.peers.unreachable = network.overlay().unreachable().named();
   status.peers.more_unreachable = network.overlay().unreachable().more();

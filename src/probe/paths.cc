@@ -53,26 +53,46 @@ void ProbePaths::set(std::vector<ProbeTarget> targets, TimePoint now) {
     entry.is_target = false;
   for (ProbeTarget& target : targets) {
     const IpAddress base = target.subnet.base;
-    const auto known = paths_.find(base);
-    if (known != paths_.end() && known->second.path.target() == target) {
-      known->second.is_target = true;
-      continue;
-    }
-    if (known != paths_.end()) remove(known);
-    by_carrier_.emplace(target.carrier, base);
-    queue(now, *paths_.emplace(base, Entry{ProbePath(std::move(target), now)}).first);
+    put(std::move(target), now);
+    paths_.find(base)->second.is_target = true;
   }
   for (auto path = paths_.begin(); path != paths_.end();)
-    path = path->second.is_target ? std::next(path) : remove(path);
+    path = path->second.is_target ? std::next(path) : erase(path);
+  follow_size();
+}
+
+void ProbePaths::put(ProbeTarget target, TimePoint now) {
+  const IpAddress base = target.subnet.base;
+  const auto known = paths_.find(base);
+  if (known != paths_.end()) {
+    if (known->second.path.target() == target) return;
+    erase(known);
+  }
+  by_carrier_.emplace(target.carrier, base);
+  auto& path = *paths_.emplace(base, Entry{ProbePath(std::move(target), now)}).first;
+  count_in(path.second);
+  queue(now, path);
+  follow_size();
+}
+
+void ProbePaths::remove(const IpPrefix& subnet) {
+  const auto path = paths_.find(subnet.base);
+  if (path == paths_.end()) return;
+  erase(path);
+  follow_size();
+}
+
+void ProbePaths::follow_size() {
   probes_.set_rate(std::max(kLeastHaste, kHaste * static_cast<float>(paths_.size()) /
                                              static_cast<float>(kRound.count())));
   answers_.set_rate(std::max<float>(kAnswers, static_cast<float>(paths_.size()) / 20));
   changed_ = true;
 }
 
-ProbePaths::Paths::iterator ProbePaths::remove(Paths::iterator path) {
+ProbePaths::Paths::iterator ProbePaths::erase(Paths::iterator path) {
   const auto& [base, entry] = *path;
   by_carrier_.erase({entry.path.target().carrier, base});
+  count_out(entry);
   queue_.erase({entry.queued, base});
   return paths_.erase(path);
 }
@@ -94,10 +114,30 @@ void ProbePaths::note(TimePoint now, Entry& entry) {
   const PathView view = entry.path.view(now);
   const bool is_new = view.state != entry.state || view.is_silent != entry.is_silent ||
                       view.underlay_answers != entry.underlay;
+  if (!is_new) return;
+  count_out(entry);
   entry.state = view.state;
   entry.is_silent = view.is_silent;
   entry.underlay = view.underlay_answers;
-  changed_ = changed_ || is_new;
+  count_in(entry);
+  changed_ = true;
+}
+
+void ProbePaths::count_in(const Entry& entry) {
+  const ProbeTarget& target = entry.path.target();
+  InState& in = in_state_.at(index(entry.state));
+  ++in.count;
+  if (entry.is_troubled()) in.troubled.insert(target.subnet.base);
+  if (entry.lacks_packets()) ++silent_peers_[target.peer];
+}
+
+void ProbePaths::count_out(const Entry& entry) {
+  const ProbeTarget& target = entry.path.target();
+  InState& in = in_state_.at(index(entry.state));
+  --in.count;
+  in.troubled.erase(target.subnet.base);
+  const auto silent = silent_peers_.find(target.peer);
+  if (entry.lacks_packets() && --silent->second == 0) silent_peers_.erase(silent);
 }
 
 TimePoint ProbePaths::wakeup(TimePoint now) const {

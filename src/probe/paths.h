@@ -2,8 +2,10 @@
 // All paths of this host: when which one is probed, and to whom a packet that comes in belongs.
 #pragma once
 
+#include <absl/container/btree_map.h>
 #include <absl/container/btree_set.h>
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -75,6 +77,10 @@ class ProbePaths {
 
   // These are the paths from now on. The record of one that is as before stays.
   void set(std::vector<ProbeTarget> targets, TimePoint now);
+  // This path is one from now on, in place of another to the same subnet.
+  void put(ProbeTarget target, TimePoint now);
+  // There is no path to the subnet from now on.
+  void remove(const IpPrefix& subnet);
 
   // When tick() is to be called next; kNever: there are no paths.
   TimePoint wakeup(TimePoint now) const;
@@ -97,10 +103,21 @@ class ProbePaths {
   std::size_t size() const { return paths_.size(); }
   std::shared_ptr<const ProbeCounters> counters() const { return counters_; }
 
+  // How many paths are in this state. It is that of the last event of a path, which may be a minute
+  // old.
+  std::size_t count(PathState state) const { return in_state_.at(index(state)).count; }
+  // How many of these are worth a word: all in any state but `ok`, except peers that this host has
+  // not waited for long enough.
+  std::size_t troubled(PathState state) const { return in_state_.at(index(state)).troubled.size(); }
+  // The peers of which no packet comes, or that get none from us, by at least one path.
+  std::size_t silent_peers() const { return silent_peers_.size(); }
+  // Visits troubled paths in the order of their subnets, until `visit` returns false.
   template <typename Visit>
-  void each(TimePoint now, const Visit& visit) const {
-    for (const auto& [base, entry] : paths_)
-      visit(entry.path.target(), entry.path.view(now));
+  void each_troubled(TimePoint now, PathState state, const Visit& visit) const {
+    for (const IpAddress& base : in_state_.at(index(state)).troubled) {
+      const ProbePath& path = paths_.find(base)->second.path;
+      if (!visit(path.target(), path.view(now))) return;
+    }
   }
 
  private:
@@ -113,13 +130,30 @@ class ProbePaths {
     PathState state = PathState::never_seen;
     bool is_silent = false;
     std::optional<bool> underlay = {};
+
+    bool is_troubled() const {
+      const bool may_wait = state == PathState::never_seen || state == PathState::unreachable;
+      return may_wait ? is_silent : state != PathState::ok;
+    }
+    bool lacks_packets() const {
+      return is_silent || state == PathState::one_way || state == PathState::unreachable;
+    }
+  };
+  struct InState {
+    std::size_t count = 0;
+    absl::btree_set<IpAddress> troubled = {};  // the base addresses
   };
   using Paths = std::map<IpAddress, Entry>;  // by the base address of the peer's subnet
 
   Duration interval() const;
-  Paths::iterator remove(Paths::iterator path);
+  void follow_size();
+  Paths::iterator erase(Paths::iterator path);
   void queue(TimePoint now, Paths::value_type& path);
   void note(TimePoint now, Entry& entry);
+  // Counts the path by what was reported of it last, or no longer.
+  void count_in(const Entry& entry);
+  void count_out(const Entry& entry);
+  static std::size_t index(PathState state) { return static_cast<std::size_t>(state); }
   void append(TimePoint now, const ProbePath& path, const ProbePath::Probe& probe,
               std::vector<Outgoing>& all) const;
   Reaction on_message(TimePoint now, Entry& entry, const ArrivedProbe& probe,
@@ -130,6 +164,8 @@ class ProbePaths {
   // The public IPs, each with the base addresses behind it.
   absl::btree_set<std::pair<IpAddress, IpAddress>> by_carrier_;
   absl::btree_set<std::pair<TimePoint, IpAddress>> queue_;
+  std::array<InState, kPathStates.size()> in_state_;  // by the number of the state
+  absl::btree_map<IpAddress, int> silent_peers_;      // with the number of such paths
   ProbeBudget probes_{kEachSecond, 30};
   ProbeBudget answers_{kAnswers, kAnswers};
   bool changed_ = false;

@@ -14,6 +14,7 @@ const Mac kMac{{2, 0, 0, 0, 0, 1}};
 
 ProbeTarget target(std::uint32_t number) {
   return {.subnet = IpPrefix::of(kOurs.plus(number, 8), 24),
+          .peer = kOurs.plus(number, 8),
           .from = kOurs,
           .carrier = IpAddress::v4(192, 168, 0, 0).plus(number),
           .tunnel_port = 8472,
@@ -57,13 +58,7 @@ class ProbePathsTest : public ::testing::Test {
   ProbePaths::Reaction arrive(const ArrivedProbe& probe, const Mac& mac = kMac) {
     return paths.on_arrival(now, {probe, "flannel.1", mac});
   }
-  std::size_t count(PathState state) const {
-    std::size_t found = 0;
-    paths.each(now, [&](const ProbeTarget&, const PathView& view) {
-      found += view.state == state ? 1U : 0U;
-    });
-    return found;
-  }
+  std::size_t count(PathState state) const { return paths.count(state); }
   ArrivedProbe request_of(std::uint32_t number) {
     return {.from = target(number).subnet.base,
             .to = kOurs,

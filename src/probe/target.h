@@ -13,6 +13,8 @@ namespace flannel {
 // A subnet of a peer, to which packets are sent.
 struct ProbeTarget {
   IpPrefix subnet;
+  // The base address of the first subnet of its lease: the paths to one peer have it in common.
+  IpAddress peer = {};
   IpAddress from;     // the base address of our own subnet of this family
   IpAddress carrier;  // the public IP to which packets for the subnet are sent
   // The port of the UDP packets that carry them, 0 if IP packets do (IPIP); nullopt: they go as

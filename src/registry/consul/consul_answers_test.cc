@@ -118,11 +118,11 @@ class ConsulAnswersTest : public ::testing::Test {
   }
 
   std::unique_ptr<BlockingRegistry> open(const std::string& token = {}) {
-    ConsulAccess access{.endpoints = {.endpoints = {{.target = target()}},
-                                      .tls = TlsSource({}, {}),
-                                      .secret = {token, {}}},
-                        .datacenter = "east",
-                        .name_space = "a b"};
+    ConsulAccess access{
+        .session = std::make_shared<EndpointSession>(EndpointAccess{
+            .endpoints = {{.target = target()}}, .tls = TlsSource({}, {}), .secret = {token, {}}}),
+        .datacenter = "east",
+        .name_space = "a b"};
     return std::make_unique<BlockingRegistry>(
         open_consul_registry(std::move(access), "/net", loop.loop()), loop);
   }
