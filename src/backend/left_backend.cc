@@ -23,6 +23,10 @@ AnnouncedBackend announced_by(const IpipSettings&) {
   return {.type = std::string(IpipBackend::kType)};
 }
 
+AnnouncedBackend announced_by(const WireguardSettings&) {
+  return {.type = "wireguard"};
+}
+
 void add_data(const VxlanSettings& vxlan, LeaseAttributes& lease) {
   lease.backend_type = VxlanBackend::kType;
   lease.data(vxlan.local.family) = encode_vxlan_data({vxlan.vni, vxlan.mac});
@@ -30,6 +34,11 @@ void add_data(const VxlanSettings& vxlan, LeaseAttributes& lease) {
 
 void add_data(const IpipSettings&, LeaseAttributes& lease) {
   lease.backend_type = IpipBackend::kType;
+}
+
+// Keys and ports are not read with the device, and those of the host are announced again.
+void add_data(const WireguardSettings&, LeaseAttributes& lease) {
+  lease.backend_type = "wireguard";
 }
 
 // A lease of udp has neither type nor data.
