@@ -7,6 +7,7 @@
 #include "backend/ipip.h"
 #include "backend/udp.h"
 #include "backend/vxlan.h"
+#include "backend/wireguard.h"
 
 namespace flannel {
 namespace {
@@ -24,7 +25,7 @@ AnnouncedBackend announced_by(const IpipSettings&) {
 }
 
 AnnouncedBackend announced_by(const WireguardSettings&) {
-  return {.type = "wireguard"};
+  return {.type = std::string(WireguardBackend::kType)};
 }
 
 void add_data(const VxlanSettings& vxlan, LeaseAttributes& lease) {
@@ -38,7 +39,7 @@ void add_data(const IpipSettings&, LeaseAttributes& lease) {
 
 // Keys and ports are not read with the device, and those of the host are announced again.
 void add_data(const WireguardSettings&, LeaseAttributes& lease) {
-  lease.backend_type = "wireguard";
+  lease.backend_type = WireguardBackend::kType;
 }
 
 // A lease of udp has neither type nor data.
