@@ -17,7 +17,7 @@ from lab.overlay import route_rows, subnet, vtep_mac
 from lab.shell import wait_until
 from lab.traffic import EchoStreams, reached, transfer_during
 
-BACKENDS = ["udp", "vxlan", "ipip", "host-gw", "wireguard"]
+BACKENDS = ["udp", "vxlan", "ipip", "host-gw"]
 
 
 @pytest.mark.parametrize("before, after", list(itertools.permutations(BACKENDS, 2)))

@@ -201,6 +201,23 @@ def test_an_endpoint_that_works_stays_and_one_that_does_not_is_put_back(lab):
     assert wireguard_peers(one)[key][0] == announced
 
 
+def test_from_vxlan_to_wireguard_and_back_loses_no_packet(lab):
+    """Emulated processors encrypt too slowly for a TCP stream beside the echoes."""
+    cluster = Cluster(lab, "etcd", "vxlan").start(containers=True)
+    one, two = cluster.hosts
+    with (
+        EchoStreams(cluster, one.container, two.container, every=0.05) as there,
+        EchoStreams(cluster, two.container, one.container, every=0.05) as back,
+    ):
+        for backend in "wireguard", "vxlan":
+            cluster.change_backend(backend)
+            cluster.wait_announced(cluster.hosts, backend)
+            cluster.wait_complete()
+            there.more(50)
+            back.more(50)
+    assert (there.lost(), back.lost()) == ([], [])
+
+
 def test_a_live_change_of_port_and_psk_is_followed(lab):
     psk = subprocess.run(["wg", "genpsk"], check=True, capture_output=True, text=True).stdout.strip()
     cluster = Cluster(lab, "etcd", "wireguard").start(containers=True)
