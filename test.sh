@@ -84,7 +84,7 @@ run_vm() {
   read -ra tests <<<"${VM_TESTS:-tests/hosts/test_ipip.py tests/hosts/test_wireguard.py tests/hosts/test_traffic.py tests/hosts/test_restart.py}"
   build release flanneld flannelctl || return 1
   kernel=$(scripts/fetch-kernel.sh) || return 1
-  FLANNEL_BIN_DIR=$PWD/build/release/bin FLANNEL_TEST_MEGABYTES=10 \
+  FLANNEL_BIN_DIR=$PWD/build/release/bin FLANNEL_TEST_MEGABYTES=3 \
     tests/vm/boot.py --limit="${VM_SECONDS:-900}" "$kernel" \
     /usr/bin/python3 -m pytest -q -n 2 "${tests[@]}" -k "ipip or wireguard"
 }

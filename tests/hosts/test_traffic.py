@@ -44,7 +44,6 @@ def check_subnet_file(host, cluster):
         ("vxlan", "consul", "v6"),
         ("vxlan", "sqlite", "v4"),
         ("ipip", "sqlite", "v4"),
-        ("wireguard", "etcd", "dual"),
         ("wireguard", "sqlite", "v6"),
         ("host-gw", "etcd", "dual"),
         ("host-gw", "etcd-v2", "v6"),
