@@ -9,7 +9,7 @@ cd "$(dirname "$0")"
 
 usage() {
   cat <<'USAGE'
-usage: ./demo.sh [--store=sqlite|etcd] [--backend=vxlan|ipip|host-gw|udp] [--hosts=N] [--once]
+usage: ./demo.sh [--store=sqlite|etcd] [--backend=vxlan|ipip|wireguard|host-gw|udp] [--hosts=N] [--once]
 
   --store     where the hosts register their subnets            (sqlite: one shared file)
   --backend   how packets travel between hosts                  (vxlan)
@@ -165,9 +165,9 @@ ctl() {
 
 start_daemons() {
   local i
-  if [ "$backend" = ipip ]; then
-    ip -n "$(ns h1)" link add fl-try type ipip local 192.0.2.1 2>/dev/null ||
-      fail "this kernel has no ipip devices; --backend=vxlan needs none"
+  if [ "$backend" = ipip ] || [ "$backend" = wireguard ]; then
+    ip -n "$(ns h1)" link add fl-try type "$backend" 2>/dev/null ||
+      fail "this kernel has no $backend devices; --backend=vxlan needs none"
     ip -n "$(ns h1)" link delete fl-try
   fi
   ctl config set "{\"Network\":\"10.5.0.0/16\",\"Backend\":{\"Type\":\"$backend\"}}" \

@@ -18,7 +18,7 @@ run="iproute2 iputils-ping nftables systemd"
 etcd="etcd-server etcd-client"
 check="python3 clang-format-16 python3-pytest dash bash busybox zsh fish mandoc systemd"
 package="dpkg-dev binutils"
-vm="qemu-system-x86 kmod cpio busybox"
+vm="qemu-system-x86 kmod cpio busybox wireguard-tools"
 test="$run $etcd $check $package $vm debootstrap systemd-container ethtool procps clang-16
   libclang-rt-16-dev curl fping iptables openssl sqlite3 iperf3
   docker.io docker-compose faketime nginx-light prometheus python3-pytest-xdist chromium-headless-shell"

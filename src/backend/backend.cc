@@ -12,6 +12,7 @@
 #include "backend/ipip.h"
 #include "backend/udp.h"
 #include "backend/vxlan.h"
+#include "backend/wireguard.h"
 #include "base/printable.h"
 
 namespace flannel {
@@ -19,9 +20,9 @@ namespace {
 
 // Backends of other flannel releases that this release lacks, including the removed cloud backends.
 constexpr auto kOthers = std::to_array<std::string_view>(
-    {"wireguard", "ipsec", "extension", "tencent-vpc", "ali-vpc", "aws-vpc", "gce"});
+    {"ipsec", "extension", "tencent-vpc", "ali-vpc", "aws-vpc", "gce"});
 
-constexpr std::string_view kTypes = "the types are alloc, host-gw, ipip, udp and vxlan";
+constexpr std::string_view kTypes = "the types are alloc, host-gw, ipip, udp, vxlan and wireguard";
 constexpr std::string_view kChoices = R"(set Backend to {"Type":"vxlan"} or {"Type":"host-gw"})";
 
 // True if an option names an address of this family.
@@ -91,6 +92,7 @@ Result<MadeBackend> make_backend(const NetworkConfig& config, const Underlay& un
   if (type == VxlanBackend::kType) return VxlanBackend::make(config, underlay);
   if (type == HostGwBackend::kType) return HostGwBackend::make(config.backend_options, underlay);
   if (type == IpipBackend::kType) return IpipBackend::make(config, underlay);
+  if (type == WireguardBackend::kType) return WireguardBackend::make(config, underlay);
   if (type == AllocBackend::kType) return AllocBackend::make(config.backend_options);
   if (type == UdpBackend::kType) return UdpBackend::make(config, underlay);
   if (std::ranges::find(kOthers, type) != kOthers.end()) {

@@ -18,6 +18,7 @@
 #include "plan/net_state.h"
 #include "plan/surroundings.h"
 #include "plan/underlay_choice.h"
+#include "plan/wireguard.h"
 
 namespace flannel {
 
@@ -41,6 +42,8 @@ struct HostFacts {
   Underlay underlay;
   NodeId node_id;
   PacketPathWishes packet_path = {};
+  // The keys of this host; nullopt: no backend has wanted them (wants_wireguard_keys).
+  std::optional<WireguardIdentity> wireguard = {};
   std::string tun_device = {};  // the packet path's device; empty until the path is open
   // Selects the names of our vxlan devices (vxlan_name). 1: upstream's, unless another backend of
   // this host has those.
@@ -126,6 +129,15 @@ class Backend {
   // announces none by which this host can reach it.
   virtual Result<IpAddress> carrier(const Lease& peer, Family family, const HostFacts& host) const {
     return carrier_in(family, peer, host);
+  }
+
+  // True if HostFacts::wireguard is needed.
+  virtual bool wants_wireguard_keys() const { return false; }
+  // True if host_state() has one route for a whole network, unless HostFacts::route_each_peer.
+  virtual bool routes_network() const { return false; }
+  // The UDP port of the peer to which what carries packets to it is sent; 0: no UDP carries them.
+  virtual std::uint16_t tunnel_port(const Lease& /*peer*/, const IpAddress& /*carrier*/) const {
+    return announced().port;
   }
 
   // Our devices, in which an earlier run may have left objects.

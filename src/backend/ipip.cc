@@ -12,23 +12,11 @@
 namespace flannel {
 namespace {
 
-constexpr std::int64_t kLeastBaseMtu =
-    576 + kIpipOverhead;  // RFC 791: every host accepts 576 bytes
-constexpr std::int64_t kMostBaseMtu = 65535;
-
 Result<IpipOptions> read_ipip_options(JsonObject& json) {
   IpipOptions options;
   TRY(json.string("Type"));
   options.direct_routing = TRY(json.boolean("DirectRouting")).value_or(false);
-  // As with vxlan, 0 means the interface's MTU.
-  const auto mtu = TRY(json.integer("MTU", 0, kMostBaseMtu));
-  if (!mtu || *mtu == 0) return options;
-  if (*mtu < kLeastBaseMtu) {
-    return json.refuse("MTU", fmt::format("must be at least {}, or 0 for that of the underlay "
-                                          "interface",
-                                          kLeastBaseMtu));
-  }
-  options.base_mtu = static_cast<std::uint32_t>(*mtu);
+  options.base_mtu = TRY(read_base_mtu(json, kIpipOverhead));
   return options;
 }
 

@@ -7,6 +7,7 @@
 #include "backend/ipip.h"
 #include "backend/udp.h"
 #include "backend/vxlan.h"
+#include "backend/wireguard.h"
 
 namespace flannel {
 namespace {
@@ -23,6 +24,10 @@ AnnouncedBackend announced_by(const IpipSettings&) {
   return {.type = std::string(IpipBackend::kType)};
 }
 
+AnnouncedBackend announced_by(const WireguardSettings&) {
+  return {.type = std::string(WireguardBackend::kType)};
+}
+
 void add_data(const VxlanSettings& vxlan, LeaseAttributes& lease) {
   lease.backend_type = VxlanBackend::kType;
   lease.data(vxlan.local.family) = encode_vxlan_data({vxlan.vni, vxlan.mac});
@@ -30,6 +35,11 @@ void add_data(const VxlanSettings& vxlan, LeaseAttributes& lease) {
 
 void add_data(const IpipSettings&, LeaseAttributes& lease) {
   lease.backend_type = IpipBackend::kType;
+}
+
+// Keys and ports are not read with the device, and those of the host are announced again.
+void add_data(const WireguardSettings&, LeaseAttributes& lease) {
+  lease.backend_type = WireguardBackend::kType;
 }
 
 // A lease of udp has neither type nor data.

@@ -15,6 +15,7 @@ TEST(LeftBackendTest, AVxlanDeviceNamesVniAndPort) {
             "vxlan (VNI 7, Port 8473)");
   EXPECT_EQ(backend_of(LinkSettings(TunSettings{})), AnnouncedBackend{.type = "udp"});
   EXPECT_EQ(backend_of(LinkSettings(IpipSettings{})), AnnouncedBackend{.type = "ipip"});
+  EXPECT_EQ(backend_of(LinkSettings(WireguardSettings{})), AnnouncedBackend{.type = "wireguard"});
 }
 
 TEST(LeftBackendTest, TheDevicesOfBothFamiliesAreOneLease) {

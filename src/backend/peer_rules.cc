@@ -97,6 +97,17 @@ Result<void> check_peer(const Lease& own, const Lease& peer, const HostFacts& ho
   return check_capture(subnet, path.carrier, host);
 }
 
+Result<std::optional<std::uint32_t>> read_base_mtu(JsonObject& json, std::uint32_t overhead) {
+  const auto mtu = TRY(json.integer("MTU", 0, kMaxMtu));
+  if (!mtu || *mtu == 0) return std::nullopt;
+  const std::uint32_t least = least_route_mtu(Family::v4) + overhead;
+  if (*mtu < least) {
+    return json.refuse(
+        "MTU", fmt::format("must be at least {}, or 0 for that of the underlay interface", least));
+  }
+  return static_cast<std::uint32_t>(*mtu);
+}
+
 Result<void> check_underlay_mtu(std::string_view type, std::uint32_t overhead, Family family,
                                 const Underlay& underlay) {
   if (underlay.mtu >= overhead + min_device_mtu(family)) return {};

@@ -2,6 +2,8 @@
 // Checks of peers and options that several backends share.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +21,11 @@ namespace flannel {
 // of our subnet.
 Result<void> check_peer(const Lease& own, const Lease& peer, const HostFacts& host,
                         const PeerPath& path, std::string_view type);
+
+// The option MTU, which replaces the MTU of the underlay's interface; nullopt, also for 0: it does
+// not. It leaves packets of 576 bytes, which every host accepts, when encapsulation has added
+// `overhead` bytes.
+Result<std::optional<std::uint32_t>> read_base_mtu(JsonObject& json, std::uint32_t overhead);
 
 // Fails if packets of a family that the network has cannot pass: encapsulation adds `overhead`
 // bytes to them.

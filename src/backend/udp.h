@@ -46,6 +46,7 @@ class UdpBackend final : public Backend {
     return host.underlay.mtu - udp_overhead(host.underlay.v6 ? Family::v6 : Family::v4);
   }
   Result<IpAddress> carrier(const Lease& peer, Family family, const HostFacts& host) const override;
+  bool routes_network() const override { return true; }
   std::optional<PacketPathSettings> packet_path(const HostFacts& host) const override;
   // The name of the device is known once it is open, and the daemon adds it to devices() then.
   NetState host_state(const Lease& own, const HostFacts& host) const override;

@@ -14,10 +14,6 @@
 namespace flannel {
 namespace {
 
-// RFC 791: every host accepts 576 bytes.
-constexpr std::int64_t kMinBaseMtu = 576 + vxlan_overhead(Family::v4);
-constexpr std::int64_t kMaxBaseMtu = 65535;
-
 Result<void> check_name(const JsonObject& json, std::uint32_t vni, Family family) {
   const std::uint32_t most = family == Family::v4 ? 9'999'999 : 9'999;
   if (vni <= most) return {};
@@ -51,15 +47,7 @@ Result<VxlanOptions> read_vxlan_options(JsonObject& json) {
   options.gbp = TRY(json.boolean("GBP")).value_or(false);
   options.learning = TRY(json.boolean("Learning")).value_or(false);
   options.direct_routing = TRY(json.boolean("DirectRouting")).value_or(false);
-  // 0 is upstream's default and means the interface's MTU.
-  if (const auto mtu = TRY(json.integer("MTU", 0, kMaxBaseMtu)); mtu && *mtu != 0) {
-    if (*mtu < kMinBaseMtu) {
-      return json.refuse("MTU", fmt::format("must be at least {}, or 0 for that of the underlay "
-                                            "interface",
-                                            kMinBaseMtu));
-    }
-    options.base_mtu = static_cast<std::uint32_t>(*mtu);
-  }
+  options.base_mtu = TRY(read_base_mtu(json, vxlan_overhead(Family::v4)));
   return options;
 }
 

@@ -36,7 +36,8 @@ std::string other_options(const NetworkConfig& config) {
   for (const BackendOption& option : options_of_backend(config.backend_type)) {
     const std::string value = value_of_option(config, option);
     if (option.is_of_data_plane || value == option.absent) continue;
-    members += fmt::format(",\"{}\":{}", option.key, value);
+    const bool is_text = option.kind == BackendOption::Kind::text;
+    members += fmt::format(",\"{}\":{}", option.key, is_text ? json_quote(value) : value);
   }
   return members;
 }

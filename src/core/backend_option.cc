@@ -39,6 +39,17 @@ constexpr auto kIpip = std::to_array<BackendOption>(
     {{.key = "MTU", .kind = Kind::number, .absent = "that of the underlay", .zero_is_absent = true},
      {.key = "DirectRouting", .absent = "false"}});
 
+constexpr auto kWireguard = std::to_array<BackendOption>(
+    {{.key = "Mode", .kind = Kind::text, .absent = "separate"},
+     {.key = "ListenPort", .kind = Kind::number, .absent = "51820"},
+     {.key = "ListenPortV6", .kind = Kind::number, .absent = "51821"},
+     {.key = "PersistentKeepaliveInterval", .kind = Kind::number, .absent = "0"},
+     {.key = "PSK", .kind = Kind::text, .absent = "none", .is_secret = true},
+     {.key = "MTU",
+      .kind = Kind::number,
+      .absent = "that of the underlay",
+      .zero_is_absent = true}});
+
 std::optional<std::string> read_number(JsonObject& json, const BackendOption& option) {
   const auto number = json.integer(option.key, 0, std::numeric_limits<std::uint32_t>::max());
   if (!number || !*number || (**number == 0 && option.zero_is_absent)) return std::nullopt;
@@ -51,21 +62,38 @@ std::optional<std::string> read_boolean(JsonObject& json, const BackendOption& o
   return **given ? "true" : "false";
 }
 
+std::optional<std::string> read_text(JsonObject& json, const BackendOption& option) {
+  const auto given = json.string(option.key);
+  if (!given || !*given || (*given)->empty()) return std::nullopt;
+  return **given;
+}
+
+std::optional<std::string> read(JsonObject& json, const BackendOption& option) {
+  switch (option.kind) {
+    case Kind::number:
+      return read_number(json, option);
+    case Kind::boolean:
+      return read_boolean(json, option);
+    case Kind::text:
+      break;
+  }
+  return read_text(json, option);
+}
+
 }  // namespace
 
 std::span<const BackendOption> options_of_backend(std::string_view type) {
   if (type == "vxlan") return kVxlan;
   if (type == "udp") return kUdp;
   if (type == "ipip") return kIpip;
+  if (type == "wireguard") return kWireguard;
   return {};
 }
 
 std::string value_of_option(const NetworkConfig& config, const BackendOption& option) {
   auto json = JsonObject::parse(config.backend_options, "Backend");
   std::optional<std::string> given;
-  if (json) {
-    given = option.kind == Kind::number ? read_number(*json, option) : read_boolean(*json, option);
-  }
+  if (json) given = read(*json, option);
   return given.value_or(std::string(option.absent));
 }
 

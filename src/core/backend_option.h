@@ -14,13 +14,14 @@
 namespace flannel {
 
 struct BackendOption {
-  enum class Kind { number, boolean };
+  enum class Kind { number, boolean, text };
 
   std::string_view key;
   Kind kind = Kind::boolean;
   std::string_view absent;        // what an absent option means: a value, or words for people
   bool zero_is_absent = false;    // kind number
   bool is_of_data_plane = false;  // all hosts must have the same value to reach each other
+  bool is_secret = false;         // kind text: no report repeats the value
   // The device cannot be changed, and all devices of its UDP port have the same value.
   bool remakes_the_device = false;
 };

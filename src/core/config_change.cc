@@ -34,6 +34,14 @@ std::string in_words(const std::vector<std::string>& names) {
   return names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", "));
 }
 
+// Leaves of two different secrets what there is of them.
+void hide(const BackendOption& option, std::string& before, std::string& after) {
+  const bool had_one = before != option.absent;
+  if (after != option.absent)
+    after = had_one ? "another that is not shown" : "one that is not shown";
+  if (had_one) before = "one that is not shown";
+}
+
 // A data plane beside the old one gets its options with its own device. But all vxlan devices of
 // one UDP port have one socket, and Linux (6.18) refuses (EADDRINUSE) to set a device up whose GBP
 // is another one than that of the socket. So both devices get the new value, the old one made anew.
@@ -46,6 +54,7 @@ std::vector<OptionChange> option_changes(const NetworkConfig& running, const Net
     std::string before = value_of_option(running, option);
     std::string after = value_of_option(next, option);
     if (before == after) continue;
+    if (option.is_secret) hide(option, before, after);
     changes.push_back({std::string(option.key), std::move(before), std::move(after),
                        option.remakes_the_device && plane.before.port == plane.after.port});
   }

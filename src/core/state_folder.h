@@ -16,6 +16,8 @@ inline constexpr std::string_view kDrainedFile = "drained";
 inline constexpr std::string_view kSoftwareChecksumsFile = "software-checksums";
 // The addresses of Docker's containers (docker/docker_pools_file.h).
 inline constexpr std::string_view kDockerPoolsFile = "docker-pools.json";
+// The private key of WireGuard; "-NETWORK" follows where networks have names.
+inline constexpr std::string_view kWireguardKeyFile = "wireguard-key";
 // The lock of the one daemon that uses the folder.
 inline constexpr std::string_view kStateLockFile = "state.lock";
 

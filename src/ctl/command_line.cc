@@ -26,7 +26,7 @@ constexpr auto kOwnFlags = std::to_array<std::string_view>(
      "wait",      "state-dir", "no-wait", "control-socket", "watch",   "list",    "output",
      "anonymous", "sort",      "state",   "count",          "size",    "fix"});
 constexpr auto kBackends =
-    std::to_array<std::string_view>({"all", "udp", "vxlan", "ipip", "host-gw"});
+    std::to_array<std::string_view>({"all", "udp", "vxlan", "ipip", "host-gw", "wireguard"});
 
 // After define() the object must not move, and must outlive `flags`.
 struct CtlFlags {
@@ -70,8 +70,7 @@ struct CtlFlags {
     add("bad", "leases: list the quarantined records, with the reasons", bad);
     add("node", "reserve, unreserve: the public IP of the host", node);
     add("underlay-mtu", "config: MTU of the interface between the hosts", underlay_mtu);
-    add("backend", "cleanup: only what this backend made: udp, vxlan, ipip, host-gw or all",
-        backend);
+    add("backend", "cleanup: only of udp, vxlan, ipip, host-gw, wireguard, or all", backend);
     add("dry-run", "cleanup, store copy: only say what would be done", dry_run);
     add("force", "cleanup, config set, node remove, store: in spite of what speaks against it",
         force);
@@ -206,7 +205,7 @@ Result<CtlOptions> validate(const CtlFlags& texts, const Flags& flags, StoreOpti
   options.underlay_mtu = static_cast<std::uint32_t>(texts.underlay_mtu);
   if (std::ranges::count(kBackends, texts.backend) == 0) {
     return fail(ErrorKind::invalid, flags.label("backend") + ": " + in_quotes(texts.backend) +
-                                        " is none of all, udp, vxlan, ipip, host-gw");
+                                        " is none of all, udp, vxlan, ipip, host-gw, wireguard");
   }
   options.backend = texts.backend;
   options.dry_run = texts.dry_run;

@@ -91,12 +91,12 @@ Result<void> check_beside(const NetworkConfig& made, const StoredNetwork& other)
   }
   const AnnouncedBackend ours = configured_backend(made);
   const AnnouncedBackend theirs = configured_backend(*other.config);
-  if (ours.type == "ipip" && theirs.type == "ipip") {
-    return fail(
-        ErrorKind::conflict,
-        fmt::format("a host has one ipip device, and it belongs to {}; give Backend another "
-                    "Type",
-                    label(other.name)));
+  const bool has_one_device = ours.type == "ipip" || ours.type == "wireguard";
+  if (has_one_device && ours.type == theirs.type) {
+    return fail(ErrorKind::conflict,
+                fmt::format("a host has the {} devices of one network, and they belong to {}; give "
+                            "Backend another Type",
+                            ours.type, label(other.name)));
   }
   // Networks with vxlan may share a port: their VNIs differ.
   const bool are_both_vxlan = ours.type == "vxlan" && theirs.type == "vxlan";

@@ -137,6 +137,7 @@ class Tracing {
                              way->kind.empty() ? "" : " (" + way->kind + ")", way->mtu));
     if (!way->is_up) return stop("device", way->device + " is down");
     if (way->kind == "ipip" && way->remote) return add_underlay(*way->remote);
+    if (way->kind == "wireguard") return add_wireguard(*way);
     return way->kind != "vxlan" || add_vxlan(*way);
   }
 
@@ -151,6 +152,18 @@ class Tracing {
                   fmt::format("{} has no entry for {}", way.device, to_string(*way.neighbour)));
     }
     add("FDB", fmt::format("{} is at {}", to_string(*way.neighbour), to_string(*way.remote)));
+    return add_underlay(*way.remote);
+  }
+
+  bool add_wireguard(const PacketWay& way) {
+    if (!way.remote) {
+      return stop("endpoint", fmt::format("{} has no peer with an endpoint for {}", way.device,
+                                          to_string(destination_)));
+    }
+    const std::string endpoint = to_string(IpEndpoint{*way.remote, way.remote_port.value_or(0)});
+    add("endpoint", way.handshake_age ? fmt::format("at {}, last handshake {} s ago", endpoint,
+                                                    way.handshake_age->count())
+                                      : fmt::format("at {}, no handshake yet", endpoint));
     return add_underlay(*way.remote);
   }
 

@@ -35,39 +35,56 @@ std::optional<IpAddress> own_address(const DaemonView& daemon, Family family) {
   return address ? std::optional(*address) : std::nullopt;
 }
 
+// What is on the underlay, by the kind of the device.
+struct Carried {
+  std::string protocol = "udp";
+  // nullopt: the protocol has none.
+  std::optional<std::uint16_t> port_there{}, port_here{};
+  // No packet of the other way makes it known to connection tracking.
+  bool is_new = false;
+};
+
+// nullopt: nothing wraps the packet, or the ports are not known.
+std::optional<Carried> carried_by(const PacketWay& way, const PeerView& peer) {
+  if (way.kind == "ipip") return Carried{.protocol = "ipencap"};
+  if (way.kind == "wireguard") {
+    if (!way.remote_port || !way.local_port) return std::nullopt;
+    return Carried{.port_there = way.remote_port, .port_here = way.local_port};
+  }
+  if (way.kind != "vxlan" && way.kind != "tun") return std::nullopt;
+  const auto port = port_in(peer.backend);
+  if (!port) return std::nullopt;
+  // With udp and WireGuard one pair of ports is for both ways; with vxlan the sender's port varies.
+  return Carried{.port_there = port, .port_here = port, .is_new = way.kind == "vxlan"};
+}
+
 }  // namespace
 
 std::optional<TunnelPackets> tunnel_packets(const DaemonView& daemon, const PeerView& peer,
                                             const PacketWay& way) {
-  const bool is_ipip = way.kind == "ipip";
-  if (way.kind != "vxlan" && way.kind != "tun" && !is_ipip) return std::nullopt;
-  const auto port = port_in(peer.backend);
+  const auto carried = carried_by(way, peer);
   const auto remote = remote_of(peer, way);
-  if ((!port && !is_ipip) || !remote) return std::nullopt;
+  if (!carried || !remote) return std::nullopt;
   const auto own = own_address(daemon, remote->family);
   const auto underlay = packet_way(IpAddress::unspecified(remote->family), *remote, "");
   if (!own || !underlay || underlay->device.empty()) return std::nullopt;
-  // With udp one pair of ports is for both ways, and IPIP has none: what is sent makes the answers
-  // known.
-  const bool is_new = way.kind == "vxlan";
-  const std::string protocol = is_ipip ? "ipencap" : "udp";
   TunnelPackets packets;
   packets.sent = {.source = *own,
                   .destination = *remote,
                   .in = "",
                   .out = underlay->device,
-                  .protocol = protocol,
-                  .port = port,
+                  .protocol = carried->protocol,
+                  .port = carried->port_there,
                   .course = trace::Course::sent,
-                  .is_new = is_new};
+                  .is_new = carried->is_new};
   packets.received = {.source = *remote,
                       .destination = *own,
                       .in = underlay->device,
                       .out = "",
-                      .protocol = protocol,
-                      .port = port,
+                      .protocol = carried->protocol,
+                      .port = carried->port_here,
                       .course = trace::Course::received,
-                      .is_new = is_new};
+                      .is_new = carried->is_new};
   return packets;
 }
 

@@ -28,9 +28,10 @@ TEST_F(AgentTest, WaitsForABrokenConfigurationToBeCorrected) {
 
 // If the daemon exited, systemd would start it every two seconds until the configuration is valid.
 TEST_F(AgentTest, WaitsForAConfigurationWithAnImpossibleBackendToBeCorrected) {
-  for (const char* backend : {R"({"Type":"teleport"})", R"({"Type":"wireguard"})",
-                              R"({"Type":"vxlan","VNI":20000000})", R"({"Type":"vxlan","MTU":9})",
-                              R"({"Type":"udp","Port":70000})", R"({"Type":"vxlan","VNI":"7"})"}) {
+  for (const char* backend :
+       {R"({"Type":"teleport"})", R"({"Type":"wireguard","Fallback":"vxlan"})",
+        R"({"Type":"vxlan","VNI":20000000})", R"({"Type":"vxlan","MTU":9})",
+        R"({"Type":"udp","Port":70000})", R"({"Type":"vxlan","VNI":"7"})"}) {
     configure(std::string(R"({"Network":"10.5.0.0/16","Backend":)") + backend + "}");
     EXPECT_EQ(fatal_, "") << backend;
     EXPECT_TRUE(only_problem().ends_with("; remedy: correct it with \"flannelctl config set\""))

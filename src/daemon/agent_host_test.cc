@@ -120,11 +120,11 @@ TEST_F(AgentTest, PeersThatCannotBeReachedAreNamed) {
     return Result<RouteLookup>(RouteLookup{.interface_index = 2, .source = {}, .gateway = router_});
   };
   configure(kHostGw);
-  put("10.5.8.0-24", peer_value("192.0.2.8", "wireguard"));
+  put("10.5.8.0-24", peer_value("192.0.2.8", "ipsec"));
   EXPECT_EQ(
       only_problem(),
       "peers: 10.5.8.0/24 cannot be reached: ignoring non-host-gw subnet: it announces the "
-      "backend \"wireguard\"; remedy: correct its lease or its backend at that host, or the way to "
+      "backend \"ipsec\"; remedy: correct its lease or its backend at that host, or the way to "
       "it");
   router_ = IpAddress::v4(192, 0, 2, 254);
   for (int i = 10; i < 100; ++i) {

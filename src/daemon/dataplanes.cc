@@ -59,6 +59,9 @@ Result<void> Dataplanes::open(Dataplane& plane) {
   }
   for (const std::string& what : wanted)
     plane.locks.push_back(TRY(parts_.host.lock(what)));
+  if (plane.backend->wants_wireguard_keys()) {
+    plane.host.wireguard = TRY(parts_.host.wireguard_keys());
+  }
   return open_path(plane);
 }
 

@@ -18,6 +18,7 @@
 #include "plan/left_device.h"
 #include "plan/net_state.h"
 #include "plan/underlay_choice.h"
+#include "plan/wireguard.h"
 #include "probe/port.h"
 
 namespace flannel {
@@ -47,6 +48,8 @@ class Host {
   virtual std::vector<IpAddress> store_addresses() = 0;
   // Opens another store, to which the cluster moves, with the credentials of this host.
   virtual Result<std::unique_ptr<Registry>> open_store(const StoreAddress& address) = 0;
+  // The keys of WireGuard, which are made at the first call on a host and kept.
+  virtual Result<WireguardIdentity> wireguard_keys() = 0;
   // Makes a new node id, because another host has ours, and saves it for the next start if
   // possible.
   virtual Result<NodeId> replace_node_id() = 0;

@@ -34,6 +34,7 @@ NeededLater needs_of(const Options& options) {
   add(needs.read, options.environment_file);
   needs.read.push_back(fmt::format("{}/{}", options.state_dir, kDrainedFile));
   needs.write = {fmt::format("{}/{}", options.state_dir, kNodeIdFile)};
+  add(needs.write, options.wireguard_key_file);
   for (const std::string& network : network_names(options))
     needs.write.push_back(options_of(options, network).subnet_file);
   // The folder counts: the names are known later.

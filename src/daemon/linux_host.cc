@@ -5,6 +5,7 @@
 
 #include "daemon/left_devices.h"
 #include "daemon/node_id_file.h"
+#include "daemon/scrub.h"
 #include "daemon/udp_dataplane.h"
 #include "filter/forward_chains.h"
 #include "kernel/host/host_state.h"
@@ -49,6 +50,11 @@ Result<std::unique_ptr<PacketPath>> LinuxHost::open_packet_path(const PacketPath
 
 Result<std::unique_ptr<ProbePort>> LinuxHost::open_probe_port(ProbePort::Events events) {
   return TRY(ProbeSockets::open(parts_.loop, std::move(events)));
+}
+
+Result<WireguardIdentity> LinuxHost::wireguard_keys() {
+  protect_memory();
+  return load_or_make_wireguard_key(keys_);
 }
 
 Result<NodeId> LinuxHost::replace_node_id() {

@@ -9,6 +9,7 @@
 #include "daemon/kept_fds.h"
 #include "daemon/opened_stores.h"
 #include "daemon/sd_notify.h"
+#include "daemon/wireguard_key_file.h"
 #include "kernel/host/host_locks.h"
 #include "loop/loop.h"
 
@@ -24,12 +25,15 @@ class LinuxHost final : public Host {
     KeptFds& kept;              // the descriptors that the run before left with systemd
   };
 
-  // `store`: the one of the options. `node_id_file`: where another node id is saved. `network`: the
-  // name of the network for which this host is used; empty: it has none.
-  LinuxHost(Parts parts, const StoreOptions& store, std::string node_id_file, std::string network)
+  // `store`: the one of the options. `node_id_file`: where another node id is saved. `keys`: where
+  // those of WireGuard are. `network`: the name of the network for which this host is used; empty:
+  // it has none.
+  LinuxHost(Parts parts, const StoreOptions& store, std::string node_id_file,
+            WireguardKeyPlaces keys, std::string network)
       : parts_(parts),
         stores_(store, parts.loop),
         node_id_file_(std::move(node_id_file)),
+        keys_(std::move(keys)),
         network_(std::move(network)) {}
 
   Result<HostView> view() override;
@@ -43,6 +47,7 @@ class LinuxHost final : public Host {
   Result<std::unique_ptr<Registry>> open_store(const StoreAddress& address) override {
     return stores_.open(address);
   }
+  Result<WireguardIdentity> wireguard_keys() override;
   Result<NodeId> replace_node_id() override;
 
   // Closes what the run before left open for a packet path, also in the hands of systemd.
@@ -52,6 +57,7 @@ class LinuxHost final : public Host {
   Parts parts_;
   OpenedStores stores_;
   std::string node_id_file_;
+  WireguardKeyPlaces keys_;
   std::string network_;
 };
 

@@ -301,6 +301,8 @@ Result<Options> validate(const DaemonFlags& texts, const Flags& flags,
   warn_of_folder(texts.subnet_file, options.warnings);
   options.subnet_file = texts.subnet_file;
   options.state_dir = texts.state_dir;
+  const char* const key_file = environment ? environment("WIREGUARD_KEY_FILE") : nullptr;
+  options.wireguard_key_file = key_file ? key_file : "";
   options.ip_blackhole_route = texts.ip_blackhole_route;
   options.probe_peers = texts.probe_peers;
   options.publish_health = texts.publish_health && texts.probe_peers;
@@ -326,15 +328,15 @@ Result<Variables> read_variables(const DaemonFlags& texts, const Flags& flags,
                    environment, set_variables);
 }
 
-// Besides our flags, the file may have the flags that the unit passes, and the variables of Consul
-// and Docker.
+// Besides our flags, the file may have the flags that the unit passes, and the variables of Consul,
+// Docker and upstream flannel.
 void note_settings(const Flags& flags, const EnvironmentFile& file, Options& options) {
   for (auto& [name, values] : flags.values())
     options.settings.emplace("--" + name, values);
   for (const auto& [name, value, line] : file.variables) {
     options.file_variables.push_back(name);
-    const bool counts =
-        name == "FLANNEL_OPTIONS" || name == "DOCKER_HOST" || name.starts_with("CONSUL_");
+    const bool counts = name == "FLANNEL_OPTIONS" || name == "DOCKER_HOST" ||
+                        name == "WIREGUARD_KEY_FILE" || name.starts_with("CONSUL_");
     if (counts && !value.empty()) options.settings.emplace(name, std::vector{value});
   }
   options.environment_file = file.path;

@@ -52,6 +52,7 @@ struct Options {
   DockerOptions docker;
   std::string subnet_file;               // --subnet-file
   std::string state_dir;                 // --state-dir
+  std::string wireguard_key_file = {};   // $WIREGUARD_KEY_FILE; empty: it is not set
   bool ip_blackhole_route = false;       // --ip-blackhole-route
   bool probe_peers = true;               // --probe-peers
   bool publish_health = false;           // --publish-health; `probe_peers` is true then

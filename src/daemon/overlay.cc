@@ -10,22 +10,6 @@
 #include "base/log.h"
 
 namespace flannel {
-namespace {
-
-using Failures = std::vector<std::pair<Family, std::string>>;
-
-// "IPv6: its VNI is 2, ours is 1"; what both families have in common is said once.
-std::string reason_of(const Failures& failures, bool is_dual) {
-  const std::string& first = failures.front().second;
-  if (!is_dual || (failures.size() == 2 && failures.back().second == first)) return first;
-  std::string text;
-  for (const auto& [family, why] : failures)
-    text += fmt::format("{}{}: {}", text.empty() ? "" : "; ", to_string(family), why);
-  return text;
-}
-
-}  // namespace
-
 Overlay::Overlay(Parts parts, std::vector<IpPrefix> networks, std::vector<IpPrefix> earlier)
     : parts_(std::move(parts)),
       networks_(std::move(networks)),
@@ -110,6 +94,8 @@ void Overlay::remove(Scope scope) {
   }
   own_.reset();
   all_ways_changed_ = true;
+  former_.clear();
+  admitted_.clear();
   nested_ = NestedPeers(networks_);
   host_scope_ = std::move(scope);
   host_state_ = {};
@@ -190,7 +176,7 @@ Overlay::Planned Overlay::plan_all() {
 // True if our dataplane has one route for the network.
 bool Overlay::routes_whole_network() const {
   const Dataplane& ours = parts_.planes.ours();
-  return ours.path != nullptr && !ours.host.route_each_peer;
+  return ours.backend->routes_network() && !ours.host.route_each_peer;
 }
 
 // True if a route to a whole network would capture packets to an address outside of the overlay.
@@ -215,7 +201,10 @@ void Overlay::route_each_peer() {
 std::vector<IpPrefix> Overlay::add_lease(const Shared<Lease>& lease, Revision created) {
   const IpPrefix& name = lease->subnet.identity();
   // It may have had a subnet of another family.
-  if (const auto* before = nested_.find_lease(name)) forget_planned((*before)->subnet);
+  if (const auto* before = nested_.find_lease(name)) {
+    note_former(lease);
+    forget_planned((*before)->subnet);
+  }
   if (lease->subnet == own_->subnet) return nested_.remove(name);
   return nested_.put(lease, created);
 }
@@ -224,6 +213,10 @@ void Overlay::set_own(const Lease& own) {
   if (own_ == own) return;
   own_ = own;
   all_ways_changed_ = true;
+  if (announces_wireguard() && !former_.empty()) {
+    former_.clear();
+    return replan_all();
+  }
   update_host();
   schedule_table();
   suspect();
@@ -243,6 +236,9 @@ void Overlay::apply(const std::vector<PeerChange>& changes) {
       const Lease& gone = *std::get<PeerDown>(change).lease;
       log::verbose(2, "Subnet removed", {{"subnet", to_string(gone.subnet)}});
       forget_planned(gone.subnet);
+      former_.erase(gone.subnet.identity());
+      for (const IpPrefix& subnet : values_of(gone.subnet))
+        admitted_.erase(subnet);
       unreachable_.erase(gone.subnet);
       const auto subnets = nested_.remove(gone.subnet.identity());
       concerned.insert(subnets.begin(), subnets.end());
@@ -263,120 +259,6 @@ void Overlay::apply(const std::vector<PeerChange>& changes) {
 void Overlay::suspect() {
   reconciler_.suspect(parts_.loop.now());
   arm_timer();
-}
-
-// Why no subnet of the peer can be reached; nullopt: each family is to be tried.
-std::optional<std::string> Overlay::why_unreachable(const Lease& peer) const {
-  if (peer.attributes.public_ips().shared_with(own_->attributes.public_ips())) return kOurOwn;
-  if (auto nested = nested_.find_trouble(peer.subnet.identity())) return nested;
-  const bool any = std::ranges::any_of(
-      kFamilies, [&](Family family) { return peer.subnet.at(family) && own_->subnet.at(family); });
-  if (any) return std::nullopt;
-  return "this host has no subnet of its family: ours is " + to_string(own_->subnet);
-}
-
-// Returns nullopt for our own lease and for a peer of which no subnet can be reached.
-std::optional<NetState> Overlay::plan(const Lease& peer) {
-  forget_planned(peer.subnet);
-  note_ways(peer.subnet);
-  if (peer.subnet == own_->subnet) {
-    unreachable_.erase(peer.subnet);  // its record was seen before it was the lease
-    return std::nullopt;
-  }
-  if (const auto why = why_unreachable(peer)) {
-    unreachable_.put(peer.subnet, *why);
-    return std::nullopt;
-  }
-  std::optional<NetState> all;
-  Failures failures;
-  for (const IpPrefix& network : networks_) {
-    const Family family = network.family();
-    if (!peer.subnet.at(family) || !own_->subnet.at(family)) continue;
-    auto state = plan_subnet(peer, network);
-    if (state) {
-      all = all ? joined(*std::move(all), *std::move(state)) : *std::move(state);
-    } else {
-      failures.emplace_back(family, state.error().text);
-    }
-  }
-  if (failures.empty()) {
-    unreachable_.erase(peer.subnet);
-  } else {
-    unreachable_.put(peer.subnet, reason_of(failures, peer.subnet.v4 && peer.subnet.v6));
-  }
-  if (all) ++peers_;
-  return all;
-}
-
-// Plans the peer's subnet of this network's family.
-Result<NetState> Overlay::plan_subnet(const Lease& peer, const IpPrefix& network) {
-  const Family family = network.family();
-  const IpPrefix& subnet = *peer.subnet.at(family);
-  if (!is_usable(subnet)) {
-    return fail(ErrorKind::invalid, fmt::format("{} is outside of the network {}",
-                                                to_string(subnet), to_string(network)));
-  }
-  const auto check = [&](const Dataplane& plane) -> Result<void> {
-    TRY(plan_by(plane, peer, family));
-    return {};
-  };
-  auto plane = TRY(parts_.planes.reach(peer.attributes, check));
-  auto [carrier, state] = TRY(plan_by(*plane, peer, family));
-  const bool in_network =
-      std::ranges::any_of(networks_, [&](const IpPrefix& any) { return any.contains(carrier); });
-  if (in_network) route_each_peer();
-  const std::string& underlay = plane->host.underlay.interface;
-  const bool unwrapped = std::ranges::any_of(
-      state.routes, [&underlay](const Route& route) { return route.link == underlay; });
-  Way way{std::move(plane), carrier, unwrapped};
-  if (!state.routes.empty()) way.device = state.routes.front().link;
-  if (!state.neighbours.empty()) way.mac = state.neighbours.front().mac;
-  add_way(subnet, std::move(way));
-  return std::move(state);
-}
-
-void Overlay::add_way(const IpPrefix& subnet, Way way) {
-  parts_.planes.add_peer(*way.plane);
-  if (way.unwrapped && ++neighbours_[way.carrier] == 1) ingress_changed_ = true;
-  planned_.emplace(subnet, std::move(way));
-}
-
-// Returns the public IP to which packets are sent, and the objects by which they are.
-Result<std::pair<IpAddress, NetState>> Overlay::plan_by(const Dataplane& plane, const Lease& peer,
-                                                        Family family) const {
-  const IpAddress carrier = TRY(plane.backend->carrier(peer, family, plane.host));
-  NetState state =
-      TRY(plane.backend->peer_state(*own_, peer, plane.host, path_to(plane, carrier, family)));
-  return std::pair{carrier, std::move(state)};
-}
-
-PeerPath Overlay::path_to(const Dataplane& plane, const IpAddress& carrier, Family family) const {
-  PeerPath path{.family = family, .carrier = carrier};
-  if (!plane.backend->wants_on_link()) return path;
-  const auto found = parts_.lookup_route(carrier);
-  path.on_link =
-      found && !found->gateway && found->interface_index == plane.host.underlay.interface_index;
-  path.off_link = found && !path.on_link;
-  return path;
-}
-
-void Overlay::forget_planned(const SubnetKey& key) {
-  std::size_t forgotten = 0;
-  for (const IpPrefix& subnet : values_of(key)) {
-    const auto way = planned_.find(subnet);
-    if (way == planned_.end()) continue;
-    parts_.planes.remove_peer(*way->second.plane);
-    const auto neighbour = neighbours_.find(way->second.carrier);
-    if (way->second.unwrapped && --neighbour->second == 0) {
-      neighbours_.erase(neighbour);
-      ingress_changed_ = true;
-    }
-    planned_.erase(way);
-    ++forgotten;
-  }
-  if (forgotten == 0) return;
-  --peers_;
-  note_ways(key);
 }
 
 // Publishes tables once for all changes of a turn.

@@ -130,6 +130,8 @@ class Overlay {
     bool unwrapped = false;       // packets are sent without encapsulation
     DeviceName device = {};       // by which they are sent
     std::optional<Mac> mac = {};  // of the peer there
+    // Another one that the peer announces, and by which packets to it go later; null: none.
+    std::shared_ptr<Dataplane> next = {};
   };
 
   std::optional<Problem> find_holder() const;
@@ -141,6 +143,14 @@ class Overlay {
   std::optional<NetState> plan(const Lease& peer);
   std::optional<std::string> why_unreachable(const Lease& peer) const;
   Result<NetState> plan_subnet(const Lease& peer, const IpPrefix& network);
+  bool announces_wireguard() const;
+  void note_former(const Lease& next);
+  std::optional<NetState> plan_former(const Lease& peer, Family family,
+                                      const std::shared_ptr<Dataplane>& next,
+                                      const NetState& by_next);
+  void admit(const IpPrefix& subnet, NetState& state);
+  void add_planned(const IpPrefix& subnet, std::shared_ptr<Dataplane> plane,
+                   const IpAddress& carrier, const NetState& state);
   Result<std::pair<IpAddress, NetState>> plan_by(const Dataplane& plane, const Lease& peer,
                                                  Family family) const;
   std::vector<IpPrefix> one_way_peers(Family family) const;
@@ -174,7 +184,12 @@ class Overlay {
   // What the reconciler has for this host.
   Scope host_scope_;
   NetState host_state_;
-  NestedPeers nested_{networks_};           // the leases of all peers, also of unreachable ones
+  NestedPeers nested_{networks_};  // the leases of all peers, also of unreachable ones
+  // Peers that announce WireGuard while we do not, as they were before: they do not know our key.
+  std::map<IpPrefix, Shared<Lease>> former_;
+  // What lets packets from a subnet in, also for a while after its host has announced another
+  // backend than WireGuard.
+  std::map<IpPrefix, std::vector<Shared<WireguardPeer>>> admitted_;
   std::size_t peers_ = 0;                   // with at least one subnet in planned_
   absl::btree_map<IpPrefix, Way> planned_;  // by the subnets that packets reach
   // The carriers of unwrapped ways, with the number of these.

@@ -83,7 +83,7 @@ ProbeTarget Overlay::probe_target(const Lease& lease, const IpPrefix& subnet,
                      .answers = lease.attributes.node.has_value(),
                      .is_offloaded = !plane.path,
                      .underlay = plane.host.underlay.interface};
-  if (!way.unwrapped) target.tunnel_port = plane.announced.port;
+  if (!way.unwrapped) target.tunnel_port = plane.backend->tunnel_port(lease, way.carrier);
   if (plane.path) target.device = plane.path->device();
   target.can_fill_checksums =
       plane.announced.type == VxlanBackend::kType && !way.unwrapped && !parts_.software_checksums;

@@ -25,6 +25,10 @@ std::string words(const IpipSettings& ipip) {
                      ipip.plain ? "" : " with foreign features");
 }
 
+std::string words(const WireguardSettings& wireguard) {
+  return to_string(wireguard);
+}
+
 // Each is called with the settings of the device that is there, which may be of another kind.
 bool needs_another(const LinkSettings& have, const VxlanSettings& want) {
   const auto* before = std::get_if<VxlanSettings>(&have);
@@ -42,6 +46,11 @@ bool needs_another(const LinkSettings&, const TunSettings&) {
 bool needs_another(const LinkSettings& have, const IpipSettings& want) {
   const auto* before = std::get_if<IpipSettings>(&have);
   return !before || before->remote != want.remote || before->plain != want.plain;
+}
+
+// The kernel changes keys, port and mark in place.
+bool needs_another(const LinkSettings& have, const WireguardSettings&) {
+  return !std::holds_alternative<WireguardSettings>(have);
 }
 
 template <typename Settings>

@@ -9,6 +9,7 @@
 #include <variant>
 
 #include "net/address.h"
+#include "plan/wireguard.h"
 
 namespace flannel {
 
@@ -49,7 +50,7 @@ struct IpipSettings {
 };
 
 // The backend decides which kind a device of ours has.
-using LinkSettings = std::variant<VxlanSettings, TunSettings, IpipSettings>;
+using LinkSettings = std::variant<VxlanSettings, TunSettings, IpipSettings, WireguardSettings>;
 
 // In the syntax of `ip`: "vxlan id 1 local 192.0.2.1 dev eth0 dstport 8472 nolearning".
 std::string to_string(const LinkSettings& settings);

@@ -40,6 +40,10 @@ std::string words(const FdbEntry& entry) {
                      to_string(entry.remote));
 }
 
+std::string words(const WireguardPeer& peer) {
+  return to_string(peer);
+}
+
 std::string words(const Route& route) {
   if (route.blackhole) return fmt::format("blackhole {}", to_string(route.to));
   std::string via;
@@ -65,6 +69,9 @@ ObjectKeyView identity(const Neighbour& neighbour) {
 ObjectKeyView identity(const FdbEntry& entry) {
   return {.link = entry.link, .mac = entry.mac};
 }
+ObjectKeyView identity(const WireguardPeer& peer) {
+  return {.link = peer.link, .key = peer.key};
+}
 ObjectKeyView identity(const Route& route) {
   return {.ip = route.to.base, .bits = route.to.bits, .blackhole = route.blackhole};
 }
@@ -78,12 +85,12 @@ ObjectKeyView key_view(const KernelObject& object) {
 }
 
 ObjectKeyView key_view(const ObjectKey& key) {
-  return {key.kind, key.link, key.ip, key.bits, key.blackhole, key.mac};
+  return {key.kind, key.link, key.ip, key.bits, key.blackhole, key.mac, key.key};
 }
 
 ObjectKey key_of(const KernelObject& object) {
   const ObjectKeyView key = key_view(object);
-  return {key.kind, std::string(key.link), key.ip, key.bits, key.blackhole, key.mac};
+  return {key.kind, std::string(key.link), key.ip, key.bits, key.blackhole, key.mac, key.key};
 }
 
 const std::string& device_of(const KernelObject& object) {
@@ -91,13 +98,14 @@ const std::string& device_of(const KernelObject& object) {
   if (const auto* address = std::get_if<Address>(&object)) return address->link;
   if (const auto* neighbour = std::get_if<Neighbour>(&object)) return neighbour->link;
   if (const auto* entry = std::get_if<FdbEntry>(&object)) return entry->link;
+  if (const auto* peer = std::get_if<Shared<WireguardPeer>>(&object)) return (*peer)->link;
   return std::get<Route>(object).link;
 }
 
 std::vector<KernelObject> objects_of(const NetState& state) {
   std::vector<KernelObject> objects;
   objects.reserve(state.links.size() + state.addresses.size() + state.neighbours.size() +
-                  state.fdb.size() + state.routes.size());
+                  state.fdb.size() + state.wireguard.size() + state.routes.size());
   const auto append = [&objects](const auto& some) {
     objects.insert(objects.end(), some.begin(), some.end());
   };
@@ -105,6 +113,7 @@ std::vector<KernelObject> objects_of(const NetState& state) {
   append(state.addresses);
   append(state.neighbours);
   append(state.fdb);
+  append(state.wireguard);
   append(state.routes);
   return objects;
 }
@@ -115,6 +124,7 @@ void add(NetState& state, KernelObject object) {
                  [&](Address&& address) { state.addresses.push_back(std::move(address)); },
                  [&](Neighbour&& neighbour) { state.neighbours.push_back(std::move(neighbour)); },
                  [&](FdbEntry&& entry) { state.fdb.push_back(std::move(entry)); },
+                 [&](Shared<WireguardPeer>&& peer) { state.wireguard.push_back(std::move(peer)); },
                  [&](Route&& route) { state.routes.push_back(std::move(route)); },
              },
              std::move(object));

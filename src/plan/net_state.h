@@ -14,6 +14,7 @@
 #include "base/shared.h"
 #include "net/address.h"
 #include "plan/link_settings.h"
+#include "plan/wireguard.h"
 
 namespace flannel {
 
@@ -93,7 +94,9 @@ struct FdbEntry {
 
 // The kinds are in the order in which objects can be put; removals have the reverse order. Devices
 // are few and large, and are not in the object itself: a host holds several objects for each peer.
-using KernelObject = std::variant<Shared<Link>, Address, Neighbour, FdbEntry, Route>;
+// Peers of WireGuard are large, and exist with one backend only.
+using KernelObject =
+    std::variant<Shared<Link>, Address, Neighbour, FdbEntry, Shared<WireguardPeer>, Route>;
 static_assert(sizeof(KernelObject) <= 88);
 
 struct NetState {
@@ -101,6 +104,7 @@ struct NetState {
   std::vector<Address> addresses;
   std::vector<Neighbour> neighbours;
   std::vector<FdbEntry> fdb;
+  std::vector<Shared<WireguardPeer>> wireguard;
   std::vector<Route> routes;
   bool operator==(const NetState&) const = default;
 };
@@ -114,6 +118,7 @@ struct BasicObjectKey {
   std::uint8_t bits = 0;
   bool blackhole = false;
   Mac mac{};
+  WireguardKey key{};
   auto operator<=>(const BasicObjectKey&) const = default;
 };
 using ObjectKey = BasicObjectKey<std::string>;
@@ -135,6 +140,7 @@ NetState joined(NetState one, const NetState& other);
 //   addr 10.5.1.0/32 dev flannel.1
 //   neigh 10.5.2.0 dev flannel.1 lladdr .. nud permanent
 //   fdb .. dev flannel.1 dst 192.0.2.2 self permanent
+//   wg peer .. dev flannel-wg endpoint 192.0.2.2:51820 allowed-ips 10.5.2.0/24
 //   route 10.5.2.0/24 via 10.5.2.0 dev flannel.1 onlink
 //   route 10.5.2.0/24 via inet6 2001:db8::2 dev eth0 mtu 1400
 //   blackhole 10.5.1.0/24

@@ -22,6 +22,14 @@ bool is_link(const KernelChange& change) {
   return std::holds_alternative<Shared<Link>>(change.object);
 }
 
+// True if a difference would not show that the change is to be carried out. read() does not return
+// objects outside of the scope. A peer of WireGuard equals one with another endpoint while that one
+// works, and yet a lease that announces another endpoint is to have an effect.
+bool is_hidden_from_diff(const KernelChange& change) {
+  if (change.op == Op::remove) return !is_link(change);
+  return std::holds_alternative<Shared<WireguardPeer>>(change.object);
+}
+
 bool any_link(const std::vector<KernelChange>& changes) {
   return std::any_of(changes.begin(), changes.end(), is_link);
 }
@@ -190,8 +198,7 @@ void Reconciler::count_corrections(std::vector<KernelChange> unexpected) {
   log_corrections(unexpected);
 }
 
-// A pending change that is no difference is done. Exception: the removal of an object outside of
-// the scope, which read() does not return.
+// A pending change that is no difference is done, except where a difference would not show.
 void Reconciler::clear_done(std::vector<KernelChange>& changes) {
   if (pending_.all().empty()) return;
   std::set<ObjectKey> different;
@@ -200,7 +207,7 @@ void Reconciler::clear_done(std::vector<KernelChange>& changes) {
   std::vector<ObjectKey> in_place;
   for (const auto& [key, pending] : pending_.all()) {
     if (different.contains(key)) continue;
-    if (pending.change.op == Op::remove && !is_link(pending.change)) {
+    if (is_hidden_from_diff(pending.change)) {
       changes.push_back(pending.change);
     } else {
       in_place.push_back(key);

@@ -147,8 +147,8 @@ std::optional<Problem> find_clash(const IpPrefix& network, const Surroundings& s
   return make_problem(
       kNetworkOverlaps, to_string(network),
       fmt::format("{} {} overlaps what this host uses outside of the overlay: {}. No subnet around "
-                  "such an address is leased or routed to, and the udp backend routes the subnets "
-                  "of peers one by one instead of the network",
+                  "such an address is leased or routed to, and the subnets of peers are routed one "
+                  "by one, also where the network would be",
                   key, to_string(network), fmt::join(inside, ", ")),
       {{"key", key}});
 }
@@ -158,7 +158,7 @@ std::optional<Problem> find_held(const IpPrefix& network, const Surroundings& su
   if (holder.empty()) return std::nullopt;
   return make_problem(kNetworkHeld, to_string(network),
                       fmt::format("packets to {} leave by {}, whose route to it goes before that "
-                                  "of the udp backend's device",
+                                  "of the overlay's device",
                                   to_string(network), holder),
                       {{"device", holder}, {"key", key_of_network(network)}});
 }

@@ -117,8 +117,8 @@ TEST_P(SurroundingsTest, TheSentenceNamesTheRemedy) {
             "network: " + key +
                 text(" 10.9.0.0/16 overlaps what this host uses outside of the overlay: "
                      "10.9.0.53 (a name server). No subnet around such an address is "
-                     "leased or routed to, and the udp backend routes the subnets of peers "
-                     "one by one instead of the network; remedy: choose another ") +
+                     "leased or routed to, and the subnets of peers are routed one by one, also "
+                     "where the network would be; remedy: choose another ") +
                 key + " that nothing else uses");
 }
 
@@ -147,13 +147,12 @@ TEST_P(SurroundingsTest, TheHolderOfTheNetworkIsTheDeviceWhoseRouteGoesFirst) {
 
 TEST_P(SurroundingsTest, AHolderIsNamedWithTheRemedy) {
   EXPECT_EQ(find_held(net("10.5.0.0/16"), look("10.5.0.0/16")), std::nullopt);
-  EXPECT_EQ(
-      sentence(*find_held(net("172.17.0.0/16"), look("172.17.0.0/16"))),
-      text("kernel: packets to 172.17.0.0/16 leave by docker0, whose route to it goes before "
-           "that of "
-           "the udp backend's device; remedy: take the address or the route in that network from "
-           "docker0, or choose another ") +
-          (family() == Family::v4 ? "Network" : "IPv6Network"));
+  EXPECT_EQ(sentence(*find_held(net("172.17.0.0/16"), look("172.17.0.0/16"))),
+            text("kernel: packets to 172.17.0.0/16 leave by docker0, whose route to it goes before "
+                 "that of the overlay's device; remedy: take the address or the route in that "
+                 "network from "
+                 "docker0, or choose another ") +
+                (family() == Family::v4 ? "Network" : "IPv6Network"));
 }
 
 TEST_P(SurroundingsTest, TheFirstAddressOfALinkIsNoHosts) {

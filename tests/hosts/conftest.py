@@ -13,24 +13,28 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from lab import Lab, Run  # noqa: E402
 
 
-def has_ipip():
-    """Whether this kernel has, or can load, the devices of the ipip backend."""
-    made = subprocess.run(
-        ["unshare", "-n", "ip", "link", "add", "fl-try", "type", "ipip", "local", "192.0.2.1"], capture_output=True
-    )
-    return made.returncode == 0
+# The backends whose kind of device a kernel may lack, with what such a device needs.
+KINDS = {"ipip": ["local", "192.0.2.1"], "wireguard": []}
 
 
-def needs_ipip(item):
+def has_kind(kind):
+    """Whether this kernel has, or can load, the devices of a backend."""
+    words = ["unshare", "-n", "ip", "link", "add", "fl-try", "type", kind, *KINDS[kind]]
+    return subprocess.run(words, capture_output=True).returncode == 0
+
+
+def needs(item, kind):
     values = item.callspec.params.values() if hasattr(item, "callspec") else ()
-    return item.path.name == "test_ipip.py" or "ipip" in values
+    return item.path.name == f"test_{kind}.py" or kind in values
 
 
 def pytest_collection_modifyitems(config, items):
-    """Tests of the backend ipip are those of the level vm where the kernel of this machine lacks it."""
-    if any(map(needs_ipip, items)) and not has_ipip():
-        config.hook.pytest_deselected(items=list(filter(needs_ipip, items)))
-        items[:] = [item for item in items if not needs_ipip(item)]
+    """Tests of a backend are those of the level vm where the kernel of this machine lacks its devices."""
+    for kind in KINDS:
+        concerned = [item for item in items if needs(item, kind)]
+        if concerned and not has_kind(kind):
+            config.hook.pytest_deselected(items=concerned)
+            items[:] = [item for item in items if item not in concerned]
     if os.geteuid() != 0:
         for item in items:
             item.add_marker(pytest.mark.skip(reason="network namespaces need root"))

@@ -51,6 +51,7 @@ def marks(host):
         ("vxlan", "iptables", "dual"),
         ("vxlan", "nftables", "v4"),
         ("ipip", "nftables", "v4"),
+        ("wireguard", "nftables", "dual"),
         ("host-gw", "iptables", "v6"),
         ("host-gw", "nftables", "dual"),
         ("udp", "iptables", "v4"),

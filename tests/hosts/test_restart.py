@@ -21,6 +21,7 @@ from lab.traffic import EchoStreams
         ("etcd", "vxlan", "dual"),
         ("consul", "vxlan", "v4"),
         ("sqlite", "ipip", "v4"),
+        ("sqlite", "wireguard", "dual"),
         ("sqlite", "host-gw", "v4"),
         ("etcd", "host-gw", "v6"),
         ("consul", "host-gw", "dual"),

@@ -17,8 +17,8 @@ from lab.overlay import NETWORKS, subnet
 from lab.traffic import ping, transfer
 
 MEGABYTES = int(os.environ.get("FLANNEL_TEST_MEGABYTES", "100"))  # fewer on an emulated machine
-MTU = {"vxlan": 1450, "ipip": 1480, "host-gw": 1500, "udp": 1472}
-MTU_OVER_IPV6 = {"vxlan": 1430, "host-gw": 1500, "udp": 1452}
+MTU = {"vxlan": 1450, "ipip": 1480, "host-gw": 1500, "udp": 1472, "wireguard": 1420}
+MTU_OVER_IPV6 = {"vxlan": 1430, "host-gw": 1500, "udp": 1452, "wireguard": 1420}
 
 
 def announced_mtu(cluster):
@@ -44,6 +44,7 @@ def check_subnet_file(host, cluster):
         ("vxlan", "consul", "v6"),
         ("vxlan", "sqlite", "v4"),
         ("ipip", "sqlite", "v4"),
+        ("wireguard", "sqlite", "v6"),
         ("host-gw", "etcd", "dual"),
         ("host-gw", "etcd-v2", "v6"),
         ("host-gw", "consul", "v4"),
@@ -69,7 +70,8 @@ def test_containers_ping_and_move_100_mb_unharmed_in_all_pairs(lab, backend, sto
 
 
 @pytest.mark.parametrize(
-    "backend, families", [("vxlan", "v4"), ("vxlan", "dual"), ("ipip", "v4"), ("host-gw", "v4"), ("udp", "v6")]
+    "backend, families",
+    [("vxlan", "v4"), ("vxlan", "dual"), ("ipip", "v4"), ("wireguard", "dual"), ("host-gw", "v4"), ("udp", "v6")],
 )
 def test_the_largest_packet_of_the_announced_mtu_passes_unfragmented(lab, backend, families):
     cluster = Cluster(lab, backend=backend, families=families).start(containers=True)
@@ -83,7 +85,9 @@ def test_the_largest_packet_of_the_announced_mtu_passes_unfragmented(lab, backen
         assert "100% packet loss" in refused
 
 
-@pytest.mark.parametrize("backend, families", [("vxlan", "dual"), ("ipip", "v4"), ("host-gw", "v4"), ("udp", "v6")])
+@pytest.mark.parametrize(
+    "backend, families", [("vxlan", "dual"), ("ipip", "v4"), ("wireguard", "dual"), ("host-gw", "v4"), ("udp", "v6")]
+)
 def test_a_host_itself_reaches_the_containers_of_another(lab, backend, families):
     cluster = Cluster(lab, backend=backend, families=families).start(containers=True)
     one, two = cluster.hosts

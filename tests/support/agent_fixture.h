@@ -123,6 +123,11 @@ class AgentTest : public ::testing::Test {
     Result<std::unique_ptr<Registry>> open_store(const StoreAddress& address) override {
       return test.open_store_(address);
     }
+    Result<WireguardIdentity> wireguard_keys() override {
+      WireguardIdentity keys;
+      keys.key.bytes.fill(1);
+      return keys;
+    }
     Result<NodeId> replace_node_id() override {
       NodeId fresh;
       fresh.bytes[0] = static_cast<std::uint8_t>(100 + ++test.fresh_ids_);

@@ -30,6 +30,8 @@ Result<NetState> FakeKernel::read(const Scope& scope) {
           [&](const Address& address) { return ours(address) && scope.contains(address.ip); });
   copy_if(state_.neighbours, seen.neighbours, ours);
   copy_if(state_.fdb, seen.fdb, ours);
+  copy_if(state_.wireguard, seen.wireguard,
+          [&](const auto& peer) { return scope.has_link(peer->link); });
   copy_if(state_.routes, seen.routes, [&](const Route& route) {
     return !route.foreign || (scope.is_own_subnet(route.to) && ours(route));
   });
@@ -37,6 +39,7 @@ Result<NetState> FakeKernel::read(const Scope& scope) {
     std::reverse(seen.addresses.begin(), seen.addresses.end());
     std::reverse(seen.neighbours.begin(), seen.neighbours.end());
     std::reverse(seen.fdb.begin(), seen.fdb.end());
+    std::reverse(seen.wireguard.begin(), seen.wireguard.end());
     std::reverse(seen.routes.begin(), seen.routes.end());
   }
   return seen;
@@ -137,6 +140,25 @@ Result<void> FakeKernel::put(const FdbEntry& entry) {
   return {};
 }
 
+// A subnet leads to the peer that got it last.
+Result<void> FakeKernel::put(const WireguardPeer& peer) {
+  const Link* link = find(peer.link);
+  if (!link || !std::holds_alternative<WireguardSettings>(link->kind)) return no_device(peer.link);
+  std::erase_if(state_.wireguard, [&](const auto& other) {
+    return other->link == peer.link && other->key == peer.key;
+  });
+  for (Shared<WireguardPeer>& other : state_.wireguard) {
+    if (other->link != peer.link) continue;
+    WireguardPeer left = *other;
+    std::erase_if(left.allowed, [&](const IpPrefix& prefix) {
+      return std::ranges::find(peer.allowed, prefix) != peer.allowed.end();
+    });
+    other = std::move(left);
+  }
+  state_.wireguard.emplace_back(peer);
+  return {};
+}
+
 Result<void> FakeKernel::put(const Route& route) {
   if (!route.blackhole) {
     const bool up = TRY(is_up(route.link));
@@ -168,6 +190,11 @@ void FakeKernel::remove(const KernelObject& object) {
       return other.link == neighbour->link && other.ip == neighbour->ip;
     });
     return;
+  }
+  if (const auto* peer = std::get_if<Shared<WireguardPeer>>(&object)) {
+    std::erase_if(state_.wireguard, [&gone = **peer](const auto& other) {
+      return other->link == gone.link && other->key == gone.key;
+    });
   }
   if (const auto* address = std::get_if<Address>(&object)) std::erase(state_.addresses, *address);
   if (const auto* entry = std::get_if<FdbEntry>(&object)) std::erase(state_.fdb, *entry);
@@ -242,6 +269,7 @@ void FakeKernel::drop_all_on(const std::string& name) {
   drop_for_down(name);
   std::erase_if(state_.addresses, [&name](const Address& address) { return address.link == name; });
   std::erase_if(state_.fdb, [&name](const FdbEntry& entry) { return entry.link == name; });
+  std::erase_if(state_.wireguard, [&name](const auto& peer) { return peer->link == name; });
 }
 
 Link* FakeKernel::find(const std::string& name) {

@@ -26,6 +26,9 @@ class PlainHost : public Host {
   Result<std::unique_ptr<Registry>> open_store(const StoreAddress&) override {
     return fail(ErrorKind::unsupported, "this host has one store only");
   }
+  Result<WireguardIdentity> wireguard_keys() override {
+    return fail(ErrorKind::unsupported, "this host has no keys");
+  }
   Result<NodeId> replace_node_id() override {
     return fail(ErrorKind::unsupported, "the node id is fixed");
   }

@@ -14,6 +14,8 @@ $bb mount -t proc proc /root/proc
 $bb mount -t sysfs sysfs /root/sys
 $bb mount -t devtmpfs devtmpfs /root/dev
 $bb mkdir -p /root/dev/shm /root/dev/pts
+$bb ln -s /proc/self/fd /root/dev/fd
+for number in "0 stdin" "1 stdout" "2 stderr"; do $bb ln -s "fd/${number% *}" "/root/dev/${number#* }"; done
 for folder in dev/shm run tmp; do $bb mount -t tmpfs tmpfs "/root/$folder"; done
 $bb mount -t devpts devpts /root/dev/pts
 $bb cp /command /root/run/command

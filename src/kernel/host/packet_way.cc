@@ -9,6 +9,7 @@
 
 #include "kernel/netlink/netlink_socket.h"
 #include "kernel/netlink/rtnetlink.h"
+#include "kernel/netlink/wireguard_socket.h"
 
 namespace flannel {
 namespace {
@@ -35,6 +36,35 @@ Result<void> add_remote(NetlinkSocket& socket, const RouteRow& route, PacketWay&
   for (const FdbRow& row : rows) {
     if (row.link == route.link && row.mac == way.neighbour && row.remote) way.remote = row.remote;
   }
+  return {};
+}
+
+// The peer with the longest prefix that has the address; nullptr: none has.
+const WireguardPeerRow* find_peer(const WireguardRow& device, const IpAddress& destination) {
+  const WireguardPeerRow* found = nullptr;
+  int bits = -1;
+  for (const WireguardPeerRow& peer : device.peers) {
+    for (const IpPrefix& prefix : peer.allowed) {
+      if (!prefix.contains(destination) || prefix.bits <= bits) continue;
+      found = &peer;
+      bits = prefix.bits;
+    }
+  }
+  return found;
+}
+
+Result<void> add_endpoint(const RouteRow& route, const IpAddress& destination, PacketWay& way) {
+  WireguardSocket socket = TRY(WireguardSocket::open());
+  const WireguardRow device = TRY(socket.read(route.link));
+  way.local_port = device.port;
+  const WireguardPeerRow* peer = find_peer(device, destination);
+  if (peer == nullptr || !peer->endpoint) return {};
+  way.remote = peer->endpoint->ip;
+  way.remote_port = peer->endpoint->port;
+  if (peer->last_handshake == 0) return {};
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  way.handshake_age = std::chrono::duration_cast<std::chrono::seconds>(now) -
+                      std::chrono::seconds(peer->last_handshake);
   return {};
 }
 
@@ -70,6 +100,7 @@ Result<PacketWay> packet_way(const IpAddress& source, const IpAddress& destinati
   if (route->link == 0 || way.is_local || way.is_refused) return way;
   TRY_DURING(add_device(socket, *route, way), what);
   if (way.kind == "ipip") way.remote = way.via;
+  if (way.kind == "wireguard") TRY_DURING(add_endpoint(*route, destination, way), what);
   TRY(add_neighbour(socket, *route, way.via.value_or(destination), way));
   if (way.kind == "vxlan" && way.neighbour) TRY(add_remote(socket, *route, way));
   return way;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -13,7 +14,7 @@ namespace flannel {
 // What the kernel does with a packet that it forwards or sends, up to the device of the overlay.
 struct PacketWay {
   std::string device;            // by which it leaves; empty: it does not
-  std::string kind;              // of the device: "vxlan", "ipip", "bridge"; empty: hardware
+  std::string kind;              // of the device: "vxlan", "bridge"; empty: hardware
   bool is_up = false;            // the device
   std::optional<IpAddress> via;  // the gateway of the route; nullopt: none
   bool is_local = false;         // the destination is an address of this host
@@ -23,8 +24,12 @@ struct PacketWay {
   // kernel knows one at the moment.
   std::optional<Mac> neighbour;
   // Where the device sends packets on the underlay. vxlan: by the FDB entry of that MAC; ipip: to
-  // the gateway.
+  // the gateway; wireguard: to the endpoint of the peer whose prefix has the destination.
   std::optional<IpAddress> remote;
+  // WireGuard's UDP ports, there and here.
+  std::optional<std::uint16_t> remote_port, local_port;
+  // Since the last handshake with that peer of WireGuard; nullopt: there was none.
+  std::optional<std::chrono::seconds> handshake_age;
 };
 
 // Asks the kernel for the way of a packet from `source` that comes in by the device `in`; empty:

@@ -17,6 +17,10 @@ const LinkKind& table_of(const IpipSettings&) {
   return kIpipLink;
 }
 
+const LinkKind& table_of(const WireguardSettings&) {
+  return kWireguardLink;
+}
+
 template <typename... Kinds>
 std::array<const LinkKind*, sizeof...(Kinds)> all_tables(const std::variant<Kinds...>*) {
   return {&table_of(Kinds{})...};

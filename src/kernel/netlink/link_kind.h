@@ -54,6 +54,9 @@ const LinkKind& kind_of(const LinkSettings& settings);
 // By IFLA_INFO_KIND; nullptr: we make no such devices.
 const LinkKind* kind_named(std::string_view name);
 
-extern const LinkKind kVxlanLink, kTunLink, kIpipLink;
+extern const LinkKind kVxlanLink, kTunLink, kIpipLink, kWireguardLink;
+
+// Why a WireGuard device cannot listen on this port, which is in use.
+std::string wireguard_port_in_use(std::uint16_t port);
 
 }  // namespace flannel

@@ -38,6 +38,7 @@ class NetlinkBatch {
   void put(std::uint16_t attribute, std::string_view text);  // with a terminating NUL
   void put_big_endian(std::uint16_t attribute, std::uint16_t number);
   void put_flag(std::uint16_t attribute) { put_bytes(attribute, {}); }
+  void put_bytes(std::uint16_t attribute, NetlinkBytes payload);
 
   // Attributes put by `fill` become the contents of `attribute`.
   template <std::invocable Fill>
@@ -58,7 +59,6 @@ class NetlinkBatch {
 
  private:
   void begin(std::uint16_t type, std::uint16_t flags);
-  void put_bytes(std::uint16_t attribute, NetlinkBytes payload);
   std::size_t open_nest(std::uint16_t attribute);
   void close_nest(std::size_t start);
   void append(NetlinkBytes bytes);  // padded to four, counted in the request's length

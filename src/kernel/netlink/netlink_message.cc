@@ -59,14 +59,22 @@ std::optional<IpAddress> decode_ip(NetlinkBytes bytes, Family family) {
   return ip;
 }
 
+std::optional<NetlinkAttribute> NetlinkAttributeReader::next() {
+  NetlinkBytes bytes = rest_;
+  const auto header = take_header<nlattr>(bytes);
+  if (!header || header->nla_len < sizeof(nlattr) || header->nla_len > rest_.size()) {
+    rest_ = {};
+    return std::nullopt;
+  }
+  rest_ = rest_.subspan(std::min(netlink_aligned(header->nla_len), rest_.size()));
+  const std::size_t type = header->nla_type & NLA_TYPE_MASK;
+  return NetlinkAttribute{type, bytes.first(header->nla_len - sizeof(nlattr))};
+}
+
 void index_attributes(NetlinkBytes bytes, std::span<std::optional<NetlinkBytes>> by_type) {
-  while (bytes.size() >= sizeof(nlattr)) {
-    NetlinkBytes rest = bytes;
-    const auto header = *take_header<nlattr>(rest);
-    if (header.nla_len < sizeof(nlattr) || header.nla_len > bytes.size()) return;
-    const std::size_t type = header.nla_type & NLA_TYPE_MASK;
-    if (type < by_type.size()) by_type[type] = rest.first(header.nla_len - sizeof(nlattr));
-    bytes = bytes.subspan(std::min(netlink_aligned(header.nla_len), bytes.size()));
+  NetlinkAttributeReader attributes(bytes);
+  while (const auto attribute = attributes.next()) {
+    if (attribute->type < by_type.size()) by_type[attribute->type] = attribute->value;
   }
 }
 

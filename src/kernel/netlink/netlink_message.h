@@ -65,6 +65,23 @@ std::optional<Header> take_header(NetlinkBytes& bytes) {
   return header;
 }
 
+struct NetlinkAttribute {
+  std::size_t type = 0;
+  NetlinkBytes value;
+};
+
+// The attributes of a message or of an attribute that contains others. The results point into
+// `bytes`.
+class NetlinkAttributeReader {
+ public:
+  explicit NetlinkAttributeReader(NetlinkBytes bytes) : rest_(bytes) {}
+  // nullopt at the end, or at a damaged attribute: the remaining bytes are then discarded.
+  std::optional<NetlinkAttribute> next();
+
+ private:
+  NetlinkBytes rest_;
+};
+
 // Finds attributes by type. A damaged attribute ends the list; the last of equal types is used;
 // types above `Last` are skipped. The results point into `bytes`.
 void index_attributes(NetlinkBytes bytes, std::span<std::optional<NetlinkBytes>> by_type);

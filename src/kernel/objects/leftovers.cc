@@ -39,9 +39,24 @@ std::string name_of(int link, const Links& links) {
   return at == links.end() ? fmt::format("{}", link) : at->second.name;
 }
 
-Leftover leftover_of(RouteRow row, const Links& links, std::map<std::uint32_t, NexthopRow>& ids) {
+// The networks that WireGuard devices of ours have routes to: each has a blackhole behind it.
+std::set<IpPrefix> encrypted_networks(const std::vector<RouteRow>& routes, const Links& links) {
+  std::set<IpPrefix> networks;
+  for (const RouteRow& row : routes) {
+    if (is_ours(row) && backend_of(row.link, links) == kWireguardLink.backend) {
+      networks.insert(row.to);
+    }
+  }
+  return networks;
+}
+
+Leftover leftover_of(RouteRow row, const Links& links, std::map<std::uint32_t, NexthopRow>& ids,
+                     const std::set<IpPrefix>& encrypted) {
   if (row.type == RTN_BLACKHOLE) {
-    return {.backend = {}, .text = "blackhole " + to_string(row.to), .row = std::move(row)};
+    const bool is_behind = encrypted.contains(row.to);
+    return {.backend = is_behind ? kWireguardLink.backend : std::string_view(),
+            .text = "blackhole " + to_string(row.to),
+            .row = std::move(row)};
   }
   const auto id = ids.find(row.nexthop);
   const int link = row.link == 0 && id != ids.end() ? id->second.link : row.link;
@@ -92,8 +107,10 @@ Result<std::vector<Leftover>> find_leftovers(NetlinkSocket& socket) {
   }
 
   std::vector<Leftover> found;
-  for (RouteRow& row : TRY_DURING(route_rows(socket, kRouteProtocol), "list our routes")) {
-    if (is_ours(row)) found.push_back(leftover_of(std::move(row), links, ids));
+  auto routes = TRY_DURING(route_rows(socket, kRouteProtocol), "list our routes");
+  const std::set<IpPrefix> encrypted = encrypted_networks(routes, links);
+  for (RouteRow& row : routes) {
+    if (is_ours(row)) found.push_back(leftover_of(std::move(row), links, ids, encrypted));
   }
   for (const auto& [id, row] : ids) {
     if (!is_ours(row)) continue;

@@ -20,7 +20,7 @@
 namespace flannel {
 
 struct Leftover {
-  std::string_view backend;  // "udp", "vxlan", "ipip", "host-gw"; empty: of several backends
+  std::string_view backend;  // "vxlan"; empty: of several backends
   std::string text;          // "device flannel.1", "route 10.5.2.0/24 via 192.0.2.2 dev eth0"
   std::variant<LinkRow, RouteRow, NexthopRow> row;
 };

@@ -134,6 +134,10 @@ Result<void> LinkSetup::change(const LinkRow& row, const Link& link) {
     return fail(ErrorKind::invalid, "change " + link.name + ": this needs a new device");
   }
   keep_ipv6_quiet(link.name);
+  // Before the device is up, so that it never sends from another port.
+  if (const auto* wireguard = std::get_if<WireguardSettings>(&link.kind)) {
+    TRY_DURING(wireguard_.set_up(row, *wireguard), "set up " + link.name);
+  }
   NetlinkBatch batch;
   const LinkKind& kind = kind_of(link.kind);
   if (kind.has_changeable && kind.has_changeable(link.kind, *row.settings)) {

@@ -6,6 +6,7 @@
 #include "base/result.h"
 #include "kernel/netlink/devices.h"
 #include "kernel/netlink/netlink_socket.h"
+#include "kernel/objects/wireguard_devices.h"
 #include "plan/net_state.h"
 
 namespace flannel {
@@ -14,7 +15,8 @@ namespace flannel {
 // name exists and is of a kind that we do not make; it is left unchanged.
 class LinkSetup {
  public:
-  LinkSetup(NetlinkSocket& socket, Devices& devices) : socket_(socket), devices_(devices) {}
+  LinkSetup(NetlinkSocket& socket, Devices& devices, WireguardDevices& wireguard)
+      : socket_(socket), devices_(devices), wireguard_(wireguard) {}
 
   // Creates the device, or changes its MTU, MAC, learning, queue length, check of sources and state
   // in place, which preserves addresses and routes. ErrorKind::invalid: the change needs a new
@@ -38,6 +40,7 @@ class LinkSetup {
 
   NetlinkSocket& socket_;
   Devices& devices_;
+  WireguardDevices& wireguard_;
 };
 
 }  // namespace flannel

@@ -19,6 +19,7 @@ bool can_run_together(const KernelChange& a, const KernelChange& b) {
     return std::holds_alternative<Kind>(a.object) == std::holds_alternative<Kind>(b.object);
   };
   return same_kind.operator()<Address>() && same_kind.operator()<Route>() &&
+         same_kind.operator()<Shared<WireguardPeer>>() &&
          (a.op == Op::remove) == (b.op == Op::remove) &&
          !std::holds_alternative<Shared<Link>>(b.object);
 }
@@ -45,9 +46,13 @@ std::vector<Result<void>> LinuxKernel::apply(std::span<const KernelChange> chang
     } else {
       while (last < changes.size() && can_run_together(changes[first], changes[last]))
         ++last;
-      ChangeRun(socket_, devices, last_written_, changes.subspan(first, last - first),
-                std::span(results).subspan(first, last - first))
-          .carry_out();
+      const auto run = changes.subspan(first, last - first);
+      const auto run_results = std::span(results).subspan(first, last - first);
+      if (std::holds_alternative<Shared<WireguardPeer>>(run.front().object)) {
+        wireguard_.change_peers(devices, run, run_results);
+      } else {
+        ChangeRun(socket_, devices, last_written_, run, run_results).carry_out();
+      }
     }
     first = last;
   }
@@ -56,7 +61,7 @@ std::vector<Result<void>> LinuxKernel::apply(std::span<const KernelChange> chang
 
 Result<void> LinuxKernel::apply_link(const KernelChange& change, Devices& devices) {
   const Link& link = *std::get<Shared<Link>>(change.object);
-  LinkSetup setup(socket_, devices);
+  LinkSetup setup(socket_, devices, wireguard_);
   auto result = [&]() -> Result<void> {
     switch (change.op) {
       case Op::put:

@@ -11,6 +11,7 @@
 #include "kernel/netlink/devices.h"
 #include "kernel/netlink/netlink_socket.h"
 #include "kernel/objects/last_written.h"
+#include "kernel/objects/wireguard_devices.h"
 #include "plan/kernel.h"
 
 namespace flannel {
@@ -65,6 +66,7 @@ class LinuxKernel final : public Kernel {
   void delete_orphans(std::set<std::uint32_t> orphans);
 
   NetlinkSocket socket_;
+  WireguardDevices wireguard_;
   std::size_t plain_routes_;
   LastWritten last_written_;
   std::set<std::uint32_t> orphans_seen_;

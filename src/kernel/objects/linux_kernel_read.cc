@@ -100,6 +100,9 @@ Result<void> LinuxKernel::read_link(const std::string& name, Reading& reading) {
   auto link = TRY(reading.devices.as_link(*row));
   link.strict_source_check = is_source_check_strict(row->rp_filter);
   link.software_checksums = has_software_checksums(*row, reading.scope);
+  if (std::holds_alternative<WireguardSettings>(link.kind)) {
+    TRY(wireguard_.read(*row, link, reading.state.wireguard));
+  }
   reading.state.links.push_back(std::move(link));
   TRY(read_addresses(*row, reading));
   TRY(read_neighbours(*row, reading));

@@ -5,7 +5,7 @@ import json
 import shutil
 import threading
 
-from .overlay import IPIP, NETWORK, NETWORK6, device, key_of, missing, subnet, wait_complete
+from .overlay import IPIP, NETWORK, NETWORK6, WIREGUARD, device, key_of, missing, subnet, wait_complete
 from .shell import wait_until
 
 # Hosts choose their subnets at random up to these. The subnets of the networks above them belong to
@@ -130,7 +130,7 @@ class Cluster:
         """Removes all state, as if no daemon had ever run on the hosts; the daemons must be stopped."""
         for host in self.hosts:
             for version in self.versions:
-                for name in (device(version), IPIP):
+                for name in (device(version), IPIP, WIREGUARD[version]):
                     host.ns.ip("link", "del", name, check=False)
                 host.ns.ip(f"-{version}", "route", "flush", "proto", "250", check=False)
             host.daemon.subnet_file.unlink(missing_ok=True)

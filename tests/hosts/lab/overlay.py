@@ -11,6 +11,7 @@ NETWORK = "10.5.0.0/16"
 NETWORK6 = "fd00:5::/48"
 IPIP = "flannel.ipip"  # the device of the ipip backend
 NETWORKS = {4: NETWORK, 6: NETWORK6}
+WIREGUARD = {4: "flannel-wg", 6: "flannel-wg-v6"}  # the devices of the wireguard backend
 
 
 def subnet(host, version=4):
@@ -75,6 +76,27 @@ def fdb_rows(host, version=4):
     return {f"fdb {row['mac']} dst {row['dst']} dev {link}" for row in rows if "dst" in row}
 
 
+def wireguard_peers(host, version=4):
+    """The peers of the wireguard device, by public key, as (endpoint, allowed IPs); {}: there is no device."""
+    shown = host.ns.run("wg", "show", WIREGUARD[version], "dump", check=False)
+    peers = (line.split("\t") for line in shown.splitlines()[1:])
+    return {key: (endpoint, allowed) for key, _, endpoint, allowed, *_ in peers}
+
+
+def wireguard_key(host, version=4):
+    """The public key of the wireguard device; "": there is none."""
+    return host.ns.run("wg", "show", WIREGUARD[version], "public-key", check=False).strip()
+
+
+def wireguard_rows(host, version=4):
+    """The peers of the wireguard device that have an endpoint."""
+    return {
+        f"wg peer {key} allowed-ips {allowed} dev {WIREGUARD[version]}"
+        for key, (endpoint, allowed) in wireguard_peers(host, version).items()
+        if endpoint != "(none)"
+    }
+
+
 def rows(host, version=4):
     return route_rows(host, version) | neighbour_rows(host, version) | fdb_rows(host, version)
 
@@ -102,6 +124,9 @@ def wanted_rows(peer, backend, version=4):
         return {f"route {cidr} via {peer.underlay(version)} dev {IPIP} onlink"}
     if backend == "host-gw":
         return {f"route {cidr} via {peer.underlay(version)} dev eth0"}
+    if backend == "wireguard":
+        link, key = WIREGUARD[version], wireguard_key(peer, version)
+        return {f"route {NETWORKS[version]} dev {link}", f"wg peer {key} allowed-ips {cidr} dev {link}"}
     return vxlan_rows(cidr, vtep_mac(peer, version), peer.underlay(version))
 
 
@@ -111,6 +136,8 @@ def missing(hosts, backend, versions=(4,)):
     for version in versions:
         for host in hosts:
             have = rows(host, version)
+            if backend == "wireguard":
+                have |= wireguard_rows(host, version)
             for peer in hosts:
                 if peer is not host:
                     found += [f"{host.name}: {row}" for row in wanted_rows(peer, backend, version) - have]

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// Hosts change from and to WireGuard, which takes packets only from hosts whose key it knows.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "support/agent_fixture.h"
+
+namespace flannel::agent_wireguard_test {
+namespace {
+
+using std::chrono::seconds;
+
+constexpr const char* kOurKey = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+constexpr const char* kTheirKey = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
+constexpr const char* kWireguard = R"({"Network":"10.5.0.0/16","Backend":{"Type":"wireguard"}})";
+constexpr const char* kVxlanRoute = "route 10.5.9.0/24 via 10.5.9.0 dev flannel.1 onlink\n";
+constexpr const char* kNetworkRoute = "route 10.5.0.0/16 dev flannel-wg\n";
+
+std::string vxlan_lease() {
+  return R"({"PublicIP":"192.0.2.9","BackendType":"vxlan","BackendData":{"VNI":1,)"
+         R"("VtepMAC":"02:00:00:00:00:09"},"Backend":{"Type":"vxlan","VNI":1,"Port":8472}})";
+}
+std::string wireguard_lease(const std::string& key = kTheirKey) {
+  return fmt::format(R"({{"PublicIP":"192.0.2.9","BackendType":"wireguard","BackendData":)"
+                     R"({{"PublicKey":"{}","Port":51820}},"Backend":{{"Type":"wireguard"}}}})",
+                     key);
+}
+std::string peer_line(const std::string& key = kTheirKey) {
+  return fmt::format("wg peer {} dev flannel-wg endpoint 192.0.2.9:51820 allowed-ips 10.5.9.0/24\n",
+                     key);
+}
+
+using WireguardAgentTest = AgentTest;
+
+TEST_F(WireguardAgentTest, AnnouncesItsKeyAndRoutesTheNetwork) {
+  put("10.5.9.0-24", wireguard_lease());
+  configure(kWireguard);
+  ASSERT_EQ(ready_, 1) << fatal_;
+  EXPECT_TRUE(announces(fmt::format(R"("BackendData":{{"PublicKey":"{}","Port":51820}})", kOurKey)))
+      << record();
+  EXPECT_TRUE(has(peer_line())) << kernel_.dump();
+  EXPECT_TRUE(has(kNetworkRoute)) << kernel_.dump();
+  EXPECT_TRUE(has("blackhole 10.5.0.0/16\n")) << kernel_.dump();
+  EXPECT_FALSE(has("route 10.5.9.0/24")) << kernel_.dump();
+  EXPECT_EQ(problems(), std::vector<std::string>{});
+}
+
+TEST_F(WireguardAgentTest, APeerThatChangesFirstIsSentToAsBeforeUntilItCanKnowOurKey) {
+  put("10.5.9.0-24", vxlan_lease());
+  configure(kVxlan);
+  put("10.5.9.0-24", wireguard_lease());
+  EXPECT_TRUE(has(kVxlanRoute)) << kernel_.dump();
+  EXPECT_TRUE(has(peer_line())) << "it may send by wireguard: " << kernel_.dump();
+  loop_.advance(Dataplanes::kLinger + seconds(1));
+  loop_.run_until_idle();
+  EXPECT_TRUE(has(peer_line())) << "we follow later: " << kernel_.dump();
+  configure(kWireguard);
+  EXPECT_FALSE(has(kVxlanRoute)) << kernel_.dump();
+  EXPECT_TRUE(has(peer_line())) << kernel_.dump();
+  EXPECT_TRUE(has(kNetworkRoute)) << kernel_.dump();
+  loop_.advance(Dataplanes::kLinger + seconds(1));
+  loop_.run_until_idle();
+  EXPECT_FALSE(has("flannel.1 ")) << kernel_.dump();
+}
+
+TEST_F(WireguardAgentTest, APeerThatLeavesWireguardIsLetInForAMinute) {
+  put("10.5.9.0-24", wireguard_lease());
+  configure(kWireguard);
+  configure(kVxlan);
+  EXPECT_TRUE(has("route 10.5.9.0/24 dev flannel-wg\n")) << kernel_.dump();
+  EXPECT_FALSE(has("10.5.0.0/16")) << "what we route singly needs no more: " << kernel_.dump();
+  put("10.5.9.0-24", vxlan_lease());
+  EXPECT_TRUE(has(kVxlanRoute)) << kernel_.dump();
+  EXPECT_TRUE(has(peer_line())) << "it may not have seen our lease: " << kernel_.dump();
+  loop_.advance(Dataplanes::kLinger + seconds(1));
+  loop_.run_until_idle();
+  EXPECT_FALSE(has("flannel-wg")) << kernel_.dump();
+  EXPECT_TRUE(has(kVxlanRoute)) << kernel_.dump();
+}
+
+TEST_F(WireguardAgentTest, AnotherKeyTakesThePlaceOfTheFormer) {
+  const std::string other = "AwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwM=";
+  put("10.5.9.0-24", wireguard_lease());
+  configure(kWireguard);
+  put("10.5.9.0-24", wireguard_lease(other));
+  EXPECT_TRUE(has(peer_line(other))) << kernel_.dump();
+  EXPECT_FALSE(has("wg peer " + std::string(kTheirKey))) << kernel_.dump();
+}
+
+TEST_F(WireguardAgentTest, ACopyOfOurKeyFileIsNamed) {
+  put("10.5.9.0-24", wireguard_lease(kOurKey));
+  configure(kWireguard);
+  EXPECT_NE(only_problem().find("it announces our own public key"), std::string::npos)
+      << only_problem();
+}
+
+// Upstream's device stays where its daemon was killed.
+TEST_F(WireguardAgentTest, ADeviceThatIsThereIsTakenOver) {
+  put("10.5.9.0-24", wireguard_lease());
+  configure(kWireguard);
+  const std::string had = kernel_.dump();
+  kernel_.take_log();
+  start_agent();
+  EXPECT_EQ(kernel_.take_log(), "");
+  EXPECT_EQ(kernel_.dump(), had);
+}
+
+}  // namespace
+}  // namespace flannel::agent_wireguard_test
