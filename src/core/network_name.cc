@@ -37,4 +37,9 @@ std::string prefix_of_network(std::string_view prefix, std::string_view name) {
   return std::string(prefix).append("/").append(name);
 }
 
+std::string prefix_without_network(std::string_view prefix, std::string_view name) {
+  if (!name.empty()) prefix.remove_suffix(name.size() + 1);
+  return prefix.empty() ? "/" : std::string(prefix);
+}
+
 }  // namespace flannel

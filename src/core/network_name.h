@@ -20,5 +20,7 @@ Result<void> check_network_name(std::string_view name);
 // Returns the prefix of the keys of this network. An empty `name`: there is one network, without a
 // name, and `prefix` is its own.
 std::string prefix_of_network(std::string_view prefix, std::string_view name);
+// Returns the prefix of all networks from what prefix_of_network() returned for this name.
+std::string prefix_without_network(std::string_view prefix, std::string_view name);
 
 }  // namespace flannel

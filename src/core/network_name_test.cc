@@ -28,6 +28,9 @@ TEST(NetworkName, IsTheLastPartOfThePrefix) {
   EXPECT_EQ(prefix_of_network("/coreos.com/network", "blue"), "/coreos.com/network/blue");
   EXPECT_EQ(prefix_of_network("/coreos.com/network/", "blue"), "/coreos.com/network/blue");
   EXPECT_EQ(prefix_of_network("/coreos.com/network", ""), "/coreos.com/network");
+  EXPECT_EQ(prefix_without_network("/coreos.com/network/blue", "blue"), "/coreos.com/network");
+  EXPECT_EQ(prefix_without_network("/blue", "blue"), "/");
+  EXPECT_EQ(prefix_without_network("/coreos.com/network", ""), "/coreos.com/network");
 }
 
 }  // namespace

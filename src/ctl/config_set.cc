@@ -5,6 +5,7 @@
 
 #include "base/parse.h"
 #include "core/move_notes.h"
+#include "core/network_name.h"
 #include "ctl/change_report.h"
 #include "ctl/command.h"
 #include "ctl/config_text.h"
@@ -12,6 +13,7 @@
 #include "ctl/host_check.h"
 #include "ctl/network_report.h"
 #include "ctl/store_session.h"
+#include "ctl/stored_networks.h"
 
 namespace flannel {
 namespace {
@@ -35,6 +37,26 @@ void warn_of_lost_notes(std::string_view before, std::string_view now, const Ter
   if (!had || !has || *had == *has || *had == MoveNotes{}) return;
   print_warnings({"the notes about a move (MovedTo, MovedFrom) in the store are not kept"},
                  terminal);
+}
+
+// Fails if hosts could not have the network beside another one. The user may lack the right to read
+// the others, which is a warning.
+Result<void> check_beside_others(const NetworkConfig& config, const CtlOptions& options,
+                                 const Terminal& terminal) {
+  if (options.network.empty()) return {};
+  CtlOptions all = options;
+  all.network.clear();
+  all.store.prefix = prefix_without_network(options.store.prefix, options.network);
+  const auto networks = read_networks(all, terminal);
+  if (!networks) {
+    print_warnings({"not compared with the other networks: " + networks.error().text}, terminal);
+    return {};
+  }
+  for (const StoredNetwork& other : *networks) {
+    if (other.name == options.network) continue;
+    TRY_DURING(check_beside(config, other), "not written; --force writes it all the same");
+  }
+  return {};
 }
 
 Result<void> write(StoreSession& store, const std::string& text, Revision seen) {
@@ -73,6 +95,7 @@ Result<void> run_config_set(const CtlOptions& options, const Terminal& terminal)
     terminal.out << "unchanged, the store has this configuration already\n";
     return wait_if_asked(store, report.config, text, options, terminal);
   }
+  if (!options.force) TRY(check_beside_others(report.config, options, terminal));
   if (snapshot.config) warn_of_lost_notes(snapshot.config->text, text, terminal);
   print_warnings(clashes_on_this_host(report.config, options, terminal), terminal);
   const ChangeReport change = report_on_change(snapshot, report);

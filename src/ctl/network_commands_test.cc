@@ -77,6 +77,21 @@ TEST_F(NetworkCommandsTest, ANetworkThatNoHostCouldHaveBesideAnotherIsNotMade) {
             std::string::npos);
 }
 
+TEST_F(NetworkCommandsTest, AChangeThatNoHostCouldHaveBesideAnotherIsNotWritten) {
+  ctl({"network", "create", "blue", kBlue});
+  ctl({"network", "create", "green", kGreen});
+  const char* inside = R"({"Network":"10.5.3.0/24","Backend":{"Type":"host-gw"}})";
+  const Said refused = ctl({"--network=green", "config", "set", inside});
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_NE(refused.err.find("10.5.3.0/24 overlaps 10.5.0.0/16, the range of the network blue"),
+            std::string::npos)
+      << refused.err;
+  EXPECT_EQ(store->snapshot(std::string(kPrefix) + "/green").config->text, kGreen);
+  const char* own = R"({"Network":"10.6.0.0/16","Backend":{"Type":"host-gw"}})";
+  EXPECT_EQ(ctl({"--network=green", "config", "set", own}).code, 0);
+  EXPECT_EQ(ctl({"--network=green", "--force", "config", "set", inside}).code, 0);
+}
+
 TEST_F(NetworkCommandsTest, ANetworkThatHostsUseIsDeletedByForceAlone) {
   EXPECT_NE(ctl({"network", "delete", "blue"}).err.find("there is no network blue"),
             std::string::npos);

@@ -61,6 +61,7 @@ std::string underlay_text(const Json& underlay) {
 }
 
 std::string store_text(const Json& store) {
+  if (text_of(store, "name").empty()) return "not asked";  // this host is in no network now
   return fmt::format("{}, {} for {}", text_of(store, "name"),
                      store.value("connected", false) ? "connected" : "AWAY",
                      time_of(store, "for_s"));

@@ -13,8 +13,9 @@ void Publisher::publish() {
   const Agent* agent = parts_.agent();
   const bool connected = agent != nullptr && agent->follower().connected();
   if (std::exchange(connected_, connected) != connected) since_ = parts_.loop.now();
-  StatusSnapshot status =
-      agent != nullptr ? status_of(*agent, agent->store(), since_) : StatusSnapshot();
+  StatusSnapshot status;
+  status.store.since = since_;
+  if (agent != nullptr) status = status_of(*agent, agent->store(), since_);
   std::vector<Problem> problems = agent != nullptr ? agent->problems() : parts_.problems();
   if (!parts_.network.empty()) {
     for (Problem& problem : problems)

@@ -14,6 +14,14 @@ namespace flannel {
 namespace {
 
 constexpr std::size_t kLongestDeviceName = 15;  // IFNAMSIZ without the zero
+
+// The hash FNV-1a of 32 bits, which is the same on all machines and in all releases.
+std::uint32_t fnv1a(std::string_view text) {
+  std::uint32_t hash = 2166136261U;
+  for (const char c : text)
+    hash = (hash ^ static_cast<unsigned char>(c)) * 16777619U;
+  return hash;
+}
 constexpr std::size_t kLongestName = 64;
 constexpr std::size_t kShownId = 12;  // as `docker network ls` shows it
 
@@ -109,7 +117,11 @@ WishedNetwork WishedNetwork::of(std::string name, const SubnetEnv& env) {
 }
 
 std::string WishedNetwork::bridge() const {
-  return ("docker-" + name).substr(0, kLongestDeviceName);
+  const std::string whole = "docker-" + name;
+  if (whole.size() <= kLongestDeviceName) return whole;
+  // The networks of one host have names that begin alike.
+  const std::string number = fmt::format("-{:05x}", fnv1a(name) & 0xfffff);
+  return whole.substr(0, kLongestDeviceName - number.size()) + number;
 }
 
 DockerStep next_step(const WishedNetwork& wished, const std::vector<DockerNetwork>& there) {

@@ -28,7 +28,8 @@ struct WishedNetwork {
   std::string overlay;    // "10.5.0.0/16", or both networks with a comma between; for the label
 
   static WishedNetwork of(std::string name, const SubnetEnv& env);
-  // The name of its bridge: "docker-" and the name, of which the kernel allows 15 characters.
+  // The name of its bridge: "docker-" and the name, or of a longer name than the 15 characters that
+  // the kernel allows, its beginning and a number that is made of the whole.
   std::string bridge() const;
   bool operator==(const WishedNetwork&) const = default;
 };

@@ -133,7 +133,9 @@ TEST(DockerNetworkTest, TextsOfDockerAreShownInOneLine) {
 
 TEST(DockerNetworkTest, TheBridgeHasANameThatTheKernelTakes) {
   EXPECT_EQ(WishedNetwork::of("flannel", env()).bridge(), "docker-flannel");
-  EXPECT_EQ(WishedNetwork::of("a-network-of-ours", env()).bridge(), "docker-a-networ");
+  EXPECT_EQ(WishedNetwork::of("flannel1", env()).bridge(), "docker-flannel1");
+  EXPECT_EQ(WishedNetwork::of("flannel-blue", env()).bridge(), "docker-fl-62ebe");
+  EXPECT_EQ(WishedNetwork::of("flannel-green", env()).bridge(), "docker-fl-499d1");
 }
 
 TEST(DockerNetworkTest, SomeNamesAreRefused) {

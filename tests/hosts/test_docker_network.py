@@ -16,6 +16,7 @@ from lab import wait_until
 from lab.cluster import Cluster
 from lab.docker import Engine, fetched, fetched_as, installed, nginx
 from lab.flanneld import ctl
+from lab.networks import Networks, env
 from lab.overlay import key_of, subnet
 
 NAME = "flannel"
@@ -266,3 +267,22 @@ def test_a_lease_that_is_renumbered_leaves_the_network_and_its_containers(lab, r
     one.engine.docker("network", "rm", NAME)
     wait_until(lambda: network(one) and subnets_of(network(one)) == [subnet(one)], "the new subnet")
     wait_until(lambda: "docker-network-differs" not in problems(one), "no problem")
+
+
+def test_each_of_several_networks_has_one_of_its_own(lab, release):
+    backends = {"blue": {"Type": "vxlan"}, "green": {"Type": "host-gw"}}
+    networks = Networks(lab, "sqlite", backends, flags=[f"--docker-network={NAME}"])
+    for host in networks.hosts:
+        host.engine = Engine(host, release)
+        host.daemon.environment["DOCKER_HOST"] = f"unix://{host.engine.socket}"
+    networks.start(containers=False)
+    one, two = networks.hosts
+    for host in networks.hosts:
+        host.engine.start().load_image()
+        for name in networks.names:
+            wait_until(lambda: network(host, f"{NAME}-{name}"), lambda: f"{name}: {networks.status(host, name)['problems']}")
+    web = nginx(one.engine, flags=["--network=flannel-blue"])
+    assert ipaddress.ip_address(web.address) in ipaddress.ip_interface(env(one, "blue")["FLANNEL_SUBNET"]).network
+    clients = {name: two.engine.container(name, flags=[f"--network={NAME}-{name}"]) for name in networks.names}
+    wait_until(lambda: fetched(clients["blue"], web.address), "web in blue")
+    assert not fetched(clients["green"], web.address)
