@@ -240,6 +240,7 @@ TEST(WireguardTest, WrongOptionsAreRefusedWithoutThePsk) {
   EXPECT_EQ(
       refusal(R"("Mode":"Auto")"),
       "Mode \"Auto\" in the wireguard backend's options: must be separate, auto, ipv4 or ipv6");
+  EXPECT_EQ(refusal(R"("PSK":["secret"])").find("secret"), std::string::npos);
   EXPECT_EQ(refusal(R"("PSK":"secret")"),
             "PSK in the wireguard backend's options: must be the base64 text of 32 bytes, as \"wg "
             "genkey\" writes");

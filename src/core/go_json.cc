@@ -9,6 +9,7 @@
 #include "base/nearest.h"
 #include "base/parse.h"
 #include "base/printable.h"
+#include "base/redaction.h"
 #include "core/json_mistake.h"
 
 namespace flannel {
@@ -293,7 +294,8 @@ Failure JsonObject::refuse(std::string_view key, std::string_view rule) const {
 Failure JsonObject::refuse(std::string_view key, const Member& member,
                            std::string_view rule) const {
   return fail(ErrorKind::invalid,
-              fmt::format("{} {} in {}: {}", key, shortened(member.json), what_, rule));
+              fmt::format("{} {} in {}: {}", key,
+                          names_secret(key) ? kHidden : shortened(member.json), what_, rule));
 }
 
 }  // namespace flannel

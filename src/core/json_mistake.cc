@@ -9,6 +9,7 @@
 #include "base/characters.h"
 #include "base/parse.h"
 #include "base/printable.h"
+#include "base/redaction.h"
 
 namespace flannel {
 namespace {
@@ -100,8 +101,9 @@ std::string line_and_column(std::string_view before) {
   return fmt::format("line {}, column {}", line, column);
 }
 
-// The text around the position, from the same line only.
+// The text around the position, from the same line only. Of a text with a secret nothing is shown.
 std::string excerpt(std::string_view text, std::size_t at) {
+  if (without_secrets(text) != text) return "";
   const std::string_view before = text.substr(0, at);
   const auto line_break = before.rfind('\n');
   const std::size_t line = line_break == before.npos ? 0 : line_break + 1;

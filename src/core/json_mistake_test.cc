@@ -25,6 +25,12 @@ TEST(JsonMistakeTest, NamesThePlaceTheCharacterAndWhatBelongsThere) {
       << "columns are characters";
 }
 
+TEST(JsonMistakeTest, ShowsNothingOfATextWithASecret) {
+  EXPECT_EQ(mistake(R"({"PSK": "c2VjcmV0" "Type": "wireguard"})"),
+            "test: not JSON: line 1, column 21: a double quote (\") where ',' or '}' belongs; is a "
+            "comma missing before it?");
+}
+
 TEST(JsonMistakeTest, TypographicQuotes) {
   EXPECT_EQ(mistake("{\u201cNetwork\u201d: \u201c10.5.0.0/16\u201d}"),
             "test: not JSON: line 1, column 2: a typographic quote (U+201C) where a key in double "

@@ -48,8 +48,10 @@ std::vector<Way> ways(const DaemonView& daemon, const HostView& host) {
     for (const PeerView& peer : daemon.peers) {
       for (const IpPrefix& subnet : peer.subnets) {
         if (subnet.family() != own.family()) continue;
+        const auto device = packet_device(container_in(own), container_in(subnet), bridge);
+        if (!device || device->empty() || !devices.insert(*device).second) continue;
         const auto way = packet_way(container_in(own), container_in(subnet), bridge);
-        if (!way || way->device.empty() || !devices.insert(way->device).second) continue;
+        if (!way) continue;
         all.push_back({container_in(own), container_in(subnet), bridge, way->device,
                        ports ? *ports : std::vector<std::string>(),
                        tunnel_packets(daemon, peer, *way)});

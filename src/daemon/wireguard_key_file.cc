@@ -104,8 +104,13 @@ Result<WireguardIdentity> load_or_make_wireguard_key(const WireguardKeyPlaces& p
   const WireguardIdentity identity{TRY(public_key_of(*secret)), *secret};
   if (const auto kept = write_key(home, *secret); !kept) {
     log::warning(
-        "the private WireGuard key cannot be kept, and is another after the next start",
-        {{"file", home}, {"why", kept.error().text}, {"cure", "give a writable --state-dir"}});
+        is_new ? "the private WireGuard key cannot be kept, and is another after the next start"
+               : "upstream's private WireGuard key cannot be taken over, and is gone with the "
+                 "next boot",
+        {{"file", home},
+         {"why", kept.error().text},
+         {"remedy", is_given ? "make the folder of WIREGUARD_KEY_FILE writable, or unset it"
+                             : "give a writable --state-dir"}});
   } else {
     log::info(is_new ? "made a WireGuard key for this host" : "took over upstream's WireGuard key",
               {{"file", home}, {"public_key", to_string(identity.key)}});

@@ -189,7 +189,12 @@ void Reconciler::count_corrections(std::vector<KernelChange> unexpected) {
     return pending_.find(key_of(change.object)) || is_on_missing_link(change.object);
   });
   counters_.corrections += unexpected.size();
-  if (unexpected.empty()) {
+  // An endpoint that has roamed is put back when it is stale, and nothing reports what others
+  // change of WireGuard peers: no program can make us correct these quickly.
+  const bool is_fight = !std::ranges::all_of(unexpected, [](const KernelChange& change) {
+    return std::holds_alternative<Shared<WireguardPeer>>(change.object);
+  });
+  if (!is_fight) {
     corrective_syncs_ = 0;
     gaps_.reset();
   } else if (++corrective_syncs_ >= kPatience) {

@@ -80,30 +80,54 @@ Result<void> add_device(NetlinkSocket& socket, const RouteRow& route, PacketWay&
   return {};
 }
 
+Result<RouteRow> find_route(NetlinkSocket& socket, const IpAddress& source,
+                            const IpAddress& destination, const std::string& in) {
+  const int index = in.empty() ? 0 : static_cast<int>(::if_nametoindex(in.c_str()));
+  if (!in.empty() && index == 0) return fail(ErrorKind::not_found, "no device " + in);
+  NetlinkBatch request;
+  get_forward_path(request, source, destination, index);
+  const auto route = TRY(ask_row(socket, request, decode_route));
+  if (!route) return fail(ErrorKind::system, "the kernel's answer is no route");
+  return *route;
+}
+
+bool has_device(const RouteRow& route) {
+  return route.link != 0 && route.type == RTN_UNICAST;
+}
+
 }  // namespace
 
 Result<PacketWay> packet_way(const IpAddress& source, const IpAddress& destination,
                              const std::string& in) {
-  NetlinkSocket socket = TRY(NetlinkSocket::open());
   const std::string what = "find the route to " + to_string(destination);
-  const int index = in.empty() ? 0 : static_cast<int>(::if_nametoindex(in.c_str()));
-  if (!in.empty() && index == 0) return fail(ErrorKind::not_found, what + ": no device " + in);
-  NetlinkBatch request;
-  get_forward_path(request, source, destination, index);
-  const auto route = TRY_DURING(ask_row(socket, request, decode_route), what);
-  if (!route) return fail(ErrorKind::system, what + ": the kernel's answer is no route");
+  NetlinkSocket socket = TRY(NetlinkSocket::open());
+  const RouteRow route = TRY_DURING(find_route(socket, source, destination, in), what);
   PacketWay way;
-  way.via = route->via;
-  way.is_local = route->type == RTN_LOCAL;
+  way.via = route.via;
+  way.is_local = route.type == RTN_LOCAL;
   way.is_refused =
-      route->type == RTN_BLACKHOLE || route->type == RTN_UNREACHABLE || route->type == RTN_PROHIBIT;
-  if (route->link == 0 || way.is_local || way.is_refused) return way;
-  TRY_DURING(add_device(socket, *route, way), what);
+      route.type == RTN_BLACKHOLE || route.type == RTN_UNREACHABLE || route.type == RTN_PROHIBIT;
+  if (!has_device(route)) return way;
+  TRY_DURING(add_device(socket, route, way), what);
   if (way.kind == "ipip") way.remote = way.via;
-  if (way.kind == "wireguard") TRY_DURING(add_endpoint(*route, destination, way), what);
-  TRY(add_neighbour(socket, *route, way.via.value_or(destination), way));
-  if (way.kind == "vxlan" && way.neighbour) TRY(add_remote(socket, *route, way));
+  if (way.device == kWireguardDevice || way.device == kWireguardDevice6) {
+    const auto added = add_endpoint(route, destination, way);
+    if (!added && added.error().kind != ErrorKind::denied) {
+      return Failure(Error(added.error()).during(what));
+    }
+  }
+  TRY(add_neighbour(socket, route, way.via.value_or(destination), way));
+  if (way.kind == "vxlan" && way.neighbour) TRY(add_remote(socket, route, way));
   return way;
+}
+
+Result<std::string> packet_device(const IpAddress& source, const IpAddress& destination,
+                                  const std::string& in) {
+  NetlinkSocket socket = TRY(NetlinkSocket::open());
+  const RouteRow route = TRY(find_route(socket, source, destination, in));
+  PacketWay way;
+  if (has_device(route)) TRY(add_device(socket, route, way));
+  return way.device;
 }
 
 }  // namespace flannel

@@ -24,7 +24,8 @@ struct PacketWay {
   // kernel knows one at the moment.
   std::optional<Mac> neighbour;
   // Where the device sends packets on the underlay. vxlan: by the FDB entry of that MAC; ipip: to
-  // the gateway; wireguard: to the endpoint of the peer whose prefix has the destination.
+  // the gateway; wireguard: to the endpoint of the peer whose prefix has the destination, if the
+  // device is ours and this process has CAP_NET_ADMIN.
   std::optional<IpAddress> remote;
   // WireGuard's UDP ports, there and here.
   std::optional<std::uint16_t> remote_port, local_port;
@@ -37,5 +38,9 @@ struct PacketWay {
 // takes no packet of this source from that device (rp_filter).
 Result<PacketWay> packet_way(const IpAddress& source, const IpAddress& destination,
                              const std::string& in);
+// Returns the device of that way alone, empty if there is none: packet_way() reads all peers of the
+// device.
+Result<std::string> packet_device(const IpAddress& source, const IpAddress& destination,
+                                  const std::string& in);
 
 }  // namespace flannel

@@ -81,9 +81,13 @@ Result<void> WireguardDevices::read(const LinkRow& row, Link& link,
 
 Result<void> WireguardDevices::set_up(const LinkRow& row, const WireguardSettings& settings) {
   WireguardSocket* const socket = TRY(this->socket());
-  const WireguardRow have = TRY(socket->read(row.index));
+  const auto have = socket->read(row.index);
+  if (!have) {
+    socket_.reset();  // the module may have been loaded anew, with another family number
+    return Failure(have.error());
+  }
   NetlinkBatch batch;
-  if (!put_wireguard(batch, socket->family(), have, settings)) return {};
+  if (!put_wireguard(batch, socket->family(), *have, settings)) return {};
   for (const auto& outcome : socket->transact(batch)) {
     if (outcome) continue;
     if (outcome.error().kind != ErrorKind::exists) return outcome;
