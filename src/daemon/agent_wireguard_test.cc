@@ -78,6 +78,18 @@ TEST_F(WireguardAgentTest, APeerThatLeavesWireguardIsLetInForAMinute) {
   EXPECT_TRUE(has(kVxlanRoute)) << kernel_.dump();
 }
 
+TEST_F(WireguardAgentTest, APeerThatLeavesIsLetInForAMinuteWhereWireguardStays) {
+  put("10.5.9.0-24", wireguard_lease());
+  configure(kWireguard);
+  put("10.5.9.0-24", vxlan_lease());
+  EXPECT_TRUE(has(kVxlanRoute)) << kernel_.dump();
+  EXPECT_TRUE(has(peer_line())) << kernel_.dump();
+  loop_.advance(Dataplanes::kLinger + seconds(1));
+  loop_.run_until_idle();
+  EXPECT_FALSE(has("wg peer")) << kernel_.dump();
+  EXPECT_TRUE(has(kVxlanRoute)) << kernel_.dump();
+}
+
 TEST_F(WireguardAgentTest, AnotherKeyTakesThePlaceOfTheFormer) {
   const std::string other = "AwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwM=";
   put("10.5.9.0-24", wireguard_lease());

@@ -203,6 +203,7 @@ std::vector<IpPrefix> Overlay::add_lease(const Shared<Lease>& lease, Revision cr
   // It may have had a subnet of another family.
   if (const auto* before = nested_.find_lease(name)) {
     note_former(lease);
+    forget_admitted(*before, lease);
     forget_planned((*before)->subnet);
   }
   if (lease->subnet == own_->subnet) return nested_.remove(name);

@@ -149,6 +149,7 @@ class Overlay {
                                       const std::shared_ptr<Dataplane>& next,
                                       const NetState& by_next);
   void admit(const IpPrefix& subnet, NetState& state);
+  void forget_admitted(const Lease& before, const Lease& next);
   void add_planned(const IpPrefix& subnet, std::shared_ptr<Dataplane> plane,
                    const IpAddress& carrier, const NetState& state);
   Result<std::pair<IpAddress, NetState>> plan_by(const Dataplane& plane, const Lease& peer,
@@ -187,9 +188,13 @@ class Overlay {
   NestedPeers nested_{networks_};  // the leases of all peers, also of unreachable ones
   // Peers that announce WireGuard while we do not, as they were before: they do not know our key.
   std::map<IpPrefix, Shared<Lease>> former_;
-  // What lets packets from a subnet in, also for a while after its host has announced another
-  // backend than WireGuard.
-  std::map<IpPrefix, std::vector<Shared<WireguardPeer>>> admitted_;
+  // What lets packets from a subnet in, also for Dataplanes::kLinger after its host has announced
+  // another backend than WireGuard.
+  struct Admitted {
+    std::vector<Shared<WireguardPeer>> peers;
+    TimePoint until = kNever;  // kNever: its host announces WireGuard
+  };
+  std::map<IpPrefix, Admitted> admitted_;
   std::size_t peers_ = 0;                   // with at least one subnet in planned_
   absl::btree_map<IpPrefix, Way> planned_;  // by the subnets that packets reach
   // The carriers of unwrapped ways, with the number of these.
@@ -202,6 +207,7 @@ class Overlay {
   bool ingress_changed_ = false;
   UnreachablePeers unreachable_;
   Timer reconciler_timer_{parts_.loop, [this] { tick(); }};
+  Timer admitted_over_{parts_.loop, [this] { planes_changed(); }};
   Timer table_due_{parts_.loop, [this] { publish_tables(); }};  // armed until the end of this turn
 };
 

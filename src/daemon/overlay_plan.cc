@@ -86,6 +86,8 @@ void Overlay::note_former(const Lease& next) {
     former_.erase(name);
   } else if (!is_wireguard(*before)) {
     former_.insert_or_assign(name, *before);
+  } else if ((*before)->attributes.public_ips() != next.attributes.public_ips()) {
+    former_.erase(name);  // it is where it was no longer
   }
 }
 
@@ -118,17 +120,32 @@ std::optional<NetState> Overlay::plan_former(const Lease& peer, Family family,
 // only what it knows the sender of.
 void Overlay::admit(const IpPrefix& subnet, NetState& state) {
   if (!state.wireguard.empty()) {
-    admitted_.insert_or_assign(subnet, state.wireguard);
+    admitted_.insert_or_assign(subnet, Admitted{state.wireguard});
     return;
   }
-  const auto before = admitted_.find(subnet);
-  if (before == admitted_.end()) return;
+  const auto found = admitted_.find(subnet);
+  if (found == admitted_.end()) return;
+  Admitted& before = found->second;
+  const TimePoint now = parts_.loop.now();
+  if (before.until == kNever) before.until = now + Dataplanes::kLinger;
   const auto devices = parts_.planes.device_names();
-  std::erase_if(before->second, [&devices](const Shared<WireguardPeer>& one) {
+  std::erase_if(before.peers, [&devices](const Shared<WireguardPeer>& one) {
     return std::ranges::find(devices, one->link) == devices.end();
   });
-  state.wireguard = before->second;
-  if (state.wireguard.empty()) admitted_.erase(before);
+  if (before.peers.empty() || before.until <= now) {
+    admitted_.erase(found);
+    return;
+  }
+  state.wireguard = before.peers;
+  if (!admitted_over_.armed()) admitted_over_.arm(before.until);
+}
+
+// To be called before `next` takes the place of `before`, which may be another host's.
+void Overlay::forget_admitted(const Lease& before, const Lease& next) {
+  const bool is_same = before.attributes.public_ips() == next.attributes.public_ips();
+  for (const IpPrefix& subnet : values_of(before.subnet)) {
+    if (!is_same || next.subnet.at(subnet.family()) != subnet) admitted_.erase(subnet);
+  }
 }
 
 // Plans the peer's subnet of this network's family.
