@@ -27,7 +27,7 @@ TEST(JsonMistakeTest, NamesThePlaceTheCharacterAndWhatBelongsThere) {
 
 TEST(JsonMistakeTest, ShowsNothingOfATextWithASecret) {
   EXPECT_EQ(mistake(R"({"PSK": "c2VjcmV0" "Type": "wireguard"})"),
-            "test: not JSON: line 1, column 21: a double quote (\") where ',' or '}' belongs; is a "
+            "test: not JSON: line 1, column 20: a double quote (\") where ',' or '}' belongs; is a "
             "comma missing before it?");
 }
 

@@ -84,8 +84,8 @@ Result<void> check_unused(const IpPrefix& subnet, const AddressPool* pool, PoolH
         ErrorKind::exists,
         fmt::format("{}, the subnet of this host, is in use by {}: one Docker network has it, to "
                     "which containers can be attached; another one needs another flannel network "
-                    "(--ipam-opt network=NAME), or the subnet for itself: if that one is of "
-                    "--docker-network or --bip, leave the flag out and remove it",
+                    "(--ipam-opt network=NAME); where --docker-network or --bip has made it, leave "
+                    "that flag out, and remove it",
                     to_string(subnet), device));
   }
   if (pool == nullptr || !pool->has_containers()) return {};

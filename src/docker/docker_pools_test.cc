@@ -110,7 +110,9 @@ TEST_F(DockerPoolsTest, APoolIsTheSubnetOfThisHost) {
 const char kInUse[] =
     "10.5.34.0/24, the subnet of this host, is in use by br-1a2b3c, which has 10.5.34.1: one "
     "Docker network has it, to which containers can be attached; another one needs another flannel "
-    "network (--ipam-opt network=NAME)";
+    "network (--ipam-opt network=NAME); where --docker-network or --bip has made it, leave that "
+    "flag "
+    "out, and remove it";
 
 TEST_F(DockerPoolsTest, OneDockerNetworkHasIt) {
   EXPECT_EQ(create({.subnet = net("10.5.34.0/24")}), "10.5.34.0/24");
