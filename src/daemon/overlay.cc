@@ -102,6 +102,7 @@ void Overlay::remove(Scope scope) {
   reconciler_.set_host(host_scope_, host_state_);
   reconciler_.set_peers_and_sync(std::move(gone), parts_.loop.now());
   arm_timer();
+  report_ways();
 }
 
 void Overlay::routes_changed() {

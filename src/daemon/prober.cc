@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <iterator>
+#include <set>
 #include <utility>
 
 #include "base/log.h"
@@ -77,22 +79,25 @@ void Prober::read_ways() {
   arm();
 }
 
-// With very many peers, a change must not cost work for all of them.
+// With very many peers, a change must not cost work for all of them. A subnet may have passed from
+// one of the changed peers to another: what is gone is removed before anything is put.
 void Prober::take_targets() {
   const TimePoint now = parts_.loop.now();
   const auto changed = std::exchange(changed_, {});
   if (std::exchange(all_changed_, false)) return paths_.set(parts_.targets(), now);
+  std::vector<ProbeTarget> targets;
+  for (const SubnetKey& peer : changed)
+    std::ranges::move(parts_.targets_of(peer), std::back_inserter(targets));
+  std::set<IpPrefix> wanted;
+  for (const ProbeTarget& target : targets)
+    wanted.insert(target.subnet);
   for (const SubnetKey& peer : changed) {
-    std::vector<ProbeTarget> targets = parts_.targets_of(peer);
     for (const IpPrefix& subnet : values_of(peer)) {
-      const auto target = std::ranges::find(targets, subnet, &ProbeTarget::subnet);
-      if (target != targets.end()) {
-        paths_.put(std::move(*target), now);
-      } else {
-        paths_.remove(subnet);
-      }
+      if (!wanted.contains(subnet)) paths_.remove(subnet);
     }
   }
+  for (ProbeTarget& target : targets)
+    paths_.put(std::move(target), now);
 }
 
 // A device may have been made anew, with another index.

@@ -236,6 +236,22 @@ TEST_F(ProberTest, AChangeOfOnePeerConcernsNoOther) {
   EXPECT_EQ(prober.states()["ok"], 3U);
 }
 
+// The peer that gets the subnet may be named before the one that loses it.
+TEST_F(ProberTest, ASubnetPassesFromOnePeerToAnother) {
+  const IpPrefix whole = target(2).subnet;
+  const IpPrefix half = IpPrefix::of(whole.base, 25);
+  peers(3);
+  ways.targets[1].subnet = half;
+  run(seconds(10));
+  ASSERT_EQ(prober.find_target(whole.base)->subnet, half);
+  ways.targets[1].subnet = whole;
+  prober.peers_changed({SubnetKey{half, std::nullopt}, SubnetKey{whole, std::nullopt}});
+  run(seconds(10));
+  ASSERT_NE(prober.find_target(whole.base), nullptr);
+  EXPECT_EQ(prober.find_target(whole.base)->subnet, whole);
+  EXPECT_EQ(prober.states()["ok"], 3U);
+}
+
 TEST_F(ProberTest, WithoutWaysNothingIsSent) {
   prober.all_changed();
   run(seconds(3));

@@ -77,7 +77,7 @@ void ProbePaths::put(ProbeTarget target, TimePoint now) {
 
 void ProbePaths::remove(const IpPrefix& subnet) {
   const auto path = paths_.find(subnet.base);
-  if (path == paths_.end()) return;
+  if (path == paths_.end() || path->second.path.target().subnet != subnet) return;
   erase(path);
   follow_size();
 }

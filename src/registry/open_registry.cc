@@ -64,7 +64,7 @@ Result<EtcdParts> etcd_parts(const StoreOptions& options) {
 
 std::string etcd_place(const StoreOptions& options) {
   const TlsFiles files{options.key_file, options.cert_file, options.ca_file};
-  return place_of(options.endpoints, files, options.username, options.password);
+  return "etcd\n" + place_of(options.endpoints, files, options.username, options.password);
 }
 
 Result<std::unique_ptr<Registry>> open_v3(const StoreOptions& options, const EtcdParts& parts,
@@ -141,7 +141,7 @@ Result<EndpointAccess> consul_endpoints(const StoreOptions& options) {
 Result<ConsulAccess> consul_access(const StoreOptions& options) {
   const ConsulOptions& consul = options.consul;
   const std::string place =
-      place_of(consul.endpoints, consul.tls_files(), consul.server_name, consul.token);
+      "consul\n" + place_of(consul.endpoints, consul.tls_files(), consul.server_name, consul.token);
   return ConsulAccess{.session = http_session(options, place, TRY(consul_endpoints(options))),
                       .datacenter = consul.datacenter,
                       .name_space = consul.name_space,

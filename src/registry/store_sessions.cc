@@ -10,10 +10,13 @@ namespace flannel {
 
 Result<std::shared_ptr<EtcdSession>> StoreSessions::open_etcd(const std::string& place,
                                                               EtcdAccess access) {
-  std::weak_ptr<EtcdSession>& kept = etcd_[place];
-  if (auto session = kept.lock()) return session;
+  std::erase_if(etcd_, [](const auto& one) { return one.second.expired(); });
+  const auto [begin, end] = etcd_.equal_range(place);
+  for (auto one = begin; one != end; ++one) {
+    if (one->second.use_count() < kMostOnOne) return one->second.lock();
+  }
   auto session = TRY(EtcdSession::open(std::move(access), loop_));
-  kept = session;
+  etcd_.emplace(place, session);
   return session;
 }
 

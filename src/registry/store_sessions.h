@@ -23,14 +23,18 @@ class StoreSessions {
   // `loop` must outlive all sessions.
   explicit StoreSessions(Loop& loop) : loop_(loop) {}
 
-  // Each returns the session that was opened for `place` before if it is still in use, else a new
-  // one. `place` names the endpoints and the credentials: equal ones have equal accesses.
+  // So many registries share a connection to etcd. Each has two or three streams on it, and servers
+  // and proxies limit these: etcd before 3.5.5 with TLS to 250, others to 100.
+  static constexpr long kMostOnOne = 20;
+
+  // Each returns a session that was opened for `place` before and is still in use, or a new one.
+  // `place` names the endpoints and the credentials: equal ones have equal accesses.
   Result<std::shared_ptr<EtcdSession>> open_etcd(const std::string& place, EtcdAccess access);
   std::shared_ptr<EndpointSession> open_http(const std::string& place, EndpointAccess access);
 
  private:
   Loop& loop_;
-  std::map<std::string, std::weak_ptr<EtcdSession>> etcd_;
+  std::multimap<std::string, std::weak_ptr<EtcdSession>> etcd_;
   std::map<std::string, std::weak_ptr<EndpointSession>> http_;
 };
 

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include <string>
+#include <vector>
 
 #include "registry/open_registry.h"
 #include "support/blocking_registry.h"
@@ -139,6 +140,20 @@ TEST_F(SharedEtcdTest, AuthenticatesOnceAndAgainWhenTheTokenIsGone) {
   blue->registry().snapshot(count);
   green->registry().snapshot(count);
   EXPECT_TRUE(loop.until([&] { return answered == 2; }));
+}
+
+TEST_F(SharedEtcdTest, HasAsManyStreamsAsServersAllow) {
+  std::vector<std::unique_ptr<BlockingRegistry>> networks;
+  for (long i = 0; i <= StoreSessions::kMostOnOne; ++i) {
+    networks.push_back(open("net" + std::to_string(i)));
+    ASSERT_TRUE(networks.back()->snapshot());
+  }
+  EXPECT_EQ(connections_to(etcd->port()), 2);
+  networks.pop_back();
+  networks.pop_back();
+  const auto next = open("next");
+  ASSERT_TRUE(next->snapshot());
+  EXPECT_EQ(connections_to(etcd->port()), 1);
 }
 
 TEST_F(SharedEtcdTest, IsNotSharedWithAnotherEndpoint) {
