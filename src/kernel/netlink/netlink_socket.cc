@@ -2,7 +2,6 @@
 #include "kernel/netlink/netlink_socket.h"
 
 #include <fmt/format.h>
-#include <linux/genetlink.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
@@ -20,7 +19,6 @@ constexpr std::size_t kLargestDatagram = 64 << 10;
 
 std::string name_of(std::uint16_t type) {
   constexpr auto kNames = std::to_array<std::pair<int, const char*>>({
-      {GENL_ID_CTRL, "CTRL_GETFAMILY"},
       {RTM_NEWLINK, "RTM_NEWLINK"},
       {RTM_DELLINK, "RTM_DELLINK"},
       {RTM_GETLINK, "RTM_GETLINK"},
