@@ -43,8 +43,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto reaction = paths.on_arrival(now, {*probe, "flannel.1", std::nullopt});
   FUZZ_EXPECT(!reaction.answered);
   if (reaction.send) FUZZ_EXPECT(reaction.send->bytes.size() <= probe->size || probe->size < 80);
-  paths.each(now, [](const auto&, const flannel::PathView& view) {
-    FUZZ_EXPECT(view.state == flannel::PathState::never_seen && !view.last_heard);
-  });
+  FUZZ_EXPECT(paths.count(flannel::PathState::never_seen) == paths.size());
+  for (const auto& to : {IpAddress::v4(10, 5, 1, 0), IpAddress::parse("fd00:5:0:1::").value()})
+    FUZZ_EXPECT(!paths.view(now, target(to).subnet)->last_heard);
   return 0;
 }
