@@ -342,5 +342,6 @@ def test_faults_of_ipv6_are_named(lab):
     wait_findings(one)
     one.ns.run("ip6tables", "-P", "FORWARD", "DROP")
     one.ns.run("ip6tables", "-I", "FORWARD", "-i", "flannel-v6.1", "-j", "DROP")
-    found = wait_findings(one, "rule-drops")
-    assert "chain FORWARD: -i flannel-v6.1 -j DROP" in found["rule-drops"]["text"]
+    # Until flanneld has accepted its packets despite the policy, that is what drops them.
+    text = lambda: wait_findings(one, "rule-drops")["rule-drops"]["text"]  # noqa: E731
+    wait_until(lambda: "chain FORWARD: -i flannel-v6.1 -j DROP" in text(), text)

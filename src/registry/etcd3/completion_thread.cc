@@ -3,7 +3,8 @@
 
 namespace flannel {
 
-CompletionThread::CompletionThread() : thread_([this] { run(); }) {}
+CompletionThread::CompletionThread(LoopGate::Sender sender)
+    : sender_(std::move(sender)), thread_([this] { run(); }) {}
 
 CompletionThread::~CompletionThread() {
   queue_.Shutdown();
@@ -15,8 +16,8 @@ void CompletionThread::run() {
   bool ok = false;
   while (queue_.Next(&tag, &ok)) {
     std::shared_ptr<Completion> done(static_cast<Completion*>(tag));
-    const LoopGate::Sender sender = done->sender();
-    sender.post([done = std::move(done), ok] { done->complete(ok); });
+    sender_.post(
+        [done = std::move(done), ok] { done->sender().post([done, ok] { done->complete(ok); }); });
   }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The thread that waits for gRPC. Operations are started on the loop thread, and when one is done
-// this thread has it posted back there. No state is shared, so the calls of gRPC need no lock.
+// this thread posts it back there. No state is shared, so the calls of gRPC need no lock.
 #pragma once
 
 #include <grpcpp/completion_queue.h>
@@ -16,7 +16,7 @@ namespace flannel {
 // One operation under way. Its address is the tag that is passed to gRPC, which then owns it.
 class Completion {
  public:
-  // `sender`: by which the operation comes back.
+  // `sender`: by which the loop calls complete(). It is read on the loop thread alone.
   explicit Completion(LoopGate::Sender sender) : sender_(std::move(sender)) {}
   virtual ~Completion() = default;
   // Called on the loop thread. `ok` has the meaning that gRPC defines for the operation.
@@ -29,7 +29,7 @@ class Completion {
 
 class CompletionThread {
  public:
-  CompletionThread();
+  explicit CompletionThread(LoopGate::Sender sender);
   // Waits for all operations, which their owners must have cancelled.
   ~CompletionThread();
   CompletionThread(const CompletionThread&) = delete;
@@ -40,6 +40,7 @@ class CompletionThread {
  private:
   void run();
 
+  LoopGate::Sender sender_;
   grpc::CompletionQueue queue_;
   std::thread thread_;
 };

@@ -39,6 +39,8 @@ EtcdSession::EtcdSession(EtcdAccess access, TlsMaterial material, Loop& loop)
     : access_(std::move(access)),
       channels_(access_.endpoints, TlsSource(access_.tls_files, std::move(material)),
                 access_.resolver, loop),
+      gate_(loop),
+      completions_(gate_.sender()),
       authenticator_(std::make_unique<EtcdConnection>(*this, loop)) {}
 
 EtcdSession::~EtcdSession() = default;

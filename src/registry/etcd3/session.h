@@ -73,6 +73,7 @@ class EtcdSession {
   std::string token_;
   bool authentication_off_ = false;
   std::vector<Waiting> waiting_;
+  LoopGate gate_;
   CompletionThread completions_;
   std::unique_ptr<EtcdConnection> authenticator_;  // last, since it uses the others
 };
