@@ -222,7 +222,7 @@ TEST_F(ProberTest, AChangeOfOnePeerConcernsNoOther) {
   run(seconds(10));
   ways.targets.erase(ways.targets.begin());
   ways.targets.push_back(target(4));
-  ways.targets[0].carrier = IpAddress::v4(192, 0, 2, 99);  // of 2
+  ways.targets[0].carrier = IpAddress::v4(192, 0, 2, 99);  // the second peer has moved
   // What 3 would be now is not asked.
   ways.targets[1].carrier = IpAddress::v4(192, 0, 2, 98);
   for (const std::uint32_t one : {1U, 2U, 4U})

@@ -20,8 +20,8 @@ namespace flannel {
 
 inline constexpr std::size_t kWireguardKeySize = 32;  // bytes, of every kind of key
 
-// The names of the wireguard backend's devices, which are upstream's. A network namespace has one
-// of each.
+// The names of the wireguard backend's devices, which are upstream's. A network namespace has each
+// once.
 inline constexpr std::string_view kWireguardDevice = "flannel-wg";
 inline constexpr std::string_view kWireguardDevice6 = "flannel-wg-v6";
 
@@ -75,7 +75,7 @@ struct WireguardIdentity {
 struct WireguardSettings {
   WireguardKey key{};
   std::uint16_t port = 0;    // UDP, on which the device listens; 0: any
-  std::uint32_t mark = 0;    // of the packets that the device sends; never wanted
+  std::uint32_t mark = 0;    // the device gives it to packets; 0: none, as is always wanted
   WireguardSecret secret{};  // the private key of `key`; none in what was read from the kernel
   bool operator==(const WireguardSettings& other) const {
     return key == other.key && port == other.port && mark == other.mark;

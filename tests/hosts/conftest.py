@@ -25,7 +25,7 @@ def has_kind(kind):
 
 def needs(item, kind):
     values = item.callspec.params.values() if hasattr(item, "callspec") else ()
-    return item.path.name == f"test_{kind}.py" or kind in values
+    return item.path.stem.startswith(f"test_{kind}") or kind in values
 
 
 def pytest_collection_modifyitems(config, items):

@@ -7,13 +7,12 @@ their backends.
 """
 
 import json
-import shlex
-import signal
 
 import pytest
 
 from lab import CommandFailed, binary, upstream, wait_until
 from lab.cluster import Cluster
+from lab.damage import damage_and_wait
 from lab.flanneld import ctl
 from lab.overlay import IPIP, base, key_of, lease_key, route_rows, subnet
 from lab.topology import LAN, Container
@@ -76,18 +75,9 @@ DAMAGE = {
 def test_damage_is_repaired(lab):
     cluster = Cluster(lab, backend="ipip").start(containers=True)
     one, two = cluster.hosts
-    had = device(one), route_rows(one)
     words = {"link": IPIP, "subnet": subnet(two), "local": one.address, "elsewhere": "192.0.2.200"}
     for damage, command in DAMAGE.items():
-        one.daemon.signal(signal.SIGSTOP)  # the repair is faster than this test can read
-        one.ns.run(*shlex.split(command.format(**words)))
-        assert (device(one), route_rows(one)) != had, f"{damage}: nothing was damaged"
-        one.daemon.signal(signal.SIGCONT)
-        wait_until(
-            lambda: (device(one), route_rows(one)) == had,
-            lambda: f"{damage}: {had} {device(one)} {route_rows(one)}",
-            unless=one.daemon.must_run,
-        )
+        damage_and_wait(one, damage, command.format(**words), lambda: (device(one), route_rows(one)))
         ping(one.container, two.container)
 
 

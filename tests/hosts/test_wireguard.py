@@ -1,15 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is particular to the backend wireguard: its devices, keys and peers, peers of upstream, and that nothing travels in
-clear. The other suites have it among their backends.
+"""What is particular to the backend wireguard: its devices, keys and peers, and peers of upstream. The other suites have
+it among their backends.
 
     h1c ── cni0 ─ h1 ─ eth0 ──┬── lan ──┬── eth0 ─ h2 ─ cni0 ── h2c
                             store
 """
 
-import contextlib
 import json
-import pathlib
-import shlex
 import signal
 import stat
 import subprocess
@@ -19,16 +16,16 @@ import pytest
 
 from lab import CommandFailed, binary, upstream, wait_until
 from lab.cluster import Cluster
+from lab.damage import damage_and_wait
 from lab.flanneld import ctl
 from lab.overlay import (
-    NETWORKS, WIREGUARD, base, key_of, lease_key, route_rows, subnet, wireguard_key, wireguard_peers, wireguard_rows,
+    NETWORKS, WIREGUARD, base, lease_key, route_rows, subnet, wireguard_key, wireguard_peers,
 )  # fmt: skip
 from lab.topology import Container
 from lab.traffic import EchoStreams, ping, reached, transfer
 
 DEVICE = WIREGUARD[4]
 SUBNET = "10.5.77.0/24"  # of a peer of upstream
-MARKER = "f1a77e1c1ea4".ljust(16, "7")
 
 
 def wg(host, *words, **options):
@@ -144,21 +141,15 @@ DAMAGE = {
 def test_damage_is_repaired(lab):
     cluster = Cluster(lab, backend="wireguard").start(containers=True)
     one, two = cluster.hosts
-    had = device(one), route_rows(one)
     words = {"link": DEVICE, "subnet": subnet(two), "network": NETWORKS[4], "peer": wireguard_key(two),
              "elsewhere": "192.0.2.200"}  # fmt: skip
-    for damage, command in DAMAGE.items():
-        one.daemon.signal(signal.SIGSTOP)  # the repair is faster than this test can read
-        one.ns.run(*shlex.split(command.format(**words)))
-        assert (device(one), route_rows(one)) != had, f"{damage}: nothing was damaged"
+
+    def say():
         if command.startswith(("wg", "sh")):
             one.ns.ip("link", "set", DEVICE, "mtu", "1300")
-        one.daemon.signal(signal.SIGCONT)
-        wait_until(
-            lambda: (device(one), route_rows(one)) == had,
-            lambda: f"{damage}: {had} {device(one)} {route_rows(one)}",
-            unless=one.daemon.must_run,
-        )
+
+    for damage, command in DAMAGE.items():
+        damage_and_wait(one, damage, command.format(**words), lambda: (device(one), route_rows(one)), say)
     reached(one.container, two.container)
 
 
@@ -264,90 +255,6 @@ def test_a_host_of_upstream_is_reached_and_reaches_us(lab):
         ping(source.container, target.container)
         sent, received = transfer(source.container, target.container, megabytes=1)
         assert sent == received
-
-
-@contextlib.contextmanager
-def watching(lab, port=51820):
-    """Yields a list that gets (packets with MARKER, packets of `port`) on the LAN at the end."""
-    program = pathlib.Path(__file__).parent / "lab/sniffer.py"
-    sniffer = lab.lan.start(sys.executable, program, MARKER, port, stdin=subprocess.PIPE,
-                            stdout=subprocess.PIPE, text=True)  # fmt: skip
-    seen = []
-    try:
-        assert sniffer.stdout.readline() == "ready\n"
-        yield seen
-        said, _ = sniffer.communicate(timeout=60)
-        seen += map(int, said.split())
-    finally:
-        sniffer.kill()
-        sniffer.wait()
-
-
-@contextlib.contextmanager
-def sending_marker(source, target):
-    """Sends echoes with MARKER to `target` all the time."""
-    pinging = source.ns.start("ping", "-n", "-q", "-i", "0.05", "-p", MARKER, target.address,
-                              stdout=subprocess.DEVNULL)  # fmt: skip
-    try:
-        yield
-    finally:
-        pinging.kill()
-        pinging.wait()
-
-
-def test_the_watch_sees_what_travels_in_clear(lab):
-    cluster = Cluster(lab, backend="vxlan").start(containers=True)
-    one, two = cluster.hosts
-    with watching(lab) as seen, sending_marker(one.container, two.container):
-        reached(one.container, two.container)
-    assert seen[0] > 0
-
-
-def test_nothing_travels_in_clear(lab):
-    """Whatever ends, is restarted, goes or gets another key."""
-    cluster = Cluster(lab, "etcd", "wireguard").start(containers=True)
-    one, two = cluster.hosts
-    three = cluster.add_host()
-    with watching(lab) as seen, contextlib.ExitStack() as pings:
-        for source, target in ((one, two), (two, one)):
-            pings.enter_context(sending_marker(source.container, target.container))
-        reached(one.container, two.container)
-        for end in one.daemon.stop, two.daemon.kill9:
-            end()
-        for daemon in two.daemon, one.daemon:
-            daemon.start().wait_ready()
-        reached(one.container, two.container)
-        three.daemon.start().wait_ready()  # another peer comes
-        cluster.wait_complete()
-        one.daemon.signal(signal.SIGSTOP)  # nobody repairs
-        one.ns.ip("link", "del", DEVICE)
-        assert not reaches_now(one, two)
-        one.daemon.signal(signal.SIGCONT)
-        cluster.wait_complete()
-        reached(one.container, two.container)
-        two.daemon.kill9()  # another key
-        (two.daemon.state_dir / "wireguard-key").unlink()
-        two.daemon.start().wait_ready()
-        cluster.wait_complete()
-        reached(one.container, two.container)
-        two.daemon.kill9()  # a peer is forgotten
-        key = key_of(two)
-        cluster.store.delete_lease(key)
-        wait_until(lambda: not any(subnet(two) in row for row in wireguard_rows(one)), "the peer to go")
-        assert not reaches_now(one, two)
-        two.daemon.start().wait_ready()
-        cluster.wait_complete()
-        reached(one.container, two.container)
-    clear, wrapped = seen
-    assert clear == 0
-    assert wrapped > 100
-
-
-def reaches_now(one, two):
-    asked = one.container.ns.run(
-        "ping", "-n", "-q", "-c", "10", "-i", "0.05", "-W", "1", two.container.address, check=False
-    )
-    return " 100% packet loss" not in asked
 
 
 def test_a_port_in_use_is_named(lab):

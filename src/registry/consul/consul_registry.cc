@@ -171,8 +171,8 @@ class ConsulRegistry final : public Registry {
   }
 
  private:
-  // Consul leaves out of a list what the token may not read. A right to the keys of a network that
-  // nobody has is one to those of all.
+  // Consul leaves out of a list what the token may not read. A token that may read the keys of a
+  // network that does not exist may read those of all networks.
   void prove(NetworkList list, const Reply<NetworkList>& answer) {
     client_.check_rights({keys_.prefix + "/-/config"},
                          [list = std::move(list), answer](const Result<void>& allowed) {

@@ -43,7 +43,6 @@ class EtcdSession {
   // Returns the URLs of the endpoints, for the log.
   std::string urls() const;
   EtcdChannels& channels() { return channels_; }
-  const EtcdChannels& channels() const { return channels_; }
   grpc::CompletionQueue& queue() { return completions_.queue(); }
 
   bool has_user() const { return !access_.username.empty(); }
