@@ -140,6 +140,11 @@ class StoreFeed {
   // have the life of either, and one that was deleted the life that it had.
   virtual void remaining_lives(std::vector<Record> records, Reply<RemainingLives> reply) = 0;
 
+  // True if a watch from an earlier revision reports the changes since then once more: each with
+  // its revision and its content, as it was reported first. By them a follower sees that the store
+  // still has the history that it knows. May be false until a list has succeeded.
+  virtual bool repeats_history() const { return true; }
+
   // Reports all changes after `from`, beginning with the next revision.
   [[nodiscard]] virtual WatchHandle watch(Revision from, WatchListener listener) = 0;
 };

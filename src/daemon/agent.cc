@@ -20,6 +20,10 @@ Agent::Agent(AgentOptions options, Parts parts)
                      [this] {
                        if (network_) network_->on_connection();
                        parts_.on_state();
+                     },
+                 .on_resumed =
+                     [this] {
+                       if (network_) network_->on_resumed();
                      }}),
       move_(move_parts()),
       config_({.loop = parts_.loop,

@@ -10,7 +10,7 @@
 #include "base/problem_kinds.h"
 
 namespace flannel {
-LeaseRunner::LeaseRunner(LeaseKeeper keeper, Registry& registry, const StoreFollower& follower,
+LeaseRunner::LeaseRunner(LeaseKeeper keeper, Registry& registry, StoreFollower& follower,
                          Loop& loop, Listener listener)
     : keeper_(std::move(keeper)),
       registry_(registry),
@@ -70,6 +70,11 @@ void LeaseRunner::on_snapshot(const Snapshot& snapshot) {
   perform(keeper_.try_now(loop_.now()));
 }
 
+// Changes of our record come as changes. What failed while the store was away is tried again now.
+void LeaseRunner::on_resumed() {
+  if (keeper_.phase() != LeasePhase::drained) perform(keeper_.try_now(loop_.now()));
+}
+
 void LeaseRunner::rename(const NodeTag& node) {
   perform(keeper_.reannounce(loop_.now(), node));
 }
@@ -107,7 +112,7 @@ void LeaseRunner::perform(const TakeSnapshot&) {
   }
   // After a long outage many hosts find their leases expired, and each would list twice. A host
   // that has lost its lease for another reason does not wait.
-  if (keeper_.lease() && keeper_.expires() <= loop_.now() && follower_.list_is_due()) {
+  if (keeper_.lease() && keeper_.expires() <= loop_.now() && follower_.list_after_pause()) {
     awaits_list_ = true;
     return;
   }

@@ -29,7 +29,7 @@ class LeaseRunner {
   };
 
   // `registry`, `follower` and `loop` must outlive the runner.
-  LeaseRunner(LeaseKeeper keeper, Registry& registry, const StoreFollower& follower, Loop& loop,
+  LeaseRunner(LeaseKeeper keeper, Registry& registry, StoreFollower& follower, Loop& loop,
               Listener listener);
 
   // `fresh` is a snapshot taken just now, so that the first decision needs no call to the store.
@@ -43,6 +43,7 @@ class LeaseRunner {
   // To be called with what `follower` reports: changes, and snapshots after a lost connection.
   void on_change(const Change& change);
   void on_snapshot(const Snapshot& snapshot);
+  void on_resumed();
 
   // This host has a new node id, so its lease may announce something else.
   void rename(const NodeTag& node);
@@ -82,7 +83,7 @@ class LeaseRunner {
 
   LeaseKeeper keeper_;
   Registry& registry_;
-  const StoreFollower& follower_;
+  StoreFollower& follower_;
   Loop& loop_;
   Listener listener_;
   // The snapshot that answers the next TakeSnapshot without a call to the store; null: none.

@@ -112,7 +112,7 @@ class LeaseRunnerTest : public ::testing::Test {
     store_->set_reachable(false);
     loop_.advance(minutes(40));
     loop_.advance(runner_->keeper().next_wakeup() - loop_.now() - milliseconds(1));
-    ASSERT_TRUE(follower_.list_is_due());
+    ASSERT_FALSE(follower_.is_up_to_date());
     store_->set_reachable(true);
     registry_.lists = 0;
     loop_.advance(milliseconds(2));
@@ -165,7 +165,7 @@ TEST_F(LeaseRunnerTest, ARenewalOfADeletedLeaseDoesNotWaitForTheListThatIsDue) {
   loop_.advance(runner_->keeper().next_wakeup() - loop_.now() - seconds(1));
   store_->disconnect_watches();
   store_->remove(kPrefix, key());
-  loop_.advance(seconds(2));  // the list is due after 4.2 s
+  loop_.advance(seconds(2));
   EXPECT_EQ(registry_.lists, 1);
   EXPECT_TRUE(holds());
   EXPECT_TRUE(is_in_store());

@@ -75,6 +75,7 @@ class Network {
   // lease there, too.
   void on_other_store(bool has_lease) { lease_->on_other_store(has_lease); }
   void on_connection() { feed_.on_connection(); }
+  void on_resumed() { lease_->on_resumed(); }
   // This host is drained: its lease is withdrawn, and nothing else changes. And it no longer is.
   void drain();
   void undrain();

@@ -10,8 +10,12 @@
 namespace flannel {
 namespace {
 
+using Proof = HistoryProof::Verdict;
+
 // A watch that has lasted this long works, even if it has not reported a change.
 constexpr auto kStood = std::chrono::seconds(5);
+
+constexpr const char* kOtherHistory = "the store has another history than the one that we know";
 
 // True if the record may be that of a host that lists as this one does.
 bool is_lease(const std::string& key) {
@@ -24,38 +28,79 @@ StoreFollower::StoreFollower(StoreFeed& store, Loop& loop, Random random, Listen
     : store_(store), loop_(loop), random_(std::move(random)), listener_(std::move(listener)) {}
 
 void StoreFollower::start() {
-  list();
+  list(true);
 }
 
 void StoreFollower::list_again() {
-  // In a later turn, since the caller may be the listener of the watch that this ends.
+  // What the watch would report until then comes with the list.
+  end_watch();
+  known_.clear();
+  next_ = Next::list;
   retry_.arm(loop_.now());
 }
 
-void StoreFollower::list() {
-  listed_ = false;
+bool StoreFollower::list_after_pause() {
+  if (!retry_.armed()) return false;
+  if (next_ == Next::list || next_ == Next::believed_list) return true;
+  known_.clear();
+  list_after(Duration::zero());
+  return true;
+}
+
+void StoreFollower::act() {
+  switch (next_) {
+    case Next::list:
+      return list(true);
+    case Next::believed_list:
+      return list(false);
+    case Next::watch_from_list:
+      return watch_from_list();
+    case Next::resume:
+      return resume();
+  }
+}
+
+void StoreFollower::list(bool is_checked) {
+  current_ = false;
   retry_.cancel();
-  standing_.cancel();
-  watch_.reset();
-  store_.snapshot([this, turn = ++turn_](Result<Snapshot> snapshot) {
-    if (turn == turn_) listed(std::move(snapshot));
+  end_watch();
+  known_.clear();
+  store_.snapshot([this, is_checked, turn = ++turn_](Result<Snapshot> snapshot) {
+    if (turn == turn_) listed(std::move(snapshot), is_checked);
   });
 }
 
-void StoreFollower::listed(Result<Snapshot> snapshot) {
+void StoreFollower::listed(Result<Snapshot> snapshot, bool is_checked) {
   if (!snapshot) {
     disconnected(snapshot.error());
     return;
   }
   ++counters_.snapshots;
-  listed_ = true;
+  current_ = true;
+  comparison_.cancel();
   const auto& records = snapshot->records;
   leases_ = static_cast<std::size_t>(std::count_if(
       records.begin(), records.end(), [](const Record& record) { return is_lease(record.key); }));
   // If the last watch broke before it had worked, a successful list is not enough.
   if (!watch_in_doubt_) come_back();
-  watch(snapshot->revision);
+  if (is_checked && store_.repeats_history()) known_.begin(*snapshot);
+  listed_at_ = snapshot->revision;
+  watch_from_list();
   listener_.on_snapshot(*snapshot);
+}
+
+// The watch begins before the last change that the list has, so that it proves that the store still
+// has the history of the list, and so that the history is known from there on.
+void StoreFollower::watch_from_list() {
+  standing_.arm_after(kStood);
+  proof_ = known_.empty() ? HistoryProof() : HistoryProof::after_list(known_, listed_at_);
+  watch(known_.empty() ? listed_at_ : known_.before());
+}
+
+void StoreFollower::resume() {
+  proving_.arm_after(kProofDeadline);
+  proof_ = HistoryProof::after_break(known_);
+  watch(known_.before());
 }
 
 void StoreFollower::come_back() {
@@ -74,28 +119,108 @@ void StoreFollower::watch_works() {
   come_back();
 }
 
+void StoreFollower::stood() {
+  if (proof_.verdict() == Proof::open) known_.clear();
+  proof_.stood();
+  if (proof_.verdict() == Proof::refuted) return doubt(kOtherHistory);
+  watch_works();
+}
+
 void StoreFollower::watch(Revision from) {
   WatchListener listener;
   listener.on_changes = [this](const std::vector<Change>& changes, Revision) {
-    watch_works();
-    count(changes);
-    if (!changes.empty()) listener_.on_changes(changes);
+    on_changes(changes);
   };
   listener.on_position_lost = [this] { position_lost(); };
   listener.on_disconnected = [this](const Error& error) {
-    watch_in_doubt_ = standing_.armed();
+    // One that breaks before its proof says nothing of the next: the store may be away.
+    if (!proving_.armed()) watch_in_doubt_ = standing_.armed();
     disconnected(error);
   };
-  standing_.arm_after(kStood);
   watch_ = store_.watch(from, std::move(listener));
 }
 
+void StoreFollower::on_changes(const std::vector<Change>& changes) {
+  const std::vector<Change> fresh = proof_.take(changes);
+  if (proof_.verdict() == Proof::refuted) return doubt(kOtherHistory);
+  const bool proves = proving_.armed();
+  if (proves && proof_.verdict() == Proof::open) return;
+  learn(proves ? fresh : changes);
+  if (proves) {
+    resumed();
+  } else if (changes.empty() || !fresh.empty()) {
+    watch_works();
+  }
+  count(fresh);
+  if (!fresh.empty()) listener_.on_changes(fresh);
+}
+
+void StoreFollower::learn(const std::vector<Change>& changes) {
+  if (!store_.repeats_history()) return;
+  for (const Change& change : changes)
+    known_.add(change);
+}
+
+void StoreFollower::resumed() {
+  proving_.cancel();
+  reporting_.arm_after(kAllReported);
+  if (!comparison_.armed()) {
+    const auto more = kComparisonForEachLease * static_cast<Duration::rep>(leases_);
+    comparison_.arm_after(kSoonestComparison +
+                          by_chance(std::min<Duration>(more, kLatestComparison)));
+  }
+  ++counters_.resumed;
+  // What it repeats does not show that the watch works.
+  standing_.arm_after(kStood);
+  if (!watch_in_doubt_) come_back();
+  listener_.on_resumed();
+}
+
+void StoreFollower::all_reported() {
+  current_ = true;
+  listener_.on_connection();
+}
+
+void StoreFollower::compare() {
+  if (is_up_to_date()) list(true);
+}
+
+// A list that its watch refutes is followed by another one, whose watch has nothing to prove: a
+// store that repeats nothing as it was must not be listed for ever.
+void StoreFollower::doubt(const char* why) {
+  ++counters_.refuted;
+  log::info("listing again", {{"store", store_.describe()}, {"why", why}});
+  const bool was_listed = !proving_.armed();
+  end_watch();
+  known_.clear();
+  if (!was_listed) return list_after(Duration::zero());
+  wait_for(Next::believed_list, backoff_.next(random_));
+}
+
+// The store may have forgotten the beginning of what it should repeat, and still have the rest.
+bool StoreFollower::watch_less() {
+  if (proving_.armed() && known_.revisions() > 1) {
+    known_.keep_last_revision();
+    next_ = Next::resume;
+  } else if (standing_.armed() && proof_.verdict() == Proof::open) {
+    known_.clear();
+    next_ = Next::watch_from_list;
+  } else {
+    return false;
+  }
+  end_watch();
+  retry_.arm(loop_.now());
+  return true;
+}
+
 void StoreFollower::position_lost() {
+  if (watch_less()) return;
   ++counters_.positions_lost;
   log::info("the store's history before now is gone, listing again",
             {{"store", store_.describe()}});
   const bool stood = !standing_.armed();
-  standing_.cancel();
+  end_watch();
+  known_.clear();
   // A store that loses each position at once is listed with pauses.
   list_after(stood ? Duration::zero() : backoff_.next(random_));
 }
@@ -114,20 +239,33 @@ void StoreFollower::count(const std::vector<Change>& changes) {
   }
 }
 
-void StoreFollower::list_after(Duration pause) {
-  listed_ = false;
-  const Duration spread = std::min<Duration>(kSpreadForEachLease * leases_, kLongestSpread);
-  const auto bound = static_cast<std::uint64_t>(spread.count()) + 1;
-  const auto more = Duration(static_cast<Duration::rep>(random_(bound)));
-  retry_.arm_after(pause + more);
+void StoreFollower::end_watch() {
+  standing_.cancel();
+  proving_.cancel();
+  reporting_.cancel();
+  watch_.reset();
+}
+
+Duration StoreFollower::by_chance(Duration longest) {
+  const auto bound = static_cast<std::uint64_t>(longest.count()) + 1;
+  return Duration(static_cast<Duration::rep>(random_(bound)));
+}
+
+void StoreFollower::wait_for(Next next, Duration pause) {
+  current_ = false;
+  next_ = next;
+  const bool lists = next == Next::list || next == Next::believed_list;
+  const Duration for_each = lists ? Duration(kSpreadForEachLease) : Duration(kSpreadForEachWatch);
+  const auto leases = static_cast<Duration::rep>(leases_);
+  retry_.arm_after(pause + by_chance(std::min<Duration>(for_each * leases, kLongestSpread)));
 }
 
 void StoreFollower::disconnected(const Error& error) {
-  standing_.cancel();
+  end_watch();
   const bool changed = connected_ || last_error_ != error.text;
   connected_ = false;
   last_error_ = error.text;
-  list_after(backoff_.next(random_));
+  wait_for(known_.empty() ? Next::list : Next::resume, backoff_.next(random_));
   if (changed) listener_.on_connection();
 }
 

@@ -16,6 +16,25 @@ using std::chrono::seconds;
 
 constexpr const char* kPrefix = "/coreos.com/network";
 
+// A store that keeps no history, as Consul.
+class WithoutHistory final : public StoreFeed {
+ public:
+  explicit WithoutHistory(StoreFeed& real) : real_(real) {}
+  std::string describe() const override { return real_.describe(); }
+  std::string config_key() const override { return real_.config_key(); }
+  bool repeats_history() const override { return false; }
+  void snapshot(Reply<Snapshot> reply) override { real_.snapshot(std::move(reply)); }
+  void remaining_lives(std::vector<Record> records, Reply<RemainingLives> reply) override {
+    real_.remaining_lives(std::move(records), std::move(reply));
+  }
+  WatchHandle watch(Revision from, WatchListener listener) override {
+    return real_.watch(from, std::move(listener));
+  }
+
+ private:
+  StoreFeed& real_;
+};
+
 class StoreFollowerTest : public ::testing::Test {
  protected:
   void put(int leases) {
@@ -44,7 +63,8 @@ class StoreFollowerTest : public ::testing::Test {
   ManualLoop loop_;
   std::shared_ptr<MemoryStore> store_ = std::make_shared<MemoryStore>();
   std::unique_ptr<Registry> registry_ = open_memory_registry(store_, kPrefix, loop_);
-  StoreFollower follower_{*registry_,
+  WithoutHistory feed_{*registry_};
+  StoreFollower follower_{feed_,
                           loop_,
                           last_chance,
                           {.on_snapshot = [](const Snapshot&) {},

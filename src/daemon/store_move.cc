@@ -121,7 +121,11 @@ void StoreMove::watch_other(std::string id, std::shared_ptr<Registry> registry) 
       StoreFollower::Listener{
           .on_snapshot = [this](const Snapshot& snapshot) { on_other_snapshot(snapshot); },
           .on_changes = [this](const std::vector<Change>& changes) { on_other_changes(changes); },
-          .on_connection = [this] { parts_.on_state(); }});
+          .on_connection = [this] { parts_.on_state(); },
+          .on_resumed =
+              [this] {
+                if (other_->runner) other_->runner->on_resumed();
+              }});
   other_->follower->start();
 }
 

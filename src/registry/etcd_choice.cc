@@ -63,6 +63,7 @@ class EtcdChoice final : public Registry {
     return under_v3 == under_v2 ? under_v3 : under_v3 + " under v3, " + under_v2 + " under v2";
   }
 
+  bool repeats_history() const override { return chosen_ && chosen_->repeats_history(); }
   StoreFailures failures() const override {
     return chosen_ ? chosen_->failures() : v3_->failures();
   }

@@ -4,15 +4,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/known_history.h"
+
 namespace flannel {
 namespace {
-
-Revision revision_of(const Change& change) {
-  if (const auto* put = std::get_if<RecordPut>(&change)) return put->record.revision;
-  if (const auto* put = std::get_if<ConfigPut>(&change)) return put->config.revision;
-  if (const auto* gone = std::get_if<RecordGone>(&change)) return gone->revision;
-  return std::get<ConfigGone>(change).revision;
-}
 
 void compare_records(const Snapshot& before, const Snapshot& after, ListChanges& result) {
   auto old = before.records.begin();

@@ -30,6 +30,7 @@ class SwitchableRegistry final : public Registry {
   std::string describe() const override { return current_->describe(); }
   std::string config_key() const override { return current_->config_key(); }
   StoreFailures failures() const override { return current_->failures(); }
+  bool repeats_history() const override { return current_->repeats_history(); }
   void snapshot(Reply<Snapshot> reply) override;
   void remaining_lives(std::vector<Record> records, Reply<RemainingLives> reply) override;
   WatchHandle watch(Revision from, WatchListener listener) override;

@@ -16,7 +16,11 @@ class CoreProcess final : public Process {
         follower_(registry_, loop_, host.service.chance.random(),
                   {.on_snapshot = [this](const Snapshot& all) { on_snapshot(all); },
                    .on_changes = [this](const auto& changes) { on_changes(changes); },
-                   .on_connection = [] {}}) {
+                   .on_connection = [] {},
+                   .on_resumed =
+                       [this] {
+                         if (runner_) runner_->on_resumed();
+                       }}) {
     if (with_table) table_.emplace();
   }
 

@@ -213,15 +213,64 @@ void back_up(World& world) {
   world.store_.back_up();
 }
 
+// Mostly under the same name; and other programs write, perhaps past all that hosts have seen.
+bool restore_store(World& world) {
+  const bool renamed = world.chance_.percent(25);
+  if (!world.store_.restore(renamed)) return false;
+  const Revision to = world.store_.revision();
+  if (world.chance_.percent(40)) {
+    world.store_.grow_past_all();
+  } else if (world.chance_.percent(50)) {
+    world.store_.grow(static_cast<Revision>(world.chance_.below(20)));
+  }
+  world.say(fmt::format("the store goes back to its backup of {}{}, is at {}", to,
+                        renamed ? " with another name" : "", world.store_.revision()));
+  return true;
+}
+
 void restore(World& world) {
-  if (!world.store_.restore()) return;
-  world.say("the store goes back to its backup");
-  world.stop_serving(world.chance_.between(seconds(1), seconds(10)));
+  if (restore_store(world)) world.stop_serving(world.chance_.between(seconds(1), seconds(10)));
+}
+
+// While a host asks anew, or listens, it stands still or is cut off, and the store goes back to a
+// backup of a little before, and grows.
+void restore_behind_a_host(World& world) {
+  Host& host = world.any_host();
+  if (!host.running() || !host.machine.runs() || host.link.cut) return;
+  world.store_.back_up();
+  const Duration until = world.chance_.between(milliseconds(1), seconds(40));
+  const bool asks = world.chance_.percent(70);
+  world.say(fmt::format("the store is backed up, {} misses what follows in {:.3f} s", host.name(),
+                        in_seconds(until)));
+  world.in(until, [&world, &host, asks] {
+    if (world.calm_ || !host.machine.runs() || host.link.cut) return;
+    if (asks) host.break_streams();
+    const Duration away = world.chance_.between(seconds(5), seconds(60));
+    // A host goes on with its watch after 0.1 to 0.2 s.
+    world.in(world.chance_.between(milliseconds(90), milliseconds(300)), [&world, &host, away] {
+      if (world.calm_ || !host.machine.runs() || host.link.cut) return;
+      const bool frozen = world.chance_.percent(50);
+      if (frozen) host.machine.pause(Machine::Pause::frozen);
+      if (!frozen) host.cut(true);
+      world.say(host.name() + (frozen ? " is frozen" : " is cut off"));
+      world.in(away / 4, [&world] {
+        if (!world.calm_ && restore_store(world))
+          world.stop_serving(world.chance_.between(milliseconds(100), seconds(3)));
+      });
+      world.in(away, [&world, &host, frozen] {
+        if (!frozen) return host.cut(false);
+        if (host.machine.runs()) return;
+        host.machine.resume();
+        host.disturb();
+        host.unsure_until = std::max(host.unsure_until, world.timeline_.now());
+      });
+    });
+  });
 }
 
 void wipe(World& world) {
   world.say("the store comes back empty");
-  world.store_.wipe();
+  world.store_.wipe(world.chance_.percent(50));
   world.stop_serving(world.chance_.between(seconds(1), seconds(10)));
   world.in(world.chance_.between(seconds(1), seconds(60)), [&world] { world.restore_config(); });
 }
@@ -242,7 +291,8 @@ void lie(World& world) {
   world.last_lie_ = world.timeline_.now();
   world.say("the next list that " + host.name() + " gets lacks most records");
   host.link.lies = true;
-  host.break_streams();
+  host.lose_positions();  // so that it lists
+  world.in(seconds(30), [&host] { host.link.lies = false; });
 }
 
 struct Entry {
@@ -251,21 +301,37 @@ struct Entry {
 };
 
 constexpr Entry kCatalogue[] = {
-    {12, cut_host},      {6, stop_store},
-    {6, change_leader},  {4, compact},
-    {6, break_streams},  {12, crash},
-    {4, reboot},         {12, pause},
-    {10, lose_messages}, {6, lag},
-    {3, change_address}, {3, join},
-    {2, leave},          {2, join_as_a_copy},
-    {2, write_over},     {2, write_nonsense},
-    {3, edit_own},       {4, remove_record},
-    {2, back_up},        {1, restore},
-    {1, wipe},           {2, lose_subnet_file},
-    {1, lose_config},    {4, lie},
-    {4, lose_state},     {3, hand_on_address},
-    {2, share_address},  {5, forge_mac},
-    {3, claim_address},  {4, change_config},
+    {12, cut_host},
+    {6, stop_store},
+    {6, change_leader},
+    {4, compact},
+    {6, break_streams},
+    {12, crash},
+    {4, reboot},
+    {12, pause},
+    {10, lose_messages},
+    {6, lag},
+    {3, change_address},
+    {3, join},
+    {2, leave},
+    {2, join_as_a_copy},
+    {2, write_over},
+    {2, write_nonsense},
+    {3, edit_own},
+    {4, remove_record},
+    {2, back_up},
+    {1, restore},
+    {3, restore_behind_a_host},
+    {1, wipe},
+    {2, lose_subnet_file},
+    {1, lose_config},
+    {4, lie},
+    {4, lose_state},
+    {3, hand_on_address},
+    {2, share_address},
+    {5, forge_mac},
+    {3, claim_address},
+    {4, change_config},
     {6, drain},
 };
 

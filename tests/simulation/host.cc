@@ -224,6 +224,11 @@ void Host::break_streams() {
   if (running()) process_->registry().break_streams();
 }
 
+void Host::lose_positions() {
+  disturb();
+  if (running()) process_->registry().lose_positions();
+}
+
 bool Host::is_undisturbed() const {
   return running() && machine.runs() && !link.cut && link.loss == 0 &&
          link.slowest <= std::chrono::milliseconds(20) && service.serving;

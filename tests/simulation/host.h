@@ -99,6 +99,7 @@ class Host {
   const Process& process() const { return *process_; }
   void cut(bool off);
   void break_streams();
+  void lose_positions();
 
   // It runs, and so does its way to the store.
   bool is_undisturbed() const;

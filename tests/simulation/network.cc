@@ -66,21 +66,21 @@ void SimulatedRegistry::call(std::function<Result<T>(Store&)> deed, Reply<T> rep
 }
 
 void SimulatedRegistry::snapshot(Reply<Snapshot> reply) {
-  const auto history = std::make_shared<std::uint64_t>(0);
+  const auto name = std::make_shared<std::uint64_t>(0);
   call<Snapshot>(
-      [wire = wire_, history](Store& store) {
+      [wire = wire_, name](Store& store) {
         ++wire.service.lists;
         Snapshot all = store.snapshot();
-        *history = store.history();
+        *name = store.name();
         if (std::exchange(wire.link.lies, false)) {
           wire.link.lied_at = wire.service.timeline.now();
           withhold_most(all);
         }
         return Result<Snapshot>(std::move(all));
       },
-      [this, history, reply = std::move(reply)](Result<Snapshot> all) {
+      [this, name, reply = std::move(reply)](Result<Snapshot> all) {
         if (all) {
-          history_ = *history;
+          name_ = *name;
           keep_config(all->config);
         }
         reply(std::move(all));
@@ -163,7 +163,7 @@ WatchHandle SimulatedRegistry::watch(Revision from, WatchListener listener) {
                                                                             Revision revision) {
     on_changes(with_kept_config(changes), revision);
   };
-  auto stream = std::make_shared<WatchStream>(wire_, history_, from, std::move(listener));
+  auto stream = std::make_shared<WatchStream>(wire_, name_, from, std::move(listener));
   std::erase_if(streams_, [](const auto& old) { return old.expired(); });
   streams_.push_back(stream);
   stream->unanswered = loop_.at(loop_.now() + kDeadline, [weak = std::weak_ptr(stream)] {
@@ -184,6 +184,13 @@ void SimulatedRegistry::break_streams() {
   for (const auto& weak : streams_) {
     const auto stream = weak.lock();
     if (stream) stream->break_off();
+  }
+}
+
+void SimulatedRegistry::lose_positions() {
+  for (const auto& weak : streams_) {
+    const auto stream = weak.lock();
+    if (stream) stream->forget();
   }
 }
 

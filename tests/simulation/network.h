@@ -73,6 +73,7 @@ class SimulatedRegistry : public Registry {
 
   std::string describe() const override { return "simulated"; }
   std::string config_key() const override { return "config"; }
+  bool repeats_history() const override { return wire_.service.keeps_history; }
   void snapshot(Reply<Snapshot> reply) override;
   void remaining_lives(std::vector<Record> records, Reply<RemainingLives> reply) override;
   WatchHandle watch(Revision from, WatchListener listener) override;
@@ -90,6 +91,8 @@ class SimulatedRegistry : public Registry {
   void on_cut();
   // Every stream breaks, as when its server goes.
   void break_streams();
+  // The history of every stream is gone.
+  void lose_positions();
 
  private:
   template <typename T>
@@ -100,7 +103,7 @@ class SimulatedRegistry : public Registry {
   Wire wire_;
   HostLoop& loop_;
   std::function<Writer()> who_;
-  std::uint64_t history_ = 0;               // of the store, as of the last list
+  std::uint64_t name_ = 0;                  // of the store, as of the last list
   std::optional<std::string> kept_config_;  // of a process that does not follow its changes
   std::vector<std::weak_ptr<WatchStream>> streams_;
   LifeToken life_;  // no reply comes after its end

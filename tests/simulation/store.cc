@@ -73,9 +73,9 @@ Result<void> Store::release(const Writer& who, const Record& seen) {
   return {};
 }
 
-std::optional<std::uint64_t> Store::watch(std::uint64_t history, Revision from,
+std::optional<std::uint64_t> Store::watch(std::uint64_t name, Revision from,
                                           const OnChange& on_change) {
-  if (history != number_of_history_ || from < compacted_ || from > revision_) return std::nullopt;
+  if (name != name_ || from + 1 < compacted_ || from > revision_) return std::nullopt;
   for (const Event& event : history_) {
     if (event.revision > from) on_change(event.batch, event.revision);
   }
@@ -107,14 +107,18 @@ void Store::set_config(std::optional<std::string> text) {
   }
 }
 
+// What was written at that very revision stays, as in etcd.
 void Store::compact() {
-  history_.clear();
   compacted_ = revision_;
+  std::erase_if(history_, [&](const Event& event) {
+    const auto* put = std::get_if<RecordPut>(&event.batch->front());
+    return event.revision < compacted_ || put == nullptr;
+  });
 }
 
 void Store::forget_history() {
   while (history_.size() > 200) {
-    compacted_ = history_.front().revision;
+    compacted_ = history_.front().revision + 1;
     history_.pop_front();
   }
 }
@@ -128,18 +132,19 @@ void Store::extend_all() {
 }
 
 void Store::back_up() {
-  backup_ = Kept{records_, config_, revision_};
+  backup_ = Kept{records_, config_, revision_, compacted_, history_};
 }
 
-bool Store::restore() {
+bool Store::restore(bool renamed) {
   if (!backup_) return false;
   all_robbed();
+  if (renamed) ++name_;
   records_ = backup_->records;
   config_ = backup_->config;
   configured_at_ = timeline_.now();
   revision_ = backup_->revision;
-  compacted_ = revision_;
-  history_.clear();
+  compacted_ = backup_->compacted;
+  history_ = backup_->history;
   watches_.clear();
   extend_all();
   for (const auto& [key, entry] : records_) {
@@ -148,8 +153,9 @@ bool Store::restore() {
   return true;
 }
 
-void Store::wipe() {
+void Store::wipe(bool renamed) {
   all_robbed();
+  if (renamed) ++name_;
   records_.clear();
   config_.reset();
   backup_.reset();
@@ -210,7 +216,7 @@ void Store::owner_ends(const std::string& key, bool by_itself) {
 }
 
 void Store::all_robbed() {
-  ++number_of_history_;
+  highest_ = std::max(highest_, revision_);
   back_in_time_ = std::max(back_in_time_, revision_ + 1'000'000);
   for (const auto& [key, entry] : records_)
     owner_ends(key);

@@ -3,6 +3,7 @@
 // history, its expiries, and all that can befall it. It watches over who writes what.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <map>
@@ -50,11 +51,11 @@ class Store {
   Result<WriteResult> check(const Record& seen) const;
   Result<WriteResult> extend(const Writer& who, const Record& seen, Ttl ttl);
   Result<void> release(const Writer& who, const Record& seen);
-  // Nothing if `from` is no place in the history that is kept; else a number to end it with.
-  std::optional<std::uint64_t> watch(std::uint64_t history, Revision from,
-                                     const OnChange& on_change);
-  // Another one after the store went back in time.
-  std::uint64_t history() const { return number_of_history_; }
+  // Nothing if the store has another name, or `from` is no place in the history that is kept; else
+  // a number to end it with.
+  std::optional<std::uint64_t> watch(std::uint64_t name, Revision from, const OnChange& on_change);
+  // As the id of a cluster. A store that was restored may have kept it, with another history.
+  std::uint64_t name() const { return name_; }
   void end_watch(std::uint64_t number) { watches_.erase(number); }
 
   // ---- what an operator or a stranger does
@@ -66,8 +67,13 @@ class Store {
   void compact();
   void extend_all();  // a new leader gives every lease its whole life again
   void back_up();
-  bool restore();  // to the last backup; false: there is none
-  void wipe();
+  // To the last backup, under another name or the same one; false: there is none.
+  bool restore(bool renamed);
+  void wipe(bool renamed);
+  // Other programs write so often, elsewhere.
+  void grow(Revision by) { revision_ += by; }
+  // They do so until the store has passed every revision that it ever had.
+  void grow_past_all() { revision_ = std::max(revision_, highest_) + 1; }
 
   // ---- what a judge asks
   Revision revision() const { return revision_; }
@@ -106,6 +112,8 @@ class Store {
     std::map<std::string, Entry> records;
     std::optional<ConfigRecord> config;
     Revision revision = 0;
+    Revision compacted = 0;
+    std::deque<Event> history;
   };
   WriteResult write(const std::string& key, std::string value, Ttl ttl, ExpiryHandle handle);
   void know(const Writer& who, const std::string& value);
@@ -124,8 +132,9 @@ class Store {
   std::map<std::string, Entry> records_;
   std::optional<ConfigRecord> config_;
   Revision revision_ = 1;
-  Revision compacted_ = 0;
-  std::uint64_t number_of_history_ = 0;
+  Revision compacted_ = 0;  // a watch may begin with this revision
+  Revision highest_ = 0;    // before it went back in time
+  std::uint64_t name_ = 0;
   Revision back_in_time_ = 0;  // records up to this revision may be of another history
   std::int64_t handles_ = 0;
   std::uint64_t next_watch_ = 1;

@@ -33,16 +33,14 @@ void WatchStream::arrive() {
   ++wire.service.calls;
   if (!wire.service.serving) return break_off();
   number = wire.service.store.watch(
-      history, from, [weak = weak_from_this()](Store::Batch batch, Revision revision) {
+      name, from, [weak = weak_from_this()](Store::Batch batch, Revision revision) {
         if (const auto stream = weak.lock()) stream->send(std::move(batch), revision);
       });
   wire.send([stream = shared_from_this()] {
     if (stream->wire.link.cut || stream->is_cut_off()) return;
     stream->wire.deliver([stream] {
       stream->unanswered.reset();
-      if (!stream->number) {
-        stream->end([](const WatchListener& to) { to.on_position_lost(); });
-      }
+      if (!stream->number) stream->lose_position();
     });
   });
 }
@@ -66,13 +64,13 @@ void WatchStream::pump() {
     return;
   }
   if (!wire.service.keeps_history) merge();
-  wire.deliver([stream = shared_from_this(), batch = under_way.front().first,
-                revision = under_way.front().second] {
+  auto [batch, revision] = std::move(under_way.front());
+  under_way.pop_front();  // the listener may close the stream
+  wire.deliver([stream = shared_from_this(), batch = std::move(batch), revision = revision] {
     if (stream->over) return;
     const auto on_changes = stream->listener.on_changes;
     on_changes(*batch, revision);
   });
-  under_way.pop_front();
   wire.service.timeline.after(Duration::zero(), [stream = shared_from_this()] { stream->pump(); });
 }
 
@@ -102,6 +100,17 @@ void WatchStream::merge() {
 void WatchStream::disconnect(const char* why) {
   end([why](const WatchListener& to) {
     to.on_disconnected({ErrorKind::unavailable, std::string("watch: ") + why});
+  });
+}
+
+void WatchStream::lose_position() {
+  end([](const WatchListener& to) { to.on_position_lost(); });
+}
+
+void WatchStream::forget() {
+  wire.send([stream = shared_from_this()] {
+    if (stream->wire.link.cut) return;
+    stream->wire.deliver([stream] { stream->lose_position(); });
   });
 }
 

@@ -22,9 +22,9 @@ struct WatchStream : std::enable_shared_from_this<WatchStream> {
     std::shared_ptr<WatchStream> stream_;
   };
 
-  WatchStream(Wire of_wire, std::uint64_t of_history, Revision of_from, WatchListener of_listener)
+  WatchStream(Wire of_wire, std::uint64_t of_name, Revision of_from, WatchListener of_listener)
       : wire(std::move(of_wire)),
-        history(of_history),
+        name(of_name),
         from(of_from),
         listener(std::move(of_listener)),
         connection(wire.service.connections) {}
@@ -35,6 +35,9 @@ struct WatchStream : std::enable_shared_from_this<WatchStream> {
   void disconnect(const char* why);
   void notice_silence(Duration after);
   void break_off();
+  void lose_position();
+  // At the store: it has forgotten where the stream is.
+  void forget();
   void drop();
 
   SubscriptionPtr unanswered;
@@ -49,7 +52,7 @@ struct WatchStream : std::enable_shared_from_this<WatchStream> {
   bool is_cut_off() const { return connection != wire.service.connections; }
 
   Wire wire;
-  std::uint64_t history;
+  std::uint64_t name;
   Revision from;
   WatchListener listener;
   std::uint64_t connection;

@@ -133,6 +133,7 @@ class WatchLog {
   const Error& error() const { return error_; }
   // The creation revision of each put.
   const std::vector<Revision>& created() const { return created_; }
+  const std::vector<Change>& changes() const { return changes_; }
   void drop() { watch_.reset(); }
 
   // Waits until `what` has been reported `times`.
@@ -153,6 +154,7 @@ class WatchLog {
                 [this](const std::vector<Change>& changes, Revision revision) {
                   for (const Change& change : changes)
                     write(change);
+                  changes_.insert(changes_.end(), changes.begin(), changes.end());
                   if (!changes.empty()) text_ += "|\n";
                   reached_ = revision;
                   loop_.check();
@@ -187,6 +189,7 @@ class WatchLog {
   std::string text_;
   Revision reached_;
   Error error_;
+  std::vector<Change> changes_;
   std::vector<Revision> created_;
   WatchHandle watch_;
 };

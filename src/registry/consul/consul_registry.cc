@@ -41,6 +41,7 @@ class ConsulRegistry final : public Registry {
   std::string describe() const override { return "Consul at " + urls_; }
   std::string config_key() const override { return keys_.config; }
   StoreFailures failures() const override { return client_.failures(); }
+  bool repeats_history() const override { return false; }
 
   void snapshot(Reply<Snapshot> reply) override {
     take_consul_list(client_, keys_, last_,

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/known_history.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace flannel {
+namespace {
+
+// "/" of the configuration, which is no key of a record.
+const std::string& key_of(const Change& change) {
+  static const std::string config = "/";
+  if (const auto* put = std::get_if<RecordPut>(&change)) return put->record.key;
+  const auto* gone = std::get_if<RecordGone>(&change);
+  return gone != nullptr ? gone->key : config;
+}
+
+bool is_put(const Change& change) {
+  return std::holds_alternative<RecordPut>(change) || std::holds_alternative<ConfigPut>(change);
+}
+
+// Not every store says how old the record of a change is.
+bool is_same(const Record& one, const Record& other, bool with_expiry) {
+  const bool same_age = one.created == 0 || other.created == 0 || one.created == other.created;
+  const bool same_expiry = !with_expiry || one.expiry_handle == other.expiry_handle;
+  return one.key == other.key && one.value == other.value && one.revision == other.revision &&
+         one.left_out == other.left_out && same_age && same_expiry;
+}
+
+bool is_same(const Change& one, const Change& other, bool with_expiry) {
+  if (one.index() != other.index() || revision_of(one) != revision_of(other)) return false;
+  if (const auto* put = std::get_if<RecordPut>(&one))
+    return is_same(put->record, std::get<RecordPut>(other).record, with_expiry);
+  if (const auto* put = std::get_if<ConfigPut>(&one))
+    return put->config == std::get<ConfigPut>(other).config;
+  return key_of(one) == key_of(other);
+}
+
+}  // namespace
+
+Revision revision_of(const Change& change) {
+  if (const auto* put = std::get_if<RecordPut>(&change)) return put->record.revision;
+  if (const auto* gone = std::get_if<RecordGone>(&change)) return gone->revision;
+  if (const auto* put = std::get_if<ConfigPut>(&change)) return put->config.revision;
+  return std::get<ConfigGone>(change).revision;
+}
+
+void KnownHistory::begin(const Snapshot& listed) {
+  clear();
+  Revision last = listed.config ? listed.config->revision : 0;
+  for (const Record& record : listed.records)
+    last = std::max(last, record.revision);
+  if (last == 0) return;
+  if (listed.config && listed.config->revision == last) add(ConfigPut{*listed.config});
+  for (const Record& record : listed.records) {
+    if (record.revision == last) changes_[last].emplace_back(RecordPut{record});
+  }
+  trim();
+}
+
+void KnownHistory::add(const Change& change) {
+  const Revision at = revision_of(change);
+  if (!empty() && at < changes_.begin()->first) return;
+  std::vector<Change>& there = changes_[at];
+  const auto before = std::ranges::find(there, key_of(change), key_of);
+  if (before != there.end()) {
+    *before = change;
+  } else {
+    there.push_back(change);
+  }
+  trim();
+}
+
+void KnownHistory::keep_last_revision() {
+  changes_.erase(changes_.begin(), std::prev(changes_.end()));
+}
+
+std::vector<Change> KnownHistory::changes() const {
+  std::vector<Change> all;
+  for (const auto& [at, changes] : changes_)
+    all.insert(all.end(), changes.begin(), changes.end());
+  return all;
+}
+
+void KnownHistory::trim() {
+  std::size_t all = 0;
+  for (const auto& [at, changes] : changes_)
+    all += changes.size();
+  while (changes_.size() > kMostRevisions || all > kMostChanges) {
+    all -= changes_.begin()->second.size();
+    changes_.erase(changes_.begin());
+  }
+}
+
+HistoryProof HistoryProof::after_list(const KnownHistory& known, Revision listed) {
+  HistoryProof proof = after_break(known);
+  proof.listed_ = listed;
+  return proof;
+}
+
+HistoryProof HistoryProof::after_break(const KnownHistory& known) {
+  HistoryProof proof;
+  for (Change& change : known.changes()) {
+    proof.last_ = std::max(proof.last_, revision_of(change));
+    proof.known_.push_back({std::move(change)});
+  }
+  return proof;
+}
+
+std::vector<Change> HistoryProof::take(const std::vector<Change>& changes) {
+  for (const Change& change : changes) {
+    if (!repeats(change)) take_unknown(change);
+  }
+  if (refuted_) held_.clear();
+  const bool waits = verdict() == Verdict::open && listed_ == 0;
+  return waits ? std::vector<Change>() : std::exchange(held_, {});
+}
+
+void HistoryProof::take_unknown(const Change& change) {
+  const Revision at = revision_of(change);
+  if (at > std::max(last_, listed_)) {
+    refuted_ = refuted_ || !lacking_.empty();
+    held_.push_back(change);
+  } else if (listed_ == 0) {
+    refuted_ = true;
+  } else if (is_put(change)) {
+    lacking_.insert(key_of(change));
+  } else {
+    lacking_.erase(key_of(change));
+  }
+}
+
+bool HistoryProof::repeats(const Change& change) {
+  const auto same = std::ranges::find_if(
+      known_, [&](const Known& known) { return is_same(known.change, change, listed_ == 0); });
+  if (same == known_.end()) return false;
+  same->repeated = true;
+  return true;
+}
+
+void HistoryProof::stood() {
+  refuted_ = refuted_ || !lacking_.empty();
+  stood_ = true;
+}
+
+HistoryProof::Verdict HistoryProof::verdict() const {
+  if (refuted_) return Verdict::refuted;
+  return stood_ || std::ranges::all_of(known_, &Known::repeated) ? Verdict::proven : Verdict::open;
+}
+
+}  // namespace flannel

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// By what a store repeats, a follower sees that it still has the history that it had.
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "core/known_history.h"
+#include "support/store_test.h"
+
+namespace flannel::conformance_history_test {
+namespace {
+
+using Verdict = HistoryProof::Verdict;
+
+class StoreHistoryTest : public StoreTest {
+ protected:
+  void SetUp() override {
+    StoreTest::SetUp();
+    if (IsSkipped()) return;
+    ASSERT_TRUE(session->snapshot());
+    if (!session->registry().repeats_history()) {
+      EXPECT_FALSE(store->keeps_history());
+      GTEST_SKIP() << name(GetParam()) << " repeats no history";
+    }
+  }
+  // Two records, one of which is renewed and one gone, and a configuration.
+  void write() {
+    WriteResult held = session->create(kOne, "one", kDay).value();
+    held = session->replace(record_of(kOne, "one", held), "two", kDay).value();
+    ASSERT_TRUE(session->write_config("{}", 0));
+    const WriteResult other = session->create(kTwo, "other", kDay).value();
+    ASSERT_TRUE(session->release(record_of(kTwo, "other", other)));
+    ASSERT_TRUE(session->renew(record_of(kOne, "two", held), kDay));
+  }
+  // What a watch of another process proves.
+  Verdict proven_by(HistoryProof proof, Revision from, std::size_t changes) {
+    const auto other = open();
+    EXPECT_TRUE(other->snapshot());
+    WatchLog watch(*other, from, loop);
+    EXPECT_TRUE(loop.until([&] { return watch.changes().size() >= changes; }));
+    EXPECT_TRUE(proof.take(watch.changes()).empty()) << "there is no news";
+    return proof.verdict();
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Every, StoreHistoryTest, ::testing::ValuesIn(kStoresUnderTest),
+                         [](const auto& param) { return name(param.param); });
+
+TEST_P(StoreHistoryTest, AWatchFromBeforeTheLastChangesRepeatsThemAsTheyWere) {
+  WatchLog first(*session, now(), loop);
+  write();
+  ASSERT_TRUE(first.reports("gone " + kTwo));
+  KnownHistory known;
+  for (const Change& change : first.changes())
+    known.add(change);
+  EXPECT_EQ(known.changes().size(), 5U);
+  EXPECT_EQ(proven_by(HistoryProof::after_break(known), known.before(), 5), Verdict::proven);
+  known.keep_last_revision();
+  EXPECT_EQ(proven_by(HistoryProof::after_break(known), known.before(), 1), Verdict::proven);
+}
+
+TEST_P(StoreHistoryTest, AWatchFromBeforeTheLastChangeOfAListRepeatsIt) {
+  write();
+  const Snapshot listed = session->snapshot().value();
+  KnownHistory known;
+  known.begin(listed);
+  ASSERT_EQ(known.changes().size(), 1U);
+  HistoryProof proof = HistoryProof::after_list(known, listed.revision);
+  EXPECT_EQ(proven_by(std::move(proof), known.before(), 3), Verdict::proven);
+}
+
+// In etcd it is there, if it is a record that lives; other stores have forgotten it.
+TEST_P(StoreHistoryTest, WhatIsForgottenIsNotRepeatedAsSomethingElse) {
+  WatchLog first(*session, now(), loop);
+  write();
+  ASSERT_TRUE(first.reports("gone " + kTwo));
+  KnownHistory known;
+  for (const Change& change : first.changes())
+    known.add(change);
+  store->compact();
+  const auto other = open();
+  ASSERT_TRUE(other->snapshot());
+  WatchLog watch(*other, known.before(), loop);
+  ASSERT_TRUE(watch.reports("position lost"));
+  EXPECT_TRUE(watch.changes().empty());
+}
+
+}  // namespace
+}  // namespace flannel::conformance_history_test
