@@ -57,7 +57,7 @@ THIRD_PARTY = {
     r"re2/": ["plan"],
     r"nlohmann/": ["base", "core", "docker", "registry", "status", "trace", "ctl"],
     r"prometheus/": ["status"],
-    r"zlib\.h$": ["ctl"],
+    r"zlib\.h$": ["base"],
     r"seccomp\.h$": ["kernel"],
     r"(linux|asm)/": ["kernel", "filter"],
 }

@@ -10,6 +10,7 @@
 #include <ostream>
 
 #include "base/file.h"
+#include "base/gzip.h"
 #include "base/redaction.h"
 #include "core/network_config.h"
 #include "core/network_name.h"

@@ -2,7 +2,6 @@
 #include "ctl/tar_archive.h"
 
 #include <fmt/format.h>
-#include <zlib.h>
 
 #include <algorithm>
 #include <cassert>
@@ -52,25 +51,6 @@ std::string tar_of(std::span<const ArchiveFile> files, std::uint64_t time) {
     archive.resize((archive.size() + kBlock - 1) / kBlock * kBlock, '\0');
   }
   return archive.append(2 * kBlock, '\0');
-}
-
-Result<std::string> gzipped(std::string_view data) {
-  constexpr int kGzip = 16;  // added to the size of the window: deflateInit2() writes a gzip header
-  z_stream stream{};
-  if (deflateInit2(&stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, MAX_WBITS + kGzip, 8,
-                   Z_DEFAULT_STRATEGY) != Z_OK) {
-    return fail(ErrorKind::system, "compress the archive: out of memory");
-  }
-  std::string out(deflateBound(&stream, data.size()), '\0');
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(data.data()));
-  stream.avail_in = static_cast<uInt>(data.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = static_cast<uInt>(out.size());
-  const int end = deflate(&stream, Z_FINISH);
-  out.resize(stream.total_out);
-  deflateEnd(&stream);
-  if (end == Z_STREAM_END) return out;
-  return fail(ErrorKind::system, fmt::format("compress the archive: zlib says {}", end));
 }
 
 }  // namespace flannel

@@ -4,9 +4,6 @@
 #include <cstdint>
 #include <span>
 #include <string>
-#include <string_view>
-
-#include "base/result.h"
 
 namespace flannel {
 
@@ -18,8 +15,5 @@ struct ArchiveFile {
 // Returns a tar archive in the format ustar (POSIX.1-1988). The files belong to root and have the
 // mode 0600; `time`: of their last change, in seconds since 1970.
 std::string tar_of(std::span<const ArchiveFile> files, std::uint64_t time);
-
-// Returns `data` in the format of gzip (RFC 1952).
-Result<std::string> gzipped(std::string_view data);
 
 }  // namespace flannel

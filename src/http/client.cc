@@ -21,7 +21,7 @@
 
 #include "base/fd.h"
 #include "base/parse.h"
-#include "http/thread.h"
+#include "base/thread.h"
 
 namespace flannel {
 namespace {

@@ -11,7 +11,7 @@
 #include <optional>
 #include <utility>
 
-#include "http/thread.h"
+#include "base/thread.h"
 #include "net/address.h"
 
 namespace flannel {

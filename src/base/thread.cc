@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "http/thread.h"
+#include "base/thread.h"
 
 #include <signal.h>
 
