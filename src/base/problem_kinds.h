@@ -64,6 +64,13 @@ inline constexpr ProblemKind kStoreAway{
     "store-away", ProblemArea::store, Severity::warning,
     "store away, trying again; the data plane goes on",
     "see that the store runs, and that this host reaches it and has the right to use it"};
+inline constexpr ProblemKind kStoreNotHeard{
+    "store-not-heard", ProblemArea::store, Severity::warning,
+    "the store has not answered since the start; this host goes on with what it knew before",
+    "see that the store runs, and that this host reaches it and has the right to use it"};
+inline constexpr ProblemKind kKeptStateUnused{
+    "kept-state-unused", ProblemArea::store, Severity::waiting,
+    "what this host knew before is not used, and it waits for the store", ""};
 inline constexpr ProblemKind kMoveNoteUnreadable{
     "move-note-unreadable", ProblemArea::store, Severity::warning,
     "the note about a move to another store cannot be read; this host does not follow",

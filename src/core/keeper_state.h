@@ -12,6 +12,8 @@
 //                  │                                                            │ RefreshPaused┘
 //                  └── refused, or our record was changed or removed by others ─┘ (and Active)
 //
+// A keeper that goes on with the lease of an earlier run begins there: Idle ──resume──▶ Active.
+//
 // A created record that other records may overlap is listed before it is used: Creating ▶ Listing.
 //
 // A host that is drained deletes its records and has none until it is undrained:
@@ -158,8 +160,9 @@ constexpr bool may_follow(Name from, Name to) {
     case Name::discarding:
       return from == Name::listing;
     case Name::active:  // directly from a list: a reservation with our value needs no call
-      return from == Name::listing || from == Name::creating || from == Name::adopting ||
-             from == Name::active || from == Name::refreshing || from == Name::refresh_paused;
+      return from == Name::idle || from == Name::listing || from == Name::creating ||
+             from == Name::adopting || from == Name::active || from == Name::refreshing ||
+             from == Name::refresh_paused;
     case Name::refreshing:
       return from == Name::active || from == Name::refresh_paused;
     case Name::refresh_paused:

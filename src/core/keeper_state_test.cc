@@ -26,7 +26,7 @@ std::string followers_of(Name from) {
 }
 
 TEST(KeeperStateTest, AStateIsFollowedByThoseOfTheDrawing) {
-  EXPECT_EQ(followers_of(Name::idle), "listing surveying");
+  EXPECT_EQ(followers_of(Name::idle), "listing active surveying");
   EXPECT_EQ(followers_of(Name::listing), "paused creating adopting discarding active leaving");
   EXPECT_EQ(followers_of(Name::paused), "listing surveying");
   EXPECT_EQ(followers_of(Name::creating), "listing paused active leaving");

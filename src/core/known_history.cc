@@ -45,6 +45,23 @@ Revision revision_of(const Change& change) {
   return std::get<ConfigGone>(change).revision;
 }
 
+void apply(const std::vector<Change>& changes, Snapshot& snapshot) {
+  std::vector<Record>& records = snapshot.records;
+  for (const Change& change : changes) {
+    snapshot.revision = std::max(snapshot.revision, revision_of(change));
+    if (const auto* config = std::get_if<ConfigPut>(&change)) snapshot.config = config->config;
+    if (std::holds_alternative<ConfigGone>(change)) snapshot.config.reset();
+    const auto* put = std::get_if<RecordPut>(&change);
+    const auto* gone = std::get_if<RecordGone>(&change);
+    if (put == nullptr && gone == nullptr) continue;
+    const auto place = std::ranges::lower_bound(records, key_of(change), {}, &Record::key);
+    const bool is_there = place != records.end() && place->key == key_of(change);
+    if (gone != nullptr && is_there) records.erase(place);
+    if (put != nullptr && is_there) *place = put->record;
+    if (put != nullptr && !is_there) records.insert(place, put->record);
+  }
+}
+
 void KnownHistory::begin(const Snapshot& listed) {
   clear();
   Revision last = listed.config ? listed.config->revision : 0;

@@ -20,6 +20,9 @@ namespace flannel {
 
 Revision revision_of(const Change& change);
 
+// Makes the snapshot what it is after these changes, which follow it.
+void apply(const std::vector<Change>& changes, Snapshot& snapshot);
+
 // The changes of the last revisions that have some. None is missing between the first and the last,
 // except after a list, which has no deletions.
 class KnownHistory {

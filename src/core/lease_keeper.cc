@@ -54,6 +54,24 @@ std::vector<KeeperAct> LeaseKeeper::start(TimePoint) {
   return acts;
 }
 
+std::vector<KeeperAct> LeaseKeeper::resume(TimePoint now, const Lease& lease, Record record,
+                                           TimePoint expires, Duration life) {
+  Acts acts;
+  if (name_of(state_) != Name::idle) return acts;
+  expires_ = expires;
+  life_ = life;
+  target_.emplace(Target{lease, record.value});
+  due_.reannounce = true;
+  const TimePoint wake_at = record.expires() ? now : kNever;
+  on_confirmed(now, std::move(record), wake_at, acts);
+  return acts;
+}
+
+const Record* LeaseKeeper::record() const {
+  const bool is_held = phase() == LeasePhase::active || phase() == LeasePhase::renewing;
+  return is_held ? keeper::record_in(state_) : nullptr;
+}
+
 std::vector<KeeperAct> LeaseKeeper::on_snapshot(TimePoint now, Result<Snapshot> snapshot) {
   Acts acts;
   if (answers_earlier_call(acts)) return acts;

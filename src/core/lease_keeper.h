@@ -55,6 +55,11 @@ class LeaseKeeper {
               std::optional<SubnetKey> previous, Random random);
 
   std::vector<KeeperAct> start(TimePoint now);
+  // In place of start(): goes on with the lease of an earlier run, whose record is `record`, as if
+  // this keeper had held it since. It ends at `expires` (kNever: a reservation) if it is not
+  // renewed, and the store granted `life` last. Renews it, or writes what is announced now.
+  std::vector<KeeperAct> resume(TimePoint now, const Lease& lease, Record record, TimePoint expires,
+                                Duration life);
 
   // The answers of the store to the acts. `sent` is the time of the call, from which a TTL counts.
   std::vector<KeeperAct> on_snapshot(TimePoint now, Result<Snapshot> snapshot);
@@ -109,6 +114,8 @@ class LeaseKeeper {
   TimePoint expires() const { return expires_; }
   // Returns the TTL of the last grant; 0: there was none.
   Duration life() const { return life_; }
+  // The record of the lease as the store has it; null: this is not known, or there is no lease.
+  const Record* record() const;
 
  private:
   using Acts = std::vector<KeeperAct>;

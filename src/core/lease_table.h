@@ -58,6 +58,8 @@ class LeaseTable {
 
   // The usable leases, ordered by subnet, without overlaps; our own lease is one of them.
   const ListedLeases& leases() const { return standing_.shown(); }
+  // All leases of which one could be used if it were alone. In no order.
+  std::vector<ListedLease> all() const { return standing_.all(); }
   // The usable leases that cannot be used together with `lease`, which is not in the table and
   // announces `vteps`: they overlap it, or have its VTEP MAC and another public IP.
   std::vector<SubnetKey> conflicting_with(const Lease& lease, const AnnouncedVteps& vteps) const;

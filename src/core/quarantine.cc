@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/quarantine.h"
 
+#include <algorithm>
 #include <functional>
 #include <utility>
 
@@ -26,6 +27,11 @@ void Quarantine::put(QuarantinedRecord record) {
   }
   ++count_of(record.kind);
   named_.insert_or_assign(record.key, std::move(record));
+}
+
+bool Quarantine::has(QuarantineKind kind) const {
+  return std::ranges::any_of(named_,
+                             [kind](const auto& entry) { return entry.second.kind == kind; });
 }
 
 void Quarantine::erase(const std::string& key) {

@@ -59,6 +59,8 @@ class Quarantine {
 
   // Ordered by key.
   const Named& named() const { return named_; }
+  // True if a record of this kind is held by name, as at least one is if there are any.
+  bool has(QuarantineKind kind) const;
   // The number of the others. Each takes some 48 bytes, for a hash of its key. They are held by
   // name after a change or with the next list, if there is room then.
   std::size_t unnamed() const { return unnamed_.size(); }

@@ -35,6 +35,18 @@ StandingLeases::Before StandingLeases::change(const SubnetKey& subnet,
   return std::move(turn.before);
 }
 
+std::vector<ListedLease> StandingLeases::all() const {
+  std::vector<ListedLease> all;
+  all.reserve(shown_.size() + hidden_.size() + waiting_.size());
+  for (const ListedLeases* part : {&shown_, &hidden_}) {
+    for (const auto& [subnet, lease] : *part)
+      all.push_back(lease);
+  }
+  for (const auto& [subnet, waiting] : waiting_)
+    all.push_back(waiting.lease);
+  return all;
+}
+
 ListedLeases StandingLeases::list(std::vector<ListedLease> all, Quarantine& quarantine) {
   ListedLeases before = std::exchange(shown_, {});
   hidden_.clear();

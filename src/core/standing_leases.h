@@ -49,6 +49,8 @@ class StandingLeases {
 
   // The standing leases that are not hidden. No lease overlaps another or a hidden one.
   const ListedLeases& shown() const { return shown_; }
+  // All leases: those that stand, shown or hidden, and those that wait. In no order.
+  std::vector<ListedLease> all() const;
   // The standing lease, shown or hidden; nullptr: it does not stand.
   const ListedLease* find(const SubnetKey& subnet) const;
   // Hides or shows a standing lease. A lease that begins to stand or changes is shown.

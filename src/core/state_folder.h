@@ -18,6 +18,9 @@ inline constexpr std::string_view kSoftwareChecksumsFile = "software-checksums";
 inline constexpr std::string_view kDockerPoolsFile = "docker-pools.json";
 // The private key of WireGuard; "-NETWORK" follows where networks have names.
 inline constexpr std::string_view kWireguardKeyFile = "wireguard-key";
+// What this host knows of a network (kept_state.h); "-PREFIX.gz" follows, with the prefix of the
+// network's keys.
+inline constexpr std::string_view kKeptStateFile = "kept-state";
 // The lock of the one daemon that uses the folder.
 inline constexpr std::string_view kStateLockFile = "state.lock";
 

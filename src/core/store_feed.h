@@ -145,6 +145,12 @@ class StoreFeed {
   // still has the history that it knows. May be false until a list has succeeded.
   virtual bool repeats_history() const { return true; }
 
+  // The name of the history that a watch repeats, where a store has more than one, as etcd has one
+  // for each API; empty: there is one only, or it is not decided yet which is used.
+  virtual std::string history_name() const { return {}; }
+  // This host has known the history of this name: until a list decides, it is the one that is used.
+  virtual void expect_history(const std::string& /*name*/) {}
+
   // Reports all changes after `from`, beginning with the next revision.
   [[nodiscard]] virtual WatchHandle watch(Revision from, WatchListener listener) = 0;
 };

@@ -19,37 +19,44 @@ Agent::Agent(AgentOptions options, Parts parts)
                  .on_connection =
                      [this] {
                        if (network_) network_->on_connection();
-                       parts_.on_state();
+                       on_state();
                      },
                  .on_resumed =
                      [this] {
-                       if (network_) network_->on_resumed();
-                     }}),
+                       if (!network_) return;  // on_kept follows
+                       on_store_heard();
+                       network_->on_resumed();
+                     },
+                 .on_kept = [this](const Snapshot& snapshot,
+                                   bool is_proven) { return on_kept(snapshot, is_proven); }}),
       move_(move_parts()),
       config_({.loop = parts_.loop,
                .adopt = [this](const ParsedConfig& parsed) { return network_->adopt(parsed); },
-               .on_state = [this] { parts_.on_state(); }}) {}
+               .on_state = [this] { on_state(); }}),
+      saver_(saver_parts()) {}
 
-void Agent::start() {
-  follower_.start();
+void Agent::on_state() {
+  keep_state();
+  parts_.on_state();
 }
 
 void Agent::follow_drain(std::optional<DrainNote> note) {
   drained_ = std::move(note);
   drain_or_not();
-  parts_.on_state();
+  on_state();
 }
 
 void Agent::withdraw(bool leaves) {
   if (std::exchange(leaves_, leaves) == leaves) return;
   drain_or_not();
-  parts_.on_state();
+  on_state();
 }
 
 void Agent::drain_or_not() {
   const bool drains = drained_ || leaves_;
   if (std::exchange(has_drained_, drains) == drains) return;
   if (drains) {
+    saver_.forget();
     move_.drain({});
     if (network_) network_->drain();
   } else if (network_) {
@@ -112,6 +119,8 @@ std::vector<Problem> Agent::problems() const {
                       ? make_problem(kStoreConnecting, store_.describe(), "not connected yet")
                       : make_problem(kStoreAway, store_.describe(), why));
   }
+  if (!kept_since_.empty()) all.push_back(make_problem(kStoreNotHeard, "", kept_since_));
+  if (!unused_why_.empty()) all.push_back(make_problem(kKeptStateUnused, "", unused_why_));
   if (auto problem = move_.problem()) all.push_back(*std::move(problem));
   if (config_.problem()) all.push_back(*config_.problem());
   if (network_) network_->append_problems(all);
@@ -120,6 +129,8 @@ std::vector<Problem> Agent::problems() const {
 }
 
 void Agent::on_snapshot(const Snapshot& snapshot) {
+  if (kept_ && !is_as_kept(snapshot)) saver_.forget();
+  on_store_heard();
   move_.on_config(snapshot.config);
   if (network_) {
     config_.follow(snapshot.config);
@@ -127,7 +138,7 @@ void Agent::on_snapshot(const Snapshot& snapshot) {
   } else {
     begin(snapshot);
   }
-  parts_.on_state();
+  on_state();
 }
 
 void Agent::on_changes(const std::vector<Change>& changes) {
@@ -142,7 +153,9 @@ void Agent::on_changes(const std::vector<Change>& changes) {
       config_.follow(std::nullopt);
     }
   }
-  if (network_) network_->on_changes(changes);
+  if (!network_) return;
+  network_->on_changes(changes);
+  keep_state();
 }
 
 void Agent::begin(const Snapshot& snapshot) {
@@ -167,7 +180,7 @@ Network::Parts Agent::network_parts() {
           .on_programmed = parts_.on_programmed,
           .on_ready = parts_.on_ready,
           .on_lease = [this](const Lease& lease) { move_.on_lease(lease); },
-          .on_state = parts_.on_state};
+          .on_state = [this] { on_state(); }};
 }
 
 StoreMove::Parts Agent::move_parts() {
@@ -184,7 +197,7 @@ StoreMove::Parts Agent::move_parts() {
                 if (network_) network_->on_other_store(has_lease);
                 follower_.list_again();
               },
-          .on_state = [this] { parts_.on_state(); }};
+          .on_state = [this] { on_state(); }};
 }
 
 }  // namespace flannel

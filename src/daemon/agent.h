@@ -16,6 +16,7 @@
 #include "daemon/config_follower.h"
 #include "daemon/host.h"
 #include "daemon/network.h"
+#include "daemon/state_saver.h"
 #include "daemon/store_follower.h"
 #include "daemon/store_move.h"
 #include "registry/switchable_registry.h"
@@ -91,6 +92,20 @@ class Agent {
   void on_snapshot(const Snapshot& snapshot);
   void on_changes(const std::vector<Change>& changes);
   void begin(const Snapshot& snapshot);
+  void on_state();
+
+  // agent_kept_state.cc: a start from what an earlier run knew, and what the next one will know.
+  bool on_kept(const Snapshot& snapshot, bool is_proven);
+  bool on_proven(const Snapshot& snapshot);
+  Result<void> begin_offline(const Snapshot& snapshot);
+  Result<std::unique_ptr<Network>> open_offline(const Lease& own);
+  bool is_as_kept(const Snapshot& snapshot) const;
+  bool knows_all_leases() const;
+  void on_store_heard();
+  void keep_state();
+  StateSaver::Parts saver_parts();
+  std::optional<KeptLease> lease_to_keep() const;
+  KeptState state_to_keep() const;
   void drain_or_not();
   Network::Parts network_parts();
   StoreMove::Parts move_parts();
@@ -102,6 +117,11 @@ class Agent {
   StoreMove move_;
   std::unique_ptr<Network> network_;
   ConfigFollower config_;
+  StateSaver saver_;
+  std::optional<KeptState> kept_;  // of an earlier run, until the store answers
+  std::string kept_since_;  // this host began without the store: since when it knew that, and until
+                            // when it has its lease; empty: it has heard from the store
+  std::string unused_why_;  // why kept_ is not used; empty: it is, or there is nothing
   std::optional<DrainNote> drained_;  // nullopt: this host is not drained
   bool leaves_ = false;               // withdraw()
   bool has_drained_ = false;          // for one of these two reasons

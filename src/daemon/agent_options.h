@@ -17,7 +17,8 @@ struct AgentOptions {
   std::string subnet_file;  // --subnet-file
   bool ip_masq = false;     // only copied into subnet.env
   bool ip_blackhole_route = false;
-  bool probe_peers = false;  // --probe-peers
+  bool probe_peers = false;   // --probe-peers
+  bool offline_start = true;  // false: --no-offline-start
   // The kernel fills in the checksums of packets by vxlan devices.
   bool software_checksums = false;
   PacketPathWishes packet_path = {};

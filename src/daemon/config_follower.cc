@@ -31,6 +31,7 @@ std::optional<ParsedConfig> ConfigFollower::first(const std::optional<ConfigReco
     set_problem(make_problem(kConfigInvalid, key, parsed.error().text));
     return std::nullopt;
   }
+  in_force_ = record;
   set_problem({});
   return *std::move(parsed);
 }
@@ -48,6 +49,7 @@ void ConfigFollower::follow(const std::optional<ConfigRecord>& record) {
     retry_.arm_after(kAdoptRetry);
     return set_problem(not_used(adopted.error().text));
   }
+  in_force_ = record;
   set_problem({});
 }
 

@@ -36,6 +36,8 @@ class ConfigFollower {
   // To be called with each record once there is a running configuration. nullopt: it is gone.
   void follow(const std::optional<ConfigRecord>& record);
 
+  // The record that was used last; nullopt: none yet.
+  const std::optional<ConfigRecord>& in_force() const { return in_force_; }
   // Returns why what is in the store is not used; nullopt: it is.
   const std::optional<Problem>& problem() const { return problem_; }
 
@@ -44,6 +46,7 @@ class ConfigFollower {
 
   Parts parts_;
   std::optional<ConfigRecord> record_;  // that the store reported last
+  std::optional<ConfigRecord> in_force_;
   Timer retry_{parts_.loop, [this] { follow(record_); }};
   std::optional<Problem> problem_;
 };

@@ -44,8 +44,14 @@ void DaemonFlags::define_network(Flags& flags) {
        .help = "when another host has taken our subnet: keep (packets go on, it is taken again "
                "when it is free) or renumber (take another one)"},
       on_subnet_loss);
-  flags.add({.name = "state-dir", .help = "folder for what must outlive a reboot: the node id"},
+  flags.add({.name = "state-dir",
+             .help = "folder for what must outlive a reboot: the node id, and what is known of the "
+                     "cluster"},
             state_dir);
+  flags.add({.name = "no-offline-start",
+             .help = "wait for the store at the start, even if what this host knew and its lease "
+                     "are still good"},
+            no_offline_start);
 }
 
 void DaemonFlags::define_rules(Flags& flags) {

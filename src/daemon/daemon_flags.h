@@ -38,6 +38,7 @@ struct DaemonFlags {
   bool iptables_forward_rules = true;
   std::int64_t iptables_resync_seconds = 5;
 
+  bool no_offline_start = false;
   bool probe_peers = true;
   bool publish_health = false;
 

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "backend/backend.h"
 #include "base/fd.h"
 #include "base/result.h"
+#include "core/kept_state.h"
 #include "core/node_id.h"
 #include "core/registry.h"
 #include "core/store_address.h"
@@ -50,6 +52,14 @@ class Host {
   virtual Result<std::unique_ptr<Registry>> open_store(const StoreAddress& address) = 0;
   // The keys of WireGuard, which are made at the first call on a host and kept.
   virtual Result<WireguardIdentity> wireguard_keys() = 0;
+  // The clocks of this host.
+  virtual HostClock clock() = 0;
+  // Returns what an earlier run knew of the network; nullopt: nothing, or nothing that is of use.
+  virtual std::optional<RestoredState> kept_state() = 0;
+  // Keeps this for the next start, in place of what was kept; `leases`: of all hosts. KeptState has
+  // no store yet. The second: nothing is kept any more. Neither waits for the disk.
+  virtual void keep_state(KeptState state, std::vector<ListedLease> leases) = 0;
+  virtual void forget_state() = 0;
   // Makes a new node id, because another host has ours, and saves it for the next start if
   // possible.
   virtual Result<NodeId> replace_node_id() = 0;

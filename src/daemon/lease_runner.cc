@@ -24,6 +24,10 @@ void LeaseRunner::start(const Snapshot& fresh) {
   fresh_snapshot_ = nullptr;
 }
 
+void LeaseRunner::resume(const Lease& lease, const KeptLease& kept) {
+  perform(keeper_.resume(loop_.now(), lease, kept.record, kept.ends, kept.life));
+}
+
 void LeaseRunner::drain(const Snapshot* fresh) {
   problem_.reset();
   drained_.reset();

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/problem.h"
+#include "core/kept_state.h"
 #include "core/lease_keeper.h"
 #include "core/registry.h"
 #include "daemon/store_follower.h"
@@ -34,6 +35,8 @@ class LeaseRunner {
 
   // `fresh` is a snapshot taken just now, so that the first decision needs no call to the store.
   void start(const Snapshot& fresh);
+  // In place of start(), with a lease of an earlier run: as in LeaseKeeper.
+  void resume(const Lease& lease, const KeptLease& kept);
 
   // This host is drained, and no longer is. `fresh`: a snapshot taken just now, in place of
   // start(); null: it runs already.

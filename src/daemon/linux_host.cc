@@ -54,11 +54,11 @@ Result<std::unique_ptr<ProbePort>> LinuxHost::open_probe_port(ProbePort::Events 
 
 Result<WireguardIdentity> LinuxHost::wireguard_keys() {
   protect_memory();
-  return load_or_make_wireguard_key(keys_);
+  return load_or_make_wireguard_key(files_.keys);
 }
 
 Result<NodeId> LinuxHost::replace_node_id() {
-  return flannel::replace_node_id(node_id_file_);
+  return flannel::replace_node_id(files_.node_id);
 }
 
 void LinuxHost::close_kept_path() {

@@ -7,11 +7,14 @@
 
 #include "daemon/host.h"
 #include "daemon/kept_fds.h"
+#include "daemon/kept_state_file.h"
 #include "daemon/opened_stores.h"
+#include "daemon/read_host_clock.h"
 #include "daemon/sd_notify.h"
 #include "daemon/wireguard_key_file.h"
 #include "kernel/host/host_locks.h"
 #include "loop/loop.h"
+#include "registry/store_name.h"
 
 namespace flannel {
 
@@ -25,15 +28,20 @@ class LinuxHost final : public Host {
     KeptFds& kept;              // the descriptors that the run before left with systemd
   };
 
-  // `store`: the one of the options. `node_id_file`: where another node id is saved. `keys`: where
-  // those of WireGuard are. `network`: the name of the network for which this host is used; empty:
-  // it has none.
-  LinuxHost(Parts parts, const StoreOptions& store, std::string node_id_file,
-            WireguardKeyPlaces keys, std::string network)
+  // The files of the state folder that a host has, and another one for WireGuard.
+  struct Files {
+    std::string node_id;      // where another node id is saved
+    WireguardKeyPlaces keys;  // where those of WireGuard are
+    std::string kept_state;   // where what is known of the network is kept
+  };
+
+  // `store`: the one of the options. `network`: the name of the network for which this host is
+  // used; empty: it has none.
+  LinuxHost(Parts parts, const StoreOptions& store, Files files, std::string network)
       : parts_(parts),
         stores_(store, parts.loop),
-        node_id_file_(std::move(node_id_file)),
-        keys_(std::move(keys)),
+        files_(std::move(files)),
+        kept_(files_.kept_state, name_of_store(store)),
         network_(std::move(network)) {}
 
   Result<HostView> view() override;
@@ -48,6 +56,12 @@ class LinuxHost final : public Host {
     return stores_.open(address);
   }
   Result<WireguardIdentity> wireguard_keys() override;
+  HostClock clock() override { return read_host_clock(); }
+  std::optional<RestoredState> kept_state() override { return kept_.read(); }
+  void keep_state(KeptState state, std::vector<ListedLease> leases) override {
+    kept_.write(std::move(state), std::move(leases));
+  }
+  void forget_state() override { kept_.remove(); }
   Result<NodeId> replace_node_id() override;
 
   // Closes what the run before left open for a packet path, also in the hands of systemd.
@@ -56,8 +70,8 @@ class LinuxHost final : public Host {
  private:
   Parts parts_;
   OpenedStores stores_;
-  std::string node_id_file_;
-  WireguardKeyPlaces keys_;
+  Files files_;
+  KeptStateFile kept_;
   std::string network_;
 };
 

@@ -82,6 +82,20 @@ Result<void> Network::open_plane() {
 }
 
 void Network::start(const Snapshot& snapshot, bool drained) {
+  const std::optional<Lease> former = begin(snapshot);
+  name_unused_reservations(snapshot);
+  if (drained) return begin_drained(snapshot);
+  if (former) program(*former);
+  lease_->start(snapshot);
+}
+
+void Network::resume(const Snapshot& snapshot, const Lease& lease, const KeptLease& kept) {
+  begin(snapshot);
+  lease_->resume(lease, kept);
+}
+
+// Returns the lease by which peers reach this host, if its dataplane is another one now.
+std::optional<Lease> Network::begin(const Snapshot& snapshot) {
   feed_.on_snapshot(snapshot);
   leave_name_to_older_host();
   const std::optional<Lease> former = adopt_former();
@@ -93,10 +107,7 @@ void Network::start(const Snapshot& snapshot, bool drained) {
                                   prober_.all_changed();
                                   parts_.on_state();
                                 }});
-  name_unused_reservations(snapshot);
-  if (drained) return begin_drained(snapshot);
-  if (former) program(*former);
-  lease_->start(snapshot);
+  return former;
 }
 
 // Without the families that this kernel lacks.

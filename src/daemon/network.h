@@ -59,6 +59,11 @@ class Network {
                                                const ParsedConfig& parsed);
   // Takes a lease, unless the host is drained. To be called once, before any function below.
   void start(const Snapshot& snapshot, bool drained);
+  // In place of start(), with the lease of an earlier run, which ends on the clock of the loop.
+  void resume(const Snapshot& snapshot, const Lease& lease, const KeptLease& kept);
+
+  // True if this run has had a lease, or goes on with that of an earlier run.
+  bool has_had_lease() const { return lease_ && keeper().lease().has_value(); }
 
   // What the store reports, except of the configuration.
   void on_snapshot(const Snapshot& snapshot);
@@ -142,6 +147,7 @@ class Network {
 
   // network.cc: from a configuration to a lease, and from that to a host that is ready.
   Result<void> open_plane();
+  std::optional<Lease> begin(const Snapshot& snapshot);
   NetworkConfig carried() const;
   LeaseAttributes announce(const Lease* previous) const;
   LeaseKeeper make_keeper() const;

@@ -304,6 +304,7 @@ Result<Options> validate(const DaemonFlags& texts, const Flags& flags,
   const char* const key_file = environment ? environment("WIREGUARD_KEY_FILE") : nullptr;
   options.wireguard_key_file = key_file ? key_file : "";
   options.ip_blackhole_route = texts.ip_blackhole_route;
+  options.offline_start = !texts.no_offline_start;
   options.probe_peers = texts.probe_peers;
   options.publish_health = texts.publish_health && texts.probe_peers;
   if (texts.publish_health && !texts.probe_peers)

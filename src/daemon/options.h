@@ -55,6 +55,7 @@ struct Options {
   std::string wireguard_key_file = {};   // $WIREGUARD_KEY_FILE; empty: it is not set
   bool ip_blackhole_route = false;       // --ip-blackhole-route
   bool probe_peers = true;               // --probe-peers
+  bool offline_start = true;             // false: --no-offline-start
   bool publish_health = false;           // --publish-health; `probe_peers` is true then
   std::optional<ListenAddress> healthz;  // --healthz-ip, --healthz-port; nullopt: no server
   std::string control_socket;            // --control-socket; empty: none

@@ -63,6 +63,7 @@ constexpr Case kCases[] = {
     {"--log_backtrace_at", Effect::restart},
     {"--net-config-path", Effect::restart},
     {"--networks", Effect::restart},
+    {"--no-offline-start", Effect::restart},
     {"--on-subnet-loss", Effect::live},
     {"--probe-peers", Effect::restart},
     {"--public-ip", Effect::live},

@@ -22,6 +22,11 @@ bool is_lease(const std::string& key) {
   return decode_subnet_key(key).has_value();
 }
 
+std::size_t count_leases(const Snapshot& snapshot) {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      snapshot.records, [](const Record& record) { return is_lease(record.key); }));
+}
+
 }  // namespace
 
 StoreFollower::StoreFollower(StoreFeed& store, Loop& loop, Random random, Listener listener)
@@ -29,6 +34,37 @@ StoreFollower::StoreFollower(StoreFeed& store, Loop& loop, Random random, Listen
 
 void StoreFollower::start() {
   list(true);
+}
+
+void StoreFollower::start_from(Snapshot kept, const std::vector<Change>& history) {
+  leases_ = count_leases(kept);
+  kept_ = std::move(kept);
+  patience_.arm_after(kPatience);
+  if (history.empty() || !store_.repeats_history()) return list(true);
+  for (const Change& change : history)
+    known_.add(change);
+  resume();
+}
+
+// The store is away, as far as this host can see.
+void StoreFollower::offer_kept() {
+  if (!kept_) return;
+  patience_.cancel();
+  Snapshot kept = *std::exchange(kept_, std::nullopt);
+  if (listener_.on_kept(kept, false)) return;
+  kept_ = std::move(kept);
+  patience_.arm_after(kAskedAgain);
+}
+
+void StoreFollower::gather(const std::vector<Change>& missed) {
+  apply(missed, *kept_);
+  patience_.cancel();
+  if (!gathering_.armed()) gathering_.arm_after(kGathered);
+}
+
+void StoreFollower::use_proven() {
+  const Snapshot now = *std::exchange(kept_, std::nullopt);
+  if (!listener_.on_kept(now, true)) list_again();
 }
 
 void StoreFollower::list_again() {
@@ -78,9 +114,9 @@ void StoreFollower::listed(Result<Snapshot> snapshot, bool is_checked) {
   ++counters_.snapshots;
   current_ = true;
   comparison_.cancel();
-  const auto& records = snapshot->records;
-  leases_ = static_cast<std::size_t>(std::count_if(
-      records.begin(), records.end(), [](const Record& record) { return is_lease(record.key); }));
+  kept_.reset();
+  patience_.cancel();
+  leases_ = count_leases(*snapshot);
   // If the last watch broke before it had worked, a successful list is not enough.
   if (!watch_in_doubt_) come_back();
   if (is_checked && store_.repeats_history()) known_.begin(*snapshot);
@@ -152,6 +188,7 @@ void StoreFollower::on_changes(const std::vector<Change>& changes) {
     watch_works();
   }
   count(fresh);
+  if (kept_) return gather(fresh);
   if (!fresh.empty()) listener_.on_changes(fresh);
 }
 
@@ -189,6 +226,8 @@ void StoreFollower::compare() {
 // store that repeats nothing as it was must not be listed for ever.
 void StoreFollower::doubt(const char* why) {
   ++counters_.refuted;
+  kept_.reset();
+  patience_.cancel();
   log::info("listing again", {{"store", store_.describe()}, {"why", why}});
   const bool was_listed = !proving_.armed();
   end_watch();
@@ -243,6 +282,7 @@ void StoreFollower::end_watch() {
   standing_.cancel();
   proving_.cancel();
   reporting_.cancel();
+  gathering_.cancel();
   watch_.reset();
 }
 
@@ -267,6 +307,7 @@ void StoreFollower::disconnected(const Error& error) {
   last_error_ = error.text;
   wait_for(known_.empty() ? Next::list : Next::resume, backoff_.next(random_));
   if (changed) listener_.on_connection();
+  offer_kept();
 }
 
 }  // namespace flannel

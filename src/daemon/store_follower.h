@@ -18,6 +18,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,13 @@ class StoreFollower {
     std::function<void()> on_connection;  // connected() or last_error() changed
     // A broken watch goes on without a list. on_changes follows with what was missed.
     std::function<void()> on_resumed = [] {};
+    // The snapshot of start_from() may be used in place of a first list. `is_proven`: the store has
+    // the history of the snapshot, which is as the store says now. Otherwise the store has not
+    // answered; this is asked again, at least once a second, until it does. Returns true if it is
+    // used: what the store says then comes as changes, or as another snapshot.
+    std::function<bool(const Snapshot&, bool is_proven)> on_kept = [](const Snapshot&, bool) {
+      return false;
+    };
   };
 
   // Each pause is extended by a random part of this time for each listed lease. Hosts whose watches
@@ -58,6 +66,13 @@ class StoreFollower {
   // A watch that goes on has to prove the history within this time. A store that does not answer at
   // all ends the watch earlier.
   static constexpr std::chrono::seconds kProofDeadline{15};
+  // A store that is silent for so long after the start counts as away.
+  static constexpr std::chrono::seconds kPatience{2};
+  // Then on_kept() is asked again after such pauses.
+  static constexpr std::chrono::seconds kAskedAgain{1};
+  // What was missed since then is gathered for so long after the proof, so that the start is from
+  // what the store says now.
+  static constexpr std::chrono::milliseconds kGathered{20};
   // What was missed comes with the proof, or some milliseconds later if it is much.
   static constexpr std::chrono::seconds kAllReported{1};
   // After a watch has gone on, the list for comparison follows in this time, and by chance in up to
@@ -71,6 +86,9 @@ class StoreFollower {
   StoreFollower(StoreFeed& store, Loop& loop, Random random, Listener listener);
 
   void start();
+  // In place of start(): goes on from what an earlier run knew of this store, if the store has the
+  // history that ends with these changes (empty: unknown), and otherwise with a list.
+  void start_from(Snapshot kept, const std::vector<Change>& history);
   // Takes a snapshot now, so that the changes so far are compared with the whole state.
   void list_again();
 
@@ -88,6 +106,8 @@ class StoreFollower {
   // Returns why the follower is not connected; empty if it is.
   const std::string& last_error() const { return last_error_; }
   const FollowerCounters& counters() const { return counters_; }
+  // The last changes that are known; empty: the next watch cannot go on from them.
+  const KnownHistory& known() const { return known_; }
 
  private:
   // A list that is believed is one whose watch has nothing to prove.
@@ -106,6 +126,9 @@ class StoreFollower {
   void resumed();
   void all_reported();
   void compare();
+  void offer_kept();
+  void gather(const std::vector<Change>& missed);
+  void use_proven();
   void doubt(const char* why);
   void position_lost();
   bool watch_less();
@@ -125,11 +148,14 @@ class StoreFollower {
   // (KnownPeers::kGracePeriod).
   Backoff backoff_{std::chrono::milliseconds(200), std::chrono::seconds(10)};
   KnownHistory known_;
-  HistoryProof proof_;  // of the current watch
+  std::optional<Snapshot> kept_;  // of start_from(), until it is used or the store has answered
+  HistoryProof proof_;            // of the current watch
   WatchHandle watch_;
   Next next_ = Next::list;  // when retry_ expires
   Timer retry_{loop_, [this] { act(); }};
-  Timer standing_{loop_, [this] { stood(); }};  // armed until the watch has worked
+  Timer patience_{loop_, [this] { offer_kept(); }};   // armed while there is kept_
+  Timer gathering_{loop_, [this] { use_proven(); }};  // armed from the proof of kept_ until its use
+  Timer standing_{loop_, [this] { stood(); }};        // armed until the watch has worked
   // Armed until a watch that goes on is proven.
   Timer proving_{loop_, [this] { doubt("the store does not repeat the history that we know"); }};
   Timer reporting_{loop_, [this] { all_reported(); }};  // armed from then on until it is up to date

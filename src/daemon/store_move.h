@@ -68,6 +68,8 @@ class StoreMove {
   // The store that the agent uses; nullopt: the one of Parts, with which it began.
   const std::optional<StoreAddress>& address() const { return address_; }
 
+  // Two stores have, or get, the lease of this host.
+  bool follows() const { return other_ != nullptr; }
   // Returns why this host cannot follow, or what it waits for; nullopt: neither.
   std::optional<Problem> problem() const;
 

@@ -17,6 +17,9 @@ constexpr std::chrono::seconds kCheckV2Pause{3};
 // How long v3 may take to answer before v2 is asked as well.
 constexpr std::chrono::seconds kHeadStart{1};
 
+constexpr const char* kV2 = "v2";
+constexpr const char* kV3 = "v3";
+
 // A list that is taken from both APIs.
 struct PendingList {
   Reply<Snapshot> reply;
@@ -53,17 +56,26 @@ class EtcdChoice final : public Registry {
         loop_(loop) {}
 
   std::string describe() const override {
-    return chosen_ ? chosen_->describe() : v3_->describe() + " (or v2)";
+    return used() != nullptr ? used()->describe() : v3_->describe() + " (or v2)";
   }
 
   std::string config_key() const override {
-    if (chosen_) return chosen_->config_key();
+    if (used() != nullptr) return used()->config_key();
     const std::string under_v3 = v3_->config_key();
     const std::string under_v2 = v2_->config_key();
     return under_v3 == under_v2 ? under_v3 : under_v3 + " under v3, " + under_v2 + " under v2";
   }
 
-  bool repeats_history() const override { return chosen_ && chosen_->repeats_history(); }
+  bool repeats_history() const override {
+    return used() != nullptr && used()->repeats_history();
+  }
+  std::string history_name() const override {
+    return used() == nullptr ? "" : used() == v2_.get() ? kV2 : kV3;
+  }
+  void expect_history(const std::string& name) override {
+    if (name == kV2) expected_ = v2_.get();
+    if (name == kV3) expected_ = v3_.get();
+  }
   StoreFailures failures() const override {
     return chosen_ ? chosen_->failures() : v3_->failures();
   }
@@ -117,7 +129,8 @@ class EtcdChoice final : public Registry {
  private:
   class UndecidedWatch;
 
-  Registry& active() { return chosen_ ? *chosen_ : *v3_; }
+  Registry* used() const { return chosen_ != nullptr ? chosen_ : expected_; }
+  Registry& active() { return used() != nullptr ? *used() : *v3_; }
 
   void choose(Registry& registry, const char* api, const char* why) {
     if (chosen_) return;
@@ -169,6 +182,7 @@ class EtcdChoice final : public Registry {
   std::function<void(Reply<bool>)> ask_only_v2_;
   Loop& loop_;
   Registry* chosen_ = nullptr;
+  Registry* expected_ = nullptr;  // in its place until it is chosen
 };
 
 // Every member calls the listener as its last action, because the listener may destroy the watch.
@@ -213,7 +227,7 @@ class EtcdChoice::UndecidedWatch final : public Subscription {
 };
 
 WatchHandle EtcdChoice::watch(Revision from, WatchListener listener) {
-  if (chosen_) return chosen_->watch(from, std::move(listener));
+  if (used() != nullptr) return used()->watch(from, std::move(listener));
   return std::make_unique<UndecidedWatch>(*this, from, std::move(listener));
 }
 

@@ -122,6 +122,24 @@ TEST_F(EtcdChoiceTest, TheLeaseGoesWhereTheConfigurationIs) {
   EXPECT_TRUE(v3->snapshot(kPrefix).records.empty());
 }
 
+TEST_F(EtcdChoiceTest, TheHistoryThatIsExpectedIsTheOneThatIsWatchedUntilAListDecides) {
+  EXPECT_FALSE(registry->repeats_history());
+  EXPECT_EQ(registry->history_name(), "");
+  v2->put_config(kPrefix, "{2}");
+  registry->expect_history("v2");
+  EXPECT_TRUE(registry->repeats_history());
+  EXPECT_EQ(registry->history_name(), "v2");
+  watch();
+  v2->put_config(kPrefix, "{22}");
+  loop.run_until_idle();
+  EXPECT_NE(reports.find("config {22} "), std::string::npos) << reports;
+  v3->put_config(kPrefix, "{3}");
+  loop.advance(std::chrono::seconds(60));
+  EXPECT_EQ(reports.find("lost"), std::string::npos) << reports;
+  EXPECT_EQ(config(), "{3}") << "a list asks both";
+  EXPECT_EQ(registry->history_name(), "v3");
+}
+
 TEST_F(EtcdChoiceTest, AConfigurationThatAppearsUnderV3IsReported) {
   EXPECT_EQ(config(), "none");
   watch();

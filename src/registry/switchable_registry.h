@@ -31,6 +31,8 @@ class SwitchableRegistry final : public Registry {
   std::string config_key() const override { return current_->config_key(); }
   StoreFailures failures() const override { return current_->failures(); }
   bool repeats_history() const override { return current_->repeats_history(); }
+  std::string history_name() const override { return current_->history_name(); }
+  void expect_history(const std::string& name) override { current_->expect_history(name); }
   void snapshot(Reply<Snapshot> reply) override;
   void remaining_lives(std::vector<Record> records, Reply<RemainingLives> reply) override;
   WatchHandle watch(Revision from, WatchListener listener) override;

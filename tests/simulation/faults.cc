@@ -84,15 +84,49 @@ void crash(World& world) {
   });
 }
 
+// The clock of a machine that has booted may be wrong, until a time server has set it.
+void set_clock(World& world, Host& host) {
+  if (world.chance_.percent(50)) return;
+  const Duration most = world.chance_.percent(50) ? 2 * world.plan_.ttl : minutes(600);
+  const auto error = std::chrono::floor<seconds>(world.chance_.between(seconds(1), most));
+  host.wall_error = world.chance_.percent(50) ? error : -error;
+  host.wall_is_right = false;
+  world.in(world.chance_.between(seconds(1), minutes(2)), [&host] {
+    host.wall_error = {};
+    host.wall_is_right = true;
+  });
+}
+
 void reboot(World& world) {
   Host& host = world.any_host();
   if (!host.machine.runs()) return;
   world.say(host.name() + " boots anew");
   host.unsure_until = world.timeline_.now() + minutes(60);
   host.reboot();
+  set_clock(world, host);
   world.in(seconds(5), [&host] {
     if (!host.running() && !host.gone) host.start();
   });
+}
+
+// While it does not reach its store, which may be there for all others. It comes back with what it
+// knew, or not before it reaches the store.
+void restart_alone(World& world) {
+  Host& host = world.any_host();
+  if (!host.running() || !host.machine.runs() || host.link.cut) return;
+  const Duration away = world.chance_.between(seconds(1), 3 * world.plan_.ttl);
+  const Duration off = world.chance_.between(milliseconds(1), away);
+  const bool boots = world.chance_.percent(60);
+  world.say(fmt::format("{} is cut off for {:.3f} s, {} after {:.3f} s", host.name(),
+                        in_seconds(away), boots ? "boots" : "starts", in_seconds(off)));
+  host.cut(true);
+  host.crash();
+  if (boots) host.reboot();
+  if (boots) set_clock(world, host);
+  world.in(off, [&host] {
+    if (!host.running() && !host.gone) host.start();
+  });
+  world.in(away, [&host] { host.cut(false); });
 }
 
 void pause(World& world) {
@@ -308,6 +342,7 @@ constexpr Entry kCatalogue[] = {
     {6, break_streams},
     {12, crash},
     {4, reboot},
+    {6, restart_alone},
     {12, pause},
     {10, lose_messages},
     {6, lag},

@@ -91,6 +91,16 @@ class AgentProcess final : public Process {
     std::vector<LeftDevice> left_devices(std::span<const IpPrefix> networks) override {
       return host.kernel.left_devices(networks);
     }
+    HostClock clock() override { return host.clock(); }
+    std::optional<RestoredState> kept_state() override {
+      // It has the configuration of its time, which releases that do not follow it begin with.
+      if (!host.kept_state || !host.service.follows_config) return std::nullopt;
+      return decode_kept_state(*host.kept_state).value();
+    }
+    void keep_state(KeptState state, std::vector<ListedLease> leases) override {
+      host.kept_state = encode_kept_state(state, leases);
+    }
+    void forget_state() override { host.kept_state.reset(); }
     Result<NodeId> replace_node_id() override {
       host.left_name = host.node_id;
       host.rename();
@@ -143,6 +153,16 @@ PublicIps Host::used_ips() const {
     if (config != nullptr && !config->at(family)) used.at(family).reset();
   }
   return used;
+}
+
+HostClock Host::clock() const {
+  constexpr auto kBegan = std::chrono::seconds(1'800'000'000);
+  const auto passed =
+      std::chrono::floor<std::chrono::seconds>(service.timeline.now().time_since_epoch());
+  return {.boot = std::to_string(boot_id),
+          .since_boot = machine.clock(),
+          .wall = std::chrono::sys_seconds(kBegan + passed + wall_error),
+          .wall_is_right = wall_is_right};
 }
 
 void Host::start() {
@@ -208,6 +228,8 @@ void Host::reboot() {
   crash();
   machine.boot();
   boot_id = service.chance.below(1U << 31);
+  has_booted = true;
+  booted_at = service.timeline.now();
   std::filesystem::remove(subnet_file());
   kernel = FakeKernel();
   plug_in();

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/announced_backend.h"
+#include "core/kept_state.h"
 #include "core/lease_keeper.h"
 #include "core/lease_table.h"
 #include "core/node_id.h"
@@ -60,10 +61,15 @@ class Host {
   Machine machine;
   FakeKernel kernel;
   Daemon daemon = Daemon::whole;
-  bool gone = false;            // for ever
-  bool drained = false;         // as a file in its state folder says
-  int addresses = 1;            // that it has had
-  Host* shares_with = nullptr;  // both have one address
+  // What its wall clock shows too much, and whether something says that it is right.
+  std::chrono::seconds wall_error{};
+  bool wall_is_right = true;
+  HostClock clock() const;
+  std::optional<std::string> kept_state;  // in its state folder
+  bool gone = false;                      // for ever
+  bool drained = false;                   // as a file in its state folder says
+  int addresses = 1;                      // that it has had
+  Host* shares_with = nullptr;            // both have one address
 
   std::string name() const { return "h" + std::to_string(number); }
   std::string subnet_file() const { return folder + "/subnet.env"; }
@@ -85,7 +91,7 @@ class Host {
   // daemon is not running.
   void change_address();
   void take_address_of(const Host& other);
-  // Memory, clock, kernel and /run are new.
+  // Memory, steady clock, kernel and /run are new.
   void reboot();
   // Another node id, as of a state folder that is lost, or that was a copy.
   void rename();
@@ -114,6 +120,9 @@ class Host {
 
   // ---- what its judge remembers of it
   std::optional<SubnetKey> last_subnet;
+  // It has booted, so only its record says which subnet it had; until it holds one again.
+  bool has_booted = false;
+  TimePoint booted_at{};
   // Its record as it was when all else that names its subnet was lost; until it holds it again.
   std::optional<Revision> only_record;
   TimePoint started_at{};

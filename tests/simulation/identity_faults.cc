@@ -116,6 +116,7 @@ void join_as_a_copy(World& world) {
   if (world.chance_.percent(50)) copy.boot_id = original.boot_id;  // a container beside it
   std::error_code none;
   std::filesystem::copy_file(original.subnet_file(), copy.subnet_file(), none);
+  copy.kept_state = original.kept_state;
   copy.start();
 }
 
@@ -129,6 +130,7 @@ void lose_state(World& world) {
                         bare ? ", its subnet file" : "", boots ? ", and boots anew" : ""));
   host.crash();
   host.rename();
+  host.kept_state.reset();
   host.drained = false;
   if (boots) host.boot_id = world.chance_.below(1U << 31);
   // A record that is gone as well, or has another address or other families, cannot be found again.

@@ -105,6 +105,7 @@ bool Judge::judge_subnet(Host& host) const {
   host.last_subnet = lease->subnet;
   if (host.believes_to_hold()) {
     host.only_record.reset();
+    host.has_booted = false;
     host.is_known_by_node();
   }
   return another;
@@ -126,7 +127,11 @@ void Judge::judge_other_subnet(const Host& host, const IpPrefix& before,
   // The network was smaller in the backup to which the store went.
   const auto& range = host.process().config()->at(before.family());
   const bool outside = range && !range->network.contains(before);
-  if (taken || edited || lost || outside || host.unsure_until >= host.started_at) return;
+  // A host that booted, and whose record was gone when it reached its store, finds nothing of it.
+  const bool forgotten =
+      host.has_booted && store_.held_until(before, host.first_ip()) < timeline_.now();
+  if (taken || edited || lost || outside || forgotten || host.unsure_until >= host.started_at)
+    return;
   violation_(fmt::format("{} had {} and has {} now, though nobody took it", host.name(),
                          to_string(before), to_string(now)));
 }

@@ -56,7 +56,9 @@ void Judge::judge_left_name(Host& host) const {
     if (claims.had_to_be_left(former.vtep, host.first_ip(), former.since, not_ours)) return;
   }
   // What it wrote under another address and boot looks like a copy's.
-  if (host.addresses > 1 && host.unsure_until >= timeline_.now()) return;
+  const bool is_unsure = host.unsure_until >= timeline_.now() ||
+                         timeline_.now() - host.booted_at < std::chrono::minutes(60);
+  if (host.addresses > 1 && is_unsure) return;
   violation_(fmt::format("{} leaves its node id {} to nobody who had that, or its MAC, before",
                          host.name(), id));
 }

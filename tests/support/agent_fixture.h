@@ -128,6 +128,21 @@ class AgentTest : public ::testing::Test {
       keys.key.bytes.fill(1);
       return keys;
     }
+    HostClock clock() override {
+      HostClock now = test.clock_;
+      now.since_boot = test.loop_.now();
+      return now;
+    }
+    std::optional<RestoredState> kept_state() override {
+      if (!test.kept_) return std::nullopt;
+      return decode_kept_state(*test.kept_).value();
+    }
+    void keep_state(KeptState state, std::vector<ListedLease> leases) override {
+      if (!test.keeps_state_) return;
+      ++test.times_kept_;
+      test.kept_ = encode_kept_state(state, leases);
+    }
+    void forget_state() override { test.kept_.reset(); }
     Result<NodeId> replace_node_id() override {
       NodeId fresh;
       fresh.bytes[0] = static_cast<std::uint8_t>(100 + ++test.fresh_ids_);
@@ -150,6 +165,7 @@ class AgentTest : public ::testing::Test {
     options.subnet_file = subnet_file();
     options.ip_blackhole_route = ip_blackhole_route_;
     options.powerless = powerless_;
+    options.offline_start = offline_start_;
     agent_.emplace(
         options,
         Agent::Parts{
@@ -272,6 +288,14 @@ class AgentTest : public ::testing::Test {
   std::function<void()> on_host_check_;  // called by each check of the host
   std::string unreadable_;               // why this state cannot be read; empty: it can
   std::string powerless_;
+  // Without it the host keeps nothing of what a run knows.
+  bool keeps_state_ = false;
+  std::optional<std::string> kept_;
+  int times_kept_ = 0;
+  HostClock clock_{.boot = "boot-1",
+                   .wall = std::chrono::sys_seconds(std::chrono::hours(480000)),
+                   .wall_is_right = true};
+  bool offline_start_ = true;        // of the next start_agent()
   bool ip_blackhole_route_ = false;  // of the next start_agent()
 };
 

@@ -24,6 +24,7 @@ class KeeperHost {
   LeaseKeeper keeper;
 
   void start() { perform(keeper.start(store_.now)); }
+  void perform_now(std::vector<KeeperAct> acts) { perform(std::move(acts)); }
   void tick() { perform(keeper.tick(store_.now)); }
   void try_now() { perform(keeper.try_now(store_.now)); }
   void reconfigure(const NetworkConfig& config) { perform(keeper.reconfigure(store_.now, config)); }

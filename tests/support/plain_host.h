@@ -9,7 +9,7 @@
 namespace flannel {
 
 // A host on which nothing happens: its traffic passes, nobody else has a lock, and no run before
-// left anything. What it has no answer to fails.
+// left anything, nor does this one. What it has no answer to fails.
 class PlainHost : public Host {
  public:
   Result<HostState> traffic_state(const HostQuery&) override { return HostState{}; }
@@ -29,6 +29,10 @@ class PlainHost : public Host {
   Result<WireguardIdentity> wireguard_keys() override {
     return fail(ErrorKind::unsupported, "this host has no keys");
   }
+  HostClock clock() override { return {}; }
+  std::optional<RestoredState> kept_state() override { return std::nullopt; }
+  void keep_state(KeptState, std::vector<ListedLease>) override {}
+  void forget_state() override {}
   Result<NodeId> replace_node_id() override {
     return fail(ErrorKind::unsupported, "the node id is fixed");
   }

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+// A start from what an earlier run knew, with and without the store.
+#include <gmock/gmock.h>
+
+#include "support/agent_fixture.h"
+
+namespace flannel {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::minutes;
+using std::chrono::seconds;
+using testing::HasSubstr;
+using testing::Not;
+
+class AgentOfflineTest : public AgentTest {
+ protected:
+  // A host that has run, with a peer, and is kept as it was.
+  void run_once(const char* config = kVxlan) {
+    keeps_state_ = true;
+    configure(config);
+    put("10.5.9.0-24", vxlan_peer("192.0.2.9"), seconds(86400));
+    loop_.advance(minutes(6));
+    ASSERT_EQ(ready_, 1);
+    ASSERT_TRUE(kept_);
+    own_ = own_key();
+    start_agent();  // so that the changes until now are history
+    loop_.advance(seconds(2));
+    agent_.reset();
+  }
+  static std::string vxlan_peer(const std::string& ip) {
+    return R"({"PublicIP":")" + ip +
+           R"(","BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"02:00:00:00:00:09"}})";
+  }
+  void start_without_store() {
+    store_->set_reachable(false);
+    start_agent();
+  }
+  // The machine boots. Its clock may be wrong then.
+  void boot(seconds off, bool is_right) {
+    agent_.reset();
+    kernel_ = FakeKernel();
+    kernel_.add_foreign_device("eth0", "192.0.2.1/24");
+    std::filesystem::remove(subnet_file());
+    boot_ = 2;
+    clock_.boot = "boot-2";
+    clock_.wall += off;
+    clock_.wall_is_right = is_right;
+  }
+  std::size_t lists() const { return agent_->follower().counters().snapshots; }
+  std::string all_problems() const { return fmt::format("{}", fmt::join(problems(), "\n")); }
+
+  std::string own_;
+};
+
+TEST_F(AgentOfflineTest, AHostGoesOnWithoutItsStore) {
+  run_once();
+  boot(hours(1), true);
+  start_without_store();
+  EXPECT_EQ(ready_, 1);
+  EXPECT_EQ(own_key(), own_);
+  EXPECT_TRUE(has("10.5.9.0/24")) << kernel_.dump();
+  EXPECT_TRUE(std::filesystem::exists(subnet_file()));
+  EXPECT_THAT(all_problems(), HasSubstr("the lease ends at"));
+  EXPECT_TRUE(agent_->ready());
+}
+
+TEST_F(AgentOfflineTest, WhatHappenedMeanwhileComesWithTheStoreAndWithoutAList) {
+  run_once();
+  boot(hours(1), true);
+  start_without_store();
+  store_->put(kPrefix, "10.5.8.0-24", vxlan_peer("192.0.2.8"), seconds(86400), loop_.now());
+  store_->remove(kPrefix, "10.5.9.0-24");
+  store_->set_reachable(true);
+  loop_.advance(seconds(30));
+  EXPECT_TRUE(has("10.5.8.0/24")) << kernel_.dump();
+  EXPECT_FALSE(has("10.5.9.0/24")) << kernel_.dump();
+  EXPECT_EQ(lists(), 0U);
+  EXPECT_EQ(agent_->network()->keeper().phase(), LeasePhase::active);
+  EXPECT_THAT(all_problems(), Not(HasSubstr("the lease ends at")));
+  EXPECT_TRUE(announces(R"("NodeID":")")) << record();
+}
+
+TEST_F(AgentOfflineTest, AfterItsLeaseHasEndedAHostWaits) {
+  run_once();
+  boot(hours(25), true);
+  start_without_store();
+  EXPECT_EQ(ready_, 0);
+  EXPECT_EQ(agent_->network(), nullptr);
+  EXPECT_THAT(agent_->problems(),
+              testing::Contains(testing::Field(&Problem::text, HasSubstr("may be another's"))));
+}
+
+TEST_F(AgentOfflineTest, AHostWaitsUntilItsClockIsRight) {
+  run_once();
+  boot(-hours(3), false);
+  start_without_store();
+  loop_.advance(seconds(20));
+  EXPECT_EQ(ready_, 0);
+  clock_.wall += hours(4);
+  clock_.wall_is_right = true;
+  loop_.advance(seconds(20));
+  EXPECT_EQ(ready_, 1);
+}
+
+TEST_F(AgentOfflineTest, AHostThatWaitsForItsStoreDoes) {
+  run_once();
+  offline_start_ = false;
+  start_without_store();
+  loop_.advance(minutes(1));
+  EXPECT_EQ(ready_, 0);
+  store_->set_reachable(true);
+  loop_.advance(seconds(11));
+  EXPECT_EQ(ready_, 1);
+  EXPECT_EQ(lists(), 0U) << "it goes on with what it knew all the same";
+}
+
+TEST_F(AgentOfflineTest, WithItsStoreAHostStartsWithoutAList) {
+  run_once();
+  store_->put(kPrefix, "10.5.8.0-24", vxlan_peer("192.0.2.8"), seconds(86400), loop_.now());
+  start_agent();
+  loop_.advance(StoreFollower::kGathered);
+  EXPECT_EQ(ready_, 1);
+  EXPECT_EQ(lists(), 0U);
+  EXPECT_TRUE(agent_->network()->table().find(decode_subnet_key("10.5.8.0-24").value()));
+}
+
+TEST_F(AgentOfflineTest, AnotherConfigurationIsTheFirstThatIsUsedAndNeedsAList) {
+  run_once();
+  store_->put_config(kPrefix, kHostGw);
+  std::string log;
+  log::capture([&log](std::string_view line) { log += line; });
+  start_agent();
+  loop_.advance(StoreFollower::kGathered);
+  EXPECT_EQ(ready_, 1);
+  EXPECT_EQ(agent_->network()->config().backend_type, "host-gw");
+  EXPECT_EQ(log.find("the network configuration has changed"), std::string::npos) << log;
+  EXPECT_EQ(lists(), 1U);
+}
+
+TEST_F(AgentOfflineTest, ARecordWithOurAddressMayBeOfUseToTheNextRun) {
+  run_once();
+  start_agent();
+  put("10.5.8.0-24",
+      R"({"PublicIP":"192.0.2.1","BackendType":"vxlan","NodeID":"77777777777777777777777777777777/0000ffff"})");
+  loop_.advance(minutes(6));
+  EXPECT_TRUE(decode_kept_state(*kept_)->state.history.empty());
+  remove("10.5.8.0-24");
+  loop_.advance(minutes(6));
+  EXPECT_FALSE(decode_kept_state(*kept_)->state.history.empty());
+}
+
+TEST_F(AgentOfflineTest, ALeaseThatAnotherHostHasTakenMeanwhileIsNotUsed) {
+  run_once();
+  store_->remove(kPrefix, own_);
+  store_->put(kPrefix, own_, vxlan_peer("192.0.2.8"), seconds(86400), loop_.now());
+  start_agent();
+  loop_.advance(StoreFollower::kGathered);
+  EXPECT_EQ(ready_, 1);
+  EXPECT_NE(own_key(), own_);
+  EXPECT_EQ(lists(), 1U);
+}
+
+TEST_F(AgentOfflineTest, AnotherHistoryIsListed) {
+  run_once();
+  store_->compact();
+  start_agent();
+  loop_.advance(StoreFollower::kGathered);
+  EXPECT_EQ(ready_, 1);
+  EXPECT_EQ(own_key(), own_);
+  EXPECT_EQ(lists(), 1U);
+}
+
+TEST_F(AgentOfflineTest, WithAnotherAddressAHostWaits) {
+  run_once();
+  host_.interfaces[0].addresses[0].ip = IpAddress::v4(192, 0, 2, 77);
+  host_.lookup_route = [](IpAddress) {
+    return Result<RouteLookup>(RouteLookup{
+        .interface_index = 2, .source = IpAddress::v4(192, 0, 2, 77), .gateway = std::nullopt});
+  };
+  start_without_store();
+  loop_.advance(seconds(20));
+  EXPECT_EQ(ready_, 0);
+  EXPECT_THAT(fatal_, "");
+}
+
+TEST_F(AgentOfflineTest, ADrainedHostKeepsNothing) {
+  run_once();
+  start_agent();
+  agent_->follow_drain(DrainNote());
+  loop_.advance(seconds(2));
+  EXPECT_FALSE(kept_);
+  agent_->follow_drain(std::nullopt);
+  loop_.advance(seconds(2));
+  EXPECT_TRUE(kept_);
+}
+
+TEST_F(AgentOfflineTest, ALeaseThatIsLostIsNotKept) {
+  run_once();
+  start_agent();
+  loop_.advance(seconds(2));
+  ASSERT_TRUE(kept_);
+  put(own_, vxlan_peer("192.0.2.8"));
+  EXPECT_FALSE(kept_);
+}
+
+TEST_F(AgentOfflineTest, WhatIsKnownIsKeptRarely) {
+  run_once();
+  start_agent();
+  loop_.advance(minutes(30));  // with the list for comparison, after which the lease is renewed
+  const int before = times_kept_;
+  loop_.advance(hours(3));
+  EXPECT_EQ(times_kept_, before) << "nothing has happened";
+  for (int i = 0; i < 60; ++i) {
+    put("10.5.8.0-24", vxlan_peer(fmt::format("192.0.2.{}", 20 + i)), seconds(86400));
+    loop_.advance(seconds(10));
+  }
+  EXPECT_LE(times_kept_, before + 3);
+  EXPECT_GE(times_kept_, before + 2);
+}
+
+TEST_F(AgentOfflineTest, AHostThatMovesBetweenStoresKeepsNothing) {
+  run_once();
+  start_agent();
+  loop_.advance(seconds(2));
+  ASSERT_TRUE(kept_);
+  const auto other = std::make_shared<MemoryStore>();
+  open_store_ = [&](const StoreAddress&) { return open_memory_registry(other, kPrefix, loop_); };
+  configure(
+      R"({"Network":"10.5.0.0/16","Backend":{"Type":"vxlan"},"MovedTo":{"Id":"3f0c","Store":"etcd3:http://192.0.2.7:2379"}})");
+  loop_.advance(seconds(2));
+  EXPECT_FALSE(kept_);
+}
+
+}  // namespace
+}  // namespace flannel

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/kept_state_file.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "base/file.h"
+#include "base/gzip.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "core/state_folder.h"
+
+namespace flannel {
+namespace {
+
+Result<RestoredState> read_kept_state(const std::string& path) {
+  const std::string packed = TRY(read_file(path, kMaxKeptState));
+  const std::string text = TRY(gunzipped(packed, kMaxKeptState));
+  return decode_kept_state(text);
+}
+
+Result<void> write_kept_state(const std::string& path, const KeptState& state,
+                              const std::vector<ListedLease>& leases) {
+  const std::string packed = TRY(gzipped(encode_kept_state(state, leases)));
+  TRY(write_file_atomically(path, packed, 0600));
+  return {};
+}
+
+}  // namespace
+
+// A prefix that becomes the name of another one costs nothing but the use of the file, which says
+// for which store it is.
+std::string kept_state_path(const std::string& state_folder, std::string_view prefix) {
+  constexpr std::size_t kLongest = 200;
+  std::string name;
+  for (const char c : prefix.substr(0, kLongest)) {
+    const bool is_plain = ('a' <= c && c <= 'z') || ('A' <= c && c <= 'Z') ||
+                          ('0' <= c && c <= '9') || c == '.' || c == '_';
+    if (is_plain) name += c;
+    if (!is_plain && !name.empty()) name += '-';
+  }
+  return fmt::format("{}/{}-{}.gz", state_folder, kKeptStateFile, name);
+}
+
+KeptStateFile::~KeptStateFile() {
+  if (thread_.joinable()) thread_.join();
+}
+
+std::optional<RestoredState> KeptStateFile::read() const {
+  auto restored = read_kept_state(path_);
+  if (!restored && restored.error().kind == ErrorKind::not_found) return std::nullopt;
+  if (!restored) {
+    log::warning("what this host knew of the network cannot be used; it is asked of the store",
+                 {{"file", path_}, {"why", restored.error().text}});
+    return std::nullopt;
+  }
+  if (restored->state.store != store_) {
+    log::info("what this host knew of the network is of another store, and is not used",
+              {{"file", path_}, {"of", restored->state.store}, {"store", store_}});
+    return std::nullopt;
+  }
+  return *std::move(restored);
+}
+
+void KeptStateFile::write(KeptState state, std::vector<ListedLease> leases) {
+  state.store = store_;
+  give({std::move(state), std::move(leases)});
+}
+
+void KeptStateFile::remove() {
+  give({});
+}
+
+void KeptStateFile::give(Job job) {
+  const std::scoped_lock lock(mutex_);
+  next_ = std::move(job);
+  if (std::exchange(is_busy_, true)) return;
+  if (thread_.joinable()) thread_.join();  // it has nothing more to do
+  thread_ = start_without_signals([this] { run(); });
+}
+
+void KeptStateFile::run() {
+  while (true) {
+    std::optional<Job> job;
+    {
+      const std::scoped_lock lock(mutex_);
+      job = std::exchange(next_, std::nullopt);
+      if (!job) {
+        is_busy_ = false;
+        return;
+      }
+    }
+    perform(*job);
+  }
+}
+
+void KeptStateFile::perform(const Job& job) const {
+  if (!job.state) {
+    if (::unlink(path_.c_str()) == 0 || errno == ENOENT) return;
+    const Error why = os_error("remove it").value();
+    log::warning("what this host knew of the network cannot be removed",
+                 {{"file", path_}, {"why", why.text}});
+    return;
+  }
+  const auto written = write_kept_state(path_, *job.state, job.leases);
+  if (written) return;
+  log::warning(
+      "what this host knows of the network cannot be kept; if the store is away at the next "
+      "start, this host waits for it",
+      {{"file", path_},
+       {"why", written.error().text},
+       {"remedy", "give a writable --state-dir with some megabytes of space"}});
+}
+
+}  // namespace flannel

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "core/kept_state.h"
+
+namespace flannel {
+
+// The file in the state folder that has what this host knows of one network
+// (docs/kept-state.md). A thread writes it, since a disk may be slow; it runs only while there is
+// something to write. Not thread-safe.
+class KeptStateFile {
+ public:
+  // `store`: the text that names the store, for KeptState::store.
+  KeptStateFile(std::string path, std::string store)
+      : path_(std::move(path)), store_(std::move(store)) {}
+  // Waits until what was given last is written.
+  ~KeptStateFile();
+  KeptStateFile(const KeptStateFile&) = delete;
+  KeptStateFile& operator=(const KeptStateFile&) = delete;
+
+  // Returns what the file has; nullopt: there is no file, or it is of no use, and why is logged.
+  std::optional<RestoredState> read() const;
+
+  // Replaces the file, atomically, with mode 0600. A failure is logged, and leaves the file as it
+  // is. If the thread is busy, only the last call has an effect.
+  void write(KeptState state, std::vector<ListedLease> leases);
+  // Removes the file, in order with the calls of write().
+  void remove();
+
+ private:
+  struct Job {
+    std::optional<KeptState> state;  // nullopt: the file is removed
+    std::vector<ListedLease> leases;
+  };
+
+  void give(Job job);
+  void run();
+  void perform(const Job& job) const;
+
+  const std::string path_;
+  const std::string store_;
+  std::thread thread_;
+  std::mutex mutex_;  // of the members below
+  std::optional<Job> next_;
+  bool is_busy_ = false;
+};
+
+// The path of the file for the network with this prefix in its store. Daemons of one host share a
+// state folder, each with another prefix.
+std::string kept_state_path(const std::string& state_folder, std::string_view prefix);
+
+}  // namespace flannel

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A daemon starts while its store is away, from what it knew.
+
+    h1c ── cni0 ─ h1 ─ eth0 ──┬── lan ──┬── eth0 ─ h2 ─ cni0 ── h2c
+                            store
+"""
+
+import gzip
+import json
+
+import pytest
+
+from lab import binary
+from lab.cluster import Cluster
+from lab.overlay import device, rows
+from lab.shell import wait_until
+from lab.traffic import EchoStreams
+
+PEER = '{"PublicIP":"192.0.2.77","BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"02:00:00:00:00:77"}}'
+
+
+def kept(host):
+    """The file of what the host knows; it is there once it was written as a whole."""
+    files = list(host.daemon.state_dir.glob("kept-state-*.gz"))
+    return files[0] if files else None
+
+
+def header(host):
+    return json.loads(gzip.open(kept(host)).readline())
+
+
+def wait_kept(*hosts):
+    """Waits until each has kept its lease, and the lease of each of the others."""
+    for host in hosts:
+        wait_until(lambda: kept(host) is not None, lambda: f"the kept state of {host.name}")
+
+
+def readyz(host):
+    """The sentences of the page; "" before it is there."""
+    try:
+        return host.daemon.health("/readyz")[1]
+    except OSError:
+        return ""
+
+
+def lose_all_but_the_state(host, versions):
+    """As a boot does, except that the kernel has its boot id still."""
+    for version in versions:
+        host.ns.ip("link", "del", device(version))
+    host.daemon.subnet_file.unlink()
+
+
+@pytest.mark.parametrize(
+    "store, backend, families",
+    [("etcd", "vxlan", "dual"), ("etcd", "host-gw", "v4"), ("etcd-v2", "udp", "v4"), ("consul", "vxlan", "v4")],
+)
+def test_a_host_starts_without_its_store_and_finds_all_as_it_is_when_that_is_back(lab, store, backend, families):
+    cluster = Cluster(lab, store, backend, families=families).start(containers=True)
+    one, two = cluster.hosts
+    before = cluster.subnets()
+    one.daemon.kill9()
+    one.daemon.start().wait_ready()  # so that it has the other's lease since its start
+    wait_kept(one)
+    one.daemon.kill9()
+    cluster.store.stop()
+    if backend == "vxlan":
+        lose_all_but_the_state(one, cluster.versions)
+    one.daemon.start().wait_ready()
+    cluster.wait_complete()
+    health = readyz(one)
+    assert "the lease ends at" in health, health
+    with EchoStreams(cluster, one.container, two.container) as echoes:
+        echoes.more()
+        cluster.store.start()
+        wait_until(lambda: "the lease ends at" not in readyz(one), "the store to be heard")
+        echoes.more()
+    assert echoes.lost() == []
+    assert cluster.subnets() == before
+
+
+def test_what_changed_while_it_was_down_is_known_without_a_list(lab):
+    cluster = Cluster(lab, "etcd").start()
+    one = cluster.hosts[0]
+    wait_kept(one)
+    one.daemon.stop()
+    cluster.store.put_lease("10.5.200.0-24", PEER)
+    one.daemon.start().wait_ready()
+    wait_until(lambda: any("10.5.200.0" in row for row in rows(one, 4)), lambda: str(rows(one, 4)))
+    assert "flannel_store_lists_total 0" in one.daemon.health("/metrics")[1], one.daemon.health("/metrics")[1]
+
+
+def test_a_damaged_file_or_one_of_another_store_is_not_used(lab):
+    cluster = Cluster(lab, "etcd", hosts=1).start()
+    host = cluster.hosts[0]
+    before = cluster.subnets()
+    wait_kept(host)
+    host.daemon.stop()
+    whole = kept(host).read_bytes()
+    kept(host).write_bytes(whole[: len(whole) // 2])
+    host.daemon.start().wait_ready()
+    assert "cannot be used" in host.daemon.log(all_starts=False)
+    assert cluster.subnets() == before
+    wait_until(lambda: kept(host).read_bytes() != whole[: len(whole) // 2], "the next state to be kept")
+    host.daemon.stop()
+    other = gzip.decompress(kept(host).read_bytes()).replace(b'"Store":"etcd', b'"Store":"ETCD')
+    kept(host).write_bytes(gzip.compress(other))
+    host.daemon.start().wait_ready()
+    assert "of another store" in host.daemon.log(all_starts=False)
+    assert cluster.subnets() == before
+
+
+def test_a_host_that_shall_not_start_without_its_store_waits(lab):
+    cluster = Cluster(lab, "etcd", hosts=1, flags=["--no-offline-start"]).start()
+    host = cluster.hosts[0]
+    wait_kept(host)
+    host.daemon.stop()
+    cluster.store.stop()
+    host.daemon.subnet_file.unlink()
+    host.daemon.start()
+    wait_until(lambda: "failed to connect" in readyz(host), "the store to be away")
+    assert not host.daemon.subnet_file.exists()
+    cluster.store.start()
+    host.daemon.wait_ready()
+
+
+def test_after_a_boot_a_host_whose_clock_nobody_vouches_for_waits(lab):
+    """The file says that it is of another boot, and this machine's clock may be right or not."""
+    cluster = Cluster(lab, "etcd", hosts=1).start()
+    host = cluster.hosts[0]
+    wait_kept(host)
+    host.daemon.stop()
+    cluster.store.stop()
+    lines = gzip.decompress(kept(host).read_bytes()).decode().replace(header(host)["Boot"], "another-boot")
+    lines = lines.replace('"TimeIsRight":true', '"TimeIsRight":false')
+    kept(host).write_bytes(gzip.compress(lines.encode()))
+    host.daemon.subnet_file.unlink()
+    host.daemon.start()
+    wait_until(lambda: "booted since" in readyz(host), lambda: readyz(host))
+    assert not host.daemon.subnet_file.exists()
+
+
+def test_a_host_with_another_address_waits_for_its_store(lab):
+    """It may be a copy of the one that has the lease."""
+    cluster = Cluster(lab, "etcd", hosts=1).start()
+    host = cluster.hosts[0]
+    wait_kept(host)
+    host.daemon.stop()
+    cluster.store.stop()
+    host.daemon.flags.append("--public-ip=192.0.2.99")
+    host.daemon.start()
+    wait_until(lambda: "192.0.2.99 now" in readyz(host), lambda: readyz(host))
+
+
+def test_a_drained_host_has_nothing_to_go_on_with(lab):
+    cluster = Cluster(lab, "etcd", hosts=1).start()
+    host = cluster.hosts[0]
+    wait_kept(host)
+    drain = [binary("flannelctl"), *cluster.store.flags(), f"--state-dir={host.daemon.state_dir}"]
+    host.ns.run(*drain, "drain")
+    wait_until(lambda: kept(host) is None, "the kept state to go")
+    host.ns.run(*drain, "undrain")
+    wait_kept(host)
