@@ -143,6 +143,19 @@ bool Judge::is_copied(const Host& host) const {
   });
 }
 
+// A reservation for its address, at another key with a subnet of its lease: it is older, perhaps,
+// and the host takes it for its own, whatever its node.
+bool Judge::has_reservation(const Host& host) const {
+  const auto records = store_.snapshot().records;
+  return std::ranges::any_of(records, [&](const Record& record) {
+    const auto key = decode_subnet_key(record.key);
+    const auto says = decode_lease_value(record.value);
+    return key && says && !record.expires() && *key != host.lease()->subnet &&
+           key->shares_subnet_with(host.lease()->subnet) &&
+           says->public_ips().shared_with(host.ips());
+  });
+}
+
 // True if a record names the node id of the host. Hosts know of each other by records alone.
 bool Judge::has_record(const Host& host) const {
   const auto records = store_.snapshot().records;
