@@ -242,6 +242,9 @@ void Judge::judge_lost_peer(const Host& host, const IpPrefix& subnet,
   const bool deaf = !host.is_undisturbed() || host.link.watch_lag != Duration::zero() ||
                     timeline_.now() - host.disturbed_at < kBackByThen;
   if (deaf || store_.lives_elsewhere(subnet, peer.first_ip)) return;
+  // What it took over by its address goes back to a host that has that too; it has left this one.
+  const TimePoint lately = timeline_.now() - 2 * KnownPeers::kGracePeriod;
+  if (store_.has_written_elsewhere(subnet, peer.first_ip, lately)) return;
   // Without its state folder it has put another node in place of what the host knew.
   const bool anew =
       timeline_.now() - store_.renamed_at(peer.first_ip) < 2 * KnownPeers::kGracePeriod;

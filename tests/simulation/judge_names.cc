@@ -245,7 +245,7 @@ std::vector<std::string> Judge::unexpected(const Host& host, const ExpectedPeers
                           });
   if (is_outside) take("is outside of the network");
   if (lease && !expected_rows(host, expected).all_reached) {
-    take("cannot be reached: ignoring");
+    take("ignoring non-");  // backends, in one family or in all
     take("no public ");
     take("this host has no subnet of its family");
     take("it overlaps our own subnet");
