@@ -47,13 +47,17 @@ Revision revision_of(const Change& change) {
 
 void KnownHistory::begin(const Snapshot& listed) {
   clear();
-  Revision last = listed.config ? listed.config->revision : 0;
+  std::set<Revision> last;
+  const auto keep_last = [&last](Revision revision) {
+    last.insert(revision);
+    if (last.size() > kMostRevisions) last.erase(last.begin());
+  };
+  if (listed.config) keep_last(listed.config->revision);
   for (const Record& record : listed.records)
-    last = std::max(last, record.revision);
-  if (last == 0) return;
-  if (listed.config && listed.config->revision == last) add(ConfigPut{*listed.config});
+    keep_last(record.revision);
+  if (listed.config && last.contains(listed.config->revision)) add(ConfigPut{*listed.config});
   for (const Record& record : listed.records) {
-    if (record.revision == last) changes_[last].emplace_back(RecordPut{record});
+    if (last.contains(record.revision)) changes_[record.revision].emplace_back(RecordPut{record});
   }
   trim();
 }
@@ -135,6 +139,7 @@ bool HistoryProof::repeats(const Change& change) {
       known_, [&](const Known& known) { return is_same(known.change, change, listed_ == 0); });
   if (same == known_.end()) return false;
   same->repeated = true;
+  lacking_.erase(key_of(change));
   return true;
 }
 

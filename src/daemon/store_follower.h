@@ -108,6 +108,7 @@ class StoreFollower {
   void compare();
   void doubt(const char* why);
   void position_lost();
+  bool is_after_list() const;
   bool watch_less();
   void disconnected(const Error& error);
   void come_back();
