@@ -11,12 +11,13 @@
 
 namespace flannel::simulation {
 
-Snapshot Store::snapshot() const {
-  Snapshot all{.revision = revision_, .config = config_, .records = {}};
-  all.records.reserve(records_.size());
+const Snapshot& Store::snapshot() const {
+  if (listed_ && listed_->revision == revision_) return *listed_;
+  listed_ = Snapshot{.revision = revision_, .config = config_, .records = {}};
+  listed_->records.reserve(records_.size());
   for (const auto& [key, entry] : records_)
-    all.records.push_back(entry.record);
-  return all;
+    listed_->records.push_back(entry.record);
+  return *listed_;
 }
 
 RemainingLives Store::remaining_lives() const {
@@ -138,6 +139,7 @@ void Store::back_up() {
 bool Store::restore(bool renamed) {
   if (!backup_) return false;
   all_robbed();
+  listed_.reset();
   if (renamed) ++name_;
   records_ = backup_->records;
   config_ = backup_->config;
@@ -155,6 +157,7 @@ bool Store::restore(bool renamed) {
 
 void Store::wipe(bool renamed) {
   all_robbed();
+  listed_.reset();
   if (renamed) ++name_;
   records_.clear();
   config_.reset();

@@ -44,7 +44,7 @@ class Store {
   std::function<void(const Record&)> on_expired = [](const Record&) {};
 
   // ---- what a registry asks
-  Snapshot snapshot() const;
+  const Snapshot& snapshot() const;
   RemainingLives remaining_lives() const;
   Result<WriteResult> create(const Writer& who, const std::string& key, std::string value, Ttl ttl);
   Result<WriteResult> replace(const Writer& who, const Record& seen, std::string value, Ttl ttl);
@@ -143,6 +143,7 @@ class Store {
   std::map<std::uint64_t, OnChange> watches_;
   std::deque<Event> history_;
   std::optional<Kept> backup_;
+  mutable std::optional<Snapshot> listed_;  // what was listed last, of this revision
   Fates fates_;
   TimePoint configured_at_{};
   std::map<NodeTag, IpAddress> writers_;  // which host writes under this node, by its first address
