@@ -15,6 +15,10 @@ const std::string& key_of(const Change& change) {
   return gone != nullptr ? gone->key : config;
 }
 
+bool is_of_config(const Change& change) {
+  return std::holds_alternative<ConfigPut>(change) || std::holds_alternative<ConfigGone>(change);
+}
+
 bool is_put(const Change& change) {
   return std::holds_alternative<RecordPut>(change) || std::holds_alternative<ConfigPut>(change);
 }
@@ -113,11 +117,21 @@ HistoryProof HistoryProof::after_break(const KnownHistory& known) {
 
 std::vector<Change> HistoryProof::take(const std::vector<Change>& changes) {
   for (const Change& change : changes) {
+    refuted_ = refuted_ || passes_over(change);
     if (!repeats(change)) take_unknown(change);
   }
   if (refuted_) held_.clear();
   const bool waits = verdict() == Verdict::open && listed_ == 0;
   return waits ? std::vector<Change>() : std::exchange(held_, {});
+}
+
+// Changes of records are reported in their order, and so are those of the configuration, which etcd
+// reports by a stream of its own.
+bool HistoryProof::passes_over(const Change& change) const {
+  return !stood_ && std::ranges::any_of(known_, [&](const Known& known) {
+    return !known.repeated && is_of_config(known.change) == is_of_config(change) &&
+           revision_of(known.change) < revision_of(change);
+  });
 }
 
 void HistoryProof::take_unknown(const Change& change) {

@@ -85,6 +85,7 @@ class HistoryProof {
     Change change;
     bool repeated = false;
   };
+  bool passes_over(const Change& change) const;
   bool repeats(const Change& change);
   void take_unknown(const Change& change);
 

@@ -117,14 +117,17 @@ TEST(HistoryProofTest, AChangeThatWasNotKnownWithinTheHistoryRefutesIt) {
 // The history of a store that was restored to the revision 10, and has grown by other keys.
 TEST(HistoryProofTest, WithoutAllThatIsKnownNothingIsNews) {
   HistoryProof proof = HistoryProof::after_break(history({put(10), put(12)}));
-  EXPECT_EQ(revisions(proof.take({put(10), put(15), gone(17)})), "");
+  EXPECT_EQ(revisions(proof.take({put(10)})), "");
   EXPECT_EQ(proof.verdict(), Verdict::open);
+  EXPECT_EQ(revisions(proof.take({put(15), gone(17)})), "");
+  EXPECT_EQ(proof.verdict(), Verdict::refuted);
 }
 
 // Two streams of one watch are not in order among each other.
 TEST(HistoryProofTest, NewsThatComeBeforeTheProofComeWithIt) {
   HistoryProof proof = HistoryProof::after_break(history({put(10)}));
   EXPECT_EQ(revisions(proof.take({config(20)})), "");
+  EXPECT_EQ(proof.verdict(), Verdict::open);
   EXPECT_EQ(revisions(proof.take({put(10), put(15)})), "20 15 ");
 }
 
@@ -139,13 +142,25 @@ TEST(HistoryProofTest, AfterAListWhatItHadIsNoNews) {
 
 TEST(HistoryProofTest, AfterAListNewsDoNotWait) {
   KnownHistory known;
-  known.begin({.revision = 15, .config = {}, .records = {{"a", "v", 10, "7"}}});
+  known.begin({.revision = 15, .config = {}, .records = {put_record(10, "a")}});
   HistoryProof proof = HistoryProof::after_list(known, 15);
-  EXPECT_EQ(revisions(proof.take({put(16)})), "16 ");
   proof.stood();
+  EXPECT_EQ(revisions(proof.take({put(16)})), "16 ");
   EXPECT_EQ(proof.verdict(), Verdict::proven);
   EXPECT_EQ(revisions(proof.take({put(10), put(17)})), "17 ") << "late";
   EXPECT_EQ(proof.verdict(), Verdict::proven);
+}
+
+// A list that comes late is of a store that was emptied since, and has grown past its revision.
+TEST(HistoryProofTest, AStoreThatGoesOnWithoutRepeatingHasAnotherHistory) {
+  KnownHistory known;
+  known.begin(
+      {.revision = 21, .config = {}, .records = {put_record(20, "a"), put_record(21, "b")}});
+  HistoryProof proof = HistoryProof::after_list(known, 21);
+  EXPECT_EQ(revisions(proof.take({put(20), gone(21, "c")})), "");
+  EXPECT_EQ(proof.verdict(), Verdict::open);
+  EXPECT_EQ(revisions(proof.take({gone(22, "d")})), "");
+  EXPECT_EQ(proof.verdict(), Verdict::refuted);
 }
 
 TEST(HistoryProofTest, WhatWasWrittenAndDeletedBeforeAListIsNotMissedInIt) {
@@ -176,7 +191,7 @@ TEST(HistoryProofTest, OneChangeThatBothHistoriesHaveProvesNothingAfterAList) {
       {.revision = 18, .config = {}, .records = {put_record(17, "a"), put_record(18, "b")}});
   HistoryProof proof = HistoryProof::after_break(known);
   EXPECT_EQ(revisions(proof.take({put(18, "b"), put(19, "c")})), "");
-  EXPECT_EQ(proof.verdict(), Verdict::open);
+  EXPECT_EQ(proof.verdict(), Verdict::refuted);
 }
 
 TEST(HistoryProofTest, AListThatLacksWhatWasWrittenIsOfAnotherHistory) {

@@ -2,10 +2,10 @@
 #include "daemon/store_follower.h"
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 #include "base/log.h"
-#include "core/lease.h"
 
 namespace flannel {
 namespace {
@@ -17,9 +17,10 @@ constexpr auto kStood = std::chrono::seconds(5);
 
 constexpr const char* kOtherHistory = "the store has another history than the one that we know";
 
-// True if the record may be that of a host that lists as this one does.
-bool is_lease(const std::string& key) {
-  return decode_subnet_key(key).has_value();
+// True if the record may be that of a host that lists as this one does. A list has very many, so
+// their keys are not parsed for that: all characters are those of a subnet.
+bool is_lease(std::string_view key) {
+  return key.find('-') != key.npos && key.find_first_not_of("0123456789abcdef.:&-") == key.npos;
 }
 
 }  // namespace
