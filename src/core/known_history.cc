@@ -15,6 +15,10 @@ const std::string& key_of(const Change& change) {
   return gone != nullptr ? gone->key : config;
 }
 
+bool is_of_config(const Change& change) {
+  return std::holds_alternative<ConfigPut>(change) || std::holds_alternative<ConfigGone>(change);
+}
+
 bool is_put(const Change& change) {
   return std::holds_alternative<RecordPut>(change) || std::holds_alternative<ConfigPut>(change);
 }
@@ -64,13 +68,17 @@ void apply(const std::vector<Change>& changes, Snapshot& snapshot) {
 
 void KnownHistory::begin(const Snapshot& listed) {
   clear();
-  Revision last = listed.config ? listed.config->revision : 0;
+  std::set<Revision> last;
+  const auto keep_last = [&last](Revision revision) {
+    last.insert(revision);
+    if (last.size() > kMostRevisions) last.erase(last.begin());
+  };
+  if (listed.config) keep_last(listed.config->revision);
   for (const Record& record : listed.records)
-    last = std::max(last, record.revision);
-  if (last == 0) return;
-  if (listed.config && listed.config->revision == last) add(ConfigPut{*listed.config});
+    keep_last(record.revision);
+  if (listed.config && last.contains(listed.config->revision)) add(ConfigPut{*listed.config});
   for (const Record& record : listed.records) {
-    if (record.revision == last) changes_[last].emplace_back(RecordPut{record});
+    if (last.contains(record.revision)) changes_[record.revision].emplace_back(RecordPut{record});
   }
   trim();
 }
@@ -126,11 +134,21 @@ HistoryProof HistoryProof::after_break(const KnownHistory& known) {
 
 std::vector<Change> HistoryProof::take(const std::vector<Change>& changes) {
   for (const Change& change : changes) {
+    refuted_ = refuted_ || passes_over(change);
     if (!repeats(change)) take_unknown(change);
   }
   if (refuted_) held_.clear();
   const bool waits = verdict() == Verdict::open && listed_ == 0;
   return waits ? std::vector<Change>() : std::exchange(held_, {});
+}
+
+// Changes of records are reported in their order, and so are those of the configuration, which etcd
+// reports by a stream of its own.
+bool HistoryProof::passes_over(const Change& change) const {
+  return !stood_ && std::ranges::any_of(known_, [&](const Known& known) {
+    return !known.repeated && is_of_config(known.change) == is_of_config(change) &&
+           revision_of(known.change) < revision_of(change);
+  });
 }
 
 void HistoryProof::take_unknown(const Change& change) {
@@ -152,6 +170,7 @@ bool HistoryProof::repeats(const Change& change) {
       known_, [&](const Known& known) { return is_same(known.change, change, listed_ == 0); });
   if (same == known_.end()) return false;
   same->repeated = true;
+  lacking_.erase(key_of(change));
   return true;
 }
 

@@ -24,7 +24,8 @@ Revision revision_of(const Change& change);
 void apply(const std::vector<Change>& changes, Snapshot& snapshot);
 
 // The changes of the last revisions that have some. None is missing between the first and the last,
-// except after a list, which has no deletions.
+// except after a list, which has no deletions and nothing that was written over: these come with
+// the watch after it.
 class KnownHistory {
  public:
   // More are a better proof, cost some 300 bytes each after a break, and are sooner compacted.
@@ -33,7 +34,8 @@ class KnownHistory {
   static constexpr std::size_t kMostChanges = 64;
 
   void clear() { changes_.clear(); }
-  // Begins with what was written last of all that a list has. Revisions of one list may be ordered.
+  // Begins with what was written at the last revisions of all that a list has. Revisions of one
+  // list may be ordered.
   void begin(const Snapshot& listed);
   // Adds a change that a watch has reported. It replaces what a list said of the same change.
   // Changes from before the known history are left out.
@@ -86,6 +88,7 @@ class HistoryProof {
     Change change;
     bool repeated = false;
   };
+  bool passes_over(const Change& change) const;
   bool repeats(const Change& change);
   void take_unknown(const Change& change);
 
@@ -95,8 +98,8 @@ class HistoryProof {
   bool refuted_ = false;
   bool stood_ = false;
   std::vector<Change> held_;
-  std::set<std::string>
-      lacking_;  // keys of records that were written before the list, and not in it
+  std::set<std::string> lacking_;  // keys of records that were written before the list, and are not
+                                   // in it as they were written
 };
 
 }  // namespace flannel

@@ -15,6 +15,9 @@ Change put(Revision at, const std::string& key = "a", const std::string& value =
            const ExpiryHandle& expiry = "7", Revision created = 0) {
   return RecordPut{{key, value, at, expiry, created}};
 }
+Record put_record(Revision at, const std::string& key) {
+  return std::get<RecordPut>(put(at, key)).record;
+}
 Change gone(Revision at, const std::string& key = "a") {
   return RecordGone{key, at};
 }
@@ -58,10 +61,12 @@ TEST(KnownHistoryTest, OfAListHasWhatWasWrittenLast) {
   all.records = {{"a", "1", 12, "7"}, {"b", "2", 9, "8"}, {"c", "3", 12, ""}};
   KnownHistory known;
   known.begin(all);
-  EXPECT_EQ(revisions(known.changes()), "12 12 ");
-  all.config->revision = 13;
-  known.begin(all);
+  EXPECT_EQ(revisions(known.changes()), "7 9 12 12 ");
   EXPECT_TRUE(std::holds_alternative<ConfigPut>(known.changes().at(0)));
+  for (Revision at = 20; at < 27; ++at)
+    all.records.push_back({fmt::format("d{}", at), "4", at, "9"});
+  known.begin(all);
+  EXPECT_EQ(revisions(known.changes()), "12 12 20 21 22 23 24 25 26 ");
   known.begin(Snapshot{.revision = 5, .config = {}, .records = {}});
   EXPECT_TRUE(known.empty());
 }
@@ -112,14 +117,17 @@ TEST(HistoryProofTest, AChangeThatWasNotKnownWithinTheHistoryRefutesIt) {
 // The history of a store that was restored to the revision 10, and has grown by other keys.
 TEST(HistoryProofTest, WithoutAllThatIsKnownNothingIsNews) {
   HistoryProof proof = HistoryProof::after_break(history({put(10), put(12)}));
-  EXPECT_EQ(revisions(proof.take({put(10), put(15), gone(17)})), "");
+  EXPECT_EQ(revisions(proof.take({put(10)})), "");
   EXPECT_EQ(proof.verdict(), Verdict::open);
+  EXPECT_EQ(revisions(proof.take({put(15), gone(17)})), "");
+  EXPECT_EQ(proof.verdict(), Verdict::refuted);
 }
 
 // Two streams of one watch are not in order among each other.
 TEST(HistoryProofTest, NewsThatComeBeforeTheProofComeWithIt) {
   HistoryProof proof = HistoryProof::after_break(history({put(10)}));
   EXPECT_EQ(revisions(proof.take({config(20)})), "");
+  EXPECT_EQ(proof.verdict(), Verdict::open);
   EXPECT_EQ(revisions(proof.take({put(10), put(15)})), "20 15 ");
 }
 
@@ -134,13 +142,25 @@ TEST(HistoryProofTest, AfterAListWhatItHadIsNoNews) {
 
 TEST(HistoryProofTest, AfterAListNewsDoNotWait) {
   KnownHistory known;
-  known.begin({.revision = 15, .config = {}, .records = {{"a", "v", 10, "7"}}});
+  known.begin({.revision = 15, .config = {}, .records = {put_record(10, "a")}});
   HistoryProof proof = HistoryProof::after_list(known, 15);
-  EXPECT_EQ(revisions(proof.take({put(16)})), "16 ");
   proof.stood();
+  EXPECT_EQ(revisions(proof.take({put(16)})), "16 ");
   EXPECT_EQ(proof.verdict(), Verdict::proven);
   EXPECT_EQ(revisions(proof.take({put(10), put(17)})), "17 ") << "late";
   EXPECT_EQ(proof.verdict(), Verdict::proven);
+}
+
+// A list that comes late is of a store that was emptied since, and has grown past its revision.
+TEST(HistoryProofTest, AStoreThatGoesOnWithoutRepeatingHasAnotherHistory) {
+  KnownHistory known;
+  known.begin(
+      {.revision = 21, .config = {}, .records = {put_record(20, "a"), put_record(21, "b")}});
+  HistoryProof proof = HistoryProof::after_list(known, 21);
+  EXPECT_EQ(revisions(proof.take({put(20), gone(21, "c")})), "");
+  EXPECT_EQ(proof.verdict(), Verdict::open);
+  EXPECT_EQ(revisions(proof.take({gone(22, "d")})), "");
+  EXPECT_EQ(proof.verdict(), Verdict::refuted);
 }
 
 TEST(HistoryProofTest, WhatWasWrittenAndDeletedBeforeAListIsNotMissedInIt) {
@@ -151,6 +171,27 @@ TEST(HistoryProofTest, WhatWasWrittenAndDeletedBeforeAListIsNotMissedInIt) {
   EXPECT_EQ(revisions(proof.take({put(16)})), "16 ");
   proof.stood();
   EXPECT_EQ(proof.verdict(), Verdict::proven);
+}
+
+TEST(HistoryProofTest, WhatWasWrittenOverBeforeAListIsNotMissedInIt) {
+  KnownHistory known;
+  known.begin(
+      {.revision = 15, .config = {}, .records = {put_record(10, "a"), put_record(13, "b")}});
+  HistoryProof proof = HistoryProof::after_list(known, 15);
+  EXPECT_EQ(revisions(proof.take({put(10), put(12, "b", "before"), put(13, "b"), put(16)})), "16 ");
+  proof.stood();
+  EXPECT_EQ(proof.verdict(), Verdict::proven);
+}
+
+// A host writes its record again, with the same content, at the revision that it had in the history
+// before a backup was restored.
+TEST(HistoryProofTest, OneChangeThatBothHistoriesHaveProvesNothingAfterAList) {
+  KnownHistory known;
+  known.begin(
+      {.revision = 18, .config = {}, .records = {put_record(17, "a"), put_record(18, "b")}});
+  HistoryProof proof = HistoryProof::after_break(known);
+  EXPECT_EQ(revisions(proof.take({put(18, "b"), put(19, "c")})), "");
+  EXPECT_EQ(proof.verdict(), Verdict::refuted);
 }
 
 TEST(HistoryProofTest, AListThatLacksWhatWasWrittenIsOfAnotherHistory) {

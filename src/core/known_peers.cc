@@ -320,7 +320,7 @@ std::vector<PeerChange> KnownPeers::tick(TimePoint now) {
 // True if another lease waits for the subnet of this missing peer. A lease that waits for its MAC
 // waits for the recheck: if the list was incomplete, the missing peer is alive and owns the MAC.
 bool KnownPeers::is_wanted(const SubnetKey& subnet) const {
-  return table_.any_overlaps(subnet);
+  return !table_.overlapping(subnet).empty();
 }
 
 void KnownPeers::classify_loss(TimePoint now, std::size_t peers_before, const Lost& lost) {

@@ -158,6 +158,12 @@ std::vector<KeeperAct> LeaseKeeper::on_released(TimePoint now, Result<void> rele
   return acts;
 }
 
+std::vector<KeeperAct> LeaseKeeper::on_older_lease() {
+  Acts acts;
+  if (name_of(state_) == Name::active) list(acts);
+  return acts;
+}
+
 std::vector<KeeperAct> LeaseKeeper::try_now(TimePoint now) {
   if (name_of(state_) == Name::drained) {
     Acts acts;

@@ -73,6 +73,10 @@ class LeaseKeeper {
   // IP is replaced by ours.
   std::vector<KeeperAct> on_change(TimePoint now, const Change& change);
 
+  // To be called when the watch shows another host's lease in a subnet of ours, and our record is
+  // not the older one: a list decides. The keeper holds its lease until then.
+  std::vector<KeeperAct> on_older_lease();
+
   // To be called when the store is reachable again: starts a waiting retry or renewal now. A
   // renewal cannot wait, since the outage may have been longer than our clock shows (which stands
   // still while a hypervisor stops the machine).

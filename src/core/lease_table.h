@@ -63,9 +63,9 @@ class LeaseTable {
   // The usable leases that cannot be used together with `lease`, which is not in the table and
   // announces `vteps`: they overlap it, or have its VTEP MAC and another public IP.
   std::vector<SubnetKey> conflicting_with(const Lease& lease, const AnnouncedVteps& vteps) const;
-  // True if a usable lease overlaps `subnet` in a family.
-  bool any_overlaps(const SubnetKey& subnet) const {
-    return !standing_.overlapping(subnet).empty();
+  // The usable leases that overlap `subnet` in a family.
+  std::vector<SubnetKey> overlapping(const SubnetKey& subnet) const {
+    return standing_.overlapping(subnet);
   }
   // Records that are no subnet key or no lease, are outside of the network, announce our public IP
   // for another node or one that no host can have, overlap an older lease (of the same revision:

@@ -174,6 +174,24 @@ TEST_F(AgentIdentityTest, WithNothingLeftTheAddressFindsTheLease) {
   EXPECT_EQ(all_problems(), "");
 }
 
+// Its host finds its record overwritten, and writes it again.
+TEST_F(AgentIdentityTest, ARecordThatBecomesReadableAndIsOlderHasTheSubnet) {
+  constexpr const char* kOlder = "10.5.44.0-25";
+  put(kOlder, "nonsense");
+  put("10.5.44.0-24", peer_value("192.0.2.1"), std::chrono::hours(24));
+  configure(kHostGw);
+  ASSERT_EQ(own_key(), "10.5.44.0-24");
+  ASSERT_EQ(all_problems().find("lost"), std::string::npos) << all_problems();
+  put(kOlder, peer_value("192.0.2.9"));
+  loop_.advance(seconds(1));
+  EXPECT_NE(all_problems().find("cannot take 10.5.44.0/24 again: 192.0.2.9 has 10.5.44.0-25"),
+            std::string::npos)
+      << all_problems();
+  remove(kOlder);
+  loop_.advance(seconds(60));
+  EXPECT_EQ(all_problems(), "");
+}
+
 TEST_F(AgentIdentityTest, AThirdHostReportsTheTwoThatShareAMac) {
   configure(kVxlan);
   const Mac mac{{2, 0, 0, 0, 0, 1}};

@@ -79,6 +79,10 @@ void LeaseRunner::on_resumed() {
   if (keeper_.phase() != LeasePhase::drained) perform(keeper_.try_now(loop_.now()));
 }
 
+void LeaseRunner::on_older_lease() {
+  perform(keeper_.on_older_lease());
+}
+
 void LeaseRunner::rename(const NodeTag& node) {
   perform(keeper_.reannounce(loop_.now(), node));
 }

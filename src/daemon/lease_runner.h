@@ -47,6 +47,8 @@ class LeaseRunner {
   void on_change(const Change& change);
   void on_snapshot(const Snapshot& snapshot);
   void on_resumed();
+  // As in LeaseKeeper.
+  void on_older_lease();
 
   // This host has a new node id, so its lease may announce something else.
   void rename(const NodeTag& node);

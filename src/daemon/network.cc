@@ -56,7 +56,7 @@ Network::Network(AgentOptions options, Parts parts, const NetworkConfig& config,
       underlay_check_(underlay_parts()),
       host_check_(host_parts()),
       network_check_(network_parts()),
-      rename_(parts_.loop, [this] { leave_name_while_running(); }) {}
+      rename_(parts_.loop, [this] { compare_with_older_leases(); }) {}
 
 Result<std::unique_ptr<Network>> Network::open(AgentOptions options, Parts parts,
                                                const ParsedConfig& parsed) {
@@ -134,7 +134,7 @@ void Network::on_changes(const std::vector<Change>& changes) {
 }
 
 void Network::follow(const std::vector<PeerChange>& changes) {
-  leave_name_while_running();
+  compare_with_older_leases();
   if (own_ && !changes.empty()) overlay_.apply(changes);
 }
 

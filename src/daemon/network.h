@@ -189,6 +189,8 @@ class Network {
   void leave_name_to_older_host();
   void leave_name_while_running();
   void leave_name_soon();
+  bool is_outranked() const;
+  void compare_with_older_leases();
   TimePoint earliest_rename() const;
   void take_another_name(const Lease& other, std::string_view shared);
 
@@ -222,7 +224,9 @@ class Network {
   bool ready_ = false;        // on_ready() has been called
   bool withdrawn_ = false;    // the host has been drained, and has no lease since
   bool leaves_ = false;       // leave() has been called
-  Timer rename_;              // armed while a change of the node id is pending
+  Timer rename_;              // armed while another look at older leases is due
+  // When the keeper last had to list because of an older lease.
+  std::optional<TimePoint> outranked_at_;
   std::optional<TimePoint> renamed_at_;  // nullopt: the node id and the VTEP MAC are the first ones
 };
 

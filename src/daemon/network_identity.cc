@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The part of Network that ensures that two hosts do not have the same node id or VTEP MAC. The
-// host with the older lease keeps them, and the other takes new ones, so a copy of a host does not
-// harm the original.
+// The part of Network that ensures that two hosts do not have the same subnet, node id or VTEP MAC.
+// The host with the older lease keeps them. The other takes a new node id and MAC, so a copy of a
+// host does not harm the original.
 #include <algorithm>
 
 #include "base/log.h"
@@ -10,7 +10,8 @@
 namespace flannel {
 namespace {
 
-// The shortest time between two changes, in case a record always takes the MAC of ours.
+// The shortest time between two changes, in case a record always takes the MAC of ours, and between
+// two lists.
 constexpr auto kRenamePause = std::chrono::seconds(10);
 
 // Both are of one table, that is, of one feed.
@@ -67,6 +68,31 @@ void Network::leave_name_while_running() {
   const Shared<Lease> theirs = other->lease;
   take_another_name(theirs, shared);
   lease_->rename(options_.node);
+}
+
+// Another host's lease has a subnet of ours, and our record does not stand beside it. All hosts use
+// the older lease. A record that nobody could read may be the older one once its host has written
+// it again, and ours the younger one by an exchange for one with other families.
+bool Network::is_outranked() const {
+  const SubnetKey own = keeper().lease()->subnet;
+  if (table().find(own) != nullptr) return false;
+  return std::ranges::any_of(table().overlapping(own), [this](const SubnetKey& other) {
+    return !identity().owns(table().find(other)->lease);
+  });
+}
+
+void Network::compare_with_older_leases() {
+  leave_name_while_running();
+  if (!lease_ || keeper().phase() != LeasePhase::active || !is_outranked()) return;
+  // A watch that lags behind shows the same again after the list.
+  const TimePoint now = parts_.loop.now();
+  const TimePoint earliest = outranked_at_ ? *outranked_at_ + kRenamePause : now;
+  if (now < earliest) {
+    if (!rename_.armed()) rename_.arm(earliest);
+    return;
+  }
+  outranked_at_ = now;
+  lease_->on_older_lease();
 }
 
 TimePoint Network::earliest_rename() const {

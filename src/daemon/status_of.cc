@@ -5,12 +5,26 @@
 
 namespace flannel {
 
+namespace {
+
+StoreStatus store_status(const StoreFollower& follower, const StoreFeed& store, TimePoint since) {
+  const FollowerCounters& followed = follower.counters();
+  return {.name = store.describe(),
+          .connected = follower.connected(),
+          .since = since,
+          .lists = followed.snapshots,
+          .positions_lost = followed.positions_lost,
+          .resumed = followed.resumed,
+          .refuted = followed.refuted,
+          .failures = store.failures()};
+}
+
+}  // namespace
+
 StatusSnapshot status_of(const Agent& agent, const StoreFeed& store, TimePoint since) {
   StatusSnapshot status;
   status.ready = agent.ready();
-  const FollowerCounters& followed = agent.follower().counters();
-  status.store = {store.describe(),   agent.follower().connected(), since,
-                  followed.snapshots, followed.positions_lost,      store.failures()};
+  status.store = store_status(agent.follower(), store, since);
   if (agent.network() == nullptr) return status;
   const Network& network = *agent.network();
   const LeaseKeeper& keeper = network.keeper();

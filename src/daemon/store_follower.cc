@@ -2,10 +2,10 @@
 #include "daemon/store_follower.h"
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 #include "base/log.h"
-#include "core/lease.h"
 
 namespace flannel {
 namespace {
@@ -17,9 +17,10 @@ constexpr auto kStood = std::chrono::seconds(5);
 
 constexpr const char* kOtherHistory = "the store has another history than the one that we know";
 
-// True if the record may be that of a host that lists as this one does.
-bool is_lease(const std::string& key) {
-  return decode_subnet_key(key).has_value();
+// True if the record may be that of a host that lists as this one does. A list has very many, so
+// their keys are not parsed for that: all characters are those of a subnet.
+bool is_lease(std::string_view key) {
+  return key.find('-') != key.npos && key.find_first_not_of("0123456789abcdef.:&-") == key.npos;
 }
 
 std::size_t count_leases(const Snapshot& snapshot) {
@@ -125,8 +126,8 @@ void StoreFollower::listed(Result<Snapshot> snapshot, bool is_checked) {
   listener_.on_snapshot(*snapshot);
 }
 
-// The watch begins before the last change that the list has, so that it proves that the store still
-// has the history of the list, and so that the history is known from there on.
+// The watch begins before the last changes that the list has, so that it proves that the store
+// still has the history of the list, and so that the history is known from there on.
 void StoreFollower::watch_from_list() {
   standing_.arm_after(kStood);
   proof_ = known_.empty() ? HistoryProof() : HistoryProof::after_list(known_, listed_at_);
@@ -171,6 +172,8 @@ void StoreFollower::watch(Revision from) {
   listener.on_disconnected = [this](const Error& error) {
     // One that breaks before its proof says nothing of the next: the store may be away.
     if (!proving_.armed()) watch_in_doubt_ = standing_.armed();
+    // What the list lacks between its last changes has not come yet.
+    if (is_after_list()) known_.keep_last_revision();
     disconnected(error);
   };
   watch_ = store_.watch(from, std::move(listener));
@@ -236,17 +239,23 @@ void StoreFollower::doubt(const char* why) {
   wait_for(Next::believed_list, backoff_.next(random_));
 }
 
+// The watch after a list has not repeated yet what the list has.
+bool StoreFollower::is_after_list() const {
+  return standing_.armed() && !proving_.armed() && proof_.verdict() == Proof::open;
+}
+
 // The store may have forgotten the beginning of what it should repeat, and still have the rest.
 bool StoreFollower::watch_less() {
-  if (proving_.armed() && known_.revisions() > 1) {
+  const bool after_list = is_after_list();
+  if (!proving_.armed() && !after_list) return false;
+  if (known_.revisions() > 1) {
     known_.keep_last_revision();
-    next_ = Next::resume;
-  } else if (standing_.armed() && proof_.verdict() == Proof::open) {
+  } else if (after_list) {
     known_.clear();
-    next_ = Next::watch_from_list;
   } else {
     return false;
   }
+  next_ = after_list ? Next::watch_from_list : Next::resume;
   end_watch();
   retry_.arm(loop_.now());
   return true;

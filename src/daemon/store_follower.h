@@ -131,6 +131,7 @@ class StoreFollower {
   void use_proven();
   void doubt(const char* why);
   void position_lost();
+  bool is_after_list() const;
   bool watch_less();
   void disconnected(const Error& error);
   void come_back();

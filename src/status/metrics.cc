@@ -122,6 +122,12 @@ void add_store(Families& families, const StoreStatus& store) {
       .counter("store_positions_lost_total",
                "Times that the store was compacted, cleared or restored.")
       .value(store.positions_lost);
+  families.counter("store_resumed_total", "Broken watches that went on without a list.")
+      .value(store.resumed);
+  families
+      .counter("store_refuted_total",
+               "Times that the store did not repeat the history that this host knows.")
+      .value(store.refuted);
   families.counter("store_failures_total", "Failed calls to the store, by their cause.")
       .value(store.failures.transport, "cause", "transport")
       .value(store.failures.silence, "cause", "silence")

@@ -29,6 +29,8 @@ struct StoreStatus {
   TimePoint since;                   // when `connected` last changed
   std::uint64_t lists = 0;           // lists read from the store
   std::uint64_t positions_lost = 0;  // the store was compacted, cleared or restored
+  std::uint64_t resumed = 0;         // broken watches that went on without a list
+  std::uint64_t refuted = 0;         // times that the store had another history than the known one
   StoreFailures failures;
 };
 

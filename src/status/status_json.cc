@@ -16,6 +16,8 @@ Json to_json(const StoreStatus& store, TimePoint now) {
           {"for_s", whole_seconds(now - store.since)},
           {"lists", store.lists},
           {"positions_lost", store.positions_lost},
+          {"resumed", store.resumed},
+          {"refuted", store.refuted},
           {"failures",
            {{"transport", store.failures.transport},
             {"silence", store.failures.silence},

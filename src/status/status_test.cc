@@ -116,7 +116,7 @@ TEST(StatusPageTest, OtherPathsAreNotFound) {
 TEST(StatusPageTest, VerboseListsTheWholeStateOfARunningHost) {
   StatusSnapshot status;
   status.ready = true;
-  status.store = {"sqlite at /x", true, kNow - seconds(90), 3, 1, {4, 5, 6, 7}};
+  status.store = {"sqlite at /x", true, kNow - seconds(90), 3, 1, 8, 2, {4, 5, 6, 7}};
   LeaseStatus& lease = status.lease.emplace();
   lease.lease.subnet.v4 = IpPrefix::of(IpAddress::v4(10, 5, 1, 0), 24);
   lease.lease.attributes.public_ip = IpAddress::v4(192, 0, 2, 1);
@@ -141,6 +141,8 @@ TEST(StatusPageTest, VerboseListsTheWholeStateOfARunningHost) {
           {"for_s", 90},
           {"lists", 3},
           {"positions_lost", 1},
+          {"resumed", 8},
+          {"refuted", 2},
           {"failures", {{"transport", 4}, {"silence", 5}, {"cancelled", 6}, {"denied", 7}}}}));
   EXPECT_EQ(json["lease"], (nlohmann::json{{"subnet", "10.5.1.0/24"},
                                            {"public_ip", "192.0.2.1"},

@@ -86,10 +86,22 @@ bool Claims::had_to_be_left(std::string_view what, IpAddress owner, TimePoint si
 bool Claims::was_kept(std::string_view what, IpAddress owner, TimePoint since) const {
   const auto found = claims_.find(what);
   if (found == claims_.end()) return false;
-  return std::any_of(found->second.begin(), found->second.end(), [&](const Claim& own) {
-    const bool to_the_end = own.until == kNever || own.ended_by_owner;
-    return own.owner == owner && own.since <= since && own.until >= since && to_the_end;
+  const auto& all = found->second;
+  return std::ranges::any_of(all, [&](const Claim& own) {
+    return own.owner == owner && own.since <= since && own.until >= since && lasts(all, own);
   });
+}
+
+// Written under another address, it goes on as another claim, which may lapse before its host has
+// heard that it was written.
+bool Claims::lasts(const std::vector<Claim>& all, const Claim& own) {
+  if (own.until == kNever) return true;
+  const auto goes_on = [&](const Claim& next) {
+    return next.owner == own.owner && next.key == own.key && next.since == own.until &&
+           next.until > next.since;
+  };
+  const auto next = std::ranges::find_if(all, goes_on);
+  return next == all.end() ? own.ended_by_owner : lasts(all, *next);
 }
 
 }  // namespace flannel::simulation

@@ -32,7 +32,7 @@ class Claims {
   // keys `unrecognised` do not count.
   bool had_to_be_left(std::string_view what, IpAddress owner, TimePoint since,
                       const std::set<std::string>& unrecognised = {}) const;
-  // Whether a record of the owner's has had it since then without a gap, or until the owner itself
+  // Whether records of the owner's have had it since then without a gap, or until the owner itself
   // wrote something else.
   bool was_kept(std::string_view what, IpAddress owner, TimePoint since) const;
 
@@ -53,6 +53,7 @@ class Claims {
     }
   };
 
+  static bool lasts(const std::vector<Claim>& all, const Claim& own);
   void begin(TimePoint now, const Record& record, IpAddress owner, const std::string& what,
              const PublicIps& ips);
 

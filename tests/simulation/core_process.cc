@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a daemon is to its store and to the other hosts, without backend and kernel: for crowds.
+#include <algorithm>
+
 #include "daemon/lease_runner.h"
 #include "daemon/store_follower.h"
 #include "simulation/host.h"
@@ -47,18 +49,27 @@ class CoreProcess final : public Process {
     if (runner_) return runner_->on_snapshot(all);
     if (!all.config) return follower_.list_again();
     config_ = parse_network_config(all.config->text)->config;
-    const PublicIps ips = host_.used_ips();
-    const auto announce = [ips](const Lease*) {
-      LeaseAttributes attributes = LeaseAttributes::of_host(ips);
-      attributes.backend_type = "host-gw";
-      return attributes;
-    };
-    runner_.emplace(LeaseKeeper(host_.keeper_options, *config_, ips, announce, std::nullopt,
-                                host_.service.chance.random()),
+    runner_.emplace(LeaseKeeper(
+                        host_.keeper_options, *config_, host_.used_ips(),
+                        [attributes = announcement()](const Lease*) { return attributes; },
+                        std::nullopt, host_.service.chance.random()),
                     registry_, follower_, loop_,
                     LeaseRunner::Listener{.on_active = [](const Lease&) {}, .on_state = [] {}});
     if (host_.drained) return runner_->drain(&all);
-    runner_->start(all);
+    runner_->start(table_ ? all : own_record(all));
+  }
+  // A host that has a record chooses it, whatever the others are; to decode the records of a crowd
+  // for each of its hosts takes hours.
+  Snapshot own_record(const Snapshot& all) const {
+    const std::string ours = encode_lease_value(announcement());
+    const auto found = std::ranges::find(all.records, ours, &Record::value);
+    if (found == all.records.end()) return all;
+    return {all.revision, all.config, {*found}};
+  }
+  LeaseAttributes announcement() const {
+    LeaseAttributes attributes = LeaseAttributes::of_host(host_.used_ips());
+    attributes.backend_type = "host-gw";
+    return attributes;
   }
   void on_changes(const std::vector<Change>& changes) {
     for (const Change& change : changes) {

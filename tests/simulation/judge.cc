@@ -247,6 +247,9 @@ void Judge::judge_lost_peer(const Host& host, const IpPrefix& subnet,
   const bool deaf = !host.is_undisturbed() || host.link.watch_lag != Duration::zero() ||
                     timeline_.now() - host.disturbed_at < kBackByThen;
   if (deaf || store_.lives_elsewhere(subnet, peer.first_ip)) return;
+  // What it took over by its address goes back to a host that has that too; it has left this one.
+  const TimePoint lately = timeline_.now() - 2 * KnownPeers::kGracePeriod;
+  if (store_.has_written_elsewhere(subnet, peer.first_ip, lately)) return;
   // Without its state folder it has put another node in place of what the host knew.
   const bool anew =
       timeline_.now() - store_.renamed_at(peer.first_ip) < 2 * KnownPeers::kGracePeriod;
@@ -333,19 +336,6 @@ bool Judge::is_taken(IpAddress owner, const SubnetKey& subnet) const {
   });
 }
 
-// A reservation for its address, at another key with a subnet of its lease: it is older, perhaps,
-// and the host takes it for its own, whatever its node.
-bool Judge::has_reservation(const Host& host) const {
-  const auto records = store_.snapshot().records;
-  return std::ranges::any_of(records, [&](const Record& record) {
-    const auto key = decode_subnet_key(record.key);
-    const auto says = decode_lease_value(record.value);
-    return key && says && !record.expires() && *key != host.lease()->subnet &&
-           key->shares_subnet_with(host.lease()->subnet) &&
-           says->public_ips().shared_with(host.ips());
-  });
-}
-
 void Judge::judge_lease(const Host& host, const ExpectedPeers& expected) const {
   if (host.drained) return judge_drained(host);
   const auto troubles = unexpected(host, expected, host.process().troubles());
@@ -361,11 +351,11 @@ void Judge::judge_lease(const Host& host, const ExpectedPeers& expected) const {
   const bool own =
       says && name_of(*says) == host.public_ip && store_.owner_of(*says) == host.first_ip();
   if (keeper->phase() == LeasePhase::active || keeper->phase() == LeasePhase::renewing) {
-    const bool has_table = host.process().table() != nullptr;
     // What is written into its record for ever makes it a reservation, which yields to no host that
     // had leased a subnet of it meanwhile.
     const bool taken = is_taken(host.first_ip(), keeper->lease()->subnet);
     const bool disputed = own && !record->expires() && taken;
+    const bool has_table = host.process().table() != nullptr;
     const bool believed = !has_table || disputed || (own && has_reservation(host)) ||
                           expected.leases.contains(keeper->lease()->subnet);
     if (!own || !believed) violation_(host.name() + " holds " + key + " in its mind alone");
@@ -377,7 +367,9 @@ void Judge::judge_lease(const Host& host, const ExpectedPeers& expected) const {
   }
   const bool taken =
       is_taken(host.first_ip(), keeper->lease()->subnet) || (says && is_unrecognised(host, *says));
-  if (own || !taken || troubles.empty()) {
+  // When another record has become the older one, its own stays until it expires.
+  const bool stands = own && expected.leases.contains(keeper->lease()->subnet);
+  if (stands || !taken || troubles.empty()) {
     violation_(fmt::format("{} does not hold {} (is {}), {}, says {}", host.name(), key,
                            to_string(keeper->phase()), own ? "its own" : "another's or nobody's",
                            text(troubles)));

@@ -55,7 +55,6 @@ class Judge {
   void judge_config(const Host& host) const;
   bool is_taken(IpAddress owner, const SubnetKey& subnet) const;
   void compare_beliefs(const Host& first, const Host& host, const IpPrefix& subnet) const;
-  bool has_reservation(const Host& host) const;
   void judge_lease(const Host& host, const ExpectedPeers& expected) const;
   void judge_drained(const Host& host) const;
   void judge_backend(const Host& host, const LeaseAttributes& says) const;
@@ -69,6 +68,7 @@ class Judge {
   void judge_vtep(Host& host, Family family, const std::string& vtep, bool another_subnet) const;
   void judge_ways(const Host& host) const;
   bool is_copied(const Host& host) const;
+  bool has_reservation(const Host& host) const;
   bool has_record(const Host& host) const;
   void judge_name(const Host& host) const;
   void judge_alarms(const Host& host, const ExpectedPeers& expected) const;

@@ -145,6 +145,19 @@ bool Judge::is_copied(const Host& host) const {
   });
 }
 
+// A reservation for its address, at another key with a subnet of its lease: it is older, perhaps,
+// and the host takes it for its own, whatever its node.
+bool Judge::has_reservation(const Host& host) const {
+  const auto records = store_.snapshot().records;
+  return std::ranges::any_of(records, [&](const Record& record) {
+    const auto key = decode_subnet_key(record.key);
+    const auto says = decode_lease_value(record.value);
+    return key && says && !record.expires() && *key != host.lease()->subnet &&
+           key->shares_subnet_with(host.lease()->subnet) &&
+           says->public_ips().shared_with(host.ips());
+  });
+}
+
 // True if a record names the node id of the host. Hosts know of each other by records alone.
 bool Judge::has_record(const Host& host) const {
   const auto records = store_.snapshot().records;
@@ -234,7 +247,7 @@ std::vector<std::string> Judge::unexpected(const Host& host, const ExpectedPeers
                           });
   if (is_outside) take("is outside of the network");
   if (lease && !expected_rows(host, expected).all_reached) {
-    take("cannot be reached: ignoring");
+    take("ignoring non-");  // backends, in one family or in all
     take("no public ");
     take("this host has no subnet of its family");
     take("it overlaps our own subnet");

@@ -35,13 +35,14 @@ template <typename T>
 void arrive(const Wire& wire, const std::shared_ptr<Call<T>>& call) {
   if (wire.link.cut || call->connection != wire.service.connections) return;
   ++wire.service.calls;
-  Result<T> result = wire.service.serving
-                         ? call->deed(wire.service.store)
-                         : Result<T>(fail(ErrorKind::unavailable, "connection refused"));
+  // Shared, since a list of very many records is not to be copied on its way.
+  auto result = std::make_shared<Result<T>>(
+      wire.service.serving ? call->deed(wire.service.store)
+                           : Result<T>(fail(ErrorKind::unavailable, "connection refused")));
   if (wire.loses()) return;
   wire.send([wire, call, result = std::move(result)] {
     if (wire.link.cut || call->connection != wire.service.connections) return;
-    wire.deliver([call, result] { answer(*call, result); });
+    wire.deliver([call, result] { answer(*call, std::move(*result)); });
   });
 }
 

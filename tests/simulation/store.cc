@@ -11,12 +11,13 @@
 
 namespace flannel::simulation {
 
-Snapshot Store::snapshot() const {
-  Snapshot all{.revision = revision_, .config = config_, .records = {}};
-  all.records.reserve(records_.size());
+const Snapshot& Store::snapshot() const {
+  if (listed_ && listed_->revision == revision_) return *listed_;
+  listed_ = Snapshot{.revision = revision_, .config = config_, .records = {}};
+  listed_->records.reserve(records_.size());
   for (const auto& [key, entry] : records_)
-    all.records.push_back(entry.record);
-  return all;
+    listed_->records.push_back(entry.record);
+  return *listed_;
 }
 
 RemainingLives Store::remaining_lives() const {
@@ -32,7 +33,7 @@ RemainingLives Store::remaining_lives() const {
 Result<WriteResult> Store::create(const Writer& who, const std::string& key, std::string value,
                                   Ttl ttl) {
   if (records_.contains(key)) return fail(ErrorKind::exists, "create " + key + ": there already");
-  know(who, value);
+  know(who, key, value);
   return write(key, std::move(value), ttl, {});
 }
 
@@ -41,7 +42,7 @@ Result<WriteResult> Store::replace(const Writer& who, const Record& seen, std::s
   const Entry* entry = TRY_DURING(unchanged(seen), "replace " + seen.key);
   judge_writer(who, *entry, "wrote over");
   if (owner_of(entry->record.value) == who.first_ip) owner_ends(seen.key, true);
-  know(who, value);
+  know(who, seen.key, value);
   return write(seen.key, std::move(value), ttl, ttl ? entry->record.expiry_handle : ExpiryHandle());
 }
 
@@ -138,6 +139,7 @@ void Store::back_up() {
 bool Store::restore(bool renamed) {
   if (!backup_) return false;
   all_robbed();
+  listed_.reset();
   if (renamed) ++name_;
   records_ = backup_->records;
   config_ = backup_->config;
@@ -155,6 +157,7 @@ bool Store::restore(bool renamed) {
 
 void Store::wipe(bool renamed) {
   all_robbed();
+  listed_.reset();
   if (renamed) ++name_;
   records_.clear();
   config_.reset();
@@ -178,6 +181,16 @@ bool Store::lives_elsewhere(const IpPrefix& subnet, IpAddress first_ip) const {
     const auto key = decode_subnet_key(entry.first);
     return key && key->at(subnet.family()) != subnet &&
            owner_of(entry.second.record.value) == first_ip;
+  });
+}
+
+bool Store::has_written_elsewhere(const IpPrefix& subnet, IpAddress first_ip,
+                                  TimePoint since) const {
+  const auto of_host = written_at_.find(first_ip);
+  if (of_host == written_at_.end()) return false;
+  return std::ranges::any_of(of_host->second, [&](const auto& written) {
+    const auto key = decode_subnet_key(written.first);
+    return written.second >= since && key && key->at(subnet.family()) != subnet;
   });
 }
 
@@ -241,7 +254,8 @@ Result<const Store::Entry*> Store::unchanged(const Record& seen) const {
   return &found->second;
 }
 
-void Store::know(const Writer& who, const std::string& value) {
+void Store::know(const Writer& who, const std::string& key, const std::string& value) {
+  written_at_[who.first_ip][key] = timeline_.now();
   const auto says = decode_lease_value(value);
   if (!says || !says->node) return;
   if (!writers_.contains(*says->node)) renamed_at_[who.first_ip] = timeline_.now();

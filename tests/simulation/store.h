@@ -44,7 +44,7 @@ class Store {
   std::function<void(const Record&)> on_expired = [](const Record&) {};
 
   // ---- what a registry asks
-  Snapshot snapshot() const;
+  const Snapshot& snapshot() const;
   RemainingLives remaining_lives() const;
   Result<WriteResult> create(const Writer& who, const std::string& key, std::string value, Ttl ttl);
   Result<WriteResult> replace(const Writer& who, const Record& seen, std::string value, Ttl ttl);
@@ -93,6 +93,8 @@ class Store {
   }
   // The host has a record without this subnet.
   bool lives_elsewhere(const IpPrefix& subnet, IpAddress first_ip) const;
+  // The host has written one since then, which another host may have taken back.
+  bool has_written_elsewhere(const IpPrefix& subnet, IpAddress first_ip, TimePoint since) const;
   // The last time that another configuration came into force, or the same one again.
   TimePoint configured_at() const { return configured_at_; }
   std::size_t history_length() const { return history_.size(); }
@@ -116,7 +118,7 @@ class Store {
     std::deque<Event> history;
   };
   WriteResult write(const std::string& key, std::string value, Ttl ttl, ExpiryHandle handle);
-  void know(const Writer& who, const std::string& value);
+  void know(const Writer& who, const std::string& key, const std::string& value);
   IpAddress owner_of(const std::string& value) const;
   void drop(const std::string& key);
   void publish(Change change);
@@ -141,10 +143,12 @@ class Store {
   std::map<std::uint64_t, OnChange> watches_;
   std::deque<Event> history_;
   std::optional<Kept> backup_;
+  mutable std::optional<Snapshot> listed_;  // what was listed last, of this revision
   Fates fates_;
   TimePoint configured_at_{};
   std::map<NodeTag, IpAddress> writers_;  // which host writes under this node, by its first address
   std::map<IpAddress, TimePoint> renamed_at_;
+  std::map<IpAddress, std::map<std::string, TimePoint>> written_at_;  // by whom, with which key
   Claims claims_;
 };
 

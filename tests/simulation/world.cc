@@ -86,7 +86,7 @@ void World::begin() {
   restore_config();
   for (int i = 0; i < plan_.hosts; ++i) {
     Host& host = add_host();
-    in(chance_.between(seconds(0), seconds(2)), [&host] { host.start(); });
+    in(chance_.between(Duration::zero(), plan_.start_within), [&host] { host.start(); });
   }
   judge_beliefs();
 }
@@ -204,7 +204,8 @@ void World::calm_down() {
 }
 
 void World::remove_strangers() {
-  for (const Record& record : store_.snapshot().records) {
+  const Snapshot all = store_.snapshot();
+  for (const Record& record : all.records) {
     const auto says = decode_lease_value(record.value);
     const IpAddress owner = says ? store_.owner_of(*says) : kStranger;
     if (IpPrefix::of(kStranger, 24).contains(owner) || owner.is_loopback())

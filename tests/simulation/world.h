@@ -27,6 +27,7 @@ struct Plan {
   std::chrono::seconds ttl{};
   Duration chaos{};           // how long things happen
   Duration between_faults{};  // on average
+  Duration start_within = std::chrono::seconds(2);
 };
 
 class World {

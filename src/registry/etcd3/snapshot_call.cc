@@ -17,7 +17,10 @@ namespace {
 namespace pb = etcdserverpb;
 
 constexpr std::chrono::milliseconds kSnapshotDeadline{30000};
-constexpr std::int64_t kPage = 10000;  // records
+// Records, of some 270 bytes each. Only one page is there undecoded.
+constexpr std::int64_t kPage = 2000;
+// The pages of a list need their revision to be kept meanwhile, and a list is over within seconds.
+constexpr int kBeginnings = 3;
 
 class SnapshotCall : public std::enable_shared_from_this<SnapshotCall> {
  public:
@@ -26,6 +29,7 @@ class SnapshotCall : public std::enable_shared_from_this<SnapshotCall> {
       : connection_(connection), keys_(std::move(keys)), done_(std::move(done)) {}
 
   void start() {
+    taken_ = {};
     pb::TxnRequest request;
     request.add_success()->mutable_request_range()->set_key(keys_.config);
     *request.add_success()->mutable_request_range() = page(keys_.subnets, 0);
@@ -68,6 +72,7 @@ class SnapshotCall : public std::enable_shared_from_this<SnapshotCall> {
       return done_(fail(ErrorKind::unavailable, "etcd left out a part of the answer"));
     }
     taken_.cluster = answer->header().cluster_id();
+    term_ = answer->header().raft_term();
     taken_.all.revision = answer->header().revision();
     const pb::RangeResponse& config = answer->responses(0).response_range();
     if (config.kvs_size() > 0) {
@@ -88,11 +93,29 @@ class SnapshotCall : public std::enable_shared_from_this<SnapshotCall> {
   void ask_page(const std::string& first) {
     etcd_range(connection_, page(first, taken_.all.revision), kSnapshotDeadline,
                [self = shared_from_this(), first](const Result<pb::RangeResponse>& answer) {
-                 if (answer) return self->add(*answer);
-                 if (self->smaller_pages(answer.error())) return self->ask_page(first);
-                 // The revision may have been compacted between two pages; a new snapshot may work.
-                 self->done_(fail(ErrorKind::unavailable, answer.error().text));
+                 self->on_page(first, answer);
                });
+  }
+
+  void on_page(const std::string& first, const Result<pb::RangeResponse>& answer) {
+    if (answer && is_of_same_history(answer->header())) return add(*answer);
+    if (answer) return begin_again("the pages of a list are of different clusters");
+    if (smaller_pages(answer.error())) return ask_page(first);
+    // The revision was compacted between two pages, or the cluster went back to one before it.
+    if (answer.error().kind == ErrorKind::not_found) return begin_again(answer.error().text);
+    done_(fail(ErrorKind::unavailable, answer.error().text));
+  }
+
+  // The page may be another member's. A linearizable read is answered in the term of the page
+  // before it or in a later one, unless the cluster was restored and has grown past our revision.
+  bool is_of_same_history(const pb::ResponseHeader& header) const {
+    return header.cluster_id() == taken_.cluster && header.raft_term() >= term_ &&
+           header.revision() >= taken_.all.revision;
+  }
+
+  void begin_again(const std::string& why) {
+    if (--beginnings_ > 0) return start();
+    done_(fail(ErrorKind::unavailable, why));
   }
 
   // Needed if a program has stored records of the greatest length that etcd allows.
@@ -105,6 +128,8 @@ class SnapshotCall : public std::enable_shared_from_this<SnapshotCall> {
   EtcdConnection& connection_;
   StoreKeys keys_;
   std::int64_t limit_ = kPage;
+  int beginnings_ = kBeginnings;
+  std::uint64_t term_ = 0;  // of the cluster, when it answered first
   EtcdSnapshot taken_;
   std::function<void(Result<EtcdSnapshot>)> done_;
 };

@@ -17,7 +17,9 @@ struct EtcdSnapshot {
 };
 
 // Reads the configuration and all records at one revision (a linearizable read). One call reads up
-// to 10,000 records; further records are read in pages at the same revision.
+// to 2,000 records; further records are read in pages at the same revision, from the same cluster,
+// perhaps from several of its members. If that revision is compacted meanwhile, or a page is of
+// another cluster, the list begins again, up to three times.
 void take_etcd_snapshot(EtcdConnection& connection, const StoreKeys& keys,
                         std::function<void(Result<EtcdSnapshot>)> done);
 
