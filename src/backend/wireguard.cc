@@ -268,4 +268,13 @@ Result<WireguardData> decode_wireguard_data(std::string_view text) {
   return WireguardData{*key, static_cast<std::uint16_t>(port.value_or(0))};
 }
 
+// Both families have one key.
+std::optional<WireguardKey> announced_wireguard_key(const LeaseAttributes& lease) {
+  if (lease.backend_type != WireguardBackend::kType) return std::nullopt;
+  for (const Family family : kFamilies) {
+    if (const auto data = decode_wireguard_data(lease.data(family))) return data->key;
+  }
+  return std::nullopt;
+}
+
 }  // namespace flannel

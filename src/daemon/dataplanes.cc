@@ -162,6 +162,12 @@ void Dataplanes::set_node_id(const NodeId& id) {
     plane->host.node_id = id;
 }
 
+void Dataplanes::set_wireguard_keys(const WireguardIdentity& keys) {
+  for (const auto& plane : all_) {
+    if (plane->host.wireguard) plane->host.wireguard = keys;
+  }
+}
+
 void Dataplanes::route_each_peer() {
   routes_each_peer_ = true;
   for (const auto& plane : all_)

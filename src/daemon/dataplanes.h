@@ -52,6 +52,8 @@ class Dataplanes {
   Result<void> adopt(const NetworkConfig& config, const Underlay& underlay, MadeBackend made);
   void set_surroundings(const Surroundings& surroundings);
   void set_node_id(const NodeId& id);
+  // The keys of all dataplanes that have some are these from now on.
+  void set_wireguard_keys(const WireguardIdentity& keys);
   // One route for the whole network would capture addresses in use.
   void route_each_peer();
   // Opens what our lease of a run before announces, if that is another backend than ours.

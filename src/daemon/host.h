@@ -50,6 +50,10 @@ class Host {
   virtual Result<std::unique_ptr<Registry>> open_store(const StoreAddress& address) = 0;
   // The keys of WireGuard, which are made at the first call on a host and kept.
   virtual Result<WireguardIdentity> wireguard_keys() = 0;
+  // Makes other ones, which are kept in their place. A failure changes nothing.
+  virtual Result<WireguardIdentity> replace_wireguard_keys() = 0;
+  // Keeps these in place of those.
+  virtual Result<void> keep_wireguard_keys(const WireguardIdentity& keys) = 0;
   // Makes a new node id, because another host has ours, and saves it for the next start if
   // possible.
   virtual Result<NodeId> replace_node_id() = 0;

@@ -48,6 +48,12 @@ class LinuxHost final : public Host {
     return stores_.open(address);
   }
   Result<WireguardIdentity> wireguard_keys() override;
+  Result<WireguardIdentity> replace_wireguard_keys() override {
+    return replace_wireguard_key(keys_);
+  }
+  Result<void> keep_wireguard_keys(const WireguardIdentity& keys) override {
+    return keep_wireguard_key(keys_, keys);
+  }
   Result<NodeId> replace_node_id() override;
 
   // Closes what the run before left open for a packet path, also in the hands of systemd.

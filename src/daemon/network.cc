@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "backend/wireguard.h"
 #include "base/log.h"
 #include "core/announced_backend.h"
 
@@ -56,6 +57,7 @@ Network::Network(AgentOptions options, Parts parts, const NetworkConfig& config,
       underlay_check_(underlay_parts()),
       host_check_(host_parts()),
       network_check_(network_parts()),
+      rotation_(rotation_parts()),
       rename_(parts_.loop, [this] { leave_name_while_running(); }) {}
 
 Result<std::unique_ptr<Network>> Network::open(AgentOptions options, Parts parts,
@@ -198,6 +200,7 @@ void Network::on_lease_active(const Lease& lease) {
   }
   leave_name_soon();
   update_readiness();
+  if (const auto key = announced_wireguard_key(lease.attributes)) rotation_.on_announced(*key);
 }
 
 // The configuration may have changed while this host was down. Then peers reach it by what its

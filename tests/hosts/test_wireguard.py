@@ -23,6 +23,7 @@ from lab.overlay import (
 )  # fmt: skip
 from lab.topology import Container
 from lab.traffic import EchoStreams, ping, reached, transfer
+from lab.upstream_wireguard import make_upstream_device
 
 DEVICE = WIREGUARD[4]
 SUBNET = "10.5.77.0/24"  # of a peer of upstream
@@ -224,16 +225,6 @@ def test_a_live_change_of_port_and_psk_is_followed(lab):
     reached(one.container, two.container)
     for host in cluster.hosts:
         assert psk not in host.daemon.log()
-
-
-def make_upstream_device(host, own, peer, port):
-    """The device as upstream makes it, with one peer, which is one of our hosts; returns its public key."""
-    host.ns.ip_all(f"link add {DEVICE} mtu 1420 type wireguard\naddr add {base(own)}/32 dev {DEVICE}\n")
-    host.ns.run("sh", "-c", f"wg genkey | wg set {DEVICE} listen-port {port} private-key /dev/stdin")
-    wg(host, "set", DEVICE, "peer", wireguard_key(peer), "endpoint", f"{peer.address}:51820",
-       "allowed-ips", subnet(peer))  # fmt: skip
-    host.ns.ip_all(f"link set {DEVICE} up\nroute replace {NETWORKS[4]} dev {DEVICE} scope link\n")
-    return wireguard_key(host)
 
 
 def test_a_host_of_upstream_is_reached_and_reaches_us(lab):

@@ -29,6 +29,8 @@ class PlainHost : public Host {
   Result<WireguardIdentity> wireguard_keys() override {
     return fail(ErrorKind::unsupported, "this host has no keys");
   }
+  Result<WireguardIdentity> replace_wireguard_keys() override { return wireguard_keys(); }
+  Result<void> keep_wireguard_keys(const WireguardIdentity&) override { return {}; }
   Result<NodeId> replace_node_id() override {
     return fail(ErrorKind::unsupported, "the node id is fixed");
   }
