@@ -234,7 +234,7 @@ Result<NetState> WireguardBackend::peer_state(const Lease& own, const Lease& pee
   if (host.wireguard && data.key == host.wireguard->key) {
     return fail(ErrorKind::conflict,
                 "it announces our own public key: one of the two hosts has a copy of the other's "
-                "key file; delete that of one, and restart its flanneld");
+                "key file; `flannelctl wireguard rotate` on one of them makes another key");
   }
   WireguardPeer wanted{.link = device(path.family),
                        .key = data.key,

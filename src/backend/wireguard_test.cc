@@ -229,7 +229,7 @@ TEST(WireguardTest, APeerWithoutAUsableKeyIsRefused) {
             "genkey\" writes");
   EXPECT_EQ(refused(encode_wireguard_data({WireguardKey::parse(kOurs).value(), 1})),
             "refused: it announces our own public key: one of the two hosts has a copy of the "
-            "other's key file; delete that of one, and restart its flanneld");
+            "other's key file; `flannelctl wireguard rotate` on one of them makes another key");
   Lease other = peer();
   other.attributes.backend_type = "vxlan";
   EXPECT_EQ(planned(*backend(), other, Family::v4),

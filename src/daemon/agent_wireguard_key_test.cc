@@ -23,7 +23,9 @@ std::string key_of(std::uint8_t byte) {
 
 class WireguardKeyTest : public AgentTest {
  protected:
-  WireguardKeyTest() { configure(kWireguard); }
+  explicit WireguardKeyTest(bool configured = true) {
+    if (configured) configure(kWireguard);
+  }
 
   void rotate() {
     agent_->network()->rotate_wireguard_key([this](const Result<RotatedKey>& rotated) {
@@ -31,11 +33,11 @@ class WireguardKeyTest : public AgentTest {
                           : rotated.error().text;
     });
   }
-  void put_peer(const std::string& own_members) {
+  void put_peer(const std::string& key = kTheirKey) {
     put("10.5.9.0-24",
         fmt::format(R"({{"PublicIP":"192.0.2.9","BackendType":"wireguard","BackendData":)"
-                    R"({{"PublicKey":"{}","Port":51820}}{}}})",
-                    kTheirKey, own_members));
+                    R"({{"PublicKey":"{}","Port":51820}}}})",
+                    key));
   }
   bool has_key(std::uint8_t byte) const {
     return has(fmt::format("link flannel-wg wireguard public-key {} ", key_of(byte)));
@@ -48,7 +50,7 @@ class WireguardKeyTest : public AgentTest {
 };
 
 TEST_F(WireguardKeyTest, TheDeviceHasTheOtherKeyBeforeTheStoreDoes) {
-  put_peer(R"(,"Backend":{"Type":"wireguard"})");
+  put_peer();
   store_->fail_next({ErrorKind::unavailable, "no leader"});
   rotate();
   EXPECT_TRUE(has_key(11)) << kernel_.dump();
@@ -61,6 +63,8 @@ TEST_F(WireguardKeyTest, TheDeviceHasTheOtherKeyBeforeTheStoreDoes) {
   EXPECT_EQ(answered_, key_of(1) + " -> " + key_of(11));
   EXPECT_EQ(problems(), std::vector<std::string>{});
   EXPECT_TRUE(has("wg peer " + std::string(kTheirKey))) << kernel_.dump();
+  loop_.advance(KeyRotation::kUntilRepeat);
+  loop_.run_until_idle();
   rotate();
   loop_.run_until_idle();
   EXPECT_TRUE(has_key(21)) << kernel_.dump();
@@ -93,8 +97,8 @@ TEST_F(WireguardKeyTest, AKeyThatTheKernelRefusesIsNotAnnounced) {
   EXPECT_EQ(kept_key_, 1);
 }
 
-TEST_F(WireguardKeyTest, HandshakesThatAPassivePeerLeftUnansweredAreRepeated) {
-  put_peer("");
+TEST_F(WireguardKeyTest, HandshakesThatPeersLeftUnansweredAreRepeated) {
+  put_peer();
   rotate();
   loop_.run_until_idle();
   kernel_.take_log();
@@ -107,16 +111,6 @@ TEST_F(WireguardKeyTest, HandshakesThatAPassivePeerLeftUnansweredAreRepeated) {
   EXPECT_TRUE(has_key(11)) << kernel_.dump();
 }
 
-TEST_F(WireguardKeyTest, PeersThatBeginHandshakesAreLeftAlone) {
-  put_peer(R"(,"Backend":{"Type":"wireguard"})");
-  rotate();
-  loop_.run_until_idle();
-  kernel_.take_log();
-  loop_.advance(KeyRotation::kUntilRepeat);
-  loop_.run_until_idle();
-  EXPECT_EQ(kernel_.take_log(), "");
-}
-
 TEST_F(WireguardKeyTest, ARotationIsRefusedInWords) {
   key_stays_ = "the operator's file";
   rotate();
@@ -126,6 +120,29 @@ TEST_F(WireguardKeyTest, ARotationIsRefusedInWords) {
   configure(kVxlan);
   rotate();
   EXPECT_EQ(answered_, "the backend of this host is vxlan, which has no key");
+}
+
+class CopiedKeyTest : public WireguardKeyTest {
+ protected:
+  CopiedKeyTest() : WireguardKeyTest(false) {}
+};
+
+TEST_F(CopiedKeyTest, TheYoungerOfTwoHostsWithOneKeyTakesAnother) {
+  put_peer(key_of(1));
+  configure(kWireguard);
+  EXPECT_TRUE(has_key(11)) << kernel_.dump();
+  EXPECT_TRUE(announces_key(11)) << record();
+  EXPECT_TRUE(has("wg peer " + key_of(1))) << kernel_.dump();
+  loop_.advance(KeyRotation::kUntilRepeat);
+  loop_.run_until_idle();
+  EXPECT_EQ(problems(), std::vector<std::string>{});
+}
+
+TEST_F(CopiedKeyTest, TheOlderOfTwoHostsWithOneKeyKeepsIt) {
+  configure(kWireguard);
+  put_peer(key_of(1));
+  EXPECT_TRUE(has_key(1)) << kernel_.dump();
+  EXPECT_TRUE(announces_key(1)) << record();
 }
 
 }  // namespace

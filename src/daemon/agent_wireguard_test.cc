@@ -100,10 +100,35 @@ TEST_F(WireguardAgentTest, AnotherKeyTakesThePlaceOfTheFormer) {
 }
 
 TEST_F(WireguardAgentTest, ACopyOfOurKeyFileIsNamed) {
-  put("10.5.9.0-24", wireguard_lease(kOurKey));
   configure(kWireguard);
+  put("10.5.9.0-24", wireguard_lease(kOurKey));
   EXPECT_NE(only_problem().find("it announces our own public key"), std::string::npos)
       << only_problem();
+}
+
+TEST_F(WireguardAgentTest, OfTwoLeasesWithOneKeyTheNewerIsReached) {
+  configure(kWireguard);
+  put("10.5.9.0-24", wireguard_lease());
+  put("10.5.8.0-24", wireguard_lease());
+  const std::string newer = fmt::format(
+      "wg peer {} dev flannel-wg endpoint 192.0.2.9:51820 allowed-ips 10.5.8.0/24\n", kTheirKey);
+  EXPECT_TRUE(has(newer)) << kernel_.dump();
+  EXPECT_NE(only_problem().find("10.5.9.0/24 cannot be reached: it announces the public key of the "
+                                "newer lease 10.5.8.0/24 of 192.0.2.9"),
+            std::string::npos)
+      << only_problem();
+  put("10.5.10.0-24", wireguard_lease());
+  EXPECT_TRUE(has("allowed-ips 10.5.10.0/24\n")) << kernel_.dump();
+  EXPECT_FALSE(has("allowed-ips 10.5.8.0/24\n")) << kernel_.dump();
+  remove("10.5.10.0-24");
+  loop_.advance(seconds(10));  // the grace period of a peer that is gone
+  loop_.run_until_idle();
+  EXPECT_TRUE(has(newer)) << kernel_.dump();
+  remove("10.5.8.0-24");
+  loop_.advance(seconds(10));
+  loop_.run_until_idle();
+  EXPECT_TRUE(has(peer_line())) << kernel_.dump();
+  EXPECT_EQ(problems(), std::vector<std::string>{});
 }
 
 // Upstream's device stays where its daemon was killed.

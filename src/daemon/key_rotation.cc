@@ -23,10 +23,8 @@ void KeyRotation::on_announced(const WireguardKey& key) {
   const UnderWay over = *std::exchange(under_way_, std::nullopt);
   late_.cancel();
   log::info("the other WireGuard key is announced", {{"public_key", to_string(key)}});
-  if (parts_.has_passive_peers()) {
-    repeated_ = over.next;
-    repeat_.arm_after(kUntilRepeat);
-  }
+  repeated_ = over.next;
+  repeat_.arm_after(kUntilRepeat);
   over.done(RotatedKey{.key = over.next.key, .former = over.former.key});
 }
 
@@ -49,9 +47,8 @@ void KeyRotation::give_up(Error why) {
   over.done(Failure(std::move(why).during("the former key stays in use")));
 }
 
-// A handshake that a peer did not answer, because it did not know the key yet, is repeated by the
-// kernel after 5 s only. A device that loses its key and gets it again begins anew with each peer
-// for which it holds something back, and loses nothing.
+// The kernel repeats a handshake after 5 s only. A device that loses its key and gets it again
+// begins anew with each peer for which it holds something back, and loses nothing.
 void KeyRotation::repeat_handshakes() {
   const WireguardIdentity keys = *std::exchange(repeated_, std::nullopt);
   for (const WireguardIdentity& each : {WireguardIdentity{}, keys}) {

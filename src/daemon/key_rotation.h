@@ -40,15 +40,15 @@ class KeyRotation {
     // Gives the devices these keys. Fails if the kernel has refused them.
     std::function<Result<void>(const WireguardIdentity&)> use;
     std::function<void()> announce;  // the keys that are in use
-    // True if a peer may begin no handshake by itself, as upstream's.
-    std::function<bool()> has_passive_peers;
   };
   using Done = std::function<void(Result<RotatedKey>)>;
 
   // The store answers within milliseconds. What is held back longer, is lost. Less than the time in
   // which the control socket must answer.
   static constexpr std::chrono::milliseconds kLongest{1500};
-  // Until a passive peer has read our lease.
+  // Until the handshakes are repeated that peers left unanswered because they had not read our
+  // lease: upstream's begin none by themselves, and what a peer begins does not reach a host behind
+  // a NAT.
   static constexpr std::chrono::milliseconds kUntilRepeat{300};
 
   explicit KeyRotation(Parts parts) : parts_(std::move(parts)) {}

@@ -127,6 +127,7 @@ void Network::on_changes(const std::vector<Change>& changes) {
 void Network::follow(const std::vector<PeerChange>& changes) {
   leave_name_while_running();
   if (own_ && !changes.empty()) overlay_.apply(changes);
+  leave_key_to_older_host();
 }
 
 std::vector<IpPrefix> Network::ranges() const {
@@ -201,6 +202,7 @@ void Network::on_lease_active(const Lease& lease) {
   leave_name_soon();
   update_readiness();
   if (const auto key = announced_wireguard_key(lease.attributes)) rotation_.on_announced(*key);
+  leave_key_to_older_host();
 }
 
 // The configuration may have changed while this host was down. Then peers reach it by what its

@@ -193,7 +193,7 @@ class Network {
 
   // network_keys.cc: the WireGuard key of this host.
   Result<void> check_key_can_change() const;
-  bool has_passive_peers() const;
+  void leave_key_to_older_host();
   Result<void> use_keys(const WireguardIdentity& keys);
 
   // network_problems.cc
@@ -227,6 +227,7 @@ class Network {
   bool ready_ = false;        // on_ready() has been called
   bool withdrawn_ = false;    // the host has been drained, and has no lease since
   bool leaves_ = false;       // leave() has been called
+  TimePoint leave_key_at_{};  // a key that an older host has is left at this time or later
   Timer rename_;              // armed while a change of the node id is pending
   std::optional<TimePoint> renamed_at_;  // nullopt: the node id and the VTEP MAC are the first ones
 };

@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // The part of Network that gives this host another WireGuard key.
-#include <algorithm>
 #include <utility>
 
 #include "backend/wireguard.h"
+#include "base/log.h"
 #include "daemon/network.h"
 
 namespace flannel {
+namespace {
+
+// Between two attempts to leave a key to another host, in case the key cannot be replaced.
+constexpr auto kLeavePause = std::chrono::minutes(1);
+
+}  // namespace
 
 void Network::rotate_wireguard_key(KeyRotation::Done done) {
   if (auto can = check_key_can_change(); !can) return done(tl::unexpected(std::move(can).error()));
@@ -38,13 +44,24 @@ Result<void> Network::check_key_can_change() const {
   return {};
 }
 
-// Hosts of this project begin a handshake with a key that is new to them. What they begin does not
-// reach a host behind a NAT.
-bool Network::has_passive_peers() const {
-  return std::ranges::any_of(values_of(underlay()), &UnderlayAddress::is_behind_nat) ||
-         std::ranges::any_of(table().leases(), [](const auto& entry) {
-           return !entry.second.lease->attributes.backend;
-         });
+// A copy of a host, as of a machine image with a key file, has the key of the original. The younger
+// of two leases is that of the copy, which takes another key before it can do any harm.
+void Network::leave_key_to_older_host() {
+  if (parts_.loop.now() < leave_key_at_) return;
+  if (!own_ || !lease_ || !planes_.ours().host.wireguard || !check_key_can_change()) return;
+  const ListedLease* own = table().find(own_->subnet);
+  if (own == nullptr || !identity().owns(own->lease)) return;
+  for (const Shared<Lease>& other :
+       overlay_.key_owners().with(planes_.ours().host.wireguard->key)) {
+    const ListedLease* theirs = table().find(other->subnet);
+    if (theirs == nullptr || identity().owns(other) || !(theirs->age() < own->age())) continue;
+    leave_key_at_ = parts_.loop.now() + kLeavePause;
+    log::error("an older lease of another host has our WireGuard key; this host takes another one",
+               {{"its_public_ip", to_string(other->attributes.public_ips())},
+                {"its_subnet", to_string(other->subnet)},
+                {"cure", "none needed; a template of machines should have no wireguard-key file"}});
+    return rotate_wireguard_key([](const Result<RotatedKey>&) {});
+  }
 }
 
 Result<void> Network::use_keys(const WireguardIdentity& keys) {

@@ -49,8 +49,7 @@ KeyRotation::Parts Network::rotation_parts() {
   return {.loop = parts_.loop,
           .host = parts_.host,
           .use = [this](const WireguardIdentity& keys) { return use_keys(keys); },
-          .announce = [this] { lease_->reconfigure(config_); },
-          .has_passive_peers = [this] { return has_passive_peers(); }};
+          .announce = [this] { lease_->reconfigure(config_); }};
 }
 
 // Peers send nothing to a host without a lease, not even answers.

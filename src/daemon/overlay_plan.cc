@@ -25,12 +25,23 @@ std::string reason_of(const Failures& failures, bool is_dual) {
   return text;
 }
 
+std::string has_key_of(const Lease& newer) {
+  return fmt::format(
+      "it announces the public key of the newer lease {} of {}, to which packets with that key go: "
+      "it is an earlier lease of the same host, or one of two hosts has a copy of the other's key "
+      "file, and `flannelctl wireguard rotate` there makes another key",
+      to_string(newer.subnet), to_string(newer.attributes.public_ips()));
+}
+
 }  // namespace
 
 // Why no subnet of the peer can be reached; nullopt: each family is to be tried.
 std::optional<std::string> Overlay::why_unreachable(const Lease& peer) const {
   if (peer.attributes.public_ips().shared_with(own_->attributes.public_ips())) return kOurOwn;
   if (auto nested = nested_.find_trouble(peer.subnet.identity())) return nested;
+  if (const Lease* newer = key_owners_.newer_than(peer.subnet.identity())) {
+    return has_key_of(*newer);
+  }
   const bool any = std::ranges::any_of(
       kFamilies, [&](Family family) { return peer.subnet.at(family) && own_->subnet.at(family); });
   if (any) return std::nullopt;

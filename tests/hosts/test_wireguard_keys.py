@@ -191,3 +191,23 @@ def test_a_crash_at_any_moment_leaves_one_key(lab):
     wait_until(lambda: is_consistent(cluster, one), "one key in file, device and lease")
     cluster.wait_complete()
     reached(one.container, two.container)
+
+
+def test_a_copied_key_file_is_replaced(lab):
+    """A machine image with a key file: the younger host takes another key, and nobody is cut off."""
+    cluster = Cluster(lab, "etcd", "wireguard").start(containers=True)
+    one, two = cluster.hosts
+    three = cluster.add_host()
+    three.daemon.state_dir.mkdir(exist_ok=True)
+    (three.daemon.state_dir / "wireguard-key").write_text(kept_key(one))
+    had = wireguard_key(one)
+    with EchoStreams(cluster, two.container, one.container, every=0.05) as echoes:
+        three.daemon.start().wait_ready()
+        wait_until(lambda: is_consistent(cluster, three) and wireguard_key(three) != had, "another key")
+        cluster.wait_complete()
+        echoes.more(50)
+    three.start_container()
+    reached(three.container, one.container)
+    reached(two.container, three.container)
+    assert wireguard_key(one) == had and is_consistent(cluster, one)
+    assert "an older lease of another host has our WireGuard key" in three.daemon.log()
