@@ -131,6 +131,42 @@ TEST_F(WireguardAgentTest, OfTwoLeasesWithOneKeyTheNewerIsReached) {
   EXPECT_EQ(problems(), std::vector<std::string>{});
 }
 
+TEST_F(WireguardAgentTest, OneDeviceLetsInNoSubnetOutsideOfTheNetwork) {
+  add_ipv6();
+  put("10.5.9.0-24&fd00:99::-64",
+      fmt::format(
+          R"({{"PublicIP":"192.0.2.9","PublicIPv6":"2001:db8::9","BackendType":"wireguard",)"
+          R"("BackendData":{{"PublicKey":"{0}"}},"BackendV6Data":{{"PublicKey":"{0}"}}}})",
+          kTheirKey));
+  configure(R"({"Network":"10.5.0.0/16","EnableIPv6":true,"IPv6Network":"fd00:5::/48",)"
+            R"("Backend":{"Type":"wireguard","Mode":"ipv4"}})");
+  EXPECT_TRUE(has(peer_line())) << kernel_.dump();
+  EXPECT_NE(only_problem().find("fd00:99::/64 is outside of the network fd00:5::/48"),
+            std::string::npos)
+      << only_problem();
+}
+
+TEST_F(WireguardAgentTest, ADeviceThatAnotherModeAddsIsLocked) {
+  const auto config = [](const char* mode) {
+    return fmt::format(R"({{"Network":"10.5.0.0/16","EnableIPv6":true,"IPv6Network":"fd00:5::/48",)"
+                       R"("Backend":{{"Type":"wireguard","Mode":"{}"}}}})",
+                       mode);
+  };
+  add_ipv6();
+  configure(config("ipv4"));
+  EXPECT_EQ(std::ranges::count(locked_, "flannel-wg-v6"), 0);
+  taken_ = "flannel-wg-v6";
+  configure(config("separate"));
+  EXPECT_FALSE(has("link flannel-wg-v6")) << kernel_.dump();
+  EXPECT_NE(only_problem().find("flannel-wg-v6 is taken"), std::string::npos) << only_problem();
+  taken_.clear();
+  configure(config("ipv6"));
+  configure(config("separate"));
+  EXPECT_EQ(std::ranges::count(locked_, "flannel-wg-v6"), 1);
+  EXPECT_EQ(std::ranges::count(locked_, "flannel-wg"), 1);
+  EXPECT_TRUE(has("link flannel-wg-v6")) << kernel_.dump();
+}
+
 // Upstream's device stays where its daemon was killed.
 TEST_F(WireguardAgentTest, ADeviceThatIsThereIsTakenOver) {
   put("10.5.9.0-24", wireguard_lease());

@@ -90,6 +90,7 @@ class Dataplanes {
   Result<std::shared_ptr<Dataplane>> make(const NetworkConfig& config, MadeBackend made) const;
   Result<void> open(Dataplane& plane);
   Result<void> open_path(Dataplane& plane);
+  Result<void> lock_more(Dataplane& plane, const Backend& next);
   Result<std::shared_ptr<Dataplane>> open_or_renew(const NetworkConfig& config, MadeBackend made);
   void set_underlay(const Underlay& underlay);
   void renew_others(const NetworkConfig& network);

@@ -157,6 +157,7 @@ class Overlay {
                    const IpAddress& carrier, const NetState& state);
   Result<std::pair<IpAddress, NetState>> plan_by(const Dataplane& plane, const Lease& peer,
                                                  Family family) const;
+  Lease with_usable_subnets(Lease peer) const;
   std::vector<IpPrefix> one_way_peers(Family family) const;
   HostQuery host_query(const IpPrefix& network) const;
   PeerPath path_to(const Dataplane& plane, const IpAddress& carrier, Family family) const;

@@ -199,9 +199,24 @@ void Overlay::add_way(const IpPrefix& subnet, Way way) {
   planned_.emplace(subnet, std::move(way));
 }
 
+// The same, without subnets that cannot be used: one device may carry both families of a peer, and
+// lets in all of its subnets.
+Lease Overlay::with_usable_subnets(Lease peer) const {
+  for (const IpPrefix& subnet : values_of(peer.subnet)) {
+    if (!is_usable(subnet)) peer.subnet.at(subnet.family()).reset();
+  }
+  return peer;
+}
+
 // Returns the public IP to which packets are sent, and the objects by which they are.
 Result<std::pair<IpAddress, NetState>> Overlay::plan_by(const Dataplane& plane, const Lease& peer,
                                                         Family family) const {
+  const auto subnets = values_of(peer.subnet);
+  const auto usable = [this](const IpPrefix& subnet) { return is_usable(subnet); };
+  if (!std::ranges::all_of(subnets, usable) && peer.subnet.at(family) &&
+      is_usable(*peer.subnet.at(family))) {
+    return plan_by(plane, with_usable_subnets(peer), family);
+  }
   const IpAddress carrier = TRY(plane.backend->carrier(peer, family, plane.host));
   NetState state =
       TRY(plane.backend->peer_state(*own_, peer, plane.host, path_to(plane, carrier, family)));

@@ -227,6 +227,23 @@ def test_a_live_change_of_port_and_psk_is_followed(lab):
         assert psk not in host.daemon.log()
 
 
+def test_the_ports_of_two_devices_are_exchanged(lab):
+    cluster = Cluster(lab, "etcd", "wireguard", families="dual").start(containers=True)
+    one, two = cluster.hosts
+    cluster.change_backend("wireguard", ListenPort=51821, ListenPortV6=51820)
+    ports = {4: ("51821", "off"), 6: ("51820", "off")}
+    wait_until(
+        lambda: all(device(host, version)["port"] == ports[version] for host in (one, two) for version in ports),
+        lambda: str([device(host, version)["port"] for host in (one, two) for version in ports]),
+    )
+    wait_until(
+        lambda: wireguard_peers(one)[wireguard_key(two)][0] == f"{two.address}:51821",
+        lambda: str(wireguard_peers(one)),
+    )
+    for version in ports:
+        reached(one.container, two.container.at(version))
+
+
 def test_a_host_of_upstream_is_reached_and_reaches_us(lab):
     port = 4321
     cluster = Cluster(lab, "etcd", "wireguard", hosts=1).start(containers=True)
