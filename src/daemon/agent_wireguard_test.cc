@@ -43,6 +43,9 @@ TEST_F(WireguardAgentTest, AnnouncesItsKeyAndRoutesTheNetwork) {
   EXPECT_TRUE(has("blackhole 10.5.0.0/16\n")) << kernel_.dump();
   EXPECT_FALSE(has("route 10.5.9.0/24")) << kernel_.dump();
   EXPECT_EQ(problems(), std::vector<std::string>{});
+  EXPECT_EQ(agent_->network()->vxlan_devices(), std::vector<std::string>{});
+  configure(kVxlan);
+  EXPECT_EQ(agent_->network()->vxlan_devices(), std::vector<std::string>{"flannel.1"});
 }
 
 TEST_F(WireguardAgentTest, APeerThatChangesFirstIsSentToAsBeforeUntilItCanKnowOurKey) {
