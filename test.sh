@@ -81,7 +81,7 @@ run_hosts() {
 # emulated, so a test takes some ten times as long: VM_TESTS=tests/hosts takes half an hour.
 run_vm() {
   local kernel tests
-  read -ra tests <<<"${VM_TESTS:-tests/hosts/test_ipip.py tests/hosts/test_wireguard.py tests/hosts/test_wireguard_encryption.py tests/hosts/test_traffic.py tests/hosts/test_restart.py}"
+  read -ra tests <<<"${VM_TESTS:-tests/hosts/test_ipip.py tests/hosts/test_wireguard.py tests/hosts/test_wireguard_encryption.py tests/hosts/test_wireguard_keys.py tests/hosts/test_wireguard_nat.py tests/hosts/test_traffic.py tests/hosts/test_restart.py}"
   build release flanneld flannelctl || return 1
   kernel=$(scripts/fetch-kernel.sh) || return 1
   FLANNEL_BIN_DIR=$PWD/build/release/bin FLANNEL_TEST_MEGABYTES=3 \

@@ -143,8 +143,9 @@ std::uint16_t WireguardBackend::listen_port(Family family) const {
 }
 
 // Upstream flannel ignores a whole peer without data of a family that the network has, and crashes
-// on data without an address. So a family of the network that the underlay lacks is announced with
-// an unspecified address, to which the kernel sends nothing.
+// on data without an address where it sends to that. So a family of the network that the underlay
+// lacks is announced with an unspecified address, to which the kernel sends nothing. In the mode
+// auto upstream takes IPv4 if there is no IPv6 address, and may take an unspecified one.
 LeaseAttributes WireguardBackend::announce(const HostFacts& host, const Lease*) const {
   LeaseAttributes attributes = LeaseAttributes::of_host(public_ips_of(host.underlay));
   attributes.backend_type = kType;
@@ -155,7 +156,8 @@ LeaseAttributes WireguardBackend::announce(const HostFacts& host, const Lease*) 
     if (host.wireguard) {
       attributes.data(family) = encode_wireguard_data({host.wireguard->key, listen_port(family)});
     }
-    if (family == Family::v6 && !host.underlay.v6) {
+    const bool sends_to_it = is_separate() || options_.mode == Mode::ipv6;
+    if (family == Family::v6 && !host.underlay.v6 && sends_to_it) {
       attributes.public_ip6 = IpAddress::unspecified(Family::v6);
     }
   }
@@ -234,7 +236,7 @@ Result<NetState> WireguardBackend::peer_state(const Lease& own, const Lease& pee
   if (host.wireguard && data.key == host.wireguard->key) {
     return fail(ErrorKind::conflict,
                 "it announces our own public key: one of the two hosts has a copy of the other's "
-                "key file; delete that of one, and restart its flanneld");
+                "key file; `flannelctl wireguard rotate` on one of them makes another key");
   }
   WireguardPeer wanted{.link = device(path.family),
                        .key = data.key,
@@ -266,6 +268,15 @@ Result<WireguardData> decode_wireguard_data(std::string_view text) {
   if (!key) return fail(ErrorKind::invalid, "BackendData has no PublicKey");
   const auto port = TRY(json.integer("Port", 0, kMostPort));
   return WireguardData{*key, static_cast<std::uint16_t>(port.value_or(0))};
+}
+
+// Both families have one key.
+std::optional<WireguardKey> announced_wireguard_key(const LeaseAttributes& lease) {
+  if (lease.backend_type != WireguardBackend::kType) return std::nullopt;
+  for (const Family family : kFamilies) {
+    if (const auto data = decode_wireguard_data(lease.data(family))) return data->key;
+  }
+  return std::nullopt;
 }
 
 }  // namespace flannel

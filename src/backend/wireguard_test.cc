@@ -157,6 +157,32 @@ TEST(WireguardTest, AnnouncesKeyAndPortAsUpstream) {
                   kOurs));
 }
 
+// Upstream crashes without an address that it sends to, and in the mode auto may take one that is
+// unspecified.
+TEST(WireguardTest, AnAddressThatThisHostLacksIsAnnouncedWhereUpstreamNeedsOne) {
+  HostFacts lacking = host();
+  lacking.underlay.v6.reset();
+  const auto announced = [&lacking](const std::string& mode) {
+    const auto by = backend(fmt::format(R"("Mode":"{}")", mode), kDual);
+    const auto& address = by->announce(lacking, nullptr).public_ip6;
+    return address ? to_string(*address) : "none";
+  };
+  EXPECT_EQ(announced("separate"), "::");
+  EXPECT_EQ(announced("ipv6"), "::");
+  EXPECT_EQ(announced("auto"), "none");
+  EXPECT_EQ(announced("ipv4"), "none");
+}
+
+// As upstream, whose one device listens on ListenPort.
+TEST(WireguardTest, OneDeviceAnnouncesOnePortForBothFamilies) {
+  for (const char* mode : {"auto", "ipv4", "ipv6"}) {
+    const auto by = backend(fmt::format(R"("Mode":"{}","ListenPort":4500)", mode), kDual);
+    const LeaseAttributes announced = by->announce(host(), nullptr);
+    for (const Family family : kFamilies)
+      EXPECT_EQ(decode_wireguard_data(announced.data(family))->port, 4500) << mode;
+  }
+}
+
 TEST(WireguardTest, APeerIsReachedAtItsOwnPort) {
   const auto by = backend("", kDual);
   EXPECT_EQ(planned(*by, peer(kDual), Family::v4, kDual),
@@ -229,7 +255,7 @@ TEST(WireguardTest, APeerWithoutAUsableKeyIsRefused) {
             "genkey\" writes");
   EXPECT_EQ(refused(encode_wireguard_data({WireguardKey::parse(kOurs).value(), 1})),
             "refused: it announces our own public key: one of the two hosts has a copy of the "
-            "other's key file; delete that of one, and restart its flanneld");
+            "other's key file; `flannelctl wireguard rotate` on one of them makes another key");
   Lease other = peer();
   other.attributes.backend_type = "vxlan";
   EXPECT_EQ(planned(*backend(), other, Family::v4),

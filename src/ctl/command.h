@@ -116,6 +116,7 @@ Result<void> check_peers_sort(const std::string& column);
 Result<void> run_ping(const CtlOptions& options, const Terminal& terminal);
 Result<void> run_events(const CtlOptions& options, const Terminal& terminal);
 Result<void> run_log_level(const CtlOptions& options, const Terminal& terminal);
+Result<void> run_wireguard_rotate(const CtlOptions& options, const Terminal& terminal);
 Result<void> run_report(const CtlOptions& options, const Terminal& terminal);
 Result<void> run_version(const CtlOptions& options, const Terminal& terminal);
 Result<void> check_help_words(std::span<const std::string> words);

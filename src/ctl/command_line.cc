@@ -64,8 +64,8 @@ struct CtlFlags {
     add("timeout",
         "longest wait for the store, as 500ms, 10s or 1m; drain, undrain: 30s by default", timeout);
     add("json",
-        "leases, node list, network list, status, peers, diff, events, log, doctor, trace: print "
-        "JSON",
+        "leases, node list, network list, status, peers, diff, events, log, doctor, trace, "
+        "wireguard: print JSON",
         json);
     add("bad", "leases: list the quarantined records, with the reasons", bad);
     add("node", "reserve, unreserve: the public IP of the host", node);
@@ -85,9 +85,6 @@ struct CtlFlags {
     add("anonymous", "report: replace the addresses outside of the overlay, each by the same one",
         anonymous);
     add("list", "report: print what would be in it, and make none", list);
-    add("control-socket",
-        "status, peers, diff, events, log, doctor, trace, report: the --control-socket of flanneld",
-        control_socket);
     flags.add({.name = "watch",
                .help = "status: again each second, or after this time, until it is interrupted",
                .in_environment = false,
@@ -109,6 +106,11 @@ struct CtlFlags {
                .in_environment = false,
                .bare_value = "on"},
               fix);
+    add("control-socket",
+        "status, peers, diff, events, log, doctor, trace, report, wireguard: the --control-socket "
+        "of "
+        "flanneld",
+        control_socket);
     add("count", "ping: how often, 1 to 1000000", count);
     add("size", "ping: bytes of the packets, both ways; sweep: find the longest that pass", size);
     add("sort", "peers: by this column, as rtt, loss or state", sort);

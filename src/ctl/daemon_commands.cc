@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Implements the commands that ask the running daemon: diff, events, log level.
+// Implements the commands that ask the running daemon: diff, events, log level, wireguard rotate.
 #include <fmt/format.h>
 
 #include <ostream>
@@ -90,6 +90,18 @@ Result<void> run_log_level(const CtlOptions& options, const Terminal& terminal) 
   }
   const Json answer = TRY(ask_daemon(options, std::move(call)));
   terminal.out << (options.json ? json_text(answer) : text_of(answer, "v") + "\n");
+  return {};
+}
+
+Result<void> run_wireguard_rotate(const CtlOptions& options, const Terminal& terminal) {
+  const Json answer = TRY(ask_daemon(options, {"POST", "/v1/wireguard/rotate", "{}"}));
+  if (options.json) {
+    terminal.out << json_text(answer);
+    return {};
+  }
+  terminal.out << "this host has the public key " << printable(text_of(answer, "public_key"))
+               << " now, and the store its lease with it; peers refuse the former one, "
+               << printable(text_of(answer, "former_public_key")) << ", as soon as they read it\n";
   return {};
 }
 

@@ -43,6 +43,9 @@ TEST_F(WireguardAgentTest, AnnouncesItsKeyAndRoutesTheNetwork) {
   EXPECT_TRUE(has("blackhole 10.5.0.0/16\n")) << kernel_.dump();
   EXPECT_FALSE(has("route 10.5.9.0/24")) << kernel_.dump();
   EXPECT_EQ(problems(), std::vector<std::string>{});
+  EXPECT_EQ(agent_->network()->vxlan_devices(), std::vector<std::string>{});
+  configure(kVxlan);
+  EXPECT_EQ(agent_->network()->vxlan_devices(), std::vector<std::string>{"flannel.1"});
 }
 
 TEST_F(WireguardAgentTest, APeerThatChangesFirstIsSentToAsBeforeUntilItCanKnowOurKey) {
@@ -100,10 +103,71 @@ TEST_F(WireguardAgentTest, AnotherKeyTakesThePlaceOfTheFormer) {
 }
 
 TEST_F(WireguardAgentTest, ACopyOfOurKeyFileIsNamed) {
-  put("10.5.9.0-24", wireguard_lease(kOurKey));
   configure(kWireguard);
+  put("10.5.9.0-24", wireguard_lease(kOurKey));
   EXPECT_NE(only_problem().find("it announces our own public key"), std::string::npos)
       << only_problem();
+}
+
+TEST_F(WireguardAgentTest, OfTwoLeasesWithOneKeyTheNewerIsReached) {
+  configure(kWireguard);
+  put("10.5.9.0-24", wireguard_lease());
+  put("10.5.8.0-24", wireguard_lease());
+  const std::string newer = fmt::format(
+      "wg peer {} dev flannel-wg endpoint 192.0.2.9:51820 allowed-ips 10.5.8.0/24\n", kTheirKey);
+  EXPECT_TRUE(has(newer)) << kernel_.dump();
+  EXPECT_NE(only_problem().find("10.5.9.0/24 cannot be reached: it announces the public key of the "
+                                "newer lease 10.5.8.0/24 of 192.0.2.9"),
+            std::string::npos)
+      << only_problem();
+  put("10.5.10.0-24", wireguard_lease());
+  EXPECT_TRUE(has("allowed-ips 10.5.10.0/24\n")) << kernel_.dump();
+  EXPECT_FALSE(has("allowed-ips 10.5.8.0/24\n")) << kernel_.dump();
+  remove("10.5.10.0-24");
+  loop_.advance(seconds(10));  // the grace period of a peer that is gone
+  loop_.run_until_idle();
+  EXPECT_TRUE(has(newer)) << kernel_.dump();
+  remove("10.5.8.0-24");
+  loop_.advance(seconds(10));
+  loop_.run_until_idle();
+  EXPECT_TRUE(has(peer_line())) << kernel_.dump();
+  EXPECT_EQ(problems(), std::vector<std::string>{});
+}
+
+TEST_F(WireguardAgentTest, OneDeviceLetsInNoSubnetOutsideOfTheNetwork) {
+  add_ipv6();
+  put("10.5.9.0-24&fd00:99::-64",
+      fmt::format(
+          R"({{"PublicIP":"192.0.2.9","PublicIPv6":"2001:db8::9","BackendType":"wireguard",)"
+          R"("BackendData":{{"PublicKey":"{0}"}},"BackendV6Data":{{"PublicKey":"{0}"}}}})",
+          kTheirKey));
+  configure(R"({"Network":"10.5.0.0/16","EnableIPv6":true,"IPv6Network":"fd00:5::/48",)"
+            R"("Backend":{"Type":"wireguard","Mode":"ipv4"}})");
+  EXPECT_TRUE(has(peer_line())) << kernel_.dump();
+  EXPECT_NE(only_problem().find("fd00:99::/64 is outside of the network fd00:5::/48"),
+            std::string::npos)
+      << only_problem();
+}
+
+TEST_F(WireguardAgentTest, ADeviceThatAnotherModeAddsIsLocked) {
+  const auto config = [](const char* mode) {
+    return fmt::format(R"({{"Network":"10.5.0.0/16","EnableIPv6":true,"IPv6Network":"fd00:5::/48",)"
+                       R"("Backend":{{"Type":"wireguard","Mode":"{}"}}}})",
+                       mode);
+  };
+  add_ipv6();
+  configure(config("ipv4"));
+  EXPECT_EQ(std::ranges::count(locked_, "flannel-wg-v6"), 0);
+  taken_ = "flannel-wg-v6";
+  configure(config("separate"));
+  EXPECT_FALSE(has("link flannel-wg-v6")) << kernel_.dump();
+  EXPECT_NE(only_problem().find("flannel-wg-v6 is taken"), std::string::npos) << only_problem();
+  taken_.clear();
+  configure(config("ipv6"));
+  configure(config("separate"));
+  EXPECT_EQ(std::ranges::count(locked_, "flannel-wg-v6"), 1);
+  EXPECT_EQ(std::ranges::count(locked_, "flannel-wg"), 1);
+  EXPECT_TRUE(has("link flannel-wg-v6")) << kernel_.dump();
 }
 
 // Upstream's device stays where its daemon was killed.

@@ -60,6 +60,7 @@ HttpHandler Control::handler() {
       case control::Call::ping:
       case control::Call::peers:
       case control::Call::diff:
+      case control::Call::rotate_wireguard_key:
         return answer_of_network(*call, request, reply);
     }
   };
@@ -81,6 +82,8 @@ void Control::answer_of_network(control::Call call, const HttpRequest& request,
     auto ping = control::read_ping(request.body);
     if (!ping) return reply(control::error_answer(400, ping.error().text));
     work = [this, network, ping = *std::move(ping), reply] { this->ping(network, ping, reply); };
+  } else if (call == control::Call::rotate_wireguard_key) {
+    work = [this, network, reply] { rotate_key(network, reply); };
   } else if (call == control::Call::health_rows) {
     work = [this, network, reply] { read_rows(network, reply); };
   } else if (call == control::Call::peers) {
@@ -108,6 +111,18 @@ void Control::read_rows(const std::string& network, const HttpReply& reply) {
   }
   rows->read([rows, reply] {
     reply([seen = rows->seen()] { return control::health_rows_answer(*seen, BootClock::now()); });
+  });
+}
+
+void Control::rotate_key(const std::string& of, const HttpReply& reply) const {
+  Network* network = find(of);
+  if (network == nullptr) {
+    return reply(control::error_answer(409, "this host takes no part in the network now"));
+  }
+  network->rotate_wireguard_key([reply](const Result<RotatedKey>& rotated) {
+    if (rotated) return reply(control::wireguard_key_answer(rotated->key, rotated->former));
+    const int status = rotated.error().kind == ErrorKind::conflict ? 409 : 500;
+    reply(control::error_answer(status, rotated.error().text));
   });
 }
 

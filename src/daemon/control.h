@@ -46,6 +46,7 @@ class Control {
   Network* find(const std::string& network) const;
   void ping(const std::string& network, const control::PingCall& call,
             const HttpReply& reply) const;
+  void rotate_key(const std::string& network, const HttpReply& reply) const;
   void read_rows(const std::string& network, const HttpReply& reply);
   HttpResponse set_checksums(bool software);
   std::shared_ptr<const Compared> compare_kernel(const std::string& network);

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "backend/alloc.h"
@@ -75,10 +76,23 @@ Result<void> Dataplanes::open_path(Dataplane& plane) {
   return {};
 }
 
+// Locks what the dataplane has with other options only, such as the device of another family.
+Result<void> Dataplanes::lock_more(Dataplane& plane, const Backend& next) {
+  const std::vector<std::string> held = plane.device_names();
+  std::vector<std::vector<Fd>> locks;
+  for (const std::string& name : flannel::device_names(next, plane.host)) {
+    if (std::ranges::find(held, name) != held.end()) continue;
+    locks.push_back(TRY(parts_.host.lock(name)));
+  }
+  std::ranges::move(locks, std::back_inserter(plane.locks));
+  return {};
+}
+
 // Gives a dataplane other options.
 Result<void> Dataplanes::renew(Dataplane& plane, const NetworkConfig& config, MadeBackend made) {
   const auto settings = made.backend->packet_path(plane.host);
   const bool other_path = settings && needs_new_path(plane.settings, *settings);
+  TRY(lock_more(plane, *made.backend));
   std::swap(plane.backend, made.backend);
   if (other_path) {
     if (auto opened = plane.path->reopen(*settings); !opened) {
@@ -160,6 +174,12 @@ void Dataplanes::set_node_id(const NodeId& id) {
   host_.node_id = id;
   for (const auto& plane : all_)
     plane->host.node_id = id;
+}
+
+void Dataplanes::set_wireguard_keys(const WireguardIdentity& keys) {
+  for (const auto& plane : all_) {
+    if (plane->host.wireguard) plane->host.wireguard = keys;
+  }
 }
 
 void Dataplanes::route_each_peer() {

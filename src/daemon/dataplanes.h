@@ -52,6 +52,8 @@ class Dataplanes {
   Result<void> adopt(const NetworkConfig& config, const Underlay& underlay, MadeBackend made);
   void set_surroundings(const Surroundings& surroundings);
   void set_node_id(const NodeId& id);
+  // The keys of all dataplanes that have some are these from now on.
+  void set_wireguard_keys(const WireguardIdentity& keys);
   // One route for the whole network would capture addresses in use.
   void route_each_peer();
   // Opens what our lease of a run before announces, if that is another backend than ours.
@@ -88,6 +90,7 @@ class Dataplanes {
   Result<std::shared_ptr<Dataplane>> make(const NetworkConfig& config, MadeBackend made) const;
   Result<void> open(Dataplane& plane);
   Result<void> open_path(Dataplane& plane);
+  Result<void> lock_more(Dataplane& plane, const Backend& next);
   Result<std::shared_ptr<Dataplane>> open_or_renew(const NetworkConfig& config, MadeBackend made);
   void set_underlay(const Underlay& underlay);
   void renew_others(const NetworkConfig& network);

@@ -62,6 +62,12 @@ class LinuxHost final : public Host {
     kept_.write(std::move(state), std::move(leases));
   }
   void forget_state() override { kept_.remove(); }
+  Result<WireguardIdentity> replace_wireguard_keys() override {
+    return replace_wireguard_key(files_.keys);
+  }
+  Result<void> keep_wireguard_keys(const WireguardIdentity& keys) override {
+    return keep_wireguard_key(files_.keys, keys);
+  }
   Result<NodeId> replace_node_id() override;
 
   // Closes what the run before left open for a packet path, also in the hands of systemd.

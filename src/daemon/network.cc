@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "backend/wireguard.h"
 #include "base/log.h"
 #include "core/announced_backend.h"
 
@@ -56,6 +57,7 @@ Network::Network(AgentOptions options, Parts parts, const NetworkConfig& config,
       underlay_check_(underlay_parts()),
       host_check_(host_parts()),
       network_check_(network_parts()),
+      rotation_(rotation_parts()),
       rename_(parts_.loop, [this] { compare_with_older_leases(); }) {}
 
 Result<std::unique_ptr<Network>> Network::open(AgentOptions options, Parts parts,
@@ -136,6 +138,7 @@ void Network::on_changes(const std::vector<Change>& changes) {
 void Network::follow(const std::vector<PeerChange>& changes) {
   compare_with_older_leases();
   if (own_ && !changes.empty()) overlay_.apply(changes);
+  leave_key_to_older_host();
 }
 
 std::vector<IpPrefix> Network::ranges() const {
@@ -209,6 +212,8 @@ void Network::on_lease_active(const Lease& lease) {
   }
   leave_name_soon();
   update_readiness();
+  if (const auto key = announced_wireguard_key(lease.attributes)) rotation_.on_announced(*key);
+  leave_key_to_older_host();
 }
 
 // The configuration may have changed while this host was down. Then peers reach it by what its

@@ -20,6 +20,7 @@
 #include "daemon/dataplanes.h"
 #include "daemon/host.h"
 #include "daemon/host_check.h"
+#include "daemon/key_rotation.h"
 #include "daemon/lease_runner.h"
 #include "daemon/network_check.h"
 #include "daemon/overlay.h"
@@ -104,6 +105,9 @@ class Network {
   void check_host();
   void suspect_host();
 
+  // Gives this host another WireGuard key. `done` is called once, perhaps before this returns.
+  void rotate_wireguard_key(KeyRotation::Done done);
+
   // Makes a keeper that holds the subnet of `lease` in another store.
   LeaseKeeper make_keeper_elsewhere(const Lease& lease, LeaseKeeper::Announce announce) const;
 
@@ -173,6 +177,7 @@ class Network {
   HostCheck::Parts host_parts();
   NetworkCheck::Parts network_parts();
   Prober::Parts prober_parts();
+  KeyRotation::Parts rotation_parts();
 
   // network_changes.cc: the choice of underlay and backend, and changes of both.
   static Result<Underlay> choose(const NetworkConfig& config, const UnderlayRequest& request,
@@ -193,6 +198,11 @@ class Network {
   void compare_with_older_leases();
   TimePoint earliest_rename() const;
   void take_another_name(const Lease& other, std::string_view shared);
+
+  // network_keys.cc: the WireGuard key of this host.
+  Result<void> check_key_can_change() const;
+  void leave_key_to_older_host();
+  Result<void> use_keys(const WireguardIdentity& keys);
 
   // network_problems.cc
   void name_unused_reservations(const Snapshot& snapshot) const;
@@ -218,12 +228,14 @@ class Network {
   UnderlayCheck underlay_check_;
   HostCheck host_check_;
   NetworkCheck network_check_;
+  KeyRotation rotation_;
   std::unique_ptr<LeaseRunner> lease_;  // null before start()
   Announced announced_;
   std::optional<Lease> own_;  // the lease that the overlay has; nullopt: the overlay has not begun
   bool ready_ = false;        // on_ready() has been called
   bool withdrawn_ = false;    // the host has been drained, and has no lease since
   bool leaves_ = false;       // leave() has been called
+  TimePoint leave_key_at_{};  // a key that an older host has is left at this time or later
   Timer rename_;              // armed while another look at older leases is due
   // When the keeper last had to list because of an older lease.
   std::optional<TimePoint> outranked_at_;

@@ -45,6 +45,13 @@ bool Network::has_lease() const {
   return own_ && !withdrawn_ && keeper().lease();
 }
 
+KeyRotation::Parts Network::rotation_parts() {
+  return {.loop = parts_.loop,
+          .host = parts_.host,
+          .use = [this](const WireguardIdentity& keys) { return use_keys(keys); },
+          .announce = [this] { lease_->reconfigure(config_); }};
+}
+
 // Peers send nothing to a host without a lease, not even answers.
 Prober::Parts Network::prober_parts() {
   return {

@@ -2,6 +2,7 @@
 // The part of Network that finds out what is wrong.
 #include <fmt/format.h>
 
+#include "backend/vxlan.h"
 #include "base/log.h"
 #include "base/problem_kinds.h"
 #include "core/subnet_picking.h"
@@ -56,7 +57,7 @@ void Network::append_problems(std::vector<Problem>& all) const {
 std::vector<std::string> Network::vxlan_devices() const {
   std::vector<std::string> devices;
   for (const auto& plane : planes_.all()) {
-    if (plane->path) continue;
+    if (plane->announced.type != VxlanBackend::kType) continue;
     for (std::string& name : plane->device_names())
       devices.push_back(std::move(name));
   }

@@ -72,6 +72,7 @@ bool Overlay::update_host() {
 void Overlay::start(const Lease& own, const ListedLeases& leases) {
   own_ = own;
   nested_ = NestedPeers(networks_);
+  key_owners_ = {};
   for (const auto& [key, listed] : leases)
     add_lease(listed.lease, listed.created);
   const TimePoint now = parts_.loop.now();
@@ -97,6 +98,7 @@ void Overlay::remove(Scope scope) {
   former_.clear();
   admitted_.clear();
   nested_ = NestedPeers(networks_);
+  key_owners_ = {};
   host_scope_ = std::move(scope);
   host_state_ = {};
   reconciler_.set_host(host_scope_, host_state_);
@@ -207,8 +209,19 @@ std::vector<IpPrefix> Overlay::add_lease(const Shared<Lease>& lease, Revision cr
     forget_admitted(*before, lease);
     forget_planned((*before)->subnet);
   }
-  if (lease->subnet == own_->subnet) return nested_.remove(name);
-  return nested_.put(lease, created);
+  if (lease->subnet == own_->subnet) return forget_lease(name);
+  std::vector<IpPrefix> concerned = nested_.put(lease, created);
+  const auto more = key_owners_.put(lease, created);
+  concerned.insert(concerned.end(), more.begin(), more.end());
+  return concerned;
+}
+
+// The same for a lease that is gone.
+std::vector<IpPrefix> Overlay::forget_lease(const IpPrefix& name) {
+  std::vector<IpPrefix> concerned = nested_.remove(name);
+  const auto more = key_owners_.remove(name);
+  concerned.insert(concerned.end(), more.begin(), more.end());
+  return concerned;
 }
 
 void Overlay::set_own(const Lease& own) {
@@ -242,7 +255,7 @@ void Overlay::apply(const std::vector<PeerChange>& changes) {
       for (const IpPrefix& subnet : values_of(gone.subnet))
         admitted_.erase(subnet);
       unreachable_.erase(gone.subnet);
-      const auto subnets = nested_.remove(gone.subnet.identity());
+      const auto subnets = forget_lease(gone.subnet.identity());
       concerned.insert(subnets.begin(), subnets.end());
     }
   }

@@ -17,6 +17,7 @@
 #include "core/lease_table.h"
 #include "core/nested_peers.h"
 #include "daemon/dataplanes.h"
+#include "daemon/key_owners.h"
 #include "daemon/unreachable_peers.h"
 #include "loop/loop.h"
 #include "loop/timer.h"
@@ -113,6 +114,8 @@ class Overlay {
   // counted, because the kernel carries the packets.
   const PeerBytes* bytes_of(const IpPrefix& subnet) const;
   const UnreachablePeers& unreachable() const { return unreachable_; }
+  // Which other hosts have which WireGuard keys.
+  const KeyOwners& key_owners() const { return key_owners_; }
   Result<Comparison> compare_kernel() const { return reconciler_.compare(); }
   std::map<std::string, std::string> unmet() const { return reconciler_.unmet(); }
   std::size_t more_unmet() const { return reconciler_.more_unmet(); }
@@ -154,11 +157,13 @@ class Overlay {
                    const IpAddress& carrier, const NetState& state);
   Result<std::pair<IpAddress, NetState>> plan_by(const Dataplane& plane, const Lease& peer,
                                                  Family family) const;
+  Lease with_usable_subnets(Lease peer) const;
   std::vector<IpPrefix> one_way_peers(Family family) const;
   HostQuery host_query(const IpPrefix& network) const;
   PeerPath path_to(const Dataplane& plane, const IpAddress& carrier, Family family) const;
   Planned plan_all();
   std::vector<IpPrefix> add_lease(const Shared<Lease>& lease, Revision created);
+  std::vector<IpPrefix> forget_lease(const IpPrefix& name);
   void replan_all();
   bool routes_whole_network() const;
   bool network_covers_address_in_use() const;
@@ -186,6 +191,7 @@ class Overlay {
   Scope host_scope_;
   NetState host_state_;
   NestedPeers nested_{networks_};  // the leases of all peers, also of unreachable ones
+  KeyOwners key_owners_;           // of the same leases
   // Peers that announce WireGuard while we do not, as they were before: they do not know our key.
   std::map<IpPrefix, Shared<Lease>> former_;
   // What lets packets from a subnet in, also for Dataplanes::kLinger after its host has announced

@@ -25,12 +25,23 @@ std::string reason_of(const Failures& failures, bool is_dual) {
   return text;
 }
 
+std::string has_key_of(const Lease& newer) {
+  return fmt::format(
+      "it announces the public key of the newer lease {} of {}, to which packets with that key go: "
+      "it is an earlier lease of the same host, or one of two hosts has a copy of the other's key "
+      "file, and `flannelctl wireguard rotate` there makes another key",
+      to_string(newer.subnet), to_string(newer.attributes.public_ips()));
+}
+
 }  // namespace
 
 // Why no subnet of the peer can be reached; nullopt: each family is to be tried.
 std::optional<std::string> Overlay::why_unreachable(const Lease& peer) const {
   if (peer.attributes.public_ips().shared_with(own_->attributes.public_ips())) return kOurOwn;
   if (auto nested = nested_.find_trouble(peer.subnet.identity())) return nested;
+  if (const Lease* newer = key_owners_.newer_than(peer.subnet.identity())) {
+    return has_key_of(*newer);
+  }
   const bool any = std::ranges::any_of(
       kFamilies, [&](Family family) { return peer.subnet.at(family) && own_->subnet.at(family); });
   if (any) return std::nullopt;
@@ -188,9 +199,24 @@ void Overlay::add_way(const IpPrefix& subnet, Way way) {
   planned_.emplace(subnet, std::move(way));
 }
 
+// The same, without subnets that cannot be used: one device may carry both families of a peer, and
+// lets in all of its subnets.
+Lease Overlay::with_usable_subnets(Lease peer) const {
+  for (const IpPrefix& subnet : values_of(peer.subnet)) {
+    if (!is_usable(subnet)) peer.subnet.at(subnet.family()).reset();
+  }
+  return peer;
+}
+
 // Returns the public IP to which packets are sent, and the objects by which they are.
 Result<std::pair<IpAddress, NetState>> Overlay::plan_by(const Dataplane& plane, const Lease& peer,
                                                         Family family) const {
+  const auto subnets = values_of(peer.subnet);
+  const auto usable = [this](const IpPrefix& subnet) { return is_usable(subnet); };
+  if (!std::ranges::all_of(subnets, usable) && peer.subnet.at(family) &&
+      is_usable(*peer.subnet.at(family))) {
+    return plan_by(plane, with_usable_subnets(peer), family);
+  }
   const IpAddress carrier = TRY(plane.backend->carrier(peer, family, plane.host));
   NetState state =
       TRY(plane.backend->peer_state(*own_, peer, plane.host, path_to(plane, carrier, family)));

@@ -118,4 +118,23 @@ Result<WireguardIdentity> load_or_make_wireguard_key(const WireguardKeyPlaces& p
   return identity;
 }
 
+Result<WireguardIdentity> replace_wireguard_key(const WireguardKeyPlaces& places) {
+  if (!places.given.empty()) {
+    return fail(ErrorKind::conflict,
+                fmt::format("the private key is in {}, which WIREGUARD_KEY_FILE names and flanneld "
+                            "does not replace: write another key there (wg genkey) and restart "
+                            "flanneld, or unset the variable",
+                            places.given));
+  }
+  const WireguardSecret secret = TRY(random_secret());
+  const WireguardIdentity keys{TRY(public_key_of(secret)), secret};
+  TRY(keep_wireguard_key(places, keys));
+  return keys;
+}
+
+Result<void> keep_wireguard_key(const WireguardKeyPlaces& places, const WireguardIdentity& keys) {
+  TRY_DURING(write_key(places.kept, keys.secret), "keep the WireGuard key");
+  return {};
+}
+
 }  // namespace flannel

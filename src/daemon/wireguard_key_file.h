@@ -26,4 +26,10 @@ WireguardKeyPlaces wireguard_key_places(const std::string& given, const std::str
 // other users may read the file, or it cannot be written, a warning is logged.
 Result<WireguardIdentity> load_or_make_wireguard_key(const WireguardKeyPlaces& places);
 
+// Makes another private key, which takes the place of the one in the state folder.
+// ErrorKind::conflict: the operator gave a file, which is the operator's to change.
+Result<WireguardIdentity> replace_wireguard_key(const WireguardKeyPlaces& places);
+// Writes this key to the state folder.
+Result<void> keep_wireguard_key(const WireguardKeyPlaces& places, const WireguardIdentity& keys);
+
 }  // namespace flannel

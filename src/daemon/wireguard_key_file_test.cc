@@ -106,5 +106,25 @@ TEST_F(WireguardKeyFileTest, EachNetworkHasItsFile) {
   EXPECT_EQ(wireguard_key_places("", "/state", "").upstream, "/run/flannel/wgkey");
 }
 
+TEST_F(WireguardKeyFileTest, AnotherKeyTakesThePlaceOfTheKeptOne) {
+  const auto former = load_or_make_wireguard_key(places());
+  const auto next = replace_wireguard_key(places());
+  ASSERT_TRUE(next) << next.error().text;
+  EXPECT_NE(key_of(next), key_of(former));
+  EXPECT_EQ(key_of(load_or_make_wireguard_key(places())), key_of(next));
+  EXPECT_EQ(mode_of(places().kept), 0600U);
+  ASSERT_TRUE(keep_wireguard_key(places(), *former));
+  EXPECT_EQ(key_of(load_or_make_wireguard_key(places())), key_of(former));
+}
+
+TEST_F(WireguardKeyFileTest, TheFileOfTheOperatorIsNotReplaced) {
+  WireguardKeyPlaces given = places();
+  given.given = path("given");
+  write(given.given, kPrivate);
+  EXPECT_NE(key_of(replace_wireguard_key(given)).find("which WIREGUARD_KEY_FILE names"),
+            std::string::npos);
+  EXPECT_EQ(read_file(given.given).value(), kPrivate);
+}
+
 }  // namespace
 }  // namespace flannel::wireguard_key_file_test

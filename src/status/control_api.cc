@@ -37,6 +37,7 @@ constexpr std::array kRoutes = {
     Route{"GET", "/v1/log-level", Call::log_level},
     Route{"PUT", "/v1/log-level", Call::set_log_level, true},
     Route{"PUT", "/v1/checksums", Call::set_checksums, true},
+    Route{"POST", "/v1/wireguard/rotate", Call::rotate_wireguard_key, true},
 };
 
 HttpResponse answer(Json json) {
@@ -214,6 +215,10 @@ Result<bool> read_checksums(std::string_view body) {
 
 HttpResponse checksums_answer(bool software, const std::vector<std::string>& devices) {
   return answer({{"software", software}, {"devices", devices}});
+}
+
+HttpResponse wireguard_key_answer(const WireguardKey& key, const WireguardKey& former) {
+  return answer({{"public_key", to_string(key)}, {"former_public_key", to_string(former)}});
 }
 
 HttpResponse error_answer(int status, std::string_view error) {

@@ -18,6 +18,7 @@
 #include "core/quarantine.h"
 #include "http/message.h"
 #include "plan/comparison.h"
+#include "plan/wireguard.h"
 #include "status/board.h"
 #include "status/peer_json.h"
 #include "status/ping_json.h"
@@ -37,7 +38,8 @@ enum class Call {
   metrics,
   log_level,
   set_log_level,
-  set_checksums
+  set_checksums,
+  rotate_wireguard_key
 };
 
 // Returns the call of this request, or the answer that refuses it: 404 without such a path, 405
@@ -82,6 +84,8 @@ Result<int> read_log_level(std::string_view body);
 Result<bool> read_checksums(std::string_view body);
 // `devices`: those whose checksums are filled in so.
 HttpResponse checksums_answer(bool software, const std::vector<std::string>& devices);
+// `former`: the key that this one has replaced.
+HttpResponse wireguard_key_answer(const WireguardKey& key, const WireguardKey& former);
 HttpResponse error_answer(int status, std::string_view error);
 
 }  // namespace flannel::control

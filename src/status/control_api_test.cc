@@ -32,6 +32,8 @@ TEST(ControlApiTest, WhoMayConnectMayReadAndOnlyTheOwnerMayChange) {
   EXPECT_EQ(refusal(request("PUT", "/v1/log-level", 0)), 0);
   EXPECT_EQ(refusal(request("PUT", "/v1/log-level", kOwner)), 0);
   EXPECT_EQ(refusal(request("PUT", "/v1/log-level", 1000)), 403);
+  EXPECT_EQ(refusal(request("POST", "/v1/wireguard/rotate", 0)), 0);
+  EXPECT_EQ(refusal(request("POST", "/v1/wireguard/rotate", 1000)), 403);
   HttpRequest unknown = request("PUT", "/v1/log-level", 0);
   unknown.peer.reset();
   EXPECT_EQ(refusal(unknown), 403) << "the kernel does not say who it is";

@@ -23,6 +23,7 @@ from lab.overlay import (
 )  # fmt: skip
 from lab.topology import Container
 from lab.traffic import EchoStreams, ping, reached, transfer
+from lab.upstream_wireguard import make_upstream_device
 
 DEVICE = WIREGUARD[4]
 SUBNET = "10.5.77.0/24"  # of a peer of upstream
@@ -226,14 +227,21 @@ def test_a_live_change_of_port_and_psk_is_followed(lab):
         assert psk not in host.daemon.log()
 
 
-def make_upstream_device(host, own, peer, port):
-    """The device as upstream makes it, with one peer, which is one of our hosts; returns its public key."""
-    host.ns.ip_all(f"link add {DEVICE} mtu 1420 type wireguard\naddr add {base(own)}/32 dev {DEVICE}\n")
-    host.ns.run("sh", "-c", f"wg genkey | wg set {DEVICE} listen-port {port} private-key /dev/stdin")
-    wg(host, "set", DEVICE, "peer", wireguard_key(peer), "endpoint", f"{peer.address}:51820",
-       "allowed-ips", subnet(peer))  # fmt: skip
-    host.ns.ip_all(f"link set {DEVICE} up\nroute replace {NETWORKS[4]} dev {DEVICE} scope link\n")
-    return wireguard_key(host)
+def test_the_ports_of_two_devices_are_exchanged(lab):
+    cluster = Cluster(lab, "etcd", "wireguard", families="dual").start(containers=True)
+    one, two = cluster.hosts
+    cluster.change_backend("wireguard", ListenPort=51821, ListenPortV6=51820)
+    ports = {4: ("51821", "off"), 6: ("51820", "off")}
+    wait_until(
+        lambda: all(device(host, version)["port"] == ports[version] for host in (one, two) for version in ports),
+        lambda: str([device(host, version)["port"] for host in (one, two) for version in ports]),
+    )
+    wait_until(
+        lambda: wireguard_peers(one)[wireguard_key(two)][0] == f"{two.address}:51821",
+        lambda: str(wireguard_peers(one)),
+    )
+    for version in ports:
+        reached(one.container, two.container.at(version))
 
 
 def test_a_host_of_upstream_is_reached_and_reaches_us(lab):

@@ -125,7 +125,7 @@ class AgentTest : public ::testing::Test {
     }
     Result<WireguardIdentity> wireguard_keys() override {
       WireguardIdentity keys;
-      keys.key.bytes.fill(1);
+      keys.key.bytes.fill(test.kept_key_);
       return keys;
     }
     HostClock clock() override {
@@ -143,6 +143,15 @@ class AgentTest : public ::testing::Test {
       test.kept_ = encode_kept_state(state, leases);
     }
     void forget_state() override { test.kept_.reset(); }
+    Result<WireguardIdentity> replace_wireguard_keys() override {
+      if (!test.key_stays_.empty()) return fail(ErrorKind::conflict, test.key_stays_);
+      test.kept_key_ += 10;
+      return wireguard_keys();
+    }
+    Result<void> keep_wireguard_keys(const WireguardIdentity& keys) override {
+      test.kept_key_ = keys.key.bytes[0];
+      return {};
+    }
     Result<NodeId> replace_node_id() override {
       NodeId fresh;
       fresh.bytes[0] = static_cast<std::uint8_t>(100 + ++test.fresh_ids_);
@@ -278,6 +287,8 @@ class AgentTest : public ::testing::Test {
   std::string fatal_;
   std::uint32_t boot_ = 1;
   int fresh_ids_ = 0;
+  std::uint8_t kept_key_ = 1;  // each byte of the WireGuard key that this host keeps
+  std::string key_stays_;      // why the key cannot be replaced; empty: it can
   bool renumber_ = false;
   std::optional<DrainNote> note_at_start_;  // the next start_agent() is drained
   bool last_chance_ = false;                // draw the last random number instead of the first

@@ -33,6 +33,8 @@ class PlainHost : public Host {
   std::optional<RestoredState> kept_state() override { return std::nullopt; }
   void keep_state(KeptState, std::vector<ListedLease>) override {}
   void forget_state() override {}
+  Result<WireguardIdentity> replace_wireguard_keys() override { return wireguard_keys(); }
+  Result<void> keep_wireguard_keys(const WireguardIdentity&) override { return {}; }
   Result<NodeId> replace_node_id() override {
     return fail(ErrorKind::unsupported, "the node id is fixed");
   }

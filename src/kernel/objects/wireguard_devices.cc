@@ -86,14 +86,35 @@ Result<void> WireguardDevices::set_up(const LinkRow& row, const WireguardSetting
     socket_.reset();  // the module may have been loaded anew, with another family number
     return Failure(have.error());
   }
+  auto outcome = put(*socket, *have, settings);
+  const bool is_taken = !outcome && outcome.error().kind == ErrorKind::exists;
+  if (is_taken && free_port(*socket, settings.port, row.index)) {
+    outcome = put(*socket, *have, settings);
+  }
+  if (outcome || outcome.error().kind != ErrorKind::exists) return outcome;
+  return fail(ErrorKind::exists, wireguard_port_in_use(settings.port));
+}
+
+Result<void> WireguardDevices::put(WireguardSocket& socket, const WireguardRow& have,
+                                   const WireguardSettings& want) {
   NetlinkBatch batch;
-  if (!put_wireguard(batch, socket->family(), *have, settings)) return {};
-  for (const auto& outcome : socket->transact(batch)) {
-    if (outcome) continue;
-    if (outcome.error().kind != ErrorKind::exists) return outcome;
-    return fail(ErrorKind::exists, wireguard_port_in_use(settings.port));
+  if (!put_wireguard(batch, socket.family(), have, want)) return {};
+  for (auto& outcome : socket.transact(batch)) {
+    if (!outcome) return std::move(outcome);
   }
   return {};
+}
+
+// Takes the port from another device that was read; false: none has it.
+bool WireguardDevices::free_port(WireguardSocket& socket, std::uint16_t port, int but) {
+  for (const auto& [name, device] : known_) {
+    if (device.index == but) continue;
+    const auto have = socket.read(device.index);
+    if (!have || have->port != port) continue;
+    WireguardSettings any{.key = have->key, .port = 0, .mark = have->mark};
+    return put(socket, *have, any).has_value();
+  }
+  return false;
 }
 
 void WireguardDevices::change_peers(Devices& devices, std::span<const KernelChange> changes,

@@ -25,7 +25,8 @@ class WireguardDevices {
  public:
   // Completes what is known of the device `row`, and appends its peers.
   Result<void> read(const LinkRow& row, Link& link, std::vector<Shared<WireguardPeer>>& peers);
-  // Gives the device these keys, this port and this mark, as far as it has others.
+  // Gives the device these keys, this port and this mark, as far as it has others. Another device
+  // of ours that has the port gets any, until it is given its own: two devices may exchange theirs.
   // ErrorKind::exists: the port is in use.
   Result<void> set_up(const LinkRow& row, const WireguardSettings& settings);
   // Carries out changes of peers, all puts or all removals. `results` has one for each.
@@ -45,6 +46,9 @@ class WireguardDevices {
   };
 
   Result<WireguardSocket*> socket();
+  Result<void> put(WireguardSocket& socket, const WireguardRow& have,
+                   const WireguardSettings& want);
+  bool free_port(WireguardSocket& socket, std::uint16_t port, int but);
   // Nothing is known of the peers of a device that was made anew.
   PeersByKey& known(const std::string& name, int index);
   void greet(NetlinkBatch& batch, int index, const WireguardPeer& peer);
