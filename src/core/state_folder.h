@@ -18,6 +18,9 @@ inline constexpr std::string_view kSoftwareChecksumsFile = "software-checksums";
 inline constexpr std::string_view kDockerPoolsFile = "docker-pools.json";
 // The private key of WireGuard; "-NETWORK" follows where networks have names.
 inline constexpr std::string_view kWireguardKeyFile = "wireguard-key";
+// What commands of the extension backend have done (command_record.h); "-NETWORK" follows where
+// networks have names.
+inline constexpr std::string_view kCommandRecordFile = "extension";
 // The lock of the one daemon that uses the folder.
 inline constexpr std::string_view kStateLockFile = "state.lock";
 

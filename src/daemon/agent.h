@@ -58,6 +58,10 @@ class Agent {
   // True if there is no configuration, as the store says now.
   bool is_config_gone() const;
 
+  // Undoes what commands have made, if that is to be done at the exit of the daemon, and then calls
+  // `done`, perhaps at once.
+  void end(std::function<void()> done);
+
   // Reads the store again at once, and compares kernel and underlay with the desired state. Called
   // when the operator asks for it (SIGHUP).
   void refresh();
@@ -91,6 +95,7 @@ class Agent {
   void on_snapshot(const Snapshot& snapshot);
   void on_changes(const std::vector<Change>& changes);
   void begin(const Snapshot& snapshot);
+  bool open(const ParsedConfig& parsed);
   void drain_or_not();
   Network::Parts network_parts();
   StoreMove::Parts move_parts();
@@ -101,6 +106,8 @@ class Agent {
   StoreFollower follower_;
   StoreMove move_;
   std::unique_ptr<Network> network_;
+  // What becomes network_ once its commands have done what comes before a lease; null: none does.
+  std::unique_ptr<Network> opening_;
   ConfigFollower config_;
   std::optional<DrainNote> drained_;  // nullopt: this host is not drained
   bool leaves_ = false;               // withdraw()

@@ -14,6 +14,7 @@
 #include "core/registry.h"
 #include "core/store_address.h"
 #include "daemon/packet_path.h"
+#include "kernel/process/shell.h"
 #include "plan/host_problems.h"
 #include "plan/left_device.h"
 #include "plan/net_state.h"
@@ -22,6 +23,13 @@
 #include "probe/port.h"
 
 namespace flannel {
+
+// Where the commands of a network keep what they have done.
+struct CommandPlace {
+  std::string file;
+  // The boot in a network namespace (NodeTag), with which ends what they make; empty: not known.
+  std::string where;
+};
 
 // The machine on which the agent runs, apart from its kernel objects (plan/kernel.h) and its packet
 // filter (filter/packet_rules.h). The real one is daemon/linux_host.h. Loop thread only.
@@ -50,6 +58,10 @@ class Host {
   virtual Result<std::unique_ptr<Registry>> open_store(const StoreAddress& address) = 0;
   // The keys of WireGuard, which are made at the first call on a host and kept.
   virtual Result<WireguardIdentity> wireguard_keys() = 0;
+  // Runs a command of the configuration (kernel/process/shell.h).
+  virtual Result<SubscriptionPtr> run_command(ShellCall call,
+                                              std::function<void(ShellEnd)> done) = 0;
+  virtual CommandPlace command_place() = 0;
   // Makes a new node id, because another host has ours, and saves it for the next start if
   // possible.
   virtual Result<NodeId> replace_node_id() = 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -26,14 +27,18 @@ class LinuxHost final : public Host {
   };
 
   // `store`: the one of the options. `node_id_file`: where another node id is saved. `keys`: where
-  // those of WireGuard are. `network`: the name of the network for which this host is used; empty:
+  // those of WireGuard are. `state_folder`: in which commands begin, and keep what they have done,
+  // on this `boot`. `network`: the name of the network for which this host is used; empty:
   // it has none.
   LinuxHost(Parts parts, const StoreOptions& store, std::string node_id_file,
-            WireguardKeyPlaces keys, std::string network)
+            WireguardKeyPlaces keys, std::string state_folder, std::uint32_t boot,
+            std::string network)
       : parts_(parts),
         stores_(store, parts.loop),
         node_id_file_(std::move(node_id_file)),
         keys_(std::move(keys)),
+        state_folder_(std::move(state_folder)),
+        boot_(boot),
         network_(std::move(network)) {}
 
   Result<HostView> view() override;
@@ -48,6 +53,8 @@ class LinuxHost final : public Host {
     return stores_.open(address);
   }
   Result<WireguardIdentity> wireguard_keys() override;
+  Result<SubscriptionPtr> run_command(ShellCall call, std::function<void(ShellEnd)> done) override;
+  CommandPlace command_place() override;
   Result<NodeId> replace_node_id() override;
 
   // Closes what the run before left open for a packet path, also in the hands of systemd.
@@ -58,6 +65,8 @@ class LinuxHost final : public Host {
   OpenedStores stores_;
   std::string node_id_file_;
   WireguardKeyPlaces keys_;
+  std::string state_folder_;
+  std::uint32_t boot_;
   std::string network_;
 };
 

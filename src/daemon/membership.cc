@@ -49,7 +49,7 @@ Membership::Membership(const Options& options, std::string network, Edges edges,
       registry_(std::move(opened.registry)),
       host_({*loop_, edges.locks, edges.notifier, edges.kept}, options.store, process.node_id_file,
             wireguard_key_places(options.wireguard_key_file, options.state_dir, network_),
-            network_),
+            options.state_dir, process.node.boot, network_),
       kernel_(edges.kernel),
       agent_(agent_options(options, process.node, process.powerless),
              agent_parts(process.powerless.empty())),
@@ -102,6 +102,11 @@ void Membership::refresh() {
   const log::AboutNetwork about(network_);
   agent_.refresh();
   on_state();
+}
+
+void Membership::end(std::function<void()> done) {
+  const log::AboutNetwork about(network_);
+  agent_.end(std::move(done));
 }
 
 void Membership::set_gone(bool gone) {

@@ -29,6 +29,10 @@ class PlainHost : public Host {
   Result<WireguardIdentity> wireguard_keys() override {
     return fail(ErrorKind::unsupported, "this host has no keys");
   }
+  Result<SubscriptionPtr> run_command(ShellCall, std::function<void(ShellEnd)>) override {
+    return fail(ErrorKind::unsupported, "this host has no shell");
+  }
+  CommandPlace command_place() override { return {}; }
   Result<NodeId> replace_node_id() override {
     return fail(ErrorKind::unsupported, "the node id is fixed");
   }
