@@ -251,6 +251,21 @@ TEST_F(AgentExtensionTest, TheBackendChangesWhileItRuns) {
   EXPECT_EQ(problems(), Texts{});
 }
 
+// The commands of upstream's sample for WireGuard make a device that is called as ours.
+TEST_F(AgentExtensionTest, ADeviceThatIsThereBelongsToTheCommands) {
+  configure(kVxlan);
+  const std::string key = own_key();
+  agent_.reset();
+  store_->remove(kPrefix, key);
+  store_->put_config(kPrefix, kExtension);
+  start_agent();
+  run_all();
+  EXPECT_EQ(ready_, 1);
+  EXPECT_EQ(agent_->network()->planes().all().size(), 1U);
+  pass(Dataplanes::kLinger + seconds(1));
+  EXPECT_TRUE(has("link flannel.1"));
+}
+
 TEST_F(AgentExtensionTest, WhatAnotherBackendFindsIsUndone) {
   put("10.5.9.0-24", extension_peer("192.0.2.9"));
   come_up();

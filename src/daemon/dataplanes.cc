@@ -195,17 +195,10 @@ void Dataplanes::route_each_peer() {
     plane->host.route_each_peer = true;
 }
 
+// A device that looks like one of ours may be that of commands.
 void Dataplanes::adopt_left() {
-  const bool has_commands =
-      std::ranges::any_of(all_, [](const auto& plane) { return plane->commands != nullptr; });
-  if (!has_commands) {
-    if (const auto record = CommandRunner::read_record(parts_.host)) {
-      log::info("removing what commands of the extension backend made in an earlier run");
-      undo(std::make_unique<CommandRunner>(
-          *record,
-          CommandRunner::Parts{.loop = parts_.loop, .host = parts_.host, .on_state = [] {}}));
-    }
-  }
+  if (ours().commands) return;
+  undo_record();
   if (ours().announced.type == AllocBackend::kType) return;
   std::map<AnnouncedBackend, LeaseAttributes> former;
   for (const LeftDevice& device : left_) {
@@ -361,6 +354,16 @@ void Dataplanes::undo(std::unique_ptr<CommandRunner> commands) {
     --undoing_;
     undone_due_.arm(parts_.loop.now());
   });
+}
+
+void Dataplanes::undo_record() {
+  const auto has_commands = [](const auto& plane) { return plane->commands != nullptr; };
+  if (std::ranges::any_of(all_, has_commands)) return;
+  const auto record = CommandRunner::read_record(parts_.host);
+  if (!record) return;
+  log::info("removing what commands of the extension backend made in an earlier run");
+  undo(std::make_unique<CommandRunner>(
+      *record, CommandRunner::Parts{.loop = parts_.loop, .host = parts_.host, .on_state = [] {}}));
 }
 
 // A turn of its own, because the last of them has called.

@@ -60,7 +60,8 @@ class Dataplanes {
   void adopt_former(const LeaseAttributes& lease);
   // Takes the devices that a run before left in our network as those of a former dataplane of ours,
   // to which peers may still send. To be called after adopt_former(): a lease says more than its
-  // devices do.
+  // devices do. With a backend of commands none is taken; with another one, what commands of a run
+  // before have made is undone.
   void adopt_left();
   // What our lease announces from now on.
   void on_announced(const LeaseAttributes& attributes);
@@ -105,6 +106,7 @@ class Dataplanes {
   Result<void> open_path(Dataplane& plane);
   Result<void> open_commands(Dataplane& plane);
   void undo(std::unique_ptr<CommandRunner> commands);
+  void undo_record();
   void on_undone();
   Result<std::shared_ptr<Dataplane>> open_or_renew(const NetworkConfig& config, MadeBackend made);
   void set_underlay(const Underlay& underlay);
