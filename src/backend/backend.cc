@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <array>
 #include <string_view>
+#include <utility>
 
 #include "backend/alloc.h"
+#include "backend/extension.h"
 #include "backend/host_gw.h"
 #include "backend/ipip.h"
 #include "backend/udp.h"
@@ -19,10 +21,11 @@ namespace flannel {
 namespace {
 
 // Backends of other flannel releases that this release lacks, including the removed cloud backends.
-constexpr auto kOthers = std::to_array<std::string_view>(
-    {"ipsec", "extension", "tencent-vpc", "ali-vpc", "aws-vpc", "gce"});
+constexpr auto kOthers =
+    std::to_array<std::string_view>({"ipsec", "tencent-vpc", "ali-vpc", "aws-vpc", "gce"});
 
-constexpr std::string_view kTypes = "the types are alloc, host-gw, ipip, udp, vxlan and wireguard";
+constexpr std::string_view kTypes =
+    "the types are alloc, extension, host-gw, ipip, udp, vxlan and wireguard";
 constexpr std::string_view kChoices = R"(set Backend to {"Type":"vxlan"} or {"Type":"host-gw"})";
 
 // True if an option names an address of this family.
@@ -56,6 +59,12 @@ PublicIps public_ips_of(const Underlay& underlay) {
   for (const UnderlayAddress& at : values_of(underlay))
     ips.at(at.public_ip.family) = at.public_ip;
   return ips;
+}
+
+std::optional<PacketPathSettings> packet_path_of(const Backend& backend, const HostFacts& host) {
+  Companion companion = backend.companion(host);
+  auto* settings = std::get_if<PacketPathSettings>(&companion);
+  return settings ? std::optional(std::move(*settings)) : std::nullopt;
 }
 
 std::vector<std::string> device_names(const Backend& backend, const HostFacts& host) {
@@ -94,6 +103,7 @@ Result<MadeBackend> make_backend(const NetworkConfig& config, const Underlay& un
   if (type == IpipBackend::kType) return IpipBackend::make(config, underlay);
   if (type == WireguardBackend::kType) return WireguardBackend::make(config, underlay);
   if (type == AllocBackend::kType) return AllocBackend::make(config.backend_options);
+  if (type == ExtensionBackend::kType) return ExtensionBackend::make(config.backend_options);
   if (type == UdpBackend::kType) return UdpBackend::make(config, underlay);
   if (std::ranges::find(kOthers, type) != kOthers.end()) {
     return fail(ErrorKind::unsupported,

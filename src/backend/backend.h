@@ -2,14 +2,17 @@
 // A backend is a pure function from leases and host facts to kernel objects; it opens no socket.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "base/result.h"
+#include "core/command_record.h"
 #include "core/lease.h"
 #include "core/network_config.h"
 #include "core/node_id.h"
@@ -44,6 +47,9 @@ struct HostFacts {
   PacketPathWishes packet_path = {};
   // The keys of this host; nullopt: no backend has wanted them (wants_wireguard_keys).
   std::optional<WireguardIdentity> wireguard = {};
+  // What this host's PreStartupCommand has printed; nullopt: a backend has none, or it has not
+  // ended.
+  std::optional<std::string> startup_output = {};
   std::string tun_device = {};  // the packet path's device; empty until the path is open
   // Selects the names of our vxlan devices (vxlan_name). 1: upstream's, unless another backend of
   // this host has those.
@@ -81,6 +87,17 @@ struct PacketPathSettings {
   bool accept_any = false;  // peers may send from another address than the one they announce
   bool operator==(const PacketPathSettings&) const = default;
 };
+
+// The settings of a backend that leaves its work to commands of the configuration.
+struct CommandSettings {
+  BackendCommands commands;
+  std::chrono::seconds deadline{30};  // a command that runs for longer is killed
+  bool remove_at_exit = false;        // what commands have made does not outlive the daemon
+  bool operator==(const CommandSettings&) const = default;
+};
+
+// What a backend needs beside kernel objects; monostate: nothing, the kernel carries the packets.
+using Companion = std::variant<std::monostate, PacketPathSettings, CommandSettings>;
 
 // One subnet of a peer, and the way there.
 struct PeerPath {
@@ -120,10 +137,7 @@ class Backend {
   virtual std::uint32_t overlay_mtu(const HostFacts& host) const = 0;
 
   virtual bool wants_on_link() const { return false; }
-  // nullopt: the kernel carries the packets.
-  virtual std::optional<PacketPathSettings> packet_path(const HostFacts&) const {
-    return std::nullopt;
-  }
+  virtual Companion companion(const HostFacts&) const { return {}; }
 
   // The public IP of the peer to which packets for its subnet of this family are sent. Fails if it
   // announces none by which this host can reach it.
@@ -149,6 +163,9 @@ class Backend {
   virtual Result<NetState> peer_state(const Lease& own, const Lease& peer, const HostFacts& host,
                                       const PeerPath& path) const = 0;
 };
+
+// nullopt: the backend has no packet path.
+std::optional<PacketPathSettings> packet_path_of(const Backend& backend, const HostFacts& host);
 
 // Each name once.
 std::vector<std::string> device_names(const Backend& backend, const HostFacts& host);

@@ -288,7 +288,7 @@ class UdpTest : public ::testing::Test {
     return facts;
   }
   static PacketPathSettings path(const std::string& options) {
-    return made(options).value().backend->packet_path(host()).value();
+    return packet_path_of(*made(options).value().backend, host()).value();
   }
 };
 
@@ -298,7 +298,7 @@ TEST_F(UdpTest, IsWhatAConfigurationWithoutBackendMeans) {
                    host().underlay)
           .value()
           .backend;
-  EXPECT_EQ(backend->packet_path(host())->local,
+  EXPECT_EQ(packet_path_of(*backend, host())->local,
             (std::vector<IpEndpoint>{{IpAddress::v4(192, 0, 2, 1), 8285}}));
 }
 
@@ -354,14 +354,14 @@ TEST_F(UdpTest, TheFlagsOfTheHostTakePrecedenceOverTheConfiguration) {
   facts.packet_path = {
       .accept_any = true, .queues = 3, .cpus = {1}, .receive_buffer = 5000, .send_buffer = 6000};
   const auto backend = made(R"({"Type":"udp","Queues":2})").value().backend;
-  const PacketPathSettings settings = backend->packet_path(facts).value();
+  const PacketPathSettings settings = packet_path_of(*backend, facts).value();
   EXPECT_TRUE(settings.accept_any);
   EXPECT_EQ(settings.queues, 3);
   EXPECT_EQ(settings.cpus, std::vector<int>{1});
   EXPECT_EQ(settings.receive_buffer, 5000);
   EXPECT_EQ(settings.send_buffer, 6000);
   facts.packet_path.queues = 0;
-  EXPECT_EQ(backend->packet_path(facts)->queues, 2);
+  EXPECT_EQ(packet_path_of(*backend, facts)->queues, 2);
 }
 
 TEST_F(UdpTest, TakesPeersOfEveryBackendButNoImpossibleOnes) {
@@ -377,7 +377,7 @@ TEST(MakeBackendTest, NamesAnUnsupportedBackend) {
   EXPECT_EQ(made("{}").error().kind, ErrorKind::invalid);
   EXPECT_NE(made(R"({"Type":"teleport"})")
                 .error()
-                .text.find("alloc, host-gw, ipip, udp, vxlan and wireguard"),
+                .text.find("alloc, extension, host-gw, ipip, udp, vxlan and wireguard"),
             std::string::npos);
 }
 

@@ -151,7 +151,7 @@ TEST_P(FamiliesTest, UdpHasOneDeviceForBothFamiliesAndPrefersIPv4BetweenTheHosts
             std::string("link flannel0 tun txqueuelen 500 mtu 1452 up\n") +
                 (has_v4() ? "addr 10.5.1.0/16 dev flannel0\n" : "") +
                 "addr fd00:5:0:1::/48 dev flannel0\n");
-  EXPECT_EQ(backend->packet_path(facts)->local.size(), has_v4() ? 2U : 1U);
+  EXPECT_EQ(packet_path_of(*backend, facts)->local.size(), has_v4() ? 2U : 1U);
   EXPECT_EQ(backend->carrier(peer(""), Family::v6, facts).value(),
             ip(has_v4() ? "192.0.2.2" : "2001:db8::2"));
   Lease only_v6 = peer("");

@@ -50,7 +50,7 @@ Result<IpAddress> UdpBackend::carrier(const Lease& peer, Family, const HostFacts
   return carrier_in_any(Family::v4, peer, host);
 }
 
-std::optional<PacketPathSettings> UdpBackend::packet_path(const HostFacts& host) const {
+Companion UdpBackend::companion(const HostFacts& host) const {
   const PacketPathWishes& wishes = host.packet_path;
   std::vector<IpEndpoint> local;
   for (const UnderlayAddress& at : values_of(host.underlay))

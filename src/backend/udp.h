@@ -47,7 +47,7 @@ class UdpBackend final : public Backend {
   }
   Result<IpAddress> carrier(const Lease& peer, Family family, const HostFacts& host) const override;
   bool routes_network() const override { return true; }
-  std::optional<PacketPathSettings> packet_path(const HostFacts& host) const override;
+  Companion companion(const HostFacts& host) const override;
   // The name of the device is known once it is open, and the daemon adds it to devices() then.
   NetState host_state(const Lease& own, const HostFacts& host) const override;
   Result<NetState> peer_state(const Lease& own, const Lease& peer, const HostFacts& host,

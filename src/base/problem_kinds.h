@@ -276,6 +276,14 @@ inline constexpr ProblemKind kSoftwareChecksums{
 inline constexpr ProblemKind kPacketPathDown{"packet-path-down", ProblemArea::packet_path,
                                              Severity::critical, "no packets are carried",
                                              "remove the reason; flanneld tries again by itself"};
+inline constexpr ProblemKind kStartupCommandFails{
+    "startup-command-fails", ProblemArea::packet_path, Severity::critical,
+    "a command of the extension backend fails, trying again; this host is not ready",
+    "remove the reason, or correct the command in the network configuration"};
+inline constexpr ProblemKind kPeerCommandFails{
+    "peer-command-fails", ProblemArea::packet_path, Severity::error,
+    "a command of the extension backend fails for a peer, trying again",
+    "remove the reason, or correct the command in the network configuration"};
 inline constexpr ProblemKind kRulesNotKept{
     "rules-not-kept", ProblemArea::packet_filter, Severity::error,
     "our rules cannot be kept in the packet filter",

@@ -50,6 +50,20 @@ constexpr auto kWireguard = std::to_array<BackendOption>(
       .absent = "that of the underlay",
       .zero_is_absent = true}});
 
+// Commands are long, and may have secrets.
+constexpr auto kExtension = std::to_array<BackendOption>(
+    {{.key = "PreStartupCommand", .kind = Kind::text, .absent = "none", .is_secret = true},
+     {.key = "PostStartupCommand", .kind = Kind::text, .absent = "none", .is_secret = true},
+     {.key = "SubnetAddCommand", .kind = Kind::text, .absent = "none", .is_secret = true},
+     {.key = "SubnetRemoveCommand", .kind = Kind::text, .absent = "none", .is_secret = true},
+     {.key = "ShutdownCommand", .kind = Kind::text, .absent = "none", .is_secret = true},
+     {.key = "CommandTimeout", .kind = Kind::number, .absent = "30", .zero_is_absent = true},
+     {.key = "RemoveAtExit", .absent = "false"},
+     {.key = "MTU",
+      .kind = Kind::number,
+      .absent = "that of the underlay",
+      .zero_is_absent = true}});
+
 std::optional<std::string> read_number(JsonObject& json, const BackendOption& option) {
   const auto number = json.integer(option.key, 0, std::numeric_limits<std::uint32_t>::max());
   if (!number || !*number || (**number == 0 && option.zero_is_absent)) return std::nullopt;
@@ -87,6 +101,7 @@ std::span<const BackendOption> options_of_backend(std::string_view type) {
   if (type == "udp") return kUdp;
   if (type == "ipip") return kIpip;
   if (type == "wireguard") return kWireguard;
+  if (type == "extension") return kExtension;
   return {};
 }
 

@@ -117,9 +117,10 @@ constexpr std::array<std::string_view, 15> kKeys{
     "IPv6SubnetMin", "IPv6SubnetMax", "MovedTo",        "MovedFrom", "Peers"};
 
 // Options of backends, which operators sometimes put beside Backend instead of into it.
-constexpr std::array<std::string_view, 10> kBackendKeys{
-    "Type",          "VNI", "Port",      "GBP",        "Learning",
-    "DirectRouting", "MTU", "AcceptAny", "Persistent", "Queues"};
+constexpr auto kBackendKeys = std::to_array<std::string_view>(
+    {"Type", "VNI", "Port", "GBP", "Learning", "DirectRouting", "MTU", "AcceptAny", "Persistent",
+     "Queues", "PreStartupCommand", "PostStartupCommand", "SubnetAddCommand", "SubnetRemoveCommand",
+     "ShutdownCommand"});
 
 bool is_one_of(std::span<const std::string_view> keys, std::string_view key) {
   return std::ranges::any_of(

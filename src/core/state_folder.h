@@ -21,6 +21,9 @@ inline constexpr std::string_view kWireguardKeyFile = "wireguard-key";
 // What this host knows of a network (kept_state.h); "-PREFIX.gz" follows, with the prefix of the
 // network's keys.
 inline constexpr std::string_view kKeptStateFile = "kept-state";
+// What commands of the extension backend have done (command_record.h); "-NETWORK" follows where
+// networks have names.
+inline constexpr std::string_view kCommandRecordFile = "extension";
 // The lock of the one daemon that uses the folder.
 inline constexpr std::string_view kStateLockFile = "state.lock";
 

@@ -80,6 +80,14 @@ void Agent::refresh() {
   network_->suspect_kernel();
   network_->check_underlay();
   network_->check_host();
+  network_->replay_commands();
+}
+
+void Agent::end(std::function<void()> done) {
+  if (Network* network = network_ ? network_.get() : opening_.get()) {
+    return network->end_commands(std::move(done));
+  }
+  done();
 }
 
 void Agent::reconfigure(const AgentOptions& wanted) {
@@ -124,6 +132,7 @@ std::vector<Problem> Agent::problems() const {
   if (auto problem = move_.problem()) all.push_back(*std::move(problem));
   if (config_.problem()) all.push_back(*config_.problem());
   if (network_) network_->append_problems(all);
+  if (opening_) opening_->append_problems(all);
   std::ranges::move(parts_.other_problems(), std::back_inserter(all));
   return all;
 }
@@ -161,12 +170,26 @@ void Agent::on_changes(const std::vector<Change>& changes) {
 void Agent::begin(const Snapshot& snapshot) {
   const auto parsed = config_.first(snapshot.config, store_.config_key());
   if (!parsed || !move_.decides(snapshot.records, options_.node.id)) return;
-  auto network = Network::open(options_, network_parts(), *parsed);
-  if (!network) return parts_.on_fatal(std::move(network).error());
-  network_ = *std::move(network);
+  if (!open(*parsed)) return;
+  network_ = std::move(opening_);
   move_.begin();
   network_->start(snapshot, has_drained_);
   if (has_drained_) move_.drain(network_->keeper().lease());
+}
+
+// Returns true if the network that is opened can have a lease. Otherwise another list of the store
+// follows when it can.
+bool Agent::open(const ParsedConfig& parsed) {
+  if (opening_ && opening_->config() != parsed.config) opening_.reset();
+  if (!opening_) {
+    auto network = Network::open(options_, network_parts(), parsed);
+    if (!network) {
+      parts_.on_fatal(std::move(network).error());
+      return false;
+    }
+    opening_ = *std::move(network);
+  }
+  return opening_->is_prepared();
 }
 
 Network::Parts Agent::network_parts() {
@@ -178,6 +201,7 @@ Network::Parts Agent::network_parts() {
           .random = parts_.random,
           .rules = parts_.rules,
           .on_programmed = parts_.on_programmed,
+          .on_prepared = [this] { follower_.list_again(); },
           .on_ready = parts_.on_ready,
           .on_lease = [this](const Lease& lease) { move_.on_lease(lease); },
           .on_state = [this] { on_state(); }};

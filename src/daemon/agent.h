@@ -59,6 +59,10 @@ class Agent {
   // True if there is no configuration, as the store says now.
   bool is_config_gone() const;
 
+  // Undoes what commands have made, if that is to be done at the exit of the daemon, and then calls
+  // `done`, perhaps at once.
+  void end(std::function<void()> done);
+
   // Reads the store again at once, and compares kernel and underlay with the desired state. Called
   // when the operator asks for it (SIGHUP).
   void refresh();
@@ -106,6 +110,7 @@ class Agent {
   StateSaver::Parts saver_parts();
   std::optional<KeptLease> lease_to_keep() const;
   KeptState state_to_keep() const;
+  bool open(const ParsedConfig& parsed);
   void drain_or_not();
   Network::Parts network_parts();
   StoreMove::Parts move_parts();
@@ -116,6 +121,8 @@ class Agent {
   StoreFollower follower_;
   StoreMove move_;
   std::unique_ptr<Network> network_;
+  // What becomes network_ once its commands have done what comes before a lease; null: none does.
+  std::unique_ptr<Network> opening_;
   ConfigFollower config_;
   StateSaver saver_;
   std::optional<KeptState> kept_;  // of an earlier run, until the store answers

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "backend/extension.h"
 #include "base/log.h"
 #include "core/move_notes.h"
 #include "core/record_limits.h"
@@ -101,6 +102,9 @@ Result<void> Agent::begin_offline(const Snapshot& snapshot) {
 // Another address may be that of a copy of this host, which has its lease as well.
 Result<std::unique_ptr<Network>> Agent::open_offline(const Lease& own) {
   const ParsedConfig parsed = TRY(parse_whole_config(kept_->config.text));
+  if (parsed.config.backend_type == ExtensionBackend::kType) {
+    return fail(ErrorKind::conflict, "its backend has commands that come before a lease");
+  }
   auto network = TRY(Network::open(options_, network_parts(), parsed));
   const PublicIps ours = network->identity().public_ips;
   if (ours != own.attributes.public_ips()) {

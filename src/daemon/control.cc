@@ -157,8 +157,9 @@ void Control::ping(const std::string& of, const control::PingCall& call,
   Network* network = find(of);
   if (network == nullptr || !network->prober().is_on()) {
     return reply(control::error_answer(409,
-                                       "this host probes no peers: it has no lease yet, or "
-                                       "flanneld runs with --probe-peers=false"));
+                                       "this host probes no peers: it has no lease yet, flanneld "
+                                       "runs with --probe-peers=false, or its backend (alloc, "
+                                       "extension) leaves packets to others"));
   }
   auto target = find_ping_target(*network, call.target);
   if (!target) return reply(control::error_answer(404, target.error().text));

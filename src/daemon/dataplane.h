@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "core/lease.h"
 #include "core/network_config.h"
+#include "daemon/command_runner.h"
 #include "daemon/packet_path.h"
 
 namespace flannel {
@@ -27,6 +28,7 @@ struct Dataplane {
   std::unique_ptr<PacketPath> path;           // null: the kernel carries the packets
   PacketPathSettings settings;                // of the path
   std::shared_ptr<const ForwardTable> table;  // that the path has; null: none yet
+  std::unique_ptr<CommandRunner> commands;    // null: the backend has none
   // Our lease as it announced this backend last: hosts that have not seen our present lease send
   // to that. nullopt: it never did.
   std::optional<LeaseAttributes> former;

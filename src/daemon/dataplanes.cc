@@ -55,7 +55,7 @@ Result<std::shared_ptr<Dataplane>> Dataplanes::make(const NetworkConfig& config,
 // would get packets for the other.
 Result<void> Dataplanes::open(Dataplane& plane) {
   std::vector<std::string> wanted = flannel::device_names(*plane.backend, plane.host);
-  if (const auto path = plane.backend->packet_path(plane.host)) {
+  if (const auto path = packet_path_of(*plane.backend, plane.host)) {
     wanted.push_back(fmt::format("UDP port {}", path->peer_port));
   }
   for (const std::string& what : wanted)
@@ -63,12 +63,34 @@ Result<void> Dataplanes::open(Dataplane& plane) {
   if (plane.backend->wants_wireguard_keys()) {
     plane.host.wireguard = TRY(parts_.host.wireguard_keys());
   }
+  TRY(open_commands(plane));
   return open_path(plane);
+}
+
+// The record of what they have done is one for all.
+Result<void> Dataplanes::open_commands(Dataplane& plane) {
+  const Companion companion = plane.backend->companion(plane.host);
+  const auto* settings = std::get_if<CommandSettings>(&companion);
+  if (settings == nullptr) return {};
+  if (!undone_.empty()) {
+    return fail(ErrorKind::unavailable,
+                "what commands of the extension backend made before is still being removed");
+  }
+  const auto on_state = [this, &plane] {
+    plane.host.startup_output = plane.commands->output();
+    parts_.on_commands();
+  };
+  plane.commands = std::make_unique<CommandRunner>(
+      *settings,
+      CommandRunner::Parts{.loop = parts_.loop, .host = parts_.host, .on_state = on_state});
+  plane.commands->start();
+  plane.host.startup_output = plane.commands->output();
+  return {};
 }
 
 // The device must exist before it can be set up. It carries no packets before there is a lease.
 Result<void> Dataplanes::open_path(Dataplane& plane) {
-  auto settings = plane.backend->packet_path(plane.host);
+  auto settings = packet_path_of(*plane.backend, plane.host);
   if (!settings) return {};
   plane.path = TRY(parts_.host.open_packet_path(*settings, parts_.on_path));
   plane.settings = *std::move(settings);
@@ -90,7 +112,7 @@ Result<void> Dataplanes::lock_more(Dataplane& plane, const Backend& next) {
 
 // Gives a dataplane other options.
 Result<void> Dataplanes::renew(Dataplane& plane, const NetworkConfig& config, MadeBackend made) {
-  const auto settings = made.backend->packet_path(plane.host);
+  const auto settings = packet_path_of(*made.backend, plane.host);
   const bool other_path = settings && needs_new_path(plane.settings, *settings);
   TRY(lock_more(plane, *made.backend));
   std::swap(plane.backend, made.backend);
@@ -101,6 +123,11 @@ Result<void> Dataplanes::renew(Dataplane& plane, const NetworkConfig& config, Ma
     }
     plane.settings = *settings;
     plane.host.tun_device = plane.path->device();
+  }
+  const Companion companion = plane.backend->companion(plane.host);
+  if (const auto* commands = std::get_if<CommandSettings>(&companion)) {
+    plane.commands->reconfigure(*commands);
+    plane.host.startup_output = plane.commands->output();
   }
   plane.config = config;
   plane.announced = plane.backend->announced();
@@ -188,7 +215,10 @@ void Dataplanes::route_each_peer() {
     plane->host.route_each_peer = true;
 }
 
+// A device that looks like one of ours may be that of commands.
 void Dataplanes::adopt_left() {
+  if (ours().commands) return;
+  undo_record();
   if (ours().announced.type == AllocBackend::kType) return;
   std::map<AnnouncedBackend, LeaseAttributes> former;
   for (const LeftDevice& device : left_) {
@@ -326,12 +356,55 @@ void Dataplanes::close(Dataplane& plane) {
   if (plane.path && packet_path() == nullptr) plane.path->retire();
   plane.path.reset();
   plane.locks.clear();
+  if (plane.commands) undo(std::move(plane.commands));
 }
 
 void Dataplanes::retire() {
   for (const auto& plane : all_) {
     if (plane->path) plane->path->retire();
     plane->path.reset();
+    if (plane->commands) undo(std::move(plane->commands));
+  }
+}
+
+void Dataplanes::undo(std::unique_ptr<CommandRunner> commands) {
+  ++undoing_;
+  CommandRunner& each = *undone_.emplace_back(std::move(commands));
+  each.withdraw([this] {
+    --undoing_;
+    undone_due_.arm(parts_.loop.now());
+  });
+}
+
+void Dataplanes::undo_record() {
+  const auto has_commands = [](const auto& plane) { return plane->commands != nullptr; };
+  if (std::ranges::any_of(all_, has_commands)) return;
+  const auto record = CommandRunner::read_record(parts_.host);
+  if (!record) return;
+  log::info("removing what commands of the extension backend made in an earlier run");
+  undo(std::make_unique<CommandRunner>(
+      *record, CommandRunner::Parts{.loop = parts_.loop, .host = parts_.host, .on_state = [] {}}));
+}
+
+// A turn of its own, because the last of them has called.
+void Dataplanes::on_undone() {
+  if (undoing_ > 0) return;
+  undone_.clear();
+  if (const auto ended = std::exchange(ended_, nullptr)) return ended();
+  parts_.on_change();
+}
+
+void Dataplanes::end_commands(std::function<void()> done) {
+  for (const auto& plane : all_) {
+    if (plane->commands && plane->commands->removes_at_exit()) undo(std::move(plane->commands));
+  }
+  if (undone_.empty()) return done();
+  ended_ = std::move(done);
+}
+
+void Dataplanes::replay_commands() {
+  for (const auto& plane : all_) {
+    if (plane->commands) plane->commands->replay();
   }
 }
 

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <functional>
 #include <map>
 #include <memory>
@@ -31,9 +32,10 @@ namespace flannel {
 class Dataplanes {
  public:
   struct Parts {
-    Loop& loop;                     // must outlive the dataplanes
-    Host& host;                     // must outlive the dataplanes
-    std::function<void()> on_path;  // the state of a packet path has changed
+    Loop& loop;                         // must outlive the dataplanes
+    Host& host;                         // must outlive the dataplanes
+    std::function<void()> on_path;      // the state of a packet path has changed
+    std::function<void()> on_commands;  // the result of an accessor of CommandRunner has changed
     // An unused dataplane is gone from all(), or one that could not be opened is to be tried again.
     std::function<void()> on_change;
   };
@@ -60,13 +62,27 @@ class Dataplanes {
   void adopt_former(const LeaseAttributes& lease);
   // Takes the devices that a run before left in our network as those of a former dataplane of ours,
   // to which peers may still send. To be called after adopt_former(): a lease says more than its
-  // devices do.
+  // devices do. With a backend of commands none is taken; with another one, what commands of a run
+  // before have made is undone.
   void adopt_left();
   // What our lease announces from now on.
   void on_announced(const LeaseAttributes& attributes);
 
+  // Undoes what commands have made, if their configuration has that done at the exit of the daemon,
+  // and then calls `done`, perhaps at once.
+  void end_commands(std::function<void()> done);
+  // Runs the commands of all peers again.
+  void replay_commands();
+  // True if our lease can be announced: commands that come before it have succeeded.
+  bool is_prepared() const { return any() && (!ours().commands || ours().commands->output()); }
+  // True if what commands of ours make for this host is in place.
+  bool in_place() const { return !ours().commands || ours().commands->in_place(); }
+  // True if no commands are being undone.
+  bool has_undone() const { return undone_.empty(); }
+
   // Closes all packet paths, which no later run is to go on with. Their devices stay until the
-  // reconciler removes them.
+  // reconciler removes them. What commands have made is undone by them; on_change() is called when
+  // has_undone() has become true.
   void retire();
 
   bool any() const { return !all_.empty(); }
@@ -91,6 +107,10 @@ class Dataplanes {
   Result<void> open(Dataplane& plane);
   Result<void> open_path(Dataplane& plane);
   Result<void> lock_more(Dataplane& plane, const Backend& next);
+  Result<void> open_commands(Dataplane& plane);
+  void undo(std::unique_ptr<CommandRunner> commands);
+  void undo_record();
+  void on_undone();
   Result<std::shared_ptr<Dataplane>> open_or_renew(const NetworkConfig& config, MadeBackend made);
   void set_underlay(const Underlay& underlay);
   void renew_others(const NetworkConfig& network);
@@ -107,7 +127,11 @@ class Dataplanes {
   bool routes_each_peer_ = false;
   std::vector<LeftDevice> left_;  // those of dataplanes that are gone excepted
   std::vector<std::shared_ptr<Dataplane>> all_;
-  std::map<AnnouncedBackend, Error> failures_;  // to open one for a peer, since try_again()
+  std::map<AnnouncedBackend, Error> failures_;          // to open one for a peer, since try_again()
+  std::vector<std::unique_ptr<CommandRunner>> undone_;  // they are withdrawn
+  std::size_t undoing_ = 0;                             // of them, those that are not done
+  std::function<void()> ended_;
+  Timer undone_due_{parts_.loop, [this] { on_undone(); }};
   Timer unused_{parts_.loop, [this] { drop_unused(); }};
   Timer retry_{parts_.loop, [this] { try_again(); }};
 };

@@ -16,6 +16,7 @@
 #include "core/registry.h"
 #include "core/store_address.h"
 #include "daemon/packet_path.h"
+#include "kernel/process/shell.h"
 #include "plan/host_problems.h"
 #include "plan/left_device.h"
 #include "plan/net_state.h"
@@ -24,6 +25,13 @@
 #include "probe/port.h"
 
 namespace flannel {
+
+// Where the commands of a network keep what they have done.
+struct CommandPlace {
+  std::string file;
+  // The boot in a network namespace (NodeTag), with which ends what they make; empty: not known.
+  std::string where;
+};
 
 // The machine on which the agent runs, apart from its kernel objects (plan/kernel.h) and its packet
 // filter (filter/packet_rules.h). The real one is daemon/linux_host.h. Loop thread only.
@@ -64,6 +72,10 @@ class Host {
   virtual Result<WireguardIdentity> replace_wireguard_keys() = 0;
   // Keeps these in place of those.
   virtual Result<void> keep_wireguard_keys(const WireguardIdentity& keys) = 0;
+  // Runs a command of the configuration (kernel/process/shell.h).
+  virtual Result<SubscriptionPtr> run_command(ShellCall call,
+                                              std::function<void(ShellEnd)> done) = 0;
+  virtual CommandPlace command_place() = 0;
   // Makes a new node id, because another host has ours, and saves it for the next start if
   // possible.
   virtual Result<NodeId> replace_node_id() = 0;

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/linux_host.h"
 
+#include <fmt/format.h>
+
 #include <utility>
 
+#include "core/state_folder.h"
 #include "daemon/left_devices.h"
 #include "daemon/node_id_file.h"
 #include "daemon/scrub.h"
@@ -55,6 +58,17 @@ Result<std::unique_ptr<ProbePort>> LinuxHost::open_probe_port(ProbePort::Events 
 Result<WireguardIdentity> LinuxHost::wireguard_keys() {
   protect_memory();
   return load_or_make_wireguard_key(files_.keys);
+}
+
+Result<SubscriptionPtr> LinuxHost::run_command(ShellCall call, std::function<void(ShellEnd)> done) {
+  call.folder = files_.folder;
+  return run_shell(parts_.loop, std::move(call), std::move(done));
+}
+
+CommandPlace LinuxHost::command_place() {
+  return {.file = fmt::format("{}/{}{}{}.json", files_.folder, kCommandRecordFile,
+                              network_.empty() ? "" : "-", network_),
+          .where = fmt::format("boot {:08x}", boot_)};
 }
 
 Result<NodeId> LinuxHost::replace_node_id() {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -33,15 +34,18 @@ class LinuxHost final : public Host {
     std::string node_id;      // where another node id is saved
     WireguardKeyPlaces keys;  // where those of WireGuard are
     std::string kept_state;   // where what is known of the network is kept
+    std::string folder;       // in which commands begin, and keep what they have done
   };
 
-  // `store`: the one of the options. `network`: the name of the network for which this host is
-  // used; empty: it has none.
-  LinuxHost(Parts parts, const StoreOptions& store, Files files, std::string network)
+  // `store`: the one of the options. `boot`: this boot. `network`: the name of the network for which
+  // this host is used; empty: it has none.
+  LinuxHost(Parts parts, const StoreOptions& store, Files files, std::uint32_t boot,
+            std::string network)
       : parts_(parts),
         stores_(store, parts.loop),
         files_(std::move(files)),
         kept_(files_.kept_state, name_of_store(store)),
+        boot_(boot),
         network_(std::move(network)) {}
 
   Result<HostView> view() override;
@@ -68,6 +72,8 @@ class LinuxHost final : public Host {
   Result<void> keep_wireguard_keys(const WireguardIdentity& keys) override {
     return keep_wireguard_key(files_.keys, keys);
   }
+  Result<SubscriptionPtr> run_command(ShellCall call, std::function<void(ShellEnd)> done) override;
+  CommandPlace command_place() override;
   Result<NodeId> replace_node_id() override;
 
   // Closes what the run before left open for a packet path, also in the hands of systemd.
@@ -78,6 +84,7 @@ class LinuxHost final : public Host {
   OpenedStores stores_;
   Files files_;
   KeptStateFile kept_;
+  std::uint32_t boot_;
   std::string network_;
 };
 

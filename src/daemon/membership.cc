@@ -51,8 +51,9 @@ Membership::Membership(const Options& options, std::string network, Edges edges,
       host_({*loop_, edges.locks, edges.notifier, edges.kept}, options.store,
             {.node_id = process.node_id_file,
              .keys = wireguard_key_places(options.wireguard_key_file, options.state_dir, network_),
-             .kept_state = kept_state_path(options.state_dir, options.store.prefix)},
-            network_),
+             .kept_state = kept_state_path(options.state_dir, options.store.prefix),
+             .folder = options.state_dir},
+            process.node.boot, network_),
       kernel_(edges.kernel),
       agent_(agent_options(options, process.node, process.powerless),
              agent_parts(process.powerless.empty())),
@@ -105,6 +106,11 @@ void Membership::refresh() {
   const log::AboutNetwork about(network_);
   agent_.refresh();
   on_state();
+}
+
+void Membership::end(std::function<void()> done) {
+  const log::AboutNetwork about(network_);
+  agent_.end(std::move(done));
 }
 
 void Membership::set_gone(bool gone) {

@@ -72,6 +72,8 @@ class Membership {
   void set_software_checksums(bool on);
   void follow_drain(const std::optional<DrainNote>& note);
   void refresh();
+  // As in Agent.
+  void end(std::function<void()> done);
 
   // The configuration is gone from the store, or is there: without one, a network in Docker that is
   // removed is not made again.

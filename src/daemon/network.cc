@@ -265,6 +265,17 @@ void Network::update_readiness() {
   parts_.on_state();
 }
 
+void Network::on_commands() {
+  if (lease_) {
+    if (!own_) announce_changes();
+    update_readiness();
+  } else if (is_prepared()) {
+    parts_.on_prepared();
+  } else {
+    parts_.on_state();
+  }
+}
+
 void Network::write_subnet_file() {
   subnet_file_.write(env_of(keeper().lease()->subnet));
 }

@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "backend/backend.h"
@@ -49,6 +50,7 @@ class Network {
     // Called when the kernel has been programmed for the first time, and when the underlay has
     // another name or index: changes of these objects are to be watched.
     std::function<void(const Scope&, const Underlay&)> on_programmed;
+    std::function<void()> on_prepared;           // is_prepared() has become true before start()
     std::function<void()> on_ready;              // once, when ready() becomes true
     std::function<void(const Lease&)> on_lease;  // it is ours; again when its attributes change
     std::function<void()> on_state;  // the result of any accessor below may have changed
@@ -58,6 +60,9 @@ class Network {
   // until the operator acts.
   static Result<std::unique_ptr<Network>> open(AgentOptions options, Parts parts,
                                                const ParsedConfig& parsed);
+  // False: commands must succeed before there can be a lease. Until then only append_problems() and
+  // planes() may be called.
+  bool is_prepared() const { return planes_.is_prepared(); }
   // Takes a lease, unless the host is drained. To be called once, before any function below.
   void start(const Snapshot& snapshot, bool drained);
   // In place of start(), with the lease of an earlier run, which ends on the clock of the loop.
@@ -85,6 +90,8 @@ class Network {
   // This host is drained: its lease is withdrawn, and nothing else changes. And it no longer is.
   void drain();
   void undrain();
+  // As in Dataplanes.
+  void end_commands(std::function<void()> done) { planes_.end_commands(std::move(done)); }
 
   // This host leaves for good, and has given up its lease: removes its kernel objects, its rules
   // and the subnet file, and makes none from now on. on_state() is called when has_left() may have
@@ -97,6 +104,8 @@ class Network {
 
   // Notifications reported changes of our kernel objects by others, or notifications were lost.
   void suspect_kernel();
+  // Runs the commands of peers again, as the operator asks for.
+  void replay_commands() { planes_.replay_commands(); }
   // PacketRules::in_place() may have changed.
   void rules_changed();
   // The underlay interface may have appeared, vanished, or changed its name, address, MTU or state.
@@ -162,6 +171,7 @@ class Network {
   void watch_kernel();
   void want_rules();
   void update_readiness();
+  void on_commands();
   void write_subnet_file();
   SubnetEnv env_of(const SubnetKey& subnet) const;
 

@@ -120,7 +120,7 @@ void Network::keep_former_networks(const std::vector<IpPrefix>& former) {
 // Peers send to what our lease announces, so that must be in place.
 void Network::announce_changes() {
   const Announced present{config_, underlay()};
-  if (announced_ == present) return;
+  if (announced_ == present || !is_prepared()) return;
   announced_ = present;
   lease_->reconfigure(config_);
 }

@@ -41,7 +41,8 @@ void Network::leave() {
 }
 
 bool Network::has_left() const {
-  return leaves_ && overlay_.is_removed() && (parts_.rules == nullptr || parts_.rules->has_left());
+  return leaves_ && overlay_.is_removed() && planes_.has_undone() &&
+         (parts_.rules == nullptr || parts_.rules->has_left());
 }
 
 }  // namespace flannel

@@ -12,7 +12,12 @@ Dataplanes::Parts Network::planes_parts() {
                 suspect_kernel();  // a recreated device has neither address nor MTU
                 parts_.on_state();
               },
-          .on_change = [this] { overlay_.planes_changed(); }};
+          .on_commands = [this] { on_commands(); },
+          .on_change =
+              [this] {
+                overlay_.planes_changed();
+                if (leaves_) parts_.on_state();
+              }};
 }
 
 PeerFeed::Parts Network::feed_parts() {

@@ -23,6 +23,10 @@ bool Network::ready() const {
 }
 
 void Network::append_problems(std::vector<Problem>& all) const {
+  for (const auto& plane : planes_.all()) {
+    if (plane->commands) plane->commands->append_problems(all);
+  }
+  if (!lease_) return;
   append(all, underlay_check_.problems());
   append(all, host_check_.problems());
   if (config_.v6 && !has_ipv6_) {

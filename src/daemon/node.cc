@@ -211,6 +211,20 @@ void Node::refresh() {
     member->refresh();
 }
 
+void Node::end() {
+  if (end_.armed()) return edges_.loop.stop();
+  end_.arm_after(kLongestEnd);
+  ending_ = 1;
+  const auto ended = [this] {
+    if (--ending_ == 0) edges_.loop.stop();
+  };
+  for (Membership* member : members()) {
+    ++ending_;
+    member->end(ended);
+  }
+  ended();
+}
+
 std::vector<std::string> Node::vxlan_devices() const {
   std::vector<std::string> all;
   for (const Membership* member : members()) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -34,6 +36,8 @@ namespace flannel {
 // only.
 class Node {
  public:
+  static constexpr std::chrono::seconds kLongestEnd{30};
+
   struct Edges {  // all must outlive the node
     const Options& options;
     OptionSource& source;  // read again at SIGHUP; `options` came from it
@@ -70,6 +74,10 @@ class Node {
   // Reads the options again, and then the stores, the kernel and the interfaces.
   void refresh();
 
+  // The process is to stop: undoes what commands have made, if that is to be done then, and stops
+  // the loop, at once if there is nothing to undo, and otherwise after kLongestEnd at most.
+  void end();
+
  private:
   std::unique_ptr<NetworkSlot> make_slot(const std::string& name);
   Result<void> follow_store();
@@ -95,6 +103,7 @@ class Node {
   OptionReload reload_;
   std::optional<Options> taken_;  // at the last reload
   std::optional<Error> fatal_;
+  std::size_t ending_ = 0;    // networks whose commands are being undone
   bool has_started_ = false;  // the service manager knows
   bool has_dropped_ = false;  // drop_kept_of_others() was called
   Timer rest_{edges_.loop, [this] { edges_.notifier.status(line()); }};
@@ -107,6 +116,7 @@ class Node {
   ProblemList problems_;  // with --networks=*: those that are of no network
   // In the order of --networks, or of their names.
   std::vector<std::unique_ptr<NetworkSlot>> slots_;
+  Timer end_{edges_.loop, [this] { edges_.loop.stop(); }};
   Timer left_{edges_.loop, [this] { drop_left(); }};  // armed if one is to be destroyed
 };
 

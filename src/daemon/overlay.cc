@@ -276,10 +276,11 @@ void Overlay::suspect() {
   arm_timer();
 }
 
-// Publishes tables once for all changes of a turn.
+// Publishes tables, and peers to commands, once for all changes of a turn.
 void Overlay::schedule_table() {
   report_ways();
-  const bool any = parts_.planes.packet_path() != nullptr;
+  const bool any = std::ranges::any_of(
+      parts_.planes.all(), [](const auto& plane) { return plane->path || plane->commands; });
   if (any && !table_due_.armed()) table_due_.arm(parts_.loop.now());
 }
 

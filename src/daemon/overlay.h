@@ -103,9 +103,12 @@ class Overlay {
   // lost: compares all objects again.
   void suspect();
 
-  // True if the device and its addresses are in place and packets to the network reach the device,
+  // True if the device and its addresses, and what commands make for this host, are in place, and
+  // packets to the network reach the device,
   // so that containers may be attached.
-  bool host_in_place() const { return reconciler_.host_in_place() && !find_holder(); }
+  bool host_in_place() const {
+    return reconciler_.host_in_place() && parts_.planes.in_place() && !find_holder();
+  }
   // Appends what is wrong with kernel objects, and which peers cannot be reached.
   void append_problems(std::vector<Problem>& all) const;
   // Peers whose objects are desired in the kernel.
@@ -179,6 +182,7 @@ class Overlay {
   void publish_tables();
   void publish_table(Dataplane& plane);
   ProbeTarget probe_target(const Lease& lease, const IpPrefix& subnet, const Way& way) const;
+  void pass_to_commands(Dataplane& plane);
   std::vector<OverlayPeer> senders_to(const Dataplane& plane) const;
 
   Parts parts_;

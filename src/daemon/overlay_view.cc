@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "backend/extension.h"
 #include "backend/host_gw.h"
 #include "backend/vxlan.h"
 #include "base/problem_kinds.h"
@@ -83,7 +84,8 @@ ProbeTarget Overlay::probe_target(const Lease& lease, const IpPrefix& subnet,
                      .answers = lease.attributes.node.has_value(),
                      .is_offloaded = !plane.path,
                      .underlay = plane.host.underlay.interface};
-  if (!way.unwrapped) target.tunnel_port = plane.backend->tunnel_port(lease, way.carrier);
+  if (!way.unwrapped && !plane.commands)
+    target.tunnel_port = plane.backend->tunnel_port(lease, way.carrier);
   if (plane.path) target.device = plane.path->device();
   target.can_fill_checksums =
       plane.announced.type == VxlanBackend::kType && !way.unwrapped && !parts_.software_checksums;
@@ -157,7 +159,8 @@ OverlayView Overlay::view(Family family) const {
                    .one_way = query.one_way};
   view.peers.reserve(planned_.size());
   for (const auto& [subnet, way] : planned_) {
-    if (subnet.family() == family) view.peers.push_back(subnet);
+    // The routes that commands make are theirs.
+    if (subnet.family() == family && !way.plane->commands) view.peers.push_back(subnet);
   }
   return view;
 }
@@ -193,7 +196,25 @@ void Overlay::append_problems(std::vector<Problem>& all) const {
 void Overlay::publish_tables() {
   for (const auto& plane : parts_.planes.all()) {
     if (plane->path) publish_table(*plane);
+    if (plane->commands && own_) pass_to_commands(*plane);
   }
+}
+
+// Commands get the values of each peer that is reached by them.
+void Overlay::pass_to_commands(Dataplane& plane) {
+  std::vector<CommandPeer> peers;
+  for (const Shared<Lease>& lease : nested_.leases()) {
+    SubnetKey reached;
+    for (const IpPrefix& subnet : values_of(lease->subnet)) {
+      const auto way = planned_.find(subnet);
+      if (way != planned_.end() && way->second.plane.get() == &plane) {
+        reached.at(subnet.family()) = subnet;
+      }
+    }
+    if (reached.v4 || reached.v6) peers.push_back(command_peer(reached, lease->attributes));
+  }
+  plane.commands->set_host(host_variables(networks_, *own_));
+  plane.commands->set_peers(std::move(peers));
 }
 
 // A peer that announces another backend may still send to us by this one.
@@ -221,7 +242,7 @@ const PeerBytes* Overlay::bytes_of(const IpPrefix& subnet) const {
 }
 
 void Overlay::publish_table(Dataplane& plane) {
-  const PacketPathSettings settings = *plane.backend->packet_path(plane.host);
+  const PacketPathSettings settings = *packet_path_of(*plane.backend, plane.host);
   OverlayHost host{.mtu = settings.mtu, .accept_any = settings.accept_any};
   for (const IpPrefix& network : networks_) {
     const auto& subnet = own_->subnet.at(network.family());

@@ -213,19 +213,23 @@ std::string warn_of_missing_power() {
   return powerless;
 }
 
+struct SignalActs {
+  std::function<void()> refresh, stop;
+};
+
 // To be called before any thread is started, so that all of them have these signals blocked.
-// `refresh` must outlive what is returned.
+// `acts` must outlive what is returned.
 Result<SubscriptionPtr> follow_signals(EpollLoop& loop, ServiceNotifier& notifier,
-                                       const std::function<void()>& refresh) {
-  return loop.on_signals({SIGTERM, SIGINT, SIGHUP}, [&loop, &notifier, &refresh](int signal) {
+                                       const SignalActs& acts) {
+  return loop.on_signals({SIGTERM, SIGINT, SIGHUP}, [&notifier, &acts](int signal) {
     if (signal == SIGHUP) {
       log::info("reading options, store, kernel and interfaces again, as requested",
                 {{"signal", signal}});
-      return refresh();
+      return acts.refresh();
     }
     log::info("asked to stop; devices, routes and the lease stay", {{"signal", signal}});
     notifier.stopping();
-    loop.stop();
+    acts.stop();
   });
 }
 
@@ -245,8 +249,8 @@ Result<void> run_agent(const Options& options, OptionSource& source, ServiceNoti
   const std::string powerless = warn_of_missing_power();
   auto loop = TRY(EpollLoop::open());
   const HeldBackLines held_back(*loop);
-  std::function<void()> refresh;
-  const auto signals = TRY(follow_signals(*loop, notifier, refresh));
+  SignalActs acts{.refresh = [] {}, .stop = [&loop] { loop->stop(); }};
+  const auto signals = TRY(follow_signals(*loop, notifier, acts));
   const auto state = TRY(lock_state_folder(options.state_dir));
   const auto subnet_files = TRY(lock_subnet_files(options));
   Listeners listeners = TRY(listen_for_all(options, kept));
@@ -263,7 +267,7 @@ Result<void> run_agent(const Options& options, OptionSource& source, ServiceNoti
   const auto pools = [&plugin] { return plugin ? plugin->pools() : std::vector<PoolUse>(); };
   Node process({options, source, notifier, kept, *loop, *kernel, locks, way_to_store, board, pools},
                {node, node_id_file(options), powerless});
-  refresh = [&] { process.refresh(); };
+  acts = {.refresh = [&] { process.refresh(); }, .stop = [&] { process.end(); }};
   const LoopGate gate(*loop);
   plugin = TRY(open_plugin(std::move(listeners.plugin), options, board, process, gate));
   Control control(*loop, process, board, pools, ::geteuid());

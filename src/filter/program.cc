@@ -3,9 +3,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,8 +17,7 @@
 
 #include "base/fd.h"
 #include "base/parse.h"
-
-extern char** environ;
+#include "kernel/process/spawn.h"
 
 namespace flannel {
 namespace {
@@ -28,20 +25,6 @@ namespace {
 constexpr std::size_t kLongestOutput = 64U << 20;
 // Between two looks at a program that has closed its output and has not ended.
 constexpr std::chrono::milliseconds kLookPause{10};
-
-// A file in memory with this text, to be read from its beginning.
-Result<Fd> memory_file(const std::string& text) {
-  Fd file{::memfd_create("program", MFD_CLOEXEC)};
-  if (!file) return os_error("memfd_create");
-  std::size_t written = 0;
-  while (written < text.size()) {
-    const ssize_t now = ::write(file.get(), text.data() + written, text.size() - written);
-    if (now < 0) return os_error("write the input");
-    written += static_cast<std::size_t>(now);
-  }
-  if (::lseek(file.get(), 0, SEEK_SET) != 0) return os_error("lseek");
-  return file;
-}
 
 // The beginning of the file's text, without line ends.
 std::string words_in(const Fd& file) {
@@ -53,39 +36,6 @@ std::string words_in(const Fd& file) {
     if (!trim(line).empty()) text += (text.empty() ? "" : "; ") + std::string(trim(line));
   }
   return text;
-}
-
-struct Pipes {
-  Fd input, output, errors;  // the program's
-};
-
-// Resets signals to what a program expects; the loop blocks some.
-Result<pid_t> spawn(const std::vector<std::string>& words, const Pipes& pipes) {
-  posix_spawn_file_actions_t files;
-  posix_spawnattr_t attributes;
-  ::posix_spawn_file_actions_init(&files);
-  ::posix_spawnattr_init(&attributes);
-  ::posix_spawn_file_actions_adddup2(&files, pipes.input.get(), STDIN_FILENO);
-  ::posix_spawn_file_actions_adddup2(&files, pipes.output.get(), STDOUT_FILENO);
-  ::posix_spawn_file_actions_adddup2(&files, pipes.errors.get(), STDERR_FILENO);
-  sigset_t none;
-  sigset_t all;
-  ::sigemptyset(&none);
-  ::sigfillset(&all);
-  ::posix_spawnattr_setsigmask(&attributes, &none);
-  ::posix_spawnattr_setsigdefault(&attributes, &all);
-  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-  std::vector<char*> arguments;
-  for (const std::string& word : words)
-    arguments.push_back(const_cast<char*>(word.c_str()));  // posix_spawn does not change them
-  arguments.push_back(nullptr);
-  pid_t pid = -1;
-  const int failed =
-      ::posix_spawn(&pid, arguments[0], &files, &attributes, arguments.data(), environ);
-  ::posix_spawn_file_actions_destroy(&files);
-  ::posix_spawnattr_destroy(&attributes);
-  if (failed != 0) return os_error("run " + words[0], failed);
-  return pid;
 }
 
 class RunningProgram final : public Subscription {
@@ -208,13 +158,16 @@ Result<SubscriptionPtr> run_program(Loop& loop, ProgramCall call,
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return os_error("pipe");
   Fd output{ends[0]};
-  Pipes pipes{.input = {}, .output = Fd{ends[1]}, .errors = {}};
-  pipes.input = TRY(memory_file(call.input));
-  pipes.errors = TRY(memory_file({}));
+  const Fd program_output{ends[1]};
+  const Fd input = TRY(memory_file(call.input));
+  Fd errors = TRY(memory_file({}));
   if (::fcntl(output.get(), F_SETFL, O_NONBLOCK) != 0) return os_error("fcntl");
-  const pid_t pid = TRY(spawn(call.words, pipes));
+  const pid_t pid = TRY(spawn({.words = call.words,
+                               .input = input.get(),
+                               .output = program_output.get(),
+                               .errors = errors.get()}));
   auto running = std::make_unique<RunningProgram>(loop, call.words[0], pid, std::move(output),
-                                                  std::move(pipes.errors), std::move(done));
+                                                  std::move(errors), std::move(done));
   TRY(running->follow(call.deadline));
   return running;
 }

@@ -9,6 +9,9 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
+#include <memory>
+#include <stdexcept>
+#include <utility>
 
 #include "base/log.h"
 #include "base/problem_kinds.h"
@@ -57,6 +60,64 @@ class FakePacketPath final : public PacketPath {
  private:
   Seen& seen_;
   std::string device_ = "flannel3";
+};
+
+// A shell whose commands run until the test ends them.
+class FakeShell {
+ public:
+  struct Command {
+    ShellCall call;
+    std::function<void(ShellEnd)> done;
+  };
+  Result<SubscriptionPtr> run(ShellCall call, std::function<void(ShellEnd)> done) {
+    const auto running = std::make_shared<Command>(Command{std::move(call), std::move(done)});
+    running_.push_back(running);
+    began_.push_back(text(*running));
+    return std::make_unique<Dropped>(*this, running);
+  }
+  // The commands that run, with the subnet: "add 10.5.2.0/24".
+  std::vector<std::string> running() const {
+    std::vector<std::string> all;
+    for (const auto& one : running_)
+      all.push_back(text(*one));
+    return all;
+  }
+  // All that have begun since the last call.
+  std::vector<std::string> began() { return std::exchange(began_, {}); }
+  const ShellCall& call(const std::string& command) const { return find(command)->call; }
+  // Ends one of those that run.
+  void end(const std::string& command, ShellEnd how = {}) {
+    const auto one = find(command);
+    std::erase(running_, one);
+    one->done(std::move(how));
+  }
+  // Ends all, and those that they lead to, with success.
+  void end_all() {
+    while (!running_.empty())
+      end(text(*running_.front()));
+  }
+
+ private:
+  struct Dropped final : Subscription {
+    Dropped(FakeShell& of, std::shared_ptr<Command> which) : shell(of), command(std::move(which)) {}
+    ~Dropped() override { std::erase(shell.running_, command); }
+    FakeShell& shell;
+    std::shared_ptr<Command> command;
+  };
+  static std::string text(const Command& one) {
+    for (const std::string& variable : one.call.variables) {
+      if (variable.starts_with("SUBNET=")) return one.call.command + " " + variable.substr(7);
+    }
+    return one.call.command;
+  }
+  std::shared_ptr<Command> find(const std::string& command) const {
+    const auto found =
+        std::ranges::find_if(running_, [&](const auto& one) { return text(*one) == command; });
+    if (found == running_.end()) throw std::runtime_error("does not run: " + command);
+    return *found;
+  }
+  std::vector<std::shared_ptr<Command>> running_;
+  std::vector<std::string> began_;
 };
 
 // One host, 192.0.2.1 on eth0, with a store and a kernel that keep state.
@@ -151,6 +212,13 @@ class AgentTest : public ::testing::Test {
     Result<void> keep_wireguard_keys(const WireguardIdentity& keys) override {
       test.kept_key_ = keys.key.bytes[0];
       return {};
+    }
+    Result<SubscriptionPtr> run_command(ShellCall call,
+                                        std::function<void(ShellEnd)> done) override {
+      return test.shell_.run(std::move(call), std::move(done));
+    }
+    CommandPlace command_place() override {
+      return {test.folder_ + "/extension.json", fmt::format("boot {}", test.boot_)};
     }
     Result<NodeId> replace_node_id() override {
       NodeId fresh;
@@ -293,6 +361,7 @@ class AgentTest : public ::testing::Test {
   std::optional<DrainNote> note_at_start_;  // the next start_agent() is drained
   bool last_chance_ = false;                // draw the last random number instead of the first
   FakePacketPath::Seen path_;
+  FakeShell shell_;
   std::string path_fails_;
   std::map<Family, HostState> traffic_;  // the forwarding state of the host
   std::map<Family, HostQuery> asked_;

@@ -35,6 +35,10 @@ class PlainHost : public Host {
   void forget_state() override {}
   Result<WireguardIdentity> replace_wireguard_keys() override { return wireguard_keys(); }
   Result<void> keep_wireguard_keys(const WireguardIdentity&) override { return {}; }
+  Result<SubscriptionPtr> run_command(ShellCall, std::function<void(ShellEnd)>) override {
+    return fail(ErrorKind::unsupported, "this host has no shell");
+  }
+  CommandPlace command_place() override { return {}; }
   Result<NodeId> replace_node_id() override {
     return fail(ErrorKind::unsupported, "the node id is fixed");
   }
