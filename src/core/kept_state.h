@@ -26,10 +26,10 @@ struct KeptLease {
 };
 
 struct KeptState {
-  std::string store;  // the store and the prefix; a text that is only compared
+  std::string store;           // the store and the prefix; a text that is only compared
   std::string history_name{};  // StoreFeed::history_name()
-  NodeId node;        // this host's
-  HostClock saved;    // when it was kept
+  NodeId node;                 // this host's
+  HostClock saved;             // when it was kept
   KeptLease lease;
   ConfigRecord config;  // in force
   // The last changes of the store that this host knew; empty: unknown.

@@ -2,12 +2,12 @@
 // The archive for a bug report, with a server in place of the daemon, and with neither.
 #include <gtest/gtest.h>
 #include <sys/stat.h>
-#include <zlib.h>
 
 #include <map>
 #include <sstream>
 
 #include "base/file.h"
+#include "base/gzip.h"
 #include "ctl/command.h"
 #include "ctl/report_parts.h"
 #include "ctl/tar_archive.h"
@@ -18,13 +18,7 @@ namespace flannel::report_test {
 namespace {
 
 std::string unzipped(const std::string& file) {
-  std::string text;
-  const gzFile opened = gzopen(file.c_str(), "rb");
-  char buffer[4096];
-  for (int got = 1; (got = gzread(opened, buffer, sizeof buffer)) > 0;)
-    text.append(buffer, static_cast<std::size_t>(got));
-  gzclose(opened);
-  return text;
+  return gunzipped(read_file(file).value(), 1 << 24).value();
 }
 
 // The texts of the files of a tar archive, by name.

@@ -37,8 +37,8 @@ class LinuxHost final : public Host {
     std::string folder;       // in which commands begin, and keep what they have done
   };
 
-  // `store`: the one of the options. `boot`: this boot. `network`: the name of the network for which
-  // this host is used; empty: it has none.
+  // `store`: the one of the options. `boot`: this boot. `network`: the name of the network for
+  // which this host is used; empty: it has none.
   LinuxHost(Parts parts, const StoreOptions& store, Files files, std::uint32_t boot,
             std::string network)
       : parts_(parts),

@@ -66,9 +66,7 @@ class EtcdChoice final : public Registry {
     return under_v3 == under_v2 ? under_v3 : under_v3 + " under v3, " + under_v2 + " under v2";
   }
 
-  bool repeats_history() const override {
-    return used() != nullptr && used()->repeats_history();
-  }
+  bool repeats_history() const override { return used() != nullptr && used()->repeats_history(); }
   std::string history_name() const override {
     return used() == nullptr ? "" : used() == v2_.get() ? kV2 : kV3;
   }
