@@ -14,9 +14,11 @@ struct HostClock {
   std::string boot;        // /proc/sys/kernel/random/boot_id; empty: it cannot be read
   TimePoint since_boot{};  // CLOCK_BOOTTIME
   std::chrono::sys_seconds wall{};
-  // Something other than the wall clock says that it is right, to within kClockError: a time
-  // server, or the hardware clock, which runs on while the host is off.
-  bool wall_is_right = false;
+  // Who says that the wall clock is right, to within kClockError: a time server, and the hardware
+  // clock, which runs on while the host is off.
+  bool by_server = false;
+  bool by_hardware = false;
+  bool is_right() const { return by_server || by_hardware; }
 };
 
 inline constexpr std::chrono::seconds kClockError{60};

@@ -30,7 +30,7 @@ constexpr const char* kUnknownHandle = "unknown";
 // One line. Texts from the store need not be UTF-8; one that is not is kept as another text, which
 // proves nothing.
 std::string line_of(const ordered_json& json) {
-  return json.dump(-1, ' ', true, ordered_json::error_handler_t::replace) + "\n";
+  return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
 }
 
 void add_record(ordered_json& json, const Record& record) {
@@ -66,7 +66,8 @@ ordered_json header_of(const KeptState& state, std::size_t records) {
   json["Boot"] = state.saved.boot;
   json["SinceBoot"] = state.saved.since_boot.time_since_epoch().count();
   json["Time"] = state.saved.wall.time_since_epoch().count();
-  json["TimeIsRight"] = state.saved.wall_is_right;
+  json["TimeOfServer"] = state.saved.by_server;
+  json["TimeOfHardware"] = state.saved.by_hardware;
   json["Config"] = state.config.text;
   json["ConfigRevision"] = state.config.revision;
   add_record(json, state.lease.record);
@@ -171,12 +172,22 @@ Result<KeptState> state_of(Line& header) {
   state.saved.boot = TRY(header.text("Boot"));
   state.saved.since_boot = TimePoint(nanoseconds(TRY(header.number("SinceBoot"))));
   state.saved.wall = std::chrono::sys_seconds(seconds(TRY(header.number("Time", kLatestTime))));
-  state.saved.wall_is_right = TRY(header.yes("TimeIsRight"));
+  state.saved.by_server = TRY(header.yes("TimeOfServer"));
+  state.saved.by_hardware = TRY(header.yes("TimeOfHardware"));
   state.config = {TRY(header.text("Config")), TRY(header.number("ConfigRevision"))};
   state.lease.record = TRY(header.record());
   if (header.has("Ends")) state.lease.ends = TimePoint(nanoseconds(TRY(header.number("Ends"))));
   state.lease.life = nanoseconds(TRY(header.number("Life")));
+  if (state.lease.record.expires() != (state.lease.ends != kNever)) {
+    return fail(ErrorKind::invalid, "it does not say when the lease of this host ends");
+  }
   return state;
+}
+
+// True if one source says that both times are right. A hardware clock that is always slow agrees
+// with the time that was set from it.
+bool are_comparable(const HostClock& saved, const HostClock& now) {
+  return (saved.by_server && now.by_server) || (saved.by_hardware && now.by_hardware);
 }
 
 std::string as_text(std::chrono::sys_seconds time) {
@@ -234,16 +245,15 @@ Result<TimePoint> end_of_kept_lease(const KeptState& kept, const HostClock& now)
       !now.boot.empty() && now.boot == saved.boot && now.since_boot >= saved.since_boot;
   if (same_boot) {
     if (now.since_boot >= kept.lease.ends) return ended();
-    const bool both_right = now.wall_is_right && saved.wall_is_right;
-    if (both_right && now.wall >= wall_end) return ended();
+    if (are_comparable(saved, now) && now.wall >= wall_end) return ended();
     return kept.lease.ends;
   }
-  if (!saved.wall_is_right) {
+  if (!saved.is_right()) {
     return fail(ErrorKind::conflict,
                 "this host has booted since, and its clock may have been wrong before, so nobody "
                 "knows whether its lease has ended");
   }
-  if (!now.wall_is_right) {
+  if (!are_comparable(saved, now)) {
     return fail(
         ErrorKind::unavailable,
         "this host has booted since, and its clock may be wrong, so it is not known whether "
@@ -255,8 +265,8 @@ Result<TimePoint> end_of_kept_lease(const KeptState& kept, const HostClock& now)
         fmt::format("the clock of this host shows a time before {}, when its state was kept",
                     as_text(saved.wall)));
   }
-  // Both times are rounded down to seconds.
-  const auto sure_left = wall_end - now.wall - kClockError - seconds(1);
+  // Each of the two times may be wrong by so much, and both are rounded down to seconds.
+  const auto sure_left = wall_end - now.wall - 2 * kClockError - seconds(1);
   if (sure_left <= seconds(0)) return ended();
   return now.since_boot + sure_left;
 }

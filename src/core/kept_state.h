@@ -57,9 +57,9 @@ Result<RestoredState> decode_kept_state(std::string_view text);
 // conflict: it has ended, or will never be known.
 //
 // Within one boot the steady clock decides, and the wall clock if it is right: a virtual machine
-// whose memory was restored has the steady clock of then. Across boots only a wall clock that is
-// right decides, which also was right when the state was kept, and the lease counts as ended
-// kClockError before its end.
+// whose memory was restored has the steady clock of then. Across boots only the wall clock
+// decides, if what says that it is right also said so when the state was kept, and the lease counts
+// as ended two kClockError before its end.
 Result<TimePoint> end_of_kept_lease(const KeptState& kept, const HostClock& now);
 
 }  // namespace flannel

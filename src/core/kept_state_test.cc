@@ -34,7 +34,7 @@ KeptState state() {
   state.store = "etcd http://192.0.2.9:2379 /coreos.com/network";
   state.history_name = "v3";
   state.node.bytes[3] = 7;
-  state.saved = {"boot-1", TimePoint(hours(1)), kKeptAt, true};
+  state.saved = {"boot-1", TimePoint(hours(1)), kKeptAt, true, false};
   state.lease.record = {
       .key = "10.5.2.0-24",
       .value = encode_lease_value(leases()[1].lease->attributes),
@@ -51,7 +51,7 @@ KeptState state() {
 }
 
 HostClock clock(const std::string& boot, Duration since_boot, seconds later, bool right = true) {
-  return {boot, TimePoint(since_boot), kKeptAt + later, right};
+  return {boot, TimePoint(since_boot), kKeptAt + later, right, false};
 }
 
 TEST(KeptStateTest, WhatIsKeptComesBack) {
@@ -63,7 +63,8 @@ TEST(KeptStateTest, WhatIsKeptComesBack) {
   EXPECT_EQ(back.state.saved.boot, kept.saved.boot);
   EXPECT_EQ(back.state.saved.since_boot, kept.saved.since_boot);
   EXPECT_EQ(back.state.saved.wall, kept.saved.wall);
-  EXPECT_TRUE(back.state.saved.wall_is_right);
+  EXPECT_TRUE(back.state.saved.by_server);
+  EXPECT_FALSE(back.state.saved.by_hardware);
   EXPECT_EQ(back.state.lease, kept.lease);
   EXPECT_EQ(back.state.config, kept.config);
   ASSERT_EQ(back.state.history.size(), kept.history.size());
@@ -136,8 +137,8 @@ TEST(KeptLeaseTest, AMachineThatWasRestoredHasTheWrongSteadyClock) {
 TEST(KeptLeaseTest, AfterABootTheWallClockDecidesIfItIsRight) {
   const auto end = end_of_kept_lease(state(), clock("boot-2", seconds(40), hours(4)));
   ASSERT_TRUE(end);
-  EXPECT_EQ(*end, TimePoint(seconds(40) + hours(6) - kClockError - seconds(1)));
-  const seconds last = hours(10) - kClockError - seconds(2);
+  EXPECT_EQ(*end, TimePoint(seconds(40) + hours(6) - 2 * kClockError - seconds(1)));
+  const seconds last = hours(10) - 2 * kClockError - seconds(2);
   EXPECT_TRUE(end_of_kept_lease(state(), clock("boot-2", seconds(40), last)));
   const auto ended = end_of_kept_lease(state(), clock("boot-2", seconds(40), last + seconds(1)));
   ASSERT_FALSE(ended);
@@ -156,10 +157,25 @@ TEST(KeptLeaseTest, AfterABootAClockThatMayBeWrongDecidesNothing) {
   ASSERT_FALSE(before);
   EXPECT_EQ(before.error().kind, ErrorKind::unavailable);
   KeptState unsure = state();
-  unsure.saved.wall_is_right = false;
+  unsure.saved.by_server = false;
   const auto never = end_of_kept_lease(unsure, clock("boot-2", seconds(40), hours(1)));
   ASSERT_FALSE(never);
   EXPECT_EQ(never.error().kind, ErrorKind::conflict);
+}
+
+// One that is three hours slow has the wall clock of the next boot three hours slow.
+TEST(KeptLeaseTest, AHardwareClockIsComparedWithItselfAlone) {
+  HostClock now = clock("boot-2", seconds(40), hours(4), false);
+  now.by_hardware = true;
+  EXPECT_FALSE(end_of_kept_lease(state(), now)) << "a server set the time when it was kept";
+  KeptState kept = state();
+  kept.saved.by_hardware = true;
+  EXPECT_TRUE(end_of_kept_lease(kept, now));
+  kept.saved.by_server = false;
+  EXPECT_TRUE(end_of_kept_lease(kept, now));
+  now.by_hardware = false;
+  now.by_server = true;
+  EXPECT_FALSE(end_of_kept_lease(kept, now));
 }
 
 TEST(KeptLeaseTest, ABootThatIsNotKnownIsAnotherOne) {
@@ -171,6 +187,7 @@ TEST(KeptLeaseTest, ABootThatIsNotKnownIsAnotherOne) {
 TEST(KeptLeaseTest, AReservationDoesNotEnd) {
   KeptState reserved = state();
   reserved.lease.ends = kNever;
+  EXPECT_FALSE(decode_kept_state(encode_kept_state(reserved, {}))) << "its record expires";
   EXPECT_EQ(end_of_kept_lease(reserved, clock("boot-2", seconds(1), -hours(9), false)).value(),
             kNever);
 }

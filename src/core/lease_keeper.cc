@@ -69,7 +69,7 @@ std::vector<KeeperAct> LeaseKeeper::resume(TimePoint now, const Lease& lease, Re
 
 const Record* LeaseKeeper::record() const {
   const bool is_held = phase() == LeasePhase::active || phase() == LeasePhase::renewing;
-  return is_held ? keeper::record_in(state_) : nullptr;
+  return is_held && life_is_known_ ? keeper::record_in(state_) : nullptr;
 }
 
 std::vector<KeeperAct> LeaseKeeper::on_snapshot(TimePoint now, Result<Snapshot> snapshot) {
@@ -304,6 +304,7 @@ TimePoint LeaseKeeper::set_life(TimePoint sent, const WriteResult& granted) {
 // Handles that the store has our record with the content of `target_`.
 void LeaseKeeper::on_confirmed(TimePoint now, Record record, TimePoint wake_at, Acts& acts) {
   enter(keeper::Active{std::move(record), wake_at});
+  life_is_known_ = true;
   backoff_.reset();
   lost_backoff_.reset();
   refusals_ = 0;

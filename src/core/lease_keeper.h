@@ -118,7 +118,8 @@ class LeaseKeeper {
   TimePoint expires() const { return expires_; }
   // Returns the TTL of the last grant; 0: there was none.
   Duration life() const { return life_; }
-  // The record of the lease as the store has it; null: this is not known, or there is no lease.
+  // The record of the lease as the store has it, with the life that expires() says; null: this is
+  // not known, or there is no lease.
   const Record* record() const;
 
  private:
@@ -221,6 +222,7 @@ class LeaseKeeper {
   std::optional<Target> target_;  // the desired content of our record
   TimePoint expires_ = kNever;
   Duration life_{};
+  bool life_is_known_ = true;  // false: another process has written our record, with another life
   std::map<std::string, Change> changes_;  // the last of each key while a call was under way
   Due due_;
   // The next attempt to exchange our record for one with other families; kNever: none is due.

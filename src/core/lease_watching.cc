@@ -81,6 +81,7 @@ void LeaseKeeper::on_own_put(TimePoint now, const Record& record, Acts& acts) {
     return;
   }
   const bool other_handle = record.expiry_handle != known.expiry_handle;
+  if (other_handle || first_of_store) life_is_known_ = false;
   known = record;
   set_target(lease_->subnet, &*lease_);
   if (target_->value != record.value) {

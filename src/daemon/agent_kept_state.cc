@@ -42,7 +42,12 @@ Result<void> check_moves(const std::string& config) {
 
 void Agent::start() {
   auto restored = has_drained_ ? std::nullopt : parts_.host.kept_state();
-  if (!restored || restored->state.node != options_.node.id) return follower_.start();
+  if (restored && restored->state.node != options_.node.id) {
+    log::info("what this host knew of the network is of another node id, and is not used",
+              {{"node", to_string(options_.node.id)}, {"of", to_string(restored->state.node)}});
+    restored.reset();
+  }
+  if (!restored) return follower_.start();
   kept_ = std::move(restored->state);
   store_.expect_history(kept_->history_name);
   follower_.start_from(std::move(restored->snapshot), kept_->history);
@@ -67,6 +72,7 @@ bool Agent::on_proven(const Snapshot& snapshot) {
   }
   // Records outside of the network that was may be inside now.
   if (snapshot.config != kept_->config) return false;
+  store_.settle_history();
   on_snapshot(snapshot);
   return true;
 }
@@ -105,13 +111,19 @@ Result<std::unique_ptr<Network>> Agent::open_offline(const Lease& own) {
   if (parsed.config.backend_type == ExtensionBackend::kType) {
     return fail(ErrorKind::conflict, "its backend has commands that come before a lease");
   }
-  auto network = TRY(Network::open(options_, network_parts(), parsed));
-  const PublicIps ours = network->identity().public_ips;
+  const auto& node = own.attributes.node;
+  if (!node || node->id != options_.node.id) {
+    return fail(ErrorKind::conflict, "another node, or nobody known, has written its lease");
+  }
+  const Underlay underlay =
+      TRY(Network::underlay_for(parsed.config, options_.underlay, parts_.host));
+  const PublicIps ours = public_ips_of(underlay);
   if (ours != own.attributes.public_ips()) {
     return fail(ErrorKind::conflict,
                 fmt::format("this host has the address {} now, and its lease is for {}",
                             to_string(ours), to_string(own.attributes.public_ips())));
   }
+  auto network = TRY(Network::open(options_, network_parts(), parsed));
   (void)config_.first(kept_->config, store_.config_key());
   return network;
 }

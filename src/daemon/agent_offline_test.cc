@@ -45,7 +45,7 @@ class AgentOfflineTest : public AgentTest {
     boot_ = 2;
     clock_.boot = "boot-2";
     clock_.wall += off;
-    clock_.wall_is_right = is_right;
+    clock_.by_server = is_right;
   }
   std::size_t lists() const { return agent_->follower().counters().snapshots; }
   std::string all_problems() const { return fmt::format("{}", fmt::join(problems(), "\n")); }
@@ -98,7 +98,7 @@ TEST_F(AgentOfflineTest, AHostWaitsUntilItsClockIsRight) {
   loop_.advance(seconds(20));
   EXPECT_EQ(ready_, 0);
   clock_.wall += hours(4);
-  clock_.wall_is_right = true;
+  clock_.by_server = true;
   loop_.advance(seconds(20));
   EXPECT_EQ(ready_, 1);
 }
@@ -181,6 +181,8 @@ TEST_F(AgentOfflineTest, WithAnotherAddressAHostWaits) {
   start_without_store();
   loop_.advance(seconds(20));
   EXPECT_EQ(ready_, 0);
+  EXPECT_THAT(agent_->problems(), testing::Contains(testing::Field(
+                                      &Problem::text, HasSubstr("its lease is for 192.0.2.1"))));
   EXPECT_THAT(fatal_, "");
 }
 

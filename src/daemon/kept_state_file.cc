@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/kept_state_file.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <system_error>
 #include <utility>
 
+#include "base/fd.h"
 #include "base/file.h"
 #include "base/gzip.h"
 #include "base/log.h"
@@ -27,6 +30,13 @@ Result<void> write_kept_state(const std::string& path, const KeptState& state,
   const std::string packed = TRY(gzipped(encode_kept_state(state, leases)));
   TRY(write_file_atomically(path, packed, 0600));
   return {};
+}
+
+// So that a file that was removed does not come back with a power failure.
+void sync_folder(const std::string& path) {
+  const std::string folder = path.substr(0, path.rfind('/') + 1);
+  const Fd opened(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (opened) ::fsync(opened.get());
 }
 
 }  // namespace
@@ -67,19 +77,25 @@ std::optional<RestoredState> KeptStateFile::read() const {
 
 void KeptStateFile::write(KeptState state, std::vector<ListedLease> leases) {
   state.store = store_;
-  give({std::move(state), std::move(leases)});
+  give({.state = std::move(state), .leases = std::move(leases)});
 }
 
 void KeptStateFile::remove() {
-  give({});
+  give({.removes = true, .state = std::nullopt, .leases = {}});
 }
 
 void KeptStateFile::give(Job job) {
   const std::scoped_lock lock(mutex_);
+  if (next_ && next_->removes) job.removes = true;
   next_ = std::move(job);
-  if (std::exchange(is_busy_, true)) return;
+  if (is_busy_) return;
   if (thread_.joinable()) thread_.join();  // it has nothing more to do
-  thread_ = start_without_signals([this] { run(); });
+  try {
+    thread_ = start_without_signals([this] { run(); });
+    is_busy_ = true;
+  } catch (const std::system_error& error) {  // no more threads are allowed
+    perform(*std::exchange(next_, std::nullopt));
+  }
 }
 
 void KeptStateFile::run() {
@@ -98,21 +114,26 @@ void KeptStateFile::run() {
 }
 
 void KeptStateFile::perform(const Job& job) const {
-  if (!job.state) {
-    if (::unlink(path_.c_str()) == 0 || errno == ENOENT) return;
-    const Error why = os_error("remove it").value();
-    log::warning("what this host knew of the network cannot be removed",
-                 {{"file", path_}, {"why", why.text}});
-    return;
-  }
+  if (job.removes) remove_now();
+  if (!job.state) return;
   const auto written = write_kept_state(path_, *job.state, job.leases);
   if (written) return;
+  remove_now();
   log::warning(
       "what this host knows of the network cannot be kept; if the store is away at the next "
       "start, this host waits for it",
       {{"file", path_},
        {"why", written.error().text},
        {"remedy", "give a writable --state-dir with some megabytes of space"}});
+}
+
+void KeptStateFile::remove_now() const {
+  if (::unlink(path_.c_str()) == 0) return sync_folder(path_);
+  if (errno == ENOENT || errno == ENOTDIR) return;
+  const Error why = os_error("remove it").value();
+  if (::truncate(path_.c_str(), 0) == 0) return;
+  log::warning("what this host knew of the network cannot be removed; delete the file",
+               {{"file", path_}, {"why", why.text}});
 }
 
 }  // namespace flannel

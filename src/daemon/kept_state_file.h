@@ -28,21 +28,24 @@ class KeptStateFile {
   // Returns what the file has; nullopt: there is no file, or it is of no use, and why is logged.
   std::optional<RestoredState> read() const;
 
-  // Replaces the file, atomically, with mode 0600. A failure is logged, and leaves the file as it
-  // is. If the thread is busy, only the last call has an effect.
+  // Replaces the file with mode 0600, atomically where its folder allows that. A failure is logged,
+  // and there is no file then: it would have another lease, perhaps. If the thread is busy, of
+  // several calls the last one has an effect.
   void write(KeptState state, std::vector<ListedLease> leases);
-  // Removes the file, in order with the calls of write().
+  // Removes the file, before any later call of write(). If that fails, it is emptied.
   void remove();
 
  private:
   struct Job {
-    std::optional<KeptState> state;  // nullopt: the file is removed
+    bool removes = false;            // at first
+    std::optional<KeptState> state;  // nullopt: nothing is written
     std::vector<ListedLease> leases;
   };
 
   void give(Job job);
   void run();
   void perform(const Job& job) const;
+  void remove_now() const;
 
   const std::string path_;
   const std::string store_;

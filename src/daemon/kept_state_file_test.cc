@@ -139,7 +139,7 @@ class HostClockTest : public ::testing::Test {
   void write(const std::string& name, const std::string& text) const {
     ASSERT_TRUE(write_file_atomically(folder_.path() + "/" + name, text, 0644));
   }
-  bool is_right() const { return read_host_clock(sources()).wall_is_right; }
+  bool is_right() const { return read_host_clock(sources()).is_right(); }
   static std::int64_t now() {
     return std::chrono::duration_cast<std::chrono::seconds>(
                std::chrono::system_clock::now().time_since_epoch())
@@ -156,7 +156,7 @@ TEST_F(HostClockTest, ReadsTheBootAndTheTimes) {
   EXPECT_LE(clock.since_boot, BootClock::now());
   EXPECT_NEAR(static_cast<double>(clock.wall.time_since_epoch().count()),
               static_cast<double>(now()), 5);
-  EXPECT_FALSE(clock.wall_is_right) << "nobody says so";
+  EXPECT_FALSE(clock.is_right()) << "nobody says so";
 }
 
 TEST_F(HostClockTest, ATimeServerSaysThatItIsRight) {

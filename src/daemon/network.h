@@ -63,6 +63,9 @@ class Network {
   // False: commands must succeed before there can be a lease. Until then only append_problems() and
   // planes() may be called.
   bool is_prepared() const { return planes_.is_prepared(); }
+  // Returns the underlay that open() would choose now, and logs nothing.
+  static Result<Underlay> underlay_for(const NetworkConfig& config, const UnderlayRequest& request,
+                                       Host& host);
   // Takes a lease, unless the host is drained. To be called once, before any function below.
   void start(const Snapshot& snapshot, bool drained);
   // In place of start(), with the lease of an earlier run, which ends on the clock of the loop.

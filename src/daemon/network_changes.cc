@@ -33,6 +33,12 @@ Result<Underlay> Network::choose(const NetworkConfig& config, const UnderlayRequ
   return std::move(choice.underlay);
 }
 
+Result<Underlay> Network::underlay_for(const NetworkConfig& config, const UnderlayRequest& request,
+                                       Host& host) {
+  const HostView view = TRY_DURING(host.view(), "look at the host's interfaces");
+  return TRY(choose_underlay(request_for(config, request), view)).underlay;
+}
+
 Result<MadeBackend> Network::make_ours(const NetworkConfig& config,
                                        const Underlay& underlay) const {
   auto made = TRY_DURING(make_backend(config, underlay), "network config: Backend");

@@ -48,9 +48,9 @@ HostClock read_host_clock(const ClockSources& sources) {
                   .since_boot = BootClock::now(),
                   .wall = std::chrono::floor<seconds>(std::chrono::system_clock::now())};
   std::error_code ignored;
-  clock.wall_is_right = (sources.ask_kernel && kernel_is_synchronized()) ||
-                        std::filesystem::exists(sources.synchronized, ignored) ||
-                        agrees_with_hardware(sources.hardware_clocks, clock.wall);
+  clock.by_server = (sources.ask_kernel && kernel_is_synchronized()) ||
+                    std::filesystem::exists(sources.synchronized, ignored);
+  clock.by_hardware = agrees_with_hardware(sources.hardware_clocks, clock.wall);
   return clock;
 }
 

@@ -12,7 +12,8 @@ namespace {
 // True if nothing has happened between the two. Without a history nobody knows.
 bool is_same(const KeptState& one, const KeptState& other) {
   return one.lease == other.lease && one.node == other.node && one.config == other.config &&
-         one.saved.wall_is_right == other.saved.wall_is_right && !one.history.empty() &&
+         one.saved.by_server == other.saved.by_server &&
+         one.saved.by_hardware == other.saved.by_hardware && !one.history.empty() &&
          !other.history.empty() &&
          revision_of(one.history.back()) == revision_of(other.history.back());
 }
@@ -45,7 +46,7 @@ void StateSaver::save() {
   const bool is_lease = state.lease.life > Duration::zero();
   next_ =
       parts_.loop.now() + (is_lease ? std::min<Duration>(kPause, state.lease.life / 10) : kPause);
-  if (!state.saved.wall_is_right) timer_.arm(next_);  // it may be right then
+  if (!state.saved.is_right()) timer_.arm(next_);  // it may be right then
   if (saved_ && is_same(*saved_, state)) return;
   saved_ = state;
   may_be_kept_ = true;

@@ -64,8 +64,10 @@ void StoreFollower::gather(const std::vector<Change>& missed) {
 }
 
 void StoreFollower::use_proven() {
-  const Snapshot now = *std::exchange(kept_, std::nullopt);
-  if (!listener_.on_kept(now, true)) list_again();
+  Snapshot now = *std::exchange(kept_, std::nullopt);
+  if (listener_.on_kept(now, true)) return;
+  kept_ = std::move(now);  // if the store goes away before the list
+  list_again();
 }
 
 void StoreFollower::list_again() {
@@ -229,12 +231,14 @@ void StoreFollower::compare() {
 // store that repeats nothing as it was must not be listed for ever.
 void StoreFollower::doubt(const char* why) {
   ++counters_.refuted;
+  const bool starts = kept_.has_value();
   kept_.reset();
   patience_.cancel();
   log::info("listing again", {{"store", store_.describe()}, {"why", why}});
   const bool was_listed = !proving_.armed();
   end_watch();
   known_.clear();
+  if (starts) return list(true);
   if (!was_listed) return list_after(Duration::zero());
   wait_for(Next::believed_list, backoff_.next(random_));
 }
@@ -269,6 +273,8 @@ void StoreFollower::position_lost() {
   const bool stood = !standing_.armed();
   end_watch();
   known_.clear();
+  patience_.cancel();  // the store has answered
+  if (kept_) return list(true);
   // A store that loses each position at once is listed with pauses.
   list_after(stood ? Duration::zero() : backoff_.next(random_));
 }

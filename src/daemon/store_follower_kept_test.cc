@@ -130,7 +130,7 @@ TEST_F(StoreFollowerKeptTest, AfterACompactionThereIsAList) {
   loop_.run_until_idle();
   feed_.lose_position();  // and of the last one
   loop_.run_until_idle();
-  EXPECT_EQ(take_news(), "list 10.0.9.0-24@30;");
+  EXPECT_EQ(take_news(), "list 10.0.9.0-24@30;") << "at once";
   loop_.advance(seconds(30));
   const std::string news = take_news();
   EXPECT_EQ(news.find("kept"), std::string::npos) << news;

@@ -74,6 +74,10 @@ class EtcdChoice final : public Registry {
     if (name == kV2) expected_ = v2_.get();
     if (name == kV3) expected_ = v3_.get();
   }
+  void settle_history() override {
+    if (expected_ == nullptr) return;
+    choose(*expected_, expected_ == v2_.get() ? kV2 : kV3, "this host has used it before");
+  }
   StoreFailures failures() const override {
     return chosen_ ? chosen_->failures() : v3_->failures();
   }

@@ -140,6 +140,16 @@ TEST_F(EtcdChoiceTest, TheHistoryThatIsExpectedIsTheOneThatIsWatchedUntilAListDe
   EXPECT_EQ(registry->history_name(), "v3");
 }
 
+TEST_F(EtcdChoiceTest, TheHistoryThatIsProvenIsChosen) {
+  v2->put_config(kPrefix, "{2}");
+  v3->put_config(kPrefix, "{3}");
+  registry->settle_history();
+  EXPECT_EQ(registry->history_name(), "") << "none was expected";
+  registry->expect_history("v2");
+  registry->settle_history();
+  EXPECT_EQ(config(), "{2}");
+}
+
 TEST_F(EtcdChoiceTest, AConfigurationThatAppearsUnderV3IsReported) {
   EXPECT_EQ(config(), "none");
   watch();

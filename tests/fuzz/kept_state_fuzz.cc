@@ -21,7 +21,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   flannel::HostClock now = restored->state.saved;
   (void)flannel::end_of_kept_lease(restored->state, now);
   now.boot += "x";
-  now.wall_is_right = true;
+  now.by_server = now.by_hardware = true;
   (void)flannel::end_of_kept_lease(restored->state, now);
   return 0;
 }

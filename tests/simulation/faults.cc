@@ -86,6 +86,9 @@ void crash(World& world) {
 
 // The clock of a machine that has booted may be wrong, until a time server has set it.
 void set_clock(World& world, Host& host) {
+  const auto little =
+      std::chrono::floor<seconds>(world.chance_.between(seconds(0), 2 * kClockError));
+  host.wall_error = little - kClockError;
   if (world.chance_.percent(50)) return;
   const Duration most = world.chance_.percent(50) ? 2 * world.plan_.ttl : minutes(600);
   const auto error = std::chrono::floor<seconds>(world.chance_.between(seconds(1), most));

@@ -162,7 +162,7 @@ HostClock Host::clock() const {
   return {.boot = std::to_string(boot_id),
           .since_boot = machine.clock(),
           .wall = std::chrono::sys_seconds(kBegan + passed + wall_error),
-          .wall_is_right = wall_is_right};
+          .by_server = wall_is_right};
 }
 
 void Host::start() {

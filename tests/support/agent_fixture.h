@@ -374,7 +374,7 @@ class AgentTest : public ::testing::Test {
   int times_kept_ = 0;
   HostClock clock_{.boot = "boot-1",
                    .wall = std::chrono::sys_seconds(std::chrono::hours(480000)),
-                   .wall_is_right = true};
+                   .by_server = true};
   bool offline_start_ = true;        // of the next start_agent()
   bool ip_blackhole_route_ = false;  // of the next start_agent()
 };
