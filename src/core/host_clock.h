@@ -14,8 +14,8 @@ struct HostClock {
   std::string boot;        // /proc/sys/kernel/random/boot_id; empty: it cannot be read
   TimePoint since_boot{};  // CLOCK_BOOTTIME
   std::chrono::sys_seconds wall{};
-  // Who says that the wall clock is right, to within kClockError: a time server, and the hardware
-  // clock, which runs on while the host is off.
+  // The sources that say that the wall clock is right, to within kClockError: a time server, and
+  // the hardware clock, which runs on while the host is off.
   bool by_server = false;
   bool by_hardware = false;
   bool is_right() const { return by_server || by_hardware; }

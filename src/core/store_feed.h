@@ -151,7 +151,7 @@ class StoreFeed {
   // This host has known the history of this name: until a list decides, it is the one that is used.
   virtual void expect_history(const std::string& /*name*/) {}
   // The history that is expected is proven: it is the one that is used from now on.
-  virtual void settle_history() {}
+  virtual void use_expected_history() {}
 
   // Reports all changes after `from`, beginning with the next revision.
   [[nodiscard]] virtual WatchHandle watch(Revision from, WatchListener listener) = 0;

@@ -24,7 +24,7 @@ Agent::Agent(AgentOptions options, Parts parts)
                  .on_resumed =
                      [this] {
                        if (!network_) return;  // on_kept follows
-                       store_.settle_history();
+                       store_.use_expected_history();
                        on_store_heard();
                        network_->on_resumed();
                      },

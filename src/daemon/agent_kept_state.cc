@@ -72,7 +72,7 @@ bool Agent::on_proven(const Snapshot& snapshot) {
   }
   // Records outside of the network that was may be inside now.
   if (snapshot.config != kept_->config) return false;
-  store_.settle_history();
+  store_.use_expected_history();
   on_snapshot(snapshot);
   return true;
 }

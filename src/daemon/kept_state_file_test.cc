@@ -35,6 +35,7 @@ class KeptStateFileTest : public ::testing::Test {
   static KeptState state(const std::string& key) {
     KeptState state;
     state.lease.record = {.key = key, .value = "{}", .revision = 1, .expiry_handle = "1"};
+    state.lease.ends = TimePoint(std::chrono::hours(1));
     return state;
   }
   std::string path() const { return folder_.path() + "/state/kept.gz"; }

@@ -74,7 +74,7 @@ class EtcdChoice final : public Registry {
     if (name == kV2) expected_ = v2_.get();
     if (name == kV3) expected_ = v3_.get();
   }
-  void settle_history() override {
+  void use_expected_history() override {
     if (expected_ == nullptr) return;
     choose(*expected_, expected_ == v2_.get() ? kV2 : kV3, "this host has used it before");
   }

@@ -21,7 +21,7 @@ struct EtcdCandidates {
 // It logs which API it chooses and why, and keeps to it. Until an API has a configuration, callers
 // get the answers of v3, and a watch also reads v2 periodically: when the configuration appears
 // there, the watch loses its position. After expect_history("v2" or "v3") the other API is not read
-// before the next list, and after settle_history() not at all. Only if both APIs answer is it
+// before the next list, and after use_expected_history() not at all. Only if both APIs answer is it
 // concluded that there is no configuration; a failure names the reasons of both APIs.
 std::unique_ptr<Registry> open_etcd_choice(EtcdCandidates candidates, Loop& loop);
 

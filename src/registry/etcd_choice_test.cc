@@ -143,10 +143,10 @@ TEST_F(EtcdChoiceTest, TheHistoryThatIsExpectedIsTheOneThatIsWatchedUntilAListDe
 TEST_F(EtcdChoiceTest, TheHistoryThatIsProvenIsChosen) {
   v2->put_config(kPrefix, "{2}");
   v3->put_config(kPrefix, "{3}");
-  registry->settle_history();
+  registry->use_expected_history();
   EXPECT_EQ(registry->history_name(), "") << "none was expected";
   registry->expect_history("v2");
-  registry->settle_history();
+  registry->use_expected_history();
   EXPECT_EQ(config(), "{2}");
 }
 

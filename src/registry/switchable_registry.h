@@ -33,7 +33,7 @@ class SwitchableRegistry final : public Registry {
   bool repeats_history() const override { return current_->repeats_history(); }
   std::string history_name() const override { return current_->history_name(); }
   void expect_history(const std::string& name) override { current_->expect_history(name); }
-  void settle_history() override { current_->settle_history(); }
+  void use_expected_history() override { current_->use_expected_history(); }
   void snapshot(Reply<Snapshot> reply) override;
   void remaining_lives(std::vector<Record> records, Reply<RemainingLives> reply) override;
   WatchHandle watch(Revision from, WatchListener listener) override;
