@@ -50,6 +50,7 @@ void Agent::start() {
   if (!restored) return follower_.start();
   kept_ = std::move(restored->state);
   store_.expect_history(kept_->history_name);
+  if (restored->snapshot.records.size() <= options_.few_leases) kept_->history.clear();
   follower_.start_from(std::move(restored->snapshot), kept_->history);
 }
 

@@ -125,6 +125,19 @@ TEST_F(AgentOfflineTest, WithItsStoreAHostStartsWithoutAList) {
   EXPECT_TRUE(agent_->network()->table().find(decode_subnet_key("10.5.8.0-24").value()));
 }
 
+TEST_F(AgentOfflineTest, ASmallNetworkIsListedAtEachStart) {
+  run_once();
+  few_leases_ = 2;
+  start_agent();
+  EXPECT_EQ(ready_, 1);
+  EXPECT_EQ(lists(), 1U);
+  few_leases_ = 1;
+  start_agent();
+  loop_.advance(StoreFollower::kGathered);
+  EXPECT_EQ(ready_, 1);
+  EXPECT_EQ(lists(), 0U);
+}
+
 TEST_F(AgentOfflineTest, AnotherConfigurationIsTheFirstThatIsUsedAndNeedsAList) {
   run_once();
   store_->put_config(kPrefix, kHostGw);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <string>
 
 #include "backend/backend.h"
@@ -19,6 +20,9 @@ struct AgentOptions {
   bool ip_blackhole_route = false;
   bool probe_peers = false;   // --probe-peers
   bool offline_start = true;  // false: --no-offline-start
+  // A network of so many leases is listed at each start: etcd answers a list of them sooner than a
+  // watch from an earlier revision, which waits for etcd's next look at old watches (0.1 s).
+  std::size_t few_leases = 1000;
   // The kernel fills in the checksums of packets by vxlan devices.
   bool software_checksums = false;
   PacketPathWishes packet_path = {};

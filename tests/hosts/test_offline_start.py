@@ -6,6 +6,7 @@
 """
 
 import gzip
+import ipaddress
 import json
 
 import pytest
@@ -14,6 +15,7 @@ from lab import binary
 from lab.cluster import Cluster
 from lab.overlay import device, rows
 from lab.shell import wait_until
+from lab.stores import PREFIX
 from lab.traffic import EchoStreams
 
 PEER = '{"PublicIP":"192.0.2.77","BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"02:00:00:00:00:77"}}'
@@ -33,6 +35,22 @@ def wait_kept(*hosts):
     """Waits until each has kept its lease, and the lease of each of the others."""
     for host in hosts:
         wait_until(lambda: kept(host) is not None, lambda: f"the kept state of {host.name}")
+
+
+def write_many(store, number):
+    """Leases of as many hosts that are not there, on small subnets of the network."""
+    puts = []
+    for at in range(number):
+        subnet_of = ipaddress.ip_address("10.5.128.0") + 16 * at
+        value = {
+            "PublicIP": str(ipaddress.ip_address("198.18.0.0") + at),
+            "BackendType": "vxlan",
+            "BackendData": {"VNI": 1, "VtepMAC": f"02:00:00:01:{at >> 8:02x}:{at & 255:02x}"},
+        }
+        puts.append(f"put {PREFIX}/subnets/{subnet_of}-28 '{json.dumps(value)}'")
+    for first in range(0, number, 100):
+        lines = "\n".join(puts[first : first + 100])
+        store.etcdctl("txn", input=f"\n{lines}\n\n")
 
 
 def readyz(host):
@@ -79,13 +97,18 @@ def test_a_host_starts_without_its_store_and_finds_all_as_it_is_when_that_is_bac
 
 
 def test_what_changed_while_it_was_down_is_known_without_a_list(lab):
+    """The network has more than 1,000 leases; one with fewer is listed at each start."""
     cluster = Cluster(lab, "etcd").start()
     one = cluster.hosts[0]
+    write_many(cluster.store, 1000)
+    one.daemon.stop()
+    kept(one).unlink(missing_ok=True)
+    one.daemon.start().wait_ready()
     wait_kept(one)
     one.daemon.stop()
-    cluster.store.put_lease("10.5.200.0-24", PEER)
+    cluster.store.put_lease("10.5.100.0-24", PEER)
     one.daemon.start().wait_ready()
-    wait_until(lambda: any("10.5.200.0" in row for row in rows(one, 4)), lambda: str(rows(one, 4)))
+    wait_until(lambda: any("10.5.100.0" in row for row in rows(one, 4)), lambda: str(rows(one, 4)))
     assert "flannel_store_lists_total 0" in one.daemon.health("/metrics")[1], one.daemon.health("/metrics")[1]
 
 

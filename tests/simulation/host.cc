@@ -70,6 +70,7 @@ class AgentProcess final : public Process {
     options.node = {host.node_id, host.boot()};
     options.keeper.node = options.node;
     options.subnet_file = host.subnet_file();
+    if (host.number % 2 == 0) options.few_leases = 0;
     return options;
   }
   Agent::Parts parts(Host& host) {

@@ -243,6 +243,7 @@ class AgentTest : public ::testing::Test {
     options.ip_blackhole_route = ip_blackhole_route_;
     options.powerless = powerless_;
     options.offline_start = offline_start_;
+    options.few_leases = few_leases_;
     agent_.emplace(
         options,
         Agent::Parts{
@@ -376,6 +377,7 @@ class AgentTest : public ::testing::Test {
                    .wall = std::chrono::sys_seconds(std::chrono::hours(480000)),
                    .by_server = true};
   bool offline_start_ = true;        // of the next start_agent()
+  std::size_t few_leases_ = 0;       // the same
   bool ip_blackhole_route_ = false;  // of the next start_agent()
 };
 
