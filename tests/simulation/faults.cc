@@ -85,7 +85,7 @@ void crash(World& world) {
 }
 
 // The clock of a machine that has booted may be wrong, until a time server has set it.
-void set_clock(World& world, Host& host) {
+void set_clock(World& world, Host& host, Duration off) {
   const auto little =
       std::chrono::floor<seconds>(world.chance_.between(seconds(0), 2 * kClockError));
   host.wall_error = little - kClockError;
@@ -93,6 +93,8 @@ void set_clock(World& world, Host& host) {
   const Duration most = world.chance_.percent(50) ? 2 * world.plan_.ttl : minutes(600);
   const auto error = std::chrono::floor<seconds>(world.chance_.between(seconds(1), most));
   host.wall_error = world.chance_.percent(50) ? error : -error;
+  // One that stands still while the machine is off.
+  if (world.chance_.percent(40)) host.wall_error = -std::chrono::floor<seconds>(off);
   host.wall_is_right = false;
   world.in(world.chance_.between(seconds(1), minutes(2)), [&host] {
     host.wall_error = {};
@@ -106,7 +108,7 @@ void reboot(World& world) {
   world.say(host.name() + " boots anew");
   host.unsure_until = world.timeline_.now() + minutes(60);
   host.reboot();
-  set_clock(world, host);
+  set_clock(world, host, seconds(5));
   world.in(seconds(5), [&host] {
     if (!host.running() && !host.gone) host.start();
   });
@@ -125,7 +127,7 @@ void restart_alone(World& world) {
   host.cut(true);
   host.crash();
   if (boots) host.reboot();
-  if (boots) set_clock(world, host);
+  if (boots) set_clock(world, host, off);
   world.in(off, [&host] {
     if (!host.running() && !host.gone) host.start();
   });
@@ -144,6 +146,7 @@ void pause(World& world) {
     if (host.machine.runs()) return;
     host.machine.resume();
     host.disturb();
+    if (!asleep) host.stood_still_until = world.timeline_.now();
     if (!asleep) host.unsure_until = std::max(host.unsure_until, world.timeline_.now());
   });
 }
@@ -299,6 +302,7 @@ void restore_behind_a_host(World& world) {
         if (host.machine.runs()) return;
         host.machine.resume();
         host.disturb();
+        host.stood_still_until = world.timeline_.now();
         host.unsure_until = std::max(host.unsure_until, world.timeline_.now());
       });
     });

@@ -169,6 +169,7 @@ HostClock Host::clock() const {
 void Host::start() {
   started_at = service.timeline.now();
   disturb();
+  has_begun = false;
   known_peers.clear();
   subnet_since_start.reset();
   networks_since_start.clear();
@@ -189,6 +190,7 @@ void Host::note_networks() {
 }
 
 void Host::crash() {
+  if (running()) stopped_at = service.timeline.now();
   process_.reset();
 }
 

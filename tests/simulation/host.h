@@ -122,6 +122,9 @@ class Host {
   std::optional<SubnetKey> last_subnet;
   // It has booted, so only its record says which subnet it had; until it holds one again.
   bool has_booted = false;
+  TimePoint stood_still_until{};  // its clock did
+  TimePoint stopped_at{};         // its daemon of before
+  bool has_begun = false;         // its daemon has had a lease since it started
   TimePoint booted_at{};
   // Its record as it was when all else that names its subnet was lost; until it holds it again.
   std::optional<Revision> only_record;

@@ -6,16 +6,12 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "core/known_peers.h"
 
 namespace flannel::simulation {
 namespace {
-
-// A call under way when the cause arose is answered within its deadline, and a retry follows.
-constexpr auto kInFlight = std::chrono::seconds(30);
-// The longest pause between two tries, and calls that time out.
-constexpr auto kBackByThen = std::chrono::seconds(40);
 
 std::string text(const std::vector<std::string>& lines) {
   return fmt::format("[{}]", fmt::join(lines, "; "));
@@ -58,6 +54,7 @@ void Judge::after_turn(Host& host) const {
   host.note_networks();
   lose_name_with_families(host);
   const bool another_subnet = judge_subnet(host);
+  judge_beginning(host);
   judge_left_name(host);
   judge_vteps(host, another_subnet);
   judge_peers(host);
@@ -273,36 +270,6 @@ void Judge::after_expiry(const Record& record) const {
     if (timeline_.now() < host->unsure_until + host->keeper_options.ttl) continue;
     violation_(fmt::format("{} let its lease on {} lapse", host->name(), record.key));
   }
-}
-
-// That its reservation is lost only the store can tell it, if it reaches it.
-bool Judge::cannot_learn(const Host& host) const {
-  const bool undisturbed =
-      host.is_undisturbed() && timeline_.now() - host.disturbed_at >= kBackByThen;
-  return host.holds_without_end() && !undisturbed;
-}
-
-void Judge::compare_beliefs() const {
-  std::map<IpPrefix, const Host*> owners;
-  for (const auto& host : hosts_) {
-    if (!host->believes_to_hold()) continue;
-    for (const IpPrefix& subnet : values_of(host->lease()->subnet)) {
-      const auto [first, fresh] = owners.emplace(subnet, host.get());
-      if (!fresh) compare_beliefs(*first->second, *host, subnet);
-    }
-  }
-}
-
-// Whoever was robbed by hand, or whose clock stood still, may learn of it as late as at the end of
-// its lease.
-void Judge::compare_beliefs(const Host& first, const Host& host, const IpPrefix& subnet) const {
-  if (host.shares_with == &first) return;
-  const TimePoint excused = std::max({store_.fates().robbed_at(subnet), host.unsure_until,
-                                      first.unsure_until, host.shares_until}) +
-                            host.keeper_options.ttl + kInFlight;
-  if (timeline_.now() <= excused || cannot_learn(host) || cannot_learn(first)) return;
-  violation_(fmt::format("{} and {} both believe to hold {}", first.name(), host.name(),
-                         to_string(subnet)));
 }
 
 void Judge::when_quiet() const {

@@ -2,6 +2,7 @@
 // What must hold while hosts and store go through whatever befalls them, and once it is quiet.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -12,6 +13,11 @@
 #include "simulation/store.h"
 
 namespace flannel::simulation {
+
+// A call under way when the cause arose is answered within its deadline, and a retry follows.
+inline constexpr auto kInFlight = std::chrono::seconds(30);
+// The longest pause between two tries, and calls that time out.
+inline constexpr auto kBackByThen = std::chrono::seconds(40);
 
 class Judge {
  public:
@@ -63,6 +69,7 @@ class Judge {
 
   // judge_names.cc
   void lose_name_with_families(Host& host) const;
+  void judge_beginning(Host& host) const;
   void judge_left_name(Host& host) const;
   void judge_vteps(Host& host, bool another_subnet) const;
   void judge_vtep(Host& host, Family family, const std::string& vtep, bool another_subnet) const;
