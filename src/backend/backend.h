@@ -91,8 +91,8 @@ struct PacketPathSettings {
 // The settings of a backend that leaves its work to commands of the configuration.
 struct CommandSettings {
   BackendCommands commands;
-  std::chrono::seconds deadline{30};  // a command that runs for longer is killed
-  bool remove_at_exit = false;        // what commands have made does not outlive the daemon
+  std::chrono::seconds deadline = kCommandTimeout;  // a command that runs for longer is killed
+  bool remove_at_exit = false;  // what commands have made does not outlive the daemon
   bool operator==(const CommandSettings&) const = default;
 };
 

@@ -18,7 +18,6 @@ namespace {
 constexpr std::size_t kMostAnnounced = 4096;
 // Linux refuses a longer argument of a program (MAX_ARG_STRLEN is 128 kB).
 constexpr std::size_t kLongestCommand = 64 << 10;
-constexpr std::int64_t kLongestTimeout = 3600;  // seconds
 constexpr std::string_view kWhiteSpace = " \t\n\v\f\r";
 
 Result<std::string> read_command(JsonObject& json, std::string_view key) {
@@ -40,7 +39,8 @@ Result<CommandSettings> read_commands(JsonObject& json) {
   commands.add = TRY(read_command(json, "SubnetAddCommand"));
   commands.remove = TRY(read_command(json, "SubnetRemoveCommand"));
   commands.shutdown = TRY(read_command(json, "ShutdownCommand"));
-  const auto seconds = TRY(json.integer("CommandTimeout", 0, kLongestTimeout)).value_or(0);
+  const auto seconds =
+      TRY(json.integer("CommandTimeout", 0, kLongestCommandTimeout.count())).value_or(0);
   if (seconds != 0) settings.deadline = std::chrono::seconds(seconds);
   settings.remove_at_exit = TRY(json.boolean("RemoveAtExit")).value_or(false);
   return settings;

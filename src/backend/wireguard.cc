@@ -112,6 +112,14 @@ Result<IpAddress> likely_carrier(const Lease& peer, const HostFacts& host) {
   return both_public ? v6 : v4;
 }
 
+// Every host has one key for both families.
+bool has_two_keys(const LeaseAttributes& lease) {
+  if (lease.backend_data.empty() || lease.backend_v6_data.empty()) return false;
+  const auto v4 = decode_wireguard_data(lease.backend_data);
+  const auto v6 = decode_wireguard_data(lease.backend_v6_data);
+  return v4 && v6 && v4->key != v6->key;
+}
+
 }  // namespace
 
 Result<MadeBackend> WireguardBackend::make(const NetworkConfig& config, const Underlay& underlay) {
@@ -229,6 +237,11 @@ NetState WireguardBackend::host_state(const Lease& own, const HostFacts& host) c
 Result<NetState> WireguardBackend::peer_state(const Lease& own, const Lease& peer,
                                               const HostFacts& host, const PeerPath& path) const {
   TRY(check_peer(own, peer, host, path, kType));
+  if (has_two_keys(peer.attributes)) {
+    return fail(ErrorKind::invalid,
+                "it announces one public key for IPv4 and another one for IPv6, which no flannel "
+                "does");
+  }
   const bool in_v6 =
       is_separate() ? path.family == Family::v6 : !peer.attributes.backend_v6_data.empty();
   const auto data =
@@ -270,9 +283,8 @@ Result<WireguardData> decode_wireguard_data(std::string_view text) {
   return WireguardData{*key, static_cast<std::uint16_t>(port.value_or(0))};
 }
 
-// Both families have one key.
 std::optional<WireguardKey> announced_wireguard_key(const LeaseAttributes& lease) {
-  if (lease.backend_type != WireguardBackend::kType) return std::nullopt;
+  if (lease.backend_type != WireguardBackend::kType || has_two_keys(lease)) return std::nullopt;
   for (const Family family : kFamilies) {
     if (const auto data = decode_wireguard_data(lease.data(family))) return data->key;
   }

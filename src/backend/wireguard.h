@@ -73,7 +73,7 @@ struct WireguardData {
 };
 std::string encode_wireguard_data(const WireguardData& data);  // {"PublicKey":"..","Port":51820}
 Result<WireguardData> decode_wireguard_data(std::string_view json);
-// The public key of a lease; nullopt: it is none of a wireguard host, or has none.
+// The public key of a lease; nullopt: it is none of a wireguard host, or has none, or two.
 std::optional<WireguardKey> announced_wireguard_key(const LeaseAttributes& lease);
 
 }  // namespace flannel

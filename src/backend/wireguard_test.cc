@@ -262,6 +262,20 @@ TEST(WireguardTest, APeerWithoutAUsableKeyIsRefused) {
             "refused: ignoring non-wireguard subnet: it announces the backend \"vxlan\"");
 }
 
+// A key that only one family has could belong to another host.
+TEST(WireguardTest, APeerWithTwoKeysIsRefused) {
+  Lease lease = peer(kDual);
+  EXPECT_EQ(announced_wireguard_key(lease.attributes), WireguardKey::parse(kTheirs).value());
+  lease.attributes.backend_v6_data =
+      encode_wireguard_data({WireguardKey::parse(kPreshared).value(), 1006});
+  for (const Family family : kFamilies) {
+    EXPECT_EQ(planned(*backend("", kDual), lease, family, kDual),
+              "refused: it announces one public key for IPv4 and another one for IPv6, which no "
+              "flannel does");
+  }
+  EXPECT_EQ(announced_wireguard_key(lease.attributes), std::nullopt);
+}
+
 TEST(WireguardTest, WrongOptionsAreRefusedWithoutThePsk) {
   EXPECT_EQ(
       refusal(R"("Mode":"Auto")"),

@@ -273,6 +273,10 @@ inline constexpr ProblemKind kSoftwareChecksums{
     "software-checksums", ProblemArea::kernel, Severity::notice,
     "the kernel fills in the checksums of packets to peers, and not the network card",
     "flannelctl doctor --fix=off, if the network card or its driver is another one"};
+inline constexpr ProblemKind kWireguardKeyNotKept{
+    "wireguard-key-not-kept", ProblemArea::kernel, Severity::error,
+    "the WireGuard key that is in use cannot be written to its file, trying again",
+    "make the state folder writable, or free some space; flanneld tries again by itself"};
 inline constexpr ProblemKind kPacketPathDown{"packet-path-down", ProblemArea::packet_path,
                                              Severity::critical, "no packets are carried",
                                              "remove the reason; flanneld tries again by itself"};

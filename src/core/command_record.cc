@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/command_record.h"
 
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -59,6 +60,16 @@ Result<BackendCommands> commands_of(const Json& object) {
   return commands;
 }
 
+Result<std::chrono::seconds> timeout_of(const Json& object) {
+  const auto found = object.find("CommandTimeout");
+  if (found == object.end() || !found->is_number_unsigned()) return damaged();
+  const auto seconds = found->get<std::uint64_t>();
+  if (seconds < 1 || seconds > static_cast<std::uint64_t>(kLongestCommandTimeout.count())) {
+    return damaged();
+  }
+  return std::chrono::seconds(seconds);
+}
+
 Result<CommandRecord::Peer> peer_of(const Json& object) {
   CommandRecord::Peer peer;
   const std::string subnet = TRY(text_of(object, "Subnet"));
@@ -84,6 +95,7 @@ std::string encode_command_record(const CommandRecord& record) {
   return json_text({{"Version", kCommandRecordVersion},
                     {"Where", record.where},
                     {"Commands", to_json(record.commands)},
+                    {"CommandTimeout", record.deadline.count()},
                     {"Output", record.output},
                     {"Variables", record.variables},
                     {"Peers", std::move(peers)}});
@@ -102,6 +114,7 @@ Result<CommandRecord> decode_command_record(std::string_view text) {
   CommandRecord record;
   record.where = TRY(text_of(json, "Where"));
   record.commands = TRY(commands_of(*commands));
+  record.deadline = TRY(timeout_of(json));
   record.output = TRY(text_of(json, "Output"));
   record.variables = TRY(texts_of(json, "Variables"));
   for (const Json& peer : *peers)

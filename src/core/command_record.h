@@ -3,6 +3,7 @@
 // finds it: what is there need not be done again.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +12,10 @@
 #include "core/lease.h"
 
 namespace flannel {
+
+// CommandTimeout if it is not given, and the longest that may be.
+inline constexpr std::chrono::seconds kCommandTimeout{30};
+inline constexpr std::chrono::seconds kLongestCommandTimeout{3600};
 
 // The shell commands of the extension backend; an empty one is not given.
 struct BackendCommands {
@@ -38,7 +43,8 @@ struct CommandRecord {
   };
   std::string where;  // the boot and the network namespace; in another one nothing is there
   BackendCommands commands;
-  std::string output;                  // of PreStartupCommand
+  std::chrono::seconds deadline = kCommandTimeout;  // of each of them, at least 1
+  std::string output;                               // of PreStartupCommand
   std::vector<std::string> variables;  // with which PostStartupCommand has succeeded; none: never
   std::vector<Peer> peers;
   bool operator==(const CommandRecord&) const = default;

@@ -82,9 +82,12 @@ TEST_F(AgentExtensionTest, ACommandOfTheStartIsTriedUntilItSucceeds) {
   end("post " + own(), {.failure = "exit status 1"});
   EXPECT_NE(only_problem().find("PostStartupCommand: exit status 1"), std::string::npos);
   EXPECT_EQ(ready_, 0);
+  put("10.5.9.0-24", extension_peer("192.0.2.9"));
+  EXPECT_EQ(shell_.running(), Texts{}) << "a peer that comes does not end the pause";
   pass(seconds(1));
   end("post " + own());
   EXPECT_EQ(ready_, 1);
+  end("add 10.5.9.0/24");
   EXPECT_EQ(problems(), Texts{});
 }
 
@@ -168,6 +171,61 @@ TEST_F(AgentExtensionTest, ARemovalIsTriedThreeTimes) {
   }
   EXPECT_EQ(shell_.began().size(), 3U);
   EXPECT_EQ(problems(), Texts{});
+}
+
+TEST_F(AgentExtensionTest, APeerThatComesBackWhileItIsRemovedIsMadeAgain) {
+  come_up();
+  put("10.5.9.0-24", extension_peer("192.0.2.9"));
+  run_all();
+  remove("10.5.9.0-24");
+  pass(seconds(2));
+  put("10.5.9.0-24", extension_peer("192.0.2.9"));
+  end("remove 10.5.9.0/24", {.failure = "exit status 2"});
+  pass(seconds(1));
+  EXPECT_EQ(shell_.running(), Texts{"add 10.5.9.0/24"}) << "the removal may have done a part";
+  end("add 10.5.9.0/24");
+  EXPECT_EQ(problems(), Texts{});
+}
+
+TEST_F(AgentExtensionTest, ARestartMakesAgainWhatWasJustRemoved) {
+  put("10.5.9.0-24", extension_peer("192.0.2.9"));
+  come_up();
+  remove("10.5.9.0-24");
+  pass(seconds(2));
+  EXPECT_EQ(shell_.began(), Texts{"remove 10.5.9.0/24"});
+  pass(seconds(2));
+  agent_.reset();
+  put("10.5.9.0-24", extension_peer("192.0.2.9"));
+  start_agent();
+  EXPECT_EQ(shell_.began(), Texts{"remove 10.5.9.0/24"}) << "what is left is in the way";
+  end("remove 10.5.9.0/24");
+  EXPECT_EQ(shell_.running(), Texts{"add 10.5.9.0/24"});
+}
+
+TEST_F(AgentExtensionTest, NothingBeginsForPeersWhileACommandOfTheStartRuns) {
+  put("10.5.9.0-24", extension_peer("192.0.2.9"));
+  come_up();
+  put("10.5.9.0-24", extension_peer("192.0.2.9", "m3"));
+  EXPECT_EQ(shell_.running(), Texts{"remove 10.5.9.0/24"});
+  configure(
+      R"({"Network":"10.5.0.0/16","Backend":{"Type":"extension","PreStartupCommand":"pre",)"
+      R"("PostStartupCommand":"post2","SubnetAddCommand":"add","SubnetRemoveCommand":"remove"}})");
+  end("remove 10.5.9.0/24");
+  EXPECT_EQ(shell_.running(), Texts{"post2 " + own()});
+  end("post2 " + own());
+  EXPECT_EQ(shell_.running(), Texts{"add 10.5.9.0/24"});
+}
+
+TEST_F(AgentExtensionTest, TheRecordIsWrittenOnlyWhenItChanges) {
+  come_up();
+  pass(seconds(2));
+  const std::string record = folder_ + "/extension.json", former = folder_ + "/former";
+  std::filesystem::create_hard_link(record, former);
+  put("10.5.8.0-24", peer_value("192.0.2.8", "no-such-backend"));
+  EXPECT_TRUE(std::filesystem::equivalent(record, former));
+  put("10.5.9.0-24", extension_peer("192.0.2.9"));
+  pass(seconds(2));
+  EXPECT_FALSE(std::filesystem::equivalent(record, former));
 }
 
 // What is there on this boot is not made again; the peers are.
@@ -277,6 +335,28 @@ TEST_F(AgentExtensionTest, WhatAnotherBackendFindsIsUndone) {
   EXPECT_EQ(shell_.began(), Texts{"shutdown " + own()});
 }
 
+TEST_F(AgentExtensionTest, WhatIsUndoneLaterHasTheTimeOfThen) {
+  put("10.5.9.0-24", extension_peer("192.0.2.9"));
+  come_up(R"({"Network":"10.5.0.0/16","Backend":{"Type":"extension","CommandTimeout":7,)"
+          R"("SubnetRemoveCommand":"remove"}})");
+  agent_.reset();
+  store_->put_config(kPrefix, kHostGw);
+  start_agent();
+  EXPECT_EQ(shell_.call("remove 10.5.9.0/24").deadline, seconds(7));
+}
+
+TEST_F(AgentExtensionTest, AShutdownThatWasCutOffIsFollowedByAWholeStart) {
+  come_up();
+  agent_.reset();
+  store_->put_config(kPrefix, kHostGw);
+  start_agent();
+  EXPECT_EQ(shell_.began(), Texts{"shutdown " + own()});
+  agent_.reset();
+  store_->put_config(kPrefix, kExtension);
+  start_agent();
+  EXPECT_EQ(shell_.began(), Texts{"pre"});
+}
+
 TEST_F(AgentExtensionTest, WhatCommandsMadeStaysAtTheExitUnlessAskedFor) {
   put("10.5.9.0-24", extension_peer("192.0.2.9"));
   come_up();
@@ -292,6 +372,8 @@ TEST_F(AgentExtensionTest, WhatCommandsMadeStaysAtTheExitUnlessAskedFor) {
   has_ended = false;
   agent_->end([&] { has_ended = true; });
   EXPECT_FALSE(has_ended);
+  configure(
+      R"({"Network":"10.5.0.0/16","Backend":{"Type":"extension","SubnetAddCommand":"add3"}})");
   end("remove 10.5.9.0/24");
   EXPECT_EQ(shell_.running(), Texts{"shutdown " + own()});
   end("shutdown " + own());

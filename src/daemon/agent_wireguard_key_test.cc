@@ -122,6 +122,58 @@ TEST_F(WireguardKeyTest, ARotationIsRefusedInWords) {
   EXPECT_EQ(answered_, "the backend of this host is vxlan, which has no key");
 }
 
+// The file may have the other key although writing it has failed.
+TEST_F(WireguardKeyTest, AFileThatCannotBeWrittenHasTheKeyInUseAsSoonAsItCan) {
+  key_write_fails_ = "fsync: Input/output error";
+  rotate();
+  loop_.run_until_idle();
+  EXPECT_EQ(answered_, key_write_fails_);
+  EXPECT_TRUE(has_key(1)) << kernel_.dump();
+  EXPECT_EQ(kept_key_, 11);
+  EXPECT_NE(only_problem().find("another WireGuard key than " + key_of(1)), std::string::npos)
+      << only_problem();
+  key_write_fails_.clear();
+  loop_.advance(seconds(1));
+  loop_.run_until_idle();
+  EXPECT_EQ(kept_key_, 1);
+  EXPECT_EQ(problems(), std::vector<std::string>{});
+}
+
+TEST_F(WireguardKeyTest, AFormerKeyThatCannotBeKeptIsAProblemUntilItIs) {
+  store_->hold_answers();
+  rotate();
+  loop_.run_until_idle();
+  key_write_fails_ = "no space";
+  loop_.advance(KeyRotation::kLongest);
+  store_->release_answers();
+  loop_.run_until_idle();
+  EXPECT_EQ(kept_key_, 11);
+  EXPECT_NE(only_problem().find("no space"), std::string::npos) << only_problem();
+  key_write_fails_.clear();
+  loop_.advance(seconds(1));
+  loop_.run_until_idle();
+  EXPECT_EQ(kept_key_, 1);
+  EXPECT_EQ(problems(), std::vector<std::string>{});
+}
+
+// A change of the configuration may be in place just when the device is without its key.
+TEST_F(WireguardKeyTest, NoKeyIsNeverAnnounced) {
+  rotate();
+  loop_.run_until_idle();
+  kernel_.refuse(fmt::format("public-key {} listen-port 4500", key_of(11)),
+                 {ErrorKind::system, "no"});
+  configure(R"({"Network":"10.5.0.0/16","Backend":{"Type":"wireguard","ListenPort":4500}})");
+  EXPECT_TRUE(announces("51820")) << record();
+  loop_.advance(KeyRotation::kUntilRepeat);
+  loop_.run_until_idle();
+  EXPECT_TRUE(announces_key(11)) << record();
+  kernel_.heal();
+  loop_.advance(seconds(60));
+  loop_.run_until_idle();
+  EXPECT_TRUE(announces("4500")) << record();
+  EXPECT_TRUE(announces_key(11)) << record();
+}
+
 class CopiedKeyTest : public WireguardKeyTest {
  protected:
   CopiedKeyTest() : WireguardKeyTest(false) {}
@@ -136,6 +188,25 @@ TEST_F(CopiedKeyTest, TheYoungerOfTwoHostsWithOneKeyTakesAnother) {
   loop_.advance(KeyRotation::kUntilRepeat);
   loop_.run_until_idle();
   EXPECT_EQ(problems(), std::vector<std::string>{});
+}
+
+// The operator's file is the operator's to change.
+TEST_F(CopiedKeyTest, AGivenKeyIsLeftInPlaceWithOneLine) {
+  std::vector<std::string> lines;
+  log::capture([&lines](std::string_view line) {
+    if (line.find("WireGuard key") != std::string_view::npos) lines.emplace_back(line);
+  });
+  key_stays_ = "write another key there";
+  put_peer(key_of(1));
+  configure(kWireguard);
+  for (int minute = 0; minute < 3; ++minute) {
+    loop_.advance(seconds(61));
+    put("10.5.8.0-24", peer_value(fmt::format("192.0.2.{}", 20 + minute)));
+  }
+  log::capture({});
+  EXPECT_EQ(lines.size(), 2U) << fmt::format("{}", fmt::join(lines, "\n"));
+  EXPECT_NE(lines.back().find(key_stays_), std::string::npos) << lines.back();
+  EXPECT_TRUE(has_key(1)) << kernel_.dump();
 }
 
 TEST_F(CopiedKeyTest, TheOlderOfTwoHostsWithOneKeyKeepsIt) {

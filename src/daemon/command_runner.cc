@@ -43,7 +43,8 @@ CommandRunner::CommandRunner(CommandSettings settings, Parts parts)
 }
 
 CommandRunner::CommandRunner(const CommandRecord& record, Parts parts)
-    : CommandRunner(CommandSettings{.commands = record.commands}, std::move(parts)) {
+    : CommandRunner(CommandSettings{.commands = record.commands, .deadline = record.deadline},
+                    std::move(parts)) {
   output_ = record.output;
   done_ = record.variables;
   peers_.adopt(record.commands, record.peers);
@@ -86,6 +87,7 @@ void CommandRunner::start() {
   if (auto record = read_record(parts_.host)) {
     const BackendCommands& there = record->commands;
     const BackendCommands& ours = settings_.commands;
+    kept_ = record;
     if (there.before_lease == ours.before_lease && there.after_lease == ours.after_lease) {
       output_ = std::move(record->output);
       done_ = std::move(record->variables);
@@ -112,23 +114,19 @@ void CommandRunner::reconfigure(const CommandSettings& settings) {
   step();
 }
 
-void CommandRunner::set_host(std::vector<std::string> variables) {
-  if (wanted_ == variables || withdraws_) return;
-  const bool before = in_place();
-  wanted_ = std::move(variables);
-  step();
-  if (in_place() != before) parts_.on_state();
-}
-
-void CommandRunner::set_peers(std::vector<CommandPeer> peers) {
+void CommandRunner::set_lease(std::vector<std::string> variables, std::vector<CommandPeer> peers) {
   if (withdraws_) return;
+  const bool before = in_place();
+  const bool is_same = wanted_ == variables;
+  wanted_ = std::move(variables);
   peers_.set_wanted(std::move(peers));
   if (parts_.loop.now() - saved_ >= kSavePause) {
     save();
   } else {
     save_soon();
   }
-  step();
+  if (!is_same || !retry_.armed()) step();
+  if (in_place() != before) parts_.on_state();
 }
 
 void CommandRunner::replay() {
@@ -141,6 +139,7 @@ void CommandRunner::step() {
   if (withdraws_) return step_withdrawal();
   if (!in_place()) peers_.pause();
   if (running_) return;
+  retry_.cancel();
   if (!output_) return run_before_lease();
   if (wanted_.empty()) return;
   if (wanted_ != done_) return run_after_lease();
@@ -217,6 +216,7 @@ void CommandRunner::step_withdrawal() {
   const std::string& command = settings_.commands.shutdown;
   if (!output_ || command.empty()) return end_withdrawal();
   output_.reset();
+  forget_record();  // a run that finds it would take the commands of the start as done
   auto running = parts_.host.run_command(
       {.command = command, .variables = done_, .input = "\n", .deadline = settings_.deadline},
       [this](const ShellEnd& end) {
@@ -232,10 +232,14 @@ void CommandRunner::step_withdrawal() {
 
 // This must be the last statement: the receiver may destroy this object.
 void CommandRunner::end_withdrawal() {
+  forget_record();
+  if (const auto done = std::exchange(withdrawn_, nullptr)) done();
+}
+
+void CommandRunner::forget_record() {
   save_.cancel();
   const CommandPlace place = parts_.host.command_place();
   if (!place.file.empty()) ::unlink(place.file.c_str());
-  if (const auto done = std::exchange(withdrawn_, nullptr)) done();
 }
 
 void CommandRunner::on_peers() {
@@ -256,13 +260,19 @@ void CommandRunner::save() {
   saved_ = parts_.loop.now();
   const CommandPlace place = parts_.host.command_place();
   if (!output_ || place.file.empty() || place.where.empty()) return;
-  const CommandRecord record{.where = place.where,
-                             .commands = settings_.commands,
-                             .output = *output_,
-                             .variables = done_,
-                             .peers = peers_.record()};
+  CommandRecord record{.where = place.where,
+                       .commands = settings_.commands,
+                       .deadline = settings_.deadline,
+                       .output = *output_,
+                       .variables = done_,
+                       .peers = peers_.record()};
+  if (kept_ == record) return;
+  kept_.reset();
   const auto written = write_file_atomically(place.file, encode_command_record(record), 0600);
-  if (written) return;
+  if (written) {
+    kept_ = std::move(record);
+    return;
+  }
   log::warning("what the commands have done is not kept: the next start runs all of them again",
                {{"file", place.file}, {"why", written.error().text}});
 }

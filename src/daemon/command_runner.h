@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The commands of the extension backend as they run on this host.
 //
-//   start() ─▶ PreStartupCommand ─▶ output() ─▶ (the lease) ─▶ set_host() ─▶ PostStartupCommand
-//                 └ retried for ever                               │  └ retried for ever
-//              withdraw() ─▶ SubnetRemoveCommands ─▶ ShutdownCommand └─▶ PeerCommands
+//   start() ─▶ PreStartupCommand ─▶ output() ─▶ (the lease) ─▶ set_lease() ─▶ PostStartupCommand
+//                 └ retried for ever                                │  └ retried for ever
+//              withdraw() ─▶ SubnetRemoveCommands ─▶ ShutdownCommand  └─▶ PeerCommands
 //
 // What they have done is kept in a file, so that the next run of flanneld goes on with it: the two
 // commands of the start are run once on a boot.
@@ -51,9 +51,8 @@ class CommandRunner {
   // Other commands take the place of those that run: what the former ones have made for peers is
   // removed and made anew, and the commands of the start are run if they are others.
   void reconfigure(const CommandSettings& settings);
-  // The values for PostStartupCommand; none: there is no lease yet.
-  void set_host(std::vector<std::string> variables);
-  void set_peers(std::vector<CommandPeer> peers);
+  // The values for PostStartupCommand, and all peers. Not called before there is a lease.
+  void set_lease(std::vector<std::string> variables, std::vector<CommandPeer> peers);
   // As in PeerCommands; what waits for another attempt is tried now.
   void replay();
   // Undoes all, and makes nothing from now on. `done` is called once, perhaps at once.
@@ -78,6 +77,7 @@ class CommandRunner {
   void end_withdrawal();
   void on_peers();
   void save();
+  void forget_record();
   void save_soon();
 
   CommandSettings settings_;
@@ -90,6 +90,7 @@ class CommandRunner {
   SubscriptionPtr running_;  // a command that is of no peer
   std::function<void()> withdrawn_;
   bool withdraws_ = false;
+  std::optional<CommandRecord> kept_;  // what the file has; nullopt: not known
   TimePoint saved_ = {};
   Timer retry_{parts_.loop, [this] { step(); }};
   Timer save_{parts_.loop, [this] { save(); }};

@@ -104,7 +104,8 @@ Result<void> Dataplanes::renew(Dataplane& plane, const NetworkConfig& config, Ma
     plane.host.tun_device = plane.path->device();
   }
   const Companion companion = plane.backend->companion(plane.host);
-  if (const auto* commands = std::get_if<CommandSettings>(&companion)) {
+  const auto* commands = std::get_if<CommandSettings>(&companion);
+  if (commands != nullptr && plane.commands) {  // null: at the end of this process
     plane.commands->reconfigure(*commands);
     plane.host.startup_output = plane.commands->output();
   }

@@ -68,7 +68,8 @@ class Host {
   // no store yet. The second: nothing is kept any more. Neither waits for the disk.
   virtual void keep_state(KeptState state, std::vector<ListedLease> leases) = 0;
   virtual void forget_state() = 0;
-  // Makes other ones, which are kept in their place. A failure changes nothing.
+  // Makes other ones, which are kept in their place. ErrorKind::conflict: they are the operator's,
+  // and nothing has changed; after another failure either may be kept.
   virtual Result<WireguardIdentity> replace_wireguard_keys() = 0;
   // Keeps these in place of those.
   virtual Result<void> keep_wireguard_keys(const WireguardIdentity& keys) = 0;

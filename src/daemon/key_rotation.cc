@@ -4,12 +4,18 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/problem_kinds.h"
 
 namespace flannel {
 
 void KeyRotation::begin(const WireguardIdentity& now, Done done) {
   const auto next = parts_.host.replace_wireguard_keys();
-  if (!next) return done(tl::unexpected(next.error()));
+  if (!next) {
+    if (next.error().kind != ErrorKind::conflict) keep(now);
+    return done(tl::unexpected(next.error()));
+  }
+  unkept_.reset();
+  keep_again_.cancel();
   log::info("this host takes another WireGuard key",
             {{"public_key", to_string(next->key)}, {"was", to_string(now.key)}});
   under_way_ = UnderWay{now, *next, std::move(done)};
@@ -35,16 +41,34 @@ void KeyRotation::give_up(Error why) {
   late_.cancel();
   log::warning("the former WireGuard key stays in use",
                {{"public_key", to_string(over.former.key)}, {"why", why.text}});
-  if (const auto kept = parts_.host.keep_wireguard_keys(over.former); !kept) {
-    log::error("the former WireGuard key cannot be kept; the next start has the new one",
-               {{"why", kept.error().text}});
-  }
+  keep(over.former);
   if (const auto used = parts_.use(over.former); !used) {
     log::error("the kernel refuses the former WireGuard key; flanneld goes on trying",
                {{"why", used.error().text}});
   }
   parts_.announce();
   over.done(Failure(std::move(why).during("the former key stays in use")));
+}
+
+// The next start would have another key than the lease.
+void KeyRotation::keep(const WireguardIdentity& keys) {
+  const auto kept = parts_.host.keep_wireguard_keys(keys);
+  if (kept) {
+    unkept_.reset();
+    pauses_.reset();
+  } else {
+    unkept_ = keys;
+    unkept_why_ = kept.error().text;
+    keep_again_.arm_after(pauses_.next());
+  }
+  parts_.on_state();
+}
+
+void KeyRotation::append_problems(std::vector<Problem>& all) const {
+  if (!unkept_) return;
+  all.push_back(make_problem(kWireguardKeyNotKept, "",
+                             "the next start may take another WireGuard key than " +
+                                 to_string(unkept_->key) + ", which is in use: " + unkept_why_));
 }
 
 // The kernel repeats a handshake after 5 s only. A device that loses its key and gets it again

@@ -9,6 +9,7 @@
 //
 //   begin ─▶ key file ─▶ devices ─▶ lease ── the store has it ──▶ done
 //                                     └── not within kLongest ──▶ the former key in all three
+//                                                                 (the file: until it has it)
 //
 // A crash anywhere leaves the key of the file as the only one: the next start gives it to the
 // devices and announces it.
@@ -17,7 +18,11 @@
 #include <chrono>
 #include <functional>
 #include <optional>
+#include <string>
+#include <vector>
 
+#include "base/backoff.h"
+#include "base/problem.h"
 #include "base/result.h"
 #include "daemon/host.h"
 #include "loop/loop.h"
@@ -40,6 +45,7 @@ class KeyRotation {
     // Gives the devices these keys. Fails if the kernel has refused them.
     std::function<Result<void>(const WireguardIdentity&)> use;
     std::function<void()> announce;  // the keys that are in use
+    std::function<void()> on_state;  // append_problems() may have another result
   };
   using Done = std::function<void(Result<RotatedKey>)>;
 
@@ -59,6 +65,7 @@ class KeyRotation {
   bool is_under_way() const { return under_way_.has_value() || repeat_.armed(); }
   // The store has our lease with this key.
   void on_announced(const WireguardKey& key);
+  void append_problems(std::vector<Problem>& all) const;
 
  private:
   struct UnderWay {
@@ -68,6 +75,7 @@ class KeyRotation {
   };
 
   void give_up(Error why);
+  void keep(const WireguardIdentity& keys);
   void repeat_handshakes();
 
   Parts parts_;
@@ -78,6 +86,10 @@ class KeyRotation {
                          "the store has not taken the lease with the new key in time"});
               }};
   Timer repeat_{parts_.loop, [this] { repeat_handshakes(); }};
+  std::optional<WireguardIdentity> unkept_;  // the keys in use, in place of which others are kept
+  std::string unkept_why_;
+  Backoff pauses_{std::chrono::seconds(1), std::chrono::minutes(1)};
+  Timer keep_again_{parts_.loop, [this] { keep(WireguardIdentity(*unkept_)); }};
 };
 
 }  // namespace flannel

@@ -215,6 +215,7 @@ class Network {
   // network_keys.cc: the WireGuard key of this host.
   Result<void> check_key_can_change() const;
   void leave_key_to_older_host();
+  void on_key_left(const Result<RotatedKey>& left);
   Result<void> use_keys(const WireguardIdentity& keys);
 
   // network_problems.cc

@@ -127,6 +127,8 @@ void Network::keep_former_networks(const std::vector<IpPrefix>& former) {
 void Network::announce_changes() {
   const Announced present{config_, underlay()};
   if (announced_ == present || !is_prepared()) return;
+  const auto& keys = planes_.ours().host.wireguard;
+  if (keys && keys->key.is_zero()) return;  // KeyRotation gives it back in this turn
   announced_ = present;
   lease_->reconfigure(config_);
 }

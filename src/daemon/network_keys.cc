@@ -56,12 +56,24 @@ void Network::leave_key_to_older_host() {
     const ListedLease* theirs = table().find(other->subnet);
     if (theirs == nullptr || identity().owns(other) || !(theirs->age() < own->age())) continue;
     leave_key_at_ = parts_.loop.now() + kLeavePause;
-    log::error("an older lease of another host has our WireGuard key; this host takes another one",
-               {{"its_public_ip", to_string(other->attributes.public_ips())},
-                {"its_subnet", to_string(other->subnet)},
-                {"cure", "none needed; a template of machines should have no wireguard-key file"}});
-    return rotate_wireguard_key([](const Result<RotatedKey>&) {});
+    log::warning(
+        "an older lease of another host has our WireGuard key, which this host leaves to it",
+        {{"its_public_ip", to_string(other->attributes.public_ips())},
+         {"its_subnet", to_string(other->subnet)},
+         {"note", "a template of machines should have no wireguard-key file"}});
+    return rotate_wireguard_key([this](const Result<RotatedKey>& left) { on_key_left(left); });
   }
+}
+
+void Network::on_key_left(const Result<RotatedKey>& left) {
+  if (left) return;
+  const bool is_given = left.error().kind == ErrorKind::conflict;
+  if (is_given) leave_key_at_ = kNever;  // it stays until the operator starts another process
+  log::error(is_given
+                 ? "this host cannot leave its WireGuard key to the other host by itself; peers "
+                   "send to one of the two only"
+                 : "this host has not left its WireGuard key to the other host, trying again",
+             {{"why", left.error().text}});
 }
 
 Result<void> Network::use_keys(const WireguardIdentity& keys) {

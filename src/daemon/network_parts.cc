@@ -54,7 +54,8 @@ KeyRotation::Parts Network::rotation_parts() {
   return {.loop = parts_.loop,
           .host = parts_.host,
           .use = [this](const WireguardIdentity& keys) { return use_keys(keys); },
-          .announce = [this] { lease_->reconfigure(config_); }};
+          .announce = [this] { lease_->reconfigure(config_); },
+          .on_state = [this] { parts_.on_state(); }};
 }
 
 // Peers send nothing to a host without a lease, not even answers.

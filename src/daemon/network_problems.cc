@@ -39,6 +39,7 @@ void Network::append_problems(std::vector<Problem>& all) const {
   append_lease_problems(all);
   feed_.append_problems(all);
   overlay_.append_problems(all);
+  rotation_.append_problems(all);
   // Without an underlay or a device all peers are silent, and the reason has its own problem.
   const bool can_send = overlay_.host_in_place() && !any_critical(underlay_check_.problems());
   if (can_send) prober_.append_problems(all);

@@ -213,8 +213,7 @@ void Overlay::pass_to_commands(Dataplane& plane) {
     }
     if (reached.v4 || reached.v6) peers.push_back(command_peer(reached, lease->attributes));
   }
-  plane.commands->set_host(host_variables(networks_, *own_));
-  plane.commands->set_peers(std::move(peers));
+  plane.commands->set_lease(host_variables(networks_, *own_), std::move(peers));
 }
 
 // A peer that announces another backend may still send to us by this one.

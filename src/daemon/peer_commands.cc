@@ -148,7 +148,7 @@ void PeerCommands::run(Peers::iterator at, const std::string& command, const Com
 }
 
 void PeerCommands::remove(Peers::iterator at) {
-  at->second.is_replayed = false;
+  at->second.is_done = at->second.is_replayed = false;
   const Made made = *at->second.made;
   if (made.remove.empty()) return removed(at);
   run(at, made.remove, made.values, &PeerCommands::remove_ended);
@@ -157,9 +157,9 @@ void PeerCommands::remove(Peers::iterator at) {
 void PeerCommands::removed(Peers::iterator at) {
   Peer& peer = at->second;
   peer.made.reset();
-  peer.is_done = peer.cleans = false;
+  peer.cleans = false;
   peer.failed_removals = 0;
-  step(IpPrefix(at->first));
+  queue(at);
   parts_.on_state();
 }
 
@@ -178,6 +178,7 @@ void PeerCommands::remove_ended(Peers::iterator at, std::string failure) {
 void PeerCommands::add(Peers::iterator at) {
   Peer& peer = at->second;
   peer.made = Made{*peer.wanted, commands_.add, commands_.remove};
+  peer.failed_removals = 0;
   if (commands_.add.empty()) return add_ended(at, {});
   run(at, commands_.add, CommandPeer(*peer.wanted), &PeerCommands::add_ended);
 }
@@ -208,13 +209,15 @@ void PeerCommands::try_later(Peers::iterator at, std::string_view command, std::
   parts_.on_state();
 }
 
+// What is to be removed counts as begun already: its command may begin before the next record.
 std::vector<CommandRecord::Peer> PeerCommands::record() const {
   std::vector<CommandRecord::Peer> all;
   for (const auto& [name, peer] : peers_) {
     const bool by_others =
         peer.made && (peer.made->add != commands_.add || peer.made->remove != commands_.remove);
     if (by_others || (!peer.made && !peer.wanted)) continue;
-    all.push_back({peer.made ? peer.made->values : *peer.wanted, peer.is_done || peer.is_replayed});
+    const bool is_done = (peer.is_done || peer.is_replayed) && !must_be_removed(peer);
+    all.push_back({peer.made ? peer.made->values : *peer.wanted, is_done});
   }
   return all;
 }

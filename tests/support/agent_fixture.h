@@ -207,9 +207,11 @@ class AgentTest : public ::testing::Test {
     Result<WireguardIdentity> replace_wireguard_keys() override {
       if (!test.key_stays_.empty()) return fail(ErrorKind::conflict, test.key_stays_);
       test.kept_key_ += 10;
+      if (!test.key_write_fails_.empty()) return fail(ErrorKind::system, test.key_write_fails_);
       return wireguard_keys();
     }
     Result<void> keep_wireguard_keys(const WireguardIdentity& keys) override {
+      if (!test.key_write_fails_.empty()) return fail(ErrorKind::system, test.key_write_fails_);
       test.kept_key_ = keys.key.bytes[0];
       return {};
     }
@@ -358,6 +360,8 @@ class AgentTest : public ::testing::Test {
   int fresh_ids_ = 0;
   std::uint8_t kept_key_ = 1;  // each byte of the WireGuard key that this host keeps
   std::string key_stays_;      // why the key cannot be replaced; empty: it can
+  std::string
+      key_write_fails_;  // after another key has been written, as an fsync; empty: it does not
   bool renumber_ = false;
   std::optional<DrainNote> note_at_start_;  // the next start_agent() is drained
   bool last_chance_ = false;                // draw the last random number instead of the first

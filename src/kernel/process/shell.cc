@@ -38,10 +38,9 @@ exit $status)";
 constexpr std::string_view kSystemFolders = "/usr/local/sbin:/usr/sbin:/sbin";
 
 // Variables that begin so have secrets, or are messages of the service manager to this process.
-constexpr auto kWithheld =
-    std::to_array<std::string_view>({"FLANNELD_", "FLANNELCTL_", "CONSUL_", "ETCD",
-                                     "WIREGUARD_KEY_FILE=", "NOTIFY_SOCKET=", "LISTEN_",
-                                     "WATCHDOG_", "CREDENTIALS_DIRECTORY=", "PATH="});
+constexpr auto kWithheld = std::to_array<std::string_view>(
+    {"FLANNEL", "CONSUL_", "ETCD", "WIREGUARD_KEY_FILE=", "NOTIFY_SOCKET=", "LISTEN_", "WATCHDOG_",
+     "CREDENTIALS_DIRECTORY=", "PATH="});
 
 std::vector<std::string> environment_with(const std::vector<std::string>& variables) {
   std::vector<std::string> all;

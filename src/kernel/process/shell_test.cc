@@ -74,14 +74,17 @@ TEST_F(ShellTest, ValuesAreInTheEnvironmentAndNeverCode) {
 
 TEST_F(ShellTest, SecretsOfTheDaemonAreNotInTheEnvironment) {
   ::setenv("FLANNELD_ETCD_PASSWORD", "hunter2", 1);
+  ::setenv("FLANNEL_OPTIONS", "--etcd-password=hunter2", 1);  // of the unit
   ::setenv("CONSUL_HTTP_TOKEN", "hunter2", 1);
   ::setenv("NOTIFY_SOCKET", "/run/hunter2", 1);
   ::setenv("IF_NAME", "mine", 1);
   ::setenv("SUBNET", "hunter2", 1);
-  const ShellEnd end = run({.command = "env", .variables = {"SUBNET=10.5.2.0/24"}});
+  const ShellEnd end =
+      run({.command = "env", .variables = {"SUBNET=10.5.2.0/24", "FLANNEL_VALUE=ours"}});
   EXPECT_EQ(end.output.find("hunter2"), std::string::npos) << end.output;
   EXPECT_NE(end.output.find("IF_NAME=mine\n"), std::string::npos);
   EXPECT_NE(end.output.find("SUBNET=10.5.2.0/24\n"), std::string::npos);
+  EXPECT_NE(end.output.find("FLANNEL_VALUE=ours\n"), std::string::npos);
   EXPECT_NE(end.output.find(":/usr/sbin:/sbin\n"), std::string::npos);
 }
 
