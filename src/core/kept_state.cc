@@ -116,10 +116,15 @@ class Line {
 Result<Change> change_of(std::string_view text) {
   Line line = TRY(Line::parse(text));
   const Revision revision = TRY(line.number("Revision"));
-  if (line.has("Key")) return RecordPut{TRY(line.record())};
-  if (line.has("Gone")) return RecordGone{TRY(line.text("Gone")), revision};
-  if (line.has("Config")) return ConfigPut{{TRY(line.text("Config")), revision}};
-  return ConfigGone{revision};
+  // A return within an initializer leaks what has been made of it before.
+  if (line.has("Key")) {
+    Record record = TRY(line.record());
+    return RecordPut{std::move(record)};
+  }
+  if (!line.has("Gone") && !line.has("Config")) return ConfigGone{revision};
+  std::string what = TRY(line.text(line.has("Gone") ? "Gone" : "Config"));
+  if (line.has("Gone")) return RecordGone{std::move(what), revision};
+  return ConfigPut{{std::move(what), revision}};
 }
 
 // "10.5.52.0-24 17 12 e {...}": the key, the revisions of its last change and of its creation, "e"
@@ -174,7 +179,8 @@ Result<KeptState> state_of(Line& header) {
   state.saved.wall = std::chrono::sys_seconds(seconds(TRY(header.number("Time", kLatestTime))));
   state.saved.by_server = TRY(header.yes("TimeOfServer"));
   state.saved.by_hardware = TRY(header.yes("TimeOfHardware"));
-  state.config = {TRY(header.text("Config")), TRY(header.number("ConfigRevision"))};
+  state.config.text = TRY(header.text("Config"));
+  state.config.revision = TRY(header.number("ConfigRevision"));
   state.lease.record = TRY(header.record());
   if (header.has("Ends")) state.lease.ends = TimePoint(nanoseconds(TRY(header.number("Ends"))));
   state.lease.life = nanoseconds(TRY(header.number("Life")));
@@ -208,7 +214,8 @@ std::string encode_kept_state(const KeptState& state, std::span<const ListedLeas
 Result<RestoredState> decode_kept_state(std::string_view text) {
   const std::string_view first = TRY(take_line(text));
   Line header = TRY(Line::parse(first));
-  RestoredState restored{.state = TRY(state_of(header)), .snapshot = {}};
+  RestoredState restored;
+  restored.state = TRY(state_of(header));
   for (std::int64_t left = TRY(header.number("Changes")); left > 0; --left) {
     const std::string_view line = TRY(take_line(text));
     restored.state.history.push_back(TRY(change_of(line)));

@@ -91,7 +91,9 @@ Result<void> Agent::begin_offline(const Snapshot& snapshot) {
   KeptLease lease = kept_->lease;
   lease.ends = TRY(end_of_kept_lease(*kept_, now));
   TRY(check_moves(kept_->config.text));
-  const Lease own{TRY(decode_subnet_key(lease.record.key)), TRY(decode_lease(lease.record))};
+  Lease own;
+  own.subnet = TRY(decode_subnet_key(lease.record.key));
+  own.attributes = TRY(decode_lease(lease.record));
   auto network = TRY(open_offline(own));
   kept_since_ = in_words(kept_->saved, now, lease.ends);
   log::warning("the store does not answer; this host goes on with what it knew before",

@@ -9,19 +9,22 @@
 #include "simulation/judge.h"
 
 namespace flannel::simulation {
+
 // A host that begins without its store has a lease that stands there. Only what others have done to
-// it since its daemon ended, or a clock that stood still, can be unknown to it.
+// it since its daemon ended, or since it was renewed last, or a clock that stood still, can be
+// unknown to it.
 void Judge::judge_beginning(Host& host) const {
   if (!host.lease() || std::exchange(host.has_begun, true)) return;
   if (host.process().connected() || !host.believes_to_hold()) return;
-  const bool unsure =
-      timeline_.now() < host.stood_still_until + host.keeper_options.ttl + kInFlight;
+  const TimePoint now = timeline_.now();
+  const Duration unheard = host.keeper_options.ttl + kInFlight;
+  const TimePoint known =
+      host.holds_without_end() ? TimePoint(Duration(1)) : std::min(host.stopped_at, now - unheard);
   const auto subnets = values_of(host.lease()->subnet);
-  const bool robbed = std::ranges::any_of(subnets, [&](const IpPrefix& subnet) {
-    return store_.fates().robbed_at(subnet) >= host.stopped_at;
-  });
+  const bool robbed = std::ranges::any_of(
+      subnets, [&](const IpPrefix& subnet) { return store_.fates().robbed_at(subnet) >= known; });
   const Record* record = store_.find(encode_subnet_key(host.lease()->subnet));
-  if (record != nullptr || unsure || robbed) return;
+  if (record != nullptr || robbed || now < host.stood_still_until + unheard) return;
   violation_(fmt::format("{} begins with {}, which has ended", host.name(),
                          to_string(host.lease()->subnet)));
 }
