@@ -50,7 +50,7 @@ def write_many(store, number):
         puts.append(f"put {PREFIX}/subnets/{subnet_of}-28 {json.dumps(json.dumps(value, separators=(',', ':')))}")
     for first in range(0, number, 100):
         lines = "\n".join(puts[first : first + 100])
-        store.etcdctl("txn", input=f"\n{lines}\n\n")
+        store.etcdctl("txn", input=f"\n{lines}\n\n\n")
 
 
 def readyz(host):

@@ -127,9 +127,10 @@ void restart_alone(World& world) {
   host.cut(true);
   host.crash();
   if (boots) host.reboot();
-  if (boots) set_clock(world, host, off);
-  world.in(off, [&host] {
-    if (!host.running() && !host.gone) host.start();
+  world.in(off, [&world, &host, boots, off] {
+    if (host.running() || host.gone) return;
+    if (boots) set_clock(world, host, off);
+    host.start();
   });
   world.in(away, [&host] { host.cut(false); });
 }
