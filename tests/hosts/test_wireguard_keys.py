@@ -11,7 +11,6 @@ import subprocess
 import threading
 import time
 
-import pytest
 
 from lab import wait_until
 from lab.cluster import Cluster
@@ -49,21 +48,22 @@ def rotate(host, **options):
     return said["former_public_key"], said["public_key"]
 
 
-@pytest.mark.parametrize("families", ["v4", "dual"])
-def test_a_rotation_loses_no_packet(lab, families):
-    cluster = Cluster(lab, "etcd", "wireguard", families=families).start(containers=True)
+def test_a_rotation_loses_no_packet(lab):
+    cluster = Cluster(lab, "etcd", "wireguard", families="dual").start(containers=True)
     one, two = cluster.hosts
     for version in cluster.versions:
         reached(one.container, two.container.at(version))
     lost = []
-    for host in one, two, one, two:
+    for host in one, two:
         with (
             EchoStreams(cluster, one.container, two.container, every=0.02) as there,
             EchoStreams(cluster, two.container, one.container, every=0.02) as back,
         ):
             had = wireguard_key(host)
-            assert rotate(host) == (had, wireguard_key(host))
-            assert wireguard_key(host) != had
+            former, present = rotate(host)
+            assert former == had != present
+            # Soon after, the device is without its key for a moment.
+            wait_until(lambda host=host, present=present: wireguard_key(host) == present, "the key")
             cluster.wait_complete()
             there.more(50)
             back.more(50)
