@@ -11,7 +11,6 @@ import subprocess
 import threading
 import time
 
-
 from lab import wait_until
 from lab.cluster import Cluster
 from lab.flanneld import ctl
