@@ -20,7 +20,8 @@ using nlohmann::ordered_json;
 using std::chrono::nanoseconds;
 using std::chrono::seconds;
 
-constexpr std::int64_t kFormat = 1;  // of this format
+// The version of the format that this release reads and writes.
+constexpr std::int64_t kFormat = 1;
 // No sum of a time and a duration within these limits overflows.
 constexpr std::int64_t kLargest = std::int64_t{1} << 61;
 constexpr std::int64_t kLatestTime = std::int64_t{1} << 33;  // in seconds, the year 2242
@@ -196,11 +197,11 @@ bool are_comparable(const HostClock& saved, const HostClock& now) {
   return (saved.by_server && now.by_server) || (saved.by_hardware && now.by_hardware);
 }
 
-std::string as_text(std::chrono::sys_seconds time) {
+}  // namespace
+
+std::string in_utc(std::chrono::sys_seconds time) {
   return fmt::format("{:%F %T} UTC", time);
 }
-
-}  // namespace
 
 std::string encode_kept_state(const KeptState& state, std::span<const ListedLease> leases) {
   std::string text = line_of(header_of(state, leases.size()));
@@ -246,7 +247,7 @@ Result<TimePoint> end_of_kept_lease(const KeptState& kept, const HostClock& now)
   const auto ended = [&] {
     return fail(ErrorKind::conflict,
                 fmt::format("the lease that this host had ends at {}, so it may be another's now",
-                            as_text(wall_end)));
+                            in_utc(wall_end)));
   };
   const bool same_boot =
       !now.boot.empty() && now.boot == saved.boot && now.since_boot >= saved.since_boot;
@@ -270,7 +271,7 @@ Result<TimePoint> end_of_kept_lease(const KeptState& kept, const HostClock& now)
     return fail(
         ErrorKind::unavailable,
         fmt::format("the clock of this host shows a time before {}, when its state was kept",
-                    as_text(saved.wall)));
+                    in_utc(saved.wall)));
   }
   // Each of the two times may be wrong by so much, and both are rounded down to seconds.
   const auto sure_left = wall_end - now.wall - 2 * kClockError - seconds(1);

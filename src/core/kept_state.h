@@ -4,6 +4,7 @@
 // where the one before ended, also while the store is away. Format: docs/kept-state.md.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <span>
 #include <string>
@@ -50,6 +51,9 @@ inline constexpr std::size_t kMaxKeptState = 256 << 20;
 std::string encode_kept_state(const KeptState& state, std::span<const ListedLease> leases);
 // ErrorKind::invalid: `text` is not what encode_kept_state() writes.
 Result<RestoredState> decode_kept_state(std::string_view text);
+
+// For people: "2026-12-01 10:00:00 UTC".
+std::string in_utc(std::chrono::sys_seconds time);
 
 // Returns when the lease of `kept` ends, on the clock since the boot of `now`; kNever: it is a
 // reservation. An error says why the lease cannot be used without asking the store.

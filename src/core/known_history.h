@@ -93,7 +93,7 @@ class HistoryProof {
   void take_unknown(const Change& change);
 
   std::vector<Known> known_;
-  Revision last_ = 0;    // of the known changes
+  Revision last_ = 0;    // the greatest revision of the known changes
   Revision listed_ = 0;  // 0: this is no watch after a list
   bool refuted_ = false;
   bool stood_ = false;

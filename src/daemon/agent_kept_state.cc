@@ -2,7 +2,6 @@
 // The part of Agent that goes on with what an earlier run knew of the cluster, and that keeps what
 // this run knows for the next one. The rule by which a host may go on without its store is that of
 // end_of_kept_lease(): docs/guarantees.md has it for people.
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -18,17 +17,13 @@
 namespace flannel {
 namespace {
 
-std::string utc(std::chrono::sys_seconds time) {
-  return fmt::format("{:%F %T} UTC", time);
-}
-
 // "as of 2026-12-01 10:00:00 UTC; the lease ends at 2026-12-02 08:00:00 UTC"
 std::string in_words(const HostClock& saved, const HostClock& now, TimePoint ends) {
-  const std::string since = "as of " + utc(saved.wall);
+  const std::string since = "as of " + in_utc(saved.wall);
   if (ends == kNever) return since + "; the lease is a reservation and does not end";
   const auto left = std::chrono::floor<std::chrono::seconds>(ends - now.since_boot);
   return fmt::format("{}; the lease ends at {}, and packets go on after it", since,
-                     utc(now.wall + left));
+                     in_utc(now.wall + left));
 }
 
 // Only the stores know which of them decides.

@@ -96,6 +96,16 @@ def test_a_host_starts_without_its_store_and_finds_all_as_it_is_when_that_is_bac
     assert cluster.subnets() == before
 
 
+def host_without_store(lab):
+    """A host that has kept its state, whose daemon is stopped, and whose store is away."""
+    cluster = Cluster(lab, "etcd", hosts=1).start()
+    host = cluster.hosts[0]
+    wait_kept(host)
+    host.daemon.stop()
+    cluster.store.stop()
+    return host
+
+
 def test_what_changed_while_it_was_down_is_known_without_a_list(lab):
     """The network has more than 1,000 leases; one with fewer is listed at each start."""
     cluster = Cluster(lab, "etcd").start()
@@ -152,11 +162,7 @@ def test_a_host_that_shall_not_start_without_its_store_waits(lab):
 
 def test_after_a_boot_a_host_whose_clock_nobody_vouches_for_waits(lab):
     """The file says that it is of another boot, and this machine's clock may be right or not."""
-    cluster = Cluster(lab, "etcd", hosts=1).start()
-    host = cluster.hosts[0]
-    wait_kept(host)
-    host.daemon.stop()
-    cluster.store.stop()
+    host = host_without_store(lab)
     lines = gzip.decompress(kept(host).read_bytes()).decode().replace(header(host)["Boot"], "other-boot")
     lines = lines.replace('"TimeOfServer":true', '"TimeOfServer":false')
     lines = lines.replace('"TimeOfHardware":true', '"TimeOfHardware":false')
@@ -169,11 +175,7 @@ def test_after_a_boot_a_host_whose_clock_nobody_vouches_for_waits(lab):
 
 def test_a_host_with_another_address_waits_for_its_store(lab):
     """It may be a copy of the one that has the lease."""
-    cluster = Cluster(lab, "etcd", hosts=1).start()
-    host = cluster.hosts[0]
-    wait_kept(host)
-    host.daemon.stop()
-    cluster.store.stop()
+    host = host_without_store(lab)
     host.daemon.flags.append("--public-ip=192.0.2.99")
     host.daemon.start()
     wait_until(lambda: "192.0.2.99 now" in readyz(host), lambda: readyz(host))
