@@ -27,6 +27,7 @@ PASSWORD = ["--etcd-username=u", "--etcd-password=not-to-be-seen"]
 def test_a_log_of_json_has_an_object_on_each_line_and_no_password(lab):
     cluster = Cluster(lab, hosts=1, flags=["--log-format=json", "-v=4", *PASSWORD]).start()
     one = cluster.hosts[0]
+    one.daemon.wait_log('"message":"Subnet added"')  # the store's own news come after the daemon is ready
     log = one.daemon.log()
     log = log[: log.rindex("\n")]  # a line may be half written
     lines = [json.loads(line) for line in log.splitlines()]
