@@ -83,12 +83,14 @@ bool Claims::had_to_be_left(std::string_view what, IpAddress owner, TimePoint si
   });
 }
 
-bool Claims::was_kept(std::string_view what, IpAddress owner, TimePoint since) const {
+bool Claims::was_kept(std::string_view what, IpAddress owner, TimePoint since,
+                      const std::set<std::string>& unrecognised) const {
   const auto found = claims_.find(what);
   if (found == claims_.end()) return false;
   const auto& all = found->second;
   return std::ranges::any_of(all, [&](const Claim& own) {
-    return own.owner == owner && own.since <= since && own.until >= since && lasts(all, own);
+    return own.owner == owner && own.since <= since && own.until >= since && lasts(all, own) &&
+           !unrecognised.contains(own.key);
   });
 }
 

@@ -32,9 +32,10 @@ class Claims {
   // keys `unrecognised` do not count.
   bool had_to_be_left(std::string_view what, IpAddress owner, TimePoint since,
                       const std::set<std::string>& unrecognised = {}) const;
-  // Whether records of the owner's have had it since then without a gap, or until the owner itself
-  // wrote something else.
-  bool was_kept(std::string_view what, IpAddress owner, TimePoint since) const;
+  // Whether records of the owner's, at other keys than the `unrecognised`, have had it since then
+  // without a gap, or until the owner itself wrote something else.
+  bool was_kept(std::string_view what, IpAddress owner, TimePoint since,
+                const std::set<std::string>& unrecognised) const;
 
  private:
   struct Claim {

@@ -97,6 +97,7 @@ class Host {
   void rename();
   // Its record names its node and boot, by which it finds it again under any address.
   void is_known_by_node() { known_by_node_ = true; }
+  bool known_by_node() const { return known_by_node_; }
   // It has another address, or its address is another's as well: without such a record its subnet
   // is lost.
   void lose_address();

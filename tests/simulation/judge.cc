@@ -116,11 +116,14 @@ void Judge::judge_other_subnet(const Host& host, const IpPrefix& before,
   // A record without a node, as people write it, is not known to be of a host that changed its
   // address.
   const bool edited = host.addresses > 1 && fates.robbed_at(before) != TimePoint{};
+  // Its node id went, and then it booted.
+  const bool nameless = host.has_booted && !host.known_by_node();
   // A record of other families is not taken over.
+  const bool other_families = host.last_subnet->v4.has_value() != now.v4.has_value() ||
+                              host.last_subnet->v6.has_value() != now.v6.has_value();
   const bool lost =
-      host.only_record && (store_.gave_cause_to_drop(before, host.first_ip(), *host.only_record) ||
-                           host.last_subnet->v4.has_value() != now.v4.has_value() ||
-                           host.last_subnet->v6.has_value() != now.v6.has_value());
+      (host.only_record && store_.gave_cause_to_drop(before, host.first_ip(), *host.only_record)) ||
+      ((host.only_record || nameless) && other_families);
   // The network was smaller in the backup to which the store went.
   const auto& range = host.process().config()->at(before.family());
   const bool outside = range && !range->network.contains(before);
