@@ -20,9 +20,6 @@ bool is_lease_of_a_host(const Result<LeaseAttributes>& attributes) {
   return attributes && std::ranges::any_of(values_of(attributes->public_ips()), can_be_a_host);
 }
 
-// Between two attempts to exchange a record, of which the first has failed.
-constexpr auto kExchangePause = std::chrono::minutes(1);
-
 }  // namespace
 
 void LeaseKeeper::acquire(TimePoint now, const Snapshot& snapshot, Acts& acts) {
@@ -48,12 +45,27 @@ void LeaseKeeper::choose(TimePoint now, const DecodedRecords& records, Acts& act
 void LeaseKeeper::exchange(TimePoint now, const Snapshot& snapshot, Acts& acts) {
   auto choice = choose_exchange(decode_records(snapshot.records));
   if (choice) {
-    exchange_at_ = kNever;
+    end_exchange();
     return carry_out(now, *choice, acts);
   }
-  exchange_at_ = now + kExchangePause;
-  report(std::move(choice).error().during("change the families of the lease"), acts);
+  exchange_at_ = now + exchange_pause_.next(random_);
+  exchange_error_ = std::move(choice).error().during("change the families of the lease");
+  acts.emplace_back(ReportError{*exchange_error_});
   reclaim(now, snapshot, acts);
+}
+
+void LeaseKeeper::end_exchange() {
+  exchange_at_ = kNever;
+  exchange_error_.reset();
+  exchange_pause_.reset();
+}
+
+// The pause is not shorter than the first one, since anybody who writes to the store can make
+// records go.
+void LeaseKeeper::try_exchange_sooner(TimePoint now) {
+  if (!exchange_error_) return;
+  exchange_pause_.reset();
+  exchange_at_ = std::min(exchange_at_, now + exchange_pause_.next(random_));
 }
 
 Result<SubnetChoice> LeaseKeeper::choose_exchange(const DecodedRecords& records) const {

@@ -45,7 +45,8 @@ LeaseKeeper::LeaseKeeper(KeeperOptions options, NetworkConfig config, PublicIps 
       random_(std::move(random)),
       backoff_(seconds(1), longest_pause(options)),
       lost_backoff_(milliseconds(200), longest_pause(options)),
-      write_back_pause_(seconds(1), seconds(30)) {}
+      write_back_pause_(seconds(1), seconds(30)),
+      exchange_pause_(std::chrono::minutes(1), std::chrono::hours(1)) {}
 
 std::vector<KeeperAct> LeaseKeeper::start(TimePoint) {
   Acts acts;
@@ -195,9 +196,17 @@ TimePoint LeaseKeeper::next_wakeup() const {
 
 std::vector<KeeperAct> LeaseKeeper::reconfigure(TimePoint now, NetworkConfig config) {
   config_ = std::move(config);
-  exchange_at_ = lease_ && !has_configured_families() ? now : kNever;
-  if (exchange_at_ == kNever) return reannounce(now);
-  return tick(now);
+  const bool had_failed = exchange_error_.has_value();
+  end_exchange();
+  if (lease_ && !has_configured_families()) {
+    exchange_at_ = now;
+    return tick(now);
+  }
+  // The next confirmation ends what was reported.
+  if (had_failed && alarm_ == Alarm::none) alarm_ = Alarm::failure;
+  Acts acts = reannounce(now);
+  if (had_failed && name_of(state_) == Name::active) refresh(now, acts);
+  return acts;
 }
 
 std::vector<KeeperAct> LeaseKeeper::set_options(TimePoint now, seconds renew_margin,
@@ -318,6 +327,7 @@ void LeaseKeeper::on_confirmed(TimePoint now, Record record, TimePoint wake_at, 
   yields_ = false;
   due_.rewrite = false;
   if (changed) acts.emplace_back(AnnounceActive{*lease_});
+  if (changed && exchange_error_) acts.emplace_back(ReportError{*exchange_error_});
   process_changes(now, acts);
   if (std::exchange(due_.reannounce, false)) refresh_if_changed(now, acts);
 }

@@ -18,7 +18,10 @@
 //
 // When the configuration begins or ceases to have a family, the keeper creates a record with the
 // subnet that it keeps, lists, and only then deletes its former record: at each moment a record
-// protects the subnet. A keeper that finds both records, after a crash, continues there.
+// protects the subnet. A keeper that finds both records, after a crash, continues there. While
+// another host's record prevents the exchange, the keeper reports this and lists again, with pauses
+// that grow from a minute to an hour and are short again when the watch shows that a record is
+// gone.
 //
 // While the host is drained, the keeper deletes each record that it would otherwise take for its
 // own, also one that comes back, except a reservation. It remembers its subnets, and takes the
@@ -176,6 +179,8 @@ class LeaseKeeper {
   void carry_out(TimePoint now, const SubnetChoice& choice, Acts& acts);
   Result<SubnetChoice> choose_exchange(const DecodedRecords& records) const;
   void exchange(TimePoint now, const Snapshot& snapshot, Acts& acts);
+  void end_exchange();
+  void try_exchange_sooner(TimePoint now);
   void reclaim(TimePoint now, const Snapshot& snapshot, Acts& acts);
   void adopt(TimePoint now, const Record& record, const SubnetKey& subnet, const Lease* seen,
              Acts& acts);
@@ -227,13 +232,15 @@ class LeaseKeeper {
   Due due_;
   // The next attempt to exchange our record for one with other families; kNever: none is due.
   TimePoint exchange_at_ = kNever;
-  bool other_store_ = false;  // our record in the store of now has not been seen yet
-  bool yields_ = false;       // another host's right to our subnet is the better one
+  std::optional<Error> exchange_error_;  // of the last attempt
+  bool other_store_ = false;             // our record in the store of now has not been seen yet
+  bool yields_ = false;                  // another host's right to our subnet is the better one
 
   Backoff backoff_;
   Backoff lost_backoff_;      // shorter, since the peers wait for a lost lease to return
   unsigned refusals_ = 0;     // in a row
   Backoff write_back_pause_;  // while another process writes our record again and again
+  Backoff exchange_pause_;
   std::optional<TimePoint> last_write_back_;
   std::optional<std::pair<NodeTag, TimePoint>> taken_over_;  // the writer of the record, and when
 };

@@ -26,6 +26,7 @@ std::vector<KeeperAct> LeaseKeeper::on_change(TimePoint now, const Change& chang
   if (keeper::is_drained(keeper::name_of(state_))) {
     if (!concerns_drained(change)) return acts;
   } else if (target_ && key != encode_subnet_key(target_->lease.subnet)) {
+    if (gone != nullptr) try_exchange_sooner(now);
     return acts;  // before the first choice any record may turn out to be ours
   }
   changes_.insert_or_assign(key, change);
