@@ -96,8 +96,9 @@ void KnownHistory::add(const Change& change) {
   trim();
 }
 
-void KnownHistory::keep_last_revision() {
-  changes_.erase(changes_.begin(), std::prev(changes_.end()));
+void KnownHistory::keep_last_half() {
+  const auto older = static_cast<std::ptrdiff_t>(changes_.size() - changes_.size() / 2);
+  changes_.erase(changes_.begin(), std::next(changes_.begin(), older));
 }
 
 std::vector<Change> KnownHistory::changes() const {
@@ -181,7 +182,8 @@ void HistoryProof::stood() {
 
 HistoryProof::Verdict HistoryProof::verdict() const {
   if (refuted_) return Verdict::refuted;
-  return stood_ || std::ranges::all_of(known_, &Known::repeated) ? Verdict::proven : Verdict::open;
+  const bool all_repeated = std::ranges::all_of(known_, &Known::repeated) && lacking_.empty();
+  return stood_ || all_repeated ? Verdict::proven : Verdict::open;
 }
 
 }  // namespace flannel

@@ -32,6 +32,9 @@ class KnownHistory {
   static constexpr std::size_t kMostRevisions = 8;
   // One revision may have any number of changes. A history of more is not known.
   static constexpr std::size_t kMostChanges = 64;
+  // In a store that was restored, a host may write its record once more and reach the revision that
+  // the same write had before.
+  static constexpr std::size_t kLeastProof = 2;
 
   void clear() { changes_.clear(); }
   // Begins with what was written at the last revisions of all that a list has. Revisions of one
@@ -40,9 +43,12 @@ class KnownHistory {
   // Adds a change that a watch has reported. It replaces what a list said of the same change.
   // Changes from before the known history are left out.
   void add(const Change& change);
-  void keep_last_revision();
+  // Forgets the older half of the revisions.
+  void keep_last_half();
 
   bool empty() const { return changes_.empty(); }
+  // True if these are enough changes to prove a history after a break.
+  bool can_prove() const { return revisions() >= kLeastProof; }
   std::size_t revisions() const { return changes_.size(); }
   // A watch from here repeats all of it. Not for an empty one.
   Revision before() const { return changes_.begin()->first - 1; }
@@ -58,7 +64,7 @@ class KnownHistory {
 class HistoryProof {
  public:
   enum class Verdict {
-    open,     // not all known changes are repeated yet
+    open,     // not all known changes are repeated yet, or the list lacks what was written before it
     proven,   // all are, or there is nothing to prove
     refuted,  // the store has another history
   };

@@ -164,13 +164,14 @@ bool Agent::knows_all_leases() const {
 }
 
 // Without the history the next run lists. It has to if the configuration in the store is not the
-// one in force.
+// one in force, or if a list is not proven to be whole.
 KeptState Agent::state_to_keep() const {
   KeptState state;
   state.history_name = store_.history_name();
   state.node = network_->identity().node->id;
   state.config = *config_.in_force();
-  if (!config_.problem() && knows_all_leases()) state.history = follower_.known().changes();
+  const bool is_whole = !config_.problem() && knows_all_leases() && follower_.is_proven();
+  if (is_whole) state.history = follower_.known().changes();
   return state;
 }
 

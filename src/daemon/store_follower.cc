@@ -41,9 +41,9 @@ void StoreFollower::start_from(Snapshot kept, const std::vector<Change>& history
   leases_ = count_leases(kept);
   kept_ = std::move(kept);
   patience_.arm_after(kPatience);
-  if (history.empty() || !store_.repeats_history()) return list(true);
   for (const Change& change : history)
     known_.add(change);
+  if (!known_.can_prove() || !store_.repeats_history()) return list(true);
   resume();
 }
 
@@ -175,7 +175,7 @@ void StoreFollower::watch(Revision from) {
     // One that breaks before its proof says nothing of the next: the store may be away.
     if (!proving_.armed()) watch_in_doubt_ = standing_.armed();
     // What the list lacks between its last changes has not come yet.
-    if (is_after_list()) known_.keep_last_revision();
+    if (is_after_list()) known_.clear();
     disconnected(error);
   };
   watch_ = store_.watch(from, std::move(listener));
@@ -189,7 +189,7 @@ void StoreFollower::on_changes(const std::vector<Change>& changes) {
   learn(proves ? fresh : changes);
   if (proves) {
     resumed();
-  } else if (changes.empty() || !fresh.empty()) {
+  } else if (is_proven() && (changes.empty() || !fresh.empty())) {
     watch_works();
   }
   count(fresh);
@@ -245,20 +245,19 @@ void StoreFollower::doubt(const char* why) {
 
 // The watch after a list has not repeated yet what the list has.
 bool StoreFollower::is_after_list() const {
-  return standing_.armed() && !proving_.armed() && proof_.verdict() == Proof::open;
+  return standing_.armed() && !proving_.armed() && !is_proven();
+}
+
+bool StoreFollower::is_proven() const {
+  return proof_.verdict() == Proof::proven;
 }
 
 // The store may have forgotten the beginning of what it should repeat, and still have the rest.
 bool StoreFollower::watch_less() {
   const bool after_list = is_after_list();
   if (!proving_.armed() && !after_list) return false;
-  if (known_.revisions() > 1) {
-    known_.keep_last_revision();
-  } else if (after_list) {
-    known_.clear();
-  } else {
-    return false;
-  }
+  known_.keep_last_half();
+  if (!after_list && !known_.can_prove()) return false;
   next_ = after_list ? Next::watch_from_list : Next::resume;
   end_watch();
   retry_.arm(loop_.now());
@@ -320,7 +319,7 @@ void StoreFollower::disconnected(const Error& error) {
   const bool changed = connected_ || last_error_ != error.text;
   connected_ = false;
   last_error_ = error.text;
-  wait_for(known_.empty() ? Next::list : Next::resume, backoff_.next(random_));
+  wait_for(known_.can_prove() ? Next::resume : Next::list, backoff_.next(random_));
   if (changed) listener_.on_connection();
   offer_kept();
 }

@@ -106,8 +106,11 @@ class StoreFollower {
   // Returns why the follower is not connected; empty if it is.
   const std::string& last_error() const { return last_error_; }
   const FollowerCounters& counters() const { return counters_; }
-  // The last changes that are known; empty: the next watch cannot go on from them.
+  // The last changes that are known, also after a break.
   const KnownHistory& known() const { return known_; }
+  // False while the current watch has not repeated what is known, or has shown that the list before
+  // it lacks records: what has been reported may not be what the store had after known().
+  bool is_proven() const;
 
  private:
   // A list that is believed is one whose watch has nothing to prove.

@@ -107,20 +107,52 @@ TEST_F(StoreFollowerResumeTest, WhatIsNotRepeatedInTimeIsListed) {
   EXPECT_EQ(feed_.lists, 2);
 }
 
-TEST_F(StoreFollowerResumeTest, WhatIsForgottenButForTheLastChangeIsEnough) {
-  follow_and_break();
+TEST_F(StoreFollowerResumeTest, WhatIsForgottenButForTheLastChangesIsEnough) {
+  follow_and_break({put(21), put(22), put(23)});
   feed_.lose_position();
   loop_.run_until_idle();
-  EXPECT_EQ(feed_.watches, (std::vector<Revision>{9, 20}));
-  feed_.report({put(21), put(30)});
+  EXPECT_EQ(feed_.watches, (std::vector<Revision>{9, 21}));
+  feed_.report({put(22), put(23), put(30)});
   EXPECT_EQ(news_, "30 ");
   EXPECT_EQ(feed_.lists, 1);
 }
 
-TEST_F(StoreFollowerResumeTest, AForgottenHistoryIsListed) {
-  follow_and_break();
+// A store that was restored may have one change again as it was, at its revision.
+TEST_F(StoreFollowerResumeTest, OneChangeProvesNothing) {
+  follow_and_break({put(21), put(22)});
   feed_.lose_position();
   loop_.run_until_idle();
+  ASSERT_EQ(feed_.watches, (std::vector<Revision>{9}));
+  loop_.advance(seconds(1));
+  EXPECT_EQ(feed_.lists, 2);
+}
+
+TEST_F(StoreFollowerResumeTest, AListWhoseWatchBreaksBeforeItsProofIsTakenAgain) {
+  feed_.content = {
+      .revision = 20,
+      .config = {},
+      .records = {std::get<RecordPut>(put(10)).record, std::get<RecordPut>(put(12)).record}};
+  follower_.start();
+  feed_.report({put(10)});
+  feed_.disconnect();
+  loop_.advance(seconds(1));
+  EXPECT_EQ(feed_.lists, 2);
+}
+
+TEST_F(StoreFollowerResumeTest, AListThatLacksARecordIsNotProven) {
+  feed_.content = {.revision = 20, .config = {}, .records = {std::get<RecordPut>(put(10)).record}};
+  follower_.start();
+  EXPECT_FALSE(follower_.is_proven());
+  feed_.report({put(10), put(12, "10.0.2.0-24")});
+  EXPECT_FALSE(follower_.is_proven());
+  feed_.report({});
+  EXPECT_FALSE(follower_.is_proven());
+  loop_.advance(seconds(6));
+  EXPECT_EQ(feed_.lists, 2);
+}
+
+TEST_F(StoreFollowerResumeTest, AForgottenHistoryIsListed) {
+  follow_and_break();
   feed_.lose_position();
   loop_.advance(seconds(1));
   EXPECT_EQ(feed_.lists, 2);
@@ -133,7 +165,7 @@ TEST_F(StoreFollowerResumeTest, AfterAListOfAForgottenHistoryTheWatchBeginsAtThe
   feed_.lose_position();
   loop_.run_until_idle();
   EXPECT_EQ(feed_.watches, (std::vector<Revision>{9, 20}));
-  feed_.report({put(21)});
+  feed_.report({put(21), put(22)});
   feed_.disconnect();
   loop_.advance(seconds(1));
   EXPECT_EQ(feed_.watches.back(), 20) << "from there on all is known";
