@@ -148,6 +148,21 @@ std::set<std::string> keys_outside(const Host& host, const Snapshot& all) {
   return keys;
 }
 
+bool is_unrecognised(const Host& host, const LeaseAttributes& says) {
+  const bool other_node = says.node && says.node->id != host.node_id;
+  const bool other_boot = says.node && says.node->boot != host.boot();
+  return (other_node || other_boot) && name_of(says) != host.public_ip;
+}
+
+std::set<std::string> unrecognised(const Host& host, const Snapshot& all) {
+  std::set<std::string> keys = expected_peers(host, all).our_ip_by_other_node;
+  for (const Record& record : all.records) {
+    const auto says = decode_lease_value(record.value);
+    if (says && is_unrecognised(host, *says)) keys.insert(record.key);
+  }
+  return keys;
+}
+
 std::set<std::string> keys_unused(const Host& host, const Snapshot& all) {
   std::set<std::string> keys = keys_outside(host, all);
   Standing standing;

@@ -30,6 +30,13 @@ std::set<std::string> keys_unused(const Host& host, const Snapshot& all);
 // As the configuration of the host's daemon, which has one, has it.
 ExpectedPeers expected_peers(const Host& host, const Snapshot& all);
 
+// True for a record that the host wrote before it had another address, and booted or lost its state
+// folder, as a restored store may have it. The host does not tell it from that of a copy, or of
+// another host.
+bool is_unrecognised(const Host& host, const LeaseAttributes& says);
+// The keys of all such records, and of those with its address by another node.
+std::set<std::string> unrecognised(const Host& host, const Snapshot& all);
+
 // What the kernel of a host with a lease shall hold for its peers, in the families of the host's
 // configuration.
 struct ExpectedRows {

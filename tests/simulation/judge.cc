@@ -29,14 +29,6 @@ bool has_kept(const SubnetKey& before, const SubnetKey& now) {
   });
 }
 
-// The record of a host before it had another address, and booted or lost its state folder, as a
-// restored store may have it. The host does not tell it from that of a copy, or of another host.
-bool is_unrecognised(const Host& host, const LeaseAttributes& says) {
-  const bool other_node = says.node && says.node->id != host.node_id;
-  const bool other_boot = says.node && says.node->boot != host.boot();
-  return (other_node || other_boot) && name_of(says) != host.public_ip;
-}
-
 std::string difference(const std::set<std::string>& have, const std::set<std::string>& want) {
   std::string lines;
   for (const std::string& line : want) {
@@ -113,14 +105,15 @@ void Judge::judge_other_subnet(const Host& host, const IpPrefix& before,
                                const SubnetKey& now) const {
   const Fates& fates = store_.fates();
   const bool taken = fates.foreign_at(before, host.first_ip()) >= host.started_at - kInFlight;
-  // A record without a node, as people write it, is not known to be of a host that changed its
-  // address.
-  const bool edited = host.addresses > 1 && fates.robbed_at(before) != TimePoint{};
   // Its node id went, and then it booted.
   const bool nameless = host.has_booted && !host.known_by_node();
   // A record of other families is not taken over.
   const bool other_families = host.last_subnet->v4.has_value() != now.v4.has_value() ||
                               host.last_subnet->v6.has_value() != now.v6.has_value();
+  // A record without a node, as people write it, is not known to be of a host that changed its
+  // address, or uses the one of the other family now.
+  const bool edited =
+      (host.addresses > 1 || other_families) && fates.robbed_at(before) != TimePoint{};
   const bool lost =
       (host.only_record && store_.gave_cause_to_drop(before, host.first_ip(), *host.only_record)) ||
       ((host.only_record || nameless) && other_families);
@@ -298,11 +291,25 @@ void Judge::when_quiet() const {
 
 // The record of another host than the owner has one of the subnets.
 bool Judge::is_taken(IpAddress owner, const SubnetKey& subnet) const {
+  return has_record(subnet, [&](const LeaseAttributes* says) {
+    return says == nullptr || store_.owner_of(*says) != owner;
+  });
+}
+
+// Or a record of the host's own, which it cannot recognise.
+bool Judge::seems_taken(const Host& host, const SubnetKey& subnet) const {
+  return is_taken(host.first_ip(), subnet) || has_record(subnet, [&](const LeaseAttributes* says) {
+           return says != nullptr && is_unrecognised(host, *says);
+         });
+}
+
+bool Judge::has_record(const SubnetKey& subnet,
+                       const std::function<bool(const LeaseAttributes*)>& is_meant) const {
   const auto records = store_.snapshot().records;
   return std::ranges::any_of(records, [&](const Record& record) {
     const auto key = decode_subnet_key(record.key);
     const auto says = decode_lease_value(record.value);
-    return key && key->overlaps(subnet) && !(says && store_.owner_of(*says) == owner);
+    return key && key->overlaps(subnet) && is_meant(says ? &*says : nullptr);
   });
 }
 
@@ -323,7 +330,7 @@ void Judge::judge_lease(const Host& host, const ExpectedPeers& expected) const {
   if (keeper->phase() == LeasePhase::active || keeper->phase() == LeasePhase::renewing) {
     // What is written into its record for ever makes it a reservation, which yields to no host that
     // had leased a subnet of it meanwhile.
-    const bool taken = is_taken(host.first_ip(), keeper->lease()->subnet);
+    const bool taken = seems_taken(host, keeper->lease()->subnet);
     const bool disputed = own && !record->expires() && taken;
     const bool has_table = host.process().table() != nullptr;
     const bool believed = !has_table || disputed || (own && has_reservation(host)) ||
@@ -340,8 +347,7 @@ void Judge::judge_lease(const Host& host, const ExpectedPeers& expected) const {
     if (!troubles.empty()) violation_(host.name() + " complains: " + text(troubles));
     return;
   }
-  const bool taken =
-      is_taken(host.first_ip(), keeper->lease()->subnet) || (says && is_unrecognised(host, *says));
+  const bool taken = seems_taken(host, keeper->lease()->subnet);
   // When another record has become the older one, its own stays until it expires.
   const bool stands = own && expected.leases.contains(keeper->lease()->subnet);
   if (stands || !taken || troubles.empty()) {

@@ -60,6 +60,9 @@ class Judge {
   bool was_lied_to(const Host& host) const;
   void judge_config(const Host& host) const;
   bool is_taken(IpAddress owner, const SubnetKey& subnet) const;
+  bool seems_taken(const Host& host, const SubnetKey& subnet) const;
+  bool has_record(const SubnetKey& subnet,
+                  const std::function<bool(const LeaseAttributes*)>& is_meant) const;
   void compare_beliefs(const Host& first, const Host& host, const IpPrefix& subnet) const;
   void judge_lease(const Host& host, const ExpectedPeers& expected) const;
   void judge_drained(const Host& host) const;

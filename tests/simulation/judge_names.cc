@@ -90,11 +90,10 @@ void Judge::judge_vtep(Host& host, Family family, const std::string& vtep,
   Host::LastVtep& last = host.last_vteps[family];
   if (!last.vtep.empty() && last.vtep != vtep) {
     const bool fresh = last.at < host.started_at;
-    // What it wrote before it lost its node id and its boot is a record of another node to it.
-    const auto not_ours = expected_peers(host, store_.snapshot()).our_ip_by_other_node;
     const bool forgotten =
         fresh && (host.unsure_until >= host.started_at ||
-                  !store_.claims().was_kept(last.vtep, host.first_ip(), last.at, not_ours));
+                  !store_.claims().was_kept(last.vtep, host.first_ip(), last.at,
+                                            unrecognised(host, store_.snapshot())));
     if (!another_subnet && !host.left_vteps.contains(family) && !forgotten) {
       violation_(fmt::format("{} announced the MAC {} and announces {} now, for no cause",
                              host.name(), last.vtep, vtep));
