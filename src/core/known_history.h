@@ -64,8 +64,8 @@ class KnownHistory {
 class HistoryProof {
  public:
   enum class Verdict {
-    open,     // not all known changes are repeated yet, or the list lacks what was written before it
-    proven,   // all are, or there is nothing to prove
+    open,    // not all known changes are repeated yet, or the list lacks what was written before it
+    proven,  // all are, or there is nothing to prove
     refuted,  // the store has another history
   };
 
