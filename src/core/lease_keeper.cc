@@ -321,7 +321,11 @@ void LeaseKeeper::on_confirmed(TimePoint now, Record record, TimePoint wake_at, 
   lease_ = target_->lease;
   // The configuration may have changed again while this record was written.
   const bool is_exchanged = options_.only || has_configured_families();
-  if (!is_exchanged && exchange_at_ == kNever) exchange_at_ = now;
+  if (is_exchanged) {
+    end_exchange();
+  } else if (exchange_at_ == kNever) {
+    exchange_at_ = now;
+  }
   alarm_ = Alarm::none;
   other_store_ = false;
   yields_ = false;

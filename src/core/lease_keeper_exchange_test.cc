@@ -92,6 +92,23 @@ TEST_F(LeaseExchangeTest, ItsReportOutlivesAnOutage) {
   EXPECT_NE(log.find("error: change the families of the lease", active), std::string::npos) << log;
 }
 
+TEST_F(LeaseExchangeTest, AnotherChangeOfTheConfigurationDuringItIsNoReasonToListForEver) {
+  store.remove(kAllOfIpv6);
+  us.finish_calls();
+  wait();
+  ASSERT_TRUE(has_lease_of_both());
+  const NetworkConfig ipv6 =
+      parse_network_config(R"({"EnableIPv4":false,"EnableIPv6":true,"IPv6Network":"fd00::/60"})")
+          ->config;
+  store.remove(kDual);  // so the record of IPv6 takes no other's place
+  us.reconfigure(ipv6);
+  us.answer();  // the list; creates
+  us.reconfigure(ipv6);
+  us.finish_calls();
+  EXPECT_TRUE(store.records.contains("0.0.0.0-0&fd00:0:0:3::-64"));
+  EXPECT_GT(us.keeper.next_wakeup(), store.now);
+}
+
 TEST_F(LeaseExchangeTest, WhatIsNoLongerWantedIsNoLongerReported) {
   us.take_log();
   follow(kV4);
