@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace flannel::simulation {
 namespace {
 
@@ -41,6 +43,13 @@ Ranges ranges_of(const NetworkConfig& config) {
     return {config.v4->network.bits == kGrownBits, config.v4->subnet_len != kSubnetBits};
   }
   return {config.v6->network.bits == kGrownBits6, config.v6->subnet_len != kSubnetBits6};
+}
+
+bool is_allowed(const NetworkConfig& config, const SubnetKey& key) {
+  return std::ranges::all_of(values_of(key), [&config](const IpPrefix& subnet) {
+    const auto& range = config.at(subnet.family());
+    return range && range->allows(subnet);
+  });
 }
 
 }  // namespace flannel::simulation

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/lease.h"
 #include "core/network_config.h"
 
 namespace flannel::simulation {
@@ -25,5 +26,8 @@ std::string config_text(Enabled families, std::string_view backend, Ranges range
 
 Enabled families_of(const NetworkConfig& config);
 Ranges ranges_of(const NetworkConfig& config);
+
+// New hosts may have a subnet as these.
+bool is_allowed(const NetworkConfig& config, const SubnetKey& key);
 
 }  // namespace flannel::simulation

@@ -77,7 +77,7 @@ class Host {
   PublicIps ips() const;
   // Those that its daemon uses: of the families of its configuration; all, before it has one.
   PublicIps used_ips() const;
-  Writer writer() const { return {number, first_ip(), used_ips()}; }
+  Writer writer() const { return {number, first_ip(), ips()}; }
 
   void start();
   void crash();

@@ -7,6 +7,7 @@
 
 #include "core/lease.h"
 #include "core/subnet_picking.h"
+#include "simulation/configurations.h"
 #include "simulation/faults.h"
 
 namespace flannel::simulation {
@@ -54,14 +55,6 @@ std::optional<NodeTag> some_node(World& world) {
 std::string data_of(const Host& host, Family family) {
   const auto lease = host.lease();
   return lease ? lease->attributes.data(family) : std::string();
-}
-
-// New hosts may have a subnet as these.
-bool is_allowed(const NetworkConfig& config, const SubnetKey& key) {
-  return std::ranges::all_of(values_of(key), [&config](const IpPrefix& subnet) {
-    const auto& range = config.at(subnet.family());
-    return range && range->allows(subnet);
-  });
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "core/known_peers.h"
+#include "simulation/configurations.h"
 
 namespace flannel::simulation {
 namespace {
@@ -107,16 +108,17 @@ void Judge::judge_other_subnet(const Host& host, const IpPrefix& before,
   const bool taken = fates.foreign_at(before, host.first_ip()) >= host.started_at - kInFlight;
   // Its node id went, and then it booted.
   const bool nameless = host.has_booted && !host.known_by_node();
-  // A record of other families is not taken over.
   const bool other_families = host.last_subnet->v4.has_value() != now.v4.has_value() ||
                               host.last_subnet->v6.has_value() != now.v6.has_value();
   // A record without a node, as people write it, is not known to be of a host that changed its
   // address, or uses the one of the other family now.
   const bool edited =
       (host.addresses > 1 || other_families) && fates.robbed_at(before) != TimePoint{};
+  // A record of other families, or outside of what new leases may have, is not taken over.
   const bool lost =
       (host.only_record && store_.gave_cause_to_drop(before, host.first_ip(), *host.only_record)) ||
-      ((host.only_record || nameless) && other_families);
+      ((host.only_record || nameless) &&
+       (other_families || !is_allowed(*host.process().config(), *host.last_subnet)));
   // The network was smaller in the backup to which the store went.
   const auto& range = host.process().config()->at(before.family());
   const bool outside = range && !range->network.contains(before);
