@@ -123,15 +123,25 @@ void Judge::judge_ways(const Host& host) const {
   std::map<std::pair<std::string, Mac>, IpAddress> remotes;
   for (const FdbEntry& entry : kernel.fdb)
     remotes.emplace(std::pair(entry.link, entry.mac), entry.remote);
-  for (const auto& [subnets, listed] : host.process().peers()) {
-    // A lease of its own that a restored store brings back is no peer's.
-    if (store_.owner_of(listed.lease->attributes) == host.first_ip()) continue;
+  const auto& peers = host.process().peers();
+  // A lease of its own that a restored store brings back is no peer's, and goes at once.
+  const auto is_own = [&](const auto& peer) {
+    return store_.owner_of(peer.second.lease->attributes) == host.first_ip();
+  };
+  const auto is_of_own = [&](const IpAddress& remote) {
+    return std::ranges::any_of(peers, [&](const auto& peer) {
+      return is_own(peer) && peer.second.lease->attributes.public_ips().shared_with(remote);
+    });
+  };
+  for (const auto& [subnets, listed] : peers) {
+    if (is_own(std::pair(subnets, listed))) continue;
     for (const IpPrefix& subnet : values_of(subnets)) {
       const auto way = std::ranges::find(used, subnet.base, &Neighbour::ip);
       if (way == used.end() || !routes_by(kernel, subnet, way->link)) continue;
       const auto remote = remotes.find({way->link, way->mac});
       const PublicIps peer = listed.lease->attributes.public_ips();
       if (remote == remotes.end() || peer.shared_with(remote->second)) continue;
+      if (is_of_own(remote->second)) continue;
       violation_(fmt::format("{} sends what is for {} at {} to {}, which has the same MAC",
                              host.name(), to_string(subnet), to_string(peer),
                              to_string(remote->second)));

@@ -195,7 +195,10 @@ void World::calm_down() {
     host->cut(false);
     host->link = Link{.lied_at = host->link.lied_at};  // that it was lied to has its effect still
     if (host->gone) continue;
-    if (!host->machine.runs()) host->machine.resume();
+    if (!host->machine.runs()) {
+      host->machine.resume();
+      host->stood_still_until = timeline_.now();
+    }
     host->unsure_until = std::max(host->unsure_until, timeline_.now());
     host->disturb();
     if (!host->running()) host->start();
