@@ -139,14 +139,16 @@ std::vector<Problem> Agent::problems() const {
 }
 
 void Agent::on_snapshot(const Snapshot& snapshot) {
-  if (kept_ && !is_as_kept(snapshot)) saver_.forget();
+  const bool has_lease = kept_ && has_kept_lease(snapshot);
   on_store_heard();
-  move_.on_config(snapshot.config);
   if (network_) {
+    move_.on_config(snapshot.config);
     config_.follow(snapshot.config);
     network_->on_snapshot(snapshot);
   } else {
-    begin(snapshot);
+    const bool is_left = !snapshot.config && has_lease && options_.leaves_deleted;
+    begin(snapshot, is_left ? kept_->config : snapshot.config);
+    if (is_left && network_) config_.follow(std::nullopt);
   }
   on_state();
 }
@@ -168,11 +170,13 @@ void Agent::on_changes(const std::vector<Change>& changes) {
   keep_state();
 }
 
-void Agent::begin(const Snapshot& snapshot) {
-  const auto parsed = config_.first(snapshot.config, store_.config_key());
+void Agent::begin(const Snapshot& snapshot, const std::optional<ConfigRecord>& config) {
+  move_.on_config(config);
+  const auto parsed = config_.first(config, store_.config_key());
   if (!parsed || !move_.decides(snapshot.records, options_.node.id)) return;
   if (!open(*parsed)) return;
   network_ = std::move(opening_);
+  kept_.reset();
   move_.begin();
   network_->start(snapshot, has_drained_);
   if (has_drained_) move_.drain(network_->keeper().lease());

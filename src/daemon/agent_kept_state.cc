@@ -50,8 +50,14 @@ void Agent::start() {
 }
 
 bool Agent::on_kept(const Snapshot& snapshot, bool is_proven) {
-  if (network_ || has_drained_ || !kept_) return false;
-  if (is_proven) return on_proven(snapshot);
+  if (network_ || has_drained_ || !kept_ || !has_kept_lease(snapshot)) return false;
+  if (is_proven) {
+    // Records outside of the network that was may be inside now.
+    if (snapshot.config != kept_->config) return false;
+    store_.use_expected_history();
+    on_snapshot(snapshot);
+    return true;
+  }
   if (!options_.offline_start) return false;
   const auto begun = begin_offline(snapshot);
   std::string why = begun ? "" : begun.error().text;
@@ -59,29 +65,20 @@ bool Agent::on_kept(const Snapshot& snapshot, bool is_proven) {
   return begun.has_value();
 }
 
-// The store says that all is as it was, or has said what has changed. A host whose own record has
-// changed needs a list, since it may have to choose another subnet.
-bool Agent::on_proven(const Snapshot& snapshot) {
-  if (!is_as_kept(snapshot)) {
-    saver_.forget();
-    return false;
-  }
-  // Records outside of the network that was may be inside now.
-  if (snapshot.config != kept_->config) return false;
-  store_.use_expected_history();
-  on_snapshot(snapshot);
-  return true;
-}
-
-// True if the store has our record as it was.
-bool Agent::is_as_kept(const Snapshot& snapshot) const {
+// True if the store has our record as it was, as far as this host knows. Otherwise what was kept is
+// of no use, and the host needs a list, since it may have to choose another subnet.
+bool Agent::has_kept_lease(const Snapshot& snapshot) {
   const Record& own = kept_->lease.record;
   const auto there = std::ranges::find(snapshot.records, own.key, &Record::key);
-  return there != snapshot.records.end() && *there == own;
+  if (there != snapshot.records.end() && *there == own) return true;
+  saver_.forget();
+  kept_.reset();
+  unused_why_ = "its lease has changed since";
+  on_state();
+  return false;
 }
 
 Result<void> Agent::begin_offline(const Snapshot& snapshot) {
-  if (!is_as_kept(snapshot)) return fail(ErrorKind::conflict, "its lease has changed since");
   const HostClock now = parts_.host.clock();
   KeptLease lease = kept_->lease;
   lease.ends = TRY(end_of_kept_lease(*kept_, now));
@@ -127,7 +124,6 @@ Result<std::unique_ptr<Network>> Agent::open_offline(const Lease& own) {
 }
 
 void Agent::on_store_heard() {
-  kept_.reset();
   unused_why_.clear();
   if (std::exchange(kept_since_, {}).empty()) return;
   log::info("the store answers; what this host knew is compared with what it says",

@@ -151,6 +151,53 @@ TEST_F(AgentOfflineTest, AnotherConfigurationIsTheFirstThatIsUsedAndNeedsAList) 
   EXPECT_EQ(lists(), 1U);
 }
 
+TEST_F(AgentOfflineTest, ANetworkThatWasDeletedMeanwhileGoesOnUntilItIsLeft) {
+  run_once();
+  store_->remove_config(kPrefix);
+  start_agent();
+  loop_.advance(seconds(2));
+  EXPECT_EQ(agent_->network(), nullptr) << "one that is not left waits for a configuration";
+  leaves_deleted_ = true;
+  for (const std::size_t few : {0, 1000}) {  // with the watch, and with a list alone
+    few_leases_ = few;
+    start_agent();
+    loop_.advance(minutes(6));
+    ASSERT_EQ(ready_, 1);
+    EXPECT_EQ(own_key(), own_);
+    EXPECT_TRUE(has("10.5.9.0/24")) << kernel_.dump();
+    EXPECT_TRUE(agent_->is_config_gone());
+  }
+  agent_->withdraw(true);
+  loop_.run_until_idle();
+  EXPECT_TRUE(agent_->is_withdrawn());
+  EXPECT_FALSE(kept_);
+}
+
+TEST_F(AgentOfflineTest, ADeletedNetworkInWhichAHostHasNoLeaseIsNotBegun) {
+  run_once();
+  store_->remove_config(kPrefix);
+  store_->remove(kPrefix, own_);
+  leaves_deleted_ = true;
+  start_agent();
+  loop_.advance(seconds(2));
+  EXPECT_EQ(agent_->network(), nullptr);
+  EXPECT_TRUE(agent_->is_config_gone());
+  EXPECT_FALSE(kept_);
+}
+
+TEST_F(AgentOfflineTest, AHostThatHeardThatItsLeaseIsLostDoesNotGoOnWithIt) {
+  run_once();
+  store_->remove(kPrefix, own_);
+  start_agent();
+  loop_.advance(StoreFollower::kGathered / 2);
+  ASSERT_EQ(agent_->network(), nullptr) << "what was missed is gathered still";
+  store_->set_reachable(false);
+  loop_.advance(seconds(20));
+  EXPECT_EQ(ready_, 0);
+  EXPECT_FALSE(kept_);
+  EXPECT_THAT(all_problems(), HasSubstr("its lease has changed since"));
+}
+
 TEST_F(AgentOfflineTest, ARecordWithOurAddressMayBeOfUseToTheNextRun) {
   run_once();
   start_agent();
