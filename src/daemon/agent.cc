@@ -174,7 +174,9 @@ void Agent::begin(const Snapshot& snapshot, const std::optional<ConfigRecord>& c
   move_.on_config(config);
   const auto parsed = config_.first(config, store_.config_key());
   if (!parsed || !move_.decides(snapshot.records, options_.node.id)) return;
-  if (!open(*parsed)) return;
+  auto is_prepared = open(*parsed);
+  if (!is_prepared) return parts_.on_fatal(std::move(is_prepared).error());
+  if (!*is_prepared) return;
   network_ = std::move(opening_);
   kept_.reset();
   move_.begin();
@@ -182,18 +184,11 @@ void Agent::begin(const Snapshot& snapshot, const std::optional<ConfigRecord>& c
   if (has_drained_) move_.drain(network_->keeper().lease());
 }
 
-// Returns true if the network that is opened can have a lease. Otherwise another list of the store
-// follows when it can.
-bool Agent::open(const ParsedConfig& parsed) {
+// Returns true if the network that is opened can have a lease. Otherwise the follower offers again
+// what it has when it can.
+Result<bool> Agent::open(const ParsedConfig& parsed) {
   if (opening_ && opening_->config() != parsed.config) opening_.reset();
-  if (!opening_) {
-    auto network = Network::open(options_, network_parts(), parsed);
-    if (!network) {
-      parts_.on_fatal(std::move(network).error());
-      return false;
-    }
-    opening_ = *std::move(network);
-  }
+  if (!opening_) opening_ = TRY(Network::open(options_, network_parts(), parsed));
   return opening_->is_prepared();
 }
 
@@ -206,7 +201,7 @@ Network::Parts Agent::network_parts() {
           .random = parts_.random,
           .rules = parts_.rules,
           .on_programmed = parts_.on_programmed,
-          .on_prepared = [this] { follower_.list_again(); },
+          .on_prepared = [this] { follower_.offer_again(); },
           .on_ready = parts_.on_ready,
           .on_lease = [this](const Lease& lease) { move_.on_lease(lease); },
           .on_state = [this] { on_state(); }};

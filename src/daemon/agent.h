@@ -103,7 +103,7 @@ class Agent {
   // agent_kept_state.cc: a start from what an earlier run knew, and what the next one will know.
   bool on_kept(const Snapshot& snapshot, bool is_proven);
   Result<void> begin_offline(const Snapshot& snapshot);
-  Result<std::unique_ptr<Network>> open_offline(const Lease& own);
+  Result<void> open_offline(const Lease& own);
   bool has_kept_lease(const Snapshot& snapshot);
   bool knows_all_leases() const;
   void on_store_heard();
@@ -111,7 +111,7 @@ class Agent {
   StateSaver::Parts saver_parts();
   std::optional<KeptLease> lease_to_keep() const;
   KeptState state_to_keep() const;
-  bool open(const ParsedConfig& parsed);
+  Result<bool> open(const ParsedConfig& parsed);
   void drain_or_not();
   Network::Parts network_parts();
   StoreMove::Parts move_parts();

@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "backend/extension.h"
 #include "base/log.h"
 #include "core/move_notes.h"
 #include "core/record_limits.h"
@@ -86,14 +85,15 @@ Result<void> Agent::begin_offline(const Snapshot& snapshot) {
   Lease own;
   own.subnet = TRY(decode_subnet_key(lease.record.key));
   own.attributes = TRY(decode_lease(lease.record));
-  auto network = TRY(open_offline(own));
+  TRY(open_offline(own));
   kept_since_ = in_words(kept_->saved, now, lease.ends);
   log::warning("the store does not answer; this host goes on with what it knew before",
                {{"store", store_.describe()},
                 {"peers", snapshot.records.size() - 1},
                 {"known", kept_since_}});
+  (void)config_.first(kept_->config, store_.config_key());
   kept_.reset();
-  network_ = std::move(network);
+  network_ = std::move(opening_);
   move_.on_config(snapshot.config);
   move_.begin();
   network_->resume(snapshot, own, lease);
@@ -101,11 +101,8 @@ Result<void> Agent::begin_offline(const Snapshot& snapshot) {
 }
 
 // Another address may be that of a copy of this host, which has its lease as well.
-Result<std::unique_ptr<Network>> Agent::open_offline(const Lease& own) {
+Result<void> Agent::open_offline(const Lease& own) {
   const ParsedConfig parsed = TRY(parse_whole_config(kept_->config.text));
-  if (parsed.config.backend_type == ExtensionBackend::kType) {
-    return fail(ErrorKind::conflict, "its backend has commands that come before a lease");
-  }
   const auto& node = own.attributes.node;
   if (!node || node->id != options_.node.id) {
     return fail(ErrorKind::conflict, "another node, or nobody known, has written its lease");
@@ -118,9 +115,8 @@ Result<std::unique_ptr<Network>> Agent::open_offline(const Lease& own) {
                 fmt::format("this host has the address {} now, and its lease is for {}",
                             to_string(ours), to_string(own.attributes.public_ips())));
   }
-  auto network = TRY(Network::open(options_, network_parts(), parsed));
-  (void)config_.first(kept_->config, store_.config_key());
-  return network;
+  if (TRY(open(parsed))) return {};
+  return fail(ErrorKind::unavailable, "PreStartupCommand of its backend has not succeeded yet");
 }
 
 void Agent::on_store_heard() {
