@@ -11,7 +11,8 @@
 #   store   the conformance suite of every store, against a real etcd and real files
 #   kernel  real netlink in network namespaces                                    (root)
 #   hosts   real daemons on hosts made of network namespaces, release build       (root)
-#   vm      the hosts tests that need another kernel, on Debian's in a virtual machine (root)
+#   vm      a host that boots without its store, and the hosts tests that need another kernel:
+#           in virtual machines with Debian's (root)
 #   package the Debian package installed, upgraded and removed on a booted machine (root)
 #   all     the seven above
 #   tsan    the threads of base, loop, http, registry and dataplane under ThreadSanitizer
@@ -84,6 +85,8 @@ run_vm() {
   read -ra tests <<<"${VM_TESTS:-tests/hosts/test_ipip.py tests/hosts/test_wireguard.py tests/hosts/test_wireguard_encryption.py tests/hosts/test_wireguard_keys.py tests/hosts/test_wireguard_nat.py tests/hosts/test_traffic.py tests/hosts/test_restart.py}"
   build release flanneld flannelctl || return 1
   kernel=$(scripts/fetch-kernel.sh) || return 1
+  FLANNEL_BIN_DIR=$PWD/build/release/bin FLANNEL_KERNEL=$kernel \
+    /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/vm || return 1
   FLANNEL_BIN_DIR=$PWD/build/release/bin FLANNEL_TEST_MEGABYTES=3 \
     tests/vm/boot.py --limit="${VM_SECONDS:-900}" "$kernel" \
     /usr/bin/python3 -m pytest -q -n 2 "${tests[@]}" -k "ipip or wireguard"
@@ -145,7 +148,7 @@ main() {
     case $part in
       unit | simulation | store | kernel | hosts | vm | package | tsan | fuzz) parts+=("$part") ;;
       all) parts+=(unit simulation store kernel hosts vm package) ;;
-      *) sed -n '3,21s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+      *) sed -n '3,22s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
     esac
   done
 

@@ -12,6 +12,7 @@
 
 #include "base/parse.h"
 #include "core/go_json.h"
+#include "core/known_history.h"
 
 namespace flannel {
 namespace {
@@ -222,20 +223,14 @@ Result<RestoredState> decode_kept_state(std::string_view text) {
     restored.state.history.push_back(TRY(change_of(line)));
   }
   Snapshot& snapshot = restored.snapshot;
-  snapshot.config = restored.state.config;
   for (std::int64_t left = TRY(header.number("Records")); left > 0; --left) {
     const std::string_view line = TRY(take_line(text));
     snapshot.records.push_back(TRY(record_of(line)));
   }
   if (!text.empty()) return fail(ErrorKind::invalid, "it is longer than it says");
   std::ranges::sort(snapshot.records, {}, &Record::key);
-  const Record& own = restored.state.lease.record;
-  const auto place = std::ranges::lower_bound(snapshot.records, own.key, {}, &Record::key);
-  if (place == snapshot.records.end() || place->key != own.key) {
-    snapshot.records.insert(place, own);
-  } else {
-    *place = own;
-  }
+  const KeptState& state = restored.state;
+  apply({RecordPut{state.lease.record}, ConfigPut{state.config}}, snapshot);
   return restored;
 }
 

@@ -139,14 +139,16 @@ std::vector<Problem> Agent::problems() const {
 }
 
 void Agent::on_snapshot(const Snapshot& snapshot) {
-  if (kept_ && !is_as_kept(snapshot)) saver_.forget();
+  const bool has_lease = kept_ && has_kept_lease(snapshot);
   on_store_heard();
-  move_.on_config(snapshot.config);
   if (network_) {
+    move_.on_config(snapshot.config);
     config_.follow(snapshot.config);
     network_->on_snapshot(snapshot);
   } else {
-    begin(snapshot);
+    const bool is_left = !snapshot.config && has_lease && options_.leaves_deleted;
+    begin(snapshot, is_left ? kept_->config : snapshot.config);
+    if (is_left && network_) config_.follow(std::nullopt);
   }
   on_state();
 }
@@ -168,28 +170,25 @@ void Agent::on_changes(const std::vector<Change>& changes) {
   keep_state();
 }
 
-void Agent::begin(const Snapshot& snapshot) {
-  const auto parsed = config_.first(snapshot.config, store_.config_key());
+void Agent::begin(const Snapshot& snapshot, const std::optional<ConfigRecord>& config) {
+  move_.on_config(config);
+  const auto parsed = config_.first(config, store_.config_key());
   if (!parsed || !move_.decides(snapshot.records, options_.node.id)) return;
-  if (!open(*parsed)) return;
+  auto is_prepared = open(*parsed);
+  if (!is_prepared) return parts_.on_fatal(std::move(is_prepared).error());
+  if (!*is_prepared) return;
   network_ = std::move(opening_);
+  kept_.reset();
   move_.begin();
   network_->start(snapshot, has_drained_);
   if (has_drained_) move_.drain(network_->keeper().lease());
 }
 
-// Returns true if the network that is opened can have a lease. Otherwise another list of the store
-// follows when it can.
-bool Agent::open(const ParsedConfig& parsed) {
+// Returns true if the network that is opened can have a lease. Otherwise the follower offers again
+// what it has when it can.
+Result<bool> Agent::open(const ParsedConfig& parsed) {
   if (opening_ && opening_->config() != parsed.config) opening_.reset();
-  if (!opening_) {
-    auto network = Network::open(options_, network_parts(), parsed);
-    if (!network) {
-      parts_.on_fatal(std::move(network).error());
-      return false;
-    }
-    opening_ = *std::move(network);
-  }
+  if (!opening_) opening_ = TRY(Network::open(options_, network_parts(), parsed));
   return opening_->is_prepared();
 }
 
@@ -202,7 +201,7 @@ Network::Parts Agent::network_parts() {
           .random = parts_.random,
           .rules = parts_.rules,
           .on_programmed = parts_.on_programmed,
-          .on_prepared = [this] { follower_.list_again(); },
+          .on_prepared = [this] { follower_.offer_again(); },
           .on_ready = parts_.on_ready,
           .on_lease = [this](const Lease& lease) { move_.on_lease(lease); },
           .on_state = [this] { on_state(); }};

@@ -88,6 +88,8 @@ class Agent {
   // As in StoreMove.
   const std::optional<StoreAddress>& store_address() const { return move_.address(); }
   const StoreFollower& follower() const { return follower_; }
+  // True if the network runs on what an earlier run knew, and the store has not answered yet.
+  bool goes_on_without_store() const { return !kept_since_.empty(); }
   // Null before the first valid configuration.
   const Network* network() const { return network_.get(); }
   Network* network() { return network_.get(); }
@@ -95,22 +97,21 @@ class Agent {
  private:
   void on_snapshot(const Snapshot& snapshot);
   void on_changes(const std::vector<Change>& changes);
-  void begin(const Snapshot& snapshot);
+  void begin(const Snapshot& snapshot, const std::optional<ConfigRecord>& config);
   void on_state();
 
   // agent_kept_state.cc: a start from what an earlier run knew, and what the next one will know.
   bool on_kept(const Snapshot& snapshot, bool is_proven);
-  bool on_proven(const Snapshot& snapshot);
   Result<void> begin_offline(const Snapshot& snapshot);
-  Result<std::unique_ptr<Network>> open_offline(const Lease& own);
-  bool is_as_kept(const Snapshot& snapshot) const;
+  Result<void> open_offline(const Lease& own);
+  bool has_kept_lease(const Snapshot& snapshot);
   bool knows_all_leases() const;
   void on_store_heard();
   void keep_state();
   StateSaver::Parts saver_parts();
   std::optional<KeptLease> lease_to_keep() const;
   KeptState state_to_keep() const;
-  bool open(const ParsedConfig& parsed);
+  Result<bool> open(const ParsedConfig& parsed);
   void drain_or_not();
   Network::Parts network_parts();
   StoreMove::Parts move_parts();
@@ -125,10 +126,11 @@ class Agent {
   std::unique_ptr<Network> opening_;
   ConfigFollower config_;
   StateSaver saver_;
-  std::optional<KeptState> kept_;  // of an earlier run, until the store answers
+  // What an earlier run knew, until there is a network, or that is of no use.
+  std::optional<KeptState> kept_;
   std::string kept_since_;  // this host began without the store: since when it knew that, and until
                             // when it has its lease; empty: it has heard from the store
-  std::string unused_why_;  // why kept_ is not used; empty: it is, or there is nothing
+  std::string unused_why_;  // why what was kept is not used; empty: it is, or there is nothing
   std::optional<DrainNote> drained_;  // nullopt: this host is not drained
   bool leaves_ = false;               // withdraw()
   bool has_drained_ = false;          // for one of these two reasons

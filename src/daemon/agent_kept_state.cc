@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "backend/extension.h"
 #include "base/log.h"
 #include "core/move_notes.h"
 #include "core/record_limits.h"
@@ -50,8 +49,14 @@ void Agent::start() {
 }
 
 bool Agent::on_kept(const Snapshot& snapshot, bool is_proven) {
-  if (network_ || has_drained_ || !kept_) return false;
-  if (is_proven) return on_proven(snapshot);
+  if (network_ || has_drained_ || !kept_ || !has_kept_lease(snapshot)) return false;
+  if (is_proven) {
+    // Records outside of the network that was may be inside now.
+    if (snapshot.config != kept_->config) return false;
+    store_.use_expected_history();
+    on_snapshot(snapshot);
+    return true;
+  }
   if (!options_.offline_start) return false;
   const auto begun = begin_offline(snapshot);
   std::string why = begun ? "" : begun.error().text;
@@ -59,29 +64,20 @@ bool Agent::on_kept(const Snapshot& snapshot, bool is_proven) {
   return begun.has_value();
 }
 
-// The store says that all is as it was, or has said what has changed. A host whose own record has
-// changed needs a list, since it may have to choose another subnet.
-bool Agent::on_proven(const Snapshot& snapshot) {
-  if (!is_as_kept(snapshot)) {
-    saver_.forget();
-    return false;
-  }
-  // Records outside of the network that was may be inside now.
-  if (snapshot.config != kept_->config) return false;
-  store_.use_expected_history();
-  on_snapshot(snapshot);
-  return true;
-}
-
-// True if the store has our record as it was.
-bool Agent::is_as_kept(const Snapshot& snapshot) const {
+// True if the store has our record as it was, as far as this host knows. Otherwise what was kept is
+// of no use, and the host needs a list, since it may have to choose another subnet.
+bool Agent::has_kept_lease(const Snapshot& snapshot) {
   const Record& own = kept_->lease.record;
   const auto there = std::ranges::find(snapshot.records, own.key, &Record::key);
-  return there != snapshot.records.end() && *there == own;
+  if (there != snapshot.records.end() && *there == own) return true;
+  saver_.forget();
+  kept_.reset();
+  unused_why_ = "its lease has changed since";
+  on_state();
+  return false;
 }
 
 Result<void> Agent::begin_offline(const Snapshot& snapshot) {
-  if (!is_as_kept(snapshot)) return fail(ErrorKind::conflict, "its lease has changed since");
   const HostClock now = parts_.host.clock();
   KeptLease lease = kept_->lease;
   lease.ends = TRY(end_of_kept_lease(*kept_, now));
@@ -89,14 +85,15 @@ Result<void> Agent::begin_offline(const Snapshot& snapshot) {
   Lease own;
   own.subnet = TRY(decode_subnet_key(lease.record.key));
   own.attributes = TRY(decode_lease(lease.record));
-  auto network = TRY(open_offline(own));
+  TRY(open_offline(own));
   kept_since_ = in_words(kept_->saved, now, lease.ends);
   log::warning("the store does not answer; this host goes on with what it knew before",
                {{"store", store_.describe()},
                 {"peers", snapshot.records.size() - 1},
                 {"known", kept_since_}});
+  (void)config_.first(kept_->config, store_.config_key());
   kept_.reset();
-  network_ = std::move(network);
+  network_ = std::move(opening_);
   move_.on_config(snapshot.config);
   move_.begin();
   network_->resume(snapshot, own, lease);
@@ -104,11 +101,8 @@ Result<void> Agent::begin_offline(const Snapshot& snapshot) {
 }
 
 // Another address may be that of a copy of this host, which has its lease as well.
-Result<std::unique_ptr<Network>> Agent::open_offline(const Lease& own) {
+Result<void> Agent::open_offline(const Lease& own) {
   const ParsedConfig parsed = TRY(parse_whole_config(kept_->config.text));
-  if (parsed.config.backend_type == ExtensionBackend::kType) {
-    return fail(ErrorKind::conflict, "its backend has commands that come before a lease");
-  }
   const auto& node = own.attributes.node;
   if (!node || node->id != options_.node.id) {
     return fail(ErrorKind::conflict, "another node, or nobody known, has written its lease");
@@ -121,13 +115,11 @@ Result<std::unique_ptr<Network>> Agent::open_offline(const Lease& own) {
                 fmt::format("this host has the address {} now, and its lease is for {}",
                             to_string(ours), to_string(own.attributes.public_ips())));
   }
-  auto network = TRY(Network::open(options_, network_parts(), parsed));
-  (void)config_.first(kept_->config, store_.config_key());
-  return network;
+  if (TRY(open(parsed))) return {};
+  return fail(ErrorKind::unavailable, "PreStartupCommand of its backend has not succeeded yet");
 }
 
 void Agent::on_store_heard() {
-  kept_.reset();
   unused_why_.clear();
   if (std::exchange(kept_since_, {}).empty()) return;
   log::info("the store answers; what this host knew is compared with what it says",

@@ -12,6 +12,11 @@ using std::chrono::minutes;
 using std::chrono::seconds;
 using testing::HasSubstr;
 using testing::Not;
+using Texts = std::vector<std::string>;
+
+constexpr const char* kExtension =
+    R"({"Network":"10.5.0.0/16","Backend":{"Type":"extension","PreStartupCommand":"pre",)"
+    R"("PostStartupCommand":"post","SubnetAddCommand":"add"}})";
 
 class AgentOfflineTest : public AgentTest {
  protected:
@@ -19,18 +24,38 @@ class AgentOfflineTest : public AgentTest {
   void run_once(const char* config = kVxlan) {
     keeps_state_ = true;
     configure(config);
-    put("10.5.9.0-24", vxlan_peer("192.0.2.9"), seconds(86400));
+    if (config == kExtension) end("pre", {.output = "m1"});
+    run_commands();
+    put("10.5.9.0-24", peer(config == kExtension ? "extension" : "vxlan"), seconds(86400));
+    run_commands();
     loop_.advance(minutes(6));
     ASSERT_EQ(ready_, 1);
     ASSERT_TRUE(kept_);
     own_ = own_key();
     start_agent();  // so that the changes until now are history
     loop_.advance(seconds(2));
+    run_commands();
     agent_.reset();
+    shell_.began();
+  }
+  // Those of the extension backend, with success, and those that follow.
+  void run_commands() {
+    do {
+      shell_.end_all();
+      loop_.run_until_idle();
+    } while (!shell_.running().empty());
+  }
+  void end(const std::string& command, ShellEnd how = {}) {
+    shell_.end(command, std::move(how));
+    loop_.run_until_idle();
   }
   static std::string vxlan_peer(const std::string& ip) {
     return R"({"PublicIP":")" + ip +
            R"(","BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"02:00:00:00:00:09"}})";
+  }
+  static std::string peer(std::string_view type) {
+    if (type == "vxlan") return vxlan_peer("192.0.2.9");
+    return R"({"PublicIP":"192.0.2.9","BackendType":"extension","BackendData":"m9"})";
   }
   void start_without_store() {
     store_->set_reachable(false);
@@ -47,6 +72,7 @@ class AgentOfflineTest : public AgentTest {
     clock_.wall += off;
     clock_.by_server = is_right;
   }
+  std::string own_subnet() const { return to_string(decode_subnet_key(own_).value()); }
   std::size_t lists() const { return agent_->follower().counters().snapshots; }
   std::string all_problems() const { return fmt::format("{}", fmt::join(problems(), "\n")); }
 
@@ -149,6 +175,96 @@ TEST_F(AgentOfflineTest, AnotherConfigurationIsTheFirstThatIsUsedAndNeedsAList) 
   EXPECT_EQ(agent_->network()->config().backend_type, "host-gw");
   EXPECT_EQ(log.find("the network configuration has changed"), std::string::npos) << log;
   EXPECT_EQ(lists(), 1U);
+}
+
+TEST_F(AgentOfflineTest, ANetworkThatWasDeletedMeanwhileGoesOnUntilItIsLeft) {
+  run_once();
+  store_->remove_config(kPrefix);
+  start_agent();
+  loop_.advance(seconds(2));
+  EXPECT_EQ(agent_->network(), nullptr) << "one that is not left waits for a configuration";
+  leaves_deleted_ = true;
+  for (const std::size_t few : {0, 1000}) {  // with the watch, and with a list alone
+    few_leases_ = few;
+    start_agent();
+    loop_.advance(minutes(6));
+    ASSERT_EQ(ready_, 1);
+    EXPECT_EQ(own_key(), own_);
+    EXPECT_TRUE(has("10.5.9.0/24")) << kernel_.dump();
+    EXPECT_TRUE(agent_->is_config_gone());
+  }
+  agent_->withdraw(true);
+  loop_.run_until_idle();
+  EXPECT_TRUE(agent_->is_withdrawn());
+  EXPECT_FALSE(kept_);
+}
+
+TEST_F(AgentOfflineTest, ADeletedNetworkInWhichAHostHasNoLeaseIsNotBegun) {
+  run_once();
+  store_->remove_config(kPrefix);
+  store_->remove(kPrefix, own_);
+  leaves_deleted_ = true;
+  start_agent();
+  loop_.advance(seconds(2));
+  EXPECT_EQ(agent_->network(), nullptr);
+  EXPECT_TRUE(agent_->is_config_gone());
+  EXPECT_FALSE(kept_);
+}
+
+TEST_F(AgentOfflineTest, AHostThatHeardThatItsLeaseIsLostDoesNotGoOnWithIt) {
+  run_once();
+  store_->remove(kPrefix, own_);
+  start_agent();
+  loop_.advance(StoreFollower::kGathered / 2);
+  ASSERT_EQ(agent_->network(), nullptr) << "what was missed is gathered still";
+  store_->set_reachable(false);
+  loop_.advance(seconds(20));
+  EXPECT_EQ(ready_, 0);
+  EXPECT_FALSE(kept_);
+  EXPECT_THAT(all_problems(), HasSubstr("its lease has changed since"));
+}
+
+TEST_F(AgentOfflineTest, CommandsAreRunBeforeAHostGoesOn) {
+  run_once(kExtension);
+  boot(hours(1), true);
+  start_without_store();
+  EXPECT_EQ(shell_.running(), Texts{"pre"});
+  loop_.advance(seconds(20));
+  EXPECT_EQ(ready_, 0);
+  EXPECT_THAT(all_problems(), HasSubstr("PreStartupCommand of its backend has not succeeded yet"));
+  end("pre", {.output = "m2\n"});
+  EXPECT_EQ(shell_.running(), Texts{"post " + own_subnet()});
+  EXPECT_EQ(ready_, 0);
+  end("post " + own_subnet());
+  EXPECT_EQ(ready_, 1);
+  EXPECT_EQ(shell_.running(), Texts{"add 10.5.9.0/24"});
+  EXPECT_TRUE(announces(R"("BackendData":"m1")")) << "nothing can be written";
+  store_->set_reachable(true);
+  loop_.advance(seconds(30));
+  EXPECT_TRUE(announces(R"("BackendData":"m2")")) << record();
+}
+
+TEST_F(AgentOfflineTest, WhatCommandsHaveMadeOnThisBootStays) {
+  run_once(kExtension);
+  start_without_store();
+  EXPECT_EQ(ready_, 1);
+  EXPECT_EQ(shell_.began(), Texts{"add 10.5.9.0/24"}) << "as at each start";
+}
+
+TEST_F(AgentOfflineTest, AStoreThatComesBackWhileTheFirstCommandRunsIsUsed) {
+  run_once(kExtension);
+  boot(hours(1), true);
+  start_without_store();
+  store_->remove(kPrefix, "10.5.9.0-24");
+  store_->set_reachable(true);
+  loop_.advance(seconds(30));
+  EXPECT_EQ(shell_.began(), Texts{"pre"});
+  end("pre", {.output = "m2\n"});
+  EXPECT_TRUE(announces(R"("BackendData":"m2")")) << record();
+  run_commands();
+  EXPECT_EQ(ready_, 1);
+  EXPECT_EQ(own_key(), own_);
+  EXPECT_EQ(shell_.began(), Texts{"post " + own_subnet()});
 }
 
 TEST_F(AgentOfflineTest, ARecordWithOurAddressMayBeOfUseToTheNextRun) {

@@ -20,6 +20,9 @@ struct AgentOptions {
   bool ip_blackhole_route = false;
   bool probe_peers = false;   // --probe-peers
   bool offline_start = true;  // false: --no-offline-start
+  // A network whose configuration is deleted is left (--networks=*). So that a run can leave what
+  // an earlier one had there, it begins with the configuration of that one.
+  bool leaves_deleted = false;
   // A network of so many leases is listed at each start: etcd answers a list of them sooner than a
   // watch from an earlier revision, which waits for etcd's next look at old watches (0.1 s).
   std::size_t few_leases = 1000;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
 #include <system_error>
 #include <utility>
 
@@ -14,6 +15,7 @@
 #include "base/gzip.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "core/network_name.h"
 #include "core/state_folder.h"
 
 namespace flannel {
@@ -53,6 +55,28 @@ std::string kept_state_path(const std::string& state_folder, std::string_view pr
     if (!is_plain && !name.empty()) name += '-';
   }
   return fmt::format("{}/{}-{}.gz", state_folder, kKeptStateFile, name);
+}
+
+std::set<std::string> kept_networks(
+    const std::string& state_folder, std::string_view prefix,
+    const std::function<std::string(const std::string&)>& store_of) {
+  std::set<std::string> names;
+  const auto path_of = [&](std::string_view name) {
+    return kept_state_path(state_folder, prefix_of_network(prefix, name));
+  };
+  const std::string_view end = "x.gz";
+  std::string begin = path_of("x");
+  begin.erase(begin.size() - end.size());
+  std::error_code ignored;
+  for (const auto& file : std::filesystem::directory_iterator(state_folder, ignored)) {
+    const std::string path = state_folder + "/" + file.path().filename().string();
+    if (!path.starts_with(begin) || path.size() < begin.size() + end.size()) continue;
+    const std::string name = path.substr(begin.size(), path.size() - begin.size() - end.size() + 1);
+    // A long prefix is not whole in the name of the file.
+    if (!check_network_name(name) || path != path_of(name)) continue;
+    if (KeptStateFile(path, store_of(name)).read()) names.insert(name);
+  }
+  return names;
 }
 
 KeptStateFile::~KeptStateFile() {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -58,5 +60,10 @@ class KeptStateFile {
 // The path of the file for the network with this prefix in its store. Daemons of one host share a
 // state folder, each with another prefix.
 std::string kept_state_path(const std::string& state_folder, std::string_view prefix);
+
+// Returns the names of the networks below `prefix` whose files in the folder are of use. Why
+// another one is not is logged. `store_of`: returns the text that names the store of a network.
+std::set<std::string> kept_networks(const std::string& state_folder, std::string_view prefix,
+                                    const std::function<std::string(const std::string&)>& store_of);
 
 }  // namespace flannel

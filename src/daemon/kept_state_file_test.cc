@@ -77,6 +77,31 @@ TEST_F(KeptStateFileTest, TheLastOfManyIsWritten) {
       << "nothing half-written stays";
 }
 
+TEST_F(KeptStateFileTest, TheFilesOfAFolderAreTheNetworksOfAnEarlierRun) {
+  const std::string folder = folder_.path() + "/state";
+  const auto store_of = [](const std::string& name) { return "the store of " + name; };
+  const auto names = [&] { return kept_networks(folder, "/coreos.com/network", store_of); };
+  const auto write = [&](const std::string& prefix, const std::string& store) {
+    KeptStateFile(kept_state_path(folder, prefix), store).write(state("10.0.1.0-24"), {});
+  };
+  EXPECT_TRUE(names().empty()) << "there is no folder";
+  write("/coreos.com/network/blue", "the store of blue");
+  write("/coreos.com/network/a-b.c_1", "the store of a-b.c_1");
+  write("/coreos.com/network", "the store of no network");
+  write("/coreos.com/network/config", "the store of config");
+  write("/coreos.com/network/.x", "the store of .x");
+  write("/other/network/red", "the store of red");
+  EXPECT_EQ(names(), (std::set<std::string>{"a-b.c_1", "blue"}));
+  EXPECT_EQ(log_, "");
+  write("/coreos.com/network-green", "another store");
+  EXPECT_EQ(names(), (std::set<std::string>{"a-b.c_1", "blue"}));
+  EXPECT_NE(log_.find("of another store"), std::string::npos) << log_;
+  ASSERT_TRUE(
+      write_file_atomically(kept_state_path(folder, "/coreos.com/network/blue"), "x", 0600));
+  EXPECT_EQ(names(), std::set<std::string>{"a-b.c_1"});
+  EXPECT_NE(log_.find("cannot be used"), std::string::npos) << log_;
+}
+
 TEST_F(KeptStateFileTest, WhatIsRemovedIsGone) {
   {
     KeptStateFile file(path(), "one");

@@ -26,6 +26,7 @@ AgentOptions agent_options(const Options& options, const NodeTag& node,
           .ip_blackhole_route = options.ip_blackhole_route,
           .probe_peers = options.probe_peers,
           .offline_start = options.offline_start,
+          .leaves_deleted = options.follows_store,
           .software_checksums = has_software_checksums_file(options.state_dir),
           .packet_path = options.packet_path,
           .powerless = powerless};

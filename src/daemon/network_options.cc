@@ -16,7 +16,6 @@ Options options_of(const Options& options, const std::string& network) {
   Options own = options;
   if (network.empty()) return own;
   own.networks = {};
-  own.follows_store = false;
   own.store.prefix = prefix_of_network(options.store.prefix, network);
   const std::filesystem::path file(options.subnet_file);
   own.subnet_file = (file.parent_path() / "networks" / (network + ".env")).string();

@@ -31,9 +31,8 @@ void NetworkRoster::on_list(Result<NetworkList> list, TimePoint sent) {
       std::clamp<Duration>(took * kRestAfterList, Duration(kPause), Duration(kLongestPause));
   const auto more = parts_.random(static_cast<std::uint64_t>(pause.count() / 2) + 1);
   due_.arm_after(pause + Duration(static_cast<Duration::rep>(more)));
-  std::set<std::string> names(list->names.begin(), list->names.end());
-  before_ = std::exchange(listed_, true) ? std::move(names_) : names;
-  names_ = std::move(names);
+  listed_ = true;
+  before_ = std::exchange(names_, {list->names.begin(), list->names.end()});
   unusable_ = std::move(list->unusable);
   parts_.on_list();
   parts_.on_state();

@@ -34,19 +34,20 @@ class NetworkRoster {
     Loop& loop;       // both must outlive the roster
     Registry& store;  // whose prefix is that of all networks
     Random random;
-    std::function<void()> on_list;   // names() and is_gone() may answer differently
-    std::function<void()> on_state;  // problems() may answer differently
+    std::function<void()> on_list;     // names() and is_gone() may answer differently
+    std::function<void()> on_state;    // problems() may answer differently
+    std::set<std::string> known = {};  // the names that this host knows from before
   };
 
-  explicit NetworkRoster(Parts parts) : parts_(std::move(parts)) {}
+  explicit NetworkRoster(Parts parts) : parts_(std::move(parts)), names_(parts_.known) {}
 
   // Lists now, and from then on again and again.
   void list();
   // True if there has been a list.
   bool has_listed() const { return listed_; }
-  // The names in the last list.
+  // The names in the last list; before the first, those of Parts::known.
   const std::set<std::string>& names() const { return names_; }
-  // True if the last two lists lack this name.
+  // True if the last two lists lack this name, which was known before them.
   bool is_gone(const std::string& name) const;
   // What is wrong with the lists, and names that no network can have.
   std::vector<Problem> problems() const;
@@ -55,7 +56,7 @@ class NetworkRoster {
   void on_list(Result<NetworkList> list, TimePoint sent);
 
   Parts parts_;
-  std::set<std::string> names_, before_;  // in the last list, and in the one before
+  std::set<std::string> names_, before_;  // names(), and what they were before the last list
   std::vector<std::string> unusable_;
   bool listed_ = false;
   std::string failure_;     // the last attempt failed so; empty: it did not

@@ -72,6 +72,22 @@ TEST_F(NetworkRosterTest, ANetworkIsGoneWhenTwoListsInARowLackIt) {
   EXPECT_FALSE(roster_.is_gone("green"));
 }
 
+TEST_F(NetworkRosterTest, ANetworkOfAnEarlierRunIsGoneLikeAnyOther) {
+  NetworkRoster next({.loop = loop_,
+                      .store = *registry_,
+                      .random = [](std::uint64_t) { return 0; },
+                      .on_list = [] {},
+                      .on_state = [] {},
+                      .known = {"blue"}});
+  EXPECT_FALSE(next.is_gone("blue"));
+  next.list();
+  loop_.run_until_idle();
+  EXPECT_FALSE(next.is_gone("blue")) << "one list alone";
+  next.list();
+  loop_.run_until_idle();
+  EXPECT_TRUE(next.is_gone("blue"));
+}
+
 TEST_F(NetworkRosterTest, AFailureSaysNothingOfAnyNetwork) {
   make("blue");
   list();

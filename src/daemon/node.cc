@@ -10,10 +10,12 @@
 
 #include "base/log.h"
 #include "base/random.h"
+#include "daemon/kept_state_file.h"
 #include "daemon/scrub.h"
 #include "daemon/software_checksums_file.h"
 #include "daemon/udp_dataplane.h"
 #include "registry/open_registry.h"
+#include "registry/store_name.h"
 
 namespace flannel {
 namespace {
@@ -95,25 +97,38 @@ Result<void> Node::follow_store() {
   StoreOptions options = edges_.options.store;
   options.sessions = sessions_;
   store_ = TRY(open_registry(options, edges_.loop));
-  roster_ = std::make_unique<NetworkRoster>(
-      NetworkRoster::Parts{.loop = edges_.loop,
-                           .store = *store_,
-                           .random = make_random(),
-                           .on_list = [this] { on_list(); },
-                           .on_state = [this] { publish_daemon(); }});
+  const auto store_of = [this](const std::string& network) {
+    return name_of_store(options_of(edges_.options, network).store);
+  };
+  auto known = kept_networks(edges_.options.state_dir, options.prefix, store_of);
+  for (const std::string& name : known) {
+    log::info("this host was in the network before; it takes part in it", {{"network", name}});
+    take_part_in(name);
+  }
+  roster_ =
+      std::make_unique<NetworkRoster>(NetworkRoster::Parts{.loop = edges_.loop,
+                                                           .store = *store_,
+                                                           .random = make_random(),
+                                                           .on_list = [this] { on_list(); },
+                                                           .on_state = [this] { publish_daemon(); },
+                                                           .known = std::move(known)});
   publish_daemon();
   roster_->list();
   return {};
 }
 
+NetworkSlot& Node::take_part_in(const std::string& name) {
+  const auto place = std::ranges::lower_bound(slots_, name, {}, &NetworkSlot::name);
+  edges_.board.publish(name, {});
+  return **slots_.insert(place, make_slot(name));
+}
+
 void Node::on_list() {
   std::vector<NetworkSlot*> come;
   for (const std::string& name : roster_->names()) {
-    const auto place = std::ranges::lower_bound(slots_, name, {}, &NetworkSlot::name);
-    if (place != slots_.end() && (*place)->name() == name) continue;
+    if (std::ranges::find(slots_, name, &NetworkSlot::name) != slots_.end()) continue;
     log::info("the store has a network; this host takes part in it", {{"network", name}});
-    come.push_back(slots_.insert(place, make_slot(name))->get());
-    edges_.board.publish(name, {});
+    come.push_back(&take_part_in(name));
   }
   // All are there before the first may complete the start. A failure is the network's problem, for
   // it has a name.
@@ -152,7 +167,7 @@ void Node::publish_daemon() {
   std::vector<Problem> problems = roster_->problems();
   std::ranges::copy(reload_.problems(), std::back_inserter(problems));
   problems_.update(std::move(problems), edges_.loop.now());
-  edges_.board.publish_daemon({roster_->has_listed(), problems_.all()});
+  edges_.board.publish_daemon({knows_networks(), problems_.all()});
   on_published();
 }
 
@@ -296,8 +311,18 @@ void Node::separate_networks() {
   }
 }
 
+// While the store is away, its networks are those that this host had.
+bool Node::knows_networks() const {
+  return !roster_ || roster_->has_listed() || goes_on_without_store_;
+}
+
 // The start of a drained host is complete: its service manager must not wait for a lease.
 void Node::on_started() {
+  const auto goes_on = [](Membership* one) { return one->agent().goes_on_without_store(); };
+  if (!knows_networks() && std::ranges::any_of(members(), goes_on)) {
+    goes_on_without_store_ = true;
+    publish_daemon();
+  }
   const bool all = std::ranges::all_of(slots_, [](const auto& one) { return one->has_started(); });
   if (has_started_ || ((!all || !knows_networks()) && !drained_.note())) return;
   has_started_ = true;

@@ -83,7 +83,8 @@ class Node {
   Result<void> follow_store();
   void on_list();
   void drop_left();
-  bool knows_networks() const { return !roster_ || roster_->has_listed(); }
+  NetworkSlot& take_part_in(const std::string& name);
+  bool knows_networks() const;
   void publish_daemon();
   std::vector<Membership*> members() const;
   std::optional<std::string> docker_use(const std::string& network) const;
@@ -113,7 +114,8 @@ class Node {
   // Null without --networks=*.
   std::unique_ptr<Registry> store_;
   std::unique_ptr<NetworkRoster> roster_;
-  ProblemList problems_;  // with --networks=*: those that are of no network
+  bool goes_on_without_store_ = false;  // with the networks that an earlier run had
+  ProblemList problems_;                // with --networks=*: those that are of no network
   // In the order of --networks, or of their names.
   std::vector<std::unique_ptr<NetworkSlot>> slots_;
   Timer end_{edges_.loop, [this] { edges_.loop.stop(); }};

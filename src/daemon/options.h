@@ -43,7 +43,7 @@ struct Options {
   // --networks; empty: one network, which has no name, or, with `follows_store`, those of the
   // store.
   std::vector<std::string> networks;
-  bool follows_store = false;  // --networks=*
+  bool follows_store = false;  // --networks=*; also in the options of one of these networks
   StoreOptions store;
   UnderlayRequest underlay;
   KeeperOptions keeper;

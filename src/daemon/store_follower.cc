@@ -78,6 +78,11 @@ void StoreFollower::list_again() {
   retry_.arm(loop_.now());
 }
 
+void StoreFollower::offer_again() {
+  if (!kept_) return list_again();
+  if (patience_.armed()) patience_.arm(loop_.now());
+}
+
 bool StoreFollower::list_after_pause() {
   if (!retry_.armed()) return false;
   if (next_ == Next::list || next_ == Next::believed_list) return true;

@@ -91,6 +91,9 @@ class StoreFollower {
   void start_from(Snapshot kept, const std::vector<Change>& history);
   // Takes a snapshot now, so that the changes so far are compared with the whole state.
   void list_again();
+  // To be called when the listener can use what it could not: asks on_kept() again while the store
+  // is away, and otherwise takes a snapshot.
+  void offer_again();
 
   // True if the last list succeeded and the watch after it works. After a watch that broke at once,
   // the next one must first report a change or last for some seconds.

@@ -32,6 +32,16 @@ class StoreHistoryTest : public StoreTest {
     ASSERT_TRUE(session->release(record_of(kTwo, "other", other)));
     ASSERT_TRUE(session->renew(record_of(kOne, "two", held), kDay));
   }
+  // The history that a watch has reported while that was written.
+  KnownHistory known_by_watch() {
+    WatchLog first(*session, now(), loop);
+    write();
+    EXPECT_TRUE(first.reports("gone " + kTwo));
+    KnownHistory known;
+    for (const Change& change : first.changes())
+      known.add(change);
+    return known;
+  }
   // What a watch of another process proves.
   Verdict proven_by(HistoryProof proof, Revision from, std::size_t changes) {
     const auto other = open();
@@ -47,12 +57,7 @@ INSTANTIATE_TEST_SUITE_P(Every, StoreHistoryTest, ::testing::ValuesIn(kStoresUnd
                          [](const auto& param) { return name(param.param); });
 
 TEST_P(StoreHistoryTest, AWatchFromBeforeTheLastChangesRepeatsThemAsTheyWere) {
-  WatchLog first(*session, now(), loop);
-  write();
-  ASSERT_TRUE(first.reports("gone " + kTwo));
-  KnownHistory known;
-  for (const Change& change : first.changes())
-    known.add(change);
+  KnownHistory known = known_by_watch();
   EXPECT_EQ(known.changes().size(), 5U);
   EXPECT_EQ(proven_by(HistoryProof::after_break(known), known.before(), 5), Verdict::proven);
   known.keep_last_half();
@@ -71,12 +76,7 @@ TEST_P(StoreHistoryTest, AWatchFromBeforeTheLastChangesOfAListRepeatsThem) {
 
 // In etcd it is there, if it is a record that lives; other stores have forgotten it.
 TEST_P(StoreHistoryTest, WhatIsForgottenIsNotRepeatedAsSomethingElse) {
-  WatchLog first(*session, now(), loop);
-  write();
-  ASSERT_TRUE(first.reports("gone " + kTwo));
-  KnownHistory known;
-  for (const Change& change : first.changes())
-    known.add(change);
+  const KnownHistory known = known_by_watch();
   store->compact();
   const auto other = open();
   ASSERT_TRUE(other->snapshot());

@@ -107,6 +107,32 @@ def test_a_restart_loses_no_packet(lab, commands, end):
     assert problems(one) == []
 
 
+@pytest.mark.parametrize("commands, boots", [(HOST_GW, True), (VXLAN, False)], ids=["host-gw-boot", "vxlan-restart"])
+def test_a_host_starts_without_its_store(lab, commands, boots):
+    cluster = start(cluster_of(lab, commands, store="etcd"))
+    one, two = cluster.hosts
+    kept = one.daemon.state_dir / "kept-state-coreos.com-network.gz"
+    one.daemon.stop()
+    kept.unlink()
+    one.daemon.start().wait_ready()
+    wait_until(kept.exists, "the kept state, with the lease of the other")
+    one.daemon.kill9()
+    cluster.store.stop()
+    one.daemon.subnet_file.unlink()
+    if boots:  # nothing of the commands is left, and no record of them
+        one.ns.ip("route", "del", subnet(two))
+        (one.daemon.state_dir / "extension.json").unlink()
+    one.daemon.start().wait_ready()
+    wait_until(lambda: peers_in_place(cluster, one), "the commands")
+    assert "store-not-heard" in problems(one)
+    with EchoStreams(cluster, one.container, two.container) as echoes:
+        echoes.more()
+        cluster.store.start()
+        wait_until(lambda: problems(one) == [], lambda: f"no problem: {problems(one)}")
+        echoes.more()
+    assert echoes.lost() == []
+
+
 def test_what_a_peer_announces_is_never_code(lab):
     command = "cat >got; ip route add $SUBNET via $PUBLIC_IP"
     cluster = cluster_of(lab, HOST_GW | {"SubnetAddCommand": command}, store="etcd", hosts=1).start()

@@ -245,6 +245,7 @@ class AgentTest : public ::testing::Test {
     options.ip_blackhole_route = ip_blackhole_route_;
     options.powerless = powerless_;
     options.offline_start = offline_start_;
+    options.leaves_deleted = leaves_deleted_;
     options.few_leases = few_leases_;
     agent_.emplace(
         options,
@@ -381,6 +382,7 @@ class AgentTest : public ::testing::Test {
                    .wall = std::chrono::sys_seconds(std::chrono::hours(480000)),
                    .by_server = true};
   bool offline_start_ = true;        // of the next start_agent()
+  bool leaves_deleted_ = false;      // the same
   std::size_t few_leases_ = 0;       // the same
   bool ip_blackhole_route_ = false;  // of the next start_agent()
 };

@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs a command on a virtual machine with another kernel, Debian's by default, and ends as it ended.
 
-    tests/vm/boot.py [--limit=SECONDS] [--memory=MB] KERNEL COMMAND...
+    tests/vm/boot.py [--limit=SECONDS] [--memory=MB] [--keep=FOLDER] [--clock=TIME] KERNEL COMMAND...
 
 KERNEL is a folder with the files of a kernel package (scripts/fetch-kernel.sh). The vm sees the files of
 this machine, programs and libraries included, by 9p; they are read-only, and what the command writes is in
-the memory of the vm alone. It has two processors, emulated (no KVM is needed), and no network. Root only,
+the memory of the vm alone, except below FOLDER. Its hardware clock begins with TIME ("2026-12-01T10:00:00",
+UTC), or as that of this machine. It has two processors, emulated (no KVM is needed), and no network. Root only,
 for files that others cannot read.
 """
 
@@ -51,8 +52,10 @@ def libraries(program):
     return re.findall(r"(/\S+) \(0x", listed)
 
 
-def script(command, modules):
+def script(command, modules, keep):
     """What the vm runs once it sees the files of this machine."""
+    folder = shlex.quote(str(keep))
+    kept = f"mkdir -p {folder} && mount -t 9p -o trans=virtio,version=9p2000.L keep {folder}" if keep else ""
     variables = " ".join(
         f"{name}={shlex.quote(value)}" for name, value in os.environ.items() if name.startswith("FLANNEL_")
     )
@@ -63,6 +66,7 @@ mount -o remount,size=80% /dev/shm
 dmesg -n 1
 modprobe tun
 ip link set lo up
+{kept}
 cd {shlex.quote(str(pathlib.Path.cwd()))}
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root PYTHONDONTWRITEBYTECODE=1
 echo {shlex.quote(BEGIN.decode())}
@@ -72,7 +76,7 @@ exec busybox poweroff -f
 """
 
 
-def make_initramfs(work, modules, command):
+def make_initramfs(work, modules, command, keep):
     tree = work / "tree"
     for folder in ("bin", "modules"):
         (tree / folder).mkdir(parents=True)
@@ -86,7 +90,7 @@ def make_initramfs(work, modules, command):
     for path in order:
         shutil.copy(modules / path, tree / "modules")
     (tree / "modules.list").write_text("\n".join(pathlib.Path(path).name for path in order))
-    (tree / "command").write_text(script(command, modules))
+    (tree / "command").write_text(script(command, modules, keep))
     shutil.copy(HERE / "init.sh", tree / "init")
     (tree / "init").chmod(0o755)
     names = subprocess.run(["find", "."], cwd=tree, check=True, capture_output=True).stdout
@@ -97,13 +101,19 @@ def make_initramfs(work, modules, command):
     return work / "initramfs"
 
 
-def qemu(image, initramfs, memory):
+def qemu(image, initramfs, options):
+    more = []
+    if options.keep:
+        more += ["-virtfs", f"local,path={options.keep},mount_tag=keep,security_model=none"]
+    if options.clock:
+        more += ["-rtc", f"base={options.clock}"]
     return [
         "qemu-system-x86_64", "-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2",
-        "-m", str(memory), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+        "-m", str(options.memory), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
         "-serial", "stdio", "-kernel", image, "-initrd", initramfs,
         "-append", "console=ttyS0 quiet loglevel=3 panic=-1 mitigations=off nokaslr random.trust_cpu=on",
         "-virtfs", "local,path=/,mount_tag=root,security_model=none,readonly=on,multidevs=remap",
+        *more,
     ]  # fmt: skip
 
 
@@ -152,6 +162,8 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--limit", type=int, default=330, help="seconds")
     parser.add_argument("--memory", type=int, default=3072, help="MB")
+    parser.add_argument("--keep", type=pathlib.Path, metavar="FOLDER")
+    parser.add_argument("--clock", metavar="TIME")
     parser.add_argument("kernel", type=pathlib.Path)
     parser.add_argument("command", nargs=argparse.REMAINDER)
     options = parser.parse_args()
@@ -162,8 +174,8 @@ def main():
     if not (modules / "modules.dep").exists():  # the package's scripts would write it
         subprocess.run(["depmod", "-b", kernel, release], check=True)
     with tempfile.TemporaryDirectory() as work:
-        initramfs = make_initramfs(pathlib.Path(work), modules, options.command)
-        sys.exit(run(qemu(image, initramfs, options.memory), options.limit))
+        initramfs = make_initramfs(pathlib.Path(work), modules, options.command, options.keep)
+        sys.exit(run(qemu(image, initramfs, options), options.limit))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ RANGES = {
     "green": ("10.6.0.0/16", "fd00:6::/48"),
     "red": ("10.7.0.0/16", "fd00:7::/48"),
 }
+# Seconds in which two lists have come on a machine that is slow: the pause after a list grows with its time.
+LISTED = 700
 
 
 class Networks:
@@ -112,3 +114,36 @@ def env(host, name):
         return None
     return dict(line.split("=", 1) for line in file.read_text(encoding="ascii").splitlines())
 
+
+def names(host):
+    return list(host.daemon.status()["networks"])
+
+
+def codes(networks, host, name):
+    return [problem["code"] for problem in networks.status(host, name)["problems"]]
+
+
+def delete(networks, name):
+    flannelctl(networks.store, "network", "delete", "--force", name)
+
+
+def left_of(host, name):
+    """What a host still has of a network: its file, routes, rules and status."""
+    host.daemon.told()  # a service manager reads what it is told, such as to close descriptors
+    v4, v6 = RANGES[name]
+    found = [str(env(host, name))] if env(host, name) else []
+    found += [name] if name in names(host) else []
+    for version, network in ((4, v4), (6, v6)):
+        inside = network.rsplit(".0", 2)[0] if version == 4 else network.split("::")[0]
+        found += [r["dst"] for r in host.ns.ask(f"-{version}", "route", "show") if r["dst"].startswith(inside)]
+    rules = host.ns.run("nft", "list", "ruleset", check=False).splitlines()
+    found += [line for line in rules if v4 in line or v6 in line]
+    return found
+
+
+def wait_left(host, name):
+    wait_until(lambda: not left_of(host, name), lambda: f"{host.name} to leave {name}: {left_of(host, name)}", LISTED)
+
+
+def wait_in_use(networks, host, name):
+    wait_until(lambda: "network-in-use" in codes(networks, host, name), lambda: str(codes(networks, host, name)), LISTED)
