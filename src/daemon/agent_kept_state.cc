@@ -142,7 +142,7 @@ StateSaver::Parts Agent::saver_parts() {
 // While the cluster moves, two stores have this lease, and the next run is to ask them.
 std::optional<KeptLease> Agent::lease_to_keep() const {
   const bool moves = move_.address() || move_.problem() || move_.follows();
-  if (!network_ || has_drained_ || moves) return std::nullopt;
+  if (!network_ || moves) return std::nullopt;
   const LeaseKeeper& keeper = network_->keeper();
   const Record* record = keeper.record();
   if (record == nullptr) return std::nullopt;

@@ -2,9 +2,9 @@
 // A start from what an earlier run knew, with and without the store.
 #include <gmock/gmock.h>
 
-#include "support/agent_fixture.h"
+#include "support/offline_agent.h"
 
-namespace flannel {
+namespace flannel::agent_offline_test {
 namespace {
 
 using std::chrono::hours;
@@ -13,71 +13,6 @@ using std::chrono::seconds;
 using testing::HasSubstr;
 using testing::Not;
 using Texts = std::vector<std::string>;
-
-constexpr const char* kExtension =
-    R"({"Network":"10.5.0.0/16","Backend":{"Type":"extension","PreStartupCommand":"pre",)"
-    R"("PostStartupCommand":"post","SubnetAddCommand":"add"}})";
-
-class AgentOfflineTest : public AgentTest {
- protected:
-  // A host that has run, with a peer, and is kept as it was.
-  void run_once(const char* config = kVxlan) {
-    keeps_state_ = true;
-    configure(config);
-    if (config == kExtension) end("pre", {.output = "m1"});
-    run_commands();
-    put("10.5.9.0-24", peer(config == kExtension ? "extension" : "vxlan"), seconds(86400));
-    run_commands();
-    loop_.advance(minutes(6));
-    ASSERT_EQ(ready_, 1);
-    ASSERT_TRUE(kept_);
-    own_ = own_key();
-    start_agent();  // so that the changes until now are history
-    loop_.advance(seconds(2));
-    run_commands();
-    agent_.reset();
-    shell_.began();
-  }
-  // Those of the extension backend, with success, and those that follow.
-  void run_commands() {
-    do {
-      shell_.end_all();
-      loop_.run_until_idle();
-    } while (!shell_.running().empty());
-  }
-  void end(const std::string& command, ShellEnd how = {}) {
-    shell_.end(command, std::move(how));
-    loop_.run_until_idle();
-  }
-  static std::string vxlan_peer(const std::string& ip) {
-    return R"({"PublicIP":")" + ip +
-           R"(","BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"02:00:00:00:00:09"}})";
-  }
-  static std::string peer(std::string_view type) {
-    if (type == "vxlan") return vxlan_peer("192.0.2.9");
-    return R"({"PublicIP":"192.0.2.9","BackendType":"extension","BackendData":"m9"})";
-  }
-  void start_without_store() {
-    store_->set_reachable(false);
-    start_agent();
-  }
-  // The machine boots. Its clock may be wrong then.
-  void boot(seconds off, bool is_right) {
-    agent_.reset();
-    kernel_ = FakeKernel();
-    kernel_.add_foreign_device("eth0", "192.0.2.1/24");
-    std::filesystem::remove(subnet_file());
-    boot_ = 2;
-    clock_.boot = "boot-2";
-    clock_.wall += off;
-    clock_.by_server = is_right;
-  }
-  std::string own_subnet() const { return to_string(decode_subnet_key(own_).value()); }
-  std::size_t lists() const { return agent_->follower().counters().snapshots; }
-  std::string all_problems() const { return fmt::format("{}", fmt::join(problems(), "\n")); }
-
-  std::string own_;
-};
 
 TEST_F(AgentOfflineTest, AHostGoesOnWithoutItsStore) {
   run_once();
@@ -89,6 +24,8 @@ TEST_F(AgentOfflineTest, AHostGoesOnWithoutItsStore) {
   EXPECT_TRUE(std::filesystem::exists(subnet_file()));
   EXPECT_THAT(all_problems(), HasSubstr("the lease ends at"));
   EXPECT_TRUE(agent_->ready());
+  const TimePoint before = decode_kept_state(*kept_).value().state.lease.ends;
+  EXPECT_LT(agent_->network()->keeper().expires(), before - minutes(59)) << "an hour has passed";
 }
 
 TEST_F(AgentOfflineTest, WhatHappenedMeanwhileComesWithTheStoreAndWithoutAList) {
@@ -115,6 +52,12 @@ TEST_F(AgentOfflineTest, AfterItsLeaseHasEndedAHostWaits) {
   EXPECT_EQ(agent_->network(), nullptr);
   EXPECT_THAT(agent_->problems(),
               testing::Contains(testing::Field(&Problem::text, HasSubstr("may be another's"))));
+  store_->set_reachable(true);
+  loop_.advance(seconds(30));
+  EXPECT_EQ(ready_, 1);
+  EXPECT_THAT(
+      agent_->problems(),
+      Not(testing::Contains(testing::Field(&Problem::text, HasSubstr("may be another's")))));
 }
 
 TEST_F(AgentOfflineTest, AHostWaitsUntilItsClockIsRight) {
@@ -204,11 +147,16 @@ TEST_F(AgentOfflineTest, ADeletedNetworkInWhichAHostHasNoLeaseIsNotBegun) {
   store_->remove_config(kPrefix);
   store_->remove(kPrefix, own_);
   leaves_deleted_ = true;
-  start_agent();
-  loop_.advance(seconds(2));
-  EXPECT_EQ(agent_->network(), nullptr);
-  EXPECT_TRUE(agent_->is_config_gone());
-  EXPECT_FALSE(kept_);
+  const auto kept = kept_;
+  for (const std::size_t few : {0, 1000}) {  // with the watch, and with a list alone
+    kept_ = kept;
+    few_leases_ = few;
+    start_agent();
+    loop_.advance(seconds(2));
+    EXPECT_EQ(agent_->network(), nullptr);
+    EXPECT_TRUE(agent_->is_config_gone());
+    EXPECT_FALSE(kept_);
+  }
 }
 
 TEST_F(AgentOfflineTest, AHostThatHeardThatItsLeaseIsLostDoesNotGoOnWithIt) {
@@ -242,6 +190,7 @@ TEST_F(AgentOfflineTest, CommandsAreRunBeforeAHostGoesOn) {
   store_->set_reachable(true);
   loop_.advance(seconds(30));
   EXPECT_TRUE(announces(R"("BackendData":"m2")")) << record();
+  EXPECT_EQ(lists(), 0U);
 }
 
 TEST_F(AgentOfflineTest, WhatCommandsHaveMadeOnThisBootStays) {
@@ -277,6 +226,17 @@ TEST_F(AgentOfflineTest, ARecordWithOurAddressMayBeOfUseToTheNextRun) {
   remove("10.5.8.0-24");
   loop_.advance(minutes(6));
   EXPECT_FALSE(decode_kept_state(*kept_)->state.history.empty());
+}
+
+TEST_F(AgentOfflineTest, WithAConfigurationThatIsNotInForceTheNextRunLists) {
+  run_once();
+  start_agent();
+  loop_.advance(seconds(2));
+  configure("nonsense");
+  put("10.5.8.0-24", vxlan_peer("192.0.2.8"));
+  loop_.advance(minutes(6));
+  EXPECT_TRUE(decode_kept_state(*kept_)->state.history.empty());
+  EXPECT_EQ(decode_kept_state(*kept_)->state.config.text, kVxlan);
 }
 
 TEST_F(AgentOfflineTest, ALeaseThatAnotherHostHasTakenMeanwhileIsNotUsed) {
@@ -364,4 +324,4 @@ TEST_F(AgentOfflineTest, AHostThatMovesBetweenStoresKeepsNothing) {
 }
 
 }  // namespace
-}  // namespace flannel
+}  // namespace flannel::agent_offline_test

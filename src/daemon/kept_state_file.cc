@@ -72,8 +72,7 @@ std::set<std::string> kept_networks(
     const std::string path = state_folder + "/" + file.path().filename().string();
     if (!path.starts_with(begin) || path.size() < begin.size() + end.size()) continue;
     const std::string name = path.substr(begin.size(), path.size() - begin.size() - end.size() + 1);
-    // A long prefix is not whole in the name of the file.
-    if (!check_network_name(name) || path != path_of(name)) continue;
+    if (!check_network_name(name)) continue;
     if (KeptStateFile(path, store_of(name)).read()) names.insert(name);
   }
   return names;

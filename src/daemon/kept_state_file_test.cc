@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <filesystem>
@@ -103,11 +105,9 @@ TEST_F(KeptStateFileTest, TheFilesOfAFolderAreTheNetworksOfAnEarlierRun) {
 }
 
 TEST_F(KeptStateFileTest, WhatIsRemovedIsGone) {
-  {
-    KeptStateFile file(path(), "one");
-    file.write(state("10.0.1.0-24"), {});
-    file.remove();
-  }
+  keep(state("10.0.1.0-24"));
+  ASSERT_TRUE(std::filesystem::exists(path()));
+  KeptStateFile(path(), "one").remove();
   EXPECT_FALSE(std::filesystem::exists(path()));
   KeptStateFile(path(), "one").remove();
   EXPECT_EQ(log_, "");
@@ -136,6 +136,22 @@ TEST_F(KeptStateFileTest, AFolderThatCannotBeWrittenIsAWarning) {
   std::ofstream(folder_.path() + "/state") << "a file";
   keep(state("10.0.1.0-24"));
   EXPECT_NE(log_.find("cannot be kept"), std::string::npos) << log_;
+}
+
+TEST_F(KeptStateFileTest, WhatCannotBeReplacedIsRemoved) {
+  keep(state("10.0.1.0-24"));
+  struct rlimit before {};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto handler = ::signal(SIGXFSZ, SIG_IGN);
+  const struct rlimit none {
+    0, before.rlim_max
+  };
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &none), 0);
+  keep(state("10.0.2.0-24"));
+  EXPECT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+  ::signal(SIGXFSZ, handler);
+  EXPECT_NE(log_.find("cannot be kept"), std::string::npos) << log_;
+  EXPECT_FALSE(std::filesystem::exists(path())) << "it has another lease";
 }
 
 TEST_F(KeptStateFileTest, APeerTakesFewBytes) {

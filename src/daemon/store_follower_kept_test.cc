@@ -88,6 +88,55 @@ TEST_F(StoreFollowerKeptTest, WhatIsNotUsedIsFollowedByAList) {
   EXPECT_EQ(take_news(), "resumed;proven 10.0.1.0-24@10 10.0.2.0-24@12;list;");
 }
 
+TEST_F(StoreFollowerKeptTest, WhatIsNotUsedIsOfferedAgainIfTheListFails) {
+  uses_ = false;
+  start();
+  feed_.report({put(10, "10.0.1.0-24"), put(12, "10.0.2.0-24"), put(13, "10.0.3.0-24")});
+  feed_.is_away = true;
+  loop_.advance(StoreFollower::kGathered);
+  EXPECT_EQ(take_news(),
+            "resumed;proven 10.0.1.0-24@10 10.0.2.0-24@12 10.0.3.0-24@13;"
+            "kept 10.0.1.0-24@10 10.0.2.0-24@12 10.0.3.0-24@13;");
+}
+
+TEST_F(StoreFollowerKeptTest, WhatIsMissedIsGatheredForATimeAndNoLonger) {
+  start();
+  loop_.advance(StoreFollower::kPatience - milliseconds(1));
+  feed_.report({put(10, "10.0.1.0-24"), put(12, "10.0.2.0-24")});
+  loop_.advance(milliseconds(15));
+  EXPECT_EQ(take_news(), "resumed;") << "the store is not away";
+  feed_.report({put(13, "10.0.3.0-24")});
+  loop_.advance(milliseconds(5));
+  EXPECT_EQ(take_news(), "proven 10.0.1.0-24@10 10.0.2.0-24@12 10.0.3.0-24@13;");
+}
+
+TEST_F(StoreFollowerKeptTest, AStoreThatGoesAwayWhileItIsGatheredIsAway) {
+  start();
+  feed_.report({put(10, "10.0.1.0-24"), put(12, "10.0.2.0-24"), put(13, "10.0.3.0-24")});
+  feed_.disconnect();
+  EXPECT_EQ(take_news(), "resumed;kept 10.0.1.0-24@10 10.0.2.0-24@12 10.0.3.0-24@13;");
+  loop_.advance(StoreFollower::kGathered);
+  EXPECT_EQ(take_news(), "");
+}
+
+TEST_F(StoreFollowerKeptTest, AfterAListNothingIsOffered) {
+  uses_ = false;
+  start();
+  feed_.disconnect();
+  follower_.list_again();
+  loop_.run_until_idle();
+  EXPECT_EQ(take_news(), "kept 10.0.1.0-24@10 10.0.2.0-24@12;list;");
+  feed_.disconnect();
+  loop_.advance(seconds(5));
+  EXPECT_EQ(take_news().find("kept"), std::string::npos);
+}
+
+TEST_F(StoreFollowerKeptTest, AStoreThatRepeatsNoHistoryIsListed) {
+  feed_.repeats = false;
+  start();
+  EXPECT_EQ(take_news(), "list;");
+}
+
 TEST_F(StoreFollowerKeptTest, AStoreThatIsAwayIsAskedForAndTheHostEachTime) {
   uses_ = false;
   start();
@@ -117,6 +166,7 @@ TEST_F(StoreFollowerKeptTest, OfAnotherHistoryNothingIsUsed) {
   start();
   feed_.is_away = true;  // the list fails
   feed_.report({put(11, "10.0.1.0-24")});
+  EXPECT_EQ(feed_.lists, 1) << "at once";
   loop_.advance(seconds(30));
   EXPECT_EQ(take_news(), "");
   EXPECT_EQ(follower_.counters().refuted, 1U);

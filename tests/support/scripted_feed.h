@@ -19,9 +19,11 @@ class ScriptedFeed final : public StoreFeed {
   int lists = 0;
   std::vector<Revision> watches;  // from where each began
   bool is_away = false;
+  bool repeats = true;  // its history
 
   std::string describe() const override { return "scripted"; }
   std::string config_key() const override { return "config"; }
+  bool repeats_history() const override { return repeats; }
   void snapshot(Reply<Snapshot> reply) override {
     ++lists;
     if (is_away) return reply(fail(ErrorKind::unavailable, "away"));
