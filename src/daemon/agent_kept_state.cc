@@ -149,10 +149,12 @@ std::optional<KeptLease> Agent::lease_to_keep() const {
   return KeptLease{*record, keeper.expires(), keeper.life()};
 }
 
-// True if the table has all that a run with other addresses could use: a record of another node
-// with our address is not in it.
+// True if the table has all that the next run could use. It does not have a record of another node
+// with our address, which that run may no longer have, nor the peers that a list lacked of which a
+// second one is to tell whether they have left.
 bool Agent::knows_all_leases() const {
-  return !network_->table().quarantine().has(QuarantineKind::our_ip_by_other_node);
+  return network_->peers().suspected() == 0 &&
+         !network_->table().quarantine().has(QuarantineKind::our_ip_by_other_node);
 }
 
 // Without the history the next run lists. It has to if the configuration in the store is not the

@@ -228,6 +228,24 @@ TEST_F(AgentOfflineTest, ARecordWithOurAddressMayBeOfUseToTheNextRun) {
   EXPECT_FALSE(decode_kept_state(*kept_)->state.history.empty());
 }
 
+// They may be there, and only that list may be wrong.
+TEST_F(AgentOfflineTest, WhileManyPeersAreMissingTheNextRunLists) {
+  run_once();
+  start_agent();
+  const auto key = [](int number) { return fmt::format("10.5.{}.0-24", number); };
+  for (int number = 20; number < 26; ++number)
+    put(key(number), vxlan_peer(fmt::format("192.0.2.{}", number), fmt::format("{:02}", number)));
+  loop_.advance(seconds(20));
+  for (int number = 20; number < 26; ++number)
+    store_->remove(kPrefix, key(number));
+  remove(own_);  // so that it is kept soon
+  loop_.advance(seconds(5));
+  ASSERT_EQ(own_key(), own_);
+  EXPECT_TRUE(decode_kept_state(*kept_)->state.history.empty());
+  loop_.advance(minutes(7));
+  EXPECT_FALSE(decode_kept_state(*kept_)->state.history.empty());
+}
+
 TEST_F(AgentOfflineTest, WithAConfigurationThatIsNotInForceTheNextRunLists) {
   run_once();
   start_agent();

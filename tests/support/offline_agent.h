@@ -45,9 +45,10 @@ class AgentOfflineTest : public AgentTest {
     shell_.end(command, std::move(how));
     loop_.run_until_idle();
   }
-  static std::string vxlan_peer(const std::string& ip) {
+  static std::string vxlan_peer(const std::string& ip, const std::string& end_of_mac = "09") {
     return R"({"PublicIP":")" + ip +
-           R"(","BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"02:00:00:00:00:09"}})";
+           R"(","BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"02:00:00:00:00:)" +
+           end_of_mac + R"("}})";
   }
   static std::string peer(std::string_view type) {
     if (type == "vxlan") return vxlan_peer("192.0.2.9");
