@@ -82,14 +82,15 @@ run_hosts() {
 # emulated, so a test takes some ten times as long: VM_TESTS=tests/hosts takes half an hour.
 run_vm() {
   local kernel tests
-  read -ra tests <<<"${VM_TESTS:-tests/hosts/test_ipip.py tests/hosts/test_wireguard.py tests/hosts/test_wireguard_encryption.py tests/hosts/test_wireguard_keys.py tests/hosts/test_wireguard_nat.py tests/hosts/test_traffic.py tests/hosts/test_restart.py}"
+  read -ra tests <<<"${VM_TESTS:-tests/hosts/test_ipip.py tests/hosts/test_wireguard.py tests/hosts/test_wireguard_encryption.py tests/hosts/test_wireguard_keys.py tests/hosts/test_wireguard_nat.py tests/hosts/test_ipsec.py tests/hosts/test_traffic.py tests/hosts/test_restart.py}"
   build release flanneld flannelctl || return 1
   kernel=$(scripts/fetch-kernel.sh) || return 1
+  scripts/fetch-strongswan.sh >/dev/null || return 1
   FLANNEL_BIN_DIR=$PWD/build/release/bin FLANNEL_KERNEL=$kernel \
     /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/vm || return 1
   FLANNEL_BIN_DIR=$PWD/build/release/bin FLANNEL_TEST_MEGABYTES=3 \
-    tests/vm/boot.py --limit="${VM_SECONDS:-900}" "$kernel" \
-    /usr/bin/python3 -m pytest -q -n 2 "${tests[@]}" -k "ipip or wireguard"
+    tests/vm/boot.py --limit="${VM_SECONDS:-1800}" "$kernel" \
+    /usr/bin/python3 -m pytest -q -n 2 "${tests[@]}" -k "ipip or wireguard or ipsec"
 }
 
 run_package() { /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/package; }

@@ -24,6 +24,7 @@ MAY_INCLUDE = {
     "trace": ["rules", "net", "base"],
     "probe": ["net", "base"],
     "kernel": ["plan", "dataplane", "probe", "loop", "net", "base"],
+    "charon": ["kernel", "plan", "loop", "net", "base"],
     "filter": ["core", "kernel", "rules", "plan", "loop", "net", "base"],
     "dataplane": ["loop", "net", "base"],
     "http": ["loop", "net", "base"],

@@ -18,7 +18,7 @@ _flannel_values() {
     --log-format) echo auto text json ;;
     --on-subnet-loss) echo keep renumber ;;
     --etcd-api) echo auto 2 3 ;;
-    --backend) echo all udp vxlan ipip host-gw wireguard ;;
+    --backend) echo all udp vxlan ipip host-gw wireguard ipsec ;;
     --store) echo etcd consul sqlite:/var/lib/flannel/flannel.db ;;
     --iface) command ls /sys/class/net ;;
   esac

@@ -15,6 +15,6 @@ function __flannelctl_words
 end
 
 complete --command flannelctl --long-option etcd-api --exclusive --arguments 'auto 2 3'
-complete --command flannelctl --long-option backend --exclusive --arguments 'all udp vxlan ipip host-gw wireguard'
+complete --command flannelctl --long-option backend --exclusive --arguments 'all udp vxlan ipip host-gw wireguard ipsec'
 complete --command flannelctl --no-files --condition 'count (__flannelctl_words) >/dev/null' --arguments '(__flannelctl_words)'
 complete --command flannelctl --condition 'string match --quiet -- "-*" (commandline --current-token)' --arguments '(__flannelctl_flags)'

@@ -12,6 +12,7 @@
 #include "backend/extension.h"
 #include "backend/host_gw.h"
 #include "backend/ipip.h"
+#include "backend/ipsec.h"
 #include "backend/udp.h"
 #include "backend/vxlan.h"
 #include "backend/wireguard.h"
@@ -22,10 +23,10 @@ namespace {
 
 // Backends of other flannel releases that this release lacks, including the removed cloud backends.
 constexpr auto kOthers =
-    std::to_array<std::string_view>({"ipsec", "tencent-vpc", "ali-vpc", "aws-vpc", "gce"});
+    std::to_array<std::string_view>({"tencent-vpc", "ali-vpc", "aws-vpc", "gce"});
 
 constexpr std::string_view kTypes =
-    "the types are alloc, extension, host-gw, ipip, udp, vxlan and wireguard";
+    "the types are alloc, extension, host-gw, ipip, ipsec, udp, vxlan and wireguard";
 constexpr std::string_view kChoices = R"(set Backend to {"Type":"vxlan"} or {"Type":"host-gw"})";
 
 // True if an option names an address of this family.
@@ -102,6 +103,7 @@ Result<MadeBackend> make_backend(const NetworkConfig& config, const Underlay& un
   if (type == HostGwBackend::kType) return HostGwBackend::make(config.backend_options, underlay);
   if (type == IpipBackend::kType) return IpipBackend::make(config, underlay);
   if (type == WireguardBackend::kType) return WireguardBackend::make(config, underlay);
+  if (type == IpsecBackend::kType) return IpsecBackend::make(config, underlay);
   if (type == AllocBackend::kType) return AllocBackend::make(config.backend_options);
   if (type == ExtensionBackend::kType) return ExtensionBackend::make(config.backend_options);
   if (type == UdpBackend::kType) return UdpBackend::make(config, underlay);

@@ -17,6 +17,7 @@
 #include "core/network_config.h"
 #include "core/node_id.h"
 #include "plan/host.h"
+#include "plan/ipsec.h"
 #include "plan/kernel.h"
 #include "plan/net_state.h"
 #include "plan/surroundings.h"
@@ -97,7 +98,7 @@ struct CommandSettings {
 };
 
 // What a backend needs beside kernel objects; monostate: nothing, the kernel carries the packets.
-using Companion = std::variant<std::monostate, PacketPathSettings, CommandSettings>;
+using Companion = std::variant<std::monostate, PacketPathSettings, CommandSettings, IpsecSettings>;
 
 // One subnet of a peer, and the way there.
 struct PeerPath {
@@ -149,15 +150,26 @@ class Backend {
   virtual bool wants_wireguard_keys() const { return false; }
   // True if host_state() has one route for a whole network, unless HostFacts::route_each_peer.
   virtual bool routes_network() const { return false; }
+  // True if host_state() has objects for all packets to a network, unless
+  // HostFacts::route_each_peer.
+  virtual bool takes_network() const { return routes_network(); }
   // The UDP port of the peer to which what carries packets to it is sent; 0: no UDP carries them.
   virtual std::uint16_t tunnel_port(const Lease& /*peer*/, const IpAddress& /*carrier*/) const {
     return announced().port;
   }
+  // The IP protocol that carries packets to peers if UDP does not.
+  virtual std::uint8_t tunnel_protocol() const { return 4; }  // IPIP, RFC 2003
 
   // Our devices, in which an earlier run may have left objects.
   virtual std::vector<BackendDevice> devices(const HostFacts&) const { return {}; }
   // Returns the objects that this host needs for itself: the device and its addresses.
   virtual NetState host_state(const Lease& own, const HostFacts& host) const = 0;
+  // What host_state() needs beside it so that packets from and to a subnet pass that another
+  // backend carries.
+  virtual NetState pass_state(const Lease& /*own*/, const IpPrefix& /*subnet*/,
+                              const HostFacts& /*host*/) const {
+    return {};
+  }
   // The objects by which packets reach the peer's subnet of `path.family`; we have a subnet of it
   // too. An error means that this subnet alone is unreachable, and gives the reason.
   virtual Result<NetState> peer_state(const Lease& own, const Lease& peer, const HostFacts& host,

@@ -372,12 +372,12 @@ TEST_F(UdpTest, TakesPeersOfEveryBackendButNoImpossibleOnes) {
 }
 
 TEST(MakeBackendTest, NamesAnUnsupportedBackend) {
-  EXPECT_EQ(made(R"({"Type":"ipsec"})").error().kind, ErrorKind::unsupported);
+  EXPECT_EQ(made(R"({"Type":"gce"})").error().kind, ErrorKind::unsupported);
   EXPECT_EQ(made(R"({"Type":"teleport"})").error().kind, ErrorKind::invalid);
   EXPECT_EQ(made("{}").error().kind, ErrorKind::invalid);
   EXPECT_NE(made(R"({"Type":"teleport"})")
                 .error()
-                .text.find("alloc, extension, host-gw, ipip, udp, vxlan and wireguard"),
+                .text.find("alloc, extension, host-gw, ipip, ipsec, udp, vxlan and wireguard"),
             std::string::npos);
 }
 

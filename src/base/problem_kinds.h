@@ -23,7 +23,6 @@ inline constexpr ProblemKind kConfigNotUsed{
     "config-not-used", ProblemArea::config, Severity::warning,
     "the network configuration is not used; the running one stays in force",
     "remove the reason, or correct it with \"flannelctl config set\""};
-
 inline constexpr ProblemKind kNetworkNotJoined{
     "network-not-joined", ProblemArea::network, Severity::critical,
     "this host takes no part in the network, trying again",
@@ -277,6 +276,16 @@ inline constexpr ProblemKind kWireguardKeyNotKept{
     "wireguard-key-not-kept", ProblemArea::kernel, Severity::error,
     "the WireGuard key that is in use cannot be written to its file, trying again",
     "make the state folder writable, or free some space; flanneld tries again by itself"};
+inline constexpr ProblemKind kCharonAway{"charon-away", ProblemArea::kernel, Severity::critical,
+                                         "charon, which agrees on keys with peers, cannot be "
+                                         "reached, trying again; packets to new peers "
+                                         "are held back",
+                                         "start strongSwan's service, or install charon (apt-get "
+                                         "install strongswan-charon strongswan-swanctl)"};
+inline constexpr ProblemKind kCharonRefuses{
+    "charon-refuses", ProblemArea::kernel, Severity::error,
+    "charon refuses a tunnel or a key, trying again",
+    "remove the reason, most often an ESPProposal that charon does not know"};
 inline constexpr ProblemKind kPacketPathDown{"packet-path-down", ProblemArea::packet_path,
                                              Severity::critical, "no packets are carried",
                                              "remove the reason; flanneld tries again by itself"};
@@ -292,7 +301,6 @@ inline constexpr ProblemKind kRulesNotKept{
     "rules-not-kept", ProblemArea::packet_filter, Severity::error,
     "our rules cannot be kept in the packet filter",
     "remove the reason, or choose the other kind of packet filter with --firewall"};
-
 inline constexpr ProblemKind kIptablesMissing{
     "iptables-missing", ProblemArea::packet_filter, Severity::warning,
     "there are rules of iptables here, and its programs are not installed",

@@ -69,6 +69,7 @@ ErrorKind kind_of_errno(int code) {
     case EOPNOTSUPP:
     case ENOSYS:
     case EAFNOSUPPORT:
+    case EPROTONOSUPPORT:
       return ErrorKind::unsupported;
     default:
       return ErrorKind::system;

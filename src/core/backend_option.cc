@@ -50,6 +50,11 @@ constexpr auto kWireguard = std::to_array<BackendOption>(
       .absent = "that of the underlay",
       .zero_is_absent = true}});
 
+constexpr auto kIpsec = std::to_array<BackendOption>(
+    {{.key = "UDPEncap", .absent = "false"},
+     {.key = "ESPProposal", .kind = Kind::text, .absent = "aes128gcm16-sha256-prfsha256-ecp256"},
+     {.key = "PSK", .kind = Kind::text, .absent = "none", .is_secret = true}});
+
 // Commands are long, and may have secrets.
 constexpr auto kExtension = std::to_array<BackendOption>(
     {{.key = "PreStartupCommand", .kind = Kind::text, .absent = "none", .is_secret = true},
@@ -101,6 +106,7 @@ std::span<const BackendOption> options_of_backend(std::string_view type) {
   if (type == "udp") return kUdp;
   if (type == "ipip") return kIpip;
   if (type == "wireguard") return kWireguard;
+  if (type == "ipsec") return kIpsec;
   if (type == "extension") return kExtension;
   return {};
 }

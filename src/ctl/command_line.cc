@@ -25,8 +25,8 @@ constexpr auto kOwnFlags = std::to_array<std::string_view>(
     {"json",      "bad",       "node",    "underlay-mtu",   "backend", "dry-run", "force",
      "wait",      "state-dir", "no-wait", "control-socket", "watch",   "list",    "output",
      "anonymous", "sort",      "state",   "count",          "size",    "fix"});
-constexpr auto kBackends =
-    std::to_array<std::string_view>({"all", "udp", "vxlan", "ipip", "host-gw", "wireguard"});
+constexpr auto kBackends = std::to_array<std::string_view>(
+    {"all", "udp", "vxlan", "ipip", "host-gw", "wireguard", "ipsec"});
 
 // After define() the object must not move, and must outlive `flags`.
 struct CtlFlags {
@@ -70,7 +70,7 @@ struct CtlFlags {
     add("bad", "leases: list the quarantined records, with the reasons", bad);
     add("node", "reserve, unreserve: the public IP of the host", node);
     add("underlay-mtu", "config: MTU of the interface between the hosts", underlay_mtu);
-    add("backend", "cleanup: only of udp, vxlan, ipip, host-gw, wireguard, or all", backend);
+    add("backend", "cleanup: only of udp, vxlan, ipip, host-gw, wireguard, ipsec, or all", backend);
     add("dry-run", "cleanup, store copy: only say what would be done", dry_run);
     add("force", "cleanup, config set, node remove, store: in spite of what speaks against it",
         force);
@@ -187,6 +187,12 @@ Result<void> read_network(const CtlFlags& texts, const Flags& flags, CtlOptions&
   return {};
 }
 
+Result<void> check_backend(const std::string& backend) {
+  if (std::ranges::count(kBackends, backend) != 0) return {};
+  return fail(ErrorKind::invalid,
+              in_quotes(backend) + " is none of all, udp, vxlan, ipip, host-gw, wireguard, ipsec");
+}
+
 Result<CtlOptions> validate(const CtlFlags& texts, const Flags& flags, StoreOptions store) {
   CtlOptions options;
   options.store = std::move(store);
@@ -205,10 +211,7 @@ Result<CtlOptions> validate(const CtlFlags& texts, const Flags& flags, StoreOpti
                                         " is not between 576 and 65535");
   }
   options.underlay_mtu = static_cast<std::uint32_t>(texts.underlay_mtu);
-  if (std::ranges::count(kBackends, texts.backend) == 0) {
-    return fail(ErrorKind::invalid, flags.label("backend") + ": " + in_quotes(texts.backend) +
-                                        " is none of all, udp, vxlan, ipip, host-gw, wireguard");
-  }
+  TRY_DURING(check_backend(texts.backend), flags.label("backend"));
   options.backend = texts.backend;
   options.dry_run = texts.dry_run;
   options.force = texts.force;

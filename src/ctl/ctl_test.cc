@@ -277,8 +277,8 @@ TEST_F(CtlTest, AdviceAboutTheStoreIsGivenWhereTheStoreFailed) {
 }
 
 TEST_F(CtlTest, CleanupTakesTheNameOfABackend) {
-  EXPECT_EQ(mistake({"cleanup", "--backend=ipsec"}),
-            "--backend: \"ipsec\" is none of all, udp, vxlan, ipip, host-gw, wireguard");
+  EXPECT_EQ(mistake({"cleanup", "--backend=gce"}),
+            "--backend: \"gce\" is none of all, udp, vxlan, ipip, host-gw, wireguard, ipsec");
   EXPECT_EQ(mistake({"cleanup", "all"}),
             "unexpected word \"all\", the command is `flannelctl cleanup`");
   EXPECT_EQ(mistake({"leases", "--force"}), "--force means nothing to `leases`");

@@ -60,12 +60,13 @@ Result<void> check_beside(const NetworkConfig& made, const StoredNetwork& other)
   }
   const AnnouncedBackend ours = configured_backend(made);
   const AnnouncedBackend theirs = configured_backend(*other.config);
-  const bool has_one_device = ours.type == "ipip" || ours.type == "wireguard";
+  const bool has_tunnels = ours.type == "ipsec";
+  const bool has_one_device = has_tunnels || ours.type == "ipip" || ours.type == "wireguard";
   if (has_one_device && ours.type == theirs.type) {
     return fail(ErrorKind::conflict,
-                fmt::format("a host has the {} devices of one network, and they belong to {}; give "
+                fmt::format("a host has the {} {} of one network, and they belong to {}; give "
                             "Backend another Type",
-                            ours.type, label(other.name)));
+                            ours.type, has_tunnels ? "tunnels" : "devices", label(other.name)));
   }
   // Networks with vxlan may share a port: their VNIs differ.
   const bool are_both_vxlan = ours.type == "vxlan" && theirs.type == "vxlan";

@@ -47,6 +47,8 @@ struct Carried {
 // nullopt: nothing wraps the packet, or the ports are not known.
 std::optional<Carried> carried_by(const PacketWay& way, const PeerView& peer) {
   if (way.kind == "ipip") return Carried{.protocol = "ipencap"};
+  // The daemon does not say whether UDP carries ESP (UDPEncap).
+  if (peer.backend == "ipsec") return Carried{.protocol = "esp"};
   if (way.kind == "wireguard") {
     if (!way.remote_port || !way.local_port) return std::nullopt;
     return Carried{.port_there = way.remote_port, .port_here = way.local_port};
@@ -89,7 +91,8 @@ std::optional<TunnelPackets> tunnel_packets(const DaemonView& daemon, const Peer
 }
 
 std::string in_words(const trace::Packet& tunnel) {
-  return tunnel.port ? fmt::format("udp/{}", *tunnel.port) : "IP protocol 4";
+  if (tunnel.port) return fmt::format("udp/{}", *tunnel.port);
+  return tunnel.protocol == "esp" ? "IP protocol 50" : "IP protocol 4";
 }
 
 }  // namespace flannel

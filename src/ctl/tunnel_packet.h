@@ -16,7 +16,7 @@ struct TunnelPackets {
   trace::Packet sent, received;
 };
 
-// "udp/8472", "IP protocol 4".
+// "udp/8472", "IP protocol 4" (IPIP), "IP protocol 50" (ESP).
 std::string in_words(const trace::Packet& tunnel);
 
 // `way`: that of a packet of a container to the peer. nullopt: it is not wrapped, or the daemon

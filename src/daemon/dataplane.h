@@ -10,6 +10,7 @@
 #include "backend/backend.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "charon/key_exchange.h"
 #include "core/lease.h"
 #include "core/network_config.h"
 #include "daemon/command_runner.h"
@@ -29,6 +30,7 @@ struct Dataplane {
   PacketPathSettings settings;                // of the path
   std::shared_ptr<const ForwardTable> table;  // that the path has; null: none yet
   std::unique_ptr<CommandRunner> commands;    // null: the backend has none
+  std::unique_ptr<KeyExchange> keys;          // null: the backend needs none
   // Our lease as it announced this backend last: hosts that have not seen our present lease send
   // to that. nullopt: it never did.
   std::optional<LeaseAttributes> former;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The part of Dataplanes that is about the commands of a backend.
+// The part of Dataplanes that is about the commands of a backend, and about its keys.
 #include <algorithm>
 #include <utility>
 
@@ -29,13 +29,34 @@ Result<void> Dataplanes::open_commands(Dataplane& plane) {
   return {};
 }
 
-void Dataplanes::undo(std::unique_ptr<CommandRunner> commands) {
+// One key exchange would end the tunnels that another one has begun.
+Result<void> Dataplanes::open_keys(Dataplane& plane) {
+  const Companion companion = plane.backend->companion(plane.host);
+  const auto* settings = std::get_if<IpsecSettings>(&companion);
+  if (settings == nullptr) return {};
+  if (!undone_.empty()) {
+    return fail(ErrorKind::unavailable, "the tunnels of the ipsec backend are still being ended");
+  }
+  plane.keys = parts_.host.open_key_exchange(*settings, parts_.on_commands);
+  return {};
+}
+
+template <typename Withdrawn>
+void Dataplanes::undo(std::unique_ptr<Withdrawn> withdrawn) {
   ++undoing_;
-  CommandRunner& each = *undone_.emplace_back(std::move(commands));
-  each.withdraw([this] {
-    --undoing_;
-    undone_due_.arm(parts_.loop.now());
-  });
+  Withdrawn& each = *withdrawn;
+  undone_.emplace_back(std::move(withdrawn));
+  each.withdraw([this] { one_undone(); });
+}
+
+void Dataplanes::one_undone() {
+  --undoing_;
+  undone_due_.arm(parts_.loop.now());
+}
+
+void Dataplanes::undo_all(Dataplane& plane) {
+  if (plane.commands) undo(std::move(plane.commands));
+  if (plane.keys) undo(std::move(plane.keys));
 }
 
 void Dataplanes::undo_record() {

@@ -29,6 +29,10 @@ bool needs_new_path(PacketPathSettings have, const PacketPathSettings& want) {
   return have != want;
 }
 
+bool needs_keys(const Backend& backend, const HostFacts& host) {
+  return std::holds_alternative<IpsecSettings>(backend.companion(host));
+}
+
 Failure other_backend(const Dataplane& ours, const AnnouncedBackend& theirs) {
   return fail(ErrorKind::unsupported,
               fmt::format("ignoring non-{} subnet: it announces the backend \"{}\"",
@@ -58,12 +62,14 @@ Result<void> Dataplanes::open(Dataplane& plane) {
   if (const auto path = packet_path_of(*plane.backend, plane.host)) {
     wanted.push_back(fmt::format("UDP port {}", path->peer_port));
   }
+  if (needs_keys(*plane.backend, plane.host)) wanted.emplace_back("the tunnels of IPsec");
   for (const std::string& what : wanted)
     plane.locks.push_back(TRY(parts_.host.lock(what)));
   if (plane.backend->wants_wireguard_keys()) {
     plane.host.wireguard = TRY(parts_.host.wireguard_keys());
   }
   TRY(open_commands(plane));
+  TRY(open_keys(plane));
   return open_path(plane);
 }
 
@@ -109,6 +115,8 @@ Result<void> Dataplanes::renew(Dataplane& plane, const NetworkConfig& config, Ma
     plane.commands->reconfigure(*commands);
     plane.host.startup_output = plane.commands->output();
   }
+  const auto* keys = std::get_if<IpsecSettings>(&companion);
+  if (keys != nullptr && plane.keys) plane.keys->set_settings(*keys);
   plane.config = config;
   plane.announced = plane.backend->announced();
   return {};
@@ -326,7 +334,7 @@ void Dataplanes::drop_unused() {
 }
 
 void Dataplanes::close(Dataplane& plane) {
-  log::info("no host has announced this backend for a minute; its devices are removed",
+  log::info("no host has announced this backend for a minute; what it made is removed",
             {{"backend", to_string(plane.announced)}});
   const auto names = plane.device_names();
   std::erase_if(left_, [&names](const LeftDevice& device) {
@@ -336,14 +344,14 @@ void Dataplanes::close(Dataplane& plane) {
   if (plane.path && packet_path() == nullptr) plane.path->retire();
   plane.path.reset();
   plane.locks.clear();
-  if (plane.commands) undo(std::move(plane.commands));
+  undo_all(plane);
 }
 
 void Dataplanes::retire() {
   for (const auto& plane : all_) {
     if (plane->path) plane->path->retire();
     plane->path.reset();
-    if (plane->commands) undo(std::move(plane->commands));
+    undo_all(*plane);
   }
 }
 

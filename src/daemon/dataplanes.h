@@ -32,10 +32,11 @@ namespace flannel {
 class Dataplanes {
  public:
   struct Parts {
-    Loop& loop;                         // must outlive the dataplanes
-    Host& host;                         // must outlive the dataplanes
-    std::function<void()> on_path;      // the state of a packet path has changed
-    std::function<void()> on_commands;  // the result of an accessor of CommandRunner has changed
+    Loop& loop;                     // must outlive the dataplanes
+    Host& host;                     // must outlive the dataplanes
+    std::function<void()> on_path;  // the state of a packet path has changed
+    // The result of an accessor of CommandRunner, or the problems of KeyExchange have changed.
+    std::function<void()> on_commands;
     // An unused dataplane is gone from all(), or one that could not be opened is to be tried again.
     std::function<void()> on_change;
   };
@@ -77,12 +78,12 @@ class Dataplanes {
   bool is_prepared() const { return any() && (!ours().commands || ours().commands->output()); }
   // True if what commands of ours make for this host is in place.
   bool in_place() const { return !ours().commands || ours().commands->in_place(); }
-  // True if no commands are being undone.
+  // True if no commands are being undone and no tunnels being ended.
   bool has_undone() const { return undone_.empty(); }
 
   // Closes all packet paths, which no later run is to go on with. Their devices stay until the
-  // reconciler removes them. What commands have made is undone by them; on_change() is called when
-  // has_undone() has become true.
+  // reconciler removes them. What commands have made is undone by them, and tunnels are ended;
+  // on_change() is called when has_undone() has become true.
   void retire();
 
   bool any() const { return !all_.empty(); }
@@ -108,7 +109,12 @@ class Dataplanes {
   Result<void> open_path(Dataplane& plane);
   Result<void> lock_more(Dataplane& plane, const Backend& next);
   Result<void> open_commands(Dataplane& plane);
-  void undo(std::unique_ptr<CommandRunner> commands);
+  Result<void> open_keys(Dataplane& plane);
+  // `withdrawn`: a CommandRunner or a KeyExchange.
+  template <typename Withdrawn>
+  void undo(std::unique_ptr<Withdrawn> withdrawn);
+  void undo_all(Dataplane& plane);
+  void one_undone();
   void undo_record();
   void on_undone();
   Result<std::shared_ptr<Dataplane>> open_or_renew(const NetworkConfig& config, MadeBackend made);
@@ -127,9 +133,9 @@ class Dataplanes {
   bool routes_each_peer_ = false;
   std::vector<LeftDevice> left_;  // those of dataplanes that are gone excepted
   std::vector<std::shared_ptr<Dataplane>> all_;
-  std::map<AnnouncedBackend, Error> failures_;          // to open one for a peer, since try_again()
-  std::vector<std::unique_ptr<CommandRunner>> undone_;  // they are withdrawn
-  std::size_t undoing_ = 0;                             // of them, those that are not done
+  std::map<AnnouncedBackend, Error> failures_;  // to open one for a peer, since try_again()
+  std::vector<std::shared_ptr<void>> undone_;   // they are withdrawn
+  std::size_t undoing_ = 0;                     // of them, those that are not done
   std::function<void()> ended_;
   Timer undone_due_{parts_.loop, [this] { on_undone(); }};
   Timer unused_{parts_.loop, [this] { drop_unused(); }};

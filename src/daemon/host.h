@@ -11,6 +11,7 @@
 #include "backend/backend.h"
 #include "base/fd.h"
 #include "base/result.h"
+#include "charon/key_exchange.h"
 #include "core/kept_state.h"
 #include "core/node_id.h"
 #include "core/registry.h"
@@ -18,6 +19,7 @@
 #include "daemon/packet_path.h"
 #include "kernel/process/shell.h"
 #include "plan/host_problems.h"
+#include "plan/ipsec.h"
 #include "plan/left_device.h"
 #include "plan/net_state.h"
 #include "plan/underlay_choice.h"
@@ -77,6 +79,9 @@ class Host {
   virtual Result<SubscriptionPtr> run_command(ShellCall call,
                                               std::function<void(ShellEnd)> done) = 0;
   virtual CommandPlace command_place() = 0;
+  // Agrees on keys with peers from now on. `on_state` is called when its problems may have changed.
+  virtual std::unique_ptr<KeyExchange> open_key_exchange(const IpsecSettings& settings,
+                                                         std::function<void()> on_state) = 0;
   // Makes a new node id, because another host has ours, and saves it for the next start if
   // possible.
   virtual Result<NodeId> replace_node_id() = 0;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "charon/charon.h"
 #include "core/state_folder.h"
 #include "daemon/process_limits.h"
 #include "dataplane/thread_priority.h"
@@ -43,6 +44,7 @@ NeededLater needs_of(const Options& options) {
     if (const auto endpoint = parse_endpoint(url, false)) add(needs.connect, endpoint->socket);
   }
   add(needs.connect, options.docker.socket);
+  add(needs.connect, kViciSocket);
   if (store.kind == StoreKind::sqlite) needs.write.push_back(store.sqlite_path);
   return needs;
 }
@@ -62,6 +64,7 @@ void give_up_privileges(const Options& options) {
   }
   NeededLater needs = needs_of(options);
   needs.niceness = !may_be_nice;
+  needs.charon = may_start_charon();
   const Privileges kept = drop_privileges(needs);
   log::info("privileges given up",
             {{"kept", joined(kept.capabilities, " ", "none")},

@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include "charon/charon.h"
 #include "core/state_folder.h"
 #include "daemon/left_devices.h"
 #include "daemon/node_id_file.h"
@@ -69,6 +70,14 @@ CommandPlace LinuxHost::command_place() {
   return {.file = fmt::format("{}/{}{}{}.json", files_.folder, kCommandRecordFile,
                               network_.empty() ? "" : "-", network_),
           .where = fmt::format("boot {:08x}", boot_)};
+}
+
+// The secret of the settings is in memory.
+std::unique_ptr<KeyExchange> LinuxHost::open_key_exchange(const IpsecSettings& settings,
+                                                          std::function<void()> on_state) {
+  protect_memory();
+  return std::make_unique<Charon>(
+      settings, Charon::Parts{.loop = parts_.loop, .on_state = std::move(on_state)});
 }
 
 Result<NodeId> LinuxHost::replace_node_id() {

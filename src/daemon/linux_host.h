@@ -74,6 +74,8 @@ class LinuxHost final : public Host {
   }
   Result<SubscriptionPtr> run_command(ShellCall call, std::function<void(ShellEnd)> done) override;
   CommandPlace command_place() override;
+  std::unique_ptr<KeyExchange> open_key_exchange(const IpsecSettings& settings,
+                                                 std::function<void()> on_state) override;
   Result<NodeId> replace_node_id() override;
 
   // Closes what the run before left open for a packet path, also in the hands of systemd.

@@ -25,6 +25,7 @@ bool Network::ready() const {
 void Network::append_problems(std::vector<Problem>& all) const {
   for (const auto& plane : planes_.all()) {
     if (plane->commands) plane->commands->append_problems(all);
+    if (plane->keys) plane->keys->append_problems(all);
   }
   if (!lease_) return;
   append(all, underlay_check_.problems());

@@ -34,9 +34,9 @@ void append_removed(std::vector<OldFlag>& flags) {
                                "itself: --etcd-endpoints, --etcd-keyfile, --etcd-certfile and "
                                "--etcd-cafile"});
   }
-  for (const char* name : {"charon-executable-path", "charon-viciuri"}) {
-    flags.push_back({.name = name, .advice = "it has no ipsec backend"});
-  }
+  flags.push_back({.name = "charon-executable-path",
+                   .advice = "charon is looked for in PATH and where distributions have it"});
+  flags.push_back({.name = "charon-viciuri", .advice = "it is /var/run/charon.vici"});
 }
 
 void append_called_otherwise(std::vector<OldFlag>& flags) {

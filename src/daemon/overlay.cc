@@ -22,7 +22,14 @@ Scope Overlay::scope() const {
   scope.networks.insert(scope.networks.end(), earlier_networks_.begin(), earlier_networks_.end());
   if (own_) scope.own_subnets = values_of(own_->subnet);
   scope.software_checksums = parts_.software_checksums;
+  scope.has_policies = has_keys();
   return scope;
+}
+
+// Packets of a dataplane come in by the underlay, without encapsulation by then.
+bool Overlay::has_keys() const {
+  return std::ranges::any_of(parts_.planes.all(),
+                             [](const auto& plane) { return plane->keys != nullptr; });
 }
 
 bool Overlay::has_network(Family family) const {
@@ -164,7 +171,7 @@ void Overlay::carry_out(Planned peers) {
 Overlay::Planned Overlay::plan_all() {
   if (network_covers_address_in_use()) route_each_peer();
   all_ways_changed_ = true;
-  const bool before = routes_whole_network();
+  const bool before = takes_whole_network();
   Planned peers;
   const auto leases = nested_.leases();
   peers.reserve(leases.size() + 1);
@@ -173,13 +180,18 @@ Overlay::Planned Overlay::plan_all() {
   for (const Shared<Lease>& lease : leases)
     peers.emplace_back(lease->subnet.identity(), plan(lease).value_or(NetState{}));
   // A peer in the network itself has made us route each peer: the peers before it have no route.
-  return routes_whole_network() == before ? std::move(peers) : plan_all();
+  return takes_whole_network() == before ? std::move(peers) : plan_all();
 }
 
-// True if our dataplane has one route for the network.
-bool Overlay::routes_whole_network() const {
+// True if our dataplane has objects for all packets to the network.
+bool Overlay::takes_whole_network() const {
   const Dataplane& ours = parts_.planes.ours();
-  return ours.backend->routes_network() && !ours.host.route_each_peer;
+  return ours.backend->takes_network() && !ours.host.route_each_peer;
+}
+
+// True if one of them is a route.
+bool Overlay::routes_whole_network() const {
+  return takes_whole_network() && parts_.planes.ours().backend->routes_network();
 }
 
 // True if a route to a whole network would capture packets to an address outside of the overlay.
@@ -191,7 +203,7 @@ bool Overlay::network_covers_address_in_use() const {
 
 // Is not undone later, because a route to the whole network has no other advantage.
 void Overlay::route_each_peer() {
-  if (!routes_whole_network()) return;
+  if (!takes_whole_network()) return;
   parts_.planes.route_each_peer();
   std::string networks;
   for (const IpPrefix& network : networks_)
@@ -259,7 +271,7 @@ void Overlay::apply(const std::vector<PeerChange>& changes) {
       concerned.insert(subnets.begin(), subnets.end());
     }
   }
-  const bool before = routes_whole_network();
+  const bool before = takes_whole_network();
   // One batch. A peer with an empty state is removed.
   Planned peers;
   for (const IpPrefix& subnet : concerned) {
@@ -267,7 +279,7 @@ void Overlay::apply(const std::vector<PeerChange>& changes) {
     auto state = lease == nullptr ? std::nullopt : plan(*lease);
     peers.emplace_back(subnet, std::move(state).value_or(NetState{}));
   }
-  if (routes_whole_network() != before) return replan_all();
+  if (takes_whole_network() != before) return replan_all();
   carry_out(std::move(peers));
 }
 
@@ -279,8 +291,9 @@ void Overlay::suspect() {
 // Publishes tables, and peers to commands, once for all changes of a turn.
 void Overlay::schedule_table() {
   report_ways();
-  const bool any = std::ranges::any_of(
-      parts_.planes.all(), [](const auto& plane) { return plane->path || plane->commands; });
+  const bool any = std::ranges::any_of(parts_.planes.all(), [](const auto& plane) {
+    return plane->path || plane->commands || plane->keys;
+  });
   if (any && !table_due_.armed()) table_due_.arm(parts_.loop.now());
 }
 

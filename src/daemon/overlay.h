@@ -141,6 +141,7 @@ class Overlay {
   };
 
   std::optional<Problem> find_holder() const;
+  bool has_keys() const;
   bool has_network(Family family) const;
   bool is_usable(const IpPrefix& subnet) const;
   NetState host_state() const;
@@ -155,6 +156,7 @@ class Overlay {
                                       const std::shared_ptr<Dataplane>& next,
                                       const NetState& by_next);
   void admit(const IpPrefix& subnet, NetState& state);
+  void let_pass(const IpPrefix& subnet, NetState& state) const;
   void forget_admitted(const Lease& before, const Lease& next);
   void add_planned(const IpPrefix& subnet, std::shared_ptr<Dataplane> plane,
                    const IpAddress& carrier, const NetState& state);
@@ -168,6 +170,7 @@ class Overlay {
   std::vector<IpPrefix> add_lease(const Shared<Lease>& lease, Revision created);
   std::vector<IpPrefix> forget_lease(const IpPrefix& name);
   void replan_all();
+  bool takes_whole_network() const;
   bool routes_whole_network() const;
   bool network_covers_address_in_use() const;
   void route_each_peer();
@@ -183,6 +186,7 @@ class Overlay {
   void publish_table(Dataplane& plane);
   ProbeTarget probe_target(const Lease& lease, const IpPrefix& subnet, const Way& way) const;
   void pass_to_commands(Dataplane& plane);
+  void pass_to_keys(Dataplane& plane);
   std::vector<OverlayPeer> senders_to(const Dataplane& plane) const;
 
   Parts parts_;

@@ -68,6 +68,7 @@ std::optional<NetState> Overlay::plan(const Lease& peer) {
     auto state = plan_subnet(peer, network);
     if (state) {
       admit(*peer.subnet.at(family), *state);
+      let_pass(*peer.subnet.at(family), *state);
       all = all ? joined(*std::move(all), *std::move(state)) : *std::move(state);
     } else {
       failures.emplace_back(family, state.error().text);
@@ -151,6 +152,15 @@ void Overlay::admit(const IpPrefix& subnet, NetState& state) {
   if (!admitted_over_.armed()) admitted_over_.arm(before.until);
 }
 
+// The policies of another dataplane hold back what goes to the network by no tunnel of theirs.
+void Overlay::let_pass(const IpPrefix& subnet, NetState& state) const {
+  const auto& by = planned_.at(subnet).plane;
+  for (const auto& plane : parts_.planes.all()) {
+    if (plane == by) continue;
+    state = joined(std::move(state), plane->backend->pass_state(*own_, subnet, plane->host));
+  }
+}
+
 // To be called before `next` takes the place of `before`, which may be another host's.
 void Overlay::forget_admitted(const Lease& before, const Lease& next) {
   const bool is_same = before.attributes.public_ips() == next.attributes.public_ips();
@@ -184,8 +194,10 @@ Result<NetState> Overlay::plan_subnet(const Lease& peer, const IpPrefix& network
 void Overlay::add_planned(const IpPrefix& subnet, std::shared_ptr<Dataplane> plane,
                           const IpAddress& carrier, const NetState& state) {
   const std::string& underlay = plane->host.underlay.interface;
-  const bool unwrapped = std::ranges::any_of(
-      state.routes, [&underlay](const Route& route) { return route.link == underlay; });
+  const bool unwrapped =
+      state.policies.empty() && std::ranges::any_of(state.routes, [&underlay](const Route& route) {
+        return route.link == underlay;
+      });
   Way way{std::move(plane), carrier, unwrapped};
   if (!state.routes.empty()) way.device = state.routes.front().link;
   if (!state.wireguard.empty()) way.device = state.wireguard.front()->link;

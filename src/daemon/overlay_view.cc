@@ -24,6 +24,7 @@ OverlayIngress Overlay::ingress() const {
       if (has_network(device.family)) ingress.devices.push_back({device.name, device.family});
     }
   }
+  if (has_keys()) ingress.devices.push_back({ingress.underlay, Family::v4});
   ingress.neighbours.reserve(neighbours_.size());
   for (const auto& [carrier, ways] : neighbours_)
     ingress.neighbours.push_back(carrier);
@@ -86,6 +87,7 @@ ProbeTarget Overlay::probe_target(const Lease& lease, const IpPrefix& subnet,
                      .underlay = plane.host.underlay.interface};
   if (!way.unwrapped && !plane.commands)
     target.tunnel_port = plane.backend->tunnel_port(lease, way.carrier);
+  target.tunnel_protocol = plane.backend->tunnel_protocol();
   if (plane.path) target.device = plane.path->device();
   target.can_fill_checksums =
       plane.announced.type == VxlanBackend::kType && !way.unwrapped && !parts_.software_checksums;
@@ -97,7 +99,7 @@ std::vector<ProbeDevice> Overlay::probe_devices() const {
   std::vector<ProbeDevice> devices;
   if (!own_) return devices;
   std::vector<std::string> names = parts_.planes.device_names();
-  if (!neighbours_.empty()) names.push_back(parts_.planes.host().underlay.interface);
+  if (!neighbours_.empty() || has_keys()) names.push_back(parts_.planes.host().underlay.interface);
   for (const IpPrefix& own : values_of(own_->subnet)) {
     if (!has_network(own.family())) continue;
     for (const std::string& name : names)
@@ -197,6 +199,7 @@ void Overlay::publish_tables() {
   for (const auto& plane : parts_.planes.all()) {
     if (plane->path) publish_table(*plane);
     if (plane->commands && own_) pass_to_commands(*plane);
+    if (plane->keys && own_) pass_to_keys(*plane);
   }
 }
 
@@ -214,6 +217,21 @@ void Overlay::pass_to_commands(Dataplane& plane) {
     if (reached.v4 || reached.v6) peers.push_back(command_peer(reached, lease->attributes));
   }
   plane.commands->set_lease(host_variables(networks_, *own_), std::move(peers));
+}
+
+// The two ends of each tunnel.
+void Overlay::pass_to_keys(Dataplane& plane) {
+  std::vector<IpsecPeer> peers;
+  for (const auto& [subnet, way] : planned_) {
+    const auto& own_subnet = own_->subnet.at(subnet.family());
+    const auto& underlay = plane.host.underlay.at(way.carrier.family);
+    if (way.plane.get() != &plane || !own_subnet || !underlay) continue;
+    peers.push_back({.own_ip = underlay->public_ip,
+                     .ip = way.carrier,
+                     .own_subnet = *own_subnet,
+                     .subnet = subnet});
+  }
+  plane.keys->set_peers(std::move(peers));
 }
 
 // A peer that announces another backend may still send to us by this one.

@@ -28,11 +28,12 @@ struct KernelChange {
 };
 
 // What read() returns: each device in `link_names` (if its kind is one that we make) with its
-// addresses, neighbours and FDB entries, and all routes of our protocol in the main tables of both
-// families. Addresses on our devices are ours only if they are inside one of `networks` (upstream's
-// rule). Another daemon on this host may have routes of our protocol too. A reader need not
-// separate those: the reconciler ignores a route that neither leaves by a device in `link_names`
-// nor leads into one of `networks`.
+// addresses, neighbours and FDB entries, all routes of our protocol in the main tables of both
+// families, and the policies of IPsec that are ours (plan/ipsec.h) and lead into one of
+// `networks`. Addresses on our devices are ours only if they are inside one of `networks`
+// (upstream's rule). Another daemon on this host may have routes of our protocol too. A reader need
+// not separate those: the reconciler ignores a route that neither leaves by a device in
+// `link_names` nor leads into one of `networks`.
 //
 // A route to one of `own_subnets` by a device in `link_names` is never desired: the subnet was a
 // peer's earlier, and upstream flannel left the route behind. read() marks the route `foreign`, so
@@ -43,6 +44,8 @@ struct Scope {
   std::vector<IpPrefix> own_subnets = {};  // of this host; empty before there is a lease
   // Link::software_checksums is desired, and is read.
   bool software_checksums = false;
+  // Policies of IPsec are desired: a kernel without IPsec cannot be read. False: it has none.
+  bool has_policies = false;
 
   bool has_link(const std::string& name) const;
   bool has_family(Family family) const;           // one of `networks` is of this family

@@ -44,6 +44,10 @@ std::string words(const WireguardPeer& peer) {
   return to_string(peer);
 }
 
+std::string words(const IpsecPolicy& policy) {
+  return to_string(policy);
+}
+
 std::string words(const Route& route) {
   if (route.blackhole) return fmt::format("blackhole {}", to_string(route.to));
   std::string via;
@@ -72,6 +76,12 @@ ObjectKeyView identity(const FdbEntry& entry) {
 ObjectKeyView identity(const WireguardPeer& peer) {
   return {.link = peer.link, .key = peer.key};
 }
+ObjectKeyView identity(const IpsecPolicy& policy) {
+  return {.ip = policy.to.base,
+          .bits = policy.to.bits,
+          .from = policy.from,
+          .direction = policy.direction};
+}
 ObjectKeyView identity(const Route& route) {
   return {.ip = route.to.base, .bits = route.to.bits, .blackhole = route.blackhole};
 }
@@ -85,12 +95,14 @@ ObjectKeyView key_view(const KernelObject& object) {
 }
 
 ObjectKeyView key_view(const ObjectKey& key) {
-  return {key.kind, key.link, key.ip, key.bits, key.blackhole, key.mac, key.key};
+  return {key.kind, key.link, key.ip,   key.bits,     key.blackhole,
+          key.mac,  key.key,  key.from, key.direction};
 }
 
 ObjectKey key_of(const KernelObject& object) {
   const ObjectKeyView key = key_view(object);
-  return {key.kind, std::string(key.link), key.ip, key.bits, key.blackhole, key.mac, key.key};
+  return {key.kind, std::string(key.link), key.ip, key.bits, key.blackhole, key.mac, key.key,
+          key.from, key.direction};
 }
 
 const std::string& device_of(const KernelObject& object) {
@@ -99,13 +111,16 @@ const std::string& device_of(const KernelObject& object) {
   if (const auto* neighbour = std::get_if<Neighbour>(&object)) return neighbour->link;
   if (const auto* entry = std::get_if<FdbEntry>(&object)) return entry->link;
   if (const auto* peer = std::get_if<Shared<WireguardPeer>>(&object)) return (*peer)->link;
+  static const std::string kNone;
+  if (std::holds_alternative<Shared<IpsecPolicy>>(object)) return kNone;
   return std::get<Route>(object).link;
 }
 
 std::vector<KernelObject> objects_of(const NetState& state) {
   std::vector<KernelObject> objects;
   objects.reserve(state.links.size() + state.addresses.size() + state.neighbours.size() +
-                  state.fdb.size() + state.wireguard.size() + state.routes.size());
+                  state.fdb.size() + state.wireguard.size() + state.policies.size() +
+                  state.routes.size());
   const auto append = [&objects](const auto& some) {
     objects.insert(objects.end(), some.begin(), some.end());
   };
@@ -114,6 +129,7 @@ std::vector<KernelObject> objects_of(const NetState& state) {
   append(state.neighbours);
   append(state.fdb);
   append(state.wireguard);
+  append(state.policies);
   append(state.routes);
   return objects;
 }
@@ -125,6 +141,7 @@ void add(NetState& state, KernelObject object) {
                  [&](Neighbour&& neighbour) { state.neighbours.push_back(std::move(neighbour)); },
                  [&](FdbEntry&& entry) { state.fdb.push_back(std::move(entry)); },
                  [&](Shared<WireguardPeer>&& peer) { state.wireguard.push_back(std::move(peer)); },
+                 [&](Shared<IpsecPolicy>&& policy) { state.policies.push_back(std::move(policy)); },
                  [&](Route&& route) { state.routes.push_back(std::move(route)); },
              },
              std::move(object));

@@ -13,6 +13,7 @@
 
 #include "base/shared.h"
 #include "net/address.h"
+#include "plan/ipsec.h"
 #include "plan/link_settings.h"
 #include "plan/wireguard.h"
 
@@ -94,9 +95,9 @@ struct FdbEntry {
 
 // The kinds are in the order in which objects can be put; removals have the reverse order. Devices
 // are few and large, and are not in the object itself: a host holds several objects for each peer.
-// Peers of WireGuard are large, and exist with one backend only.
-using KernelObject =
-    std::variant<Shared<Link>, Address, Neighbour, FdbEntry, Shared<WireguardPeer>, Route>;
+// Peers of WireGuard and policies of IPsec are large, and exist with one backend only.
+using KernelObject = std::variant<Shared<Link>, Address, Neighbour, FdbEntry, Shared<WireguardPeer>,
+                                  Shared<IpsecPolicy>, Route>;
 static_assert(sizeof(KernelObject) <= 88);
 
 struct NetState {
@@ -105,6 +106,7 @@ struct NetState {
   std::vector<Neighbour> neighbours;
   std::vector<FdbEntry> fdb;
   std::vector<Shared<WireguardPeer>> wireguard;
+  std::vector<Shared<IpsecPolicy>> policies;
   std::vector<Route> routes;
   bool operator==(const NetState&) const = default;
 };
@@ -113,12 +115,14 @@ struct NetState {
 template <typename Text>
 struct BasicObjectKey {
   std::size_t kind = 0;  // index in KernelObject
-  Text link{};           // empty for a route: its device may change
+  Text link{};           // empty for a route, whose device may change, and for a policy
   IpAddress ip{};
   std::uint8_t bits = 0;
   bool blackhole = false;
   Mac mac{};
   WireguardKey key{};
+  IpPrefix from{};  // of a policy, as is `direction`
+  IpsecPolicy::Direction direction{};
   auto operator<=>(const BasicObjectKey&) const = default;
 };
 using ObjectKey = BasicObjectKey<std::string>;
@@ -126,7 +130,8 @@ using ObjectKeyView = BasicObjectKey<std::string_view>;  // the text is the obje
 ObjectKey key_of(const KernelObject& object);
 ObjectKeyView key_view(const KernelObject& object);
 ObjectKeyView key_view(const ObjectKey& key);
-// The device that the object is or is on; for a route the device by which it leaves.
+// The device that the object is or is on; for a route the device by which it leaves; empty for a
+// policy.
 const std::string& device_of(const KernelObject& object);
 
 // All objects of a state, by kind.
@@ -141,6 +146,7 @@ NetState joined(NetState one, const NetState& other);
 //   neigh 10.5.2.0 dev flannel.1 lladdr .. nud permanent
 //   fdb .. dev flannel.1 dst 192.0.2.2 self permanent
 //   wg peer .. dev flannel-wg endpoint 192.0.2.2:51820 allowed-ips 10.5.2.0/24
+//   xfrm policy src 10.5.1.0/24 dst 10.5.2.0/24 dir out tmpl src 192.0.2.1 dst 192.0.2.2 esp
 //   route 10.5.2.0/24 via 10.5.2.0 dev flannel.1 onlink
 //   route 10.5.2.0/24 via inet6 2001:db8::2 dev eth0 mtu 1400
 //   blackhole 10.5.1.0/24

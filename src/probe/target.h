@@ -17,12 +17,13 @@ struct ProbeTarget {
   IpAddress peer = {};
   IpAddress from;     // the base address of our own subnet of this family
   IpAddress carrier;  // the public IP to which packets for the subnet are sent
-  // The port of the UDP packets that carry them, 0 if IP packets do (IPIP); nullopt: they go as
-  // they are.
+  // The port of the UDP packets that carry them, 0 if packets of another protocol do; nullopt: they
+  // go as they are.
   std::optional<std::uint16_t> tunnel_port = {};
-  DeviceName device;            // by which they leave
-  std::optional<Mac> mac = {};  // of the peer on this device; nullopt: any
-  std::uint32_t mtu = 0;        // the longest packet of a container to it
+  std::uint8_t tunnel_protocol = 4;  // of IP, if the port is 0
+  DeviceName device;                 // by which they leave
+  std::optional<Mac> mac = {};       // of the peer on this device; nullopt: any
+  std::uint32_t mtu = 0;             // the longest packet of a container to it
   bool answers = true;  // its flanneld is of ours; false: only its kernel answers, an ICMP echo
 
   // The kernel leaves checksums of packets to it to devices. False: our packet path fills them in.
@@ -35,7 +36,8 @@ struct ProbeTarget {
   // What carries packets, for people: "udp/8472", "IP protocol 4"; empty: nothing.
   std::string tunnel() const {
     if (!is_wrapped()) return {};
-    return *tunnel_port == 0 ? "IP protocol 4" : "udp/" + std::to_string(*tunnel_port);
+    return *tunnel_port == 0 ? "IP protocol " + std::to_string(tunnel_protocol)
+                             : "udp/" + std::to_string(*tunnel_port);
   }
   bool operator==(const ProbeTarget&) const = default;
 };

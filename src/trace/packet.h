@@ -50,10 +50,10 @@ constexpr bool passes(Hook hook, Course course) {
 
 // The first packet of a connection, unless `is_new` is false.
 struct Packet {
-  IpAddress source, destination;           // of one family
-  std::string in;                          // the device by which it comes in
-  std::string out;                         // the one by which it leaves; unknown at prerouting
-  std::string protocol = "icmp";           // "icmp", "ipv6-icmp", "tcp", "udp" or "ipencap" (IPIP)
+  IpAddress source, destination;  // of one family
+  std::string in;                 // the device by which it comes in
+  std::string out;                // the one by which it leaves; unknown at prerouting
+  std::string protocol = "icmp";  // "icmp", "ipv6-icmp", "tcp", "udp", "ipencap" (IPIP) or "esp"
   std::optional<std::uint16_t> port = {};  // the destination port of TCP or UDP; nullopt: any
   Course course = Course::forwarded;
   bool is_new = true;      // false: connection tracking may know its connection already

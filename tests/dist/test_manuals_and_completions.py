@@ -122,4 +122,4 @@ def test_every_command_is_offered_word_by_word(shell):
 def test_backends_of_cleanup_are_offered(shell):
     split = ["--backend", "=", ""] if shell.name == "bash" else ["--backend="]
     offered = {word.split("=")[-1] for word in shell.offers("flannelctl", "cleanup", *split)}
-    assert offered == {"all", "udp", "vxlan", "ipip", "host-gw", "wireguard"}
+    assert offered == {"all", "udp", "vxlan", "ipip", "host-gw", "wireguard", "ipsec"}

@@ -9,6 +9,7 @@
 #include "kernel/netlink/netlink_message.h"
 #include "kernel/netlink/rtnetlink.h"
 #include "kernel/netlink/wireguard_messages.h"
+#include "kernel/netlink/xfrm_messages.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace flannel;
@@ -23,6 +24,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     decode_fdb(message->payload);
     decode_generic_family(message->payload);
     add_wireguard(message->payload, wireguard);
+    decode_policy(message->payload);
+    decode_changed_policy(message->payload);
     decode_ack(*message);
     decode_rule_change(*message);
   }

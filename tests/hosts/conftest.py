@@ -13,13 +13,18 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from lab import Lab, Run  # noqa: E402
 
 
-# The backends whose kind of device a kernel may lack, with what such a device needs.
-KINDS = {"ipip": ["local", "192.0.2.1"], "wireguard": []}
+# The backends that need what a kernel may lack, with words of `ip` by which that is made.
+KINDS = {
+    "ipip": "link add fl-try type ipip local 192.0.2.1",
+    "wireguard": "link add fl-try type wireguard",
+    "ipsec": "xfrm state add src 192.0.2.1 dst 192.0.2.2 proto esp spi 1 mode tunnel"
+             f" aead rfc4106(gcm(aes)) 0x{'00' * 20} 128",
+}  # fmt: skip
 
 
 def has_kind(kind):
-    """Whether this kernel has, or can load, the devices of a backend."""
-    words = ["unshare", "-n", "ip", "link", "add", "fl-try", "type", kind, *KINDS[kind]]
+    """Whether this kernel has, or can load, what a backend needs."""
+    words = ["unshare", "-n", "ip", *KINDS[kind].split()]
     return subprocess.run(words, capture_output=True).returncode == 0
 
 
@@ -29,7 +34,7 @@ def needs(item, kind):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Tests of a backend are those of the level vm where the kernel of this machine lacks its devices."""
+    """Tests of a backend are those of the level vm where the kernel of this machine lacks what that needs."""
     for kind in KINDS:
         concerned = [item for item in items if needs(item, kind)]
         if concerned and not has_kind(kind):

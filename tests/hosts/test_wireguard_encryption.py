@@ -6,47 +6,15 @@
 """
 
 import contextlib
-import pathlib
 import signal
-import subprocess
-import sys
 
 from lab import wait_until
 from lab.cluster import Cluster
 from lab.overlay import WIREGUARD, key_of, subnet, wireguard_rows
 from lab.traffic import reached
+from lab.watch import reaches_now, sending_marker, watching
 
 DEVICE = WIREGUARD[4]
-MARKER = "f1a77e1c1ea4".ljust(16, "7")
-
-
-@contextlib.contextmanager
-def watching(lab, port=51820):
-    """Yields a list that gets (packets with MARKER, packets of `port`) on the LAN at the end."""
-    program = pathlib.Path(__file__).parent / "lab/sniffer.py"
-    sniffer = lab.lan.start(sys.executable, program, MARKER, port, stdin=subprocess.PIPE,
-                            stdout=subprocess.PIPE, text=True)  # fmt: skip
-    seen = []
-    try:
-        assert sniffer.stdout.readline() == "ready\n"
-        yield seen
-        said, _ = sniffer.communicate(timeout=60)
-        seen += map(int, said.split())
-    finally:
-        sniffer.kill()
-        sniffer.wait()
-
-
-@contextlib.contextmanager
-def sending_marker(source, target):
-    """Sends echoes with MARKER to `target` all the time."""
-    pinging = source.ns.start("ping", "-n", "-q", "-i", "0.05", "-p", MARKER, target.address,
-                              stdout=subprocess.DEVNULL)  # fmt: skip
-    try:
-        yield
-    finally:
-        pinging.kill()
-        pinging.wait()
 
 
 def test_the_watch_sees_what_travels_in_clear(lab):
@@ -95,10 +63,3 @@ def test_nothing_travels_in_clear(lab):
     clear, wrapped = seen
     assert clear == 0
     assert wrapped > 100
-
-
-def reaches_now(one, two):
-    asked = one.container.ns.run(
-        "ping", "-n", "-q", "-c", "10", "-i", "0.05", "-W", "1", two.container.address, check=False
-    )
-    return " 100% packet loss" not in asked

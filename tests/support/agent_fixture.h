@@ -62,6 +62,41 @@ class FakePacketPath final : public PacketPath {
   std::string device_ = "flannel3";
 };
 
+// A key exchange that keeps the tunnels that it is to have.
+class FakeKeyExchange final : public KeyExchange {
+ public:
+  struct Seen {
+    int opened = 0, withdrawn = 0;
+    IpsecSettings settings;
+    std::vector<IpsecPeer> peers;
+    std::string problem;
+    std::function<void()> on_state;
+    // "192.0.2.1 10.5.1.0/24 - 10.5.9.0/24 192.0.2.9", a line for each.
+    std::string tunnels() const {
+      std::string text;
+      for (const IpsecPeer& one : peers) {
+        text += fmt::format("{} {} - {} {}\n", to_string(one.own_ip), to_string(one.own_subnet),
+                            to_string(one.subnet), to_string(one.ip));
+      }
+      return text;
+    }
+  };
+  explicit FakeKeyExchange(Seen& seen) : seen_(seen) {}
+  void set_settings(const IpsecSettings& settings) override { seen_.settings = settings; }
+  void set_peers(std::vector<IpsecPeer> peers) override { seen_.peers = std::move(peers); }
+  void withdraw(std::function<void()> done) override {
+    ++seen_.withdrawn;
+    seen_.peers.clear();
+    done();
+  }
+  void append_problems(std::vector<Problem>& all) const override {
+    if (!seen_.problem.empty()) all.push_back(make_problem(kCharonAway, "", seen_.problem));
+  }
+
+ private:
+  Seen& seen_;
+};
+
 // A shell whose commands run until the test ends them.
 class FakeShell {
  public:
@@ -222,6 +257,13 @@ class AgentTest : public ::testing::Test {
     CommandPlace command_place() override {
       return {test.folder_ + "/extension.json", fmt::format("boot {}", test.boot_)};
     }
+    std::unique_ptr<KeyExchange> open_key_exchange(const IpsecSettings& settings,
+                                                   std::function<void()> on_state) override {
+      ++test.keys_.opened;
+      test.keys_.settings = settings;
+      test.keys_.on_state = std::move(on_state);
+      return std::make_unique<FakeKeyExchange>(test.keys_);
+    }
     Result<NodeId> replace_node_id() override {
       NodeId fresh;
       fresh.bytes[0] = static_cast<std::uint8_t>(100 + ++test.fresh_ids_);
@@ -367,6 +409,7 @@ class AgentTest : public ::testing::Test {
   std::optional<DrainNote> note_at_start_;  // the next start_agent() is drained
   bool last_chance_ = false;                // draw the last random number instead of the first
   FakePacketPath::Seen path_;
+  FakeKeyExchange::Seen keys_;
   FakeShell shell_;
   std::string path_fails_;
   std::map<Family, HostState> traffic_;  // the forwarding state of the host

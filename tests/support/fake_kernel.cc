@@ -32,6 +32,8 @@ Result<NetState> FakeKernel::read(const Scope& scope) {
   copy_if(state_.fdb, seen.fdb, ours);
   copy_if(state_.wireguard, seen.wireguard,
           [&](const auto& peer) { return scope.has_link(peer->link); });
+  copy_if(state_.policies, seen.policies,
+          [&scope](const auto& policy) { return scope.contains(policy->to); });
   copy_if(state_.routes, seen.routes, [&](const Route& route) {
     return !route.foreign || (scope.is_own_subnet(route.to) && ours(route));
   });
@@ -40,6 +42,7 @@ Result<NetState> FakeKernel::read(const Scope& scope) {
     std::reverse(seen.neighbours.begin(), seen.neighbours.end());
     std::reverse(seen.fdb.begin(), seen.fdb.end());
     std::reverse(seen.wireguard.begin(), seen.wireguard.end());
+    std::reverse(seen.policies.begin(), seen.policies.end());
     std::reverse(seen.routes.begin(), seen.routes.end());
   }
   return seen;
@@ -159,6 +162,14 @@ Result<void> FakeKernel::put(const WireguardPeer& peer) {
   return {};
 }
 
+Result<void> FakeKernel::put(const IpsecPolicy& policy) {
+  const KernelObject object = Shared(policy);
+  std::erase_if(state_.policies,
+                [&](const auto& other) { return key_view(other) == key_view(object); });
+  state_.policies.emplace_back(policy);
+  return {};
+}
+
 Result<void> FakeKernel::put(const Route& route) {
   if (!route.blackhole) {
     const bool up = TRY(is_up(route.link));
@@ -195,6 +206,9 @@ void FakeKernel::remove(const KernelObject& object) {
     std::erase_if(state_.wireguard, [&gone = **peer](const auto& other) {
       return other->link == gone.link && other->key == gone.key;
     });
+  }
+  if (const auto* policy = std::get_if<Shared<IpsecPolicy>>(&object)) {
+    std::erase(state_.policies, *policy);
   }
   if (const auto* address = std::get_if<Address>(&object)) std::erase(state_.addresses, *address);
   if (const auto* entry = std::get_if<FdbEntry>(&object)) std::erase(state_.fdb, *entry);

@@ -69,6 +69,7 @@ class FakeKernel final : public Kernel {
   Result<void> put(const Neighbour& neighbour);
   Result<void> put(const FdbEntry& entry);
   Result<void> put(const WireguardPeer& peer);
+  Result<void> put(const IpsecPolicy& policy);
   Result<void> put(const Route& route);
   void remove(const KernelObject& object);
   void drop_all_on(const std::string& name);

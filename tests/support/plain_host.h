@@ -8,6 +8,14 @@
 
 namespace flannel {
 
+class NoKeys final : public KeyExchange {
+ public:
+  void set_settings(const IpsecSettings&) override {}
+  void set_peers(std::vector<IpsecPeer>) override {}
+  void withdraw(std::function<void()> done) override { done(); }
+  void append_problems(std::vector<Problem>&) const override {}
+};
+
 // A host on which nothing happens: its traffic passes, nobody else has a lock, and no run before
 // left anything, nor does this one. What it has no answer to fails.
 class PlainHost : public Host {
@@ -39,6 +47,10 @@ class PlainHost : public Host {
     return fail(ErrorKind::unsupported, "this host has no shell");
   }
   CommandPlace command_place() override { return {}; }
+  std::unique_ptr<KeyExchange> open_key_exchange(const IpsecSettings&,
+                                                 std::function<void()>) override {
+    return std::make_unique<NoKeys>();
+  }
   Result<NodeId> replace_node_id() override {
     return fail(ErrorKind::unsupported, "the node id is fixed");
   }

@@ -7,6 +7,7 @@
 #include <linux/netconf.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <linux/xfrm.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
@@ -17,6 +18,7 @@
 #include "base/log.h"
 #include "kernel/monitor/monitor_filter.h"
 #include "kernel/netlink/notifications.h"
+#include "kernel/netlink/xfrm_messages.h"
 
 namespace flannel {
 namespace {
@@ -25,6 +27,9 @@ namespace {
 constexpr auto kGroups = std::to_array<int>(
     {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,
      RTNLGRP_NEIGH, RTNLGRP_NEXTHOP, RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF});
+
+// Bytes; holds some thousand changes of other programs.
+constexpr int kPolicyBuffer = 2 << 20;
 
 Result<void> join_groups(const Fd& fd) {
   for (const int group : kGroups) {
@@ -51,7 +56,7 @@ Result<std::unique_ptr<Monitor>> Monitor::open(Loop& loop, LinuxKernel& kernel, 
   Fd fd = TRY(open_netlink(NETLINK_ROUTE, SOCK_NONBLOCK, options.receive_buffer));
   auto questions = TRY(NetlinkSocket::open());
   std::unique_ptr<Monitor> monitor(
-      new Monitor(std::move(fd), std::move(questions), kernel, std::move(events)));
+      new Monitor(loop, std::move(fd), std::move(questions), kernel, std::move(events)));
   // The filter is set first, because it does not remove notifications that are already queued.
   TRY(filter_notifications(monitor->fd_, kernel.port(), {}, {}));
   TRY(join_groups(monitor->fd_));
@@ -60,8 +65,9 @@ Result<std::unique_ptr<Monitor>> Monitor::open(Loop& loop, LinuxKernel& kernel, 
   return monitor;
 }
 
-Monitor::Monitor(Fd fd, NetlinkSocket questions, LinuxKernel& kernel, Events events)
-    : fd_(std::move(fd)),
+Monitor::Monitor(Loop& loop, Fd fd, NetlinkSocket questions, LinuxKernel& kernel, Events events)
+    : loop_(loop),
+      fd_(std::move(fd)),
       questions_(std::move(questions)),
       kernel_(kernel),
       events_(std::move(events)),
@@ -71,7 +77,20 @@ Result<void> Monitor::watch(Scope scope, LowerDevice underlay) {
   scope_ = std::move(scope);
   underlay_device_ = std::move(underlay);
   underlay_ = TRY(read_underlay());
+  if (scope_.has_policies && !policies_) TRY(watch_policies());
   return refresh_filter();
+}
+
+Result<void> Monitor::watch_policies() {
+  Fd socket = TRY(open_netlink(NETLINK_XFRM, SOCK_NONBLOCK, kPolicyBuffer));
+  if (!join_netlink_group(socket, XFRMNLGRP_POLICY)) return os_error("netlink: listen to IPsec");
+  watch_policies_ = TRY(loop_.watch_fd(socket.get(), EPOLLIN, [this](std::uint32_t) {
+    read_notifications(
+        policies_, buffer_, [this](const NetlinkMessage& message) { on_policy(message); },
+        events_.on_lost);
+  }));
+  policies_ = std::move(socket);
+  return {};
 }
 
 void Monitor::on_readable() {
@@ -198,6 +217,19 @@ void Monitor::on_fdb(const NetlinkMessage& message) {
   const bool there = !is_deletion(message) && (row->state & NUD_PERMANENT) != 0;
   const bool written = kernel_.last_written().remote(row->link, row->mac) == row->remote;
   if (there != written) foreign(fmt::format("FDB entry {} {}", to_string(row->mac), verb(message)));
+}
+
+// One that does not say its addresses is a flush, or the end of a policy that was named by a
+// number.
+void Monitor::on_policy(const NetlinkMessage& message) {
+  if (message.port == kernel_.policies_port()) return;
+  const bool is_flush = message.type == XFRM_MSG_FLUSHPOLICY;
+  const auto changed = is_flush ? std::nullopt : decode_changed_policy(message.payload);
+  if (!changed) return foreign("IPsec policies deleted");
+  if (!scope_.contains(changed->second)) return;
+  foreign(fmt::format("IPsec policy from {} to {} {}", to_string(changed->first),
+                      to_string(changed->second),
+                      message.type == XFRM_MSG_DELPOLICY ? "deleted" : "changed"));
 }
 
 void Monitor::foreign(std::string what) {

@@ -70,7 +70,7 @@ class Monitor {
     bool operator==(const UnderlayState&) const = default;
   };
 
-  Monitor(Fd fd, NetlinkSocket questions, LinuxKernel& kernel, Events events);
+  Monitor(Loop& loop, Fd fd, NetlinkSocket questions, LinuxKernel& kernel, Events events);
 
   void on_readable();
   void on_message(const NetlinkMessage& message);
@@ -82,14 +82,18 @@ class Monitor {
   void on_nexthop(const NetlinkMessage& message);
   void on_neighbour(const NetlinkMessage& message);
   void on_fdb(const NetlinkMessage& message);
+  void on_policy(const NetlinkMessage& message);
   void foreign(std::string what);
   bool is_our_link(int index) const;
 
+  Result<void> watch_policies();
   void refresh();
   Result<void> refresh_filter();
   Result<UnderlayState> read_underlay();
 
+  Loop& loop_;
   Fd fd_;
+  Fd policies_;  // of IPsec have notifications of their own; closed: none was desired yet
   NetlinkSocket questions_;
   LinuxKernel& kernel_;
   Events events_;
@@ -104,7 +108,7 @@ class Monitor {
   bool links_suspect_ = false;
   bool underlay_suspect_ = false;
   bool underlay_bounced_ = false;  // was down, absent or without an address
-  SubscriptionPtr watch_;
+  SubscriptionPtr watch_, watch_policies_;
 };
 
 }  // namespace flannel

@@ -98,11 +98,13 @@ std::uint16_t NetlinkBatch::type(std::size_t request) const {
   return load<std::uint16_t>(std::span(bytes_).subspan(starts_[request] + 4));
 }
 
-void NetlinkBatch::stamp(std::size_t request, std::uint32_t sequence, std::uint16_t flags) {
+void NetlinkBatch::stamp(std::size_t request, std::uint32_t sequence, std::uint32_t port,
+                         std::uint16_t flags) {
   const auto header = std::span(bytes_).subspan(starts_[request]);
   const auto old = load<std::uint16_t>(header.subspan(offsetof(nlmsghdr, nlmsg_flags)));
   store(header.subspan(offsetof(nlmsghdr, nlmsg_flags)), static_cast<std::uint16_t>(old | flags));
   store(header.subspan(offsetof(nlmsghdr, nlmsg_seq)), sequence);
+  store(header.subspan(offsetof(nlmsghdr, nlmsg_pid)), port);
 }
 
 }  // namespace flannel

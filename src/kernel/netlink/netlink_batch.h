@@ -54,8 +54,9 @@ class NetlinkBatch {
   // The bytes of requests [first, last).
   NetlinkBytes bytes(std::size_t first, std::size_t last) const;
   std::uint16_t type(std::size_t request) const;
-  // Sets the sequence number of one request and adds `flags` to its flags.
-  void stamp(std::size_t request, std::uint32_t sequence, std::uint16_t flags);
+  // Sets the sequence number of one request and its sender, and adds `flags` to its flags. The
+  // kernel knows the sender anyway, but notifications of IPsec name the one that the request does.
+  void stamp(std::size_t request, std::uint32_t sequence, std::uint32_t port, std::uint16_t flags);
 
  private:
   void begin(std::uint16_t type, std::uint16_t flags);

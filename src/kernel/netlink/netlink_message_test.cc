@@ -34,7 +34,7 @@ TEST(NetlinkBatchTest, WritesWhatTheReaderReads) {
   batch.put(RTA_DST, IpAddress::v4(10, 5, 2, 0));
   batch.put(RTA_OIF, std::uint32_t{7});
   batch.begin(RTM_DELROUTE, 0, rtmsg{});
-  batch.stamp(1, 42, NLM_F_ACK);
+  batch.stamp(1, 42, 7, NLM_F_ACK);
 
   const auto messages = all(batch.bytes(0, 2));
   ASSERT_EQ(messages.size(), 2U);

@@ -4,10 +4,13 @@
 #include <fmt/format.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <linux/xfrm.h>
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -17,7 +20,14 @@ namespace {
 // The kernel puts at most 32 KB of a dump into one datagram.
 constexpr std::size_t kLargestDatagram = 64 << 10;
 
-std::string name_of(std::uint16_t type) {
+// The types of another protocol have other names.
+std::string request_name(int protocol, std::uint16_t type) {
+  constexpr auto kXfrmNames = std::to_array<std::pair<int, const char*>>({
+      {XFRM_MSG_NEWPOLICY, "XFRM_MSG_NEWPOLICY"},
+      {XFRM_MSG_DELPOLICY, "XFRM_MSG_DELPOLICY"},
+      {XFRM_MSG_GETPOLICY, "XFRM_MSG_GETPOLICY"},
+      {XFRM_MSG_UPDPOLICY, "XFRM_MSG_UPDPOLICY"},
+  });
   constexpr auto kNames = std::to_array<std::pair<int, const char*>>({
       {RTM_NEWLINK, "RTM_NEWLINK"},
       {RTM_DELLINK, "RTM_DELLINK"},
@@ -35,19 +45,21 @@ std::string name_of(std::uint16_t type) {
       {RTM_DELNEXTHOP, "RTM_DELNEXTHOP"},
       {RTM_GETNEXTHOP, "RTM_GETNEXTHOP"},
   });
-  const auto* const found = std::ranges::find(kNames, type, &std::pair<int, const char*>::first);
-  return found == kNames.end() ? fmt::format("netlink {}", type)
-                               : fmt::format("netlink {}", found->second);
+  const std::span<const std::pair<int, const char*>> names =
+      protocol == NETLINK_XFRM ? std::span<const std::pair<int, const char*>>(kXfrmNames) : kNames;
+  const auto found = std::ranges::find(names, type, &std::pair<int, const char*>::first);
+  return found == names.end() ? fmt::format("netlink {}", type)
+                              : fmt::format("netlink {}", found->second);
 }
 
-Failure refused(std::uint16_t request, int code, std::string_view reason) {
-  auto failure = os_error(name_of(request), code);
+Failure refused(const std::string& request, int code, std::string_view reason) {
+  auto failure = os_error(request, code);
   if (!reason.empty()) failure.value().text += fmt::format(" ({})", reason);
   return failure;
 }
 
-Failure unanswered(std::uint16_t request) {
-  return fail(ErrorKind::unavailable, name_of(request) + ": the kernel did not answer");
+Failure unanswered(const std::string& request) {
+  return fail(ErrorKind::unavailable, request + ": the kernel did not answer");
 }
 
 template <typename Value>
@@ -104,13 +116,17 @@ Result<NetlinkSocket> NetlinkSocket::open(Options options) {
 NetlinkSocket::NetlinkSocket(Fd fd, std::uint32_t port, Options options)
     : fd_(std::move(fd)), port_(port), options_(options), buffer_(kLargestDatagram) {}
 
+std::string NetlinkSocket::name_of(std::uint16_t type) const {
+  return request_name(options_.protocol, type);
+}
+
 std::vector<Result<void>> NetlinkSocket::transact(NetlinkBatch& batch) {
   std::vector<Result<void>> outcomes(batch.size());
   for (std::size_t first = 0; first < batch.size();) {
     const std::size_t last = std::min(first + options_.requests_per_send, batch.size());
     if (!transact_chunk(batch, first, last, outcomes)) {
       for (std::size_t i = last; i < batch.size(); ++i)
-        outcomes[i] = unanswered(batch.type(i));
+        outcomes[i] = unanswered(name_of(batch.type(i)));
       break;
     }
     first = last;
@@ -121,9 +137,10 @@ std::vector<Result<void>> NetlinkSocket::transact(NetlinkBatch& batch) {
 bool NetlinkSocket::transact_chunk(NetlinkBatch& batch, std::size_t first, std::size_t last,
                                    std::vector<Result<void>>& outcomes) {
   for (std::size_t i = first; i < last; ++i) {
-    batch.stamp(i, next_sequence_ + static_cast<std::uint32_t>(i - first), 0);
+    batch.stamp(i, next_sequence_ + static_cast<std::uint32_t>(i - first), port_, 0);
   }
-  batch.stamp(last - 1, next_sequence_ + static_cast<std::uint32_t>(last - 1 - first), NLM_F_ACK);
+  batch.stamp(last - 1, next_sequence_ + static_cast<std::uint32_t>(last - 1 - first), port_,
+              NLM_F_ACK);
   std::vector<bool> answered(last - first);
   auto collected = Result<Collected>(Collected::all);
   if (const auto sent = send(batch.bytes(first, last)); !sent) {
@@ -141,7 +158,7 @@ bool NetlinkSocket::transact_chunk(NetlinkBatch& batch, std::size_t first, std::
     if (repeat && answering) {
       answering = transact_chunk(batch, i, i + 1, outcomes);
     } else {
-      outcomes[i] = collected ? unanswered(batch.type(i)) : Failure(collected.error());
+      outcomes[i] = collected ? unanswered(name_of(batch.type(i))) : Failure(collected.error());
     }
   }
   return answering || !collected;
@@ -168,7 +185,7 @@ Result<NetlinkSocket::Collected> NetlinkSocket::collect(const NetlinkBatch& batc
       const NetlinkAck ack = decode_ack(*message);
       answered[index] = true;
       if (ack.code != 0) {
-        outcomes[first + index] = refused(batch.type(first + index), ack.code, ack.reason);
+        outcomes[first + index] = refused(name_of(batch.type(first + index)), ack.code, ack.reason);
       }
       if (first + index + 1 == last) return lost ? Collected::some_lost : Collected::all;
     }
@@ -190,7 +207,7 @@ Result<NetlinkReply> NetlinkSocket::dump(NetlinkBatch& request) {
 Result<NetlinkReply> NetlinkSocket::ask(NetlinkBatch& request) {
   bool gap = false;
   auto reply = TRY(exchange(request, NLM_F_ACK, gap));
-  if (gap) return unanswered(request.type(0));
+  if (gap) return unanswered(name_of(request.type(0)));
   return reply;
 }
 
@@ -198,13 +215,13 @@ Result<NetlinkReply> NetlinkSocket::exchange(NetlinkBatch& request, std::uint16_
                                              bool& gap) {
   const std::uint16_t type = request.type(0);
   const std::uint32_t sequence = next_sequence_++;
-  request.stamp(0, sequence, flags);
+  request.stamp(0, sequence, port_, flags);
   TRY(send(request.bytes(0, 1)));
   NetlinkReply reply;
   for (;;) {
     NetlinkBytes datagram;
     const Arrival arrival = TRY_DURING(receive(true, datagram), name_of(type));
-    if (arrival == Arrival::nothing) return unanswered(type);
+    if (arrival == Arrival::nothing) return unanswered(name_of(type));
     if (arrival == Arrival::lost) gap = true;
     NetlinkReader reader(datagram);
     while (const auto message = reader.next()) {
@@ -212,7 +229,7 @@ Result<NetlinkReply> NetlinkSocket::exchange(NetlinkBatch& request, std::uint16_
       gap = gap || (message->flags & NLM_F_DUMP_INTR) != 0;
       if (message->type == NLMSG_ERROR || message->type == NLMSG_DONE) {
         const NetlinkAck ack = decode_ack(*message);
-        if (ack.code != 0 && ack.code != EINTR) return refused(type, ack.code, ack.reason);
+        if (ack.code != 0 && ack.code != EINTR) return refused(name_of(type), ack.code, ack.reason);
         gap = gap || ack.code == EINTR;
         return reply;
       }

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -69,6 +70,7 @@ class NetlinkSocket {
 
   NetlinkSocket(Fd fd, std::uint32_t port, Options options);
 
+  std::string name_of(std::uint16_t type) const;
   // False: the kernel no longer answers, and the unanswered requests have failed.
   bool transact_chunk(NetlinkBatch& batch, std::size_t first, std::size_t last,
                       std::vector<Result<void>>& outcomes);

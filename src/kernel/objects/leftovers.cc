@@ -13,6 +13,7 @@
 
 #include "kernel/netlink/devices.h"
 #include "kernel/netlink/link_kind.h"
+#include "kernel/objects/ipsec_policies.h"
 
 namespace flannel {
 namespace {
@@ -23,6 +24,8 @@ std::string_view backend_of(const LinkRow& row) {
   const LinkKind& kind = kind_of(*row.settings);
   return kind.is_our_name(row.name, *row.settings) ? kind.backend : std::string_view();
 }
+
+constexpr std::string_view kIpsecBackend = "ipsec";
 
 using Links = std::map<int, LinkRow>;
 
@@ -121,6 +124,8 @@ Result<std::vector<Leftover>> find_leftovers(NetlinkSocket& socket) {
     const std::string_view backend = backend_of(row);
     if (!backend.empty()) found.push_back({backend, "device " + row.name, row});
   }
+  for (const IpsecPolicy& policy : TRY_DURING(all_policies(), "list the IPsec policies"))
+    found.push_back({kIpsecBackend, to_string(policy), policy});
   return found;
 }
 
@@ -148,9 +153,19 @@ Result<std::vector<LeftDevice>> left_tunnels(NetlinkSocket& socket,
 std::vector<Result<void>> remove_leftovers(NetlinkSocket& socket,
                                            std::span<const Leftover> leftovers) {
   NetlinkBatch batch;
-  for (const Leftover& leftover : leftovers)
-    write_removal(batch, leftover);
-  auto results = socket.transact(batch);
+  std::vector<std::size_t> asked;
+  std::vector<Result<void>> results(leftovers.size());
+  for (std::size_t i = 0; i < leftovers.size(); ++i) {
+    if (const auto* policy = std::get_if<IpsecPolicy>(&leftovers[i].row)) {
+      results[i] = remove_policy(*policy);
+    } else {
+      write_removal(batch, leftovers[i]);
+      asked.push_back(i);
+    }
+  }
+  auto outcomes = socket.transact(batch);
+  for (std::size_t request = 0; request < asked.size(); ++request)
+    results[asked[request]] = std::move(outcomes[request]);
   for (std::size_t i = 0; i < results.size(); ++i) {
     if (results[i]) continue;
     Error& error = results[i].error();

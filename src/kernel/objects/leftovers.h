@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "kernel/netlink/netlink_socket.h"
 #include "kernel/netlink/rtnetlink.h"
+#include "plan/ipsec.h"
 #include "plan/left_device.h"
 #include "plan/net_state.h"
 
@@ -22,7 +23,7 @@ namespace flannel {
 struct Leftover {
   std::string_view backend;  // "vxlan"; empty: of several backends
   std::string text;          // "device flannel.1", "route 10.5.2.0/24 via 192.0.2.2 dev eth0"
-  std::variant<LinkRow, RouteRow, NexthopRow> row;
+  std::variant<LinkRow, RouteRow, NexthopRow, IpsecPolicy> row;
 };
 
 // Returns the leftovers in an order in which they can be removed.

@@ -20,6 +20,7 @@ bool can_run_together(const KernelChange& a, const KernelChange& b) {
   };
   return same_kind.operator()<Address>() && same_kind.operator()<Route>() &&
          same_kind.operator()<Shared<WireguardPeer>>() &&
+         same_kind.operator()<Shared<IpsecPolicy>>() &&
          (a.op == Op::remove) == (b.op == Op::remove) &&
          !std::holds_alternative<Shared<Link>>(b.object);
 }
@@ -50,6 +51,8 @@ std::vector<Result<void>> LinuxKernel::apply(std::span<const KernelChange> chang
       const auto run_results = std::span(results).subspan(first, last - first);
       if (std::holds_alternative<Shared<WireguardPeer>>(run.front().object)) {
         wireguard_.change_peers(devices, run, run_results);
+      } else if (std::holds_alternative<Shared<IpsecPolicy>>(run.front().object)) {
+        policies_.change(run, run_results);
       } else {
         ChangeRun(socket_, devices, last_written_, run, run_results).carry_out();
       }

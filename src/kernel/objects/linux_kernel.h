@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -10,6 +11,7 @@
 
 #include "kernel/netlink/devices.h"
 #include "kernel/netlink/netlink_socket.h"
+#include "kernel/objects/ipsec_policies.h"
 #include "kernel/objects/last_written.h"
 #include "kernel/objects/wireguard_devices.h"
 #include "plan/kernel.h"
@@ -42,6 +44,8 @@ class LinuxKernel final : public Kernel {
 
   // The number by which notifications name us.
   std::uint32_t port() const { return socket_.port(); }
+  // The same for policies of IPsec; nullopt: none was read or written yet.
+  std::optional<std::uint32_t> policies_port() const { return policies_.port(); }
   const LastWritten& last_written() const { return last_written_; }
   // True if the device is unchanged since our last write, or was absent then and still is.
   bool unchanged_since_write(const std::string& link);
@@ -67,6 +71,7 @@ class LinuxKernel final : public Kernel {
 
   NetlinkSocket socket_;
   WireguardDevices wireguard_;
+  IpsecPolicies policies_;
   std::size_t plain_routes_;
   LastWritten last_written_;
   std::set<std::uint32_t> orphans_seen_;

@@ -88,6 +88,7 @@ Result<void> LinuxKernel::read_all(Reading& reading) {
   for (const std::string& name : std::set(names.begin(), names.end())) {
     TRY_DURING(read_link(name, reading), "read " + name);
   }
+  TRY_DURING(policies_.read(reading.scope, reading.state.policies), "read IPsec policies");
   TRY_DURING(read_routes(reading), "read our routes");
   TRY_DURING(read_left_routes(reading), "read routes of upstream flannel");
   return {};

@@ -5,6 +5,7 @@
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <netinet/icmp6.h>
+#include <netinet/in.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
@@ -96,6 +97,33 @@ Fd hold_port(const IpAddress& own) {
   const SocketAddress address(IpEndpoint{own, kProbePort});
   if (::bind(socket.get(), address.data(), address.size()) != 0) return {};
   return socket;
+}
+
+// Sends a packet that has its IP header. The kernel looks the route and the policy of IPsec up by
+// the source that it is given, and not by that of the header.
+void send_whole(const Fd& socket, ByteView packet, const SocketAddress& to) {
+  const auto ip = IpHeader::parse(packet);
+  if (!ip || !ip->source.is_v4()) {
+    (void)::sendto(socket.get(), packet.data(), packet.size(), 0, to.data(), to.size());
+    return;
+  }
+  iovec place{const_cast<std::uint8_t*>(packet.data()), packet.size()};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(in_pktinfo))> control{};
+  msghdr message{};
+  message.msg_name = const_cast<sockaddr*>(to.data());
+  message.msg_namelen = to.size();
+  message.msg_iov = &place;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  cmsghdr* const header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = IPPROTO_IP;
+  header->cmsg_type = IP_PKTINFO;
+  header->cmsg_len = CMSG_LEN(sizeof(in_pktinfo));
+  in_pktinfo source{};
+  std::memcpy(&source.ipi_spec_dst, ip->source.octets().data(), sizeof source.ipi_spec_dst);
+  std::memcpy(CMSG_DATA(header), &source, sizeof source);
+  (void)::sendmsg(socket.get(), &message, 0);
 }
 
 }  // namespace
@@ -236,8 +264,9 @@ void ProbeSockets::send(const ProbePaths::Outgoing& packet) {
   if (packet.kind == Kind::ordinary && send_ordinary(packet)) return;
   const bool over = packet.kind != Kind::underlay;
   if (!senders_.contains(family)) return;
-  const Fd& socket = over ? senders_.at(family) : underlay_.at(family).socket;
   // A failure (no route, a rule, a device that is down) is a loss, which the answers show.
+  if (over) return send_whole(senders_.at(family), packet.bytes, to);
+  const Fd& socket = underlay_.at(family).socket;
   (void)::sendto(socket.get(), packet.bytes.data(), packet.bytes.size(), 0, to.data(), to.size());
 }
 

@@ -29,6 +29,7 @@ constexpr Mask bit(int capability) {
 
 constexpr Mask kNeeded = bit(CAP_NET_ADMIN) | bit(CAP_NET_RAW);
 constexpr Mask kFiles = bit(CAP_DAC_OVERRIDE) | bit(CAP_DAC_READ_SEARCH);
+constexpr Mask kCharonRights = bit(CAP_NET_BIND_SERVICE) | bit(CAP_CHOWN);
 constexpr int kMost = 64;
 
 constexpr std::array<const char*, 41> kCapabilityNames = {"CHOWN",
@@ -174,6 +175,14 @@ Mask right_to_niceness(const NeededLater& needs, const Sets& sets, Privileges& r
   return bit(CAP_SYS_NICE);
 }
 
+Mask rights_of_charon(const NeededLater& needs, const Sets& sets, Privileges& result) {
+  const Mask there = sets.permitted & kCharonRights;
+  if (!needs.charon || there == 0) return 0;
+  result.reasons.emplace_back(
+      "charon, which may be started, needs CAP_NET_BIND_SERVICE, CAP_CHOWN");
+  return there;
+}
+
 // Drops all capabilities but `kept` from the bounding set, which limits the programs that are run.
 void bound(Mask kept, Privileges& result) {
   for (int capability = 0; capability < kMost; ++capability) {
@@ -199,9 +208,10 @@ void drop_capabilities(const NeededLater& needs, Privileges& result) {
     result.failures.push_back(sets.error().text);
     return;
   }
+  const Mask passed_on = kNeeded | rights_of_charon(needs, *sets, result);
   const Mask kept =
-      kNeeded | rights_to_files(needs, *sets, result) | right_to_niceness(needs, *sets, result);
-  bound(kNeeded, result);
+      passed_on | rights_to_files(needs, *sets, result) | right_to_niceness(needs, *sets, result);
+  bound(passed_on, result);
   const Sets wanted = *sets & kept;
   // A capability that leaves the inheritable set leaves the ambient set too. An unchanged set is
   // not written, because a service manager may forbid the call.
@@ -217,7 +227,7 @@ Privileges drop_privileges(const NeededLater& needs) {
   drop_capabilities(needs, result);
   result.no_new = ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
   if (!result.no_new) result.failures.push_back(os_error("set no_new_privs").value().text);
-  const auto filtered = filter_system_calls();
+  const auto filtered = filter_system_calls(needs.charon);
   result.filtered = filtered.has_value();
   if (!filtered) result.failures.push_back(filtered.error().text);
   return result;

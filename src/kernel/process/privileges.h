@@ -14,6 +14,7 @@ struct NeededLater {
   std::vector<std::string> write;         // replaced or created files: their folder is written to
   std::vector<std::string> connect = {};  // UNIX sockets
   bool niceness = false;                  // threads set it beyond RLIMIT_NICE
+  bool charon = false;                    // that program may be run (charon_rights.h)
 };
 
 // The privileges after drop_privileges().
@@ -27,7 +28,8 @@ struct Privileges {
 
 // Drops all capabilities except CAP_NET_ADMIN and CAP_NET_RAW from all sets; this process itself
 // also retains those of CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE and CAP_SYS_NICE that `needs`
-// requires. Programs that are run can get the first two only. Then sets no_new_privs and the filter
+// requires. Programs that are run can get the first two only, and what charon needs if that may be
+// run. Then sets no_new_privs and the filter
 // of system calls. This cannot be undone. Privileges that cannot be given up are in `failures`.
 // Must be called before any other thread is started: all of this belongs to a thread, and the
 // threads that it starts inherit it.

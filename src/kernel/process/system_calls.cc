@@ -68,6 +68,9 @@ constexpr std::string_view kAllowed[] = {
 };
 // clang-format on
 
+// Charon gives its socket an owner, and gives capabilities up itself.
+constexpr std::string_view kCharonCalls[] = {"capset", "chown", "chown32"};
+
 #ifdef __SANITIZE_ADDRESS__
 // The leak check at exit stops all threads with ptrace.
 constexpr std::string_view kOfSanitizers[] = {"ptrace"};
@@ -130,7 +133,7 @@ std::span<const std::string_view> allowed_system_calls() {
   return kAllowed;
 }
 
-Result<void> filter_system_calls() {
+Result<void> filter_system_calls(bool for_charon) {
   const Filter filter(::seccomp_init(kRefusal));
   if (!filter) return fail(ErrorKind::exhausted, "filter system calls: no memory");
   set_attributes(filter);
@@ -138,6 +141,9 @@ Result<void> filter_system_calls() {
     TRY(add(filter, name));
   for (const std::string_view name : kOfSanitizers)
     TRY(add(filter, name));
+  for (const std::string_view name : kCharonCalls) {
+    if (for_charon) TRY(add(filter, name));
+  }
   TRY(add_sockets(filter));
   return check(::seccomp_load(filter.get()));
 }

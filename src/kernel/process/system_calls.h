@@ -11,8 +11,9 @@ namespace flannel {
 // Limits the calling thread, the threads that it starts and the programs that they run to the
 // system calls that a service needs, and to sockets of unix, IP, netlink and packets. Other calls
 // fail with ENOSYS, other sockets with EAFNOSUPPORT, and the kernel writes them to its audit log.
-// This cannot be undone, and adds to the limits of a container or a service manager.
-Result<void> filter_system_calls();
+// This cannot be undone, and adds to the limits of a container or a service manager. `for_charon`:
+// charon may be one of the programs.
+Result<void> filter_system_calls(bool for_charon);
 
 // The names of the allowed system calls of all architectures. "socket" is not listed: it is allowed
 // by address family.

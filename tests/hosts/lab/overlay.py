@@ -97,6 +97,16 @@ def wireguard_rows(host, version=4):
     }
 
 
+def policy_rows(host):
+    """The policies of IPsec by which packets go into tunnels, with the far ends of these."""
+    found = set()
+    for line in host.ns.ip("-o", "xfrm", "policy").replace("\\", " ").splitlines():
+        words = line.split()
+        if "out" in words and "tmpl" in words:
+            found.add(f"policy to {words[3]} by {words[words.index('tmpl') + 4]}")
+    return found
+
+
 def rows(host, version=4):
     return route_rows(host, version) | neighbour_rows(host, version) | fdb_rows(host, version)
 
@@ -124,6 +134,8 @@ def wanted_rows(peer, backend, version=4):
         return {f"route {cidr} via {peer.underlay(version)} dev {IPIP} onlink"}
     if backend == "host-gw":
         return {f"route {cidr} via {peer.underlay(version)} dev eth0"}
+    if backend == "ipsec":
+        return {f"route {cidr} via {peer.underlay(version)} dev eth0 onlink", f"policy to {cidr} by {peer.underlay(version)}"}
     if backend == "wireguard":
         link, key = WIREGUARD[version], wireguard_key(peer, version)
         return {f"route {NETWORKS[version]} dev {link}", f"wg peer {key} allowed-ips {cidr} dev {link}"}
@@ -138,6 +150,8 @@ def missing(hosts, backend, versions=(4,)):
             have = rows(host, version)
             if backend == "wireguard":
                 have |= wireguard_rows(host, version)
+            if backend == "ipsec":
+                have |= policy_rows(host)
             for peer in hosts:
                 if peer is not host:
                     found += [f"{host.name}: {row}" for row in wanted_rows(peer, backend, version) - have]
