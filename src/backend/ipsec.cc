@@ -51,8 +51,10 @@ Result<std::string> read_proposal(JsonObject& json) {
         "ESPProposal",
         fmt::format("must be one proposal as strongSwan writes it, such as {}", kDefaultProposal));
   }
-  if (proposal.find("null") != proposal.npos) {
-    return json.refuse("ESPProposal", "must encrypt: null does not");
+  // RFC 2410, and RFC 4543, which strongSwan writes aes128gmac.
+  for (const std::string_view word : {"null", "gmac"}) {
+    if (proposal.find(word) == proposal.npos) continue;
+    return json.refuse("ESPProposal", fmt::format("must encrypt: {} does not", word));
   }
   return proposal;
 }

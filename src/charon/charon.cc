@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
@@ -129,7 +130,7 @@ void Charon::connect() {
   if (opened) {
     session_ = *std::move(opened);
     failure_.clear();
-    pauses_.reset();
+    session_since_ = parts_.loop.now();
     log::info("connected to charon", {{"socket", parts_.socket}});
     connections_.connected(*session_);
   } else {
@@ -146,6 +147,8 @@ void Charon::lost(std::string why) {
   ended_ = std::move(session_);
   failure_ = std::move(why);
   if (child_ < 0) start_due_ = parts_.loop.now() + kServicePause;
+  // A charon that ends each connection is not asked again at once, for ever.
+  if (parts_.loop.now() - session_since_ > kServicePause) pauses_.reset();
   retry_.arm_after(pauses_.next());
   if (withdrawn_) withdrawn_due_.arm(parts_.loop.now());
   parts_.on_state();
@@ -193,7 +196,7 @@ void Charon::child_ended() {
   log::warning("charon has ended", {{"pid", child_}, {"how", end_in_words(*status)}});
   child_watch_.reset();
   child_ = -1;
-  start_due_ = parts_.loop.now();
+  start_due_ = std::max(parts_.loop.now(), child_since_ + kServicePause);
   if (withdrawn_) withdrawn_due_.arm(parts_.loop.now());
 }
 
@@ -220,6 +223,7 @@ void Charon::end_withdrawal() {
     return;
   }
   if (child_ >= 0) {
+    child_watch_.reset();
     ::kill(child_, SIGKILL);
     reap(child_, 0);
     child_ = -1;

@@ -76,8 +76,9 @@ class Charon final : public KeyExchange {
   std::optional<std::vector<IpsecPeer>> peers_;  // nullopt: not known yet
   CharonConnections connections_;
   std::unique_ptr<ViciSession> session_;  // null: there is no connection
-  std::unique_ptr<ViciSession> ended_;    // has called us, and is destroyed later
-  std::string failure_;                   // why there is none
+  TimePoint session_since_{};
+  std::unique_ptr<ViciSession> ended_;  // has called us, and is destroyed later
+  std::string failure_;                 // why there is none
   Backoff pauses_{std::chrono::milliseconds(100), std::chrono::seconds(5)};
   // When a charon may be started: another one that was there may come back by itself.
   TimePoint start_due_ = {};

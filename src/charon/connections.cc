@@ -41,7 +41,7 @@ void CharonConnections::set_wanted(const IpsecSettings& settings,
                                    const std::vector<IpsecPeer>& peers) {
   is_wanted_ = true;
   for (auto& [name, item] : items_)
-    item.wanted.reset();
+    item.before = std::exchange(item.wanted, std::nullopt);
   for (const IpsecPeer& peer : peers) {
     for (const IpAddress& ip : {peer.own_ip, peer.ip})
       want(Kind::key, key_id(ip), key_of(ip, settings));
@@ -53,6 +53,12 @@ void CharonConnections::set_wanted(const IpsecSettings& settings,
 void CharonConnections::want(Kind kind, std::string name, ViciSection arguments,
                              std::string child) {
   Item& item = items_[{kind, std::move(name)}];
+  // What was refused may be right now.
+  if (std::exchange(item.before, std::nullopt) != arguments) {
+    item.due = {};
+    item.pauses.reset();
+    item.failure.clear();
+  }
   item.wanted = std::move(arguments);
   item.child = std::move(child);
 }

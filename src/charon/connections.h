@@ -53,6 +53,7 @@ class CharonConnections {
   struct Item {
     std::optional<ViciSection> wanted = {};  // the arguments by which it is loaded
     std::optional<ViciSection> loaded = {};  // by us; nullopt: it is not known how it is
+    std::optional<ViciSection> before = {};  // what was wanted until set_wanted()
     std::string child = {};                  // of a connection
     bool is_there = false;
     std::string failure = {};  // of the last attempt; empty: none

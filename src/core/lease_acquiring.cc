@@ -54,7 +54,9 @@ void LeaseKeeper::exchange(TimePoint now, const Snapshot& snapshot, Acts& acts) 
   reclaim(now, snapshot, acts);
 }
 
+// The next confirmation ends what was reported of it.
 void LeaseKeeper::end_exchange() {
+  if (exchange_error_ && alarm_ == Alarm::none) alarm_ = Alarm::failure;
   exchange_at_ = kNever;
   exchange_error_.reset();
   exchange_pause_.reset();

@@ -69,6 +69,7 @@ std::vector<KeeperAct> LeaseKeeper::resume(TimePoint now, const Lease& lease, Re
 }
 
 const Record* LeaseKeeper::record() const {
+  if (looked_at_from_) return life_is_known_ ? &looked_at_from_->record : nullptr;
   const bool is_held = phase() == LeasePhase::active || phase() == LeasePhase::renewing;
   return is_held && life_is_known_ ? keeper::record_in(state_) : nullptr;
 }
@@ -77,7 +78,11 @@ std::vector<KeeperAct> LeaseKeeper::on_snapshot(TimePoint now, Result<Snapshot> 
   Acts acts;
   if (answers_earlier_call(acts)) return acts;
   assert(name_of(state_) == Name::listing || name_of(state_) == Name::surveying);
-  if (!snapshot) {
+  if (!snapshot && looked_at_from_) {
+    exchange_at_ = now + exchange_pause_.next(random_);
+    enter(keeper::Active(*looked_at_from_));
+    process_changes(now, acts);
+  } else if (!snapshot) {
     report(std::move(snapshot.error()).during("list the leases"), acts);
     pause(now);
   } else if (name_of(state_) == Name::surveying) {
@@ -171,6 +176,7 @@ std::vector<KeeperAct> LeaseKeeper::try_now(TimePoint now) {
     survey(acts);
     return acts;
   }
+  try_exchange_sooner(now);
   if (TimePoint* wake = wake_at_in(state_); wake && *wake != kNever) *wake = std::min(*wake, now);
   return tick(now);
 }
@@ -179,7 +185,9 @@ std::vector<KeeperAct> LeaseKeeper::tick(TimePoint now) {
   Acts acts;
   if (now < next_wakeup()) return acts;
   if (name_of(state_) == Name::active && exchange_at_ <= now) {
+    auto held = std::get<keeper::Active>(state_);
     list(acts);
+    looked_at_from_ = std::move(held);
   } else if (own_record() != nullptr) {
     refresh(now, acts);
   } else {  // only a list can show whether a failed write has taken effect
@@ -202,8 +210,6 @@ std::vector<KeeperAct> LeaseKeeper::reconfigure(TimePoint now, NetworkConfig con
     exchange_at_ = now;
     return tick(now);
   }
-  // The next confirmation ends what was reported.
-  if (had_failed && alarm_ == Alarm::none) alarm_ = Alarm::failure;
   Acts acts = reannounce(now);
   if (had_failed && name_of(state_) == Name::active) refresh(now, acts);
   return acts;
@@ -317,7 +323,7 @@ void LeaseKeeper::on_confirmed(TimePoint now, Record record, TimePoint wake_at, 
   backoff_.reset();
   lost_backoff_.reset();
   refusals_ = 0;
-  const bool changed = !lease_ || *lease_ != target_->lease || alarm_ != Alarm::none;
+  const bool is_other = !lease_ || *lease_ != target_->lease;
   lease_ = target_->lease;
   // The configuration may have changed again while this record was written.
   const bool is_exchanged = options_.only || has_configured_families();
@@ -326,6 +332,7 @@ void LeaseKeeper::on_confirmed(TimePoint now, Record record, TimePoint wake_at, 
   } else if (exchange_at_ == kNever) {
     exchange_at_ = now;
   }
+  const bool changed = is_other || alarm_ != Alarm::none;
   alarm_ = Alarm::none;
   other_store_ = false;
   yields_ = false;

@@ -156,7 +156,10 @@ class LeaseKeeper {
   };
 
   // lease_keeper.cc: calls, answers and times
-  void enter(keeper::State next) { keeper::change_state(state_, std::move(next)); }
+  void enter(keeper::State next) {
+    looked_at_from_.reset();
+    keeper::change_state(state_, std::move(next));
+  }
   Record* own_record() { return keeper::active_record_in(state_); }
   void list(Acts& acts);
   void list_again(Acts& acts);
@@ -233,8 +236,10 @@ class LeaseKeeper {
   // The next attempt to exchange our record for one with other families; kNever: none is due.
   TimePoint exchange_at_ = kNever;
   std::optional<Error> exchange_error_;  // of the last attempt
-  bool other_store_ = false;             // our record in the store of now has not been seen yet
-  bool yields_ = false;                  // another host's right to our subnet is the better one
+  // The state in which a list for an exchange was begun. It goes on if the list fails.
+  std::optional<keeper::Active> looked_at_from_;
+  bool other_store_ = false;  // our record in the store of now has not been seen yet
+  bool yields_ = false;       // another host's right to our subnet is the better one
 
   Backoff backoff_;
   Backoff lost_backoff_;      // shorter, since the peers wait for a lost lease to return

@@ -79,17 +79,46 @@ TEST_F(LeaseExchangeTest, ItIsTriedWithinAMinuteAfterARecordIsGone) {
   EXPECT_LE(store.now - gone_at, minutes(1));
 }
 
-TEST_F(LeaseExchangeTest, ItsReportOutlivesAnOutage) {
-  while (!us.calls())
-    us.wait();
-  us.answer(KeeperHost::Fate::away);
-  std::size_t active = std::string::npos;
-  std::string log;
-  for (us.take_log(); active == std::string::npos; active = log.find("active")) {
-    wait();
-    log = us.take_log();
-  }
+TEST_F(LeaseExchangeTest, ItsReportOutlivesALoss) {
+  us.take_log();
+  store.remove("10.5.0.96-27");
+  us.finish_calls();
+  const std::string log = us.take_log();
+  const std::size_t active = log.find("active");
+  ASSERT_NE(active, std::string::npos) << log;
   EXPECT_NE(log.find("error: change the families of the lease", active), std::string::npos) << log;
+}
+
+TEST_F(LeaseExchangeTest, AnAttemptWithoutAStoreChangesNothing) {
+  for (int i = 0; i < 100 && !us.calls(); ++i)
+    us.wait();
+  ASSERT_TRUE(us.calls());
+  us.take_log();
+  const bool is_known = us.keeper.record() != nullptr;
+  us.answer(KeeperHost::Fate::away);
+  EXPECT_TRUE(is_known);
+  EXPECT_EQ(us.keeper.phase(), LeasePhase::active);
+  EXPECT_NE(us.keeper.record(), nullptr);
+  EXPECT_EQ(us.take_log(), "");
+}
+
+TEST_F(LeaseExchangeTest, WhatEndsWhileItIsMadeIsNoLongerReported) {
+  store.remove(kAllOfIpv6);
+  us.deliver_changes();
+  for (int i = 0; i < 100 && !us.calls(); ++i)
+    us.wait();
+  us.answer();  // the list; creates
+  us.take_log();
+  follow(kV4);
+  EXPECT_NE(us.take_log().find("active 10.5.0.96/27@192.0.2.1"), std::string::npos);
+}
+
+TEST_F(LeaseExchangeTest, AStoreThatAnswersAgainIsAskedSoon) {
+  for (const TimePoint began = store.now; store.now < began + hours(3);)
+    wait();
+  us.try_now();
+  us.finish_calls();
+  EXPECT_LE(us.keeper.next_wakeup() - store.now, minutes(1));
 }
 
 TEST_F(LeaseExchangeTest, AnotherChangeOfTheConfigurationDuringItIsNoReasonToListForEver) {

@@ -149,6 +149,8 @@ void Agent::on_snapshot(const Snapshot& snapshot) {
     const bool is_left = !snapshot.config && has_lease && options_.leaves_deleted;
     begin(snapshot, is_left ? kept_->config : snapshot.config);
     if (is_left && network_) config_.follow(std::nullopt);
+    // What is gone and cannot be begun is as if it had never been.
+    if (is_left && !network_) (void)config_.first(std::nullopt, store_.config_key());
   }
   on_state();
 }

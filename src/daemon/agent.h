@@ -105,6 +105,7 @@ class Agent {
   Result<void> begin_offline(const Snapshot& snapshot);
   Result<void> open_offline(const Lease& own);
   bool has_kept_lease(const Snapshot& snapshot);
+  std::vector<ListedLease> leases_to_keep() const;
   bool knows_all_leases() const;
   void on_store_heard();
   void keep_state();

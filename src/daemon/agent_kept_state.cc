@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The part of Agent that goes on with what an earlier run knew of the cluster, and that keeps what
 // this run knows for the next one. The rule by which a host may go on without its store is that of
-// end_of_kept_lease(): docs/guarantees.md has it for people.
+// end_of_kept_lease(): docs/kept-state.md has it for people.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -136,7 +136,7 @@ StateSaver::Parts Agent::saver_parts() {
           .host = parts_.host,
           .lease = [this] { return lease_to_keep(); },
           .state = [this] { return state_to_keep(); },
-          .leases = [this] { return network_->table().all(); }};
+          .leases = [this] { return leases_to_keep(); }};
 }
 
 // While the cluster moves, two stores have this lease, and the next run is to ask them.
@@ -147,6 +147,18 @@ std::optional<KeptLease> Agent::lease_to_keep() const {
   const Record* record = keeper.record();
   if (record == nullptr) return std::nullopt;
   return KeptLease{*record, keeper.expires(), keeper.life()};
+}
+
+// With the peers that one list lacked, which are peers until a second one lacks them as well. Their
+// revisions are not known.
+std::vector<ListedLease> Agent::leases_to_keep() const {
+  std::vector<ListedLease> all = network_->table().all();
+  if (network_->peers().suspected() == 0) return all;
+  for (const auto& [subnet, peer] : network_->peers().missing()) {
+    if (network_->table().find(subnet) != nullptr) continue;
+    all.push_back({.lease = peer.lease, .created = 1, .revision = 1, .expires = true});
+  }
+  return all;
 }
 
 // True if the table has all that the next run could use. It does not have a record of another node
@@ -164,7 +176,7 @@ KeptState Agent::state_to_keep() const {
   state.history_name = store_.history_name();
   state.node = network_->identity().node->id;
   state.config = *config_.in_force();
-  const bool is_whole = !config_.problem() && knows_all_leases() && follower_.is_proven();
+  const bool is_whole = !config_.problem() && knows_all_leases() && !follower_.doubts_list();
   if (is_whole) state.history = follower_.known().changes();
   return state;
 }

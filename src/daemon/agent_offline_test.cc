@@ -94,6 +94,20 @@ TEST_F(AgentOfflineTest, WithItsStoreAHostStartsWithoutAList) {
   EXPECT_TRUE(agent_->network()->table().find(decode_subnet_key("10.5.8.0-24").value()));
 }
 
+TEST_F(AgentOfflineTest, AnOutageTakesNoHistoryAway) {
+  run_once();
+  start_agent();
+  loop_.advance(seconds(20));
+  store_->set_reachable(false);
+  loop_.advance(hours(1));
+  EXPECT_FALSE(decode_kept_state(*kept_)->state.history.empty());
+  agent_.reset();
+  start_without_store();
+  loop_.advance(hours(1));
+  ASSERT_TRUE(agent_->network());
+  EXPECT_FALSE(decode_kept_state(*kept_)->state.history.empty());
+}
+
 TEST_F(AgentOfflineTest, ASmallNetworkIsListedAtEachStart) {
   run_once();
   few_leases_ = 2;
@@ -242,6 +256,7 @@ TEST_F(AgentOfflineTest, WhileManyPeersAreMissingTheNextRunLists) {
   loop_.advance(seconds(5));
   ASSERT_EQ(own_key(), own_);
   EXPECT_TRUE(decode_kept_state(*kept_)->state.history.empty());
+  EXPECT_EQ(decode_kept_state(*kept_)->snapshot.records.size(), 8U) << "they are peers still";
   loop_.advance(minutes(7));
   EXPECT_FALSE(decode_kept_state(*kept_)->state.history.empty());
 }

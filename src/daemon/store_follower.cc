@@ -180,7 +180,7 @@ void StoreFollower::watch(Revision from) {
     // One that breaks before its proof says nothing of the next: the store may be away.
     if (!proving_.armed()) watch_in_doubt_ = standing_.armed();
     // What the list lacks between its last changes has not come yet.
-    if (is_after_list()) known_.clear();
+    if (doubts_list()) known_.clear();
     disconnected(error);
   };
   watch_ = store_.watch(from, std::move(listener));
@@ -248,8 +248,7 @@ void StoreFollower::doubt(const char* why) {
   wait_for(Next::believed_list, backoff_.next(random_));
 }
 
-// The watch after a list has not repeated yet what the list has.
-bool StoreFollower::is_after_list() const {
+bool StoreFollower::doubts_list() const {
   return standing_.armed() && !proving_.armed() && !is_proven();
 }
 
@@ -259,7 +258,7 @@ bool StoreFollower::is_proven() const {
 
 // The store may have forgotten the beginning of what it should repeat, and still have the rest.
 bool StoreFollower::watch_less() {
-  const bool after_list = is_after_list();
+  const bool after_list = doubts_list();
   if (!proving_.armed() && !after_list) return false;
   known_.keep_last_half();
   if (!after_list && !known_.can_prove()) return false;

@@ -111,9 +111,9 @@ class StoreFollower {
   const FollowerCounters& counters() const { return counters_; }
   // The last changes that are known, also after a break.
   const KnownHistory& known() const { return known_; }
-  // False while the current watch has not repeated what is known, or has shown that the list before
-  // it lacks records: what has been reported may not be what the store had after known().
-  bool is_proven() const;
+  // True while the watch after a list has not repeated what the list has, or has shown that the
+  // list lacks records: what has been reported may not be what the store had after known().
+  bool doubts_list() const;
 
  private:
   // A list that is believed is one whose watch has nothing to prove.
@@ -137,7 +137,7 @@ class StoreFollower {
   void use_proven();
   void doubt(const char* why);
   void position_lost();
-  bool is_after_list() const;
+  bool is_proven() const;
   bool watch_less();
   void disconnected(const Error& error);
   void come_back();

@@ -142,11 +142,11 @@ TEST_F(StoreFollowerResumeTest, AListWhoseWatchBreaksBeforeItsProofIsTakenAgain)
 TEST_F(StoreFollowerResumeTest, AListThatLacksARecordIsNotProven) {
   feed_.content = {.revision = 20, .config = {}, .records = {std::get<RecordPut>(put(10)).record}};
   follower_.start();
-  EXPECT_FALSE(follower_.is_proven());
+  EXPECT_TRUE(follower_.doubts_list());
   feed_.report({put(10), put(12, "10.0.2.0-24")});
-  EXPECT_FALSE(follower_.is_proven());
+  EXPECT_TRUE(follower_.doubts_list());
   feed_.report({});
-  EXPECT_FALSE(follower_.is_proven());
+  EXPECT_TRUE(follower_.doubts_list());
   loop_.advance(seconds(6));
   EXPECT_EQ(feed_.lists, 2);
 }

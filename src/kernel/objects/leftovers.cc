@@ -53,6 +53,16 @@ std::set<IpPrefix> encrypted_networks(const std::vector<RouteRow>& routes, const
   return networks;
 }
 
+// A route to one of these leads into a tunnel.
+std::set<IpPrefix> tunnelled_subnets(const std::vector<IpsecPolicy>& policies) {
+  std::set<IpPrefix> subnets;
+  for (const IpsecPolicy& policy : policies) {
+    const bool is_tunnel = policy.action == IpsecPolicy::Action::tunnel;
+    if (is_tunnel && policy.direction == IpsecPolicy::Direction::out) subnets.insert(policy.to);
+  }
+  return subnets;
+}
+
 Leftover leftover_of(RouteRow row, const Links& links, std::map<std::uint32_t, NexthopRow>& ids,
                      const std::set<IpPrefix>& encrypted) {
   if (row.type == RTN_BLACKHOLE) {
@@ -110,10 +120,15 @@ Result<std::vector<Leftover>> find_leftovers(NetlinkSocket& socket) {
   }
 
   std::vector<Leftover> found;
+  const auto policies = TRY_DURING(all_policies(), "list the IPsec policies");
+  const std::set<IpPrefix> tunnelled = tunnelled_subnets(policies);
   auto routes = TRY_DURING(route_rows(socket, kRouteProtocol), "list our routes");
   const std::set<IpPrefix> encrypted = encrypted_networks(routes, links);
   for (RouteRow& row : routes) {
-    if (is_ours(row)) found.push_back(leftover_of(std::move(row), links, ids, encrypted));
+    if (!is_ours(row)) continue;
+    const bool is_tunnelled = tunnelled.contains(row.to);
+    found.push_back(leftover_of(std::move(row), links, ids, encrypted));
+    if (is_tunnelled) found.back().backend = kIpsecBackend;
   }
   for (const auto& [id, row] : ids) {
     if (!is_ours(row)) continue;
@@ -124,7 +139,7 @@ Result<std::vector<Leftover>> find_leftovers(NetlinkSocket& socket) {
     const std::string_view backend = backend_of(row);
     if (!backend.empty()) found.push_back({backend, "device " + row.name, row});
   }
-  for (const IpsecPolicy& policy : TRY_DURING(all_policies(), "list the IPsec policies"))
+  for (const IpsecPolicy& policy : policies)
     found.push_back({kIpsecBackend, to_string(policy), policy});
   return found;
 }
@@ -156,16 +171,21 @@ std::vector<Result<void>> remove_leftovers(NetlinkSocket& socket,
   std::vector<std::size_t> asked;
   std::vector<Result<void>> results(leftovers.size());
   for (std::size_t i = 0; i < leftovers.size(); ++i) {
-    if (const auto* policy = std::get_if<IpsecPolicy>(&leftovers[i].row)) {
-      results[i] = remove_policy(*policy);
-    } else {
-      write_removal(batch, leftovers[i]);
-      asked.push_back(i);
-    }
+    if (std::holds_alternative<IpsecPolicy>(leftovers[i].row)) continue;
+    write_removal(batch, leftovers[i]);
+    asked.push_back(i);
   }
   auto outcomes = socket.transact(batch);
   for (std::size_t request = 0; request < asked.size(); ++request)
     results[asked[request]] = std::move(outcomes[request]);
+  // The routes go first, and what blocks goes last, so that no packet leaves in clear.
+  for (const bool blocks : {false, true}) {
+    for (std::size_t i = 0; i < leftovers.size(); ++i) {
+      const auto* policy = std::get_if<IpsecPolicy>(&leftovers[i].row);
+      if (policy == nullptr || (policy->action == IpsecPolicy::Action::block) != blocks) continue;
+      results[i] = remove_policy(*policy);
+    }
+  }
   for (std::size_t i = 0; i < results.size(); ++i) {
     if (results[i]) continue;
     Error& error = results[i].error();
