@@ -16,7 +16,7 @@
 #   package the Debian package installed, upgraded and removed on a booted machine (root)
 #   all     the seven above
 #   tsan    the threads of base, loop, http, registry and dataplane under ThreadSanitizer
-#   fuzz    every fuzz target over its corpus for FUZZ_SECONDS (20) each
+#   fuzz    every fuzz target over its corpus for FUZZ_SECONDS (10) each
 #
 # CONTRIBUTING.md shows how to run one test alone.
 set -uo pipefail
@@ -89,7 +89,7 @@ run_vm() {
   FLANNEL_BIN_DIR=$PWD/build/release/bin FLANNEL_KERNEL=$kernel \
     /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/vm || return 1
   FLANNEL_BIN_DIR=$PWD/build/release/bin FLANNEL_TEST_MEGABYTES=3 \
-    tests/vm/boot.py --limit="${VM_SECONDS:-1800}" "$kernel" \
+    tests/vm/boot.py --limit="${VM_SECONDS:-900}" "$kernel" \
     /usr/bin/python3 -m pytest -q -n 2 "${tests[@]}" -k "ipip or wireguard or ipsec"
 }
 
@@ -110,7 +110,7 @@ fuzz_one() {
   local corpora=("build/fuzz/corpus/$name" "tests/fuzz/corpus/$name") end
   mkdir -p "${corpora[0]}" build/fuzz/crashes
   [ -d "${corpora[1]}" ] || unset "corpora[1]"
-  if "build/fuzz/bin/$1" -max_total_time="${FUZZ_SECONDS:-20}" -max_len=4096 -timeout=5 \
+  if "build/fuzz/bin/$1" -max_total_time="${FUZZ_SECONDS:-10}" -max_len=4096 -timeout=5 \
     -rss_limit_mb=2048 -artifact_prefix="build/fuzz/crashes/$name-" \
     "${corpora[@]}" >"build/fuzz/$name.log" 2>&1; then
     end=$(grep -a 'stat::number_of_executed_units\|^Done' "build/fuzz/$name.log" | tail -n 1)

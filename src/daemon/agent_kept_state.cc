@@ -163,7 +163,7 @@ std::vector<ListedLease> Agent::leases_to_keep() const {
 
 // True if the table has all that the next run could use. It does not have a record of another node
 // with our address, which that run may no longer have, nor the peers that a list lacked of which a
-// second one is to tell whether they have left.
+// second one is to show whether they have left.
 bool Agent::knows_all_leases() const {
   return network_->peers().suspected() == 0 &&
          !network_->table().quarantine().has(QuarantineKind::our_ip_by_other_node);
