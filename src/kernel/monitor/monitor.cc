@@ -77,8 +77,9 @@ Result<void> Monitor::watch(Scope scope, LowerDevice underlay) {
   scope_ = std::move(scope);
   underlay_device_ = std::move(underlay);
   underlay_ = TRY(read_underlay());
+  auto refreshed = refresh_filter();
   if (scope_.has_policies && !policies_) TRY(watch_policies());
-  return refresh_filter();
+  return refreshed;
 }
 
 Result<void> Monitor::watch_policies() {

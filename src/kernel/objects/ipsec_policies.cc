@@ -58,10 +58,17 @@ std::optional<std::uint32_t> IpsecPolicies::port() const {
   return socket_ ? std::optional(socket_->port()) : std::nullopt;
 }
 
+Result<std::vector<IpsecPolicy>> IpsecPolicies::read_ours() {
+  NetlinkSocket* const socket = TRY(this->socket());
+  return read_all(*socket);
+}
+
 Result<void> IpsecPolicies::read(const Scope& scope, std::vector<Shared<IpsecPolicy>>& policies) {
   if (!socket_ && !scope.has_policies && !has_module()) return {};
-  NetlinkSocket* const socket = TRY(this->socket());
-  for (IpsecPolicy& policy : TRY(read_all(*socket))) {
+  auto found = read_ours();
+  if (!found && !scope.has_policies) return {};  // then none of them is ours to repair
+  if (!found) return Failure(std::move(found).error());
+  for (IpsecPolicy& policy : *found) {
     if (scope.contains(policy.to)) policies.emplace_back(std::move(policy));
   }
   return {};

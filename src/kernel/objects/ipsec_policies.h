@@ -21,7 +21,8 @@ namespace flannel {
 class IpsecPolicies {
  public:
   // Appends our policies that lead into the networks of the scope. A kernel without IPsec has none,
-  // and if the scope wants some: ErrorKind::unsupported.
+  // and if the scope wants some: ErrorKind::unsupported. Where they cannot be read and the scope
+  // has none, there are none.
   Result<void> read(const Scope& scope, std::vector<Shared<IpsecPolicy>>& policies);
   // Carries out changes of policies, all puts or all removals. `results` has one for each.
   void change(std::span<const KernelChange> changes, std::span<Result<void>> results);
@@ -31,6 +32,7 @@ class IpsecPolicies {
 
  private:
   Result<NetlinkSocket*> socket();
+  Result<std::vector<IpsecPolicy>> read_ours();
   Result<bool> is_ours_there(NetlinkSocket& socket, const IpsecPolicy& policy);
   Result<void> replace(NetlinkSocket& socket, const IpsecPolicy& policy);
   Result<void> remove(NetlinkSocket& socket, const IpsecPolicy& policy);

@@ -53,6 +53,13 @@ std::set<IpPrefix> encrypted_networks(const std::vector<RouteRow>& routes, const
   return networks;
 }
 
+// Only root may list them, unlike all else here.
+Result<std::vector<IpsecPolicy>> visible_policies() {
+  auto policies = all_policies();
+  if (!policies && policies.error().kind == ErrorKind::denied) return std::vector<IpsecPolicy>();
+  return policies;
+}
+
 // A route to one of these leads into a tunnel.
 std::set<IpPrefix> tunnelled_subnets(const std::vector<IpsecPolicy>& policies) {
   std::set<IpPrefix> subnets;
@@ -120,7 +127,7 @@ Result<std::vector<Leftover>> find_leftovers(NetlinkSocket& socket) {
   }
 
   std::vector<Leftover> found;
-  const auto policies = TRY_DURING(all_policies(), "list the IPsec policies");
+  const auto policies = TRY_DURING(visible_policies(), "list the IPsec policies");
   const std::set<IpPrefix> tunnelled = tunnelled_subnets(policies);
   auto routes = TRY_DURING(route_rows(socket, kRouteProtocol), "list our routes");
   const std::set<IpPrefix> encrypted = encrypted_networks(routes, links);
