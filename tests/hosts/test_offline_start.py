@@ -111,9 +111,10 @@ def test_what_changed_while_it_was_down_is_known_without_a_list(lab):
     cluster = Cluster(lab, "etcd").start()
     one = cluster.hosts[0]
     write_many(cluster.store, 1000)
-    # A hundred changes of one revision are no history that a host knows.
+    # A hundred changes of one revision are no history that a host knows, and one change proves nothing.
     cluster.store.delete_lease("10.5.128.0-28")
     cluster.store.put_lease("10.5.101.0-24", PEER.replace("77", "78"))
+    cluster.store.put_lease("10.5.102.0-24", PEER.replace("77", "79"))
     one.daemon.stop()
     if kept(one):
         kept(one).unlink()
