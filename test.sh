@@ -90,7 +90,7 @@ run_vm() {
     /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/vm || return 1
   FLANNEL_BIN_DIR=$PWD/build/release/bin FLANNEL_TEST_MEGABYTES=3 \
     tests/vm/boot.py --limit="${VM_SECONDS:-900}" "$kernel" \
-    /usr/bin/python3 -m pytest -q -n 2 "${tests[@]}" -k "ipip or wireguard or ipsec"
+    /usr/bin/python3 -m pytest -q -n 3 "${tests[@]}" -k "ipip or wireguard or ipsec"
 }
 
 run_package() { /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/package; }
